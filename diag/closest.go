@@ -1,0 +1,70 @@
+package diag
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// longestWord bounds the work of Closest: a name longer than this is no typo.
+const longestWord = 64
+
+// Closest returns the candidate that word was probably meant to be, for a
+// "did you mean", or "" when nothing is near. A candidate that differs only in
+// case, or in dashes and underscores, wins; then the one at the smallest edit
+// distance (an exchange of neighbours is one edit) if that is at most a third
+// of the longer word. Among equals the first candidate wins.
+func Closest(word string, candidates []string) string {
+	if word == "" || utf8.RuneCountInString(word) > longestWord {
+		return ""
+	}
+	for _, fold := range []func(string) string{strings.ToLower, bare} {
+		for _, c := range candidates {
+			if c != "" && fold(c) == fold(word) {
+				return c
+			}
+		}
+	}
+	lower := []rune(strings.ToLower(word))
+	best, nearest := "", longestWord
+	for _, c := range candidates {
+		other := []rune(strings.ToLower(c))
+		limit := max(len(lower), len(other)) / 3
+		if len(other) > longestWord || len(other)-len(lower) > limit || len(lower)-len(other) > limit {
+			continue
+		}
+		if d := distance(lower, other); d <= limit && d < nearest {
+			best, nearest = c, d
+		}
+	}
+	return best
+}
+
+func bare(s string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s))
+}
+
+// distance is the Damerau-Levenshtein distance in its restricted form (no
+// substring is edited twice), which is enough for typos.
+func distance(a, b []rune) int {
+	before := make([]int, len(b)+1)
+	last := make([]int, len(b)+1)
+	row := make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}

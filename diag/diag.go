@@ -1,0 +1,177 @@
+// Package diag is how b24rules talks about a rule author's mistakes: places in
+// files, findings at those places, lists of findings, and their printed forms.
+package diag
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Pos is a place in a file. Line and Column count from 1, and Column counts
+// characters, not bytes: Cyrillic is the normal case here. The zero Line means
+// that the place inside the file is not known.
+type Pos struct {
+	File   string
+	Line   int
+	Column int
+}
+
+// String returns "file:line:column", without the parts that are not known.
+func (p Pos) String() string {
+	s := p.File
+	if p.Line <= 0 {
+		return s
+	}
+	if s != "" {
+		s += ":"
+	}
+	s += strconv.Itoa(p.Line)
+	if p.Column > 0 {
+		s += ":" + strconv.Itoa(p.Column)
+	}
+	return s
+}
+
+// Before reports whether p stands before q: by file, then line, then column.
+func (p Pos) Before(q Pos) bool { return comparePos(p, q) < 0 }
+
+func comparePos(p, q Pos) int {
+	return cmp.Or(
+		strings.Compare(p.File, q.File),
+		cmp.Compare(p.Line, q.Line),
+		cmp.Compare(p.Column, q.Column),
+	)
+}
+
+// Severity says what a finding means for the file it was found in.
+type Severity uint8
+
+const (
+	// Error refuses the file. It is the zero value, so that a finding whose
+	// severity nobody thought about is not lost.
+	Error Severity = iota
+	// Warning lets the file run.
+	Warning
+)
+
+// String returns "error" or "warning".
+func (s Severity) String() string {
+	if s == Warning {
+		return "warning"
+	}
+	return "error"
+}
+
+// Finding is one thing that is wrong at one place. It implements error.
+//
+// Message is one lowercase sentence without a full stop that says what was
+// wanted; Code is a stable kebab-case word; Hint, if any, says what would be
+// right and is printed in parentheses. EndLine and EndColumn name the character
+// after the last one of the wrong text; zero means that only its start is known.
+type Finding struct {
+	Pos
+	EndLine   int
+	EndColumn int
+	Severity  Severity
+	Code      string
+	Message   string
+	Hint      string
+}
+
+// Error returns the finding on one line: place, message, code and hint.
+func (f Finding) Error() string { return f.String() }
+
+// String returns the same line as Error.
+func (f Finding) String() string {
+	if p := f.Pos.String(); p != "" {
+		return oneLine(p) + ": " + f.text()
+	}
+	return f.text()
+}
+
+func (f Finding) text() string {
+	var b strings.Builder
+	if f.Severity == Warning {
+		b.WriteString("warning: ")
+	}
+	b.WriteString(oneLine(f.Message))
+	if f.Code != "" {
+		b.WriteString(" [" + f.Code + "]")
+	}
+	if f.Hint != "" {
+		b.WriteString(" (" + oneLine(f.Hint) + ")")
+	}
+	return b.String()
+}
+
+// List collects findings. Its zero value is an empty list. A List is not an
+// error: an empty list in an error variable would not be nil. Use Err.
+type List []Finding
+
+// Add appends findings.
+func (l *List) Add(findings ...Finding) { *l = append(*l, findings...) }
+
+// Errorf appends an error. The result is for setting Hint or the end at once:
+// it points into the list and must not be kept over the next addition.
+func (l *List) Errorf(pos Pos, code, format string, args ...any) *Finding {
+	return l.addf(Error, pos, code, format, args)
+}
+
+// Warnf appends a warning; see Errorf for the result.
+func (l *List) Warnf(pos Pos, code, format string, args ...any) *Finding {
+	return l.addf(Warning, pos, code, format, args)
+}
+
+func (l *List) addf(s Severity, pos Pos, code, format string, args []any) *Finding {
+	*l = append(*l, Finding{Pos: pos, Severity: s, Code: code, Message: fmt.Sprintf(format, args...)})
+	return &(*l)[len(*l)-1]
+}
+
+// Sort orders the findings by file, line and column, keeps the order of those
+// at one place, and removes exact duplicates.
+func (l *List) Sort() {
+	slices.SortStableFunc(*l, func(a, b Finding) int { return comparePos(a.Pos, b.Pos) })
+	seen := make(map[Finding]bool, len(*l))
+	*l = slices.DeleteFunc(*l, func(f Finding) bool {
+		if seen[f] {
+			return true
+		}
+		seen[f] = true
+		return false
+	})
+}
+
+// HasErrors reports whether a finding of the list is an error.
+func (l List) HasErrors() bool {
+	return slices.ContainsFunc(l, func(f Finding) bool { return f.Severity == Error })
+}
+
+// Err returns the list as one error, or nil if it holds no errors. Each finding
+// of the list can be had from it with errors.As.
+func (l List) Err() error {
+	if !l.HasErrors() {
+		return nil
+	}
+	return listError(slices.Clone(l))
+}
+
+type listError List
+
+func (l listError) Error() string {
+	lines := make([]string, len(l))
+	for i, f := range l {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (l listError) Unwrap() []error {
+	errs := make([]error, len(l))
+	for i, f := range l {
+		errs[i] = f
+	}
+	return errs
+}
