@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"b24rules/engine/formula"
+)
+
+// Effect says what an action does to the world outside the run.
+type Effect uint8
+
+// The effects. A step of the effect Writes is what loop checks look at.
+const (
+	Pure   Effect = iota // computes, logs, ends the run
+	Reads                // asks the portal and changes nothing
+	Writes               // may change the portal's data
+)
+
+// Spec describes an action whose arguments are the struct A.
+//
+// The fields of A carry the tags yaml (the argument's name), validate
+// (go-playground/validator rules; "required" is checked when the file is
+// loaded), doc (a line for the manual) and example. Their types are string,
+// bool, int, num.Num, time.Duration, any, slices of these, Fields, Names,
+// RowValue and RowFields.
+type Spec[A any] struct {
+	// Name is the verb as it stands in a rule file: "fetch_products".
+	Name string
+	// Doc is the manual's text: a first line without a full stop, then
+	// paragraphs.
+	Doc string
+	// Effect is Pure when not set.
+	Effect Effect
+	// Run does the work. Its arguments are bound and validated.
+	Run func(ctx context.Context, c *Call, args A) (any, error)
+	// Result gives the type of what Run returns. Nil means the action has no
+	// result and its step needs no id.
+	Result func(t *ArgTypes) formula.Type
+	// Check reports what the argument types alone cannot say. Nil checks
+	// nothing.
+	Check func(c *StepCheck)
+	// Spread makes the fields of the result names of their own, beside the
+	// step's id. Only compute does so.
+	Spread bool
+	// Creates says that the action may add items of the type in its argument
+	// entityTypeId.
+	Creates bool
+}
+
+// Action is a verb of the rule language. Make one with Define.
+type Action struct {
+	Name   string
+	Doc    string
+	Effect Effect
+	Spread bool
+	// Creates is as in Spec.
+	Creates bool
+
+	args   *argStruct
+	run    func(ctx context.Context, c *Call, args reflect.Value) (any, error)
+	result func(t *ArgTypes) formula.Type
+	check  func(c *StepCheck)
+}
+
+// Define makes an action of its description. It panics when the argument
+// struct uses a type or tag that the engine does not know: that is a mistake of
+// the program, found by its first test.
+func Define[A any](s Spec[A]) *Action {
+	args, err := describeArgs(reflect.TypeFor[A]())
+	if err != nil {
+		panic(fmt.Sprintf("engine: action %s: %v", s.Name, err))
+	}
+	return &Action{
+		Name: s.Name, Doc: s.Doc, Effect: s.Effect, Spread: s.Spread, Creates: s.Creates,
+		args:   args,
+		result: s.Result,
+		check:  s.Check,
+		run: func(ctx context.Context, c *Call, v reflect.Value) (any, error) {
+			return s.Run(ctx, c, v.Interface().(A))
+		},
+	}
+}
+
+// Args lists the action's arguments in the order of the struct, for manuals and
+// schemas. An action whose whole value is a list of names (compute) has one
+// argument without a name.
+func (a *Action) Args() []Arg {
+	out := make([]Arg, len(a.args.fields))
+	for i, f := range a.args.fields {
+		out[i] = f.Arg
+	}
+	return out
+}
+
+// HasResult reports whether a step of this action may be given an id.
+func (a *Action) HasResult() bool { return a.result != nil }
+
+// Arg describes one argument of an action.
+type Arg struct {
+	Name     string
+	Doc      string
+	Example  string
+	Required bool
+	// Type is the Go type that the value is bound to.
+	Type reflect.Type
+	// Rules are the validator rules of the argument besides "required".
+	Rules string
+	// PerRow is the name of the list argument whose rows this one is computed
+	// for, "" when it is computed once.
+	PerRow string
+}

@@ -1,0 +1,248 @@
+package engine
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"b24rules/engine/formula"
+	"b24rules/num"
+)
+
+// argKind says how an argument is compiled and bound.
+type argKind uint8
+
+const (
+	argValue     argKind = iota // computed once, converted to the field's Go type
+	argDuration                 // literal text such as 2s
+	argFields                   // names and values, computed once
+	argNames                    // names being defined, computed by the action
+	argRowValue                 // computed for each row
+	argRowFields                // names and values, computed for each row
+)
+
+// argField is one argument of an action, as its struct describes it.
+type argField struct {
+	Arg
+	index int // of the struct's field; -1 when the struct itself is the value
+	kind  argKind
+	typ   formula.Type // what a value must give
+	group bool         // sees group instead of row
+}
+
+// argStruct describes the arguments of an action.
+type argStruct struct {
+	typ    reflect.Type
+	fields []*argField
+}
+
+var (
+	typeNum       = reflect.TypeFor[num.Num]()
+	typeDuration  = reflect.TypeFor[time.Duration]()
+	typeFields    = reflect.TypeFor[Fields]()
+	typeNames     = reflect.TypeFor[Names]()
+	typeRowValue  = reflect.TypeFor[RowValue]()
+	typeRowFields = reflect.TypeFor[RowFields]()
+)
+
+// describeArgs reads the tags of an argument struct.
+func describeArgs(t reflect.Type) (*argStruct, error) {
+	out := &argStruct{typ: t}
+	if t == typeNames {
+		out.fields = []*argField{{Arg: Arg{Type: t, Required: true}, index: -1, kind: argNames}}
+		return out, nil
+	}
+	if t.Kind() != reflect.Struct {
+		return nil, fmt.Errorf("arguments must be a struct, not %s", t)
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name := f.Tag.Get("yaml")
+		if name == "" || !f.IsExported() {
+			return nil, fmt.Errorf("field %s wants a yaml tag and a capital", f.Name)
+		}
+		a := &argField{index: i, Arg: Arg{Name: name, Doc: f.Tag.Get("doc"), Example: f.Tag.Get("example"), Type: f.Type, PerRow: f.Tag.Get("rows")}}
+		if a.Doc == "" {
+			return nil, fmt.Errorf("field %s wants a doc tag", f.Name)
+		}
+		a.Required, a.Rules = splitRules(f.Tag.Get("validate"))
+		if g := f.Tag.Get("group"); g != "" {
+			a.PerRow, a.group = g, true
+		}
+		var err error
+		if a.kind, a.typ, err = argType(f.Type); err != nil {
+			return nil, fmt.Errorf("field %s: %w", f.Name, err)
+		}
+		if perRow := a.kind == argRowValue || a.kind == argRowFields; perRow && a.PerRow == "" {
+			return nil, fmt.Errorf("field %s wants a rows tag that names the list", f.Name)
+		}
+		out.fields = append(out.fields, a)
+	}
+	return out, nil
+}
+
+// splitRules takes "required" out of a validate tag.
+func splitRules(tag string) (required bool, rest string) {
+	var keep []string
+	for r := range strings.SplitSeq(tag, ",") {
+		switch r {
+		case "required":
+			required = true
+		case "", "omitempty":
+		default:
+			keep = append(keep, r)
+		}
+	}
+	return required, strings.Join(keep, ",")
+}
+
+// argType tells how a Go type is bound and what a value must give for it.
+func argType(t reflect.Type) (argKind, formula.Type, error) {
+	switch t {
+	case typeDuration:
+		return argDuration, formula.Type{}, nil
+	case typeFields:
+		return argFields, formula.Type{Kind: formula.Any}, nil
+	case typeNames:
+		return argNames, formula.Type{Kind: formula.Any}, nil
+	case typeRowValue:
+		return argRowValue, formula.Type{Kind: formula.Any}, nil
+	case typeRowFields:
+		return argRowFields, formula.Type{Kind: formula.Any}, nil
+	}
+	vt, err := valueType(t)
+	return argValue, vt, err
+}
+
+// valueType is the formula type that fits a Go type.
+func valueType(t reflect.Type) (formula.Type, error) {
+	if t == typeNum {
+		return formula.Type{Kind: formula.Number}, nil
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return formula.Type{Kind: formula.String}, nil
+	case reflect.Bool:
+		return formula.Type{Kind: formula.Bool}, nil
+	case reflect.Int:
+		return formula.Type{Kind: formula.Int}, nil
+	case reflect.Interface:
+		return formula.Type{Kind: formula.Any}, nil
+	case reflect.Pointer:
+		return valueType(t.Elem())
+	case reflect.Map:
+		if t.Key().Kind() == reflect.String && t.Elem().Kind() == reflect.Interface {
+			return formula.OpenRecord(nil), nil
+		}
+	case reflect.Slice:
+		elem, err := valueType(t.Elem())
+		if err != nil {
+			return formula.Type{}, err
+		}
+		return formula.ListOf(elem), nil
+	}
+	return formula.Type{}, fmt.Errorf("no value of a rule file can become a %s", t)
+}
+
+// convert turns a formula's value into a Go value of type t.
+func convert(v any, t reflect.Type) (reflect.Value, error) {
+	if t.Kind() == reflect.Pointer {
+		if v == nil {
+			return reflect.Zero(t), nil
+		}
+		x, err := convert(v, t.Elem())
+		if err != nil {
+			return reflect.Value{}, err
+		}
+		p := reflect.New(t.Elem())
+		p.Elem().Set(x)
+		return p, nil
+	}
+	if t.Kind() == reflect.Interface {
+		if v == nil {
+			return reflect.Zero(t), nil
+		}
+		return reflect.ValueOf(v), nil
+	}
+	switch x := v.(type) {
+	case num.Num:
+		if t == typeNum {
+			return reflect.ValueOf(x), nil
+		}
+		if i, ok := x.Int64(); ok && t.Kind() == reflect.Int {
+			return reflect.ValueOf(int(i)).Convert(t), nil
+		}
+		if t.Kind() == reflect.Int {
+			return reflect.Value{}, fmt.Errorf("want a whole number, got %s", x)
+		}
+	case string:
+		if t.Kind() == reflect.String {
+			return reflect.ValueOf(x).Convert(t), nil
+		}
+		// A portal says ids as text in its older methods.
+		if i, err := num.Parse(x); err == nil && (t.Kind() == reflect.Int || t == typeNum) {
+			return convert(i, t)
+		}
+	case bool:
+		if t.Kind() == reflect.Bool {
+			return reflect.ValueOf(x), nil
+		}
+	case map[string]any:
+		if t.Kind() == reflect.Map {
+			return reflect.ValueOf(x), nil
+		}
+	case []any:
+		if t.Kind() == reflect.Slice {
+			return convertList(x, t)
+		}
+	}
+	return reflect.Value{}, fmt.Errorf("want %s, got %s", goTypeName(t), kindOf(v))
+}
+
+func convertList(xs []any, t reflect.Type) (reflect.Value, error) {
+	out := reflect.MakeSlice(t, 0, len(xs))
+	for i, x := range xs {
+		v, err := convert(x, t.Elem())
+		if err != nil {
+			return reflect.Value{}, fmt.Errorf("element %d: %w", i+1, err)
+		}
+		if x == nil {
+			v = reflect.Zero(t.Elem())
+		}
+		out = reflect.Append(out, v)
+	}
+	return out, nil
+}
+
+func goTypeName(t reflect.Type) string {
+	vt, err := valueType(t)
+	if err != nil {
+		return t.String()
+	}
+	return vt.String()
+}
+
+// kindOf names the kind of a run-time value without showing the data.
+func kindOf(v any) string {
+	switch v.(type) {
+	case nil:
+		return "nothing"
+	case bool:
+		return "true or false"
+	case num.Num:
+		return "a number"
+	case string:
+		return "text"
+	case time.Time:
+		return "a time"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a record"
+	}
+	if v == formula.Omitted {
+		return "omit"
+	}
+	return fmt.Sprintf("%T", v)
+}

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"path/filepath"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"b24rules/diag"
+	"b24rules/engine/formula"
+	"b24rules/yamlfile"
+)
+
+// Version is the version of the rule language.
+const Version = 1
+
+// Compile reads one rule file. The findings are sorted by place; when one of
+// them is an error the set is nil.
+func Compile(name string, data []byte, actions []*Action) (*RuleSet, diag.List) {
+	f, list := yamlfile.Parse(name, data)
+	c := &checker{file: f, list: list, actions: make(map[string]*Action, len(actions))}
+	for _, a := range actions {
+		c.actions[a.Name] = a
+		c.verbs = append(c.verbs, a.Name)
+	}
+	set := &RuleSet{Name: setName(name), File: name, Version: digest(data), file: f}
+	if f.Root == nil {
+		if !c.list.HasErrors() {
+			c.list.Errorf(diag.Pos{File: name, Line: 1, Column: 1}, "empty-file", "the file holds no rules").Hint = "begin with `version: 1`"
+		}
+	} else {
+		c.ruleFile(set)
+	}
+	c.list.Sort()
+	if c.list.HasErrors() {
+		return nil, c.list
+	}
+	return set, c.list
+}
+
+func setName(path string) string {
+	base := filepath.Base(path)
+	return strings.TrimSuffix(base, filepath.Ext(base))
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:6])
+}
+
+// CheckTogether reports what is wrong between sets that are fine each by
+// itself: a rule id that two files use.
+func CheckTogether(sets []*RuleSet) diag.List {
+	var list diag.List
+	first := map[string]*Rule{}
+	names := map[string]*RuleSet{}
+	for _, s := range sets {
+		if prev := names[s.Name]; prev != nil {
+			list.Errorf(diag.Pos{File: s.File, Line: 1, Column: 1}, "duplicate-set", "two rule files are named %q: this one and %s; inputs could not tell them apart", s.Name, prev.File)
+		}
+		names[s.Name] = s
+		for _, r := range s.Rules {
+			if prev := first[r.ID]; prev != nil {
+				list.Errorf(r.Pos, "duplicate-rule", "the rule id %q is taken by %s", r.ID, prev.Pos)
+				continue
+			}
+			first[r.ID] = r
+		}
+	}
+	list.Sort()
+	return list
+}
+
+// checker compiles one file and collects what it finds.
+type checker struct {
+	file    *yamlfile.File
+	list    diag.List
+	actions map[string]*Action
+	verbs   []string
+
+	set    *RuleSet
+	inputs formula.Type
+	rule   *Rule
+	taken  map[string]diag.Pos // names of the rule's steps
+}
+
+func (c *checker) errorf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
+	return c.list.Errorf(c.file.Pos(n), code, format, args...)
+}
+
+func (c *checker) warnf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
+	return c.list.Warnf(c.file.Pos(n), code, format, args...)
+}
+
+// mapping reads a mapping node; false means that there was none.
+func (c *checker) mapping(n *yaml.Node) (yamlfile.Mapping, bool) {
+	m, list := c.file.Mapping(n)
+	c.list = append(c.list, list...)
+	return m, !list.HasErrors() && m.Node != nil
+}
+
+// keys reports keys that are not among those allowed.
+func (c *checker) keys(m yamlfile.Mapping, what string, allowed ...string) {
+	for _, e := range m.Entries {
+		if contains(allowed, e.Name) {
+			continue
+		}
+		f := c.errorf(e.Key, "unknown-key", "unknown key %q in %s", e.Name, what)
+		f.Hint = suggest(e.Name, allowed)
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// suggest words a hint: the nearest of the names, else all of them if few.
+func suggest(word string, names []string) string {
+	if near := diag.Closest(word, names); near != "" {
+		return "did you mean " + near + "?"
+	}
+	if len(names) > 8 {
+		return ""
+	}
+	return "want one of " + strings.Join(names, ", ")
+}
+
+func (c *checker) ruleFile(set *RuleSet) {
+	c.set = set
+	m, ok := c.mapping(c.file.Root)
+	if !ok {
+		return
+	}
+	c.keys(m, "a rule file", "version", "title", "inputs", "vars", "rules")
+	c.version(m)
+	if e, ok := m.Get("title"); ok {
+		set.Title = c.text(e.Value, "title")
+	}
+	c.inputs = formula.RecordOf(map[string]formula.Type{})
+	if e, ok := m.Get("inputs"); ok {
+		c.readInputs(e.Value)
+	}
+	varsType := c.readVars(m)
+	rules, ok := m.Get("rules")
+	if !ok {
+		c.errorf(c.file.Root, "missing-key", "a rule file needs rules").Hint = "rules:"
+		return
+	}
+	rm, ok := c.mapping(rules.Value)
+	if !ok {
+		return
+	}
+	if len(rm.Entries) == 0 {
+		c.errorf(rules.Key, "missing-key", "rules is empty")
+	}
+	for _, e := range rm.Entries {
+		if r := c.readRule(e, varsType); r != nil {
+			set.Rules = append(set.Rules, r)
+		}
+	}
+}
+
+func (c *checker) version(m yamlfile.Mapping) {
+	e, ok := m.Get("version")
+	if !ok {
+		c.errorf(c.file.Root, "missing-key", "a rule file needs a version").Hint = "version: 1"
+		return
+	}
+	if e.Value.Value != "1" {
+		c.errorf(e.Value, "invalid-value", "version %q is not known, this engine reads version 1", e.Value.Value)
+	}
+}
+
+// text reads a literal text.
+func (c *checker) text(n *yaml.Node, what string) string {
+	n = yamlfile.Resolve(n)
+	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+		c.errorf(n, "wrong-type", "%s takes text", what)
+		return ""
+	}
+	return n.Value
+}

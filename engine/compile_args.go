@@ -1,0 +1,218 @@
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"github.com/go-playground/validator/v10"
+	"gopkg.in/yaml.v3"
+
+	"b24rules/engine/formula"
+	"b24rules/yamlfile"
+)
+
+// ArgTypes are the types of a step's arguments, for actions whose result
+// depends on them.
+type ArgTypes struct {
+	args map[string]*argValueOf
+}
+
+func (t *ArgTypes) arg(name string) *argValueOf {
+	if t == nil {
+		return nil
+	}
+	return t.args[name]
+}
+
+// Given reports whether the argument stands in the file.
+func (t *ArgTypes) Given(name string) bool { return t.arg(name) != nil }
+
+// Type returns the type of an argument; Any when it is not given.
+func (t *ArgTypes) Type(name string) formula.Type {
+	if a := t.arg(name); a != nil {
+		return a.typ
+	}
+	return formula.Type{Kind: formula.Any}
+}
+
+// Const returns an argument's value if it is the same in every run.
+func (t *ArgTypes) Const(name string) (any, bool) {
+	if a := t.arg(name); a != nil {
+		return a.value.constant()
+	}
+	return nil, false
+}
+
+// readArgs compiles the arguments of a step. It returns nil when they cannot be
+// told apart at all.
+func (c *checker) readArgs(s *step, verb yamlfile.Entry, env formula.Env) *ArgTypes {
+	types := &ArgTypes{args: map[string]*argValueOf{}}
+	spec := s.action.args
+	if len(spec.fields) == 1 && spec.fields[0].index < 0 {
+		if names := c.names(verb.Value, env); names != nil {
+			a := &argValueOf{field: spec.fields[0], names: names, typ: namesType(names)}
+			s.args = append(s.args, a)
+			types.args[""] = a
+		}
+		return types
+	}
+	value := yamlfile.Resolve(verb.Value)
+	m := yamlfile.Mapping{Node: value}
+	if value.Kind != yaml.ScalarNode || value.Tag != "!!null" {
+		var ok bool
+		if value.Kind != yaml.MappingNode {
+			c.errorf(value, "wrong-type", "%s takes arguments by name", s.action.Name).Hint = s.action.Name + ": {" + requiredArgs(spec) + "}"
+			return nil
+		}
+		if m, ok = c.mapping(value); !ok {
+			return nil
+		}
+	}
+	c.keys(m, s.action.Name, spec.names()...)
+	for _, f := range spec.fields {
+		e, given := m.Get(f.Name)
+		if !given {
+			if f.Required {
+				c.errorf(verb.Key, "missing-argument", "%s needs %s: %s", s.action.Name, f.Name, f.Doc)
+			}
+			continue
+		}
+		if a := c.readArg(f, e, env, types); a != nil {
+			s.args = append(s.args, a)
+			types.args[f.Name] = a
+		}
+	}
+	return types
+}
+
+func (a *argStruct) names() []string {
+	out := make([]string, len(a.fields))
+	for i, f := range a.fields {
+		out[i] = f.Name
+	}
+	return out
+}
+
+// requiredArgs lists the required arguments for a hint.
+func requiredArgs(a *argStruct) string {
+	out := ""
+	for _, f := range a.fields {
+		if f.Required {
+			if out != "" {
+				out += ", "
+			}
+			out += f.Name + ": …"
+		}
+	}
+	return out
+}
+
+func (c *checker) readArg(f *argField, e yamlfile.Entry, env formula.Env, types *ArgTypes) *argValueOf {
+	if f.PerRow != "" {
+		if f.group {
+			env = with(env, groupNames(types.Type(f.PerRow), types.Type("by")))
+		} else {
+			env = with(env, rowNames(types.Type(f.PerRow)))
+		}
+	}
+	a := &argValueOf{field: f, typ: f.typ}
+	w := want{typ: f.typ, what: "argument " + f.Name}
+	switch f.kind {
+	case argDuration:
+		w.literal = func(text string) (any, error) {
+			d, err := time.ParseDuration(text)
+			if err != nil {
+				return nil, errors.New("want a duration such as 2s or 5m")
+			}
+			return d, nil
+		}
+		v := c.value(e.Value, w, env)
+		if v == nil {
+			return nil
+		}
+		a.fixed = v.literal
+	case argFields, argRowFields:
+		if a.fields = c.fields(e.Value, wantAny, env); a.fields == nil {
+			return nil
+		}
+		a.typ = a.fields.typ()
+	case argNames:
+		if a.names = c.names(e.Value, env); a.names == nil {
+			return nil
+		}
+		a.typ = namesType(a.names)
+	default:
+		if a.value = c.value(e.Value, w, env); a.value == nil {
+			return nil
+		}
+		a.typ = a.value.typ
+		c.checkLiteral(f, a.value)
+	}
+	return a
+}
+
+// checkLiteral holds a constant argument against its validator rules, so that
+// a wrong one is found before anything runs.
+func (c *checker) checkLiteral(f *argField, v *value) {
+	x, ok := v.constant()
+	if !ok || f.Rules == "" || x == nil {
+		return
+	}
+	goValue, err := convert(x, f.Type)
+	if err != nil {
+		return // its type was reported
+	}
+	if err := validate.Var(goValue.Interface(), f.Rules); err != nil {
+		c.errorf(v.node, "invalid-value", "argument %s %s", f.Name, ruleText(err))
+	}
+}
+
+// validate is safe for concurrent use and keeps only a cache.
+var validate = validator.New()
+
+// ruleText words the first broken validator rule.
+func ruleText(err error) string {
+	var list validator.ValidationErrors
+	if !errors.As(err, &list) || len(list) == 0 {
+		return err.Error()
+	}
+	switch f := list[0]; f.Tag() {
+	case "oneof":
+		return "wants one of " + f.Param()
+	case "min", "gte":
+		return "wants at least " + f.Param()
+	case "max", "lte":
+		return "wants at most " + f.Param()
+	default:
+		return "breaks the rule " + f.Tag() + " " + f.Param()
+	}
+}
+
+// names compiles a mapping that defines names, each seeing those before it.
+func (c *checker) names(n *yaml.Node, env formula.Env) []*namedValue {
+	m, ok := c.mapping(n)
+	if !ok {
+		return nil
+	}
+	if len(m.Entries) == 0 {
+		c.errorf(n, "missing-key", "no names are computed here")
+	}
+	out := []*namedValue{}
+	for _, e := range m.Entries {
+		v := c.value(e.Value, wantAny, env)
+		if v == nil {
+			v = &value{file: c.file, node: e.Value, typ: formula.Type{Kind: formula.Any}}
+		}
+		out = append(out, &namedValue{name: e.Name, key: e.Key, value: v})
+		env = with(env, map[string]formula.Type{e.Name: v.typ})
+	}
+	return out
+}
+
+func namesType(names []*namedValue) formula.Type {
+	fields := make(map[string]formula.Type, len(names))
+	for _, n := range names {
+		fields[n.name] = n.value.typ
+	}
+	return formula.RecordOf(fields)
+}

@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"b24rules/diag"
+	"b24rules/engine/formula"
+	"b24rules/schemas"
+	"b24rules/yamlfile"
+)
+
+// Defaults of a rule.
+const (
+	defaultDebounce = time.Second
+	ceilingFactor   = 10 // a debounce of 1s puts a run off for 10s at most
+)
+
+var ruleKeys = []string{"title", "on", "when", "steps", "deleted", "entity", "owner", "debounce", "limits", "portals"}
+
+func (c *checker) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
+	r := &Rule{ID: e.Name, Set: c.set, Owner: e.Name, Pos: c.file.Pos(e.Key), Debounce: defaultDebounce, Ceiling: defaultDebounce * ceilingFactor}
+	c.rule, c.taken = r, map[string]diag.Pos{}
+	if !ruleID(e.Name) {
+		c.errorf(e.Key, "bad-name", "a rule's id begins with a lower-case letter and goes on with letters, digits, - and _ (64 at most), this is %q", e.Name)
+	}
+	m, ok := c.mapping(e.Value)
+	if !ok {
+		return nil
+	}
+	c.keys(m, "a rule", ruleKeys...)
+	c.ruleOptions(r, m)
+	on, ok := m.Get("on")
+	if !ok {
+		c.errorf(e.Key, "missing-key", "rule %q needs the events it hears", e.Name).Hint = "on: [ONCRMDEALUPDATE]"
+		return nil
+	}
+	c.readTriggers(r, on)
+	k := c.ruleNames(r, vars)
+	if w, ok := m.Get("entity"); ok {
+		r.entity = c.value(w.Value, want{typ: formula.Type{Kind: formula.Any}, what: "entity"}, k.env(nil))
+	}
+	if w, ok := m.Get("when"); ok {
+		r.when = c.value(w.Value, want{typ: formula.Type{Kind: formula.Bool}, what: "when"}, k.env(nil))
+	}
+	c.ruleSteps(r, m, e, k)
+	c.checkLoops(r)
+	return r
+}
+
+// ruleOptions reads the plain keys of a rule.
+func (c *checker) ruleOptions(r *Rule, m yamlfile.Mapping) {
+	for _, e := range m.Entries {
+		switch e.Name {
+		case "title":
+			r.Title = c.text(e.Value, "title")
+		case "owner":
+			r.Owner = c.text(e.Value, "owner")
+			if !ruleID(r.Owner) {
+				c.errorf(e.Value, "bad-name", "an owner is written like a rule's id, this is %q", r.Owner)
+			}
+		case "debounce":
+			c.readDebounce(r, e.Value)
+		case "limits":
+			c.list = append(c.list, yamlfile.Decode(c.file, e.Value, &r.Limits)...)
+		case "portals":
+			c.list = append(c.list, yamlfile.Decode(c.file, e.Value, &r.Portals)...)
+		}
+	}
+}
+
+// readDebounce reads `2s` or `{quiet: 2s, max: 30s}`.
+func (c *checker) readDebounce(r *Rule, n *yaml.Node) {
+	n = yamlfile.Resolve(n)
+	if n.Kind == yaml.ScalarNode {
+		r.Debounce = c.duration(n, "debounce")
+		r.Ceiling = r.Debounce * ceilingFactor
+		return
+	}
+	m, ok := c.mapping(n)
+	if !ok {
+		return
+	}
+	c.keys(m, "debounce", "quiet", "max")
+	if e, ok := m.Get("quiet"); ok {
+		r.Debounce = c.duration(e.Value, "quiet")
+	}
+	r.Ceiling = r.Debounce * ceilingFactor
+	if e, ok := m.Get("max"); ok {
+		r.Ceiling = c.duration(e.Value, "max")
+	}
+	if r.Ceiling < r.Debounce {
+		c.errorf(n, "invalid-value", "max (%s) is shorter than quiet (%s)", r.Ceiling, r.Debounce)
+	}
+}
+
+func (c *checker) duration(n *yaml.Node, what string) time.Duration {
+	n = yamlfile.Resolve(n)
+	d, err := time.ParseDuration(n.Value)
+	if n.Kind != yaml.ScalarNode || err != nil || d < 0 || d > 24*time.Hour {
+		c.errorf(n, "wrong-type", "%s takes a duration up to 24h, such as 500ms, 2s or 5m", what)
+		return 0
+	}
+	return d
+}
+
+// readTriggers reads `on`: a code, a list of codes, or a mapping with events
+// and entityTypeId.
+func (c *checker) readTriggers(r *Rule, e yamlfile.Entry) {
+	n := yamlfile.Resolve(e.Value)
+	events := n
+	typeID, typeNode := 0, (*yaml.Node)(nil)
+	if n.Kind == yaml.MappingNode {
+		m, ok := c.mapping(n)
+		if !ok {
+			return
+		}
+		c.keys(m, "on", "events", "entityTypeId")
+		ev, ok := m.Get("events")
+		if !ok {
+			c.errorf(n, "missing-key", "on needs events").Hint = "events: [ONCRMDYNAMICITEMUPDATE]"
+			return
+		}
+		events = yamlfile.Resolve(ev.Value)
+		if t, ok := m.Get("entityTypeId"); ok {
+			typeNode = t.Value
+			typeID = c.entityTypeID(t.Value)
+		}
+	}
+	codes := []*yaml.Node{events}
+	if events.Kind == yaml.SequenceNode {
+		codes = events.Content
+	}
+	if len(codes) == 0 {
+		c.errorf(events, "missing-key", "a rule needs at least one event")
+	}
+	seen := map[string]bool{}
+	for _, code := range codes {
+		c.readTrigger(r, yamlfile.Resolve(code), typeID, typeNode != nil, seen)
+	}
+}
+
+// anyType is how a file says that it wants the items of every smart process.
+const anyType = -1
+
+func (c *checker) entityTypeID(n *yaml.Node) int {
+	n = yamlfile.Resolve(n)
+	if n.Value == "any" {
+		return anyType
+	}
+	var id int
+	if list := yamlfile.Decode(c.file, n, &id); len(list) > 0 || id <= 0 {
+		c.errorf(n, "wrong-type", "entityTypeId takes the number of a type, such as 31 for smart invoices, or any")
+	}
+	return id
+}
+
+func (c *checker) readTrigger(r *Rule, n *yaml.Node, typeID int, typed bool, seen map[string]bool) {
+	if n.Kind != yaml.ScalarNode {
+		c.errorf(n, "wrong-type", "an event is a code such as ONCRMDEALUPDATE")
+		return
+	}
+	ev, suffix, ok := schemas.LookupEvent(n.Value)
+	if !ok {
+		c.errorf(n, "unknown-event", "unknown event %q", n.Value).Hint = suggest(strings.ToUpper(n.Value), eventCodes())
+		return
+	}
+	upper := strings.ToUpper(n.Value)
+	if seen[upper] {
+		c.errorf(n, "duplicate-event", "event %s stands twice", upper)
+	}
+	if seen[ev.Code] || (suffix == 0 && hasSuffixed(seen, ev.Code)) {
+		c.errorf(n, "duplicate-event", "%s comes with both its base code and a suffixed one: the portal sends both for one change", ev.Code).Hint = "keep one of them"
+	}
+	seen[upper] = true
+	t := Trigger{Event: ev, EntityTypeID: suffix}
+	if ev.Entity == "item" && suffix == 0 {
+		switch {
+		case !typed:
+			c.errorf(n, "missing-entity-type", "%s is sent for the items of every smart process and for smart invoices", ev.Code).Hint = "on: {events: [" + ev.Code + "], entityTypeId: 31}, or entityTypeId: any"
+		case typeID > 0:
+			t.EntityTypeID = typeID
+		}
+	} else if typed {
+		c.errorf(n, "invalid-value", "entityTypeId is for ONCRMDYNAMICITEM events without a suffix, not for %s", upper)
+	}
+	r.Triggers = append(r.Triggers, t)
+}
+
+func hasSuffixed(seen map[string]bool, base string) bool {
+	for code := range seen {
+		if strings.HasPrefix(code, base+"_") {
+			return true
+		}
+	}
+	return false
+}
+
+func eventCodes() []string {
+	events := schemas.Events()
+	out := make([]string, len(events))
+	for i, e := range events {
+		out[i] = e.Code
+	}
+	return out
+}
+
+// ruleNames are the names that every formula of a rule sees.
+func (c *checker) ruleNames(r *Rule, vars formula.Type) *known {
+	id := formula.Type{Kind: formula.Int}
+	typeID := formula.Type{Kind: formula.Int}
+	for _, t := range r.Triggers {
+		if textID(t.Event) {
+			id = formula.Type{Kind: formula.String}
+		}
+		if t.Entity == "" {
+			typeID.Maybe = true
+		}
+	}
+	k := &known{types: map[string]formula.Type{}, guards: map[string][]string{}, later: map[string]string{}}
+	k.types[nameEvent] = formula.RecordOf(map[string]formula.Type{
+		"id":           id,
+		"entityTypeId": typeID,
+		"added":        {Kind: formula.Bool},
+		"count":        {Kind: formula.Int},
+		"data":         formula.OpenRecord(nil),
+		"portal":       {Kind: formula.String},
+		"time":         {Kind: formula.Time},
+	})
+	k.types[nameInputs] = c.inputs
+	k.types[nameVars] = vars
+	return k
+}
+
+// ruleSteps reads steps and deleted and holds them against the events.
+func (c *checker) ruleSteps(r *Rule, m yamlfile.Mapping, e yamlfile.Entry, k *known) {
+	steps, hasSteps := m.Get("steps")
+	deleted, hasDeleted := m.Get("deleted")
+	deleteEvent := slices.IndexFunc(r.Triggers, func(t Trigger) bool { return t.Op == "delete" })
+	switch {
+	case !hasSteps && !hasDeleted:
+		c.errorf(e.Key, "missing-key", "rule %q needs steps", r.ID)
+	case hasDeleted && deleteEvent < 0:
+		c.errorf(deleted.Key, "delete-event", "deleted never runs: on lists no delete event").Hint = deleteCode(r)
+	case !hasDeleted && deleteEvent >= 0:
+		c.errorf(e.Key, "delete-event", "on lists %s, but the rule has no deleted: its steps are for an entity that exists", r.Triggers[deleteEvent].Code).Hint = "add deleted: or take the event out"
+	}
+	conditions := r.when.conjuncts()
+	if hasSteps {
+		r.steps = c.readSteps(steps.Value, k.clone(), conditions, "steps")
+	}
+	if hasDeleted {
+		r.deleted = c.readSteps(deleted.Value, k.clone(), conditions, "deleted")
+	}
+}
+
+// deleteCode suggests the delete event that belongs to a rule's other events.
+func deleteCode(r *Rule) string {
+	for _, t := range r.Triggers {
+		for _, op := range []string{"ADD", "UPDATE"} {
+			if base, ok := strings.CutSuffix(t.Code, op); ok {
+				return fmt.Sprintf("add %sDELETE to on", base)
+			}
+		}
+	}
+	return ""
+}
+
+// textID reports whether an event names what it is about by text: a currency
+// has a code, everything else a number.
+func textID(e schemas.Event) bool { return strings.HasPrefix(e.Code, "ONCRMCURRENCY") }

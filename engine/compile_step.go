@@ -1,0 +1,273 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+
+	"b24rules/diag"
+	"b24rules/engine/formula"
+	"b24rules/yamlfile"
+)
+
+var stepOptions = []string{"id", "when", "once", "for_each", "limit", "timeout", "retry", "on_error"}
+
+// defaultForEach is how many rows a for_each takes without a limit.
+const defaultForEach = 1000
+
+// readSteps compiles a list of steps. Each sees the results of those before it;
+// conditions hold for all of them.
+func (c *checker) readSteps(n *yaml.Node, k *known, conditions []string, what string) []*step {
+	n = yamlfile.Resolve(n)
+	if n.Kind != yaml.SequenceNode {
+		c.errorf(n, "wrong-type", "%s takes a list of steps, each beginning with -", what)
+		return nil
+	}
+	if len(n.Content) == 0 {
+		c.errorf(n, "missing-key", "%s has no step", what)
+	}
+	c.announce(n, k)
+	var out []*step
+	for i, e := range n.Content {
+		if s := c.readStep(e, i, k, conditions); s != nil {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// announce notes the ids of all steps of a list, so that a formula that reads
+// one too early is told where it comes from.
+func (c *checker) announce(n *yaml.Node, k *known) {
+	later := map[string]string{}
+	for name, hint := range k.later {
+		later[name] = hint
+	}
+	for _, e := range n.Content {
+		e = yamlfile.Resolve(e)
+		for i := 0; i+1 < len(e.Content) && e.Kind == yaml.MappingNode; i += 2 {
+			key, val := e.Content[i], yamlfile.Resolve(e.Content[i+1])
+			hint := fmt.Sprintf("it is defined by the step on line %d, below", c.file.Pos(key).Line)
+			if key.Value == "id" && val.Kind == yaml.ScalarNode {
+				later[val.Value] = hint
+			}
+			if a := c.actions[key.Value]; a != nil && a.Spread && val.Kind == yaml.MappingNode {
+				for j := 0; j+1 < len(val.Content); j += 2 {
+					later[val.Content[j].Value] = hint
+				}
+			}
+		}
+	}
+	k.later = later
+}
+
+func (c *checker) readStep(n *yaml.Node, index int, k *known, conditions []string) *step {
+	n = yamlfile.Resolve(n)
+	if n.Kind != yaml.MappingNode {
+		c.errorf(n, "wrong-type", "a step is an action with its arguments").Hint = suggest(n.Value, c.verbs)
+		return nil
+	}
+	m, ok := c.mapping(n)
+	if !ok {
+		return nil
+	}
+	verb, ok := c.verb(n, m)
+	if !ok {
+		return nil
+	}
+	s := &step{action: c.actions[verb.Name], pos: c.file.Pos(verb.Key), limit: defaultForEach, label: fmt.Sprintf("%s[%d]", verb.Name, index+1)}
+	when := c.stepWhen(s, m, k, conditions)
+	inside := slices.Concat(conditions, when)
+	env := k.env(inside)
+	if e, ok := m.Get("once"); ok {
+		s.once = c.value(e.Value, want{typ: formula.Type{Kind: formula.Any}, what: "once"}, env)
+		if s.once != nil && s.once.formula == nil {
+			c.errorf(e.Value, "wrong-type", "once takes a formula whose value says what is new, such as =deal.stageId")
+		}
+	}
+	if e, ok := m.Get("for_each"); ok {
+		s.forEach = c.value(e.Value, want{typ: formula.ListOf(formula.Type{Kind: formula.Any}), what: "for_each"}, env)
+		if s.forEach != nil {
+			env = with(env, rowNames(s.forEach.typ))
+		}
+	}
+	types := c.readArgs(s, verb, env)
+	c.stepOptions(s, m)
+	guards := when
+	if e, ok := m.Get("on_error"); ok {
+		c.readOnError(s, e, k, inside)
+	}
+	if s.once != nil || s.onError != park {
+		guards = append(slices.Clone(guards), never)
+	}
+	c.stepNames(s, m, types, k, guards)
+	if s.action.check != nil && types != nil {
+		s.action.check(&StepCheck{c: c, step: s, types: types, verb: verb})
+	}
+	return s
+}
+
+// verb finds the one key of a step that is an action.
+func (c *checker) verb(n *yaml.Node, m yamlfile.Mapping) (yamlfile.Entry, bool) {
+	var verb yamlfile.Entry
+	unknown := false
+	for _, e := range m.Entries {
+		if slices.Contains(stepOptions, e.Name) {
+			continue
+		}
+		switch {
+		case c.actions[e.Name] == nil:
+			unknown = true
+			c.errorf(e.Key, "unknown-action", "unknown action or option %q", e.Name).Hint = suggest(e.Name, slices.Concat(c.verbs, stepOptions))
+		case verb.Key != nil:
+			c.errorf(e.Key, "two-actions", "a step is one action, this one has %s and %s", verb.Name, e.Name).Hint = "begin a new step with -"
+			return verb, false
+		default:
+			verb = e
+		}
+	}
+	if verb.Key == nil && !unknown {
+		c.errorf(n, "missing-action", "the step has no action").Hint = suggest("", c.verbs)
+	}
+	return verb, verb.Key != nil && !unknown
+}
+
+// stepWhen compiles the condition of a step and returns its parts.
+func (c *checker) stepWhen(s *step, m yamlfile.Mapping, k *known, conditions []string) []string {
+	e, ok := m.Get("when")
+	if !ok {
+		return nil
+	}
+	s.when = c.value(e.Value, want{typ: formula.Type{Kind: formula.Bool}, what: "when"}, k.env(conditions))
+	return s.when.conjuncts()
+}
+
+func (c *checker) stepOptions(s *step, m yamlfile.Mapping) {
+	if e, ok := m.Get("limit"); ok {
+		if s.forEach == nil {
+			c.errorf(e.Key, "unknown-key", "limit belongs to for_each, this step has none")
+		}
+		c.list = append(c.list, yamlfile.Decode(c.file, e.Value, &s.limit)...)
+	}
+	if e, ok := m.Get("timeout"); ok {
+		s.timeout = c.duration(e.Value, "timeout")
+	}
+	if e, ok := m.Get("retry"); ok {
+		c.list = append(c.list, yamlfile.Decode(c.file, e.Value, &s.retry)...)
+		if s.retry < 0 || s.retry > 100 {
+			c.errorf(e.Value, "invalid-value", "retry takes the number of attempts, from 1 to 100")
+		}
+	}
+}
+
+// readOnError reads park, skip or a list of steps.
+func (c *checker) readOnError(s *step, e yamlfile.Entry, k *known, conditions []string) {
+	n := yamlfile.Resolve(e.Value)
+	switch {
+	case n.Kind == yaml.SequenceNode:
+		inner := k.clone()
+		text := formula.Type{Kind: formula.String}
+		inner.define(nameError, formula.RecordOf(map[string]formula.Type{"code": text, "message": text, "step": text}), nil)
+		s.onError = run
+		s.inner = c.readSteps(n, inner, conditions, "on_error")
+	case n.Value == "park":
+	case n.Value == "skip":
+		s.onError = skip
+	default:
+		c.errorf(n, "invalid-value", "on_error takes park, skip or a list of steps, this is %q", n.Value)
+	}
+}
+
+// stepNames defines what later steps see of this one.
+func (c *checker) stepNames(s *step, m yamlfile.Mapping, types *ArgTypes, k *known, guards []string) {
+	result := formula.Type{Kind: formula.Any}
+	if types != nil && s.action.result != nil {
+		result = s.action.result(types)
+	}
+	if s.action.Spread && types != nil {
+		for _, a := range s.args {
+			for _, nv := range a.names {
+				if c.newName(nv.key, nv.name) {
+					k.define(nv.name, nv.value.typ, guards)
+				}
+			}
+		}
+	}
+	e, ok := m.Get("id")
+	if !ok {
+		return
+	}
+	name := c.text(e.Value, "id")
+	if s.action.result == nil {
+		c.errorf(e.Key, "no-result", "%s has no result, so its step needs no id", s.action.Name)
+		return
+	}
+	if !c.newName(e.Value, name) {
+		return
+	}
+	s.id, s.label = name, name
+	if s.forEach != nil {
+		result = formula.ListOf(result)
+	}
+	k.define(name, result, guards)
+}
+
+// newName reports a name that may not be given or is taken in this rule.
+func (c *checker) newName(n *yaml.Node, name string) bool {
+	if name == "" {
+		return false
+	}
+	if err := formula.CheckName(name); err != nil {
+		c.errorf(n, "bad-name", "%s", err)
+		return false
+	}
+	if name == nameGroup {
+		c.errorf(n, "bad-name", "%q is what aggregate calls a group of rows", name)
+		return false
+	}
+	if pos, taken := c.taken[name]; taken {
+		c.errorf(n, "duplicate-name", "the name %q is taken by line %d of this rule", name, pos.Line)
+		return false
+	}
+	c.taken[name] = c.file.Pos(n)
+	return true
+}
+
+// StepCheck is what an action's own check sees of one step.
+type StepCheck struct {
+	c     *checker
+	step  *step
+	types *ArgTypes
+	verb  yamlfile.Entry
+}
+
+// Types returns the types of the step's arguments.
+func (s *StepCheck) Types() *ArgTypes { return s.types }
+
+// Source returns the formula of an argument without its "=", "" when the
+// argument is no formula.
+func (s *StepCheck) Source(arg string) string {
+	if a := s.types.arg(arg); a != nil && a.value != nil && a.value.formula != nil {
+		return a.value.formula.Source()
+	}
+	return ""
+}
+
+// Errorf reports a mistake at an argument, or at the action's name when the
+// argument is not there.
+func (s *StepCheck) Errorf(arg, code, format string, args ...any) *diag.Finding {
+	return s.c.errorf(s.node(arg), code, format, args...)
+}
+
+// Warnf reports something that is likely a mistake.
+func (s *StepCheck) Warnf(arg, code, format string, args ...any) *diag.Finding {
+	return s.c.warnf(s.node(arg), code, format, args...)
+}
+
+func (s *StepCheck) node(arg string) *yaml.Node {
+	if a := s.types.arg(arg); a != nil && a.value != nil {
+		return a.value.node
+	}
+	return s.verb.Key
+}

@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"context"
+
+	"b24rules/engine/formula"
+	"b24rules/num"
+	"b24rules/schemas"
+)
+
+// Event is one event of a portal as it arrived.
+type Event struct {
+	// Code is the event's code, suffixed or not, in any case.
+	Code string
+	// Data is the event's data[...], with values as the portal sent them.
+	Data map[string]any
+	// Time is when the portal sent the event.
+	Time time.Time
+}
+
+// field returns data[FIELDS][name], or data[name] where an event has no FIELDS.
+func (e Event) field(name string) string {
+	if fields, ok := e.Data["FIELDS"].(map[string]any); ok {
+		if s, ok := fields[name].(string); ok {
+			return s
+		}
+	}
+	s, _ := e.Data[name].(string)
+	return s
+}
+
+// Entity is what a run is about.
+type Entity struct {
+	// Kind is deal, lead, contact, company, quote or item; for other events it
+	// is the event's code without its ending.
+	Kind string
+	// TypeID is the entityTypeId of a CRM entity, 0 for everything else.
+	TypeID int
+	// ID is the entity's id, digits except for a currency.
+	ID string
+}
+
+// String returns the entity as one word: "deal:759", "item:31:7".
+func (e Entity) String() string {
+	if e.Kind == "item" {
+		return fmt.Sprintf("item:%d:%s", e.TypeID, e.ID)
+	}
+	return e.Kind + ":" + e.ID
+}
+
+// ParseEntity reads what String wrote.
+func ParseEntity(s string) (Entity, error) {
+	kind, rest, ok := strings.Cut(s, ":")
+	if !ok || kind == "" {
+		return Entity{}, fmt.Errorf("%q is not an entity such as deal:759 or item:31:7", s)
+	}
+	if kind != "item" {
+		return Entity{Kind: kind, TypeID: ownerTypeID(kind), ID: rest}, nil
+	}
+	typ, id, _ := strings.Cut(rest, ":")
+	n, err := strconv.Atoi(typ)
+	if err != nil {
+		return Entity{}, fmt.Errorf("%q is not an entity such as item:31:7", s)
+	}
+	return Entity{Kind: kind, TypeID: n, ID: id}, nil
+}
+
+func ownerTypeID(kind string) int {
+	if o, ok := schemas.LookupOwner(kind); ok {
+		return o.ID
+	}
+	return 0
+}
+
+// Route is one rule that hears an event.
+type Route struct {
+	Rule   *Rule
+	Entity Entity
+	// Added and Deleted say that the event tells of the entity's birth or end.
+	Added, Deleted bool
+}
+
+// Route returns the rules of the set that hear an event of a portal. An event
+// that names no entity, or one that no rule hears, has none.
+func (s *RuleSet) Route(portal string, e Event, inputs map[string]any) []Route {
+	known, suffix, ok := schemas.LookupEvent(e.Code)
+	if !ok {
+		return nil
+	}
+	ent, ok := entityOf(known, suffix, e)
+	if !ok {
+		return nil
+	}
+	var out []Route
+	for _, r := range s.Rules {
+		if len(r.Portals) > 0 && !slices.Contains(r.Portals, portal) {
+			continue
+		}
+		if !r.hears(known, suffix, ent) {
+			continue
+		}
+		out = append(out, Route{Rule: r, Entity: r.about(ent, portal, e, inputs), Added: known.Op == "add", Deleted: known.Op == "delete"})
+	}
+	return out
+}
+
+// hears reports whether one of the rule's triggers takes the event. A portal
+// sends a suffixed code beside the base one, so a trigger takes only the form
+// that the file names.
+func (r *Rule) hears(known schemas.Event, suffix int, ent Entity) bool {
+	for _, t := range r.Triggers {
+		if t.Code != known.Code {
+			continue
+		}
+		if t.EntityTypeID == 0 && suffix == 0 || t.EntityTypeID != 0 && t.EntityTypeID == ent.TypeID {
+			return true
+		}
+	}
+	return false
+}
+
+// entityOf reads what an event is about.
+func entityOf(known schemas.Event, suffix int, e Event) (Entity, bool) {
+	id := e.field("ID")
+	if id == "" {
+		return Entity{}, false
+	}
+	if !textID(known) {
+		n, err := strconv.ParseInt(id, 10, 64)
+		if err != nil || n <= 0 {
+			return Entity{}, false
+		}
+		id = strconv.FormatInt(n, 10)
+	}
+	switch known.Entity {
+	case "":
+		return Entity{Kind: strings.ToLower(strings.TrimSuffix(known.Code, strings.ToUpper(known.Op))), ID: id}, true
+	case "item":
+		typ := suffix
+		if typ == 0 {
+			typ, _ = strconv.Atoi(e.field("ENTITY_TYPE_ID"))
+		}
+		return Entity{Kind: "item", TypeID: typ, ID: id}, typ > 0
+	}
+	return Entity{Kind: known.Entity, TypeID: ownerTypeID(known.Entity), ID: id}, true
+}
+
+// about applies the rule's entity formula. When it fails the run is about the
+// event's own entity and fails at its start, where the failure is told.
+func (r *Rule) about(ent Entity, portal string, e Event, inputs map[string]any) Entity {
+	if r.entity == nil {
+		return ent
+	}
+	id, err := r.entityID(context.Background(), eventScope(ent, portal, e, 1, false), inputs)
+	if err != nil {
+		return ent
+	}
+	ent.ID = id
+	return ent
+}
+
+func (r *Rule) entityID(ctx context.Context, event map[string]any, inputs map[string]any) (string, error) {
+	sc := scope{vars: map[string]any{nameEvent: event, nameInputs: inputs, nameVars: map[string]any{}}, machine: formula.NewMachine(ctx)}
+	v, err := r.entity.eval(ctx, sc)
+	if err != nil {
+		return "", err
+	}
+	text, err := formula.ToText(v)
+	if err != nil || text == "" {
+		return "", r.entity.errorf("entity must give an id, this gives %s", kindOf(v))
+	}
+	return text, nil
+}
+
+// eventScope is what formulas see as event.
+func eventScope(ent Entity, portal string, e Event, count int, added bool) map[string]any {
+	out := map[string]any{
+		"id": any(ent.ID), "entityTypeId": nil, "added": added, "count": numInt(count),
+		"data": any(e.Data), "portal": portal, "time": e.Time,
+	}
+	if e.Data == nil {
+		out["data"] = map[string]any{}
+	}
+	if id, err := num.Parse(ent.ID); err == nil {
+		out["id"] = id
+	}
+	if ent.TypeID != 0 {
+		out["entityTypeId"] = numInt(ent.TypeID)
+	}
+	return out
+}
+
+// canonical names a CRM entity by the kind that its events carry.
+func (e Entity) canonical() Entity {
+	switch e.TypeID {
+	case 1, 2, 3, 4, 7:
+		e.Kind = schemas.OwnerByType(e.TypeID).Name
+	}
+	return e
+}

@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"b24rules/engine/formula"
+)
+
+// Field is one named value of Fields.
+type Field struct {
+	Name  string
+	Value any // a formula's value: nil clears, formula.Omitted is already left out
+}
+
+// Fields are named values in the order of the file. A name may be a formula
+// in the file; here it is text, unique and not empty.
+type Fields []Field
+
+// Get returns the value of a name.
+func (f Fields) Get(name string) (any, bool) {
+	for _, x := range f {
+		if x.Name == name {
+			return x.Value, true
+		}
+	}
+	return nil, false
+}
+
+// Map returns the fields as a map.
+func (f Fields) Map() map[string]any {
+	m := make(map[string]any, len(f))
+	for _, x := range f {
+		m[x.Name] = x.Value
+	}
+	return m
+}
+
+// Names are computed names in the order of the file, each seeing those before
+// it. The zero value has none.
+type Names struct {
+	fields []*namedValue
+	scope  scope
+}
+
+// Len returns how many names there are.
+func (n Names) Len() int { return len(n.fields) }
+
+// Eval computes all names in order. extra holds the names that the action adds
+// to what the formulas see, such as group; nil adds none.
+func (n Names) Eval(ctx context.Context, extra map[string]any) (Fields, error) {
+	sc := n.scope.child(extra)
+	out := make(Fields, 0, len(n.fields))
+	for _, f := range n.fields {
+		v, err := f.value.eval(ctx, sc)
+		if err != nil {
+			return nil, err
+		}
+		sc.vars[f.name] = v
+		out = append(out, Field{Name: f.name, Value: v})
+	}
+	return out, nil
+}
+
+// RowValue is an argument that is computed anew for each row. The zero value
+// was not given.
+type RowValue struct {
+	value *value
+	scope scope
+}
+
+// Given reports whether the argument stands in the file.
+func (r RowValue) Given() bool { return r.value != nil }
+
+// Eval computes the value for one row.
+func (r RowValue) Eval(ctx context.Context, row any, index int) (any, error) {
+	return r.value.eval(ctx, r.scope.row(row, index))
+}
+
+// Errorf returns an error that names the place of this argument.
+func (r RowValue) Errorf(format string, args ...any) error {
+	return r.value.errorf(format, args...)
+}
+
+// RowFields are named values that are computed anew for each row. The zero
+// value was not given.
+type RowFields struct {
+	fields *fieldsValue
+	scope  scope
+}
+
+// Given reports whether the argument stands in the file.
+func (r RowFields) Given() bool { return r.fields != nil }
+
+// Eval computes the names and values for one row. Omitted values are left out.
+func (r RowFields) Eval(ctx context.Context, row any, index int) (Fields, error) {
+	return r.fields.eval(ctx, r.scope.row(row, index))
+}
+
+// evalFields computes names and values; a name that comes out empty or twice is
+// an error at its place, before anything was written.
+func (f *fieldsValue) eval(ctx context.Context, sc scope) (Fields, error) {
+	out := make(Fields, 0, len(f.entries))
+	for _, e := range f.entries {
+		name, err := e.name(ctx, sc)
+		if err != nil {
+			return nil, err
+		}
+		if _, taken := out.Get(name); taken {
+			return nil, e.key.errorf("the name %q comes out twice", name)
+		}
+		v, err := e.value.eval(ctx, sc)
+		if err != nil {
+			return nil, err
+		}
+		if v == formula.Omitted {
+			continue
+		}
+		out = append(out, Field{Name: name, Value: v})
+	}
+	return out, nil
+}
+
+// name computes the text of a key.
+func (e *fieldEntry) name(ctx context.Context, sc scope) (string, error) {
+	v, err := e.key.eval(ctx, sc)
+	if err != nil {
+		return "", err
+	}
+	s, ok := v.(string)
+	if !ok || s == "" {
+		return "", e.key.errorf("a name must be text that is not empty, this gives %s", describe(v))
+	}
+	return s, nil
+}
+
+// describe names a value for an error text without printing the data.
+func describe(v any) string {
+	switch v.(type) {
+	case nil:
+		return "nothing"
+	case string:
+		return "an empty text"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a record"
+	}
+	return fmt.Sprintf("%v", v)
+}

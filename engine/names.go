@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+
+	"b24rules/engine/formula"
+)
+
+// known are the names that formulas see at one place of a rule, with what must
+// hold for each to have a value.
+type known struct {
+	types  map[string]formula.Type
+	guards map[string][]string // conditions under which a name has a value
+	later  map[string]string
+}
+
+func (k *known) clone() *known {
+	out := &known{types: make(map[string]formula.Type, len(k.types)), guards: k.guards, later: k.later}
+	for n, t := range k.types {
+		out.types[n] = t
+	}
+	out.guards = make(map[string][]string, len(k.guards))
+	for n, g := range k.guards {
+		out.guards[n] = g
+	}
+	return out
+}
+
+// never is a condition that no step can have: the result of a step that may
+// fail quietly is never certain.
+const never = "\x00"
+
+// define adds a name that has a value when all of guards hold.
+func (k *known) define(name string, t formula.Type, guards []string) {
+	k.types[name] = t
+	k.guards[name] = guards
+}
+
+// env is what formulas see where all of conditions hold: names whose own
+// conditions are among them are present, the others may be missing.
+func (k *known) env(conditions []string) formula.Env {
+	vars := make(map[string]formula.Type, len(k.types))
+	for n, t := range k.types {
+		if !subset(k.guards[n], conditions) {
+			t = t.Optional()
+		}
+		vars[n] = t
+	}
+	return formula.Env{Vars: vars, Later: k.later}
+}
+
+func subset(part, whole []string) bool {
+	for _, p := range part {
+		if !slices.Contains(whole, p) {
+			return false
+		}
+	}
+	return true
+}
+
+// with returns the environment plus a few names of one place, such as row.
+func with(env formula.Env, extra map[string]formula.Type) formula.Env {
+	vars := make(map[string]formula.Type, len(env.Vars)+len(extra))
+	for n, t := range env.Vars {
+		vars[n] = t
+	}
+	for n, t := range extra {
+		vars[n] = t
+	}
+	return formula.Env{Vars: vars, Later: env.Later}
+}
+
+// rowNames are the names inside rows and for_each.
+func rowNames(list formula.Type) map[string]formula.Type {
+	return map[string]formula.Type{nameRow: elemOf(list), nameIndex: {Kind: formula.Int}}
+}
+
+// groupNames are the names inside a group of rows.
+func groupNames(list, key formula.Type) map[string]formula.Type {
+	return map[string]formula.Type{nameGroup: formula.RecordOf(map[string]formula.Type{
+		"key": key, "rows": formula.ListOf(elemOf(list)),
+	})}
+}
+
+func elemOf(list formula.Type) formula.Type {
+	if list.Kind == formula.List && list.Elem != nil {
+		return *list.Elem
+	}
+	return formula.Type{Kind: formula.Any}
+}
+
+// conjuncts are the conditions that a when stands for.
+func (v *value) conjuncts() []string {
+	if v == nil || v.formula == nil {
+		return nil
+	}
+	return v.formula.Conjuncts()
+}
+
+// ruleID tells whether a text may be a rule's id.
+func ruleID(s string) bool {
+	if s == "" || len(s) > 64 || s[0] < 'a' || s[0] > 'z' {
+		return false
+	}
+	return strings.IndexFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}) < 0
+}

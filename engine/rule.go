@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"time"
+
+	"b24rules/diag"
+	"b24rules/engine/formula"
+	"b24rules/schemas"
+	"b24rules/yamlfile"
+)
+
+// RuleSet is one compiled rule file. It is immutable and safe for concurrent
+// use.
+type RuleSet struct {
+	// Name is the file's name without folder and ending: "deal-shipments".
+	// Inputs are configured under it.
+	Name string
+	// Title is the file's title, "" when it has none.
+	Title string
+	// File is the path that the set was read from, as it was given.
+	File string
+	// Version is a short digest of the file's text. A run records it.
+	Version string
+	// Inputs are what a portal's configuration supplies, in file order.
+	Inputs []Input
+	// Rules in file order.
+	Rules []*Rule
+
+	vars []*namedValue
+	file *yamlfile.File
+}
+
+// Input is a value that a portal's configuration supplies to a rule set.
+type Input struct {
+	Name string
+	// Type is integer, number, string or boolean.
+	Type  string
+	Title string
+	// Default is the value without configuration; nil when HasDefault is
+	// false and the input must be configured.
+	Default    any
+	HasDefault bool
+	Pos        diag.Pos
+}
+
+// Rule binds events to steps.
+type Rule struct {
+	// ID is the rule's name, unique over all files of a configuration.
+	ID string
+	// Title says for people what the rule does, "" when not given.
+	Title string
+	// Set is the file that the rule stands in.
+	Set *RuleSet
+	// Triggers are the events that the rule hears.
+	Triggers []Trigger
+	// Owner is the name under which syncs of this rule own what they made. It
+	// is the id unless the file says otherwise.
+	Owner string
+	// Debounce is how long the entity must be quiet before a run starts, and
+	// Ceiling how long a run may be put off by further events.
+	Debounce, Ceiling time.Duration
+	// Portals are the portals that the rule is for; empty means all.
+	Portals []string
+	// Limits stop a run that would do too much.
+	Limits Limits
+	Pos    diag.Pos
+
+	when    *value
+	entity  *value
+	steps   []*step
+	deleted []*step
+}
+
+// Limits are brakes of one run.
+type Limits struct {
+	// Calls is how many REST commands a run may send. 0 means 10,000.
+	Calls int `yaml:"calls" validate:"omitempty,min=1" doc:"REST commands of one run"`
+	// Deletes is how many things a run may delete. 0 means no limit but those
+	// of the steps.
+	Deletes int `yaml:"deletes" validate:"omitempty,min=1" doc:"deletions of one run"`
+}
+
+// Trigger is one event that a rule hears.
+type Trigger struct {
+	schemas.Event
+	// EntityTypeID narrows the events of smart processes and smart invoices to
+	// one type. 0 hears all of them.
+	EntityTypeID int
+}
+
+// step is one action of a rule with its options.
+type step struct {
+	id     string // "" when the step has none
+	label  string // id or verb and number: names the step in history
+	action *Action
+	pos    diag.Pos
+
+	when    *value
+	once    *value
+	forEach *value
+	limit   int // of for_each
+	timeout time.Duration
+	retry   int // attempts; 0 leaves it to the queue
+	onError onError
+	args    []*argValueOf
+
+	// inner are the steps that run in place of the failed one.
+	inner []*step
+}
+
+// onError says what follows when a step has failed for good.
+type onError uint8
+
+const (
+	park onError = iota // the run is parked
+	skip                // the step has no result, the run goes on
+	run                 // other steps run instead
+)
+
+// argValueOf is a compiled argument of a step.
+type argValueOf struct {
+	field  *argField
+	value  *value        // argValue, argRowValue
+	fields *fieldsValue  // argFields, argRowFields
+	names  []*namedValue // argNames
+	fixed  any           // argDuration
+	typ    formula.Type
+}
