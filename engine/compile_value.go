@@ -38,7 +38,7 @@ func (c *checker) value(n *yaml.Node, w want, env formula.Env) *value {
 			return nil
 		}
 		if w.literal != nil || !accepts(w.typ, formula.Record) {
-			c.errorf(n, "wrong-type", "%s takes %s, this is a mapping", w.what, w.typ)
+			c.errorf(n, "wrong-type", "%s takes %s, this is a mapping", w.what, typeName(w.typ))
 			return nil
 		}
 		f := c.fields(n, wantAny, env)
@@ -47,7 +47,7 @@ func (c *checker) value(n *yaml.Node, w want, env formula.Env) *value {
 		}
 		return &value{file: c.file, node: n, typ: f.typ(), record: f}
 	}
-	c.errorf(n, "wrong-type", "%s takes %s", w.what, w.typ)
+	c.errorf(n, "wrong-type", "%s takes %s", w.what, typeName(w.typ))
 	return nil
 }
 
@@ -55,7 +55,7 @@ func accepts(t formula.Type, k formula.Kind) bool { return t.Kind == formula.Any
 
 func (c *checker) sequence(n *yaml.Node, w want, env formula.Env) *value {
 	if w.literal != nil || !accepts(w.typ, formula.List) {
-		c.errorf(n, "wrong-type", "%s takes %s, this is a list", w.what, w.typ)
+		c.errorf(n, "wrong-type", "%s takes %s, this is a list", w.what, typeName(w.typ))
 		return nil
 	}
 	elem := want{typ: formula.Type{Kind: formula.Any}, what: "an element of " + w.what}
@@ -81,6 +81,9 @@ func (c *checker) sequence(n *yaml.Node, w want, env formula.Env) *value {
 }
 
 func (c *checker) scalar(n *yaml.Node, w want, env formula.Env) *value {
+	if !strings.HasPrefix(n.Tag, "!!") {
+		return nil // a tag of its own was reported when the file was read
+	}
 	v := &value{file: c.file, node: n}
 	text := n.Value
 	isText := n.Tag == "!!str" || n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
@@ -146,14 +149,14 @@ func (c *checker) fits(v *value, w want) *value {
 	}
 	switch {
 	case v.typ.Maybe && formula.Fits(v.typ.Present(), w.typ):
-		c.errorf(v.node, "maybe-missing", "%s takes %s, this may be missing", w.what, w.typ).Hint = "add a value for that case with ??"
+		c.errorf(v.node, "maybe-missing", "%s takes %s, this may be missing", w.what, typeName(w.typ)).Hint = "add a value for that case with ??"
 	case v.formula == nil && w.typ.Kind == formula.Bool:
-		c.errorf(v.node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, v.typ).Hint = "=" + v.node.Value
+		c.errorf(v.node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, typeName(v.typ)).Hint = "=" + v.node.Value
 	case w.typ.Kind == formula.String && (v.typ.Kind == formula.Number || v.typ.Kind == formula.Int):
 		f := c.errorf(v.node, "wrong-type", "%s takes text, the formula gives a number", w.what)
 		f.Hint = "{{ " + v.node.Value[formulaOffset:] + " }}"
 	default:
-		c.errorf(v.node, "wrong-type", "%s takes %s, this is %s", w.what, w.typ, v.typ)
+		c.errorf(v.node, "wrong-type", "%s takes %s, this is %s", w.what, typeName(w.typ), typeName(v.typ))
 	}
 	return nil
 }
@@ -172,7 +175,7 @@ func (c *checker) literal(v *value, w want, env formula.Env, isText bool) *value
 	case formula.Int, formula.Number:
 		x, err := num.Parse(n.Value)
 		if err != nil || isText {
-			f := c.errorf(n, "wrong-type", "%s takes %s, this is %q", w.what, w.typ, n.Value)
+			f := c.errorf(n, "wrong-type", "%s takes %s, this is %q", w.what, typeName(w.typ), n.Value)
 			if c.compiles(n.Value, env) {
 				f.Hint = "=" + n.Value
 			}
@@ -216,7 +219,7 @@ func (c *checker) untyped(v *value, w want, env formula.Env, isText bool) *value
 	default:
 		v.literal, v.typ = plain, formula.Type{Kind: formula.String}
 		if !formula.Fits(v.typ, w.typ) && c.compiles(plain, env) {
-			c.errorf(n, "wrong-type", "%s takes %s, this is the text %q; a formula starts with =", w.what, w.typ, plain).Hint = "=" + plain
+			c.errorf(n, "wrong-type", "%s takes %s, this is the text %q; a formula starts with =", w.what, typeName(w.typ), plain).Hint = "=" + plain
 			return nil
 		}
 		if !strings.Contains(plain, " = ") && strings.ContainsAny(plain, ".+*/()[]") && c.compiles(plain, env) {
@@ -276,4 +279,27 @@ func (f *fieldsValue) typ() formula.Type {
 		open = true
 	}
 	return formula.Type{Kind: formula.Record, Fields: fields, Open: open}
+}
+
+// typeName words a type for a message: with an article, without what is inside.
+func typeName(t formula.Type) string {
+	switch t.Kind {
+	case formula.Int:
+		return "a whole number"
+	case formula.Number:
+		return "a number"
+	case formula.String:
+		return "text"
+	case formula.Bool:
+		return "true or false"
+	case formula.Time:
+		return "a time"
+	case formula.List:
+		return "a list"
+	case formula.Record:
+		return "a record"
+	case formula.Nil:
+		return "nothing"
+	}
+	return t.String()
 }

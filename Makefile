@@ -1,0 +1,83 @@
+# make without a target explains the targets.
+.DEFAULT_GOAL := help
+
+# Tools are Go modules of their own, pinned in tools/go.mod.
+TOOL := go tool -modfile=tools/go.mod
+FUZZTIME ?= 5s
+
+.PHONY: help
+help: ## explain the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/b24rules
+	go build -trimpath -o bin/b24rules ./cmd/b24rules
+
+.PHONY: demo
+demo: build ## show both shipped rule sets at work against an emulated portal
+	bin/b24rules demo
+
+.PHONY: test
+test: ## run all tests
+	go test ./...
+
+.PHONY: race
+race: ## run all tests under the race detector
+	go test -race ./...
+
+.PHONY: check
+check: fmt-check vet staticcheck test race gen-check fuzz-smoke validate-rules ## what CI runs
+
+.PHONY: fmt
+fmt: ## format the code
+	$(TOOL) gofumpt -w $$(git ls-files '*.go')
+
+.PHONY: fmt-check
+fmt-check: ## fail when the code is not formatted
+	@out=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
+
+.PHONY: vet
+vet: ## run go vet
+	go vet ./...
+
+.PHONY: staticcheck
+staticcheck: ## run staticcheck
+	$(TOOL) staticcheck ./...
+
+.PHONY: gen
+gen: ## write the generated files: schemas/rules.schema.json, docs/actions.md
+	go test ./actions -run '^TestGenerated$$' -count=1 -update
+
+.PHONY: gen-check
+gen-check: ## fail when a generated file is not current
+	go test ./actions -run '^TestGenerated$$' -count=1
+
+.PHONY: golden
+golden: ## rewrite the golden files of tests
+	go test ./engine -run '^TestFindings$$' -count=1 -update
+	UPDATE_SCRIPTS=1 go test ./cmd/b24rules -run '^TestScripts$$' -count=1
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## fuzz every target for FUZZTIME (5s)
+	@set -e; for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "fuzz $$pkg $$target"; \
+			go test $$pkg -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+		done; \
+	done
+
+.PHONY: fuzz
+fuzz: ## fuzz every target for a minute
+	$(MAKE) fuzz-smoke FUZZTIME=1m
+
+.PHONY: validate-rules
+validate-rules: build ## validate the shipped rule sets
+	bin/b24rules validate --strict rules
+
+.PHONY: cover
+cover: ## coverage of each package
+	go test -cover ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin

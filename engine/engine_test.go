@@ -1,0 +1,212 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"b24rules/bitrix"
+	"b24rules/diag"
+	"b24rules/engine"
+	"b24rules/engine/formula"
+	"b24rules/num"
+)
+
+var update = flag.Bool("update", false, "rewrite the wanted findings of testdata")
+
+// The actions of these tests are small: the engine knows no others.
+
+type rowsArgs struct {
+	Count int `yaml:"count" validate:"required,min=0,max=5" doc:"how many rows"`
+}
+
+type saveArgs struct {
+	EntityTypeID int              `yaml:"entityTypeId" validate:"required" doc:"type"`
+	Rows         []any            `yaml:"rows" doc:"rows"`
+	Name         engine.RowValue  `yaml:"name" rows:"rows" doc:"name of a row"`
+	Fields       engine.Fields    `yaml:"fields" doc:"fields"`
+	Each         engine.RowFields `yaml:"each" rows:"rows" doc:"fields of a row"`
+	Mode         string           `yaml:"mode" validate:"omitempty,oneof=soft hard" doc:"mode"`
+	Sums         engine.Names     `yaml:"sums" group:"rows" doc:"sums"`
+	Extra        map[string]any   `yaml:"extra" doc:"free"`
+}
+
+type failArgs struct {
+	With string `yaml:"with" doc:"what to fail with"`
+}
+
+// saved collects what the save action of a test was given.
+type saved struct {
+	Fields engine.Fields
+	Names  []any
+	Each   []engine.Fields
+	Sums   engine.Fields
+	Extra  map[string]any
+}
+
+func testActions(out *[]saved) []*engine.Action {
+	row := formula.RecordOf(map[string]formula.Type{
+		"id": {Kind: formula.Int}, "name": {Kind: formula.String}, "price": {Kind: formula.Number},
+	})
+	return []*engine.Action{
+		engine.Define(engine.Spec[rowsArgs]{
+			Name: "make_rows", Doc: "makes rows", Effect: engine.Reads,
+			Result: func(*engine.ArgTypes) formula.Type { return formula.ListOf(row) },
+			Run: func(_ context.Context, c *engine.Call, a rowsArgs) (any, error) {
+				var rows []any
+				for i := range a.Count {
+					rows = append(rows, map[string]any{"id": num.FromInt(int64(i + 1)), "name": fmt.Sprintf("row %d", i+1), "price": num.MustParse("33.33")})
+				}
+				return rows, nil
+			},
+		}),
+		engine.Define(engine.Spec[saveArgs]{
+			Name: "save", Doc: "keeps what it is given", Effect: engine.Writes, Creates: true,
+			Run: func(ctx context.Context, c *engine.Call, a saveArgs) (any, error) {
+				s := saved{Fields: a.Fields, Extra: a.Extra}
+				for i, r := range a.Rows {
+					if a.Name.Given() {
+						v, err := a.Name.Eval(ctx, r, i)
+						if err != nil {
+							return nil, err
+						}
+						s.Names = append(s.Names, v)
+					}
+					if a.Each.Given() {
+						f, err := a.Each.Eval(ctx, r, i)
+						if err != nil {
+							return nil, err
+						}
+						s.Each = append(s.Each, f)
+					}
+				}
+				if a.Sums.Len() > 0 {
+					f, err := a.Sums.Eval(ctx, map[string]any{"group": map[string]any{"key": nil, "rows": a.Rows}})
+					if err != nil {
+						return nil, err
+					}
+					s.Sums = f
+				}
+				*out = append(*out, s)
+				return nil, nil
+			},
+		}),
+		engine.Define(engine.Spec[engine.Names]{
+			Name: "compute", Doc: "computes names", Spread: true,
+			Result: func(*engine.ArgTypes) formula.Type { return formula.OpenRecord(nil) },
+			Run: func(ctx context.Context, _ *engine.Call, n engine.Names) (any, error) {
+				f, err := n.Eval(ctx, nil)
+				return f.Map(), err
+			},
+		}),
+		engine.Define(engine.Spec[failArgs]{
+			Name: "fail", Doc: "fails",
+			Run: func(_ context.Context, c *engine.Call, a failArgs) (any, error) {
+				switch a.With {
+				case "park":
+					return nil, engine.ParkError("no good")
+				case "stop":
+					return nil, engine.Stop("enough")
+				case "gone":
+					return nil, c.Missing(2, 7, errors.New("not found"))
+				}
+				return nil, errors.New(a.With)
+			},
+		}),
+	}
+}
+
+// noPortal answers every call with the same error.
+type noPortal struct {
+	engine.Portal
+	err error
+}
+
+func (p noPortal) Do(_ context.Context, calls ...bitrix.Call) []bitrix.Answer {
+	out := make([]bitrix.Answer, len(calls))
+	for i := range out {
+		out[i] = bitrix.Answer{Total: -1, Next: -1, Err: p.err, Result: json.RawMessage(`{"item":{"id":7}}`)}
+	}
+	return out
+}
+
+// memory remembers in memory.
+type memory struct{ once, staged map[string]string }
+
+func (m *memory) Once(_ context.Context, step string) (string, bool, error) {
+	v, ok := m.once[step]
+	return v, ok, nil
+}
+func (m *memory) SetOnce(step, value string)                 { m.staged[step] = value }
+func (m *memory) Done(context.Context, string) (bool, error) { return false, nil }
+func (m *memory) MarkDone(context.Context, string) error     { return nil }
+func newMemory() *memory                                     { return &memory{once: map[string]string{}, staged: map[string]string{}} }
+
+// compileOne compiles a file that must be right.
+func compileOne(t *testing.T, text string, out *[]saved) *engine.RuleSet {
+	t.Helper()
+	set, list := engine.Compile("rule.yaml", []byte(text), testActions(out))
+	if len(list) > 0 {
+		t.Fatalf("findings: %v", list)
+	}
+	return set
+}
+
+// TestFindings compiles the rule of each testdata/findings file and compares
+// what is found, place by place.
+func TestFindings(t *testing.T) {
+	files, err := filepath.Glob("testdata/findings/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no testdata: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			ar, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if *update && len(ar.Files) == 1 {
+				ar.Files = append(ar.Files, txtar.File{Name: "findings"})
+			}
+			rule, want := ar.Files[0], ar.Files[1]
+			set, list := engine.Compile(rule.Name, rule.Data, testActions(new([]saved)))
+			var got strings.Builder
+			for _, f := range list {
+				fmt.Fprintf(&got, "%d:%d %s %s: %s", f.Line, f.Column, severity(f), f.Code, f.Message)
+				if f.Hint != "" {
+					fmt.Fprintf(&got, " (%s)", f.Hint)
+				}
+				got.WriteString("\n")
+			}
+			if *update {
+				ar.Files[1].Data = []byte(got.String())
+				if err := os.WriteFile(file, txtar.Format(ar), 0o666); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(want.Data), got.String()); diff != "" {
+				t.Errorf("findings (-want +got):\n%s\n%s", diff, got.String())
+			}
+			if (set == nil) != list.HasErrors() {
+				t.Errorf("set is nil: %v, errors: %v", set == nil, list.HasErrors())
+			}
+		})
+	}
+}
+
+func severity(f diag.Finding) string {
+	if f.Severity == diag.Warning {
+		return "warning"
+	}
+	return "error"
+}

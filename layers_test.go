@@ -1,0 +1,123 @@
+package b24rules_test
+
+import (
+	"encoding/json"
+	"go/parser"
+	"go/token"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layers is the order of the packages: each may import only packages of lower
+// layers, and those of its own layer that peers names. A new package fails the
+// test until it has a place here.
+var layers = map[string]int{
+	"cmd/b24rules":   4,
+	"actions":        2,
+	"ingest":         2,
+	"queue":          2,
+	"engine":         1,
+	"engine/formula": 1,
+	"emulator":       1,
+	"rules":          0,
+	"bitrix":         0,
+	"bitrix/php":     0,
+	"diag":           0,
+	"num":            0,
+	"schemas":        0,
+	"yamlfile":       0,
+}
+
+// peers are the arrows inside a layer.
+var peers = map[string][]string{
+	"bitrix":         {"bitrix/php"},
+	"yamlfile":       {"diag"},
+	"engine":         {"engine/formula"},
+	"engine/formula": nil,
+}
+
+// forbidden are arrows that the layers alone would allow, with the reason.
+var forbidden = map[string]string{
+	"queue engine":     "the queue keeps events and runs and knows no rules",
+	"engine queue":     "the engine runs one run and knows no queue",
+	"engine actions":   "the engine is handed its actions",
+	"ingest queue":     "ingest hands events to a Push function",
+	"engine emulator":  "the product never depends on its test portal",
+	"actions emulator": "the product never depends on its test portal",
+}
+
+type goPackage struct {
+	ImportPath string
+	Dir        string
+	Imports    []string
+	GoFiles    []string
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,Imports,GoFiles", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var pkgs []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var p goPackage
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		if len(p.GoFiles) > 0 {
+			pkgs = append(pkgs, p)
+		}
+	}
+	return pkgs
+}
+
+const module = "b24rules/"
+
+func TestLayers(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		layer, ok := layers[name]
+		if !ok {
+			t.Errorf("package %s has no layer: give it a place in layers_test.go", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if imp == "testing" || imp == "net/http/httptest" {
+				t.Errorf("%s imports %s outside its tests", name, imp)
+			}
+			dep, ours := strings.CutPrefix(imp, module)
+			if !ours {
+				continue
+			}
+			if why, bad := forbidden[name+" "+dep]; bad {
+				t.Errorf("%s must not import %s: %s", name, dep, why)
+			}
+			if layers[dep] >= layer && !slices.Contains(peers[name], dep) {
+				t.Errorf("%s (layer %d) must not import %s (layer %d)", name, layer, dep, layers[dep])
+			}
+		}
+	}
+}
+
+// TestPackageDocs wants exactly one package comment in each package.
+func TestPackageDocs(t *testing.T) {
+	for _, p := range packages(t) {
+		var with []string
+		for _, f := range p.GoFiles {
+			parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, f), nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if parsed.Doc != nil {
+				with = append(with, f)
+			}
+		}
+		if len(with) != 1 {
+			t.Errorf("package %s has a package comment in %d files %v, want one", p.ImportPath, len(with), with)
+		}
+	}
+}
