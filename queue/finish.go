@@ -1,0 +1,257 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// Outcome says how an attempt ended.
+type Outcome string
+
+// The outcomes of an attempt.
+const (
+	OutcomeSucceeded   Outcome = "succeeded"
+	OutcomeFailed      Outcome = "failed"      // to be tried again
+	OutcomePostponed   Outcome = "postponed"   // by the portal: no attempt
+	OutcomeInterrupted Outcome = "interrupted" // by our shutdown: no attempt
+	OutcomeParked      Outcome = "parked"      // failed for the last time
+)
+
+// maxErrorText bounds the error that is kept of an attempt.
+const maxErrorText = 8 << 10
+
+// A verdict is what an attempt's result makes of its run.
+type verdict struct {
+	outcome Outcome
+	text    string
+	turn    turn // when it is to run again
+}
+
+// judge turns the result of an attempt into a verdict. stopped: it was
+// cancelled by our own shutdown.
+func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
+	if err == nil {
+		return verdict{outcome: OutcomeSucceeded}
+	}
+	var (
+		v = verdict{text: errorText(err)}
+		p *postponed
+		k *parked
+	)
+	switch {
+	case errors.As(err, &k):
+		v.outcome = OutcomeParked
+	case errors.As(err, &p):
+		v.outcome = OutcomePostponed
+		v.turn = turn{due: p.until, notBefore: p.until, attempt: r.Attempt - 1, text: v.text}
+	case stopped:
+		v.outcome = OutcomeInterrupted
+		v.turn = turn{due: time.Now(), attempt: r.Attempt - 1, text: v.text, atOnce: true}
+	case r.Attempt >= r.MaxAttempts:
+		v.outcome = OutcomeParked
+	default:
+		v.outcome = OutcomeFailed
+		v.turn = turn{due: time.Now().Add(q.backoff(r.Attempt)), attempt: r.Attempt, text: v.text}
+	}
+	return v
+}
+
+// backoff is the wait after a failed attempt: exponential, with full jitter so
+// that runs that failed together do not come back together.
+func (q *Queue) backoff(attempt int) time.Duration {
+	limit := q.options.RetryFirst
+	for n := 1; n < attempt && limit < q.options.RetryMax; n++ {
+		limit *= 2
+	}
+	return rand.N(min(limit, q.options.RetryMax) + 1)
+}
+
+func errorText(err error) string {
+	text := strings.ToValidUTF8(strings.ReplaceAll(err.Error(), "\x00", "�"), "�")
+	if len(text) > maxErrorText {
+		text = strings.ToValidUTF8(text[:maxErrorText], "") + " …"
+	}
+	return text
+}
+
+// finish stores how an attempt went. While the database refuses (a full disk),
+// it goes on trying: the run is over and only this knows how. If a shutdown
+// does not leave the time, the run is repeated after the next start.
+func (q *Queue) finish(ctx context.Context, r *Run, result error) {
+	v := q.judge(r, result, ctx.Err() != nil)
+	q.log(ctx, r, v)
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := q.writes.do(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
+			return q.store(ctx, t, r, v)
+		})
+		if err == nil {
+			return
+		}
+		q.options.Log.ErrorContext(ctx, "cannot store the result of a run", slog.Int64("run", r.ID), slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (q *Queue) log(ctx context.Context, r *Run, v verdict) {
+	level := slog.LevelDebug
+	switch v.outcome {
+	case OutcomeFailed:
+		level = slog.LevelWarn
+	case OutcomeParked:
+		level = slog.LevelError
+	case OutcomePostponed, OutcomeInterrupted:
+		level = slog.LevelInfo
+	case OutcomeSucceeded:
+	}
+	q.options.Log.Log(ctx, level, "run "+string(v.outcome), slog.Int64("run", r.ID), slog.String("portal", r.Portal),
+		slog.String("rule", r.Rule), slog.String("entity", r.Entity), slog.Int("attempt", r.Attempt), slog.String("error", v.text))
+}
+
+const (
+	insertAttempt = `
+INSERT INTO b24_attempt (run_id, number, outcome, error, record, started_at, finished_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)`
+
+	// A portal can postpone a run for hours; of that, the last time is enough.
+	forgetPostponed = `DELETE FROM b24_attempt WHERE run_id = $1 AND outcome = 'postponed'`
+
+	endRun    = `UPDATE b24_run SET state = $2, finished_at = $3, error = $4 WHERE id = $1 AND state = 'running'`
+	clearDone = `DELETE FROM b24_done WHERE run_id = $1`
+
+	setOnce = `
+INSERT INTO b24_once (portal, rule, entity, step, value) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (portal, rule, entity, step) DO UPDATE SET value = excluded.value`
+)
+
+func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
+	r.mu.Lock()
+	once, record := r.once, string(r.record)
+	r.mu.Unlock()
+	now := micros(time.Now())
+	if v.outcome == OutcomePostponed {
+		if _, err := t.exec(ctx, forgetPostponed, r.ID); err != nil {
+			return err
+		}
+	}
+	if _, err := t.exec(ctx, insertAttempt, r.ID, r.Attempt, string(v.outcome), v.text, record, micros(r.Started), now); err != nil {
+		return err
+	}
+	switch v.outcome {
+	case OutcomeSucceeded:
+		if _, err := t.exec(ctx, endRun, r.ID, string(Succeeded), now, ""); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, clearDone, r.ID); err != nil {
+			return err
+		}
+		for step, value := range once {
+			if _, err := t.exec(ctx, setOnce, r.Portal, r.Rule, r.Entity, step, value); err != nil {
+				return err
+			}
+		}
+	case OutcomeParked:
+		if _, err := t.exec(ctx, endRun, r.ID, string(Parked), now, v.text); err != nil {
+			return err
+		}
+	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
+		if err := requeue(ctx, t, r.ID, v.turn); err != nil {
+			return err
+		}
+	}
+	t.afterCommit(q.touch)
+	return unblock(ctx, t, r.Portal, r.Entity)
+}
+
+// unblock returns the runs that waited for this entity to the waiting ones.
+// They are due, so the dispatcher takes the first and blocks the others again.
+func unblock(ctx context.Context, t *tx, portal, entity string) error {
+	_, err := t.exec(ctx, `UPDATE b24_run SET state = 'waiting' WHERE portal = $1 AND entity = $2 AND state = 'blocked'`, portal, entity)
+	return err
+}
+
+// A turn is when and how a run waits again.
+type turn struct {
+	due, notBefore time.Time
+	attempt        int
+	text           string
+	atOnce         bool
+}
+
+const (
+	selectSibling = `
+SELECT b.id, b.due_at FROM b24_run a
+JOIN b24_run b ON b.portal = a.portal AND b.rule = a.rule AND b.entity = a.entity
+WHERE a.id = $1 AND b.id <> a.id AND b.state IN ('waiting', 'blocked', 'queued')`
+
+	moveEvents = `
+INSERT INTO b24_run_event (run_id, event_id)
+SELECT $1, event_id FROM b24_run_event WHERE run_id = $2
+ON CONFLICT (run_id, event_id) DO NOTHING`
+
+	moveDone = `
+INSERT INTO b24_done (run_id, key, done_at)
+SELECT $1, key, done_at FROM b24_done WHERE run_id = $2
+ON CONFLICT (run_id, key) DO NOTHING`
+
+	moveAttempts = `UPDATE b24_attempt SET run_id = $1 WHERE run_id = $2`
+
+	mergeRun = `
+UPDATE b24_run SET
+    added = (b24_run.added OR b.added),
+    deleted = (b24_run.deleted OR b.deleted),
+    count = b24_run.count + b.count,
+    max_attempts = b.max_attempts,
+    event_id = b.event_id,
+    opened_at = b.opened_at
+FROM b24_run b
+WHERE b24_run.id = $1 AND b.id = $2`
+
+	waitAgain = `
+UPDATE b24_run SET state = 'waiting', due_at = $2, not_before = $3, attempt = $4, error = $5, finished_at = 0
+WHERE id = $1`
+)
+
+// requeue makes a run wait again. If events have begun another pending run of
+// its rule and entity meanwhile, that one's events join this run, as they would
+// have, had they come a moment later: it starts when the other would have, with
+// all its attempts before it.
+func requeue(ctx context.Context, t *tx, id int64, w turn) error {
+	var sibling, due int64
+	err := t.queryRow(ctx, selectSibling, id).Scan(&sibling, &due)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+	case err != nil:
+		return err
+	default:
+		for _, move := range []string{moveEvents, moveDone, moveAttempts, mergeRun} {
+			if _, err := t.exec(ctx, move, id, sibling); err != nil {
+				return err
+			}
+		}
+		if _, err := t.exec(ctx, `DELETE FROM b24_run WHERE id = $1`, sibling); err != nil {
+			return err
+		}
+		w.attempt = 0
+		if !w.atOnce {
+			w.due = fromMicros(due)
+			if w.due.Before(w.notBefore) {
+				w.due = w.notBefore
+			}
+		}
+	}
+	_, err = t.exec(ctx, waitAgain, id, micros(w.due), micros(w.notBefore), w.attempt, w.text)
+	if err != nil {
+		return fmt.Errorf("return run %d to the waiting ones: %w", id, err)
+	}
+	return nil
+}

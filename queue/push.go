@@ -1,0 +1,188 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Event is something that a portal has told us.
+type Event struct {
+	ID       int64           // given by Push
+	Portal   string          // the portal's name in our configuration
+	Code     string          // such as ONCRMDEALUPDATE
+	Data     json.RawMessage // what came with it; null when nil
+	Sent     time.Time       // by the portal's clock; zero when unknown
+	Received time.Time       // by ours; zero means now
+}
+
+// Route asks for a run of a rule because of an event.
+type Route struct {
+	Rule   string // the rule's id
+	Entity string // what the rule runs for, such as "deal:759"
+
+	// Debounce is how long the run waits for further events, from the last
+	// one on. 0 starts it at once.
+	Debounce time.Duration
+
+	// Ceiling is how long further events can put the run off, from the first
+	// one on. 0 means ten times Debounce.
+	Ceiling time.Duration
+
+	// Added and Deleted say what the event says of the entity. Once it is
+	// deleted, later runs of the entity stay deleted until an event adds it.
+	Added, Deleted bool
+
+	// Attempts is how often the run is tried before it is parked. 0 means
+	// what the queue's options say.
+	Attempts int
+}
+
+// tombstoneLife is how long a deleted entity is remembered: late updates of it
+// come within seconds, and repeats by people within days.
+const tombstoneLife = 30 * 24 * time.Hour
+
+// Push stores an event and what it asks for, and returns nil only after they
+// are on disk. Pushes that wait at the same time share one transaction. An
+// event without routes is stored too, so that history can tell of it.
+func (q *Queue) Push(ctx context.Context, e Event, routes []Route) error {
+	if err := checkPush(e, routes); err != nil {
+		return err
+	}
+	if e.Received.IsZero() {
+		e.Received = time.Now()
+	}
+	if e.Data == nil {
+		e.Data = json.RawMessage("null")
+	}
+	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		return q.push(ctx, t, e, routes)
+	})
+	if err != nil {
+		return fmt.Errorf("push %s of %s: %w", e.Code, e.Portal, err)
+	}
+	return nil
+}
+
+func checkPush(e Event, routes []Route) error {
+	switch {
+	case e.Portal == "":
+		return errors.New("push: an event without a portal")
+	case e.Code == "":
+		return errors.New("push: an event without a code")
+	case e.Data != nil && !json.Valid(e.Data):
+		return fmt.Errorf("push %s of %s: the data is not JSON", e.Code, e.Portal)
+	}
+	for _, r := range routes {
+		switch {
+		case r.Rule == "" || r.Entity == "":
+			return fmt.Errorf("push %s of %s: a route needs a rule and an entity", e.Code, e.Portal)
+		case r.Debounce < 0 || r.Ceiling < 0 || r.Attempts < 0:
+			return fmt.Errorf("push %s of %s: debounce, ceiling and attempts of rule %s cannot be negative", e.Code, e.Portal, r.Rule)
+		}
+	}
+	return nil
+}
+
+const insertEvent = `
+INSERT INTO b24_event (portal, code, data, sent_at, received_at)
+VALUES ($1, $2, $3, $4, $5)
+RETURNING id`
+
+const insertRunEvent = `
+INSERT INTO b24_run_event (run_id, event_id) VALUES ($1, $2)
+ON CONFLICT (run_id, event_id) DO NOTHING`
+
+func (q *Queue) push(ctx context.Context, t *tx, e Event, routes []Route) error {
+	if err := t.queryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), micros(e.Sent), micros(e.Received)).Scan(&e.ID); err != nil {
+		return fmt.Errorf("store the event: %w", err)
+	}
+	for _, r := range routes {
+		if err := noteLife(ctx, t, e, r); err != nil {
+			return fmt.Errorf("note that %s was added or deleted: %w", r.Entity, err)
+		}
+		id, err := q.join(ctx, t, e, r)
+		if err != nil {
+			return fmt.Errorf("store a run of rule %s for %s: %w", r.Rule, r.Entity, err)
+		}
+		if _, err := t.exec(ctx, insertRunEvent, id, e.ID); err != nil {
+			return fmt.Errorf("store a run of rule %s for %s: %w", r.Rule, r.Entity, err)
+		}
+	}
+	if len(routes) > 0 {
+		t.afterCommit(q.touch)
+	}
+	return nil
+}
+
+const (
+	bury = `
+INSERT INTO b24_tombstone (portal, entity, seen_at) VALUES ($1, $2, $3)
+ON CONFLICT (portal, entity) DO UPDATE SET seen_at = excluded.seen_at`
+
+	unbury = `DELETE FROM b24_tombstone WHERE portal = $1 AND entity = $2`
+
+	revive = `
+UPDATE b24_run SET deleted = FALSE
+WHERE portal = $1 AND entity = $2 AND deleted AND state NOT IN ('succeeded', 'discarded')`
+)
+
+// noteLife keeps the tombstones: a deleted entity wins over updates that come
+// late (nothing promises the order of events), not over its restoration.
+func noteLife(ctx context.Context, t *tx, e Event, r Route) error {
+	if r.Deleted {
+		_, err := t.exec(ctx, bury, e.Portal, r.Entity, micros(e.Received))
+		return err
+	}
+	if r.Added {
+		if _, err := t.exec(ctx, unbury, e.Portal, r.Entity); err != nil {
+			return err
+		}
+		_, err := t.exec(ctx, revive, e.Portal, r.Entity)
+		return err
+	}
+	return nil
+}
+
+// upsertRun begins a pending run or lets the event join the one there is.
+//
+// Its due time: a run that was handed to River keeps it, and so does one that
+// the portal has postponed; one that waits for a retry is brought forward; any
+// other moves with its last event, up to the ceiling after its first.
+const upsertRun = `
+INSERT INTO b24_run (portal, rule, entity, state, added, deleted, count, max_attempts, event_id, first_at, opened_at, due_at)
+VALUES ($1, $2, $3, 'waiting', $4, $5, 1, $6, $7, $8, $8, $9)
+ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued') DO UPDATE SET
+    added = (b24_run.added OR excluded.added),
+    deleted = (b24_run.deleted OR excluded.deleted),
+    count = b24_run.count + 1,
+    attempt = 0,
+    max_attempts = excluded.max_attempts,
+    event_id = excluded.event_id,
+    opened_at = CASE
+        WHEN b24_run.attempt > 0 THEN excluded.opened_at
+        ELSE b24_run.opened_at END,
+    due_at = CASE
+        WHEN b24_run.state <> 'waiting' THEN b24_run.due_at
+        WHEN b24_run.not_before > $8 THEN b24_run.due_at
+        WHEN b24_run.attempt > 0 AND b24_run.due_at < excluded.due_at THEN b24_run.due_at
+        WHEN b24_run.attempt > 0 THEN excluded.due_at
+        WHEN b24_run.opened_at + $10 < excluded.due_at THEN b24_run.opened_at + $10
+        ELSE excluded.due_at END
+RETURNING id`
+
+func (q *Queue) join(ctx context.Context, t *tx, e Event, r Route) (id int64, err error) {
+	ceiling := r.Ceiling
+	if ceiling == 0 {
+		ceiling = 10 * r.Debounce
+	}
+	attempts := r.Attempts
+	if attempts == 0 {
+		attempts = q.options.Attempts
+	}
+	err = t.queryRow(ctx, upsertRun, e.Portal, r.Rule, r.Entity, r.Added, r.Deleted, attempts, e.ID,
+		micros(e.Received), micros(e.Received.Add(min(r.Debounce, ceiling))), ceiling.Microseconds()).Scan(&id)
+	return id, err
+}

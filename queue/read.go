@@ -1,0 +1,243 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Filter chooses runs. A zero field does not choose.
+type Filter struct {
+	ID                   int64
+	Portal, Rule, Entity string
+	States               []State
+	Before               int64 // only runs with a smaller ID: the next page
+	Limit                int   // 0 means 100
+}
+
+const selectInfo = `
+SELECT r.id, r.portal, r.rule, r.entity, r.state, r.added, r.deleted, r.count, r.attempt, r.max_attempts,
+    r.first_at, r.due_at, r.not_before, r.started_at, r.finished_at, r.error,
+    e.id, e.code, e.data, e.sent_at, e.received_at
+FROM b24_run r JOIN b24_event e ON e.id = r.event_id`
+
+// Runs returns the runs that f chooses, newest first.
+func (q *Queue) Runs(ctx context.Context, f Filter) ([]Info, error) {
+	var (
+		where []string
+		args  []any
+	)
+	add := func(condition string, value any) {
+		args = append(args, value)
+		where = append(where, fmt.Sprintf("%s $%d", condition, len(args)))
+	}
+	if f.ID != 0 {
+		add("r.id =", f.ID)
+	}
+	if f.Portal != "" {
+		add("r.portal =", f.Portal)
+	}
+	if f.Rule != "" {
+		add("r.rule =", f.Rule)
+	}
+	if f.Entity != "" {
+		add("r.entity =", f.Entity)
+	}
+	if f.Before != 0 {
+		add("r.id <", f.Before)
+	}
+	if len(f.States) > 0 {
+		var places []string
+		for _, s := range f.States {
+			args = append(args, string(s))
+			places = append(places, fmt.Sprintf("$%d", len(args)))
+		}
+		where = append(where, "r.state IN ("+strings.Join(places, ", ")+")")
+	}
+	text := selectInfo
+	if len(where) > 0 {
+		text += " WHERE " + strings.Join(where, " AND ")
+	}
+	if f.Limit == 0 {
+		f.Limit = 100
+	}
+	args = append(args, f.Limit)
+	return q.infos(ctx, text+fmt.Sprintf(" ORDER BY r.id DESC LIMIT $%d", len(args)), args...)
+}
+
+func (q *Queue) infos(ctx context.Context, text string, args ...any) ([]Info, error) {
+	rows, err := q.db.read.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read runs: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Info
+	for rows.Next() {
+		info, err := scanInfo(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read runs: %w", err)
+		}
+		all = append(all, info)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read runs: %w", err)
+	}
+	return all, nil
+}
+
+func scanInfo(row interface{ Scan(...any) error }) (Info, error) {
+	var (
+		i                                                       Info
+		first, due, notBefore, started, finished, sent, receivd int64
+		data                                                    string
+	)
+	err := row.Scan(&i.ID, &i.Portal, &i.Rule, &i.Entity, &i.State, &i.Added, &i.Deleted, &i.Count, &i.Attempt, &i.MaxAttempts,
+		&first, &due, &notBefore, &started, &finished, &i.Error,
+		&i.Event.ID, &i.Event.Code, &data, &sent, &receivd)
+	if err != nil {
+		return Info{}, err
+	}
+	i.First, i.Due, i.NotBefore = fromMicros(first), fromMicros(due), fromMicros(notBefore)
+	i.Started, i.Finished = fromMicros(started), fromMicros(finished)
+	i.Event.Portal, i.Event.Data = i.Portal, json.RawMessage(data)
+	i.Event.Sent, i.Event.Received = fromMicros(sent), fromMicros(receivd)
+	return i, nil
+}
+
+// Attempt is one attempt of a run, part of its story.
+type Attempt struct {
+	Number            int
+	Outcome           Outcome
+	Error             string
+	Record            json.RawMessage // what the run recorded; nil when nothing
+	Started, Finished time.Time
+}
+
+// Attempts returns the story of a run, oldest first. Of postponed attempts it
+// has the last only.
+func (q *Queue) Attempts(ctx context.Context, run int64) ([]Attempt, error) {
+	rows, err := q.db.read.QueryContext(ctx, `
+SELECT number, outcome, error, record, started_at, finished_at
+FROM b24_attempt WHERE run_id = $1 ORDER BY id`, run)
+	if err != nil {
+		return nil, fmt.Errorf("attempts of run %d: %w", run, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Attempt
+	for rows.Next() {
+		var (
+			a                 Attempt
+			record            string
+			started, finished int64
+		)
+		if err := rows.Scan(&a.Number, &a.Outcome, &a.Error, &record, &started, &finished); err != nil {
+			return nil, fmt.Errorf("attempts of run %d: %w", run, err)
+		}
+		if record != "" {
+			a.Record = json.RawMessage(record)
+		}
+		a.Started, a.Finished = fromMicros(started), fromMicros(finished)
+		all = append(all, a)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("attempts of run %d: %w", run, err)
+	}
+	return all, nil
+}
+
+// Events returns the events that became a run, in the order of their arrival.
+func (q *Queue) Events(ctx context.Context, run int64) ([]Event, error) {
+	rows, err := q.db.read.QueryContext(ctx, `
+SELECT e.id, e.portal, e.code, e.data, e.sent_at, e.received_at
+FROM b24_run_event re JOIN b24_event e ON e.id = re.event_id
+WHERE re.run_id = $1 ORDER BY e.id`, run)
+	if err != nil {
+		return nil, fmt.Errorf("events of run %d: %w", run, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Event
+	for rows.Next() {
+		var (
+			e              Event
+			data           string
+			sent, received int64
+		)
+		if err := rows.Scan(&e.ID, &e.Portal, &e.Code, &data, &sent, &received); err != nil {
+			return nil, fmt.Errorf("events of run %d: %w", run, err)
+		}
+		e.Data, e.Sent, e.Received = json.RawMessage(data), fromMicros(sent), fromMicros(received)
+		all = append(all, e)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("events of run %d: %w", run, err)
+	}
+	return all, nil
+}
+
+// Stats counts.
+type Stats struct {
+	Events  int           // stored
+	NoRule  int           // of these, such that no rule was for
+	Runs    map[State]int // by state
+	Commits int64         // transactions since Open, River's own aside
+}
+
+// Stats counts what is stored.
+func (q *Queue) Stats(ctx context.Context) (Stats, error) {
+	s := Stats{Runs: map[State]int{}, Commits: q.writes.commits.Load()}
+	err := q.db.read.QueryRowContext(ctx, `
+SELECT COUNT(*), COUNT(CASE WHEN NOT EXISTS (SELECT 1 FROM b24_run_event re WHERE re.event_id = e.id) THEN 1 END)
+FROM b24_event e`).Scan(&s.Events, &s.NoRule)
+	if err != nil {
+		return Stats{}, fmt.Errorf("count events: %w", err)
+	}
+	rows, err := q.db.read.QueryContext(ctx, `SELECT state, COUNT(*) FROM b24_run GROUP BY state`)
+	if err != nil {
+		return Stats{}, fmt.Errorf("count runs: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var (
+			state State
+			n     int
+		)
+		if err := rows.Scan(&state, &n); err != nil {
+			return Stats{}, fmt.Errorf("count runs: %w", err)
+		}
+		s.Runs[state] = n
+	}
+	return s, rows.Err()
+}
+
+// Ping reports whether the database answers.
+func (q *Queue) Ping(ctx context.Context) error {
+	if err := q.writes.do(ctx, func(context.Context, *tx) error { return nil }); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	return nil
+}
+
+// WaitIdle returns nil as soon as no run waits (not even for a retry), is
+// blocked, queued or under way.
+func (q *Queue) WaitIdle(ctx context.Context) error {
+	for {
+		changed := q.changes.next()
+		var busy bool
+		err := q.db.read.QueryRowContext(ctx,
+			`SELECT EXISTS (SELECT 1 FROM b24_run WHERE state IN ('waiting', 'blocked', 'queued', 'running'))`).Scan(&busy)
+		if err != nil {
+			return errors.Join(ctx.Err(), fmt.Errorf("look for unfinished runs: %w", err))
+		}
+		if !busy {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

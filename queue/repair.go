@@ -1,0 +1,80 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrNoRun is returned for a run that does not exist.
+var ErrNoRun = errors.New("there is no such run")
+
+// ErrState is returned for a run that is not in a state for what was asked.
+var ErrState = errors.New("the run is in another state")
+
+const discardRun = `
+UPDATE b24_run SET state = 'discarded', finished_at = $2
+WHERE id = $1 AND state IN ('waiting', 'blocked', 'queued', 'parked')`
+
+// Discard gives up a run that is parked or has not begun, and forgets its done
+// marks. One that is under way or over gets ErrState.
+func (q *Queue) Discard(ctx context.Context, run int64) error {
+	err := q.repair(ctx, run, func(ctx context.Context, t *tx, _ Info) error {
+		if err := affects(t.exec(ctx, discardRun, run, micros(time.Now()))); err != nil {
+			return err
+		}
+		_, err := t.exec(ctx, clearDone, run)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("discard run %d: %w", run, err)
+	}
+	return nil
+}
+
+// Replay makes a parked or discarded run wait again, from its beginning, due
+// at once. A run in another state gets ErrState.
+func (q *Queue) Replay(ctx context.Context, run int64) error {
+	err := q.repair(ctx, run, func(ctx context.Context, t *tx, i Info) error {
+		if i.State != Parked && i.State != Discarded {
+			return fmt.Errorf("%w: it is %s, want parked or discarded", ErrState, i.State)
+		}
+		return requeue(ctx, t, run, turn{due: time.Now(), atOnce: true, text: i.Error})
+	})
+	if err != nil {
+		return fmt.Errorf("replay run %d: %w", run, err)
+	}
+	return nil
+}
+
+// repair changes a run by hand and then wakes whom the change may concern.
+func (q *Queue) repair(ctx context.Context, run int64, change func(ctx context.Context, t *tx, i Info) error) error {
+	return q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		i, err := scanInfo(t.queryRow(ctx, selectInfo+` WHERE r.id = $1`, run))
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNoRun
+		}
+		if err != nil {
+			return err
+		}
+		if err := change(ctx, t, i); err != nil {
+			return err
+		}
+		t.afterCommit(q.touch)
+		return unblock(ctx, t, i.Portal, i.Entity)
+	})
+}
+
+// affects turns the result of an UPDATE that changed nothing into ErrState.
+func affects(res interface{ RowsAffected() (int64, error) }, err error) error {
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err == nil && n == 0 {
+		return ErrState
+	}
+	return err
+}

@@ -1,0 +1,124 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"modernc.org/sqlite" // registers the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// ErrInUse is returned by Open when another process works the database.
+var ErrInUse = errors.New("another process has this database open")
+
+// A database is one SQLite file as two pools: a single connection that writes,
+// which River wants too (its SQLite driver advises one connection), and a few
+// that read beside it, which the write-ahead log allows.
+type database struct {
+	write, read, lock *sql.DB
+}
+
+// parseDSN returns the file that "sqlite:PATH" names. What it refuses it does
+// not repeat whole: a DSN of another kind may hold a password.
+func parseDSN(dsn string) (path string, err error) {
+	scheme, rest, ok := strings.Cut(dsn, ":")
+	switch {
+	case ok && scheme == "sqlite" && rest != "" && !strings.HasPrefix(rest, ":memory:"):
+		return rest, nil
+	case ok && (scheme == "postgres" || scheme == "postgresql"):
+		return "", errors.New("database: PostgreSQL is not available in this version, want sqlite:PATH")
+	case ok && scheme == "sqlite":
+		return "", errors.New("database: sqlite needs the path of a file, want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db")
+	}
+	return "", errors.New("database: want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db")
+}
+
+func openSQLite(ctx context.Context, path string) (db *database, err error) {
+	// Two names of one file must meet at one lock.
+	if path, err = createFile(path); err != nil {
+		return nil, err
+	}
+	db = &database{}
+	defer func() {
+		if err != nil {
+			_ = db.close()
+		}
+	}()
+	if db.lock, err = lockFile(ctx, path+".lock"); err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	if db.write, err = sql.Open("sqlite", sqliteURI(path, "_txlock=immediate",
+		"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=foreign_keys(ON)")); err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	db.write.SetMaxOpenConns(1)
+	if err = db.write.PingContext(ctx); err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	if db.read, err = sql.Open("sqlite", sqliteURI(path, "_pragma=busy_timeout(5000)", "_pragma=query_only(ON)")); err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	db.read.SetMaxOpenConns(4)
+	db.read.SetMaxIdleConns(4)
+	return db, nil
+}
+
+func (db *database) close() error {
+	var errs []error
+	for _, pool := range []*sql.DB{db.read, db.write, db.lock} {
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// createFile makes sure that the file exists, readable by its owner alone
+// (SQLite gives its log the same rights), and returns its one true path.
+func createFile(path string) (string, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return "", fmt.Errorf("database: %w", err)
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", fmt.Errorf("database: %w", err)
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return "", fmt.Errorf("database: %w", err)
+	}
+	return path, nil
+}
+
+// lockFile takes a lock that ends with the process, however that ends, on
+// every system that SQLite runs on: an exclusive transaction, never committed,
+// on an empty database beside the real one.
+func lockFile(ctx context.Context, path string) (*sql.DB, error) {
+	lock, err := sql.Open("sqlite", sqliteURI(path, "_pragma=busy_timeout(0)"))
+	if err != nil {
+		return nil, err
+	}
+	lock.SetMaxOpenConns(1)
+	// The pool keeps its one idle connection, and the transaction with it.
+	if _, err := lock.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
+		_ = lock.Close()
+		if e := (*sqlite.Error)(nil); errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY {
+			return nil, fmt.Errorf("%w: stop it, or give this one a database of its own", ErrInUse)
+		}
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	return lock, nil
+}
+
+// sqliteURI escapes what a path may hold and a URI may not.
+func sqliteURI(path string, query ...string) string {
+	return "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?" + strings.Join(query, "&")
+}

@@ -1,0 +1,234 @@
+package queue
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"database/sql"
+
+	"github.com/riverqueue/river"
+)
+
+const (
+	// fetchCooldown is the least time between two looks of a portal's queue
+	// for jobs. Longer, and a burst is taken in fewer transactions; shorter,
+	// and an event is worked sooner.
+	fetchCooldown = 5 * time.Millisecond
+
+	// fetchPoll is how often a queue looks without being told to. It is told
+	// of every job (see bell), so this only guards against what nobody thought of.
+	fetchPoll = 5 * time.Second
+
+	// jobsKept is how long River keeps finished jobs. The runs are history enough.
+	jobsKept = time.Minute
+
+	jobKind   = "b24rules_run"
+	idleQueue = "idle" // River wants at least one queue before it knows any portal
+)
+
+// runArgs summon a worker to a run.
+type runArgs struct {
+	Run int64 `json:"run"`
+}
+
+// Kind implements river.JobArgs.
+func (runArgs) Kind() string { return jobKind }
+
+// Work executes due runs with do until ctx ends, then lets those under way
+// finish and returns nil. Past Options.Grace it cancels their context; a run
+// that then returns an error goes back to the waiting ones, and that was no
+// attempt. Work does not return before do has.
+//
+// What do returns decides: nil, the run has succeeded; Postpone, it waits;
+// Park, it is parked; any other error or a panic, it is tried again later, or
+// parked after the last attempt.
+func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) error) error {
+	if !q.working.CompareAndSwap(false, true) {
+		return errors.New("queue: Work is under way already")
+	}
+	defer q.working.Store(false)
+	if err := q.recover(ctx); err != nil {
+		return err
+	}
+	w := &worker{q: q, do: do}
+	workers := river.NewWorkers()
+	if err := river.AddWorkerSafely(workers, w); err != nil {
+		return fmt.Errorf("river: %w", err)
+	}
+	b := newBell()
+	client, err := river.NewClient(&riverDriver{Driver: q.riverDriver(), bell: b}, &river.Config{
+		CompletedJobRetentionPeriod: jobsKept,
+		FetchCooldown:               fetchCooldown,
+		FetchPollInterval:           fetchPoll,
+		JobTimeout:                  -1, // the rule's own limits end a run
+		Logger:                      quiet(q.options.Log),
+		Queues:                      map[string]river.QueueConfig{idleQueue: {MaxWorkers: 1}},
+		ReindexerIndexNames:         []string{}, // SQLite need not reindex, and would hold up every write for it
+		SoftStopTimeout:             q.options.Grace,
+		Workers:                     workers,
+	})
+	if err != nil {
+		return fmt.Errorf("river: %w", err)
+	}
+	if err := client.Start(ctx); err != nil {
+		return fmt.Errorf("river: %w", err)
+	}
+	d := &dispatcher{q: q, client: client, bell: b, queues: map[string]bool{}}
+	var wg sync.WaitGroup
+	wg.Go(func() { d.loop(ctx) })
+	<-client.Stopped()
+	wg.Wait()
+	return nil
+}
+
+type worker struct {
+	river.WorkerDefaults[runArgs]
+	q  *Queue
+	do func(ctx context.Context, r *Run) error
+}
+
+// Work implements river.Worker. To River every job succeeds: how the run went
+// is in its row.
+func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
+	r, err := w.q.claim(ctx, job.Args.Run)
+	if err != nil {
+		w.q.options.Log.ErrorContext(ctx, "cannot begin a run, trying again", slog.Int64("run", job.Args.Run), slog.Any("error", err))
+		return river.JobSnooze(time.Second)
+	}
+	if r == nil {
+		return nil // a summons that was left over
+	}
+	err = w.call(ctx, r)
+	w.q.finish(ctx, r, err)
+	return nil
+}
+
+// call keeps a panic from taking the process down: it is one run's failure.
+func (w *worker) call(ctx context.Context, r *Run) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return w.do(ctx, r)
+}
+
+const claimRun = `
+UPDATE b24_run SET
+    state = 'running',
+    attempt = attempt + 1,
+    started_at = $2,
+    not_before = 0,
+    deleted = (deleted OR EXISTS (
+        SELECT 1 FROM b24_tombstone t
+        WHERE t.portal = b24_run.portal AND t.entity = b24_run.entity AND t.seen_at > $3))
+WHERE id = $1 AND state = 'queued'`
+
+// claim begins a queued run. It returns nil when the run is not queued (any
+// more), which makes jobs harmless that nobody waits for.
+func (q *Queue) claim(ctx context.Context, id int64) (*Run, error) {
+	var r *Run
+	err := q.writes.do(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
+		now := time.Now()
+		res, err := t.exec(ctx, claimRun, id, micros(now), micros(now.Add(-tombstoneLife)))
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		info, err := scanInfo(t.queryRow(ctx, selectInfo+` WHERE r.id = $1`, id))
+		if err != nil {
+			return err
+		}
+		r = &Run{Info: info, q: q}
+		t.afterCommit(q.changes.send)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim run %d: %w", id, err)
+	}
+	return r, nil
+}
+
+const clearJobs = `DELETE FROM river_job WHERE kind = $1`
+
+// recover makes every run that is under way a waiting one, for a time when
+// none can be: no worker runs and the database is ours alone. Jobs of the past
+// go too; they would do no harm, but there may be many.
+func (q *Queue) recover(ctx context.Context) error {
+	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		if _, err := t.exec(ctx, clearJobs, jobKind); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `UPDATE b24_run SET state = 'waiting' WHERE state IN ('blocked', 'queued')`); err != nil {
+			return err
+		}
+		running, err := ids(t.query(ctx, `SELECT id FROM b24_run WHERE state = 'running' ORDER BY id`))
+		if err != nil {
+			return err
+		}
+		for _, id := range running {
+			if err := requeue(ctx, t, id, turn{due: time.Now(), atOnce: true}); err != nil {
+				return err
+			}
+		}
+		t.afterCommit(q.touch)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("queue: return unfinished runs to the waiting ones: %w", err)
+	}
+	return nil
+}
+
+func ids(rows *sql.Rows, err error) ([]int64, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		all = append(all, id)
+	}
+	return all, rows.Err()
+}
+
+// portalQueue is the River queue of a portal. River is particular about names.
+func portalQueue(portal string) string {
+	if len(portal) <= 40 && plainName.MatchString(portal) {
+		return "portal-" + portal
+	}
+	sum := sha256.Sum256([]byte(portal))
+	return "hashed-" + hex.EncodeToString(sum[:16])
+}
+
+var plainName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// quiet is the log for River: what it says below a warning is about itself.
+func quiet(log *slog.Logger) *slog.Logger { return slog.New(warnings{log.Handler()}) }
+
+type warnings struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+}
+
+// WithAttrs implements slog.Handler.
+func (w warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{w.Handler.WithAttrs(a)} }
+
+// WithGroup implements slog.Handler.
+func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }
