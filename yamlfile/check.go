@@ -168,22 +168,7 @@ func (c *checker) tag(n *yaml.Node) {
 	if n.Style&yaml.TaggedStyle == 0 && n.Tag != "!" {
 		return
 	}
-	finding := c.errorf(n, "yaml-tag", "YAML reads %s as a tag, and there is no such tag", quoteTag(n.Tag))
-	finding.Hint = tagHint(n)
-}
-
-func quoteTag(tag string) string { return fmt.Sprintf("%q", tag) }
-
-// tagHint answers `when: !event.deleted`, where a formula was meant.
-func tagHint(n *yaml.Node) string {
-	if n.Kind != yaml.ScalarNode || strings.HasPrefix(n.Tag, "!!") || strings.HasPrefix(n.Tag, "tag:") {
-		return "leave it out"
-	}
-	formula := n.Tag
-	if n.Value != "" {
-		formula += " " + n.Value
-	}
-	return "a formula begins with =, write " + quoteFormula("="+formula)
+	c.errorf(n, "yaml-tag", "YAML reads %q as a tag, and there is no such tag here", n.Tag).Hint = "leave it out"
 }
 
 func (c *checker) keys(n *yaml.Node) {

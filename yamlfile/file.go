@@ -29,8 +29,6 @@ type File struct {
 
 	data []byte
 	text text
-	// cut holds the text of formulas that YAML ended early; see repair.
-	cut map[*yaml.Node]trap
 }
 
 // Bytes returns the text of the file as it was given to Parse.

@@ -54,8 +54,8 @@ func (t text) content(i int) int {
 	for range 2 { // at most one tag and one anchor
 		switch t.at(i) {
 		case '&':
-			for i++; isAnchorRune(t.at(i)); i++ {
-			}
+			i = t.skipAnchor(i)
+			continue
 		case '!':
 			for i++; t.at(i) != 0 && !isBlank(t.at(i)) && t.breakAt(i) == 0; i++ {
 			}
@@ -65,6 +65,13 @@ func (t text) content(i int) int {
 		i = t.skipBlank(i)
 	}
 	return i
+}
+
+// skipAnchor returns the offset of what follows the anchor at i.
+func (t text) skipAnchor(i int) int {
+	for i++; isAnchorRune(t.at(i)); i++ {
+	}
+	return t.skipBlank(i)
 }
 
 func (t text) skipBlank(i int) int {
