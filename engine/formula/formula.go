@@ -1,8 +1,19 @@
 package formula
 
 import (
-	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/compiler"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/vm"
 )
 
 // Problem is something wrong with the source of a formula or template. From and
@@ -30,80 +41,153 @@ type Env struct {
 type Error struct {
 	From, To int
 	Message  string
+
+	cause error
 }
 
 // Error returns the message without its place.
 func (e *Error) Error() string { return e.Message }
 
+// Unwrap returns what made the evaluation fail: that of a context, perhaps.
+func (e *Error) Unwrap() error { return e.cause }
+
 // Formula is a formula that has no problems. It may be evaluated by many
 // goroutines at once, each with a Machine of its own.
-type Formula struct{ source string }
+type Formula struct {
+	source    *source
+	program   *vm.Program
+	typ       Type
+	vars      []string
+	conjuncts []string
+	env       map[string]Type // of vars
+	measured  bool            // the result has to be measured
+}
 
 // Compile checks the source of a formula (without its leading "=") against the
 // names of env. It returns a Formula, or all the problems in order of place.
-func Compile(src string, env Env) (*Formula, []Problem) {
-	return &Formula{source: src}, nil
+func Compile(src string, env Env) (f *Formula, problems []Problem) {
+	defer func() { // a bug of expr's parser or of ours is a finding, not a crash
+		if r := recover(); r != nil {
+			f, problems = nil, []Problem{internal(src, r)}
+		}
+	}()
+	s, problem := readSource(src)
+	if problem != nil {
+		return nil, []Problem{*problem}
+	}
+	tree, err := parser.ParseWithConfig(s.parsed, &conf.Config{ShortCircuit: true, MaxNodes: maxNodes})
+	if err != nil {
+		return nil, []Problem{syntaxProblem(s, err)}
+	}
+	c := &checker{source: s, env: env, reads: make(map[string]bool)}
+	lowered, typ := c.infer(tree.Node)
+	if len(c.problems) > 0 {
+		return nil, c.sorted()
+	}
+	f = &Formula{
+		source: s, typ: typ.settled(), conjuncts: conjuncts(s, tree.Node),
+		vars: slices.Sorted(maps.Keys(c.reads)), env: make(map[string]Type, len(c.reads)),
+		measured: c.shares && (typ.Kind == List || typ.Kind == Record || typ.Kind == Any),
+	}
+	for _, name := range f.vars {
+		f.env[name] = env.Vars[name]
+	}
+	f.program, err = compiler.Compile(&parser.Tree{Node: lowered, Source: tree.Source}, &conf.Config{ShortCircuit: true})
+	if err != nil {
+		return nil, []Problem{internal(src, err)}
+	}
+	return f, nil
+}
+
+// internal is the problem of a formula that broke the compiler.
+func internal(src string, cause any) Problem {
+	text, _, _ := strings.Cut(fmt.Sprint(cause), "\n")
+	return Problem{To: min(1, len(src)), Code: codeSyntax, Message: "the formula cannot be compiled: " + text, Hint: "write it in a simpler way"}
 }
 
 // Type returns the type of the formula's value.
-func (f *Formula) Type() Type { return Type{} }
+func (f *Formula) Type() Type { return f.typ }
 
 // Source returns the source that was compiled.
-func (f *Formula) Source() string { return f.source }
+func (f *Formula) Source() string { return f.source.text }
 
 // Vars returns the names of the environment that the formula reads, sorted.
-func (f *Formula) Vars() []string { return nil }
+func (f *Formula) Vars() []string { return slices.Clone(f.vars) }
+
+// constantSteps bounds the evaluation of a constant while a file is checked.
+const constantSteps = 10_000
 
 // Const returns the value of a formula that reads no names, and whether it is
-// one. A formula that would fail has no value.
-func (f *Formula) Const() (any, bool) { return nil, false }
+// one. A formula that would fail, or takes long, has no value.
+func (f *Formula) Const() (any, bool) {
+	if len(f.vars) > 0 {
+		return nil, false
+	}
+	v, err := f.Eval(&Machine{limit: constantSteps}, nil)
+	return v, err == nil
+}
 
 // Conjuncts returns the canonical texts of the parts that a top-level && joins,
 // so that one condition can be known to contain another.
-func (f *Formula) Conjuncts() []string { return nil }
+func (f *Formula) Conjuncts() []string { return slices.Clone(f.conjuncts) }
 
 // Eval returns the value of the formula for the given values of its names. An
 // error is an *Error.
 func (f *Formula) Eval(m *Machine, vars map[string]any) (any, error) {
-	return nil, errors.ErrUnsupported
+	for _, name := range f.vars {
+		if !conforms(vars[name], shallow(f.env[name]), 0) {
+			return nil, f.whole(fmt.Errorf("%s must be %s, not %s", name, article(f.env[name]), describe(vars[name])))
+		}
+	}
+	if m.ctx != nil && m.ctx.Err() != nil {
+		return nil, f.whole(m.ctx.Err())
+	}
+	m.begin(vars)
+	v, err := m.vm.Run(f.program, m)
+	m.vars = nil
+	if err != nil {
+		return nil, f.failure(err)
+	}
+	if f.measured {
+		if err := measure(v); err != nil {
+			return nil, f.whole(err)
+		}
+	}
+	return v, nil
 }
 
-// Machine evaluates formulas. One is made per run; it is not for concurrent use.
-type Machine struct{ ctx context.Context }
+// shallow returns a type that only asks for the kind of a value.
+func shallow(t Type) Type { return Type{Kind: t.Kind, Maybe: t.Maybe} }
 
-// NewMachine returns a machine whose evaluations end when ctx does.
-func NewMachine(ctx context.Context) *Machine { return &Machine{ctx: ctx} }
-
-// Template is a text with holes. It may be evaluated by many goroutines at once.
-type Template struct{}
-
-// CompileTemplate checks a text with holes {{ formula }}. It returns a Template,
-// or all the problems; their places are those of the whole text.
-func CompileTemplate(text string, env Env) (*Template, []Problem) { return nil, nil }
-
-// Eval returns the text with its holes filled. An error is an *Error.
-func (t *Template) Eval(m *Machine, vars map[string]any) (string, error) {
-	return "", errors.ErrUnsupported
+// whole is an error at the whole formula.
+func (f *Formula) whole(err error) error {
+	return &Error{To: len(f.source.runes), Message: err.Error(), cause: err}
 }
 
-// Vars returns the names of the environment that the holes read, sorted.
-func (t *Template) Vars() []string { return nil }
+// failure words an error of expr's machine and gives it its place.
+func (f *Formula) failure(err error) error {
+	var e *file.Error
+	if !errors.As(err, &e) {
+		return f.whole(err)
+	}
+	from, to := f.source.span(e.Location)
+	failed := &Error{From: from, To: min(to, len(f.source.runes)), Message: e.Message, cause: e.Prev}
+	var bug runtime.Error
+	switch {
+	case errors.As(e.Prev, &bug):
+		failed.Message = "a value is not what its type says: " + bug.Error()
+	case e.Prev != nil:
+		failed.Message = e.Prev.Error()
+	case strings.Contains(e.Message, "memory budget exceeded"):
+		failed.Message = "the lists of the formula have too many elements"
+	}
+	return failed
+}
 
-// HasHole reports whether text holds a {{, so that it has to be a template.
-func HasHole(text string) bool { return false }
-
-// FromJSON decodes JSON into the values of a formula: numbers exactly.
-func FromJSON(data []byte) (any, error) { return nil, errors.ErrUnsupported }
-
-// ToText returns how a value reads inside a text.
-func ToText(v any) (string, error) { return "", errors.ErrUnsupported }
-
-// CheckName says why a name may not be given to a step or a computed value.
-func CheckName(name string) error { return nil }
-
-// Omitted is the value of the name omit.
-var Omitted any = omitted{}
-
-type omitted struct{}
-
-func isPlainName(name string) bool { return name != "" }
+// conjuncts returns the canonical texts of what a top-level && joins.
+func conjuncts(s *source, n ast.Node) []string {
+	if b, ok := n.(*ast.BinaryNode); ok && (b.Operator == "&&" || b.Operator == "and") {
+		return append(conjuncts(s, b.Left), conjuncts(s, b.Right)...)
+	}
+	return []string{canonical(s, n)}
+}

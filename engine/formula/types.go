@@ -71,7 +71,7 @@ func (t Type) Present() Type {
 
 // elem returns the type of a list's elements.
 func (t Type) elem() Type {
-	if t.Kind != List || t.Elem == nil {
+	if t.Kind != List || t.Elem == nil || t.Elem.Kind == never {
 		return Type{}
 	}
 	return *t.Elem
@@ -113,10 +113,11 @@ func (t Type) describe(depth int) string {
 	case Omit:
 		return "omit"
 	case List:
-		if t.Elem == nil || t.Elem.Kind == Any {
+		elem := t.elem()
+		if elem.Kind == Any {
 			return "list"
 		}
-		return "list of " + t.Elem.describe(depth)
+		return "list of " + elem.describe(depth)
 	case Record:
 		return t.describeRecord(depth)
 	}
@@ -191,6 +192,30 @@ func fitsRecord(have, want Type) bool {
 	return true
 }
 
+// never is the element type of the empty list: it unifies with every type. It
+// is not seen outside of this package.
+const never Kind = 255
+
+// settled returns t as others see it: an empty list is a list of any.
+func (t Type) settled() Type {
+	if t.Kind == List && t.Elem != nil {
+		if t.Elem.Kind == never {
+			t.Elem = nil
+			return t
+		}
+		elem := t.Elem.settled()
+		t.Elem = &elem
+	}
+	if t.Kind == Record && t.Fields != nil {
+		fields := make(map[string]Type, len(t.Fields))
+		for name, field := range t.Fields {
+			fields[name] = field.settled()
+		}
+		t.Fields = fields
+	}
+	return t
+}
+
 // maxUnify bounds the depth of a type that Unify looks into.
 const maxUnify = 16
 
@@ -199,6 +224,10 @@ func Unify(a, b Type) Type { return unify(a, b, 0) }
 
 func unify(a, b Type, depth int) Type {
 	switch {
+	case a.Kind == never:
+		return b
+	case b.Kind == never:
+		return a
 	case a.Kind == Any || b.Kind == Any || depth > maxUnify:
 		return Type{}
 	case a.Kind == Nil:
@@ -226,8 +255,6 @@ func unify(a, b Type, depth int) Type {
 	return t
 }
 
-// unifyLists takes a list of nil elements for the empty list, whose elements
-// are of every type.
 func unifyLists(a, b Type, depth int) Type {
 	if a.Elem == nil || b.Elem == nil {
 		return Type{Kind: List}

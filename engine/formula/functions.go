@@ -1,0 +1,153 @@
+package formula
+
+import (
+	"maps"
+	"slices"
+)
+
+// function is a function of the language that is no loop.
+type function struct {
+	params   []Type
+	required int  // how many of params must be given
+	repeat   bool // the last of params may be given any number of times
+	usage    string
+	result   func(args []Type) Type
+	run      func(m *Machine, args []any) (any, error)
+}
+
+// The types of parameters.
+var (
+	anyType    = Type{Maybe: true}
+	numberType = Type{Kind: Number}
+	intType    = Type{Kind: Int}
+	textType   = Type{Kind: String}
+	timeType   = Type{Kind: Time}
+	boolType   = Type{Kind: Bool}
+	listType   = Type{Kind: List}
+	recordType = Type{Kind: Record, Open: true}
+)
+
+func gives(t Type) func([]Type) Type { return func([]Type) Type { return t } }
+
+func givesFirst(args []Type) Type { return args[0].Present() }
+
+func givesElem(args []Type) Type { return args[0].elem().Optional() }
+
+// functions are the functions that are called with values. The loops, whose
+// bodies are evaluated for each element, are in loops.
+var functions = map[string]function{
+	"len":     {params: []Type{anyType}, required: 1, usage: "len(list)", result: gives(intType), run: lenOf},
+	"isEmpty": {params: []Type{anyType}, required: 1, usage: "isEmpty(value)", result: gives(boolType), run: isEmpty},
+	"abs":     {params: []Type{numberType}, required: 1, usage: "abs(number)", result: givesNumber, run: abs},
+	"floor":   {params: []Type{numberType}, required: 1, usage: "floor(number)", result: gives(intType), run: floor},
+	"ceil":    {params: []Type{numberType}, required: 1, usage: "ceil(number)", result: gives(intType), run: ceil},
+	"round":   {params: []Type{numberType, intType}, required: 1, usage: "round(number, places)", result: givesRounded, run: round},
+	"int":     {params: []Type{anyType}, required: 1, usage: "int(value)", result: gives(intType), run: toInt},
+	"number":  {params: []Type{anyType}, required: 1, usage: "number(value)", result: givesNumber, run: toNumber},
+	"string":  {params: []Type{anyType}, required: 1, usage: "string(value)", result: gives(textType), run: toText},
+	"min":     {params: []Type{anyType}, required: 1, repeat: true, usage: "min(list) or min(a, b)", result: givesBest, run: minOf},
+	"max":     {params: []Type{anyType}, required: 1, repeat: true, usage: "max(list) or max(a, b)", result: givesBest, run: maxOf},
+	"mean":    {params: []Type{ListOf(numberType)}, required: 1, usage: "mean(list)", result: gives(numberType.Optional()), run: mean},
+	"median":  {params: []Type{ListOf(numberType)}, required: 1, usage: "median(list)", result: gives(numberType.Optional()), run: median},
+	"first":   {params: []Type{listType}, required: 1, usage: "first(list)", result: givesElem, run: first},
+	"last":    {params: []Type{listType}, required: 1, usage: "last(list)", result: givesElem, run: last},
+	"take":    {params: []Type{listType, intType}, required: 2, usage: "take(list, n)", result: givesFirst, run: take},
+	"reverse": {params: []Type{listType}, required: 1, usage: "reverse(list)", result: givesFirst, run: reverse},
+	"uniq":    {params: []Type{listType}, required: 1, usage: "uniq(list)", result: givesFirst, run: uniq},
+	"sort":    {params: []Type{listType, textType}, required: 1, usage: `sort(list, "desc")`, result: givesFirst, run: sortList},
+	"concat":  {params: []Type{listType}, required: 1, repeat: true, usage: "concat(list, list)", result: givesAll, run: concat},
+	"flatten": {params: []Type{listType}, required: 1, usage: "flatten(list of lists)", result: givesFlat, run: flatten},
+	"join":    {params: []Type{listType, textType}, required: 1, usage: `join(list, ", ")`, result: gives(textType), run: join},
+	"get":     {params: []Type{anyType, anyType}, required: 2, usage: "get(list, index) or get(record, name)", result: givesPart, run: get},
+	"keys":    {params: []Type{recordType}, required: 1, usage: "keys(record)", result: gives(ListOf(textType)), run: keys},
+	"values":  {params: []Type{recordType}, required: 1, usage: "values(record)", result: givesValues, run: values},
+	"toPairs": {params: []Type{recordType}, required: 1, usage: "toPairs(record)", result: gives(ListOf(ListOf(Type{}))), run: toPairs},
+	"fromPairs": {params: []Type{listType}, required: 1, usage: "fromPairs(list of [name, value])",
+		result: gives(OpenRecord(nil)), run: fromPairs},
+
+	"trim":        {params: []Type{textType, textType}, required: 1, usage: "trim(text)", result: gives(textType), run: trim},
+	"trimPrefix":  {params: []Type{textType, textType}, required: 2, usage: "trimPrefix(text, prefix)", result: gives(textType), run: trimPrefix},
+	"trimSuffix":  {params: []Type{textType, textType}, required: 2, usage: "trimSuffix(text, suffix)", result: gives(textType), run: trimSuffix},
+	"upper":       {params: []Type{textType}, required: 1, usage: "upper(text)", result: gives(textType), run: upper},
+	"lower":       {params: []Type{textType}, required: 1, usage: "lower(text)", result: gives(textType), run: lower},
+	"hasPrefix":   {params: []Type{textType, textType}, required: 2, usage: "hasPrefix(text, prefix)", result: gives(boolType), run: hasPrefix},
+	"hasSuffix":   {params: []Type{textType, textType}, required: 2, usage: "hasSuffix(text, suffix)", result: gives(boolType), run: hasSuffix},
+	"indexOf":     {params: []Type{textType, textType}, required: 2, usage: "indexOf(text, part)", result: gives(intType), run: indexOf},
+	"lastIndexOf": {params: []Type{textType, textType}, required: 2, usage: "lastIndexOf(text, part)", result: gives(intType), run: lastIndexOf},
+	"split":       {params: []Type{textType, textType, intType}, required: 2, usage: `split(text, ",")`, result: gives(ListOf(textType)), run: split},
+	"replace":     {params: []Type{textType, textType, textType}, required: 3, usage: "replace(text, old, new)", result: gives(textType), run: replace},
+	"repeat":      {params: []Type{textType, intType}, required: 2, usage: "repeat(text, n)", result: gives(textType), run: repeat},
+
+	"date":        {params: []Type{textType, textType}, required: 1, usage: `date("2026-01-31", "Europe/Riga")`, result: gives(timeType), run: date},
+	"formatDate":  {params: []Type{timeType, textType}, required: 2, usage: `formatDate(time, "dd.MM.yyyy HH:mm")`, result: gives(textType), run: formatDate},
+	"yearOf":      {params: []Type{timeType}, required: 1, usage: "yearOf(time)", result: gives(intType), run: yearOf},
+	"monthOf":     {params: []Type{timeType}, required: 1, usage: "monthOf(time)", result: gives(intType), run: monthOf},
+	"dayOf":       {params: []Type{timeType}, required: 1, usage: "dayOf(time)", result: gives(intType), run: dayOf},
+	"hourOf":      {params: []Type{timeType}, required: 1, usage: "hourOf(time)", result: gives(intType), run: hourOf},
+	"minuteOf":    {params: []Type{timeType}, required: 1, usage: "minuteOf(time)", result: gives(intType), run: minuteOf},
+	"weekdayOf":   {params: []Type{timeType}, required: 1, usage: "weekdayOf(time), 1 is Monday", result: gives(intType), run: weekdayOf},
+	"addDays":     {params: []Type{timeType, intType}, required: 2, usage: "addDays(time, n)", result: gives(timeType), run: addDays},
+	"addMonths":   {params: []Type{timeType, intType}, required: 2, usage: "addMonths(time, n)", result: gives(timeType), run: addMonths},
+	"addHours":    {params: []Type{timeType, intType}, required: 2, usage: "addHours(time, n)", result: gives(timeType), run: addHours},
+	"daysBetween": {params: []Type{timeType, timeType}, required: 2, usage: "daysBetween(from, to)", result: gives(intType), run: daysBetween},
+}
+
+func functionNames() []string {
+	return append(slices.Sorted(maps.Keys(functions)), slices.Sorted(maps.Keys(loops))...)
+}
+
+func givesNumber(args []Type) Type {
+	if args[0].Kind == Int {
+		return intType
+	}
+	return numberType
+}
+
+func givesRounded(args []Type) Type {
+	if len(args) == 1 {
+		return intType
+	}
+	return givesNumber(args)
+}
+
+func givesBest(args []Type) Type {
+	if len(args) == 1 {
+		return args[0].elem().Present().Optional()
+	}
+	t := args[0].Present()
+	for _, other := range args[1:] {
+		t = Unify(t, other.Present())
+	}
+	return t
+}
+
+func givesAll(args []Type) Type {
+	elem := Type{Kind: never}
+	for _, t := range args {
+		if t.Elem == nil {
+			return listType
+		}
+		elem = Unify(elem, *t.Elem)
+	}
+	return ListOf(elem)
+}
+
+func givesFlat(args []Type) Type { return ListOf(args[0].elem().elem()) }
+
+func givesPart(args []Type) Type {
+	if args[0].Kind == List {
+		return args[0].elem().Optional()
+	}
+	return Type{}
+}
+
+func givesValues(args []Type) Type {
+	elem := Type{Kind: never}
+	for _, name := range slices.Sorted(maps.Keys(args[0].Fields)) {
+		elem = Unify(elem, args[0].Fields[name])
+	}
+	if args[0].Kind != Record || args[0].Open {
+		elem = Type{}
+	}
+	return ListOf(elem)
+}

@@ -1,0 +1,197 @@
+package formula
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser/lexer"
+)
+
+// The limits of a formula's source. They are checked before it is parsed: expr
+// overflows the stack, which cannot be recovered from, on a long enough "(((".
+const (
+	maxSource = 4 << 10 // bytes
+	maxNodes  = 500
+	maxLoops  = 3 // loops in loops
+)
+
+// source is the text of a formula, its tokens, and the text that expr is given
+// to parse. The two texts differ where expr reads something that it should not.
+type source struct {
+	text   string
+	runes  []rune
+	tokens []lexer.Token // without the EOF
+
+	// parsed is the text for expr. origin holds, for each rune of it, the rune
+	// of text that it stands for; nil means that they are the same.
+	parsed string
+	origin []int
+}
+
+// readSource checks the limits of a formula's text and cuts it into tokens.
+func readSource(text string) (*source, *Problem) {
+	s := &source{text: text, parsed: text}
+	if len(text) > maxSource {
+		return nil, &Problem{To: 1, Code: codeLimit,
+			Message: fmt.Sprintf("the formula is longer than %d characters", maxSource), Hint: "split it by compute"}
+	}
+	if !utf8.ValidString(text) {
+		valid := 0
+		for valid < len(text) {
+			r, size := utf8.DecodeRuneInString(text[valid:])
+			if r == utf8.RuneError && size == 1 {
+				break
+			}
+			valid += size
+		}
+		at := utf8.RuneCountInString(text[:valid])
+		return nil, &Problem{From: at, To: at + 1, Code: codeSyntax, Message: "the formula is not UTF-8 text"}
+	}
+	s.runes = []rune(text)
+	tokens, err := lexer.Lex(file.NewSource(text))
+	if err != nil {
+		return nil, lexProblem(s, err)
+	}
+	s.tokens = tokens[:max(0, len(tokens)-1)]
+	if len(s.tokens) == 0 {
+		return nil, &Problem{To: len(s.runes), Code: codeSyntax, Message: "the formula is empty"}
+	}
+	s.repair()
+	return s, nil
+}
+
+// place returns the rune of the text for a rune of the parsed text.
+func (s *source) place(i int) int {
+	if s.origin != nil && i < len(s.origin) {
+		return s.origin[max(i, 0)]
+	}
+	return max(0, min(i, len(s.runes)))
+}
+
+// span returns the place in the text of a location that expr gave.
+func (s *source) span(l file.Location) (from, to int) {
+	from = s.place(l.From)
+	if l.To > l.From {
+		return from, s.place(l.To-1) + 1
+	}
+	return from, from + 1
+}
+
+// tokenAt returns the index of the token at a rune, or of the next after it.
+func (s *source) tokenAt(rune int) int {
+	lo, hi := 0, len(s.tokens)
+	for lo < hi {
+		if mid := (lo + hi) / 2; s.tokens[mid].To <= rune {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// closing returns the index of the bracket that closes the one at token i, or
+// -1.
+func (s *source) closing(i int) int {
+	depth := 0
+	for ; i < len(s.tokens); i++ {
+		switch t := s.tokens[i]; {
+		case t.Is(lexer.Bracket, "(", "[", "{"):
+			depth++
+		case t.Is(lexer.Bracket, ")", "]", "}"):
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// repair writes the text that expr parses. Two things are read otherwise than
+// expr would: a record that stands where a predicate may, as in
+// map(rows, {a: 1}), is put in brackets, since expr takes { for the beginning of
+// a block there; and a literal that fits no int64 or float64 becomes zeros of
+// the same length, since the value is read from the source anyway.
+func (s *source) repair() {
+	before := make(map[int]bool) // runes to put a bracket before
+	after := make(map[int]bool)  // runes to put a bracket after
+	zeros := make(map[int]int)   // from, to
+	for i, t := range s.tokens {
+		switch {
+		case s.isRecordArgument(i):
+			if end := s.closing(i); end > 0 {
+				before[t.From] = true
+				after[s.tokens[end].From] = true
+			}
+		case t.Kind == lexer.Number && tooLongForExpr(t.Value):
+			zeros[t.From] = t.To
+		}
+	}
+	if len(before) == 0 && len(zeros) == 0 {
+		return
+	}
+	var b strings.Builder
+	zeroTo := 0
+	put := func(r rune, from int) {
+		b.WriteRune(r)
+		s.origin = append(s.origin, from)
+	}
+	for i, r := range s.runes {
+		if before[i] {
+			put('(', i)
+		}
+		if to, ok := zeros[i]; ok {
+			zeroTo = to
+		}
+		if i < zeroTo {
+			r = '0'
+		}
+		put(r, i)
+		if after[i] {
+			put(')', i)
+		}
+	}
+	s.origin = append(s.origin, len(s.runes))
+	s.parsed = b.String()
+}
+
+// isRecordArgument reports whether token i opens a record right after a "(" or
+// ",". A block cannot look like one: it never begins with `name:`.
+func (s *source) isRecordArgument(i int) bool {
+	if i == 0 || i+1 >= len(s.tokens) || !s.tokens[i].Is(lexer.Bracket, "{") ||
+		!s.tokens[i-1].Is(lexer.Operator, ",") && !s.tokens[i-1].Is(lexer.Bracket, "(") {
+		return false
+	}
+	next := i + 1
+	switch t := s.tokens[next]; {
+	case t.Is(lexer.Bracket, "}"):
+		return true
+	case t.Is(lexer.Bracket, "("):
+		if next = s.closing(next); next < 0 {
+			return false
+		}
+	case t.Kind != lexer.Identifier && t.Kind != lexer.String && t.Kind != lexer.Number:
+		return false
+	}
+	return next+1 < len(s.tokens) && s.tokens[next+1].Is(lexer.Operator, ":")
+}
+
+// tooLongForExpr reports whether expr would refuse a decimal literal because of
+// its size alone.
+func tooLongForExpr(literal string) bool {
+	literal = strings.ReplaceAll(literal, "_", "")
+	if len(literal) > 1 && strings.ContainsRune("xXoObB", rune(literal[1])) {
+		return false
+	}
+	var err error
+	if strings.ContainsAny(literal, ".eE") {
+		_, err = strconv.ParseFloat(literal, 64)
+	} else {
+		_, err = strconv.ParseInt(literal, 10, 64)
+	}
+	return errors.Is(err, strconv.ErrRange)
+}

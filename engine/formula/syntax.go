@@ -1,0 +1,248 @@
+package formula
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser/lexer"
+
+	"b24rules/diag"
+)
+
+// The codes of problems.
+const (
+	codeSyntax   = "syntax"
+	codeName     = "unknown-name"
+	codeField    = "unknown-field"
+	codeFunction = "unknown-function"
+	codeType     = "wrong-type"
+	codeArgs     = "wrong-arguments"
+	codeMaybe    = "maybe-missing"
+	codeLimit    = "limit"
+	codeTaken    = "name-taken"
+)
+
+// foreignSigns are characters that people copy from a text processor or know
+// from mathematics, and what a formula has instead.
+var foreignSigns = map[rune]string{
+	'“': `"`, '”': `"`, '„': `"`, '«': `"`, '»': `"`, '‘': "'", '’': "'",
+	'×': "*", '·': "*", '÷': "/", '–': "-", '—': "-", '−': "-",
+	'≠': "!=", '≤': "<=", '≥': ">=", '…': "..", '\u00a0': "a plain space",
+}
+
+// lexProblem words an error of expr's lexer.
+func lexProblem(s *source, err error) *Problem {
+	p := &Problem{To: 1, Code: codeSyntax, Message: err.Error()}
+	var e *file.Error
+	if !errors.As(err, &e) {
+		return p
+	}
+	p.From, p.To = s.span(e.Location)
+	p.Message = e.Message
+	switch {
+	case strings.Contains(e.Message, "literal not terminated"):
+		p.Message = "the text has no closing quote"
+	case strings.Contains(e.Message, "unclosed comment"):
+		p.Message = "the comment has no closing */"
+	case strings.HasPrefix(e.Message, "bad number syntax"):
+		p.Message = "this is neither a number nor a name"
+		p.Hint = "a name does not begin with a digit"
+	case strings.HasPrefix(e.Message, "unrecognized character") && p.From < len(s.runes):
+		r := s.runes[p.From]
+		p.Message = fmt.Sprintf("unexpected character %q", r)
+		if want := foreignSigns[r]; want != "" {
+			p.Hint = "write " + want
+		} else if r == '@' || r == '\\' || r == '~' {
+			p.Hint = "there is no such operator"
+		}
+	}
+	return p
+}
+
+// syntaxProblem words an error of expr's parser, which knows what it cannot go
+// on with but not what was meant.
+func syntaxProblem(s *source, err error) Problem {
+	p := Problem{To: 1, Code: codeSyntax, Message: err.Error()}
+	var e *file.Error
+	if !errors.As(err, &e) {
+		return p
+	}
+	p.From, p.To = s.span(e.Location)
+	p.Message = e.Message
+	if strings.Contains(e.Message, "maximum allowed nodes") {
+		p.Code, p.Message = codeLimit, fmt.Sprintf("the formula has more than %d parts", maxNodes)
+		p.Hint = "split it by compute"
+		return p
+	}
+	if len(s.tokens) > 1 && s.tokens[0].Is(lexer.Operator, "=", "==") {
+		t := s.tokens[0]
+		return Problem{From: t.From, To: t.To, Code: codeSyntax,
+			Message: "a formula begins with a single =", Hint: "remove this one"}
+	}
+	if f, ok := unknownCall(s, p.From); ok {
+		return f
+	}
+	at := s.tokenAt(p.From)
+	if at >= len(s.tokens) || p.From >= len(s.runes) || strings.Contains(e.Message, "EOF") {
+		return unfinished(s)
+	}
+	if strings.HasPrefix(e.Message, "unexpected token") {
+		p.Message = fmt.Sprintf("unexpected %q", s.tokens[at].Value)
+	}
+	s.explain(&p, at)
+	return p
+}
+
+// unfinished is the problem of a formula that ends too early.
+func unfinished(s *source) Problem {
+	p := Problem{From: len(s.runes), To: len(s.runes), Code: codeSyntax, Message: "the formula ends too early"}
+	var open []lexer.Token
+	for _, t := range s.tokens {
+		if t.Is(lexer.Bracket, "(", "[", "{") {
+			open = append(open, t)
+		} else if t.Kind == lexer.Bracket && len(open) > 0 {
+			open = open[:len(open)-1]
+		}
+	}
+	if len(open) > 0 {
+		t := open[len(open)-1]
+		p.From, p.To = t.From, t.To
+		p.Message = fmt.Sprintf("this %q is not closed", t.Value)
+		return p
+	}
+	last := s.tokens[len(s.tokens)-1]
+	p.From, p.To = last.From, last.To
+	p.Message = fmt.Sprintf("something is missing after %q", last.Value)
+	return p
+}
+
+// explain adds what was probably meant by the token that expr stumbled over.
+func (s *source) explain(p *Problem, at int) {
+	t := s.tokens[at]
+	before := func(kind lexer.Kind, values ...string) bool { return at > 0 && s.tokens[at-1].Is(kind, values...) }
+	next := func(kind lexer.Kind, values ...string) bool {
+		return at+1 < len(s.tokens) && s.tokens[at+1].Is(kind, values...)
+	}
+	switch word := strings.ToLower(t.Value); {
+	case t.Is(lexer.Operator, "="):
+		p.Hint = "write == to compare"
+	case t.Is(lexer.Operator, "&"):
+		p.Hint = "write + to join texts, && for “and”"
+	case t.Is(lexer.Operator, ">") && before(lexer.Operator, "<"):
+		p.From, p.Message, p.Hint = s.tokens[at-1].From, `unexpected "<>"`, "write !="
+	case t.Is(lexer.Operator, ";"):
+		p.Hint = "arguments are separated by commas"
+	case t.Is(lexer.Operator, ",") && before(lexer.Number) && next(lexer.Number) && s.tokens[at+1].From == t.To:
+		p.From, p.To = s.tokens[at-1].From, s.tokens[at+1].To
+		p.Message = fmt.Sprintf("unexpected %q", string(s.runes[p.From:p.To]))
+		p.Hint = fmt.Sprintf("write %s.%s", s.tokens[at-1].Value, s.tokens[at+1].Value)
+	case t.Is(lexer.Operator, ".") || t.Is(lexer.Operator, "#"):
+		p.Hint = "`.name` and `#` stand for the element inside of map(list, …), sum(list, …), filter(list, …) and the like"
+	case t.Is(lexer.Bracket, "{") && (before(lexer.Bracket, "{") || next(lexer.Bracket, "{")), s.hasHole():
+		p.Hint = "inside a formula write the name alone, without {{ }}"
+	case before(lexer.Operator, "if") && t.Is(lexer.Bracket, "("), strings.Contains(s.text, "if("), strings.Contains(s.text, "if ("):
+		p.Hint = "write condition ? a : b"
+	case t.Kind == lexer.Identifier && (word == "and" || word == "or" || word == "not" || word == "in"):
+		p.Hint = fmt.Sprintf("write %s in small letters", word)
+	case t.Kind == lexer.Identifier && (word == "div" || word == "mod"):
+		p.Hint = "write / for division, % for the remainder"
+	case t.Kind == lexer.Identifier && (word == "eq" || word == "is"):
+		p.Hint = "write == to compare"
+	case t.Kind == lexer.Identifier && word == "then":
+		p.Hint = "write condition ? a : b"
+	case t.Is(lexer.Bracket, ")", "]", "}"):
+		p.Hint = "there is nothing to close here, or something is missing before it"
+	case t.Kind == lexer.Identifier || t.Kind == lexer.Number || t.Kind == lexer.String:
+		p.Hint = "an operator or a comma is missing before it"
+	}
+}
+
+func (s *source) hasHole() bool {
+	return strings.HasPrefix(strings.TrimSpace(s.text), "{{")
+}
+
+// unknownCall looks for a call, open at the place of a syntax error, of a
+// function that takes no predicate: expr complains of the stray `.` in
+// summ(rows, .price) and not of summ.
+func unknownCall(s *source, place int) (Problem, bool) {
+	at := s.tokenAt(place)
+	if at >= len(s.tokens) || !s.tokens[at].Is(lexer.Operator, ".", "#") {
+		return Problem{}, false
+	}
+	depth := 0
+	for i := at - 1; i > 0; i-- {
+		t := s.tokens[i]
+		switch {
+		case t.Is(lexer.Bracket, ")", "]", "}"):
+			depth++
+		case t.Is(lexer.Bracket, "(", "[", "{") && depth > 0:
+			depth--
+		case t.Is(lexer.Bracket, "(") && s.tokens[i-1].Kind == lexer.Identifier:
+			name := s.tokens[i-1]
+			if _, ok := functions[name.Value]; ok {
+				return Problem{From: s.tokens[at].From, To: s.tokens[at].To, Code: codeSyntax,
+					Message: fmt.Sprintf("%s takes no `.name` or `#`", name.Value),
+					Hint:    fmt.Sprintf("write %s(map(list, .name))", name.Value)}, true
+			}
+			if _, ok := loops[name.Value]; ok {
+				return Problem{}, false
+			}
+			return unknownFunction(name.Value, name.From, name.To), true
+		}
+	}
+	return Problem{}, false
+}
+
+// refused are the functions of expr, and of spreadsheets, that a formula does
+// not have, and what to write instead.
+var refused = map[string]string{
+	"now":         "a formula has no clock: use event.time",
+	"today":       "a formula has no clock: use event.time",
+	"timezone":    "write date(text, \"Europe/Riga\")",
+	"duration":    "write addDays(time, n), addHours(time, n) or daysBetween(a, b)",
+	"float":       "numbers are exact decimals: write number(…)",
+	"toJSON":      "write string(…) of a part, or join(…)",
+	"fromJSON":    "the results of steps are decoded already",
+	"type":        "the types are known when the file is loaded",
+	"if":          "write condition ? a : b",
+	"iif":         "write condition ? a : b",
+	"ifs":         "write condition ? a : b",
+	"and":         "write a && b",
+	"or":          "write a || b",
+	"not":         "write !a",
+	"isnull":      "write x == nil, or x ?? other",
+	"coalesce":    "write x ?? other",
+	"ifnull":      "write x ?? other",
+	"sumif":       "write sum(filter(list, condition), .field)",
+	"sumifs":      "write sum(filter(list, condition), .field)",
+	"countif":     "write count(list, condition)",
+	"average":     "write mean(list)",
+	"avg":         "write mean(list)",
+	"length":      "write len(…)",
+	"size":        "write len(…)",
+	"vlookup":     "write find(list, condition)",
+	"concatenate": "write a + b",
+	"left":        "write text[:n]",
+	"right":       "write text[-n:]",
+	"mid":         "write text[from:to]",
+	"substr":      "write text[from:to]",
+	"text":        "write string(…)",
+	"value":       "write number(…)",
+	"countby":     "write map(groupBy(list, .field), {key: .key, count: len(.items)})",
+}
+
+func unknownFunction(name string, from, to int) Problem {
+	p := Problem{From: from, To: to, Code: codeFunction, Message: fmt.Sprintf("unknown function %q", name)}
+	if hint := refused[name]; hint != "" {
+		p.Message, p.Hint = fmt.Sprintf("there is no function %q", name), hint
+	} else if hint := refused[strings.ToLower(name)]; hint != "" {
+		p.Hint = hint
+	} else if near := diag.Closest(name, functionNames()); near != "" {
+		p.Hint = didYouMean(near)
+	}
+	return p
+}
+
+func didYouMean(name string) string { return fmt.Sprintf("did you mean %q?", name) }

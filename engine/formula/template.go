@@ -1,0 +1,212 @@
+package formula
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser/lexer"
+)
+
+// Template is a text with holes. It may be evaluated by many goroutines at once.
+type Template struct {
+	parts []part
+	vars  []string
+}
+
+// part is a piece of a template: literal text, or a formula.
+type part struct {
+	literal string
+	formula *Formula
+	from    int // rune of the template where the formula's source begins
+}
+
+const (
+	holeOpen  = "{{"
+	holeClose = "}}"
+	maxHoles  = 100
+)
+
+// HasHole reports whether text holds a {{, so that it has to be a template.
+func HasHole(text string) bool { return strings.Contains(text, holeOpen) }
+
+// CompileTemplate checks a text with holes {{ formula }} or {{= formula }}. It
+// returns a Template, or all the problems; their places are those of the whole
+// text.
+func CompileTemplate(text string, env Env) (*Template, []Problem) {
+	t := &Template{}
+	var problems []Problem
+	for i := 0; i < len(text); {
+		open := strings.Index(text[i:], holeOpen)
+		if open < 0 {
+			t.parts = append(t.parts, part{literal: text[i:]})
+			break
+		}
+		if open > 0 {
+			t.parts = append(t.parts, part{literal: text[i : i+open]})
+		}
+		at := i + open
+		begin := at + len(holeOpen)
+		size := holeEnd(text[begin:])
+		from := utf8.RuneCountInString(text[:at])
+		if size < 0 {
+			problems = append(problems, Problem{From: from, To: from + len(holeOpen), Code: codeSyntax,
+				Message: "this {{ has no closing }}", Hint: `to write {{ itself, write {{ "{{" }}`})
+			break
+		}
+		if len(t.parts) > 2*maxHoles {
+			problems = append(problems, Problem{From: from, To: from + len(holeOpen), Code: codeLimit,
+				Message: "the text has more holes than it may have", Hint: "split it by compute"})
+			break
+		}
+		hole, found := compileHole(text[begin:begin+size], from+len(holeOpen), env)
+		t.parts = append(t.parts, hole)
+		problems = append(problems, found...)
+		i = begin + size + len(holeClose)
+	}
+	if len(problems) > 0 {
+		slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.From, b.From) })
+		return nil, problems
+	}
+	t.vars = t.collectVars()
+	return t, nil
+}
+
+// compileHole compiles what is between {{ and }}; from is the rune where it
+// begins.
+func compileHole(src string, from int, env Env) (part, []Problem) {
+	trimmed := strings.TrimLeft(src, " \t\n")
+	if rest, ok := strings.CutPrefix(trimmed, "="); ok && !strings.HasPrefix(rest, "=") {
+		trimmed = rest
+	}
+	from += utf8.RuneCountInString(src[:len(src)-len(trimmed)])
+	f, problems := Compile(trimmed, env)
+	if len(problems) == 0 {
+		problems = textProblem(f)
+	}
+	for i := range problems {
+		problems[i].From += from
+		problems[i].To += from
+	}
+	return part{formula: f, from: from}, problems
+}
+
+// textProblem reports a formula whose value has no text.
+func textProblem(f *Formula) []Problem {
+	p := Problem{To: len(f.source.runes), Code: codeType}
+	switch t := f.Type(); {
+	case t.mayBeNil():
+		p.Code, p.Message, p.Hint = codeMaybe, "the value may be missing (nil)", `write ?? "" for what to take instead`
+	case t.Kind == List:
+		p.Message, p.Hint = "a list has no text of its own", `write join(list, ", ")`
+	case t.Kind == Record || t.Kind == Omit:
+		p.Message = t.String() + " has no text of its own"
+	default:
+		return nil
+	}
+	return []Problem{p}
+}
+
+// holeEnd returns where the }} is that ends a hole: the first one before which
+// expr's lexer finds whole tokens and no open bracket, so that {{ {a: {b: 1}} }}
+// and {{ "}}" }} are read as they are meant. Where there is none, the first }}
+// ends it, for the sake of the error; -1 is no }} at all.
+func holeEnd(text string) int {
+	first := strings.Index(text, holeClose)
+	if first < 0 {
+		return -1
+	}
+	const tries = 32
+	end := first
+	for range tries {
+		if end > maxSource {
+			break
+		}
+		if isComplete(text[:end]) {
+			return end
+		}
+		next := strings.Index(text[end+1:], holeClose)
+		if next < 0 {
+			break
+		}
+		end += 1 + next
+	}
+	return first
+}
+
+// isComplete reports whether source has whole tokens and no open brackets.
+func isComplete(src string) bool {
+	tokens, err := lexer.Lex(file.NewSource(src))
+	if err != nil {
+		return false
+	}
+	depth := 0
+	for _, t := range tokens {
+		switch {
+		case t.Is(lexer.Bracket, "(", "[", "{"):
+			depth++
+		case t.Is(lexer.Bracket, ")", "]", "}"):
+			depth--
+		}
+	}
+	return depth <= 0
+}
+
+func (t *Template) collectVars() []string {
+	seen := make(map[string]bool)
+	var vars []string
+	for _, p := range t.parts {
+		if p.formula == nil {
+			continue
+		}
+		for _, name := range p.formula.vars {
+			if !seen[name] {
+				seen[name] = true
+				vars = append(vars, name)
+			}
+		}
+	}
+	slices.Sort(vars)
+	return vars
+}
+
+// Vars returns the names of the environment that the holes read, sorted.
+func (t *Template) Vars() []string { return slices.Clone(t.vars) }
+
+// Eval returns the text with its holes filled. An error is an *Error.
+func (t *Template) Eval(m *Machine, vars map[string]any) (string, error) {
+	var b strings.Builder
+	for _, p := range t.parts {
+		if p.formula == nil {
+			b.WriteString(p.literal)
+			continue
+		}
+		v, err := p.formula.Eval(m, vars)
+		if err != nil {
+			return "", moved(err, p.from)
+		}
+		s, err := ToText(v)
+		if err == nil && b.Len()+len(s) > maxText {
+			err = m.grow(maxText + 1)
+		}
+		if err != nil {
+			return "", moved(p.formula.whole(err), p.from)
+		}
+		b.WriteString(s)
+	}
+	return b.String(), nil
+}
+
+// moved returns an error of Eval with its place in the whole text.
+func moved(err error, by int) error {
+	e, ok := err.(*Error) //nolint:errorlint // Eval returns it unwrapped
+	if !ok {
+		return err
+	}
+	at := *e
+	at.From += by
+	at.To += by
+	return &at
+}
