@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+	"b24rules/queue"
+)
+
+// app is one running engine: everything that a configuration names.
+type app struct {
+	config  *config
+	log     *slog.Logger
+	rules   *ruleLoader
+	queue   *queue.Queue
+	portals map[string]*portal
+}
+
+// portal is what all runs of a portal share.
+type portal struct {
+	name   string
+	client *bitrix.Client
+	guard  engine.LoopGuard
+	zone   *time.Location
+}
+
+// newApp opens the database and the portals. The rules have been loaded. The
+// caller closes the app.
+func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger) (*app, error) {
+	a := &app{config: c, log: log, rules: rules, portals: map[string]*portal{}}
+	for _, p := range c.Portals {
+		client, err := newClient(p, c.Log, log)
+		if err != nil {
+			a.close()
+			return nil, fmt.Errorf("portal %s: %w", p.Name, err)
+		}
+		a.portals[p.Name] = &portal{name: p.Name, client: client, zone: p.Zone}
+	}
+	q, err := queue.Open(ctx, c.Database, queue.Options{
+		Attempts: c.Limits.Attempts, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
+		Workers: c.Limits.Runs, Grace: c.Limits.grace(), Log: log,
+	})
+	if err != nil {
+		a.close()
+		return nil, err
+	}
+	a.queue = q
+	return a, nil
+}
+
+func newClient(p portalConfig, l logConfig, log *slog.Logger) (*bitrix.Client, error) {
+	c := bitrix.Config{Webhook: p.Webhook, Plan: p.Plan}
+	if l.Requests {
+		c.Log = log.With("portal", p.Name)
+	}
+	if p.Insecure {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // the configuration asks for it: C_REST_IGNORE_SSL
+		c.HTTP = &http.Client{Transport: transport}
+	}
+	return bitrix.NewClient(c)
+}
+
+// close ends what newApp began. serve must have returned.
+func (a *app) close() {
+	if a.queue != nil {
+		if err := a.queue.Close(); err != nil {
+			a.log.Error("close the database", "error", err)
+		}
+	}
+	for _, p := range a.portals {
+		p.client.Close()
+	}
+}
+
+// Limits of one connection. A portal's queue server sends a small form and
+// wants a short answer.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = time.Minute
+	maxHeaderBytes    = 32 << 10
+)
+
+// serve takes events from the listener and works them off until ctx ends. Then
+// it takes no more, lets what is under way finish within the grace period and
+// keeps the rest for the next start.
+func (a *app) serve(ctx context.Context, ln net.Listener) error {
+	server := &http.Server{
+		Handler:           a.handler(),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
+	}
+	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	ended := make(chan error, 2)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := a.queue.Work(working, a.work); err != nil {
+			ended <- err
+		}
+	})
+	wg.Go(func() {
+		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			ended <- err
+		}
+	})
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-ended:
+	}
+	// Events first: what was answered with 200 is stored, and runs of it may
+	// still begin while the last requests end.
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Limits.grace())
+	defer cancel()
+	if err := server.Shutdown(patience); err != nil {
+		_ = server.Close()
+	}
+	stopWork()
+	wg.Wait()
+	return failed
+}

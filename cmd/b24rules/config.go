@@ -1,0 +1,142 @@
+package main
+
+import (
+	"cmp"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"b24rules/bitrix"
+	"b24rules/diag"
+	"b24rules/yamlfile"
+)
+
+// defaultConfigFile is what serve reads when it is not told otherwise.
+const defaultConfigFile = "b24rules.yaml"
+
+// config is a configuration that has been read and checked.
+type config struct {
+	// Listen is the address that events come in at.
+	Listen string
+	// Database is the DSN of the queue.
+	Database string
+	// Rules are files and folders of rule sets.
+	Rules []string
+	// Portals in the order of the file.
+	Portals []portalConfig
+	Log     logConfig
+	Limits  limitsConfig
+}
+
+// portalConfig is what is known of one portal.
+type portalConfig struct {
+	// Name is the portal's name here: the last part of its hook URL.
+	Name string
+	// Webhook is the URL of the inbound webhook.
+	Webhook bitrix.Secret
+	// Token is the application token that the portal's events carry.
+	Token bitrix.Secret
+	// Plan says how many requests a second the portal allows.
+	Plan bitrix.Plan
+	// Insecure accepts any certificate of the portal.
+	Insecure bool
+	// Zone is the portal's time zone. Nil leaves times as the portal wrote them.
+	Zone *time.Location
+	// Inputs are the values of the rule sets' inputs.
+	Inputs inputTable
+	Pos    diag.Pos
+}
+
+// logConfig says what is logged and where to.
+type logConfig struct {
+	Level slog.Level
+	// JSON asks for one JSON object a line instead of text.
+	JSON bool
+	// Requests logs every request to a portal, without its secrets.
+	Requests bool
+	// Off logs nothing at all.
+	Off bool
+	// Dir is a folder for the file b24rules.log; "" means stderr.
+	Dir string
+}
+
+// limitsConfig are the brakes. Zero values mean the defaults of the parts.
+type limitsConfig struct {
+	Runs       int           `yaml:"runs" validate:"omitempty,min=1,max=10000" doc:"runs of one portal at the same time"`
+	Attempts   int           `yaml:"attempts" validate:"omitempty,min=1,max=100" doc:"attempts before a run is parked"`
+	RetryFirst time.Duration `yaml:"retry_first" validate:"omitempty,min=0" doc:"longest wait after the first failure"`
+	RetryMax   time.Duration `yaml:"retry_max" validate:"omitempty,min=0" doc:"longest wait between two attempts"`
+	MaxBody    int64         `yaml:"max_body" validate:"omitempty,min=1" doc:"bytes of one event"`
+	Grace      time.Duration `yaml:"grace" validate:"omitempty,min=0" doc:"how long a stop waits for runs"`
+}
+
+// grace is how long a stop waits for what is under way.
+func (l limitsConfig) grace() time.Duration { return cmp.Or(l.Grace, 10*time.Second) }
+
+// configFile is the file as it is written.
+type configFile struct {
+	Listen   scalar       `yaml:"listen"`
+	Database scalar       `yaml:"database"`
+	Rules    scalars      `yaml:"rules"`
+	Portals  portalFiles  `yaml:"portals"`
+	Log      logFile      `yaml:"log"`
+	Limits   limitsConfig `yaml:"limits"`
+	Console  scalar       `yaml:"console"`
+}
+
+type logFile struct {
+	Level    scalar `yaml:"level"`
+	Format   scalar `yaml:"format"`
+	Requests bool   `yaml:"requests"`
+	Off      bool   `yaml:"off"`
+	Dir      scalar `yaml:"dir"`
+	Dump     scalar `yaml:"dump"`
+}
+
+type portalFile struct {
+	Webhook              scalar     `yaml:"webhook"`
+	WebhookFile          scalar     `yaml:"webhook_file"`
+	ApplicationToken     scalar     `yaml:"application_token"`
+	ApplicationTokenFile scalar     `yaml:"application_token_file"`
+	OAuth                anything   `yaml:"oauth"`
+	Plan                 scalar     `yaml:"plan"`
+	Inputs               inputTable `yaml:"inputs"`
+	TLS                  tlsFile    `yaml:"tls"`
+	TimeZone             scalar     `yaml:"time_zone"`
+	Events               scalar     `yaml:"events"`
+	Encoding             scalar     `yaml:"encoding"`
+}
+
+type tlsFile struct {
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+}
+
+// readConfig reads a configuration file. The error says that there is no file
+// to read; the findings say what is wrong in it.
+func readConfig(path string) (*config, diag.List, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, list := parseConfig(path, data, os.LookupEnv)
+	return c, list, nil
+}
+
+// parseConfig reads the text of a configuration. Paths in it are relative to
+// the folder of the file; env gives the variables that it may name.
+func parseConfig(path string, data []byte, env func(string) (string, bool)) (*config, diag.List) {
+	f, list := yamlfile.Parse(path, data)
+	r := &configReader{file: f, dir: filepath.Dir(path), env: env, list: list}
+	if f.Root == nil {
+		if !list.HasErrors() {
+			r.list.Errorf(diag.Pos{File: path, Line: 1, Column: 1}, "empty-file", "the configuration is empty").Hint = "it needs rules and portals"
+		}
+		return nil, r.list
+	}
+	var in configFile
+	r.list.Add(yamlfile.Decode(f, f.Root, &in)...)
+	c := r.config(&in)
+	r.list.Sort()
+	return c, r.list
+}

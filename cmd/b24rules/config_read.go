@@ -1,0 +1,271 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // time_zone must work in an empty container too
+
+	"b24rules/bitrix"
+	"b24rules/diag"
+	"b24rules/yamlfile"
+)
+
+// configReader turns a configuration as it is written into one that can be
+// used, and collects what is wrong with it.
+type configReader struct {
+	file *yamlfile.File
+	dir  string
+	env  func(string) (string, bool)
+	list diag.List
+}
+
+func (r *configReader) errorf(pos diag.Pos, code, format string, args ...any) *diag.Finding {
+	return r.list.Errorf(pos, code, format, args...)
+}
+
+// later reports something that the design knows and this version does not.
+func (r *configReader) later(pos diag.Pos, what, hint string) {
+	r.errorf(pos, "not-supported", "%s not supported by this version", what).Hint = hint
+}
+
+func (r *configReader) config(in *configFile) *config {
+	c := &config{Listen: "127.0.0.1:8400", Limits: in.Limits}
+	if in.Listen.set() {
+		c.Listen = r.listen(in.Listen)
+	}
+	c.Database = r.database(in.Database)
+	root := r.file.Pos(r.file.Root)
+	switch {
+	case in.Rules.pos.Line == 0:
+		r.errorf(root, "missing-key", "the configuration needs rules").Hint = "rules: [rules]"
+	case len(in.Rules.all) == 0 && !in.Rules.bad:
+		r.errorf(in.Rules.pos, "missing-key", "rules names no file and no folder")
+	}
+	for _, p := range in.Rules.all {
+		c.Rules = append(c.Rules, r.path(p))
+	}
+	r.portals(c, in, root)
+	r.log(c, in.Log)
+	if in.Console.set() && in.Console.text != "false" {
+		r.later(in.Console.pos, "the console is", "leave it out")
+	}
+	if c.Limits.RetryMax > 0 && c.Limits.RetryFirst > c.Limits.RetryMax {
+		r.errorf(root, "invalid-value", "limits: retry_first %s is longer than retry_max %s", c.Limits.RetryFirst, c.Limits.RetryMax)
+	}
+	return c
+}
+
+// path resolves a path of the file.
+func (r *configReader) path(s scalar) string {
+	if s.text == "" {
+		r.errorf(s.pos, "invalid-value", "an empty path")
+		return ""
+	}
+	if filepath.IsAbs(s.text) {
+		return filepath.Clean(s.text)
+	}
+	return filepath.Join(r.dir, s.text)
+}
+
+func (r *configReader) listen(s scalar) string {
+	_, port, err := net.SplitHostPort(s.text)
+	n, numErr := strconv.Atoi(port)
+	if err != nil || numErr != nil || n < 0 || n > 65535 {
+		r.errorf(s.pos, "invalid-value", "listen %q is not an address", s.text).Hint = "want HOST:PORT such as 127.0.0.1:8400"
+	}
+	return s.text
+}
+
+func (r *configReader) database(s scalar) string {
+	if !s.set() {
+		return "sqlite:" + filepath.Join(r.dir, "b24rules.db")
+	}
+	scheme, path, ok := strings.Cut(s.text, ":")
+	switch {
+	case ok && (scheme == "postgres" || scheme == "postgresql"):
+		r.errorf(s.pos, "not-supported", "this version works on SQLite only").Hint = "database: sqlite:b24rules.db"
+	case !ok || scheme != "sqlite" || path == "":
+		// A DSN of another kind may hold a password: it is not repeated.
+		r.errorf(s.pos, "invalid-value", "database is not of the form sqlite:PATH").Hint = "database: sqlite:b24rules.db"
+	default:
+		return "sqlite:" + r.path(scalar{text: path, pos: s.pos})
+	}
+	return ""
+}
+
+// portalName is what can stand in a hook's URL as it is.
+var portalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+func (r *configReader) portals(c *config, in *configFile, root diag.Pos) {
+	if len(in.Portals.all) == 0 {
+		pos := root
+		if in.Portals.pos.Line > 0 {
+			pos = in.Portals.pos
+		}
+		r.errorf(pos, "missing-key", "the configuration needs at least one portal").Hint = "portals: {main: {webhook: …, application_token: …}}"
+	}
+	for _, p := range in.Portals.all {
+		if !portalName.MatchString(p.name) {
+			r.errorf(p.pos, "invalid-value", "portal name %q cannot stand in a URL", p.name).Hint = "want up to 63 letters, digits, dots, dashes and underscores"
+		}
+		c.Portals = append(c.Portals, r.portal(p))
+	}
+}
+
+func (r *configReader) portal(p namedPortal) portalConfig {
+	out := portalConfig{Name: p.name, Pos: p.pos, Plan: bitrix.PlanStandard, Insecure: p.TLS.InsecureSkipVerify, Inputs: p.Inputs}
+	if out.Inputs.pos.Line == 0 {
+		out.Inputs.pos = p.pos
+	}
+	if p.OAuth.pos.Line > 0 {
+		r.later(p.OAuth.pos, "oauth is", "use the URL of an inbound webhook: webhook")
+	} else {
+		out.Webhook = r.webhook(p)
+	}
+	if token, pos, ok := r.secret(p, "application_token", p.ApplicationToken, p.ApplicationTokenFile); ok {
+		if token == "" {
+			r.errorf(pos, "invalid-value", "the application token is empty, so no event would be admitted").Hint = "the portal shows it in the form of the outbound webhook"
+		}
+		out.Token = bitrix.Secret(token)
+	}
+	if p.Plan.set() {
+		plan, err := bitrix.ParsePlan(p.Plan.text)
+		if err != nil {
+			r.words(p.Plan, "plan", "standard", "enterprise", "unlimited")
+		}
+		out.Plan = plan
+	}
+	if p.TimeZone.set() {
+		out.Zone = r.zone(p.TimeZone)
+	}
+	if p.Events.set() && r.words(p.Events, "events", "online", "offline") && p.Events.text == "offline" {
+		r.later(p.Events.pos, "offline events are", "events: online")
+	}
+	if p.Encoding.set() && !strings.EqualFold(p.Encoding.text, "utf-8") {
+		r.later(p.Encoding.pos, fmt.Sprintf("encoding %q is", p.Encoding.text), "encoding: utf-8")
+	}
+	return out
+}
+
+// words checks a value that must be one of a few words.
+func (r *configReader) words(s scalar, key string, words ...string) bool {
+	for _, w := range words {
+		if s.text == w {
+			return true
+		}
+	}
+	f := r.errorf(s.pos, "invalid-value", "%s %q is not known", key, s.text)
+	f.Hint = "want " + alternatives(words)
+	if near := diag.Closest(s.text, words); near != "" {
+		f.Hint = "did you mean " + near + "?"
+	}
+	return false
+}
+
+func (r *configReader) zone(s scalar) *time.Location {
+	zone, err := time.LoadLocation(s.text)
+	if err != nil || s.text == "" || s.text == "Local" {
+		r.errorf(s.pos, "invalid-value", "time zone %q is not known", s.text).Hint = "want a name such as Europe/Moscow"
+		return nil
+	}
+	return zone
+}
+
+// webhook reads the URL of the inbound webhook. What is wrong with it is told
+// without repeating it.
+func (r *configReader) webhook(p namedPortal) bitrix.Secret {
+	text, pos, ok := r.secret(p, "webhook", p.Webhook, p.WebhookFile)
+	if !ok {
+		return ""
+	}
+	const hint = "want https://PORTAL/rest/USER/CODE/ as the portal shows it"
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
+		r.errorf(pos, "invalid-value", "the webhook of portal %s is not a URL", p.name).Hint = hint
+	case !webhookPath.MatchString(u.Path) || u.RawQuery != "" || u.User != nil:
+		r.errorf(pos, "invalid-value", "the webhook of portal %s is not the URL of an inbound webhook", p.name).Hint = hint
+	}
+	return bitrix.Secret(text)
+}
+
+var webhookPath = regexp.MustCompile(`/rest/[0-9]+/[^/]+/?$`)
+
+// secret reads a secret that stands in the file, in the environment or in a
+// file of its own. It returns false when it has found fault.
+func (r *configReader) secret(p namedPortal, key string, here, file scalar) (text string, pos diag.Pos, ok bool) {
+	switch {
+	case here.bad || file.bad:
+		return "", p.pos, false
+	case here.set() && file.set():
+		r.errorf(file.pos, "duplicate-key", "portal %s has both %s and %s_file", p.name, key, key).Hint = "leave one of them out"
+		return "", file.pos, false
+	case here.set():
+		text, ok = r.expand(here)
+		return text, here.pos, ok
+	case file.set():
+		text, ok = r.secretFile(file, key)
+		return text, file.pos, ok
+	}
+	r.errorf(p.pos, "missing-key", "portal %s needs %s or %s_file", p.name, key, key)
+	return "", p.pos, false
+}
+
+func (r *configReader) secretFile(s scalar, key string) (string, bool) {
+	data, err := os.ReadFile(r.path(s))
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		r.errorf(s.pos, "unreadable-file", "%s_file %s: %v", key, s.text, err)
+		return "", false
+	}
+	return strings.TrimRight(string(data), "\r\n"), true
+}
+
+var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
+
+// expand fills in the environment's variables.
+func (r *configReader) expand(s scalar) (string, bool) {
+	ok := true
+	text := variable.ReplaceAllStringFunc(s.text, func(ref string) string {
+		name := ref[2 : len(ref)-1]
+		value, found := r.env(name)
+		if !found {
+			r.errorf(s.pos, "missing-variable", "the environment has no variable %s", name)
+			ok = false
+		}
+		return value
+	})
+	return text, ok
+}
+
+func (r *configReader) log(c *config, in logFile) {
+	c.Log = logConfig{Requests: in.Requests, Off: in.Off}
+	if in.Level.set() && r.words(in.Level, "level", "debug", "info", "warn", "error") {
+		_ = c.Log.Level.UnmarshalText([]byte(in.Level.text)) // it is one of slog's words
+	}
+	if in.Format.set() && r.words(in.Format, "format", "text", "json") {
+		c.Log.JSON = in.Format.text == "json"
+	}
+	if in.Dir.set() {
+		c.Log.Dir = r.path(in.Dir)
+	}
+	if in.Dump.set() && in.Dump.text != "false" {
+		r.later(in.Dump.pos, "dumping requests is", "log: {requests: true} logs them without their secrets")
+	}
+	if c.Log.Requests && c.Log.Level > slog.LevelInfo {
+		r.list.Warnf(in.Level.pos, "unused-key", "log: requests are logged at level info, which is off")
+	}
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"b24rules/bitrix"
+	"b24rules/diag"
+)
+
+const hook = "https://example.bitrix24.com/rest/1/s3cr3t/"
+
+// minimal is a configuration with the given lines inside its only portal.
+func minimal(lines ...string) string {
+	text := "rules: [rules]\nportals:\n  main:\n"
+	for _, l := range lines {
+		text += "    " + l + "\n"
+	}
+	return text
+}
+
+func parse(t *testing.T, text string) (*config, diag.List) {
+	t.Helper()
+	env := map[string]string{"TOKEN": "t0k3n", "EMPTY": "", "HOOK": hook}
+	return parseConfig("etc/b24rules.yaml", []byte(text), func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+}
+
+func TestConfig(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "hook"), []byte(hook+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, list := parse(t, fmt.Sprintf(`
+listen: 0.0.0.0:80
+database: sqlite:data/queue.db
+rules: [rules, /srv/more.yaml]
+portals:
+  main:
+    webhook_file: %s/hook
+    application_token: ${TOKEN}
+    plan: enterprise
+    inputs:
+      deal-shipments: {list: 047, deal_property: DEAL}
+    tls: {insecure_skip_verify: true}
+    time_zone: Europe/Moscow
+    events: online
+    encoding: UTF-8
+  other: {webhook: '${HOOK}', application_token: 'x-${TOKEN}'}
+log: {level: warn, format: json, dir: logs, dump: false}
+limits: {runs: 7, attempts: 3, retry_first: 1s, retry_max: 1m, max_body: 4096, grace: 2s}
+console: false
+`, dir))
+	if len(list) > 0 {
+		t.Fatalf("findings: %v", list)
+	}
+	if c.Listen != "0.0.0.0:80" || c.Database != "sqlite:etc/data/queue.db" {
+		t.Errorf("listen %s, database %s", c.Listen, c.Database)
+	}
+	if diff := cmp.Diff([]string{"etc/rules", "/srv/more.yaml"}, c.Rules); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(logConfig{Level: slog.LevelWarn, JSON: true, Dir: "etc/logs"}, c.Log); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+	limits := limitsConfig{Runs: 7, Attempts: 3, RetryFirst: time.Second, RetryMax: time.Minute, MaxBody: 4096, Grace: 2 * time.Second}
+	if diff := cmp.Diff(limits, c.Limits); diff != "" {
+		t.Errorf("limits (-want +got):\n%s", diff)
+	}
+	if len(c.Portals) != 2 || c.Portals[0].Name != "main" || c.Portals[1].Name != "other" {
+		t.Fatalf("portals %v", c.Portals)
+	}
+	p, other := c.Portals[0], c.Portals[1]
+	if p.Webhook.Reveal() != hook || p.Token.Reveal() != "t0k3n" || p.Plan != bitrix.PlanEnterprise || !p.Insecure || p.Zone.String() != "Europe/Moscow" {
+		t.Errorf("portal main: %s %s %s %v %v", p.Webhook.Reveal(), p.Token.Reveal(), p.Plan, p.Insecure, p.Zone)
+	}
+	if other.Webhook.Reveal() != hook || other.Token.Reveal() != "x-t0k3n" || other.Plan != bitrix.PlanStandard || other.Insecure || other.Zone != nil {
+		t.Errorf("portal other: %s %s %s %v %v", other.Webhook.Reveal(), other.Token.Reveal(), other.Plan, other.Insecure, other.Zone)
+	}
+	set, ok := p.Inputs.set("deal-shipments")
+	if diff := cmp.Diff(map[string]string{"list": "047", "deal_property": "DEAL"}, set.given()); diff != "" || !ok {
+		t.Errorf("inputs (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	c, list := parse(t, minimal("webhook: "+hook, "application_token: x"))
+	if len(list) > 0 {
+		t.Fatalf("findings: %v", list)
+	}
+	if c.Listen != "127.0.0.1:8400" || c.Database != "sqlite:etc/b24rules.db" || c.Log.Level != slog.LevelInfo || c.Log.Off {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestConfigFindings(t *testing.T) {
+	const token, web = "application_token: x", "webhook: " + hook
+	tests := []struct {
+		name string
+		text string
+		want string // line:column code: message (hint)
+	}{
+		{"empty file", "", "1:1 empty-file: the configuration is empty (it needs rules and portals)"},
+		{"syntax", "rules: [\n", "1:8 yaml-syntax"},
+		{"unknown key", minimal(web, token, "webook: x"), `6:5 unknown-key: unknown key "webook"`},
+		{"unknown key, hint", "listn: 1\n" + minimal(web, token), `did you mean "listen"?`},
+		{"listen", "listen: 8400\n" + minimal(web, token), `1:9 invalid-value: listen "8400" is not an address (want HOST:PORT such as 127.0.0.1:8400)`},
+		{"port", "listen: localhost:99999\n" + minimal(web, token), `1:9 invalid-value: listen "localhost:99999" is not an address`},
+		{"postgres", "database: postgres://u:s3cr3t@h/d\n" + minimal(web, token), "1:11 not-supported: this version works on SQLite only (database: sqlite:b24rules.db)"},
+		{"database", "database: mysql://u:s3cr3t@h/d\n" + minimal(web, token), "1:11 invalid-value: database is not of the form sqlite:PATH"},
+		{"database without a path", "database: 'sqlite:'\n" + minimal(web, token), "1:11 invalid-value: database is not of the form sqlite:PATH"},
+		{"no rules", "portals: {main: {webhook: '" + hook + "', application_token: x}}\n", "1:1 missing-key: the configuration needs rules"},
+		{"empty rules", "rules: []\n" + strings.TrimPrefix(minimal(web, token), "rules: [rules]\n"), "1:8 missing-key: rules names no file and no folder"},
+		{"rules of a wrong type", "rules: [{a: b}]\n" + strings.TrimPrefix(minimal(web, token), "rules: [rules]\n"), "1:9 wrong-type: want text, got a mapping"},
+		{"no portals", "rules: [rules]\n", "1:1 missing-key: the configuration needs at least one portal"},
+		{"empty portals", "rules: [rules]\nportals: {}\n", "2:10 missing-key: the configuration needs at least one portal"},
+		{"portal name", strings.Replace(minimal(web, token), "main:", "a/b:", 1), `3:3 invalid-value: portal name "a/b" cannot stand in a URL`},
+		{"no webhook", minimal(token), "3:3 missing-key: portal main needs webhook or webhook_file"},
+		{"no token", minimal(web), "3:3 missing-key: portal main needs application_token or application_token_file"},
+		{"empty token", minimal(web, "application_token: ''"), "5:24 invalid-value: the application token is empty, so no event would be admitted"},
+		{"empty token by environment", minimal(web, "application_token: ${EMPTY}"), "5:24 invalid-value: the application token is empty"},
+		{"missing variable", minimal(web, "application_token: ${NO_SUCH}"), "5:24 missing-variable: the environment has no variable NO_SUCH"},
+		{"null token", minimal(web, "application_token:"), "wrong-type: want text, got nothing"},
+		{"both forms", minimal(web, token, "webhook_file: hook"), "6:19 duplicate-key: portal main has both webhook and webhook_file (leave one of them out)"},
+		{"missing file", minimal("webhook_file: nope", token), "4:19 unreadable-file: webhook_file nope: no such file or directory"},
+		{"webhook is no URL", minimal("webhook: s3cr3t", token), "4:14 invalid-value: the webhook of portal main is not a URL"},
+		{"webhook of another kind", minimal("webhook: https://x.bitrix24.com/s3cr3t/", token), "4:14 invalid-value: the webhook of portal main is not the URL of an inbound webhook"},
+		{"plan", minimal(web, token, "plan: enterprize"), `6:11 invalid-value: plan "enterprize" is not known (did you mean enterprise?)`},
+		{"oauth", minimal(token, "oauth: {client_id: a, client_secret: s3cr3t}"), "5:12 not-supported: oauth is not supported by this version"},
+		{"offline", minimal(web, token, "events: offline"), "6:13 not-supported: offline events are not supported by this version (events: online)"},
+		{"events", minimal(web, token, "events: sometimes"), `6:13 invalid-value: events "sometimes" is not known (want online or offline)`},
+		{"encoding", minimal(web, token, "encoding: windows-1251"), `6:15 not-supported: encoding "windows-1251" is not supported by this version`},
+		{"time zone", minimal(web, token, "time_zone: Mars/Olympus"), `6:16 invalid-value: time zone "Mars/Olympus" is not known`},
+		{"tls", minimal(web, token, "tls: {insecure: true}"), `6:11 unknown-key: unknown key "insecure"`},
+		{"input of a wrong type", minimal(web, token, "inputs: {a: {b: [1]}}"), "6:21 wrong-type: want text, got a list"},
+		{"duplicate input", minimal(web, token, "inputs: {a: {b: 1, b: 2}}"), `6:24 duplicate-key`},
+		{"level", minimal(web, token) + "log: {level: warning}\n", `6:14 invalid-value: level "warning" is not known (want debug, info, warn or error)`},
+		{"format", minimal(web, token) + "log: {format: xml}\n", `6:15 invalid-value: format "xml" is not known (want text or json)`},
+		{"dump", minimal(web, token) + "log: {dump: true}\n", "6:13 not-supported: dumping requests is not supported by this version"},
+		{"requests that nobody sees", minimal(web, token) + "log: {level: warn, requests: true}\n", "6:14 unused-key: log: requests are logged at level info, which is off"},
+		{"console", minimal(web, token) + "console: 127.0.0.1:9000\n", "6:10 not-supported: the console is not supported by this version"},
+		{"limits", minimal(web, token) + "limits: {runs: -1}\n", "6:16 invalid-value"},
+		{"duration", minimal(web, token) + "limits: {grace: 5}\n", "6:17 wrong-type"},
+		{"retries", minimal(web, token) + "limits: {retry_first: 2h, retry_max: 1h}\n", "1:1 invalid-value: limits: retry_first 2h0m0s is longer than retry_max 1h0m0s"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, list := parse(t, tt.text)
+			var got []string
+			for _, f := range list {
+				line := fmt.Sprintf("%d:%d %s: %s", f.Line, f.Column, f.Code, f.Message)
+				if f.Hint != "" {
+					line += " (" + f.Hint + ")"
+				}
+				got = append(got, line)
+			}
+			text := strings.Join(got, "\n")
+			if !strings.Contains(text, tt.want) || len(got) != 1 {
+				t.Errorf("got:\n%s\nwant one finding with:\n%s", text, tt.want)
+			}
+			if strings.Contains(text, "s3cr3t") {
+				t.Errorf("a finding repeats a secret:\n%s", text)
+			}
+		})
+	}
+}
+
+func TestConfigReportsAll(t *testing.T) {
+	_, list := parse(t, "listen: x\n"+minimal("webhook: x", "application_token: ''", "plan: gold"))
+	if len(list) != 4 {
+		t.Errorf("%d findings, want 4: %v", len(list), list)
+	}
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+)
+
+// logFileName is the file that log.dir gets. Whoever rotates it copies and
+// truncates: it is opened once.
+const logFileName = "b24rules.log"
+
+// openLog opens the log that a configuration asks for. The caller calls close.
+func openLog(c logConfig, stderr io.Writer) (log *slog.Logger, closeLog func(), err error) {
+	if c.Off {
+		return slog.New(slog.DiscardHandler), func() {}, nil
+	}
+	closeLog = func() {}
+	if c.Dir != "" {
+		if err := os.MkdirAll(c.Dir, 0o750); err != nil {
+			return nil, nil, err
+		}
+		f, err := os.OpenFile(filepath.Join(c.Dir, logFileName), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+		if err != nil {
+			return nil, nil, err
+		}
+		stderr, closeLog = f, func() { _ = f.Close() }
+	}
+	options := &slog.HandlerOptions{Level: c.Level}
+	if c.JSON {
+		return slog.New(slog.NewJSONHandler(stderr, options)), closeLog, nil
+	}
+	return slog.New(slog.NewTextHandler(stderr, options)), closeLog, nil
+}

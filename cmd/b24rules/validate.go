@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"b24rules/actions"
+	"b24rules/diag"
+	"b24rules/engine"
+)
+
+var validateCmd = &command{
+	name:  "validate",
+	args:  "[--strict] [--format text|json] PATH...",
+	short: "check rule files",
+	long: `Validate prints every finding in the named rule files, in the order of files and
+lines. It needs no portal, no network and no configuration. Folders are searched
+for *.yaml and *.yml, in all folders below them too; *_test.yaml and names that
+begin with a dot are left out. "-" reads a rule file from stdin.
+
+Several files are also checked together: rule ids and file names are unique.
+
+Exit codes: 0 nothing found, or warnings without --strict; 1 findings; 2 wrong
+usage; 3 a path cannot be read.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		v := &validation{sources: map[string][]byte{}}
+		fs.BoolVar(&v.strict, "strict", false, "let warnings fail too")
+		fs.StringVar(&v.format, "format", "text", "print findings as text or json: `FORMAT`")
+		fs.StringVar(&v.stdinPath, "stdin-path", "stdin.yaml", "call what \"-\" reads `NAME` in findings")
+		return v.run
+	},
+}
+
+// stdinName stands for stdin among paths.
+const stdinName = "-"
+
+// validation is one run of the command.
+type validation struct {
+	strict    bool
+	format    string
+	stdinPath string
+
+	sources map[string][]byte
+	sets    []*engine.RuleSet
+	list    diag.List
+}
+
+func (v *validation) run(_ context.Context, std stdio, paths []string) error {
+	if err := oneOf("format", v.format, "text", "json"); err != nil {
+		return err
+	}
+	if len(paths) == 0 {
+		return usagef("no paths: name rule files or folders, or - for stdin")
+	}
+	if err := v.read(std.in, paths); err != nil {
+		return err
+	}
+	v.list.Add(engine.CheckTogether(v.sets)...)
+	v.list.Sort()
+	if err := v.print(std); err != nil {
+		return err
+	}
+	errs, warnings := count(v.list)
+	std.say("%s", summary(len(v.sources), errs, warnings))
+	if errs > 0 || (v.strict && warnings > 0) {
+		return errFindings
+	}
+	return nil
+}
+
+// read compiles everything that the paths name.
+func (v *validation) read(in io.Reader, paths []string) error {
+	var named []string
+	for _, p := range paths {
+		if p != stdinName {
+			named = append(named, p)
+			continue
+		}
+		if _, twice := v.sources[v.stdinPath]; twice {
+			return usagef("stdin can be read once")
+		}
+		data, err := io.ReadAll(in)
+		if err != nil {
+			return fmt.Errorf("read stdin: %w", err)
+		}
+		v.compile(v.stdinPath, data)
+	}
+	files, err := findRuleFiles(named)
+	if err != nil {
+		return plain(err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return plain(err)
+		}
+		v.compile(name, data)
+	}
+	if len(v.sources) == 0 {
+		return fmt.Errorf("no rule files in %s", strings.Join(named, ", "))
+	}
+	return nil
+}
+
+func (v *validation) compile(name string, data []byte) {
+	v.sources[name] = data
+	set, list := engine.Compile(name, data, actions.All)
+	v.list.Add(list...)
+	if set != nil {
+		v.sets = append(v.sets, set)
+	}
+}
+
+func (v *validation) print(std stdio) error {
+	if v.format == "json" {
+		return diag.WriteJSON(std.out, v.list)
+	}
+	return diag.WriteText(std.out, v.list, func(file string) []byte { return v.sources[file] }, color(std.out))
+}
+
+func count(l diag.List) (errs, warnings int) {
+	for _, f := range l {
+		if f.Severity == diag.Error {
+			errs++
+		} else {
+			warnings++
+		}
+	}
+	return errs, warnings
+}
+
+func summary(files, errs, warnings int) string {
+	if errs+warnings == 0 {
+		return amount(files, "file") + ", no findings"
+	}
+	var parts []string
+	if errs > 0 {
+		parts = append(parts, amount(errs, "error"))
+	}
+	if warnings > 0 {
+		parts = append(parts, amount(warnings, "warning"))
+	}
+	return amount(files, "file") + ", " + strings.Join(parts, ", ")
+}
+
+func amount(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// setName is the name of the rule set in a file, under which its inputs are
+// configured.
+func setName(path string) string {
+	base := filepath.Base(path)
+	return strings.TrimSuffix(base, filepath.Ext(base))
+}
+

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+	"b24rules/engine/formula"
+	"b24rules/queue"
+)
+
+// push stores an event with the runs that it asks for. Its data is kept as it
+// came, so that a run sees what the portal has sent.
+func (a *app) push(ctx context.Context, portal string, e bitrix.Event) error {
+	data := json.RawMessage("null")
+	if e.Data != nil {
+		text, err := json.Marshal(e.Data)
+		if err != nil {
+			return fmt.Errorf("event %s: %w", e.Code, err)
+		}
+		data = text
+	}
+	stored := queue.Event{Portal: portal, Code: e.Code, Data: data, Sent: e.Time}
+	event, err := engineEvent(stored)
+	if err != nil {
+		return err
+	}
+	var routes []queue.Route
+	for _, r := range a.rules.current.Load().route(portal, event) {
+		routes = append(routes, queue.Route{
+			Rule: r.Rule.ID, Entity: r.Entity.String(), Debounce: r.Rule.Debounce, Ceiling: r.Rule.Ceiling,
+			Added: r.Added, Deleted: r.Deleted,
+		})
+	}
+	return a.queue.Push(ctx, stored, routes)
+}
+
+// engineEvent reads a stored event the way rules see it.
+func engineEvent(e queue.Event) (engine.Event, error) {
+	v, err := formula.FromJSON(e.Data)
+	if err != nil {
+		return engine.Event{}, fmt.Errorf("data of event %s: %w", e.Code, err)
+	}
+	data, _ := v.(map[string]any) // PHP writes an empty array for an empty map
+	return engine.Event{Code: e.Code, Data: data, Time: e.Sent}, nil
+}
+
+// absence is how long a run waits for a rule that may stand in a file that is
+// broken at the moment.
+const absence = 30 * time.Second
+
+// work executes a run with the rule as it is now.
+func (a *app) work(ctx context.Context, r *queue.Run) error {
+	started := time.Now()
+	p, ok := a.portals[r.Portal]
+	if !ok {
+		return queue.Park(fmt.Errorf("portal %q is no longer in the configuration", r.Portal))
+	}
+	gen := a.rules.current.Load()
+	rule, inputs, ok := gen.rule(r.Rule, r.Portal)
+	if !ok {
+		return absent(gen, r)
+	}
+	run, err := a.engineRun(p, r, inputs)
+	if err != nil {
+		return queue.Park(err)
+	}
+	trace, err := rule.Run(ctx, run)
+	if record, jsonErr := json.Marshal(trace); jsonErr == nil {
+		r.Record(record)
+	}
+	outcome := string(trace.Outcome)
+	if err != nil {
+		err, outcome = verdict(err)
+	}
+	// The queue tells the text of a failure; this line tells what each run cost.
+	a.log.LogAttrs(ctx, slog.LevelInfo, "run",
+		slog.String("portal", r.Portal), slog.String("rule", r.Rule), slog.String("entity", r.Entity),
+		slog.String("outcome", outcome), slog.Int("calls", trace.Calls), slog.Int("writes", trace.Writes),
+		slog.Duration("took", time.Since(started).Round(time.Microsecond)),
+		slog.Int64("run", r.ID), slog.Int("attempt", r.Attempt), slog.Int("events", r.Count))
+	return err
+}
+
+// absent decides about a run whose rule is not there. It is parked, not
+// forgotten: a deployment may remove a file for a moment, and a parked run can
+// be replayed when the rule is back.
+func absent(gen *generation, r *queue.Run) error {
+	err := fmt.Errorf("rule %q is not among the rules of portal %s: replay the run when it is back", r.Rule, r.Portal)
+	if gen.missing() {
+		return queue.Postpone(time.Now().Add(absence), fmt.Errorf("%w (a rule file is broken, it may stand there)", err))
+	}
+	return queue.Park(err)
+}
+
+func (a *app) engineRun(p *portal, r *queue.Run, inputs map[string]any) (engine.Run, error) {
+	entity, err := engine.ParseEntity(r.Entity)
+	if err != nil {
+		return engine.Run{}, err
+	}
+	event, err := engineEvent(r.Event)
+	if err != nil {
+		return engine.Run{}, err
+	}
+	return engine.Run{
+		Portal: p.name, Client: p.client, Entity: entity, Event: event,
+		Count: r.Count, Added: r.Added, Deleted: r.Deleted,
+		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
+		Inputs: inputs, Memory: r, Guard: &p.guard, Zone: p.zone, Log: a.log,
+	}, nil
+}
+
+// verdict translates what the engine says of a failure for the queue. The
+// engine says whether to try again, the queue alone says when.
+func verdict(err error) (forQueue error, outcome string) {
+	var re *engine.RunError
+	if !errors.As(err, &re) {
+		return err, "failed"
+	}
+	switch re.Verdict {
+	case engine.Park:
+		return queue.Park(err), "parked"
+	case engine.Later:
+		return queue.Postpone(re.NotBefore, err), "postponed"
+	case engine.Retry:
+	}
+	return err, "failed"
+}
