@@ -1,0 +1,107 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+	"b24rules/engine/formula"
+	"b24rules/schemas"
+)
+
+// CallMethod calls any REST method.
+var CallMethod = engine.Define(engine.Spec[callArgs]{
+	Name:   "call",
+	Effect: engine.Writes,
+	Doc: `call any method of the REST API by its name
+
+Whether the method reads or writes is taken from a table of the documented
+methods; effect says it for others, which are taken for writes. A writing call
+is done at least once: when its answer is lost it may be done again. What was
+answered is not done again when the run is repeated, and its result is nil then.
+
+The result is what the portal answered under "result".`,
+	Run:    callMethod,
+	Result: func(*engine.ArgTypes) formula.Type { return formula.Type{Kind: formula.Any} },
+	Check:  checkCall,
+})
+
+type callArgs struct {
+	Method string         `yaml:"method" validate:"required" doc:"the method's name" example:"crm.timeline.comment.add"`
+	Params map[string]any `yaml:"params" doc:"its parameters" example:"{fields: {ENTITY_ID: =event.id}}"`
+	Effect string         `yaml:"effect" validate:"oneof=read write" doc:"read or write; from a table of methods when it is not given"`
+}
+
+// checkCall finds a wrong method or effect when the file is loaded.
+func checkCall(c *engine.StepCheck) {
+	method, ok := c.Types().Const("method")
+	name, _ := method.(string)
+	if !ok || name == "" {
+		return
+	}
+	effect, _ := c.Types().Const("effect")
+	given, _ := effect.(string)
+	if isBatch(name) {
+		c.Errorf("method", "no-batch", "batch cannot be called: calls travel in batches by themselves")
+		return
+	}
+	m, known := schemas.LookupMethod(name)
+	switch {
+	case known && m.Effect == schemas.Write && given == schemas.Read:
+		c.Errorf("effect", "wrong-effect", "%s writes", m.Name)
+	case !known && given == "":
+		c.Warnf("method", "unknown-method", "%s is not in the table of documented methods, so it is taken for one that writes", name).Hint = "effect: read"
+	}
+}
+
+func isBatch(method string) bool {
+	return strings.EqualFold(strings.TrimSuffix(strings.TrimSpace(method), ".json"), "batch")
+}
+
+// writes decides whether a call writes.
+func (a callArgs) writes() (bool, error) {
+	if isBatch(a.Method) {
+		return false, engine.ParkError("batch cannot be called: calls travel in batches by themselves")
+	}
+	m, known := schemas.LookupMethod(a.Method)
+	if known && m.Effect == schemas.Write && a.Effect == schemas.Read {
+		return false, engine.ParkError("%s writes, effect: read is wrong", m.Name)
+	}
+	if a.Effect != "" {
+		return a.Effect == schemas.Write, nil
+	}
+	return !known || m.Effect == schemas.Write, nil
+}
+
+func callMethod(ctx context.Context, c *engine.Call, a callArgs) (any, error) {
+	writes, err := a.writes()
+	if err != nil {
+		return nil, err
+	}
+	if writes {
+		done, err := c.Memory.Done(ctx, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read whether the call was done: %w", err)
+		}
+		if done {
+			c.Note("%s was done by an earlier attempt", a.Method)
+			return nil, nil
+		}
+	}
+	params, _ := wire(a.Params).(map[string]any)
+	answer := c.Portal.Do(ctx, bitrix.Call{Method: a.Method, Params: params, Write: writes})[0]
+	if answer.Err != nil {
+		return nil, answer.Err
+	}
+	if writes {
+		if err := c.Memory.MarkDone(ctx, c.Key); err != nil {
+			return nil, fmt.Errorf("record that the call is done: %w", err)
+		}
+	}
+	if len(answer.Result) == 0 {
+		return nil, nil
+	}
+	return formula.FromJSON(answer.Result)
+}

@@ -1,0 +1,102 @@
+package actions
+
+import (
+	"slices"
+	"strings"
+)
+
+// portalSets are fields that a portal writes by itself or that have a parameter
+// of their own; sending them back would be wrong or without effect.
+var portalSets = []string{"ID", "IBLOCK_ID", "CODE", "BP_PUBLISHED", "MODIFIED_BY", "TIMESTAMP_X"}
+
+// addFields are the FIELDS of lists.element.add.
+func addFields(wishes []wish) map[string]any {
+	out := map[string]any{}
+	for _, w := range wishes {
+		if !w.field.empty(w.value) {
+			out[w.field.name] = w.field.listValue(w.value)
+		}
+	}
+	return out
+}
+
+// updateFields are the FIELDS of lists.element.update: the wished values, and
+// everything else as it was read, for the portal clears what it is not given.
+// https://apidocs.bitrix24.com/api-reference/lists/elements/lists-element-update.html
+func (s *listSchema) updateFields(e *element, wishes []wish) map[string]any {
+	out := addFields(wishes)
+	for name, v := range e.values {
+		if slices.ContainsFunc(wishes, func(w wish) bool { return w.field.name == name }) {
+			continue
+		}
+		f := s.byName[name]
+		switch {
+		case strings.HasPrefix(name, "PROPERTY_"):
+			// Also of a property that is newer than what we know of the list.
+			if values := e.carried(name, f); len(values) > 0 {
+				out[name] = values
+			}
+		case slices.Contains(portalSets, name) || v == nil || v == "":
+		case f != nil || name == "NAME" || name == "IBLOCK_SECTION_ID":
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// carried is a property's value in the form {valueId: value}, which keeps the
+// values of every type: the portal updates them in place. A file is kept by its
+// id.
+func (e *element) carried(name string, f *field) map[string]any {
+	values, _ := e.values[name].([]any)
+	out := make(map[string]any, len(values))
+	for i, v := range values {
+		out[e.valueIDs[name][i]] = carriedOne(f, v)
+	}
+	return out
+}
+
+func carriedOne(f *field, v any) any {
+	if f == nil {
+		return wire(v)
+	}
+	switch f.kind {
+	case kindHTML:
+		// lists.element.update takes the text alone: it would make two values
+		// of {TEXT, TYPE}.
+		return htmlText(v)
+	case kindDay:
+		// The portal reads dates with strtotime, which takes 03/04/2024 for the
+		// 4th of March wherever it is; ISO is read right.
+		if m, ok := momentOf(v, f.dayFirst); ok {
+			return m.day()
+		}
+	case kindMoment:
+		if m, ok := momentOf(v, f.dayFirst); ok {
+			return m.wall()
+		}
+	}
+	return wire(v)
+}
+
+// learnDates finds out from an answer how the portal orders the parts of a date
+// with slashes, and lets all fields know.
+func (s *listSchema) learnDates(elements []*element) {
+	var seen slashes
+	for _, e := range elements {
+		for _, v := range e.values {
+			list, ok := v.([]any)
+			if !ok {
+				list = []any{v}
+			}
+			for _, x := range list {
+				if text, ok := x.(string); ok && strings.Count(text, "/") == 2 && len(text) < 32 {
+					seen.look(text)
+				}
+			}
+		}
+	}
+	for _, f := range s.fields {
+		f.dayFirst = seen.dayFirst && !seen.monthFirst
+	}
+}

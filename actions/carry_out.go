@@ -1,0 +1,141 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+)
+
+// addCall adds an element under its code.
+func (l *list) addCall(w wanted) bitrix.Call {
+	return l.write("lists.element.add", map[string]any{"ELEMENT_CODE": w.code, "FIELDS": addFields(w.wishes)})
+}
+
+// updateCall gives an element its wished values. The code goes along, also as a
+// sign of adoption: updating by ELEMENT_ID alone blanks it.
+func (l *list) updateCall(e *element, w wanted) bitrix.Call {
+	return l.write("lists.element.update", map[string]any{
+		"ELEMENT_ID": e.id, "ELEMENT_CODE": w.code, "FIELDS": l.schema.updateFields(e, w.wishes),
+	})
+}
+
+func (l *list) deleteCall(e *element) bitrix.Call {
+	return l.write("lists.element.delete", map[string]any{"ELEMENT_ID": e.id})
+}
+
+// tally counts what a step did.
+type tally struct{ added, updated, deleted, kept, adopted int }
+
+func (t tally) result() map[string]any {
+	return map[string]any{
+		"added": count(t.added), "updated": count(t.updated), "deleted": count(t.deleted),
+		"kept": count(t.kept), "adopted": count(t.adopted),
+	}
+}
+
+// carryOut writes a plan, all of it at once.
+func (l *list) carryOut(ctx context.Context, c *engine.Call, p plan) (any, error) {
+	done := tally{kept: p.kept, adopted: p.adopted}
+	var calls []bitrix.Call
+	for _, w := range p.adds {
+		calls = append(calls, l.addCall(w))
+	}
+	for _, u := range p.updates {
+		calls = append(calls, l.updateCall(u.element, u.want))
+	}
+	for _, e := range p.deletes {
+		calls = append(calls, l.deleteCall(e))
+	}
+	var failed failures
+	if len(calls) > 0 {
+		answers := c.Portal.Do(ctx, calls...)
+		adds, rest := answers[:len(p.adds)], answers[len(p.adds):]
+		taken := done.countAdds(adds, p.adds, &failed)
+		done.countUpdates(rest[:len(p.updates)], p.updates, &failed)
+		done.countDeletes(rest[len(p.updates):], &failed)
+		l.settle(ctx, c, taken, &done, &failed)
+	}
+	c.Note("%d added, %d updated (%d of them adopted), %d deleted, %d kept", done.added, done.updated, done.adopted, done.deleted, done.kept)
+	if p.foreign > 0 {
+		c.Note("%d elements of the scope were not made by this step and stay", p.foreign)
+	}
+	if p.doubles > 0 {
+		c.Note("%d elements had the code of an older one", p.doubles)
+	}
+	return done.result(), failed.err("write the elements")
+}
+
+// countAdds returns the elements whose codes are taken.
+func (t *tally) countAdds(answers []bitrix.Answer, adds []wanted, failed *failures) (taken []wanted) {
+	for i, a := range answers {
+		switch {
+		case a.Err == nil:
+			t.added++
+		case bitrix.IsCode(a.Err, "ERROR_ELEMENT_ALREADY_EXISTS"):
+			taken = append(taken, adds[i])
+		default:
+			failed.add(fmt.Errorf("row %d: %w", adds[i].row+1, a.Err))
+		}
+	}
+	return taken
+}
+
+func (t *tally) countUpdates(answers []bitrix.Answer, updates []change, failed *failures) {
+	for i, a := range answers {
+		switch {
+		case a.Err == nil:
+			t.updated++
+		case bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND"):
+			// The next attempt finds it gone and adds it.
+			failed.add(fmt.Errorf("%s was removed meanwhile", updates[i].element))
+		default:
+			failed.add(fmt.Errorf("row %d, %s: %w", updates[i].want.row+1, updates[i].element, a.Err))
+		}
+	}
+}
+
+func (t *tally) countDeletes(answers []bitrix.Answer, failed *failures) {
+	for _, a := range answers {
+		switch {
+		case a.Err == nil, bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND"):
+			t.deleted++
+		default:
+			failed.add(a.Err)
+		}
+	}
+}
+
+// settle updates elements that exist though the scope did not show them: a
+// person moved one out of the scope, or an add was done whose answer was lost.
+func (l *list) settle(ctx context.Context, c *engine.Call, taken []wanted, done *tally, failed *failures) {
+	if len(taken) == 0 {
+		return
+	}
+	codes := make([]string, len(taken))
+	for i, w := range taken {
+		codes[i] = w.code
+	}
+	found, err := l.readByCode(ctx, c, codes)
+	if err != nil {
+		failed.add(err)
+		return
+	}
+	var calls []bitrix.Call
+	var updates []change
+	for _, w := range taken {
+		switch list := found[w.code]; {
+		case len(list) == 0:
+			failed.add(fmt.Errorf("row %d: the list has an element with the code %s and does not show it", w.row+1, w.code))
+		case list[0].holds(w.wishes):
+			done.kept++
+		default:
+			updates = append(updates, change{list[0], w})
+			calls = append(calls, l.updateCall(list[0], w))
+		}
+	}
+	if len(calls) > 0 {
+		done.countUpdates(c.Portal.Do(ctx, calls...), updates, failed)
+	}
+}

@@ -1,0 +1,25 @@
+package actions
+
+import (
+	"context"
+
+	"b24rules/engine"
+	"b24rules/engine/formula"
+)
+
+// Compute defines names for later steps.
+var Compute = engine.Define(engine.Spec[engine.Names]{
+	Name: "compute",
+	Doc: `compute values and give them names
+
+Each name can be used by the formulas below it, in this step and in later ones.`,
+	Spread: true,
+	Run: func(ctx context.Context, _ *engine.Call, names engine.Names) (any, error) {
+		fields, err := names.Eval(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		return fields.Map(), nil
+	},
+	Result: func(t *engine.ArgTypes) formula.Type { return t.Type("") },
+})

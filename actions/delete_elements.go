@@ -1,0 +1,76 @@
+package actions
+
+import (
+	"context"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+)
+
+// DeleteElements deletes the list elements of a scope.
+var DeleteElements = engine.Define(engine.Spec[deleteElementsArgs]{
+	Name:   "delete_elements",
+	Effect: engine.Writes,
+	Doc: `delete the elements of a universal list that belong to a scope
+
+Use it among the steps of a deleted entity. All elements of the scope go, also
+those that people added, for what they belonged to is gone; foreign: keep deletes
+only those that this rule made. Every element is checked to lie in the scope
+before the first is deleted. More elements than limit are an error, and nothing
+is deleted.
+
+The result says how many were deleted.`,
+	Run:    deleteElements,
+	Result: deletedType,
+	Check:  checkScope,
+})
+
+type deleteElementsArgs struct {
+	List     int           `yaml:"list" validate:"required,min=1" doc:"the list's IBLOCK_ID" example:"=inputs.list"`
+	ListType string        `yaml:"list_type" validate:"oneof=lists bitrix_processes" doc:"lists (the default) or bitrix_processes"`
+	Scope    engine.Fields `yaml:"scope" validate:"required" doc:"the properties that the elements share" example:"{DEAL: =event.id}"`
+	Foreign  string        `yaml:"foreign" validate:"oneof=keep remove" doc:"remove (the default) or keep elements that this rule did not make"`
+	Limit    int           `yaml:"limit" validate:"min=1,max=50000" doc:"how many elements may be deleted, 1000 when it is not given"`
+}
+
+const defaultDeleteElements = 1000
+
+func deleteElements(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) {
+	l, err := openList(ctx, c, a.List, a.ListType)
+	if err != nil {
+		return nil, err
+	}
+	scope, err := l.scopeWishes(a.Scope)
+	if err != nil {
+		return nil, err
+	}
+	inside, err := l.readScope(ctx, c, scope)
+	if err != nil {
+		return nil, err
+	}
+	codes := newOwnCodes(c.Owner, scope)
+	var calls []bitrix.Call
+	for _, e := range inside {
+		if a.Foreign != "keep" || codes.owns(e.code) {
+			calls = append(calls, l.deleteCall(e))
+		}
+	}
+	limit := a.Limit
+	if limit == 0 {
+		limit = defaultDeleteElements
+	}
+	if len(calls) > limit {
+		return nil, engine.ParkError("the step would delete %d elements, its limit is %d: nothing was deleted", len(calls), limit)
+	}
+	var done tally
+	if len(calls) == 0 {
+		return map[string]any{"deleted": count(0)}, nil
+	}
+	if err := c.Deleting(len(calls)); err != nil {
+		return nil, err
+	}
+	var failed failures
+	done.countDeletes(c.Portal.Do(ctx, calls...), &failed)
+	c.Note("%d deleted, %d kept", done.deleted, len(inside)-len(calls))
+	return map[string]any{"deleted": count(done.deleted)}, failed.err("delete the elements")
+}

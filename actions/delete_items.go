@@ -1,0 +1,111 @@
+package actions
+
+import (
+	"context"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+	"b24rules/engine/formula"
+)
+
+// DeleteItems deletes CRM items by a filter.
+var DeleteItems = engine.Define(engine.Spec[deleteItemsArgs]{
+	Name:   "delete_items",
+	Effect: engine.Writes,
+	Doc: `delete the items of the CRM that fulfil a filter
+
+Every item is checked against the filter before the first is deleted, so the
+filter may only say what can be checked: equal, not equal, one of a list, and
+comparisons of numbers and times. More items than limit are an error, and nothing
+is deleted.
+
+The result says how many were deleted.`,
+	Run:    deleteItems,
+	Result: deletedType,
+	Check:  checkDeleteItems,
+})
+
+type deleteItemsArgs struct {
+	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the items are" example:"lead"`
+	EntityTypeID int           `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"=inputs.helper_type"`
+	Filter       engine.Fields `yaml:"filter" validate:"required" doc:"fields and the values that they must have" example:"{ufCrm5InvoiceId: =event.id}"`
+	Limit        int           `yaml:"limit" validate:"min=1,max=5000" doc:"how many items may be deleted, 50 when it is not given"`
+}
+
+const defaultDeleteItems = 50
+
+func deletedType(*engine.ArgTypes) formula.Type {
+	return formula.RecordOf(map[string]formula.Type{"deleted": {Kind: formula.Int}})
+}
+
+func checkDeleteItems(c *engine.StepCheck) {
+	checkOwner(c)
+	if t := c.Types().Type("filter"); c.Types().Given("filter") && len(t.Fields) == 0 && !t.Open {
+		c.Errorf("filter", "empty-filter", "an empty filter would delete everything")
+	}
+}
+
+func deleteItems(ctx context.Context, c *engine.Call, a deleteItemsArgs) (any, error) {
+	typ, err := entityType(a.Owner, a.EntityTypeID)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := loadItemSchema(ctx, c, typ)
+	if err != nil {
+		return nil, err
+	}
+	conditions, err := parseConditions(a.Filter, schema.resolve)
+	if err != nil {
+		return nil, err
+	}
+	if err := refuseEmpty(conditions); err != nil {
+		return nil, err
+	}
+	limit := a.Limit
+	if limit == 0 {
+		limit = defaultDeleteItems
+	}
+	items, err := schema.findItems(ctx, c, conditions, itemQuery{selected: []string{"id"}, order: byID(), limit: limit, strict: true})
+	if err != nil || len(items) == 0 {
+		return map[string]any{"deleted": count(0)}, err
+	}
+	if err := c.Deleting(len(items)); err != nil {
+		return nil, err
+	}
+	calls := make([]bitrix.Call, len(items))
+	for i, item := range items {
+		id, err := itemID(item)
+		if err != nil {
+			return nil, err
+		}
+		calls[i] = bitrix.Call{Method: "crm.item.delete", Write: true, Params: map[string]any{"entityTypeId": typ, "id": id}}
+	}
+	var failed failures
+	deleted := 0
+	for _, answer := range c.Portal.Do(ctx, calls...) {
+		switch {
+		case answer.Err == nil:
+			deleted++
+		case !bitrix.IsNotFound(answer.Err): // one that is gone already is as wished
+			failed.add(answer.Err)
+		}
+	}
+	c.Note("deleted %d items of type %d", deleted, typ)
+	return map[string]any{"deleted": count(deleted)}, failed.err("delete items")
+}
+
+// refuseEmpty refuses a filter that could find everything.
+func refuseEmpty(conditions []condition) error {
+	if len(conditions) == 0 {
+		return engine.ParkError("an empty filter would delete everything")
+	}
+	for _, cond := range conditions {
+		if cond.field == nil {
+			continue
+		}
+		if list, ok := cond.value.([]any); cond.field.empty(cond.value) || ok && len(list) == 0 {
+			return engine.ParkError("the filter on %s has no value", cond.field.label())
+		}
+	}
+	return nil
+}

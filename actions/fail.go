@@ -1,0 +1,23 @@
+package actions
+
+import (
+	"context"
+
+	"b24rules/engine"
+)
+
+// Fail parks the run.
+var Fail = engine.Define(engine.Spec[failArgs]{
+	Name: "fail",
+	Doc: `end the run as a failure
+
+The run is not tried again by itself; it waits until somebody looks at it. Use it
+with when.`,
+	Run: func(_ context.Context, _ *engine.Call, a failArgs) (any, error) {
+		return nil, engine.ParkError("%s", a.Message)
+	},
+})
+
+type failArgs struct {
+	Message string `yaml:"message" validate:"required" doc:"what is wrong" example:"deal {{ event.id }} has no company"`
+}

@@ -1,0 +1,43 @@
+package actions
+
+import (
+	"errors"
+	"fmt"
+
+	"b24rules/bitrix"
+)
+
+// failures collects what went wrong among calls that were sent together. One
+// refused write does not hide the others, and those that were done stay done.
+type failures struct {
+	count int
+	cause error
+}
+
+// add notes a failure. One that another attempt may mend decides what becomes
+// of the run: what is done by then is found done.
+func (f *failures) add(err error) {
+	f.count++
+	if f.cause == nil || mayPass(err) && !mayPass(f.cause) {
+		f.cause = err
+	}
+}
+
+func (f *failures) err(what string) error {
+	switch {
+	case f.count == 0:
+		return nil
+	case f.count == 1:
+		return fmt.Errorf("%s: %w", what, f.cause)
+	}
+	return fmt.Errorf("%s: %d calls failed, one of them: %w", what, f.count, f.cause)
+}
+
+// mayPass reports whether another attempt may succeed.
+func mayPass(err error) bool {
+	var e *bitrix.Error
+	if errors.As(err, &e) {
+		return e.Temporary() || e.Outcome == bitrix.Unknown || !e.NotBefore.IsZero()
+	}
+	return true
+}

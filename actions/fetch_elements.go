@@ -1,0 +1,182 @@
+package actions
+
+import (
+	"context"
+	"strings"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+	"b24rules/engine/formula"
+	"b24rules/num"
+)
+
+// FetchElements reads elements of a universal list.
+var FetchElements = engine.Define(engine.Spec[fetchElementsArgs]{
+	Name:   "fetch_elements",
+	Effect: engine.Reads,
+	Doc: `read the elements of a universal list that fulfil a filter
+
+The filter names properties by their code, their name or as PROPERTY_101, and
+system fields such as NAME. A key may begin with "=" (the default), ">", ">=",
+"<", "<=" or "%".
+
+Each element has id, code, name and sectionId, its other system fields by their
+names, and each property under its code (PROPERTY_101 when it has none): a number
+for a property of numbers and for ids, a text for all else, a date as
+2024-12-31 or 2024-12-31 23:59:59, a list for a multiple property, nil when it is
+empty.`,
+	Run: fetchElements,
+	Result: func(*engine.ArgTypes) formula.Type {
+		return formula.ListOf(formula.OpenRecord(map[string]formula.Type{
+			"id": {Kind: formula.Int}, "code": {Kind: formula.String}, "name": {Kind: formula.String},
+			"sectionId": {Kind: formula.Int, Maybe: true},
+		}))
+	},
+})
+
+type fetchElementsArgs struct {
+	List     int           `yaml:"list" validate:"required,min=1" doc:"the list's IBLOCK_ID" example:"=inputs.list"`
+	ListType string        `yaml:"list_type" validate:"oneof=lists bitrix_processes" doc:"lists (the default) or bitrix_processes"`
+	Filter   engine.Fields `yaml:"filter" doc:"properties and the values that they must have" example:"{DEAL: =event.id}"`
+	Limit    int           `yaml:"limit" validate:"min=1,max=5000" doc:"how many elements there may be, 500 when it is not given"`
+}
+
+func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (any, error) {
+	l, err := openList(ctx, c, a.List, a.ListType)
+	if err != nil {
+		return nil, err
+	}
+	conditions, err := parseConditions(a.Filter, l.schema.resolve)
+	if err != nil {
+		return nil, err
+	}
+	limit := a.Limit
+	if limit == 0 {
+		limit = defaultLimit
+	}
+	call := l.call("lists.element.get", map[string]any{
+		"ELEMENT_ORDER": map[string]any{"ID": "asc"},
+		"FILTER":        filterParams(conditions, (*field).listOne),
+	})
+	raw, err := readPages(ctx, c, call, "", limit)
+	if err != nil {
+		return nil, err
+	}
+	elements, err := l.schema.decodeElements(raw)
+	if err != nil {
+		return nil, err
+	}
+	l.schema.learnDates(elements)
+	out := make([]any, len(elements))
+	for i, e := range elements {
+		// A property without a value is left out of the answer.
+		value := func(f *field) (any, bool) { return e.values[f.name], true }
+		if err := verify(conditions, value, e.String(), false); err != nil {
+			return nil, err
+		}
+		out[i] = l.schema.record(e)
+	}
+	return out, nil
+}
+
+// list is a universal list and what is known of its fields.
+type list struct {
+	id     int
+	typ    string
+	schema *listSchema
+}
+
+// openList learns the fields of a list.
+func openList(ctx context.Context, c *engine.Call, id int, typ string) (*list, error) {
+	if typ == "" {
+		typ = "lists"
+	}
+	schema, err := loadListSchema(ctx, c, typ, id)
+	if err != nil {
+		return nil, err
+	}
+	return &list{id, typ, schema}, nil
+}
+
+// call is a reading call of a lists.* method on this list.
+func (l *list) call(method string, params map[string]any) bitrix.Call {
+	params["IBLOCK_TYPE_ID"] = l.typ
+	params["IBLOCK_ID"] = l.id
+	return bitrix.Call{Method: method, Params: params}
+}
+
+// write is a writing call.
+func (l *list) write(method string, params map[string]any) bitrix.Call {
+	call := l.call(method, params)
+	call.Write = true
+	return call
+}
+
+// record is an element as formulas see it.
+func (s *listSchema) record(e *element) map[string]any {
+	out := map[string]any{}
+	for name, v := range e.values {
+		if !strings.HasPrefix(name, "PROPERTY_") {
+			out[name] = v
+		}
+	}
+	for _, f := range s.fields {
+		if !strings.HasPrefix(f.name, "PROPERTY_") {
+			continue
+		}
+		name := f.name
+		if f.code != "" {
+			name = f.code
+		}
+		out[name] = f.shown(e.values[f.name])
+	}
+	out["id"] = num.FromInt(e.id)
+	out["code"] = e.code
+	out["name"] = textOf(e.values["NAME"])
+	out["sectionId"] = typed(e.values["IBLOCK_SECTION_ID"], formula.Int, true)
+	return out
+}
+
+// shown is a property's value as formulas see it.
+func (f *field) shown(v any) any {
+	values := f.values(v)
+	out := make([]any, 0, len(values))
+	for _, x := range values {
+		out = append(out, f.shownOne(x))
+	}
+	switch {
+	case f.multiple:
+		return out
+	case len(out) == 0:
+		return nil
+	}
+	return out[0]
+}
+
+func (f *field) shownOne(v any) any {
+	switch f.kind {
+	case kindNumber:
+		if n, ok := numberOf(v); ok {
+			return n
+		}
+	case kindDay:
+		if m, ok := momentOf(v, f.dayFirst); ok {
+			return m.day()
+		}
+	case kindMoment:
+		if m, ok := momentOf(v, f.dayFirst); ok {
+			return m.wall()
+		}
+	case kindHTML:
+		return htmlText(v)
+	case kindChoice:
+		if n, err := num.Parse(textOf(v)); err == nil {
+			return n
+		}
+	case kindText:
+		if n, err := num.Parse(textOf(v)); err == nil && f.reference {
+			return n
+		}
+	}
+	return v
+}

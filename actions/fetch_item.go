@@ -1,0 +1,66 @@
+package actions
+
+import (
+	"context"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+	"b24rules/engine/formula"
+	"b24rules/schemas"
+)
+
+// FetchItem reads one CRM item.
+var FetchItem = engine.Define(engine.Spec[fetchItemArgs]{
+	Name:   "fetch_item",
+	Effect: engine.Reads,
+	Doc: `read one item of the CRM: a deal, an invoice, an item of a smart process
+
+The fields are named as crm.item.get names them, such as stageId and
+ufCrm5_1721244707107. Flags are the texts Y and N, and dates are texts, as the
+portal writes them.
+
+An item that does not exist is an error, or nil with optional: true. If the run
+is about that very item, the run goes on with its deleted steps instead.`,
+	Run: fetchItem,
+	Result: func(t *engine.ArgTypes) formula.Type {
+		typ := itemType(t)
+		if optional, ok := t.Const("optional"); t.Given("optional") && !(ok && optional == false) {
+			return typ.Optional()
+		}
+		return typ
+	},
+	Check: checkOwner,
+})
+
+type fetchItemArgs struct {
+	Owner        string `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the item is" example:"deal"`
+	EntityTypeID int    `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"1072"`
+	ID           int    `yaml:"id" validate:"required,min=1" doc:"the item's id" example:"=event.id"`
+	Optional     bool   `yaml:"optional" doc:"a missing item gives nil instead of an error"`
+}
+
+func fetchItem(ctx context.Context, c *engine.Call, a fetchItemArgs) (any, error) {
+	typ, err := entityType(a.Owner, a.EntityTypeID)
+	if err != nil {
+		return nil, err
+	}
+	if a.Optional {
+		answer := c.Portal.Do(ctx, getItem(typ, a.ID))[0]
+		if bitrix.IsNotFound(answer.Err) {
+			return nil, nil
+		}
+		if answer.Err != nil {
+			return nil, answer.Err
+		}
+		item, err := decodeItem(answer.Result)
+		if err != nil {
+			return nil, err
+		}
+		return record(item, schemas.ItemFields(typ)), nil
+	}
+	item, err := readItem(ctx, c, typ, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	return record(item, schemas.ItemFields(typ)), nil
+}

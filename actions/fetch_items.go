@@ -1,0 +1,85 @@
+package actions
+
+import (
+	"context"
+
+	"b24rules/engine"
+	"b24rules/engine/formula"
+	"b24rules/schemas"
+)
+
+// FetchItems reads CRM items by a filter.
+var FetchItems = engine.Define(engine.Spec[fetchItemsArgs]{
+	Name:   "fetch_items",
+	Effect: engine.Reads,
+	Doc: `read the items of the CRM that fulfil a filter
+
+A filter's key may begin with an operator of crm.item.list: "=" (the default),
+"!=", ">", ">=", "<", "<=", "@" (one of a list), "!@", "%" (contains). Every item
+is checked against what can be checked of the filter, so that a filter that a
+portal does not apply is an error and not a long list.
+
+More items than limit are an error: nothing is cut off.`,
+	Run: fetchItems,
+	Result: func(t *engine.ArgTypes) formula.Type {
+		if t.Given("select") {
+			return formula.ListOf(formula.OpenRecord(map[string]formula.Type{"id": {Kind: formula.Int}}))
+		}
+		return formula.ListOf(itemType(t))
+	},
+	Check: checkOwner,
+})
+
+type fetchItemsArgs struct {
+	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the items are" example:"deal"`
+	EntityTypeID int           `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"1072"`
+	Filter       engine.Fields `yaml:"filter" doc:"fields and the values that they must have" example:"{companyId: =deal.companyId}"`
+	Order        engine.Fields `yaml:"order" doc:"asc or desc for one field; by id when it is not given" example:"{opportunity: desc}"`
+	Select       []string      `yaml:"select" doc:"the fields to read; all when it is not given" example:"[id, title]"`
+	Limit        int           `yaml:"limit" validate:"min=1,max=5000" doc:"how many items there may be, 500 when it is not given"`
+}
+
+// Limits of what one step reads.
+const defaultLimit = 500
+
+func fetchItems(ctx context.Context, c *engine.Call, a fetchItemsArgs) (any, error) {
+	typ, err := entityType(a.Owner, a.EntityTypeID)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := loadItemSchema(ctx, c, typ)
+	if err != nil {
+		return nil, err
+	}
+	conditions, err := parseConditions(a.Filter, schema.resolve)
+	if err != nil {
+		return nil, err
+	}
+	q := itemQuery{limit: a.Limit}
+	if q.limit == 0 {
+		q.limit = defaultLimit
+	}
+	if q.order, err = schema.itemOrder(a.Order); err != nil {
+		return nil, err
+	}
+	for _, name := range a.Select {
+		f, err := schema.resolve(name)
+		if err != nil {
+			return nil, err
+		}
+		q.selected = append(q.selected, f.name)
+	}
+	items, err := schema.findItems(ctx, c, conditions, q)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]any, len(items))
+	for i, item := range items {
+		if len(a.Select) == 0 {
+			item = record(item, schemas.ItemFields(typ))
+		}
+		item["id"] = typed(item["id"], formula.Int, false)
+		out[i] = item
+	}
+	return out, nil
+}

@@ -1,0 +1,182 @@
+package actions
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+	"b24rules/engine/formula"
+	"b24rules/num"
+	"b24rules/schemas"
+)
+
+// FetchProducts reads the product rows of an entity.
+var FetchProducts = engine.Define(engine.Spec[fetchProductsArgs]{
+	Name:   "fetch_products",
+	Effect: engine.Reads,
+	Doc: `read the product rows of a deal, a lead, an estimate, an invoice or an item
+
+The result is the list of rows in their order on the product tab. A row's
+price is final: discount and tax are in it, so a row costs price * quantity.
+
+A row's id is not its identity: saving the product tab makes each changed row
+anew with another id. row.key survives that. It is the product's id (the name,
+for a row of free text) and the row's number among those of the same product:
+"9621#1".
+
+An entity without rows is looked up itself. If it does not exist, the run goes
+on with its deleted steps.`,
+	Run:    fetchProducts,
+	Result: func(*engine.ArgTypes) formula.Type { return formula.ListOf(productRowType()) },
+	Check:  checkOwner,
+})
+
+type fetchProductsArgs struct {
+	Owner        string `yaml:"owner" validate:"oneof=deal lead quote smart_invoice" doc:"what has the rows" example:"deal"`
+	EntityTypeID int    `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"1072"`
+	ID           int    `yaml:"id" validate:"required,min=1" doc:"the id of what has the rows" example:"=event.id"`
+}
+
+// productRowType is the type of one row. It is closed: a misspelt field is
+// found when the file is loaded.
+func productRowType() formula.Type {
+	fields := map[string]formula.Type{"key": {Kind: formula.String}}
+	for _, f := range schemas.ProductRowFields() {
+		fields[f.Name] = formula.Type{Kind: rowKind(f), Maybe: f.Maybe}
+	}
+	return formula.RecordOf(fields)
+}
+
+// rowKind is schemaKind, with true and false for the flags of a row.
+func rowKind(f schemas.Field) formula.Kind {
+	if f.Type == "boolean" {
+		return formula.Bool
+	}
+	return schemaKind(f.Type)
+}
+
+func fetchProducts(ctx context.Context, c *engine.Call, a fetchProductsArgs) (any, error) {
+	typ, err := entityType(a.Owner, a.EntityTypeID)
+	if err != nil {
+		return nil, err
+	}
+	owner := schemas.OwnerByType(typ)
+	if !owner.Rows {
+		return nil, engine.ParkError("items of type %d have no product rows", typ)
+	}
+	rows, err := readRows(ctx, c, owner, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		rows, err = emptyForSure(ctx, c, owner, a.ID)
+	}
+	return keyed(rows), err
+}
+
+// rowsCall lists the rows of one owner. Both keys must be written like this.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/product-rows/crm-item-productrow-list.html
+func rowsCall(owner schemas.Owner, id int) bitrix.Call {
+	return bitrix.Call{Method: "crm.item.productrow.list", Params: map[string]any{
+		"filter": map[string]any{"=ownerType": owner.Short, "=ownerId": id},
+		"order":  map[string]any{"id": "asc"},
+	}}
+}
+
+func readRows(ctx context.Context, c *engine.Call, owner schemas.Owner, id int) ([]map[string]any, error) {
+	raw, err := c.Portal.List(ctx, rowsCall(owner, id), "productRows")
+	if err != nil {
+		return nil, err
+	}
+	return decodeProductRows(raw, owner, id)
+}
+
+// emptyForSure looks twice before it believes that there are no rows. The
+// portal answers an unknown owner with an empty list, and saving a product tab
+// deletes rows before it makes the new ones.
+func emptyForSure(ctx context.Context, c *engine.Call, owner schemas.Owner, id int) ([]map[string]any, error) {
+	answers := c.Portal.Do(ctx, getItem(owner.ID, id), rowsCall(owner, id))
+	if bitrix.IsNotFound(answers[0].Err) {
+		return nil, c.Missing(owner.ID, id, answers[0].Err)
+	}
+	if answers[0].Err != nil {
+		return nil, answers[0].Err
+	}
+	raw, err := decodeRows(answers[1], "productRows")
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) > 0 {
+		return readRows(ctx, c, owner, id)
+	}
+	return nil, nil
+}
+
+// decodeProductRows reads rows and makes sure that they are the owner's, each
+// once.
+func decodeProductRows(raw []json.RawMessage, owner schemas.Owner, id int) ([]map[string]any, error) {
+	seen := map[string]bool{}
+	out := make([]map[string]any, 0, len(raw))
+	for _, r := range raw {
+		v, err := formula.FromJSON(r)
+		if err != nil {
+			return nil, fmt.Errorf("read a product row: %w", err)
+		}
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("read a product row: want an object, got %s", shortKind(v))
+		}
+		row := productRow(m)
+		if textOf(row["ownerId"]) != strconv.Itoa(id) || !strings.EqualFold(textOf(row["ownerType"]), owner.Short) {
+			return nil, engine.ParkError("asked for the product rows of %s %d, the portal returned a row of %s %s: it does not apply the filter", owner.Short, id, textOf(row["ownerType"]), textOf(row["ownerId"]))
+		}
+		if rowID := textOf(row["id"]); seen[rowID] {
+			return nil, fmt.Errorf("product row %s came twice: the rows changed while they were read", rowID)
+		} else {
+			seen[rowID] = true
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+// productRow keeps the documented fields of a row, each with the kind of value
+// that its type promises.
+func productRow(raw map[string]any) map[string]any {
+	row := map[string]any{}
+	for _, f := range schemas.ProductRowFields() {
+		row[f.Name] = typed(raw[f.Name], rowKind(f), f.Maybe)
+	}
+	return row
+}
+
+// keyed sorts rows as the product tab shows them and gives each its key.
+func keyed(rows []map[string]any) []any {
+	slices.SortStableFunc(rows, func(a, b map[string]any) int {
+		return cmp.Or(compareNumbers(a["sort"], b["sort"]), compareNumbers(a["id"], b["id"]))
+	})
+	nth := map[string]int{}
+	out := make([]any, len(rows))
+	for i, row := range rows {
+		product := textOf(row["productId"])
+		if product == "0" {
+			product = "name:" + textOf(row["productName"])
+		}
+		nth[product]++
+		row["key"] = product + "#" + strconv.Itoa(nth[product])
+		out[i] = row
+	}
+	return out
+}
+
+func compareNumbers(a, b any) int {
+	x, _ := a.(num.Num)
+	y, _ := b.(num.Num)
+	return x.Cmp(y)
+}

@@ -1,0 +1,209 @@
+package actions
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"b24rules/engine"
+	"b24rules/num"
+)
+
+// operators are the prefixes of filter keys, longer ones before those they
+// begin with.
+var operators = []string{"!=%", "!%=", "!@", "!=", "!%", "=%", "%=", ">=", "<=", ">", "<", "@", "%", "=", "!"}
+
+// condition is one entry of a filter.
+type condition struct {
+	field *field
+	op    string
+	value any
+	// group is set instead of field for a nested group {logic: OR, …}, which
+	// only the portal understands.
+	group string
+}
+
+// parseConditions reads a filter. resolve finds a field by its name.
+func parseConditions(filter engine.Fields, resolve func(string) (*field, error)) ([]condition, error) {
+	out := make([]condition, 0, len(filter))
+	for _, x := range filter {
+		if _, nested := x.Value.(map[string]any); nested {
+			out = append(out, condition{group: x.Name, value: x.Value})
+			continue
+		}
+		op, name := splitOperator(x.Name)
+		f, err := resolve(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, condition{field: f, op: op, value: x.Value})
+	}
+	return out, nil
+}
+
+func splitOperator(key string) (op, name string) {
+	for _, op := range operators {
+		if rest, ok := strings.CutPrefix(key, op); ok {
+			return op, rest
+		}
+	}
+	return "", key
+}
+
+// key is the filter's key as it is sent.
+func (c condition) key() string {
+	if c.field == nil {
+		return c.group
+	}
+	if c.op == "" {
+		return "=" + c.field.name
+	}
+	return c.op + c.field.name
+}
+
+// sent is the filter's value as it is sent.
+func (c condition) sent(one func(f *field, v any) any) any {
+	if c.field == nil {
+		return wire(c.value)
+	}
+	list, ok := c.value.([]any)
+	if !ok {
+		return one(c.field, c.value)
+	}
+	out := make([]any, 0, len(list))
+	for _, v := range list {
+		out = append(out, one(c.field, v))
+	}
+	return out
+}
+
+// filterParams is a filter as a method takes it.
+func filterParams(conditions []condition, one func(f *field, v any) any) map[string]any {
+	out := make(map[string]any, len(conditions))
+	for _, c := range conditions {
+		out[c.key()] = c.sent(one)
+	}
+	return out
+}
+
+// itemFilterOne writes a value for a filter of crm.item.list.
+func itemFilterOne(f *field, v any) any {
+	if f.kind == kindFlag && f.custom {
+		// Custom flags are filtered by 1 and 0, though they read Y and N.
+		// https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html
+		if flagOf(v) == "Y" {
+			return json.Number("1")
+		}
+		return json.Number("0")
+	}
+	return f.itemOne(v)
+}
+
+// holds reports whether a row fulfils the condition, and whether that can be
+// told at all. strict also tells texts apart that a database takes for equal.
+func (c condition) holds(stored any, there, strict bool) (holds, known bool) {
+	if c.field == nil || !there {
+		return false, false
+	}
+	switch c.op {
+	case "", "=", "@":
+		return c.any(stored, strict), true
+	case "!", "!=", "!@":
+		return !c.any(stored, true), true
+	case ">", ">=", "<", "<=":
+		return c.compares(stored)
+	}
+	return false, false
+}
+
+// any reports whether one of the stored values is one of the wished ones. A
+// multiple field fulfils a filter with any of its values.
+func (c condition) any(stored any, strict bool) bool {
+	wished, ok := c.value.([]any)
+	if !ok {
+		wished = []any{c.value}
+	}
+	have := c.field.values(stored)
+	for _, w := range wished {
+		if c.field.emptyOne(w) {
+			if len(have) == 0 {
+				return true
+			}
+			continue
+		}
+		for _, h := range have {
+			// A database compares texts without case and trailing spaces.
+			loose := !strict && c.field.kind == kindText && strings.EqualFold(strings.TrimRight(textOf(h), " "), strings.TrimRight(textOf(w), " "))
+			if loose || c.field.sameOne(h, w) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// compares tells the order of numbers and dates; that of texts is the
+// database's secret.
+func (c condition) compares(stored any) (holds, known bool) {
+	var order int
+	switch c.field.kind {
+	case kindNumber:
+		a, okA := numberOf(stored)
+		b, okB := numberOf(c.value)
+		if !okA || !okB {
+			return false, false
+		}
+		order = a.Cmp(b)
+	case kindDay, kindMoment:
+		a, okA := momentOf(stored, c.field.dayFirst)
+		b, okB := momentOf(c.value, c.field.dayFirst)
+		if !okA || !okB {
+			return false, false
+		}
+		if c.field.kind == kindDay || !a.zoned || !b.zoned {
+			return false, false // a midnight that a zone may have shifted
+		}
+		order = a.t.Compare(b.t)
+	default:
+		return false, false
+	}
+	switch c.op {
+	case ">":
+		return order > 0, true
+	case ">=":
+		return order >= 0, true
+	case "<":
+		return order < 0, true
+	}
+	return order <= 0, true
+}
+
+// verify checks a row that a portal returned against the filter: a filter that
+// it ignored must not pass unnoticed. strict also refuses what cannot be told.
+func verify(conditions []condition, value func(*field) (any, bool), what string, strict bool) error {
+	for _, c := range conditions {
+		if c.field == nil {
+			if strict {
+				return engine.ParkError("the group %q of the filter cannot be checked: name the conditions themselves", c.group)
+			}
+			continue
+		}
+		stored, there := value(c.field)
+		holds, known := c.holds(stored, there, strict)
+		switch {
+		case known && !holds:
+			return engine.ParkError("the portal returned %s, which the filter on %s excludes: it does not apply this filter", what, c.field.label())
+		case !known && (strict || !there && (c.op == "" || c.op == "=")):
+			return engine.ParkError("the filter on %s cannot be checked against %s", c.key(), what)
+		}
+	}
+	return nil
+}
+
+// count is a number of things as a result holds it.
+func count(n int) num.Num { return num.FromInt(int64(n)) }
+
+// itemName names an item in messages.
+func itemName(entityTypeID, id int) string {
+	return fmt.Sprintf("item %d of type %d", id, entityTypeID)
+}

@@ -1,0 +1,191 @@
+package actions
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"b24rules/bitrix"
+	"b24rules/diag"
+	"b24rules/engine"
+	"b24rules/engine/formula"
+)
+
+// itemSchema is what a portal says of the fields of one CRM type.
+type itemSchema struct {
+	typ    int
+	fields []*field
+	byName map[string]*field // also by the stored name: UF_CRM_5_TOTAL
+}
+
+// resolve finds a field by its name. The portal ignores unknown names of fields
+// without a word, so they are refused here.
+func (s *itemSchema) resolve(name string) (*field, error) {
+	if f := s.byName[name]; f != nil {
+		return f, nil
+	}
+	known := make([]string, 0, len(s.fields))
+	for _, f := range s.fields {
+		known = append(known, f.name)
+	}
+	if near := diag.Closest(name, known); near != "" {
+		return nil, engine.ParkError("items of type %d have no field %q, did you mean %q?", s.typ, name, near)
+	}
+	return nil, engine.ParkError("items of type %d have no field %q", s.typ, name)
+}
+
+// wishes resolves and checks named values.
+func (s *itemSchema) wishes(fields engine.Fields) ([]wish, error) {
+	out := make([]wish, 0, len(fields))
+	for _, x := range fields {
+		f, err := s.resolve(x.Name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(out, func(w wish) bool { return w.field == f }) {
+			return nil, engine.ParkError("field %s is named twice", f.name)
+		}
+		if err := f.check(x.Value); err != nil {
+			return nil, engine.ParkError("%w", err)
+		}
+		out = append(out, wish{f, x.Value})
+	}
+	return out, nil
+}
+
+// differing are the wishes that an item does not fulfil yet.
+func differing(item map[string]any, wishes []wish) []wish {
+	var out []wish
+	for _, w := range wishes {
+		if !w.field.same(item[w.field.name], w.value) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// itemFields are the fields of crm.item.add and update.
+func itemFields(wishes []wish) map[string]any {
+	out := make(map[string]any, len(wishes))
+	for _, w := range wishes {
+		out[w.field.name] = w.field.itemValue(w.value)
+	}
+	return out
+}
+
+func updateItemCall(typ, id int, wishes []wish) bitrix.Call {
+	return bitrix.Call{Method: "crm.item.update", Write: true, Params: map[string]any{
+		"entityTypeId": typ, "id": id, "fields": itemFields(wishes),
+	}}
+}
+
+// noteRefused says which fields did not take their values: the portal ignores
+// what it cannot read, and computes some fields itself.
+func noteRefused(c *engine.Call, stored map[string]any, wishes []wish) {
+	for _, w := range differing(stored, wishes) {
+		c.Note("field %s did not take its value: the portal ignored it or sets the field by itself", w.field.name)
+	}
+}
+
+// noteRounded says which numbers a field keeps with fewer digits.
+func noteRounded(c *engine.Call, wishes []wish) {
+	for _, w := range wishes {
+		n, ok := numberOf(w.value)
+		if ok && w.field.kind == kindNumber && w.field.places != unknownPlaces && n.Scale() > w.field.places {
+			c.Note("field %s keeps %d digits after the point: its value was rounded", w.field.name, w.field.places)
+		}
+	}
+}
+
+// decodeItems reads the rows of crm.item.list.
+func decodeItems(raw []json.RawMessage) ([]map[string]any, error) {
+	out := make([]map[string]any, 0, len(raw))
+	seen := map[int]bool{}
+	for _, r := range raw {
+		v, err := formula.FromJSON(r)
+		if err != nil {
+			return nil, fmt.Errorf("read an item: %w", err)
+		}
+		item, ok := v.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("read an item: want an object, got %s", shortKind(v))
+		}
+		id, err := itemID(item)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[id] {
+			seen[id] = true
+			out = append(out, item)
+		}
+	}
+	return out, nil
+}
+
+// findItems lists the items that fulfil a filter and checks each against it.
+func (s *itemSchema) findItems(ctx context.Context, c *engine.Call, conditions []condition, q itemQuery) ([]map[string]any, error) {
+	params := map[string]any{
+		"entityTypeId": s.typ, "filter": filterParams(conditions, itemFilterOne), "order": q.order, "start": 0,
+	}
+	if len(q.selected) > 0 {
+		selected := append([]string{"id"}, q.selected...)
+		for _, cond := range conditions {
+			if cond.field != nil {
+				selected = append(selected, cond.field.name)
+			}
+		}
+		slices.Sort(selected)
+		params["select"] = slices.Compact(selected)
+	}
+	raw, err := readPages(ctx, c, bitrix.Call{Method: "crm.item.list", Params: params}, "items", q.limit)
+	if err != nil {
+		return nil, err
+	}
+	items, err := decodeItems(raw)
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range items {
+		id, err := itemID(item)
+		if err != nil {
+			return nil, err
+		}
+		value := func(f *field) (any, bool) { v, ok := item[f.name]; return v, ok }
+		if err := verify(conditions, value, itemName(s.typ, id), q.strict); err != nil {
+			return nil, err
+		}
+	}
+	return items, nil
+}
+
+// itemQuery says what of the items to read and how many at most.
+type itemQuery struct {
+	selected []string
+	order    map[string]any
+	limit    int
+	strict   bool // refuse what cannot be checked
+}
+
+// byID is the order in which pages do not shift.
+func byID() map[string]any { return map[string]any{"id": "ASC"} }
+
+// itemOrder reads the argument order: asc or desc for one field.
+func (s *itemSchema) itemOrder(order engine.Fields) (map[string]any, error) {
+	if len(order) == 0 {
+		return byID(), nil
+	}
+	if len(order) > 1 {
+		return nil, engine.ParkError("order takes one field, sort the result for more")
+	}
+	f, err := s.resolve(order[0].Name)
+	if err != nil {
+		return nil, err
+	}
+	direction := strings.ToUpper(textOf(order[0].Value))
+	if direction != "ASC" && direction != "DESC" {
+		return nil, engine.ParkError("order takes asc or desc for %s", f.name)
+	}
+	return map[string]any{f.name: direction}, nil
+}

@@ -1,0 +1,31 @@
+package actions
+
+import (
+	"context"
+	"log/slog"
+
+	"b24rules/engine"
+)
+
+// Log writes a line to the program's log.
+var Log = engine.Define(engine.Spec[logArgs]{
+	Name: "log",
+	Doc: `write a line to the log
+
+The line carries the portal, the rule, the step and the entity by itself.`,
+	Run: func(ctx context.Context, c *engine.Call, a logArgs) (any, error) {
+		level := slog.LevelInfo
+		if a.Level != "" {
+			if err := level.UnmarshalText([]byte(a.Level)); err != nil {
+				return nil, engine.ParkError("level: %w", err)
+			}
+		}
+		c.Log.Log(ctx, level, a.Message)
+		return nil, nil
+	},
+})
+
+type logArgs struct {
+	Message string `yaml:"message" validate:"required" doc:"what to write" example:"invoice {{ event.id }} has no rows"`
+	Level   string `yaml:"level" validate:"oneof=debug info warn error" doc:"debug, info (the default), warn or error"`
+}

@@ -1,0 +1,107 @@
+package actions
+
+import (
+	"strings"
+	"time"
+)
+
+// moment is a point in time as a portal writes it: with an offset, or as the
+// clock on the portal's wall shows it.
+type moment struct {
+	t     time.Time
+	zoned bool
+}
+
+// Spellings of dates. CRM writes ISO 8601 with an offset; lists write the
+// portal's locale without one: 12/31/2024 11:59:59 pm, 31.12.2024 23:59:59.
+var (
+	zonedLayouts = []string{time.RFC3339, "2006-01-02T15:04:05-0700"}
+	plainLayouts = []string{
+		"2006-01-02", "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04",
+		"2.1.2006", "2.1.2006 15:04:05", "2.1.2006 15:04",
+	}
+	monthFirstLayouts = []string{"1/2/2006", "1/2/2006 3:04:05 pm", "1/2/2006 3:04 pm", "1/2/2006 15:04:05", "1/2/2006 15:04"}
+	dayFirstLayouts   = []string{"2/1/2006", "2/1/2006 15:04:05", "2/1/2006 15:04", "2/1/2006 3:04:05 pm", "2/1/2006 3:04 pm"}
+)
+
+// momentOf reads a time from a formula's value or a portal's text. dayFirst
+// decides how 03/04/2024 is read.
+func momentOf(v any, dayFirst bool) (moment, bool) {
+	if t, ok := v.(time.Time); ok {
+		return moment{t, true}, true
+	}
+	text, ok := v.(string)
+	if !ok {
+		return moment{}, false
+	}
+	text = strings.TrimSpace(text)
+	if t, ok := parseAny(text, zonedLayouts); ok {
+		return moment{t, true}, true
+	}
+	if t, ok := parseAny(text, plainLayouts); ok {
+		return moment{t, false}, true
+	}
+	first, second := monthFirstLayouts, dayFirstLayouts
+	if dayFirst {
+		first, second = second, first
+	}
+	text = strings.ToLower(text)
+	t, ok := parseAny(text, first)
+	if !ok {
+		t, ok = parseAny(text, second)
+	}
+	return moment{t, false}, ok
+}
+
+func parseAny(text string, layouts []string) (time.Time, bool) {
+	for _, layout := range layouts {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// day is the calendar day as it was printed. A date field comes as a midnight
+// that the zone may have shifted; the day in its own offset is the right one.
+func (m moment) day() string { return m.t.Format(time.DateOnly) }
+
+// wall is what the clock shows, without a zone.
+func (m moment) wall() string { return m.t.Format(time.DateTime) }
+
+// same compares instants when both are known, else what the clocks show.
+// Portals keep whole seconds.
+func (m moment) same(o moment) bool {
+	if m.zoned && o.zoned {
+		return m.t.Truncate(time.Second).Equal(o.t.Truncate(time.Second))
+	}
+	return m.wall() == o.wall()
+}
+
+// iso writes the moment so that a CRM method reads it right.
+func (m moment) iso() string {
+	if m.zoned {
+		return m.t.Format(time.RFC3339)
+	}
+	return m.t.Format("2006-01-02T15:04:05")
+}
+
+// slashes gathers evidence of how a portal orders the parts of 03/04/2024.
+type slashes struct{ dayFirst, monthFirst bool }
+
+// look reads one date of the portal. A part above 12 is a day; am and pm stand
+// beside a month that comes first; a 24-hour clock beside a day that does.
+func (s *slashes) look(text string) {
+	date, clock, _ := strings.Cut(strings.TrimSpace(text), " ")
+	parts := strings.Split(date, "/")
+	if len(parts) != 3 || len(parts[2]) != 4 {
+		return
+	}
+	clock = strings.ToLower(clock)
+	switch {
+	case parts[0] > "12" && len(parts[0]) == 2, strings.Contains(clock, ":") && !strings.HasSuffix(clock, "m"):
+		s.dayFirst = true
+	case parts[1] > "12" && len(parts[1]) == 2, strings.HasSuffix(clock, "m"):
+		s.monthFirst = true
+	}
+}

@@ -1,0 +1,186 @@
+package actions
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+	"b24rules/engine/formula"
+	"b24rules/num"
+	"b24rules/schemas"
+)
+
+// Every action on CRM items takes either an owner by name or an entityTypeId.
+
+// entityType returns the entityTypeId of an owner that was given either way.
+func entityType(owner string, entityTypeID int) (int, error) {
+	if owner == "" {
+		if entityTypeID <= 0 {
+			return 0, engine.ParkError("entityTypeId must be a number above 0")
+		}
+		return entityTypeID, nil
+	}
+	o, ok := schemas.LookupOwner(owner)
+	if !ok {
+		return 0, engine.ParkError("there is no owner %q", owner)
+	}
+	return o.ID, nil
+}
+
+// checkOwner wants exactly one of owner and entityTypeId.
+func checkOwner(c *engine.StepCheck) {
+	owner, typ := c.Types().Given("owner"), c.Types().Given("entityTypeId")
+	switch {
+	case owner && typ:
+		c.Errorf("entityTypeId", "two-owners", "owner and entityTypeId say the same thing twice")
+	case !owner && !typ:
+		c.Errorf("", "missing-argument", "which items are meant is missing").Hint = "owner: deal, or entityTypeId: … for a smart process"
+	}
+}
+
+// constType returns the entityTypeId when the file itself says it, else 0.
+func constType(t *engine.ArgTypes) int {
+	if v, ok := t.Const("owner"); ok {
+		name, _ := v.(string)
+		o, _ := schemas.LookupOwner(name)
+		return o.ID
+	}
+	if v, ok := t.Const("entityTypeId"); ok {
+		n, _ := v.(num.Num)
+		id, _ := n.Int64()
+		return int(id)
+	}
+	return 0
+}
+
+// itemType is what is known of an item before anything runs.
+func itemType(t *engine.ArgTypes) formula.Type {
+	fields := map[string]formula.Type{"id": {Kind: formula.Int}}
+	for _, f := range schemas.ItemFields(constType(t)) {
+		fields[f.Name] = schemaType(f)
+	}
+	return formula.OpenRecord(fields)
+}
+
+// schemaType is the type of the value that record gives a field.
+func schemaType(f schemas.Field) formula.Type {
+	typ := formula.Type{Kind: schemaKind(f.Type)}
+	if f.Multiple {
+		typ = formula.ListOf(typ)
+	}
+	if f.Maybe {
+		return typ.Optional()
+	}
+	return typ
+}
+
+// schemaKind maps the types of crm.item.fields. Dates stay texts as the portal
+// wrote them, flags stay Y and N.
+func schemaKind(typ string) formula.Kind {
+	switch typ {
+	case "integer", "user", "crm_category", "crm_company", "crm_contact", "crm_lead", "crm_deal", "crm_quote":
+		return formula.Int
+	case "double":
+		return formula.Number
+	case "string", "text", "char", "boolean", "date", "datetime", "crm_status", "crm_currency":
+		return formula.String
+	}
+	return formula.Any
+}
+
+// record makes the values of known fields what their types promise: ids are
+// numbers though a portal may say "5", and a field that always has a value has
+// one.
+func record(raw map[string]any, fields []schemas.Field) map[string]any {
+	for _, f := range fields {
+		v, there := raw[f.Name]
+		if f.Multiple {
+			list, ok := v.([]any)
+			if !ok && !(f.Maybe && v == nil) {
+				list, ok = []any{}, true
+			}
+			if ok {
+				out := make([]any, 0, len(list))
+				for _, x := range list {
+					out = append(out, typed(x, schemaKind(f.Type), false))
+				}
+				raw[f.Name] = out
+				continue
+			}
+		}
+		if there || !f.Maybe {
+			raw[f.Name] = typed(v, schemaKind(f.Type), f.Maybe)
+		} else {
+			raw[f.Name] = nil
+		}
+	}
+	return raw
+}
+
+// typed turns a portal's value into one of a kind.
+func typed(v any, k formula.Kind, maybe bool) any {
+	if v == nil && maybe {
+		return nil
+	}
+	switch k {
+	case formula.Int, formula.Number:
+		if n, ok := numberOf(v); ok && (k == formula.Number || n.IsInt()) {
+			return n
+		}
+		if maybe {
+			return nil
+		}
+		return num.Num{}
+	case formula.String:
+		if _, isList := v.([]any); isList {
+			return "" // PHP writes an empty record as a list
+		}
+		return textOf(v)
+	case formula.Bool:
+		return flagOf(v) == "Y"
+	}
+	return v
+}
+
+// getItem is the call that reads one item.
+func getItem(entityTypeID, id int) bitrix.Call {
+	return bitrix.Call{Method: "crm.item.get", Params: map[string]any{"entityTypeId": entityTypeID, "id": id}}
+}
+
+// decodeItem reads {"item": {…}} as get, add and update answer it.
+func decodeItem(raw json.RawMessage) (map[string]any, error) {
+	v, err := formula.FromJSON(raw)
+	if err != nil {
+		return nil, fmt.Errorf("read an item: %w", err)
+	}
+	outer, _ := v.(map[string]any)
+	item, ok := outer["item"].(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("read an item: the answer holds none")
+	}
+	return item, nil
+}
+
+// readItem reads one item. A missing one is c.Missing's error.
+func readItem(ctx context.Context, c *engine.Call, entityTypeID, id int) (map[string]any, error) {
+	a := c.Portal.Do(ctx, getItem(entityTypeID, id))[0]
+	if bitrix.IsNotFound(a.Err) {
+		return nil, c.Missing(entityTypeID, id, a.Err)
+	}
+	if a.Err != nil {
+		return nil, a.Err
+	}
+	return decodeItem(a.Result)
+}
+
+// itemID reads the id of an item.
+func itemID(item map[string]any) (int, error) {
+	n, ok := numberOf(item["id"])
+	id, whole := n.Int64()
+	if !ok || !whole || id <= 0 {
+		return 0, fmt.Errorf("read an item: it has no id")
+	}
+	return int(id), nil
+}

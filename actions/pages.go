@@ -1,0 +1,76 @@
+package actions
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+)
+
+// pageSize is how many rows a portal answers at a time, fixed for all methods.
+const pageSize = 50
+
+// readPages reads all rows of a listing call, but refuses to read more than
+// limit: the first page tells how many there are. wrapper is the key under
+// which the rows stand, "" for a bare array.
+func readPages(ctx context.Context, c *engine.Call, call bitrix.Call, wrapper string, limit int) ([]json.RawMessage, error) {
+	first := c.Portal.Do(ctx, call)[0]
+	rows, err := decodeRows(first, wrapper)
+	if err != nil {
+		return nil, err
+	}
+	total := max(first.Total, len(rows))
+	if total > limit {
+		return nil, tooMany(call.Method, total, limit)
+	}
+	if first.Next < 0 {
+		return rows, nil
+	}
+	var rest []bitrix.Call
+	for start := first.Next; start < total; start += pageSize {
+		next := call
+		next.Params = maps.Clone(call.Params)
+		next.Params["start"] = start
+		rest = append(rest, next)
+	}
+	for _, a := range c.Portal.Do(ctx, rest...) {
+		page, err := decodeRows(a, wrapper)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, page...)
+	}
+	if len(rows) > limit {
+		return nil, tooMany(call.Method, len(rows), limit)
+	}
+	return rows, nil
+}
+
+func tooMany(method string, n, limit int) error {
+	return engine.ParkError("%s finds %d, the limit is %d: narrow the filter or raise limit", method, n, limit)
+}
+
+func decodeRows(a bitrix.Answer, wrapper string) ([]json.RawMessage, error) {
+	if a.Err != nil {
+		return nil, a.Err
+	}
+	raw := a.Result
+	if wrapper != "" {
+		var outer map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &outer); err != nil {
+			return nil, fmt.Errorf("read the answer of a list: %w", err)
+		}
+		raw = outer[wrapper]
+	}
+	var rows []json.RawMessage
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(raw, &rows); err != nil {
+		return nil, fmt.Errorf("read the answer of a list: %w", err)
+	}
+	return rows, nil
+}

@@ -1,0 +1,127 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+)
+
+// scopeWishes resolves a scope: all that a step may touch. A value that is
+// empty would mean the whole list.
+func (l *list) scopeWishes(scope engine.Fields) ([]wish, error) {
+	if len(scope) == 0 {
+		return nil, engine.ParkError("scope names no property: the step would touch the whole list")
+	}
+	out, err := l.schema.wishes(scope)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range out {
+		if w.field.empty(w.value) {
+			return nil, engine.ParkError("scope %s has no value: the step would touch other elements", w.field.label())
+		}
+		if _, isList := w.value.([]any); isList {
+			return nil, engine.ParkError("scope %s is a list, want one value", w.field.label())
+		}
+	}
+	return out, nil
+}
+
+// checkScope finds a missing or empty scope when the file is loaded.
+func checkScope(c *engine.StepCheck) {
+	t := c.Types()
+	if !t.Given("scope") {
+		return // reported as a missing argument
+	}
+	if scope := t.Type("scope"); len(scope.Fields) == 0 && !scope.Open {
+		c.Errorf("scope", "empty-scope", "an empty scope is the whole list").Hint = "scope: {DEAL: =event.id}"
+	}
+}
+
+// readScope reads all elements of a scope, in the order of their ids. The
+// portal's filter is not believed: only elements that have the scope's values
+// are returned.
+func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish) ([]*element, error) {
+	conditions := make([]condition, len(scope))
+	for i, w := range scope {
+		conditions[i] = condition{field: w.field, op: "=", value: w.value}
+	}
+	raw, err := c.Portal.List(ctx, l.call("lists.element.get", map[string]any{
+		"ELEMENT_ORDER": map[string]any{"ID": "asc"},
+		"FILTER":        filterParams(conditions, (*field).listOne),
+	}), "")
+	if err != nil {
+		return nil, err
+	}
+	all, err := l.schema.decodeElements(raw)
+	if err != nil {
+		return nil, err
+	}
+	l.schema.learnDates(all)
+	inside := make([]*element, 0, len(all))
+	for _, e := range all {
+		if e.holds(scope) {
+			inside = append(inside, e)
+		}
+	}
+	if outside := len(all) - len(inside); outside > 0 {
+		c.Note("the portal also returned %d elements outside the scope, they were left alone", outside)
+	}
+	return inside, nil
+}
+
+// readByCode reads the elements with given codes, the oldest of each code.
+func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string) (map[string][]*element, error) {
+	calls := make([]bitrix.Call, len(codes))
+	for i, code := range codes {
+		calls[i] = l.call("lists.element.get", map[string]any{
+			"ELEMENT_CODE": code, "ELEMENT_ORDER": map[string]any{"ID": "asc"},
+		})
+	}
+	out := map[string][]*element{}
+	for i, a := range c.Portal.Do(ctx, calls...) {
+		raw, err := decodeRows(a, "")
+		if err != nil {
+			return nil, err
+		}
+		elements, err := l.schema.decodeElements(raw)
+		if err != nil {
+			return nil, err
+		}
+		l.schema.learnDates(elements)
+		for _, e := range elements {
+			if e.code == codes[i] {
+				out[e.code] = append(out[e.code], e)
+			}
+		}
+	}
+	return out, nil
+}
+
+// ownerStands makes sure that the entity of the run can still be read, before
+// its last elements are deleted. In the steps of a deleted entity its absence
+// is what is expected.
+func ownerStands(ctx context.Context, c *engine.Call) error {
+	id, err := strconv.Atoi(c.Entity.ID)
+	if c.Entity.TypeID == 0 || err != nil {
+		return nil
+	}
+	a := c.Portal.Do(ctx, getItem(c.Entity.TypeID, id))[0]
+	if bitrix.IsNotFound(a.Err) {
+		// In the steps of a deleted entity Missing gives the error back.
+		if gone := c.Missing(c.Entity.TypeID, id, a.Err); gone != a.Err { //nolint:errorlint // the same value, not its kind
+			return gone
+		}
+		return nil
+	}
+	if a.Err != nil {
+		return fmt.Errorf("look at %s again before its last elements are deleted: %w", c.Entity, a.Err)
+	}
+	return nil
+}
+
+// String names an element in messages.
+func (e *element) String() string { return "element " + strconv.FormatInt(e.id, 10) }

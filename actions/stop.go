@@ -1,0 +1,22 @@
+package actions
+
+import (
+	"context"
+
+	"b24rules/engine"
+)
+
+// Stop ends the run as a success.
+var Stop = engine.Define(engine.Spec[stopArgs]{
+	Name: "stop",
+	Doc: `end the run, successfully
+
+Later steps do not run. Use it with when.`,
+	Run: func(_ context.Context, _ *engine.Call, a stopArgs) (any, error) {
+		return nil, engine.Stop(a.Reason)
+	},
+})
+
+type stopArgs struct {
+	Reason string `yaml:"reason" doc:"why, for the run's history" example:"nothing to ship"`
+}

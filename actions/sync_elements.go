@@ -1,0 +1,188 @@
+package actions
+
+import (
+	"context"
+	"errors"
+
+	"b24rules/engine"
+	"b24rules/engine/formula"
+)
+
+// SyncElements keeps one list element for each row.
+var SyncElements = engine.Define(engine.Spec[syncElementsArgs]{
+	Name:   "sync_elements",
+	Effect: engine.Writes,
+	Doc: `keep one element of a universal list for each row
+
+Elements are added, changed and deleted until the scope holds one element for
+each row. An element is known again by its key, which becomes its symbolic code;
+an unchanged element is not written. Columns that the step does not name keep
+what people wrote into them.
+
+Properties are named by their code, their name or as PROPERTY_101. The scope is
+all that the step may touch; its properties are written, too. Elements of the
+scope that no rule made stay, unless match takes them over (those whose named
+properties are equal to a row's) or foreign: remove deletes them.
+
+Nothing is written when a formula fails, two rows have one key, or more elements
+than delete_limit would be deleted. When the last element would go, the entity
+of the run is looked up again first.
+
+The result counts the elements: added, updated, deleted, kept, adopted.`,
+	Run:    syncElements,
+	Result: syncResultType,
+	Check:  checkSyncElements,
+})
+
+type syncElementsArgs struct {
+	List        int              `yaml:"list" validate:"required,min=1" doc:"the list's IBLOCK_ID" example:"=inputs.list"`
+	ListType    string           `yaml:"list_type" validate:"oneof=lists bitrix_processes" doc:"lists (the default) or bitrix_processes"`
+	Scope       engine.Fields    `yaml:"scope" validate:"required" doc:"the properties that all elements of this step share" example:"{DEAL: =event.id}"`
+	Rows        []any            `yaml:"rows" validate:"required" doc:"one element is kept for each" example:"=rows"`
+	Key         engine.RowValue  `yaml:"key" rows:"rows" validate:"required" doc:"what tells the rows apart for good" example:"=row.key"`
+	Fields      engine.RowFields `yaml:"fields" rows:"rows" validate:"required" doc:"the fields to keep up to date, NAME among them; nil clears, omit leaves alone" example:"{NAME: '{{ row.productName }}'}"`
+	Match       engine.RowFields `yaml:"match" rows:"rows" doc:"takes over elements that no rule made and whose properties are equal" example:"{PRODUCT: =row.productId}"`
+	Foreign     string           `yaml:"foreign" validate:"oneof=keep remove" doc:"keep (the default) or remove elements of the scope that no rule made"`
+	DeleteLimit any              `yaml:"delete_limit" doc:"how many elements may be deleted: 200 or 50%; half of what there is, but at least 5, when it is not given"`
+}
+
+func syncResultType(*engine.ArgTypes) formula.Type {
+	whole := formula.Type{Kind: formula.Int}
+	return formula.RecordOf(map[string]formula.Type{
+		"added": whole, "updated": whole, "deleted": whole, "kept": whole, "adopted": whole,
+	})
+}
+
+func checkSyncElements(c *engine.StepCheck) {
+	checkScope(c)
+	t := c.Types()
+	if c.Source("key") == "row.id" {
+		rows := t.Type("rows")
+		if rows.Kind == formula.List && rows.Elem != nil {
+			if _, ok := rows.Elem.Fields["key"]; ok {
+				c.Warnf("key", "row-id-key", "a row's id changes when the row is edited, and the element would be made anew").Hint = "=row.key"
+			}
+		}
+	}
+	if fields := t.Type("fields"); t.Given("fields") && !fields.Open && len(fields.Fields) > 0 {
+		if _, ok := fields.Fields["NAME"]; !ok {
+			c.Warnf("fields", "no-name", "the fields have no NAME, which every element needs")
+		}
+	}
+	if v, ok := t.Const("delete_limit"); ok && v != nil {
+		if _, err := parseDeleteLimit(v); err != nil {
+			c.Errorf("delete_limit", "invalid-value", "%s", err)
+		}
+	}
+}
+
+func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) {
+	limit, err := parseDeleteLimit(a.DeleteLimit)
+	if err != nil {
+		return nil, engine.ParkError("%w", err)
+	}
+	l, err := openList(ctx, c, a.List, a.ListType)
+	if err != nil {
+		return nil, err
+	}
+	scope, err := l.scopeWishes(a.Scope)
+	if err != nil {
+		return nil, err
+	}
+	codes := newOwnCodes(c.Owner, scope)
+	// All formulas first: a bad one writes nothing.
+	wants, err := a.wants(ctx, l, scope, codes)
+	if err != nil {
+		return nil, err
+	}
+	existing, err := l.readScope(ctx, c, scope)
+	if err != nil {
+		return nil, err
+	}
+	p := planSync(existing, wants, codes, a.Foreign == "remove")
+	if err := p.brake(limit); err != nil {
+		return nil, err
+	}
+	if len(wants) == 0 && p.mine > 0 {
+		if err := ownerStands(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.Deleting(len(p.deletes)); err != nil {
+		return nil, err
+	}
+	return l.carryOut(ctx, c, p)
+}
+
+// wants computes what each row's element should be.
+func (a syncElementsArgs) wants(ctx context.Context, l *list, scope []wish, codes ownCodes) ([]wanted, error) {
+	out := make([]wanted, 0, len(a.Rows))
+	first := map[string]int{}
+	for i, row := range a.Rows {
+		w, err := a.want(ctx, l, scope, row, i)
+		if err != nil {
+			return nil, err
+		}
+		if prev, taken := first[w.key]; taken {
+			return nil, engine.ParkError("%w", a.Key.Errorf("rows %d and %d have the same key %q: an element stands for one row", prev+1, i+1, w.key))
+		}
+		first[w.key] = i
+		w.code = codes.of(w.key)
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+func (a syncElementsArgs) want(ctx context.Context, l *list, scope []wish, row any, i int) (wanted, error) {
+	w := wanted{row: i}
+	key, err := a.Key.Eval(ctx, row, i)
+	if err != nil {
+		return w, err
+	}
+	if w.key, err = keyText(key); err != nil {
+		return w, a.Key.Errorf("row %d: %w", i+1, err)
+	}
+	fields, err := a.Fields.Eval(ctx, row, i)
+	if err != nil {
+		return w, err
+	}
+	if w.wishes, err = l.elementWishes(fields, scope); err != nil {
+		return w, engine.ParkError("row %d: %w", i+1, err)
+	}
+	if a.Match.Given() {
+		match, err := a.Match.Eval(ctx, row, i)
+		if err != nil {
+			return w, err
+		}
+		if w.match, err = l.schema.wishes(match); err != nil {
+			return w, engine.ParkError("row %d, match: %w", i+1, err)
+		}
+	}
+	return w, nil
+}
+
+// elementWishes are the fields of one element and those of its scope.
+func (l *list) elementWishes(fields engine.Fields, scope []wish) ([]wish, error) {
+	out, err := l.schema.wishes(fields)
+	if err != nil {
+		return nil, err
+	}
+	named := false
+	for _, w := range out {
+		if w.field.name == "NAME" {
+			named = !w.field.empty(w.value)
+		}
+		if w.field.kind == kindFile {
+			return nil, errors.New("property " + w.field.label() + " holds files, which cannot be compared: leave it out")
+		}
+		for _, s := range scope {
+			if s.field == w.field {
+				return nil, errors.New("property " + w.field.label() + " stands in scope and in fields")
+			}
+		}
+	}
+	if !named {
+		return nil, errors.New("the element has no NAME, which every element needs")
+	}
+	return append(out, scope...), nil
+}

@@ -1,0 +1,282 @@
+package actions
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// testList is a list with a property of each kind that matters here.
+func testList() *listSchema {
+	return newListSchema([]*field{
+		{name: "NAME", title: "Name", places: unknownPlaces},
+		{name: "PROPERTY_101", code: "DEAL", title: "Deal", places: unknownPlaces},
+		{name: "PROPERTY_102", code: "PRODUCT", title: "Product", places: unknownPlaces},
+		{name: "PROPERTY_103", code: "QTY", title: "Quantity", kind: kindNumber, places: unknownPlaces},
+		{name: "PROPERTY_104", title: "Отгружено", places: unknownPlaces},
+		{name: "PROPERTY_105", title: "Note", places: unknownPlaces},
+		{name: "PROPERTY_106", title: "Note", places: unknownPlaces},
+	})
+}
+
+// have makes an element of the deal 7.
+func have(s *listSchema, id int64, code, name, product, quantity string) *element {
+	e := &element{id: id, code: code, values: map[string]any{}, valueIDs: map[string][]string{}}
+	e.values["NAME"] = name
+	for prop, v := range map[string]string{"PROPERTY_101": "7", "PROPERTY_102": product, "PROPERTY_103": quantity} {
+		if v != "" {
+			e.values[prop], e.valueIDs[prop] = []any{v}, []string{fmt.Sprint(id*10 + int64(len(e.valueIDs)))}
+		}
+	}
+	return e
+}
+
+func want(s *listSchema, codes ownCodes, key, name, product, quantity string) wanted {
+	return wanted{
+		key: key, code: codes.of(key),
+		wishes: []wish{{s.byName["NAME"], name}, {s.byName["PROPERTY_102"], product}, {s.byName["PROPERTY_103"], n(quantity)}, {s.byName["PROPERTY_101"], n("7")}},
+		match:  []wish{{s.byName["PROPERTY_102"], product}},
+	}
+}
+
+// describe writes a plan down.
+func (p plan) describe() string {
+	var b strings.Builder
+	for _, w := range p.adds {
+		fmt.Fprintf(&b, "add %s\n", w.key)
+	}
+	for _, u := range p.updates {
+		fmt.Fprintf(&b, "update %d for %s\n", u.element.id, u.want.key)
+	}
+	for _, e := range p.deletes {
+		fmt.Fprintf(&b, "delete %d\n", e.id)
+	}
+	fmt.Fprintf(&b, "kept %d adopted %d doubles %d foreign %d mine %d", p.kept, p.adopted, p.doubles, p.foreign, p.mine)
+	return b.String()
+}
+
+func TestPlanSync(t *testing.T) {
+	s := testList()
+	scope := []wish{{s.byName["PROPERTY_101"], n("7")}}
+	codes := newOwnCodes("deal-shipments", scope)
+	other := newOwnCodes("returns", scope)
+	w := func(key, product, quantity string) wanted { return want(s, codes, key, "row "+key, product, quantity) }
+	e := func(id int64, key, product, quantity string) *element {
+		return have(s, id, codes.of(key), "row "+key, product, quantity)
+	}
+	tests := []struct {
+		name     string
+		existing []*element
+		wants    []wanted
+		remove   bool
+		plan     string
+	}{
+		{"first fill", nil, []wanted{w("a", "1", "1"), w("b", "2", "1")}, false, "add a\nadd b\nkept 0 adopted 0 doubles 0 foreign 0 mine 0"},
+		{"nothing to do", []*element{e(1, "a", "1", "1.00")}, []wanted{w("a", "1", "1")}, false, "kept 1 adopted 0 doubles 0 foreign 0 mine 1"},
+		{"one changes", []*element{e(1, "a", "1", "1"), e(2, "b", "2", "1")}, []wanted{w("a", "1", "5"), w("b", "2", "1")}, false, "update 1 for a\nkept 1 adopted 0 doubles 0 foreign 0 mine 2"},
+		{"one goes", []*element{e(1, "a", "1", "1"), e(2, "b", "2", "1")}, []wanted{w("b", "2", "1")}, false, "delete 1\nkept 1 adopted 0 doubles 0 foreign 0 mine 2"},
+		{"a person's stays", []*element{have(s, 3, "", "by hand", "9", "1")}, nil, false, "kept 0 adopted 0 doubles 0 foreign 1 mine 0"},
+		{"a person's goes", []*element{have(s, 3, "", "by hand", "9", "1")}, nil, true, "delete 3\nkept 0 adopted 0 doubles 0 foreign 0 mine 1"},
+		{
+			"an older script's is taken over, each once",
+			[]*element{have(s, 1, "old-1", "x", "5", "1"), have(s, 2, "old-2", "x", "5", "1"), have(s, 3, "", "x", "6", "1")},
+			[]wanted{w("5#1", "5", "1"), w("5#2", "5", "1"), w("5#3", "5", "1")}, false,
+			"add 5#3\nupdate 1 for 5#1\nupdate 2 for 5#2\nkept 0 adopted 2 doubles 0 foreign 1 mine 0",
+		},
+		{"nothing empty is taken over", []*element{have(s, 1, "", "x", "", "1")}, []wanted{w("a", "", "1")}, false, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},
+		{"another rule's is not taken over", []*element{have(s, 1, other.of("a"), "x", "1", "1")}, []wanted{w("a", "1", "1")}, true, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},
+		{"two of one code", []*element{e(1, "a", "1", "1"), e(2, "a", "1", "1")}, []wanted{w("a", "1", "1")}, false, "delete 2\nkept 1 adopted 0 doubles 1 foreign 0 mine 2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.plan, planSync(tt.existing, tt.wants, codes, tt.remove).describe()); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestDeleteLimit(t *testing.T) {
+	for _, tt := range []struct {
+		limit         any
+		mine, deletes int
+		refused       bool
+	}{
+		{nil, 6, 5, false},
+		{nil, 6, 6, true},
+		{nil, 100, 50, false},
+		{nil, 100, 51, true},
+		{n("3"), 100, 3, false},
+		{n("3"), 100, 4, true},
+		{n("0"), 1, 1, true},
+		{"20%", 10, 2, false},
+		{"20%", 10, 3, true},
+		{"100%", 3, 3, false},
+		{"200", 400, 200, false},
+	} {
+		l, err := parseDeleteLimit(tt.limit)
+		if err != nil {
+			t.Fatalf("%v: %v", tt.limit, err)
+		}
+		p := plan{mine: tt.mine, deletes: make([]*element, tt.deletes)}
+		if err := p.brake(l); (err != nil) != tt.refused {
+			t.Errorf("limit %v: deleting %d of %d gives %v", tt.limit, tt.deletes, tt.mine, err)
+		}
+	}
+	for _, bad := range []any{"half", "-1", n("1.5"), n("-1"), "101%", "%", true} {
+		if _, err := parseDeleteLimit(bad); err == nil {
+			t.Errorf("%v is taken for a limit", bad)
+		}
+	}
+}
+
+func TestOwnCodes(t *testing.T) {
+	s := testList()
+	deal := func(v any) []wish { return []wish{{s.byName["PROPERTY_101"], v}} }
+	a := newOwnCodes("deal-shipments", deal(n("7")))
+	if b := newOwnCodes("deal-shipments", deal("7")); a != b {
+		t.Error("the id 7 and the text 7 give different codes")
+	}
+	two := []wish{{s.byName["PROPERTY_101"], "7"}, {s.byName["PROPERTY_102"], "1"}}
+	if newOwnCodes("x", two) != newOwnCodes("x", []wish{two[1], two[0]}) {
+		t.Error("the order of the scope changes the codes")
+	}
+	seen := map[string]string{}
+	for _, c := range []struct{ owner, deal, key string }{
+		{"deal-shipments", "7", "1#1"}, {"deal-shipments", "7", "1#11"}, {"deal-shipments", "71", "#1"}, {"deal-shipments7", "", "1#1"}, {"returns", "7", "1#1"},
+	} {
+		code := newOwnCodes(c.owner, deal(c.deal)).of(c.key)
+		if prev, taken := seen[code]; taken || len(code) > 40 || !made(code) {
+			t.Errorf("%v has the code %s (%s)", c, code, prev)
+		}
+		seen[code] = fmt.Sprint(c)
+	}
+	if want := "b24r-"; !strings.HasPrefix(a.of("x"), want) || !a.owns(a.of("x")) || a.owns("") {
+		t.Errorf("%s is not known again", a.of("x"))
+	}
+	// A change here makes every list's elements anew: it must be meant.
+	if got, want := a.of("9621#1"), "b24r-cb1388242dc8-b8e7f2f744d60fdd"; got != want {
+		t.Errorf("the code of a known key is %s, was %s", got, want)
+	}
+}
+
+func TestResolve(t *testing.T) {
+	s := testList()
+	for name, want := range map[string]string{
+		"DEAL": "PROPERTY_101", "PROPERTY_101": "PROPERTY_101", "PROPERTY_DEAL": "PROPERTY_101", "Deal": "PROPERTY_101",
+		"Отгружено": "PROPERTY_104", "NAME": "NAME", "Name": "NAME", "name": "NAME", "deal": "PROPERTY_101",
+	} {
+		if f, err := s.resolve(name); err != nil || f.name != want {
+			t.Errorf("%s is %v, %v, want %s", name, f, err, want)
+		}
+	}
+	for name, want := range map[string]string{
+		"DAEL": `the list has no property "DAEL", did you mean "DEAL"?`,
+		"Note": `2 properties of the list are named "Note": PROPERTY_105 (Note), PROPERTY_106 (Note)`,
+		"???":  `the list has no property "???", it has NAME, DEAL, PRODUCT, QTY, PROPERTY_104 (Отгружено), PROPERTY_105 (Note), PROPERTY_106 (Note)`,
+	} {
+		if _, err := s.resolve(name); err == nil || err.Error() != want {
+			t.Errorf("%s gives %v\nwant %s", name, err, want)
+		}
+	}
+}
+
+// TestPlanComesToRest applies random plans to a list of elements in memory: the
+// second sync after any state must have nothing to do, and no element may stand
+// for two rows.
+func TestPlanComesToRest(t *testing.T) {
+	s := testList()
+	scope := []wish{{s.byName["PROPERTY_101"], n("7")}}
+	codes := newOwnCodes("deal-shipments", scope)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 500 {
+		var existing []*element
+		id := int64(0)
+		for range rnd.IntN(8) {
+			id++
+			code := []string{"", "old", codes.of(fmt.Sprint(rnd.IntN(4)))}[rnd.IntN(3)]
+			existing = append(existing, have(s, id, code, "x", fmt.Sprint(rnd.IntN(4)), fmt.Sprint(rnd.IntN(3))))
+		}
+		var wants []wanted
+		for _, key := range rnd.Perm(6)[:rnd.IntN(6)] {
+			wants = append(wants, want(s, codes, fmt.Sprint(key), "row", fmt.Sprint(rnd.IntN(4)), fmt.Sprint(rnd.IntN(3))))
+		}
+		p := planSync(existing, wants, codes, false)
+		after := applied(s, existing, p, &id)
+		again := planSync(after, wants, codes, false)
+		if len(again.adds)+len(again.updates)+len(again.deletes) > 0 || again.kept != len(wants) {
+			t.Fatalf("first\n%s\nthen\n%s", p.describe(), again.describe())
+		}
+	}
+}
+
+// applied is the list after a plan was written.
+func applied(s *listSchema, existing []*element, p plan, id *int64) []*element {
+	gone := map[*element]bool{}
+	for _, e := range p.deletes {
+		gone[e] = true
+	}
+	var after []*element
+	for _, e := range existing {
+		if !gone[e] {
+			after = append(after, e)
+		}
+	}
+	set := func(e *element, w wanted) {
+		e.code = w.code
+		for _, x := range w.wishes {
+			e.values[x.field.name] = []any{x.value}
+		}
+	}
+	for _, u := range p.updates {
+		set(u.element, u.want)
+	}
+	for _, w := range p.adds {
+		*id++
+		e := &element{id: *id, values: map[string]any{}, valueIDs: map[string][]string{}}
+		set(e, w)
+		after = append(after, e)
+	}
+	return after
+}
+
+func TestUpdateFieldsCarryOver(t *testing.T) {
+	s := newListSchema([]*field{
+		{name: "NAME"},
+		{name: "PROPERTY_1", code: "QTY", kind: kindNumber, places: unknownPlaces},
+		{name: "PROPERTY_2", multiple: true},
+		{name: "PROPERTY_3", kind: kindMoment},
+		{name: "PROPERTY_4", kind: kindHTML},
+		{name: "PROPERTY_5", kind: kindFile, multiple: true},
+		{name: "PROPERTY_6", kind: kindMoney},
+		{name: "PROPERTY_7", kind: kindDay},
+		{name: "DETAIL_TEXT"},
+	})
+	e, err := decodeElement([]byte(`{"ID":"12","IBLOCK_ID":"47","NAME":"old","CODE":"x","IBLOCK_SECTION_ID":"3","CREATED_BY":"1","BP_PUBLISHED":"Y","DETAIL_TEXT":"long",
+		"PROPERTY_1":{"100":"5.0000"},"PROPERTY_2":{"1010":"b","102":"a"},"PROPERTY_3":{"103":"03/04/2024 10:00:00"},"PROPERTY_4":{"104":{"TEXT":"<b>x</b>","TYPE":"HTML"}},
+		"PROPERTY_5":{"105":"375","106":"376"},"PROPERTY_6":{"107":"300|USD"},"PROPERTY_7":{"108":"31/12/2024"},"PROPERTY_99":{"109":"newer than our metadata"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.learnDates([]*element{e})
+	got := s.updateFields(e, []wish{{s.byName["NAME"], "new"}, {s.byName["PROPERTY_1"], nil}})
+	want := map[string]any{
+		"NAME": "new", "IBLOCK_SECTION_ID": "3", "DETAIL_TEXT": "long",
+		"PROPERTY_2":  map[string]any{"102": "a", "1010": "b"},
+		"PROPERTY_3":  map[string]any{"103": "2024-04-03 10:00:00"}, // 31/12 shows that the day comes first
+		"PROPERTY_4":  map[string]any{"104": "<b>x</b>"},
+		"PROPERTY_5":  map[string]any{"105": "375", "106": "376"},
+		"PROPERTY_6":  map[string]any{"107": "300|USD"},
+		"PROPERTY_7":  map[string]any{"108": "2024-12-31"},
+		"PROPERTY_99": map[string]any{"109": "newer than our metadata"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff([]any{"a", "b"}, e.values["PROPERTY_2"]); diff != "" {
+		t.Errorf("values are not in the order of their ids: %s", diff)
+	}
+}

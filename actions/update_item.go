@@ -1,0 +1,58 @@
+package actions
+
+import (
+	"context"
+
+	"b24rules/engine"
+	"b24rules/engine/formula"
+)
+
+// UpdateItem writes fields of one CRM item.
+var UpdateItem = engine.Define(engine.Spec[updateItemArgs]{
+	Name:   "update_item",
+	Effect: engine.Writes,
+	Doc: `change fields of one item of the CRM
+
+The item is read first, and only the fields that differ are written: an item
+that already is as it should be is left alone, so that a rule that hears its own
+change comes to rest.
+
+The result has the item's id and says whether it was updated.`,
+	Run: updateItem,
+	Result: func(*engine.ArgTypes) formula.Type {
+		return formula.RecordOf(map[string]formula.Type{"id": {Kind: formula.Int}, "updated": {Kind: formula.Bool}})
+	},
+	Check: checkOwner,
+})
+
+type updateItemArgs struct {
+	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the item is" example:"deal"`
+	EntityTypeID int           `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"1072"`
+	ID           int           `yaml:"id" validate:"required,min=1" doc:"the item's id" example:"=event.id"`
+	Fields       engine.Fields `yaml:"fields" validate:"required" doc:"the fields and their values; nil clears, omit leaves alone" example:"{title: Won}"`
+}
+
+func updateItem(ctx context.Context, c *engine.Call, a updateItemArgs) (any, error) {
+	typ, err := entityType(a.Owner, a.EntityTypeID)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := loadItemSchema(ctx, c, typ)
+	if err != nil {
+		return nil, err
+	}
+	fields, err := schema.wishes(a.Fields)
+	if err != nil {
+		return nil, err
+	}
+	item, err := readItem(ctx, c, typ, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	noteRounded(c, fields)
+	updated, err := changeItem(ctx, c, typ, a.ID, item, fields)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"id": count(a.ID), "updated": updated}, nil
+}

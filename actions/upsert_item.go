@@ -1,0 +1,212 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+	"b24rules/engine/formula"
+)
+
+// UpsertItem makes sure that an item with a key exists and has the given fields.
+var UpsertItem = engine.Define(engine.Spec[upsertItemArgs]{
+	Name:    "upsert_item",
+	Effect:  engine.Writes,
+	Creates: true,
+	Doc: `find an item by its key and change it, or add it
+
+The item is the one whose key fields have the given values. It is added with
+the key and the fields when there is none; else only the fields that differ are
+written, and nothing when none does. Of several items the oldest is kept up to
+date.
+
+The result has the item's id and says whether it was created or updated.`,
+	Run: upsertItem,
+	Result: func(*engine.ArgTypes) formula.Type {
+		return formula.RecordOf(map[string]formula.Type{
+			"id": {Kind: formula.Int}, "created": {Kind: formula.Bool}, "updated": {Kind: formula.Bool},
+		})
+	},
+	Check: checkOwner,
+})
+
+type upsertItemArgs struct {
+	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the item is" example:"deal"`
+	EntityTypeID int           `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"=inputs.helper_type"`
+	Key          engine.Fields `yaml:"key" validate:"required" doc:"the fields that identify the item, and their values" example:"{ufCrm5InvoiceId: =event.id}"`
+	Fields       engine.Fields `yaml:"fields" validate:"required" doc:"the fields to keep up to date; nil clears, omit leaves alone" example:"{ufCrm5Total: =total}"`
+}
+
+func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, error) {
+	typ, err := entityType(a.Owner, a.EntityTypeID)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := loadItemSchema(ctx, c, typ)
+	if err != nil {
+		return nil, err
+	}
+	key, fields, err := a.wishes(schema)
+	if err != nil {
+		return nil, err
+	}
+	found, err := schema.findByKey(ctx, c, key, fields)
+	if err != nil {
+		return nil, err
+	}
+	noteRounded(c, fields)
+	if len(found) == 0 {
+		return addItem(ctx, c, typ, append(key, fields...))
+	}
+	return changeFound(ctx, c, typ, found, fields)
+}
+
+// wishes checks the arguments before anything is asked: a key without a value
+// would find other people's items.
+func (a upsertItemArgs) wishes(schema *itemSchema) (key, fields []wish, err error) {
+	if len(a.Key) == 0 {
+		return nil, nil, engine.ParkError("upsert_item: the key names no field")
+	}
+	if key, err = schema.wishes(a.Key); err != nil {
+		return nil, nil, err
+	}
+	for _, w := range key {
+		if w.field.empty(w.value) {
+			return nil, nil, engine.ParkError("upsert_item: the key %s has no value", w.field.name)
+		}
+		if _, isList := w.value.([]any); isList {
+			return nil, nil, engine.ParkError("upsert_item: the key %s is a list, want one value", w.field.name)
+		}
+	}
+	if fields, err = schema.wishes(a.Fields); err != nil {
+		return nil, nil, err
+	}
+	for _, w := range fields {
+		for _, k := range key {
+			if w.field == k.field {
+				return nil, nil, engine.ParkError("upsert_item: field %s stands in key and in fields", w.field.name)
+			}
+		}
+	}
+	return key, fields, nil
+}
+
+// findByKey reads the items that carry the key, the oldest first.
+func (s *itemSchema) findByKey(ctx context.Context, c *engine.Call, key, fields []wish) ([]map[string]any, error) {
+	conditions := make([]condition, len(key))
+	selected := []string{"id"}
+	for i, w := range key {
+		conditions[i] = condition{field: w.field, op: "=", value: w.value}
+		selected = append(selected, w.field.name)
+	}
+	for _, w := range fields {
+		selected = append(selected, w.field.name)
+	}
+	a := c.Portal.Do(ctx, bitrix.Call{Method: "crm.item.list", Params: map[string]any{
+		"entityTypeId": s.typ, "filter": filterParams(conditions, itemFilterOne),
+		"select": selected, "order": byID(), "start": 0,
+	}})[0]
+	raw, err := decodeRows(a, "items")
+	if err != nil {
+		return nil, err
+	}
+	items, err := decodeItems(raw)
+	if err != nil {
+		return nil, err
+	}
+	var found []map[string]any
+	for _, item := range items {
+		if len(differing(item, key)) == 0 {
+			found = append(found, item)
+		}
+	}
+	// A database that takes ABC for abc returns a few items too many. A portal
+	// that does not apply the filter returns everything, and ours may be on a
+	// later page: adding one then would double it.
+	if len(found) == 0 && a.Next >= 0 {
+		return nil, engine.ParkError("upsert_item: the portal returned %d items of type %d, and those seen do not have the key: it does not apply this filter", a.Total, s.typ)
+	}
+	return found, nil
+}
+
+func addItem(ctx context.Context, c *engine.Call, typ int, wishes []wish) (any, error) {
+	filled := make([]wish, 0, len(wishes))
+	for _, w := range wishes {
+		if !w.field.empty(w.value) {
+			filled = append(filled, w)
+		}
+	}
+	a := c.Portal.Do(ctx, bitrix.Call{Method: "crm.item.add", Write: true, Params: map[string]any{
+		"entityTypeId": typ, "fields": itemFields(filled),
+	}})[0]
+	if a.Err != nil {
+		// Also of an unknown outcome: the next attempt looks first.
+		return nil, a.Err
+	}
+	item, err := decodeItem(a.Result)
+	if err != nil {
+		return nil, err
+	}
+	id, err := itemID(item)
+	if err != nil {
+		return nil, err
+	}
+	noteRefused(c, item, filled)
+	c.Note("added %s", itemName(typ, id))
+	return upserted(id, true, false), nil
+}
+
+func changeFound(ctx context.Context, c *engine.Call, typ int, found []map[string]any, fields []wish) (any, error) {
+	id, err := itemID(found[0])
+	if err != nil {
+		return nil, err
+	}
+	if len(found) > 1 {
+		others := make([]string, 0, len(found)-1)
+		for _, item := range found[1:] {
+			others = append(others, textOf(item["id"]))
+		}
+		c.Note("%d items of type %d have the key: the oldest, %d, is kept up to date, the others are %s", len(found), typ, id, strings.Join(others, ", "))
+	}
+	updated, err := changeItem(ctx, c, typ, id, found[0], fields)
+	if err != nil {
+		return nil, err
+	}
+	return upserted(id, false, updated), nil
+}
+
+// changeItem writes the fields that differ and reports whether any did.
+func changeItem(ctx context.Context, c *engine.Call, typ, id int, item map[string]any, fields []wish) (bool, error) {
+	changed := differing(item, fields)
+	if len(changed) == 0 {
+		return false, nil
+	}
+	a := c.Portal.Do(ctx, updateItemCall(typ, id, changed))[0]
+	if bitrix.IsNotFound(a.Err) {
+		return false, c.Missing(typ, id, fmt.Errorf("%s was removed meanwhile: %w", itemName(typ, id), a.Err))
+	}
+	if a.Err != nil {
+		return false, a.Err
+	}
+	stored, err := decodeItem(a.Result)
+	if err != nil {
+		return false, err
+	}
+	noteRefused(c, stored, changed)
+	c.Note("updated %s: %s", itemName(typ, id), wishNames(changed))
+	return true, nil
+}
+
+func wishNames(wishes []wish) string {
+	names := make([]string, len(wishes))
+	for i, w := range wishes {
+		names[i] = w.field.name
+	}
+	return strings.Join(names, ", ")
+}
+
+func upserted(id int, created, updated bool) map[string]any {
+	return map[string]any{"id": count(id), "created": created, "updated": updated}
+}
