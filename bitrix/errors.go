@@ -1,0 +1,124 @@
+package bitrix
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Codes of errors that this package knows by name.
+const (
+	CodeQueryLimit     = "QUERY_LIMIT_EXCEEDED" // the rate limit; the call did not run
+	CodeOperationLimit = "OPERATION_TIME_LIMIT" // the method used up its time; the call did not run
+	CodeOverload       = "OVERLOAD_LIMIT"       // the portal blocked REST by hand
+	CodeNotFound       = "NOT_FOUND"
+	CodeMoved          = "PORTAL_MOVED" // ours: the portal answered with a redirect
+	CodeNetwork        = "NETWORK"      // ours: no answer came
+	CodeBadAnswer      = "BAD_ANSWER"   // ours: the answer could not be read
+)
+
+// Outcome says whether a failed call has run.
+type Outcome uint8
+
+// The outcomes. Unknown is the safe reading of everything that is not sure.
+const (
+	Unknown     Outcome = iota // it may have run: a time-out, a broken answer
+	NotExecuted                // it surely did not run: refused, or never sent
+	Executed                   // the portal worked on it and refused: bad arguments, no such item
+)
+
+// Error is a failed REST call. Its text holds the method and the portal's own
+// words, never the URL, which has the webhook's secret in its path.
+type Error struct {
+	Method string
+	// Status is the HTTP status, 0 inside a batch and when no answer came.
+	Status int
+	// Code is the portal's code, upper or lower case as it was sent, "" when
+	// the portal sent none (legacy CRM methods).
+	Code string
+	// Detail is the portal's description, which may be localised.
+	Detail  string
+	Outcome Outcome
+	// NotBefore is when the portal will take the call again; zero when it did
+	// not say.
+	NotBefore time.Time
+
+	cause error
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Method)
+	b.WriteString(": ")
+	if e.Code != "" {
+		b.WriteString(e.Code)
+		if e.Detail != "" {
+			b.WriteString(": ")
+		}
+	}
+	b.WriteString(e.Detail)
+	if e.Code == "" && e.Detail == "" {
+		fmt.Fprintf(&b, "status %d", e.Status)
+	}
+	return b.String()
+}
+
+// Unwrap returns what lies behind a network error.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Temporary reports whether the same call may succeed later without anybody
+// doing something about it.
+func (e *Error) Temporary() bool {
+	switch e.code() {
+	case CodeQueryLimit, CodeOperationLimit, CodeOverload, CodeNetwork:
+		return true
+	}
+	return e.Outcome == Unknown || e.Status >= http.StatusInternalServerError
+}
+
+// code is the code for comparing: portals mix upper and lower case.
+func (e *Error) code() string { return strings.ToUpper(e.Code) }
+
+// IsCode reports whether err is an Error with this code, in any case.
+func IsCode(err error, code string) bool {
+	var e *Error
+	return errors.As(err, &e) && strings.EqualFold(e.Code, code)
+}
+
+// IsNotFound reports whether err says that the item asked for does not exist.
+// Legacy methods send no code but the text "Not found".
+func IsNotFound(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.code() {
+	case CodeNotFound, "ERROR_ELEMENT_NOT_FOUND", "OWNER_NOT_FOUND":
+		return true
+	case "":
+		return strings.HasPrefix(strings.ToLower(e.Detail), "not found")
+	}
+	return false
+}
+
+// outcomeOf tells from a portal's error answer whether the call has run.
+func outcomeOf(status int, code string) Outcome {
+	switch strings.ToUpper(code) {
+	case CodeQueryLimit, CodeOperationLimit, CodeOverload,
+		"ERROR_METHOD_NOT_FOUND", "ERROR_BATCH_LENGTH_EXCEEDED", "ERROR_BATCH_METHOD_NOT_ALLOWED",
+		"NO_AUTH_FOUND", "INVALID_CREDENTIALS", "INSUFFICIENT_SCOPE", "EXPIRED_TOKEN", "INVALID_TOKEN",
+		"WRONG_AUTH_TYPE", "USER_ACCESS_ERROR", "PORTAL_DELETED", "METHOD_CONFIRM_WAITING", "METHOD_CONFIRM_DENIED":
+		return NotExecuted
+	case "INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER":
+		return Unknown
+	}
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
+		return NotExecuted
+	case status >= http.StatusInternalServerError:
+		return Unknown
+	}
+	return Executed
+}

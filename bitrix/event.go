@@ -1,0 +1,129 @@
+package bitrix
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"b24rules/bitrix/php"
+)
+
+// Event is what a portal posts when something has changed. It tells that an
+// object changed, never what.
+type Event struct {
+	// Code is the event's code in upper case: ONCRMDEALUPDATE.
+	Code string
+	// HandlerID is the id of the subscription, "" when not sent.
+	HandlerID string
+	// Data is data[...]; empty when the event has none. All scalars are text.
+	Data *php.Array
+	// Time is when the portal's queue sent the event, zero when not sent. It is
+	// not when the change was made.
+	Time time.Time
+	Auth EventAuth
+}
+
+// EventAuth is where an event says that it comes from. Only the application
+// token proves it.
+type EventAuth struct {
+	Domain           string
+	MemberID         string
+	ApplicationToken Secret
+}
+
+// eventLimits bound an event's form. Real ones have about twenty values.
+var eventLimits = php.Limits{Values: 1000, Depth: 16, KeyBytes: 512}
+
+// maxCode is the longest event code taken; the longest documented has 44
+// characters.
+const maxCode = 100
+
+// ParseEvent reads the body of an event: a form in PHP's bracket notation.
+// Source: https://apidocs.bitrix24.com/api-reference/events/index.html
+func ParseEvent(contentType string, body []byte) (Event, error) {
+	if contentType != "" {
+		media, _, err := mime.ParseMediaType(contentType)
+		if err != nil || media != "application/x-www-form-urlencoded" {
+			return Event{}, fmt.Errorf("content type %.60q, want application/x-www-form-urlencoded", contentType)
+		}
+	}
+	form, err := php.ParseStr(string(body), eventLimits)
+	if err != nil {
+		return Event{}, err
+	}
+	e := Event{Code: strings.ToUpper(textAt(form, "event")), HandlerID: textAt(form, "event_handler_id"), Data: php.NewArray()}
+	switch {
+	case e.Code == "":
+		return Event{}, errors.New("the form has no event")
+	case len(e.Code) > maxCode || strings.IndexFunc(e.Code, notCode) >= 0:
+		return Event{}, errors.New("the event's code is not letters, digits, dots and _")
+	}
+	if data, ok := form.Get("data"); ok {
+		a, ok := data.(*php.Array)
+		if !ok {
+			return Event{}, errors.New("data is text, want data[...]")
+		}
+		e.Data = a
+	}
+	if err := validText(e.Data); err != nil {
+		return Event{}, err
+	}
+	if ts := textAt(form, "ts"); ts != "" {
+		n, err := strconv.ParseInt(ts, 10, 64)
+		if err != nil || n < 0 || n > 1<<40 {
+			return Event{}, errors.New("ts is not a time in Unix seconds")
+		}
+		e.Time = time.Unix(n, 0)
+	}
+	if auth, ok := form.Get("auth"); ok {
+		a, _ := auth.(*php.Array)
+		e.Auth = EventAuth{Domain: textAt(a, "domain"), MemberID: textAt(a, "member_id"), ApplicationToken: Secret(textAt(a, "application_token"))}
+	}
+	return e, nil
+}
+
+func notCode(r rune) bool {
+	return (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '.'
+}
+
+// validText refuses bytes that are no UTF-8: they could not be stored as JSON
+// without change.
+func validText(a *php.Array) error {
+	for k, v := range a.All() {
+		if !utf8.ValidString(k) {
+			return errors.New("data has a key that is not UTF-8")
+		}
+		switch v := v.(type) {
+		case string:
+			if !utf8.ValidString(v) {
+				return errors.New("data is not UTF-8")
+			}
+		case *php.Array:
+			if err := validText(v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func textAt(a *php.Array, key string) string {
+	v, _ := a.Get(key)
+	s, _ := v.(string)
+	return s
+}
+
+// Field returns data[FIELDS][name], or data[name] for events without FIELDS.
+// It is "" when there is none.
+func (e Event) Field(name string) string {
+	if fields, ok := e.Data.Get("FIELDS"); ok {
+		if a, ok := fields.(*php.Array); ok {
+			return textAt(a, name)
+		}
+	}
+	return textAt(e.Data, name)
+}

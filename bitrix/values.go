@@ -1,0 +1,85 @@
+package bitrix
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// ID is an id that a portal writes as a number here and as text there. No
+// link (null, "", false) is 0.
+type ID int64
+
+// UnmarshalJSON takes 5, "5", null, "" and false.
+func (i *ID) UnmarshalJSON(data []byte) error {
+	text := string(bytes.Trim(data, `"`))
+	switch text {
+	case "", "null", "false":
+		*i = 0
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return fmt.Errorf("%.40q is no id", text)
+	}
+	*i = ID(n)
+	return nil
+}
+
+// YesNo is a flag that a portal writes as "Y" or "N", in places as 1 or true.
+type YesNo bool
+
+// UnmarshalJSON takes "Y", "1", 1 and true for yes, everything else for no.
+func (y *YesNo) UnmarshalJSON(data []byte) error {
+	switch string(bytes.Trim(data, `"`)) {
+	case "Y", "y", "1", "true":
+		*y = true
+	default:
+		*y = false
+	}
+	return nil
+}
+
+// MarshalJSON writes "Y" or "N".
+func (y YesNo) MarshalJSON() ([]byte, error) {
+	if y {
+		return []byte(`"Y"`), nil
+	}
+	return []byte(`"N"`), nil
+}
+
+// looseMap reads an object that PHP may have written as a list: an empty one is
+// [], and one with the keys 0..n-1 is an array.
+func looseMap(data json.RawMessage) (map[string]json.RawMessage, error) {
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 || string(data) == "null" || string(data) == "false" {
+		return nil, nil
+	}
+	if data[0] == '{' {
+		var m map[string]json.RawMessage
+		err := json.Unmarshal(data, &m)
+		return m, err
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, err
+	}
+	m := make(map[string]json.RawMessage, len(list))
+	for i, v := range list {
+		m[strconv.Itoa(i)] = v
+	}
+	return m, nil
+}
+
+// looseText reads text that may be written as a number.
+func looseText(data json.RawMessage) string {
+	var s string
+	if json.Unmarshal(data, &s) == nil {
+		return s
+	}
+	if string(data) == "null" {
+		return ""
+	}
+	return string(data)
+}
