@@ -249,6 +249,8 @@ func (c *checker) pointer(n *ast.PointerNode) (ast.Node, Type) {
 		return n, Type{}
 	}
 	scope := c.loops[len(c.loops)-1]
+	token := n.Location() // of the # alone
+	token.To = token.From + 1 + len([]rune(n.Name))
 	switch n.Name {
 	case "":
 		return placed(&ast.PointerNode{}, n), c.narrowed(n, scope.elem)
@@ -260,11 +262,11 @@ func (c *checker) pointer(n *ast.PointerNode) (ast.Node, Type) {
 			if slices.ContainsFunc(c.loops, func(l loopScope) bool { return l.acc != nil }) {
 				hint = "in a loop inside of reduce write {let acc = #acc; …} around it"
 			}
-			c.errorAt(n.Location(), codeName, hint, "#acc is not known here")
+			c.errorAt(token, codeName, hint, "#acc is not known here")
 			return placed(&ast.NilNode{}, n), Type{}
 		}
 		return placed(&ast.PointerNode{Name: "acc"}, n), *scope.acc
 	}
-	c.errorAt(n.Location(), codeName, fmt.Sprintf("there is #, #index and, in reduce, #acc; a field is .%s", n.Name), "unknown name %q", "#"+n.Name)
+	c.errorAt(token, codeName, fmt.Sprintf("there is #, #index and, in reduce, #acc; a field is .%s", n.Name), "unknown name %q", "#"+n.Name)
 	return placed(&ast.NilNode{}, n), Type{}
 }

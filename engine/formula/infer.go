@@ -236,10 +236,9 @@ func (c *checker) member(x *ast.MemberNode) (ast.Node, Type) {
 }
 
 func (c *checker) missingBase(x *ast.MemberNode) {
-	what := "the value"
-	if _, ok := c.path(x.Node); ok {
-		from, to := c.extent(x.Node)
-		what = fmt.Sprintf("%q", strings.TrimSpace(string(c.source.runes[from:to])))
+	what := c.quoted(x.Node)
+	if what == "" {
+		what = "the value"
 	}
 	hint := "write ?.[…], or ?? for what to take instead"
 	if name, ok := x.Property.(*ast.StringNode); ok {

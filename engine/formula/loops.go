@@ -104,6 +104,7 @@ func (c *checker) count(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.N
 	if body == nil {
 		if elem.Kind != Bool && elem.Kind != Any {
 			c.errorAt(x.Location(), codeArgs, "write len(list)", "count takes a condition")
+			return list, Type{Kind: Int}
 		}
 		body = placed(&ast.PointerNode{}, x)
 	}
@@ -251,7 +252,7 @@ func (c *checker) wantArg(n ast.Node, have, want Type, what string) {
 		c.errorOf(n, codeMaybe, "write map(list, # ?? …) or filter(list, # != nil)", "elements of the list may be missing (nil)")
 		return
 	}
-	c.errorOf(n, codeType, hint, "%s must be %s, not %s", what, article(want), have)
+	c.errorOf(n, codeType, hint, "%s must be %s, not %s", what, article(want), article(have))
 }
 
 // article puts "a" before the name of a type that has one.

@@ -3,6 +3,7 @@ package formula
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
@@ -195,7 +196,22 @@ func (c *checker) missing(n ast.Node, t Type) {
 	if instead == "" {
 		instead = "…"
 	}
-	c.errorOf(n, codeMaybe, fmt.Sprintf("write ?? %s for what to take instead", instead), "the value may be missing (nil)")
+	what, hint := c.quoted(n), fmt.Sprintf("write ?? %s for what to take instead", instead)
+	if what == "" {
+		what = "the value"
+	} else {
+		hint = fmt.Sprintf("write (%s ?? %s)", strings.Trim(what, `"`), instead)
+	}
+	c.errorOf(n, codeMaybe, hint, "%s may be missing (nil)", what)
+}
+
+// quoted returns the source of an expression in quotes, if it is but a path.
+func (c *checker) quoted(n ast.Node) string {
+	if _, ok := c.path(n); !ok {
+		return ""
+	}
+	from, to := c.extent(n)
+	return fmt.Sprintf("%q", strings.TrimSpace(string(c.source.runes[from:to])))
 }
 
 // plus joins two texts or adds two numbers.

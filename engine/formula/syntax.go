@@ -88,8 +88,18 @@ func syntaxProblem(s *source, err error) Problem {
 	if at >= len(s.tokens) || p.From >= len(s.runes) || strings.Contains(e.Message, "EOF") {
 		return unfinished(s)
 	}
-	if strings.HasPrefix(e.Message, "unexpected token") {
+	switch {
+	case strings.HasPrefix(e.Message, "unexpected token"):
 		p.Message = fmt.Sprintf("unexpected %q", s.tokens[at].Value)
+	case strings.HasPrefix(e.Message, "a map key must be"):
+		p.Message = "a record is written {name: value, …}"
+	case strings.HasPrefix(e.Message, "Operator ("):
+		p.Message = fmt.Sprintf("?? and %s cannot stand side by side", s.tokens[at].Value)
+		p.Hint = "put one of them in brackets: (a ?? 0) + b"
+		return p
+	case strings.HasPrefix(e.Message, "wrap predicate"):
+		p.Hint = "arguments are separated by commas"
+		return p
 	}
 	s.explain(&p, at)
 	return p
