@@ -48,7 +48,7 @@ func (c *checker) announce(n *yaml.Node, k *known) {
 		e = yamlfile.Resolve(e)
 		for i := 0; i+1 < len(e.Content) && e.Kind == yaml.MappingNode; i += 2 {
 			key, val := e.Content[i], yamlfile.Resolve(e.Content[i+1])
-			hint := fmt.Sprintf("it is defined by the step on line %d, below", c.file.Pos(key).Line)
+			hint := fmt.Sprintf("is defined by the step on line %d, below", c.file.Pos(key).Line)
 			if key.Value == "id" && val.Kind == yaml.ScalarNode {
 				later[val.Value] = hint
 			}

@@ -53,7 +53,7 @@ func TestRunPassesValuesOn(t *testing.T) {
           name: "{{ index + 1 }}. {{ row.name }}"
           each: {P: =row.price}
           sums: {n: =len(group.rows), twice: =n * 2}
-          extra: {deep: {er: [1, "={{", =total]}}
+          extra: {deep: {er: [1, "=={{", =total]}}
 `, dealRun())
 	if err != nil {
 		t.Fatal(err)
@@ -116,14 +116,14 @@ func TestRunFailures(t *testing.T) {
 		verdict engine.Verdict
 		text    string
 	}{
-		{"division by zero is placed", "      - compute:\n          a: =1 / (event.count - 1)\n", nil, engine.Park, "rule.yaml:9:16"},
+		{"division by zero is placed", "      - compute:\n          a: =1 / (event.count - 1)\n", nil, engine.Park, "rule.yaml:9:17"},
 		{"an unknown failure is tried again", "      - fail: {with: oops}\n", nil, engine.Retry, "step fail[1]: oops"},
 		{"a step's own attempts are used up", "      - {retry: 1, fail: {with: oops}}\n", nil, engine.Park, "oops"},
 		{"on_error waits for the last attempt", "      - {on_error: skip, fail: {with: oops}}\n", nil, engine.Retry, "oops"},
 		{"an argument out of range", "      - make_rows: {count: =event.count * 9}\n", nil, engine.Park, "argument count wants at most 5"},
 		{"a name comes out twice", "      - save: {entityTypeId: 9, fields: {='a': 1, a: 2}}\n", nil, engine.Park, `the name "a" comes out twice`},
 		{"too many rows", "      - {for_each: '=[1, 2, 3]', limit: 2, save: {entityTypeId: =row}}\n", nil, engine.Park, "for_each has 3 rows, its limit is 2"},
-		{"one row of three fails", "      - {for_each: '=[1, 0, 2]', make_rows: {count: =4 / row}}\n", nil, engine.Park, "1 of 3 rows failed, row 2"},
+		{"one row of three fails", "      - {for_each: '=[1, 0, 2]', make_rows: {count: =round(4 / row)}}\n", nil, engine.Park, "1 of 3 rows failed, row 2"},
 		{"the portal says when", "      - make_rows: {count: 1}\n", func(r *engine.Run) {
 			r.Deleted, r.Client = true, noPortal{err: &bitrix.Error{Method: "crm.item.get", Status: 429, Code: "OPERATION_TIME_LIMIT", NotBefore: later}}
 		}, engine.Later, "OPERATION_TIME_LIMIT"},
