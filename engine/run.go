@@ -266,7 +266,10 @@ func (x *execution) stepError(s *step, err error) *RunError {
 	pos := s.pos
 	var placed *PlaceError
 	if errors.As(err, &placed) {
-		pos, err = placed.Pos, placed.Err
+		pos = placed.Pos
+		if err == error(placed) {
+			err = placed.Err // the place is said once
+		}
 	}
 	return &RunError{Rule: x.rule.ID, Step: s.label, Pos: pos, Verdict: v, NotBefore: at, Err: err}
 }
