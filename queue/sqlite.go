@@ -39,34 +39,36 @@ func parseDSN(dsn string) (path string, err error) {
 	return "", errors.New("database: want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db")
 }
 
-func openSQLite(ctx context.Context, path string) (db *database, err error) {
-	// Two names of one file must meet at one lock.
-	if path, err = createFile(path); err != nil {
+func openSQLite(ctx context.Context, path string) (*database, error) {
+	path, err := createFile(path)
+	if err != nil {
 		return nil, err
 	}
-	db = &database{}
-	defer func() {
-		if err != nil {
-			_ = db.close()
-		}
-	}()
+	db := &database{}
+	if err := db.open(ctx, path); err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), db.close())
+	}
+	return db, nil
+}
+
+func (db *database) open(ctx context.Context, path string) (err error) {
 	if db.lock, err = lockFile(ctx, path+".lock"); err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, err)
+		return err
 	}
 	if db.write, err = sql.Open("sqlite", sqliteURI(path, "_txlock=immediate",
 		"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=foreign_keys(ON)")); err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, err)
+		return err
 	}
 	db.write.SetMaxOpenConns(1)
 	if err = db.write.PingContext(ctx); err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, err)
+		return err
 	}
 	if db.read, err = sql.Open("sqlite", sqliteURI(path, "_pragma=busy_timeout(5000)", "_pragma=query_only(ON)")); err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, err)
+		return err
 	}
 	db.read.SetMaxOpenConns(4)
 	db.read.SetMaxIdleConns(4)
-	return db, nil
+	return nil
 }
 
 func (db *database) close() error {
@@ -80,7 +82,8 @@ func (db *database) close() error {
 }
 
 // createFile makes sure that the file exists, readable by its owner alone
-// (SQLite gives its log the same rights), and returns its one true path.
+// (SQLite gives its log the same rights), and returns its one true path, so
+// that two names of one file meet at one lock.
 func createFile(path string) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

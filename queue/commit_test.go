@@ -1,0 +1,155 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+)
+
+func openTest(t testing.TB) *Queue {
+	t.Helper()
+	q, err := Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "queue.db"), Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = q.Close() })
+	return q
+}
+
+func TestPushesThatWaitShareATransaction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openTest(t)
+		before := q.writes.commits.Load()
+		hold, held := make(chan struct{}), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_ = q.writes.do(t.Context(), func(context.Context, *tx) error { close(held); <-hold; return nil })
+		})
+		<-held
+		const pushes = 100
+		var stored atomic.Int32
+		for i := range pushes {
+			wg.Go(func() {
+				if err := q.Push(t.Context(), Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: fmt.Sprint("deal:", i)}}); err != nil {
+					t.Error(err)
+				}
+				stored.Add(1)
+			})
+		}
+		synctest.Wait() // all of them wait for the transaction under way
+		if n := stored.Load(); n > 0 {
+			t.Errorf("%d pushes returned before a commit", n)
+		}
+		close(hold)
+		wg.Wait()
+		if n := q.writes.commits.Load() - before; n != 2 {
+			t.Errorf("%d transactions for 1 and %d waiting writes, want 2", n, pushes)
+		}
+	})
+}
+
+func TestAFailedWriteSparesItsNeighbours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openTest(t)
+		errOwn := errors.New("own")
+		hold, held := make(chan struct{}), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_ = q.writes.do(t.Context(), func(context.Context, *tx) error { close(held); <-hold; return nil })
+		})
+		<-held
+		gaveUp, cancel := context.WithCancel(t.Context())
+		for i := range 9 {
+			wg.Go(func() {
+				ctx, want := t.Context(), error(nil)
+				switch i % 3 {
+				case 1:
+					want = errOwn
+				case 2:
+					ctx, want = gaveUp, context.Canceled
+				}
+				err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+					t.afterCommit(func() { q.changes.send() })
+					if _, err := t.exec(ctx, insertEvent, "acme", fmt.Sprint("X", i%3), "null", 0, 0); err != nil {
+						return err
+					}
+					return want
+				})
+				if !errors.Is(err, want) {
+					t.Errorf("write %d: %v, want %v", i, err, want)
+				}
+			})
+		}
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		close(hold)
+		wg.Wait()
+		var codes string
+		if err := q.db.read.QueryRow(`SELECT group_concat(code) FROM b24_event`).Scan(&codes); err != nil {
+			t.Fatal(err)
+		}
+		if codes != "X0,X0,X0" {
+			t.Errorf("stored %s, want the three good ones alone", codes)
+		}
+	})
+}
+
+func TestWritesWaitForTheDisk(t *testing.T) {
+	q := openTest(t)
+	for pragma, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1"} {
+		var got string
+		if err := q.db.write.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %s (%v), want %s", pragma, got, err, want)
+		}
+	}
+}
+
+// BenchmarkPush compares Push, whose callers share transactions, with the
+// handler that it replaces: each event inserted with a commit of its own.
+func BenchmarkPush(b *testing.B) {
+	const callers = 64 // per processor: a burst of requests
+	b.Run("grouped", func(b *testing.B) {
+		q := openTest(b)
+		before := q.writes.commits.Load()
+		var n atomic.Int64
+		b.SetParallelism(callers)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				entity := fmt.Sprint("deal:", n.Add(1)%500)
+				if err := q.Push(b.Context(), Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []Route{{Rule: "r", Entity: entity, Debounce: 1e12}}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		b.ReportMetric(float64(b.N)/float64(q.writes.commits.Load()-before), "events/commit")
+	})
+	b.Run("one-insert-per-commit", func(b *testing.B) {
+		q := openTest(b)
+		insert, err := q.db.write.Prepare(insertEvent)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer func() { _ = insert.Close() }()
+		b.SetParallelism(callers)
+		b.RunParallel(func(pb *testing.PB) { commitEach(b, pb, insert) })
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	})
+}
+
+func commitEach(b *testing.B, pb *testing.PB, insert *sql.Stmt) {
+	for pb.Next() {
+		var id int64
+		if err := insert.QueryRowContext(b.Context(), "acme", "ONCRMDEALUPDATE", "null", 0, 0).Scan(&id); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
