@@ -19,17 +19,20 @@ func loadItemSchema(ctx context.Context, c *engine.Call, typ int) (*itemSchema, 
 
 func newItemSchema(typ int, meta *bitrix.ItemFields) *itemSchema {
 	s := &itemSchema{typ: typ, byName: map[string]*field{}}
-	for _, m := range meta.Fields {
+	stored := map[string]*field{}
+	for _, name := range meta.Names() {
+		m, _ := meta.Lookup(name)
 		f := &field{
-			name: m.Name, title: m.Title, kind: itemKind(m.Type), multiple: m.Multiple, readOnly: m.ReadOnly,
-			custom: m.Dynamic, zeroIsEmpty: true, places: itemPlaces(m),
+			name: name, title: m.Title, kind: itemKind(m.Type), multiple: m.Multiple, readOnly: m.ReadOnly,
+			custom: m.Dynamic, zeroIsEmpty: true, places: itemPlaces(name),
 		}
 		s.fields = append(s.fields, f)
-		s.byName[m.Name] = f
+		s.byName[name] = f
+		stored[m.UpperName] = f
 	}
-	for i, m := range meta.Fields {
-		if s.byName[m.UpperName] == nil {
-			s.byName[m.UpperName] = s.fields[i]
+	for name, f := range stored {
+		if s.byName[name] == nil && name != "" {
+			s.byName[name] = f
 		}
 	}
 	return s
@@ -55,7 +58,14 @@ func itemKind(typ string) kind {
 	return kindText
 }
 
-func itemPlaces(m bitrix.ItemField) int { return unknownPlaces }
+// itemPlaces is how many digits after the point a field keeps. The amounts of an
+// item are columns with two; of other fields crm.item.fields does not tell here.
+func itemPlaces(name string) int {
+	if name == "opportunity" || name == "taxValue" {
+		return 2
+	}
+	return unknownPlaces
+}
 
 // loadListSchema learns the fields of a universal list.
 func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*listSchema, error) {
@@ -63,11 +73,12 @@ func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*l
 	if err != nil {
 		return nil, err
 	}
-	fields := make([]*field, 0, len(meta.Fields))
-	for _, m := range meta.Fields {
+	all := meta.All()
+	fields := make([]*field, 0, len(all))
+	for _, m := range all {
 		fields = append(fields, &field{
 			name: m.ID, code: m.Code, title: m.Name, kind: listKind(m.Type), multiple: m.Multiple,
-			reference: isReference(m.Type), places: unknownPlaces, choices: m.Values,
+			reference: isReference(m.Type), places: unknownPlaces, choices: m.Enum,
 		})
 	}
 	return newListSchema(fields), nil
