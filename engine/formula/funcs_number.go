@@ -67,7 +67,8 @@ func boxed[T any](v T, err error) (any, error) {
 	return v, nil
 }
 
-func sumFn(machine, v any) any {
+// sumFn adds up the list that a loop has made, which counted its elements.
+func sumFn(v any) any {
 	elements, err := list(v)
 	if err != nil {
 		fail(err)
@@ -82,9 +83,6 @@ func sumFn(machine, v any) any {
 			fail(err)
 		}
 	}
-	if err := machine.(*Machine).spend(len(elements)); err != nil {
-		fail(err)
-	}
 	return total
 }
 
@@ -93,7 +91,10 @@ func mean(m *Machine, args []any) (any, error) {
 	if err != nil || len(elements) == 0 {
 		return nil, err
 	}
-	total := sumFn(m, elements).(num.Num)
+	if err := m.spend(len(elements)); err != nil {
+		return nil, err
+	}
+	total := sumFn(elements).(num.Num)
 	return boxed(total.Div(num.FromInt(int64(len(elements)))))
 }
 
@@ -102,7 +103,10 @@ func median(m *Machine, args []any) (any, error) {
 	if err != nil || len(elements) == 0 {
 		return nil, err
 	}
-	sumFn(m, elements) // only numbers
+	if err := m.spend(len(elements)); err != nil {
+		return nil, err
+	}
+	sumFn(elements) // fails for what is no number
 	sorted := slices.Clone(elements)
 	slices.SortFunc(sorted, func(a, b any) int { return a.(num.Num).Cmp(b.(num.Num)) })
 	upper := sorted[len(sorted)/2].(num.Num)

@@ -134,7 +134,7 @@ func (c *checker) sum(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Nod
 	if !t.isNumber() {
 		t = Type{Kind: Number}
 	}
-	return call(at, binary(sumFn), machineNode(), list), t.Present()
+	return call(at, unary(sumFn), list), t.Present()
 }
 
 // groupBy gives a list of {key, items} in the order in which the keys appear.
