@@ -37,7 +37,7 @@ func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	if version > len(files) {
 		return fmt.Errorf("schema version %d, this program knows up to %d: %w; run that version, or restore a backup", version, len(files), ErrNewer)
 	}
-	if err := migrateRiver(ctx, db, log); err != nil {
+	if err := migrateRiver(ctx, db, version, log); err != nil {
 		return err
 	}
 	for n := version + 1; n <= len(files); n++ {
@@ -48,20 +48,20 @@ func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	return nil
 }
 
-func migrateRiver(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+func migrateRiver(ctx context.Context, db *sql.DB, ours int, log *slog.Logger) error {
 	m, err := rivermigrate.New(riversqlite.New(db), &rivermigrate.Config{Logger: log})
 	if err != nil {
 		return fmt.Errorf("river's schema: %w", err)
 	}
-	have, err := m.ExistingVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("river's schema: %w", err)
-	}
-	known := m.AllVersions()
-	newest := known[len(known)-1].Version
-	if len(have) > 0 && have[len(have)-1].Version > newest {
-		return fmt.Errorf("river's schema version %d, this program knows up to %d: %w; run that version, or restore a backup",
-			have[len(have)-1].Version, newest, ErrNewer)
+	if ours > 0 { // then River's tables are there too
+		var have int
+		if err := db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version), 0) FROM river_migration`).Scan(&have); err != nil {
+			return fmt.Errorf("river's schema: %w", err)
+		}
+		known := m.AllVersions()
+		if newest := known[len(known)-1].Version; have > newest {
+			return fmt.Errorf("river's schema version %d, this program knows up to %d: %w; run that version, or restore a backup", have, newest, ErrNewer)
+		}
 	}
 	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return fmt.Errorf("river's schema: %w", err)
