@@ -11,8 +11,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gorilla/mux"
+
 	"b24rules/bitrix"
 	"b24rules/engine"
+	"b24rules/ingest"
 	"b24rules/queue"
 )
 
@@ -29,6 +32,7 @@ type app struct {
 type portal struct {
 	name   string
 	client *bitrix.Client
+	token  bitrix.Secret
 	guard  engine.LoopGuard
 	zone   *time.Location
 }
@@ -43,7 +47,7 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 			a.close()
 			return nil, fmt.Errorf("portal %s: %w", p.Name, err)
 		}
-		a.portals[p.Name] = &portal{name: p.Name, client: client, zone: p.Zone}
+		a.portals[p.Name] = &portal{name: p.Name, client: client, token: p.Token, zone: p.Zone}
 	}
 	q, err := queue.Open(ctx, c.Database, queue.Options{
 		Attempts: c.Limits.Attempts, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
@@ -58,10 +62,10 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 }
 
 func newClient(p portalConfig, l logConfig, log *slog.Logger) (*bitrix.Client, error) {
-	c := bitrix.Config{Webhook: p.Webhook, Plan: p.Plan}
 	if l.Requests {
-		c.Log = log.With("portal", p.Name)
+		log = slog.New(everything{log.Handler()})
 	}
+	c := bitrix.Config{Webhook: p.Webhook, Plan: p.Plan, Log: log.With("portal", p.Name)}
 	if p.Insecure {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // the configuration asks for it: C_REST_IGNORE_SSL
@@ -80,6 +84,25 @@ func (a *app) close() {
 	for _, p := range a.portals {
 		p.client.Close()
 	}
+}
+
+// handler takes events at /hooks/PORTAL and probes at /healthz.
+func (a *app) handler() http.Handler {
+	r := mux.NewRouter().SkipClean(true) // a redirect would lose an event
+	r.Handle("/healthz", ingest.Ready(a.queue.Ping, a.log)).Methods(http.MethodGet, http.MethodHead)
+	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
+		Portal: a.token, Push: a.push, MaxBody: a.config.Limits.MaxBody, Log: a.log,
+	}))
+	return r
+}
+
+// token is the application token of a portal's events.
+func (a *app) token(portal string) (bitrix.Secret, bool) {
+	p, ok := a.portals[portal]
+	if !ok {
+		return "", false
+	}
+	return p.token, true
 }
 
 // Limits of one connection. A portal's queue server sends a small form and

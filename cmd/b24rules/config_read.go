@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -188,18 +186,14 @@ func (r *configReader) webhook(p namedPortal) bitrix.Secret {
 	if !ok {
 		return ""
 	}
-	const hint = "want https://PORTAL/rest/USER/CODE/ as the portal shows it"
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		r.errorf(pos, "invalid-value", "the webhook of portal %s is not a URL", p.name).Hint = hint
-	case !webhookPath.MatchString(u.Path) || u.RawQuery != "" || u.User != nil:
-		r.errorf(pos, "invalid-value", "the webhook of portal %s is not the URL of an inbound webhook", p.name).Hint = hint
+	client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(text)})
+	if err != nil {
+		r.errorf(pos, "invalid-value", "portal %s: %v", p.name, err)
+		return ""
 	}
+	client.Close()
 	return bitrix.Secret(text)
 }
-
-var webhookPath = regexp.MustCompile(`/rest/[0-9]+/[^/]+/?$`)
 
 // secret reads a secret that stands in the file, in the environment or in a
 // file of its own. It returns false when it has found fault.
@@ -264,8 +258,5 @@ func (r *configReader) log(c *config, in logFile) {
 	}
 	if in.Dump.set() && in.Dump.text != "false" {
 		r.later(in.Dump.pos, "dumping requests is", "log: {requests: true} logs them without their secrets")
-	}
-	if c.Log.Requests && c.Log.Level > slog.LevelInfo {
-		r.list.Warnf(in.Level.pos, "unused-key", "log: requests are logged at level info, which is off")
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
@@ -33,3 +34,15 @@ func openLog(c logConfig, stderr io.Writer) (log *slog.Logger, closeLog func(), 
 	}
 	return slog.New(slog.NewTextHandler(stderr, options)), closeLog, nil
 }
+
+// everything logs all levels: the requests to a portal are debug lines.
+type everything struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (everything) Enabled(context.Context, slog.Level) bool { return true }
+
+// WithAttrs implements slog.Handler.
+func (h everything) WithAttrs(a []slog.Attr) slog.Handler { return everything{h.Handler.WithAttrs(a)} }
+
+// WithGroup implements slog.Handler.
+func (h everything) WithGroup(name string) slog.Handler { return everything{h.Handler.WithGroup(name)} }
