@@ -46,11 +46,11 @@ staticcheck: ## run staticcheck
 
 .PHONY: gen
 gen: ## write the generated files: schemas/rules.schema.json, docs/actions.md
-	go test ./actions -run '^TestGenerated$$' -count=1 -update
+	go test ./docs -run '^TestGenerated$$' -count=1 -update
 
 .PHONY: gen-check
 gen-check: ## fail when a generated file is not current
-	go test ./actions -run '^TestGenerated$$' -count=1
+	go test ./docs -run '^TestGenerated$$' -count=1
 
 .PHONY: golden
 golden: ## rewrite the golden files of tests

@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Manual returns the reference of actions in Markdown, made of the same
+// descriptions that the compiler uses.
+func Manual(actions []*Action) []byte {
+	var b bytes.Buffer
+	b.WriteString("# Actions\n\nGenerated from the actions' own descriptions: do not edit, run `make gen`.\n\n")
+	for _, a := range actions {
+		title, _, _ := strings.Cut(a.Doc, "\n")
+		fmt.Fprintf(&b, "- [`%s`](#%s): %s\n", a.Name, a.Name, title)
+	}
+	for _, a := range actions {
+		a.manual(&b)
+	}
+	return b.Bytes()
+}
+
+func (a *Action) manual(b *bytes.Buffer) {
+	fmt.Fprintf(b, "\n## %s\n\n", a.Name)
+	title, rest, _ := strings.Cut(a.Doc, "\n")
+	b.WriteString(sentence(title) + "\n")
+	if rest = strings.TrimSpace(rest); rest != "" {
+		b.WriteString("\n" + rest + "\n")
+	}
+	if a.args.typ == typeNames {
+		b.WriteString("\nIts value is a mapping of names to formulas; each sees those before it.\n")
+		return
+	}
+	if len(a.args.fields) == 0 {
+		return
+	}
+	b.WriteString("\n| argument | takes | |\n| --- | --- | --- |\n")
+	for _, f := range a.args.fields {
+		fmt.Fprintf(b, "| `%s`%s | %s | %s |\n", f.Name, mark(f.Required), cell(f.takes()), cell(f.describe()))
+	}
+}
+
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}
+
+func mark(required bool) string {
+	if required {
+		return " (required)"
+	}
+	return ""
+}
+
+func cell(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "\n", " "), "|", `\|`)
+}
+
+func (f *argField) describe() string {
+	if f.Example == "" {
+		return f.Doc
+	}
+	return f.Doc + ", such as `" + f.Example + "`"
+}
+
+// takes words what an argument accepts.
+func (f *argField) takes() string {
+	switch f.kind {
+	case argDuration:
+		return "a duration"
+	case argFields:
+		return "names and values"
+	case argNames:
+		return "names and formulas, for each group as `group`"
+	case argRowValue:
+		return "a value for each row of `" + f.PerRow + "`"
+	case argRowFields:
+		return "names and values for each row of `" + f.PerRow + "`"
+	}
+	for rule := range strings.SplitSeq(f.Rules, ",") {
+		if list, ok := strings.CutPrefix(rule, "oneof="); ok {
+			return "`" + strings.Join(strings.Fields(list), "`, `") + "`"
+		}
+	}
+	if f.Type.Kind() == reflect.Interface {
+		return "a value"
+	}
+	return typeName(f.typ)
+}
