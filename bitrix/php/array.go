@@ -20,6 +20,7 @@ type Array struct {
 	keys   []string
 	values map[string]any
 	next   int64 // the key that Append uses
+	ints   bool  // there has been an integer key
 }
 
 // NewArray returns an empty array.
@@ -42,14 +43,15 @@ func (a *Array) Set(key string, value any) {
 	}
 	if _, ok := a.values[key]; !ok {
 		a.keys = append(a.keys, key)
-		if n, ok := integerKey(key); ok && n >= a.next {
-			a.next = n + 1
+		if n, ok := integerKey(key); ok && (!a.ints || n >= a.next) {
+			a.next, a.ints = n+1, true
 		}
 	}
 	a.values[key] = value
 }
 
-// Append adds a value under the next integer key, one above the highest so far.
+// Append adds a value under the next integer key, one above the highest so far,
+// or 0.
 func (a *Array) Append(value any) { a.Set(strconv.FormatInt(a.next, 10), value) }
 
 // Get returns the value of a key.

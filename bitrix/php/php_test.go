@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"b24rules/bitrix/php"
 )
@@ -20,37 +23,36 @@ func asJSON(t *testing.T, v any) string {
 	return string(b)
 }
 
-// The wanted values are what PHP 8.2 prints for
-// parse_str($in, $out); echo json_encode($out).
+// TestParseStr holds ParseStr, the JSON and BuildQuery against what PHP 8.2 has
+// made of the same queries, recorded with
+//
+//	parse_str($query, $v); json_encode($v, JSON_UNESCAPED_UNICODE); http_build_query($v)
 func TestParseStr(t *testing.T) {
-	tests := []struct{ in, want string }{
-		{"", `[]`},
-		{"a=1&b=2", `{"a":"1","b":"2"}`},
-		{"data%5BFIELDS%5D%5BID%5D=7405", `{"data":{"FIELDS":{"ID":"7405"}}}`},
-		{"data[FIELDS][ID]=7405&data[FIELDS][X]=", `{"data":{"FIELDS":{"ID":"7405","X":""}}}`},
-		{"a[]=1&a[]=2", `{"a":["1","2"]}`},
-		{"a[5]=x&a[]=y", `{"a":{"5":"x","6":"y"}}`},
-		{"a[b][]=1&a[b][]=2&a[c]=3", `{"a":{"b":["1","2"],"c":"3"}}`},
-		{"a=1&a[b]=2", `{"a":{"b":"2"}}`},
-		{"a.b=1&c d=2", `{"a_b":"1","c_d":"2"}`},
-		{"a[b.c]=1", `{"a":{"b.c":"1"}}`},
-		{"a[b=1", `{"a_b":"1"}`},
-		{"a[b]c=1", `{"a":{"b":"1"}}`},
-		{"a", `{"a":""}`},
-		{"=1", `[]`},
-		{"a=%zz&b=%D0%96+x", `{"a":"%zz","b":"Ж x"}`},
-		{"a=1&a=2", `{"a":"2"}`},
-		{"0=a&1=b", `["a","b"]`},
+	f, err := os.Open("testdata/parse_str.jsonl")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, tt := range tests {
-		a, err := php.ParseStr(tt.in, php.Limits{})
+	defer f.Close()
+	n := 0
+	for dec := json.NewDecoder(f); dec.More(); n++ {
+		var tt struct{ Query, JSON, Built string }
+		if err := dec.Decode(&tt); err != nil {
+			t.Fatal(err)
+		}
+		a, err := php.ParseStr(tt.Query, php.Limits{})
 		if err != nil {
-			t.Errorf("%s: %v", tt.in, err)
+			t.Errorf("%q: %v", tt.Query, err)
 			continue
 		}
-		if got := asJSON(t, a); got != tt.want {
-			t.Errorf("%s\n got %s\nwant %s", tt.in, got, tt.want)
+		if diff := cmp.Diff(tt.JSON, asJSON(t, a)); diff != "" {
+			t.Errorf("%q (-PHP +ours)\n%s", tt.Query, diff)
 		}
+		if diff := cmp.Diff(tt.Built, php.BuildQuery(a)); diff != "" {
+			t.Errorf("query built of %q (-PHP +ours)\n%s", tt.Query, diff)
+		}
+	}
+	if n < 200 {
+		t.Errorf("read %d recorded queries, want 200", n)
 	}
 }
 
@@ -158,10 +160,34 @@ func FuzzParseStr(f *testing.F) {
 		if err != nil || !json.Valid(b) {
 			t.Fatalf("%q gives %s, %v", s, b, err)
 		}
-		again, err := php.ParseStr(php.BuildQuery(a), php.Limits{})
-		if err != nil {
+		if _, err := php.ParseStr(php.BuildQuery(a), php.Limits{}); err != nil {
 			t.Fatalf("%q: what was built cannot be read: %v", s, err)
 		}
-		_ = again
+	})
+}
+
+func FuzzDecodeJSON(f *testing.F) {
+	for _, s := range []string{`{"a":[1,{"b":null}]}`, `[]`, `{"0":1,"1":2}`, `"x"`, `{"a":1,"a":2}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		v, err := php.DecodeJSON(data)
+		if err != nil {
+			return
+		}
+		if !json.Valid(data) {
+			t.Fatalf("%q is no JSON and was read", data)
+		}
+		once, err := php.EncodeJSON(v)
+		if err != nil {
+			t.Fatalf("%q was read and cannot be written: %v", data, err)
+		}
+		again, err := php.DecodeJSON(once)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if twice := asJSON(t, again); twice != string(once) {
+			t.Fatalf("%q is %s, then %s", data, once, twice)
+		}
 	})
 }

@@ -38,8 +38,8 @@ var ErrLimit = errors.New("over the limit")
 
 // ParseStr reads a query or form body as PHP's parse_str does: a[b][]=c nests,
 // later keys overwrite earlier ones, dots and spaces of a name become "_".
-// Escapes that are not valid are kept as they stand, as PHP does. The error is
-// always ErrLimit.
+// Escapes that are not valid are kept as they stand and pairs without a name
+// are dropped, as PHP does. Only lim makes it fail: the error is ErrLimit.
 func ParseStr(query string, lim Limits) (*Array, error) {
 	lim = lim.withDefaults()
 	root := NewArray()
@@ -55,95 +55,91 @@ func ParseStr(query string, lim Limits) (*Array, error) {
 		if len(key) > lim.KeyBytes {
 			return nil, fmt.Errorf("a key of more than %d bytes: %w", lim.KeyBytes, ErrLimit)
 		}
-		path, appends, ok := parseKey(unescape(key))
-		if !ok {
-			continue
-		}
-		if len(path) > lim.Depth {
+		steps := parseKey(unescape(key))
+		if len(steps) > lim.Depth {
 			return nil, fmt.Errorf("a key with more than %d levels: %w", lim.Depth, ErrLimit)
 		}
-		place(root, path, appends, unescape(value))
+		if len(steps) > 0 {
+			place(root, steps, unescape(value))
+		}
 	}
 	return root, nil
 }
 
-// parseKey splits a[b][] into its steps; appends marks the empty brackets.
-func parseKey(key string) (path []string, appends []bool, ok bool) {
+// step is one part of a key: a[b][] has the steps a, b and an append.
+type step struct {
+	key    string
+	append bool
+}
+
+// parseKey splits a key into its steps, none for a key without a name, which
+// PHP drops. It follows php_register_variable_ex of PHP 8, oddities included:
+// one space inside a bracket is an append, what follows a closed bracket is
+// cut off, and a bracket that never closes is part of the name.
+func parseKey(key string) []step {
 	key = strings.TrimLeft(key, " ")
 	if i := strings.IndexByte(key, 0); i >= 0 {
 		key = key[:i]
 	}
 	open := strings.IndexByte(key, '[')
-	if key == "" || open == 0 {
-		// PHP takes a name that begins with a bracket for a name with "_".
-		if open != 0 {
-			return nil, nil, false
-		}
-		key = "_" + key[1:]
-		open = strings.IndexByte(key, '[')
-	}
 	if open < 0 {
-		return []string{plainName(key)}, []bool{false}, true
+		open = len(key)
 	}
+	if open == 0 {
+		return nil
+	}
+	steps := []step{{key: variable(key[:open])}}
 	rest := key[open:]
-	var steps []string
 	for strings.HasPrefix(rest, "[") {
-		end := strings.IndexByte(rest, ']')
+		from := 1
+		if len(rest) > 1 && strings.IndexByte(" \t\n\v\f\r", rest[1]) >= 0 {
+			from = 2
+		}
+		end := strings.IndexByte(rest[from:], ']')
 		if end < 0 {
+			if len(steps) == 1 {
+				steps[0].key = variable(key)
+			}
 			break
 		}
-		steps = append(steps, rest[1:end])
-		rest = rest[end+1:]
+		if end == 0 {
+			steps = append(steps, step{append: true})
+		} else {
+			steps = append(steps, step{key: rest[1 : from+end]})
+		}
+		rest = rest[from+end+1:]
 	}
-	if len(steps) == 0 {
-		// A bracket that never closes belongs to the name, as "_".
-		return []string{plainName(key[:open]) + "_" + key[open+1:]}, []bool{false}, true
-	}
-	path, appends = []string{plainName(key[:open])}, []bool{false}
-	for _, s := range steps {
-		path = append(path, strings.TrimLeft(s, " "))
-		appends = append(appends, s == "")
-	}
-	return path, appends, true
+	return steps
 }
 
-// plainName replaces what a PHP variable's name cannot hold.
-func plainName(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '.' || r == ' ' {
-			return '_'
-		}
-		return r
-	}, name)
+// variable replaces what the name of a PHP variable cannot hold.
+func variable(name string) string {
+	return strings.NewReplacer(" ", "_", ".", "_", "[", "_").Replace(name)
 }
 
-// place puts a value at the end of a path, making arrays on the way. A scalar
-// in the way is replaced, as in PHP.
-func place(a *Array, path []string, appends []bool, value string) {
-	for i, step := range path {
-		last := i == len(path)-1
-		if appends[i] {
-			if last {
-				a.Append(value)
-				return
-			}
-			inner := NewArray()
-			a.Append(inner)
-			a = inner
-			continue
+// place puts a value at the end of its steps, making arrays on the way. A
+// scalar in the way is replaced, as in PHP.
+func place(a *Array, steps []step, value string) {
+	for _, s := range steps[:len(steps)-1] {
+		var inner *Array
+		if v, ok := a.Get(s.key); ok && !s.append {
+			inner, _ = v.(*Array)
 		}
-		if last {
-			a.Set(step, value)
-			return
-		}
-		v, _ := a.Get(step)
-		inner, ok := v.(*Array)
-		if !ok {
+		if inner == nil {
 			inner = NewArray()
-			a.Set(step, inner)
+			put(a, s, inner)
 		}
 		a = inner
 	}
+	put(a, steps[len(steps)-1], value)
+}
+
+func put(a *Array, s step, value any) {
+	if s.append {
+		a.Append(value)
+		return
+	}
+	a.Set(s.key, value)
 }
 
 // unescape decodes + and %XX and keeps what is no valid escape.
@@ -183,7 +179,7 @@ func hex(c byte) int {
 func BuildQuery(a *Array) string {
 	var b strings.Builder
 	for k, v := range a.All() {
-		buildValue(&b, url.QueryEscape(k), v)
+		buildValue(&b, escape(k), v)
 	}
 	return b.String()
 }
@@ -193,7 +189,7 @@ func buildValue(b *strings.Builder, key string, v any) {
 	case nil:
 	case *Array:
 		for k, inner := range v.All() {
-			buildValue(b, key+"%5B"+url.QueryEscape(k)+"%5D", inner)
+			buildValue(b, key+"%5B"+escape(k)+"%5D", inner)
 		}
 	default:
 		if b.Len() > 0 {
@@ -201,12 +197,12 @@ func buildValue(b *strings.Builder, key string, v any) {
 		}
 		b.WriteString(key)
 		b.WriteByte('=')
-		b.WriteString(escapeValue(text(v)))
+		b.WriteString(escape(text(v)))
 	}
 }
 
-// escapeValue is PHP's urlencode, which also escapes "~".
-func escapeValue(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "~", "%7E") }
+// escape is PHP's urlencode, which also escapes "~".
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "~", "%7E") }
 
 // text is how PHP writes a scalar into a query.
 func text(v any) string {
