@@ -2,8 +2,7 @@ package yamlfile
 
 // block maps a literal or folded block scalar that starts at its header. The
 // indentation is not in the node. Without an indentation indicator it is that
-// of the first line with text; with one it depends on the parent's, so the
-// indentations that are possible are tried until one spells the value.
+// of the first line with text; with one it is what the value lacks of that line's.
 func (s *scalarReader) block(i int, literal bool, value []rune) []cell {
 	if s.at(i) != '|' && s.at(i) != '>' {
 		return nil
@@ -20,36 +19,46 @@ func (s *scalarReader) block(i int, literal bool, value []rune) []cell {
 	}
 	i += s.breakAt(i)
 
-	most := s.indentation(i)
-	least := most
+	most, text := s.indentation(i)
 	if given {
-		least = 0
+		most = max(text-leading(value), 0)
 	}
-	for indent := most; indent >= least; indent-- {
-		b := blockReader{scalarReader: *s, indent: indent, literal: literal}
-		if cells := spelled(b.read(i), value); cells != nil {
-			return cells
-		}
-	}
-	return nil
+	b := blockReader{scalarReader: *s, indent: most, literal: literal}
+	return spelled(b.read(i), value)
 }
 
-// indentation returns the number of blanks before the first text of a block,
-// or the most on its lines if there is none.
-func (s *scalarReader) indentation(i int) int {
-	most := 0
-	for i <= len(s.runes) {
-		n := 0
-		for ; s.at(i) == ' '; i++ {
-			n++
+// indentation returns the most blanks before a line break or the first text of
+// a block, which is its indentation by libyaml's rule, and those before the text.
+func (s *scalarReader) indentation(i int) (most, text int) {
+	for {
+		for text = 0; s.at(i) == ' '; i++ {
+			text++
 		}
-		most = max(most, n)
-		if s.breakAt(i) == 0 {
+		most = max(most, text)
+		n := s.breakAt(i)
+		if n == 0 {
 			break
 		}
-		i += s.breakAt(i)
+		i += n
 	}
-	return max(most, 1)
+	return max(most, 1), text
+}
+
+// leading returns the number of blanks that the first line with text of a value
+// begins with.
+func leading(value []rune) int {
+	n := 0
+	for _, r := range value {
+		switch r {
+		case ' ':
+			n++
+		case '\n', '\u2028', '\u2029':
+			n = 0
+		default:
+			return n
+		}
+	}
+	return n
 }
 
 // blockReader reads the lines of one block scalar at a known indentation.

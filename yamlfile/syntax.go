@@ -55,7 +55,11 @@ func parseMessage(s string) (message string, read int) {
 // last one, so a large file is parsed some twenty times and not thousands.
 func (t text) locate(src string) (message string, at int) {
 	message, read := parseMessage(src)
+	budget := maxSearch // of runes to parse again; without it the place is less exact
 	fails := func(n int) bool {
+		if budget -= n; budget < 0 {
+			return false
+		}
 		m, _ := parseMessage(string(t.runes[:n]))
 		return m == message
 	}
@@ -82,6 +86,10 @@ func (t text) locate(src string) (message string, at int) {
 	}
 	return message, max(most-1, 0)
 }
+
+// maxSearch bounds the search for the place of a fault in a large file to about
+// a second.
+const maxSearch = 16 * MaxBytes
 
 // syntaxError reports what yaml.v3 could not parse: the trap behind it if it is
 // one that formulas fall into, else its message in our words at its place.
@@ -119,7 +127,10 @@ func (s *syntax) flow(end int) {
 		return
 	}
 	first := here.open[0].at
-	for n := first + 1; n <= min(end, first+maxFlow); n++ {
+	if s.at-first > 16*maxFlow {
+		return
+	}
+	for n := s.at + 1; n <= min(end, s.at+maxFlow); n++ {
 		l := lexer{text: s.text, i: first, end: n, quoteAt: -1}
 		for l.i < l.end {
 			l.step()
@@ -141,8 +152,8 @@ func (s *syntax) flow(end int) {
 	}
 }
 
-// maxFlow bounds the search in one flow collection.
-const maxFlow = 2000
+// maxFlow bounds the search: the fault is seldom far behind the entry it is in.
+const maxFlow = 1000
 
 func (t text) at2close(i int) rune {
 	if t.at(i) == '{' {

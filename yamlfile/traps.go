@@ -30,7 +30,7 @@ func commentTrap(at int, whole string) trap {
 	return trap{
 		at: at, code: "yaml-comment",
 		message: `YAML takes " #" for the start of a comment, and the formula ends before it`,
-		hint:    "write .field instead of #.field, or quote it: " + quoteFormula(whole),
+		hint:    "write .field instead of #.field, or " + quoted("quote it", quoteFormula(whole)),
 	}
 }
 
@@ -42,7 +42,7 @@ func flowTrap(at int, r rune, whole string) trap {
 	}
 	return trap{
 		at: at, code: "yaml-flow", message: message,
-		hint: "quote it: " + quoteFormula(whole) + ", or write one entry on a line",
+		hint: quoted("quote it", quoteFormula(whole)) + ", or write one entry on a line",
 	}
 }
 
@@ -50,7 +50,7 @@ func colonTrap(at int, whole string) trap {
 	return trap{
 		at: at, code: "yaml-colon",
 		message: `YAML takes ": " for the end of a key, so it cannot stand in this value`,
-		hint:    "quote it: " + quoteFormula(whole) + ", or put it below as a block with |-",
+		hint:    quoted("quote it", quoteFormula(whole)) + ", or put it below as a block with |-",
 	}
 }
 
@@ -58,7 +58,7 @@ func bracesTrap(at int, whole string) trap {
 	return trap{
 		at: at, code: "yaml-braces",
 		message: "YAML takes {{ for the start of a mapping",
-		hint:    "quote the whole text: " + quoteText(whole),
+		hint:    quoted("quote the whole text", quoteText(whole)),
 	}
 }
 
@@ -66,8 +66,16 @@ func tagTrap(at int, whole string) trap {
 	return trap{
 		at: at, code: "yaml-tag",
 		message: "YAML takes text that begins with ! for a tag",
-		hint:    "a formula begins with =, write " + quoteIfNeeded("="+whole),
+		hint:    quoted("a formula begins with =", quoteIfNeeded("="+whole)),
 	}
+}
+
+// quoted adds to an advice how its result looks, unless that is long.
+func quoted(advice, result string) string {
+	if len([]rune(result)) > 120 {
+		return advice
+	}
+	return advice + ": " + result
 }
 
 // quoteFormula writes a formula as a quoted scalar.
@@ -102,7 +110,7 @@ func FormulaTrap(f *File, n *yaml.Node) (message, hint string) {
 		return "", ""
 	}
 	if strings.Contains(n.Value, "''") {
-		return "a doubled quote means one quote only inside '…'", "write one quote, or quote the whole: " + quoteFormula(strings.ReplaceAll(n.Value, "''", "'"))
+		return "a doubled quote means one quote only inside '…'", "write one quote, or " + quoted("quote the whole", quoteFormula(strings.ReplaceAll(n.Value, "''", "'")))
 	}
 	cells := f.cells(n)
 	if len(cells) == 0 {
