@@ -34,7 +34,7 @@ func TestHostile(t *testing.T) {
 		{"minus", strings.Repeat("-", 4095) + "1", "parts"},
 		{"not", strings.Repeat("!", 4000) + "ok", "parts"},
 		{"many nodes", "1" + strings.Repeat("+1", 600), "parts"},
-		{"shared nodes", strings.Repeat("(0 < ", 100) + "x" + strings.Repeat(" < 9)", 100), ""},
+		{"shared nodes", strings.Repeat("(0 < ", 60) + "x" + strings.Repeat(" < 9)", 60), "too complex"},
 		{"shared nodes of one type", strings.Repeat("(", 100) + "ok" + strings.Repeat(" ?: ok)", 100), "too complex"},
 		{"repeat", `repeat(repeat("x", 999999), 999999)`, "MiB of text"},
 		{"repeat often", `reduce(1..1000, repeat("x", 100000), "")`, "MiB of text"},
@@ -46,7 +46,7 @@ func TestHostile(t *testing.T) {
 		{"shared lists", `reduce(1..40, [#acc, #acc], [1])`, "the result"},
 		{"deep lists", `reduce(1..9000, [#acc], [1])`, "the result is nested"},
 		{"shared records", `reduce(1..40, {a: #acc, b: #acc}, thing)`, "the result"},
-		{"shared by let", doubled + "vdxxx", ""},
+		{"shared by let", doubled + "vdx", "the result"},
 		{"compare shared lists", `let a = reduce(1..40, [#acc, #acc], [1]); let b = reduce(1..40, [#acc, #acc], [1]); a == b`, ""},
 		{"unique shared lists", `uniq([reduce(1..60, [#acc, #acc], [1])])`, ""},
 		{"shared text", `let s2 = repeat("x", 4000000); map(1..9000, s2)`, "MiB of text"},
@@ -88,8 +88,11 @@ func TestHostile(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			began := time.Now()
 			message := outcome(t, test.src, many)
-			if spent := time.Since(began); spent > 5*time.Second {
+			if spent := time.Since(began); spent > 10*time.Second {
 				t.Errorf("took %s", spent)
+			}
+			if strings.Contains(message, "takes longer than 1s") && test.want == "steps" {
+				return // on a slow machine the clock comes before the counter
 			}
 			if !strings.Contains(message, test.want) {
 				t.Errorf("got %q, want … %s …", message, test.want)

@@ -82,7 +82,7 @@ func compileHole(src string, from int, env Env) (part, []Problem) {
 		trimmed = rest
 	}
 	from += utf8.RuneCountInString(src[:len(src)-len(trimmed)])
-	f, problems := Compile(trimmed, env)
+	f, problems := Compile(strings.TrimRight(trimmed, " \t\n"), env)
 	if len(problems) == 0 {
 		problems = textProblem(f)
 	}
