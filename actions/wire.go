@@ -50,8 +50,9 @@ func (f *field) itemValue(v any) any {
 			out = append(out, f.itemOne(x))
 		}
 		if len(out) == 0 {
-			// An empty array would vanish from a batch's query string.
-			return []any{""}
+			// The portal takes all that PHP calls empty for null; an empty
+			// array would vanish from a batch's query string.
+			return ""
 		}
 		return out
 	}

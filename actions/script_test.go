@@ -1,0 +1,415 @@
+package actions_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"b24rules/actions"
+	"b24rules/bitrix"
+	"b24rules/emulator"
+	"b24rules/engine"
+)
+
+var update = flag.Bool("update", false, "rewrite what the scripts of testdata want")
+
+// TestActions runs the scripts of testdata. Each is the example of an action:
+// an archive whose parts are done one after the other.
+//
+//	rule.yaml   the rule file
+//	portal      lists and types as people make them: "list Shipments DEAL:S …"
+//	rest        REST calls as people and other programs make them
+//	run         an entity such as deal:1, and "deleted" after its end
+//	outcome     how the run ended
+//	calls       what the run asked of the portal and wrote
+//	notes       what the run says it did
+//	log         what log steps wrote
+//	findings    what is wrong with the rule file
+//	state       REST calls that read, each followed by what they give
+//
+// go test -update rewrites what is wanted.
+func TestActions(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, a := range actions.All {
+		if !slices.Contains(files, filepath.Join("testdata", a.Name+".txtar")) {
+			t.Errorf("action %s has no example testdata/%s.txtar", a.Name, a.Name)
+		}
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { runScript(t, file) })
+	}
+}
+
+// script is the state of one archive while it is run.
+type script struct {
+	t      *testing.T
+	portal *emulator.Portal
+	url    string // of the inbound webhook
+	client *recorder
+	rules  *engine.RuleSet
+	// What the last run left.
+	findings, outcome, notes string
+	log                      bytes.Buffer
+	memory                   *memory
+}
+
+func runScript(t *testing.T, file string) {
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newScript(t)
+	for i, f := range archive.Files {
+		body := string(f.Data)
+		got, wanted := body, true
+		switch f.Name {
+		case "rule.yaml":
+			s.compile(f.Data)
+			wanted = false
+		case "portal", "rest", "run":
+			s.perform(f.Name, body)
+			wanted = false
+		case "findings":
+			got = s.findings
+		case "outcome":
+			got = s.outcome
+		case "calls":
+			got = s.client.take()
+		case "notes":
+			got = s.notes
+		case "log":
+			got = s.log.String()
+			s.log.Reset()
+		case "state":
+			got = s.state(body)
+		default:
+			t.Fatalf("unknown part %q", f.Name)
+		}
+		if !wanted {
+			continue
+		}
+		if *update {
+			archive.Files[i].Data = []byte(got)
+		} else if diff := cmp.Diff(body, got); diff != "" {
+			t.Errorf("%s, part %d (-want +got)\n%s", f.Name, i+1, diff)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func newScript(t *testing.T) *script {
+	t.Helper()
+	p := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited})
+	t.Cleanup(p.Close)
+	server := httptest.NewServer(p)
+	t.Cleanup(server.Close)
+	p.SetBaseURL(server.URL)
+	url := server.URL + p.WebhookPath()
+	client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(url), Plan: bitrix.PlanUnlimited})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return &script{t: t, portal: p, url: url, client: &recorder{Client: client}, memory: &memory{done: map[string]bool{}, once: map[string]string{}}}
+}
+
+func (s *script) compile(data []byte) {
+	set, list := engine.Compile("rule.yaml", data, actions.All)
+	var b strings.Builder
+	for _, f := range list {
+		fmt.Fprintf(&b, "%s: %s [%s]", f.Pos, f.Message, f.Code)
+		if f.Hint != "" {
+			fmt.Fprintf(&b, " (%s)", f.Hint)
+		}
+		b.WriteByte('\n')
+	}
+	s.rules, s.findings = set, b.String()
+}
+
+func (s *script) perform(verb, body string) {
+	s.t.Helper()
+	for line := range strings.Lines(body) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		switch verb {
+		case "portal":
+			arrange(s.t, s.portal, strings.Fields(line))
+		case "rest":
+			if _, err := s.rest(line); err != nil {
+				s.t.Fatal(err)
+			}
+		case "run":
+			s.run(strings.Fields(line))
+		}
+	}
+}
+
+// run executes the file's first rule for an entity.
+func (s *script) run(words []string) {
+	s.t.Helper()
+	if s.rules == nil {
+		s.t.Fatalf("the rule file has errors:\n%s", s.findings)
+	}
+	entity, err := engine.ParseEntity(words[0])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.client.take()
+	attempts := &memoryOfRun{memory: s.memory}
+	trace, err := s.rules.Rules[0].Run(context.Background(), engine.Run{
+		Portal: "test", Client: s.client, Entity: entity, Count: 1, Attempt: 1,
+		Deleted: slices.Contains(words, "deleted"),
+		Memory:  attempts,
+		Log: slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}})),
+	})
+	s.outcome = string(trace.Outcome) + "\n"
+	if err != nil {
+		verdict := engine.Retry
+		var re *engine.RunError
+		if errors.As(err, &re) {
+			verdict = re.Verdict
+		}
+		s.outcome = fmt.Sprintf("%s: %s\n", [...]string{"retry", "park", "later"}[verdict], err)
+	} else {
+		attempts.commit()
+	}
+	var notes strings.Builder
+	for _, step := range trace.Steps {
+		for _, n := range step.Notes {
+			fmt.Fprintf(&notes, "%s: %s\n", step.Step, n)
+		}
+		if step.Skipped != "" {
+			fmt.Fprintf(&notes, "%s: skipped, %s\n", step.Step, step.Skipped)
+		}
+	}
+	s.notes = notes.String()
+}
+
+// rest makes one call as somebody else: "crm.item.get {…}".
+func (s *script) rest(line string) (any, error) {
+	method, params, _ := strings.Cut(line, " ")
+	if params == "" {
+		params = "{}"
+	}
+	resp, err := http.Post(s.url+method, "application/json", strings.NewReader(params))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Result any    `json:"result"`
+		Error  any    `json:"error"`
+		Text   string `json:"error_description"`
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if err := d.Decode(&answer); err != nil {
+		return nil, fmt.Errorf("%s: %w: %s", line, err, body)
+	}
+	if answer.Error != nil {
+		return nil, fmt.Errorf("%s: %v: %s", line, answer.Error, answer.Text)
+	}
+	return answer.Result, nil
+}
+
+// state makes the reading calls of a part and writes what they give, a line for
+// each row, indented.
+func (s *script) state(body string) string {
+	var out strings.Builder
+	for line := range strings.Lines(body) {
+		if strings.HasPrefix(line, "\t") {
+			continue
+		}
+		out.WriteString(line)
+		result, err := s.rest(strings.TrimSpace(line))
+		if err != nil {
+			fmt.Fprintf(&out, "\t%v\n", err)
+			continue
+		}
+		for _, row := range rowsOf(result) {
+			fmt.Fprintf(&out, "\t%s\n", compact(plain(row)))
+		}
+	}
+	return out.String()
+}
+
+// rowsOf unwraps {"items": […]} and the like.
+func rowsOf(v any) []any {
+	if m, ok := v.(map[string]any); ok && len(m) == 1 {
+		for _, inner := range m {
+			return rowsOf(inner)
+		}
+	}
+	if list, ok := v.([]any); ok {
+		return list
+	}
+	return []any{v}
+}
+
+// plain leaves out what differs from run to run or says nothing here: times,
+// ids of values, empty fields.
+func plain(v any) any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	out := map[string]any{}
+	for k, x := range m {
+		switch {
+		case strings.HasSuffix(k, "Time") || strings.HasPrefix(k, "BP_") || k == "IBLOCK_ID" || k == "CREATED_BY" || k == "TIMESTAMP_X":
+		case x == nil || x == "" || fmt.Sprint(x) == "0":
+		case strings.HasPrefix(k, "PROPERTY_"):
+			out[k] = valuesOf(x)
+		default:
+			out[k] = x
+		}
+	}
+	return out
+}
+
+// valuesOf writes {valueId: value} as the list of its values.
+func valuesOf(v any) any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	ids := make([]string, 0, len(m))
+	for id := range m {
+		ids = append(ids, id)
+	}
+	sort.Slice(ids, func(i, j int) bool {
+		return len(ids[i]) < len(ids[j]) || len(ids[i]) == len(ids[j]) && ids[i] < ids[j]
+	})
+	out := []any{}
+	for _, id := range ids {
+		out = append(out, m[id])
+	}
+	if len(out) == 1 {
+		return out[0]
+	}
+	return out
+}
+
+func compact(v any) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// recorder is the portal of a run; it writes down what it is asked.
+type recorder struct {
+	*bitrix.Client
+	mu    sync.Mutex
+	calls strings.Builder
+}
+
+func (r *recorder) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
+	r.note(calls...)
+	return r.Client.Do(ctx, calls...)
+}
+
+func (r *recorder) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
+	r.note(call)
+	return r.Client.List(ctx, call, wrapper)
+}
+
+// note writes a group of calls that were ready together as one block.
+func (r *recorder) note(calls ...bitrix.Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, c := range calls {
+		sign := "read "
+		if c.Write {
+			sign = "write"
+		}
+		if i > 0 {
+			sign = "    + " + sign
+		}
+		fmt.Fprintf(&r.calls, "%s %s %s\n", sign, c.Method, compact(c.Params))
+	}
+}
+
+// take returns the calls since the last take.
+func (r *recorder) take() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.calls.Reset()
+	return r.calls.String()
+}
+
+// memory outlives the runs of a script.
+type memory struct {
+	done map[string]bool
+	once map[string]string
+}
+
+// memoryOfRun is the memory that one run sees.
+type memoryOfRun struct {
+	*memory
+	set map[string]string
+}
+
+func (m *memoryOfRun) Once(_ context.Context, step string) (string, bool, error) {
+	v, ok := m.once[step]
+	return v, ok, nil
+}
+
+func (m *memoryOfRun) SetOnce(step, value string) {
+	if m.set == nil {
+		m.set = map[string]string{}
+	}
+	m.set[step] = value
+}
+
+func (m *memoryOfRun) Done(_ context.Context, key string) (bool, error) { return m.done[key], nil }
+
+func (m *memoryOfRun) MarkDone(_ context.Context, key string) error {
+	m.done[key] = true
+	return nil
+}
+
+// commit keeps what a successful run set.
+func (m *memoryOfRun) commit() {
+	for k, v := range m.set {
+		m.once[k] = v
+	}
+}
