@@ -57,7 +57,7 @@ type methodGroup struct{ prefix, read, write string }
 
 // batch is not in the table: what it does depends on what is in it.
 func methodGroups() []methodGroup {
-	return slices.Concat(crmMethods(), crmSettingsMethods(), otherMethods())
+	return slices.Concat(crmMethods(), crmSettingsMethods(), portalMethods(), goodsMethods(), workMethods())
 }
 
 func crmMethods() []methodGroup {
@@ -144,7 +144,8 @@ func crmSettingsMethods() []methodGroup {
 	}
 }
 
-func otherMethods() []methodGroup {
+// portalMethods are those of the platform, its people and its lists.
+func portalMethods() []methodGroup {
 	return []methodGroup{
 		{"", "profile scope methods events", ""},
 		{"method", "get", ""},
@@ -160,6 +161,12 @@ func otherMethods() []methodGroup {
 		{"lists.element", "get get.file.url", "add update delete"},
 		{"lists.field", "get type.get", "add update delete"},
 		{"lists.section", "get", "add update delete"},
+	}
+}
+
+// goodsMethods are those of the catalogue and the online store.
+func goodsMethods() []methodGroup {
+	return []methodGroup{
 		{"catalog.catalog", "get list getFields isOffers", "add update delete"},
 		{"catalog.product", "get list getFieldsByFilter download", "add update delete"},
 		{"catalog.product.offer", "get list getFieldsByFilter", "add update delete"},
@@ -183,6 +190,12 @@ func otherMethods() []methodGroup {
 		{"sale.shipment", "get list getFields", "add update delete"},
 		{"sale.propertyvalue", "get list getFields", "modify delete"},
 		{"sale.status", "get list getFields", "add update delete"},
+	}
+}
+
+// workMethods are those of what people do on a portal: tasks, chats, files.
+func workMethods() []methodGroup {
+	return []methodGroup{
 		{"tasks.task", "get list getFields", "add update delete delegate start pause complete defer renew approve disapprove startwatch stopwatch"},
 		{"tasks.task.files", "", "attach"},
 		{"task.commentitem", "get getlist", "add update delete"},

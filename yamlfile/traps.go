@@ -66,7 +66,7 @@ func tagTrap(at int, whole string) trap {
 	return trap{
 		at: at, code: "yaml-tag",
 		message: "YAML takes text that begins with ! for a tag",
-		hint:    quoted("a formula begins with =", quoteIfNeeded("="+whole)),
+		hint:    quoted("begin the formula with an equals sign", quoteIfNeeded("="+whole)),
 	}
 }
 
