@@ -95,7 +95,7 @@ const maxSearch = 16 * MaxBytes
 // one that formulas fall into, else its message in our words at its place.
 func (f *File) syntaxError(src string, list *diag.List) {
 	message, at := f.text.locate(src)
-	s := syntax{text: f.text, message: message, at: at}
+	s := syntax{text: f.text, message: message, fault: at}
 	if strings.Contains(message, "did not find expected ',' or ") {
 		s.flow(len([]rune(src)))
 	}
@@ -108,8 +108,8 @@ func (f *File) syntaxError(src string, list *diag.List) {
 
 type syntax struct {
 	text
-	message string
-	at      int
+	message string // of yaml.v3
+	fault   int    // the offset it is about
 }
 
 // flow finds the place of an error in flow style. Every unfinished beginning of
@@ -117,20 +117,20 @@ type syntax struct {
 func (s *syntax) flow(end int) {
 	whole := lex(s.text, end)
 	if len(whole.open) > 0 {
-		if last := whole.open[len(whole.open)-1].at; last <= s.at {
-			s.message, s.at = "never closed", last
+		if last := whole.open[len(whole.open)-1].at; last <= s.fault {
+			s.message, s.fault = "never closed", last
 			return
 		}
 	}
-	here := lex(s.text, s.at+1)
+	here := lex(s.text, s.fault+1)
 	if len(here.open) == 0 {
 		return
 	}
 	first := here.open[0].at
-	if s.at-first > 16*maxFlow {
+	if s.fault-first > 16*maxFlow {
 		return
 	}
-	for n := s.at + 1; n <= min(end, s.at+maxFlow); n++ {
+	for n := s.fault + 1; n <= min(end, s.fault+maxFlow); n++ {
 		l := lexer{text: s.text, i: first, end: n, quoteAt: -1}
 		for l.i < l.end {
 			l.step()
@@ -143,10 +143,10 @@ func (s *syntax) flow(end int) {
 		}
 		closed := []rune(s.slice(first, n))
 		for i := len(l.open) - 1; i >= 0; i-- {
-			closed = append(closed, s.at2close(l.open[i].at))
+			closed = append(closed, s.closer(l.open[i].at))
 		}
 		if m, _ := parseMessage(string(closed)); strings.Contains(m, "did not find expected ',' or ") {
-			s.message, s.at = m, n-1
+			s.message, s.fault = m, n-1
 			return
 		}
 	}
@@ -155,7 +155,7 @@ func (s *syntax) flow(end int) {
 // maxFlow bounds the search: the fault is seldom far behind the entry it is in.
 const maxFlow = 1000
 
-func (t text) at2close(i int) rune {
+func (t text) closer(i int) rune {
 	if t.at(i) == '{' {
 		return '}'
 	}
@@ -164,7 +164,7 @@ func (t text) at2close(i int) rune {
 
 // trap looks for a formula or a {{ }} around the place of the error.
 func (s *syntax) trap() (trap, bool) {
-	from, eol := s.line(s.at)
+	from, eol := s.line(s.fault)
 	l := lex(s.text, eol)
 	if len(l.open) > 0 && l.open[0].at < from {
 		from = l.open[0].at
@@ -177,7 +177,7 @@ func (s *syntax) trap() (trap, bool) {
 		if tok.to < from {
 			break
 		}
-		if tok.from > s.at || !isFormula(s.slice(tok.from, tok.to)) {
+		if tok.from > s.fault || !isFormula(s.slice(tok.from, tok.to)) {
 			continue
 		}
 		if t, ok := s.formulaTrap(tok); ok {
@@ -203,8 +203,8 @@ func (s *syntax) lowerColonTrap(tokens []token, from int) (trap, bool) {
 		if !isFormula(first) || tok.flow || !unbalanced(first) {
 			return trap{}, false
 		}
-		_, eol := s.line(s.at)
-		return colonTrap(s.at, first+" "+s.trimmed(from, eol)), true
+		_, eol := s.line(s.fault)
+		return colonTrap(s.fault, first+" "+s.trimmed(from, eol)), true
 	}
 	return trap{}, false
 }
@@ -212,13 +212,13 @@ func (s *syntax) lowerColonTrap(tokens []token, from int) (trap, bool) {
 // formulaTrap explains why the formula of a token does not reach its end.
 func (s *syntax) formulaTrap(tok token) (trap, bool) {
 	next := tok.to
-	for isBlank(s.at0(next)) {
+	for isBlank(s.at(next)) {
 		next++
 	}
 	_, eol := s.line(tok.from)
 	end := s.formulaEnd(tok.from, tok.flow)
 	whole := s.trimmed(tok.from, end)
-	switch r := s.at0(next); {
+	switch r := s.at(next); {
 	case next >= eol || tok.key:
 		return trap{}, false
 	case r == '#':
@@ -239,7 +239,7 @@ func (s *syntax) bracesTrap(from, eol int) (trap, bool) {
 	}
 	at := from + len([]rune(s.slice(from, eol)[:open]))
 	before := lex(s.text, at)
-	if before.quoteAt >= 0 || at > s.at+2 {
+	if before.quoteAt >= 0 || at > s.fault+2 {
 		return trap{}, false
 	}
 	start := at // of the text that should be quoted
@@ -277,7 +277,7 @@ func (t text) holeEnd(at int, flow bool) int {
 
 // tagTrap recognises `when: !a || b` and `when: !a && b`.
 func (s *syntax) tagTrap(from, eol int) (trap, bool) {
-	l := lex(s.text, s.at)
+	l := lex(s.text, s.fault)
 	if l.quoteAt >= 0 || !l.hasKey() {
 		return trap{}, false
 	}
@@ -287,12 +287,9 @@ func (s *syntax) tagTrap(from, eol int) (trap, bool) {
 		return trap{}, false
 	}
 	at := from + len([]rune(line[:i])) + 2
-	if at > s.at {
+	if at > s.fault {
 		return trap{}, false
 	}
 	end := s.formulaEnd(at, len(lex(s.text, at).open) > 0)
 	return tagTrap(at, s.trimmed(at, end)), true
 }
-
-// at0 is text.at, which the field at hides.
-func (s *syntax) at0(i int) rune { return s.text.at(i) }

@@ -9,22 +9,22 @@ import (
 // plainly says what yaml.v3's message means, in our words and at the place where
 // the author has to look.
 func (s *syntax) plainly() trap {
-	t := trap{at: s.at, code: "yaml-syntax"}
-	r := s.at0(s.at)
+	t := trap{at: s.fault, code: "yaml-syntax"}
+	r := s.at(s.fault)
 	switch m := s.message; {
 	case m == "never closed":
 		t.message = fmt.Sprintf("the %q is never closed", r)
-		t.hint = fmt.Sprintf("put a %q where it ends", s.at2close(s.at))
+		t.hint = fmt.Sprintf("put a %q where it ends", s.closer(s.fault))
 	case m == noMapping:
 		return s.secondColon(t)
 	case strings.HasPrefix(m, "did not find expected ',' or "):
-		t.at = s.tokenStart(s.at)
+		t.at = s.tokenStart(s.fault)
 		t.message = "want a comma or " + m[len("did not find expected ',' or "):] + " here"
 		t.hint = "quote text that holds , [ ] { } or ?"
 		if open := lex(s.text, t.at).open; len(open) > 0 {
 			last := open[len(open)-1].at
 			if line, _ := s.place(last); t.at > last && s.lineOf(t.at) != line {
-				t.hint = fmt.Sprintf("the %c on line %d is still open", s.at0(last), line)
+				t.hint = fmt.Sprintf("the %c on line %d is still open", s.at(last), line)
 			}
 		}
 	case m == "found unexpected end of stream":
@@ -36,10 +36,10 @@ func (s *syntax) plainly() trap {
 		t.message = fmt.Sprintf("a value cannot begin with %q", r)
 		t.hint = "quote it"
 	case m == "did not find expected key":
-		t.at = s.tokenStart(s.at)
+		t.at = s.tokenStart(s.fault)
 		t.message, t.hint = s.afterValue(t.at)
 	case m == "did not find expected '-' indicator":
-		t.at = s.tokenStart(s.at)
+		t.at = s.tokenStart(s.fault)
 		t.message = `want another "- " of the list here, or less indentation`
 		t.hint = "check the indentation"
 	case m == "block sequence entries are not allowed in this context":
@@ -60,7 +60,7 @@ const noMapping = "mapping values are not allowed in this context"
 // secondColon words noMapping. Often the fault is on the line above: a key
 // without its colon, or a colon without its blank, began a text that goes on.
 func (s *syntax) secondColon(t trap) trap {
-	from, _ := s.line(s.at)
+	from, _ := s.line(s.fault)
 	for _, tok := range slices.Backward(lex(s.text, from).tokens) {
 		if tok.flow || tok.value || tok.key {
 			break
@@ -85,7 +85,7 @@ func (t text) lineOf(offset int) int {
 
 // rarely words the messages that few people ever see.
 func (s *syntax) rarely(t trap) trap {
-	r := s.at0(s.at)
+	r := s.at(s.fault)
 	switch m := s.message; {
 	case m == "did not find expected comment or line break":
 		t.message = "the text of a block begins on the next line"
@@ -95,16 +95,16 @@ func (s *syntax) rarely(t trap) trap {
 		t.hint = "quote the value if it is text"
 	case strings.HasPrefix(m, "unknown anchor "):
 		name := strings.Trim(strings.TrimSuffix(strings.TrimPrefix(m, "unknown anchor "), " referenced"), "'")
-		t.at = s.before(s.at, "*"+name)
+		t.at = s.before(s.fault, "*"+name)
 		t.message = fmt.Sprintf("the alias *%s has no anchor &%s before it", name, name)
 		t.hint = "quote the value if it is text"
 	case m == "found unknown escape character":
-		t.message = fmt.Sprintf(`\%c is no escape inside "…"`, s.at0(s.at+1))
+		t.message = fmt.Sprintf(`\%c is no escape inside "…"`, s.at(s.fault+1))
 		t.hint = `write \\, or use '…', where a backslash is text`
 	case m == "did not find expected hexdecimal number" || m == "found invalid Unicode character escape code":
 		t.message = "this escape is no character"
 	case m == "could not find expected ':'":
-		t.at = s.tokenStart(s.at)
+		t.at = s.tokenStart(s.fault)
 		t.message = `a key needs a ":" on its own line`
 	case strings.HasPrefix(m, "found a tab character"):
 		t.message = "a tab cannot indent YAML"
@@ -126,10 +126,10 @@ func (s *syntax) rarely(t trap) trap {
 // that is complete, or a line is indented by the wrong number of blanks.
 func (s *syntax) afterValue(at int) (message, hint string) {
 	i := at
-	for i > 0 && isBlank(s.at0(i-1)) {
+	for i > 0 && isBlank(s.at(i-1)) {
 		i--
 	}
-	switch q := s.at0(i - 1); q {
+	switch q := s.at(i - 1); q {
 	case '\'':
 		return "text stands after the closing quote", "a quote inside '…' is written twice: ''"
 	case '"':
