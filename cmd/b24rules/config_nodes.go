@@ -90,10 +90,7 @@ func (p *portalFiles) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 }
 
 // inputTable holds the inputs of a portal: rule set, input, value.
-type inputTable struct {
-	pos  diag.Pos
-	sets []setInputs
-}
+type inputTable struct{ sets []setInputs }
 
 // setInputs are the inputs of one rule set.
 type setInputs struct {
@@ -110,7 +107,6 @@ type inputValue struct {
 
 // UnmarshalNode implements yamlfile.NodeUnmarshaler.
 func (t *inputTable) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
-	t.pos = f.Pos(n)
 	sets, list := f.Mapping(n)
 	for _, e := range sets.Entries {
 		set := setInputs{name: e.Name, pos: f.Pos(e.Key)}
@@ -145,11 +141,15 @@ func (s setInputs) given() map[string]string {
 	return out
 }
 
-// place is where an input's value stands, or its rule set.
-func (s setInputs) place(input string) diag.Pos {
+// place is where an input stands: its value, or its name when that is what is
+// wrong. One that is not there is missed at its rule set.
+func (s setInputs) place(input string, known bool) diag.Pos {
 	for _, v := range s.values {
-		if v.name == input {
+		switch {
+		case v.name == input && known:
 			return v.scalar.pos
+		case v.name == input:
+			return v.pos
 		}
 	}
 	return s.pos

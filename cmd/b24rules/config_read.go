@@ -122,9 +122,6 @@ func (r *configReader) portals(c *config, in *configFile, root diag.Pos) {
 
 func (r *configReader) portal(p namedPortal) portalConfig {
 	out := portalConfig{Name: p.name, Pos: p.pos, Plan: bitrix.PlanStandard, Insecure: p.TLS.InsecureSkipVerify, Inputs: p.Inputs}
-	if out.Inputs.pos.Line == 0 {
-		out.Inputs.pos = p.pos
-	}
 	if p.OAuth.pos.Line > 0 {
 		r.later(p.OAuth.pos, "oauth is", "use the URL of an inbound webhook: webhook")
 	} else {

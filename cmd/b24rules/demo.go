@@ -32,7 +32,7 @@ Exit codes: 0 everything agrees, 1 a total or a list does not agree or a run has
 failed, 2 wrong usage, 3 it could not be shown.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		once := fs.Bool("once", false, "end after the first round, on a terminal too")
-		format := fs.String("format", "text", "print the result as text or json: `FORMAT`")
+		format := fs.String("format", "text", "print the result as `FORMAT`: text or json")
 		return func(ctx context.Context, std stdio, args []string) error {
 			if err := none(args); err != nil {
 				return err

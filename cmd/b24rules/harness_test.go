@@ -5,11 +5,9 @@ import (
 	"context"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -49,7 +47,7 @@ type harnessOptions struct {
 type harness struct {
 	*stage
 	t   testing.TB
-	log *lockedBuffer
+	log *logBuffer
 }
 
 // harnessPatience is how long a test waits for anything.
@@ -79,7 +77,7 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 	if o.dir == "" {
 		o.dir = t.TempDir()
 	}
-	h := &harness{t: t, log: &lockedBuffer{}}
+	h := &harness{t: t, log: newLogBuffer()}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log of the engine:\n%s", h.log)
@@ -87,7 +85,7 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 	})
 	s, err := newStage(h.context(), stageOptions{
 		emulator: o.emulator, rules: quick(filesIn(o.rules), o.debounce), inputs: o.inputs, limits: o.limits, dir: o.dir,
-		log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})), before: o.before,
+		log: h.log.logger(), before: o.before,
 	})
 	if err != nil {
 		t.Fatalf("stage: %v", err)
@@ -196,24 +194,6 @@ func (h *harness) post(url, contentType, body string) int {
 	defer func() { _ = resp.Body.Close() }()
 	_, _ = io.Copy(io.Discard, resp.Body)
 	return resp.StatusCode
-}
-
-// lockedBuffer is a buffer that many goroutines write to.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // TestHarness shows the harness at work, and that the two shipped rule sets

@@ -199,7 +199,8 @@ func (b *builder) without(wrong map[string]diag.List) {
 	}
 }
 
-// checkNames looks for inputs of rule sets that are not there.
+// checkNames looks for inputs of rule sets, and rules for portals, that are not
+// there.
 func (b *builder) checkNames(files []ruleFile) {
 	var names []string
 	for _, f := range files {
@@ -216,6 +217,15 @@ func (b *builder) checkNames(files []ruleFile) {
 			}
 		}
 	}
+	for _, s := range b.next.sets {
+		for _, r := range s.set.Rules {
+			for _, name := range r.Portals {
+				if !slices.ContainsFunc(b.portals, func(p portalConfig) bool { return p.Name == name }) {
+					b.next.notes.Warnf(r.Pos, "unknown-portal", "rule %s is for portal %q, which the configuration does not have", r.ID, name)
+				}
+			}
+		}
+	}
 	b.next.notes.Sort()
 }
 
@@ -229,14 +239,15 @@ func bind(set *engine.RuleSet, portals []portalConfig) (*boundSet, diag.List) {
 		}
 		here, ok := p.Inputs.set(set.Name)
 		if !ok {
-			here.pos = p.Inputs.pos
+			here.pos = p.Pos
 		}
 		values, problems := set.BindInputs(here.given())
 		if len(problems) == 0 {
 			problems = set.BindProblems(values)
 		}
 		for _, problem := range problems {
-			list.Errorf(here.place(problem.Name), "bad-input", "portal %s: %s", p.Name, problem.Message).Hint = problem.Hint
+			known := slices.ContainsFunc(set.Inputs, func(in engine.Input) bool { return in.Name == problem.Name })
+			list.Errorf(here.place(problem.Name, known), "bad-input", "portal %s: %s", p.Name, problem.Message).Hint = problem.Hint
 		}
 		out.inputs[p.Name] = values
 	}

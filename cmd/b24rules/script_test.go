@@ -22,29 +22,24 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: false,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exitcode": exitcode, "b24rules": b24rules},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})
 }
 
-// b24rules runs the program and keeps its exit code for exitcode.
-func b24rules(ts *testscript.TestScript, neg bool, args []string) {
+// exits runs a program that must end with the exit code: exits 2 b24rules help x.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM [ARGS]")
+	}
 	code := 0
-	err := ts.Exec("b24rules", args...)
+	err := ts.Exec(args[1], args[2:]...)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		code = exit.ExitCode()
 	} else if err != nil {
-		ts.Fatalf("b24rules: %v", err)
+		ts.Fatalf("%v", err)
 	}
-	ts.Setenv("EXITCODE", strconv.Itoa(code))
-	if neg != (code != 0) {
-		ts.Fatalf("b24rules %v: exit code %d", args, code)
-	}
-}
-
-// exitcode compares the exit code of the last b24rules.
-func exitcode(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 1 || ts.Getenv("EXITCODE") != args[0] {
-		ts.Fatalf("exit code %s, want %v", ts.Getenv("EXITCODE"), args)
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("%v: exit code %d, want %s", args[1:], code, args[0])
 	}
 }

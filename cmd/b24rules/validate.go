@@ -30,8 +30,8 @@ usage; 3 a path cannot be read.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		v := &validation{sources: map[string][]byte{}}
 		fs.BoolVar(&v.strict, "strict", false, "let warnings fail too")
-		fs.StringVar(&v.format, "format", "text", "print findings as text or json: `FORMAT`")
-		fs.StringVar(&v.stdinPath, "stdin-path", "stdin.yaml", "call what \"-\" reads `NAME` in findings")
+		fs.StringVar(&v.format, "format", "text", "print findings as `FORMAT`: text or json")
+		fs.StringVar(&v.stdinPath, "stdin-path", "stdin.yaml", "let findings in stdin name it `NAME`")
 		return v.run
 	},
 }
