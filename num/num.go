@@ -4,8 +4,10 @@
 package num
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"strconv"
 
@@ -37,11 +39,19 @@ var (
 // may be used by many goroutines at once. Compare with Equal or Cmp, not with
 // ==: 1.0 and 1.00 are equal but may be held differently.
 type Num struct {
-	d decimal.Decimal
+	// Nearly all numbers of a portal are small × 10^-scale with a scale of at
+	// most maxSmallScale: two machine words instead of a big.Int. wide, if it is
+	// set, holds any other number instead, and never changes.
+	small int64
+	scale uint8
+	wide  *decimal.Decimal
 }
 
+// maxSmallScale is the greatest power of ten that fits an int64.
+const maxSmallScale = 18
+
 // FromInt returns the number i.
-func FromInt(i int64) Num { return Num{decimal.New(i, 0)} }
+func FromInt(i int64) Num { return Num{small: i} }
 
 // MustParse is Parse for constants of a program: it panics where Parse fails.
 func MustParse(text string) Num {
@@ -52,32 +62,74 @@ func MustParse(text string) Num {
 	return n
 }
 
+// decimal returns n as shopspring's decimal, which does the less common work.
+func (n Num) decimal() decimal.Decimal {
+	if n.wide != nil {
+		return *n.wide
+	}
+	return decimal.New(n.small, -int32(n.scale))
+}
+
+// fromDecimal returns d, held in the cheapest way.
+func fromDecimal(d decimal.Decimal) Num {
+	if exp := d.Exponent(); exp <= 0 && exp >= -maxSmallScale {
+		if c := d.Coefficient(); c.IsInt64() {
+			return Num{small: c.Int64(), scale: uint8(-exp)}
+		}
+	}
+	return Num{wide: &d}
+}
+
 // Add returns n + m, or ErrTooLong.
-func (n Num) Add(m Num) (Num, error) { return checked(n.d.Add(m.d)) }
+func (n Num) Add(m Num) (Num, error) {
+	if a, b, scale, ok := align(n, m); ok {
+		if sum := a + b; (sum > a) == (b > 0) {
+			return Num{small: sum, scale: scale}, nil
+		}
+	}
+	return checked(n.decimal().Add(m.decimal()))
+}
 
 // Sub returns n - m, or ErrTooLong.
-func (n Num) Sub(m Num) (Num, error) { return checked(n.d.Sub(m.d)) }
+func (n Num) Sub(m Num) (Num, error) {
+	if a, b, scale, ok := align(n, m); ok {
+		if difference := a - b; (difference < a) == (b > 0) {
+			return Num{small: difference, scale: scale}, nil
+		}
+	}
+	return checked(n.decimal().Sub(m.decimal()))
+}
 
 // Mul returns n × m, or ErrTooLong.
-func (n Num) Mul(m Num) (Num, error) { return checked(n.d.Mul(m.d)) }
+func (n Num) Mul(m Num) (Num, error) {
+	if n.wide == nil && m.wide == nil && n.scale+m.scale <= maxSmallScale {
+		if product, ok := multiply(n.small, m.small); ok {
+			return Num{small: product, scale: n.scale + m.scale}, nil
+		}
+	}
+	return checked(n.decimal().Mul(m.decimal()))
+}
 
 // Div returns n / m with 20 digits after the point, the last one rounded half
 // away from zero. It fails with ErrDivisionByZero or ErrTooLong.
 func (n Num) Div(m Num) (Num, error) {
-	if m.d.IsZero() {
+	if m.Sign() == 0 {
 		return Num{}, ErrDivisionByZero
 	}
-	return checked(n.d.DivRound(m.d, divisionPlaces))
+	return checked(normal(n.decimal().DivRound(m.decimal(), divisionPlaces)))
 }
 
 // Mod returns the remainder of n / m, which has the sign of n as in PHP and
 // Go. It fails with ErrDivisionByZero or ErrTooLong.
 func (n Num) Mod(m Num) (Num, error) {
-	if m.d.IsZero() {
+	if m.Sign() == 0 {
 		return Num{}, ErrDivisionByZero
 	}
-	return checked(n.d.Mod(m.d))
+	return checked(n.decimal().Mod(m.decimal()))
 }
+
+// maxPower bounds the exponents that are tried at all: 2^1000 is too long.
+const maxPower = 1000
 
 // Pow returns n to the power of exponent, which must be a whole number. A
 // negative exponent divides, so the result keeps 20 digits after the point.
@@ -86,87 +138,116 @@ func (n Num) Pow(exponent Num) (Num, error) {
 	if !ok {
 		return Num{}, fmt.Errorf("the exponent %s is not a whole number", exponent)
 	}
-	invert := e < 0
-	if invert {
-		e = -e
-	}
-	if e < 0 || e > 1000 {
+	if e > maxPower || e < -maxPower {
 		return Num{}, ErrTooLong
 	}
 	result, square, err := FromInt(1), n, error(nil)
-	for ; e > 0; e >>= 1 {
-		if e&1 == 1 {
+	for left := max(e, -e); left > 0; left >>= 1 {
+		if left&1 == 1 {
 			if result, err = result.Mul(square); err != nil {
 				return Num{}, err
 			}
 		}
-		if e > 1 {
+		if left > 1 {
 			if square, err = square.Mul(square); err != nil {
 				return Num{}, err
 			}
 		}
 	}
-	if invert {
+	if e < 0 {
 		return FromInt(1).Div(result)
 	}
 	return result, nil
 }
 
 // Neg returns -n.
-func (n Num) Neg() Num { return Num{n.d.Neg()} }
+func (n Num) Neg() Num {
+	if n.wide == nil && n.small != math.MinInt64 {
+		return Num{small: -n.small, scale: n.scale}
+	}
+	return fromDecimal(n.decimal().Neg())
+}
 
 // Abs returns n without its sign.
-func (n Num) Abs() Num { return Num{n.d.Abs()} }
+func (n Num) Abs() Num {
+	if n.Sign() < 0 {
+		return n.Neg()
+	}
+	return n
+}
 
 // Floor returns the greatest whole number that is not above n.
-func (n Num) Floor() Num { return Num{n.d.Floor()} }
+func (n Num) Floor() Num { return fromDecimal(n.decimal().Floor()) }
 
 // Ceil returns the smallest whole number that is not below n.
-func (n Num) Ceil() Num { return Num{n.d.Ceil()} }
+func (n Num) Ceil() Num { return fromDecimal(n.decimal().Ceil()) }
 
 // Trunc returns n without the digits after the point.
-func (n Num) Trunc() Num { return Num{n.d.Truncate(0)} }
+func (n Num) Trunc() Num { return fromDecimal(n.decimal().Truncate(0)) }
 
 // Round returns n with at most the given number of digits after the point,
 // rounded half away from zero as PHP and Bitrix24 do. Negative places round
 // before the point: 1250 rounded to -2 places is 1300.
 func (n Num) Round(places int) Num {
 	places = max(min(places, maxDigits), -maxDigits-1)
-	return Num{n.d.Round(int32(places))}
+	return fromDecimal(n.decimal().Round(int32(places)))
 }
 
 // Cmp returns -1, 0 or +1 as n is less than, equal to or greater than m.
-func (n Num) Cmp(m Num) int { return n.d.Cmp(m.d) }
+func (n Num) Cmp(m Num) int {
+	if a, b, _, ok := align(n, m); ok {
+		return cmp.Compare(a, b)
+	}
+	return n.decimal().Cmp(m.decimal())
+}
 
 // Equal reports whether n and m are the same number: 1.0 equals 1.00.
-func (n Num) Equal(m Num) bool { return n.d.Cmp(m.d) == 0 }
+func (n Num) Equal(m Num) bool { return n.Cmp(m) == 0 }
 
 // Sign returns -1, 0 or +1.
-func (n Num) Sign() int { return n.d.Sign() }
+func (n Num) Sign() int {
+	if n.wide == nil {
+		return cmp.Compare(n.small, 0)
+	}
+	return n.wide.Sign()
+}
 
 // IsInt reports whether n is a whole number: 2.00 is.
-func (n Num) IsInt() bool { return n.d.IsInteger() }
+func (n Num) IsInt() bool {
+	if n.wide == nil {
+		return n.small%powers[n.scale] == 0
+	}
+	return n.wide.IsInteger()
+}
 
 // Int64 returns n as an int64, and whether n is a whole number that fits.
 func (n Num) Int64() (int64, bool) {
-	if !n.d.IsInteger() {
+	if n.wide == nil {
+		return n.small / powers[n.scale], n.IsInt()
+	}
+	if !n.wide.IsInteger() {
 		return 0, false
 	}
-	whole := n.d.BigInt()
+	whole := n.wide.BigInt()
 	return whole.Int64(), whole.IsInt64()
 }
 
 // Float64 returns the float nearest to n, for what can only draw or measure.
-func (n Num) Float64() float64 { return n.d.InexactFloat64() }
+func (n Num) Float64() float64 { return n.decimal().InexactFloat64() }
 
 // Scale returns how many digits after the point n needs: 1.50 needs one.
 func (n Num) Scale() int {
-	return max(0, -int(normal(n.d).Exponent()))
+	return max(0, -int(normal(n.decimal()).Exponent()))
 }
 
 // String returns n as a person would write it: no exponent, no trailing zeros
 // after the point, and never -0. Equal numbers have equal strings.
-func (n Num) String() string { return n.d.String() }
+func (n Num) String() string {
+	if n.wide == nil && n.scale == 0 {
+		return strconv.FormatInt(n.small, 10)
+	}
+	return n.decimal().String()
+}
 
 // MarshalJSON writes n as a JSON number.
 func (n Num) MarshalJSON() ([]byte, error) { return []byte(n.String()), nil }
@@ -205,14 +286,14 @@ func (n *Num) UnmarshalJSON(data []byte) error {
 func checked(d decimal.Decimal) (Num, error) {
 	exp := d.Exponent()
 	if exp <= 0 && exp >= -maxDigits && bitLen(d) <= cheapBits {
-		return Num{d}, nil
+		return fromDecimal(d), nil
 	}
 	d = normal(d)
 	digits, exp := d.NumDigits(), d.Exponent()
 	if digits > maxDigits || exp < -maxDigits || digits+int(exp) > maxDigits {
 		return Num{}, ErrTooLong
 	}
-	return Num{d}, nil
+	return fromDecimal(d), nil
 }
 
 func bitLen(d decimal.Decimal) int { return d.Coefficient().BitLen() }

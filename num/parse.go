@@ -44,13 +44,20 @@ func Parse(text string) (Num, error) {
 
 func build(digits string, exponent int32) (Num, error) {
 	if small, err := strconv.ParseInt(digits, 10, 64); err == nil {
-		return Num{decimal.New(small, exponent)}, nil
+		switch {
+		case exponent > 0 && exponent <= maxSmallScale:
+			if n, ok := multiply(small, powers[exponent]); ok {
+				return Num{small: n}, nil
+			}
+		case exponent <= 0 && exponent >= -maxSmallScale:
+			return Num{small: small, scale: uint8(-exponent)}, nil
+		}
 	}
 	coefficient, ok := new(big.Int).SetString(digits, 10)
 	if !ok {
 		return Num{}, fmt.Errorf("%s is not a number", quote(digits))
 	}
-	return Num{decimal.NewFromBigInt(coefficient, exponent)}, nil
+	return fromDecimal(decimal.NewFromBigInt(coefficient, exponent)), nil
 }
 
 // parts are the pieces of a number's text; split has checked each of them.

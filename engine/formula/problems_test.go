@@ -126,6 +126,7 @@ func TestProblems(t *testing.T) {
 		{"s == ‹“›Y”", "syntax", "unexpected character '“'", `write "`},
 		{"sum‹(›rows, .price", "syntax", `this "(" is not closed`, ""},
 		{"x ‹+›", "syntax", `something is missing after "+"`, ""},
+		{`s + ‹"›abc + 1`, "syntax", "the text has no closing quote", ""},
 		{"x ‹y›", "syntax", `unexpected "y"`, "an operator or a comma is missing before it"},
 		{"x‹)›", "syntax", `unexpected ")"`, "there is nothing to close here, or something is missing before it"},
 		{"maybe ?? 0 ‹+› 1", "syntax", "?? and + cannot stand side by side", "put one of them in brackets: (a ?? 0) + b"},

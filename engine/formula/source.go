@@ -3,6 +3,7 @@ package formula
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -52,16 +53,31 @@ func readSource(text string) (*source, *Problem) {
 		return nil, &Problem{From: at, To: at + 1, Code: codeSyntax, Message: "the formula is not UTF-8 text"}
 	}
 	s.runes = []rune(text)
-	tokens, err := lexer.Lex(file.NewSource(text))
-	if err != nil {
-		return nil, lexProblem(s, err)
+	if problem := s.lex(); problem != nil {
+		return nil, problem
 	}
-	s.tokens = tokens[:max(0, len(tokens)-1)]
 	if len(s.tokens) == 0 {
 		return nil, &Problem{To: len(s.runes), Code: codeSyntax, Message: "the formula is empty"}
 	}
 	s.repair()
 	return s, nil
+}
+
+// lex cuts the text into tokens, as far as it goes.
+func (s *source) lex() *Problem {
+	l := lexer.New()
+	l.Reset(file.NewSource(s.text))
+	for {
+		t, err := l.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return lexProblem(s, err)
+		case t.Kind != lexer.EOF:
+			s.tokens = append(s.tokens, t)
+		}
+	}
 }
 
 // place returns the rune of the text for a rune of the parsed text.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser/lexer"
@@ -40,9 +41,13 @@ func lexProblem(s *source, err error) *Problem {
 		return p
 	}
 	p.From, p.To = s.span(e.Location)
+	p.From = min(p.From, max(0, len(s.runes)-1))
+	p.To = min(max(p.To, p.From+1), len(s.runes))
 	p.Message = e.Message
 	switch {
 	case strings.Contains(e.Message, "literal not terminated"):
+		p.From = s.afterTokens()
+		p.To = p.From + 1
 		p.Message = "the text has no closing quote"
 	case strings.Contains(e.Message, "unclosed comment"):
 		p.Message = "the comment has no closing */"
@@ -59,6 +64,18 @@ func lexProblem(s *source, err error) *Problem {
 		}
 	}
 	return p
+}
+
+// afterTokens returns where the token begins that the lexer could not finish.
+func (s *source) afterTokens() int {
+	at := 0
+	if len(s.tokens) > 0 {
+		at = s.tokens[len(s.tokens)-1].To
+	}
+	for at < len(s.runes)-1 && unicode.IsSpace(s.runes[at]) {
+		at++
+	}
+	return at
 }
 
 // syntaxProblem words an error of expr's parser, which knows what it cannot go
