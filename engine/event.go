@@ -1,13 +1,12 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"context"
 
 	"b24rules/engine/formula"
 	"b24rules/num"

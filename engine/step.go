@@ -1,0 +1,230 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"b24rules/engine/formula"
+)
+
+func truth(ctx context.Context, v *value, sc scope) (bool, error) {
+	x, err := v.eval(ctx, sc)
+	if err != nil {
+		return false, err
+	}
+	b, ok := x.(bool)
+	if !ok {
+		return false, v.errorf("when must give true or false, this gives %s", kindOf(x))
+	}
+	return b, nil
+}
+
+// steps runs a list of steps; what they define is added to sc.
+func (x *execution) steps(ctx context.Context, steps []*step, sc scope) error {
+	for _, s := range steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := x.step(ctx, s, sc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step runs one step and decides what its failure means.
+func (x *execution) step(ctx context.Context, s *step, sc scope) error {
+	t := StepTrace{Step: s.label, Action: s.action.Name, Line: s.pos.Line}
+	started, calls, writes := time.Now(), x.meter.calls.Load(), x.meter.writes.Load()
+	err := x.attempt(ctx, s, sc, &t)
+	t.Took = time.Since(started)
+	t.Calls, t.Writes = int(x.meter.calls.Load()-calls), int(x.meter.writes.Load()-writes)
+	if err != nil {
+		t.Error = err.Error()
+	}
+	x.trace.Steps = append(x.trace.Steps, t)
+	var stop *errStop
+	var gone *errGone
+	if err == nil || errors.As(err, &stop) || (errors.As(err, &gone) && !x.deleted) {
+		return err
+	}
+	re := x.stepError(s, err)
+	if s.onError == park || ctx.Err() != nil || re.Verdict == Later || (re.Verdict == Retry && !x.run.LastAttempt) {
+		return re
+	}
+	x.undefine(s, sc)
+	if s.onError == skip {
+		return nil
+	}
+	inner := sc.child(map[string]any{nameError: map[string]any{"code": ErrorCode(err), "message": err.Error(), "step": s.label}})
+	return x.steps(ctx, s.inner, inner)
+}
+
+// stepError wraps a step's failure and applies the step's own number of
+// attempts.
+func (x *execution) stepError(s *step, err error) *RunError {
+	var inner *RunError
+	if errors.As(err, &inner) {
+		return inner
+	}
+	v, at := verdict(err)
+	if v == Retry && s.retry > 0 && x.run.Attempt >= s.retry {
+		v = Park
+	}
+	pos := s.pos
+	var placed *PlaceError
+	if errors.As(err, &placed) {
+		pos = placed.Pos
+		if err == error(placed) {
+			err = placed.Err // the place is said once
+		}
+	}
+	return &RunError{Rule: x.rule.ID, Step: s.label, Pos: pos, Verdict: v, NotBefore: at, Err: err}
+}
+
+// undefine gives the names of a step that has no result the value nil.
+func (x *execution) undefine(s *step, sc scope) {
+	if s.id != "" {
+		sc.vars[s.id] = nil
+	}
+	if s.action.Spread {
+		for _, a := range s.args {
+			for _, n := range a.names {
+				sc.vars[n.name] = nil
+			}
+		}
+	}
+}
+
+// attempt runs a step if its when and once say so.
+func (x *execution) attempt(ctx context.Context, s *step, sc scope, t *StepTrace) error {
+	if s.when != nil {
+		ok, err := truth(ctx, s.when, sc)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			t.Skipped = "when is false"
+			x.undefine(s, sc)
+			return nil
+		}
+	}
+	once := ""
+	if s.once != nil {
+		v, err := s.once.eval(ctx, sc)
+		if err != nil {
+			return err
+		}
+		once = onceText(v)
+		before, ok, err := x.run.Memory.Once(ctx, s.label)
+		if err != nil {
+			return fmt.Errorf("read what once was: %w", err)
+		}
+		if ok && before == once {
+			t.Skipped = "once: nothing new"
+			x.undefine(s, sc)
+			return nil
+		}
+	}
+	if s.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.timeout)
+		defer cancel()
+	}
+	result, err := x.perform(ctx, s, sc, t)
+	if err != nil {
+		return err
+	}
+	x.define(s, sc, result)
+	if s.once != nil {
+		x.run.Memory.SetOnce(s.label, once)
+	}
+	return nil
+}
+
+// define makes a step's result visible to later steps.
+func (x *execution) define(s *step, sc scope, result any) {
+	if s.action.Spread {
+		if fields, ok := result.(map[string]any); ok {
+			maps.Copy(sc.vars, fields)
+		}
+	}
+	if s.id != "" {
+		sc.vars[s.id] = result
+	}
+}
+
+// perform runs the action, once or for each row.
+func (x *execution) perform(ctx context.Context, s *step, sc scope, t *StepTrace) (any, error) {
+	if s.forEach == nil {
+		return x.act(ctx, s, sc, t, "")
+	}
+	list, err := s.forEach.eval(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	rows, ok := list.([]any)
+	if !ok {
+		return nil, s.forEach.errorf("for_each takes a list, this gives %s", kindOf(list))
+	}
+	if len(rows) > s.limit {
+		return nil, &parkError{err: s.forEach.errorf("for_each has %d rows, its limit is %d", len(rows), s.limit)}
+	}
+	inner := sc.child(nil)
+	results := make([]any, 0, len(rows))
+	var failed rowErrors
+	for i, row := range rows {
+		v, err := x.act(ctx, s, inner.row(row, i), t, strconv.Itoa(i))
+		if err != nil {
+			if ctx.Err() != nil || isEnd(err) {
+				return nil, err
+			}
+			failed.add(i, err)
+			continue
+		}
+		results = append(results, v)
+	}
+	return results, failed.err(len(rows))
+}
+
+// isEnd reports an error that ends the run rather than one row.
+func isEnd(err error) bool {
+	var stop *errStop
+	var gone *errGone
+	return errors.As(err, &stop) || errors.As(err, &gone)
+}
+
+// act binds the arguments and calls the action.
+func (x *execution) act(ctx context.Context, s *step, sc scope, t *StepTrace, row string) (any, error) {
+	args, err := s.bind(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	return s.action.run(ctx, x.call(s, t, row), args)
+}
+
+func (x *execution) call(s *step, t *StepTrace, row string) *Call {
+	key := x.rule.ID + "/" + s.label + "/" + x.run.Entity.String()
+	if row != "" {
+		key += "/" + row
+	}
+	return &Call{
+		Portal: x.meter, PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.label,
+		Entity: x.run.Entity, Key: key, Pos: s.pos, Memory: x.run.Memory,
+		Log: x.run.Log.With("portal", x.run.Portal, "rule", x.rule.ID, "step", s.label, "entity", x.run.Entity.String()),
+		x:   x, trace: t,
+	}
+}
+
+// onceText writes a value of once down so that equal values have equal texts.
+func onceText(v any) string {
+	text, err := formula.ToText(v)
+	if err != nil {
+		return canonicalJSON(v)
+	}
+	return kindOf(v) + ":" + text
+}
