@@ -182,6 +182,7 @@ func TestEval(t *testing.T) {
 		{"find(rows, .price < 1)?.productName", "Nail", "text or nil"},
 		{"findLast(rows, .productName == 'Tile')?.price", n("10.5"), "number or nil"},
 		{"findIndex(rows, .price < 1)", n("1"), "whole number or nil"},
+		{"[1, findLast(names, # == 'b'), findLastIndex(names, # == 'a')]", list(n("1"), "b", n("1")), "list"},
 		{"findLastIndex(rows, .price > 99)", nil, "whole number or nil"},
 		{"map(groupBy(rows, .productName), {name: .key, total: sum(.items, .price * .quantity)})",
 			list(record{"name": "Tile", "total": n("110.49")}, record{"name": "Nail", "total": n("0.2")}), "list of {name: text, total: number}"},
@@ -193,6 +194,7 @@ func TestEval(t *testing.T) {
 		{"reduce(rows, {n: #acc.n + 1, total: #acc.total + .price}, {n: 0, total: 0})", record{"n": n("3"), "total": n("43.93")}, "{n: number, total: number}"},
 		{"sum(filter(rows, .productId != nil), .productId)", n("14"), "whole number"},
 		{"map(filter(deal.contact?.phone != nil ? [deal.contact] : [], .phone != nil), len(.phone))", list(), "list of whole number"},
+		{"map(1..2, reduce([10], #acc + #, #))", list(n("11"), n("12")), "list of whole number"},
 		{"let y = 0.1; y * 3", n("0.3"), "number"},
 		{"let a = sum(rows, .price); let b = a * 2; b - a", n("43.93"), "number"},
 

@@ -248,6 +248,25 @@ func get(_ *Machine, args []any) (any, error) {
 	return nil, errWant("a list or a record", args[0])
 }
 
+// lastMatch returns the last element of pairs of element and condition, or nil.
+func lastMatch(v any) any {
+	for _, p := range slices.Backward(v.([]any)) {
+		if pair := p.([]any); pair[1].(bool) {
+			return pair[0]
+		}
+	}
+	return nil
+}
+
+func lastMatchIndex(v any) any {
+	for i, p := range slices.Backward(v.([]any)) {
+		if p.([]any)[1].(bool) {
+			return num.FromInt(int64(i))
+		}
+	}
+	return nil
+}
+
 // names returns the names of a record's fields, in order.
 func names(m *Machine, v any) (map[string]any, []string, error) {
 	record, ok := v.(map[string]any)

@@ -43,13 +43,15 @@ func (c *checker) builtinNode(x *ast.BuiltinNode) (ast.Node, Type) {
 	case "filter":
 		cond := c.bodyCondition(x, elem, body)
 		return builtin(x.Location(), x.Name, list, predicate(cond)), ListOf(c.narrowElem(elem, body))
-	case "find", "findLast":
+	case "find":
 		cond := c.bodyCondition(x, elem, body)
 		return builtin(x.Location(), x.Name, list, predicate(cond)), c.narrowElem(elem, body).Optional()
-	case "findIndex", "findLastIndex":
+	case "findIndex":
 		cond := c.bodyCondition(x, elem, body)
 		n := builtin(x.Location(), x.Name, list, predicate(cond))
 		return call(x.Location(), unary(lift), n), Type{Kind: Int, Maybe: true}
+	case "findLast", "findLastIndex":
+		return c.findLast(x, list, elem, body)
 	case "count":
 		return c.count(x, list, elem, body)
 	case "sum":
@@ -100,6 +102,19 @@ func (c *checker) bodyCondition(x *ast.BuiltinNode, elem Type, body ast.Node) as
 	return n
 }
 
+// findLast looks at all elements. The backward loops of expr v1.17.8 leave a
+// value on its stack for each element (compiler.emitLoopBackwards pops none), so
+// that [1, findLast(list, …)] does not begin with 1.
+func (c *checker) findLast(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Node) (ast.Node, Type) {
+	at := x.Location()
+	cond := c.bodyCondition(x, elem, body)
+	pairs := builtin(at, "map", list, predicate(pairOf(cond)))
+	if x.Name == "findLast" {
+		return call(at, unary(lastMatch), pairs), c.narrowElem(elem, body).Optional()
+	}
+	return call(at, unary(lastMatchIndex), pairs), Type{Kind: Int, Maybe: true}
+}
+
 func (c *checker) count(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Node) (ast.Node, Type) {
 	if body == nil {
 		if elem.Kind != Bool && elem.Kind != Any {
@@ -148,7 +163,8 @@ func (c *checker) groupBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast
 	return call(at, binary(groupFn), machineNode(), pairs), ListOf(group)
 }
 
-// pairOf makes the body of a loop that keeps the element beside its key.
+// pairOf makes the body of a loop that keeps the element beside what is made of
+// it.
 func pairOf(key ast.Node) ast.Node {
 	self := placed(&ast.PointerNode{}, key)
 	return placed(&ast.ArrayNode{Nodes: []ast.Node{self, key}}, key)
@@ -187,15 +203,19 @@ func (c *checker) reduce(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.
 	c.shares = true
 	args := []ast.Node{list, nil}
 	start := elem
+	var initial ast.Node
+	const initialName = "$initial"
 	if len(x.Arguments) > 2 {
-		var initial ast.Node
 		initial, start = c.infer(x.Arguments[2])
-		args = append(args, initial)
+		args = append(args, placed(&ast.IdentifierNode{Value: initialName}, initial))
 	}
 	acc := widen(start, 0)
 	n, t := c.body(loopScope{elem: elem, acc: &acc}, body)
 	args[1] = predicate(n)
 	result := builtin(x.Location(), "reduce", args...)
+	if initial != nil { // expr evaluates it inside of the loop, where # is another
+		result = placed(&ast.VariableDeclaratorNode{Name: initialName, Value: initial, Expr: result}, x)
+	}
 	if acc.Kind == Int && t.Kind == Number && !t.Maybe {
 		return result, t
 	}
