@@ -3,14 +3,17 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func openTest(t testing.TB) *Queue {
@@ -112,6 +115,66 @@ func TestWritesWaitForTheDisk(t *testing.T) {
 	}
 }
 
+// A full disk refuses events, keeps what it has, and costs no run its result.
+func TestAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openTest(t)
+		limit := func(pages int) {
+			err := q.writes.do(t.Context(), func(ctx context.Context, t *tx) error {
+				_, err := t.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		begun, goOn, ran := make(chan struct{}), make(chan struct{}), 0
+		wg.Go(func() {
+			_ = q.Work(ctx, func(_ context.Context, r *Run) error {
+				ran++
+				close(begun)
+				<-goOn
+				r.Record(json.RawMessage(`"` + strings.Repeat("x", 1<<20) + `"`))
+				return nil
+			})
+		})
+		if err := q.Push(ctx, Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+			t.Fatal(err)
+		}
+		<-begun
+		limit(1) // SQLite makes it the present size
+		big := json.RawMessage(`"` + strings.Repeat("x", 1<<20) + `"`)
+		var failed atomic.Int32
+		for range 10 { // several in one transaction
+			wg.Go(func() {
+				if err := q.Push(t.Context(), Event{Portal: "acme", Code: "X", Data: big}, nil); err != nil {
+					failed.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		if failed.Load() != 10 {
+			t.Errorf("%d of 10 pushes to a full disk failed", failed.Load())
+		}
+		close(goOn)
+		time.Sleep(time.Minute) // the run is over and its result does not fit
+		if s, err := q.Stats(ctx); err != nil || s.Events != 1 || s.Runs[Running] != 1 {
+			t.Errorf("stats are %+v, %v, want 1 event and its run still to be ended", s, err)
+		}
+		limit(1 << 20)
+		if err := q.WaitIdle(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := q.Stats(ctx); err != nil || s.Runs[Succeeded] != 1 || ran != 1 {
+			t.Errorf("stats are %+v, %v after %d executions, want one that succeeded", s, err, ran)
+		}
+		stop()
+		wg.Wait()
+	})
+}
+
 // BenchmarkPush compares Push, whose callers share transactions, with the
 // handler that it replaces: each event inserted with a commit of its own.
 func BenchmarkPush(b *testing.B) {
@@ -152,4 +215,28 @@ func commitEach(b *testing.B, pb *testing.PB, insert *sql.Stmt) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkWork is the whole way: events pushed by many, each of its own
+// entity, until all their runs have succeeded.
+func BenchmarkWork(b *testing.B) {
+	q := openTest(b)
+	ctx, stop := context.WithCancel(b.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = q.Work(ctx, func(context.Context, *Run) error { return nil }) })
+	var n atomic.Int64
+	b.SetParallelism(64)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := q.Push(ctx, Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: fmt.Sprint("deal:", n.Add(1))}}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	if err := q.WaitIdle(ctx); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "runs/s")
+	stop()
+	wg.Wait()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -30,9 +31,36 @@ func open(t testing.TB, path string, o queue.Options) *queue.Queue {
 	return q
 }
 
+// emptyDatabase is a fresh database, made once: its migrations would otherwise
+// be most of what the tests do.
+var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "queue")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "queue.db")
+	q, err := queue.Open(context.Background(), "sqlite:"+path, queue.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := q.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 func openNew(t testing.TB, o queue.Options) *queue.Queue {
 	t.Helper()
-	return open(t, filepath.Join(t.TempDir(), "queue.db"), o)
+	path := filepath.Join(t.TempDir(), "queue.db")
+	empty, err := emptyDatabase()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, empty, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, path, o)
 }
 
 // work runs Work in the background; stop ends it and waits.

@@ -24,8 +24,10 @@ const (
 	fetchCooldown = 5 * time.Millisecond
 
 	// fetchPoll is how often a queue looks without being told to. It is told
-	// of every job (see bell), so this only guards against what nobody thought of.
-	fetchPoll = 5 * time.Second
+	// of every job (see bell), but a worker that gets free while River looks
+	// for jobs on behalf of another is not remembered (v0.49.0), and would wait
+	// for the next job to end.
+	fetchPoll = time.Second
 
 	// jobsKept is how long River keeps finished jobs. The runs are history enough.
 	jobsKept = time.Minute

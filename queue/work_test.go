@@ -123,7 +123,7 @@ func TestAPortalUsesUpItsOwnWorkersOnly(t *testing.T) {
 		if most.Load() != 2 {
 			t.Errorf("%d runs of a portal at once, want 2", most.Load())
 		}
-		if took := time.Since(begun).Round(time.Second); took != 3*time.Minute {
+		if took := time.Since(begun); took < 3*time.Minute || took > 3*time.Minute+10*time.Second {
 			t.Errorf("6 runs of a minute by 2 workers took %v, want 3m", took)
 		}
 	})
