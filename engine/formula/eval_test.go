@@ -79,6 +79,7 @@ func TestEval(t *testing.T) {
 		{"nil", nil, "nil"},
 		{"omit", formula.Omitted, "omit"},
 		{"ok ? 'a' : omit", "a", "any value"},
+		{"ok ? nil : omit", nil, "any value"},
 
 		// rounding
 		{"round(-2.5)", n("-3"), "whole number"},

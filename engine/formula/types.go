@@ -54,9 +54,13 @@ func OpenRecord(fields map[string]Type) Type {
 
 // Optional returns the type of a value that is of type t or nil.
 func (t Type) Optional() Type {
-	if t.Kind != Any && t.Kind != Nil && t.Kind != Omit {
-		t.Maybe = true
+	switch t.Kind {
+	case Any, Nil:
+		return t
+	case Omit:
+		return Type{}
 	}
+	t.Maybe = true
 	return t
 }
 
