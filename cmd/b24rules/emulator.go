@@ -37,7 +37,7 @@ POST /_emulator/webhooks {"url": "…", "events": ["…"]}.`,
 		fs.StringVar(&o.listen, "listen", "127.0.0.1:8484", "listen on `ADDR`; port 0 takes a free one")
 		fs.StringVar(&o.plan, "plan", emulator.PlanStandard, "limit requests as `PLAN` does: standard, enterprise or unlimited")
 		fs.StringVar(&o.handler, "handler", "", "post the CRM events to `URL`")
-		fs.StringVar(&o.token, "token", "", "let events carry the application token `TOKEN`")
+		fs.StringVar(&o.token, "token", "emulator-application-token", "let events carry the application token `TOKEN`")
 		return o.run
 	},
 }
@@ -49,6 +49,9 @@ type emulatorOptions struct {
 func (o *emulatorOptions) run(ctx context.Context, std stdio, args []string) error {
 	if err := none(args); err != nil {
 		return err
+	}
+	if o.token == "" {
+		return usagef("--token: want a token, an empty one admits nobody")
 	}
 	if err := oneOf("plan", o.plan, emulator.PlanStandard, emulator.PlanEnterprise, emulator.PlanUnlimited); err != nil {
 		return err
@@ -72,11 +75,10 @@ func (o *emulatorOptions) run(ctx context.Context, std stdio, args []string) err
 	base := "http://" + ln.Addr().String()
 	portal.SetBaseURL(base)
 	seed := emulator.Demo(portal)
-	token := portal.ApplicationToken()
 	if o.handler != "" {
 		portal.AddWebhook(o.handler, crmEvents...)
 	}
-	if _, err := io.WriteString(std.out, o.introduction(base, base+portal.WebhookPath(), token, seed)); err != nil {
+	if _, err := io.WriteString(std.out, o.introduction(base, base+portal.WebhookPath(), seed)); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	return servePortal(ctx, ln, portal)
@@ -99,13 +101,13 @@ func servePortal(ctx context.Context, ln net.Listener, portal http.Handler) erro
 
 // introduction is what the command prints: the webhook's URL alone on the
 // first line, for scripts, then what people want to know.
-func (o *emulatorOptions) introduction(base, webhook, token string, seed emulator.Seed) string {
+func (o *emulatorOptions) introduction(base, webhook string, seed emulator.Seed) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("%s", webhook)
-	p("smart process for totals: entityTypeId %d, fields %s and %s", seed.TypeID, seed.InvoiceField, seed.TotalField)
-	p("list for shipments: IBLOCK_TYPE_ID lists, IBLOCK_ID %d, properties %s", seed.ListID, strings.Join(seed.Properties, ", "))
-	p("application token of events: %s", token)
+	p("smart process for totals: entityTypeId %d", seed.TypeID)
+	p("list for shipments: IBLOCK_TYPE_ID lists, IBLOCK_ID %d", seed.ListID)
+	p("application token of events: %s", o.token)
 	if o.handler != "" {
 		p("CRM events are posted to %s", o.handler)
 	} else {
@@ -116,7 +118,7 @@ func (o *emulatorOptions) introduction(base, webhook, token string, seed emulato
 	p("portals:")
 	p("  demo:")
 	p("    webhook: %s", webhook)
-	p("    application_token: %s", token)
+	p("    application_token: %s", o.token)
 	p("    plan: %s", o.plan)
 	p("    inputs:")
 	p("      invoice-total: {helper_type: %d}", seed.TypeID)

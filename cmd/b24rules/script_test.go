@@ -10,7 +10,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// asProgram, set in the environment, makes this test binary the program itself,
+// for tests that need processes of their own.
+const asProgram = "B24RULES_TEST_AS_PROGRAM"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
 	testscript.Main(m, map[string]func(){"b24rules": main})
 }
 
