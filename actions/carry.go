@@ -24,6 +24,26 @@ func addFields(wishes []wish) map[string]any {
 // everything else as it was read, for the portal clears what it is not given.
 // https://apidocs.bitrix24.com/api-reference/lists/elements/lists-element-update.html
 func (s *listSchema) updateFields(e *element, wishes []wish) map[string]any {
+	return s.wholeFields(e, wishes, (*element).carried)
+}
+
+// copyFields are the FIELDS of lists.element.add for a copy of an element that
+// has the wished values.
+func (s *listSchema) copyFields(e *element, wishes []wish) map[string]any {
+	return s.wholeFields(e, wishes, func(e *element, name string, f *field) any {
+		values, _ := e.values[name].([]any)
+		out := make([]any, len(values))
+		for i, v := range values {
+			out[i] = carriedOne(f, v)
+		}
+		if len(out) == 1 {
+			return out[0]
+		}
+		return out
+	})
+}
+
+func (s *listSchema) wholeFields(e *element, wishes []wish, property func(e *element, name string, f *field) any) map[string]any {
 	out := addFields(wishes)
 	for name, v := range e.values {
 		if slices.ContainsFunc(wishes, func(w wish) bool { return w.field.name == name }) {
@@ -33,8 +53,8 @@ func (s *listSchema) updateFields(e *element, wishes []wish) map[string]any {
 		switch {
 		case strings.HasPrefix(name, "PROPERTY_"):
 			// Also of a property that is newer than what we know of the list.
-			if values := e.carried(name, f); len(values) > 0 {
-				out[name] = values
+			if values, _ := v.([]any); len(values) > 0 {
+				out[name] = property(e, name, f)
 			}
 		case slices.Contains(portalSets, name) || v == nil || v == "":
 		case f != nil || name == "NAME" || name == "IBLOCK_SECTION_ID":
@@ -47,7 +67,7 @@ func (s *listSchema) updateFields(e *element, wishes []wish) map[string]any {
 // carried is a property's value in the form {valueId: value}, which keeps the
 // values of every type: the portal updates them in place. A file is kept by its
 // id.
-func (e *element) carried(name string, f *field) map[string]any {
+func (e *element) carried(name string, f *field) any {
 	values, _ := e.values[name].([]any)
 	out := make(map[string]any, len(values))
 	for i, v := range values {

@@ -53,9 +53,10 @@ func (l *list) carryOut(ctx context.Context, c *engine.Call, p plan) (any, error
 		answers := c.Portal.Do(ctx, calls...)
 		adds, rest := answers[:len(p.adds)], answers[len(p.adds):]
 		taken := done.countAdds(adds, p.adds, &failed)
-		done.countUpdates(rest[:len(p.updates)], p.updates, &failed)
+		refused := done.countUpdates(rest[:len(p.updates)], p.updates, &failed)
 		done.countDeletes(rest[len(p.updates):], &failed)
 		l.settle(ctx, c, taken, &done, &failed)
+		l.replace(ctx, c, refused, &done, &failed)
 	}
 	c.Note("%d added, %d updated (%d of them adopted), %d deleted, %d kept", done.added, done.updated, done.adopted, done.deleted, done.kept)
 	if p.foreign > 0 {
@@ -82,11 +83,14 @@ func (t *tally) countAdds(answers []bitrix.Answer, adds []wanted, failed *failur
 	return taken
 }
 
-func (t *tally) countUpdates(answers []bitrix.Answer, updates []change, failed *failures) {
+// countUpdates returns the elements that could not be given another code.
+func (t *tally) countUpdates(answers []bitrix.Answer, updates []change, failed *failures) (refused []change) {
 	for i, a := range answers {
 		switch {
 		case a.Err == nil:
 			t.updated++
+		case bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND") && updates[i].element.code != updates[i].want.code:
+			refused = append(refused, updates[i])
 		case bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND"):
 			// The next attempt finds it gone and adds it.
 			failed.add(fmt.Errorf("%s was removed meanwhile", updates[i].element))
@@ -94,6 +98,7 @@ func (t *tally) countUpdates(answers []bitrix.Answer, updates []change, failed *
 			failed.add(fmt.Errorf("row %d, %s: %w", updates[i].want.row+1, updates[i].element, a.Err))
 		}
 	}
+	return refused
 }
 
 func (t *tally) countDeletes(answers []bitrix.Answer, failed *failures) {
@@ -136,6 +141,42 @@ func (l *list) settle(ctx context.Context, c *engine.Call, taken []wanted, done 
 		}
 	}
 	if len(calls) > 0 {
-		done.countUpdates(c.Portal.Do(ctx, calls...), updates, failed)
+		done.countUpdates(c.Portal.Do(ctx, calls...), updates, failed) // their codes stay
+	}
+}
+
+// replace takes over elements on portals where an update looks for an element
+// that has both the given id and the given code, so that a code can never
+// change (isExist in modules/lists/lib/entity/element.php). A copy is added
+// under our code, and the element is deleted when that is done.
+func (l *list) replace(ctx context.Context, c *engine.Call, refused []change, done *tally, failed *failures) {
+	var adds []bitrix.Call
+	var old []change
+	for _, u := range refused {
+		if l.schema.holdsDriveFiles(u.element) {
+			failed.park(engine.ParkError("%s cannot be taken over: the portal does not let its code be changed, and its files on Drive cannot be copied", u.element))
+			continue
+		}
+		old = append(old, u)
+		adds = append(adds, l.write("lists.element.add", map[string]any{
+			"ELEMENT_CODE": u.want.code, "FIELDS": l.schema.copyFields(u.element, u.want.wishes),
+		}))
+	}
+	if len(adds) == 0 {
+		return
+	}
+	var deletes []bitrix.Call
+	for i, a := range c.Portal.Do(ctx, adds...) {
+		if a.Err != nil {
+			failed.add(fmt.Errorf("row %d, copy of %s: %w", old[i].want.row+1, old[i].element, a.Err))
+			continue
+		}
+		done.updated++
+		c.Note("%s was replaced by a copy: the portal does not let its code be changed", old[i].element)
+		deletes = append(deletes, l.deleteCall(old[i].element))
+	}
+	if len(deletes) > 0 {
+		var gone tally // they are no deletions of rows
+		gone.countDeletes(c.Portal.Do(ctx, deletes...), failed)
 	}
 }

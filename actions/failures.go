@@ -23,6 +23,14 @@ func (f *failures) add(err error) {
 	}
 }
 
+// park notes a failure that no attempt can mend.
+func (f *failures) park(err error) {
+	f.count++
+	if f.cause == nil {
+		f.cause = err
+	}
+}
+
 func (f *failures) err(what string) error {
 	switch {
 	case f.count == 0:

@@ -49,6 +49,8 @@ type field struct {
 	zeroIsEmpty bool
 	// reference says that the values are ids of other things.
 	reference bool
+	// drive says that the values are files on Drive.
+	drive bool
 	// places is how many digits after the point the portal keeps, or
 	// unknownPlaces.
 	places int

@@ -78,7 +78,7 @@ func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*l
 	for _, m := range all {
 		fields = append(fields, &field{
 			name: m.ID, code: m.Code, title: m.Name, kind: listKind(m.Type), multiple: m.Multiple,
-			reference: isReference(m.Type), places: unknownPlaces, choices: m.Enum,
+			reference: isReference(m.Type), drive: m.Type == "S:DiskFile", places: unknownPlaces, choices: m.Enum,
 		})
 	}
 	return newListSchema(fields), nil
@@ -111,6 +111,17 @@ func isReference(typ string) bool {
 	switch typ {
 	case "E", "G", "E:EList", "S:employee":
 		return true
+	}
+	return false
+}
+
+// holdsDriveFiles reports whether an element has files that only the element
+// itself can keep.
+func (s *listSchema) holdsDriveFiles(e *element) bool {
+	for _, f := range s.fields {
+		if values, _ := e.values[f.name].([]any); f.drive && len(values) > 0 {
+			return true
+		}
 	}
 	return false
 }
