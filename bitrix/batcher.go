@@ -1,246 +1,188 @@
 package bitrix
 
 import (
-	"context"
-	"slices"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
 	"time"
 )
-
-// maxBatch is how many commands a batch request may hold.
-// Source: https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
-const maxBatch = 50
-
-// unit is what one caller wants done together: calls that fit one request.
-type unit struct {
-	ctx     context.Context
-	calls   []Call
-	left    []int // indexes of the calls without an answer
-	answers []Answer
-	repeats int // of reads whose outcome was unknown, and of unsent requests
-	done    chan struct{}
-}
 
 const (
 	// maxRepeats bounds how often the client itself repeats what failed on the
 	// network. A run has its own attempts besides.
 	maxRepeats = 2
-	// repeatPause is the wait before the first repeat.
+	// repeatPause is the wait before the first repeat; it grows fourfold.
 	repeatPause = 300 * time.Millisecond
+	// maxRefusals bounds how often the rate limit may refuse one call. With the
+	// bucket's pauses this takes some minutes.
+	maxRefusals = 10
+	// refusedFor is when a caller whose call was refused so often comes back.
+	refusedFor = 30 * time.Second
+	// overloadPause is how long a portal that blocked REST is left alone.
+	overloadPause = 10 * time.Minute
 )
 
-// enqueue puts a unit at the end of the line and sees that somebody serves it.
-func (c *Client) enqueue(units ...*unit) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.queue = append(c.queue, units...)
-	c.startDispatching()
-}
-
-// again puts units back at the head of the line.
-func (c *Client) again(units []*unit) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.queue = slices.Concat(units, c.queue)
-	c.startDispatching()
-}
-
-// startDispatching wants c.mu held.
-func (c *Client) startDispatching() {
-	if c.dispatching || len(c.queue) == 0 || c.life.Err() != nil {
-		return
-	}
-	c.dispatching = true
-	c.work.Go(c.dispatch)
-}
-
-// dispatch sends what waits, one request whenever there is a free slot and room
-// in the bucket. What a request carries is chosen last, when it can go: the
-// longer the line has to wait, the fuller the batches are.
-func (c *Client) dispatch() {
+// serve is one of the InFlight senders: it takes what may travel together,
+// sends it, hands out the answers, and begins anew.
+func (c *Client) serve() {
 	for {
-		select {
-		case c.slots <- struct{}{}:
-		case <-c.life.Done():
-			c.stopDispatching()
+		commands := c.next()
+		if commands == nil {
 			return
 		}
-		if c.idle() {
-			<-c.slots
-			return
+		replies := c.send(commands)
+		c.settle(commands, replies)
+	}
+}
+
+// next waits until a request may be sent and something is there to send, and
+// only then chooses what: the longer the line has to wait, the fuller the
+// batches are. One sender at a time waits here. It returns nil when the client
+// is closed.
+func (c *Client) next() []*command {
+	select {
+	case c.turn <- struct{}{}:
+	case <-c.life.Done():
+		return nil
+	}
+	defer func() { <-c.turn }()
+	for c.life.Err() == nil {
+		now := time.Now()
+		wait := c.line.ready(now)
+		if wait == 0 {
+			wait = c.bucket.wait(now)
 		}
-		if err := c.bucket.wait(c.life); err != nil {
-			<-c.slots
-			c.stopDispatching()
-			return
-		}
-		pack := c.pack()
-		if len(pack) == 0 {
-			c.bucket.giveBack()
-			<-c.slots
+		if wait != 0 {
+			c.sleep(wait)
 			continue
 		}
-		c.work.Go(func() {
-			defer func() { <-c.slots }()
-			c.send(pack)
-		})
-	}
-}
-
-// idle ends the dispatching when nothing waits.
-func (c *Client) idle() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.dispatching = len(c.queue) > 0
-	return !c.dispatching
-}
-
-func (c *Client) stopDispatching() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.dispatching = false
-}
-
-// pack takes units from the line that fit one request together. A unit that
-// does not fit leaves room to smaller ones behind it, and is the first of the
-// next request. Units whose caller has gone are dropped.
-func (c *Client) pack() []*unit {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var taken, rest []*unit
-	size := 0
-	for _, u := range c.queue {
-		switch {
-		case u.ctx.Err() != nil:
-		case size+len(u.left) <= maxBatch:
-			taken = append(taken, u)
-			size += len(u.left)
-		default:
-			rest = append(rest, u)
+		runtime.Gosched() // callers that are about to ask get their chance at no cost
+		room := maxBatch
+		if c.operating.blocked("batch", now) {
+			room = 1
+		}
+		commands := c.line.take(now, room, func(cmd *command) (time.Time, *Error) { return c.operating.admit(cmd.call.Method, now) })
+		if len(commands) > 0 {
+			c.bucket.take(now)
+			return commands
 		}
 	}
-	c.queue = rest
-	return taken
+	return nil
 }
 
-// command is one call on its way.
-type command struct {
-	unit  *unit
-	index int // of the call in the unit
-}
-
-func (c command) call() Call { return c.unit.calls[c.index] }
-
-// send makes one request of units and settles each call by its own outcome.
-func (c *Client) send(units []*unit) {
-	var commands []command
-	for _, u := range units {
-		for _, i := range u.left {
-			commands = append(commands, command{u, i})
-		}
+// sleep waits for d, for ever when it is negative, or until something changes.
+func (c *Client) sleep(d time.Duration) {
+	var over <-chan time.Time
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		over = t.C
 	}
+	select {
+	case <-over:
+	case <-c.line.wake:
+	case <-c.life.Done():
+	}
+}
+
+// send makes one request of commands.
+func (c *Client) send(commands []*command) []reply {
 	c.requests.Add(1)
 	c.commands.Add(int64(len(commands)))
 	for _, cmd := range commands {
-		if cmd.call().Write {
+		if cmd.call.Write {
 			c.writes.Add(1)
 		}
 	}
-	var answers []answer
 	if len(commands) == 1 {
-		answers = []answer{c.single(commands[0].call())}
-	} else {
-		answers = c.batch(commands)
+		return []reply{c.single(commands[0])}
 	}
-	c.settle(units, commands, answers)
+	c.batches.Add(1)
+	return c.batch(commands)
 }
 
-// answer is what came of a command, before it is decided whether to repeat it.
-type answer struct {
+// reply is what came of a command: an answer, or an error to be judged.
+type reply struct {
 	Answer
 	err *Error
+	// whole says that the error is that of the batch as a whole.
+	whole bool
 }
 
 // settle gives answers to their callers and repeats what may be repeated: what
 // the rate limit refused, what was never sent, and reads of unknown outcome.
-func (c *Client) settle(units []*unit, commands []command, answers []answer) {
-	var pause time.Duration
+func (c *Client) settle(commands []*command, replies []reply) {
+	now := time.Now()
+	results := make([]landed, len(commands))
 	refused := false
 	for i, cmd := range commands {
-		a, call := answers[i], cmd.call()
-		if a.err != nil {
-			a.err.Method = call.Method
-			switch a.err.code() {
-			case CodeQueryLimit:
-				refused = true
-				continue
-			case CodeOperationLimit:
-				a.err.NotBefore = c.operating.refuse(call.Method)
-			case CodeOverload:
-				a.err.NotBefore = c.operating.block()
-				c.log.Error("the portal has blocked REST because of overload", "method", call.Method)
-			}
-			if c.mayRepeat(cmd.unit, call, a.err) {
-				pause = repeatPause << cmd.unit.repeats
+		r := &replies[i]
+		results[i] = landed{cmd: cmd}
+		if r.err != nil {
+			refused = refused || r.err.code() == CodeQueryLimit
+			if c.again(cmd, r, now) {
+				c.repeated.Add(1)
 				continue
 			}
-			a.Err = a.err
+			r.Err = r.err.of(cmd.call.Method)
 		}
-		cmd.unit.settle(cmd.index, a.Answer)
+		results[i].answer = &r.Answer
 	}
 	if refused {
 		c.refused.Add(1)
-		c.bucket.refuse(time.Now())
+		pause := c.bucket.refuse(now)
+		c.log.Warn("the portal refused a request for the rate limit", "pause", pause)
 	} else {
 		c.bucket.accept()
 	}
-	c.finish(units, pause)
+	c.line.settle(results)
 }
 
-// mayRepeat reports whether the client itself sends a call once more.
-func (c *Client) mayRepeat(u *unit, call Call, err *Error) bool {
-	if u.repeats >= maxRepeats {
+// again decides whether the client itself sends a failed command once more, and
+// when. If not, it completes the error.
+func (c *Client) again(cmd *command, r *reply, now time.Time) bool {
+	switch r.err.code() {
+	case CodeQueryLimit:
+		cmd.refusals++
+		if cmd.refusals <= maxRefusals {
+			return true
+		}
+		r.err = r.err.of(cmd.call.Method)
+		r.err.NotBefore = now.Add(refusedFor)
+		return false
+	case CodeOperationLimit:
+		if r.whole {
+			// An older core counts the batch itself: go on one by one.
+			c.operating.refuse("batch", now)
+			return true
+		}
+		r.err = r.err.of(cmd.call.Method)
+		r.err.NotBefore = c.operating.refuse(cmd.call.Method, now)
+		c.log.Warn("a method has used up its time", "method", cmd.call.Method, "until", r.err.NotBefore)
+		return false
+	case CodeOverload:
+		c.overload(r, now)
 		return false
 	}
-	if err.code() == CodeNetwork && err.Outcome == NotExecuted {
-		return true
+	unsent := r.err.code() == CodeNetwork && r.err.Outcome == NotExecuted
+	lost := r.err.Outcome == Unknown && !cmd.call.Write
+	if !unsent && !lost || cmd.repeats >= maxRepeats || c.life.Err() != nil {
+		return false
 	}
-	return err.Outcome == Unknown && !call.Write
+	pause := repeatPause << (2 * cmd.repeats)
+	cmd.repeats++
+	cmd.notBefore = now.Add(pause + rand.N(pause))
+	return true
 }
 
-// finish tells the callers whose calls are all answered, and lines the others
-// up again after a pause.
-func (c *Client) finish(units []*unit, pause time.Duration) {
-	var open []*unit
-	for _, u := range units {
-		if len(u.left) == 0 {
-			close(u.done)
-			continue
-		}
-		if pause > 0 {
-			u.repeats++
-		}
-		open = append(open, u)
+// overload stops the client for a while: the portal has been blocked by hand,
+// and whoever goes on calling stays blocked.
+func (c *Client) overload(r *reply, now time.Time) {
+	r.err = r.err.of("")
+	r.err.NotBefore = now.Add(overloadPause)
+	if r.err.Detail == "" {
+		r.err.Detail = "REST is blocked for this portal because of overload; only its support can lift that"
 	}
-	if len(open) == 0 {
-		return
-	}
-	if pause == 0 {
-		c.again(open)
-		return
-	}
-	c.work.Go(func() {
-		t := time.NewTimer(pause)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			c.again(open)
-		case <-c.life.Done():
-		}
-	})
-}
-
-// settle stores the answer of one call.
-func (u *unit) settle(index int, a Answer) {
-	u.answers[index] = a
-	u.left = slices.DeleteFunc(u.left, func(i int) bool { return i == index })
+	c.line.stop(r.err)
+	c.log.LogAttrs(c.life, slog.LevelError, "the portal has blocked REST because of overload", slog.Time("until", r.err.NotBefore))
 }

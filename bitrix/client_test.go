@@ -1,15 +1,11 @@
 package bitrix_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -19,395 +15,291 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"b24rules/bitrix"
+	"b24rules/bitrix/php"
 )
 
-// bubble runs a test in virtual time with a client that is closed at its end.
-func bubble(t *testing.T, p *portal, cfg bitrix.Config, f func(t *testing.T, c *bitrix.Client)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		c := p.client(cfg)
-		defer c.Close()
-		f(t, c)
-	})
+func get(id int) bitrix.Call {
+	return bitrix.Call{Method: "crm.item.get", Params: map[string]any{"entityTypeId": 2, "id": id}}
 }
 
-func TestWebhookURL(t *testing.T) {
-	for _, good := range []bitrix.Secret{testWebhook, "http://127.0.0.1:80/rest/1/x", "https://p.example/sub/rest/12/abc/"} {
-		if _, err := bitrix.NewClient(bitrix.Config{Webhook: good}); err != nil {
-			t.Errorf("%s: %v", good.Reveal(), err)
-		}
-	}
-	for _, bad := range []bitrix.Secret{"", "portal.example/rest/1/s3cr3tc0de/", "https://p.example/s3cr3tc0de/", "https://p.example/rest/1/s3cr3tc0de/?a=1", "ftp://p/rest/1/s3cr3tc0de", "https://p/rest/%zz/s3cr3tc0de/"} {
-		_, err := bitrix.NewClient(bitrix.Config{Webhook: bad})
-		if err == nil || strings.Contains(err.Error(), testSecret) || !strings.Contains(err.Error(), "/rest/USER/CODE/") {
-			t.Errorf("%s: error %v", bad.Reveal(), err)
-		}
-	}
+func update(id int) bitrix.Call {
+	return bitrix.Call{Method: "crm.item.update", Write: true, Params: map[string]any{"entityTypeId": 2, "id": id, "fields": map[string]any{"title": "a & b = c+d%"}}}
 }
 
-func TestCall(t *testing.T) {
-	p := &portal{methods: map[string]func(url.Values) (int, string){
-		"crm.item.get": func(v url.Values) (int, string) {
-			if v.Get("id") == "404" {
-				return 400, `{"error":"NOT_FOUND","error_description":"Element not found"}`
+// items answers crm.item.get, knows no id over 1000, and echoes updates.
+func items() map[string]methodFunc {
+	return map[string]methodFunc{
+		"crm.item.get": func(p *php.Array) reply {
+			id := fmt.Sprint(first(p, "id"))
+			if len(id) > 3 {
+				return reply{code: "NOT_FOUND", text: "Not found"}
 			}
-			return 200, `{"result":{"item":{"id":` + v.Get("id") + `}}}`
+			return reply{result: object("item", object("id", json.Number(id)))}
 		},
-		"crm.deal.get": func(url.Values) (int, string) { return 400, `{"error":"","error_description":"Not found"}` },
-		"crm.type.get": func(url.Values) (int, string) { return 400, `{"error":0,"error_description":"x"}` },
-	}}
-	bubble(t, p, bitrix.Config{}, func(t *testing.T, c *bitrix.Client) {
-		var got struct{ Item struct{ ID bitrix.ID } }
-		if err := c.Call(t.Context(), "crm.item.get", map[string]any{"id": 7}, &got); err != nil || got.Item.ID != 7 {
-			t.Errorf("got %+v, %v", got, err)
-		}
-		for _, tt := range []struct {
-			method   string
-			notFound bool
-			code     string
-			outcome  bitrix.Outcome
-		}{
-			{"crm.item.get", true, "NOT_FOUND", bitrix.Executed},
-			{"crm.deal.get", true, "", bitrix.Executed},
-			{"crm.type.get", false, "0", bitrix.Executed},
-			{"crm.itm.get", false, "ERROR_METHOD_NOT_FOUND", bitrix.NotExecuted},
-		} {
-			err := c.Call(t.Context(), tt.method, map[string]any{"id": 404}, nil)
-			var e *bitrix.Error
-			if !errors.As(err, &e) || e.Code != tt.code || e.Outcome != tt.outcome || bitrix.IsNotFound(err) != tt.notFound || e.Method != tt.method || e.Temporary() {
-				t.Errorf("%s: %#v", tt.method, err)
-			}
-		}
-	})
+		"crm.item.update": echo,
+	}
 }
 
-// TestBatching sends what is ready at the same time together, and a single
-// call of an idle client alone.
-func TestBatching(t *testing.T) {
-	p := &portal{latency: 100 * time.Millisecond, methods: map[string]func(url.Values) (int, string){
-		"echo": func(v url.Values) (int, string) { return 200, `{"result":"` + v.Get("n") + `"}` },
-		"fail": func(url.Values) (int, string) { return 400, `{"error":"ACCESS_DENIED","error_description":"no"}` },
-		"null": ok("null"),
-	}}
-	bubble(t, p, bitrix.Config{InFlight: 1}, func(t *testing.T, c *bitrix.Client) {
-		call := func(n int) bitrix.Call { return bitrix.Call{Method: "echo", Params: map[string]any{"n": n}} }
-		if a := c.Do(t.Context(), call(1)); string(a[0].Result) != `"1"` && string(a[0].Result) != "1" {
-			t.Errorf("got %s, %v", a[0].Result, a[0].Err)
+func first(a *php.Array, key string) any {
+	v, _ := a.Get(key)
+	return v
+}
+
+func results(answers []bitrix.Answer) []string {
+	var out []string
+	for _, a := range answers {
+		if a.Err != nil {
+			out = append(out, a.Err.Error())
+			continue
 		}
-		answers := c.Do(t.Context(), call(2), bitrix.Call{Method: "fail"}, bitrix.Call{Method: "null"}, call(3))
-		var got []string
-		for _, a := range answers {
-			got = append(got, fmt.Sprint(string(a.Result), a.Err != nil))
+		out = append(out, string(a.Result))
+	}
+	return out
+}
+
+func TestSingleCallGoesUnbatched(t *testing.T) {
+	p := &portal{methods: items()}
+	c := newClient(t, p)
+	a := c.Do(t.Context(), get(5))
+	if diff := cmp.Diff([]string{`{"item":{"id":5}}`}, results(a)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"crm.item.get"}, p.asked()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCallsOfOneDoShareABatch(t *testing.T) {
+	p := &portal{methods: items()}
+	c := newClient(t, p)
+	a := c.Do(t.Context(), get(1), get(5000), update(7), get(2))
+	want := []string{
+		`{"item":{"id":1}}`, "crm.item.get: NOT_FOUND: Not found",
+		`{"entityTypeId":"2","fields":{"title":"a & b = c+d%"},"id":"7"}`, `{"item":{"id":2}}`,
+	}
+	if diff := cmp.Diff(want, results(a)); diff != "" {
+		t.Error(diff)
+	}
+	if !bitrix.IsNotFound(a[1].Err) || bitrix.IsNotFound(a[0].Err) {
+		t.Errorf("not found: %v", a[1].Err)
+	}
+	if diff := cmp.Diff([]string{"batch(crm.item.get crm.item.get crm.item.update crm.item.get)"}, p.asked()); diff != "" {
+		t.Error(diff)
+	}
+	if s := c.Stats(); s.Requests != 1 || s.Batches != 1 || s.Commands != 4 || s.Writes != 1 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+// TestWritesKeepTheirOrder sends 120 writes: three requests, one after another.
+func TestWritesKeepTheirOrder(t *testing.T) {
+	var mu sync.Mutex
+	var seen []string
+	p := &portal{methods: map[string]methodFunc{"crm.item.update": func(a *php.Array) reply {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, fmt.Sprint(first(a, "id")))
+		return reply{result: true}
+	}}}
+	c := newClient(t, p)
+	var calls []bitrix.Call
+	var want []string
+	for i := range 120 {
+		calls = append(calls, update(i))
+		want = append(want, fmt.Sprint(i))
+	}
+	for i, a := range c.Do(t.Context(), calls...) {
+		if a.Err != nil {
+			t.Fatalf("call %d: %v", i, a.Err)
 		}
-		if diff := cmp.Diff([]string{`"2"false`, "true", "nullfalse", `"3"false`}, got); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
-		}
-		if !bitrix.IsCode(answers[1].Err, "access_denied") {
-			t.Errorf("error %v", answers[1].Err)
-		}
-		// Twenty runs ask at once while a request is under way.
-		p.requests = nil
+	}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Error(diff)
+	}
+	if n := len(p.asked()); n != 3 {
+		t.Errorf("%d requests, want 3", n)
+	}
+}
+
+// TestCallersShareRequests holds what many callers cost: what becomes ready
+// while two requests are under way travels in the next one.
+func TestCallersShareRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &portal{methods: items(), before: func(http.ResponseWriter, string) bool {
+			time.Sleep(100 * time.Millisecond)
+			return false
+		}}
+		c := newClient(t, p)
+		defer c.Close()
 		var wg sync.WaitGroup
-		for i := range 20 {
+		for i := range 100 {
 			wg.Go(func() {
-				a := c.Do(t.Context(), call(i), call(100+i))
-				if string(a[0].Result) != fmt.Sprintf(`"%d"`, i) || string(a[1].Result) != fmt.Sprintf(`"%d"`, 100+i) {
-					t.Errorf("run %d got %s and %s", i, a[0].Result, a[1].Result)
+				a := c.Do(t.Context(), get(i))[0]
+				if want := fmt.Sprintf(`{"item":{"id":%d}}`, i); string(a.Result) != want || a.Err != nil {
+					t.Errorf("caller %d got %s, %v", i, a.Result, a.Err)
 				}
 			})
 		}
 		wg.Wait()
-		if len(p.requests) > 2 {
-			t.Errorf("%d requests for 40 calls, want 2 at most: %q", len(p.requests), p.requests)
-		}
-		// More than a batch holds.
-		p.requests = nil
-		var many []bitrix.Call
-		for i := range 120 {
-			many = append(many, call(i))
-		}
-		for i, a := range c.Do(t.Context(), many...) {
-			if string(a.Result) != fmt.Sprintf(`"%d"`, i) {
-				t.Errorf("call %d got %s, %v", i, a.Result, a.Err)
-			}
-		}
-		if len(p.requests) != 3 {
-			t.Errorf("%d requests for 120 calls, want 3", len(p.requests))
+		if n := len(p.asked()); n > 5 {
+			t.Errorf("100 callers cost %d requests, want at most 5: %v", n, p.asked())
 		}
 	})
 }
 
-// TestLimiter keeps the portal's leaky bucket: nothing is ever refused, and the
-// time is the one that the portal's rate allows.
-func TestLimiter(t *testing.T) {
-	level, at, refused := 0.0, time.Time{}, 0
-	p := &portal{methods: map[string]func(url.Values) (int, string){"x": ok("1")}}
-	p.whole = func(string) (int, string, error) {
-		if !at.IsZero() {
-			level = max(0, level-2*time.Since(at).Seconds())
+// TestFairness: one caller with 1000 reads does not hold up another.
+func TestFairness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &portal{methods: items(), before: func(http.ResponseWriter, string) bool {
+			time.Sleep(time.Second)
+			return false
+		}}
+		c := newClient(t, p, func(cfg *bitrix.Config) { cfg.InFlight = 1 })
+		defer c.Close()
+		many := make([]bitrix.Call, 1000)
+		for i := range many {
+			many[i] = get(1)
 		}
-		at = time.Now()
-		if level+1 > 50 {
-			refused++
-			return 503, `{"error":"QUERY_LIMIT_EXCEEDED","error_description":"Too many requests"}`, nil
+		var wg sync.WaitGroup
+		wg.Go(func() { c.Do(t.Context(), many...) })
+		synctest.Wait()
+		start := time.Now()
+		if a := c.Do(t.Context(), get(7))[0]; a.Err != nil {
+			t.Error(a.Err)
 		}
-		level++
-		return 0, "", nil
+		if d := time.Since(start); d > 3*time.Second {
+			t.Errorf("the small caller waited %s, want at most 3 requests", d)
+		}
+		wg.Wait()
+	})
+}
+
+// TestGivingUp: a caller that goes does not take others with it.
+func TestGivingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &portal{methods: items(), before: func(http.ResponseWriter, string) bool {
+			time.Sleep(time.Second)
+			return false
+		}}
+		c := newClient(t, p, func(cfg *bitrix.Config) { cfg.InFlight = 1 })
+		defer c.Close()
+		var wg sync.WaitGroup
+		wg.Go(func() { c.Do(t.Context(), get(1)) }) // keeps the sender busy
+		synctest.Wait()
+		wg.Go(func() {
+			if a := c.Do(t.Context(), get(2))[0]; a.Err != nil {
+				t.Errorf("the patient caller: %v", a.Err)
+			}
+		})
+		gone := func(wait time.Duration, want bitrix.Outcome) {
+			ctx, cancel := context.WithTimeout(t.Context(), wait)
+			defer cancel()
+			err := c.Do(ctx, update(3))[0].Err
+			var e *bitrix.Error
+			if !errors.As(err, &e) || e.Outcome != want || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("after %s: %#v, want outcome %s", wait, err, want)
+			}
+		}
+		wg.Go(func() { gone(500*time.Millisecond, bitrix.NotExecuted) }) // waits in the line
+		wg.Go(func() { gone(1500*time.Millisecond, bitrix.Unknown) })    // under way
+		wg.Wait()
+	})
+}
+
+// TestWhatABatchCannotCarry goes as JSON of its own, for a query string would
+// change its meaning.
+func TestWhatABatchCannotCarry(t *testing.T) {
+	many := make([]any, 1000)
+	for i := range many {
+		many[i] = i
 	}
-	bubble(t, p, bitrix.Config{}, func(t *testing.T, c *bitrix.Client) {
-		started := time.Now()
-		for range 150 {
-			if a := c.Do(t.Context(), bitrix.Call{Method: "x"})[0]; a.Err != nil {
-				t.Fatal(a.Err)
-			}
-		}
-		took := time.Since(started)
-		if refused != 0 || took < 50*time.Second || took > 52*time.Second {
-			t.Errorf("150 requests took %s with %d refused, want 50s and none", took, refused)
-		}
-		// Others fill the bucket: refusals are waited out, and no call fails.
-		level = 55
-		for range 10 {
-			if a := c.Do(t.Context(), bitrix.Call{Method: "x"})[0]; a.Err != nil {
-				t.Fatal(a.Err)
-			}
-		}
-		if refused == 0 || refused > 3 || c.Stats().Refused != int64(refused) {
-			t.Errorf("%d refused, counted %d", refused, c.Stats().Refused)
-		}
-	})
-}
-
-// TestOutcomes repeats what surely did not run and reads of unknown outcome,
-// and leaves writes of unknown outcome to the caller.
-func TestOutcomes(t *testing.T) {
-	dial := &url.Error{Op: "Post", URL: testWebhook, Err: errors.New("dial tcp: connection refused")}
 	tests := []struct {
-		name    string
-		write   bool
-		whole   func(n int) (int, string, error) // answers the nth request, 0 lets it through
-		tries   int
-		outcome bitrix.Outcome
-		fails   bool
+		name  string
+		value any
+		want  string // as the portal sees it
+		alone bool
 	}{
-		{"truncated read", false, func(n int) (int, string, error) { return 200 * b2i(n == 1), `{"result":`, nil }, 2, 0, false},
-		{"HTML instead of a read", false, func(n int) (int, string, error) { return 502 * b2i(n < 3), `<html>`, nil }, 3, 0, false},
-		{"reads are not repeated for ever", false, func(int) (int, string, error) { return 502, `<html>`, nil }, 3, bitrix.Unknown, true},
-		{"truncated write", true, func(int) (int, string, error) { return 200, `{"result":`, nil }, 1, bitrix.Unknown, true},
-		{"internal error of a write", true, func(int) (int, string, error) { return 500, `{"error":"INTERNAL_SERVER_ERROR"}`, nil }, 1, bitrix.Unknown, true},
-		{"never sent", true, func(n int) (int, string, error) {
-			if n == 1 {
-				return 0, "", dial
-			}
-			return 0, "", nil
-		}, 2, 0, false},
-		{"HTML 403", true, func(int) (int, string, error) { return 403, `<html>`, nil }, 1, bitrix.NotExecuted, true},
-		{"moved", true, func(int) (int, string, error) { return 302, ``, nil }, 1, bitrix.NotExecuted, true},
-		{"error in a 200", true, func(int) (int, string, error) { return 200, `{"error":"wrong_client"}`, nil }, 1, bitrix.Executed, true},
+		{"nil", nil, `null`, true},
+		{"true", true, `true`, true},
+		{"empty list", []any{}, `[]`, true},
+		{"reference", "costs $Result[a][b]", `"costs $Result[a][b]"`, true},
+		{"more than max_input_vars", many, "", true},
+		{"false", false, `"0"`, false},
+		{"number", 10.5, `"10.5"`, false},
+		{"dollar", "costs $5, total $", `"costs $5, total $"`, false},
+		{"special", "a&b=c+d%20#ü\n", `"a&b=c+d%20#ü\n"`, false},
+		{"nested", map[string]any{">=a.b c": []any{1, "2"}}, `{">=a.b c":["1","2"]}`, false},
+		{"key with a bracket", map[string]any{"a]": "1"}, `{"a]":"1"}`, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			n := 0
-			p := &portal{methods: map[string]func(url.Values) (int, string){"x": ok("1")}}
-			p.whole = func(string) (int, string, error) { n++; return tt.whole(n) }
-			var log bytes.Buffer
-			bubble(t, p, bitrix.Config{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}, func(t *testing.T, c *bitrix.Client) {
-				err := c.Do(t.Context(), bitrix.Call{Method: "x", Write: tt.write})[0].Err
-				if (err != nil) != tt.fails || n != tt.tries {
-					t.Errorf("%d tries, error %v; want %d", n, err, tt.tries)
-				}
-				var e *bitrix.Error
-				if tt.fails && (!errors.As(err, &e) || e.Outcome != tt.outcome) {
-					t.Errorf("error %#v, want outcome %d", err, tt.outcome)
-				}
-				if all := fmt.Sprintf("%v %+v %s", err, err, log.String()); strings.Contains(all, testSecret) {
-					t.Errorf("the secret shows: %s", all)
-				}
-			})
+			p := &portal{methods: map[string]methodFunc{"m": func(a *php.Array) reply { return reply{result: first(a, "v")} }}}
+			c := newClient(t, p, func(cfg *bitrix.Config) { cfg.InFlight = 1 })
+			a := c.Do(t.Context(), bitrix.Call{Method: "m", Params: map[string]any{"v": "x"}}, bitrix.Call{Method: "m", Params: map[string]any{"v": tt.value}}, bitrix.Call{Method: "m", Params: map[string]any{"v": "y"}})
+			if a[1].Err != nil || tt.want != "" && string(a[1].Result) != tt.want {
+				t.Errorf("the portal saw %s (%v), want %s", a[1].Result, a[1].Err, tt.want)
+			}
+			if alone := strings.Join(p.asked(), " ") != "batch(m m m)"; alone != tt.alone {
+				t.Errorf("requests %v, want alone %v", p.asked(), tt.alone)
+			}
 		})
 	}
 }
 
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// TestSentIsUnknown breaks the connection of a real server after the request
-// was read.
-func TestSentIsUnknown(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }))
-	defer srv.Close()
-	c, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(srv.URL + "/rest/1/" + testSecret + "/")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	got := c.Do(t.Context(), bitrix.Call{Method: "x", Write: true})[0].Err
+func TestClosed(t *testing.T) {
+	c := newClient(t, &portal{methods: items()})
+	c.Close()
+	a := c.Do(t.Context(), get(1))[0]
 	var e *bitrix.Error
-	if !errors.As(got, &e) || e.Outcome != bitrix.Unknown || strings.Contains(got.Error(), testSecret) {
-		t.Errorf("got %#v", got)
+	if !errors.Is(a.Err, bitrix.ErrClosed) || !errors.As(a.Err, &e) || e.Outcome != bitrix.NotExecuted {
+		t.Errorf("got %v", a.Err)
 	}
-	srv.Close()
-	got = c.Do(t.Context(), bitrix.Call{Method: "x", Write: true})[0].Err
-	if !errors.As(got, &e) || e.Outcome != bitrix.NotExecuted || !e.Temporary() || strings.Contains(got.Error(), testSecret) {
-		t.Errorf("got %#v", got)
+	if a := c.Do(t.Context()); len(a) != 0 {
+		t.Errorf("no calls give %v", a)
 	}
 }
 
-func TestOperatingLimit(t *testing.T) {
-	used, calls := 100.0, 0
-	reset := int64(0)
-	p := &portal{methods: map[string]func(url.Values) (int, string){
-		"slow": func(url.Values) (int, string) {
-			calls++
-			if used > 480 {
-				return 429, `{"error":"OPERATION_TIME_LIMIT","error_description":"Method is blocked due to operation time limit."}`
-			}
-			return 200, fmt.Sprintf(`{"result":1,"time":{"operating":%g,"operating_reset_at":%d}}`, used, reset)
-		},
-		"other": ok("1"),
-	}}
-	bubble(t, p, bitrix.Config{}, func(t *testing.T, c *bitrix.Client) {
-		until := time.Now().Add(5 * time.Minute).Truncate(time.Second)
-		reset = until.Unix()
-		for _, u := range []float64{100, 470} {
-			used = u
-			if a := c.Do(t.Context(), bitrix.Call{Method: "slow"})[0]; a.Err != nil {
-				t.Fatal(a.Err)
-			}
-		}
-		// Held back before the limit, without a request.
-		a := c.Do(t.Context(), bitrix.Call{Method: "Slow"}, bitrix.Call{Method: "other"})
-		var e *bitrix.Error
-		if !errors.As(a[0].Err, &e) || !e.NotBefore.Equal(until) || e.Outcome != bitrix.NotExecuted || calls != 2 || a[1].Err != nil {
-			t.Errorf("got %#v and %v after %d calls", a[0].Err, a[1].Err, calls)
-		}
-		time.Sleep(time.Until(until) + time.Second)
-		used = 500
-		err := c.Call(t.Context(), "slow", nil, nil)
-		if !errors.As(err, &e) || e.Code != bitrix.CodeOperationLimit || e.NotBefore.Before(time.Now()) || calls != 3 {
-			t.Errorf("got %#v after %d calls", err, calls)
-		}
-	})
-}
-
-func TestOverloadStops(t *testing.T) {
-	p := &portal{methods: map[string]func(url.Values) (int, string){}}
-	n := 0
-	p.whole = func(string) (int, string, error) {
-		n++
-		return 503, `{"error":"OVERLOAD_LIMIT","error_description":"REST API is blocked due to overload."}`, nil
+func TestMaxWaiting(t *testing.T) {
+	c := newClient(t, &portal{methods: items()}, func(cfg *bitrix.Config) { cfg.MaxWaiting = 2 })
+	a := c.Do(t.Context(), get(1), get(2), get(3))[0]
+	var e *bitrix.Error
+	if !errors.As(a.Err, &e) || !e.Temporary() || e.Outcome != bitrix.NotExecuted {
+		t.Errorf("got %v", a.Err)
 	}
-	bubble(t, p, bitrix.Config{}, func(t *testing.T, c *bitrix.Client) {
-		for range 3 {
-			var e *bitrix.Error
-			if err := c.Call(t.Context(), "x", nil, nil); !errors.As(err, &e) || e.NotBefore.Before(time.Now()) || !e.Temporary() {
-				t.Errorf("got %#v", err)
-			}
-		}
-		if n != 1 {
-			t.Errorf("%d requests to a portal that is blocked, want 1", n)
-		}
-	})
 }
 
-// TestCallerLeaves lets one caller give up without taking the others along.
-func TestCallerLeaves(t *testing.T) {
-	p := &portal{latency: time.Second, methods: map[string]func(url.Values) (int, string){"x": ok("1")}}
-	bubble(t, p, bitrix.Config{InFlight: 1}, func(t *testing.T, c *bitrix.Client) {
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() { c.Do(t.Context(), bitrix.Call{Method: "x"}) })
-		synctest.Wait()
-		var left, stayed error
-		wg.Go(func() { left = c.Do(ctx, bitrix.Call{Method: "x"})[0].Err })
-		wg.Go(func() { stayed = c.Do(t.Context(), bitrix.Call{Method: "x"})[0].Err })
-		time.Sleep(1500 * time.Millisecond)
-		cancel()
-		wg.Wait()
-		if !errors.Is(left, context.Canceled) || stayed != nil {
-			t.Errorf("left: %v, stayed: %v", left, stayed)
-		}
-	})
+func TestBadCalls(t *testing.T) {
+	c := newClient(t, &portal{methods: items()})
+	a := c.Do(t.Context(), bitrix.Call{Method: "../../x"}, bitrix.Call{Method: "m", Params: map[string]any{"f": func() {}}}, get(1))
+	if a[0].Err == nil || a[1].Err == nil || a[2].Err != nil {
+		t.Errorf("got %v", results(a))
+	}
 }
 
-func TestList(t *testing.T) {
-	const rows = 120
-	p := &portal{}
-	p.methods = map[string]func(url.Values) (int, string){"crm.item.list": func(v url.Values) (int, string) {
-		start := 0
-		_, _ = fmt.Sscan(v.Get("start"), &start)
-		var items []int
-		for i := start; i < min(start+50, rows); i++ {
-			items = append(items, i)
+func TestNewClientRefuses(t *testing.T) {
+	for _, url := range []string{"", "x", "ftp://h/rest/1/" + secretCode + "/", "https://h/" + secretCode, "https://h/rest/1/" + secretCode + "/?a=b", "https://h:x/rest/1/" + secretCode} {
+		_, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(url)})
+		if err == nil || strings.Contains(err.Error(), secretCode) {
+			t.Errorf("%q: %v", url, err)
 		}
-		next := ""
-		if start+50 < rows {
-			next = fmt.Sprintf(`,"next":%d`, start+50)
-		}
-		return 200, fmt.Sprintf(`{"result":{"items":%s},"total":%d%s}`, must(json.Marshal(items)), rows, next)
-	}}
-	bubble(t, p, bitrix.Config{}, func(t *testing.T, c *bitrix.Client) {
-		got, err := c.List(t.Context(), bitrix.Call{Method: "crm.item.list", Params: map[string]any{"entityTypeId": 31}}, "items")
-		if err != nil || len(got) != rows {
-			t.Fatalf("%d rows, %v", len(got), err)
-		}
-		for i, raw := range got {
-			if string(raw) != itoa(i) {
-				t.Errorf("row %d is %s", i, raw)
-			}
-		}
-		if len(p.requests) != 2 {
-			t.Errorf("%d requests for three pages, want 2: %q", len(p.requests), p.requests)
-		}
-	})
+	}
+	if _, err := bitrix.NewClient(bitrix.Config{Webhook: webhook, Plan: "gold"}); err == nil {
+		t.Error("the plan gold was taken")
+	}
 }
 
-func TestListFields(t *testing.T) {
-	n := 0
-	p := &portal{methods: map[string]func(url.Values) (int, string){"lists.field.get": func(url.Values) (int, string) {
-		n++
-		return 200, `{"result":{
-			"NAME":{"FIELD_ID":"NAME","NAME":"Name","TYPE":"NAME","IS_REQUIRED":"Y","MULTIPLE":"N"},
-			"PROPERTY_101":{"FIELD_ID":"PROPERTY_101","NAME":"Deal","CODE":"DEAL","TYPE":"N","MULTIPLE":"N","IS_REQUIRED":"N"},
-			"PROPERTY_102":{"FIELD_ID":"PROPERTY_102","NAME":"State","CODE":"","TYPE":"L","MULTIPLE":"Y","DISPLAY_VALUES_FORM":{"7":"sent"}},
-			"PROPERTY_103":{"FIELD_ID":"PROPERTY_103","NAME":"State","CODE":"STATE2","TYPE":"S","MULTIPLE":"N"}}}`
-	}}}
-	bubble(t, p, bitrix.Config{}, func(t *testing.T, c *bitrix.Client) {
-		var wg sync.WaitGroup
-		for range 10 {
-			wg.Go(func() {
-				l, err := c.ListFields(t.Context(), "lists", 47)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				for name, id := range map[string]string{"deal": "PROPERTY_101", "PROPERTY_102": "PROPERTY_102", "Name": "NAME", "state2": "PROPERTY_103"} {
-					if f, err := l.Lookup(name); err != nil || f.ID != id {
-						t.Errorf("%s is %s, %v; want %s", name, f.ID, err, id)
-					}
-				}
-				if _, err := l.Lookup("State"); err == nil || !strings.Contains(err.Error(), "PROPERTY_102, PROPERTY_103") {
-					t.Errorf("an ambiguous name: %v", err)
-				}
-				if f, _ := l.Lookup("PROPERTY_102"); !f.Multiple || f.Enum["7"] != "sent" || !f.IsProperty() {
-					t.Errorf("got %+v", f)
-				}
-			})
-		}
-		wg.Wait()
-		time.Sleep(4 * time.Minute)
-		_, _ = c.ListFields(t.Context(), "lists", 47)
-		if n != 1 {
-			t.Errorf("asked %d times, want once", n)
-		}
-		time.Sleep(2 * time.Minute)
-		_, _ = c.ListFields(t.Context(), "lists", 47)
-		if n != 2 {
-			t.Errorf("asked %d times after the description got old, want twice", n)
-		}
-	})
+func TestCallDecodes(t *testing.T) {
+	c := newClient(t, &portal{methods: items()})
+	var got struct {
+		Item struct {
+			ID bitrix.ID `json:"id"`
+		} `json:"item"`
+	}
+	if err := c.Call(t.Context(), "crm.item.get", map[string]any{"id": 5}, &got); err != nil || got.Item.ID != 5 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	var wrong []string
+	if err := c.Call(t.Context(), "crm.item.get", map[string]any{"id": 5}, &wrong); !bitrix.IsCode(err, bitrix.CodeBadAnswer) {
+		t.Errorf("got %v", err)
+	}
 }

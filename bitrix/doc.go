@@ -1,8 +1,13 @@
-// Package bitrix speaks to a Bitrix24 portal: it calls REST methods within the
-// portal's limits, tells apart what ran, what did not and what nobody knows,
-// and reads the events that a portal posts.
+// Package bitrix speaks with a Bitrix24 portal: it decodes the events that a
+// portal posts and calls its REST API over an inbound webhook.
 //
-// A Client serves one portal and is shared by all who call it: calls that are
-// ready at the same time travel in one batch request, which costs the portal's
-// rate limit as much as a single call.
+// A Client is one portal. All goroutines that work for a portal share its
+// Client: their calls travel together in batch requests under one rate limiter,
+// and each caller gets its own answer. What is odd on the wire stays in this
+// package: ids in two forms, PHP's empty arrays, errors inside HTTP 200, limits
+// that are told in five ways.
+//
+// The client repeats only what surely did not run (a refusal, a portal that was
+// not reached) and reads whose outcome is unknown. Everything else is for the
+// caller to judge by Error.Outcome.
 package bitrix

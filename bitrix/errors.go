@@ -17,6 +17,8 @@ const (
 	CodeMoved          = "PORTAL_MOVED" // ours: the portal answered with a redirect
 	CodeNetwork        = "NETWORK"      // ours: no answer came
 	CodeBadAnswer      = "BAD_ANSWER"   // ours: the answer could not be read
+
+	codeArgument = "ERROR_ARGUMENT" // ours too: the parameters cannot be sent
 )
 
 // Outcome says whether a failed call has run.
@@ -45,24 +47,30 @@ type Error struct {
 	// not say.
 	NotBefore time.Time
 
-	cause error
+	passing bool // Temporary for a reason that the code does not tell
+	cause   error
 }
 
+// of returns the error of a call that shared its fate with others.
+func (e *Error) of(method string) *Error {
+	own := *e
+	own.Method = method
+	return &own
+}
+
+// Error names the method, the code and what the portal said.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Method)
-	b.WriteString(": ")
+	parts := []string{e.Method}
 	if e.Code != "" {
-		b.WriteString(e.Code)
-		if e.Detail != "" {
-			b.WriteString(": ")
-		}
+		parts = append(parts, e.Code)
 	}
-	b.WriteString(e.Detail)
-	if e.Code == "" && e.Detail == "" {
-		fmt.Fprintf(&b, "status %d", e.Status)
+	if e.Detail != "" {
+		parts = append(parts, e.Detail)
 	}
-	return b.String()
+	if len(parts) == 1 {
+		parts = append(parts, fmt.Sprintf("an error without a code or a text, status %d", e.Status))
+	}
+	return strings.Join(parts, ": ")
 }
 
 // Unwrap returns what lies behind a network error.
@@ -74,8 +82,10 @@ func (e *Error) Temporary() bool {
 	switch e.code() {
 	case CodeQueryLimit, CodeOperationLimit, CodeOverload, CodeNetwork:
 		return true
+	case "PORTAL_DELETED": // comes with status 500
+		return false
 	}
-	return e.Outcome == Unknown || e.Status >= http.StatusInternalServerError
+	return e.passing || e.Outcome == Unknown || e.Status >= http.StatusInternalServerError
 }
 
 // code is the code for comparing: portals mix upper and lower case.
@@ -109,16 +119,39 @@ func outcomeOf(status int, code string) Outcome {
 	case CodeQueryLimit, CodeOperationLimit, CodeOverload,
 		"ERROR_METHOD_NOT_FOUND", "ERROR_BATCH_LENGTH_EXCEEDED", "ERROR_BATCH_METHOD_NOT_ALLOWED",
 		"NO_AUTH_FOUND", "INVALID_CREDENTIALS", "INSUFFICIENT_SCOPE", "EXPIRED_TOKEN", "INVALID_TOKEN",
-		"WRONG_AUTH_TYPE", "USER_ACCESS_ERROR", "PORTAL_DELETED", "METHOD_CONFIRM_WAITING", "METHOD_CONFIRM_DENIED":
+		"APPLICATION_NOT_FOUND", "ERROR_OAUTH", "AUTHORIZATION_ERROR", "PAYMENT_REQUIRED", "INVALID_REQUEST",
+		"WRONG_AUTH_TYPE", "USER_ACCESS_ERROR", "ALLOWED_ONLY_INTRANET_USER", "PORTAL_DELETED",
+		"METHOD_CONFIRM_WAITING", "METHOD_CONFIRM_DENIED", "ERROR_MANIFEST_IS_NOT_AVAILABLE":
 		return NotExecuted
 	case "INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER":
 		return Unknown
 	}
 	switch {
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
+	case turnedAway(status):
 		return NotExecuted
 	case status >= http.StatusInternalServerError:
 		return Unknown
 	}
 	return Executed
+}
+
+// turnedAway reports a status that a portal, or what stands before it, answers
+// without looking at what was asked.
+func turnedAway(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusTooManyRequests:
+		return true
+	}
+	return false
+}
+
+// String names the outcome.
+func (o Outcome) String() string {
+	switch o {
+	case NotExecuted:
+		return "not executed"
+	case Executed:
+		return "executed"
+	}
+	return "unknown"
 }

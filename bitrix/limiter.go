@@ -1,7 +1,6 @@
 package bitrix
 
 import (
-	"context"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -9,88 +8,89 @@ import (
 
 // bucket is our copy of the portal's leaky bucket: each request adds one, a
 // fixed amount drains each second, and a request that finds it full is refused.
-// Other applications fill the same bucket, so a refusal teaches that it is
-// fuller than we knew.
+// Other programs fill the same bucket unseen. A refusal tells that it is full,
+// and that our part of the drain is less than we thought.
 // Source: https://apidocs.bitrix24.com/limits.html
 type bucket struct {
-	capacity, perSecond float64 // capacity 0: no limit
+	capacity, drain float64 // drain 0: no limit
 
 	mu      sync.Mutex
 	level   float64
-	at      time.Time // when level was right
+	at      time.Time // when level and share were right
+	share   float64   // our part of the drain
 	pause   time.Time // nothing is sent before
 	refused int       // in a row
 }
 
-// margin is kept free: requests that leave evenly may arrive in a bunch.
-const margin = 1
+const (
+	// margin is kept free: requests that leave evenly may arrive in a bunch.
+	margin = 1
+	// minShare is what a busy neighbour leaves us at least.
+	minShare = 1.0 / 16
+	// shareGrowth is how much of the drain we claim back each second without a
+	// refusal: from half to all in two and a half minutes.
+	shareGrowth = 0.5 / 150
+	// firstPause is the wait after a first refusal; it doubles up to maxPause.
+	firstPause = 500 * time.Millisecond
+	maxPause   = 30 * time.Second
+)
 
-// refusalPause is the wait after a first refusal; it doubles up to 2^4 times.
-const refusalPause = 500 * time.Millisecond
-
-func newBucket(capacity, perSecond float64) *bucket {
-	return &bucket{capacity: capacity, perSecond: perSecond}
+func newBucket(capacity, drain float64) *bucket {
+	return &bucket{capacity: capacity, drain: drain, share: 1}
 }
 
-// wait takes one unit of the bucket as soon as there is room.
-func (b *bucket) wait(ctx context.Context) error {
-	for {
-		d := b.take(time.Now())
-		if d <= 0 {
-			return ctx.Err()
-		}
-		t := time.NewTimer(d)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return ctx.Err()
-		}
-	}
-}
-
-// take returns 0 when a unit was taken, else how long to wait before asking
-// again.
-func (b *bucket) take(now time.Time) time.Duration {
+// wait returns how long to wait until there is room for a request.
+func (b *bucket) wait(now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if d := b.pause.Sub(now); d > 0 {
 		return d
 	}
-	if b.capacity == 0 {
+	if b.drain == 0 {
 		return 0
 	}
-	b.drain(now)
-	if over := b.level + 1 + margin - b.capacity; over > 0 {
-		return time.Duration(over / b.perSecond * float64(time.Second))
+	b.pass(now)
+	over := b.level + 1 + margin - b.capacity
+	if over <= 0 {
+		return 0
 	}
-	b.level++
-	return 0
+	return max(time.Millisecond, time.Duration(over/(b.drain*b.share)*float64(time.Second)))
 }
 
-// giveBack returns a unit that was taken and not used.
-func (b *bucket) giveBack() {
+// take notes that a request is sent.
+func (b *bucket) take(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.level = max(0, b.level-1)
+	b.pass(now)
+	b.level++
 }
 
-func (b *bucket) drain(now time.Time) {
+// pass lets the time since the last look drain the bucket.
+func (b *bucket) pass(now time.Time) {
 	if !b.at.IsZero() {
-		b.level = max(0, b.level-now.Sub(b.at).Seconds()*b.perSecond)
+		seconds := max(0, now.Sub(b.at).Seconds())
+		b.level = max(0, b.level-seconds*b.drain*b.share)
+		b.share = min(1, b.share+seconds*shareGrowth)
 	}
 	b.at = now
 }
 
-// refuse notes that the portal refused a request: its bucket is full.
-func (b *bucket) refuse(now time.Time) {
+// refuse notes that the portal refused a request and returns for how long
+// nothing is sent. Requests that were under way together count once.
+func (b *bucket) refuse(now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.drain(now)
+	if d := b.pause.Sub(now); d > 0 {
+		return d
+	}
+	b.pass(now)
 	b.level = b.capacity
-	wait := refusalPause << min(b.refused, 4)
+	b.share = max(minShare, b.share/2)
+	pause := min(maxPause, firstPause<<min(b.refused, 8))
+	pause += rand.N(pause)
 	b.refused++
-	b.pause = later(b.pause, now.Add(wait+rand.N(wait)))
+	b.pause = now.Add(pause)
+	return pause
 }
 
 // accept notes that the portal took a request.
@@ -98,18 +98,4 @@ func (b *bucket) accept() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refused = 0
-}
-
-// stop sends nothing before until.
-func (b *bucket) stop(until time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.pause = later(b.pause, until)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

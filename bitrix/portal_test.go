@@ -1,164 +1,238 @@
 package bitrix_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
+	"strconv"
 	"strings"
 	"sync"
-	"time"
+	"testing"
 
 	"b24rules/bitrix"
+	"b24rules/bitrix/php"
 )
 
 const (
-	testSecret  = "s3cr3tc0de"
-	testWebhook = "https://portal.example/rest/1/" + testSecret + "/"
+	secretCode = "s3cr3tc0de"
+	webhook    = "https://portal.example/rest/1/" + secretCode + "/"
 )
 
-// portal is a small portal in memory: it answers each method by a function and
-// counts what it is asked. It speaks the envelope and batches, nothing else;
-// the emulator is the real thing.
-type portal struct {
-	mu       sync.Mutex
-	methods  map[string]func(params url.Values) (status int, body string)
-	whole    func(method string) (status int, body string, err error) // answers a request before its method
-	latency  time.Duration
-	requests []string // the methods, batches with their commands
+// methodFunc answers a method as the portal does: a result with its total and
+// next, or an error.
+type methodFunc func(p *php.Array) reply
+
+// reply is what a method answers. Zero numbers are left out.
+type reply struct {
+	result      any
+	total, next int
+	code, text  string // an error, when text is not empty
+	status      int
+	operating   float64
 }
 
-// RoundTrip lets a client reach the portal without a network, so that tests
-// can run in the time of a synctest bubble.
-func (p *portal) RoundTrip(r *http.Request) (*http.Response, error) {
-	if p.latency > 0 {
-		time.Sleep(p.latency)
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	method, ok := strings.CutPrefix(r.URL.Path, "/rest/1/"+testSecret+"/")
-	if !ok {
-		return answerOf(401, `{"error":"INVALID_CREDENTIALS","error_description":"Invalid request credentials"}`), nil
-	}
+// portal reproduces the documented envelope and batch of a portal for the
+// methods that it is given.
+type portal struct {
+	methods map[string]methodFunc
+	// before may answer a request in place of the portal.
+	before func(w http.ResponseWriter, method string) bool
+
+	mu       sync.Mutex
+	requests []string // what was asked: crm.item.get, or batch(crm.item.get crm.item.list)
+}
+
+// asked returns the requests so far.
+func (p *portal) asked() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var in struct {
-		Cmd map[string]string `json:"cmd"`
+	return append([]string{}, p.requests...)
+}
+
+func (p *portal) note(s string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests = append(p.requests, s)
+}
+
+func (p *portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	method, ok := strings.CutPrefix(r.URL.Path, "/rest/1/"+secretCode+"/")
+	if !ok || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
+		http.Error(w, `{"error":"NO_AUTH_FOUND","error_description":"Wrong authorization data"}`, http.StatusUnauthorized)
+		return
 	}
-	_ = json.Unmarshal(body, &in)
-	if method != "batch" {
-		p.requests = append(p.requests, method)
+	body, _ := io.ReadAll(r.Body)
+	v, err := php.DecodeJSON(body)
+	if err != nil {
+		v = php.NewArray() // a portal takes broken JSON for no parameters
+	}
+	params := v.(*php.Array)
+	if method == "batch" {
+		p.note("batch(" + strings.Join(commandMethods(params), " ") + ")")
 	} else {
-		p.requests = append(p.requests, "batch "+commandNames(in.Cmd))
+		p.note(method)
 	}
-	if p.whole != nil {
-		status, text, err := p.whole(method)
-		if err != nil {
-			return nil, err
-		}
-		if status != 0 {
-			return answerOf(status, text), nil
-		}
+	if p.before != nil && p.before(w, method) {
+		return
 	}
 	if method == "batch" {
-		return answerOf(200, p.batch(in.Cmd)), nil
+		writeJSON(w, http.StatusOK, object("result", p.batch(params), "time", php.NewArray()))
+		return
 	}
-	var params map[string]any
-	_ = json.Unmarshal(body, &params)
-	return p.single(method, params), nil
+	re := p.call(method, params)
+	if re.text != "" {
+		writeJSON(w, re.status, object("error", re.code, "error_description", re.text))
+		return
+	}
+	out := object("result", re.result)
+	setNumbers(out, re)
+	out.Set("time", callTime(re))
+	writeJSON(w, http.StatusOK, out)
 }
 
-func commandNames(cmds map[string]string) string {
+func commandMethods(params *php.Array) []string {
 	var names []string
-	for i := range len(cmds) {
-		name, _, _ := strings.Cut(cmds[key(i)], "?")
+	cmds, _ := params.Get("cmd")
+	for _, c := range cmds.(*php.Array).All() {
+		name, _, _ := strings.Cut(c.(string), "?")
 		names = append(names, name)
 	}
-	return strings.Join(names, " ")
+	return names
 }
 
-func key(i int) string { return "c" + string(json.RawMessage(itoa(i))) }
-
-func itoa(i int) string {
-	b, _ := json.Marshal(i)
-	return string(b)
-}
-
-func (p *portal) single(method string, params map[string]any) *http.Response {
-	values := url.Values{}
-	for k, v := range params {
-		values.Set(k, strings.Trim(string(must(json.Marshal(v))), `"`))
-	}
+func (p *portal) call(method string, params *php.Array) reply {
 	f := p.methods[method]
 	if f == nil {
-		return answerOf(404, `{"error":"ERROR_METHOD_NOT_FOUND","error_description":"Method not found!"}`)
+		return reply{code: "ERROR_METHOD_NOT_FOUND", text: "Method not found!", status: http.StatusNotFound}
 	}
-	status, body := f(values)
-	return answerOf(status, body)
+	re := f(params)
+	if re.text != "" && re.status == 0 {
+		re.status = http.StatusBadRequest
+	}
+	return re
 }
 
-// batch runs commands in the order of their keys.
-func (p *portal) batch(cmds map[string]string) string {
-	results, errors := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	for i := range len(cmds) {
-		name, query, _ := strings.Cut(cmds[key(i)], "?")
-		params, _ := url.ParseQuery(query)
-		f := p.methods[name]
-		if f == nil {
-			errors[key(i)] = json.RawMessage(`{"error":"ERROR_METHOD_NOT_FOUND","error_description":""}`)
+func (p *portal) batch(params *php.Array) *php.Array {
+	members := map[string]*php.Array{}
+	for _, m := range []string{"result", "result_error", "result_total", "result_next", "result_time"} {
+		members[m] = php.NewArray()
+	}
+	cmds, _ := params.Get("cmd")
+	for key, c := range cmds.(*php.Array).All() {
+		method, query, _ := strings.Cut(c.(string), "?")
+		inner, err := php.ParseStr(query, php.Limits{})
+		if err != nil {
+			panic(err)
+		}
+		re := p.call(method, inner)
+		if re.text != "" {
+			members["result_error"].Set(key, object("error", re.code, "error_description", re.text))
 			continue
 		}
-		_, body := f(params)
-		var env struct {
-			Result json.RawMessage `json:"result"`
-			Error  *string         `json:"error"`
+		members["result"].Set(key, re.result)
+		if re.total > 0 {
+			members["result_total"].Set(key, number(re.total))
 		}
-		_ = json.Unmarshal([]byte(body), &env)
-		switch {
-		case env.Error != nil:
-			errors[key(i)] = json.RawMessage(body)
-		case env.Result != nil:
-			results[key(i)] = env.Result
+		if re.next > 0 {
+			members["result_next"].Set(key, number(re.next))
 		}
+		members["result_time"].Set(key, callTime(re))
 	}
-	return `{"result":{"result":` + phpMap(results) + `,"result_error":` + phpMap(errors) + `,"result_total":[],"result_next":[],"result_time":[]}}`
+	out := php.NewArray()
+	for _, m := range []string{"result", "result_error", "result_total", "result_next", "result_time"} {
+		out.Set(m, members[m])
+	}
+	return out
 }
 
-// phpMap writes an empty map as PHP does.
-func phpMap(m map[string]json.RawMessage) string {
-	if len(m) == 0 {
-		return "[]"
+func setNumbers(a *php.Array, re reply) {
+	if re.total > 0 {
+		a.Set("total", number(re.total))
 	}
-	return string(must(json.Marshal(m)))
+	if re.next > 0 {
+		a.Set("next", number(re.next))
+	}
 }
 
-func must(b []byte, err error) []byte {
+// callTime tells 600 s to the reset, on a clock that is not ours.
+func callTime(re reply) *php.Array {
+	if re.operating == 0 {
+		return php.NewArray()
+	}
+	return object("finish", number(1000), "operating", json.Number(strconv.FormatFloat(re.operating, 'f', -1, 64)), "operating_reset_at", number(1600))
+}
+
+func number(n int) json.Number { return json.Number(strconv.Itoa(n)) }
+
+// object makes an array of keys and values.
+func object(kv ...any) *php.Array {
+	a := php.NewArray()
+	for i := 0; i < len(kv); i += 2 {
+		a.Set(kv[i].(string), kv[i+1])
+	}
+	return a
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	b, err := php.EncodeJSON(v)
 	if err != nil {
 		panic(err)
 	}
-	return b
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(b)
 }
 
-func answerOf(status int, body string) *http.Response {
-	rec := httptest.NewRecorder()
-	rec.WriteHeader(status)
-	_, _ = rec.WriteString(body)
-	return rec.Result()
+// refuse answers as the rate limit does.
+func refuse(w http.ResponseWriter) {
+	writeJSON(w, http.StatusServiceUnavailable, object("error", "QUERY_LIMIT_EXCEEDED", "error_description", "Too many requests"))
 }
 
-func ok(result string) func(url.Values) (int, string) {
-	return func(url.Values) (int, string) { return 200, `{"result":` + result + `,"time":{}}` }
+// memory carries requests to a handler without a socket, so that time in a
+// synctest bubble may stand still.
+type memory struct{ h http.Handler }
+
+func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m.h.ServeHTTP(w, r)
+	}()
+	select {
+	case <-done:
+		return w.Result(), nil
+	case <-r.Context().Done():
+		<-done
+		return nil, r.Context().Err()
+	}
 }
 
-// client makes a client of the portal.
-func (p *portal) client(cfg bitrix.Config) *bitrix.Client {
-	cfg.Webhook, cfg.HTTP = testWebhook, &http.Client{Transport: p}
+// brokenTransport fails as a network does.
+type brokenTransport func(*http.Request) (*http.Response, error)
+
+func (f brokenTransport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func answerText(status int, text string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewBufferString(text))}
+}
+
+// newClient returns a client of a handler that lives as long as the test.
+func newClient(t testing.TB, h http.Handler, change ...func(*bitrix.Config)) *bitrix.Client {
+	t.Helper()
+	cfg := bitrix.Config{Webhook: webhook, HTTP: &http.Client{Transport: memory{h}}}
+	for _, f := range change {
+		f(&cfg)
+	}
 	c, err := bitrix.NewClient(cfg)
 	if err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
+	t.Cleanup(c.Close)
 	return c
 }
+
+// echo answers with its parameters.
+func echo(p *php.Array) reply { return reply{result: p} }

@@ -7,276 +7,228 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
-
-	"b24rules/bitrix/php"
 )
 
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 64 << 20
-
-// envelope is what every method answers.
+// envelope is what every method answers when it succeeds.
 type envelope struct {
-	Result      json.RawMessage `json:"result"`
-	Total       *int            `json:"total"`
-	Next        *int            `json:"next"`
-	Time        *answerTime     `json:"time"`
-	Error       json.RawMessage `json:"error"`
-	Description string          `json:"error_description"`
-}
-
-// answerTime is the part of time that says how much a method has been used.
-type answerTime struct {
-	Operating *float64 `json:"operating"`
-	ResetAt   int64    `json:"operating_reset_at"`
-}
-
-func (e *envelope) answer() Answer {
-	a := Answer{Result: e.Result, Total: -1, Next: -1}
-	if e.Total != nil {
-		a.Total = *e.Total
-	}
-	if e.Next != nil {
-		a.Next = *e.Next
-	}
-	return a
+	status      int
+	result      json.RawMessage
+	total, next int
+	time        callTime
 }
 
 // single makes one call as a request of its own.
-func (c *Client) single(call Call) answer {
-	params := call.Params
-	if params == nil {
-		params = map[string]any{}
-	}
-	env, err := c.post(call.Method, params)
+func (c *Client) single(cmd *command) reply {
+	body, err := cmd.body()
 	if err != nil {
-		return answer{Answer: Answer{Total: -1, Next: -1}, err: err}
+		return reply{Answer: noAnswer(nil), err: &Error{Code: codeArgument, Detail: "the parameters cannot be sent: " + err.Error(), Outcome: NotExecuted}}
 	}
-	c.operating.note(call.Method, env.Time)
-	return answer{Answer: env.answer()}
+	env, fault := c.post(cmd.call.Method, body, 1)
+	if fault != nil {
+		return reply{Answer: noAnswer(nil), err: fault}
+	}
+	c.operating.note(cmd.call.Method, env.time, time.Now())
+	return reply{Answer: Answer{Result: env.result, Total: env.total, Next: env.next}}
 }
 
 // post sends a request and reads its envelope.
-func (c *Client) post(method string, params any) (*envelope, *Error) {
-	body, err := json.Marshal(params)
-	if err != nil {
-		return nil, &Error{Code: "ERROR_ARGUMENT", Detail: "the parameters cannot be sent: " + err.Error(), Outcome: NotExecuted}
-	}
+func (c *Client) post(method string, body []byte, commands int) (*envelope, *Error) {
 	started := time.Now()
 	status, data, fault := c.exchange(method, body)
-	c.log.Debug("request", "method", method, "status", status, "took", time.Since(started), "bytes", len(data))
+	var env *envelope
+	if fault == nil {
+		env, fault = c.open(status, data)
+	}
+	attrs := []slog.Attr{
+		slog.String("method", method), slog.Int("status", status), slog.Duration("duration", time.Since(started)),
+		slog.Int("commands", commands), slog.Int("bytes", len(data)),
+	}
 	if fault != nil {
+		fault.Method = method
+		attrs = append(attrs, slog.String("error", fault.Error()))
+	}
+	c.log.LogAttrs(c.life, slog.LevelDebug, "request", attrs...)
+	return env, fault
+}
+
+// open reads an answer. Nothing in it is taken for granted: portals answer
+// errors with status 200, numbers as text, [] for an empty object, and what
+// stands before them answers HTML.
+func (c *Client) open(status int, data []byte) (*envelope, *Error) {
+	var raw struct {
+		Result      json.RawMessage `json:"result"`
+		Total       json.RawMessage `json:"total"`
+		Next        json.RawMessage `json:"next"`
+		Time        json.RawMessage `json:"time"`
+		Error       json.RawMessage `json:"error"`
+		Description json.RawMessage `json:"error_description"`
+	}
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return nil, unreadable(status, data)
+	}
+	if e := string(raw.Error); e != "" && e != "null" && e != "false" {
+		fault := &Error{Status: status, Code: looseText(raw.Error), Detail: looseText(raw.Description)}
+		if e[0] == '{' { // REST 3.0 puts an object there
+			var v3 struct{ Code, Message string }
+			_ = json.Unmarshal(raw.Error, &v3) // what it lacks stays empty
+			fault.Code, fault.Detail = v3.Code, v3.Message
+		}
+		fault.Code, fault.Detail = c.clean(fault.Code), c.clean(fault.Detail)
+		fault.Outcome = outcomeOf(status, fault.Code)
 		return nil, fault
 	}
-	var env envelope
-	if err := json.Unmarshal(data, &env); err != nil {
+	if raw.Result == nil || status < 200 || status > 299 {
 		return nil, unreadable(status, data)
 	}
-	if len(env.Error) > 0 {
-		e := &Error{Status: status, Code: looseText(env.Error), Detail: env.Description}
-		e.Outcome = outcomeOf(status, e.Code)
-		return nil, e
+	return &envelope{
+		status: status, result: raw.Result, total: looseInt(raw.Total), next: looseInt(raw.Next), time: decodeTime(raw.Time),
+	}, nil
+}
+
+// maxDetail is how much of a portal's text an error keeps.
+const maxDetail = 500
+
+// clean takes the webhook's secret out of a text of the portal, and shortens it.
+func (c *Client) clean(text string) string {
+	text = c.scrub.Replace(strings.ToValidUTF8(text, "\uFFFD"))
+	if r := []rune(text); len(r) > maxDetail {
+		text = string(r[:maxDetail]) + "…"
 	}
-	if env.Result == nil || status != http.StatusOK {
-		return nil, unreadable(status, data)
+	return text
+}
+
+// callTime is the part of an answer's time that says how much its method has
+// been used.
+type callTime struct {
+	known   bool
+	used    time.Duration
+	resetIn time.Duration
+}
+
+// decodeTime reads an answer's time, which may be missing or [].
+func decodeTime(data json.RawMessage) callTime {
+	var raw struct {
+		Operating json.RawMessage `json:"operating"`
+		ResetAt   json.RawMessage `json:"operating_reset_at"`
+		Finish    json.RawMessage `json:"finish"`
 	}
-	return &env, nil
+	if json.Unmarshal(data, &raw) != nil {
+		return callTime{}
+	}
+	used, ok := looseFloat(raw.Operating)
+	if !ok || used < 0 {
+		return callTime{}
+	}
+	t := callTime{known: true, used: seconds(used)}
+	if reset, ok := looseFloat(raw.ResetAt); ok && reset > 0 {
+		// The portal's clock need not be ours.
+		now, ok := looseFloat(raw.Finish)
+		if !ok || now <= 0 {
+			now = float64(time.Now().UnixNano()) / 1e9
+		}
+		t.resetIn = min(max(0, seconds(reset-now)), operatingWindow)
+	}
+	return t
+}
+
+// operatingWindow is what operating adds up; no reset is further away.
+const operatingWindow = 10 * time.Minute
+
+func seconds(f float64) time.Duration {
+	return time.Duration(min(max(f, -1e6), 1e6) * float64(time.Second))
 }
 
 // exchange makes the HTTP request. The callers' contexts do not end it: others
 // wait for the same answer, and a write that was sent has been sent.
 func (c *Client) exchange(method string, body []byte) (status int, data []byte, fault *Error) {
-	sent := false
-	trace := &httptrace.ClientTrace{WroteHeaders: func() { sent = true }}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(c.life, trace), http.MethodPost, c.base+method, bytes.NewReader(body))
+	ctx, cancel := context.WithTimeout(c.life, c.cfg.Timeout)
+	defer cancel()
+	var dialing, connected atomic.Bool
+	trace := &httptrace.ClientTrace{
+		GetConn: func(string) { dialing.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodPost, c.base+method, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, &Error{Code: "ERROR_ARGUMENT", Detail: fmt.Sprintf("%.60q is no method name", method), Outcome: NotExecuted}
+		return 0, nil, &Error{Code: codeArgument, Detail: "the request cannot be made", Outcome: NotExecuted}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, nil, networkError(err, sent)
+		return 0, nil, c.networkError(err, dialing.Load() && !connected.Load())
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return resp.StatusCode, nil, moved(resp)
 	}
-	data, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	data, err = io.ReadAll(io.LimitReader(resp.Body, c.cfg.MaxAnswer+1))
 	if err != nil {
-		return resp.StatusCode, nil, networkError(err, true)
+		return resp.StatusCode, nil, c.networkError(err, false)
 	}
-	if len(data) > maxAnswer {
-		return resp.StatusCode, nil, &Error{Status: resp.StatusCode, Code: CodeBadAnswer, Detail: "the answer is larger than 64 MiB", Outcome: Unknown}
+	if int64(len(data)) > c.cfg.MaxAnswer {
+		return resp.StatusCode, nil, &Error{Status: resp.StatusCode, Code: CodeBadAnswer, Detail: fmt.Sprintf("the answer is larger than %d bytes", c.cfg.MaxAnswer), Outcome: Unknown}
 	}
 	return resp.StatusCode, data, nil
 }
 
 // networkError describes a failed exchange without the URL, which has the
-// secret in its path.
-func networkError(err error, sent bool) *Error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
+// secret in its path. unsent says that there never was a connection.
+func (c *Client) networkError(err error, unsent bool) *Error {
+	for ue := (*url.Error)(nil); errors.As(err, &ue); {
 		err = ue.Err
 	}
-	e := &Error{Code: CodeNetwork, Detail: err.Error(), Outcome: NotExecuted, cause: err}
-	if sent {
-		e.Outcome = Unknown
+	e := &Error{Code: CodeNetwork, Detail: c.clean(err.Error()), Outcome: Unknown, cause: err}
+	var op *net.OpError
+	if unsent || errors.As(err, &op) && op.Op == "dial" {
+		e.Outcome = NotExecuted
 	}
-	if errors.Is(err, context.Canceled) {
-		e.cause = ErrClosed
+	switch {
+	case c.life.Err() != nil:
+		e.Detail, e.cause = ErrClosed.Error(), ErrClosed
+	case errors.Is(err, context.DeadlineExceeded):
+		// The caller's own time is not over, so its error is not this one.
+		e.Detail, e.cause = fmt.Sprintf("no answer within %s", c.cfg.Timeout), nil
+	case e.Detail != err.Error():
+		e.cause = nil // it would tell what Detail does not
 	}
 	return e
 }
 
-// moved describes the redirect of a portal that was renamed. Following it would
-// turn POST into GET.
+// moved describes the redirect of a portal that was renamed. It is not
+// followed: the new address would get the secret, and POST would become GET.
 func moved(resp *http.Response) *Error {
 	host := "another address"
-	if u, err := resp.Location(); err == nil {
+	if u, err := resp.Location(); err == nil && u.Host != "" {
 		host = u.Host
 	}
-	return &Error{Status: resp.StatusCode, Code: CodeMoved, Detail: "the portal has moved to " + host + ": put that into the webhook's URL", Outcome: NotExecuted}
+	return &Error{
+		Status: resp.StatusCode, Code: CodeMoved, Outcome: NotExecuted,
+		Detail: fmt.Sprintf("the portal has moved to %.100s: put that into the webhook's URL", host),
+	}
 }
 
 // unreadable describes an answer that is no REST answer: HTML of a proxy, JSON
 // that was cut off.
 func unreadable(status int, data []byte) *Error {
-	what := "is cut off or no JSON"
+	what := "is cut off or no REST answer"
 	if t := bytes.TrimSpace(data); len(t) > 0 && t[0] == '<' {
 		what = "is HTML"
 	} else if len(t) == 0 {
 		what = "is empty"
 	}
 	e := &Error{Status: status, Code: CodeBadAnswer, Detail: fmt.Sprintf("the answer (status %d) %s", status, what), Outcome: Unknown}
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed:
+	if turnedAway(status) {
 		e.Outcome = NotExecuted
+		e.passing = status != http.StatusNotFound
 	}
 	return e
-}
-
-// batchAnswer is the result of a batch. Each member is an object, or a list or
-// [] where PHP writes one.
-type batchAnswer struct {
-	Result json.RawMessage `json:"result"`
-	Error  json.RawMessage `json:"result_error"`
-	Total  json.RawMessage `json:"result_total"`
-	Next   json.RawMessage `json:"result_next"`
-	Time   json.RawMessage `json:"result_time"`
-}
-
-// batch makes one request of several commands, each with an answer of its own.
-func (c *Client) batch(commands []command) []answer {
-	out := make([]answer, len(commands))
-	cmds := php.NewArray()
-	for i, cmd := range commands {
-		out[i].Total, out[i].Next = -1, -1
-		query, err := commandString(cmd.call())
-		if err != nil {
-			out[i].err = &Error{Code: "ERROR_ARGUMENT", Detail: "the parameters cannot be sent: " + err.Error(), Outcome: NotExecuted}
-			continue
-		}
-		cmds.Set(commandKey(i), query)
-	}
-	if cmds.Len() == 0 {
-		return out
-	}
-	body := php.NewArray()
-	body.Set("halt", json.Number("0"))
-	body.Set("cmd", cmds)
-	env, fault := c.post("batch", body)
-	var members map[string]map[string]json.RawMessage
-	if fault == nil {
-		members, fault = batchMembers(env.Result)
-	}
-	for i, cmd := range commands {
-		switch {
-		case out[i].err != nil:
-		case fault != nil:
-			e := *fault
-			out[i].err = &e
-		default:
-			out[i] = c.batchItem(cmd.call().Method, commandKey(i), members)
-		}
-	}
-	return out
-}
-
-// commandKey names a command of a batch. A key that is no number keeps the
-// answer an object.
-func commandKey(i int) string { return "c" + strconv.Itoa(i) }
-
-func commandString(call Call) (string, error) {
-	v, err := php.FromGo(call.Params)
-	if err != nil {
-		return "", err
-	}
-	a, ok := v.(*php.Array)
-	if !ok || a.Len() == 0 {
-		return call.Method, nil
-	}
-	return call.Method + "?" + php.BuildQuery(a), nil
-}
-
-func batchMembers(data json.RawMessage) (map[string]map[string]json.RawMessage, *Error) {
-	var raw batchAnswer
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return nil, &Error{Code: CodeBadAnswer, Detail: "the batch's result has another shape", Outcome: Unknown, cause: err}
-	}
-	out := map[string]map[string]json.RawMessage{}
-	for name, member := range map[string]json.RawMessage{"result": raw.Result, "error": raw.Error, "total": raw.Total, "next": raw.Next, "time": raw.Time} {
-		m, err := looseMap(member)
-		if err != nil {
-			return nil, &Error{Code: CodeBadAnswer, Detail: "the batch's result_" + name + " has another shape", Outcome: Unknown, cause: err}
-		}
-		out[name] = m
-	}
-	return out, nil
-}
-
-// batchItem reads the answer of one command. HTTP 200 says nothing about it.
-func (c *Client) batchItem(method, key string, members map[string]map[string]json.RawMessage) answer {
-	a := answer{Answer: Answer{Total: -1, Next: -1}}
-	if raw, failed := members["error"][key]; failed {
-		var item struct {
-			Error       json.RawMessage `json:"error"`
-			Description string          `json:"error_description"`
-		}
-		if json.Unmarshal(raw, &item) != nil {
-			item.Description = looseText(raw)
-		}
-		a.err = &Error{Code: looseText(item.Error), Detail: item.Description}
-		a.err.Outcome = outcomeOf(0, a.err.Code)
-		return a
-	}
-	result, ok := members["result"][key]
-	if !ok {
-		a.err = &Error{Code: CodeBadAnswer, Detail: "the batch has no answer for the command", Outcome: Unknown}
-		return a
-	}
-	a.Result = result
-	a.Total, a.Next = looseInt(members["total"][key]), looseInt(members["next"][key])
-	if raw, ok := members["time"][key]; ok {
-		var t answerTime
-		if json.Unmarshal(raw, &t) == nil {
-			c.operating.note(method, &t)
-		}
-	}
-	return a
-}
-
-func looseInt(raw json.RawMessage) int {
-	if len(raw) == 0 {
-		return -1
-	}
-	n, err := strconv.Atoi(looseText(raw))
-	if err != nil {
-		return -1
-	}
-	return n
 }

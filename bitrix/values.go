@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 )
 
@@ -72,14 +73,30 @@ func looseMap(data json.RawMessage) (map[string]json.RawMessage, error) {
 	return m, nil
 }
 
-// looseText reads text that may be written as a number.
+// looseText reads text that may be written as a number or a flag. What has no
+// text, such as null or an array, is "".
 func looseText(data json.RawMessage) string {
 	var s string
-	if json.Unmarshal(data, &s) == nil {
+	switch {
+	case len(data) == 0, data[0] == '{', data[0] == '[', string(data) == "null", string(data) == "false":
+		return ""
+	case json.Unmarshal(data, &s) == nil:
 		return s
 	}
-	if string(data) == "null" {
-		return ""
-	}
 	return string(data)
+}
+
+// looseInt reads a number that may be written as text, -1 for none.
+func looseInt(data json.RawMessage) int {
+	n, err := strconv.Atoi(looseText(data))
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// looseFloat reads a number that may be written as text.
+func looseFloat(data json.RawMessage) (float64, bool) {
+	f, err := strconv.ParseFloat(looseText(data), 64)
+	return f, err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
 }

@@ -1,0 +1,81 @@
+package bitrix
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// Call is one REST call.
+type Call struct {
+	// Method is the method's name, such as crm.item.get.
+	Method string
+	// Params are the call's parameters: nested maps, slices, text, numbers,
+	// booleans, nil and what marshals itself to JSON. A call with a value that a
+	// batch cannot carry (nil, true, an empty list, text such as $result[x]) is
+	// sent as a request of its own: write "" and "Y" where the method takes them.
+	Params map[string]any
+	// Write says that the call may change data, so that it is not repeated
+	// when nobody knows whether it ran.
+	Write bool
+}
+
+// Answer is what came of one call.
+type Answer struct {
+	// Result is the method's result as it was sent; it may be null.
+	Result json.RawMessage
+	// Total and Next are those of a listing, -1 when absent.
+	Total, Next int
+	// Err is a *Error, nil when the call succeeded.
+	Err error
+}
+
+// noAnswer is an answer with nothing but an error.
+func noAnswer(err error) Answer { return Answer{Total: -1, Next: -1, Err: err} }
+
+// Call makes one call and decodes its result into result, which may be nil. It
+// counts as a write: it is not repeated when nobody knows whether it ran.
+func (c *Client) Call(ctx context.Context, method string, params map[string]any, result any) error {
+	return c.decode(ctx, Call{Method: method, Params: params, Write: true}, result)
+}
+
+// decode makes one call and decodes its result.
+func (c *Client) decode(ctx context.Context, call Call, result any) error {
+	a := c.Do(ctx, call)[0]
+	if a.Err != nil || result == nil {
+		return a.Err
+	}
+	if err := json.Unmarshal(a.Result, result); err != nil {
+		return badShape(call.Method, err)
+	}
+	return nil
+}
+
+// badShape says that a method has answered something else than is known of it.
+func badShape(method string, err error) error {
+	return &Error{Method: method, Code: CodeBadAnswer, Detail: "the result has another shape: " + err.Error(), Outcome: Executed, cause: err}
+}
+
+// Do makes calls that are ready at the same time and returns their answers in
+// the same order. They travel in as few requests as possible, together with
+// the calls of other goroutines. Calls among which there is a write run in the
+// order given, in one request while they fit in it; nothing but reads may
+// overtake one another. When ctx ends first, the calls without an answer fail
+// with its error; those under way may still run, which their Outcome tells.
+func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
+	g := newGroup(calls)
+	if err := context.Cause(ctx); err != nil {
+		g.fail(gaveUp(err, NotExecuted))
+	} else if err := c.line.add(g); err != nil {
+		g.fail(err)
+	}
+	select {
+	case <-g.done:
+	case <-ctx.Done():
+		c.line.leave(g, context.Cause(ctx))
+	}
+	return g.answers
+}
+
+func gaveUp(err error, outcome Outcome) *Error {
+	return &Error{Detail: "the caller gave up: " + err.Error(), Outcome: outcome, cause: err}
+}

@@ -1,0 +1,104 @@
+package bitrix
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// ItemField describes a field of a CRM type.
+// Source: https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-fields.html
+type ItemField struct {
+	// Name is how crm.item.* names it: stageId, ufCrm5Total.
+	Name string
+	// UpperName is its stored name: STAGE_ID, UF_CRM_5_TOTAL.
+	UpperName string
+	// Title is what people see, in the portal's language.
+	Title string
+	// Type is integer, double, string, boolean, date, datetime, money, user,
+	// enumeration, crm_status and so on.
+	Type string
+	// StatusType names the directory of a crm_status field.
+	StatusType string
+	Required   bool
+	ReadOnly   bool
+	// Immutable fields are set when the item is made and never again.
+	Immutable bool
+	Multiple  bool
+	// Dynamic fields were defined by people.
+	Dynamic bool
+	// Enum maps the ids of an enumeration's options to their texts. Do not
+	// change it: all callers share it.
+	Enum map[string]string
+}
+
+// ItemFields are the fields of one CRM type.
+type ItemFields struct {
+	fields map[string]ItemField
+	stored map[string]string // stored name -> name
+}
+
+// Lookup finds a field by the name that crm.item.* gives it, or by its stored
+// name.
+func (f *ItemFields) Lookup(name string) (ItemField, bool) {
+	x, ok := f.fields[name]
+	if !ok {
+		x, ok = f.fields[f.stored[name]]
+	}
+	return x, ok
+}
+
+// Names returns the names of all fields, sorted.
+func (f *ItemFields) Names() []string { return slices.Sorted(maps.Keys(f.fields)) }
+
+// ItemFields describes a CRM type. The answer may be as old as
+// Config.MetadataLife.
+func (c *Client) ItemFields(ctx context.Context, entityTypeID int) (*ItemFields, error) {
+	v, err := c.meta.get(ctx, "item "+strconv.Itoa(entityTypeID), func() (any, error) {
+		var result struct {
+			Fields json.RawMessage `json:"fields"`
+		}
+		call := Call{Method: "crm.item.fields", Params: map[string]any{"entityTypeId": entityTypeID}}
+		if err := c.decode(ctx, call, &result); err != nil {
+			return nil, err
+		}
+		return decodeItemFields(result.Fields)
+	})
+	f, _ := v.(*ItemFields)
+	return f, err
+}
+
+func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
+	m, err := looseMap(data)
+	if err != nil {
+		return nil, badShape("crm.item.fields", err)
+	}
+	out := &ItemFields{fields: make(map[string]ItemField, len(m)), stored: make(map[string]string, len(m))}
+	for name, raw := range m {
+		var f struct {
+			UpperName, Title, Type, StatusType                         json.RawMessage
+			IsRequired, IsReadOnly, IsImmutable, IsMultiple, IsDynamic YesNo
+			Items                                                      []struct{ ID, Value json.RawMessage }
+		}
+		if err := json.Unmarshal(raw, &f); err != nil {
+			return nil, badShape("crm.item.fields", err)
+		}
+		field := ItemField{
+			Name: name, UpperName: looseText(f.UpperName), Title: looseText(f.Title), Type: looseText(f.Type), StatusType: looseText(f.StatusType),
+			Required: bool(f.IsRequired), ReadOnly: bool(f.IsReadOnly), Immutable: bool(f.IsImmutable), Multiple: bool(f.IsMultiple), Dynamic: bool(f.IsDynamic),
+		}
+		for _, item := range f.Items {
+			if field.Enum == nil {
+				field.Enum = map[string]string{}
+			}
+			field.Enum[looseText(item.ID)] = looseText(item.Value)
+		}
+		out.fields[name] = field
+		if field.UpperName != "" {
+			out.stored[field.UpperName] = name
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,297 @@
+package bitrix
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxBatch is how many commands a batch request may hold.
+// Source: https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
+const maxBatch = 50
+
+// group is what one caller wants done together.
+type group struct {
+	methods []string
+	answers []Answer
+	done    chan struct{} // closed when every call has its answer
+
+	// The rest is guarded by the line's mutex.
+	ordered bool       // there is a write: the order counts
+	waiting []*command // by index
+	flying  int        // commands that are under way
+	open    int        // calls without an answer
+	left    bool       // the caller has gone
+	turn    int        // commands taken since the group was last at the end
+}
+
+// newGroup prepares the calls of a caller. Calls that cannot be sent have their
+// answers already.
+func newGroup(calls []Call) *group {
+	g := &group{methods: make([]string, len(calls)), answers: make([]Answer, len(calls)), done: make(chan struct{}), open: len(calls)}
+	for i, call := range calls {
+		g.methods[i], g.answers[i] = call.Method, noAnswer(nil)
+		cmd, err := newCommand(g, i, call)
+		if err != nil {
+			g.answer(cmd, noAnswer(err.of(call.Method)))
+			continue
+		}
+		g.ordered = g.ordered || call.Write
+		g.waiting = append(g.waiting, cmd)
+	}
+	if len(calls) == 0 {
+		close(g.done)
+	}
+	return g
+}
+
+// answer settles one call.
+func (g *group) answer(cmd *command, a Answer) {
+	if g.left {
+		return
+	}
+	g.answers[cmd.index] = a
+	if g.open--; g.open == 0 {
+		close(g.done)
+	}
+}
+
+// fail settles all calls that wait.
+func (g *group) fail(err *Error) {
+	waiting := g.waiting
+	g.waiting = nil
+	for _, cmd := range waiting {
+		g.answer(cmd, noAnswer(err.of(cmd.call.Method)))
+	}
+}
+
+// line is where calls wait for a request to travel in. Groups are served in the
+// order of their arrival; one that has had a whole batch goes to the end.
+type line struct {
+	max  int
+	wake chan struct{} // told when something was added
+
+	mu      sync.Mutex
+	groups  []*group // those with waiting commands
+	waiting int
+	down    *Error    // nothing is let in
+	until   time.Time // when down ends; zero is never
+}
+
+func newLine(limit int) *line { return &line{max: limit, wake: make(chan struct{}, 1)} }
+
+func (l *line) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *line) length() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting
+}
+
+// add lets a group in.
+func (l *line) add(g *group) *Error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch down := l.closed(time.Now()); {
+	case down != nil:
+		return down
+	case l.waiting+len(g.waiting) > l.max:
+		return &Error{Detail: fmt.Sprintf("%d calls wait for this portal already", l.waiting), Outcome: NotExecuted, passing: true}
+	case len(g.waiting) == 0:
+		return nil
+	}
+	l.groups = append(l.groups, g)
+	l.waiting += len(g.waiting)
+	l.signal()
+	return nil
+}
+
+// closed returns why nothing is let in, if so.
+func (l *line) closed(now time.Time) *Error {
+	if l.down != nil && !l.until.IsZero() && !l.until.After(now) {
+		l.down = nil
+	}
+	return l.down
+}
+
+// leave takes out a group whose caller has gone. What is under way runs on.
+func (l *line) leave(g *group, cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if g.open == 0 {
+		return
+	}
+	l.waiting -= len(g.waiting)
+	l.groups = slices.DeleteFunc(l.groups, func(o *group) bool { return o == g })
+	g.fail(gaveUp(cause, NotExecuted))
+	for i, a := range g.answers {
+		if a.Err == nil && a.Result == nil { // under way
+			g.answers[i] = noAnswer(gaveUp(cause, Unknown).of(g.methods[i]))
+		}
+	}
+	g.left = true
+}
+
+// stop fails what waits with an error that names its time, and lets nothing in
+// until then.
+func (l *line) stop(err *Error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down != nil && l.until.IsZero() {
+		return // shut for good
+	}
+	l.down, l.until = err, err.NotBefore
+	for _, g := range l.groups {
+		g.fail(err)
+	}
+	l.groups, l.waiting = nil, 0
+}
+
+// shut is stop for good.
+func (l *line) shut(err *Error) {
+	err.NotBefore = time.Time{}
+	l.stop(err)
+}
+
+// ready returns how long to wait until a command may go, 0 when one may now and
+// -1 when none waits.
+func (l *line) ready(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wait := time.Duration(-1)
+	for _, g := range l.groups {
+		if g.ordered && g.flying > 0 {
+			continue // its caller wants it after what is under way
+		}
+		for _, cmd := range g.waiting {
+			d := max(0, cmd.notBefore.Sub(now))
+			if d == 0 {
+				return 0
+			}
+			if wait < 0 || d < wait {
+				wait = d
+			}
+			if g.ordered {
+				break
+			}
+		}
+	}
+	return wait
+}
+
+// gate tells whether a command may go now: nil and zero, or the time when it
+// may, or why it may not at all.
+type gate func(*command) (time.Time, *Error)
+
+// take picks up to room commands that travel together. What the gate lets not
+// pass stays, or fails at once.
+func (l *line) take(now time.Time, room int, pass gate) []*command {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []*command
+	var tired []*group
+	for _, g := range l.groups {
+		if len(out) == room || len(out) == 1 && out[0].alone {
+			break
+		}
+		before := len(g.waiting)
+		picked := g.pick(now, room, len(out), pass)
+		l.waiting -= before - len(g.waiting)
+		out = append(out, picked...)
+		if g.turn += len(picked); g.turn >= maxBatch {
+			g.turn = 0
+			tired = append(tired, g)
+		}
+	}
+	l.groups = slices.DeleteFunc(l.groups, func(g *group) bool { return len(g.waiting) == 0 || slices.Contains(tired, g) })
+	for _, g := range tired {
+		if len(g.waiting) > 0 {
+			l.groups = append(l.groups, g)
+		}
+	}
+	return out
+}
+
+// pick takes a group's next commands for a request that has taken already. A
+// group whose order counts is taken whole or left for the next request, of which
+// it will be the first.
+func (g *group) pick(now time.Time, room, taken int, pass gate) []*command {
+	if g.ordered && g.flying > 0 {
+		return nil
+	}
+	if g.ordered && taken > 0 && taken+min(len(g.waiting), maxBatch) > room {
+		return nil
+	}
+	var out, rest []*command
+	for i, cmd := range g.waiting {
+		full := taken+len(out) == room || len(out) == 1 && out[0].alone
+		if full || cmd.notBefore.After(now) || cmd.alone && taken+len(out) > 0 {
+			if g.ordered || full {
+				rest = append(rest, g.waiting[i:]...)
+				break
+			}
+			rest = append(rest, cmd)
+			continue
+		}
+		later, err := pass(cmd)
+		switch {
+		case err != nil:
+			g.answer(cmd, noAnswer(err.of(cmd.call.Method)))
+		case !later.IsZero():
+			cmd.notBefore = later
+			if g.ordered {
+				rest = append(rest, g.waiting[i:]...)
+			} else {
+				rest = append(rest, cmd)
+			}
+		default:
+			out = append(out, cmd)
+		}
+		if g.ordered && !later.IsZero() {
+			break
+		}
+	}
+	g.waiting = rest
+	g.flying += len(out)
+	return out
+}
+
+// landed is what became of a command that was sent: an answer, or nil when it
+// is to be sent again.
+type landed struct {
+	cmd    *command
+	answer *Answer
+}
+
+// settle hands out answers and lines up again, at the head, what has none.
+func (l *line) settle(results []landed) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var back []*group
+	down := l.closed(time.Now())
+	for _, r := range results {
+		g := r.cmd.group
+		g.flying--
+		switch {
+		case r.answer != nil:
+			g.answer(r.cmd, *r.answer)
+		case down != nil:
+			g.answer(r.cmd, noAnswer(down.of(r.cmd.call.Method)))
+		case !g.left:
+			at, _ := slices.BinarySearchFunc(g.waiting, r.cmd.index, func(c *command, i int) int { return c.index - i })
+			g.waiting = slices.Insert(g.waiting, at, r.cmd)
+			l.waiting++
+			if !slices.Contains(l.groups, g) && !slices.Contains(back, g) {
+				back = append(back, g)
+			}
+		}
+	}
+	l.groups = slices.Concat(back, l.groups)
+	l.signal()
+}

@@ -1,0 +1,131 @@
+package bitrix
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ListField describes a field or property of a universal list.
+// Source: https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-get.html
+type ListField struct {
+	// ID is how elements name it: NAME, PROPERTY_101.
+	ID string
+	// Code is the symbolic code of a property, "" when it has none.
+	Code string
+	// Name is its title for people, in the portal's language.
+	Name string
+	// Type is S, N, L, F, E, S:Date, S:Money and so on, or the id itself for
+	// system fields.
+	Type     string
+	Multiple bool
+	Required bool
+	// Enum maps the ids of a list property's options to their texts. Do not
+	// change it: all callers share it.
+	Enum map[string]string
+}
+
+// IsProperty reports whether this is a property rather than a system field.
+func (f ListField) IsProperty() bool { return strings.HasPrefix(f.ID, propertyPrefix) }
+
+const propertyPrefix = "PROPERTY_"
+
+// ListFields are the fields and properties of one universal list.
+type ListFields struct{ fields []ListField }
+
+// All returns all fields, ordered by id.
+func (l *ListFields) All() []ListField { return slices.Clone(l.fields) }
+
+// Names returns what the properties can be called: their codes where they have
+// one, else their ids.
+func (l *ListFields) Names() []string {
+	var out []string
+	for _, f := range l.fields {
+		out = append(out, cmp.Or(f.Code, f.ID))
+	}
+	return out
+}
+
+// Lookup finds a field by its id, its code or its name, in this order and in
+// any case. A code or a name that several properties have is an error.
+func (l *ListFields) Lookup(name string) (ListField, error) {
+	for _, called := range []func(ListField) string{
+		func(f ListField) string { return f.ID },
+		func(f ListField) string { return f.Code },
+		func(f ListField) string { return f.Name },
+	} {
+		var found []ListField
+		for _, f := range l.fields {
+			if name != "" && strings.EqualFold(called(f), name) {
+				found = append(found, f)
+			}
+		}
+		switch len(found) {
+		case 0:
+			continue
+		case 1:
+			return found[0], nil
+		}
+		ids := make([]string, len(found))
+		for i, f := range found {
+			ids[i] = f.ID
+		}
+		return ListField{}, fmt.Errorf("%q is the name of several properties (%s): use the id", name, strings.Join(ids, ", "))
+	}
+	return ListField{}, fmt.Errorf("the list has no field or property %q", name)
+}
+
+// ListFields describes a universal list. The answer may be as old as
+// Config.MetadataLife.
+func (c *Client) ListFields(ctx context.Context, iblockType string, iblockID int) (*ListFields, error) {
+	v, err := c.meta.get(ctx, "list "+iblockType+" "+strconv.Itoa(iblockID), func() (any, error) {
+		call := Call{Method: "lists.field.get", Params: map[string]any{"IBLOCK_TYPE_ID": iblockType, "IBLOCK_ID": iblockID}}
+		a := c.Do(ctx, call)[0]
+		if a.Err != nil {
+			return nil, a.Err
+		}
+		return decodeListFields(a.Result)
+	})
+	l, _ := v.(*ListFields)
+	return l, err
+}
+
+func decodeListFields(raw json.RawMessage) (*ListFields, error) {
+	m, err := looseMap(raw)
+	if err != nil {
+		return nil, badShape("lists.field.get", err)
+	}
+	var fields []ListField
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		var f struct {
+			ID       string          `json:"FIELD_ID"`
+			Code     json.RawMessage `json:"CODE"`
+			Name     json.RawMessage `json:"NAME"`
+			Type     json.RawMessage `json:"TYPE"`
+			Multiple YesNo           `json:"MULTIPLE"`
+			Required YesNo           `json:"IS_REQUIRED"`
+			Enum     json.RawMessage `json:"DISPLAY_VALUES_FORM"`
+		}
+		if err := json.Unmarshal(m[key], &f); err != nil {
+			return nil, badShape("lists.field.get", err)
+		}
+		out := ListField{
+			ID: cmp.Or(f.ID, key), Code: looseText(f.Code), Name: looseText(f.Name), Type: looseText(f.Type),
+			Multiple: bool(f.Multiple), Required: bool(f.Required),
+		}
+		if enum, err := looseMap(f.Enum); err == nil && len(enum) > 0 {
+			out.Enum = map[string]string{}
+			for id, text := range enum {
+				out.Enum[id] = looseText(text)
+			}
+		}
+		fields = append(fields, out)
+	}
+	slices.SortFunc(fields, func(a, b ListField) int { return strings.Compare(a.ID, b.ID) })
+	return &ListFields{fields}, nil
+}
