@@ -25,7 +25,7 @@ const (
 // steps, a second and 8 MiB of text. One is made per run and used for all its
 // formulas; it is not for concurrent use.
 type Machine struct {
-	ctx context.Context //nolint:containedctx // a machine lives as long as one run
+	ctx context.Context // a machine lives as long as one run
 	vm  vm.VM
 
 	vars     map[string]any

@@ -261,14 +261,21 @@ func textTest(test func(text, part string) bool) variadic {
 	}
 }
 
-// matchSteps makes a regular expression cost more steps than a plain search.
-const matchSteps = 16
+const (
+	// matchSteps makes a regular expression cost more steps than a plain search.
+	matchSteps = 16
+	// maxMatched bounds the text of one match, which nothing can interrupt.
+	maxMatched = 1 << 20
+)
 
 func matchFn(re *regexp.Regexp) variadic {
 	return func(args ...any) any {
 		s, err := text(args[1])
 		if err != nil {
 			fail(err)
+		}
+		if len(s) > maxMatched {
+			fail(fmt.Errorf("matches takes a text of at most %d MiB", maxMatched>>20))
 		}
 		if err := args[0].(*Machine).read(matchSteps * len(s)); err != nil {
 			fail(err)

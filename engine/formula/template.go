@@ -2,6 +2,7 @@ package formula
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -201,8 +202,8 @@ func (t *Template) Eval(m *Machine, vars map[string]any) (string, error) {
 
 // moved returns an error of Eval with its place in the whole text.
 func moved(err error, by int) error {
-	e, ok := err.(*Error) //nolint:errorlint // Eval returns it unwrapped
-	if !ok {
+	var e *Error
+	if !errors.As(err, &e) {
 		return err
 	}
 	at := *e
