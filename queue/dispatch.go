@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -17,6 +20,10 @@ const (
 	// dispatchRetry is the wait after a dispatch that failed, as on a full disk.
 	dispatchRetry = time.Second
 
+	// backlogRing is how often queues are told of jobs that they were told of
+	// before. See backlog.
+	backlogRing = time.Second
+
 	// sweepEvery is how often tombstones are looked through.
 	sweepEvery = time.Hour
 )
@@ -27,8 +34,10 @@ type dispatcher struct {
 	q      *Queue
 	client *river.Client[*sql.Tx]
 	bell   *bell
-	queues map[string]bool // portals that have a River queue by now
+	queues map[string]bool // River queues that exist by now
 	swept  time.Time
+
+	backlog backlog
 }
 
 func (d *dispatcher) loop(ctx context.Context) {
@@ -45,6 +54,12 @@ func (d *dispatcher) loop(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			d.q.options.Log.ErrorContext(ctx, "cannot start due runs, trying again", slog.Any("error", err))
 			wait = dispatchRetry
+		}
+		if late := d.backlog.queues(); len(late) > 0 {
+			for _, queue := range late {
+				d.wake(ctx, queue)
+			}
+			wait = min(wait, backlogRing)
 		}
 		timer.Reset(wait)
 	}
@@ -110,7 +125,7 @@ RETURNING state`
 // hand gives due runs to River, oldest first, and blocks those whose entity is
 // busy: whoever keeps it busy wakes them (see unblock).
 func (d *dispatcher) hand(ctx context.Context) error {
-	portals := map[string]bool{}
+	handed := map[string]int{}
 	err := d.q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		due, err := dueRuns(ctx, t)
 		if err != nil {
@@ -123,8 +138,9 @@ func (d *dispatcher) hand(ctx context.Context) error {
 				return err
 			}
 			if state == Queued {
-				portals[r.portal] = true
-				jobs = append(jobs, river.InsertManyParams{Args: runArgs{Run: r.id}, InsertOpts: &river.InsertOpts{Queue: portalQueue(r.portal)}})
+				queue := portalQueue(r.portal)
+				handed[queue]++
+				jobs = append(jobs, river.InsertManyParams{Args: runArgs{Run: r.id}, InsertOpts: &river.InsertOpts{Queue: queue}})
 			}
 		}
 		if len(jobs) == 0 {
@@ -136,10 +152,9 @@ func (d *dispatcher) hand(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("hand due runs to river: %w", err)
 	}
-	for portal := range portals {
-		if err := d.wake(portal); err != nil {
-			return err
-		}
+	for queue, n := range handed {
+		d.backlog.add(queue, n)
+		d.wake(ctx, queue)
 	}
 	return nil
 }
@@ -166,17 +181,46 @@ func dueRuns(ctx context.Context, t *tx) ([]dueRun, error) {
 	return due, rows.Err()
 }
 
-// wake tells the portal's River queue of jobs; the first time, it starts it,
-// and a queue that starts looks by itself.
-func (d *dispatcher) wake(portal string) error {
-	name := portalQueue(portal)
-	if d.queues[portal] {
-		d.bell.ring(name)
-		return nil
+// wake tells a River queue of jobs; the first time, it starts it, and a queue
+// that starts looks by itself. If it does not start, the backlog leads back here.
+func (d *dispatcher) wake(ctx context.Context, queue string) {
+	if d.queues[queue] {
+		d.bell.ring(queue)
+		return
 	}
-	if err := d.client.Queues().Add(name, river.QueueConfig{MaxWorkers: d.q.options.Workers}); err != nil {
-		return fmt.Errorf("river: queue of portal %s: %w", portal, err)
+	if err := d.client.Queues().Add(queue, river.QueueConfig{MaxWorkers: d.q.options.Workers}); err != nil {
+		if ctx.Err() == nil {
+			d.q.options.Log.ErrorContext(ctx, "cannot start a river queue, trying again", slog.String("queue", queue), slog.Any("error", err))
+		}
+		_ = d.client.Queues().Remove(ctx, queue) // or it counts as there
+		return
 	}
-	d.queues[portal] = true
-	return nil
+	d.queues[queue] = true
+}
+
+// A backlog counts the jobs that each River queue was given and has not begun.
+//
+// River (v0.49.0) looks for as many jobs as it has free workers, and does not
+// look again for a worker that gets free meanwhile: it would idle until
+// another job ends. So while there is a backlog, the bell keeps ringing.
+type backlog struct {
+	mu   sync.Mutex
+	jobs map[string]int
+}
+
+func (b *backlog) add(queue string, n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.jobs == nil {
+		b.jobs = map[string]int{}
+	}
+	if b.jobs[queue] += n; b.jobs[queue] == 0 {
+		delete(b.jobs, queue)
+	}
+}
+
+func (b *backlog) queues() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Collect(maps.Keys(b.jobs))
 }

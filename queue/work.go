@@ -23,11 +23,9 @@ const (
 	// and an event is worked sooner.
 	fetchCooldown = 5 * time.Millisecond
 
-	// fetchPoll is how often a queue looks without being told to. It is told
-	// of every job (see bell), but a worker that gets free while River looks
-	// for jobs on behalf of another is not remembered (v0.49.0), and would wait
-	// for the next job to end.
-	fetchPoll = time.Second
+	// fetchPoll is how often a queue looks without being told to. It is told of
+	// every job (see bell and backlog), so this is for what nobody thought of.
+	fetchPoll = 30 * time.Second
 
 	// jobsKept is how long River keeps finished jobs. The runs are history enough.
 	jobsKept = time.Minute
@@ -60,12 +58,13 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	if err := q.recover(ctx); err != nil {
 		return err
 	}
-	w := &worker{q: q, do: do}
+	b := newBell()
+	d := &dispatcher{q: q, bell: b, queues: map[string]bool{}}
+	w := &worker{q: q, do: do, backlog: &d.backlog}
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, w); err != nil {
 		return fmt.Errorf("river: %w", err)
 	}
-	b := newBell()
 	client, err := river.NewClient(&riverDriver{Driver: q.riverDriver(), bell: b}, &river.Config{
 		CompletedJobRetentionPeriod: jobsKept,
 		FetchCooldown:               fetchCooldown,
@@ -83,7 +82,7 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	if err := client.Start(ctx); err != nil {
 		return fmt.Errorf("river: %w", err)
 	}
-	d := &dispatcher{q: q, client: client, bell: b, queues: map[string]bool{}}
+	d.client = client
 	var wg sync.WaitGroup
 	wg.Go(func() { d.loop(ctx) })
 	<-client.Stopped()
@@ -93,15 +92,18 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 
 type worker struct {
 	river.WorkerDefaults[runArgs]
-	q  *Queue
-	do func(ctx context.Context, r *Run) error
+	q       *Queue
+	do      func(ctx context.Context, r *Run) error
+	backlog *backlog
 }
 
 // Work implements river.Worker. To River every job succeeds: how the run went
 // is in its row.
 func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
+	w.backlog.add(job.Queue, -1)
 	r, err := w.q.claim(ctx, job.Args.Run)
 	if err != nil {
+		w.backlog.add(job.Queue, 1)
 		w.q.options.Log.ErrorContext(ctx, "cannot begin a run, trying again", slog.Int64("run", job.Args.Run), slog.Any("error", err))
 		return river.JobSnooze(time.Second)
 	}
