@@ -69,31 +69,19 @@ func demo(ctx context.Context, std stdio, once, asJSON bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 
-	out := std.out
+	d := &demonstration{stage: s, page: newPage(std.out)}
 	if asJSON {
-		out = io.Discard
+		d.page = newPage(io.Discard)
 	}
-	d := &demonstration{stage: s, page: newPage(out)}
-	if err := d.play(ctx); err != nil {
-		return interrupted(ctx, err)
-	}
-	r, err := d.report(ctx)
-	if err != nil {
-		return interrupted(ctx, err)
-	}
-	if asJSON {
+	r, err := d.show(ctx)
+	if err == nil && asJSON {
 		err = r.writeJSON(std.out)
-	} else {
-		d.page.report(r)
-		err = d.page.err()
 	}
-	if err != nil {
-		return err
+	if err == nil && !once {
+		err = d.goOn(ctx)
 	}
-	if !once {
-		if err := d.goOn(ctx); err != nil {
-			return interrupted(ctx, err)
-		}
+	if err != nil || r == nil {
+		return interrupted(ctx, err)
 	}
 	if wrong := r.disagreements(); len(wrong) > 0 {
 		for _, w := range wrong {
@@ -102,6 +90,19 @@ func demo(ctx context.Context, std stdio, once, asJSON bool) (err error) {
 		return errFindings
 	}
 	return nil
+}
+
+// show plays the story and writes down how it ends.
+func (d *demonstration) show(ctx context.Context) (*report, error) {
+	if err := d.play(ctx); err != nil {
+		return nil, err
+	}
+	r, err := d.report(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.page.report(r)
+	return r, d.page.failed
 }
 
 // interrupted hides the failures that the end of a demo by Ctrl-C brings.

@@ -25,8 +25,6 @@ func newPage(out io.Writer) *page {
 	return p
 }
 
-func (p *page) err() error { return p.failed }
-
 func (p *page) printf(format string, args ...any) {
 	if _, err := fmt.Fprintf(p.out, format, args...); err != nil && p.failed == nil {
 		p.failed = err

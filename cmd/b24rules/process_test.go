@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -187,16 +186,6 @@ func TestTwoProcesses(t *testing.T) {
 	}
 	t.Logf("%d of %d events were stored before the stop, and none was lost", want, len(deals))
 
-	// A second engine is refused: by the port, and by the database.
-	if other := startProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file); other.exit() != 3 ||
-		!strings.Contains(other.log.String(), "cannot listen on "+addr+": another program does already") {
-		t.Errorf("a taken port: exit code %d, %s", other.exit(), other.log)
-	}
-	second := serveConfig(t, dir, freeAddr(t), webhook, inputs, rules)
-	if other := startProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", second); other.exit() != 3 ||
-		!strings.Contains(other.log.String(), "another process has this database open") {
-		t.Errorf("a taken database: exit code %d, %s", other.exit(), other.log)
-	}
 	for _, s := range []*process{again, emu} {
 		s.signal(syscall.SIGTERM)
 		if code := s.exit(); code != 0 {
@@ -207,6 +196,35 @@ func TestTwoProcesses(t *testing.T) {
 		if strings.Contains(s.log.String(), "t0k3n") || strings.Contains(s.log.String(), "rest/1/") {
 			t.Errorf("a secret is in the log:\n%s", s.log)
 		}
+	}
+}
+
+// TestTakenPortAndDatabase starts a second engine beside one that runs.
+func TestTakenPortAndDatabase(t *testing.T) {
+	t.Parallel()
+	dir, env, addr := t.TempDir(), []string{"TEST_TOKEN=t0k3n"}, freeAddr(t)
+	const webhook = "http://127.0.0.1:1/rest/1/s3cr3t/"
+	writeFile(t, filepath.Join(dir, "rules", "r.yaml"), rule("r", readDeal))
+	file := serveConfig(t, dir, addr, webhook, "", "rules")
+	first := startProcess(t, env, "serve", "--config", file)
+	first.log.wait(t, 0, "portal demo: events at")
+	port := startProcess(t, env, "serve", "--config", file)
+	if port.exit() != 3 || !strings.Contains(port.log.String(), "cannot listen on "+addr+": another program does already") {
+		t.Errorf("a taken port: exit code %d, %s", port.exit(), port.log)
+	}
+	file = serveConfig(t, dir, freeAddr(t), webhook, "", "rules")
+	database := startProcess(t, env, "serve", "--config", file)
+	if database.exit() != 3 || !strings.Contains(database.log.String(), "another process has this database open") {
+		t.Errorf("a taken database: exit code %d, %s", database.exit(), database.log)
+	}
+	resp, err := http.Get("http://" + addr + "/healthz")
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("the first is not well: %v, %v", resp, err)
+	}
+	_ = resp.Body.Close()
+	first.signal(syscall.SIGTERM)
+	if code := first.exit(); code != 0 {
+		t.Errorf("exit code %d after SIGTERM", code)
 	}
 }
 
@@ -342,68 +360,4 @@ func TestEmulatorSnippet(t *testing.T) {
 	if len(list) > 0 || len(c.Portals) != 1 {
 		t.Errorf("findings %v in:\n%s", list, text)
 	}
-}
-
-// TestDemoJSON runs the demo as the makefile does.
-func TestDemoJSON(t *testing.T) {
-	t.Parallel()
-	demo := startProcess(t, nil, "demo", "--once", "--format", "json")
-	data, err := io.ReadAll(demo.stdout)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if code := demo.exit(); code != 0 {
-		t.Fatalf("exit code %d\n%s\n%s", code, demo.log, data)
-	}
-	var r struct {
-		Events, Runs, Failed, Requests int
-		Invoices                       []struct {
-			ID          int
-			Total       json.Number
-			HelperTotal json.Number `json:"helper_total"`
-			Helpers     int
-		}
-		Deals []struct{ ID, Rows, Elements, Shipped int }
-	}
-	if err := json.Unmarshal(data, &r); err != nil {
-		t.Fatalf("%v in:\n%s", err, data)
-	}
-	if r.Events == 0 || r.Runs == 0 || r.Failed != 0 || r.Requests == 0 || len(r.Invoices) < 3 || len(r.Deals) < 3 {
-		t.Errorf("%+v", r)
-	}
-	rows, shipped := 0, 0
-	for _, d := range r.Deals {
-		rows, shipped = rows+d.Elements, shipped+d.Shipped
-		if d.Rows != d.Elements {
-			t.Errorf("deal %d: %d rows, %d elements", d.ID, d.Rows, d.Elements)
-		}
-	}
-	if rows == 0 || shipped != 1 {
-		t.Errorf("%d elements, %d shipped; want some and 1", rows, shipped)
-	}
-	for _, in := range r.Invoices {
-		if in.Total != in.HelperTotal || in.Helpers != 1 || in.Total == "0" {
-			t.Errorf("invoice %+v", in)
-		}
-	}
-}
-
-// TestDemoText: what people see, with an end of its own since this is no
-// terminal.
-func TestDemoText(t *testing.T) {
-	t.Parallel()
-	demo := startProcess(t, nil, "demo")
-	data, err := io.ReadAll(demo.stdout)
-	if code := demo.exit(); err != nil || code != 0 {
-		t.Fatalf("%v, exit code %d\n%s", err, code, data)
-	}
-	for _, want := range []string{"What came in:", "What ran:", "What the portal holds", "invoice-total", "deal-shipments", "(deleted)"} {
-		if !strings.Contains(string(data), want) {
-			t.Errorf("no %q in:\n%s", want, data)
-		}
-	}
-	if strings.Contains(string(data), "DIFFERS") || demo.log.size() > 0 {
-		t.Errorf("it went wrong:\n%s\n%s", data, demo.log)
-	}
-	t.Logf("\n%s", data)
 }

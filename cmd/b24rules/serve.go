@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"b24rules/diag"
-	"b24rules/queue"
 )
 
 var serveCmd = &command{
@@ -45,27 +44,13 @@ usage, 3 it could not start, such as when the port or the database is taken.`,
 }
 
 func serve(ctx context.Context, std stdio, path string) error {
-	c, list, err := readConfig(path)
-	if err != nil {
-		return fmt.Errorf("no configuration: %v", plain(err))
-	}
-	if list.HasErrors() {
-		return tell(std, list)
-	}
-	rules := &ruleLoader{source: filesOf(c.Rules), portals: c.Portals}
-	_, gen, err := rules.load()
+	c, rules, err := prepare(std, path)
 	if err != nil {
 		return err
 	}
-	if found := startFindings(path, gen); len(found) > 0 {
-		return tell(std, append(list, found...))
-	}
-	if len(list) > 0 {
-		_ = tell(std, list) // warnings only
-	}
 	log, closeLog, err := openLog(c.Log, std.err)
 	if err != nil {
-		return fmt.Errorf("log: %v", err)
+		return fmt.Errorf("log: %w", err)
 	}
 	defer closeLog()
 
@@ -78,35 +63,71 @@ func serve(ctx context.Context, std stdio, path string) error {
 	if err != nil {
 		return listenError(c.Listen, err)
 	}
+	defer func() { _ = ln.Close() }() // the server closes it too
 	a, err := newApp(ctx, c, rules, log)
 	if err != nil {
-		_ = ln.Close()
-		return databaseError(err)
+		return err
 	}
 	defer a.close()
-
-	logChanges(log, nil, gen)
-	w, err := newWatcher(c.Rules, rules, log)
+	endWatch, err := a.watch(ctx)
 	if err != nil {
-		_ = ln.Close()
-		return fmt.Errorf("watch the rules: %v", err)
+		return fmt.Errorf("watch the rules: %w", err)
 	}
-	asked := make(chan os.Signal, 1)
-	notifyReload(asked)
-	defer signal.Stop(asked)
-	watching := make(chan struct{})
-	go func() { defer close(watching); w.run(ctx, asked) }()
+	defer endWatch()
 
 	for _, p := range c.Portals {
 		std.say("portal %s: events at http://%s/hooks/%s", p.Name, ln.Addr(), p.Name)
 	}
-	err = a.serve(ctx, ln)
-	stop()
-	<-watching
-	if err == nil {
-		std.say("stopped")
+	if err := a.serve(ctx, ln); err != nil {
+		return err
 	}
-	return err
+	std.say("stopped")
+	return nil
+}
+
+// prepare reads the configuration and the rules, and tells what is wrong with
+// them.
+func prepare(std stdio, path string) (*config, *ruleLoader, error) {
+	c, list, err := readConfig(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("no configuration: %w", plain(err))
+	}
+	if list.HasErrors() {
+		return nil, nil, tell(std, list)
+	}
+	rules := &ruleLoader{source: filesOf(c.Rules), portals: c.Portals}
+	_, gen, err := rules.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	found := startFindings(path, gen)
+	if list.Add(found...); len(list) > 0 {
+		err = tell(std, list)
+	}
+	if len(found) == 0 {
+		err = nil // warnings of the configuration
+	}
+	return c, rules, err
+}
+
+// watch logs what runs and reloads rules that change, until the returned
+// function is called.
+func (a *app) watch(ctx context.Context) (end func(), err error) {
+	logChanges(a.log, nil, a.rules.current.Load())
+	w, err := newWatcher(a.config.Rules, a.rules, a.log)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	asked := make(chan os.Signal, 1)
+	notifyReload(asked)
+	ended := make(chan struct{})
+	go func() { defer close(ended); w.run(ctx, asked) }()
+	return func() {
+		signal.Stop(asked)
+		cancel()
+		<-ended
+	}, nil
 }
 
 // startFindings are the mistakes that a start does not overlook: those of the
@@ -150,13 +171,6 @@ func listenError(addr string, err error) error {
 		return fmt.Errorf("cannot listen on %s: another program does already", addr)
 	}
 	return fmt.Errorf("cannot listen on %s: %v", addr, plain(err))
-}
-
-func databaseError(err error) error {
-	if errors.Is(err, queue.ErrInUse) {
-		return fmt.Errorf("%v", err)
-	}
-	return err
 }
 
 // plain removes the operation and the path from a system error where the
