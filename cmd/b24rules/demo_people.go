@@ -18,8 +18,10 @@ const smartInvoice = 31
 // with a browser.
 type people struct {
 	client *bitrix.Client
-	list   int // the shipment list
-	props  map[string]string
+	list   int               // the shipment list
+	props  map[string]string // PROPERTY_n by code
+	// shipped is what a ticked SHIPPED holds: the id of its option.
+	shipped string
 }
 
 // row is a product row as people enter it.
@@ -137,17 +139,25 @@ func (p *people) elements(ctx context.Context, deal int) ([]element, error) {
 // readProperties finds the ids of the list's properties by their codes.
 func (p *people) readProperties(ctx context.Context) error {
 	var fields map[string]struct {
-		FieldID string `json:"FIELD_ID"`
-		Code    string `json:"CODE"`
+		FieldID string          `json:"FIELD_ID"`
+		Code    string          `json:"CODE"`
+		Options json.RawMessage `json:"DISPLAY_VALUES_FORM"` // [] when there are none
 	}
 	params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": p.list}
 	if err := p.client.Call(ctx, "lists.field.get", params, &fields); err != nil {
 		return fmt.Errorf("people: %w", err)
 	}
-	p.props = map[string]string{}
+	p.props, p.shipped = map[string]string{}, "Y"
 	for id, f := range fields {
-		if f.Code != "" {
-			p.props[f.Code] = id
+		if f.Code == "" {
+			continue
+		}
+		p.props[f.Code] = id
+		var options map[string]string
+		if f.Code == "SHIPPED" && json.Unmarshal(f.Options, &options) == nil {
+			for option := range options {
+				p.shipped = option
+			}
 		}
 	}
 	return nil
@@ -162,7 +172,7 @@ func (p *people) ship(ctx context.Context, e element) error {
 			fields[id] = v[0]
 		}
 	}
-	fields[p.props["SHIPPED"]] = "Y"
+	fields[p.props["SHIPPED"]] = p.shipped
 	return p.write(ctx, "lists.element.update", map[string]any{
 		"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": p.list, "ELEMENT_ID": e.id(), "ELEMENT_CODE": e["CODE"], "FIELDS": fields,
 	}, nil)

@@ -170,7 +170,7 @@ func (d *demonstration) dealState(ctx context.Context, deal *demoDeal) (dealStat
 	}
 	s.Elements = len(elements)
 	for _, e := range elements {
-		if slices.Equal(e.values(d.people.props["SHIPPED"]), []string{"Y"}) {
+		if slices.Equal(e.values(d.people.props["SHIPPED"]), []string{d.people.shipped}) {
 			s.Shipped++
 		}
 	}

@@ -6,11 +6,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -42,6 +44,10 @@ POST /_emulator/webhooks {"url": "…", "events": ["…"]}.`,
 	},
 }
 
+// emulatorSecret is in the webhook's URL. It is always the same, so that a
+// configuration for the emulator can be written down.
+const emulatorSecret = "emulator"
+
 type emulatorOptions struct {
 	listen, plan, handler, token string
 }
@@ -70,7 +76,7 @@ func (o *emulatorOptions) run(ctx context.Context, std stdio, args []string) err
 	if err != nil {
 		return listenError(o.listen, err)
 	}
-	portal := emulator.New(emulator.Config{Plan: o.plan, ApplicationToken: o.token})
+	portal := emulator.New(emulator.Config{Plan: o.plan, Secret: emulatorSecret, ApplicationToken: o.token})
 	defer portal.Close()
 	base := "http://" + ln.Addr().String()
 	portal.SetBaseURL(base)
@@ -101,12 +107,15 @@ func servePortal(ctx context.Context, ln net.Listener, portal http.Handler) erro
 
 // introduction is what the command prints: the webhook's URL alone on the
 // first line, for scripts, then what people want to know.
-func (o *emulatorOptions) introduction(base, webhook string, seed emulator.Seed) string {
+func (o *emulatorOptions) introduction(base, webhook string, seed emulator.DemoIDs) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("%s", webhook)
-	p("smart process for totals: entityTypeId %d", seed.TypeID)
-	p("list for shipments: IBLOCK_TYPE_ID lists, IBLOCK_ID %d", seed.ListID)
+	p("smart process for totals: entityTypeId %d, fields %s and %s", seed.TotalsType, seed.InvoiceField, seed.TotalField)
+	p("list for shipments: IBLOCK_TYPE_ID lists, IBLOCK_ID %d, properties", seed.ShipmentList)
+	for _, code := range slices.SortedFunc(maps.Keys(seed.Properties), func(a, b string) int { return strings.Compare(seed.Properties[a], seed.Properties[b]) }) {
+		p("  %s is %s", seed.Properties[code], code)
+	}
 	p("application token of events: %s", o.token)
 	if o.handler != "" {
 		p("CRM events are posted to %s", o.handler)
@@ -121,7 +130,7 @@ func (o *emulatorOptions) introduction(base, webhook string, seed emulator.Seed)
 	p("    application_token: %s", o.token)
 	p("    plan: %s", o.plan)
 	p("    inputs:")
-	p("      invoice-total: {helper_type: %d}", seed.TypeID)
-	p("      deal-shipments: {list: %d}", seed.ListID)
+	p("      invoice-total: {helper_type: %d}", seed.TotalsType)
+	p("      deal-shipments: {list: %d}", seed.ShipmentList)
 	return b.String()
 }

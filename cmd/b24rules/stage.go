@@ -38,17 +38,22 @@ type stageOptions struct {
 type stage struct {
 	options stageOptions
 	portal  *emulator.Portal
-	seed    emulator.Seed
+	seed    stageSeed
 	// portalURL and hookURL are where the two are reached.
 	portalURL, hookURL string
-	// events are the codes that the engine was subscribed to.
-	people *people
+	people             *people
 
 	server   *http.Server
 	hookAddr string
 	app      *app
 	stopApp  context.CancelFunc
 	appEnded chan error
+}
+
+// stageSeed is what the portal holds from the start.
+type stageSeed struct {
+	TypeID int // entityTypeId of the smart process for totals
+	ListID int // IBLOCK_ID of the shipment list
 }
 
 // stagePortal is what the stage's engine calls its portal.
@@ -63,7 +68,8 @@ func newStage(ctx context.Context, o stageOptions) (s *stage, err error) {
 			s = nil
 		}
 	}()
-	s.seed = emulator.Demo(s.portal)
+	ids := emulator.Demo(s.portal)
+	s.seed = stageSeed{TypeID: ids.TotalsType, ListID: ids.ShipmentList}
 	ln, err := listenLoopback(ctx, "127.0.0.1:0")
 	if err != nil {
 		return s, err
@@ -174,12 +180,14 @@ func (s *stage) wait(ctx context.Context) error {
 			return fmt.Errorf("wait for the runs: %w", err)
 		}
 		// A run may have written meanwhile, and its write have become an event.
-		quiet := s.portal.Idle()
+		if err := s.portal.WaitIdle(ctx); err != nil {
+			return fmt.Errorf("wait for the events: %w", err)
+		}
 		after, err := s.app.queue.Stats(ctx)
 		if err != nil {
 			return err
 		}
-		if quiet && before.Events == after.Events {
+		if before.Events == after.Events {
 			return nil
 		}
 	}
