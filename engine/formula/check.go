@@ -18,8 +18,12 @@ import (
 // nodes (a < b < c is a < b && b < c), so it can be far larger than its source.
 const maxVisits = 10_000
 
-// maxProblems bounds the problems of one formula.
-const maxProblems = 20
+const (
+	// maxProblems bounds the problems of one formula.
+	maxProblems = 20
+	// maxReports bounds the reports, of which shared nodes repeat each other.
+	maxReports = 200
+)
 
 // checker infers the types of one formula and lowers it. It never changes the
 // tree that expr parsed.
@@ -28,6 +32,7 @@ type checker struct {
 	env    Env
 
 	problems []Problem
+	reports  int
 	visits   int
 	reads    map[string]bool // names of the environment that are read
 	lets     []variable      // innermost last
@@ -52,19 +57,25 @@ type loopScope struct {
 func (c *checker) add(p Problem) {
 	p.From = max(0, min(p.From, len(c.source.runes)))
 	p.To = max(p.From, min(p.To, len(c.source.runes)))
-	if !slices.Contains(c.problems, p) && len(c.problems) < maxProblems {
+	if !slices.Contains(c.problems, p) && (len(c.problems) < maxProblems || p.Code == codeLimit) {
 		c.problems = append(c.problems, p)
 	}
 }
 
 // errorAt reports a problem at one token, whose location expr gave.
 func (c *checker) errorAt(at file.Location, code, hint, format string, args ...any) {
+	if c.reports++; c.reports > maxReports {
+		return
+	}
 	from, to := c.source.span(at)
 	c.add(Problem{From: from, To: to, Code: code, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // errorOf reports a problem at the whole of an expression.
 func (c *checker) errorOf(n ast.Node, code, hint, format string, args ...any) {
+	if c.reports++; c.reports > maxReports {
+		return
+	}
 	from, to := c.extent(n)
 	c.add(Problem{From: from, To: to, Code: code, Message: fmt.Sprintf(format, args...), Hint: hint})
 }

@@ -3,6 +3,7 @@ package formula_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,10 @@ func TestHostile(t *testing.T) {
 		}
 		doubled += "let v" + a + " = [" + b + ", " + b + ", " + b + ", " + b + "]; "
 	}
+	types := "let va = {x: 1, y: 1}; "
+	for i := range 19 {
+		types += fmt.Sprintf("let v%c = {x: v%c, y: v%c, z: v%c, w: v%c}; ", 'b'+i, 'a'+i, 'a'+i, 'a'+i, 'a'+i)
+	}
 	tests := []struct{ name, src, want string }{
 		{"brackets", strings.Repeat("(", 3_000_000), "longer than"},
 		{"brackets within the limit", strings.Repeat("(", 4096), "closed"},
@@ -47,6 +52,9 @@ func TestHostile(t *testing.T) {
 		{"deep lists", `reduce(1..9000, [#acc], [1])`, "the result is nested"},
 		{"shared records", `reduce(1..40, {a: #acc, b: #acc}, thing)`, "the result"},
 		{"shared by let", doubled + "vdx", "the result"},
+		{"shared types", types + "vt", "the result"},
+		{"groups of groups", "rows" + strings.Repeat(" | groupBy({a: #, b: #})", 60), ""},
+		{"shared problems", strings.Repeat("(", 80) + "s + 1 + rws" + strings.Repeat(" ?: ok)", 80), "too complex"},
 		{"compare shared lists", `let a = reduce(1..40, [#acc, #acc], [1]); let b = reduce(1..40, [#acc, #acc], [1]); a == b`, ""},
 		{"unique shared lists", `uniq([reduce(1..60, [#acc, #acc], [1])])`, ""},
 		{"shared text", `let s2 = repeat("x", 4000000); map(1..9000, s2)`, "MiB of text"},

@@ -18,7 +18,7 @@ import (
 func (c *checker) infer(n ast.Node) (ast.Node, Type) {
 	if c.visits++; c.visits > maxVisits {
 		if c.visits == maxVisits+1 {
-			c.errorOf(n, codeLimit, "split it by compute", "the formula is too complex")
+			c.add(Problem{To: len(c.source.runes), Code: codeLimit, Message: "the formula is too complex", Hint: "split it by compute"})
 		}
 		return &ast.NilNode{}, Type{}
 	}
@@ -200,7 +200,7 @@ func (c *checker) record(x *ast.MapNode) (ast.Node, Type) {
 			t.Fields[name] = Type{}
 		}
 	}
-	return placed(n, x), t
+	return placed(n, x), bounded(t)
 }
 
 // chained infers a chain with ?. in it: nil as soon as one link is.

@@ -160,7 +160,7 @@ func (c *checker) groupBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast
 	key, kt := c.body(loopScope{elem: elem}, body)
 	pairs := builtin(at, "map", list, predicate(pairOf(key)))
 	group := RecordOf(map[string]Type{"key": kt, "items": ListOf(elem)})
-	return call(at, binary(groupFn), machineNode(), pairs), ListOf(group)
+	return call(at, binary(groupFn), machineNode(), pairs), ListOf(bounded(group))
 }
 
 // pairOf makes the body of a loop that keeps the element beside what is made of

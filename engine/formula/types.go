@@ -220,6 +220,35 @@ func (t Type) settled() Type {
 	return t
 }
 
+// maxType bounds the parts of a type that a formula makes. Types share their
+// parts as values do (let b = {x: a, y: a}; let c = {x: b, y: b}; …), so a short
+// formula could make one that nobody can walk through.
+const maxType = 4096
+
+// bounded returns t, or any if it has too many parts.
+func bounded(t Type) Type {
+	budget := maxType
+	if !t.countDown(&budget) {
+		return Type{}
+	}
+	return t
+}
+
+func (t Type) countDown(budget *int) bool {
+	if *budget--; *budget < 0 {
+		return false
+	}
+	if t.Elem != nil && !t.Elem.countDown(budget) {
+		return false
+	}
+	for _, field := range t.Fields {
+		if !field.countDown(budget) {
+			return false
+		}
+	}
+	return true
+}
+
 // maxUnify bounds the depth of a type that Unify looks into.
 const maxUnify = 16
 
