@@ -1,0 +1,178 @@
+package emulator
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+const (
+	batchMethod = "batch"
+	maxBatch    = 50
+)
+
+// batchState is what a batch has come to so far: what its answer will hold, and
+// what references of later commands can name.
+type batchState struct {
+	result, errors, total, next, time *php.Array
+}
+
+// runBatch is batch: its commands run one after the other, each is answered for
+// itself, and none is undone. It is 200 whatever they come to.
+// https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
+func (p *Portal) runBatch(req *request) *answer {
+	start := time.Now()
+	req.batch = true
+	params := upperKeys(req.params)
+	halt, _ := params.Get("HALT")
+	commands, _ := params.Get("CMD")
+	cmd, _ := asArray(commands)
+	s := &batchState{php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray()}
+	count := 0
+	for key, v := range cmd.All() {
+		command, ok := v.(string)
+		if !ok {
+			continue
+		}
+		count++
+		failed := s.add(key, p.batchCommand(req, command, s, count > maxBatch))
+		if failed && !isEmpty(halt) {
+			break
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.journal.batches++
+	// The batch itself spends no execution time; its commands do.
+	return &answer{
+		result: object("result", s.result, "result_error", s.errors, "result_total", s.total,
+			"result_next", s.next, "result_time", s.time),
+		time: p.timing(start, time.Now(), 0, start.Add(operatingWindow)),
+	}
+}
+
+// batchCommand runs one command: method?query.
+func (p *Portal) batchCommand(req *request, command string, s *batchState, tooMany bool) *answer {
+	name, query, _ := strings.Cut(command, "?")
+	query, _, _ = strings.Cut(query, "#")
+	params := s.resolve(parseForm(query))
+	name = strings.TrimSuffix(strings.Trim(name, "/ "), ".json")
+	m, err := p.find(name)
+	switch {
+	case tooMany:
+		err = failStatus(http.StatusBadRequest, "ERROR_BATCH_LENGTH_EXCEEDED", "Max batch length exceeded")
+	case isAlone(name):
+		err = failStatus(http.StatusMethodNotAllowed, "ERROR_BATCH_METHOD_NOT_ALLOWED", "Method is not allowed for batch usage")
+	}
+	if err != nil {
+		p.logFailure(name, params, err)
+		return &answer{err: err}
+	}
+	return p.execute(req, m, params)
+}
+
+// isAlone names the methods that cannot stand in a batch.
+func isAlone(name string) bool {
+	return slices.Contains([]string{batchMethod, "upload", "download"}, strings.ToLower(name))
+}
+
+// add keeps a command's answer under its key. A command that failed is only
+// among the errors.
+func (s *batchState) add(key string, a *answer) (failed bool) {
+	if a.err != nil {
+		text := a.err.text
+		if a.err.code == "insufficient_scope" {
+			text = "" // as the documentation shows it inside a batch
+		}
+		s.errors.Set(key, object("error", a.err.code, "error_description", text))
+		return true
+	}
+	s.result.Set(key, a.result)
+	if a.hasTotal {
+		s.total.Set(key, intValue(int64(a.total)))
+	}
+	if a.next > 0 {
+		s.next.Set(key, intValue(int64(a.next)))
+	}
+	s.time.Set(key, a.time)
+	return false
+}
+
+// reference finds a reference to an earlier command's answer. It runs on to the
+// next space: two references without a space between them are one wrong path.
+var (
+	reference = regexp.MustCompile(`(?i)\$(result|next|total|time|error)(\S*)`)
+	pathStep  = regexp.MustCompile(`\[([^\]]+)\]`)
+)
+
+// resolve replaces references in all values and keys. The query is taken apart
+// before, so that what is put in cannot bring parameters of its own.
+func (s *batchState) resolve(params *php.Array) *php.Array {
+	out := php.NewArray()
+	for key, v := range params.All() {
+		key = toText(s.value(key))
+		if inner, ok := asArray(v); ok {
+			out.Set(key, s.resolve(inner))
+			continue
+		}
+		out.Set(key, s.value(v))
+	}
+	return out
+}
+
+// value replaces the references in one value. A reference that is the whole
+// value keeps its type; into other text only scalars are put.
+func (s *batchState) value(v any) any {
+	text, ok := v.(string)
+	if !ok || !strings.Contains(text, "$") {
+		return v
+	}
+	for _, m := range reference.FindAllStringSubmatch(text, -1) {
+		steps := pathStep.FindAllStringSubmatch(m[2], -1)
+		if len(steps) == 0 {
+			continue
+		}
+		found := s.follow(m[1], steps)
+		if m[0] == text {
+			return found
+		}
+		if _, isArray := asArray(found); !isArray && found != nil {
+			text = strings.ReplaceAll(text, m[0], toText(found))
+		}
+	}
+	return text
+}
+
+// follow goes along a path as far as it leads: where a step is missing, the
+// container reached so far is the value.
+func (s *batchState) follow(member string, steps [][]string) any {
+	var at any
+	switch strings.ToLower(member) {
+	case "result":
+		at = s.result
+	case "next":
+		at = s.next
+	case "total":
+		at = s.total
+	case "time":
+		at = s.time
+	default:
+		at = s.errors
+	}
+	for _, step := range steps {
+		a, ok := asArray(at)
+		if !ok {
+			break
+		}
+		v, ok := a.Get(step[1])
+		if !ok || v == nil {
+			break
+		}
+		at = v
+	}
+	return at
+}

@@ -1,0 +1,164 @@
+package emulator
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+// handler runs a method. The portal's lock is held.
+type handler func(*call) (any, error)
+
+// method is a REST method.
+type method struct {
+	name   string
+	scope  string // "" needs none
+	run    handler
+	legacy bool // its parameters' names are in any case; they reach it in upper case
+	app    bool // only for an application, not for an inbound webhook
+	alone  bool // not inside a batch
+}
+
+// methodTable lists what is emulated, by lower-case name.
+func methodTable() map[string]*method {
+	table := map[string]*method{}
+	for _, group := range [][]method{platformMethods(), dealMethods(), itemMethods(), listMethods(), eventMethods()} {
+		for _, m := range group {
+			table[strings.ToLower(m.name)] = &m
+		}
+	}
+	return table
+}
+
+func dealMethods() []method {
+	return []method{
+		{name: "crm.deal.get", scope: "crm", legacy: true, run: dealGet},
+		{name: "crm.deal.list", scope: "crm", legacy: true, run: dealList},
+		{name: "crm.deal.add", scope: "crm", legacy: true, run: dealAdd},
+		{name: "crm.deal.update", scope: "crm", legacy: true, run: dealUpdate},
+		{name: "crm.deal.delete", scope: "crm", legacy: true, run: dealDelete},
+		{name: "crm.deal.fields", scope: "crm", legacy: true, run: dealFieldsMethod},
+		{name: "crm.deal.productrows.get", scope: "crm", legacy: true, run: dealRowsGet},
+		{name: "crm.deal.productrows.set", scope: "crm", legacy: true, run: dealRowsSet},
+	}
+}
+
+func itemMethods() []method {
+	return []method{
+		{name: "crm.item.get", scope: "crm", run: itemGet},
+		{name: "crm.item.list", scope: "crm", run: itemList},
+		{name: "crm.item.add", scope: "crm", run: itemAdd},
+		{name: "crm.item.update", scope: "crm", run: itemUpdate},
+		{name: "crm.item.delete", scope: "crm", run: itemDelete},
+		{name: "crm.item.fields", scope: "crm", run: itemFields},
+		{name: "crm.item.productrow.get", scope: "crm", run: rowGet},
+		{name: "crm.item.productrow.list", scope: "crm", run: rowList},
+		{name: "crm.item.productrow.add", scope: "crm", run: rowAdd},
+		{name: "crm.item.productrow.update", scope: "crm", run: rowUpdate},
+		{name: "crm.item.productrow.delete", scope: "crm", run: rowDelete},
+		{name: "crm.item.productrow.set", scope: "crm", run: rowSet},
+		{name: "crm.item.productrow.fields", scope: "crm", run: rowFields},
+		{name: "crm.type.list", scope: "crm", run: typeList},
+		{name: "crm.type.getByEntityTypeId", scope: "crm", run: typeByEntityTypeID},
+	}
+}
+
+func listMethods() []method {
+	return []method{
+		{name: "lists.get", scope: "lists", legacy: true, run: listsGet},
+		{name: "lists.get.iblock.type.id", scope: "lists", legacy: true, run: listsTypeID},
+		{name: "lists.field.get", scope: "lists", legacy: true, run: listFieldGet},
+		{name: "lists.field.add", scope: "lists", legacy: true, run: listFieldAdd},
+		{name: "lists.element.get", scope: "lists", legacy: true, run: elementGet},
+		{name: "lists.element.add", scope: "lists", legacy: true, run: elementAdd},
+		{name: "lists.element.update", scope: "lists", legacy: true, run: elementUpdate},
+		{name: "lists.element.delete", scope: "lists", legacy: true, run: elementDelete},
+	}
+}
+
+// call is one command under way: a request of its own or one of a batch.
+type call struct {
+	p      *Portal
+	req    *request
+	method *method
+	params *php.Array
+	now    time.Time
+	start  int // the parameter start
+
+	// What lists answer beside the result.
+	total    int
+	hasTotal bool
+	next     int
+}
+
+func (c *call) store() *store { return &c.p.store }
+
+// param returns a parameter, nil without it.
+func (c *call) param(name string) any {
+	v, _ := c.params.Get(name)
+	return v
+}
+
+// intParam reads a number that a controller method needs.
+func (c *call) intParam(name string) (int64, error) {
+	v := c.param(name)
+	if v == nil {
+		return 0, c.missing(name)
+	}
+	if !isNumeric(v) {
+		return 0, c.wrongType(name, "int")
+	}
+	return toInt(v), nil
+}
+
+// arrayParam reads an array that a controller method may get. Without it the
+// array is empty.
+func (c *call) arrayParam(name string) (*php.Array, error) {
+	v := c.param(name)
+	if isEmpty(v) {
+		return nil, nil
+	}
+	a, ok := asArray(v)
+	if !ok {
+		return nil, c.wrongType(name, "array")
+	}
+	return a, nil
+}
+
+// optionalArray reads an array that a legacy method may get. ok is false when
+// it is something else.
+func (c *call) optionalArray(name string) (a *php.Array, ok bool) {
+	v := c.param(name)
+	if isEmpty(v) {
+		return nil, true
+	}
+	return asArray(v)
+}
+
+// missing and wrongType are the errors of the controller methods' parameters.
+func (c *call) missing(name string) error {
+	return fail("100", fmt.Sprintf("Could not find value for parameter {%s}", name))
+}
+
+func (c *call) wrongType(name, want string) error {
+	v := c.param(name)
+	if v == nil {
+		return c.missing(name)
+	}
+	shown := toText(v)
+	if _, isArray := asArray(v); isArray {
+		shown = ""
+	}
+	return fail("100", fmt.Sprintf("Invalid value {%s} to match with parameter {%s}. Should be value of type %s.", shown, name, want))
+}
+
+// upperKeys is what legacy methods do to the names of their parameters.
+func upperKeys(params *php.Array) *php.Array {
+	upper := php.NewArray()
+	for name, v := range params.All() {
+		upper.Set(strings.ToUpper(name), v)
+	}
+	return upper
+}

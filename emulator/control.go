@@ -1,0 +1,95 @@
+package emulator
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"b24rules/schemas"
+)
+
+// control answers under /_emulator/: what a test or a demo asks of the emulator
+// itself. It is not a part of any portal and asks for no credentials.
+func (p *Portal) control(w http.ResponseWriter, r *http.Request, path string) {
+	switch r.Method + " " + strings.TrimSuffix(path, "/") {
+	case "GET stats":
+		reply(w, http.StatusOK, p.Stats())
+	case "GET calls":
+		reply(w, http.StatusOK, p.Calls())
+	case "GET history":
+		reply(w, http.StatusOK, p.History())
+	case "GET app":
+		reply(w, http.StatusOK, p.appInfo())
+	case "POST reset":
+		p.Reset()
+		reply(w, http.StatusOK, map[string]bool{"reset": true})
+	case "POST webhooks":
+		p.controlWebhooks(w, r)
+	default:
+		complain(w, http.StatusNotFound, "want GET stats, calls, history or app, or POST reset or webhooks")
+	}
+}
+
+// appInfo is what an application's developer sees of it.
+func (p *Portal) appInfo() map[string]string {
+	p.mu.Lock()
+	base := p.baseURL
+	p.mu.Unlock()
+	return map[string]string{
+		"client_id": p.app.clientID, "access_token": p.app.accessToken, "application_token": p.app.token,
+		"member_id": p.app.memberID, "client_endpoint": base + "/rest/", "scope": strings.Join(p.cfg.Scopes, ","),
+	}
+}
+
+func (p *Portal) controlWebhooks(w http.ResponseWriter, r *http.Request) {
+	var want struct {
+		URL    string   `json:"url"`
+		Events []string `json:"events"`
+	}
+	dec := json.NewDecoder(io.LimitReader(r.Body, 1<<20))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&want); err != nil {
+		complain(w, http.StatusBadRequest, "want {\"url\": …, \"events\": […]}: "+err.Error())
+		return
+	}
+	if want.URL == "" || len(want.Events) == 0 {
+		complain(w, http.StatusBadRequest, "want a url and at least one event")
+		return
+	}
+	for _, code := range want.Events {
+		if err := webhookEvent(code); err != nil {
+			complain(w, http.StatusBadRequest, err.Error())
+			return
+		}
+	}
+	reply(w, http.StatusOK, map[string]string{"application_token": p.AddWebhook(want.URL, want.Events...)})
+}
+
+// webhookEvent checks that a person could choose an event in an outbound
+// webhook.
+func webhookEvent(code string) error {
+	e, _, ok := schemas.LookupEvent(code)
+	switch {
+	case !ok:
+		return fmt.Errorf("unknown event %q", code)
+	case e.AppOnly:
+		return fmt.Errorf("event %s can only be bound by an application, with event.bind", e.Code)
+	}
+	return nil
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		status, raw = http.StatusInternalServerError, []byte(`{"error":"cannot be written"}`)
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(raw, '\n')) // the client may be gone
+}
+
+func complain(w http.ResponseWriter, status int, text string) {
+	reply(w, status, map[string]string{"error": text})
+}

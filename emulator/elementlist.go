@@ -1,0 +1,237 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"b24rules/bitrix/php"
+)
+
+// elementGet is lists.element.get: always a list, [] where nothing is found.
+func elementGet(c *call) (any, error) {
+	b, err := listOf(c)
+	if err != nil {
+		return nil, err
+	}
+	filter, _ := c.optionalArray("FILTER")
+	pass, err := elementRules(c, b).compile(filter)
+	if err != nil {
+		return nil, err
+	}
+	var rows []*element
+	id, code := c.param("ELEMENT_ID"), c.param("ELEMENT_CODE")
+	for _, elementID := range b.order {
+		e := b.elements[elementID]
+		if (isEmpty(id) || slices.ContainsFunc(list(id), func(v any) bool { return toInt(v) == e.id })) &&
+			(isEmpty(code) || sameCode(e.code, toText(code))) && pass(e) {
+			rows = append(rows, e)
+		}
+	}
+	order, _ := c.optionalArray("ELEMENT_ORDER")
+	sortRows(rows, elementOrder(c, b, order))
+	answer := php.NewArray()
+	if len(rows) == 0 {
+		return answer, nil // and no total
+	}
+	only := elementSelection(c)
+	for _, e := range page(c, rows) {
+		answer.Append(c.store().elementJSON(b, e, only))
+	}
+	return answer, nil
+}
+
+// elementSelection reads SELECT; nil is everything.
+func elementSelection(c *call) map[string]bool {
+	chosen, _ := c.optionalArray("SELECT")
+	if chosen.Len() == 0 {
+		return nil
+	}
+	only := map[string]bool{}
+	for _, v := range chosen.All() {
+		name := strings.ToUpper(toText(v))
+		if name == "*" {
+			return nil
+		}
+		only[name] = true
+	}
+	return only
+}
+
+// elementJSON is an element as lists.element.get shows it: all values are text.
+func (s *store) elementJSON(b *iblock, e *element, only map[string]bool) *php.Array {
+	a := php.NewArray()
+	set := func(name string, v any) {
+		if only == nil || only[name] {
+			a.Set(name, v)
+		}
+	}
+	set("ID", toText(intValue(e.id)))
+	set("IBLOCK_ID", toText(intValue(b.id)))
+	set("NAME", e.system["NAME"])
+	var section any
+	if e.section != 0 {
+		section = toText(intValue(e.section))
+	}
+	set("IBLOCK_SECTION_ID", section)
+	set("CREATED_BY", toText(intValue(e.creator)))
+	set("BP_PUBLISHED", "Y")
+	set("CODE", textOrNull(e.code))
+	for _, f := range b.fields {
+		if f.property() || f.name == "NAME" || f.name == "CREATED_BY" {
+			continue
+		}
+		set(f.name, s.systemJSON(e, f.name))
+	}
+	if only["DATE_CREATE"] && b.field("DATE_CREATE") == nil {
+		a.Set("DATE_CREATE", e.created.Format(localDateTime))
+	}
+	s.propertiesJSON(a, b, e, only)
+	return a
+}
+
+func (s *store) systemJSON(e *element, name string) any {
+	switch name {
+	case "DATE_CREATE":
+		return e.created.Format(localDateTime)
+	case "TIMESTAMP_X":
+		return e.changed.Format(localDateTime)
+	case "MODIFIED_BY":
+		return toText(intValue(e.modifier))
+	}
+	return textOrNull(e.system[name])
+}
+
+// coreListPrefixes are the prefixes that the server's source allows; the
+// documentation has more.
+var coreListPrefixes = [...]string{"", "!%", ">=", "><", "!><", ">", "<=", "<", "%", "=", "*"}
+
+// elementRules are those of a filter of lists.element.get: unlike
+// crm.deal.list it refuses what it does not know.
+func elementRules(c *call, b *iblock) *rules[*element] {
+	s := c.store()
+	many := c.p.cfg.ManyOwners
+	return &rules[*element]{
+		find: func(name string) (column[*element], bool) { return elementColumn(s, b, name) },
+		unknown: func(name string) error {
+			return argumentError("Filter field not allowed: " + strings.ToUpper(name))
+		},
+		prefix: func(prefix, _ string) error {
+			if many || slices.Contains(coreListPrefixes[:], prefix) {
+				return nil
+			}
+			return argumentError("Filter operation not allowed: " + prefix)
+		},
+		invalid: func(name string) error {
+			return argumentError(fmt.Sprintf("Filter value not allowed: %s", strings.ToUpper(name)))
+		},
+		parse:  func(col column[*element], v any) (any, bool) { return s.parseValue(col.kind, v) },
+		scalar: !many,
+	}
+}
+
+func argumentError(text string) error {
+	return &restError{status: 400, code: "ERROR_ARGUMENT", text: text, argument: "filter"}
+}
+
+// elementColumn finds what a filter or an order names: a system field, or a
+// property by its id or its code. The code of an element cannot be filtered by.
+func elementColumn(s *store, b *iblock, name string) (column[*element], bool) {
+	name = strings.ToUpper(name)
+	col := column[*element]{name: name}
+	switch name {
+	case "ID":
+		col.kind, col.get = kindInt, func(e *element) any { return e.id }
+	case "NAME", "PREVIEW_TEXT", "DETAIL_TEXT":
+		col.get = func(e *element) any { return e.system[name] }
+	case "SORT":
+		col.kind, col.get = kindInt, func(e *element) any { return toInt(e.system["SORT"]) }
+	case "ACTIVE", "BP_PUBLISHED":
+		col.get = func(*element) any { return "Y" }
+	case "SECTION_ID", "IBLOCK_SECTION_ID":
+		col.kind, col.get = kindInt, func(e *element) any { return e.section }
+	case "CREATED_BY", "CREATED_USER_ID":
+		col.kind, col.get = kindInt, func(e *element) any { return e.creator }
+	case "MODIFIED_BY", "MODIFIED_USER_ID":
+		col.kind, col.get = kindInt, func(e *element) any { return e.modifier }
+	case "DATE_CREATE":
+		col.kind, col.get = kindTime, func(e *element) any { return e.created }
+	case "TIMESTAMP_X":
+		col.kind, col.get = kindTime, func(e *element) any { return e.changed }
+	default:
+		f := b.field(name)
+		if f == nil {
+			f = b.byCode(strings.TrimPrefix(name, "PROPERTY_"))
+		}
+		if f == nil || !f.property() || !strings.HasPrefix(name, "PROPERTY_") {
+			return col, false
+		}
+		return s.propertyColumn(f), true
+	}
+	return col, true
+}
+
+func (s *store) propertyColumn(f *listField) column[*element] {
+	col := column[*element]{name: f.name, kind: propertyKind(f.typ)}
+	col.get = func(e *element) any {
+		values := e.properties[f.id]
+		several := make([]any, 0, len(values))
+		for _, v := range values {
+			several = append(several, s.propertyValue(col.kind, v.text))
+		}
+		return several
+	}
+	return col
+}
+
+func propertyKind(typ string) kind {
+	switch typ {
+	case "N", "N:Sequence":
+		return kindNum
+	case "S:Date", "S:DateTime":
+		return kindTime
+	}
+	return kindText
+}
+
+func (s *store) propertyValue(k kind, text string) any {
+	switch k {
+	case kindNum:
+		return toNum(text)
+	case kindTime:
+		if t, ok := s.parseTime(text); ok {
+			return t
+		}
+		return nil
+	}
+	return text
+}
+
+// elementOrder reads ELEMENT_ORDER. Multiple properties and some types cannot
+// be ordered by; they are left out without a word.
+func elementOrder(c *call, b *iblock, order *php.Array) []sortKey[*element] {
+	var keys []sortKey[*element]
+	for name, v := range order.All() {
+		direction := strings.ToLower(toText(v))
+		direction = strings.TrimPrefix(strings.TrimSuffix(direction, ",nulls"), "nulls,")
+		f := b.field(strings.ToUpper(name))
+		if direction != "asc" && direction != "desc" || f != nil && (f.multiple || unsortable(f.typ)) {
+			continue
+		}
+		if f == nil && strings.ToUpper(name) != "ID" {
+			continue
+		}
+		if col, ok := elementColumn(c.store(), b, name); ok {
+			keys = append(keys, sortKey[*element]{column: col, desc: direction == "desc"})
+		}
+	}
+	return keys
+}
+
+func unsortable(typ string) bool {
+	switch typ {
+	case "S:Money", "PREVIEW_TEXT", "DETAIL_TEXT", "S:ECrm", "S:DiskFile", "IBLOCK_SECTION_ID":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,195 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+// localDateTime and localDate are how lists show moments: in the portal's form
+// and without a zone.
+const (
+	localDateTime = "01/02/2006 03:04:05 pm"
+	localDate     = "01/02/2006"
+)
+
+// element is an element of a list. Its name and the system fields that can be
+// written are in system.
+type element struct {
+	id                int64
+	code              string
+	section           int64
+	created, changed  time.Time
+	creator, modifier int64
+	system            map[string]string
+	properties        map[int64][]propertyValue
+}
+
+// propertyValue is one value of a property. A value that is written anew gets
+// a new id.
+type propertyValue struct {
+	id   int64
+	text string
+	html bool
+}
+
+// elementOf finds the element that a call names.
+func elementOf(c *call) (*iblock, *element, error) {
+	b, err := listOf(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	id, code := c.param("ELEMENT_ID"), c.param("ELEMENT_CODE")
+	if id == nil && code == nil {
+		return nil, nil, missingParam("ELEMENT_ID")
+	}
+	e := b.elements[toInt(id)]
+	if isEmpty(id) && !isEmpty(code) {
+		e = b.coded(toText(code))
+	}
+	if e != nil && c.p.cfg.StrictElementCode && !isEmpty(id) && !isEmpty(code) && !sameCode(e.code, toText(code)) {
+		e = nil
+	}
+	if e == nil {
+		return nil, nil, fail("ERROR_ELEMENT_NOT_FOUND", "Element not found")
+	}
+	return b, e, nil
+}
+
+// coded finds an element by its code.
+func (b *iblock) coded(code string) *element {
+	for _, id := range b.order {
+		if e := b.elements[id]; e.code != "" && sameCode(e.code, code) {
+			return e
+		}
+	}
+	return nil
+}
+
+// sameCode compares codes as the database does, without regard to case.
+func sameCode(a, b string) bool { return strings.EqualFold(a, b) }
+
+// elementAdd is lists.element.add. Its result is the id, a number.
+func elementAdd(c *call) (any, error) {
+	b, err := listOf(c)
+	if err != nil {
+		return nil, err
+	}
+	code := toText(c.param("ELEMENT_CODE"))
+	if code == "" {
+		return nil, missingParam("ELEMENT_CODE")
+	}
+	if b.coded(code) != nil {
+		return nil, fail("ERROR_ELEMENT_ALREADY_EXISTS", "Element already exists")
+	}
+	fields, err := elementInput(c, b)
+	if err != nil {
+		return nil, err
+	}
+	s := c.store()
+	now := c.now.In(s.zone).Truncate(time.Second)
+	e := &element{id: s.next("element"), created: now, creator: c.p.user.number, section: toInt(c.param("IBLOCK_SECTION_ID"))}
+	c.writeElement(b, e, code, fields)
+	b.elements[e.id] = e
+	b.order = append(b.order, e.id)
+	c.recordElement(b, e, opAdd)
+	return intValue(e.id), nil
+}
+
+// elementUpdate is lists.element.update. It overwrites the whole element: what
+// is not given is cleared, the code too.
+func elementUpdate(c *call) (any, error) {
+	b, e, err := elementOf(c)
+	if err != nil {
+		return nil, err
+	}
+	fields, err := elementInput(c, b)
+	if err != nil {
+		return nil, err
+	}
+	code := toText(c.param("ELEMENT_CODE"))
+	if other := b.coded(code); code != "" && other != nil && other != e {
+		return nil, fail("ERROR_UPDATE_ELEMENT", "Element with this code already exists")
+	}
+	c.writeElement(b, e, code, fields)
+	c.recordElement(b, e, opUpdate)
+	return true, nil
+}
+
+// elementDelete is lists.element.delete.
+func elementDelete(c *call) (any, error) {
+	b, e, err := elementOf(c)
+	if err != nil {
+		return nil, err
+	}
+	delete(b.elements, e.id)
+	if i, found := slices.BinarySearch(b.order, e.id); found {
+		b.order = slices.Delete(b.order, i, i+1)
+	}
+	c.recordElement(b, e, opDelete)
+	return true, nil
+}
+
+// elementInput reads and checks FIELDS. A property may be named by PROPERTY_
+// and its id only; unknown names are ignored.
+func elementInput(c *call, b *iblock) (given, error) {
+	input, _ := asArray(c.param("FIELDS"))
+	g := given{}
+	for name, v := range input.All() {
+		g[strings.ToUpper(name)] = v
+	}
+	if g["NAME"] == nil {
+		return nil, missingParam("NAME")
+	}
+	var failed error
+	for _, f := range b.fields {
+		v := g[f.name]
+		if f.required && isEmpty(v) && !isNumeric(v) {
+			failed = fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("The field %q is required", f.title))
+		}
+		if f.typ != "N" {
+			continue
+		}
+		for _, x := range propertyInput(v) {
+			if text := plainNumber(x.value); text != "" && !isNumeric(text) {
+				failed = fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("Value of the %q field is not correct", f.title))
+			}
+		}
+	}
+	return g, failed // the last error, as the portal reports
+}
+
+// writeElement gives an element its fields; what is not given is cleared.
+func (c *call) writeElement(b *iblock, e *element, code string, g given) {
+	s := c.store()
+	e.code = code
+	e.changed, e.modifier = c.now.In(s.zone).Truncate(time.Second), c.p.user.number
+	if v, ok := g["IBLOCK_SECTION_ID"]; ok {
+		e.section = toInt(v)
+	}
+	old := e.properties
+	e.system, e.properties = map[string]string{}, map[int64][]propertyValue{}
+	for _, f := range b.fields {
+		v, ok := g[f.name]
+		if !ok {
+			continue
+		}
+		if !f.property() {
+			e.system[f.name] = toText(first(list(v)))
+			continue
+		}
+		if values := s.readProperty(f, v, old[f.id]); len(values) > 0 {
+			e.properties[f.id] = values
+		}
+	}
+}
+
+// recordElement keeps what happened to an element for History.
+func (c *call) recordElement(b *iblock, e *element, op string) {
+	c.p.journal.change(Change{
+		At: c.now, Op: op, IBlockID: int(b.id), ID: e.id, Code: e.code, Title: e.system["NAME"],
+	}, func() *php.Array { return c.store().elementJSON(b, e, nil) })
+}

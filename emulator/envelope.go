@@ -1,0 +1,112 @@
+package emulator
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+// restError is an error that a method answers.
+type restError struct {
+	status   int
+	code     any // text, which may be empty, or a number
+	text     string
+	argument string // which argument it is about, where the portal says so
+}
+
+func (e *restError) Error() string { return e.text }
+
+// fail is an error with the usual status, 400: also for what is not found and
+// what is forbidden inside the CRM.
+func fail(code, text string) error {
+	return &restError{status: http.StatusBadRequest, code: code, text: text}
+}
+
+func failStatus(status int, code, text string) *restError {
+	return &restError{status: status, code: code, text: text}
+}
+
+// asRestError takes any other error for a fault of the portal.
+func asRestError(err error) *restError {
+	if e, ok := errors.AsType[*restError](err); ok {
+		return e
+	}
+	return failStatus(http.StatusInternalServerError, "INTERNAL_SERVER_ERROR", "Internal server error: "+err.Error())
+}
+
+// body is an error as it is answered: no result, and no time.
+func (e *restError) body() *php.Array {
+	b := object("error", e.code, "error_description", e.text)
+	if e.argument != "" {
+		b.Set("argument", e.argument)
+	}
+	return b
+}
+
+// answer is what one command came to.
+type answer struct {
+	result   any
+	err      *restError
+	total    int
+	hasTotal bool
+	next     int
+	time     *php.Array
+}
+
+// body is the whole answer of a call that is no batch.
+func (a *answer) body() *php.Array {
+	if a.err != nil {
+		return a.err.body()
+	}
+	b := object("result", a.result)
+	if a.next > 0 {
+		b.Set("next", intValue(int64(a.next)))
+	}
+	if a.hasTotal {
+		b.Set("total", intValue(int64(a.total)))
+	}
+	b.Set("time", a.time)
+	return b
+}
+
+func (a *answer) status() int {
+	if a.err != nil {
+		return a.err.status
+	}
+	return http.StatusOK
+}
+
+// timing is the member time of an answer.
+func (p *Portal) timing(start, finish time.Time, operating time.Duration, resetAt time.Time) *php.Array {
+	duration := finish.Sub(start)
+	zone := p.cfg.Location
+	return object(
+		"start", seconds(start), "finish", seconds(finish),
+		"duration", float(duration.Seconds()), "processing", float(duration.Seconds()),
+		"date_start", start.In(zone).Format(time.RFC3339), "date_finish", finish.In(zone).Format(time.RFC3339),
+		"operating_reset_at", resetAt.Unix(), "operating", float(operating.Seconds()),
+	)
+}
+
+// seconds is a moment as PHP's microtime(true) prints it.
+func seconds(t time.Time) json.Number { return float(float64(t.UnixMicro()) / 1e6) }
+
+func float(f float64) json.Number { return json.Number(strconv.FormatFloat(f, 'f', -1, 64)) }
+
+// writeJSON sends an answer.
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	raw, err := php.EncodeJSON(body)
+	if err != nil {
+		status, raw = http.StatusInternalServerError, []byte(`{"error":"INTERNAL_SERVER_ERROR","error_description":"Internal server error"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(raw) // the client may be gone
+}

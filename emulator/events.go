@@ -1,0 +1,288 @@
+package emulator
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+// raised is an event that a command has raised.
+type raised struct {
+	code   string
+	fields *php.Array // data[FIELDS]
+}
+
+// fire raises the event of a change. Deals have events of their own, whichever
+// method changed them. Smart processes raise the base event and the one with
+// their type's suffix; smart invoices only the base event, since portals list no
+// suffixed one for them.
+func (c *call) fire(entityTypeID int, op string, id int64) {
+	op = strings.ToUpper(op)
+	if entityTypeID == typeDeal {
+		c.raise("ONCRMDEAL"+op, object("ID", toText(intValue(id))))
+		return
+	}
+	fields := object("ID", toText(intValue(id)), "ENTITY_TYPE_ID", strconv.Itoa(entityTypeID))
+	c.raise("ONCRMDYNAMICITEM"+op, fields)
+	if entityTypeID >= firstDynamicType {
+		c.raise("ONCRMDYNAMICITEM"+op+"_"+strconv.Itoa(entityTypeID), fields)
+	}
+}
+
+// fireMove raises the event of a deal that went to another pipeline.
+// https://apidocs.bitrix24.com/api-reference/crm/deals/events/index.html
+func (c *call) fireMove(it *item) {
+	c.raise("ONCRMDEALMOVETOCATEGORY", object("ID", toText(intValue(it.id)),
+		"CATEGORY_ID", plain(it.values["CATEGORY_ID"]), "STAGE_ID", plain(it.values["STAGE_ID"])))
+	if c.p.cfg.MoveAlsoUpdates {
+		c.fire(typeDeal, opUpdate, it.id)
+	}
+}
+
+func (c *call) raise(code string, fields *php.Array) {
+	c.req.changes = append(c.req.changes, raised{code, fields})
+}
+
+// subscription is a handler of one event: chosen in an outbound webhook, or
+// bound by the application.
+type subscription struct {
+	id    int64
+	event string
+	url   string
+	token string // application_token
+	app   bool
+	user  int64 // auth_type
+}
+
+// feeds are the queues of events, one for each handler's URL.
+type feeds struct {
+	subscriptions []*subscription
+	byURL         map[string]*feed
+	pending       int           // events queued or under way
+	idle          chan struct{} // closed when pending falls to 0
+}
+
+// feed sends the events of one handler.
+type feed struct {
+	queue   []delivery
+	workers int
+	gap     time.Duration // left before each event, for a handler that answers slowly
+}
+
+// delivery is an event on its way to a handler.
+type delivery struct {
+	raised
+	to  *subscription
+	due time.Time
+}
+
+// maxGap is the longest that a slow handler waits for its next event.
+const maxGap = 5 * time.Second
+
+func newFeeds() feeds {
+	idle := make(chan struct{})
+	close(idle)
+	return feeds{byURL: map[string]*feed{}, idle: idle}
+}
+
+// AddWebhook sets up an outbound webhook for events and returns its
+// application token. The URL is called as it stands.
+func (p *Portal) AddWebhook(url string, events ...string) (token string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	number := p.store.next("webhook")
+	token = p.cfg.ApplicationToken
+	if number > 1 { // each outbound webhook has a token of its own
+		token = deriveHex(p.cfg.Secret, "outbound webhook "+strconv.FormatInt(number, 10), 32)
+	}
+	for _, event := range events {
+		p.feeds.subscriptions = append(p.feeds.subscriptions, &subscription{
+			id: p.store.next("handler"), event: strings.ToUpper(event), url: url, token: token,
+		})
+	}
+	return token
+}
+
+// dispatch puts events into the queues of their handlers. An event goes out
+// once, a little later, and is never sent again.
+func (p *Portal) dispatch(events []raised) {
+	if len(events) == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.delivery.Err() != nil { // closed
+		return
+	}
+	due := time.Now().Add(p.cfg.EventDelay)
+	for _, e := range events {
+		for _, sub := range p.feeds.subscriptions {
+			if sub.event == e.code {
+				p.enqueue(delivery{raised: e, to: sub, due: due})
+			}
+		}
+	}
+}
+
+// enqueue adds an event to its handler's queue and sees to it that somebody
+// sends it. The lock is held.
+func (p *Portal) enqueue(d delivery) {
+	f := p.feeds.byURL[d.to.url]
+	if f == nil {
+		f = &feed{}
+		p.feeds.byURL[d.to.url] = f
+	}
+	if p.feeds.pending == 0 {
+		p.feeds.idle = make(chan struct{})
+	}
+	p.feeds.pending++
+	f.queue = append(f.queue, d)
+	if f.workers < p.cfg.EventWorkers {
+		f.workers++
+		p.delivered.Go(func() { p.work(f) })
+	}
+}
+
+// work sends a handler's events until there are none.
+func (p *Portal) work(f *feed) {
+	for {
+		d, gap, ok := p.take(f)
+		if !ok {
+			return
+		}
+		if wait(p.delivery, time.Until(d.due)+gap) == nil {
+			p.send(f, d)
+		}
+		p.done()
+	}
+}
+
+// take takes the next event out of a queue.
+func (p *Portal) take(f *feed) (d delivery, gap time.Duration, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(f.queue) == 0 {
+		f.workers--
+		return d, 0, false
+	}
+	d, f.queue = f.queue[0], f.queue[1:]
+	return d, f.gap, true
+}
+
+func (p *Portal) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.feeds.pending--
+	if p.feeds.pending == 0 {
+		close(p.feeds.idle)
+	}
+}
+
+// send posts an event. Whatever the handler answers, it is over.
+func (p *Portal) send(f *feed, d delivery) {
+	body := php.BuildQuery(p.eventBody(d))
+	start := time.Now()
+	ok := p.post(d.to.url, body)
+	took := time.Since(start)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.journal.sent++
+	if !ok {
+		p.journal.failed++
+		p.cfg.Log.Warn("a handler did not take an event", "event", d.code)
+	}
+	// How a real portal slows down is not documented: the gap follows the
+	// time of slow answers and halves with each fast one.
+	if took > p.cfg.SlowHandler {
+		f.gap = min(maxGap, max(took/2, f.gap*2))
+	} else {
+		f.gap /= 2
+	}
+}
+
+func (p *Portal) post(url, body string) (ok bool) {
+	ctx, cancel := context.WithCancel(p.delivery)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return false
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("User-Agent", "Bitrix24 Webhook Engine")
+	resp, err := p.cfg.Client.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+	return resp.StatusCode >= 200 && resp.StatusCode < 300
+}
+
+// eventBody is what a handler gets. Nothing in it says what was changed.
+// https://apidocs.bitrix24.com/api-reference/events/index.html
+func (p *Portal) eventBody(d delivery) *php.Array {
+	p.mu.Lock()
+	base := p.baseURL
+	p.mu.Unlock()
+	domain := strings.TrimPrefix(strings.TrimPrefix(base, "https://"), "http://")
+	auth := object("domain", domain, "client_endpoint", base+"/rest/", "server_endpoint", serverEndpoint,
+		"member_id", p.app.memberID, "application_token", d.to.token)
+	now := time.Now()
+	if d.to.app {
+		auth = object(
+			"access_token", p.app.accessToken, "expires", toText(intValue(now.Add(tokenLife).Unix())),
+			"expires_in", toText(intValue(int64(tokenLife.Seconds()))), "scope", strings.Join(p.cfg.Scopes, ","),
+			"domain", domain, "server_endpoint", serverEndpoint, "status", "L", "client_endpoint", base+"/rest/",
+			"member_id", p.app.memberID, "user_id", p.user.id(), "application_token", d.to.token,
+		)
+	}
+	return object(
+		"event", d.code, "event_handler_id", toText(intValue(d.to.id)), "data", object("FIELDS", d.fields),
+		"ts", toText(intValue(now.Unix())), "auth", auth,
+	)
+}
+
+// WaitIdle waits until no event is queued or under way. Without an end of the
+// context it waits for ever if a handler changes the portal again and again.
+func (p *Portal) WaitIdle(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		idle, pending := p.feeds.idle, p.feeds.pending
+		p.mu.Unlock()
+		if pending == 0 {
+			return ctx.Err()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-idle:
+		}
+	}
+}
+
+// checkHandlerURL refuses what a portal cannot call.
+func checkHandlerURL(handler string) error {
+	u, err := url.Parse(handler)
+	switch {
+	case err != nil || u.Host == "" && u.Scheme == "":
+		return fail("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fail("ERROR_UNSUPPORTED_PROTOCOL", "Unsupported event handler protocol")
+	case !strings.Contains(u.Hostname(), "."):
+		return fail("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
+	}
+	return nil
+}
+
+// without returns the subscriptions that do not pass, and how many did.
+func without(subs []*subscription, pass func(*subscription) bool) (rest []*subscription, dropped int) {
+	rest = slices.DeleteFunc(slices.Clone(subs), pass)
+	return rest, len(subs) - len(rest)
+}

@@ -1,0 +1,199 @@
+package emulator
+
+import "b24rules/bitrix/php"
+
+// kind is how a field's value is kept.
+type kind uint8
+
+const (
+	kindText kind = iota // string
+	kindInt              // int64
+	kindNum              // num.Num
+	kindBool             // bool
+	kindDate             // time.Time at midnight UTC
+	kindTime             // time.Time
+)
+
+// flags of a field.
+type flags uint16
+
+const (
+	readOnly  flags = 1 << iota // cannot be written
+	immutable                   // can be written by add only
+	required                    // must not be empty
+	multiple                    // a list of values
+	disabled                    // always null, and not written
+	zeroNull                    // crm.item.* shows null as 0
+	hidden                      // not in crm.deal.*
+)
+
+// field is one field of an item.
+type field struct {
+	name   string // as stored, and upperName of crm.item.fields
+	camel  string // as crm.item.* names it
+	legacy string // as crm.deal.* names it
+	typ    string // as crm.item.fields says
+	title  string
+	flags  flags
+	user   *UserField // nil for system fields
+	status string     // directory of a crm_status
+	parent int        // entityTypeId of what a link points to
+}
+
+func (f *field) has(set flags) bool { return f.flags&set != 0 }
+
+func (f *field) kind() kind {
+	switch f.typ {
+	case "integer", "user", "employee", "enumeration", "crm_category", "crm_company", "crm_contact",
+		"crm_lead", "crm_deal", "crm_quote", "crm_entity", "file":
+		return kindInt
+	case "double":
+		return kindNum
+	case "boolean":
+		return kindBool
+	case "date":
+		return kindDate
+	case "datetime":
+		return kindTime
+	}
+	return kindText
+}
+
+// fieldSet are the fields of a type of item, in the order of their answers.
+type fieldSet struct {
+	all      []*field
+	byName   map[string]*field // by stored name
+	byCamel  map[string]*field
+	byLegacy map[string]*field
+}
+
+func newFieldSet(fields []*field) *fieldSet {
+	s := &fieldSet{byName: map[string]*field{}, byCamel: map[string]*field{}, byLegacy: map[string]*field{}}
+	for _, f := range fields {
+		s.add(f)
+	}
+	return s
+}
+
+// add gives a field its other names. A converted name that another field has
+// already is not used: the field keeps its stored one.
+func (s *fieldSet) add(f *field) {
+	if f.legacy == "" {
+		f.legacy = f.name
+	}
+	f.camel = userFieldName(f.name)
+	if _, taken := s.byCamel[f.camel]; taken {
+		f.camel = f.name
+	}
+	s.all = append(s.all, f)
+	s.byName[f.name] = f
+	s.byCamel[f.camel] = f
+	s.byLegacy[f.legacy] = f
+}
+
+// naming is how a call of crm.item.* names fields: the custom ones as stored
+// with useOriginalUfNames=Y.
+type naming struct{ original bool }
+
+func (n naming) name(f *field) string {
+	if f.user != nil && n.original {
+		return f.name
+	}
+	return f.camel
+}
+
+// lookup finds a field by the name in a call. System fields are found by their
+// stored names too, since the portal converts what it gets before it looks.
+func (n naming) lookup(s *fieldSet, name string) *field {
+	if f := s.byCamel[name]; f != nil && (f.user == nil || !n.original) {
+		return f
+	}
+	if f := s.byName[name]; f != nil && (f.user == nil || n.original) {
+		return f
+	}
+	return nil
+}
+
+// describe is a field's entry in the answers of the methods fields.
+func (f *field) describe(t *entityType) *php.Array {
+	d := object(
+		"type", f.typ,
+		"isRequired", f.has(required),
+		"isReadOnly", f.has(readOnly|disabled),
+		"isImmutable", f.has(immutable),
+		"isMultiple", f.has(multiple),
+		"isDynamic", f.user != nil,
+	)
+	if f.status != "" {
+		d.Set("statusType", t.statusDirectory(f.status))
+	}
+	if f.name == "CONTACT_ID" {
+		d.Set("isDeprecated", true)
+	}
+	d.Set("title", f.title)
+	if f.parent != 0 {
+		d.Set("settings", object("parentEntityTypeId", f.parent))
+	}
+	if f.user != nil {
+		f.user.describe(d)
+	}
+	return d
+}
+
+// UserField is a custom field of a type of item.
+type UserField struct {
+	// Name is the stored name, UF_CRM_5_TOTAL.
+	Name string
+	// Type is string, integer, double, boolean, enumeration, date, datetime,
+	// money, url, employee, crm or crm_status. Empty is string.
+	Type string
+	// Title is the label. Empty is the name.
+	Title string
+	// Multiple fields hold lists.
+	Multiple bool
+	// Required fields must be filled in the portal's forms. The REST API does
+	// not ask for them, as portals are set up by default.
+	Required bool
+	// Precision is how many digits after the point a double keeps. 0 is 4.
+	Precision int
+	// Options are the texts of an enumeration; the portal gives them ids.
+	Options []string
+
+	options []option
+}
+
+// option is one choice of an enumeration or of a list's property.
+type option struct {
+	id    int64
+	value string
+	sort  int64
+	def   bool
+}
+
+// describe adds what the descriptions of custom fields have beside the others.
+func (u *UserField) describe(d *php.Array) {
+	settings := php.NewArray()
+	if u.Type == "double" {
+		settings.Set("PRECISION", intValue(int64(u.Precision)))
+	}
+	if len(u.options) > 0 {
+		items := php.NewArray()
+		for _, o := range u.options {
+			items.Append(object("ID", toText(intValue(o.id)), "VALUE", o.value))
+		}
+		d.Set("items", items)
+	}
+	d.Set("settings", settings)
+	d.Set("listLabel", u.Title)
+	d.Set("formLabel", u.Title)
+	d.Set("filterLabel", u.Title)
+}
+
+func (u *UserField) hasOption(id int64) bool {
+	for _, o := range u.options {
+		if o.id == id {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,309 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+	"b24rules/num"
+)
+
+// operator is what a prefix of a filter's field name means.
+type operator uint8
+
+const (
+	opEqual operator = iota
+	opLess
+	opLessEqual
+	opGreater
+	opGreaterEqual
+	opContains // % is not written in the value
+	opLike     // % is written in the value
+	opBetween
+)
+
+// prefixes of field names, the longest first. negated ones begin with "!".
+var prefixes = [...]struct {
+	text string
+	op   operator
+	not  bool
+}{
+	{"!=%", opLike, true}, {"!%=", opLike, true}, {"!><", opBetween, true},
+	{"><", opBetween, false}, {"!=", opEqual, true}, {"!@", opEqual, true}, {"!%", opContains, true},
+	{">=", opGreaterEqual, false}, {"<=", opLessEqual, false}, {"=%", opLike, false}, {"%=", opLike, false},
+	{"@", opEqual, false}, {"%", opContains, false}, {">", opGreater, false}, {"<", opLess, false},
+	{"=", opEqual, false}, {"!", opEqual, true},
+}
+
+// column is something of a T that can be filtered and ordered by.
+type column[T any] struct {
+	name string
+	kind kind
+	get  func(T) any // nil, a value of the kind, or []any of them
+}
+
+// rules are what differs between the filters of the methods.
+type rules[T any] struct {
+	find    func(name string) (column[T], bool)
+	groups  bool                            // nested conditions with "logic"
+	unknown func(name string) error         // nil ignores the condition
+	invalid func(name string) error         // the value does not fit
+	prefix  func(prefix, name string) error // nil allows every prefix
+	parse   func(col column[T], v any) (any, bool)
+	scalar  bool // a list of values does not fit, not at "=" either
+}
+
+type predicate[T any] func(T) bool
+
+// compile turns a filter into a predicate; conditions are joined by AND.
+func (r *rules[T]) compile(filter *php.Array) (predicate[T], error) {
+	var all []predicate[T]
+	or := false
+	for key, v := range filter.All() {
+		if r.groups && strings.EqualFold(key, "logic") {
+			or = strings.EqualFold(toText(v), "or")
+			continue
+		}
+		p, err := r.condition(key, v)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			all = append(all, p)
+		}
+	}
+	if or && len(all) > 0 {
+		return func(row T) bool { return slices.ContainsFunc(all, func(p predicate[T]) bool { return p(row) }) }, nil
+	}
+	return func(row T) bool {
+		return !slices.ContainsFunc(all, func(p predicate[T]) bool { return !p(row) })
+	}, nil
+}
+
+func (r *rules[T]) condition(key string, v any) (predicate[T], error) {
+	if group, ok := asArray(v); ok && r.groups && onlyDigits(key) {
+		return r.compile(group)
+	}
+	prefix, name, op, not := splitPrefix(key)
+	if r.prefix != nil {
+		if err := r.prefix(prefix, name); err != nil {
+			return nil, err
+		}
+	}
+	col, ok := r.find(name)
+	if !ok {
+		if r.unknown == nil {
+			return nil, nil
+		}
+		return nil, r.unknown(name)
+	}
+	wanted, ok := r.values(col, op, v)
+	if !ok {
+		return nil, r.bad(name)
+	}
+	test := matcher(col.kind, op, wanted)
+	return func(row T) bool { return test(col.get(row)) != not }, nil
+}
+
+func (r *rules[T]) bad(name string) error {
+	if r.invalid == nil {
+		return nil
+	}
+	return r.invalid(name)
+}
+
+// values reads what a condition compares with.
+func (r *rules[T]) values(col column[T], op operator, v any) ([]any, bool) {
+	if _, isArray := v.(*php.Array); isArray && op != opBetween && (r.scalar || op != opEqual) {
+		return nil, false
+	}
+	var wanted []any
+	for _, x := range list(v) {
+		if _, nested := x.(*php.Array); nested {
+			return nil, false
+		}
+		if op == opContains || op == opLike {
+			wanted = append(wanted, toText(x))
+			continue
+		}
+		y, ok := r.parse(col, x)
+		if !ok {
+			return nil, false
+		}
+		wanted = append(wanted, y)
+	}
+	return wanted, op != opBetween || len(wanted) == 2
+}
+
+// splitPrefix splits a filter's key into the prefix and the field's name.
+func splitPrefix(key string) (prefix, name string, op operator, not bool) {
+	for _, p := range prefixes {
+		if rest, ok := strings.CutPrefix(key, p.text); ok {
+			return p.text, rest, p.op, p.not
+		}
+	}
+	return "", key, opEqual, false
+}
+
+// matcher makes the test of one value. A field of several values passes if one
+// of them does.
+func matcher(k kind, op operator, wanted []any) func(any) bool {
+	one := func(v any) bool { return matches(k, op, v, wanted) }
+	return func(v any) bool {
+		if several, ok := v.([]any); ok {
+			if len(several) == 0 {
+				return one(nil)
+			}
+			return slices.ContainsFunc(several, one)
+		}
+		return one(v)
+	}
+}
+
+func matches(k kind, op operator, v any, wanted []any) bool {
+	switch op {
+	case opEqual:
+		return slices.ContainsFunc(wanted, func(w any) bool {
+			if blank(v) || blank(w) {
+				return blank(v) && blank(w)
+			}
+			return compare(k, v, w) == 0
+		})
+	case opContains:
+		return len(wanted) > 0 && strings.Contains(fold(plain(v)), fold(plain(wanted[0])))
+	case opLike:
+		return len(wanted) > 0 && like(fold(plain(v)), fold(plain(wanted[0])))
+	case opBetween:
+		return v != nil && compare(k, v, wanted[0]) >= 0 && compare(k, v, wanted[1]) <= 0
+	}
+	if v == nil || len(wanted) == 0 || wanted[0] == nil {
+		return false
+	}
+	c := compare(k, v, wanted[0])
+	switch op {
+	case opLess:
+		return c < 0
+	case opLessEqual:
+		return c <= 0
+	case opGreater:
+		return c > 0
+	default:
+		return c >= 0
+	}
+}
+
+// blank values are null and empty text: a filter does not tell them apart.
+func blank(v any) bool { return v == nil || v == "" }
+
+// fold makes text equal that the database's collation takes for equal.
+func fold(s string) string { return strings.ToLower(s) }
+
+// like matches a pattern in which % stands for anything.
+func like(s, pattern string) bool {
+	parts := strings.Split(pattern, "%")
+	if len(parts) == 1 {
+		return s == pattern
+	}
+	if !strings.HasPrefix(s, parts[0]) {
+		return false
+	}
+	s = s[len(parts[0]):]
+	last := len(parts) - 1
+	for _, part := range parts[1:last] {
+		i := strings.Index(s, part)
+		if i < 0 {
+			return false
+		}
+		s = s[i+len(part):]
+	}
+	return strings.HasSuffix(s, parts[last])
+}
+
+// plain is a stored value as text.
+func plain(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case bool:
+		return yesNo(v)
+	case int64:
+		return toText(intValue(v))
+	case num.Num:
+		return v.String()
+	case time.Time:
+		return v.Format("2006-01-02 15:04:05")
+	}
+	return fmt.Sprint(v)
+}
+
+// compare orders two stored values of a kind; null comes first.
+func compare(k kind, a, b any) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return -1
+	case b == nil:
+		return 1
+	}
+	switch k {
+	case kindInt:
+		x, y := a.(int64), b.(int64)
+		return cmpInt(x, y)
+	case kindNum:
+		return a.(num.Num).Cmp(b.(num.Num))
+	case kindBool:
+		return strings.Compare(yesNo(a.(bool)), yesNo(b.(bool)))
+	case kindDate, kindTime:
+		return a.(time.Time).Compare(b.(time.Time))
+	}
+	return strings.Compare(fold(a.(string)), fold(b.(string)))
+}
+
+func cmpInt(a, b int64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// parseValue reads a filter's value for a column of a kind.
+func (s *store) parseValue(k kind, v any) (any, bool) {
+	if v == nil || v == "" || v == false && k != kindBool {
+		return nil, true
+	}
+	switch k {
+	case kindInt:
+		return toInt(v), true
+	case kindNum:
+		return toNum(v), true
+	case kindBool:
+		return isYes(v), true
+	case kindDate:
+		t, ok := s.parseDate(v)
+		return t, ok
+	case kindTime:
+		t, ok := s.parseTime(v)
+		return t, ok
+	}
+	return toText(v), true
+}
+
+// isYes is how crm.item.* reads a boolean: true, "true", "y" and "Y" are yes,
+// everything else is no, 1 too.
+func isYes(v any) bool {
+	switch v := v.(type) {
+	case bool:
+		return v
+	case string:
+		return v == "true" || v == "y" || v == "Y"
+	}
+	return false
+}

@@ -1,0 +1,251 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"b24rules/bitrix/php"
+)
+
+// itemType finds the type that a call of crm.item.* names.
+func itemType(c *call) (*entityType, error) {
+	id, err := c.intParam("entityTypeId")
+	if err != nil {
+		return nil, err
+	}
+	if id == typeOldInvoice {
+		return nil, fail("ENTITY_TYPE_NOT_SUPPORTED", "Entity type is not supported")
+	}
+	if t := c.store().types[int(id)]; t != nil {
+		return t, nil
+	}
+	return nil, fail("NOT_FOUND", "Smart process not found")
+}
+
+// itemOf finds the item that a call of crm.item.* names.
+func itemOf(c *call) (*item, error) {
+	t, err := itemType(c)
+	if err != nil {
+		return nil, err
+	}
+	id, err := c.intParam("id")
+	if err != nil {
+		return nil, err
+	}
+	if it := c.store().item(t.id, id); it != nil {
+		return it, nil
+	}
+	return nil, fail("NOT_FOUND", "Element not found")
+}
+
+func namesOf(c *call) naming { return naming{original: toText(c.param("useOriginalUfNames")) == "Y"} }
+
+// itemGet is crm.item.get.
+func itemGet(c *call) (any, error) {
+	it, err := itemOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return c.itemAnswer(it), nil
+}
+
+// itemAnswer is how get, add and update answer.
+func (c *call) itemAnswer(it *item) *php.Array {
+	return object("item", c.store().itemJSON(it, namesOf(c), nil))
+}
+
+// itemList is crm.item.list.
+func itemList(c *call) (any, error) {
+	t, err := itemType(c)
+	if err != nil {
+		return nil, err
+	}
+	filter, err := c.arrayParam("filter")
+	if err != nil {
+		return nil, err
+	}
+	order, err := c.arrayParam("order")
+	if err != nil {
+		return nil, err
+	}
+	names := namesOf(c)
+	find := itemColumns(func(name string) *field { return names.lookup(t.fields, name) })
+	r := strictRules(c.store(), find)
+	r.parse = c.store().parseItemValue
+	pass, err := r.compile(filter)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := strictOrder(order, find)
+	if err != nil {
+		return nil, err
+	}
+	only, err := selection(c, t, names)
+	if err != nil {
+		return nil, err
+	}
+	rows := keep(c.store().table(t.id).all(), pass)
+	sortRows(rows, keys)
+	items := php.NewArray()
+	for _, it := range page(c, rows) {
+		items.Append(c.store().itemJSON(it, names, only))
+	}
+	return object("items", items), nil
+}
+
+// selection reads select: names that are not known are left out, and without
+// any, or with "*", it is everything (nil).
+func selection(c *call, t *entityType, names naming) (map[*field]bool, error) {
+	chosen, err := c.arrayParam("select")
+	if err != nil {
+		return nil, err
+	}
+	if chosen.Len() == 0 {
+		return nil, nil
+	}
+	only := map[*field]bool{}
+	for _, v := range chosen.All() {
+		name := toText(v)
+		if name == "*" {
+			return nil, nil
+		}
+		if f := names.lookup(t.fields, name); f != nil {
+			only[f] = true
+		}
+	}
+	return only, nil
+}
+
+// itemColumns makes the fields of items something to filter and order by.
+func itemColumns(lookup func(string) *field) func(string) (column[*item], bool) {
+	return func(name string) (column[*item], bool) {
+		f := lookup(name)
+		if f == nil || f.has(disabled) {
+			return column[*item]{}, false
+		}
+		return column[*item]{name: f.name, kind: f.kind(), get: func(it *item) any {
+			v := it.values[f.name]
+			if v == nil && f.has(zeroNull) {
+				return int64(0)
+			}
+			return v
+		}}, true
+	}
+}
+
+// parseItemValue reads a filter's value. A custom yes/no field is filtered by
+// 1 and 0 only, though it is read and written as Y and N.
+func (s *store) parseItemValue(col column[*item], v any) (any, bool) {
+	if col.kind == kindBool && strings.HasPrefix(col.name, "UF_") {
+		return toInt(v) != 0, true
+	}
+	return s.parseValue(col.kind, v)
+}
+
+// readFields turns the fields of a call into stored values. Keys that are not
+// known or cannot be written are ignored without a word; whatever PHP takes for
+// empty sets null, 0 and "0" too.
+func readFields(c *call, t *entityType, adding bool) (map[string]any, error) {
+	fields, ok := asArray(c.param("fields"))
+	if !ok {
+		return nil, c.wrongType("fields", "array")
+	}
+	names := namesOf(c)
+	changes := map[string]any{}
+	for name, v := range fields.All() {
+		f := names.lookup(t.fields, name)
+		if f == nil || f.has(readOnly|disabled) || f.has(immutable) && !adding {
+			continue
+		}
+		if isEmpty(v) {
+			changes[f.name] = nil
+			continue
+		}
+		stored, ok, err := c.store().read(f, v)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			changes[f.name] = stored
+		}
+	}
+	return changes, checkStage(t, changes)
+}
+
+// checkStage refuses a stage that no pipeline of the type has.
+func checkStage(t *entityType, changes map[string]any) error {
+	id, _ := changes["STAGE_ID"].(string)
+	if id == "" || t.fields.byName["STAGE_ID"] == nil {
+		return nil
+	}
+	if !slices.ContainsFunc(t.categories, func(c *category) bool { _, ok := c.stage(id); return ok }) {
+		return invalidValue(t.fields.byName["STAGE_ID"])
+	}
+	return nil
+}
+
+// itemAdd is crm.item.add.
+func itemAdd(c *call) (any, error) {
+	t, err := itemType(c)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := readFields(c, t, true)
+	if err != nil {
+		return nil, err
+	}
+	it, err := c.addItem(t, changes)
+	if err != nil {
+		return nil, err
+	}
+	return c.itemAnswer(it), nil
+}
+
+// itemUpdate is crm.item.update. It saves nothing where nothing differs.
+func itemUpdate(c *call) (any, error) {
+	it, err := itemOf(c)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := readFields(c, it.typ, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.saveItem(it, changes, saveOptions{}); err != nil {
+		return nil, err
+	}
+	return c.itemAnswer(it), nil
+}
+
+// itemDelete is crm.item.delete. Its result is an empty array.
+func itemDelete(c *call) (any, error) {
+	it, err := itemOf(c)
+	if err != nil {
+		return nil, err
+	}
+	c.deleteItem(it)
+	return php.NewArray(), nil
+}
+
+// itemFields is crm.item.fields.
+func itemFields(c *call) (any, error) {
+	t, err := itemType(c)
+	if err != nil {
+		return nil, err
+	}
+	names := namesOf(c)
+	fields := php.NewArray()
+	for _, f := range t.fields.all {
+		if f.has(disabled) {
+			continue
+		}
+		d := f.describe(t)
+		d.Set("upperName", f.name)
+		fields.Set(names.name(f), d)
+	}
+	return object("fields", fields), nil
+}
+
+// defaultTitle is what an item without a title is called.
+func (it *item) defaultTitle() string { return fmt.Sprintf("%s #%d", it.typ.name, it.id) }

@@ -1,0 +1,181 @@
+package emulator
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"b24rules/bitrix/php"
+	"b24rules/num"
+)
+
+// itemJSON is an item as crm.item.* shows it. only says which fields; nil is
+// all of them.
+func (s *store) itemJSON(it *item, names naming, only map[*field]bool) *php.Array {
+	a := php.NewArray()
+	for _, f := range it.typ.fields.all {
+		if only == nil || only[f] {
+			a.Set(names.name(f), s.show(f, it.values[f.name]))
+		}
+	}
+	if only == nil {
+		a.Set("entityTypeId", intValue(int64(it.typ.id)))
+	}
+	return a
+}
+
+// show writes a stored value as crm.item.* does: numbers are numbers.
+func (s *store) show(f *field, v any) any {
+	if f.has(multiple) {
+		values := php.NewArray()
+		several, _ := v.([]any)
+		for _, x := range several {
+			values.Append(s.showOne(f, x))
+		}
+		return values
+	}
+	return s.showOne(f, v)
+}
+
+func (s *store) showOne(f *field, v any) any {
+	switch v := v.(type) {
+	case nil:
+		if f.has(zeroNull) {
+			return intValue(0)
+		}
+		if f.kind() == kindBool && !f.has(disabled) {
+			return "N"
+		}
+		return nil
+	case bool:
+		return yesNo(v)
+	case int64:
+		return intValue(v)
+	case num.Num:
+		return numValue(v)
+	case time.Time:
+		if f.kind() == kindDate {
+			return s.stampDate(v)
+		}
+		return s.stamp(v)
+	}
+	return v
+}
+
+// read turns a value of a call into what is stored. ok is false where the
+// portal leaves the field as it is.
+func (s *store) read(f *field, v any) (stored any, ok bool, err error) {
+	if !f.has(multiple) {
+		return s.readOne(f, v)
+	}
+	a, isArray := asArray(v)
+	if !isArray {
+		return nil, false, fail("100", "Expected iterable value for multiple field, but got "+phpType(v)+" instead")
+	}
+	values := []any{}
+	for _, x := range a.All() {
+		y, ok, err := s.readOne(f, x)
+		if err != nil {
+			return nil, false, err
+		}
+		if ok && y != nil {
+			values = append(values, y)
+		}
+	}
+	return values, true, nil
+}
+
+func (s *store) readOne(f *field, v any) (any, bool, error) {
+	if a, isArray := asArray(v); isArray {
+		if f.typ != "file" {
+			return nil, false, invalidValue(f)
+		}
+		return s.readFile(a), true, nil
+	}
+	if v == nil {
+		return nil, true, nil
+	}
+	switch f.kind() {
+	case kindInt:
+		n := toInt(v)
+		if f.user != nil && f.typ == "enumeration" && !f.user.hasOption(n) {
+			return nil, false, invalidValue(f)
+		}
+		return n, true, nil
+	case kindNum:
+		return toNum(v).Round(f.places()), true, nil
+	case kindBool:
+		return isYes(v), true, nil
+	case kindDate:
+		t, ok := s.parseDate(v)
+		return t, ok, nil
+	case kindTime:
+		t, ok := s.parseTime(v)
+		return t, ok, nil
+	}
+	return toText(v), true, nil
+}
+
+// readFile keeps a file by its id or takes a new one, of which only the id is
+// kept.
+func (s *store) readFile(a *php.Array) any {
+	for _, key := range []string{"id", "ID"} {
+		if id, ok := a.Get(key); ok {
+			return toInt(id)
+		}
+	}
+	return s.next("file")
+}
+
+// places is how many digits after the point a number keeps.
+func (f *field) places() int {
+	if f.user != nil {
+		return f.user.Precision
+	}
+	return 2
+}
+
+func invalidValue(f *field) error {
+	return fail("CRM_FIELD_ERROR_VALUE_NOT_VALID", fmt.Sprintf("Invalid value for field %q", f.title))
+}
+
+// phpType is PHP's gettype.
+func phpType(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "NULL"
+	case bool:
+		return "boolean"
+	case json.Number:
+		if toNum(v).IsInt() {
+			return "integer"
+		}
+		return "double"
+	case *php.Array:
+		return "array"
+	}
+	return "string"
+}
+
+// same tells whether two stored values are equal.
+func same(a, b any) bool {
+	switch x := a.(type) {
+	case nil:
+		several, isList := b.([]any)
+		return b == nil || b == "" || b == false || isList && len(several) == 0
+	case num.Num:
+		y, ok := b.(num.Num)
+		return ok && x.Equal(y)
+	case time.Time:
+		y, ok := b.(time.Time)
+		return ok && x.Equal(y)
+	case []any:
+		y, _ := b.([]any)
+		return slices.EqualFunc(x, y, same)
+	}
+	if b == nil {
+		return same(nil, a)
+	}
+	return a == b
+}

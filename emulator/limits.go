@@ -1,0 +1,148 @@
+package emulator
+
+import (
+	"strings"
+	"time"
+)
+
+// Operating is the limit on a method's execution time: the sum over ten
+// minutes, for each method and each application or webhook.
+type Operating struct {
+	// Limit is the sum from which on a method is refused. 0 is 480 s, a
+	// negative limit is none. A portal without plan limits has none either.
+	Limit time.Duration
+	// Cost says how much execution time a command of a method counts, beside
+	// the Latency of a command. Nil counts none: only the real time, which is
+	// too short to be counted.
+	Cost func(method string) time.Duration
+}
+
+const (
+	operatingWindow  = 10 * time.Minute
+	operatingBasket  = time.Minute
+	operatingDefault = 480 * time.Second
+	// free is how long a command may take without being counted.
+	free = 100 * time.Millisecond
+)
+
+// cost is the execution time that a command counts.
+func (c Config) cost(method string, took time.Duration) time.Duration {
+	if c.Operating.Cost != nil {
+		took += c.Operating.Cost(strings.ToLower(method))
+	}
+	if took <= free {
+		return 0
+	}
+	return took
+}
+
+// limits are a portal's limits.
+type limits struct {
+	capacity, drain float64 // of the bucket; 0 is no limit
+	buckets         map[string]*bucket
+	highest         float64
+
+	operating time.Duration // 0 is no limit
+	ledgers   map[operatingKey][]basket
+}
+
+// bucket leaks: each request adds 1, drain flows off each second.
+type bucket struct {
+	level float64
+	at    time.Time
+}
+
+// operatingKey is what execution time is counted for.
+type operatingKey struct{ credential, method string }
+
+// basket holds the execution time of one minute.
+type basket struct {
+	first time.Time
+	spent time.Duration
+}
+
+func newLimits(cfg Config) limits {
+	l := limits{buckets: map[string]*bucket{}, ledgers: map[operatingKey][]basket{}}
+	switch cfg.Plan {
+	case PlanEnterprise:
+		l.capacity, l.drain = 250, 5
+	case PlanStandard:
+		l.capacity, l.drain = 50, 2
+	}
+	switch {
+	case cfg.Operating.Limit > 0:
+		l.operating = cfg.Operating.Limit
+	case cfg.Operating.Limit == 0 && cfg.Plan != PlanUnlimited:
+		l.operating = operatingDefault
+	}
+	return l
+}
+
+// admit counts a request against the bucket of its source.
+func (p *Portal) admit(source string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.journal.requests++
+	return p.limits.admit(source, time.Now())
+}
+
+func (l *limits) admit(source string, now time.Time) bool {
+	if l.capacity == 0 {
+		return true
+	}
+	b := l.buckets[source]
+	if b == nil {
+		b = &bucket{at: now}
+		l.buckets[source] = b
+	}
+	b.level = max(0, b.level-now.Sub(b.at).Seconds()*l.drain)
+	b.at = now
+	if b.level+1 > l.capacity {
+		return false
+	}
+	b.level++
+	l.highest = max(l.highest, b.level)
+	return true
+}
+
+// sum drops the baskets that are too old and adds up the others.
+func (l *limits) sum(key operatingKey, now time.Time) (time.Duration, []basket) {
+	baskets := l.ledgers[key]
+	for len(baskets) > 0 && now.Sub(baskets[0].first) >= operatingWindow {
+		baskets = baskets[1:]
+	}
+	l.ledgers[key] = baskets
+	total := time.Duration(0)
+	for _, b := range baskets {
+		total += b.spent
+	}
+	return total, baskets
+}
+
+// blocked tells whether a method is over its limit. The check comes before the
+// command, so the one that crosses the limit still runs.
+func (l *limits) blocked(key operatingKey, now time.Time) bool {
+	if l.operating == 0 {
+		return false
+	}
+	total, _ := l.sum(key, now)
+	return total >= l.operating
+}
+
+// spend counts execution time and says the sum and when its oldest part ends.
+func (l *limits) spend(key operatingKey, now time.Time, cost time.Duration) (total time.Duration, resetAt time.Time) {
+	if cost > 0 {
+		_, baskets := l.sum(key, now)
+		if n := len(baskets); n > 0 && now.Sub(baskets[n-1].first) < operatingBasket {
+			baskets[n-1].spent += cost
+		} else {
+			baskets = append(baskets, basket{first: now, spent: cost})
+		}
+		l.ledgers[key] = baskets
+	}
+	total, baskets := l.sum(key, now)
+	if len(baskets) == 0 {
+		return 0, now.Add(operatingWindow)
+	}
+	return total, baskets[0].first.Add(operatingWindow)
+}

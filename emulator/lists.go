@@ -1,0 +1,284 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+// List is a universal list, as a person sets one up in the portal.
+type List struct {
+	// ID is the IBLOCK_ID. 0 takes the next free one.
+	ID int
+	// TypeID is the IBLOCK_TYPE_ID. Empty is "lists".
+	TypeID string
+	// Code is the symbolic code, and may be empty.
+	Code string
+	// Name is what the list is called.
+	Name string
+	// Fields are its properties, and the system fields that it shows.
+	Fields []ListField
+}
+
+// ListField is a field of a list.
+type ListField struct {
+	// ID is the number of the property: 101 is PROPERTY_101. 0 takes the next
+	// free one.
+	ID int
+	// Type is S, N, L, F, G, E, S:Date, S:DateTime, S:HTML, S:Money, S:ECrm,
+	// S:employee, S:DiskFile, E:EList, N:Sequence, or a system field such as
+	// DATE_CREATE. Empty is S.
+	Type string
+	// Code is the symbolic code, without PROPERTY_.
+	Code string
+	// Name is the label. Empty is the code.
+	Name string
+	// Required fields must be filled on each add and update.
+	Required bool
+	// Multiple properties hold several values.
+	Multiple bool
+	// Default is shown in forms; the REST API does not fill it in.
+	Default string
+	// Options are the choices of type L; the portal gives them ids.
+	Options []string
+}
+
+// iblock is a list with its elements.
+type iblock struct {
+	id       int64
+	typeID   string
+	code     string
+	name     string
+	fields   []*listField
+	elements map[int64]*element
+	order    []int64
+	changed  time.Time
+}
+
+// listField is a field of a list: a property, or a system field.
+type listField struct {
+	name     string // NAME, PROPERTY_101
+	id       int64  // of the property
+	typ      string
+	code     string
+	title    string
+	required bool
+	multiple bool
+	def      string
+	sort     int64
+	options  []option
+	settings *php.Array
+}
+
+func (f *listField) property() bool { return f.id != 0 }
+
+// systemListFields can be added to a list by their own names.
+func isSystemListField(typ string) bool {
+	switch typ {
+	case "SORT", "ACTIVE_FROM", "ACTIVE_TO", "PREVIEW_PICTURE", "PREVIEW_TEXT", "DETAIL_PICTURE", "DETAIL_TEXT",
+		"DATE_CREATE", "CREATED_BY", "TIMESTAMP_X", "MODIFIED_BY", "NAME":
+		return true
+	}
+	return false
+}
+
+func isPropertyType(typ string) bool {
+	switch typ {
+	case "S", "N", "L", "F", "G", "E", "S:Date", "S:DateTime", "S:HTML", "E:EList", "N:Sequence", "S:ECrm", "S:Money",
+		"S:DiskFile", "S:employee":
+		return true
+	}
+	return false
+}
+
+func (b *iblock) field(name string) *listField {
+	i := slices.IndexFunc(b.fields, func(f *listField) bool { return f.name == name })
+	if i < 0 {
+		return nil
+	}
+	return b.fields[i]
+}
+
+// byCode finds a property by its symbolic code.
+func (b *iblock) byCode(code string) *listField {
+	i := slices.IndexFunc(b.fields, func(f *listField) bool { return f.code != "" && f.code == code })
+	if i < 0 {
+		return nil
+	}
+	return b.fields[i]
+}
+
+// AddList sets up a list and returns its IBLOCK_ID.
+func (p *Portal) AddList(l List) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int(p.store.addList(l).id)
+}
+
+// AddListField gives a list one more field and returns its name, such as
+// PROPERTY_101.
+func (p *Portal) AddListField(iblockID int, f ListField) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.store.lists[int64(iblockID)]
+	if b == nil {
+		return "", fmt.Errorf("there is no list %d: add it with AddList first", iblockID)
+	}
+	return p.store.addListField(b, f).name, nil
+}
+
+func (s *store) addList(l List) *iblock {
+	if l.ID == 0 {
+		l.ID = int(s.next("list"))
+	}
+	s.raise("list", int64(l.ID))
+	if l.TypeID == "" {
+		l.TypeID = "lists"
+	}
+	b := &iblock{
+		id: int64(l.ID), typeID: l.TypeID, code: l.Code, name: l.Name, elements: map[int64]*element{},
+		changed: time.Now().In(s.zone),
+		fields:  []*listField{{name: "NAME", typ: "NAME", title: "Name", required: true, sort: 10}},
+	}
+	for _, f := range l.Fields {
+		s.addListField(b, f)
+	}
+	s.lists[b.id] = b
+	return b
+}
+
+func (s *store) addListField(b *iblock, def ListField) *listField {
+	if def.Type == "" {
+		def.Type = "S"
+	}
+	f := &listField{
+		typ: def.Type, code: def.Code, title: def.Name, required: def.Required, multiple: def.Multiple,
+		def: def.Default, sort: int64(len(b.fields)+1) * 10, settings: defaultListSettings(),
+	}
+	if f.title == "" {
+		f.title = f.code
+	}
+	if isSystemListField(def.Type) {
+		f.name, f.code, f.multiple = def.Type, "", false
+	} else {
+		f.id = int64(def.ID)
+		if f.id == 0 {
+			f.id = s.next("property")
+		}
+		s.raise("property", f.id)
+		f.name = fmt.Sprintf("PROPERTY_%d", f.id)
+	}
+	for i, text := range def.Options {
+		f.options = append(f.options, option{id: s.next("listOption"), value: text, sort: int64(i+1) * 10})
+	}
+	b.fields = append(b.fields, f)
+	return f
+}
+
+func defaultListSettings() *php.Array {
+	return object("SHOW_ADD_FORM", "Y", "SHOW_EDIT_FORM", "Y", "ADD_READ_ONLY_FIELD", "N",
+		"EDIT_READ_ONLY_FIELD", "N", "SHOW_FIELD_PREVIEW", "N")
+}
+
+// missingParam is the error of the lists methods for a parameter that is not
+// there.
+func missingParam(name string) error {
+	return fail("ERROR_REQUIRED_PARAMETERS_MISSING", fmt.Sprintf("Required parameter `%s` is missing", name))
+}
+
+// listOf finds the list that a call names by IBLOCK_ID or IBLOCK_CODE.
+func listOf(c *call) (*iblock, error) {
+	typeID := c.param("IBLOCK_TYPE_ID")
+	if typeID == nil {
+		return nil, missingParam("IBLOCK_TYPE_ID")
+	}
+	id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
+	if id == nil && code == nil {
+		return nil, missingParam("IBLOCK_ID")
+	}
+	for _, b := range c.store().lists {
+		found := !isEmpty(id) && b.id == toInt(id) || isEmpty(id) && !isEmpty(code) && b.code == toText(code)
+		if found && b.typeID == toText(typeID) {
+			return b, nil
+		}
+	}
+	return nil, fail("ERROR_IBLOCK_NOT_FOUND", "Iblock not found")
+}
+
+// listsGet is lists.get.
+func listsGet(c *call) (any, error) {
+	typeID := c.param("IBLOCK_TYPE_ID")
+	if typeID == nil {
+		return nil, missingParam("IBLOCK_TYPE_ID")
+	}
+	id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
+	var found []*iblock
+	for _, b := range c.store().lists {
+		if b.typeID == toText(typeID) && (isEmpty(id) || b.id == toInt(id)) && (isEmpty(code) || b.code == toText(code)) {
+			found = append(found, b)
+		}
+	}
+	slices.SortFunc(found, func(a, b *iblock) int { return cmpInt(a.id, b.id) })
+	order, _ := c.optionalArray("IBLOCK_ORDER")
+	sortRows(found, looseOrder(order, listColumn))
+	answer := php.NewArray()
+	if len(found) == 0 {
+		return answer, nil // and no total
+	}
+	for _, b := range page(c, found) {
+		answer.Append(c.listJSON(b))
+	}
+	return answer, nil
+}
+
+func listColumn(name string) (column[*iblock], bool) {
+	switch strings.ToUpper(name) {
+	case "ID":
+		return column[*iblock]{name, kindInt, func(b *iblock) any { return b.id }}, true
+	case "NAME":
+		return column[*iblock]{name, kindText, func(b *iblock) any { return b.name }}, true
+	case "CODE":
+		return column[*iblock]{name, kindText, func(b *iblock) any { return b.code }}, true
+	case "TIMESTAMP_X":
+		return column[*iblock]{name, kindTime, func(b *iblock) any { return b.changed }}, true
+	}
+	return column[*iblock]{}, false
+}
+
+// textOrNull is how lists show text: null when it is empty.
+func textOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func (c *call) listJSON(b *iblock) *php.Array {
+	return object(
+		"ID", toText(intValue(b.id)), "TIMESTAMP_X", b.changed.Format(localDateTime), "IBLOCK_TYPE_ID", b.typeID,
+		"LID", "s1", "CODE", textOrNull(b.code), "API_CODE", nil, "NAME", b.name, "ACTIVE", "Y", "SORT", "500",
+		"LIST_PAGE_URL", nil, "DETAIL_PAGE_URL", nil, "SECTION_PAGE_URL", nil, "CANONICAL_PAGE_URL", nil,
+		"PICTURE", nil, "DESCRIPTION", "", "DESCRIPTION_TYPE", "text", "RSS_TTL", "24", "RSS_ACTIVE", "Y",
+		"RSS_FILE_ACTIVE", "N", "RSS_FILE_LIMIT", nil, "RSS_FILE_DAYS", nil, "RSS_YANDEX_ACTIVE", "N",
+		"XML_ID", nil, "TMP_ID", nil, "INDEX_ELEMENT", "Y", "INDEX_SECTION", "N", "WORKFLOW", "N", "BIZPROC", "N",
+		"SECTION_CHOOSER", "L", "LIST_MODE", nil, "RIGHTS_MODE", "S", "SECTION_PROPERTY", nil, "PROPERTY_INDEX", nil,
+		"VERSION", "1", "LAST_CONV_ELEMENT", "0", "SOCNET_GROUP_ID", nil, "EDIT_FILE_BEFORE", nil,
+		"EDIT_FILE_AFTER", nil, "SECTIONS_NAME", "Sections", "SECTION_NAME", "Section", "ELEMENTS_NAME", "Elements",
+		"ELEMENT_NAME", "Element", "REST_ON", "N", "FULLTEXT_INDEX", "N", "EXTERNAL_ID", nil, "LANG_DIR", "/",
+		"SERVER_NAME", nil,
+	)
+}
+
+// listsTypeID is lists.get.iblock.type.id: null where there is no such list.
+func listsTypeID(c *call) (any, error) {
+	for _, b := range c.store().lists {
+		id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
+		if !isEmpty(id) && b.id == toInt(id) || isEmpty(id) && !isEmpty(code) && b.code == toText(code) {
+			return b.typeID, nil
+		}
+	}
+	return nil, nil
+}

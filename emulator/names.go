@@ -1,0 +1,55 @@
+package emulator
+
+import (
+	"strings"
+	"unicode"
+)
+
+// camelName turns a stored name of a system field into the one that crm.item.*
+// uses: ASSIGNED_BY_ID becomes assignedById. An underscore between digits
+// stays.
+func camelName(upper string) string {
+	var b strings.Builder
+	runes := []rune(strings.ToLower(upper))
+	for i, r := range runes {
+		if r == '_' && i > 0 && i+1 < len(runes) {
+			if unicode.IsDigit(runes[i-1]) && unicode.IsDigit(runes[i+1]) {
+				b.WriteRune(r)
+			}
+			continue
+		}
+		if i > 0 && runes[i-1] == '_' {
+			r = unicode.ToUpper(r)
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// userFieldName turns the stored name of a custom field into the one that
+// crm.item.* uses. The regular way serves names of only digits or only letters
+// after the object's number: UF_CRM_3_DIGIT is ufCrm3Digit. Any other name only
+// gets a new prefix, so that it can be turned back: UF_CRM_3_DIGIT10 is
+// ufCrm_3_DIGIT10.
+//
+// https://apidocs.bitrix24.com/api-reference/crm/universal/index.html
+func userFieldName(upper string) string {
+	rest, ok := strings.CutPrefix(upper, "UF_CRM_")
+	if !ok {
+		return camelName(upper)
+	}
+	object, name, found := strings.Cut(rest, "_")
+	if found && onlyDigits(object) && (onlyDigits(name) || onlyLetters(name)) {
+		return camelName(upper)
+	}
+	return "ufCrm_" + rest
+}
+
+func onlyDigits(s string) bool {
+	return s != "" && digits(s) == s
+}
+
+// onlyLetters also takes the underscores between words.
+func onlyLetters(s string) bool {
+	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == ""
+}

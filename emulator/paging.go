@@ -1,0 +1,150 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"b24rules/bitrix/php"
+)
+
+// pageSize is fixed.
+const pageSize = 50
+
+// page cuts the page out that the call asks for, and sets total and next.
+// start is rounded down to a page; start=-1 counts nothing.
+func page[T any](c *call, rows []T) []T {
+	if c.start < 0 {
+		c.total, c.hasTotal = 0, true
+		return rows[:min(pageSize, len(rows))]
+	}
+	c.total, c.hasTotal = len(rows), true
+	from := min(c.start/pageSize*pageSize, len(rows))
+	to := min(from+pageSize, len(rows))
+	if to < len(rows) {
+		c.next = to
+	}
+	return rows[from:to]
+}
+
+// keep returns the rows that pass.
+func keep[T any](rows []T, pass predicate[T]) []T {
+	var kept []T
+	for _, row := range rows {
+		if pass(row) {
+			kept = append(kept, row)
+		}
+	}
+	return kept
+}
+
+// sortKey is one column to order by.
+type sortKey[T any] struct {
+	column column[T]
+	desc   bool
+}
+
+// sortRows orders rows, which come ordered by their ids: equal ones stay so.
+func sortRows[T any](rows []T, keys []sortKey[T]) {
+	if len(keys) == 0 {
+		return
+	}
+	slices.SortStableFunc(rows, func(a, b T) int {
+		for _, k := range keys {
+			if c := compare(k.column.kind, first(k.column.get(a)), first(k.column.get(b))); c != 0 {
+				if k.desc {
+					return -c
+				}
+				return c
+			}
+		}
+		return 0
+	})
+}
+
+func first(v any) any {
+	if several, ok := v.([]any); ok {
+		if len(several) == 0 {
+			return nil
+		}
+		return several[0]
+	}
+	return v
+}
+
+// strictRules are those of crm.item.list and crm.type.list: what is not known
+// is refused.
+func strictRules[T any](s *store, find func(string) (column[T], bool)) *rules[T] {
+	return &rules[T]{
+		find:   find,
+		groups: true,
+		unknown: func(name string) error {
+			return fail("INVALID_ARG_VALUE", fmt.Sprintf("Invalid filter: field '%s' is not allowed in filter", name))
+		},
+		invalid: func(name string) error {
+			return fail("INVALID_ARG_VALUE", fmt.Sprintf("Invalid filter: field '%s' has invalid value", name))
+		},
+		parse: func(col column[T], v any) (any, bool) { return s.parseValue(col.kind, v) },
+	}
+}
+
+// strictOrder reads an order of crm.item.list and crm.type.list.
+func strictOrder[T any](order *php.Array, find func(string) (column[T], bool)) ([]sortKey[T], error) {
+	var keys []sortKey[T]
+	for name, v := range order.All() {
+		col, ok := find(name)
+		if !ok {
+			return nil, fail("INVALID_ARG_VALUE", fmt.Sprintf("Invalid order: field '%s' is not allowed in order", name))
+		}
+		direction := strings.ToUpper(toText(v))
+		if direction != "ASC" && direction != "DESC" {
+			return nil, fail("INVALID_ARG_VALUE", fmt.Sprintf(
+				"Invalid order: allowed sort directions are `ASC, DESC`. But got '%s' for field '%s'", toText(v), name))
+		}
+		keys = append(keys, sortKey[T]{column: col, desc: direction == "DESC"})
+	}
+	return keys, nil
+}
+
+// looseOrder reads an order of the other methods: what is not known is left
+// out.
+func looseOrder[T any](order *php.Array, find func(string) (column[T], bool)) []sortKey[T] {
+	var keys []sortKey[T]
+	for name, v := range order.All() {
+		direction := strings.ToLower(toText(v))
+		if col, ok := find(name); ok && (direction == "asc" || direction == "desc") {
+			keys = append(keys, sortKey[T]{column: col, desc: direction == "desc"})
+		}
+	}
+	return keys
+}
+
+// selectRows filters, orders and pages rows by strict rules.
+func selectRows[T any](c *call, rows []T, columns []column[T]) ([]T, error) {
+	find := func(name string) (column[T], bool) {
+		i := slices.IndexFunc(columns, func(col column[T]) bool { return col.name == name })
+		if i < 0 {
+			return column[T]{}, false
+		}
+		return columns[i], true
+	}
+	filter, err := c.arrayParam("filter")
+	if err != nil {
+		return nil, err
+	}
+	order, err := c.arrayParam("order")
+	if err != nil {
+		return nil, err
+	}
+	pass, err := strictRules(c.store(), find).compile(filter)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := strictOrder(order, find)
+	if err != nil {
+		return nil, err
+	}
+	rows = keep(rows, pass)
+	sortRows(rows, keys)
+	return page(c, rows), nil
+}

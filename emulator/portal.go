@@ -1,0 +1,210 @@
+// Package emulator is a Bitrix24 portal in memory: an http.Handler that keeps
+// deals, smart invoices, smart processes, product rows and universal lists,
+// answers the REST methods for them with a real portal's shapes and quirks,
+// keeps its limits, and sends its events.
+//
+// It is right before it is convenient. Where the public documentation and other
+// sources disagree, the documentation wins; where both are known to occur, a
+// field of [Config] chooses. A method that is not emulated answers
+// ERROR_METHOD_NOT_FOUND, never a made-up success.
+package emulator
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Plans of a portal, which decide its limit on requests.
+const (
+	PlanStandard   = "standard"   // bucket of 50, 2 requests a second
+	PlanEnterprise = "enterprise" // bucket of 250, 5 requests a second
+	PlanUnlimited  = "unlimited"  // no limits, as on one's own server
+)
+
+// Config says what kind of portal it is. The zero value is a standard cloud
+// portal.
+type Config struct {
+	// Plan is PlanStandard, PlanEnterprise or PlanUnlimited. Empty, and
+	// anything else, is PlanStandard; see CheckPlan.
+	Plan string
+	// Secret is the secret of the inbound webhook, which is a part of its URL.
+	// Empty is "emulator".
+	Secret string
+	// ApplicationToken is the token that the first outbound webhook sends; each
+	// other has one of its own. Empty is "emulator-application-token".
+	ApplicationToken string
+	// EventDelay is how long an event stays in the queue before it is sent.
+	// 0 is 100 ms; a negative delay is none.
+	EventDelay time.Duration
+	// EventWorkers is how many events are sent to one handler at the same
+	// time. 0 is 8, a negative number is 1.
+	EventWorkers int
+	// SlowHandler is the time an answer may take before the portal begins to
+	// leave gaps between the events for this handler. 0 is 2 s.
+	SlowHandler time.Duration
+	// Client sends the events. Nil is a client with a timeout of 30 s.
+	Client *http.Client
+	// Latency makes answers slow. The zero value does not.
+	Latency Latency
+	// Operating is the limit on execution time; the zero value is the cloud's.
+	Operating Operating
+	// ManyOwners says that lists of owners may stand in a filter: an array at
+	// =ownerId of crm.item.productrow.list and at the filters of
+	// lists.element.get, as the documentation says. Without it the portal
+	// refuses them, as the server's source suggests.
+	ManyOwners bool
+	// MoveAlsoUpdates says that moving a deal to another pipeline sends
+	// ONCRMDEALUPDATE beside ONCRMDEALMOVETOCATEGORY. The documentation denies
+	// it, the server's source suggests it.
+	MoveAlsoUpdates bool
+	// StrictElementCode says that lists.element.update and .delete find an
+	// element only when ELEMENT_ID and ELEMENT_CODE both fit, as the server's
+	// source does. Without it ELEMENT_ID alone finds the element and
+	// ELEMENT_CODE becomes its code.
+	StrictElementCode bool
+	// Scopes are the permissions of the inbound webhook and the application.
+	// Nil is crm, lists and user.
+	Scopes []string
+	// Location is the portal's time zone. Nil is three hours east of UTC.
+	Location *time.Location
+	// Currency is the base currency. Empty is USD.
+	Currency string
+	// KeepCalls is how many of the latest commands Calls remembers. 0 is
+	// 20,000, a negative number none.
+	KeepCalls int
+	// KeepChanges is how many of the latest changes History remembers. 0 is
+	// 100,000, a negative number none.
+	KeepChanges int
+	// Log tells about events that failed, without secrets. Nil is silent.
+	Log *slog.Logger
+}
+
+// Latency is how long the portal takes, beside its real work.
+type Latency struct {
+	Request time.Duration // for each HTTP request
+	Command time.Duration // for each command in it
+}
+
+// CheckPlan tells whether a plan's name is known.
+func CheckPlan(plan string) error {
+	switch plan {
+	case PlanStandard, PlanEnterprise, PlanUnlimited:
+		return nil
+	}
+	return fmt.Errorf("unknown plan %q: want %s, %s or %s", plan, PlanStandard, PlanEnterprise, PlanUnlimited)
+}
+
+func (c Config) withDefaults() Config {
+	if CheckPlan(c.Plan) != nil {
+		c.Plan = PlanStandard
+	}
+	c.Secret = textOr(c.Secret, "emulator")
+	c.ApplicationToken = textOr(c.ApplicationToken, "emulator-application-token")
+	c.Currency = textOr(c.Currency, "USD")
+	c.EventDelay = defaultTo(c.EventDelay, 100*time.Millisecond)
+	c.EventWorkers = max(1, defaultTo(c.EventWorkers, 8))
+	c.SlowHandler = defaultTo(c.SlowHandler, 2*time.Second)
+	c.KeepCalls = defaultTo(c.KeepCalls, 20_000)
+	c.KeepChanges = defaultTo(c.KeepChanges, 100_000)
+	if c.Client == nil {
+		c.Client = &http.Client{Timeout: 30 * time.Second}
+	}
+	if c.Scopes == nil {
+		c.Scopes = []string{"crm", "lists", "user"}
+	}
+	if c.Location == nil {
+		c.Location = time.FixedZone("", 3*60*60)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func textOr(text, byDefault string) string {
+	if text == "" {
+		return byDefault
+	}
+	return text
+}
+
+// defaultTo gives a zero setting its default and turns a negative one into
+// none.
+func defaultTo[T time.Duration | int](v, byDefault T) T {
+	if v == 0 {
+		return byDefault
+	}
+	return max(v, 0)
+}
+
+// Portal is an emulated portal. It is safe for concurrent use.
+type Portal struct {
+	cfg     Config
+	methods map[string]*method // by lower-case name; never changes
+	user    user
+	app     application
+
+	// mu guards everything below. It is never held while the portal waits or
+	// sends something.
+	mu      sync.Mutex
+	baseURL string
+	store   store
+	limits  limits
+	feeds   feeds
+	journal journal
+
+	stop      context.CancelFunc // ends the delivery of events
+	delivery  context.Context
+	delivered sync.WaitGroup
+}
+
+// New makes a portal without data. Close it when it is no longer needed.
+func New(cfg Config) *Portal {
+	cfg = cfg.withDefaults()
+	p := &Portal{
+		cfg: cfg, methods: methodTable(), user: demoUser(), app: newApplication(cfg.Secret),
+		limits: newLimits(cfg), store: newStore(cfg.Location), feeds: newFeeds(), journal: newJournal(cfg),
+	}
+	p.delivery, p.stop = context.WithCancel(context.Background())
+	return p
+}
+
+// Close stops the delivery of events, those under way too, and waits for its
+// end. What is still queued is lost. The portal answers on.
+func (p *Portal) Close() {
+	p.mu.Lock()
+	p.stop()
+	p.mu.Unlock()
+	p.delivered.Wait()
+}
+
+// SetBaseURL says where the portal can be reached, without a path: the events
+// name it as their domain and client_endpoint. Without it they name the host
+// that the first request asked for.
+func (p *Portal) SetBaseURL(url string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.baseURL = strings.TrimSuffix(url, "/")
+}
+
+// WebhookPath returns the path of the inbound webhook, /rest/1/<secret>/. It
+// is a secret.
+func (p *Portal) WebhookPath() string { return "/rest/" + p.user.id() + "/" + p.cfg.Secret + "/" }
+
+// AppToken returns the access token of the portal's one local application. It
+// goes with a call as the parameter auth.
+func (p *Portal) AppToken() string { return p.app.accessToken }
+
+// deriveHex makes a token of n hexadecimal digits, at most 64, that is the same
+// for the same portal.
+func deriveHex(secret, purpose string, n int) string {
+	sum := sha256.Sum256([]byte(secret + "\x00" + purpose))
+	return hex.EncodeToString(sum[:])[:n]
+}

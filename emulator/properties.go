@@ -1,0 +1,200 @@
+package emulator
+
+import (
+	"strconv"
+	"strings"
+
+	"b24rules/bitrix/php"
+)
+
+// keyed is a value of a property as a call gives it: under the id of an old
+// value, or under any other key.
+type keyed struct {
+	key   string
+	value any
+}
+
+// propertyInput flattens a property's value: a scalar, a list, a map of value
+// ids, or the nested form {"n0": {"VALUE": …}}, of which the portal takes one
+// level apart.
+func propertyInput(v any) []keyed {
+	a, ok := asArray(v)
+	if !ok {
+		return []keyed{{"0", v}}
+	}
+	var values []keyed
+	for key, x := range a.All() {
+		inner, nested := asArray(x)
+		if !nested {
+			values = append(values, keyed{key, x})
+			continue
+		}
+		for k, y := range inner.All() {
+			if k == "VALUE" {
+				k = key
+			}
+			values = append(values, keyed{k, y})
+		}
+	}
+	return values
+}
+
+// readProperty turns a call's value of a property into what is kept: values
+// that are empty are not. A value under the id of an old one keeps this id.
+func (s *store) readProperty(f *listField, v any, old []propertyValue) []propertyValue {
+	if f.typ == "F" || f.typ == "S:DiskFile" {
+		return s.readFileProperty(v)
+	}
+	var values []propertyValue
+	for _, x := range propertyInput(v) {
+		text, ok := s.propertyText(f, x.value)
+		if !ok || text == "" {
+			continue
+		}
+		value := propertyValue{text: text, html: f.typ == "S:HTML"}
+		for _, o := range old {
+			if strconv.FormatInt(o.id, 10) == x.key {
+				value.id = o.id
+			}
+		}
+		values = append(values, value)
+		if !f.multiple {
+			break // of several values a single property keeps the first
+		}
+	}
+	for i := range values {
+		if values[i].id == 0 {
+			values[i].id = s.next("propertyValue")
+		}
+	}
+	return values
+}
+
+// propertyText is a property's value as the portal keeps it.
+func (s *store) propertyText(f *listField, v any) (text string, ok bool) {
+	switch f.typ {
+	case "N":
+		return storedNumber(plainNumber(v))
+	case "N:Sequence":
+		if isEmpty(v) {
+			return strconv.FormatInt(s.next("sequence "+f.name), 10), true
+		}
+		return toText(v), true
+	case "L":
+		id := toInt(v)
+		for _, o := range f.options {
+			if o.id == id {
+				return strconv.FormatInt(id, 10), true
+			}
+		}
+		return "", false
+	case "S:Date":
+		if t, ok := s.parseDate(v); ok {
+			return t.Format("2006-01-02"), true
+		}
+		return "", false
+	case "S:DateTime":
+		if t, ok := s.parseTime(v); ok {
+			return t.Format("2006-01-02 15:04:05"), true
+		}
+		return "", false
+	case "E", "E:EList", "G", "S:employee":
+		if id := toInt(v); id > 0 {
+			return strconv.FormatInt(id, 10), true
+		}
+		return "", false
+	}
+	return toText(v), true
+}
+
+// plainNumber is a number's text with a point for a comma and without spaces.
+func plainNumber(v any) string {
+	return strings.ReplaceAll(strings.ReplaceAll(toText(v), ",", "."), " ", "")
+}
+
+// storedNumber goes through a float, as the portal does.
+func storedNumber(text string) (string, bool) {
+	if !isNumeric(text) {
+		return "", false
+	}
+	n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if err != nil {
+		return "", false
+	}
+	if n == 0 {
+		return "0", true
+	}
+	if abs := max(n, -n); abs >= 1e15 || abs < 1e-5 {
+		return strings.ToUpper(strconv.FormatFloat(n, 'e', -1, 64)), true // 1.5E+15, as PHP writes it
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64), true
+}
+
+// readFileProperty takes new files, of which only the ids are kept, and the ids
+// of old ones.
+func (s *store) readFileProperty(v any) []propertyValue {
+	a, ok := asArray(v)
+	if !ok {
+		if isEmpty(v) {
+			return nil
+		}
+		return []propertyValue{{id: s.next("propertyValue"), text: s.fileID(v)}}
+	}
+	if name, _ := a.Get("0"); a.Len() == 2 && a.IsList() && !isNumeric(name) {
+		if _, nested := asArray(name); !nested { // ["name", "base64"]
+			return []propertyValue{{id: s.next("propertyValue"), text: s.fileID(nil)}}
+		}
+	}
+	var values []propertyValue
+	for _, x := range a.All() {
+		if !isEmpty(x) {
+			values = append(values, propertyValue{id: s.next("propertyValue"), text: s.fileID(x)})
+		}
+	}
+	return values
+}
+
+// fileID is the id of an old file, or a new one.
+func (s *store) fileID(v any) string {
+	if isNumeric(v) {
+		return toText(v)
+	}
+	return strconv.FormatInt(s.next("file"), 10)
+}
+
+// showProperty is a value as lists.element.get shows it.
+func (s *store) showProperty(f *listField, v propertyValue) any {
+	switch {
+	case v.html:
+		return object("TYPE", "HTML", "TEXT", v.text)
+	case f.typ == "S:Date":
+		return relayout(s, v.text, localDate)
+	case f.typ == "S:DateTime":
+		return relayout(s, v.text, localDateTime)
+	}
+	return v.text
+}
+
+func relayout(s *store, text, layout string) string {
+	t, ok := s.parseTime(text)
+	if !ok {
+		return text
+	}
+	return t.Format(layout)
+}
+
+// propertiesJSON adds an element's properties: {"PROPERTY_951": {"3743": …}}.
+// A property without a value is not there.
+func (s *store) propertiesJSON(into *php.Array, b *iblock, e *element, only map[string]bool) {
+	for _, f := range b.fields {
+		values := e.properties[f.id]
+		if !f.property() || len(values) == 0 || only != nil && !only[f.name] {
+			continue
+		}
+		shown := php.NewArray()
+		for _, v := range values {
+			shown.Set(strconv.FormatInt(v.id, 10), s.showProperty(f, v))
+		}
+		into.Set(f.name, shown)
+	}
+}

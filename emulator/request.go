@@ -1,0 +1,93 @@
+package emulator
+
+import (
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strings"
+
+	"b24rules/bitrix/php"
+)
+
+// maxBody is how long a request's body may be; more is cut off, as a portal's
+// post_max_size does.
+const maxBody = 64 << 20
+
+// maxValues is how many values one request may hold in bracket notation.
+const maxValues = 100_000
+
+// decodeRequest reads the parameters of a request: the query, and over it a
+// form, a multipart form or JSON. What cannot be read is no parameters, and no
+// error: the method then misses some.
+func decodeRequest(r *http.Request) *php.Array {
+	params := parseForm(r.URL.RawQuery)
+	if r.Method != http.MethodPost || r.Body == nil {
+		return params
+	}
+	kind, options, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		kind = ""
+	}
+	if kind == "multipart/form-data" {
+		return overlay(params, multipartParams(r.Body, options["boundary"]))
+	}
+	raw, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
+	if err != nil {
+		return params
+	}
+	if kind != "application/json" {
+		return overlay(params, parseForm(strings.TrimSpace(string(raw))))
+	}
+	if v, err := php.DecodeJSON(raw); err == nil {
+		if body, ok := asArray(v); ok {
+			return overlay(params, body)
+		}
+	}
+	return params
+}
+
+// parseForm reads bracket notation; what is too much is nothing.
+func parseForm(text string) *php.Array {
+	a, err := php.ParseStr(text, php.Limits{Values: maxValues})
+	if err != nil {
+		return php.NewArray()
+	}
+	return a
+}
+
+// overlay puts values over others, key by key.
+func overlay(under, over *php.Array) *php.Array {
+	for key, v := range over.All() {
+		under.Set(key, v)
+	}
+	return under
+}
+
+// multipartParams reads the fields of a multipart form, files as their content.
+func multipartParams(body io.Reader, boundary string) *php.Array {
+	if boundary == "" {
+		return php.NewArray()
+	}
+	var query strings.Builder
+	reader := multipart.NewReader(io.LimitReader(body, maxBody), boundary)
+	for range maxValues {
+		part, err := reader.NextPart()
+		if err != nil {
+			break
+		}
+		content, err := io.ReadAll(part)
+		if err != nil {
+			break
+		}
+		if name := part.FormName(); name != "" {
+			query.WriteString(escape(name) + "=" + escape(string(content)) + "&")
+		}
+	}
+	return parseForm(query.String())
+}
+
+// escape protects what bracket notation gives a meaning to outside brackets.
+func escape(s string) string {
+	return strings.NewReplacer("%", "%25", "&", "%26", "=", "%3D", "+", "%2B", "#", "%23").Replace(s)
+}

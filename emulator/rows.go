@@ -1,0 +1,323 @@
+package emulator
+
+import (
+	"b24rules/bitrix/php"
+	"b24rules/num"
+)
+
+// Types of discount.
+const (
+	discountSum     = 1
+	discountPercent = 2
+)
+
+// defaultMeasure is the code of pieces.
+const defaultMeasure = 796
+
+// measures are the units of measurement that the portal knows.
+func measures(code int64) (symbol string, ok bool) {
+	switch code {
+	case 6:
+		return "m", true
+	case 112:
+		return "l", true
+	case 163:
+		return "g", true
+	case 166:
+		return "kg", true
+	case defaultMeasure:
+		return "pcs", true
+	}
+	return "", false
+}
+
+// row is a product row. price is final: the discount is off and the tax is in
+// it; the other prices are computed from it.
+type row struct {
+	id    int64
+	owner owner
+	rowValues
+}
+
+// rowValues are what makes two rows equal.
+type rowValues struct {
+	productID   int64
+	productName string
+
+	price, priceExclusive, priceNetto, priceBrutto, quantity num.Num
+
+	discountType              int64
+	discountRate, discountSum num.Num
+	taxRate                   num.Num
+	taxed                     bool // false is no tax, which differs from 0 %
+	taxIncluded, customized   bool
+	measureCode               int64
+	measureName               string
+	sort                      int64
+}
+
+func (r *rowValues) equal(o *rowValues) bool {
+	return r.productID == o.productID && r.productName == o.productName &&
+		r.price.Equal(o.price) && r.priceExclusive.Equal(o.priceExclusive) &&
+		r.priceNetto.Equal(o.priceNetto) && r.priceBrutto.Equal(o.priceBrutto) && r.quantity.Equal(o.quantity) &&
+		r.discountType == o.discountType && r.discountRate.Equal(o.discountRate) && r.discountSum.Equal(o.discountSum) &&
+		r.taxed == o.taxed && r.taxRate.Equal(o.taxRate) && r.taxIncluded == o.taxIncluded && r.customized == o.customized &&
+		r.measureCode == o.measureCode && r.measureName == o.measureName && r.sort == o.sort
+}
+
+// rowType is the product type: 4 is an offer, as products of the catalog are.
+func (r *row) productType() int64 {
+	if r.productID > 0 {
+		return 4
+	}
+	return 1
+}
+
+// newRowValues are those of a row of which nothing is given.
+func newRowValues() rowValues {
+	return rowValues{
+		quantity: num.FromInt(1), discountType: discountPercent, customized: true, measureCode: defaultMeasure,
+	}
+}
+
+// given are the fields of a row as a call gives them, by stored name.
+type given map[string]any
+
+func (g given) num(name string, places int, into *num.Num) {
+	if v, ok := g[name]; ok {
+		*into = toNum(v).Round(places)
+	}
+}
+
+func (g given) int(name string, into *int64) {
+	if v, ok := g[name]; ok {
+		*into = toInt(v)
+	}
+}
+
+// apply puts the given fields into a row and computes the rest.
+func (r *rowValues) apply(g given) error {
+	g.int("PRODUCT_ID", &r.productID)
+	if v, ok := g["PRODUCT_NAME"]; ok {
+		r.productName = toText(v)
+	}
+	// A known price keeps up to 8 digits: PRICE 22175.328 stands in the docs.
+	g.num("PRICE", 8, &r.price)
+	g.num("QUANTITY", 4, &r.quantity)
+	g.int("DISCOUNT_TYPE_ID", &r.discountType)
+	g.num("DISCOUNT_RATE", 4, &r.discountRate)
+	g.num("DISCOUNT_SUM", 8, &r.discountSum)
+	if v, ok := g["TAX_RATE"]; ok {
+		r.taxed = v != nil && v != "" && v != false
+		r.taxRate = num.Num{}
+		if r.taxed {
+			r.taxRate = toNum(v).Round(4)
+		}
+	}
+	if v, ok := g["TAX_INCLUDED"]; ok {
+		r.taxIncluded = isYes(v)
+	}
+	if v, ok := g["CUSTOMIZED"]; ok {
+		r.customized = isYes(v)
+	}
+	g.int("MEASURE_CODE", &r.measureCode)
+	g.int("SORT", &r.sort)
+	return r.normalize()
+}
+
+// normalize computes what follows from the price, as the portal does on each
+// save; each step is rounded to 2 digits. The documented examples come out
+// exactly: 80000 with tax 20 and discount 20 % is 66666.67, 83333.34, 100000.01.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/product-rows/crm-item-productrow-add.html
+func (r *rowValues) normalize() error {
+	symbol, known := measures(r.measureCode)
+	if !known {
+		r.measureCode = defaultMeasure
+		symbol, _ = measures(defaultMeasure)
+	}
+	r.measureName = symbol
+	m := &math{}
+	factor := m.add(num.FromInt(1), m.div(r.taxRate, num.FromInt(100)))
+	r.priceExclusive = r.price
+	if r.taxRate.Sign() != 0 {
+		r.priceExclusive = m.div(r.price, factor).Round(2)
+	}
+	if err := r.normalizeDiscount(m); err != nil {
+		return err
+	}
+	r.priceNetto = m.add(r.priceExclusive, r.discountSum)
+	r.priceBrutto = r.priceNetto
+	if r.taxRate.Sign() != 0 {
+		r.priceBrutto = m.mul(r.priceNetto, factor).Round(2)
+	}
+	if m.err != nil {
+		return fail("0", "Invalid value: "+m.err.Error())
+	}
+	return nil
+}
+
+func (r *rowValues) normalizeDiscount(m *math) error {
+	hundred := num.FromInt(100)
+	if r.discountType != discountSum {
+		r.discountType = discountPercent
+	}
+	if r.discountType == discountSum {
+		before := m.add(r.priceExclusive, r.discountSum)
+		r.discountRate = num.Num{}
+		if before.Sign() != 0 {
+			r.discountRate = m.div(m.mul(r.discountSum, hundred), before).Round(2)
+		}
+		return nil
+	}
+	if r.discountRate.Equal(hundred) {
+		if r.discountSum.Sign() == 0 {
+			// The sum before a discount of 100 % does not follow from the price.
+			return fail("CRM_PRODUCTROW_NORMALIZATION_DISCOUNT_SUM_REQUIRED",
+				"Discount Sum (DISCOUNT_SUM) is required if Percentage Discount Type (DISCOUNT_TYPE_ID) is used and Discount Rate (DISCOUNT_RATE) is 100%.")
+		}
+		return nil
+	}
+	rest := m.sub(hundred, r.discountRate)
+	r.discountSum = m.div(m.mul(r.priceExclusive, r.discountRate), rest).Round(2)
+	return nil
+}
+
+// math computes until the first error and keeps it.
+type math struct{ err error }
+
+func (m *math) keep(n num.Num, err error) num.Num {
+	if err != nil && m.err == nil {
+		m.err = err
+	}
+	return n
+}
+
+func (m *math) add(a, b num.Num) num.Num { return m.keep(a.Add(b)) }
+func (m *math) sub(a, b num.Num) num.Num { return m.keep(a.Sub(b)) }
+func (m *math) mul(a, b num.Num) num.Num { return m.keep(a.Mul(b)) }
+func (m *math) div(a, b num.Num) num.Num { return m.keep(a.Div(b)) }
+
+// tax is taxRate, or null.
+func (r *row) tax() any {
+	if !r.taxed {
+		return nil
+	}
+	return numValue(r.taxRate)
+}
+
+// rowJSON is a row as crm.item.productrow.* shows it.
+func (s *store) rowJSON(r *row) *php.Array {
+	return object(
+		"id", r.id, "ownerId", r.owner.id, "ownerType", s.ownerType(r.owner), "productId", r.productID,
+		"productName", r.productName, "price", r.price, "priceAccount", r.price, "priceExclusive", r.priceExclusive,
+		"priceNetto", r.priceNetto, "priceBrutto", r.priceBrutto, "quantity", r.quantity,
+		"discountTypeId", r.discountType, "discountRate", r.discountRate, "discountSum", r.discountSum,
+		"taxRate", r.tax(), "taxIncluded", yesNo(r.taxIncluded), "customized", yesNo(r.customized),
+		"measureCode", r.measureCode, "measureName", r.measureName, "sort", r.sort, "xmlId", "", "type", r.productType(),
+	)
+}
+
+// legacyRowJSON is a row as crm.deal.productrows.get shows it: ids and
+// PRICE_ACCOUNT are text there.
+// https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-productrows-get.html
+func (s *store) legacyRowJSON(r *row) *php.Array {
+	return object(
+		"ID", toText(intValue(r.id)), "OWNER_ID", toText(intValue(r.owner.id)), "OWNER_TYPE", s.ownerType(r.owner),
+		"PRODUCT_ID", r.productID, "PRODUCT_NAME", r.productName, "ORIGINAL_PRODUCT_NAME", r.originalName(),
+		"PRODUCT_DESCRIPTION", nil, "PRICE", r.price, "PRICE_EXCLUSIVE", r.priceExclusive, "PRICE_NETTO", r.priceNetto,
+		"PRICE_BRUTTO", r.priceBrutto, "PRICE_ACCOUNT", fixed(r.price, 2), "QUANTITY", r.quantity,
+		"DISCOUNT_TYPE_ID", r.discountType, "DISCOUNT_RATE", r.discountRate, "DISCOUNT_SUM", r.discountSum,
+		"TAX_RATE", r.tax(), "TAX_INCLUDED", yesNo(r.taxIncluded), "CUSTOMIZED", yesNo(r.customized),
+		"MEASURE_CODE", r.measureCode, "MEASURE_NAME", r.measureName, "SORT", r.sort, "XML_ID", nil,
+		"TYPE", r.productType(), "STORE_ID", nil, "RESERVE_ID", nil, "DATE_RESERVE_END", nil, "RESERVE_QUANTITY", nil,
+	)
+}
+
+// originalName is the product's name in the catalog, null for a free row.
+func (r *row) originalName() any {
+	if r.productID > 0 {
+		return r.productName
+	}
+	return nil
+}
+
+func (s *store) ownerType(o owner) string { return s.types[o.entityTypeID].short }
+
+// rowColumns are what rows are filtered and ordered by.
+func (s *store) rowColumn(name string) (column[*row], bool) {
+	text := func(get func(*row) string) (kind, func(*row) any) {
+		return kindText, func(r *row) any { return get(r) }
+	}
+	integer := func(get func(*row) int64) (kind, func(*row) any) {
+		return kindInt, func(r *row) any { return get(r) }
+	}
+	number := func(get func(*row) num.Num) (kind, func(*row) any) {
+		return kindNum, func(r *row) any { return get(r) }
+	}
+	var k kind
+	var get func(*row) any
+	switch name {
+	case "id", "ID":
+		k, get = integer(func(r *row) int64 { return r.id })
+	case "ownerId", "OWNER_ID":
+		k, get = integer(func(r *row) int64 { return r.owner.id })
+	case "ownerType", "OWNER_TYPE":
+		k, get = text(func(r *row) string { return s.ownerType(r.owner) })
+	case "productId", "PRODUCT_ID":
+		k, get = integer(func(r *row) int64 { return r.productID })
+	case "productName", "PRODUCT_NAME":
+		k, get = text(func(r *row) string { return r.productName })
+	case "price", "PRICE", "priceAccount", "PRICE_ACCOUNT":
+		k, get = number(func(r *row) num.Num { return r.price })
+	case "priceExclusive", "PRICE_EXCLUSIVE":
+		k, get = number(func(r *row) num.Num { return r.priceExclusive })
+	case "priceNetto", "PRICE_NETTO":
+		k, get = number(func(r *row) num.Num { return r.priceNetto })
+	case "priceBrutto", "PRICE_BRUTTO":
+		k, get = number(func(r *row) num.Num { return r.priceBrutto })
+	case "quantity", "QUANTITY":
+		k, get = number(func(r *row) num.Num { return r.quantity })
+	case "discountTypeId", "DISCOUNT_TYPE_ID":
+		k, get = integer(func(r *row) int64 { return r.discountType })
+	case "discountRate", "DISCOUNT_RATE":
+		k, get = number(func(r *row) num.Num { return r.discountRate })
+	case "discountSum", "DISCOUNT_SUM":
+		k, get = number(func(r *row) num.Num { return r.discountSum })
+	case "taxRate", "TAX_RATE":
+		k, get = kindNum, func(r *row) any {
+			if !r.taxed {
+				return nil
+			}
+			return r.taxRate
+		}
+	case "taxIncluded", "TAX_INCLUDED":
+		k, get = text(func(r *row) string { return yesNo(r.taxIncluded) })
+	case "customized", "CUSTOMIZED":
+		k, get = text(func(r *row) string { return yesNo(r.customized) })
+	case "measureCode", "MEASURE_CODE":
+		k, get = integer(func(r *row) int64 { return r.measureCode })
+	case "measureName", "MEASURE_NAME":
+		k, get = text(func(r *row) string { return r.measureName })
+	case "sort", "SORT":
+		k, get = integer(func(r *row) int64 { return r.sort })
+	case "type", "TYPE":
+		k, get = integer(func(r *row) int64 { return r.productType() })
+	default:
+		return column[*row]{}, false
+	}
+	return column[*row]{name: name, kind: k, get: get}, true
+}
+
+// fixed writes a number with so many digits after the point, as legacy answers
+// do.
+func fixed(n num.Num, places int) string {
+	text := n.Round(places).String()
+	have := n.Round(places).Scale()
+	if have == 0 {
+		text += "."
+	}
+	for ; have < places; have++ {
+		text += "0"
+	}
+	return text
+}

@@ -1,0 +1,246 @@
+package emulator
+
+import (
+	"context"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+// request is one HTTP request under way.
+type request struct {
+	ctx     context.Context
+	path    restPath
+	params  *php.Array
+	source  string // the address that the bucket counts
+	app     bool   // authorized by the application's token
+	batch   bool   // its commands are those of a batch
+	credKey string // who the execution time is counted for
+	changes []raised
+}
+
+// restPath is the path of a REST call, taken apart.
+type restPath struct {
+	user, secret string // of an inbound webhook; empty for an application
+	method       string
+	v3           bool
+}
+
+// ServeHTTP answers REST calls under /rest/ and the control of the emulator
+// under /_emulator/.
+func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if rest, ok := strings.CutPrefix(r.URL.Path, "/_emulator/"); ok {
+		p.control(w, r, rest)
+		return
+	}
+	path, ok := parsePath(r.URL.Path)
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	if path.v3 {
+		// The third version of the REST API has none of the methods here.
+		writeJSON(w, http.StatusNotFound, object("error", object(
+			"code", "BITRIX_REST_V3_EXCEPTION_METHODNOTFOUNDEXCEPTION", "message", "Method not found")))
+		return
+	}
+	req := &request{ctx: r.Context(), path: path, source: sourceOf(r)}
+	p.seeHost(r.Host)
+	if !p.admit(req.source) {
+		p.refuse(w, path.method)
+		return
+	}
+	if wait(r.Context(), p.cfg.Latency.Request) != nil {
+		return
+	}
+	req.params = decodeRequest(r)
+	a := p.serve(req)
+	writeJSON(w, a.status(), a.body())
+	// Events travel when the request has ended.
+	p.dispatch(req.changes)
+}
+
+// refuse answers a request that is over the limit.
+func (p *Portal) refuse(w http.ResponseWriter, method string) {
+	e := failStatus(http.StatusServiceUnavailable, "QUERY_LIMIT_EXCEEDED", "Too many requests")
+	p.mu.Lock()
+	p.journal.refused++
+	p.journal.add(&record{at: time.Now(), method: method, status: e.status, code: toText(e.code)})
+	p.mu.Unlock()
+	writeJSON(w, e.status, e.body())
+}
+
+// serve runs the command of a request, or those of a batch. A method that does
+// not exist is refused before the credentials are looked at.
+func (p *Portal) serve(req *request) *answer {
+	m, err := p.find(req.path.method)
+	if err == nil {
+		err = p.authorize(req)
+	}
+	if err == nil && m.name == batchMethod {
+		return p.runBatch(req)
+	}
+	if err != nil {
+		p.logFailure(req.path.method, req.params, err)
+		return &answer{err: err}
+	}
+	return p.execute(req, m, req.params)
+}
+
+func (p *Portal) find(name string) (*method, *restError) {
+	if m := p.methods[strings.ToLower(name)]; m != nil {
+		return m, nil
+	}
+	return nil, failStatus(http.StatusNotFound, "ERROR_METHOD_NOT_FOUND", "Method not found!")
+}
+
+// execute is the one way of every command, alone or in a batch: check, run,
+// count, keep in the journal. Faults have their place here.
+func (p *Portal) execute(req *request, m *method, params *php.Array) *answer {
+	start := time.Now()
+	c := &call{p: p, req: req, method: m, params: params, now: start}
+	if m.legacy {
+		c.params = upperKeys(params)
+	}
+	c.start = int(toInt(firstOf(c.param("start"), c.param("START"))))
+	if err := p.permit(req, m); err != nil {
+		p.logFailure(m.name, params, err)
+		return &answer{err: err}
+	}
+	if err := wait(req.ctx, p.cfg.Latency.Command); err != nil {
+		return &answer{err: asRestError(err)}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	result, err := m.run(c)
+	finish := time.Now()
+	operating, resetAt := p.limits.spend(operatingKey{req.credKey, m.name}, start, p.cfg.cost(m.name, finish.Sub(start)))
+	a := &answer{
+		result: result, total: c.total, hasTotal: c.hasTotal, next: c.next,
+		time: p.timing(start, finish, operating, resetAt),
+	}
+	if err != nil {
+		a = &answer{err: asRestError(err)}
+	}
+	p.journal.add(newRecord(m.name, params, a, req.batch, start))
+	return a
+}
+
+// permit checks what is known before a command runs.
+func (p *Portal) permit(req *request, m *method) *restError {
+	if m.app && !req.app {
+		return failStatus(http.StatusForbidden, "WRONG_AUTH_TYPE", "Current authorization type is denied for this method Application context required")
+	}
+	if !p.cfg.allows(m.scope) {
+		return failStatus(http.StatusUnauthorized, "insufficient_scope", "The request requires higher privileges than provided by the webhook token")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.limits.blocked(operatingKey{req.credKey, m.name}, time.Now()) {
+		return failStatus(http.StatusTooManyRequests, "OPERATION_TIME_LIMIT", "Method is blocked due to operation time limit.")
+	}
+	return nil
+}
+
+func (c Config) allows(scope string) bool {
+	for _, s := range c.Scopes {
+		if s == scope {
+			return true
+		}
+	}
+	return scope == ""
+}
+
+// authorize checks the secret of the inbound webhook or the application's
+// token, and takes the token out of the parameters.
+func (p *Portal) authorize(req *request) *restError {
+	if req.path.secret != "" {
+		if req.path.user != p.user.id() || !sameSecret(req.path.secret, p.cfg.Secret) {
+			return failStatus(http.StatusUnauthorized, "INVALID_CREDENTIALS", "Invalid request credentials")
+		}
+		req.credKey = "webhook"
+		return nil
+	}
+	token := ""
+	for _, name := range []string{"auth", "access_token"} {
+		if v, ok := req.params.Get(name); ok {
+			token = toText(v)
+			req.params.Delete(name)
+		}
+	}
+	switch {
+	case token == "":
+		return failStatus(http.StatusUnauthorized, "NO_AUTH_FOUND", "Wrong authorization data")
+	case !sameSecret(token, p.app.accessToken):
+		return failStatus(http.StatusUnauthorized, "invalid_token", "Unable to get application by token")
+	}
+	req.app, req.credKey = true, "app"
+	return nil
+}
+
+func sameSecret(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// parsePath takes /rest/{user}/{secret}/{method} and /rest/{method} apart. A
+// slash at the end and the ending .json are allowed.
+func parsePath(path string) (restPath, bool) {
+	rest, ok := strings.CutPrefix(path, "/rest/")
+	if !ok {
+		return restPath{}, false
+	}
+	parts := strings.Split(strings.Trim(rest, "/"), "/")
+	switch {
+	case parts[0] == "api":
+		return restPath{v3: true}, true
+	case len(parts) == 3:
+		return restPath{user: parts[0], secret: parts[1], method: strings.TrimSuffix(parts[2], ".json")}, true
+	case len(parts) == 1 && parts[0] != "":
+		return restPath{method: strings.TrimSuffix(parts[0], ".json")}, true
+	}
+	return restPath{}, false
+}
+
+// sourceOf is the address that a request comes from, without the port.
+func sourceOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// seeHost keeps the host for the events, unless SetBaseURL named another.
+func (p *Portal) seeHost(host string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.baseURL == "" && host != "" {
+		p.baseURL = "http://" + host
+	}
+}
+
+// wait sleeps, unless the context ends before.
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+func firstOf(values ...any) any {
+	for _, v := range values {
+		if v != nil {
+			return v
+		}
+	}
+	return nil
+}

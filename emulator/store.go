@@ -1,0 +1,97 @@
+package emulator
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// store is the portal's data. Legacy and universal methods look at the same.
+type store struct {
+	zone     *time.Location
+	types    map[int]*entityType
+	items    map[int]*itemTable
+	rows     map[owner][]*row
+	rowsByID map[int64]*row
+	lists    map[int64]*iblock
+	counters map[string]int64
+}
+
+// owner is an item that product rows belong to.
+type owner struct {
+	entityTypeID int
+	id           int64
+}
+
+// item is a deal, an invoice or an item of a smart process. values holds what
+// kind says, by stored name; null is absent or nil.
+type item struct {
+	id     int64
+	typ    *entityType
+	values map[string]any
+}
+
+// itemTable keeps the items of a type in the order of their ids.
+type itemTable struct {
+	byID  map[int64]*item
+	order []int64
+}
+
+func newStore(zone *time.Location) store {
+	s := store{
+		zone: zone, types: map[int]*entityType{}, items: map[int]*itemTable{}, rows: map[owner][]*row{},
+		rowsByID: map[int64]*row{}, lists: map[int64]*iblock{}, counters: map[string]int64{},
+	}
+	now := time.Now().In(zone)
+	s.types[typeDeal] = dealType(now)
+	s.types[typeSmartInvoice] = invoiceType(now, s.next("category"))
+	return s
+}
+
+// next counts: each counter begins with 1.
+func (s *store) next(counter string) int64 {
+	s.counters[counter]++
+	return s.counters[counter]
+}
+
+// raise makes a counter go on after n.
+func (s *store) raise(counter string, n int64) { s.counters[counter] = max(s.counters[counter], n) }
+
+func (s *store) table(entityTypeID int) *itemTable {
+	t := s.items[entityTypeID]
+	if t == nil {
+		t = &itemTable{byID: map[int64]*item{}}
+		s.items[entityTypeID] = t
+	}
+	return t
+}
+
+func (s *store) item(entityTypeID int, id int64) *item {
+	return s.table(entityTypeID).byID[id]
+}
+
+// all returns the items of a type in the order of their ids.
+func (t *itemTable) all() []*item {
+	list := make([]*item, 0, len(t.order))
+	for _, id := range t.order {
+		list = append(list, t.byID[id])
+	}
+	return list
+}
+
+func (t *itemTable) insert(it *item) {
+	t.byID[it.id] = it
+	t.order = append(t.order, it.id) // ids only grow
+}
+
+func (t *itemTable) remove(id int64) {
+	delete(t.byID, id)
+	if i, found := slices.BinarySearch(t.order, id); found {
+		t.order = slices.Delete(t.order, i, i+1)
+	}
+}
+
+func (it *item) owner() owner { return owner{it.typ.id, it.id} }
+
+// working is a copy of the values that a save may change.
+func (it *item) working() map[string]any { return maps.Clone(it.values) }
