@@ -1,7 +1,6 @@
 package bitrix
 
 import (
-	"log/slog"
 	"math/rand/v2"
 	"runtime"
 	"time"
@@ -113,6 +112,7 @@ type reply struct {
 // the rate limit refused, what was never sent, and reads of unknown outcome.
 func (c *Client) settle(commands []*command, replies []reply) {
 	now := time.Now()
+	jitter := rand.Float64() // one for all: what was lost together is repeated together
 	results := make([]landed, len(commands))
 	refused := false
 	for i, cmd := range commands {
@@ -120,7 +120,7 @@ func (c *Client) settle(commands []*command, replies []reply) {
 		results[i] = landed{cmd: cmd}
 		if r.err != nil {
 			refused = refused || r.err.code() == CodeQueryLimit
-			if c.again(cmd, r, now) {
+			if c.again(cmd, r, now, jitter) {
 				c.repeated.Add(1)
 				continue
 			}
@@ -140,7 +140,7 @@ func (c *Client) settle(commands []*command, replies []reply) {
 
 // again decides whether the client itself sends a failed command once more, and
 // when. If not, it completes the error.
-func (c *Client) again(cmd *command, r *reply, now time.Time) bool {
+func (c *Client) again(cmd *command, r *reply, now time.Time, jitter float64) bool {
 	switch r.err.code() {
 	case CodeQueryLimit:
 		cmd.refusals++
@@ -169,9 +169,9 @@ func (c *Client) again(cmd *command, r *reply, now time.Time) bool {
 	if !unsent && !lost || cmd.repeats >= maxRepeats || c.life.Err() != nil {
 		return false
 	}
-	pause := repeatPause << (2 * cmd.repeats)
+	pause := float64(repeatPause<<(2*cmd.repeats)) * (1 + jitter)
 	cmd.repeats++
-	cmd.notBefore = now.Add(pause + rand.N(pause))
+	cmd.notBefore = now.Add(time.Duration(pause))
 	return true
 }
 
@@ -183,6 +183,7 @@ func (c *Client) overload(r *reply, now time.Time) {
 	if r.err.Detail == "" {
 		r.err.Detail = "REST is blocked for this portal because of overload; only its support can lift that"
 	}
-	c.line.stop(r.err)
-	c.log.LogAttrs(c.life, slog.LevelError, "the portal has blocked REST because of overload", slog.Time("until", r.err.NotBefore))
+	if c.line.stop(r.err) {
+		c.log.Error("the portal has blocked REST because of overload", "until", r.err.NotBefore)
+	}
 }

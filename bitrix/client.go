@@ -129,7 +129,7 @@ func NewClient(cfg Config) (*Client, error) {
 	}
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c := &Client{
-		cfg: cfg, base: base, scrub: strings.NewReplacer(code, hidden, url.PathEscape(code), hidden),
+		cfg: cfg, base: base, scrub: strings.NewReplacer(base, hidden, code, hidden),
 		http: &h, log: cfg.Log, line: newLine(cfg.MaxWaiting), bucket: newBucket(plan.rate()),
 		operating: newOperating(cfg.OperatingLimit), meta: newMetadata(cfg.MetadataLife), turn: make(chan struct{}, 1),
 	}

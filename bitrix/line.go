@@ -139,18 +139,20 @@ func (l *line) leave(g *group, cause error) {
 }
 
 // stop fails what waits with an error that names its time, and lets nothing in
-// until then.
-func (l *line) stop(err *Error) {
+// until then. It reports whether the line was open before.
+func (l *line) stop(err *Error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.down != nil && l.until.IsZero() {
-		return // shut for good
+	was := l.closed(time.Now())
+	if was != nil && l.until.IsZero() {
+		return false // shut for good
 	}
 	l.down, l.until = err, err.NotBefore
 	for _, g := range l.groups {
 		g.fail(err)
 	}
 	l.groups, l.waiting = nil, 0
+	return was == nil
 }
 
 // shut is stop for good.

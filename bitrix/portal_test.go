@@ -103,7 +103,7 @@ func commandMethods(params *php.Array) []string {
 }
 
 func (p *portal) call(method string, params *php.Array) reply {
-	f := p.methods[method]
+	f := p.methods[strings.ToLower(method)] // names have no case
 	if f == nil {
 		return reply{code: "ERROR_METHOD_NOT_FOUND", text: "Method not found!", status: http.StatusNotFound}
 	}

@@ -1,0 +1,175 @@
+package bitrix_test
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"b24rules/bitrix"
+)
+
+// leaky is a portal's bucket as the documentation describes it, with a
+// neighbour who fills it too.
+type leaky struct {
+	capacity, drain, neighbour float64
+
+	mu      sync.Mutex
+	level   float64
+	at      time.Time
+	refused int
+	taken   int
+}
+
+func (l *leaky) admit(w http.ResponseWriter, _ string) (answered bool) {
+	time.Sleep(60 * time.Millisecond)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if !l.at.IsZero() {
+		l.level = min(l.capacity, max(0, l.level-now.Sub(l.at).Seconds()*(l.drain-l.neighbour)))
+	}
+	l.at = now
+	if l.level+1 > l.capacity {
+		l.refused++
+		refuse(w)
+		return true
+	}
+	l.level++
+	l.taken++
+	return false
+}
+
+// oneByOne sends n calls that cannot share a request.
+func oneByOne(t *testing.T, c *bitrix.Client, n int) {
+	t.Helper()
+	call := bitrix.Call{Method: "crm.item.get", Params: map[string]any{"entityTypeId": 2, "id": 1, "all": true}}
+	calls := make([]bitrix.Call, n)
+	for i := range calls {
+		calls[i] = call
+	}
+	for _, a := range c.Do(t.Context(), calls...) {
+		if a.Err != nil {
+			t.Fatal(a.Err)
+		}
+	}
+}
+
+func TestNeverOverTheLimit(t *testing.T) {
+	tests := []struct {
+		plan     bitrix.Plan
+		capacity float64
+		drain    float64
+		n        int
+		most     time.Duration
+	}{
+		{bitrix.PlanStandard, 50, 2, 150, 52 * time.Second},
+		{bitrix.PlanEnterprise, 250, 5, 400, 32 * time.Second},
+		{bitrix.PlanUnlimited, 1e9, 1, 400, 13 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(string(tt.plan), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := &leaky{capacity: tt.capacity, drain: tt.drain}
+				c := newClient(t, &portal{methods: items(), before: l.admit}, func(cfg *bitrix.Config) { cfg.Plan = tt.plan })
+				defer c.Close()
+				start := time.Now()
+				oneByOne(t, c, tt.n)
+				if d := time.Since(start); l.refused > 0 || d > tt.most {
+					t.Errorf("%d requests: %d refused, %s, want none and at most %s", tt.n, l.refused, d, tt.most)
+				}
+			})
+		})
+	}
+}
+
+// TestSharedBucket begins with a full bucket of which somebody else uses half:
+// the client learns it from a refusal and repeats what was refused.
+func TestSharedBucket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &leaky{capacity: 50, drain: 2, neighbour: 1, level: 50}
+		c := newClient(t, &portal{methods: items(), before: l.admit})
+		defer c.Close()
+		start := time.Now()
+		oneByOne(t, c, 100)
+		d := time.Since(start)
+		t.Logf("100 requests at 1/s: %s, %d refused", d, l.refused)
+		if l.refused > 4 || d > 130*time.Second {
+			t.Errorf("%d refused in %s", l.refused, d)
+		}
+		if s := c.Stats(); s.Refused != int64(l.refused) || s.Repeated != int64(l.refused) {
+			t.Errorf("stats %+v, the portal refused %d", s, l.refused)
+		}
+	})
+}
+
+// TestRefusedWritesRunOnce: a refused batch is repeated whole, writes included.
+func TestRefusedWritesRunOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refusals := 3
+		p := &portal{methods: items(), before: func(w http.ResponseWriter, _ string) bool {
+			if refusals--; refusals >= 0 {
+				refuse(w)
+				return true
+			}
+			return false
+		}}
+		c := newClient(t, p)
+		defer c.Close()
+		for _, a := range c.Do(t.Context(), update(1), get(2)) {
+			if a.Err != nil {
+				t.Error(a.Err)
+			}
+		}
+		if len(p.asked()) != 4 {
+			t.Errorf("requests %v", p.asked())
+		}
+	})
+}
+
+// TestEndlessRefusals: a portal that refuses for ever does not hold a caller
+// for ever.
+func TestEndlessRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, &portal{before: func(w http.ResponseWriter, _ string) bool { refuse(w); return true }})
+		defer c.Close()
+		err := c.Do(t.Context(), get(1))[0].Err
+		var e *bitrix.Error
+		if !errors.As(err, &e) || e.Code != bitrix.CodeQueryLimit || !e.Temporary() || e.Outcome != bitrix.NotExecuted || !e.NotBefore.After(time.Now()) {
+			t.Errorf("got %#v", e)
+		}
+	})
+}
+
+// TestOverload: nothing is sent to a portal that was blocked by hand, until a
+// while later.
+func TestOverload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		blocked := true
+		p := &portal{methods: items(), before: func(w http.ResponseWriter, _ string) bool {
+			if blocked {
+				writeJSON(w, http.StatusServiceUnavailable, object("error", "OVERLOAD_LIMIT", "error_description", "REST API is blocked due to overload"))
+			}
+			return blocked
+		}}
+		c := newClient(t, p)
+		defer c.Close()
+		for range 5 {
+			err := c.Do(t.Context(), get(1))[0].Err
+			var e *bitrix.Error
+			if !errors.As(err, &e) || e.Code != bitrix.CodeOverload || e.Outcome != bitrix.NotExecuted || !e.Temporary() || e.NotBefore.IsZero() {
+				t.Fatalf("got %#v", e)
+			}
+		}
+		if n := len(p.asked()); n != 1 {
+			t.Errorf("%d requests to a blocked portal, want 1", n)
+		}
+		blocked = false
+		time.Sleep(11 * time.Minute)
+		if a := c.Do(t.Context(), get(1))[0]; a.Err != nil {
+			t.Error(a.Err)
+		}
+	})
+}
