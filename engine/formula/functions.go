@@ -62,8 +62,10 @@ var functions = map[string]function{
 	"keys":    {params: []Type{recordType}, required: 1, usage: "keys(record)", result: gives(ListOf(textType)), run: keys},
 	"values":  {params: []Type{recordType}, required: 1, usage: "values(record)", result: givesValues, run: values},
 	"toPairs": {params: []Type{recordType}, required: 1, usage: "toPairs(record)", result: gives(ListOf(ListOf(Type{}))), run: toPairs},
-	"fromPairs": {params: []Type{listType}, required: 1, usage: "fromPairs(list of [name, value])",
-		result: gives(OpenRecord(nil)), run: fromPairs},
+	"fromPairs": {
+		params: []Type{listType}, required: 1, usage: "fromPairs(list of [name, value])",
+		result: gives(OpenRecord(nil)), run: fromPairs,
+	},
 
 	"trim":        {params: []Type{textType, textType}, required: 1, usage: "trim(text)", result: gives(textType), run: trim},
 	"trimPrefix":  {params: []Type{textType, textType}, required: 2, usage: "trimPrefix(text, prefix)", result: gives(textType), run: trimPrefix},

@@ -37,8 +37,10 @@ type source struct {
 func readSource(text string) (*source, *Problem) {
 	s := &source{text: text, parsed: text}
 	if len(text) > maxSource {
-		return nil, &Problem{To: 1, Code: codeLimit,
-			Message: fmt.Sprintf("the formula is longer than %d characters", maxSource), Hint: "split it by compute"}
+		return nil, &Problem{
+			To: 1, Code: codeLimit,
+			Message: fmt.Sprintf("the formula is longer than %d characters", maxSource), Hint: "split it by compute",
+		}
 	}
 	if !utf8.ValidString(text) {
 		valid := 0

@@ -95,8 +95,10 @@ func syntaxProblem(s *source, err error) Problem {
 	}
 	if len(s.tokens) > 1 && s.tokens[0].Is(lexer.Operator, "=", "==") {
 		t := s.tokens[0]
-		return Problem{From: t.From, To: t.To, Code: codeSyntax,
-			Message: "a formula begins with a single =", Hint: "remove this one"}
+		return Problem{
+			From: t.From, To: t.To, Code: codeSyntax,
+			Message: "a formula begins with a single =", Hint: "remove this one",
+		}
 	}
 	if f, ok := unknownCall(s, p.From); ok {
 		return f
@@ -209,9 +211,11 @@ func unknownCall(s *source, place int) (Problem, bool) {
 		case t.Is(lexer.Bracket, "(") && s.tokens[i-1].Kind == lexer.Identifier:
 			name := s.tokens[i-1]
 			if _, ok := functions[name.Value]; ok {
-				return Problem{From: s.tokens[at].From, To: s.tokens[at].To, Code: codeSyntax,
+				return Problem{
+					From: s.tokens[at].From, To: s.tokens[at].To, Code: codeSyntax,
 					Message: fmt.Sprintf("%s takes no `.name` or `#`", name.Value),
-					Hint:    fmt.Sprintf("write %s(map(list, .name))", name.Value)}, true
+					Hint:    fmt.Sprintf("write %s(map(list, .name))", name.Value),
+				}, true
 			}
 			if _, ok := loops[name.Value]; ok {
 				return Problem{}, false

@@ -53,13 +53,17 @@ func CompileTemplate(text string, env Env) (*Template, []Problem) {
 		size := holeEnd(text[begin:])
 		from := utf8.RuneCountInString(text[:at])
 		if size < 0 {
-			problems = append(problems, Problem{From: from, To: from + len(holeOpen), Code: codeSyntax,
-				Message: "this {{ has no closing }}", Hint: `to write {{ itself, write {{ "{{" }}`})
+			problems = append(problems, Problem{
+				From: from, To: from + len(holeOpen), Code: codeSyntax,
+				Message: "this {{ has no closing }}", Hint: `to write {{ itself, write {{ "{{" }}`,
+			})
 			break
 		}
 		if len(t.parts) > 2*maxHoles {
-			problems = append(problems, Problem{From: from, To: from + len(holeOpen), Code: codeLimit,
-				Message: "the text has more holes than it may have", Hint: "split it by compute"})
+			problems = append(problems, Problem{
+				From: from, To: from + len(holeOpen), Code: codeLimit,
+				Message: "the text has more holes than it may have", Hint: "split it by compute",
+			})
 			break
 		}
 		hole, found := compileHole(text[begin:begin+size], from+len(holeOpen), env)
