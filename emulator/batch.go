@@ -69,8 +69,7 @@ func (p *Portal) batchCommand(req *request, command string, s *batchState, tooMa
 		err = failStatus(http.StatusMethodNotAllowed, "ERROR_BATCH_METHOD_NOT_ALLOWED", "Method is not allowed for batch usage")
 	}
 	if err != nil {
-		p.logFailure(name, params, err)
-		return &answer{err: err}
+		return p.failed(req, name, params, err)
 	}
 	return p.execute(req, m, params)
 }

@@ -18,7 +18,6 @@ type method struct {
 	run    handler
 	legacy bool // its parameters' names are in any case; they reach it in upper case
 	app    bool // only for an application, not for an inbound webhook
-	alone  bool // not inside a batch
 }
 
 // methodTable lists what is emulated, by lower-case name.

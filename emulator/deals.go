@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"b24rules/bitrix/php"
@@ -116,7 +115,7 @@ func dealList(c *call) (any, error) {
 		return nil, plainFail("Parameter 'select' must be array.")
 	}
 	find := itemColumns(func(name string) *field {
-		f := t.fields.byLegacy[strings.ToUpper(name)]
+		f := t.fields.byLegacy[name]
 		if f == nil || !f.inLegacy() {
 			return nil
 		}
@@ -157,7 +156,7 @@ func legacySelection(t *entityType, chosen *php.Array) map[*field]bool {
 		return only
 	}
 	for _, v := range chosen.All() {
-		switch name := strings.ToUpper(toText(v)); name {
+		switch name := toText(v); name {
 		case "*":
 			add(system)
 		case "UF_*":
@@ -179,7 +178,7 @@ func legacyFields(c *call, t *entityType, adding bool) (map[string]any, error) {
 	}
 	changes := map[string]any{}
 	for name, v := range fields.All() {
-		f := t.fields.byLegacy[strings.ToUpper(name)]
+		f := t.fields.byLegacy[name]
 		if f == nil || f.has(readOnly|disabled|hidden) || !adding && f.name == "CATEGORY_ID" {
 			continue
 		}
@@ -332,7 +331,7 @@ func dealRowsSet(c *call) (any, error) {
 func (c *call) legacyRow(it *item, fields *php.Array) (*row, error) {
 	g := given{}
 	for name, v := range fields.All() {
-		g[strings.ToUpper(name)] = v
+		g[name] = v
 	}
 	if err := checkLegacyDiscount(g); err != nil {
 		return nil, err

@@ -160,13 +160,16 @@ func elementColumn(s *store, b *iblock, name string) (column[*element], bool) {
 		col.kind, col.get = kindTime, func(e *element) any { return e.changed }
 	default:
 		f := b.field(name)
-		if f == nil {
-			f = b.byCode(strings.TrimPrefix(name, "PROPERTY_"))
+		if code, ok := strings.CutPrefix(name, "PROPERTY_"); ok && f == nil {
+			f = b.byCode(code)
 		}
-		if f == nil || !f.property() || !strings.HasPrefix(name, "PROPERTY_") {
+		switch {
+		case f == nil:
 			return col, false
+		case f.property():
+			return s.propertyColumn(f), true
 		}
-		return s.propertyColumn(f), true
+		col.get = func(e *element) any { return e.system[name] }
 	}
 	return col, true
 }

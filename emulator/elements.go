@@ -110,11 +110,8 @@ func elementUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	code := toText(c.param("ELEMENT_CODE"))
-	if other := b.coded(code); code != "" && other != nil && other != e {
-		return nil, fail("ERROR_UPDATE_ELEMENT", "Element with this code already exists")
-	}
-	c.writeElement(b, e, code, fields)
+	// Only add looks for another element with this code.
+	c.writeElement(b, e, toText(c.param("ELEMENT_CODE")), fields)
 	c.recordElement(b, e, opUpdate)
 	return true, nil
 }

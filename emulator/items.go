@@ -125,11 +125,14 @@ func itemColumns(lookup func(string) *field) func(string) (column[*item], bool) 
 			return column[*item]{}, false
 		}
 		return column[*item]{name: f.name, kind: f.kind(), get: func(it *item) any {
-			v := it.values[f.name]
-			if v == nil && f.has(zeroNull) {
+			switch v := it.values[f.name]; {
+			case v == nil && f.has(zeroNull):
 				return int64(0)
+			case v == nil && f.kind() == kindBool:
+				return false
+			default:
+				return v
 			}
-			return v
 		}}, true
 	}
 }

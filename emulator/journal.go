@@ -108,11 +108,13 @@ func (j *journal) change(ch Change, values func() *php.Array) {
 	j.changes.push(ch)
 }
 
-// logFailure keeps a command that did not run.
-func (p *Portal) logFailure(method string, params *php.Array, e *restError) {
+// failed answers a command that did not run.
+func (p *Portal) failed(req *request, method string, params *php.Array, e *restError) *answer {
+	a := &answer{err: e}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.journal.add(newRecord(strings.ToLower(method), params, &answer{err: e}, false, time.Now()))
+	p.journal.add(newRecord(strings.ToLower(method), params, a, req.batch, time.Now()))
+	return a
 }
 
 // record keeps what happened to an item for History.

@@ -46,7 +46,7 @@ func newApplication(secret string) application {
 
 func platformMethods() []method {
 	return []method{
-		{name: batchMethod, alone: true},
+		{name: batchMethod},
 		{name: "scope", legacy: true, run: scopeList},
 		{name: "methods", legacy: true, run: methodNames},
 		{name: "method.get", run: methodGet},

@@ -16,6 +16,7 @@ type request struct {
 	ctx     context.Context
 	path    restPath
 	params  *php.Array
+	bearer  string // the token of the header Authorization
 	source  string // the address that the bucket counts
 	app     bool   // authorized by the application's token
 	batch   bool   // its commands are those of a batch
@@ -49,6 +50,7 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req := &request{ctx: r.Context(), path: path, source: sourceOf(r)}
+	req.bearer, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	p.seeHost(r.Host)
 	if !p.admit(req.source) {
 		p.refuse(w, path.method)
@@ -85,8 +87,7 @@ func (p *Portal) serve(req *request) *answer {
 		return p.runBatch(req)
 	}
 	if err != nil {
-		p.logFailure(req.path.method, req.params, err)
-		return &answer{err: err}
+		return p.failed(req, req.path.method, req.params, err)
 	}
 	return p.execute(req, m, req.params)
 }
@@ -108,8 +109,7 @@ func (p *Portal) execute(req *request, m *method, params *php.Array) *answer {
 	}
 	c.start = int(toInt(firstOf(c.param("start"), c.param("START"))))
 	if err := p.permit(req, m); err != nil {
-		p.logFailure(m.name, params, err)
-		return &answer{err: err}
+		return p.failed(req, m.name, params, err)
 	}
 	if err := wait(req.ctx, p.cfg.Latency.Command); err != nil {
 		return &answer{err: asRestError(err)}
@@ -165,7 +165,7 @@ func (p *Portal) authorize(req *request) *restError {
 		req.credKey = "webhook"
 		return nil
 	}
-	token := ""
+	token := req.bearer
 	for _, name := range []string{"auth", "access_token"} {
 		if v, ok := req.params.Get(name); ok {
 			token = toText(v)

@@ -212,6 +212,9 @@ func (s *store) userField(u UserField) *field {
 	if u.Multiple {
 		f.flags |= multiple
 	}
+	if u.Required {
+		f.flags |= required
+	}
 	return f
 }
 
