@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"b24rules/emulator"
 )
 
 // peopleRule manages three of a list's properties.
@@ -35,7 +37,7 @@ const peopleList = "list Shipments DEAL:S PRODUCT:S QTY:N SHIPPED:S TAGS:S* DAY:
 // columns between syncs. Each sync must leave those columns alone, and a second
 // sync must write nothing.
 func TestPeopleWorkInTheList(t *testing.T) {
-	s := newScript(t)
+	s := newScript(t, emulator.Config{})
 	s.compile([]byte(peopleRule))
 	s.perform("portal", peopleList)
 	s.perform("rest", `crm.deal.add {"fields":{"TITLE":"Roof"}}`)

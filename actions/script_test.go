@@ -36,7 +36,8 @@ var update = flag.Bool("update", false, "rewrite what the scripts of testdata wa
 //	rule.yaml   the rule file
 //	portal      lists and types as people make them: "list Shipments DEAL:S …"
 //	rest        REST calls as people and other programs make them
-//	run         an entity such as deal:1, and "deleted" after its end
+//	run         an entity such as deal:1, "deleted" after its end, "again" for
+//	            another attempt of the run before
 //	outcome     how the run ended
 //	calls       what the run asked of the portal and wrote
 //	notes       what the run says it did
@@ -78,7 +79,9 @@ func runScript(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newScript(t)
+	// A portal whose updates want an element's id and its code.
+	strict := bytes.Contains(archive.Comment, []byte("strict portal"))
+	s := newScript(t, emulator.Config{StrictElementCode: strict})
 	for i, f := range archive.Files {
 		body := string(f.Data)
 		got, wanted := body, true
@@ -121,9 +124,10 @@ func runScript(t *testing.T, file string) {
 	}
 }
 
-func newScript(t *testing.T) *script {
+func newScript(t *testing.T, cfg emulator.Config) *script {
 	t.Helper()
-	p := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited})
+	cfg.Plan, cfg.EventDelay = emulator.PlanUnlimited, -1
+	p := emulator.New(cfg)
 	t.Cleanup(p.Close)
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
@@ -159,7 +163,7 @@ func (s *script) perform(verb, body string) {
 		}
 		switch verb {
 		case "portal":
-			arrange(s.t, s.portal, strings.Fields(line))
+			s.arrange(strings.Fields(line))
 		case "rest":
 			if _, err := s.rest(line); err != nil {
 				s.t.Fatal(err)
@@ -167,6 +171,34 @@ func (s *script) perform(verb, body string) {
 		case "run":
 			s.run(strings.Fields(line))
 		}
+	}
+}
+
+// arrange sets up what a person sets up in the portal.
+func (s *script) arrange(words []string) {
+	s.t.Helper()
+	switch words[0] {
+	case "list":
+		l := emulator.List{ID: 1, Name: words[1]}
+		for i, w := range words[2:] {
+			code, typ, _ := strings.Cut(w, ":")
+			typ, multiple := strings.CutSuffix(typ, "*")
+			f := emulator.ListField{ID: i + 1, Code: code, Type: typ, Name: code, Multiple: multiple}
+			if typ == "L" {
+				f.Options = []string{"Yes", "No"}
+			}
+			l.Fields = append(l.Fields, f)
+		}
+		s.portal.AddList(l)
+	case "type":
+		typ := emulator.Type{EntityTypeID: 1030, ID: 1, Title: words[1], NoStages: true}
+		for _, w := range words[2:] {
+			name, kind, _ := strings.Cut(w, ":")
+			typ.Fields = append(typ.Fields, emulator.UserField{Name: "UF_CRM_1_" + name, Type: kind, Title: name, Precision: 2})
+		}
+		s.portal.AddType(typ)
+	default:
+		s.t.Fatalf("unknown thing of a portal %q", words[0])
 	}
 }
 
@@ -181,6 +213,9 @@ func (s *script) run(words []string) {
 		s.t.Fatal(err)
 	}
 	s.client.take()
+	if !slices.Contains(words, "again") {
+		clear(s.memory.done)
+	}
 	attempts := &memoryOfRun{memory: s.memory}
 	trace, err := s.rules.Rules[0].Run(context.Background(), engine.Run{
 		Portal: "test", Client: s.client, Entity: entity, Count: 1, Attempt: 1,

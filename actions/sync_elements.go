@@ -100,13 +100,13 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 		return nil, err
 	}
 	p := planSync(existing, wants, codes, a.Foreign == "remove")
-	if err := p.brake(limit); err != nil {
-		return nil, err
-	}
 	if len(wants) == 0 && p.mine > 0 {
 		if err := ownerStands(ctx, c); err != nil {
 			return nil, err
 		}
+	}
+	if err := p.brake(limit); err != nil {
+		return nil, err
 	}
 	if err := c.Deleting(len(p.deletes)); err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (a syncElementsArgs) wants(ctx context.Context, l *list, scope []wish, code
 			return nil, err
 		}
 		if prev, taken := first[w.key]; taken {
-			return nil, engine.ParkError("%w", a.Key.Errorf("rows %d and %d have the same key %q: an element stands for one row", prev+1, i+1, w.key))
+			return nil, a.Key.Errorf("rows %d and %d have the same key: an element stands for one row", prev+1, i+1)
 		}
 		first[w.key] = i
 		w.code = codes.of(w.key)
