@@ -63,7 +63,7 @@ func badShape(method string, err error) error {
 // with its error; those under way may still run, which their Outcome tells.
 func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
 	g := newGroup(calls)
-	if err := context.Cause(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		g.fail(gaveUp(err, NotExecuted))
 	} else if err := c.line.add(g); err != nil {
 		g.fail(err)
@@ -71,7 +71,7 @@ func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
 	select {
 	case <-g.done:
 	case <-ctx.Done():
-		c.line.leave(g, context.Cause(ctx))
+		c.line.leave(g, ctx.Err())
 	}
 	return g.answers
 }

@@ -21,8 +21,8 @@ type Event struct {
 	HandlerID string
 	// Data is data[...]; empty when the event has none. All scalars are text.
 	Data *php.Array
-	// Time is when the portal's queue sent the event, zero when not sent. It is
-	// not when the change was made.
+	// Time is when the portal's queue sent the event, zero when it does not say.
+	// It is not when the change was made.
 	Time time.Time
 	Auth EventAuth
 }
@@ -30,19 +30,31 @@ type Event struct {
 // EventAuth is where an event says that it comes from. Only the application
 // token proves it.
 type EventAuth struct {
-	Domain           string
+	Domain string
+	// MemberID is the portal's id, which survives a renaming.
 	MemberID         string
+	ClientEndpoint   string // where the portal's REST API is
 	ApplicationToken Secret
+	// AccessToken is sent to applications only, and only when a person caused
+	// the event.
+	AccessToken Secret
+	UserID      string
+	Scope       string
+	Status      string
 }
 
 // eventLimits bound an event's form. Real ones have about twenty values.
 var eventLimits = php.Limits{Values: 1000, Depth: 16, KeyBytes: 512}
 
+// maxEvent is the longest body taken; real ones have about 1 KiB.
+const maxEvent = 1 << 20
+
 // maxCode is the longest event code taken; the longest documented has 44
 // characters.
 const maxCode = 100
 
-// ParseEvent reads the body of an event: a form in PHP's bracket notation.
+// ParseEvent reads the body of an event: a form in PHP's bracket notation. An
+// absent content type counts as a form, every other is refused.
 // Source: https://apidocs.bitrix24.com/api-reference/events/index.html
 func ParseEvent(contentType string, body []byte) (Event, error) {
 	if contentType != "" {
@@ -50,6 +62,9 @@ func ParseEvent(contentType string, body []byte) (Event, error) {
 		if err != nil || media != "application/x-www-form-urlencoded" {
 			return Event{}, fmt.Errorf("content type %.60q, want application/x-www-form-urlencoded", contentType)
 		}
+	}
+	if len(body) > maxEvent {
+		return Event{}, fmt.Errorf("a body of %d bytes, want at most %d", len(body), maxEvent)
 	}
 	form, err := php.ParseStr(string(body), eventLimits)
 	if err != nil {
@@ -62,7 +77,7 @@ func ParseEvent(contentType string, body []byte) (Event, error) {
 	case len(e.Code) > maxCode || strings.IndexFunc(e.Code, notCode) >= 0:
 		return Event{}, errors.New("the event's code is not letters, digits, dots and _")
 	}
-	if data, ok := form.Get("data"); ok {
+	if data, _ := form.Get("data"); data != nil && data != "" {
 		a, ok := data.(*php.Array)
 		if !ok {
 			return Event{}, errors.New("data is text, want data[...]")
@@ -72,19 +87,21 @@ func ParseEvent(contentType string, body []byte) (Event, error) {
 	if err := validText(e.Data); err != nil {
 		return Event{}, err
 	}
-	if ts := textAt(form, "ts"); ts != "" {
-		n, err := strconv.ParseInt(ts, 10, 64)
-		if err != nil || n < 0 || n > 1<<40 {
-			return Event{}, errors.New("ts is not a time in Unix seconds")
-		}
+	if n, err := strconv.ParseInt(textAt(form, "ts"), 10, 64); err == nil && n > 0 && n < maxUnix {
 		e.Time = time.Unix(n, 0)
 	}
-	if auth, ok := form.Get("auth"); ok {
-		a, _ := auth.(*php.Array)
-		e.Auth = EventAuth{Domain: textAt(a, "domain"), MemberID: textAt(a, "member_id"), ApplicationToken: Secret(textAt(a, "application_token"))}
+	auth, _ := form.Get("auth")
+	a, _ := auth.(*php.Array)
+	e.Auth = EventAuth{
+		Domain: textAt(a, "domain"), MemberID: textAt(a, "member_id"), ClientEndpoint: textAt(a, "client_endpoint"),
+		ApplicationToken: Secret(textAt(a, "application_token")), AccessToken: Secret(textAt(a, "access_token")),
+		UserID: textAt(a, "user_id"), Scope: textAt(a, "scope"), Status: textAt(a, "status"),
 	}
 	return e, nil
 }
+
+// maxUnix is the end of the year 9999, the last that JSON can hold.
+const maxUnix = 253402300800
 
 func notCode(r rune) bool {
 	return (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '.'
@@ -117,12 +134,16 @@ func textAt(a *php.Array, key string) string {
 	return s
 }
 
-// Field returns data[FIELDS][name], or data[name] for events without FIELDS.
-// It is "" when there is none.
+// Field returns data[FIELDS][name], "" when there is none. Tasks have
+// FIELDS_AFTER and FIELDS_BEFORE instead, with the text "undefined" for the side
+// that does not exist; timeline comments have data[ID].
 func (e Event) Field(name string) string {
-	if fields, ok := e.Data.Get("FIELDS"); ok {
-		if a, ok := fields.(*php.Array); ok {
-			return textAt(a, name)
+	for _, group := range []string{"FIELDS", "FIELDS_AFTER", "FIELDS_BEFORE"} {
+		v, _ := e.Data.Get(group)
+		if a, ok := v.(*php.Array); ok {
+			if _, ok := a.Get(name); ok {
+				return textAt(a, name)
+			}
 		}
 	}
 	return textAt(e.Data, name)

@@ -44,7 +44,7 @@ func (m *metadata) get(ctx context.Context, key string, load func() (any, error)
 		select {
 		case <-e.ready:
 		case <-ctx.Done():
-			return nil, gaveUp(context.Cause(ctx), NotExecuted)
+			return nil, gaveUp(ctx.Err(), NotExecuted)
 		}
 		if e.err != nil && ctx.Err() == nil && isGivenUp(e.err) {
 			continue

@@ -1,0 +1,161 @@
+package bitrix_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"b24rules/bitrix"
+	"b24rules/bitrix/php"
+)
+
+// recorded is an answer as the documentation prints it.
+func recorded(t *testing.T, text string) methodFunc {
+	t.Helper()
+	v, err := php.DecodeJSON([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(*php.Array) reply { return reply{result: v} }
+}
+
+const listFields = `{
+	"NAME":{"FIELD_ID":"NAME","SORT":10,"NAME":"Название","IS_REQUIRED":"Y","MULTIPLE":"N","DEFAULT_VALUE":"","TYPE":"NAME","PROPERTY_TYPE":false,"PROPERTY_USER_TYPE":false,"SETTINGS":{"SHOW_ADD_FORM":"Y"}},
+	"PROPERTY_101":{"FIELD_ID":"PROPERTY_101","SORT":20,"NAME":"Deal","IS_REQUIRED":"N","MULTIPLE":"N","TYPE":"N","PROPERTY_TYPE":"N","PROPERTY_USER_TYPE":false,"CODE":"DEAL","ID":"101","SETTINGS":[]},
+	"PROPERTY_102":{"FIELD_ID":"PROPERTY_102","SORT":30,"NAME":"Tags","MULTIPLE":"Y","TYPE":"L","PROPERTY_TYPE":"L","CODE":"TAGS","ID":"102","DISPLAY_VALUES_FORM":{"1669":"Planning","1670":"Done"}},
+	"PROPERTY_103":{"FIELD_ID":"PROPERTY_103","NAME":"Note","TYPE":"S:Date","CODE":null,"ID":"103"},
+	"PROPERTY_104":{"FIELD_ID":"PROPERTY_104","NAME":"note","TYPE":"S","CODE":"","ID":104}}`
+
+func TestListFields(t *testing.T) {
+	c := newClient(t, &portal{methods: map[string]methodFunc{"lists.field.get": recorded(t, listFields)}})
+	l, err := c.ListFields(t.Context(), "lists", 47)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"DEAL": "PROPERTY_101", "deal": "PROPERTY_101", "PROPERTY_101": "PROPERTY_101", "Tags": "PROPERTY_102",
+		"NAME": "NAME", "Название": "NAME", "название": "NAME",
+	} {
+		if f, err := l.Lookup(name); err != nil || f.ID != want {
+			t.Errorf("%s is %s, %v, want %s", name, f.ID, err, want)
+		}
+	}
+	for _, name := range []string{"", "Note", "SUM"} {
+		if f, err := l.Lookup(name); err == nil {
+			t.Errorf("%q is %s", name, f.ID)
+		}
+	}
+	tags, _ := l.Lookup("TAGS")
+	want := bitrix.ListField{ID: "PROPERTY_102", Code: "TAGS", Name: "Tags", Type: "L", Multiple: true, Enum: map[string]string{"1669": "Planning", "1670": "Done"}}
+	if diff := cmp.Diff(want, tags); diff != "" {
+		t.Error(diff)
+	}
+	if name, _ := l.Lookup("NAME"); !name.Required || name.IsProperty() || !tags.IsProperty() {
+		t.Errorf("got %+v", name)
+	}
+	if diff := cmp.Diff([]string{"NAME", "DEAL", "TAGS", "PROPERTY_103", "PROPERTY_104"}, l.Names()); diff != "" {
+		t.Error(diff)
+	}
+	if len(l.All()) != 5 {
+		t.Errorf("%d fields", len(l.All()))
+	}
+}
+
+func TestItemFields(t *testing.T) {
+	c := newClient(t, &portal{methods: map[string]methodFunc{"crm.item.fields": recorded(t, `{"fields":{
+		"id":{"type":"integer","isRequired":false,"isReadOnly":true,"isImmutable":false,"isMultiple":false,"isDynamic":false,"title":"ID","upperName":"ID"},
+		"stageId":{"type":"crm_status","isRequired":false,"isReadOnly":false,"isImmutable":false,"isMultiple":false,"isDynamic":false,"title":"Stage","statusType":"DEAL_STAGE","upperName":"STAGE_ID"},
+		"ufCrm5Kind":{"type":"enumeration","isRequired":true,"isReadOnly":false,"isImmutable":true,"isMultiple":true,"isDynamic":true,"items":[{"ID":"81","VALUE":"A"},{"ID":82,"VALUE":"B"}],"settings":[],"title":"Kind","upperName":"UF_CRM_5_KIND"}}}`)}})
+	f, err := c.ItemFields(t.Context(), 1030)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, ok := f.Lookup("UF_CRM_5_KIND")
+	want := bitrix.ItemField{
+		Name: "ufCrm5Kind", UpperName: "UF_CRM_5_KIND", Title: "Kind", Type: "enumeration",
+		Required: true, Immutable: true, Multiple: true, Dynamic: true, Enum: map[string]string{"81": "A", "82": "B"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || !ok {
+		t.Error(diff)
+	}
+	if s, ok := f.Lookup("stageId"); !ok || s.StatusType != "DEAL_STAGE" || s.ReadOnly {
+		t.Errorf("got %+v", s)
+	}
+	if _, ok := f.Lookup("stage"); ok {
+		t.Error("stage was found")
+	}
+	if diff := cmp.Diff([]string{"id", "stageId", "ufCrm5Kind"}, f.Names()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestMetadataIsShared: one of many callers asks, again when the answer is old,
+// and another one when the first gives up.
+func TestMetadataIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &portal{
+			methods: map[string]methodFunc{"lists.field.get": recorded(t, listFields)},
+			before:  func(http.ResponseWriter, string) bool { time.Sleep(time.Second); return false },
+		}
+		c := newClient(t, p)
+		defer c.Close()
+		ask := func(ctx context.Context) error {
+			_, err := c.ListFields(ctx, "lists", 47)
+			return err
+		}
+		var wg sync.WaitGroup
+		impatient, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		wg.Go(func() {
+			if err := ask(impatient); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the impatient caller: %v", err)
+			}
+		})
+		synctest.Wait()
+		for range 20 {
+			wg.Go(func() {
+				if err := ask(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := len(p.asked()); n != 2 {
+			t.Errorf("%d requests, want one for each who led", n)
+		}
+		time.Sleep(4 * time.Minute)
+		_ = ask(t.Context())
+		if n := len(p.asked()); n != 2 {
+			t.Errorf("asked again after 4 minutes")
+		}
+		time.Sleep(2 * time.Minute)
+		_ = ask(t.Context())
+		if n := len(p.asked()); n != 3 {
+			t.Errorf("not asked again after 6 minutes")
+		}
+	})
+}
+
+func TestMetadataFailureIsForgotten(t *testing.T) {
+	fail := true
+	p := &portal{methods: map[string]methodFunc{"lists.field.get": func(p *php.Array) reply {
+		if fail {
+			return reply{code: "ERROR_IBLOCK_NOT_FOUND", text: "Iblock not found"}
+		}
+		return recorded(t, listFields)(p)
+	}}}
+	c := newClient(t, p)
+	if _, err := c.ListFields(t.Context(), "lists", 47); !bitrix.IsCode(err, "error_iblock_not_found") || bitrix.IsNotFound(err) {
+		t.Errorf("got %v", err)
+	}
+	fail = false
+	if _, err := c.ListFields(t.Context(), "lists", 47); err != nil {
+		t.Error(err)
+	}
+}
