@@ -33,30 +33,57 @@ func TestCoalescing(t *testing.T) {
 		pushes []pushed
 		want   []entry
 	}{
-		{"no debounce starts at once", []pushed{{0, deal(0, 0)}, {s, deal(0, 0)}},
-			[]entry{line(0, 1, "0"), line(s, 1, "1")}},
-		{"the debounce trails the last event", []pushed{{0, deal(2*s, 0)}, {s, deal(2*s, 0)}, {2 * s, deal(2*s, 0)}},
-			[]entry{line(4*s, 3, "2")}},
-		{"what comes after the run has begun is the next run", []pushed{{0, deal(2*s, 0)}, {3 * s, deal(2*s, 0)}},
-			[]entry{line(2*s, 1, "0"), line(5*s, 1, "1")}},
-		{"the ceiling counts from the first event", []pushed{
-			{0, deal(2*s, 3*s)}, {s, deal(2*s, 3*s)}, {2 * s, deal(2*s, 3*s)}, {4 * s, deal(2*s, 3*s)}},
-			[]entry{line(3*s, 3, "2"), line(6*s, 1, "3")}},
+		{
+			"no debounce starts at once",
+			[]pushed{{0, deal(0, 0)}, {s, deal(0, 0)}},
+			[]entry{line(0, 1, "0"), line(s, 1, "1")},
+		},
+		{
+			"the debounce trails the last event",
+			[]pushed{{0, deal(2*s, 0)}, {s, deal(2*s, 0)}, {2 * s, deal(2*s, 0)}},
+			[]entry{line(4*s, 3, "2")},
+		},
+		{
+			"what comes after the run has begun is the next run",
+			[]pushed{{0, deal(2*s, 0)}, {3 * s, deal(2*s, 0)}},
+			[]entry{line(2*s, 1, "0"), line(5*s, 1, "1")},
+		},
+		{
+			"the ceiling counts from the first event",
+			[]pushed{
+				{0, deal(2*s, 3*s)}, {s, deal(2*s, 3*s)}, {2 * s, deal(2*s, 3*s)}, {4 * s, deal(2*s, 3*s)},
+			},
+			[]entry{line(3*s, 3, "2"), line(6*s, 1, "3")},
+		},
 		{"without a ceiling it is ten debounces", func() (all []pushed) {
 			for i := range 16 {
 				all = append(all, pushed{time.Duration(i) * 700 * time.Millisecond, deal(s, 0)})
 			}
 			return all
 		}(), []entry{line(10*s, 15, "14"), line(11500*time.Millisecond, 1, "15")}},
-		{"a debounce above the ceiling is the ceiling", []pushed{{0, deal(5*s, 2*s)}},
-			[]entry{line(2*s, 1, "0")}},
-		{"added and deleted are ored", []pushed{
-			{0, with(deal(s, 0), true, false)}, {s / 2, deal(s, 0)}, {s / 2, with(deal(s, 0), false, true)}},
-			[]entry{{At: 3 * s / 2, Rule: "r", Entity: "deal:1", Count: 3, Attempt: 1, Data: "2", Added: true, Deleted: true}}},
-		{"rules and entities have runs of their own", []pushed{
-			{0, deal(s, 0)}, {0, queue.Route{Rule: "r", Entity: "deal:2", Debounce: 2 * s}}, {0, queue.Route{Rule: "s", Entity: "deal:1", Debounce: 3 * s}}},
-			[]entry{line(s, 1, "0"), {At: 2 * s, Rule: "r", Entity: "deal:2", Count: 1, Attempt: 1, Data: "1"},
-				{At: 3 * s, Rule: "s", Entity: "deal:1", Count: 1, Attempt: 1, Data: "2"}}},
+		{
+			"a debounce above the ceiling is the ceiling",
+			[]pushed{{0, deal(5*s, 2*s)}},
+			[]entry{line(2*s, 1, "0")},
+		},
+		{
+			"added and deleted are ored",
+			[]pushed{
+				{0, with(deal(s, 0), true, false)}, {s / 2, deal(s, 0)}, {s / 2, with(deal(s, 0), false, true)},
+			},
+			[]entry{{At: 3 * s / 2, Rule: "r", Entity: "deal:1", Count: 3, Attempt: 1, Data: "2", Added: true, Deleted: true}},
+		},
+		{
+			"rules and entities have runs of their own",
+			[]pushed{
+				{0, deal(s, 0)}, {0, queue.Route{Rule: "r", Entity: "deal:2", Debounce: 2 * s}}, {0, queue.Route{Rule: "s", Entity: "deal:1", Debounce: 3 * s}},
+			},
+			[]entry{
+				line(s, 1, "0"),
+				{At: 2 * s, Rule: "r", Entity: "deal:2", Count: 1, Attempt: 1, Data: "1"},
+				{At: 3 * s, Rule: "s", Entity: "deal:1", Count: 1, Attempt: 1, Data: "2"},
+			},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -80,7 +80,7 @@ func TestAFailedWriteSparesItsNeighbours(t *testing.T) {
 				}
 				err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 					t.afterCommit(func() { q.changes.send() })
-					if _, err := t.exec(ctx, insertEvent, "acme", fmt.Sprint("X", i%3), "null", 0, 0); err != nil {
+					if _, err := t.exec(ctx, insertEvent, "acme", fmt.Sprint("X", i%3), "null", 0, 0, 0); err != nil {
 						return err
 					}
 					return want
@@ -113,6 +113,29 @@ func TestWritesWaitForTheDisk(t *testing.T) {
 			t.Errorf("%s is %s (%v), want %s", pragma, got, err, want)
 		}
 	}
+}
+
+func TestSuccessClearsDoneMarks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openTest(t)
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_ = q.Work(ctx, func(ctx context.Context, r *Run) error { return r.MarkDone(ctx, "post") })
+		})
+		if err := q.Push(ctx, Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := q.WaitIdle(ctx); err != nil {
+			t.Fatal(err)
+		}
+		var marks int
+		if err := q.db.read.QueryRow(`SELECT COUNT(*) FROM b24_done`).Scan(&marks); err != nil || marks != 0 {
+			t.Errorf("%d marks left (%v), want none", marks, err)
+		}
+		stop()
+		wg.Wait()
+	})
 }
 
 // A full disk refuses events, keeps what it has, and costs no run its result.
@@ -211,7 +234,7 @@ func BenchmarkPush(b *testing.B) {
 func commitEach(b *testing.B, pb *testing.PB, insert *sql.Stmt) {
 	for pb.Next() {
 		var id int64
-		if err := insert.QueryRowContext(b.Context(), "acme", "ONCRMDEALUPDATE", "null", 0, 0).Scan(&id); err != nil {
+		if err := insert.QueryRowContext(b.Context(), "acme", "ONCRMDEALUPDATE", "null", 0, 0, 0).Scan(&id); err != nil {
 			b.Fatal(err)
 		}
 	}

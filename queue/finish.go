@@ -26,6 +26,9 @@ const (
 // maxErrorText bounds the error that is kept of an attempt.
 const maxErrorText = 8 << 10
 
+// leastPostponed is the shortest time for which a run is postponed.
+const leastPostponed = time.Second
+
 // A verdict is what an attempt's result makes of its run.
 type verdict struct {
 	outcome Outcome
@@ -49,7 +52,11 @@ func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
 		v.outcome = OutcomeParked
 	case errors.As(err, &p):
 		v.outcome = OutcomePostponed
-		v.turn = turn{due: p.until, notBefore: p.until, attempt: r.Attempt - 1, text: v.text}
+		until := p.until
+		if soon := time.Now().Add(leastPostponed); until.Before(soon) {
+			until = soon // not an attempt, so nothing else would end the loop
+		}
+		v.turn = turn{due: until, notBefore: until, attempt: r.Attempt - 1, text: v.text}
 	case stopped:
 		v.outcome = OutcomeInterrupted
 		v.turn = turn{due: time.Now(), attempt: r.Attempt - 1, text: v.text, atOnce: true}

@@ -14,6 +14,7 @@ type Event struct {
 	Portal   string          // the portal's name in our configuration
 	Code     string          // such as ONCRMDEALUPDATE
 	Data     json.RawMessage // what came with it; null when nil
+	Routes   int             // how many Push was given; Push sets it
 	Sent     time.Time       // by the portal's clock; zero when unknown
 	Received time.Time       // by ours; zero means now
 }
@@ -87,8 +88,8 @@ func checkPush(e Event, routes []Route) error {
 }
 
 const insertEvent = `
-INSERT INTO b24_event (portal, code, data, sent_at, received_at)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO b24_event (portal, code, data, routes, sent_at, received_at)
+VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING id`
 
 const insertRunEvent = `
@@ -96,7 +97,7 @@ INSERT INTO b24_run_event (run_id, event_id) VALUES ($1, $2)
 ON CONFLICT (run_id, event_id) DO NOTHING`
 
 func (q *Queue) push(ctx context.Context, t *tx, e Event, routes []Route) error {
-	if err := t.queryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), micros(e.Sent), micros(e.Received)).Scan(&e.ID); err != nil {
+	if err := t.queryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), micros(e.Sent), micros(e.Received)).Scan(&e.ID); err != nil {
 		return fmt.Errorf("store the event: %w", err)
 	}
 	for _, r := range routes {

@@ -1,10 +1,12 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -21,51 +23,44 @@ type Filter struct {
 const selectInfo = `
 SELECT r.id, r.portal, r.rule, r.entity, r.state, r.added, r.deleted, r.count, r.attempt, r.max_attempts,
     r.first_at, r.due_at, r.not_before, r.started_at, r.finished_at, r.error,
-    e.id, e.code, e.data, e.sent_at, e.received_at
+    e.id, e.code, e.data, e.routes, e.sent_at, e.received_at
 FROM b24_run r JOIN b24_event e ON e.id = r.event_id`
 
 // Runs returns the runs that f chooses, newest first.
 func (q *Queue) Runs(ctx context.Context, f Filter) ([]Info, error) {
-	var (
-		where []string
-		args  []any
-	)
-	add := func(condition string, value any) {
+	where, args := f.conditions()
+	args = append(args, cmp.Or(f.Limit, 100))
+	return q.infos(ctx, selectInfo+where+fmt.Sprintf(" ORDER BY r.id DESC LIMIT $%d", len(args)), args...)
+}
+
+func (f Filter) conditions() (where string, args []any) {
+	var all []string
+	place := func(value any) string {
 		args = append(args, value)
-		where = append(where, fmt.Sprintf("%s $%d", condition, len(args)))
+		return fmt.Sprintf("$%d", len(args))
+	}
+	for column, value := range map[string]string{"r.portal": f.Portal, "r.rule": f.Rule, "r.entity": f.Entity} {
+		if value != "" {
+			all = append(all, column+" = "+place(value))
+		}
 	}
 	if f.ID != 0 {
-		add("r.id =", f.ID)
-	}
-	if f.Portal != "" {
-		add("r.portal =", f.Portal)
-	}
-	if f.Rule != "" {
-		add("r.rule =", f.Rule)
-	}
-	if f.Entity != "" {
-		add("r.entity =", f.Entity)
+		all = append(all, "r.id = "+place(f.ID))
 	}
 	if f.Before != 0 {
-		add("r.id <", f.Before)
+		all = append(all, "r.id < "+place(f.Before))
 	}
 	if len(f.States) > 0 {
-		var places []string
+		var states []string
 		for _, s := range f.States {
-			args = append(args, string(s))
-			places = append(places, fmt.Sprintf("$%d", len(args)))
+			states = append(states, place(string(s)))
 		}
-		where = append(where, "r.state IN ("+strings.Join(places, ", ")+")")
+		all = append(all, "r.state IN ("+strings.Join(states, ", ")+")")
 	}
-	text := selectInfo
-	if len(where) > 0 {
-		text += " WHERE " + strings.Join(where, " AND ")
+	if len(all) == 0 {
+		return "", nil
 	}
-	if f.Limit == 0 {
-		f.Limit = 100
-	}
-	args = append(args, f.Limit)
-	return q.infos(ctx, text+fmt.Sprintf(" ORDER BY r.id DESC LIMIT $%d", len(args)), args...)
+	return " WHERE " + strings.Join(all, " AND "), args
 }
 
 func (q *Queue) infos(ctx context.Context, text string, args ...any) ([]Info, error) {
@@ -90,20 +85,20 @@ func (q *Queue) infos(ctx context.Context, text string, args ...any) ([]Info, er
 
 func scanInfo(row interface{ Scan(...any) error }) (Info, error) {
 	var (
-		i                                                       Info
-		first, due, notBefore, started, finished, sent, receivd int64
-		data                                                    string
+		i                                                        Info
+		first, due, notBefore, started, finished, sent, received int64
+		data                                                     string
 	)
 	err := row.Scan(&i.ID, &i.Portal, &i.Rule, &i.Entity, &i.State, &i.Added, &i.Deleted, &i.Count, &i.Attempt, &i.MaxAttempts,
 		&first, &due, &notBefore, &started, &finished, &i.Error,
-		&i.Event.ID, &i.Event.Code, &data, &sent, &receivd)
+		&i.Event.ID, &i.Event.Code, &data, &i.Event.Routes, &sent, &received)
 	if err != nil {
 		return Info{}, err
 	}
 	i.First, i.Due, i.NotBefore = fromMicros(first), fromMicros(due), fromMicros(notBefore)
 	i.Started, i.Finished = fromMicros(started), fromMicros(finished)
 	i.Event.Portal, i.Event.Data = i.Portal, json.RawMessage(data)
-	i.Event.Sent, i.Event.Received = fromMicros(sent), fromMicros(receivd)
+	i.Event.Sent, i.Event.Received = fromMicros(sent), fromMicros(received)
 	return i, nil
 }
 
@@ -148,14 +143,27 @@ FROM b24_attempt WHERE run_id = $1 ORDER BY id`, run)
 	return all, nil
 }
 
+const selectEvent = `SELECT e.id, e.portal, e.code, e.data, e.routes, e.sent_at, e.received_at FROM b24_event e`
+
 // Events returns the events that became a run, in the order of their arrival.
 func (q *Queue) Events(ctx context.Context, run int64) ([]Event, error) {
-	rows, err := q.db.read.QueryContext(ctx, `
-SELECT e.id, e.portal, e.code, e.data, e.sent_at, e.received_at
-FROM b24_run_event re JOIN b24_event e ON e.id = re.event_id
-WHERE re.run_id = $1 ORDER BY e.id`, run)
+	return q.events(ctx, selectEvent+` JOIN b24_run_event re ON re.event_id = e.id WHERE re.run_id = $1 ORDER BY e.id`, run)
+}
+
+// LatestEvents returns up to limit events of all portals, newest first, those
+// that no rule wanted too. before, when not 0, is the ID that all are below:
+// the next page.
+func (q *Queue) LatestEvents(ctx context.Context, before int64, limit int) ([]Event, error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	return q.events(ctx, selectEvent+` WHERE e.id < $1 ORDER BY e.id DESC LIMIT $2`, before, limit)
+}
+
+func (q *Queue) events(ctx context.Context, text string, args ...any) ([]Event, error) {
+	rows, err := q.db.read.QueryContext(ctx, text, args...)
 	if err != nil {
-		return nil, fmt.Errorf("events of run %d: %w", run, err)
+		return nil, fmt.Errorf("read events: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
 	var all []Event
@@ -165,14 +173,14 @@ WHERE re.run_id = $1 ORDER BY e.id`, run)
 			data           string
 			sent, received int64
 		)
-		if err := rows.Scan(&e.ID, &e.Portal, &e.Code, &data, &sent, &received); err != nil {
-			return nil, fmt.Errorf("events of run %d: %w", run, err)
+		if err := rows.Scan(&e.ID, &e.Portal, &e.Code, &data, &e.Routes, &sent, &received); err != nil {
+			return nil, fmt.Errorf("read events: %w", err)
 		}
 		e.Data, e.Sent, e.Received = json.RawMessage(data), fromMicros(sent), fromMicros(received)
 		all = append(all, e)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("events of run %d: %w", run, err)
+		return nil, fmt.Errorf("read events: %w", err)
 	}
 	return all, nil
 }
@@ -189,8 +197,7 @@ type Stats struct {
 func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	s := Stats{Runs: map[State]int{}, Commits: q.writes.commits.Load()}
 	err := q.db.read.QueryRowContext(ctx, `
-SELECT COUNT(*), COUNT(CASE WHEN NOT EXISTS (SELECT 1 FROM b24_run_event re WHERE re.event_id = e.id) THEN 1 END)
-FROM b24_event e`).Scan(&s.Events, &s.NoRule)
+SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_event WHERE routes = 0)`).Scan(&s.Events, &s.NoRule)
 	if err != nil {
 		return Stats{}, fmt.Errorf("count events: %w", err)
 	}

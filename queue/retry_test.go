@@ -94,27 +94,57 @@ func TestResultsOfAnAttempt(t *testing.T) {
 		error    string
 		outcomes []queue.Outcome
 	}{
-		{"success", queue.Route{}, func(*queue.Run) error { return nil },
-			[]time.Duration{0}, queue.Succeeded, "", []queue.Outcome{queue.OutcomeSucceeded}},
+		{
+			"success",
+			queue.Route{},
+			func(*queue.Run) error { return nil },
+			[]time.Duration{0},
+			queue.Succeeded, "",
+			[]queue.Outcome{queue.OutcomeSucceeded},
+		},
 		{"success after a failure forgets the error", queue.Route{}, func(r *queue.Run) error {
 			if r.Attempt == 1 {
 				return errPortal
 			}
 			return nil
 		}, []time.Duration{0, 0}, queue.Succeeded, "", []queue.Outcome{queue.OutcomeFailed, queue.OutcomeSucceeded}},
-		{"parked at once", queue.Route{}, func(*queue.Run) error { return queue.Park(errors.New("delete limit")) },
-			[]time.Duration{0}, queue.Parked, "delete limit", []queue.Outcome{queue.OutcomeParked}},
-		{"a route's own attempts", queue.Route{Attempts: 2}, func(*queue.Run) error { return errPortal },
-			[]time.Duration{0, 0}, queue.Parked, errPortal.Error(), []queue.Outcome{queue.OutcomeFailed, queue.OutcomeParked}},
-		{"postponed is no attempt, and of many the last is kept", queue.Route{Attempts: 1}, func(r *queue.Run) error {
-			if time.Since(r.First) < 3*time.Minute {
-				return queue.Postpone(time.Now().Add(time.Minute), errPortal)
-			}
-			return nil
-		}, []time.Duration{0, time.Minute, 2 * time.Minute, 3 * time.Minute}, queue.Succeeded, "",
-			[]queue.Outcome{queue.OutcomePostponed, queue.OutcomeSucceeded}},
-		{"a panic is a failure", queue.Route{Attempts: 1}, func(*queue.Run) error { panic("ouch") },
-			[]time.Duration{0}, queue.Parked, "panic: ouch", []queue.Outcome{queue.OutcomeParked}},
+		{
+			"parked at once",
+			queue.Route{},
+			func(*queue.Run) error { return queue.Park(errors.New("delete limit")) },
+			[]time.Duration{0},
+			queue.Parked, "delete limit",
+			[]queue.Outcome{queue.OutcomeParked},
+		},
+		{
+			"a route's own attempts",
+			queue.Route{Attempts: 2},
+			func(*queue.Run) error { return errPortal },
+			[]time.Duration{0, 0},
+			queue.Parked, errPortal.Error(),
+			[]queue.Outcome{queue.OutcomeFailed, queue.OutcomeParked},
+		},
+		{
+			"postponed is no attempt, and of many the last is kept",
+			queue.Route{Attempts: 1},
+			func(r *queue.Run) error {
+				if time.Since(r.First) < 3*time.Minute {
+					return queue.Postpone(time.Now().Add(time.Minute), errPortal)
+				}
+				return nil
+			},
+			[]time.Duration{0, time.Minute, 2 * time.Minute, 3 * time.Minute},
+			queue.Succeeded, "",
+			[]queue.Outcome{queue.OutcomePostponed, queue.OutcomeSucceeded},
+		},
+		{
+			"a panic is a failure",
+			queue.Route{Attempts: 1},
+			func(*queue.Run) error { panic("ouch") },
+			[]time.Duration{0},
+			queue.Parked, "panic: ouch",
+			[]queue.Outcome{queue.OutcomeParked},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -159,8 +189,10 @@ func TestANewEventBringsARetryForward(t *testing.T) {
 		want   time.Duration
 	}{
 		{"that failed", func(time.Time) error { return failed }, 3 * time.Minute},
-		{"but not one that the portal postponed",
-			func(begun time.Time) error { return queue.Postpone(begun.Add(10*time.Minute), failed) }, 10 * time.Minute},
+		{
+			"but not one that the portal postponed",
+			func(begun time.Time) error { return queue.Postpone(begun.Add(10*time.Minute), failed) }, 10 * time.Minute,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

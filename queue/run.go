@@ -136,7 +136,8 @@ func (p *postponed) Error() string {
 func (p *postponed) Unwrap() error { return p.err }
 
 // Postpone makes an error that says: not now, and not before until, as when a
-// portal is over its limits. It does not count as an attempt.
+// portal is over its limits. It does not count as an attempt. A time that is
+// past or very near means in a second.
 func Postpone(until time.Time, err error) error { return &postponed{until, err} }
 
 type parked struct{ err error }

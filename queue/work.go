@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,8 +12,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
-
-	"database/sql"
 
 	"github.com/riverqueue/river"
 )
@@ -56,7 +55,7 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	}
 	defer q.working.Store(false)
 	if err := q.recover(ctx); err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
 	b := newBell()
 	d := &dispatcher{q: q, bell: b, queues: map[string]bool{}}
@@ -80,7 +79,7 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 		return fmt.Errorf("river: %w", err)
 	}
 	if err := client.Start(ctx); err != nil {
-		return fmt.Errorf("river: %w", err)
+		return unlessEnded(ctx, fmt.Errorf("river: %w", err))
 	}
 	d.client = client
 	var wg sync.WaitGroup
@@ -88,6 +87,15 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	<-client.Stopped()
 	wg.Wait()
 	return nil
+}
+
+// unlessEnded forgets an error that only says that ctx has ended: to Work,
+// that is no failure.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 type worker struct {
@@ -133,7 +141,7 @@ UPDATE b24_run SET
     not_before = 0,
     deleted = (deleted OR EXISTS (
         SELECT 1 FROM b24_tombstone t
-        WHERE t.portal = b24_run.portal AND t.entity = b24_run.entity AND t.seen_at > $3))
+        WHERE t.portal = b24_run.portal AND t.entity = b24_run.entity))
 WHERE id = $1 AND state = 'queued'`
 
 // claim begins a queued run. It returns nil when the run is not queued (any
@@ -141,8 +149,7 @@ WHERE id = $1 AND state = 'queued'`
 func (q *Queue) claim(ctx context.Context, id int64) (*Run, error) {
 	var r *Run
 	err := q.writes.do(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
-		now := time.Now()
-		res, err := t.exec(ctx, claimRun, id, micros(now), micros(now.Add(-tombstoneLife)))
+		res, err := t.exec(ctx, claimRun, id, micros(time.Now()))
 		if err != nil {
 			return err
 		}

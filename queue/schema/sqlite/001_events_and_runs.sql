@@ -6,9 +6,12 @@ CREATE TABLE b24_event (
     portal      TEXT NOT NULL,
     code        TEXT NOT NULL,
     data        TEXT NOT NULL,
+    routes      BIGINT NOT NULL, -- how many rules wanted it
     sent_at     BIGINT NOT NULL,
     received_at BIGINT NOT NULL
 );
+
+CREATE INDEX b24_event_no_rule ON b24_event (id) WHERE routes = 0;
 
 CREATE TABLE b24_run (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
