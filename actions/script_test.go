@@ -16,7 +16,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -368,83 +367,4 @@ func compact(v any) string {
 		return err.Error()
 	}
 	return strings.TrimSpace(b.String())
-}
-
-// recorder is the portal of a run; it writes down what it is asked.
-type recorder struct {
-	*bitrix.Client
-	mu    sync.Mutex
-	calls strings.Builder
-}
-
-func (r *recorder) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
-	r.note(calls...)
-	return r.Client.Do(ctx, calls...)
-}
-
-func (r *recorder) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
-	r.note(call)
-	return r.Client.List(ctx, call, wrapper)
-}
-
-// note writes a group of calls that were ready together as one block.
-func (r *recorder) note(calls ...bitrix.Call) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i, c := range calls {
-		sign := "read "
-		if c.Write {
-			sign = "write"
-		}
-		if i > 0 {
-			sign = "    + " + sign
-		}
-		fmt.Fprintf(&r.calls, "%s %s %s\n", sign, c.Method, compact(c.Params))
-	}
-}
-
-// take returns the calls since the last take.
-func (r *recorder) take() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	defer r.calls.Reset()
-	return r.calls.String()
-}
-
-// memory outlives the runs of a script.
-type memory struct {
-	done map[string]bool
-	once map[string]string
-}
-
-// memoryOfRun is the memory that one run sees.
-type memoryOfRun struct {
-	*memory
-	set map[string]string
-}
-
-func (m *memoryOfRun) Once(_ context.Context, step string) (string, bool, error) {
-	v, ok := m.once[step]
-	return v, ok, nil
-}
-
-func (m *memoryOfRun) SetOnce(step, value string) {
-	if m.set == nil {
-		m.set = map[string]string{}
-	}
-	m.set[step] = value
-}
-
-func (m *memoryOfRun) Done(_ context.Context, key string) (bool, error) { return m.done[key], nil }
-
-func (m *memoryOfRun) MarkDone(_ context.Context, key string) error {
-	m.done[key] = true
-	return nil
-}
-
-// commit keeps what a successful run set.
-func (m *memoryOfRun) commit() {
-	for k, v := range m.set {
-		m.once[k] = v
-	}
 }
