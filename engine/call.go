@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"time"
 
 	"b24rules/diag"
 )
@@ -25,6 +26,8 @@ type Call struct {
 	Pos    diag.Pos
 	Log    *slog.Logger
 	Memory Memory
+	// Zone is the portal's time zone; nil when the configuration names none.
+	Zone *time.Location
 
 	x     *execution
 	trace *StepTrace

@@ -2,11 +2,14 @@ package engine
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-playground/validator/v10"
 	"gopkg.in/yaml.v3"
 
+	"b24rules/diag"
 	"b24rules/engine/formula"
 	"b24rules/yamlfile"
 )
@@ -163,7 +166,12 @@ func (c *checker) checkLiteral(f *argField, v *value) {
 		return // its type was reported
 	}
 	if err := validate.Var(goValue.Interface(), f.Rules); err != nil {
-		c.errorf(v.node, "invalid-value", "argument %s %s", f.Name, ruleText(err))
+		finding := c.errorf(v.node, "invalid-value", "argument %s %s", f.Name, ruleText(err))
+		if text, ok := x.(string); ok {
+			if near := diag.Closest(text, oneOf(f.Rules)); near != "" {
+				finding.Hint = "did you mean " + near + "?"
+			}
+		}
 	}
 }
 
@@ -178,7 +186,7 @@ func ruleText(err error) string {
 	}
 	switch f := list[0]; f.Tag() {
 	case "oneof":
-		return "wants one of " + f.Param()
+		return fmt.Sprintf("wants one of %s, this is %q", strings.Join(strings.Fields(f.Param()), ", "), f.Value())
 	case "min", "gte":
 		return "wants at least " + f.Param()
 	case "max", "lte":
@@ -186,6 +194,16 @@ func ruleText(err error) string {
 	default:
 		return "breaks the rule " + f.Tag() + " " + f.Param()
 	}
+}
+
+// oneOf returns the words that validator rules allow, if they list them.
+func oneOf(rules string) []string {
+	for rule := range strings.SplitSeq(rules, ",") {
+		if list, ok := strings.CutPrefix(rule, "oneof="); ok {
+			return strings.Fields(list)
+		}
+	}
+	return nil
 }
 
 // names compiles a mapping that defines names, each seeing those before it.

@@ -81,10 +81,8 @@ func (f *argField) takes() string {
 	case argRowFields:
 		return "names and values for each row of `" + f.PerRow + "`"
 	}
-	for rule := range strings.SplitSeq(f.Rules, ",") {
-		if list, ok := strings.CutPrefix(rule, "oneof="); ok {
-			return "`" + strings.Join(strings.Fields(list), "`, `") + "`"
-		}
+	if words := oneOf(f.Rules); len(words) > 0 {
+		return "`" + strings.Join(words, "`, `") + "`"
 	}
 	if f.Type.Kind() == reflect.Interface {
 		return "a value"

@@ -214,7 +214,7 @@ func (x *execution) call(s *step, t *StepTrace, row string) *Call {
 	}
 	return &Call{
 		Portal: x.meter, PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.label,
-		Entity: x.run.Entity, Key: key, Pos: s.pos, Memory: x.run.Memory,
+		Entity: x.run.Entity, Key: key, Pos: s.pos, Memory: x.run.Memory, Zone: x.run.Zone,
 		Log: x.run.Log.With("portal", x.run.Portal, "rule", x.rule.ID, "step", s.label, "entity", x.run.Entity.String()),
 		x:   x, trace: t,
 	}
