@@ -13,6 +13,7 @@ import (
 
 	"b24rules/bitrix"
 	"b24rules/diag"
+	"b24rules/emulator"
 )
 
 const hook = "https://example.bitrix24.com/rest/1/s3cr3t/"
@@ -174,5 +175,31 @@ func TestConfigReportsAll(t *testing.T) {
 	_, list := parse(t, "listen: x\n"+minimal("webhook: x", "application_token: ''", "plan: gold"))
 	if len(list) != 4 {
 		t.Errorf("%d findings, want 4: %v", len(list), list)
+	}
+}
+
+// TestExampleForTheEmulator: the example fits the emulator and the shipped
+// rule sets as they are.
+func TestExampleForTheEmulator(t *testing.T) {
+	c, list, err := readConfig("../../docs/examples/emulator.yaml")
+	if err != nil || len(list) > 0 {
+		t.Fatalf("%v, %v", err, list)
+	}
+	l := &ruleLoader{source: filesOf(c.Rules), portals: c.Portals}
+	_, gen, err := l.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(gen.sets) != 2 || len(gen.broken) > 0 || len(gen.notes) > 0 {
+		t.Errorf("%v", describe(gen))
+	}
+	p := emulator.New(emulator.Config{Secret: emulatorSecret})
+	defer p.Close()
+	ids := emulator.Demo(p)
+	in := c.Portals[0]
+	totals, _ := in.Inputs.set("invoice-total")
+	shipments, _ := in.Inputs.set("deal-shipments")
+	if !strings.HasSuffix(in.Webhook.Reveal(), p.WebhookPath()) || totals.given()["helper_type"] != fmt.Sprint(ids.TotalsType) || shipments.given()["list"] != fmt.Sprint(ids.ShipmentList) {
+		t.Errorf("%s, %v, %v", in.Webhook.Reveal(), totals.given(), shipments.given())
 	}
 }

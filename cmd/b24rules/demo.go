@@ -8,8 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"b24rules/emulator"
@@ -49,9 +47,8 @@ failed, 2 wrong usage, 3 it could not be shown.`,
 const demoPatience = 2 * time.Minute
 
 func demo(ctx context.Context, std stdio, once, asJSON bool) (err error) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal ends the program at once
 	dir, err := os.MkdirTemp("", "b24rules-demo-")
 	if err != nil {
 		return err

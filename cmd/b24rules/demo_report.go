@@ -209,7 +209,7 @@ func (r *report) disagreements() []string {
 			if s.HelperTotal != nil {
 				held = s.HelperTotal.String()
 			}
-			out = append(out, fmt.Sprintf("invoice %d: the total is %s, %s hold %s", s.ID, s.Total, amount(s.Helpers, "helper"), held))
+			out = append(out, fmt.Sprintf("invoice %d: the total is %s, %s with %s", s.ID, s.Total, amount(s.Helpers, "helper"), held))
 		}
 	}
 	for _, s := range r.Deals {

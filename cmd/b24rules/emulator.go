@@ -10,11 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"b24rules/emulator"
 )
@@ -67,9 +64,8 @@ func (o *emulatorOptions) run(ctx context.Context, std stdio, args []string) err
 			return usagef("--handler %q: want a URL such as http://127.0.0.1:8400/hooks/demo", o.handler)
 		}
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal ends the program at once
 
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", o.listen)

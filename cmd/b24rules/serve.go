@@ -54,9 +54,8 @@ func serve(ctx context.Context, std stdio, path string) error {
 	}
 	defer closeLog()
 
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", c.Listen)

@@ -76,7 +76,7 @@ func (a *app) work(ctx context.Context, r *queue.Run) error {
 	}
 	outcome := string(trace.Outcome)
 	if err != nil {
-		err, outcome = verdict(err)
+		outcome, err = verdict(err)
 	}
 	// The queue tells the text of a failure; this line tells what each run cost.
 	a.log.LogAttrs(ctx, slog.LevelInfo, "run",
@@ -117,17 +117,17 @@ func (a *app) engineRun(p *portal, r *queue.Run, inputs map[string]any) (engine.
 
 // verdict translates what the engine says of a failure for the queue. The
 // engine says whether to try again, the queue alone says when.
-func verdict(err error) (forQueue error, outcome string) {
+func verdict(err error) (outcome string, forQueue error) {
 	var re *engine.RunError
 	if !errors.As(err, &re) {
-		return err, "failed"
+		return "failed", err
 	}
 	switch re.Verdict {
 	case engine.Park:
-		return queue.Park(err), "parked"
+		return "parked", queue.Park(err)
 	case engine.Later:
-		return queue.Postpone(re.NotBefore, err), "postponed"
+		return "postponed", queue.Postpone(re.NotBefore, err)
 	case engine.Retry:
 	}
-	return err, "failed"
+	return "failed", err
 }
