@@ -18,6 +18,8 @@ type bucket struct {
 	level   float64
 	at      time.Time // when level and share were right
 	share   float64   // our part of the drain
+	ceiling float64   // the share from which on more is claimed with care
+	cutAt   time.Time // when we were refused last
 	pause   time.Time // nothing is sent before
 	refused int       // in a row
 }
@@ -27,16 +29,20 @@ const (
 	margin = 1
 	// minShare is what a busy neighbour leaves us at least.
 	minShare = 1.0 / 16
-	// shareGrowth is how much of the drain we claim back each second without a
-	// refusal: from half to all in two and a half minutes.
-	shareGrowth = 0.5 / 150
+	// growth is how much of the drain we claim back each second without a
+	// refusal, from half to all in five minutes; carefulGrowth is the same near
+	// the share at which we were refused.
+	growth        = 0.5 / 300
+	carefulGrowth = growth / 8
+	// forgetting is when we hold that the neighbours have gone.
+	forgetting = 5 * time.Minute
 	// firstPause is the wait after a first refusal; it doubles up to maxPause.
 	firstPause = 500 * time.Millisecond
 	maxPause   = 30 * time.Second
 )
 
 func newBucket(capacity, drain float64) *bucket {
-	return &bucket{capacity: capacity, drain: drain, share: 1}
+	return &bucket{capacity: capacity, drain: drain, share: 1, ceiling: 1}
 }
 
 // wait returns how long to wait until there is room for a request.
@@ -70,7 +76,11 @@ func (b *bucket) pass(now time.Time) {
 	if !b.at.IsZero() {
 		seconds := max(0, now.Sub(b.at).Seconds())
 		b.level = max(0, b.level-seconds*b.drain*b.share)
-		b.share = min(1, b.share+seconds*shareGrowth)
+		rate := growth
+		if b.share >= b.ceiling && now.Sub(b.cutAt) < forgetting {
+			rate = carefulGrowth
+		}
+		b.share = min(1, b.share+seconds*rate)
 	}
 	b.at = now
 }
@@ -85,12 +95,24 @@ func (b *bucket) refuse(now time.Time) time.Duration {
 	}
 	b.pass(now)
 	b.level = b.capacity
-	b.share = max(minShare, b.share/2)
+	b.cut(now)
 	pause := min(maxPause, firstPause<<min(b.refused, 8))
 	pause += rand.N(pause)
 	b.refused++
 	b.pause = now.Add(pause)
 	return pause
+}
+
+// cut makes our share smaller after a refusal: by half at first, when nothing is
+// known of the neighbours, by a little when we had only just claimed too much.
+func (b *bucket) cut(now time.Time) {
+	b.cutAt = now
+	if b.share > 0.9 {
+		b.share /= 2
+		return
+	}
+	b.ceiling = max(minShare, 0.9*b.share)
+	b.share = max(minShare, 0.8*b.share)
 }
 
 // accept notes that the portal took a request.
