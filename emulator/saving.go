@@ -36,7 +36,7 @@ func (c *call) addItem(t *entityType, changes map[string]any) (*item, error) {
 		v["TITLE"] = it.defaultTitle()
 	}
 	linkContacts(v, changes)
-	if err := enterStage(t, v, changes); err != nil {
+	if err := enterStage(t, v, nil); err != nil {
 		return nil, err
 	}
 	for name := range v {
@@ -66,9 +66,10 @@ func linkContacts(v, changes map[string]any) {
 	}
 }
 
-// enterStage puts an item into a stage of its pipeline: the wished one, or the
-// first where the wished one is of another pipeline.
-func enterStage(t *entityType, v, changes map[string]any) error {
+// enterStage puts an item into the stage of its pipeline that is in v. Where that
+// is a stage of another pipeline, the item stays in its stage, or enters the
+// first one of a new pipeline.
+func enterStage(t *entityType, v map[string]any, current any) error {
 	if t.fields.byName["STAGE_ID"] == nil {
 		return nil
 	}
@@ -77,18 +78,20 @@ func enterStage(t *entityType, v, changes map[string]any) error {
 	if cat == nil {
 		return invalidValue(t.fields.byName["CATEGORY_ID"])
 	}
-	wished, _ := changes["STAGE_ID"].(string)
-	now, ok := cat.stage(wished)
-	if !ok {
-		current, _ := v["STAGE_ID"].(string)
-		if now, ok = cat.stage(current); !ok {
-			now = cat.stages[0]
+	now := cat.stages[0]
+	for _, wished := range []any{v["STAGE_ID"], current} {
+		name, _ := wished.(string)
+		if found, ok := cat.stage(name); ok {
+			now = found
+			break
 		}
 	}
 	v["STAGE_ID"] = now.id
-	v["STAGE_SEMANTIC_ID"] = now.semantics
-	v["CLOSED"] = now.semantics != "P"
-	v["IS_NEW"] = now.id == cat.stages[0].id
+	if t.fields.byName["STAGE_SEMANTIC_ID"] != nil {
+		v["STAGE_SEMANTIC_ID"] = now.semantics
+		v["CLOSED"] = now.semantics != "P"
+		v["IS_NEW"] = now.id == cat.stages[0].id
+	}
 	return nil
 }
 
@@ -109,11 +112,8 @@ func (c *call) saveItem(it *item, changes map[string]any, how saveOptions) error
 		changes["CATEGORY_ID"] = it.typ.categories[0].id
 	}
 	maps.Copy(v, changes)
-	if stage, ok := changes["STAGE_ID"]; ok && stage == nil {
-		v["STAGE_ID"] = before["STAGE_ID"] // a stage cannot be cleared
-	}
 	linkContacts(v, changes)
-	if err := enterStage(it.typ, v, changes); err != nil {
+	if err := enterStage(it.typ, v, before["STAGE_ID"]); err != nil {
 		return err
 	}
 	if it.typ.fields.byName["OPPORTUNITY"] != nil {

@@ -195,6 +195,8 @@ func parsePath(path string) (restPath, bool) {
 	switch {
 	case parts[0] == "api":
 		return restPath{v3: true}, true
+	case len(parts) == 2: // a webhook's URL without a method
+		return restPath{user: parts[0], secret: parts[1]}, true
 	case len(parts) == 3:
 		return restPath{user: parts[0], secret: parts[1], method: strings.TrimSuffix(parts[2], ".json")}, true
 	case len(parts) == 1 && parts[0] != "":
