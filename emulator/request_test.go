@@ -1,0 +1,185 @@
+package emulator_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"b24rules/emulator"
+)
+
+// TestRequestForms sends one call in each form that a portal takes.
+func TestRequestForms(t *testing.T) {
+	t.Parallel()
+	const (
+		form      = "application/x-www-form-urlencoded"
+		multipart = "--b\r\nContent-Disposition: form-data; name=\"fields[TITLE]\"\r\n\r\na=b&c %41\r\n--b\r\nContent-Disposition: form-data; name=\"fields[UTM_TERM]\"; filename=\"x\"\r\n\r\nfile\r\n--b--\r\n"
+	)
+	for _, c := range []struct{ name, verb, path, contentType, body, want string }{
+		{"JSON", "POST", "crm.deal.add", "application/json", `{"fields":{"TITLE":"a=b&c A","UTM_TERM":"file"}}`, "a=b&c A file"},
+		{"JSON with a charset", "POST", "crm.deal.add", "application/json; charset=utf-8", `{"FIELDS":{"TITLE":"x"}}`, "x "},
+		{"form", "POST", "crm.deal.add.json", form, "fields%5BTITLE%5D=a%3Db%26c+A&FIELDS[UTM_TERM]=lost", "  lost"},
+		{"one form", "POST", "crm.deal.add", form, "fields%5BTITLE%5D=a%3Db%26c+A", "a=b&c A "},
+		{"multipart", "POST", "crm.deal.add", "multipart/form-data; boundary=b", multipart, "a=b&c %41 file"},
+		{"query", "GET", "crm.deal.add?fields[TITLE]=Привет", "", "", "Привет "},
+		{"a body over a query", "POST", "crm.deal.add?fields[TITLE]=query", form, "fields[TITLE]=body", "body "},
+		{"a slash at the end", "GET", "crm.deal.add/?fields[TITLE]=x", "", "", "x "},
+		{"any case of the method", "GET", "CRM.Deal.ADD?fields[TITLE]=x", "", "", "x "},
+		{"JSON that is no JSON is a form", "POST", "crm.deal.add", "text/plain", `fields[TITLE]=x`, "x "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := open(t, emulator.Config{})
+			status, body := p.send(c.verb, p.WebhookPath()+c.path, c.contentType, c.body)
+			if status != 200 {
+				t.Fatalf("status %d, %s", status, body)
+			}
+			deal := p.must("crm.deal.get", `{"id":1}`)
+			got := text(at(deal, "TITLE")) + " " + text(at(deal, "UTM_TERM"))
+			if strings.HasPrefix(c.want, "  ") { // of two spellings of a parameter the later counts
+				got = strings.Replace(got, "Deal #1", " ", 1)
+			}
+			if got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestBrokenJSON is no parameters, not an error of its own.
+func TestBrokenJSON(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	for _, body := range []string{`{"id":`, ``, `[]`, `"x"`, `{"id":1}{`} {
+		p.refused("crm.deal.get", body, 400, `{"error":"","error_description":"ID is not defined or invalid."}`)
+	}
+	// JSON under another content type is not read either.
+	status, _ := p.send("POST", p.WebhookPath()+"crm.deal.get", "text/plain", `{"id":1}`)
+	if status != 400 {
+		t.Errorf("status %d", status)
+	}
+}
+
+func TestControl(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{EventDelay: -1})
+	h := newHandler(t, 200)
+	_, body := p.send("POST", "/_emulator/webhooks", "application/json", `{"url":"`+h.url+`","events":["ONCRMDEALADD"]}`)
+	p.match("webhooks", `{"application_token":"emulator-application-token"}`, body)
+	for _, c := range []struct{ body, want string }{
+		{`{"url":"x","events":["ONCRMDEALFLY"]}`, "unknown event"},
+		{`{"url":"x","events":["ONCRMDEALMOVETOCATEGORY"]}`, "application"},
+		{`{"url":"","events":[]}`, "want a url"},
+		{`{"uri":"x"}`, "unknown field"},
+	} {
+		if status, body := p.send("POST", "/_emulator/webhooks", "application/json", c.body); status != 400 || !strings.Contains(body, c.want) {
+			t.Errorf("%s: status %d, %s", c.body, status, body)
+		}
+	}
+	p.must("crm.deal.add", `{"fields":{"TITLE":"x"}}`)
+	p.send("GET", "/rest/crm.deal.get?id=7&auth="+p.AppToken(), "", "")
+	p.must("batch", `{"cmd":{"a":"profile"}}`)
+	if got := h.take(t, p); len(got) != 1 {
+		t.Errorf("events %v", got)
+	}
+	_, body = p.send("GET", "/_emulator/stats", "", "")
+	p.match("stats", `{"requests":3,"refused":0,"batches":1,"commands":{"crm.deal.add":1,"crm.deal.get":1,"profile":1},"errors":{"Not found":1},
+		"highest_level":0,"events_sent":1,"events_failed":0,"events_queued":0}`, body)
+	_, body = p.send("GET", "/_emulator/calls", "", "")
+	p.match("calls", `[{"at":"*","method":"crm.deal.add","params":{"fields":{"TITLE":"x"}},"status":200},
+		{"at":"*","method":"crm.deal.get","params":{"id":"7"},"status":400,"error":"Not found"},
+		{"at":"*","method":"profile","params":[],"batch":true,"status":200}]`, body)
+	_, body = p.send("GET", "/_emulator/history", "", "")
+	p.match("history", `[{"at":"*","op":"add","entity_type_id":2,"id":1,"title":"x","values":{"id":1,"…":1}}]`, body)
+	_, body = p.send("GET", "/_emulator/app", "", "")
+	p.match("app", `{"access_token":"`+p.AppToken()+`","client_id":"*","application_token":"*","member_id":"*","client_endpoint":"`+p.url+`/rest/","scope":"crm,lists,user"}`, body)
+	p.send("POST", "/_emulator/reset", "", "")
+	if s := p.Stats(); s.Requests != 0 || len(p.Calls()) != 0 || len(p.History()) != 0 {
+		t.Errorf("after the reset: %+v", s)
+	}
+	if status, _ := p.send("GET", "/_emulator/nothing", "", ""); status != 404 {
+		t.Errorf("status %d", status)
+	}
+}
+
+// TestHistory tells what was, also when it is gone.
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{KeepChanges: 3})
+	emulator.Demo(p.Portal)
+	for i := range 3 {
+		p.must("lists.element.add", fmt.Sprintf(`{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"ELEMENT_CODE":"c%d","FIELDS":{"NAME":"n%d"}}`, i, i))
+	}
+	p.must("lists.element.delete", `{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"ELEMENT_ID":2}`)
+	var got []string
+	for _, ch := range p.History() {
+		got = append(got, fmt.Sprintf("%s %d %d %s %s", ch.Op, ch.IBlockID, ch.ID, ch.Code, ch.Title))
+	}
+	if want := "add 47 2 c1 n1, add 47 3 c2 n2, delete 47 2 c1 n1"; strings.Join(got, ", ") != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+}
+
+// TestClients works one portal by many clients at once.
+func TestClients(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{EventDelay: -1})
+	emulator.Demo(p.Portal)
+	h := newHandler(t, 200)
+	p.AddWebhook(h.url, "ONCRMDEALADD", "ONCRMDEALUPDATE")
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			for j := range 5 {
+				id := text(p.must("crm.deal.add", `{"fields":{"TITLE":"x"}}`))
+				p.must("crm.item.productrow.set", `{"ownerType":"D","ownerId":`+id+`,"productRows":[{"productName":"a","price":1}]}`)
+				p.must("lists.element.add", fmt.Sprintf(`{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"ELEMENT_CODE":"c-%d-%d","FIELDS":{"NAME":"n"}}`, i, j))
+				p.must("batch", `{"cmd":["crm.deal.list","lists.element.get?IBLOCK_TYPE_ID=lists&IBLOCK_ID=47","crm.deal.get?id=$result[0][0][ID]"]}`)
+				p.Stats()
+			}
+		})
+	}
+	wg.Wait()
+	if got := len(h.take(t, p)); got != 640 {
+		t.Errorf("%d events, want 640", got)
+	}
+}
+
+// FuzzRequest sends whatever comes: the portal answers JSON and stays whole.
+func FuzzRequest(f *testing.F) {
+	for _, seed := range [][4]string{
+		{"crm.item.list", "application/json", `{"entityTypeId":2,"filter":{"0":{"logic":"OR","0":{"!=title":""}}},"order":{"id":"DESC"}}`, ""},
+		{"batch", "application/json", `{"halt":0,"cmd":{"a":"crm.deal.get?id=1","b":"crm.deal.get?id=$result[a][ID]$next[a][[x"}}`, ""},
+		{"lists.element.add", "application/x-www-form-urlencoded", "IBLOCK_TYPE_ID=lists&IBLOCK_ID=47&ELEMENT_CODE=a&FIELDS[NAME]=x&FIELDS[PROPERTY_101][n0][VALUE]=1,5", "start=-1"},
+		{"lists.element.get", "", "IBLOCK_TYPE_ID=lists&IBLOCK_ID=47&FILTER[><PROPERTY_101][]=1&FILTER[!%NAME]=%25&ELEMENT_ORDER[PROPERTY_101]=desc", ""},
+		{"crm.item.productrow.set", "application/json", `{"ownerType":"D","ownerId":1,"productRows":[{"price":"1e30","quantity":"1e30","taxRate":-100},{"price":-1,"discountTypeId":1}]}`, ""},
+		{"crm.deal.productrows.set", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"rows[0][PRICE]\"\r\n\r\n1\r\n--b--", "id=1"},
+		{"crm.item.update", "application/json", `{"entityTypeId":1038,"id":1,"fields":{"ufCrm5Total":1e999,"contactIds":[1],"title":["x"]}}`, ""},
+	} {
+		f.Add(seed[0], seed[1], seed[2], seed[3])
+	}
+	f.Fuzz(func(t *testing.T, method, contentType, body, query string) {
+		p := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited, ManyOwners: true})
+		defer p.Close()
+		emulator.Demo(p)
+		for _, setup := range []string{"crm.deal.add?fields[TITLE]=x", "crm.item.add?entityTypeId=1038&fields[title]=x"} {
+			p.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, p.WebhookPath()+setup, nil))
+		}
+		req := httptest.NewRequest(http.MethodPost, p.WebhookPath(), strings.NewReader(body))
+		req.URL.Path = p.WebhookPath() + method
+		req.URL.RawQuery = query
+		req.Header.Set("Content-Type", contentType)
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, req)
+		if w.Header().Get("Content-Type") == "application/json; charset=utf-8" && !json.Valid(w.Body.Bytes()) {
+			t.Errorf("status %d, no JSON: %s", w.Code, w.Body)
+		}
+		if w.Code == http.StatusInternalServerError {
+			t.Errorf("%s %s: %s", method, body, w.Body)
+		}
+	})
+}
