@@ -157,7 +157,7 @@ func (p *Portal) work(f *feed) {
 		if !ok {
 			return
 		}
-		if wait(p.delivery, time.Until(d.due)+gap) == nil {
+		if wait(p.delivery, max(0, time.Until(d.due))+gap) == nil {
 			p.send(f, d)
 		}
 		p.done()
