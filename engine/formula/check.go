@@ -40,6 +40,8 @@ type checker struct {
 	present  map[string]bool // paths that are known not to be nil here
 	chain    *bool           // of the innermost ?. chain: may it be cut short
 	shares   bool            // the formula can make values that share parts
+
+	fieldDoubts []Problem
 }
 
 type variable struct {

@@ -34,6 +34,9 @@ type Env struct {
 	// Later are names that exist elsewhere but not here, each with a reason
 	// such as "is defined by the step on line 30, below".
 	Later map[string]string
+	// Absent are fields that people expect and that are not there, by their
+	// paths ("event.name"), each with what to write in their place.
+	Absent map[string]string
 }
 
 // Error is why the evaluation of a formula failed. From and To count characters
@@ -59,6 +62,8 @@ type Formula struct {
 	typ       Type
 	vars      []string
 	conjuncts []string
+	paths     []string
+	doubts    []Problem
 	env       map[string]Type // of vars
 	measured  bool            // the result has to be measured
 }
@@ -92,6 +97,7 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 	for _, name := range f.vars {
 		f.env[name] = env.Vars[name]
 	}
+	f.paths, f.doubts = c.survey(tree.Node)
 	f.program, err = compiler.Compile(&parser.Tree{Node: lowered, Source: tree.Source}, &conf.Config{ShortCircuit: true})
 	if err != nil {
 		return nil, []Problem{internal(src, err)}

@@ -254,8 +254,11 @@ func (c *checker) field(x *ast.MemberNode, base ast.Node, t Type, name *ast.Stri
 	case Any:
 	case Record:
 		known, ok := t.Fields[name.Value]
-		if !ok && !t.Open {
+		switch {
+		case !ok && !t.Open && !c.absentField(x, name.Value):
 			c.unknownField(at, t, name.Value)
+		case !ok && t.Open:
+			c.doubtField(at, t, name.Value)
 		}
 		field = known
 	case List:
@@ -272,6 +275,17 @@ func (c *checker) field(x *ast.MemberNode, base ast.Node, t Type, name *ast.Stri
 		return placed(&ast.MemberNode{Node: base, Property: x.Property, Optional: true}, x), field
 	}
 	return call(at, fieldOf(name.Value), base), field
+}
+
+// absentField reports a field that people expect of what the engine hands to
+// formulas.
+func (c *checker) absentField(x *ast.MemberNode, name string) bool {
+	p, _ := c.path(x)
+	hint, known := c.env.Absent[strings.ReplaceAll(p, pathSeparator, ".")]
+	if known {
+		c.errorAt(x.Property.Location(), codeField, hint, "unknown field %q", name)
+	}
+	return known
 }
 
 func (c *checker) unknownField(at loc, t Type, name string) {

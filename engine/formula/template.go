@@ -177,6 +177,41 @@ func (t *Template) collectVars() []string {
 	return vars
 }
 
+// Paths returns what the holes read, as Formula.Paths does.
+func (t *Template) Paths() []string {
+	var paths []string
+	for _, p := range t.parts {
+		if p.formula != nil {
+			paths = append(paths, p.formula.paths...)
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// Doubts returns the doubts of all holes, placed in the whole text.
+func (t *Template) Doubts() []Problem {
+	var doubts []Problem
+	for _, p := range t.parts {
+		if p.formula == nil {
+			continue
+		}
+		for _, d := range p.formula.doubts {
+			d.From, d.To = d.From+p.from, d.To+p.from
+			doubts = append(doubts, d)
+		}
+	}
+	return doubts
+}
+
+// Hole returns the source of the formula if the whole text is one hole.
+func (t *Template) Hole() (source string, ok bool) {
+	if len(t.parts) != 1 || t.parts[0].formula == nil {
+		return "", false
+	}
+	return t.parts[0].formula.Source(), true
+}
+
 // Vars returns the names of the environment that the holes read, sorted.
 func (t *Template) Vars() []string { return slices.Clone(t.vars) }
 

@@ -1,0 +1,219 @@
+package formula
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+
+	"b24rules/diag"
+)
+
+const codeConstant = "constant-condition"
+
+// Doubts returns what is allowed in the formula and likely a mistake: parts of
+// a condition that always have the same outcome, and a field whose name is
+// nearly that of a known one. They are in order of place.
+func (f *Formula) Doubts() []Problem { return slices.Clone(f.doubts) }
+
+// Paths returns what the formula reads as far as it is written out: "event.id",
+// "inputs.list", "rows". They are sorted; a path never stands beside a longer
+// one unless both are read.
+func (f *Formula) Paths() []string { return slices.Clone(f.paths) }
+
+// survey walks a formula without problems for its paths and doubts.
+func (c *checker) survey(root ast.Node) (paths []string, doubts []Problem) {
+	s := &surveyor{checker: c, paths: make(map[string]bool)}
+	c.problems, c.reports = nil, 0
+	s.walk(root)
+	if v, known := s.outcome(root); known && isLogic(root) {
+		s.constant(root, v)
+	}
+	if s.visits > maxVisits { // shared nodes: be content with the names
+		for name := range c.reads {
+			s.paths[name] = true
+		}
+	}
+	c.problems = append(c.problems, c.fieldDoubts...)
+	doubts = c.sorted()
+	c.problems = nil
+	return slices.Sorted(maps.Keys(s.paths)), doubts
+}
+
+type surveyor struct {
+	*checker
+	paths  map[string]bool
+	visits int
+}
+
+func (s *surveyor) walk(n ast.Node) {
+	if s.visits++; s.visits > maxVisits || n == nil {
+		return
+	}
+	switch x := n.(type) {
+	case *ast.IdentifierNode:
+		s.read(x.Value)
+		return
+	case *ast.MemberNode:
+		if p, ok := s.path(x); ok {
+			s.read(strings.ReplaceAll(p, pathSeparator, "."))
+			return
+		}
+	case *ast.BinaryNode:
+		if operatorName(x.Operator) == "&&" || operatorName(x.Operator) == "||" {
+			s.operand(x.Left)
+			s.operand(x.Right)
+		}
+	case *ast.ConditionalNode:
+		s.operand(x.Cond)
+	}
+	for _, child := range children(n) {
+		s.walk(child)
+	}
+}
+
+// read notes a path that begins with a name of the environment.
+func (s *surveyor) read(path string) {
+	name, _, _ := strings.Cut(path, ".")
+	if s.reads[name] {
+		s.paths[path] = true
+	}
+}
+
+// operand reports a part of a condition that does not depend on anything.
+func (s *surveyor) operand(n ast.Node) {
+	if v, known := s.outcome(n); known {
+		s.constant(n, v)
+	}
+}
+
+func (s *surveyor) constant(n ast.Node, v bool) {
+	s.errorOf(n, codeConstant, "", "this condition is always %t", v)
+}
+
+func isLogic(n ast.Node) bool {
+	switch x := n.(type) {
+	case *ast.BoolNode:
+		return true
+	case *ast.UnaryNode:
+		return operatorName(x.Operator) == "!"
+	case *ast.BinaryNode:
+		switch operatorName(x.Operator) {
+		case "&&", "||", "==", "!=", "<", "<=", ">", ">=", "in":
+			return true
+		}
+	}
+	return false
+}
+
+// outcome tells what a condition comes to without knowing any name.
+func (s *surveyor) outcome(n ast.Node) (v, known bool) {
+	if s.visits++; s.visits > maxVisits {
+		return false, false
+	}
+	switch x := n.(type) {
+	case *ast.BoolNode:
+		return x.Value, true
+	case *ast.UnaryNode:
+		if operatorName(x.Operator) == "!" {
+			v, known = s.outcome(x.Node)
+			return !v, known
+		}
+	case *ast.BinaryNode:
+		return s.binaryOutcome(x)
+	}
+	return false, false
+}
+
+func (s *surveyor) binaryOutcome(x *ast.BinaryNode) (v, known bool) {
+	op := operatorName(x.Operator)
+	switch op {
+	case "&&", "||":
+		l, lk := s.outcome(x.Left)
+		r, rk := s.outcome(x.Right)
+		short := op == "||" // the outcome that decides alone
+		if lk && l == short || rk && r == short {
+			return short, true
+		}
+		if s.opposite(x, op) {
+			return short, true
+		}
+		return r, lk && rk
+	case "==", "!=", "<", "<=", ">", ">=":
+		left, right := canonical(s.source, x.Left), canonical(s.source, x.Right)
+		if left == right {
+			return op == "==" || op == "<=" || op == ">=", true
+		}
+		if isLiteral(x.Left) && isLiteral(x.Right) {
+			return s.literals(left, op, right)
+		}
+	case "in":
+		if list, ok := x.Right.(*ast.ArrayNode); ok && len(list.Nodes) == 0 {
+			return false, true
+		}
+	}
+	return false, false
+}
+
+// opposite finds a == 1 && a == 2, which is never true, and a != 1 || a != 2,
+// which always is.
+func (s *surveyor) opposite(x *ast.BinaryNode, op string) bool {
+	l, lok := x.Left.(*ast.BinaryNode)
+	r, rok := x.Right.(*ast.BinaryNode)
+	want := "=="
+	if op == "||" {
+		want = "!="
+	}
+	if !lok || !rok || l.Operator != want || r.Operator != want || !isLiteral(l.Right) || !isLiteral(r.Right) {
+		return false
+	}
+	if canonical(s.source, l.Left) != canonical(s.source, r.Left) {
+		return false
+	}
+	same, known := s.literals(canonical(s.source, l.Right), "==", canonical(s.source, r.Right))
+	return known && !same
+}
+
+func isLiteral(n ast.Node) bool {
+	switch x := n.(type) {
+	case *ast.IntegerNode, *ast.FloatNode, *ast.StringNode, *ast.BoolNode:
+		return true
+	case *ast.UnaryNode:
+		return x.Operator == "-" && isLiteral(x.Node)
+	}
+	return false
+}
+
+// literals compares two literals as a formula would.
+func (s *surveyor) literals(left, op, right string) (v, known bool) {
+	f, problems := Compile("["+left+"] "+"== ["+right+"]", Env{})
+	if op != "==" && op != "!=" {
+		f, problems = Compile(left+" + 0 "+op+" "+right, Env{})
+	}
+	if len(problems) > 0 {
+		return false, false
+	}
+	out, ok := f.Const()
+	v, isBool := out.(bool)
+	return v != (op == "!="), ok && isBool
+}
+
+// doubtField notes a field of an open record that is nearly a known one. The
+// portal's own fields (ufCrm…, UF_…, parentId…) are not mistaken for typos.
+func (c *checker) doubtField(at loc, t Type, name string) {
+	lower := strings.ToLower(name)
+	if strings.HasPrefix(lower, "uf") || strings.HasPrefix(lower, "parentid") || strings.HasPrefix(lower, "property_") {
+		return
+	}
+	near := diag.Closest(name, slices.Sorted(maps.Keys(t.Fields)))
+	if near == "" {
+		return
+	}
+	from, to := c.source.span(at)
+	p := Problem{From: from, To: to, Code: "doubtful-field", Message: fmt.Sprintf("no field %q is known here", name), Hint: didYouMean(near)}
+	if !slices.Contains(c.fieldDoubts, p) && len(c.fieldDoubts) < maxProblems {
+		c.fieldDoubts = append(c.fieldDoubts, p)
+	}
+}
