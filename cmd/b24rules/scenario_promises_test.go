@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"b24rules/emulator"
+)
+
+// TestSecretsStaySecret looks for the webhook's code and the application token
+// in everything that stays behind: the log at its most talkative, and the
+// database with its histories and error texts.
+func TestSecretsStaySecret(t *testing.T) {
+	t.Parallel()
+	const code, token = "c0de0fthewebhook", "t0ken0ftheapplication"
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{
+		dir:      dir,
+		emulator: emulator.Config{Secret: code, ApplicationToken: token},
+		limits:   limitsConfig{Attempts: 2},
+	})
+	deal := h.addDeal("Roof", row{"Tiles", "10", "1"})
+	h.post(h.hookURL, formType, h.form("ONCRMDEALUPDATE", nil)+"x") // a wrong token that begins like the right one
+	h.event("ONCRMDEALUPDATE", map[string]string{"ID": "0"})
+	// The portal goes away: the run's attempts fail on the network.
+	if err := h.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.event("ONCRMDEALUPDATE", map[string]string{"ID": fmt.Sprint(deal)})
+	if err := h.app.queue.WaitIdle(h.context()); err != nil {
+		t.Fatal(err)
+	}
+	if parked := h.states()["parked"]; parked != 1 {
+		t.Errorf("%d runs are parked, want the one without a portal: the scenario shows nothing", parked)
+	}
+	h.stop()
+	left := map[string][]byte{"the log": []byte(h.log.String())}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if left[f], err = os.ReadFile(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(left) < 2 || len(left["the log"]) == 0 {
+		t.Fatalf("nothing to look through: %d", len(left))
+	}
+	for where, data := range left {
+		for _, secret := range []string{code, token} {
+			if bytes.Contains(data, []byte(secret)) {
+				t.Errorf("%s holds a secret", where)
+			}
+		}
+	}
+}
+
+// TestLimitIsKept changes more deals at once than a standard portal takes
+// requests, with people using the same limit: no run fails, and no request of
+// ours is refused.
+func TestLimitIsKept(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, harnessOptions{plan: emulator.PlanStandard})
+	for i := range 12 {
+		if _, err := h.people.addDeal(h.context(), fmt.Sprintf("Deal %d", i), row{"Tiles", "10", "1"}, row{"Nails", "1", "5"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.wait()
+	if refused := h.counters().Refused; refused > 1 {
+		// The bucket is per source address, so people's requests fill it
+		// without our knowing: one refusal may teach that.
+		t.Errorf("%d requests were refused", refused)
+	}
+	if states := h.states(); states["parked"] != 0 || states["succeeded"] == 0 {
+		t.Errorf("runs: %v", states)
+	}
+}
