@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"slices"
+
 	"b24rules/bitrix/php"
 	"b24rules/num"
 )
@@ -243,69 +245,46 @@ func (r *row) originalName() any {
 
 func (s *store) ownerType(o owner) string { return s.types[o.entityTypeID].short }
 
-// rowColumns are what rows are filtered and ordered by.
+// rowColumn finds what rows are filtered and ordered by.
 func (s *store) rowColumn(name string) (column[*row], bool) {
-	text := func(get func(*row) string) (kind, func(*row) any) {
-		return kindText, func(r *row) any { return get(r) }
+	name = upperName(name)
+	columns := s.rowColumns()
+	i := slices.IndexFunc(columns, func(c column[*row]) bool { return c.name == name })
+	if i < 0 {
+		return column[*row]{}, false
 	}
-	integer := func(get func(*row) int64) (kind, func(*row) any) {
-		return kindInt, func(r *row) any { return get(r) }
-	}
-	number := func(get func(*row) num.Num) (kind, func(*row) any) {
-		return kindNum, func(r *row) any { return get(r) }
-	}
-	var k kind
-	var get func(*row) any
-	switch name {
-	case "id", "ID":
-		k, get = integer(func(r *row) int64 { return r.id })
-	case "ownerId", "OWNER_ID":
-		k, get = integer(func(r *row) int64 { return r.owner.id })
-	case "ownerType", "OWNER_TYPE":
-		k, get = text(func(r *row) string { return s.ownerType(r.owner) })
-	case "productId", "PRODUCT_ID":
-		k, get = integer(func(r *row) int64 { return r.productID })
-	case "productName", "PRODUCT_NAME":
-		k, get = text(func(r *row) string { return r.productName })
-	case "price", "PRICE", "priceAccount", "PRICE_ACCOUNT":
-		k, get = number(func(r *row) num.Num { return r.price })
-	case "priceExclusive", "PRICE_EXCLUSIVE":
-		k, get = number(func(r *row) num.Num { return r.priceExclusive })
-	case "priceNetto", "PRICE_NETTO":
-		k, get = number(func(r *row) num.Num { return r.priceNetto })
-	case "priceBrutto", "PRICE_BRUTTO":
-		k, get = number(func(r *row) num.Num { return r.priceBrutto })
-	case "quantity", "QUANTITY":
-		k, get = number(func(r *row) num.Num { return r.quantity })
-	case "discountTypeId", "DISCOUNT_TYPE_ID":
-		k, get = integer(func(r *row) int64 { return r.discountType })
-	case "discountRate", "DISCOUNT_RATE":
-		k, get = number(func(r *row) num.Num { return r.discountRate })
-	case "discountSum", "DISCOUNT_SUM":
-		k, get = number(func(r *row) num.Num { return r.discountSum })
-	case "taxRate", "TAX_RATE":
-		k, get = kindNum, func(r *row) any {
+	return columns[i], true
+}
+
+func (s *store) rowColumns() []column[*row] {
+	return []column[*row]{
+		{"ID", kindInt, func(r *row) any { return r.id }},
+		{"OWNER_ID", kindInt, func(r *row) any { return r.owner.id }},
+		{"OWNER_TYPE", kindText, func(r *row) any { return s.ownerType(r.owner) }},
+		{"PRODUCT_ID", kindInt, func(r *row) any { return r.productID }},
+		{"PRODUCT_NAME", kindText, func(r *row) any { return r.productName }},
+		{"PRICE", kindNum, func(r *row) any { return r.price }},
+		{"PRICE_ACCOUNT", kindNum, func(r *row) any { return r.price }},
+		{"PRICE_EXCLUSIVE", kindNum, func(r *row) any { return r.priceExclusive }},
+		{"PRICE_NETTO", kindNum, func(r *row) any { return r.priceNetto }},
+		{"PRICE_BRUTTO", kindNum, func(r *row) any { return r.priceBrutto }},
+		{"QUANTITY", kindNum, func(r *row) any { return r.quantity }},
+		{"DISCOUNT_TYPE_ID", kindInt, func(r *row) any { return r.discountType }},
+		{"DISCOUNT_RATE", kindNum, func(r *row) any { return r.discountRate }},
+		{"DISCOUNT_SUM", kindNum, func(r *row) any { return r.discountSum }},
+		{"TAX_RATE", kindNum, func(r *row) any {
 			if !r.taxed {
 				return nil
 			}
 			return r.taxRate
-		}
-	case "taxIncluded", "TAX_INCLUDED":
-		k, get = text(func(r *row) string { return yesNo(r.taxIncluded) })
-	case "customized", "CUSTOMIZED":
-		k, get = text(func(r *row) string { return yesNo(r.customized) })
-	case "measureCode", "MEASURE_CODE":
-		k, get = integer(func(r *row) int64 { return r.measureCode })
-	case "measureName", "MEASURE_NAME":
-		k, get = text(func(r *row) string { return r.measureName })
-	case "sort", "SORT":
-		k, get = integer(func(r *row) int64 { return r.sort })
-	case "type", "TYPE":
-		k, get = integer(func(r *row) int64 { return r.productType() })
-	default:
-		return column[*row]{}, false
+		}},
+		{"TAX_INCLUDED", kindText, func(r *row) any { return yesNo(r.taxIncluded) }},
+		{"CUSTOMIZED", kindText, func(r *row) any { return yesNo(r.customized) }},
+		{"MEASURE_CODE", kindInt, func(r *row) any { return r.measureCode }},
+		{"MEASURE_NAME", kindText, func(r *row) any { return r.measureName }},
+		{"SORT", kindInt, func(r *row) any { return r.sort }},
+		{"TYPE", kindInt, func(r *row) any { return r.productType() }},
 	}
-	return column[*row]{name: name, kind: k, get: get}, true
 }
 
 // fixed writes a number with so many digits after the point, as legacy answers
