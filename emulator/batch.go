@@ -139,7 +139,7 @@ func (s *batchState) value(v any) any {
 		if m[0] == text {
 			return found
 		}
-		if _, isArray := asArray(found); !isArray && found != nil {
+		if _, isArray := asArray(found); !isArray {
 			text = strings.ReplaceAll(text, m[0], toText(found))
 		}
 	}

@@ -29,7 +29,7 @@ func elementGet(c *call) (any, error) {
 		}
 	}
 	order, _ := c.optionalArray("ELEMENT_ORDER")
-	sortRows(rows, elementOrder(c, b, order))
+	sortRows(rows, elementOrder(b, order))
 	answer := php.NewArray()
 	if len(rows) == 0 {
 		return answer, nil // and no total
@@ -112,7 +112,7 @@ func elementRules(c *call, b *iblock) *rules[*element] {
 	s := c.store()
 	many := c.p.cfg.ManyOwners
 	return &rules[*element]{
-		find: func(name string) (column[*element], bool) { return elementColumn(s, b, name) },
+		find: func(name string) (column[*element], bool) { return elementColumn(b, name) },
 		unknown: func(name string) error {
 			return argumentError("Filter field not allowed: " + strings.ToUpper(name))
 		},
@@ -136,7 +136,7 @@ func argumentError(text string) error {
 
 // elementColumn finds what a filter or an order names: a system field, or a
 // property by its id or its code. The code of an element cannot be filtered by.
-func elementColumn(s *store, b *iblock, name string) (column[*element], bool) {
+func elementColumn(b *iblock, name string) (column[*element], bool) {
 	name = strings.ToUpper(name)
 	col := column[*element]{name: name}
 	switch name {
@@ -167,24 +167,28 @@ func elementColumn(s *store, b *iblock, name string) (column[*element], bool) {
 		case f == nil:
 			return col, false
 		case f.property():
-			return s.propertyColumn(f), true
+			return propertyColumn(f), true
 		}
 		col.get = func(e *element) any { return e.system[name] }
 	}
 	return col, true
 }
 
-func (s *store) propertyColumn(f *listField) column[*element] {
-	col := column[*element]{name: f.name, kind: propertyKind(f.typ)}
-	col.get = func(e *element) any {
-		values := e.properties[f.id]
-		several := make([]any, 0, len(values))
-		for _, v := range values {
-			several = append(several, s.propertyValue(col.kind, v.text))
+func propertyColumn(f *listField) column[*element] {
+	return column[*element]{name: f.name, kind: propertyKind(f.typ), get: func(e *element) any {
+		switch values := e.properties[f.id]; len(values) {
+		case 0:
+			return nil
+		case 1:
+			return values[0].value
+		default:
+			several := make([]any, len(values))
+			for i, v := range values {
+				several[i] = v.value
+			}
+			return several
 		}
-		return several
-	}
-	return col
+	}}
 }
 
 func propertyKind(typ string) kind {
@@ -197,8 +201,9 @@ func propertyKind(typ string) kind {
 	return kindText
 }
 
-func (s *store) propertyValue(k kind, text string) any {
-	switch k {
+// comparable is a property's value as filters and orders compare it.
+func (s *store) comparable(f *listField, text string) any {
+	switch propertyKind(f.typ) {
 	case kindNum:
 		return toNum(text)
 	case kindTime:
@@ -212,7 +217,7 @@ func (s *store) propertyValue(k kind, text string) any {
 
 // elementOrder reads ELEMENT_ORDER. Multiple properties and some types cannot
 // be ordered by; they are left out without a word.
-func elementOrder(c *call, b *iblock, order *php.Array) []sortKey[*element] {
+func elementOrder(b *iblock, order *php.Array) []sortKey[*element] {
 	var keys []sortKey[*element]
 	for name, v := range order.All() {
 		direction := strings.ToLower(toText(v))
@@ -224,7 +229,7 @@ func elementOrder(c *call, b *iblock, order *php.Array) []sortKey[*element] {
 		if f == nil && strings.ToUpper(name) != "ID" {
 			continue
 		}
-		if col, ok := elementColumn(c.store(), b, name); ok {
+		if col, ok := elementColumn(b, name); ok {
 			keys = append(keys, sortKey[*element]{column: col, desc: direction == "desc"})
 		}
 	}

@@ -31,9 +31,10 @@ type element struct {
 // propertyValue is one value of a property. A value that is written anew gets
 // a new id.
 type propertyValue struct {
-	id   int64
-	text string
-	html bool
+	id    int64
+	text  string
+	value any // what filters and orders compare
+	html  bool
 }
 
 // elementOf finds the element that a call names.

@@ -60,7 +60,16 @@ func dealFields() []*field {
 		status("TYPE_ID", "DEAL_TYPE", "Type", 0),
 	}
 	fields = append(fields, moneyFields()...)
-	fields = append(fields,
+	fields = append(fields, dealDetails()...)
+	fields = append(fields, utmFields()...)
+	return append(fields,
+		sys("OBSERVERS", "user", "Observers", multiple|hidden),
+		link("CONTACT_IDS", "crm_contact", 0, "Contacts", multiple),
+	)
+}
+
+func dealDetails() []*field {
+	fields := []*field{
 		sys("PROBABILITY", "integer", "Probability", 0),
 		sys("COMMENTS", "text", "Comment", 0),
 		sys("BEGINDATE", "date", "Start date", 0),
@@ -85,15 +94,11 @@ func dealFields() []*field {
 		sys("PREVIOUS_STAGE_ID", "crm_status", "Previous stage", readOnly|hidden),
 		sys("LAST_ACTIVITY_BY", "user", "Last activity by", readOnly),
 		sys("LAST_ACTIVITY_TIME", "datetime", "Last activity on", readOnly),
-	)
+	}
 	for _, name := range []string{"IS_WORK", "IS_WON", "IS_LOSE", "RECEIVED_AMOUNT", "LOST_AMOUNT", "HAS_PRODUCTS"} {
 		fields = append(fields, sys(name, "string", name, disabled|hidden))
 	}
-	fields = append(fields, utmFields()...)
-	return append(fields,
-		sys("OBSERVERS", "user", "Observers", multiple|hidden),
-		link("CONTACT_IDS", "crm_contact", 0, "Contacts", multiple),
-	)
+	return fields
 }
 
 func moneyFields() []*field {

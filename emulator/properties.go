@@ -51,7 +51,7 @@ func (s *store) readProperty(f *listField, v any, old []propertyValue) []propert
 		if !ok || text == "" {
 			continue
 		}
-		value := propertyValue{text: text, html: f.typ == "S:HTML"}
+		value := propertyValue{text: text, value: s.comparable(f, text), html: f.typ == "S:HTML"}
 		for _, o := range old {
 			if strconv.FormatInt(o.id, 10) == x.key {
 				value.id = o.id
@@ -138,28 +138,29 @@ func (s *store) readFileProperty(v any) []propertyValue {
 		if isEmpty(v) {
 			return nil
 		}
-		return []propertyValue{{id: s.next("propertyValue"), text: s.fileID(v)}}
+		return []propertyValue{s.fileValue(v)}
 	}
 	if name, _ := a.Get("0"); a.Len() == 2 && a.IsList() && !isNumeric(name) {
 		if _, nested := asArray(name); !nested { // ["name", "base64"]
-			return []propertyValue{{id: s.next("propertyValue"), text: s.fileID(nil)}}
+			return []propertyValue{s.fileValue(nil)}
 		}
 	}
 	var values []propertyValue
 	for _, x := range a.All() {
 		if !isEmpty(x) {
-			values = append(values, propertyValue{id: s.next("propertyValue"), text: s.fileID(x)})
+			values = append(values, s.fileValue(x))
 		}
 	}
 	return values
 }
 
-// fileID is the id of an old file, or a new one.
-func (s *store) fileID(v any) string {
-	if isNumeric(v) {
-		return toText(v)
+// fileValue is an old file by its id, or a new one.
+func (s *store) fileValue(v any) propertyValue {
+	text := toText(v)
+	if !isNumeric(v) {
+		text = strconv.FormatInt(s.next("file"), 10)
 	}
-	return strconv.FormatInt(s.next("file"), 10)
+	return propertyValue{id: s.next("propertyValue"), text: text, value: text}
 }
 
 // showProperty is a value as lists.element.get shows it.
