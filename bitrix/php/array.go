@@ -44,15 +44,21 @@ func (a *Array) Set(key string, value any) {
 	if _, ok := a.values[key]; !ok {
 		a.keys = append(a.keys, key)
 		if n, ok := integerKey(key); ok && (!a.ints || n >= a.next) {
-			a.next, a.ints = n+1, true
+			a.next, a.ints = max(n, n+1), true // n+1 overflows above the highest integer
 		}
 	}
 	a.values[key] = value
 }
 
 // Append adds a value under the next integer key, one above the highest so far,
-// or 0.
-func (a *Array) Append(value any) { a.Set(strconv.FormatInt(a.next, 10), value) }
+// or 0. Where the highest possible integer is a key already there is no next,
+// and nothing is added, as in PHP's parse_str.
+func (a *Array) Append(value any) {
+	key := strconv.FormatInt(a.next, 10)
+	if _, taken := a.values[key]; !taken {
+		a.Set(key, value)
+	}
+}
 
 // Get returns the value of a key.
 func (a *Array) Get(key string) (value any, ok bool) {
@@ -120,7 +126,7 @@ func (a *Array) IsList() bool {
 // digits that fit 64 bits.
 func integerKey(key string) (int64, bool) {
 	n, err := strconv.ParseInt(key, 10, 64)
-	if err != nil || n == 1<<63-1 || strconv.FormatInt(n, 10) != key {
+	if err != nil || strconv.FormatInt(n, 10) != key {
 		return 0, false
 	}
 	return n, true
