@@ -121,6 +121,40 @@ func TestWritesKeepTheirOrder(t *testing.T) {
 	}
 }
 
+// TestWritesStayTogether: the writes of one caller are not torn apart to fill a
+// request.
+func TestWritesStayTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &portal{methods: items(), before: func(http.ResponseWriter, string) bool {
+			time.Sleep(time.Second)
+			return false
+		}}
+		c := newClient(t, p, func(cfg *bitrix.Config) { cfg.InFlight = 1 })
+		defer c.Close()
+		var all sync.WaitGroup
+		all.Go(func() { c.Do(t.Context(), get(1)) }) // keeps the sender busy
+		synctest.Wait()
+		for _, n := range []int{30, 30, 15} {
+			all.Go(func() {
+				calls := make([]bitrix.Call, n)
+				for i := range calls {
+					calls[i] = update(i)
+				}
+				c.Do(t.Context(), calls...)
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+		var sizes []int
+		for _, r := range p.asked() {
+			sizes = append(sizes, len(strings.Fields(r)))
+		}
+		if diff := cmp.Diff([]int{1, 45, 30}, sizes); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // TestCallersShareRequests holds what many callers cost: what becomes ready
 // while two requests are under way travels in the next one.
 func TestCallersShareRequests(t *testing.T) {

@@ -178,6 +178,42 @@ func TestUnknownOutcome(t *testing.T) {
 	})
 }
 
+// TestRepeatsPause: a read that was lost waits for its repeat, though requests
+// of others go out meanwhile.
+func TestRepeatsPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries []time.Time
+		p := &portal{methods: items(), before: func(w http.ResponseWriter, method string) bool {
+			if method != "crm.item.list" {
+				return false
+			}
+			tries = append(tries, time.Now())
+			w.WriteHeader(http.StatusBadGateway)
+			return true
+		}}
+		c := newClient(t, p, func(cfg *bitrix.Config) { cfg.Plan = bitrix.PlanUnlimited })
+		defer c.Close()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			c.Do(t.Context(), bitrix.Call{Method: "crm.item.list"})
+		}()
+		for running := true; running; {
+			select {
+			case <-done:
+				running = false
+			case <-time.After(10 * time.Millisecond):
+				if a := c.Do(t.Context(), get(1))[0]; a.Err != nil {
+					t.Error(a.Err)
+				}
+			}
+		}
+		if len(tries) != 3 || tries[1].Sub(tries[0]) < 300*time.Millisecond || tries[2].Sub(tries[1]) < 1200*time.Millisecond {
+			t.Errorf("tries at %v", tries)
+		}
+	})
+}
+
 func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, &portal{before: func(http.ResponseWriter, string) bool { time.Sleep(time.Minute); return false }},

@@ -17,14 +17,22 @@ type leaky struct {
 	capacity, drain, neighbour float64
 
 	mu      sync.Mutex
+	known   bool // somebody has connected
 	level   float64
 	at      time.Time
 	refused int
-	taken   int
 }
 
+// admit takes a request in after 60 ms, the first, which has to connect, after
+// 400.
 func (l *leaky) admit(w http.ResponseWriter, _ string) (answered bool) {
-	time.Sleep(60 * time.Millisecond)
+	l.mu.Lock()
+	latency := 60 * time.Millisecond
+	if !l.known {
+		l.known, latency = true, 400*time.Millisecond
+	}
+	l.mu.Unlock()
+	time.Sleep(latency)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -38,7 +46,6 @@ func (l *leaky) admit(w http.ResponseWriter, _ string) (answered bool) {
 		return true
 	}
 	l.level++
-	l.taken++
 	return false
 }
 

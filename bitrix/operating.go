@@ -32,8 +32,6 @@ const (
 	// paceShare is the part of the limit from which on a method is paced so
 	// that what is left lasts until some of the time drops out.
 	paceShare = 0.8
-	// holdShare is the part at which it waits for that.
-	holdShare = 0.95
 	// maxPace is how long a call may be held back here. Longer waits are told
 	// to the caller, who has better things to do.
 	maxPace = 10 * time.Second
@@ -85,17 +83,16 @@ func (o *operating) admit(method string, now time.Time) (time.Time, *Error) {
 		m.next = time.Time{}
 		return time.Time{}, nil
 	}
-	if part >= holdShare {
-		return time.Time{}, m.hold(m.reset)
-	}
-	if m.next.After(now) {
-		if m.next.Sub(now) > maxPace {
-			return time.Time{}, m.hold(m.next)
-		}
-		return m.next, nil
-	}
 	// What is left of the limit, in calls, is spread over the time until reset.
 	calls := float64(o.limit-m.used) / float64(max(m.cost, time.Millisecond))
+	switch {
+	case calls < 1:
+		return time.Time{}, m.hold(m.reset)
+	case m.next.Sub(now) > maxPace:
+		return time.Time{}, m.hold(m.next)
+	case m.next.After(now):
+		return m.next, nil
+	}
 	m.next = now.Add(time.Duration(float64(m.reset.Sub(now)) / calls))
 	return time.Time{}, nil
 }
@@ -118,7 +115,7 @@ func (o *operating) note(method string, t callTime, now time.Time) {
 	if grown := t.used - m.used; grown > 0 && m.used > 0 {
 		m.cost = (3*m.cost + grown) / 4
 	} else if m.cost == 0 {
-		m.cost = t.used
+		m.cost = min(t.used, time.Second) // a guess until two answers tell
 	}
 	m.used = t.used
 	m.reset = time.Time{}

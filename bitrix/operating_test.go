@@ -68,6 +68,26 @@ func TestOperatingLimit(t *testing.T) {
 	})
 }
 
+// TestOperatingPace: a method near its limit that costs little goes on, slower.
+func TestOperatingPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &worker{used: 390, cost: 0.5, limit: 480}
+		c := newClient(t, &portal{methods: map[string]methodFunc{"slow": w.call}})
+		defer c.Close()
+		start := time.Now()
+		for range 100 {
+			if err := c.Do(t.Context(), bitrix.Call{Method: "slow"})[0].Err; err != nil {
+				t.Fatal(err)
+			}
+		}
+		// 90 s of working time are left for 600 s, which is a call in 3.3 s at
+		// first; and the portal says each time that it is 600 s still.
+		if d := time.Since(start); d < 7*time.Minute || d > 9*time.Minute {
+			t.Errorf("100 calls took %s", d)
+		}
+	})
+}
+
 // TestOperatingRefusal: other programs use the method too, so the refusal comes
 // unforeseen, here inside a batch that has status 200.
 func TestOperatingRefusal(t *testing.T) {
