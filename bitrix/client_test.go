@@ -121,6 +121,30 @@ func TestWritesKeepTheirOrder(t *testing.T) {
 	}
 }
 
+// TestOrderAcrossRequests: a write that needs a request of its own does not let
+// later ones overtake it.
+func TestOrderAcrossRequests(t *testing.T) {
+	var mu sync.Mutex
+	var seen []string
+	p := &portal{methods: map[string]methodFunc{"write": func(a *php.Array) reply {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, fmt.Sprint(first(a, "id")))
+		return reply{result: true}
+	}}}
+	c := newClient(t, p)
+	write := func(id int, alone any) bitrix.Call {
+		return bitrix.Call{Method: "write", Write: true, Params: map[string]any{"id": id, "v": alone}}
+	}
+	c.Do(t.Context(), write(1, "x"), write(2, nil), write(3, "x"), write(4, "x"))
+	if diff := cmp.Diff([]string{"1", "2", "3", "4"}, seen); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"write", "write", "batch(write write)"}, p.asked()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestWritesStayTogether: the writes of one caller are not torn apart to fill a
 // request.
 func TestWritesStayTogether(t *testing.T) {

@@ -12,7 +12,8 @@ import (
 // and that our part of the drain is less than we thought.
 // Source: https://apidocs.bitrix24.com/limits.html
 type bucket struct {
-	capacity, drain float64 // drain 0: no limit
+	capacity float64 // as far as it may be filled
+	drain    float64 // a second; 0 is no limit
 
 	mu      sync.Mutex
 	level   float64
@@ -25,8 +26,10 @@ type bucket struct {
 }
 
 const (
-	// margin is kept free: requests that leave evenly may arrive in a bunch.
-	margin = 1
+	// unevenness is how much earlier than others a request may arrive: the first
+	// ones have to connect. What drains in this time is kept free, and at least
+	// one request.
+	unevenness = 0.4
 	// minShare is what a busy neighbour leaves us at least.
 	minShare = 1.0 / 16
 	// growth is how much of the drain we claim back each second without a
@@ -42,7 +45,7 @@ const (
 )
 
 func newBucket(capacity, drain float64) *bucket {
-	return &bucket{capacity: capacity, drain: drain, share: 1, ceiling: 1}
+	return &bucket{capacity: capacity - max(1, unevenness*drain), drain: drain, share: 1, ceiling: 1}
 }
 
 // wait returns how long to wait until there is room for a request.
@@ -56,7 +59,7 @@ func (b *bucket) wait(now time.Time) time.Duration {
 		return 0
 	}
 	b.pass(now)
-	over := b.level + 1 + margin - b.capacity
+	over := b.level + 1 - b.capacity
 	if over <= 0 {
 		return 0
 	}

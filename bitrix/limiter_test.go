@@ -16,20 +16,21 @@ import (
 type leaky struct {
 	capacity, drain, neighbour float64
 
-	mu      sync.Mutex
-	known   bool // somebody has connected
-	level   float64
-	at      time.Time
-	refused int
+	mu        sync.Mutex
+	connected int
+	level     float64
+	at        time.Time
+	refused   int
 }
 
-// admit takes a request in after 60 ms, the first, which has to connect, after
-// 400.
+// admit takes a request in after 60 ms, the first of each sender, which has to
+// connect, after 400.
 func (l *leaky) admit(w http.ResponseWriter, _ string) (answered bool) {
 	l.mu.Lock()
 	latency := 60 * time.Millisecond
-	if !l.known {
-		l.known, latency = true, 400*time.Millisecond
+	if l.connected < 2 {
+		l.connected++
+		latency = 400 * time.Millisecond
 	}
 	l.mu.Unlock()
 	time.Sleep(latency)

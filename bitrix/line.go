@@ -231,33 +231,27 @@ func (g *group) pick(now time.Time, room, taken int, pass gate) []*command {
 		return nil
 	}
 	var out, rest []*command
-	for i, cmd := range g.waiting {
-		full := taken+len(out) == room || len(out) == 1 && out[0].alone
-		if full || cmd.notBefore.After(now) || cmd.alone && taken+len(out) > 0 {
-			if g.ordered || full {
-				rest = append(rest, g.waiting[i:]...)
-				break
-			}
+	stuck := false // what follows must not overtake
+	for _, cmd := range g.waiting {
+		if stuck || taken+len(out) == room || len(out) == 1 && out[0].alone {
 			rest = append(rest, cmd)
 			continue
 		}
-		later, err := pass(cmd)
-		switch {
-		case err != nil:
-			g.answer(cmd, noAnswer(err.of(cmd.call.Method)))
-		case !later.IsZero():
-			cmd.notBefore = later
-			if g.ordered {
-				rest = append(rest, g.waiting[i:]...)
-			} else {
-				rest = append(rest, cmd)
+		ready := !cmd.notBefore.After(now) && (!cmd.alone || taken+len(out) == 0)
+		if ready {
+			later, err := pass(cmd)
+			if err != nil {
+				g.answer(cmd, noAnswer(err.of(cmd.call.Method)))
+				continue
 			}
-		default:
+			cmd.notBefore, ready = later, later.IsZero()
+		}
+		if ready {
 			out = append(out, cmd)
+			continue
 		}
-		if g.ordered && !later.IsZero() {
-			break
-		}
+		rest = append(rest, cmd)
+		stuck = g.ordered
 	}
 	g.waiting = rest
 	g.flying += len(out)

@@ -88,6 +88,26 @@ func TestOperatingPace(t *testing.T) {
 	})
 }
 
+// TestOperatingCrossed: the call that crosses the limit runs, and the next is not
+// sent.
+func TestOperatingCrossed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &worker{used: 479, cost: 10, limit: 480}
+		c := newClient(t, &portal{methods: map[string]methodFunc{"slow": w.call}})
+		defer c.Close()
+		if err := c.Do(t.Context(), bitrix.Call{Method: "slow"})[0].Err; err != nil {
+			t.Fatal(err)
+		}
+		var e *bitrix.Error
+		if err := c.Do(t.Context(), bitrix.Call{Method: "slow"})[0].Err; !errors.As(err, &e) || !e.NotBefore.Equal(time.Now().Add(10*time.Minute)) {
+			t.Errorf("got %#v, want to come back at the reset", e)
+		}
+		if w.calls != 1 || w.refused != 0 {
+			t.Errorf("%d calls ran, %d were refused", w.calls, w.refused)
+		}
+	})
+}
+
 // TestOperatingRefusal: other programs use the method too, so the refusal comes
 // unforeseen, here inside a batch that has status 200.
 func TestOperatingRefusal(t *testing.T) {
