@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"b24rules/bitrix"
+	"b24rules/diag"
 	"b24rules/engine"
 	"b24rules/engine/formula"
 	"b24rules/schemas"
@@ -23,9 +24,11 @@ is done at least once: when its answer is lost it may be done again. What was
 answered is not done again when the run is repeated, and its result is nil then.
 
 The result is what the portal answered under "result".`,
-	Run:    callMethod,
-	Result: func(*engine.ArgTypes) formula.Type { return formula.Type{Kind: formula.Any} },
-	Check:  checkCall,
+	Run:      callMethod,
+	Result:   func(*engine.ArgTypes) formula.Type { return formula.Type{Kind: formula.Any} },
+	EffectOf: callEffect,
+	Touches:  callTouches,
+	Check:    checkCall,
 })
 
 type callArgs struct {
@@ -50,10 +53,33 @@ func checkCall(c *engine.StepCheck) {
 	m, known := schemas.LookupMethod(name)
 	switch {
 	case known && m.Effect == schemas.Write && given == schemas.Read:
-		c.Errorf("effect", "wrong-effect", "%s writes", m.Name)
+		c.Errorf("effect", "wrong-effect", "%s writes, so effect: read is wrong", m.Name).Hint = "leave effect out"
+		return
 	case !known && given == "":
-		c.Warnf("method", "unknown-method", "%s is not in the table of documented methods, so it is taken for one that writes", name).Hint = "effect: read"
+		f := c.Warnf("method", "unknown-method", "%s is not in the table of documented methods, so it is taken for one that writes", name)
+		f.Hint = "say effect: read or effect: write"
+		if near := diag.Closest(name, methodNames()); near != "" {
+			f.Hint = "did you mean " + near + "? else say effect: read or effect: write"
+		}
+		return
 	}
+	checkAtLeastOnce(c, name)
+}
+
+// checkAtLeastOnce warns of a writing call that may be done twice.
+func checkAtLeastOnce(c *engine.StepCheck, name string) {
+	if callEffect(c.Types()) == engine.Writes && !c.Once() {
+		c.Warnf("method", "at-least-once", "%s is called in every run of the rule, and again when its answer is lost", name).Hint = "once: says for which value it is to be called once, such as =deal.stageId"
+	}
+}
+
+func methodNames() []string {
+	methods := schemas.Methods()
+	out := make([]string, len(methods))
+	for i, m := range methods {
+		out[i] = m.Name
+	}
+	return out
 }
 
 func isBatch(method string) bool {

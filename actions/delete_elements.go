@@ -22,7 +22,10 @@ is deleted.
 The result says how many were deleted.`,
 	Run:    deleteElements,
 	Result: deletedType,
-	Check:  checkScope,
+	Touches: func(*engine.ArgTypes) []engine.Touch {
+		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Deletes: true, Which: "scope"}}
+	},
+	Check: checkDeleteElements,
 })
 
 type deleteElementsArgs struct {

@@ -22,7 +22,10 @@ is deleted.
 The result says how many were deleted.`,
 	Run:    deleteItems,
 	Result: deletedType,
-	Check:  checkDeleteItems,
+	Touches: func(t *engine.ArgTypes) []engine.Touch {
+		return []engine.Touch{{Kind: engine.TouchItems, Of: ownerArg(t), Deletes: true, Which: "filter"}}
+	},
+	Check: checkDeleteItems,
 })
 
 type deleteItemsArgs struct {

@@ -8,6 +8,7 @@ import (
 
 // Fail parks the run.
 var Fail = engine.Define(engine.Spec[failArgs]{
+	Ends: true,
 	Name: "fail",
 	Doc: `end the run as a failure
 

@@ -29,7 +29,7 @@ is about that very item, the run goes on with its deleted steps instead.`,
 		}
 		return typ
 	},
-	Check: checkOwner,
+	Check: checkItemOfEvent,
 })
 
 type fetchItemArgs struct {

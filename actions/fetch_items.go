@@ -27,7 +27,7 @@ More items than limit are an error: nothing is cut off.`,
 		}
 		return formula.ListOf(itemType(t))
 	},
-	Check: checkOwner,
+	Check: checkFetchItems,
 })
 
 type fetchItemsArgs struct {

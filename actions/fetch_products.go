@@ -34,7 +34,7 @@ An entity without rows is looked up itself. If it does not exist, the run goes
 on with its deleted steps.`,
 	Run:    fetchProducts,
 	Result: func(*engine.ArgTypes) formula.Type { return formula.ListOf(productRowType()) },
-	Check:  checkOwner,
+	Check:  checkItemOfEvent,
 })
 
 type fetchProductsArgs struct {

@@ -8,6 +8,7 @@ import (
 
 // Stop ends the run as a success.
 var Stop = engine.Define(engine.Spec[stopArgs]{
+	Ends: true,
 	Name: "stop",
 	Doc: `end the run, successfully
 

@@ -31,7 +31,10 @@ of the run is looked up again first.
 The result counts the elements: added, updated, deleted, kept, adopted.`,
 	Run:    syncElements,
 	Result: syncResultType,
-	Check:  checkSyncElements,
+	Touches: func(*engine.ArgTypes) []engine.Touch {
+		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Adds: true, Updates: true, Deletes: true, Which: "scope", Fields: "fields", Compares: true, Syncs: true}}
+	},
+	Check: checkSyncElements,
 })
 
 type syncElementsArgs struct {
@@ -55,20 +58,10 @@ func syncResultType(*engine.ArgTypes) formula.Type {
 
 func checkSyncElements(c *engine.StepCheck) {
 	checkScope(c)
+	checkScopeOfRun(c, "would delete the elements of all the others")
+	checkRowKey(c)
+	checkElementName(c)
 	t := c.Types()
-	if c.Source("key") == "row.id" {
-		rows := t.Type("rows")
-		if rows.Kind == formula.List && rows.Elem != nil {
-			if _, ok := rows.Elem.Fields["key"]; ok {
-				c.Warnf("key", "row-id-key", "a row's id changes when the row is edited, and the element would be made anew").Hint = "=row.key"
-			}
-		}
-	}
-	if fields := t.Type("fields"); t.Given("fields") && !fields.Open && len(fields.Fields) > 0 {
-		if _, ok := fields.Fields["NAME"]; !ok {
-			c.Warnf("fields", "no-name", "the fields have no NAME, which every element needs")
-		}
-	}
 	if v, ok := t.Const("delete_limit"); ok && v != nil {
 		if _, err := parseDeleteLimit(v); err != nil {
 			c.Errorf("delete_limit", "invalid-value", "%s", err)

@@ -22,7 +22,10 @@ The result has the item's id and says whether it was updated.`,
 	Result: func(*engine.ArgTypes) formula.Type {
 		return formula.RecordOf(map[string]formula.Type{"id": {Kind: formula.Int}, "updated": {Kind: formula.Bool}})
 	},
-	Check: checkOwner,
+	Touches: func(t *engine.ArgTypes) []engine.Touch {
+		return []engine.Touch{{Kind: engine.TouchItems, Of: ownerArg(t), Updates: true, Which: "id", Fields: "fields", Compares: true}}
+	},
+	Check: checkUpdateItem,
 })
 
 type updateItemArgs struct {

@@ -26,6 +26,10 @@ The result has the element's id and says whether it was created or updated.`,
 			"id": {Kind: formula.Int}, "created": {Kind: formula.Bool}, "updated": {Kind: formula.Bool},
 		})
 	},
+	Touches: func(*engine.ArgTypes) []engine.Touch {
+		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Adds: true, Updates: true, Which: "key", Fields: "fields", Compares: true}}
+	},
+	Check: checkUpsertElement,
 })
 
 type upsertElementArgs struct {

@@ -12,9 +12,8 @@ import (
 
 // UpsertItem makes sure that an item with a key exists and has the given fields.
 var UpsertItem = engine.Define(engine.Spec[upsertItemArgs]{
-	Name:    "upsert_item",
-	Effect:  engine.Writes,
-	Creates: true,
+	Name:   "upsert_item",
+	Effect: engine.Writes,
 	Doc: `find an item by its key and change it, or add it
 
 The item is the one whose key fields have the given values. It is added with
@@ -29,7 +28,10 @@ The result has the item's id and says whether it was created or updated.`,
 			"id": {Kind: formula.Int}, "created": {Kind: formula.Bool}, "updated": {Kind: formula.Bool},
 		})
 	},
-	Check: checkOwner,
+	Touches: func(t *engine.ArgTypes) []engine.Touch {
+		return []engine.Touch{{Kind: engine.TouchItems, Of: ownerArg(t), Adds: true, Updates: true, Which: "key", Fields: "fields", Compares: true}}
+	},
+	Check: checkUpsertItem,
 })
 
 type upsertItemArgs struct {

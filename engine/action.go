@@ -44,9 +44,14 @@ type Spec[A any] struct {
 	// Spread makes the fields of the result names of their own, beside the
 	// step's id. Only compute does so.
 	Spread bool
-	// Creates says that the action may add items of the type in its argument
-	// entityTypeId.
-	Creates bool
+	// Ends says that no step after this one runs.
+	Ends bool
+	// EffectOf tells the effect of one step where its arguments decide it. Nil
+	// means that it is always Effect.
+	EffectOf func(t *ArgTypes) Effect
+	// Touches tells what a step may change, as far as the file says it. The
+	// checks between rules are made of it. Nil means that nothing is known.
+	Touches func(t *ArgTypes) []Touch
 }
 
 // Action is a verb of the rule language. Make one with Define.
@@ -55,13 +60,16 @@ type Action struct {
 	Doc    string
 	Effect Effect
 	Spread bool
-	// Creates is as in Spec.
-	Creates bool
+	// Ends is as in Spec.
+	Ends bool
 
 	args   *argStruct
 	run    func(ctx context.Context, c *Call, args reflect.Value) (any, error)
 	result func(t *ArgTypes) formula.Type
 	check  func(c *StepCheck)
+
+	effectOf func(t *ArgTypes) Effect
+	touches  func(t *ArgTypes) []Touch
 }
 
 // Define makes an action of its description. It panics when the argument
@@ -73,10 +81,12 @@ func Define[A any](s Spec[A]) *Action {
 		panic(fmt.Sprintf("engine: action %s: %v", s.Name, err))
 	}
 	return &Action{
-		Name: s.Name, Doc: s.Doc, Effect: s.Effect, Spread: s.Spread, Creates: s.Creates,
-		args:   args,
-		result: s.Result,
-		check:  s.Check,
+		Name: s.Name, Doc: s.Doc, Effect: s.Effect, Spread: s.Spread, Ends: s.Ends,
+		args:     args,
+		result:   s.Result,
+		check:    s.Check,
+		effectOf: s.EffectOf,
+		touches:  s.Touches,
 		run: func(ctx context.Context, c *Call, v reflect.Value) (any, error) {
 			return s.Run(ctx, c, v.Interface().(A))
 		},

@@ -51,7 +51,8 @@ func digest(data []byte) string {
 }
 
 // CheckTogether reports what is wrong between sets that are fine each by
-// itself: a rule id that two files use.
+// itself: a rule id that two files use, rules of different files that start
+// each other without end, or that write the same things.
 func CheckTogether(sets []*RuleSet) diag.List {
 	var list diag.List
 	first := map[string]*Rule{}
@@ -69,6 +70,8 @@ func CheckTogether(sets []*RuleSet) diag.List {
 			first[r.ID] = r
 		}
 	}
+	list = append(list, checkRings(sets, true)...)
+	list = append(list, checkConflicts(sets, true)...)
 	list.Sort()
 	return list
 }
@@ -87,11 +90,19 @@ type checker struct {
 }
 
 func (c *checker) errorf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
-	return c.list.Errorf(c.file.Pos(n), code, format, args...)
+	return ended(c.file, n, c.list.Errorf(c.file.Pos(n), code, format, args...))
 }
 
 func (c *checker) warnf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
-	return c.list.Warnf(c.file.Pos(n), code, format, args...)
+	return ended(c.file, n, c.list.Warnf(c.file.Pos(n), code, format, args...))
+}
+
+// ended gives a finding about a scalar its end.
+func ended(file *yamlfile.File, n *yaml.Node, f *diag.Finding) *diag.Finding {
+	if end := file.End(n); f.Pos.Before(end) {
+		f.EndLine, f.EndColumn = end.Line, end.Column
+	}
+	return f
 }
 
 // mapping reads a mapping node; false means that there was none.
@@ -165,6 +176,7 @@ func (c *checker) ruleFile(set *RuleSet) {
 			set.Rules = append(set.Rules, r)
 		}
 	}
+	c.review()
 }
 
 func (c *checker) version(m yamlfile.Mapping) {

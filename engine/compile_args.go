@@ -46,6 +46,27 @@ func (t *ArgTypes) Const(name string) (any, bool) {
 	return nil, false
 }
 
+// Entry returns the constant value of one name of an argument that is a mapping.
+func (t *ArgTypes) Entry(arg, name string) (any, bool) {
+	a := t.arg(arg)
+	if a == nil {
+		return nil, false
+	}
+	fields := a.fields
+	if a.value != nil {
+		fields = a.value.record
+	}
+	if fields == nil {
+		return nil, false
+	}
+	for _, e := range fields.entries {
+		if e.key.literal == name {
+			return e.value.constant()
+		}
+	}
+	return nil, false
+}
+
 // readArgs compiles the arguments of a step. It returns nil when they cannot be
 // told apart at all.
 func (c *checker) readArgs(s *step, verb yamlfile.Entry, env formula.Env) *ArgTypes {
@@ -118,8 +139,8 @@ func (c *checker) readArg(f *argField, e yamlfile.Entry, env formula.Env, types 
 			env = with(env, rowNames(types.Type(f.PerRow)))
 		}
 	}
-	a := &argValueOf{field: f, typ: f.typ}
-	w := want{typ: f.typ, what: "argument " + f.Name}
+	a := &argValueOf{field: f, key: e.Key, typ: f.typ}
+	w := want{typ: f.typ, what: "argument " + f.Name, plain: f.Rules != "" || f.Name == "method"}
 	switch f.kind {
 	case argDuration:
 		w.literal = func(text string) (any, error) {

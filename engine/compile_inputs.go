@@ -34,7 +34,7 @@ func (c *checker) readInputs(n *yaml.Node) {
 			c.errorf(e.Key, "bad-name", "an input's name is lower-case letters, digits and _, this is %q", e.Name)
 			continue
 		}
-		in := Input{Name: e.Name, Pos: c.file.Pos(e.Key)}
+		in := Input{Name: e.Name, Pos: c.file.Pos(e.Key), node: e.Key}
 		if !c.readInput(e, &in) {
 			continue
 		}

@@ -48,7 +48,6 @@ func (c *checker) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
 		r.when = c.value(w.Value, want{typ: formula.Type{Kind: formula.Bool}, what: "when"}, k.env(nil))
 	}
 	c.ruleSteps(r, m, e, k)
-	c.checkLoops(r)
 	return r
 }
 
@@ -177,7 +176,7 @@ func (c *checker) readTrigger(r *Rule, n *yaml.Node, typeID int, typed bool, see
 		c.errorf(n, "duplicate-event", "%s comes with both its base code and a suffixed one: the portal sends both for one change", ev.Code).Hint = "keep one of them"
 	}
 	seen[upper] = true
-	t := Trigger{Event: ev, EntityTypeID: suffix}
+	t := Trigger{Event: ev, EntityTypeID: suffix, node: n}
 	if ev.Entity == "item" && suffix == 0 {
 		switch {
 		case !typed:
@@ -221,13 +220,13 @@ func (c *checker) ruleNames(r *Rule, vars formula.Type) *known {
 			typeID.Maybe = true
 		}
 	}
-	k := &known{types: map[string]formula.Type{}, guards: map[string][]string{}, later: map[string]string{}}
+	k := &known{types: map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r)}
 	k.types[nameEvent] = formula.RecordOf(map[string]formula.Type{
 		"id":           id,
 		"entityTypeId": typeID,
 		"added":        {Kind: formula.Bool},
 		"count":        {Kind: formula.Int},
-		"data":         formula.OpenRecord(nil),
+		"data":         eventData(r.Triggers),
 		"portal":       {Kind: formula.String},
 		"time":         {Kind: formula.Time},
 	})

@@ -16,6 +16,10 @@ var stepOptions = []string{"id", "when", "once", "for_each", "limit", "timeout",
 // defaultForEach is how many rows a for_each takes without a limit.
 const defaultForEach = 1000
 
+// maxForEach is the most that a limit may say: a run sends 10,000 commands at
+// most unless its limits say otherwise.
+const maxForEach = 10_000
+
 // readSteps compiles a list of steps. Each sees the results of those before it;
 // conditions hold for all of them.
 func (c *checker) readSteps(n *yaml.Node, k *known, conditions []string, what string) []*step {
@@ -76,7 +80,7 @@ func (c *checker) readStep(n *yaml.Node, index int, k *known, conditions []strin
 	if !ok {
 		return nil
 	}
-	s := &step{action: c.actions[verb.Name], pos: c.file.Pos(verb.Key), limit: defaultForEach, label: fmt.Sprintf("%s[%d]", verb.Name, index+1)}
+	s := &step{action: c.actions[verb.Name], pos: c.file.Pos(verb.Key), verb: verb.Key, limit: defaultForEach, label: fmt.Sprintf("%s[%d]", verb.Name, index+1)}
 	when := c.stepWhen(s, m, k, conditions)
 	inside := slices.Concat(conditions, when)
 	env := k.env(inside)
@@ -93,6 +97,7 @@ func (c *checker) readStep(n *yaml.Node, index int, k *known, conditions []strin
 		}
 	}
 	types := c.readArgs(s, verb, env)
+	s.types = types
 	c.stepOptions(s, m)
 	guards := when
 	if e, ok := m.Get("on_error"); ok {
@@ -148,15 +153,23 @@ func (c *checker) stepOptions(s *step, m yamlfile.Mapping) {
 		if s.forEach == nil {
 			c.errorf(e.Key, "unknown-key", "limit belongs to for_each, this step has none")
 		}
-		c.list = append(c.list, yamlfile.Decode(c.file, e.Value, &s.limit)...)
+		list := yamlfile.Decode(c.file, e.Value, &s.limit)
+		c.list = append(c.list, list...)
+		if len(list) == 0 && (s.limit < 1 || s.limit > maxForEach) {
+			c.errorf(e.Value, "invalid-value", "limit takes a number of elements from 1 to %d, this is %d", maxForEach, s.limit)
+		}
 	}
 	if e, ok := m.Get("timeout"); ok {
-		s.timeout = c.duration(e.Value, "timeout")
+		n := len(c.list)
+		if s.timeout = c.duration(e.Value, "timeout"); s.timeout == 0 && len(c.list) == n {
+			c.errorf(e.Value, "invalid-value", "a timeout of %s lets the step do nothing", e.Value.Value).Hint = "leave it out for no limit of its own"
+		}
 	}
 	if e, ok := m.Get("retry"); ok {
-		c.list = append(c.list, yamlfile.Decode(c.file, e.Value, &s.retry)...)
-		if s.retry < 0 || s.retry > 100 {
-			c.errorf(e.Value, "invalid-value", "retry takes the number of attempts, from 1 to 100")
+		list := yamlfile.Decode(c.file, e.Value, &s.retry)
+		c.list = append(c.list, list...)
+		if len(list) == 0 && (s.retry < 1 || s.retry > 100) {
+			c.errorf(e.Value, "invalid-value", "retry takes a number of attempts from 1 to 100, this is %d", s.retry)
 		}
 	}
 }
@@ -206,7 +219,7 @@ func (c *checker) stepNames(s *step, m yamlfile.Mapping, types *ArgTypes, k *kno
 	if !c.newName(e.Value, name) {
 		return
 	}
-	s.id, s.label = name, name
+	s.id, s.label, s.idNode = name, name, e.Value
 	if s.forEach != nil {
 		result = formula.ListOf(result)
 	}
@@ -266,8 +279,12 @@ func (s *StepCheck) Warnf(arg, code, format string, args ...any) *diag.Finding {
 }
 
 func (s *StepCheck) node(arg string) *yaml.Node {
-	if a := s.types.arg(arg); a != nil && a.value != nil {
+	switch a := s.types.arg(arg); {
+	case a == nil:
+	case a.value != nil:
 		return a.value.node
+	case a.key != nil:
+		return a.key
 	}
 	return s.verb.Key
 }

@@ -19,6 +19,9 @@ type want struct {
 	// literal, when set, parses literal text of its own kind (a duration); no
 	// formula is taken then.
 	literal func(text string) (any, error)
+	// plain says that text is not looked at for formulas: a name, or one of a
+	// few words.
+	plain bool
 }
 
 var wantAny = want{typ: formula.Type{Kind: formula.Any}, what: "this value"}
@@ -121,6 +124,7 @@ func (c *checker) formula(v *value, w want, env formula.Env) *value {
 		return nil
 	}
 	v.formula, v.typ = f, f.Type()
+	c.doubts(v.node, formulaOffset, f.Doubts())
 	return c.fits(v, w)
 }
 
@@ -131,14 +135,24 @@ func (c *checker) template(v *value, w want, env formula.Env) *value {
 		return nil
 	}
 	v.template, v.typ = t, formula.Type{Kind: formula.String}
+	c.doubts(v.node, 0, t.Doubts())
 	return c.fits(v, w)
 }
 
 // problems reports what is wrong inside a formula, each at its own place.
 func (c *checker) problems(n *yaml.Node, offset int, ps []formula.Problem) {
+	c.placed(n, offset, ps, diag.Error)
+}
+
+// doubts warns of what is allowed inside a formula and likely a mistake.
+func (c *checker) doubts(n *yaml.Node, offset int, ps []formula.Problem) {
+	c.placed(n, offset, ps, diag.Warning)
+}
+
+func (c *checker) placed(n *yaml.Node, offset int, ps []formula.Problem, s diag.Severity) {
 	for _, p := range ps {
 		start, end := c.file.Span(n, offset+p.From, offset+p.To)
-		c.list.Add(diag.Finding{Pos: start, EndLine: end.Line, EndColumn: end.Column, Code: p.Code, Message: p.Message, Hint: p.Hint})
+		c.list.Add(diag.Finding{Pos: start, EndLine: end.Line, EndColumn: end.Column, Severity: s, Code: p.Code, Message: p.Message, Hint: p.Hint})
 	}
 }
 
@@ -172,6 +186,9 @@ func (c *checker) literal(v *value, w want, env formula.Env, isText bool) *value
 	switch w.typ.Kind {
 	case formula.String:
 		v.literal, v.typ = n.Value, formula.Type{Kind: formula.String}
+		if !w.plain {
+			c.looksLike(n, env)
+		}
 	case formula.Int, formula.Number:
 		x, err := num.Parse(n.Value)
 		if err != nil || isText {
@@ -222,9 +239,7 @@ func (c *checker) untyped(v *value, w want, env formula.Env, isText bool) *value
 			c.errorf(n, "wrong-type", "%s takes %s, this is the text %q; a formula starts with =", w.what, typeName(w.typ), plain).Hint = "=" + plain
 			return nil
 		}
-		if !strings.Contains(plain, " = ") && strings.ContainsAny(plain, ".+*/()[]") && c.compiles(plain, env) {
-			c.warnf(n, "looks-like-formula", "the text %q reads like a formula, but formulas start with =", plain).Hint = "=" + plain
-		}
+		c.looksLike(n, env)
 	}
 	return c.fits(v, w)
 }
@@ -251,7 +266,7 @@ func (c *checker) fields(n *yaml.Node, w want, env formula.Env) *fieldsValue {
 	out := &fieldsValue{}
 	good := true
 	for _, e := range m.Entries {
-		key := c.scalar(e.Key, want{typ: formula.Type{Kind: formula.String}, what: "a name"}, env)
+		key := c.scalar(e.Key, want{typ: formula.Type{Kind: formula.String}, what: "a name", plain: !strings.Contains(e.Key.Value, ".")}, env)
 		val := c.value(e.Value, w, env)
 		if key == nil || val == nil {
 			good = false

@@ -47,7 +47,7 @@ func (k *known) env(conditions []string) formula.Env {
 		}
 		vars[n] = t
 	}
-	return formula.Env{Vars: vars, Later: k.later}
+	return formula.Env{Vars: vars, Later: k.later, Absent: absent}
 }
 
 func subset(part, whole []string) bool {
@@ -68,7 +68,7 @@ func with(env formula.Env, extra map[string]formula.Type) formula.Env {
 	for n, t := range extra {
 		vars[n] = t
 	}
-	return formula.Env{Vars: vars, Later: env.Later}
+	return formula.Env{Vars: vars, Later: env.Later, Absent: env.Absent}
 }
 
 // rowNames are the names inside rows and for_each.

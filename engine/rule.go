@@ -3,6 +3,8 @@ package engine
 import (
 	"time"
 
+	"gopkg.in/yaml.v3"
+
 	"b24rules/diag"
 	"b24rules/engine/formula"
 	"b24rules/schemas"
@@ -41,6 +43,8 @@ type Input struct {
 	Default    any
 	HasDefault bool
 	Pos        diag.Pos
+
+	node *yaml.Node
 }
 
 // Rule binds events to steps.
@@ -86,6 +90,8 @@ type Trigger struct {
 	// EntityTypeID narrows the events of smart processes and smart invoices to
 	// one type. 0 hears all of them.
 	EntityTypeID int
+
+	node *yaml.Node
 }
 
 // step is one action of a rule with its options.
@@ -94,6 +100,9 @@ type step struct {
 	label  string // id or verb and number: names the step in history
 	action *Action
 	pos    diag.Pos
+	verb   *yaml.Node // the action's name
+	idNode *yaml.Node // nil when the step has no id
+	types  *ArgTypes
 
 	when    *value
 	once    *value
@@ -120,6 +129,7 @@ const (
 // argValueOf is a compiled argument of a step.
 type argValueOf struct {
 	field  *argField
+	key    *yaml.Node    // the argument's name in the file
 	value  *value        // argValue, argRowValue
 	fields *fieldsValue  // argFields, argRowFields
 	names  []*namedValue // argNames

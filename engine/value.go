@@ -82,6 +82,39 @@ func (v *value) reads(add func(name string)) {
 	}
 }
 
+// paths calls add for every path that the value's formulas read.
+func (v *value) paths(add func(path string)) {
+	if v == nil {
+		return
+	}
+	var own []string
+	switch {
+	case v.formula != nil:
+		own = v.formula.Paths()
+	case v.template != nil:
+		own = v.template.Paths()
+	}
+	for _, p := range own {
+		add(p)
+	}
+	for _, e := range v.list {
+		e.paths(add)
+	}
+	if v.record != nil {
+		v.record.paths(add)
+	}
+}
+
+func (f *fieldsValue) paths(add func(path string)) {
+	if f == nil {
+		return
+	}
+	for _, e := range f.entries {
+		e.key.paths(add)
+		e.value.paths(add)
+	}
+}
+
 func (f *fieldsValue) reads(add func(name string)) {
 	for _, e := range f.entries {
 		e.key.reads(add)

@@ -85,6 +85,20 @@ func (f *File) Span(n *yaml.Node, from, to int) (start, end diag.Pos) {
 	return f.pos(first), f.pos(last)
 }
 
+// End returns the place after the last character of a scalar, its closing quote
+// included; for everything else the place where the node begins.
+func (f *File) End(n *yaml.Node) diag.Pos {
+	n = Resolve(n)
+	if n == nil || n.Kind != yaml.ScalarNode || n.Value == "" {
+		return f.Pos(n)
+	}
+	_, end := f.Span(n, 0, len([]rune(n.Value)))
+	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+		end.Column++
+	}
+	return end
+}
+
 // Resolve follows aliases to the node they stand for. It returns nil for nil.
 func Resolve(n *yaml.Node) *yaml.Node {
 	for range MaxDepth {

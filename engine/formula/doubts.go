@@ -95,8 +95,6 @@ func (s *surveyor) constant(n ast.Node, v bool) {
 
 func isLogic(n ast.Node) bool {
 	switch x := n.(type) {
-	case *ast.BoolNode:
-		return true
 	case *ast.UnaryNode:
 		return operatorName(x.Operator) == "!"
 	case *ast.BinaryNode:

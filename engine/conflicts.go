@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"b24rules/diag"
+)
+
+// checkConflicts reports steps that write the same thing: across says whether
+// those of different files are wanted, or those within one.
+func checkConflicts(sets []*RuleSet, across bool) diag.List {
+	var list diag.List
+	groups := map[string][]*effect{}
+	var order []string
+	for _, s := range sets {
+		for _, r := range s.Rules {
+			for _, e := range r.effects(nil) {
+				if e.of == "" || e.Which == "" {
+					continue
+				}
+				key := fmt.Sprint(e.Kind, e.of)
+				if groups[key] == nil {
+					order = append(order, key)
+				}
+				groups[key] = append(groups[key], &e)
+			}
+		}
+	}
+	for _, key := range order {
+		group := groups[key]
+		for i, b := range group {
+			// The nearest earlier one is told; a long list of pairs helps nobody.
+			for _, a := range slices.Backward(group[:i]) {
+				if across != (a.rule.Set != b.rule.Set) || !meet(a, b) {
+					continue
+				}
+				if f, ok := conflict(a, b); ok {
+					list.Add(f)
+					break
+				}
+			}
+		}
+	}
+	return list
+}
+
+// meet reports whether two steps can both run for one entity.
+func meet(a, b *effect) bool {
+	return a.step != b.step && a.deleted == b.deleted && share(a.rule.Portals, b.rule.Portals) && !exclusive(a.conditions(), b.conditions())
+}
+
+func (e *effect) conditions() []string {
+	return append(e.rule.when.conjuncts(), e.step.when.conjuncts()...)
+}
+
+// exclusive reports whether one condition is the opposite of another: x and
+// !x, or one thing equal to two literals.
+func exclusive(a, b []string) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if x == "!"+y || y == "!"+x {
+				return true
+			}
+			xl, xr, xok := strings.Cut(x, " == ")
+			yl, yr, yok := strings.Cut(y, " == ")
+			if xok && yok && xl == yl && xr != yr && literalText(xr) && literalText(yr) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// literalText tells the canonical text of a literal, with the bracket behind it.
+func literalText(s string) bool {
+	s = strings.TrimSuffix(s, ")")
+	return s != "" && (s[0] == '"' || s[0] == '-' || s[0] >= '0' && s[0] <= '9')
+}
+
+// conflict words what is wrong when both a and b run; b is the later one.
+func conflict(a, b *effect) (diag.Finding, bool) {
+	switch {
+	case a.Syncs && b.Syncs:
+		return scopeConflict(a, b)
+	case a.Kind == TouchElements && a.Adds && b.Adds && !a.Syncs && !b.Syncs:
+		// Steps of one rule follow each other, and each leaves the other's fields.
+		if a.rule != b.rule && a.rule.Owner == b.rule.Owner && a.same(b, a.Which) {
+			return b.finding(diag.Warning, "same-element", b.Which,
+				"this is the element that %s writes too: both make its code of the owner %q and the same key", b.toldOf(a), b.rule.Owner), true
+		}
+	case a.rule != b.rule && a.Kind == TouchItems && a.Adds && b.Adds && a.sameEvent(b) && a.same(b, a.Which):
+		return b.finding(diag.Warning, "same-item", b.Which,
+			"%s keeps the item with this key too: both may add it, and each run writes over the other", b.toldOf(a)), true
+	case a.Kind == TouchItems && a.Updates && b.Updates && a.same(b, a.Which) && a.sameEvent(b):
+		if name := contested(a, b); name != "" && len(a.conditions()) == 0 && len(b.conditions()) == 0 && a.step.once == nil && b.step.once == nil {
+			return b.finding(diag.Warning, "contested-field", b.Fields,
+				"%s gives the field %s another value: each writes over the other, again and again if they hear the change", b.toldOf(a), name), true
+		}
+	}
+	return diag.Finding{}, false
+}
+
+func scopeConflict(a, b *effect) (diag.Finding, bool) {
+	if !overlap(a, b) {
+		return diag.Finding{}, false
+	}
+	if a.rule.Owner == b.rule.Owner {
+		f := b.finding(diag.Error, "same-scope", "scope",
+			"%s keeps elements of this scope under the same owner %q: each would delete what the other made", b.toldOf(a), b.rule.Owner)
+		f.Hint = "give one of the rules an owner of its own, or make it one step over all rows"
+		return f, true
+	}
+	f := b.finding(diag.Warning, "shared-scope", "scope",
+		"%s (owner %q) keeps elements of this scope too: the list holds the elements of both", b.toldOf(a), a.rule.Owner)
+	f.Hint = "add a property to the scopes that tells them apart"
+	return f, true
+}
+
+// overlap reports whether two scopes may hold the same elements: one says what
+// the other says and perhaps more, and no property has two different values.
+func overlap(a, b *effect) bool {
+	x, y := a.texts("scope"), b.texts("scope")
+	if len(x) > len(y) {
+		x, y = y, x
+	}
+	for name, v := range x {
+		w, both := y[name]
+		if !both || v != w && isFixed(v) && isFixed(w) {
+			return false
+		}
+	}
+	return true
+}
+
+func isFixed(text string) bool { return text != "" && (text[0] == '#' || text[0] == '\'') }
+
+// texts are the comparable texts of an argument's names and values.
+func (e *effect) texts(arg string) map[string]string {
+	out := map[string]string{}
+	for _, x := range e.entries(arg) {
+		out[e.rule.textOf(x.key, nil)] = e.rule.textOf(x.value, nil)
+	}
+	return out
+}
+
+// same reports whether an argument surely has the same value in both.
+func (e *effect) same(o *effect, arg string) bool {
+	if e.Which != o.Which {
+		return false
+	}
+	x, y := e.step.types.arg(arg), o.step.types.arg(arg)
+	if x == nil || y == nil {
+		return false
+	}
+	if x.fields == nil {
+		t := e.rule.textOf(x.value, nil)
+		return t != "" && t == o.rule.textOf(y.value, nil)
+	}
+	a, b := e.texts(arg), o.texts(arg)
+	for name, v := range a {
+		if v == "" || b[name] != v {
+			return false
+		}
+	}
+	return len(a) > 0 && len(a) == len(b)
+}
+
+// sameEvent reports whether one event can start both rules.
+func (e *effect) sameEvent(o *effect) bool {
+	if e.rule == o.rule {
+		return true
+	}
+	for _, t := range e.rule.Triggers {
+		for _, u := range o.rule.Triggers {
+			if t.Entity == u.Entity && t.EntityTypeID == u.EntityTypeID && (t.Code == u.Code || t.Entity != "") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// contested is a field that two steps give different values.
+func contested(a, b *effect) string {
+	x, y := a.texts(a.Fields), b.texts(b.Fields)
+	var names []string
+	for name, v := range x {
+		if w, both := y[name]; both && name != "" && v != w && isFixed(v) && isFixed(w) {
+			names = append(names, strings.TrimPrefix(name, "'"))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return slices.Min(names)
+}
+
+// toldOf names another step in a message about this one.
+func (e *effect) toldOf(o *effect) string {
+	switch {
+	case e.rule == o.rule:
+		return fmt.Sprintf("the %s on line %d", o.step.action.Name, o.step.pos.Line)
+	case e.rule.Set == o.rule.Set:
+		return fmt.Sprintf("rule %s (line %d)", o.rule.ID, o.step.pos.Line)
+	}
+	return fmt.Sprintf("rule %s (%s:%d)", o.rule.ID, o.rule.Set.File, o.step.pos.Line)
+}
+
+// finding is one at an argument of the step.
+func (e *effect) finding(s diag.Severity, code, arg, format string, args ...any) diag.Finding {
+	n := e.step.verb
+	if a := e.step.types.arg(arg); a != nil {
+		switch {
+		case a.value != nil:
+			n = a.value.node
+		case a.key != nil:
+			n = a.key
+		}
+	}
+	file := e.rule.Set.file
+	f := diag.Finding{Pos: file.Pos(n), Severity: s, Code: code, Message: fmt.Sprintf(format, args...)}
+	return *ended(file, n, &f)
+}

@@ -1,0 +1,258 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"b24rules/engine/formula"
+	"b24rules/num"
+	"b24rules/schemas"
+)
+
+// flow tells where the values of a rule come from.
+type flow struct {
+	rule *Rule
+	// computed are the values of names, fetched the steps behind ids.
+	computed map[string]*value
+	fetched  map[string]*step
+}
+
+func newFlow(r *Rule) *flow {
+	f := &flow{rule: r, computed: map[string]*value{}, fetched: map[string]*step{}}
+	for _, s := range r.allSteps() {
+		if s.id != "" {
+			f.fetched[s.id] = s
+		}
+		for _, a := range s.args {
+			for _, n := range a.names {
+				if s.action.Spread {
+					f.computed[n.name] = n.value
+				}
+			}
+		}
+	}
+	return f
+}
+
+// maxTrace bounds how far a value is followed back.
+const maxTrace = 50
+
+// sources calls add for every path that a value depends on, through computed
+// names and the arguments of the steps whose results it reads.
+func (f *flow) sources(v *value, add func(path string)) {
+	seen := map[string]bool{}
+	var follow func(v *value)
+	follow = func(v *value) {
+		v.paths(func(p string) {
+			if seen[p] || len(seen) > maxTrace {
+				return
+			}
+			seen[p] = true
+			add(p)
+			name := prefix(p, 1)
+			if c := f.computed[name]; c != nil {
+				follow(c)
+			} else if s := f.fetched[name]; s != nil {
+				s.values(follow)
+			}
+		})
+	}
+	follow(v)
+}
+
+// depends reports whether a value comes from what the run is about, and not
+// from the file and its inputs alone.
+func (f *flow) depends(v *value) bool {
+	out := false
+	f.sources(v, func(p string) {
+		name := prefix(p, 1)
+		out = out || name != nameInputs && name != nameVars && f.computed[name] == nil
+	})
+	return out
+}
+
+// grows reports whether the items that an effect adds are new ones in every
+// run: added without a key, or found by a key that depends on the run.
+func (e *effect) grows() bool {
+	if e.Which == "" {
+		return true
+	}
+	f := newFlow(e.rule)
+	return slices.ContainsFunc(e.entries(e.Which), func(x *fieldEntry) bool { return f.depends(x.value) })
+}
+
+// keepsGoing tells why an effect writes again when its echo comes back, "" when
+// it does not.
+func (f *flow) keepsGoing(e *effect, op string) string {
+	switch {
+	case op == schemas.OpDelete:
+		return "" // nothing is deleted twice
+	case op == schemas.OpAdd && e.Which == "":
+		return "an item is added without looking whether it is there"
+	case op == schemas.OpAdd:
+		return "" // found by its key the second time
+	case e.step.once != nil && f.stirred(e, e.step.once) == "":
+		return ""
+	case !e.Compares:
+		return fmt.Sprintf("%s writes even what is as it should be", e.step.action.Name)
+	}
+	for _, x := range e.entries(e.Fields) {
+		if why := f.restless(e, x); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// restless tells why a field gets another value in each pass.
+func (f *flow) restless(e *effect, x *fieldEntry) string {
+	if why := f.stirred(e, x.value); why != "" {
+		return fmt.Sprintf("%s is computed from %s", fieldName(x), why)
+	}
+	name, ok := x.key.literal.(string)
+	if !ok || !f.readsField(e, x.value, name) || f.guarded(e, name) || f.repeats(x.value, name) {
+		return ""
+	}
+	return fmt.Sprintf("%s is computed from itself", name)
+}
+
+func fieldName(x *fieldEntry) string {
+	if name, ok := x.key.literal.(string); ok {
+		return name
+	}
+	return "a field"
+}
+
+// stirred names what changes from pass to pass though nobody changes anything.
+func (f *flow) stirred(_ *effect, v *value) string {
+	out := ""
+	f.sources(v, func(p string) {
+		switch p {
+		case "event.time", "event.count":
+			out = p + ", which differs in every pass"
+		case nameEvent:
+			out = "the whole event, which differs in every pass"
+		}
+	})
+	return out
+}
+
+// readsField reports whether a value depends on a field of the items that e
+// writes, as they were read.
+func (f *flow) readsField(e *effect, v *value, field string) bool {
+	out := false
+	f.sources(v, func(p string) {
+		s := f.fetched[prefix(p, 1)]
+		if s == nil || s.effect() != Reads || !f.reads(s, e) {
+			return
+		}
+		_, rest, whole := strings.Cut(p, ".")
+		if prefix(rest, 1) == field || !whole && mentions(v, field) {
+			out = true
+		}
+	})
+	return out
+}
+
+// mentions looks for a field of a list's elements, which no path shows.
+func mentions(v *value, field string) bool {
+	return v.formula != nil && strings.Contains(v.formula.Source(), "."+field)
+}
+
+// reads reports whether a step reads items of the type that e writes.
+func (f *flow) reads(s *step, e *effect) bool {
+	for _, arg := range []string{"owner", "entityTypeId"} {
+		a := s.types.arg(arg)
+		if a == nil {
+			continue
+		}
+		r := effect{Touch: Touch{Of: arg}, rule: f.rule, step: s}
+		r.resolve(nil)
+		return r.of != "" && r.of == e.of
+	}
+	return false
+}
+
+// guarded reports whether a condition of the step or rule looks at the field:
+// it is taken for one that keeps a second pass out.
+func (f *flow) guarded(e *effect, field string) bool {
+	out := false
+	for _, v := range []*value{e.step.when, e.rule.when} {
+		f.sources(v, func(p string) { out = out || strings.HasSuffix(p, "."+field) })
+	}
+	return out
+}
+
+// repeats reports whether a formula of one field gives its own result again
+// when it is fed with it: round(deal.opportunity, 2) does.
+func (f *flow) repeats(v *value, field string) bool {
+	if v.formula == nil {
+		return false
+	}
+	base := ""
+	for _, p := range v.formula.Paths() {
+		name, rest, _ := strings.Cut(p, ".")
+		if rest != field || base != "" {
+			return false
+		}
+		base = name
+	}
+	m := formula.NewMachine(context.Background())
+	apply := func(x any) (any, bool) {
+		out, err := v.formula.Eval(m, map[string]any{base: map[string]any{field: x}})
+		return out, err == nil
+	}
+	worked := false
+	for _, x := range []any{num.MustParse("0"), num.MustParse("-7.125"), num.MustParse("1234567.891"), "", " Straße X ", "new:WON", true, nil} {
+		once, ok := apply(x)
+		if !ok {
+			continue
+		}
+		worked = true
+		if twice, ok := apply(once); !ok || !sameValue(once, twice) {
+			return false
+		}
+	}
+	return worked
+}
+
+func sameValue(a, b any) bool {
+	x, xNum := a.(num.Num)
+	y, yNum := b.(num.Num)
+	if xNum && yNum {
+		return x.Equal(y)
+	}
+	s, sText := a.(string)
+	t, tText := b.(string)
+	return sText && tText && s == t || a == nil && b == nil
+}
+
+// blame is the node that keeps a ring going: the field's value, or the step.
+func (e *effect) blame() *yaml.Node {
+	f := newFlow(e.rule)
+	for _, x := range e.entries(e.Fields) {
+		if f.restless(e, x) != "" {
+			return x.value.node
+		}
+	}
+	return e.where()
+}
+
+// wayOut hints at what ends a ring.
+func (e *effect) wayOut() string {
+	switch {
+	case e.Adds && slices.ContainsFunc(e.rule.Triggers, func(t Trigger) bool { return t.Entity == "item" && t.EntityTypeID == 0 }):
+		return "name the entityTypeId in on"
+	case e.Adds && e.Which == "":
+		return "use upsert_item, which looks first"
+	case e.Adds && e.grows():
+		return "add items of another type, or give the step a when that keeps its own items out"
+	case !e.Compares && e.Updates:
+		return "use update_item, which writes only what differs, or once"
+	}
+	return "give the step a when that is false the second time, or once"
+}

@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+
+	"b24rules/engine/formula"
+)
+
+// absent are the fields of event that people expect from other engines, with
+// what to write instead. It is never changed.
+var absent = map[string]string{
+	"event.name":    "many events become one run, so it has no name: use event.added, or what the entity says now",
+	"event.event":   "many events become one run, so it has no name: use event.added, or what the entity says now",
+	"event.code":    "many events become one run, so it has no name: use event.added, or what the entity says now",
+	"event.type":    "many events become one run, so it has no name: use event.added, or what the entity says now",
+	"event.updated": "a run stands for the entity as it is now; event.added says whether it is new",
+	"event.deleted": "a deleted entity has steps of its own, under deleted:",
+	"event.fields":  "an event carries an id and no fields: read the entity with fetch_item",
+	"event.user":    "an event does not say whose change it was; fetch_item has updatedBy",
+	"event.userId":  "an event does not say whose change it was; fetch_item has updatedBy",
+}
+
+// elsewhere are names that a formula of the rule does not see, with the reason.
+func elsewhere(r *Rule) map[string]string {
+	out := map[string]string{
+		nameRow:   "is there only in arguments for each row and beside for_each",
+		nameIndex: "is there only in arguments for each row and beside for_each",
+		nameGroup: "is there only in the compute of aggregate",
+		nameError: "is there only in the steps of on_error",
+		"steps":   "is not needed: the result of a step is named by the step's id alone",
+		"env":     "is not there: a formula sees no environment, only inputs",
+		"now":     "is not there: a run can be repeated, so take event.time",
+		"today":   "is not there: a run can be repeated, so take event.time",
+	}
+	for _, t := range r.Triggers {
+		if ownerTypeID(t.Entity) != 0 {
+			out[t.Entity] = fmt.Sprintf("is not read by itself: add a step with id: %s and fetch_item: {owner: %s, id: =event.id}", t.Entity, t.Entity)
+		}
+	}
+	return out
+}
+
+// eventData is the type of event.data: what all the events of a rule carry. It
+// is open, for a portal may send more than is documented.
+func eventData(triggers []Trigger) formula.Type {
+	fields, data := map[string]int{}, map[string]int{}
+	for _, t := range triggers {
+		for _, f := range t.Fields {
+			fields[f]++
+		}
+		for _, d := range t.Data {
+			data[d]++
+		}
+	}
+	// All values of an event arrive as text.
+	text := formula.Type{Kind: formula.String}
+	keys := map[string]formula.Type{}
+	if len(fields) > 0 {
+		inner := map[string]formula.Type{}
+		for f, n := range fields {
+			inner[f] = text
+			if n < len(triggers) {
+				inner[f] = text.Optional()
+			}
+		}
+		keys["FIELDS"] = formula.OpenRecord(inner)
+	}
+	for d := range maps.Keys(data) {
+		keys[d] = formula.Type{Kind: formula.Any}
+	}
+	return formula.OpenRecord(keys)
+}

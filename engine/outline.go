@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"context"
+
+	"b24rules/engine/formula"
+	"b24rules/num"
+	"b24rules/schemas"
+)
+
+// Outline is what can be said of a rule from outside: the places that a test
+// can reach and the fields that its steps write.
+type Outline struct {
+	// When is the line of the rule's own when, 0 without one.
+	When  int
+	Steps []StepOutline
+}
+
+// StepOutline describes one step of a rule. Step and Line are those of its
+// StepTrace.
+type StepOutline struct {
+	Step, Action string
+	Line         int
+	// Part is the list that the step stands in: steps, deleted or on_error.
+	Part string
+	// When and Once say that the step has these options.
+	When, Once bool
+	// Writes says that the step may change the portal's data.
+	Writes  bool
+	Managed Managed
+}
+
+// Managed are the fields that a step keeps up to date.
+type Managed struct {
+	// EntityTypeID is the type of the items, List the IBLOCK_ID of the list; 0
+	// when the step has none or it is only known when it runs.
+	EntityTypeID, List int
+	// Keys are the fields that tell one item from another, Names all fields
+	// that the step writes, keys and scope among them.
+	Keys, Names []string
+	// Open says that there are names that are only known when the step runs.
+	Open bool
+}
+
+// Outline describes the rule's steps in the order of the file, each followed by
+// those of its on_error. inputs are what BindInputs gave: they decide names and
+// types that are formulas.
+func (r *Rule) Outline(inputs map[string]any) Outline {
+	var out Outline
+	if r.when != nil {
+		out.When = r.when.file.Pos(r.when.node).Line
+	}
+	sc := scope{vars: map[string]any{nameInputs: inputs}, machine: formula.NewMachine(context.Background())}
+	var walk func(part string, steps []*step)
+	walk = func(part string, steps []*step) {
+		for _, s := range steps {
+			out.Steps = append(out.Steps, StepOutline{
+				Step: s.label, Action: s.action.Name, Line: s.pos.Line, Part: part,
+				When: s.when != nil, Once: s.once != nil, Writes: s.action.Effect == Writes, Managed: s.managed(sc),
+			})
+			walk("on_error", s.inner)
+		}
+	}
+	walk("steps", r.steps)
+	walk("deleted", r.deleted)
+	return out
+}
+
+// managed reads the arguments that name fields. What only selects, as match and
+// where do, is not written.
+func (s *step) managed(sc scope) Managed {
+	var m Managed
+	if s.action.Effect != Writes {
+		return m
+	}
+	for _, a := range s.args {
+		switch a.field.Name {
+		case "entityTypeId":
+			m.EntityTypeID = fixedInt(a.value, sc)
+		case "owner":
+			if name, ok := fixed(a.value, sc); ok {
+				text, _ := name.(string)
+				o, _ := schemas.LookupOwner(text)
+				m.EntityTypeID = o.ID
+			}
+		case "list":
+			m.List = fixedInt(a.value, sc)
+		case "key", "fields", "scope":
+			names := a.fields.names(sc, &m.Open)
+			m.Names = append(m.Names, names...)
+			if a.field.Name == "key" {
+				m.Keys = names
+			}
+		}
+	}
+	return m
+}
+
+func (f *fieldsValue) names(sc scope, open *bool) []string {
+	if f == nil {
+		return nil
+	}
+	var out []string
+	for _, e := range f.entries {
+		if name, ok := fixed(e.key, sc); ok {
+			if text, _ := name.(string); text != "" {
+				out = append(out, text)
+				continue
+			}
+		}
+		*open = true
+	}
+	return out
+}
+
+// fixed returns a value that only the inputs decide.
+func fixed(v *value, sc scope) (any, bool) {
+	if v == nil {
+		return nil, false
+	}
+	known := true
+	v.reads(func(name string) { known = known && name == nameInputs })
+	if !known {
+		return nil, false
+	}
+	out, err := v.eval(context.Background(), sc)
+	return out, err == nil
+}
+
+func fixedInt(v *value, sc scope) int {
+	out, _ := fixed(v, sc)
+	n, _ := out.(num.Num)
+	i, _ := n.Int64()
+	return int(i)
+}

@@ -1,0 +1,283 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"b24rules/diag"
+	"b24rules/engine/formula"
+	"b24rules/schemas"
+)
+
+// review reports what is allowed in a whole file and likely a mistake. It is
+// silent about a file with errors: what they hide would be called unused.
+func (c *checker) review() {
+	if c.list.HasErrors() {
+		return
+	}
+	used := map[string]bool{}
+	read := func(path string) { used[prefix(path, 2)] = true }
+	for _, v := range c.set.vars {
+		v.value.paths(read)
+	}
+	for _, r := range c.set.Rules {
+		r.when.paths(read)
+		r.entity.paths(read)
+		for _, s := range r.allSteps() {
+			s.values(func(v *value) { v.paths(read) })
+		}
+		c.reviewRule(r)
+	}
+	c.unusedConstants(used)
+	c.list = append(c.list, checkRings([]*RuleSet{c.set}, false)...)
+	c.list = append(c.list, checkConflicts([]*RuleSet{c.set}, false)...)
+}
+
+// prefix returns the first n names of a path.
+func prefix(path string, n int) string {
+	parts := strings.SplitN(path, ".", n+1)
+	return strings.Join(parts[:min(n, len(parts))], ".")
+}
+
+// unusedConstants warns of inputs and vars that nothing reads. A formula that
+// reads inputs as a whole reads all of them.
+func (c *checker) unusedConstants(used map[string]bool) {
+	for _, in := range c.set.Inputs {
+		if !used[nameInputs] && !used[nameInputs+"."+in.Name] {
+			f := c.warnf(in.node, "unused-input", "no formula reads the input %q", in.Name)
+			if f.Hint = "take it out"; !in.HasDefault {
+				f.Message += ", yet every portal has to supply it"
+			}
+		}
+	}
+	for _, v := range c.set.vars {
+		if !used[nameVars] && !used[nameVars+"."+v.name] {
+			c.warnf(v.key, "unused-var", "no formula reads the var %q", v.name).Hint = "take it out"
+		}
+	}
+}
+
+func (c *checker) reviewRule(r *Rule) {
+	c.reviewTriggers(r)
+	c.constantWhen(r.when, "the rule")
+	names := map[string]bool{}
+	for _, s := range r.allSteps() {
+		s.values(func(v *value) { v.reads(func(name string) { names[name] = true }) })
+	}
+	for _, s := range r.allSteps() {
+		c.constantWhen(s.when, "the step")
+		c.unusedNames(s, names)
+		c.idleLoop(s)
+	}
+	c.stepLists(r.steps)
+	c.stepLists(r.deleted)
+}
+
+// constantWhen warns of a condition that decides nothing.
+func (c *checker) constantWhen(v *value, what string) {
+	x, constant := v.constant()
+	if b, ok := x.(bool); constant && ok {
+		f := c.warnf(v.node, "constant-condition", "when is always %t, so %s %s", b, what, map[bool]string{true: "always runs", false: "never runs"}[b])
+		f.Hint = map[bool]string{true: "leave when out", false: "take " + what + " out, or allow this finding while it rests"}[b]
+	}
+}
+
+// effect is what a step does, by its arguments.
+func (s *step) effect() Effect {
+	if s.action.effectOf != nil && s.types != nil {
+		return s.action.effectOf(s.types)
+	}
+	return s.action.Effect
+}
+
+// unusedNames warns of results that nobody reads. The id of a step that writes
+// also names the step in the history, so it needs no reader.
+func (c *checker) unusedNames(s *step, names map[string]bool) {
+	for _, a := range s.args {
+		for _, n := range a.names {
+			own := s.id != "" && names[s.id]
+			if s.action.Spread && !names[n.name] && !own {
+				c.warnf(n.key, "unused-name", "nothing reads the computed name %q", n.name).Hint = "take it out"
+			}
+		}
+	}
+	if s.action.result == nil || s.action.Spread || s.effect() == Writes {
+		return
+	}
+	switch {
+	case s.id == "":
+		c.warnf(s.verb, "unused-result", "the result of %s has no name, so nothing can read it", s.action.Name).Hint = "give the step an id, or take it out"
+	case !names[s.id]:
+		c.warnf(s.idNode, "unused-result", "nothing reads the result %q of %s", s.id, s.action.Name).Hint = "take the step out"
+	}
+}
+
+// idleLoop warns of a for_each whose step does the same each time.
+func (c *checker) idleLoop(s *step) {
+	if s.forEach == nil {
+		return
+	}
+	reads := false
+	for _, a := range s.args {
+		a.values(func(v *value) {
+			v.reads(func(name string) { reads = reads || name == nameRow || name == nameIndex })
+		})
+	}
+	if !reads {
+		c.warnf(s.forEach.node, "idle-loop", "for_each runs %s with the same arguments for every element", s.action.Name).Hint = "use row in the arguments, or leave for_each out"
+	}
+}
+
+// stepLists looks at steps that stand in one list: those after an end, and
+// those that stand twice.
+func (c *checker) stepLists(steps []*step) {
+	first := map[string]*step{}
+	var end *step
+	for _, s := range steps {
+		if end != nil {
+			c.warnf(s.verb, "unreachable-step", "no run comes here: the %s on line %d ends every run", end.action.Name, end.pos.Line).Hint = "give it a when, or take this step out"
+			end = nil // once is enough
+		}
+		if s.action.Ends && s.when == nil && s.once == nil && s.forEach == nil && s.onError == park {
+			end = s
+		}
+		text := c.stepText(s)
+		if prev := first[text]; prev != nil && !s.action.Spread {
+			c.warnf(s.verb, "duplicate-step", "this step does the same as the one on line %d", prev.pos.Line).Hint = "take one of them out"
+		} else {
+			first[text] = s
+		}
+		c.stepLists(s.inner)
+	}
+}
+
+// stepText is a text that is equal for steps that do the same.
+func (c *checker) stepText(s *step) string {
+	var b strings.Builder
+	b.WriteString(s.action.Name)
+	for _, n := range []*value{s.when, s.once, s.forEach} {
+		b.WriteString("|")
+		if n != nil {
+			writeNode(&b, n.node)
+		}
+	}
+	for _, a := range s.args {
+		b.WriteString("|" + a.field.Name)
+		a.values(func(v *value) { writeNode(&b, v.node) })
+		fmt.Fprintf(&b, "%v", a.fixed)
+	}
+	return b.String()
+}
+
+func writeNode(b *strings.Builder, n *yaml.Node) {
+	if n == nil {
+		return
+	}
+	fmt.Fprintf(b, "<%d %s %q", n.Kind, n.Tag, n.Value)
+	for _, child := range n.Content {
+		writeNode(b, child)
+	}
+	b.WriteString(">")
+}
+
+// reviewTriggers warns of events that a portal does not send the way the
+// engine hears them.
+func (c *checker) reviewTriggers(r *Rule) {
+	for _, t := range r.Triggers {
+		switch {
+		case t.AppOnly:
+			c.warnf(t.node, "app-only-event", "%s cannot be chosen in an outbound webhook, only an application can bind it", t.Code).Hint = appInstead(t.Event)
+		case t.Legacy:
+			c.warnf(t.node, "legacy-event", "%s belongs to a part of the CRM that Bitrix24 no longer develops", t.Code).Hint = legacyInstead(t.Event)
+		}
+		if !slices.Contains(t.Fields, "ID") && !slices.Contains(t.Data, "ID") {
+			c.warnf(t.node, "event-without-id", "%s does not say in its ID what it is about, so no rule can be run for it", t.Code)
+		}
+	}
+}
+
+func appInstead(e schemas.Event) string {
+	if e.Entity != "" {
+		return "a webhook can send ONCRM" + strings.ToUpper(e.Entity) + "UPDATE"
+	}
+	return ""
+}
+
+func legacyInstead(e schemas.Event) string {
+	if strings.HasPrefix(e.Code, "ONCRMINVOICE") && e.Op != "" {
+		return "smart invoices send ONCRMDYNAMICITEM" + strings.ToUpper(e.Op) + " with entityTypeId 31"
+	}
+	return ""
+}
+
+// Once reports whether the step runs once for each value of a formula.
+func (s *StepCheck) Once() bool { return s.step.once != nil }
+
+// Reads returns the names that an argument's formulas read, sorted.
+func (s *StepCheck) Reads(arg string) []string {
+	var out []string
+	if a := s.types.arg(arg); a != nil {
+		a.values(func(v *value) { v.reads(func(name string) { out = append(out, name) }) })
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Rule describes what the rule of the step hears.
+func (s *StepCheck) Rule() *Rule { return s.c.rule }
+
+// EventTypes returns the entityTypeIds of what event.id may be the id of: 0 for
+// things outside the CRM. It is nil when that is not known.
+func (r *Rule) EventTypes() []int {
+	if r.entity != nil {
+		return nil
+	}
+	var out []int
+	for _, t := range r.Triggers {
+		if t.Entity == "item" && t.EntityTypeID == 0 {
+			return nil // items of any type
+		}
+		out = append(out, t.itemType())
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// EachName calls f for every literal name of an argument such as fields, with
+// what reports a finding at its place.
+func (s *StepCheck) EachName(arg string, f func(name string, warn func(code, format string, args ...any) *diag.Finding)) {
+	a := s.types.arg(arg)
+	if a == nil || a.fields == nil {
+		return
+	}
+	for _, e := range a.fields.entries {
+		if name, ok := e.key.literal.(string); ok {
+			f(name, func(code, format string, args ...any) *diag.Finding {
+				return s.c.warnf(e.key.node, code, format, args...)
+			})
+		}
+	}
+}
+
+// looksLike warns of literal text that was likely meant to be a formula.
+func (c *checker) looksLike(n *yaml.Node, env formula.Env) {
+	text := n.Value
+	if strings.Contains(text, "{=") && strings.Contains(text, "}") {
+		c.warnf(n, "looks-like-formula", "the text %q holds a place of Bitrix24's own robots, which is not filled in here", text).Hint = "{{ formula }} inserts a value"
+		return
+	}
+	if open := strings.IndexByte(text, '{'); open >= 0 {
+		inner, _, closed := strings.Cut(text[open+1:], "}")
+		if closed && c.compiles(strings.TrimSpace(inner), env) {
+			c.warnf(n, "looks-like-formula", "the text %q is taken as it stands: a value is inserted between two braces", text).Hint = "{{ " + strings.TrimSpace(inner) + " }}"
+		}
+		return
+	}
+	_, isName := env.Vars[text]
+	if isName || !strings.Contains(text, " = ") && strings.ContainsAny(text, ".+*/()[]") && c.compiles(text, env) {
+		c.warnf(n, "looks-like-formula", "the text %q reads like a formula, but formulas start with =", text).Hint = "=" + text
+	}
+}

@@ -1,0 +1,281 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"b24rules/diag"
+	"b24rules/schemas"
+)
+
+// Ring is a way in which what a rule writes comes back to it as an event.
+type Ring struct {
+	// Rules are the rules of the ring by their ids, in order.
+	Rules []string
+	// Chain tells the way in words: rule, what it writes, event, rule.
+	Chain string
+	// Settles says that the ring comes to rest by itself, and Why how, or what
+	// keeps it going.
+	Settles bool
+	Why     string
+	// Pos is the place in the file that keeps the ring going, or the step that
+	// closes it.
+	Pos diag.Pos
+
+	files int
+	last  *effect
+	sure  bool // it never settles
+}
+
+// Rings lists the rings among the rules of some sets: for each step that writes
+// what some rule hears, the shortest way back to it. Those that settle, because
+// what is as wished already is not written again, are listed too.
+func Rings(sets []*RuleSet) []Ring {
+	g := newRingGraph(sets)
+	var out []Ring
+	seen := map[string]bool{}
+	for _, e := range g.effects {
+		for _, r := range g.ringsOf(e) {
+			if key := fmt.Sprint(slices.Sorted(slices.Values(r.Rules)), r.Settles, r.Why); !seen[key] {
+				seen[key] = true
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+// checkRings reports the rings that may not settle; across says whether those
+// that pass through several files are wanted, or those within one.
+func checkRings(sets []*RuleSet, across bool) diag.List {
+	var list diag.List
+	for _, r := range Rings(sets) {
+		if r.Settles || across != (r.files > 1) {
+			continue
+		}
+		f := diag.Finding{Pos: r.Pos, Severity: diag.Warning, Code: "ring"}
+		f.Message = fmt.Sprintf("rules %s may start each other without end, because %s: %s", strings.Join(r.Rules, " and "), r.Why, r.Chain)
+		if len(r.Rules) == 1 {
+			f.Code = "self-trigger"
+			f.Message = fmt.Sprintf("rule %s may start itself without end, because %s: %s", r.Rules[0], r.Why, r.Chain)
+		}
+		if r.sure {
+			f.Severity = diag.Error
+			f.Message = fmt.Sprintf("rule %s starts itself without end, because %s: %s", r.Rules[0], r.Why, r.Chain)
+		}
+		f.Hint = r.last.wayOut()
+		list.Add(*ended(r.last.rule.Set.file, r.last.blame(), &f))
+	}
+	return list
+}
+
+// ringNode is a rule with one of its lists of steps.
+type ringNode struct {
+	rule    *Rule
+	deleted bool
+}
+
+// ringGraph joins rules by what they write and hear.
+type ringGraph struct {
+	effects []*effect
+	of      map[ringNode][]*effect
+	rules   []*Rule
+	heard   map[string][]ringNode // by type and operation
+	flows   map[*Rule]*flow
+}
+
+func newRingGraph(sets []*RuleSet) *ringGraph {
+	g := &ringGraph{of: map[ringNode][]*effect{}, heard: map[string][]ringNode{}, flows: map[*Rule]*flow{}}
+	for _, s := range sets {
+		for _, r := range s.Rules {
+			g.rules = append(g.rules, r)
+			g.flows[r] = newFlow(r)
+			for _, e := range r.effects(nil) {
+				if e.Kind != TouchItems {
+					continue
+				}
+				n := ringNode{r, e.deleted}
+				g.of[n] = append(g.of[n], &e)
+				g.effects = append(g.effects, &e)
+			}
+		}
+	}
+	return g
+}
+
+// hearers are the rules that hear an operation on the items of a type.
+func (g *ringGraph) hearers(typ int, op string) []ringNode {
+	key := op + numInt(typ).String()
+	out, ok := g.heard[key]
+	if !ok {
+		for _, r := range g.rules {
+			if _, hears := r.hearsItem(typ, op); hears {
+				out = append(out, ringNode{r, op == schemas.OpDelete})
+			}
+		}
+		g.heard[key] = out
+	}
+	return out
+}
+
+// hearsItem finds the trigger by which the rule hears an operation on items of
+// a type. A type of 0 is one that nothing is known of: only a rule that hears
+// every type, and asks for none, is sure to hear it.
+func (r *Rule) hearsItem(typ int, op string) (Trigger, bool) {
+	for _, t := range r.Triggers {
+		if t.Op != op || ownerTypeID(t.Entity) == 0 && t.Entity != "item" {
+			continue
+		}
+		anyType := t.Entity == "item" && t.EntityTypeID == 0
+		switch {
+		case anyType && isItemType(typ) && !r.asksType(typ):
+			return t, true
+		case !anyType && typ != 0 && t.itemType() == typ:
+			return t, true
+		}
+	}
+	return Trigger{}, false
+}
+
+// isItemType tells types whose events are those of smart processes.
+func isItemType(typ int) bool {
+	return typ == 0 || typ == schemas.TypeSmartInvoice || typ >= schemas.FirstDynamicType
+}
+
+// asksType reports whether the rule's condition keeps items of a type out.
+func (r *Rule) asksType(typ int) bool {
+	asks, own := false, false
+	r.when.paths(func(p string) { asks = asks || p == nameEvent+".entityTypeId" || p == nameEvent })
+	if !asks {
+		return false
+	}
+	for _, c := range r.when.conjuncts() {
+		own = own || typ != 0 && strings.HasPrefix(c, `(event["entityTypeId"] == `+numInt(typ).String()+")")
+	}
+	return !own
+}
+
+// link is one step of a ring: what was written, and the operation heard.
+type ringLink struct {
+	e  *effect
+	op string
+}
+
+// ringsOf finds the shortest ways from an effect back to its own rule: one of
+// births only, and one of any kind.
+func (g *ringGraph) ringsOf(e *effect) []Ring {
+	var out []Ring
+	if e.Adds && e.grows() {
+		if way := g.way(e, true); way != nil {
+			return append(out, g.ring(way, true))
+		}
+	}
+	if way := g.way(e, false); way != nil {
+		out = append(out, g.ring(way, false))
+	}
+	return out
+}
+
+// way is a breadth-first search from what e causes back to e's own list of
+// steps.
+func (g *ringGraph) way(e *effect, births bool) []ringLink {
+	type visit struct {
+		node ringNode
+		way  []ringLink
+	}
+	home := ringNode{e.rule, e.deleted}
+	seen := map[ringNode]bool{}
+	var queue []visit
+	push := func(e *effect, way []ringLink) []ringLink {
+		for _, op := range e.ops() {
+			if births && (op != schemas.OpAdd || !e.grows()) {
+				continue
+			}
+			for _, n := range g.hearers(e.typ, op) {
+				if !share(e.rule.Portals, n.rule.Portals) {
+					continue
+				}
+				next := append(slices.Clone(way), ringLink{e, op})
+				if n == home {
+					return next
+				}
+				if !seen[n] {
+					seen[n] = true
+					queue = append(queue, visit{n, next})
+				}
+			}
+		}
+		return nil
+	}
+	if way := push(e, nil); way != nil {
+		return way
+	}
+	for len(queue) > 0 {
+		v := queue[0]
+		queue = queue[1:]
+		for _, next := range g.of[v.node] {
+			if way := push(next, v.way); way != nil {
+				return way
+			}
+		}
+	}
+	return nil
+}
+
+// share reports whether two rules serve a portal together.
+func share(a, b []string) bool {
+	return len(a) == 0 || len(b) == 0 || slices.ContainsFunc(a, func(p string) bool { return slices.Contains(b, p) })
+}
+
+// ring judges a way back.
+func (g *ringGraph) ring(way []ringLink, births bool) Ring {
+	r := Ring{Settles: true, Why: "a second pass finds everything as it should be and writes nothing", last: way[len(way)-1].e}
+	files := map[string]bool{}
+	var chain []string
+	for _, l := range way {
+		r.Rules = append(r.Rules, l.e.rule.ID)
+		files[l.e.rule.Set.File] = true
+		chain = append(chain, l.words(births))
+		if why := g.flows[l.e.rule].keepsGoing(l.e, l.op); why != "" && !births {
+			r.Settles, r.Why, r.last = false, why, l.e
+		}
+	}
+	if births {
+		r.Settles, r.last = false, way[0].e
+		r.Why = "each new item starts it again"
+		r.sure = len(way) == 1 && r.last.step.when == nil && r.last.rule.when == nil
+	}
+	chain = append(chain, "rule "+way[0].e.rule.ID)
+	r.Chain, r.files = strings.Join(chain, " → "), len(files)
+	r.Pos = r.last.rule.Set.file.Pos(r.last.blame())
+	return r
+}
+
+// words tells one link of a chain.
+func (l ringLink) words(births bool) string {
+	doing := map[string]string{schemas.OpAdd: "adds", schemas.OpUpdate: "changes", schemas.OpDelete: "deletes"}[l.op]
+	return fmt.Sprintf("rule %s %s %s (%s, line %d) → %s", l.e.rule.ID, doing, typeWords(l.e.typ), l.e.step.action.Name, l.e.step.pos.Line, eventWords(l.e.typ, l.op))
+}
+
+// typeWords names the items of a type.
+func typeWords(typ int) string {
+	switch o := schemas.OwnerByType(typ); {
+	case typ == 0:
+		return "items"
+	case typ >= schemas.FirstDynamicType:
+		return fmt.Sprintf("items of type %d", typ)
+	case o.Name == "company":
+		return "companies"
+	case o.Name != "":
+		return strings.ReplaceAll(o.Name, "_", " ") + "s"
+	}
+	return fmt.Sprintf("items of type %d", typ)
+}
+
+func eventWords(typ int, op string) string {
+	if isItemType(typ) {
+		return "ONCRMDYNAMICITEM" + strings.ToUpper(op)
+	}
+	return "ONCRM" + strings.ToUpper(schemas.OwnerByType(typ).Name) + strings.ToUpper(op)
+}

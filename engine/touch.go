@@ -1,0 +1,240 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"b24rules/num"
+	"b24rules/schemas"
+)
+
+// TouchKind says what a step changes.
+type TouchKind uint8
+
+// The kinds of things that steps change.
+const (
+	TouchItems    TouchKind = iota // items of the CRM, whose changes send events
+	TouchElements                  // elements of lists, whose changes send none
+)
+
+// Touch is something that a step may change. It names arguments of the step, so
+// that the checks between rules can look at their values without knowing the
+// action.
+type Touch struct {
+	Kind TouchKind
+	// Adds, Updates and Deletes say what may happen.
+	Adds, Updates, Deletes bool
+	// Of is the argument that says which list or which type of items: owner,
+	// entityTypeId, list.
+	Of string
+	// Type is the entityTypeId where the action knows it better than Of.
+	Type int
+	// Which is the argument that says which of them: id, key, scope, filter. ""
+	// means that nothing is known of it.
+	Which string
+	// Fields is the argument with what is written, "" when that is not known.
+	Fields string
+	// Compares says that what is as wished already is not written again.
+	Compares bool
+	// Syncs says that the elements of the scope which the rule made, and for
+	// which there is no row, are deleted.
+	Syncs bool
+}
+
+// effect is a touch of one step of one rule, with what the file says of it.
+type effect struct {
+	Touch
+	rule    *Rule
+	step    *step
+	deleted bool // among the steps of a deleted entity
+	// typ is the entityTypeId or the list's id, 0 when it is not known.
+	typ int
+	// of is a text that is equal for equal types or lists; "" when unknown.
+	of string
+}
+
+// effects lists what the steps of a rule may change. inputs may be nil: then
+// the defaults stand for them.
+func (r *Rule) effects(inputs map[string]any) []effect {
+	var out []effect
+	add := func(steps []*step, deleted bool) {
+		for _, s := range flatten(steps) {
+			if s.action.touches == nil || s.types == nil {
+				continue
+			}
+			for _, t := range s.action.touches(s.types) {
+				e := effect{Touch: t, rule: r, step: s, deleted: deleted}
+				e.resolve(inputs)
+				out = append(out, e)
+			}
+		}
+	}
+	add(r.steps, false)
+	add(r.deleted, true)
+	return out
+}
+
+// resolve finds the type or list that is touched.
+func (e *effect) resolve(inputs map[string]any) {
+	if e.typ = e.Type; e.typ != 0 {
+		e.of = "#" + numInt(e.typ).String()
+		return
+	}
+	a := e.step.types.arg(e.Of)
+	if a == nil {
+		return
+	}
+	switch v, _ := e.rule.fixed(a.value, inputs); x := v.(type) {
+	case num.Num:
+		n, _ := x.Int64()
+		e.typ = int(n)
+	case string:
+		e.typ = ownerTypeID(x)
+	}
+	if e.of = e.rule.textOf(a.value, inputs); e.typ != 0 {
+		e.of = "#" + numInt(e.typ).String()
+	}
+}
+
+// where is the node that names what is touched.
+func (e *effect) where() *yaml.Node {
+	if a := e.step.types.arg(e.Of); a != nil && a.value != nil {
+		return a.value.node
+	}
+	return e.step.verb
+}
+
+// ops are the operations of events that the touch may cause.
+func (e *effect) ops() []string {
+	var out []string
+	if e.Adds {
+		out = append(out, schemas.OpAdd)
+	}
+	if e.Updates {
+		out = append(out, schemas.OpUpdate)
+	}
+	if e.Deletes {
+		out = append(out, schemas.OpDelete)
+	}
+	return out
+}
+
+// entries are the names and values of an argument such as fields, key or scope.
+func (e *effect) entries(arg string) []*fieldEntry {
+	a := e.step.types.arg(arg)
+	if a == nil || a.fields == nil {
+		return nil
+	}
+	return a.fields.entries
+}
+
+// fixed returns a value that is known before anything runs: a constant, a var
+// that is one, an input, for which its default stands when inputs is nil.
+func (r *Rule) fixed(v *value, inputs map[string]any) (any, bool) {
+	if x, ok := v.constant(); ok {
+		return x, true
+	}
+	if v == nil || v.formula == nil {
+		return nil, false
+	}
+	space, name, ok := strings.Cut(strings.TrimSpace(v.formula.Source()), ".")
+	switch {
+	case ok && space == nameVars:
+		for _, n := range r.Set.vars {
+			if n.name == name {
+				return r.fixed(n.value, inputs)
+			}
+		}
+	case ok && space == nameInputs && inputs != nil:
+		x, known := inputs[name]
+		return x, known && x != nil
+	case ok && space == nameInputs:
+		for _, in := range r.Set.Inputs {
+			if in.Name == name && in.HasDefault {
+				return in.Default, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// textOf is a text that two values share if they are equal for one entity; ""
+// when that cannot be told. Values that depend on a set's inputs or a rule's
+// results are equal only inside the set or rule.
+func (r *Rule) textOf(v *value, inputs map[string]any) string {
+	if v == nil {
+		return ""
+	}
+	if x, ok := r.fixed(v, inputs); ok {
+		switch x := x.(type) {
+		case num.Num:
+			return "#" + x.String()
+		case string:
+			return "'" + x
+		case bool:
+			return map[bool]string{true: "true", false: "false"}[x]
+		}
+		return ""
+	}
+	var text string
+	switch {
+	case v.formula != nil:
+		text = strings.Join(v.formula.Conjuncts(), " && ")
+	case v.template != nil:
+		text = "{" + v.node.Value
+	default:
+		return ""
+	}
+	home := ""
+	v.reads(func(name string) {
+		switch {
+		case name == nameEvent:
+		case name == nameInputs || name == nameVars:
+			home = max(home, r.Set.Name+"/")
+		default:
+			home = r.Set.Name + "/" + r.ID + "/"
+		}
+	})
+	return home + "=" + text
+}
+
+// flatten lists steps with those of their on_error.
+func flatten(steps []*step) []*step {
+	var out []*step
+	for _, s := range steps {
+		out = append(out, s)
+		out = append(out, flatten(s.inner)...)
+	}
+	return out
+}
+
+func (r *Rule) allSteps() []*step { return slices.Concat(flatten(r.steps), flatten(r.deleted)) }
+
+// values calls f for every value of a step, that of on_error's steps excepted.
+func (s *step) values(f func(*value)) {
+	for _, v := range []*value{s.when, s.once, s.forEach} {
+		if v != nil {
+			f(v)
+		}
+	}
+	for _, a := range s.args {
+		a.values(f)
+	}
+}
+
+func (a *argValueOf) values(f func(*value)) {
+	if a.value != nil {
+		f(a.value)
+	}
+	if a.fields != nil {
+		for _, e := range a.fields.entries {
+			f(e.key)
+			f(e.value)
+		}
+	}
+	for _, n := range a.names {
+		f(n.value)
+	}
+}
