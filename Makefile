@@ -78,6 +78,10 @@ validate-rules: build ## validate the shipped rule sets
 cover: ## coverage of each package
 	go test -cover ./...
 
+.PHONY: bench
+bench: ## measure against the emulator with a portal's limits and write docs/performance.md
+	go run ./bench
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin

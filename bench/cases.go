@@ -1,0 +1,364 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"b24rules/emulator"
+)
+
+type benchCase struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (b *bench) cases() []benchCase {
+	return []benchCase{
+		{"1", b.caseSequential},
+		{"1", func(ctx context.Context) error { return b.caseUpdates(ctx, true) }},
+		{"1", func(ctx context.Context) error { return b.caseUpdates(ctx, false) }},
+		{"3", func(ctx context.Context) error { return b.caseFull(ctx, true) }},
+		{"4", b.caseCoalesce},
+		{"4", b.caseLarge},
+		{"4", b.caseAlone},
+		{"5", b.casePortals},
+	}
+}
+
+// kind names the two kinds of portal.
+func kind(many bool) string {
+	if many {
+		return "many owners in one read"
+	}
+	return "one owner in a read"
+}
+
+// writes and reads of so many deals, in commands. An empty list is one answer
+// for all.
+func (b *bench) leastCommands(many, empty bool) int64 {
+	pages := func(n int) int64 { return int64((n + 49) / 50) }
+	reads, all := int64(2*b.deals), b.deals*rowsPerDeal
+	switch {
+	case many && empty:
+		reads = pages(all) + pages(b.deals)
+	case many:
+		reads = 2 * pages(all)
+	}
+	if empty {
+		return reads + int64(all)
+	}
+	return reads
+}
+
+func requestsFor(commands int64) int64 { return (commands + 49) / 50 }
+
+// caseSequential is the client to compare with.
+func (b *bench) caseSequential(ctx context.Context) error {
+	s, err := newSite(ctx, "sequential", false, b.sample, rowsPerDeal)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	for _, what := range []string{"1 list empty", "2 unchanged"} {
+		q := newSequential(s)
+		if what != "1 list empty" {
+			q.level = 49 // the burst is used up
+			q.at = time.Now()
+		}
+		took, err := q.all(ctx, s.deals[:b.sample])
+		if err != nil {
+			return err
+		}
+		wall, requests := q.extrapolate(took, b.sample, b.deals)
+		b.table.sequential = append(b.table.sequential, wall)
+		b.add(row{
+			what: fmt.Sprintf("%s, %d deals", what, b.deals), client: "sequential", wall: wall, requests: requests, events: b.deals,
+			note: fmt.Sprintf("extrapolated from %d deals in %s", b.sample, seconds(took)),
+		})
+	}
+	return nil
+}
+
+// measure posts events and waits until they are worked off.
+func (b *bench) measure(ctx context.Context, e *engine, s *site, deals []int) (row, progress, error) {
+	s.portal.Reset()
+	e.mu.Lock()
+	before := *e.of(s.name)
+	e.mu.Unlock()
+	start := time.Now()
+	if err := e.tell(ctx, s.name, deals); err != nil {
+		return row{}, progress{}, err
+	}
+	p, err := e.worked(ctx, s.name, before.events+len(deals))
+	if err != nil {
+		return row{}, p, err
+	}
+	st := s.portal.Stats()
+	p.runs -= before.runs
+	p.failed -= before.failed
+	return row{
+		client: "b24rules", wall: p.at.Sub(start), requests: st.Requests, refused: st.Refused, commands: commands(st),
+		events: len(deals), note: failures(p),
+	}, p, nil
+}
+
+func failures(p progress) string {
+	if p.failed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d attempts failed", p.failed)
+}
+
+// caseUpdates is the cases 1 and 2: all deals change at once, and again.
+func (b *bench) caseUpdates(ctx context.Context, many bool) error {
+	s, err := newSite(ctx, "main", many, b.deals, rowsPerDeal)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	e, err := b.startEngine(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = e.stop() }()
+	for i, what := range []string{"1 list empty", "2 unchanged"} {
+		r, _, err := b.measure(ctx, e, s, s.deals)
+		if err != nil {
+			return err
+		}
+		r.what = fmt.Sprintf("%s, %d deals, %s", what, b.deals, kind(many))
+		burst := 50.0
+		if i == 1 { // the first part has used it up, but for what has drained
+			burst = max(0, 50-s.portal.Stats().HighestLevel)
+		}
+		r.floor = floor(requestsFor(b.leastCommands(many, i == 0)), burst, 2)
+		if len(b.table.sequential) == 2 {
+			r.ratio = b.table.sequential[i].Seconds() / r.wall.Seconds()
+		}
+		b.add(r)
+		if i == 0 {
+			if err := rest(ctx); err != nil { // case 2 begins with an empty bucket, as case 1 did
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rest lets the bucket of the portal drain.
+func rest(ctx context.Context) error {
+	select {
+	case <-time.After(25 * time.Second):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// caseFull is case 3: somebody else has filled the bucket and goes on to use
+// half of what drains.
+func (b *bench) caseFull(ctx context.Context, many bool) error {
+	s, err := newSite(ctx, "main", many, b.deals, rowsPerDeal)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	e, err := b.startEngine(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = e.stop() }()
+	s.fillBucket(ctx)
+	other, stop := context.WithCancel(ctx)
+	var sent int64
+	var wg sync.WaitGroup
+	wg.Go(func() { sent = s.neighbour(other, time.Second) })
+	r, _, err := b.measure(ctx, e, s, s.deals)
+	stop()
+	wg.Wait()
+	if err != nil {
+		return err
+	}
+	r.requests -= sent
+	r.what = fmt.Sprintf("3 bucket full, 1/s left, %d deals, %s", b.deals, kind(many))
+	r.floor = floor(requestsFor(b.leastCommands(many, true)), 0, 1)
+	b.add(r)
+	return nil
+}
+
+// caseCoalesce is 20 updates of each of half the deals.
+func (b *bench) caseCoalesce(ctx context.Context) error {
+	deals := b.deals / 2
+	s, err := newSite(ctx, "main", true, deals, rowsPerDeal)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	e, err := b.startEngine(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = e.stop() }()
+	var events []int
+	for range 20 {
+		events = append(events, s.deals...)
+	}
+	r, p, err := b.measure(ctx, e, s, events)
+	if err != nil {
+		return err
+	}
+	r.what = fmt.Sprintf("4 %d updates of %d deals", len(events), deals)
+	r.note = fmt.Sprintf("%d runs %s", p.runs, r.note)
+	b.add(r)
+	return nil
+}
+
+// caseLarge is one deal with many rows.
+func (b *bench) caseLarge(ctx context.Context) error {
+	s, err := newSite(ctx, "main", true, 1, 2*b.deals)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	e, err := b.startEngine(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = e.stop() }()
+	for _, what := range []string{"list empty", "unchanged"} {
+		r, _, err := b.measure(ctx, e, s, s.deals)
+		if err != nil {
+			return err
+		}
+		r.what = fmt.Sprintf("4 one deal with %d rows, %s", 2*b.deals, what)
+		b.add(r)
+	}
+	return nil
+}
+
+// caseAlone is one event with nothing else to do.
+func (b *bench) caseAlone(ctx context.Context) error {
+	const n = 5
+	s, err := newSite(ctx, "main", true, n+1, rowsPerDeal)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	e, err := b.startEngine(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = e.stop() }()
+	if _, _, err := b.measure(ctx, e, s, s.deals[n:]); err != nil { // learns what the list is like
+		return err
+	}
+	var rows []row
+	for _, id := range s.deals[:n] {
+		r, _, err := b.measure(ctx, e, s, []int{id})
+		if err != nil {
+			return err
+		}
+		rows = append(rows, r)
+	}
+	slices.SortFunc(rows, func(a, b row) int { return int(a.wall - b.wall) })
+	r := rows[n/2]
+	r.what, r.events, r.note = "4 one event alone", 0, "median of 5; the rule waits 1 s for quiet"
+	b.add(r)
+
+	o, err := newSite(ctx, "sequential", false, n, rowsPerDeal)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	q := newSequential(o)
+	took, err := q.all(ctx, o.deals)
+	if err != nil {
+		return err
+	}
+	b.add(row{what: "4 one event alone", client: "sequential", wall: took / n, requests: q.sent / n, note: "mean of 5; it waits for nothing"})
+	return nil
+}
+
+// casePortals is case 5: what do a dead and a throttled portal cost the others?
+func (b *bench) casePortals(ctx context.Context) error {
+	var sites []*site
+	defer func() {
+		for _, s := range sites {
+			s.close()
+		}
+	}()
+	const deals = 20
+	for i := range b.portals {
+		s, err := newSite(ctx, fmt.Sprintf("p%d", i+1), true, deals, rowsPerDeal)
+		if err != nil {
+			return err
+		}
+		sites = append(sites, s)
+	}
+	healthy := sites[2:]
+	for _, what := range []string{"all well", "one dead, one throttled"} {
+		others, stop := context.WithCancel(ctx)
+		if what != "all well" {
+			sites[0].dead = true
+			sites[1].fillBucket(ctx)
+			go sites[1].neighbour(others, 400*time.Millisecond)
+		}
+		r, err := b.portalsOnce(ctx, sites, healthy)
+		stop()
+		if err != nil {
+			return err
+		}
+		r.what = fmt.Sprintf("5 %d portals, %s", b.portals, what)
+		b.add(r)
+	}
+	return nil
+}
+
+// portalsOnce runs all portals' events through one engine and tells the times
+// of the healthy ones.
+func (b *bench) portalsOnce(ctx context.Context, all, healthy []*site) (row, error) {
+	e, err := b.startEngine(ctx, all...)
+	if err != nil {
+		return row{}, err
+	}
+	defer func() { _ = e.stop() }()
+	start := time.Now()
+	var wg sync.WaitGroup
+	errs := make(chan error, len(all))
+	for _, s := range all {
+		s.portal.Reset()
+		wg.Go(func() { errs <- e.tell(ctx, s.name, s.deals) })
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return row{}, err
+		}
+	}
+	var times []time.Duration
+	r := row{client: "b24rules"}
+	for _, s := range healthy {
+		p, err := e.worked(ctx, s.name, len(s.deals))
+		if err != nil {
+			return row{}, err
+		}
+		times = append(times, p.at.Sub(start))
+		st := s.portal.Stats()
+		add(&r, st)
+		r.events += len(s.deals)
+	}
+	slices.Sort(times)
+	r.wall = times[len(times)-1]
+	r.note = fmt.Sprintf("of %d portals: median %s, slowest %s", len(healthy), seconds(times[len(times)/2]), seconds(r.wall))
+	return r, nil
+}
+
+func add(r *row, st emulator.Stats) {
+	r.requests += st.Requests
+	r.refused += st.Refused
+	r.commands += commands(st)
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"b24rules/rules"
+)
+
+const token = "bench-application-token"
+
+// engine is a running b24rules serve with the shipped rules. What it does is
+// read from its log.
+type engine struct {
+	cmd   *exec.Cmd
+	hook  string // where events go, without the portal's name
+	ended chan error
+
+	mu      sync.Mutex
+	changed chan struct{}
+	last    string // of its log, for when it ends
+	portals map[string]*progress
+}
+
+// progress is what is known of one portal's runs.
+type progress struct {
+	runs, failed, events int
+	at                   time.Time // of the last run's end
+}
+
+// runLine is a line of the log about a run.
+type runLine struct {
+	Message string `json:"msg"`
+	Portal  string `json:"portal"`
+	Outcome string `json:"outcome"`
+	Events  int    `json:"events"`
+}
+
+func (b *bench) startEngine(ctx context.Context, sites ...*site) (*engine, error) {
+	b.engines++
+	dir := filepath.Join(b.dir, strconv.Itoa(b.engines))
+	if err := os.MkdirAll(filepath.Join(dir, "rules"), 0o700); err != nil {
+		return nil, err
+	}
+	if err := copyRules(filepath.Join(dir, "rules")); err != nil {
+		return nil, err
+	}
+	var c strings.Builder
+	c.WriteString("listen: 127.0.0.1:0\ndatabase: sqlite:b.db\nrules: [rules]\nlog: {format: json}\nportals:\n")
+	for _, s := range sites {
+		fmt.Fprintf(&c, "  %s:\n    webhook: %s\n    application_token: %s\n    inputs:\n      deal-shipments: {list: %d}\n      invoice-total: {helper_type: %d}\n",
+			s.name, s.url, token, s.ids.ShipmentList, s.ids.TotalsType)
+	}
+	config := filepath.Join(dir, "b24rules.yaml")
+	if err := os.WriteFile(config, []byte(c.String()), 0o600); err != nil {
+		return nil, err
+	}
+	e := &engine{cmd: exec.Command(b.binary, "serve", "--config", config), ended: make(chan error, 1), changed: make(chan struct{}), portals: map[string]*progress{}}
+	stderr, err := e.cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := e.cmd.Start(); err != nil {
+		return nil, err
+	}
+	ready := make(chan string, 1)
+	go func() { // ends with the process
+		e.follow(stderr, ready)
+		e.ended <- e.cmd.Wait()
+	}()
+	select {
+	case e.hook = <-ready:
+		return e, nil
+	case err := <-e.ended:
+		return nil, fmt.Errorf("the engine did not start: %w: %s", err, e.last)
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), e.stop())
+	}
+}
+
+func copyRules(dir string) error {
+	files, err := fs.Glob(rules.FS, "*.yaml")
+	if err != nil {
+		return err
+	}
+	for _, name := range files {
+		data, err := fs.ReadFile(rules.FS, name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow reads the engine's log.
+func (e *engine) follow(log io.Reader, ready chan<- string) {
+	lines := bufio.NewScanner(log)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		text := lines.Text()
+		if _, hook, ok := strings.Cut(text, ": events at "); ok {
+			select {
+			case ready <- hook[:strings.LastIndexByte(hook, '/')+1]:
+			default: // another portal's
+			}
+		}
+		var line runLine
+		if json.Unmarshal([]byte(text), &line) != nil || line.Message != "run" {
+			e.last = text
+			continue
+		}
+		e.note(line)
+	}
+}
+
+func (e *engine) note(line runLine) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.of(line.Portal)
+	p.at = time.Now()
+	switch line.Outcome {
+	case "failed", "parked", "postponed":
+		p.failed++
+	default:
+		p.runs++
+		p.events += line.Events
+	}
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+func (e *engine) of(portal string) *progress {
+	p := e.portals[portal]
+	if p == nil {
+		p = &progress{}
+		e.portals[portal] = p
+	}
+	return p
+}
+
+// worked waits until runs have worked off so many events of a portal in all.
+func (e *engine) worked(ctx context.Context, portal string, events int) (progress, error) {
+	for {
+		e.mu.Lock()
+		p, changed := *e.of(portal), e.changed
+		e.mu.Unlock()
+		if p.events >= events {
+			return p, nil
+		}
+		select {
+		case <-changed:
+		case err := <-e.ended:
+			return p, fmt.Errorf("the engine ended: %w: %s", err, e.last)
+		case <-ctx.Done():
+			return p, fmt.Errorf("%d of %d events of portal %s worked off: %w", p.events, events, portal, ctx.Err())
+		}
+	}
+}
+
+// stop ends the engine as Ctrl-C does.
+func (e *engine) stop() error {
+	if err := e.cmd.Process.Signal(os.Interrupt); err != nil {
+		return err
+	}
+	select {
+	case err := <-e.ended:
+		return err
+	case <-time.After(20 * time.Second):
+		return errors.Join(errors.New("the engine did not end"), e.cmd.Process.Kill())
+	}
+}
+
+// tell posts one update event for each deal, many at a time, as the portal's
+// queue server does, and returns when all are answered.
+func (e *engine) tell(ctx context.Context, portal string, deals []int) error {
+	const connections = 32
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
+	defer client.CloseIdleConnections()
+	work := make(chan int)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	for range connections {
+		wg.Go(func() {
+			for deal := range work {
+				if err := e.tellOne(ctx, client, portal, deal); err != nil {
+					mu.Lock()
+					failed = err
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, deal := range deals {
+		work <- deal
+	}
+	close(work)
+	wg.Wait()
+	return failed
+}
+
+func (e *engine) tellOne(ctx context.Context, client *http.Client, portal string, deal int) error {
+	form := url.Values{
+		"event": {"ONCRMDEALUPDATE"}, "data[FIELDS][ID]": {strconv.Itoa(deal)}, "ts": {strconv.FormatInt(time.Now().Unix(), 10)},
+		"auth[application_token]": {token}, "auth[domain]": {"portal.example"},
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.hook+portal, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the engine answered an event with %s", resp.Status)
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"b24rules/bitrix"
+	"b24rules/emulator"
+)
+
+// latency is the model of a portal's answering time.
+var latency = emulator.Latency{Request: 60 * time.Millisecond, Command: 15 * time.Millisecond}
+
+const rowsPerDeal = 3
+
+// site is a portal on loopback.
+type site struct {
+	name   string
+	portal *emulator.Portal
+	ids    emulator.DemoIDs
+	url    string // of the inbound webhook
+	server *http.Server
+	deals  []int
+	dead   bool // it takes connections and never answers
+}
+
+// newSite starts a portal with deals that have rows rows each.
+func newSite(ctx context.Context, name string, many bool, deals, rows int) (*site, error) {
+	s := &site{name: name, portal: emulator.New(emulator.Config{Latency: latency, ManyOwners: many})}
+	s.ids = emulator.Demo(s.portal)
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	base := "http://" + ln.Addr().String()
+	s.portal.SetBaseURL(base)
+	s.url = base + s.portal.WebhookPath()
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = s.server.Serve(ln) }() // ends with close
+	if err := s.fill(ctx, deals, rows); err != nil {
+		s.close()
+		return nil, fmt.Errorf("fill portal %s: %w", name, err)
+	}
+	s.portal.Reset()
+	return s, nil
+}
+
+// ServeHTTP is the portal, or a dead one.
+func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.dead {
+		<-r.Context().Done()
+		return
+	}
+	s.portal.ServeHTTP(w, r)
+}
+
+func (s *site) close() {
+	_ = s.server.Close()
+	s.portal.Close()
+}
+
+// fill adds the deals. The limit is for each source address, and loopback has
+// many: what is there before the clock starts costs the engine nothing.
+func (s *site) fill(ctx context.Context, deals, rows int) error {
+	c, err := bitrix.NewClient(bitrix.Config{
+		Webhook: bitrix.Secret(s.url), Plan: bitrix.PlanUnlimited, InFlight: 40,
+		HTTP: &http.Client{Transport: fromEverywhere()},
+	})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	adds := make([]bitrix.Call, deals)
+	for i := range adds {
+		adds[i] = bitrix.Call{Method: "crm.item.add", Write: true, Params: map[string]any{
+			"entityTypeId": 2, "fields": map[string]any{"title": fmt.Sprintf("Deal %d", i+1)},
+		}}
+	}
+	if err := inParts(adds, func(part []bitrix.Call) error { return do(ctx, c, part) }); err != nil {
+		return err
+	}
+	sets := make([]bitrix.Call, deals)
+	for i := range sets {
+		s.deals = append(s.deals, i+1)
+		sets[i] = rowsCall(i+1, rows)
+	}
+	return inParts(sets, func(part []bitrix.Call) error { return do(ctx, c, part) })
+}
+
+func rowsCall(deal, n int) bitrix.Call {
+	rows := make([]any, n)
+	for i := range rows {
+		rows[i] = map[string]any{"productName": fmt.Sprintf("Product %d", i+1), "price": fmt.Sprintf("%d.50", 10+i), "quantity": deal%7 + 1}
+	}
+	return bitrix.Call{Method: "crm.item.productrow.set", Write: true, Params: map[string]any{
+		"ownerType": "D", "ownerId": deal, "productRows": rows,
+	}}
+}
+
+// inParts runs f for 50 calls at a time, all at once: calls of one Do with a
+// write among them would wait for each other.
+func inParts(calls []bitrix.Call, f func([]bitrix.Call) error) error {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	for start := 0; start < len(calls); start += 50 {
+		part := calls[start:min(start+50, len(calls))]
+		wg.Go(func() {
+			if err := f(part); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failed = err
+			}
+		})
+	}
+	wg.Wait()
+	return failed
+}
+
+func do(ctx context.Context, c *bitrix.Client, calls []bitrix.Call) error {
+	var all []error
+	for _, a := range c.Do(ctx, calls...) {
+		all = append(all, a.Err)
+	}
+	return errors.Join(all...)
+}
+
+// fromEverywhere sends each request from another loopback address.
+func fromEverywhere() *http.Transport {
+	var n atomic.Uint32
+	return &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		i := n.Add(1)
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1, byte(i>>8), byte(i))}}
+		return d.DialContext(ctx, network, addr)
+	}}
+}
+
+// fillBucket uses up the burst of this machine's address.
+func (s *site) fillBucket(ctx context.Context) {
+	var wg sync.WaitGroup
+	for range 60 {
+		wg.Go(func() { s.ping(ctx) })
+	}
+	wg.Wait()
+	s.portal.Reset()
+}
+
+// neighbour is another program on this machine that uses rate requests a
+// second of the portal's limit until ctx ends. It returns how many it sent.
+func (s *site) neighbour(ctx context.Context, every time.Duration) (sent int64) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return sent
+		case <-t.C:
+			sent++
+			wg.Go(func() { s.ping(context.WithoutCancel(ctx)) })
+		}
+	}
+}
+
+// ping sends a cheap request. What becomes of it does not matter.
+func (s *site) ping(ctx context.Context) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"profile", http.NoBody)
+	if err != nil {
+		return
+	}
+	if resp, err := http.DefaultClient.Do(req); err == nil {
+		_ = resp.Body.Close()
+	}
+}
+
+// commands sums the portal's commands.
+func commands(s emulator.Stats) (n int64) {
+	for method, k := range s.Commands {
+		if method != "batch" && method != "profile" {
+			n += k
+		}
+	}
+	return n
+}

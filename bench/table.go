@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// row is one line of the table.
+type row struct {
+	what, client      string
+	wall              time.Duration
+	requests, refused int64
+	commands          int64
+	events            int
+	floor             time.Duration // what the portal's limit alone would take; 0 is not told
+	ratio             float64       // how many times as long the sequential client takes
+	note              string
+}
+
+func (r row) cells() []string {
+	none := func(set bool, text string) string {
+		if !set {
+			return ""
+		}
+		return text
+	}
+	return []string{
+		r.what, r.client, seconds(r.wall), fmt.Sprint(r.requests), fmt.Sprint(r.commands), fmt.Sprint(r.refused),
+		none(r.events > 0, fmt.Sprintf("%.1f", float64(r.events)/r.wall.Seconds())),
+		none(r.ratio > 0, fmt.Sprintf("%.0f×", r.ratio)), none(r.floor > 0, seconds(r.floor)), r.note,
+	}
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+
+func (r row) String() string { return "| " + strings.Join(r.cells(), " | ") + " |" }
+
+// table is what was measured.
+type table struct {
+	rows       []row
+	sequential []time.Duration // of the cases 1 and 2
+}
+
+func (t *table) header() string {
+	return "| case | client | wall time | requests | commands | refused | events/s | faster | floor | note |\n" +
+		"|---|---|---:|---:|---:|---:|---:|---:|---:|---|"
+}
+
+// The report stands between these marks; what is around them is written by
+// hand.
+const (
+	begin = "<!-- make bench writes from here -->"
+	end   = "<!-- to here -->"
+)
+
+func (t *table) write(file string) error {
+	old, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	head, rest, ok := strings.Cut(string(old), begin)
+	_, tail, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		return fmt.Errorf("%s: want the marks %q and %q", file, begin, end)
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s%s\n\nMeasured %s, %s, %d cores shared by the engine, the portals and this program.\n\n%s\n",
+		head, begin, time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), t.header())
+	for _, r := range t.rows {
+		fmt.Fprintln(&out, r)
+	}
+	fmt.Fprintf(&out, "\n%s%s", end, tail)
+	return os.WriteFile(file, []byte(out.String()), 0o644)
+}
+
+// floor is how long so many requests take at least that are allowed a burst
+// and then a rate, the last of them full.
+func floor(requests int64, burst, rate float64) time.Duration {
+	wait := max(0, float64(requests)-burst) / rate
+	return time.Duration(wait*float64(time.Second)) + latency.Request
+}
