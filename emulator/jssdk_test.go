@@ -1,0 +1,138 @@
+package emulator_test
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"b24rules/emulator"
+)
+
+// sdkFolder holds the scripts that use the official JavaScript SDK.
+const sdkFolder = "../tools/jssdk"
+
+// sdk runs one script with the official JavaScript SDK, as it is published,
+// against the portal over TLS and returns the script's report.
+func (p *portal) sdk(script string, env ...string) string {
+	p.t.Helper()
+	node := needSDK(p.t)
+	server := httptest.NewTLSServer(p.Portal)
+	p.t.Cleanup(server.Close)
+	p.SetBaseURL(server.URL)
+	// Node trusts the server by its certificate alone; nothing is switched off.
+	authority := filepath.Join(p.t.TempDir(), "ca.pem")
+	block := pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}
+	if err := os.WriteFile(authority, pem.EncodeToMemory(&block), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	var out, complaints bytes.Buffer
+	cmd := exec.CommandContext(p.t.Context(), node, script)
+	cmd.Dir = sdkFolder
+	_, app := p.send("GET", "/_emulator/app", "", "")
+	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+authority, "NO_PROXY=127.0.0.1",
+		"B24_WEBHOOK="+server.URL+p.WebhookPath(), "B24_APPLICATION="+app)
+	cmd.Env = append(cmd.Env, env...)
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		p.t.Fatalf("node %s: %v\n%.4000s", script, err, complaints.String())
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	return lines[len(lines)-1]
+}
+
+// needSDK skips a test where the SDK is not installed, except in CI, where it
+// must not be missing.
+func needSDK(t testing.TB) string {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err == nil {
+		_, err = os.Stat(filepath.Join(sdkFolder, "node_modules", "@bitrix24", "b24jssdk"))
+	}
+	switch {
+	case err == nil:
+		return node
+	case os.Getenv("CI") != "":
+		t.Fatalf("the JavaScript SDK is missing (npm ci --prefix tools/jssdk): %v", err)
+	default:
+		t.Skipf("the JavaScript SDK is missing (npm ci --prefix tools/jssdk): %v", err)
+	}
+	return ""
+}
+
+func TestSDKCalls(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	emulator.Demo(p.Portal)
+	p.match("calls", sdkCalls, p.sdk("calls.mjs"))
+}
+
+func TestSDKBatch(t *testing.T) {
+	t.Parallel()
+	p := batchPortal(t)
+	emulator.Demo(p.Portal)
+	p.must("crm.deal.update", `{"id":1,"fields":{"TITLE":"A & b=c+d %23 #Ж"}}`)
+	p.match("batch", sdkBatch, p.sdk("batch.mjs"))
+}
+
+func TestSDKTraversal(t *testing.T) {
+	t.Parallel()
+	const deals = 1000
+	p := open(t, emulator.Config{})
+	emulator.Demo(p.Portal)
+	for i := range deals {
+		p.add(2, fmt.Sprintf(`{"title":"Deal %d"}`, i))
+	}
+	for i := range 120 {
+		p.must("lists.element.add", fmt.Sprintf(`{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"ELEMENT_CODE":"e%d","FIELDS":{"NAME":"E"}}`, i))
+	}
+	p.Reset()
+	p.match("traversal", sdkTraversal, p.sdk("traversal.mjs", fmt.Sprint("DEALS=", deals)))
+	// Twenty pages each time: by offset the portal says that there is no next,
+	// by id the SDK asks once more, because the last page was full.
+	want := map[string]int64{"crm.deal.list": 20 + 21, "crm.item.list": 20 + 21 + 21 + 11, "lists.element.get": 3}
+	if diff := cmp.Diff(want, p.Stats().Commands); diff != "" {
+		t.Errorf("commands (-want +got)\n%s", diff)
+	}
+}
+
+func TestSDKLimits(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{Plan: emulator.PlanStandard})
+	for range 50 { // another application on the same machine has filled the bucket
+		p.post("profile", ``)
+	}
+	p.Reset()
+	p.match("limits", `{"succeeded":true,"again":true}`, p.sdk("limits.mjs"))
+	if s := p.Stats(); s.Refused == 0 || s.Commands["profile"] != 5 {
+		t.Errorf("%d requests refused and %d commands run, want some and 5", s.Refused, s.Commands["profile"])
+	}
+}
+
+func TestSDKErrors(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{
+		Scopes: []string{"crm", "lists"}, Secret: "quite-secret-secret",
+		Operating: emulator.Operating{Limit: time.Minute, Cost: func(method string) time.Duration {
+			if method == "crm.deal.fields" {
+				return 2 * time.Minute
+			}
+			return 0
+		}},
+	})
+	p.match("errors", sdkErrors, p.sdk("errors.mjs"))
+}
+
+func TestSDKApplication(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	p.match("application", sdkApplication, p.sdk("application.mjs"))
+}
