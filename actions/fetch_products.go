@@ -86,7 +86,20 @@ func rowsCall(owner schemas.Owner, id int) bitrix.Call {
 	return bitrix.Call{Method: "crm.item.productrow.list", Params: map[string]any{
 		"filter": map[string]any{"=ownerType": owner.Short, "=ownerId": id},
 		"order":  map[string]any{"id": "asc"},
+	}, Many: &bitrix.Many{
+		Param: "filter", Key: "=ownerId", Wrapper: "productRows", Owner: strconv.Itoa(id), Owners: rowOwner,
 	}}
+}
+
+// rowOwner tells whose a product row is.
+func rowOwner(row json.RawMessage) []string {
+	var r struct {
+		OwnerID bitrix.ID `json:"ownerId"`
+	}
+	if json.Unmarshal(row, &r) != nil {
+		return nil
+	}
+	return []string{strconv.FormatInt(int64(r.OwnerID), 10)}
 }
 
 func readRows(ctx context.Context, c *engine.Call, owner schemas.Owner, id int) ([]map[string]any, error) {

@@ -2,11 +2,13 @@ package actions
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 
 	"b24rules/bitrix"
 	"b24rules/engine"
+	"b24rules/engine/formula"
 )
 
 // scopeWishes resolves a scope: all that a step may touch. A value that is
@@ -49,10 +51,15 @@ func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish) ([]*
 	for i, w := range scope {
 		conditions[i] = condition{field: w.field, op: "=", value: w.value}
 	}
-	raw, err := c.Portal.List(ctx, l.call("lists.element.get", map[string]any{
+	call := l.call("lists.element.get", map[string]any{
 		"ELEMENT_ORDER": map[string]any{"ID": "asc"},
 		"FILTER":        filterParams(conditions, (*field).listOne),
-	}), "")
+	})
+	call.Many = manyOwners(conditions[0], elementValue)
+	if call.Many != nil {
+		call.Many.Param = "FILTER"
+	}
+	raw, err := c.Portal.List(ctx, call, "")
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +78,51 @@ func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish) ([]*
 		c.Note("the portal also returned %d elements outside the scope, they were left alone", outside)
 	}
 	return inside, nil
+}
+
+// manyOwners lets a listing share a command with those of other owners, the
+// values of a condition. It is nil where a value can be written in several ways.
+func manyOwners(c condition, stored func(row map[string]json.RawMessage, name string) []any) *bitrix.Many {
+	if c.field.kind != kindNumber && c.field.kind != kindText {
+		return nil
+	}
+	f := c.field
+	return &bitrix.Many{
+		Param: "filter", Key: c.key(), Owner: f.canonicalOne(c.value), Bare: true,
+		Owners: func(row json.RawMessage) []string {
+			var members map[string]json.RawMessage
+			if json.Unmarshal(row, &members) != nil {
+				return nil
+			}
+			var owners []string
+			for _, v := range stored(members, f.name) {
+				owners = append(owners, f.canonicalOne(v))
+			}
+			return owners
+		},
+	}
+}
+
+// elementValue reads the values of a property of a list's element.
+func elementValue(row map[string]json.RawMessage, name string) []any {
+	v, err := formula.FromJSON(row[name])
+	if err != nil {
+		return nil
+	}
+	values, _ := decodeProperty(v)
+	return values
+}
+
+// itemValue reads the values of an item's field.
+func itemValue(row map[string]json.RawMessage, name string) []any {
+	v, err := formula.FromJSON(row[name])
+	if err != nil {
+		return nil
+	}
+	if list, ok := v.([]any); ok {
+		return list
+	}
+	return []any{v}
 }
 
 // readByCode reads the elements with given codes, the oldest of each code.

@@ -106,10 +106,14 @@ func (s *itemSchema) findByKey(ctx context.Context, c *engine.Call, key, fields 
 	for _, w := range fields {
 		selected = append(selected, w.field.name)
 	}
-	a := c.Portal.Do(ctx, bitrix.Call{Method: "crm.item.list", Params: map[string]any{
+	call := bitrix.Call{Method: "crm.item.list", Params: map[string]any{
 		"entityTypeId": s.typ, "filter": filterParams(conditions, itemFilterOne),
 		"select": selected, "order": byID(), "start": 0,
-	}})[0]
+	}}
+	if call.Many = manyOwners(conditions[0], itemValue); call.Many != nil {
+		call.Many.List, call.Many.Wrapper = "@"+key[0].field.name, "items"
+	}
+	a := c.Portal.Do(ctx, call)[0]
 	raw, err := decodeRows(a, "items")
 	if err != nil {
 		return nil, err

@@ -17,6 +17,10 @@ type Call struct {
 	// Write says that the call may change data, so that it is not repeated
 	// when nobody knows whether it ran.
 	Write bool
+	// Many, if not nil, lets a listing call share a command with the same call
+	// for other owners. It counts in a Do of this call alone. The answer then
+	// has all the owner's rows, not a page of them.
+	Many *Many
 }
 
 // Answer is what came of one call.
@@ -62,7 +66,23 @@ func badShape(method string, err error) error {
 // overtake one another. When ctx ends first, the calls without an answer fail
 // with its error; those under way may still run, which their Outcome tells.
 func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
-	g := newGroup(calls)
+	if len(calls) == 1 && calls[0].Many != nil {
+		return []Answer{c.askMany(ctx, calls[0])}
+	}
+	return c.await(ctx, newGroup(calls))
+}
+
+// doLate makes a call that is complete only when it leaves: late is asked then.
+func (c *Client) doLate(call Call, late func() Call) Answer {
+	g := newGroup([]Call{call})
+	for _, cmd := range g.waiting {
+		cmd.late = late
+	}
+	return c.await(c.life, g)[0]
+}
+
+// await lines a group up and waits for its answers.
+func (c *Client) await(ctx context.Context, g *group) []Answer {
 	if err := ctx.Err(); err != nil {
 		g.fail(gaveUp(err, NotExecuted))
 	} else if err := c.line.add(g); err != nil {

@@ -100,6 +100,7 @@ type Client struct {
 	bucket    *bucket
 	operating *operating
 	meta      *metadata
+	many      merger
 
 	turn  chan struct{} // held by the sender that chooses what goes next
 	life  context.Context
@@ -165,6 +166,7 @@ func webhookURL(s Secret) (base, code string, err error) {
 func (c *Client) Close() {
 	c.close()
 	c.line.shut(&Error{Detail: ErrClosed.Error(), Outcome: NotExecuted, cause: ErrClosed})
+	c.many.shut()
 	c.work.Wait()
 }
 

@@ -19,6 +19,8 @@ type command struct {
 	// there.
 	alone bool
 	query string
+	// late, if not nil, gives the call as it is when the command leaves.
+	late func() Call
 
 	repeats   int       // after answers that never came
 	refusals  int       // by the rate limit
@@ -60,6 +62,19 @@ func newCommand(g *group, index int, call Call) (*command, *Error) {
 		cmd.alone = len(cmd.query) > maxQuery
 	}
 	return cmd, nil
+}
+
+// complete asks for the call that leaves. What it says fits a batch.
+func (c *command) complete() {
+	if c.late == nil {
+		return
+	}
+	call := c.late()
+	c.late = nil
+	v, err := php.FromGo(call.Params)
+	if a, ok := v.(*php.Array); ok && err == nil {
+		c.params, c.query = a, call.Method+"?"+php.BuildQuery(a)
+	}
 }
 
 // unbatchable are methods that a portal refuses inside a batch.

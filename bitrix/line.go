@@ -247,6 +247,7 @@ func (g *group) pick(now time.Time, room, taken int, pass gate) []*command {
 			cmd.notBefore, ready = later, later.IsZero()
 		}
 		if ready {
+			cmd.complete()
 			out = append(out, cmd)
 			continue
 		}

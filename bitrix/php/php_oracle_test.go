@@ -61,6 +61,35 @@ func TestPHPParsesTheSame(t *testing.T) {
 	}
 }
 
+// TestPHPReadsAndWritesTheSameJSON holds EncodeJSON against json_encode and
+// DecodeJSON against json_decode.
+func TestPHPReadsAndWritesTheSameJSON(t *testing.T) {
+	g := newGenerator()
+	g.negative, g.unicode = true, true
+	values := make([]*php.Array, oracleCases)
+	asked := make([]string, oracleCases)
+	for i := range values {
+		values[i] = g.array(4)
+		asked[i] = serialize(values[i])
+	}
+	encoded := askPHP(t, "encode", asked)
+	for i, want := range encoded {
+		if got := asJSON(t, values[i]); got != want {
+			t.Errorf("JSON of %q\n  is %s\nwant %s", asked[i], got, want)
+		}
+	}
+	for i, want := range askPHP(t, "decode", encoded) {
+		v, err := php.DecodeJSON([]byte(encoded[i]))
+		if err != nil {
+			t.Errorf("%s: %v", encoded[i], err)
+			continue
+		}
+		if got := serialize(v); got != want {
+			t.Errorf("%s\n  is %q\nwant %q", encoded[i], got, want)
+		}
+	}
+}
+
 // askPHP has one PHP process answer all questions. Where there is no PHP the
 // test is skipped, except in CI, where it must not be missing.
 func askPHP(t *testing.T, what string, questions []string) []string {
@@ -136,6 +165,8 @@ type generator struct {
 	// negative allows keys below zero. What an append after one uses differs
 	// between PHP 8.2 (0) and 8.3 (one more), so queries have none.
 	negative bool
+	// unicode keeps to text that is UTF-8, as JSON has to be.
+	unicode bool
 }
 
 func newGenerator() *generator { return &generator{Rand: rand.New(rand.NewPCG(24, 2))} }
@@ -188,7 +219,11 @@ func (g *generator) text() string {
 	var b strings.Builder
 	for range g.IntN(6) {
 		b.WriteString(g.pick("a", "Z", "0", "-", "_", ".", "~", " ", "+", "%", "%5B", "&", "=", "[", "]", "[]", "[x]",
-			"#", ";", "/", "?", "\"", "'", "\\", "\t", "\n", "\r", "\x00", "\x7f", "\xff", "Ж", "€", "🙂", "$result[a][b]"))
+			"#", ";", "/", "?", "\"", "'", "\\", "<", "\b", "\t", "\n", "\v", "\f", "\r", "\x00", "\x1f", "\x7f", "\xff", "Ж", "€", "🙂",
+			"\u2028", "\u2029", "\ufeff", "$result[a][b]"))
+	}
+	if g.unicode {
+		return strings.ToValidUTF8(b.String(), "?")
 	}
 	return b.String()
 }
