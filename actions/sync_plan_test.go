@@ -83,7 +83,8 @@ func TestPlanSync(t *testing.T) {
 		{
 			"an older script's is taken over, each once",
 			[]*element{have(s, 1, "old-1", "x", "5", "1"), have(s, 2, "old-2", "x", "5", "1"), have(s, 3, "", "x", "6", "1")},
-			[]wanted{w("5#1", "5", "1"), w("5#2", "5", "1"), w("5#3", "5", "1")}, false,
+			[]wanted{w("5#1", "5", "1"), w("5#2", "5", "1"), w("5#3", "5", "1")},
+			false,
 			"add 5#3\nupdate 1 for 5#1\nupdate 2 for 5#2\nkept 0 adopted 2 doubles 0 foreign 1 mine 0",
 		},
 		{"nothing empty is taken over", []*element{have(s, 1, "", "x", "", "1")}, []wanted{w("a", "", "1")}, false, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},

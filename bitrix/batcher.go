@@ -17,6 +17,9 @@ const (
 	maxRefusals = 10
 	// refusedFor is when a caller whose call was refused so often comes back.
 	refusedFor = 30 * time.Second
+	// patience is how long a call may wait for company while other requests are
+	// under way. A request costs half a second of a portal's rate.
+	patience = 250 * time.Millisecond
 	// overloadPause is how long a portal that blocked REST is left alone.
 	overloadPause = 10 * time.Minute
 )
@@ -50,6 +53,9 @@ func (c *Client) next() []*command {
 		wait := c.line.ready(now)
 		if wait == 0 {
 			wait = c.bucket.wait(now)
+		}
+		if wait == 0 && c.bucket.drain > 0 {
+			wait = c.line.company(now, patience)
 		}
 		if wait != 0 {
 			c.sleep(wait)

@@ -25,8 +25,9 @@ type Config struct {
 	// Timeout is how long one request may take. 0 means 75 seconds; the portal
 	// itself cuts one after 60.
 	Timeout time.Duration
-	// InFlight is how many requests may be under way at once. 0 means 2: what
-	// becomes ready meanwhile travels together in the next one.
+	// InFlight is how many requests may be under way at once. 0 means 10: a full
+	// batch takes a second or so, and a burst is 50 of them. A request that is
+	// not full seldom leaves beside others.
 	InFlight int
 	// OperatingLimit is the working time that one method may use in ten
 	// minutes. 0 means 480 seconds, less means no limit.
@@ -45,7 +46,7 @@ type Config struct {
 }
 
 const (
-	defaultInFlight       = 2
+	defaultInFlight       = 10
 	defaultTimeout        = 75 * time.Second
 	defaultOperatingLimit = 480 * time.Second
 	defaultMaxWaiting     = 100_000

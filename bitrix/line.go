@@ -75,6 +75,7 @@ type line struct {
 	mu      sync.Mutex
 	groups  []*group // those with waiting commands
 	waiting int
+	flying  int       // requests under way
 	down    *Error    // nothing is let in
 	until   time.Time // when down ends; zero is never
 }
@@ -106,6 +107,7 @@ func (l *line) add(g *group) *Error {
 	case len(g.waiting) == 0:
 		return nil
 	}
+	g.at = time.Now()
 	l.groups = append(l.groups, g)
 	l.waiting += len(g.waiting)
 	l.signal()
@@ -187,6 +189,19 @@ func (l *line) ready(now time.Time) time.Duration {
 	return wait
 }
 
+// company returns how long a request should wait for more commands. While
+// another is under way, one that would not be full gives the first of its
+// callers patience; when it lands, or there are enough, it goes at once. So
+// nobody who is alone waits, and a burst is not spent on requests of one or two.
+func (l *line) company(now time.Time, patience time.Duration) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.flying == 0 || l.waiting >= maxBatch || len(l.groups) == 0 {
+		return 0
+	}
+	return max(0, patience-now.Sub(l.groups[0].at))
+}
+
 // gate tells whether a command may go now: nil and zero, or the time when it
 // may, or why it may not at all.
 type gate func(*command) (time.Time, *Error)
@@ -216,6 +231,9 @@ func (l *line) take(now time.Time, room int, pass gate) []*command {
 		if len(g.waiting) > 0 {
 			l.groups = append(l.groups, g)
 		}
+	}
+	if len(out) > 0 {
+		l.flying++
 	}
 	return out
 }
@@ -266,11 +284,13 @@ type landed struct {
 	answer *Answer
 }
 
-// settle hands out answers and lines up again, at the head, what has none.
+// settle hands out the answers of a request and lines up again, at the head,
+// what has none.
 func (l *line) settle(results []landed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var back []*group
+	l.flying--
 	down := l.closed(time.Now())
 	for _, r := range results {
 		g := r.cmd.group

@@ -14,34 +14,60 @@ func TestBatch(t *testing.T) {
 	t.Parallel()
 	notFound := `{"error":"","error_description":"Not found"}`
 	for _, c := range []struct{ name, params, want string }{
-		{"map", `{"cmd":{"a":"crm.deal.get?id=1","b":"profile"}}`,
-			`{"result":{"a":{"ID":"1","…":1},"b":{"ID":"1","…":1}},"result_error":[],"result_total":[],"result_next":[],"result_time":{"a":"*","b":"*"}}`},
-		{"list", `{"cmd":["profile","crm.item.list?entityTypeId=2&select[]=id"]}`,
-			`{"result":[{"ID":"1","…":1},{"items":[{"id":1},{"id":2}]}],"result_error":[],"result_total":{"1":2},"result_next":[],"result_time":["*","*"]}`},
+		{
+			"map", `{"cmd":{"a":"crm.deal.get?id=1","b":"profile"}}`,
+			`{"result":{"a":{"ID":"1","…":1},"b":{"ID":"1","…":1}},"result_error":[],"result_total":[],"result_next":[],"result_time":{"a":"*","b":"*"}}`,
+		},
+		{
+			"list", `{"cmd":["profile","crm.item.list?entityTypeId=2&select[]=id"]}`,
+			`{"result":[{"ID":"1","…":1},{"items":[{"id":1},{"id":2}]}],"result_error":[],"result_total":{"1":2},"result_next":[],"result_time":["*","*"]}`,
+		},
 		{"nothing", `{"cmd":{}}`, `{"result":[],"result_error":[],"result_total":[],"result_next":[],"result_time":[]}`},
 		{"no cmd", `{}`, `{"result":[],"result_error":[],"result_total":[],"result_next":[],"result_time":[]}`},
-		{"all fail", `{"cmd":["crm.deal.get?id=77","crm.deal.get?id=78"]}`,
-			`{"result":[],"result_error":[` + notFound + `,` + notFound + `],"result_total":[],"result_next":[],"result_time":[]}`},
-		{"list keys with a gap", `{"cmd":["crm.deal.get?id=77","profile"]}`,
-			`{"result":{"1":{"ID":"1","…":1}},"result_error":[` + notFound + `],"result_total":[],"result_next":[],"result_time":{"1":"*"}}`},
-		{"goes on", `{"halt":0,"cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
-			`{"result":{"b":["crm","lists","user"]},"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":{"b":"*"}}`},
-		{"halts", `{"halt":1,"cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
-			`{"result":[],"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":[]}`},
-		{"the text false is true", `{"halt":"false","cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
-			`{"result":[],"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":[]}`},
-		{"the text 0 is false", `{"halt":"0","cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
-			`{"result":{"b":"*"},"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":{"b":"*"}}`},
-		{"a null result is there", `{"cmd":{"a":"crm.item.productrow.delete?id=1"}}`,
-			`{"result":{"a":null},"result_error":[],"result_total":[],"result_next":[],"result_time":{"a":"*"}}`},
-		{"not in a batch", `{"cmd":{"a":"batch?cmd[]=profile","b":"crm.none"}}`,
-			`{"result":[],"result_error":{"a":{"error":"ERROR_BATCH_METHOD_NOT_ALLOWED","error_description":"*"},"b":{"error":"ERROR_METHOD_NOT_FOUND","error_description":"*"}},"result_total":[],"result_next":[],"result_time":[]}`},
-		{"no text", `{"cmd":{"a":{"method":"profile"},"b":"profile"}}`,
-			`{"result":{"b":"*"},"result_error":[],"result_total":[],"result_next":[],"result_time":{"b":"*"}}`},
-		{"in the order given", `{"cmd":{"z":"crm.deal.update?id=1&fields[TITLE]=first","a":"crm.deal.update?id=1&fields[TITLE]=second","m":"crm.deal.get?id=1"}}`,
-			`{"result":{"z":true,"a":true,"m":{"TITLE":"second","…":1}},"result_error":[],"result_total":[],"result_next":[],"result_time":"*"}`},
-		{"next and total", `{"cmd":{"r":"crm.item.productrow.list?filter[%3DownerType]=D&filter[%3DownerId]=2"}}`,
-			`{"result":{"r":{"productRows":"*"}},"result_error":[],"result_total":{"r":60},"result_next":{"r":50},"result_time":{"r":"*"}}`},
+		{
+			"all fail", `{"cmd":["crm.deal.get?id=77","crm.deal.get?id=78"]}`,
+			`{"result":[],"result_error":[` + notFound + `,` + notFound + `],"result_total":[],"result_next":[],"result_time":[]}`,
+		},
+		{
+			"list keys with a gap", `{"cmd":["crm.deal.get?id=77","profile"]}`,
+			`{"result":{"1":{"ID":"1","…":1}},"result_error":[` + notFound + `],"result_total":[],"result_next":[],"result_time":{"1":"*"}}`,
+		},
+		{
+			"goes on", `{"halt":0,"cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
+			`{"result":{"b":["crm","lists","user"]},"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":{"b":"*"}}`,
+		},
+		{
+			"halts", `{"halt":1,"cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
+			`{"result":[],"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":[]}`,
+		},
+		{
+			"the text false is true", `{"halt":"false","cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
+			`{"result":[],"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":[]}`,
+		},
+		{
+			"the text 0 is false", `{"halt":"0","cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
+			`{"result":{"b":"*"},"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":{"b":"*"}}`,
+		},
+		{
+			"a null result is there", `{"cmd":{"a":"crm.item.productrow.delete?id=1"}}`,
+			`{"result":{"a":null},"result_error":[],"result_total":[],"result_next":[],"result_time":{"a":"*"}}`,
+		},
+		{
+			"not in a batch", `{"cmd":{"a":"batch?cmd[]=profile","b":"crm.none"}}`,
+			`{"result":[],"result_error":{"a":{"error":"ERROR_BATCH_METHOD_NOT_ALLOWED","error_description":"*"},"b":{"error":"ERROR_METHOD_NOT_FOUND","error_description":"*"}},"result_total":[],"result_next":[],"result_time":[]}`,
+		},
+		{
+			"no text", `{"cmd":{"a":{"method":"profile"},"b":"profile"}}`,
+			`{"result":{"b":"*"},"result_error":[],"result_total":[],"result_next":[],"result_time":{"b":"*"}}`,
+		},
+		{
+			"in the order given", `{"cmd":{"z":"crm.deal.update?id=1&fields[TITLE]=first","a":"crm.deal.update?id=1&fields[TITLE]=second","m":"crm.deal.get?id=1"}}`,
+			`{"result":{"z":true,"a":true,"m":{"TITLE":"second","…":1}},"result_error":[],"result_total":[],"result_next":[],"result_time":"*"}`,
+		},
+		{
+			"next and total", `{"cmd":{"r":"crm.item.productrow.list?filter[%3DownerType]=D&filter[%3DownerId]=2"}}`,
+			`{"result":{"r":{"productRows":"*"}},"result_error":[],"result_total":{"r":60},"result_next":{"r":50},"result_time":{"r":"*"}}`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -77,8 +77,10 @@ func TestConformance(t *testing.T) {
 		{"crm.item.productrow.list", `{"filter":{"=ownerType":"D","=ownerId":1,">price":5000},"order":{"price":"desc"}}`, `{"result":{"productRows":[` + rowJSON + `]},"total":1,` + time_ + `}`},
 		{"crm.item.productrow.list", `{"filter":{"=ownerType":"SI","=ownerId":1}}`, `{"result":{"productRows":[]},"total":0,` + time_ + `}`},
 		{"crm.item.productrow.get", `{"id":1}`, `{"result":{"productRow":` + rowJSON + `},` + time_ + `}`},
-		{"crm.item.productrow.add", `{"fields":{"ownerId":1,"ownerType":"D","productId":9621,"price":80000,"quantity":2,"discountTypeId":2,"discountRate":20,"taxRate":20,"taxIncluded":"Y","measureCode":796,"sort":10}}`,
-			`{"result":{"productRow":{"id":3,"priceExclusive":66666.67,"priceNetto":83333.34,"priceBrutto":100000.01,"discountSum":16666.67,"xmlId":"","…":1}},` + time_ + `}`},
+		{
+			"crm.item.productrow.add", `{"fields":{"ownerId":1,"ownerType":"D","productId":9621,"price":80000,"quantity":2,"discountTypeId":2,"discountRate":20,"taxRate":20,"taxIncluded":"Y","measureCode":796,"sort":10}}`,
+			`{"result":{"productRow":{"id":3,"priceExclusive":66666.67,"priceNetto":83333.34,"priceBrutto":100000.01,"discountSum":16666.67,"xmlId":"","…":1}},` + time_ + `}`,
+		},
 		{"crm.item.productrow.update", `{"id":2,"fields":{"price":10}}`, `{"result":{"productRow":{"id":2,"price":10,"…":1}},` + time_ + `}`},
 		{"crm.item.productrow.delete", `{"id":2}`, `{"result":null,` + time_ + `}`},
 		{"crm.item.productrow.set", `{"ownerType":"D","ownerId":1,"productRows":[]}`, `{"result":{"productRows":[]},` + time_ + `}`},

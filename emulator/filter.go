@@ -30,11 +30,23 @@ var prefixes = [...]struct {
 	op   operator
 	not  bool
 }{
-	{"!=%", opLike, true}, {"!%=", opLike, true}, {"!><", opBetween, true},
-	{"><", opBetween, false}, {"!=", opEqual, true}, {"!@", opEqual, true}, {"!%", opContains, true},
-	{">=", opGreaterEqual, false}, {"<=", opLessEqual, false}, {"=%", opLike, false}, {"%=", opLike, false},
-	{"@", opEqual, false}, {"%", opContains, false}, {">", opGreater, false}, {"<", opLess, false},
-	{"=", opEqual, false}, {"!", opEqual, true},
+	{"!=%", opLike, true},
+	{"!%=", opLike, true},
+	{"!><", opBetween, true},
+	{"><", opBetween, false},
+	{"!=", opEqual, true},
+	{"!@", opEqual, true},
+	{"!%", opContains, true},
+	{">=", opGreaterEqual, false},
+	{"<=", opLessEqual, false},
+	{"=%", opLike, false},
+	{"%=", opLike, false},
+	{"@", opEqual, false},
+	{"%", opContains, false},
+	{">", opGreater, false},
+	{"<", opLess, false},
+	{"=", opEqual, false},
+	{"!", opEqual, true},
 }
 
 // column is something of a T that can be filtered and ordered by.

@@ -65,7 +65,9 @@ const (
 	"dealsByOffset":{` + sdkWhole + `,"progress":21},"itemsByOffset":{` + sdkWhole + `,"progress":21},
 	"dealsByKey":{` + sdkWhole + `,"pages":20},"itemsByKey":{` + sdkWhole + `,"pages":20},
 	"halfByKey":{"count":500,"distinct":500,"ascending":true,"complete":false,"pages":10},
-	"itemsAtOnce":{` + sdkWhole + `},"elements":{"count":120,"distinct":120}}`
+	"itemsAtOnce":{` + sdkWhole + `},
+	"someAtOnce":["Deal 99","Deal 990","Deal 991","Deal 992","Deal 993","Deal 994","Deal 995","Deal 996","Deal 997","Deal 998","Deal 999"],
+	"elements":{"count":120,"distinct":120}}`
 )
 
 // An error whose code is empty or the number 0 the SDK takes for one without a

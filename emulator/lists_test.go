@@ -13,10 +13,17 @@ import (
 func typed(t *testing.T, cfg emulator.Config) *portal {
 	p := open(t, cfg)
 	p.AddList(emulator.List{ID: 7, Name: "Typed", Fields: []emulator.ListField{
-		{ID: 1, Code: "TEXT"}, {ID: 2, Code: "NUMBER", Type: "N"}, {ID: 3, Code: "CHOICE", Type: "L", Options: []string{"Yes", "No"}},
-		{ID: 4, Code: "DAY", Type: "S:Date"}, {ID: 5, Code: "MOMENT", Type: "S:DateTime"}, {ID: 6, Code: "MONEY", Type: "S:Money"},
-		{ID: 7, Code: "CRM", Type: "S:ECrm", Multiple: true}, {ID: 8, Code: "OTHER", Type: "E"}, {ID: 9, Code: "MUST", Required: true},
-		{ID: 10, Code: "HTML", Type: "S:HTML"}, {Type: "PREVIEW_TEXT"},
+		{ID: 1, Code: "TEXT"},
+		{ID: 2, Code: "NUMBER", Type: "N"},
+		{ID: 3, Code: "CHOICE", Type: "L", Options: []string{"Yes", "No"}},
+		{ID: 4, Code: "DAY", Type: "S:Date"},
+		{ID: 5, Code: "MOMENT", Type: "S:DateTime"},
+		{ID: 6, Code: "MONEY", Type: "S:Money"},
+		{ID: 7, Code: "CRM", Type: "S:ECrm", Multiple: true},
+		{ID: 8, Code: "OTHER", Type: "E"},
+		{ID: 9, Code: "MUST", Required: true},
+		{ID: 10, Code: "HTML", Type: "S:HTML"},
+		{Type: "PREVIEW_TEXT"},
 	}})
 	return p
 }

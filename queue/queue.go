@@ -22,7 +22,9 @@ type Options struct {
 	// further one, never above RetryMax. 0 means 5 seconds and 1 hour.
 	RetryFirst, RetryMax time.Duration
 
-	// Workers is how many runs of one portal execute at once. 0 means 50.
+	// Workers is how many runs of one portal execute at once. 0 means 1,000:
+	// runs mostly wait for the portal, and the more of them wait at once, the
+	// fuller are the requests that they share.
 	Workers int
 
 	// Grace is how long Work lets runs finish once its context has ended,
@@ -37,7 +39,7 @@ func (o Options) withDefaults() Options {
 	o.Attempts = cmp.Or(o.Attempts, 8)
 	o.RetryFirst = cmp.Or(o.RetryFirst, 5*time.Second)
 	o.RetryMax = cmp.Or(o.RetryMax, time.Hour)
-	o.Workers = cmp.Or(o.Workers, 50)
+	o.Workers = cmp.Or(o.Workers, 1000)
 	o.Grace = cmp.Or(o.Grace, 10*time.Second)
 	if o.Log == nil {
 		o.Log = slog.Default()
