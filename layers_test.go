@@ -17,6 +17,7 @@ import (
 var layers = map[string]int{
 	"bench":          4,
 	"cmd/b24rules":   4,
+	"ruletest":       3,
 	"actions":        2,
 	"ingest":         2,
 	"queue":          2,
@@ -27,6 +28,7 @@ var layers = map[string]int{
 	"bitrix":         0,
 	"bitrix/php":     0,
 	"diag":           0,
+	"docs":           0,
 	"num":            0,
 	"schemas":        0,
 	"yamlfile":       0,

@@ -158,6 +158,30 @@ func (f *flow) readsField(e *effect, v *value, field string) bool {
 	return out
 }
 
+// carries reports whether what e writes depends on what an effect before it
+// wrote, and whether it is passed on as it is, or in a way that a second pass
+// does not change.
+func (f *flow) carries(e, before *effect) (carries, unchanged bool) {
+	if e.step.once != nil {
+		return false, true
+	}
+	unchanged = true
+	for _, x := range e.entries(e.Fields) {
+		for _, w := range before.entries(before.Fields) {
+			name, ok := w.key.literal.(string)
+			if !ok || !f.readsField(before, x.value, name) {
+				continue
+			}
+			if f.guarded(e, name) {
+				return false, true
+			}
+			carries = true
+			unchanged = unchanged && f.repeats(x.value, name)
+		}
+	}
+	return carries, unchanged
+}
+
 // mentions looks for a field of a list's elements, which no path shows.
 func mentions(v *value, field string) bool {
 	return v.formula != nil && strings.Contains(v.formula.Source(), "."+field)

@@ -230,18 +230,17 @@ func share(a, b []string) bool {
 
 // ring judges a way back.
 func (g *ringGraph) ring(way []ringLink, births bool) Ring {
-	r := Ring{Settles: true, Why: "a second pass finds everything as it should be and writes nothing", last: way[len(way)-1].e}
+	r := Ring{last: way[len(way)-1].e}
 	files := map[string]bool{}
 	var chain []string
 	for _, l := range way {
 		r.Rules = append(r.Rules, l.e.rule.ID)
 		files[l.e.rule.Set.File] = true
 		chain = append(chain, l.words(births))
-		if why := g.flows[l.e.rule].keepsGoing(l.e, l.op); why != "" && !births {
-			r.Settles, r.Why, r.last = false, why, l.e
-		}
 	}
-	if births {
+	if !births {
+		g.judge(&r, way)
+	} else {
 		r.Settles, r.last = false, way[0].e
 		r.Why = "each new item starts it again"
 		r.sure = len(way) == 1 && r.last.step.when == nil && r.last.rule.when == nil
@@ -250,6 +249,36 @@ func (g *ringGraph) ring(way []ringLink, births bool) Ring {
 	r.Chain, r.files = strings.Join(chain, " → "), len(files)
 	r.Pos = r.last.rule.Set.file.Pos(r.last.blame())
 	return r
+}
+
+// judge tells whether a ring settles. It goes on only if every rule of it finds
+// something to write in every pass: because its values are fresh each time, or
+// because they are made of what the rule before it wrote.
+func (g *ringGraph) judge(r *Ring, way []ringLink) {
+	fresh, source := "", (*effect)(nil)
+	same := true
+	for i, l := range way {
+		f, before := g.flows[l.e.rule], way[(i+len(way)-1)%len(way)].e
+		why := f.keepsGoing(l.e, l.op)
+		if why != "" && fresh == "" {
+			fresh, source = why, l.e
+		}
+		carries, unchanged := f.carries(l.e, before)
+		same = same && unchanged
+		if why == "" && !carries {
+			r.Settles = true
+			r.Why = fmt.Sprintf("rule %s finds everything as it should be in a second pass and writes nothing", l.e.rule.ID)
+			return
+		}
+	}
+	switch {
+	case fresh != "":
+		r.Why, r.last = fresh, source
+	case len(way) == 1 || same:
+		r.Settles, r.Why = true, "a second pass computes the same values and writes nothing"
+	default:
+		r.Why = "each computes its values from what the other wrote"
+	}
 }
 
 // words tells one link of a chain.

@@ -109,11 +109,11 @@ func (e *effect) where() *yaml.Node {
 // ops are the operations of events that the touch may cause.
 func (e *effect) ops() []string {
 	var out []string
+	if e.Updates { // first: a second pass of an upsert updates
+		out = append(out, schemas.OpUpdate)
+	}
 	if e.Adds {
 		out = append(out, schemas.OpAdd)
-	}
-	if e.Updates {
-		out = append(out, schemas.OpUpdate)
 	}
 	if e.Deletes {
 		out = append(out, schemas.OpDelete)

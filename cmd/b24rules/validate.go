@@ -5,32 +5,43 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 
 	"b24rules/actions"
 	"b24rules/diag"
+	"b24rules/docs"
 	"b24rules/engine"
 )
 
 var validateCmd = &command{
 	name:  "validate",
-	args:  "[--strict] [--format text|json] PATH...",
+	args:  "[--strict] [--format text|json|github|sarif] PATH...",
 	short: "check rule files",
 	long: `Validate prints every finding in the named rule files, in the order of files and
 lines. It needs no portal, no network and no configuration. Folders are searched
 for *.yaml and *.yml, in all folders below them too; *_test.yaml and names that
 begin with a dot are left out. "-" reads a rule file from stdin.
 
-Several files are also checked together: rule ids and file names are unique.
+Several files are also checked together: rule ids and file names are unique,
+rules do not start each other without end, and no two of them write one thing.
+
+A comment allows a warning on its line, or on the line below it:
+  # b24rules: allow CODE reason
+
+--format json is for programs, github prints the annotations of a workflow, and
+sarif a log for code scanning.
 
 Exit codes: 0 nothing found, or warnings without --strict; 1 findings; 2 wrong
 usage; 3 a path cannot be read.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		v := &validation{sources: map[string][]byte{}}
 		fs.BoolVar(&v.strict, "strict", false, "let warnings fail too")
-		fs.StringVar(&v.format, "format", "text", "print findings as `FORMAT`: text or json")
+		fs.StringVar(&v.format, "format", "text", "print findings as `FORMAT`: text, json, github or sarif")
 		fs.StringVar(&v.stdinPath, "stdin-path", "stdin.yaml", "let findings in stdin name it `NAME`")
 		return v.run
 	},
@@ -51,7 +62,7 @@ type validation struct {
 }
 
 func (v *validation) run(_ context.Context, std stdio, paths []string) error {
-	if err := oneOf("format", v.format, "text", "json"); err != nil {
+	if err := oneOf("format", v.format, "text", "json", "github", "sarif"); err != nil {
 		return err
 	}
 	if len(paths) == 0 {
@@ -60,8 +71,7 @@ func (v *validation) run(_ context.Context, std stdio, paths []string) error {
 	if err := v.read(std.in, paths); err != nil {
 		return err
 	}
-	v.list.Add(engine.CheckTogether(v.sets)...)
-	v.list.Sort()
+	v.together()
 	if err := v.print(std); err != nil {
 		return err
 	}
@@ -71,6 +81,16 @@ func (v *validation) run(_ context.Context, std stdio, paths []string) error {
 		return errFindings
 	}
 	return nil
+}
+
+// together checks the sets with one another and takes out what comments allow.
+func (v *validation) together() {
+	v.list.Add(engine.CheckTogether(v.sets)...)
+	codes := docs.FindingCodes()
+	for _, name := range slices.Sorted(maps.Keys(v.sources)) {
+		v.list = diag.Allow(v.list, name, v.sources[name], codes)
+	}
+	v.list.Sort()
 }
 
 // read compiles everything that the paths name.
@@ -117,10 +137,23 @@ func (v *validation) compile(name string, data []byte) {
 }
 
 func (v *validation) print(std stdio) error {
-	if v.format == "json" {
+	switch v.format {
+	case "json":
 		return diag.WriteJSON(std.out, v.list)
+	case "github":
+		return diag.WriteGitHub(std.out, v.list)
+	case "sarif":
+		return diag.WriteSARIF(std.out, v.list, diag.Tool{Name: "b24rules", Version: programVersion(debug.ReadBuildInfo()), Help: docs.Finding})
 	}
 	return diag.WriteText(std.out, v.list, func(file string) []byte { return v.sources[file] }, color(std.out))
+}
+
+// programVersion is the version of the module, "" for a build without one.
+func programVersion(info *debug.BuildInfo, ok bool) string {
+	if !ok || info.Main.Version == "(devel)" {
+		return ""
+	}
+	return info.Main.Version
 }
 
 func count(l diag.List) (errs, warnings int) {
