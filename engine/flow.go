@@ -159,13 +159,12 @@ func (f *flow) readsField(e *effect, v *value, field string) bool {
 }
 
 // carries reports whether what e writes depends on what an effect before it
-// wrote, and whether it is passed on as it is, or in a way that a second pass
-// does not change.
-func (f *flow) carries(e, before *effect) (carries, unchanged bool) {
+// wrote. changed is the value that does not pass it on as it is, or in a way that
+// a second pass does not change; nil when there is none.
+func (f *flow) carries(e, before *effect) (carries bool, changed *yaml.Node) {
 	if e.step.once != nil {
-		return false, true
+		return false, nil
 	}
-	unchanged = true
 	for _, x := range e.entries(e.Fields) {
 		for _, w := range before.entries(before.Fields) {
 			name, ok := w.key.literal.(string)
@@ -173,13 +172,15 @@ func (f *flow) carries(e, before *effect) (carries, unchanged bool) {
 				continue
 			}
 			if f.guarded(e, name) {
-				return false, true
+				return false, nil
 			}
 			carries = true
-			unchanged = unchanged && f.repeats(x.value, name)
+			if changed == nil && !f.repeats(x.value, name) {
+				changed = x.value.node
+			}
 		}
 	}
-	return carries, unchanged
+	return carries, changed
 }
 
 // mentions looks for a field of a list's elements, which no path shows.
@@ -250,9 +251,11 @@ func sameValue(a, b any) bool {
 	if xNum && yNum {
 		return x.Equal(y)
 	}
-	s, sText := a.(string)
-	t, tText := b.(string)
-	return sText && tText && s == t || a == nil && b == nil
+	switch a.(type) {
+	case nil, bool, string:
+		return a == b
+	}
+	return false
 }
 
 // blame is the node that keeps a ring going: the field's value, or the step.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"gopkg.in/yaml.v3"
+
 	"b24rules/diag"
 	"b24rules/schemas"
 )
@@ -25,6 +27,7 @@ type Ring struct {
 
 	files int
 	last  *effect
+	blame *yaml.Node
 	sure  bool // it never settles
 }
 
@@ -65,7 +68,7 @@ func checkRings(sets []*RuleSet, across bool) diag.List {
 			f.Message = fmt.Sprintf("rule %s starts itself without end, because %s: %s", r.Rules[0], r.Why, r.Chain)
 		}
 		f.Hint = r.last.wayOut()
-		list.Add(*ended(r.last.rule.Set.file, r.last.blame(), &f))
+		list.Add(*ended(r.last.rule.Set.file, r.blame, &f))
 	}
 	return list
 }
@@ -156,7 +159,7 @@ func (r *Rule) asksType(typ int) bool {
 	return !own
 }
 
-// link is one step of a ring: what was written, and the operation heard.
+// ringLink is one step of a ring: what was written, and the operation heard.
 type ringLink struct {
 	e  *effect
 	op string
@@ -247,7 +250,10 @@ func (g *ringGraph) ring(way []ringLink, births bool) Ring {
 	}
 	chain = append(chain, "rule "+way[0].e.rule.ID)
 	r.Chain, r.files = strings.Join(chain, " → "), len(files)
-	r.Pos = r.last.rule.Set.file.Pos(r.last.blame())
+	if r.blame == nil {
+		r.blame = r.last.blame()
+	}
+	r.Pos = r.last.rule.Set.file.Pos(r.blame)
 	return r
 }
 
@@ -256,15 +262,18 @@ func (g *ringGraph) ring(way []ringLink, births bool) Ring {
 // because they are made of what the rule before it wrote.
 func (g *ringGraph) judge(r *Ring, way []ringLink) {
 	fresh, source := "", (*effect)(nil)
-	same := true
+	var changer *effect
+	var changed *yaml.Node
 	for i, l := range way {
 		f, before := g.flows[l.e.rule], way[(i+len(way)-1)%len(way)].e
 		why := f.keepsGoing(l.e, l.op)
 		if why != "" && fresh == "" {
 			fresh, source = why, l.e
 		}
-		carries, unchanged := f.carries(l.e, before)
-		same = same && unchanged
+		carries, at := f.carries(l.e, before)
+		if at != nil && changed == nil {
+			changer, changed = l.e, at
+		}
 		if why == "" && !carries {
 			r.Settles = true
 			r.Why = fmt.Sprintf("rule %s finds everything as it should be in a second pass and writes nothing", l.e.rule.ID)
@@ -274,10 +283,11 @@ func (g *ringGraph) judge(r *Ring, way []ringLink) {
 	switch {
 	case fresh != "":
 		r.Why, r.last = fresh, source
-	case len(way) == 1 || same:
+	case len(way) == 1 || changed == nil:
 		r.Settles, r.Why = true, "a second pass computes the same values and writes nothing"
 	default:
 		r.Why = "each computes its values from what the other wrote"
+		r.last, r.blame = changer, changed
 	}
 }
 
