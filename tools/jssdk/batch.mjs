@@ -36,9 +36,10 @@ await batch('map', {
   many: ['crm.item.productrow.list', { filter: { '=ownerType': 'D', '=ownerId': 2 } }],
   next: ['crm.item.productrow.list', { filter: { '=ownerType': 'D', '=ownerId': 2 }, start: '$next[many]' }],
   counted: ['crm.item.list', { entityTypeId: 2, filter: { '<id': '$total[many]' }, select: ['id'], order: { id: 'ASC' } }],
-  gone: ['crm.item.productrow.delete', { id: '$result[rows][productRows][1][id]' }]
+  copy: ['crm.item.productrow.set', { ownerType: 'SI', ownerId: '$result[bill][item][id]', productRows: '$result[next][productRows]' }],
+  gone: ['crm.item.productrow.delete', { id: '$result[copy][productRows][1][id]' }]
 }, true)
-for (const key of ['many', 'next']) {
+for (const key of ['many', 'next', 'copy']) {
   seen.map[key] = { rows: seen.map[key].result.productRows.length, total: seen.map[key].total }
 }
 

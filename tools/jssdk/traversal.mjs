@@ -1,4 +1,5 @@
 // Lists of many pages, by offset and by the id of the last one seen.
+import { Text } from '@bitrix24/b24jssdk'
 import { connect, report } from './common.mjs'
 
 const total = Number(process.env.DEALS)
@@ -44,6 +45,15 @@ await keyset('halfByKey', { method: 'crm.item.list', params: { entityTypeId: 2, 
 
 const all = await connect().actions.v2.callList.make({ method: 'crm.item.list', params: { entityTypeId: 2, select: ['id'] }, idKey: 'id', customKeyForResult: 'items' })
 found('itemsAtOnce', all.getData(), 'id')
+// The filter of the SDK's own examples.
+const hourAgo = new Date(Date.now() - 3600_000)
+const some = await connect().actions.v2.callList.make({
+  method: 'crm.item.list',
+  params: { entityTypeId: 2, filter: { '=%title': 'Deal 99%', '>=createdTime': Text.toB24Format(hourAgo) }, select: ['id', 'title'] },
+  idKey: 'id',
+  customKeyForResult: 'items'
+})
+seen.someAtOnce = some.getData().map((item) => item.title)
 
 const elements = []
 for await (const page of connect().fetchListMethod('lists.element.get', { IBLOCK_TYPE_ID: 'lists', IBLOCK_ID: 47 }, 'ID')) {
