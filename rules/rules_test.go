@@ -1,17 +1,20 @@
 package rules_test
 
 import (
+	"context"
 	"io/fs"
+	"strings"
 	"testing"
 
 	"b24rules/actions"
 	"b24rules/engine"
 	"b24rules/rules"
+	"b24rules/ruletest"
 )
 
 // TestRulesCompile holds the shipped files to what is asked of everybody's: no
-// findings, warnings included. That they do what they say is shown by the
-// scenarios of cmd/b24rules, against a portal.
+// findings, warnings included. That they do what they say is shown by the tests
+// beside them and by the scenarios of cmd/b24rules.
 func TestRulesCompile(t *testing.T) {
 	files, err := fs.Glob(rules.FS, "*.yaml")
 	if err != nil || len(files) != 2 {
@@ -31,5 +34,33 @@ func TestRulesCompile(t *testing.T) {
 	}
 	for _, f := range engine.CheckTogether(sets) {
 		t.Error(f)
+	}
+}
+
+// TestRules runs the tests beside the rule files, with all proofs. Every rule
+// file ships and has tests that reach all of it.
+func TestRules(t *testing.T) {
+	tests, files, err := ruletest.Find([]string{"."})
+	if err != nil || len(tests) != len(files) {
+		t.Fatalf("rule files %v, tests %v, %v", files, tests, err)
+	}
+	for _, file := range files {
+		if _, err := fs.Stat(rules.FS, file); err != nil {
+			t.Errorf("%s does not ship: name it in rules.go", file)
+		}
+	}
+	report, err := ruletest.Run(context.Background(), tests, files, ruletest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := ruletest.WriteText(&out, report, ruletest.TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if report.Failed() {
+		t.Error(out.String())
+	}
+	if got := report.Coverage.Percent(); got != 100 {
+		t.Errorf("the tests reach %.1f%% of the shipped rules", got)
 	}
 }

@@ -1,0 +1,387 @@
+package ruletest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"b24rules/bitrix"
+	"b24rules/diag"
+)
+
+// Failure is one thing that a test found wrong.
+type Failure struct {
+	diag.Pos
+	// Proof is the name of the proof that failed, "" when it was the test's own
+	// expectation.
+	Proof string
+	// Message says what is wrong in one line.
+	Message string
+	// Diff shows what was wanted and what there is, "" when the message says
+	// it all.
+	Diff string
+}
+
+// verify compares what a scene did with what its file expects.
+func (s *stage) verify(p played) []Failure {
+	sc := p.act.scene
+	out := s.verifyOutcome(p)
+	if sc.Calls != nil {
+		if d := s.callsDiff(sc.Calls, p.writes); d != "" {
+			out = append(out, Failure{Pos: sc.Calls.pos, Message: fmt.Sprintf("after %s other calls were made than expected (-want +got)", sc.Event.original), Diff: d})
+		}
+	}
+	if sc.Expect == nil {
+		return out
+	}
+	for _, typ := range sortedKeys(sc.Expect.byType()) {
+		w := sc.Expect.byType()[typ]
+		out = append(out, thingsFailure(sc, w, typeName(typ), p.after.items[typ])...)
+	}
+	for _, ref := range numbersFirst(sc.Expect.Elements) {
+		id, _, _ := s.schema.list(ref)
+		out = append(out, thingsFailure(sc, sc.Expect.Elements[ref], "elements."+ref, p.after.elements[id])...)
+	}
+	return out
+}
+
+func thingsFailure(sc *scene, w *wanted, what string, got []thing) []Failure {
+	d := thingsDiff(w, got, sc.Expect.Partial)
+	if d == "" {
+		return nil
+	}
+	return []Failure{{Pos: w.pos, Message: fmt.Sprintf("after %s the portal holds other %s than expected (-want +got)", sc.Event.original, what), Diff: d}}
+}
+
+// verifyOutcome holds how the runs ended against outcome and error. Without
+// these no run may fail.
+func (s *stage) verifyOutcome(p played) []Failure {
+	sc := p.act.scene
+	pos := sc.Event.pos
+	if sc.Outcome != nil {
+		pos = sc.Outcome.pos
+	}
+	var out []Failure
+	fail := func(format string, args ...any) {
+		out = append(out, Failure{Pos: pos, Message: fmt.Sprintf(format, args...)})
+	}
+	if len(p.runs) == 0 {
+		if sc.Outcome == nil || sc.Outcome.word != "none" {
+			fail("%s", s.unheard(sc.Event))
+		}
+		return out
+	}
+	wrong := false // an error with the expected text
+	for _, r := range p.runs {
+		want := ""
+		if sc.Outcome != nil {
+			want = sc.Outcome.word
+			if sc.Outcome.byRule != nil {
+				want = sc.Outcome.byRule[r.rule.ID]
+			}
+		}
+		expectedError := sc.Error != nil && r.err != nil && strings.Contains(r.err.Error(), sc.Error.text)
+		wrong = wrong || expectedError
+		switch {
+		case want != "" && want != r.outcome:
+			fail("the run of %s for %s ended as %s, want %s%s", r.rule.ID, sc.Event.original, r.outcome, want, because(r))
+		case r.err != nil && want == "" && !expectedError:
+			fail("the run of %s for %s was %s%s", r.rule.ID, sc.Event.original, r.outcome, because(r))
+		}
+	}
+	if sc.Outcome != nil {
+		for _, rule := range slices.Sorted(maps.Keys(sc.Outcome.byRule)) {
+			heard := slices.ContainsFunc(p.runs, func(r ran) bool { return r.rule.ID == rule })
+			if heard == (sc.Outcome.byRule[rule] == "none") {
+				fail("whether %s hears %s: want outcome %s", rule, sc.Event.original, sc.Outcome.byRule[rule])
+			}
+		}
+	}
+	if sc.Error != nil && !wrong {
+		pos = sc.Error.pos
+		var said []string
+		for _, r := range p.runs {
+			said = append(said, r.outcome+because(r))
+		}
+		fail("no run failed with the text %q: %s", sc.Error.text, strings.Join(said, "; "))
+	}
+	return out
+}
+
+func because(r ran) string {
+	if r.err == nil {
+		return ""
+	}
+	return ": " + r.err.Error()
+}
+
+// callsDiff compares writing calls in their order. Parameters that are not
+// named may be anything; those that are named must be equal as a whole.
+func (s *stage) callsDiff(want *calls, made []bitrix.Call) string {
+	got := make([]wantedCall, len(made))
+	for i, c := range made {
+		got[i] = wantedCall{c.Method, s.readable(c)}
+	}
+	wanted := make([]wantedCall, len(want.list))
+	for i, w := range want.list {
+		wanted[i] = wantedCall{w.method, w.params}
+		if j := slices.IndexFunc(got, func(g wantedCall) bool { return strings.EqualFold(g.method, w.method) }); j >= 0 {
+			wanted[i].params = s.readableFields(w.params, text(got[j].params["IBLOCK_ID"]))
+		}
+	}
+	pairs := pairCalls(wanted, got)
+	var wantDoc, gotDoc []any
+	for i, w := range wanted {
+		wantDoc = append(wantDoc, map[string]any{w.method: w.params})
+		if j, ok := pairs[i]; ok {
+			got[j].params = shapedCall(w.params, got[j].params)
+			got[j].method = w.method
+		}
+	}
+	for _, g := range got {
+		gotDoc = append(gotDoc, map[string]any{g.method: g.params})
+	}
+	return unified(render(orEmpty(wantDoc)), render(orEmpty(gotDoc)))
+}
+
+func orEmpty(l []any) []any {
+	if l == nil {
+		return []any{}
+	}
+	return l
+}
+
+func callFits(want, got wantedCall) bool {
+	if !strings.EqualFold(want.method, got.method) {
+		return false
+	}
+	for name, v := range want.params {
+		if !fits(v, got.params[name], true) {
+			return false
+		}
+	}
+	return true
+}
+
+// shapedCall leaves out the parameters that were not asked for.
+func shapedCall(want, got map[string]any) map[string]any {
+	out := map[string]any{}
+	for name, v := range want {
+		if g, ok := got[name]; ok || fits(v, nil, true) {
+			out[name] = shaped(v, g, true)
+		}
+	}
+	return out
+}
+
+// pairCalls finds for each wanted call the one to compare it with: as many as
+// possible that fit, in order, and between those the ones of the same method.
+func pairCalls(want, got []wantedCall) map[int]int {
+	best := make([][]int, len(want)+1)
+	for i := range best {
+		best[i] = make([]int, len(got)+1)
+	}
+	score := func(i, j int) int {
+		switch {
+		case callFits(want[i], got[j]):
+			return 1000
+		case strings.EqualFold(want[i].method, got[j].method):
+			return 1
+		}
+		return 0
+	}
+	for i := len(want) - 1; i >= 0; i-- {
+		for j := len(got) - 1; j >= 0; j-- {
+			best[i][j] = max(best[i+1][j], best[i][j+1])
+			if n := score(i, j); n > 0 {
+				best[i][j] = max(best[i][j], n+best[i+1][j+1])
+			}
+		}
+	}
+	pairs := map[int]int{}
+	for i, j := 0, 0; i < len(want) && j < len(got); {
+		switch n := score(i, j); {
+		case n > 0 && best[i][j] == n+best[i+1][j+1]:
+			pairs[i] = j
+			i, j = i+1, j+1
+		case best[i][j] == best[i+1][j]:
+			i++
+		default:
+			j++
+		}
+	}
+	return pairs
+}
+
+// readable is a call's parameters as tests write them: properties by their
+// codes, choices by their texts.
+func (s *stage) readable(c bitrix.Call) map[string]any {
+	raw, err := json.Marshal(c.Params)
+	if err != nil {
+		return map[string]any{}
+	}
+	d := json.NewDecoder(strings.NewReader(string(raw)))
+	d.UseNumber()
+	var params map[string]any
+	if d.Decode(&params) != nil {
+		return map[string]any{}
+	}
+	return s.readableFields(params, text(params["IBLOCK_ID"]))
+}
+
+// fieldsKey holds the fields of a list's element.
+const fieldsKey = "FIELDS"
+
+func (s *stage) readableFields(params map[string]any, list string) map[string]any {
+	_, l, ok := s.schema.list(list)
+	given, isRecord := params[fieldsKey].(map[string]any)
+	if !ok || !isRecord {
+		return params
+	}
+	out := maps.Clone(params)
+	named := map[string]any{}
+	for name, v := range given {
+		c := l.find(name)
+		if c == nil {
+			named[name] = v
+			continue
+		}
+		if m, ok := v.(map[string]any); ok && valueIDs(m) {
+			v = c.property(m)
+		}
+		named[c.label()] = c.shown(v)
+	}
+	out[fieldsKey] = named
+	return out
+}
+
+// valueIDs tells {valueId: value} from other records.
+func valueIDs(m map[string]any) bool {
+	for key := range m {
+		if _, err := strconv.Atoi(strings.TrimPrefix(key, "n")); err != nil {
+			return false
+		}
+	}
+	return len(m) > 0
+}
+
+// thingsDiff compares a set of things with those that must be there.
+func thingsDiff(w *wanted, got []thing, partial bool) string {
+	pairs := pairThings(w.list, got)
+	var wantDoc, gotDoc []any
+	taken := map[int]bool{}
+	for i, x := range w.list {
+		j, ok := pairs[i]
+		if x.gone {
+			if ok {
+				taken[j] = true
+				gotDoc = append(gotDoc, labelled(x.id, got[j].values))
+			}
+			continue
+		}
+		wantDoc = append(wantDoc, labelled(x.id, x.fields.values()))
+		if ok {
+			taken[j] = true
+			shape, _ := shaped(x.fields.values(), got[j].values, false).(map[string]any)
+			gotDoc = append(gotDoc, labelled(x.id, shape))
+		}
+	}
+	for j, x := range got {
+		if !taken[j] && !partial {
+			gotDoc = append(gotDoc, told(x))
+		}
+	}
+	return unified(render(orEmpty(wantDoc)), render(orEmpty(gotDoc)))
+}
+
+func labelled(id string, values map[string]any) any {
+	if id == "" {
+		return values
+	}
+	return map[string]any{id: values}
+}
+
+// told is a thing that nobody expected, without what every thing has.
+func told(x thing) map[string]any {
+	out := map[string]any{}
+	for name, v := range x.values {
+		switch name {
+		case "ID", "CODE", "opened", "assignedById", "categoryId", "stageId", "begindate", "closedate", "currencyId",
+			"sourceId", "typeId", "companyId", "contactId", "mycompanyId", "webformId", "isManualOpportunity", "taxValue",
+			"isNew", "isRecurring", "isReturnCustomer", "isRepeatedApproach", "closed", "stageSemanticId":
+			continue
+		}
+		if !portalKeeps[name] {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// pairThings finds for each wanted thing the one to compare it with: a perfect
+// matching of those that fit, then the most similar of the rest.
+func pairThings(want []wantedThing, got []thing) map[int]int {
+	owner := map[int]int{} // of a thing that there is
+	var try func(i int, seen map[int]bool) bool
+	try = func(i int, seen map[int]bool) bool {
+		for j, x := range got {
+			if seen[j] || !thingFits(want[i], x) {
+				continue
+			}
+			seen[j] = true
+			if o, taken := owner[j]; !taken || try(o, seen) {
+				owner[j] = i
+				return true
+			}
+		}
+		return false
+	}
+	pairs := map[int]int{}
+	for i := range want {
+		try(i, map[int]bool{})
+	}
+	for j, i := range owner {
+		pairs[i] = j
+	}
+	pairSimilar(want, got, owner, pairs)
+	return pairs
+}
+
+func pairSimilar(want []wantedThing, got []thing, owner, pairs map[int]int) {
+	for i, w := range want {
+		if _, paired := pairs[i]; paired || w.gone {
+			continue
+		}
+		best, most := -1, 0
+		for j, x := range got {
+			if _, taken := owner[j]; taken || w.id != "" && w.id != strconv.FormatInt(x.id, 10) {
+				continue
+			}
+			score := 0
+			if w.id != "" {
+				score = 1
+			}
+			for _, f := range w.fields {
+				if fits(f.value, x.values[f.name], false) {
+					score++
+				}
+			}
+			if score > most {
+				best, most = j, score
+			}
+		}
+		if best >= 0 {
+			pairs[i], owner[best] = best, i
+		}
+	}
+}
+
+func thingFits(w wantedThing, x thing) bool {
+	if w.id != "" && w.id != strconv.FormatInt(x.id, 10) {
+		return false
+	}
+	return w.gone || fits(w.fields.values(), x.values, false)
+}

@@ -1,0 +1,287 @@
+package ruletest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+)
+
+func httpClient(h http.Handler) *http.Client { return &http.Client{Transport: inMemory{h}} }
+
+// variation is how a test is played differently to prove something.
+type variation struct {
+	// count is how many events each run stands for; 0 is one.
+	count int
+	// again runs the rules once more after each event.
+	again bool
+	// crashAfter kills the run after so many writes, and starts it again.
+	crashAfter int
+	arrange    order
+}
+
+// ran is one run of one rule.
+type ran struct {
+	rule    *engine.Rule
+	route   engine.Route
+	trace   *engine.Trace
+	outcome string
+	err     error
+}
+
+// played is what one scene did.
+type played struct {
+	act    act
+	runs   []ran
+	writes []bitrix.Call
+	// again are the writes of the second run.
+	again []bitrix.Call
+	// before is the data when the event came, after when its runs had ended.
+	before, after *snapshot
+}
+
+// stage is a test on its way: the rule sets with their inputs, bound.
+type stage struct {
+	file   *testFile
+	test   *test
+	sets   []boundSet
+	schema *schema
+}
+
+// boundSet is a rule set with the values of its inputs.
+type boundSet struct {
+	set    *engine.RuleSet
+	inputs map[string]any
+}
+
+// play runs all scenes of the test in a new world, which the caller closes.
+func (s *stage) play(ctx context.Context, v variation) (*world, []played, error) {
+	w, err := newWorld(&s.file.layout.Portal, s.schema)
+	if err != nil {
+		return nil, nil, err
+	}
+	w.rec.crashAfter = v.crashAfter
+	var scenes []played
+	for _, a := range s.test.acts() {
+		p, err := s.playScene(ctx, w, a, v)
+		if err != nil {
+			w.close()
+			return nil, nil, err
+		}
+		scenes = append(scenes, p)
+	}
+	return w, scenes, nil
+}
+
+func (s *stage) playScene(ctx context.Context, w *world, a act, v variation) (played, error) {
+	p := played{act: a}
+	if err := w.apply(a.change, v.arrange); err != nil {
+		return p, err
+	}
+	if a.scene.Event.known.Op == "delete" {
+		if err := w.deleteEntity(a.scene.Event); err != nil {
+			return p, err
+		}
+	}
+	w.rec.standInWith(a.scene)
+	var err error
+	if p.before, err = w.snapshot(); err != nil {
+		return p, err
+	}
+	if p.runs, err = s.hear(ctx, w, a.scene.Event, max(1, v.count)); err != nil {
+		return p, err
+	}
+	p.writes = w.rec.take()
+	if p.after, err = w.snapshot(); err != nil {
+		return p, err
+	}
+	if v.again {
+		if _, err := s.hear(ctx, w, a.scene.Event, 1); err != nil {
+			return p, err
+		}
+		p.again = w.rec.take()
+	}
+	return p, nil
+}
+
+// standInWith takes the answers of the scene.
+func (r *recorder) standInWith(s *scene) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers, r.refusals = map[string]any{}, map[string]string{}
+	for method, v := range s.Answers {
+		r.answers[strings.ToLower(method)] = v.v
+	}
+	for method, code := range s.Refuse {
+		r.refusals[strings.ToLower(method)] = code
+	}
+}
+
+// entityType is the type of what an event is about, 0 when it is nothing that
+// the portal keeps here.
+func (w *world) entityType(e *event) int {
+	typ := e.typeID
+	if e.known.Entity == "deal" {
+		typ = typeDeal
+	}
+	if w.schema.types[typ] == nil {
+		return 0
+	}
+	return typ
+}
+
+// deleteEntity takes away what an event is about, unless it is gone already.
+func (w *world) deleteEntity(e *event) error {
+	typ := w.entityType(e)
+	if typ == 0 {
+		return nil
+	}
+	return w.asPeople(func() error {
+		params := map[string]any{"entityTypeId": typ, "id": e.id}
+		if _, err := w.rest("crm.item.get", params); err != nil {
+			return nil // there is none to delete
+		}
+		_, err := w.rest("crm.item.delete", params)
+		return wrapMisfit(e.pos, err)
+	})
+}
+
+// hear lets all rules run that hear an event.
+func (s *stage) hear(ctx context.Context, w *world, e *event, count int) ([]ran, error) {
+	var out []ran
+	heard := e.engineEvent()
+	name := s.file.portalName()
+	for _, b := range s.sets {
+		for _, route := range b.set.Route(name, heard, b.inputs) {
+			r := s.run(ctx, w, b, route, heard, count)
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// run executes a rule as the queue would, once more when it was killed.
+func (s *stage) run(ctx context.Context, w *world, b boundSet, route engine.Route, e engine.Event, count int) ran {
+	r := ran{rule: route.Rule, route: route}
+	m := w.remember(route)
+	for attempt := 1; ; attempt++ {
+		alive, kill := context.WithCancel(ctx)
+		w.rec.begin(kill)
+		r.trace, r.err = route.Rule.Run(alive, engine.Run{
+			Portal: s.file.portalName(), Client: w.rec, Entity: route.Entity, Event: e, Count: count,
+			Added: route.Added, Deleted: route.Deleted, LastAttempt: true, Attempt: attempt,
+			Inputs: b.inputs, Memory: m,
+		})
+		kill()
+		if !w.rec.killed() || ctx.Err() != nil {
+			break
+		}
+		m.pending = map[string]string{}
+	}
+	r.outcome = string(r.trace.Outcome)
+	if r.err != nil {
+		r.outcome = verdict(r.err)
+	} else {
+		maps.Copy(m.once, m.pending)
+	}
+	m.pending, m.done = map[string]string{}, map[string]bool{}
+	return r
+}
+
+// begin makes ready for an attempt, and killed reports whether it was cut
+// short.
+func (r *recorder) begin(kill context.CancelFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kill, r.crashed = kill, false
+}
+
+func (r *recorder) killed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.crashed
+}
+
+func verdict(err error) string {
+	var re *engine.RunError
+	if errors.As(err, &re) {
+		switch re.Verdict {
+		case engine.Park:
+			return "parked"
+		case engine.Later:
+			return "postponed"
+		case engine.Retry:
+		}
+	}
+	return "failed"
+}
+
+// memory is what runs of one rule remember about one entity.
+type memory struct {
+	once    map[string]string
+	pending map[string]string // set by a run that has not ended
+	done    map[string]bool   // effects of a run that has not ended
+}
+
+func (w *world) remember(r engine.Route) *memory {
+	key := r.Rule.ID + " " + r.Entity.String()
+	m := w.memory[key]
+	if m == nil {
+		m = &memory{once: map[string]string{}, pending: map[string]string{}, done: map[string]bool{}}
+		w.memory[key] = m
+	}
+	return m
+}
+
+// Once returns what a step's once was at the last successful run.
+func (m *memory) Once(_ context.Context, step string) (string, bool, error) {
+	v, ok := m.once[step]
+	return v, ok, nil
+}
+
+// SetOnce remembers a value when the run succeeds.
+func (m *memory) SetOnce(step, value string) { m.pending[step] = value }
+
+// Done reports whether an earlier attempt has completed an effect.
+func (m *memory) Done(_ context.Context, key string) (bool, error) { return m.done[key], nil }
+
+// MarkDone remembers a completed effect. A killed process writes nothing down.
+func (m *memory) MarkDone(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.done[key] = true
+	return nil
+}
+
+// unheard says why no rule took an event.
+func (s *stage) unheard(e *event) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "no rule hears %s", e.original)
+	for _, set := range s.sets {
+		for _, r := range set.set.Rules {
+			var hears []string
+			for _, t := range r.Triggers {
+				text := t.Code
+				if t.EntityTypeID != 0 {
+					text = fmt.Sprintf("%s of type %d", t.Code, t.EntityTypeID)
+				}
+				hears = append(hears, text)
+			}
+			fmt.Fprintf(&b, "; %s hears %s", r.ID, strings.Join(hears, ", "))
+			if len(r.Portals) > 0 && !slices.Contains(r.Portals, s.file.portalName()) {
+				fmt.Fprintf(&b, " of the portals %s, this one is %s", strings.Join(r.Portals, ", "), s.file.portalName())
+			}
+		}
+	}
+	return b.String()
+}

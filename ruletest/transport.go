@@ -1,0 +1,224 @@
+package ruletest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"b24rules/bitrix"
+)
+
+// inMemory sends requests to a handler without a socket.
+type inMemory struct{ handler http.Handler }
+
+// RoundTrip answers a request.
+func (t inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := &response{header: http.Header{}, status: http.StatusOK}
+	t.handler.ServeHTTP(w, r)
+	return &http.Response{
+		StatusCode: w.status, Status: http.StatusText(w.status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: w.header, Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()), Request: r,
+	}, nil
+}
+
+// response collects what a handler answers.
+type response struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *response) Header() http.Header         { return w.header }
+func (w *response) WriteHeader(status int)      { w.status = status }
+func (w *response) Write(p []byte) (int, error) { return w.body.Write(p) }
+
+// rest makes a call as a person or another program would.
+func (w *world) rest(method string, params map[string]any) (any, error) {
+	body, err := json.Marshal(params)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, baseURL+w.portal.WebhookPath()+method, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp := &response{header: http.Header{}, status: http.StatusOK}
+	w.portal.ServeHTTP(resp, req)
+	var answer struct {
+		Result any    `json:"result"`
+		Error  any    `json:"error"`
+		Text   string `json:"error_description"`
+		Next   int    `json:"next"`
+	}
+	d := json.NewDecoder(&resp.body)
+	d.UseNumber()
+	if err := d.Decode(&answer); err != nil {
+		return nil, fmt.Errorf("%s: %w", method, err)
+	}
+	if answer.Error != nil {
+		return nil, fmt.Errorf("%s: %v: %s", method, answer.Error, answer.Text)
+	}
+	w.next = answer.Next
+	return answer.Result, nil
+}
+
+// restAll reads all rows of a listing.
+func (w *world) restAll(method string, params map[string]any, wrapper string) ([]map[string]any, error) {
+	var out []map[string]any
+	for start := 0; ; start = w.next {
+		params["start"] = start
+		result, err := w.rest(method, params)
+		if err != nil {
+			return nil, err
+		}
+		if m, ok := result.(map[string]any); ok && wrapper != "" {
+			result = m[wrapper]
+		}
+		rows, _ := result.([]any)
+		for _, r := range rows {
+			if m, ok := r.(map[string]any); ok {
+				out = append(out, m)
+			}
+		}
+		if w.next == 0 {
+			return out, nil
+		}
+	}
+}
+
+// errCrash is what a run sees whose process has been killed.
+var errCrash = errors.New("the process was killed")
+
+// recorder is the portal of a run: the real client, with everything written
+// down that is sent to write.
+type recorder struct {
+	*bitrix.Client
+
+	mu sync.Mutex
+	// answers and refusals stand in for methods, by lower-case name.
+	answers  map[string]any
+	refusals map[string]string
+	writes   []bitrix.Call // since the last take
+	sent     int           // all writes
+	// crashAfter kills the run when so many writes have been done; 0 never.
+	crashAfter int
+	kill       context.CancelFunc
+	crashed    bool
+}
+
+// Do passes calls on, up to the write after which the run is killed.
+func (r *recorder) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
+	r.mu.Lock()
+	if r.crashed {
+		r.mu.Unlock()
+		return failed(len(calls), errCrash)
+	}
+	last := len(calls)
+	for i, c := range calls {
+		if !c.Write {
+			continue
+		}
+		r.writes = append(r.writes, c)
+		if r.sent++; r.sent == r.crashAfter {
+			last, r.crashed = i+1, true
+			break
+		}
+	}
+	crashed := r.crashed
+	r.mu.Unlock()
+	answers := r.send(ctx, calls[:last])
+	if crashed {
+		r.kill()
+		return failed(len(calls), errCrash)
+	}
+	return answers
+}
+
+// send asks the portal for everything that has no answer of the test's own.
+func (r *recorder) send(ctx context.Context, calls []bitrix.Call) []bitrix.Answer {
+	answers := make([]bitrix.Answer, len(calls))
+	var real []bitrix.Call
+	var at []int
+	for i, c := range calls {
+		if a, ok := r.standIn(c.Method); ok {
+			answers[i] = a
+			continue
+		}
+		real, at = append(real, c), append(at, i)
+	}
+	if len(real) > 0 {
+		for i, a := range r.Client.Do(ctx, real...) {
+			answers[at[i]] = a
+		}
+	}
+	return answers
+}
+
+// standIn is what the test says of a method.
+func (r *recorder) standIn(method string) (bitrix.Answer, bool) {
+	key := strings.ToLower(method)
+	if code, ok := r.refusals[key]; ok {
+		return bitrix.Answer{Total: -1, Next: -1, Err: &bitrix.Error{
+			Method: method, Status: http.StatusBadRequest, Code: code, Detail: "refused by the test", Outcome: bitrix.Executed,
+		}}, true
+	}
+	result, ok := r.answers[key]
+	if !ok {
+		return bitrix.Answer{}, false
+	}
+	raw, err := json.Marshal(result)
+	return bitrix.Answer{Result: raw, Total: -1, Next: -1, Err: err}, true
+}
+
+// List reads all pages.
+func (r *recorder) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
+	r.mu.Lock()
+	crashed := r.crashed
+	r.mu.Unlock()
+	if crashed {
+		return nil, errCrash
+	}
+	if a, ok := r.standIn(call.Method); ok {
+		if a.Err != nil {
+			return nil, a.Err
+		}
+		return rowsIn(a.Result, wrapper)
+	}
+	return r.Client.List(ctx, call, wrapper)
+}
+
+func rowsIn(result json.RawMessage, wrapper string) (rows []json.RawMessage, err error) {
+	if wrapper != "" {
+		var wrapped map[string]json.RawMessage
+		if err := json.Unmarshal(result, &wrapped); err != nil {
+			return nil, err
+		}
+		result = wrapped[wrapper]
+	}
+	err = json.Unmarshal(result, &rows)
+	return rows, err
+}
+
+// take returns the writes since the last take.
+func (r *recorder) take() []bitrix.Call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.writes
+	r.writes = nil
+	return out
+}
+
+func failed(n int, err error) []bitrix.Answer {
+	out := make([]bitrix.Answer, n)
+	for i := range out {
+		out[i] = bitrix.Answer{Total: -1, Next: -1, Err: err}
+	}
+	return out
+}

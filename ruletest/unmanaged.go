@@ -1,0 +1,359 @@
+package ruletest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"b24rules/bitrix"
+	"b24rules/emulator"
+	"b24rules/engine"
+)
+
+// managed tells the fields that the rules keep up to date from those that
+// belong to people.
+type managed struct {
+	items    map[int]map[string]bool
+	elements map[int]map[string]bool
+	// called says that a rule calls methods by name, so that what its calls
+	// name is managed too; open that a rule computes names.
+	called, open bool
+	outlines     []engine.StepOutline
+}
+
+func (s *stage) managed() *managed {
+	m := &managed{items: map[int]map[string]bool{}, elements: map[int]map[string]bool{}}
+	for _, b := range s.sets {
+		for _, r := range b.set.Rules {
+			for _, step := range r.Outline(b.inputs).Steps {
+				m.outlines = append(m.outlines, step)
+				m.called = m.called || step.Action == "call"
+				m.open = m.open || step.Managed.Open
+				m.add(s.schema, step.Managed)
+			}
+		}
+	}
+	return m
+}
+
+// add takes the names of one step, for every type and list when its own is only
+// known when it runs.
+func (m *managed) add(s *schema, step engine.Managed) {
+	for id, t := range s.types {
+		if step.List != 0 || step.EntityTypeID != 0 && step.EntityTypeID != id {
+			continue
+		}
+		for _, name := range step.Names {
+			if f := t.find(name); f != nil {
+				put(m.items, id, f.name)
+			}
+		}
+	}
+	for id, l := range s.lists {
+		if step.EntityTypeID != 0 || step.List != 0 && step.List != id {
+			continue
+		}
+		for _, name := range step.Names {
+			if f := l.find(name); f != nil {
+				put(m.elements, id, f.label())
+			}
+		}
+	}
+}
+
+func put(m map[int]map[string]bool, id int, name string) {
+	if m[id] == nil {
+		m[id] = map[string]bool{}
+	}
+	m[id][name] = true
+}
+
+// follows are fields that the portal changes by itself along with another.
+var follows = map[string][]string{
+	"stageId":             {"stageSemanticId", "closed", "isNew"},
+	"categoryId":          {"stageId", "stageSemanticId", "closed", "isNew"},
+	"contactId":           {"contactIds"},
+	"contactIds":          {"contactId"},
+	rowsKey:               {"opportunity", "taxValue"},
+	"isManualOpportunity": {"opportunity", "taxValue"},
+	"opportunity":         {"taxValue"},
+}
+
+// lost compares things before and after a run and returns the fields of other
+// people that have changed. named are the fields that the run's calls name.
+func (m *managed) lost(own map[string]bool, before, after []thing, named func(id int64) map[string]bool) []string {
+	var out []string
+	for _, b := range before {
+		a, ok := find(after, b.id)
+		if !ok || m.open {
+			continue
+		}
+		allowed := map[string]bool{}
+		for name := range own {
+			allowed[name] = true
+		}
+		if m.called {
+			for name := range named(b.id) {
+				allowed[name] = true
+			}
+		}
+		for name := range allowed {
+			for _, other := range follows[name] {
+				allowed[other] = true
+			}
+		}
+		for _, name := range fieldNames(b, a) {
+			if !allowed[name] && !portalKeeps[name] && name != "ID" && name != "CODE" && !fits(b.values[name], a.values[name], true) {
+				out = append(out, fmt.Sprintf("%s of %d was %s and is %s", name, b.id, short(b.values[name]), short(a.values[name])))
+			}
+		}
+	}
+	return out
+}
+
+func fieldNames(things ...thing) []string {
+	var out []string
+	for _, x := range things {
+		for name := range x.values {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func short(v any) string {
+	if empty(v) {
+		return "empty"
+	}
+	raw, err := json.Marshal(v)
+	if err != nil || len(raw) > 60 {
+		return fmt.Sprintf("%.57s…", raw)
+	}
+	return string(raw)
+}
+
+// namedBy collects what writing calls name of an item or an element.
+func (s *stage) namedBy(writes []bitrix.Call, typ, list int) func(id int64) map[string]bool {
+	return func(id int64) map[string]bool {
+		out := map[string]bool{}
+		for _, c := range writes {
+			p := s.readable(c)
+			key := strconv.FormatInt(id, 10)
+			if list != 0 && text(p["IBLOCK_ID"]) == strconv.Itoa(list) && text(p["ELEMENT_ID"]) == key {
+				for name := range record(p[fieldsKey]) {
+					out[name] = true
+				}
+			}
+			if typ == 0 || text(p["id"]) != key && text(p["ID"]) != key && text(p["ownerId"]) != key {
+				continue
+			}
+			for name := range record(p["fields"]) {
+				if f := s.schema.types[typ].find(name); f != nil {
+					out[f.name] = true
+				}
+			}
+			if strings.Contains(strings.ToLower(c.Method), "productrow") {
+				out[rowsKey] = true
+			}
+		}
+		return out
+	}
+}
+
+// violations are the fields of other people that a run has changed.
+func (c *proving) violations(m *managed, before, after *snapshot, writes []bitrix.Call) []string {
+	var out []string
+	for _, typ := range sortedKeys(before.items) {
+		for _, text := range m.lost(m.items[typ], before.items[typ], after.items[typ], c.namedBy(writes, typ, 0)) {
+			out = append(out, typeName(typ)+": "+text)
+		}
+	}
+	for _, list := range sortedKeys(before.elements) {
+		for _, text := range m.lost(m.elements[list], before.elements[list], after.elements[list], c.namedBy(writes, 0, list)) {
+			out = append(out, fmt.Sprintf("elements.%d: %s", list, text))
+		}
+	}
+	return out
+}
+
+// proveUnmanaged looks at what was there before each event. Then people fill
+// every free field of what the rules wrote and spoil a field that the rules
+// manage, so that they have to write it again.
+func proveUnmanaged(ctx context.Context, c *proving) ([]disproof, bool, error) {
+	m := c.managed()
+	var wrong []disproof
+	tell := func(what string, violations []string) {
+		if len(violations) > 0 {
+			wrong = append(wrong, disproof{message: what + ": " + strings.Join(violations, "; ")})
+		}
+	}
+	for _, p := range c.base {
+		tell("after "+p.act.scene.Event.original+" fields have changed that the rule does not manage", c.violations(m, p.before, p.after, p.writes))
+	}
+	if len(wrong) > 0 || c.writes == 0 {
+		return wrong, c.writes > 0, nil
+	}
+	w, scenes, err := c.play(ctx, variation{})
+	if err != nil {
+		return nil, true, err
+	}
+	defer w.close()
+	last := scenes[len(scenes)-1]
+	touched, err := c.fillFree(w, m, last)
+	if err != nil || !touched {
+		return nil, true, err
+	}
+	before, err := w.snapshot()
+	if err != nil {
+		return nil, true, err
+	}
+	w.rec.take()
+	if _, err := c.hear(ctx, w, last.act.scene.Event, 1); err != nil {
+		return nil, true, err
+	}
+	after, err := w.snapshot()
+	if err != nil {
+		return nil, true, err
+	}
+	tell("people filled the free fields of what the rule had written, and its next run changed them", c.violations(m, before, after, w.rec.take()))
+	for _, list := range sortedKeys(before.elements) {
+		for _, e := range before.elements[list] {
+			if _, there := find(after.elements[list], e.id); !there {
+				tell("people filled the free fields of what the rule had written, and its next run deleted it", []string{fmt.Sprintf("element %d of list %d", e.id, list)})
+			}
+		}
+	}
+	return wrong, true, nil
+}
+
+// fillFree fills the free fields of everything that runs have added or updated
+// and spoils one of the managed fields.
+func (c *proving) fillFree(w *world, m *managed, last played) (touched bool, err error) {
+	written := w.written()
+	err = w.asPeople(func() error {
+		for _, list := range sortedKeys(last.after.elements) {
+			l := c.schema.lists[list]
+			for _, e := range last.after.elements[list] {
+				set := m.marks(m.elements[list], l.columns, e, list, 0)
+				if !written[place{list: list, id: e.id}] || len(set) == 0 {
+					continue
+				}
+				touched = true
+				params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": list, "ELEMENT_ID": e.id}
+				if err := w.changeElement(params, e, l, set); err != nil {
+					return err
+				}
+			}
+		}
+		for _, typ := range sortedKeys(last.after.items) {
+			var all []*portalField
+			for _, name := range c.schema.types[typ].names {
+				all = append(all, c.schema.types[typ].fields[name])
+			}
+			for _, x := range last.after.items[typ] {
+				set := m.marks(m.items[typ], all, x, 0, typ)
+				if !written[place{typ: typ, id: x.id}] || len(set) == 0 {
+					continue
+				}
+				touched = true
+				params := map[string]any{"entityTypeId": typ, "id": x.id, "fields": set}
+				if _, err := w.rest("crm.item.update", params); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return touched, err
+}
+
+// marks are the values that people put into free fields, and into one that the
+// rules manage.
+func (m *managed) marks(own map[string]bool, columns []*portalField, x thing, list, typ int) map[string]any {
+	set := map[string]any{}
+	for _, f := range columns {
+		name := f.label()
+		if !empty(x.values[name]) || own[name] || f.readOnly || list == 0 && !f.custom && name != "comments" && name != "sourceDescription" {
+			continue
+		}
+		if v := f.mark(); v != nil {
+			set[name] = v
+		}
+	}
+	for _, name := range []string{"NAME", "title"} {
+		if own[name] && !m.identifies(name, list, typ) {
+			set[name] = "spoiled by a person"
+			return set
+		}
+	}
+	for _, f := range columns {
+		name := f.label()
+		if n, ok := number(x.values[name]); ok && own[name] && len(f.options) == 0 && !m.identifies(name, list, typ) && !f.readOnly && f.typ == "double" {
+			sum, _ := n.Add(one)
+			set[name] = json.Number(sum.String())
+			break
+		}
+	}
+	return set
+}
+
+// identifies tells whether a field is a part of a step's key, which nobody
+// could spoil without making another thing of it.
+func (m *managed) identifies(name string, list, typ int) bool {
+	return slices.ContainsFunc(m.outlines, func(s engine.StepOutline) bool {
+		fitsPlace := (list == 0 || s.Managed.List == list) && (typ == 0 || s.Managed.EntityTypeID == typ)
+		return fitsPlace && slices.Contains(s.Managed.Keys, name)
+	})
+}
+
+// mark is a value of the field's type, nil when nothing simple will do.
+func (f *portalField) mark() any {
+	if len(f.options) > 0 {
+		var ids []string
+		for id := range f.options {
+			ids = append(ids, id)
+		}
+		slices.Sort(ids)
+		return f.options[ids[0]]
+	}
+	switch f.typ {
+	case "S", "string", "text":
+		return "written by a person"
+	case "N", "integer", "double":
+		return json.Number("7")
+	case "boolean":
+		return true
+	case "S:Date", "date":
+		return "2026-01-02"
+	}
+	return nil
+}
+
+// place is where a thing is.
+type place struct {
+	typ, list int
+	id        int64
+}
+
+// written are the things that runs have added or updated.
+func (w *world) written() map[place]bool {
+	out := map[place]bool{}
+	for i, ch := range w.portal.History() {
+		if !w.byPeople(i) && ch.Op != "delete" {
+			out[placeOf(ch)] = true
+		}
+	}
+	return out
+}
+
+func placeOf(ch emulator.Change) place {
+	return place{typ: ch.EntityTypeID, list: ch.IBlockID, id: ch.ID}
+}
+
+func (w *world) byPeople(i int) bool {
+	return slices.ContainsFunc(w.people, func(p [2]int) bool { return p[0] <= i && i < p[1] })
+}
