@@ -54,8 +54,8 @@ func (c *Client) next() []*command {
 		if wait == 0 {
 			wait = c.bucket.wait(now)
 		}
-		if wait == 0 && c.bucket.drain > 0 {
-			wait = c.line.company(now, patience)
+		if wait == 0 {
+			wait = c.line.company(now, c.bucket.width())
 		}
 		if wait != 0 {
 			c.sleep(wait)

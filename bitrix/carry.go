@@ -35,16 +35,16 @@ func (c *Client) askMany(ctx context.Context, call Call) Answer {
 // start sends a carrier. It belongs to nobody: whoever joined may give up.
 func (c *Client) start(of *merge, k *carrier) {
 	c.many.work.Go(func() {
-		told := c.carry(of, k)
-		for _, next := range c.many.ended(of, told) {
+		told, useful := c.carry(of, k)
+		for _, next := range c.many.ended(of, told, useful) {
 			c.start(of, next)
 		}
 	})
 }
 
 // carry makes the call of a carrier, hands out the answers and returns what
-// they tell of the portal.
-func (c *Client) carry(of *merge, k *carrier) kind {
+// they tell of the portal. useful says that the answer was handed out.
+func (c *Client) carry(of *merge, k *carrier) (told kind, useful bool) {
 	var call Call
 	answer := c.doLate(k.asks[0].call, func() Call {
 		call = c.many.seal(k)
@@ -58,30 +58,36 @@ func (c *Client) carry(of *merge, k *carrier) kind {
 			c.many.learn(of, answer.Total, 1)
 		}
 		k.all(asked{answer: answer})
-		return unsure
+		return unsure, true
 	}
 	if answer.Err != nil {
-		return k.failed(answer)
+		return k.failed(answer), false
+	}
+	rows, err := pageRows(call.Method, answer, call.Many.Wrapper)
+	_, strangers := k.split(rows)
+	if err == nil && strangers { // before the further pages of what nobody asked for are read
+		k.all(asked{alone: true})
+		return takesOne, false
 	}
 	rows, ok := c.allRows(call, answer)
 	if !ok {
 		k.all(asked{alone: true})
-		return unsure
+		return unsure, false
 	}
 	byOwner, strangers := k.split(rows)
-	told, sure := takesOne, false
+	told = takesOne
 	if !strangers {
-		told, sure = c.judge(of, call, byOwner)
+		told, useful = c.judge(of, call, byOwner)
 	}
-	if !sure {
+	if !useful {
 		k.all(asked{alone: true})
-		return told
+		return told, false
 	}
 	c.many.learn(of, len(rows), k.owners)
 	for _, a := range k.asks {
 		a.done <- asked{answer: rowsAnswer(a.call.Many.Wrapper, byOwner[a.call.Many.Owner])}
 	}
-	return told
+	return told, true
 }
 
 // all gives everybody the same.

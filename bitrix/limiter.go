@@ -23,6 +23,7 @@ type bucket struct {
 	cutAt   time.Time // when we were refused last
 	pause   time.Time // nothing is sent before
 	refused int       // in a row
+	trust   int       // requests taken since the last refusal
 }
 
 const (
@@ -102,6 +103,7 @@ func (b *bucket) refuse(now time.Time) time.Duration {
 	pause := min(maxPause, firstPause<<min(b.refused, 8))
 	pause += rand.N(pause)
 	b.refused++
+	b.trust = 0
 	b.pause = now.Add(pause)
 	return pause
 }
@@ -123,4 +125,14 @@ func (b *bucket) accept() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refused = 0
+	b.trust++
+}
+
+// width is how many requests may be under way at once. It grows with each that
+// was taken: when neighbours have filled the bucket, few are refused until that
+// is known.
+func (b *bucket) width() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return 2 + b.trust
 }

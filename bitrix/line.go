@@ -24,6 +24,7 @@ type group struct {
 	open    int        // calls without an answer
 	left    bool       // the caller has gone
 	turn    int        // commands taken since the group was last at the end
+	at      time.Time  // when it came
 }
 
 // newGroup prepares the calls of a caller. Calls that cannot be sent have their
@@ -193,9 +194,13 @@ func (l *line) ready(now time.Time) time.Duration {
 // another is under way, one that would not be full gives the first of its
 // callers patience; when it lands, or there are enough, it goes at once. So
 // nobody who is alone waits, and a burst is not spent on requests of one or two.
-func (l *line) company(now time.Time, patience time.Duration) time.Duration {
+// It is negative while width requests are under way: one has to land first.
+func (l *line) company(now time.Time, width int) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.flying >= width {
+		return -1
+	}
 	if l.flying == 0 || l.waiting >= maxBatch || len(l.groups) == 0 {
 		return 0
 	}

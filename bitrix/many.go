@@ -43,6 +43,9 @@ const (
 	// fillRows is how many rows a command should bring: some fewer than a
 	// page, so that a second one is seldom needed.
 	fillRows = 45
+	// maxTries is how many carriers may tell nothing until the portal is asked
+	// for each owner.
+	maxTries = 5
 	// maxMerges bounds how many kinds of calls are remembered.
 	maxMerges = 1000
 )
@@ -82,6 +85,7 @@ type merge struct {
 	open     *carrier // nil: the next ask makes a new one
 	probing  bool     // a carrier is about to tell the kind
 	waiting  []*ask   // for what it tells
+	tries    int      // carriers that told nothing
 	perOwner float64  // rows; below 0 when unknown
 }
 
@@ -213,9 +217,10 @@ func (m *merger) learn(of *merge, rows, owners int) {
 	of.perOwner = now
 }
 
-// ended notes what a carrier told of the portal and gives those who wait their
+// ended notes what a carrier told of the portal, and whether it was of use at
+// all, and gives those who wait their
 // places. It returns the carriers to start.
-func (m *merger) ended(of *merge, told kind) (start []*carrier) {
+func (m *merger) ended(of *merge, told kind, useful bool) (start []*carrier) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if told != unsure {
@@ -225,6 +230,11 @@ func (m *merger) ended(of *merge, told kind) (start []*carrier) {
 		return nil
 	}
 	of.probing = false
+	if told == unsure && !useful {
+		if of.tries++; of.tries >= maxTries {
+			of.kind = takesOne
+		}
+	}
 	waiting := of.waiting
 	of.waiting = nil
 	for _, a := range waiting {
