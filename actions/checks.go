@@ -51,8 +51,12 @@ func typeName(id int) string {
 // known here.
 func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 	fields := schemas.ItemFields(constType(c.Types()))
-	if len(fields) == 0 {
-		return
+	what := typeName(constType(c.Types()))
+	if len(fields) == 0 { // the type is an input's: any field of any type may be meant
+		what = "an item"
+		for _, typ := range []int{schemas.TypeLead, schemas.TypeDeal, schemas.TypeContact, schemas.TypeCompany, schemas.TypeQuote, schemas.TypeSmartInvoice, schemas.FirstDynamicType} {
+			fields = append(fields, schemas.ItemFields(typ)...)
+		}
 	}
 	names := make([]string, len(fields))
 	for i, f := range fields {
@@ -62,20 +66,36 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 		if !written {
 			_, name = splitOperator(name)
 		}
-		if lower := strings.ToLower(name); strings.HasPrefix(lower, "uf") || strings.HasPrefix(lower, "parentid") || lower == "logic" {
-			return
+		for _, own := range []string{"ufCrm", "UF_CRM_", "parentId", "PARENT_ID_"} {
+			if strings.HasPrefix(name, own) {
+				return
+			}
 		}
-		at := slices.Index(names, name)
+		at := slices.IndexFunc(names, func(n string) bool { return n == name || storedName(n) == name })
 		switch {
+		case !written && name == "logic": // joins the parts of a filter
 		case at < 0:
-			f := warn("unknown-item-field", "%s has no field %q that is documented, and the portal's own begin with ufCrm", typeName(constType(c.Types())), name)
+			f := warn("unknown-item-field", "%s has no field %q that is documented, and the portal's own begin with ufCrm", what, name)
 			if near := diag.Closest(name, names); near != "" {
 				f.Hint = "did you mean " + near + "?"
 			}
-		case written && fields[at].ReadOnly && name != "id":
+		case written && fields[at].ReadOnly && what != "an item":
 			warn("read-only-field", "the portal fills in %s itself, a rule cannot write it", name)
 		}
 	})
+}
+
+// storedName spells a field as the portal's tables do, which steps take too:
+// stageId is STAGE_ID.
+func storedName(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		if r >= 'A' && r <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToUpper(b.String())
 }
 
 func checkUpdateItem(c *engine.StepCheck) {

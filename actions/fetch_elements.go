@@ -105,10 +105,11 @@ func (l *list) call(method string, params map[string]any) bitrix.Call {
 	return bitrix.Call{Method: method, Params: params}
 }
 
-// write is a writing call.
+// write is a writing call. The writes of one step go to elements of their own,
+// so their order does not count.
 func (l *list) write(method string, params map[string]any) bitrix.Call {
 	call := l.call(method, params)
-	call.Write = true
+	call.Write, call.Loose = true, true
 	return call
 }
 

@@ -246,15 +246,20 @@ func (r *Rule) EventTypes() []int {
 	return slices.Compact(out)
 }
 
-// EachName calls f for every literal name of an argument such as fields, with
-// what reports a finding at its place.
+// EachName calls f for every name of an argument such as fields that the file
+// itself says, be it by an input's default, with what reports a finding at its
+// place.
 func (s *StepCheck) EachName(arg string, f func(name string, warn func(code, format string, args ...any) *diag.Finding)) {
 	a := s.types.arg(arg)
 	if a == nil || a.fields == nil {
 		return
 	}
 	for _, e := range a.fields.entries {
-		if name, ok := e.key.literal.(string); ok {
+		if x, ok := s.c.rule.fixed(e.key, nil); ok {
+			name, err := formula.ToText(x)
+			if err != nil {
+				continue
+			}
 			f(name, func(code, format string, args ...any) *diag.Finding {
 				return s.c.warnf(e.key.node, code, format, args...)
 			})

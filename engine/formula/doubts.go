@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/parser/lexer"
 
 	"b24rules/diag"
 )
@@ -196,6 +197,16 @@ func (s *surveyor) literals(left, op, right string) (v, known bool) {
 	out, ok := f.Const()
 	v, isBool := out.(bool)
 	return v != (op == "!="), ok && isBool
+}
+
+// danglingCommas reports f(x, ), which expr takes for f(x).
+func (c *checker) danglingCommas() {
+	tokens := c.source.tokens
+	for i := 1; i < len(tokens); i++ {
+		if tokens[i].Is(lexer.Bracket, ")") && tokens[i-1].Is(lexer.Operator, ",") {
+			c.add(Problem{From: tokens[i-1].From, To: tokens[i].To, Code: codeSyntax, Message: "an argument is missing after the comma"})
+		}
+	}
 }
 
 // doubtField notes a field of an open record that is nearly a known one. The

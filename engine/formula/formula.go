@@ -85,6 +85,7 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 		return nil, []Problem{syntaxProblem(s, err)}
 	}
 	c := &checker{source: s, env: env, reads: make(map[string]bool)}
+	c.danglingCommas()
 	lowered, typ := c.infer(tree.Node)
 	if len(c.problems) > 0 {
 		return nil, c.sorted()

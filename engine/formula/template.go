@@ -204,6 +204,17 @@ func (t *Template) Doubts() []Problem {
 	return doubts
 }
 
+// Sources returns the sources of the formulas in the holes, in order.
+func (t *Template) Sources() []string {
+	var out []string
+	for _, p := range t.parts {
+		if p.formula != nil {
+			out = append(out, p.formula.Source())
+		}
+	}
+	return out
+}
+
 // Hole returns the source of the formula if the whole text is one hole.
 func (t *Template) Hole() (source string, ok bool) {
 	if len(t.parts) != 1 || t.parts[0].formula == nil {
