@@ -17,6 +17,9 @@ type Call struct {
 	// Write says that the call may change data, so that it is not repeated
 	// when nobody knows whether it ran.
 	Write bool
+	// Loose says of a write that it may run before or after the other calls of
+	// its Do, so that what is left of one request fits into the next.
+	Loose bool
 	// Many, if not nil, lets a listing call share a command with the same call
 	// for other owners. It counts in a Do of this call alone. The answer then
 	// has all the owner's rows, not a page of them.
@@ -62,9 +65,10 @@ func badShape(method string, err error) error {
 // Do makes calls that are ready at the same time and returns their answers in
 // the same order. They travel in as few requests as possible, together with
 // the calls of other goroutines. Calls among which there is a write run in the
-// order given, in one request while they fit in it; nothing but reads may
-// overtake one another. When ctx ends first, the calls without an answer fail
-// with its error; those under way may still run, which their Outcome tells.
+// order given, in one request while they fit in it; nothing but reads and loose
+// writes may overtake one another. When ctx ends first, the calls without an
+// answer fail with its error; those under way may still run, which their Outcome
+// tells.
 func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
 	if len(calls) == 1 && calls[0].Many != nil {
 		return []Answer{c.askMany(ctx, calls[0])}

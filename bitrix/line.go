@@ -38,7 +38,7 @@ func newGroup(calls []Call) *group {
 			g.answer(cmd, noAnswer(err.of(call.Method)))
 			continue
 		}
-		g.ordered = g.ordered || call.Write
+		g.ordered = g.ordered || call.Write && !call.Loose
 		g.waiting = append(g.waiting, cmd)
 	}
 	if len(calls) == 0 {

@@ -39,7 +39,7 @@ type Many struct {
 // Bounds of the owners in one command.
 const (
 	firstOwners = 20  // when nothing is known of them
-	maxOwners   = 500 // far below maxVars
+	maxOwners   = 100 // far below maxVars; what is learned of some may not hold for others
 	// fillRows is how many rows a command should bring: some fewer than a
 	// page, so that a second one is seldom needed.
 	fillRows = 45
