@@ -88,7 +88,7 @@ func (s *stage) verifyOutcome(p played) []Failure {
 		switch {
 		case want != "" && want != r.outcome:
 			fail("the run of %s for %s ended as %s, want %s%s", r.rule.ID, sc.Event.original, r.outcome, want, because(r))
-		case r.err != nil && want == "" && !expectedError:
+		case r.err != nil && want == "" && sc.Error == nil:
 			fail("the run of %s for %s was %s%s", r.rule.ID, sc.Event.original, r.outcome, because(r))
 		}
 	}
@@ -278,7 +278,7 @@ func thingsDiff(w *wanted, got []thing, partial bool) string {
 		if x.gone {
 			if ok {
 				taken[j] = true
-				gotDoc = append(gotDoc, labelled(x.id, got[j].values))
+				gotDoc = append(gotDoc, labelled(x.id, told(got[j])))
 			}
 			continue
 		}

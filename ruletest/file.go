@@ -27,12 +27,12 @@ type layout struct {
 
 // test is one entry of tests.
 type test struct {
-	Name       name              `yaml:"name" validate:"required"`
-	Inputs     inputs            `yaml:"inputs"`
-	Given      state             `yaml:"given"`
-	Scene      scene             `yaml:",inline"`
-	Then       []then            `yaml:"then"`
-	SkipProofs map[string]string `yaml:"skip_proofs"`
+	Name       name   `yaml:"name" validate:"required"`
+	Inputs     inputs `yaml:"inputs"`
+	Given      state  `yaml:"given"`
+	Scene      scene  `yaml:",inline"`
+	Then       []then `yaml:"then"`
+	SkipProofs inputs `yaml:"skip_proofs"`
 }
 
 // then is what happens after the test's first event.
@@ -108,7 +108,8 @@ func (v *value) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return yamlfile.Decode(f, n, &v.v)
 }
 
-// inputs are the values of a rule set's inputs.
+// inputs are named texts: the values of a rule set's inputs, the reasons to skip
+// proofs.
 type inputs []field
 
 // UnmarshalNode reads a mapping of scalars.

@@ -144,10 +144,10 @@ func (f *testFile) check(list *diag.List) error {
 func (c *checker) test(t *test) {
 	c.inputNames(t.Inputs)
 	c.bind(t)
-	for name, reason := range t.SkipProofs {
-		checkWord(c.list, t.Name.pos, "proof", name, proofNames())
-		if strings.TrimSpace(reason) == "" {
-			c.list.Errorf(t.Name.pos, "missing-key", "skip_proofs: %s wants a reason", name)
+	for _, skip := range t.SkipProofs {
+		checkWord(c.list, skip.pos, "proof", skip.name, proofNames())
+		if strings.TrimSpace(text(skip.value)) == "" {
+			c.list.Errorf(skip.valuePos, "invalid-value", "to skip the proof %s needs a reason", skip.name)
 		}
 	}
 	for i, a := range t.acts() {
@@ -204,11 +204,13 @@ func (c *checker) state(s *state, change bool) {
 		id, err := strconv.Atoi(key)
 		if (err != nil || c.file.schema.types[id] == nil) && len(items) > 0 {
 			c.unknownType(items[0].pos, key)
-			return
 		}
 	}
 	items := s.byType()
 	for _, typ := range sortedKeys(items) {
+		if c.file.schema.types[typ] == nil {
+			continue
+		}
 		for i := range items[typ] {
 			c.entity(typ, &items[typ][i], change)
 		}

@@ -63,8 +63,8 @@ func (c *proving) replay(ctx context.Context, v variation, what string) ([]dispr
 	}
 	defer w.close()
 	wrong := c.differs(scenes, what)
-	for _, d := range w.duplicates(c.stage) {
-		wrong = append(wrong, disproof{message: what + ": " + d})
+	if twice := w.duplicates(c.stage); len(twice) > 0 && len(c.world.duplicates(c.stage)) == 0 {
+		wrong = append(wrong, disproof{message: what + ": " + strings.Join(twice, "; ")})
 	}
 	return wrong, nil
 }

@@ -87,7 +87,6 @@ func (p *printer) result(x *Result) {
 	}
 }
 
-// longestDiff is how much of a difference is printed: nobody reads more.
 func (p *printer) diffLine(l string) {
 	color := ""
 	switch l[0] {
@@ -114,7 +113,7 @@ func (p *printer) proofs(x *Result) {
 
 func (p *printer) coverage(c *Coverage) {
 	for _, r := range c.Rules() {
-		p.line("%s: rule %s: %.1f%% of %d places", r.File, r.Rule, r.Percent(), len(r.Points))
+		p.line("%s: rule %s: %.1f%% of %s", r.File, r.Rule, r.Percent(), amount(len(r.Points), "place"))
 		for _, m := range r.Missed() {
 			p.line("    %s", r.place(m))
 		}

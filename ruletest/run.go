@@ -173,8 +173,8 @@ func (s *stage) test1(ctx context.Context, cover *Coverage) (*Result, error) {
 		return r, nil
 	}
 	for _, p := range proofs {
-		if reason, skip := s.test.SkipProofs[p.name]; skip {
-			r.Proofs = append(r.Proofs, ProofResult{p.name, Skipped, reason})
+		if skip, ok := fields(s.test.SkipProofs).get(p.name); ok {
+			r.Proofs = append(r.Proofs, ProofResult{p.name, Skipped, text(skip.value)})
 			continue
 		}
 		if err := s.prove(ctx, r, c, p); err != nil {

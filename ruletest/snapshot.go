@@ -76,14 +76,20 @@ func (t *itemType) thing(r map[string]any) thing {
 	id, _ := strconv.ParseInt(text(r["id"]), 10, 64)
 	x := thing{id: id, values: map[string]any{}}
 	for name, v := range r {
-		if c := t.fields[name]; c != nil {
+		c := t.fields[name]
+		if c != nil {
 			v = c.shown(v)
 		}
-		if !empty(v) {
+		if !empty(v) && !(c != nil && c.linksNothing(v)) {
 			x.values[name] = v
 		}
 	}
 	return x
+}
+
+// linksNothing tells the 0 that some links have where they lead nowhere.
+func (c *portalField) linksNothing(v any) bool {
+	return text(v) == "0" && (strings.HasPrefix(c.typ, "crm_") || c.name == "webformId")
 }
 
 // shown is a value as tests write it: choices by their texts.

@@ -84,7 +84,7 @@ var follows = map[string][]string{
 
 // lost compares things before and after a run and returns the fields of other
 // people that have changed. named are the fields that the run's calls name.
-func (m *managed) lost(own map[string]bool, before, after []thing, named func(id int64) map[string]bool) []string {
+func (m *managed) lost(own map[string]bool, before, after []thing, named func(x thing) map[string]bool) []string {
 	var out []string
 	for _, b := range before {
 		a, ok := find(after, b.id)
@@ -96,7 +96,7 @@ func (m *managed) lost(own map[string]bool, before, after []thing, named func(id
 			allowed[name] = true
 		}
 		if m.called {
-			for name := range named(b.id) {
+			for name := range named(b) {
 				allowed[name] = true
 			}
 		}
@@ -137,13 +137,15 @@ func short(v any) string {
 }
 
 // namedBy collects what writing calls name of an item or an element.
-func (s *stage) namedBy(writes []bitrix.Call, typ, list int) func(id int64) map[string]bool {
-	return func(id int64) map[string]bool {
+func (s *stage) namedBy(writes []bitrix.Call, typ, list int) func(x thing) map[string]bool {
+	return func(x thing) map[string]bool {
 		out := map[string]bool{}
 		for _, c := range writes {
 			p := s.readable(c)
-			key := strconv.FormatInt(id, 10)
-			if list != 0 && text(p["IBLOCK_ID"]) == strconv.Itoa(list) && text(p["ELEMENT_ID"]) == key {
+			key := strconv.FormatInt(x.id, 10)
+			sameElement := text(p["ELEMENT_ID"]) == key || empty(p["ELEMENT_ID"]) && text(p["ELEMENT_CODE"]) == x.code
+			if list != 0 && text(p["IBLOCK_ID"]) == strconv.Itoa(list) && sameElement {
+				clear(out) // an update overwrites the whole element: the last one counts
 				for name := range record(p[fieldsKey]) {
 					out[name] = true
 				}
