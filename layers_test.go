@@ -24,6 +24,7 @@ var layers = map[string]int{
 	"engine":         1,
 	"engine/formula": 1,
 	"emulator":       1,
+	"rulefmt":        1,
 	"rules":          0,
 	"bitrix":         0,
 	"bitrix/php":     0,
@@ -40,6 +41,7 @@ var peers = map[string][]string{
 	"yamlfile":       {"diag"},
 	"engine":         {"engine/formula"},
 	"engine/formula": nil,
+	"rulefmt":        {"engine/formula"},
 }
 
 // forbidden are arrows that the layers alone would allow, with the reason.
