@@ -132,12 +132,11 @@ func checkUpsertElement(c *engine.StepCheck) {
 
 // checkElementName wants the NAME that every element needs.
 func checkElementName(c *engine.StepCheck) {
-	t := c.Types()
-	fields := t.Type("fields")
-	if !t.Given("fields") || fields.Open || len(fields.Fields) == 0 {
-		return
-	}
-	if _, ok := fields.Fields["NAME"]; !ok {
+	named, given := false, false
+	c.EachName("fields", func(name string, _ func(code, format string, args ...any) *diag.Finding) {
+		given, named = true, named || name == "NAME"
+	})
+	if given && !named {
 		c.Warnf("fields", "no-name", "the fields have no NAME, which every element needs").Hint = "NAME: '{{ event.id }}'"
 	}
 }

@@ -12,7 +12,10 @@ import (
 	"b24rules/diag"
 )
 
-const codeConstant = "constant-condition"
+const (
+	codeConstant = "constant-condition"
+	codeDoubtful = "doubtful-field"
+)
 
 // Doubts returns what is allowed in the formula and likely a mistake: parts of
 // a condition that always have the same outcome, and a field whose name is
@@ -221,7 +224,7 @@ func (c *checker) doubtField(at loc, t Type, name string) {
 		return
 	}
 	from, to := c.source.span(at)
-	p := Problem{From: from, To: to, Code: "doubtful-field", Message: fmt.Sprintf("no field %q is known here", name), Hint: didYouMean(near)}
+	p := Problem{From: from, To: to, Code: codeDoubtful, Message: fmt.Sprintf("no field %q is known here", name), Hint: didYouMean(near)}
 	if !slices.Contains(c.fieldDoubts, p) && len(c.fieldDoubts) < maxProblems {
 		c.fieldDoubts = append(c.fieldDoubts, p)
 	}
