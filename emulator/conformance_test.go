@@ -65,7 +65,7 @@ func TestConformance(t *testing.T) {
 		{"crm.item.get", `{"entityTypeId":1038,"id":1}`, `{"result":{"item":` + helperJSON + `},` + time_ + `}`},
 		{"crm.item.get", `{"entityTypeId":2,"id":1}`, `{"result":{"item":{"id":1,"opportunity":270899.1,"companyId":9,"contactId":0,"webformId":0,"leadId":null,
 			"stageId":"NEW","stageSemanticId":"P","isManualOpportunity":"N","observers":[],"contactIds":[],"hasProducts":null,"entityTypeId":2,"…":1}},` + time_ + `}`},
-		{"crm.item.get", `{"entityTypeId":31,"id":1}`, `{"result":{"item":{"id":1,"title":"Bill","stageId":"DT31_1:N","opportunity":null,"isManualOpportunity":"N","accountNumber":"1","parentId2":null,"parentId7":null,"entityTypeId":31,"…":1}},` + time_ + `}`},
+		{"crm.item.get", `{"entityTypeId":31,"id":1}`, `{"result":{"item":{"id":1,"title":"Bill","stageId":"DT31_1:N","opportunity":0,"taxValue":0,"isManualOpportunity":"N","accountNumber":"1","parentId2":null,"parentId7":null,"entityTypeId":31,"…":1}},` + time_ + `}`},
 		{"crm.item.list", `{"entityTypeId":1038,"select":["id","ufCrm5Total","nonsense"],"filter":{"=ufCrm5InvoiceId":1},"order":{"id":"ASC"},"start":0}`, `{"result":{"items":[{"id":1,"ufCrm5Total":99.99}]},"total":1,` + time_ + `}`},
 		{"crm.item.list", `{"entityTypeId":1038}`, `{"result":{"items":[` + helperJSON + `]},"total":1,` + time_ + `}`},
 		{"crm.item.add", `{"entityTypeId":1038,"fields":{"nonsense":1}}`, `{"result":{"item":{"id":2,"title":"Invoice totals #2","…":1}},` + time_ + `}`},

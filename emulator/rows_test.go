@@ -88,11 +88,11 @@ func TestOwnerAmount(t *testing.T) {
 		do   func()
 		want string
 	}{
-		{"an item that never had rows keeps its amount", update(`{"title":"x"}`), "500 "},
+		{"an item that never had rows keeps its amount", update(`{"title":"x","taxValue":3}`), "500 0"},
 		{"rows make the amount, exactly", rows(`{"productName":"a","price":33.33,"quantity":3},{"productName":"b","price":0.1},{"productName":"c","price":0.2}`), "100.29 0"},
 		{"an amount by hand is overwritten", update(`{"opportunity":7}`), "100.29 0"},
 		{"unless it is said to be set by hand", update(`{"opportunity":7,"isManualOpportunity":"Y"}`), "7 0"},
-		{"which rows do not change", rows(`{"productName":"a","price":50,"taxRate":25}`), "7 0"},
+		{"which rows do not change", rows(`{"productName":"a","price":50,"taxRate":25}`), "7 10"},
 		{"until it is automatic again", update(`{"isManualOpportunity":"N"}`), "50 10"},
 		{"no rows are no amount", rows(``), "0 0"},
 	} {

@@ -39,6 +39,9 @@ func (c *call) addItem(t *entityType, changes map[string]any) (*item, error) {
 	if err := enterStage(t, v, nil); err != nil {
 		return nil, err
 	}
+	if err := s.recompute(it, v, false); err != nil {
+		return nil, err
+	}
 	for name := range v {
 		if t.fields.byName[name] == nil {
 			delete(v, name)
@@ -116,10 +119,8 @@ func (c *call) saveItem(it *item, changes map[string]any, how saveOptions) error
 	if err := enterStage(it.typ, v, before["STAGE_ID"]); err != nil {
 		return err
 	}
-	if it.typ.fields.byName["OPPORTUNITY"] != nil {
-		if err := s.recompute(it, v, how.rowsChanged); err != nil {
-			return err
-		}
+	if err := s.recompute(it, v, how.rowsChanged); err != nil {
+		return err
 	}
 	if !how.always && !how.rowsChanged && maps.EqualFunc(filled(before), filled(v), same) {
 		return nil
@@ -153,17 +154,27 @@ func filled(values map[string]any) map[string]any {
 }
 
 // recompute gives an item the amount of its product rows, unless it is set by
-// hand or never had rows.
+// hand or never had rows, and always their tax, whatever was sent. An amount
+// that is not given is 0 and never null.
+// https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-add.html
+// https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-add.html
 func (s *store) recompute(it *item, v map[string]any, rowsChanged bool) error {
-	rows := s.rows[it.owner()]
-	if manual, _ := v["IS_MANUAL_OPPORTUNITY"].(bool); manual || len(rows) == 0 && !rowsChanged {
+	if it.typ.fields.byName["OPPORTUNITY"] == nil {
 		return nil
 	}
+	rows := s.rows[it.owner()]
 	sum, tax, err := totals(rows)
 	if err != nil {
 		return err
 	}
-	v["OPPORTUNITY"], v["TAX_VALUE"] = sum, tax
+	v["TAX_VALUE"] = tax
+	manual, _ := v["IS_MANUAL_OPPORTUNITY"].(bool)
+	switch {
+	case !manual && (len(rows) > 0 || rowsChanged):
+		v["OPPORTUNITY"] = sum
+	case v["OPPORTUNITY"] == nil:
+		v["OPPORTUNITY"] = num.Num{}
+	}
 	return nil
 }
 
