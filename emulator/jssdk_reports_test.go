@@ -87,7 +87,8 @@ const sdkErrors = `{
 	"crossing":"ok",
 	"overTime":{"thrown":{"name":"AjaxError","code":"OPERATION_TIME_LIMIT","status":429,"message":"Method is blocked due to operation time limit."}},
 	"othersGoOn":"ok",
-	"overTimeInBatch":{"over":{"errors":[{"name":"AjaxError","code":"OPERATION_TIME_LIMIT","status":200,"message":"Method is blocked due to operation time limit."}]},"ok":"ok"},
+	"inBatch":{"over":{"errors":[{"name":"AjaxError","code":"OPERATION_TIME_LIMIT","status":200,"message":"Method is blocked due to operation time limit."}]},
+		"noScope":{"errors":[{"name":"AjaxError","code":"insufficient_scope","status":200,"message":"insufficient_scope (on user.current)"}]},"ok":"ok"},
 	"thirdVersion":{"errors":[{"name":"AjaxError","code":"BITRIX_REST_V3_EXCEPTION_METHODNOTFOUNDEXCEPTION","status":404,"message":"Method not found"}]},
 	"wrongSecret":{"thrown":{"name":"AjaxError","code":"INVALID_CREDENTIALS","status":401,"message":"Invalid request credentials"}},
 	"secretKept":true}`
