@@ -62,7 +62,7 @@ func TestActions(t *testing.T) {
 
 // script is the state of one archive while it is run.
 type script struct {
-	t      *testing.T
+	t      testing.TB
 	portal *emulator.Portal
 	url    string // of the inbound webhook
 	client *recorder
@@ -123,7 +123,7 @@ func runScript(t *testing.T, file string) {
 	}
 }
 
-func newScript(t *testing.T, cfg emulator.Config) *script {
+func newScript(t testing.TB, cfg emulator.Config) *script {
 	t.Helper()
 	cfg.Plan, cfg.EventDelay = emulator.PlanUnlimited, -1
 	p := emulator.New(cfg)

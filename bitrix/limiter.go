@@ -134,5 +134,5 @@ func (b *bucket) accept() {
 func (b *bucket) width() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return 2 + b.trust
+	return 1 + b.trust
 }
