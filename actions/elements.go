@@ -153,7 +153,7 @@ func decodeElement(raw json.RawMessage) (*element, error) {
 	if !ok || !whole || n <= 0 {
 		return nil, fmt.Errorf("read a list element: it has no ID")
 	}
-	e := &element{id: n, code: textOf(m["CODE"]), values: map[string]any{}, valueIDs: map[string][]string{}}
+	e := &element{id: n, code: textOf(m["CODE"]), values: make(map[string]any, len(m)), valueIDs: make(map[string][]string, len(m))}
 	for name, x := range m {
 		if strings.HasPrefix(name, "PROPERTY_") {
 			e.values[name], e.valueIDs[name] = decodeProperty(x)

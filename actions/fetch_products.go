@@ -136,6 +136,7 @@ func emptyForSure(ctx context.Context, c *engine.Call, owner schemas.Owner, id i
 func decodeProductRows(raw []json.RawMessage, owner schemas.Owner, id int) ([]map[string]any, error) {
 	seen := map[string]bool{}
 	out := make([]map[string]any, 0, len(raw))
+	fields := schemas.ProductRowFields()
 	for _, r := range raw {
 		v, err := formula.FromJSON(r)
 		if err != nil {
@@ -145,7 +146,7 @@ func decodeProductRows(raw []json.RawMessage, owner schemas.Owner, id int) ([]ma
 		if !ok {
 			return nil, fmt.Errorf("read a product row: want an object, got %s", shortKind(v))
 		}
-		row := productRow(m)
+		row := productRow(m, fields)
 		if textOf(row["ownerId"]) != strconv.Itoa(id) || !strings.EqualFold(textOf(row["ownerType"]), owner.Short) {
 			return nil, engine.ParkError("asked for the product rows of %s %d, the portal returned a row of %s %s: it does not apply the filter", owner.Short, id, textOf(row["ownerType"]), textOf(row["ownerId"]))
 		}
@@ -161,9 +162,9 @@ func decodeProductRows(raw []json.RawMessage, owner schemas.Owner, id int) ([]ma
 
 // productRow keeps the documented fields of a row, each with the kind of value
 // that its type promises.
-func productRow(raw map[string]any) map[string]any {
-	row := map[string]any{}
-	for _, f := range schemas.ProductRowFields() {
+func productRow(raw map[string]any, fields []schemas.Field) map[string]any {
+	row := make(map[string]any, len(fields)+1) // and its key
+	for _, f := range fields {
 		row[f.Name] = typed(raw[f.Name], rowKind(f), f.Maybe)
 	}
 	return row

@@ -74,7 +74,7 @@ func TestRowsKeepTheirPromise(t *testing.T) {
 			t.Fatal(err)
 		}
 		raw, _ := v.(map[string]any)
-		row := productRow(raw)
+		row := productRow(raw, schemas.ProductRowFields())
 		row["key"] = "x"
 		typ := productRowType()
 		for name, f := range typ.Fields {

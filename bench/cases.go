@@ -17,7 +17,7 @@ type benchCase struct {
 
 func (b *bench) cases() []benchCase {
 	return []benchCase{
-		{"1", b.caseSequential},
+		{"sequential", b.caseSequential},
 		{"1", func(ctx context.Context) error { return b.caseUpdates(ctx, true) }},
 		{"1", func(ctx context.Context) error { return b.caseUpdates(ctx, false) }},
 		{"3", func(ctx context.Context) error { return b.caseFull(ctx, true) }},
@@ -284,24 +284,20 @@ func (b *bench) caseAlone(ctx context.Context) error {
 
 // casePortals is case 5: what do a dead and a throttled portal cost the others?
 func (b *bench) casePortals(ctx context.Context) error {
-	var sites []*site
+	const deals = 20
+	sites, err := b.manySites(ctx, deals)
 	defer func() {
 		for _, s := range sites {
 			s.close()
 		}
 	}()
-	const deals = 20
-	for i := range b.portals {
-		s, err := newSite(ctx, fmt.Sprintf("p%d", i+1), true, deals, rowsPerDeal)
-		if err != nil {
-			return err
-		}
-		sites = append(sites, s)
+	if err != nil {
+		return err
 	}
 	healthy := sites[2:]
-	for _, what := range []string{"all well", "one dead, one throttled"} {
+	for _, what := range []string{"list empty", "unchanged", "unchanged, one dead, one throttled"} {
 		others, stop := context.WithCancel(ctx)
-		if what != "all well" {
+		if what == "unchanged, one dead, one throttled" {
 			sites[0].dead = true
 			sites[1].fillBucket(ctx)
 			go sites[1].neighbour(others, 400*time.Millisecond)
@@ -315,6 +311,26 @@ func (b *bench) casePortals(ctx context.Context) error {
 		b.add(r)
 	}
 	return nil
+}
+
+// manySites starts the portals of case 5, all at once.
+func (b *bench) manySites(ctx context.Context, deals int) (sites []*site, err error) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for i := range b.portals {
+		wg.Go(func() {
+			s, failed := newSite(ctx, fmt.Sprintf("p%d", i+1), true, deals, rowsPerDeal)
+			mu.Lock()
+			defer mu.Unlock()
+			if failed != nil {
+				err = failed
+				return
+			}
+			sites = append(sites, s)
+		})
+	}
+	wg.Wait()
+	return sites, err
 }
 
 // portalsOnce runs all portals' events through one engine and tells the times
