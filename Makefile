@@ -26,7 +26,7 @@ race: ## run all tests under the race detector
 	go test -race ./...
 
 .PHONY: check
-check: fmt-check vet staticcheck test race gen-check fuzz-smoke validate-rules ## what CI runs
+check: fmt-check vet staticcheck test race gen-check fuzz-smoke validate-rules fmt-rules-check ## what CI runs
 
 .PHONY: fmt
 fmt: ## format the code
@@ -73,6 +73,10 @@ fuzz: ## fuzz every target for a minute
 .PHONY: validate-rules
 validate-rules: build ## validate the shipped rule sets
 	bin/b24rules validate --strict rules
+
+.PHONY: fmt-rules-check
+fmt-rules-check: build ## fail when a shipped rule set is not formatted
+	bin/b24rules fmt --check --diff rules
 
 .PHONY: cover
 cover: ## coverage of each package

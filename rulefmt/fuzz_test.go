@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -128,4 +129,21 @@ func FuzzFormat(f *testing.F) {
 			check(t, text)
 		}
 	})
+}
+
+// TestLarge formats a file as long as one may be, with a comment on each line.
+func TestLarge(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("version: 1\nrules:\n  r:\n    on: X\n    steps:\n")
+	for b.Len() < 1<<20-100 {
+		b.WriteString("    # a step\n    - {log: {message: x}} # that logs\n")
+	}
+	start := time.Now()
+	if !check(t, []byte(b.String())) {
+		t.Error("left as it is")
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %s", took)
+	}
 }

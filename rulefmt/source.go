@@ -1,6 +1,7 @@
 package rulefmt
 
 import (
+	"sort"
 	"strings"
 	"unicode"
 
@@ -37,14 +38,13 @@ type source struct {
 	file  *yamlfile.File
 	lines [][]rune
 	spans map[*yaml.Node]span // of scalars that have text
-	// inside holds for each line the spans that touch it.
-	inside map[int][]span
+	order []span // the same in the order of the file
 	// brackets are the nodes of flow style by where they open.
 	brackets map[place]*yaml.Node
 }
 
 func newSource(f *yamlfile.File, text []byte) *source {
-	s := &source{file: f, spans: map[*yaml.Node]span{}, inside: map[int][]span{}, brackets: map[place]*yaml.Node{}}
+	s := &source{file: f, spans: map[*yaml.Node]span{}, brackets: map[place]*yaml.Node{}}
 	for l := range strings.SplitSeq(string(text), "\n") {
 		s.lines = append(s.lines, []rune(l))
 	}
@@ -93,9 +93,7 @@ func (s *source) measure(n *yaml.Node) bool {
 		sp, ok := s.scalarSpan(n)
 		if ok && sp != (span{}) {
 			s.spans[n] = sp
-			for l := sp.from.line; l <= sp.to.line; l++ {
-				s.inside[l] = append(s.inside[l], sp)
-			}
+			s.order = append(s.order, sp)
 		}
 		return ok
 	case yaml.MappingNode, yaml.SequenceNode:
@@ -189,13 +187,20 @@ func (s *source) comments() []comment {
 	return out
 }
 
+// spanAt returns the scalar at a place.
 func (s *source) spanAt(p place) (span, bool) {
-	for _, sp := range s.inside[p.line] {
-		if !p.before(sp.from) && p.before(sp.to) {
-			return sp, true
-		}
+	// The first that begins after p; the one before it may hold p.
+	i := sort.Search(len(s.order), func(i int) bool { return p.before(s.order[i].from) })
+	if i == 0 || !p.before(s.order[i-1].to) {
+		return span{}, false
 	}
-	return span{}, false
+	return s.order[i-1], true
+}
+
+// endsOn reports whether the last line of a scalar is this empty one.
+func (s *source) endsOn(line int) bool {
+	i := sort.Search(len(s.order), func(i int) bool { return line < s.order[i].from.line })
+	return i > 0 && s.order[i-1].to.line >= line && s.order[i-1].from.line < line
 }
 
 // blankBefore reports whether the line before is empty and no part of a scalar.
@@ -203,10 +208,7 @@ func (s *source) blankBefore(line int) bool {
 	if line < 2 || strings.TrimSpace(string(s.lines[line-2])) != "" {
 		return false
 	}
-	for _, sp := range s.inside[line-1] {
-		if sp.from.line <= line-1 && sp.to.line >= line-1 {
-			return false
-		}
-	}
-	return true
+	// An empty line of a scalar has its line break in it.
+	_, in := s.spanAt(place{line - 1, 1})
+	return !in && !s.endsOn(line-1)
 }

@@ -1,6 +1,7 @@
 package rulefmt
 
 import (
+	"sort"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -178,13 +179,14 @@ func (d *document) attach(c comment, all []*item) {
 
 // neighbours are the items that begin after and before a comment.
 func neighbours(c comment, all []*item) (next, prev *item) {
-	for _, it := range all {
-		if c.at.before(it.at) {
-			return it, prev
-		}
-		prev = it
+	i := sort.Search(len(all), func(i int) bool { return c.at.before(all[i].at) })
+	if i < len(all) {
+		next = all[i]
 	}
-	return nil, prev
+	if i > 0 {
+		prev = all[i-1]
+	}
+	return next, prev
 }
 
 // behind gives a comment to the entry on whose line it stands.
