@@ -130,11 +130,7 @@ func (b *bench) caseUpdates(ctx context.Context, many bool) error {
 			return err
 		}
 		r.what = fmt.Sprintf("%s, %d deals, %s", what, b.deals, kind(many))
-		burst := 50.0
-		if i == 1 { // the first part has used it up, but for what has drained
-			burst = max(0, 50-s.portal.Stats().HighestLevel)
-		}
-		r.floor = floor(requestsFor(b.leastCommands(many, i == 0)), burst, 2)
+		r.floor = floor(requestsFor(b.leastCommands(many, i == 0)), 50, 2)
 		if len(b.table.sequential) == 2 {
 			r.ratio = b.table.sequential[i].Seconds() / r.wall.Seconds()
 		}

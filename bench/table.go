@@ -76,9 +76,13 @@ func (t *table) write(file string) error {
 	return os.WriteFile(file, []byte(out.String()), 0o644)
 }
 
+// quiet is how long the shipped rules wait after an event of a deal.
+const quiet = time.Second
+
 // floor is how long so many requests take at least that are allowed a burst
-// and then a rate, the last of them full.
+// and then a rate, with the rule's wait before the first and the time that a
+// portal works on the last.
 func floor(requests int64, burst, rate float64) time.Duration {
 	wait := max(0, float64(requests)-burst) / rate
-	return time.Duration(wait*float64(time.Second)) + latency.Request
+	return quiet + time.Duration(wait*float64(time.Second)) + latency.Request + 50*latency.Command
 }
