@@ -13,8 +13,14 @@ import (
 // TestCost counts the HTTP requests of 20 deals that change at the same moment.
 // Runs that are ready together share batches; an unchanged deal writes nothing.
 func TestCost(t *testing.T) {
+	for _, many := range []bool{false, true} {
+		t.Run(fmt.Sprintf("many owners in one read %v", many), func(t *testing.T) { testCost(t, many) })
+	}
+}
+
+func testCost(t *testing.T, many bool) {
 	const deals = 20
-	s := newScript(t, emulator.Config{})
+	s := newScript(t, emulator.Config{ManyOwners: many})
 	s.compile([]byte(peopleRule))
 	s.perform("portal", peopleList)
 	for i := range deals {
