@@ -132,12 +132,17 @@ func checkUpsertElement(c *engine.StepCheck) {
 
 // checkElementName wants the NAME that every element needs.
 func checkElementName(c *engine.StepCheck) {
-	named, given := false, false
+	var names []string
 	c.EachName("fields", func(name string, _ func(code, format string, args ...any) *diag.Finding) {
-		given, named = true, named || name == "NAME"
+		names = append(names, name)
 	})
-	if given && !named {
-		c.Warnf("fields", "no-name", "the fields have no NAME, which every element needs").Hint = "NAME: '{{ event.id }}'"
+	if len(names) == 0 || slices.Contains(names, "NAME") {
+		return
+	}
+	f := c.Warnf("fields", "no-name", "the fields have no NAME, which every element needs")
+	f.Hint = "NAME: '{{ event.id }}'"
+	if near := diag.Closest("NAME", names); near != "" {
+		f.Hint = "write NAME instead of " + near
 	}
 }
 

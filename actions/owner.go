@@ -31,7 +31,7 @@ func entityType(owner string, entityTypeID int) (int, error) {
 
 // checkOwner wants exactly one of owner and entityTypeId.
 func checkOwner(c *engine.StepCheck) {
-	owner, typ := c.Types().Given("owner"), c.Types().Given("entityTypeId")
+	owner, typ := c.Types().Stands("owner"), c.Types().Stands("entityTypeId")
 	switch {
 	case owner && typ:
 		c.Errorf("entityTypeId", "two-owners", "owner and entityTypeId say the same thing twice")

@@ -64,7 +64,7 @@ func CheckTogether(sets []*RuleSet) diag.List {
 		names[s.Name] = s
 		for _, r := range s.Rules {
 			if prev := first[r.ID]; prev != nil {
-				list.Errorf(r.Pos, "duplicate-rule", "the rule id %q is taken by %s", r.ID, prev.Pos)
+				ended(s.file, r.node, list.Errorf(r.Pos, "duplicate-rule", "the rule id %q is taken by %s", r.ID, prev.Pos)).Hint = "give one of them another id"
 				continue
 			}
 			first[r.ID] = r

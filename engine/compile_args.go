@@ -18,6 +18,8 @@ import (
 // depends on them.
 type ArgTypes struct {
 	args map[string]*argValueOf
+	// stands are the arguments of the file, those with a finding too.
+	stands map[string]bool
 }
 
 func (t *ArgTypes) arg(name string) *argValueOf {
@@ -27,7 +29,10 @@ func (t *ArgTypes) arg(name string) *argValueOf {
 	return t.args[name]
 }
 
-// Given reports whether the argument stands in the file.
+// Stands reports whether the argument stands in the file, right or wrong.
+func (t *ArgTypes) Stands(name string) bool { return t.stands[name] }
+
+// Given reports whether the argument stands in the file, without a finding.
 func (t *ArgTypes) Given(name string) bool { return t.arg(name) != nil }
 
 // Type returns the type of an argument; Any when it is not given.
@@ -70,7 +75,7 @@ func (t *ArgTypes) Entry(arg, name string) (any, bool) {
 // readArgs compiles the arguments of a step. It returns nil when they cannot be
 // told apart at all.
 func (c *checker) readArgs(s *step, verb yamlfile.Entry, env formula.Env) *ArgTypes {
-	types := &ArgTypes{args: map[string]*argValueOf{}}
+	types := &ArgTypes{args: map[string]*argValueOf{}, stands: map[string]bool{}}
 	spec := s.action.args
 	if len(spec.fields) == 1 && spec.fields[0].index < 0 {
 		if names := c.names(verb.Value, env); names != nil {
@@ -101,6 +106,7 @@ func (c *checker) readArgs(s *step, verb yamlfile.Entry, env formula.Env) *ArgTy
 			}
 			continue
 		}
+		types.stands[f.Name] = true
 		if a := c.readArg(f, e, env, types); a != nil {
 			s.args = append(s.args, a)
 			types.args[f.Name] = a

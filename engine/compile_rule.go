@@ -23,7 +23,7 @@ const (
 var ruleKeys = []string{"title", "on", "when", "steps", "deleted", "entity", "owner", "debounce", "limits", "portals"}
 
 func (c *checker) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
-	r := &Rule{ID: e.Name, Set: c.set, Owner: e.Name, Pos: c.file.Pos(e.Key), Debounce: defaultDebounce, Ceiling: defaultDebounce * ceilingFactor}
+	r := &Rule{ID: e.Name, node: e.Key, Set: c.set, Owner: e.Name, Pos: c.file.Pos(e.Key), Debounce: defaultDebounce, Ceiling: defaultDebounce * ceilingFactor}
 	c.rule, c.taken = r, map[string]diag.Pos{}
 	if !ruleID(e.Name) {
 		c.errorf(e.Key, "bad-name", "a rule's id begins with a lower-case letter and goes on with letters, digits, - and _ (64 at most), this is %q", e.Name)

@@ -120,12 +120,32 @@ func (c *checker) formula(v *value, w want, env formula.Env) *value {
 			c.errorf(v.node, "yaml-trap", "%s", message).Hint = hint
 			return nil
 		}
-		c.problems(v.node, formulaOffset, problems)
+		c.problems(v.node, formulaOffset, literalMeant(src, w, problems))
 		return nil
 	}
 	v.formula, v.typ = f, f.Type()
 	c.doubts(v.node, formulaOffset, f.Doubts())
+	if e := f.Fails(); e != nil {
+		p := formula.Problem{From: e.From, To: e.To, Code: "failing-formula", Message: "the formula fails in every run: " + e.Message}
+		c.problems(v.node, formulaOffset, []formula.Problem{p})
+		return nil
+	}
 	return c.fits(v, w)
+}
+
+// literalMeant adds to the finding about a formula of one unknown word that it
+// may have been meant as text.
+func literalMeant(src string, w want, problems []formula.Problem) []formula.Problem {
+	p := &problems[0]
+	if len(problems) > 1 || p.Code != "unknown-name" || p.To-p.From != len([]rune(src)) || !accepts(w.typ, formula.String) || strings.Contains(p.Message, " is ") {
+		return problems
+	}
+	if p.Hint != "" && !strings.HasPrefix(p.Hint, "there is") {
+		p.Hint += " To write the text itself, leave out the ="
+	} else {
+		p.Hint = "to write the text itself, leave out the ="
+	}
+	return problems
 }
 
 func (c *checker) template(v *value, w want, env formula.Env) *value {
@@ -164,6 +184,11 @@ func (c *checker) fits(v *value, w want) *value {
 	switch {
 	case v.typ.Maybe && formula.Fits(v.typ.Present(), w.typ):
 		c.errorf(v.node, "maybe-missing", "%s takes %s, this may be missing", w.what, typeName(w.typ)).Hint = "add a value for that case with ??"
+	case v.template != nil && w.typ.Kind != formula.String:
+		f := c.errorf(v.node, "wrong-type", "%s takes %s, and text with a value in it is text", w.what, typeName(w.typ))
+		if src, ok := v.template.Hole(); ok {
+			f.Hint = "=" + src
+		}
 	case v.formula == nil && w.typ.Kind == formula.Bool:
 		c.errorf(v.node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, typeName(v.typ)).Hint = "=" + v.node.Value
 	case w.typ.Kind == formula.String && (v.typ.Kind == formula.Number || v.typ.Kind == formula.Int):

@@ -113,7 +113,7 @@ func scopeConflict(a, b *effect) (diag.Finding, bool) {
 		return f, true
 	}
 	f := b.finding(diag.Warning, "shared-scope", "scope",
-		"%s (owner %q) keeps elements of this scope too: the list holds the elements of both", b.toldOf(a), a.rule.Owner)
+		"%s keeps elements of this scope too, under the owner %q: the list holds those of both", b.toldOf(a), a.rule.Owner)
 	f.Hint = "add a property to the scopes that tells them apart"
 	return f, true
 }

@@ -269,14 +269,15 @@ func (e *effect) blame() *yaml.Node {
 	return e.where()
 }
 
-// wayOut hints at what ends a ring.
-func (e *effect) wayOut() string {
+// wayOut hints at what ends a ring; births says that it is one of new items
+// only.
+func (e *effect) wayOut(births bool) string {
 	switch {
-	case e.Adds && slices.ContainsFunc(e.rule.Triggers, func(t Trigger) bool { return t.Entity == "item" && t.EntityTypeID == 0 }):
+	case births && slices.ContainsFunc(e.rule.Triggers, func(t Trigger) bool { return t.Entity == "item" && t.EntityTypeID == 0 }):
 		return "name the entityTypeId in on"
-	case e.Adds && e.Which == "":
+	case births && e.Which == "":
 		return "use upsert_item, which looks first"
-	case e.Adds && e.grows():
+	case births:
 		return "add items of another type, or give the step a when that keeps its own items out"
 	case !e.Compares && e.Updates:
 		return "use update_item, which writes only what differs, or once"

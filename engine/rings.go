@@ -29,6 +29,8 @@ type Ring struct {
 	last  *effect
 	blame *yaml.Node
 	sure  bool // it never settles
+	// births says that each pass adds an item.
+	births bool
 }
 
 // Rings lists the rings among the rules of some sets: for each step that writes
@@ -67,7 +69,7 @@ func checkRings(sets []*RuleSet, across bool) diag.List {
 			f.Severity = diag.Error
 			f.Message = fmt.Sprintf("rule %s starts itself without end, because %s: %s", r.Rules[0], r.Why, r.Chain)
 		}
-		f.Hint = r.last.wayOut()
+		f.Hint = r.last.wayOut(r.births)
 		list.Add(*ended(r.last.rule.Set.file, r.blame, &f))
 	}
 	return list
@@ -244,7 +246,7 @@ func (g *ringGraph) ring(way []ringLink, births bool) Ring {
 	if !births {
 		g.judge(&r, way)
 	} else {
-		r.Settles, r.last = false, way[0].e
+		r.Settles, r.births, r.last = false, true, way[0].e
 		r.Why = "each new item starts it again"
 		r.sure = len(way) == 1 && r.last.step.when == nil && r.last.rule.when == nil
 	}

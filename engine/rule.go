@@ -69,6 +69,7 @@ type Rule struct {
 	Limits Limits
 	Pos    diag.Pos
 
+	node    *yaml.Node // of the id
 	when    *value
 	entity  *value
 	steps   []*step

@@ -1,6 +1,7 @@
 package formula
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,6 +23,21 @@ const (
 // nearly that of a known one. They are in order of place.
 func (f *Formula) Doubts() []Problem { return slices.Clone(f.doubts) }
 
+// Fails tells why a formula that reads no names fails in every run; nil when it
+// does not, or reads some, or takes too long to tell.
+func (f *Formula) Fails() *Error {
+	if len(f.vars) > 0 {
+		return nil
+	}
+	m := &Machine{limit: constantSteps}
+	_, err := f.Eval(m, nil)
+	var failed *Error
+	if m.steps > m.limit || !errors.As(err, &failed) {
+		return nil
+	}
+	return failed
+}
+
 // Paths returns what the formula reads as far as it is written out: "event.id",
 // "inputs.list", "rows". They are sorted; a path never stands beside a longer
 // one unless both are read.
@@ -40,10 +56,25 @@ func (c *checker) survey(root ast.Node) (paths []string, doubts []Problem) {
 			s.paths[name] = true
 		}
 	}
-	c.problems = append(c.problems, c.fieldDoubts...)
+	c.problems = append(outermost(c.problems), c.fieldDoubts...)
 	doubts = c.sorted()
 	c.problems = nil
 	return slices.Sorted(maps.Keys(s.paths)), doubts
+}
+
+// outermost leaves out what stands inside another problem's place: of a constant
+// condition and its constant parts, the whole is told.
+func outermost(problems []Problem) []Problem {
+	var out []Problem
+	for _, p := range problems {
+		inside := slices.ContainsFunc(problems, func(o Problem) bool {
+			return o != p && o.From <= p.From && p.To <= o.To
+		})
+		if !inside {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 type surveyor struct {

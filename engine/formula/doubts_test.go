@@ -26,8 +26,8 @@ func doubtEnv() formula.Env {
 func TestDoubts(t *testing.T) {
 	for _, tt := range []struct{ src, want string }{
 		{"true", ``}, // a value; the engine knows where it is a condition
-		{"event.added || true", `0-19 constant-condition: this condition is always true|15-19 constant-condition: this condition is always true`},
-		{"event.added && 1 == 2", `0-21 constant-condition: this condition is always false|15-21 constant-condition: this condition is always false`},
+		{"event.added || true", `0-19 constant-condition: this condition is always true`},
+		{"event.added && 1 == 2", `0-21 constant-condition: this condition is always false`},
 		{"x > 1 && 2 > 1", `9-14 constant-condition: this condition is always true`},
 		{"x == x", `0-6 constant-condition: this condition is always true`},
 		{"x == 1 && x == 2", `0-16 constant-condition: this condition is always false`},
