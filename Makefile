@@ -26,7 +26,7 @@ race: ## run all tests under the race detector
 	go test -race ./...
 
 .PHONY: check
-check: fmt-check vet staticcheck test race gen-check fuzz-smoke validate-rules fmt-rules-check ## what CI runs
+check: fmt-check vet staticcheck test race gen-check fuzz-smoke validate-rules test-rules fmt-rules-check ## what CI runs
 
 .PHONY: fmt
 fmt: ## format the code
@@ -54,6 +54,7 @@ gen-check: ## fail when a generated file is not current
 
 .PHONY: golden
 golden: ## rewrite the golden files of tests
+	go test ./ruletest -run '^(TestGolden|TestProofsCanFail)$$' -count=1 -update
 	go test ./engine -run '^TestFindings$$' -count=1 -update
 	UPDATE_SCRIPTS=1 go test ./cmd/b24rules -run '^TestScripts$$' -count=1
 
@@ -77,6 +78,10 @@ validate-rules: build ## validate the shipped rule sets
 .PHONY: fmt-rules-check
 fmt-rules-check: build ## fail when a shipped rule set is not formatted
 	bin/b24rules fmt --check --diff rules
+
+.PHONY: test-rules
+test-rules: build ## run the tests of the shipped rule sets; they must reach all of them
+	bin/b24rules test --cover-min 100 rules
 
 .PHONY: cover
 cover: ## coverage of each package

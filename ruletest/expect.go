@@ -2,6 +2,7 @@ package ruletest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"b24rules/bitrix"
 	"b24rules/diag"
+	"b24rules/engine"
 )
 
 // Failure is one thing that a test found wrong.
@@ -34,16 +36,40 @@ func (s *stage) verify(p played) []Failure {
 			out = append(out, Failure{Pos: sc.Calls.pos, Message: fmt.Sprintf("after %s other calls were made than expected (-want +got)", sc.Event.original), Diff: d})
 		}
 	}
-	if sc.Expect == nil {
-		return out
+	if sc.Expect != nil {
+		out = append(out, s.verifyState(p)...)
 	}
-	for _, typ := range sortedKeys(sc.Expect.byType()) {
-		w := sc.Expect.byType()[typ]
-		out = append(out, thingsFailure(sc, w, typeName(typ), p.after.items[typ])...)
+	if len(out) > 0 {
+		out = append(out, handled(p)...)
+	}
+	return out
+}
+
+func (s *stage) verifyState(p played) (out []Failure) {
+	sc := p.act.scene
+	byType := sc.Expect.byType()
+	for _, typ := range sortedKeys(byType) {
+		out = append(out, thingsFailure(sc, byType[typ], typeName(typ), p.after.items[typ])...)
 	}
 	for _, ref := range numbersFirst(sc.Expect.Elements) {
 		id, _, _ := s.schema.list(ref)
 		out = append(out, thingsFailure(sc, sc.Expect.Elements[ref], "elements."+ref, p.after.elements[id])...)
+	}
+	return out
+}
+
+// handled tells of steps that failed though their runs did not: on_error hides
+// what may be the reason for everything else.
+func handled(p played) (out []Failure) {
+	for _, r := range p.runs {
+		for _, step := range r.trace.Steps {
+			if r.err == nil && step.Error != "" && r.outcome == string(engine.Done) {
+				out = append(out, Failure{
+					Pos:     p.act.scene.Event.pos,
+					Message: fmt.Sprintf("to note: step %s of %s failed, and on_error took over: %s", step.Step, r.rule.ID, step.Error),
+				})
+			}
+		}
 	}
 	return out
 }
@@ -115,7 +141,12 @@ func because(r ran) string {
 	if r.err == nil {
 		return ""
 	}
-	return ": " + r.err.Error()
+	text := ": " + r.err.Error()
+	var rest *bitrix.Error
+	if errors.As(r.err, &rest) && rest.Code == "ERROR_METHOD_NOT_FOUND" {
+		text += fmt.Sprintf(" (the emulated portal does not have it: give its answer, `answers: {%s: …}`)", rest.Method)
+	}
+	return text
 }
 
 // callsDiff compares writing calls in their order. Parameters that are not

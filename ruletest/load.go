@@ -368,10 +368,20 @@ func (c *checker) scene(s *scene) {
 	if s.Expect == nil {
 		return
 	}
-	for typ, set := range s.Expect.byType() {
-		t := c.file.schema.types[typ]
+	for _, key := range numbersFirst(s.Expect.Items) {
+		if id, err := strconv.Atoi(key); err != nil || c.file.schema.types[id] == nil {
+			c.unknownType(s.Expect.Items[key].pos, key)
+		}
+	}
+	c.expected(s.Expect)
+}
+
+// expected checks the names of what must be there and gives each field its own.
+func (c *checker) expected(e *expectation) {
+	byType := e.byType()
+	for _, typ := range sortedKeys(byType) {
+		t, set := c.file.schema.types[typ], byType[typ]
 		if t == nil {
-			c.unknownType(set.pos, strconv.Itoa(typ))
 			continue
 		}
 		for _, x := range set.list {
@@ -394,8 +404,8 @@ func (c *checker) scene(s *scene) {
 			}
 		}
 	}
-	for _, ref := range numbersFirst(s.Expect.Elements) {
-		set := s.Expect.Elements[ref]
+	for _, ref := range numbersFirst(e.Elements) {
+		set := e.Elements[ref]
 		_, l, ok := c.file.schema.list(ref)
 		if !ok {
 			c.unknownList(set.pos, ref)

@@ -42,7 +42,7 @@ type played struct {
 	writes []bitrix.Call
 	// again are the writes of the second run.
 	again []bitrix.Call
-	// before is the data when the event came, after when its runs had ended.
+	// before is the data when the event came, after when all runs had ended.
 	before, after *snapshot
 }
 
@@ -98,16 +98,14 @@ func (s *stage) playScene(ctx context.Context, w *world, a act, v variation) (pl
 		return p, err
 	}
 	p.writes = w.rec.take()
-	if p.after, err = w.snapshot(); err != nil {
-		return p, err
-	}
 	if v.again {
 		if _, err := s.hear(ctx, w, a.scene.Event, 1); err != nil {
 			return p, err
 		}
 		p.again = w.rec.take()
 	}
-	return p, nil
+	p.after, err = w.snapshot()
+	return p, err
 }
 
 // standInWith takes the answers of the scene.

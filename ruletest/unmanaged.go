@@ -262,6 +262,9 @@ func (c *proving) fillFree(w *world, m *managed, last played) (touched bool, err
 					continue
 				}
 				touched = true
+				for name, v := range set {
+					set[name] = c.schema.types[typ].fields[name].stored(v)
+				}
 				params := map[string]any{"entityTypeId": typ, "id": x.id, "fields": set}
 				if _, err := w.rest("crm.item.update", params); err != nil {
 					return err
@@ -282,7 +285,9 @@ func (m *managed) marks(own map[string]bool, columns []*portalField, x thing, li
 		if !empty(x.values[name]) || own[name] || f.readOnly || list == 0 && !f.custom && name != "comments" && name != "sourceDescription" {
 			continue
 		}
-		if v := f.mark(); v != nil {
+		if v := f.mark(); v != nil && f.multiple {
+			set[name] = []any{v}
+		} else if v != nil {
 			set[name] = v
 		}
 	}
