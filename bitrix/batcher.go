@@ -18,8 +18,8 @@ const (
 	// refusedFor is when a caller whose call was refused so often comes back.
 	refusedFor = 30 * time.Second
 	// patience is how long a call may wait for company while other requests are
-	// under way. A request costs half a second of a portal's rate.
-	patience = 250 * time.Millisecond
+	// under way: as long as a request costs of a portal's rate.
+	patience = 500 * time.Millisecond
 	// overloadPause is how long a portal that blocked REST is left alone.
 	overloadPause = 10 * time.Minute
 )
