@@ -52,6 +52,12 @@ type Spec[A any] struct {
 	// Touches tells what a step may change, as far as the file says it. The
 	// checks between rules are made of it. Nil means that nothing is known.
 	Touches func(t *ArgTypes) []Touch
+	// Says tells in a few words what a step does, with its arguments in braces:
+	// "reads item {id}". Of "{owner|items of type @entityTypeId}" the argument
+	// that the file gives is taken, with the words before its @.
+	Says string
+	// Cost is what a step sends to the portal. The zero value sends nothing.
+	Cost Cost
 }
 
 // Action is a verb of the rule language. Make one with Define.
@@ -70,6 +76,9 @@ type Action struct {
 
 	effectOf func(t *ArgTypes) Effect
 	touches  func(t *ArgTypes) []Touch
+
+	says string
+	cost Cost
 }
 
 // Define makes an action of its description. It panics when the argument
@@ -77,6 +86,9 @@ type Action struct {
 // the program, found by its first test.
 func Define[A any](s Spec[A]) *Action {
 	args, err := describeArgs(reflect.TypeFor[A]())
+	if err == nil {
+		err = args.checkSays(s.Says)
+	}
 	if err != nil {
 		panic(fmt.Sprintf("engine: action %s: %v", s.Name, err))
 	}
@@ -87,6 +99,8 @@ func Define[A any](s Spec[A]) *Action {
 		check:    s.Check,
 		effectOf: s.EffectOf,
 		touches:  s.Touches,
+		says:     s.Says,
+		cost:     s.Cost,
 		run: func(ctx context.Context, c *Call, v reflect.Value) (any, error) {
 			return s.Run(ctx, c, v.Interface().(A))
 		},

@@ -208,6 +208,31 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// TestPlacesInEveryEncoding holds that a file has the same findings at the same
+// places with the line ends of Windows or old Macs and with a byte order mark.
+func TestPlacesInEveryEncoding(t *testing.T) {
+	files, err := filepath.Glob("testdata/findings/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		ar, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(ar.Files[0].Data)
+		_, want := engine.Compile("rule.yaml", []byte(text), testActions(new([]saved)))
+		for name, other := range map[string]string{
+			"CRLF": strings.ReplaceAll(text, "\n", "\r\n"), "CR": strings.ReplaceAll(text, "\n", "\r"), "BOM": "\ufeff" + text,
+		} {
+			_, got := engine.Compile("rule.yaml", []byte(other), testActions(new([]saved)))
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s as %s (-LF +%s)\n%s", file, name, name, diff)
+			}
+		}
+	}
+}
+
 func severity(f diag.Finding) string {
 	if f.Severity == diag.Warning {
 		return "warning"

@@ -1,0 +1,281 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Description says what a rule set does, for people and for programs.
+type Description struct {
+	Name   string             `json:"name"`
+	Title  string             `json:"title,omitempty"`
+	File   string             `json:"file"`
+	Inputs []InputDescription `json:"inputs,omitempty"`
+	Rules  []RuleDescription  `json:"rules"`
+}
+
+// InputDescription is a value that a portal's configuration supplies.
+type InputDescription struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Title    string `json:"title,omitempty"`
+	Default  string `json:"default,omitempty"`
+	Required bool   `json:"required"`
+}
+
+// RuleDescription says what a rule listens to and does. Formulas are told by
+// their text, without the =.
+type RuleDescription struct {
+	ID      string   `json:"id"`
+	Title   string   `json:"title,omitempty"`
+	Line    int      `json:"line"`
+	Events  []string `json:"events"` // ONCRMDEALADD, ONCRMDYNAMICITEMADD of type 31
+	Portals []string `json:"portals,omitempty"`
+	When    string   `json:"when,omitempty"`
+	Entity  string   `json:"entity,omitempty"`
+	// Quiet is how long an entity must be quiet before its run, Max how long a
+	// run may be put off.
+	Quiet  Duration `json:"quiet"`
+	Max    Duration `json:"max"`
+	Limits Limits   `json:"limits"`
+
+	Steps   []StepDescription `json:"steps,omitempty"`
+	Deleted []StepDescription `json:"deleted,omitempty"`
+	// Cost is that of the steps, DeletedCost that of deleted. What on_error
+	// does comes on top.
+	Cost        CostDescription `json:"cost"`
+	DeletedCost CostDescription `json:"deleted_cost,omitzero"`
+}
+
+// Duration is a time.Duration that is written as text in JSON.
+type Duration time.Duration
+
+// MarshalText writes the duration as 1m30s.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// CostDescription is a Cost in words that programs can read.
+type CostDescription struct {
+	Least   Amount `json:"least"`
+	Typical Amount `json:"typical"`
+	Worst   Amount `json:"worst"`
+}
+
+// StepDescription says what a step does.
+type StepDescription struct {
+	Step   string `json:"step"` // its id, or its action and number
+	Action string `json:"action"`
+	Line   int    `json:"line"`
+	// Does says it in words.
+	Does string `json:"does"`
+	// Effect is reads, writes or "" for a step that stays inside the run.
+	Effect  string   `json:"effect,omitempty"`
+	When    string   `json:"when,omitempty"`
+	Once    string   `json:"once,omitempty"`
+	ForEach string   `json:"for_each,omitempty"`
+	Limit   int      `json:"limit,omitempty"` // of for_each
+	Timeout Duration `json:"timeout,omitzero"`
+	Retry   int      `json:"retry,omitempty"`
+	// Ends says that the run ends with this step.
+	Ends bool `json:"ends,omitempty"`
+	// OnError is park, skip or steps.
+	OnError string                `json:"on_error"`
+	Instead []StepDescription     `json:"instead,omitempty"` // the steps of on_error
+	Args    []ArgumentDescription `json:"args,omitempty"`
+	Cost    CostDescription       `json:"cost"`
+}
+
+// ArgumentDescription is an argument with the text of its value.
+type ArgumentDescription struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Describe tells what the rules of the set do.
+func (s *RuleSet) Describe() Description {
+	out := Description{Name: s.Name, Title: s.Title, File: s.File, Rules: []RuleDescription{}}
+	for _, in := range s.Inputs {
+		d := InputDescription{Name: in.Name, Type: in.Type, Title: in.Title, Required: !in.HasDefault}
+		if in.HasDefault {
+			d.Default = fmt.Sprint(in.Default)
+		}
+		out.Inputs = append(out.Inputs, d)
+	}
+	for _, r := range s.Rules {
+		out.Rules = append(out.Rules, r.describe())
+	}
+	return out
+}
+
+func (r *Rule) describe() RuleDescription {
+	d := RuleDescription{
+		ID: r.ID, Title: r.Title, Line: r.Pos.Line, Portals: r.Portals, When: r.when.words(), Entity: r.entity.words(),
+		Quiet: Duration(r.Debounce), Max: Duration(r.Ceiling), Limits: r.Limits,
+		Steps: describeSteps(r.steps), Deleted: describeSteps(r.deleted),
+		Cost: CostDescription(costOf(r.steps)), DeletedCost: CostDescription(costOf(r.deleted)),
+	}
+	for _, t := range r.Triggers {
+		d.Events = append(d.Events, t.words())
+	}
+	if d.Limits.Calls == 0 {
+		d.Limits.Calls = defaultCalls
+	}
+	if r.hearsEnd() {
+		// Whether the entity is gone is asked first.
+		ask := Commands(1)
+		d.DeletedCost = CostDescription(Cost{ask, ask, ask}.plus(costOf(r.deleted)))
+	}
+	return d
+}
+
+func (r *Rule) hearsEnd() bool {
+	return slices.ContainsFunc(r.Triggers, func(t Trigger) bool { return t.Op == "delete" && t.Entity != "" })
+}
+
+// words names what a trigger hears.
+func (t Trigger) words() string {
+	switch {
+	case t.Entity == "item" && t.EntityTypeID == 0:
+		return t.Code + " of any type"
+	case t.Entity == "item":
+		return fmt.Sprintf("%s of type %d", t.Code, t.EntityTypeID)
+	}
+	return t.Code
+}
+
+func costOf(steps []*step) Cost {
+	var c Cost
+	for _, s := range steps {
+		c = c.plus(s.cost())
+	}
+	return c
+}
+
+func describeSteps(steps []*step) []StepDescription {
+	var out []StepDescription
+	for _, s := range steps {
+		d := StepDescription{
+			Step: s.label, Action: s.action.Name, Line: s.pos.Line,
+			Effect: map[Effect]string{Reads: "reads", Writes: "writes"}[s.effect()],
+			When:   s.when.words(), Once: s.once.words(), ForEach: s.forEach.words(),
+			Timeout: Duration(s.timeout), Retry: s.retry, Ends: s.action.Ends,
+			OnError: map[onError]string{park: "park", skip: "skip", run: "steps"}[s.onError],
+			Instead: describeSteps(s.inner), Cost: CostDescription(s.cost()),
+		}
+		if s.forEach != nil {
+			d.Limit = s.limit
+		}
+		for _, a := range s.args {
+			d.Args = append(d.Args, a.describe()...)
+		}
+		d.Does = s.says(d.Args)
+		out = append(out, d)
+	}
+	return out
+}
+
+func (a *argValueOf) describe() []ArgumentDescription {
+	name := a.field.Name
+	switch {
+	case a.fields != nil:
+		return []ArgumentDescription{{name, a.fields.words()}}
+	case a.value != nil:
+		return []ArgumentDescription{{name, a.value.words()}}
+	case a.names != nil:
+		var parts []string
+		for _, n := range a.names {
+			parts = append(parts, n.name+": "+n.value.words())
+		}
+		return []ArgumentDescription{{name, strings.Join(parts, ", ")}}
+	}
+	return []ArgumentDescription{{name, fmt.Sprint(a.fixed)}}
+}
+
+// says fills the arguments into what the action says of itself.
+func (s *step) says(args []ArgumentDescription) string {
+	var b strings.Builder
+	rest := s.action.says
+	for {
+		before, after, ok := strings.Cut(rest, "{")
+		b.WriteString(before)
+		if !ok {
+			return strings.Join(strings.Fields(b.String()), " ")
+		}
+		var hole string
+		hole, rest, _ = strings.Cut(after, "}")
+		b.WriteString(fillHole(hole, args))
+	}
+}
+
+// fillHole finds a value for one place: the first of several arguments that the
+// file gives, with the words around it. "owner|items of type @entityTypeId" is
+// the owner, or the type with words before it.
+func fillHole(hole string, args []ArgumentDescription) string {
+	for alternative := range strings.SplitSeq(hole, "|") {
+		words, name, ok := strings.Cut(alternative, "@")
+		if !ok {
+			words, name = "", alternative
+		}
+		for _, a := range args {
+			if a.Name == name {
+				return words + a.Value
+			}
+		}
+	}
+	return ""
+}
+
+// words is the text of a value: that of its formula, or of its literal.
+func (v *value) words() string {
+	switch {
+	case v == nil:
+		return ""
+	case v.formula != nil:
+		return strings.TrimSpace(v.formula.Source())
+	case v.list != nil:
+		parts := make([]string, len(v.list))
+		for i, e := range v.list {
+			parts[i] = e.words()
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case v.record != nil:
+		return v.record.words()
+	case v.node.Kind == yaml.ScalarNode && v.template == nil && v.literal == nil:
+		return "nothing"
+	case v.template != nil:
+		return `"` + v.node.Value + `"`
+	}
+	return fmt.Sprint(v.literal)
+}
+
+func (f *fieldsValue) words() string {
+	parts := make([]string, len(f.entries))
+	for i, e := range f.entries {
+		parts[i] = e.key.words() + " = " + e.value.words()
+	}
+	return strings.Join(parts, ", ")
+}
+
+// checkSays finds places in what an action says that name no argument.
+func (a *argStruct) checkSays(says string) error {
+	names := a.names()
+	for rest := says; ; {
+		_, after, ok := strings.Cut(rest, "{")
+		if !ok {
+			return nil
+		}
+		var hole string
+		hole, rest, _ = strings.Cut(after, "}")
+		for alternative := range strings.SplitSeq(hole, "|") {
+			name := alternative[strings.Index(alternative, "@")+1:]
+			if !slices.Contains(names, name) {
+				return fmt.Errorf("says {%s}, and there is no argument %q", hole, name)
+			}
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"b24rules/engine/formula"
+	"b24rules/schemas"
+)
+
+// Meeting says whether a rule answers an event, and if not, why.
+type Meeting struct {
+	Rule string `json:"rule"`
+	File string `json:"file"`
+	Line int    `json:"line"`
+	// Meets says that a run follows. Perhaps says that it depends on what is not
+	// known here.
+	Meets   bool `json:"meets"`
+	Perhaps bool `json:"perhaps,omitempty"`
+	// Entity is what the run is about, such as deal:7; "" without one.
+	Entity string `json:"entity,omitempty"`
+	// Part is the list of steps that runs: steps or deleted.
+	Part string   `json:"part,omitempty"`
+	Why  []string `json:"why,omitempty"`
+}
+
+// Meet tells for each rule of the set what an event would do. portal is the
+// portal's name, "" when it is not known; inputs hold what is known of the
+// inputs.
+func (s *RuleSet) Meet(portal string, e Event, inputs map[string]any) []Meeting {
+	var out []Meeting
+	for _, r := range s.Rules {
+		m := Meeting{Rule: r.ID, File: s.File, Line: r.Pos.Line}
+		r.meet(&m, portal, e, inputs)
+		out = append(out, m)
+	}
+	return out
+}
+
+func (r *Rule) meet(m *Meeting, portal string, e Event, inputs map[string]any) {
+	known, suffix, ok := schemas.LookupEvent(e.Code)
+	if !ok {
+		m.because("%s is no event of Bitrix24", strings.ToUpper(e.Code))
+		return
+	}
+	ent, ok := entityOf(known, suffix, e)
+	if why := r.deaf(known, suffix, ent, e); why != "" {
+		m.because("%s", why)
+		return
+	}
+	if !ok {
+		m.because("the event has no id that a run could be about: data[FIELDS][ID] is %q", e.field("ID"))
+		return
+	}
+	switch {
+	case len(r.Portals) > 0 && portal == "":
+		m.Perhaps = true
+		m.because("the rule is for the portals %s only", strings.Join(r.Portals, ", "))
+	case len(r.Portals) > 0 && !slices.Contains(r.Portals, portal):
+		m.because("the rule is for the portals %s, not for %s", strings.Join(r.Portals, ", "), portal)
+		return
+	}
+	ent = r.about(ent, portal, e, inputs)
+	m.Entity = ent.String()
+	m.Part = "steps"
+	if known.Op == "delete" {
+		m.Part = "deleted"
+	}
+	sc := scope{machine: formula.NewMachine(context.Background()), vars: map[string]any{
+		nameEvent: eventScope(ent, portal, e, 1, known.Op == "add"), nameInputs: inputs,
+	}}
+	sc.vars[nameVars] = r.Set.varsOf(sc)
+	m.Meets = !m.Perhaps && r.allows(m, sc, inputs)
+	if m.Perhaps {
+		r.allows(m, sc, inputs)
+	}
+}
+
+func (m *Meeting) because(format string, args ...any) {
+	m.Why = append(m.Why, fmt.Sprintf(format, args...))
+}
+
+// deaf tells why no trigger of the rule takes an event, "" when one does.
+func (r *Rule) deaf(known schemas.Event, suffix int, ent Entity, e Event) string {
+	var hears []string
+	for _, t := range r.Triggers {
+		hears = append(hears, t.words())
+		if t.Code != known.Code {
+			continue
+		}
+		switch {
+		case t.EntityTypeID == 0 && suffix == 0:
+			return ""
+		case t.EntityTypeID == 0:
+			return fmt.Sprintf("the rule hears %s itself; the portal sends it beside %s_%d for the same change", t.Code, known.Code, suffix)
+		case ent.TypeID == 0:
+			return fmt.Sprintf("the event does not say its entityTypeId, the rule hears type %d: data[FIELDS][ENTITY_TYPE_ID] is %q", t.EntityTypeID, e.field("ENTITY_TYPE_ID"))
+		case t.EntityTypeID == ent.TypeID:
+			return ""
+		default:
+			return fmt.Sprintf("the event is about an item of type %d, the rule hears type %d", ent.TypeID, t.EntityTypeID)
+		}
+	}
+	return fmt.Sprintf("the event is %s, the rule hears %s", strings.ToUpper(e.Code), strings.Join(hears, ", "))
+}
+
+// varsOf computes the constants of the file, as far as they can be.
+func (s *RuleSet) varsOf(sc scope) map[string]any {
+	vars := map[string]any{}
+	for _, v := range s.vars {
+		sc.vars[nameVars] = vars
+		if x, err := v.value.eval(context.Background(), sc); err == nil {
+			vars[v.name] = x
+		}
+	}
+	return vars
+}
+
+// allows evaluates the rule's when and tells which of its parts are false.
+func (r *Rule) allows(m *Meeting, sc scope, inputs map[string]any) bool {
+	if r.when == nil {
+		return true
+	}
+	if missing := r.unknownInputs(inputs); len(missing) > 0 {
+		m.Perhaps = true
+		m.because("when: %s depends on %s, which the configuration supplies", r.when.words(), strings.Join(missing, ", "))
+		return false
+	}
+	ctx := context.Background()
+	ok, err := truth(ctx, r.when, sc)
+	if err != nil {
+		m.because("when fails: %v", err)
+		return false
+	}
+	if ok {
+		return true
+	}
+	parts := r.when.conjuncts()
+	for _, part := range parts {
+		if len(parts) < 2 || !isTrue(part, sc) {
+			m.because("when: %s is false", part)
+		}
+	}
+	if len(parts) == 0 {
+		m.because("when is false")
+	}
+	return false
+}
+
+// isTrue evaluates a part of a condition by itself.
+func isTrue(part string, sc scope) bool {
+	free := formula.Type{Kind: formula.Any}
+	f, problems := formula.Compile(part, formula.Env{Vars: map[string]formula.Type{nameEvent: free, nameInputs: free, nameVars: free}})
+	if len(problems) > 0 {
+		return false
+	}
+	v, err := f.Eval(sc.machine, sc.vars)
+	return err == nil && v == true
+}
+
+// unknownInputs are the inputs without a value that the rule's when reads.
+func (r *Rule) unknownInputs(inputs map[string]any) []string {
+	var out []string
+	newFlow(r).sources(r.when, func(path string) {
+		space, name, _ := strings.Cut(path, ".")
+		if _, known := inputs[name]; space == nameInputs && name != "" && !known {
+			out = append(out, path)
+		}
+	})
+	slices.Sort(out)
+	return slices.Compact(out)
+}
