@@ -46,7 +46,7 @@ func (c *Client) start(of *merge, k *carrier) {
 // they tell of the portal. useful says that the answer was handed out.
 func (c *Client) carry(of *merge, k *carrier) (told kind, useful bool) {
 	var call Call
-	answer := c.doLate(k.asks[0].call, func() Call {
+	answer := c.doLate(k.first, func() Call {
 		call = c.many.seal(k)
 		return call
 	})

@@ -74,6 +74,7 @@ type asked struct {
 
 // carrier is a command for several owners. They may join until it leaves.
 type carrier struct {
+	first  Call // of the one who started it
 	asks   []*ask
 	sealed bool
 	owners int // when it is sealed
@@ -174,7 +175,7 @@ func (of *merge) seat(a *ask) (start *carrier) {
 		return nil
 	}
 	of.probing = of.kind == unsure
-	of.open = &carrier{asks: []*ask{a}}
+	of.open = &carrier{first: a.call, asks: []*ask{a}}
 	return of.open
 }
 
