@@ -1,0 +1,161 @@
+package ruletest
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"b24rules/bitrix"
+)
+
+// callsDiff compares writing calls in their order. Parameters that are not
+// named may be anything; those that are named must be equal as a whole.
+func (s *stage) callsDiff(want *calls, made []bitrix.Call) string {
+	got := make([]wantedCall, len(made))
+	for i, c := range made {
+		got[i] = wantedCall{c.Method, s.readable(c)}
+	}
+	wanted := make([]wantedCall, len(want.list))
+	for i, w := range want.list {
+		wanted[i] = wantedCall{w.method, w.params}
+		if j := slices.IndexFunc(got, func(g wantedCall) bool { return strings.EqualFold(g.method, w.method) }); j >= 0 {
+			wanted[i].params = s.readableFields(w.params, text(got[j].params["IBLOCK_ID"]))
+		}
+	}
+	pairs := pairCalls(wanted, got)
+	var wantDoc, gotDoc []any
+	for i, w := range wanted {
+		wantDoc = append(wantDoc, map[string]any{w.method: w.params})
+		if j, ok := pairs[i]; ok {
+			got[j].params = shapedCall(w.params, got[j].params)
+			got[j].method = w.method
+		}
+	}
+	for _, g := range got {
+		gotDoc = append(gotDoc, map[string]any{g.method: g.params})
+	}
+	return unified(render(orEmpty(wantDoc)), render(orEmpty(gotDoc)))
+}
+
+func orEmpty(l []any) []any {
+	if l == nil {
+		return []any{}
+	}
+	return l
+}
+
+func callFits(want, got wantedCall) bool {
+	if !strings.EqualFold(want.method, got.method) {
+		return false
+	}
+	for name, v := range want.params {
+		if !fits(v, got.params[name], true) {
+			return false
+		}
+	}
+	return true
+}
+
+// shapedCall leaves out the parameters that were not asked for.
+func shapedCall(want, got map[string]any) map[string]any {
+	out := map[string]any{}
+	for name, v := range want {
+		if g, ok := got[name]; ok || fits(v, nil, true) {
+			out[name] = shaped(v, g, true)
+		}
+	}
+	return out
+}
+
+// pairCalls finds for each wanted call the one to compare it with: as many as
+// possible that fit, in order, and between those the ones of the same method.
+func pairCalls(want, got []wantedCall) map[int]int {
+	best := make([][]int, len(want)+1)
+	for i := range best {
+		best[i] = make([]int, len(got)+1)
+	}
+	score := func(i, j int) int {
+		switch {
+		case callFits(want[i], got[j]):
+			return 1000
+		case strings.EqualFold(want[i].method, got[j].method):
+			return 1
+		}
+		return 0
+	}
+	for i := len(want) - 1; i >= 0; i-- {
+		for j := len(got) - 1; j >= 0; j-- {
+			best[i][j] = max(best[i+1][j], best[i][j+1])
+			if n := score(i, j); n > 0 {
+				best[i][j] = max(best[i][j], n+best[i+1][j+1])
+			}
+		}
+	}
+	pairs := map[int]int{}
+	for i, j := 0, 0; i < len(want) && j < len(got); {
+		switch n := score(i, j); {
+		case n > 0 && best[i][j] == n+best[i+1][j+1]:
+			pairs[i] = j
+			i, j = i+1, j+1
+		case best[i][j] == best[i+1][j]:
+			i++
+		default:
+			j++
+		}
+	}
+	return pairs
+}
+
+// readable is a call's parameters as tests write them: properties by their
+// codes, choices by their texts.
+func (s *stage) readable(c bitrix.Call) map[string]any {
+	raw, err := json.Marshal(c.Params)
+	if err != nil {
+		return map[string]any{}
+	}
+	d := json.NewDecoder(strings.NewReader(string(raw)))
+	d.UseNumber()
+	var params map[string]any
+	if d.Decode(&params) != nil {
+		return map[string]any{}
+	}
+	return s.readableFields(params, text(params["IBLOCK_ID"]))
+}
+
+// fieldsKey holds the fields of a list's element.
+const fieldsKey = "FIELDS"
+
+func (s *stage) readableFields(params map[string]any, list string) map[string]any {
+	_, l, ok := s.schema.list(list)
+	given, isRecord := params[fieldsKey].(map[string]any)
+	if !ok || !isRecord {
+		return params
+	}
+	out := maps.Clone(params)
+	named := map[string]any{}
+	for name, v := range given {
+		c := l.find(name)
+		if c == nil {
+			named[name] = v
+			continue
+		}
+		if m, ok := v.(map[string]any); ok && valueIDs(m) {
+			v = c.property(m)
+		}
+		named[c.label()] = c.shown(v)
+	}
+	out[fieldsKey] = named
+	return out
+}
+
+// valueIDs tells {valueId: value} from other records.
+func valueIDs(m map[string]any) bool {
+	for key := range m {
+		if _, err := strconv.Atoi(strings.TrimPrefix(key, "n")); err != nil {
+			return false
+		}
+	}
+	return len(m) > 0
+}

@@ -1,0 +1,51 @@
+package ruletest
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// FuzzTestFile reads and runs any text as a test file beside a rule: nothing
+// panics, every finding has a place, and what is no finding runs to its end.
+func FuzzTestFile(f *testing.F) {
+	archives, err := filepath.Glob("testdata/*/*.txtar")
+	if err != nil || len(archives) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, path := range archives {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range a.Files {
+			if isTestFile(file.Name) {
+				f.Add(string(file.Data))
+			}
+		}
+	}
+	rule, err := os.ReadFile("../rules/deal-shipments.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data string) {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"a.yaml": string(rule), "a_test.yaml": data} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		report, err := Run(context.Background(), []string{filepath.Join(dir, "a_test.yaml")}, nil, Options{Workers: 1})
+		if err != nil {
+			t.Skip(err) // a rules: path that cannot be read
+		}
+		for _, finding := range report.Findings {
+			if finding.Line < 1 || finding.Column < 1 || finding.Message == "" {
+				t.Errorf("a finding without a place: %+v", finding)
+			}
+		}
+	})
+}
