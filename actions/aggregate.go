@@ -16,6 +16,7 @@ var Aggregate = engine.Define(engine.Spec[aggregateArgs]{
 The formulas of compute see group.key and group.rows. The result is a list of
 records in the order in which the groups first appear: key and the computed
 names. Without by all rows are one group, also when there are none.`,
+	Says:   "groups {rows}{ by @by} and computes {compute}",
 	Run:    aggregate,
 	Result: aggregateType,
 	Check: func(c *engine.StepCheck) {

@@ -24,6 +24,8 @@ is done at least once: when its answer is lost it may be done again. What was
 answered is not done again when the run is repeated, and its result is nil then.
 
 The result is what the portal answered under "result".`,
+	Says:     "calls {method}{ with @params}",
+	Cost:     engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(1), Worst: engine.Commands(1)},
 	Run:      callMethod,
 	Result:   func(*engine.ArgTypes) formula.Type { return formula.Type{Kind: formula.Any} },
 	EffectOf: callEffect,

@@ -14,6 +14,7 @@ var Compute = engine.Define(engine.Spec[engine.Names]{
 
 Each name can be used by the formulas below it, in this step and in later ones.`,
 	Spread: true,
+	Says:   "computes {}",
 	Run: func(ctx context.Context, _ *engine.Call, names engine.Names) (any, error) {
 		fields, err := names.Eval(ctx, nil)
 		if err != nil {

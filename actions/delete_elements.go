@@ -20,6 +20,8 @@ before the first is deleted. More elements than limit are an error, and nothing
 is deleted.
 
 The result says how many were deleted.`,
+	Says:   "deletes the elements of list {list} where {scope}",
+	Cost:   engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Per("elements")), Worst: engine.Pages("elements").Plus(engine.Per("elements"))},
 	Run:    deleteElements,
 	Result: deletedType,
 	Touches: func(*engine.ArgTypes) []engine.Touch {

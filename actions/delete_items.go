@@ -20,6 +20,8 @@ comparisons of numbers and times. More items than limit are an error, and nothin
 is deleted.
 
 The result says how many were deleted.`,
+	Says:   "deletes {owner|items of type @entityTypeId} where {filter}",
+	Cost:   engine.Cost{Least: engine.Commands(1), Typical: engine.Pages("items").Plus(engine.Per("items")), Worst: engine.Pages("items").Plus(engine.Per("items"))},
 	Run:    deleteItems,
 	Result: deletedType,
 	Touches: func(t *engine.ArgTypes) []engine.Touch {

@@ -14,6 +14,7 @@ var Fail = engine.Define(engine.Spec[failArgs]{
 
 The run is not tried again by itself; it waits until somebody looks at it. Use it
 with when.`,
+	Says: "parks the run: {message}",
 	Run: func(_ context.Context, _ *engine.Call, a failArgs) (any, error) {
 		return nil, engine.ParkError("%s", a.Message)
 	},

@@ -25,7 +25,9 @@ names, and each property under its code (PROPERTY_101 when it has none): a numbe
 for a property of numbers and for ids, a text for all else, a date as
 2024-12-31 or 2024-12-31 23:59:59, a list for a multiple property, nil when it is
 empty.`,
-	Run: fetchElements,
+	Says: "reads the elements of list {list}{ where @filter}",
+	Cost: engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements"), Worst: engine.Pages("elements")},
+	Run:  fetchElements,
 	Result: func(*engine.ArgTypes) formula.Type {
 		return formula.ListOf(formula.OpenRecord(map[string]formula.Type{
 			"id": {Kind: formula.Int}, "code": {Kind: formula.String}, "name": {Kind: formula.String},

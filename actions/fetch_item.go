@@ -21,7 +21,9 @@ portal writes them.
 
 An item that does not exist is an error, or nil with optional: true. If the run
 is about that very item, the run goes on with its deleted steps instead.`,
-	Run: fetchItem,
+	Says: "reads {owner|item of type @entityTypeId} {id}",
+	Cost: engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(1), Worst: engine.Commands(1)},
+	Run:  fetchItem,
 	Result: func(t *engine.ArgTypes) formula.Type {
 		typ := itemType(t)
 		if optional, ok := t.Const("optional"); t.Given("optional") && !(ok && optional == false) {

@@ -20,7 +20,9 @@ is checked against what can be checked of the filter, so that a filter that a
 portal does not apply is an error and not a long list.
 
 More items than limit are an error: nothing is cut off.`,
-	Run: fetchItems,
+	Says: "reads {owner|items of type @entityTypeId}{ where @filter}",
+	Cost: engine.Cost{Least: engine.Pages("items"), Typical: engine.Pages("items"), Worst: engine.Pages("items")},
+	Run:  fetchItems,
 	Result: func(t *engine.ArgTypes) formula.Type {
 		if t.Given("select") {
 			return formula.ListOf(formula.OpenRecord(map[string]formula.Type{"id": {Kind: formula.Int}}))

@@ -32,6 +32,8 @@ for a row of free text) and the row's number among those of the same product:
 
 An entity without rows is looked up itself. If it does not exist, the run goes
 on with its deleted steps.`,
+	Says:   "reads the product rows of {owner|items of type @entityTypeId} {id}",
+	Cost:   engine.Cost{Least: engine.Pages("rows"), Typical: engine.Pages("rows"), Worst: engine.Pages("rows").Plus(engine.Commands(2))},
 	Run:    fetchProducts,
 	Result: func(*engine.ArgTypes) formula.Type { return formula.ListOf(productRowType()) },
 	Check:  checkItemOfEvent,

@@ -29,6 +29,8 @@ than delete_limit would be deleted. When the last element would go, the entity
 of the run is looked up again first.
 
 The result counts the elements: added, updated, deleted, kept, adopted.`,
+	Says:   "keeps one element of list {list} where {scope} for each of {rows}, by the key {key}: adds, changes and deletes elements until they say {fields}",
+	Cost:   engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Commands(1)), Worst: engine.Pages("elements").Plus(engine.Per("rows")).Plus(engine.Per("elements"))},
 	Run:    syncElements,
 	Result: syncResultType,
 	Touches: func(*engine.ArgTypes) []engine.Touch {

@@ -18,7 +18,9 @@ that already is as it should be is left alone, so that a rule that hears its own
 change comes to rest.
 
 The result has the item's id and says whether it was updated.`,
-	Run: updateItem,
+	Says: "reads {owner|item of type @entityTypeId} {id} and writes what differs in {fields}",
+	Cost: engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(2), Worst: engine.Commands(2)},
+	Run:  updateItem,
 	Result: func(*engine.ArgTypes) formula.Type {
 		return formula.RecordOf(map[string]formula.Type{"id": {Kind: formula.Int}, "updated": {Kind: formula.Bool}})
 	},

@@ -20,7 +20,9 @@ repeated run finds it again. Only an element that differs is written, and column
 that the step does not name keep what people wrote into them.
 
 The result has the element's id and says whether it was created or updated.`,
-	Run: upsertElement,
+	Says: "finds the element of list {list} with the key {key} and writes what differs in {fields}; adds it when there is none",
+	Cost: engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(2), Worst: engine.Commands(4)},
+	Run:  upsertElement,
 	Result: func(*engine.ArgTypes) formula.Type {
 		return formula.RecordOf(map[string]formula.Type{
 			"id": {Kind: formula.Int}, "created": {Kind: formula.Bool}, "updated": {Kind: formula.Bool},

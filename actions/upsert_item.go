@@ -22,7 +22,9 @@ written, and nothing when none does. Of several items the oldest is kept up to
 date.
 
 The result has the item's id and says whether it was created or updated.`,
-	Run: upsertItem,
+	Says: "finds the {owner|item of type @entityTypeId} whose {key} and writes what differs in {fields}; adds it when there is none",
+	Cost: engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(2), Worst: engine.Commands(2)},
+	Run:  upsertItem,
 	Result: func(*engine.ArgTypes) formula.Type {
 		return formula.RecordOf(map[string]formula.Type{
 			"id": {Kind: formula.Int}, "created": {Kind: formula.Bool}, "updated": {Kind: formula.Bool},

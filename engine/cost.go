@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"b24rules/engine/formula"
 )
 
 // Cost is how many REST commands a step sends, apart from descriptions of
@@ -79,7 +81,7 @@ func (a Amount) String() string {
 		text := t.Of
 		switch {
 		case t.Each != nil:
-			text = fmt.Sprintf("%s × (%s)", t.Of, t.Each)
+			text = t.each()
 		case t.Pages:
 			text = fmt.Sprintf("⌈%s/%d⌉", t.Of, pageSize)
 		}
@@ -96,6 +98,17 @@ func (a Amount) String() string {
 	return strings.Join(parts, " + ")
 }
 
+// each writes a term whose parts cost an amount.
+func (t Term) each() string {
+	switch {
+	case len(t.Each.Terms) > 0:
+		return fmt.Sprintf("%s × (%s)", t.Of, t.Each)
+	case t.Each.Fixed == 1:
+		return t.Of
+	}
+	return fmt.Sprintf("%s × %d", t.Of, t.Each.Fixed)
+}
+
 // MarshalText writes the amount as String does.
 func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
@@ -109,11 +122,15 @@ func (c Cost) plus(d Cost) Cost {
 func (s *step) cost() Cost {
 	c := s.action.cost
 	if s.forEach != nil {
+		of := s.forEach.words()
+		if formula.CheckName(of) != nil {
+			of = "each"
+		}
 		each := func(a Amount) Amount {
 			if a.Zero() {
 				return a
 			}
-			return Amount{Terms: []Term{{Of: "each", Each: &a}}}
+			return Amount{Terms: []Term{{Of: of, Each: &a}}}
 		}
 		c = Cost{Least: each(c.Least), Typical: each(c.Typical), Worst: each(c.Worst)}
 	}

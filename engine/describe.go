@@ -39,9 +39,9 @@ type RuleDescription struct {
 	Entity  string   `json:"entity,omitempty"`
 	// Quiet is how long an entity must be quiet before its run, Max how long a
 	// run may be put off.
-	Quiet  Duration `json:"quiet"`
-	Max    Duration `json:"max"`
-	Limits Limits   `json:"limits"`
+	Quiet  Duration          `json:"quiet"`
+	Max    Duration          `json:"max"`
+	Limits LimitsDescription `json:"limits"`
 
 	Steps   []StepDescription `json:"steps,omitempty"`
 	Deleted []StepDescription `json:"deleted,omitempty"`
@@ -49,6 +49,12 @@ type RuleDescription struct {
 	// does comes on top.
 	Cost        CostDescription `json:"cost"`
 	DeletedCost CostDescription `json:"deleted_cost,omitzero"`
+}
+
+// LimitsDescription are the brakes of a run; no deletes means no limit.
+type LimitsDescription struct {
+	Calls   int `json:"calls"`
+	Deletes int `json:"deletes,omitempty"`
 }
 
 // Duration is a time.Duration that is written as text in JSON.
@@ -115,7 +121,7 @@ func (s *RuleSet) Describe() Description {
 func (r *Rule) describe() RuleDescription {
 	d := RuleDescription{
 		ID: r.ID, Title: r.Title, Line: r.Pos.Line, Portals: r.Portals, When: r.when.words(), Entity: r.entity.words(),
-		Quiet: Duration(r.Debounce), Max: Duration(r.Ceiling), Limits: r.Limits,
+		Quiet: Duration(r.Debounce), Max: Duration(r.Ceiling), Limits: LimitsDescription(r.Limits),
 		Steps: describeSteps(r.steps), Deleted: describeSteps(r.deleted),
 		Cost: CostDescription(costOf(r.steps)), DeletedCost: CostDescription(costOf(r.deleted)),
 	}
@@ -244,7 +250,7 @@ func (v *value) words() string {
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
 	case v.record != nil:
-		return v.record.words()
+		return "{" + v.record.words() + "}"
 	case v.node.Kind == yaml.ScalarNode && v.template == nil && v.literal == nil:
 		return "nothing"
 	case v.template != nil:
@@ -279,3 +285,6 @@ func (a *argStruct) checkSays(says string) error {
 		}
 	}
 }
+
+// Described reports whether the action says in words what it does.
+func (a *Action) Described() bool { return a.says != "" }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -72,9 +73,13 @@ func (r *Rule) meet(m *Meeting, portal string, e Event, inputs map[string]any) {
 		nameEvent: eventScope(ent, portal, e, 1, known.Op == "add"), nameInputs: inputs,
 	}}
 	sc.vars[nameVars] = r.Set.varsOf(sc)
-	m.Meets = !m.Perhaps && r.allows(m, sc, inputs)
-	if m.Perhaps {
-		r.allows(m, sc, inputs)
+	switch r.allows(m, sc, inputs) {
+	case yes:
+		m.Meets = !m.Perhaps
+	case perhaps:
+		m.Perhaps = true
+	case no:
+		m.Perhaps = false
 	}
 }
 
@@ -118,36 +123,47 @@ func (s *RuleSet) varsOf(sc scope) map[string]any {
 	return vars
 }
 
+// answer is what is known of a condition.
+type answer uint8
+
+const (
+	no answer = iota
+	perhaps
+	yes
+)
+
 // allows evaluates the rule's when and tells which of its parts are false.
-func (r *Rule) allows(m *Meeting, sc scope, inputs map[string]any) bool {
+func (r *Rule) allows(m *Meeting, sc scope, inputs map[string]any) answer {
 	if r.when == nil {
-		return true
+		return yes
 	}
 	if missing := r.unknownInputs(inputs); len(missing) > 0 {
-		m.Perhaps = true
 		m.because("when: %s depends on %s, which the configuration supplies", r.when.words(), strings.Join(missing, ", "))
-		return false
+		return perhaps
 	}
 	ctx := context.Background()
 	ok, err := truth(ctx, r.when, sc)
 	if err != nil {
 		m.because("when fails: %v", err)
-		return false
+		return no
 	}
 	if ok {
-		return true
+		return yes
 	}
 	parts := r.when.conjuncts()
 	for _, part := range parts {
 		if len(parts) < 2 || !isTrue(part, sc) {
-			m.because("when: %s is false", part)
+			m.because("when: %s is false", index.ReplaceAllString(part, ".$1"))
 		}
 	}
 	if len(parts) == 0 {
 		m.because("when is false")
 	}
-	return false
+	return no
 }
+
+// index is how the canonical text of a formula writes a field.
+var index = regexp.MustCompile(`\["([A-Za-z_][A-Za-z0-9_]*)"\]`)
 
 // isTrue evaluates a part of a condition by itself.
 func isTrue(part string, sc scope) bool {

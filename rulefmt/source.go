@@ -38,7 +38,7 @@ type source struct {
 	file  *yamlfile.File
 	lines [][]rune
 	spans map[*yaml.Node]span // of scalars that have text
-	order []span // the same in the order of the file
+	order []span              // the same in the order of the file
 	// brackets are the nodes of flow style by where they open.
 	brackets map[place]*yaml.Node
 }
