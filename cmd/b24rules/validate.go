@@ -8,9 +8,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"b24rules/actions"
 	"b24rules/diag"
@@ -114,12 +117,8 @@ func (v *validation) read(in io.Reader, paths []string) error {
 	if err != nil {
 		return plain(err)
 	}
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return plain(err)
-		}
-		v.compile(name, data)
+	if err := v.readFiles(files); err != nil {
+		return err
 	}
 	if len(v.sources) == 0 {
 		return fmt.Errorf("no rule files in %s", strings.Join(named, ", "))
@@ -127,12 +126,51 @@ func (v *validation) read(in io.Reader, paths []string) error {
 	return nil
 }
 
+// compiled is one file, read and compiled.
+type compiled struct {
+	name string
+	data []byte
+	set  *engine.RuleSet
+	list diag.List
+	err  error
+}
+
+// readFiles compiles files on all processors and keeps their order.
+func (v *validation) readFiles(names []string) error {
+	results := make([]compiled, len(names))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(names)) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
+				r := &results[i]
+				r.name = names[i]
+				if r.data, r.err = os.ReadFile(r.name); r.err == nil {
+					r.set, r.list = engine.Compile(r.name, r.data, actions.All)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	for _, r := range results {
+		if r.err != nil {
+			return plain(r.err)
+		}
+		v.add(r)
+	}
+	return nil
+}
+
 func (v *validation) compile(name string, data []byte) {
-	v.sources[name] = data
 	set, list := engine.Compile(name, data, actions.All)
-	v.list.Add(list...)
-	if set != nil {
-		v.sets = append(v.sets, set)
+	v.add(compiled{name: name, data: data, set: set, list: list})
+}
+
+func (v *validation) add(r compiled) {
+	v.sources[r.name] = r.data
+	v.list.Add(r.list...)
+	if r.set != nil {
+		v.sets = append(v.sets, r.set)
 	}
 }
 
