@@ -100,9 +100,15 @@ func TestModel(t *testing.T) {
 		}
 	}
 	for _, pair := range [][2]string{
-		{"ONCRMDEALUPDATE", "ONCRMDEALADD"}, {"title:", "comments:"}, {"deal.comments", "deal.title"}, {"  a:", "  b:"},
-		{"    steps", "    debounce: 3s\n    steps"}, {"    steps", "    owner: x\n    steps"}, {"    steps", "    limits: {calls: 5}\n    steps"},
-		{"      - update_item", "      - timeout: 3s\n        update_item"}, {"      - update_item", "      - on_error: skip\n        update_item"},
+		{"ONCRMDEALUPDATE", "ONCRMDEALADD"},
+		{"title:", "comments:"},
+		{"deal.comments", "deal.title"},
+		{"  a:", "  b:"},
+		{"    steps", "    debounce: 3s\n    steps"},
+		{"    steps", "    owner: x\n    steps"},
+		{"    steps", "    limits: {calls: 5}\n    steps"},
+		{"      - update_item", "      - timeout: 3s\n        update_item"},
+		{"      - update_item", "      - on_error: skip\n        update_item"},
 	} {
 		if got, _ := model(strings.Replace(base, pair[0], pair[1], 1)); got == want {
 			t.Errorf("%s instead of %s changes no model", pair[1], pair[0])

@@ -172,8 +172,18 @@ func numbersFirst[T any](m map[string]T) []string {
 
 // propertyTypes are words for the portal's types of properties.
 var propertyTypes = [...]struct{ word, typ string }{
-	{"string", "S"}, {"number", "N"}, {"list", "L"}, {"date", "S:Date"}, {"datetime", "S:DateTime"}, {"html", "S:HTML"},
-	{"money", "S:Money"}, {"crm", "S:ECrm"}, {"employee", "S:employee"}, {"element", "E"}, {"section", "G"}, {"file", "F"},
+	{"string", "S"},
+	{"number", "N"},
+	{"list", "L"},
+	{"date", "S:Date"},
+	{"datetime", "S:DateTime"},
+	{"html", "S:HTML"},
+	{"money", "S:Money"},
+	{"crm", "S:ECrm"},
+	{"employee", "S:employee"},
+	{"element", "E"},
+	{"section", "G"},
+	{"file", "F"},
 }
 
 // propertyType translates a word; the portal's own types stay.

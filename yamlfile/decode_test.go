@@ -32,8 +32,9 @@ type config struct {
 	Node    *yaml.Node        `yaml:"node"`
 	Plain   string            // its key is "plain"
 	Ignored string            `yaml:"-"`
-	hidden  string
-	Base    `yaml:",inline"`
+	//lint:ignore U1000 decoding must pass it by
+	hidden string
+	Base   `yaml:",inline"`
 }
 
 // Base is inlined.

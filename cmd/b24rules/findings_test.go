@@ -6,7 +6,6 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
-
 	"path/filepath"
 	"regexp"
 	"slices"
