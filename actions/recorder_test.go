@@ -51,6 +51,13 @@ func (r *recorder) take() string {
 	return r.calls.String()
 }
 
+// peek returns them and forgets nothing.
+func (r *recorder) peek() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.calls.String()
+}
+
 // memory outlives the runs of a script.
 type memory struct {
 	done map[string]bool

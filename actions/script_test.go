@@ -68,9 +68,10 @@ type script struct {
 	client *recorder
 	rules  *engine.RuleSet
 	// What the last run left.
-	findings, outcome, notes string
-	log                      bytes.Buffer
-	memory                   *memory
+	findings, outcome, notes, changes string
+	rehearsed                         []engine.Write
+	log                               bytes.Buffer
+	memory                            *memory
 }
 
 func runScript(t *testing.T, file string) {
@@ -99,6 +100,8 @@ func runScript(t *testing.T, file string) {
 			got = s.client.take()
 		case "notes":
 			got = s.notes
+		case "changes":
+			got = s.changes
 		case "log":
 			got = s.log.String()
 			s.log.Reset()
@@ -216,7 +219,7 @@ func (s *script) run(words []string) {
 		clear(s.memory.done)
 	}
 	attempts := &memoryOfRun{memory: s.memory}
-	trace, err := s.rules.Rules[0].Run(context.Background(), engine.Run{
+	run := engine.Run{
 		Portal: "test", Client: s.client, Entity: entity, Count: 1, Attempt: 1,
 		Deleted: slices.Contains(words, "deleted"),
 		Memory:  attempts,
@@ -226,7 +229,11 @@ func (s *script) run(words []string) {
 			}
 			return a
 		}})),
-	})
+	}
+	s.rehearse(run)
+	s.client.take()
+	trace, err := s.rules.Rules[0].Run(context.Background(), run)
+	s.sameWrites(trace, s.client.peek())
 	s.outcome = string(trace.Outcome) + "\n"
 	if err != nil {
 		verdict := engine.Retry

@@ -42,6 +42,9 @@ type Run struct {
 	Zone *time.Location
 	// Log receives what log steps say. Nil discards it.
 	Log *slog.Logger
+	// Rehearsal, if not nil, keeps the run from changing anything: Client is
+	// only read, Memory only asked, and Guard has no say.
+	Rehearsal *Rehearsal
 
 	rule *Rule
 }
@@ -67,7 +70,8 @@ type execution struct {
 	trace *Trace
 	// deleted says that the deleted steps are running.
 	deleted bool
-	removed int // things deleted so far
+	removed int    // things deleted so far
+	current string // the step that runs
 }
 
 // Run executes the rule for one entity. The trace tells what was done, also
@@ -86,6 +90,10 @@ func (r *Rule) Run(ctx context.Context, run Run) (*Trace, error) {
 		run: &run, rule: r,
 		meter: &meter{Portal: run.Client, limit: limit, guard: run.Guard, run: &run},
 		trace: &Trace{Rule: r.ID, Version: r.Set.Version, Steps: []StepTrace{}},
+	}
+	if run.Rehearsal != nil {
+		run.Guard, run.Memory = nil, rehearsedMemory{run.Memory}
+		x.meter.guard, x.meter.Portal = nil, run.Rehearsal.over(run.Client, func() string { return x.current })
 	}
 	outcome, err := x.do(ctx)
 	x.trace.Outcome = outcome

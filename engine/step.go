@@ -38,6 +38,7 @@ func (x *execution) steps(ctx context.Context, steps []*step, sc scope) error {
 
 // step runs one step and decides what its failure means.
 func (x *execution) step(ctx context.Context, s *step, sc scope) error {
+	x.current = s.label
 	t := StepTrace{Step: s.label, Action: s.action.Name, Line: s.pos.Line}
 	started, calls, writes := time.Now(), x.meter.calls.Load(), x.meter.writes.Load()
 	err := x.attempt(ctx, s, sc, &t)

@@ -1,0 +1,270 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+
+	"b24rules/bitrix"
+	"b24rules/schemas"
+)
+
+// Rehearsal lets a run read everything and change nothing: set Run.Rehearsal to
+// a new one. Writes are noted in place of being sent and answered as a portal
+// would that takes them; Changes tells them as differences. Neither once values
+// nor marks of completed effects are kept.
+//
+// A later step of the same run sees items that an earlier one would have added
+// or changed when it reads them by their id, but not in lists. The zero value is
+// ready. It is safe for concurrent use.
+type Rehearsal struct {
+	mu     sync.Mutex
+	portal Portal
+	writes []Write
+	reads  []sighting
+	// added and changed are items as they would be now, by thing.
+	items map[thing]map[string]any
+	lists map[int]*bitrix.ListFields
+	next  int
+}
+
+// Write is a call that a rehearsal did not send.
+type Write struct {
+	// Step is the step's id, or its verb and number.
+	Step string
+	Call bitrix.Call
+	// Outside says that Call is no call of the portal: its method is a
+	// description of what would be done elsewhere.
+	Outside bool
+
+	thing thing
+}
+
+// firstPlaceholder is the first id of what would be added. No portal has got so
+// far, and it fits where ids do.
+const firstPlaceholder = 2_000_000_001
+
+// thing is an item or a list element.
+type thing struct {
+	list bool // an element of a universal list
+	of   int  // entityTypeId or IBLOCK_ID
+	id   int
+}
+
+// sighting is what a read brought, decoded when somebody wants to know.
+type sighting struct {
+	call bitrix.Call
+	rows []json.RawMessage
+}
+
+// Writes returns what would have been sent so far, in order.
+func (r *Rehearsal) Writes() []Write {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]Write(nil), r.writes...)
+}
+
+// over is the rehearsal of a portal, for one run.
+func (r *Rehearsal) over(p Portal, step func() string) Portal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.portal = p
+	return &rehearsedPortal{Portal: p, r: r, step: step}
+}
+
+// outside notes an effect that does not go through the portal.
+func (r *Rehearsal) outside(step, what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.writes = append(r.writes, Write{Step: step, Call: bitrix.Call{Method: what, Write: true}, Outside: true})
+}
+
+// rehearsedPortal is what a run in rehearsal talks to.
+type rehearsedPortal struct {
+	Portal
+	r    *Rehearsal
+	step func() string
+}
+
+// Do lets reads through. What the table of methods knows as a write is one,
+// whatever the call says of itself.
+func (p *rehearsedPortal) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
+	answers := make([]bitrix.Answer, len(calls))
+	var reads []bitrix.Call
+	var at []int
+	for i, c := range calls {
+		if isWrite(c) {
+			answers[i] = p.r.pretend(p.step(), c)
+			continue
+		}
+		if a, ok := p.r.recall(c); ok {
+			answers[i] = a
+			continue
+		}
+		reads, at = append(reads, c), append(at, i)
+	}
+	if len(reads) == 0 {
+		return answers
+	}
+	for i, a := range p.Portal.Do(ctx, reads...) {
+		answers[at[i]] = a
+		if a.Err == nil {
+			p.r.see(reads[i], rowsOf(reads[i].Method, a.Result))
+		}
+	}
+	return answers
+}
+
+// List reads all pages. A listing call that writes does not exist.
+func (p *rehearsedPortal) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
+	if isWrite(call) {
+		return nil, ParkError("%s writes: it cannot be read page by page", call.Method)
+	}
+	rows, err := p.Portal.List(ctx, call, wrapper)
+	if err == nil {
+		p.r.see(call, rows)
+	}
+	return rows, err
+}
+
+// ListFields remembers the names of a list's properties for Changes.
+func (p *rehearsedPortal) ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error) {
+	fields, err := p.Portal.ListFields(ctx, iblockType, iblockID)
+	if err == nil {
+		p.r.mu.Lock()
+		defer p.r.mu.Unlock()
+		if p.r.lists == nil {
+			p.r.lists = map[int]*bitrix.ListFields{}
+		}
+		p.r.lists[iblockID] = fields
+	}
+	return fields, err
+}
+
+func isWrite(c bitrix.Call) bool {
+	if c.Write {
+		return true
+	}
+	m, known := schemas.LookupMethod(c.Method)
+	return known && m.Effect == schemas.Write
+}
+
+// see remembers what a read brought of items and elements.
+func (r *Rehearsal) see(c bitrix.Call, rows []json.RawMessage) {
+	if len(rows) == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reads = append(r.reads, sighting{c, rows})
+}
+
+// rowsOf are the items or elements in an answer.
+func rowsOf(method string, result json.RawMessage) (rows []json.RawMessage) {
+	var wrapped struct {
+		Item  json.RawMessage   `json:"item"`
+		Items []json.RawMessage `json:"items"`
+	}
+	switch strings.ToLower(method) {
+	case "crm.item.get", "crm.item.list":
+		if json.Unmarshal(result, &wrapped) == nil && wrapped.Item != nil {
+			return []json.RawMessage{wrapped.Item}
+		}
+		return wrapped.Items
+	case "lists.element.get":
+		_ = json.Unmarshal(result, &rows) // what is no list has no rows
+	}
+	return rows
+}
+
+// pretend notes a write and answers it.
+func (r *Rehearsal) pretend(step string, c bitrix.Call) bitrix.Answer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := Write{Step: step, Call: c, thing: thingOf(c)}
+	answer := bitrix.Answer{Total: -1, Next: -1, Result: json.RawMessage("null")}
+	switch strings.ToLower(c.Method) {
+	case "crm.item.add", "lists.element.add":
+		r.next++
+		w.thing.id = firstPlaceholder + r.next - 1
+		answer.Result = marshal(w.thing.id)
+		if !w.thing.list {
+			answer.Result = marshal(map[string]any{"item": r.imagine(w.thing, c)})
+		}
+	case "crm.item.update":
+		answer.Result = marshal(map[string]any{"item": r.imagine(w.thing, c)})
+	case "crm.item.delete":
+		answer.Result = json.RawMessage("[]")
+	case "lists.element.update", "lists.element.delete":
+		answer.Result = json.RawMessage("true")
+	}
+	r.writes = append(r.writes, w)
+	return answer
+}
+
+// imagine is an item as it would be after a write.
+func (r *Rehearsal) imagine(t thing, c bitrix.Call) map[string]any {
+	item := maps.Clone(r.items[t])
+	if item == nil {
+		item = map[string]any{"id": t.id, "entityTypeId": t.of}
+	}
+	fields, _ := c.Params["fields"].(map[string]any)
+	maps.Copy(item, fields)
+	if r.items == nil {
+		r.items = map[thing]map[string]any{}
+	}
+	r.items[t] = item
+	return item
+}
+
+// recall answers a read of an item that the portal does not have yet.
+func (r *Rehearsal) recall(c bitrix.Call) (bitrix.Answer, bool) {
+	if !strings.EqualFold(c.Method, "crm.item.get") {
+		return bitrix.Answer{}, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := thingOf(c)
+	if t.id < firstPlaceholder {
+		return bitrix.Answer{}, false
+	}
+	item := r.items[t]
+	if item == nil {
+		return bitrix.Answer{Total: -1, Next: -1, Err: &bitrix.Error{
+			Method: c.Method, Status: http.StatusBadRequest, Code: bitrix.CodeNotFound, Detail: "no such item", Outcome: bitrix.Executed,
+		}}, true
+	}
+	return bitrix.Answer{Total: -1, Next: -1, Result: marshal(map[string]any{"item": item})}, true
+}
+
+// marshal writes what a call held, which can be written.
+func marshal(v any) json.RawMessage {
+	out, err := json.Marshal(v)
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return out
+}
+
+// rehearsedMemory remembers nothing new.
+type rehearsedMemory struct{ Memory }
+
+// Once returns what a real run has left.
+func (m rehearsedMemory) Once(ctx context.Context, step string) (string, bool, error) {
+	if m.Memory == nil {
+		return "", false, nil
+	}
+	return m.Memory.Once(ctx, step)
+}
+
+// SetOnce does nothing.
+func (rehearsedMemory) SetOnce(string, string) {}
+
+// Done is false: no attempt came before.
+func (rehearsedMemory) Done(context.Context, string) (bool, error) { return false, nil }
+
+// MarkDone does nothing.
+func (rehearsedMemory) MarkDone(context.Context, string) error { return nil }
