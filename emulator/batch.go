@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"iter"
 	"net/http"
 	"regexp"
 	"slices"
@@ -27,20 +28,16 @@ type batchState struct {
 func (p *Portal) runBatch(req *request) *answer {
 	start := time.Now()
 	req.batch = true
-	params := upperKeys(req.params)
-	halt, _ := params.Get("HALT")
-	commands, _ := params.Get("CMD")
-	cmd, _ := asArray(commands)
+	halt, _ := upperKeys(req.params).Get("HALT")
 	s := &batchState{php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray()}
 	count := 0
-	for key, v := range cmd.All() {
-		command, ok := v.(string)
-		if !ok {
-			continue
-		}
+	for key, command := range req.commands() {
 		count++
-		failed := s.add(key, p.batchCommand(req, command, s, count > maxBatch))
-		if failed && !isEmpty(halt) {
+		a := p.batchCommand(req, command, s, count > maxBatch)
+		if a.broken != nil {
+			return a
+		}
+		if failed := s.add(key, a); failed && !isEmpty(halt) {
 			break
 		}
 	}
@@ -55,12 +52,43 @@ func (p *Portal) runBatch(req *request) *answer {
 	}
 }
 
-// batchCommand runs one command: method?query.
-func (p *Portal) batchCommand(req *request, command string, s *batchState, tooMany bool) *answer {
-	name, query, _ := strings.Cut(command, "?")
+// commands are those of a batch by their keys. What is no text is left out.
+func (r *request) commands() iter.Seq2[string, string] {
+	given, _ := upperKeys(r.params).Get("CMD")
+	cmd, _ := asArray(given)
+	return func(yield func(string, string) bool) {
+		for key, v := range cmd.All() {
+			if command, ok := v.(string); ok && !yield(key, command) {
+				return
+			}
+		}
+	}
+}
+
+// methods are those of all commands of a request, and batch itself, in lower
+// case.
+func (r *request) methods() []string {
+	names := []string{strings.ToLower(r.path.method)}
+	if names[0] == batchMethod {
+		for _, command := range r.commands() {
+			name, _ := splitCommand(command)
+			names = append(names, strings.ToLower(name))
+		}
+	}
+	return names
+}
+
+// splitCommand takes a command of a batch apart: method?query.
+func splitCommand(command string) (name, query string) {
+	name, query, _ = strings.Cut(command, "?")
 	query, _, _ = strings.Cut(query, "#")
+	return strings.TrimSuffix(strings.Trim(name, "/ "), ".json"), query
+}
+
+// batchCommand runs one command.
+func (p *Portal) batchCommand(req *request, command string, s *batchState, tooMany bool) *answer {
+	name, query := splitCommand(command)
 	params := s.resolve(parseForm(query))
-	name = strings.TrimSuffix(strings.Trim(name, "/ "), ".json")
 	m, err := p.find(name)
 	switch {
 	case tooMany:

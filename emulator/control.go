@@ -27,8 +27,15 @@ func (p *Portal) control(w http.ResponseWriter, r *http.Request, path string) {
 		reply(w, http.StatusOK, map[string]bool{"reset": true})
 	case "POST webhooks":
 		p.controlWebhooks(w, r)
+	case "GET faults":
+		reply(w, http.StatusOK, p.Faults())
+	case "POST faults":
+		p.controlFaults(w, r)
+	case "DELETE faults":
+		p.faults.set(nil)
+		reply(w, http.StatusOK, p.Faults())
 	default:
-		complain(w, http.StatusNotFound, "want GET stats, calls, history or app, or POST reset or webhooks")
+		complain(w, http.StatusNotFound, "want GET stats, calls, history, app or faults, POST reset, webhooks or faults, or DELETE faults")
 	}
 }
 
@@ -65,6 +72,22 @@ func (p *Portal) controlWebhooks(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	reply(w, http.StatusOK, map[string]string{"application_token": p.AddWebhook(want.URL, want.Events...)})
+}
+
+// controlFaults sets the faults of a body in JSON or YAML.
+func (p *Portal) controlFaults(w http.ResponseWriter, r *http.Request) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	if err != nil {
+		complain(w, http.StatusBadRequest, "cannot read the faults: "+err.Error())
+		return
+	}
+	faults, wrong := ParseFaults("faults", raw)
+	if wrong.HasErrors() {
+		complain(w, http.StatusBadRequest, wrong.Err().Error())
+		return
+	}
+	p.faults.set(faults)
+	reply(w, http.StatusOK, p.Faults())
 }
 
 // webhookEvent checks that a person could choose an event in an outbound

@@ -55,6 +55,7 @@ type answer struct {
 	hasTotal bool
 	next     int
 	time     *php.Array
+	broken   *Fault // the request ends here without an answer
 }
 
 // body is the whole answer of a call that is no batch.
@@ -103,6 +104,10 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	if err != nil {
 		status, raw = http.StatusInternalServerError, []byte(`{"error":"INTERNAL_SERVER_ERROR","error_description":"Internal server error"}`)
 	}
+	writeRaw(w, status, raw)
+}
+
+func writeRaw(w http.ResponseWriter, status int, raw []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Access-Control-Allow-Origin", "*")

@@ -37,8 +37,9 @@ type Call struct {
 	Method string          `json:"method"`
 	Params json.RawMessage `json:"params,omitempty"`
 	Batch  bool            `json:"batch,omitempty"` // inside a batch
-	Status int             `json:"status"`
+	Status int             `json:"status"`          // 0 when the request was cut off before
 	Code   string          `json:"error,omitempty"`
+	Fault  FaultKind       `json:"fault,omitempty"` // what the answer was lost to
 }
 
 // Change is one change of an item or of a list's element.
@@ -77,6 +78,7 @@ type record struct {
 	batch  bool
 	status int
 	code   string
+	fault  FaultKind
 }
 
 func newRecord(method string, params *php.Array, a *answer, batch bool, at time.Time) *record {
@@ -91,7 +93,7 @@ func newRecord(method string, params *php.Array, a *answer, batch bool, at time.
 }
 
 func (j *journal) add(r *record) {
-	if r.status != 503 {
+	if r.status != 503 && r.status != 0 {
 		j.commands[r.method]++
 	}
 	if r.code != "" {
@@ -115,6 +117,14 @@ func (p *Portal) failed(req *request, method string, params *php.Array, e *restE
 	defer p.mu.Unlock()
 	p.journal.add(newRecord(strings.ToLower(method), params, a, req.batch, time.Now()))
 	return a
+}
+
+// cutOff ends a request before a command.
+func (p *Portal) cutOff(req *request, method string, params *php.Array, f *Fault) *answer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.journal.add(&record{at: time.Now(), method: strings.ToLower(method), params: params, batch: req.batch, fault: f.Kind})
+	return &answer{broken: f}
 }
 
 // record keeps what happened to an item for History.
@@ -144,7 +154,7 @@ func (p *Portal) Calls() []Call {
 	calls := make([]Call, 0, len(records))
 	for _, r := range records {
 		params, _ := php.EncodeJSON(withoutSecrets(r.params))
-		calls = append(calls, Call{At: r.at, Method: r.method, Params: params, Batch: r.batch, Status: r.status, Code: r.code})
+		calls = append(calls, Call{At: r.at, Method: r.method, Params: params, Batch: r.batch, Status: r.status, Code: r.code, Fault: r.fault})
 	}
 	return calls
 }

@@ -78,6 +78,9 @@ func newLimits(cfg Config) limits {
 	return l
 }
 
+// queryLimit is the refusal of a request that does not fit into the bucket.
+var queryLimit = (&Fault{Code: "QUERY_LIMIT_EXCEEDED"}).refuses()
+
 // admit counts a request against the bucket of its source.
 func (p *Portal) admit(source string) bool {
 	p.mu.Lock()

@@ -150,6 +150,7 @@ type Portal struct {
 	methods map[string]*method // by lower-case name; never changes
 	user    user
 	app     application
+	faults  faults
 
 	// mu guards everything below. It is never held while the portal waits or
 	// sends something.

@@ -22,6 +22,7 @@ type request struct {
 	batch   bool   // its commands are those of a batch
 	credKey string // who the execution time is counted for
 	changes []raised
+	lost    *Fault // what the answer is lost to, when all has run
 }
 
 // restPath is the path of a REST call, taken apart.
@@ -53,27 +54,55 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req.bearer, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	p.seeHost(r.Host)
 	if !p.admit(req.source) {
-		p.refuse(w, path.method)
+		p.refuse(w, path.method, queryLimit)
 		return
 	}
 	if wait(r.Context(), p.cfg.Latency.Request) != nil {
 		return
 	}
 	req.params = decodeRequest(r)
+	if f := p.faults.onRequest(req.methods); f != nil {
+		p.spoil(w, r, req, f)
+		return
+	}
 	a := p.serve(req)
+	if f := firstOfFaults(a.broken, req.lost); f != nil {
+		p.dispatch(req.changes)
+		p.breakOff(w, r, f, a)
+		return
+	}
 	writeJSON(w, a.status(), a.body())
 	// Events travel when the request has ended.
 	p.dispatch(req.changes)
 }
 
-// refuse answers a request that is over the limit.
-func (p *Portal) refuse(w http.ResponseWriter, method string) {
-	e := failStatus(http.StatusServiceUnavailable, "QUERY_LIMIT_EXCEEDED", "Too many requests")
+// refuse answers a request that is not looked at.
+func (p *Portal) refuse(w http.ResponseWriter, method string, e *restError) {
 	p.mu.Lock()
-	p.journal.refused++
+	if e.code == queryLimit.code {
+		p.journal.refused++
+	}
 	p.journal.add(&record{at: time.Now(), method: method, status: e.status, code: toText(e.code)})
 	p.mu.Unlock()
 	writeJSON(w, e.status, e.body())
+}
+
+// spoil answers a request that a fault hits as a whole.
+func (p *Portal) spoil(w http.ResponseWriter, r *http.Request, req *request, f *Fault) {
+	if f.Kind == FaultRefuse {
+		p.refuse(w, req.path.method, f.refuses())
+		return
+	}
+	p.breakOff(w, r, f, p.cutOff(req, req.path.method, nil, f))
+}
+
+func firstOfFaults(faults ...*Fault) *Fault {
+	for _, f := range faults {
+		if f != nil {
+			return f
+		}
+	}
+	return nil
 }
 
 // serve runs the command of a request, or those of a batch. A method that does
@@ -84,7 +113,7 @@ func (p *Portal) serve(req *request) *answer {
 		err = p.authorize(req)
 	}
 	if err == nil && m.name == batchMethod {
-		return p.runBatch(req)
+		return p.struck(req, m.name, req.params, func(FaultKind) *answer { return p.runBatch(req) })
 	}
 	if err != nil {
 		return p.failed(req, req.path.method, req.params, err)
@@ -100,8 +129,36 @@ func (p *Portal) find(name string) (*method, *restError) {
 }
 
 // execute is the one way of every command, alone or in a batch: check, run,
-// count, keep in the journal. Faults have their place here.
+// count, keep in the journal.
 func (p *Portal) execute(req *request, m *method, params *php.Array) *answer {
+	return p.struck(req, m.name, params, func(lost FaultKind) *answer { return p.run(req, m, params, lost) })
+}
+
+// struck runs something unless a fault that is set for it is in the way. lost is
+// the kind of a fault that lets it run but loses its answer.
+func (p *Portal) struck(req *request, method string, params *php.Array, run func(lost FaultKind) *answer) *answer {
+	hit := p.faults.onCommand(method)
+	if err := wait(req.ctx, hit.before); err != nil {
+		return &answer{err: asRestError(err)}
+	}
+	var lost FaultKind
+	switch {
+	case hit.fault == nil:
+	case hit.fault.Kind == FaultRefuse:
+		return p.failed(req, method, params, hit.fault.refuses())
+	case !hit.fault.afterwards():
+		return p.cutOff(req, method, params, hit.fault)
+	default:
+		lost = hit.fault.Kind
+		req.lost = firstOfFaults(req.lost, hit.fault)
+	}
+	a := run(lost)
+	_ = wait(req.ctx, hit.after) // it has run, whoever still waits for it
+	return a
+}
+
+// run checks a command, runs it and counts it.
+func (p *Portal) run(req *request, m *method, params *php.Array, lost FaultKind) *answer {
 	start := time.Now()
 	c := &call{p: p, req: req, method: m, params: params, now: start}
 	if m.legacy {
@@ -126,7 +183,9 @@ func (p *Portal) execute(req *request, m *method, params *php.Array) *answer {
 	if err != nil {
 		a = &answer{err: asRestError(err)}
 	}
-	p.journal.add(newRecord(m.name, params, a, req.batch, start))
+	r := newRecord(m.name, params, a, req.batch, start)
+	r.fault = lost
+	p.journal.add(r)
 	return a
 }
 

@@ -1,0 +1,75 @@
+package emulator
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+// requestCeiling is how long a request may take before the cloud cuts it off.
+// https://apidocs.bitrix24.com/limits.html
+const requestCeiling = 60 * time.Second
+
+// breakOff ends a request as a fault wants it: without its answer, or with a
+// wrong one.
+func (p *Portal) breakOff(w http.ResponseWriter, r *http.Request, f *Fault, a *answer) {
+	switch f.Kind {
+	case FaultTimeout:
+		delay := f.Delay
+		if delay == 0 {
+			delay = requestCeiling
+		}
+		_ = wait(r.Context(), delay) // the end of the context is an end too
+		hangUp(w, false)
+	case FaultReset:
+		hangUp(w, true)
+	case FaultHTML:
+		status := f.Status
+		if status == 0 {
+			status = http.StatusBadGateway
+		}
+		writePage(w, status)
+	case FaultMoved:
+		to := strings.TrimSuffix(f.Location, "/") + (&url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}).String()
+		w.Header().Set("Location", to)
+		writePage(w, http.StatusFound)
+	case FaultTruncate:
+		raw, err := php.EncodeJSON(a.body())
+		if err != nil {
+			raw = nil
+		}
+		writeRaw(w, a.status(), raw[:len(raw)/2])
+	}
+}
+
+// writePage answers what the server before a portal does: no JSON.
+func writePage(w http.ResponseWriter, status int) {
+	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, "<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<center><h1>%s</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n", title, title)
+}
+
+// hangUp closes a connection without an answer; reset tells the client at once
+// that what it sent may be lost. A writer without a connection to take over,
+// such as a test's recorder or HTTP/2, is left as net/http wants it: by a panic
+// with http.ErrAbortHandler.
+func hangUp(w http.ResponseWriter, reset bool) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	inner := conn
+	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok { // TLS says goodbye otherwise
+		inner = secure.NetConn()
+	}
+	if tcp, ok := inner.(*net.TCPConn); ok && reset {
+		_ = tcp.SetLinger(0)
+	}
+	_ = inner.Close()
+}

@@ -1,0 +1,184 @@
+package emulator
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"b24rules/diag"
+	"b24rules/yamlfile"
+)
+
+// problem is something wrong with a fault.
+type problem struct{ key, message, hint string }
+
+func (p problem) String() string {
+	if p.hint == "" {
+		return "fault: " + p.message
+	}
+	return "fault: " + p.message + " (" + p.hint + ")"
+}
+
+// faultKinds are the kinds with the keys that each can have beside those that
+// all have.
+var faultKinds = map[FaultKind][]string{
+	FaultDelay:    {"delay", "after"},
+	FaultRefuse:   {"code", "status"},
+	FaultTimeout:  {"delay", "after"},
+	FaultReset:    {"after"},
+	FaultHTML:     {"status", "after"},
+	FaultTruncate: nil,
+	FaultMoved:    {"location"},
+}
+
+// problems checks a fault.
+func (f *Fault) problems(methods map[string]*method) (found []problem) {
+	add := func(key, hint, format string, args ...any) {
+		found = append(found, problem{key, fmt.Sprintf(format, args...), hint})
+	}
+	allowed, ok := faultKinds[f.Kind]
+	if !ok {
+		add("kind", didYouMean(string(f.Kind), kindNames()), "unknown kind of fault %q", f.Kind)
+		return found
+	}
+	for key, given := range map[string]bool{
+		"after": f.After, "code": f.Code != "", "status": f.Status != 0, "delay": f.Delay != 0, "location": f.Location != "",
+	} {
+		if given && !slices.Contains(allowed, key) {
+			add(key, "", "a fault of kind %s has no %s", f.Kind, key)
+		}
+	}
+	if why, hint := f.wrongMethod(methods); why != "" {
+		add("method", hint, "%s", why)
+	}
+	switch {
+	case f.Delay < 0:
+		add("delay", "", "a delay is not negative, this is %s", f.Delay)
+	case f.Kind == FaultDelay && f.Delay == 0:
+		add("kind", `delay: 2s`, "a fault of kind delay needs a delay")
+	case f.Kind == FaultRefuse && f.Code == "":
+		add("kind", "code: QUERY_LIMIT_EXCEEDED", "a fault of kind refuse needs the code of an error")
+	case f.Kind == FaultRefuse && refusals[f.Code].status == 0 && f.Status == 0:
+		add("code", didYouMean(f.Code, slices.Sorted(maps.Keys(refusals))), "unknown code %q: give its status too", f.Code)
+	case f.Kind == FaultMoved && !isAddress(f.Location):
+		add("location", "location: https://new.bitrix24.com", "a fault of kind moved needs the portal's new address, this is %q", f.Location)
+	}
+	if f.Probability < 0 || f.Probability > 1 {
+		add("probability", "", "a probability is between 0 and 1, this is %g", f.Probability)
+	}
+	if f.Skip < 0 || f.Count < 0 {
+		add("count", "", "skip and count are not negative")
+	}
+	slices.SortFunc(found, func(a, b problem) int { return strings.Compare(a.key, b.key) })
+	return found
+}
+
+// wrongMethod tells what is wrong with the pattern of methods.
+func (f *Fault) wrongMethod(methods map[string]*method) (why, hint string) {
+	pattern := strings.ToLower(f.Method)
+	if pattern == "" || pattern == tokenMethod {
+		return "", ""
+	}
+	names := slices.Sorted(maps.Keys(methods))
+	for _, name := range names {
+		ok, err := path.Match(pattern, name)
+		if err != nil {
+			return fmt.Sprintf("method %q is no pattern", f.Method), "crm.item.*"
+		}
+		if ok {
+			return "", ""
+		}
+	}
+	return fmt.Sprintf("no method is called %q", f.Method), didYouMean(f.Method, append(names, tokenMethod))
+}
+
+func isAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
+}
+
+func kindNames() []string {
+	var names []string
+	for kind := range faultKinds {
+		names = append(names, string(kind))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// didYouMean is a hint: the name that was meant, or all when there are few.
+func didYouMean(word string, names []string) string {
+	if near := diag.Closest(word, names); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(names) <= 12 {
+		return "want " + strings.Join(names, ", ")
+	}
+	return ""
+}
+
+// ParseFaults reads faults from YAML, of which JSON is a part: a list of them,
+// or one. The keys are the fields of Fault in lower case; delay is a duration
+// such as 250ms. Findings name the place in what was read, called name.
+func ParseFaults(name string, data []byte) ([]Fault, diag.List) {
+	f, list := yamlfile.Parse(name, data)
+	if list.HasErrors() {
+		return nil, list
+	}
+	nodes := []*yaml.Node{f.Root}
+	if root := yamlfile.Resolve(f.Root); root == nil {
+		nodes = nil
+	} else if root.Kind == yaml.SequenceNode {
+		nodes = root.Content
+	}
+	table := methodTable()
+	var faults []Fault
+	for _, n := range nodes {
+		var fault Fault
+		if wrong := yamlfile.Decode(f, n, &fault); len(wrong) > 0 {
+			list.Add(wrong...)
+			continue
+		}
+		m, _ := f.Mapping(n) // it has been decoded
+		for _, p := range fault.problems(table) {
+			pos := f.Pos(n)
+			if e, ok := m.Get(p.key); ok {
+				pos = f.Pos(e.Value)
+			}
+			list.Errorf(pos, "invalid-value", "%s", p.message).Hint = p.hint
+		}
+		faults = append(faults, fault)
+	}
+	list.Sort()
+	return faults, list
+}
+
+// MarshalJSON writes a fault with the keys that it is read with.
+func (s FaultState) MarshalJSON() ([]byte, error) {
+	var delay string
+	if s.Delay != 0 {
+		delay = s.Delay.Round(time.Microsecond).String()
+	}
+	return json.Marshal(struct {
+		Kind        FaultKind `json:"kind"`
+		Method      string    `json:"method,omitempty"`
+		After       bool      `json:"after,omitempty"`
+		Code        string    `json:"code,omitempty"`
+		Status      int       `json:"status,omitempty"`
+		Delay       string    `json:"delay,omitempty"`
+		Location    string    `json:"location,omitempty"`
+		Skip        int       `json:"skip,omitempty"`
+		Count       int       `json:"count,omitempty"`
+		Probability float64   `json:"probability,omitempty"`
+		Seed        uint64    `json:"seed,omitempty"`
+		Matched     int       `json:"matched"`
+		Hit         int       `json:"hit"`
+	}{s.Kind, s.Method, s.After, s.Code, s.Status, delay, s.Location, s.Skip, s.Count, s.Probability, s.Seed, s.Matched, s.Hit})
+}

@@ -1,0 +1,258 @@
+package emulator
+
+import (
+	"errors"
+	"math/rand/v2"
+	"path"
+	"strings"
+	"sync"
+	"time"
+)
+
+// FaultKind says what goes wrong.
+type FaultKind string
+
+// Kinds of faults. A fault that cuts a request off before a command leaves the
+// commands of a batch that ran before it done, and the later ones undone; with
+// After the request runs to its end, a whole batch too, and its answer is lost.
+const (
+	// FaultDelay waits Delay before the command, or with After behind it.
+	FaultDelay FaultKind = "delay"
+	// FaultRefuse answers Code instead of running the command. In a batch only
+	// the command is refused, unless Code is one that a portal says of whole
+	// requests, such as QUERY_LIMIT_EXCEEDED or expired_token: then nothing of
+	// the batch runs.
+	FaultRefuse FaultKind = "refuse"
+	// FaultTimeout gives no answer: the connection is closed after Delay, or
+	// when the client gives up.
+	FaultTimeout FaultKind = "timeout"
+	// FaultReset resets the connection without an answer.
+	FaultReset FaultKind = "reset"
+	// FaultHTML answers a page of the server before the portal, with Status.
+	FaultHTML FaultKind = "html"
+	// FaultTruncate runs the request to its end and cuts the JSON of its answer
+	// in half.
+	FaultTruncate FaultKind = "truncate"
+	// FaultMoved answers 302 with a page, as a renamed portal does: Location is
+	// the new portal's address. Nothing of the request runs.
+	// https://apidocs.bitrix24.com/settings/how-to-call-rest-api/change-domen.html
+	FaultMoved FaultKind = "moved"
+)
+
+// Fault is something that goes wrong with commands, whether they come alone or
+// in a batch. Which it hits is the same each time the same commands come in the
+// same order.
+type Fault struct {
+	// Kind is what goes wrong. It has no default.
+	Kind FaultKind `yaml:"kind" validate:"required"`
+	// Method chooses commands by their method: a name, or a pattern such as
+	// crm.item.* or *.add. batch is a batch as a whole, oauth.token the renewal
+	// of tokens. Empty is all.
+	Method string `yaml:"method"`
+	// After lets FaultDelay, FaultTimeout, FaultReset and FaultHTML strike
+	// when the command has run.
+	After bool `yaml:"after"`
+	// Code is the error of FaultRefuse. Its status is the portal's.
+	Code string `yaml:"code"`
+	// Status is that of FaultHTML, 0 is 502; and that of a Code which the
+	// emulator does not know.
+	Status int `yaml:"status" validate:"omitempty,min=400,max=599"`
+	// Delay is how long FaultDelay waits, and FaultTimeout before it closes the
+	// connection; 0 is 60 s there.
+	Delay time.Duration `yaml:"delay"`
+	// Location is the new address of a portal that has moved, such as
+	// https://new.bitrix24.com.
+	Location string `yaml:"location"`
+	// Skip is how many matching commands pass before the first can be hit.
+	Skip int `yaml:"skip" validate:"min=0"`
+	// Count is how many are hit at most. 0 is no limit.
+	Count int `yaml:"count" validate:"min=0"`
+	// Probability is that of each matching command to be hit; 0 is always.
+	Probability float64 `yaml:"probability" validate:"min=0,max=1"`
+	// Seed chooses other commands at the same Probability.
+	Seed uint64 `yaml:"seed"`
+}
+
+// FaultState is a fault that is set and what it has done.
+type FaultState struct {
+	Fault
+	Matched int // commands that it could have hit
+	Hit     int // of them it has
+}
+
+// SetFaults sets what goes wrong from now on in place of what did; without
+// arguments nothing does. Of several faults that match a command the first that
+// strikes does; delays add up. The error says what is wrong with a fault, and
+// nothing is set then.
+func (p *Portal) SetFaults(list ...Fault) error {
+	var errs []error
+	for _, f := range list {
+		for _, wrong := range f.problems(p.methods) {
+			errs = append(errs, errors.New(wrong.String()))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	p.faults.set(list)
+	return nil
+}
+
+// Faults returns the faults that are set, in their order.
+func (p *Portal) Faults() []FaultState {
+	p.faults.mu.Lock()
+	defer p.faults.mu.Unlock()
+	states := make([]FaultState, len(p.faults.list))
+	for i, f := range p.faults.list {
+		states[i] = FaultState{Fault: f.Fault, Matched: f.matched, Hit: f.hit}
+	}
+	return states
+}
+
+// tokenMethod is what faults call the token endpoint of applications.
+const tokenMethod = "oauth.token"
+
+// faults are what goes wrong.
+type faults struct {
+	mu   sync.Mutex
+	list []*armedFault
+}
+
+type armedFault struct {
+	Fault
+	pattern      string
+	chance       *rand.Rand
+	matched, hit int
+}
+
+func (fs *faults) set(list []Fault) {
+	armed := make([]*armedFault, len(list))
+	for i, f := range list {
+		armed[i] = &armedFault{
+			Fault: f, pattern: textOr(strings.ToLower(f.Method), "*"),
+			chance: rand.New(rand.NewPCG(f.Seed, uint64(i))),
+		}
+	}
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.list = armed
+}
+
+// strike is what faults do to one command.
+type strike struct {
+	before, after time.Duration // delays
+	fault         *Fault        // what else goes wrong, nil for nothing
+}
+
+// onCommand finds what goes wrong with a command.
+func (fs *faults) onCommand(method string) strike {
+	return fs.find(false, strings.ToLower(method))
+}
+
+// onRequest finds what goes wrong with a request as a whole, by the methods of
+// all its commands.
+func (fs *faults) onRequest(methods func() []string) *Fault {
+	fs.mu.Lock()
+	quiet := len(fs.list) == 0
+	fs.mu.Unlock()
+	if quiet {
+		return nil
+	}
+	return fs.find(true, methods()...).fault
+}
+
+// find lets faults strike: those that hit whole requests or the others.
+func (fs *faults) find(whole bool, methods ...string) (s strike) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for _, f := range fs.list {
+		if f.whole() != whole || !f.matches(methods) || !f.strikes() {
+			continue
+		}
+		if f.Kind != FaultDelay {
+			s.fault = &f.Fault
+			return s
+		}
+		if f.After {
+			s.after += f.Delay
+		} else {
+			s.before += f.Delay
+		}
+	}
+	return s
+}
+
+func (f *armedFault) matches(methods []string) bool {
+	for _, m := range methods {
+		if ok, _ := path.Match(f.pattern, m); ok { // the pattern has been checked
+			return true
+		}
+	}
+	return false
+}
+
+// strikes counts a match and decides whether it is hit.
+func (f *armedFault) strikes() bool {
+	f.matched++
+	if f.matched <= f.Skip || f.Count > 0 && f.hit >= f.Count {
+		return false
+	}
+	if f.Probability > 0 && f.chance.Float64() >= f.Probability {
+		return false
+	}
+	f.hit++
+	return true
+}
+
+// whole tells whether a fault is one of whole requests.
+func (f *Fault) whole() bool {
+	return f.Kind == FaultMoved || f.Kind == FaultRefuse && refusals[f.Code].whole
+}
+
+// afterwards tells whether a fault lets the command run.
+func (f *Fault) afterwards() bool { return f.After || f.Kind == FaultTruncate }
+
+// refusal is an error that a portal refuses with.
+type refusal struct {
+	status int
+	text   string
+	whole  bool // it is about the request, not about one command
+}
+
+// refusals are the errors of the REST API as a whole.
+// https://apidocs.bitrix24.com/error-codes.html
+var refusals = map[string]refusal{
+	"QUERY_LIMIT_EXCEEDED":       {503, "Too many requests", true},
+	"OVERLOAD_LIMIT":             {503, "REST API is blocked due to overload.", true},
+	"OPERATION_TIME_LIMIT":       {429, "Method is blocked due to operation time limit.", false},
+	"INTERNAL_SERVER_ERROR":      {500, "Internal server error", false},
+	"ERROR_UNEXPECTED_ANSWER":    {500, "Server returned an unexpected response.", false},
+	"ERROR_CORE":                 {400, "Internal error", false},
+	"ERROR_ARGUMENT":             {400, "Argument is null or empty", false},
+	"NOT_FOUND":                  {400, "Element not found", false},
+	"ACCESS_DENIED":              {403, "Access denied!", false},
+	"ERROR_METHOD_NOT_FOUND":     {404, "Method not found!", false},
+	"insufficient_scope":         {401, "The request requires higher privileges than provided by the access token", false},
+	"expired_token":              {401, "The access token provided has expired.", true},
+	"invalid_token":              {401, "Unable to get application by token", true},
+	"NO_AUTH_FOUND":              {401, "Wrong authorization data", true},
+	"INVALID_CREDENTIALS":        {401, "Invalid request credentials", true},
+	"APPLICATION_NOT_FOUND":      {401, "Application not found", true},
+	"ERROR_OAUTH":                {401, "Application not installed", true},
+	"authorization_error":        {401, "Unable to authorize user", true},
+	"PAYMENT_REQUIRED":           {401, "Subscription has been ended", true},
+	"METHOD_CONFIRM_WAITING":     {401, "Waiting for confirmation", true},
+	"METHOD_CONFIRM_DENIED":      {403, "Method call denied", true},
+	"user_access_error":          {403, "The user does not have access to the application.", true},
+	"allowed_only_intranet_user": {403, "This action is available only for intranet users", true},
+	"PORTAL_DELETED":             {403, "Portal was deleted", true},
+}
+
+// refuses is the error that a fault answers with.
+func (f *Fault) refuses() *restError {
+	r := refusals[f.Code]
+	if f.Status != 0 {
+		r.status = f.Status
+	}
+	return failStatus(r.status, f.Code, textOr(r.text, "a fault of the emulator"))
+}
