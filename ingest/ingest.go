@@ -15,7 +15,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
 	"b24rules/bitrix"
@@ -44,8 +43,17 @@ type Config struct {
 	// PushTimeout is how long Push may take. 0 means 10 seconds.
 	PushTimeout time.Duration
 
-	// Log gets a line for each request. nil means slog.Default().
+	// PortalEvents is how many events of one portal may wait for Push at once;
+	// what is more is answered 503. 0 means 500.
+	PortalEvents int
+
+	// Log gets a line for each event that is stored, and for requests that are
+	// refused as many as a stranger may cause. nil means slog.Default().
 	Log *slog.Logger
+
+	// Done, if not nil, is told of each request when it has been answered.
+	// portal is "" when the configuration does not know the one that was named.
+	Done func(portal string, status int, took time.Duration)
 }
 
 // New returns a handler of POST /hooks/{portal}. It answers
@@ -57,20 +65,31 @@ type Config struct {
 //	405  another method
 //	408  the body did not arrive in time
 //	413  the body is too large
-//	503  the event could not be stored
+//	503  the event could not be stored, or too many came at once
+//
+// Whatever comes, a request holds a bounded part of the memory; see Conns for
+// the number of requests.
 func New(c Config) http.Handler {
 	c.MaxBody = cmp.Or(c.MaxBody, 1<<20)
 	c.BodyTimeout = cmp.Or(c.BodyTimeout, 10*time.Second)
 	c.PushTimeout = cmp.Or(c.PushTimeout, 10*time.Second)
+	c.PortalEvents = cmp.Or(c.PortalEvents, 500)
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
+	h := &handler{Config: c, lanes: lanes{most: c.PortalEvents}, large: make(chan struct{}, largeBodies)}
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose the event
-	r.Handle("/hooks/{portal}", &handler{c})
+	r.Handle("/hooks/{portal}", h)
 	return r
 }
 
-type handler struct{ Config }
+type handler struct {
+	Config
+	lanes   lanes
+	large   chan struct{} // holds one for each large body in memory
+	refused quota         // of log lines
+	full    quota
+}
 
 // A refusal is an error with the status and the text that the client gets; of
 // the cause it learns nothing.
@@ -91,14 +110,16 @@ func (r *refusal) Unwrap() error { return r.cause }
 
 // ServeHTTP is the one place where an error becomes a status and a log line.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := time.Now()
 	portal := mux.Vars(r)["portal"]
 	e, err := h.accept(w, r, portal)
-	status, text, level := http.StatusOK, "stored", slog.LevelInfo
+	status, text := http.StatusOK, "stored"
 	if err != nil {
-		status, text, level = http.StatusServiceUnavailable, "the event could not be stored", slog.LevelError
+		status, text = http.StatusServiceUnavailable, "the event could not be stored"
 		if refused := (*refusal)(nil); errors.As(err, &refused) {
-			status, text, level = refused.status, refused.text, slog.LevelWarn
+			status, text = refused.status, refused.text
 		}
+		w.Header().Set("Connection", "close") // strangers get one question each
 	}
 	switch status {
 	case http.StatusMethodNotAllowed:
@@ -111,14 +132,43 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text+"\n") // nobody is left to hear of an error
 
+	took := time.Since(started)
+	h.log(r.Context(), portal, e, status, took, err)
+	if h.Done != nil {
+		if _, known := h.Portal(portal); !known {
+			portal = ""
+		}
+		h.Done(portal, status, took)
+	}
+}
+
+// log tells of a request. An event that is lost here is told of in any case,
+// so that an operator can make up for it; of strangers' requests as many as
+// their quota allows.
+func (h *handler) log(ctx context.Context, portal string, e bitrix.Event, status int, took time.Duration, err error) {
 	attrs := []slog.Attr{slog.String("portal", short(portal)), slog.String("event", e.Code), slog.Int("status", status)}
 	if e.Code != "" {
 		attrs = append(attrs, slog.String("id", short(e.Field("ID"))))
 	}
+	attrs = append(attrs, slog.Duration("took", took.Round(time.Microsecond)))
+	level := slog.LevelInfo
 	if err != nil {
+		level = slog.LevelWarn
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
-	h.Log.LogAttrs(r.Context(), level, "event", attrs...)
+	if status == http.StatusServiceUnavailable {
+		level = slog.LevelError
+	}
+	if err != nil && e.Code == "" {
+		say, unsaid := h.refused.take()
+		if !say {
+			return
+		}
+		if unsaid > 0 {
+			attrs = append(attrs, slog.Int("unsaid", unsaid))
+		}
+	}
+	h.Log.LogAttrs(ctx, level, "event", attrs...)
 }
 
 // accept returns nil when the event is stored. The event it returns is for the
@@ -127,7 +177,8 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) 
 	if r.Method != http.MethodPost {
 		return bitrix.Event{}, &refusal{http.StatusMethodNotAllowed, "want POST", nil}
 	}
-	body, err := h.read(w, r)
+	body, release, err := h.read(w, r)
+	defer release()
 	if err != nil {
 		return bitrix.Event{}, err
 	}
@@ -139,32 +190,25 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) 
 	if !proves(e.Auth.ApplicationToken, token, known) {
 		return bitrix.Event{}, &refusal{http.StatusForbidden, "wrong portal or application token", nil}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.PushTimeout)
-	defer cancel()
-	return e, h.Push(ctx, portal, e)
+	return e, h.store(r.Context(), portal, e)
 }
 
-// read reads a body of bounded length in bounded time: a client that sends a
-// byte now and then must not hold a connection for ever.
-func (h *handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	deadline := http.NewResponseController(w)
-	if err := deadline.SetReadDeadline(time.Now().Add(h.BodyTimeout)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return nil, &refusal{http.StatusBadRequest, "the connection is gone", err}
+// store pushes an event that has proved its origin. From here on it is not
+// given up for others.
+func (h *handler) store(ctx context.Context, portal string, e bitrix.Event) error {
+	waiting, ok := h.lanes.enter(portal)
+	if !ok {
+		if say, _ := h.full.take(); say {
+			h.Log.WarnContext(ctx, "a portal's events come faster than they are stored: refused until there is room",
+				slog.String("portal", portal), slog.Int("waiting", waiting))
+		}
+		return &refusal{http.StatusServiceUnavailable, "too many events of this portal at once", nil}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.MaxBody))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, &refusal{http.StatusRequestEntityTooLarge, "the body is too large", err}
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, &refusal{http.StatusRequestTimeout, "the body did not arrive in time", err}
-	}
-	if err != nil {
-		return nil, &refusal{http.StatusBadRequest, "the body ends early", err}
-	}
-	// Left in place, the deadline would end the wait for the next request and
-	// seem to end this one.
-	_ = deadline.SetReadDeadline(time.Time{})
-	return body, nil
+	defer h.lanes.leave(portal)
+	defer hold(ctx)()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.PushTimeout)
+	defer cancel()
+	return h.Push(ctx, portal, e)
 }
 
 // proves compares in a time that tells nothing, neither of the token nor of

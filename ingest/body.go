@@ -1,0 +1,64 @@
+package ingest
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+// smallBody is how much of a body every request may hold in memory. Events
+// have less than 2 KiB, so what does not fit is rare, and only largeBodies of
+// that are held at the same time: a flood of them cannot use up the memory, nor
+// the room of the ordinary ones.
+const (
+	smallBody   = 16 << 10
+	largeBodies = 16
+)
+
+// read reads a body of bounded length in bounded time: a client that sends a
+// byte now and then must not hold a connection for ever. release gives back
+// the room that a large one takes; the caller calls it when it is done with
+// the body.
+func (h *handler) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
+	release = func() {}
+	if r.ContentLength > h.MaxBody {
+		return nil, release, &refusal{http.StatusRequestEntityTooLarge, "the body is too large", nil}
+	}
+	deadline := http.NewResponseController(w)
+	if err := deadline.SetReadDeadline(time.Now().Add(h.BodyTimeout)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return nil, release, &refusal{http.StatusBadRequest, "the connection is gone", err}
+	}
+	from := http.MaxBytesReader(w, r.Body, h.MaxBody)
+	body, err = io.ReadAll(io.LimitReader(from, smallBody))
+	if err == nil && len(body) == smallBody {
+		select {
+		case h.large <- struct{}{}:
+			release = func() { <-h.large }
+		default:
+			return nil, release, &refusal{http.StatusServiceUnavailable, "too many large bodies at once", nil}
+		}
+		var rest []byte
+		rest, err = io.ReadAll(from)
+		body = append(body, rest...)
+	}
+	if err != nil {
+		return nil, release, readError(err)
+	}
+	// Left in place, the deadline would end the wait for the next request and
+	// seem to end this one.
+	_ = deadline.SetReadDeadline(time.Time{})
+	return body, release, nil
+}
+
+func readError(err error) error {
+	tooLarge := (*http.MaxBytesError)(nil)
+	switch {
+	case errors.As(err, &tooLarge):
+		return &refusal{http.StatusRequestEntityTooLarge, "the body is too large", err}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &refusal{http.StatusRequestTimeout, "the body did not arrive in time", err}
+	}
+	return &refusal{http.StatusBadRequest, "the body ends early", err}
+}
