@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"b24rules/queue"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestRunsAreChosen(t *testing.T) {
@@ -88,4 +90,34 @@ func TestWaitIdleEndsWithItsContext(t *testing.T) {
 	if err := q.WaitIdle(ctx); err == nil {
 		t.Error("idle with a run that waits")
 	}
+}
+
+func TestBacklogs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openNew(t, queue.Options{Attempts: 1})
+		due := time.Now()
+		for i, portal := range []string{"acme", "acme", "zeta"} {
+			e := queue.Event{Portal: portal, Code: "X"}
+			if err := q.Push(t.Context(), e, []queue.Route{{Rule: "r", Entity: fmt.Sprint("deal:", i)}}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		got, err := q.Backlogs(t.Context())
+		want := []queue.Backlog{{Portal: "acme", State: queue.Waiting, Runs: 2, Due: due}, {Portal: "zeta", State: queue.Waiting, Runs: 1, Due: due.Add(2 * time.Second)}}
+		if diff := cmp.Diff(want, got, cmpopts.EquateApproxTime(time.Millisecond)); diff != "" || err != nil {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+		work(t, q, func(_ context.Context, r *queue.Run) error {
+			if r.Entity == "deal:1" {
+				return queue.Park(errPortal)
+			}
+			return nil
+		})
+		waitIdle(t, q)
+		got, err = q.Backlogs(t.Context())
+		if err != nil || len(got) != 1 || got[0].State != queue.Parked || got[0].Runs != 1 {
+			t.Errorf("after the work: %+v, %v; want one parked", got, err)
+		}
+	})
 }

@@ -26,6 +26,8 @@ type app struct {
 	rules   *ruleLoader
 	queue   *queue.Queue
 	portals map[string]*portal
+	conns   *ingest.Conns
+	metrics *metrics
 }
 
 // portal is what all runs of a portal share.
@@ -40,9 +42,12 @@ type portal struct {
 // newApp opens the database and the portals. The rules have been loaded. The
 // caller closes the app.
 func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger) (*app, error) {
-	a := &app{config: c, log: log, rules: rules, portals: map[string]*portal{}}
+	a := &app{
+		config: c, log: log, rules: rules, portals: map[string]*portal{},
+		conns: &ingest.Conns{Most: c.Limits.Connections, Log: log}, metrics: newMetrics(),
+	}
 	for _, p := range c.Portals {
-		client, err := newClient(p, c.Log, log)
+		client, err := a.newClient(p)
 		if err != nil {
 			a.close()
 			return nil, fmt.Errorf("portal %s: %w", p.Name, err)
@@ -58,20 +63,24 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 		return nil, err
 	}
 	a.queue = q
+	a.metrics.registry.MustRegister(gauges{a})
 	return a, nil
 }
 
-func newClient(p portalConfig, l logConfig, log *slog.Logger) (*bitrix.Client, error) {
-	if l.Requests {
+func (a *app) newClient(p portalConfig) (*bitrix.Client, error) {
+	log := a.log
+	if a.config.Log.Requests {
 		log = slog.New(everything{log.Handler()})
 	}
-	c := bitrix.Config{Webhook: p.Webhook, Plan: p.Plan, Log: log.With("portal", p.Name)}
+	transport := http.DefaultTransport.(*http.Transport)
 	if p.Insecure {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport = transport.Clone()
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // the configuration asks for it: C_REST_IGNORE_SSL
-		c.HTTP = &http.Client{Transport: transport}
 	}
-	return bitrix.NewClient(c)
+	return bitrix.NewClient(bitrix.Config{
+		Webhook: p.Webhook, Plan: p.Plan, Log: log.With("portal", p.Name),
+		HTTP: &http.Client{Transport: timed{transport, a.metrics.restSeconds.WithLabelValues(p.Name)}},
+	})
 }
 
 // close ends what newApp began. serve must have returned.
@@ -91,7 +100,8 @@ func (a *app) handler() http.Handler {
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose an event
 	r.Handle("/healthz", ingest.Ready(a.queue.Ping, a.log)).Methods(http.MethodGet, http.MethodHead)
 	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
-		Portal: a.token, Push: a.push, MaxBody: a.config.Limits.MaxBody, Log: a.log,
+		Portal: a.token, Push: a.push, MaxBody: a.config.Limits.MaxBody, PortalEvents: a.config.Limits.PortalEvents,
+		Log: a.log, Done: a.metrics.event,
 	}))
 	return r
 }
@@ -130,8 +140,10 @@ func (a *app) serve(ctx context.Context, ln net.Listener) error {
 	}
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
+	ln = a.conns.Guard(server, ln)
 	ended := make(chan error, 2)
 	var wg sync.WaitGroup
+	wg.Go(func() { a.watchBacklog(working) })
 	wg.Go(func() {
 		if err := a.queue.Work(working, a.work); err != nil {
 			ended <- err

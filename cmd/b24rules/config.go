@@ -19,6 +19,8 @@ const defaultConfigFile = "b24rules.yaml"
 type config struct {
 	// Listen is the address that events come in at.
 	Listen string
+	// Metrics is the address that /metrics is served at; "" serves none.
+	Metrics string
 	// Database is the DSN of the queue.
 	Database string
 	// Rules are files and folders of rule sets.
@@ -69,6 +71,9 @@ type limitsConfig struct {
 	RetryMax   time.Duration `yaml:"retry_max" validate:"omitempty,min=0" doc:"longest wait between two attempts"`
 	MaxBody    int64         `yaml:"max_body" validate:"omitempty,min=1" doc:"bytes of one event"`
 	Grace      time.Duration `yaml:"grace" validate:"omitempty,min=0" doc:"how long a stop waits for runs"`
+
+	Connections  int `yaml:"connections" validate:"omitempty,min=1,max=100000" doc:"open connections to the event handler"`
+	PortalEvents int `yaml:"portal_events" validate:"omitempty,min=1,max=100000" doc:"events of one portal that wait to be stored at the same time"`
 }
 
 // grace is how long a stop waits for what is under way.
@@ -77,6 +82,7 @@ func (l limitsConfig) grace() time.Duration { return cmp.Or(l.Grace, 10*time.Sec
 // configFile is the file as it is written.
 type configFile struct {
 	Listen   scalar       `yaml:"listen"`
+	Metrics  scalar       `yaml:"metrics"`
 	Database scalar       `yaml:"database"`
 	Rules    scalars      `yaml:"rules"`
 	Portals  portalFiles  `yaml:"portals"`

@@ -39,7 +39,10 @@ func (r *configReader) later(pos diag.Pos, what, hint string) {
 func (r *configReader) config(in *configFile) *config {
 	c := &config{Listen: "127.0.0.1:8400", Limits: in.Limits}
 	if in.Listen.set() {
-		c.Listen = r.listen(in.Listen)
+		c.Listen = r.listen("listen", in.Listen, "127.0.0.1:8400")
+	}
+	if in.Metrics.set() {
+		c.Metrics = r.listen("metrics", in.Metrics, "127.0.0.1:8401")
 	}
 	c.Database = r.database(in.Database)
 	root := r.file.Pos(r.file.Root)
@@ -75,11 +78,11 @@ func (r *configReader) path(s scalar) string {
 	return filepath.Join(r.dir, s.text)
 }
 
-func (r *configReader) listen(s scalar) string {
+func (r *configReader) listen(key string, s scalar, example string) string {
 	_, port, err := net.SplitHostPort(s.text)
 	n, numErr := strconv.Atoi(port)
 	if err != nil || numErr != nil || n < 0 || n > 65535 {
-		r.errorf(s.pos, "invalid-value", "listen %q is not an address", s.text).Hint = "want HOST:PORT such as 127.0.0.1:8400"
+		r.errorf(s.pos, "invalid-value", "%s %q is not an address", key, s.text).Hint = "want HOST:PORT such as " + example
 	}
 	return s.text
 }

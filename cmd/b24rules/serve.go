@@ -68,6 +68,13 @@ func serve(ctx context.Context, std stdio, path string) error {
 		return err
 	}
 	defer a.close()
+	if c.Metrics != "" {
+		end, err := a.startMetrics(ctx)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
 	endWatch, err := a.watch(ctx)
 	if err != nil {
 		return fmt.Errorf("watch the rules: %w", err)

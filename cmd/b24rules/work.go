@@ -37,6 +37,9 @@ func (a *app) push(ctx context.Context, portal string, e bitrix.Event) error {
 			Added: r.Added, Deleted: r.Deleted,
 		})
 	}
+	storing := a.metrics.storing.WithLabelValues(portal)
+	storing.Inc()
+	defer storing.Dec()
 	return a.queue.Push(ctx, stored, routes)
 }
 
@@ -78,11 +81,17 @@ func (a *app) work(ctx context.Context, r *queue.Run) error {
 	if err != nil {
 		outcome, err = verdict(err)
 	}
+	took := time.Since(started)
+	a.metrics.attempts.WithLabelValues(r.Portal, outcome).Inc()
+	a.metrics.runSeconds.Observe(took.Seconds())
+	if err == nil {
+		a.metrics.delaySeconds.Observe(time.Since(r.First).Seconds())
+	}
 	// The queue tells the text of a failure; this line tells what each run cost.
 	a.log.LogAttrs(ctx, slog.LevelInfo, "run",
 		slog.String("portal", r.Portal), slog.String("rule", r.Rule), slog.String("entity", r.Entity),
 		slog.String("outcome", outcome), slog.Int("calls", trace.Calls), slog.Int("writes", trace.Writes),
-		slog.Duration("took", time.Since(started).Round(time.Microsecond)),
+		slog.Duration("took", took.Round(time.Microsecond)),
 		slog.Int64("run", r.ID), slog.Int("attempt", r.Attempt), slog.Int("events", r.Count))
 	return err
 }

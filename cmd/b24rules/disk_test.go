@@ -1,0 +1,110 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"b24rules/queue"
+)
+
+// TestADiskWithoutRoom lets the real program run into a limit on the size of
+// its files, which to SQLite is a disk that takes no more. What cannot be
+// stored is answered 503, never 200, and events are taken again as soon as
+// there is room, without a restart.
+func TestADiskWithoutRoom(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "rules", "r.yaml"), rule("r", readDeal))
+	addr := freeAddr(t)
+	file := serveConfig(t, dir, addr, "http://127.0.0.1:1/rest/1/s3cr3t/", "", "rules")
+	serve := startProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file)
+	serve.log.wait(t, 0, "portal demo: events at")
+	hook := "http://" + addr + "/hooks/demo"
+	limit := func(bytes string) {
+		t.Helper()
+		text, err := exec.Command("prlimit", "--pid", fmt.Sprint(serve.cmd.Process.Pid), "--fsize="+bytes+":unlimited").CombinedOutput()
+		if err != nil {
+			t.Fatalf("prlimit: %v: %s", err, text)
+		}
+	}
+	stored := 0
+	tell := func() int {
+		t.Helper()
+		// An event of no rule, and large, so that the files grow.
+		resp, err := http.PostForm(hook, url.Values{
+			"event": {"ONNOBODYSEVENT"}, "data[FIELDS][ID]": {strings.Repeat("x", 8<<10)}, "auth[application_token]": {"t0k3n"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			stored++
+		}
+		return resp.StatusCode
+	}
+	if got := tell(); got != http.StatusOK {
+		t.Fatalf("status %d, want 200", got)
+	}
+	wal, err := os.Stat(filepath.Join(dir, "test.db-wal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit(fmt.Sprint(wal.Size() + 64<<10))
+	refused := 0
+	for range 40 {
+		switch got := tell(); got {
+		case http.StatusOK:
+		case http.StatusServiceUnavailable:
+			refused++
+		default:
+			t.Fatalf("status %d on a full disk, want 503", got)
+		}
+	}
+	if refused < 20 {
+		t.Errorf("%d of 40 events were refused on a full disk", refused)
+	}
+	resp, err := http.Get("http://" + addr + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	limit("unlimited")
+	for deadline := time.Now().Add(10 * time.Second); tell() != http.StatusOK; {
+		if time.Now().After(deadline) {
+			t.Fatal("no event is taken though there is room again")
+		}
+	}
+	serve.signal(syscall.SIGTERM)
+	if code := serve.exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if got := countEvents(t, filepath.Join(dir, "test.db")); got != stored {
+		t.Errorf("%d events are stored, %d were answered with 200", got, stored)
+	}
+}
+
+// countEvents counts what is in a database that nobody has open.
+func countEvents(t *testing.T, path string) int {
+	t.Helper()
+	q, err := queue.Open(t.Context(), "sqlite:"+path, queue.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = q.Close() }()
+	stats, err := q.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stats.Events
+}

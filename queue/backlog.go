@@ -1,0 +1,48 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// Backlog is how many runs of a portal are in one state.
+type Backlog struct {
+	Portal string
+	State  State
+	Runs   int
+
+	// Due is when the first of them was or will be due.
+	Due time.Time
+}
+
+// Backlogs counts what is not over: runs that wait, are blocked, queued or
+// under way, and parked ones. It costs little as long as these are few, however
+// many have succeeded.
+func (q *Queue) Backlogs(ctx context.Context) ([]Backlog, error) {
+	rows, err := q.db.read.QueryContext(ctx, `
+SELECT portal, state, COUNT(*), MIN(due_at) FROM b24_run
+WHERE state IN ('waiting', 'blocked', 'queued', 'running', 'parked')
+GROUP BY portal, state ORDER BY portal, state`)
+	if err != nil {
+		return nil, fmt.Errorf("count unfinished runs: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Backlog
+	for rows.Next() {
+		var (
+			b   Backlog
+			due sql.NullInt64
+		)
+		if err := rows.Scan(&b.Portal, &b.State, &b.Runs, &due); err != nil {
+			return nil, fmt.Errorf("count unfinished runs: %w", err)
+		}
+		b.Due = fromMicros(due.Int64)
+		all = append(all, b)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("count unfinished runs: %w", err)
+	}
+	return all, nil
+}
