@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// Backlog is how many runs of a portal are in one state.
+// Backlog is how many runs of a portal and priority are in one state.
 type Backlog struct {
-	Portal string
-	State  State
-	Runs   int
+	Portal   string
+	Priority Priority
+	State    State
+	Runs     int
 
 	// Due is when the first of them was or will be due.
 	Due time.Time
@@ -22,9 +23,9 @@ type Backlog struct {
 // many have succeeded.
 func (q *Queue) Backlogs(ctx context.Context) ([]Backlog, error) {
 	rows, err := q.db.read.QueryContext(ctx, `
-SELECT portal, state, COUNT(*), MIN(due_at) FROM b24_run
+SELECT portal, priority, state, COUNT(*), MIN(due_at) FROM b24_run
 WHERE state IN ('waiting', 'blocked', 'queued', 'running', 'parked')
-GROUP BY portal, state ORDER BY portal, state`)
+GROUP BY portal, priority, state ORDER BY portal, priority, state`)
 	if err != nil {
 		return nil, fmt.Errorf("count unfinished runs: %w", err)
 	}
@@ -35,7 +36,7 @@ GROUP BY portal, state ORDER BY portal, state`)
 			b   Backlog
 			due sql.NullInt64
 		)
-		if err := rows.Scan(&b.Portal, &b.State, &b.Runs, &due); err != nil {
+		if err := rows.Scan(&b.Portal, &b.Priority, &b.State, &b.Runs, &due); err != nil {
 			return nil, fmt.Errorf("count unfinished runs: %w", err)
 		}
 		b.Due = fromMicros(due.Int64)

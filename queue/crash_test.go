@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "open":
 		_, err = queue.Open(context.Background(), "sqlite:"+os.Getenv(pathVariable), queue.Options{})
+	case "lock":
+		err = lock(os.Getenv(pathVariable))
 	case "busy":
 		err = beBusy(os.Getenv(pathVariable))
 	}
@@ -37,6 +39,14 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func lock(path string) error {
+	q, err := queue.Open(context.Background(), "sqlite:"+path, queue.Options{})
+	if err != nil {
+		return err
+	}
+	return q.Lock(context.Background())
 }
 
 // child is a command that runs this binary in one of TestMain's roles.
@@ -99,6 +109,9 @@ func TestKilled(t *testing.T) {
 		collect(t, path, 30+rand.N(200), acknowledged)
 		q, err := queue.Open(t.Context(), "sqlite:"+path, queue.Options{Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Lock(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		s := stats(t, q)

@@ -3,11 +3,9 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -20,12 +18,12 @@ const (
 	// dispatchRetry is the wait after a dispatch that failed, as on a full disk.
 	dispatchRetry = time.Second
 
-	// backlogRing is how often queues are told of jobs that they were told of
-	// before. See backlog.
-	backlogRing = time.Second
+	// ringEvery is how often queues are told of jobs that they were told of
+	// before. See shard.
+	ringEvery = time.Second
 
-	// sweepEvery is how often tombstones are looked through.
-	sweepEvery = time.Hour
+	// lookEvery is how often the dispatcher looks without being told to.
+	lookEvery = time.Minute
 )
 
 // A dispatcher hands runs to River when they are due. It sleeps until the next
@@ -34,32 +32,31 @@ type dispatcher struct {
 	q      *Queue
 	client *river.Client[*sql.Tx]
 	bell   *bell
-	queues map[string]bool // River queues that exist by now
-	swept  time.Time
-
-	backlog backlog
+	shards shards
 }
 
 func (d *dispatcher) loop(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	d.q.touched.addAll()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.q.due:
+		case <-d.q.touched.told:
 		case <-timer.C:
 		}
 		wait, err := d.dispatch(ctx)
 		if err != nil && ctx.Err() == nil {
 			d.q.options.Log.ErrorContext(ctx, "cannot start due runs, trying again", slog.Any("error", err))
+			d.q.touched.addAll()
 			wait = dispatchRetry
 		}
-		if late := d.backlog.queues(); len(late) > 0 {
-			for _, queue := range late {
-				d.wake(ctx, queue)
+		for _, s := range d.shards.all() {
+			if s.unbegun() > 0 {
+				d.wake(ctx, s)
+				wait = min(wait, ringEvery)
 			}
-			wait = min(wait, backlogRing)
 		}
 		timer.Reset(wait)
 	}
@@ -68,50 +65,60 @@ func (d *dispatcher) loop(ctx context.Context) {
 // dispatch hands on all that is due and returns the time until it has to look
 // again.
 func (d *dispatcher) dispatch(ctx context.Context) (wait time.Duration, err error) {
-	if time.Since(d.swept) >= sweepEvery {
-		if err := d.q.sweep(ctx); err != nil {
+	portals, all := d.q.touched.take()
+	if all {
+		if portals, err = d.q.waitingPortals(ctx); err != nil {
 			return 0, err
 		}
-		d.swept = time.Now()
+		for _, s := range d.shards.all() {
+			portals[s.portal] = true
+		}
+	}
+	now := time.Now()
+	for portal := range portals {
+		d.shards.of(portal).next = now
 	}
 	for {
-		next, err := d.q.nextDue(ctx)
+		due, wait := d.shards.due(lookEvery)
+		if len(due) == 0 {
+			return wait, nil
+		}
+		if err := d.hand(ctx, due); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// nextPortal steps through the portals that have something waiting: an index
+// look-up each, however many runs they have.
+const nextPortal = `
+SELECT portal FROM b24_run WHERE state = 'waiting' AND portal > $1
+ORDER BY portal LIMIT 1`
+
+func (q *Queue) waitingPortals(ctx context.Context) (map[string]bool, error) {
+	all := map[string]bool{}
+	for portal := ""; ; {
+		err := q.db.read.QueryRowContext(ctx, nextPortal, portal).Scan(&portal)
+		if errors.Is(err, sql.ErrNoRows) {
+			return all, nil
+		}
 		if err != nil {
-			return 0, err
+			return nil, fmt.Errorf("portals with runs: %w", err)
 		}
-		if next.IsZero() {
-			return sweepEvery, nil
-		}
-		if wait = time.Until(next); wait > 0 {
-			return min(wait, sweepEvery), nil
-		}
-		if err := d.hand(ctx); err != nil {
-			return 0, err
-		}
+		all[portal] = true
 	}
-}
-
-func (q *Queue) nextDue(ctx context.Context) (time.Time, error) {
-	var due sql.NullInt64
-	err := q.db.read.QueryRowContext(ctx, `SELECT MIN(due_at) FROM b24_run WHERE state = 'waiting'`).Scan(&due)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("next due time: %w", err)
-	}
-	return fromMicros(due.Int64), nil
-}
-
-func (q *Queue) sweep(ctx context.Context) error {
-	return q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `DELETE FROM b24_tombstone WHERE seen_at <= $1`, micros(time.Now().Add(-tombstoneLife)))
-		return err
-	})
 }
 
 const (
 	selectDue = `
-SELECT id, portal FROM b24_run
-WHERE state = 'waiting' AND due_at <= $1
-ORDER BY due_at, id LIMIT $2`
+SELECT id FROM b24_run
+WHERE state = 'waiting' AND portal = $1 AND priority = $2 AND due_at <= $3 AND ` + notPaused + `
+ORDER BY due_at, id LIMIT $4`
+
+	selectNext = `
+SELECT due_at FROM b24_run
+WHERE state = 'waiting' AND portal = $1 AND priority = $2 AND ` + notPaused + `
+ORDER BY due_at, id LIMIT 1`
 
 	handRun = `
 UPDATE b24_run SET state = CASE WHEN EXISTS (
@@ -122,105 +129,101 @@ WHERE id = $1 AND state = 'waiting'
 RETURNING state`
 )
 
-// hand gives due runs to River, oldest first, and blocks those whose entity is
-// busy: whoever keeps it busy wakes them (see unblock).
-func (d *dispatcher) hand(ctx context.Context) error {
-	handed := map[string]int{}
+// handed is what one look at a shard came to.
+type handed struct {
+	jobs [priorities]int
+	next time.Time // when there is more to hand on; zero: when somebody says so
+}
+
+// hand gives due runs of the shards to River, live ones first, and notes when
+// to look at each again. It blocks the runs whose entity is busy: whoever keeps
+// it busy wakes them (see unblock).
+func (d *dispatcher) hand(ctx context.Context, due []*shard) error {
+	results := make([]handed, len(due))
 	err := d.q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		due, err := dueRuns(ctx, t)
-		if err != nil {
-			return err
-		}
 		var jobs []river.InsertManyParams
-		for _, r := range due {
-			var state State
-			if err := t.queryRow(ctx, handRun, r.id).Scan(&state); err != nil {
+		for i, s := range due {
+			h, some, err := s.hand(ctx, t)
+			if err != nil {
 				return err
 			}
-			if state == Queued {
-				queue := portalQueue(r.portal)
-				handed[queue]++
-				jobs = append(jobs, river.InsertManyParams{Args: runArgs{Run: r.id}, InsertOpts: &river.InsertOpts{Queue: queue}})
-			}
+			results[i] = h
+			jobs = append(jobs, some...)
 		}
 		if len(jobs) == 0 {
 			return nil
 		}
-		_, err = d.client.InsertManyFastTx(ctx, t.Tx, jobs)
+		_, err := d.client.InsertManyFastTx(ctx, t.Tx, jobs)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("hand due runs to river: %w", err)
 	}
-	for queue, n := range handed {
-		d.backlog.add(queue, n)
-		d.wake(ctx, queue)
+	for i, s := range due {
+		s.next = results[i].next
+		if s.given(results[i].jobs) {
+			d.wake(ctx, s)
+		}
 	}
 	return nil
 }
 
-type dueRun struct {
-	id     int64
-	portal string
-}
-
-func dueRuns(ctx context.Context, t *tx) ([]dueRun, error) {
-	rows, err := t.query(ctx, selectDue, micros(time.Now()), dispatchBatch)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var due []dueRun
-	for rows.Next() {
-		var r dueRun
-		if err := rows.Scan(&r.id, &r.portal); err != nil {
-			return nil, err
+// hand hands on what there is room for.
+func (s *shard) hand(ctx context.Context, t *tx) (h handed, jobs []river.InsertManyParams, err error) {
+	now := time.Now()
+	for p := range Priority(priorities) {
+		room := min(s.room(p)-len(jobs), dispatchBatch)
+		if room <= 0 {
+			return h, jobs, nil // the end of a run makes room, and says so
 		}
-		due = append(due, r)
+		due, err := ids(t.query(ctx, selectDue, s.portal, p, micros(now), room))
+		if err != nil {
+			return handed{}, nil, err
+		}
+		for _, id := range due {
+			var state State
+			if err := t.queryRow(ctx, handRun, id).Scan(&state); err != nil {
+				return handed{}, nil, err
+			}
+			if state == Queued {
+				h.jobs[p]++
+				jobs = append(jobs, river.InsertManyParams{
+					Args: runArgs{Run: id}, InsertOpts: &river.InsertOpts{Queue: s.queue, Priority: 1 + int(p)},
+				})
+			}
+		}
+		if len(due) == room {
+			h.next = now // there may be more
+			return h, jobs, nil
+		}
+		var next int64
+		switch err := t.queryRow(ctx, selectNext, s.portal, p).Scan(&next); {
+		case errors.Is(err, sql.ErrNoRows):
+		case err != nil:
+			return handed{}, nil, err
+		default:
+			if at := fromMicros(next); h.next.IsZero() || at.Before(h.next) {
+				h.next = at
+			}
+		}
 	}
-	return due, rows.Err()
+	return h, jobs, nil
 }
 
-// wake tells a River queue of jobs; the first time, it starts it, and a queue
-// that starts looks by itself. If it does not start, the backlog leads back here.
-func (d *dispatcher) wake(ctx context.Context, queue string) {
-	if d.queues[queue] {
-		d.bell.ring(queue)
+// wake tells a shard's River queue of jobs; the first time, it starts it, and a
+// queue that starts looks by itself. If it does not start, the loop leads back
+// here.
+func (d *dispatcher) wake(ctx context.Context, s *shard) {
+	if s.started {
+		d.bell.ring(s.queue)
 		return
 	}
-	if err := d.client.Queues().Add(queue, river.QueueConfig{MaxWorkers: d.q.options.Workers}); err != nil {
+	if err := d.client.Queues().Add(s.queue, river.QueueConfig{MaxWorkers: d.q.options.Workers}); err != nil {
 		if ctx.Err() == nil {
-			d.q.options.Log.ErrorContext(ctx, "cannot start a river queue, trying again", slog.String("queue", queue), slog.Any("error", err))
+			d.q.options.Log.ErrorContext(ctx, "cannot start a river queue, trying again", slog.String("queue", s.queue), slog.Any("error", err))
 		}
-		_ = d.client.Queues().Remove(ctx, queue) // or it counts as there
+		_ = d.client.Queues().Remove(ctx, s.queue) // or it counts as there
 		return
 	}
-	d.queues[queue] = true
-}
-
-// A backlog counts the jobs that each River queue was given and has not begun.
-//
-// River (v0.49.0) looks for as many jobs as it has free workers, and does not
-// look again for a worker that gets free meanwhile: it would idle until
-// another job ends. So while there is a backlog, the bell keeps ringing.
-type backlog struct {
-	mu   sync.Mutex
-	jobs map[string]int
-}
-
-func (b *backlog) add(queue string, n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.jobs == nil {
-		b.jobs = map[string]int{}
-	}
-	if b.jobs[queue] += n; b.jobs[queue] == 0 {
-		delete(b.jobs, queue)
-	}
-}
-
-func (b *backlog) queues() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Collect(maps.Keys(b.jobs))
+	s.started = true
 }

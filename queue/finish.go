@@ -93,20 +93,17 @@ func errorText(err error) string {
 func (q *Queue) finish(ctx context.Context, r *Run, result error) {
 	v := q.judge(r, result, ctx.Err() != nil)
 	q.log(ctx, r, v)
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := q.writes.do(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
-			return q.store(ctx, t, r, v)
-		})
-		if err == nil {
-			return
+	q.insist(ctx, "store the result of a run", r.ID, func(ctx context.Context, t *tx) error {
+		switch mine, err := q.leave(ctx, t, r, v); {
+		case err != nil:
+			return err
+		case !mine:
+			// Either this is a repetition and the first try got through, or the
+			// run was taken from us: then somebody else tells its story.
+			return nil
 		}
-		q.options.Log.ErrorContext(ctx, "cannot store the result of a run", slog.Int64("run", r.ID), slog.Any("error", err))
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
+		return q.store(ctx, t, r, v)
+	})
 }
 
 func (q *Queue) log(ctx context.Context, r *Run, v verdict) {
@@ -132,7 +129,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)`
 	// A portal can postpone a run for hours; of that, the last time is enough.
 	forgetPostponed = `DELETE FROM b24_attempt WHERE run_id = $1 AND outcome = 'postponed'`
 
-	endRun    = `UPDATE b24_run SET state = $2, finished_at = $3, error = $4 WHERE id = $1 AND state = 'running'`
+	// The run leaves our hands. It stays running until its next state is known.
+	leaveRun = `
+UPDATE b24_run SET claim = 0, state = $3, finished_at = $4, error = $5
+WHERE id = $1 AND claim = $2 AND state = 'running'`
+
 	clearDone = `DELETE FROM b24_done WHERE run_id = $1`
 
 	setOnce = `
@@ -140,24 +141,39 @@ INSERT INTO b24_once (portal, rule, entity, step, value) VALUES ($1, $2, $3, $4,
 ON CONFLICT (portal, rule, entity, step) DO UPDATE SET value = excluded.value`
 )
 
+// leave ends our claim of a run. It reports false when there is none.
+func (q *Queue) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool, err error) {
+	state, finished := Running, micros(time.Now()) // requeue says the rest
+	switch v.outcome {
+	case OutcomeSucceeded:
+		state = Succeeded
+	case OutcomeParked:
+		state = Parked
+	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
+		finished = 0
+	}
+	res, err := t.exec(ctx, leaveRun, r.ID, r.claim, string(state), finished, v.text)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
 func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 	r.mu.Lock()
 	once, record := r.once, string(r.record)
 	r.mu.Unlock()
-	now := micros(time.Now())
 	if v.outcome == OutcomePostponed {
 		if _, err := t.exec(ctx, forgetPostponed, r.ID); err != nil {
 			return err
 		}
 	}
-	if _, err := t.exec(ctx, insertAttempt, r.ID, r.Attempt, string(v.outcome), v.text, record, micros(r.Started), now); err != nil {
+	if _, err := t.exec(ctx, insertAttempt, r.ID, r.Attempt, string(v.outcome), v.text, record, micros(r.Started), micros(time.Now())); err != nil {
 		return err
 	}
 	switch v.outcome {
 	case OutcomeSucceeded:
-		if _, err := t.exec(ctx, endRun, r.ID, string(Succeeded), now, ""); err != nil {
-			return err
-		}
 		if _, err := t.exec(ctx, clearDone, r.ID); err != nil {
 			return err
 		}
@@ -166,16 +182,13 @@ func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 				return err
 			}
 		}
-	case OutcomeParked:
-		if _, err := t.exec(ctx, endRun, r.ID, string(Parked), now, v.text); err != nil {
-			return err
-		}
 	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
 		if err := requeue(ctx, t, r.ID, v.turn); err != nil {
 			return err
 		}
+	case OutcomeParked:
 	}
-	t.afterCommit(q.touch)
+	t.touch(q, r.Portal)
 	return unblock(ctx, t, r.Portal, r.Entity)
 }
 
@@ -217,6 +230,7 @@ UPDATE b24_run SET
     added = (b24_run.added OR b.added),
     deleted = (b24_run.deleted OR b.deleted),
     count = b24_run.count + b.count,
+    priority = CASE WHEN b.priority < b24_run.priority THEN b.priority ELSE b24_run.priority END,
     max_attempts = b.max_attempts,
     event_id = b.event_id,
     opened_at = b.opened_at

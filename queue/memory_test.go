@@ -3,6 +3,8 @@ package queue_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,6 +239,38 @@ func TestReplayAndDiscardMindTheState(t *testing.T) {
 		}
 		if s := stats(t, q); s.Runs[queue.Discarded] != 1 || s.Runs[queue.Succeeded] != 1 || len(s.Runs) != 2 {
 			t.Errorf("runs are %v", s.Runs)
+		}
+	})
+}
+
+func TestRepairsByFilter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openNew(t, queue.Options{Attempts: 1, Workers: 50})
+		var broken atomic.Bool
+		broken.Store(true)
+		work(t, q, func(context.Context, *queue.Run) error {
+			if broken.Load() {
+				return errPortal
+			}
+			return nil
+		})
+		for i := range 250 {
+			push(t, q, "0", queue.Route{Rule: []string{"a", "b"}[i%2], Entity: fmt.Sprint("deal:", i)})
+		}
+		waitIdle(t, q)
+		if n, err := q.DiscardAll(t.Context(), queue.Filter{Rule: "b", Limit: 5}); err != nil || n != 5 {
+			t.Errorf("discarded %d, %v, want 5", n, err)
+		}
+		broken.Store(false)
+		if n, err := q.ReplayAll(t.Context(), queue.Filter{Rule: "a"}); err != nil || n != 125 {
+			t.Errorf("replayed %d, %v, want 125", n, err)
+		}
+		waitIdle(t, q)
+		if diff := cmp.Diff(map[queue.State]int{queue.Succeeded: 125, queue.Discarded: 5, queue.Parked: 120}, stats(t, q).Runs); diff != "" {
+			t.Errorf("runs (-want +got):\n%s", diff)
+		}
+		if n, err := q.DiscardAll(t.Context(), queue.Filter{States: []queue.State{queue.Succeeded, queue.Parked}}); err != nil || n != 120 {
+			t.Errorf("discarded %d, %v, want the 120 parked ones", n, err)
 		}
 	})
 }

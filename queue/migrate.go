@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/riverqueue/river/riverdriver/riversqlite"
@@ -24,8 +25,21 @@ var schemaFiles embed.FS
 var ErrNewer = errors.New("the database was made by a newer version of the program")
 
 // migrate brings River's tables and ours up to date, or refuses before it has
-// changed anything.
-func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+// changed anything. Of processes that do it at the same time, SQLite lets one
+// write and undoes what the others began; these look again.
+func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) (err error) {
+	for range 10 {
+		if err = migrateOnce(ctx, db, log); err == nil || errors.Is(err, ErrNewer) {
+			return err
+		}
+		if pause(ctx, rand.N(100*time.Millisecond)) != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func migrateOnce(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	files, err := fs.Glob(schemaFiles, "schema/sqlite/*.sql")
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)

@@ -1,12 +1,16 @@
 package queue_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"b24rules/queue"
 )
@@ -60,30 +64,36 @@ func TestPathsThatAURIWouldMisread(t *testing.T) {
 	}
 }
 
-func TestASecondOpenerIsRefused(t *testing.T) {
+func TestASecondWorkerIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "queue.db")
 	link := filepath.Join(dir, "link.db")
-	q, err := queue.Open(t.Context(), "sqlite:"+path, queue.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	q := open(t, path, queue.Options{})
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{path, link} {
-		if _, err := queue.Open(t.Context(), "sqlite:"+name, queue.Options{}); !errors.Is(err, queue.ErrInUse) {
-			t.Errorf("second opener of %s: %v, want %v", filepath.Base(name), err, queue.ErrInUse)
-		}
+	if err := q.Lock(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	out, err := child(t, "open", path).CombinedOutput()
+	if err := q.Lock(t.Context()); err != nil {
+		t.Errorf("locked twice by one queue: %v", err)
+	}
+	who := fmt.Sprintf("process %d", os.Getpid())
+	for _, name := range []string{path, link} {
+		other := open(t, name, queue.Options{})
+		if err := other.Lock(t.Context()); !errors.Is(err, queue.ErrInUse) || !strings.Contains(err.Error(), who) {
+			t.Errorf("second worker of %s: %v, want %v and who it is", filepath.Base(name), err, queue.ErrInUse)
+		}
+		push(t, other, "0", queue.Route{Rule: "r", Entity: "deal:1"}) // that it may
+	}
+	out, err := child(t, "lock", path).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), queue.ErrInUse.Error()) {
-		t.Errorf("opener in another process: %v, %s", err, out)
+		t.Errorf("worker in another process: %v, %s", err, out)
 	}
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
-	open(t, path, queue.Options{}) // free again
+	work(t, open(t, path, queue.Options{}), func(context.Context, *queue.Run) error { return nil }) // free again
 }
 
 func TestANewerDatabaseIsRefused(t *testing.T) {
@@ -134,4 +144,38 @@ func TestReopeningKeepsEverything(t *testing.T) {
 	if len(after) != 1 || len(before) != 1 || string(after[0].Event.Data) != `{"FIELDS":{"ID":"7"}}` || after[0].Entity != before[0].Entity {
 		t.Errorf("run before is %+v and after %+v", before, after)
 	}
+}
+
+// Any number of processes push; the one that works notices within a second.
+func TestAWorkerNoticesWhatOthersPush(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	q, other := open(t, path, queue.Options{}), open(t, path, queue.Options{})
+	started := make(chan time.Duration, 100)
+	work(t, q, func(_ context.Context, r *queue.Run) error {
+		started <- time.Since(r.First)
+		return nil
+	})
+	for i := range 5 {
+		push(t, other, "0", queue.Route{Rule: "r", Entity: fmt.Sprint("deal:", i)})
+		if err := other.WaitIdle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := <-started; took > time.Second {
+			t.Errorf("a run began %v after another process pushed its event", took)
+		}
+	}
+}
+
+// Processes that start at once make one database.
+func TestProcessesThatMigrateAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() {
+			if out, err := child(t, "open", path).CombinedOutput(); err != nil {
+				t.Errorf("open: %v, %s", err, out)
+			}
+		})
+	}
+	wg.Wait()
 }

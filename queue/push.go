@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -113,7 +114,7 @@ func (q *Queue) push(ctx context.Context, t *tx, e Event, routes []Route) error 
 		}
 	}
 	if len(routes) > 0 {
-		t.afterCommit(q.touch)
+		t.touch(q, e.Portal)
 	}
 	return nil
 }
@@ -152,6 +153,10 @@ func noteLife(ctx context.Context, t *tx, e Event, r Route) error {
 // Its due time: a run that was handed to River keeps it, and so does one that
 // the portal has postponed; one that waits for a retry is brought forward; any
 // other moves with its last event, up to the ceiling after its first.
+//
+// A backfill's run becomes a live one, as if this were its first event. If it
+// was handed to River behind all live ones, it waits once more, to be handed on
+// before the others.
 const upsertRun = `
 INSERT INTO b24_run (portal, rule, entity, state, added, deleted, count, max_attempts, event_id, first_at, opened_at, due_at)
 VALUES ($1, $2, $3, 'waiting', $4, $5, 1, $6, $7, $8, $8, $9)
@@ -162,14 +167,18 @@ ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued
     attempt = 0,
     max_attempts = excluded.max_attempts,
     event_id = excluded.event_id,
+    priority = 0,
+    state = CASE
+        WHEN b24_run.priority > 0 AND b24_run.state = 'queued' THEN 'waiting'
+        ELSE b24_run.state END,
     opened_at = CASE
-        WHEN b24_run.attempt > 0 THEN excluded.opened_at
+        WHEN b24_run.attempt > 0 OR b24_run.priority > 0 THEN excluded.opened_at
         ELSE b24_run.opened_at END,
     due_at = CASE
         WHEN b24_run.state <> 'waiting' THEN b24_run.due_at
         WHEN b24_run.not_before > $8 THEN b24_run.due_at
         WHEN b24_run.attempt > 0 AND b24_run.due_at < excluded.due_at THEN b24_run.due_at
-        WHEN b24_run.attempt > 0 THEN excluded.due_at
+        WHEN b24_run.attempt > 0 OR b24_run.priority > 0 THEN excluded.due_at
         WHEN b24_run.opened_at + $10 < excluded.due_at THEN b24_run.opened_at + $10
         ELSE excluded.due_at END
 RETURNING id`
@@ -179,11 +188,9 @@ func (q *Queue) join(ctx context.Context, t *tx, e Event, r Route) (id int64, er
 	if ceiling == 0 {
 		ceiling = 10 * r.Debounce
 	}
-	attempts := r.Attempts
-	if attempts == 0 {
-		attempts = q.options.Attempts
-	}
-	err = t.queryRow(ctx, upsertRun, e.Portal, r.Rule, r.Entity, r.Added, r.Deleted, attempts, e.ID,
+	err = t.queryRow(ctx, upsertRun, e.Portal, r.Rule, r.Entity, r.Added, r.Deleted, q.attempts(r), e.ID,
 		micros(e.Received), micros(e.Received.Add(min(r.Debounce, ceiling))), ceiling.Microseconds()).Scan(&id)
 	return id, err
 }
+
+func (q *Queue) attempts(r Route) int { return cmp.Or(r.Attempts, q.options.Attempts) }

@@ -31,6 +31,12 @@ type Options struct {
 	// before it cancels them. 0 means 10 seconds.
 	Grace time.Duration
 
+	// KeepSucceeded, KeepDiscarded and KeepParked are how long the history of
+	// such runs is kept after their end, with their events and attempts;
+	// KeepEvents is how long an event is kept that no run has. 0 means 30 days,
+	// for parked runs 365; less than 0 means for ever.
+	KeepSucceeded, KeepDiscarded, KeepParked, KeepEvents time.Duration
+
 	// Log gets what an operator should know. nil means slog.Default().
 	Log *slog.Logger
 }
@@ -41,6 +47,11 @@ func (o Options) withDefaults() Options {
 	o.RetryMax = cmp.Or(o.RetryMax, time.Hour)
 	o.Workers = cmp.Or(o.Workers, 1000)
 	o.Grace = cmp.Or(o.Grace, 10*time.Second)
+	const day = 24 * time.Hour
+	o.KeepSucceeded = cmp.Or(o.KeepSucceeded, 30*day)
+	o.KeepDiscarded = cmp.Or(o.KeepDiscarded, 30*day)
+	o.KeepParked = cmp.Or(o.KeepParked, 365*day)
+	o.KeepEvents = cmp.Or(o.KeepEvents, 30*day)
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -68,14 +79,13 @@ type Queue struct {
 	db      *database
 	writes  *committer
 	working atomic.Bool
-	due     chan struct{} // tells the dispatcher that a due time may have changed
+	touched touched
 	changes broadcast
 }
 
 // Open opens the database that dsn names ("sqlite:PATH"), creating or
-// upgrading it, and returns every run that was under way when its process
-// ended to the waiting ones. One process at a time can have a database open:
-// others get ErrInUse. The caller closes the queue.
+// upgrading it. Any number of processes may have one open to push, read and
+// repair; Work alone is for one of them. The caller closes the queue.
 func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 	options = options.withDefaults()
 	if err := options.check(); err != nil {
@@ -92,11 +102,7 @@ func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 	if err := migrate(ctx, db.write, quiet(options.Log)); err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), db.close())
 	}
-	q := &Queue{options: options, db: db, writes: newCommitter(db.write), due: make(chan struct{}, 1)}
-	if err := q.recover(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), q.Close())
-	}
-	return q, nil
+	return &Queue{options: options, db: db, writes: newCommitter(db.write), touched: newTouched()}, nil
 }
 
 // Close closes the database. Work must have returned.
@@ -108,13 +114,63 @@ func (q *Queue) Close() error {
 	return q.db.close()
 }
 
-// touch tells whoever waits that runs have changed.
-func (q *Queue) touch() {
+// touched collects for the dispatcher the portals of which a run may have
+// become due.
+type touched struct {
+	mu      sync.Mutex
+	all     bool
+	portals map[string]bool
+	told    chan struct{}
+}
+
+func newTouched() touched {
+	return touched{portals: map[string]bool{}, told: make(chan struct{}, 1)}
+}
+
+func (t *touched) add(portal string) {
+	t.mu.Lock()
+	t.portals[portal] = true
+	t.mu.Unlock()
+	t.tell()
+}
+
+func (t *touched) addAll() {
+	t.mu.Lock()
+	t.all = true
+	t.mu.Unlock()
+	t.tell()
+}
+
+func (t *touched) tell() {
 	select {
-	case q.due <- struct{}{}:
+	case t.told <- struct{}{}:
 	default: // it has been told and has not looked yet
 	}
-	q.changes.send()
+}
+
+// take returns what was added since the last time.
+func (t *touched) take() (portals map[string]bool, all bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	portals, all = t.portals, t.all
+	t.portals, t.all = map[string]bool{}, false
+	return portals, all
+}
+
+// touch tells whoever waits, after the commit, that runs of a portal have changed.
+func (t *tx) touch(q *Queue, portal string) {
+	t.afterCommit(func() {
+		q.touched.add(portal)
+		q.changes.send()
+	})
+}
+
+// touchAll is touch for all portals.
+func (t *tx) touchAll(q *Queue) {
+	t.afterCommit(func() {
+		q.touched.addAll()
+		q.changes.send()
+	})
 }
 
 // A broadcast wakes all who wait at once. The zero value is ready.

@@ -16,12 +16,14 @@ type Filter struct {
 	ID                   int64
 	Portal, Rule, Entity string
 	States               []State
-	Before               int64 // only runs with a smaller ID: the next page
-	Limit                int   // 0 means 100
+	Event                int64     // only runs that this event has become a part of
+	From, To             time.Time // only runs whose first event was received from From on, before To
+	Before               int64     // only runs with a smaller ID: the next page
+	Limit                int       // 0 means 100
 }
 
 const selectInfo = `
-SELECT r.id, r.portal, r.rule, r.entity, r.state, r.added, r.deleted, r.count, r.attempt, r.max_attempts,
+SELECT r.id, r.portal, r.rule, r.entity, r.state, r.priority, r.added, r.deleted, r.count, r.attempt, r.max_attempts,
     r.first_at, r.due_at, r.not_before, r.started_at, r.finished_at, r.error,
     e.id, e.code, e.data, e.routes, e.sent_at, e.received_at
 FROM b24_run r JOIN b24_event e ON e.id = r.event_id`
@@ -49,6 +51,15 @@ func (f Filter) conditions() (where string, args []any) {
 	}
 	if f.Before != 0 {
 		all = append(all, "r.id < "+place(f.Before))
+	}
+	if f.Event != 0 {
+		all = append(all, "r.id IN (SELECT run_id FROM b24_run_event WHERE event_id = "+place(f.Event)+")")
+	}
+	if !f.From.IsZero() {
+		all = append(all, "r.first_at >= "+place(micros(f.From)))
+	}
+	if !f.To.IsZero() {
+		all = append(all, "r.first_at < "+place(micros(f.To)))
 	}
 	if len(f.States) > 0 {
 		var states []string
@@ -89,7 +100,7 @@ func scanInfo(row interface{ Scan(...any) error }) (Info, error) {
 		first, due, notBefore, started, finished, sent, received int64
 		data                                                     string
 	)
-	err := row.Scan(&i.ID, &i.Portal, &i.Rule, &i.Entity, &i.State, &i.Added, &i.Deleted, &i.Count, &i.Attempt, &i.MaxAttempts,
+	err := row.Scan(&i.ID, &i.Portal, &i.Rule, &i.Entity, &i.State, &i.Priority, &i.Added, &i.Deleted, &i.Count, &i.Attempt, &i.MaxAttempts,
 		&first, &due, &notBefore, &started, &finished, &i.Error,
 		&i.Event.ID, &i.Event.Code, &data, &i.Event.Routes, &sent, &received)
 	if err != nil {
@@ -189,14 +200,19 @@ func (q *Queue) events(ctx context.Context, text string, args ...any) ([]Event, 
 type Stats struct {
 	Events  int           // stored
 	NoRule  int           // of these, such that no rule was for
-	Runs    map[State]int // by state
-	Commits int64         // transactions since Open, River's own aside
+	Runs    map[State]int // by state; Backlogs tells more of those that are not over
+	Paused  []Pause
+	Commits int64 // transactions since Open, River's own aside
 }
 
 // Stats counts what is stored.
 func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	s := Stats{Runs: map[State]int{}, Commits: q.writes.commits.Load()}
-	err := q.db.read.QueryRowContext(ctx, `
+	var err error
+	if s.Paused, err = q.Pauses(ctx); err != nil {
+		return Stats{}, err
+	}
+	err = q.db.read.QueryRowContext(ctx, `
 SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_event WHERE routes = 0)`).Scan(&s.Events, &s.NoRule)
 	if err != nil {
 		return Stats{}, fmt.Errorf("count events: %w", err)
@@ -227,6 +243,9 @@ func (q *Queue) Ping(ctx context.Context) error {
 	return nil
 }
 
+// idleEvery is how often WaitIdle looks when another process does the work.
+const idleEvery = 250 * time.Millisecond
+
 // WaitIdle returns nil as soon as no run waits (not even for a retry), is
 // blocked, queued or under way.
 func (q *Queue) WaitIdle(ctx context.Context) error {
@@ -241,8 +260,13 @@ func (q *Queue) WaitIdle(ctx context.Context) error {
 		if !busy {
 			return nil
 		}
+		var elsewhere <-chan time.Time
+		if !q.working.Load() {
+			elsewhere = time.After(idleEvery)
+		}
 		select {
 		case <-changed:
+		case <-elsewhere:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -49,6 +49,52 @@ func (q *Queue) Replay(ctx context.Context, run int64) error {
 	return nil
 }
 
+// repairPage is how many runs ReplayAll and DiscardAll change at once.
+const repairPage = 100
+
+// ReplayAll replays the runs that the filter chooses, parked and discarded ones
+// unless it says which of these, and returns how many. Its Limit bounds them; 0
+// means all. Runs that are in another state by then are passed over.
+func (q *Queue) ReplayAll(ctx context.Context, f Filter) (int, error) {
+	if len(f.States) == 0 {
+		f.States = []State{Parked, Discarded}
+	}
+	return q.repairAll(ctx, f, q.Replay)
+}
+
+// DiscardAll discards the runs that the filter chooses, parked ones unless it
+// says which states, and returns how many. Its Limit bounds them; 0 means all.
+// Runs that are under way or over are passed over.
+func (q *Queue) DiscardAll(ctx context.Context, f Filter) (int, error) {
+	if len(f.States) == 0 {
+		f.States = []State{Parked}
+	}
+	return q.repairAll(ctx, f, q.Discard)
+}
+
+func (q *Queue) repairAll(ctx context.Context, f Filter, repair func(context.Context, int64) error) (n int, err error) {
+	limit := f.Limit
+	f.Limit = repairPage
+	for {
+		page, err := q.Runs(ctx, f)
+		if err != nil || len(page) == 0 {
+			return n, err
+		}
+		for _, run := range page {
+			f.Before = run.ID
+			switch err := repair(ctx, run.ID); {
+			case errors.Is(err, ErrState) || errors.Is(err, ErrNoRun): // it was quicker, or joined another
+			case err != nil:
+				return n, err
+			default:
+				if n++; n == limit {
+					return n, nil
+				}
+			}
+		}
+	}
+}
+
 // repair changes a run by hand and then wakes whom the change may concern.
 func (q *Queue) repair(ctx context.Context, run int64, change func(ctx context.Context, t *tx, i Info) error) error {
 	return q.writes.do(ctx, func(ctx context.Context, t *tx) error {
@@ -62,7 +108,7 @@ func (q *Queue) repair(ctx context.Context, run int64, change func(ctx context.C
 		if err := change(ctx, t, i); err != nil {
 			return err
 		}
-		t.afterCommit(q.touch)
+		t.touch(q, i.Portal)
 		return unblock(ctx, t, i.Portal, i.Entity)
 	})
 }

@@ -29,6 +29,7 @@ type Info struct {
 	ID                   int64
 	Portal, Rule, Entity string
 	State                State
+	Priority             Priority
 
 	// Added: an event of this run says that the entity is new. Deleted: the
 	// entity is gone.
@@ -54,6 +55,7 @@ type Run struct {
 	Info
 
 	q      *Queue
+	claim  int64 // proves that the run is still ours
 	mu     sync.Mutex
 	once   map[string]string
 	record json.RawMessage

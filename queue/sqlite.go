@@ -9,19 +9,26 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"modernc.org/sqlite" // registers the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// ErrInUse is returned by Open when another process works the database.
-var ErrInUse = errors.New("another process has this database open")
+// ErrInUse is returned by Lock and Work when another process works the database.
+var ErrInUse = errors.New("another process works this database")
 
 // A database is one SQLite file as two pools: a single connection that writes,
 // which River wants too (its SQLite driver advises one connection), and a few
 // that read beside it, which the write-ahead log allows.
+//
+// Other processes may use the file too. The lock is that of the one that works it.
 type database struct {
-	write, read, lock *sql.DB
+	path        string
+	write, read *sql.DB
+
+	mu   sync.Mutex
+	lock *sql.DB // nil when we do not hold it
 }
 
 // parseDSN returns the file that "sqlite:PATH" names. What it refuses it does
@@ -44,7 +51,7 @@ func openSQLite(ctx context.Context, path string) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &database{}
+	db := &database{path: path}
 	if err := db.open(ctx, path); err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), db.close())
 	}
@@ -52,9 +59,6 @@ func openSQLite(ctx context.Context, path string) (*database, error) {
 }
 
 func (db *database) open(ctx context.Context, path string) (err error) {
-	if db.lock, err = lockFile(ctx, path+".lock"); err != nil {
-		return err
-	}
 	if db.write, err = sql.Open("sqlite", sqliteURI(path, "_txlock=immediate",
 		"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=foreign_keys(ON)")); err != nil {
 		return err
@@ -72,8 +76,8 @@ func (db *database) open(ctx context.Context, path string) (err error) {
 }
 
 func (db *database) close() error {
-	var errs []error
-	for _, pool := range []*sql.DB{db.read, db.write, db.lock} {
+	errs := []error{db.unlock()}
+	for _, pool := range []*sql.DB{db.read, db.write} {
 		if pool != nil {
 			errs = append(errs, pool.Close())
 		}
@@ -101,24 +105,41 @@ func createFile(path string) (string, error) {
 	return path, nil
 }
 
-// lockFile takes a lock that ends with the process, however that ends, on
-// every system that SQLite runs on: an exclusive transaction, never committed,
-// on an empty database beside the real one.
-func lockFile(ctx context.Context, path string) (*sql.DB, error) {
-	lock, err := sql.Open("sqlite", sqliteURI(path, "_pragma=busy_timeout(0)"))
+// lockWork takes a lock that ends with the process, however that ends, on every
+// system that SQLite runs on: an exclusive transaction, never committed, on an
+// empty database beside the real one. It reports whether it was not ours before.
+func (db *database) lockWork(ctx context.Context) (taken bool, err error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.lock != nil {
+		return false, nil
+	}
+	lock, err := sql.Open("sqlite", sqliteURI(db.path+".lock", "_pragma=busy_timeout(0)"))
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	lock.SetMaxOpenConns(1)
 	// The pool keeps its one idle connection, and the transaction with it.
 	if _, err := lock.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
 		_ = lock.Close()
 		if e := (*sqlite.Error)(nil); errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY {
-			return nil, fmt.Errorf("%w: stop it, or give this one a database of its own", ErrInUse)
+			return false, ErrInUse
 		}
-		return nil, fmt.Errorf("lock: %w", err)
+		return false, fmt.Errorf("lock: %w", err)
 	}
-	return lock, nil
+	db.lock = lock
+	return true, nil
+}
+
+func (db *database) unlock() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.lock == nil {
+		return nil
+	}
+	lock := db.lock
+	db.lock = nil
+	return lock.Close()
 }
 
 // sqliteURI escapes what a path may hold and a URI may not.

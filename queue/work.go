@@ -2,13 +2,12 @@ package queue
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
+	"math"
+	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -54,12 +53,13 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 		return errors.New("queue: Work is under way already")
 	}
 	defer q.working.Store(false)
-	if err := q.recover(ctx); err != nil {
+	if err := q.Lock(ctx); err != nil {
 		return unlessEnded(ctx, err)
 	}
+	defer q.unlock()
 	b := newBell()
-	d := &dispatcher{q: q, bell: b, queues: map[string]bool{}}
-	w := &worker{q: q, do: do, backlog: &d.backlog}
+	d := &dispatcher{q: q, bell: b, shards: newShards(q.options.Workers)}
+	w := &worker{q: q, do: do, shards: &d.shards}
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, w); err != nil {
 		return fmt.Errorf("river: %w", err)
@@ -84,6 +84,8 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	d.client = client
 	var wg sync.WaitGroup
 	wg.Go(func() { d.loop(ctx) })
+	wg.Go(func() { q.sweeping(ctx) })
+	wg.Go(func() { q.watchOthers(ctx) })
 	<-client.Stopped()
 	wg.Wait()
 	return nil
@@ -100,25 +102,28 @@ func unlessEnded(ctx context.Context, err error) error {
 
 type worker struct {
 	river.WorkerDefaults[runArgs]
-	q       *Queue
-	do      func(ctx context.Context, r *Run) error
-	backlog *backlog
+	q      *Queue
+	do     func(ctx context.Context, r *Run) error
+	shards *shards
 }
 
 // Work implements river.Worker. To River every job succeeds: how the run went
 // is in its row.
 func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
-	w.backlog.add(job.Queue, -1)
-	r, err := w.q.claim(ctx, job.Args.Run)
-	if err != nil {
-		w.backlog.add(job.Queue, 1)
-		w.q.options.Log.ErrorContext(ctx, "cannot begin a run, trying again", slog.Int64("run", job.Args.Run), slog.Any("error", err))
-		return river.JobSnooze(time.Second)
+	s := w.shards.ofQueue(job.Queue)
+	if s == nil {
+		return nil
 	}
+	s.begin()
+	defer func() {
+		s.end(Priority(job.Priority - 1))
+		w.q.touched.add(s.portal) // there is room, and the entity is free
+	}()
+	r := w.q.claim(ctx, job.Args.Run)
 	if r == nil {
 		return nil // a summons that was left over
 	}
-	err = w.call(ctx, r)
+	err := w.call(ctx, r)
 	w.q.finish(ctx, r, err)
 	return nil
 }
@@ -136,6 +141,7 @@ func (w *worker) call(ctx context.Context, r *Run) (err error) {
 const claimRun = `
 UPDATE b24_run SET
     state = 'running',
+    claim = $3,
     attempt = attempt + 1,
     started_at = $2,
     not_before = 0,
@@ -146,10 +152,11 @@ WHERE id = $1 AND state = 'queued'`
 
 // claim begins a queued run. It returns nil when the run is not queued (any
 // more), which makes jobs harmless that nobody waits for.
-func (q *Queue) claim(ctx context.Context, id int64) (*Run, error) {
-	var r *Run
-	err := q.writes.do(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
-		res, err := t.exec(ctx, claimRun, id, micros(time.Now()))
+func (q *Queue) claim(ctx context.Context, id int64) (r *Run) {
+	number := 1 + rand.Int64N(math.MaxInt64-1)
+	q.insist(ctx, "begin a run", id, func(ctx context.Context, t *tx) error {
+		r = nil
+		res, err := t.exec(ctx, claimRun, id, micros(time.Now()), number)
 		if err != nil {
 			return err
 		}
@@ -160,27 +167,43 @@ func (q *Queue) claim(ctx context.Context, id int64) (*Run, error) {
 		if err != nil {
 			return err
 		}
-		r = &Run{Info: info, q: q}
+		r = &Run{Info: info, q: q, claim: number}
 		t.afterCommit(q.changes.send)
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("claim run %d: %w", id, err)
-	}
-	return r, nil
+	return r
 }
 
-const clearJobs = `DELETE FROM river_job WHERE kind = $1`
+// insist repeats a write about a run for as long as the database refuses it (a
+// full disk) and ctx has not ended.
+func (q *Queue) insist(ctx context.Context, what string, run int64, write func(ctx context.Context, t *tx) error) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := q.writes.do(context.WithoutCancel(ctx), write)
+		if err == nil {
+			return
+		}
+		q.options.Log.ErrorContext(ctx, "cannot "+what+", trying again", slog.Int64("run", run), slog.Any("error", err))
+		if pause(ctx, wait) != nil {
+			return
+		}
+	}
+}
+
+const (
+	clearJobs = `DELETE FROM river_job WHERE kind = $1`
+
+	unhand = `UPDATE b24_run SET state = 'waiting' WHERE state IN ('blocked', 'queued')`
+)
 
 // recover makes every run that is under way a waiting one, for a time when
-// none can be: no worker runs and the database is ours alone. Jobs of the past
-// go too; they would do no harm, but there may be many.
+// none can be: nobody works it, and nobody but us may. Jobs of the past go too;
+// they would do no harm, but there may be many.
 func (q *Queue) recover(ctx context.Context) error {
 	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		if _, err := t.exec(ctx, clearJobs, jobKind); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, `UPDATE b24_run SET state = 'waiting' WHERE state IN ('blocked', 'queued')`); err != nil {
+		if _, err := t.exec(ctx, unhand); err != nil {
 			return err
 		}
 		running, err := ids(t.query(ctx, `SELECT id FROM b24_run WHERE state = 'running' ORDER BY id`))
@@ -192,7 +215,7 @@ func (q *Queue) recover(ctx context.Context) error {
 				return err
 			}
 		}
-		t.afterCommit(q.touch)
+		t.touchAll(q)
 		return nil
 	})
 	if err != nil {
@@ -216,17 +239,6 @@ func ids(rows *sql.Rows, err error) ([]int64, error) {
 	}
 	return all, rows.Err()
 }
-
-// portalQueue is the River queue of a portal. River is particular about names.
-func portalQueue(portal string) string {
-	if len(portal) <= 40 && plainName.MatchString(portal) {
-		return "portal-" + portal
-	}
-	sum := sha256.Sum256([]byte(portal))
-	return "hashed-" + hex.EncodeToString(sum[:16])
-}
-
-var plainName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // quiet is the log for River: what it says below a warning is about itself.
 func quiet(log *slog.Logger) *slog.Logger { return slog.New(warnings{log.Handler()}) }

@@ -57,6 +57,8 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 	q, err := queue.Open(ctx, c.Database, queue.Options{
 		Attempts: c.Limits.Attempts, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
 		Workers: c.Limits.Runs, Grace: c.Limits.grace(), Log: log,
+		KeepSucceeded: time.Duration(c.History.Succeeded), KeepDiscarded: time.Duration(c.History.Discarded),
+		KeepParked: time.Duration(c.History.Parked), KeepEvents: time.Duration(c.History.Events),
 	})
 	if err != nil {
 		a.close()

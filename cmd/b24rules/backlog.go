@@ -12,7 +12,7 @@ import (
 type backlog struct {
 	portal  string
 	runs    map[queue.State]int
-	overdue time.Duration // of the run that has been due longest
+	overdue time.Duration // of the live run that has been due longest; a backfill takes its time
 }
 
 // backlogs returns that of each portal of the configuration, those without
@@ -37,8 +37,8 @@ func (a *app) backlogs(ctx context.Context) ([]backlog, error) {
 	now := time.Now()
 	for _, c := range counts {
 		b := of(c.Portal)
-		b.runs[c.State] = c.Runs
-		if c.State != queue.Parked && c.State != queue.Running {
+		b.runs[c.State] += c.Runs
+		if c.Priority == queue.Live && c.State != queue.Parked && c.State != queue.Running {
 			b.overdue = max(b.overdue, now.Sub(c.Due))
 		}
 	}

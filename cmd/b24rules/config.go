@@ -29,6 +29,7 @@ type config struct {
 	Portals []portalConfig
 	Log     logConfig
 	Limits  limitsConfig
+	History historyConfig
 }
 
 // portalConfig is what is known of one portal.
@@ -81,14 +82,15 @@ func (l limitsConfig) grace() time.Duration { return cmp.Or(l.Grace, 10*time.Sec
 
 // configFile is the file as it is written.
 type configFile struct {
-	Listen   scalar       `yaml:"listen"`
-	Metrics  scalar       `yaml:"metrics"`
-	Database scalar       `yaml:"database"`
-	Rules    scalars      `yaml:"rules"`
-	Portals  portalFiles  `yaml:"portals"`
-	Log      logFile      `yaml:"log"`
-	Limits   limitsConfig `yaml:"limits"`
-	Console  scalar       `yaml:"console"`
+	Listen   scalar        `yaml:"listen"`
+	Metrics  scalar        `yaml:"metrics"`
+	Database scalar        `yaml:"database"`
+	Rules    scalars       `yaml:"rules"`
+	Portals  portalFiles   `yaml:"portals"`
+	Log      logFile       `yaml:"log"`
+	Limits   limitsConfig  `yaml:"limits"`
+	History  historyConfig `yaml:"history"`
+	Console  scalar        `yaml:"console"`
 }
 
 type logFile struct {

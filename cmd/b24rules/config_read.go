@@ -37,7 +37,7 @@ func (r *configReader) later(pos diag.Pos, what, hint string) {
 }
 
 func (r *configReader) config(in *configFile) *config {
-	c := &config{Listen: "127.0.0.1:8400", Limits: in.Limits}
+	c := &config{Listen: "127.0.0.1:8400", Limits: in.Limits, History: in.History}
 	if in.Listen.set() {
 		c.Listen = r.listen("listen", in.Listen, "127.0.0.1:8400")
 	}

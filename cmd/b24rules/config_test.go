@@ -56,6 +56,7 @@ portals:
   other: {webhook: '${HOOK}', application_token: 'x-${TOKEN}'}
 log: {level: warn, format: json, dir: logs, dump: false}
 limits: {runs: 7, attempts: 3, retry_first: 1s, retry_max: 1m, max_body: 4096, grace: 2s}
+history: {succeeded: 7d, discarded: 36h, parked: forever}
 console: false
 `, dir))
 	if len(list) > 0 {
@@ -73,6 +74,10 @@ console: false
 	limits := limitsConfig{Runs: 7, Attempts: 3, RetryFirst: time.Second, RetryMax: time.Minute, MaxBody: 4096, Grace: 2 * time.Second}
 	if diff := cmp.Diff(limits, c.Limits); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)
+	}
+	const day = keep(24 * time.Hour)
+	if want := (historyConfig{Succeeded: 7 * day, Discarded: day * 3 / 2, Parked: -1}); c.History != want {
+		t.Errorf("history %+v, want %+v", c.History, want)
 	}
 	if len(c.Portals) != 2 || c.Portals[0].Name != "main" || c.Portals[1].Name != "other" {
 		t.Fatalf("portals %v", c.Portals)
@@ -146,6 +151,9 @@ func TestConfigFindings(t *testing.T) {
 		{"dump", minimal(web, token) + "log: {dump: true}\n", "6:13 not-supported: dumping requests is not supported by this version"},
 		{"console", minimal(web, token) + "console: 127.0.0.1:9000\n", "6:10 not-supported: the console is not supported by this version"},
 		{"limits", minimal(web, token) + "limits: {runs: -1}\n", "6:16 invalid-value"},
+		{"history", minimal(web, token) + "history: {succeeded: 30}\n", `6:22 invalid-value: "30" is no time to keep history for (want days or hours such as 30d or 12h, or forever)`},
+		{"no history", minimal(web, token) + "history: {parked: 0d}\n", `6:19 invalid-value: "0d" is no time to keep history for`},
+		{"history of what", minimal(web, token) + "history: {suceeded: 30d}\n", "6:11 unknown-key"},
 		{"duration", minimal(web, token) + "limits: {grace: 5}\n", "6:17 wrong-type"},
 		{"retries", minimal(web, token) + "limits: {retry_first: 2h, retry_max: 1h}\n", "1:1 invalid-value: limits: retry_first 2h0m0s is longer than retry_max 1h0m0s"},
 	}

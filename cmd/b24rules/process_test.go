@@ -214,7 +214,7 @@ func TestTakenPortAndDatabase(t *testing.T) {
 	}
 	file = serveConfig(t, dir, freeAddr(t), webhook, "", "rules")
 	database := startProcess(t, env, "serve", "--config", file)
-	if database.exit() != 3 || !strings.Contains(database.log.String(), "another process has this database open") {
+	if database.exit() != 3 || !strings.Contains(database.log.String(), "another process works this database: process ") {
 		t.Errorf("a taken database: exit code %d, %s", database.exit(), database.log)
 	}
 	resp, err := http.Get("http://" + addr + "/healthz")

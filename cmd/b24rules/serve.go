@@ -68,6 +68,10 @@ func serve(ctx context.Context, std stdio, path string) error {
 		return err
 	}
 	defer a.close()
+	// Before any event is taken: another process may work the database.
+	if err := a.queue.Lock(ctx); err != nil {
+		return err
+	}
 	if c.Metrics != "" {
 		end, err := a.startMetrics(ctx)
 		if err != nil {

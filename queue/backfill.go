@@ -1,0 +1,123 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Priority says which of two due runs of a portal starts first. Live runs
+// start before any backfill.
+type Priority int
+
+// The priorities.
+const (
+	Live     Priority = 0 // because of an event of the portal
+	Backfill Priority = 1 // because of ourselves: see Queue.Backfill
+)
+
+// String returns "live" or "backfill".
+func (p Priority) String() string {
+	if p == Backfill {
+		return "backfill"
+	}
+	return "live"
+}
+
+// maxPage bounds a page of a backfill, so that none holds up the events that
+// wait for the same transaction.
+const maxPage = 1000
+
+// Page is a part of a backfill: runs that no event of the portal has asked for.
+type Page struct {
+	Portal string
+
+	// Code and Data are the event that history shows as the cause. It is ours:
+	// one for the whole page. Data null when nil.
+	Code string
+	Data json.RawMessage
+
+	// Routes ask for a run each, at most 1,000. Only Rule, Entity and Attempts
+	// count: a backfill has no debounce and says nothing of an entity's life.
+	Routes []Route
+
+	// Note, when its Name is not empty, is stored in the same transaction: how
+	// far the backfill is, so that it resumes there after a kill.
+	Note Note
+}
+
+// BackfillResult tells what became of a page.
+type BackfillResult struct {
+	Event  int64 // of the page; 0 when it began no run
+	Begun  int   // runs
+	Joined int   // routes for which a run was pending already: it does what they ask for
+}
+
+// Backfill stores a page of runs of the lowest priority, due at once, and
+// returns nil only after they are on disk. A route whose rule and entity have a
+// run pending changes nothing of it. An event that comes later for a run that
+// waits joins it and makes it a live one.
+func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
+	e := Event{Portal: p.Portal, Code: p.Code, Data: p.Data, Received: time.Now()}
+	if e.Data == nil {
+		e.Data = json.RawMessage("null")
+	}
+	if err := checkPush(e, p.Routes); err != nil {
+		return BackfillResult{}, err
+	}
+	if len(p.Routes) > maxPage {
+		return BackfillResult{}, fmt.Errorf("backfill of %s: %d routes in a page, want at most %d", p.Portal, len(p.Routes), maxPage)
+	}
+	var result BackfillResult
+	err := q.writes.do(ctx, func(ctx context.Context, t *tx) (err error) {
+		if result, err = q.backfill(ctx, t, e, p.Routes); err != nil || p.Note.Name == "" {
+			return err
+		}
+		return writeNote(ctx, t, p.Note.Name, p.Note.Value)
+	})
+	if err != nil {
+		return BackfillResult{}, fmt.Errorf("backfill of %s: %w", p.Portal, err)
+	}
+	return result, nil
+}
+
+const insertBackfill = `
+INSERT INTO b24_run (portal, rule, entity, state, added, deleted, count, max_attempts, event_id, first_at, opened_at, due_at, priority)
+VALUES ($1, $2, $3, 'waiting', FALSE, FALSE, 1, $4, $5, $6, $6, $6, 1)
+ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued') DO NOTHING
+RETURNING id`
+
+func (q *Queue) backfill(ctx context.Context, t *tx, e Event, routes []Route) (BackfillResult, error) {
+	if len(routes) == 0 {
+		return BackfillResult{}, nil
+	}
+	var result BackfillResult
+	if err := t.queryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), 0, micros(e.Received)).Scan(&result.Event); err != nil {
+		return BackfillResult{}, fmt.Errorf("store the event: %w", err)
+	}
+	for _, r := range routes {
+		var id int64
+		err := t.queryRow(ctx, insertBackfill, e.Portal, r.Rule, r.Entity, q.attempts(r), result.Event, micros(e.Received)).Scan(&id)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			result.Joined++
+			continue
+		case err != nil:
+			return BackfillResult{}, fmt.Errorf("store a run of rule %s for %s: %w", r.Rule, r.Entity, err)
+		}
+		if _, err := t.exec(ctx, insertRunEvent, id, result.Event); err != nil {
+			return BackfillResult{}, fmt.Errorf("store a run of rule %s for %s: %w", r.Rule, r.Entity, err)
+		}
+		result.Begun++
+	}
+	if result.Begun == 0 {
+		_, err := t.exec(ctx, `DELETE FROM b24_event WHERE id = $1`, result.Event)
+		result.Event = 0
+		return result, err
+	}
+	t.touch(q, e.Portal)
+	return result, nil
+}

@@ -1,0 +1,76 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+)
+
+// holderNote names the note that says which process works the database.
+const holderNote = "queue.worker"
+
+// Lock makes this process the one that works the database, ahead of Work, which
+// does it by itself: so a program learns before it takes events that another
+// one does (ErrInUse, with its name). Runs that were under way when their
+// process ended wait again. The lock ends with Work or Close, and with the
+// process.
+func (q *Queue) Lock(ctx context.Context) error {
+	taken, err := q.db.lockWork(ctx)
+	if err != nil {
+		return fmt.Errorf("database %s: %w", q.db.path, q.withHolder(ctx, err))
+	}
+	if !taken {
+		return nil
+	}
+	if err := q.recover(ctx); err != nil {
+		q.unlock()
+		return err
+	}
+	host, _ := os.Hostname() // only told to people
+	return q.SetNote(ctx, holderNote, fmt.Sprintf("process %d on %s", os.Getpid(), host))
+}
+
+// withHolder adds to ErrInUse who holds the lock.
+func (q *Queue) withHolder(ctx context.Context, err error) error {
+	if !errors.Is(err, ErrInUse) {
+		return err
+	}
+	n, ok, readErr := q.Note(ctx, holderNote)
+	if readErr != nil || !ok {
+		return fmt.Errorf("%w: stop it, or give this one a database of its own", err)
+	}
+	return fmt.Errorf("%w: %s, since %s; stop it, or give this one a database of its own", err, n.Value, n.Set.UTC().Format(time.RFC3339))
+}
+
+func (q *Queue) unlock() {
+	if err := q.db.unlock(); err != nil {
+		q.options.Log.Error("cannot release the database", slog.Any("error", err))
+	}
+}
+
+// othersEvery is how often Work looks whether another process has changed the
+// database.
+const othersEvery = 500 * time.Millisecond
+
+// watchOthers notices what other processes have stored. The pragma reads one
+// number of the shared memory; it does not change for writes of the connection
+// that asks, which are all of ours.
+func (q *Queue) watchOthers(ctx context.Context) {
+	var last int64
+	for {
+		var now int64
+		if err := q.db.write.QueryRowContext(ctx, "PRAGMA data_version").Scan(&now); err != nil && ctx.Err() == nil {
+			q.options.Log.WarnContext(ctx, "cannot look for what other processes have stored", slog.Any("error", err))
+		} else if now != last {
+			last = now
+			q.touched.addAll()
+			q.changes.send()
+		}
+		if pause(ctx, othersEvery) != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Pause keeps runs from starting. They are stored and coalesced all the same,
+// and start when it is lifted.
+type Pause struct {
+	Portal string // "" for all portals
+	Rule   string // "" for all rules
+	Reason string // for people
+	Since  time.Time
+}
+
+const (
+	setPause = `
+INSERT INTO b24_pause (portal, rule, reason, paused_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (portal, rule) DO UPDATE SET reason = excluded.reason`
+
+	// What was handed to River waits again. So do the runs that it blocked, of
+	// other rules too: the dispatcher blocks them anew where need be.
+	unhandPaused = `
+UPDATE b24_run SET state = 'waiting'
+WHERE state = 'queued' AND ($1 = '' OR portal = $1) AND ($2 = '' OR rule = $2)`
+
+	unblockPortal = `UPDATE b24_run SET state = 'waiting' WHERE state = 'blocked' AND ($1 = '' OR portal = $1)`
+
+	// notPaused is a condition on a run.
+	notPaused = `NOT EXISTS (
+    SELECT 1 FROM b24_pause p
+    WHERE p.portal IN (b24_run.portal, '') AND p.rule IN (b24_run.rule, ''))`
+)
+
+// Pause stops runs of a rule in a portal from starting. An empty rule means all
+// rules of the portal, an empty portal the rule in all portals; one of them is
+// needed. Runs under way end as usual. Pausing what is paused only changes the
+// reason.
+func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
+	if portal == "" && rule == "" {
+		return errors.New("pause: want a portal, a rule or both")
+	}
+	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		if _, err := t.exec(ctx, setPause, portal, rule, reason, micros(time.Now())); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, unhandPaused, portal, rule); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, unblockPortal, portal); err != nil {
+			return err
+		}
+		t.touchAll(q)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("pause: %w", err)
+	}
+	return nil
+}
+
+// Resume lifts a pause that was set with the same portal and rule. It reports
+// whether there was one.
+func (q *Queue) Resume(ctx context.Context, portal, rule string) (was bool, err error) {
+	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		res, err := t.exec(ctx, `DELETE FROM b24_pause WHERE portal = $1 AND rule = $2`, portal, rule)
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		was = n > 0
+		t.touchAll(q)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("resume: %w", err)
+	}
+	return was, nil
+}
+
+// Pauses returns what is paused, by portal and rule.
+func (q *Queue) Pauses(ctx context.Context) ([]Pause, error) {
+	rows, err := q.db.read.QueryContext(ctx, `SELECT portal, rule, reason, paused_at FROM b24_pause ORDER BY portal, rule`)
+	if err != nil {
+		return nil, fmt.Errorf("read pauses: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Pause
+	for rows.Next() {
+		var (
+			p  Pause
+			at int64
+		)
+		if err := rows.Scan(&p.Portal, &p.Rule, &p.Reason, &at); err != nil {
+			return nil, fmt.Errorf("read pauses: %w", err)
+		}
+		p.Since = fromMicros(at)
+		all = append(all, p)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read pauses: %w", err)
+	}
+	return all, nil
+}

@@ -1,0 +1,138 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+const (
+	// sweepEvery is how often Work looks for what need not be kept any longer.
+	sweepEvery = time.Hour
+
+	// sweepBatch bounds what one transaction deletes, and sweepPause is the time
+	// between two of them: events come first.
+	sweepBatch = 200
+	sweepPause = 20 * time.Millisecond
+)
+
+const (
+	sweepTombstones = `DELETE FROM b24_tombstone WHERE seen_at <= $1`
+
+	// What a run took with it, its attempts and its links to events, goes along.
+	sweepRuns = `
+DELETE FROM b24_run WHERE id IN (
+    SELECT id FROM b24_run WHERE state = $1 AND finished_at < $2 ORDER BY finished_at LIMIT $3)`
+
+	selectOldEvents = `
+SELECT id FROM b24_event WHERE received_at < $1 AND id > $2 ORDER BY id LIMIT $3`
+
+	// An event of a run is as old as the run: see sweepRuns.
+	sweepEvent = `
+DELETE FROM b24_event WHERE id = $1
+AND NOT EXISTS (SELECT 1 FROM b24_run_event WHERE event_id = $1)`
+)
+
+// sweep forgets what is over and older than Options say, until ctx ends.
+func (q *Queue) sweep(ctx context.Context) error {
+	now := time.Now()
+	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, sweepTombstones, micros(now.Add(-tombstoneLife)))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("forget deleted entities: %w", err)
+	}
+	for _, over := range []struct {
+		state State
+		keep  time.Duration
+	}{{Succeeded, q.options.KeepSucceeded}, {Discarded, q.options.KeepDiscarded}, {Parked, q.options.KeepParked}} {
+		if over.keep < 0 {
+			continue
+		}
+		if err := q.sweepRuns(ctx, over.state, now.Add(-over.keep)); err != nil {
+			return fmt.Errorf("forget %s runs: %w", over.state, err)
+		}
+	}
+	if q.options.KeepEvents < 0 {
+		return nil
+	}
+	if err := q.sweepEvents(ctx, now.Add(-q.options.KeepEvents)); err != nil {
+		return fmt.Errorf("forget events: %w", err)
+	}
+	return nil
+}
+
+func (q *Queue) sweepRuns(ctx context.Context, state State, before time.Time) error {
+	for {
+		var n int64
+		err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+			res, err := t.exec(ctx, sweepRuns, string(state), micros(before), sweepBatch)
+			if err != nil {
+				return err
+			}
+			n, err = res.RowsAffected()
+			return err
+		})
+		if err != nil || n < sweepBatch {
+			return err
+		}
+		if err := pause(ctx, sweepPause); err != nil {
+			return err
+		}
+	}
+}
+
+// sweepEvents forgets old events that no run has (any more).
+func (q *Queue) sweepEvents(ctx context.Context, before time.Time) error {
+	for last := int64(0); ; {
+		old, err := q.oldEvents(ctx, before, last)
+		if err != nil || len(old) == 0 {
+			return err
+		}
+		err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+			for _, id := range old {
+				if _, err := t.exec(ctx, sweepEvent, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		last = old[len(old)-1]
+		if err := pause(ctx, sweepPause); err != nil {
+			return err
+		}
+	}
+}
+
+func (q *Queue) oldEvents(ctx context.Context, before time.Time, last int64) ([]int64, error) {
+	return ids(q.db.read.QueryContext(ctx, selectOldEvents, micros(before), last, sweepBatch))
+}
+
+// sweeping sweeps until ctx ends.
+func (q *Queue) sweeping(ctx context.Context) {
+	for {
+		if err := q.sweep(ctx); err != nil && ctx.Err() == nil {
+			q.options.Log.ErrorContext(ctx, "cannot forget old runs, trying again in an hour", slog.Any("error", err))
+		}
+		if pause(ctx, sweepEvery) != nil {
+			return
+		}
+	}
+}
+
+// pause waits, or returns why ctx has ended.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,148 @@
+package queue
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"sync"
+	"time"
+)
+
+// priorities is how many there are.
+const priorities = int(Backfill) + 1
+
+// backfillWorkers bounds how many runs of a backfill one portal has under way.
+// A run that has begun is not overtaken, so a live run waits for as many
+// requests as these still want; and a hundred of them fill batches well enough.
+const backfillWorkers = 100
+
+// A shard is the part of the queue that one portal is.
+//
+// It counts the jobs that River was given. That bounds them, so that what
+// becomes due later can still go first. And while some have not begun, the
+// dispatcher keeps ringing: River (v0.49.0) looks for as many jobs as it has
+// free workers, and does not look again for a worker that gets free meanwhile;
+// it would idle until another job ends.
+type shard struct {
+	portal string
+	queue  string // River's
+	worker int    // Options.Workers
+
+	// These belong to the dispatcher.
+	next    time.Time // when to look at it; zero: when somebody says so
+	started bool      // its River queue
+
+	mu    sync.Mutex
+	jobs  [priorities]int // given to River and not ended
+	begun int             // of these
+}
+
+// room is how many more jobs of a priority River may be given. As many as there
+// are workers may wait beside as many under way.
+func (s *shard) room(p Priority) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	room := 2*s.worker - s.jobs[Live] - s.jobs[Backfill]
+	if p == Backfill {
+		room = min(room, s.worker, backfillWorkers) - s.jobs[Backfill]
+	}
+	return room
+}
+
+// given counts jobs, and reports whether there are any.
+func (s *shard) given(jobs [priorities]int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p, n := range jobs {
+		s.jobs[p] += n
+	}
+	return jobs != [priorities]int{}
+}
+
+func (s *shard) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun++
+}
+
+func (s *shard) end(p Priority) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun--
+	s.jobs[p] = max(0, s.jobs[p]-1)
+}
+
+// unbegun is how many jobs River has and has not begun.
+func (s *shard) unbegun() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.jobs[Live] + s.jobs[Backfill] - s.begun
+}
+
+// shards are the portals of a worker.
+type shards struct {
+	workers int
+	mu      sync.Mutex
+	byName  map[string]*shard // by portal
+	byQueue map[string]*shard
+}
+
+func newShards(workers int) shards {
+	return shards{workers: workers, byName: map[string]*shard{}, byQueue: map[string]*shard{}}
+}
+
+// of returns a portal's shard, and makes it if need be.
+func (s *shards) of(portal string) *shard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one, ok := s.byName[portal]
+	if !ok {
+		one = &shard{portal: portal, queue: portalQueue(portal), worker: s.workers}
+		s.byName[portal], s.byQueue[one.queue] = one, one
+	}
+	return one
+}
+
+// ofQueue returns the shard of a River queue that has jobs.
+func (s *shards) ofQueue(queue string) *shard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byQueue[queue]
+}
+
+func (s *shards) all() []*shard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*shard, 0, len(s.byName))
+	for _, one := range s.byName {
+		all = append(all, one)
+	}
+	return all
+}
+
+// due returns the shards to look at now, and the time until the next one is, at
+// most limit.
+func (s *shards) due(limit time.Duration) (due []*shard, wait time.Duration) {
+	now, wait := time.Now(), limit
+	for _, one := range s.all() {
+		switch {
+		case one.next.IsZero():
+		case !one.next.After(now):
+			due = append(due, one)
+		default:
+			wait = min(wait, one.next.Sub(now))
+		}
+	}
+	return due, wait
+}
+
+// portalQueue is the River queue of a portal. River is particular about names.
+func portalQueue(portal string) string {
+	if len(portal) <= 40 && plainName.MatchString(portal) {
+		return "portal-" + portal
+	}
+	sum := sha256.Sum256([]byte(portal))
+	return "hashed-" + hex.EncodeToString(sum[:16])
+}
+
+var plainName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
