@@ -45,12 +45,14 @@ staticcheck: ## run staticcheck
 	$(TOOL) staticcheck ./...
 
 .PHONY: gen
-gen: ## write the generated files: schemas/rules.schema.json, docs/actions.md
+gen: ## write the generated files: schemas/*.json, docs/actions.md
 	go test ./docs -run '^TestGenerated$$' -count=1 -update
+	go test ./cmd/b24rules -run '^TestGeneratedSchemas$$' -count=1 -update-schemas
 
 .PHONY: gen-check
 gen-check: ## fail when a generated file is not current
 	go test ./docs -run '^TestGenerated$$' -count=1
+	go test ./cmd/b24rules -run '^TestGeneratedSchemas$$' -count=1
 
 .PHONY: golden
 golden: ## rewrite the golden files of tests
@@ -63,7 +65,7 @@ fuzz-smoke: ## fuzz every target for FUZZTIME (5s)
 	@set -e; for pkg in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "fuzz $$pkg $$target"; \
-			go test $$pkg -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+			go test $$pkg -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x; \
 		done; \
 	done
 

@@ -31,6 +31,7 @@ The result is what the portal answered under "result".`,
 	EffectOf: callEffect,
 	Touches:  callTouches,
 	Check:    checkCall,
+	Suggest:  map[string]func() []engine.Suggestion{"method": suggestMethods},
 })
 
 type callArgs struct {
@@ -73,6 +74,15 @@ func checkAtLeastOnce(c *engine.StepCheck, name string) {
 	if callEffect(c.Types()) == engine.Writes && !c.Once() {
 		c.Warnf("method", "at-least-once", "%s is called in every run of the rule, and again when its answer is lost", name).Hint = "once: says for which value it is to be called once, such as =deal.stageId"
 	}
+}
+
+// suggestMethods offers the documented methods to editors.
+func suggestMethods() []engine.Suggestion {
+	var out []engine.Suggestion
+	for _, m := range schemas.Methods() {
+		out = append(out, engine.Suggestion{Value: m.Name, Doc: m.Effect + "s"})
+	}
+	return out
 }
 
 func methodNames() []string {

@@ -32,10 +32,10 @@ The result says how many were deleted.`,
 
 type deleteElementsArgs struct {
 	List     int           `yaml:"list" validate:"required,min=1" doc:"the list's IBLOCK_ID" example:"=inputs.list"`
-	ListType string        `yaml:"list_type" validate:"oneof=lists bitrix_processes" doc:"lists (the default) or bitrix_processes"`
+	ListType string        `yaml:"list_type" validate:"oneof=lists bitrix_processes" default:"lists" doc:"lists or bitrix_processes"`
 	Scope    engine.Fields `yaml:"scope" validate:"required" doc:"the properties that the elements share" example:"{DEAL: =event.id}"`
-	Foreign  string        `yaml:"foreign" validate:"oneof=keep remove" doc:"remove (the default) or keep elements that this rule did not make"`
-	Limit    int           `yaml:"limit" validate:"min=1,max=50000" doc:"how many elements may be deleted, 1000 when it is not given"`
+	Foreign  string        `yaml:"foreign" validate:"oneof=keep remove" default:"remove" doc:"remove or keep elements that this rule did not make"`
+	Limit    int           `yaml:"limit" validate:"min=1,max=50000" default:"1000" doc:"how many elements may be deleted"`
 }
 
 const defaultDeleteElements = 1000

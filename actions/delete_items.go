@@ -34,7 +34,7 @@ type deleteItemsArgs struct {
 	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the items are" example:"lead"`
 	EntityTypeID int           `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"=inputs.helper_type"`
 	Filter       engine.Fields `yaml:"filter" validate:"required" doc:"fields and the values that they must have" example:"{ufCrm5InvoiceId: =event.id}"`
-	Limit        int           `yaml:"limit" validate:"min=1,max=5000" doc:"how many items may be deleted, 50 when it is not given"`
+	Limit        int           `yaml:"limit" validate:"min=1,max=5000" default:"50" doc:"how many items may be deleted"`
 }
 
 const defaultDeleteItems = 50

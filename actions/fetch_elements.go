@@ -38,9 +38,9 @@ empty.`,
 
 type fetchElementsArgs struct {
 	List     int           `yaml:"list" validate:"required,min=1" doc:"the list's IBLOCK_ID" example:"=inputs.list"`
-	ListType string        `yaml:"list_type" validate:"oneof=lists bitrix_processes" doc:"lists (the default) or bitrix_processes"`
+	ListType string        `yaml:"list_type" validate:"oneof=lists bitrix_processes" default:"lists" doc:"lists or bitrix_processes"`
 	Filter   engine.Fields `yaml:"filter" doc:"properties and the values that they must have" example:"{DEAL: =event.id}"`
-	Limit    int           `yaml:"limit" validate:"min=1,max=5000" doc:"how many elements there may be, 500 when it is not given"`
+	Limit    int           `yaml:"limit" validate:"min=1,max=5000" default:"500" doc:"how many elements there may be"`
 }
 
 func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (any, error) {

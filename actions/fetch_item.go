@@ -38,7 +38,7 @@ type fetchItemArgs struct {
 	Owner        string `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the item is" example:"deal"`
 	EntityTypeID int    `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"1072"`
 	ID           int    `yaml:"id" validate:"required,min=1" doc:"the item's id" example:"=event.id"`
-	Optional     bool   `yaml:"optional" doc:"a missing item gives nil instead of an error"`
+	Optional     bool   `yaml:"optional" default:"false" doc:"a missing item gives nil instead of an error"`
 }
 
 func fetchItem(ctx context.Context, c *engine.Call, a fetchItemArgs) (any, error) {

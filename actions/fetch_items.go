@@ -38,7 +38,7 @@ type fetchItemsArgs struct {
 	Filter       engine.Fields `yaml:"filter" doc:"fields and the values that they must have" example:"{companyId: =deal.companyId}"`
 	Order        engine.Fields `yaml:"order" doc:"asc or desc for one field; by id when it is not given" example:"{opportunity: desc}"`
 	Select       []string      `yaml:"select" doc:"the fields to read; all when it is not given" example:"[id, title]"`
-	Limit        int           `yaml:"limit" validate:"min=1,max=5000" doc:"how many items there may be, 500 when it is not given"`
+	Limit        int           `yaml:"limit" validate:"min=1,max=5000" default:"500" doc:"how many items there may be"`
 }
 
 // Limits of what one step reads.

@@ -28,5 +28,5 @@ The line carries the portal, the rule, the step and the entity by itself.`,
 
 type logArgs struct {
 	Message string `yaml:"message" validate:"required" doc:"what to write" example:"invoice {{ event.id }} has no rows"`
-	Level   string `yaml:"level" validate:"oneof=debug info warn error" doc:"debug, info (the default), warn or error"`
+	Level   string `yaml:"level" validate:"oneof=debug info warn error" default:"info" doc:"debug, info, warn or error"`
 }

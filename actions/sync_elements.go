@@ -41,13 +41,13 @@ The result counts the elements: added, updated, deleted, kept, adopted.`,
 
 type syncElementsArgs struct {
 	List        int              `yaml:"list" validate:"required,min=1" doc:"the list's IBLOCK_ID" example:"=inputs.list"`
-	ListType    string           `yaml:"list_type" validate:"oneof=lists bitrix_processes" doc:"lists (the default) or bitrix_processes"`
+	ListType    string           `yaml:"list_type" validate:"oneof=lists bitrix_processes" default:"lists" doc:"lists or bitrix_processes"`
 	Scope       engine.Fields    `yaml:"scope" validate:"required" doc:"the properties that all elements of this step share" example:"{DEAL: =event.id}"`
 	Rows        []any            `yaml:"rows" validate:"required" doc:"one element is kept for each" example:"=rows"`
 	Key         engine.RowValue  `yaml:"key" rows:"rows" validate:"required" doc:"what tells the rows apart for good" example:"=row.key"`
 	Fields      engine.RowFields `yaml:"fields" rows:"rows" validate:"required" doc:"the fields to keep up to date, NAME among them; nil clears, omit leaves alone" example:"{NAME: '{{ row.productName }}'}"`
 	Match       engine.RowFields `yaml:"match" rows:"rows" doc:"takes over elements that no rule made and whose properties are equal" example:"{PRODUCT: =row.productId}"`
-	Foreign     string           `yaml:"foreign" validate:"oneof=keep remove" doc:"keep (the default) or remove elements of the scope that no rule made"`
+	Foreign     string           `yaml:"foreign" validate:"oneof=keep remove" default:"keep" doc:"keep or remove elements of the scope that no rule made"`
 	DeleteLimit any              `yaml:"delete_limit" doc:"how many elements may be deleted: 200 or 50%; half of what there is, but at least 5, when it is not given"`
 }
 

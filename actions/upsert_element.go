@@ -36,7 +36,7 @@ The result has the element's id and says whether it was created or updated.`,
 
 type upsertElementArgs struct {
 	List     int           `yaml:"list" validate:"required,min=1" doc:"the list's IBLOCK_ID" example:"=inputs.list"`
-	ListType string        `yaml:"list_type" validate:"oneof=lists bitrix_processes" doc:"lists (the default) or bitrix_processes"`
+	ListType string        `yaml:"list_type" validate:"oneof=lists bitrix_processes" default:"lists" doc:"lists or bitrix_processes"`
 	Key      any           `yaml:"key" validate:"required" doc:"what tells the element from others of this rule: a number or text" example:"=event.id"`
 	Fields   engine.Fields `yaml:"fields" validate:"required" doc:"the fields to keep up to date, NAME among them; nil clears, omit leaves alone" example:"{NAME: 'Deal {{ event.id }}'}"`
 }

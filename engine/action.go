@@ -22,7 +22,9 @@ const (
 //
 // The fields of A carry the tags yaml (the argument's name), validate
 // (go-playground/validator rules; "required" is checked when the file is
-// loaded), doc (a line for the manual) and example. Their types are string,
+// loaded), doc (a line for the manual), example and default (what holds when
+// the argument is not given, for its reader: Run sees a zero value then). Their
+// types are string,
 // bool, int, num.Num, time.Duration, any, slices of these, Fields, Names,
 // RowValue and RowFields.
 type Spec[A any] struct {
@@ -58,7 +60,13 @@ type Spec[A any] struct {
 	Says string
 	// Cost is what a step sends to the portal. The zero value sends nothing.
 	Cost Cost
+	// Suggest gives values that an editor offers for an argument, by its name.
+	// Other values are taken too.
+	Suggest map[string]func() []Suggestion
 }
+
+// Suggestion is a value that an editor offers.
+type Suggestion struct{ Value, Doc string }
 
 // Action is a verb of the rule language. Make one with Define.
 type Action struct {
@@ -88,6 +96,9 @@ func Define[A any](s Spec[A]) *Action {
 	args, err := describeArgs(reflect.TypeFor[A]())
 	if err == nil {
 		err = args.checkSays(s.Says)
+	}
+	if err == nil {
+		err = args.suggest(s.Suggest)
 	}
 	if err != nil {
 		panic(fmt.Sprintf("engine: action %s: %v", s.Name, err))
@@ -123,9 +134,12 @@ func (a *Action) HasResult() bool { return a.result != nil }
 
 // Arg describes one argument of an action.
 type Arg struct {
-	Name     string
-	Doc      string
-	Example  string
+	Name    string
+	Doc     string
+	Example string
+	// Default is the value that holds when the argument is not given, as it is
+	// written in YAML; "" when that takes more words.
+	Default  string
 	Required bool
 	// Type is the Go type that the value is bound to.
 	Type reflect.Type
@@ -134,4 +148,6 @@ type Arg struct {
 	// PerRow is the name of the list argument whose rows this one is computed
 	// for, "" when it is computed once.
 	PerRow string
+	// Suggest gives values that an editor offers; nil offers none.
+	Suggest func() []Suggestion
 }

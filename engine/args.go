@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,7 +63,7 @@ func describeArgs(t reflect.Type) (*argStruct, error) {
 		if name == "" || !f.IsExported() {
 			return nil, fmt.Errorf("field %s wants a yaml tag and a capital", f.Name)
 		}
-		a := &argField{index: i, Arg: Arg{Name: name, Doc: f.Tag.Get("doc"), Example: f.Tag.Get("example"), Type: f.Type, PerRow: f.Tag.Get("rows")}}
+		a := &argField{index: i, Arg: Arg{Name: name, Doc: f.Tag.Get("doc"), Example: f.Tag.Get("example"), Default: f.Tag.Get("default"), Type: f.Type, PerRow: f.Tag.Get("rows")}}
 		if a.Doc == "" {
 			return nil, fmt.Errorf("field %s wants a doc tag", f.Name)
 		}
@@ -80,6 +81,18 @@ func describeArgs(t reflect.Type) (*argStruct, error) {
 		out.fields = append(out.fields, a)
 	}
 	return out, nil
+}
+
+// suggest notes the values that an editor offers for arguments.
+func (s *argStruct) suggest(values map[string]func() []Suggestion) error {
+	for name, list := range values {
+		i := slices.IndexFunc(s.fields, func(f *argField) bool { return f.Name == name })
+		if i < 0 {
+			return fmt.Errorf("suggestions for an argument %s that there is not", name)
+		}
+		s.fields[i].Suggest = list
+	}
+	return nil
 }
 
 // splitRules takes "required" out of a validate tag.

@@ -149,7 +149,7 @@ func (c *checker) ruleFile(set *RuleSet) {
 	if !ok {
 		return
 	}
-	c.keys(m, "a rule file", "version", "title", "inputs", "vars", "rules")
+	c.keys(m, "a rule file", fileKeyNames...)
 	c.version(m)
 	if e, ok := m.Get("title"); ok {
 		set.Title = c.text(e.Value, "title")

@@ -48,7 +48,7 @@ func (c *checker) readInput(e yamlfile.Entry, in *Input) bool {
 	if !ok {
 		return false
 	}
-	c.keys(m, "an input", "type", "title", "default")
+	c.keys(m, "an input", inputKeyNames...)
 	if t, ok := m.Get("title"); ok {
 		in.Title = c.text(t.Value, "title")
 	}

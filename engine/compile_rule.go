@@ -20,8 +20,6 @@ const (
 	ceilingFactor   = 10 // a debounce of 1s puts a run off for 10s at most
 )
 
-var ruleKeys = []string{"title", "on", "when", "steps", "deleted", "entity", "owner", "debounce", "limits", "portals"}
-
 func (c *checker) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
 	r := &Rule{ID: e.Name, node: e.Key, Set: c.set, Owner: e.Name, Pos: c.file.Pos(e.Key), Debounce: defaultDebounce, Ceiling: defaultDebounce * ceilingFactor}
 	c.rule, c.taken = r, map[string]diag.Pos{}
@@ -32,7 +30,7 @@ func (c *checker) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
 	if !ok {
 		return nil
 	}
-	c.keys(m, "a rule", ruleKeys...)
+	c.keys(m, "a rule", ruleKeyNames...)
 	c.ruleOptions(r, m)
 	on, ok := m.Get("on")
 	if !ok {
@@ -84,7 +82,7 @@ func (c *checker) readDebounce(r *Rule, n *yaml.Node) {
 	if !ok {
 		return
 	}
-	c.keys(m, "debounce", "quiet", "max")
+	c.keys(m, "debounce", keyNames(debounceKeys)...)
 	if e, ok := m.Get("quiet"); ok {
 		r.Debounce = c.duration(e.Value, "quiet")
 	}
@@ -118,7 +116,7 @@ func (c *checker) readTriggers(r *Rule, e yamlfile.Entry) {
 		if !ok {
 			return
 		}
-		c.keys(m, "on", "events", "entityTypeId")
+		c.keys(m, "on", keyNames(onKeys)...)
 		ev, ok := m.Get("events")
 		if !ok {
 			c.errorf(n, "missing-key", "on needs events").Hint = "events: [ONCRMDYNAMICITEMUPDATE]"

@@ -11,8 +11,6 @@ import (
 	"b24rules/yamlfile"
 )
 
-var stepOptions = []string{"id", "when", "once", "for_each", "limit", "timeout", "retry", "on_error"}
-
 // defaultForEach is how many rows a for_each takes without a limit.
 const defaultForEach = 1000
 

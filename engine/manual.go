@@ -61,10 +61,14 @@ func cell(s string) string {
 }
 
 func (f *argField) describe() string {
-	if f.Example == "" {
-		return f.Doc
+	text := f.Doc
+	if f.Default != "" {
+		text += "; `" + f.Default + "` when it is not given"
 	}
-	return f.Doc + ", such as `" + f.Example + "`"
+	if f.Example != "" {
+		text += ", such as `" + f.Example + "`"
+	}
+	return text
 }
 
 // takes words what an argument accepts.

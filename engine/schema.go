@@ -3,217 +3,170 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"b24rules/engine/formula"
 	"b24rules/schemas"
+	"b24rules/yamlfile"
 )
-
-// object is a JSON object whose keys encoding/json writes in sorted order.
-type object = map[string]any
 
 // formulaPattern is text that is a formula: "=" and something else than "=".
 const formulaPattern = "^=[^=]"
 
 // Schema returns the JSON Schema of rule files for editors. It is made of the
-// same structs that the compiler decodes into, so completion and hover text
-// cannot differ from what the engine takes.
+// same descriptions that the compiler reads, so completion and hover text cannot
+// differ from what the engine takes.
 func Schema(actions []*Action) ([]byte, error) {
-	steps := ref("steps")
-	root := object{
-		"$schema":              "http://json-schema.org/draft-07/schema#",
-		"title":                "b24rules rule file",
-		"type":                 "object",
-		"required":             []string{"version", "rules"},
-		"additionalProperties": false,
-		"properties": object{
-			"version": object{"const": Version, "description": "version of the rule language"},
-			"title":   text("what the file is for"),
-			"inputs":  object{"type": "object", "description": "what a portal's configuration supplies", "additionalProperties": ref("input")},
-			"vars":    object{"type": "object", "description": "constants of the file; each sees the inputs and the vars before it"},
-			"rules":   object{"type": "object", "description": "the rules by their ids", "minProperties": 1, "additionalProperties": ref("rule")},
-		},
-		"definitions": object{
-			"input": object{
-				"type": "object", "required": []string{"type"}, "additionalProperties": false,
-				"properties": object{
-					"type":    object{"enum": []string{"integer", "number", "string", "boolean"}},
-					"title":   text("what the configuration should say here"),
-					"default": object{"type": []string{"string", "number", "boolean"}},
-				},
-			},
-			"formula": object{"type": "string", "pattern": formulaPattern},
-			"event":   eventSchema(),
-			"rule":    ruleSchema(steps),
-			"steps":   object{"type": "array", "minItems": 1, "items": ref("step")},
-			"step":    stepSchema(actions, steps),
-		},
+	root := keySchema(fileKeys, "version", "rules")
+	root["$schema"] = yamlfile.SchemaDraft
+	root["title"] = "b24rules rule file"
+	root["definitions"] = yamlfile.Schema{
+		"input": keySchema(inputKeys, "type"),
+		"formula": yamlfile.Schema{"type": "string", "pattern": formulaPattern}.
+			Described("a formula: it begins with `=` and keeps its type", "", ""),
+		"event": eventSchema(),
+		"rule":  keySchema(ruleKeys, "on"),
+		"steps": yamlfile.Schema{"type": "array", "minItems": 1, "items": ref("step")},
+		"step":  stepSchema(actions),
 	}
+	return WriteSchema(root)
+}
+
+// WriteSchema writes a schema down as it is kept in a file.
+func WriteSchema(s yamlfile.Schema) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	err := enc.Encode(root)
+	err := enc.Encode(s)
 	return buf.Bytes(), err
 }
 
-func ref(name string) object { return object{"$ref": "#/definitions/" + name} }
+func ref(name string) yamlfile.Schema { return yamlfile.Schema{"$ref": "#/definitions/" + name} }
 
-func text(description string) object {
-	return object{"type": "string", "description": description}
+// orFormula takes a value of a type or a formula that gives one.
+func orFormula(s yamlfile.Schema) yamlfile.Schema {
+	return yamlfile.AnySchema(s, yamlfile.Schema{"type": "string", "pattern": formulaPattern})
 }
 
-// described adds a description to a schema without changing the original.
-func described(s object, description string) object {
-	out := object{"description": description}
-	for k, v := range s {
-		out[k] = v
+func inputTypeNames() []string { return slices.Sorted(maps.Keys(inputTypes)) }
+
+// eventSchema takes the documented codes, with what is known of each. A code in
+// other letters than capitals is left to the compiler: a schema cannot compare
+// regardless of case. What an editor says of a wrong code is the message of the
+// first alternative.
+func eventSchema() yamlfile.Schema {
+	var known []yamlfile.Schema
+	var legacy []string
+	for _, e := range schemas.Events() {
+		if e.Legacy {
+			legacy = append(legacy, e.Code)
+			continue
+		}
+		known = append(known, yamlfile.ConstSchema(e.Code, e.About()))
+	}
+	// Old events are taken, but not offered, as they would be as constants.
+	old := "^(" + strings.Join(legacy, "|") + ")$"
+	out := yamlfile.AnySchema(slices.Concat([]yamlfile.Schema{{
+		"type": "string", "pattern": "^(ONCRMDYNAMICITEM(ADD|UPDATE|DELETE)_[1-9][0-9]*|[A-Z._0-9]*[a-z][A-Za-z._0-9]*)$",
+		"patternErrorMessage": "no event of Bitrix24 has this code",
+	}}, known, []yamlfile.Schema{{"type": "string", "pattern": old}})...)
+	out["if"] = yamlfile.Schema{"type": "string", "pattern": old}
+	out["then"] = yamlfile.Schema{"deprecationMessage": "this event belongs to a part of the CRM that Bitrix24 no longer develops"}
+	return out
+}
+
+func stepSchema(actions []*Action) yamlfile.Schema {
+	out := keySchema(stepKeys)
+	out["minProperties"] = 1
+	properties, _ := out["properties"].(yamlfile.Schema)
+	for _, a := range actions {
+		properties[a.Name] = a.schema()
 	}
 	return out
 }
 
-// orFormula takes a value of a type or a formula that gives one.
-func orFormula(s object, description string) object {
-	return object{"description": description, "anyOf": []any{s, ref("formula")}}
-}
-
-func eventSchema() object {
-	var codes []string
-	for _, e := range schemas.Events() {
-		codes = append(codes, e.Code)
-	}
-	return object{"anyOf": []any{
-		object{"enum": codes},
-		object{"type": "string", "pattern": "^[Oo][Nn][A-Za-z]+(_[0-9]+)?$"},
-	}}
-}
-
-func ruleSchema(steps object) object {
-	events := object{"anyOf": []any{ref("event"), object{"type": "array", "minItems": 1, "items": ref("event")}}}
-	duration := object{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$`}
-	number := object{"type": "integer", "minimum": 1}
-	return object{
-		"type": "object", "required": []string{"on"}, "additionalProperties": false,
-		"properties": object{
-			"title": text("what the rule does, for people"),
-			"on": object{"description": "the events that the rule hears", "anyOf": []any{
-				ref("event"),
-				object{"type": "array", "minItems": 1, "items": ref("event")},
-				object{"type": "object", "required": []string{"events"}, "additionalProperties": false, "properties": object{
-					"events":       events,
-					"entityTypeId": object{"description": "type of the items, 31 for smart invoices", "anyOf": []any{number, object{"const": "any"}}},
-				}},
-			}},
-			"when":    orFormula(object{"type": "boolean"}, "the rule runs only when this formula of event and inputs is true"),
-			"steps":   described(steps, "what to do for an entity that exists"),
-			"deleted": described(steps, "what to do for an entity that is gone; on then lists its delete event"),
-			"entity":  described(ref("formula"), "what the event is about, when it is not the id that the event carries"),
-			"owner":   text("the name under which syncs own what they made; the rule's id by default"),
-			"debounce": object{"description": "how long the entity must be quiet before a run starts", "anyOf": []any{
-				duration,
-				object{"type": "object", "additionalProperties": false, "properties": object{"quiet": duration, "max": duration}},
-			}},
-			"limits":  object{"type": "object", "additionalProperties": false, "properties": object{"calls": number, "deletes": number}},
-			"portals": object{"type": "array", "items": object{"type": "string"}, "description": "the portals that the rule is for; all by default"},
-		},
-	}
-}
-
-func stepSchema(actions []*Action, steps object) object {
-	properties := object{
-		"id":       object{"type": "string", "pattern": "^[a-z][a-z0-9_]*$", "description": "name under which later steps see the result"},
-		"when":     orFormula(object{"type": "boolean"}, "the step runs only when this is true"),
-		"once":     described(ref("formula"), "the step runs only when this differs from its value at the last successful run for the entity"),
-		"for_each": orFormula(object{"type": "array"}, "runs the step for each element, as row and index"),
-		"limit":    object{"type": "integer", "minimum": 1, "description": "how many elements for_each takes"},
-		"timeout":  text("longest time that the step may take, such as 30s"),
-		"retry":    object{"type": "integer", "minimum": 1, "maximum": 100, "description": "attempts before the run is parked"},
-		"on_error": object{"description": "what follows a failure for good: park the run, skip the step, or other steps", "anyOf": []any{
-			object{"enum": []string{"park", "skip"}}, steps,
-		}},
-	}
-	for _, a := range actions {
-		properties[a.Name] = a.schema()
-	}
-	return object{"type": "object", "additionalProperties": false, "properties": properties}
-}
-
-func (a *Action) schema() object {
+func (a *Action) schema() yamlfile.Schema {
 	if a.args.typ == typeNames {
-		return object{"type": "object", "minProperties": 1, "description": a.Doc}
+		return yamlfile.Schema{"type": "object", "minProperties": 1, "propertyNames": takesName}.Described(a.Doc, "", "")
 	}
-	properties := object{}
+	properties := yamlfile.Schema{}
 	var required []string
 	for _, f := range a.args.fields {
-		properties[f.Name] = f.schema()
+		properties[f.Name] = titled(f.schema(), f.Name)
 		if f.Required {
 			required = append(required, f.Name)
 		}
 	}
-	out := object{"type": "object", "description": a.Doc, "additionalProperties": false, "properties": properties}
+	out := yamlfile.Schema{"type": "object", "additionalProperties": false, "properties": properties}
 	if len(required) > 0 {
 		slices.Sort(required)
 		out["required"] = required
-		return out
+	} else {
+		// A step may be just "- log:" where nothing is required.
+		out["type"] = []string{"object", "null"}
 	}
-	// A step may be just "- log:" where nothing is required.
-	out["type"] = []string{"object", "null"}
-	return out
+	return titled(out.Described(a.Doc, "", ""), a.Name)
 }
 
-func (f *argField) schema() object {
-	description := f.Doc
-	if f.Example != "" {
-		description += "\n\nExample: " + f.Example
-	}
+// titled gives a schema the name that an editor shows above its text.
+func titled(s yamlfile.Schema, title string) yamlfile.Schema {
+	s["title"] = title
+	return s
+}
+
+func (f *argField) schema() yamlfile.Schema {
+	return f.takesSchema().Described(f.Doc, f.Example, f.Default)
+}
+
+func (f *argField) takesSchema() yamlfile.Schema {
 	switch f.kind {
 	case argDuration:
-		return text(description)
+		return takesDuration
 	case argFields, argRowFields, argNames:
-		return object{"type": "object", "description": description}
+		return yamlfile.Schema{"type": "object"}
 	case argRowValue:
-		return object{"description": description}
+		return yamlfile.Schema{}
 	}
 	if f.Type.Kind() == reflect.Interface {
-		return object{"description": description}
+		return yamlfile.Schema{}
 	}
-	return orFormula(ruled(typeSchema(f.typ), f.Rules), description)
+	s, _ := typeSchema(f.typ).Ruled(f.Rules)
+	if f.Suggest != nil {
+		return suggestions(f.Suggest(), s)
+	}
+	if f.typ.Kind == formula.String && s["enum"] == nil {
+		return s // a formula is text, too
+	}
+	return orFormula(s)
 }
 
-func typeSchema(t formula.Type) object {
+// suggestions are values that an editor offers though others are taken too.
+func suggestions(list []Suggestion, others yamlfile.Schema) yamlfile.Schema {
+	var of []yamlfile.Schema
+	for _, s := range list {
+		of = append(of, yamlfile.ConstSchema(s.Value, s.Doc))
+	}
+	return yamlfile.AnySchema(append(of, others)...)
+}
+
+func typeSchema(t formula.Type) yamlfile.Schema {
 	switch t.Kind {
 	case formula.Int:
-		return object{"type": "integer"}
+		return yamlfile.Schema{"type": "integer"}
 	case formula.Number:
-		return object{"type": "number"}
+		return yamlfile.Schema{"type": "number"}
 	case formula.String:
-		return object{"type": "string"}
+		return yamlfile.TextSchema()
 	case formula.Bool:
-		return object{"type": "boolean"}
+		return yamlfile.Schema{"type": "boolean"}
 	case formula.List:
-		return object{"type": "array"}
+		return yamlfile.Schema{"type": "array"}
 	case formula.Record:
-		return object{"type": "object"}
+		return yamlfile.Schema{"type": "object"}
 	}
-	return object{}
-}
-
-// ruled adds what validator rules say to a schema.
-func ruled(s object, rules string) object {
-	for rule := range strings.SplitSeq(rules, ",") {
-		name, param, _ := strings.Cut(rule, "=")
-		n, err := strconv.Atoi(param)
-		switch {
-		case name == "oneof":
-			return object{"enum": strings.Fields(param)}
-		case name == "min" && err == nil && s["type"] != "string":
-			s["minimum"] = n
-		case name == "max" && err == nil && s["type"] != "string":
-			s["maximum"] = n
-		}
-	}
-	return s
+	return yamlfile.Schema{}
 }

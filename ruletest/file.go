@@ -18,38 +18,38 @@ import (
 
 // layout is a test file as it is written.
 type layout struct {
-	Version string     `yaml:"version"`
-	Rules   names      `yaml:"rules"`
-	Inputs  inputs     `yaml:"inputs"`
-	Portal  portalSpec `yaml:"portal"`
-	Tests   []*test    `yaml:"tests" validate:"required"`
+	Version string     `yaml:"version" doc:"1; may be left out"`
+	Rules   names      `yaml:"rules" doc:"the rule file under test, or a list of them, seen from this file; the file of the same name without _test when it is not given" example:"deal-shipments.yaml"`
+	Inputs  inputs     `yaml:"inputs" doc:"values for the inputs of the rule files" example:"{list: 47}"`
+	Portal  portalSpec `yaml:"portal" doc:"what people have set up in the portal: demo, or its types and lists" example:"demo"`
+	Tests   []*test    `yaml:"tests" validate:"required" doc:"the tests, at least one"`
 }
 
 // test is one entry of tests.
 type test struct {
-	Name       name   `yaml:"name" validate:"required"`
-	Inputs     inputs `yaml:"inputs"`
-	Given      state  `yaml:"given"`
+	Name       name   `yaml:"name" validate:"required" doc:"what must be so; --run chooses by it" example:"a won deal gets an element for each row"`
+	Inputs     inputs `yaml:"inputs" doc:"values for inputs in this test alone"`
+	Given      state  `yaml:"given" doc:"what the portal holds before the event"`
 	Scene      scene  `yaml:",inline"`
-	Then       []then `yaml:"then"`
-	SkipProofs inputs `yaml:"skip_proofs"`
+	Then       []then `yaml:"then" doc:"what happens next: changes, an event, and what must follow"`
+	SkipProofs skips  `yaml:"skip_proofs" doc:"proofs that do not hold for this rule, each with its reason" example:"{shuffled: the first row is the main product}"`
 }
 
 // then is what happens after the test's first event.
 type then struct {
-	Change state `yaml:"change"`
+	Change state `yaml:"change" doc:"what people change before the event; null deletes"`
 	Scene  scene `yaml:",inline"`
 }
 
 // scene is an event and what must follow.
 type scene struct {
-	Event   *event            `yaml:"event" validate:"required"`
-	Answers map[string]value  `yaml:"answers"`
-	Refuse  map[string]string `yaml:"refuse"`
-	Calls   *calls            `yaml:"calls"`
-	Expect  *expectation      `yaml:"expect"`
-	Outcome *outcome          `yaml:"outcome"`
-	Error   *name             `yaml:"error"`
+	Event   *event            `yaml:"event" validate:"required" doc:"the event that comes: its code and id, with the type before the id for items of smart processes and smart invoices (31)" example:"ONCRMDEALUPDATE 759"`
+	Answers map[string]value  `yaml:"answers" doc:"what the portal answers to methods that the emulator does not have" example:"{crm.timeline.comment.add: 77}"`
+	Refuse  map[string]string `yaml:"refuse" doc:"the codes that the portal refuses methods with" example:"{crm.timeline.comment.add: ACCESS_DENIED}"`
+	Calls   *calls            `yaml:"calls" doc:"the writing REST calls that must follow, in order; [] is none" example:"[{crm.item.update: {id: 759}}]"`
+	Expect  *expectation      `yaml:"expect" doc:"what the portal must hold then"`
+	Outcome *outcome          `yaml:"outcome" doc:"how the run must end: one word, or a word for each rule" example:"deleted"`
+	Error   *name             `yaml:"error" doc:"text that the error of a failed run must hold"`
 }
 
 // act is a scene with the people's changes before it.
@@ -108,8 +108,7 @@ func (v *value) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return yamlfile.Decode(f, n, &v.v)
 }
 
-// inputs are named texts: the values of a rule set's inputs, the reasons to skip
-// proofs.
+// inputs are named texts: the values of a rule set's inputs.
 type inputs []field
 
 // UnmarshalNode reads a mapping of scalars.
@@ -121,6 +120,14 @@ func (v *inputs) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 		*v = append(*v, field{name: e.Name, value: text, pos: f.Pos(e.Key), valuePos: f.Pos(e.Value)})
 	}
 	return list
+}
+
+// skips are the proofs that a test does not want, with the reasons.
+type skips []field
+
+// UnmarshalNode reads a mapping of proofs to reasons.
+func (v *skips) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	return (*inputs)(v).UnmarshalNode(f, n)
 }
 
 // event is an event of the portal.
@@ -137,11 +144,11 @@ type event struct {
 
 // eventForm is the long form of an event.
 type eventForm struct {
-	Code         string         `yaml:"code" validate:"required"`
-	ID           string         `yaml:"id"`
-	EntityTypeID int            `yaml:"entityTypeId" validate:"omitempty,min=1"`
-	Data         map[string]any `yaml:"data"`
-	Time         string         `yaml:"time"`
+	Code         string         `yaml:"code" validate:"required" doc:"the event's code" example:"ONCRMDEALUPDATE"`
+	ID           string         `yaml:"id" doc:"the id of what the event is about" example:"759"`
+	EntityTypeID int            `yaml:"entityTypeId" validate:"omitempty,min=1" doc:"the type of an item of a smart process, 31 of a smart invoice"`
+	Data         map[string]any `yaml:"data" doc:"more of the event's data" example:"{FIELDS: {CATEGORY_ID: 3}}"`
+	Time         string         `yaml:"time" doc:"when it is sent" example:"'2026-01-02T12:00:00+03:00'"`
 }
 
 // shortEvent is "ONCRMDEALUPDATE 759" or "ONCRMDYNAMICITEMUPDATE 31:7".

@@ -29,26 +29,26 @@ const portalName = "test"
 
 // portalForm is the long form of a portal.
 type portalForm struct {
-	Name     string              `yaml:"name"`
-	Types    map[string]typeForm `yaml:"types"`
-	Lists    map[string]listForm `yaml:"lists"`
-	Deals    columns             `yaml:"deals"`
-	Invoices columns             `yaml:"invoices"`
+	Name     string              `yaml:"name" default:"test" doc:"the portal's name, which the rules' portals are held against"`
+	Types    map[string]typeForm `yaml:"types" doc:"smart processes by their entityTypeId" example:"{1032: {title: Order, fields: {ufCrm9Weight: double}}}"`
+	Lists    map[string]listForm `yaml:"lists" doc:"universal lists by their IBLOCK_ID" example:"{47: {name: Shipments, properties: {DEAL: number}}}"`
+	Deals    columns             `yaml:"deals" doc:"custom fields of deals" example:"{ufCrmRegion: string}"`
+	Invoices columns             `yaml:"invoices" doc:"custom fields of smart invoices"`
 }
 
 type typeForm struct {
-	Title    string  `yaml:"title"`
-	Fields   columns `yaml:"fields"`
-	Products bool    `yaml:"products"`
-	Stages   bool    `yaml:"stages"`
-	Clients  bool    `yaml:"clients"`
-	Dates    bool    `yaml:"dates"`
+	Title    string  `yaml:"title" doc:"its name"`
+	Fields   columns `yaml:"fields" doc:"its custom fields, by the names that crm.item.* gives them" example:"{ufCrm9Weight: double}"`
+	Products bool    `yaml:"products" default:"false" doc:"items have product rows"`
+	Stages   bool    `yaml:"stages" default:"false" doc:"items have stages"`
+	Clients  bool    `yaml:"clients" default:"false" doc:"items have a company and contacts"`
+	Dates    bool    `yaml:"dates" default:"false" doc:"items have dates of begin and end"`
 }
 
 type listForm struct {
-	Name       string  `yaml:"name"`
-	Code       string  `yaml:"code"`
-	Properties columns `yaml:"properties" validate:"required"`
+	Name       string  `yaml:"name" doc:"its name"`
+	Code       string  `yaml:"code" doc:"its symbol code"`
+	Properties columns `yaml:"properties" validate:"required" doc:"its properties by their codes" example:"{DEAL: number, SHIPPED: [Yes]}"`
 }
 
 // columns are custom fields or properties by name, in the order of the file.
@@ -62,13 +62,13 @@ type column struct {
 
 // columnForm is the long form of a field; a field can also be its type alone.
 type columnForm struct {
-	Type      string   `yaml:"type"`
-	ID        int      `yaml:"id" validate:"omitempty,min=1"`
-	Title     string   `yaml:"title"`
-	Options   []string `yaml:"options"`
-	Multiple  bool     `yaml:"multiple"`
-	Required  bool     `yaml:"required"`
-	Precision int      `yaml:"precision" validate:"omitempty,min=1,max=12"`
+	Type      string   `yaml:"type" doc:"its type, list for a choice"`
+	ID        int      `yaml:"id" validate:"omitempty,min=1" doc:"the number of a property: 101 for PROPERTY_101"`
+	Title     string   `yaml:"title" doc:"its name"`
+	Options   []string `yaml:"options" doc:"what can be chosen"`
+	Multiple  bool     `yaml:"multiple" default:"false" doc:"it holds several values"`
+	Required  bool     `yaml:"required" default:"false" doc:"it must not be empty"`
+	Precision int      `yaml:"precision" validate:"omitempty,min=1,max=12" doc:"decimals of a number"`
 }
 
 // UnmarshalNode reads a mapping of names to types or to long forms.

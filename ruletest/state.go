@@ -52,10 +52,10 @@ func (fs *fields) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 
 // state is what a portal holds, or what people change in it.
 type state struct {
-	Deals    entities            `yaml:"deals"`
-	Invoices entities            `yaml:"invoices"`
-	Items    map[string]entities `yaml:"items"`
-	Elements map[string]elements `yaml:"elements"`
+	Deals    entities            `yaml:"deals" doc:"deals by their ids; rows are the product rows" example:"{759: {title: Roof, rows: [{productName: Tile, price: 10.5, quantity: 3}]}}"`
+	Invoices entities            `yaml:"invoices" doc:"smart invoices by their ids" example:"{7: {title: Invoice, rows: []}}"`
+	Items    map[string]entities `yaml:"items" doc:"items of smart processes by entityTypeId and id" example:"{1032: {5: {ufCrm9Weight: 100}}}"`
+	Elements map[string]elements `yaml:"elements" doc:"elements of lists, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile, DEAL: 759}]}"`
 }
 
 // entityTypes of what has a key of its own.
@@ -145,6 +145,13 @@ type elementChange struct {
 	delete bool
 }
 
+// elementForm is a change of the elements that have some values.
+type elementForm struct {
+	Where  fields `yaml:"where" validate:"required" doc:"the values that the elements have now" example:"{NAME: Tile}"`
+	Set    fields `yaml:"set" doc:"what a person changes, as the list's form does" example:"{SHIPPED: Yes}"`
+	Delete bool   `yaml:"delete" default:"false" doc:"a person deletes them"`
+}
+
 // UnmarshalNode reads a list of elements.
 func (es *elements) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	var nodes []*yaml.Node
@@ -153,11 +160,7 @@ func (es *elements) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 		x := elementChange{pos: f.Pos(n)}
 		m, more := f.Mapping(n)
 		if _, ok := m.Get("where"); ok {
-			var form struct {
-				Where  fields `yaml:"where" validate:"required"`
-				Set    fields `yaml:"set"`
-				Delete bool   `yaml:"delete"`
-			}
+			var form elementForm
 			more = yamlfile.Decode(f, n, &form)
 			x.where, x.set, x.delete = form.Where, form.Set, form.Delete
 			if !more.HasErrors() && (len(x.set) == 0) != x.delete {
@@ -174,11 +177,11 @@ func (es *elements) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 
 // expectation is what the portal must hold after an event.
 type expectation struct {
-	Partial  bool               `yaml:"partial"`
-	Deals    *wanted            `yaml:"deals"`
-	Invoices *wanted            `yaml:"invoices"`
-	Items    map[string]*wanted `yaml:"items"`
-	Elements map[string]*wanted `yaml:"elements"`
+	Partial  bool               `yaml:"partial" default:"false" doc:"other things may be there too"`
+	Deals    *wanted            `yaml:"deals" doc:"the deals that must be there: a list in any order, or by their ids" example:"{759: {title: Roof}}"`
+	Invoices *wanted            `yaml:"invoices" doc:"the smart invoices that must be there"`
+	Items    map[string]*wanted `yaml:"items" doc:"the items that must be there, by entityTypeId" example:"{1038: [{ufCrm5Total: 99}]}"`
+	Elements map[string]*wanted `yaml:"elements" doc:"the elements that must be there, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile}]}"`
 }
 
 // wanted is the set of things that must be there: by their ids, or a list

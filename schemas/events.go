@@ -59,6 +59,33 @@ func LookupEvent(code string) (e Event, suffix int, ok bool) {
 	return Event{}, 0, false
 }
 
+// About says in a line what the event tells and what it carries.
+func (e Event) About() string {
+	entity := e.Entity
+	if entity == "item" {
+		entity = "smart invoice or an item of a smart process"
+	}
+	var text string
+	switch {
+	case entity != "" && e.Op != "":
+		text = "a " + entity + " was " + map[string]string{OpAdd: "added", OpUpdate: "changed", OpDelete: "deleted"}[e.Op] + "; "
+	case e.Op != "":
+		text = map[string]string{OpAdd: "addition", OpUpdate: "change", OpDelete: "deletion"}[e.Op] + "; "
+	}
+	switch {
+	case len(e.Fields) > 0:
+		text += "carries " + strings.Join(e.Fields, ", ")
+	case len(e.Data) > 0:
+		text += "carries " + strings.Join(e.Data, ", ")
+	default:
+		text += "carries no data"
+	}
+	if e.AppOnly {
+		text += "; only an application can bind it"
+	}
+	return text
+}
+
 func (e Event) clone() Event {
 	e.Fields, e.Data = slices.Clone(e.Fields), slices.Clone(e.Data)
 	return e

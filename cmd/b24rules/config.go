@@ -80,44 +80,45 @@ type limitsConfig struct {
 // grace is how long a stop waits for what is under way.
 func (l limitsConfig) grace() time.Duration { return cmp.Or(l.Grace, 10*time.Second) }
 
-// configFile is the file as it is written.
+// configFile is the file as it is written. The doc of a key is what an editor
+// shows: `make gen` writes it to schemas/.
 type configFile struct {
-	Listen   scalar        `yaml:"listen"`
-	Metrics  scalar        `yaml:"metrics"`
-	Database scalar        `yaml:"database"`
-	Rules    scalars       `yaml:"rules"`
-	Portals  portalFiles   `yaml:"portals"`
-	Log      logFile       `yaml:"log"`
-	Limits   limitsConfig  `yaml:"limits"`
-	History  historyConfig `yaml:"history"`
-	Console  scalar        `yaml:"console"`
+	Listen   scalar        `yaml:"listen" default:"127.0.0.1:8400" doc:"the address that events come in at"`
+	Metrics  scalar        `yaml:"metrics" doc:"the address that metrics are read at; none when it is not given" example:"127.0.0.1:9400"`
+	Database scalar        `yaml:"database" default:"sqlite:b24rules.db" doc:"where events and runs are kept" example:"sqlite:/var/lib/b24rules/b24rules.db"`
+	Rules    scalars       `yaml:"rules" doc:"files and folders of rule sets, seen from this file" example:"[rules]"`
+	Portals  portalFiles   `yaml:"portals" doc:"the portals by their names here; events come in at /hooks/NAME"`
+	Log      logFile       `yaml:"log" doc:"what is logged, and where to"`
+	Limits   limitsConfig  `yaml:"limits" doc:"brakes"`
+	History  historyConfig `yaml:"history" doc:"how long finished runs are kept"`
+	Console  scalar        `yaml:"console" doc:"web pages over queue and rules"`
 }
 
 type logFile struct {
-	Level    scalar `yaml:"level"`
-	Format   scalar `yaml:"format"`
-	Requests bool   `yaml:"requests"`
-	Off      bool   `yaml:"off"`
-	Dir      scalar `yaml:"dir"`
-	Dump     scalar `yaml:"dump"`
+	Level    scalar `yaml:"level" words:"debug info warn error" default:"info" doc:"the least level that is logged"`
+	Format   scalar `yaml:"format" words:"text json" default:"text" doc:"lines of text, or a JSON object a line"`
+	Requests bool   `yaml:"requests" default:"false" doc:"log every request to a portal, without its secrets"`
+	Off      bool   `yaml:"off" default:"false" doc:"log nothing at all"`
+	Dir      scalar `yaml:"dir" doc:"a folder for the file b24rules.log; stderr when it is not given"`
+	Dump     scalar `yaml:"dump" doc:"log what requests and answers hold"`
 }
 
 type portalFile struct {
-	Webhook              scalar     `yaml:"webhook"`
-	WebhookFile          scalar     `yaml:"webhook_file"`
-	ApplicationToken     scalar     `yaml:"application_token"`
-	ApplicationTokenFile scalar     `yaml:"application_token_file"`
-	OAuth                anything   `yaml:"oauth"`
-	Plan                 scalar     `yaml:"plan"`
-	Inputs               inputTable `yaml:"inputs"`
-	TLS                  tlsFile    `yaml:"tls"`
-	TimeZone             scalar     `yaml:"time_zone"`
-	Events               scalar     `yaml:"events"`
-	Encoding             scalar     `yaml:"encoding"`
+	Webhook              scalar     `yaml:"webhook" doc:"the URL of the inbound webhook, or ${VARIABLE}" example:"${B24_WEBHOOK}"`
+	WebhookFile          scalar     `yaml:"webhook_file" doc:"instead of webhook: a file that holds it"`
+	ApplicationToken     scalar     `yaml:"application_token" doc:"the token that the portal's events carry, or ${VARIABLE}" example:"${B24_TOKEN}"`
+	ApplicationTokenFile scalar     `yaml:"application_token_file" doc:"instead of application_token: a file that holds it"`
+	OAuth                anything   `yaml:"oauth" doc:"access as an application"`
+	Plan                 scalar     `yaml:"plan" words:"standard enterprise unlimited" default:"standard" doc:"how many requests a second the portal allows"`
+	Inputs               inputTable `yaml:"inputs" doc:"the inputs of rule sets: file name without ending, input, value" example:"{deal-shipments: {list: 47}}"`
+	TLS                  tlsFile    `yaml:"tls" doc:"how the portal's certificate is checked"`
+	TimeZone             scalar     `yaml:"time_zone" doc:"the portal's time zone; without it times stay as the portal wrote them" example:"Europe/Moscow"`
+	Events               scalar     `yaml:"events" words:"online offline" default:"online" doc:"how events come: sent by the portal, or fetched from its queue"`
+	Encoding             scalar     `yaml:"encoding" default:"utf-8" doc:"the encoding that the portal speaks"`
 }
 
 type tlsFile struct {
-	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false" doc:"accept any certificate; only for a portal on your own network"`
 }
 
 // readConfig reads a configuration file. The error says that there is no file

@@ -1,0 +1,254 @@
+package yamlfile
+
+import (
+	"encoding"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Schema is a JSON Schema, or a part of one: what an editor needs to check and
+// complete a file while it is written.
+type Schema map[string]any
+
+// NodeSchema is implemented by types that decode themselves (NodeUnmarshaler)
+// and so have to say themselves what they take. It is called on a zero value.
+type NodeSchema interface {
+	NodeSchema() Schema
+}
+
+// SchemaDraft is the version of JSON Schema that editors read best.
+const SchemaDraft = "http://json-schema.org/draft-07/schema#"
+
+// SchemaFor returns the schema of what Decode reads into a T. Beside the tags of
+// Decode it reads these of a field: doc is its description, example one of its
+// values and default the value that it has when the key is left out, both as
+// they are written in YAML; words lists the values of a field that decodes and
+// checks itself.
+//
+// It panics at a `validate` tag or a type that it cannot express: a schema that
+// left something out without a word would call wrong files right.
+func SchemaFor[T any]() Schema { return schemaOf(reflect.TypeFor[T]()) }
+
+// TextSchema takes text, also text that looks like a number: 007. That true is
+// text too is not told, or editors would offer it.
+func TextSchema() Schema { return Schema{"type": []string{"string", "number"}} }
+
+// ScalarSchema takes any one value.
+func ScalarSchema() Schema { return Schema{"type": []string{"string", "number", "boolean"}} }
+
+// PatternSchema takes text that a regular expression matches; message is what an
+// editor says of other text.
+func PatternSchema(pattern, message string) Schema {
+	return Schema{"type": "string", "pattern": pattern, "patternErrorMessage": message}
+}
+
+// DurationSchema takes a duration.
+func DurationSchema() Schema {
+	return PatternSchema(`^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$`, "want a duration such as 500ms, 2s or 5m")
+}
+
+// ListSchema takes a list of what items takes.
+func ListSchema(items Schema) Schema {
+	return Schema{"type": []string{"array", "null"}, "items": items}
+}
+
+// MapSchema takes a mapping of any names to what values takes.
+func MapSchema(values Schema) Schema {
+	return Schema{"type": []string{"object", "null"}, "additionalProperties": values}
+}
+
+// AnySchema takes what one of several schemas takes.
+func AnySchema(of ...Schema) Schema { return Schema{"anyOf": of} }
+
+// EnumSchema takes one of a few words.
+func EnumSchema(words ...string) Schema { return Schema{"enum": words} }
+
+// ConstSchema takes one word, and tells what it means.
+func ConstSchema(word, doc string) Schema { return Schema{"const": word}.Described(doc, "", "") }
+
+// Described returns a copy of the schema that tells its reader what the value
+// is: doc is Markdown, example and the default value are YAML. Empty ones are
+// left out.
+func (s Schema) Described(doc, example, value string) Schema {
+	out := maps.Clone(s)
+	if value != "" {
+		doc = strings.TrimSpace(doc + "\n\nDefault: `" + value + "`")
+		out["default"] = literal(value)
+	}
+	if doc != "" {
+		out["description"], out["markdownDescription"] = doc, doc
+	}
+	if example != "" {
+		out["examples"] = []any{literal(example)}
+	}
+	return out
+}
+
+// literal reads a value as it is written in YAML, and takes it for text when it
+// is none.
+func literal(text string) any {
+	var v any
+	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+		return text
+	}
+	return jsonValue(v)
+}
+
+// jsonValue gives mappings with numbers for keys the keys of JSON.
+func jsonValue(v any) any {
+	switch x := v.(type) {
+	case map[any]any:
+		out := make(map[string]any, len(x))
+		for k, e := range x {
+			out[fmt.Sprint(k)] = jsonValue(e)
+		}
+		return out
+	case map[string]any:
+		for k, e := range x {
+			x[k] = jsonValue(e)
+		}
+	case []any:
+		for i, e := range x {
+			x[i] = jsonValue(e)
+		}
+	}
+	return v
+}
+
+func schemaOf(t reflect.Type) Schema {
+	p := reflect.PointerTo(t)
+	switch {
+	case t.Kind() == reflect.Pointer:
+		return schemaOf(t.Elem())
+	case p.Implements(reflect.TypeFor[NodeSchema]()):
+		self, _ := reflect.New(t).Interface().(NodeSchema)
+		return self.NodeSchema()
+	case p.Implements(reflect.TypeFor[NodeUnmarshaler]()):
+		panic(fmt.Sprintf("yamlfile: %s decodes itself and has no NodeSchema", t))
+	case t == durationType:
+		return DurationSchema()
+	case t == nodeType || t.Kind() == reflect.Interface:
+		return Schema{}
+	case p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) || t.Kind() == reflect.String:
+		return TextSchema()
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return structSchema(t)
+	case reflect.Slice:
+		return ListSchema(schemaOf(t.Elem()))
+	case reflect.Map:
+		return MapSchema(schemaOf(t.Elem()))
+	case reflect.Bool:
+		return Schema{"type": "boolean"}
+	case reflect.Float32, reflect.Float64:
+		return Schema{"type": "number"}
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return Schema{"type": "integer"}
+	}
+	panic(fmt.Sprintf("yamlfile: no schema for %s", t))
+}
+
+func structSchema(t reflect.Type) Schema {
+	o := objectSchema{properties: Schema{}}
+	o.collect(t)
+	out := Schema{"type": []string{"object", "null"}, "additionalProperties": false, "properties": o.properties}
+	if o.rest != nil {
+		out["additionalProperties"] = o.rest
+	}
+	if len(o.required) > 0 {
+		slices.Sort(o.required)
+		out["type"], out["required"] = "object", o.required
+	}
+	return out
+}
+
+// objectSchema gathers the keys of a struct and of those inlined into it.
+type objectSchema struct {
+	properties Schema
+	required   []string
+	rest       Schema // of all other keys; nil forbids them
+}
+
+func (o *objectSchema) collect(t reflect.Type) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, inline := fieldName(f)
+		switch {
+		case name == "-" || !f.IsExported():
+		case inline && f.Type.Kind() == reflect.Map:
+			o.rest = schemaOf(f.Type.Elem())
+		case inline:
+			o.collect(f.Type)
+		default:
+			s, required := schemaOf(f.Type).Ruled(f.Tag.Get("validate"))
+			if words := f.Tag.Get("words"); words != "" {
+				s = EnumSchema(strings.Fields(words)...)
+			}
+			if required {
+				o.required = append(o.required, name)
+			}
+			s = s.Described(f.Tag.Get("doc"), f.Tag.Get("example"), f.Tag.Get("default"))
+			s["title"] = name
+			o.properties[name] = s
+		}
+	}
+}
+
+// limitWords are the rules of a `validate` tag that are limits, with the keyword for
+// numbers; text and lists have keywords of their own.
+var limitWords = map[string]string{"min": "minimum", "gte": "minimum", "max": "maximum", "lte": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
+
+// Ruled returns a copy of the schema with what a `validate` tag says, and
+// whether the tag wants the key to be there. Rules about other keys and about
+// forms that JSON Schema cannot tell are left to Decode.
+func (s Schema) Ruled(tag string) (out Schema, required bool) {
+	out = maps.Clone(s)
+	for rule := range strings.SplitSeq(tag, ",") {
+		name, param, _ := strings.Cut(rule, "=")
+		n, err := strconv.Atoi(param)
+		switch {
+		case name == "" || name == "omitempty" || strings.HasPrefix(name, "required_") || strings.HasPrefix(name, "excluded_"):
+		case name == "required":
+			required = true
+		case name == "oneof":
+			out = EnumSchema(strings.Fields(param)...)
+		case limitWords[name] != "" && err == nil:
+			out.limit(limitWords[name], n)
+		case slices.Contains([]string{"url", "http_url", "uri", "hostname_port", "startswith", "unique"}, name) || limitWords[name] != "":
+		case name == "dive":
+			return out, required // what follows is about the entries
+		default:
+			panic(fmt.Sprintf("yamlfile: no schema for the rule %q", rule))
+		}
+	}
+	return out, required
+}
+
+// limit sets a limit of a number, or of the length of text and lists.
+func (s Schema) limit(keyword string, n int) {
+	kind, _ := s["type"].(string)
+	if kinds, ok := s["type"].([]string); ok {
+		kind = kinds[0]
+	}
+	for of, words := range map[string][2]string{"string": {"minLength", "maxLength"}, "array": {"minItems", "maxItems"}, "object": {"minProperties", "maxProperties"}} {
+		if kind != of {
+			continue
+		}
+		switch keyword {
+		case "minimum":
+			s[words[0]] = n
+		case "maximum":
+			s[words[1]] = n
+		}
+		return
+	}
+	s[keyword] = n
+}
