@@ -124,6 +124,7 @@ func (c *Client) settle(commands []*command, replies []reply) {
 	for i, cmd := range commands {
 		r := &replies[i]
 		results[i] = landed{cmd: cmd}
+		r.Batch = len(commands)
 		if r.err != nil {
 			refused = refused || r.err.code() == CodeQueryLimit
 			if c.again(cmd, r, now, jitter) {

@@ -32,6 +32,9 @@ type Answer struct {
 	Result json.RawMessage
 	// Total and Next are those of a listing, -1 when absent.
 	Total, Next int
+	// Batch is how many commands travelled in the request that brought the
+	// answer, 0 when there was none.
+	Batch int
 	// Err is a *Error, nil when the call succeeded.
 	Err error
 }

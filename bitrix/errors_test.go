@@ -101,7 +101,7 @@ func TestTolerated(t *testing.T) {
 		" {\"result\":true,\"total\":3,\"next\":50,\"time\":{\"operating\":0,\"operating_reset_at\":1}}\n",
 	} {
 		c := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
-		want := bitrix.Answer{Result: json.RawMessage("true"), Total: 3, Next: 50}
+		want := bitrix.Answer{Result: json.RawMessage("true"), Total: 3, Next: 50, Batch: 1}
 		if diff := cmp.Diff(want, c.Do(t.Context(), get(1))[0]); diff != "" {
 			t.Errorf("%s\n%s", body, diff)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync/atomic"
+	"time"
 
 	"b24rules/bitrix"
 )
@@ -33,6 +34,8 @@ type meter struct {
 	writes atomic.Int64
 	guard  *LoopGuard
 	run    *Run
+	trace  *Trace
+	note   func(commandTrace) // keeps a command for the history
 }
 
 // Do counts the calls and passes them on.
@@ -50,11 +53,15 @@ func (m *meter) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 	if err := m.guard.check(m.run, calls); err != nil {
 		return fail(err)
 	}
+	started := time.Now()
 	answers := m.Portal.Do(ctx, calls...)
+	took := time.Since(started)
 	for i, c := range calls {
-		if c.Write && answers[i].Err == nil {
+		a := &answers[i]
+		if c.Write && a.Err == nil {
 			m.writes.Add(1)
 		}
+		m.note(commandTrace{call: c, result: a.Result, listed: a.Total, batch: a.Batch, err: a.Err, took: took})
 	}
 	m.guard.note(m.run, calls, answers)
 	return answers
@@ -65,5 +72,39 @@ func (m *meter) List(ctx context.Context, call bitrix.Call, wrapper string) ([]j
 	if n := m.calls.Add(1); n > m.limit {
 		return nil, ParkError("the run would send %d REST commands, its limit is %d", n, m.limit)
 	}
-	return m.Portal.List(ctx, call, wrapper)
+	started := time.Now()
+	rows, err := m.Portal.List(ctx, call, wrapper)
+	if rows == nil {
+		rows = []json.RawMessage{}
+	}
+	m.note(commandTrace{call: call, rows: rows, listed: len(rows), err: err, took: time.Since(started)})
+	return rows, err
+}
+
+// ListFields describes a list. What the client remembers is no command.
+func (m *meter) ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error) {
+	started := time.Now()
+	f, err := m.Portal.ListFields(ctx, iblockType, iblockID)
+	if err != nil {
+		m.noteFailure("lists.field.get", map[string]any{"IBLOCK_TYPE_ID": iblockType, "IBLOCK_ID": iblockID}, err, started)
+	} else {
+		m.trace.noteList(iblockID, f)
+	}
+	return f, err
+}
+
+// ItemFields describes a CRM type. What the client remembers is no command.
+func (m *meter) ItemFields(ctx context.Context, entityTypeID int) (*bitrix.ItemFields, error) {
+	started := time.Now()
+	f, err := m.Portal.ItemFields(ctx, entityTypeID)
+	if err != nil {
+		m.noteFailure("crm.item.fields", map[string]any{"entityTypeId": entityTypeID}, err, started)
+	} else {
+		m.trace.noteType(entityTypeID, f)
+	}
+	return f, err
+}
+
+func (m *meter) noteFailure(method string, params map[string]any, err error, started time.Time) {
+	m.note(commandTrace{call: bitrix.Call{Method: method, Params: params}, listed: -1, err: err, took: time.Since(started)})
 }

@@ -32,6 +32,20 @@ type RuleSet struct {
 	file *yamlfile.File
 }
 
+// secretInputs are the names of the inputs that are secrets; nil without any.
+func (s *RuleSet) secretInputs() map[string]bool {
+	var out map[string]bool
+	for _, in := range s.Inputs {
+		if in.Type == "secret" {
+			if out == nil {
+				out = map[string]bool{}
+			}
+			out[in.Name] = true
+		}
+	}
+	return out
+}
+
 // Input is a value that a portal's configuration supplies to a rule set.
 type Input struct {
 	Name string

@@ -70,8 +70,8 @@ type execution struct {
 	trace *Trace
 	// deleted says that the deleted steps are running.
 	deleted bool
-	removed int    // things deleted so far
-	current string // the step that runs
+	removed int        // things deleted so far
+	current *StepTrace // the step that runs; nil before the first
 }
 
 // Run executes the rule for one entity. The trace tells what was done, also
@@ -89,20 +89,30 @@ func (r *Rule) Run(ctx context.Context, run Run) (*Trace, error) {
 	x := &execution{
 		run: &run, rule: r,
 		meter: &meter{Portal: run.Client, limit: limit, guard: run.Guard, run: &run},
-		trace: &Trace{Rule: r.ID, Version: r.Set.Version, Steps: []StepTrace{}},
+		trace: &Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []StepTrace{}, inputs: run.Inputs, secret: r.Set.secretInputs()},
 	}
+	x.meter.note = func(c commandTrace) { x.trace.note(x.current, c) }
+	x.meter.trace = x.trace
 	if run.Rehearsal != nil {
 		run.Guard, run.Memory = nil, rehearsedMemory{run.Memory}
-		x.meter.guard, x.meter.Portal = nil, run.Rehearsal.over(run.Client, func() string { return x.current })
+		x.meter.guard, x.meter.Portal = nil, run.Rehearsal.over(run.Client, x.stepName)
 	}
 	outcome, err := x.do(ctx)
 	x.trace.Outcome = outcome
 	x.trace.Calls, x.trace.Writes = int(x.meter.calls.Load()), int(x.meter.writes.Load())
 	x.trace.Took = time.Since(started)
 	if err != nil {
+		x.trace.failed = true
 		return x.trace, x.failure(err)
 	}
 	return x.trace, nil
+}
+
+func (x *execution) stepName() string {
+	if x.current == nil {
+		return ""
+	}
+	return x.current.Step
 }
 
 // failure wraps an error that no step has claimed.

@@ -38,16 +38,16 @@ func (x *execution) steps(ctx context.Context, steps []*step, sc scope) error {
 
 // step runs one step and decides what its failure means.
 func (x *execution) step(ctx context.Context, s *step, sc scope) error {
-	x.current = s.label
-	t := StepTrace{Step: s.label, Action: s.action.Name, Line: s.pos.Line}
+	t := &StepTrace{Step: s.label, Action: s.action.Name, Line: s.pos.Line, step: s, rows: -1}
+	x.current = t
 	started, calls, writes := time.Now(), x.meter.calls.Load(), x.meter.writes.Load()
-	err := x.attempt(ctx, s, sc, &t)
+	err := x.attempt(ctx, s, sc, t)
 	t.Took = time.Since(started)
 	t.Calls, t.Writes = int(x.meter.calls.Load()-calls), int(x.meter.writes.Load()-writes)
 	if err != nil {
 		t.Error = err.Error()
 	}
-	x.trace.Steps = append(x.trace.Steps, t)
+	x.trace.Steps = append(x.trace.Steps, *t)
 	var stop *errStop
 	var gone *errGone
 	if err == nil || errors.As(err, &stop) || (errors.As(err, &gone) && !x.deleted) {
@@ -140,6 +140,7 @@ func (x *execution) attempt(ctx context.Context, s *step, sc scope, t *StepTrace
 	if err != nil {
 		return err
 	}
+	t.result, t.ran = result, true
 	x.define(s, sc, result)
 	if s.once != nil {
 		x.run.Memory.SetOnce(s.label, once)
@@ -162,7 +163,7 @@ func (x *execution) define(s *step, sc scope, result any) {
 // perform runs the action, once or for each row.
 func (x *execution) perform(ctx context.Context, s *step, sc scope, t *StepTrace) (any, error) {
 	if s.forEach == nil {
-		return x.act(ctx, s, sc, t, "")
+		return x.act(ctx, s, sc, t, noRow)
 	}
 	list, err := s.forEach.eval(ctx, sc)
 	if err != nil {
@@ -175,11 +176,12 @@ func (x *execution) perform(ctx context.Context, s *step, sc scope, t *StepTrace
 	if len(rows) > s.limit {
 		return nil, &parkError{err: s.forEach.errorf("for_each has %d rows, its limit is %d", len(rows), s.limit)}
 	}
+	t.rows = len(rows)
 	inner := sc.child(nil)
 	results := make([]any, 0, len(rows))
 	var failed rowErrors
 	for i, row := range rows {
-		v, err := x.act(ctx, s, inner.row(row, i), t, strconv.Itoa(i))
+		v, err := x.act(ctx, s, inner.row(row, i), t, i)
 		if err != nil {
 			if ctx.Err() != nil || isEnd(err) {
 				return nil, err
@@ -199,19 +201,23 @@ func isEnd(err error) bool {
 	return errors.As(err, &stop) || errors.As(err, &gone)
 }
 
+// noRow is the row of a step without for_each.
+const noRow = -1
+
 // act binds the arguments and calls the action.
-func (x *execution) act(ctx context.Context, s *step, sc scope, t *StepTrace, row string) (any, error) {
+func (x *execution) act(ctx context.Context, s *step, sc scope, t *StepTrace, row int) (any, error) {
 	args, err := s.bind(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
+	t.bound(row, args)
 	return s.action.run(ctx, x.call(s, t, row), args)
 }
 
-func (x *execution) call(s *step, t *StepTrace, row string) *Call {
+func (x *execution) call(s *step, t *StepTrace, row int) *Call {
 	key := x.rule.ID + "/" + s.label + "/" + x.run.Entity.String()
-	if row != "" {
-		key += "/" + row
+	if row != noRow {
+		key += "/" + strconv.Itoa(row)
 	}
 	return &Call{
 		Portal: x.meter, PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.label,

@@ -28,6 +28,8 @@ type app struct {
 	portals map[string]*portal
 	conns   *ingest.Conns
 	metrics *metrics
+	// hider takes the secrets of the configuration out of what is kept of runs.
+	hider *bitrix.Hider
 }
 
 // portal is what all runs of a portal share.
@@ -44,7 +46,7 @@ type portal struct {
 func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger) (*app, error) {
 	a := &app{
 		config: c, log: log, rules: rules, portals: map[string]*portal{},
-		conns: &ingest.Conns{Most: c.Limits.Connections, Log: log}, metrics: newMetrics(),
+		conns: &ingest.Conns{Most: c.Limits.Connections, Log: log}, metrics: newMetrics(), hider: c.hider(),
 	}
 	for _, p := range c.Portals {
 		client, err := a.newClient(p)

@@ -80,6 +80,15 @@ type limitsConfig struct {
 // grace is how long a stop waits for what is under way.
 func (l limitsConfig) grace() time.Duration { return cmp.Or(l.Grace, 10*time.Second) }
 
+// hider hides the secrets of the configuration.
+func (c *config) hider() *bitrix.Hider {
+	var secrets []bitrix.Secret
+	for _, p := range c.Portals {
+		secrets = append(secrets, p.Webhook, p.Token)
+	}
+	return bitrix.NewHider(secrets...)
+}
+
 // configFile is the file as it is written. The doc of a key is what an editor
 // shows: `make gen` writes it to schemas/.
 type configFile struct {

@@ -57,7 +57,7 @@ func (s dealState) agrees() bool { return s.Rows == s.Elements }
 // ranRun is a run with what its last attempt recorded.
 type ranRun struct {
 	queue.Info
-	trace engine.Trace
+	trace engine.Record
 	took  time.Duration
 }
 
@@ -145,9 +145,11 @@ func (d *demonstration) runsAfter(ctx context.Context, id int64) ([]ranRun, erro
 			last := attempts[len(attempts)-1]
 			run.took = last.Finished.Sub(last.Started)
 			if last.Record != nil {
-				if err := json.Unmarshal(last.Record, &run.trace); err != nil {
-					return nil, fmt.Errorf("record of run %d: %w", info.ID, err)
+				record, err := engine.ReadRecord(last.Record)
+				if err != nil {
+					return nil, fmt.Errorf("run %d: %w", info.ID, err)
 				}
+				run.trace = *record
 			}
 		}
 		out = append(out, run)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"b24rules/emulator"
+	"b24rules/engine"
+	"b24rules/queue"
 )
 
 // TestSecretsStaySecret looks for the webhook's code and the application token
@@ -15,14 +17,16 @@ import (
 // database with its histories and error texts.
 func TestSecretsStaySecret(t *testing.T) {
 	t.Parallel()
-	const code, token = "c0de0fthewebhook", "t0ken0ftheapplication"
+	const code, token, password = "c0de0fthewebhook", "t0ken0ftheapplication", "hunter2hunter2"
 	dir := t.TempDir()
 	h := newHarness(t, harnessOptions{
 		dir:      dir,
 		emulator: emulator.Config{Secret: code, ApplicationToken: token},
 		limits:   limitsConfig{Attempts: 2},
 	})
-	deal := h.addDeal("Roof", row{"Tiles", "10", "1"})
+	// What people wrote, and what a portal puts into addresses of its own.
+	deal := h.addDeal("Roof", row{"Tiles " + code, "10", "1"}, row{"see https://bob:" + password + "@host.example/?auth=" + token, "1", "1"})
+	h.wait()
 	h.post(h.hookURL, formType, h.form("ONCRMDEALUPDATE", nil)+"x") // a wrong token that begins like the right one
 	h.event("ONCRMDEALUPDATE", map[string]string{"ID": "0"})
 	// The portal goes away: the run's attempts fail on the network.
@@ -36,8 +40,9 @@ func TestSecretsStaySecret(t *testing.T) {
 	if parked := h.states()["parked"]; parked != 1 {
 		t.Errorf("%d runs are parked, want the one without a portal: the scenario shows nothing", parked)
 	}
+	left := map[string][]byte{"the history": h.history()}
 	h.stop()
-	left := map[string][]byte{"the log": []byte(h.log.String())}
+	left["the log"] = []byte(h.log.String())
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil {
 		t.Fatal(err)
@@ -47,16 +52,40 @@ func TestSecretsStaySecret(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(left) < 2 || len(left["the log"]) == 0 {
+	if len(left) < 3 || len(left["the log"]) == 0 || !bytes.Contains(left["the history"], []byte("lists.element.add")) {
 		t.Fatalf("nothing to look through: %d", len(left))
 	}
 	for where, data := range left {
-		for _, secret := range []string{code, token} {
+		for _, secret := range []string{code, token, password} {
 			if bytes.Contains(data, []byte(secret)) {
 				t.Errorf("%s holds a secret", where)
 			}
 		}
 	}
+}
+
+// history is what is kept of all runs, unpacked.
+func (h *harness) history() []byte {
+	h.t.Helper()
+	var out bytes.Buffer
+	runs, err := h.app.queue.Runs(h.context(), queue.Filter{Limit: 1000})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, r := range runs {
+		attempts, err := h.app.queue.Attempts(h.context(), r.ID)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		for _, a := range attempts {
+			text, err := engine.UnpackRecord(a.Record)
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			fmt.Fprintf(&out, "%+v\n%s\n", a, text)
+		}
+	}
+	return out.Bytes()
 }
 
 // TestLimitIsKept changes more deals at once than a standard portal takes

@@ -74,9 +74,7 @@ func (a *app) work(ctx context.Context, r *queue.Run) error {
 		return queue.Park(err)
 	}
 	trace, err := rule.Run(ctx, run)
-	if record, jsonErr := json.Marshal(trace); jsonErr == nil {
-		r.Record(record)
-	}
+	r.Record(trace.Record(a.config.History.Record, a.hider))
 	outcome := string(trace.Outcome)
 	if err != nil {
 		outcome, err = verdict(err)

@@ -1,0 +1,72 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+)
+
+func record(t *testing.T, trace *engine.Trace) *engine.Record {
+	t.Helper()
+	r, err := engine.ReadRecord(trace.Record(0, bitrix.NewHider("s3cret-of-the-portal")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestRecordTellsWhy(t *testing.T) {
+	run := dealRun()
+	run.LastAttempt = true
+	trace, _, err := runSteps(t, `
+      - when: =event.id == 8
+        save: {entityTypeId: 9, fields: {A: 1}}
+      - id: rows
+        make_rows: {count: 3}
+      - for_each: =rows
+        save: {entityTypeId: 9, fields: {NAME: "{{ row.name }}", LONG: "=repeat(\"яя\", 1000)", NOTE: s3cret-of-the-portal}}
+      - on_error: skip
+        fail: {with: boom}
+      - fail: {with: park}
+`, run)
+	if err == nil {
+		t.Fatal("the run did not fail")
+	}
+	r := record(t, trace)
+	if len(r.Steps) != 5 || r.Brief || r.Outcome != "" {
+		t.Fatalf("%+v", r)
+	}
+	if s := r.Steps[0]; s.Skipped != "when is false" || s.Args != nil {
+		t.Errorf("the skipped step: %+v", s)
+	}
+	if s := r.Steps[1]; len(s.Result.([]any)) != 3 {
+		t.Errorf("the rows: %+v", s)
+	}
+	each := r.Steps[2]
+	if each.Rows != 3 || len(each.Args) != 3 || each.Args[2].Row != 2 {
+		t.Fatalf("for_each: %+v", each)
+	}
+	fields := each.Args[2].Values["fields"].(map[string]any)
+	if fields["NAME"] != "row 3" || fields["NOTE"] != "<secret>" {
+		t.Errorf("the fields of the third row: %v", fields)
+	}
+	if long := fields["LONG"].(string); !strings.HasSuffix(long, "… 3700 bytes more") || len(long) > 350 {
+		t.Errorf("the long text: %q", long)
+	}
+	if s := r.Steps[3]; s.Error != "boom" {
+		t.Errorf("the step that may fail: %+v", s)
+	}
+	if s := r.Steps[4]; s.Error != "no good" || s.Line == 0 {
+		t.Errorf("the step that failed: %+v", s)
+	}
+}
+
+func TestRecordOfGarbage(t *testing.T) {
+	for _, bad := range []string{"", "{", "[]", `{"deflate":"!"}`, `{"deflate":"AAAA"}`, `{"deflate":1}`} {
+		if r, err := engine.ReadRecord([]byte(bad)); err == nil {
+			t.Errorf("%q was read as %+v", bad, r)
+		}
+	}
+}

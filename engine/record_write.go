@@ -1,0 +1,384 @@
+package engine
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"b24rules/bitrix"
+)
+
+// Record writes a trace down for the history: what ReadRecord reads, of at most
+// about limit bytes before compression (0 means DefaultRecordLimit). hide takes
+// the secrets out; nil takes out none but the secret inputs.
+//
+// Answers go first when there is not enough room, then parameters, arguments
+// and results; that each step and command was there is always told.
+func (t *Trace) Record(limit int, hide *bitrix.Hider) json.RawMessage {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	limit = cmp.Or(limit, DefaultRecordLimit)
+	buf := recordBuffers.Get().(*[]byte)
+	defer recordBuffers.Put(buf)
+	w := &recordWriter{buf: (*buf)[:0], brief: !t.failed && t.Writes == 0, left: limit}
+	w.trace(t)
+	*buf = w.buf
+	return pack(hide.JSON(w.buf))
+}
+
+// recordBuffers are what records are written in before they are packed.
+var recordBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// recordWriter writes JSON by hand: a record is written for every run, and most
+// of it is the portal's own text.
+type recordWriter struct {
+	buf   []byte
+	brief bool
+	left  int  // bytes for everything that can be left out
+	cut   bool // something was
+	first bool // no member of the open object yet
+}
+
+func (w *recordWriter) open()  { w.buf, w.first = append(w.buf, '{'), true }
+func (w *recordWriter) close() { w.buf, w.first = append(w.buf, '}'), false }
+
+func (w *recordWriter) key(name string) {
+	if !w.first {
+		w.buf = append(w.buf, ',')
+	}
+	w.first = false
+	w.buf = append(append(append(w.buf, '"'), name...), `":`...)
+}
+
+func (w *recordWriter) text(name, value string) {
+	if value != "" {
+		w.key(name)
+		w.buf = appendText(w.buf, value)
+	}
+}
+
+func (w *recordWriter) number(name string, n int) {
+	if n != 0 {
+		w.key(name)
+		w.buf = strconv.AppendInt(w.buf, int64(n), 10)
+	}
+}
+
+func (w *recordWriter) took(d time.Duration) {
+	w.key("took")
+	w.buf = strconv.AppendInt(w.buf, int64(d), 10)
+}
+
+func (w *recordWriter) flag(name string, yes bool) {
+	if yes {
+		w.key(name)
+		w.buf = append(w.buf, "true"...)
+	}
+}
+
+func (w *recordWriter) trace(t *Trace) {
+	w.open()
+	w.key("rule")
+	w.buf = appendText(w.buf, t.Rule)
+	w.text("file", t.File)
+	w.key("version")
+	w.buf = appendText(w.buf, t.Version)
+	w.text("outcome", string(t.Outcome))
+	w.key("calls")
+	w.buf = strconv.AppendInt(w.buf, int64(t.Calls), 10)
+	w.key("writes")
+	w.buf = strconv.AppendInt(w.buf, int64(t.Writes), 10)
+	w.took(t.Took)
+	w.flag("brief", w.brief)
+	w.inputs(t)
+	w.commands(t.first)
+	w.key("steps")
+	w.buf = append(w.buf, '[')
+	for i := range t.Steps {
+		if i > 0 {
+			w.buf = append(w.buf, ',')
+		}
+		w.step(&t.Steps[i])
+	}
+	w.buf, w.first = append(w.buf, ']'), false
+	w.number("more", t.more)
+	if !w.brief {
+		w.fields(t)
+	}
+	w.flag("cut", w.cut)
+	w.close()
+}
+
+func (w *recordWriter) inputs(t *Trace) {
+	if len(t.inputs) == 0 {
+		return
+	}
+	shown := t.inputs
+	if len(t.secret) > 0 {
+		shown = maps.Clone(shown)
+		for name := range t.secret {
+			shown[name] = bitrix.Secret("x").String()
+		}
+	}
+	w.key("inputs")
+	w.value(shown, maxValue)
+}
+
+func (w *recordWriter) step(s *StepTrace) {
+	w.open()
+	w.key("step")
+	w.buf = appendText(w.buf, s.Step)
+	w.text("action", s.Action)
+	w.number("line", s.Line)
+	w.text("skipped", s.Skipped)
+	w.text("error", s.Error)
+	w.number("calls", s.Calls)
+	w.number("writes", s.Writes)
+	w.took(s.Took)
+	if len(s.Notes) > 0 {
+		w.key("notes")
+		w.value(s.Notes, maxValue)
+	}
+	if s.rows >= 0 && s.step != nil && s.step.forEach != nil {
+		w.number("rows", s.rows)
+	}
+	w.args(s)
+	if s.ran && s.result != nil {
+		w.key("result")
+		if w.brief {
+			w.value(counted(s.result), w.most())
+		} else {
+			w.value(s.result, w.most())
+		}
+	}
+	w.commands(s.commands)
+	w.close()
+}
+
+// counted is how many rows there are in place of rows: what they hold stands
+// with the step that has read them.
+func counted(v any) any {
+	rows, ok := v.([]any)
+	if !ok || len(rows) == 0 {
+		return v
+	}
+	if _, ok := rows[0].(map[string]any); !ok {
+		return v
+	}
+	if len(rows) == 1 {
+		return "1 row"
+	}
+	return strconv.Itoa(len(rows)) + " rows"
+}
+
+// most is how long one value of a step may be.
+func (w *recordWriter) most() int {
+	if w.brief {
+		return maxValue / 4
+	}
+	return maxValue
+}
+
+func (w *recordWriter) args(s *StepTrace) {
+	if len(s.args) == 0 || s.step == nil {
+		return
+	}
+	w.key("args")
+	w.buf = append(w.buf, '[')
+	for i, a := range s.args {
+		if i > 0 {
+			w.buf = append(w.buf, ',')
+		}
+		w.open()
+		w.number("row", max(a.row, 0))
+		w.key("values")
+		w.open()
+		for _, given := range s.step.args {
+			field := given.field
+			if field.index < 0 || field.kind == argNames {
+				continue // the result has them
+			}
+			w.key(field.Name)
+			switch field.kind {
+			case argRowValue, argRowFields:
+				w.buf = appendText(w.buf, given.source())
+			default:
+				w.value(counted(a.values.Field(field.index).Interface()), w.most())
+			}
+		}
+		w.close()
+		w.close()
+	}
+	w.buf, w.first = append(w.buf, ']'), false
+}
+
+// source is a per-row argument as the rule file has it.
+func (a *argValueOf) source() string {
+	if a.value != nil && a.value.node != nil && a.value.node.Value != "" {
+		return a.value.node.Value
+	}
+	if a.fields == nil {
+		return "for each row"
+	}
+	var parts []string
+	for _, e := range a.fields.entries {
+		if e.key.node != nil && e.value.node != nil {
+			parts = append(parts, e.key.node.Value+": "+e.value.node.Value)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (w *recordWriter) commands(cs []commandTrace) {
+	if len(cs) == 0 {
+		return
+	}
+	w.key("commands")
+	w.buf = append(w.buf, '[')
+	for i := range cs {
+		if i > 0 {
+			w.buf = append(w.buf, ',')
+		}
+		w.command(&cs[i])
+	}
+	w.buf, w.first = append(w.buf, ']'), false
+}
+
+func (w *recordWriter) command(c *commandTrace) {
+	w.open()
+	w.key("method")
+	w.buf = appendText(w.buf, c.call.Method)
+	w.flag("write", c.call.Write)
+	cut := c.cut
+	if !w.brief {
+		cut = !w.params(c.call.Params) || cut
+		cut = !w.answer(c) || cut
+		w.flag("cut", cut)
+		w.cut = w.cut || cut
+	}
+	if c.listed > 0 {
+		w.number("rows", c.listed)
+	}
+	w.number("bytes", c.bytes)
+	w.number("batch", c.batch)
+	if c.err != nil {
+		w.text("code", ErrorCode(c.err))
+		w.text("error", c.err.Error())
+	}
+	w.took(c.took)
+	w.close()
+}
+
+// params writes the parameters of a command, whole or not at all.
+func (w *recordWriter) params(p map[string]any) bool {
+	if len(p) == 0 {
+		return true
+	}
+	before, left, cut := len(w.buf), w.left, w.cut
+	w.key("params")
+	room := w.left
+	if !w.whole(p, &room) {
+		w.buf, w.left, w.cut, w.first = w.buf[:before], left, cut, false
+		return false
+	}
+	w.left = room
+	return true
+}
+
+// answer writes what the portal answered: whole, or of a list the first rows.
+func (w *recordWriter) answer(c *commandTrace) bool {
+	if c.listed >= 0 && c.rows != nil {
+		w.key("result")
+		w.buf = append(w.buf, '[')
+		for i, r := range c.rows {
+			if len(r) >= w.left {
+				w.buf, w.left = append(w.buf, ']'), 0
+				return false
+			}
+			if i > 0 {
+				w.buf = append(w.buf, ',')
+			}
+			w.buf, w.left = append(w.buf, r...), w.left-len(r)
+		}
+		w.buf = append(w.buf, ']')
+		return !c.cut
+	}
+	if len(c.result) == 0 {
+		return !c.cut
+	}
+	if len(c.result) >= w.left {
+		return false
+	}
+	w.key("result")
+	w.buf, w.left = append(w.buf, c.result...), w.left-len(c.result)
+	return true
+}
+
+// maxEnum bounds the options of a field that are kept.
+const maxEnum = 30
+
+// fields describes what the run read and wrote.
+func (w *recordWriter) fields(t *Trace) {
+	if len(t.types) > 0 {
+		w.key("types")
+		w.open()
+		for _, id := range slices.Sorted(maps.Keys(t.types)) {
+			w.description(id, customFields(t.types[id]))
+		}
+		w.close()
+	}
+	if len(t.lists) > 0 {
+		w.key("lists")
+		w.open()
+		for _, id := range slices.Sorted(maps.Keys(t.lists)) {
+			w.description(id, propertiesOf(t.lists[id]))
+		}
+		w.close()
+	}
+}
+
+func (w *recordWriter) description(id int, fields []FieldRecord) {
+	text := marshal(fields)
+	if len(text) > min(w.left, maxFields) {
+		w.cut = true
+		return
+	}
+	w.key(strconv.Itoa(id))
+	w.buf, w.left = append(w.buf, text...), w.left-len(text)
+}
+
+// customFields are the custom fields of a CRM type: those that every portal has
+// need no description.
+func customFields(f *bitrix.ItemFields) []FieldRecord {
+	out := []FieldRecord{}
+	for _, name := range f.Names() {
+		x, _ := f.Lookup(name)
+		if x.Dynamic {
+			out = append(out, FieldRecord{Name: name, Code: x.UpperName, Title: x.Title, Type: x.Type, Multiple: x.Multiple, Enum: fewOptions(x.Enum)})
+		}
+	}
+	return out
+}
+
+// propertiesOf are the properties of a list.
+func propertiesOf(f *bitrix.ListFields) []FieldRecord {
+	out := []FieldRecord{}
+	for _, x := range f.All() {
+		if x.IsProperty() {
+			out = append(out, FieldRecord{Name: x.ID, Code: x.Code, Title: x.Name, Type: x.Type, Multiple: x.Multiple, Enum: fewOptions(x.Enum)})
+		}
+	}
+	return out
+}
+
+func fewOptions(enum map[string]string) map[string]string {
+	if len(enum) > maxEnum {
+		return nil
+	}
+	return enum
+}
