@@ -102,7 +102,7 @@ func (r *Rule) Run(ctx context.Context, run Run) (*Trace, error) {
 	x.trace.Calls, x.trace.Writes = int(x.meter.calls.Load()), int(x.meter.writes.Load())
 	x.trace.Took = time.Since(started)
 	if err != nil {
-		x.trace.failed = true
+		x.trace.Outcome, x.trace.failed = "", true
 		return x.trace, x.failure(err)
 	}
 	return x.trace, nil
