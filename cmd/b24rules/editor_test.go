@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/textproto"
 	"os"
 	"os/exec"
@@ -28,11 +29,15 @@ type editor struct {
 	ctx context.Context
 	dir string
 	id  int
+
+	settings map[string]any
 }
 
 // startEditor writes the schemas into a folder, as `b24rules schema --out` does,
 // and starts the server there.
-func startEditor(t *testing.T) *editor {
+//
+// settings are the editor's of the YAML extension, nil for none.
+func startEditor(t *testing.T, settings map[string]any) *editor {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err == nil {
@@ -65,9 +70,10 @@ func startEditor(t *testing.T) *editor {
 		cancel()
 		_ = cmd.Wait() // it was killed
 	})
-	e := &editor{t: t, in: in, out: bufio.NewReader(out), ctx: ctx, dir: dir}
+	e := &editor{t: t, in: in, out: bufio.NewReader(out), ctx: ctx, dir: dir, settings: settings}
 	e.call("initialize", map[string]any{
 		"processId": nil, "rootUri": "file://" + dir,
+		"workspaceFolders": []any{map[string]any{"uri": "file://" + dir, "name": "rules"}},
 		"capabilities": map[string]any{
 			"workspace": map[string]any{"configuration": true},
 			"textDocument": map[string]any{
@@ -142,10 +148,9 @@ func (e *editor) answer(m message) {
 		settings := make([]any, len(asked.Items))
 		for i, item := range asked.Items {
 			if item.Section == "yaml" {
-				settings[i] = map[string]any{
-					"validate": true, "hover": true, "completion": true,
-					"schemaStore": map[string]any{"enable": false},
-				}
+				yaml := map[string]any{"validate": true, "hover": true, "completion": true, "schemaStore": map[string]any{"enable": false}}
+				maps.Copy(yaml, e.settings)
+				settings[i] = yaml
 			}
 		}
 		result = settings
@@ -181,6 +186,13 @@ func (e *editor) call(method string, params, result any) {
 func (e *editor) open(name, schema, text string) (doc document, findings []string) {
 	e.t.Helper()
 	text = "# yaml-language-server: $schema=schemas/" + schema + ".schema.json\n" + text
+	return e.openText(name, text)
+}
+
+// openText is open for a file that names no schema. Lines are counted from the
+// second one.
+func (e *editor) openText(name, text string) (doc document, findings []string) {
+	e.t.Helper()
 	before, after, _ := strings.Cut(text, "¦")
 	doc = document{uri: "file://" + filepath.Join(e.dir, name)}
 	doc.line = strings.Count(before, "\n")

@@ -230,7 +230,8 @@ rules:
 // TestEditorFindings starts the real language server: right files have no
 // findings, a wrong one has those that its places show.
 func TestEditorFindings(t *testing.T) {
-	e := startEditor(t)
+	t.Parallel()
+	e := startEditor(t, nil)
 	ours := regexp.MustCompile(`(?m)^# yaml-language-server:.*\n`)
 	for file, schema := range map[string]string{
 		"../../rules/deal-shipments.yaml": "rules", "../../rules/invoice-total.yaml": "rules",
@@ -265,7 +266,8 @@ func TestEditorFindings(t *testing.T) {
 
 // TestEditorHelp is what the language server offers and shows at a place.
 func TestEditorHelp(t *testing.T) {
-	e := startEditor(t)
+	t.Parallel()
+	e := startEditor(t, nil)
 	const rule = "version: 1\nrules:\n  a:\n    on: ONCRMDEALADD\n"
 	for _, tt := range []struct {
 		name, schema, text string

@@ -23,7 +23,7 @@ import (
 
 var validateCmd = &command{
 	name:  "validate",
-	args:  "[--strict] [--format text|json|github|sarif] PATH...",
+	args:  "[--strict] [--format text|json|github|gitlab|sarif] PATH...",
 	short: "check rule files",
 	long: `Validate prints every finding in the named rule files, in the order of files and
 lines. It needs no portal, no network and no configuration. Folders are searched
@@ -36,15 +36,15 @@ rules do not start each other without end, and no two of them write one thing.
 A comment allows a warning on its line, or on the line below it:
   # b24rules: allow CODE reason
 
---format json is for programs, github prints the annotations of a workflow, and
-sarif a log for code scanning.
+--format json is for programs, github prints the annotations of a workflow,
+gitlab a Code Quality report, and sarif a log for code scanning.
 
 Exit codes: 0 nothing found, or warnings without --strict; 1 findings; 2 wrong
 usage; 3 a path cannot be read.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		v := &validation{sources: map[string][]byte{}}
 		fs.BoolVar(&v.strict, "strict", false, "let warnings fail too")
-		fs.StringVar(&v.format, "format", "text", "print findings as `FORMAT`: text, json, github or sarif")
+		fs.StringVar(&v.format, "format", "text", "print findings as `FORMAT`: text, json, github, gitlab or sarif")
 		fs.StringVar(&v.stdinPath, "stdin-path", "stdin.yaml", "let findings in stdin name it `NAME`")
 		return v.run
 	},
@@ -65,7 +65,7 @@ type validation struct {
 }
 
 func (v *validation) run(_ context.Context, std stdio, paths []string) error {
-	if err := oneOf("format", v.format, "text", "json", "github", "sarif"); err != nil {
+	if err := oneOf("format", v.format, "text", "json", "github", "gitlab", "sarif"); err != nil {
 		return err
 	}
 	if len(paths) == 0 {
@@ -180,6 +180,8 @@ func (v *validation) print(std stdio) error {
 		return diag.WriteJSON(std.out, v.list)
 	case "github":
 		return diag.WriteGitHub(std.out, v.list)
+	case "gitlab":
+		return diag.WriteGitLab(std.out, v.list)
 	case "sarif":
 		return diag.WriteSARIF(std.out, v.list, diag.Tool{Name: "b24rules", Version: programVersion(debug.ReadBuildInfo()), Help: docs.Finding})
 	}
