@@ -16,8 +16,8 @@ import (
 const requestCeiling = 60 * time.Second
 
 // breakOff ends a request as a fault wants it: without its answer, or with a
-// wrong one.
-func (p *Portal) breakOff(w http.ResponseWriter, r *http.Request, f *Fault, a *answer) {
+// wrong one. status and body are those of the answer that is lost.
+func (p *Portal) breakOff(w http.ResponseWriter, r *http.Request, f *Fault, status int, body any) {
 	switch f.Kind {
 	case FaultTimeout:
 		delay := f.Delay
@@ -29,21 +29,18 @@ func (p *Portal) breakOff(w http.ResponseWriter, r *http.Request, f *Fault, a *a
 	case FaultReset:
 		hangUp(w, true)
 	case FaultHTML:
-		status := f.Status
-		if status == 0 {
-			status = http.StatusBadGateway
+		page := f.Status
+		if page == 0 {
+			page = http.StatusBadGateway
 		}
-		writePage(w, status)
+		writePage(w, page)
 	case FaultMoved:
 		to := strings.TrimSuffix(f.Location, "/") + (&url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}).String()
 		w.Header().Set("Location", to)
 		writePage(w, http.StatusFound)
 	case FaultTruncate:
-		raw, err := php.EncodeJSON(a.body())
-		if err != nil {
-			raw = nil
-		}
-		writeRaw(w, a.status(), raw[:len(raw)/2])
+		raw, _ := php.EncodeJSON(body) // what cannot be written ends even earlier
+		writeRaw(w, status, raw[:len(raw)/2])
 	}
 }
 

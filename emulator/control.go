@@ -13,6 +13,10 @@ import (
 // control answers under /_emulator/: what a test or a demo asks of the emulator
 // itself. It is not a part of any portal and asks for no credentials.
 func (p *Portal) control(w http.ResponseWriter, r *http.Request, path string) {
+	if name, ok := strings.CutPrefix(path, "robot/"); ok && r.Method == http.MethodPost {
+		p.robot(w, r, name)
+		return
+	}
 	switch r.Method + " " + strings.TrimSuffix(path, "/") {
 	case "GET stats":
 		reply(w, http.StatusOK, p.Stats())
@@ -21,7 +25,9 @@ func (p *Portal) control(w http.ResponseWriter, r *http.Request, path string) {
 	case "GET history":
 		reply(w, http.StatusOK, p.History())
 	case "GET app":
-		reply(w, http.StatusOK, p.appInfo())
+		reply(w, http.StatusOK, p.appKeys())
+	case "POST app":
+		p.controlApp(w, r)
 	case "POST reset":
 		p.Reset()
 		reply(w, http.StatusOK, map[string]bool{"reset": true})
@@ -35,19 +41,75 @@ func (p *Portal) control(w http.ResponseWriter, r *http.Request, path string) {
 		p.faults.set(nil)
 		reply(w, http.StatusOK, p.Faults())
 	default:
-		complain(w, http.StatusNotFound, "want GET stats, calls, history, app or faults, POST reset, webhooks or faults, or DELETE faults")
+		complain(w, http.StatusNotFound, "want GET stats, calls, history, app or faults, POST reset, webhooks, app, faults or robot/METHOD, or DELETE faults")
 	}
 }
 
-// appInfo is what an application's developer sees of it.
-func (p *Portal) appInfo() map[string]string {
-	p.mu.Lock()
-	base := p.baseURL
-	p.mu.Unlock()
-	return map[string]string{
-		"client_id": p.app.clientID, "access_token": p.app.accessToken, "application_token": p.app.token,
-		"member_id": p.app.memberID, "client_endpoint": base + "/rest/", "scope": strings.Join(p.cfg.Scopes, ","),
+// robot runs a method as an automation rule does: nobody is at the bottom of
+// what it changes, and no limit holds it up.
+func (p *Portal) robot(w http.ResponseWriter, r *http.Request, name string) {
+	p.seeHost(r.Host)
+	req := &request{ctx: r.Context(), params: decodeRequest(r), user: p.user.ID, credKey: "robot", by: origin{hops: firstHops}}
+	a := &answer{}
+	if m, err := p.find(name); err != nil {
+		a.err = err
+	} else {
+		a = p.run(req, m, req.params, "")
 	}
+	writeJSON(w, a.status(), a.body())
+	p.dispatch(req.changes)
+}
+
+// appKeys are what an application's developer knows of it, with tokens of the
+// administrator that are new each time.
+func (p *Portal) appKeys() map[string]string {
+	t, _ := p.Authorize(p.user.ID) // without an installation there are none
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return map[string]string{
+		"client_id": p.app.clientID, "client_secret": p.app.clientSecret, "access_token": t.Access, "refresh_token": t.Refresh,
+		"application_token": p.app.token, "member_id": p.app.memberID, "client_endpoint": p.baseURL + "/rest/",
+		"server_endpoint": p.baseURL + "/rest/", "scope": strings.Join(p.cfg.Scopes, ","),
+	}
+}
+
+// controlApp does what happens to an application in its life.
+func (p *Portal) controlApp(w http.ResponseWriter, r *http.Request) {
+	var want struct {
+		Do      string `json:"do"`
+		URL     string `json:"url"`
+		Version string `json:"version"`
+		Clean   bool   `json:"clean"`
+		Status  string `json:"status"`
+		Days    int    `json:"days"`
+		Expired bool   `json:"expired"`
+	}
+	if err := decodeStrict(r, &want); err != nil {
+		complain(w, http.StatusBadRequest, "want {\"do\": \"install\", \"url\": …}: "+err.Error())
+		return
+	}
+	switch want.Do {
+	case "install":
+		p.InstallApp(want.URL)
+	case "update":
+		p.UpdateApp(textOr(want.Version, "2"))
+	case "uninstall":
+		p.UninstallApp(want.Clean)
+	case "payment":
+		p.AppPayment(textOr(want.Status, "P"), want.Days, want.Expired)
+	case "expire":
+		p.ExpireTokens()
+	default:
+		complain(w, http.StatusBadRequest, fmt.Sprintf("do %q: want install, update, uninstall, payment or expire", want.Do))
+		return
+	}
+	reply(w, http.StatusOK, p.appKeys())
+}
+
+func decodeStrict(r *http.Request, into any) error {
+	dec := json.NewDecoder(io.LimitReader(r.Body, 1<<20))
+	dec.DisallowUnknownFields()
+	return dec.Decode(into)
 }
 
 func (p *Portal) controlWebhooks(w http.ResponseWriter, r *http.Request) {
@@ -55,9 +117,7 @@ func (p *Portal) controlWebhooks(w http.ResponseWriter, r *http.Request) {
 		URL    string   `json:"url"`
 		Events []string `json:"events"`
 	}
-	dec := json.NewDecoder(io.LimitReader(r.Body, 1<<20))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&want); err != nil {
+	if err := decodeStrict(r, &want); err != nil {
 		complain(w, http.StatusBadRequest, "want {\"url\": …, \"events\": […]}: "+err.Error())
 		return
 	}

@@ -92,7 +92,7 @@ func elementAdd(c *call) (any, error) {
 	}
 	s := c.store()
 	now := c.now.In(s.zone).Truncate(time.Second)
-	e := &element{id: s.next("element"), created: now, creator: c.p.user.number, section: toInt(c.param("IBLOCK_SECTION_ID"))}
+	e := &element{id: s.next("element"), created: now, creator: c.req.by.user, section: toInt(c.param("IBLOCK_SECTION_ID"))}
 	c.writeElement(b, e, code, fields)
 	b.elements[e.id] = e
 	b.order = append(b.order, e.id)
@@ -164,7 +164,7 @@ func elementInput(c *call, b *iblock) (given, error) {
 func (c *call) writeElement(b *iblock, e *element, code string, g given) {
 	s := c.store()
 	e.code = code
-	e.changed, e.modifier = c.now.In(s.zone).Truncate(time.Second), c.p.user.number
+	e.changed, e.modifier = c.now.In(s.zone).Truncate(time.Second), c.req.by.user
 	if v, ok := g["IBLOCK_SECTION_ID"]; ok {
 		e.section = toInt(v)
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"b24rules/bitrix/php"
 	"b24rules/schemas"
@@ -15,6 +16,11 @@ func eventMethods() []method {
 		{name: "event.bind", legacy: true, app: true, run: eventBind},
 		{name: "event.get", legacy: true, app: true, run: eventGet},
 		{name: "event.unbind", legacy: true, app: true, run: eventUnbind},
+		{name: "event.test", app: true, run: eventTest},
+		{name: "event.offline.get", legacy: true, app: true, run: offlineFetch},
+		{name: "event.offline.list", legacy: true, app: true, run: offlineList},
+		{name: "event.offline.clear", legacy: true, app: true, run: offlineClear},
+		{name: "event.offline.error", legacy: true, app: true, run: offlineError},
 	}
 }
 
@@ -44,22 +50,38 @@ func eventCodes(c *call) (any, error) {
 	return codes, nil
 }
 
-// eventBind is event.bind. Offline events are not emulated.
+// eventBind is event.bind.
+// https://apidocs.bitrix24.com/api-reference/events/event-bind.html
 func eventBind(c *call) (any, error) {
-	code := strings.ToUpper(toText(c.param("EVENT")))
-	if !c.store().knownEvent(code) {
-		return nil, fail("ERROR_EVENT_NOT_FOUND", "Event not found")
+	sub := &subscription{event: strings.ToUpper(toText(c.param("EVENT"))), app: true, user: toInt(c.param("AUTH_TYPE")), connector: c.req.connector}
+	admin := c.needAdmin("Event binding with AUTH_TYPE requires administrator access rights")
+	switch {
+	case sub.user > 0 && sub.user != c.req.user && admin != nil:
+		return nil, admin
+	case sub.user == 0 && admin != nil: // others get events for themselves only
+		sub.user = c.req.user
+	case sub.event == "":
+		return nil, argumentOf("EVENT")
 	}
-	handler := toText(c.param("HANDLER"))
-	if handler == "" {
-		return nil, argumentOf("HANDLER")
-	}
-	if err := checkHandlerURL(handler); err != nil {
+	if err := c.eventType(sub, "Offline events binding requires administrator access rights"); err != nil {
 		return nil, err
 	}
-	sub := &subscription{event: code, url: handler, token: c.p.app.token, app: true, user: toInt(c.param("AUTH_TYPE"))}
+	if !c.store().knownEvent(sub.event) {
+		return nil, fail("ERROR_EVENT_NOT_FOUND", "Event not found")
+	}
+	if sub.event == "ONOFFLINEEVENT" {
+		if sub.offline {
+			return nil, fail("ERROR_ARGUMENT", "Offline event cannot be registered for this event.")
+		}
+		sub.minTimeout = time.Second
+		if options, ok := asArray(c.param("OPTIONS")); ok {
+			if v, ok := options.Get("minTimeout"); ok {
+				sub.minTimeout = time.Duration(toInt(v)) * time.Second
+			}
+		}
+	}
 	for _, old := range c.p.feeds.subscriptions {
-		if old.app && old.event == sub.event && old.url == sub.url && old.user == sub.user {
+		if old.app && old.event == sub.event && old.url == sub.url && old.user == sub.user && old.connector == sub.connector {
 			return nil, fail("ERROR_CORE", "Unable to set event handler: Handler already binded")
 		}
 	}
@@ -68,15 +90,43 @@ func eventBind(c *call) (any, error) {
 	return true, nil
 }
 
+// eventType reads whether a handler is for offline events, which only
+// administrators have, and its URL, which these have not.
+func (c *call) eventType(sub *subscription, forbidden string) error {
+	switch kind := strings.ToLower(toText(c.param("EVENT_TYPE"))); kind {
+	case "offline":
+		if sub.connector != "" && !c.p.cfg.feature(featureAuthConnector) {
+			return failStatus(403, "WRONG_LICENSE", "This feature is not enabled for the current license: auth_connector")
+		}
+		sub.offline, sub.user = true, 0
+		return c.needAdmin(forbidden)
+	case "", "online":
+		sub.url = toText(c.param("HANDLER"))
+		if sub.url == "" {
+			return argumentOf("HANDLER")
+		}
+		return checkHandlerURL(sub.url)
+	default:
+		return argumentIs("EVENT_TYPE", "Value must be one of {online|offline}")
+	}
+}
+
 func argumentOf(name string) error {
 	return &restError{status: 400, code: "ERROR_ARGUMENT", text: "Argument '" + name + "' is null or empty", argument: name}
 }
 
-// eventGet is event.get. auth_type is text there and offline a number.
+// eventGet is event.get. auth_type is text there and offline a number. Who is
+// no administrator sees what is bound for themselves.
+// https://apidocs.bitrix24.com/api-reference/events/event-get.html
 func eventGet(c *call) (any, error) {
 	bound := php.NewArray()
+	all := c.needAdmin("") == nil
 	for _, sub := range c.p.feeds.subscriptions {
-		if sub.app {
+		switch {
+		case !sub.app || !all && sub.user != c.req.user:
+		case sub.offline:
+			bound.Append(object("event", sub.event, "connector_id", sub.connector, "offline", 1))
+		default:
 			bound.Append(object("event", sub.event, "handler", sub.url, "auth_type", toText(intValue(sub.user)), "offline", 0))
 		}
 	}
@@ -85,18 +135,41 @@ func eventGet(c *call) (any, error) {
 
 // eventUnbind is event.unbind: what is left out widens the match, and nothing
 // found is no error.
+// https://apidocs.bitrix24.com/api-reference/events/event-unbind.html
 func eventUnbind(c *call) (any, error) {
-	code, handler := strings.ToUpper(toText(c.param("EVENT"))), toText(c.param("HANDLER"))
-	if code == "" {
+	want := &subscription{event: strings.ToUpper(toText(c.param("EVENT"))), connector: c.req.connector}
+	if want.event == "" {
 		return nil, argumentOf("EVENT")
 	}
-	if handler == "" {
-		return nil, argumentOf("HANDLER")
+	if err := c.eventType(want, "Offline events unbinding requires administrator access rights"); err != nil {
+		return nil, err
 	}
-	user := c.param("AUTH_TYPE")
+	user, anyUser := toInt(c.param("AUTH_TYPE")), c.param("AUTH_TYPE") == nil
+	if admin := c.needAdmin("Event unbinding with AUTH_TYPE requires administrator access rights"); admin != nil {
+		if !anyUser && user != c.req.user {
+			return nil, admin
+		}
+		user, anyUser = c.req.user, false
+	}
 	rest, dropped := without(c.p.feeds.subscriptions, func(sub *subscription) bool {
-		return sub.app && sub.event == code && sub.url == handler && (user == nil || sub.user == toInt(user))
+		if !sub.app || sub.event != want.event || sub.offline != want.offline {
+			return false
+		}
+		if want.offline {
+			return sub.connector == want.connector
+		}
+		return sub.url == want.url && (anyUser || sub.user == user)
 	})
 	c.p.feeds.subscriptions = slices.Clip(rest)
 	return object("count", dropped), nil
+}
+
+// eventTest is event.test: it sends what it is given to ONAPPTEST.
+// https://apidocs.bitrix24.com/api-reference/events/test-handler.html
+func eventTest(c *call) (any, error) {
+	c.req.changes = append(c.req.changes, raised{
+		origin: &c.req.by, code: "ONAPPTEST", auth: authLong,
+		data: object("QUERY", c.params, "LANGUAGE_ID", language),
+	})
+	return 1, nil
 }

@@ -15,9 +15,29 @@ import (
 
 // raised is an event that a command has raised.
 type raised struct {
-	code   string
-	fields *php.Array // data[FIELDS]
+	*origin
+	code string
+	data *php.Array
+	auth authKind
 }
+
+// origin is what an event came about by.
+type origin struct {
+	user      int64  // 0 for a robot or an agent
+	app       bool   // by a call of the application
+	connector string // its source key
+	hops      int    // events that may still follow one another
+}
+
+// authKind is what an event tells an application about its authorization.
+type authKind uint8
+
+const (
+	authUser authKind = iota // an access token, if a user is at the bottom of it
+	authLong                 // a refresh token too
+	authNone                 // no tokens
+	authBare                 // no application_token either
+)
 
 // fire raises the event of a change. Deals have events of their own, whichever
 // method changed them. Smart processes raise the base event and the one with
@@ -46,8 +66,15 @@ func (c *call) fireMove(it *item) {
 	}
 }
 
-func (c *call) raise(code string, fields *php.Array) {
-	c.req.changes = append(c.req.changes, raised{code, fields})
+// raise raises an event whose data is FIELDS.
+func (c *call) raise(code string, fields *php.Array) { c.raiseData(code, object("FIELDS", fields)) }
+
+// raiseData raises an event with other data. Who writes with the token of an
+// event raises no more than a few events in a row.
+func (c *call) raiseData(code string, data *php.Array) {
+	if c.req.by.hops > 0 {
+		c.req.changes = append(c.req.changes, raised{origin: &c.req.by, code: code, data: data})
+	}
 }
 
 // subscription is a handler of one event: chosen in an outbound webhook, or
@@ -56,9 +83,14 @@ type subscription struct {
 	id    int64
 	event string
 	url   string
-	token string // application_token
+	token string // application_token of an outbound webhook
 	app   bool
 	user  int64 // auth_type
+
+	offline    bool          // kept in the queue of offline events; without a URL
+	connector  string        // its source key
+	minTimeout time.Duration // of ONOFFLINEEVENT
+	notified   time.Time
 }
 
 // feeds are the queues of events, one for each handler's URL.
@@ -121,13 +153,21 @@ func (p *Portal) dispatch(events []raised) {
 	if p.delivery.Err() != nil { // closed
 		return
 	}
-	due := time.Now().Add(p.cfg.EventDelay)
+	now, recorded := time.Now(), false
+	due := now.Add(p.cfg.EventDelay)
 	for _, e := range events {
 		for _, sub := range p.feeds.subscriptions {
-			if sub.event == e.code {
+			switch {
+			case sub.event != e.code:
+			case sub.offline:
+				recorded = p.record(e, sub, now) || recorded
+			default:
 				p.enqueue(delivery{raised: e, to: sub, due: due})
 			}
 		}
+	}
+	if recorded {
+		p.notify(events[0].origin, now)
 	}
 }
 
@@ -229,24 +269,51 @@ func (p *Portal) post(url, body string) (ok bool) {
 // https://apidocs.bitrix24.com/api-reference/events/index.html
 func (p *Portal) eventBody(d delivery) *php.Array {
 	p.mu.Lock()
-	base := p.baseURL
-	p.mu.Unlock()
-	domain := strings.TrimPrefix(strings.TrimPrefix(base, "https://"), "http://")
-	auth := object("domain", domain, "client_endpoint", base+"/rest/", "server_endpoint", serverEndpoint,
-		"member_id", p.app.memberID, "application_token", d.to.token)
-	now := time.Now()
-	if d.to.app {
-		auth = object(
-			"access_token", p.app.accessToken, "expires", toText(intValue(now.Add(tokenLife).Unix())),
-			"expires_in", toText(intValue(int64(tokenLife.Seconds()))), "scope", strings.Join(p.cfg.Scopes, ","),
-			"domain", domain, "server_endpoint", serverEndpoint, "status", "L", "client_endpoint", base+"/rest/",
-			"member_id", p.app.memberID, "user_id", p.user.id(), "application_token", d.to.token,
-		)
+	defer p.mu.Unlock()
+	body := object("event", d.code)
+	if d.to.id > 0 {
+		body.Set("event_handler_id", toText(intValue(d.to.id)))
 	}
-	return object(
-		"event", d.code, "event_handler_id", toText(intValue(d.to.id)), "data", object("FIELDS", d.fields),
-		"ts", toText(intValue(now.Unix())), "auth", auth,
+	body.Set("data", d.data)
+	body.Set("ts", toText(intValue(time.Now().Unix())))
+	body.Set("auth", p.eventAuth(d))
+	return body
+}
+
+// eventAuth is the member auth: what proves an event and, for an application,
+// lets it call back. Tokens are those of the user who caused the event, or of
+// the one that the handler was bound for.
+func (p *Portal) eventAuth(d delivery) *php.Array {
+	endpoint := p.baseURL + "/rest/"
+	if !d.to.app {
+		return object("domain", p.domain(), "client_endpoint", endpoint, "server_endpoint", endpoint,
+			"member_id", p.app.memberID, "application_token", d.to.token)
+	}
+	user := d.to.user
+	if user == 0 {
+		user = d.user
+	}
+	if d.auth == authNone || d.auth == authBare || user == 0 || !p.app.installed {
+		auth := object("domain", p.domain(), "client_endpoint", endpoint, "server_endpoint", endpoint, "member_id", p.app.memberID)
+		if d.auth != authBare {
+			auth.Set("application_token", p.app.token)
+		}
+		return auth
+	}
+	t := p.issue(user, d.hops-1)
+	auth := object(
+		"access_token", t.Access, "expires", toText(intValue(t.Expires.Unix())),
+		"expires_in", toText(intValue(int64(p.cfg.TokenLife.Seconds()))), "scope", strings.Join(p.cfg.Scopes, ","),
+		"domain", p.domain(), "server_endpoint", endpoint, "status", p.app.status, "client_endpoint", endpoint,
+		"member_id", p.app.memberID, "user_id", toText(intValue(user)),
 	)
+	if d.auth == authLong {
+		auth.Set("refresh_token", t.Refresh)
+	} else {
+		delete(p.app.refresh, t.Refresh)
+	}
+	auth.Set("application_token", p.app.token)
+	return auth
 }
 
 // WaitIdle waits until no event is queued or under way. Without an end of the

@@ -26,6 +26,7 @@ type handler struct {
 	status int
 	mu     sync.Mutex
 	bodies []string
+	last   []string // what take has seen, whole
 }
 
 func newHandler(t *testing.T, status int) *handler {
@@ -67,7 +68,7 @@ func (h *handler) take(t *testing.T, p *portal) []string {
 		}
 		short = append(short, s)
 	}
-	h.bodies = nil
+	h.last, h.bodies = h.bodies, nil
 	slices.Sort(short)
 	return short
 }
@@ -178,17 +179,18 @@ func TestEventBodies(t *testing.T) {
 		sent := unix(begin.Add(time.Second))
 		want := []string{
 			"event=ONCRMDEALADD&event_handler_id=1&data%5BFIELDS%5D%5BID%5D=1&ts=" + sent +
-				"&auth%5Bdomain%5D=portal.example&auth%5Bclient_endpoint%5D=https%3A%2F%2Fportal.example%2Frest%2F&auth%5Bserver_endpoint%5D=https%3A%2F%2Foauth.bitrix.info%2Frest%2F" +
+				"&auth%5Bdomain%5D=portal.example&auth%5Bclient_endpoint%5D=https%3A%2F%2Fportal.example%2Frest%2F&auth%5Bserver_endpoint%5D=https%3A%2F%2Fportal.example%2Frest%2F" +
 				"&auth%5Bmember_id%5D=MEMBER&auth%5Bapplication_token%5D=emulator-application-token",
 			"event=ONCRMDEALADD&event_handler_id=3&data%5BFIELDS%5D%5BID%5D=1&ts=" + sent +
-				"&auth%5Baccess_token%5D=" + p.AppToken() + "&auth%5Bexpires%5D=" + unix(begin.Add(time.Hour+time.Second)) + "&auth%5Bexpires_in%5D=3600&auth%5Bscope%5D=crm%2Clists%2Cuser" +
-				"&auth%5Bdomain%5D=portal.example&auth%5Bserver_endpoint%5D=https%3A%2F%2Foauth.bitrix.info%2Frest%2F&auth%5Bstatus%5D=L&auth%5Bclient_endpoint%5D=https%3A%2F%2Fportal.example%2Frest%2F" +
+				"&auth%5Baccess_token%5D=ACCESS&auth%5Bexpires%5D=" + unix(begin.Add(time.Hour+time.Second)) + "&auth%5Bexpires_in%5D=3600&auth%5Bscope%5D=crm%2Clists%2Cuser" +
+				"&auth%5Bdomain%5D=portal.example&auth%5Bserver_endpoint%5D=https%3A%2F%2Fportal.example%2Frest%2F&auth%5Bstatus%5D=L&auth%5Bclient_endpoint%5D=https%3A%2F%2Fportal.example%2Frest%2F" +
 				"&auth%5Bmember_id%5D=MEMBER&auth%5Buser_id%5D=1&auth%5Bapplication_token%5D=TOKEN",
 		}
 		for i := range bodies {
 			bodies[i] = masked(bodies[i], "member_id", "MEMBER")
 			if i == 1 {
 				bodies[i] = masked(bodies[i], "application_token", "TOKEN")
+				bodies[i] = masked(bodies[i], "access_token", "ACCESS")
 			}
 		}
 		if diff := cmp.Diff(want, bodies); diff != "" {
@@ -197,13 +199,17 @@ func TestEventBodies(t *testing.T) {
 	})
 }
 
-// masked replaces a 32-digit value.
+// masked replaces a secret of at least 32 digits.
 func masked(body, name, by string) string {
 	before, rest, found := strings.Cut(body, name+"%5D=")
-	if !found || len(rest) < 32 {
+	secret, after, more := strings.Cut(rest, "&")
+	if !found || len(secret) < 32 {
 		return body
 	}
-	return before + name + "%5D=" + by + rest[32:]
+	if more {
+		after = "&" + after
+	}
+	return before + name + "%5D=" + by + after
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)

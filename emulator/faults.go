@@ -248,6 +248,9 @@ var refusals = map[string]refusal{
 	"PORTAL_DELETED":             {403, "Portal was deleted", true},
 }
 
+// refusalOf is one of the errors above.
+func refusalOf(code string) *restError { return (&Fault{Code: code}).refuses() }
+
 // refuses is the error that a fault answers with.
 func (f *Fault) refuses() *restError {
 	r := refusals[f.Code]

@@ -98,3 +98,8 @@ const sdkApplication = `{"admin":true,"profile":{"result":{"ID":"1","…":1},"to
 	"bound":{"result":[{"event":"ONCRMDEALUPDATE","handler":"https://example.com/handler","…":1}],"total":0,"more":false},
 	"unbind":{"result":{"count":1},"total":0,"more":false},"gone":{"result":[],"total":0,"more":false},
 	"batch":{"id":1,"title":"From an application"}}`
+
+// Of a renewal that fails the SDK keeps the text only.
+const sdkRenewal = `{"answers":["1","1","1"],"renewed":[{"another":true,"status":"L","scope":"crm,lists,user","expires":true}],"late":"1",
+	"used":{"thrown":{"name":"AjaxError","code":"JSSDK_UNKNOWN_ERROR","status":0,"message":"Invalid authorization data was provided"}},
+	"wrongSecret":{"thrown":{"name":"AjaxError","code":"JSSDK_UNKNOWN_ERROR","status":0,"message":"Invalid client data was provided"}}}`

@@ -154,3 +154,18 @@ func TestSDKApplication(t *testing.T) {
 	p := open(t, emulator.Config{})
 	p.match("application", sdkApplication, p.sdk("application.mjs"))
 }
+
+// TestSDKRenewal: the access token that the SDK begins with has ended.
+func TestSDKRenewal(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	var expire sync.Once
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		expire.Do(p.ExpireTokens)
+		p.ServeHTTP(w, r)
+	})
+	p.match("renewal", sdkRenewal, p.sdkThrough(handler, "renewal.mjs"))
+	if got := p.Stats().Commands["oauth.token"]; got != 4 {
+		t.Errorf("%d requests to the token endpoint, want 4", got)
+	}
+}

@@ -79,7 +79,7 @@ func newLimits(cfg Config) limits {
 }
 
 // queryLimit is the refusal of a request that does not fit into the bucket.
-var queryLimit = (&Fault{Code: "QUERY_LIMIT_EXCEEDED"}).refuses()
+var queryLimit = refusalOf("QUERY_LIMIT_EXCEEDED")
 
 // admit counts a request against the bucket of its source.
 func (p *Portal) admit(source string) bool {

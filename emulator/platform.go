@@ -9,39 +9,27 @@ import (
 	"b24rules/bitrix/php"
 )
 
-const (
-	// serverEndpoint is where real portals' applications renew their tokens.
-	serverEndpoint = "https://oauth.bitrix.info/rest/"
-	// tokenLife is how long an access token is said to live. The emulator's
-	// does not expire.
-	tokenLife = time.Hour
-)
-
-// user is the portal's one user, an administrator.
-type user struct {
-	number         int64
-	name, lastName string
-	email          string
+// User is a user of the portal.
+type User struct {
+	ID             int64 // 0 takes the next
+	Name, LastName string
+	Email          string
+	NotAdmin       bool
 }
 
-func demoUser() user {
-	return user{number: 1, name: "Anna", lastName: "Admin", email: "anna@example.com"}
-}
+func (u *User) id() string { return strconv.FormatInt(u.ID, 10) }
 
-func (u user) id() string { return strconv.FormatInt(u.number, 10) }
-
-// application is the portal's one local application.
-type application struct {
-	clientID, accessToken, token, memberID string
-}
-
-func newApplication(secret string) application {
-	return application{
-		clientID:    "local." + deriveHex(secret, "client id", 14) + ".00000000",
-		accessToken: deriveHex(secret, "access token", 64),
-		token:       deriveHex(secret, "application token", 32),
-		memberID:    deriveHex(secret, "member id", 32),
+// AddUser adds a user and returns the id. An id that is there is replaced;
+// user 1 is the administrator whom the inbound webhook belongs to.
+func (p *Portal) AddUser(u User) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if u.ID == 0 {
+		u.ID = p.store.next("user")
 	}
+	p.store.raise("user", u.ID)
+	p.users[u.ID] = &u
+	return u.ID
 }
 
 func platformMethods() []method {
@@ -52,15 +40,17 @@ func platformMethods() []method {
 		{name: "method.get", run: methodGet},
 		{name: "server.time", run: serverTime},
 		{name: "profile", run: profile},
+		{name: "app.info", legacy: true, run: appInfo},
+		{name: "feature.get", legacy: true, run: featureGet},
 		{name: "user.current", scope: "user", run: userCurrent},
 	}
 }
 
 func userCurrent(c *call) (any, error) {
-	u := c.p.user
+	u := c.p.users[c.req.user]
 	zone := c.p.cfg.Location
 	return object(
-		"ID", u.id(), "ACTIVE", true, "NAME", u.name, "LAST_NAME", u.lastName, "EMAIL", u.email,
+		"ID", u.id(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
 		"LAST_LOGIN", c.now.In(zone).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
 		"LAST_ACTIVITY_DATE", c.now.In(zone).Format("2006-01-02 15:04:05"), "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
 		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(intValue(1)),
@@ -68,8 +58,8 @@ func userCurrent(c *call) (any, error) {
 }
 
 func profile(c *call) (any, error) {
-	u := c.p.user
-	return object("ID", u.id(), "ADMIN", true, "NAME", u.name, "LAST_NAME", u.lastName, "PERSONAL_GENDER", "", "TIME_ZONE", ""), nil
+	u := c.p.users[c.req.user]
+	return object("ID", u.id(), "ADMIN", !u.NotAdmin, "NAME", u.Name, "LAST_NAME", u.LastName, "PERSONAL_GENDER", "", "TIME_ZONE", ""), nil
 }
 
 func scopeList(c *call) (any, error) {

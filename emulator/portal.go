@@ -72,6 +72,15 @@ type Config struct {
 	// Scopes are the permissions of the inbound webhook and the application.
 	// Nil is crm, lists and user.
 	Scopes []string
+	// TokenLife is how long an access token of the application lives, and
+	// RefreshLife a refresh token. 0 is an hour and 180 days.
+	TokenLife, RefreshLife time.Duration
+	// RedirectURI is the application's address that users come back to from the
+	// authorization. Empty shows them the code.
+	RedirectURI string
+	// NoOfflineExtended and NoAuthConnector say that the plan lacks reserving
+	// offline events, and their source keys. feature.get tells.
+	NoOfflineExtended, NoAuthConnector bool
 	// Location is the portal's time zone. Nil is three hours east of UTC.
 	Location *time.Location
 	// Currency is the base currency. Empty is USD.
@@ -111,6 +120,8 @@ func (c Config) withDefaults() Config {
 	c.EventDelay = defaultTo(c.EventDelay, 100*time.Millisecond)
 	c.EventWorkers = max(1, defaultTo(c.EventWorkers, 8))
 	c.SlowHandler = defaultTo(c.SlowHandler, 2*time.Second)
+	c.TokenLife = defaultTo(c.TokenLife, tokenLife)
+	c.RefreshLife = defaultTo(c.RefreshLife, refreshLife)
 	c.KeepCalls = defaultTo(c.KeepCalls, 20_000)
 	c.KeepChanges = defaultTo(c.KeepChanges, 100_000)
 	if c.Client == nil {
@@ -148,8 +159,7 @@ func defaultTo[T time.Duration | int](v, byDefault T) T {
 type Portal struct {
 	cfg     Config
 	methods map[string]*method // by lower-case name; never changes
-	user    user
-	app     application
+	user    *User              // whom the inbound webhook belongs to
 	faults  faults
 
 	// mu guards everything below. It is never held while the portal waits or
@@ -160,6 +170,9 @@ type Portal struct {
 	limits  limits
 	feeds   feeds
 	journal journal
+	app     *application
+	users   map[int64]*User
+	offline offlineQueue
 
 	stop      context.CancelFunc // ends the delivery of events
 	delivery  context.Context
@@ -170,9 +183,10 @@ type Portal struct {
 func New(cfg Config) *Portal {
 	cfg = cfg.withDefaults()
 	p := &Portal{
-		cfg: cfg, methods: methodTable(), user: demoUser(), app: newApplication(cfg.Secret),
+		cfg: cfg, methods: methodTable(), app: newApplication(cfg.Secret), users: map[int64]*User{},
 		limits: newLimits(cfg), store: newStore(cfg.Location), feeds: newFeeds(), journal: newJournal(cfg),
 	}
+	p.user = p.users[p.AddUser(User{Name: "Anna", LastName: "Admin", Email: "anna@example.com"})]
 	p.delivery, p.stop = context.WithCancel(context.Background())
 	return p
 }
@@ -198,10 +212,6 @@ func (p *Portal) SetBaseURL(url string) {
 // WebhookPath returns the path of the inbound webhook, /rest/1/<secret>/. It
 // is a secret.
 func (p *Portal) WebhookPath() string { return "/rest/" + p.user.id() + "/" + p.cfg.Secret + "/" }
-
-// AppToken returns the access token of the portal's one local application. It
-// goes with a call as the parameter auth.
-func (p *Portal) AppToken() string { return p.app.accessToken }
 
 // deriveHex makes a token of n hexadecimal digits, at most 64, that is the same
 // for the same portal.

@@ -19,7 +19,7 @@ func (c *call) addItem(t *entityType, changes map[string]any) (*item, error) {
 		v[name] = now
 	}
 	for _, name := range []string{"CREATED_BY", "UPDATED_BY", "MOVED_BY", "LAST_ACTIVITY_BY", "ASSIGNED_BY_ID"} {
-		v[name] = c.p.user.number
+		v[name] = c.req.by.user
 	}
 	v["OPENED"] = true
 	v["CATEGORY_ID"] = t.categories[0].id
@@ -127,9 +127,9 @@ func (c *call) saveItem(it *item, changes map[string]any, how saveOptions) error
 	}
 	moved := !same(before["CATEGORY_ID"], v["CATEGORY_ID"])
 	now := c.now.In(s.zone).Truncate(time.Second)
-	v["UPDATED_TIME"], v["UPDATED_BY"] = now, c.p.user.number
+	v["UPDATED_TIME"], v["UPDATED_BY"] = now, c.req.by.user
 	if !same(before["STAGE_ID"], v["STAGE_ID"]) {
-		v["MOVED_TIME"], v["MOVED_BY"] = now, c.p.user.number
+		v["MOVED_TIME"], v["MOVED_BY"] = now, c.req.by.user
 		v["PREVIOUS_STAGE_ID"] = before["STAGE_ID"]
 	}
 	it.values = v

@@ -13,16 +13,19 @@ import (
 
 // request is one HTTP request under way.
 type request struct {
-	ctx     context.Context
-	path    restPath
-	params  *php.Array
-	bearer  string // the token of the header Authorization
-	source  string // the address that the bucket counts
-	app     bool   // authorized by the application's token
-	batch   bool   // its commands are those of a batch
-	credKey string // who the execution time is counted for
-	changes []raised
-	lost    *Fault // what the answer is lost to, when all has run
+	ctx       context.Context
+	path      restPath
+	params    *php.Array
+	bearer    string // the token of the header Authorization
+	source    string // the address that the bucket counts
+	by        origin // whom events of its writes come from
+	app       bool   // authorized by the application's token
+	user      int64  // whose rights it has
+	connector string // auth_connector, its source key
+	batch     bool   // its commands are those of a batch
+	credKey   string // who the execution time is counted for
+	changes   []raised
+	lost      *Fault // what the answer is lost to, when all has run
 }
 
 // restPath is the path of a REST call, taken apart.
@@ -37,6 +40,16 @@ type restPath struct {
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rest, ok := strings.CutPrefix(r.URL.Path, "/_emulator/"); ok {
 		p.control(w, r, rest)
+		return
+	}
+	switch strings.TrimSuffix(r.URL.Path, "/") {
+	case "/oauth/authorize":
+		p.seeHost(r.Host)
+		p.authorizePage(w, r)
+		return
+	case "/oauth/token":
+		p.seeHost(r.Host)
+		p.tokenEndpoint(w, r)
 		return
 	}
 	path, ok := parsePath(r.URL.Path)
@@ -68,7 +81,7 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := p.serve(req)
 	if f := firstOfFaults(a.broken, req.lost); f != nil {
 		p.dispatch(req.changes)
-		p.breakOff(w, r, f, a)
+		p.breakOff(w, r, f, a.status(), a.body())
 		return
 	}
 	writeJSON(w, a.status(), a.body())
@@ -93,7 +106,8 @@ func (p *Portal) spoil(w http.ResponseWriter, r *http.Request, req *request, f *
 		p.refuse(w, req.path.method, f.refuses())
 		return
 	}
-	p.breakOff(w, r, f, p.cutOff(req, req.path.method, nil, f))
+	p.cutOff(req, req.path.method, nil, f)
+	p.breakOff(w, r, f, 0, nil)
 }
 
 func firstOfFaults(faults ...*Fault) *Fault {
@@ -195,7 +209,11 @@ func (p *Portal) permit(req *request, m *method) *restError {
 		return failStatus(http.StatusForbidden, "WRONG_AUTH_TYPE", "Current authorization type is denied for this method Application context required")
 	}
 	if !p.cfg.allows(m.scope) {
-		return failStatus(http.StatusUnauthorized, "insufficient_scope", "The request requires higher privileges than provided by the webhook token")
+		token := "webhook token"
+		if req.app {
+			token = "access token"
+		}
+		return failStatus(http.StatusUnauthorized, "insufficient_scope", "The request requires higher privileges than provided by the "+token)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -215,13 +233,18 @@ func (c Config) allows(scope string) bool {
 }
 
 // authorize checks the secret of the inbound webhook or the application's
-// token, and takes the token out of the parameters.
+// token, and takes the token and the source key out of the parameters.
 func (p *Portal) authorize(req *request) *restError {
+	if v, ok := req.params.Get("auth_connector"); ok {
+		req.connector = toText(v)
+		req.params.Delete("auth_connector")
+	}
 	if req.path.secret != "" {
 		if req.path.user != p.user.id() || !sameSecret(req.path.secret, p.cfg.Secret) {
-			return failStatus(http.StatusUnauthorized, "INVALID_CREDENTIALS", "Invalid request credentials")
+			return refusalOf("INVALID_CREDENTIALS")
 		}
-		req.credKey = "webhook"
+		req.credKey, req.user = "webhook", p.user.ID
+		req.by = origin{user: req.user, hops: firstHops}
 		return nil
 	}
 	token := req.bearer
@@ -231,13 +254,15 @@ func (p *Portal) authorize(req *request) *restError {
 			req.params.Delete(name)
 		}
 	}
-	switch {
-	case token == "":
-		return failStatus(http.StatusUnauthorized, "NO_AUTH_FOUND", "Wrong authorization data")
-	case !sameSecret(token, p.app.accessToken):
-		return failStatus(http.StatusUnauthorized, "invalid_token", "Unable to get application by token")
+	if token == "" {
+		return refusalOf("NO_AUTH_FOUND")
 	}
-	req.app, req.credKey = true, "app"
+	g, err := p.checkToken(token)
+	if err != nil {
+		return err
+	}
+	req.app, req.credKey, req.user = true, "app", g.user
+	req.by = origin{user: g.user, app: true, connector: req.connector, hops: g.hops}
 	return nil
 }
 

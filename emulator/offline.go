@@ -1,0 +1,345 @@
+package emulator
+
+import (
+	"crypto/md5"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+// offlineQueue keeps offline events until the application fetches them. It
+// holds what has changed, not how often: an event that is there already only
+// gets a new time, unless somebody works on it.
+// https://apidocs.bitrix24.com/api-reference/events/offline-events.html
+type offlineQueue struct {
+	events []*offlineEvent // in the order of their ids
+	free   map[offlineKey]*offlineEvent
+	ids    int64
+	marks  int // process ids given out
+}
+
+// offlineKey tells one event from another.
+type offlineKey struct{ message, connector string }
+
+type offlineEvent struct {
+	offlineKey
+	id      int64
+	at      time.Time
+	name    string
+	data    *php.Array
+	user    int64
+	process string // who has reserved it
+	failed  bool
+}
+
+// reservationLife is how long a reserved event is kept.
+const reservationLife = 30 * 24 * time.Hour
+
+// put adds an event or renews the one that waits.
+func (q *offlineQueue) put(e raised, connector string, now time.Time) {
+	text, _ := php.EncodeJSON(e.data) // made of text and numbers
+	sum := md5.Sum([]byte(e.code + "|" + string(text)))
+	key := offlineKey{hex.EncodeToString(sum[:]), connector}
+	found := q.free[key]
+	if found == nil {
+		q.ids++
+		found = &offlineEvent{offlineKey: key, id: q.ids, name: e.code, data: e.data}
+		q.events = append(q.events, found)
+		if q.free == nil {
+			q.free = map[offlineKey]*offlineEvent{}
+		}
+		q.free[key] = found
+	}
+	found.at, found.user = now.Truncate(time.Second), e.user
+}
+
+// remove drops events.
+func (q *offlineQueue) remove(gone func(*offlineEvent) bool) {
+	q.events = slices.DeleteFunc(q.events, func(e *offlineEvent) bool {
+		if !gone(e) {
+			return false
+		}
+		if q.free[e.offlineKey] == e {
+			delete(q.free, e.offlineKey)
+		}
+		return true
+	})
+}
+
+// record puts an event into the queue for one handler, unless the application
+// itself caused it: by a call of its own with the same source key.
+func (p *Portal) record(e raised, sub *subscription, now time.Time) bool {
+	if e.app && e.connector == sub.connector {
+		return false
+	}
+	p.offline.put(e, sub.connector, now)
+	return true
+}
+
+// notify sends ONOFFLINEEVENT after new offline events, no more often than its
+// handlers want.
+// https://apidocs.bitrix24.com/api-reference/events/on-offline-event.html
+func (p *Portal) notify(by *origin, now time.Time) {
+	for _, sub := range p.feeds.subscriptions {
+		if sub.event != "ONOFFLINEEVENT" || !sub.app {
+			continue
+		}
+		if sub.minTimeout > 0 && !sub.notified.IsZero() && now.Sub(sub.notified) < sub.minTimeout {
+			continue
+		}
+		sub.notified = now
+		e := raised{code: sub.event, data: php.NewArray(), auth: authLong, origin: by}
+		p.enqueue(delivery{raised: e, to: sub, due: now.Add(p.cfg.EventDelay)})
+	}
+}
+
+// needAdmin refuses other users, as the methods of offline events do.
+func (c *call) needAdmin(why string) error {
+	if u := c.p.users[c.req.user]; u != nil && !u.NotAdmin {
+		return nil
+	}
+	return failStatus(403, "ACCESS_DENIED", strings.TrimSpace("Access denied! "+why))
+}
+
+// offlineFetch is event.offline.get: it takes events out of the queue, or
+// reserves them for a process that confirms them later.
+// https://apidocs.bitrix24.com/api-reference/events/event-offline-get.html
+func offlineFetch(c *call) (any, error) {
+	if err := c.needAdmin(""); err != nil {
+		return nil, err
+	}
+	clearing := c.param("CLEAR") == nil || toInt(c.param("CLEAR")) != 0
+	if !clearing && !c.p.cfg.feature(featureOfflineExtended) {
+		return nil, failStatus(403, "WRONG_LICENSE", "This feature is not enabled for the current license: extended offline events handling")
+	}
+	limit := int64(pageSize)
+	if v := c.param("LIMIT"); v != nil {
+		if limit = toInt(v); limit <= 0 {
+			return nil, &restError{status: 400, code: "ERROR_ARGUMENT", text: "Value must be positive integer", argument: "LIMIT"}
+		}
+	}
+	q := &c.p.offline
+	q.expire(c.now)
+	process, again := strings.TrimSpace(toText(c.param("PROCESS_ID"))), c.param("PROCESS_ID") != nil
+	failed := toInt(c.param("ERROR")) == 1
+	events, err := c.offlineRows(offlineFields[:4], "TIMESTAMP_X", func(e *offlineEvent) bool {
+		return e.process == process && e.failed == failed && e.connector == c.req.connector
+	})
+	if err != nil {
+		return nil, err
+	}
+	events = events[:min(int(limit), len(events))]
+	if !again {
+		q.marks++
+		process = deriveHex(c.p.cfg.Secret, fmt.Sprint("process ", q.marks), 32)
+		for _, e := range events {
+			delete(q.free, e.offlineKey)
+			e.process = process
+		}
+	}
+	rows := php.NewArray()
+	for _, e := range events {
+		rows.Append(c.offlineJSON(e, false))
+	}
+	if clearing {
+		q.remove(func(e *offlineEvent) bool { return e.process == process && e.connector == c.req.connector })
+	}
+	var shown any
+	if again || !clearing {
+		shown = process
+	}
+	return object("process_id", shown, "events", rows), nil
+}
+
+// expire drops what was reserved and never confirmed.
+func (q *offlineQueue) expire(now time.Time) {
+	q.remove(func(e *offlineEvent) bool { return e.process != "" && now.Sub(e.at) > reservationLife })
+}
+
+// offlineList is event.offline.list: it reads the queue and changes nothing.
+// https://apidocs.bitrix24.com/api-reference/events/event-offline-list.html
+func offlineList(c *call) (any, error) {
+	if err := c.needAdmin(""); err != nil {
+		return nil, err
+	}
+	c.p.offline.expire(c.now)
+	events, err := c.offlineRows(offlineFields[:], "ID", func(e *offlineEvent) bool { return e.connector == c.req.connector })
+	if err != nil {
+		return nil, err
+	}
+	rows := php.NewArray()
+	for _, e := range page(c, events) {
+		rows.Append(c.offlineJSON(e, true))
+	}
+	return rows, nil
+}
+
+// offlineClear is event.offline.clear: it confirms what a process has reserved.
+// https://apidocs.bitrix24.com/api-reference/events/event-offline-clear.html
+func offlineClear(c *call) (any, error) {
+	process, err := c.offlineProcess()
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := c.offlineIDs("ID", func(e *offlineEvent) string { return toText(intValue(e.id)) })
+	if wanted == nil && err == nil {
+		wanted, err = c.offlineIDs("MESSAGE_ID", func(e *offlineEvent) string { return e.message })
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.p.offline.remove(func(e *offlineEvent) bool {
+		return e.process == process && e.connector == c.req.connector && (wanted == nil || wanted(e))
+	})
+	return true, nil
+}
+
+// offlineError is event.offline.error: events that could not be worked off come
+// back only to who asks for failed ones.
+// https://apidocs.bitrix24.com/api-reference/events/event-offline-error.html
+func offlineError(c *call) (any, error) {
+	process, err := c.offlineProcess()
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := c.offlineIDs("MESSAGE_ID", func(e *offlineEvent) string { return e.message })
+	if err != nil {
+		return nil, err
+	}
+	if wanted == nil {
+		return nil, argumentIs("message_id", "Value must be array of MESSAGE_ID values")
+	}
+	q := &c.p.offline
+	mine := func(e *offlineEvent) bool { return e.connector == c.req.connector && wanted(e) && !e.failed }
+	// The failed one stands for all of the same message.
+	if !slices.ContainsFunc(q.events, func(e *offlineEvent) bool { return mine(e) && e.process == process }) {
+		return true, nil
+	}
+	q.remove(func(e *offlineEvent) bool { return mine(e) && e.process != process })
+	for _, e := range q.events {
+		if mine(e) {
+			e.failed, e.process = true, ""
+			if q.free[e.offlineKey] == nil {
+				q.free[e.offlineKey] = e
+			}
+		}
+	}
+	return true, nil
+}
+
+func (c *call) offlineProcess() (string, error) {
+	if err := c.needAdmin(""); err != nil {
+		return "", err
+	}
+	if c.param("PROCESS_ID") == nil {
+		return "", argumentOf("PROCESS_ID")
+	}
+	return strings.TrimSpace(toText(c.param("PROCESS_ID"))), nil
+}
+
+// offlineIDs reads a list of ids; nil without one.
+func (c *call) offlineIDs(name string, id func(*offlineEvent) string) (func(*offlineEvent) bool, error) {
+	v := c.param(name)
+	if v == nil {
+		return nil, nil
+	}
+	a, ok := asArray(v)
+	if !ok {
+		return nil, argumentIs(strings.ToLower(name), "Value must be array of "+name+" values")
+	}
+	wanted := map[string]bool{}
+	for _, x := range a.All() {
+		wanted[strings.TrimSpace(toText(x))] = true
+	}
+	return func(e *offlineEvent) bool { return wanted[id(e)] }, nil
+}
+
+func argumentIs(name, text string) error {
+	return &restError{status: 400, code: "ERROR_ARGUMENT", text: text, argument: name}
+}
+
+// offlineFields are what can be filtered and ordered by; event.offline.get
+// knows the first four.
+var offlineFields = [...]column[*offlineEvent]{
+	{name: "ID", kind: kindInt, get: func(e *offlineEvent) any { return e.id }},
+	{name: "TIMESTAMP_X", kind: kindTime, get: func(e *offlineEvent) any { return e.at }},
+	{name: "EVENT_NAME", get: func(e *offlineEvent) any { return e.name }},
+	{name: "MESSAGE_ID", get: func(e *offlineEvent) any { return e.message }},
+	{name: "PROCESS_ID", get: func(e *offlineEvent) any { return e.process }},
+	{name: "ERROR", kind: kindInt, get: func(e *offlineEvent) any { return e.flag() }},
+}
+
+func (e *offlineEvent) flag() int64 {
+	if e.failed {
+		return 1
+	}
+	return 0
+}
+
+// offlinePrefixes are the operations that the server's source allows.
+var offlinePrefixes = [...]string{"", "=", ">", "<", ">=", "<=", "@", "%"}
+
+// offlineRows filters and orders the events of the queue.
+func (c *call) offlineRows(fields []column[*offlineEvent], byDefault string, mine predicate[*offlineEvent]) ([]*offlineEvent, error) {
+	find := func(name string) (column[*offlineEvent], bool) {
+		i := slices.IndexFunc(fields, func(f column[*offlineEvent]) bool { return strings.EqualFold(f.name, name) })
+		if i < 0 {
+			return column[*offlineEvent]{}, false
+		}
+		return fields[i], true
+	}
+	filter, ok := c.optionalArray("FILTER")
+	if !ok {
+		return nil, argumentError("The filter is not an array")
+	}
+	order, ok := c.optionalArray("ORDER")
+	if !ok {
+		return nil, argumentIs("order", "The order is not an array")
+	}
+	rules := &rules[*offlineEvent]{
+		find:    find,
+		unknown: func(name string) error { return argumentError("Filter field not allowed: " + name) },
+		prefix: func(prefix, _ string) error {
+			if slices.Contains(offlinePrefixes[:], prefix) {
+				return nil
+			}
+			return argumentError("Filter operation not allowed: " + prefix)
+		},
+		invalid: func(name string) error { return argumentError("Filter value not allowed: " + name) },
+		parse:   func(col column[*offlineEvent], v any) (any, bool) { return c.store().parseValue(col.kind, v) },
+	}
+	pass, err := rules.compile(filter)
+	if err != nil {
+		return nil, err
+	}
+	keys := looseOrder(order, find)
+	if len(keys) == 0 {
+		if col, ok := find(byDefault); ok {
+			keys = []sortKey[*offlineEvent]{{column: col}}
+		}
+	}
+	rows := keep(c.p.offline.events, func(e *offlineEvent) bool { return mine(e) && pass(e) })
+	sortRows(rows, keys)
+	return rows, nil
+}
+
+// offlineJSON is an event as the methods show it.
+func (c *call) offlineJSON(e *offlineEvent, whole bool) *php.Array {
+	var user any = toText(intValue(e.user))
+	if e.user == 0 { // nobody: a robot or an agent
+		user = 0
+	}
+	row := object(
+		"ID", toText(intValue(e.id)), "TIMESTAMP_X", e.at.In(c.p.cfg.Location).Format(time.RFC3339), "EVENT_NAME", e.name,
+		"EVENT_DATA", e.data, "EVENT_ADDITIONAL", object("user_id", user), "MESSAGE_ID", e.message,
+	)
+	if whole {
+		row.Set("PROCESS_ID", e.process)
+		row.Set("ERROR", toText(intValue(e.flag())))
+	}
+	return row
+}
