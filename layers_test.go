@@ -31,6 +31,7 @@ var layers = map[string]int{
 	"diag":           0,
 	"docs":           0,
 	"num":            0,
+	"pgtemp":         0,
 	"schemas":        0,
 	"yamlfile":       0,
 }

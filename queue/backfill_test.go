@@ -28,7 +28,7 @@ func backfill(t testing.TB, q *queue.Queue, entities ...string) queue.BackfillRe
 	return result
 }
 
-func TestLiveRunsGoBeforeBackfill(t *testing.T) {
+func testLiveRunsGoBeforeBackfill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Workers: 1})
 		var order []string
@@ -58,7 +58,7 @@ func TestLiveRunsGoBeforeBackfill(t *testing.T) {
 }
 
 // Even a run that River has already, behind others, comes to the front.
-func TestAnEventBringsABackfillForward(t *testing.T) {
+func testAnEventBringsABackfillForward(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Workers: 2})
 		var mu sync.Mutex
@@ -101,7 +101,7 @@ func eventsOf(t testing.TB, q *queue.Queue, run int64) []queue.Event {
 
 // A backfill leaves pending runs as they are; an event makes its runs live ones
 // with the debounce of an event.
-func TestBackfillAndEventsMeet(t *testing.T) {
+func testBackfillAndEventsMeet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
 		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1", Debounce: time.Minute})
@@ -130,7 +130,7 @@ func TestBackfillAndEventsMeet(t *testing.T) {
 	})
 }
 
-func TestABackfillKeepsItsPlace(t *testing.T) {
+func testABackfillKeepsItsPlace(t *testing.T) {
 	q := openNew(t, queue.Options{})
 	page := queue.Page{Portal: "acme", Code: "SYNC", Note: queue.Note{Name: "sync acme r", Value: "57"}}
 	for i := range 50 {
@@ -163,7 +163,7 @@ func TestABackfillKeepsItsPlace(t *testing.T) {
 	}
 }
 
-func TestNotes(t *testing.T) {
+func testNotes(t *testing.T) {
 	q := openNew(t, queue.Options{})
 	for _, name := range []string{"sync b", "sync a", "alive"} {
 		if err := q.SetNote(t.Context(), name, "of "+name); err != nil {

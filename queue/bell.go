@@ -6,31 +6,7 @@ import (
 	"sync"
 
 	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 )
-
-func (q *Queue) riverDriver() *riversqlite.Driver { return riversqlite.New(q.db.write) }
-
-// riverDriver is River's driver for SQLite with another way to hear of new
-// jobs. SQLite has no LISTEN and NOTIFY; River's driver writes notifications
-// into a table that it then polls 20 times a second. Here the only process
-// that inserts jobs is this one, so a bell in memory does: it rings at once,
-// writes nothing and is silent when nothing happens.
-//
-// It is an accelerator alone: without it River would find the same jobs a
-// little later. PostgreSQL will not need it.
-type riverDriver struct {
-	*riversqlite.Driver
-	bell *bell
-}
-
-// SupportsListenNotify keeps River from writing notifications.
-func (d *riverDriver) SupportsListenNotify() bool { return false }
-
-// GetListener gives River the bell to listen to.
-func (d *riverDriver) GetListener(*riverdriver.GetListenenerParams) riverdriver.Listener {
-	return d.bell
-}
 
 // A bell tells River's producers in this process that their queue has jobs.
 type bell struct {

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestCoalescing(t *testing.T) {
+func testCoalescing(t *testing.T) {
 	const s = time.Second
 	type pushed struct {
 		at    time.Duration
@@ -103,7 +103,7 @@ func TestCoalescing(t *testing.T) {
 	}
 }
 
-func TestAnEventDuringARunIsFollowedByARun(t *testing.T) {
+func testAnEventDuringARunIsFollowedByARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
 		j := newJournal()
@@ -129,7 +129,7 @@ func TestAnEventDuringARunIsFollowedByARun(t *testing.T) {
 	})
 }
 
-func TestAnEventOfARunThatFailsMeanwhileJoinsIt(t *testing.T) {
+func testAnEventOfARunThatFailsMeanwhileJoinsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{RetryFirst: time.Hour, RetryMax: time.Hour})
 		j := newJournal()
@@ -170,7 +170,7 @@ func TestAnEventOfARunThatFailsMeanwhileJoinsIt(t *testing.T) {
 	})
 }
 
-func TestRunsOfOneEntityTakeTurns(t *testing.T) {
+func testRunsOfOneEntityTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
 		j := newJournal()
@@ -195,7 +195,7 @@ func TestRunsOfOneEntityTakeTurns(t *testing.T) {
 
 // No poll interval may stand between an event and its run: only River's
 // cooldown between two looks may.
-func TestAnEventStartsItsRunAtOnce(t *testing.T) {
+func testAnEventStartsItsRunAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
 		var worst time.Duration
@@ -214,7 +214,7 @@ func TestAnEventStartsItsRunAtOnce(t *testing.T) {
 	})
 }
 
-func TestAnEventWithoutRoutesIsKept(t *testing.T) {
+func testAnEventWithoutRoutesIsKept(t *testing.T) {
 	q := openNew(t, queue.Options{})
 	push(t, q, `{"FIELDS":{"ID":"7"}}`)
 	push(t, q, `{}`, queue.Route{Rule: "r", Entity: "deal:1"})
@@ -224,7 +224,7 @@ func TestAnEventWithoutRoutesIsKept(t *testing.T) {
 	}
 }
 
-func TestPushRefusesNonsense(t *testing.T) {
+func testPushRefusesNonsense(t *testing.T) {
 	q := openNew(t, queue.Options{})
 	good := queue.Route{Rule: "r", Entity: "deal:1"}
 	for name, tt := range map[string]struct {

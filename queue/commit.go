@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"sync"
@@ -19,13 +18,11 @@ const maxBatch = 256
 // A committer runs write operations, many of them per transaction: a commit
 // costs a disk sync, and while one is under way the next operations gather.
 type committer struct {
-	db         *sql.DB
+	db         backend
 	operations chan *operation
 	quit       chan struct{} // closed by stop
 	done       chan struct{} // closed when the goroutine has ended
 	once       sync.Once
-
-	statements map[string]*sql.Stmt // prepared; used by the goroutine alone
 
 	commits atomic.Int64
 }
@@ -36,13 +33,12 @@ type operation struct {
 	result chan error
 }
 
-func newCommitter(db *sql.DB) *committer {
+func newCommitter(db backend) *committer {
 	c := &committer{
 		db:         db,
 		operations: make(chan *operation),
 		quit:       make(chan struct{}),
 		done:       make(chan struct{}),
-		statements: map[string]*sql.Stmt{},
 	}
 	go c.loop()
 	return c
@@ -102,7 +98,7 @@ func (c *committer) commit(batch []*operation) {
 	// A caller that gives up must not take the others' transaction along.
 	ctx := context.WithoutCancel(batch[0].ctx)
 	errs := make([]error, len(batch))
-	t := &tx{statements: c.statements}
+	t := &tx{}
 	err := c.transact(ctx, t, batch, errs)
 	for i, op := range batch {
 		if errs[i] == nil {
@@ -115,52 +111,35 @@ func (c *committer) commit(batch []*operation) {
 			f()
 		}
 	}
-	c.prepare(ctx, t.unprepared)
 }
 
 // transact fills errs with the operations' own errors; the error it returns
 // itself is everybody's.
 func (c *committer) transact(ctx context.Context, t *tx, batch []*operation, errs []error) error {
 	var err error
-	if t.Tx, err = c.db.BeginTx(ctx, nil); err != nil {
+	if t.txConn, err = c.db.begin(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	defer func() { _ = t.Tx.Rollback() }() // without effect after the commit
 	for i, op := range batch {
 		if errs[i] = op.ctx.Err(); errs[i] != nil {
 			continue
 		}
 		if errs[i], err = t.try(ctx, op.run); err != nil {
+			_ = t.rollback(ctx) // the error that matters is there
 			return err
 		}
 	}
-	if err := t.Tx.Commit(); err != nil {
+	if err := t.commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	c.commits.Add(1)
 	return nil
 }
 
-// prepare keeps statements compiled for the next time. It cannot be done
-// inside a transaction: that holds the only connection. All texts are
-// constants of this package, so their number is bounded.
-func (c *committer) prepare(ctx context.Context, texts []string) {
-	for _, text := range texts {
-		if c.statements[text] != nil {
-			continue
-		}
-		if s, err := c.db.PrepareContext(ctx, text); err == nil {
-			c.statements[text] = s
-		}
-	}
-}
-
 // A tx is a write transaction as one operation sees it.
 type tx struct {
-	*sql.Tx
-	after      []func()
-	statements map[string]*sql.Stmt
-	unprepared []string
+	txConn
+	after []func()
 }
 
 // try runs an operation under a savepoint. The first error is the operation's
@@ -186,32 +165,3 @@ func (t *tx) try(ctx context.Context, run func(ctx context.Context, t *tx) error
 
 // afterCommit calls f once the transaction is on disk. It must not block.
 func (t *tx) afterCommit(f func()) { t.after = append(t.after, f) }
-
-func (t *tx) statement(ctx context.Context, text string) *sql.Stmt {
-	if s, ok := t.statements[text]; ok {
-		return t.StmtContext(ctx, s)
-	}
-	t.unprepared = append(t.unprepared, text)
-	return nil
-}
-
-func (t *tx) exec(ctx context.Context, text string, args ...any) (sql.Result, error) {
-	if s := t.statement(ctx, text); s != nil {
-		return s.ExecContext(ctx, args...)
-	}
-	return t.ExecContext(ctx, text, args...)
-}
-
-func (t *tx) queryRow(ctx context.Context, text string, args ...any) *sql.Row {
-	if s := t.statement(ctx, text); s != nil {
-		return s.QueryRowContext(ctx, args...)
-	}
-	return t.QueryRowContext(ctx, text, args...)
-}
-
-func (t *tx) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	if s := t.statement(ctx, text); s != nil {
-		return s.QueryContext(ctx, args...)
-	}
-	return t.QueryContext(ctx, text, args...)
-}

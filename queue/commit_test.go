@@ -26,6 +26,8 @@ func openTest(t testing.TB) *Queue {
 	return q
 }
 
+func sqliteOf(q *Queue) *sqliteDB { return q.db.backend.(*sqliteDB) }
+
 func TestPushesThatWaitShareATransaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openTest(t)
@@ -96,7 +98,7 @@ func TestAFailedWriteSparesItsNeighbours(t *testing.T) {
 		close(hold)
 		wg.Wait()
 		var codes string
-		if err := q.db.read.QueryRow(`SELECT group_concat(code) FROM b24_event`).Scan(&codes); err != nil {
+		if err := q.db.read.QueryRowContext(t.Context(), `SELECT group_concat(code) FROM b24_event`).Scan(&codes); err != nil {
 			t.Fatal(err)
 		}
 		if codes != "X0,X0,X0" {
@@ -109,7 +111,7 @@ func TestWritesWaitForTheDisk(t *testing.T) {
 	q := openTest(t)
 	for pragma, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1"} {
 		var got string
-		if err := q.db.write.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
+		if err := sqliteOf(q).write.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
 			t.Errorf("%s is %s (%v), want %s", pragma, got, err, want)
 		}
 	}
@@ -130,7 +132,7 @@ func TestSuccessClearsDoneMarks(t *testing.T) {
 			t.Fatal(err)
 		}
 		var marks int
-		if err := q.db.read.QueryRow(`SELECT COUNT(*) FROM b24_done`).Scan(&marks); err != nil || marks != 0 {
+		if err := q.db.read.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM b24_done`).Scan(&marks); err != nil || marks != 0 {
 			t.Errorf("%d marks left (%v), want none", marks, err)
 		}
 		stop()
@@ -144,7 +146,7 @@ func TestAFullDisk(t *testing.T) {
 		q := openTest(t)
 		limit := func(pages int) {
 			err := q.writes.do(t.Context(), func(ctx context.Context, t *tx) error {
-				_, err := t.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+				_, err := t.exec(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
 				return err
 			})
 			if err != nil {
@@ -220,7 +222,7 @@ func BenchmarkPush(b *testing.B) {
 	})
 	b.Run("one-insert-per-commit", func(b *testing.B) {
 		q := openTest(b)
-		insert, err := q.db.write.Prepare(insertEvent)
+		insert, err := sqliteOf(q).write.Prepare(insertEvent)
 		if err != nil {
 			b.Fatal(err)
 		}

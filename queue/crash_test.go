@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	var err error
 	switch os.Getenv(childVariable) {
 	case "":
-		os.Exit(m.Run())
+		os.Exit(runTests(m))
 	case "open":
 		_, err = queue.Open(context.Background(), "sqlite:"+os.Getenv(pathVariable), queue.Options{})
 	case "lock":

@@ -30,7 +30,7 @@ const (
 // due time or until somebody touches the queue.
 type dispatcher struct {
 	q      *Queue
-	client *river.Client[*sql.Tx]
+	client riverClient
 	bell   *bell
 	shards shards
 }
@@ -153,8 +153,7 @@ func (d *dispatcher) hand(ctx context.Context, due []*shard) error {
 		if len(jobs) == 0 {
 			return nil
 		}
-		_, err := d.client.InsertManyFastTx(ctx, t.Tx, jobs)
-		return err
+		return d.client.insert(ctx, t, jobs)
 	})
 	if err != nil {
 		return fmt.Errorf("hand due runs to river: %w", err)
@@ -218,11 +217,11 @@ func (d *dispatcher) wake(ctx context.Context, s *shard) {
 		d.bell.ring(s.queue)
 		return
 	}
-	if err := d.client.Queues().Add(s.queue, river.QueueConfig{MaxWorkers: d.q.options.Workers}); err != nil {
+	if err := d.client.addQueue(s.queue, d.q.options.Workers); err != nil {
 		if ctx.Err() == nil {
 			d.q.options.Log.ErrorContext(ctx, "cannot start a river queue, trying again", slog.String("queue", s.queue), slog.Any("error", err))
 		}
-		_ = d.client.Queues().Remove(ctx, s.queue) // or it counts as there
+		_ = d.client.removeQueue(ctx, s.queue) // or it counts as there
 		return
 	}
 	s.started = true

@@ -152,11 +152,7 @@ func (q *Queue) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool,
 	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
 		finished = 0
 	}
-	res, err := t.exec(ctx, leaveRun, r.ID, r.claim, string(state), finished, v.text)
-	if err != nil {
-		return false, err
-	}
-	n, err := res.RowsAffected()
+	n, err := t.exec(ctx, leaveRun, r.ID, r.claim, string(state), finished, v.text)
 	return n > 0, err
 }
 

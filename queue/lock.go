@@ -18,9 +18,9 @@ const holderNote = "queue.worker"
 // process ended wait again. The lock ends with Work or Close, and with the
 // process.
 func (q *Queue) Lock(ctx context.Context) error {
-	taken, err := q.db.lockWork(ctx)
+	taken, err := q.db.lock(ctx)
 	if err != nil {
-		return fmt.Errorf("database %s: %w", q.db.path, q.withHolder(ctx, err))
+		return fmt.Errorf("database %s: %w", q.db, q.withHolder(ctx, err))
 	}
 	if !taken {
 		return nil
@@ -48,29 +48,5 @@ func (q *Queue) withHolder(ctx context.Context, err error) error {
 func (q *Queue) unlock() {
 	if err := q.db.unlock(); err != nil {
 		q.options.Log.Error("cannot release the database", slog.Any("error", err))
-	}
-}
-
-// othersEvery is how often Work looks whether another process has changed the
-// database.
-const othersEvery = 500 * time.Millisecond
-
-// watchOthers notices what other processes have stored. The pragma reads one
-// number of the shared memory; it does not change for writes of the connection
-// that asks, which are all of ours.
-func (q *Queue) watchOthers(ctx context.Context) {
-	var last int64
-	for {
-		var now int64
-		if err := q.db.write.QueryRowContext(ctx, "PRAGMA data_version").Scan(&now); err != nil && ctx.Err() == nil {
-			q.options.Log.WarnContext(ctx, "cannot look for what other processes have stored", slog.Any("error", err))
-		} else if now != last {
-			last = now
-			q.touched.addAll()
-			q.changes.send()
-		}
-		if pause(ctx, othersEvery) != nil {
-			return
-		}
 	}
 }

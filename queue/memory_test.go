@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestADeletedEntityWinsOverLateUpdates(t *testing.T) {
+func testADeletedEntityWinsOverLateUpdates(t *testing.T) {
 	update := queue.Route{Rule: "r", Entity: "deal:1"}
 	other := queue.Route{Rule: "s", Entity: "deal:1"}
 	elsewhere := queue.Route{Rule: "r", Entity: "deal:2"}
@@ -62,14 +62,16 @@ func TestADeletedEntityWinsOverLateUpdates(t *testing.T) {
 	}
 }
 
-func TestADeletedEntityIsRememberedForAMonth(t *testing.T) {
+func testADeletedEntityIsRememberedForAMonth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := openNew(t, queue.Options{})
+		dsn := newDSN(t)
 		runIt := func(r queue.Route) (deleted bool) {
+			q := openDSN(t, dsn, queue.Options{})
 			stop := work(t, q, func(_ context.Context, r *queue.Run) error { deleted = r.Deleted; return nil })
 			push(t, q, "0", r)
 			waitIdle(t, q)
-			stop() // River would tick through the month
+			stop()
+			closeQueue(t, q)
 			return deleted
 		}
 		runIt(queue.Route{Rule: "r", Entity: "deal:1", Deleted: true})
@@ -84,7 +86,7 @@ func TestADeletedEntityIsRememberedForAMonth(t *testing.T) {
 	})
 }
 
-func TestOnceValuesCountOnlyAfterSuccess(t *testing.T) {
+func testOnceValuesCountOnlyAfterSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Attempts: 2})
 		type seen struct {
@@ -120,7 +122,7 @@ func TestOnceValuesCountOnlyAfterSuccess(t *testing.T) {
 	})
 }
 
-func TestDoneMarks(t *testing.T) {
+func testDoneMarks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Attempts: 2})
 		result := []error{errPortal, errPortal, errPortal, nil, nil}
@@ -150,7 +152,7 @@ func TestDoneMarks(t *testing.T) {
 	})
 }
 
-func TestDiscardForgetsDoneMarks(t *testing.T) {
+func testDiscardForgetsDoneMarks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Attempts: 1})
 		var got []bool
@@ -179,7 +181,7 @@ func TestDiscardForgetsDoneMarks(t *testing.T) {
 	})
 }
 
-func TestMarkDoneOutlivesItsContext(t *testing.T) {
+func testMarkDoneOutlivesItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Grace: time.Second})
 		var done bool
@@ -205,7 +207,7 @@ func TestMarkDoneOutlivesItsContext(t *testing.T) {
 	})
 }
 
-func TestReplayAndDiscardMindTheState(t *testing.T) {
+func testReplayAndDiscardMindTheState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Attempts: 1})
 		result := errPortal
@@ -243,7 +245,7 @@ func TestReplayAndDiscardMindTheState(t *testing.T) {
 	})
 }
 
-func TestRepairsByFilter(t *testing.T) {
+func testRepairsByFilter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Attempts: 1, Workers: 50})
 		var broken atomic.Bool

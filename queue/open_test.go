@@ -17,14 +17,16 @@ import (
 
 func TestOpenRefusesOtherDatabases(t *testing.T) {
 	for dsn, want := range map[string]string{
-		"":                                 "want sqlite:PATH",
-		"queue.db":                         "want sqlite:PATH",
-		"sqlite:":                          "needs the path of a file",
-		"sqlite::memory:":                  "needs the path of a file",
-		"postgres://u:hunter2@host/b24":    "PostgreSQL is not available",
-		"mysql://u:hunter2@host/b24":       "want sqlite:PATH",
-		"sqlite:/no/such/directory/q.db":   "no such file or directory",
-		"sqlite:" + filepath.Dir(t.Name()): "directory",
+		"":                                       "want sqlite:PATH",
+		"queue.db":                               "want sqlite:PATH",
+		"sqlite:":                                "needs the path of a file",
+		"sqlite::memory:":                        "needs the path of a file",
+		"postgres://u:hunter2@127.0.0.1:1/b24":   "127.0.0.1/b24",
+		"postgres://u:hunter2@127.0.0.1:1":       "names no database",
+		"postgres://u:hun/ter2#@127.0.0.1:1/b24": "percent-encoded",
+		"mysql://u:hunter2@host/b24":             "want sqlite:PATH",
+		"sqlite:/no/such/directory/q.db":         "no such file or directory",
+		"sqlite:" + filepath.Dir(t.Name()):       "directory",
 	} {
 		q, err := queue.Open(t.Context(), dsn, queue.Options{})
 		if err == nil {

@@ -66,11 +66,7 @@ func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
 // whether there was one.
 func (q *Queue) Resume(ctx context.Context, portal, rule string) (was bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		res, err := t.exec(ctx, `DELETE FROM b24_pause WHERE portal = $1 AND rule = $2`, portal, rule)
-		if err != nil {
-			return err
-		}
-		n, err := res.RowsAffected()
+		n, err := t.exec(ctx, `DELETE FROM b24_pause WHERE portal = $1 AND rule = $2`, portal, rule)
 		was = n > 0
 		t.touchAll(q)
 		return err

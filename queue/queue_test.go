@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,13 +14,19 @@ import (
 	"b24rules/queue"
 )
 
-// open opens a queue that the test closes at its end.
+// open opens a queue in a file.
 func open(t testing.TB, path string, o queue.Options) *queue.Queue {
+	t.Helper()
+	return openDSN(t, "sqlite:"+path, o)
+}
+
+// openDSN opens a queue that the test closes at its end.
+func openDSN(t testing.TB, dsn string, o queue.Options) *queue.Queue {
 	t.Helper()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	q, err := queue.Open(t.Context(), "sqlite:"+path, o)
+	q, err := queue.Open(t.Context(), dsn, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,8 +57,12 @@ var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(path)
 })
 
-func openNew(t testing.TB, o queue.Options) *queue.Queue {
+// newDSN names a fresh database of the kind that the test is for.
+func newDSN(t testing.TB) string {
 	t.Helper()
+	if strings.HasPrefix(t.Name(), "TestPostgreSQL/") {
+		return newPostgres(t)
+	}
 	path := filepath.Join(t.TempDir(), "queue.db")
 	empty, err := emptyDatabase()
 	if err != nil {
@@ -60,7 +71,22 @@ func openNew(t testing.TB, o queue.Options) *queue.Queue {
 	if err := os.WriteFile(path, empty, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return open(t, path, o)
+	return "sqlite:" + path
+}
+
+// openNew opens a queue in a fresh database.
+func openNew(t testing.TB, o queue.Options) *queue.Queue {
+	t.Helper()
+	return openDSN(t, newDSN(t), o)
+}
+
+// closeQueue closes a queue before the test's end. Tests do it before they let
+// days pass: connections are looked after all the time.
+func closeQueue(t testing.TB, q *queue.Queue) {
+	t.Helper()
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // work runs Work in the background; stop ends it and waits.

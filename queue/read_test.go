@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-func TestRunsAreChosen(t *testing.T) {
+func testRunsAreChosen(t *testing.T) {
 	q := openNew(t, queue.Options{})
 	for i, portal := range []string{"acme", "acme", "zeta"} {
 		e := queue.Event{Portal: portal, Code: "X", Data: json.RawMessage(fmt.Sprint(i))}
@@ -50,7 +50,7 @@ func TestRunsAreChosen(t *testing.T) {
 	}
 }
 
-func TestLatestEvents(t *testing.T) {
+func testLatestEvents(t *testing.T) {
 	q := openNew(t, queue.Options{})
 	sent := time.Unix(1729797011, 0)
 	for i := range 3 {
@@ -73,7 +73,7 @@ func TestLatestEvents(t *testing.T) {
 	}
 }
 
-func TestWorkWithAnEndedContext(t *testing.T) {
+func testWorkWithAnEndedContext(t *testing.T) {
 	q := openNew(t, queue.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -82,7 +82,7 @@ func TestWorkWithAnEndedContext(t *testing.T) {
 	}
 }
 
-func TestWaitIdleEndsWithItsContext(t *testing.T) {
+func testWaitIdleEndsWithItsContext(t *testing.T) {
 	q := openNew(t, queue.Options{})
 	push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -92,7 +92,7 @@ func TestWaitIdleEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestBacklogs(t *testing.T) {
+func testBacklogs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Attempts: 1})
 		due := time.Now()

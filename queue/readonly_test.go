@@ -12,7 +12,7 @@ func TestAReadOnlyDatabase(t *testing.T) {
 	only := func(on string) {
 		t.Helper()
 		// The only connection that writes; what it is in the midst of ends first.
-		_, err := q.db.write.ExecContext(t.Context(), "PRAGMA query_only = "+on)
+		_, err := sqliteOf(q).write.ExecContext(t.Context(), "PRAGMA query_only = "+on)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -114,11 +114,7 @@ func (q *Queue) repair(ctx context.Context, run int64, change func(ctx context.C
 }
 
 // affects turns the result of an UPDATE that changed nothing into ErrState.
-func affects(res interface{ RowsAffected() (int64, error) }, err error) error {
-	if err != nil {
-		return err
-	}
-	n, err := res.RowsAffected()
+func affects(n int64, err error) error {
 	if err == nil && n == 0 {
 		return ErrState
 	}

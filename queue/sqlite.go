@@ -5,12 +5,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"modernc.org/sqlite" // registers the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -18,32 +23,18 @@ import (
 // ErrInUse is returned by Lock and Work when another process works the database.
 var ErrInUse = errors.New("another process works this database")
 
-// A database is one SQLite file as two pools: a single connection that writes,
-// which River wants too (its SQLite driver advises one connection), and a few
-// that read beside it, which the write-ahead log allows.
+// A sqliteDB is one file as two pools: a single connection that writes, which
+// River wants too (its SQLite driver advises one connection), and a few that
+// read beside it, which the write-ahead log allows.
 //
 // Other processes may use the file too. The lock is that of the one that works it.
-type database struct {
+type sqliteDB struct {
 	path        string
 	write, read *sql.DB
+	statements  map[string]*sql.Stmt // prepared for write; used by one transaction at a time
 
 	mu   sync.Mutex
-	lock *sql.DB // nil when we do not hold it
-}
-
-// parseDSN returns the file that "sqlite:PATH" names. What it refuses it does
-// not repeat whole: a DSN of another kind may hold a password.
-func parseDSN(dsn string) (path string, err error) {
-	scheme, rest, ok := strings.Cut(dsn, ":")
-	switch {
-	case ok && scheme == "sqlite" && rest != "" && !strings.HasPrefix(rest, ":memory:"):
-		return rest, nil
-	case ok && (scheme == "postgres" || scheme == "postgresql"):
-		return "", errors.New("database: PostgreSQL is not available in this version, want sqlite:PATH")
-	case ok && scheme == "sqlite":
-		return "", errors.New("database: sqlite needs the path of a file, want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db")
-	}
-	return "", errors.New("database: want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db")
+	held *sql.DB // the lock; nil when we do not hold it
 }
 
 func openSQLite(ctx context.Context, path string) (*database, error) {
@@ -51,15 +42,15 @@ func openSQLite(ctx context.Context, path string) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &database{path: path}
-	if err := db.open(ctx, path); err != nil {
+	db := &sqliteDB{path: path, statements: map[string]*sql.Stmt{}}
+	if err := db.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), db.close())
 	}
-	return db, nil
+	return &database{backend: db, read: sqliteReader{db.read}}, nil
 }
 
-func (db *database) open(ctx context.Context, path string) (err error) {
-	if db.write, err = sql.Open("sqlite", sqliteURI(path, "_txlock=immediate",
+func (db *sqliteDB) open(ctx context.Context) (err error) {
+	if db.write, err = sql.Open("sqlite", sqliteURI(db.path, "_txlock=immediate",
 		"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=foreign_keys(ON)")); err != nil {
 		return err
 	}
@@ -67,7 +58,7 @@ func (db *database) open(ctx context.Context, path string) (err error) {
 	if err = db.write.PingContext(ctx); err != nil {
 		return err
 	}
-	if db.read, err = sql.Open("sqlite", sqliteURI(path, "_pragma=busy_timeout(5000)", "_pragma=query_only(ON)")); err != nil {
+	if db.read, err = sql.Open("sqlite", sqliteURI(db.path, "_pragma=busy_timeout(5000)", "_pragma=query_only(ON)")); err != nil {
 		return err
 	}
 	db.read.SetMaxOpenConns(4)
@@ -75,7 +66,9 @@ func (db *database) open(ctx context.Context, path string) (err error) {
 	return nil
 }
 
-func (db *database) close() error {
+func (db *sqliteDB) String() string { return db.path }
+
+func (db *sqliteDB) close() error {
 	errs := []error{db.unlock()}
 	for _, pool := range []*sql.DB{db.read, db.write} {
 		if pool != nil {
@@ -105,13 +98,13 @@ func createFile(path string) (string, error) {
 	return path, nil
 }
 
-// lockWork takes a lock that ends with the process, however that ends, on every
+// lock takes a lock that ends with the process, however that ends, on every
 // system that SQLite runs on: an exclusive transaction, never committed, on an
-// empty database beside the real one. It reports whether it was not ours before.
-func (db *database) lockWork(ctx context.Context) (taken bool, err error) {
+// empty database beside the real one.
+func (db *sqliteDB) lock(ctx context.Context) (taken bool, err error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.lock != nil {
+	if db.held != nil {
 		return false, nil
 	}
 	lock, err := sql.Open("sqlite", sqliteURI(db.path+".lock", "_pragma=busy_timeout(0)"))
@@ -122,27 +115,163 @@ func (db *database) lockWork(ctx context.Context) (taken bool, err error) {
 	// The pool keeps its one idle connection, and the transaction with it.
 	if _, err := lock.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
 		_ = lock.Close()
-		if e := (*sqlite.Error)(nil); errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY {
+		if busy(err) {
 			return false, ErrInUse
 		}
 		return false, fmt.Errorf("lock: %w", err)
 	}
-	db.lock = lock
+	db.held = lock
 	return true, nil
 }
 
-func (db *database) unlock() error {
+func busy(err error) bool {
+	e := (*sqlite.Error)(nil)
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+func (db *sqliteDB) unlock() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.lock == nil {
+	if db.held == nil {
 		return nil
 	}
-	lock := db.lock
-	db.lock = nil
+	lock := db.held
+	db.held = nil
 	return lock.Close()
 }
+
+// othersEvery is how often Work looks whether another process has changed the
+// database.
+const othersEvery = 500 * time.Millisecond
+
+// watch notices what other processes have stored. The pragma reads one number
+// of the shared memory; it does not change for writes of the connection that
+// asks, which are all of ours.
+func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, changed func(portal string)) {
+	var last int64
+	for {
+		var now int64
+		if err := db.write.QueryRowContext(ctx, "PRAGMA data_version").Scan(&now); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "cannot look for what other processes have stored", slog.Any("error", err))
+		} else if now != last {
+			last = now
+			changed("")
+		}
+		if pause(ctx, othersEvery) != nil {
+			return
+		}
+	}
+}
+
+// migrate: of processes that do it at the same time, SQLite lets one write and
+// undoes what the others began; these look again.
+func (db *sqliteDB) migrate(ctx context.Context, log *slog.Logger) (err error) {
+	for range 10 {
+		if err = migrate[*sql.Tx](ctx, db, riversqlite.New(db.write), "schema/sqlite", log); err == nil || errors.Is(err, ErrNewer) {
+			return err
+		}
+		if pause(ctx, rand.N(100*time.Millisecond)) != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (db *sqliteDB) newRiver(config *river.Config, b *bell) (riverClient, error) {
+	return newRiver(riversqlite.New(db.write), config, b, func(t txConn) *sql.Tx { return t.(*sqliteTx).Tx })
+}
+
+// lost: SQLite has no connection to lose.
+func (db *sqliteDB) lost(error) bool { return false }
 
 // sqliteURI escapes what a path may hold and a URI may not.
 func sqliteURI(path string, query ...string) string {
 	return "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?" + strings.Join(query, "&")
+}
+
+type sqliteReader struct{ db *sql.DB }
+
+func (r sqliteReader) QueryContext(ctx context.Context, text string, args ...any) (rows, error) {
+	return sqlRows(r.db.QueryContext(ctx, text, args...))
+}
+
+func (r sqliteReader) QueryRowContext(ctx context.Context, text string, args ...any) row {
+	return r.db.QueryRowContext(ctx, text, args...)
+}
+
+// sqlRows keeps a nil pointer from becoming an interface that is not nil.
+func sqlRows(r *sql.Rows, err error) (rows, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// A sqliteTx keeps statements compiled for the next transaction. It cannot
+// compile them itself: it holds the only connection. All texts are constants of
+// this package, so their number is bounded.
+type sqliteTx struct {
+	*sql.Tx
+	db         *sqliteDB
+	unprepared []string
+}
+
+func (db *sqliteDB) begin(ctx context.Context) (txConn, error) {
+	t, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &sqliteTx{Tx: t, db: db}, nil
+}
+
+func (t *sqliteTx) commit(ctx context.Context) error {
+	if err := t.Commit(); err != nil {
+		return err
+	}
+	for _, text := range t.unprepared {
+		if t.db.statements[text] != nil {
+			continue
+		}
+		if s, err := t.db.write.PrepareContext(ctx, text); err == nil {
+			t.db.statements[text] = s
+		}
+	}
+	return nil
+}
+
+func (t *sqliteTx) rollback(context.Context) error { return t.Rollback() }
+
+func (t *sqliteTx) statement(ctx context.Context, text string) *sql.Stmt {
+	if s, ok := t.db.statements[text]; ok {
+		return t.StmtContext(ctx, s)
+	}
+	t.unprepared = append(t.unprepared, text)
+	return nil
+}
+
+func (t *sqliteTx) exec(ctx context.Context, text string, args ...any) (changed int64, err error) {
+	var res sql.Result
+	if s := t.statement(ctx, text); s != nil {
+		res, err = s.ExecContext(ctx, args...)
+	} else {
+		res, err = t.ExecContext(ctx, text, args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (t *sqliteTx) queryRow(ctx context.Context, text string, args ...any) row {
+	if s := t.statement(ctx, text); s != nil {
+		return s.QueryRowContext(ctx, args...)
+	}
+	return t.QueryRowContext(ctx, text, args...)
+}
+
+func (t *sqliteTx) query(ctx context.Context, text string, args ...any) (rows, error) {
+	if s := t.statement(ctx, text); s != nil {
+		return sqlRows(s.QueryContext(ctx, args...))
+	}
+	return sqlRows(t.QueryContext(ctx, text, args...))
 }

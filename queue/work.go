@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,7 +63,7 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	if err := river.AddWorkerSafely(workers, w); err != nil {
 		return fmt.Errorf("river: %w", err)
 	}
-	client, err := river.NewClient(&riverDriver{Driver: q.riverDriver(), bell: b}, &river.Config{
+	client, err := q.db.newRiver(&river.Config{
 		CompletedJobRetentionPeriod: jobsKept,
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPoll,
@@ -74,19 +73,19 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 		ReindexerIndexNames:         []string{}, // SQLite need not reindex, and would hold up every write for it
 		SoftStopTimeout:             q.options.Grace,
 		Workers:                     workers,
-	})
+	}, b)
 	if err != nil {
-		return fmt.Errorf("river: %w", err)
+		return err
 	}
-	if err := client.Start(ctx); err != nil {
+	if err := client.start(ctx); err != nil {
 		return unlessEnded(ctx, fmt.Errorf("river: %w", err))
 	}
 	d.client = client
 	var wg sync.WaitGroup
 	wg.Go(func() { d.loop(ctx) })
 	wg.Go(func() { q.sweeping(ctx) })
-	wg.Go(func() { q.watchOthers(ctx) })
-	<-client.Stopped()
+	wg.Go(func() { q.db.watch(ctx, q.options.Log, q.changed) })
+	<-client.stopped()
 	wg.Wait()
 	return nil
 }
@@ -156,11 +155,7 @@ func (q *Queue) claim(ctx context.Context, id int64) (r *Run) {
 	number := 1 + rand.Int64N(math.MaxInt64-1)
 	q.insist(ctx, "begin a run", id, func(ctx context.Context, t *tx) error {
 		r = nil
-		res, err := t.exec(ctx, claimRun, id, micros(time.Now()), number)
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
+		if n, err := t.exec(ctx, claimRun, id, micros(time.Now()), number); err != nil || n == 0 {
 			return err
 		}
 		info, err := scanInfo(t.queryRow(ctx, selectInfo+` WHERE r.id = $1`, id))
@@ -224,7 +219,7 @@ func (q *Queue) recover(ctx context.Context) error {
 	return nil
 }
 
-func ids(rows *sql.Rows, err error) ([]int64, error) {
+func ids(rows rows, err error) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -239,19 +234,3 @@ func ids(rows *sql.Rows, err error) ([]int64, error) {
 	}
 	return all, rows.Err()
 }
-
-// quiet is the log for River: what it says below a warning is about itself.
-func quiet(log *slog.Logger) *slog.Logger { return slog.New(warnings{log.Handler()}) }
-
-type warnings struct{ slog.Handler }
-
-// Enabled implements slog.Handler.
-func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
-}
-
-// WithAttrs implements slog.Handler.
-func (w warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{w.Handler.WithAttrs(a)} }
-
-// WithGroup implements slog.Handler.
-func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }

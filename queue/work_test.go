@@ -13,7 +13,7 @@ import (
 	"b24rules/queue"
 )
 
-func TestStopLetsRunsFinish(t *testing.T) {
+func testStopLetsRunsFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Grace: 10 * time.Second})
 		stop := work(t, q, func(ctx context.Context, _ *queue.Run) error {
@@ -30,7 +30,7 @@ func TestStopLetsRunsFinish(t *testing.T) {
 	})
 }
 
-func TestStopCancelsRunsAfterTheGrace(t *testing.T) {
+func testStopCancelsRunsAfterTheGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Grace: 5 * time.Second, Attempts: 1})
 		stop := work(t, q, func(ctx context.Context, _ *queue.Run) error {
@@ -53,7 +53,7 @@ func TestStopCancelsRunsAfterTheGrace(t *testing.T) {
 	})
 }
 
-func TestOneWorkAtATime(t *testing.T) {
+func testOneWorkAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
 		stop := work(t, q, func(context.Context, *queue.Run) error { return nil })
@@ -81,7 +81,7 @@ func TestAClosedQueueSaysSo(t *testing.T) {
 	}
 }
 
-func TestAPortalUsesUpItsOwnWorkersOnly(t *testing.T) {
+func testAPortalUsesUpItsOwnWorkersOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Workers: 2})
 		var now, most atomic.Int32
@@ -131,7 +131,7 @@ func TestAPortalUsesUpItsOwnWorkersOnly(t *testing.T) {
 
 // Many events at once over few entities, with failures in between: never two
 // runs of an entity at a time, no event lost, and the last word is heard.
-func TestOneRunPerEntityUnderLoad(t *testing.T) {
+func testOneRunPerEntityUnderLoad(t *testing.T) {
 	const pushers, each, entities = 8, 60, 5
 	rules := []string{"a", "b", "c"}
 	q := openNew(t, queue.Options{RetryFirst: time.Millisecond, RetryMax: 2 * time.Millisecond, Attempts: 1000})

@@ -1,0 +1,89 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+
+	"github.com/riverqueue/river"
+)
+
+// A database is where events and runs are. Everything that this package asks of
+// one is the same text of SQL for all kinds; what differs is behind backend.
+type database struct {
+	backend
+
+	read reader // beside the writes, and without their transactions
+}
+
+// A backend is one kind of database.
+type backend interface {
+	// begin begins a write transaction.
+	begin(ctx context.Context) (txConn, error)
+
+	// migrate brings River's tables and ours up to date.
+	migrate(ctx context.Context, log *slog.Logger) error
+
+	// newRiver makes a client that shares write transactions.
+	newRiver(config *river.Config, b *bell) (riverClient, error)
+
+	// lost tells whether an error says that the connection or the transaction
+	// has failed, and not what was asked of it: it may be asked once more.
+	lost(err error) bool
+
+	// lock makes this process the one that works, where that is one at a time.
+	lock(ctx context.Context) (taken bool, err error)
+	unlock() error
+
+	// watch tells what other processes have stored until ctx ends: changed("")
+	// speaks of all portals.
+	watch(ctx context.Context, log *slog.Logger, changed func(portal string))
+
+	// String names the database without its secrets.
+	String() string
+
+	close() error
+}
+
+// A reader reads.
+type reader interface {
+	QueryContext(ctx context.Context, text string, args ...any) (rows, error)
+	QueryRowContext(ctx context.Context, text string, args ...any) row
+}
+
+// rows are what sql.Rows are. Without a row, a row's Scan returns sql.ErrNoRows.
+type rows interface {
+	row
+	Next() bool
+	Err() error
+	Close() error
+}
+
+type row interface{ Scan(to ...any) error }
+
+// A txConn is a write transaction of a backend.
+type txConn interface {
+	exec(ctx context.Context, text string, args ...any) (changed int64, err error)
+	query(ctx context.Context, text string, args ...any) (rows, error)
+	queryRow(ctx context.Context, text string, args ...any) row
+	commit(ctx context.Context) error
+	rollback(ctx context.Context) error
+}
+
+// errDSN says what a DSN may be. It repeats nothing of one: it may hold a password.
+var errDSN = errors.New("database: want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db, or postgres://USER:PASSWORD@HOST/NAME")
+
+// openDatabase connects to what dsn names.
+func openDatabase(ctx context.Context, dsn string) (*database, error) {
+	scheme, rest, ok := strings.Cut(dsn, ":")
+	switch {
+	case ok && scheme == "sqlite" && rest != "" && !strings.HasPrefix(rest, ":memory:"):
+		return openSQLite(ctx, rest)
+	case ok && scheme == "sqlite":
+		return nil, errors.New("database: sqlite needs the path of a file, want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db")
+	case ok && (scheme == "postgres" || scheme == "postgresql"):
+		return openPostgres(ctx, dsn)
+	}
+	return nil, errDSN
+}

@@ -1,0 +1,239 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+)
+
+const (
+	// minConns and maxConns bound the connections of a process. Writes need one
+	// (see committer), the lease one, and River one for each portal that has jobs
+	// at that moment.
+	minConns, maxConns = 2, 20
+
+	// idleInTransaction is when the server ends a transaction whose client has
+	// fallen silent, and frees what it has locked: a frozen process must not hold
+	// up those that go on.
+	idleInTransaction = 5 * time.Second
+
+	// connectTimeout is how long one attempt to connect may take.
+	connectTimeout = 5 * time.Second
+)
+
+// A postgresDB is a PostgreSQL database, of 13 or later.
+type postgresDB struct {
+	pool *pgxpool.Pool
+	name string
+}
+
+// openPostgres connects. Errors of the driver that may repeat the DSN are left out.
+func openPostgres(ctx context.Context, dsn string) (*database, error) {
+	config, err := postgresConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	name := config.ConnConfig.Host + "/" + config.ConnConfig.Database
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("database %s: %w", name, cleanError(err))
+	}
+	db := &postgresDB{pool: pool, name: name}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("database %s: %w", name, cleanError(err))
+	}
+	return &database{backend: db, read: pgReader{pool}}, nil
+}
+
+func postgresConfig(dsn string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		// The driver's error repeats the DSN, and hides a password only where it
+		// can tell which part that is.
+		return nil, errors.New("database: this is no URL of a PostgreSQL database, want postgres://USER:PASSWORD@HOST:PORT/NAME; what stands in the password must be percent-encoded")
+	}
+	if config.ConnConfig.Database == "" || strings.HasPrefix(config.ConnConfig.Database, "?") {
+		return nil, errors.New("database: the URL names no database, want postgres://USER:PASSWORD@HOST:PORT/NAME")
+	}
+	if !strings.Contains(dsn, "pool_max_conns") {
+		config.MaxConns = maxConns
+	}
+	config.MinConns = min(minConns, config.MaxConns)
+	if config.ConnConfig.ConnectTimeout == 0 || config.ConnConfig.ConnectTimeout > connectTimeout {
+		config.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	params := config.ConnConfig.RuntimeParams
+	params["application_name"] = "b24rules"
+	params["idle_in_transaction_session_timeout"] = fmt.Sprint(idleInTransaction.Milliseconds())
+	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		// What was answered with 200 is on disk, whatever the server's default is.
+		_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
+		return err
+	}
+	return config, nil
+}
+
+// CheckDSN tells what is wrong with the name of a database, without connecting
+// and without repeating it.
+func CheckDSN(dsn string) error {
+	scheme, rest, ok := strings.Cut(dsn, ":")
+	switch {
+	case ok && (scheme == "postgres" || scheme == "postgresql"):
+		_, err := postgresConfig(dsn)
+		return err
+	case ok && scheme == "sqlite" && rest != "":
+		return nil
+	}
+	return errDSN
+}
+
+// cleanError is an error of connecting without what the driver says of the DSN.
+func cleanError(err error) error {
+	var server *pgconn.PgError
+	if errors.As(err, &server) {
+		return fmt.Errorf("the server says: %s (SQLSTATE %s)", server.Message, server.Code)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("no connection in time")
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return fmt.Errorf("no connection: %w", errors.Unwrap(connect))
+	}
+	return err
+}
+
+func (db *postgresDB) String() string { return db.name }
+
+func (db *postgresDB) close() error {
+	db.pool.Close()
+	return nil
+}
+
+// migrationLock is the key of an advisory lock: "b24rules".
+const migrationLock = 0x62323472756c6573
+
+// migrate: of processes that start at the same time one migrates, and the
+// others find it done.
+func (db *postgresDB) migrate(ctx context.Context, log *slog.Logger) error {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock)); err != nil {
+		return fmt.Errorf("wait for others that migrate: %w", err)
+	}
+	defer func() { _, _ = conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, int64(migrationLock)) }() // it ends with the connection too
+	return migrate[pgx.Tx](ctx, db, riverpgxv5.New(db.pool), "schema/postgres", log)
+}
+
+func (db *postgresDB) newRiver(config *river.Config, b *bell) (riverClient, error) {
+	return newRiver(riverpgxv5.New(db.pool), config, b, func(t txConn) pgx.Tx { return t.(*pgTx).tx })
+}
+
+// lock: here each portal has a lease of its own.
+func (db *postgresDB) lock(context.Context) (taken bool, err error) { return false, nil }
+
+func (db *postgresDB) unlock() error { return nil }
+
+// lost: see https://www.postgresql.org/docs/current/errcodes-appendix.html.
+func (db *postgresDB) lost(err error) bool {
+	var server *pgconn.PgError
+	if errors.As(err, &server) {
+		switch server.Code {
+		case "40001", "40P01": // serialization failure, deadlock
+			return true
+		case "25P03", "25P04": // the transaction stood idle or took too long
+			return true
+		case "57P01", "57P02", "57P03", "57P05": // the server goes down, or comes up
+			return true
+		case "53300": // too many connections
+			return true
+		case "25006", "25P02": // a standby, such as after a failover; a transaction that has failed before
+			return true
+		}
+		return strings.HasPrefix(server.Code, "08") // the connection
+	}
+	var connect *pgconn.ConnectError
+	var op net.Error
+	return errors.As(err, &connect) || errors.As(err, &op) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "conn closed")
+}
+
+type pgReader struct{ pool *pgxpool.Pool }
+
+func (r pgReader) QueryContext(ctx context.Context, text string, args ...any) (rows, error) {
+	return pgRowsOf(r.pool.Query(ctx, text, args...))
+}
+
+func (r pgReader) QueryRowContext(ctx context.Context, text string, args ...any) row {
+	return r.pool.QueryRow(ctx, text, args...)
+}
+
+// pgRows are rows whose Close returns an error as those of database/sql do.
+type pgRows struct{ pgx.Rows }
+
+func pgRowsOf(r pgx.Rows, err error) (rows, error) {
+	if err != nil {
+		return nil, err
+	}
+	return pgRows{r}, nil
+}
+
+func (r pgRows) Close() error {
+	r.Rows.Close()
+	return nil
+}
+
+type pgTx struct{ tx pgx.Tx }
+
+func (db *postgresDB) begin(ctx context.Context) (txConn, error) {
+	t, err := db.pool.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &pgTx{t}, nil
+}
+
+func (t *pgTx) commit(ctx context.Context) error { return t.tx.Commit(ctx) }
+
+func (t *pgTx) rollback(ctx context.Context) error { return t.tx.Rollback(ctx) }
+
+func (t *pgTx) exec(ctx context.Context, text string, args ...any) (changed int64, err error) {
+	tag, err := t.tx.Exec(ctx, text, args...)
+	return tag.RowsAffected(), err
+}
+
+func (t *pgTx) query(ctx context.Context, text string, args ...any) (rows, error) {
+	return pgRowsOf(t.tx.Query(ctx, text, args...))
+}
+
+func (t *pgTx) queryRow(ctx context.Context, text string, args ...any) row {
+	return t.tx.QueryRow(ctx, text, args...)
+}
+
+func (db *postgresDB) watch(ctx context.Context, _ *slog.Logger, changed func(portal string)) {
+	for {
+		changed("")
+		if pause(ctx, time.Second) != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+)
+
+// A riverClient is River, whatever the database.
+type riverClient interface {
+	// insert inserts jobs as a part of a write transaction.
+	insert(ctx context.Context, t *tx, jobs []river.InsertManyParams) error
+
+	start(ctx context.Context) error
+	stopped() <-chan struct{}
+
+	addQueue(name string, workers int) error
+	// removeQueue waits for its jobs.
+	removeQueue(ctx context.Context, name string) error
+}
+
+// riverOf is River over transactions of type T.
+type riverOf[T any] struct {
+	client *river.Client[T]
+	tx     func(txConn) T
+}
+
+func newRiver[T any](driver riverdriver.Driver[T], config *river.Config, b *bell, tx func(txConn) T) (riverClient, error) {
+	client, err := river.NewClient(&riverDriver[T]{driver, b}, config)
+	if err != nil {
+		return nil, fmt.Errorf("river: %w", err)
+	}
+	return &riverOf[T]{client, tx}, nil
+}
+
+func (r *riverOf[T]) insert(ctx context.Context, t *tx, jobs []river.InsertManyParams) error {
+	_, err := r.client.InsertManyFastTx(ctx, r.tx(t.txConn), jobs)
+	return err
+}
+
+func (r *riverOf[T]) start(ctx context.Context) error { return r.client.Start(ctx) }
+
+func (r *riverOf[T]) stopped() <-chan struct{} { return r.client.Stopped() }
+
+func (r *riverOf[T]) addQueue(name string, workers int) error {
+	return r.client.Queues().Add(name, river.QueueConfig{MaxWorkers: workers})
+}
+
+func (r *riverOf[T]) removeQueue(ctx context.Context, name string) error {
+	return r.client.Queues().Remove(ctx, name)
+}
+
+// riverDriver is a driver of River with another way to hear of new jobs. Only
+// the process that works a portal inserts its jobs, so a bell in memory does: it
+// rings at once, writes nothing and is silent when nothing happens. River's own
+// ways are a connection that listens on PostgreSQL, and on SQLite a table that
+// it polls 20 times a second.
+//
+// It is an accelerator alone: without it River would find the same jobs a
+// little later.
+type riverDriver[T any] struct {
+	riverdriver.Driver[T]
+	bell *bell
+}
+
+// SupportsListener makes River ask for GetListener.
+func (d *riverDriver[T]) SupportsListener() bool { return true }
+
+// SupportsListenNotify keeps River from sending notifications.
+func (d *riverDriver[T]) SupportsListenNotify() bool { return false }
+
+// GetListener gives River the bell to listen to.
+func (d *riverDriver[T]) GetListener(*riverdriver.GetListenenerParams) riverdriver.Listener {
+	return d.bell
+}
+
+// quiet is the log for River: what it says below a warning is about itself.
+func quiet(log *slog.Logger) *slog.Logger { return slog.New(warnings{log.Handler()}) }
+
+type warnings struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+}
+
+// WithAttrs implements slog.Handler.
+func (w warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{w.Handler.WithAttrs(a)} }
+
+// WithGroup implements slog.Handler.
+func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }
