@@ -24,7 +24,10 @@ func (c *checker) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
 	r := &Rule{ID: e.Name, node: e.Key, Set: c.set, Owner: e.Name, Pos: c.file.Pos(e.Key), Debounce: defaultDebounce, Ceiling: defaultDebounce * ceilingFactor}
 	c.rule, c.taken = r, map[string]diag.Pos{}
 	if !ruleID(e.Name) {
-		c.errorf(e.Key, "bad-name", "a rule's id begins with a lower-case letter and goes on with letters, digits, - and _ (64 at most), this is %q", e.Name)
+		f := c.errorf(e.Key, "bad-name", "a rule's id begins with a lower-case letter and goes on with letters, digits, - and _ (64 at most), this is %q", e.Name)
+		if strings.HasSuffix(e.Name, "-") {
+			f.Hint = "it must not end with -"
+		}
 	}
 	m, ok := c.mapping(e.Value)
 	if !ok {
@@ -167,10 +170,10 @@ func (c *checker) readTrigger(r *Rule, n *yaml.Node, typeID int, typed bool, see
 		return
 	}
 	upper := strings.ToUpper(n.Value)
-	if seen[upper] {
-		c.errorf(n, "duplicate-event", "event %s stands twice", upper)
-	}
-	if seen[ev.Code] || (suffix == 0 && hasSuffixed(seen, ev.Code)) {
+	switch {
+	case seen[upper]:
+		c.errorf(n, "duplicate-event", "event %s stands twice", upper).Hint = "take one of them out"
+	case seen[ev.Code] || (suffix == 0 && hasSuffixed(seen, ev.Code)):
 		c.errorf(n, "duplicate-event", "%s comes with both its base code and a suffixed one: the portal sends both for one change", ev.Code).Hint = "keep one of them"
 	}
 	seen[upper] = true

@@ -41,7 +41,7 @@ var (
 	takesDuration = yamlfile.DurationSchema()
 	takesCount    = yamlfile.Schema{"type": "integer", "minimum": 1}
 	takesName     = yamlfile.PatternSchema("^[a-z][a-z0-9_]*$", "want small letters, digits and _, beginning with a letter")
-	takesRuleID   = yamlfile.PatternSchema("^[a-z][a-z0-9_-]{0,63}$", "want small letters, digits, - and _, beginning with a letter, 64 at most")
+	takesRuleID   = yamlfile.PatternSchema("^[a-z]([a-z0-9_-]{0,62}[a-z0-9_])?$", "want small letters, digits, - and _, beginning with a letter and not ending with -, 64 at most")
 	takesIf       = orFormula(yamlfile.Schema{"type": "boolean"})
 	takesSteps    = ref("steps")
 )

@@ -100,7 +100,7 @@ func (v *value) conjuncts() []string {
 
 // ruleID tells whether a text may be a rule's id.
 func ruleID(s string) bool {
-	if s == "" || len(s) > 64 || s[0] < 'a' || s[0] > 'z' {
+	if s == "" || len(s) > 64 || s[0] < 'a' || s[0] > 'z' || s[len(s)-1] == '-' {
 		return false
 	}
 	return strings.IndexFunc(s, func(r rune) bool {

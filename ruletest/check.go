@@ -64,7 +64,7 @@ func (c *checker) inputNames(given inputs) {
 	}
 	for _, in := range given {
 		if !slices.Contains(known, in.name) {
-			c.list.Errorf(in.pos, "unknown-input", "no rule file under test has an input %q", in.name).Hint = hint(in.name, known)
+			c.list.Errorf(in.pos, "bad-input", "no rule file under test has an input %q", in.name).Hint = hint(in.name, known)
 		}
 	}
 }
@@ -79,7 +79,7 @@ func (c *checker) bind(t *test) {
 			if in, ok := fields(merged).get(p.Name); ok {
 				pos = in.valuePos
 			}
-			finding := c.list.Errorf(pos, "input", "%s", p.Message)
+			finding := c.list.Errorf(pos, "bad-input", "%s", p.Message)
 			if finding.Hint = p.Hint; pos == t.Name.pos {
 				finding.Hint = fmt.Sprintf("inputs: {%s: …}", p.Name)
 			}
@@ -181,7 +181,7 @@ func (c *checker) fields(t *itemType, fs fields, write bool) {
 			continue
 		}
 		if write && known.readOnly {
-			c.list.Errorf(f.pos, "read-only", "the field %s cannot be written: the portal fills it in", f.name)
+			c.list.Errorf(f.pos, "read-only-field", "the field %s cannot be written: the portal fills it in", f.name)
 		}
 		fs[i].name = known.name
 		c.option(known, f)
@@ -220,7 +220,7 @@ func (c *checker) columns(l *listType, fs fields, write bool) {
 			continue
 		}
 		if write && known.readOnly {
-			c.list.Errorf(f.pos, "read-only", "the field %s cannot be written: the portal fills it in", f.name)
+			c.list.Errorf(f.pos, "read-only-field", "the field %s cannot be written: the portal fills it in", f.name)
 		}
 		fs[i].name = known.label()
 		c.option(known, f)
@@ -238,7 +238,7 @@ func (c *checker) row(r fields) {
 		switch {
 		case slices.Contains(writableRows[:], f.name):
 		case slices.ContainsFunc(schemas.ProductRowFields(), func(x schemas.Field) bool { return x.Name == f.name }):
-			c.list.Errorf(f.pos, "read-only", "the field %s of a product row cannot be written: the portal fills it in", f.name)
+			c.list.Errorf(f.pos, "read-only-field", "the field %s of a product row cannot be written: the portal fills it in", f.name)
 		default:
 			c.list.Errorf(f.pos, "unknown-field", "unknown field %q of a product row", f.name).Hint = hint(f.name, writableRows[:])
 		}

@@ -83,7 +83,7 @@ func (f *testFile) loadRules(src sources, list *diag.List) error {
 	for _, r := range rules {
 		data, err := os.ReadFile(r.path)
 		if errors.Is(err, fs.ErrNotExist) {
-			finding := list.Errorf(r.pos, "no-rule-file", "there is no rule file %s", r.path)
+			finding := list.Errorf(r.pos, "unreadable-file", "there is no rule file %s", r.path)
 			if len(f.layout.Rules) == 0 {
 				finding.Hint = "name it: `rules: [other.yaml]`"
 			}

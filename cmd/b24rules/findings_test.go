@@ -17,6 +17,7 @@ import (
 	"b24rules/diag"
 	"b24rules/docs"
 	"b24rules/engine"
+	"b24rules/ruletest"
 )
 
 // example is a piece of docs/findings.md that is run.
@@ -81,8 +82,12 @@ func indent(text, by string) string {
 
 // findings runs an example as validate would, or as serve would where it holds
 // a configuration.
-func (e example) findings() diag.List {
+func (e example) findings(t *testing.T) diag.List {
+	t.Helper()
 	files := e.files()
+	if i := slices.IndexFunc(files, func(f ruleFile) bool { return strings.HasSuffix(f.name, "_test.yaml") }); i >= 0 {
+		return testFileFindings(t, files, files[i].name)
+	}
 	v := &validation{sources: map[string][]byte{}}
 	env := func(name string) (string, bool) { return "t0k3n", name == "TOKEN" }
 	if strings.Contains(e.text, "portals:\n") && strings.Contains(e.text, "webhook") {
@@ -108,6 +113,29 @@ func (e example) findings() diag.List {
 	return v.list
 }
 
+// testFileFindings runs an example that is a rule test.
+func testFileFindings(t *testing.T, files []ruleFile, name string) diag.List {
+	t.Helper()
+	dir := t.TempDir()
+	for _, f := range files {
+		writeFile(t, filepath.Join(dir, f.name), string(f.data))
+	}
+	report, err := ruletest.Run(t.Context(), []string{filepath.Join(dir, name)}, nil, ruletest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Results {
+		for _, failure := range r.Failures {
+			t.Errorf("the example's test fails: %+v", failure)
+		}
+	}
+	list := slices.Clone(report.Findings)
+	for i := range list {
+		list[i].File = filepath.Base(list[i].File)
+	}
+	return list
+}
+
 // TestFindingExamples runs every example of the manual: a bad one must have
 // the finding of its section and no other, a good one none.
 func TestFindingExamples(t *testing.T) {
@@ -115,7 +143,7 @@ func TestFindingExamples(t *testing.T) {
 	for i, e := range examples() {
 		has[e.code+map[bool]string{true: "+", false: "-"}[e.good]]++
 		t.Run(fmt.Sprintf("%d-%s", i, e.code), func(t *testing.T) {
-			list := e.findings()
+			list := e.findings(t)
 			codes := map[string]bool{}
 			for _, f := range list {
 				codes[f.Code] = true
@@ -134,14 +162,17 @@ func TestFindingExamples(t *testing.T) {
 	}
 }
 
-// TestFindingsBeyondText has the bad examples that a page cannot show.
+// beyondText are the bad examples that a page cannot show.
+var beyondText = []struct{ code, text string }{
+	{"yaml-encoding", "version: 1\ntitle: a\x07b\n"},
+	{"yaml-encoding", "\xff\xfev\x00"},
+	{"yaml-limit", strings.Repeat("# long\n", 1<<18)},
+	{"yaml-limit", "a: " + strings.Repeat("[", 60) + strings.Repeat("]", 60)},
+}
+
+// TestFindingsBeyondText tries them.
 func TestFindingsBeyondText(t *testing.T) {
-	for _, tt := range []struct{ code, text string }{
-		{"yaml-encoding", "version: 1\ntitle: a\x07b\n"},
-		{"yaml-encoding", "\xff\xfev\x00"},
-		{"yaml-limit", strings.Repeat("# long\n", 1<<18)},
-		{"yaml-limit", "a: " + strings.Repeat("[", 60) + strings.Repeat("]", 60)},
-	} {
+	for _, tt := range beyondText {
 		_, list := engine.Compile("a.yaml", []byte(tt.text), actions.All)
 		if len(list) == 0 || list[0].Code != tt.code {
 			t.Errorf("%.20q: %v, want %s", tt.text, list, tt.code)
@@ -164,7 +195,7 @@ var codeWord = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
 // emitted anywhere must be in the manual, and nothing else.
 func TestEveryCodeHasASection(t *testing.T) {
 	emitted := map[string]string{}
-	for _, dir := range []string{"yamlfile", "engine", "engine/formula", "actions", "diag", "cmd/b24rules"} {
+	for _, dir := range []string{"yamlfile", "engine", "engine/formula", "actions", "diag", "ruletest", "cmd/b24rules"} {
 		files, err := filepath.Glob("../../" + dir + "/*.go")
 		if err != nil {
 			t.Fatal(err)

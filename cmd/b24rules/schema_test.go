@@ -253,7 +253,7 @@ func TestEditorFindings(t *testing.T) {
 		`14:31 Property levl is not allowed.`,
 		`15:64 Incorrect type. Expected "integer | string".`,
 		`1:10 Value must be 1.`,
-		`3:3 want small letters, digits, - and _, beginning with a letter, 64 at most`,
+		`3:3 want small letters, digits, - and _, beginning with a letter and not ending with -, 64 at most`,
 		`4:10 no event of Bitrix24 has this code`,
 		`5:15 Incorrect type. Expected "string | object(debounce)".`,
 		`7:5 this event belongs to a part of the CRM that Bitrix24 no longer develops`,
