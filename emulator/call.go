@@ -23,25 +23,12 @@ type method struct {
 // methodTable lists what is emulated, by lower-case name.
 func methodTable() map[string]*method {
 	table := map[string]*method{}
-	for _, group := range [][]method{platformMethods(), dealMethods(), itemMethods(), listMethods(), eventMethods()} {
+	for _, group := range [][]method{platformMethods(), legacyMethods(), itemMethods(), listMethods(), eventMethods()} {
 		for _, m := range group {
 			table[strings.ToLower(m.name)] = &m
 		}
 	}
 	return table
-}
-
-func dealMethods() []method {
-	return []method{
-		{name: "crm.deal.get", scope: "crm", legacy: true, run: dealGet},
-		{name: "crm.deal.list", scope: "crm", legacy: true, run: dealList},
-		{name: "crm.deal.add", scope: "crm", legacy: true, run: dealAdd},
-		{name: "crm.deal.update", scope: "crm", legacy: true, run: dealUpdate},
-		{name: "crm.deal.delete", scope: "crm", legacy: true, run: dealDelete},
-		{name: "crm.deal.fields", scope: "crm", legacy: true, run: dealFieldsMethod},
-		{name: "crm.deal.productrows.get", scope: "crm", legacy: true, run: dealRowsGet},
-		{name: "crm.deal.productrows.set", scope: "crm", legacy: true, run: dealRowsSet},
-	}
 }
 
 func itemMethods() []method {

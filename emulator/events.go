@@ -39,20 +39,20 @@ const (
 	authBare                 // no application_token either
 )
 
-// fire raises the event of a change. Deals have events of their own, whichever
-// method changed them. Smart processes raise the base event and the one with
+// fire raises the event of a change. Leads, deals, contacts, companies and
+// estimates have events of their own, whichever method changed them. Smart processes raise the base event and the one with
 // their type's suffix; smart invoices only the base event, since portals list no
 // suffixed one for them.
-func (c *call) fire(entityTypeID int, op string, id int64) {
+func (c *call) fire(t *entityType, op string, id int64) {
 	op = strings.ToUpper(op)
-	if entityTypeID == typeDeal {
-		c.raise("ONCRMDEAL"+op, object("ID", toText(intValue(id))))
+	if t.ownEvents() {
+		c.raise("ONCRM"+t.code+op, object("ID", toText(intValue(id))))
 		return
 	}
-	fields := object("ID", toText(intValue(id)), "ENTITY_TYPE_ID", strconv.Itoa(entityTypeID))
+	fields := object("ID", toText(intValue(id)), "ENTITY_TYPE_ID", strconv.Itoa(t.id))
 	c.raise("ONCRMDYNAMICITEM"+op, fields)
-	if entityTypeID >= firstDynamicType {
-		c.raise("ONCRMDYNAMICITEM"+op+"_"+strconv.Itoa(entityTypeID), fields)
+	if t.id >= firstDynamicType {
+		c.raise("ONCRMDYNAMICITEM"+op+"_"+strconv.Itoa(t.id), fields)
 	}
 }
 
@@ -62,7 +62,7 @@ func (c *call) fireMove(it *item) {
 	c.raise("ONCRMDEALMOVETOCATEGORY", object("ID", toText(intValue(it.id)),
 		"CATEGORY_ID", plain(it.values["CATEGORY_ID"]), "STAGE_ID", plain(it.values["STAGE_ID"])))
 	if c.p.cfg.MoveAlsoUpdates {
-		c.fire(typeDeal, opUpdate, it.id)
+		c.fire(it.typ, opUpdate, it.id)
 	}
 }
 

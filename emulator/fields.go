@@ -24,14 +24,18 @@ const (
 	multiple                    // a list of values
 	disabled                    // always null, and not written
 	zeroNull                    // crm.item.* shows null as 0
-	hidden                      // not in crm.deal.*
+	hidden                      // not in the legacy methods
+	itemless                    // only in the legacy methods
+	unread                      // the legacy methods take it and describe it, and never show it
+	unscaled                    // a number that the legacy methods show without "0" for cents
+	settled                     // the legacy methods do not write it
 )
 
 // field is one field of an item.
 type field struct {
 	name   string // as stored, and upperName of crm.item.fields
 	camel  string // as crm.item.* names it
-	legacy string // as crm.deal.* names it
+	legacy string // as the legacy methods name it
 	typ    string // as crm.item.fields says
 	title  string
 	flags  flags
@@ -87,8 +91,12 @@ func (s *fieldSet) add(f *field) {
 	}
 	s.all = append(s.all, f)
 	s.byName[f.name] = f
-	s.byCamel[f.camel] = f
-	s.byLegacy[f.legacy] = f
+	if !f.has(itemless) {
+		s.byCamel[f.camel] = f
+	}
+	if !f.has(hidden) {
+		s.byLegacy[f.legacy] = f
+	}
 }
 
 // naming is how a call of crm.item.* names fields: the custom ones as stored
@@ -108,7 +116,7 @@ func (n naming) lookup(s *fieldSet, name string) *field {
 	if f := s.byCamel[name]; f != nil && (f.user == nil || !n.original) {
 		return f
 	}
-	if f := s.byName[name]; f != nil && (f.user == nil || n.original) {
+	if f := s.byName[name]; f != nil && !f.has(itemless) && (f.user == nil || n.original) {
 		return f
 	}
 	return nil

@@ -43,10 +43,10 @@ func dealFields() []*field {
 		legacy("UPDATED_BY", "MODIFY_BY_ID", "user", "Modified by", readOnly),
 		sys("ASSIGNED_BY_ID", "user", "Responsible", 0),
 		sys("OPENED", "boolean", "Available to everyone", 0),
-		link("LEAD_ID", "crm_lead", 1, "Lead", 0),
-		link("COMPANY_ID", "crm_company", 4, "Company", zeroNull),
-		link("CONTACT_ID", "crm_contact", 3, "Contact", zeroNull),
-		link("QUOTE_ID", "crm_quote", 7, "Estimate", 0),
+		link("LEAD_ID", "crm_lead", typeLead, "Lead", settled),
+		link("COMPANY_ID", "crm_company", typeCompany, "Company", zeroNull),
+		link("CONTACT_ID", "crm_contact", typeContact, "Contact", zeroNull),
+		link("QUOTE_ID", "crm_quote", typeQuote, "Estimate", settled),
 		sys("TITLE", "string", "Name", 0),
 		sys("PRODUCT_ID", "string", "Product", disabled|hidden),
 		sys("CATEGORY_ID", "crm_category", "Pipeline", 0),
@@ -64,7 +64,7 @@ func dealFields() []*field {
 	fields = append(fields, utmFields()...)
 	return append(fields,
 		sys("OBSERVERS", "user", "Observers", multiple|hidden),
-		link("CONTACT_IDS", "crm_contact", 0, "Contacts", multiple),
+		link("CONTACT_IDS", "crm_contact", 0, "Contacts", multiple|unread),
 	)
 }
 
@@ -143,8 +143,8 @@ func dateFields() []*field {
 
 func clientFields() []*field {
 	return []*field{
-		link("COMPANY_ID", "crm_company", 4, "Company", zeroNull),
-		link("CONTACT_ID", "crm_contact", 3, "Contact", zeroNull),
+		link("COMPANY_ID", "crm_company", typeCompany, "Company", zeroNull),
+		link("CONTACT_ID", "crm_contact", typeContact, "Contact", zeroNull),
 	}
 }
 
@@ -177,7 +177,7 @@ func invoiceFields() []*field {
 	fields = append(fields, dateFields()...)
 	fields = append(fields, clientFields()...)
 	fields = append(fields, moneyFields()...)
-	fields = append(fields, link("MYCOMPANY_ID", "crm_company", 4, "Own company", zeroNull))
+	fields = append(fields, link("MYCOMPANY_ID", "crm_company", typeCompany, "Own company", zeroNull))
 	fields = append(fields, sourceFields()...)
 	fields = append(fields,
 		sys("COMMENTS", "text", "Comment", 0),
@@ -186,7 +186,7 @@ func invoiceFields() []*field {
 		sys("ACCOUNT_NUMBER", "string", "Invoice number", readOnly),
 	)
 	fields = append(fields, tailFields(true, true)...)
-	return append(fields, parentField(typeDeal, "Deal"), parentField(7, "Estimate"))
+	return append(fields, parentField(typeDeal, "Deal"), parentField(typeQuote, "Estimate"))
 }
 
 // dynamicFields are those of a smart process; its switches decide which it has.
@@ -208,7 +208,7 @@ func dynamicFields(t Type) []*field {
 		}
 	}
 	if t.OwnCompany {
-		fields = append(fields, link("MYCOMPANY_ID", "crm_company", 4, "Own company", zeroNull))
+		fields = append(fields, link("MYCOMPANY_ID", "crm_company", typeCompany, "Own company", zeroNull))
 	}
 	if t.Sources {
 		fields = append(fields, sourceFields()...)

@@ -110,7 +110,8 @@ func selection(c *call, t *entityType, names naming) (map[*field]bool, error) {
 		if name == "*" {
 			return nil, nil
 		}
-		if f := names.lookup(t.fields, name); f != nil {
+		// fm cannot be chosen; only "*" brings it.
+		if f := names.lookup(t.fields, name); f != nil && f.typ != typeMultifield {
 			only[f] = true
 		}
 	}
@@ -121,7 +122,7 @@ func selection(c *call, t *entityType, names naming) (map[*field]bool, error) {
 func itemColumns(lookup func(string) *field) func(string) (column[*item], bool) {
 	return func(name string) (column[*item], bool) {
 		f := lookup(name)
-		if f == nil || f.has(disabled) {
+		if f == nil || f.has(disabled) || f.typ == typeMultifield {
 			return column[*item]{}, false
 		}
 		return column[*item]{name: f.name, kind: f.kind(), get: func(it *item) any {
@@ -159,6 +160,12 @@ func readFields(c *call, t *entityType, adding bool) (map[string]any, error) {
 	for name, v := range fields.All() {
 		f := names.lookup(t.fields, name)
 		if f == nil || f.has(readOnly|disabled) || f.has(immutable) && !adding {
+			continue
+		}
+		if f.typ == typeMultifield {
+			if entries, ok := asArray(v); ok {
+				changes[f.name] = readMultifields(entries)
+			}
 			continue
 		}
 		if isEmpty(v) {
@@ -240,7 +247,7 @@ func itemFields(c *call) (any, error) {
 	names := namesOf(c)
 	fields := php.NewArray()
 	for _, f := range t.fields.all {
-		if f.has(disabled) {
+		if f.has(disabled | itemless) {
 			continue
 		}
 		d := f.describe(t)
@@ -251,4 +258,4 @@ func itemFields(c *call) (any, error) {
 }
 
 // defaultTitle is what an item without a title is called.
-func (it *item) defaultTitle() string { return fmt.Sprintf("%s #%d", it.typ.name, it.id) }
+func (it *item) defaultTitle() string { return fmt.Sprintf("%s #%d", it.typ.title, it.id) }

@@ -15,6 +15,9 @@ import (
 func (s *store) itemJSON(it *item, names naming, only map[*field]bool) *php.Array {
 	a := php.NewArray()
 	for _, f := range it.typ.fields.all {
+		if f.has(itemless) {
+			continue
+		}
 		if only == nil || only[f] {
 			a.Set(names.name(f), s.show(f, it.values[f.name]))
 		}
@@ -54,6 +57,8 @@ func (s *store) showOne(f *field, v any) any {
 		return intValue(v)
 	case num.Num:
 		return numValue(v)
+	case multifield:
+		return v.itemJSON()
 	case time.Time:
 		if f.kind() == kindDate {
 			return s.stampDate(v)

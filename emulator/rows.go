@@ -219,18 +219,18 @@ func (s *store) rowJSON(r *row) *php.Array {
 	)
 }
 
-// legacyRowJSON is a row as crm.deal.productrows.get shows it: ids and
-// PRICE_ACCOUNT are text there.
+// legacyRowJSON is a row as crm.deal.productrows.get and the like show it: ids
+// and PRICE_ACCOUNT are text there.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-productrows-get.html
-func (s *store) legacyRowJSON(r *row) *php.Array {
+func (s *store) legacyRowJSON(r *row, e legacyEntity) *php.Array {
 	return object(
 		"ID", toText(intValue(r.id)), "OWNER_ID", toText(intValue(r.owner.id)), "OWNER_TYPE", s.ownerType(r.owner),
 		"PRODUCT_ID", r.productID, "PRODUCT_NAME", r.productName, "ORIGINAL_PRODUCT_NAME", r.originalName(),
 		"PRODUCT_DESCRIPTION", nil, "PRICE", r.price, "PRICE_EXCLUSIVE", r.priceExclusive, "PRICE_NETTO", r.priceNetto,
-		"PRICE_BRUTTO", r.priceBrutto, "PRICE_ACCOUNT", fixed(r.price, 2), "QUANTITY", r.quantity,
+		"PRICE_BRUTTO", r.priceBrutto, "PRICE_ACCOUNT", fixed(r.price, e.accountPlaces), "QUANTITY", r.quantity,
 		"DISCOUNT_TYPE_ID", r.discountType, "DISCOUNT_RATE", r.discountRate, "DISCOUNT_SUM", r.discountSum,
 		"TAX_RATE", r.tax(), "TAX_INCLUDED", yesNo(r.taxIncluded), "CUSTOMIZED", yesNo(r.customized),
-		"MEASURE_CODE", r.measureCode, "MEASURE_NAME", r.measureName, "SORT", r.sort, "XML_ID", nil,
+		"MEASURE_CODE", r.measureCode, "MEASURE_NAME", r.measureName, "SORT", r.sort, "XML_ID", e.xmlID,
 		"TYPE", r.productType(), "STORE_ID", nil, "RESERVE_ID", nil, "DATE_RESERVE_END", nil, "RESERVE_QUANTITY", nil,
 	)
 }

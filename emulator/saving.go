@@ -12,33 +12,16 @@ import (
 func (c *call) addItem(t *entityType, changes map[string]any) (*item, error) {
 	s := c.store()
 	it := &item{id: s.next(itemCounter(t.id)), typ: t, values: map[string]any{}}
-	v := it.values
-	v["ID"] = it.id
-	now := c.now.In(s.zone).Truncate(time.Second)
-	for _, name := range []string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "LAST_ACTIVITY_TIME"} {
-		v[name] = now
-	}
-	for _, name := range []string{"CREATED_BY", "UPDATED_BY", "MOVED_BY", "LAST_ACTIVITY_BY", "ASSIGNED_BY_ID"} {
-		v[name] = c.req.by.user
-	}
-	v["OPENED"] = true
-	v["CATEGORY_ID"] = t.categories[0].id
-	v["BEGINDATE"], v["CLOSEDATE"] = dateOf(now), dateOf(now.AddDate(0, 0, 7))
-	v["CURRENCY_ID"] = c.p.cfg.Currency
-	v["SOURCE_ID"] = "CALL"
-	v["TYPE_ID"] = "SALE"
-	v["XML_ID"] = ""
-	if t.id == typeSmartInvoice {
-		v["ACCOUNT_NUMBER"] = fmt.Sprint(it.id)
-	}
+	v := c.newValues(it)
 	maps.Copy(v, changes)
 	if blank(v["TITLE"]) {
 		v["TITLE"] = it.defaultTitle()
 	}
-	linkContacts(v, changes)
+	s.mergeChanges(t, v, changes, nil)
 	if err := enterStage(t, v, nil); err != nil {
 		return nil, err
 	}
+	c.closeLead(it, v)
 	if err := s.recompute(it, v, false); err != nil {
 		return nil, err
 	}
@@ -47,26 +30,45 @@ func (c *call) addItem(t *entityType, changes map[string]any) (*item, error) {
 			delete(v, name)
 		}
 	}
+	it.values = v
 	s.table(t.id).insert(it)
+	s.mirrorLinks(it, nil)
 	c.record(it, opAdd)
-	c.fire(t.id, opAdd, it.id)
+	c.fire(t, opAdd, it.id)
 	return it, nil
+}
+
+// newValues are those of a new item of which nothing is given.
+func (c *call) newValues(it *item) map[string]any {
+	t := it.typ
+	v := map[string]any{"ID": it.id}
+	now := c.now.In(c.store().zone).Truncate(time.Second)
+	for _, name := range []string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "LAST_ACTIVITY_TIME"} {
+		v[name] = now
+	}
+	for _, name := range []string{"CREATED_BY", "UPDATED_BY", "MOVED_BY", "LAST_ACTIVITY_BY", "ASSIGNED_BY_ID"} {
+		v[name] = c.req.by.user
+	}
+	v["OPENED"] = true
+	v["CATEGORY_ID"] = t.defaultCategory().id
+	v["BEGINDATE"], v["CLOSEDATE"] = dateOf(now), dateOf(now.AddDate(0, 0, 7))
+	v["CURRENCY_ID"] = c.p.cfg.Currency
+	v["XML_ID"] = ""
+	v["ACCOUNT_NUMBER"], v["QUOTE_NUMBER"] = fmt.Sprint(it.id), fmt.Sprint(it.id)
+	maps.Copy(v, t.defaults)
+	return v
 }
 
 func itemCounter(entityTypeID int) string { return fmt.Sprintf("item %d", entityTypeID) }
 
-// linkContacts keeps the main contact and the list of contacts in step.
-func linkContacts(v, changes map[string]any) {
-	if several, ok := changes["CONTACT_IDS"]; ok {
-		v["CONTACT_ID"] = first(several)
-		return
+// mergeChanges brings what follows from the changes of a save up to date: links
+// and multifields.
+func (s *store) mergeChanges(t *entityType, v, changes map[string]any, before map[string]any) {
+	t.linkMain(v, changes)
+	if input, ok := v[multifieldsName].([]multifieldInput); ok {
+		v[multifieldsName] = s.mergeMultifields(before[multifieldsName], input)
 	}
-	if main, ok := changes["CONTACT_ID"]; ok {
-		v["CONTACT_IDS"] = []any{}
-		if main != nil && main != int64(0) {
-			v["CONTACT_IDS"] = []any{main}
-		}
-	}
+	t.reach(v)
 }
 
 // enterStage puts an item into the stage of its pipeline that is in v. Where that
@@ -77,7 +79,7 @@ func enterStage(t *entityType, v map[string]any, current any) error {
 		return nil
 	}
 	id, _ := v["CATEGORY_ID"].(int64)
-	cat := t.category(id)
+	cat := t.category(id) // 0 where the type has no pipelines
 	if cat == nil {
 		return invalidValue(t.fields.byName["CATEGORY_ID"])
 	}
@@ -89,13 +91,27 @@ func enterStage(t *entityType, v map[string]any, current any) error {
 			break
 		}
 	}
-	v["STAGE_ID"] = now.id
-	if t.fields.byName["STAGE_SEMANTIC_ID"] != nil {
-		v["STAGE_SEMANTIC_ID"] = now.semantics
-		v["CLOSED"] = now.semantics != "P"
-		v["IS_NEW"] = now.id == cat.stages[0].id
+	for name, value := range map[string]any{
+		"STAGE_ID": now.id, "STAGE_SEMANTIC_ID": now.semantics, "CLOSED": now.semantics != "P", "IS_NEW": now.id == cat.stages[0].id,
+	} {
+		if t.fields.byName[name] != nil {
+			v[name] = value
+		}
 	}
 	return nil
+}
+
+// closeLead notes when a lead entered a final status.
+func (c *call) closeLead(it *item, v map[string]any) {
+	if it.typ.fields.byName["DATE_CLOSED"] == nil {
+		return
+	}
+	switch {
+	case v["STAGE_SEMANTIC_ID"] == "P":
+		v["DATE_CLOSED"] = nil
+	case v["DATE_CLOSED"] == nil:
+		v["DATE_CLOSED"] = c.now.In(c.store().zone).Truncate(time.Second)
+	}
 }
 
 // saveOptions say how an item is saved.
@@ -112,13 +128,14 @@ func (c *call) saveItem(it *item, changes map[string]any, how saveOptions) error
 	before := it.values
 	v := it.working()
 	if _, ok := changes["CATEGORY_ID"]; ok && changes["CATEGORY_ID"] == nil {
-		changes["CATEGORY_ID"] = it.typ.categories[0].id
+		changes["CATEGORY_ID"] = it.typ.defaultCategory().id
 	}
 	maps.Copy(v, changes)
-	linkContacts(v, changes)
+	s.mergeChanges(it.typ, v, changes, before)
 	if err := enterStage(it.typ, v, before["STAGE_ID"]); err != nil {
 		return err
 	}
+	c.closeLead(it, v)
 	if err := s.recompute(it, v, how.rowsChanged); err != nil {
 		return err
 	}
@@ -133,12 +150,13 @@ func (c *call) saveItem(it *item, changes map[string]any, how saveOptions) error
 		v["PREVIOUS_STAGE_ID"] = before["STAGE_ID"]
 	}
 	it.values = v
+	s.mirrorLinks(it, before)
 	c.record(it, opUpdate)
 	if moved && it.typ.id == typeDeal {
 		c.fireMove(it)
 		return nil
 	}
-	c.fire(it.typ.id, opUpdate, it.id)
+	c.fire(it.typ, opUpdate, it.id)
 	return nil
 }
 
@@ -167,7 +185,9 @@ func (s *store) recompute(it *item, v map[string]any, rowsChanged bool) error {
 	if err != nil {
 		return err
 	}
-	v["TAX_VALUE"] = tax
+	if it.typ.fields.byName["TAX_VALUE"] != nil {
+		v["TAX_VALUE"] = tax
+	}
 	manual, _ := v["IS_MANUAL_OPPORTUNITY"].(bool)
 	switch {
 	case !manual && (len(rows) > 0 || rowsChanged):
@@ -210,7 +230,8 @@ func (c *call) deleteItem(it *item) {
 		delete(s.rowsByID, r.id)
 	}
 	delete(s.rows, it.owner())
+	s.unlink(it)
 	s.table(it.typ.id).remove(it.id)
 	c.record(it, opDelete)
-	c.fire(it.typ.id, opDelete, it.id)
+	c.fire(it.typ, opDelete, it.id)
 }

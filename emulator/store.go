@@ -23,12 +23,15 @@ type owner struct {
 	id           int64
 }
 
-// item is a deal, an invoice or an item of a smart process. values holds what
-// kind says, by stored name; null is absent or nil.
+// item is a lead, a deal, an invoice, an item of a smart process and so on.
+// values holds what kind says, by stored name; null is absent or nil.
 type item struct {
 	id     int64
 	typ    *entityType
 	values map[string]any
+	// linkSort holds the SORT of linked contacts or companies that were given
+	// one, by their ids.
+	linkSort map[int64]int64
 }
 
 // itemTable keeps the items of a type in the order of their ids.
@@ -42,9 +45,9 @@ func newStore(zone *time.Location) store {
 		zone: zone, types: map[int]*entityType{}, items: map[int]*itemTable{}, rows: map[owner][]*row{},
 		rowsByID: map[int64]*row{}, lists: map[int64]*iblock{}, counters: map[string]int64{},
 	}
-	now := time.Now().In(zone)
-	s.types[typeDeal] = dealType(now)
-	s.types[typeSmartInvoice] = invoiceType(now, s.next("category"))
+	for _, t := range s.builtinTypes(time.Now().In(zone)) {
+		s.types[t.id] = t
+	}
 	return s
 }
 

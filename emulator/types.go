@@ -10,8 +10,12 @@ import (
 
 // Entity types that every portal has.
 const (
+	typeLead         = 1
 	typeDeal         = 2
+	typeContact      = 3
+	typeCompany      = 4
 	typeOldInvoice   = 5
+	typeQuote        = 7
 	typeSmartInvoice = 31
 	firstDynamicType = 128
 )
@@ -43,93 +47,20 @@ type Type struct {
 type entityType struct {
 	id         int
 	short      string // D, SI, T80: the owner type of product rows
-	title      string
-	name       string // what an item without a title is called
+	code       string // DEAL, SMART_INVOICE, DYNAMIC_128
+	title      string // and what an item without a title is called
 	fields     *fieldSet
+	defaults   map[string]any // what a new item holds that is not given
 	categories []*category
+	pipelines  bool  // crm.category.* serves it
 	rows       bool  // may have product rows
 	dynamic    *Type // nil unless it is a smart process
 	created    time.Time
 }
 
-// category is a pipeline.
-type category struct {
-	id     int64
-	stages []stage
-}
-
-// stage is a stage of a pipeline: its semantics are P, S or F.
-type stage struct{ id, semantics string }
-
-func (t *entityType) category(id int64) *category {
-	for _, c := range t.categories {
-		if c.id == id {
-			return c
-		}
-	}
-	return nil
-}
-
-// stage finds a stage in a pipeline.
-func (c *category) stage(id string) (stage, bool) {
-	i := slices.IndexFunc(c.stages, func(s stage) bool { return s.id == id })
-	if i < 0 {
-		return stage{}, false
-	}
-	return c.stages[i], true
-}
-
-// statusDirectory names the directory of a status field.
-func (t *entityType) statusDirectory(directory string) string {
-	if directory != stageDirectory {
-		return directory
-	}
-	category := t.categories[0].id
-	switch {
-	case t.id == typeDeal:
-		return "DEAL_STAGE"
-	case t.id == typeSmartInvoice:
-		return fmt.Sprintf("SMART_INVOICE_STAGE_%d", category)
-	}
-	return fmt.Sprintf("DYNAMIC_%d_STAGE_%d", t.id, category)
-}
-
-// newCategory makes a pipeline whose stages' ids have a prefix.
-func newCategory(id int64, prefix string, stages ...stage) *category {
-	c := &category{id: id}
-	for _, s := range stages {
-		c.stages = append(c.stages, stage{id: prefix + s.id, semantics: s.semantics})
-	}
-	return c
-}
-
-// dealCategory makes a pipeline of deals. Stage ids of the first one, 0, have no
-// prefix; those of pipeline 9 are C9:NEW and so on.
-func dealCategory(id int64) *category {
-	prefix := ""
-	if id != 0 {
-		prefix = fmt.Sprintf("C%d:", id)
-	}
-	return newCategory(id, prefix,
-		stage{"NEW", "P"}, stage{"PREPARATION", "P"}, stage{"PREPAYMENT_INVOICE", "P"}, stage{"EXECUTING", "P"},
-		stage{"FINAL_INVOICE", "P"}, stage{"WON", "S"}, stage{"LOSE", "F"}, stage{"APOLOGY", "F"})
-}
-
-func dealType(now time.Time) *entityType {
-	return &entityType{
-		id: typeDeal, short: "D", title: "Deal", name: "Deal", rows: true, created: now,
-		fields: newFieldSet(dealFields()), categories: []*category{dealCategory(0)},
-	}
-}
-
-func invoiceType(now time.Time, categoryID int64) *entityType {
-	return &entityType{
-		id: typeSmartInvoice, short: "SI", title: "Invoice", name: "Invoice", rows: true, created: now,
-		fields: newFieldSet(invoiceFields()),
-		categories: []*category{newCategory(categoryID, fmt.Sprintf("DT31_%d:", categoryID),
-			stage{"N", "P"}, stage{"S", "P"}, stage{"P", "S"}, stage{"D", "F"})},
-	}
-}
+// ownEvents tells whether the type has events of its own name, such as
+// ONCRMDEALADD; the others share ONCRMDYNAMICITEMADD.
+func (t *entityType) ownEvents() bool { return t.id < typeSmartInvoice }
 
 // AddType sets up a smart process and returns its entityTypeId. A type that
 // exists already is replaced; its items stay.
@@ -139,18 +70,8 @@ func (p *Portal) AddType(t Type) int {
 	return p.store.addType(t, time.Now())
 }
 
-// AddDealCategory sets up one more pipeline of deals and returns its id.
-func (p *Portal) AddDealCategory() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	deals := p.store.types[typeDeal]
-	id := len(deals.categories)
-	deals.categories = append(deals.categories, dealCategory(int64(id)))
-	return id
-}
-
-// AddUserField gives a type of items one more custom field: 2 deals, 31 smart
-// invoices, or a smart process.
+// AddUserField gives a type of items one more custom field: 1 leads, 2 deals, 3
+// contacts, 4 companies, 7 estimates, 31 smart invoices, or a smart process.
 func (p *Portal) AddUserField(entityTypeID int, f UserField) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -178,21 +99,24 @@ func (s *store) addType(def Type, now time.Time) int {
 			def.ID++
 		}
 	}
-	categoryID := s.next("category")
 	t := &entityType{
 		id: def.EntityTypeID, short: "T" + strconv.FormatInt(int64(def.EntityTypeID), 16),
-		title: def.Title, name: def.Title, rows: def.Products, dynamic: &def, created: now.In(s.zone),
+		code: "DYNAMIC_" + strconv.Itoa(def.EntityTypeID), title: def.Title, rows: def.Products, pipelines: true,
+		dynamic: &def, created: now.In(s.zone), defaults: map[string]any{"SOURCE_ID": "CALL"},
 		fields: newFieldSet(dynamicFields(def)),
-		categories: []*category{newCategory(categoryID, fmt.Sprintf("DT%d_%d:", def.EntityTypeID, categoryID),
-			stage{"NEW", "P"}, stage{"PREPARATION", "P"}, stage{"CLIENT", "P"}, stage{"SUCCESS", "S"}, stage{"FAIL", "F"})},
 	}
 	for _, f := range def.Fields {
 		t.fields.add(s.userField(f))
 	}
 	if old := s.types[t.id]; old != nil {
+		t.categories = old.categories
 		for _, it := range s.table(t.id).byID {
 			it.typ = t
 		}
+	} else {
+		first := s.dynamicCategory(def.EntityTypeID, "General")
+		first.byDefault = true
+		t.categories = []*category{first}
 	}
 	s.types[t.id] = t
 	return t.id

@@ -1,0 +1,280 @@
+package emulator
+
+import (
+	"b24rules/bitrix/php"
+)
+
+// A legacyEntity is a type of items that has methods of its own besides
+// crm.item.*: crm.lead.*, crm.deal.* and so on. They look at the same items and
+// differ little; what differs stands here.
+type legacyEntity struct {
+	name string // crm.<name>.get
+	typ  int
+	// noUpdate and noDelete are what update and delete answer for an item that
+	// is not there, and noDeleteCode the code of the second.
+	noUpdate, noDelete, noDeleteCode string
+	// target is the type whose items it links to, by crm.<name>.contact.* or
+	// crm.<name>.company.*.
+	target int
+	// accountPlaces is how many digits PRICE_ACCOUNT of its rows has, and xmlID
+	// what an empty XML_ID is.
+	accountPlaces int
+	xmlID         any
+}
+
+// legacyEntities are the types with legacy methods.
+func legacyEntities() []legacyEntity {
+	return []legacyEntity{
+		{name: "lead", typ: typeLead, noUpdate: "Not found", noDelete: "Not found", target: typeContact, accountPlaces: 8, xmlID: ""},
+		{name: "deal", typ: typeDeal, noUpdate: "Not found", noDelete: "Not found", target: typeContact, accountPlaces: 2},
+		{name: "contact", typ: typeContact, noUpdate: "Contact is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: typeCompany},
+		{name: "company", typ: typeCompany, noUpdate: "Company is not found", noDelete: "Company is not found", target: typeContact},
+		{name: "quote", typ: typeQuote, noUpdate: "Quote is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: typeContact, accountPlaces: 8},
+	}
+}
+
+func legacyMethods() []method {
+	var methods []method
+	for _, e := range legacyEntities() {
+		add := func(name string, run func(legacyEntity, *call) (any, error)) {
+			methods = append(methods, method{
+				name: "crm." + e.name + "." + name, scope: "crm", legacy: true,
+				run: func(c *call) (any, error) { return run(e, c) },
+			})
+		}
+		add("get", legacyEntity.get)
+		add("list", legacyEntity.list)
+		add("add", legacyEntity.add)
+		add("update", legacyEntity.update)
+		add("delete", legacyEntity.remove)
+		add("fields", legacyEntity.fields)
+		links := "contact"
+		if e.target == typeCompany {
+			links = "company"
+		}
+		add(links+".fields", legacyEntity.linkDescriptions)
+		add(links+".add", legacyEntity.linkAdd)
+		add(links+".delete", legacyEntity.linkDelete)
+		add(links+".items.get", legacyEntity.linksGet)
+		add(links+".items.set", legacyEntity.linksSet)
+		add(links+".items.delete", legacyEntity.linksDelete)
+		if e.accountPlaces > 0 {
+			add("productrows.get", legacyEntity.rowsGet)
+			add("productrows.set", legacyEntity.rowsSet)
+		}
+	}
+	return methods
+}
+
+// plainFail is an error of the legacy CRM methods: its code is empty, there is
+// only the text.
+func plainFail(text string) error { return fail("", text) }
+
+// arrayWanted is what they say of a parameter that is something else.
+func arrayWanted(name string) error { return plainFail("Parameter '" + name + "' must be array.") }
+
+// find finds the item that a call names, and fails with code and text without
+// one.
+func (e legacyEntity) find(c *call, code, missing string) (*item, error) {
+	id := toInt(c.param("ID"))
+	if id <= 0 {
+		return nil, plainFail("ID is not defined or invalid.")
+	}
+	if it := c.store().item(e.typ, id); it != nil {
+		return it, nil
+	}
+	return nil, fail(code, missing)
+}
+
+// get is crm.deal.get and the like. Leads, contacts and companies show the
+// multifields that they have.
+func (e legacyEntity) get(c *call) (any, error) {
+	it, err := e.find(c, "", "Not found")
+	if err != nil {
+		return nil, err
+	}
+	a := c.store().legacyJSON(it, nil)
+	for _, typ := range multifieldTypes {
+		setMultifields(a, it, typ)
+	}
+	return a, nil
+}
+
+func setMultifields(a *php.Array, it *item, typ string) {
+	entries := php.NewArray()
+	for _, m := range multifieldsOf(it.values, typ) {
+		entries.Append(m.legacyJSON())
+	}
+	if entries.Len() > 0 {
+		a.Set(typ, entries)
+	}
+}
+
+// list is crm.deal.list and the like. It ignores filter fields that it does not
+// know, so that a misspelt name finds everything.
+func (e legacyEntity) list(c *call) (any, error) {
+	t := c.store().types[e.typ]
+	filter, ok := c.optionalArray("FILTER")
+	if !ok {
+		return nil, arrayWanted("filter")
+	}
+	order, ok := c.optionalArray("ORDER")
+	if !ok {
+		return nil, arrayWanted("order")
+	}
+	chosen, ok := c.optionalArray("SELECT")
+	if !ok {
+		return nil, arrayWanted("select")
+	}
+	find := t.legacyColumns()
+	r := rules[*item]{find: find, parse: c.store().parseItemValue}
+	pass, err := r.compile(filter)
+	if err != nil {
+		return nil, err
+	}
+	rows := keep(c.store().table(e.typ).all(), pass)
+	sortRows(rows, looseOrder(order, find))
+	only, multifields := legacySelection(t, chosen)
+	answer := php.NewArray()
+	for _, it := range page(c, rows) {
+		a := c.store().legacyJSON(it, only)
+		for _, typ := range multifields {
+			setMultifields(a, it, typ)
+		}
+		answer.Append(a)
+	}
+	return answer, nil
+}
+
+// legacyColumns is what the legacy lists filter and order by.
+func (t *entityType) legacyColumns() func(string) (column[*item], bool) {
+	fields := itemColumns(func(name string) *field {
+		f := t.fields.byLegacy[name]
+		if f == nil || f.has(unread) {
+			return nil
+		}
+		return f
+	})
+	return func(name string) (column[*item], bool) {
+		if t.fields.byName[multifieldsName] == nil || !isMultifieldType(name) {
+			return fields(name)
+		}
+		return column[*item]{name: name, get: func(it *item) any {
+			var values []any
+			for _, m := range multifieldsOf(it.values, name) {
+				values = append(values, m.value)
+			}
+			return values
+		}}, true
+	}
+}
+
+// legacySelection reads select: "*" is everything but custom and multiple
+// fields, "UF_*" are the custom ones; without any it is both. ID is always in
+// the answer. Multifields are only where they are named.
+func legacySelection(t *entityType, chosen *php.Array) (only map[*field]bool, multifields []string) {
+	only = map[*field]bool{t.fields.byName["ID"]: true}
+	add := func(pass func(*field) bool) {
+		for _, f := range t.fields.all {
+			if pass(f) {
+				only[f] = true
+			}
+		}
+	}
+	system := func(f *field) bool { return f.user == nil && !f.has(multiple) }
+	custom := func(f *field) bool { return f.user != nil }
+	if chosen.Len() == 0 {
+		add(system)
+		add(custom)
+		return only, nil
+	}
+	for _, v := range chosen.All() {
+		switch name := toText(v); {
+		case name == "*":
+			add(system)
+		case name == "UF_*":
+			add(custom)
+		case isMultifieldType(name):
+			multifields = append(multifields, name)
+		default:
+			if f := t.fields.byLegacy[name]; f != nil {
+				only[f] = true
+			}
+		}
+	}
+	return only, multifields
+}
+
+// add is crm.deal.add and the like. Its result is the id, a number.
+func (e legacyEntity) add(c *call) (any, error) {
+	t := c.store().types[e.typ]
+	changes, err := legacyFields(c, t, true)
+	if err != nil {
+		return nil, err
+	}
+	it, err := c.addItem(t, changes)
+	if err != nil {
+		return nil, plainFail("Invalid value of the field CATEGORY_ID.")
+	}
+	return intValue(it.id), nil
+}
+
+// update is crm.deal.update and the like. It saves where nothing differs too. A
+// stage of another pipeline changes nothing: only crm.item.update moves a deal.
+// https://apidocs.bitrix24.com/api-reference/crm/deals/index.html
+func (e legacyEntity) update(c *call) (any, error) {
+	it, err := e.find(c, "", e.noUpdate)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := legacyFields(c, it.typ, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.saveItem(it, changes, saveOptions{always: true}); err != nil {
+		return nil, err
+	}
+	return true, nil
+}
+
+// remove is crm.deal.delete and the like.
+func (e legacyEntity) remove(c *call) (any, error) {
+	it, err := e.find(c, e.noDeleteCode, e.noDelete)
+	if err != nil {
+		return nil, err
+	}
+	c.deleteItem(it)
+	return true, nil
+}
+
+// fields is crm.deal.fields and the like.
+func (e legacyEntity) fields(c *call) (any, error) {
+	t := c.store().types[e.typ]
+	described := php.NewArray()
+	for _, f := range t.fields.all {
+		if f.has(disabled | hidden) {
+			continue
+		}
+		shown := *f
+		switch {
+		case f.typ == "boolean" && f.user == nil:
+			shown.typ = "char"
+		case f.typ == "text":
+			shown.typ = "string"
+		}
+		if f.name == "CATEGORY_ID" {
+			shown.flags |= immutable
+		}
+		if f.has(settled) {
+			shown.flags |= readOnly
+		}
+		described.Set(f.legacy, shown.describe(t))
+	}
+	if t.fields.byName[multifieldsName] != nil {
+		for _, typ := range multifieldTypes {
+			f := &field{name: typ, typ: typeMultifield, title: typ, flags: multiple}
+			described.Set(typ, f.describe(t))
+		}
+	}
+	return described, nil
+}

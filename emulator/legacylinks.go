@@ -1,0 +1,228 @@
+package emulator
+
+import (
+	"slices"
+
+	"b24rules/bitrix/php"
+)
+
+// linkID is the field that names what is linked.
+func (e legacyEntity) linkID() string {
+	if e.target == typeCompany {
+		return "COMPANY_ID"
+	}
+	return "CONTACT_ID"
+}
+
+// linksOwner finds the item of crm.deal.contact.* and the like. missing is what
+// the method says of one that is not there.
+func (e legacyEntity) linksOwner(c *call, invalid, missing string) (*item, error) {
+	id := toInt(c.param("ID"))
+	if id < 1 {
+		return nil, plainFail(invalid)
+	}
+	if it := c.store().item(e.typ, id); it != nil {
+		return it, nil
+	}
+	return nil, plainFail(missing)
+}
+
+const (
+	noLinksOwner  = "The parameter ownerEntityID is invalid or not defined."
+	noLinkOwner   = "The parameter 'ownerEntityID' is invalid or not defined."
+	invalidLink   = "The parameter 'fields' is not valid."
+	linkSortStep  = 10
+	linkNotFound  = "Not found."
+	linksNotFound = "Not found"
+)
+
+// linkDescriptions is crm.deal.contact.fields and the like.
+func (e legacyEntity) linkDescriptions(*call) (any, error) {
+	described := php.NewArray()
+	for _, f := range []*field{
+		sys(e.linkID(), "integer", e.linkID(), required),
+		sys("SORT", "integer", "Sorting", 0),
+		sys("IS_PRIMARY", "char", "Primary", 0),
+	} {
+		described.Set(f.name, f.describe(nil))
+	}
+	return described, nil
+}
+
+// links are those of an item, in their order.
+func (e legacyEntity) links(it *item) []any {
+	l, _ := it.typ.linkTo(e.target)
+	links, _ := it.values[l.list].([]any)
+	return links
+}
+
+// primary is the main link of an item: the first, where none is said to be.
+func (e legacyEntity) primary(it *item) any {
+	l, _ := it.typ.linkTo(e.target)
+	if it.typ.fields.byName[l.main] == nil {
+		return first(e.links(it))
+	}
+	return it.values[l.main]
+}
+
+// sortOf is the SORT of a link.
+func (it *item) sortOf(at int, id int64) int64 {
+	if sort, ok := it.linkSort[id]; ok {
+		return sort
+	}
+	return int64(at+1) * linkSortStep
+}
+
+// linksGet is crm.deal.contact.items.get and the like. Its ids are numbers under
+// upper-case names.
+func (e legacyEntity) linksGet(c *call) (any, error) {
+	it, err := e.linksOwner(c, noLinksOwner, linkNotFound)
+	if err != nil {
+		return nil, err
+	}
+	answer := php.NewArray()
+	primary := e.primary(it)
+	for i, v := range e.links(it) {
+		id, _ := v.(int64)
+		answer.Append(object(e.linkID(), id, "SORT", it.sortOf(i, id), "ROLE_ID", 0, "IS_PRIMARY", yesNo(v == primary)))
+	}
+	return answer, nil
+}
+
+// linkInput is one link of a call.
+type linkInput struct {
+	id, sort int64
+	sorted   bool
+	primary  bool
+}
+
+func (e legacyEntity) readLink(a *php.Array) (linkInput, bool) {
+	id, _ := a.Get(e.linkID())
+	sort, sorted := a.Get("SORT")
+	primary, _ := a.Get("IS_PRIMARY")
+	in := linkInput{id: toInt(id), sort: toInt(sort), sorted: sorted, primary: primary == "Y"}
+	return in, in.id > 0
+}
+
+// linksSet is crm.deal.contact.items.set and the like: it replaces all links.
+func (e legacyEntity) linksSet(c *call) (any, error) {
+	it, err := e.linksOwner(c, noLinksOwner, linkNotFound)
+	if err != nil {
+		return nil, err
+	}
+	items, ok := asArray(c.param("ITEMS"))
+	if !ok {
+		return nil, plainFail("The parameter items must be array.")
+	}
+	var links []linkInput
+	for _, v := range items.All() {
+		if a, ok := asArray(v); ok {
+			if in, ok := e.readLink(a); ok {
+				links = append(links, in)
+			}
+		}
+	}
+	return e.saveLinks(c, it, links)
+}
+
+// linksDelete is crm.deal.contact.items.delete and the like.
+func (e legacyEntity) linksDelete(c *call) (any, error) {
+	it, err := e.linksOwner(c, noLinksOwner, linksNotFound)
+	if err != nil {
+		return nil, err
+	}
+	return e.saveLinks(c, it, nil)
+}
+
+// linkAdd is crm.deal.contact.add and the like. Its result is false where the
+// link is there already.
+func (e legacyEntity) linkAdd(c *call) (any, error) {
+	it, err := e.linksOwner(c, noLinkOwner, linkNotFound)
+	if err != nil {
+		return nil, err
+	}
+	fields, ok := asArray(c.param("FIELDS"))
+	if !ok {
+		return nil, plainFail("The parameter 'fields' must be array.")
+	}
+	in, ok := e.readLink(fields)
+	if !ok {
+		return nil, plainFail(invalidLink)
+	}
+	links := e.current(it)
+	if slices.ContainsFunc(links, func(l linkInput) bool { return l.id == in.id }) {
+		return false, nil
+	}
+	if in.primary {
+		for i := range links {
+			links[i].primary = false
+		}
+	}
+	return e.saveLinks(c, it, append(links, in))
+}
+
+// linkDelete is crm.deal.contact.delete and the like. Its result is false where
+// there is no such link.
+func (e legacyEntity) linkDelete(c *call) (any, error) {
+	it, err := e.linksOwner(c, noLinkOwner, linkNotFound)
+	if err != nil {
+		return nil, err
+	}
+	fields, ok := asArray(c.param("FIELDS"))
+	if !ok {
+		return nil, plainFail("The parameter 'item' must be array.")
+	}
+	in, ok := e.readLink(fields)
+	if !ok {
+		return nil, plainFail(invalidLink)
+	}
+	links := e.current(it)
+	rest := slices.DeleteFunc(slices.Clone(links), func(l linkInput) bool { return l.id == in.id })
+	if len(rest) == len(links) {
+		return false, nil
+	}
+	return e.saveLinks(c, it, rest)
+}
+
+func (e legacyEntity) current(it *item) []linkInput {
+	var links []linkInput
+	primary := e.primary(it)
+	for i, v := range e.links(it) {
+		id, _ := v.(int64)
+		links = append(links, linkInput{id: id, sort: it.sortOf(i, id), sorted: true, primary: v == primary})
+	}
+	return links
+}
+
+// saveLinks replaces an item's links and saves it. That it raises the item's
+// update event is not documented; it follows from the save.
+func (e legacyEntity) saveLinks(c *call, it *item, links []linkInput) (any, error) {
+	for i := range links {
+		if !links[i].sorted {
+			links[i].sort = int64(i+1) * linkSortStep
+		}
+	}
+	slices.SortStableFunc(links, func(a, b linkInput) int { return cmpInt(a.sort, b.sort) })
+	ids, sorts := []any{}, map[int64]int64{}
+	var primary any
+	for _, l := range links {
+		ids = append(ids, l.id)
+		sorts[l.id] = l.sort
+		if l.primary && primary == nil {
+			primary = l.id
+		}
+	}
+	l, _ := it.typ.linkTo(e.target)
+	changes := map[string]any{l.list: ids, l.main: first(ids)}
+	if primary != nil {
+		changes[l.main] = primary
+	}
+	if it.typ.fields.byName[l.main] == nil {
+		delete(changes, l.main)
+	}
+	it.linkSort = sorts
+	if err := c.saveItem(it, changes, saveOptions{always: true}); err != nil {
+		return nil, err
+	}
+	return true, nil
+}

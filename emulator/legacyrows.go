@@ -1,0 +1,107 @@
+package emulator
+
+import (
+	"slices"
+
+	"b24rules/bitrix/php"
+)
+
+// rowsOwner finds the item of crm.deal.productrows.* and the like.
+func (e legacyEntity) rowsOwner(c *call) (*item, error) {
+	id := toInt(c.param("ID"))
+	if id <= 0 {
+		return nil, plainFail("The parameter id is invalid or not defined.")
+	}
+	if it := c.store().item(e.typ, id); it != nil {
+		return it, nil
+	}
+	return nil, plainFail("Not found")
+}
+
+// rowsGet is crm.deal.productrows.get and the like.
+func (e legacyEntity) rowsGet(c *call) (any, error) {
+	it, err := e.rowsOwner(c)
+	if err != nil {
+		return nil, err
+	}
+	rows := php.NewArray()
+	for _, r := range sortedRows(c.store().rows[it.owner()]) {
+		rows.Append(c.store().legacyRowJSON(r, e))
+	}
+	return rows, nil
+}
+
+// rowsSet is crm.deal.productrows.set and the like. It makes every row anew,
+// unless the row names its id, and updates the owner.
+func (e legacyEntity) rowsSet(c *call) (any, error) {
+	it, err := e.rowsOwner(c)
+	if err != nil {
+		return nil, err
+	}
+	input, ok := asArray(c.param("ROWS"))
+	if !ok {
+		return nil, plainFail("The parameter rows must be array.")
+	}
+	var rows []*row
+	for _, v := range input.All() {
+		fields, ok := asArray(v)
+		if !ok {
+			continue
+		}
+		r, err := c.legacyRow(it, fields)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(rows, func(x *row) bool { return x.id == r.id }) {
+			r.id = 0
+		}
+		rows = append(rows, r)
+	}
+	had := len(c.store().rows[it.owner()]) > 0
+	if !had && len(rows) == 0 {
+		return true, nil
+	}
+	if err := c.saveRows(it, rows, saveOptions{always: true, rowsChanged: true}); err != nil {
+		return nil, err
+	}
+	return true, nil
+}
+
+// legacyRow reads a row of crm.deal.productrows.set, where the prices that are
+// computed elsewhere may be given too.
+func (c *call) legacyRow(it *item, fields *php.Array) (*row, error) {
+	g := given{}
+	for name, v := range fields.All() {
+		g[name] = v
+	}
+	if err := checkLegacyDiscount(g); err != nil {
+		return nil, err
+	}
+	r := &row{owner: it.owner(), rowValues: newRowValues()}
+	if old := c.store().rowsByID[toInt(g["ID"])]; old != nil && old.owner == it.owner() {
+		r.id = old.id
+	}
+	if err := r.apply(g); err != nil {
+		return nil, fail("ERROR_CORE", err.Error())
+	}
+	g.num("PRICE_EXCLUSIVE", 8, &r.priceExclusive)
+	g.num("PRICE_NETTO", 8, &r.priceNetto)
+	g.num("PRICE_BRUTTO", 8, &r.priceBrutto)
+	return r, nil
+}
+
+// checkLegacyDiscount wants what a discount of the sent type is made of.
+func checkLegacyDiscount(g given) error {
+	v, sent := g["DISCOUNT_TYPE_ID"]
+	if !sent {
+		return nil
+	}
+	want := "DISCOUNT_RATE"
+	if toInt(v) == discountSum {
+		want = "DISCOUNT_SUM"
+	}
+	if _, ok := g[want]; !ok {
+		return fail("ERROR_CORE", "Discount "+want+" is required for the discount type.<br>")
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package emulator
+
+import (
+	"time"
+
+	"b24rules/bitrix/php"
+	"b24rules/num"
+)
+
+// legacyJSON is an item as the legacy methods show it: everything is text or
+// null. It has no lists of links.
+func (s *store) legacyJSON(it *item, only map[*field]bool) *php.Array {
+	a := php.NewArray()
+	for _, f := range it.typ.fields.all {
+		if f.has(disabled|hidden|unread) || only != nil && !only[f] {
+			continue
+		}
+		a.Set(f.legacy, s.legacyValue(f, it.values[f.name]))
+	}
+	return a
+}
+
+func (s *store) legacyValue(f *field, v any) any {
+	switch v := v.(type) {
+	case nil:
+		return legacyNull(f)
+	case bool:
+		if f.user != nil {
+			return boolDigit(v)
+		}
+		return yesNo(v)
+	case int64:
+		return toText(intValue(v))
+	case num.Num:
+		if f.user != nil || f.has(unscaled) {
+			return v.String()
+		}
+		return fixed(v, 2)
+	case time.Time:
+		if f.kind() == kindDate {
+			return s.stampDate(v)
+		}
+		return s.stamp(v)
+	case []any:
+		if len(v) == 0 {
+			return false
+		}
+		values := php.NewArray()
+		single := *f
+		single.flags &^= multiple
+		for _, x := range v {
+			values.Append(s.legacyValue(&single, x))
+		}
+		return values
+	}
+	return v
+}
+
+// legacyNull is how the legacy methods show nothing: dates are empty text.
+// https://apidocs.bitrix24.com/api-reference/crm/leads/crm-lead-get.html
+func legacyNull(f *field) any {
+	switch {
+	case f.has(multiple):
+		return false // an empty multiple custom field
+	case f.kind() == kindBool:
+		return "N"
+	case f.kind() == kindDate || f.kind() == kindTime:
+		return ""
+	case f.has(unscaled):
+		return "0"
+	}
+	return nil
+}
+
+// boolDigit is how legacy methods show custom yes/no fields.
+func boolDigit(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// legacyFields reads the fields of a legacy call. Empty text clears; 0 is 0.
+func legacyFields(c *call, t *entityType, adding bool) (map[string]any, error) {
+	fields, ok := asArray(c.param("FIELDS"))
+	if !ok {
+		return nil, arrayWanted("fields")
+	}
+	if _, ok := c.optionalArray("PARAMS"); !ok {
+		return nil, arrayWanted("params")
+	}
+	changes := map[string]any{}
+	var multifields []multifieldInput
+	for name, v := range fields.All() {
+		if isMultifieldType(name) {
+			multifields = append(multifields, readLegacyMultifields(name, v)...)
+			continue
+		}
+		f := t.fields.byLegacy[name]
+		if f == nil || f.has(readOnly|disabled|settled) || !adding && f.name == "CATEGORY_ID" {
+			continue
+		}
+		stored, ok, err := c.store().readLegacy(f, v)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			changes[f.name] = stored
+		}
+	}
+	if multifields != nil && t.fields.byName[multifieldsName] != nil {
+		changes[multifieldsName] = multifields
+	}
+	if checkStage(t, changes) != nil {
+		delete(changes, "STAGE_ID")
+	}
+	return changes, nil
+}
+
+// readLegacy turns a value of a legacy call into what is stored.
+func (s *store) readLegacy(f *field, v any) (stored any, ok bool, err error) {
+	if v == nil || v == "" || v == false {
+		return nil, true, nil
+	}
+	if _, isArray := asArray(v); f.has(multiple) && !isArray {
+		v = php.List(v)
+	}
+	stored, ok, err = s.read(f, v)
+	if err != nil {
+		return nil, false, plainFail("Invalid value of the field " + f.legacy + ".")
+	}
+	return stored, ok, nil
+}

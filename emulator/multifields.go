@@ -1,0 +1,177 @@
+package emulator
+
+import (
+	"slices"
+	"strconv"
+
+	"b24rules/bitrix/php"
+)
+
+// A multifield is one phone, e-mail, site or messenger of a lead, a contact or a
+// company. crm.item.* calls the list of them fm; the legacy methods have a field
+// for each type.
+//
+// https://apidocs.bitrix24.com/api-reference/crm/data-types.html
+type multifield struct {
+	id        int64
+	typ       string // PHONE, EMAIL, WEB, IM, LINK
+	valueType string // WORK, HOME …
+	value     string
+}
+
+const (
+	multifieldsName = "FM"
+	typeMultifield  = "crm_multifield"
+)
+
+var multifieldTypes = [...]string{"PHONE", "EMAIL", "WEB", "IM", "LINK"}
+
+func isMultifieldType(name string) bool { return slices.Contains(multifieldTypes[:], name) }
+
+// firstValue is a field of crm.item.* that shows the first value of a kind.
+type firstValue struct{ name, typ, valueType string }
+
+// firstValues are the flat names of crm.item.*; without a value type they show
+// the first value at all.
+func firstValues() []firstValue {
+	return []firstValue{
+		{"PHONE_MOBILE", "PHONE", "MOBILE"},
+		{"PHONE_WORK", "PHONE", "WORK"},
+		{"PHONE_MAILING", "PHONE", "MAILING"},
+		{"EMAIL_HOME", "EMAIL", "HOME"},
+		{"EMAIL_WORK", "EMAIL", "WORK"},
+		{"EMAIL_MAILING", "EMAIL", "MAILING"},
+		{"IMOL", "IM", "OPENLINE"},
+		{"EMAIL", "EMAIL", ""},
+		{"PHONE", "PHONE", ""},
+	}
+}
+
+// multifieldsOf returns an item's multifields of a type, of all types with "".
+func multifieldsOf(values map[string]any, typ string) []multifield {
+	several, _ := values[multifieldsName].([]any)
+	var found []multifield
+	for _, v := range several {
+		if m, ok := v.(multifield); ok && (typ == "" || m.typ == typ) {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+// reach brings what follows from the multifields up to date.
+func (t *entityType) reach(v map[string]any) {
+	if t.fields.byName[multifieldsName] == nil {
+		return
+	}
+	if v[multifieldsName] == nil {
+		v[multifieldsName] = []any{}
+	}
+	v["HAS_PHONE"] = len(multifieldsOf(v, "PHONE")) > 0
+	v["HAS_EMAIL"] = len(multifieldsOf(v, "EMAIL")) > 0
+	v["HAS_IMOL"] = false
+	for _, a := range firstValues() {
+		v[a.name] = ""
+		for _, m := range multifieldsOf(v, a.typ) {
+			if a.valueType == "" || m.valueType == a.valueType {
+				v[a.name] = m.value
+				v["HAS_IMOL"] = v["HAS_IMOL"] == true || a.name == "IMOL"
+				break
+			}
+		}
+	}
+}
+
+// multifieldInput is one entry of a call.
+type multifieldInput struct {
+	id             int64 // of an old one, or 0
+	typ, valueType string
+	value          string
+	drop           bool
+}
+
+// readMultifields reads fm of crm.item.*: a list of new entries, or a map by the
+// ids of old ones.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-update.html
+func readMultifields(a *php.Array) []multifieldInput {
+	var input []multifieldInput
+	for key, v := range a.All() {
+		entry, ok := asArray(v)
+		if !ok {
+			continue
+		}
+		get := func(names ...string) string {
+			x, _ := either(entry, names...)
+			return toText(x)
+		}
+		in := multifieldInput{
+			typ: get("typeId", "TYPE_ID"), valueType: get("valueType", "VALUE_TYPE"), value: get("value", "VALUE"),
+		}
+		in.id, _ = strconv.ParseInt(key, 10, 64)
+		if id := get("id", "ID"); id != "" {
+			in.id, _ = strconv.ParseInt(id, 10, 64)
+		}
+		input = append(input, in)
+	}
+	return input
+}
+
+// readLegacyMultifields reads PHONE and the like of the legacy methods. An entry
+// with the id of an old one changes it, or removes it where it has no value or
+// DELETE=Y; any other entry is new, so that sending a list twice doubles it.
+// https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-update.html
+func readLegacyMultifields(typ string, v any) []multifieldInput {
+	var input []multifieldInput
+	for _, x := range list(v) {
+		entry, ok := asArray(x)
+		if !ok {
+			continue
+		}
+		get := func(name string) string {
+			x, _ := entry.Get(name)
+			return toText(x)
+		}
+		in := multifieldInput{typ: typ, valueType: get("VALUE_TYPE"), value: get("VALUE"), drop: get("DELETE") == "Y"}
+		in.id, _ = strconv.ParseInt(get("ID"), 10, 64)
+		input = append(input, in)
+	}
+	return input
+}
+
+// mergeMultifields applies the entries of a call to what is there.
+func (s *store) mergeMultifields(old any, input []multifieldInput) []any {
+	before, _ := old.([]any)
+	merged := slices.Clone(before)
+	for _, in := range input {
+		at := slices.IndexFunc(merged, func(v any) bool {
+			m, _ := v.(multifield)
+			return in.id != 0 && m.id == in.id && (in.typ == "" || m.typ == in.typ)
+		})
+		switch {
+		case at >= 0 && (in.drop || in.value == ""):
+			merged = slices.Delete(merged, at, at+1)
+		case at >= 0:
+			m, _ := merged[at].(multifield)
+			m.value, m.valueType = in.value, textOr(in.valueType, m.valueType)
+			merged[at] = m
+		case in.value != "" && !in.drop && isMultifieldType(in.typ):
+			merged = append(merged, multifield{
+				id: s.next("multifield"), typ: in.typ, valueType: textOr(in.valueType, "WORK"), value: in.value,
+			})
+		}
+	}
+	if merged == nil {
+		merged = []any{}
+	}
+	return merged
+}
+
+// itemJSON is an entry of fm as crm.item.* shows it.
+func (m multifield) itemJSON() *php.Array {
+	return object("id", m.id, "valueType", m.valueType, "value", m.value, "typeId", m.typ)
+}
+
+// legacyJSON is an entry as the legacy methods show it.
+func (m multifield) legacyJSON() *php.Array {
+	return object("ID", toText(intValue(m.id)), "VALUE_TYPE", m.valueType, "VALUE", m.value, "TYPE_ID", m.typ)
+}
