@@ -34,7 +34,7 @@ func TestBatch(t *testing.T) {
 		},
 		{
 			"goes on", `{"halt":0,"cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
-			`{"result":{"b":["crm","lists","user"]},"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":{"b":"*"}}`,
+			`{"result":{"b":["crm","im","lists","user","userfieldconfig"]},"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":{"b":"*"}}`,
 		},
 		{
 			"halts", `{"halt":1,"cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,

@@ -23,7 +23,7 @@ type method struct {
 // methodTable lists what is emulated, by lower-case name.
 func methodTable() map[string]*method {
 	table := map[string]*method{}
-	for _, group := range [][]method{platformMethods(), legacyMethods(), itemMethods(), listMethods(), eventMethods()} {
+	for _, group := range [][]method{platformMethods(), legacyMethods(), itemMethods(), typeMethods(), categoryMethods(), statusMethods(), enumMethods(), listMethods(), eventMethods()} {
 		for _, m := range group {
 			table[strings.ToLower(m.name)] = &m
 		}
@@ -45,9 +45,8 @@ func itemMethods() []method {
 		{name: "crm.item.productrow.update", scope: "crm", run: rowUpdate},
 		{name: "crm.item.productrow.delete", scope: "crm", run: rowDelete},
 		{name: "crm.item.productrow.set", scope: "crm", run: rowSet},
+		{name: "crm.item.productrow.getAvailableForPayment", scope: "crm", run: rowsAvailable},
 		{name: "crm.item.productrow.fields", scope: "crm", run: rowFields},
-		{name: "crm.type.list", scope: "crm", run: typeList},
-		{name: "crm.type.getByEntityTypeId", scope: "crm", run: typeByEntityTypeID},
 	}
 }
 

@@ -56,6 +56,13 @@ func (c *call) fire(t *entityType, op string, id int64) {
 	}
 }
 
+// fireType raises the event of a smart process itself. It names the type's own
+// id, not its entityTypeId.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/events/type/index.html
+func (c *call) fireType(t *entityType, op string) {
+	c.raise("ONCRMTYPE"+strings.ToUpper(op), object("ID", strconv.Itoa(t.dynamic.ID)))
+}
+
 // fireMove raises the event of a deal that went to another pipeline.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/events/index.html
 func (c *call) fireMove(it *item) {
@@ -346,6 +353,12 @@ func checkHandlerURL(handler string) error {
 		return fail("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
 	}
 	return nil
+}
+
+// forgetType drops the subscriptions to the suffixed events of a smart process.
+func (p *Portal) forgetType(entityTypeID int) {
+	suffix := "_" + strconv.Itoa(entityTypeID)
+	p.feeds.subscriptions, _ = without(p.feeds.subscriptions, func(sub *subscription) bool { return strings.HasSuffix(sub.event, suffix) })
 }
 
 // without returns the subscriptions that do not pass, and how many did.

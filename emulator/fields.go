@@ -1,6 +1,10 @@
 package emulator
 
-import "b24rules/bitrix/php"
+import (
+	"slices"
+
+	"b24rules/bitrix/php"
+)
 
 // kind is how a field's value is kept.
 type kind uint8
@@ -18,17 +22,18 @@ const (
 type flags uint16
 
 const (
-	readOnly  flags = 1 << iota // cannot be written
-	immutable                   // can be written by add only
-	required                    // must not be empty
-	multiple                    // a list of values
-	disabled                    // always null, and not written
-	zeroNull                    // crm.item.* shows null as 0
-	hidden                      // not in the legacy methods
-	itemless                    // only in the legacy methods
-	unread                      // the legacy methods take it and describe it, and never show it
-	unscaled                    // a number that the legacy methods show without "0" for cents
-	settled                     // the legacy methods do not write it
+	readOnly   flags = 1 << iota // cannot be written
+	immutable                    // can be written by add only
+	required                     // must not be empty
+	multiple                     // a list of values
+	disabled                     // always null, and not written
+	zeroNull                     // crm.item.* shows null as 0
+	hidden                       // not in the legacy methods
+	itemless                     // only in the legacy methods
+	unread                       // the legacy methods take it and describe it, and never show it
+	unscaled                     // a number that the legacy methods show without "0" for cents
+	settled                      // the legacy methods do not write it
+	deprecated                   // superseded by a list of links
 )
 
 // field is one field of an item.
@@ -99,6 +104,22 @@ func (s *fieldSet) add(f *field) {
 	}
 }
 
+// remove takes a field away.
+func (s *fieldSet) remove(name string) {
+	f := s.byName[name]
+	if f == nil {
+		return
+	}
+	s.all = slices.DeleteFunc(s.all, func(x *field) bool { return x == f })
+	delete(s.byName, f.name)
+	if s.byCamel[f.camel] == f {
+		delete(s.byCamel, f.camel)
+	}
+	if s.byLegacy[f.legacy] == f {
+		delete(s.byLegacy, f.legacy)
+	}
+}
+
 // naming is how a call of crm.item.* names fields: the custom ones as stored
 // with useOriginalUfNames=Y.
 type naming struct{ original bool }
@@ -135,73 +156,19 @@ func (f *field) describe(t *entityType) *php.Array {
 	if f.status != "" {
 		d.Set("statusType", t.statusDirectory(f.status))
 	}
-	if f.name == "CONTACT_ID" {
+	if f.has(deprecated) {
 		d.Set("isDeprecated", true)
 	}
 	d.Set("title", f.title)
-	if f.parent != 0 {
+	switch {
+	case f.parent == 0:
+	case f.name == "MYCOMPANY_ID":
+		d.Set("settings", object("isMyCompany", true, "parentEntityTypeId", f.parent, "isEmbeddedEditorEnabled", true))
+	default:
 		d.Set("settings", object("parentEntityTypeId", f.parent))
 	}
 	if f.user != nil {
 		f.user.describe(d)
 	}
 	return d
-}
-
-// UserField is a custom field of a type of item.
-type UserField struct {
-	// Name is the stored name, UF_CRM_5_TOTAL.
-	Name string
-	// Type is string, integer, double, boolean, enumeration, date, datetime,
-	// money, url, employee, crm or crm_status. Empty is string.
-	Type string
-	// Title is the label. Empty is the name.
-	Title string
-	// Multiple fields hold lists.
-	Multiple bool
-	// Required fields must be filled in the portal's forms. The REST API does
-	// not ask for them, as portals are set up by default.
-	Required bool
-	// Precision is how many digits after the point a double keeps. 0 is 4.
-	Precision int
-	// Options are the texts of an enumeration; the portal gives them ids.
-	Options []string
-
-	options []option
-}
-
-// option is one choice of an enumeration or of a list's property.
-type option struct {
-	id    int64
-	value string
-	sort  int64
-	def   bool
-}
-
-// describe adds what the descriptions of custom fields have beside the others.
-func (u *UserField) describe(d *php.Array) {
-	settings := php.NewArray()
-	if u.Type == "double" {
-		settings.Set("PRECISION", intValue(int64(u.Precision)))
-	}
-	if len(u.options) > 0 {
-		items := php.NewArray()
-		for _, o := range u.options {
-			items.Append(object("ID", toText(intValue(o.id)), "VALUE", o.value))
-		}
-		d.Set("items", items)
-	}
-	d.Set("settings", settings)
-	d.Set("listLabel", u.Title)
-	d.Set("formLabel", u.Title)
-	d.Set("filterLabel", u.Title)
-}
-
-func (u *UserField) hasOption(id int64) bool {
-	for _, o := range u.options {
-		if o.id == id {
-			return true
-		}
-	}
-	return false
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -97,8 +98,10 @@ func (p *portal) refused(method, params string, status int, want string) {
 	p.match(method+" "+params, want, body)
 }
 
-// match compares JSON with a pattern: "*" stands for any value, and a key "…"
-// for further keys.
+// match compares JSON with a pattern: "*" stands for any value, "<number>" and
+// the other names of kinds for a value of the kind, ["each", …] for a list whose
+// elements all fit, "field: …" for the description of a field, see fieldPattern,
+// and a key "…" for further keys.
 func (p *portal) match(what, want, got string) {
 	p.t.Helper()
 	if diff := differ("", parse(p.t, want), parse(p.t, got)); diff != "" {
@@ -121,10 +124,24 @@ func differ(path string, want, got any) string {
 	if want == "*" {
 		return ""
 	}
+	if name, ok := want.(string); ok {
+		if description, ok := strings.CutPrefix(name, "field: "); ok {
+			return differMap(path, fieldPattern(description), got)
+		}
+		if k, ok := kinds[strings.TrimSuffix(name, "?")]; ok {
+			if strings.HasSuffix(name, "?") && got == nil || k(got) {
+				return ""
+			}
+			return fmt.Sprintf("%s is %#v, want %s", path, got, name)
+		}
+	}
 	switch want := want.(type) {
 	case map[string]any:
 		return differMap(path, want, got)
 	case []any:
+		if len(want) == 2 && want[0] == "each" {
+			return differEach(path, want[1], got)
+		}
 		list, ok := got.([]any)
 		if !ok || len(list) != len(want) {
 			return fmt.Sprintf("%s is %v, want a list of %d", path, got, len(want))
@@ -140,6 +157,66 @@ func differ(path string, want, got any) string {
 		return fmt.Sprintf("%s is %#v, want %#v", path, got, want)
 	}
 	return ""
+}
+
+// differEach compares a list's elements with one pattern.
+func differEach(path string, want, got any) string {
+	list, ok := got.([]any)
+	if !ok || len(list) == 0 {
+		return fmt.Sprintf("%s is %v, want a list that is not empty", path, got)
+	}
+	for i := range list {
+		if diff := differ(fmt.Sprintf("%s[%d]", path, i), want, list[i]); diff != "" {
+			return diff
+		}
+	}
+	return ""
+}
+
+// kinds are what a pattern can want of a value without naming it.
+var kinds = map[string]func(any) bool{
+	"<string>":   func(v any) bool { _, ok := v.(string); return ok },
+	"<number>":   func(v any) bool { _, ok := v.(json.Number); return ok },
+	"<bool>":     func(v any) bool { _, ok := v.(bool); return ok },
+	"<list>":     func(v any) bool { _, ok := v.([]any); return ok },
+	"<object>":   func(v any) bool { _, ok := v.(map[string]any); return ok },
+	"<digits>":   textLike(`^\d+$`),
+	"<decimal>":  textLike(`^-?\d+\.\d{2,8}$`),
+	"<flag>":     textLike(`^[YN]$`),
+	"<datetime>": textLike(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d$`),
+	"<local>":    textLike(`^\d\d/\d\d/\d{4} \d\d:\d\d:\d\d [ap]m$`),
+}
+
+// fieldPattern is what the methods fields say of a field, written short: its
+// type, then readOnly, required, immutable, multiple, dynamic or deprecated where
+// they are true, statusType=X, upperName=X, settings, items and labels.
+func fieldPattern(description string) map[string]any {
+	words := strings.Fields(description)
+	want := map[string]any{"type": words[0], "title": "<string>"}
+	for _, flag := range []string{"isRequired", "isReadOnly", "isImmutable", "isMultiple", "isDynamic"} {
+		want[flag] = false
+	}
+	for _, word := range words[1:] {
+		switch name, value, _ := strings.Cut(word, "="); name {
+		case "statusType", "upperName":
+			want[name] = value
+		case "settings", "items":
+			want[name] = "*"
+		case "labels":
+			want["listLabel"], want["formLabel"], want["filterLabel"] = "<string>", "<string>", "<string>"
+		default:
+			want["is"+strings.ToUpper(name[:1])+name[1:]] = true
+		}
+	}
+	return want
+}
+
+func textLike(pattern string) func(any) bool {
+	re := regexp.MustCompile(pattern)
+	return func(v any) bool {
+		s, ok := v.(string)
+		return ok && re.MatchString(s)
+	}
 }
 
 func differMap(path string, want map[string]any, got any) string {

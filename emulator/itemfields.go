@@ -45,7 +45,7 @@ func dealFields() []*field {
 		sys("OPENED", "boolean", "Available to everyone", 0),
 		link("LEAD_ID", "crm_lead", typeLead, "Lead", settled),
 		link("COMPANY_ID", "crm_company", typeCompany, "Company", zeroNull),
-		link("CONTACT_ID", "crm_contact", typeContact, "Contact", zeroNull),
+		link("CONTACT_ID", "crm_contact", 0, "Contact", zeroNull|deprecated),
 		link("QUOTE_ID", "crm_quote", typeQuote, "Estimate", settled),
 		sys("TITLE", "string", "Name", 0),
 		sys("PRODUCT_ID", "string", "Product", disabled|hidden),
@@ -56,7 +56,7 @@ func dealFields() []*field {
 		sys("IS_RECURRING", "boolean", "Recurring deal", 0),
 		sys("IS_RETURN_CUSTOMER", "boolean", "Repeat deal", 0),
 		sys("IS_REPEATED_APPROACH", "boolean", "Repeat enquiry", 0),
-		sys("CLOSED", "boolean", "Closed", readOnly),
+		sys("CLOSED", "boolean", "Closed", 0), // the stage decides, whatever is written
 		status("TYPE_ID", "DEAL_TYPE", "Type", 0),
 	}
 	fields = append(fields, moneyFields()...)
@@ -91,7 +91,6 @@ func dealDetails() []*field {
 		sys("ORDER_STAGE", "string", "Payment stage", disabled|hidden),
 		legacy("MOVED_BY", "MOVED_BY_ID", "user", "Moved by", readOnly),
 		sys("MOVED_TIME", "datetime", "Moved on", readOnly),
-		sys("PREVIOUS_STAGE_ID", "crm_status", "Previous stage", readOnly|hidden),
 		sys("LAST_ACTIVITY_BY", "user", "Last activity by", readOnly),
 		sys("LAST_ACTIVITY_TIME", "datetime", "Last activity on", readOnly),
 	}
@@ -123,7 +122,7 @@ func frameFields() []*field {
 		sys("UPDATED_TIME", "datetime", "Modified on", readOnly),
 		sys("MOVED_TIME", "datetime", "Moved on", readOnly),
 		sys("CATEGORY_ID", "crm_category", "Pipeline", 0),
-		sys("OPENED", "boolean", "Available to everyone", 0),
+		sys("OPENED", "boolean", "Available to everyone", required),
 	}
 }
 
@@ -144,7 +143,7 @@ func dateFields() []*field {
 func clientFields() []*field {
 	return []*field{
 		link("COMPANY_ID", "crm_company", typeCompany, "Company", zeroNull),
-		link("CONTACT_ID", "crm_contact", typeContact, "Contact", zeroNull),
+		link("CONTACT_ID", "crm_contact", 0, "Contact", zeroNull|deprecated),
 	}
 }
 
@@ -213,11 +212,7 @@ func dynamicFields(t Type) []*field {
 	if t.Sources {
 		fields = append(fields, sourceFields()...)
 	}
-	fields = append(fields, tailFields(t.Observers, t.Clients)...)
-	for _, id := range t.Parents {
-		fields = append(fields, parentField(id, "Parent"))
-	}
-	return fields
+	return append(fields, tailFields(t.Observers, t.Clients)...)
 }
 
 func parentField(entityTypeID int, title string) *field {

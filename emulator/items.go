@@ -253,6 +253,12 @@ func itemFields(c *call) (any, error) {
 		d := f.describe(t)
 		d.Set("upperName", f.name)
 		fields.Set(names.name(f), d)
+		if f.name == "CONTACT_IDS" {
+			// Described, and never seen in an answer.
+			d := sys("CONTACTS", "crm_contact", "CONTACTS", multiple).describe(t)
+			d.Set("upperName", "CONTACTS")
+			fields.Set("contacts", d)
+		}
 	}
 	return object("fields", fields), nil
 }

@@ -38,15 +38,9 @@ const (
 
 // linkDescriptions is crm.deal.contact.fields and the like.
 func (e legacyEntity) linkDescriptions(*call) (any, error) {
-	described := php.NewArray()
-	for _, f := range []*field{
-		sys(e.linkID(), "integer", e.linkID(), required),
-		sys("SORT", "integer", "Sorting", 0),
-		sys("IS_PRIMARY", "char", "Primary", 0),
-	} {
-		described.Set(f.name, f.describe(nil))
-	}
-	return described, nil
+	return describeAll(
+		sys(e.linkID(), "integer", e.linkID(), required), sys("SORT", "integer", "Sorting", 0), sys("IS_PRIMARY", "char", "Primary", 0),
+	), nil
 }
 
 // links are those of an item, in their order.

@@ -70,7 +70,7 @@ type Config struct {
 	// ELEMENT_CODE becomes its code.
 	StrictElementCode bool
 	// Scopes are the permissions of the inbound webhook and the application.
-	// Nil is crm, lists and user.
+	// Nil is crm, im, lists, user and userfieldconfig.
 	Scopes []string
 	// TokenLife is how long an access token of the application lives, and
 	// RefreshLife a refresh token. 0 is an hour and 180 days.
@@ -128,7 +128,7 @@ func (c Config) withDefaults() Config {
 		c.Client = &http.Client{Timeout: 30 * time.Second}
 	}
 	if c.Scopes == nil {
-		c.Scopes = []string{"crm", "lists", "user"}
+		c.Scopes = []string{"crm", "im", "lists", "user", "userfieldconfig"}
 	}
 	if c.Location == nil {
 		c.Location = time.FixedZone("", 3*60*60)

@@ -19,7 +19,7 @@ func rowOwner(c *call, ownerType string, id int64) (*item, error) {
 			if it := s.item(t.id, id); it != nil {
 				return it, nil
 			}
-			return nil, fail("OWNER_NOT_FOUND", "Owner not found")
+			return nil, fail("OWNER_NOT_FOUND", "Owner was not found")
 		}
 	}
 	return nil, fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %q is not supported", ownerType))
@@ -72,7 +72,28 @@ func rowGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return object("productRow", c.store().rowJSON(r)), nil
+	return object("productRow", c.store().storedRowJSON(r)), nil
+}
+
+// rowsAvailable is crm.item.productrow.getAvailableForPayment: the rows that are
+// in no payment. Payments are not emulated, so it is all rows.
+func rowsAvailable(c *call) (any, error) {
+	id, err := c.intParam("ownerId")
+	if err != nil {
+		return nil, err
+	}
+	if c.param("ownerType") == nil {
+		return nil, c.missing("ownerType")
+	}
+	it, err := rowOwner(c, toText(c.param("ownerType")), id)
+	if err != nil {
+		return nil, err
+	}
+	rows := php.NewArray()
+	for _, r := range sortedRows(c.store().rows[it.owner()]) {
+		rows.Append(c.store().rowJSON(r))
+	}
+	return object("productRows", rows), nil
 }
 
 // rowList is crm.item.productrow.list.
@@ -109,7 +130,7 @@ func rowList(c *call) (any, error) {
 	sortRows(found, looseOrder(order, s.rowColumn))
 	rows := php.NewArray()
 	for _, r := range page(c, found) {
-		rows.Append(s.rowJSON(r))
+		rows.Append(s.storedRowJSON(r))
 	}
 	return object("productRows", rows), nil
 }

@@ -219,6 +219,14 @@ func (s *store) rowJSON(r *row) *php.Array {
 	)
 }
 
+// storedRowJSON is a row as get and list show it: with the store, of which there
+// are none here.
+func (s *store) storedRowJSON(r *row) *php.Array {
+	a := s.rowJSON(r)
+	a.Set("storeId", nil)
+	return a
+}
+
 // legacyRowJSON is a row as crm.deal.productrows.get and the like show it: ids
 // and PRICE_ACCOUNT are text there.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-productrows-get.html

@@ -25,11 +25,7 @@ func (c *call) addItem(t *entityType, changes map[string]any) (*item, error) {
 	if err := s.recompute(it, v, false); err != nil {
 		return nil, err
 	}
-	for name := range v {
-		if t.fields.byName[name] == nil {
-			delete(v, name)
-		}
-	}
+	t.strip(v)
 	it.values = v
 	s.table(t.id).insert(it)
 	s.mirrorLinks(it, nil)
@@ -59,11 +55,23 @@ func (c *call) newValues(it *item) map[string]any {
 	return v
 }
 
+// strip leaves out what the type has no field for.
+func (t *entityType) strip(v map[string]any) {
+	for name := range v {
+		if t.fields.byName[name] == nil {
+			delete(v, name)
+		}
+	}
+}
+
 func itemCounter(entityTypeID int) string { return fmt.Sprintf("item %d", entityTypeID) }
 
-// mergeChanges brings what follows from the changes of a save up to date: links
-// and multifields.
+// mergeChanges brings what follows from the changes of a save up to date: the
+// pipeline, links and multifields.
 func (s *store) mergeChanges(t *entityType, v, changes map[string]any, before map[string]any) {
+	if v["CATEGORY_ID"] == nil {
+		v["CATEGORY_ID"] = t.defaultCategory().id // 0 is empty
+	}
 	t.linkMain(v, changes)
 	if input, ok := v[multifieldsName].([]multifieldInput); ok {
 		v[multifieldsName] = s.mergeMultifields(before[multifieldsName], input)
@@ -127,9 +135,6 @@ func (c *call) saveItem(it *item, changes map[string]any, how saveOptions) error
 	s := c.store()
 	before := it.values
 	v := it.working()
-	if _, ok := changes["CATEGORY_ID"]; ok && changes["CATEGORY_ID"] == nil {
-		changes["CATEGORY_ID"] = it.typ.defaultCategory().id
-	}
 	maps.Copy(v, changes)
 	s.mergeChanges(it.typ, v, changes, before)
 	if err := enterStage(it.typ, v, before["STAGE_ID"]); err != nil {
@@ -142,6 +147,7 @@ func (c *call) saveItem(it *item, changes map[string]any, how saveOptions) error
 	if !how.always && !how.rowsChanged && maps.EqualFunc(filled(before), filled(v), same) {
 		return nil
 	}
+	it.typ.strip(v)
 	moved := !same(before["CATEGORY_ID"], v["CATEGORY_ID"])
 	now := c.now.In(s.zone).Truncate(time.Second)
 	v["UPDATED_TIME"], v["UPDATED_BY"] = now, c.req.by.user

@@ -8,13 +8,16 @@ import (
 
 // store is the portal's data. Legacy and universal methods look at the same.
 type store struct {
-	zone     *time.Location
-	types    map[int]*entityType
-	items    map[int]*itemTable
-	rows     map[owner][]*row
-	rowsByID map[int64]*row
-	lists    map[int64]*iblock
-	counters map[string]int64
+	zone      *time.Location
+	types     map[int]*entityType
+	items     map[int]*itemTable
+	rows      map[owner][]*row
+	rowsByID  map[int64]*row
+	lists     map[int64]*iblock
+	relations []relation
+	// directories are those that hold no stages.
+	directories []directory
+	counters    map[string]int64
 }
 
 // owner is an item that product rows belong to.
@@ -45,6 +48,7 @@ func newStore(zone *time.Location) store {
 		zone: zone, types: map[int]*entityType{}, items: map[int]*itemTable{}, rows: map[owner][]*row{},
 		rowsByID: map[int64]*row{}, lists: map[int64]*iblock{}, counters: map[string]int64{},
 	}
+	s.directories = s.plainDirectories()
 	for _, t := range s.builtinTypes(time.Now().In(zone)) {
 		s.types[t.id] = t
 	}

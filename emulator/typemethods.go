@@ -1,34 +1,78 @@
 package emulator
 
-import "b24rules/bitrix/php"
+import (
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+func typeMethods() []method {
+	return []method{
+		{name: "crm.type.list", scope: "crm", run: typeList},
+		{name: "crm.type.get", scope: "crm", run: typeGet},
+		{name: "crm.type.getByEntityTypeId", scope: "crm", run: typeByEntityTypeID},
+		{name: "crm.type.add", scope: "crm", run: typeAdd},
+		{name: "crm.type.update", scope: "crm", run: typeUpdate},
+		{name: "crm.type.delete", scope: "crm", run: typeDelete},
+		{name: "crm.type.fields", scope: "crm", run: typeFields},
+	}
+}
 
 // typeColumns are what crm.type.list filters and orders by.
 func typeColumns() []column[*entityType] {
-	return []column[*entityType]{
+	columns := []column[*entityType]{
 		{"id", kindInt, func(t *entityType) any { return int64(t.dynamic.ID) }},
 		{"title", kindText, func(t *entityType) any { return t.title }},
 		{"code", kindText, func(*entityType) any { return "" }},
 		{"createdBy", kindInt, func(*entityType) any { return int64(1) }},
 		{"entityTypeId", kindInt, func(t *entityType) any { return int64(t.id) }},
-		{"isStagesEnabled", kindBool, func(t *entityType) any { return !t.dynamic.NoStages }},
-		{"isLinkWithProductsEnabled", kindBool, func(t *entityType) any { return t.dynamic.Products }},
 		{"createdTime", kindTime, func(t *entityType) any { return t.created }},
-		{"updatedTime", kindTime, func(t *entityType) any { return t.created }},
+		{"updatedTime", kindTime, func(t *entityType) any { return t.updated }},
 		{"updatedBy", kindInt, func(*entityType) any { return int64(1) }},
 	}
+	for _, sw := range typeSwitches() {
+		columns = append(columns, column[*entityType]{sw.name, kindBool, func(t *entityType) any { return sw.of(t.dynamic) }})
+	}
+	return columns
 }
 
+// typeJSON is a smart process as crm.type.list shows it.
 func (s *store) typeJSON(t *entityType) *php.Array {
-	d := t.dynamic
-	return object(
-		"id", d.ID, "title", t.title, "code", "", "createdBy", 1, "entityTypeId", t.id, "customSectionId", nil,
-		"isCategoriesEnabled", "N", "isStagesEnabled", yesNo(!d.NoStages), "isBeginCloseDatesEnabled", yesNo(d.Dates),
-		"isClientEnabled", yesNo(d.Clients), "isUseInUserfieldEnabled", "N", "isLinkWithProductsEnabled", yesNo(d.Products),
-		"isMycompanyEnabled", yesNo(d.OwnCompany), "isDocumentsEnabled", "N", "isSourceEnabled", yesNo(d.Sources),
-		"isObserversEnabled", yesNo(d.Observers), "isRecyclebinEnabled", "N", "isAutomationEnabled", "Y",
-		"isBizProcEnabled", "N", "isSetOpenPermissions", "Y", "isPaymentsEnabled", "N", "isCountersEnabled", "N",
-		"createdTime", s.stamp(t.created), "updatedTime", s.stamp(t.created), "updatedBy", 1,
-	)
+	a := object("id", t.dynamic.ID, "title", t.title, "code", "", "createdBy", 1, "entityTypeId", t.id, "customSectionId", nil)
+	for _, sw := range typeSwitches() {
+		a.Set(sw.name, yesNo(sw.of(t.dynamic)))
+	}
+	a.Set("createdTime", s.stamp(t.created))
+	a.Set("updatedTime", s.stamp(t.updated))
+	a.Set("updatedBy", intValue(1))
+	return a
+}
+
+// wholeTypeJSON has the relations too, as all other methods show them.
+func (s *store) wholeTypeJSON(t *entityType) *php.Array {
+	a := s.typeJSON(t)
+	parents, children := php.NewArray(), php.NewArray()
+	if t.dynamic.Clients {
+		// Contacts and companies are linked to by the field of the client.
+		parents.Append(object("entityTypeId", typeContact, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
+		parents.Append(object("entityTypeId", typeCompany, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
+	}
+	for _, r := range s.relations {
+		switch t.id {
+		case r.child:
+			parents.Append(object("entityTypeId", r.parent, "isChildrenListEnabled", yesNo(r.listed), "isPredefined", "N"))
+		case r.parent:
+			children.Append(object("entityTypeId", r.child, "isChildrenListEnabled", yesNo(r.listed), "isPredefined", "N"))
+		}
+	}
+	a.Set("relations", object("parent", parents, "child", children))
+	linked := php.NewArray()
+	for _, name := range linkedUserFields {
+		linked.Set(name, yesNo(t.dynamic.linked[name]))
+	}
+	a.Set("linkedUserFields", linked)
+	a.Set("customSections", php.NewArray())
+	return object("type", a)
 }
 
 // typeList is crm.type.list. It shows smart processes only.
@@ -44,8 +88,34 @@ func typeList(c *call) (any, error) {
 	return object("types", types), nil
 }
 
-// typeByEntityTypeID is crm.type.getByEntityTypeId. Its error code is the
+// noType is the error for a smart process that is not there. Its code is the
 // number 0.
+func noType() error {
+	return noCode("Smart process not found")
+}
+
+// typeOf finds the smart process that a call names by its own id.
+func typeOf(c *call) (*entityType, error) {
+	id, err := c.intParam("id")
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range c.store().dynamicTypes() {
+		if int64(t.dynamic.ID) == id {
+			return t, nil
+		}
+	}
+	return nil, noType()
+}
+
+func typeGet(c *call) (any, error) {
+	t, err := typeOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return c.store().wholeTypeJSON(t), nil
+}
+
 func typeByEntityTypeID(c *call) (any, error) {
 	id, err := c.intParam("entityTypeId")
 	if err != nil {
@@ -53,15 +123,98 @@ func typeByEntityTypeID(c *call) (any, error) {
 	}
 	t := c.store().types[int(id)]
 	if t == nil || t.dynamic == nil {
-		return nil, &restError{status: 400, code: intValue(0), text: "Smart process not found"}
+		return nil, noType()
 	}
-	row := c.store().typeJSON(t)
-	parents := php.NewArray()
-	for _, id := range t.dynamic.Parents {
-		parents.Append(object("entityTypeId", id, "isChildrenListEnabled", "Y", "isPredefined", "N"))
+	return c.store().wholeTypeJSON(t), nil
+}
+
+// typeAdd is crm.type.add.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/user-defined-object-types/crm-type-add.html
+func typeAdd(c *call) (any, error) {
+	fields, ok := asArray(c.param("fields"))
+	if !ok {
+		return nil, c.wrongType("fields", "array")
 	}
-	row.Set("relations", object("parent", parents, "child", php.NewArray()))
-	row.Set("linkedUserFields", php.NewArray())
-	row.Set("customSections", php.NewArray())
-	return object("type", row), nil
+	s := c.store()
+	def := newType()
+	if v, ok := fields.Get("entityTypeId"); ok && !isEmpty(v) {
+		def.EntityTypeID = int(toInt(v))
+		switch id := def.EntityTypeID; {
+		case (id < firstDynamicType || id > 192) && (id < 1030 || id%2 != 0):
+			return nil, fail("INVALID_ARG_VALUE", "entityTypeId is out of allowed range")
+		case s.types[id] != nil:
+			return nil, fail("INVALID_ARG_VALUE", "entityTypeId is taken by another type")
+		}
+	}
+	if title, _ := fields.Get("title"); isEmpty(title) {
+		return nil, noCode("Field 'TITLE' is required")
+	}
+	def.read(fields)
+	t := s.types[s.addType(def, c.now)]
+	s.readRelations(t, fields)
+	c.fireType(t, opAdd)
+	return s.wholeTypeJSON(t), nil
+}
+
+// typeUpdate is crm.type.update.
+func typeUpdate(c *call) (any, error) {
+	t, err := typeOf(c)
+	if err != nil {
+		return nil, err
+	}
+	fields, err := c.arrayParam("fields")
+	if err != nil {
+		return nil, err
+	}
+	s := c.store()
+	t.dynamic.read(fields)
+	t.updated = c.now.In(s.zone).Truncate(time.Second)
+	s.rebuild(t)
+	s.readRelations(t, fields)
+	c.fireType(t, opUpdate)
+	return s.wholeTypeJSON(t), nil
+}
+
+// typeDelete is crm.type.delete. A type that has items stays.
+func typeDelete(c *call) (any, error) {
+	t, err := typeOf(c)
+	if err != nil {
+		return nil, err
+	}
+	s := c.store()
+	if len(s.table(t.id).order) > 0 {
+		return nil, fail("BX_ERROR", "You cannot delete an entity type that has elements")
+	}
+	s.relate(t.id, nil, nil)
+	delete(s.types, t.id)
+	delete(s.items, t.id)
+	c.p.forgetType(t.id)
+	c.fireType(t, opDelete)
+	return php.NewArray(), nil
+}
+
+// typeFields is crm.type.fields.
+func typeFields(*call) (any, error) {
+	described := php.NewArray()
+	add := func(name, typ, title string, set flags) {
+		f := &field{name: name, typ: typ, title: title, flags: set}
+		d := f.describe(nil)
+		d.Set("upperName", name)
+		described.Set(camelName(name), d)
+	}
+	add("ID", "integer", "ID", readOnly)
+	add("TITLE", "string", "Title", required)
+	add("CODE", "string", "Symbolic code", 0)
+	add("CREATED_BY", "user", "Created by", readOnly)
+	add("ENTITY_TYPE_ID", "integer", "Entity type", required|immutable)
+	add("CUSTOM_SECTION_ID", "integer", "Digital workplace", immutable)
+	for _, sw := range typeSwitches() {
+		if !sw.undescribed {
+			add(upperName(sw.name), "boolean", sw.name, 0)
+		}
+	}
+	add("CREATED_TIME", "datetime", "Created on", 0)
+	add("UPDATED_TIME", "datetime", "Modified on", 0)
+	add("UPDATED_BY", "user", "Modified by", readOnly)
+	return object("fields", described), nil
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"b24rules/bitrix/php"
 )
 
 // Entity types that every portal has.
@@ -41,26 +43,169 @@ type Type struct {
 	Clients, Dates, OwnCompany, Sources, Observers bool
 	// Parents are the types whose items may be parents: parentId2 is a deal.
 	Parents []int
+
+	other  map[string]bool // switches that change nothing here, where they are not the default
+	linked map[string]bool // linkedUserFields
 }
 
 // entityType is a type of items.
 type entityType struct {
-	id         int
-	short      string // D, SI, T80: the owner type of product rows
-	code       string // DEAL, SMART_INVOICE, DYNAMIC_128
-	title      string // and what an item without a title is called
-	fields     *fieldSet
-	defaults   map[string]any // what a new item holds that is not given
-	categories []*category
-	pipelines  bool  // crm.category.* serves it
-	rows       bool  // may have product rows
-	dynamic    *Type // nil unless it is a smart process
-	created    time.Time
+	id               int
+	short            string // D, SI, T80: the owner type of product rows
+	code             string // DEAL, SMART_INVOICE, DYNAMIC_128
+	title            string // and what an item without a title is called
+	fields           *fieldSet
+	defaults         map[string]any // what a new item holds that is not given
+	categories       []*category
+	pipelines        bool  // crm.category.* serves it
+	rows             bool  // may have product rows
+	dynamic          *Type // nil unless it is a smart process
+	created, updated time.Time
 }
 
 // ownEvents tells whether the type has events of its own name, such as
 // ONCRMDEALADD; the others share ONCRMDYNAMICITEMADD.
 func (t *entityType) ownEvents() bool { return t.id < typeSmartInvoice }
+
+// relation says that items of a type may be parents of another's.
+type relation struct {
+	parent, child int
+	listed        bool // the parent's card shows its children
+}
+
+// typeSwitch is a switch of a smart process.
+type typeSwitch struct {
+	name        string
+	undescribed bool // crm.type.fields leaves it out, and nothing writes it
+	byDefault   bool // of those that change nothing here
+	get         func(*Type) bool
+	set         func(*Type, bool)
+}
+
+func (sw typeSwitch) of(t *Type) bool {
+	if sw.get != nil {
+		return sw.get(t)
+	}
+	if on, ok := t.other[sw.name]; ok {
+		return on
+	}
+	return sw.byDefault
+}
+
+func (sw typeSwitch) put(t *Type, on bool) {
+	if sw.set != nil {
+		sw.set(t, on)
+		return
+	}
+	if t.other == nil {
+		t.other = map[string]bool{}
+	}
+	t.other[sw.name] = on
+}
+
+// typeSwitches are those of the documented answers, in their order.
+func typeSwitches() []typeSwitch {
+	flag := func(name string, at func(*Type) *bool) typeSwitch {
+		return typeSwitch{name: name, get: func(t *Type) bool { return *at(t) }, set: func(t *Type, on bool) { *at(t) = on }}
+	}
+	return []typeSwitch{
+		{name: "isCategoriesEnabled"},
+		{
+			name: "isStagesEnabled",
+			get:  func(t *Type) bool { return !t.NoStages }, set: func(t *Type, on bool) { t.NoStages = !on },
+		},
+		flag("isBeginCloseDatesEnabled", func(t *Type) *bool { return &t.Dates }),
+		flag("isClientEnabled", func(t *Type) *bool { return &t.Clients }),
+		{name: "isUseInUserfieldEnabled"},
+		flag("isLinkWithProductsEnabled", func(t *Type) *bool { return &t.Products }),
+		flag("isMycompanyEnabled", func(t *Type) *bool { return &t.OwnCompany }),
+		{name: "isDocumentsEnabled"},
+		flag("isSourceEnabled", func(t *Type) *bool { return &t.Sources }),
+		flag("isObserversEnabled", func(t *Type) *bool { return &t.Observers }),
+		{name: "isRecyclebinEnabled"},
+		{name: "isAutomationEnabled"},
+		{name: "isBizProcEnabled"},
+		{name: "isSetOpenPermissions", byDefault: true},
+		{name: "isPaymentsEnabled", undescribed: true},
+		{name: "isCountersEnabled", undescribed: true},
+	}
+}
+
+// linkedUserFields are the fields outside the CRM that a smart process can be
+// shown in.
+var linkedUserFields = [...]string{"CALENDAR_EVENT|UF_CRM_CAL_EVENT", "TASKS_TASK|UF_CRM_TASK", "TASKS_TASK_TEMPLATE|UF_CRM_TASK"}
+
+// newType is what crm.type.add begins with: everything is off.
+func newType() Type { return Type{NoStages: true} }
+
+// read takes the fields of crm.type.add and crm.type.update. Switches are Y and
+// N; the flags inside linkedUserFields and relations only know "true" and
+// "false".
+func (t *Type) read(fields *php.Array) {
+	if v, ok := fields.Get("title"); ok && !isEmpty(v) {
+		t.Title = toText(v)
+	}
+	for _, sw := range typeSwitches() {
+		if v, ok := fields.Get(sw.name); ok && !sw.undescribed {
+			sw.put(t, isYes(v))
+		}
+	}
+	v, _ := fields.Get("linkedUserFields")
+	if linked, ok := asArray(v); ok {
+		t.linked = map[string]bool{}
+		for name, on := range linked.All() {
+			t.linked[name] = on == "true" || on == true
+		}
+	}
+}
+
+// readRelations takes fields[relations], which replaces all relations of a type.
+func (s *store) readRelations(t *entityType, fields *php.Array) {
+	v, _ := fields.Get("relations")
+	given, ok := asArray(v)
+	if !ok {
+		return
+	}
+	side := func(name string) []relation {
+		v, _ := given.Get(name)
+		entries, _ := asArray(v)
+		var found []relation
+		for _, v := range entries.All() {
+			entry, _ := asArray(v)
+			id, _ := entry.Get("entityTypeId")
+			listed, _ := entry.Get("isChildrenListEnabled")
+			r := relation{parent: t.id, child: t.id, listed: listed == "true" || listed == true}
+			if name == "parent" {
+				r.parent = int(toInt(id))
+			} else {
+				r.child = int(toInt(id))
+			}
+			if s.types[r.parent] != nil && s.types[r.child] != nil && r.parent != r.child {
+				found = append(found, r)
+			}
+		}
+		return found
+	}
+	s.relate(t.id, side("parent"), side("child"))
+}
+
+// relate replaces the relations of a type, and gives and takes the fields
+// parentId… that follow from them.
+func (s *store) relate(id int, parents, children []relation) {
+	for _, r := range s.relations {
+		if r.child == id || r.parent == id {
+			s.types[r.child].fields.remove(parentField(r.parent, "").name)
+		}
+	}
+	s.relations = slices.DeleteFunc(s.relations, func(r relation) bool { return r.child == id || r.parent == id })
+	for _, r := range slices.Concat(parents, children) {
+		f := parentField(r.parent, s.types[r.parent].title)
+		if child := s.types[r.child]; child.fields.byName[f.name] == nil {
+			child.fields.add(f)
+			s.relations = append(s.relations, r)
+		}
+	}
+}
 
 // AddType sets up a smart process and returns its entityTypeId. A type that
 // exists already is replaced; its items stay.
@@ -99,14 +244,12 @@ func (s *store) addType(def Type, now time.Time) int {
 			def.ID++
 		}
 	}
+	created := now.In(s.zone).Truncate(time.Second)
 	t := &entityType{
 		id: def.EntityTypeID, short: "T" + strconv.FormatInt(int64(def.EntityTypeID), 16),
-		code: "DYNAMIC_" + strconv.Itoa(def.EntityTypeID), title: def.Title, rows: def.Products, pipelines: true,
-		dynamic: &def, created: now.In(s.zone), defaults: map[string]any{"SOURCE_ID": "CALL"},
-		fields: newFieldSet(dynamicFields(def)),
-	}
-	for _, f := range def.Fields {
-		t.fields.add(s.userField(f))
+		code: "DYNAMIC_" + strconv.Itoa(def.EntityTypeID), pipelines: true,
+		dynamic: &def, created: created, updated: created, defaults: map[string]any{"SOURCE_ID": "CALL"},
+		fields: newFieldSet(nil),
 	}
 	if old := s.types[t.id]; old != nil {
 		t.categories = old.categories
@@ -118,28 +261,32 @@ func (s *store) addType(def Type, now time.Time) int {
 		first.byDefault = true
 		t.categories = []*category{first}
 	}
+	for _, f := range def.Fields {
+		t.fields.add(s.userField(f))
+	}
 	s.types[t.id] = t
+	s.rebuild(t)
+	var parents []relation
+	for _, id := range def.Parents {
+		if s.types[id] != nil {
+			parents = append(parents, relation{parent: id, child: t.id, listed: true})
+		}
+	}
+	s.relate(t.id, parents, nil)
 	return t.id
 }
 
-// userField completes a custom field's definition.
-func (s *store) userField(u UserField) *field {
-	u.Type, u.Title = textOr(u.Type, "string"), textOr(u.Title, u.Name)
-	if u.Type == "double" && u.Precision == 0 {
-		u.Precision = 4
+// rebuild brings the fields of a smart process in line with its switches; the
+// custom ones and those of its parents stay.
+func (s *store) rebuild(t *entityType) {
+	t.title, t.rows = t.dynamic.Title, t.dynamic.Products
+	kept := slices.DeleteFunc(slices.Clone(t.fields.all), func(f *field) bool {
+		return f.user == nil && !strings.HasPrefix(f.name, "PARENT_ID_")
+	})
+	t.fields = newFieldSet(dynamicFields(*t.dynamic))
+	for _, f := range kept {
+		t.fields.add(f)
 	}
-	u.options = nil
-	for i, text := range u.Options {
-		u.options = append(u.options, option{id: s.next("userOption"), value: text, sort: int64(i+1) * 10})
-	}
-	f := &field{name: strings.ToUpper(u.Name), typ: u.Type, title: u.Title, user: &u}
-	if u.Multiple {
-		f.flags |= multiple
-	}
-	if u.Required {
-		f.flags |= required
-	}
-	return f
 }
 
 // dynamicTypes are the smart processes, by their own ids.

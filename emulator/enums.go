@@ -1,0 +1,76 @@
+package emulator
+
+import "b24rules/bitrix/php"
+
+func enumMethods() []method {
+	return []method{
+		{name: "crm.enum.fields", scope: "crm", legacy: true, run: enumFields},
+		{name: "crm.enum.ownertype", scope: "crm", legacy: true, run: enumOwnerTypes},
+		{name: "crm.enum.addresstype", scope: "crm", legacy: true, run: enumAddressTypes},
+		{name: "crm.enum.settings.mode", scope: "crm", legacy: true, run: enumSettingsModes},
+		{name: "crm.enum.getorderownertypes", scope: "crm", legacy: true, run: enumOrderOwners},
+		{name: "crm.multifield.fields", scope: "crm", legacy: true, run: multifieldFields},
+	}
+}
+
+// enumRow is a row of crm.enum.*: its names are upper-case and its id is a
+// number.
+func enumRow(id int, name string, code, short any) *php.Array {
+	return object("ID", id, "NAME", name, "SYMBOL_CODE", code, "SYMBOL_CODE_SHORT", short)
+}
+
+// enumOwnerTypes is crm.enum.ownertype: the built-in types, those that the
+// emulator has no items of too, then the smart processes.
+func enumOwnerTypes(c *call) (any, error) {
+	answer := php.List(
+		enumRow(typeLead, "Lead", "LEAD", "L"), enumRow(typeDeal, "Deal", "DEAL", "D"),
+		enumRow(typeContact, "Contact", "CONTACT", "C"), enumRow(typeCompany, "Company", "COMPANY", "CO"),
+		enumRow(typeOldInvoice, "Invoice (old version)", "INVOICE", "I"), enumRow(typeSmartInvoice, "Invoice", "SMART_INVOICE", "SI"),
+		enumRow(typeQuote, "Estimate", "QUOTE", "Q"), enumRow(8, "Billing details", "REQUISITE", "RQ"),
+		enumRow(36, "Document", "SMART_DOCUMENT", "DO"), enumRow(39, "Company document", "SMART_B2E_DOC", "SBD"),
+	)
+	for _, t := range c.store().dynamicTypes() {
+		answer.Append(enumRow(t.id, t.title, t.code, t.short))
+	}
+	return answer, nil
+}
+
+func enumAddressTypes(*call) (any, error) {
+	return php.List(
+		enumRow(11, "Shipping address", nil, nil), enumRow(1, "Physical address", nil, nil), enumRow(6, "Legal address", nil, nil),
+		enumRow(4, "Registered address", nil, nil), enumRow(8, "Mailing address", nil, nil), enumRow(9, "Beneficiary address", nil, nil),
+	), nil
+}
+
+func enumSettingsModes(*call) (any, error) {
+	return php.List(enumRow(1, "Classic CRM", nil, nil), enumRow(2, "Simple CRM", nil, nil)), nil
+}
+
+// enumOrderOwners is crm.enum.getorderownertypes, the one whose names are
+// lower-case.
+func enumOrderOwners(*call) (any, error) {
+	return php.List(object("attribute", "DYN", "code", "DEAL", "id", typeDeal, "name", "Deal")), nil
+}
+
+func enumFields(*call) (any, error) {
+	return describeAll(
+		sys("ID", "int", "ID", readOnly), sys("NAME", "string", "Name", readOnly),
+		sys("SYMBOL_CODE", "string", "Symbolic code", readOnly), sys("SYMBOL_CODE_SHORT", "string", "Short symbolic code", readOnly),
+	), nil
+}
+
+func multifieldFields(*call) (any, error) {
+	return describeAll(
+		sys("ID", "int", "ID", readOnly), sys("TYPE_ID", "string", "Type of the field", readOnly),
+		sys("VALUE", "string", "Value", 0), sys("VALUE_TYPE", "string", "Type of the value", 0),
+	), nil
+}
+
+// describeAll is what the methods fields answer for a fixed set of fields.
+func describeAll(fields ...*field) *php.Array {
+	described := php.NewArray()
+	for _, f := range fields {
+		described.Set(f.name, f.describe(nil))
+	}
+	return described
+}

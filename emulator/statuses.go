@@ -1,0 +1,306 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"b24rules/bitrix/php"
+)
+
+func statusMethods() []method {
+	return []method{
+		{name: "crm.status.list", scope: "crm", legacy: true, run: statusList},
+		{name: "crm.status.get", scope: "crm", legacy: true, run: statusGet},
+		{name: "crm.status.fields", scope: "crm", legacy: true, run: statusFields},
+		{name: "crm.status.entity.types", scope: "crm", legacy: true, run: statusEntityTypes},
+		{name: "crm.status.entity.items", scope: "crm", legacy: true, run: statusEntityItems},
+	}
+}
+
+// directory is a list of entries: the stages of a pipeline, or sources, kinds of
+// companies and so on.
+type directory struct {
+	id, name string
+	entries  []stage
+	typ      *entityType // whose stages they are; nil for other directories
+	category *category
+}
+
+// directories are those that hold no stages.
+func (s *store) plainDirectories() []directory {
+	plain := func(id, name string, entries ...plan) directory {
+		return directory{id: id, name: name, entries: s.newCategory(category{}, entries).stages}
+	}
+	return []directory{
+		plain("SOURCE", "Sources",
+			plan{id: "CALL", name: "Call"}, plan{id: "EMAIL", name: "E-mail"}, plan{id: "WEB", name: "Website"},
+			plan{id: "ADVERTISING", name: "Advertising"}, plan{id: "PARTNER", name: "Existing client"},
+			plan{id: "RECOMMENDATION", name: "By recommendation"}, plan{id: "TRADE_SHOW", name: "Trade show"},
+			plan{id: "WEBFORM", name: "CRM form"}, plan{id: "CALLBACK", name: "Callback"},
+			plan{id: "RC_GENERATOR", name: "Sales generator"}, plan{id: "STORE", name: "Online store"}, plan{id: "OTHER", name: "Other"}),
+		plain("CONTACT_TYPE", "Contact type",
+			plan{id: "CLIENT", name: "Clients"}, plan{id: "SUPPLIER", name: "Suppliers"}, plan{id: "PARTNER", name: "Partners"}, plan{id: "OTHER", name: "Other"}),
+		plain("COMPANY_TYPE", "Company type",
+			plan{id: "CUSTOMER", name: "Client"}, plan{id: "SUPPLIER", name: "Supplier"}, plan{id: "COMPETITOR", name: "Competitor"},
+			plan{id: "PARTNER", name: "Partner"}, plan{id: "OTHER", name: "Other"}),
+		plain("EMPLOYEES", "Number of employees",
+			plan{id: "EMPLOYEES_1", name: "less than 50"}, plan{id: "EMPLOYEES_2", name: "50-250"},
+			plan{id: "EMPLOYEES_3", name: "250-500"}, plan{id: "EMPLOYEES_4", name: "over 500"}),
+		plain("INDUSTRY", "Industry",
+			plan{id: "IT", name: "Information technology"}, plan{id: "MANUFACTURING", name: "Manufacturing"}, plan{id: "OTHER", name: "Other"}),
+		plain("DEAL_TYPE", "Deal type",
+			plan{id: "SALE", name: "Sales"}, plan{id: "COMPLEX", name: "Integrated sales"}, plan{id: "GOODS", name: "Goods sale"},
+			plan{id: "SERVICES", name: "Services sale"}, plan{id: "SERVICE", name: "Service"}),
+		plain("HONORIFIC", "Salutations",
+			plan{id: "HNR_EN_1", name: "Mr."}, plan{id: "HNR_EN_2", name: "Mrs."}, plan{id: "HNR_EN_3", name: "Ms."}, plan{id: "HNR_EN_4", name: "Dr."}),
+	}
+}
+
+// allDirectories are all of them, the types' by their ids.
+func (s *store) allDirectories() []directory {
+	all := slices.Clone(s.directories)
+	for _, t := range s.sortedTypes() {
+		for _, cat := range t.categories {
+			if cat.directory != "" {
+				all = append(all, directory{id: cat.directory, name: t.title + " stages", entries: cat.stages, typ: t, category: cat})
+			}
+		}
+	}
+	return all
+}
+
+// sortedTypes are all types by their ids.
+func (s *store) sortedTypes() []*entityType {
+	var types []*entityType
+	for _, t := range s.types {
+		types = append(types, t)
+	}
+	slices.SortFunc(types, func(a, b *entityType) int { return a.id - b.id })
+	return types
+}
+
+// entry is one row of crm.status.list.
+type entry struct {
+	stage
+	directory directory
+}
+
+func (s *store) entries() []entry {
+	var all []entry
+	for _, d := range s.allDirectories() {
+		for _, st := range d.entries {
+			all = append(all, entry{st, d})
+		}
+	}
+	slices.SortFunc(all, func(a, b entry) int { return cmpInt(a.row, b.row) })
+	return all
+}
+
+// category is the id of the pipeline that an entry belongs to, null for the
+// first one and for other directories.
+func (e entry) category() any {
+	if e.directory.category == nil || e.directory.category.id == 0 {
+		return nil
+	}
+	return strconv.FormatInt(e.directory.category.id, 10)
+}
+
+// semantic is S or F, and null in between.
+func (e entry) semantic() any {
+	if e.semantics == "S" || e.semantics == "F" {
+		return e.semantics
+	}
+	return nil
+}
+
+// extra is what the additional fields of a stage say: its first failure is one,
+// the others are apologies.
+func (e entry) extra() string {
+	switch {
+	case e.semantics == "S":
+		return "success"
+	case e.semantics != "F":
+		return "process"
+	case e.system:
+		return "failure"
+	}
+	return "apology"
+}
+
+// json is an entry as crm.status.get shows it: all is text.
+func (e entry) json() *php.Array {
+	original := ""
+	if e.system {
+		original = e.name
+	}
+	a := object(
+		"ID", strconv.FormatInt(e.row, 10), "ENTITY_ID", e.directory.id, "STATUS_ID", e.id, "NAME", e.name, "NAME_INIT", original,
+		"SORT", strconv.FormatInt(e.sort, 10), "SYSTEM", yesNo(e.system), "CATEGORY_ID", e.category(), "COLOR", nil, "SEMANTICS", e.semantic(),
+	)
+	if e.directory.typ != nil {
+		a.Set("COLOR", e.color)
+	}
+	return a
+}
+
+// statusColumn finds what crm.status.list filters and orders by.
+func statusColumn(name string) (column[entry], bool) {
+	texts := map[string]func(entry) any{
+		"ENTITY_ID": func(e entry) any { return e.directory.id },
+		"STATUS_ID": func(e entry) any { return e.id },
+		"NAME":      func(e entry) any { return e.name },
+		"SYSTEM":    func(e entry) any { return yesNo(e.system) },
+		"SEMANTICS": entry.semantic,
+	}
+	switch name {
+	case "ID":
+		return column[entry]{name, kindInt, func(e entry) any { return e.row }}, true
+	case "SORT":
+		return column[entry]{name, kindInt, func(e entry) any { return e.sort }}, true
+	case "CATEGORY_ID":
+		return column[entry]{name, kindInt, func(e entry) any {
+			if e.directory.category == nil {
+				return nil
+			}
+			return e.directory.category.id
+		}}, true
+	}
+	get, ok := texts[name]
+	return column[entry]{name, kindText, get}, ok
+}
+
+// statusList is crm.status.list. It has no pages, and its errors have their text
+// where others have a code.
+func statusList(c *call) (any, error) {
+	filter, okFilter := c.optionalArray("FILTER")
+	order, okOrder := c.optionalArray("ORDER")
+	if !okFilter || !okOrder {
+		return nil, fail("Invalid parameters.", "Incorrect parameters passed.")
+	}
+	r := rules[entry]{find: statusColumn, parse: func(col column[entry], v any) (any, bool) { return c.store().parseValue(col.kind, v) }}
+	pass, err := r.compile(filter)
+	if err != nil {
+		return nil, err
+	}
+	found := keep(c.store().entries(), pass)
+	sortRows(found, looseOrder(order, statusColumn))
+	answer := php.NewArray()
+	for _, e := range found {
+		row := e.json()
+		if e.directory.typ != nil {
+			row.Set("EXTRA", object("SEMANTICS", e.extra(), "COLOR", e.color))
+		}
+		answer.Append(row)
+	}
+	c.total, c.hasTotal = len(found), true
+	return answer, nil
+}
+
+// statusGet is crm.status.get.
+func statusGet(c *call) (any, error) {
+	id := toInt(c.param("ID"))
+	for _, e := range c.store().entries() {
+		if e.row == id {
+			return e.json(), nil
+		}
+	}
+	return nil, fail("Status is not found.", "Directory item not found.")
+}
+
+// statusFields is crm.status.fields.
+func statusFields(*call) (any, error) {
+	return describeAll(
+		sys("ID", "integer", "ID", readOnly),
+		sys("ENTITY_ID", "string", "Directory", required|immutable),
+		sys("STATUS_ID", "string", "Entry", required|immutable),
+		sys("SORT", "integer", "Sorting", 0),
+		sys("NAME", "string", "Name", required),
+		sys("NAME_INIT", "string", "Default name", readOnly),
+		sys("SYSTEM", "char", "System", readOnly),
+		sys("CATEGORY_ID", "integer", "CATEGORY_ID", immutable),
+		sys("COLOR", "string", "COLOR", 0),
+		sys("SEMANTICS", "char", "SEMANTICS", immutable),
+		sys("EXTRA", "crm_status_extra", "Additional fields", 0),
+	), nil
+}
+
+// statusEntityTypes is crm.status.entity.types. Only some directories have all
+// keys, and CATEGORY_ID is text in one row and a number in another.
+// https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-entity-types.html
+func statusEntityTypes(c *call) (any, error) {
+	answer := php.NewArray()
+	for _, d := range c.store().allDirectories() {
+		row := object("ID", d.id, "NAME", d.name)
+		if d.typ != nil {
+			d.describe(row)
+		}
+		answer.Append(row)
+	}
+	return answer, nil
+}
+
+func (d directory) describe(row *php.Array) {
+	deals, cat := d.typ.id == typeDeal, d.category
+	if deals && cat.id != 0 {
+		row.Set("PARENT_ID", "DEAL_STAGE")
+	}
+	row.Set("SEMANTIC_INFO", php.NewArray())
+	if d.typ.ownEvents() { // the older types
+		row.Set("SEMANTIC_INFO", object("START_FIELD", d.first(""), "FINAL_SUCCESS_FIELD", d.first("S"), "FINAL_UNSUCCESS_FIELD", d.first("F"), "FINAL_SORT", 0))
+	}
+	if cat.prefix != "" {
+		row.Set("PREFIX", cat.prefix)
+	}
+	if deals || cat.prefix != "" {
+		scope := ""
+		if cat.id != 0 {
+			scope = fmt.Sprintf("category_%d", cat.id)
+		}
+		row.Set("FIELD_ATTRIBUTE_SCOPE", scope)
+	}
+	row.Set("ENTITY_TYPE_ID", intValue(int64(d.typ.id)))
+	switch {
+	case deals && cat.id != 0:
+		row.Set("CATEGORY_ID", strconv.FormatInt(cat.id, 10))
+	case deals:
+		row.Set("CATEGORY_ID", intValue(0))
+	case cat.prefix != "":
+		row.Set("IS_ENABLED", true)
+		row.Set("CATEGORY_ID", intValue(cat.id))
+	}
+	if d.typ.dynamic != nil {
+		row.Set("CATEGORY_NAME", cat.name)
+		row.Set("CATEGORY_SORT", intValue(cat.sort))
+		row.Set("IS_DEFAULT_CATEGORY", cat.byDefault)
+	}
+}
+
+// first is the first stage with a meaning, of all with "".
+func (d directory) first(semantics string) string {
+	for _, st := range d.entries {
+		if semantics == "" || st.semantics == semantics {
+			return st.id
+		}
+	}
+	return ""
+}
+
+// statusEntityItems is crm.status.entity.items. SORT is a number there.
+func statusEntityItems(c *call) (any, error) {
+	id := toText(c.param("ENTITYID"))
+	for _, d := range c.store().allDirectories() {
+		if d.id == id {
+			return shortStages(d.entries), nil
+		}
+	}
+	return nil, fail("The parameter entityId is not defined or invalid.", "The directory ID is not specified or is incorrect.")
+}
+
+func shortStages(stages []stage) *php.Array {
+	answer := php.NewArray()
+	for _, st := range stages {
+		answer.Append(object("NAME", st.name, "SORT", st.sort, "STATUS_ID", st.id))
+	}
+	return answer
+}
