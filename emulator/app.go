@@ -244,7 +244,7 @@ func appInfo(c *call) (any, error) {
 		days = intValue(int64(a.days))
 	}
 	return object(
-		"ID", 1, "CODE", a.clientID, "VERSION", a.version, "STATUS", a.status, "INSTALLED", a.installed,
+		"ID", 1, "CODE", a.clientID, "VERSION", intValue(toInt(a.version)), "STATUS", a.status, "INSTALLED", a.installed,
 		"PAYMENT_EXPIRED", yesNo(a.expired), "DAYS", days, "LANGUAGE_ID", language,
 		"LICENSE", language+"_"+license, "LICENSE_TYPE", license, "LICENSE_FAMILY", strings.TrimRight(license, "0123456789"),
 	), nil

@@ -11,6 +11,17 @@ import (
 // handler runs a method. The portal's lock is held.
 type handler func(*call) (any, error)
 
+// adminOnly is a CRM method that only administrators may call: unlike those of
+// the platform it refuses with status 400.
+func adminOnly(run handler) handler {
+	return func(c *call) (any, error) {
+		if u := c.p.users[c.req.user]; u == nil || u.NotAdmin {
+			return nil, fail("ACCESS_DENIED", "Access denied.")
+		}
+		return run(c)
+	}
+}
+
 // method is a REST method.
 type method struct {
 	name   string

@@ -12,9 +12,9 @@ func categoryMethods() []method {
 		{name: "crm.category.list", scope: "crm", run: categoryList},
 		{name: "crm.category.get", scope: "crm", run: categoryGet},
 		{name: "crm.category.fields", scope: "crm", run: categoryFields},
-		{name: "crm.category.add", scope: "crm", run: categoryAdd},
-		{name: "crm.category.update", scope: "crm", run: categoryUpdate},
-		{name: "crm.category.delete", scope: "crm", run: categoryDelete},
+		{name: "crm.category.add", scope: "crm", run: adminOnly(categoryAdd)},
+		{name: "crm.category.update", scope: "crm", run: adminOnly(categoryUpdate)},
+		{name: "crm.category.delete", scope: "crm", run: adminOnly(categoryDelete)},
 		{name: "crm.dealcategory.stage.list", scope: "crm", legacy: true, run: dealCategoryStages},
 	}
 }

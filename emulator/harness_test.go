@@ -49,6 +49,17 @@ func (p *portal) asApp(method, params string) (status int, body string) {
 	return p.send(http.MethodPost, "/rest/"+method+"?auth="+p.AppToken(), "application/json", params)
 }
 
+// asEmployee calls a method as the application, for a user who is no
+// administrator.
+func (p *portal) asEmployee(method, params string) (status int, body string) {
+	p.t.Helper()
+	tokens, err := p.Authorize(p.AddUser(emulator.User{Name: "Eve", NotAdmin: true}))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return p.send(http.MethodPost, "/rest/"+method+"?auth="+tokens.Access, "application/json", params)
+}
+
 func (p *portal) send(verb, path, contentType, body string) (status int, answer string) {
 	p.t.Helper()
 	req, err := http.NewRequestWithContext(p.t.Context(), verb, p.url+path, strings.NewReader(body))

@@ -8,13 +8,13 @@ import (
 
 func typeMethods() []method {
 	return []method{
-		{name: "crm.type.list", scope: "crm", run: typeList},
+		{name: "crm.type.list", scope: "crm", run: adminOnly(typeList)},
 		{name: "crm.type.get", scope: "crm", run: typeGet},
 		{name: "crm.type.getByEntityTypeId", scope: "crm", run: typeByEntityTypeID},
-		{name: "crm.type.add", scope: "crm", run: typeAdd},
-		{name: "crm.type.update", scope: "crm", run: typeUpdate},
-		{name: "crm.type.delete", scope: "crm", run: typeDelete},
-		{name: "crm.type.fields", scope: "crm", run: typeFields},
+		{name: "crm.type.add", scope: "crm", run: adminOnly(typeAdd)},
+		{name: "crm.type.update", scope: "crm", run: adminOnly(typeUpdate)},
+		{name: "crm.type.delete", scope: "crm", run: adminOnly(typeDelete)},
+		{name: "crm.type.fields", scope: "crm", run: adminOnly(typeFields)},
 	}
 }
 
