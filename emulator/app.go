@@ -3,6 +3,7 @@ package emulator
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -268,4 +269,9 @@ const (
 
 func (c Config) feature(code string) bool {
 	return code == featureOfflineExtended && !c.NoOfflineExtended || code == featureAuthConnector && !c.NoAuthConnector
+}
+
+// noLicense refuses what the portal's plan does not have.
+func noLicense(what string) *restError {
+	return failStatus(http.StatusForbidden, "WRONG_LICENSE", "This feature is not enabled for the current license: "+what)
 }

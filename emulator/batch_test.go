@@ -57,6 +57,27 @@ func TestBatch(t *testing.T) {
 			`{"result":[],"result_error":{"a":{"error":"ERROR_BATCH_METHOD_NOT_ALLOWED","error_description":"*"},"b":{"error":"ERROR_METHOD_NOT_FOUND","error_description":"*"}},"result_total":[],"result_next":[],"result_time":[]}`,
 		},
 		{
+			"true halts", `{"halt":true,"cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
+			`{"result":[],"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":[]}`,
+		},
+		{
+			"an empty list does not halt", `{"halt":[],"cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
+			`{"result":{"b":"*"},"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":"*"}`,
+		},
+		{
+			"no files", `{"cmd":{"a":"upload?x=1","b":"Download"}}`,
+			`{"result":[],"result_error":{"a":{"error":"ERROR_BATCH_METHOD_NOT_ALLOWED","error_description":"*"},"b":"*"},"result_total":[],"result_next":[],"result_time":[]}`,
+		},
+		{"cmd is text", `{"cmd":"profile"}`, `{"result":[],"result_error":[],"result_total":[],"result_next":[],"result_time":[]}`},
+		{
+			"names in any case", `{"HALT":1,"Cmd":{"x":"crm.deal.get.json?ID=77","b":"scope"}}`,
+			`{"result":[],"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":[]}`,
+		},
+		{
+			"numbered keys out of order", `{"cmd":{"1":"scope","0":"profile"}}`,
+			`{"result":{"1":["crm","lists","user"],"0":"*"},"result_error":[],"result_total":[],"result_next":[],"result_time":{"1":"*","0":"*"}}`,
+		},
+		{
 			"no text", `{"cmd":{"a":{"method":"profile"},"b":"profile"}}`,
 			`{"result":{"b":"*"},"result_error":[],"result_total":[],"result_next":[],"result_time":{"b":"*"}}`,
 		},
@@ -108,9 +129,17 @@ func TestBatchReferences(t *testing.T) {
 		{"what is put in brings no parameters", "crm.deal.list?filter[TITLE]=$result[a][TITLE]&select[]=ID", `[{"ID":"2"}]`},
 		{"any case of the word", "crm.deal.get?id=$Result[a][ID]", `{"ID":"2","…":1}`},
 		{"the total", "crm.deal.get?id=$total[l]", `{"ID":"2","…":1}`},
+		{"the next page", "crm.item.productrow.list?filter[%3DownerType]=D&filter[%3DownerId]=2&start=$next[rows]&order[id]=ASC", `{"productRows":[{"price":50,"…":1},"*","*","*","*","*","*","*","*","*"]}`},
+		{"an error's text", "crm.deal.list?filter[TITLE]=$error[gone][error_description]", `[]`},
+		{"a time", "crm.deal.list?filter[ID]=$time[a][operating]", `[]`},
+		{"the case of the path", "crm.deal.list?filter[TITLE]=$result[a][title]&select[]=ID", `"*"`},
+		{"a reference in a key", "crm.deal.list?filter[$result[key]]=2&select[]=ID", `"*"`},
+		{"two without a space are one path", "crm.deal.list?filter[TITLE]=$result[a][ID],$result[a][ID]&select[]=ID", `[]`},
+		{"two with a space", "crm.deal.list?filter[TITLE]=x $result[a][ID] $result[a][ID]&select[]=ID", `[]`},
 		{"a path too long gives what was reached", "crm.deal.list?filter[TITLE]=$result[a][TITLE][deeper]&select[]=ID", `[{"ID":"2"}]`},
 	} {
-		cmd := fmt.Sprintf(`{"cmd":{"a":"crm.deal.get?id=2","l":"crm.deal.list?order[ID]=ASC","second":%q}}`, c.second)
+		cmd := fmt.Sprintf(`{"cmd":{"a":"crm.deal.get?id=2","l":"crm.deal.list?order[ID]=ASC",
+			"rows":"crm.item.productrow.list?filter[%%3DownerType]=D&filter[%%3DownerId]=2","gone":"crm.deal.get?id=77","second":%q}}`, c.second)
 		_, body := p.post("batch", cmd)
 		p.match(c.name, `{"result":{"result":{"second":`+c.want+`,"…":1},"…":1},"…":1}`, body)
 	}

@@ -95,9 +95,6 @@ func eventBind(c *call) (any, error) {
 func (c *call) eventType(sub *subscription, forbidden string) error {
 	switch kind := strings.ToLower(toText(c.param("EVENT_TYPE"))); kind {
 	case "offline":
-		if sub.connector != "" && !c.p.cfg.feature(featureAuthConnector) {
-			return failStatus(403, "WRONG_LICENSE", "This feature is not enabled for the current license: auth_connector")
-		}
 		sub.offline, sub.user = true, 0
 		return c.needAdmin(forbidden)
 	case "", "online":

@@ -114,7 +114,7 @@ func offlineFetch(c *call) (any, error) {
 	}
 	clearing := c.param("CLEAR") == nil || toInt(c.param("CLEAR")) != 0
 	if !clearing && !c.p.cfg.feature(featureOfflineExtended) {
-		return nil, failStatus(403, "WRONG_LICENSE", "This feature is not enabled for the current license: extended offline events handling")
+		return nil, noLicense("extended offline events handling")
 	}
 	limit := int64(pageSize)
 	if v := c.param("LIMIT"); v != nil {
@@ -172,8 +172,15 @@ func offlineList(c *call) (any, error) {
 		return nil, err
 	}
 	rows := php.NewArray()
-	for _, e := range page(c, events) {
+	// Unlike other lists this one does not round start down to a page.
+	from := min(max(c.start, 0), len(events))
+	to := min(from+pageSize, len(events))
+	for _, e := range events[from:to] {
 		rows.Append(c.offlineJSON(e, true))
+	}
+	c.total, c.hasTotal = len(events), true
+	if to < len(events) {
+		c.next = to
 	}
 	return rows, nil
 }
@@ -316,7 +323,10 @@ func (c *call) offlineRows(fields []column[*offlineEvent], byDefault string, min
 	if err != nil {
 		return nil, err
 	}
-	keys := looseOrder(order, find)
+	keys, err := offlineOrder(order, find)
+	if err != nil {
+		return nil, err
+	}
 	if len(keys) == 0 {
 		if col, ok := find(byDefault); ok {
 			keys = []sortKey[*offlineEvent]{{column: col}}
@@ -325,6 +335,21 @@ func (c *call) offlineRows(fields []column[*offlineEvent], byDefault string, min
 	rows := keep(c.p.offline.events, func(e *offlineEvent) bool { return mine(e) && pass(e) })
 	sortRows(rows, keys)
 	return rows, nil
+}
+
+func offlineOrder(order *php.Array, find func(string) (column[*offlineEvent], bool)) (keys []sortKey[*offlineEvent], err error) {
+	for name, v := range order.All() {
+		col, ok := find(name)
+		if !ok {
+			return nil, argumentIs("", "Order field not allowed: "+strings.ToUpper(name))
+		}
+		direction := strings.ToUpper(toText(v))
+		if direction != "ASC" && direction != "DESC" {
+			return nil, argumentIs("", "Order direction should be one of {ASC|DESC}")
+		}
+		keys = append(keys, sortKey[*offlineEvent]{column: col, desc: direction == "DESC"})
+	}
+	return keys, nil
 }
 
 // offlineJSON is an event as the methods show it.

@@ -247,6 +247,8 @@ func TestOfflineErrors(t *testing.T) {
 		{"app", "event.offline.get", `{"limit":0}`, 400, `{"error":"ERROR_ARGUMENT","error_description":"*","argument":"LIMIT"}`},
 		{"app", "event.offline.get", `{"filter":{"PROCESS_ID":""}}`, 400, `{"error":"ERROR_ARGUMENT","error_description":"Filter field not allowed: PROCESS_ID","argument":"filter"}`},
 		{"app", "event.offline.get", `{"filter":{"><ID":[1,2]}}`, 400, `{"error":"ERROR_ARGUMENT","error_description":"Filter operation not allowed: ><","argument":"filter"}`},
+		{"app", "event.offline.get", `{"order":{"ERROR":"ASC"}}`, 400, `{"error":"ERROR_ARGUMENT","error_description":"Order field not allowed: ERROR"}`},
+		{"app", "event.offline.list", `{"order":{"ERROR":"up"}}`, 400, `{"error":"ERROR_ARGUMENT","error_description":"Order direction should be one of {ASC|DESC}"}`},
 		{"app", "event.offline.clear", `{}`, 400, `{"error":"ERROR_ARGUMENT","error_description":"*","argument":"PROCESS_ID"}`},
 		{"app", "event.offline.clear", `{"process_id":"x","id":5}`, 400, `{"error":"ERROR_ARGUMENT","error_description":"*","argument":"id"}`},
 		{"app", "event.offline.error", `{"process_id":"x"}`, 400, `{"error":"ERROR_ARGUMENT","error_description":"*","argument":"message_id"}`},

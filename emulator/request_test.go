@@ -50,6 +50,49 @@ func TestRequestForms(t *testing.T) {
 	}
 }
 
+// TestXML answers a method with that ending: the same, as elements.
+func TestXML(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	p.must("crm.deal.add", `{"fields":{"TITLE":"a & <b>"}}`)
+	for _, c := range []struct {
+		path   string
+		status int
+		want   []string
+	}{
+		{"crm.deal.get.xml?id=1", 200, []string{"<response><result><ID>1</ID>", "<TITLE>a &amp; &lt;b&gt;</TITLE>", "<time><start>", "</response>"}},
+		{"crm.deal.list.xml?select[]=ID", 200, []string{"<response><result><item><ID>1</ID></item></result>", "<total>1</total>"}},
+		{"crm.deal.get.xml?id=7", 400, []string{"<response><error></error><error_description>Not found</error_description></response>"}},
+	} {
+		status, body := p.send("GET", p.WebhookPath()+c.path, "", "")
+		for _, want := range c.want {
+			if status != c.status || !strings.Contains(body, want) {
+				t.Errorf("%s: status %d, %s; want %d, %s", c.path, status, body, c.status, want)
+			}
+		}
+	}
+}
+
+// TestParameterCase: methods of the old kind take the names of parameters in any
+// case, the others do not, and start is in lower case for all.
+func TestParameterCase(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	for range 60 {
+		p.must("crm.deal.add", `{"fields":{"TITLE":"x"}}`)
+	}
+	for _, params := range []string{`{"id":1}`, `{"ID":1}`, `{"Id":"1"}`} {
+		p.must("crm.deal.get", params)
+	}
+	p.must("crm.item.get", `{"entityTypeId":2,"id":1}`)
+	p.refused("crm.item.get", `{"ENTITYTYPEID":2,"ID":1}`, 400, `{"error":"100","error_description":"Could not find value for parameter {entityTypeId}"}`)
+	for params, want := range map[string]int{`{"start":50}`: 10, `{"START":50}`: 50, `{"start":"59"}`: 10, `{"start":49}`: 50} {
+		if got := len(p.must("crm.deal.list", params).([]any)); got != want {
+			t.Errorf("%s: %d deals, want %d", params, got, want)
+		}
+	}
+}
+
 // TestBrokenJSON is no parameters, not an error of its own.
 func TestBrokenJSON(t *testing.T) {
 	t.Parallel()

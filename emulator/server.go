@@ -32,7 +32,7 @@ type request struct {
 type restPath struct {
 	user, secret string // of an inbound webhook; empty for an application
 	method       string
-	v3           bool
+	v3, xml      bool
 }
 
 // ServeHTTP answers REST calls under /rest/ and the control of the emulator
@@ -84,7 +84,11 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.breakOff(w, r, f, a.status(), a.body())
 		return
 	}
-	writeJSON(w, a.status(), a.body())
+	if path.xml {
+		writeXML(w, a.status(), a.body())
+	} else {
+		writeJSON(w, a.status(), a.body())
+	}
 	// Events travel when the request has ended.
 	p.dispatch(req.changes)
 }
@@ -175,10 +179,10 @@ func (p *Portal) struck(req *request, method string, params *php.Array, run func
 func (p *Portal) run(req *request, m *method, params *php.Array, lost FaultKind) *answer {
 	start := time.Now()
 	c := &call{p: p, req: req, method: m, params: params, now: start}
+	c.start = int(toInt(c.param("start"))) // in lower case whatever the method
 	if m.legacy {
 		c.params = upperKeys(params)
 	}
-	c.start = int(toInt(firstOf(c.param("start"), c.param("START"))))
 	if err := p.permit(req, m); err != nil {
 		return p.failed(req, m.name, params, err)
 	}
@@ -239,6 +243,9 @@ func (p *Portal) authorize(req *request) *restError {
 		req.connector = toText(v)
 		req.params.Delete("auth_connector")
 	}
+	if req.connector != "" && !p.cfg.feature(featureAuthConnector) {
+		return noLicense("auth_connector")
+	}
 	if req.path.secret != "" {
 		if req.path.user != p.user.id() || !sameSecret(req.path.secret, p.cfg.Secret) {
 			return refusalOf("INVALID_CREDENTIALS")
@@ -269,7 +276,7 @@ func (p *Portal) authorize(req *request) *restError {
 func sameSecret(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 // parsePath takes /rest/{user}/{secret}/{method} and /rest/{method} apart. A
-// slash at the end and the ending .json are allowed.
+// slash at the end is allowed, and the endings .json and .xml say what to answer.
 func parsePath(path string) (restPath, bool) {
 	rest, ok := strings.CutPrefix(path, "/rest/")
 	if !ok {
@@ -282,11 +289,18 @@ func parsePath(path string) (restPath, bool) {
 	case len(parts) == 2: // a webhook's URL without a method
 		return restPath{user: parts[0], secret: parts[1]}, true
 	case len(parts) == 3:
-		return restPath{user: parts[0], secret: parts[1], method: strings.TrimSuffix(parts[2], ".json")}, true
+		method, xml := cutFormat(parts[2])
+		return restPath{user: parts[0], secret: parts[1], method: method, xml: xml}, true
 	case len(parts) == 1 && parts[0] != "":
-		return restPath{method: strings.TrimSuffix(parts[0], ".json")}, true
+		method, xml := cutFormat(parts[0])
+		return restPath{method: method, xml: xml}, true
 	}
 	return restPath{}, false
+}
+
+func cutFormat(name string) (method string, xml bool) {
+	method, xml = strings.CutSuffix(name, ".xml")
+	return strings.TrimSuffix(method, ".json"), xml
 }
 
 // sourceOf is the address that a request comes from, without the port.
@@ -320,13 +334,4 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-func firstOf(values ...any) any {
-	for _, v := range values {
-		if v != nil {
-			return v
-		}
-	}
-	return nil
 }

@@ -1,0 +1,38 @@
+package emulator
+
+import (
+	"net/http"
+	"strings"
+
+	"b24rules/bitrix/php"
+)
+
+// writeXML sends an answer as XML, which a method with the ending .xml gives:
+// elements named like the keys, and item for those of a list.
+func writeXML(w http.ResponseWriter, status int, body any) {
+	var b strings.Builder
+	xmlValue(&b, object("response", body))
+	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(b.String())) // the client may be gone
+}
+
+// xmlText protects text as the portal does.
+var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")
+
+func xmlValue(b *strings.Builder, v any) {
+	a, ok := v.(*php.Array)
+	if !ok {
+		b.WriteString(xmlText.Replace(toText(v)))
+		return
+	}
+	for key, inner := range a.All() {
+		if onlyDigits(key) {
+			key = "item"
+		}
+		b.WriteString("<" + key + ">")
+		xmlValue(b, inner)
+		b.WriteString("</" + key + ">")
+	}
+}
