@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"container/heap"
 	"context"
 	"io"
 	"net/http"
@@ -104,13 +105,14 @@ type subscription struct {
 type feeds struct {
 	subscriptions []*subscription
 	byURL         map[string]*feed
+	seq           int64
 	pending       int           // events queued or under way
 	idle          chan struct{} // closed when pending falls to 0
 }
 
 // feed sends the events of one handler.
 type feed struct {
-	queue   []delivery
+	queue   deliveries
 	workers int
 	gap     time.Duration // left before each event, for a handler that answers slowly
 }
@@ -120,6 +122,29 @@ type delivery struct {
 	raised
 	to  *subscription
 	due time.Time
+	seq int64 // of what is due at once, the first goes first
+}
+
+// deliveries are events in the order in which they are due, as a heap.
+type deliveries []delivery
+
+func (d deliveries) Len() int { return len(d) }
+func (d deliveries) Less(i, j int) bool {
+	if c := d[i].due.Compare(d[j].due); c != 0 {
+		return c < 0
+	}
+	return d[i].seq < d[j].seq
+}
+func (d deliveries) Swap(i, j int) { d[i], d[j] = d[j], d[i] }
+func (d *deliveries) Push(x any)   { *d = append(*d, x.(delivery)) }
+
+// Pop takes the last one off, which heap.Pop has put there.
+func (d *deliveries) Pop() any {
+	last := len(*d) - 1
+	x := (*d)[last]
+	(*d)[last] = delivery{}
+	*d = (*d)[:last]
+	return x
 }
 
 // maxGap is the longest that a slow handler waits for its next event.
@@ -181,6 +206,12 @@ func (p *Portal) dispatch(events []raised) {
 // enqueue adds an event to its handler's queue and sees to it that somebody
 // sends it. The lock is held.
 func (p *Portal) enqueue(d delivery) {
+	if p.cfg.EventLoss > 0 && p.chance.Float64() < p.cfg.EventLoss {
+		return
+	}
+	if p.cfg.EventJitter > 0 {
+		d.due = d.due.Add(time.Duration(p.chance.Int64N(int64(p.cfg.EventJitter))))
+	}
 	f := p.feeds.byURL[d.to.url]
 	if f == nil {
 		f = &feed{}
@@ -190,7 +221,9 @@ func (p *Portal) enqueue(d delivery) {
 		p.feeds.idle = make(chan struct{})
 	}
 	p.feeds.pending++
-	f.queue = append(f.queue, d)
+	p.feeds.seq++
+	d.seq = p.feeds.seq
+	heap.Push(&f.queue, d)
 	if f.workers < p.cfg.EventWorkers {
 		f.workers++
 		p.delivered.Go(func() { p.work(f) })
@@ -219,7 +252,7 @@ func (p *Portal) take(f *feed) (d delivery, gap time.Duration, ok bool) {
 		f.workers--
 		return d, 0, false
 	}
-	d, f.queue = f.queue[0], f.queue[1:]
+	d, _ = heap.Pop(&f.queue).(delivery)
 	return d, f.gap, true
 }
 

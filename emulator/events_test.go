@@ -251,6 +251,51 @@ func TestSlowHandler(t *testing.T) {
 	})
 }
 
+// TestEventChance loses events and lets them overtake one another, when it is
+// set; otherwise one worker sends them in their order.
+func TestEventChance(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		cfg         emulator.Config
+		lost, mixed bool
+	}{
+		{emulator.Config{}, false, false},
+		{emulator.Config{EventJitter: time.Second}, false, true},
+		{emulator.Config{EventLoss: 0.3}, true, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var got []int
+			c.cfg.EventWorkers, c.cfg.Plan = 1, emulator.PlanUnlimited
+			c.cfg.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if err := r.ParseForm(); err != nil {
+					t.Error(err)
+				}
+				id, err := strconv.Atoi(r.PostForm.Get("data[FIELDS][ID]"))
+				if err != nil {
+					t.Error(err)
+				}
+				got = append(got, id)
+				return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+			})}
+			p := emulator.New(c.cfg)
+			defer p.Close()
+			p.AddWebhook("https://hooks.example/", "ONCRMDEALADD")
+			for range 100 {
+				ask(p, "192.0.2.1", "crm.deal.add", "fields[TITLE]=x")
+			}
+			if err := p.WaitIdle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if lost := len(got) < 100; lost != c.lost || lost && (len(got) < 50 || len(got) > 90) {
+				t.Errorf("%d of 100 sent", len(got))
+			}
+			if mixed := !slices.IsSorted(got); mixed != c.mixed {
+				t.Errorf("out of order: %v, want %v: %v", mixed, c.mixed, got)
+			}
+		})
+	}
+}
+
 func TestCloseStopsDelivery(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

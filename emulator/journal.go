@@ -24,6 +24,8 @@ type Stats struct {
 	Batches      int64            `json:"batches"`       // of them batches
 	Commands     map[string]int64 `json:"commands"`      // commands by method, inside batches too
 	Errors       map[string]int64 `json:"errors"`        // failed commands by error code
+	Level        float64          `json:"level"`         // how full the fullest bucket is
+	Capacity     float64          `json:"capacity"`      // of a bucket, 0 without a limit
 	HighestLevel float64          `json:"highest_level"` // the fullest that a bucket has been
 	EventsSent   int64            `json:"events_sent"`   // events handed to a handler
 	EventsFailed int64            `json:"events_failed"` // of them without a 2xx answer
@@ -141,7 +143,7 @@ func (p *Portal) Stats() Stats {
 	j := &p.journal
 	return Stats{
 		Requests: j.requests, Refused: j.refused, Batches: j.batches, Commands: maps.Clone(j.commands),
-		Errors: maps.Clone(j.errors), HighestLevel: p.limits.highest, EventsSent: j.sent, EventsFailed: j.failed,
+		Errors: maps.Clone(j.errors), Level: p.limits.level(time.Now()), Capacity: p.limits.capacity, HighestLevel: p.limits.highest, EventsSent: j.sent, EventsFailed: j.failed,
 		EventsQueued: int64(p.feeds.pending),
 	}
 }

@@ -25,6 +25,18 @@ const (
 	free = 100 * time.Millisecond
 )
 
+// Others are applications that send requests from the same address as the
+// client: the bucket is one for all of them.
+// https://apidocs.bitrix24.com/limits.html
+type Others struct {
+	// Level is how full the bucket is when a client sends its first request.
+	Level float64
+	// Rate is how many requests a second they send from then on; so much less
+	// flows off for the client. At more than the plan drains the bucket stays
+	// as full as it can be.
+	Rate float64
+}
+
 // cost is the execution time that a command counts.
 func (c Config) cost(method string, took time.Duration) time.Duration {
 	if c.Operating.Cost != nil {
@@ -39,6 +51,7 @@ func (c Config) cost(method string, took time.Duration) time.Duration {
 // limits are a portal's limits.
 type limits struct {
 	capacity, drain float64 // of the bucket; 0 is no limit
+	others          Others
 	buckets         map[string]*bucket
 	highest         float64
 
@@ -62,7 +75,7 @@ type basket struct {
 }
 
 func newLimits(cfg Config) limits {
-	l := limits{buckets: map[string]*bucket{}, ledgers: map[operatingKey][]basket{}}
+	l := limits{buckets: map[string]*bucket{}, ledgers: map[operatingKey][]basket{}, others: cfg.Others}
 	switch cfg.Plan {
 	case PlanEnterprise:
 		l.capacity, l.drain = 250, 5
@@ -95,17 +108,30 @@ func (l *limits) admit(source string, now time.Time) bool {
 	}
 	b := l.buckets[source]
 	if b == nil {
-		b = &bucket{at: now}
+		b = &bucket{level: min(l.others.Level, l.capacity), at: now}
 		l.buckets[source] = b
 	}
-	b.level = max(0, b.level-now.Sub(b.at).Seconds()*l.drain)
-	b.at = now
+	b.level, b.at = l.levelAt(b, now), now
 	if b.level+1 > l.capacity {
 		return false
 	}
 	b.level++
 	l.highest = max(l.highest, b.level)
 	return true
+}
+
+// levelAt is how full a bucket is by now.
+func (l *limits) levelAt(b *bucket, now time.Time) float64 {
+	return min(l.capacity, max(0, b.level+now.Sub(b.at).Seconds()*(l.others.Rate-l.drain)))
+}
+
+// level is how full the fullest bucket is.
+func (l *limits) level(now time.Time) float64 {
+	level := 0.0
+	for _, b := range l.buckets {
+		level = max(level, l.levelAt(b, now))
+	}
+	return level
 }
 
 // sum drops the baskets that are too old and adds up the others.

@@ -3,6 +3,7 @@ package emulator_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -139,4 +140,102 @@ func TestLatency(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestOthers shares the bucket with applications on the same machine.
+func TestOthers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		others       emulator.Others
+		first, after int // requests that pass at once, and ten seconds later
+	}{
+		{emulator.Others{}, 50, 20},
+		{emulator.Others{Level: 30}, 20, 20},
+		{emulator.Others{Rate: 1.5}, 50, 5},
+		{emulator.Others{Level: 45, Rate: 2}, 5, 0},
+		{emulator.Others{Level: 1000, Rate: 100}, 0, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := emulator.New(emulator.Config{Others: c.others})
+			defer p.Close()
+			flood := func() (done int) {
+				for range 100 {
+					if status, _ := ask(p, "192.0.2.1", "server.time", ""); status == 200 {
+						done++
+					}
+				}
+				return done
+			}
+			if got := flood(); got != c.first {
+				t.Errorf("%+v: %d at once, want %d", c.others, got, c.first)
+			}
+			time.Sleep(10*time.Second + time.Millisecond)
+			if got := flood(); got != c.after {
+				t.Errorf("%+v: %d after ten seconds, want %d", c.others, got, c.after)
+			}
+			if s := p.Stats(); s.Level < 49 || s.Level > 50 || s.Capacity != 50 {
+				t.Errorf("%+v: level %g of %g", c.others, s.Level, s.Capacity)
+			}
+		})
+	}
+}
+
+// TestRequestLimit cuts a request off after a minute: what has run is done.
+func TestRequestLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := emulator.New(emulator.Config{Latency: emulator.Latency{Command: 25 * time.Second}})
+		defer p.Close()
+		begin := time.Now()
+		status, body := ask(p, "192.0.2.1", "batch", strings.Repeat("cmd[]=crm.deal.add%3Ffields[TITLE]%3Dx&", 4))
+		if took := time.Since(begin); status != 504 || !strings.HasPrefix(body, "<html>") || took != time.Minute {
+			t.Errorf("status %d after %s, %s", status, took, body)
+		}
+		if got := p.Stats().Commands["crm.deal.add"]; got != 2 {
+			t.Errorf("%d commands ran, want 2", got)
+		}
+		if status, _ := ask(p, "192.0.2.1", "crm.deal.get", "id=2"); status != 200 {
+			t.Error("the second deal is not there")
+		}
+	})
+}
+
+// TestJitter varies the latency by chance, the same way each time.
+func TestJitter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		times := func(seed uint64) (took []time.Duration) {
+			p := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited, Seed: seed, Latency: emulator.Latency{Request: 100 * time.Millisecond, Jitter: 0.2}})
+			defer p.Close()
+			for range 100 {
+				begin := time.Now()
+				ask(p, "192.0.2.1", "profile", "")
+				took = append(took, time.Since(begin))
+			}
+			return took
+		}
+		first := times(1)
+		if slices.Min(first) < 80*time.Millisecond || slices.Max(first) > 120*time.Millisecond || slices.Max(first)-slices.Min(first) < 20*time.Millisecond {
+			t.Errorf("from %s to %s, want 80 to 120 ms", slices.Min(first), slices.Max(first))
+		}
+		if !slices.Equal(first, times(1)) || slices.Equal(first, times(2)) {
+			t.Error("not the same with one seed, or the same with another")
+		}
+	})
+}
+
+// TestOverload refuses everything, as long as it is set.
+func TestOverload(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	if err := p.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Code: "OVERLOAD_LIMIT"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{"profile", "batch"} {
+		p.refused(method, `{"cmd":["profile"]}`, 503, `{"error":"OVERLOAD_LIMIT","error_description":"REST API is blocked due to overload."}`)
+	}
+	if err := p.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	p.must("profile", `{}`)
 }

@@ -15,6 +15,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -43,6 +44,11 @@ type Config struct {
 	// EventDelay is how long an event stays in the queue before it is sent.
 	// 0 is 100 ms; a negative delay is none.
 	EventDelay time.Duration
+	// EventJitter lets each event stay up to so much longer, by chance, so that
+	// they overtake one another. 0 is none.
+	EventJitter time.Duration
+	// EventLoss is the probability that the queue loses an event. 0 is none.
+	EventLoss float64
 	// EventWorkers is how many events are sent to one handler at the same
 	// time. 0 is 8, a negative number is 1.
 	EventWorkers int
@@ -55,6 +61,15 @@ type Config struct {
 	Latency Latency
 	// Operating is the limit on execution time; the zero value is the cloud's.
 	Operating Operating
+	// Others are other applications on the clients' machines, which share the
+	// bucket with them. The zero value is none.
+	Others Others
+	// RequestLimit is how long a request may take before it is cut off, with
+	// 504 and a page. 0 is 60 s, a negative limit is none.
+	RequestLimit time.Duration
+	// Seed chooses what happens by chance. The same requests in the same order
+	// come to the same with the same seed.
+	Seed uint64
 	// ManyOwners says that lists of owners may stand in a filter: an array at
 	// =ownerId of crm.item.productrow.list and at the filters of
 	// lists.element.get, as the documentation says. Without it the portal
@@ -99,6 +114,9 @@ type Config struct {
 type Latency struct {
 	Request time.Duration // for each HTTP request
 	Command time.Duration // for each command in it
+	// Jitter lets both vary by chance: by at most this part of them in either
+	// direction, 0.2 is a fifth. 0 is none.
+	Jitter float64
 }
 
 // CheckPlan tells whether a plan's name is known.
@@ -119,6 +137,7 @@ func (c Config) withDefaults() Config {
 	c.Currency = textOr(c.Currency, "USD")
 	c.EventDelay = defaultTo(c.EventDelay, 100*time.Millisecond)
 	c.EventWorkers = max(1, defaultTo(c.EventWorkers, 8))
+	c.RequestLimit = defaultTo(c.RequestLimit, requestCeiling)
 	c.SlowHandler = defaultTo(c.SlowHandler, 2*time.Second)
 	c.TokenLife = defaultTo(c.TokenLife, tokenLife)
 	c.RefreshLife = defaultTo(c.RefreshLife, refreshLife)
@@ -170,6 +189,7 @@ type Portal struct {
 	limits  limits
 	feeds   feeds
 	journal journal
+	chance  *rand.Rand
 	app     *application
 	users   map[int64]*User
 	offline offlineQueue
@@ -184,11 +204,22 @@ func New(cfg Config) *Portal {
 	cfg = cfg.withDefaults()
 	p := &Portal{
 		cfg: cfg, methods: methodTable(), app: newApplication(cfg.Secret), users: map[int64]*User{},
+		chance: rand.New(rand.NewPCG(cfg.Seed, 1)),
 		limits: newLimits(cfg), store: newStore(cfg.Location), feeds: newFeeds(), journal: newJournal(cfg),
 	}
 	p.user = p.users[p.AddUser(User{Name: "Anna", LastName: "Admin", Email: "anna@example.com"})]
 	p.delivery, p.stop = context.WithCancel(context.Background())
 	return p
+}
+
+// latency is how long something takes this time.
+func (p *Portal) latency(d time.Duration) time.Duration {
+	if d == 0 || p.cfg.Latency.Jitter == 0 {
+		return d
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Duration(float64(d) * (1 + p.cfg.Latency.Jitter*(2*p.chance.Float64()-1)))
 }
 
 // Close stops the delivery of events, those under way too, and waits for its

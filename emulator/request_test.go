@@ -131,7 +131,7 @@ func TestControl(t *testing.T) {
 	}
 	_, body = p.send("GET", "/_emulator/stats", "", "")
 	p.match("stats", `{"requests":3,"refused":0,"batches":1,"commands":{"crm.deal.add":1,"crm.deal.get":1,"profile":1},"errors":{"Not found":1},
-		"highest_level":0,"events_sent":1,"events_failed":0,"events_queued":0}`, body)
+		"level":0,"capacity":0,"highest_level":0,"events_sent":1,"events_failed":0,"events_queued":0}`, body)
 	_, body = p.send("GET", "/_emulator/calls", "", "")
 	p.match("calls", `[{"at":"*","method":"crm.deal.add","params":{"fields":{"TITLE":"x"}},"status":200},
 		{"at":"*","method":"crm.deal.get","params":{"id":"7"},"status":400,"error":"Not found"},

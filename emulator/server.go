@@ -3,6 +3,7 @@ package emulator
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"net"
 	"net/http"
 	"strings"
@@ -63,14 +64,17 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"code", "BITRIX_REST_V3_EXCEPTION_METHODNOTFOUNDEXCEPTION", "message", "Method not found")))
 		return
 	}
-	req := &request{ctx: r.Context(), path: path, source: sourceOf(r)}
+	ctx, cancel := p.limited(r.Context())
+	defer cancel()
+	req := &request{ctx: ctx, path: path, source: sourceOf(r)}
 	req.bearer, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	p.seeHost(r.Host)
 	if !p.admit(req.source) {
 		p.refuse(w, path.method, queryLimit)
 		return
 	}
-	if wait(r.Context(), p.cfg.Latency.Request) != nil {
+	if wait(ctx, p.latency(p.cfg.Latency.Request)) != nil {
+		p.overtime(w, ctx)
 		return
 	}
 	req.params = decodeRequest(r)
@@ -84,6 +88,11 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.breakOff(w, r, f, a.status(), a.body())
 		return
 	}
+	if ctx.Err() != nil {
+		p.dispatch(req.changes)
+		p.overtime(w, ctx)
+		return
+	}
 	if path.xml {
 		writeXML(w, a.status(), a.body())
 	} else {
@@ -91,6 +100,22 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// Events travel when the request has ended.
 	p.dispatch(req.changes)
+}
+
+// limited is the time that a request may take.
+func (p *Portal) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if p.cfg.RequestLimit == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, p.cfg.RequestLimit)
+}
+
+// overtime ends a request that took too long; one that its client gave up needs
+// no answer. What has run stays done.
+func (p *Portal) overtime(w http.ResponseWriter, ctx context.Context) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		writePage(w, http.StatusGatewayTimeout)
+	}
 }
 
 // refuse answers a request that is not looked at.
@@ -186,7 +211,7 @@ func (p *Portal) run(req *request, m *method, params *php.Array, lost FaultKind)
 	if err := p.permit(req, m); err != nil {
 		return p.failed(req, m.name, params, err)
 	}
-	if err := wait(req.ctx, p.cfg.Latency.Command); err != nil {
+	if err := wait(req.ctx, p.latency(p.cfg.Latency.Command)); err != nil {
 		return &answer{err: asRestError(err)}
 	}
 	p.mu.Lock()
