@@ -39,6 +39,7 @@ fmt-check: ## fail when the code is not formatted
 .PHONY: vet
 vet: ## run go vet
 	go vet ./...
+	cd bench/formulas && go vet .
 
 .PHONY: staticcheck
 staticcheck: ## run staticcheck
@@ -92,6 +93,11 @@ cover: ## coverage of each package
 .PHONY: bench
 bench: ## measure against the emulator with a portal's limits and write docs/performance.md
 	go run ./bench
+
+.PHONY: bench-formulas
+bench-formulas: ## measure formulas beside plain floats and cel-go
+	cd bench/formulas && go test -run '^TestContests$$' -count=1 . && go test -run '^$$' -bench . -benchtime 500ms .
+	go test ./cmd/b24rules -run '^$$' -bench Validate1000 -benchtime 5x
 
 .PHONY: clean
 clean: ## remove what was built
