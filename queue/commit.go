@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrClosed is returned by everything that is asked of a closed queue.
@@ -70,6 +74,15 @@ func (c *committer) stop() {
 	<-c.done
 }
 
+func (c *committer) stopping() bool {
+	select {
+	case <-c.quit:
+		return true
+	default:
+		return false
+	}
+}
+
 func (c *committer) loop() {
 	defer close(c.done)
 	for {
@@ -93,13 +106,33 @@ func (c *committer) loop() {
 	}
 }
 
+// patience is how long a batch is tried again after the connection to the
+// database was lost, as when the server is restarted: who waits for it rather
+// waits a little longer than loses an event.
+const patience = 8 * time.Second
+
 // commit runs a batch in one transaction and tells every caller its result.
+//
+// When the connection is lost, nobody knows whether the transaction was
+// committed, and it is repeated. Each operation bears that: an event stored
+// twice causes no more than a needless run, a claim and the end of a run
+// recognize themselves (see claim and leave).
 func (c *committer) commit(batch []*operation) {
 	// A caller that gives up must not take the others' transaction along.
 	ctx := context.WithoutCancel(batch[0].ctx)
-	errs := make([]error, len(batch))
-	t := &tx{}
-	err := c.transact(ctx, t, batch, errs)
+	var (
+		t     *tx
+		errs  []error
+		err   error
+		begun = time.Now()
+	)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		t, errs = &tx{}, make([]error, len(batch))
+		if err = c.transact(ctx, t, batch, errs); err == nil || !c.db.lost(err) || time.Since(begun) > patience || c.stopping() {
+			break
+		}
+		time.Sleep(rand.N(wait))
+	}
 	for i, op := range batch {
 		if errs[i] == nil {
 			errs[i] = err
@@ -124,9 +157,19 @@ func (c *committer) transact(ctx context.Context, t *tx, batch []*operation, err
 		if errs[i] = op.ctx.Err(); errs[i] != nil {
 			continue
 		}
-		if errs[i], err = t.try(ctx, op.run); err != nil {
+		errs[i], err = t.try(ctx, op.run)
+		if err == nil && errs[i] != nil && c.db.lost(errs[i]) {
+			err = errs[i] // not its own
+		}
+		if err != nil {
 			_ = t.rollback(ctx) // the error that matters is there
 			return err
+		}
+	}
+	if len(t.news) > 0 {
+		if err := t.txConn.announce(ctx, slices.Collect(maps.Keys(t.news))); err != nil {
+			_ = t.rollback(ctx)
+			return fmt.Errorf("announce: %w", err)
 		}
 	}
 	if err := t.commit(ctx); err != nil {
@@ -140,6 +183,7 @@ func (c *committer) transact(ctx context.Context, t *tx, batch []*operation, err
 type tx struct {
 	txConn
 	after []func()
+	news  map[string]bool
 }
 
 // try runs an operation under a savepoint. The first error is the operation's
@@ -161,6 +205,14 @@ func (t *tx) try(ctx context.Context, run func(ctx context.Context, t *tx) error
 		return own, fmt.Errorf("release: %w", err)
 	}
 	return own, nil
+}
+
+// announce tells other processes after the commit.
+func (t *tx) announce(news string) {
+	if t.news == nil {
+		t.news = map[string]bool{}
+	}
+	t.news[news] = true
 }
 
 // afterCommit calls f once the transaction is on disk. It must not block.

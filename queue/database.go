@@ -32,13 +32,15 @@ type backend interface {
 	// has failed, and not what was asked of it: it may be asked once more.
 	lost(err error) bool
 
-	// lock makes this process the one that works, where that is one at a time.
+	// leases tells whether several processes may work, each with leases for its
+	// portals. Otherwise lock makes this process the one that works.
+	leases() bool
 	lock(ctx context.Context) (taken bool, err error)
 	unlock() error
 
-	// watch tells what other processes have stored until ctx ends: changed("")
-	// speaks of all portals.
-	watch(ctx context.Context, log *slog.Logger, changed func(portal string))
+	// watch tells until ctx ends what other processes have announced: portals of
+	// which something was stored, "" for all of them, leaseNews.
+	watch(ctx context.Context, log *slog.Logger, heard func(news string))
 
 	// String names the database without its secrets.
 	String() string
@@ -67,12 +69,17 @@ type txConn interface {
 	exec(ctx context.Context, text string, args ...any) (changed int64, err error)
 	query(ctx context.Context, text string, args ...any) (rows, error)
 	queryRow(ctx context.Context, text string, args ...any) row
+	// announce tells other processes, after the commit.
+	announce(ctx context.Context, news []string) error
 	commit(ctx context.Context) error
 	rollback(ctx context.Context) error
 }
 
 // errDSN says what a DSN may be. It repeats nothing of one: it may hold a password.
 var errDSN = errors.New("database: want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db, or postgres://USER:PASSWORD@HOST/NAME")
+
+// leaseNews announces that a lease was given back. No portal is called that.
+const leaseNews = "\x01lease"
 
 // openDatabase connects to what dsn names.
 func openDatabase(ctx context.Context, dsn string) (*database, error) {

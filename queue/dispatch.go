@@ -67,8 +67,10 @@ func (d *dispatcher) loop(ctx context.Context) {
 func (d *dispatcher) dispatch(ctx context.Context) (wait time.Duration, err error) {
 	portals, all := d.q.touched.take()
 	if all {
-		if portals, err = d.q.waitingPortals(ctx); err != nil {
-			return 0, err
+		if d.shards.any {
+			if portals, err = d.q.waitingPortals(ctx); err != nil {
+				return 0, err
+			}
 		}
 		for _, s := range d.shards.all() {
 			portals[s.portal] = true
@@ -76,7 +78,9 @@ func (d *dispatcher) dispatch(ctx context.Context) (wait time.Duration, err erro
 	}
 	now := time.Now()
 	for portal := range portals {
-		d.shards.of(portal).next = now
+		if s := d.shards.of(portal); s != nil {
+			s.next = now
+		}
 	}
 	for {
 		due, wait := d.shards.due(lookEvery)
@@ -169,6 +173,9 @@ func (d *dispatcher) hand(ctx context.Context, due []*shard) error {
 
 // hand hands on what there is room for.
 func (s *shard) hand(ctx context.Context, t *tx) (h handed, jobs []river.InsertManyParams, err error) {
+	if !s.mayBegin() {
+		return handed{}, nil, nil
+	}
 	now := time.Now()
 	for p := range Priority(priorities) {
 		room := min(s.room(p)-len(jobs), dispatchBatch)
@@ -213,7 +220,12 @@ func (s *shard) hand(ctx context.Context, t *tx) (h handed, jobs []river.InsertM
 // queue that starts looks by itself. If it does not start, the loop leads back
 // here.
 func (d *dispatcher) wake(ctx context.Context, s *shard) {
-	if s.started {
+	s.life.Lock()
+	defer s.life.Unlock()
+	switch {
+	case s.closed:
+		return
+	case s.started:
 		d.bell.ring(s.queue)
 		return
 	}
@@ -225,4 +237,22 @@ func (d *dispatcher) wake(ctx context.Context, s *shard) {
 		return
 	}
 	s.started = true
+}
+
+// close ends a portal's shard. None of its runs may be under way. River itself
+// may be: when it stops as a whole, it has stopped this queue already.
+func (d *dispatcher) close(ctx context.Context, portal string, all bool) {
+	s := d.shards.remove(portal)
+	if s == nil {
+		return
+	}
+	s.life.Lock()
+	defer s.life.Unlock()
+	s.closed = true
+	if !s.started || all {
+		return
+	}
+	if err := d.client.removeQueue(ctx, s.queue); err != nil {
+		d.q.options.Log.WarnContext(ctx, "cannot stop a river queue", slog.String("queue", s.queue), slog.Any("error", err))
+	}
 }

@@ -25,9 +25,13 @@ func (q *Queue) Lock(ctx context.Context) error {
 	if !taken {
 		return nil
 	}
-	if err := q.recover(ctx); err != nil {
+	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		t.touchAll(q)
+		return q.recover(ctx, t, "")
+	})
+	if err != nil {
 		q.unlock()
-		return err
+		return fmt.Errorf("queue: return unfinished runs to the waiting ones: %w", err)
 	}
 	host, _ := os.Hostname() // only told to people
 	return q.SetNote(ctx, holderNote, fmt.Sprintf("process %d on %s", os.Getpid(), host))

@@ -28,6 +28,9 @@ const (
 	// up those that go on.
 	idleInTransaction = 5 * time.Second
 
+	// transactTimeout bounds a write transaction as a whole.
+	transactTimeout = 15 * time.Second
+
 	// connectTimeout is how long one attempt to connect may take.
 	connectTimeout = 5 * time.Second
 )
@@ -36,6 +39,7 @@ const (
 type postgresDB struct {
 	pool *pgxpool.Pool
 	name string
+	deaf bool // does not listen: see pollOnly
 }
 
 // openPostgres connects. Errors of the driver that may repeat the DSN are left out.
@@ -148,7 +152,9 @@ func (db *postgresDB) newRiver(config *river.Config, b *bell) (riverClient, erro
 	return newRiver(riverpgxv5.New(db.pool), config, b, func(t txConn) pgx.Tx { return t.(*pgTx).tx })
 }
 
-// lock: here each portal has a lease of its own.
+// leases: each portal has one.
+func (db *postgresDB) leases() bool { return true }
+
 func (db *postgresDB) lock(context.Context) (taken bool, err error) { return false, nil }
 
 func (db *postgresDB) unlock() error { return nil }
@@ -202,38 +208,50 @@ func (r pgRows) Close() error {
 	return nil
 }
 
-type pgTx struct{ tx pgx.Tx }
-
-func (db *postgresDB) begin(ctx context.Context) (txConn, error) {
-	t, err := db.pool.Begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &pgTx{t}, nil
+// A pgTx is a transaction that does not take for ever: a network can swallow
+// everything. That is why it carries its context.
+type pgTx struct {
+	tx     pgx.Tx
+	ctx    context.Context
+	cancel context.CancelFunc
 }
 
-func (t *pgTx) commit(ctx context.Context) error { return t.tx.Commit(ctx) }
+func (db *postgresDB) begin(ctx context.Context) (txConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, transactTimeout)
+	t, err := db.pool.Begin(ctx)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return &pgTx{t, ctx, cancel}, nil
+}
 
-func (t *pgTx) rollback(ctx context.Context) error { return t.tx.Rollback(ctx) }
+const notify = `SELECT pg_notify('b24rules', news) FROM unnest($1::text[]) AS news`
 
-func (t *pgTx) exec(ctx context.Context, text string, args ...any) (changed int64, err error) {
-	tag, err := t.tx.Exec(ctx, text, args...)
+func (t *pgTx) announce(_ context.Context, news []string) error {
+	_, err := t.tx.Exec(t.ctx, notify, news)
+	return err
+}
+
+func (t *pgTx) commit(context.Context) error {
+	defer t.cancel()
+	return t.tx.Commit(t.ctx)
+}
+
+func (t *pgTx) rollback(context.Context) error {
+	defer t.cancel()
+	return t.tx.Rollback(t.ctx)
+}
+
+func (t *pgTx) exec(_ context.Context, text string, args ...any) (changed int64, err error) {
+	tag, err := t.tx.Exec(t.ctx, text, args...)
 	return tag.RowsAffected(), err
 }
 
-func (t *pgTx) query(ctx context.Context, text string, args ...any) (rows, error) {
-	return pgRowsOf(t.tx.Query(ctx, text, args...))
+func (t *pgTx) query(_ context.Context, text string, args ...any) (rows, error) {
+	return pgRowsOf(t.tx.Query(t.ctx, text, args...))
 }
 
-func (t *pgTx) queryRow(ctx context.Context, text string, args ...any) row {
-	return t.tx.QueryRow(ctx, text, args...)
-}
-
-func (db *postgresDB) watch(ctx context.Context, _ *slog.Logger, changed func(portal string)) {
-	for {
-		changed("")
-		if pause(ctx, time.Second) != nil {
-			return
-		}
-	}
+func (t *pgTx) queryRow(_ context.Context, text string, args ...any) row {
+	return t.tx.QueryRow(t.ctx, text, args...)
 }

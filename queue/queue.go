@@ -37,6 +37,15 @@ type Options struct {
 	// for parked runs 365; less than 0 means for ever.
 	KeepSucceeded, KeepDiscarded, KeepParked, KeepEvents time.Duration
 
+	// Portals are those that this process works, where several processes share
+	// a database (PostgreSQL). nil means all that have runs. On SQLite they have
+	// no meaning: the one process that works it works all.
+	Portals []string
+
+	// Lease is how long a process that shares a database may be silent before
+	// others take over its portals. 0 means 5 seconds.
+	Lease time.Duration
+
 	// Log gets what an operator should know. nil means slog.Default().
 	Log *slog.Logger
 }
@@ -47,6 +56,7 @@ func (o Options) withDefaults() Options {
 	o.RetryMax = cmp.Or(o.RetryMax, time.Hour)
 	o.Workers = cmp.Or(o.Workers, 1000)
 	o.Grace = cmp.Or(o.Grace, 10*time.Second)
+	o.Lease = cmp.Or(o.Lease, 5*time.Second)
 	const day = 24 * time.Hour
 	o.KeepSucceeded = cmp.Or(o.KeepSucceeded, 30*day)
 	o.KeepDiscarded = cmp.Or(o.KeepDiscarded, 30*day)
@@ -68,6 +78,8 @@ func (o Options) check() error {
 		return fmt.Errorf("queue: %d workers per portal, want 1 to 10000", o.Workers)
 	case o.Grace < 0:
 		return fmt.Errorf("queue: a grace of %v, want a positive time", o.Grace)
+	case o.Lease < time.Second || o.Lease > time.Minute:
+		return fmt.Errorf("queue: a lease of %v, want 1 second to 1 minute", o.Lease)
 	}
 	return nil
 }
@@ -81,6 +93,7 @@ type Queue struct {
 	working atomic.Bool
 	touched touched
 	changes broadcast
+	leases  leases
 }
 
 // Open opens the database that dsn names ("sqlite:PATH"), creating or
@@ -144,12 +157,16 @@ func (t *touched) tell() {
 	}
 }
 
-// changed is for what another process has stored: "" speaks of all portals.
-func (q *Queue) changed(portal string) {
-	if portal == "" {
+// heard is for what another process has announced.
+func (q *Queue) heard(news string, look func()) {
+	switch news {
+	case leaseNews:
+		look()
+		return
+	case "":
 		q.touched.addAll()
-	} else {
-		q.touched.add(portal)
+	default:
+		q.touched.add(news)
 	}
 	q.changes.send()
 }
@@ -165,6 +182,9 @@ func (t *touched) take() (portals map[string]bool, all bool) {
 
 // touch tells whoever waits, after the commit, that runs of a portal have changed.
 func (t *tx) touch(q *Queue, portal string) {
+	if q.leases.of(portal) == nil {
+		t.announce(portal)
+	}
 	t.afterCommit(func() {
 		q.touched.add(portal)
 		q.changes.send()
@@ -173,6 +193,7 @@ func (t *tx) touch(q *Queue, portal string) {
 
 // touchAll is touch for all portals.
 func (t *tx) touchAll(q *Queue) {
+	t.announce("")
 	t.afterCommit(func() {
 		q.touched.addAll()
 		q.changes.send()

@@ -26,6 +26,9 @@ func openDSN(t testing.TB, dsn string, o queue.Options) *queue.Queue {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Portals == nil {
+		o.Portals = []string{"acme", "zeta", "slow", "quick", "Портал №1", "acme.bitrix24.com", "ACME"}
+	}
 	q, err := queue.Open(t.Context(), dsn, o)
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +38,7 @@ func openDSN(t testing.TB, dsn string, o queue.Options) *queue.Queue {
 			t.Error(err)
 		}
 	})
-	return q
+	return queue.Deaf(q)
 }
 
 // emptyDatabase is a fresh database, made once: its migrations would otherwise

@@ -28,9 +28,13 @@ type shard struct {
 	queue  string // River's
 	worker int    // Options.Workers
 
-	// These belong to the dispatcher.
-	next    time.Time // when to look at it; zero: when somebody says so
-	started bool      // its River queue
+	lease *lease // nil where nobody else can work the portal
+
+	next time.Time // when to look at it; zero: when somebody says so; the dispatcher's
+
+	life    sync.Mutex
+	started bool // its River queue
+	closed  bool
 
 	mu    sync.Mutex
 	jobs  [priorities]int // given to River and not ended
@@ -80,26 +84,56 @@ func (s *shard) unbegun() int {
 	return s.jobs[Live] + s.jobs[Backfill] - s.begun
 }
 
-// shards are the portals of a worker.
+// mayBegin tells whether runs of the shard may still begin here.
+func (s *shard) mayBegin() bool {
+	return s.lease == nil || !s.lease.isLeaving() && s.lease.holds() == nil
+}
+
+// shards are the portals of a worker: any, or those that it has leases for.
 type shards struct {
+	any     bool
 	workers int
 	mu      sync.Mutex
 	byName  map[string]*shard // by portal
 	byQueue map[string]*shard
 }
 
-func newShards(workers int) shards {
-	return shards{workers: workers, byName: map[string]*shard{}, byQueue: map[string]*shard{}}
+func newShards(everything bool, workers int) shards {
+	return shards{any: everything, workers: workers, byName: map[string]*shard{}, byQueue: map[string]*shard{}}
 }
 
-// of returns a portal's shard, and makes it if need be.
+// of returns a portal's shard, or nil when it is not worked here.
 func (s *shards) of(portal string) *shard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one, ok := s.byName[portal]
-	if !ok {
-		one = &shard{portal: portal, queue: portalQueue(portal), worker: s.workers}
-		s.byName[portal], s.byQueue[one.queue] = one, one
+	if !ok && s.any {
+		return s.make(portal, nil)
+	}
+	return one
+}
+
+// open adds the shard that a lease is for.
+func (s *shards) open(l *lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.make(l.portal, l)
+}
+
+func (s *shards) make(portal string, l *lease) *shard {
+	one := &shard{portal: portal, queue: portalQueue(portal), worker: s.workers, lease: l}
+	s.byName[portal], s.byQueue[one.queue] = one, one
+	return one
+}
+
+// remove takes a shard out and returns it, nil when there is none.
+func (s *shards) remove(portal string) *shard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.byName[portal]
+	if one != nil {
+		delete(s.byName, portal)
+		delete(s.byQueue, one.queue)
 	}
 	return one
 }

@@ -124,6 +124,8 @@ func (db *sqliteDB) lock(ctx context.Context) (taken bool, err error) {
 	return true, nil
 }
 
+func (db *sqliteDB) leases() bool { return false }
+
 func busy(err error) bool {
 	e := (*sqlite.Error)(nil)
 	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
@@ -147,7 +149,7 @@ const othersEvery = 500 * time.Millisecond
 // watch notices what other processes have stored. The pragma reads one number
 // of the shared memory; it does not change for writes of the connection that
 // asks, which are all of ours.
-func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, changed func(portal string)) {
+func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, heard func(news string)) {
 	var last int64
 	for {
 		var now int64
@@ -155,7 +157,7 @@ func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, changed func(po
 			log.WarnContext(ctx, "cannot look for what other processes have stored", slog.Any("error", err))
 		} else if now != last {
 			last = now
-			changed("")
+			heard("")
 		}
 		if pause(ctx, othersEvery) != nil {
 			return
@@ -238,6 +240,9 @@ func (t *sqliteTx) commit(ctx context.Context) error {
 	}
 	return nil
 }
+
+// announce: watch sees every commit.
+func (t *sqliteTx) announce(context.Context, []string) error { return nil }
 
 func (t *sqliteTx) rollback(context.Context) error { return t.Rollback() }
 

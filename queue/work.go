@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,37 +58,45 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	}
 	defer q.unlock()
 	b := newBell()
-	d := &dispatcher{q: q, bell: b, shards: newShards(q.options.Workers)}
-	w := &worker{q: q, do: do, shards: &d.shards}
+	d := &dispatcher{q: q, bell: b, shards: newShards(!q.db.leases(), q.options.Workers)}
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, w); err != nil {
+	if err := river.AddWorkerSafely(workers, &worker{q: q, do: do, shards: &d.shards}); err != nil {
 		return fmt.Errorf("river: %w", err)
 	}
-	client, err := q.db.newRiver(&river.Config{
+	var err error
+	if d.client, err = q.db.newRiver(q.riverConfig(workers), b); err != nil {
+		return err
+	}
+	if err := d.client.start(ctx); err != nil {
+		return unlessEnded(ctx, fmt.Errorf("river: %w", err))
+	}
+	var wg sync.WaitGroup
+	look := func() {}
+	if q.db.leases() {
+		h := newHolder(q, d)
+		look = h.look
+		wg.Go(func() { h.loop(ctx, d.client.stopped()) })
+	}
+	wg.Go(func() { d.loop(ctx) })
+	wg.Go(func() { q.sweeping(ctx) })
+	wg.Go(func() { q.db.watch(ctx, q.options.Log, func(news string) { q.heard(news, look) }) })
+	<-d.client.stopped()
+	wg.Wait()
+	return nil
+}
+
+func (q *Queue) riverConfig(workers *river.Workers) *river.Config {
+	return &river.Config{
 		CompletedJobRetentionPeriod: jobsKept,
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPoll,
 		JobTimeout:                  -1, // the rule's own limits end a run
 		Logger:                      quiet(q.options.Log),
 		Queues:                      map[string]river.QueueConfig{idleQueue: {MaxWorkers: 1}},
-		ReindexerIndexNames:         []string{}, // SQLite need not reindex, and would hold up every write for it
+		ReindexerIndexNames:         []string{}, // it would hold up every write on SQLite
 		SoftStopTimeout:             q.options.Grace,
 		Workers:                     workers,
-	}, b)
-	if err != nil {
-		return err
 	}
-	if err := client.start(ctx); err != nil {
-		return unlessEnded(ctx, fmt.Errorf("river: %w", err))
-	}
-	d.client = client
-	var wg sync.WaitGroup
-	wg.Go(func() { d.loop(ctx) })
-	wg.Go(func() { q.sweeping(ctx) })
-	wg.Go(func() { q.db.watch(ctx, q.options.Log, q.changed) })
-	<-client.stopped()
-	wg.Wait()
-	return nil
 }
 
 // unlessEnded forgets an error that only says that ctx has ended: to Work,
@@ -118,13 +127,32 @@ func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 		s.end(Priority(job.Priority - 1))
 		w.q.touched.add(s.portal) // there is room, and the entity is free
 	}()
-	r := w.q.claim(ctx, job.Args.Run)
-	if r == nil {
-		return nil // a summons that was left over
+	if s.lease == nil {
+		w.run(ctx, job.Args.Run, 0)
+		return nil
 	}
-	err := w.call(ctx, r)
-	w.q.finish(ctx, r, err)
+	if !s.lease.enter() {
+		return nil // whoever has the portal next hands the run on anew
+	}
+	defer s.lease.leave()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.lease.ctx, func() { cancel(context.Cause(s.lease.ctx)) })()
+	w.run(ctx, job.Args.Run, s.lease.token)
 	return nil
+}
+
+// run executes a run, unless it does not wait for that: a summons was left over.
+func (w *worker) run(ctx context.Context, id, token int64) {
+	r := w.q.claim(ctx, id, token)
+	if r == nil {
+		return
+	}
+	err := context.Cause(ctx) // the lease may have been lost before the claim was made
+	if err == nil {
+		err = w.call(ctx, r)
+	}
+	w.q.finish(ctx, r, err)
 }
 
 // call keeps a panic from taking the process down: it is one run's failure.
@@ -149,18 +177,27 @@ UPDATE b24_run SET
         WHERE t.portal = b24_run.portal AND t.entity = b24_run.entity))
 WHERE id = $1 AND state = 'queued'`
 
+// underLease is a further condition where portals have leases.
+const underLease = ` AND EXISTS (SELECT 1 FROM b24_lease l WHERE l.portal = b24_run.portal AND l.token = $4)`
+
 // claim begins a queued run. It returns nil when the run is not queued (any
-// more), which makes jobs harmless that nobody waits for.
-func (q *Queue) claim(ctx context.Context, id int64) (r *Run) {
+// more), which makes jobs harmless that nobody waits for, and when the lease
+// with the token, if not 0, is not ours any more.
+func (q *Queue) claim(ctx context.Context, id, token int64) (r *Run) {
 	number := 1 + rand.Int64N(math.MaxInt64-1)
+	text, args := claimRun, []any{id, micros(time.Now()), number}
+	if token != 0 {
+		text, args = claimRun+underLease, append(args, token)
+	}
 	q.insist(ctx, "begin a run", id, func(ctx context.Context, t *tx) error {
 		r = nil
-		if n, err := t.exec(ctx, claimRun, id, micros(time.Now()), number); err != nil || n == 0 {
+		if _, err := t.exec(ctx, text, args...); err != nil {
 			return err
 		}
-		info, err := scanInfo(t.queryRow(ctx, selectInfo+` WHERE r.id = $1`, id))
+		// By its number, so that a repetition finds what the first try has claimed.
+		info, err := scanInfo(t.queryRow(ctx, selectInfo+` WHERE r.id = $1 AND r.claim = $2`, id, number))
 		if err != nil {
-			return err
+			return noRow(err, nil)
 		}
 		r = &Run{Info: info, q: q, claim: number}
 		t.afterCommit(q.changes.send)
@@ -185,38 +222,46 @@ func (q *Queue) insist(ctx context.Context, what string, run int64, write func(c
 }
 
 const (
-	clearJobs = `DELETE FROM river_job WHERE kind = $1`
+	clearJobs = `DELETE FROM river_job WHERE kind = $1 AND ($2 = '' OR queue = $2)`
 
-	unhand = `UPDATE b24_run SET state = 'waiting' WHERE state IN ('blocked', 'queued')`
+	// First those that nobody has claimed: a claim that is being made holds this
+	// up, and then the run is among the running ones.
+	unhand        = `UPDATE b24_run SET state = 'waiting' WHERE state IN ('blocked', 'queued') AND ($1 = '' OR portal = $1)`
+	selectRunning = `SELECT id FROM b24_run WHERE state = 'running' AND ($1 = '' OR portal = $1) ORDER BY id`
 )
 
-// recover makes every run that is under way a waiting one, for a time when
-// none can be: nobody works it, and nobody but us may. Jobs of the past go too;
-// they would do no harm, but there may be many.
-func (q *Queue) recover(ctx context.Context) error {
-	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		if _, err := t.exec(ctx, clearJobs, jobKind); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, unhand); err != nil {
-			return err
-		}
-		running, err := ids(t.query(ctx, `SELECT id FROM b24_run WHERE state = 'running' ORDER BY id`))
-		if err != nil {
-			return err
-		}
-		for _, id := range running {
-			if err := requeue(ctx, t, id, turn{due: time.Now(), atOnce: true}); err != nil {
-				return err
-			}
-		}
-		t.touchAll(q)
-		return nil
-	})
+// recover makes every run of a portal ("" for all) that is under way a waiting
+// one, for a time when none can be: nobody works it, and nobody but us may. Jobs
+// of the past go too; they would do no harm, but there may be many.
+func (q *Queue) recover(ctx context.Context, t *tx, portal string) error {
+	queue := ""
+	if portal != "" {
+		queue = portalQueue(portal)
+	}
+	if _, err := t.exec(ctx, clearJobs, jobKind, queue); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, unhand, portal); err != nil {
+		return err
+	}
+	running, err := ids(t.query(ctx, selectRunning, portal))
 	if err != nil {
-		return fmt.Errorf("queue: return unfinished runs to the waiting ones: %w", err)
+		return err
+	}
+	for _, id := range running {
+		if err := requeue(ctx, t, id, turn{due: time.Now(), atOnce: true}); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// noRow turns the error of a row that is not there into another.
+func noRow(err, into error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return into
+	}
+	return err
 }
 
 func ids(rows rows, err error) ([]int64, error) {

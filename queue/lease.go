@@ -1,0 +1,155 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// ErrNotHeld is why a run ends whose portal this process no longer works, and
+// what Holds returns then.
+var ErrNotHeld = errors.New("this process does not hold the lease of the portal")
+
+// A lease is the right to work one portal, for as long as it is renewed.
+//
+// Nobody's clock is compared with anybody else's. The holder counts its term
+// from before it sent the last renewal that succeeded. Whoever wants to take
+// over must have seen the same lease unrenewed for longer than a term, counted
+// from when it saw it first, which was after that renewal. So the holder always
+// stops first, if it has time to notice; if it was frozen, it notices when it
+// wakes up, before it sends anything (see Holds) and at every claim.
+type lease struct {
+	portal string
+	token  int64
+	term   time.Duration
+
+	ctx  context.Context // ends when the lease is lost
+	lose context.CancelCauseFunc
+
+	mu      sync.Mutex
+	renewed time.Time // before the last renewal was sent
+	timer   *time.Timer
+	leaving bool // no run may begin
+	runs    int
+	idle    chan struct{} // closed when leaving and no run is left
+}
+
+func newLease(portal string, token int64, term time.Duration, sent time.Time) *lease {
+	l := &lease{portal: portal, token: token, term: term, renewed: sent, idle: make(chan struct{})}
+	l.ctx, l.lose = context.WithCancelCause(context.Background())
+	l.timer = time.AfterFunc(l.left(), l.expire)
+	return l
+}
+
+// left is how long the lease is still valid. Time during which the machine
+// slept counts, which the monotonic clock alone would not tell.
+func (l *lease) left() time.Duration {
+	now := time.Now()
+	return l.term - max(now.Sub(l.renewed), now.Round(0).Sub(l.renewed.Round(0)))
+}
+
+// renew notes a renewal that was sent at a time.
+func (l *lease) renew(sent time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return // what is lost stays lost: its runs are ending
+	}
+	l.renewed = sent
+	l.timer.Reset(max(l.left(), 0))
+}
+
+func (l *lease) expire() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if left := l.left(); left > 0 {
+		l.timer.Reset(left)
+		return
+	}
+	l.lose(fmt.Errorf("%w: it could not be renewed for %s", ErrNotHeld, l.term))
+}
+
+// holds tells whether the lease is certain to be valid for a moment yet.
+func (l *lease) holds() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.ctx.Err(); err != nil {
+		return context.Cause(l.ctx)
+	}
+	if l.left() < l.term/10 {
+		return ErrNotHeld
+	}
+	return nil
+}
+
+// enter begins a run, unless none may. The run calls leave.
+func (l *lease) enter() bool {
+	if l.holds() != nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.leaving {
+		return false
+	}
+	l.runs++
+	return true
+}
+
+func (l *lease) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.runs--
+	l.settle()
+}
+
+// drain lets no further run begin; idle tells when the last has ended.
+func (l *lease) drain() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.leaving {
+		l.leaving = true
+		l.settle()
+	}
+}
+
+func (l *lease) isLeaving() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.leaving
+}
+
+func (l *lease) settle() {
+	if l.leaving && l.runs == 0 {
+		close(l.idle)
+	}
+}
+
+func (l *lease) busy() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.runs
+}
+
+// end frees what the lease has of the runtime.
+func (l *lease) end() {
+	l.timer.Stop()
+	l.lose(ErrNotHeld)
+}
+
+// Holds returns nil when this process may act for a portal at this moment: no
+// other works it, and none will before a request that leaves now has left. Call
+// it directly before anything is sent. On SQLite it is always nil: the process
+// that has the lock has all portals until it ends.
+func (q *Queue) Holds(portal string) error {
+	if !q.db.leases() {
+		return nil
+	}
+	l := q.leases.of(portal)
+	if l == nil {
+		return ErrNotHeld
+	}
+	return l.holds()
+}

@@ -1,0 +1,373 @@
+package queue
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// leases are the portals that this process works, on a database that several
+// processes share. The zero value has none.
+type leases struct {
+	mu   sync.Mutex
+	held map[string]*lease
+}
+
+func (ls *leases) of(portal string) *lease {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return ls.held[portal]
+}
+
+func (ls *leases) add(l *lease) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.held == nil {
+		ls.held = map[string]*lease{}
+	}
+	ls.held[l.portal] = l
+}
+
+func (ls *leases) remove(l *lease) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	delete(ls.held, l.portal)
+}
+
+func (ls *leases) all() []*lease {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return slices.Collect(maps.Values(ls.held))
+}
+
+// A holder takes, renews and gives back the leases of a worker.
+type holder struct {
+	q    *Queue
+	d    *dispatcher
+	id   string
+	wake chan struct{} // look at once
+
+	rows     map[string]leaseRow
+	workers  map[string]beatSeen
+	ending   sync.WaitGroup // of leases that are being given back
+	stopping atomic.Bool    // River stops as a whole
+}
+
+func newHolder(q *Queue, d *dispatcher) *holder {
+	return &holder{
+		q: q, d: d, id: rand.Text(), wake: make(chan struct{}, 1),
+		rows: map[string]leaseRow{}, workers: map[string]beatSeen{},
+	}
+}
+
+func (h *holder) look() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// loop holds leases until ctx ends; then it gives back each as soon as its last
+// run has ended, and the rest when stopped is closed.
+func (h *holder) loop(ctx context.Context, stopped <-chan struct{}) {
+	every := h.q.options.Lease / 5
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	leaving := ctx.Done()
+	for {
+		select {
+		case <-timer.C:
+		case <-h.wake:
+		case <-leaving:
+			leaving = nil
+			h.leave(ctx)
+		case <-stopped:
+			if leaving != nil {
+				h.leave(ctx)
+			}
+			h.ending.Wait()
+			return
+		}
+		// A renewal goes on while runs end: they need their leases.
+		if err := h.tick(context.WithoutCancel(ctx), ctx.Err() != nil); err != nil {
+			h.q.options.Log.WarnContext(ctx, "cannot renew the leases, trying again", slog.Any("error", err))
+		}
+		timer.Reset(every)
+	}
+}
+
+// tick renews, looks and takes or gives back what a fair share wants.
+func (h *holder) tick(ctx context.Context, leaving bool) error {
+	ctx, cancel := context.WithTimeout(ctx, h.q.options.Lease/2)
+	defer cancel()
+	if err := h.renew(ctx, leaving); err != nil {
+		return err
+	}
+	for _, l := range h.q.leases.all() {
+		if l.ctx.Err() != nil {
+			h.giveBack(l, 0)
+		}
+	}
+	if leaving {
+		return nil
+	}
+	portals := h.q.options.Portals
+	if portals == nil {
+		var err error
+		if portals, err = h.allPortals(ctx); err != nil {
+			return err
+		}
+	}
+	v := view{me: h.id, term: h.q.options.Lease, portals: portals, rows: h.rows, workers: h.workers, mine: map[string]bool{}}
+	held := h.q.leases.all()
+	var staying []*lease
+	for _, l := range held {
+		v.mine[l.portal] = true
+		if !l.isLeaving() {
+			staying = append(staying, l)
+		}
+	}
+	for _, portal := range v.wanted() {
+		if err := h.take(ctx, portal); err != nil {
+			return err
+		}
+	}
+	if excess := len(staying) - v.target(); excess > 0 && len(h.workers) > 1 {
+		slices.SortFunc(staying, func(a, b *lease) int { return a.busy() - b.busy() })
+		for _, l := range staying[:excess] {
+			h.giveBack(l, h.q.options.Grace)
+		}
+	}
+	return nil
+}
+
+// allPortals are those that anything is known of.
+func (h *holder) allPortals(ctx context.Context) ([]string, error) {
+	all, err := h.q.waitingPortals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for portal := range h.rows {
+		all[portal] = true
+	}
+	return slices.Sorted(maps.Keys(all)), nil
+}
+
+const (
+	beatWorker = `
+INSERT INTO b24_worker (id, info, beat) VALUES ($1, $2, 1)
+ON CONFLICT (id) DO UPDATE SET beat = b24_worker.beat + 1`
+
+	beatLeases    = `UPDATE b24_lease SET beat = beat + 1 WHERE owner = $1`
+	selectLeases  = `SELECT portal, owner, token, beat FROM b24_lease`
+	selectWorkers = `SELECT id, beat FROM b24_worker`
+	endWorker     = `DELETE FROM b24_worker WHERE id = $1`
+)
+
+// renew renews all leases and reads what the others do.
+func (h *holder) renew(ctx context.Context, leaving bool) error {
+	host, _ := os.Hostname() // only told to people
+	sent := time.Now()
+	rows, workers := map[string]leaseRow{}, map[string]beatSeen{}
+	err := transact(ctx, h.q.db, func(t txConn) error {
+		clear(rows)
+		if !leaving {
+			if _, err := t.exec(ctx, beatWorker, h.id, fmt.Sprintf("process %d on %s", os.Getpid(), host)); err != nil {
+				return err
+			}
+		}
+		if _, err := t.exec(ctx, beatLeases, h.id); err != nil {
+			return err
+		}
+		if err := readLeases(ctx, t, rows); err != nil {
+			return err
+		}
+		return readWorkers(ctx, t, workers)
+	})
+	if err != nil {
+		return err
+	}
+	h.observe(rows, workers)
+	for _, l := range h.q.leases.all() {
+		if row := rows[l.portal]; row.owner == h.id && row.token == l.token {
+			l.renew(sent)
+		} else {
+			l.lose(fmt.Errorf("%w: another process has taken it over", ErrNotHeld))
+		}
+	}
+	return nil
+}
+
+func readLeases(ctx context.Context, t txConn, to map[string]leaseRow) error {
+	found, err := t.query(ctx, selectLeases)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = found.Close() }()
+	for found.Next() {
+		var (
+			portal string
+			row    leaseRow
+		)
+		if err := found.Scan(&portal, &row.owner, &row.token, &row.beat); err != nil {
+			return err
+		}
+		to[portal] = row
+	}
+	return found.Err()
+}
+
+func readWorkers(ctx context.Context, t txConn, to map[string]beatSeen) error {
+	found, err := t.query(ctx, selectWorkers)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = found.Close() }()
+	for found.Next() {
+		var (
+			id  string
+			one beatSeen
+		)
+		if err := found.Scan(&id, &one.beat); err != nil {
+			return err
+		}
+		to[id] = one
+	}
+	return found.Err()
+}
+
+// observe notes since when each row has been as it is.
+func (h *holder) observe(rows map[string]leaseRow, workers map[string]beatSeen) {
+	now := time.Now()
+	for portal, row := range rows {
+		row.since = now
+		if old := h.rows[portal]; old.token == row.token && old.beat == row.beat {
+			row.since = old.since
+		}
+		rows[portal] = row
+	}
+	for id, w := range workers {
+		w.since = now
+		if old, ok := h.workers[id]; ok && old.beat == w.beat {
+			w.since = old.since
+		}
+		workers[id] = w
+	}
+	h.rows, h.workers = rows, workers
+}
+
+const (
+	newLeaseRow = `
+INSERT INTO b24_lease (portal, owner, token, beat) VALUES ($1, '', 0, 0)
+ON CONFLICT (portal) DO NOTHING`
+
+	// It is as it was seen, so nobody has renewed or taken it since.
+	takeLease = `
+UPDATE b24_lease SET owner = $2, token = token + 1, beat = 0
+WHERE portal = $1 AND token = $3 AND beat = $4
+RETURNING token`
+
+	returnLease = `UPDATE b24_lease SET owner = '', token = token + 1 WHERE portal = $1 AND owner = $2 AND token = $3`
+)
+
+// errTaken says that another process was quicker.
+var errTaken = errors.New("another process has taken the lease")
+
+// take takes a lease that is free, and with it what its last holder has left.
+func (h *holder) take(ctx context.Context, portal string) error {
+	seen, sent := h.rows[portal], time.Now()
+	var token int64
+	err := h.q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		if _, err := t.exec(ctx, newLeaseRow, portal); err != nil {
+			return err
+		}
+		if err := t.queryRow(ctx, takeLease, portal, h.id, seen.token, seen.beat).Scan(&token); err != nil {
+			return noRow(err, errTaken)
+		}
+		return h.q.recover(ctx, t, portal)
+	})
+	if errors.Is(err, errTaken) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("take portal %s: %w", portal, err)
+	}
+	l := newLease(portal, token, h.q.options.Lease, sent)
+	h.q.leases.add(l)
+	h.d.shards.open(l)
+	h.q.touched.add(portal)
+	attrs := []any{slog.String("portal", portal)}
+	if seen.owner != "" && seen.owner != h.id {
+		attrs = append(attrs, slog.Duration("silent", time.Since(seen.since).Round(time.Millisecond)))
+	}
+	h.q.options.Log.InfoContext(ctx, "works a portal from now on", attrs...)
+	return nil
+}
+
+// giveBack ends a lease: no run begins any more; those under way may take
+// grace, and are then cancelled. It returns at once.
+func (h *holder) giveBack(l *lease, grace time.Duration) {
+	if l.isLeaving() {
+		return
+	}
+	l.drain()
+	h.ending.Go(func() {
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-l.idle:
+		case <-l.ctx.Done():
+		case <-timer.C:
+			l.lose(fmt.Errorf("%w: it is handed over", ErrNotHeld))
+		}
+		<-l.idle
+		h.finish(l)
+	})
+}
+
+// finish ends a lease that has no runs any more.
+func (h *holder) finish(l *lease) {
+	ctx, cancel := context.WithTimeout(context.Background(), h.q.options.Lease)
+	defer cancel()
+	lost := l.ctx.Err() != nil
+	h.d.close(ctx, l.portal, h.stopping.Load())
+	err := h.q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, returnLease, l.portal, h.id, l.token)
+		t.announce(leaseNews)
+		return err
+	})
+	if err != nil { // it will run out
+		h.q.options.Log.WarnContext(ctx, "cannot give back the lease of a portal", slog.String("portal", l.portal), slog.Any("error", err))
+	}
+	level, reason := slog.LevelInfo, "it is handed over"
+	if lost {
+		level, reason = slog.LevelWarn, context.Cause(l.ctx).Error()
+	}
+	h.q.options.Log.Log(ctx, level, "no longer works a portal", slog.String("portal", l.portal), slog.String("reason", reason))
+	l.end()
+	h.q.leases.remove(l)
+	h.look()
+}
+
+// leave is for a worker that ends: it takes nothing more, and gives back.
+func (h *holder) leave(ctx context.Context) {
+	h.stopping.Store(true)
+	for _, l := range h.q.leases.all() {
+		h.giveBack(l, h.q.options.Grace+h.q.options.Lease) // River cancels them before
+	}
+	err := h.q.writes.do(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, endWorker, h.id)
+		return err
+	})
+	if err != nil {
+		h.q.options.Log.WarnContext(ctx, "cannot sign off", slog.Any("error", err))
+	}
+}
