@@ -40,6 +40,11 @@ type Config struct {
 	// MetadataLife is how long descriptions of fields are believed. 0 means 5
 	// minutes.
 	MetadataLife time.Duration
+	// Gate, if not nil, is asked before each request and once more when its body
+	// is about to leave, after any wait for a connection. An error keeps the
+	// request from being sent: whoever loses the right to act for a portal must
+	// not send what it began before. It must not block.
+	Gate func() error
 	// Log gets one debug line per request and what an operator should know.
 	// Nil discards.
 	Log *slog.Logger

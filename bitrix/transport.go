@@ -149,6 +149,11 @@ func seconds(f float64) time.Duration {
 // exchange makes the HTTP request. The callers' contexts do not end it: others
 // wait for the same answer, and a write that was sent has been sent.
 func (c *Client) exchange(method string, body []byte) (status int, data []byte, fault *Error) {
+	if c.cfg.Gate != nil {
+		if err := c.cfg.Gate(); err != nil {
+			return 0, nil, barred(err)
+		}
+	}
 	ctx, cancel := context.WithTimeout(c.life, c.cfg.Timeout)
 	defer cancel()
 	var dialing, connected atomic.Bool
@@ -160,6 +165,7 @@ func (c *Client) exchange(method string, body []byte) (status int, data []byte, 
 	if err != nil {
 		return 0, nil, &Error{Code: codeArgument, Detail: "the request cannot be made", Outcome: NotExecuted}
 	}
+	c.gate(req, body)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	resp, err := c.http.Do(req)
@@ -185,6 +191,9 @@ func (c *Client) exchange(method string, body []byte) (status int, data []byte, 
 func (c *Client) networkError(err error, unsent bool) *Error {
 	for ue := (*url.Error)(nil); errors.As(err, &ue); {
 		err = ue.Err
+	}
+	if g := (*gateError)(nil); errors.As(err, &g) {
+		return barred(g.err)
 	}
 	e := &Error{Code: CodeNetwork, Detail: c.clean(err.Error()), Outcome: Unknown, cause: err}
 	var op *net.OpError

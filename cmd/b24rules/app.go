@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -28,6 +29,7 @@ type app struct {
 	portals map[string]*portal
 	conns   *ingest.Conns
 	metrics *metrics
+	working atomic.Bool // the queue is being worked off
 	// hider takes the secrets of the configuration out of what is kept of runs.
 	hider *bitrix.Hider
 }
@@ -56,7 +58,12 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 		}
 		a.portals[p.Name] = &portal{name: p.Name, client: client, token: p.Token, zone: p.Zone}
 	}
+	var names []string
+	for _, p := range c.Portals {
+		names = append(names, p.Name)
+	}
 	q, err := queue.Open(ctx, c.Database, queue.Options{
+		Portals:  names,
 		Attempts: c.Limits.Attempts, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
 		Workers: c.Limits.Runs, Grace: c.Limits.grace(), Log: log,
 		KeepSucceeded: time.Duration(c.History.Succeeded), KeepDiscarded: time.Duration(c.History.Discarded),
@@ -82,9 +89,19 @@ func (a *app) newClient(p portalConfig) (*bitrix.Client, error) {
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // the configuration asks for it: C_REST_IGNORE_SSL
 	}
 	return bitrix.NewClient(bitrix.Config{
+		Gate:    func() error { return a.mayAct(p.Name) },
 		Webhook: p.Webhook, Plan: p.Plan, Log: log.With("portal", p.Name),
 		HTTP: &http.Client{Transport: timed{transport, a.metrics.restSeconds.WithLabelValues(p.Name)}},
 	})
+}
+
+// mayAct is asked before each request to a portal. Where several processes work
+// one database, runs of a portal act for it only under its lease.
+func (a *app) mayAct(portal string) error {
+	if !a.working.Load() {
+		return nil // somebody works by hand
+	}
+	return a.queue.Holds(portal)
 }
 
 // close ends what newApp began. serve must have returned.
@@ -148,6 +165,7 @@ func (a *app) serve(ctx context.Context, ln net.Listener) error {
 	ended := make(chan error, 2)
 	var wg sync.WaitGroup
 	wg.Go(func() { a.watchBacklog(working) })
+	a.working.Store(true)
 	wg.Go(func() {
 		if err := a.queue.Work(working, a.work); err != nil {
 			ended <- err

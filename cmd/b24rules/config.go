@@ -86,21 +86,26 @@ func (c *config) hider() *bitrix.Hider {
 	for _, p := range c.Portals {
 		secrets = append(secrets, p.Webhook, p.Token)
 	}
+	if password := databasePassword(c.Database); password != "" {
+		secrets = append(secrets, password)
+	}
 	return bitrix.NewHider(secrets...)
 }
 
 // configFile is the file as it is written. The doc of a key is what an editor
 // shows: `make gen` writes it to schemas/.
 type configFile struct {
-	Listen   scalar        `yaml:"listen" default:"127.0.0.1:8400" doc:"the address that events come in at"`
-	Metrics  scalar        `yaml:"metrics" doc:"the address that metrics are read at; none when it is not given" example:"127.0.0.1:9400"`
-	Database scalar        `yaml:"database" default:"sqlite:b24rules.db" doc:"where events and runs are kept" example:"sqlite:/var/lib/b24rules/b24rules.db"`
-	Rules    scalars       `yaml:"rules" doc:"files and folders of rule sets, seen from this file" example:"[rules]"`
-	Portals  portalFiles   `yaml:"portals" doc:"the portals by their names here; events come in at /hooks/NAME"`
-	Log      logFile       `yaml:"log" doc:"what is logged, and where to"`
-	Limits   limitsConfig  `yaml:"limits" doc:"brakes"`
-	History  historyConfig `yaml:"history" doc:"how long finished runs are kept"`
-	Console  scalar        `yaml:"console" doc:"web pages over queue and rules"`
+	Listen               scalar        `yaml:"listen" default:"127.0.0.1:8400" doc:"the address that events come in at"`
+	Metrics              scalar        `yaml:"metrics" doc:"the address that metrics are read at; none when it is not given" example:"127.0.0.1:9400"`
+	Database             scalar        `yaml:"database" default:"sqlite:b24rules.db" doc:"where events and runs are kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME; it may hold ${VARIABLE}" example:"sqlite:/var/lib/b24rules/b24rules.db"`
+	DatabaseFile         scalar        `yaml:"database_file" doc:"instead of database: a file that holds it"`
+	DatabasePasswordFile scalar        `yaml:"database_password_file" doc:"a file that holds the password of a PostgreSQL database"`
+	Rules                scalars       `yaml:"rules" doc:"files and folders of rule sets, seen from this file" example:"[rules]"`
+	Portals              portalFiles   `yaml:"portals" doc:"the portals by their names here; events come in at /hooks/NAME"`
+	Log                  logFile       `yaml:"log" doc:"what is logged, and where to"`
+	Limits               limitsConfig  `yaml:"limits" doc:"brakes"`
+	History              historyConfig `yaml:"history" doc:"how long finished runs are kept"`
+	Console              scalar        `yaml:"console" doc:"web pages over queue and rules"`
 }
 
 type logFile struct {

@@ -44,7 +44,7 @@ func (r *configReader) config(in *configFile) *config {
 	if in.Metrics.set() {
 		c.Metrics = r.listen("metrics", in.Metrics, "127.0.0.1:8401")
 	}
-	c.Database = r.database(in.Database)
+	c.Database = r.database(in)
 	root := r.file.Pos(r.file.Root)
 	switch {
 	case in.Rules.pos.Line == 0:
@@ -85,23 +85,6 @@ func (r *configReader) listen(key string, s scalar, example string) string {
 		r.errorf(s.pos, "invalid-value", "%s %q is not an address", key, s.text).Hint = "want HOST:PORT such as " + example
 	}
 	return s.text
-}
-
-func (r *configReader) database(s scalar) string {
-	if !s.set() {
-		return "sqlite:" + filepath.Join(r.dir, "b24rules.db")
-	}
-	scheme, path, ok := strings.Cut(s.text, ":")
-	switch {
-	case ok && (scheme == "postgres" || scheme == "postgresql"):
-		r.errorf(s.pos, "not-supported", "this version works on SQLite only").Hint = "database: sqlite:b24rules.db"
-	case !ok || scheme != "sqlite" || path == "":
-		// A DSN of another kind may hold a password: it is not repeated.
-		r.errorf(s.pos, "invalid-value", "database is not of the form sqlite:PATH").Hint = "database: sqlite:b24rules.db"
-	default:
-		return "sqlite:" + r.path(scalar{text: path, pos: s.pos})
-	}
-	return ""
 }
 
 // portalName is what can stand in a hook's URL as it is.
@@ -232,6 +215,11 @@ var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
 
 // expand fills in the environment's variables.
 func (r *configReader) expand(s scalar) (string, bool) {
+	return r.expandWith(s, func(value string) string { return value })
+}
+
+// expandWith fills in the environment's variables, escaped for their place.
+func (r *configReader) expandWith(s scalar, escape func(string) string) (string, bool) {
 	ok := true
 	text := variable.ReplaceAllStringFunc(s.text, func(ref string) string {
 		name := ref[2 : len(ref)-1]
@@ -240,7 +228,7 @@ func (r *configReader) expand(s scalar) (string, bool) {
 			r.errorf(s.pos, "missing-variable", "the environment has no variable %s", name)
 			ok = false
 		}
-		return value
+		return escape(value)
 	})
 	return text, ok
 }

@@ -118,9 +118,14 @@ func TestConfigFindings(t *testing.T) {
 		{"unknown key, hint", "listn: 1\n" + minimal(web, token), `did you mean "listen"?`},
 		{"listen", "listen: 8400\n" + minimal(web, token), `1:9 invalid-value: listen "8400" is not an address (want HOST:PORT such as 127.0.0.1:8400)`},
 		{"port", "listen: localhost:99999\n" + minimal(web, token), `1:9 invalid-value: listen "localhost:99999" is not an address`},
-		{"postgres", "database: postgres://u:s3cr3t@h/d\n" + minimal(web, token), "1:11 not-supported: this version works on SQLite only (database: sqlite:b24rules.db)"},
-		{"database", "database: mysql://u:s3cr3t@h/d\n" + minimal(web, token), "1:11 invalid-value: database is not of the form sqlite:PATH"},
-		{"database without a path", "database: 'sqlite:'\n" + minimal(web, token), "1:11 invalid-value: database is not of the form sqlite:PATH"},
+		{"postgres without a name", "database: postgres://u:s3cr3t@h\n" + minimal(web, token), "1:11 invalid-value: database: the URL names no database, want postgres://USER:PASSWORD@HOST:PORT/NAME (database: sqlite:b24rules.db)"},
+		{"postgres that is no URL", "database: postgres://u:s3/cr3t@h/x\n" + minimal(web, token), "1:11 invalid-value: database: this is no URL of a PostgreSQL database"},
+		{"postgres from the environment", "database: postgres://u:${NONE}@h/d\n" + minimal(web, token), "1:11 missing-variable: the environment has no variable NONE"},
+		{"two databases", "database: sqlite:a\ndatabase_file: b\n" + minimal(web, token), "2:16 duplicate-key: both database and database_file (leave one of them out)"},
+		{"no password file", "database: postgres://u@h/d\ndatabase_password_file: /no/file\n" + minimal(web, token), "2:25 unreadable-file: database_password_file /no/file: no such file or directory"},
+		{"a password of nobody", "database: postgres://h/d\ndatabase_password_file: b24rules.yaml\n" + minimal(web, token), "2:25"},
+		{"database", "database: mysql://u:s3cr3t@h/d\n" + minimal(web, token), "1:11 invalid-value: database: want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db, or postgres://USER:PASSWORD@HOST/NAME (database: sqlite:b24rules.db)"},
+		{"database without a path", "database: 'sqlite:'\n" + minimal(web, token), "1:11 invalid-value: database: want sqlite:PATH"},
 		{"no rules", "portals: {main: {webhook: '" + hook + "', application_token: x}}\n", "1:1 missing-key: the configuration needs rules"},
 		{"empty rules", "rules: []\n" + strings.TrimPrefix(minimal(web, token), "rules: [rules]\n"), "1:8 missing-key: rules names no file and no folder"},
 		{"rules of a wrong type", "rules: [{a: b}]\n" + strings.TrimPrefix(minimal(web, token), "rules: [rules]\n"), "1:9 wrong-type: want text, got a mapping"},
@@ -209,5 +214,31 @@ func TestExampleForTheEmulator(t *testing.T) {
 	shipments, _ := in.Inputs.set("deal-shipments")
 	if !strings.HasSuffix(in.Webhook.Reveal(), p.WebhookPath()) || totals.given()["helper_type"] != fmt.Sprint(ids.TotalsType) || shipments.given()["list"] != fmt.Sprint(ids.ShipmentList) {
 		t.Errorf("%s, %v, %v", in.Webhook.Reveal(), totals.given(), shipments.given())
+	}
+}
+
+// TestConfigOfPostgres: a password may hold anything and stand anywhere.
+func TestConfigOfPostgres(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"password": "p@:/?#%\n", "url": "postgres://u:p%40@h/d\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := map[string]string{"PASSWORD": "p@:/?#%", "DATABASE_URL": "postgres://u:p%40@h/d", "HOST": "h:5433"}
+	for text, want := range map[string]string{
+		"database: postgres://u:${PASSWORD}@${HOST}/d?sslmode=require":                             "postgres://u:p%40%3A%2F%3F%23%25@h:5433/d?sslmode=require",
+		"database: ${DATABASE_URL}":                                                                "postgres://u:p%40@h/d",
+		"database_file: " + dir + "/url":                                                           "postgres://u:p%40@h/d",
+		"database: postgres://u@h/d?sslmode=disable\ndatabase_password_file: " + dir + "/password": "postgres://u:p%40%3A%2F%3F%23%25@h/d?sslmode=disable",
+	} {
+		c, list := parseConfig("etc/b24rules.yaml", []byte(text+"\n"+minimal("webhook: "+hook, "application_token: t")),
+			func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+		if len(list) > 0 || c.Database != want {
+			t.Errorf("%s: %q, %v, want %q", text, c.Database, list, want)
+		}
+		if hidden := c.hider().Text("a p@:/?#% b"); strings.Contains(text, "PASSWORD") && strings.Contains(hidden, "#") {
+			t.Errorf("the password is not hidden: %s", hidden)
+		}
 	}
 }
