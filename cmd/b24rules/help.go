@@ -18,6 +18,11 @@ func runHelp(args []string, std stdio) int {
 		std.say("%s", unknown("command", args[0]))
 		return exitUsage
 	}
+	if len(args) > 1 && c.subs != nil {
+		if c, _ = c.sub(std, args[1:]); c == nil {
+			return exitUsage
+		}
+	}
 	printHelp(std.out, c)
 	return exitFine
 }
@@ -47,6 +52,15 @@ func printOverview(w io.Writer) {
 func printHelp(w io.Writer, c *command) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: b24rules %s\n\n%s\n", strings.TrimSpace(c.name+" "+c.args), strings.TrimSpace(c.long))
+	if c.subs != nil {
+		b.WriteString("\nCommands:\n")
+		for _, s := range c.subs {
+			fmt.Fprintf(&b, "  %-14s %s\n", s.name, s.short)
+		}
+		fmt.Fprintf(&b, "\nRun 'b24rules help %s COMMAND' for what one does and its flags.\n", c.name)
+		_, _ = io.WriteString(w, b.String())
+		return
+	}
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	c.setup(fs)
 	first := true

@@ -62,12 +62,15 @@ type command struct {
 	// setup declares the command's flags and returns what the command does
 	// with the arguments that are no flags.
 	setup func(fs *flag.FlagSet) runFunc
+	// subs are the commands below this one, which then does nothing by itself.
+	// Their names begin with its own: "runs list".
+	subs []*command
 }
 
 type runFunc func(ctx context.Context, std stdio, args []string) error
 
 // commands is the table, in the order of the help text.
-var commands = []*command{serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, emulatorCmd, demoCmd, schemaCmd, versionCmd}
+var commands = []*command{serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, runsCmd, emulatorCmd, demoCmd, schemaCmd, versionCmd}
 
 // errFindings ends a command whose findings have been printed.
 var errFindings = errors.New("findings")
@@ -98,7 +101,42 @@ func run(ctx context.Context, args []string, std stdio) int {
 		std.say("run 'b24rules help' for the list of commands")
 		return exitUsage
 	}
-	return exitCode(c, std, execute(ctx, c, std, args[1:]))
+	args = args[1:]
+	if c.subs != nil {
+		if c, args = c.sub(std, args); c == nil {
+			return exitUsage
+		}
+	}
+	return exitCode(c, std, execute(ctx, c, std, args))
+}
+
+// sub chooses the command below this one that args name, or says what is wrong
+// with them.
+func (c *command) sub(std stdio, args []string) (*command, []string) {
+	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
+		if len(args) > 0 {
+			return &command{name: c.name, setup: func(*flag.FlagSet) runFunc {
+				return func(context.Context, stdio, []string) error { printHelp(std.out, c); return nil }
+			}}, nil
+		}
+		printHelp(std.err, c)
+		return nil, nil
+	}
+	for _, s := range c.subs {
+		if s.name == c.name+" "+args[0] {
+			return s, args[1:]
+		}
+	}
+	words := make([]string, len(c.subs))
+	for i, s := range c.subs {
+		words[i] = strings.TrimPrefix(s.name, c.name+" ")
+	}
+	text := fmt.Sprintf("%s: unknown command %q: want %s", c.name, args[0], alternatives(words))
+	if near := diag.Closest(args[0], words); near != "" {
+		text += fmt.Sprintf(" (did you mean %s?)", near)
+	}
+	std.say("%s", text)
+	return nil, nil
 }
 
 func execute(ctx context.Context, c *command, std stdio, args []string) error {

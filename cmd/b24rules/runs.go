@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"b24rules/diag"
+	"b24rules/engine"
+	"b24rules/queue"
+)
+
+var runsCmd = &command{
+	name:  "runs",
+	args:  "COMMAND [FLAGS] [ARGUMENTS]",
+	short: "look at runs, replay or discard them, pause rules",
+	long: `Runs tells what has happened and what waits: each run of a rule for an entity
+with its events, attempts, steps and REST commands. It works beside a serve that
+is under way, and without one.
+
+A run that failed for good is parked: a dead letter. It can be replayed, from the
+start and with the rule as it is now, or discarded.`,
+	setup: func(*flag.FlagSet) runFunc { return nil },
+	subs:  []*command{runsListCmd, runsShowCmd, runsReplayCmd, runsDiscardCmd, runsPauseCmd, runsResumeCmd},
+}
+
+// openHistory opens the database of a configuration that serve has made. It is
+// closed by the caller.
+func openHistory(ctx context.Context, std stdio, path string) (*config, *queue.Queue, error) {
+	c, list, err := readConfig(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("no configuration: %w", plain(err))
+	}
+	if list.HasErrors() {
+		return nil, nil, tell(std, list)
+	}
+	if file, ok := strings.CutPrefix(c.Database, "sqlite:"); ok {
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, fmt.Errorf("there is no database %s yet: serve makes it", file)
+		}
+	}
+	warn := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	q, err := queue.Open(ctx, c.Database, queue.Options{Log: warn})
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, q, nil
+}
+
+// withHistory calls do with the database and closes it.
+func withHistory(ctx context.Context, std stdio, path string, do func(c *config, q *queue.Queue) error) (err error) {
+	c, q, err := openHistory(ctx, std, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, q.Close()) }()
+	return do(c, q)
+}
+
+// states are all states of a run, in the order of its life.
+var states = []queue.State{
+	queue.Waiting, queue.Blocked, queue.Queued, queue.Running, queue.Succeeded, queue.Parked, queue.Discarded,
+}
+
+// runFilter are the flags that choose runs.
+type runFilter struct {
+	portal, rule, entity, state, since string
+}
+
+func (f *runFilter) flags(fs *flag.FlagSet) {
+	fs.StringVar(&f.portal, "portal", "", "only runs of the portal `NAME`")
+	fs.StringVar(&f.rule, "rule", "", "only runs of the rule `ID`")
+	fs.StringVar(&f.entity, "entity", "", "only runs for `ENTITY`, such as deal:759 or item:31:7")
+	fs.StringVar(&f.state, "state", "", "only runs in one of the `STATES`, such as parked or waiting,running")
+	fs.StringVar(&f.since, "since", "", "only runs whose first event came since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
+}
+
+func (f *runFilter) empty() bool { return *f == runFilter{} }
+
+// filter reads the flags. Portals that the configuration does not have may
+// still have runs, so they are refused only when they look like a mistake.
+func (f *runFilter) filter(c *config, now time.Time) (queue.Filter, error) {
+	out := queue.Filter{Portal: f.portal, Rule: f.rule, Entity: f.entity}
+	if f.entity != "" {
+		e, err := parseEntity(f.entity)
+		if err != nil {
+			return out, err
+		}
+		out.Entity = e.String()
+	}
+	for word := range strings.SplitSeq(f.state, ",") {
+		word = strings.TrimSpace(word)
+		if word == "" {
+			continue
+		}
+		if !slices.Contains(states, queue.State(word)) {
+			return out, oneOf("state", word, stateWords()...)
+		}
+		out.States = append(out.States, queue.State(word))
+	}
+	if f.since != "" {
+		var err error
+		if out.From, err = parseSince(f.since, now); err != nil {
+			return out, err
+		}
+	}
+	return out, f.checkPortal(c)
+}
+
+func (f *runFilter) checkPortal(c *config) error {
+	var names []string
+	for _, p := range c.Portals {
+		names = append(names, p.Name)
+	}
+	if f.portal == "" || slices.Contains(names, f.portal) {
+		return nil
+	}
+	if near := diag.Closest(f.portal, names); near != "" {
+		return usagef("--portal %q is not in the configuration (did you mean %s?)", f.portal, near)
+	}
+	return nil
+}
+
+// parseEntity reads an entity as people write it.
+func parseEntity(text string) (engine.Entity, error) {
+	e, err := engine.ParseEntity(text)
+	if err != nil || e.ID == "" {
+		return e, usagef("--entity %q: want a kind and an id, such as deal:759 or item:31:7", text)
+	}
+	return e, nil
+}
+
+func stateWords() []string {
+	out := make([]string, len(states))
+	for i, s := range states {
+		out[i] = string(s)
+	}
+	return out
+}
+
+// parseSince reads a moment, or how long ago it was.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+			return t, nil
+		}
+	}
+	ago := text
+	days := 0
+	if n, rest, ok := strings.Cut(text, "d"); ok {
+		d, err := strconv.Atoi(n)
+		if err != nil || d < 0 || d > 36500 {
+			ago = "?"
+		}
+		days, ago = d, rest
+	}
+	d := time.Duration(0)
+	var err error
+	if ago != "" {
+		d, err = time.ParseDuration(ago)
+	}
+	if err != nil || d < 0 || text == "" {
+		return time.Time{}, usagef("--since %q: want how long ago, such as 90m, 2h or 3d, or a time, such as 2026-01-31 or 2026-01-31T15:00:00+03:00", text)
+	}
+	return now.AddDate(0, 0, -days).Add(-d), nil
+}
+
+// runIDs reads the ids of runs.
+func runIDs(args []string) ([]int64, error) {
+	out := make([]int64, 0, len(args))
+	for _, a := range args {
+		id, err := strconv.ParseInt(a, 10, 64)
+		if err != nil || id <= 0 {
+			return nil, usagef("%q is no run: want the number that 'b24rules runs list' shows", a)
+		}
+		if !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// findRun reads one run.
+func findRun(ctx context.Context, q *queue.Queue, id int64) (queue.Info, error) {
+	found, err := q.Runs(ctx, queue.Filter{ID: id})
+	if err != nil {
+		return queue.Info{}, err
+	}
+	if len(found) == 0 {
+		return queue.Info{}, fmt.Errorf("run %d: %w; it may have joined a later one, or be older than the history that is kept", id, queue.ErrNoRun)
+	}
+	return found[0], nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"time"
+
+	"b24rules/queue"
+)
+
+var runsPauseCmd = &command{
+	name:  "runs pause",
+	args:  "[--config FILE] [--portal NAME] [--rule ID] [--reason TEXT]",
+	short: "keep the runs of a portal or a rule from starting",
+	long: `Pause keeps the runs of a portal, of a rule, or of a rule in one portal from
+starting. Events are taken and kept as ever, and what waits starts when the pause
+is lifted. Runs that are under way end as usual.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		p := &pauseFlags{}
+		path := p.flags(fs)
+		reason := fs.String("reason", "", "why, for those who wonder later: `TEXT`")
+		return func(ctx context.Context, std stdio, args []string) error {
+			if err := p.check(args); err != nil {
+				return err
+			}
+			return withHistory(ctx, std, *path, func(c *config, q *queue.Queue) error {
+				if err := p.known(c); err != nil {
+					return err
+				}
+				if err := q.Pause(ctx, p.portal, p.rule, *reason); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(std.out, "paused %s\n", pausedWhat(p.portal, p.rule))
+				return err
+			})
+		}
+	},
+}
+
+var runsResumeCmd = &command{
+	name:  "runs resume",
+	args:  "[--config FILE] [--portal NAME] [--rule ID]",
+	short: "lift a pause",
+	long: `Resume lifts a pause that was set with the same --portal and --rule. What waits
+starts at once.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		p := &pauseFlags{}
+		path := p.flags(fs)
+		return func(ctx context.Context, std stdio, args []string) error {
+			if err := p.check(args); err != nil {
+				return err
+			}
+			return withHistory(ctx, std, *path, func(_ *config, q *queue.Queue) error {
+				was, err := q.Resume(ctx, p.portal, p.rule)
+				if err != nil {
+					return err
+				}
+				if !was {
+					if err := sayPauses(ctx, std, q); err != nil {
+						return err
+					}
+					return fmt.Errorf("%s is not paused", pausedWhat(p.portal, p.rule))
+				}
+				_, err = fmt.Fprintf(std.out, "resumed %s\n", pausedWhat(p.portal, p.rule))
+				return err
+			})
+		}
+	},
+}
+
+type pauseFlags struct{ portal, rule string }
+
+func (p *pauseFlags) flags(fs *flag.FlagSet) (path *string) {
+	fs.StringVar(&p.portal, "portal", "", "the portal `NAME`")
+	fs.StringVar(&p.rule, "rule", "", "the rule `ID`; without --portal, in all portals")
+	return configFlag(fs)
+}
+
+func (p *pauseFlags) check(args []string) error {
+	if err := none(args); err != nil {
+		return err
+	}
+	if p.portal == "" && p.rule == "" {
+		return usagef("want --portal, --rule or both")
+	}
+	return nil
+}
+
+// known refuses a portal that is not in the configuration: a misspelt pause
+// would stop nothing.
+func (p *pauseFlags) known(c *config) error {
+	if p.portal == "" {
+		return nil
+	}
+	for _, known := range c.Portals {
+		if known.Name == p.portal {
+			return nil
+		}
+	}
+	if err := (&runFilter{portal: p.portal}).checkPortal(c); err != nil {
+		return err
+	}
+	return usagef("--portal %q is not in the configuration", p.portal)
+}
+
+func pausedWhat(portal, rule string) string {
+	switch {
+	case portal == "":
+		return fmt.Sprintf("rule %s in all portals", rule)
+	case rule == "":
+		return fmt.Sprintf("portal %s", portal)
+	}
+	return fmt.Sprintf("rule %s in portal %s", rule, portal)
+}
+
+func pauseText(p queue.Pause) string {
+	text := fmt.Sprintf("%s is paused since %s", pausedWhat(p.Portal, p.Rule), p.Since.Local().Format(time.DateTime))
+	if p.Reason != "" {
+		text += ": " + oneLine(p.Reason)
+	}
+	return text
+}
