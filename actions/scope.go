@@ -87,7 +87,7 @@ func manyOwners(c condition, stored func(row map[string]json.RawMessage, name st
 		return nil
 	}
 	f := c.field
-	return &bitrix.Many{
+	many := &bitrix.Many{
 		Param: "filter", Key: c.key(), Owner: f.canonicalOne(c.value), Bare: true,
 		Owners: func(row json.RawMessage) []string {
 			var members map[string]json.RawMessage
@@ -101,6 +101,10 @@ func manyOwners(c condition, stored func(row map[string]json.RawMessage, name st
 			return owners
 		},
 	}
+	if f.kind == kindNumber {
+		many.From, many.To = ">="+f.name, "<="+f.name
+	}
+	return many
 }
 
 // elementValue reads the values of a property of a list's element.

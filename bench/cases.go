@@ -18,12 +18,12 @@ type benchCase struct {
 func (b *bench) cases() []benchCase {
 	return []benchCase{
 		{"sequential", b.caseSequential},
-		{"1", func(ctx context.Context) error { return b.caseUpdates(ctx, true) }},
-		{"1", func(ctx context.Context) error { return b.caseUpdates(ctx, false) }},
+		{"1-many", func(ctx context.Context) error { return b.caseUpdates(ctx, true) }},
+		{"1-one", func(ctx context.Context) error { return b.caseUpdates(ctx, false) }},
 		{"3", func(ctx context.Context) error { return b.caseFull(ctx, true) }},
-		{"4", b.caseCoalesce},
-		{"4", b.caseLarge},
-		{"4", b.caseAlone},
+		{"4-coalesce", b.caseCoalesce},
+		{"4-large", b.caseLarge},
+		{"4-alone", b.caseAlone},
 		{"5", b.casePortals},
 	}
 }

@@ -30,6 +30,8 @@ type engine struct {
 	hook  string // where events go, without the portal's name
 	ended chan error
 
+	profiles string // where it writes them; "" is nowhere
+
 	mu      sync.Mutex
 	changed chan struct{}
 	last    string // of its log, for when it ends
@@ -60,7 +62,7 @@ func (b *bench) startEngine(ctx context.Context, sites ...*site) (*engine, error
 		return nil, err
 	}
 	var c strings.Builder
-	c.WriteString("listen: 127.0.0.1:0\ndatabase: sqlite:b.db\nrules: [rules]\nlog: {format: json}\nportals:\n")
+	fmt.Fprintf(&c, "listen: 127.0.0.1:0\ndatabase: sqlite:b.db\nrules: [rules]\nlog: {format: json, requests: %t}\nportals:\n", b.trace != "")
 	for _, s := range sites {
 		fmt.Fprintf(&c, "  %s:\n    webhook: %s\n    application_token: %s\n    inputs:\n      deal-shipments: {list: %d}\n      invoice-total: {helper_type: %d}\n",
 			s.name, s.url, token, s.ids.ShipmentList, s.ids.TotalsType)
@@ -69,17 +71,34 @@ func (b *bench) startEngine(ctx context.Context, sites ...*site) (*engine, error
 	if err := os.WriteFile(config, []byte(c.String()), 0o600); err != nil {
 		return nil, err
 	}
-	e := &engine{cmd: exec.Command(b.binary, "serve", "--config", config), ended: make(chan error, 1), changed: make(chan struct{}), portals: map[string]*progress{}}
+	e := &engine{cmd: exec.Command(b.binary, "serve", "--config", config), ended: make(chan error, 1), changed: make(chan struct{}), portals: map[string]*progress{}, profiles: b.profiles}
+	if b.profiles != "" {
+		e.cmd.Env = append(os.Environ(), "BENCH_PROFILE="+b.profiles)
+	}
 	stderr, err := e.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
 	}
+	var log io.Reader = stderr
+	closeTrace := func() {}
+	if b.trace != "" {
+		if err := os.MkdirAll(b.trace, 0o700); err != nil {
+			return nil, err
+		}
+		f, err := os.Create(filepath.Join(b.trace, fmt.Sprintf("%d.log", b.engines)))
+		if err != nil {
+			return nil, err
+		}
+		log, closeTrace = io.TeeReader(stderr, f), func() { _ = f.Close() }
+	}
 	if err := e.cmd.Start(); err != nil {
+		closeTrace()
 		return nil, err
 	}
 	ready := make(chan string, 1)
 	go func() { // ends with the process
-		e.follow(stderr, ready)
+		e.follow(log, ready)
+		closeTrace()
 		e.ended <- e.cmd.Wait()
 	}()
 	select {
@@ -176,6 +195,11 @@ func (e *engine) worked(ctx context.Context, portal string, events int) (progres
 
 // stop ends the engine as Ctrl-C does.
 func (e *engine) stop() error {
+	if e.profiles != "" {
+		if err := e.writeProfiles(); err != nil {
+			return err
+		}
+	}
 	if err := e.cmd.Process.Signal(os.Interrupt); err != nil {
 		return err
 	}

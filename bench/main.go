@@ -9,9 +9,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,9 +27,11 @@ func main() {
 }
 
 func run() (err error) {
-	names := flag.String("cases", "sequential,1,3,4,5", "`LIST` of cases to run")
+	names := flag.String("case", "", "run only the cases of this `LIST`, such as 1-one,4-large; docs/performance.md stays as it is")
 	quick := flag.Bool("quick", false, "a tenth of everything; docs/performance.md stays as it is")
 	out := flag.String("out", "docs/performance.md", "write the report to `FILE`, between its two marks")
+	trace := flag.String("trace", "", "keep the log of each engine, with its requests, in `DIR`")
+	profiles := flag.String("profile", "", "keep profiles of the last engine in `DIR`: cpu.pprof and allocs.pprof")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -42,26 +44,47 @@ func run() (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	b := &bench{dir: dir, binary: filepath.Join(dir, "b24rules"), deals: 1000, sample: 40, portals: 100}
+	b := &bench{dir: dir, binary: filepath.Join(dir, "b24rules"), deals: 1000, sample: 20, portals: 100, trace: *trace, profiles: *profiles}
 	if *quick {
 		b.deals, b.sample, b.portals = 100, 10, 10
 	}
-	if text, err := exec.CommandContext(ctx, "go", "build", "-o", b.binary, "./cmd/b24rules").CombinedOutput(); err != nil {
-		return fmt.Errorf("build the engine: %w: %s", err, text)
+	chosen, err := choose(b.cases(), *names)
+	if err != nil {
+		return err
+	}
+	if err := b.build(ctx); err != nil {
+		return err
 	}
 	b.say("%s", b.table.header())
-	for _, c := range b.cases() {
-		if !strings.Contains(","+*names+",", ","+c.name+",") {
-			continue
-		}
+	for _, c := range chosen {
 		if err := c.run(ctx); err != nil {
 			return fmt.Errorf("case %s: %w", c.name, err)
 		}
 	}
-	if *quick || *names != flag.Lookup("cases").DefValue {
+	if *quick || *names != "" {
 		return nil
 	}
 	return b.table.write(*out)
+}
+
+// choose returns the cases that a list names; "" is all.
+func choose(all []benchCase, list string) ([]benchCase, error) {
+	if list == "" {
+		return all, nil
+	}
+	var out []benchCase
+	for name := range strings.SplitSeq(list, ",") {
+		i := slices.IndexFunc(all, func(c benchCase) bool { return c.name == name })
+		if i < 0 {
+			var names []string
+			for _, c := range all {
+				names = append(names, c.name)
+			}
+			return nil, fmt.Errorf("there is no case %q, want some of %s", name, strings.Join(names, ", "))
+		}
+		out = append(out, all[i])
+	}
+	return out, nil
 }
 
 // bench is one run of the program.
@@ -73,6 +96,8 @@ type bench struct {
 	portals int    // in case 5
 	engines int    // started so far
 	table   table
+
+	trace, profiles string // directories; "" is neither
 }
 
 func (b *bench) say(format string, args ...any) { fmt.Printf(format+"\n", args...) }

@@ -1,8 +1,11 @@
 package bitrix
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 )
 
 // askMany makes a call that may share a command with those of other owners.
@@ -35,59 +38,99 @@ func (c *Client) askMany(ctx context.Context, call Call) Answer {
 // start sends a carrier. It belongs to nobody: whoever joined may give up.
 func (c *Client) start(of *merge, k *carrier) {
 	c.many.work.Go(func() {
-		told, useful := c.carry(of, k)
-		for _, next := range c.many.ended(of, told, useful) {
+		told, useful, again := c.carry(of, k)
+		for _, next := range c.many.ended(of, k, told, useful, again) {
 			c.start(of, next)
 		}
 	})
 }
 
 // carry makes the call of a carrier, hands out the answers and returns what
-// they tell of the portal. useful says that the answer was handed out.
-func (c *Client) carry(of *merge, k *carrier) (told kind, useful bool) {
+// they tell of the portal. useful says that the answer was handed out; again
+// are those who still need one and may share a command.
+func (c *Client) carry(of *merge, k *carrier) (told verdict, useful bool, again []*ask) {
 	var call Call
 	answer := c.doLate(k.first, func() Call {
-		call = c.many.seal(k)
+		call = c.many.seal(of, k)
 		return call
 	})
 	if call.Method == "" { // it never left
-		c.many.seal(k)
+		c.many.seal(of, k)
+		k.all(asked{answer: answer})
+		return unsure, true, nil
 	}
-	if k.owners == 1 || call.Method == "" {
+	if k.owners == 1 {
 		if answer.Err == nil && answer.Total >= 0 {
 			c.many.learn(of, answer.Total, 1)
 		}
 		k.all(asked{answer: answer})
-		return unsure, true
+		return unsure, true, nil
 	}
 	if answer.Err != nil {
-		return k.failed(answer), false
+		told, useful = k.failed(answer)
+		return told, useful, nil
 	}
-	rows, err := pageRows(call.Method, answer, call.Many.Wrapper)
-	_, strangers := k.split(rows)
-	if err == nil && strangers { // before the further pages of what nobody asked for are read
+	if k.whole {
+		return c.carryWhole(of, k, call, answer)
+	}
+	told, useful = c.carrySome(of, k, call, answer)
+	if !useful {
 		k.all(asked{alone: true})
-		return takesOne, false
+	}
+	return told, useful, nil
+}
+
+// carrySome hands out the rows of the owners that were asked for.
+func (c *Client) carrySome(of *merge, k *carrier, call Call, answer Answer) (told verdict, useful bool) {
+	rows, err := pageRows(call.Method, answer, call.Many.Wrapper)
+	if _, strangers := k.split(rows); err == nil && strangers { // before the further pages of what nobody asked for are read
+		return refuted, false
 	}
 	rows, ok := c.allRows(call, answer)
 	if !ok {
-		k.all(asked{alone: true})
 		return unsure, false
 	}
 	byOwner, strangers := k.split(rows)
-	told = takesOne
-	if !strangers {
-		told, useful = c.judge(of, call, byOwner)
+	switch {
+	case strangers:
+		return refuted, false
+	case k.probe && len(byOwner) < 2:
+		// A portal that looks at the first owner alone, or takes a list for a
+		// number, returns the rows of one at most.
+		return unsure, false
 	}
-	if !useful {
-		k.all(asked{alone: true})
-		return told, false
-	}
+	k.handOut(byOwner)
 	c.many.learn(of, len(rows), k.owners)
-	for _, a := range k.asks {
-		a.done <- asked{answer: rowsAnswer(a.call.Many.Wrapper, byOwner[a.call.Many.Owner])}
+	return proven, true
+}
+
+// carryWhole hands out the rows of all owners, when they are one page, and
+// finds the form out when they are more.
+func (c *Client) carryWhole(of *merge, k *carrier, call Call, answer Answer) (told verdict, useful bool, again []*ask) {
+	rows, err := pageRows(call.Method, answer, call.Many.Wrapper)
+	if err != nil {
+		k.all(asked{alone: true})
+		return unsure, false, nil
 	}
-	return told, true
+	if answer.Next < 0 && (answer.Total < 0 || answer.Total == len(rows)) {
+		byOwner, _ := k.split(rows)
+		k.handOut(byOwner)
+		return unsure, true, nil
+	}
+	if n := len(k.ownersOf(rows)); n > 0 {
+		c.many.learn(of, len(rows), n)
+	}
+	told = c.askWitnesses(k, rows)
+	if told == refuted && k.next() == byRange {
+		c.many.ended(of, &carrier{form: k.form, first: k.first}, refuted, true, nil)
+		k.form = byRange
+		told = c.askWitnesses(k, rows)
+	}
+	if told == unsure {
+		k.all(asked{alone: true})
+		return unsure, false, nil
+	}
+	return told, true, k.asks
 }
 
 // all gives everybody the same.
@@ -97,26 +140,33 @@ func (k *carrier) all(r asked) {
 	}
 }
 
+// handOut gives everybody the rows of the owner.
+func (k *carrier) handOut(byOwner map[string][]json.RawMessage) {
+	for _, a := range k.asks {
+		a.done <- asked{answer: rowsAnswer(a.call.Many.Wrapper, byOwner[a.call.Many.Owner])}
+	}
+}
+
 // failed hands out an error. One that passes is everybody's. With another the
-// portal may mean the list of owners, or one of them: each asks for itself.
-func (k *carrier) failed(answer Answer) kind {
+// portal may mean the form, or one of the owners: each asks for itself.
+func (k *carrier) failed(answer Answer) (told verdict, useful bool) {
 	e, ok := answer.Err.(*Error) //nolint:errorlint // an Answer has this type of error
 	if !ok || e.Temporary() || e.Outcome != Executed {
 		k.all(asked{answer: answer})
-		return unsure
+		return unsure, true
 	}
 	k.all(asked{alone: true})
-	if e.code() == "ACCESS_DENIED" || IsNotFound(e) {
-		return unsure // that is about one of the owners
+	if k.whole || e.code() == "ACCESS_DENIED" || IsNotFound(e) {
+		return unsure, false // that is not about the form
 	}
-	return takesOne
+	return refuted, false
 }
 
 // allRows reads the further pages of an answer. ok is false when the pages do
 // not fit together.
 func (c *Client) allRows(call Call, first Answer) (rows []json.RawMessage, ok bool) {
 	rows, err := pageRows(call.Method, first, call.Many.Wrapper)
-	if err != nil || first.Total > maxRows {
+	if err != nil || first.Total > maxCarried {
 		return nil, false
 	}
 	if first.Next > 0 {
@@ -140,19 +190,24 @@ func (c *Client) allRows(call Call, first Answer) (rows []json.RawMessage, ok bo
 	return rows, first.Total < 0 || len(rows) == first.Total
 }
 
-// split sorts rows by their owners. strangers says that there are rows nobody
-// asked for: the portal does not apply the filter.
+// split sorts rows by the owners that were asked for. strangers says that there
+// are rows which the portal would not send if it applied the filter.
 func (k *carrier) split(rows []json.RawMessage) (byOwner map[string][]json.RawMessage, strangers bool) {
 	wanted := make(map[string]bool, len(k.asks))
 	for _, a := range k.asks {
 		wanted[a.call.Many.Owner] = true
 	}
+	within := func(owner string) bool { return wanted[owner] }
+	if k.form == byRange {
+		from, to := span(k.distinct())
+		within = func(owner string) bool { return len(owner) == len(from) && from <= owner && owner <= to }
+	}
 	byOwner = make(map[string][]json.RawMessage, len(k.asks))
 	for _, row := range rows {
 		known := false
 		for _, owner := range k.asks[0].call.Many.Owners(row) {
+			known = known || within(owner)
 			if wanted[owner] {
-				known = true
 				byOwner[owner] = append(byOwner[owner], row)
 			}
 		}
@@ -161,72 +216,81 @@ func (k *carrier) split(rows []json.RawMessage) (byOwner map[string][]json.RawMe
 	return byOwner, strangers
 }
 
-// judge decides whether the portal takes lists of owners, and whether the answer
-// that it has given can be believed. Rows of two owners, and of no others, prove
-// it: a portal that looks at the first owner alone, or takes a list for a
-// number, returns those of one at most. When the asked owners have too few rows
-// to tell, two others that have some are asked for. When there are none for
-// anybody, the answer is right whatever the portal does.
-func (c *Client) judge(of *merge, call Call, byOwner map[string][]json.RawMessage) (told kind, sure bool) {
-	c.many.mu.Lock()
-	known := of.kind
-	c.many.mu.Unlock()
-	if known == takesMany || len(byOwner) >= 2 {
-		return takesMany, true
-	}
-	if !call.Many.Bare {
-		return unsure, false
-	}
-	rows, err := c.someRows(call.without())
-	if err != nil {
-		return unsure, false
-	}
-	if len(rows) == 0 {
-		return unsure, len(byOwner) == 0
-	}
-	told = c.askWitnesses(call, rows)
-	return told, told == takesMany
-}
-
-// askWitnesses asks for two owners of which rows have been seen.
-func (c *Client) askWitnesses(call Call, rows []json.RawMessage) kind {
-	witnesses := &carrier{}
-	seen := map[string]bool{}
-	for _, row := range rows {
-		for _, owner := range call.Many.Owners(row) {
-			if owner == "" || seen[owner] || len(witnesses.asks) == 2 {
-				continue
-			}
-			seen[owner] = true
-			one := *call.Many
-			one.Owner = owner
-			w := call
-			w.Many = &one
-			witnesses.asks = append(witnesses.asks, &ask{call: w})
-		}
-	}
-	if len(witnesses.asks) < 2 {
+// askWitnesses finds out whether the portal takes a carrier's form: it asks for
+// two owners of which rows have been seen. The rows of both, and of nobody else,
+// prove it: a portal that looks at the first owner alone, takes a list for a
+// number or leaves an end of a range out does not return them.
+func (c *Client) askWitnesses(k *carrier, rows []json.RawMessage) verdict {
+	two := k.witnesses(rows)
+	if two == nil {
 		return unsure
 	}
-	rows, err := c.someRows(c.many.seal(witnesses))
-	if err != nil {
-		return takesOne
+	w := &carrier{form: k.form}
+	for _, owner := range two {
+		one := *k.first.Many
+		one.Owner = owner
+		call := k.first
+		call.Many = &one
+		w.asks = append(w.asks, &ask{call: call})
 	}
-	found, strangers := witnesses.split(rows)
+	call := k.first.forOwners(k.form, two)
+	call.Many = nil
+	answer := c.Do(c.life, call)[0]
+	if e, ok := answer.Err.(*Error); ok { //nolint:errorlint // an Answer has this type of error
+		if e.Temporary() || e.Outcome != Executed {
+			return unsure
+		}
+		return refuted
+	}
+	rows, err := pageRows(call.Method, answer, k.first.Many.Wrapper)
+	if err != nil {
+		return unsure
+	}
+	found, strangers := w.split(rows)
 	switch {
 	case strangers:
-		return takesOne
+		return refuted
+	case answer.Next > 0:
+		return unsure // strangers, or the other one's rows, may be on the next page
 	case len(found) == 2:
-		return takesMany
-	case len(rows) >= pageSize:
-		return unsure // the other one's may be on the next page
+		return proven
 	}
-	return takesOne
+	return refuted
 }
 
-// someRows reads the first page of a listing.
-func (c *Client) someRows(call Call) ([]json.RawMessage, error) {
-	wrapper := call.Many.Wrapper
-	call.Many = nil
-	return pageRows(call.Method, c.Do(c.life, call)[0], wrapper)
+// ownersOf returns the owners of rows in the order of numbers, each once. For a
+// range they are numbers.
+func (k *carrier) ownersOf(rows []json.RawMessage) []string {
+	var owners []string
+	for _, row := range rows {
+		for _, owner := range k.first.Many.Owners(row) {
+			if _, ok := number(owner); owner != "" && (ok || k.form == byList) {
+				owners = append(owners, owner)
+			}
+		}
+	}
+	slices.SortFunc(owners, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) })
+	return slices.Compact(owners)
+}
+
+// witnesses chooses two owners of rows, nil when there are none. For a range
+// they are the nearest ones, so that little lies between them.
+func (k *carrier) witnesses(rows []json.RawMessage) []string {
+	owners := k.ownersOf(rows)
+	if k.form == byList {
+		if len(owners) < 2 {
+			return nil
+		}
+		return owners[:2]
+	}
+	var best []string
+	var least uint64
+	for i := range len(owners) - 1 {
+		a, _ := number(owners[i])
+		b, _ := number(owners[i+1])
+		if len(owners[i]) == len(owners[i+1]) && (best == nil || b-a < least) {
+			best, least = owners[i:i+2], b-a
+		}
+	}
+	return best
 }
