@@ -17,9 +17,6 @@ const (
 	maxRefusals = 10
 	// refusedFor is when a caller whose call was refused so often comes back.
 	refusedFor = 30 * time.Second
-	// patience is how long a call may wait for company while other requests are
-	// under way: as long as a request costs of a portal's rate.
-	patience = 500 * time.Millisecond
 	// overloadPause is how long a portal that blocked REST is left alone.
 	overloadPause = 10 * time.Minute
 )
@@ -52,10 +49,10 @@ func (c *Client) next() []*command {
 		now := time.Now()
 		wait := c.line.ready(now)
 		if wait == 0 {
-			wait = c.bucket.wait(now)
+			wait = c.bucket.wait(now, c.line.promote(now))
 		}
 		if wait == 0 {
-			wait = c.line.company(now, c.bucket.width())
+			wait = c.line.company(now, c.bucket.width(), c.bucket.patience(now))
 		}
 		if wait != 0 {
 			c.sleep(wait)

@@ -3,6 +3,7 @@ package bitrix
 import (
 	"context"
 	"encoding/json"
+	"slices"
 )
 
 // Call is one REST call.
@@ -24,6 +25,8 @@ type Call struct {
 	// for other owners. It counts in a Do of this call alone. The answer then
 	// has all the owner's rows, not a page of them.
 	Many *Many
+
+	later bool // it can wait: see Later
 }
 
 // Answer is what came of one call.
@@ -79,9 +82,32 @@ func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
 	return c.await(ctx, newGroup(calls))
 }
 
+// Later is the way to a portal for work that can wait, such as the first fill
+// of a list. Its calls travel in the room that others leave in their requests,
+// or alone, but then they leave half of a burst to the others. After a minute
+// in the line a call waits no longer than others. The client stays the caller's.
+type Later struct{ *Client }
+
+// Do is Client.Do for calls that can wait.
+func (l Later) Do(ctx context.Context, calls ...Call) []Answer {
+	calls = slices.Clone(calls)
+	for i := range calls {
+		calls[i].later = true
+	}
+	return l.Client.Do(ctx, calls...)
+}
+
+// List is Client.List for a listing that can wait.
+func (l Later) List(ctx context.Context, call Call, wrapper string) ([]json.RawMessage, error) {
+	call.later = true
+	return l.Client.List(ctx, call, wrapper)
+}
+
 // doLate makes a call that is complete only when it leaves: late is asked then.
+// Several wait for it, so it does not wait behind their other calls.
 func (c *Client) doLate(call Call, late func() Call) Answer {
 	g := newGroup([]Call{call})
+	g.first = true
 	for _, cmd := range g.waiting {
 		cmd.late = late
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -360,4 +361,77 @@ func TestCallDecodes(t *testing.T) {
 	if err := c.Call(t.Context(), "crm.item.get", map[string]any{"id": 5}, &wrong); !bitrix.IsCode(err, bitrix.CodeBadAnswer) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestLaterLeavesTheBurst: work that can wait uses half of a burst, and a call
+// that cannot wait goes before it.
+func TestLaterLeavesTheBurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &portal{methods: items(), before: func(http.ResponseWriter, string) bool {
+			time.Sleep(100 * time.Millisecond)
+			return false
+		}}
+		c := newClient(t, p)
+		defer c.Close()
+		alone := get(1)
+		alone.Params["all"] = true // cannot be part of a batch
+		fill := slices.Repeat([]bitrix.Call{alone}, 100)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for _, a := range (bitrix.Later{Client: c}).Do(t.Context(), fill...) {
+				if a.Err != nil {
+					t.Error(a.Err)
+				}
+			}
+		})
+		time.Sleep(10 * time.Second)
+		if n := c.Stats().Requests; n < 24 || n > 24+20+1 {
+			t.Errorf("%d requests after 10 s, want half a burst of 49 and 2 a second", n)
+		}
+		start := time.Now()
+		for range 20 {
+			if a := c.Do(t.Context(), alone)[0]; a.Err != nil {
+				t.Error(a.Err)
+			}
+		}
+		if d := time.Since(start); d > 21*200*time.Millisecond {
+			t.Errorf("20 calls that cannot wait took %s: somebody has used their burst", d)
+		}
+		wg.Wait()
+	})
+}
+
+// TestLaterIsNotForgotten: a stream of calls that cannot wait does not hold up
+// the others for ever.
+func TestLaterIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, &portal{methods: items()})
+		defer c.Close()
+		alone := get(1)
+		alone.Params["all"] = true
+		ended := make(chan struct{})
+		var wg sync.WaitGroup
+		for range 200 { // they keep the bucket full
+			wg.Go(func() {
+				for {
+					select {
+					case <-ended:
+						return
+					default:
+						c.Do(t.Context(), alone)
+					}
+				}
+			})
+		}
+		time.Sleep(time.Minute)
+		start := time.Now()
+		if a := (bitrix.Later{Client: c}).Do(t.Context(), alone)[0]; a.Err != nil {
+			t.Error(a.Err)
+		}
+		if d := time.Since(start); d < time.Minute/2 || d > 4*time.Minute {
+			t.Errorf("it waited %s", d)
+		}
+		close(ended)
+		wg.Wait()
+	})
 }

@@ -40,6 +40,8 @@ const (
 	carefulGrowth = growth / 8
 	// forgetting is when we hold that the neighbours have gone.
 	forgetting = 5 * time.Minute
+	// patience is what a request costs of a standard portal's rate.
+	patience = 500 * time.Millisecond
 	// firstPause is the wait after a first refusal; it doubles up to maxPause.
 	firstPause = 500 * time.Millisecond
 	maxPause   = 30 * time.Second
@@ -49,8 +51,9 @@ func newBucket(capacity, drain float64) *bucket {
 	return &bucket{capacity: capacity - max(1, unevenness*drain), drain: drain, share: 1, ceiling: 1}
 }
 
-// wait returns how long to wait until there is room for a request.
-func (b *bucket) wait(now time.Time) time.Duration {
+// wait returns how long to wait until there is room for a request. One that can
+// wait leaves half of a burst to others.
+func (b *bucket) wait(now time.Time, later bool) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if d := b.pause.Sub(now); d > 0 {
@@ -60,11 +63,28 @@ func (b *bucket) wait(now time.Time) time.Duration {
 		return 0
 	}
 	b.pass(now)
-	over := b.level + 1 - b.capacity
+	capacity := b.capacity
+	if later {
+		capacity /= 2
+	}
+	over := b.level + 1 - capacity
 	if over <= 0 {
 		return 0
 	}
 	return max(time.Millisecond, time.Duration(over/(b.drain*b.share)*float64(time.Second)))
+}
+
+// patience is how long a request that is not full may wait for company while
+// others are under way: as long as one costs of a standard portal's rate, and
+// half of that while there is more than half of a burst left.
+func (b *bucket) patience(now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.drain == 0 {
+		return patience / 2
+	}
+	b.pass(now)
+	return time.Duration(max(0.5, b.level/b.capacity) * float64(patience))
 }
 
 // take notes that a request is sent.

@@ -11,6 +11,13 @@ import (
 // Source: https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
 const maxBatch = 50
 
+// gathering is how long callers who got their answers together have to ask
+// again together.
+const gathering = 5 * time.Millisecond
+
+// laterPatience is after what time work that can wait is done like any other.
+const laterPatience = time.Minute
+
 // group is what one caller wants done together.
 type group struct {
 	methods []string
@@ -19,6 +26,8 @@ type group struct {
 
 	// The rest is guarded by the line's mutex.
 	ordered bool       // there is a write: the order counts
+	first   bool       // several wait for it
+	later   bool       // it can wait
 	waiting []*command // by index
 	flying  int        // commands that are under way
 	open    int        // calls without an answer
@@ -39,6 +48,7 @@ func newGroup(calls []Call) *group {
 			continue
 		}
 		g.ordered = g.ordered || call.Write && !call.Loose
+		g.later = g.later || call.later
 		g.waiting = append(g.waiting, cmd)
 	}
 	if len(calls) == 0 {
@@ -68,15 +78,17 @@ func (g *group) fail(err *Error) {
 }
 
 // line is where calls wait for a request to travel in. Groups are served in the
-// order of their arrival; one that has had a whole batch goes to the end.
+// order of their arrival; one that has had a whole batch goes to the end. Those
+// that can wait get the room that others leave.
 type line struct {
 	max  int
 	wake chan struct{} // told when something was added
 
 	mu      sync.Mutex
-	groups  []*group // those with waiting commands
+	groups  []*group // those with waiting commands; those that can wait stand behind
 	waiting int
 	flying  int       // requests under way
+	gather  time.Time // when those whose answers came together may have asked again
 	down    *Error    // nothing is let in
 	until   time.Time // when down ends; zero is never
 }
@@ -109,10 +121,53 @@ func (l *line) add(g *group) *Error {
 		return nil
 	}
 	g.at = time.Now()
-	l.groups = append(l.groups, g)
+	l.queue(g)
 	l.waiting += len(g.waiting)
 	l.signal()
 	return nil
+}
+
+// queue lines a group up behind its like.
+func (l *line) queue(g *group) {
+	at := slices.IndexFunc(l.groups, func(o *group) bool { return g.rank() < o.rank() })
+	if at < 0 {
+		at = len(l.groups)
+	}
+	l.groups = slices.Insert(l.groups, at, g)
+}
+
+// rank is where a group stands: reads for several callers first, then the
+// others, then those that can wait.
+func (g *group) rank() int {
+	switch {
+	case g.later:
+		return 2
+	case g.first:
+		return 0
+	}
+	return 1
+}
+
+// urgent is how many groups there are that cannot wait.
+func (l *line) urgent() int {
+	if i := slices.IndexFunc(l.groups, func(g *group) bool { return g.later }); i >= 0 {
+		return i
+	}
+	return len(l.groups)
+}
+
+// promote lets groups that have waited for long wait no more, and reports
+// whether only such stand in the line that can.
+func (l *line) promote(now time.Time) (allLater bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, g := range l.groups[l.urgent():] { // the first ones have waited longest
+		if now.Sub(g.at) < laterPatience {
+			break
+		}
+		g.later = false
+	}
+	return l.urgent() == 0
 }
 
 // closed returns why nothing is let in, if so.
@@ -195,16 +250,26 @@ func (l *line) ready(now time.Time) time.Duration {
 // callers patience; when it lands, or there are enough, it goes at once. So
 // nobody who is alone waits, and a burst is not spent on requests of one or two.
 // It is negative while width requests are under way: one has to land first.
-func (l *line) company(now time.Time, width int) time.Duration {
+func (l *line) company(now time.Time, width int, patience time.Duration) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.flying >= width {
 		return -1
 	}
-	if l.flying == 0 || l.waiting >= maxBatch || len(l.groups) == 0 {
+	if len(l.groups) == 0 || l.waiting >= maxBatch {
 		return 0
 	}
-	return max(0, patience-now.Sub(l.groups[0].at))
+	if d := l.gather.Sub(now); d > 0 {
+		return d
+	}
+	if l.flying == 0 {
+		return 0
+	}
+	oldest := l.groups[0].at
+	if i := slices.IndexFunc(l.groups, func(g *group) bool { return !g.first }); i >= 0 && l.groups[i].at.Before(oldest) {
+		oldest = l.groups[i].at
+	}
+	return max(0, patience-now.Sub(oldest))
 }
 
 // gate tells whether a command may go now: nil and zero, or the time when it
@@ -234,7 +299,7 @@ func (l *line) take(now time.Time, room int, pass gate) []*command {
 	l.groups = slices.DeleteFunc(l.groups, func(g *group) bool { return len(g.waiting) == 0 || slices.Contains(tired, g) })
 	for _, g := range tired {
 		if len(g.waiting) > 0 {
-			l.groups = append(l.groups, g)
+			l.queue(g)
 		}
 	}
 	if len(out) > 0 {
@@ -314,6 +379,15 @@ func (l *line) settle(results []landed) {
 			}
 		}
 	}
-	l.groups = slices.Concat(back, l.groups)
+	for _, g := range slices.Backward(back) {
+		at := 0
+		if g.later {
+			at = l.urgent()
+		}
+		l.groups = slices.Insert(l.groups, at, g)
+	}
+	if len(results) > 1 {
+		l.gather = time.Now().Add(gathering)
+	}
 	l.signal()
 }

@@ -120,11 +120,12 @@ type merge struct {
 }
 
 // place tells the carriers apart that an owner may join: one for all in the
-// form of a list, one for each stretch of numbers in that of a range. Numbers
-// of as many digits have the same order as texts, should a portal compare texts.
+// form of a list, one for each stretch of numbers in that of a range, and others
+// for what can wait. Numbers of as many digits have the same order as texts, should a portal compare texts.
 type place struct {
 	digits int
 	block  uint64
+	later  bool
 }
 
 // merger keeps the merges of a client by what their calls have in common.
@@ -240,10 +241,10 @@ func (of *merge) seat(a *ask) (start *carrier, alone bool) {
 func (of *merge) place(a *ask, room int) (at place, ok bool) {
 	switch of.form {
 	case byList:
-		return place{}, true
+		return place{later: a.call.later}, true
 	case byRange:
 		n, ok := number(a.call.Many.Owner)
-		return place{len(a.call.Many.Owner), n >> (bits.Len(uint(room)) - 1)}, ok
+		return place{len(a.call.Many.Owner), n >> (bits.Len(uint(room)) - 1), a.call.later}, ok
 	case byOne:
 	}
 	return place{}, false
