@@ -214,7 +214,7 @@ func (c *checker) ruleNames(r *Rule, vars formula.Type) *known {
 	id := formula.Type{Kind: formula.Int}
 	typeID := formula.Type{Kind: formula.Int}
 	for _, t := range r.Triggers {
-		if textID(t.Event) {
+		if t.TextID {
 			id = formula.Type{Kind: formula.String}
 		}
 		if t.Entity == "" {
@@ -269,7 +269,3 @@ func deleteCode(r *Rule) string {
 	}
 	return ""
 }
-
-// textID reports whether an event names what it is about by text: a currency
-// has a code, everything else a number.
-func textID(e schemas.Event) bool { return strings.HasPrefix(e.Code, "ONCRMCURRENCY") }

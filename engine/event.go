@@ -34,6 +34,23 @@ func (e Event) field(name string) string {
 	return s
 }
 
+// id returns what data says that the event is about, "" when it says nothing.
+func (e Event) id(known schemas.Event) string {
+	for _, place := range known.IDs {
+		data := e.Data
+		group, name, nested := strings.Cut(place, ".")
+		if nested {
+			data, _ = data[group].(map[string]any)
+		} else {
+			name = group
+		}
+		if id, ok := data[name].(string); ok && id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
 // Entity is what a run is about.
 type Entity struct {
 	// Kind is deal, lead, contact, company, quote or item; for other events it
@@ -126,11 +143,11 @@ func (r *Rule) hears(known schemas.Event, suffix int, ent Entity) bool {
 
 // entityOf reads what an event is about.
 func entityOf(known schemas.Event, suffix int, e Event) (Entity, bool) {
-	id := e.field("ID")
+	id := e.id(known)
 	if id == "" {
 		return Entity{}, false
 	}
-	if !textID(known) {
+	if !known.TextID {
 		n, err := strconv.ParseInt(id, 10, 64)
 		if err != nil || n <= 0 {
 			return Entity{}, false

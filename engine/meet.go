@@ -52,7 +52,7 @@ func (r *Rule) meet(m *Meeting, portal string, e Event, inputs map[string]any) {
 		return
 	}
 	if !ok {
-		m.because("the event has no id that a run could be about: data[FIELDS][ID] is %q", e.field("ID"))
+		m.because("the event has no id that a run could be about: %s", e.noID(known))
 		return
 	}
 	switch {
@@ -187,4 +187,16 @@ func (r *Rule) unknownInputs(inputs map[string]any) []string {
 	})
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// noID says where an id was looked for.
+func (e Event) noID(known schemas.Event) string {
+	if len(known.IDs) == 0 {
+		return known.Code + " carries none"
+	}
+	places := make([]string, len(known.IDs))
+	for i, p := range known.IDs {
+		places[i] = "data[" + strings.ReplaceAll(p, ".", "][") + "]"
+	}
+	return fmt.Sprintf("%s is %q", strings.Join(places, " or "), e.id(known))
 }

@@ -193,8 +193,8 @@ func (c *checker) reviewTriggers(r *Rule) {
 		case t.Legacy:
 			c.warnf(t.node, "legacy-event", "%s belongs to a part of the CRM that Bitrix24 no longer develops", t.Code).Hint = legacyInstead(t.Event)
 		}
-		if !slices.Contains(t.Fields, "ID") && !slices.Contains(t.Data, "ID") {
-			c.warnf(t.node, "event-without-id", "%s does not say in its ID what it is about, so no rule can be run for it", t.Code)
+		if len(t.IDs) == 0 {
+			c.warnf(t.node, "event-without-id", "%s does not say by an id what it is about, so no rule can be run for it", t.Code)
 		}
 	}
 }

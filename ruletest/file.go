@@ -246,6 +246,18 @@ func (e *event) engineEvent() engine.Event {
 		fields["ENTITY_TYPE_ID"] = fmt.Sprint(e.typeID)
 	}
 	data := map[string]any{"FIELDS": fields}
+	if len(e.known.IDs) > 0 && e.known.IDs[0] != "FIELDS.ID" && e.id != "" {
+		delete(fields, "ID")
+		group, name, nested := strings.Cut(e.known.IDs[0], ".")
+		switch inner, _ := data[group].(map[string]any); {
+		case inner != nil:
+			inner[name] = e.id
+		case nested:
+			data[group] = map[string]any{name: e.id}
+		default:
+			data[group] = e.id
+		}
+	}
 	for k, v := range e.data {
 		if more, ok := asText(v).(map[string]any); ok && k == "FIELDS" {
 			for name, x := range more {

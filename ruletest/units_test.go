@@ -2,10 +2,14 @@ package ruletest
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
+	"b24rules/actions"
 	"b24rules/diag"
+	"b24rules/engine"
+	"b24rules/schemas"
 )
 
 func TestFits(t *testing.T) {
@@ -154,5 +158,34 @@ func TestEventWith(t *testing.T) {
 	checkWord(&list, diag.Pos{}, "outcome", "doen", outcomes)
 	if len(list) != 1 || list[0].Hint != `did you mean "done"?` {
 		t.Errorf("findings %v", list)
+	}
+}
+
+// TestEventIDs holds that the short form of an event puts the id where a portal
+// does.
+func TestEventIDs(t *testing.T) {
+	for _, known := range schemas.Events() {
+		if len(known.IDs) == 0 || known.Entity == "item" {
+			continue
+		}
+		e := &event{}
+		if list := e.read(eventForm{Code: known.Code, ID: "7"}); list.HasErrors() {
+			t.Errorf("%s: %v", known.Code, list)
+			continue
+		}
+		part := "steps"
+		if known.Op == "delete" {
+			part = "deleted"
+		}
+		text := fmt.Sprintf("version: 1\nrules: {r: {on: %s, %s: [{log: {message: a}}]}}\n", known.Code, part)
+		set, list := engine.Compile("a.yaml", []byte(text), actions.All)
+		if set == nil {
+			t.Errorf("%s: %v", known.Code, list)
+			continue
+		}
+		routes := set.Route("main", e.engineEvent(), nil)
+		if len(routes) != 1 || routes[0].Entity.ID != "7" {
+			t.Errorf("%s: routes %+v", known.Code, routes)
+		}
 	}
 }

@@ -24,6 +24,11 @@ type Event struct {
 	Op     string   // add, update, delete; "" where it is none of them
 	Fields []string // the keys of data[FIELDS]; all values arrive as text
 	Data   []string // the keys of data itself, for events without data[FIELDS]
+	// IDs are the places in data that may say what the event is about, in the
+	// order in which to look: "FIELDS.ID". None means that nothing says it.
+	IDs []string
+	// TextID says that the id is text and no number: the code of a currency.
+	TextID bool
 	// AppOnly events cannot be chosen in an outbound webhook; only an
 	// application can bind them, with event.bind.
 	AppOnly bool
@@ -87,7 +92,7 @@ func (e Event) About() string {
 }
 
 func (e Event) clone() Event {
-	e.Fields, e.Data = slices.Clone(e.Fields), slices.Clone(e.Data)
+	e.Fields, e.Data, e.IDs = slices.Clone(e.Fields), slices.Clone(e.Data), slices.Clone(e.IDs)
 	return e
 }
 
@@ -96,10 +101,24 @@ var events = buildEvents()
 
 func buildEvents() map[string]Event {
 	all := map[string]Event{}
-	for _, e := range slices.Concat(crmEvents(), crmSettingsEvents(), legacyEvents(), otherEvents()) {
-		all[e.Code] = e
+	for _, e := range slices.Concat(crmEvents(), crmSettingsEvents(), legacyEvents(), goodsEvents(), workEvents(), talkEvents(), appEvents()) {
+		all[e.Code] = e.located()
 	}
 	return all
+}
+
+// located fills in where most events say what they are about.
+func (e Event) located() Event {
+	if e.IDs != nil {
+		return e
+	}
+	if slices.Contains(e.Fields, "ID") {
+		e.IDs = append(e.IDs, "FIELDS.ID")
+	}
+	if slices.Contains(e.Data, "ID") {
+		e.IDs = append(e.IDs, "ID")
+	}
+	return e
 }
 
 // family expands a pattern with one event for each ending; %s is its place.
@@ -146,7 +165,7 @@ func crmEvents() []Event {
 func crmSettingsEvents() []Event {
 	var list []Event
 	for _, name := range []string{"TYPE", "ACTIVITY", "REQUISITE", "BANKDETAIL", "CURRENCY"} {
-		list = append(list, family("ONCRM"+name+"%s", Event{Fields: onlyID}, addUpdateDelete...)...)
+		list = append(list, family("ONCRM"+name+"%s", Event{Fields: onlyID, TextID: name == "CURRENCY"}, addUpdateDelete...)...)
 	}
 	// Documented with data[ID], sent by portals with data[FIELDS][ID] too.
 	list = append(list, family("ONCRMTIMELINECOMMENT%s", Event{Fields: onlyID, Data: onlyID}, addUpdateDelete...)...)
@@ -178,23 +197,4 @@ func legacyEvents() []Event {
 	}
 	sale := Event{Fields: []string{"ID", "XML_ID", "ACTION"}, Legacy: true}
 	return append(list, family("ONSALE%s", sale, "ORDERSAVED", "BEFOREORDERDELETE")...)
-}
-
-func otherEvents() []Event {
-	var list []Event
-	list = append(list, family("CATALOG.PRODUCT.ON.%s", Event{Fields: []string{"ID", "TYPE"}, AppOnly: true}, addUpdateDelete...)...)
-	for _, name := range []string{"PRICE", "PRICE.TYPE", "MEASURE", "ROUNDING"} {
-		list = append(list, family("CATALOG."+name+".ON.%s", Event{Fields: onlyID, AppOnly: true}, addUpdateDelete...)...)
-	}
-	for _, name := range []string{"ORDER", "PAYMENT", "SHIPMENT", "PROPERTYVALUE"} {
-		list = append(list, Event{Code: "ON" + name + "ENTITYSAVED", Fields: onlyID}, Event{Code: "ON" + name + "DELETED", Op: OpDelete, Fields: onlyID})
-	}
-	task := []string{"FIELDS_BEFORE", "FIELDS_AFTER", "IS_ACCESSIBLE_BEFORE", "IS_ACCESSIBLE_AFTER"}
-	list = append(list, family("ONTASK%s", Event{Data: task}, addUpdateDelete...)...)
-	list = append(list, family("ONTASKCOMMENT%s", Event{Data: task}, addUpdateDelete...)...)
-	list = append(list, family("ONLIVEFEEDPOST%s", Event{Fields: []string{"POST_ID"}}, addUpdateDelete...)...)
-	// The data of ONUSERADD is the user's record itself, without FIELDS.
-	list = append(list, Event{Code: "ONUSERADD", Op: OpAdd, Data: []string{"ID", "ACTIVE", "EMAIL", "NAME", "LAST_NAME"}, AppOnly: true})
-	return append(list, family("ON%s", Event{AppOnly: true},
-		"APPINSTALL", "APPUPDATE", "APPUNINSTALL", "APPPAYMENT", "APPMETHODCONFIRM", "APPTEST", "SUBSCRIPTIONRENEW", "OFFLINEEVENT")...)
 }

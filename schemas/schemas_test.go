@@ -17,17 +17,17 @@ func TestLookupEvent(t *testing.T) {
 		suffix int
 		ok     bool
 	}{
-		{code: "ONCRMDEALUPDATE", want: schemas.Event{Code: "ONCRMDEALUPDATE", Entity: "deal", Op: "update", Fields: []string{"ID"}}, ok: true},
-		{code: "onCrmDealAdd", want: schemas.Event{Code: "ONCRMDEALADD", Entity: "deal", Op: "add", Fields: []string{"ID"}}, ok: true},
+		{code: "ONCRMDEALUPDATE", want: schemas.Event{Code: "ONCRMDEALUPDATE", Entity: "deal", Op: "update", Fields: []string{"ID"}, IDs: []string{"FIELDS.ID"}}, ok: true},
+		{code: "onCrmDealAdd", want: schemas.Event{Code: "ONCRMDEALADD", Entity: "deal", Op: "add", Fields: []string{"ID"}, IDs: []string{"FIELDS.ID"}}, ok: true},
 		{
 			code: "onCrmDynamicItemUpdate_1072", suffix: 1072, ok: true,
-			want: schemas.Event{Code: "ONCRMDYNAMICITEMUPDATE", Entity: "item", Op: "update", Fields: []string{"ID", "ENTITY_TYPE_ID"}},
+			want: schemas.Event{Code: "ONCRMDYNAMICITEMUPDATE", Entity: "item", Op: "update", Fields: []string{"ID", "ENTITY_TYPE_ID"}, IDs: []string{"FIELDS.ID"}},
 		},
 		{
 			code: "ONCRMDEALMOVETOCATEGORY", ok: true,
-			want: schemas.Event{Code: "ONCRMDEALMOVETOCATEGORY", Entity: "deal", Op: "update", Fields: []string{"ID", "CATEGORY_ID", "STAGE_ID"}, AppOnly: true},
+			want: schemas.Event{Code: "ONCRMDEALMOVETOCATEGORY", Entity: "deal", Op: "update", Fields: []string{"ID", "CATEGORY_ID", "STAGE_ID"}, IDs: []string{"FIELDS.ID"}, AppOnly: true},
 		},
-		{code: "catalog.product.on.delete", want: schemas.Event{Code: "CATALOG.PRODUCT.ON.DELETE", Op: "delete", Fields: []string{"ID", "TYPE"}, AppOnly: true}, ok: true},
+		{code: "catalog.product.on.delete", want: schemas.Event{Code: "CATALOG.PRODUCT.ON.DELETE", Op: "delete", Fields: []string{"ID", "TYPE"}, IDs: []string{"FIELDS.ID"}, AppOnly: true}, ok: true},
 		{code: "ONCRMDEALUPDATE_1072"}, // only dynamic items have suffixes
 		{code: "ONCRMDYNAMICITEMADD_"},
 		{code: "ONCRMDYNAMICITEMADD_0"},
@@ -60,13 +60,22 @@ func TestEventsAreConsistent(t *testing.T) {
 		if got, _, ok := schemas.LookupEvent(e.Code); !ok || !cmp.Equal(got, e) {
 			t.Errorf("LookupEvent(%s) gives %+v, want %+v", e.Code, got, e)
 		}
+		for _, place := range e.IDs {
+			group, name, nested := strings.Cut(place, ".")
+			switch {
+			case group == "FIELDS" && !slices.Contains(e.Fields, name):
+				t.Errorf("%s says its id at %s, which it does not carry", e.Code, place)
+			case group != "FIELDS" && !slices.Contains(e.Data, group), nested && name == "":
+				t.Errorf("%s says its id at %s, which it does not carry", e.Code, place)
+			}
+		}
 		for _, op := range []string{"add", "update", "delete"} {
 			if strings.HasSuffix(e.Code, strings.ToUpper(op)) && !strings.HasSuffix(e.Code, "APPUPDATE") && e.Op != op && !e.Legacy {
 				t.Errorf("%s has the operation %q, want %q", e.Code, e.Op, op)
 			}
 		}
 	}
-	if len(codes) < 100 {
+	if len(codes) < 190 {
 		t.Errorf("only %d events", len(codes))
 	}
 }
@@ -177,7 +186,7 @@ func TestLookupMethod(t *testing.T) {
 		"crm.deal.productrows.set": "write", "crm.deal.userfield.list": "read", "lists.element.get": "read",
 		"lists.element.delete": "write", "user.current": "read", "profile": "read", "im.notify": "write",
 		"im.notify.personal.add": "write", "crm.type.getByEntityTypeId": "read", "event.offline.get": "write",
-		"tasks.task.complete": "write", "crm.timeline.comment.add": "write", "userfieldconfig.add": "write",
+		"tasks.task.complete": "write", "disk.file.getExternalLink": "write", "im.v2.Event.get": "write", "imconnector.send.messages": "write", "crm.timeline.comment.add": "write", "userfieldconfig.add": "write",
 	} {
 		if m, ok := schemas.LookupMethod(name); !ok || m.Effect != want || !strings.EqualFold(m.Name, name) {
 			t.Errorf("LookupMethod(%s) = %+v, %v, want %s", name, m, ok, want)
@@ -188,8 +197,14 @@ func TestLookupMethod(t *testing.T) {
 			t.Errorf("LookupMethod(%q) = %+v, want none", name, m)
 		}
 	}
+	if got := len(schemas.Methods()); got < 1600 {
+		t.Errorf("only %d methods", got)
+	}
 	// A name that says it writes must not be listed as a read.
 	for _, m := range schemas.Methods() {
+		if m.Effect != schemas.Read && m.Effect != schemas.Write || m.Name == "" || strings.ContainsAny(m.Name, " \t#") {
+			t.Errorf("the table has the line %+v", m)
+		}
 		last := m.Name[strings.LastIndex(m.Name, ".")+1:]
 		for _, verb := range []string{"add", "update", "delete", "set", "import"} {
 			if last == verb && m.Effect != schemas.Write {
