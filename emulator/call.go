@@ -11,8 +11,8 @@ import (
 // handler runs a method. The portal's lock is held.
 type handler func(*call) (any, error)
 
-// adminOnly is a CRM method that only administrators may call: unlike those of
-// the platform it refuses with status 400.
+// adminOnly is a method of the CRM or of lists that only administrators may call:
+// unlike those of the platform it refuses with status 400.
 func adminOnly(run handler) handler {
 	return func(c *call) (any, error) {
 		if u := c.p.users[c.req.user]; u == nil || u.NotAdmin {
@@ -34,7 +34,7 @@ type method struct {
 // methodTable lists what is emulated, by lower-case name.
 func methodTable() map[string]*method {
 	table := map[string]*method{}
-	for _, group := range [][]method{platformMethods(), legacyMethods(), itemMethods(), typeMethods(), categoryMethods(), statusMethods(), enumMethods(), listMethods(), eventMethods()} {
+	for _, group := range [][]method{platformMethods(), legacyMethods(), itemMethods(), typeMethods(), categoryMethods(), statusMethods(), enumMethods(), timelineMethods(), notifyMethods(), userMethods(), listMethods(), eventMethods()} {
 		for _, m := range group {
 			table[strings.ToLower(m.name)] = &m
 		}
@@ -50,6 +50,8 @@ func itemMethods() []method {
 		{name: "crm.item.update", scope: "crm", run: itemUpdate},
 		{name: "crm.item.delete", scope: "crm", run: itemDelete},
 		{name: "crm.item.fields", scope: "crm", run: itemFields},
+		{name: "crm.item.import", scope: "crm", run: itemImport},
+		{name: "crm.item.batchImport", scope: "crm", run: itemBatchImport},
 		{name: "crm.item.productrow.get", scope: "crm", run: rowGet},
 		{name: "crm.item.productrow.list", scope: "crm", run: rowList},
 		{name: "crm.item.productrow.add", scope: "crm", run: rowAdd},
@@ -64,9 +66,19 @@ func itemMethods() []method {
 func listMethods() []method {
 	return []method{
 		{name: "lists.get", scope: "lists", legacy: true, run: listsGet},
+		{name: "lists.add", scope: "lists", legacy: true, run: adminOnly(listsAdd)},
+		{name: "lists.update", scope: "lists", legacy: true, run: adminOnly(listsUpdate)},
+		{name: "lists.delete", scope: "lists", legacy: true, run: adminOnly(listsDelete)},
 		{name: "lists.get.iblock.type.id", scope: "lists", legacy: true, run: listsTypeID},
 		{name: "lists.field.get", scope: "lists", legacy: true, run: listFieldGet},
-		{name: "lists.field.add", scope: "lists", legacy: true, run: listFieldAdd},
+		{name: "lists.field.add", scope: "lists", legacy: true, run: adminOnly(listFieldAdd)},
+		{name: "lists.field.update", scope: "lists", legacy: true, run: adminOnly(listFieldUpdate)},
+		{name: "lists.field.delete", scope: "lists", legacy: true, run: adminOnly(listFieldDelete)},
+		{name: "lists.field.type.get", scope: "lists", legacy: true, run: listFieldTypes},
+		{name: "lists.section.get", scope: "lists", legacy: true, run: sectionGet},
+		{name: "lists.section.add", scope: "lists", legacy: true, run: sectionAdd},
+		{name: "lists.section.update", scope: "lists", legacy: true, run: sectionUpdate},
+		{name: "lists.section.delete", scope: "lists", legacy: true, run: sectionDelete},
 		{name: "lists.element.get", scope: "lists", legacy: true, run: elementGet},
 		{name: "lists.element.add", scope: "lists", legacy: true, run: elementAdd},
 		{name: "lists.element.update", scope: "lists", legacy: true, run: elementUpdate},

@@ -127,6 +127,7 @@ func elementRules(c *call, b *iblock) *rules[*element] {
 		},
 		parse:  func(col column[*element], v any) (any, bool) { return s.parseValue(col.kind, v) },
 		scalar: !many,
+		masks:  true,
 	}
 }
 

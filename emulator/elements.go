@@ -134,11 +134,7 @@ func elementDelete(c *call) (any, error) {
 // elementInput reads and checks FIELDS. A property may be named by PROPERTY_
 // and its id only; unknown names are ignored.
 func elementInput(c *call, b *iblock) (given, error) {
-	input, _ := asArray(c.param("FIELDS"))
-	g := given{}
-	for name, v := range input.All() {
-		g[strings.ToUpper(name)] = v
-	}
+	g := upperGiven(c.param("FIELDS"))
 	if g["NAME"] == nil {
 		return nil, missingParam("NAME")
 	}

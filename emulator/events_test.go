@@ -61,7 +61,10 @@ func (h *handler) take(t *testing.T, p *portal) []string {
 			t.Fatal(err)
 		}
 		s := q.Get("event") + " " + q.Get("data[FIELDS][ID]")
-		for _, name := range []string{"ENTITY_TYPE_ID", "CATEGORY_ID", "STAGE_ID"} {
+		if id := q.Get("data[ID]"); id != "" {
+			s += "data " + id
+		}
+		for _, name := range []string{"ENTITY_TYPE_ID", "CATEGORY_ID", "STAGE_ID", "ENTITY_ID", "FIELD_NAME"} {
 			if v := q.Get("data[FIELDS][" + name + "]"); v != "" {
 				s += " " + v
 			}

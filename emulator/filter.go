@@ -65,6 +65,7 @@ type rules[T any] struct {
 	prefix  func(prefix, name string) error // nil allows every prefix
 	parse   func(col column[T], v any) (any, bool)
 	scalar  bool // a list of values does not fit, not at "=" either
+	masks   bool // text without an operator may have % for anything
 }
 
 type predicate[T any] func(T) bool
@@ -110,6 +111,9 @@ func (r *rules[T]) condition(key string, v any) (predicate[T], error) {
 			return nil, nil
 		}
 		return nil, r.unknown(name)
+	}
+	if mask, isText := v.(string); r.masks && prefix == "" && isText && col.kind == kindText && strings.Contains(mask, "%") {
+		op = opLike
 	}
 	wanted, ok := r.values(col, op, v)
 	if !ok {

@@ -155,6 +155,10 @@ func readFields(c *call, t *entityType, adding bool) (map[string]any, error) {
 	if !ok {
 		return nil, c.wrongType("fields", "array")
 	}
+	return c.readFields(t, fields, adding)
+}
+
+func (c *call) readFields(t *entityType, fields *php.Array, adding bool) (map[string]any, error) {
 	names := namesOf(c)
 	changes := map[string]any{}
 	for name, v := range fields.All() {

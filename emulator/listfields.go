@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"b24rules/bitrix/php"
@@ -70,41 +71,64 @@ func listFieldAdd(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	input, _ := asArray(c.param("FIELDS"))
-	g := given{}
-	for name, v := range input.All() {
-		g[strings.ToUpper(name)] = v
+	g, def, err := listFieldInput(c)
+	if err != nil {
+		return nil, err
 	}
+	if err := checkNewListField(b, def, g); err != nil {
+		return nil, err
+	}
+	f := c.store().addListField(b, def)
+	f.arrange(g)
+	c.store().addOptions(f, g)
+	return f.name, nil
+}
+
+// listFieldInput reads FIELDS of lists.field.add and .update.
+func listFieldInput(c *call) (given, ListField, error) {
+	g := upperGiven(c.param("FIELDS"))
 	def := ListField{
 		Type: toText(g["TYPE"]), Code: toText(g["CODE"]), Name: toText(g["NAME"]), Default: toText(g["DEFAULT_VALUE"]),
 		Required: toText(g["IS_REQUIRED"]) == "Y", Multiple: toText(g["MULTIPLE"]) == "Y",
 	}
 	switch {
 	case g["NAME"] == nil:
-		return nil, missingParam("NAME")
+		return nil, def, missingParam("NAME")
 	case g["TYPE"] == nil:
-		return nil, missingParam("TYPE")
+		return nil, def, missingParam("TYPE")
 	}
-	if err := checkNewListField(b, def, g); err != nil {
-		return nil, err
+	return g, def, nil
+}
+
+// upperGiven are fields of a call by their upper-case names.
+func upperGiven(v any) given {
+	input, _ := asArray(v)
+	g := given{}
+	for name, v := range input.All() {
+		g[strings.ToUpper(name)] = v
 	}
-	f := c.store().addListField(b, def)
-	if sort, ok := g["SORT"]; ok {
-		f.sort = toInt(sort)
+	return g
+}
+
+// arrange takes the sorting and the settings of a field.
+func (f *listField) arrange(g given) {
+	g.int("SORT", &f.sort)
+	settings, _ := asArray(g["SETTINGS"])
+	for name, v := range settings.All() {
+		f.settings.Set(strings.ToUpper(name), v)
 	}
-	if settings, ok := asArray(g["SETTINGS"]); ok {
-		for name, v := range settings.All() {
-			f.settings.Set(strings.ToUpper(name), v)
-		}
-	}
-	c.store().addOptions(f, g)
-	return f.name, nil
+}
+
+// lacksDefault tells a field that cannot be filled in and has no default.
+func (def ListField) lacksDefault(g given) bool {
+	settings, _ := asArray(g["SETTINGS"])
+	v, _ := settings.Get("ADD_READ_ONLY_FIELD")
+	return v == "Y" && def.Type != "L" && isEmpty(g["DEFAULT_VALUE"])
 }
 
 func checkNewListField(b *iblock, def ListField, g given) error {
 	saving := func(text string) error { return fail("ERROR_SAVE_FIELD", text) }
-	settings, _ := asArray(g["SETTINGS"])
-	if v, _ := settings.Get("ADD_READ_ONLY_FIELD"); v == "Y" && def.Type != "L" && isEmpty(g["DEFAULT_VALUE"]) {
+	if def.lacksDefault(g) {
 		return saving(fmt.Sprintf("The default value of the field %q is required", def.Name))
 	}
 	if isSystemListField(def.Type) {
@@ -124,7 +148,124 @@ func checkNewListField(b *iblock, def ListField, g given) error {
 	return nil
 }
 
-// addOptions reads the choices of a new field of type L: LIST, then the lines of
+// listFieldUpdate is lists.field.update. The type stays what it is. Choices of
+// type L that LIST does not name by their ids are gone.
+func listFieldUpdate(c *call) (any, error) {
+	b, err := listOf(c)
+	if err != nil {
+		return nil, err
+	}
+	if isEmpty(c.param("FIELD_ID")) {
+		return nil, missingParam("FIELD_ID")
+	}
+	g, def, err := listFieldInput(c)
+	if err != nil {
+		return nil, err
+	}
+	f := b.field(strings.ToUpper(toText(c.param("FIELD_ID"))))
+	switch {
+	case f == nil || f.typ != def.Type:
+		return nil, fail("ERROR_UPDATE_FIELD", "Error updating the field")
+	case def.lacksDefault(g):
+		return nil, fail("ERROR_UPDATE_FIELD", fmt.Sprintf("The default value of the field %q is required", def.Name))
+	}
+	f.title, f.required, f.multiple, f.def = def.Name, def.Required, def.Multiple && f.property(), def.Default
+	if f.property() {
+		f.code = textOr(def.Code, f.code)
+	}
+	f.arrange(g)
+	if _, ok := g["LIST"]; ok {
+		old := f.options
+		f.options = nil
+		c.store().addOptions(f, g)
+		for i, o := range f.options {
+			f.options[i].id = renamed(old, o, g)
+		}
+	}
+	return true, nil
+}
+
+// renamed is the id of an old choice, where the call names it.
+func renamed(old []option, o option, g given) int64 {
+	values, _ := asArray(g["LIST"])
+	for key, v := range values.All() {
+		entry, _ := asArray(v)
+		text, _ := either(entry, "VALUE", "value")
+		for _, was := range old {
+			if toText(intValue(was.id)) == key && strings.TrimSpace(toText(text)) == o.value {
+				return was.id
+			}
+		}
+	}
+	return o.id
+}
+
+// listFieldDelete is lists.field.delete: the property's values go too. A field
+// that is not there is no error.
+func listFieldDelete(c *call) (any, error) {
+	b, err := listOf(c)
+	if err != nil {
+		return nil, err
+	}
+	if isEmpty(c.param("FIELD_ID")) {
+		return nil, missingParam("FIELD_ID")
+	}
+	f := b.field(strings.ToUpper(toText(c.param("FIELD_ID"))))
+	if f == nil || f.name == "NAME" {
+		return true, nil
+	}
+	b.fields = slices.DeleteFunc(b.fields, func(x *listField) bool { return x == f })
+	for _, e := range b.elements {
+		delete(e.properties, f.id)
+		delete(e.system, f.name)
+	}
+	return true, nil
+}
+
+// listFieldTypes is lists.field.type.get: what can be added to a list. A system
+// field that it has already is not among them.
+func listFieldTypes(c *call) (any, error) {
+	b, err := listOf(c)
+	if err != nil {
+		return nil, err
+	}
+	answer := php.NewArray()
+	for _, t := range [...]struct{ typ, title string }{
+		{"SORT", "Sorting"},
+		{"ACTIVE_FROM", "Start of activity"},
+		{"ACTIVE_TO", "End of activity"},
+		{"PREVIEW_PICTURE", "Preview image"},
+		{"PREVIEW_TEXT", "Preview text"},
+		{"DETAIL_PICTURE", "Detail image"},
+		{"DETAIL_TEXT", "Detail text"},
+		{"DATE_CREATE", "Creation date"},
+		{"CREATED_BY", "Created by"},
+		{"TIMESTAMP_X", "Modification date"},
+		{"MODIFIED_BY", "Modified by"},
+		{"S", "String"},
+		{"N", "Number"},
+		{"L", "List"},
+		{"F", "File"},
+		{"G", "Binding to sections"},
+		{"E", "Binding to elements"},
+		{"S:Date", "Date"},
+		{"S:DateTime", "Date/time"},
+		{"S:HTML", "HTML/text"},
+		{"E:EList", "Binding to elements as a list"},
+		{"N:Sequence", "Counter"},
+		{"S:ECrm", "Binding to CRM elements"},
+		{"S:Money", "Money"},
+		{"S:DiskFile", "File (Drive)"},
+		{"S:employee", "Binding to an employee"},
+	} {
+		if b.field(t.typ) == nil {
+			answer.Set(t.typ, t.title)
+		}
+	}
+	return answer, nil
+}
+
+// addOptions reads the choices of a field of type L: LIST, then the lines of
 // LIST_TEXT_VALUES that are not among them.
 func (s *store) addOptions(f *listField, g given) {
 	if f.typ != "L" {

@@ -55,7 +55,13 @@ type iblock struct {
 	fields   []*listField
 	elements map[int64]*element
 	order    []int64
+	sections []*section
 	changed  time.Time
+
+	description string
+	sort        int64
+	bizproc     bool
+	messages    map[string]string // ELEMENT_NAME and so on
 }
 
 // listField is a field of a list: a property, or a system field.
@@ -140,8 +146,8 @@ func (s *store) addList(l List) *iblock {
 	}
 	b := &iblock{
 		id: int64(l.ID), typeID: l.TypeID, code: l.Code, name: l.Name, elements: map[int64]*element{},
-		changed: time.Now().In(s.zone),
-		fields:  []*listField{{name: "NAME", typ: "NAME", title: "Name", required: true, sort: 10}},
+		changed: time.Now().In(s.zone), sort: 500, messages: map[string]string{},
+		fields: []*listField{{name: "NAME", typ: "NAME", title: "Name", required: true, sort: 10}},
 	}
 	for _, f := range l.Fields {
 		s.addListField(b, f)
@@ -242,6 +248,8 @@ func listColumn(name string) (column[*iblock], bool) {
 		return column[*iblock]{name, kindText, func(b *iblock) any { return b.name }}, true
 	case "CODE":
 		return column[*iblock]{name, kindText, func(b *iblock) any { return b.code }}, true
+	case "SORT":
+		return column[*iblock]{name, kindInt, func(b *iblock) any { return b.sort }}, true
 	case "TIMESTAMP_X":
 		return column[*iblock]{name, kindTime, func(b *iblock) any { return b.changed }}, true
 	}
@@ -259,15 +267,16 @@ func textOrNull(s string) any {
 func (c *call) listJSON(b *iblock) *php.Array {
 	return object(
 		"ID", toText(intValue(b.id)), "TIMESTAMP_X", b.changed.Format(localDateTime), "IBLOCK_TYPE_ID", b.typeID,
-		"LID", "s1", "CODE", textOrNull(b.code), "API_CODE", nil, "NAME", b.name, "ACTIVE", "Y", "SORT", "500",
+		"LID", "s1", "CODE", textOrNull(b.code), "API_CODE", nil, "NAME", b.name, "ACTIVE", "Y", "SORT", toText(intValue(b.sort)),
 		"LIST_PAGE_URL", nil, "DETAIL_PAGE_URL", nil, "SECTION_PAGE_URL", nil, "CANONICAL_PAGE_URL", nil,
-		"PICTURE", nil, "DESCRIPTION", "", "DESCRIPTION_TYPE", "text", "RSS_TTL", "24", "RSS_ACTIVE", "Y",
+		"PICTURE", nil, "DESCRIPTION", b.description, "DESCRIPTION_TYPE", "text", "RSS_TTL", "24", "RSS_ACTIVE", "Y",
 		"RSS_FILE_ACTIVE", "N", "RSS_FILE_LIMIT", nil, "RSS_FILE_DAYS", nil, "RSS_YANDEX_ACTIVE", "N",
-		"XML_ID", nil, "TMP_ID", nil, "INDEX_ELEMENT", "Y", "INDEX_SECTION", "N", "WORKFLOW", "N", "BIZPROC", "N",
+		"XML_ID", nil, "TMP_ID", nil, "INDEX_ELEMENT", "Y", "INDEX_SECTION", "N", "WORKFLOW", "N", "BIZPROC", yesNo(b.bizproc),
 		"SECTION_CHOOSER", "L", "LIST_MODE", nil, "RIGHTS_MODE", "S", "SECTION_PROPERTY", nil, "PROPERTY_INDEX", nil,
 		"VERSION", "1", "LAST_CONV_ELEMENT", "0", "SOCNET_GROUP_ID", nil, "EDIT_FILE_BEFORE", nil,
-		"EDIT_FILE_AFTER", nil, "SECTIONS_NAME", "Sections", "SECTION_NAME", "Section", "ELEMENTS_NAME", "Elements",
-		"ELEMENT_NAME", "Element", "REST_ON", "N", "FULLTEXT_INDEX", "N", "EXTERNAL_ID", nil, "LANG_DIR", "/",
+		"EDIT_FILE_AFTER", nil, "SECTIONS_NAME", b.message("SECTIONS_NAME", "Sections"),
+		"SECTION_NAME", b.message("SECTION_NAME", "Section"), "ELEMENTS_NAME", b.message("ELEMENTS_NAME", "Elements"),
+		"ELEMENT_NAME", b.message("ELEMENT_NAME", "Element"), "REST_ON", "N", "FULLTEXT_INDEX", "N", "EXTERNAL_ID", nil, "LANG_DIR", "/",
 		"SERVER_NAME", nil,
 	)
 }

@@ -79,6 +79,10 @@ type Config struct {
 	// ONCRMDEALUPDATE beside ONCRMDEALMOVETOCATEGORY. The documentation denies
 	// it, the server's source suggests it.
 	MoveAlsoUpdates bool
+	// CommentFields says that the events of timeline comments name the comment
+	// in data[FIELDS][ID], as the server's source does. The documentation shows
+	// data[ID].
+	CommentFields bool
 	// StrictElementCode says that lists.element.update and .delete find an
 	// element only when ELEMENT_ID and ELEMENT_CODE both fit, as the server's
 	// source does. Without it ELEMENT_ID alone finds the element and

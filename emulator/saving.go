@@ -69,7 +69,7 @@ func itemCounter(entityTypeID int) string { return fmt.Sprintf("item %d", entity
 // mergeChanges brings what follows from the changes of a save up to date: the
 // pipeline, links and multifields.
 func (s *store) mergeChanges(t *entityType, v, changes map[string]any, before map[string]any) {
-	if v["CATEGORY_ID"] == nil {
+	if v["CATEGORY_ID"] == nil && t.fields.byName["CATEGORY_ID"] != nil {
 		v["CATEGORY_ID"] = t.defaultCategory().id // 0 is empty
 	}
 	t.linkMain(v, changes)
@@ -229,7 +229,7 @@ func addProduct(sum, a, b num.Num) (num.Num, error) {
 	return sum.Add(product)
 }
 
-// deleteItem takes an item away, and its product rows with it.
+// deleteItem takes an item away, and its product rows and comments with it.
 func (c *call) deleteItem(it *item) {
 	s := c.store()
 	for _, r := range s.rows[it.owner()] {
@@ -237,6 +237,7 @@ func (c *call) deleteItem(it *item) {
 	}
 	delete(s.rows, it.owner())
 	s.unlink(it)
+	s.dropComments(it)
 	s.table(it.typ.id).remove(it.id)
 	c.record(it, opDelete)
 	c.fire(it.typ, opDelete, it.id)

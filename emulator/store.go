@@ -16,8 +16,10 @@ type store struct {
 	lists     map[int64]*iblock
 	relations []relation
 	// directories are those that hold no stages.
-	directories []directory
-	counters    map[string]int64
+	directories   []directory
+	comments      []*comment
+	notifications []Notification
+	counters      map[string]int64
 }
 
 // owner is an item that product rows belong to.

@@ -44,8 +44,8 @@ type then struct {
 // scene is an event and what must follow.
 type scene struct {
 	Event   *event            `yaml:"event" validate:"required" doc:"the event that comes: its code and id, with the type before the id for items of smart processes and smart invoices (31)" example:"ONCRMDEALUPDATE 759"`
-	Answers map[string]value  `yaml:"answers" doc:"what the portal answers to methods that the emulator does not have" example:"{crm.timeline.comment.add: 77}"`
-	Refuse  map[string]string `yaml:"refuse" doc:"the codes that the portal refuses methods with" example:"{crm.timeline.comment.add: ACCESS_DENIED}"`
+	Answers map[string]value  `yaml:"answers" doc:"what the portal answers to methods that the emulator does not have" example:"{crm.activity.add: 77}"`
+	Refuse  map[string]string `yaml:"refuse" doc:"the codes that the portal refuses methods with" example:"{crm.activity.add: ACCESS_DENIED}"`
 	Calls   *calls            `yaml:"calls" doc:"the writing REST calls that must follow, in order; [] is none" example:"[{crm.item.update: {id: 759}}]"`
 	Expect  *expectation      `yaml:"expect" doc:"what the portal must hold then"`
 	Outcome *outcome          `yaml:"outcome" doc:"how the run must end: one word, or a word for each rule" example:"deleted"`

@@ -1,0 +1,142 @@
+package emulator
+
+import (
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+// importLimit is how many items one call may import.
+const importLimit = 20
+
+// itemImport is crm.item.import: no robots run, who is and when can be set, and
+// the answer has only the id.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/import/crm-item-import.html
+func itemImport(c *call) (any, error) {
+	t, err := itemType(c)
+	if err != nil {
+		return nil, err
+	}
+	fields, ok := asArray(c.param("fields"))
+	if !ok {
+		return nil, c.wrongType("fields", "array")
+	}
+	it, err := c.importItem(t, fields)
+	if err != nil {
+		return nil, err
+	}
+	return object("item", object("id", it.id)), nil
+}
+
+// itemBatchImport is crm.item.batchImport. Its answer has an item or an error for
+// each entry, under the keys of data.
+func itemBatchImport(c *call) (any, error) {
+	t, err := itemType(c)
+	if err != nil {
+		return nil, err
+	}
+	data, ok := asArray(c.param("data"))
+	if !ok {
+		return nil, c.wrongType("data", "array")
+	}
+	if data.Len() > importLimit {
+		return nil, fail("MAX_IMPORT_BATCH_SIZE_EXCEEDED", "You cannot import more than 20 items")
+	}
+	items := php.NewArray()
+	for key, v := range data.All() {
+		fields, ok := asArray(v)
+		if !ok {
+			fields = php.NewArray()
+		}
+		it, err := c.importItem(t, fields)
+		if err != nil {
+			items.Set(key, asRestError(err).body())
+			continue
+		}
+		items.Set(key, object("item", object("id", it.id)))
+	}
+	return object("items", items), nil
+}
+
+// importable are read-only fields that an administrator may set by an import.
+var importable = [...]string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "CREATED_BY", "UPDATED_BY", "MOVED_BY"}
+
+func (c *call) importItem(t *entityType, fields *php.Array) (*item, error) {
+	changes, err := c.readFields(t, fields, true)
+	if err != nil {
+		return nil, err
+	}
+	names := namesOf(c)
+	for _, stored := range importable {
+		f := t.fields.byName[stored]
+		if f == nil {
+			continue
+		}
+		v, ok := fields.Get(names.name(f))
+		if !ok || isEmpty(v) {
+			continue
+		}
+		if u := c.p.users[c.req.user]; u == nil || u.NotAdmin {
+			return nil, invalidValue(f)
+		}
+		if value, ok, err := c.store().read(f, v); err == nil && ok {
+			changes[stored] = value
+		}
+	}
+	if err := c.checkImportTimes(t, changes); err != nil {
+		return nil, err
+	}
+	if err := requireNames(t, changes); err != nil {
+		return nil, err
+	}
+	// Multifields have their legacy form here.
+	var multifields []multifieldInput
+	for name, v := range fields.All() {
+		if isMultifieldType(name) {
+			multifields = append(multifields, readLegacyMultifields(name, v)...)
+		}
+	}
+	if multifields != nil && t.fields.byName[multifieldsName] != nil {
+		changes[multifieldsName] = multifields
+	}
+	return c.addItem(t, changes)
+}
+
+// requireNames wants the fields that an import needs.
+func requireNames(t *entityType, changes map[string]any) error {
+	f := t.fields.byName["TITLE"]
+	if f == nil || !f.has(required) || !blank(changes["TITLE"]) {
+		return nil
+	}
+	return fail("CRM_FIELD_ERROR_REQUIRED", "The \""+f.title+"\" field is required")
+}
+
+// checkImportTimes refuses times that cannot have been: items are imported oldest
+// first, nothing is later than now, and each change comes after the last.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/import/index.html
+func (c *call) checkImportTimes(t *entityType, changes map[string]any) error {
+	at := func(name string) time.Time {
+		moment, _ := changes[name].(time.Time)
+		return moment
+	}
+	created, updated, moved := at("CREATED_TIME"), at("UPDATED_TIME"), at("MOVED_TIME")
+	var newest time.Time
+	for _, it := range c.store().table(t.id).byID {
+		if other, _ := it.values["CREATED_TIME"].(time.Time); other.After(newest) {
+			newest = other
+		}
+	}
+	bad := ""
+	switch {
+	case !created.IsZero() && (created.After(c.now) || created.Before(newest)):
+		bad = "CREATED_TIME"
+	case !updated.IsZero() && (updated.After(c.now) || updated.Before(created)):
+		bad = "UPDATED_TIME"
+	case !moved.IsZero() && (moved.Before(created) || !updated.IsZero() && moved.After(updated)):
+		bad = "MOVED_TIME"
+	}
+	if bad == "" || t.fields.byName[bad] == nil {
+		return nil
+	}
+	return invalidValue(t.fields.byName[bad])
+}

@@ -1,0 +1,104 @@
+package emulator
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+func notifyMethods() []method {
+	return []method{
+		{name: "im.notify", scope: "im", legacy: true, run: notifyAny},
+		{name: "im.notify.personal.add", scope: "im", legacy: true, run: notifyAs("USER")},
+		{name: "im.notify.system.add", scope: "im", legacy: true, run: notifyAs("SYSTEM")},
+	}
+}
+
+// Notification is what a user was told in the portal's messenger.
+type Notification struct {
+	ID     int64     `json:"id"`
+	At     time.Time `json:"at"`
+	From   int64     `json:"from,omitempty"` // the author of a personal one
+	To     int64     `json:"to"`
+	Text   string    `json:"text"`
+	Out    string    `json:"out,omitempty"` // for mail
+	Tag    string    `json:"tag,omitempty"`
+	SubTag string    `json:"sub_tag,omitempty"`
+	System bool      `json:"system,omitempty"`
+}
+
+// Notifications returns what users were told, in its order. One that another
+// with its tag replaced is gone.
+func (p *Portal) Notifications() []Notification {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.store.notifications)
+}
+
+// attachLimit is how many characters an attachment may have.
+const attachLimit = 60_000
+
+// notifyAny is im.notify, where TYPE says which of the two it is.
+func notifyAny(c *call) (any, error) {
+	kind := "USER"
+	if toText(c.param("TYPE")) == "SYSTEM" {
+		kind = "SYSTEM"
+	}
+	return notifyAs(kind)(c)
+}
+
+// notifyAs tells a user something. The result is the id, a number.
+// https://apidocs.bitrix24.com/api-reference/chats/notifications/im-notify-system-add.html
+func notifyAs(kind string) handler {
+	return func(c *call) (any, error) {
+		to := toInt(firstOf(c.param("USER_ID"), c.param("TO")))
+		text := strings.TrimSpace(toText(c.param("MESSAGE")))
+		switch {
+		case to <= 0:
+			return nil, fail("USER_ID_EMPTY", "User ID can't be empty")
+		case text == "":
+			return nil, fail("MESSAGE_EMPTY", "Message can't be empty")
+		}
+		if err := checkAttach(c.param("ATTACH")); err != nil {
+			return nil, err
+		}
+		s := c.store()
+		n := Notification{
+			ID: s.next("notification"), At: c.now.In(s.zone), To: to, Text: text, Out: toText(c.param("MESSAGE_OUT")),
+			Tag: toText(c.param("TAG")), SubTag: toText(c.param("SUB_TAG")), System: kind == "SYSTEM",
+		}
+		if !n.System {
+			n.From = c.req.by.user
+		}
+		if n.Tag != "" {
+			s.notifications = slices.DeleteFunc(s.notifications, func(x Notification) bool { return x.To == n.To && x.Tag == n.Tag })
+		}
+		s.notifications = append(s.notifications, n)
+		return intValue(n.ID), nil
+	}
+}
+
+// checkAttach wants an attachment that is an array, or JSON of one.
+func checkAttach(v any) error {
+	raw, isText := v.(string)
+	if a, ok := asArray(v); ok {
+		encoded, _ := php.EncodeJSON(a) // it came from a call
+		raw = string(encoded)
+	}
+	switch {
+	case isEmpty(v):
+		return nil
+	case len(raw) > attachLimit:
+		return fail("ATTACH_OVERSIZE", "You have exceeded the maximum allowable size of attach")
+	case isText:
+		decoded, err := php.DecodeJSON([]byte(raw))
+		if _, ok := asArray(decoded); err != nil || !ok {
+			return fail("ATTACH_ERROR", "Incorrect attach params")
+		}
+	case raw == "":
+		return fail("ATTACH_ERROR", "Incorrect attach params")
+	}
+	return nil
+}

@@ -1,0 +1,264 @@
+package emulator
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+// section is a section of a list, which elements name in IBLOCK_SECTION_ID.
+type section struct {
+	id, parent        int64
+	code, name        string
+	external          string
+	sort              int64
+	active            bool
+	created, changed  time.Time
+	creator, modifier int64
+}
+
+func (b *iblock) section(id int64) *section {
+	for _, x := range b.sections {
+		if x.id == id {
+			return x
+		}
+	}
+	return nil
+}
+
+// depth is 1 for a section at the root.
+func (b *iblock) depth(x *section) int64 {
+	depth := int64(1)
+	for p := b.section(x.parent); p != nil && depth < 100; p = b.section(p.parent) {
+		depth++
+	}
+	return depth
+}
+
+// shown tells whether a section and all those above it are active.
+func (b *iblock) shown(x *section) bool {
+	for n := 0; x != nil && n < 100; n++ {
+		if !x.active {
+			return false
+		}
+		x = b.section(x.parent)
+	}
+	return true
+}
+
+// margins are the section's bounds in the tree of the list.
+func (b *iblock) margins(of *section) (left, right int64) {
+	n := int64(0)
+	var walk func(parent int64, level int)
+	walk = func(parent int64, level int) {
+		for _, x := range b.sections {
+			if x.parent != parent || level > 100 {
+				continue
+			}
+			n++
+			from := n
+			walk(x.id, level+1)
+			n++
+			if x == of {
+				left, right = from, n
+			}
+		}
+	}
+	walk(0, 0)
+	return left, right
+}
+
+// sectionColumns are the fields of a section in the order of the documented
+// answer. Filters compare what they show.
+// https://apidocs.bitrix24.com/api-reference/lists/sections/lists-section-get.html
+func sectionColumns(b *iblock) []column[*section] {
+	number := func(name string, get func(*section) int64) column[*section] {
+		return column[*section]{name, kindInt, func(x *section) any { return get(x) }}
+	}
+	text := func(name string, get func(*section) string) column[*section] {
+		return column[*section]{name, kindText, func(x *section) any { return get(x) }}
+	}
+	moment := func(name string, get func(*section) time.Time) column[*section] {
+		return column[*section]{name, kindTime, func(x *section) any { return get(x) }}
+	}
+	return []column[*section]{
+		number("ID", func(x *section) int64 { return x.id }),
+		text("CODE", func(x *section) string { return x.code }),
+		text("XML_ID", func(x *section) string { return x.external }),
+		text("EXTERNAL_ID", func(x *section) string { return x.external }),
+		{"IBLOCK_SECTION_ID", kindInt, func(x *section) any {
+			if x.parent == 0 {
+				return nil
+			}
+			return x.parent
+		}},
+		moment("TIMESTAMP_X", func(x *section) time.Time { return x.changed }),
+		number("SORT", func(x *section) int64 { return x.sort }),
+		text("NAME", func(x *section) string { return x.name }),
+		text("ACTIVE", func(x *section) string { return yesNo(x.active) }),
+		text("GLOBAL_ACTIVE", func(x *section) string { return yesNo(b.shown(x)) }),
+		number("LEFT_MARGIN", func(x *section) int64 { left, _ := b.margins(x); return left }),
+		number("RIGHT_MARGIN", func(x *section) int64 { _, right := b.margins(x); return right }),
+		number("DEPTH_LEVEL", b.depth),
+		text("SEARCHABLE_CONTENT", func(x *section) string { return strings.ToUpper(x.name) + "\r\n" }),
+		number("MODIFIED_BY", func(x *section) int64 { return x.modifier }),
+		moment("DATE_CREATE", func(x *section) time.Time { return x.created }),
+		number("CREATED_BY", func(x *section) int64 { return x.creator }),
+	}
+}
+
+// sectionGet is lists.section.get: all values are text.
+func sectionGet(c *call) (any, error) {
+	b, err := listOf(c)
+	if err != nil {
+		return nil, err
+	}
+	columns := sectionColumns(b)
+	find := func(name string) (column[*section], bool) {
+		i := slices.IndexFunc(columns, func(col column[*section]) bool { return col.name == strings.ToUpper(name) })
+		if i < 0 {
+			return column[*section]{}, false
+		}
+		return columns[i], true
+	}
+	filter, _ := c.optionalArray("FILTER")
+	s := c.store()
+	r := rules[*section]{find: find, masks: true, parse: func(col column[*section], v any) (any, bool) { return s.parseValue(col.kind, v) }}
+	pass, err := r.compile(filter)
+	if err != nil {
+		return nil, err
+	}
+	found := keep(b.sections, pass)
+	only := elementSelection(c)
+	answer := php.NewArray()
+	if len(found) == 0 {
+		return answer, nil // and no total
+	}
+	for _, x := range page(c, found) {
+		row := php.NewArray()
+		for _, col := range columns {
+			if only == nil || only[col.name] {
+				row.Set(col.name, sectionText(col.get(x)))
+			}
+		}
+		answer.Append(row)
+	}
+	return answer, nil
+}
+
+// sectionText is a value as lists show it.
+func sectionText(v any) any {
+	switch v := v.(type) {
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case time.Time:
+		return v.Format(localDateTime)
+	case string:
+		return textOrNull(v)
+	}
+	return v
+}
+
+// sectionAdd is lists.section.add. Its result is the id, a number.
+func sectionAdd(c *call) (any, error) {
+	b, err := listOf(c)
+	if err != nil {
+		return nil, err
+	}
+	if isEmpty(c.param("SECTION_CODE")) {
+		return nil, missingParam("SECTION_CODE")
+	}
+	g := upperGiven(c.param("FIELDS"))
+	if isEmpty(g["NAME"]) {
+		return nil, missingParam("NAME")
+	}
+	s := c.store()
+	now := c.now.In(s.zone).Truncate(time.Second)
+	x := &section{
+		code: toText(c.param("SECTION_CODE")), parent: toInt(c.param("IBLOCK_SECTION_ID")), active: true, sort: 500,
+		created: now, creator: c.req.by.user,
+	}
+	if x.parent != 0 && b.section(x.parent) == nil {
+		return nil, fail("ERROR_ADD_SECTION", "The parent section was not found")
+	}
+	x.id = s.next("section")
+	c.writeSection(x, g)
+	b.sections = append(b.sections, x)
+	return intValue(x.id), nil
+}
+
+// writeSection takes the fields of a section. EXTERNAL_ID and XML_ID are one,
+// and the first of them wins.
+func (c *call) writeSection(x *section, g given) {
+	if v, ok := g["NAME"]; ok && !isEmpty(v) {
+		x.name = toText(v)
+	}
+	for _, name := range []string{"XML_ID", "EXTERNAL_ID"} {
+		if v, ok := g[name]; ok {
+			x.external = toText(v)
+		}
+	}
+	g.int("SORT", &x.sort)
+	if v, ok := g["ACTIVE"]; ok {
+		x.active = v == "Y"
+	}
+	x.changed, x.modifier = c.now.In(c.store().zone).Truncate(time.Second), c.req.by.user
+}
+
+// sectionOf finds the section that a call names.
+func sectionOf(c *call) (*iblock, *section, error) {
+	b, err := listOf(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	id, code := c.param("SECTION_ID"), toText(c.param("SECTION_CODE"))
+	if isEmpty(id) && code == "" {
+		return nil, nil, missingParam("SECTION_ID")
+	}
+	for _, x := range b.sections {
+		if !isEmpty(id) && x.id == toInt(id) || isEmpty(id) && x.code == code {
+			return b, x, nil
+		}
+	}
+	return nil, nil, fail("ERROR_SECTION_NOT_FOUND", "Section not found")
+}
+
+func sectionUpdate(c *call) (any, error) {
+	_, x, err := sectionOf(c)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := asArray(c.param("FIELDS")); !ok {
+		return nil, missingParam("FIELDS")
+	}
+	c.writeSection(x, upperGiven(c.param("FIELDS")))
+	return true, nil
+}
+
+// sectionDelete is lists.section.delete: the sections below go too, and the
+// elements stay without one.
+func sectionDelete(c *call) (any, error) {
+	b, x, err := sectionOf(c)
+	if err != nil {
+		return nil, err
+	}
+	b.dropSection(x.id)
+	return true, nil
+}
+
+func (b *iblock) dropSection(id int64) {
+	b.sections = slices.DeleteFunc(b.sections, func(x *section) bool { return x.id == id })
+	for _, e := range b.elements {
+		if e.section == id {
+			e.section = 0
+		}
+	}
+	for _, x := range slices.Clone(b.sections) {
+		if x.parent == id {
+			b.dropSection(x.id)
+		}
+	}
+}

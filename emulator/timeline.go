@@ -1,0 +1,275 @@
+package emulator
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+func timelineMethods() []method {
+	return []method{
+		{name: "crm.timeline.comment.add", scope: "crm", run: commentAdd},
+		{name: "crm.timeline.comment.update", scope: "crm", run: commentUpdate},
+		{name: "crm.timeline.comment.delete", scope: "crm", run: commentDelete},
+		{name: "crm.timeline.comment.get", scope: "crm", legacy: true, run: commentGet},
+		{name: "crm.timeline.comment.list", scope: "crm", legacy: true, run: commentList},
+		{name: "crm.timeline.comment.fields", scope: "crm", legacy: true, run: commentFields},
+	}
+}
+
+// comment is a comment in an item's timeline.
+type comment struct {
+	id      int64
+	typ     *entityType
+	item    int64
+	author  int64
+	text    string
+	created time.Time
+	files   []commentFile
+}
+
+// commentFile is a file of a comment, of which the content is not kept.
+type commentFile struct {
+	id   int64
+	name string
+	size int
+}
+
+// commentType finds the type that ENTITY_TYPE names: its symbolic code in lower
+// case, such as deal or dynamic_1046.
+func (s *store) commentType(name string) *entityType {
+	for _, t := range s.types {
+		if strings.EqualFold(t.code, name) {
+			return t
+		}
+	}
+	return nil
+}
+
+// commentInput reads fields, whose name is lower-case only.
+// https://apidocs.bitrix24.com/api-reference/crm/timeline/comments/crm-timeline-comment-add.html
+func commentInput(c *call) (given, error) {
+	if _, ok := asArray(c.param("fields")); !ok {
+		return nil, c.wrongType("fields", "array")
+	}
+	return upperGiven(c.param("fields")), nil
+}
+
+// commentAdd is crm.timeline.comment.add. Its result is the id, a number.
+func commentAdd(c *call) (any, error) {
+	g, err := commentInput(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"ENTITY_TYPE", "ENTITY_ID"} {
+		if isEmpty(g[name]) {
+			return nil, fail("100", "Required field: "+name)
+		}
+	}
+	s := c.store()
+	t := s.commentType(toText(g["ENTITY_TYPE"]))
+	if t == nil || s.item(t.id, toInt(g["ENTITY_ID"])) == nil {
+		return nil, fail("OWNER_NOT_FOUND", "Owner not found")
+	}
+	text := strings.TrimSpace(toText(g["COMMENT"]))
+	if text == "" {
+		return nil, fail("INVALID_ARG_VALUE", "Empty comment message")
+	}
+	m := &comment{
+		id: s.next("comment"), typ: t, item: toInt(g["ENTITY_ID"]), author: c.req.by.user, text: text,
+		created: c.now.In(s.zone).Truncate(time.Second), files: s.readCommentFiles(g),
+	}
+	s.comments = append(s.comments, m)
+	c.fireComment(m, opAdd)
+	return intValue(m.id), nil
+}
+
+// readCommentFiles takes FILES: pairs of a name and the content in base64.
+func (s *store) readCommentFiles(g given) []commentFile {
+	var files []commentFile
+	for _, v := range list(g["FILES"]) {
+		pair, _ := asArray(v)
+		name, _ := pair.Get("0")
+		content, ok := pair.Get("1")
+		if !ok {
+			continue
+		}
+		encoded := strings.TrimRight(toText(content), "=")
+		files = append(files, commentFile{id: s.next("file"), name: toText(name), size: len(encoded) * 3 / 4})
+	}
+	return files
+}
+
+// commentOf finds the comment that a call names, nil without one.
+func (s *store) commentOf(id any) *comment {
+	for _, m := range s.comments {
+		if m.id == toInt(id) {
+			return m
+		}
+	}
+	return nil
+}
+
+// commentUpdate is crm.timeline.comment.update. Its result is the id.
+func commentUpdate(c *call) (any, error) {
+	id, err := c.intParam("id")
+	if err != nil {
+		return nil, err
+	}
+	g, err := commentInput(c)
+	if err != nil {
+		return nil, err
+	}
+	m := c.store().commentOf(intValue(id))
+	if m == nil {
+		return nil, fail("NOT_FOUND", "Not found.")
+	}
+	if v, ok := g["COMMENT"]; ok {
+		text := strings.TrimSpace(toText(v))
+		if text == "" {
+			return nil, fail("INVALID_ARG_VALUE", "Empty comment message")
+		}
+		m.text = text
+	}
+	if _, ok := g["FILES"]; ok {
+		m.files = c.store().readCommentFiles(g)
+	}
+	c.fireComment(m, opUpdate)
+	return intValue(m.id), nil
+}
+
+// commentDelete is crm.timeline.comment.delete. Its result is null.
+func commentDelete(c *call) (any, error) {
+	id, err := c.intParam("id")
+	if err != nil {
+		return nil, err
+	}
+	s := c.store()
+	m := s.commentOf(intValue(id))
+	if m == nil {
+		return nil, fail("NOT_FOUND", "Not found.")
+	}
+	if owner := c.param("ownerId"); owner != nil {
+		typ := int(toInt(c.param("ownerTypeId")))
+		switch {
+		case s.types[typ] == nil || s.item(typ, toInt(owner)) == nil:
+			return nil, fail("OWNER_NOT_FOUND", "Owner not found")
+		case m.typ.id != typ || m.item != toInt(owner):
+			return nil, fail("NOT_FOUND", "Not found.")
+		}
+	}
+	s.comments = slices.DeleteFunc(s.comments, func(x *comment) bool { return x == m })
+	c.fireComment(m, opDelete)
+	return nil, nil
+}
+
+// commentJSON is a comment as get and list show it: all but the files is text.
+func (c *call) commentJSON(m *comment) *php.Array {
+	s := c.store()
+	files := php.NewArray()
+	var shown any = files
+	if len(m.files) == 0 {
+		shown = emptyObject{}
+	}
+	for _, f := range m.files {
+		files.Set(toText(intValue(f.id)), object(
+			"id", f.id, "date", s.stamp(m.created), "type", "file", "name", f.name, "size", f.size, "authorId", m.author,
+			"authorName", c.userName(m.author), "urlPreview", "", "urlShow", "", "urlDownload", "",
+		))
+	}
+	return object(
+		"ID", toText(intValue(m.id)), "ENTITY_ID", toText(intValue(m.item)), "ENTITY_TYPE", strings.ToLower(m.typ.code),
+		"CREATED", s.stamp(m.created), "COMMENT", m.text, "AUTHOR_ID", toText(intValue(m.author)), "FILES", shown,
+	)
+}
+
+// commentGet is crm.timeline.comment.get. Its errors have no codes.
+func commentGet(c *call) (any, error) {
+	if toInt(c.param("ID")) <= 0 {
+		return nil, plainFail("ID is not defined or invalid.")
+	}
+	m := c.store().commentOf(c.param("ID"))
+	if m == nil {
+		return nil, plainFail("Not found.")
+	}
+	return c.commentJSON(m), nil
+}
+
+// commentColumn finds what comments are ordered by.
+func commentColumn(name string) (column[*comment], bool) {
+	switch name {
+	case "ID":
+		return column[*comment]{name, kindInt, func(m *comment) any { return m.id }}, true
+	case "CREATED":
+		return column[*comment]{name, kindTime, func(m *comment) any { return m.created }}, true
+	case "AUTHOR_ID":
+		return column[*comment]{name, kindInt, func(m *comment) any { return m.author }}, true
+	}
+	return column[*comment]{}, false
+}
+
+// commentList is crm.timeline.comment.list: the comments of one item, which the
+// filter has to name.
+func commentList(c *call) (any, error) {
+	filter, okFilter := c.optionalArray("FILTER")
+	order, okOrder := c.optionalArray("ORDER")
+	switch {
+	case !okFilter:
+		return nil, arrayWanted("filter")
+	case !okOrder:
+		return nil, arrayWanted("order")
+	}
+	name, _ := either(filter, "ENTITY_TYPE", "=ENTITY_TYPE")
+	id, _ := either(filter, "ENTITY_ID", "=ENTITY_ID")
+	s := c.store()
+	t := s.commentType(toText(name))
+	if t == nil || s.item(t.id, toInt(id)) == nil {
+		// What is not there cannot be read.
+		return nil, plainFail("Access denied.")
+	}
+	found := keep(s.comments, func(m *comment) bool { return m.typ == t && m.item == toInt(id) })
+	sortRows(found, looseOrder(order, commentColumn))
+	only := elementSelection(c)
+	answer := php.NewArray()
+	for _, m := range page(c, found) {
+		row := c.commentJSON(m)
+		for _, key := range row.Keys() {
+			if only != nil && !only[key] {
+				row.Delete(key)
+			}
+		}
+		answer.Append(row)
+	}
+	return answer, nil
+}
+
+func commentFields(*call) (any, error) {
+	return describeAll(
+		sys("ID", "integer", "ID", readOnly),
+		sys("CREATED", "datetime", "Added on", readOnly),
+		sys("ENTITY_ID", "integer", "Item of the comment", required|immutable),
+		sys("ENTITY_TYPE", "string", "Type of the item", required|immutable),
+		sys("AUTHOR_ID", "integer", "Author", immutable),
+		sys("COMMENT", "string", "Text", 0),
+		sys("FILES", "attached_diskfile", "Files", multiple),
+	), nil
+}
+
+// fireComment raises the event of a comment. The documentation shows data[ID],
+// the server's source data[FIELDS][ID].
+func (c *call) fireComment(m *comment, op string) {
+	id := object("ID", toText(intValue(m.id)))
+	code := "ONCRMTIMELINECOMMENT" + strings.ToUpper(op)
+	if c.p.cfg.CommentFields {
+		c.raise(code, id)
+		return
+	}
+	c.raiseData(code, id)
+}
+
+// dropComments takes the comments of an item that is deleted away.
+func (s *store) dropComments(it *item) {
+	s.comments = slices.DeleteFunc(s.comments, func(m *comment) bool { return m.typ == it.typ && m.item == it.id })
+}

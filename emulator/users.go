@@ -1,0 +1,98 @@
+package emulator
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"b24rules/bitrix/php"
+)
+
+func userMethods() []method {
+	return []method{
+		{name: "user.get", scope: "user", legacy: true, run: userGet},
+		{name: "user.admin", run: userAdmin},
+	}
+}
+
+// userColumn finds what user.get filters and orders by.
+func userColumn(name string) (column[*User], bool) {
+	texts := map[string]func(*User) any{
+		"NAME":      func(u *User) any { return u.Name },
+		"LAST_NAME": func(u *User) any { return u.LastName },
+		"EMAIL":     func(u *User) any { return u.Email },
+		"IS_ONLINE": func(*User) any { return "Y" },
+		"USER_TYPE": func(*User) any { return "employee" },
+	}
+	switch name = strings.ToUpper(name); name {
+	case "ID":
+		return column[*User]{name, kindInt, func(u *User) any { return u.ID }}, true
+	case "ACTIVE":
+		return column[*User]{name, kindBool, func(*User) any { return true }}, true
+	case "UF_DEPARTMENT":
+		return column[*User]{name, kindInt, func(*User) any { return int64(1) }}, true
+	}
+	get, ok := texts[name]
+	return column[*User]{name, kindText, get}, ok
+}
+
+// userGet is user.get. Its conditions stand in FILTER or beside the other
+// parameters.
+func userGet(c *call) (any, error) {
+	conditions := php.NewArray()
+	for name, v := range c.params.All() {
+		switch name {
+		case "SORT", "ORDER", "START", "FILTER", "ADMIN_MODE", "AUTH":
+			continue
+		}
+		conditions.Set(name, v)
+	}
+	filter, _ := asArray(c.param("FILTER"))
+	for name, v := range filter.All() {
+		conditions.Set(strings.ToUpper(name), v)
+	}
+	s := c.store()
+	r := rules[*User]{find: userColumn, parse: func(col column[*User], v any) (any, bool) { return s.parseValue(col.kind, v) }}
+	pass, err := r.compile(conditions)
+	if err != nil {
+		return nil, err
+	}
+	users := slices.SortedFunc(maps.Values(c.p.users), func(a, b *User) int { return cmpInt(a.ID, b.ID) })
+	found := keep(users, pass)
+	order := object(toText(firstOf(c.param("SORT"), "ID")), textOr(toText(c.param("ORDER")), "ASC"))
+	sortRows(found, looseOrder(order, userColumn))
+	answer := php.NewArray()
+	for _, u := range page(c, found) {
+		answer.Append(c.userJSON(u))
+	}
+	return answer, nil
+}
+
+// emptyObject is a PHP object without public properties, which is {} where an
+// empty array is [].
+type emptyObject struct{}
+
+// userJSON is a user as user.get shows it: two times come out as empty objects.
+func (c *call) userJSON(u *User) *php.Array {
+	return object(
+		"ID", u.id(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
+		"LAST_LOGIN", c.now.In(c.p.cfg.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
+		"TIMESTAMP_X", emptyObject{}, "LAST_ACTIVITY_DATE", emptyObject{}, "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
+		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(intValue(1)), "USER_TYPE", "employee",
+	)
+}
+
+func userAdmin(c *call) (any, error) {
+	u := c.p.users[c.req.user]
+	return u != nil && !u.NotAdmin, nil
+}
+
+// userName is what a user is called, "" for none.
+func (c *call) userName(id int64) string {
+	u := c.p.users[id]
+	if u == nil {
+		return ""
+	}
+	return strings.TrimSpace(u.Name + " " + u.LastName)
+}
