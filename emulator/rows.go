@@ -155,8 +155,19 @@ func (r *rowValues) normalize() error {
 	if m.err != nil {
 		return fail("0", "Invalid value: "+m.err.Error())
 	}
+	// What a row costs must fit into the column of an amount, decimal(18,2). The
+	// portal's own refusal is not documented.
+	for _, n := range []num.Num{r.price, r.quantity, r.priceExclusive, r.priceBrutto, r.discountSum} {
+		if n.Abs().Cmp(mostAmount) >= 0 {
+			return fail("0", "Invalid value: "+n.String()+" is too large")
+		}
+	}
 	return nil
 }
+
+// mostAmount is the first number with more than the 16 digits of a column of
+// amounts.
+var mostAmount = num.MustParse("1e16")
 
 func (r *rowValues) normalizeDiscount(m *math) error {
 	hundred := num.FromInt(100)
