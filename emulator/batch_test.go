@@ -75,7 +75,7 @@ func TestBatch(t *testing.T) {
 		},
 		{
 			"numbered keys out of order", `{"cmd":{"1":"scope","0":"profile"}}`,
-			`{"result":{"1":["crm","lists","user"],"0":"*"},"result_error":[],"result_total":[],"result_next":[],"result_time":{"1":"*","0":"*"}}`,
+			`{"result":{"1":["crm","im","lists","user","userfieldconfig"],"0":"*"},"result_error":[],"result_total":[],"result_next":[],"result_time":{"1":"*","0":"*"}}`,
 		},
 		{
 			"no text", `{"cmd":{"a":{"method":"profile"},"b":"profile"}}`,
