@@ -83,10 +83,14 @@ func (a *app) newClient(p portalConfig) (*bitrix.Client, error) {
 	if a.config.Log.Requests {
 		log = slog.New(everything{log.Handler()})
 	}
-	transport := http.DefaultTransport.(*http.Transport)
-	if p.Insecure {
-		transport = transport.Clone()
-		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // the configuration asks for it: C_REST_IGNORE_SSL
+	transport := p.Transport
+	if transport == nil {
+		network := http.DefaultTransport.(*http.Transport)
+		if p.Insecure {
+			network = network.Clone()
+			network.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // the configuration asks for it: C_REST_IGNORE_SSL
+		}
+		transport = network
 	}
 	return bitrix.NewClient(bitrix.Config{
 		Gate:    func() error { return a.mayAct(p.Name) },

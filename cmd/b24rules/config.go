@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -44,6 +45,8 @@ type portalConfig struct {
 	Plan bitrix.Plan
 	// Insecure accepts any certificate of the portal.
 	Insecure bool
+	// Transport carries the requests to the portal. Nil means the network.
+	Transport http.RoundTripper
 	// Zone is the portal's time zone. Nil leaves times as the portal wrote them.
 	Zone *time.Location
 	// Inputs are the values of the rule sets' inputs.
