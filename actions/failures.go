@@ -3,6 +3,7 @@ package actions
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"b24rules/bitrix"
 )
@@ -15,10 +16,11 @@ type failures struct {
 }
 
 // add notes a failure. One that another attempt may mend decides what becomes
-// of the run: what is done by then is found done.
+// of the run: what is done by then is found done. Of such the one decides that
+// may be under way the longest.
 func (f *failures) add(err error) {
 	f.count++
-	if f.cause == nil || mayPass(err) && !mayPass(f.cause) {
+	if f.cause == nil || mayPass(err) && (!mayPass(f.cause) || settled(err).After(settled(f.cause))) {
 		f.cause = err
 	}
 }
@@ -39,6 +41,14 @@ func (f *failures) err(what string) error {
 		return fmt.Errorf("%s: %w", what, f.cause)
 	}
 	return fmt.Errorf("%s: %d calls failed, one of them: %w", what, f.count, f.cause)
+}
+
+// settled is when a call has ended for sure.
+func settled(err error) time.Time {
+	if e := (*bitrix.Error)(nil); errors.As(err, &e) {
+		return e.Settled
+	}
+	return time.Time{}
 }
 
 // mayPass reports whether another attempt may succeed.

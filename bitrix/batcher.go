@@ -128,7 +128,11 @@ func (c *Client) settle(commands []*command, replies []reply) {
 				c.repeated.Add(1)
 				continue
 			}
-			r.Err = r.err.of(cmd.call.Method)
+			own := r.err.of(cmd.call.Method)
+			if !cmd.call.Write {
+				own.Settled = time.Time{} // a look is repeated without harm
+			}
+			r.Err = own
 		}
 		results[i].answer = &r.Answer
 	}

@@ -25,6 +25,11 @@ type Config struct {
 	// Timeout is how long one request may take. 0 means 75 seconds; the portal
 	// itself cuts one after 60.
 	Timeout time.Duration
+	// Settle is how long the portal may go on working on a request whose
+	// connection was lost. 0 means 60 seconds, after which the cloud cuts every
+	// request off; less than 0 means not at all.
+	// https://apidocs.bitrix24.com/limits.html
+	Settle time.Duration
 	// InFlight is how many requests may be under way at once. 0 means 10: a full
 	// batch takes a second or so, and a burst is 50 of them. A request that is
 	// not full seldom leaves beside others.
@@ -53,6 +58,7 @@ type Config struct {
 const (
 	defaultInFlight       = 10
 	defaultTimeout        = 75 * time.Second
+	defaultSettle         = 60 * time.Second
 	defaultOperatingLimit = 480 * time.Second
 	defaultMaxWaiting     = 100_000
 	defaultMaxAnswer      = 64 << 20
@@ -62,6 +68,9 @@ const (
 func (cfg Config) withDefaults() Config {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
+	}
+	if cfg.Settle == 0 {
+		cfg.Settle = defaultSettle
 	}
 	if cfg.InFlight <= 0 {
 		cfg.InFlight = defaultInFlight
@@ -137,7 +146,7 @@ func NewClient(cfg Config) (*Client, error) {
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c := &Client{
 		cfg: cfg, base: base, scrub: strings.NewReplacer(base, hidden, code, hidden),
-		http: &h, log: cfg.Log, line: newLine(cfg.MaxWaiting), bucket: newBucket(plan.rate()),
+		http: &h, log: cfg.Log, line: newLine(cfg.MaxWaiting, max(0, cfg.Settle)), bucket: newBucket(plan.rate()),
 		operating: newOperating(cfg.OperatingLimit), meta: newMetadata(cfg.MetadataLife), turn: make(chan struct{}, 1),
 	}
 	c.life, c.close = context.WithCancel(context.Background())

@@ -46,6 +46,10 @@ type Error struct {
 	// NotBefore is when the portal will take the call again; zero when it did
 	// not say.
 	NotBefore time.Time
+	// Settled is when a write of unknown outcome has ended for sure, whether it
+	// was done or not: until then the portal may still be working on it, and a
+	// look whether it was done tells nothing. Zero when it has ended.
+	Settled time.Time
 
 	passing bool // Temporary for a reason that the code does not tell
 	cause   error

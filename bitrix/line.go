@@ -25,7 +25,8 @@ type group struct {
 	done    chan struct{} // closed when every call has its answer
 
 	// The rest is guarded by the line's mutex.
-	ordered bool       // there is a write: the order counts
+	writes  bool       // there is a write
+	ordered bool       // there is a write and the order counts
 	first   bool       // several wait for it
 	later   bool       // it can wait
 	waiting []*command // by index
@@ -47,6 +48,7 @@ func newGroup(calls []Call) *group {
 			g.answer(cmd, noAnswer(err.of(call.Method)))
 			continue
 		}
+		g.writes = g.writes || call.Write
 		g.ordered = g.ordered || call.Write && !call.Loose
 		g.later = g.later || call.later
 		g.waiting = append(g.waiting, cmd)
@@ -81,8 +83,9 @@ func (g *group) fail(err *Error) {
 // order of their arrival; one that has had a whole batch goes to the end. Those
 // that can wait get the room that others leave.
 type line struct {
-	max  int
-	wake chan struct{} // told when something was added
+	max    int
+	ending time.Duration // how long a request goes on that nobody waits for
+	wake   chan struct{} // told when something was added
 
 	mu      sync.Mutex
 	groups  []*group // those with waiting commands; those that can wait stand behind
@@ -93,7 +96,9 @@ type line struct {
 	until   time.Time // when down ends; zero is never
 }
 
-func newLine(limit int) *line { return &line{max: limit, wake: make(chan struct{}, 1)} }
+func newLine(limit int, settle time.Duration) *line {
+	return &line{max: limit, ending: settle, wake: make(chan struct{}, 1)}
+}
 
 func (l *line) signal() {
 	select {
@@ -190,7 +195,11 @@ func (l *line) leave(g *group, cause error) {
 	g.fail(gaveUp(cause, NotExecuted))
 	for i, a := range g.answers {
 		if a.Err == nil && a.Result == nil { // under way
-			g.answers[i] = noAnswer(gaveUp(cause, Unknown).of(g.methods[i]))
+			err := gaveUp(cause, Unknown).of(g.methods[i])
+			if g.writes {
+				err.Settled = time.Now().Add(l.ending)
+			}
+			g.answers[i] = noAnswer(err)
 		}
 	}
 	g.left = true

@@ -52,6 +52,9 @@ func (c *Client) post(method string, body []byte, commands int) (*envelope, *Err
 		slog.Int("commands", commands), slog.Int("bytes", len(data)),
 	}
 	if fault != nil {
+		if fault.Outcome == Unknown && (status == 0 || status == http.StatusGatewayTimeout) {
+			fault.Settled = started.Add(max(0, c.cfg.Settle)) // nobody has said that it has ended
+		}
 		fault.Method = method
 		attrs = append(attrs, slog.String("error", fault.Error()))
 	}

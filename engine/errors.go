@@ -26,7 +26,7 @@ type RunError struct {
 	Step      string
 	Pos       diag.Pos
 	Verdict   Verdict
-	NotBefore time.Time // of Later
+	NotBefore time.Time // of Later, and of Retry when a write may still be under way
 	Err       error
 }
 
@@ -71,6 +71,9 @@ func verdict(err error) (Verdict, time.Time) {
 	var parked *parkError
 	var placed *PlaceError
 	var rest *bitrix.Error
+	if errors.As(err, &rest) && rest.Outcome == bitrix.Unknown && !rest.Settled.IsZero() {
+		return Retry, rest.Settled // before that, looking whether it was done tells nothing
+	}
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return Retry, time.Time{}

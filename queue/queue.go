@@ -31,6 +31,11 @@ type Options struct {
 	// before it cancels them. 0 means 10 seconds.
 	Grace time.Duration
 
+	// Settle is how long a run that was cut off, as by the end of its process,
+	// waits before it begins again: what it had sent may still be at work, and a
+	// look whether it was done would tell nothing. 0 means that it does not wait.
+	Settle time.Duration
+
 	// KeepSucceeded, KeepDiscarded and KeepParked are how long the history of
 	// such runs is kept after their end, with their events and attempts;
 	// KeepEvents is how long an event is kept that no run has. 0 means 30 days,
@@ -76,6 +81,8 @@ func (o Options) check() error {
 		return fmt.Errorf("queue: retries wait from %v up to %v, want the second not below the first", o.RetryFirst, o.RetryMax)
 	case o.Workers < 1 || o.Workers > 10_000:
 		return fmt.Errorf("queue: %d workers per portal, want 1 to 10000", o.Workers)
+	case o.Settle < 0:
+		return fmt.Errorf("queue: %v to settle, want a positive time", o.Settle)
 	case o.Grace < 0:
 		return fmt.Errorf("queue: a grace of %v, want a positive time", o.Grace)
 	case o.Lease < time.Second || o.Lease > time.Minute:

@@ -248,8 +248,9 @@ func (q *Queue) recover(ctx context.Context, t *tx, portal string) error {
 	if err != nil {
 		return err
 	}
+	due, notBefore := q.settled()
 	for _, id := range running {
-		if err := requeue(ctx, t, id, turn{due: time.Now(), atOnce: true}); err != nil {
+		if err := requeue(ctx, t, id, turn{due: due, notBefore: notBefore, atOnce: true}); err != nil {
 			return err
 		}
 	}

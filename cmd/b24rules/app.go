@@ -65,7 +65,7 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 	q, err := queue.Open(ctx, c.Database, queue.Options{
 		Portals:  names,
 		Attempts: c.Limits.Attempts, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
-		Workers: c.Limits.Runs, Grace: c.Limits.grace(), Log: log,
+		Workers: c.Limits.Runs, Grace: c.Limits.grace(), Settle: c.Limits.settle(), Log: log,
 		KeepSucceeded: time.Duration(c.History.Succeeded), KeepDiscarded: time.Duration(c.History.Discarded),
 		KeepParked: time.Duration(c.History.Parked), KeepEvents: time.Duration(c.History.Events),
 	})
@@ -94,7 +94,7 @@ func (a *app) newClient(p portalConfig) (*bitrix.Client, error) {
 	}
 	return bitrix.NewClient(bitrix.Config{
 		Gate:    func() error { return a.mayAct(p.Name) },
-		Webhook: p.Webhook, Plan: p.Plan, Log: log.With("portal", p.Name),
+		Webhook: p.Webhook, Plan: p.Plan, Settle: a.config.Limits.settle(), Log: log.With("portal", p.Name),
 		HTTP: &http.Client{Transport: timed{transport, a.metrics.restSeconds.WithLabelValues(p.Name)}},
 	})
 }

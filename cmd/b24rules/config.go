@@ -76,6 +76,8 @@ type limitsConfig struct {
 	MaxBody    int64         `yaml:"max_body" validate:"omitempty,min=1" doc:"bytes of one event"`
 	Grace      time.Duration `yaml:"grace" validate:"omitempty,min=0" doc:"how long a stop waits for runs"`
 
+	Settle time.Duration `yaml:"settle" validate:"omitempty,min=0" doc:"how long the portal may still work on what was sent when a connection or the program was cut off"`
+
 	Connections  int `yaml:"connections" validate:"omitempty,min=1,max=100000" doc:"open connections to the event handler"`
 	PortalEvents int `yaml:"portal_events" validate:"omitempty,min=1,max=100000" doc:"events of one portal that wait to be stored at the same time"`
 }
@@ -94,6 +96,11 @@ func (c *config) hider() *bitrix.Hider {
 	}
 	return bitrix.NewHider(secrets...)
 }
+
+// settle is how long a portal may go on with a request that was cut off. The
+// cloud ends every request after a minute.
+// https://apidocs.bitrix24.com/limits.html
+func (l limitsConfig) settle() time.Duration { return cmp.Or(l.Settle, time.Minute) }
 
 // configFile is the file as it is written. The doc of a key is what an editor
 // shows: `make gen` writes it to schemas/.

@@ -74,6 +74,9 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 	if o.limits.RetryMax == 0 {
 		o.limits.RetryFirst, o.limits.RetryMax = 10*time.Millisecond, 20*time.Millisecond
 	}
+	if o.limits.Settle == 0 {
+		o.limits.Settle = time.Millisecond // the emulator ends a request with its connection
+	}
 	if o.dir == "" {
 		o.dir = t.TempDir()
 	}

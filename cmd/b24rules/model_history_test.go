@@ -55,6 +55,7 @@ const (
 	opFaults      op = "from now on"
 	opHeal        op = "nothing goes wrong any more"
 	opCrash       op = "kill the engine"
+	opLose        op = "the next writes lose their connection"
 	opStop        op = "stop the engine"
 	opStart       op = "start the engine"
 	opCrashAtWork op = "kill the engine as soon as it"
@@ -124,6 +125,8 @@ func (s step) String() string {
 			return fmt.Sprintf("%s; what it has sent still arrives, after %s", text, s.wait)
 		}
 		return text + "; what has not arrived is lost"
+	case opLose:
+		return fmt.Sprintf("%s, %d of them, and arrive %s later", s.op, 1+s.n%3, s.wait)
 	case opDeliverAll, opSettle, opHeal, opStop, opStart:
 		return string(s.op)
 	}
@@ -209,7 +212,7 @@ func (g generator) rows() []modelRow {
 // steps are what happens next: mostly one thing.
 func (g generator) steps() []step {
 	s := step{which: g.rnd.IntN(1000), n: g.rnd.IntN(1000)}
-	switch g.rnd.IntN(36) {
+	switch g.rnd.IntN(37) {
 	case 0:
 		s.op, s.rows = opAddDeal, g.rows()
 	case 1:
@@ -253,6 +256,8 @@ func (g generator) steps() []step {
 		s.op = opStop
 	case 35:
 		s.op = opStart
+	case 36:
+		s.op, s.wait = opLose, pick(g.rnd, 0, 2*time.Second, 20*time.Second, 50*time.Second)
 	}
 	if s.op == opStop || s.op == opCrash || s.op == opCrashAtWork {
 		more := []step{s, {op: opSleep, wait: pick(g.rnd, 0, time.Millisecond, time.Minute)}, {op: opStart}}

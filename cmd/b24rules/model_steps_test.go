@@ -49,6 +49,12 @@ func (w *world) do(s step) {
 		w.kill(s.flag)
 	case opCrashAtWork:
 		w.killAtWork(s.n%2 == 0, s.flag, s.wait)
+	case opLose:
+		if w.engine != nil {
+			w.engine.wire.mu.Lock()
+			w.engine.wire.lose, w.engine.wire.lag = 1+s.n%3, s.wait
+			w.engine.wire.mu.Unlock()
+		}
 	case opStop:
 		w.stop()
 	case opStart:

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"b24rules/emulator"
 	"b24rules/queue"
@@ -25,7 +26,7 @@ import (
 // a failure names shows it again.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	rounds, seed := envInt(t, "B24_MODEL_ROUNDS", 200), envInt(t, "B24_MODEL_SEED", 1)
+	rounds, seed := envInt(t, "B24_MODEL_ROUNDS", 100), envInt(t, "B24_MODEL_SEED", 1)
 	t.Logf("B24_MODEL_ROUNDS=%d B24_MODEL_SEED=%d", rounds, seed)
 	m := newModel(t)
 	var next, failed atomic.Int64
@@ -44,6 +45,31 @@ func TestModel(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLateWrites are histories of writes that the portal makes after the engine
+// has given up on them: its connection was lost, or it was killed. Whoever looks
+// too early whether they were done does them twice.
+func TestLateWrites(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	rows := []modelRow{{name: "Bolt", cents: 110, tenths: 25}}
+	late := 40 * time.Second
+	for name, steps := range map[string][]step{
+		"lost":              {{op: opLose, wait: late}, {op: opDeliverAll}},
+		"lost, and told":    {{op: opLose, wait: late}, {op: opDeliverAll}, {op: opSleep, wait: 5 * time.Second}, {op: opAgain}},
+		"killed":            {{op: opDeliverAll}, {op: opCrashAtWork, flag: true, wait: late}, {op: opStart}},
+		"killed, and told":  {{op: opDeliverAll}, {op: opCrashAtWork, flag: true, wait: late}, {op: opStart}, {op: opAgain}},
+		"stopped in a rush": {{op: opLose, wait: late}, {op: opDeliverAll}, {op: opSleep, wait: 1010 * time.Millisecond}, {op: opStop}, {op: opStart}, {op: opTouchBill}, {op: opDeliverAll}},
+	} {
+		for _, add := range []op{opAddBill, opAddDeal} {
+			h := history{world: worldKind{plan: emulator.PlanUnlimited, latency: 20 * time.Millisecond, grace: time.Millisecond}}
+			h.steps = append([]step{{op: add, rows: rows}}, steps...)
+			if wrong, log := m.run(t, h); len(wrong) > 0 {
+				t.Errorf("%s:\n%s\nwent wrong:\n  - %s\n%s", name, h, strings.Join(wrong, "\n  - "), log)
+			}
+		}
 	}
 }
 

@@ -135,6 +135,7 @@ type wire struct {
 	trap  chan struct{} // closed by the next write
 	early bool          // when it is sent, not when the portal has made it
 	lag   time.Duration // how much longer it is then on its way
+	lose  int           // so many of the next writes lose their connection, and arrive lag later
 }
 
 var errCut = errors.New("the engine is dead")
@@ -159,6 +160,8 @@ func (x *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		there += x.lag
 		defer func() { <-x.cut }() // it is killed while this is on its way
 	}
+	lag, lost := x.lost(body)
+	there += lag
 	x.w.flying.Go(func() {
 		time.Sleep(there)
 		if isClosed(x.cut) && !x.keep {
@@ -177,6 +180,9 @@ func (x *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		time.Sleep(back)
 		ends <- result{resp, err}
 	})
+	if lost {
+		return nil, io.ErrUnexpectedEOF
+	}
 	select {
 	case <-x.cut:
 		return nil, errCut
@@ -192,18 +198,37 @@ func (x *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // sprung tells whether the trap of opCrashAtWork snaps at a request.
 func (x *wire) sprung(body []byte, early bool) bool {
-	writes := bytes.Contains(body, []byte(`"fields"`)) || bytes.Contains(body, []byte(`"FIELDS"`))
-	for _, method := range []string{".add?", ".update?", ".delete?"} { // of a batch
-		writes = writes || bytes.Contains(body, []byte(method))
-	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.trap == nil || x.early != early || !writes {
+	if x.trap == nil || x.early != early || !writes(body) {
 		return false
 	}
 	close(x.trap)
 	x.trap = nil
 	return true
+}
+
+// lost tells whether a request loses its connection, and how much later it
+// arrives.
+func (x *wire) lost(body []byte) (lag time.Duration, lost bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.lose == 0 || !writes(body) {
+		return 0, false
+	}
+	x.lose--
+	x.w.arrived = time.Now().Add(x.lag + 2*x.w.kind.latency)
+	return x.lag, true
+}
+
+// writes tells whether there is a write in a request.
+func writes(body []byte) bool {
+	for _, sign := range []string{`"fields"`, `"FIELDS"`, ".add?", ".update?", ".delete?"} {
+		if bytes.Contains(body, []byte(sign)) {
+			return true
+		}
+	}
+	return false
 }
 
 func isClosed(ch <-chan struct{}) bool {

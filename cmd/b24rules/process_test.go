@@ -111,7 +111,7 @@ portals:
     application_token: ${TEST_TOKEN}
     plan: unlimited
 %slog: {level: debug}
-limits: {retry_first: 10ms, retry_max: 20ms}
+limits: {retry_first: 10ms, retry_max: 20ms, settle: 1ms}
 `, addr, rules, webhook, inputs))
 	return path
 }

@@ -135,6 +135,9 @@ func verdict(err error) (outcome string, forQueue error) {
 	case engine.Later:
 		return "postponed", queue.Postpone(re.NotBefore, err)
 	case engine.Retry:
+		if !re.NotBefore.IsZero() {
+			return "failed", queue.RetryFrom(re.NotBefore, err)
+		}
 	}
 	return "failed", err
 }
