@@ -43,7 +43,9 @@ func (p *Portal) runBatch(req *request) *answer {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.journal.batches++
+	if !req.inside {
+		p.journal.batches++
+	}
 	// The batch itself spends no execution time; its commands do.
 	return &answer{
 		result: object("result", s.result, "result_error", s.errors, "result_total", s.total,
@@ -98,6 +100,9 @@ func (p *Portal) batchCommand(req *request, command string, s *batchState, tooMa
 	}
 	if err != nil {
 		return p.failed(req, name, params, err)
+	}
+	if req.inside {
+		return p.run(req, m, params, "")
 	}
 	return p.execute(req, m, params)
 }

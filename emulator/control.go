@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"b24rules/schemas"
@@ -13,15 +14,19 @@ import (
 // control answers under /_emulator/: what a test or a demo asks of the emulator
 // itself. It is not a part of any portal and asks for no credentials.
 func (p *Portal) control(w http.ResponseWriter, r *http.Request, path string) {
-	if name, ok := strings.CutPrefix(path, "robot/"); ok && r.Method == http.MethodPost {
-		p.robot(w, r, name)
+	if actor, name, ok := strings.Cut(path, "/"); ok && r.Method == http.MethodPost && (actor == "person" || actor == "robot") {
+		p.act(w, r, actor, name)
 		return
 	}
 	switch r.Method + " " + strings.TrimSuffix(path, "/") {
 	case "GET stats":
 		reply(w, http.StatusOK, p.Stats())
 	case "GET calls":
-		reply(w, http.StatusOK, p.Calls())
+		calls := p.Calls()
+		if last, err := strconv.Atoi(r.URL.Query().Get("last")); err == nil {
+			calls = calls[max(0, len(calls)-max(0, last)):]
+		}
+		reply(w, http.StatusOK, calls)
 	case "GET history":
 		reply(w, http.StatusOK, p.History())
 	case "GET app":
@@ -41,19 +46,29 @@ func (p *Portal) control(w http.ResponseWriter, r *http.Request, path string) {
 		p.faults.set(nil)
 		reply(w, http.StatusOK, p.Faults())
 	default:
-		complain(w, http.StatusNotFound, "want GET stats, calls, history, app or faults, POST reset, webhooks, app, faults or robot/METHOD, or DELETE faults")
+		complain(w, http.StatusNotFound, "want GET stats, calls, history, app or faults, POST reset, webhooks, app, faults, person/METHOD or robot/METHOD, or DELETE faults")
 	}
 }
 
-// robot runs a method as an automation rule does: nobody is at the bottom of
-// what it changes, and no limit holds it up.
-func (p *Portal) robot(w http.ResponseWriter, r *http.Request, name string) {
+// act runs a method as what happens inside the portal: what its users do with
+// its pages, or an automation rule, which has no user. It is no REST call, so
+// no limit and no fault stands in its way, and no journal keeps it but the
+// history of changes. Its events are sent.
+func (p *Portal) act(w http.ResponseWriter, r *http.Request, actor, name string) {
 	p.seeHost(r.Host)
-	req := &request{ctx: r.Context(), params: decodeRequest(r), user: p.user.ID, credKey: "robot", by: origin{hops: firstHops}}
+	req := &request{ctx: r.Context(), params: decodeRequest(r), user: p.user.ID, inside: true, by: origin{hops: firstHops}}
+	if actor == "person" {
+		req.by.user = req.user
+	}
 	a := &answer{}
-	if m, err := p.find(name); err != nil {
+	switch m, err := p.find(name); {
+	case err != nil:
 		a.err = err
-	} else {
+	case m.app:
+		a.err = failStatus(http.StatusForbidden, "WRONG_AUTH_TYPE", "Application context required")
+	case m.name == batchMethod:
+		a = p.runBatch(req)
+	default:
 		a = p.run(req, m, req.params, "")
 	}
 	writeJSON(w, a.status(), a.body())

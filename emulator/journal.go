@@ -115,6 +115,9 @@ func (j *journal) change(ch Change, values func() *php.Array) {
 // failed answers a command that did not run.
 func (p *Portal) failed(req *request, method string, params *php.Array, e *restError) *answer {
 	a := &answer{err: e}
+	if req.inside {
+		return a
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.journal.add(newRecord(strings.ToLower(method), params, a, req.batch, time.Now()))

@@ -23,6 +23,7 @@ type request struct {
 	app       bool   // authorized by the application's token
 	user      int64  // whose rights it has
 	connector string // auth_connector, its source key
+	inside    bool   // no REST call, but something that happens in the portal
 	batch     bool   // its commands are those of a batch
 	credKey   string // who the execution time is counted for
 	changes   []raised
@@ -36,9 +37,13 @@ type restPath struct {
 	v3, xml      bool
 }
 
-// ServeHTTP answers REST calls under /rest/ and the control of the emulator
-// under /_emulator/.
+// ServeHTTP answers REST calls under /rest/, the authorization of applications
+// under /oauth/, the control of the emulator under /_emulator/, and shows it all
+// on a page at /.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/_emulator/page.")) && p.page(w, r) {
+		return
+	}
 	if rest, ok := strings.CutPrefix(r.URL.Path, "/_emulator/"); ok {
 		p.control(w, r, rest)
 		return
@@ -208,17 +213,23 @@ func (p *Portal) run(req *request, m *method, params *php.Array, lost FaultKind)
 	if m.legacy {
 		c.params = upperKeys(params)
 	}
-	if err := p.permit(req, m); err != nil {
-		return p.failed(req, m.name, params, err)
-	}
-	if err := wait(req.ctx, p.latency(p.cfg.Latency.Command)); err != nil {
-		return &answer{err: asRestError(err)}
+	if !req.inside {
+		if err := p.permit(req, m); err != nil {
+			return p.failed(req, m.name, params, err)
+		}
+		if err := wait(req.ctx, p.latency(p.cfg.Latency.Command)); err != nil {
+			return &answer{err: asRestError(err)}
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	result, err := m.run(c)
 	finish := time.Now()
-	operating, resetAt := p.limits.spend(operatingKey{req.credKey, m.name}, start, p.cfg.cost(m.name, finish.Sub(start)))
+	cost := p.cfg.cost(m.name, finish.Sub(start))
+	if req.inside {
+		cost = 0
+	}
+	operating, resetAt := p.limits.spend(operatingKey{req.credKey, m.name}, start, cost)
 	a := &answer{
 		result: result, total: c.total, hasTotal: c.hasTotal, next: c.next,
 		time: p.timing(start, finish, operating, resetAt),
@@ -226,9 +237,11 @@ func (p *Portal) run(req *request, m *method, params *php.Array, lost FaultKind)
 	if err != nil {
 		a = &answer{err: asRestError(err)}
 	}
-	r := newRecord(m.name, params, a, req.batch, start)
-	r.fault = lost
-	p.journal.add(r)
+	if !req.inside {
+		r := newRecord(m.name, params, a, req.batch, start)
+		r.fault = lost
+		p.journal.add(r)
+	}
 	return a
 }
 

@@ -1,0 +1,224 @@
+package emulator_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/google/go-cmp/cmp"
+
+	"b24rules/emulator"
+)
+
+// browser opens a page of a portal in a real browser. Complaints of the page
+// fail the test when it ends.
+func (p *portal) browser(path string) context.Context {
+	p.t.Helper()
+	program := needBrowser(p.t)
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.WindowSize(1280, 800))
+	ctx, cancel := chromedp.NewExecAllocator(p.t.Context(), options...)
+	p.t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	p.t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	p.t.Cleanup(cancel)
+	var mu sync.Mutex
+	var complaints []string
+	chromedp.ListenTarget(ctx, func(event any) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch event := event.(type) {
+		case *runtime.EventExceptionThrown:
+			complaints = append(complaints, event.ExceptionDetails.Error())
+		case *runtime.EventConsoleAPICalled:
+			complaints = append(complaints, fmt.Sprint("console ", event.Type))
+		}
+	})
+	p.t.Cleanup(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range complaints {
+			p.t.Errorf("the page: %s", c)
+		}
+	})
+	if err := chromedp.Run(ctx, chromedp.Navigate(p.url+path)); err != nil {
+		p.t.Fatal(err)
+	}
+	return ctx
+}
+
+// needBrowser skips a test without a browser, except in CI, where it must not
+// be missing.
+func needBrowser(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("no browser (apt-get install chromium)")
+	}
+	t.Skip("no browser (apt-get install chromium)")
+	return ""
+}
+
+func runIn(t *testing.T, ctx context.Context, what string, actions ...chromedp.Action) {
+	t.Helper()
+	if err := chromedp.Run(ctx, actions...); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// shown waits until a part of the page shows a text.
+func shown(selector, text string) chromedp.Action {
+	return chromedp.Poll(fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q)", selector, text), nil, chromedp.WithPollingTimeout(20*time.Second))
+}
+
+// enter changes a field as a person does, and leaves it.
+func enter(selector, value string) chromedp.Action {
+	return chromedp.Tasks{
+		chromedp.WaitVisible(selector),
+		chromedp.SetValue(selector, value),
+		chromedp.Evaluate(fmt.Sprintf("document.querySelector(%q).dispatchEvent(new Event('change'))", selector), nil),
+	}
+}
+
+// TestPage lets a person work on the page of a portal, and REST clients change
+// it meanwhile.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{EventDelay: -1, Plan: emulator.PlanStandard})
+	emulator.Demo(p.Portal)
+	h := newHandler(t, 200)
+	p.AddWebhook(h.url, allEvents...)
+	ctx := p.browser("/")
+	runIn(t, ctx, "an empty portal", chromedp.WaitVisible("#add"), shown("#panel", "0 in all"), shown("#no-calls", "No REST call"), shown("#level-text", "0 of 50"))
+
+	runIn(t, ctx, "a new deal", chromedp.Click("#add"), shown("#item-1", "New deal"), chromedp.WaitVisible("[name=add-row]"))
+	runIn(t, ctx, "two products", chromedp.Click("[name=add-row]"), shown("#item-1", "Product 1"), chromedp.Click("[name=add-row]"), shown("#item-1", "Product 2"))
+	runIn(t, ctx, "a quantity", enter("[name=quantity]", "2.5"), shown("#item-1", "350.00 USD"))
+	runIn(t, ctx, "a title", enter("[name=title]", `<img src=x onerror="alert(1)"> & more`), shown("#item-1 .title", `<img src=x onerror="alert(1)"> & more`))
+	runIn(t, ctx, "a product less", chromedp.Click(`[aria-label="Remove Product 2"]`), shown("#item-1 .sum", "250.00 USD"))
+	runIn(t, ctx, "won", chromedp.Click("[name=win]"), shown("#item-1 .stage", "WON"))
+	want := []string{"ONCRMDEALADD 1"}
+	for range 6 {
+		want = append(want, "ONCRMDEALUPDATE 1")
+	}
+	if diff := cmp.Diff(want, h.take(t, p)); diff != "" {
+		t.Errorf("events (-want +got)\n%s", diff)
+	}
+	// Nothing of this was a call, and it cost nothing.
+	if s := p.Stats(); s.Requests != 0 || s.Level != 0 || len(p.Calls()) != 0 {
+		t.Errorf("%+v", s)
+	}
+
+	p.add(2, `{"title":"Roof of a client"}`)
+	p.post("crm.none", `{"secret":1}`)
+	runIn(t, ctx, "what a client has done", shown("#panel", "Roof of a client"), shown("#calls", "crm.item.add"), shown("#calls", "ERROR_METHOD_NOT_FOUND"), shown("#counters", "requests"))
+	runIn(t, ctx, "a deleted deal", chromedp.Click("#item-1 summary"), chromedp.WaitNotPresent("[name=delete]"),
+		chromedp.Click("#item-1 summary"), chromedp.Click("[name=delete]"), chromedp.WaitNotPresent("#item-1"))
+
+	runIn(t, ctx, "an invoice", chromedp.Click(`//button[@role="tab"][text()="Invoices"]`), shown("#add", "Add an invoice"), chromedp.Click("#add"),
+		chromedp.WaitVisible("[name=add-row]"), chromedp.Click("[name=add-row]"), shown("#item-1 .sum", "100.00 USD"))
+	p.must("lists.element.add", `{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"ELEMENT_CODE":"e1","FIELDS":{"NAME":"Tile","PROPERTY_101":1,"PROPERTY_106":1}}`)
+	runIn(t, ctx, "a list", chromedp.Click(`//button[@role="tab"][text()="Shipments"]`), shown(".elements", "Tile"), shown(".elements", "Yes"),
+		chromedp.Click(`[aria-label="Delete Tile"]`), shown("#panel", "0 in all"))
+	runIn(t, ctx, "a smart process", chromedp.Click(`//button[@role="tab"][text()="Invoice totals"]`), shown("#add", "Add an item"), chromedp.Click("#add"), shown("#panel", "ufCrm5Total"))
+}
+
+// TestPageFits looks at the page on a desk and on a phone, by day and by night:
+// nothing sticks out. SHOTS names a folder for pictures of it.
+func TestPageFits(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{Plan: emulator.PlanStandard})
+	emulator.Demo(p.Portal)
+	p.add(2, `{"title":"Roof with a name of considerable length, `+strings.Repeat("as-people-write-it-", 6)+`"}`)
+	p.must("crm.item.productrow.set", `{"ownerType":"D","ownerId":1,"productRows":[{"productName":"Tile, `+strings.Repeat("very-", 20)+`long","price":1234567.89,"quantity":3},{"productName":"Delivery","price":99}]}`)
+	p.must("lists.element.add", `{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"ELEMENT_CODE":"`+strings.Repeat("c", 60)+`","FIELDS":{"NAME":"Tile","PROPERTY_101":1}}`)
+	p.post("crm.none", `{"why":"it is not there"}`)
+	ctx := p.browser("/")
+	for _, c := range []struct {
+		name   string
+		width  int64
+		height int64
+		scheme string
+	}{{"desk", 1280, 800, "light"}, {"desk-dark", 1280, 800, "dark"}, {"phone", 390, 844, "light"}, {"phone-dark", 390, 844, "dark"}} {
+		media := &emulation.MediaFeature{Name: "prefers-color-scheme", Value: c.scheme}
+		runIn(t, ctx, c.name, emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{media}), chromedp.EmulateViewport(c.width, c.height),
+			chromedp.Navigate(p.url+"/"), chromedp.WaitVisible("#item-1"), chromedp.Click("#item-1 summary"), chromedp.WaitVisible("[name=add-row]"))
+		for _, view := range []string{"deal", "list"} {
+			if view == "list" {
+				runIn(t, ctx, c.name, chromedp.Click(`//button[@role="tab"][text()="Shipments"]`), shown(".elements", "Tile"))
+			}
+			var wide int64
+			var picture []byte
+			runIn(t, ctx, c.name, chromedp.Evaluate("document.documentElement.scrollWidth", &wide), chromedp.FullScreenshot(&picture, 100))
+			if wide > c.width {
+				t.Errorf("%s, %s: %d wide on a screen of %d", c.name, view, wide, c.width)
+			}
+			if folder := os.Getenv("SHOTS"); folder != "" {
+				if err := os.WriteFile(filepath.Join(folder, "emulator-"+c.name+"-"+view+".png"), picture, 0o600); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+}
+
+// TestPageFiles serves what the page is made of and nothing else.
+func TestPageFiles(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	for path, want := range map[string]int{
+		"/": 200, "/_emulator/page.js": 200, "/_emulator/page.css": 200, "/_emulator/page.go": 404, "/_emulator/page.": 404,
+		"/index.html": 404, "/page/page.js": 404, "/favicon.ico": 404,
+	} {
+		if status, body := p.send("GET", path, "", ""); status != want {
+			t.Errorf("%s: status %d, want %d: %.80s", path, status, want, body)
+		}
+	}
+}
+
+// TestActors: what happens inside the portal is no REST call, but is kept in
+// the history and sends its events.
+func TestActors(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{
+		EventDelay: -1, Plan: emulator.PlanStandard, Latency: emulator.Latency{Request: time.Hour, Command: time.Hour}, Scopes: []string{},
+	})
+	if err := p.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Code: "OVERLOAD_LIMIT"}); err != nil {
+		t.Fatal(err)
+	}
+	h := newHandler(t, 200)
+	p.AddWebhook(h.url, "ONCRMDEALADD")
+	for _, actor := range []string{"person", "robot"} {
+		for range 60 {
+			if status, body := p.send("POST", "/_emulator/"+actor+"/crm.deal.add", "application/json", `{"fields":{"TITLE":"x"}}`); status != 200 {
+				t.Fatal(status, body)
+			}
+		}
+	}
+	status, body := p.send("POST", "/_emulator/person/batch", "application/json", `{"cmd":["crm.deal.get?id=1","crm.none"]}`)
+	p.match("batch", `{"result":{"result":[{"ID":"1","CREATED_BY_ID":"1","…":1}],"result_error":{"1":{"error":"ERROR_METHOD_NOT_FOUND","…":1}},"…":1},"time":"*"}`, body)
+	if status != 200 || len(h.take(t, p)) != 120 {
+		t.Errorf("status %d, %d events", status, len(h.last))
+	}
+	if s := p.Stats(); s.Requests != 0 || s.Batches != 0 || len(s.Commands) != 0 || len(s.Errors) != 0 || len(p.Calls()) != 0 || len(p.History()) != 120 {
+		t.Errorf("%+v", s)
+	}
+	for path, want := range map[string]int{"person/event.bind": 403, "person/crm.none": 404, "stranger/profile": 404, "person/": 404} {
+		if status, body := p.send("POST", "/_emulator/"+path, "application/json", `{}`); status != want {
+			t.Errorf("%s: status %d, want %d: %s", path, status, want, body)
+		}
+	}
+}
