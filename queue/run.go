@@ -64,9 +64,15 @@ type Run struct {
 // Once returns the value that the step had when a run of this rule for this
 // entity last succeeded.
 func (r *Run) Once(ctx context.Context, step string) (value string, ok bool, err error) {
-	err = r.q.db.read.QueryRowContext(ctx,
+	return r.q.Once(ctx, r.Portal, r.Rule, r.Entity, step)
+}
+
+// Once returns what a step had when a run of the rule for the entity last
+// succeeded.
+func (q *Queue) Once(ctx context.Context, portal, rule, entity, step string) (value string, ok bool, err error) {
+	err = q.db.read.QueryRowContext(ctx,
 		`SELECT value FROM b24_once WHERE portal = $1 AND rule = $2 AND entity = $3 AND step = $4`,
-		r.Portal, r.Rule, r.Entity, step).Scan(&value)
+		portal, rule, entity, step).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", false, nil
 	}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"b24rules/diag"
+	"b24rules/engine"
+	"b24rules/queue"
+	"b24rules/schemas"
+)
+
+// single is what plan and run have in common: rules for one entity of a portal.
+type single struct {
+	config, rule, portal, entity string
+	deleted                      bool
+	files                        []string // in place of the configured rules
+}
+
+func (s *single) flags(fs *flag.FlagSet) {
+	fs.StringVar(&s.config, "config", defaultConfigFile, "read the configuration from `FILE`")
+	fs.StringVar(&s.rule, "rule", "", "only the rule `ID`; without it all rules that hear of such an entity")
+	fs.StringVar(&s.portal, "portal", "", "the portal `NAME`; not needed when there is one")
+	fs.StringVar(&s.entity, "entity", "", "the `ENTITY`: deal:759, smart_invoice:7 or item:31:7")
+	fs.BoolVar(&s.deleted, "deleted", false, "as if the portal had said that the entity is deleted; whether it is, is looked up")
+}
+
+// target is one rule to run for an entity.
+type target struct {
+	rule   *engine.Rule
+	inputs map[string]any
+	entity engine.Entity
+	event  engine.Event
+}
+
+// open reads the configuration and the rules, and opens the app. The caller
+// calls done.
+func (s *single) open(ctx context.Context, std stdio) (a *app, targets []target, done func(), err error) {
+	if s.entity == "" {
+		return nil, nil, nil, usagef("which entity? --entity deal:759")
+	}
+	entity, err := parseEntity(s.entity)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	c, list, err := readConfig(s.config)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("no configuration: %w", plain(err))
+	}
+	if list.HasErrors() {
+		return nil, nil, nil, tell(std, list)
+	}
+	if err := s.choosePortal(c); err != nil {
+		return nil, nil, nil, err
+	}
+	paths := c.Rules
+	if len(s.files) > 0 {
+		paths = s.files
+	}
+	rules := &ruleLoader{source: filesOf(paths), portals: c.Portals}
+	_, gen, err := rules.load()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if targets, err = s.targets(gen, knownEntity(entity)); err != nil || len(targets) == 0 {
+		return nil, nil, nil, s.without(std, gen, err)
+	}
+	forget, err := temporaryDatabase(c)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	log := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if a, err = newApp(ctx, c, rules, log); err != nil {
+		forget()
+		return nil, nil, nil, err
+	}
+	return a, targets, func() { a.close(); forget() }, nil
+}
+
+// temporaryDatabase gives a configuration whose database serve has not made yet
+// one that forget removes.
+func temporaryDatabase(c *config) (forget func(), err error) {
+	file, ok := strings.CutPrefix(c.Database, "sqlite:")
+	if _, statErr := os.Stat(file); !ok || !errors.Is(statErr, fs.ErrNotExist) {
+		return func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "b24rules")
+	if err != nil {
+		return nil, err
+	}
+	c.Database = "sqlite:" + filepath.Join(dir, "none.db")
+	return func() { _ = os.RemoveAll(dir) }, nil
+}
+
+func (s *single) choosePortal(c *config) error {
+	var names []string
+	for _, p := range c.Portals {
+		names = append(names, p.Name)
+	}
+	switch {
+	case s.portal == "" && len(names) == 1:
+		s.portal = names[0]
+	case s.portal == "":
+		return usagef("which portal? --portal %s", alternatives(names))
+	case !slices.Contains(names, s.portal):
+		text := fmt.Sprintf("--portal %q is not in the configuration", s.portal)
+		if near := diag.Closest(s.portal, names); near != "" {
+			text += fmt.Sprintf(" (did you mean %s?)", near)
+		}
+		return &usageError{text}
+	}
+	return nil
+}
+
+// knownEntity takes the words that rule files have for types: smart_invoice:7 is
+// item:31:7.
+func knownEntity(e engine.Entity) engine.Entity {
+	if o, ok := schemas.LookupOwner(e.Kind); ok && o.ID >= schemas.TypeSmartInvoice {
+		return engine.Entity{Kind: "item", TypeID: o.ID, ID: e.ID}
+	}
+	return e
+}
+
+// targets are the rules for the entity.
+func (s *single) targets(gen *generation, entity engine.Entity) ([]target, error) {
+	var out []target
+	var ids []string
+	for _, set := range gen.sets {
+		inputs, ok := set.inputs[s.portal]
+		if !ok {
+			continue
+		}
+		for _, r := range set.set.Rules {
+			if !servesPortal(r, s.portal) {
+				continue
+			}
+			ids = append(ids, r.ID)
+			if s.rule != "" && s.rule != r.ID {
+				continue
+			}
+			code, ok := hearsOf(r, entity, s.deleted)
+			if !ok && s.rule == "" {
+				continue
+			}
+			if !ok {
+				return nil, usagef("rule %s does not hear of %s: it hears %s", r.ID, entity, heard(r))
+			}
+			data := map[string]any{"ID": entity.ID}
+			if entity.Kind == "item" {
+				data["ENTITY_TYPE_ID"] = fmt.Sprint(entity.TypeID)
+			}
+			out = append(out, target{rule: r, inputs: inputs, entity: entity, event: engine.Event{
+				Code: code, Data: map[string]any{"FIELDS": data}, Time: time.Now().Truncate(time.Second),
+			}})
+		}
+	}
+	if len(out) == 0 && s.rule != "" {
+		text := fmt.Sprintf("portal %s has no rule %q", s.portal, s.rule)
+		if near := diag.Closest(s.rule, ids); near != "" {
+			text += fmt.Sprintf(" (did you mean %s?)", near)
+		}
+		return nil, &usageError{text}
+	}
+	return out, nil
+}
+
+// hearsOf reports whether a rule hears events of such an entity, and of which
+// code the one would be that asks for the run.
+func hearsOf(r *engine.Rule, e engine.Entity, deleted bool) (code string, ok bool) {
+	for _, t := range r.Triggers {
+		if !isAbout(t, e) {
+			continue
+		}
+		if code == "" || t.Op == "update" && !deleted || t.Op == "delete" && deleted {
+			code = t.Code
+		}
+	}
+	return code, code != ""
+}
+
+func isAbout(t engine.Trigger, e engine.Entity) bool {
+	switch t.Entity {
+	case "item":
+		return e.Kind == "item" && (t.EntityTypeID == 0 || t.EntityTypeID == e.TypeID)
+	case "":
+		return strings.EqualFold(strings.TrimSuffix(t.Code, strings.ToUpper(t.Op)), e.Kind)
+	}
+	return t.Entity == e.Kind
+}
+
+func heard(r *engine.Rule) string {
+	codes := make([]string, len(r.Triggers))
+	for i, t := range r.Triggers {
+		codes[i] = t.Code
+	}
+	return strings.Join(codes, ", ")
+}
+
+// without says why there is nothing to run: findings of broken files first.
+func (s *single) without(std stdio, gen *generation, err error) error {
+	var all diag.List
+	for _, b := range gen.broken {
+		all.Add(b.findings...)
+	}
+	all.Sort()
+	if len(all) > 0 {
+		if told := tell(std, all); !errors.Is(told, errFindings) || err == nil {
+			return told
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return usagef("no rule of portal %s hears of %s", s.portal, s.entity)
+}
+
+// engineRun is what the engine is given for a target.
+func (a *app) planRun(p *portal, t target, deleted bool) engine.Run {
+	return engine.Run{
+		Portal: p.name, Client: p.client, Entity: t.entity, Event: t.event, Count: 1, Deleted: deleted,
+		Attempt: 1, LastAttempt: true, Inputs: t.inputs, Zone: p.zone,
+		Memory: remembered{a.queue, p.name, t.rule.ID, t.entity.String()}, Rehearsal: &engine.Rehearsal{},
+	}
+}
+
+// remembered is the memory of real runs, to be read.
+type remembered struct {
+	q                    *queue.Queue
+	portal, rule, entity string
+}
+
+// Once returns what the last successful run has left.
+func (m remembered) Once(ctx context.Context, step string) (string, bool, error) {
+	return m.q.Once(ctx, m.portal, m.rule, m.entity, step)
+}
+
+// SetOnce, Done and MarkDone are never reached: a rehearsal remembers nothing.
+func (remembered) SetOnce(string, string) {}
+
+// Done is false.
+func (remembered) Done(context.Context, string) (bool, error) { return false, nil }
+
+// MarkDone does nothing.
+func (remembered) MarkDone(context.Context, string) error { return nil }
