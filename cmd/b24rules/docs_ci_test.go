@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,10 +133,19 @@ func TestPagesNameWhatExists(t *testing.T) {
 			if c == nil {
 				continue // a sentence about b24rules
 			}
+			words := strings.Fields(m[2])
+			if c.subs != nil && len(words) > 0 {
+				at := slices.IndexFunc(c.subs, func(s *command) bool { return s.name == c.name+" "+strings.Trim(words[0], "`.,\\") })
+				if at < 0 {
+					t.Errorf("%s: b24rules %s has no command %s", page, c.name, words[0])
+					continue
+				}
+				c = c.subs[at]
+			}
 			set := flag.NewFlagSet(c.name, flag.ContinueOnError)
 			c.setup(set)
 			seen++
-			for _, word := range strings.Fields(m[2]) {
+			for _, word := range words {
 				f := flagWord.FindStringSubmatch(strings.Trim(word, "[]"))
 				if f != nil && set.Lookup(f[1]) == nil {
 					t.Errorf("%s: b24rules %s has no flag --%s", page, c.name, f[1])
