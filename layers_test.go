@@ -21,6 +21,7 @@ var layers = map[string]int{
 	"actions":        2,
 	"ingest":         2,
 	"queue":          2,
+	"catchup":        3,
 	"engine":         1,
 	"engine/formula": 1,
 	"emulator":       1,

@@ -15,8 +15,10 @@ import (
 // Config describes how to reach one portal.
 type Config struct {
 	// Webhook is the URL of the inbound webhook:
-	// https://portal.bitrix24.com/rest/1/code/. Required.
+	// https://portal.bitrix24.com/rest/1/code/. Required, unless there is OAuth.
 	Webhook Secret
+	// OAuth, if not nil, calls the portal as an application instead.
+	OAuth *OAuth
 	// Plan sets the request rate. Empty means PlanStandard.
 	Plan Plan
 	// HTTP sends the requests. Nil means a client of its own. It is copied, and
@@ -109,6 +111,7 @@ type Client struct {
 	cfg       Config
 	base      string            // the webhook's URL with a trailing slash
 	scrub     *strings.Replacer // hides the webhook in texts of the portal
+	auth      *authority        // of an application; nil for a webhook
 	http      *http.Client
 	log       *slog.Logger
 	line      *line
@@ -131,7 +134,15 @@ var ErrClosed = errors.New("the client is closed")
 // NewClient makes a client. It sends nothing until it is asked to.
 func NewClient(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
-	base, code, err := webhookURL(cfg.Webhook)
+	c := &Client{cfg: cfg, log: cfg.Log}
+	var err error
+	if cfg.OAuth != nil {
+		err = cfg.OAuth.check()
+	} else {
+		var code string
+		c.base, code, err = webhookURL(cfg.Webhook)
+		c.scrub = strings.NewReplacer(c.base, hidden, code, hidden)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -144,10 +155,10 @@ func NewClient(cfg Config) (*Client, error) {
 		h = *cfg.HTTP
 	}
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c := &Client{
-		cfg: cfg, base: base, scrub: strings.NewReplacer(base, hidden, code, hidden),
-		http: &h, log: cfg.Log, line: newLine(cfg.MaxWaiting, max(0, cfg.Settle)), bucket: newBucket(plan.rate()),
-		operating: newOperating(cfg.OperatingLimit), meta: newMetadata(cfg.MetadataLife), turn: make(chan struct{}, 1),
+	c.http, c.line, c.bucket = &h, newLine(cfg.MaxWaiting, max(0, cfg.Settle)), newBucket(plan.rate())
+	c.operating, c.meta, c.turn = newOperating(cfg.OperatingLimit), newMetadata(cfg.MetadataLife), make(chan struct{}, 1)
+	if cfg.OAuth != nil {
+		c.auth = newAuthority(*cfg.OAuth, c.http, c.log)
 	}
 	c.life, c.close = context.WithCancel(context.Background())
 	for range cfg.InFlight {

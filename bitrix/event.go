@@ -38,9 +38,11 @@ type EventAuth struct {
 	// AccessToken is sent to applications only, and only when a person caused
 	// the event.
 	AccessToken Secret
-	UserID      string
-	Scope       string
-	Status      string
+	// RefreshToken is sent with installations and notices of offline events.
+	RefreshToken Secret
+	UserID       string
+	Scope        string
+	Status       string
 }
 
 // eventLimits bound an event's form. Real ones have about twenty values.
@@ -95,7 +97,7 @@ func ParseEvent(contentType string, body []byte) (Event, error) {
 	e.Auth = EventAuth{
 		Domain: textAt(a, "domain"), MemberID: textAt(a, "member_id"), ClientEndpoint: textAt(a, "client_endpoint"),
 		ApplicationToken: Secret(textAt(a, "application_token")), AccessToken: Secret(textAt(a, "access_token")),
-		UserID: textAt(a, "user_id"), Scope: textAt(a, "scope"), Status: textAt(a, "status"),
+		RefreshToken: Secret(textAt(a, "refresh_token")), UserID: textAt(a, "user_id"), Scope: textAt(a, "scope"), Status: textAt(a, "status"),
 	}
 	return e, nil
 }

@@ -39,10 +39,33 @@ func (c *Client) single(cmd *command) reply {
 	return reply{Answer: Answer{Result: env.result, Total: env.total, Next: env.next}}
 }
 
-// post sends a request and reads its envelope.
+// post sends a request and reads its envelope. An application whose token has
+// expired gets another one and sends the request once more: the portal refused
+// it before it looked at it.
 func (c *Client) post(method string, body []byte, commands int) (*envelope, *Error) {
+	if c.auth == nil {
+		return c.request(method, c.base, body, commands)
+	}
+	t, fault := c.auth.now(c.life)
+	if fault != nil {
+		return nil, fault.of(method)
+	}
+	env, fault := c.request(method, t.Endpoint, c.auth.sign(body, t), commands)
+	if fault == nil || fault.code() != codeExpired && fault.code() != codeInvalid {
+		return env, fault
+	}
+	if t, fault = c.auth.renew(c.life, t.Access); fault != nil {
+		return nil, fault.of(method)
+	}
+	c.requests.Add(1)
+	c.bucket.take(time.Now())
+	return c.request(method, t.Endpoint, c.auth.sign(body, t), commands)
+}
+
+// request makes one HTTP request and reads the envelope of its answer.
+func (c *Client) request(method, base string, body []byte, commands int) (*envelope, *Error) {
 	started := time.Now()
-	status, data, fault := c.exchange(method, body)
+	status, data, fault := c.exchange(base+method, body)
 	var env *envelope
 	if fault == nil {
 		env, fault = c.open(status, data)
@@ -99,9 +122,9 @@ func (c *Client) open(status int, data []byte) (*envelope, *Error) {
 // maxDetail is how much of a portal's text an error keeps.
 const maxDetail = 500
 
-// clean takes the webhook's secret out of a text of the portal, and shortens it.
+// clean takes our secrets out of a text of the portal, and shortens it.
 func (c *Client) clean(text string) string {
-	text = c.scrub.Replace(strings.ToValidUTF8(text, "\uFFFD"))
+	text = c.scrubber().Replace(strings.ToValidUTF8(text, "\uFFFD"))
 	if r := []rune(text); len(r) > maxDetail {
 		text = string(r[:maxDetail]) + "…"
 	}
@@ -151,7 +174,7 @@ func seconds(f float64) time.Duration {
 
 // exchange makes the HTTP request. The callers' contexts do not end it: others
 // wait for the same answer, and a write that was sent has been sent.
-func (c *Client) exchange(method string, body []byte) (status int, data []byte, fault *Error) {
+func (c *Client) exchange(address string, body []byte) (status int, data []byte, fault *Error) {
 	if c.cfg.Gate != nil {
 		if err := c.cfg.Gate(); err != nil {
 			return 0, nil, barred(err)
@@ -164,7 +187,7 @@ func (c *Client) exchange(method string, body []byte) (status int, data []byte, 
 		GetConn: func(string) { dialing.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodPost, c.base+method, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, &Error{Code: codeArgument, Detail: "the request cannot be made", Outcome: NotExecuted}
 	}
@@ -177,7 +200,7 @@ func (c *Client) exchange(method string, body []byte) (status int, data []byte, 
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		return resp.StatusCode, nil, moved(resp)
+		return resp.StatusCode, nil, c.moved(resp)
 	}
 	data, err = io.ReadAll(io.LimitReader(resp.Body, c.cfg.MaxAnswer+1))
 	if err != nil {
@@ -217,15 +240,19 @@ func (c *Client) networkError(err error, unsent bool) *Error {
 
 // moved describes the redirect of a portal that was renamed. It is not
 // followed: the new address would get the secret, and POST would become GET.
-func moved(resp *http.Response) *Error {
+func (c *Client) moved(resp *http.Response) *Error {
 	host := "another address"
 	if u, err := resp.Location(); err == nil && u.Host != "" {
 		host = u.Host
 	}
-	return &Error{
+	e := &Error{
 		Status: resp.StatusCode, Code: CodeMoved, Outcome: NotExecuted,
 		Detail: fmt.Sprintf("the portal has moved to %.100s: put that into the webhook's URL", host),
 	}
+	if c.auth != nil {
+		e.Detail = fmt.Sprintf("the portal has moved to %.100s: put that into oauth.portal and install the application anew", host)
+	}
+	return e
 }
 
 // unreadable describes an answer that is no REST answer: HTML of a proxy, JSON

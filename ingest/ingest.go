@@ -33,6 +33,12 @@ type Config struct {
 	// not end when the portal hangs up: the event would be lost.
 	Push func(ctx context.Context, portal string, e bitrix.Event) error
 
+	// Install, if not nil, is asked before the token is: the installation of an
+	// application brings a token that nobody knows yet. It says whether the event
+	// is one that it has taken, and proves it in another way. ErrUnproven admits
+	// nobody.
+	Install func(ctx context.Context, portal string, e bitrix.Event) (taken bool, err error)
+
 	// MaxBody is the longest body that is read, in bytes. 0 means 1 MiB;
 	// events have less than 2 KiB.
 	MaxBody int64
@@ -186,11 +192,36 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) 
 	if err != nil {
 		return bitrix.Event{}, &refusal{http.StatusBadRequest, "the body is not an event", err}
 	}
+	if h.Install != nil {
+		if taken, err := h.install(r.Context(), portal, e); taken {
+			if err != nil {
+				return bitrix.Event{}, err
+			}
+			return e, nil
+		}
+	}
 	token, known := h.Portal(portal)
 	if !proves(e.Auth.ApplicationToken, token, known) {
-		return bitrix.Event{}, &refusal{http.StatusForbidden, "wrong portal or application token", nil}
+		return bitrix.Event{}, &refusal{http.StatusForbidden, wrongToken, nil}
 	}
 	return e, h.store(r.Context(), portal, e)
+}
+
+const wrongToken = "wrong portal or application token"
+
+// ErrUnproven is what Install returns for an event that is not what it pretends
+// to be.
+var ErrUnproven = errors.New("the event could not be proved")
+
+// install hands over an event that may be an installation.
+func (h *handler) install(ctx context.Context, portal string, e bitrix.Event) (taken bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.PushTimeout)
+	defer cancel()
+	taken, err = h.Install(ctx, portal, e)
+	if errors.Is(err, ErrUnproven) {
+		err = &refusal{http.StatusForbidden, wrongToken, err}
+	}
+	return taken, err
 }
 
 // store pushes an event that has proved its origin. From here on it is not

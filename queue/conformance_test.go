@@ -23,6 +23,9 @@ var conformance = []struct {
 	{"BackfillAndEventsMeet", testBackfillAndEventsMeet},
 	{"ABackfillKeepsItsPlace", testABackfillKeepsItsPlace},
 	{"Notes", testNotes},
+	{"NotesAreUpdatedByOneProcessAtATime", testNotesAreUpdatedByOneProcessAtATime},
+	{"AFailedUpdateKeepsTheNote", testAFailedUpdateKeepsTheNote},
+	{"TallyCountsABackfill", testTallyCountsABackfill},
 
 	{"Coalescing", testCoalescing},
 	{"AnEventDuringARunIsFollowedByARun", testAnEventDuringARunIsFollowedByARun},

@@ -39,6 +39,7 @@ type portal struct {
 	name   string
 	client *bitrix.Client
 	token  bitrix.Secret
+	app    *application // nil for a webhook
 	guard  engine.LoopGuard
 	zone   *time.Location
 }
@@ -49,14 +50,6 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 	a := &app{
 		config: c, log: log, rules: rules, portals: map[string]*portal{},
 		conns: &ingest.Conns{Most: c.Limits.Connections, Log: log}, metrics: newMetrics(), hider: c.hider(),
-	}
-	for _, p := range c.Portals {
-		client, err := a.newClient(p)
-		if err != nil {
-			a.close()
-			return nil, fmt.Errorf("portal %s: %w", p.Name, err)
-		}
-		a.portals[p.Name] = &portal{name: p.Name, client: client, token: p.Token, zone: p.Zone}
 	}
 	var names []string
 	for _, p := range c.Portals {
@@ -74,11 +67,17 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 		return nil, err
 	}
 	a.queue = q
+	for _, p := range c.Portals {
+		if a.portals[p.Name], err = a.newPortal(ctx, p); err != nil {
+			a.close()
+			return nil, fmt.Errorf("portal %s: %w", p.Name, err)
+		}
+	}
 	a.metrics.registry.MustRegister(gauges{a})
 	return a, nil
 }
 
-func (a *app) newClient(p portalConfig) (*bitrix.Client, error) {
+func (a *app) restConfig(p portalConfig) bitrix.Config {
 	log := a.log
 	if a.config.Log.Requests {
 		log = slog.New(everything{log.Handler()})
@@ -92,11 +91,29 @@ func (a *app) newClient(p portalConfig) (*bitrix.Client, error) {
 		}
 		transport = network
 	}
-	return bitrix.NewClient(bitrix.Config{
+	return bitrix.Config{
 		Gate:    func() error { return a.mayAct(p.Name) },
 		Webhook: p.Webhook, Plan: p.Plan, Settle: a.config.Limits.settle(), Log: log.With("portal", p.Name),
 		HTTP: &http.Client{Transport: timed{transport, a.metrics.restSeconds.WithLabelValues(p.Name)}},
-	})
+	}
+}
+
+// newPortal makes what the runs of a portal share.
+func (a *app) newPortal(ctx context.Context, c portalConfig) (*portal, error) {
+	p := &portal{name: c.Name, token: c.Token, zone: c.Zone}
+	rest := a.restConfig(c)
+	if o := c.OAuth; o != nil {
+		p.app = &application{home: o.Portal, tokens: tokensOf(a.queue, c.Name), changed: newKnock(), source: o.Connector, offline: c.Offline}
+		rest.OAuth = &bitrix.OAuth{ClientID: o.ClientID, ClientSecret: o.ClientSecret, TokenURL: o.TokenURL, Store: p.app.tokens}
+		p.app.config = rest
+		p.app.config.Gate = nil // whichever process hears of an installation proves it
+		if err := p.app.load(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	p.client, err = bitrix.NewClient(rest)
+	return p, err
 }
 
 // mayAct is asked before each request to a portal. Where several processes work
@@ -116,7 +133,9 @@ func (a *app) close() {
 		}
 	}
 	for _, p := range a.portals {
-		p.client.Close()
+		if p != nil && p.client != nil {
+			p.client.Close()
+		}
 	}
 }
 
@@ -125,7 +144,7 @@ func (a *app) handler() http.Handler {
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose an event
 	r.Handle("/healthz", ingest.Ready(a.queue.Ping, a.log)).Methods(http.MethodGet, http.MethodHead)
 	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
-		Portal: a.token, Push: a.push, MaxBody: a.config.Limits.MaxBody, PortalEvents: a.config.Limits.PortalEvents,
+		Portal: a.token, Push: a.push, Install: a.install, MaxBody: a.config.Limits.MaxBody, PortalEvents: a.config.Limits.PortalEvents,
 		Log: a.log, Done: a.metrics.event,
 	}))
 	return r
@@ -136,6 +155,9 @@ func (a *app) token(portal string) (bitrix.Secret, bool) {
 	p, ok := a.portals[portal]
 	if !ok {
 		return "", false
+	}
+	if p.app != nil {
+		return p.app.applicationToken(), true
 	}
 	return p.token, true
 }
@@ -175,6 +197,11 @@ func (a *app) serve(ctx context.Context, ln net.Listener) error {
 			ended <- err
 		}
 	})
+	for _, p := range a.portals {
+		if p.app != nil {
+			wg.Go(func() { a.attend(working, p) })
+		}
+	}
 	wg.Go(func() {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			ended <- err

@@ -31,6 +31,10 @@ type config struct {
 	Log     logConfig
 	Limits  limitsConfig
 	History historyConfig
+	// PublicURL is the address under which portals reach Listen, "" when an
+	// application does not bind its events itself.
+	PublicURL string
+	CatchUp   catchUpConfig
 }
 
 // portalConfig is what is known of one portal.
@@ -39,7 +43,12 @@ type portalConfig struct {
 	Name string
 	// Webhook is the URL of the inbound webhook.
 	Webhook bitrix.Secret
-	// Token is the application token that the portal's events carry.
+	// OAuth calls the portal as an application; nil means with the webhook.
+	OAuth *oauthConfig
+	// Offline fetches the events that the portal keeps for the application.
+	Offline bool
+	// Token is the application token that the portal's events carry. With OAuth
+	// it comes with the installation.
 	Token bitrix.Secret
 	// Plan says how many requests a second the portal allows.
 	Plan bitrix.Plan
@@ -90,6 +99,9 @@ func (c *config) hider() *bitrix.Hider {
 	var secrets []bitrix.Secret
 	for _, p := range c.Portals {
 		secrets = append(secrets, p.Webhook, p.Token)
+		if p.OAuth != nil {
+			secrets = append(secrets, p.OAuth.ClientSecret)
+		}
 	}
 	if password := databasePassword(c.Database); password != "" {
 		secrets = append(secrets, password)
@@ -116,6 +128,8 @@ type configFile struct {
 	Limits               limitsConfig  `yaml:"limits" doc:"brakes"`
 	History              historyConfig `yaml:"history" doc:"how long finished runs are kept"`
 	Console              scalar        `yaml:"console" doc:"web pages over queue and rules"`
+	PublicURL            scalar        `yaml:"public_url" doc:"the address under which portals reach listen: applications bind their events to it" example:"https://b24rules.example.com"`
+	CatchUp              catchUpBlock  `yaml:"catch_up" doc:"what is made up for after an absence: off, on, or limits"`
 }
 
 type logFile struct {
@@ -132,7 +146,7 @@ type portalFile struct {
 	WebhookFile          scalar     `yaml:"webhook_file" doc:"instead of webhook: a file that holds it"`
 	ApplicationToken     scalar     `yaml:"application_token" doc:"the token that the portal's events carry, or ${VARIABLE}" example:"${B24_TOKEN}"`
 	ApplicationTokenFile scalar     `yaml:"application_token_file" doc:"instead of application_token: a file that holds it"`
-	OAuth                anything   `yaml:"oauth" doc:"access as an application"`
+	OAuth                oauthBlock `yaml:"oauth" doc:"access as an application, instead of webhook and application_token"`
 	Plan                 scalar     `yaml:"plan" words:"standard enterprise unlimited" default:"standard" doc:"how many requests a second the portal allows"`
 	Inputs               inputTable `yaml:"inputs" doc:"the inputs of rule sets: file name without ending, input, value" example:"{deal-shipments: {list: 47}}"`
 	TLS                  tlsFile    `yaml:"tls" doc:"how the portal's certificate is checked"`

@@ -56,13 +56,44 @@ func (s *scalars) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return list
 }
 
-// anything is a value of whatever kind, of which only the place counts.
-type anything struct{ pos diag.Pos }
+// oauthBlock is a portal's oauth with its place.
+type oauthBlock struct {
+	pos diag.Pos
+	bad bool // it is no mapping
+	oauthFile
+}
+
+func (o oauthBlock) set() bool { return o.pos.Line > 0 }
 
 // UnmarshalNode implements yamlfile.NodeUnmarshaler.
-func (a *anything) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
-	a.pos = f.Pos(n)
-	return nil
+func (o *oauthBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	o.pos = f.Pos(n)
+	if o.bad = yamlfile.Resolve(n).Kind != yaml.MappingNode; o.bad {
+		return wrongType(o.pos, "want a mapping such as oauth: {portal: …, client_id: …, client_secret_file: …}")
+	}
+	return yamlfile.Decode(f, n, &o.oauthFile)
+}
+
+// catchUpBlock is catch_up: off, on, or its limits.
+type catchUpBlock struct {
+	pos diag.Pos
+	off bool
+	catchUpFile
+}
+
+// UnmarshalNode implements yamlfile.NodeUnmarshaler.
+func (c *catchUpBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	c.pos = f.Pos(n)
+	switch n := yamlfile.Resolve(n); {
+	case n.Kind == yaml.MappingNode:
+		return yamlfile.Decode(f, n, &c.catchUpFile)
+	case n.Kind == yaml.ScalarNode && (n.Value == "off" || n.Value == "false"):
+		c.off = true
+		return nil
+	case n.Kind == yaml.ScalarNode && (n.Value == "on" || n.Value == "true"):
+		return nil
+	}
+	return wrongType(c.pos, "want off, on or limits such as catch_up: {longest: 7d, entities: 5000, margin: 10m}")
 }
 
 // portalFiles are the portals in the order of the file.

@@ -55,6 +55,8 @@ func (r *configReader) config(in *configFile) *config {
 	for _, p := range in.Rules.all {
 		c.Rules = append(c.Rules, r.path(p))
 	}
+	c.PublicURL = r.publicURL(in.PublicURL)
+	c.CatchUp = r.catchUp(in.CatchUp)
 	r.portals(c, in, root)
 	r.log(c, in.Log)
 	if in.Console.set() && in.Console.text != "false" {
@@ -108,16 +110,11 @@ func (r *configReader) portals(c *config, in *configFile, root diag.Pos) {
 
 func (r *configReader) portal(p namedPortal) portalConfig {
 	out := portalConfig{Name: p.name, Pos: p.pos, Plan: bitrix.PlanStandard, Insecure: p.TLS.InsecureSkipVerify, Inputs: p.Inputs}
-	if p.OAuth.pos.Line > 0 {
-		r.later(p.OAuth.pos, "oauth is", "use the URL of an inbound webhook: webhook")
+	if p.OAuth.set() {
+		out.OAuth = r.oauth(p)
 	} else {
 		out.Webhook = r.webhook(p)
-	}
-	if token, pos, ok := r.secret(p, "application_token", p.ApplicationToken, p.ApplicationTokenFile); ok {
-		if token == "" {
-			r.errorf(pos, "invalid-value", "the application token is empty, so no event would be admitted").Hint = "the portal shows it in the form of the outbound webhook"
-		}
-		out.Token = bitrix.Secret(token)
+		out.Token = r.token(p)
 	}
 	if p.Plan.set() {
 		plan, err := bitrix.ParsePlan(p.Plan.text)
@@ -129,13 +126,20 @@ func (r *configReader) portal(p namedPortal) portalConfig {
 	if p.TimeZone.set() {
 		out.Zone = r.zone(p.TimeZone)
 	}
-	if p.Events.set() && r.words(p.Events, "events", "online", "offline") && p.Events.text == "offline" {
-		r.later(p.Events.pos, "offline events are", "events: online")
-	}
+	r.events(p, &out)
 	if p.Encoding.set() && !strings.EqualFold(p.Encoding.text, "utf-8") {
 		r.later(p.Encoding.pos, fmt.Sprintf("encoding %q is", p.Encoding.text), "encoding: utf-8")
 	}
 	return out
+}
+
+// token reads the application token of an outbound webhook's events.
+func (r *configReader) token(p namedPortal) bitrix.Secret {
+	token, pos, ok := r.secret(p, "application_token", p.ApplicationToken, p.ApplicationTokenFile)
+	if ok && token == "" {
+		r.errorf(pos, "invalid-value", "the application token is empty, so no event would be admitted").Hint = "the portal shows it in the form of the outbound webhook"
+	}
+	return bitrix.Secret(token)
 }
 
 // words checks a value that must be one of a few words.

@@ -21,7 +21,12 @@ func (s *scalars) NodeSchema() yamlfile.Schema {
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
-func (a *anything) NodeSchema() yamlfile.Schema { return yamlfile.Schema{} }
+func (o *oauthBlock) NodeSchema() yamlfile.Schema { return yamlfile.SchemaFor[oauthFile]() }
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (c *catchUpBlock) NodeSchema() yamlfile.Schema {
+	return yamlfile.AnySchema(yamlfile.EnumSchema("on", "off"), yamlfile.Schema{"type": "boolean"}, yamlfile.SchemaFor[catchUpFile]())
+}
 
 // NodeSchema implements yamlfile.NodeSchema.
 func (p *portalFiles) NodeSchema() yamlfile.Schema {

@@ -107,6 +107,9 @@ func TestConfigDefaults(t *testing.T) {
 
 func TestConfigFindings(t *testing.T) {
 	const token, web = "application_token: x", "webhook: " + hook
+	app := func(oauth string, more ...string) string {
+		return minimal(append([]string{"oauth: {" + oauth + "}"}, more...)...)
+	}
 	tests := []struct {
 		name string
 		text string
@@ -143,8 +146,18 @@ func TestConfigFindings(t *testing.T) {
 		{"webhook is no URL", minimal("webhook: s3cr3t", token), "4:14 invalid-value: portal main: the webhook is no http(s) URL"},
 		{"webhook of another kind", minimal("webhook: https://x.bitrix24.com/s3cr3t/", token), "4:14 invalid-value: portal main: the webhook URL does not end in /rest/USER/CODE/"},
 		{"plan", minimal(web, token, "plan: enterprize"), `6:11 invalid-value: plan "enterprize" is not known (did you mean enterprise?)`},
-		{"oauth", minimal(token, "oauth: {client_id: a, client_secret: s3cr3t}"), "5:12 not-supported: oauth is not supported by this version"},
-		{"offline", minimal(web, token, "events: offline"), "6:13 not-supported: offline events are not supported by this version (events: online)"},
+		{"oauth without a portal", app("client_id: a, client_secret: s3cr3t"), "4:12 missing-key: oauth.portal is missing (want the address of the portal such as https://acme.bitrix24.com)"},
+		{"oauth with another address", app("portal: https://a.bitrix24.com/rest/, client_id: a, client_secret: s3cr3t"), `4:21 invalid-value: oauth.portal "https://a.bitrix24.com/rest/" is not an address`},
+		{"oauth without an id", app("portal: https://a.bitrix24.com, client_secret: s3cr3t"), "4:12 missing-key: portal main needs client_id"},
+		{"oauth without a secret", app("portal: https://a.bitrix24.com, client_id: a"), "4:12 missing-key: portal main needs client_secret or client_secret_file"},
+		{"oauth with an empty secret", app("portal: https://a.bitrix24.com, client_id: a, client_secret: '${EMPTY}'"), "invalid-value: client_secret is empty"},
+		{"oauth, unknown key", app("portal: https://a.bitrix24.com, client_id: a, client_secrt: s3cr3t, client_secret: s3cr3t"), `unknown-key: unknown key "client_secrt"`},
+		{"oauth is text", minimal("oauth: s3cr3t"), "4:12 wrong-type: want a mapping such as oauth: {portal:"},
+		{"oauth and a webhook", app("portal: https://a.bitrix24.com, client_id: a, client_secret: s3cr3t", web), "4:12 duplicate-key: portal main has both a webhook and oauth (leave one of them out)"},
+		{"oauth and a token", app("portal: https://a.bitrix24.com, client_id: a, client_secret: s3cr3t", token), "5:24 invalid-value: with oauth the application token comes with the installation (leave it out)"},
+		{"token server", app("portal: https://a.bitrix24.com, client_id: a, client_secret: s3cr3t, token_url: here"), "invalid-value: token_url is no http(s) address"},
+		{"offline", minimal(web, token, "events: offline"), "6:13 invalid-value: offline events are for applications alone, portal main has a webhook (give it oauth, or events: online)"},
+		{"public url", "public_url: example.com\n" + minimal(web, token), `1:13 invalid-value: public_url "example.com" is not an address (want one such as https://b24rules.example.com)`},
 		{"events", minimal(web, token, "events: sometimes"), `6:13 invalid-value: events "sometimes" is not known (want online or offline)`},
 		{"encoding", minimal(web, token, "encoding: windows-1251"), `6:15 not-supported: encoding "windows-1251" is not supported by this version`},
 		{"time zone", minimal(web, token, "time_zone: Mars/Olympus"), `6:16 invalid-value: time zone "Mars/Olympus" is not known`},

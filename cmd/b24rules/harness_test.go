@@ -35,6 +35,8 @@ type harnessOptions struct {
 	inputs map[string]map[string]string
 	// limits of the engine. Retries wait 20 ms at most unless said otherwise.
 	limits limitsConfig
+	// application is as in stageOptions.
+	application string
 	// dir is the folder of the database; "" means one of the test's own.
 	dir string
 	// before is called before the engine is started, such as to put elements
@@ -88,7 +90,8 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 	})
 	s, err := newStage(h.context(), stageOptions{
 		emulator: o.emulator, rules: quick(filesIn(o.rules), o.debounce), inputs: o.inputs, limits: o.limits, dir: o.dir,
-		log: h.log.logger(), before: o.before,
+		application: o.application,
+		log:         h.log.logger(), before: o.before,
 	})
 	if err != nil {
 		t.Fatalf("stage: %v", err)

@@ -28,6 +28,9 @@ type stageOptions struct {
 	dir string
 	// log is what the engine logs to.
 	log *slog.Logger
+	// application makes the engine the portal's application, with events of this
+	// kind: online or offline. "" is a webhook.
+	application string
 	// before, if not nil, is called when the portal is up and the engine is
 	// not.
 	before func(*stage)
@@ -113,7 +116,9 @@ func (s *stage) startEngine(ctx context.Context) error {
 	if s.hookAddr == "" {
 		s.hookAddr = ln.Addr().String()
 		s.hookURL = "http://" + s.hookAddr + "/hooks/" + stagePortal
-		s.options.emulator.ApplicationToken = s.portal.AddWebhook(s.hookURL, crmEvents...)
+		if s.options.application == "" {
+			s.options.emulator.ApplicationToken = s.portal.AddWebhook(s.hookURL, crmEvents...)
+		}
 	}
 	c := s.config()
 	rules := &ruleLoader{source: s.options.rules, portals: c.Portals}
@@ -139,6 +144,13 @@ func (s *stage) config() *config {
 		Name: stagePortal, Webhook: s.webhook(), Token: bitrix.Secret(s.options.emulator.ApplicationToken),
 		Plan: bitrix.Plan(s.options.emulator.Plan),
 	}
+	if kind := s.options.application; kind != "" {
+		p.Webhook, p.Token, p.Offline = "", "", kind == "offline"
+		p.OAuth = &oauthConfig{
+			Portal: s.portalURL, ClientID: s.portal.ClientID(), ClientSecret: bitrix.Secret(s.portal.ClientSecret()),
+			TokenURL: s.portalURL + "/oauth/token/", Connector: defaultConnector,
+		}
+	}
 	fill := strings.NewReplacer("{list}", fmt.Sprint(s.seed.ListID), "{type}", fmt.Sprint(s.seed.TypeID))
 	for name, values := range s.options.inputs {
 		set := setInputs{name: name}
@@ -149,7 +161,8 @@ func (s *stage) config() *config {
 	}
 	return &config{
 		Database: "sqlite:" + filepath.Join(s.options.dir, "b24rules.db"),
-		Portals:  []portalConfig{p}, Limits: s.options.limits,
+		Portals:  []portalConfig{p}, Limits: s.options.limits, CatchUp: defaultCatchUp,
+		PublicURL: "http://" + s.hookAddr,
 	}
 }
 

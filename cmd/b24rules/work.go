@@ -17,6 +17,9 @@ import (
 // push stores an event with the runs that it asks for. Its data is kept as it
 // came, so that a run sees what the portal has sent.
 func (a *app) push(ctx context.Context, portal string, e bitrix.Event) error {
+	if taken, err := a.life(ctx, a.portals[portal], e); taken {
+		return err
+	}
 	data := json.RawMessage("null")
 	if e.Data != nil {
 		text, err := json.Marshal(e.Data)

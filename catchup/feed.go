@@ -1,0 +1,191 @@
+package catchup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"b24rules/bitrix"
+	"b24rules/queue"
+)
+
+const (
+	// window is how many runs of a job may be open before more are asked for.
+	window = 1000
+	// jobsEvery is how often it is looked for jobs that another process has
+	// stored, and whether there is room for another page.
+	jobsEvery = time.Second
+	// afterFailure is the pause after the portal did not answer.
+	afterFailure = 15 * time.Second
+)
+
+// Feeder feeds the jobs of one portal to the queue. All fields are required.
+type Feeder struct {
+	Queue  *queue.Queue
+	Name   string // the portal's
+	Portal Portal
+	// Routes asks for the runs of an entity that a job is for. It returns none
+	// when no rule hears of it.
+	Routes func(j Job, typeID int, id string) []queue.Route
+	Log    *slog.Logger
+}
+
+// Run feeds jobs until ctx ends. One that fails for good is marked as such.
+func (f *Feeder) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause := jobsEvery
+		jobs, err := open(ctx, f.Queue, f.Name)
+		if err != nil && ctx.Err() == nil {
+			f.Log.Error("jobs cannot be read", "portal", f.Name, "error", err)
+		}
+		for _, j := range jobs {
+			fed, err := f.feed(ctx, j)
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err != nil:
+				pause = afterFailure
+				f.failed(ctx, j, err)
+			case fed:
+				pause = min(pause, 0)
+			}
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// failed tells of a failure, and gives the job up when it is of no use to try
+// again.
+func (f *Feeder) failed(ctx context.Context, j Job, err error) {
+	var rest *bitrix.Error
+	if !errors.As(err, &rest) || rest.Temporary() || rest.Outcome == bitrix.Unknown {
+		f.Log.Warn("a job waits", "portal", f.Name, "rule", j.Rule, "error", err)
+		return
+	}
+	f.Log.Error("a job was given up", "portal", f.Name, "rule", j.Rule, "error", err)
+	j.Failed = err.Error()
+	if err := Store(ctx, f.Queue, j); err != nil {
+		f.Log.Error("a job cannot be stored", "portal", f.Name, "error", err)
+	}
+}
+
+// feed adds a page, if there is room for it, and reports whether it did.
+func (f *Feeder) feed(ctx context.Context, j Job) (fed bool, err error) {
+	if j.Event > 0 {
+		counts, err := f.Queue.Tally(ctx, j.Portal, j.Code(), j.Rule, j.Event)
+		if err != nil {
+			return false, err
+		}
+		if Open(counts) >= window {
+			return false, nil
+		}
+	}
+	var ids []int
+	var more bool
+	typeID := 0
+	switch {
+	case j.Stage >= j.stages():
+		return true, f.finish(ctx, j)
+	case j.Stage < len(j.Types):
+		typeID = j.Types[j.Stage]
+		ids, j.After, more, err = page(ctx, f.Portal, typeID, j.Since, j.After)
+	default:
+		r := j.Remains[j.Stage-len(j.Types)]
+		typeID = r.TypeID
+		if ids, j.After, more, err = owners(ctx, f.Portal, r, j.After); err == nil {
+			ids, err = gone(ctx, f.Portal, typeID, ids)
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, f.put(ctx, j, typeID, ids, more)
+}
+
+// maxRoutes is how many runs one page of the queue takes.
+const maxRoutes = 1000
+
+// put stores runs for entities and how far the job has come, at once.
+func (f *Feeder) put(ctx context.Context, j Job, typeID int, ids []int, more bool) error {
+	if j.Stage < len(j.Types) {
+		j.Seen += len(ids)
+	} else {
+		j.Orphans += len(ids)
+	}
+	if !more {
+		j.Stage, j.After = j.Stage+1, 0
+	}
+	var routes []queue.Route
+	for _, id := range ids {
+		routes = append(routes, f.Routes(j, typeID, strconv.Itoa(id))...)
+	}
+	data, err := json.Marshal(map[string]int{"entityTypeId": typeID})
+	if err != nil {
+		return err
+	}
+	// With very many rules a page of entities is more than one of runs: what is
+	// stored twice after a kill joins what is there.
+	for len(routes) > maxRoutes {
+		r, err := f.Queue.Backfill(ctx, queue.Page{Portal: j.Portal, Code: j.Code(), Data: data, Routes: routes[:maxRoutes]})
+		if err != nil {
+			return err
+		}
+		j.count(r)
+		routes = routes[maxRoutes:]
+	}
+	// The note of a page tells what the page itself adds only when that is
+	// known before: runs are counted as begun until the next page corrects it.
+	before := j
+	j.Begun += len(routes)
+	r, err := f.Queue.Backfill(ctx, queue.Page{Portal: j.Portal, Code: j.Code(), Data: data, Routes: routes, Note: j.note()})
+	if err != nil {
+		return err
+	}
+	j.Begun, j.Joined, j.Event = before.Begun, before.Joined, before.Event
+	j.count(r)
+	if r.Joined > 0 || before.Event == 0 || j.Stage >= j.stages() {
+		return Store(ctx, f.Queue, j)
+	}
+	return nil
+}
+
+func (j *Job) count(r queue.BackfillResult) {
+	j.Begun += r.Begun
+	j.Joined += r.Joined
+	if j.Event == 0 {
+		j.Event = r.Event
+	}
+}
+
+func (f *Feeder) finish(ctx context.Context, j Job) error {
+	j.Finished = time.Now()
+	if err := Store(ctx, f.Queue, j); err != nil {
+		return err
+	}
+	f.Log.Info("a job has found all its entities", slog.String("portal", j.Portal), slog.String("rule", j.Rule), slog.Int("entities", j.Seen),
+		slog.Int("runs", j.Begun), slog.Int("pending already", j.Joined), slog.Int("gone", j.Orphans), slog.Duration("took", time.Since(j.Started).Round(time.Millisecond)))
+	return nil
+}
+
+// Open counts the runs that are not over.
+func Open(counts map[queue.State]int) int {
+	return counts[queue.Waiting] + counts[queue.Blocked] + counts[queue.Queued] + counts[queue.Running]
+}
+
+// String tells a job in a line.
+func (j Job) String() string {
+	what := "all"
+	if !j.Since.IsZero() {
+		what = "changed since " + j.Since.Format(time.RFC3339)
+	}
+	return fmt.Sprintf("portal %s, rule %q, %s", j.Portal, j.Rule, what)
+}

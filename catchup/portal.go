@@ -1,0 +1,249 @@
+package catchup
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"b24rules/bitrix"
+)
+
+// Portal is what a feeder asks. *bitrix.Client is one.
+type Portal interface {
+	Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer
+	ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error)
+}
+
+// pageSize is the portal's.
+const pageSize = 50
+
+// Now returns the portal's time.
+func Now(ctx context.Context, p Portal) (time.Time, error) {
+	a := p.Do(ctx, bitrix.Call{Method: "server.time"})[0]
+	if a.Err != nil {
+		return time.Time{}, a.Err
+	}
+	var text string
+	if err := json.Unmarshal(a.Result, &text); err != nil {
+		return time.Time{}, fmt.Errorf("server.time: %w", err)
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("server.time answered %.40q", text)
+	}
+	return at, nil
+}
+
+// Count returns how many entities of a type there are, or have changed since.
+func Count(ctx context.Context, p Portal, typeID int, since time.Time) (int, error) {
+	params := itemParams(typeID, since, 0)
+	params["select"], params["start"] = []any{"id"}, 0
+	a := p.Do(ctx, bitrix.Call{Method: "crm.item.list", Params: params})[0]
+	return max(a.Total, 0), a.Err
+}
+
+func itemParams(typeID int, since time.Time, after int) map[string]any {
+	filter := map[string]any{}
+	if after > 0 {
+		filter[">id"] = after
+	}
+	if !since.IsZero() {
+		filter[">=updatedTime"] = since.Format(time.RFC3339)
+	}
+	params := map[string]any{"entityTypeId": typeID, "order": map[string]any{"id": "ASC"}}
+	if len(filter) > 0 {
+		params["filter"] = filter
+	}
+	return params
+}
+
+// page reads the ids of the next entities of a type, by key: a listing by
+// offset would be slow, and shift when entities come and go. more is false at
+// the end. What a portal returns against the filter is left out.
+func page(ctx context.Context, p Portal, typeID int, since time.Time, after int) (ids []int, last int, more bool, err error) {
+	params := itemParams(typeID, since, after)
+	params["select"], params["start"] = []any{"id", "updatedTime"}, -1
+	a := p.Do(ctx, bitrix.Call{Method: "crm.item.list", Params: params})[0]
+	if a.Err != nil {
+		return nil, 0, false, a.Err
+	}
+	var out struct {
+		Items []struct {
+			ID      json.RawMessage `json:"id"`
+			Updated string          `json:"updatedTime"`
+		} `json:"items"`
+	}
+	if err := json.Unmarshal(a.Result, &out); err != nil {
+		return nil, 0, false, fmt.Errorf("crm.item.list: the result has another shape: %w", err)
+	}
+	last = after
+	for _, it := range out.Items {
+		id, err := strconv.Atoi(strings.Trim(string(it.ID), `"`))
+		if err != nil || id <= last {
+			return nil, 0, false, fmt.Errorf("crm.item.list: entity %.40s after %d: the portal does not order by id", it.ID, last)
+		}
+		last = id
+		if at, err := time.Parse(time.RFC3339, it.Updated); err == nil && !since.IsZero() && at.Before(since) {
+			continue
+		}
+		ids = append(ids, id)
+	}
+	return ids, last, len(out.Items) >= pageSize, nil
+}
+
+// owners reads the next things of a place and returns the entities that they
+// say they belong to.
+func owners(ctx context.Context, p Portal, r Remain, after int) (ids []int, last int, more bool, err error) {
+	call, field, err := r.listing(ctx, p, after)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	a := p.Do(ctx, call)[0]
+	if a.Err != nil {
+		return nil, 0, false, a.Err
+	}
+	raw := a.Result
+	if r.List == 0 {
+		var out struct {
+			Items json.RawMessage `json:"items"`
+		}
+		if err := json.Unmarshal(raw, &out); err != nil {
+			return nil, 0, false, fmt.Errorf("%s: the result has another shape: %w", call.Method, err)
+		}
+		raw = out.Items
+	}
+	var rows []map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &rows); err != nil {
+		return nil, 0, false, fmt.Errorf("%s: the result has another shape: %w", call.Method, err)
+	}
+	last = after
+	seen := map[int]bool{}
+	for _, row := range rows {
+		key := "id"
+		if r.List > 0 {
+			key = "ID"
+		}
+		id, err := strconv.Atoi(strings.Trim(string(row[key]), `"`))
+		if err != nil || id <= last {
+			return nil, 0, false, fmt.Errorf("%s: row %.40s after %d: the portal does not order by id", call.Method, row[key], last)
+		}
+		last = id
+		for _, owner := range numbers(row[field]) {
+			seen[owner] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen)), last, len(rows) >= pageSize, nil
+}
+
+// listing is the call for the next things of a place, and the key of its field
+// in their rows.
+func (r Remain) listing(ctx context.Context, p Portal, after int) (bitrix.Call, string, error) {
+	if r.List == 0 {
+		params := itemParams(r.EntityTypeID, time.Time{}, after)
+		params["select"], params["start"] = []any{"id", r.Field}, -1
+		return bitrix.Call{Method: "crm.item.list", Params: params}, r.Field, nil
+	}
+	fields, err := p.ListFields(ctx, r.ListType, r.List)
+	if err != nil {
+		return bitrix.Call{}, "", err
+	}
+	field, err := fields.Lookup(r.Field)
+	if err != nil {
+		return bitrix.Call{}, "", err
+	}
+	params := map[string]any{
+		"IBLOCK_TYPE_ID": r.ListType, "IBLOCK_ID": r.List, "ELEMENT_ORDER": map[string]any{"ID": "ASC"}, "start": -1,
+	}
+	if after > 0 {
+		params["FILTER"] = map[string]any{">ID": after}
+	}
+	return bitrix.Call{Method: "lists.element.get", Params: params}, field.ID, nil
+}
+
+// numbers reads the ids in a value: a number, text, a property's {valueId:
+// value}, a list of these; links to the CRM are written D_759.
+func numbers(raw json.RawMessage) []int {
+	var v any
+	if json.Unmarshal(raw, &v) != nil {
+		return nil
+	}
+	var out []int
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case float64:
+			out = append(out, int(v))
+		case string:
+			if i := strings.LastIndexByte(v, '_'); i >= 0 {
+				v = v[i+1:]
+			}
+			if n, err := strconv.Atoi(v); err == nil {
+				out = append(out, n)
+			}
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		case map[string]any:
+			for _, e := range v {
+				walk(e)
+			}
+		}
+	}
+	walk(v)
+	return slices.DeleteFunc(out, func(n int) bool { return n <= 0 })
+}
+
+// gone returns those of the entities that do not exist. The portal's filter is
+// not believed: an entity that it does not return is asked for by itself.
+func gone(ctx context.Context, p Portal, typeID int, ids []int) ([]int, error) {
+	there := map[int]bool{}
+	for part := range slices.Chunk(ids, pageSize) {
+		filter := make([]any, len(part))
+		for i, id := range part {
+			filter[i] = id
+		}
+		a := p.Do(ctx, bitrix.Call{Method: "crm.item.list", Params: map[string]any{
+			"entityTypeId": typeID, "select": []any{"id"}, "filter": map[string]any{"@id": filter}, "start": -1,
+		}})[0]
+		if a.Err != nil {
+			return nil, a.Err
+		}
+		var out struct {
+			Items []struct {
+				ID json.RawMessage `json:"id"`
+			} `json:"items"`
+		}
+		if err := json.Unmarshal(a.Result, &out); err != nil {
+			return nil, fmt.Errorf("crm.item.list: the result has another shape: %w", err)
+		}
+		for _, it := range out.Items {
+			if id, err := strconv.Atoi(strings.Trim(string(it.ID), `"`)); err == nil {
+				there[id] = true
+			}
+		}
+	}
+	var calls []bitrix.Call
+	var asked []int
+	for _, id := range ids {
+		if !there[id] {
+			asked = append(asked, id)
+			calls = append(calls, bitrix.Call{Method: "crm.item.get", Params: map[string]any{"entityTypeId": typeID, "id": id}})
+		}
+	}
+	var out []int
+	for i, a := range p.Do(ctx, calls...) {
+		switch {
+		case bitrix.IsNotFound(a.Err):
+			out = append(out, asked[i])
+		case a.Err != nil:
+			return nil, a.Err
+		}
+	}
+	return out, nil
+}
