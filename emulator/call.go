@@ -34,7 +34,11 @@ type method struct {
 // methodTable lists what is emulated, by lower-case name.
 func methodTable() map[string]*method {
 	table := map[string]*method{}
-	for _, group := range [][]method{platformMethods(), legacyMethods(), itemMethods(), typeMethods(), categoryMethods(), statusMethods(), enumMethods(), timelineMethods(), notifyMethods(), userMethods(), listMethods(), eventMethods()} {
+	for _, group := range [][]method{
+		platformMethods(), userMethods(), eventMethods(),
+		legacyMethods(), itemMethods(), typeMethods(), categoryMethods(), statusMethods(), enumMethods(), userFieldConfigMethods(),
+		timelineMethods(), notifyMethods(), listMethods(),
+	} {
 		for _, m := range group {
 			table[strings.ToLower(m.name)] = &m
 		}

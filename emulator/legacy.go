@@ -58,6 +58,11 @@ func legacyMethods() []method {
 		add(links+".items.get", legacyEntity.linksGet)
 		add(links+".items.set", legacyEntity.linksSet)
 		add(links+".items.delete", legacyEntity.linksDelete)
+		add("userfield.get", legacyEntity.userFieldGet)
+		add("userfield.list", legacyEntity.userFieldList)
+		add("userfield.add", legacyEntity.userFieldAdd)
+		add("userfield.update", legacyEntity.userFieldUpdate)
+		add("userfield.delete", legacyEntity.userFieldDelete)
 		if e.accountPlaces > 0 {
 			add("productrows.get", legacyEntity.rowsGet)
 			add("productrows.set", legacyEntity.rowsSet)

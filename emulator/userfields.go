@@ -26,6 +26,13 @@ type UserField struct {
 	Options []string
 
 	options []option
+	id      int64
+	sort    int64
+	xmlID   any // text, or nil
+	// switches are SHOW_FILTER and the like, where they are not the default.
+	switches map[string]string
+	settings *php.Array
+	labels   map[string]map[string]string // EDIT_FORM_LABEL and the like, by language
 }
 
 // option is one choice of an enumeration or of a list's property.
@@ -34,14 +41,11 @@ type option struct {
 	value string
 	sort  int64
 	def   bool
+	xmlID string
 }
 
 // describe adds what the descriptions of custom fields have beside the others.
 func (u *UserField) describe(d *php.Array) {
-	settings := php.NewArray()
-	if u.Type == "double" {
-		settings.Set("PRECISION", intValue(int64(u.Precision)))
-	}
 	if len(u.options) > 0 {
 		items := php.NewArray()
 		for _, o := range u.options {
@@ -49,7 +53,7 @@ func (u *UserField) describe(d *php.Array) {
 		}
 		d.Set("items", items)
 	}
-	d.Set("settings", settings)
+	d.Set("settings", u.settings)
 	d.Set("listLabel", u.Title)
 	d.Set("formLabel", u.Title)
 	d.Set("filterLabel", u.Title)
@@ -70,9 +74,14 @@ func (s *store) userField(u UserField) *field {
 	if u.Type == "double" && u.Precision == 0 {
 		u.Precision = 4
 	}
-	u.options = nil
+	u.id, u.sort = s.next("userField"), 100
+	u.options, u.switches, u.labels = nil, map[string]string{}, map[string]map[string]string{}
+	u.settings = userSettings(u.Type)
+	if u.Type == "double" {
+		u.settings.Set("PRECISION", intValue(int64(u.Precision)))
+	}
 	for i, text := range u.Options {
-		u.options = append(u.options, option{id: s.next("userOption"), value: text, sort: int64(i+1) * 10})
+		u.options = append(u.options, s.newOption(text, int64(i+1)*10))
 	}
 	f := &field{name: strings.ToUpper(u.Name), typ: u.Type, title: u.Title, user: &u}
 	if u.Multiple {
@@ -82,4 +91,77 @@ func (s *store) userField(u UserField) *field {
 		f.flags |= required
 	}
 	return f
+}
+
+func (s *store) newOption(value string, sort int64) option {
+	id := s.next("userOption")
+	return option{id: id, value: value, sort: sort, xmlID: deriveHex(value, toText(intValue(id)), 32)}
+}
+
+// userEntity is what custom fields call a type: CRM_DEAL, or CRM_5 by the own id
+// of a smart process.
+func (t *entityType) userEntity() string {
+	if t.dynamic != nil {
+		return "CRM_" + toText(intValue(int64(t.dynamic.ID)))
+	}
+	return "CRM_" + t.code
+}
+
+// userSettings are the settings that a type of custom field begins with.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-add.html
+func userSettings(typ string) *php.Array {
+	switch typ {
+	case "string":
+		return object("SIZE", 20, "ROWS", 1, "REGEXP", "", "MIN_LENGTH", 0, "MAX_LENGTH", 0, "DEFAULT_VALUE", "")
+	case "integer":
+		return object("SIZE", 20, "MIN_VALUE", 0, "MAX_VALUE", 0, "DEFAULT_VALUE", nil)
+	case "double":
+		return object("PRECISION", 4, "SIZE", 20, "MIN_VALUE", 0, "MAX_VALUE", 0, "DEFAULT_VALUE", nil)
+	case "enumeration":
+		return object("DISPLAY", "LIST", "LIST_HEIGHT", 1, "CAPTION_NO_VALUE", "", "SHOW_NO_VALUE", "Y")
+	case "date", "datetime":
+		return object("DEFAULT_VALUE", object("TYPE", "NONE", "VALUE", ""))
+	case "url":
+		return object("POPUP", "Y", "SIZE", 20, "MIN_LENGTH", 0, "MAX_LENGTH", 0, "DEFAULT_VALUE", "", "ROWS", 1)
+	case "file":
+		return object("SIZE", 20, "LIST_WIDTH", 0, "LIST_HEIGHT", 0, "MAX_SHOW_SIZE", 0, "MAX_ALLOWED_SIZE", 0,
+			"EXTENSIONS", php.NewArray(), "TARGET_BLANK", "Y")
+	case "money":
+		return object("DEFAULT_VALUE", "")
+	case "boolean":
+		return object("DEFAULT_VALUE", 0, "DISPLAY", "CHECKBOX", "LABEL", php.List("", ""), "LABEL_CHECKBOX", php.NewArray())
+	}
+	return php.NewArray()
+}
+
+// userFieldTypes are the types of custom fields, in the order of
+// userfieldconfig.getTypes.
+func userFieldTypes() [][2]string {
+	return [][2]string{
+		{"crm", "Link to CRM items"},
+		{"crm_status", "Link to CRM directories"},
+		{"money", "Money"},
+		{"employee", "Link to an employee"},
+		{"string", "String"},
+		{"integer", "Integer"},
+		{"double", "Number"},
+		{"datetime", "Date and time"},
+		{"date", "Date"},
+		{"boolean", "Yes/No"},
+		{"address", "Address"},
+		{"url", "Link"},
+		{"file", "File"},
+		{"enumeration", "List"},
+		{"iblock_section", "Link to sections of a list"},
+		{"iblock_element", "Link to elements of a list"},
+	}
+}
+
+func isUserFieldType(typ string) bool {
+	for _, t := range userFieldTypes() {
+		if t[0] == typ {
+			return true
+		}
+	}
+	return false
 }

@@ -1,0 +1,150 @@
+package emulator
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"b24rules/bitrix/php"
+)
+
+// legacyUserField is a custom field as crm.deal.userfield.* and the like show it.
+// languages are those of the labels: all of them in get, one in list.
+func (s *store) legacyUserField(t *entityType, f *field, language string) *php.Array {
+	a := s.userFrameJSON(t, f, func(name string) string { return name })
+	for _, name := range userLabels {
+		texts := f.user.labels[name]
+		if language != "" {
+			a.Set(name, textOrNull(texts[language]))
+			continue
+		}
+		byLanguage := php.NewArray()
+		for _, l := range userLanguages {
+			byLanguage.Set(l, texts[l])
+		}
+		a.Set(name, byLanguage)
+	}
+	if f.typ == "enumeration" {
+		a.Set("LIST", f.user.optionsJSON(false, func(name string) string { return name }))
+	}
+	return a
+}
+
+// legacyUserFieldOf finds the field that a call of crm.deal.userfield.* and the
+// like names.
+func (e legacyEntity) userFieldOf(c *call) (*entityType, *field, error) {
+	id := toInt(c.param("ID"))
+	if id <= 0 {
+		return nil, nil, plainFail("ID is not defined or invalid.")
+	}
+	if !c.mayConfigure() {
+		return nil, nil, plainFail("Access denied.")
+	}
+	t, f := c.store().userFieldByID(id)
+	if f == nil || t.id != e.typ {
+		return nil, nil, fail("ERROR_NOT_FOUND", "The entity with ID '"+strconv.FormatInt(id, 10)+"' is not found")
+	}
+	return t, f, nil
+}
+
+func (e legacyEntity) userFieldGet(c *call) (any, error) {
+	t, f, err := e.userFieldOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return c.store().legacyUserField(t, f, ""), nil
+}
+
+// userFieldList is crm.deal.userfield.list and the like. Labels come only for a
+// language that the filter names as LANG.
+func (e legacyEntity) userFieldList(c *call) (any, error) {
+	filter, ok := c.optionalArray("FILTER")
+	if !ok {
+		return nil, arrayWanted("filter")
+	}
+	order, ok := c.optionalArray("ORDER")
+	if !ok {
+		return nil, arrayWanted("order")
+	}
+	s := c.store()
+	r := rules[userFieldRow]{find: userFieldColumn, parse: func(col column[userFieldRow], v any) (any, bool) { return s.parseValue(col.kind, v) }}
+	pass, err := r.compile(filter)
+	if err != nil {
+		return nil, err
+	}
+	found := keep(userFieldRows(s.types[e.typ]), pass)
+	sortRows(found, looseOrder(order, userFieldColumn))
+	language, _ := filter.Get("LANG")
+	answer := php.NewArray()
+	for _, x := range found {
+		row := s.legacyUserField(x.typ, x.field, textOr(toText(language), "-"))
+		if isEmpty(language) {
+			for _, name := range userLabels {
+				row.Delete(name)
+			}
+		}
+		answer.Append(row)
+	}
+	c.total, c.hasTotal = len(found), true
+	return answer, nil
+}
+
+// userFieldAdd is crm.deal.userfield.add and the like. UF_CRM_ is put before the
+// name, unless it is there. Its result is the id, a number.
+func (e legacyEntity) userFieldAdd(c *call) (any, error) {
+	fields, ok := asArray(c.param("FIELDS"))
+	if !ok {
+		return nil, arrayWanted("fields")
+	}
+	g := upperGiven(fields)
+	name := strings.ToUpper(toText(g["FIELD_NAME"]))
+	typ := toText(g["USER_TYPE_ID"])
+	t := c.store().types[e.typ]
+	full := "UF_CRM_" + strings.TrimPrefix(strings.TrimPrefix(name, "UF_"), "CRM_")
+	twice, unique := uniqueXMLIDs(g["LIST"])
+	switch {
+	case !c.mayConfigure():
+		return nil, plainFail("Access denied.")
+	case name == "":
+		return nil, plainFail("The 'FIELD_NAME' field is not found.")
+	case typ == "":
+		return nil, plainFail("The 'USER_TYPE_ID' field is not found.")
+	case checkFieldName(full) != "":
+		return nil, fail("ERROR_CORE", checkFieldName(full))
+	case !isUserFieldType(typ):
+		return nil, fail("ERROR_CORE", "Incorrect custom type specified.")
+	case !unique:
+		return nil, fail("ERROR_CORE", "List item with value XML_ID="+twice+" already exists.")
+	case t.fields.byName[full] != nil:
+		return nil, fail("ERROR_CORE", fmt.Sprintf("Field %s for entity %s already exists.", full, t.userEntity()))
+	}
+	return intValue(c.addUserField(t, full, g, g["LIST"]).user.id), nil
+}
+
+func (e legacyEntity) userFieldUpdate(c *call) (any, error) {
+	t, f, err := e.userFieldOf(c)
+	if err != nil {
+		return nil, err
+	}
+	fields, ok := asArray(c.param("FIELDS"))
+	if !ok {
+		return nil, arrayWanted("fields")
+	}
+	g := upperGiven(fields)
+	choices, hasChoices := g["LIST"]
+	if twice, unique := uniqueXMLIDs(choices); !unique {
+		return nil, fail("ERROR_CORE", "List item with XML_ID='"+twice+"' already exists")
+	}
+	c.updateUserField(t, f, g, choices, hasChoices, false)
+	return true, nil
+}
+
+func (e legacyEntity) userFieldDelete(c *call) (any, error) {
+	t, f, err := e.userFieldOf(c)
+	if err != nil {
+		return nil, err
+	}
+	c.store().dropUserField(t, f)
+	c.fireUserField(t, f, opDelete)
+	return true, nil
+}

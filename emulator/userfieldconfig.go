@@ -1,0 +1,352 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"b24rules/bitrix/php"
+)
+
+func userFieldConfigMethods() []method {
+	return []method{
+		{name: "userfieldconfig.add", scope: "userfieldconfig", run: configAdd},
+		{name: "userfieldconfig.get", scope: "userfieldconfig", run: configGet},
+		{name: "userfieldconfig.list", scope: "userfieldconfig", run: configList},
+		{name: "userfieldconfig.update", scope: "userfieldconfig", run: configUpdate},
+		{name: "userfieldconfig.delete", scope: "userfieldconfig", run: configDelete},
+		{name: "userfieldconfig.getTypes", scope: "userfieldconfig", run: configTypes},
+	}
+}
+
+// configModule checks moduleId: the CRM's fields are all that there are.
+func configModule(c *call) error {
+	switch module := c.param("moduleId"); {
+	case module == nil:
+		return c.missing("moduleId")
+	case module != "crm":
+		return plainFail("No settings for UserFieldAccess")
+	case !c.p.cfg.allows("crm"):
+		return plainFail("The current method required more scopes. (crm)")
+	}
+	return nil
+}
+
+// mayConfigure tells whether the caller may see and change custom fields.
+func (c *call) mayConfigure() bool {
+	u := c.p.users[c.req.user]
+	return u != nil && !u.NotAdmin
+}
+
+// configField finds the field that a call names. Who may not and what is not
+// there are one error.
+func configField(c *call, refusal string) (*entityType, *field, error) {
+	if err := configModule(c); err != nil {
+		return nil, nil, err
+	}
+	id, err := c.intParam("id")
+	if err != nil {
+		return nil, nil, err
+	}
+	t, f := c.store().userFieldByID(id)
+	if f == nil || !c.mayConfigure() {
+		return nil, nil, plainFail(refusal)
+	}
+	return t, f, nil
+}
+
+// configInput reads field: its camel-case names become stored ones.
+func configInput(c *call) (given, error) {
+	fields, ok := asArray(c.param("field"))
+	if !ok {
+		return nil, c.wrongType("field", "array")
+	}
+	g := given{}
+	for name, v := range fields.All() {
+		switch name {
+		case "showInList", "listColumnLabel", "listFilterLabel", "errorMessage", "label":
+			continue // not processed, even if they are there
+		}
+		g[upperName(name)] = v
+	}
+	return g, nil
+}
+
+// configAdd is userfieldconfig.add.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/userfieldconfig-add.html
+func configAdd(c *call) (any, error) {
+	if err := configModule(c); err != nil {
+		return nil, err
+	}
+	g, err := configInput(c)
+	if err != nil {
+		return nil, err
+	}
+	name := strings.ToUpper(toText(g["FIELD_NAME"]))
+	switch {
+	case !c.mayConfigure():
+		return nil, plainFail("Access denied")
+	case isEmpty(g["USER_TYPE_ID"]):
+		return nil, plainFail("The 'USER_TYPE_ID' field is not found.")
+	case name == "":
+		return nil, plainFail("The 'FIELD_NAME' field is not found.")
+	}
+	s := c.store()
+	entity := toText(g["ENTITY_ID"])
+	at := slices.IndexFunc(s.sortedTypes(), func(t *entityType) bool { return t.userEntity() == entity })
+	if at < 0 {
+		return nil, plainFail("You cannot create custom fields")
+	}
+	t := s.sortedTypes()[at]
+	prefix := "UF_CRM_"
+	if t.dynamic != nil {
+		prefix = "UF_" + entity + "_"
+	}
+	switch {
+	case !strings.HasPrefix(name, prefix) || len(name) == len(prefix):
+		return nil, plainFail("You cannot create custom fields")
+	case t.fields.byName[name] != nil:
+		return nil, plainFail(fmt.Sprintf("Field %s for entity %s already exists.", name, entity))
+	case checkFieldName(name) != "" || !isUserFieldType(toText(g["USER_TYPE_ID"])):
+		return nil, plainFail("Fail to create new user field")
+	}
+	f := c.addUserField(t, name, g, g["ENUM"])
+	return object("field", c.store().configJSON(t, f, f.configLanguages(), true)), nil
+}
+
+// addUserField makes a custom field of a call and raises its events: the choices
+// of an enumeration have one of their own.
+func (c *call) addUserField(t *entityType, name string, g given, choices any) *field {
+	s := c.store()
+	f := s.userField(UserField{Name: name, Type: toText(g["USER_TYPE_ID"]), Multiple: g["MULTIPLE"] == "Y"})
+	f.changeUserField(g)
+	f.title = f.user.Title
+	t.fields.add(f)
+	c.fireUserField(t, f, opAdd)
+	if entries, ok := asArray(choices); ok && f.typ == "enumeration" && entries.Len() > 0 {
+		s.changeOptions(f.user, choices, true)
+		c.fireUserField(t, f, opSetValues)
+	}
+	return f
+}
+
+// checkFieldName says what is wrong with the name of a custom field.
+func checkFieldName(name string) string {
+	switch {
+	case len(name) > 50:
+		return "Field name is too long (more than 50 characters)."
+	case strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "":
+		return "Field name contains invalid characters. Allowed characters are: A-Z, 0-9 and _."
+	}
+	return ""
+}
+
+// configLanguages are the languages that a field has texts in, English always.
+func (f *field) configLanguages() []string {
+	languages := []string{"en"}
+	for _, texts := range f.user.labels {
+		for language := range texts {
+			if !slices.Contains(languages, language) {
+				languages = append(languages, language)
+			}
+		}
+	}
+	slices.Sort(languages)
+	return languages
+}
+
+// configJSON is a custom field as userfieldconfig.* shows it: camel-case names
+// with ids and numbers as text. Without languages there are no labels.
+func (s *store) configJSON(t *entityType, f *field, languages []string, whole bool) *php.Array {
+	a := s.userFrameJSON(t, f, camelName)
+	if languages != nil {
+		known := php.NewArray()
+		for _, language := range languages {
+			known.Set(language, language)
+		}
+		a.Set("languageId", known)
+	}
+	for _, name := range userLabels {
+		texts, any := php.NewArray(), false
+		for _, language := range languages {
+			text, ok := f.user.labels[name][language]
+			texts.Set(language, nil)
+			if ok {
+				texts.Set(language, text)
+				any = true
+			}
+		}
+		a.Set(camelName(name), nil)
+		if languages != nil && (whole || any) {
+			a.Set(camelName(name), texts)
+		}
+	}
+	if whole && f.typ == "enumeration" {
+		a.Set("enum", f.user.optionsJSON(true, camelName))
+	}
+	return a
+}
+
+const configUnseen = "You do not have permission to view user field settings"
+
+func configGet(c *call) (any, error) {
+	t, f, err := configField(c, configUnseen)
+	if err != nil {
+		return nil, err
+	}
+	return object("field", c.store().configJSON(t, f, f.configLanguages(), true)), nil
+}
+
+// userFieldRow is a custom field with the type that it is of.
+type userFieldRow struct {
+	typ   *entityType
+	field *field
+}
+
+// userFieldColumn finds what custom fields are filtered and ordered by, under
+// their stored names.
+func userFieldColumn(name string) (column[userFieldRow], bool) {
+	switch name {
+	case "ID":
+		return column[userFieldRow]{name, kindInt, func(r userFieldRow) any { return r.field.user.id }}, true
+	case "SORT":
+		return column[userFieldRow]{name, kindInt, func(r userFieldRow) any { return r.field.user.sort }}, true
+	case "ENTITY_ID":
+		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return r.typ.userEntity() }}, true
+	case "FIELD_NAME":
+		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return r.field.name }}, true
+	case "USER_TYPE_ID":
+		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return r.field.user.Type }}, true
+	case "XML_ID":
+		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return r.field.user.xmlID }}, true
+	case "MULTIPLE":
+		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return yesNo(r.field.user.Multiple) }}, true
+	case "MANDATORY":
+		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return yesNo(r.field.user.Required) }}, true
+	}
+	for _, sw := range userSwitches {
+		if sw[0] == name {
+			return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return r.field.user.switchOf(sw[0], sw[1]) }}, true
+		}
+	}
+	return column[userFieldRow]{}, false
+}
+
+// userFieldRows are the custom fields of types, by their sorting and ids.
+func userFieldRows(types ...*entityType) []userFieldRow {
+	var rows []userFieldRow
+	for _, t := range types {
+		for _, f := range t.fields.all {
+			if f.user != nil {
+				rows = append(rows, userFieldRow{t, f})
+			}
+		}
+	}
+	slices.SortFunc(rows, func(a, b userFieldRow) int {
+		if d := cmpInt(a.field.user.sort, b.field.user.sort); d != 0 {
+			return d
+		}
+		return cmpInt(a.field.user.id, b.field.user.id)
+	})
+	return rows
+}
+
+// configList is userfieldconfig.list. Labels come only for a language that is
+// asked for in select, and choices not at all.
+func configList(c *call) (any, error) {
+	if err := configModule(c); err != nil {
+		return nil, err
+	}
+	if !c.mayConfigure() {
+		return nil, plainFail(configUnseen)
+	}
+	filter, err := c.arrayParam("filter")
+	if err != nil {
+		return nil, err
+	}
+	order, err := c.arrayParam("order")
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := c.arrayParam("select")
+	if err != nil {
+		return nil, err
+	}
+	s := c.store()
+	find := func(name string) (column[userFieldRow], bool) { return userFieldColumn(upperName(name)) }
+	r := rules[userFieldRow]{find: find, parse: func(col column[userFieldRow], v any) (any, bool) { return s.parseValue(col.kind, v) }}
+	pass, err := r.compile(filter)
+	if err != nil {
+		return nil, err
+	}
+	found := keep(userFieldRows(s.sortedTypes()...), pass)
+	sortRows(found, looseOrder(order, find))
+	var languages []string
+	if language, ok := chosen.Get("language"); ok {
+		languages = []string{toText(language)}
+	}
+	fields := php.NewArray()
+	for _, x := range page(c, found) {
+		fields.Append(s.configJSON(x.typ, x.field, languages, false))
+	}
+	return object("fields", fields), nil
+}
+
+// configUpdate is userfieldconfig.update. Choices change only where the type is
+// named too.
+func configUpdate(c *call) (any, error) {
+	t, f, err := configField(c, "You cannot change the settings of the user field")
+	if err != nil {
+		return nil, err
+	}
+	fields, err := c.arrayParam("field")
+	if err != nil {
+		return nil, err
+	}
+	g := given{}
+	if fields.Len() > 0 {
+		if g, err = configInput(c); err != nil {
+			return nil, err
+		}
+	}
+	delete(g, "EDIT_IN_LIST") // only add takes it
+	choices, ok := g["ENUM"]
+	c.updateUserField(t, f, g, choices, ok && g["USER_TYPE_ID"] == "enumeration", true)
+	return object("field", c.store().configJSON(t, f, f.configLanguages(), true)), nil
+}
+
+// updateUserField changes a custom field and raises the events of what a call
+// named: its settings, its choices, or both.
+func (c *call) updateUserField(t *entityType, f *field, g given, choices any, hasChoices, whole bool) {
+	changed := f.changeUserField(g)
+	f.title = f.user.Title
+	if changed {
+		c.fireUserField(t, f, opUpdate)
+	}
+	if hasChoices && f.typ == "enumeration" {
+		c.store().changeOptions(f.user, choices, whole)
+		c.fireUserField(t, f, opSetValues)
+	}
+}
+
+// configDelete is userfieldconfig.delete. Its result is null.
+func configDelete(c *call) (any, error) {
+	t, f, err := configField(c, "You cannot delete the user field")
+	if err != nil {
+		return nil, err
+	}
+	c.store().dropUserField(t, f)
+	c.fireUserField(t, f, opDelete)
+	return nil, nil
+}
+
+func configTypes(c *call) (any, error) {
+	if err := configModule(c); err != nil {
+		return nil, err
+	}
+	types := php.NewArray()
+	for _, t := range userFieldTypes() {
+		types.Set(t[0], object("userTypeId", t[0], "description", t[1]))
+	}
+	return object("types", types), nil
+}

@@ -1,0 +1,222 @@
+package emulator
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"b24rules/bitrix/php"
+)
+
+// userSwitches are the yes/no settings of a custom field that only change how it
+// is shown, and their defaults.
+var userSwitches = [...][2]string{
+	{"SHOW_FILTER", "N"}, {"SHOW_IN_LIST", "Y"}, {"EDIT_IN_LIST", "Y"}, {"IS_SEARCHABLE", "N"},
+}
+
+// userLabels are the texts of a custom field, by language.
+var userLabels = [...]string{"EDIT_FORM_LABEL", "LIST_COLUMN_LABEL", "LIST_FILTER_LABEL", "ERROR_MESSAGE", "HELP_MESSAGE"}
+
+// userLanguages are those that a portal has texts in.
+// https://apidocs.bitrix24.com/api-reference/crm/deals/user-defined-fields/crm-deal-userfield-get.html
+var userLanguages = strings.Fields("ar br de en fr hi id in it ja kz la ms pl ru sc tc th tr ua vn")
+
+// userFieldByID finds a custom field of any type.
+func (s *store) userFieldByID(id int64) (*entityType, *field) {
+	for _, t := range s.types {
+		for _, f := range t.fields.all {
+			if f.user != nil && f.user.id == id {
+				return t, f
+			}
+		}
+	}
+	return nil, nil
+}
+
+// changeUserField takes the settings of a custom field from a call. It tells
+// whether something beside the choices was among them.
+func (f *field) changeUserField(g given) (changed bool) {
+	u := f.user
+	set := func(name string, take func(v any)) {
+		if v, ok := g[name]; ok {
+			take(v)
+			changed = true
+		}
+	}
+	set("SORT", func(v any) { u.sort = toInt(v) })
+	set("XML_ID", func(v any) { u.xmlID = textOrNull(toText(v)) })
+	set("MANDATORY", func(v any) { u.Required = v == "Y" })
+	for _, sw := range userSwitches {
+		set(sw[0], func(v any) { u.switches[sw[0]] = toText(v) })
+	}
+	set("LABEL", func(v any) { u.label("", v) })
+	for _, name := range userLabels {
+		set(name, func(v any) { u.label(name, v) })
+	}
+	set("SETTINGS", func(v any) {
+		settings, _ := asArray(v)
+		for name, x := range settings.All() {
+			u.settings.Set(strings.ToUpper(name), x)
+		}
+		if v, ok := u.settings.Get("PRECISION"); ok && u.Type == "double" {
+			u.Precision = int(toInt(v))
+		}
+	})
+	f.flags &^= required
+	if u.Required {
+		f.flags |= required
+	}
+	return changed
+}
+
+// label takes a text for all languages or one for each; without a name it is for
+// every label.
+func (u *UserField) label(name string, v any) {
+	texts := map[string]string{}
+	if byLanguage, ok := asArray(v); ok {
+		for language, text := range byLanguage.All() {
+			texts[language] = toText(text)
+		}
+	} else {
+		for _, language := range userLanguages {
+			texts[language] = toText(v)
+		}
+	}
+	for _, label := range userLabels[:3] {
+		if name == "" || name == label {
+			u.labels[label] = texts
+		}
+	}
+	if name != "" {
+		u.labels[name] = texts
+	}
+	if name == "" || name == "EDIT_FORM_LABEL" {
+		u.Title = textOr(texts["en"], u.Title)
+	}
+}
+
+// changeOptions takes the choices of an enumeration: those with the id of an old
+// one change it, all others are new, and an entry with DEL=Y goes. With whole,
+// old ones that are not named go too.
+func (s *store) changeOptions(u *UserField, v any, whole bool) {
+	entries, _ := asArray(v)
+	old := u.options
+	named := map[int64]bool{}
+	var kept []option
+	for _, x := range entries.All() {
+		e := upperGiven(x)
+		o := option{sort: 100}
+		at := slices.IndexFunc(old, func(o option) bool { return o.id == toInt(e["ID"]) })
+		if at >= 0 {
+			o = old[at]
+			named[o.id] = true
+		} else {
+			o = s.newOption(toText(e["VALUE"]), 100)
+		}
+		if e["DEL"] == "Y" || at < 0 && o.value == "" {
+			continue
+		}
+		if v, ok := e["VALUE"]; ok {
+			o.value = toText(v)
+		}
+		e.int("SORT", &o.sort)
+		if v, ok := e["DEF"]; ok {
+			o.def = v == "Y"
+		}
+		o.xmlID = textOr(toText(e["XML_ID"]), o.xmlID)
+		kept = append(kept, o)
+	}
+	if !whole {
+		kept = append(slices.DeleteFunc(slices.Clone(old), func(o option) bool { return named[o.id] }), kept...)
+	}
+	slices.SortStableFunc(kept, func(a, b option) int { return cmpInt(a.sort, b.sort) })
+	u.options = kept
+}
+
+// uniqueXMLIDs tells whether the choices of a call have different XML_IDs.
+func uniqueXMLIDs(v any) (twice string, ok bool) {
+	entries, _ := asArray(v)
+	seen := map[string]bool{}
+	for _, x := range entries.All() {
+		id := toText(upperGiven(x)["XML_ID"])
+		if id != "" && seen[id] {
+			return id, false
+		}
+		seen[id] = true
+	}
+	return "", true
+}
+
+func (u *UserField) switchOf(name, byDefault string) string {
+	return textOr(u.switches[name], byDefault)
+}
+
+// frameJSON are the settings of a custom field that both ways of showing it have,
+// under the names that name gives them: all is text.
+func (s *store) userFrameJSON(t *entityType, f *field, name func(string) string) *php.Array {
+	u := f.user
+	a := php.NewArray()
+	set := func(key string, v any) { a.Set(name(key), v) }
+	set("ID", strconv.FormatInt(u.id, 10))
+	set("ENTITY_ID", t.userEntity())
+	set("FIELD_NAME", f.name)
+	set("USER_TYPE_ID", u.Type)
+	set("XML_ID", u.xmlID)
+	set("SORT", strconv.FormatInt(u.sort, 10))
+	set("MULTIPLE", yesNo(u.Multiple))
+	set("MANDATORY", yesNo(u.Required))
+	for _, sw := range userSwitches {
+		set(sw[0], u.switchOf(sw[0], sw[1]))
+	}
+	set("SETTINGS", u.settings)
+	return a
+}
+
+// optionsJSON are the choices of an enumeration.
+func (u *UserField) optionsJSON(of bool, name func(string) string) *php.Array {
+	all := php.NewArray()
+	for _, o := range u.options {
+		row := php.NewArray()
+		row.Set(name("ID"), strconv.FormatInt(o.id, 10))
+		if of {
+			row.Set(name("USER_FIELD_ID"), strconv.FormatInt(u.id, 10))
+			row.Set(name("VALUE"), o.value)
+			row.Set(name("DEF"), yesNo(o.def))
+			row.Set(name("SORT"), strconv.FormatInt(o.sort, 10))
+		} else {
+			row.Set(name("SORT"), strconv.FormatInt(o.sort, 10))
+			row.Set(name("VALUE"), o.value)
+			row.Set(name("DEF"), yesNo(o.def))
+		}
+		row.Set(name("XML_ID"), o.xmlID)
+		all.Append(row)
+	}
+	return all
+}
+
+// dropUserField takes a custom field away, and its values.
+func (s *store) dropUserField(t *entityType, f *field) {
+	t.fields.remove(f.name)
+	for _, it := range s.table(t.id).byID {
+		if _, ok := it.values[f.name]; ok {
+			v := it.working()
+			delete(v, f.name)
+			it.values = v
+		}
+	}
+}
+
+// fireUserField raises the event of a custom field: smart processes and invoices
+// share one name.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/events/index.html
+func (c *call) fireUserField(t *entityType, f *field, op string) {
+	name := "TYPE"
+	if t.ownEvents() {
+		name = t.code
+	}
+	c.raise("ONCRM"+name+"USERFIELD"+strings.ToUpper(op),
+		object("ID", strconv.FormatInt(f.user.id, 10), "ENTITY_ID", t.userEntity(), "FIELD_NAME", f.name))
+}
+
+// opSetValues is the fourth thing that can happen to a custom field.
+const opSetValues = "setenumvalues"
