@@ -179,3 +179,68 @@ func TestNotifications(t *testing.T) {
 		t.Errorf("one tag is for one notification (-want +got)\n%s", diff)
 	}
 }
+
+// TestUserFieldEvents: choices of an enumeration have an event of their own, and
+// smart processes and invoices share one name.
+func TestUserFieldEvents(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{EventDelay: -1})
+	emulator.Demo(p.Portal)
+	h := newHandler(t, 200)
+	var codes []string
+	for _, name := range []string{"TYPE", "DEAL", "LEAD"} {
+		for _, op := range []string{"ADD", "UPDATE", "DELETE", "SETENUMVALUES"} {
+			codes = append(codes, "ONCRM"+name+"USERFIELD"+op)
+		}
+	}
+	p.AddWebhook(h.url, codes...)
+	of := func(code, id, entity, name string) string { return "ONCRM" + code + " " + id + " " + entity + " " + name }
+	for _, c := range []struct {
+		method, params string
+		want           []string
+	}{
+		{
+			"userfieldconfig.add", `{"moduleId":"crm","field":{"entityId":"CRM_5","fieldName":"UF_CRM_5_KIND","userTypeId":"enumeration","enum":[{"value":"a"}]}}`,
+			[]string{of("TYPEUSERFIELDADD", "4", "CRM_5", "UF_CRM_5_KIND"), of("TYPEUSERFIELDSETENUMVALUES", "4", "CRM_5", "UF_CRM_5_KIND")},
+		},
+		{
+			"userfieldconfig.add", `{"moduleId":"crm","field":{"entityId":"CRM_SMART_INVOICE","fieldName":"UF_CRM_NOTE","userTypeId":"string"}}`,
+			[]string{of("TYPEUSERFIELDADD", "5", "CRM_SMART_INVOICE", "UF_CRM_NOTE")},
+		},
+		{"userfieldconfig.update", `{"moduleId":"crm","id":4,"field":{"userTypeId":"enumeration","enum":[{"value":"b"}]}}`, []string{of("TYPEUSERFIELDSETENUMVALUES", "4", "CRM_5", "UF_CRM_5_KIND")}},
+		{"userfieldconfig.update", `{"moduleId":"crm","id":4,"field":{"sort":5}}`, []string{of("TYPEUSERFIELDUPDATE", "4", "CRM_5", "UF_CRM_5_KIND")}},
+		{"crm.deal.userfield.add", `{"fields":{"FIELD_NAME":"A","USER_TYPE_ID":"double"}}`, []string{of("DEALUSERFIELDADD", "6", "CRM_DEAL", "UF_CRM_A")}},
+		{"crm.deal.userfield.update", `{"id":6,"fields":{"SORT":5}}`, []string{of("DEALUSERFIELDUPDATE", "6", "CRM_DEAL", "UF_CRM_A")}},
+		{"crm.lead.userfield.update", `{"id":6,"fields":{"SORT":5}}`, nil},
+		{"crm.deal.userfield.delete", `{"id":6}`, []string{of("DEALUSERFIELDDELETE", "6", "CRM_DEAL", "UF_CRM_A")}},
+		{"crm.type.delete", `{"id":5}`, nil},
+	} {
+		p.post(c.method, c.params)
+		if diff := cmp.Diff(c.want, h.take(t, p)); diff != "" {
+			t.Errorf("%s %s (-want +got)\n%s", c.method, c.params, diff)
+		}
+	}
+	narrow := open(t, emulator.Config{Scopes: []string{"userfieldconfig"}})
+	narrow.refused("userfieldconfig.list", `{"moduleId":"crm"}`, 400, `{"error":"","error_description":"The current method required more scopes. (crm)"}`)
+}
+
+// TestUserFieldsByREST: a field that a call has made is one of the items' fields,
+// in both views, until it is deleted.
+func TestUserFieldsByREST(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	p.must("crm.deal.userfield.add", `{"fields":{"FIELD_NAME":"KIND","USER_TYPE_ID":"enumeration","LABEL":"Kind","LIST":[{"VALUE":"a"},{"VALUE":"b"}]}}`)
+	p.must("crm.deal.userfield.add", `{"fields":{"FIELD_NAME":"1721244707107","USER_TYPE_ID":"double","SETTINGS":{"PRECISION":1}}}`)
+	p.add(2, `{"ufCrm_KIND":2,"ufCrm_1721244707107":1111.16}`)
+	_, body := p.post("crm.deal.get", `{"id":1}`)
+	p.match("legacy", `{"result":{"UF_CRM_KIND":"2","UF_CRM_1721244707107":"1111.2","…":1},"time":"*"}`, body)
+	_, body = p.post("crm.item.fields", `{"entityTypeId":2}`)
+	p.match("fields", `{"result":{"fields":{"ufCrm_KIND":{"type":"enumeration","isDynamic":true,"items":[{"ID":"1","VALUE":"a"},{"ID":"2","VALUE":"b"}],"upperName":"UF_CRM_KIND","title":"Kind","…":1},"…":1}},"time":"*"}`, body)
+	p.must("crm.deal.userfield.update", `{"id":1,"fields":{"LIST":[{"ID":2,"DEL":"Y"},{"VALUE":"c"}]}}`)
+	p.refused("crm.item.update", `{"entityTypeId":2,"id":1,"fields":{"ufCrm_KIND":2}}`, 400, `{"error":"CRM_FIELD_ERROR_VALUE_NOT_VALID","error_description":"*"}`)
+	p.must("crm.deal.userfield.delete", `{"id":1}`)
+	_, body = p.post("crm.deal.get", `{"id":1}`)
+	if strings.Contains(body, "UF_CRM_KIND") {
+		t.Errorf("a deleted field is there: %s", body)
+	}
+}
