@@ -194,7 +194,9 @@ func TestUserFieldEvents(t *testing.T) {
 		}
 	}
 	p.AddWebhook(h.url, codes...)
-	of := func(code, id, entity, name string) string { return "ONCRM" + code + " " + id + " " + entity + " " + name }
+	of := func(code, id, entity, name string) string {
+		return "ONCRM" + code + " " + id + " " + entity + " " + name
+	}
 	for _, c := range []struct {
 		method, params string
 		want           []string
