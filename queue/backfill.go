@@ -72,7 +72,7 @@ func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
 		return BackfillResult{}, fmt.Errorf("backfill of %s: %d routes in a page, want at most %d", p.Portal, len(p.Routes), maxPage)
 	}
 	var result BackfillResult
-	err := q.writes.do(ctx, func(ctx context.Context, t *tx) (err error) {
+	err := q.writes.alone(ctx, func(ctx context.Context, t *tx) (err error) {
 		if result, err = q.backfill(ctx, t, e, p.Routes); err != nil || p.Note.Name == "" {
 			return err
 		}

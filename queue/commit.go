@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ type committer struct {
 }
 
 type operation struct {
+	key    string          // what it changes: portal and entity
 	ctx    context.Context // only asked whether the caller still waits
 	run    func(ctx context.Context, t *tx) error
 	result chan error
@@ -52,7 +54,27 @@ func newCommitter(db backend) *committer {
 // share its transaction with others; an error of its own undoes it alone. When
 // ctx ends first, do returns at once and the operation may still be committed.
 func (c *committer) do(ctx context.Context, run func(ctx context.Context, t *tx) error) error {
+	return c.doFor(ctx, "", run)
+}
+
+// alone is do for an operation that changes many entities: it shares its
+// transaction with nobody where others write at the same time.
+func (c *committer) alone(ctx context.Context, run func(ctx context.Context, t *tx) error) error {
+	if !c.db.leases() {
+		return c.do(ctx, run)
+	}
 	op := &operation{ctx: ctx, run: run, result: make(chan error, 1)}
+	c.commit([]*operation{op})
+	return <-op.result
+}
+
+// entityKey is the key of an operation that changes runs of an entity.
+func entityKey(portal, entity string) string { return portal + "\x00" + entity }
+
+// doFor is do for an operation with a key. Where several processes write, all
+// go through their keys in one order, so that no two wait for one another.
+func (c *committer) doFor(ctx context.Context, key string, run func(ctx context.Context, t *tx) error) error {
+	op := &operation{key: key, ctx: ctx, run: run, result: make(chan error, 1)}
 	select {
 	case c.operations <- op:
 	case <-ctx.Done():
@@ -118,6 +140,7 @@ const patience = 8 * time.Second
 // twice causes no more than a needless run, a claim and the end of a run
 // recognize themselves (see claim and leave).
 func (c *committer) commit(batch []*operation) {
+	slices.SortStableFunc(batch, func(a, b *operation) int { return strings.Compare(a.key, b.key) })
 	// A caller that gives up must not take the others' transaction along.
 	ctx := context.WithoutCancel(batch[0].ctx)
 	var (

@@ -69,6 +69,10 @@ type txConn interface {
 	exec(ctx context.Context, text string, args ...any) (changed int64, err error)
 	query(ctx context.Context, text string, args ...any) (rows, error)
 	queryRow(ctx context.Context, text string, args ...any) row
+	// skipLocked ends a SELECT of rows that are about to be changed, leaving out
+	// those that others are changing now: they announce it when they are done.
+	skipLocked() string
+
 	// announce tells other processes, after the commit.
 	announce(ctx context.Context, news []string) error
 	commit(ctx context.Context) error

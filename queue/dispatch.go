@@ -18,6 +18,9 @@ const (
 	// dispatchRetry is the wait after a dispatch that failed, as on a full disk.
 	dispatchRetry = time.Second
 
+	// lockedRetry is the wait for a due run that somebody else is changing.
+	lockedRetry = 50 * time.Millisecond
+
 	// ringEvery is how often queues are told of jobs that they were told of
 	// before. See shard.
 	ringEvery = time.Second
@@ -57,6 +60,7 @@ func (d *dispatcher) loop(ctx context.Context) {
 				d.wake(ctx, s)
 				wait = min(wait, ringEvery)
 			}
+			wait = min(wait, max(time.Until(s.checked.next), ringEvery))
 		}
 		timer.Reset(wait)
 	}
@@ -81,6 +85,9 @@ func (d *dispatcher) dispatch(ctx context.Context) (wait time.Duration, err erro
 		if s := d.shards.of(portal); s != nil {
 			s.next = now
 		}
+	}
+	if err := d.check(ctx); err != nil {
+		return 0, err
 	}
 	for {
 		due, wait := d.shards.due(lookEvery)
@@ -115,7 +122,7 @@ func (q *Queue) waitingPortals(ctx context.Context) (map[string]bool, error) {
 
 const (
 	selectDue = `
-SELECT id FROM b24_run
+SELECT id, entity FROM b24_run
 WHERE state = 'waiting' AND portal = $1 AND priority = $2 AND due_at <= $3 AND ` + notPaused + `
 ORDER BY due_at, id LIMIT $4`
 
@@ -144,7 +151,7 @@ type handed struct {
 // it busy wakes them (see unblock).
 func (d *dispatcher) hand(ctx context.Context, due []*shard) error {
 	results := make([]handed, len(due))
-	err := d.q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+	err := d.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
 		var jobs []river.InsertManyParams
 		for i, s := range due {
 			h, some, err := s.hand(ctx, t)
@@ -182,19 +189,19 @@ func (s *shard) hand(ctx context.Context, t *tx) (h handed, jobs []river.InsertM
 		if room <= 0 {
 			return h, jobs, nil // the end of a run makes room, and says so
 		}
-		due, err := ids(t.query(ctx, selectDue, s.portal, p, micros(now), room))
+		due, err := dueRuns(t.query(ctx, selectDue+t.skipLocked(), s.portal, p, micros(now), room))
 		if err != nil {
 			return handed{}, nil, err
 		}
-		for _, id := range due {
+		for _, r := range due {
 			var state State
-			if err := t.queryRow(ctx, handRun, id).Scan(&state); err != nil {
+			if err := t.queryRow(ctx, handRun, r.Run).Scan(&state); err != nil {
 				return handed{}, nil, err
 			}
 			if state == Queued {
 				h.jobs[p]++
 				jobs = append(jobs, river.InsertManyParams{
-					Args: runArgs{Run: id}, InsertOpts: &river.InsertOpts{Queue: s.queue, Priority: 1 + int(p)},
+					Args: r, InsertOpts: &river.InsertOpts{Queue: s.queue, Priority: 1 + int(p)},
 				})
 			}
 		}
@@ -208,12 +215,32 @@ func (s *shard) hand(ctx context.Context, t *tx) (h handed, jobs []river.InsertM
 		case err != nil:
 			return handed{}, nil, err
 		default:
-			if at := fromMicros(next); h.next.IsZero() || at.Before(h.next) {
+			at := fromMicros(next)
+			if !at.After(now) {
+				at = now.Add(lockedRetry)
+			}
+			if h.next.IsZero() || at.Before(h.next) {
 				h.next = at
 			}
 		}
 	}
 	return h, jobs, nil
+}
+
+func dueRuns(rows rows, err error) ([]runArgs, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []runArgs
+	for rows.Next() {
+		var r runArgs
+		if err := rows.Scan(&r.Run, &r.Entity); err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, rows.Err()
 }
 
 // wake tells a shard's River queue of jobs; the first time, it starts it, and a

@@ -110,7 +110,7 @@ func errorText(err error) string {
 func (q *Queue) finish(ctx context.Context, r *Run, result error) {
 	v := q.judge(r, result, ctx.Err() != nil)
 	q.log(ctx, r, v)
-	q.insist(ctx, "store the result of a run", r.ID, func(ctx context.Context, t *tx) error {
+	q.insist(ctx, "store the result of a run", r.ID, entityKey(r.Portal, r.Entity), func(ctx context.Context, t *tx) error {
 		switch mine, err := q.leave(ctx, t, r, v); {
 		case err != nil:
 			return err

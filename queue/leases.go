@@ -285,7 +285,7 @@ var errTaken = errors.New("another process has taken the lease")
 func (h *holder) take(ctx context.Context, portal string) error {
 	seen, sent := h.rows[portal], time.Now()
 	var token int64
-	err := h.q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+	err := h.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
 		if _, err := t.exec(ctx, newLeaseRow, portal); err != nil {
 			return err
 		}
@@ -339,7 +339,7 @@ func (h *holder) finish(l *lease) {
 	defer cancel()
 	lost := l.ctx.Err() != nil
 	h.d.close(ctx, l.portal, h.stopping.Load())
-	err := h.q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+	err := h.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, returnLease, l.portal, h.id, l.token)
 		t.announce(leaseNews)
 		return err
@@ -363,7 +363,7 @@ func (h *holder) leave(ctx context.Context) {
 	for _, l := range h.q.leases.all() {
 		h.giveBack(l, h.q.options.Grace+h.q.options.Lease) // River cancels them before
 	}
-	err := h.q.writes.do(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
+	err := h.q.writes.alone(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, endWorker, h.id)
 		return err
 	})

@@ -43,7 +43,7 @@ func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
 	if portal == "" && rule == "" {
 		return errors.New("pause: want a portal, a rule or both")
 	}
-	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+	err := q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
 		if _, err := t.exec(ctx, setPause, portal, rule, reason, micros(time.Now())); err != nil {
 			return err
 		}

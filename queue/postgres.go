@@ -233,6 +233,8 @@ func (t *pgTx) announce(_ context.Context, news []string) error {
 	return err
 }
 
+func (t *pgTx) skipLocked() string { return " FOR UPDATE SKIP LOCKED" }
+
 func (t *pgTx) commit(context.Context) error {
 	defer t.cancel()
 	return t.tx.Commit(t.ctx)

@@ -59,7 +59,11 @@ func (q *Queue) Push(ctx context.Context, e Event, routes []Route) error {
 	if e.Data == nil {
 		e.Data = json.RawMessage("null")
 	}
-	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+	key := ""
+	if len(routes) > 0 {
+		key = entityKey(e.Portal, routes[0].Entity)
+	}
+	err := q.writes.doFor(ctx, key, func(ctx context.Context, t *tx) error {
 		return q.push(ctx, t, e, routes)
 	})
 	if err != nil {

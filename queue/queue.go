@@ -48,7 +48,7 @@ type Options struct {
 	Portals []string
 
 	// Lease is how long a process that shares a database may be silent before
-	// others take over its portals. 0 means 5 seconds.
+	// others take over its portals. 0 means 4 seconds.
 	Lease time.Duration
 
 	// Log gets what an operator should know. nil means slog.Default().
@@ -61,7 +61,7 @@ func (o Options) withDefaults() Options {
 	o.RetryMax = cmp.Or(o.RetryMax, time.Hour)
 	o.Workers = cmp.Or(o.Workers, 1000)
 	o.Grace = cmp.Or(o.Grace, 10*time.Second)
-	o.Lease = cmp.Or(o.Lease, 5*time.Second)
+	o.Lease = cmp.Or(o.Lease, 4*time.Second)
 	const day = 24 * time.Hour
 	o.KeepSucceeded = cmp.Or(o.KeepSucceeded, 30*day)
 	o.KeepDiscarded = cmp.Or(o.KeepDiscarded, 30*day)

@@ -37,7 +37,7 @@ AND NOT EXISTS (SELECT 1 FROM b24_run_event WHERE event_id = $1)`
 // sweep forgets what is over and older than Options say, until ctx ends.
 func (q *Queue) sweep(ctx context.Context) error {
 	now := time.Now()
-	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+	err := q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, sweepTombstones, micros(now.Add(-tombstoneLife)))
 		return err
 	})
@@ -67,7 +67,7 @@ func (q *Queue) sweep(ctx context.Context) error {
 func (q *Queue) sweepRuns(ctx context.Context, state State, before time.Time) error {
 	for {
 		var n int64
-		err := q.writes.do(ctx, func(ctx context.Context, t *tx) (err error) {
+		err := q.writes.alone(ctx, func(ctx context.Context, t *tx) (err error) {
 			n, err = t.exec(ctx, sweepRuns, string(state), micros(before), sweepBatch)
 			return err
 		})
@@ -87,7 +87,7 @@ func (q *Queue) sweepEvents(ctx context.Context, before time.Time) error {
 		if err != nil || len(old) == 0 {
 			return err
 		}
-		err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		err = q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
 			for _, id := range old {
 				if _, err := t.exec(ctx, sweepEvent, id); err != nil {
 					return err

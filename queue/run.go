@@ -115,7 +115,7 @@ ON CONFLICT (run_id, key) DO NOTHING`
 // from being noted. Marks are cleared when the run has succeeded or has been
 // discarded.
 func (r *Run) MarkDone(ctx context.Context, key string) error {
-	err := r.q.writes.do(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
+	err := r.q.writes.doFor(context.WithoutCancel(ctx), entityKey(r.Portal, r.Entity), func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, insertDone, r.ID, key, micros(time.Now()))
 		return err
 	})

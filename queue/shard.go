@@ -30,7 +30,9 @@ type shard struct {
 
 	lease *lease // nil where nobody else can work the portal
 
-	next time.Time // when to look at it; zero: when somebody says so; the dispatcher's
+	// These belong to the dispatcher.
+	next    time.Time // when to look at it; zero: when somebody says so
+	checked check
 
 	life    sync.Mutex
 	started bool // its River queue
@@ -38,7 +40,8 @@ type shard struct {
 
 	mu    sync.Mutex
 	jobs  [priorities]int // given to River and not ended
-	begun int             // of these
+	begun map[int64]int   // of these, by run
+	began int64           // how many ever have
 }
 
 // room is how many more jobs of a priority River may be given. Of live ones, as
@@ -64,16 +67,19 @@ func (s *shard) given(jobs [priorities]int) bool {
 	return jobs != [priorities]int{}
 }
 
-func (s *shard) begin() {
+func (s *shard) begin(run int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.begun++
+	s.begun[run]++ // two jobs can summon to one run
+	s.began++
 }
 
-func (s *shard) end(p Priority) {
+func (s *shard) end(run int64, p Priority) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.begun--
+	if s.begun[run]--; s.begun[run] == 0 {
+		delete(s.begun, run)
+	}
 	s.jobs[p] = max(0, s.jobs[p]-1)
 }
 
@@ -81,7 +87,7 @@ func (s *shard) end(p Priority) {
 func (s *shard) unbegun() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.jobs[Live] + s.jobs[Backfill] - s.begun
+	return s.jobs[Live] + s.jobs[Backfill] - len(s.begun)
 }
 
 // mayBegin tells whether runs of the shard may still begin here.
@@ -121,7 +127,7 @@ func (s *shards) open(l *lease) {
 }
 
 func (s *shards) make(portal string, l *lease) *shard {
-	one := &shard{portal: portal, queue: portalQueue(portal), worker: s.workers, lease: l}
+	one := &shard{portal: portal, queue: portalQueue(portal), worker: s.workers, lease: l, begun: map[int64]int{}}
 	s.byName[portal], s.byQueue[one.queue] = one, one
 	return one
 }

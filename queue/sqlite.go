@@ -241,6 +241,9 @@ func (t *sqliteTx) commit(ctx context.Context) error {
 	return nil
 }
 
+// skipLocked: one writes at a time.
+func (t *sqliteTx) skipLocked() string { return "" }
+
 // announce: watch sees every commit.
 func (t *sqliteTx) announce(context.Context, []string) error { return nil }
 

@@ -34,7 +34,8 @@ const (
 
 // runArgs summon a worker to a run.
 type runArgs struct {
-	Run int64 `json:"run"`
+	Run    int64  `json:"run"`
+	Entity string `json:"entity"`
 }
 
 // Kind implements river.JobArgs.
@@ -122,13 +123,13 @@ func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 	if s == nil {
 		return nil
 	}
-	s.begin()
+	s.begin(job.Args.Run)
 	defer func() {
-		s.end(Priority(job.Priority - 1))
+		s.end(job.Args.Run, Priority(job.Priority-1))
 		w.q.touched.add(s.portal) // there is room, and the entity is free
 	}()
 	if s.lease == nil {
-		w.run(ctx, job.Args.Run, 0)
+		w.run(ctx, s, job.Args)
 		return nil
 	}
 	if !s.lease.enter() {
@@ -138,13 +139,13 @@ func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.lease.ctx, func() { cancel(context.Cause(s.lease.ctx)) })()
-	w.run(ctx, job.Args.Run, s.lease.token)
+	w.run(ctx, s, job.Args)
 	return nil
 }
 
 // run executes a run, unless it does not wait for that: a summons was left over.
-func (w *worker) run(ctx context.Context, id, token int64) {
-	r := w.q.claim(ctx, id, token)
+func (w *worker) run(ctx context.Context, s *shard, a runArgs) {
+	r := w.q.claim(ctx, s, a)
 	if r == nil {
 		return
 	}
@@ -182,14 +183,14 @@ const underLease = ` AND EXISTS (SELECT 1 FROM b24_lease l WHERE l.portal = b24_
 
 // claim begins a queued run. It returns nil when the run is not queued (any
 // more), which makes jobs harmless that nobody waits for, and when the lease
-// with the token, if not 0, is not ours any more.
-func (q *Queue) claim(ctx context.Context, id, token int64) (r *Run) {
-	number := 1 + rand.Int64N(math.MaxInt64-1)
+// of the shard, if it has one, is not ours any more.
+func (q *Queue) claim(ctx context.Context, s *shard, a runArgs) (r *Run) {
+	id, number := a.Run, 1+rand.Int64N(math.MaxInt64-1)
 	text, args := claimRun, []any{id, micros(time.Now()), number}
-	if token != 0 {
-		text, args = claimRun+underLease, append(args, token)
+	if s.lease != nil {
+		text, args = claimRun+underLease, append(args, s.lease.token)
 	}
-	q.insist(ctx, "begin a run", id, func(ctx context.Context, t *tx) error {
+	q.insist(ctx, "begin a run", id, entityKey(s.portal, a.Entity), func(ctx context.Context, t *tx) error {
 		r = nil
 		if _, err := t.exec(ctx, text, args...); err != nil {
 			return err
@@ -208,9 +209,9 @@ func (q *Queue) claim(ctx context.Context, id, token int64) (r *Run) {
 
 // insist repeats a write about a run for as long as the database refuses it (a
 // full disk) and ctx has not ended.
-func (q *Queue) insist(ctx context.Context, what string, run int64, write func(ctx context.Context, t *tx) error) {
+func (q *Queue) insist(ctx context.Context, what string, run int64, key string, write func(ctx context.Context, t *tx) error) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := q.writes.do(context.WithoutCancel(ctx), write)
+		err := q.writes.doFor(context.WithoutCancel(ctx), key, write)
 		if err == nil {
 			return
 		}
