@@ -252,7 +252,7 @@ func (c *checker) untyped(v *value, w want, env formula.Env, isText bool) *value
 		}
 		x, err := num.Parse(plain)
 		if err != nil {
-			c.errorf(n, "wrong-type", "%q is not a number: %s", plain, err)
+			c.errorf(n, "wrong-type", "%s", err)
 			return nil
 		}
 		v.literal, v.typ = x, numberType(x)

@@ -25,11 +25,14 @@ type lexer struct {
 	keyed  bool // in block style: a key stands before on this line
 	// quoteAt is where a quote was opened that is not closed before end, or -1.
 	quoteAt int
+	// lastQuoted is the last text in quotes that is closed; its from is -1 when
+	// there is none.
+	lastQuoted token
 }
 
 // lex reads the text up to an offset.
 func lex(t text, end int) *lexer {
-	l := &lexer{text: t, end: min(end, len(t.runes)), quoteAt: -1}
+	l := &lexer{text: t, end: min(end, len(t.runes)), quoteAt: -1, lastQuoted: token{from: -1}}
 	for l.i < l.end {
 		l.step()
 	}
@@ -130,6 +133,7 @@ func (l *lexer) quoted(quote rune) {
 			l.i++
 		case r == quote:
 			l.i++
+			l.lastQuoted = token{from: start, to: l.i}
 			return
 		}
 	}

@@ -1,6 +1,7 @@
 package yamlfile
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -169,6 +170,9 @@ func (s *syntax) trap() (trap, bool) {
 	if len(l.open) > 0 && l.open[0].at < from {
 		from = l.open[0].at
 	}
+	if t, ok := s.quoteTrap(from); ok {
+		return t, true
+	}
 	if t, ok := s.bracesTrap(from, eol); ok {
 		return t, true
 	}
@@ -229,6 +233,21 @@ func (s *syntax) formulaTrap(tok token) (trap, bool) {
 		return flowTrap(next, r, whole), true
 	}
 	return trap{}, false
+}
+
+// quoteTrap recognises a quote that was forgotten: the text runs on to the next
+// quote, on a later line, and what stands behind that is the fault.
+func (s *syntax) quoteTrap(from int) (trap, bool) {
+	l := lex(s.text, s.fault+1)
+	q := l.lastQuoted
+	if l.quoteAt >= 0 || q.from < 0 || q.from >= from || q.to <= from {
+		return trap{}, false
+	}
+	return trap{
+		at: q.from, code: "yaml-syntax",
+		message: fmt.Sprintf("the quote that opens here is closed on line %d only, where another one was to begin", s.lineOf(q.to-1)),
+		hint:    "close it on its own line",
+	}, true
 }
 
 // bracesTrap recognises {{ x }} outside of quotes.

@@ -45,6 +45,9 @@ func (s *syntax) plainly() trap {
 	case m == "block sequence entries are not allowed in this context":
 		t.message = `a "- " cannot stand here`
 		t.hint = "put the list on the next line, or quote the value if it is text"
+	case m == "mapping keys are not allowed in this context":
+		t.message = `a value cannot begin with "? "`
+		t.hint = "quote it"
 	case m == "did not find expected node content":
 		t.message = fmt.Sprintf("want a value before %q", r)
 		t.hint = "quote it if it is text"
