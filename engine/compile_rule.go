@@ -250,6 +250,7 @@ func (c *checker) ruleSteps(r *Rule, m yamlfile.Mapping, e yamlfile.Entry, k *kn
 		c.errorf(e.Key, "delete-event", "on lists %s, but the rule has no deleted: its steps are for an entity that exists", r.Triggers[deleteEvent].Code).Hint = "add deleted: or take the event out"
 	}
 	conditions := r.when.conjuncts()
+	k = k.knowing(r.when.facts())
 	if hasSteps {
 		r.steps = c.readSteps(steps.Value, k.clone(), conditions, "steps")
 	}

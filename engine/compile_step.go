@@ -80,6 +80,7 @@ func (c *checker) readStep(n *yaml.Node, index int, k *known, conditions []strin
 	}
 	s := &step{action: c.actions[verb.Name], pos: c.file.Pos(verb.Key), verb: verb.Key, limit: defaultForEach, label: fmt.Sprintf("%s[%d]", verb.Name, index+1)}
 	when := c.stepWhen(s, m, k, conditions)
+	k = k.knowing(s.when.facts())
 	inside := slices.Concat(conditions, when)
 	env := k.env(inside)
 	if e, ok := m.Get("once"); ok {

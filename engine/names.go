@@ -13,10 +13,12 @@ type known struct {
 	types  map[string]formula.Type
 	guards map[string][]string // conditions under which a name has a value
 	later  map[string]string
+	// present is what the conditions around this place say.
+	present formula.Facts
 }
 
 func (k *known) clone() *known {
-	out := &known{types: make(map[string]formula.Type, len(k.types)), guards: k.guards, later: k.later}
+	out := &known{types: make(map[string]formula.Type, len(k.types)), guards: k.guards, later: k.later, present: k.present}
 	for n, t := range k.types {
 		out.types[n] = t
 	}
@@ -37,6 +39,13 @@ func (k *known) define(name string, t formula.Type, guards []string) {
 	k.guards[name] = guards
 }
 
+// knowing returns the same names where more is known of them.
+func (k *known) knowing(facts formula.Facts) *known {
+	out := *k
+	out.present = k.present.And(facts)
+	return &out
+}
+
 // env is what formulas see where all of conditions hold: names whose own
 // conditions are among them are present, the others may be missing.
 func (k *known) env(conditions []string) formula.Env {
@@ -47,7 +56,7 @@ func (k *known) env(conditions []string) formula.Env {
 		}
 		vars[n] = t
 	}
-	return formula.Env{Vars: vars, Later: k.later, Absent: absent}
+	return formula.Env{Vars: vars, Later: k.later, Absent: absent, Present: k.present}
 }
 
 func subset(part, whole []string) bool {
@@ -68,7 +77,7 @@ func with(env formula.Env, extra map[string]formula.Type) formula.Env {
 	for n, t := range extra {
 		vars[n] = t
 	}
-	return formula.Env{Vars: vars, Later: env.Later, Absent: env.Absent}
+	return formula.Env{Vars: vars, Later: env.Later, Absent: env.Absent, Present: env.Present}
 }
 
 // rowNames are the names inside rows and for_each.
@@ -96,6 +105,14 @@ func (v *value) conjuncts() []string {
 		return nil
 	}
 	return v.formula.Conjuncts()
+}
+
+// facts is what is known where the condition holds.
+func (v *value) facts() formula.Facts {
+	if v == nil || v.formula == nil {
+		return nil
+	}
+	return v.formula.Facts()
 }
 
 // ruleID tells whether a text may be a rule's id.

@@ -282,6 +282,9 @@ func (c *checker) looksLike(n *yaml.Node, env formula.Env) {
 		return
 	}
 	_, isName := env.Vars[text]
+	if _, isOwner := schemas.LookupOwner(text); isOwner {
+		isName = false // ENTITY_TYPE: deal beside a step that is called deal
+	}
 	if isName || !strings.Contains(text, " = ") && strings.ContainsAny(text, ".+*/()[]") && c.compiles(text, env) {
 		c.warnf(n, "looks-like-formula", "the text %q reads like a formula, but formulas start with =", text).Hint = "=" + text
 	}

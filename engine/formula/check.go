@@ -37,7 +37,7 @@ type checker struct {
 	reads    map[string]bool // names of the environment that are read
 	lets     []variable      // innermost last
 	loops    []loopScope     // innermost last
-	present  map[string]bool // paths that are known not to be nil here
+	present  Facts           // paths that are known not to be nil here
 	chain    *bool           // of the innermost ?. chain: may it be cut short
 	shares   bool            // the formula can make values that share parts
 

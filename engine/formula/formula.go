@@ -37,6 +37,22 @@ type Env struct {
 	// Absent are fields that people expect and that are not there, by their
 	// paths ("event.name"), each with what to write in their place.
 	Absent map[string]string
+	// Present are values that are known not to be nil, as Formula.Facts gives
+	// them: a condition that holds here says so.
+	Present Facts
+}
+
+// Facts are what a condition says of values: that they are not nil.
+type Facts map[string]bool
+
+// And returns the facts of both.
+func (f Facts) And(g Facts) Facts {
+	if len(g) == 0 {
+		return f
+	}
+	out := maps.Clone(g)
+	maps.Copy(out, f)
+	return out
 }
 
 // Error is why the evaluation of a formula failed. From and To count characters
@@ -63,6 +79,7 @@ type Formula struct {
 	vars      []string
 	conjuncts []string
 	paths     []string
+	facts     Facts
 	doubts    []Problem
 	env       map[string]Type // of vars
 	measured  bool            // the result has to be measured
@@ -84,7 +101,7 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 	if err != nil {
 		return nil, []Problem{syntaxProblem(s, err)}
 	}
-	c := &checker{source: s, env: env, reads: make(map[string]bool)}
+	c := &checker{source: s, env: env, present: env.Present, reads: make(map[string]bool)}
 	c.danglingCommas()
 	lowered, typ := c.infer(tree.Node)
 	if len(c.problems) > 0 {
@@ -93,6 +110,7 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 	f = &Formula{
 		source: s, typ: typ.settled(), conjuncts: conjuncts(s, tree.Node),
 		vars: slices.Sorted(maps.Keys(c.reads)), env: make(map[string]Type, len(c.reads)),
+		facts:    c.facts(tree.Node, true),
 		measured: c.shares && (typ.Kind == List || typ.Kind == Record || typ.Kind == Any),
 	}
 	for _, name := range f.vars {
@@ -114,6 +132,9 @@ func internal(src string, cause any) Problem {
 
 // Type returns the type of the formula's value.
 func (f *Formula) Type() Type { return f.typ }
+
+// Facts returns what is known where the formula, a condition, is true.
+func (f *Formula) Facts() Facts { return f.facts }
 
 // Source returns the source that was compiled.
 func (f *Formula) Source() string { return f.source.text }

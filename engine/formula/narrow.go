@@ -45,7 +45,7 @@ func (c *checker) narrowed(n ast.Node, t Type) Type {
 }
 
 // knowing runs f where the given paths are known not to be nil.
-func (c *checker) knowing(paths map[string]bool, f func()) {
+func (c *checker) knowing(paths Facts, f func()) {
 	if len(paths) == 0 {
 		f()
 		return
@@ -58,14 +58,14 @@ func (c *checker) knowing(paths map[string]bool, f func()) {
 }
 
 // facts returns the paths that are not nil if the condition is true (or false).
-func (c *checker) facts(cond ast.Node, outcome bool) map[string]bool {
-	found := make(map[string]bool)
+func (c *checker) facts(cond ast.Node, outcome bool) Facts {
+	found := make(Facts)
 	budget := maxNodes
 	c.collectFacts(cond, outcome, found, &budget)
 	return found
 }
 
-func (c *checker) collectFacts(cond ast.Node, outcome bool, found map[string]bool, budget *int) {
+func (c *checker) collectFacts(cond ast.Node, outcome bool, found Facts, budget *int) {
 	if *budget--; *budget < 0 {
 		return
 	}
@@ -97,7 +97,7 @@ func (c *checker) collectFacts(cond ast.Node, outcome bool, found map[string]boo
 }
 
 // equalityFacts learns from x != nil, and from x == "literal".
-func (c *checker) equalityFacts(x *ast.BinaryNode, same bool, found map[string]bool) {
+func (c *checker) equalityFacts(x *ast.BinaryNode, same bool, found Facts) {
 	for _, pair := range [][2]ast.Node{{x.Left, x.Right}, {x.Right, x.Left}} {
 		switch pair[1].(type) {
 		case *ast.NilNode:
@@ -113,7 +113,7 @@ func (c *checker) equalityFacts(x *ast.BinaryNode, same bool, found map[string]b
 }
 
 // addFact notes that a path is there, and so is all that leads to it.
-func (c *checker) addFact(n ast.Node, found map[string]bool) {
+func (c *checker) addFact(n ast.Node, found Facts) {
 	p, ok := c.path(n)
 	if !ok {
 		return

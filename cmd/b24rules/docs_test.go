@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestManualExamples holds that every YAML block of the manual is right: a rule
+// file, a rule, steps or a configuration without a finding. docs/testing.md and
+// docs/ci.md have tests of their own, docs/findings.md has bad examples.
+func TestManualExamples(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, path := range append(pages, "../../README.md") {
+		page := filepath.Base(path)
+		if page == "testing.md" || page == "ci.md" || page == "findings.md" {
+			continue
+		}
+		dir := "."
+		if page == "README.md" {
+			dir = ".."
+		}
+		for i, text := range manualBlocks(t, filepath.Join(dir, page), "yaml") {
+			seen++
+			t.Run(fmt.Sprintf("%s-%d", page, i+1), func(t *testing.T) {
+				for _, finding := range blockFindings(t, text) {
+					t.Errorf("%v in\n%s", finding, text)
+				}
+			})
+		}
+	}
+	if seen < 8 {
+		t.Errorf("only %d examples", seen)
+	}
+}
+
+// blockFindings checks a block as what it is.
+func blockFindings(t *testing.T, text string) (out []string) {
+	t.Helper()
+	text = regexp.MustCompile(`(?m)^# yaml-language-server:.*\n`).ReplaceAllString(text, "")
+	first := strings.TrimLeft(text, " \n")
+	isRule := strings.HasPrefix(first, "- ") || strings.HasPrefix(first, "on:") || strings.Contains(text, "version: ")
+	if !isRule {
+		dir := t.TempDir()
+		writeFile(t, filepath.Join(dir, "main-webhook"), "https://example.bitrix24.com/rest/1/code/\n")
+		if !strings.Contains(text, "portals:") {
+			text = "rules: [rules]\nportals:\n  main: {webhook_file: main-webhook, application_token: t0k3n}\n" + text
+		}
+		env := func(string) (string, bool) { return "t0k3n", true }
+		_, list := parseConfig(filepath.Join(dir, "b24rules.yaml"), []byte(text), env)
+		for _, f := range list {
+			out = append(out, f.Error())
+		}
+		return out
+	}
+	for _, f := range (example{text: text}).findings(t) {
+		out = append(out, f.Error())
+	}
+	return out
+}
