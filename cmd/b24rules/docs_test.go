@@ -50,12 +50,17 @@ func blockFindings(t *testing.T, text string) (out []string) {
 		dir := t.TempDir()
 		writeFile(t, filepath.Join(dir, "main-webhook"), "https://example.bitrix24.com/rest/1/code/\n")
 		if !strings.Contains(text, "portals:") {
-			text = "rules: [rules]\nportals:\n  main: {webhook_file: main-webhook, application_token: t0k3n}\n" + text
+			text = "portals:\n  main: {webhook_file: main-webhook, application_token: t0k3n}\n" + text
+		}
+		if !strings.Contains("\n"+text, "\nrules:") {
+			text = "rules: [rules]\n" + text
 		}
 		env := func(string) (string, bool) { return "t0k3n", true }
 		_, list := parseConfig(filepath.Join(dir, "b24rules.yaml"), []byte(text), env)
 		for _, f := range list {
-			out = append(out, f.Error())
+			if f.Code != "unreadable-file" { // secrets of the reader's own
+				out = append(out, f.Error())
+			}
 		}
 		return out
 	}
