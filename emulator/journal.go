@@ -211,5 +211,5 @@ func (r *ring[T]) push(v T) {
 }
 
 func (r *ring[T]) all() []T {
-	return slices.Clone(r.values[max(0, len(r.values)-r.limit):])
+	return append([]T{}, r.values[max(0, len(r.values)-r.limit):]...)
 }

@@ -275,6 +275,15 @@ func numberIn(cs columns) int {
 // build makes the portal.
 func (p *portalSpec) build() (*emulator.Portal, error) {
 	portal := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited, EventDelay: -1, KeepCalls: -1})
+	if err := p.setUp(portal); err != nil {
+		portal.Close()
+		return nil, err
+	}
+	return portal, nil
+}
+
+// setUp sets up a new portal.
+func (p *portalSpec) setUp(portal *emulator.Portal) error {
 	if p.demo {
 		emulator.Demo(portal)
 	}
@@ -287,10 +296,9 @@ func (p *portalSpec) build() (*emulator.Portal, error) {
 	for _, typ := range []int{typeDeal, typeInvoice} {
 		for _, f := range p.fields[typ] {
 			if err := portal.AddUserField(typ, f); err != nil {
-				portal.Close()
-				return nil, err
+				return err
 			}
 		}
 	}
-	return portal, nil
+	return nil
 }

@@ -44,7 +44,7 @@ func (w *world) rest(method string, params map[string]any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, baseURL+w.portal.WebhookPath()+method, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, baseURL+w.path+method, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ const baseURL = "http://portal.test"
 // and what runs remember.
 type world struct {
 	portal *emulator.Portal
+	path   string // where people call methods: the webhook's
 	client *bitrix.Client
 	schema *schema
 	rec    *recorder
@@ -35,7 +36,7 @@ func newWorld(spec *portalSpec, s *schema) (*world, error) {
 		return nil, err
 	}
 	portal.SetBaseURL(baseURL)
-	w := &world{portal: portal, schema: s, memory: map[string]*memory{}}
+	w := &world{portal: portal, path: portal.WebhookPath(), schema: s, memory: map[string]*memory{}}
 	w.client, err = bitrix.NewClient(bitrix.Config{
 		Webhook: bitrix.Secret(baseURL + portal.WebhookPath()), Plan: bitrix.PlanUnlimited, HTTP: httpClient(portal),
 	})

@@ -14,27 +14,39 @@ import (
 	"strings"
 
 	"b24rules/emulator"
+	"b24rules/ruletest"
 )
 
 var emulatorCmd = &command{
 	name:  "emulator",
-	args:  "[--listen ADDR] [--plan PLAN] [--handler URL] [--token TOKEN]",
+	args:  "[--listen ADDR] [--plan PLAN] [--latency TIME] [--seed FILE] [--faults FILE] [--handler URL] [--token TOKEN]",
 	short: "run an emulated portal",
 	long: `Emulator runs a Bitrix24 portal in memory: CRM items with product rows, universal
-lists, batch requests, the limits of a plan and events. It begins with a smart
-process for the totals of invoices and a list for shipments, as the shipped rule
-sets want them, and with no data: everything is changed through REST.
+lists, batch requests, the limits of a plan, events, and an application with
+OAuth and offline events. Its address in a browser shows all of it live.
+
+It begins with a smart process for the totals of invoices and a list for
+shipments, as the shipped rule sets want them, and with no data. A --seed file
+says what it begins with instead, in the words of rule tests: portal, users,
+deals, invoices, items, elements. A --faults file says what goes wrong.
 
 The first line on stdout is the URL of the inbound webhook. The lines after it
 say what else there is to know, with a portals section for b24rules.yaml. Ctrl-C
-ends it.
+ends it. docs/emulator.md tells the rest.
 
-Control: GET /_emulator/stats, GET /_emulator/calls, POST /_emulator/reset and
-POST /_emulator/webhooks {"url": "…", "events": ["…"]}.`,
+Control, under /_emulator/: GET stats, calls, history, app and faults; POST
+faults, webhooks {"url": "…", "events": ["…"]}, app, reset, person/METHOD and
+robot/METHOD; DELETE faults.
+
+Exit codes: 0 stopped; 1 a file has findings; 2 wrong usage; 3 a file cannot be
+read, or the address is taken.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		o := &emulatorOptions{}
 		fs.StringVar(&o.listen, "listen", "127.0.0.1:8484", "listen on `ADDR`; port 0 takes a free one")
 		fs.StringVar(&o.plan, "plan", emulator.PlanStandard, "limit requests as `PLAN` does: standard, enterprise or unlimited")
+		fs.StringVar(&o.latency, "latency", "0s", "let a request take `TIME`, each command in it more, and both vary: 60ms+15ms~20%")
+		fs.StringVar(&o.seed, "seed", "", "begin with what `FILE` holds")
+		fs.StringVar(&o.faults, "faults", "", "let go wrong what `FILE` says")
 		fs.StringVar(&o.handler, "handler", "", "post the CRM events to `URL`")
 		fs.StringVar(&o.token, "token", "emulator-application-token", "let events carry the application token `TOKEN`")
 		return o.run
@@ -47,6 +59,7 @@ const emulatorSecret = "emulator"
 
 type emulatorOptions struct {
 	listen, plan, handler, token string
+	latency, seed, faults        string
 }
 
 func (o *emulatorOptions) run(ctx context.Context, std stdio, args []string) error {
@@ -64,6 +77,14 @@ func (o *emulatorOptions) run(ctx context.Context, std stdio, args []string) err
 			return usagef("--handler %q: want a URL such as http://127.0.0.1:8400/hooks/demo", o.handler)
 		}
 	}
+	latency, err := parseLatency(o.latency)
+	if err != nil {
+		return err
+	}
+	seed, faults, err := o.prepare(std)
+	if err != nil {
+		return err
+	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
 
@@ -72,18 +93,39 @@ func (o *emulatorOptions) run(ctx context.Context, std stdio, args []string) err
 	if err != nil {
 		return listenError(o.listen, err)
 	}
-	portal := emulator.New(emulator.Config{Plan: o.plan, Secret: emulatorSecret, ApplicationToken: o.token})
+	portal := emulator.New(emulator.Config{Plan: o.plan, Secret: emulatorSecret, ApplicationToken: o.token, Latency: latency})
 	defer portal.Close()
 	base := "http://" + ln.Addr().String()
 	portal.SetBaseURL(base)
-	seed := emulator.Demo(portal)
-	if o.handler != "" {
-		portal.AddWebhook(o.handler, crmEvents...)
+	introduction, err := o.fill(portal, base, seed, faults)
+	if err == nil {
+		_, err = io.WriteString(std.out, introduction)
 	}
-	if _, err := io.WriteString(std.out, o.introduction(base, base+portal.WebhookPath(), seed)); err != nil {
+	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	return servePortal(ctx, ln, portal)
+}
+
+// fill sets a portal up and says what there is to know of it.
+func (o *emulatorOptions) fill(portal *emulator.Portal, base string, seed *ruletest.Seed, faults []emulator.Fault) (introduction string, err error) {
+	webhook := base + portal.WebhookPath()
+	if seed == nil {
+		introduction = o.introduction(base, webhook, emulator.Demo(portal))
+	} else {
+		if err := seed.Sow(portal); err != nil {
+			return "", err
+		}
+		introduction = o.introductionOf(base, webhook, seed)
+	}
+	// What begins now goes wrong, and is told.
+	if err := portal.SetFaults(faults...); err != nil {
+		return "", err
+	}
+	if o.handler != "" {
+		portal.AddWebhook(o.handler, crmEvents...)
+	}
+	return introduction, nil
 }
 
 // servePortal serves until ctx ends.
@@ -112,6 +154,30 @@ func (o *emulatorOptions) introduction(base, webhook string, seed emulator.DemoI
 	for _, code := range slices.SortedFunc(maps.Keys(seed.Properties), func(a, b string) int { return strings.Compare(seed.Properties[a], seed.Properties[b]) }) {
 		p("  %s is %s", seed.Properties[code], code)
 	}
+	o.more(&b, base)
+	o.snippet(&b, webhook)
+	p("    inputs:")
+	p("      invoice-total: {helper_type: %d}", seed.TotalsType)
+	p("      deal-shipments: {list: %d}", seed.ShipmentList)
+	return b.String()
+}
+
+// introductionOf is what the command prints of a portal that was seeded.
+func (o *emulatorOptions) introductionOf(base, webhook string, seed *ruletest.Seed) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%s\n", webhook, seeded(o.seed, seed))
+	o.more(&b, base)
+	o.snippet(&b, webhook)
+	return b.String()
+}
+
+// more tells where to look and where events go.
+func (o *emulatorOptions) more(b *strings.Builder, base string) {
+	p := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
+	p("page: %s/", base)
+	if o.faults != "" {
+		p("what goes wrong: %s", o.faults)
+	}
 	p("application token of events: %s", o.token)
 	if o.handler != "" {
 		p("CRM events are posted to %s", o.handler)
@@ -119,14 +185,15 @@ func (o *emulatorOptions) introduction(base, webhook string, seed emulator.DemoI
 		p("CRM events are posted nowhere; --handler URL changes that, or at any time:")
 		p(`  curl -s %s/_emulator/webhooks -d '{"url": "http://127.0.0.1:8400/hooks/demo", "events": ["%s"]}'`, base, strings.Join(crmEvents, `", "`))
 	}
+}
+
+// snippet is the portal for b24rules.yaml.
+func (o *emulatorOptions) snippet(b *strings.Builder, webhook string) {
+	p := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
 	p("")
 	p("portals:")
 	p("  demo:")
 	p("    webhook: %s", webhook)
 	p("    application_token: %s", o.token)
 	p("    plan: %s", o.plan)
-	p("    inputs:")
-	p("      invoice-total: {helper_type: %d}", seed.TotalsType)
-	p("      deal-shipments: {list: %d}", seed.ShipmentList)
-	return b.String()
 }

@@ -361,3 +361,30 @@ func TestEmulatorSnippet(t *testing.T) {
 		t.Errorf("findings %v in:\n%s", list, text)
 	}
 }
+
+// TestEmulatorFiles begins with the examples of a seed and of faults.
+func TestEmulatorFiles(t *testing.T) {
+	t.Parallel()
+	const seed, faults = "../../docs/examples/seed.yaml", "../../docs/examples/faults.yaml"
+	emu := startProcess(t, nil, "emulator", "--listen", "127.0.0.1:0", "--seed", seed, "--faults", faults, "--latency", "1ms+1ms~10%")
+	webhook := emu.line()
+	if got, want := emu.line(), seed+": 2 deals, 1 invoice, 1 item of type 1038, 1 element"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	base, _, _ := strings.Cut(webhook, "/rest/")
+	for path, want := range map[string]string{
+		"/":                  "<title>Emulated portal</title>",
+		"/_emulator/faults":  `{"kind":"html","method":"batch","count":3,"matched":0,"hit":0}`,
+		"/_emulator/history": "[]",
+	} {
+		resp, err := http.Get(base + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %v, status %d, %s", path, err, resp.StatusCode, body)
+		}
+	}
+}
