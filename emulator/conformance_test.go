@@ -46,6 +46,7 @@ type row struct {
 	Why      string  `yaml:"why"` // the quirk that it shows
 	Given    []given `yaml:"given"`
 	Employee bool    `yaml:"employee"` // by a user who is no administrator
+	Webhook  bool    `yaml:"webhook"`  // by the webhook, where the others are the application's
 	Call     string  `yaml:"call"`
 	Status   int     `yaml:"status"` // 0 is 200
 	Want     string  `yaml:"want"`
@@ -152,7 +153,7 @@ func (pg page) way(p *portal, r row) func(method, params string) (int, string) {
 	switch {
 	case r.Employee:
 		return p.asEmployee
-	case pg.App:
+	case pg.App && !r.Webhook:
 		return p.asApp
 	}
 	return p.post

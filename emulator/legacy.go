@@ -13,6 +13,11 @@ type legacyEntity struct {
 	// noUpdate and noDelete are what update and delete answer for an item that
 	// is not there, and noDeleteCode the code of the second.
 	noUpdate, noDelete, noDeleteCode string
+	// linkCode is the code of the error for links of an item that is not there.
+	linkCode string
+	// checked says that crm.<name>.add and .update look at addresses, and
+	// currency that they look at the currency.
+	checked, currency bool
 	// target is the type whose items it links to, by crm.<name>.contact.* or
 	// crm.<name>.company.*.
 	target int
@@ -25,10 +30,10 @@ type legacyEntity struct {
 // legacyEntities are the types with legacy methods.
 func legacyEntities() []legacyEntity {
 	return []legacyEntity{
-		{name: "lead", typ: typeLead, noUpdate: "Not found", noDelete: "Not found", target: typeContact, accountPlaces: 8, xmlID: ""},
-		{name: "deal", typ: typeDeal, noUpdate: "Not found", noDelete: "Not found", target: typeContact, accountPlaces: 2},
-		{name: "contact", typ: typeContact, noUpdate: "Contact is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: typeCompany},
-		{name: "company", typ: typeCompany, noUpdate: "Company is not found", noDelete: "Company is not found", target: typeContact},
+		{name: "lead", typ: typeLead, linkCode: "NOT_FOUND", noUpdate: "Not found", noDelete: "Not found", target: typeContact, accountPlaces: 8, xmlID: ""},
+		{name: "deal", typ: typeDeal, currency: true, noUpdate: "Not found", noDelete: "Not found", target: typeContact, accountPlaces: 2},
+		{name: "contact", typ: typeContact, checked: true, noUpdate: "Contact is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: typeCompany},
+		{name: "company", typ: typeCompany, checked: true, noUpdate: "Company is not found", noDelete: "Company is not found", target: typeContact},
 		{name: "quote", typ: typeQuote, noUpdate: "Quote is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: typeContact, accountPlaces: 8},
 	}
 }
@@ -213,7 +218,7 @@ func legacySelection(t *entityType, chosen *php.Array) (only map[*field]bool, mu
 // add is crm.deal.add and the like. Its result is the id, a number.
 func (e legacyEntity) add(c *call) (any, error) {
 	t := c.store().types[e.typ]
-	changes, err := legacyFields(c, t, true)
+	changes, err := e.input(c, t, true)
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +237,7 @@ func (e legacyEntity) update(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	changes, err := legacyFields(c, it.typ, false)
+	changes, err := e.input(c, it.typ, false)
 	if err != nil {
 		return nil, err
 	}

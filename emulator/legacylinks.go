@@ -24,16 +24,15 @@ func (e legacyEntity) linksOwner(c *call, invalid, missing string) (*item, error
 	if it := c.store().item(e.typ, id); it != nil {
 		return it, nil
 	}
-	return nil, plainFail(missing)
+	return nil, fail(e.linkCode, missing)
 }
 
 const (
-	noLinksOwner  = "The parameter ownerEntityID is invalid or not defined."
-	noLinkOwner   = "The parameter 'ownerEntityID' is invalid or not defined."
-	invalidLink   = "The parameter 'fields' is not valid."
-	linkSortStep  = 10
-	linkNotFound  = "Not found."
-	linksNotFound = "Not found"
+	noLinksOwner = "The parameter ownerEntityID is invalid or not defined."
+	noLinkOwner  = "The parameter 'ownerEntityID' is invalid or not defined."
+	invalidLink  = "The parameter 'fields' is not valid."
+	linkSortStep = 10
+	linkNotFound = "Not found."
 )
 
 // linkDescriptions is crm.deal.contact.fields and the like.
@@ -121,7 +120,11 @@ func (e legacyEntity) linksSet(c *call) (any, error) {
 
 // linksDelete is crm.deal.contact.items.delete and the like.
 func (e legacyEntity) linksDelete(c *call) (any, error) {
-	it, err := e.linksOwner(c, noLinksOwner, linksNotFound)
+	missing := linkNotFound
+	if e.linkCode == "" {
+		missing = "Not found"
+	}
+	it, err := e.linksOwner(c, noLinksOwner, missing)
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +167,9 @@ func (e legacyEntity) linkDelete(c *call) (any, error) {
 	}
 	fields, ok := asArray(c.param("FIELDS"))
 	if !ok {
+		if e.target == typeCompany {
+			return nil, plainFail("The parameter 'fields' must be array.")
+		}
 		return nil, plainFail("The parameter 'item' must be array.")
 	}
 	in, ok := e.readLink(fields)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"b24rules/bitrix/php"
+	"b24rules/num"
 )
 
 // rowsOwner finds the item of crm.deal.productrows.* and the like.
@@ -91,17 +92,25 @@ func (c *call) legacyRow(it *item, fields *php.Array) (*row, error) {
 }
 
 // checkLegacyDiscount wants what a discount of the sent type is made of.
+// https://apidocs.bitrix24.com/api-reference/crm/leads/crm-lead-productrows-set.html
 func checkLegacyDiscount(g given) error {
-	v, sent := g["DISCOUNT_TYPE_ID"]
-	if !sent {
+	typ, sent := g["DISCOUNT_TYPE_ID"]
+	_, hasRate := g["DISCOUNT_RATE"]
+	_, hasSum := g["DISCOUNT_SUM"]
+	bad := ""
+	switch {
+	case !sent:
+	case toInt(typ) == discountSum:
+		if !hasSum {
+			bad = "Discount Sum (DISCOUNT_SUM) is required if Monetary Discount Type (DISCOUNT_TYPE_ID) is defined"
+		}
+	case !hasRate:
+		bad = "Discount Rate (DISCOUNT_RATE) is required if Percentage Discount Type (DISCOUNT_TYPE_ID) is defined"
+	case toNum(g["DISCOUNT_RATE"]).Equal(num.FromInt(100)) && !hasSum:
+		bad = "Discount Sum (DISCOUNT_SUM) is required if Percentage Discount Type (DISCOUNT_TYPE_ID) is defined and Discount Rate (DISCOUNT_RATE) is 100%"
+	}
+	if bad == "" {
 		return nil
 	}
-	want := "DISCOUNT_RATE"
-	if toInt(v) == discountSum {
-		want = "DISCOUNT_SUM"
-	}
-	if _, ok := g[want]; !ok {
-		return fail("ERROR_CORE", "Discount "+want+" is required for the discount type.<br>")
-	}
-	return nil
+	return fail("ERROR_CORE", bad+"<br>")
 }

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"strings"
 	"time"
 
 	"b24rules/bitrix/php"
@@ -78,6 +79,30 @@ func boolDigit(b bool) string {
 		return "1"
 	}
 	return "0"
+}
+
+// input reads the fields of add and update, and checks what the entity checks.
+func (e legacyEntity) input(c *call, t *entityType, adding bool) (map[string]any, error) {
+	changes, err := legacyFields(c, t, adding)
+	if err != nil {
+		return nil, err
+	}
+	if code, given := changes["CURRENCY_ID"].(string); given && e.currency && !isCurrency(code) {
+		return nil, plainFail("Invalid value for the \"Currency\" field")
+	}
+	input, _ := changes[multifieldsName].([]multifieldInput)
+	for _, in := range input {
+		if e.checked && in.typ == "EMAIL" && in.value != "" && !strings.Contains(strings.Trim(in.value, "@"), "@") {
+			return nil, fail("ERROR_CORE", "The field \"E-mail\" contains an invalid address")
+		}
+	}
+	return changes, nil
+}
+
+// isCurrency tells whether text can be the code of a currency. Which ones a
+// portal knows is not emulated.
+func isCurrency(code string) bool {
+	return len(code) == 3 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 // legacyFields reads the fields of a legacy call. Empty text clears; 0 is 0.
