@@ -52,7 +52,7 @@ func (c *Client) next() []*command {
 			wait = c.bucket.wait(now, c.line.promote(now))
 		}
 		if wait == 0 {
-			wait = c.line.company(now, c.bucket.width(), c.bucket.patience(now))
+			wait = c.line.company(now, c.bucket.width(now), c.bucket.patience(now))
 		}
 		if wait != 0 {
 			c.sleep(wait)

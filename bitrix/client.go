@@ -21,6 +21,10 @@ type Config struct {
 	OAuth *OAuth
 	// Plan sets the request rate. Empty means PlanStandard.
 	Plan Plan
+	// Shared says that other programs at this address use the portal's rate,
+	// too. The client then begins with half of it and without a burst. It learns
+	// the rest either way: more from requests that are taken, less from refusals.
+	Shared bool
 	// HTTP sends the requests. Nil means a client of its own. It is copied, and
 	// redirects are never followed: they would turn POST into GET.
 	HTTP *http.Client
@@ -150,12 +154,13 @@ func NewClient(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	capacity, drain := plan.rate()
 	h := http.Client{}
 	if cfg.HTTP != nil {
 		h = *cfg.HTTP
 	}
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c.http, c.line, c.bucket = &h, newLine(cfg.MaxWaiting, max(0, cfg.Settle)), newBucket(plan.rate())
+	c.http, c.line, c.bucket = &h, newLine(cfg.MaxWaiting, max(0, cfg.Settle)), newBucket(capacity, drain, cfg.Shared)
 	c.operating, c.meta, c.turn = newOperating(cfg.OperatingLimit), newMetadata(cfg.MetadataLife), make(chan struct{}, 1)
 	if cfg.OAuth != nil {
 		c.auth = newAuthority(*cfg.OAuth, c.http, c.log)

@@ -19,8 +19,8 @@ type bucket struct {
 	level   float64
 	at      time.Time // when level and share were right
 	share   float64   // our part of the drain
-	ceiling float64   // the share from which on more is claimed with care
 	cutAt   time.Time // when we were refused last
+	sentAt  time.Time // when a request was sent last
 	pause   time.Time // nothing is sent before
 	refused int       // in a row
 	trust   int       // requests taken since the last refusal
@@ -31,24 +31,40 @@ const (
 	// ones have to connect. What drains in this time is kept free, and at least
 	// one request.
 	unevenness = 0.4
+	// sharedPart is our share when it is known that there are neighbours, and
+	// nothing of what they need.
+	sharedPart = 0.5
 	// minShare is what a busy neighbour leaves us at least.
 	minShare = 1.0 / 16
 	// growth is how much of the drain we claim back each second without a
-	// refusal, from half to all in five minutes; carefulGrowth is the same near
-	// the share at which we were refused.
+	// refusal, from half to all in five minutes. For the first minutes after a
+	// refusal it is carefulGrowth: while the neighbours take what they took, the
+	// next refusal then comes after some 200 requests.
 	growth        = 0.5 / 300
-	carefulGrowth = growth / 8
-	// forgetting is when we hold that the neighbours have gone.
-	forgetting = 5 * time.Minute
+	carefulGrowth = growth / 50
+	carefulFor    = 3 * time.Minute
 	// patience is what a request costs of a standard portal's rate.
 	patience = 500 * time.Millisecond
 	// firstPause is the wait after a first refusal; it doubles up to maxPause.
 	firstPause = 500 * time.Millisecond
 	maxPause   = 30 * time.Second
+	// provenBy is how many requests are sent one after the other when nothing is
+	// known of the bucket: when others have filled it, one of them is refused,
+	// and not several at once.
+	provenBy = 4
+	// forgetting is after what time without a request nothing is known.
+	forgetting = 5 * time.Minute
 )
 
-func newBucket(capacity, drain float64) *bucket {
-	return &bucket{capacity: capacity - max(1, unevenness*drain), drain: drain, share: 1, ceiling: 1}
+// newBucket returns a bucket that is empty and ours alone or, if it is shared,
+// one that neighbours have filled.
+func newBucket(capacity, drain float64, shared bool) *bucket {
+	b := &bucket{capacity: capacity - max(1, unevenness*drain), drain: drain, share: 1}
+	if shared && drain > 0 {
+		b.share, b.at, b.cutAt = sharedPart, time.Now(), time.Now()
+		b.level = b.capacity + 1 // neighbours are uneven, too
+	}
+	return b
 }
 
 // wait returns how long to wait until there is room for a request. One that can
@@ -93,6 +109,7 @@ func (b *bucket) take(now time.Time) {
 	defer b.mu.Unlock()
 	b.pass(now)
 	b.level++
+	b.sentAt = now
 }
 
 // pass lets the time since the last look drain the bucket.
@@ -101,7 +118,7 @@ func (b *bucket) pass(now time.Time) {
 		seconds := max(0, now.Sub(b.at).Seconds())
 		b.level = max(0, b.level-seconds*b.drain*b.share)
 		rate := growth
-		if b.share >= b.ceiling && now.Sub(b.cutAt) < forgetting {
+		if now.Sub(b.cutAt) < carefulFor {
 			rate = carefulGrowth
 		}
 		b.share = min(1, b.share+seconds*rate)
@@ -118,7 +135,7 @@ func (b *bucket) refuse(now time.Time) time.Duration {
 		return d
 	}
 	b.pass(now)
-	b.level = b.capacity
+	b.level = b.capacity + 1
 	b.cut(now)
 	pause := min(maxPause, firstPause<<min(b.refused, 8))
 	pause += rand.N(pause)
@@ -128,16 +145,15 @@ func (b *bucket) refuse(now time.Time) time.Duration {
 	return pause
 }
 
-// cut makes our share smaller after a refusal: by half at first, when nothing is
-// known of the neighbours, by a little when we had only just claimed too much.
+// cut makes our share smaller after a refusal: by half when we held that the
+// bucket is ours, by a little when we had claimed too much of it.
 func (b *bucket) cut(now time.Time) {
 	b.cutAt = now
 	if b.share > 0.9 {
 		b.share /= 2
 		return
 	}
-	b.ceiling = max(minShare, 0.9*b.share)
-	b.share = max(minShare, 0.8*b.share)
+	b.share = max(minShare, 0.9*b.share)
 }
 
 // accept notes that the portal took a request.
@@ -148,11 +164,13 @@ func (b *bucket) accept() {
 	b.trust++
 }
 
-// width is how many requests may be under way at once. It grows with each that
-// was taken: when neighbours have filled the bucket, few are refused until that
-// is known.
-func (b *bucket) width() int {
+// width is how many requests may be under way at once. One, until some were
+// taken; then it grows with each that is.
+func (b *bucket) width(now time.Time) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return 1 + b.trust
+	if b.drain > 0 && now.Sub(b.sentAt) > forgetting {
+		b.trust = 0
+	}
+	return max(1, b.trust+2-provenBy)
 }

@@ -94,23 +94,57 @@ func TestNeverOverTheLimit(t *testing.T) {
 }
 
 // TestSharedBucket begins with a full bucket of which somebody else uses half:
-// the client learns it from a refusal and repeats what was refused.
+// the client learns it from one refusal, or knows it, and repeats what was
+// refused. Later it looks seldom enough whether there is more.
 func TestSharedBucket(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := &leaky{capacity: 50, drain: 2, neighbour: 1, level: 50}
-		c := newClient(t, &portal{methods: items(), before: l.admit})
-		defer c.Close()
-		start := time.Now()
-		oneByOne(t, c, 400)
-		d := time.Since(start)
-		t.Logf("400 requests at 1/s: %s, %d refused", d, l.refused)
-		if l.refused > 6 || d > 430*time.Second {
-			t.Errorf("%d refused in %s, want at most 6 and some more than 400 s", l.refused, d)
-		}
-		if s := c.Stats(); s.Refused != int64(l.refused) || s.Repeated != int64(l.refused) {
-			t.Errorf("stats %+v, the portal refused %d", s, l.refused)
-		}
-	})
+	for _, tt := range []struct {
+		name    string
+		known   bool
+		n, most int // requests, and how many of them may be refused
+	}{
+		{"not known", false, 100, 1},
+		{"known", true, 100, 0},
+		{"not known, for long", false, 400, 4},
+		{"known, for long", true, 400, 4},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := &leaky{capacity: 50, drain: 2, neighbour: 1, level: 50, at: time.Now()}
+				c := newClient(t, &portal{methods: items(), before: l.admit}, func(cfg *bitrix.Config) { cfg.Shared = tt.known })
+				defer c.Close()
+				start := time.Now()
+				oneByOne(t, c, tt.n)
+				d := time.Since(start)
+				t.Logf("%d requests at 1/s: %s, %d refused", tt.n, d, l.refused)
+				if l.refused > tt.most || d > time.Duration(tt.n)*1050*time.Millisecond {
+					t.Errorf("%d refused in %s, want at most %d and some more than %d s", l.refused, d, tt.most, tt.n)
+				}
+				if s := c.Stats(); s.Refused != int64(l.refused) || s.Repeated != int64(l.refused) {
+					t.Errorf("stats %+v, the portal refused %d", s, l.refused)
+				}
+			})
+		})
+	}
+}
+
+// TestNeighboursGo: the whole rate and the burst are ours again some minutes
+// after the others have gone, also when they were said to be there.
+func TestNeighboursGo(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &leaky{capacity: 50, drain: 2, neighbour: 1, level: 50, at: time.Now()}
+			c := newClient(t, &portal{methods: items(), before: l.admit}, func(cfg *bitrix.Config) { cfg.Shared = known })
+			defer c.Close()
+			oneByOne(t, c, 30)
+			l.neighbour = 0
+			time.Sleep(10 * time.Minute)
+			start := time.Now()
+			oneByOne(t, c, 150)
+			if d := time.Since(start); d > 55*time.Second {
+				t.Errorf("150 requests took %s, want some 50 s", d)
+			}
+		})
+	}
 }
 
 // TestRefusedWritesRunOnce: a refused batch is repeated whole, writes included.

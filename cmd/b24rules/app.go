@@ -93,7 +93,7 @@ func (a *app) restConfig(p portalConfig) bitrix.Config {
 	}
 	return bitrix.Config{
 		Gate:    func() error { return a.mayAct(p.Name) },
-		Webhook: p.Webhook, Plan: p.Plan, Settle: a.config.Limits.settle(), Log: log.With("portal", p.Name),
+		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, Settle: a.config.Limits.settle(), Log: log.With("portal", p.Name),
 		HTTP: &http.Client{Transport: timed{transport, a.metrics.restSeconds.WithLabelValues(p.Name)}},
 	}
 }

@@ -52,6 +52,8 @@ type portalConfig struct {
 	Token bitrix.Secret
 	// Plan says how many requests a second the portal allows.
 	Plan bitrix.Plan
+	// Shared says that other programs use the portal's rate, too.
+	Shared bool
 	// Insecure accepts any certificate of the portal.
 	Insecure bool
 	// Transport carries the requests to the portal. Nil means the network.
@@ -148,6 +150,7 @@ type portalFile struct {
 	ApplicationTokenFile scalar     `yaml:"application_token_file" doc:"instead of application_token: a file that holds it"`
 	OAuth                oauthBlock `yaml:"oauth" doc:"access as an application, instead of webhook and application_token"`
 	Plan                 scalar     `yaml:"plan" words:"standard enterprise unlimited" default:"standard" doc:"how many requests a second the portal allows"`
+	Shared               bool       `yaml:"shared" default:"false" doc:"other programs at this address use the portal's rate, too: begin with half of it and no burst"`
 	Inputs               inputTable `yaml:"inputs" doc:"the inputs of rule sets: file name without ending, input, value" example:"{deal-shipments: {list: 47}}"`
 	TLS                  tlsFile    `yaml:"tls" doc:"how the portal's certificate is checked"`
 	TimeZone             scalar     `yaml:"time_zone" doc:"the portal's time zone; without it times stay as the portal wrote them" example:"Europe/Moscow"`

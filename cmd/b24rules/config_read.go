@@ -109,7 +109,7 @@ func (r *configReader) portals(c *config, in *configFile, root diag.Pos) {
 }
 
 func (r *configReader) portal(p namedPortal) portalConfig {
-	out := portalConfig{Name: p.name, Pos: p.pos, Plan: bitrix.PlanStandard, Insecure: p.TLS.InsecureSkipVerify, Inputs: p.Inputs}
+	out := portalConfig{Name: p.name, Pos: p.pos, Plan: bitrix.PlanStandard, Shared: p.Shared, Insecure: p.TLS.InsecureSkipVerify, Inputs: p.Inputs}
 	if p.OAuth.set() {
 		out.OAuth = r.oauth(p)
 	} else {

@@ -47,6 +47,7 @@ portals:
     webhook_file: %s/hook
     application_token: ${TOKEN}
     plan: enterprise
+    shared: true
     inputs:
       deal-shipments: {list: 047, deal_property: DEAL}
     tls: {insecure_skip_verify: true}
@@ -83,10 +84,10 @@ console: false
 		t.Fatalf("portals %v", c.Portals)
 	}
 	p, other := c.Portals[0], c.Portals[1]
-	if p.Webhook.Reveal() != hook || p.Token.Reveal() != "t0k3n" || p.Plan != bitrix.PlanEnterprise || !p.Insecure || p.Zone.String() != "Europe/Moscow" {
+	if p.Webhook.Reveal() != hook || p.Token.Reveal() != "t0k3n" || p.Plan != bitrix.PlanEnterprise || !p.Shared || !p.Insecure || p.Zone.String() != "Europe/Moscow" {
 		t.Errorf("portal main: %s %s %s %v %v", p.Webhook.Reveal(), p.Token.Reveal(), p.Plan, p.Insecure, p.Zone)
 	}
-	if other.Webhook.Reveal() != hook || other.Token.Reveal() != "x-t0k3n" || other.Plan != bitrix.PlanStandard || other.Insecure || other.Zone != nil {
+	if other.Webhook.Reveal() != hook || other.Token.Reveal() != "x-t0k3n" || other.Plan != bitrix.PlanStandard || other.Shared || other.Insecure || other.Zone != nil {
 		t.Errorf("portal other: %s %s %s %v %v", other.Webhook.Reveal(), other.Token.Reveal(), other.Plan, other.Insecure, other.Zone)
 	}
 	set, ok := p.Inputs.set("deal-shipments")

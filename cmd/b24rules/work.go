@@ -117,8 +117,12 @@ func (a *app) engineRun(p *portal, r *queue.Run, inputs map[string]any) (engine.
 	if err != nil {
 		return engine.Run{}, err
 	}
+	var client engine.Portal = p.client
+	if r.Priority == queue.Backfill { // the burst is for the events of people
+		client = bitrix.Later{Client: p.client}
+	}
 	return engine.Run{
-		Portal: p.name, Client: p.client, Entity: entity, Event: event,
+		Portal: p.name, Client: client, Entity: entity, Event: event,
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted,
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
 		Inputs: inputs, Memory: r, Guard: &p.guard, Zone: p.zone, Log: a.log,

@@ -212,3 +212,19 @@ func TestPushKeepsTheData(t *testing.T) {
 		t.Errorf("stats %+v, %v; want two events, one without a rule", stats, err)
 	}
 }
+
+// TestBackfillLeavesTheBurst: a run that no event asked for goes through the
+// client's door for what can wait.
+func TestBackfillLeavesTheBurst(t *testing.T) {
+	p := &portal{client: new(bitrix.Client)}
+	for _, tt := range []struct {
+		priority queue.Priority
+		later    bool
+	}{{queue.Live, false}, {queue.Backfill, true}} {
+		r := &queue.Run{Info: queue.Info{Entity: "deal:7", Priority: tt.priority, Event: queue.Event{Data: []byte("null")}}}
+		run, err := new(app).engineRun(p, r, nil)
+		if _, later := run.Client.(bitrix.Later); err != nil || later != tt.later {
+			t.Errorf("%s: later %t, %v", tt.priority, later, err)
+		}
+	}
+}
