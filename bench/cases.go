@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"b24rules/emulator"
 )
 
 type benchCase struct {
@@ -20,7 +18,8 @@ func (b *bench) cases() []benchCase {
 		{"sequential", b.caseSequential},
 		{"1-many", func(ctx context.Context) error { return b.caseUpdates(ctx, true) }},
 		{"1-one", func(ctx context.Context) error { return b.caseUpdates(ctx, false) }},
-		{"3", func(ctx context.Context) error { return b.caseFull(ctx, true) }},
+		{"3-unknown", func(ctx context.Context) error { return b.caseFull(ctx, false) }},
+		{"3-shared", func(ctx context.Context) error { return b.caseFull(ctx, true) }},
 		{"4-coalesce", b.caseCoalesce},
 		{"4-large", b.caseLarge},
 		{"4-alone", b.caseAlone},
@@ -36,21 +35,20 @@ func kind(many bool) string {
 	return "one owner in a read"
 }
 
-// writes and reads of so many deals, in commands. An empty list is one answer
-// for all.
+// leastCommands is what all deals need at least: their rows, pages of them or
+// one command for each deal; the list, one command when it is empty, else pages,
+// since ranges of deals can be asked for; and what is written.
 func (b *bench) leastCommands(many, empty bool) int64 {
-	pages := func(n int) int64 { return int64((n + 49) / 50) }
-	reads, all := int64(2*b.deals), b.deals*rowsPerDeal
-	switch {
-	case many && empty:
-		reads = pages(all) + pages(b.deals)
-	case many:
-		reads = 2 * pages(all)
+	all := int64(b.deals * rowsPerDeal)
+	pages := (all + 49) / 50
+	reads := pages
+	if !many {
+		reads = int64(b.deals)
 	}
 	if empty {
-		return reads + int64(all)
+		return reads + 1 + all
 	}
-	return reads
+	return reads + pages
 }
 
 func requestsFor(commands int64) int64 { return (commands + 49) / 50 }
@@ -88,8 +86,8 @@ func (b *bench) measure(ctx context.Context, e *engine, s *site, deals []int) (r
 	e.mu.Lock()
 	before := *e.of(s.name)
 	e.mu.Unlock()
-	start := time.Now()
-	if err := e.tell(ctx, s.name, deals); err != nil {
+	start, cpu := time.Now(), e.cpu()
+	if err := e.tell(ctx, s.name, deals, 32); err != nil {
 		return row{}, progress{}, err
 	}
 	p, err := e.worked(ctx, s.name, before.events+len(deals))
@@ -100,8 +98,8 @@ func (b *bench) measure(ctx context.Context, e *engine, s *site, deals []int) (r
 	p.runs -= before.runs
 	p.failed -= before.failed
 	return row{
-		client: "b24rules", wall: p.at.Sub(start), requests: st.Requests, refused: st.Refused, commands: commands(st),
-		events: len(deals), note: failures(p),
+		client: "b24rules", wall: p.at.Sub(start), requests: st.Requests, refused: s.refused(), commands: commands(st),
+		events: len(deals), cpu: e.cpu() - cpu, note: failures(p),
 	}, p, nil
 }
 
@@ -155,13 +153,14 @@ func rest(ctx context.Context) error {
 }
 
 // caseFull is case 3: somebody else has filled the bucket and goes on to use
-// half of what drains.
-func (b *bench) caseFull(ctx context.Context, many bool) error {
-	s, err := newSite(ctx, "main", many, b.deals, rowsPerDeal)
+// half of what drains. The engine has been told of it, or has to find it out.
+func (b *bench) caseFull(ctx context.Context, told bool) error {
+	s, err := newSite(ctx, "main", true, b.deals, rowsPerDeal)
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	s.shared = told
 	e, err := b.startEngine(ctx, s)
 	if err != nil {
 		return err
@@ -179,8 +178,8 @@ func (b *bench) caseFull(ctx context.Context, many bool) error {
 		return err
 	}
 	r.requests -= sent
-	r.what = fmt.Sprintf("3 bucket full, 1/s left, %d deals, %s", b.deals, kind(many))
-	r.floor = floor(requestsFor(b.leastCommands(many, true)), 0, 1)
+	r.what = fmt.Sprintf("3 bucket full, 1/s left, %d deals, %s", b.deals, map[bool]string{true: "`shared: true`", false: "nothing known of it"}[told])
+	r.floor = floor(requestsFor(b.leastCommands(true, true)), 0, 1)
 	b.add(r)
 	return nil
 }
@@ -337,12 +336,12 @@ func (b *bench) portalsOnce(ctx context.Context, all, healthy []*site) (row, err
 		return row{}, err
 	}
 	defer func() { _ = e.stop() }()
-	start := time.Now()
+	start, cpu := time.Now(), e.cpu()
 	var wg sync.WaitGroup
 	errs := make(chan error, len(all))
 	for _, s := range all {
 		s.portal.Reset()
-		wg.Go(func() { errs <- e.tell(ctx, s.name, s.deals) })
+		wg.Go(func() { errs <- e.tell(ctx, s.name, s.deals, 8) })
 	}
 	wg.Wait()
 	close(errs)
@@ -360,17 +359,14 @@ func (b *bench) portalsOnce(ctx context.Context, all, healthy []*site) (row, err
 		}
 		times = append(times, p.at.Sub(start))
 		st := s.portal.Stats()
-		add(&r, st)
+		r.requests += st.Requests
+		r.refused += st.Refused
+		r.commands += commands(st)
 		r.events += len(s.deals)
 	}
+	r.cpu = e.cpu() - cpu
 	slices.Sort(times)
 	r.wall = times[len(times)-1]
 	r.note = fmt.Sprintf("of %d portals: median %s, slowest %s", len(healthy), seconds(times[len(times)/2]), seconds(r.wall))
 	return r, nil
-}
-
-func add(r *row, st emulator.Stats) {
-	r.requests += st.Requests
-	r.refused += st.Refused
-	r.commands += commands(st)
 }

@@ -64,8 +64,8 @@ func (b *bench) startEngine(ctx context.Context, sites ...*site) (*engine, error
 	var c strings.Builder
 	fmt.Fprintf(&c, "listen: 127.0.0.1:0\ndatabase: sqlite:b.db\nrules: [rules]\nlog: {format: json, requests: %t}\nportals:\n", b.trace != "")
 	for _, s := range sites {
-		fmt.Fprintf(&c, "  %s:\n    webhook: %s\n    application_token: %s\n    inputs:\n      deal-shipments: {list: %d}\n      invoice-total: {helper_type: %d}\n",
-			s.name, s.url, token, s.ids.ShipmentList, s.ids.TotalsType)
+		fmt.Fprintf(&c, "  %s:\n    webhook: %s\n    application_token: %s\n    shared: %t\n    inputs:\n      deal-shipments: {list: %d}\n      invoice-total: {helper_type: %d}\n",
+			s.name, s.url, token, s.shared, s.ids.ShipmentList, s.ids.TotalsType)
 	}
 	config := filepath.Join(dir, "b24rules.yaml")
 	if err := os.WriteFile(config, []byte(c.String()), 0o600); err != nil {
@@ -193,6 +193,22 @@ func (e *engine) worked(ctx context.Context, portal string, events int) (progres
 	}
 }
 
+// cpu is the time that the engine has spent so far, 0 where /proc does not tell.
+func (e *engine) cpu() time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", e.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // behind the program's name
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11]) // fields 14 and 15 of proc(5), in hundredths of a second
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
 // stop ends the engine as Ctrl-C does.
 func (e *engine) stop() error {
 	if e.profiles != "" {
@@ -211,10 +227,9 @@ func (e *engine) stop() error {
 	}
 }
 
-// tell posts one update event for each deal, many at a time, as the portal's
-// queue server does, and returns when all are answered.
-func (e *engine) tell(ctx context.Context, portal string, deals []int) error {
-	const connections = 32
+// tell posts one update event for each deal, over several connections as the
+// portal's queue server does, and returns when all are answered.
+func (e *engine) tell(ctx context.Context, portal string, deals []int, connections int) error {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
 	defer client.CloseIdleConnections()
 	work := make(chan int)

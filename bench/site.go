@@ -28,6 +28,7 @@ type site struct {
 	server *http.Server
 	deals  []int
 	dead   bool // it takes connections and never answers
+	shared bool // the engine is told that others use the portal
 }
 
 // newSite starts a portal with deals that have rows rows each.
@@ -179,6 +180,17 @@ func (s *site) ping(ctx context.Context) {
 	if resp, err := http.DefaultClient.Do(req); err == nil {
 		_ = resp.Body.Close()
 	}
+}
+
+// refused counts the engine's requests that the rate limit refused, without the
+// neighbour's.
+func (s *site) refused() (n int64) {
+	for _, c := range s.portal.Calls() {
+		if c.Code == "QUERY_LIMIT_EXCEEDED" && c.Method != "profile" {
+			n++
+		}
+	}
+	return n
 }
 
 // commands sums the portal's commands.

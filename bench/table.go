@@ -15,6 +15,7 @@ type row struct {
 	requests, refused int64
 	commands          int64
 	events            int
+	cpu               time.Duration // of the engine; 0 is not known
 	floor             time.Duration // what the portal's limit alone would take; 0 is not told
 	ratio             float64       // how many times as long the sequential client takes
 	note              string
@@ -29,7 +30,7 @@ func (r row) cells() []string {
 	}
 	return []string{
 		r.what, r.client, seconds(r.wall), fmt.Sprint(r.requests), fmt.Sprint(r.commands), fmt.Sprint(r.refused),
-		none(r.events > 0, fmt.Sprintf("%.1f", float64(r.events)/r.wall.Seconds())),
+		none(r.events > 0, fmt.Sprintf("%.1f", float64(r.events)/r.wall.Seconds())), none(r.cpu > 0, seconds(r.cpu)),
 		none(r.ratio > 0, fmt.Sprintf("%.0f×", r.ratio)), none(r.floor > 0, seconds(r.floor)), r.note,
 	}
 }
@@ -45,8 +46,8 @@ type table struct {
 }
 
 func (t *table) header() string {
-	return "| case | client | wall time | requests | commands | refused | events/s | faster | floor | note |\n" +
-		"|---|---|---:|---:|---:|---:|---:|---:|---:|---|"
+	return "| case | client | wall time | requests | commands | refused | events/s | its CPU | faster | floor | note |\n" +
+		"|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|"
 }
 
 // The report stands between these marks; what is around them is written by

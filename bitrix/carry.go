@@ -60,7 +60,7 @@ func (c *Client) carry(of *merge, k *carrier) (told verdict, useful bool, again 
 		return unsure, true, nil
 	}
 	if k.owners == 1 {
-		if answer.Err == nil && answer.Total >= 0 {
+		if answer.Err == nil {
 			c.many.learn(of, answer.Total, 1)
 		}
 		k.all(asked{answer: answer})
@@ -100,7 +100,7 @@ func (c *Client) carrySome(of *merge, k *carrier, call Call, answer Answer) (tol
 		return unsure, false
 	}
 	k.handOut(byOwner)
-	c.many.learn(of, len(rows), k.owners)
+	c.many.learn(of, len(rows), len(byOwner))
 	return proven, true
 }
 
@@ -117,9 +117,7 @@ func (c *Client) carryWhole(of *merge, k *carrier, call Call, answer Answer) (to
 		k.handOut(byOwner)
 		return unsure, true, nil
 	}
-	if n := len(k.ownersOf(rows)); n > 0 {
-		c.many.learn(of, len(rows), n)
-	}
+	c.many.learn(of, len(rows), len(k.ownersOf(rows)))
 	told = c.askWitnesses(k, rows)
 	if told == refuted && k.next() == byRange {
 		c.many.ended(of, &carrier{form: k.form, first: k.first}, refuted, true, nil)

@@ -256,9 +256,9 @@ func (of *merge) room() int {
 		return firstOwners
 	}
 	if of.form == byRange { // a power of two: see place
-		return 1 << (bits.Len(uint(min(maxOwners, pageSize/max(of.perOwner, 0.01)))|1) - 1)
+		return 1 << (bits.Len(uint(min(maxOwners, pageSize/of.perOwner))|1) - 1)
 	}
-	return max(1, int(min(maxOwners, fillRows/max(of.perOwner, 0.01))))
+	return max(1, int(min(maxOwners, fillRows/of.perOwner)))
 }
 
 // seal ends the joining and returns the call to send. A single owner's is sent
@@ -313,8 +313,12 @@ func sparse(owners []string) bool {
 	return high-low >= uint64(maxGaps*len(owners))
 }
 
-// learn notes how many rows came for how many owners.
+// learn notes how many rows the owners have that have any. Others may have some
+// soon, and a second page costs more than one command more.
 func (m *merger) learn(of *merge, rows, owners int) {
+	if rows <= 0 || owners == 0 {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := float64(rows) / float64(owners)
