@@ -1,6 +1,8 @@
 package emulator_test
 
 import (
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -32,6 +34,40 @@ func BenchmarkRequest(b *testing.B) {
 					b.Fatal(w.Body)
 				}
 			}
+		})
+	}
+}
+
+// BenchmarkServed measures requests over HTTP, as clients send them: 16 at a
+// time over connections that stay open.
+func BenchmarkServed(b *testing.B) {
+	for name, c := range map[string]struct{ method, params string }{
+		"profile":     {"profile", ""},
+		"item.get":    {"crm.item.get", `{"entityTypeId":2,"id":1}`},
+		"update":      {"crm.deal.update", `{"id":1,"fields":{"TITLE":"x"}}`},
+		"batch of 50": {"batch", `{"cmd":[` + strings.TrimSuffix(strings.Repeat(`"crm.deal.get?id=1",`, 50), ",") + `]}`},
+	} {
+		b.Run(name, func(b *testing.B) {
+			p := open(b, emulator.Config{})
+			p.must("crm.deal.add", `{"fields":{"TITLE":"x"}}`)
+			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+			b.SetParallelism(8)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					resp, err := client.Post(p.url+p.WebhookPath()+c.method, "application/json", strings.NewReader(c.params))
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					_, err = io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+					if err != nil || resp.StatusCode != http.StatusOK {
+						b.Errorf("status %d, %v", resp.StatusCode, err)
+						return
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
 		})
 	}
 }

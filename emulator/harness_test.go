@@ -60,6 +60,9 @@ func (p *portal) asEmployee(method, params string) (status int, body string) {
 	return p.send(http.MethodPost, "/rest/"+method+"?auth="+tokens.Access, "application/json", params)
 }
 
+// manyConns keeps the connections of many clients at work.
+var manyConns = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+
 func (p *portal) send(verb, path, contentType, body string) (status int, answer string) {
 	p.t.Helper()
 	req, err := http.NewRequestWithContext(p.t.Context(), verb, p.url+path, strings.NewReader(body))
@@ -67,7 +70,7 @@ func (p *portal) send(verb, path, contentType, body string) (status int, answer 
 		p.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", contentType)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := manyConns.Do(req)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"b24rules/emulator"
 )
@@ -190,6 +191,67 @@ func TestClients(t *testing.T) {
 	wg.Wait()
 	if got := len(h.take(t, p)); got != 640 {
 		t.Errorf("%d events, want 640", got)
+	}
+}
+
+// TestAllAtOnce lets clients, an application, people, robots, faults and a
+// person at the control work one portal at the same time: for the race detector.
+func TestAllAtOnce(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{EventDelay: -1, TokenLife: time.Minute, Latency: emulator.Latency{Command: time.Microsecond, Jitter: 0.5}})
+	emulator.Demo(p.Portal)
+	h := newHandler(t, 200)
+	p.AddWebhook(h.url, "ONCRMDEALADD", "ONCRMDEALUPDATE")
+	for _, event := range []string{"ONCRMDEALADD", "ONCRMDEALUPDATE"} {
+		p.asApp("event.bind", `{"event":"`+event+`","event_type":"offline"}`)
+	}
+	p.asApp("event.bind", `{"event":"ONOFFLINEEVENT","handler":"`+h.url+`","options":{"minTimeout":0}}`)
+	id := text(p.must("crm.deal.add", `{"fields":{"TITLE":"x"}}`))
+	work := []func(i int){
+		func(int) { p.post("crm.deal.add", `{"fields":{"TITLE":"y"}}`) },
+		func(i int) { p.post("crm.deal.update", fmt.Sprintf(`{"id":%s,"fields":{"TITLE":"%d"}}`, id, i)) },
+		func(int) { p.post("crm.item.list", `{"entityTypeId":2,"filter":{">id":0}}`) },
+		func(int) {
+			p.post("batch", `{"cmd":["crm.deal.get?id=`+id+`","crm.deal.update?id=$result[0][ID]&fields[TITLE]=z","profile"]}`)
+		},
+		func(int) { p.asApp("event.offline.get", `{"clear":0,"limit":3}`) },
+		func(int) { p.asApp("event.offline.list", `{}`) },
+		func(int) {
+			p.send("POST", "/_emulator/person/crm.deal.update", "application/json", `{"id":`+id+`,"fields":{"TITLE":"p"}}`)
+		},
+		func(int) {
+			p.send("POST", "/_emulator/robot/crm.deal.add", "application/json", `{"fields":{"TITLE":"r"}}`)
+		},
+		func(i int) {
+			body := `[]`
+			if i%2 == 0 {
+				body = `[{"kind":"refuse","code":"OPERATION_TIME_LIMIT","method":"crm.deal.add","probability":0.5},{"kind":"delay","delay":"1us"}]`
+			}
+			p.send("POST", "/_emulator/faults", "application/json", body)
+		},
+		func(int) { p.send("GET", "/_emulator/stats", "", "") },
+		func(int) { p.send("GET", "/_emulator/calls?last=5", "", "") },
+		func(int) { p.send("GET", "/_emulator/faults", "", "") },
+		func(int) { p.ExpireTokens() },
+		func(int) { p.send("GET", "/_emulator/app", "", "") },
+		func(int) { p.History() },
+		func(i int) { p.AddUser(emulator.User{ID: int64(i + 2), Name: "u"}) },
+	}
+	var wg sync.WaitGroup
+	for client := range 64 {
+		wg.Go(func() {
+			for i := range 5 {
+				work[(client+i*5)%len(work)](i)
+			}
+		})
+	}
+	wg.Wait()
+	if err := p.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	p.must("crm.deal.get", `{"id":`+id+`}`)
+	if err := p.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
 
