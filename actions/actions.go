@@ -18,6 +18,7 @@ var All = []*engine.Action{
 	SyncElements,
 	DeleteElements,
 	CallMethod,
+	Notify,
 	Log,
 	Stop,
 	Fail,
