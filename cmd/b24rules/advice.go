@@ -1,6 +1,11 @@
 package main
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+
+	"b24rules/queue"
+)
 
 // advices say what usually helps, by what an error's text holds; the first that
 // fits is given. The queue keeps errors as text.
@@ -75,4 +80,63 @@ func advice(text string) string {
 		return "The error names the place in the rule file. Mend it, check it with b24rules validate, and replay: that takes the rule as it is then."
 	}
 	return ""
+}
+
+// next says what can be done.
+func (t *teller) next(st *story) {
+	r := st.run
+	var lines []string
+	if l := st.later; l != nil && r.State == queue.Parked {
+		switch l.State {
+		case queue.Succeeded:
+			lines = append(lines, fmt.Sprintf("Run %d of the same rule and entity has succeeded since, at %s, with the state of then: nothing is left to do here.", l.ID, t.moment(l.Finished)))
+		default:
+			lines = append(lines, fmt.Sprintf("Run %d of the same rule and entity came later and is %s.", l.ID, l.State))
+		}
+	}
+	if r.State == queue.Parked || r.State == queue.Waiting && r.Error != "" {
+		if hint := advice(r.Error); hint != "" {
+			lines = append(lines, hint)
+		}
+	}
+	var commands [][2]string
+	id := fmt.Sprint(r.ID)
+	if r.State == queue.Parked || r.State == queue.Discarded {
+		commands = append(commands, [2]string{"b24rules runs replay " + id, "run it again, with the rule and the entity as they are now"})
+	}
+	if r.State == queue.Parked || r.State == queue.Waiting {
+		commands = append(commands, [2]string{"b24rules runs discard " + id, "give it up"})
+	}
+	for _, p := range st.pauses {
+		commands = append(commands, [2]string{"b24rules runs resume" + pauseArgs(p), "lift the pause"})
+	}
+	if len(lines) == 0 && len(commands) == 0 {
+		return
+	}
+	t.WriteString("\n" + t.in(bold, "what to do") + "\n")
+	for _, l := range lines {
+		t.WriteString("  ")
+		t.wrapped(2, l)
+	}
+	for _, c := range commands {
+		line := c[0] + t.show.config
+		if len(line) > 36 {
+			fmt.Fprintf(t, "  %s\n      ", line)
+			t.wrapped(6, c[1])
+			continue
+		}
+		fmt.Fprintf(t, "  %-36s ", line)
+		t.wrapped(39, c[1])
+	}
+}
+
+func pauseArgs(p queue.Pause) string {
+	out := ""
+	if p.Portal != "" {
+		out += " --portal " + p.Portal
+	}
+	if p.Rule != "" {
+		out += " --rule " + p.Rule
+	}
+	return out
 }

@@ -29,7 +29,7 @@ is under way, and without one.
 A run that failed for good is parked: a dead letter. It can be replayed, from the
 start and with the rule as it is now, or discarded.`,
 	setup: func(*flag.FlagSet) runFunc { return nil },
-	subs:  []*command{runsListCmd, runsShowCmd, runsReplayCmd, runsDiscardCmd, runsPauseCmd, runsResumeCmd},
+	subs:  []*command{runsListCmd, runsShowCmd, runsExportCmd, runsReplayCmd, runsDiscardCmd, runsPauseCmd, runsResumeCmd},
 }
 
 // openHistory opens the database of a configuration that serve has made. It is
