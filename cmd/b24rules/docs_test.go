@@ -57,7 +57,12 @@ func blockFindings(t *testing.T, text string) (out []string) {
 		if !strings.Contains("\n"+text, "\nrules:") {
 			text = "rules: [rules]\n" + text
 		}
-		env := func(string) (string, bool) { return "t0k3n", true }
+		env := func(name string) (string, bool) {
+			if strings.Contains(name, "WEBHOOK") {
+				return "https://example.bitrix24.com/rest/1/code/", true
+			}
+			return "t0k3n", true
+		}
 		_, list := parseConfig(filepath.Join(dir, "b24rules.yaml"), []byte(text), env)
 		for _, f := range list {
 			if f.Code != "unreadable-file" { // secrets of the reader's own
