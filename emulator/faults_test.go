@@ -326,3 +326,28 @@ func TestFaultMistakes(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// FuzzFaults reads any text as faults: nothing panics, every finding has a
+// place, and what has none can be set.
+func FuzzFaults(f *testing.F) {
+	for _, seed := range []string{
+		`[{"method": "crm.item.*", "kind": "timeout", "after": true, "delay": "250ms", "count": 3, "skip": 1}]`,
+		"- {kind: refuse, code: NOT_FOUND, status: 418, probability: 0.5, seed: 7}\n- {kind: moved, location: https://x.example}",
+		"kind: html\nstatus: 503\n", "", "[[]]", "- &a {kind: reset}\n- *a\n- {<<: *a, method: '*'}",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		faults, list := emulator.ParseFaults("faults.yaml", []byte(text))
+		for _, finding := range list {
+			if finding.Line < 1 || finding.Column < 1 || finding.Message == "" {
+				t.Errorf("a finding without a place: %+v", finding)
+			}
+		}
+		p := emulator.New(emulator.Config{})
+		defer p.Close()
+		if err := p.SetFaults(faults...); err != nil && !list.HasErrors() {
+			t.Error(err)
+		}
+	})
+}

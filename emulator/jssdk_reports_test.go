@@ -97,7 +97,10 @@ const sdkApplication = `{"admin":true,"profile":{"result":{"ID":"1","…":1},"to
 	"bind":{"result":true,"total":0,"more":false},
 	"bound":{"result":[{"event":"ONCRMDEALUPDATE","handler":"https://example.com/handler","…":1}],"total":0,"more":false},
 	"unbind":{"result":{"count":1},"total":0,"more":false},"gone":{"result":[],"total":0,"more":false},
-	"batch":{"id":1,"title":"From an application"}}`
+	"offlineBind":{"result":true,"total":0,"more":false},"feature":{"result":{"value":"Y"},"total":0,"more":false},
+	"offline":{"reserved":32,"events":[["ONCRMDEALADD",{"FIELDS":{"ID":"2"}}]]},
+	"offlineClear":{"result":true,"total":0,"more":false},"offlineLeft":{"result":[],"total":0,"more":false},
+	"batch":{"id":3,"title":"From an application"}}`
 
 // Of a renewal that fails the SDK keeps the text only.
 const sdkRenewal = `{"answer":"1","answers":["1","1","1"],"renewed":[{"another":true,"status":"L","scope":"crm,im,lists,user,userfieldconfig","expires":true}],"late":"1",

@@ -58,6 +58,23 @@ func TestSeed(t *testing.T) {
 	}
 }
 
+// TestSeedInManual reads the example of the manual.
+func TestSeedInManual(t *testing.T) {
+	t.Parallel()
+	manual, err := os.ReadFile("../docs/emulator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, found := strings.Cut(string(manual), "```yaml\n# seed.yaml\n")
+	example, _, ended := strings.Cut(example, "```")
+	if !found || !ended {
+		t.Fatal("docs/emulator.md has no example of a seed")
+	}
+	if _, list := ruletest.ReadSeed("emulator.md", []byte(example)); len(list) > 0 {
+		t.Error(list.Err())
+	}
+}
+
 // TestSeedMistakes wants each to be found with its place.
 func TestSeedMistakes(t *testing.T) {
 	t.Parallel()
