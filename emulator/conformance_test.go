@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,20 +88,29 @@ func readTable(t *testing.T) map[string]page {
 func shelf(t *testing.T) *portal {
 	p := open(t, emulator.Config{})
 	emulator.Demo(p.Portal)
-	p.must("crm.company.add", `{"fields":{"TITLE":"Roofs","COMMENTS":"c","BANKING_DETAILS":"773","PHONE":[{"VALUE":"+1999","VALUE_TYPE":"WORK"}]}}`)
-	p.must("crm.contact.add", `{"fields":{"NAME":"John","LAST_NAME":"Smith","SECOND_NAME":"D","COMPANY_ID":1,"POST":"Head","SOURCE_DESCRIPTION":"s",
+	put := func(method, params string) {
+		t.Helper()
+		req := httptest.NewRequest(http.MethodPost, p.WebhookPath()+method, strings.NewReader(params))
+		req.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder() // without a network, since there are hundreds of shelves
+		if p.ServeHTTP(w, req); w.Code != http.StatusOK {
+			t.Fatalf("%s %s: status %d, %s", method, params, w.Code, w.Body)
+		}
+	}
+	put("crm.company.add", `{"fields":{"TITLE":"Roofs","COMMENTS":"c","BANKING_DETAILS":"773","PHONE":[{"VALUE":"+1999","VALUE_TYPE":"WORK"}]}}`)
+	put("crm.contact.add", `{"fields":{"NAME":"John","LAST_NAME":"Smith","SECOND_NAME":"D","COMPANY_ID":1,"POST":"Head","SOURCE_DESCRIPTION":"s",
 		"COMMENTS":"c","BIRTHDATE":"11.11.2001","UTM_SOURCE":"google","UTM_MEDIUM":"CPC","UTM_CAMPAIGN":"a","UTM_CONTENT":"b","UTM_TERM":"c",
 		"PHONE":[{"VALUE":"+1333","VALUE_TYPE":"WORK"}],"EMAIL":[{"VALUE":"john@example.com","VALUE_TYPE":"WORK"}]}}`)
-	p.must("crm.lead.add", `{"fields":{"TITLE":"Lead","NAME":"Erasmus","SOURCE_ID":"WEB","PHONE":[{"VALUE":"+1545","VALUE_TYPE":"WORK"}],"IM":[{"VALUE":"imol|x","VALUE_TYPE":"OPENLINE"}]}}`)
-	p.must("crm.deal.add", `{"fields":{"TITLE":"Roof","COMPANY_ID":9,"CONTACT_ID":5,"COMMENTS":"[B]new[/B]","PROBABILITY":50,
+	put("crm.lead.add", `{"fields":{"TITLE":"Lead","NAME":"Erasmus","SOURCE_ID":"WEB","PHONE":[{"VALUE":"+1545","VALUE_TYPE":"WORK"}],"IM":[{"VALUE":"imol|x","VALUE_TYPE":"OPENLINE"}]}}`)
+	put("crm.deal.add", `{"fields":{"TITLE":"Roof","COMPANY_ID":9,"CONTACT_ID":5,"COMMENTS":"[B]new[/B]","PROBABILITY":50,
 		"SOURCE_DESCRIPTION":"s","ADDITIONAL_INFO":"i","UTM_SOURCE":"google","UTM_MEDIUM":"CPC"}}`)
-	p.must("crm.item.productrow.set", `{"ownerType":"D","ownerId":1,"productRows":[
+	put("crm.item.productrow.set", `{"ownerType":"D","ownerId":1,"productRows":[
 		{"productId":9621,"productName":"iphone 14","price":90000,"quantity":3,"discountTypeId":2,"discountRate":10,"taxRate":10,"taxIncluded":"Y","sort":20},
 		{"productName":"Case","price":899.1,"quantity":1,"sort":30}]}`)
-	p.must("crm.quote.add", `{"fields":{"TITLE":"Furniture","COMPANY_ID":1,"MYCOMPANY_ID":340,"ACTUAL_DATE":"2026-03-20","COMMENTS":"c"}}`)
-	p.add(31, `{"title":"Bill"}`)
-	p.add(1038, `{"title":"Invoice 1","ufCrm5InvoiceId":1,"ufCrm5Total":"99.99"}`)
-	p.must("lists.element.add", `{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"ELEMENT_CODE":"one","FIELDS":{"NAME":"One","PROPERTY_101":"1","PROPERTY_107":"hello"}}`)
+	put("crm.quote.add", `{"fields":{"TITLE":"Furniture","COMPANY_ID":1,"MYCOMPANY_ID":340,"ACTUAL_DATE":"2026-03-20","COMMENTS":"c"}}`)
+	put("crm.item.add", `{"entityTypeId":31,"fields":{"title":"Bill"}}`)
+	put("crm.item.add", `{"entityTypeId":1038,"fields":{"title":"Invoice 1","ufCrm5InvoiceId":1,"ufCrm5Total":"99.99"}}`)
+	put("lists.element.add", `{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"ELEMENT_CODE":"one","FIELDS":{"NAME":"One","PROPERTY_101":"1","PROPERTY_107":"hello"}}`)
 	return p
 }
 
