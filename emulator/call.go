@@ -15,7 +15,7 @@ type handler func(*call) (any, error)
 // unlike those of the platform it refuses with status 400.
 func adminOnly(run handler) handler {
 	return func(c *call) (any, error) {
-		if u := c.p.users[c.req.user]; u == nil || u.NotAdmin {
+		if !c.isAdmin() {
 			return nil, fail("ACCESS_DENIED", "Access denied.")
 		}
 		return run(c)

@@ -76,7 +76,7 @@ func (c *call) importItem(t *entityType, fields *php.Array) (*item, error) {
 		if !ok || isEmpty(v) {
 			continue
 		}
-		if u := c.p.users[c.req.user]; u == nil || u.NotAdmin {
+		if !c.isAdmin() {
 			return nil, invalidValue(f)
 		}
 		if value, ok, err := c.store().read(f, v); err == nil && ok {

@@ -61,11 +61,7 @@ func itemList(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	filter, err := c.arrayParam("filter")
-	if err != nil {
-		return nil, err
-	}
-	order, err := c.arrayParam("order")
+	filter, order, err := c.conditions()
 	if err != nil {
 		return nil, err
 	}

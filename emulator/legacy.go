@@ -124,13 +124,9 @@ func setMultifields(a *php.Array, it *item, typ string) {
 // know, so that a misspelt name finds everything.
 func (e legacyEntity) list(c *call) (any, error) {
 	t := c.store().types[e.typ]
-	filter, ok := c.optionalArray("FILTER")
-	if !ok {
-		return nil, arrayWanted("filter")
-	}
-	order, ok := c.optionalArray("ORDER")
-	if !ok {
-		return nil, arrayWanted("order")
+	filter, order, err := c.legacyConditions()
+	if err != nil {
+		return nil, err
 	}
 	chosen, ok := c.optionalArray("SELECT")
 	if !ok {

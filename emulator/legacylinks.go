@@ -131,22 +131,31 @@ func (e legacyEntity) linksDelete(c *call) (any, error) {
 	return e.saveLinks(c, it, nil)
 }
 
-// linkAdd is crm.deal.contact.add and the like. Its result is false where the
-// link is there already.
-func (e legacyEntity) linkAdd(c *call) (any, error) {
+// oneLink reads a call about one link: the item, the link, and those that the
+// item has. word is what the method calls fields when they are no array.
+func (e legacyEntity) oneLink(c *call, word string) (*item, linkInput, []linkInput, error) {
 	it, err := e.linksOwner(c, noLinkOwner, linkNotFound)
 	if err != nil {
-		return nil, err
+		return nil, linkInput{}, nil, err
 	}
 	fields, ok := asArray(c.param("FIELDS"))
 	if !ok {
-		return nil, plainFail("The parameter 'fields' must be array.")
+		return nil, linkInput{}, nil, plainFail("The parameter '" + word + "' must be array.")
 	}
 	in, ok := e.readLink(fields)
 	if !ok {
-		return nil, plainFail(invalidLink)
+		return nil, linkInput{}, nil, plainFail(invalidLink)
 	}
-	links := e.current(it)
+	return it, in, e.current(it), nil
+}
+
+// linkAdd is crm.deal.contact.add and the like. Its result is false where the
+// link is there already.
+func (e legacyEntity) linkAdd(c *call) (any, error) {
+	it, in, links, err := e.oneLink(c, "fields")
+	if err != nil {
+		return nil, err
+	}
 	if slices.ContainsFunc(links, func(l linkInput) bool { return l.id == in.id }) {
 		return false, nil
 	}
@@ -161,22 +170,14 @@ func (e legacyEntity) linkAdd(c *call) (any, error) {
 // linkDelete is crm.deal.contact.delete and the like. Its result is false where
 // there is no such link.
 func (e legacyEntity) linkDelete(c *call) (any, error) {
-	it, err := e.linksOwner(c, noLinkOwner, linkNotFound)
+	word := "item"
+	if e.target == typeCompany {
+		word = "fields"
+	}
+	it, in, links, err := e.oneLink(c, word)
 	if err != nil {
 		return nil, err
 	}
-	fields, ok := asArray(c.param("FIELDS"))
-	if !ok {
-		if e.target == typeCompany {
-			return nil, plainFail("The parameter 'fields' must be array.")
-		}
-		return nil, plainFail("The parameter 'item' must be array.")
-	}
-	in, ok := e.readLink(fields)
-	if !ok {
-		return nil, plainFail(invalidLink)
-	}
-	links := e.current(it)
 	rest := slices.DeleteFunc(slices.Clone(links), func(l linkInput) bool { return l.id == in.id })
 	if len(rest) == len(links) {
 		return false, nil

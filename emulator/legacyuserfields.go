@@ -37,7 +37,7 @@ func (e legacyEntity) userFieldOf(c *call) (*entityType, *field, error) {
 	if id <= 0 {
 		return nil, nil, plainFail("ID is not defined or invalid.")
 	}
-	if !c.mayConfigure() {
+	if !c.isAdmin() {
 		return nil, nil, plainFail("Access denied.")
 	}
 	t, f := c.store().userFieldByID(id)
@@ -58,13 +58,9 @@ func (e legacyEntity) userFieldGet(c *call) (any, error) {
 // userFieldList is crm.deal.userfield.list and the like. Labels come only for a
 // language that the filter names as LANG.
 func (e legacyEntity) userFieldList(c *call) (any, error) {
-	filter, ok := c.optionalArray("FILTER")
-	if !ok {
-		return nil, arrayWanted("filter")
-	}
-	order, ok := c.optionalArray("ORDER")
-	if !ok {
-		return nil, arrayWanted("order")
+	filter, order, err := c.legacyConditions()
+	if err != nil {
+		return nil, err
 	}
 	s := c.store()
 	r := rules[userFieldRow]{find: userFieldColumn, parse: func(col column[userFieldRow], v any) (any, bool) { return s.parseValue(col.kind, v) }}
@@ -103,7 +99,7 @@ func (e legacyEntity) userFieldAdd(c *call) (any, error) {
 	full := "UF_CRM_" + strings.TrimPrefix(strings.TrimPrefix(name, "UF_"), "CRM_")
 	twice, unique := uniqueXMLIDs(g["LIST"])
 	switch {
-	case !c.mayConfigure():
+	case !c.isAdmin():
 		return nil, plainFail("Access denied.")
 	case name == "":
 		return nil, plainFail("The 'FIELD_NAME' field is not found.")

@@ -99,7 +99,7 @@ func (p *Portal) notify(by *origin, now time.Time) {
 
 // needAdmin refuses other users, as the methods of offline events do.
 func (c *call) needAdmin(why string) error {
-	if u := c.p.users[c.req.user]; u != nil && !u.NotAdmin {
+	if c.isAdmin() {
 		return nil
 	}
 	return failStatus(403, "ACCESS_DENIED", strings.TrimSpace("Access denied! "+why))

@@ -119,6 +119,27 @@ func looseOrder[T any](order *php.Array, find func(string) (column[T], bool)) []
 	return keys
 }
 
+// conditions reads filter and order of a controller method.
+func (c *call) conditions() (filter, order *php.Array, err error) {
+	if filter, err = c.arrayParam("filter"); err != nil {
+		return nil, nil, err
+	}
+	order, err = c.arrayParam("order")
+	return filter, order, err
+}
+
+// legacyConditions reads them of a legacy method.
+func (c *call) legacyConditions() (filter, order *php.Array, err error) {
+	filter, ok := c.optionalArray("FILTER")
+	if !ok {
+		return nil, nil, arrayWanted("filter")
+	}
+	if order, ok = c.optionalArray("ORDER"); !ok {
+		return nil, nil, arrayWanted("order")
+	}
+	return filter, order, nil
+}
+
 // selectRows filters, orders and pages rows by strict rules.
 func selectRows[T any](c *call, rows []T, columns []column[T]) ([]T, error) {
 	find := func(name string) (column[T], bool) {
@@ -128,11 +149,7 @@ func selectRows[T any](c *call, rows []T, columns []column[T]) ([]T, error) {
 		}
 		return columns[i], true
 	}
-	filter, err := c.arrayParam("filter")
-	if err != nil {
-		return nil, err
-	}
-	order, err := c.arrayParam("order")
+	filter, order, err := c.conditions()
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,7 @@
 // Package emulator is a Bitrix24 portal in memory: an http.Handler that keeps
-// deals, smart invoices, smart processes, product rows and universal lists,
-// answers the REST methods for them with a real portal's shapes and quirks,
-// keeps its limits, and sends its events.
+// leads, deals, contacts, companies, estimates, smart invoices, smart processes,
+// product rows and universal lists, answers the REST methods for them with a real
+// portal's shapes and quirks, keeps its limits, and sends its events.
 //
 // It is right before it is convenient. Where the public documentation and other
 // sources disagree, the documentation wins; where both are known to occur, a

@@ -98,11 +98,7 @@ func rowsAvailable(c *call) (any, error) {
 
 // rowList is crm.item.productrow.list.
 func rowList(c *call) (any, error) {
-	filter, err := c.arrayParam("filter")
-	if err != nil {
-		return nil, err
-	}
-	order, err := c.arrayParam("order")
+	filter, order, err := c.conditions()
 	if err != nil {
 		return nil, err
 	}

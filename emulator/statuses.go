@@ -173,9 +173,8 @@ func statusColumn(name string) (column[entry], bool) {
 // statusList is crm.status.list. It has no pages, and its errors have their text
 // where others have a code.
 func statusList(c *call) (any, error) {
-	filter, okFilter := c.optionalArray("FILTER")
-	order, okOrder := c.optionalArray("ORDER")
-	if !okFilter || !okOrder {
+	filter, order, err := c.legacyConditions()
+	if err != nil {
 		return nil, fail("Invalid parameters.", "Incorrect parameters passed.")
 	}
 	r := rules[entry]{find: statusColumn, parse: func(col column[entry], v any) (any, bool) { return c.store().parseValue(col.kind, v) }}

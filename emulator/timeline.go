@@ -213,13 +213,9 @@ func commentColumn(name string) (column[*comment], bool) {
 // commentList is crm.timeline.comment.list: the comments of one item, which the
 // filter has to name.
 func commentList(c *call) (any, error) {
-	filter, okFilter := c.optionalArray("FILTER")
-	order, okOrder := c.optionalArray("ORDER")
-	switch {
-	case !okFilter:
-		return nil, arrayWanted("filter")
-	case !okOrder:
-		return nil, arrayWanted("order")
+	filter, order, err := c.legacyConditions()
+	if err != nil {
+		return nil, err
 	}
 	name, _ := either(filter, "ENTITY_TYPE", "=ENTITY_TYPE")
 	id, _ := either(filter, "ENTITY_ID", "=ENTITY_ID")

@@ -32,12 +32,6 @@ func configModule(c *call) error {
 	return nil
 }
 
-// mayConfigure tells whether the caller may see and change custom fields.
-func (c *call) mayConfigure() bool {
-	u := c.p.users[c.req.user]
-	return u != nil && !u.NotAdmin
-}
-
 // configField finds the field that a call names. Who may not and what is not
 // there are one error.
 func configField(c *call, refusal string) (*entityType, *field, error) {
@@ -49,7 +43,7 @@ func configField(c *call, refusal string) (*entityType, *field, error) {
 		return nil, nil, err
 	}
 	t, f := c.store().userFieldByID(id)
-	if f == nil || !c.mayConfigure() {
+	if f == nil || !c.isAdmin() {
 		return nil, nil, plainFail(refusal)
 	}
 	return t, f, nil
@@ -84,7 +78,7 @@ func configAdd(c *call) (any, error) {
 	}
 	name := strings.ToUpper(toText(g["FIELD_NAME"]))
 	switch {
-	case !c.mayConfigure():
+	case !c.isAdmin():
 		return nil, plainFail("Access denied")
 	case isEmpty(g["USER_TYPE_ID"]):
 		return nil, plainFail("The 'USER_TYPE_ID' field is not found.")
@@ -257,14 +251,10 @@ func configList(c *call) (any, error) {
 	if err := configModule(c); err != nil {
 		return nil, err
 	}
-	if !c.mayConfigure() {
+	if !c.isAdmin() {
 		return nil, plainFail(configUnseen)
 	}
-	filter, err := c.arrayParam("filter")
-	if err != nil {
-		return nil, err
-	}
-	order, err := c.arrayParam("order")
+	filter, order, err := c.conditions()
 	if err != nil {
 		return nil, err
 	}

@@ -83,9 +83,13 @@ func (c *call) userJSON(u *User) *php.Array {
 	)
 }
 
-func userAdmin(c *call) (any, error) {
+// userAdmin is user.admin.
+func userAdmin(c *call) (any, error) { return c.isAdmin(), nil }
+
+// isAdmin tells whether the caller is an administrator.
+func (c *call) isAdmin() bool {
 	u := c.p.users[c.req.user]
-	return u != nil && !u.NotAdmin, nil
+	return u != nil && !u.NotAdmin
 }
 
 // userName is what a user is called, "" for none.

@@ -1,0 +1,46 @@
+package emulator
+
+import (
+	"strconv"
+	"strings"
+)
+
+// fire raises the event of a change. Leads, deals, contacts, companies and
+// estimates have events of their own, whichever method changed them. Smart processes raise the base event and the one with
+// their type's suffix; smart invoices only the base event, since portals list no
+// suffixed one for them.
+func (c *call) fire(t *entityType, op string, id int64) {
+	op = strings.ToUpper(op)
+	if t.ownEvents() {
+		c.raise("ONCRM"+t.code+op, object("ID", toText(intValue(id))))
+		return
+	}
+	fields := object("ID", toText(intValue(id)), "ENTITY_TYPE_ID", strconv.Itoa(t.id))
+	c.raise("ONCRMDYNAMICITEM"+op, fields)
+	if t.id >= firstDynamicType {
+		c.raise("ONCRMDYNAMICITEM"+op+"_"+strconv.Itoa(t.id), fields)
+	}
+}
+
+// fireType raises the event of a smart process itself. It names the type's own
+// id, not its entityTypeId.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/events/type/index.html
+func (c *call) fireType(t *entityType, op string) {
+	c.raise("ONCRMTYPE"+strings.ToUpper(op), object("ID", strconv.Itoa(t.dynamic.ID)))
+}
+
+// fireMove raises the event of a deal that went to another pipeline.
+// https://apidocs.bitrix24.com/api-reference/crm/deals/events/index.html
+func (c *call) fireMove(it *item) {
+	c.raise("ONCRMDEALMOVETOCATEGORY", object("ID", toText(intValue(it.id)),
+		"CATEGORY_ID", plain(it.values["CATEGORY_ID"]), "STAGE_ID", plain(it.values["STAGE_ID"])))
+	if c.p.cfg.MoveAlsoUpdates {
+		c.fire(it.typ, opUpdate, it.id)
+	}
+}
+
+// forgetType drops the subscriptions to the suffixed events of a smart process.
+func (p *Portal) forgetType(entityTypeID int) {
+	suffix := "_" + strconv.Itoa(entityTypeID)
+	p.feeds.subscriptions, _ = without(p.feeds.subscriptions, func(sub *subscription) bool { return strings.HasSuffix(sub.event, suffix) })
+}
