@@ -39,6 +39,8 @@ type harnessOptions struct {
 	application string
 	// dir is the folder of the database; "" means one of the test's own.
 	dir string
+	// database is a DSN; "" means SQLite in dir.
+	database string
 	// before is called before the engine is started, such as to put elements
 	// of an older script into the list.
 	before func(s *stage)
@@ -89,7 +91,7 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 		}
 	})
 	s, err := newStage(h.context(), stageOptions{
-		emulator: o.emulator, rules: quick(filesIn(o.rules), o.debounce), inputs: o.inputs, limits: o.limits, dir: o.dir,
+		emulator: o.emulator, rules: quick(filesIn(o.rules), o.debounce), inputs: o.inputs, limits: o.limits, dir: o.dir, database: o.database,
 		application: o.application,
 		log:         h.log.logger(), before: o.before,
 	})

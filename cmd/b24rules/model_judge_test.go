@@ -282,7 +282,7 @@ func (w *world) judgeDelete(at int, name string, old *thing, byPeople bool) {
 		case gone:
 		case old.foreign:
 			w.complain("a rule deleted %s, which is not its own", name)
-		case least >= 4: // more rows of a kind than there ever are
+		case least >= w.alike: // it was not one too many
 			w.complain("%s was deleted though its row was there all the time", name)
 		}
 	}

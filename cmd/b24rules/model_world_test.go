@@ -44,6 +44,7 @@ type world struct {
 	database     string       // its folder
 	log          *logBuffer
 	wrong        []string       // what should not have happened
+	alike        int            // rows of one key that there are at most, but for their numbers
 	faultless    bool           // nothing goes wrong in this history
 	flying       sync.WaitGroup // requests on their way
 	arrived      time.Time      // when all that killed engines have sent has arrived
@@ -287,7 +288,7 @@ func (p *inPerson) RoundTrip(r *http.Request) (*http.Response, error) {
 func newWorld(h history, rules *generation, dir string, empty []byte) (*world, error) {
 	w := &world{
 		kind: h.world, rules: rules, dir: dir, empty: empty, rnd: rand.New(rand.NewPCG(h.seed, 9)),
-		byHand: map[int64]*handMade{}, edits: map[string][]string{}, log: newLogBuffer(),
+		byHand: map[int64]*handMade{}, alike: 4, edits: map[string][]string{}, log: newLogBuffer(),
 	}
 	w.portal = emulator.New(emulator.Config{
 		Plan: h.world.plan, ManyOwners: h.world.many, StrictElementCode: h.world.strict,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +25,9 @@ type stageOptions struct {
 	// seed's list, {type} its smart process.
 	inputs map[string]map[string]string
 	limits limitsConfig
-	// dir is a folder for the database.
-	dir string
+	// dir is a folder for the database, which is SQLite's unless database names
+	// another.
+	dir, database string
 	// log is what the engine logs to.
 	log *slog.Logger
 	// application makes the engine the portal's application, with events of this
@@ -42,6 +44,7 @@ type stage struct {
 	options stageOptions
 	portal  *emulator.Portal
 	seed    stageSeed
+	ids     emulator.DemoIDs
 	// portalURL and hookURL are where the two are reached.
 	portalURL, hookURL string
 	people             *people
@@ -72,6 +75,7 @@ func newStage(ctx context.Context, o stageOptions) (s *stage, err error) {
 		}
 	}()
 	ids := emulator.Demo(s.portal)
+	s.ids = ids
 	s.seed = stageSeed{TypeID: ids.TotalsType, ListID: ids.ShipmentList}
 	ln, err := listenLoopback(ctx, "127.0.0.1:0")
 	if err != nil {
@@ -160,7 +164,7 @@ func (s *stage) config() *config {
 		p.Inputs.sets = append(p.Inputs.sets, set)
 	}
 	return &config{
-		Database: "sqlite:" + filepath.Join(s.options.dir, "b24rules.db"),
+		Database: cmp.Or(s.options.database, "sqlite:"+filepath.Join(s.options.dir, "b24rules.db")),
 		Portals:  []portalConfig{p}, Limits: s.options.limits, CatchUp: defaultCatchUp,
 		PublicURL: "http://" + s.hookAddr,
 	}
