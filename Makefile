@@ -94,6 +94,10 @@ cover: ## coverage of each package
 bench: ## measure against the emulator with a portal's limits and write docs/performance.md
 	go run ./bench
 
+.PHONY: bench-burst
+bench-burst: ## measure a burst of events beside a handler with a commit for each, and write docs/performance.md
+	go run ./bench -burst
+
 .PHONY: bench-formulas
 bench-formulas: ## measure formulas beside plain floats and cel-go
 	cd bench/formulas && go test -run '^TestContests$$' -count=1 . && go test -run '^$$' -bench . -benchtime 500ms .

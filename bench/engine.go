@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -230,51 +228,6 @@ func (e *engine) stop() error {
 // tell posts one update event for each deal, over several connections as the
 // portal's queue server does, and returns when all are answered.
 func (e *engine) tell(ctx context.Context, portal string, deals []int, connections int) error {
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
-	defer client.CloseIdleConnections()
-	work := make(chan int)
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var failed error
-	for range connections {
-		wg.Go(func() {
-			for deal := range work {
-				if err := e.tellOne(ctx, client, portal, deal); err != nil {
-					mu.Lock()
-					failed = err
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	for _, deal := range deals {
-		work <- deal
-	}
-	close(work)
-	wg.Wait()
-	return failed
-}
-
-func (e *engine) tellOne(ctx context.Context, client *http.Client, portal string, deal int) error {
-	form := url.Values{
-		"event": {"ONCRMDEALUPDATE"}, "data[FIELDS][ID]": {strconv.Itoa(deal)}, "ts": {strconv.FormatInt(time.Now().Unix(), 10)},
-		"auth[application_token]": {token}, "auth[domain]": {"portal.example"},
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.hook+portal, strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the engine answered an event with %s", resp.Status)
-	}
-	return nil
+	_, err := post(ctx, e.hook+portal, connections, deals)
+	return err
 }

@@ -32,7 +32,12 @@ func run() (err error) {
 	out := flag.String("out", "docs/performance.md", "write the report to `FILE`, between its two marks")
 	trace := flag.String("trace", "", "keep the log of each engine, with its requests, in `DIR`")
 	profiles := flag.String("profile", "", "keep profiles of the last engine in `DIR`: cpu.pprof and allocs.pprof")
+	burst := flag.Bool("burst", false, "measure a burst of events instead, beside a handler with a commit for each")
+	plain := flag.String("plain", "", "be that handler, with its database in `FILE`")
 	flag.Parse()
+	if *plain != "" {
+		return servePlain(*plain)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -54,6 +59,9 @@ func run() (err error) {
 	}
 	if err := b.build(ctx); err != nil {
 		return err
+	}
+	if *burst {
+		return b.burst(ctx, *out)
 	}
 	b.say("%s", b.table.header())
 	for _, c := range chosen {

@@ -58,6 +58,17 @@ const (
 )
 
 func (t *table) write(file string) error {
+	var out strings.Builder
+	fmt.Fprintf(&out, "Measured %s, %s, %d cores shared by the engine, the portals and this program.\n\n%s\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), t.header())
+	for _, r := range t.rows {
+		fmt.Fprintln(&out, r)
+	}
+	return replaceBetween(file, begin, end, out.String())
+}
+
+// replaceBetween writes a text between two marks of a file.
+func replaceBetween(file, begin, end, text string) error {
 	old, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -67,14 +78,7 @@ func (t *table) write(file string) error {
 	if !ok || !closed {
 		return fmt.Errorf("%s: want the marks %q and %q", file, begin, end)
 	}
-	var out strings.Builder
-	fmt.Fprintf(&out, "%s%s\n\nMeasured %s, %s, %d cores shared by the engine, the portals and this program.\n\n%s\n",
-		head, begin, time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), t.header())
-	for _, r := range t.rows {
-		fmt.Fprintln(&out, r)
-	}
-	fmt.Fprintf(&out, "\n%s%s", end, tail)
-	return os.WriteFile(file, []byte(out.String()), 0o644)
+	return os.WriteFile(file, []byte(head+begin+"\n\n"+text+"\n"+end+tail), 0o644)
 }
 
 // quiet is how long the shipped rules wait after an event of a deal.

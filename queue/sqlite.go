@@ -51,7 +51,7 @@ func openSQLite(ctx context.Context, path string) (*database, error) {
 
 func (db *sqliteDB) open(ctx context.Context) (err error) {
 	if db.write, err = sql.Open("sqlite", sqliteURI(db.path, "_txlock=immediate",
-		"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=foreign_keys(ON)")); err != nil {
+		"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=temp_store(MEMORY)", "_pragma=foreign_keys(ON)")); err != nil {
 		return err
 	}
 	db.write.SetMaxOpenConns(1)
