@@ -226,6 +226,9 @@ func (k *killTest) round(n int) {
 	t := k.t.(*testing.T)
 	serve := startProcess(t, []string{"TEST_TOKEN=" + k.options.emulator.ApplicationToken}, "serve", "--config", k.file)
 	serve.log.wait(t, 0, "events at")
+	if k.options.database != "" { // it has to take over from the one that was killed
+		serve.log.wait(t, 0, "works a portal from now on")
+	}
 	k.change()
 	k.disturb(k.faults()...)
 	var events []told
