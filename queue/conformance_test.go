@@ -66,6 +66,7 @@ var conformance = []struct {
 	{"StopCancelsRunsAfterTheGrace", testStopCancelsRunsAfterTheGrace},
 	{"OneWorkAtATime", testOneWorkAtATime},
 	{"APortalUsesUpItsOwnWorkersOnly", testAPortalUsesUpItsOwnWorkersOnly},
+	{"ABlockedRunIsWoken", testABlockedRunIsWoken},
 	{"OneRunPerEntityUnderLoad", testOneRunPerEntityUnderLoad},
 }
 

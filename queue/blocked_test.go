@@ -1,0 +1,38 @@
+package queue_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"b24rules/queue"
+)
+
+// Runs of one entity end at the moment at which others of it become due: none of
+// those may wait for somebody who has gone already.
+func testABlockedRunIsWoken(t *testing.T) {
+	q := openNew(t, queue.Options{})
+	work(t, q, func(context.Context, *queue.Run) error { return nil })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for round := range 15 {
+		var wg sync.WaitGroup
+		for i := range 40 {
+			wg.Go(func() {
+				routes := make([]queue.Route, 4)
+				for n := range routes {
+					routes[n] = queue.Route{Rule: fmt.Sprint("r", n), Entity: fmt.Sprint("deal:", i)}
+				}
+				if err := q.Push(ctx, queue.Event{Portal: "acme", Code: "X"}, routes); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if err := q.WaitIdle(ctx); err != nil {
+			t.Fatalf("round %d: %v; runs are %v", round, err, stats(t, q).Runs)
+		}
+	}
+}
