@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,4 +108,33 @@ func countEvents(t *testing.T, path string) int {
 		t.Fatal(err)
 	}
 	return stats.Events
+}
+
+// TestIdle: a program that has nothing to do does next to nothing.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "rules", "r.yaml"), rule("r", readDeal))
+	file := serveConfig(t, dir, freeAddr(t), "http://127.0.0.1:1/rest/1/s3cr3t/", "", "rules")
+	serve := startProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file)
+	serve.log.wait(t, 0, "portal demo: events at")
+	used := func() (ticks int) {
+		t.Helper()
+		text := readFile(t, fmt.Sprintf("/proc/%d/stat", serve.cmd.Process.Pid))
+		fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+		for _, i := range []int{11, 12} { // utime and stime, in hundredths of a second
+			n, err := strconv.Atoi(fields[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			ticks += n
+		}
+		return ticks
+	}
+	<-time.After(time.Second) // what the start left to do
+	before := used()
+	<-time.After(4 * time.Second)
+	if ticks := used() - before; ticks > 40 {
+		t.Errorf("%d ms of processor time in 4 idle seconds", ticks*10)
+	}
 }
