@@ -257,13 +257,21 @@ type StepCheck struct {
 // Types returns the types of the step's arguments.
 func (s *StepCheck) Types() *ArgTypes { return s.types }
 
-// Source returns the formula of an argument without its "=", "" when the
-// argument is no formula.
+// Source returns the formula of an argument without its "=", or that of its only
+// field; "" when there is none.
 func (s *StepCheck) Source(arg string) string {
-	if a := s.types.arg(arg); a != nil && a.value != nil && a.value.formula != nil {
-		return a.value.formula.Source()
+	a := s.types.arg(arg)
+	if a == nil {
+		return ""
 	}
-	return ""
+	v := a.value
+	if a.fields != nil && len(a.fields.entries) == 1 {
+		v = a.fields.entries[0].value
+	}
+	if v == nil || v.formula == nil {
+		return ""
+	}
+	return v.formula.Source()
 }
 
 // Errorf reports a mistake at an argument, or at the action's name when the

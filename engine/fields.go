@@ -97,6 +97,20 @@ func (r RowFields) Eval(ctx context.Context, row any, index int) (Fields, error)
 	return r.fields.eval(ctx, r.scope.row(row, index))
 }
 
+// Names are the names that the file gives without a row. A name that depends on
+// the row is an error.
+func (r RowFields) Names(ctx context.Context) ([]string, error) {
+	var out []string
+	for _, e := range r.fields.entries {
+		name, err := e.name(ctx, r.scope)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, name)
+	}
+	return out, nil
+}
+
 // evalFields computes names and values; a name that comes out empty or twice is
 // an error at its place, before anything was written.
 func (f *fieldsValue) eval(ctx context.Context, sc scope) (Fields, error) {

@@ -1,0 +1,375 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"b24rules/bitrix"
+	"b24rules/engine"
+	"b24rules/engine/formula"
+)
+
+// SyncItems keeps one item for each row.
+var SyncItems = engine.Define(engine.Spec[syncItemsArgs]{
+	Name:   "sync_items",
+	Effect: engine.Writes,
+	Doc: `keep one item of a smart process for each row
+
+Items are added, changed and deleted until the scope holds one item for each
+row. An item is known again by the fields of key, which belong to the rule alone:
+give them a field of the smart process that people do not fill in. An unchanged
+item is not written, and fields that the step does not name keep what people
+wrote into them.
+
+The scope is all that the step may touch; its fields are written, too. Items of
+the scope whose key fields are empty were made by people and stay, unless
+foreign: remove deletes them. Of two items with one key the older one stays.
+
+Nothing is written when a formula fails, two rows have one key, or more items
+than delete_limit would be deleted. When the last item would go, the entity of
+the run is looked up again first.
+
+The result counts the items: added, updated, deleted, kept.`,
+	Says: "keeps one {owner|item of type @entityTypeId} for each of {rows} where {scope}, known by {key}, and writes what differs in {fields}",
+	Cost: engine.Cost{
+		Least: engine.Pages("items"), Typical: engine.Pages("items").Plus(engine.Commands(1)),
+		Worst: engine.Pages("items").Plus(engine.Per("rows")),
+	},
+	Run: syncItems,
+	Result: func(*engine.ArgTypes) formula.Type {
+		whole := formula.Type{Kind: formula.Int}
+		return formula.RecordOf(map[string]formula.Type{"added": whole, "updated": whole, "deleted": whole, "kept": whole})
+	},
+	Touches: func(t *engine.ArgTypes) []engine.Touch {
+		return []engine.Touch{{
+			Kind: engine.TouchItems, Of: ownerArg(t), Adds: true, Updates: true, Deletes: true, Which: "scope", Fields: "fields", Compares: true,
+		}}
+	},
+	Check: checkSyncItems,
+})
+
+type syncItemsArgs struct {
+	Owner        string           `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the items are" example:"lead"`
+	EntityTypeID int              `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"=inputs.line_type"`
+	Scope        engine.Fields    `yaml:"scope" validate:"required" doc:"the fields that all items of this step share" example:"{ufCrm5Deal: =event.id}"`
+	Rows         []any            `yaml:"rows" validate:"required" doc:"one item is kept for each" example:"=rows"`
+	Key          engine.RowFields `yaml:"key" rows:"rows" validate:"required" doc:"the fields that tell the items apart for good, and their values" example:"{ufCrm5Row: =row.key}"`
+	Fields       engine.RowFields `yaml:"fields" rows:"rows" validate:"required" doc:"the fields to keep up to date; nil clears, omit leaves alone" example:"{title: =row.productName}"`
+	Foreign      string           `yaml:"foreign" validate:"oneof=keep remove" default:"keep" doc:"keep or remove items of the scope whose key fields are empty"`
+	DeleteLimit  any              `yaml:"delete_limit" doc:"how many items may be deleted: 200 or 50%; half of what there is, but at least 5, when it is not given"`
+}
+
+// maxScopeItems is how many items a scope may hold.
+const maxScopeItems = 5000
+
+func checkSyncItems(c *engine.StepCheck) {
+	checkOwner(c)
+	t := c.Types()
+	if scope := t.Type("scope"); t.Given("scope") && len(scope.Fields) == 0 && !scope.Open {
+		c.Errorf("scope", "empty-scope", "an empty scope is every item").Hint = "scope: {ufCrm5Deal: =event.id}"
+	}
+	if key := t.Type("key"); t.Given("key") && len(key.Fields) == 0 && !key.Open {
+		c.Errorf("key", "empty-key", "an empty key would take every item for the same").Hint = "key: {ufCrm5Row: =row.key}"
+	}
+	checkScopeOfRun(c, "would delete the items of all the others")
+	checkRowKey(c)
+	for _, arg := range []string{"scope", "key", "fields"} {
+		checkItemFields(c, arg, true)
+	}
+	if v, ok := t.Const("delete_limit"); ok && v != nil {
+		if _, err := parseDeleteLimit(v); err != nil {
+			c.Errorf("delete_limit", "invalid-value", "%s", err)
+		}
+	}
+}
+
+// wantedItem is an item as a rule wants it to be.
+type wantedItem struct {
+	row    int
+	text   string // of the key
+	key    []wish
+	wishes []wish // all of them, those of key and scope too
+}
+
+func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error) {
+	typ, err := entityType(a.Owner, a.EntityTypeID)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := parseDeleteLimit(a.DeleteLimit)
+	if err != nil {
+		return nil, engine.ParkError("%w", err)
+	}
+	schema, err := loadItemSchema(ctx, c, typ)
+	if err != nil {
+		return nil, err
+	}
+	scope, err := schema.wishes(a.Scope)
+	if err != nil {
+		return nil, err
+	}
+	conditions := make([]condition, len(scope))
+	for i, w := range scope {
+		conditions[i] = condition{field: w.field, op: "=", value: w.value}
+	}
+	if len(scope) == 0 {
+		return nil, engine.ParkError("sync_items: an empty scope is every item")
+	}
+	if err := refuseEmpty(conditions); err != nil {
+		return nil, err
+	}
+	// All formulas first: a bad one writes nothing.
+	wants, keys, err := a.wants(ctx, schema, scope)
+	if err != nil {
+		return nil, err
+	}
+	existing, err := schema.findItems(ctx, c, conditions, itemQuery{selected: selectedBy(wants, keys), order: byID(), limit: maxScopeItems, strict: true})
+	if err != nil {
+		return nil, err
+	}
+	p, err := planItems(existing, wants, keys, a.Foreign == "remove")
+	if err != nil {
+		return nil, err
+	}
+	if len(wants) == 0 && p.mine > 0 {
+		if err := ownerStands(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	if most := limit.of(p.mine); len(p.deletes) > most {
+		return nil, engine.ParkError("the step would delete %d of %d items, its limit is %d: nothing was written; raise delete_limit if this is right", len(p.deletes), p.mine, most)
+	}
+	if err := c.Deleting(len(p.deletes)); err != nil {
+		return nil, err
+	}
+	return p.carryOut(ctx, c, typ)
+}
+
+// wants computes what each row's item should be, and the fields of the key.
+func (a syncItemsArgs) wants(ctx context.Context, s *itemSchema, scope []wish) (out []wantedItem, keys []*field, err error) {
+	first := map[string]int{}
+	for i, row := range a.Rows {
+		w, err := a.want(ctx, s, scope, row, i)
+		if err != nil {
+			return nil, nil, err
+		}
+		if prev, taken := first[w.text]; taken {
+			return nil, nil, engine.ParkError("sync_items: rows %d and %d have the same key: an item stands for one row", prev+1, i+1)
+		}
+		first[w.text] = i
+		for _, k := range w.key {
+			if !slices.Contains(keys, k.field) {
+				keys = append(keys, k.field)
+			}
+		}
+		out = append(out, w)
+	}
+	if len(a.Rows) == 0 {
+		// The names of the key are needed to tell our items from people's.
+		names, err := a.Key.Names(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, name := range names {
+			f, err := s.resolve(name)
+			if err != nil {
+				return nil, nil, err
+			}
+			keys = append(keys, f)
+		}
+	}
+	return out, keys, nil
+}
+
+func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, row any, i int) (wantedItem, error) {
+	w := wantedItem{row: i}
+	fields, err := a.Key.Eval(ctx, row, i)
+	if err != nil {
+		return w, err
+	}
+	if w.key, err = s.wishes(fields); err != nil {
+		return w, engine.ParkError("row %d, key: %w", i+1, err)
+	}
+	if len(w.key) == 0 {
+		return w, engine.ParkError("row %d: the key names no field", i+1)
+	}
+	texts := make([]string, len(w.key))
+	for j, k := range w.key {
+		if k.field.empty(k.value) {
+			return w, engine.ParkError("row %d: the key %s has no value", i+1, k.field.name)
+		}
+		texts[j] = k.field.name + "=" + canonical(k.value)
+	}
+	slices.Sort(texts)
+	w.text = strings.Join(texts, "\x00")
+	if fields, err = a.Fields.Eval(ctx, row, i); err != nil {
+		return w, err
+	}
+	if w.wishes, err = s.wishes(fields); err != nil {
+		return w, engine.ParkError("row %d: %w", i+1, err)
+	}
+	named := map[*field]string{}
+	for _, part := range []struct {
+		of     string
+		wishes []wish
+	}{{"fields", w.wishes}, {"key", w.key}, {"scope", scope}} {
+		for _, x := range part.wishes {
+			if other := named[x.field]; other != "" {
+				return w, engine.ParkError("field %s stands in %s and in %s", x.field.name, other, part.of)
+			}
+			named[x.field] = part.of
+		}
+	}
+	w.wishes = slices.Concat(w.wishes, w.key, scope)
+	return w, nil
+}
+
+// canonical writes a value of a key down so that equal values have equal texts.
+func canonical(v any) string {
+	if n, ok := numberOf(v); ok {
+		return n.String()
+	}
+	return textOf(v)
+}
+
+func selectedBy(wants []wantedItem, keys []*field) []string {
+	var out []string
+	for _, w := range wants {
+		for _, x := range w.wishes {
+			out = append(out, x.field.name)
+		}
+	}
+	for _, f := range keys {
+		out = append(out, f.name)
+	}
+	slices.Sort(out)
+	return slices.Compact(append(out, "id"))
+}
+
+// itemPlan is what a sync of items would do.
+type itemPlan struct {
+	adds    []wantedItem
+	updates []itemChange
+	deletes []int
+	kept    int
+	mine    int // how many items the step may delete
+	foreign int // items of people that stay
+	doubles int // of the deletes: items with the key of an older one
+}
+
+type itemChange struct {
+	id      int
+	changed []wish
+}
+
+// planItems compares what is with what is wanted; existing is in the order of
+// ids.
+func planItems(existing []map[string]any, wants []wantedItem, keys []*field, removeForeign bool) (itemPlan, error) {
+	var p itemPlan
+	left := make([]bool, len(existing)) // ours, and no row has taken it
+	byKey := map[string]int{}
+	for i, item := range existing {
+		text, ours := keyOf(item, keys)
+		_, taken := byKey[text]
+		switch {
+		case !ours && !removeForeign:
+			p.foreign++
+			continue
+		case ours && taken:
+			p.doubles++
+		case ours:
+			byKey[text] = i
+		}
+		left[i] = true
+		p.mine++
+	}
+	for _, w := range wants {
+		i, found := byKey[w.text]
+		if !found || len(differing(existing[i], w.key)) > 0 {
+			p.adds = append(p.adds, w)
+			continue
+		}
+		left[i] = false
+		id, err := itemID(existing[i])
+		if err != nil {
+			return p, err
+		}
+		if changed := differing(existing[i], w.wishes); len(changed) > 0 {
+			p.updates = append(p.updates, itemChange{id, changed})
+		} else {
+			p.kept++
+		}
+	}
+	for i, item := range existing {
+		if !left[i] {
+			continue
+		}
+		id, err := itemID(item)
+		if err != nil {
+			return p, err
+		}
+		p.deletes = append(p.deletes, id)
+	}
+	return p, nil
+}
+
+// keyOf is the key of an item; ours is false when none of its fields is filled.
+func keyOf(item map[string]any, keys []*field) (text string, ours bool) {
+	texts := make([]string, 0, len(keys))
+	for _, f := range keys {
+		v := item[f.name]
+		if f.empty(v) {
+			continue
+		}
+		ours = true
+		texts = append(texts, f.name+"="+canonical(v))
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "\x00"), ours
+}
+
+// carryOut writes the plan, all of it at once. What fails leaves the rest done:
+// the next attempt finds it as it should be.
+func (p itemPlan) carryOut(ctx context.Context, c *engine.Call, typ int) (any, error) {
+	calls := make([]bitrix.Call, 0, len(p.adds)+len(p.updates)+len(p.deletes))
+	for _, w := range p.adds {
+		filled := slices.DeleteFunc(slices.Clone(w.wishes), func(x wish) bool { return x.field.empty(x.value) })
+		calls = append(calls, bitrix.Call{Method: "crm.item.add", Write: true, Params: map[string]any{"entityTypeId": typ, "fields": itemFields(filled)}})
+	}
+	for _, u := range p.updates {
+		calls = append(calls, updateItemCall(typ, u.id, u.changed))
+	}
+	for _, id := range p.deletes {
+		calls = append(calls, bitrix.Call{Method: "crm.item.delete", Write: true, Params: map[string]any{"entityTypeId": typ, "id": id}})
+	}
+	var failed failures
+	var added, updated, deleted int
+	if len(calls) > 0 {
+		for i, answer := range c.Portal.Do(ctx, calls...) {
+			switch {
+			case i < len(p.adds) && answer.Err != nil:
+				failed.add(fmt.Errorf("row %d: %w", p.adds[i].row+1, answer.Err))
+			case i < len(p.adds):
+				added++
+			case i < len(p.adds)+len(p.updates) && answer.Err != nil:
+				failed.add(answer.Err)
+			case i < len(p.adds)+len(p.updates):
+				updated++
+			case answer.Err != nil && !bitrix.IsNotFound(answer.Err): // one that is gone already is as wished
+				failed.add(answer.Err)
+			default:
+				deleted++
+			}
+		}
+	}
+	c.Note("%d added, %d updated, %d deleted, %d kept", added, updated, deleted, p.kept)
+	if p.foreign > 0 {
+		c.Note("%d items of the scope have no key and stay", p.foreign)
+	}
+	if p.doubles > 0 {
+		c.Note("%d items had the key of an older one", p.doubles)
+	}
+	return map[string]any{"added": count(added), "updated": count(updated), "deleted": count(deleted), "kept": count(p.kept)}, failed.err("write the items")
+}
