@@ -31,14 +31,26 @@ type Feeder struct {
 	// Routes asks for the runs of an entity that a job is for. It returns none
 	// when no rule hears of it.
 	Routes func(j Job, typeID int, id string) []queue.Route
-	Log    *slog.Logger
+	// Prepare finds out what a job that makes up for an absence is to go over. It
+	// sets Failed when that is too much.
+	Prepare func(ctx context.Context, j Job) (Job, error)
+	// May reports whether this process works the portal now; else another one
+	// feeds its jobs.
+	May func() bool
+	Log *slog.Logger
+
+	told string // the failure that was logged last
 }
 
 // Run feeds jobs until ctx ends. One that fails for good is marked as such.
 func (f *Feeder) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause := jobsEvery
-		jobs, err := open(ctx, f.Queue, f.Name)
+		var jobs []Job
+		var err error
+		if f.May() {
+			jobs, err = open(ctx, f.Queue, f.Name)
+		}
 		if err != nil && ctx.Err() == nil {
 			f.Log.Error("jobs cannot be read", "portal", f.Name, "error", err)
 		}
@@ -51,7 +63,7 @@ func (f *Feeder) Run(ctx context.Context) {
 				pause = afterFailure
 				f.failed(ctx, j, err)
 			case fed:
-				pause = min(pause, 0)
+				f.told, pause = "", min(pause, 0)
 			}
 		}
 		timer := time.NewTimer(pause)
@@ -68,7 +80,10 @@ func (f *Feeder) Run(ctx context.Context) {
 func (f *Feeder) failed(ctx context.Context, j Job, err error) {
 	var rest *bitrix.Error
 	if !errors.As(err, &rest) || rest.Temporary() || rest.Outcome == bitrix.Unknown {
-		f.Log.Warn("a job waits", "portal", f.Name, "rule", j.Rule, "error", err)
+		if f.told != err.Error() {
+			f.told = err.Error()
+			f.Log.Warn("the portal does not answer a job, it waits", "portal", f.Name, "rule", j.Rule, "error", err)
+		}
 		return
 	}
 	f.Log.Error("a job was given up", "portal", f.Name, "rule", j.Rule, "error", err)
@@ -80,6 +95,13 @@ func (f *Feeder) failed(ctx context.Context, j Job, err error) {
 
 // feed adds a page, if there is room for it, and reports whether it did.
 func (f *Feeder) feed(ctx context.Context, j Job) (fed bool, err error) {
+	if j.Away != nil && !j.Ready {
+		if j, err = f.Prepare(ctx, j); err != nil {
+			return false, err
+		}
+		j.Ready = true
+		return true, Store(ctx, f.Queue, j)
+	}
 	if j.Event > 0 {
 		counts, err := f.Queue.Tally(ctx, j.Portal, j.Code(), j.Rule, j.Event)
 		if err != nil {
@@ -89,41 +111,21 @@ func (f *Feeder) feed(ctx context.Context, j Job) (fed bool, err error) {
 			return false, nil
 		}
 	}
-	var ids []int
-	var more bool
-	typeID := 0
-	switch {
-	case j.Stage >= j.stages():
+	if j.Stage >= j.stages() {
 		return true, f.finish(ctx, j)
-	case j.Stage < len(j.Types):
-		typeID = j.Types[j.Stage]
-		ids, j.After, more, err = page(ctx, f.Portal, typeID, j.Since, j.After)
-	default:
-		r := j.Remains[j.Stage-len(j.Types)]
-		typeID = r.TypeID
-		if ids, j.After, more, err = owners(ctx, f.Portal, r, j.After); err == nil {
-			ids, err = gone(ctx, f.Portal, typeID, ids)
-		}
 	}
+	typeID, ids, _, err := j.Next(ctx, f.Portal)
 	if err != nil {
 		return false, err
 	}
-	return true, f.put(ctx, j, typeID, ids, more)
+	return true, f.put(ctx, j, typeID, ids)
 }
 
 // maxRoutes is how many runs one page of the queue takes.
 const maxRoutes = 1000
 
 // put stores runs for entities and how far the job has come, at once.
-func (f *Feeder) put(ctx context.Context, j Job, typeID int, ids []int, more bool) error {
-	if j.Stage < len(j.Types) {
-		j.Seen += len(ids)
-	} else {
-		j.Orphans += len(ids)
-	}
-	if !more {
-		j.Stage, j.After = j.Stage+1, 0
-	}
+func (f *Feeder) put(ctx context.Context, j Job, typeID int, ids []int) error {
 	var routes []queue.Route
 	for _, id := range ids {
 		routes = append(routes, f.Routes(j, typeID, strconv.Itoa(id))...)
@@ -171,7 +173,11 @@ func (f *Feeder) finish(ctx context.Context, j Job) error {
 	if err := Store(ctx, f.Queue, j); err != nil {
 		return err
 	}
-	f.Log.Info("a job has found all its entities", slog.String("portal", j.Portal), slog.String("rule", j.Rule), slog.Int("entities", j.Seen),
+	what := "sync: all entities are in the queue"
+	if j.Away != nil {
+		what = "catch-up: all that was missed is in the queue"
+	}
+	f.Log.Info(what, slog.String("portal", j.Portal), slog.String("rule", j.Rule), slog.Int("entities", j.Seen),
 		slog.Int("runs", j.Begun), slog.Int("pending already", j.Joined), slog.Int("gone", j.Orphans), slog.Duration("took", time.Since(j.Started).Round(time.Millisecond)))
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +30,11 @@ type Job struct {
 	// Since leaves out what has not changed since then, by the portal's clock;
 	// zero takes everything.
 	Since time.Time `json:"since"`
+	// Away is the absence that the job makes up for, nil for a sync. Until
+	// Ready, what is to be gone over has to be found out: the portal may not
+	// answer when we come back.
+	Away  *Away `json:"away,omitempty"`
+	Ready bool  `json:"ready,omitempty"`
 	// Remains are places where things of deleted entities may be, looked through
 	// after the entities.
 	Remains []Remain `json:"remains,omitempty"`
@@ -50,6 +57,20 @@ type Job struct {
 	Finished time.Time `json:"finished"` // all pages are in the queue
 	// Failed says why the job was given up, "" when it was not.
 	Failed string `json:"failed,omitempty"`
+}
+
+// Away is a time, by our clock, in which nobody took events.
+type Away struct {
+	From time.Time `json:"from"` // the last sign of life
+	To   time.Time `json:"to"`
+}
+
+// Missed stores a job for an absence, beside those that are not made up for yet.
+func Missed(ctx context.Context, q *queue.Queue, portal string, away Away) error {
+	if err := Store(ctx, q, Job{Portal: portal, Away: &away, Started: time.Now()}); err != nil {
+		return err
+	}
+	return tidy(ctx, q, portal, "")
 }
 
 // Remain is a place where things of deleted entities of a type may be.
@@ -77,56 +98,24 @@ func (j Job) stages() int { return len(j.Types) + len(j.Remains) }
 
 const notePrefix = "catchup."
 
-// name is the job's note. A rule has one job per portal, and so has an absence.
-func name(portal, rule string) string {
+// family is how the names of the notes of a rule's jobs begin, name that of one
+// job. Each has its own: who feeds one that has been replaced meanwhile must not
+// overwrite its successor.
+func family(portal, rule string) string {
 	if rule == "" {
 		rule = "*"
 	}
-	return notePrefix + portal + "." + rule
+	return notePrefix + portal + "." + rule + "."
 }
 
-// Load returns the job of a rule in a portal, or that of the portal's last
-// absence (rule ""). ok is false when there is none.
-func Load(ctx context.Context, q *queue.Queue, portal, rule string) (j Job, ok bool, err error) {
-	n, ok, err := q.Note(ctx, name(portal, rule))
-	if err != nil || !ok {
-		return Job{}, false, err
-	}
-	j, err = read(n)
-	return j, err == nil, err
+func (j Job) name() string {
+	return family(j.Portal, j.Rule) + strconv.FormatInt(j.Started.UnixMicro(), 10)
 }
 
-func read(n queue.Note) (Job, error) {
-	var j Job
-	if err := json.Unmarshal([]byte(n.Value), &j); err != nil {
-		return Job{}, fmt.Errorf("the job %s cannot be read: %w", strings.TrimPrefix(n.Name, notePrefix), err)
-	}
-	return j, nil
-}
-
-// Store keeps a job, in the place of the one that there was.
-func Store(ctx context.Context, q *queue.Queue, j Job) error {
-	return q.SetNote(ctx, name(j.Portal, j.Rule), j.text())
-}
-
-// Remove forgets a job. Its runs stay.
-func Remove(ctx context.Context, q *queue.Queue, portal, rule string) error {
-	return q.DeleteNote(ctx, name(portal, rule))
-}
-
-func (j Job) text() string {
-	data, err := json.Marshal(j)
-	if err != nil {
-		panic(err) // numbers, texts and times of this century always marshal
-	}
-	return string(data)
-}
-
-func (j Job) note() queue.Note { return queue.Note{Name: name(j.Portal, j.Rule), Value: j.text()} }
-
-// open returns the jobs of a portal that are not over.
-func open(ctx context.Context, q *queue.Queue, portal string) ([]Job, error) {
-	notes, err := q.Notes(ctx, notePrefix+portal+".")
+// jobs returns the jobs whose notes begin with a prefix, oldest first, and what
+// is wrong with others.
+func jobs(ctx context.Context, q *queue.Queue, prefix, portal string) ([]Job, error) {
+	notes, err := q.Notes(ctx, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +127,82 @@ func open(ctx context.Context, q *queue.Queue, portal string) ([]Job, error) {
 			bad = errors.Join(bad, err)
 			continue
 		}
-		if j.Portal == portal && !j.Over() { // names of portals may hold dots
+		if j.Portal == portal { // names of portals may hold dots
 			all = append(all, j)
 		}
 	}
+	slices.SortFunc(all, func(a, b Job) int { return a.Started.Compare(b.Started) })
 	return all, bad
+}
+
+// Load returns the latest job of a rule in a portal, or that of the portal's
+// last absence (rule ""). ok is false when there is none.
+func Load(ctx context.Context, q *queue.Queue, portal, rule string) (j Job, ok bool, err error) {
+	all, err := jobs(ctx, q, family(portal, rule), portal)
+	if len(all) == 0 {
+		return Job{}, false, err
+	}
+	return all[len(all)-1], true, nil
+}
+
+// tidy forgets the jobs that the latest one of a rule has replaced, and absences
+// that have been made up for.
+func tidy(ctx context.Context, q *queue.Queue, portal, rule string) error {
+	all, err := jobs(ctx, q, family(portal, rule), portal)
+	if err != nil {
+		return err
+	}
+	for i, j := range all {
+		if i == len(all)-1 || j.Away != nil && !j.Over() {
+			continue
+		}
+		if err := q.DeleteNote(ctx, j.name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func read(n queue.Note) (Job, error) {
+	var j Job
+	if err := json.Unmarshal([]byte(n.Value), &j); err != nil {
+		return Job{}, fmt.Errorf("the job %s cannot be read: %w", strings.TrimPrefix(n.Name, notePrefix), err)
+	}
+	return j, nil
+}
+
+// Store keeps a job.
+func Store(ctx context.Context, q *queue.Queue, j Job) error {
+	return q.SetNote(ctx, j.name(), j.text())
+}
+
+// Begin stores a new sync, in the place of those that there were of its rule.
+func Begin(ctx context.Context, q *queue.Queue, j Job) error {
+	if err := Store(ctx, q, j); err != nil {
+		return err
+	}
+	return tidy(ctx, q, j.Portal, j.Rule)
+}
+
+func (j Job) text() string {
+	data, err := json.Marshal(j)
+	if err != nil {
+		panic(err) // numbers, texts and times of this century always marshal
+	}
+	return string(data)
+}
+
+func (j Job) note() queue.Note { return queue.Note{Name: j.name(), Value: j.text()} }
+
+// open returns the jobs of a portal that are not over: all absences, and the
+// latest sync of each rule.
+func open(ctx context.Context, q *queue.Queue, portal string) ([]Job, error) {
+	all, bad := jobs(ctx, q, notePrefix+portal+".", portal)
+	latest := map[string]time.Time{}
+	for _, j := range all {
+		latest[j.Rule] = j.Started
+	}
+	return slices.DeleteFunc(all, func(j Job) bool {
+		return j.Over() || j.Away == nil && j.Started.Before(latest[j.Rule])
+	}), bad
 }

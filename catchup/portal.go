@@ -199,6 +199,34 @@ func numbers(raw json.RawMessage) []int {
 	return slices.DeleteFunc(out, func(n int) bool { return n <= 0 })
 }
 
+// Next reads the next entities of a job that is only looked at, and moves the
+// job on. more is false at its end.
+func (j *Job) Next(ctx context.Context, p Portal) (typeID int, ids []int, more bool, err error) {
+	var again bool
+	switch {
+	case j.Stage >= j.stages():
+		return 0, nil, false, nil
+	case j.Stage < len(j.Types):
+		typeID = j.Types[j.Stage]
+		ids, j.After, again, err = page(ctx, p, typeID, j.Since, j.After)
+		j.Seen += len(ids)
+	default:
+		r := j.Remains[j.Stage-len(j.Types)]
+		typeID = r.TypeID
+		if ids, j.After, again, err = owners(ctx, p, r, j.After); err == nil {
+			ids, err = gone(ctx, p, typeID, ids)
+		}
+		j.Orphans += len(ids)
+	}
+	if err != nil {
+		return 0, nil, false, err
+	}
+	if !again {
+		j.Stage, j.After = j.Stage+1, 0
+	}
+	return typeID, ids, j.Stage < j.stages(), nil
+}
+
 // gone returns those of the entities that do not exist. The portal's filter is
 // not believed: an entity that it does not return is asked for by itself.
 func gone(ctx context.Context, p Portal, typeID int, ids []int) ([]int, error) {

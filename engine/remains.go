@@ -107,3 +107,7 @@ func (s *step) settles() bool {
 	}
 	return len(touches) > 0
 }
+
+// Derived reports whether a formula of the rule says what it is about, which
+// only an event can tell.
+func (r *Rule) Derived() bool { return r.entity != nil }

@@ -197,7 +197,9 @@ func (a *app) serve(ctx context.Context, ln net.Listener) error {
 			ended <- err
 		}
 	})
+	wg.Go(func() { a.watchAbsence(working) })
 	for _, p := range a.portals {
+		wg.Go(func() { a.feeder(p).Run(working) })
 		if p.app != nil {
 			wg.Go(func() { a.attend(working, p) })
 		}
@@ -219,6 +221,7 @@ func (a *app) serve(ctx context.Context, ln net.Listener) error {
 	if err := server.Shutdown(patience); err != nil {
 		_ = server.Close()
 	}
+	a.lastBeats(context.WithoutCancel(ctx))
 	stopWork()
 	wg.Wait()
 	return failed

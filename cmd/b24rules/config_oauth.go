@@ -161,9 +161,6 @@ type catchUpFile struct {
 
 func (r *configReader) catchUp(in catchUpBlock) catchUpConfig {
 	out := defaultCatchUp
-	if in.pos.Line > 0 {
-		r.later(in.pos, "catch_up is", "leave it out")
-	}
 	out.Off = in.off
 	if in.Longest != 0 {
 		out.Longest = time.Duration(in.Longest)

@@ -101,6 +101,9 @@ func TestConfigDefaults(t *testing.T) {
 	if len(list) > 0 {
 		t.Fatalf("findings: %v", list)
 	}
+	if c.CatchUp != defaultCatchUp {
+		t.Errorf("catch_up %+v, want %+v", c.CatchUp, defaultCatchUp)
+	}
 	if c.Listen != "127.0.0.1:8400" || c.Database != "sqlite:etc/b24rules.db" || c.Log.Level != slog.LevelInfo || c.Log.Off {
 		t.Errorf("%+v", c)
 	}
@@ -158,6 +161,11 @@ func TestConfigFindings(t *testing.T) {
 		{"oauth and a token", app("portal: https://a.bitrix24.com, client_id: a, client_secret: s3cr3t", token), "5:24 invalid-value: with oauth the application token comes with the installation (leave it out)"},
 		{"token server", app("portal: https://a.bitrix24.com, client_id: a, client_secret: s3cr3t, token_url: here"), "invalid-value: token_url is no http(s) address"},
 		{"offline", minimal(web, token, "events: offline"), "6:13 invalid-value: offline events are for applications alone, portal main has a webhook (give it oauth, or events: online)"},
+		{"catch-up", "catch_up: sometimes\n" + minimal(web, token), "1:11 wrong-type: want off, on or limits such as catch_up: {longest: 7d"},
+		{"catch-up, unknown key", "catch_up: {longst: 7d}\n" + minimal(web, token), `1:12 unknown-key: unknown key "longst"`},
+		{"catch-up, longest", "catch_up: {longest: 7}\n" + minimal(web, token), `1:21 invalid-value: "7" is no time`},
+		{"catch-up, entities", "catch_up: {entities: -1}\n" + minimal(web, token), "1:22 invalid-value"},
+		{"catch-up, margin", "catch_up: {longest: 1m, margin: 1h}\n" + minimal(web, token), "1:11 invalid-value: catch_up: margin 1h0m0s is longer than longest 1m0s"},
 		{"public url", "public_url: example.com\n" + minimal(web, token), `1:13 invalid-value: public_url "example.com" is not an address (want one such as https://b24rules.example.com)`},
 		{"events", minimal(web, token, "events: sometimes"), `6:13 invalid-value: events "sometimes" is not known (want online or offline)`},
 		{"encoding", minimal(web, token, "encoding: windows-1251"), `6:15 not-supported: encoding "windows-1251" is not supported by this version`},

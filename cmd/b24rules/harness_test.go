@@ -35,8 +35,9 @@ type harnessOptions struct {
 	inputs map[string]map[string]string
 	// limits of the engine. Retries wait 20 ms at most unless said otherwise.
 	limits limitsConfig
-	// application is as in stageOptions.
+	// application and catchUp are as in stageOptions.
 	application string
+	catchUp     *catchUpConfig
 	// dir is the folder of the database; "" means one of the test's own.
 	dir string
 	// database is a DSN; "" means SQLite in dir.
@@ -92,8 +93,8 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 	})
 	s, err := newStage(h.context(), stageOptions{
 		emulator: o.emulator, rules: quick(filesIn(o.rules), o.debounce), inputs: o.inputs, limits: o.limits, dir: o.dir, database: o.database,
-		application: o.application,
-		log:         h.log.logger(), before: o.before,
+		application: o.application, catchUp: o.catchUp,
+		log: h.log.logger(), before: o.before,
 	})
 	if err != nil {
 		t.Fatalf("stage: %v", err)

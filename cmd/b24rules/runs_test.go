@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -52,9 +53,15 @@ portals:
 // run runs a command and wants an exit code.
 func (c *cli) run(code int, args ...string) (out, talk string) {
 	c.h.t.Helper()
+	return c.runWith(c.h.context(), code, args...)
+}
+
+// runWith is run with an end.
+func (c *cli) runWith(ctx context.Context, code int, args ...string) (out, talk string) {
+	c.h.t.Helper()
 	args = append(args, "--config", c.config)
 	var stdout, stderr bytes.Buffer
-	got := run(c.h.context(), args, stdio{in: strings.NewReader(""), out: &stdout, err: &stderr})
+	got := run(ctx, args, stdio{in: strings.NewReader(""), out: &stdout, err: &stderr})
 	if got != code {
 		c.h.t.Fatalf("b24rules %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout.String(), stderr.String())
 	}

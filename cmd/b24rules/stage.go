@@ -33,6 +33,8 @@ type stageOptions struct {
 	// application makes the engine the portal's application, with events of this
 	// kind: online or offline. "" is a webhook.
 	application string
+	// catchUp is what the engine makes up for; nil means nothing.
+	catchUp *catchUpConfig
 	// before, if not nil, is called when the portal is up and the engine is
 	// not.
 	before func(*stage)
@@ -163,9 +165,13 @@ func (s *stage) config() *config {
 		}
 		p.Inputs.sets = append(p.Inputs.sets, set)
 	}
+	catchUp := catchUpConfig{Off: true} // what is seen there comes from events
+	if s.options.catchUp != nil {
+		catchUp = *s.options.catchUp
+	}
 	return &config{
 		Database: cmp.Or(s.options.database, "sqlite:"+filepath.Join(s.options.dir, "b24rules.db")),
-		Portals:  []portalConfig{p}, Limits: s.options.limits, CatchUp: defaultCatchUp,
+		Portals:  []portalConfig{p}, Limits: s.options.limits, CatchUp: catchUp,
 		PublicURL: "http://" + s.hookAddr,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"b24rules/bitrix"
+	"b24rules/catchup"
 	"b24rules/engine"
 	"b24rules/engine/formula"
 	"b24rules/queue"
@@ -116,6 +117,9 @@ func (a *app) engineRun(p *portal, r *queue.Run, inputs map[string]any) (engine.
 	event, err := engineEvent(r.Event)
 	if err != nil {
 		return engine.Run{}, err
+	}
+	if r.Event.Code == catchup.CodeSync || r.Event.Code == catchup.CodeAbsence {
+		event.Data, event.Time = entityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // no portal has sent it
 	}
 	var client engine.Portal = p.client
 	if r.Priority == queue.Backfill { // the burst is for the events of people

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"b24rules/catchup"
+	"b24rules/emulator"
+	"b24rules/queue"
+)
+
+// fill adds deals while nobody listens.
+func (h *harness) fill(n int) (deals []int) {
+	h.t.Helper()
+	for i := range n {
+		id, err := h.people.addDeal(h.context(), fmt.Sprint("Deal ", i), row{"Nails", "1", "5"})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		deals = append(deals, id)
+	}
+	if err := h.portal.WaitIdle(h.context()); err != nil {
+		h.t.Fatal(err)
+	}
+	return deals
+}
+
+// missing counts the deals whose elements are not there.
+func (h *harness) missing(deals []int) int {
+	h.t.Helper()
+	n := 0
+	for _, id := range deals {
+		if len(h.elements(id)) != 1 {
+			n++
+		}
+	}
+	return n
+}
+
+func TestSyncAloneAndBesideServe(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	h.stop()
+	deals := h.fill(120) // more than two pages
+	last := len(h.portal.History())
+
+	plan, _ := c.run(exitFine, "sync", "--rule", "deal-shipments", "--dry-run")
+	if !strings.Contains(plan, "deal-shipments would write for 120 of 120 entities: + 120  ~ 0  - 0  ! 0, and fail for 0") {
+		t.Errorf("the dry run says %s", plan)
+	}
+	asJSON, _ := c.run(exitFine, "sync", "--rule", "deal-shipments", "--dry-run", "--format", "json")
+	var dry dryResult
+	if err := json.Unmarshal([]byte(asJSON), &dry); err != nil || dry.Add != 120 || len(dry.Plans) != 120 {
+		t.Errorf("the dry run says %v, %+v", err, dry.Add)
+	}
+	if n := len(h.portal.History()) - last; n != 0 {
+		t.Fatalf("the dry run has changed %d things", n)
+	}
+
+	out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments")
+	if !strings.HasPrefix(out, "deal-shipments: 120 entities, 120 runs, 0 failed") || h.missing(deals) != 0 {
+		t.Errorf("sync says %s, %d deals have no element", out, h.missing(deals))
+	}
+
+	// Everything agrees: a second sync writes nothing.
+	last = len(h.portal.History())
+	if out, _ = c.run(exitFine, "sync", "--rule", "deal-shipments", "--format", "json"); !strings.Contains(out, `"runs": 120`) {
+		t.Errorf("a second sync says %s", out)
+	}
+	if n := len(h.portal.History()) - last; n != 0 {
+		t.Errorf("a second sync has changed %d things", n)
+	}
+
+	// Beside serve that one does it. A deal that was deleted meanwhile leaves
+	// nothing, one that was changed is put right, and since leaves out the rest.
+	time.Sleep(1100 * time.Millisecond) // updatedTime has whole seconds
+	if err := h.people.deleteDeal(h.context(), deals[0]); err != nil {
+		t.Fatal(err)
+	}
+	h.setRowsQuietly(deals[1], row{"Nails", "1", "7"})
+	h.start()
+	out, talk := c.run(exitFine, "sync", "--rule", "deal-shipments", "--since", "1s")
+	if !strings.Contains(talk, "serve does it") || !strings.Contains(out, "1 of deleted entities, 0 failed") {
+		t.Errorf("beside serve: %s%s", out, talk)
+	}
+	if n := len(h.elements(deals[0])); n != 0 {
+		t.Errorf("a deleted deal has %d elements", n)
+	}
+	wantNames(t, h.elements(deals[1]), "Nails × 7")
+}
+
+func TestSyncGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	h.stop()
+	deals := h.fill(230)
+	// The portal fails after the second page.
+	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Code: "ACCESS_DENIED", Method: "crm.item.list", Skip: 3}); err != nil {
+		t.Fatal(err)
+	}
+	_, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments")
+	if !strings.Contains(talk, "the sync was given up: crm.item.list: ACCESS_DENIED") {
+		t.Errorf("it says %s", talk)
+	}
+	if err := h.portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	// One that is stopped in the middle goes on with the same command.
+	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultDelay, Method: "crm.item.list", Delay: 300 * time.Millisecond, Skip: 2}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(h.context())
+	time.AfterFunc(700*time.Millisecond, cancel)
+	if _, talk = c.runWith(ctx, exitFailure, "sync", "--rule", "deal-shipments"); !strings.Contains(talk, "the same command goes on from there") {
+		t.Errorf("stopped, it says %s", talk)
+	}
+	q, err := queue.Open(h.context(), "sqlite:"+filepath.Join(dir, "b24rules.db"), queue.Options{Log: h.log.logger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, ok, err := catchup.Load(h.context(), q, stagePortal, "deal-shipments")
+	if err != nil || !ok || job.Over() {
+		t.Fatalf("the job: %v, %v, %+v", ok, err, job)
+	}
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out, talk := c.run(exitFine, "sync", "--rule", "deal-shipments")
+	if !strings.Contains(talk, "going on with the sync of") || !strings.HasPrefix(out, "deal-shipments: 230 entities, ") {
+		t.Errorf("it says %s%s, the job was at %d", talk, out, job.Seen)
+	}
+	h.start()
+	if job.Seen == 0 || job.Seen == 230 || h.missing(deals) != 0 {
+		t.Errorf("it was stopped at %d; %d deals have no element in the end", job.Seen, h.missing(deals))
+	}
+}
+
+func TestSyncWrong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	c.addRule("tasks", "ONTASKUPDATE", "log: {message: x}")
+	c.addRule("derived", "ONCRMDEALUPDATE", "log: {message: x}", "entity: =event.data.FIELDS.PARENT_ID")
+	c.addRule("loud", "ONCRMDEALUPDATE", "call: {method: crm.timeline.comment.add, params: {fields: {ENTITY_TYPE: deal, ENTITY_ID: =event.id, COMMENT: x}}}")
+	for _, tt := range []struct {
+		code int
+		args []string
+		says string
+	}{
+		{exitUsage, nil, "which rule? --rule ID"},
+		{exitUsage, []string{"--rule", "deal-shipment"}, "did you mean deal-shipments?"},
+		{exitUsage, []string{"--rule", "deal-shipments", "--portal", "dmeo"}, "did you mean demo?"},
+		{exitUsage, []string{"--rule", "deal-shipments", "--since", "yesterday"}, `--since "yesterday": want how long ago`},
+		{exitUsage, []string{"--rule", "deal-shipments", "--format", "xml"}, "want text or json"},
+		{exitUsage, []string{"--rule", "deal-shipments", "--dryrun"}, "did you mean --dry-run?"},
+		{exitUsage, []string{"--rule", "deal-shipments", "all"}, `unexpected argument "all"`},
+		{exitUsage, []string{"--rule", "tasks"}, "rule tasks hears ONTASKUPDATE, which is about no entity of the CRM that could be listed"},
+		{exitUsage, []string{"--rule", "derived"}, "only an event can tell"},
+		{exitUsage, []string{"--rule", "loud"}, "does something each time it runs"},
+	} {
+		if _, talk := c.run(tt.code, append([]string{"sync"}, tt.args...)...); !strings.Contains(talk, tt.says) {
+			t.Errorf("%v says %q, want %q", tt.args, talk, tt.says)
+		}
+	}
+}
+
+func TestBar(t *testing.T) {
+	for _, tt := range []struct {
+		done, total, width int
+		text, want         string
+	}{
+		{0, 100, 60, "0/100", "r [----------------------------------------]   0%  0/100"},
+		{50, 100, 40, "50/100  5/s", "r [=========---------]  50%  50/100  5/s"},
+		{100, 100, 40, "100/100", "r [======================] 100%  100/100"},
+		{7, 0, 20, "7/0 and a long text", "r   0%  7/0 and a l…"},
+	} {
+		if got := bar("r", tt.done, tt.total, tt.text, tt.width); got != tt.want || len([]rune(got)) > tt.width {
+			t.Errorf("%d/%d in %d:\n%q\nwant\n%q", tt.done, tt.total, tt.width, got, tt.want)
+		}
+	}
+}
+
+// addRule adds a rule of one step to the rules of the configuration.
+func (c *cli) addRule(id, event, step string, more ...string) {
+	c.h.t.Helper()
+	text := "version: 1\nrules:\n  " + id + ":\n    on: " + event + "\n"
+	for _, m := range more {
+		text += "    " + m + "\n"
+	}
+	text += "    steps:\n      - " + step + "\n"
+	if err := os.WriteFile(filepath.Join(filepath.Dir(c.config), "rules", id+".yaml"), []byte(text), 0o600); err != nil {
+		c.h.t.Fatal(err)
+	}
+}
