@@ -16,7 +16,8 @@ type FaultKind string
 // commands of a batch that ran before it done, and the later ones undone; with
 // After the request runs to its end, a whole batch too, and its answer is lost.
 const (
-	// FaultDelay waits Delay before the command, or with After behind it.
+	// FaultDelay waits Delay before the command, or with After behind it. A
+	// client that gives up before takes the command with it.
 	FaultDelay FaultKind = "delay"
 	// FaultRefuse answers Code instead of running the command. In a batch only
 	// the command is refused, unless Code is one that a portal says of whole

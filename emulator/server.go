@@ -58,6 +58,11 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.tokenEndpoint(w, r)
 		return
 	}
+	p.rest(w, r)
+}
+
+// rest answers a REST call.
+func (p *Portal) rest(w http.ResponseWriter, r *http.Request) {
 	path, ok := parsePath(r.URL.Path)
 	if !ok {
 		http.NotFound(w, r)
