@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"maps"
 
 	"b24rules/engine/formula"
 )
@@ -44,30 +43,49 @@ func elsewhere(r *Rule) map[string]string {
 // eventData is the type of event.data: what all the events of a rule carry. It
 // is open, for a portal may send more than is documented.
 func eventData(triggers []Trigger) formula.Type {
+	// How many of the events surely carry a key.
 	fields, data := map[string]int{}, map[string]int{}
+	nested := map[string]bool{}
+	withFields := 0
 	for _, t := range triggers {
+		// An event that is documented with both comes with one of them.
+		sure := 1
+		if len(t.Fields) > 0 && len(t.Data) > 0 {
+			sure = 0
+		}
+		withFields += min(sure, len(t.Fields))
 		for _, f := range t.Fields {
 			fields[f]++
 		}
 		for _, d := range t.Data {
-			data[d]++
+			data[d] += sure
+			nested[d] = nested[d] || !t.TextData(d)
 		}
 	}
 	// All values of an event arrive as text.
-	text := formula.Type{Kind: formula.String}
+	text := func(sure int) formula.Type {
+		t := formula.Type{Kind: formula.String}
+		if sure < len(triggers) {
+			return t.Optional()
+		}
+		return t
+	}
 	keys := map[string]formula.Type{}
 	if len(fields) > 0 {
 		inner := map[string]formula.Type{}
 		for f, n := range fields {
-			inner[f] = text
-			if n < len(triggers) {
-				inner[f] = text.Optional()
-			}
+			inner[f] = text(n)
 		}
 		keys["FIELDS"] = formula.OpenRecord(inner)
+		if withFields < len(triggers) {
+			keys["FIELDS"] = keys["FIELDS"].Optional()
+		}
 	}
-	for d := range maps.Keys(data) {
-		keys[d] = formula.Type{Kind: formula.Any}
+	for d, n := range data {
+		keys[d] = text(n)
+		if nested[d] {
+			keys[d] = formula.Type{Kind: formula.Any}
+		}
 	}
 	return formula.OpenRecord(keys)
 }

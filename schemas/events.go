@@ -64,6 +64,16 @@ func LookupEvent(code string) (e Event, suffix int, ok bool) {
 	return Event{}, 0, false
 }
 
+// nested are the keys of data that hold more than text.
+var nested = map[string]bool{
+	"FIELDS_BEFORE": true, "FIELDS_AFTER": true, // or the text "undefined"
+	"BOT": true, "PARAMS": true, "USER": true, "COMMAND": true, "MESSAGES": true, "DATA": true,
+	"bot": true, "message": true, "chat": true, "user": true, "company": true,
+}
+
+// TextData reports whether data[key] is text, as all but a few values are.
+func (e Event) TextData(key string) bool { return slices.Contains(e.Data, key) && !nested[key] }
+
 // About says in a line what the event tells and what it carries.
 func (e Event) About() string {
 	entity := e.Entity
