@@ -79,7 +79,11 @@ func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
 	if len(calls) == 1 && calls[0].Many != nil {
 		return []Answer{c.askMany(ctx, calls[0])}
 	}
-	return c.await(ctx, newGroup(calls))
+	answers := c.await(ctx, newGroup(calls))
+	for i := range answers {
+		answers[i].Err = c.doubt(calls[i], answers[i].Err)
+	}
+	return answers
 }
 
 // Later is the way to a portal for work that can wait, such as the first fill

@@ -233,7 +233,7 @@ func (c *Client) askWitnesses(k *carrier, rows []json.RawMessage) verdict {
 	}
 	call := k.first.forOwners(k.form, two)
 	call.Many = nil
-	answer := c.Do(c.life, call)[0]
+	answer := c.await(c.life, newGroup([]Call{call}))[0]
 	if e, ok := answer.Err.(*Error); ok { //nolint:errorlint // an Answer has this type of error
 		if e.Temporary() || e.Outcome != Executed {
 			return unsure

@@ -3,7 +3,9 @@ package bitrix
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 )
@@ -19,6 +21,9 @@ type metadata struct {
 
 // maxMetadata bounds how many descriptions are kept.
 const maxMetadata = 1000
+
+// maxDoubt is how old a description must be to be the reason for a refusal.
+const maxDoubt = 10 * time.Second
 
 type metaEntry struct {
 	ready chan struct{} // closed when the rest is set
@@ -94,4 +99,50 @@ func (m *metadata) stale(e *metaEntry) bool {
 
 func isGivenUp(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// doubt looks at a call that the portal refused for what was in it. The fields
+// may have changed since they were described: the description is forgotten, and
+// the error says that another attempt, with the new one, may succeed.
+func (c *Client) doubt(call Call, err error) error {
+	e, ok := err.(*Error) //nolint:errorlint // an Answer has this type of error
+	if !ok || e.Outcome != Executed || e.code() != "INVALID_ARG_VALUE" && e.code() != codeArgument || !c.meta.drop(describedBy(call)) {
+		return err
+	}
+	e = e.of(e.Method)
+	e.passing = true
+	return e
+}
+
+// describedBy is the key of the description that a call was made from, "" when
+// there is none.
+func describedBy(call Call) string {
+	method := strings.ToLower(call.Method)
+	switch {
+	case strings.HasPrefix(method, "lists.element."):
+		return fmt.Sprint("list ", call.Params["IBLOCK_TYPE_ID"], " ", call.Params["IBLOCK_ID"])
+	case strings.HasPrefix(method, "crm.item.") && !strings.HasPrefix(method, "crm.item.productrow."):
+		return fmt.Sprint("item ", call.Params["entityTypeId"])
+	}
+	return ""
+}
+
+// drop forgets a description, unless it is new. It reports whether it did.
+func (m *metadata) drop(key string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.entries[key]
+	if e == nil {
+		return false
+	}
+	select {
+	case <-e.ready:
+		if time.Since(e.at) < maxDoubt {
+			return false
+		}
+		delete(m.entries, key)
+		return true
+	default:
+		return false // it is being asked for
+	}
 }

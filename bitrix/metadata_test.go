@@ -159,3 +159,59 @@ func TestMetadataFailureIsForgotten(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRefusedFieldIsLookedUpAgain: when the portal refuses what was made from an
+// old description, another attempt gets a new one; when it refuses what was made
+// from that, no attempt helps.
+func TestRefusedFieldIsLookedUpAgain(t *testing.T) {
+	for _, tt := range []struct {
+		describe string // the method
+		fields   methodFunc
+		get      func(ctx context.Context, c *bitrix.Client) error
+		call     bitrix.Call
+	}{
+		{"lists.field.get", recorded(t, listFields), func(ctx context.Context, c *bitrix.Client) error {
+			_, err := c.ListFields(ctx, "lists", 47)
+			return err
+		}, bitrix.Call{
+			Method: "lists.element.get", Params: map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": 47, "FILTER": map[string]any{"=PROPERTY_101": 1}},
+		}},
+		{"crm.item.fields", recorded(t, `{"fields":{"title":{"type":"string"}}}`), func(ctx context.Context, c *bitrix.Client) error { _, err := c.ItemFields(ctx, 1030); return err }, bitrix.Call{
+			Method: "crm.item.update", Write: true, Params: map[string]any{"entityTypeId": 1030, "id": 1, "fields": map[string]any{"ufGone": 1}},
+		}},
+	} {
+		t.Run(tt.describe, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				p := &portal{methods: map[string]methodFunc{
+					tt.describe: func(p *php.Array) reply { asked++; return tt.fields(p) },
+					tt.call.Method: func(*php.Array) reply {
+						return reply{code: "ERROR_ARGUMENT", text: "Filter field not allowed: PROPERTY_101"}
+					},
+				}}
+				c := newClient(t, p)
+				defer c.Close()
+				attempt := func() bool {
+					if err := tt.get(t.Context(), c); err != nil {
+						t.Fatal(err)
+					}
+					var e *bitrix.Error
+					if err := c.Do(t.Context(), tt.call)[0].Err; !errors.As(err, &e) || e.Outcome != bitrix.Executed {
+						t.Fatalf("got %v", err)
+					}
+					return e.Temporary()
+				}
+				if attempt() {
+					t.Error("refused with a new description: want no other attempt")
+				}
+				time.Sleep(time.Minute)
+				if !attempt() {
+					t.Error("refused with an old description: want another attempt")
+				}
+				if attempt() || asked != 2 {
+					t.Errorf("described %d times, want 2, and no third attempt", asked)
+				}
+			})
+		})
+	}
+}
