@@ -51,8 +51,11 @@ type runLine struct {
 }
 
 func (b *bench) startEngine(ctx context.Context, sites ...*site) (*engine, error) {
+	b.mu.Lock()
 	b.engines++
-	dir := filepath.Join(b.dir, strconv.Itoa(b.engines))
+	nth := strconv.Itoa(b.engines)
+	b.mu.Unlock()
+	dir := filepath.Join(b.dir, nth)
 	if err := os.MkdirAll(filepath.Join(dir, "rules"), 0o700); err != nil {
 		return nil, err
 	}
@@ -83,7 +86,7 @@ func (b *bench) startEngine(ctx context.Context, sites ...*site) (*engine, error
 		if err := os.MkdirAll(b.trace, 0o700); err != nil {
 			return nil, err
 		}
-		f, err := os.Create(filepath.Join(b.trace, fmt.Sprintf("%d.log", b.engines)))
+		f, err := os.Create(filepath.Join(b.trace, nth+".log"))
 		if err != nil {
 			return nil, err
 		}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -49,7 +50,7 @@ func run() (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	b := &bench{dir: dir, binary: filepath.Join(dir, "b24rules"), deals: 1000, sample: 20, portals: 100, trace: *trace, profiles: *profiles}
+	b := &bench{dir: dir, binary: filepath.Join(dir, "b24rules"), deals: 1000, sample: 30, portals: 100, trace: *trace, profiles: *profiles}
 	if *quick {
 		b.deals, b.sample, b.portals = 100, 10, 10
 	}
@@ -64,15 +65,38 @@ func run() (err error) {
 		return b.burst(ctx, *out)
 	}
 	b.say("%s", b.table.header())
-	for _, c := range chosen {
-		if err := c.run(ctx); err != nil {
-			return fmt.Errorf("case %s: %w", c.name, err)
-		}
+	if err := b.runAll(ctx, chosen); err != nil {
+		return err
 	}
 	if *quick || *names != "" {
 		return nil
 	}
 	return b.table.write(*out)
+}
+
+// runAll runs the cases one after the other. Those that mostly wait for a rate
+// run together first.
+func (b *bench) runAll(ctx context.Context, chosen []benchCase) error {
+	one := func(c benchCase) error {
+		if err := c.run(ctx); err != nil {
+			return fmt.Errorf("case %s: %w", c.name, err)
+		}
+		return nil
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(chosen))
+	for i, c := range chosen {
+		if c.waits {
+			wg.Go(func() { errs[i] = one(c) })
+		}
+	}
+	wg.Wait()
+	for i, c := range chosen {
+		if !c.waits && errors.Join(errs...) == nil {
+			errs[i] = one(c)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // choose returns the cases that a list names; "" is all.
@@ -102,7 +126,9 @@ type bench struct {
 	deals   int    // in the cases 1 to 3
 	sample  int    // deals that the sequential client works off
 	portals int    // in case 5
-	engines int    // started so far
+
+	mu      sync.Mutex
+	engines int // started so far
 	table   table
 
 	trace, profiles string // directories; "" is neither
@@ -111,6 +137,8 @@ type bench struct {
 func (b *bench) say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 
 func (b *bench) add(r row) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.table.rows = append(b.table.rows, r)
 	b.say("%s", r)
 }

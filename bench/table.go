@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -61,6 +62,7 @@ func (t *table) write(file string) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Measured %s, %s, %d cores shared by the engine, the portals and this program.\n\n%s\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), t.header())
+	slices.SortStableFunc(t.rows, func(a, b row) int { return strings.Compare(a.what[:1], b.what[:1]) }) // by case
 	for _, r := range t.rows {
 		fmt.Fprintln(&out, r)
 	}
