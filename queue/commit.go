@@ -230,6 +230,27 @@ func (t *tx) try(ctx context.Context, run func(ctx context.Context, t *tx) error
 	return own, nil
 }
 
+// inside runs do under a savepoint of its own, where it can meet what others
+// write at the same time: an error then undoes no more than that.
+func (t *tx) inside(ctx context.Context, name string, do func() error) error {
+	if !t.shared() {
+		return do()
+	}
+	if _, err := t.exec(ctx, "SAVEPOINT "+name); err != nil {
+		return err
+	}
+	own := do()
+	if own != nil {
+		if _, err := t.exec(ctx, "ROLLBACK TO SAVEPOINT "+name); err != nil {
+			return errors.Join(own, err)
+		}
+	}
+	if _, err := t.exec(ctx, "RELEASE SAVEPOINT "+name); err != nil {
+		return errors.Join(own, err)
+	}
+	return own
+}
+
 // announce tells other processes after the commit.
 func (t *tx) announce(news string) {
 	if t.news == nil {

@@ -73,6 +73,11 @@ type txConn interface {
 	// those that others are changing now: they announce it when they are done.
 	skipLocked() string
 
+	// shared tells whether others write at the same time, and duplicate whether an
+	// error says that one of them was quicker with a row that can be there once.
+	shared() bool
+	duplicate(err error) bool
+
 	// announce tells other processes, after the commit.
 	announce(ctx context.Context, news []string) error
 	commit(ctx context.Context) error

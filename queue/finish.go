@@ -259,7 +259,20 @@ WHERE id = $1`
 // its rule and entity meanwhile, that one's events join this run, as they would
 // have, had they come a moment later: it starts when the other would have, with
 // all its attempts before it.
-func requeue(ctx context.Context, t *tx, id int64, w turn) error {
+//
+// Where others write at the same time, an event may begin that run while it is
+// looked for. The second look finds it.
+func requeue(ctx context.Context, t *tx, id int64, w turn) (err error) {
+	for range 5 {
+		err = t.inside(ctx, "requeue", func() error { return requeueOnce(ctx, t, id, w) })
+		if err == nil || !t.duplicate(err) {
+			return err
+		}
+	}
+	return err
+}
+
+func requeueOnce(ctx context.Context, t *tx, id int64, w turn) error {
 	var sibling, due int64
 	err := t.queryRow(ctx, selectSibling, id).Scan(&sibling, &due)
 	switch {

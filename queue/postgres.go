@@ -235,6 +235,13 @@ func (t *pgTx) announce(_ context.Context, news []string) error {
 
 func (t *pgTx) skipLocked() string { return " FOR UPDATE SKIP LOCKED" }
 
+func (t *pgTx) shared() bool { return true }
+
+func (t *pgTx) duplicate(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && server.Code == "23505"
+}
+
 func (t *pgTx) commit(context.Context) error {
 	defer t.cancel()
 	return t.tx.Commit(t.ctx)

@@ -244,6 +244,10 @@ func (t *sqliteTx) commit(ctx context.Context) error {
 // skipLocked: one writes at a time.
 func (t *sqliteTx) skipLocked() string { return "" }
 
+func (t *sqliteTx) shared() bool { return false }
+
+func (t *sqliteTx) duplicate(error) bool { return false }
+
 // announce: watch sees every commit.
 func (t *sqliteTx) announce(context.Context, []string) error { return nil }
 
