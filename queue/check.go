@@ -19,16 +19,28 @@ const (
 //
 // Nothing should ever be odd. But when a connection breaks, nobody knows whether
 // what was asked last has been done: River may have taken a job and forgotten
-// it, a claim may have been made that nobody knows of.
+// it, a claim may have been made that nobody knows of. And another process may
+// discard the run that a third is being blocked by at this moment.
 type check struct {
 	next   time.Time
 	queued map[int64]bool  // handed on, and not begun
 	lost   map[int64]int64 // running, but not here; by id, the claim
+	barred int             // blocked, by nothing
 	began  int64           // how many had begun
 }
 
-const selectBusy = `
+const (
+	selectBusy = `
 SELECT id, state, claim FROM b24_run WHERE portal = $1 AND state IN ('queued', 'running')`
+
+	notBarred = `
+portal = $1 AND state = 'blocked' AND NOT EXISTS (
+    SELECT 1 FROM b24_run b
+    WHERE b.portal = b24_run.portal AND b.entity = b24_run.entity AND b.state IN ('queued', 'running'))`
+
+	countBarred = `SELECT COUNT(*) FROM b24_run WHERE ` + notBarred
+	freeBarred  = `UPDATE b24_run SET state = 'waiting' WHERE ` + notBarred
+)
 
 // check compares the shards that it is time for.
 func (d *dispatcher) check(ctx context.Context) error {
@@ -74,12 +86,18 @@ func (q *Queue) compare(ctx context.Context, s *shard) (found check, err error) 
 			found.lost[id] = claim
 		}
 	}
+	if err := rows.Err(); err != nil {
+		return check{}, err
+	}
+	if err := q.db.read.QueryRowContext(ctx, countBarred, s.portal).Scan(&found.barred); err != nil {
+		return check{}, err
+	}
 	wait := checkIdle
-	if len(found.queued)+len(found.lost)+s.unbegun() > 0 {
+	if len(found.queued)+len(found.lost)+found.barred+s.unbegun() > 0 {
 		wait = checkEvery
 	}
 	found.next = time.Now().Add(wait)
-	return found, rows.Err()
+	return found, nil
 }
 
 // has tells whether a run is under way here.
@@ -97,6 +115,17 @@ const (
 // mend returns to the waiting ones what was odd before and still is.
 func (d *dispatcher) mend(ctx context.Context, s *shard, found check) error {
 	stuck := 0
+	if s.checked.barred > 0 && found.barred > 0 {
+		stuck += found.barred
+		err := d.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
+			_, err := t.exec(ctx, freeBarred, s.portal)
+			t.touch(d.q, s.portal)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
 	for id, claim := range found.lost {
 		if before, ok := s.checked.lost[id]; !ok || before != claim || s.has(id) {
 			continue

@@ -33,6 +33,7 @@ type committer struct {
 }
 
 type operation struct {
+	alone  bool            // shares its transaction with no other
 	key    string          // what it changes: portal and entity
 	ctx    context.Context // only asked whether the caller still waits
 	run    func(ctx context.Context, t *tx) error
@@ -60,12 +61,7 @@ func (c *committer) do(ctx context.Context, run func(ctx context.Context, t *tx)
 // alone is do for an operation that changes many entities: it shares its
 // transaction with nobody where others write at the same time.
 func (c *committer) alone(ctx context.Context, run func(ctx context.Context, t *tx) error) error {
-	if !c.db.leases() {
-		return c.do(ctx, run)
-	}
-	op := &operation{ctx: ctx, run: run, result: make(chan error, 1)}
-	c.commit([]*operation{op})
-	return <-op.result
+	return c.submit(&operation{alone: c.db.leases(), ctx: ctx, run: run, result: make(chan error, 1)})
 }
 
 // entityKey is the key of an operation that changes runs of an entity.
@@ -74,19 +70,22 @@ func entityKey(portal, entity string) string { return portal + "\x00" + entity }
 // doFor is do for an operation with a key. Where several processes write, all
 // go through their keys in one order, so that no two wait for one another.
 func (c *committer) doFor(ctx context.Context, key string, run func(ctx context.Context, t *tx) error) error {
-	op := &operation{key: key, ctx: ctx, run: run, result: make(chan error, 1)}
+	return c.submit(&operation{key: key, ctx: ctx, run: run, result: make(chan error, 1)})
+}
+
+func (c *committer) submit(op *operation) error {
 	select {
 	case c.operations <- op:
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-op.ctx.Done():
+		return op.ctx.Err()
 	case <-c.quit:
 		return ErrClosed
 	}
 	select {
 	case err := <-op.result:
 		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-op.ctx.Done():
+		return op.ctx.Err()
 	}
 }
 
@@ -115,16 +114,28 @@ func (c *committer) loop() {
 		case <-c.quit:
 			return
 		}
-	gather:
-		for len(batch) < maxBatch {
-			select {
-			case op := <-c.operations:
-				batch = append(batch, op)
-			default:
-				break gather
+		for !batch[len(batch)-1].alone && len(batch) < maxBatch {
+			op := c.waiting()
+			if op == nil {
+				break
 			}
+			batch = append(batch, op)
+		}
+		if last := len(batch) - 1; batch[last].alone && last > 0 {
+			c.commit(batch[:last])
+			batch = batch[last:]
 		}
 		c.commit(batch)
+	}
+}
+
+// waiting returns an operation that waits already, or nil.
+func (c *committer) waiting() *operation {
+	select {
+	case op := <-c.operations:
+		return op
+	default:
+		return nil
 	}
 }
 

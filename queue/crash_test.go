@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 	case "lock":
 		err = lock(os.Getenv(pathVariable))
 	case "busy":
+		err = beBusy("sqlite:" + os.Getenv(pathVariable))
+	case "busy on":
 		err = beBusy(os.Getenv(pathVariable))
 	}
 	if err != nil {
@@ -63,10 +65,10 @@ func child(t *testing.T, role, path string) *exec.Cmd {
 
 // beBusy pushes and works until it is killed, and prints the code of every
 // event that was acknowledged.
-func beBusy(path string) error {
+func beBusy(dsn string) error {
 	ctx := context.Background()
-	q, err := queue.Open(ctx, "sqlite:"+path, queue.Options{
-		Log: slog.New(slog.DiscardHandler), RetryFirst: time.Millisecond, RetryMax: 10 * time.Millisecond, Attempts: 1000,
+	q, err := queue.Open(ctx, dsn, queue.Options{
+		Lease: time.Second, Log: slog.New(slog.DiscardHandler), RetryFirst: time.Millisecond, RetryMax: 10 * time.Millisecond, Attempts: 1000,
 	})
 	if err != nil {
 		return err
@@ -106,7 +108,7 @@ func TestKilled(t *testing.T) {
 	acknowledged := map[string]bool{}
 	caught := 0
 	for range 8 {
-		collect(t, path, 30+rand.N(200), acknowledged)
+		collect(t, child(t, "busy", path), 30+rand.N(200), acknowledged)
 		q, err := queue.Open(t.Context(), "sqlite:"+path, queue.Options{Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
@@ -131,6 +133,34 @@ func TestKilled(t *testing.T) {
 	}
 
 	q := open(t, path, queue.Options{})
+	wantAll(t, q, acknowledged)
+}
+
+// The same where processes share a database: the next one waits for the lease
+// of the dead one, and there need be no next one for others to go on.
+func TestKilledOnPostgreSQL(t *testing.T) {
+	dsn := newPostgres(t)
+	acknowledged := map[string]bool{}
+	caught := 0
+	for range 3 {
+		collect(t, child(t, "busy on", dsn), 200+rand.N(200), acknowledged)
+		q := openDSN(t, dsn, queue.Options{})
+		s := stats(t, q)
+		caught += s.Runs[queue.Running] + s.Runs[queue.Queued]
+		if s.NoRule > 0 || s.Events < len(acknowledged) {
+			t.Errorf("%d events stored, %d of them without a run; %d were acknowledged", s.Events, s.NoRule, len(acknowledged))
+		}
+	}
+	if caught == 0 {
+		t.Error("no kill met a run under way: the test shows less than it says")
+	}
+	wantAll(t, openDSN(t, dsn, queue.Options{Lease: time.Second}), acknowledged)
+}
+
+// wantAll works off what is left and looks that each acknowledged event belongs
+// to a run that succeeded.
+func wantAll(t *testing.T, q *queue.Queue, acknowledged map[string]bool) {
+	t.Helper()
 	work(t, q, func(context.Context, *queue.Run) error { return nil })
 	waitIdle(t, q)
 	all := runs(t, q, queue.Filter{Limit: 1e6})
@@ -152,9 +182,8 @@ func TestKilled(t *testing.T) {
 }
 
 // collect lets a child acknowledge some events, kills it and notes them all.
-func collect(t *testing.T, path string, n int, acknowledged map[string]bool) {
+func collect(t *testing.T, cmd *exec.Cmd, n int, acknowledged map[string]bool) {
 	t.Helper()
-	cmd := child(t, "busy", path)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()

@@ -1,0 +1,160 @@
+package queue
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// world is what all workers see, for playing through who takes what.
+type world struct {
+	portals []string
+	workers map[string]bool // that live
+	owner   map[string]string
+	moved   int
+}
+
+func newWorld(portals int) *world {
+	w := &world{workers: map[string]bool{}, owner: map[string]string{}}
+	for i := range portals {
+		w.portals = append(w.portals, fmt.Sprint("p", i))
+	}
+	return w
+}
+
+// settle lets the workers look in turn until nothing moves.
+func (w *world) settle() {
+	for before := -1; before != w.moved; {
+		before = w.moved
+		for _, id := range slices.Sorted(maps.Keys(w.workers)) {
+			w.look(id)
+		}
+	}
+}
+
+func (w *world) look(id string) {
+	v := view{me: id, term: time.Second, portals: w.portals, rows: map[string]leaseRow{}, workers: map[string]beatSeen{}, mine: map[string]bool{}}
+	for worker := range w.workers {
+		v.workers[worker] = beatSeen{since: time.Now()}
+	}
+	for portal, owner := range w.owner {
+		v.rows[portal] = leaseRow{owner: owner, since: time.Now()}
+		v.mine[portal] = owner == id
+		if owner != id {
+			delete(v.mine, portal)
+		}
+	}
+	for _, portal := range v.wanted() {
+		w.owner[portal] = id
+		w.moved++
+	}
+	held := slices.Sorted(maps.Keys(v.mine))
+	for i := v.target(); i < len(held); i++ {
+		w.owner[held[i]] = ""
+	}
+}
+
+func (w *world) shares() []int {
+	count := map[string]int{}
+	for _, owner := range w.owner {
+		count[owner]++
+	}
+	return slices.Sorted(maps.Values(count))
+}
+
+func TestPortalsAreSharedFairly(t *testing.T) {
+	w := newWorld(50)
+	for _, step := range []struct {
+		name  string
+		do    func()
+		want  []int
+		moves int // the least that it takes
+	}{
+		{"one alone", func() { w.workers["a"] = true }, []int{50}, 50},
+		{"a second joins", func() { w.workers["b"] = true }, []int{25, 25}, 25},
+		{"a third joins", func() { w.workers["c"] = true }, []int{16, 17, 17}, 16},
+		{"nothing happens", func() {}, []int{16, 17, 17}, 0},
+		{"a new portal", func() { w.portals = append(w.portals, "new") }, []int{17, 17, 17}, 1},
+		{"one leaves", func() {
+			delete(w.workers, "b")
+			for portal, owner := range w.owner {
+				if owner == "b" {
+					w.owner[portal] = ""
+				}
+			}
+		}, []int{25, 26}, 17},
+		{"more workers than portals", func() {
+			w = newWorld(2)
+			w.workers = map[string]bool{"a": true, "b": true, "c": true}
+		}, []int{1, 1}, 2},
+	} {
+		step.do()
+		before := w.moved
+		w.settle()
+		if got := w.shares(); !slices.Equal(got, step.want) || w.moved-before != step.moves {
+			t.Errorf("%s: shares %v after %d moves, want %v after %d", step.name, got, w.moved-before, step.want, step.moves)
+		}
+	}
+}
+
+// A lease is free when its owner has been silent for longer than a term, and
+// not a moment before: the owner's term began no later than it was seen.
+func TestWhenALeaseIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := view{me: "a", term: 10 * time.Second, rows: map[string]leaseRow{"p": {owner: "b", since: time.Now()}}}
+		time.Sleep(11 * time.Second)
+		if v.free("p") {
+			t.Error("free after a term")
+		}
+		time.Sleep(time.Millisecond)
+		if !v.free("p") {
+			t.Error("not free after more than a term")
+		}
+		v.rows["mine"] = leaseRow{owner: "a", since: time.Now()} // lost, and nobody has it
+		if !v.free("mine") || !v.free("unknown") {
+			t.Error("a lease that nobody else has is not free")
+		}
+	})
+}
+
+func TestALeaseRunsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLease("p", 1, 10*time.Second, time.Now())
+		defer l.end()
+		time.Sleep(9 * time.Second)
+		if err := l.holds(); err != nil {
+			t.Errorf("after 9 of 10 seconds: %v", err)
+		}
+		time.Sleep(time.Millisecond)
+		if err := l.holds(); err == nil {
+			t.Error("held when less than a tenth is left: a request may take a moment to leave")
+		}
+		if l.enter() {
+			t.Error("a run may begin that late")
+		}
+		l.renew(time.Now())
+		if err := l.holds(); err != nil || !l.enter() {
+			t.Errorf("after a renewal: %v", err)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if l.ctx.Err() == nil {
+			t.Error("its runs go on after the term")
+		}
+		l.renew(time.Now())
+		if l.holds() == nil {
+			t.Error("a late renewal has brought it back, while its runs end")
+		}
+		l.drain()
+		select {
+		case <-l.idle:
+			t.Error("idle with a run")
+		default:
+		}
+		l.leave()
+		<-l.idle
+	})
+}
