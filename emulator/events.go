@@ -3,7 +3,6 @@ package emulator
 import (
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
