@@ -130,6 +130,13 @@ func TestTwoViews(t *testing.T) {
 			"as leads have", "crm.lead.productrows.set", `{"id":1,"rows":[{"PRODUCT_NAME":"x","PRICE":10.5,"QUANTITY":2}]}`, "crm.lead.get", `{"id":1}`, `{"OPPORTUNITY":"21.00","…":1}`,
 		},
 		{
+			"a legacy import sets who and when", "crm.company.add", `{"fields":{"TITLE":"Old","DATE_CREATE":"2020-01-02T03:04:05+03:00","CREATED_BY_ID":9},"params":{"IMPORT":"Y"}}`,
+			"crm.company.get", `{"id":2}`, `{"DATE_CREATE":"2020-01-02T03:04:05+03:00","CREATED_BY_ID":"9","…":1}`,
+		},
+		{
+			"which no other add does", "crm.company.add", `{"fields":{"TITLE":"New","CREATED_BY_ID":9}}`, "crm.company.get", `{"id":3}`, `{"CREATED_BY_ID":"1","…":1}`,
+		},
+		{
 			"import sets who and when", "crm.item.import", `{"entityTypeId":31,"fields":{"title":"old","createdTime":"2020-01-02T03:04:05+03:00","createdBy":1}}`, "crm.item.get", `{"entityTypeId":31,"id":1}`,
 			`{"item":{"title":"old","createdTime":"2020-01-02T03:04:05+03:00","…":1}}`,
 		},

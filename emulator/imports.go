@@ -58,7 +58,7 @@ func itemBatchImport(c *call) (any, error) {
 	return object("items", items), nil
 }
 
-// importable are read-only fields that an administrator may set by an import.
+// importable are read-only fields that an import may set.
 var importable = [...]string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "CREATED_BY", "UPDATED_BY", "MOVED_BY"}
 
 func (c *call) importItem(t *entityType, fields *php.Array) (*item, error) {

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -105,15 +106,20 @@ func isCurrency(code string) bool {
 	return len(code) == 3 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
-// legacyFields reads the fields of a legacy call. Empty text clears; 0 is 0.
+// legacyFields reads the fields of a legacy call. Empty text clears; 0 is 0. An
+// import may set who and when.
+// https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-add.html
 func legacyFields(c *call, t *entityType, adding bool) (map[string]any, error) {
 	fields, ok := asArray(c.param("FIELDS"))
 	if !ok {
 		return nil, arrayWanted("fields")
 	}
-	if _, ok := c.optionalArray("PARAMS"); !ok {
+	params, ok := c.optionalArray("PARAMS")
+	if !ok {
 		return nil, arrayWanted("params")
 	}
+	v, _ := params.Get("IMPORT")
+	importing := adding && v == "Y"
 	changes := map[string]any{}
 	var multifields []multifieldInput
 	for name, v := range fields.All() {
@@ -122,7 +128,10 @@ func legacyFields(c *call, t *entityType, adding bool) (map[string]any, error) {
 			continue
 		}
 		f := t.fields.byLegacy[name]
-		if f == nil || f.has(readOnly|disabled|settled) || !adding && f.name == "CATEGORY_ID" {
+		if f == nil || f.has(disabled|settled) || !adding && f.name == "CATEGORY_ID" {
+			continue
+		}
+		if f.has(readOnly) && !(importing && slices.Contains(importable[:], f.name)) {
 			continue
 		}
 		stored, ok, err := c.store().readLegacy(f, v)

@@ -265,6 +265,13 @@ func FuzzRequest(f *testing.F) {
 		{"crm.item.productrow.set", "application/json", `{"ownerType":"D","ownerId":1,"productRows":[{"price":"1e30","quantity":"1e30","taxRate":-100},{"price":-1,"discountTypeId":1}]}`, ""},
 		{"crm.deal.productrows.set", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"rows[0][PRICE]\"\r\n\r\n1\r\n--b--", "id=1"},
 		{"crm.item.update", "application/json", `{"entityTypeId":1038,"id":1,"fields":{"ufCrm5Total":1e999,"contactIds":[1],"title":["x"]}}`, ""},
+		{"crm.contact.add", "application/x-www-form-urlencoded", "fields[NAME]=x&fields[PHONE][n0][VALUE]=1&fields[COMPANY_IDS][]=1&params[IMPORT]=Y", ""},
+		{"crm.type.add", "application/json", `{"fields":{"title":"x","relations":{"parent":[{"entityTypeId":2}],"child":[{"entityTypeId":3,"isChildrenListEnabled":"true"}]}}}`, ""},
+		{"userfieldconfig.add", "application/json", `{"moduleId":"crm","field":{"entityId":"CRM_5","fieldName":"UF_CRM_5_X","userTypeId":"enumeration","enum":[{"value":"a"}]}}`, ""},
+		{"lists.field.update", "application/json", `{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"FIELD_ID":"PROPERTY_106","FIELDS":{"NAME":"x","TYPE":"L","LIST":{"1":{"VALUE":"a"}}}}`, ""},
+		{"crm.item.batchImport", "application/json", `{"entityTypeId":2,"data":[{"title":"x","createdTime":"2020-01-01"},[]]}`, ""},
+		{"crm.deal.contact.items.set", "application/json", `{"id":1,"items":[{"CONTACT_ID":1,"SORT":"x","IS_PRIMARY":"Y"}]}`, ""},
+		{"crm.timeline.comment.add", "application/json", `{"fields":{"ENTITY_ID":1,"ENTITY_TYPE":"deal","COMMENT":"x","FILES":[["a","aGk="]]}}`, ""},
 	} {
 		f.Add(seed[0], seed[1], seed[2], seed[3])
 	}
