@@ -142,9 +142,8 @@ RETURNING state`
 
 // handed is what one look at a shard came to.
 type handed struct {
-	jobs    [priorities]int
-	blocked []int64
-	next    time.Time // when there is more to hand on; zero: when somebody says so
+	jobs [priorities]int
+	next time.Time // when there is more to hand on; zero: when somebody says so
 }
 
 // hand gives due runs of the shards to River, live ones first, and notes when
@@ -171,45 +170,10 @@ func (d *dispatcher) hand(ctx context.Context, due []*shard) error {
 		return fmt.Errorf("hand due runs to river: %w", err)
 	}
 	for i, s := range due {
-		if err := d.q.lookAgain(ctx, s.portal, results[i].blocked); err != nil {
-			return err
-		}
 		s.next = results[i].next
 		if s.given(results[i].jobs) {
 			d.wake(ctx, s)
 		}
-	}
-	return nil
-}
-
-const unblockFree = `
-UPDATE b24_run SET state = 'waiting'
-WHERE id = $1 AND state = 'blocked' AND NOT EXISTS (
-    SELECT 1 FROM b24_run b
-    WHERE b.portal = b24_run.portal AND b.entity = b24_run.entity AND b.state IN ('queued', 'running'))`
-
-// lookAgain returns blocked runs to the waiting ones whose entity is free. Where
-// hand does not share its transactions, the run that kept an entity busy may end
-// in another one at the same time: hand does not see its end, and it does not
-// see whom it should wake. Ends go through the committer, and so does this: it
-// comes before the end, which then sees the blocked run, or after it.
-func (q *Queue) lookAgain(ctx context.Context, portal string, blocked []int64) error {
-	if len(blocked) == 0 || !q.db.leases() {
-		return nil
-	}
-	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		for _, id := range blocked {
-			switch n, err := t.exec(ctx, unblockFree, id); {
-			case err != nil:
-				return err
-			case n > 0:
-				t.touch(q, portal)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("look again at blocked runs of portal %s: %w", portal, err)
 	}
 	return nil
 }
@@ -233,9 +197,6 @@ func (s *shard) hand(ctx context.Context, t *tx) (h handed, jobs []river.InsertM
 			var state State
 			if err := t.queryRow(ctx, handRun, r.Run).Scan(&state); err != nil {
 				return handed{}, nil, err
-			}
-			if state == Blocked {
-				h.blocked = append(h.blocked, r.Run)
 			}
 			if state == Queued {
 				h.jobs[p]++

@@ -25,6 +25,11 @@
 // them with every event and River looks for scheduled jobs only every five
 // seconds.
 //
+// Any number of processes may open a database. On SQLite one of them works it. On
+// PostgreSQL all of them may, each the portals that it has leases for (see lease);
+// what makes two workers of one portal harmless does not rest on the leases
+// alone: a run's row decides who may claim and who may end it.
+//
 // All writes travel through one goroutine that puts whatever waits into one
 // transaction, each write under a savepoint of its own: while one transaction
 // is being synced to disk, the next one fills.
