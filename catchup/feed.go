@@ -102,14 +102,12 @@ func (f *Feeder) feed(ctx context.Context, j Job) (fed bool, err error) {
 		j.Ready = true
 		return true, Store(ctx, f.Queue, j)
 	}
-	if j.Event > 0 {
-		counts, err := f.Queue.Tally(ctx, j.Portal, j.Code(), j.Rule, j.Event)
-		if err != nil {
-			return false, err
-		}
-		if Open(counts) >= window {
-			return false, nil
-		}
+	counts, err := f.Queue.Tally(ctx, j.Portal, j.Code(), j.Rule, j.Event)
+	if err != nil {
+		return false, err
+	}
+	if Open(counts) >= window {
+		return false, nil
 	}
 	if j.Stage >= j.stages() {
 		return true, f.finish(ctx, j)
@@ -152,9 +150,9 @@ func (f *Feeder) put(ctx context.Context, j Job, typeID int, ids []int) error {
 	if err != nil {
 		return err
 	}
-	j.Begun, j.Joined, j.Event = before.Begun, before.Joined, before.Event
+	j.Begun, j.Joined = before.Begun, before.Joined
 	j.count(r)
-	if r.Joined > 0 || before.Event == 0 || j.Stage >= j.stages() {
+	if r.Joined > 0 {
 		return Store(ctx, f.Queue, j)
 	}
 	return nil
@@ -163,9 +161,6 @@ func (f *Feeder) put(ctx context.Context, j Job, typeID int, ids []int) error {
 func (j *Job) count(r queue.BackfillResult) {
 	j.Begun += r.Begun
 	j.Joined += r.Joined
-	if j.Event == 0 {
-		j.Event = r.Event
-	}
 }
 
 func (f *Feeder) finish(ctx context.Context, j Job) error {

@@ -51,7 +51,7 @@ type Job struct {
 	Begun   int `json:"begun"`
 	Joined  int `json:"joined"`
 	Orphans int `json:"orphans"`
-	// Event is the first page's, 0 before.
+	// Event is the id from which on the events of the job's pages are.
 	Event    int64     `json:"event"`
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"` // all pages are in the queue
@@ -67,10 +67,7 @@ type Away struct {
 
 // Missed stores a job for an absence, beside those that are not made up for yet.
 func Missed(ctx context.Context, q *queue.Queue, portal string, away Away) error {
-	if err := Store(ctx, q, Job{Portal: portal, Away: &away, Started: time.Now()}); err != nil {
-		return err
-	}
-	return tidy(ctx, q, portal, "")
+	return Begin(ctx, q, Job{Portal: portal, Away: &away, Started: time.Now()})
 }
 
 // Remain is a place where things of deleted entities of a type may be.
@@ -176,8 +173,17 @@ func Store(ctx context.Context, q *queue.Queue, j Job) error {
 	return q.SetNote(ctx, j.name(), j.text())
 }
 
-// Begin stores a new sync, in the place of those that there were of its rule.
+// Begin stores a new job. A sync takes the place of those that there were of its
+// rule.
 func Begin(ctx context.Context, q *queue.Queue, j Job) error {
+	latest, err := q.LatestEvents(ctx, 0, 1)
+	if err != nil {
+		return err
+	}
+	j.Event = 1
+	if len(latest) > 0 {
+		j.Event = latest[0].ID + 1
+	}
 	if err := Store(ctx, q, j); err != nil {
 		return err
 	}

@@ -5,15 +5,20 @@ import (
 	"fmt"
 )
 
-// Tally counts the runs of a portal that backfills with this code have begun,
-// by state: those whose page was stored as event since or later. A run that an
-// event of the portal has joined meanwhile is no longer counted. rule "" counts
-// those of all rules.
+// Tally counts the runs of backfills of a portal by state: those that are not
+// over, whichever backfill has begun them (a later one joins them), and those
+// that ended and belong to a page with this code that was stored as event since
+// or later. A run that an event of the portal has joined is no longer counted
+// while it is not over. rule "" counts those of all rules.
 func (q *Queue) Tally(ctx context.Context, portal, code, rule string, since int64) (map[State]int, error) {
 	rows, err := q.db.read.QueryContext(ctx, `
+SELECT r.state, COUNT(*) FROM b24_run r
+WHERE r.portal = $1 AND r.priority = $2 AND r.state IN ('waiting', 'blocked', 'queued', 'running') AND ($3 = '' OR r.rule = $3)
+GROUP BY r.state
+UNION ALL
 SELECT r.state, COUNT(*) FROM b24_run r JOIN b24_event e ON e.id = r.event_id
-WHERE r.event_id >= $1 AND e.portal = $2 AND e.code = $3 AND ($4 = '' OR r.rule = $4)
-GROUP BY r.state`, since, portal, code, rule)
+WHERE r.event_id >= $4 AND e.portal = $1 AND e.code = $5 AND r.state IN ('succeeded', 'parked', 'discarded') AND ($3 = '' OR r.rule = $3)
+GROUP BY r.state`, portal, Backfill, rule, since, code)
 	if err != nil {
 		return nil, fmt.Errorf("count runs: %w", err)
 	}

@@ -155,7 +155,11 @@ func (s *syncing) begin(ctx context.Context, std stdio, a *app, t target) (catch
 	if err != nil && !s.restart {
 		return catchup.Job{}, err
 	}
-	if ok && !old.Over() && !s.restart {
+	under, err := s.underWay(ctx, a, old, ok)
+	if err != nil {
+		return catchup.Job{}, err
+	}
+	if under && !s.restart {
 		if s.since != "" && old.Since.IsZero() {
 			return catchup.Job{}, fmt.Errorf("a sync of all entities is under way for rule %s: leave --since out to follow it, or say --restart", s.rule)
 		}
@@ -174,6 +178,16 @@ func (s *syncing) begin(ctx context.Context, std stdio, a *app, t target) (catch
 		job.Total += n
 	}
 	return job, catchup.Begin(ctx, a.queue, job)
+}
+
+// underWay reports whether a job still has something to find, or runs that are
+// not over.
+func (s *syncing) underWay(ctx context.Context, a *app, j catchup.Job, ok bool) (bool, error) {
+	if !ok || j.Failed != "" || !j.Over() {
+		return ok && j.Failed == "", nil
+	}
+	counts, err := a.queue.Tally(ctx, j.Portal, j.Code(), j.Rule, j.Event)
+	return catchup.Open(counts) > 0, err
 }
 
 // job is what is to be gone over.

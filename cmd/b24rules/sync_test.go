@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -200,6 +201,63 @@ func (c *cli) addRule(id, event, step string, more ...string) {
 	}
 	text += "    steps:\n      - " + step + "\n"
 	if err := os.WriteFile(filepath.Join(filepath.Dir(c.config), "rules", id+".yaml"), []byte(text), 0o600); err != nil {
+		c.h.t.Fatal(err)
+	}
+}
+
+// A sync is killed again and again, and begun again each time: in the end every
+// deal has its element, and none ever had two.
+func TestSyncIsKilled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	h.stop()
+	deals := h.fill(200)
+	if err := h.portal.SetFaults(
+		emulator.Fault{Kind: emulator.FaultDelay, Method: "crm.item.list", Delay: 60 * time.Millisecond},
+		emulator.Fault{Kind: emulator.FaultDelay, Method: "lists.element.add", Delay: 20 * time.Millisecond},
+	); err != nil {
+		t.Fatal(err)
+	}
+	c.add("limits: {settle: 300ms}\n") // longer than the portal takes here
+	resumed := 0
+	for round := range 6 {
+		p := startProcess(t, nil, "sync", "--rule", "deal-shipments", "--config", c.config)
+		time.Sleep(time.Duration(120+round*60) * time.Millisecond)
+		p.signal(syscall.SIGKILL)
+		p.exit()
+		resumed += strings.Count(p.log.String(), "going on with the sync of")
+	}
+	if err := h.portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments")
+	if resumed == 0 || !strings.HasPrefix(out, "deal-shipments: 200 entities, ") {
+		t.Errorf("%d processes went on where the one before was; the last says %s", resumed, out)
+	}
+	if n := h.missing(deals); n != 0 {
+		t.Errorf("%d deals do not have one element", n)
+	}
+	added := 0
+	for _, change := range h.portal.History() {
+		if change.IBlockID != 0 && change.Op == "add" {
+			added++
+		}
+	}
+	if added != 200 {
+		t.Errorf("%d elements were added over time, want 200", added)
+	}
+}
+
+// add appends to the configuration.
+func (c *cli) add(text string) {
+	c.h.t.Helper()
+	old, err := os.ReadFile(c.config)
+	if err != nil {
+		c.h.t.Fatal(err)
+	}
+	if err := os.WriteFile(c.config, append(old, text...), 0o600); err != nil {
 		c.h.t.Fatal(err)
 	}
 }

@@ -61,11 +61,9 @@ func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
 	if !ok {
 		return false, fmt.Errorf("the sync was taken out of the database")
 	}
-	w.job, w.counts = job, map[queue.State]int{}
-	if job.Event > 0 {
-		if w.counts, err = w.app.queue.Tally(ctx, job.Portal, job.Code(), job.Rule, job.Event); err != nil {
-			return false, err
-		}
+	w.job = job
+	if w.counts, err = w.app.queue.Tally(ctx, job.Portal, job.Code(), job.Rule, job.Event); err != nil {
+		return false, err
 	}
 	if job.Failed != "" {
 		w.clear()
