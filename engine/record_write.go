@@ -324,22 +324,20 @@ const maxEnum = 30
 
 // fields describes what the run read and wrote.
 func (w *recordWriter) fields(t *Trace) {
-	if len(t.types) > 0 {
-		w.key("types")
-		w.open()
-		for _, id := range slices.Sorted(maps.Keys(t.types)) {
-			w.description(id, customFields(t.types[id]))
-		}
-		w.close()
+	describeAll(w, "types", t.types, customFields)
+	describeAll(w, "lists", t.lists, propertiesOf)
+}
+
+func describeAll[T any](w *recordWriter, name string, all map[int]T, fields func(T) []FieldRecord) {
+	if len(all) == 0 {
+		return
 	}
-	if len(t.lists) > 0 {
-		w.key("lists")
-		w.open()
-		for _, id := range slices.Sorted(maps.Keys(t.lists)) {
-			w.description(id, propertiesOf(t.lists[id]))
-		}
-		w.close()
+	w.key(name)
+	w.open()
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		w.description(id, fields(all[id]))
 	}
+	w.close()
 }
 
 func (w *recordWriter) description(id int, fields []FieldRecord) {

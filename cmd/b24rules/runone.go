@@ -60,6 +60,9 @@ func (o *oneRun) run(ctx context.Context, std stdio, args []string) error {
 		return err
 	}
 	defer done()
+	if o.deleted && targets[0].entity.TypeID == 0 {
+		return usagef("--deleted: the portal cannot be asked whether %s is gone, so only its own event can say that", o.entity)
+	}
 	ids, err := o.push(ctx, a, targets)
 	if err != nil {
 		return err

@@ -85,8 +85,7 @@ func (f *runFilter) flags(fs *flag.FlagSet) {
 
 func (f *runFilter) empty() bool { return *f == runFilter{} }
 
-// filter reads the flags. Portals that the configuration does not have may
-// still have runs, so they are refused only when they look like a mistake.
+// filter reads the flags.
 func (f *runFilter) filter(c *config, now time.Time) (queue.Filter, error) {
 	out := queue.Filter{Portal: f.portal, Rule: f.rule, Entity: f.entity}
 	if f.entity != "" {
@@ -94,7 +93,7 @@ func (f *runFilter) filter(c *config, now time.Time) (queue.Filter, error) {
 		if err != nil {
 			return out, err
 		}
-		out.Entity = e.String()
+		out.Entity = knownEntity(e).String()
 	}
 	for word := range strings.SplitSeq(f.state, ",") {
 		word = strings.TrimSpace(word)
@@ -112,21 +111,29 @@ func (f *runFilter) filter(c *config, now time.Time) (queue.Filter, error) {
 			return out, err
 		}
 	}
-	return out, f.checkPortal(c)
+	return out, c.checkPortal(f.portal, true)
 }
 
-func (f *runFilter) checkPortal(c *config) error {
+// checkPortal refuses a portal that the configuration does not have. Runs of
+// one that it had once are still there, so near is how a filter asks: then only
+// what looks like a mistake is refused.
+func (c *config) checkPortal(name string, near bool) error {
 	var names []string
 	for _, p := range c.Portals {
 		names = append(names, p.Name)
 	}
-	if f.portal == "" || slices.Contains(names, f.portal) {
+	if name == "" || slices.Contains(names, name) {
 		return nil
 	}
-	if near := diag.Closest(f.portal, names); near != "" {
-		return usagef("--portal %q is not in the configuration (did you mean %s?)", f.portal, near)
+	text := fmt.Sprintf("--portal %q is not in the configuration", name)
+	closest := diag.Closest(name, names)
+	switch {
+	case closest != "":
+		text += fmt.Sprintf(" (did you mean %s?)", closest)
+	case near:
+		return nil
 	}
-	return nil
+	return &usageError{text}
 }
 
 // parseEntity reads an entity as people write it.

@@ -25,7 +25,7 @@ is lifted. Runs that are under way end as usual.`,
 				return err
 			}
 			return withHistory(ctx, std, *path, func(c *config, q *queue.Queue) error {
-				if err := p.known(c); err != nil {
+				if err := c.checkPortal(p.portal, false); err != nil { // it would stop nothing
 					return err
 				}
 				if err := q.Pause(ctx, p.portal, p.rule, *reason); err != nil {
@@ -85,23 +85,6 @@ func (p *pauseFlags) check(args []string) error {
 		return usagef("want --portal, --rule or both")
 	}
 	return nil
-}
-
-// known refuses a portal that is not in the configuration: a misspelt pause
-// would stop nothing.
-func (p *pauseFlags) known(c *config) error {
-	if p.portal == "" {
-		return nil
-	}
-	for _, known := range c.Portals {
-		if known.Name == p.portal {
-			return nil
-		}
-	}
-	if err := (&runFilter{portal: p.portal}).checkPortal(c); err != nil {
-		return err
-	}
-	return usagef("--portal %q is not in the configuration", p.portal)
 }
 
 func pausedWhat(portal, rule string) string {

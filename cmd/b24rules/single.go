@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -102,23 +101,18 @@ func temporaryDatabase(c *config) (forget func(), err error) {
 }
 
 func (s *single) choosePortal(c *config) error {
-	var names []string
-	for _, p := range c.Portals {
-		names = append(names, p.Name)
+	if s.portal != "" {
+		return c.checkPortal(s.portal, false)
 	}
-	switch {
-	case s.portal == "" && len(names) == 1:
-		s.portal = names[0]
-	case s.portal == "":
-		return usagef("which portal? --portal %s", alternatives(names))
-	case !slices.Contains(names, s.portal):
-		text := fmt.Sprintf("--portal %q is not in the configuration", s.portal)
-		if near := diag.Closest(s.portal, names); near != "" {
-			text += fmt.Sprintf(" (did you mean %s?)", near)
-		}
-		return &usageError{text}
+	if len(c.Portals) == 1 {
+		s.portal = c.Portals[0].Name
+		return nil
 	}
-	return nil
+	names := make([]string, len(c.Portals))
+	for i, p := range c.Portals {
+		names[i] = p.Name
+	}
+	return usagef("which portal? --portal %s", alternatives(names))
 }
 
 // knownEntity takes the words that rule files have for types: smart_invoice:7 is
