@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -68,5 +69,52 @@ func TestRecordOfGarbage(t *testing.T) {
 		if r, err := engine.ReadRecord([]byte(bad)); err == nil {
 			t.Errorf("%q was read as %+v", bad, r)
 		}
+	}
+}
+
+// manyErrors refuses everything, at length.
+type manyErrors struct{ engine.Portal }
+
+func (manyErrors) Do(_ context.Context, calls ...bitrix.Call) []bitrix.Answer {
+	out := make([]bitrix.Answer, len(calls))
+	for i := range out {
+		out[i] = bitrix.Answer{Total: -1, Next: -1, Err: &bitrix.Error{Method: calls[i].Method, Code: "NO", Detail: strings.Repeat("no ", 5000), Outcome: bitrix.Executed}}
+	}
+	return out
+}
+
+// TestRecordStaysSmall: thousands of commands that fail with long texts fit.
+func TestRecordStaysSmall(t *testing.T) {
+	ask := engine.Define(engine.Spec[failArgs]{
+		Name: "ask", Doc: "asks a lot", Effect: engine.Reads,
+		Run: func(ctx context.Context, c *engine.Call, _ failArgs) (any, error) {
+			for i := range 9000 {
+				c.Note("%d %s", i, strings.Repeat("note ", 1000))
+				c.Portal.Do(ctx, bitrix.Call{Method: "a.b", Params: map[string]any{"text": strings.Repeat("x", 1000)}})
+			}
+			return nil, engine.ParkError("%s", strings.Repeat("bad ", 10000))
+		},
+	})
+	set, list := engine.Compile("r.yaml", []byte(strings.Replace(ruleHead, ", ONCRMDEALDELETE", "", 1)+"    steps:\n      - ask: {with: x}\n"), []*engine.Action{ask})
+	if set == nil {
+		t.Fatal(list)
+	}
+	run := dealRun()
+	run.Client = manyErrors{}
+	trace, err := set.Rules[0].Run(context.Background(), run)
+	if err == nil {
+		t.Fatal("the run did not fail")
+	}
+	data := trace.Record(0, nil)
+	text, err := engine.UnpackRecord(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := engine.ReadRecord(data)
+	if err != nil || r.More < 8000 || !r.Cut {
+		t.Errorf("%v: %d more, cut %v", err, r.More, r.Cut)
+	}
+	if len(text) > 400<<10 || len(data) > 32<<10 {
+		t.Errorf("%d bytes, %d on disk", len(text), len(data))
 	}
 }

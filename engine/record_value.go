@@ -15,6 +15,8 @@ import (
 const (
 	// maxValue is how long one argument or result of a step may be in a record.
 	maxValue = 1 << 10
+	// maxError is how long an error may be.
+	maxError = 2 << 10
 	// maxFields is the same for the description of a list or a type.
 	maxFields = 8 << 10
 	// maxKeptText is how long a text in a value may be, in bytes, and maxKeptRows
@@ -94,15 +96,18 @@ func (w *recordWriter) scalar(v any) bool {
 }
 
 func (w *recordWriter) boundedText(s string, room int) {
-	most := max(min(maxKeptText, room), 0)
+	w.buf = appendText(w.buf, shortened(s, max(min(maxKeptText, room), 0)))
+}
+
+// shortened says how much it leaves out of a text that is longer than most bytes.
+func shortened(s string, most int) string {
 	if len(s) <= most {
-		w.buf = appendText(w.buf, s)
-		return
+		return s
 	}
 	for most > 0 && !utf8.RuneStart(s[most]) {
 		most--
 	}
-	w.buf = appendText(w.buf, s[:most]+"… "+strconv.Itoa(len(s)-most)+" bytes more")
+	return s[:most] + "… " + strconv.Itoa(len(s)-most) + " bytes more"
 }
 
 func (w *recordWriter) boundedList(n int, at func(int) any, room *int, depth int) {

@@ -136,7 +136,7 @@ func (w *recordWriter) step(s *StepTrace) {
 	w.text("action", s.Action)
 	w.number("line", s.Line)
 	w.text("skipped", s.Skipped)
-	w.text("error", s.Error)
+	w.text("error", shortened(s.Error, maxError))
 	w.number("calls", s.Calls)
 	w.number("writes", s.Writes)
 	w.took(s.Took)
@@ -268,7 +268,7 @@ func (w *recordWriter) command(c *commandTrace) {
 	w.number("batch", c.batch)
 	if c.err != nil {
 		w.text("code", ErrorCode(c.err))
-		w.text("error", c.err.Error())
+		w.text("error", shortened(c.err.Error(), maxError/4))
 	}
 	w.took(c.took)
 	w.close()

@@ -88,7 +88,8 @@ type commandTrace struct {
 const (
 	// maxHeld bounds the answers that a run keeps in memory for its record.
 	maxHeld = 256 << 10
-	// maxCommands bounds the commands that a record tells of.
+	// maxCommands bounds the commands that a record tells of; as many more are
+	// told when they failed.
 	maxCommands = 200
 	// maxArgs bounds the rows of for_each whose arguments are kept.
 	maxArgs = 3
@@ -98,7 +99,7 @@ const (
 func (t *Trace) note(s *StepTrace, c commandTrace) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.kept >= maxCommands && c.err == nil {
+	if t.kept >= maxCommands && (c.err == nil || t.kept >= 2*maxCommands) {
 		t.more++
 		return
 	}
