@@ -23,7 +23,7 @@ test: ## run all tests
 
 .PHONY: race
 race: ## run all tests under the race detector
-	go test -race ./...
+	go test -race -timeout 20m ./...
 
 .PHONY: check
 check: fmt-check vet staticcheck test race gen-check fuzz-smoke validate-rules test-rules fmt-rules-check ## what CI runs

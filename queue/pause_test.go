@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,9 +28,12 @@ func testWhatIsPausedDoesNotStart(t *testing.T) {
 				if err := q.Pause(t.Context(), tt.portal, tt.rule, "stocktaking"); err != nil {
 					t.Fatal(err)
 				}
+				var mu sync.Mutex
 				started := map[string]time.Duration{}
 				begun := time.Now()
 				work(t, q, func(_ context.Context, r *queue.Run) error {
+					mu.Lock()
+					defer mu.Unlock()
 					started[r.Portal+" "+r.Rule] = time.Since(begun).Round(time.Second)
 					return nil
 				})
@@ -54,6 +58,8 @@ func testWhatIsPausedDoesNotStart(t *testing.T) {
 					t.Errorf("resume again: %v, %v", was, err)
 				}
 				waitIdle(t, q)
+				mu.Lock()
+				defer mu.Unlock()
 				if diff := cmp.Diff(want, started); diff != "" {
 					t.Errorf("starts (-want +got):\n%s", diff)
 				}
