@@ -63,6 +63,9 @@ func child(t *testing.T, role, path string) *exec.Cmd {
 	return cmd
 }
 
+// working is what a busy child prints when its first run begins.
+const working = "working"
+
 // beBusy pushes and works until it is killed, and prints the code of every
 // event that was acknowledged.
 func beBusy(dsn string) error {
@@ -89,7 +92,13 @@ func beBusy(dsn string) error {
 			}
 		}()
 	}
+	var first sync.Once
 	return q.Work(ctx, func(_ context.Context, r *queue.Run) error {
+		first.Do(func() {
+			out.Lock()
+			defer out.Unlock()
+			fmt.Println(working)
+		})
 		time.Sleep(rand.N(5 * time.Millisecond)) // so that the kill meets runs at every stage
 		switch rand.N(8) {
 		case 0:
@@ -108,7 +117,7 @@ func TestKilled(t *testing.T) {
 	acknowledged := map[string]bool{}
 	caught := 0
 	for range 8 {
-		collect(t, child(t, "busy", path), 30+rand.N(200), acknowledged)
+		collect(t, child(t, "busy", path), 30+rand.N(200), false, acknowledged)
 		q, err := queue.Open(t.Context(), "sqlite:"+path, queue.Options{Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
@@ -143,7 +152,8 @@ func TestKilledOnPostgreSQL(t *testing.T) {
 	acknowledged := map[string]bool{}
 	caught := 0
 	for range 3 {
-		collect(t, child(t, "busy on", dsn), 200+rand.N(200), acknowledged)
+		// It has to wait for the lease of the one before.
+		collect(t, child(t, "busy on", dsn), 200+rand.N(200), true, acknowledged)
 		q := openDSN(t, dsn, queue.Options{})
 		s := stats(t, q)
 		caught += s.Runs[queue.Running] + s.Runs[queue.Queued]
@@ -181,8 +191,9 @@ func wantAll(t *testing.T, q *queue.Queue, acknowledged map[string]bool) {
 	}
 }
 
-// collect lets a child acknowledge some events, kills it and notes them all.
-func collect(t *testing.T, cmd *exec.Cmd, n int, acknowledged map[string]bool) {
+// collect lets a child acknowledge n events, kills it and notes them all. With
+// atWork they count from its first run on.
+func collect(t *testing.T, cmd *exec.Cmd, n int, atWork bool, acknowledged map[string]bool) {
 	t.Helper()
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -194,13 +205,21 @@ func collect(t *testing.T, cmd *exec.Cmd, n int, acknowledged map[string]bool) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewReader(out)
-	for i := 0; ; i++ {
-		code, err := lines.ReadString('\n')
+	for left := n; ; {
+		line, err := lines.ReadString('\n')
 		if err != nil { // a line cut short by the kill was not acknowledged
 			break
 		}
-		acknowledged[strings.TrimSpace(code)] = true
-		if i == n {
+		code := strings.TrimSpace(line)
+		if code == working {
+			atWork = false
+			continue
+		}
+		acknowledged[code] = true
+		if atWork {
+			continue
+		}
+		if left--; left == 0 {
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
