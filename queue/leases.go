@@ -338,6 +338,7 @@ func (h *holder) finish(l *lease) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.q.options.Lease)
 	defer cancel()
 	lost := l.ctx.Err() != nil
+	l.end() // first: whoever asks Holds, such as a catch-up, must stop before another process may begin
 	h.d.close(ctx, l.portal, h.stopping.Load())
 	err := h.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, returnLease, l.portal, h.id, l.token)
@@ -352,7 +353,6 @@ func (h *holder) finish(l *lease) {
 		level, reason = slog.LevelWarn, context.Cause(l.ctx).Error()
 	}
 	h.q.options.Log.Log(ctx, level, "no longer works a portal", slog.String("portal", l.portal), slog.String("reason", reason))
-	l.end()
 	h.q.leases.remove(l)
 	h.look()
 }
