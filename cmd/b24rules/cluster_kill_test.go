@@ -95,11 +95,14 @@ func (c *cluster) round() {
 	c.wantWorked()
 }
 
-// audit makes the database note who had which lease when.
+// audit makes the database note who had which lease when. Processes are at work
+// already: nobody may take a lease between what is copied and the triggers.
 func (c *cluster) audit() {
 	c.t.Helper()
 	c.connect()
 	_, err := c.conn.Exec(c.t.Context(), `
+BEGIN;
+LOCK TABLE b24_worker, b24_lease IN SHARE ROW EXCLUSIVE MODE;
 CREATE TABLE audit_lease (portal TEXT, owner TEXT, at TIMESTAMPTZ);
 CREATE TABLE audit_worker (id TEXT, info TEXT);
 CREATE FUNCTION audit_lease() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -110,7 +113,8 @@ INSERT INTO audit_lease SELECT portal, owner, clock_timestamp() FROM b24_lease;
 INSERT INTO audit_worker SELECT id, info FROM b24_worker;
 CREATE TRIGGER audit_lease AFTER UPDATE OF owner ON b24_lease FOR EACH ROW
     WHEN (OLD.owner <> NEW.owner) EXECUTE FUNCTION audit_lease();
-CREATE TRIGGER audit_worker AFTER INSERT ON b24_worker FOR EACH ROW EXECUTE FUNCTION audit_worker()`)
+CREATE TRIGGER audit_worker AFTER INSERT ON b24_worker FOR EACH ROW EXECUTE FUNCTION audit_worker();
+COMMIT`)
 	if err != nil {
 		c.t.Fatal(err)
 	}
