@@ -20,8 +20,9 @@ func (c *Client) gate(req *http.Request, body []byte) {
 }
 
 // A gatedBody is a body that ends in an error when the gate is shut. The
-// transport reads it when it has a connection; the head of the request waits in
-// its buffer until then, and a portal does not run a request without its body.
+// transport reads it when it has a connection. The head of the request may have
+// left by then, which does no harm: the web server before a portal keeps a
+// request back until its body is whole, and drops one whose body never comes.
 type gatedBody struct {
 	*bytes.Reader
 	gate func() error
