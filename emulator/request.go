@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"bytes"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -17,6 +18,17 @@ const maxBody = 64 << 20
 // maxValues is how many values one request may hold in bracket notation.
 const maxValues = 100_000
 
+// receive waits for the whole body of a request, as the web server before a
+// portal does: one that breaks off never reaches the portal, and does not count.
+func receive(r *http.Request) error {
+	if r.Body == nil {
+		return nil
+	}
+	raw, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
+	r.Body = io.NopCloser(bytes.NewReader(raw))
+	return err
+}
+
 // decodeRequest reads the parameters of a request: the query, and over it a
 // form, a multipart form or JSON. What cannot be read is no parameters, and no
 // error: the method then misses some.
@@ -32,7 +44,7 @@ func decodeRequest(r *http.Request) *php.Array {
 	if kind == "multipart/form-data" {
 		return overlay(params, multipartParams(r.Body, options["boundary"]))
 	}
-	raw, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
+	raw, err := io.ReadAll(r.Body)
 	if err != nil {
 		return params
 	}
@@ -70,7 +82,7 @@ func multipartParams(body io.Reader, boundary string) *php.Array {
 		return php.NewArray()
 	}
 	var query strings.Builder
-	reader := multipart.NewReader(io.LimitReader(body, maxBody), boundary)
+	reader := multipart.NewReader(body, boundary)
 	for range maxValues {
 		part, err := reader.NextPart()
 		if err != nil {

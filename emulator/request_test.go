@@ -3,6 +3,8 @@ package emulator_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -105,6 +107,32 @@ func TestBrokenJSON(t *testing.T) {
 	status, _ := p.send("POST", p.WebhookPath()+"crm.deal.get", "text/plain", `{"id":1}`)
 	if status != 400 {
 		t.Errorf("status %d", status)
+	}
+}
+
+// A request whose body breaks off never reaches the portal: nothing runs, and
+// nothing counts.
+func TestBodyBreaksOff(t *testing.T) {
+	t.Parallel()
+	p := shelf(t)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	before := p.Stats().Requests
+	body := "entityTypeId=2&fields[title]=Half"
+	fmt.Fprintf(conn, "POST %scrm.item.add?entityTypeId=2 HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+		p.WebhookPath(), len(body)+5, body)
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
+		t.Errorf("the answer is %q, %v", answer, err)
+	}
+	if n := p.Stats().Requests; n != before {
+		t.Errorf("%d requests were counted", n-before)
 	}
 }
 

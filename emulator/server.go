@@ -41,6 +41,10 @@ type restPath struct {
 // under /oauth/, the control of the emulator under /_emulator/, and shows it all
 // on a page at /.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := receive(r); err != nil {
+		writePage(w, http.StatusBadRequest)
+		return
+	}
 	if (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/_emulator/page.")) && p.page(w, r) {
 		return
 	}

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -160,6 +162,11 @@ func (c *cluster) front(m *member) http.Handler {
 	mux := http.NewServeMux()
 	for _, p := range c.portals {
 		mux.Handle("/"+p.name+"/", http.StripPrefix("/"+p.name, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return // the lease was lost while it left: no portal gets to see it
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
 			m.mu.Lock()
 			m.sent = append(m.sent, sentRequest{p.name, time.Now()})
 			m.mu.Unlock()
