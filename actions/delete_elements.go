@@ -27,7 +27,9 @@ The result says how many were deleted.`,
 	Touches: func(*engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Deletes: true, Which: "scope"}}
 	},
-	Check: checkDeleteElements,
+	Ahead:     func(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) { return a.open(ctx, c) },
+	AheadArgs: []string{"list", "list_type", "scope"},
+	Check:     checkDeleteElements,
 })
 
 type deleteElementsArgs struct {
@@ -40,24 +42,21 @@ type deleteElementsArgs struct {
 
 const defaultDeleteElements = 1000
 
+// open reads what the scope holds.
+func (a deleteElementsArgs) open(ctx context.Context, c *engine.Call) (*listScope, error) {
+	return openScope(ctx, c, a.List, a.ListType, a.Scope)
+}
+
 func deleteElements(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) {
-	l, err := openList(ctx, c, a.List, a.ListType)
+	s, err := engine.ReadAhead(ctx, c, func() (*listScope, error) { return a.open(ctx, c) })
 	if err != nil {
 		return nil, err
 	}
-	scope, err := l.scopeWishes(a.Scope)
-	if err != nil {
-		return nil, err
-	}
-	inside, err := l.readScope(ctx, c, scope)
-	if err != nil {
-		return nil, err
-	}
-	codes := newOwnCodes(c.Owner, scope)
+	codes := newOwnCodes(c.Owner, s.wishes)
 	var calls []bitrix.Call
-	for _, e := range inside {
+	for _, e := range s.elements {
 		if a.Foreign != "keep" || codes.owns(e.code) {
-			calls = append(calls, l.deleteCall(e))
+			calls = append(calls, s.list.deleteCall(e))
 		}
 	}
 	limit := a.Limit
@@ -76,6 +75,6 @@ func deleteElements(ctx context.Context, c *engine.Call, a deleteElementsArgs) (
 	}
 	var failed failures
 	done.countDeletes(c.Portal.Do(ctx, calls...), &failed)
-	c.Note("%d deleted, %d kept", done.deleted, len(inside)-len(calls))
+	c.Note("%d deleted, %d kept", done.deleted, len(s.elements)-len(calls))
 	return map[string]any{"deleted": count(done.deleted)}, failed.err("delete the elements")
 }

@@ -11,6 +11,29 @@ import (
 	"b24rules/engine/formula"
 )
 
+// listScope is a scope of a list and what it holds.
+type listScope struct {
+	list     *list
+	wishes   []wish     // what all elements of the scope have
+	elements []*element // in the order of their ids
+}
+
+// openScope reads what a scope holds.
+func openScope(ctx context.Context, c *engine.Call, iblock int, listType string, scope engine.Fields) (*listScope, error) {
+	l, err := openList(ctx, c, iblock, listType)
+	if err != nil {
+		return nil, err
+	}
+	s := &listScope{list: l}
+	if s.wishes, err = l.scopeWishes(scope); err != nil {
+		return nil, err
+	}
+	if s.elements, err = l.readScope(ctx, c, s.wishes); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
 // scopeWishes resolves a scope: all that a step may touch. A value that is
 // empty would mean the whole list.
 func (l *list) scopeWishes(scope engine.Fields) ([]wish, error) {

@@ -220,7 +220,8 @@ func (s *script) run(words []string) {
 	}
 	attempts := &memoryOfRun{memory: s.memory}
 	run := engine.Run{
-		Portal: "test", Client: s.client, Entity: entity, Count: 1, Attempt: 1,
+		InOrder: true,
+		Portal:  "test", Client: s.client, Entity: entity, Count: 1, Attempt: 1,
 		Deleted: slices.Contains(words, "deleted"),
 		Memory:  attempts,
 		Log: slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {

@@ -29,10 +29,12 @@ than delete_limit would be deleted. When the last element would go, the entity
 of the run is looked up again first.
 
 The result counts the elements: added, updated, deleted, kept, adopted.`,
-	Says:   "keeps one element of list {list} where {scope} for each of {rows}, by the key {key}: adds, changes and deletes elements until they say {fields}",
-	Cost:   engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Commands(1)), Worst: engine.Pages("elements").Plus(engine.Per("rows")).Plus(engine.Per("elements"))},
-	Run:    syncElements,
-	Result: syncResultType,
+	Says:      "keeps one element of list {list} where {scope} for each of {rows}, by the key {key}: adds, changes and deletes elements until they say {fields}",
+	Cost:      engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Commands(1)), Worst: engine.Pages("elements").Plus(engine.Per("rows")).Plus(engine.Per("elements"))},
+	Run:       syncElements,
+	Ahead:     func(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) { return a.open(ctx, c) },
+	AheadArgs: []string{"list", "list_type", "scope"},
+	Result:    syncResultType,
 	Touches: func(*engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Adds: true, Updates: true, Deletes: true, Which: "scope", Fields: "fields", Compares: true, Syncs: true}}
 	},
@@ -76,25 +78,17 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 	if err != nil {
 		return nil, engine.ParkError("%w", err)
 	}
-	l, err := openList(ctx, c, a.List, a.ListType)
+	s, err := engine.ReadAhead(ctx, c, func() (*listScope, error) { return a.open(ctx, c) })
 	if err != nil {
 		return nil, err
 	}
-	scope, err := l.scopeWishes(a.Scope)
-	if err != nil {
-		return nil, err
-	}
-	codes := newOwnCodes(c.Owner, scope)
+	l, codes := s.list, newOwnCodes(c.Owner, s.wishes)
 	// All formulas first: a bad one writes nothing.
-	wants, err := a.wants(ctx, l, scope, codes)
+	wants, err := a.wants(ctx, l, s.wishes, codes)
 	if err != nil {
 		return nil, err
 	}
-	existing, err := l.readScope(ctx, c, scope)
-	if err != nil {
-		return nil, err
-	}
-	p := planSync(existing, wants, codes, a.Foreign == "remove")
+	p := planSync(s.elements, wants, codes, a.Foreign == "remove")
 	if len(wants) == 0 && p.mine > 0 {
 		if err := ownerStands(ctx, c); err != nil {
 			return nil, err
@@ -107,6 +101,11 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 		return nil, err
 	}
 	return l.carryOut(ctx, c, p)
+}
+
+// open reads what the scope holds.
+func (a syncElementsArgs) open(ctx context.Context, c *engine.Call) (*listScope, error) {
+	return openScope(ctx, c, a.List, a.ListType, a.Scope)
 }
 
 // wants computes what each row's element should be.

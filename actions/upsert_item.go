@@ -22,9 +22,12 @@ written, and nothing when none does. Of several items the oldest is kept up to
 date.
 
 The result has the item's id and says whether it was created or updated.`,
-	Says: "finds the {owner|item of type @entityTypeId} whose {key} and writes what differs in {fields}; adds it when there is none",
-	Cost: engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(2), Worst: engine.Commands(2)},
-	Run:  upsertItem,
+	Says:       "finds the {owner|item of type @entityTypeId} whose {key} and writes what differs in {fields}; adds it when there is none",
+	Cost:       engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(2), Worst: engine.Commands(2)},
+	Run:        upsertItem,
+	Ahead:      func(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, error) { return a.find(ctx, c) },
+	AheadArgs:  []string{"owner", "entityTypeId", "key"},
+	AheadNames: []string{"fields"},
 	Result: func(*engine.ArgTypes) formula.Type {
 		return formula.RecordOf(map[string]formula.Type{
 			"id": {Kind: formula.Int}, "created": {Kind: formula.Bool}, "updated": {Kind: formula.Bool},
@@ -44,6 +47,29 @@ type upsertItemArgs struct {
 }
 
 func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, error) {
+	f, err := engine.ReadAhead(ctx, c, func() (*foundItems, error) { return a.find(ctx, c) })
+	if err != nil {
+		return nil, err
+	}
+	key, fields, err := a.wishes(f.schema)
+	if err != nil {
+		return nil, err
+	}
+	noteRounded(c, fields)
+	if len(f.items) == 0 {
+		return addItem(ctx, c, f.schema.typ, append(key, fields...))
+	}
+	return changeFound(ctx, c, f.schema.typ, f.items, fields)
+}
+
+// foundItems are the items that carry a key, the oldest first.
+type foundItems struct {
+	schema *itemSchema
+	items  []map[string]any
+}
+
+// find reads the items that carry the key. Of the fields it needs the names.
+func (a upsertItemArgs) find(ctx context.Context, c *engine.Call) (*foundItems, error) {
 	typ, err := entityType(a.Owner, a.EntityTypeID)
 	if err != nil {
 		return nil, err
@@ -56,15 +82,11 @@ func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, err
 	if err != nil {
 		return nil, err
 	}
-	found, err := schema.findByKey(ctx, c, key, fields)
+	items, err := schema.findByKey(ctx, c, key, fields)
 	if err != nil {
 		return nil, err
 	}
-	noteRounded(c, fields)
-	if len(found) == 0 {
-		return addItem(ctx, c, typ, append(key, fields...))
-	}
-	return changeFound(ctx, c, typ, found, fields)
+	return &foundItems{schema, items}, nil
 }
 
 // wishes checks the arguments before anything is asked: a key without a value

@@ -109,9 +109,9 @@ func (l Later) List(ctx context.Context, call Call, wrapper string) ([]json.RawM
 
 // doLate makes a call that is complete only when it leaves: late is asked then.
 // Several wait for it, so it does not wait behind their other calls.
-func (c *Client) doLate(call Call, late func() Call) Answer {
+func (c *Client) doLate(call Call, probe bool, late func() Call) Answer {
 	g := newGroup([]Call{call})
-	g.first = true
+	g.first, g.probe = true, probe
 	for _, cmd := range g.waiting {
 		cmd.late = late
 	}

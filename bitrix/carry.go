@@ -50,7 +50,7 @@ func (c *Client) start(of *merge, k *carrier) {
 // are those who still need one and may share a command.
 func (c *Client) carry(of *merge, k *carrier) (told verdict, useful bool, again []*ask) {
 	var call Call
-	answer := c.doLate(k.first, func() Call {
+	answer := c.doLate(k.first, k.rushes, func() Call {
 		call = c.many.seal(of, k)
 		return call
 	})
@@ -117,7 +117,7 @@ func (c *Client) carryWhole(of *merge, k *carrier, call Call, answer Answer) (to
 		k.handOut(byOwner)
 		return unsure, true, nil
 	}
-	c.many.learn(of, len(rows), len(k.ownersOf(rows)))
+	c.many.learn(of, len(rows), max(1, len(k.ownersOf(rows))-1)) // the last one's may go on
 	told = c.askWitnesses(k, rows)
 	if told == refuted && k.next() == byRange {
 		c.many.ended(of, &carrier{form: k.form, first: k.first}, refuted, true, nil)
@@ -233,7 +233,9 @@ func (c *Client) askWitnesses(k *carrier, rows []json.RawMessage) verdict {
 	}
 	call := k.first.forOwners(k.form, two)
 	call.Many = nil
-	answer := c.await(c.life, newGroup([]Call{call}))[0]
+	g := newGroup([]Call{call})
+	g.probe = true
+	answer := c.await(c.life, g)[0]
 	if e, ok := answer.Err.(*Error); ok { //nolint:errorlint // an Answer has this type of error
 		if e.Temporary() || e.Outcome != Executed {
 			return unsure

@@ -103,6 +103,14 @@ func (b *bucket) patience(now time.Time) time.Duration {
 	return time.Duration(max(0.5, b.level/b.capacity) * float64(patience))
 }
 
+// roomy reports whether there is more than half of a burst left.
+func (b *bucket) roomy(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pass(now)
+	return b.drain == 0 || b.level < b.capacity/2
+}
+
 // take notes that a request is sent.
 func (b *bucket) take(now time.Time) {
 	b.mu.Lock()

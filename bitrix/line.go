@@ -28,6 +28,7 @@ type group struct {
 	writes  bool       // there is a write
 	ordered bool       // there is a write and the order counts
 	first   bool       // several wait for it
+	probe   bool       // many wait for what it tells of the portal
 	later   bool       // it can wait
 	waiting []*command // by index
 	flying  int        // commands that are under way
@@ -141,17 +142,28 @@ func (l *line) queue(g *group) {
 	l.groups = slices.Insert(l.groups, at, g)
 }
 
-// rank is where a group stands: reads for several callers first, then the
-// others, then those that can wait.
+// rank is where a group stands: probes first, then reads for several callers,
+// then the others, then those that can wait.
 func (g *group) rank() int {
 	switch {
 	case g.later:
-		return 2
-	case g.first:
+		return 3
+	case g.probe:
 		return 0
+	case g.first:
+		return 1
 	}
-	return 1
+	return 2
 }
+
+// probes reports whether a probe is the next to go.
+func (l *line) probes() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rushes()
+}
+
+func (l *line) rushes() bool { return len(l.groups) > 0 && l.groups[0].probe && !l.groups[0].later }
 
 // urgent is how many groups there are that cannot wait.
 func (l *line) urgent() int {
@@ -258,14 +270,15 @@ func (l *line) ready(now time.Time) time.Duration {
 // another is under way, one that would not be full gives the first of its
 // callers patience; when it lands, or there are enough, it goes at once. So
 // nobody who is alone waits, and a burst is not spent on requests of one or two.
-// It is negative while width requests are under way: one has to land first.
-func (l *line) company(now time.Time, width int, patience time.Duration) time.Duration {
+// It is negative while width requests are under way: one has to land first. A
+// probe waits for nobody when there is room for requests of one command.
+func (l *line) company(now time.Time, width int, patience time.Duration, roomy bool) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.flying >= width {
 		return -1
 	}
-	if len(l.groups) == 0 || l.waiting >= maxBatch {
+	if len(l.groups) == 0 || l.waiting >= maxBatch || roomy && l.rushes() {
 		return 0
 	}
 	if d := l.gather.Sub(now); d > 0 {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"b24rules/bitrix/php"
 )
@@ -61,6 +62,9 @@ const (
 	// maxTries is how many carriers may tell nothing until the portal is asked
 	// for each owner.
 	maxTries = 5
+	// rushPause is how long a probe that travels alone is not followed by
+	// another.
+	rushPause = time.Second
 	// maxMerges bounds how many kinds of calls are remembered.
 	maxMerges = 1000
 )
@@ -103,6 +107,7 @@ type carrier struct {
 	first  Call // of the one who started it
 	asks   []*ask
 	probe  bool // it is to tell the form
+	rushes bool // it travels alone when that costs nothing
 	sealed bool
 	whole  bool // it reads the rows of all owners there are
 	owners int  // when it is sealed
@@ -113,10 +118,11 @@ type merge struct {
 	form     form
 	proven   bool
 	open     map[place]*carrier
-	probing  bool    // a carrier is about to tell the form
-	waiting  []*ask  // for what it tells
-	tries    int     // carriers that told nothing
-	perOwner float64 // rows; below 0 when unknown
+	probing  bool      // a carrier is about to tell the form
+	waiting  []*ask    // for what it tells
+	rushed   time.Time // when all were asked for last
+	tries    int       // carriers that told nothing
+	perOwner float64   // rows; below 0 when unknown
 }
 
 // place tells the carriers apart that an owner may join: one for all in the
@@ -232,9 +238,15 @@ func (of *merge) seat(a *ask) (start *carrier, alone bool) {
 		return nil, false
 	}
 	of.probing = !of.proven
-	k := &carrier{form: of.form, first: a.call, asks: []*ask{a}, probe: !of.proven}
+	k := &carrier{form: of.form, first: a.call, asks: []*ask{a}, probe: !of.proven, rushes: of.rush(a.call)}
 	of.open[at] = k
 	return k, false
+}
+
+// rush reports whether a carrier is to travel alone: many wait for what a probe
+// tells. A list that holds little tells nothing, however often it is asked for.
+func (of *merge) rush(call Call) bool {
+	return !of.proven && call.Many.Bare && time.Since(of.rushed) >= rushPause
 }
 
 // place tells which carrier an ask may join. ok is false when it has to go alone.
@@ -285,7 +297,7 @@ func (m *merger) seal(of *merge, k *carrier) Call {
 	case k.owners == 1:
 		return k.asks[0].call
 	case k.probe && k.first.Many.Bare:
-		k.whole = true
+		k.whole, of.rushed = true, time.Now()
 		k.asks = append(k.asks, of.waiting...)
 		of.waiting = nil
 		return k.first.without()
@@ -314,7 +326,8 @@ func sparse(owners []string) bool {
 }
 
 // learn notes how many rows the owners have that have any. Others may have some
-// soon, and a second page costs more than one command more.
+// soon, and a second page costs more than one command more: what is more is
+// believed at once.
 func (m *merger) learn(of *merge, rows, owners int) {
 	if rows <= 0 || owners == 0 {
 		return
@@ -322,7 +335,7 @@ func (m *merger) learn(of *merge, rows, owners int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := float64(rows) / float64(owners)
-	if of.perOwner >= 0 {
+	if of.perOwner > now {
 		now = (of.perOwner + now) / 2
 	}
 	of.perOwner = now

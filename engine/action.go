@@ -37,6 +37,13 @@ type Spec[A any] struct {
 	Effect Effect
 	// Run does the work. Its arguments are bound and validated.
 	Run func(ctx context.Context, c *Call, args A) (any, error)
+	// Ahead reads of the portal what Run is going to need, as far as AheadArgs
+	// and, of the names of their fields, AheadNames say it; the other arguments
+	// are zero. The engine calls it while steps before this one wait for their
+	// answers, and Run gets its result from ReadAhead. It must write nothing. Nil
+	// reads nothing ahead, unless the step only reads: then Run is called ahead.
+	Ahead                 func(ctx context.Context, c *Call, args A) (any, error)
+	AheadArgs, AheadNames []string
 	// Result gives the type of what Run returns. Nil means the action has no
 	// result and its step needs no id.
 	Result func(t *ArgTypes) formula.Type
@@ -79,6 +86,7 @@ type Action struct {
 
 	args   *argStruct
 	run    func(ctx context.Context, c *Call, args reflect.Value) (any, error)
+	ahead  func(ctx context.Context, c *Call, args reflect.Value) (any, error)
 	result func(t *ArgTypes) formula.Type
 	check  func(c *StepCheck)
 
@@ -87,6 +95,8 @@ type Action struct {
 
 	says string
 	cost Cost
+
+	aheadArgs, aheadNames []string
 }
 
 // Define makes an action of its description. It panics when the argument
@@ -100,22 +110,33 @@ func Define[A any](s Spec[A]) *Action {
 	if err == nil {
 		err = args.suggest(s.Suggest)
 	}
+	if err == nil {
+		err = args.checkAhead(s.AheadArgs, s.AheadNames)
+	}
 	if err != nil {
 		panic(fmt.Sprintf("engine: action %s: %v", s.Name, err))
 	}
 	return &Action{
 		Name: s.Name, Doc: s.Doc, Effect: s.Effect, Spread: s.Spread, Ends: s.Ends,
-		args:     args,
-		result:   s.Result,
-		check:    s.Check,
-		effectOf: s.EffectOf,
-		touches:  s.Touches,
-		says:     s.Says,
-		cost:     s.Cost,
-		run: func(ctx context.Context, c *Call, v reflect.Value) (any, error) {
-			return s.Run(ctx, c, v.Interface().(A))
-		},
+		args:      args,
+		result:    s.Result,
+		check:     s.Check,
+		effectOf:  s.EffectOf,
+		touches:   s.Touches,
+		says:      s.Says,
+		cost:      s.Cost,
+		run:       called(s.Run),
+		ahead:     called(s.Ahead),
+		aheadArgs: s.AheadArgs, aheadNames: s.AheadNames,
 	}
+}
+
+// called makes one type of the functions of all actions; nil stays nil.
+func called[A any](f func(context.Context, *Call, A) (any, error)) func(context.Context, *Call, reflect.Value) (any, error) {
+	if f == nil {
+		return nil
+	}
+	return func(ctx context.Context, c *Call, v reflect.Value) (any, error) { return f(ctx, c, v.Interface().(A)) }
 }
 
 // Args lists the action's arguments in the order of the struct, for manuals and

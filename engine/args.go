@@ -95,6 +95,20 @@ func (s *argStruct) suggest(values map[string]func() []Suggestion) error {
 	return nil
 }
 
+// checkAhead makes sure that there are the arguments that are read ahead of.
+func (s *argStruct) checkAhead(whole, names []string) error {
+	for _, name := range slices.Concat(whole, names) {
+		i := slices.IndexFunc(s.fields, func(f *argField) bool { return f.Name == name })
+		switch {
+		case i < 0:
+			return fmt.Errorf("it reads ahead of an argument %s that there is not", name)
+		case slices.Contains(names, name) && s.fields[i].kind != argFields:
+			return fmt.Errorf("argument %s, whose names are read ahead, is no Fields", name)
+		}
+	}
+	return nil
+}
+
 // splitRules takes "required" out of a validate tag.
 func splitRules(tag string) (required bool, rest string) {
 	var keep []string

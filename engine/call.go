@@ -31,6 +31,7 @@ type Call struct {
 
 	x     *execution
 	trace *StepTrace
+	ahead *ahead // nil when nothing was read ahead
 }
 
 // Note adds a line to the step's history. It must not hold data of the portal

@@ -253,6 +253,7 @@ func (c *checker) ruleSteps(r *Rule, m yamlfile.Mapping, e yamlfile.Entry, k *kn
 	k = k.knowing(r.when.facts())
 	if hasSteps {
 		r.steps = c.readSteps(steps.Value, k.clone(), conditions, "steps")
+		r.ahead = aheadOf(r.steps)
 	}
 	if hasDeleted {
 		r.deleted = c.readSteps(deleted.Value, k.clone(), conditions, "deleted")

@@ -135,6 +135,19 @@ func (f *fieldsValue) eval(ctx context.Context, sc scope) (Fields, error) {
 	return out, nil
 }
 
+// evalNames computes the names alone.
+func (f *fieldsValue) evalNames(ctx context.Context, sc scope) (Fields, error) {
+	out := make(Fields, 0, len(f.entries))
+	for _, e := range f.entries {
+		name, err := e.name(ctx, sc)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Field{Name: name})
+	}
+	return out, nil
+}
+
 // name computes the text of a key.
 func (e *fieldEntry) name(ctx context.Context, sc scope) (string, error) {
 	v, err := e.key.eval(ctx, sc)

@@ -25,17 +25,44 @@ type Portal interface {
 // defaultCalls is the limit of REST commands of one run.
 const defaultCalls = 10_000
 
-// meter is the portal of one run: it counts commands and stops a run that
-// sends too many.
-type meter struct {
-	Portal
+// usage is what all steps of a run have asked of its portal.
+type usage struct {
 	limit  int64
 	calls  atomic.Int64
 	writes atomic.Int64
-	guard  *LoopGuard
-	run    *Run
-	trace  *Trace
-	note   func(commandTrace) // keeps a command for the history
+}
+
+// meter is the portal of one step: it counts commands, keeps them for the
+// history and stops a run that sends too many.
+type meter struct {
+	Portal
+	usage *usage
+	guard *LoopGuard
+	run   *Run
+	trace *Trace
+	step  *StepTrace // nil before the first
+}
+
+// portal is the run's portal for a step.
+func (x *execution) portal(t *StepTrace) *meter {
+	m := &meter{Portal: x.run.Client, usage: x.usage, guard: x.run.Guard, run: x.run, trace: x.trace, step: t}
+	if x.run.Rehearsal != nil {
+		name := ""
+		if t != nil {
+			name = t.Step
+		}
+		m.Portal = x.run.Rehearsal.over(x.run.Client, name)
+	}
+	return m
+}
+
+// ask counts calls that are about to be sent, and refuses too many.
+func (m *meter) ask(calls int) error {
+	m.trace.count(m.step, calls, 0)
+	if n := m.usage.calls.Add(int64(calls)); n > m.usage.limit {
+		return ParkError("the run would send %d REST commands, its limit is %d", n, m.usage.limit)
+	}
+	return nil
 }
 
 // Do counts the calls and passes them on.
@@ -47,8 +74,8 @@ func (m *meter) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 		}
 		return out
 	}
-	if n := m.calls.Add(int64(len(calls))); n > m.limit {
-		return fail(ParkError("the run would send %d REST commands, its limit is %d", n, m.limit))
+	if err := m.ask(len(calls)); err != nil {
+		return fail(err)
 	}
 	if err := m.guard.check(m.run, calls); err != nil {
 		return fail(err)
@@ -59,9 +86,10 @@ func (m *meter) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 	for i, c := range calls {
 		a := &answers[i]
 		if c.Write && a.Err == nil {
-			m.writes.Add(1)
+			m.usage.writes.Add(1)
+			m.trace.count(m.step, 0, 1)
 		}
-		m.note(commandTrace{call: c, result: a.Result, listed: a.Total, batch: a.Batch, err: a.Err, took: took})
+		m.trace.note(m.step, commandTrace{call: c, result: a.Result, listed: a.Total, batch: a.Batch, err: a.Err, took: took})
 	}
 	m.guard.note(m.run, calls, answers)
 	return answers
@@ -69,15 +97,15 @@ func (m *meter) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 
 // List counts as one command; its further pages travel with it.
 func (m *meter) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
-	if n := m.calls.Add(1); n > m.limit {
-		return nil, ParkError("the run would send %d REST commands, its limit is %d", n, m.limit)
+	if err := m.ask(1); err != nil {
+		return nil, err
 	}
 	started := time.Now()
 	rows, err := m.Portal.List(ctx, call, wrapper)
 	if rows == nil {
 		rows = []json.RawMessage{}
 	}
-	m.note(commandTrace{call: call, rows: rows, listed: len(rows), err: err, took: time.Since(started)})
+	m.trace.note(m.step, commandTrace{call: call, rows: rows, listed: len(rows), err: err, took: time.Since(started)})
 	return rows, err
 }
 
@@ -106,5 +134,5 @@ func (m *meter) ItemFields(ctx context.Context, entityTypeID int) (*bitrix.ItemF
 }
 
 func (m *meter) noteFailure(method string, params map[string]any, err error, started time.Time) {
-	m.note(commandTrace{call: bitrix.Call{Method: method, Params: params}, listed: -1, err: err, took: time.Since(started)})
+	m.trace.note(m.step, commandTrace{call: bitrix.Call{Method: method, Params: params}, listed: -1, err: err, took: time.Since(started)})
 }

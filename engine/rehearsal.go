@@ -67,8 +67,8 @@ func (r *Rehearsal) Writes() []Write {
 	return append([]Write(nil), r.writes...)
 }
 
-// over is the rehearsal of a portal, for one run.
-func (r *Rehearsal) over(p Portal, step func() string) Portal {
+// over is the rehearsal of a portal, for one step.
+func (r *Rehearsal) over(p Portal, step string) Portal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.portal = p
@@ -82,11 +82,11 @@ func (r *Rehearsal) outside(step, what string) {
 	r.writes = append(r.writes, Write{Step: step, Call: bitrix.Call{Method: what, Write: true}, Outside: true})
 }
 
-// rehearsedPortal is what a run in rehearsal talks to.
+// rehearsedPortal is what a step in rehearsal talks to.
 type rehearsedPortal struct {
 	Portal
 	r    *Rehearsal
-	step func() string
+	step string
 }
 
 // Do lets reads through. What the table of methods knows as a write is one,
@@ -97,7 +97,7 @@ func (p *rehearsedPortal) Do(ctx context.Context, calls ...bitrix.Call) []bitrix
 	var at []int
 	for i, c := range calls {
 		if isWrite(c) {
-			answers[i] = p.r.pretend(p.step(), c)
+			answers[i] = p.r.pretend(p.step, c)
 			continue
 		}
 		if a, ok := p.r.recall(c); ok {

@@ -87,6 +87,7 @@ type Rule struct {
 	when    *value
 	entity  *value
 	steps   []*step
+	ahead   []*step // of steps, those that read ahead
 	deleted []*step
 }
 

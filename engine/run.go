@@ -45,6 +45,9 @@ type Run struct {
 	// Rehearsal, if not nil, keeps the run from changing anything: Client is
 	// only read, Memory only asked, and Guard has no say.
 	Rehearsal *Rehearsal
+	// InOrder keeps steps from reading ahead, so that equal runs send equal
+	// calls in one order.
+	InOrder bool
 
 	rule *Rule
 }
@@ -66,12 +69,12 @@ type Memory interface {
 type execution struct {
 	run   *Run
 	rule  *Rule
-	meter *meter
+	usage *usage
 	trace *Trace
 	// deleted says that the deleted steps are running.
 	deleted bool
-	removed int        // things deleted so far
-	current *StepTrace // the step that runs; nil before the first
+	removed int // things deleted so far
+	ahead   map[*step]*ahead
 }
 
 // Run executes the rule for one entity. The trace tells what was done, also
@@ -88,31 +91,21 @@ func (r *Rule) Run(ctx context.Context, run Run) (*Trace, error) {
 	}
 	x := &execution{
 		run: &run, rule: r,
-		meter: &meter{Portal: run.Client, limit: limit, guard: run.Guard, run: &run},
+		usage: &usage{limit: limit},
 		trace: &Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []StepTrace{}, inputs: run.Inputs, secret: r.Set.secretInputs()},
 	}
-	x.meter.note = func(c commandTrace) { x.trace.note(x.current, c) }
-	x.meter.trace = x.trace
 	if run.Rehearsal != nil {
 		run.Guard, run.Memory = nil, rehearsedMemory{run.Memory}
-		x.meter.guard, x.meter.Portal = nil, run.Rehearsal.over(run.Client, x.stepName)
 	}
 	outcome, err := x.do(ctx)
 	x.trace.Outcome = outcome
-	x.trace.Calls, x.trace.Writes = int(x.meter.calls.Load()), int(x.meter.writes.Load())
+	x.trace.Calls, x.trace.Writes = int(x.usage.calls.Load()), int(x.usage.writes.Load())
 	x.trace.Took = time.Since(started)
 	if err != nil {
 		x.trace.Outcome, x.trace.failed = "", true
 		return x.trace, x.failure(err)
 	}
 	return x.trace, nil
-}
-
-func (x *execution) stepName() string {
-	if x.current == nil {
-		return ""
-	}
-	return x.current.Step
 }
 
 // failure wraps an error that no step has claimed.
@@ -160,6 +153,8 @@ func (x *execution) do(ctx context.Context) (Outcome, error) {
 
 // existing runs the steps for an entity that exists.
 func (x *execution) existing(ctx context.Context, sc scope) (Outcome, error) {
+	x.readAhead(ctx, sc)
+	defer x.endAhead()
 	return outcomeOf(Done, x.steps(ctx, x.rule.steps, sc))
 }
 
@@ -208,7 +203,7 @@ func (x *execution) isGone(ctx context.Context) (bool, error) {
 	if x.run.Entity.TypeID == 0 || err != nil {
 		return true, nil
 	}
-	a := x.meter.Do(ctx, bitrix.Call{Method: "crm.item.get", Params: map[string]any{"entityTypeId": x.run.Entity.TypeID, "id": id}})[0]
+	a := x.portal(nil).Do(ctx, bitrix.Call{Method: "crm.item.get", Params: map[string]any{"entityTypeId": x.run.Entity.TypeID, "id": id}})[0]
 	if bitrix.IsNotFound(a.Err) {
 		return true, nil
 	}

@@ -38,12 +38,18 @@ func (x *execution) steps(ctx context.Context, steps []*step, sc scope) error {
 
 // step runs one step and decides what its failure means.
 func (x *execution) step(ctx context.Context, s *step, sc scope) error {
-	t := &StepTrace{Step: s.label, Action: s.action.Name, Line: s.pos.Line, step: s, rows: -1}
-	x.current = t
-	started, calls, writes := time.Now(), x.meter.calls.Load(), x.meter.writes.Load()
+	t := newStepTrace(s)
+	early := x.ahead[s]
+	if early != nil {
+		t = early.trace
+	}
+	started := time.Now()
 	err := x.attempt(ctx, s, sc, t)
+	if early != nil {
+		early.end()
+		delete(x.ahead, s)
+	}
 	t.Took = time.Since(started)
-	t.Calls, t.Writes = int(x.meter.calls.Load()-calls), int(x.meter.writes.Load()-writes)
 	if err != nil {
 		t.Error = err.Error()
 	}
@@ -206,12 +212,19 @@ const noRow = -1
 
 // act binds the arguments and calls the action.
 func (x *execution) act(ctx context.Context, s *step, sc scope, t *StepTrace, row int) (any, error) {
+	early := x.ahead[s]
+	if early != nil && s.action.ahead == nil { // all of it was done ahead
+		t.bound(row, early.args)
+		return early.wait(ctx)
+	}
 	args, err := s.bind(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
 	t.bound(row, args)
-	return s.action.run(ctx, x.call(s, t, row), args)
+	c := x.call(s, t, row)
+	c.ahead = early
+	return s.action.run(ctx, c, args)
 }
 
 func (x *execution) call(s *step, t *StepTrace, row int) *Call {
@@ -220,7 +233,7 @@ func (x *execution) call(s *step, t *StepTrace, row int) *Call {
 		key += "/" + strconv.Itoa(row)
 	}
 	return &Call{
-		Portal: x.meter, PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.label,
+		Portal: x.portal(t), PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.label,
 		Entity: x.run.Entity, Key: key, Pos: s.pos, Memory: x.run.Memory, Zone: x.run.Zone,
 		Log: x.run.Log.With("portal", x.run.Portal, "rule", x.rule.ID, "step", s.label, "entity", x.run.Entity.String()),
 		x:   x, trace: t,

@@ -95,6 +95,21 @@ const (
 	maxArgs = 3
 )
 
+func newStepTrace(s *step) *StepTrace {
+	return &StepTrace{Step: s.label, Action: s.action.Name, Line: s.pos.Line, step: s, rows: -1}
+}
+
+// count adds commands to those of a step; nil is before the first.
+func (t *Trace) count(s *StepTrace, calls, writes int) {
+	if s == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.Calls += calls
+	s.Writes += writes
+}
+
 // note keeps a command for the record.
 func (t *Trace) note(s *StepTrace, c commandTrace) {
 	t.mu.Lock()
