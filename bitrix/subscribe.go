@@ -59,7 +59,8 @@ func (c *Client) Bind(ctx context.Context, all ...Subscription) error {
 	return c.each(ctx, "event.bind", all, func(e *Error) bool { return strings.Contains(strings.ToLower(e.Detail), "already bind") })
 }
 
-// Unbind undoes Bind.
+// Unbind undoes Bind. A portal finds offline subscriptions under the connector of
+// the request alone, see SetConnector.
 func (c *Client) Unbind(ctx context.Context, all ...Subscription) error {
 	return c.each(ctx, "event.unbind", all, func(*Error) bool { return false })
 }

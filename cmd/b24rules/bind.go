@@ -66,32 +66,13 @@ func (a *app) bind(ctx context.Context, p *portal, gen *generation) error {
 	if err != nil {
 		return err
 	}
-	codes, missing := gen.hears(p.name, offers)
+	want, missing := a.wanted(p, gen, offers, connector)
 	for _, code := range missing {
 		a.log.Error("the portal does not offer an event that a rule hears: the application may lack a scope",
 			slog.String("portal", p.name), slog.String("event", code))
 	}
-	hook := a.config.hook(p.name)
-	var want []bitrix.Subscription
-	for _, code := range codes {
-		s := bitrix.Subscription{Event: code, Handler: hook}
-		if p.app.offline {
-			s = bitrix.Subscription{Event: code, Offline: true, Connector: connector}
-		}
-		want = append(want, s)
-	}
-	posted := lifeEvents
-	if p.app.offline {
-		posted = append(slices.Clone(lifeEvents), bitrix.EventOffline)
-	}
-	for _, code := range posted {
-		want = append(want, bitrix.Subscription{Event: code, Handler: hook})
-	}
-	if hook == "" {
-		want = slices.DeleteFunc(want, func(s bitrix.Subscription) bool { return !s.Offline })
-		if !p.app.offline {
-			a.log.Error("no event can be bound: the configuration has no public_url", "portal", p.name)
-		}
+	if a.config.hook(p.name) == "" && !p.app.offline {
+		a.log.Error("no event can be bound: the configuration has no public_url", "portal", p.name)
 	}
 	bound, err := p.client.Subscriptions(ctx)
 	if err != nil {
@@ -110,6 +91,29 @@ func (a *app) bind(ctx context.Context, p *portal, gen *generation) error {
 	}
 	a.log.Info("events bound", slog.String("portal", p.name), slog.String("events", strings.Join(names, ",")))
 	return nil
+}
+
+// wanted are the subscriptions that a portal's rules need, and the codes among
+// their events that the portal does not offer. Without an address to post to it
+// is those alone that the portal keeps.
+func (a *app) wanted(p *portal, gen *generation, offers []string, connector string) (want []bitrix.Subscription, missing []string) {
+	codes, missing := gen.hears(p.name, offers)
+	hook := a.config.hook(p.name)
+	posted := codes
+	if p.app.offline {
+		for _, code := range codes {
+			want = append(want, bitrix.Subscription{Event: code, Offline: true, Connector: connector})
+		}
+		posted = []string{bitrix.EventOffline}
+	}
+	posted = append(posted, lifeEvents...)
+	if hook == "" {
+		return want, missing
+	}
+	for _, code := range posted {
+		want = append(want, bitrix.Subscription{Event: code, Handler: hook})
+	}
+	return want, missing
 }
 
 // prepareOffline asks what the portal's plan has of what offline events need,

@@ -2,6 +2,9 @@ package main
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -24,8 +27,9 @@ type config struct {
 	Metrics string
 	// Database is the DSN of the queue.
 	Database string
-	// Rules are files and folders of rule sets.
-	Rules []string
+	// Rules are files and folders of rule sets, and rulesAt where each stands.
+	Rules   []string
+	rulesAt []diag.Pos
 	// Portals in the order of the file.
 	Portals []portalConfig
 	Log     logConfig
@@ -171,6 +175,53 @@ func readConfig(path string) (*config, diag.List, error) {
 	}
 	c, list := parseConfig(path, data, os.LookupEnv)
 	return c, list, nil
+}
+
+// loadConfig reads a configuration for a command, and tells what is wrong in it.
+func loadConfig(std stdio, path string) (*config, error) {
+	c, list, err := readConfig(path)
+	switch {
+	case err != nil && path == defaultConfigFile && errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("no configuration: there is no %s here: name one with --config FILE, or copy docs/examples/b24rules.yaml", path)
+	case err != nil:
+		return nil, fmt.Errorf("no configuration: %w", plain(err))
+	case list.HasErrors():
+		return nil, tell(std, list)
+	}
+	return c, nil
+}
+
+// loadRules loads the rules of the configuration, and tells which of its paths
+// cannot be read.
+func (c *config) loadRules(std stdio) (*ruleLoader, *generation, error) {
+	var list diag.List
+	for i, pos := range c.rulesAt {
+		if _, err := os.Stat(c.Rules[i]); err != nil {
+			list.Errorf(pos, "unreadable-file", "rules: %v", plain(err)).Hint = "paths are seen from the folder of the configuration"
+		}
+	}
+	if len(list) > 0 {
+		return nil, nil, tell(std, list)
+	}
+	rules := &ruleLoader{source: filesOf(c.Rules), portals: c.Portals}
+	_, gen, err := rules.load()
+	return rules, gen, err
+}
+
+// onePortal returns the name of the portal that a command is for: the one that
+// is named, or the only one.
+func (c *config) onePortal(name string) (string, error) {
+	if name != "" {
+		return name, c.checkPortal(name, false)
+	}
+	names := make([]string, len(c.Portals))
+	for i, p := range c.Portals {
+		names[i] = p.Name
+	}
+	if len(names) != 1 {
+		return "", usagef("which portal? --portal %s", alternatives(names))
+	}
+	return names[0], nil
 }
 
 // parseConfig reads the text of a configuration. Paths in it are relative to

@@ -53,7 +53,7 @@ func (r *configReader) config(in *configFile) *config {
 		r.errorf(in.Rules.pos, "missing-key", "rules names no file and no folder")
 	}
 	for _, p := range in.Rules.all {
-		c.Rules = append(c.Rules, r.path(p))
+		c.Rules, c.rulesAt = append(c.Rules, r.path(p)), append(c.rulesAt, p.pos)
 	}
 	c.PublicURL = r.publicURL(in.PublicURL)
 	c.CatchUp = r.catchUp(in.CatchUp)

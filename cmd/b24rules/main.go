@@ -70,7 +70,7 @@ type command struct {
 type runFunc func(ctx context.Context, std stdio, args []string) error
 
 // commands is the table, in the order of the help text.
-var commands = []*command{serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, planCmd, runCmd, runsCmd, syncCmd, emulatorCmd, demoCmd, schemaCmd, versionCmd}
+var commands = []*command{serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, planCmd, runCmd, runsCmd, syncCmd, unbindCmd, emulatorCmd, demoCmd, schemaCmd, versionCmd}
 
 // errFindings ends a command whose findings have been printed.
 var errFindings = errors.New("findings")

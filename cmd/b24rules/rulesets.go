@@ -68,6 +68,16 @@ func (g *generation) missing() bool {
 	return slices.ContainsFunc(g.broken, func(b brokenFile) bool { return !b.running })
 }
 
+// findings are those of all broken files.
+func (g *generation) findings() diag.List {
+	var all diag.List
+	for _, b := range g.broken {
+		all.Add(b.findings...)
+	}
+	all.Sort()
+	return all
+}
+
 func (g *generation) of(file string) *boundSet {
 	if g == nil {
 		return nil

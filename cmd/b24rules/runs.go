@@ -35,24 +35,32 @@ start and with the rule as it is now, or discarded.`,
 // openHistory opens the database of a configuration that serve has made. It is
 // closed by the caller.
 func openHistory(ctx context.Context, std stdio, path string) (*config, *queue.Queue, error) {
-	c, list, err := readConfig(path)
+	c, err := loadConfig(std, path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("no configuration: %w", plain(err))
+		return nil, nil, err
 	}
-	if list.HasErrors() {
-		return nil, nil, tell(std, list)
+	if err := haveDatabase(c); err != nil {
+		return nil, nil, err
 	}
-	if file, ok := strings.CutPrefix(c.Database, "sqlite:"); ok {
-		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, fmt.Errorf("there is no database %s yet: serve makes it", file)
-		}
-	}
-	warn := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	q, err := queue.Open(ctx, c.Database, queue.Options{Log: warn})
+	q, err := queue.Open(ctx, c.Database, queue.Options{Log: warnings(std)})
 	if err != nil {
 		return nil, nil, err
 	}
 	return c, q, nil
+}
+
+// haveDatabase refuses a configuration whose database serve has not made yet.
+func haveDatabase(c *config) error {
+	file, ok := strings.CutPrefix(c.Database, "sqlite:")
+	if _, err := os.Stat(file); ok && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no database %s yet: serve makes it", file)
+	}
+	return nil
+}
+
+// warnings is the log of a command that is not serve.
+func warnings(std stdio) *slog.Logger {
+	return slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 // withHistory calls do with the database and closes it.

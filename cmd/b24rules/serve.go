@@ -98,26 +98,18 @@ func serve(ctx context.Context, std stdio, path string) error {
 // prepare reads the configuration and the rules, and tells what is wrong with
 // them.
 func prepare(std stdio, path string) (*config, *ruleLoader, error) {
-	c, list, err := readConfig(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("no configuration: %w", plain(err))
-	}
-	if list.HasErrors() {
-		return nil, nil, tell(std, list)
-	}
-	rules := &ruleLoader{source: filesOf(c.Rules), portals: c.Portals}
-	_, gen, err := rules.load()
+	c, err := loadConfig(std, path)
 	if err != nil {
 		return nil, nil, err
 	}
-	found := startFindings(path, gen)
-	if list.Add(found...); len(list) > 0 {
-		err = tell(std, list)
+	rules, gen, err := c.loadRules(std)
+	if err != nil {
+		return nil, nil, err
 	}
-	if len(found) == 0 {
-		err = nil // warnings of the configuration
+	if found := startFindings(path, gen); len(found) > 0 {
+		return nil, nil, tell(std, found)
 	}
-	return c, rules, err
+	return c, rules, nil
 }
 
 // watch logs what runs and reloads rules that change, until the returned

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,22 +50,17 @@ func (s *single) open(ctx context.Context, std stdio) (a *app, targets []target,
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	c, list, err := readConfig(s.config)
+	c, err := loadConfig(std, s.config)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("no configuration: %w", plain(err))
-	}
-	if list.HasErrors() {
-		return nil, nil, nil, tell(std, list)
-	}
-	if err := s.choosePortal(c); err != nil {
 		return nil, nil, nil, err
 	}
-	paths := c.Rules
-	if len(s.files) > 0 {
-		paths = s.files
+	if s.portal, err = c.onePortal(s.portal); err != nil {
+		return nil, nil, nil, err
 	}
-	rules := &ruleLoader{source: filesOf(paths), portals: c.Portals}
-	_, gen, err := rules.load()
+	if len(s.files) > 0 {
+		c.Rules, c.rulesAt = s.files, nil
+	}
+	rules, gen, err := c.loadRules(std)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -77,8 +71,7 @@ func (s *single) open(ctx context.Context, std stdio) (a *app, targets []target,
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	log := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	if a, err = newApp(ctx, c, rules, log); err != nil {
+	if a, err = newApp(ctx, c, rules, warnings(std)); err != nil {
 		forget()
 		return nil, nil, nil, err
 	}
@@ -98,21 +91,6 @@ func temporaryDatabase(c *config) (forget func(), err error) {
 	}
 	c.Database = "sqlite:" + filepath.Join(dir, "none.db")
 	return func() { _ = os.RemoveAll(dir) }, nil
-}
-
-func (s *single) choosePortal(c *config) error {
-	if s.portal != "" {
-		return c.checkPortal(s.portal, false)
-	}
-	if len(c.Portals) == 1 {
-		s.portal = c.Portals[0].Name
-		return nil
-	}
-	names := make([]string, len(c.Portals))
-	for i, p := range c.Portals {
-		names[i] = p.Name
-	}
-	return usagef("which portal? --portal %s", alternatives(names))
 }
 
 // knownEntity takes the words that rule files have for types: smart_invoice:7 is
@@ -201,12 +179,7 @@ func heard(r *engine.Rule) string {
 
 // without says why there is nothing to run: findings of broken files first.
 func (s *single) without(std stdio, gen *generation, err error) error {
-	var all diag.List
-	for _, b := range gen.broken {
-		all.Add(b.findings...)
-	}
-	all.Sort()
-	if len(all) > 0 {
+	if all := gen.findings(); len(all) > 0 {
 		if told := tell(std, all); !errors.Is(told, errFindings) || err == nil {
 			return told
 		}

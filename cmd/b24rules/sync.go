@@ -97,18 +97,14 @@ func (s *syncing) run(ctx context.Context, std stdio, args []string) error {
 
 // openSync reads the configuration, the rule, and opens the app.
 func (s *syncing) openSync(ctx context.Context, std stdio) (a *app, t target, done func(), err error) {
-	c, list, err := readConfig(s.config)
+	c, err := loadConfig(std, s.config)
 	if err != nil {
-		return nil, t, nil, fmt.Errorf("no configuration: %w", plain(err))
-	}
-	if list.HasErrors() {
-		return nil, t, nil, tell(std, list)
-	}
-	if err := s.choosePortal(c); err != nil {
 		return nil, t, nil, err
 	}
-	rules := &ruleLoader{source: filesOf(c.Rules), portals: c.Portals}
-	_, gen, err := rules.load()
+	if s.portal, err = c.onePortal(s.portal); err != nil {
+		return nil, t, nil, err
+	}
+	rules, gen, err := c.loadRules(std)
 	if err != nil {
 		return nil, t, nil, err
 	}
