@@ -25,6 +25,7 @@ func (f *testFile) check(list *diag.List) error {
 	defer w.close()
 	f.schema = w.schema
 	c := checker{f, list}
+	c.customFields(f.layout.Portal.columns)
 	if v := f.layout.Version; v != "" && v != "1" {
 		list.Errorf(diag.Pos{File: f.name, Line: 1, Column: 1}, "invalid-value", "version %q is not known, this is version 1", v)
 	}
@@ -38,6 +39,20 @@ func (f *testFile) check(list *diag.List) error {
 		c.test(t)
 	}
 	return nil
+}
+
+// customFields holds the names of custom fields against those that the portal
+// gives them: a field of deals is ufCrm_REGION, not ufCrmRegion.
+func (c *checker) customFields(byType map[int]columns) {
+	for _, typ := range sortedKeys(byType) {
+		for _, col := range byType[typ] {
+			t, stored := c.file.schema.types[typ], storedName(col.name)
+			if t == nil || t.find(col.name) != nil || t.find(stored) == nil {
+				continue
+			}
+			c.list.Errorf(col.pos, "unknown-field", "crm.item.* has no such name for a custom field of %s: %q", typeName(typ), col.name).Hint = fmt.Sprintf("did you mean %q?", t.find(stored).name)
+		}
+	}
 }
 
 func (c *checker) test(t *test) {
@@ -135,11 +150,17 @@ func (c *checker) state(s *state, change bool) {
 }
 
 func (c *checker) unknownType(pos diag.Pos, key string) {
+	finding := c.list.Errorf(pos, "unknown-type", "the portal has no type %s of items", key)
+	finding.Hint = "portal: {types: {" + key + ": …}} adds one"
 	var known []string
 	for _, id := range sortedKeys(c.file.schema.types) {
-		known = append(known, strconv.Itoa(id))
+		if builtinKeys[id] == "" {
+			known = append(known, strconv.Itoa(id))
+		}
 	}
-	c.list.Errorf(pos, "unknown-type", "the portal has no type %s of items", key).Hint = "it has " + strings.Join(known, ", ") + "; portal: {types: {" + key + ": …}} adds one"
+	if len(known) > 0 {
+		finding.Hint = "it has " + strings.Join(known, ", ") + "; " + finding.Hint
+	}
 }
 
 func (c *checker) unknownList(pos diag.Pos, ref string) {
@@ -319,11 +340,13 @@ func (c *checker) expected(e *expectation) {
 // byType returns what is expected of items, by type.
 func (e *expectation) byType() map[int]*wanted {
 	out := map[int]*wanted{}
-	if e.Deals != nil {
-		out[typeDeal] = e.Deals
-	}
-	if e.Invoices != nil {
-		out[typeInvoice] = e.Invoices
+	for typ, set := range map[int]*wanted{
+		schemas.TypeLead: e.Leads, schemas.TypeDeal: e.Deals, schemas.TypeContact: e.Contacts,
+		schemas.TypeCompany: e.Companies, schemas.TypeQuote: e.Quotes, schemas.TypeSmartInvoice: e.Invoices,
+	} {
+		if set != nil {
+			out[typ] = set
+		}
 	}
 	for key, w := range e.Items {
 		if id, err := strconv.Atoi(key); err == nil {

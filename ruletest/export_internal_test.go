@@ -4,10 +4,11 @@ import (
 	"testing"
 
 	"b24rules/engine"
+	"b24rules/schemas"
 )
 
 func TestMasks(t *testing.T) {
-	w := newRecordedWorld(Recorded{Record: &engine.Record{}, Entity: engine.Entity{Kind: "deal", TypeID: typeDeal, ID: "1"}}, `
+	w := newRecordedWorld(Recorded{Record: &engine.Record{}, Entity: engine.Entity{Kind: "deal", TypeID: schemas.TypeDeal, ID: "1"}}, `
 version: 1
 rules:
   r:

@@ -144,9 +144,9 @@ func (w *recordedWorld) portalNode() *document {
 		typ, _ := strconv.Atoi(key)
 		fields := w.typeColumns(w.run.Record.Types[key])
 		switch {
-		case typ == typeDeal || typ == typeInvoice:
+		case builtinKeys[typ] != "":
 			if !fields.empty() {
-				out.add(map[int]string{typeDeal: "deals", typeInvoice: "invoices"}[typ], &fields.Node)
+				out.add(builtinKeys[typ], &fields.Node)
 			}
 		case typ >= schemas.FirstDynamicType:
 			types.add(key, w.typeNode(typ, fields))
@@ -258,12 +258,9 @@ func (w *recordedWorld) givenNode() *document {
 		for _, id := range slices.Sorted(maps.Keys(w.items[typ])) {
 			items.add(strconv.FormatInt(id, 10), w.itemNode(w.items[typ][id]))
 		}
-		switch typ {
-		case typeDeal:
-			out.add("deals", &items.Node)
-		case typeInvoice:
-			out.add("invoices", &items.Node)
-		default:
+		if key := builtinKeys[typ]; key != "" {
+			out.add(key, &items.Node)
+		} else {
 			others.add(strconv.Itoa(typ), &items.Node)
 		}
 	}

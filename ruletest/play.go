@@ -11,6 +11,7 @@ import (
 
 	"b24rules/bitrix"
 	"b24rules/engine"
+	"b24rules/schemas"
 )
 
 func httpClient(h http.Handler) *http.Client { return &http.Client{Transport: inMemory{h}} }
@@ -125,8 +126,8 @@ func (r *recorder) standInWith(s *scene) {
 // the portal keeps here.
 func (w *world) entityType(e *event) int {
 	typ := e.typeID
-	if e.known.Entity == "deal" {
-		typ = typeDeal
+	if o, ok := schemas.LookupOwner(e.known.Entity); ok {
+		typ = o.ID
 	}
 	if w.schema.types[typ] == nil {
 		return 0

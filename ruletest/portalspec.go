@@ -10,6 +10,7 @@ import (
 
 	"b24rules/diag"
 	"b24rules/emulator"
+	"b24rules/schemas"
 	"b24rules/yamlfile"
 )
 
@@ -22,6 +23,8 @@ type portalSpec struct {
 	lists []emulator.List
 	// fields are custom fields of the types that every portal has.
 	fields map[int][]emulator.UserField
+	// columns are the custom fields of all types as the file has them.
+	columns map[int]columns
 }
 
 // portalName is what the portal is called when its file does not say.
@@ -29,11 +32,15 @@ const portalName = "test"
 
 // portalForm is the long form of a portal.
 type portalForm struct {
-	Name     string              `yaml:"name" default:"test" doc:"the portal's name, which the rules' portals are held against"`
-	Types    map[string]typeForm `yaml:"types" doc:"smart processes by their entityTypeId" example:"{1032: {title: Order, fields: {ufCrm9Weight: double}}}"`
-	Lists    map[string]listForm `yaml:"lists" doc:"universal lists by their IBLOCK_ID" example:"{47: {name: Shipments, properties: {DEAL: number}}}"`
-	Deals    columns             `yaml:"deals" doc:"custom fields of deals" example:"{ufCrmRegion: string}"`
-	Invoices columns             `yaml:"invoices" doc:"custom fields of smart invoices"`
+	Name      string              `yaml:"name" default:"test" doc:"the portal's name, which the rules' portals are held against"`
+	Types     map[string]typeForm `yaml:"types" doc:"smart processes by their entityTypeId" example:"{1032: {title: Order, fields: {ufCrm9Weight: double}}}"`
+	Lists     map[string]listForm `yaml:"lists" doc:"universal lists by their IBLOCK_ID" example:"{47: {name: Shipments, properties: {DEAL: number}}}"`
+	Deals     columns             `yaml:"deals" doc:"custom fields of deals" example:"{ufCrm_REGION: string}"`
+	Leads     columns             `yaml:"leads" doc:"custom fields of leads"`
+	Contacts  columns             `yaml:"contacts" doc:"custom fields of contacts"`
+	Companies columns             `yaml:"companies" doc:"custom fields of companies"`
+	Quotes    columns             `yaml:"quotes" doc:"custom fields of estimates"`
+	Invoices  columns             `yaml:"invoices" doc:"custom fields of smart invoices"`
 }
 
 type typeForm struct {
@@ -107,9 +114,16 @@ func (p *portalSpec) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 		return list
 	}
 	p.name = form.Name
+	p.columns = map[int]columns{
+		schemas.TypeLead: form.Leads, schemas.TypeDeal: form.Deals, schemas.TypeContact: form.Contacts,
+		schemas.TypeCompany: form.Companies, schemas.TypeQuote: form.Quotes, schemas.TypeSmartInvoice: form.Invoices,
+	}
+	p.fields = map[int][]emulator.UserField{}
+	for _, typ := range sortedKeys(p.columns) {
+		p.fields[typ] = userFields(&list, p.columns[typ])
+	}
 	p.readTypes(&list, f.Pos(n), form)
 	p.readLists(&list, f.Pos(n), form)
-	p.fields = map[int][]emulator.UserField{typeDeal: userFields(&list, form.Deals), typeInvoice: userFields(&list, form.Invoices)}
 	return list
 }
 
@@ -118,9 +132,13 @@ func (p *portalSpec) readTypes(list *diag.List, pos diag.Pos, form portalForm) {
 		t := form.Types[key]
 		id, err := strconv.Atoi(key)
 		if err != nil || id < 128 {
-			list.Errorf(pos, "invalid-value", "want the entityTypeId of a smart process, from 128 on, this is %q", key)
+			finding := list.Errorf(pos, "invalid-value", "want the entityTypeId of a smart process, from 128 on, this is %q", key)
+			if own := builtinKeys[id]; own != "" {
+				finding.Hint = "the custom fields of " + own + " stand under " + own + ":"
+			}
 			continue
 		}
+		p.columns[id] = t.Fields
 		p.types = append(p.types, emulator.Type{
 			EntityTypeID: id, ID: numberIn(t.Fields), Title: t.Title, Fields: userFields(list, t.Fields),
 			NoStages: !t.Stages, Products: t.Products, Clients: t.Clients, Dates: t.Dates,
@@ -293,7 +311,7 @@ func (p *portalSpec) setUp(portal *emulator.Portal) error {
 	for _, l := range p.lists {
 		portal.AddList(l)
 	}
-	for _, typ := range []int{typeDeal, typeInvoice} {
+	for _, typ := range sortedKeys(p.fields) {
 		for _, f := range p.fields[typ] {
 			if err := portal.AddUserField(typ, f); err != nil {
 				return err

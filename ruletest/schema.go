@@ -110,7 +110,10 @@ func (s *schema) list(ref string) (int, *listType, bool) {
 // readSchema asks the portal.
 func (w *world) readSchema(spec *portalSpec) (*schema, error) {
 	s := &schema{types: map[int]*itemType{}, lists: map[int]*listType{}}
-	types := []int{typeDeal, typeInvoice}
+	var types []int
+	for _, o := range schemas.Owners() {
+		types = append(types, o.ID)
+	}
 	result, err := w.rest("crm.type.list", map[string]any{})
 	if err != nil {
 		return nil, err
@@ -135,7 +138,7 @@ func (w *world) readSchema(spec *portalSpec) (*schema, error) {
 		}
 	}
 	for typ, t := range s.types {
-		t.rows = typ == typeDeal || typ == typeInvoice
+		t.rows = typ < schemas.FirstDynamicType && schemas.OwnerByType(typ).Rows
 		for _, made := range spec.types {
 			t.rows = t.rows || made.EntityTypeID == typ && made.Products
 		}

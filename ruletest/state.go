@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"b24rules/diag"
+	"b24rules/schemas"
 	"b24rules/yamlfile"
 )
 
@@ -52,26 +53,33 @@ func (fs *fields) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 
 // state is what a portal holds, or what people change in it.
 type state struct {
-	Deals    entities            `yaml:"deals" doc:"deals by their ids; rows are the product rows" example:"{759: {title: Roof, rows: [{productName: Tile, price: 10.5, quantity: 3}]}}"`
-	Invoices entities            `yaml:"invoices" doc:"smart invoices by their ids" example:"{7: {title: Invoice, rows: []}}"`
-	Items    map[string]entities `yaml:"items" doc:"items of smart processes by entityTypeId and id" example:"{1032: {5: {ufCrm9Weight: 100}}}"`
-	Elements map[string]elements `yaml:"elements" doc:"elements of lists, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile, DEAL: 759}]}"`
+	Deals     entities            `yaml:"deals" doc:"deals by their ids; rows are the product rows" example:"{759: {title: Roof, rows: [{productName: Tile, price: 10.5, quantity: 3}]}}"`
+	Leads     entities            `yaml:"leads" doc:"leads by their ids" example:"{5: {title: A call, opportunity: 100}}"`
+	Contacts  entities            `yaml:"contacts" doc:"contacts by their ids" example:"{3: {name: Anna, companyId: 4}}"`
+	Companies entities            `yaml:"companies" doc:"companies by their ids" example:"{4: {title: Daisy}}"`
+	Quotes    entities            `yaml:"quotes" doc:"estimates by their ids" example:"{8: {title: Offer, dealId: 759}}"`
+	Invoices  entities            `yaml:"invoices" doc:"smart invoices by their ids" example:"{7: {title: Invoice, rows: []}}"`
+	Items     map[string]entities `yaml:"items" doc:"items of smart processes by entityTypeId and id" example:"{1032: {5: {ufCrm9Weight: 100}}}"`
+	Elements  map[string]elements `yaml:"elements" doc:"elements of lists, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile, DEAL: 759}]}"`
 }
 
-// entityTypes of what has a key of its own.
-const (
-	typeDeal    = 2
-	typeInvoice = 31
-)
+// builtinKeys are what test files call the items of the types that every portal
+// has; others stand under items by their entityTypeId.
+var builtinKeys = map[int]string{
+	schemas.TypeLead: "leads", schemas.TypeDeal: "deals", schemas.TypeContact: "contacts",
+	schemas.TypeCompany: "companies", schemas.TypeQuote: "quotes", schemas.TypeSmartInvoice: "invoices",
+}
 
 // byType returns the items of all types, by type.
 func (s *state) byType() map[int]entities {
 	out := map[int]entities{}
-	if s.Deals != nil {
-		out[typeDeal] = s.Deals
-	}
-	if s.Invoices != nil {
-		out[typeInvoice] = s.Invoices
+	for typ, items := range map[int]entities{
+		schemas.TypeLead: s.Leads, schemas.TypeDeal: s.Deals, schemas.TypeContact: s.Contacts,
+		schemas.TypeCompany: s.Companies, schemas.TypeQuote: s.Quotes, schemas.TypeSmartInvoice: s.Invoices,
+	} {
+		if items != nil {
+			out[typ] = items
+		}
 	}
 	for typ, items := range s.Items {
 		id, _ := strconv.Atoi(typ) // checked when the file is read
@@ -177,11 +185,15 @@ func (es *elements) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 
 // expectation is what the portal must hold after an event.
 type expectation struct {
-	Partial  bool               `yaml:"partial" default:"false" doc:"other things may be there too"`
-	Deals    *wanted            `yaml:"deals" doc:"the deals that must be there: a list in any order, or by their ids" example:"{759: {title: Roof}}"`
-	Invoices *wanted            `yaml:"invoices" doc:"the smart invoices that must be there"`
-	Items    map[string]*wanted `yaml:"items" doc:"the items that must be there, by entityTypeId" example:"{1038: [{ufCrm5Total: 99}]}"`
-	Elements map[string]*wanted `yaml:"elements" doc:"the elements that must be there, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile}]}"`
+	Partial   bool               `yaml:"partial" default:"false" doc:"other things may be there too"`
+	Deals     *wanted            `yaml:"deals" doc:"the deals that must be there: a list in any order, or by their ids" example:"{759: {title: Roof}}"`
+	Leads     *wanted            `yaml:"leads" doc:"the leads that must be there"`
+	Contacts  *wanted            `yaml:"contacts" doc:"the contacts that must be there"`
+	Companies *wanted            `yaml:"companies" doc:"the companies that must be there"`
+	Quotes    *wanted            `yaml:"quotes" doc:"the estimates that must be there"`
+	Invoices  *wanted            `yaml:"invoices" doc:"the smart invoices that must be there"`
+	Items     map[string]*wanted `yaml:"items" doc:"the items that must be there, by entityTypeId" example:"{1038: [{ufCrm5Total: 99}]}"`
+	Elements  map[string]*wanted `yaml:"elements" doc:"the elements that must be there, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile}]}"`
 }
 
 // wanted is the set of things that must be there: by their ids, or a list
@@ -232,11 +244,8 @@ func (w *wanted) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 
 // String names a set of items for messages.
 func typeName(typ int) string {
-	switch typ {
-	case typeDeal:
-		return "deals"
-	case typeInvoice:
-		return "invoices"
+	if key := builtinKeys[typ]; key != "" {
+		return key
 	}
 	return fmt.Sprintf("items.%d", typ)
 }
