@@ -127,6 +127,38 @@ func TestSharedBucket(t *testing.T) {
 	}
 }
 
+// TestHandover: a client that takes over from another one leaves the portal's
+// bucket the time to drain, and no more than that.
+func TestHandover(t *testing.T) {
+	for _, tt := range []struct {
+		away time.Duration // between the two
+		most time.Duration // for 50 requests of the second
+	}{
+		{0, 28 * time.Second},
+		{10 * time.Second, 18 * time.Second},
+		{time.Minute, 5 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &leaky{capacity: 50, drain: 2}
+			p := &portal{methods: items(), before: l.admit}
+			first := newClient(t, p)
+			oneByOne(t, first, 52)
+			first.Close()
+			l.connected = 0
+			ended := time.Now()
+			time.Sleep(tt.away)
+			second := newClient(t, p)
+			defer second.Close()
+			second.UsedUntil(ended)
+			start := time.Now()
+			oneByOne(t, second, 50)
+			if d := time.Since(start); l.refused > 0 || d > tt.most {
+				t.Errorf("taken over after %s: %d refused, %s, want none and at most %s", tt.away, l.refused, d, tt.most)
+			}
+		})
+	}
+}
+
 // TestNeighboursGo: the whole rate and the burst are ours again some minutes
 // after the others have gone, also when they were said to be there.
 func TestNeighboursGo(t *testing.T) {

@@ -300,6 +300,9 @@ func (h *holder) take(ctx context.Context, portal string) error {
 	if err != nil {
 		return fmt.Errorf("take portal %s: %w", portal, err)
 	}
+	if token > 1 && seen.owner != h.id { // not the first one ever
+		h.q.handover(portal, time.Now())
+	}
 	l := newLease(portal, token, h.q.options.Lease, sent)
 	h.q.leases.add(l)
 	h.d.shards.open(l)

@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// holderNote names the note that says which process works the database.
+// holderNote names the note that says which process works the database; its
+// value is empty when that one has ended as it should.
 const holderNote = "queue.worker"
 
 // Lock makes this process the one that works the database, ahead of Work, which
 // does it by itself: so a program learns before it takes events that another
 // one does (ErrInUse, with its name). Runs that were under way when their
 // process ended wait again. The lock ends with Work or Close, and with the
-// process.
+// process. On PostgreSQL there is no such lock: portals have leases.
 func (q *Queue) Lock(ctx context.Context) error {
 	taken, err := q.db.lock(ctx)
 	if err != nil {
@@ -33,8 +34,25 @@ func (q *Queue) Lock(ctx context.Context) error {
 		q.unlock()
 		return fmt.Errorf("queue: return unfinished runs to the waiting ones: %w", err)
 	}
+	last, ok, err := q.Note(ctx, holderNote)
+	if err != nil {
+		return err
+	}
+	if ok {
+		until := time.Now()
+		if last.Value == "" && last.Set.Before(until) {
+			until = last.Set
+		}
+		q.handover("", until)
+	}
 	host, _ := os.Hostname() // only told to people
 	return q.SetNote(ctx, holderNote, fmt.Sprintf("process %d on %s", os.Getpid(), host))
+}
+
+func (q *Queue) handover(portal string, until time.Time) {
+	if q.options.Handover != nil {
+		q.options.Handover(portal, until)
+	}
 }
 
 // withHolder adds to ErrInUse who holds the lock.
@@ -43,10 +61,20 @@ func (q *Queue) withHolder(ctx context.Context, err error) error {
 		return err
 	}
 	n, ok, readErr := q.Note(ctx, holderNote)
-	if readErr != nil || !ok {
+	if readErr != nil || !ok || n.Value == "" {
 		return fmt.Errorf("%w: stop it, or give this one a database of its own", err)
 	}
 	return fmt.Errorf("%w: %s, since %s; stop it, or give this one a database of its own", err, n.Value, n.Set.UTC().Format(time.RFC3339))
+}
+
+// endLock ends the lock of a process that ends as it should, and notes when.
+func (q *Queue) endLock(ctx context.Context) {
+	if !q.db.leases() {
+		if err := q.SetNote(ctx, holderNote, ""); err != nil {
+			q.options.Log.WarnContext(ctx, "cannot note the end of the work", slog.Any("error", err))
+		}
+	}
+	q.unlock()
 }
 
 func (q *Queue) unlock() {

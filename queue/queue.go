@@ -51,6 +51,12 @@ type Options struct {
 	// others take over its portals. 0 means 4 seconds.
 	Lease time.Duration
 
+	// Handover, if not nil, is told of a portal ("" for all of them) that another
+	// process may have worked until a moment, before the first run of it begins
+	// here: what that process has used up of the portal's limits, it has used up
+	// for this one. It must not block.
+	Handover func(portal string, until time.Time)
+
 	// Log gets what an operator should know. nil means slog.Default().
 	Log *slog.Logger
 }
@@ -103,9 +109,9 @@ type Queue struct {
 	leases  leases
 }
 
-// Open opens the database that dsn names ("sqlite:PATH"), creating or
-// upgrading it. Any number of processes may have one open to push, read and
-// repair; Work alone is for one of them. The caller closes the queue.
+// Open opens the database that dsn names ("sqlite:PATH" or "postgres://..."),
+// creating or upgrading it. Any number of processes may have one open to push,
+// read and repair; who may Work is for Lock to say. The caller closes the queue.
 func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 	options = options.withDefaults()
 	if err := options.check(); err != nil {

@@ -57,7 +57,7 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	if err := q.Lock(ctx); err != nil {
 		return unlessEnded(ctx, err)
 	}
-	defer q.unlock()
+	defer q.endLock(context.WithoutCancel(ctx))
 	b := newBell()
 	d := &dispatcher{q: q, bell: b, shards: newShards(!q.db.leases(), q.options.Workers)}
 	workers := river.NewWorkers()

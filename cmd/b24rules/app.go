@@ -56,7 +56,7 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 		names = append(names, p.Name)
 	}
 	q, err := queue.Open(ctx, c.Database, queue.Options{
-		Portals:  names,
+		Portals: names, Handover: a.handover,
 		Attempts: c.Limits.Attempts, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
 		Workers: c.Limits.Runs, Grace: c.Limits.grace(), Settle: c.Limits.settle(), Log: log,
 		KeepSucceeded: time.Duration(c.History.Succeeded), KeepDiscarded: time.Duration(c.History.Discarded),
@@ -123,6 +123,16 @@ func (a *app) mayAct(portal string) error {
 		return nil // somebody works by hand
 	}
 	return a.queue.Holds(portal)
+}
+
+// handover makes the clients of portals ("" for all) mind what another process
+// may have used of the portals' rates until a moment.
+func (a *app) handover(portal string, until time.Time) {
+	for name, p := range a.portals {
+		if portal == "" || portal == name {
+			p.client.UsedUntil(until)
+		}
+	}
 }
 
 // close ends what newApp began. serve must have returned.

@@ -1,0 +1,81 @@
+package queue_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"b24rules/queue"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// told is what Options.Handover was told.
+type told struct {
+	Portal string
+	Ago    time.Duration
+}
+
+// On SQLite a process may follow on another one that ended as it should, which
+// tells when, or was killed.
+func TestHandoverOfAFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dsn := newDSN(t)
+		var got []told
+		reopen := func() *queue.Queue {
+			return openDSN(t, dsn, queue.Options{Handover: func(portal string, until time.Time) {
+				got = append(got, told{portal, time.Since(until).Round(time.Second)})
+			}})
+		}
+		rest := func(context.Context, *queue.Run) error { return nil }
+		q := reopen()
+		stop := work(t, q, rest)
+		time.Sleep(time.Minute)
+		stop()
+		closeQueue(t, q)
+		if len(got) > 0 {
+			t.Errorf("a new database is handed over: %v", got)
+		}
+		time.Sleep(10 * time.Second)
+		q = reopen()
+		if err := q.Lock(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		closeQueue(t, q) // it does not end its work: as if it were killed
+		time.Sleep(10 * time.Second)
+		q = reopen()
+		stop = work(t, q, rest)
+		time.Sleep(time.Second)
+		stop()
+		if diff := cmp.Diff([]told{{"", 10 * time.Second}, {"", 0}}, got); diff != "" {
+			t.Errorf("told (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// On PostgreSQL a portal goes from one process to another while this one works.
+func TestHandoverOfALease(t *testing.T) {
+	dsn := newPostgres(t)
+	synctest.Test(t, func(t *testing.T) {
+		handed := make(chan told, 10)
+		q := openDSN(t, dsn, queue.Options{Portals: []string{"acme", "zeta"}, Handover: func(portal string, until time.Time) {
+			handed <- told{portal, time.Since(until).Round(time.Second)}
+		}})
+		work(t, q, func(context.Context, *queue.Run) error { return nil })
+		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+		waitIdle(t, q)
+		if len(handed) > 0 {
+			t.Errorf("portals that nobody had are handed over: %v", <-handed)
+		}
+		behind(t, dsn, takenByAnother)
+		if got := <-handed; got != (told{"acme", 0}) {
+			t.Errorf("told %v, want acme until now", got)
+		}
+		push(t, q, "1", queue.Route{Rule: "r", Entity: "deal:1"})
+		waitIdle(t, q)
+		if len(handed) > 0 {
+			t.Errorf("what was not handed over: %v", <-handed)
+		}
+	})
+}
