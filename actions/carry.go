@@ -1,8 +1,12 @@
 package actions
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
+
+	"b24rules/engine"
 )
 
 // portalSets are fields that a portal writes by itself or that have a parameter
@@ -99,10 +103,30 @@ func carriedOne(f *field, v any) any {
 	return wire(v)
 }
 
-// learnDates finds out from an answer how the portal orders the parts of a date
-// with slashes, and lets all fields know.
-func (s *listSchema) learnDates(elements []*element) {
-	var seen slashes
+// learnDates finds out how the portal orders the parts of a date with slashes
+// and lets all fields know: what was read may tell, else the list itself does.
+func (l *list) learnDates(ctx context.Context, c *engine.Call, elements []*element) error {
+	seen, there := l.schema.slashes(elements)
+	if !there {
+		return nil // and what is known stays
+	}
+	if seen.dayFirst == seen.monthFirst {
+		changed, err := c.Portal.ListChanged(ctx, l.typ, l.id)
+		if err != nil {
+			return fmt.Errorf("learn how the portal writes dates: %w", err)
+		}
+		seen = slashes{}
+		seen.look(changed)
+	}
+	for _, f := range l.schema.fields {
+		f.dayFirst = seen.dayFirst
+	}
+	return nil
+}
+
+// slashes is what elements tell about dates with slashes, and whether there are
+// any.
+func (s *listSchema) slashes(elements []*element) (seen slashes, there bool) {
 	for _, e := range elements {
 		for _, v := range e.values {
 			list, ok := v.([]any)
@@ -111,12 +135,10 @@ func (s *listSchema) learnDates(elements []*element) {
 			}
 			for _, x := range list {
 				if text, ok := x.(string); ok && strings.Count(text, "/") == 2 && len(text) < 32 {
-					seen.look(text)
+					there = seen.look(text) || there
 				}
 			}
 		}
 	}
-	for _, f := range s.fields {
-		f.dayFirst = seen.dayFirst && !seen.monthFirst
-	}
+	return seen, there
 }

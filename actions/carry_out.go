@@ -92,8 +92,7 @@ func (t *tally) countUpdates(answers []bitrix.Answer, updates []change, failed *
 		case bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND") && updates[i].element.code != updates[i].want.code:
 			refused = append(refused, updates[i])
 		case bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND"):
-			// The next attempt finds it gone and adds it.
-			failed.add(fmt.Errorf("%s was removed meanwhile", updates[i].element))
+			failed.add(removed(updates[i].element.String()))
 		default:
 			failed.add(fmt.Errorf("row %d, %s: %w", updates[i].want.row+1, updates[i].element, a.Err))
 		}

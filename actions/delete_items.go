@@ -2,6 +2,7 @@ package actions
 
 import (
 	"context"
+	"slices"
 
 	"b24rules/bitrix"
 	"b24rules/engine"
@@ -83,7 +84,7 @@ func deleteItems(ctx context.Context, c *engine.Call, a deleteItemsArgs) (any, e
 		if err != nil {
 			return nil, err
 		}
-		calls[i] = bitrix.Call{Method: "crm.item.delete", Write: true, Params: map[string]any{"entityTypeId": typ, "id": id}}
+		calls[i] = deleteItemCall(typ, id)
 	}
 	var failed failures
 	deleted := 0
@@ -108,9 +109,26 @@ func refuseEmpty(conditions []condition) error {
 		if cond.field == nil {
 			continue
 		}
-		if list, ok := cond.value.([]any); cond.field.empty(cond.value) || ok && len(list) == 0 {
-			return engine.ParkError("the filter on %s has no value", cond.field.label())
+		list, several := cond.value.([]any)
+		if !several {
+			list = []any{cond.value}
+		}
+		if len(list) == 0 || slices.ContainsFunc(list, cond.findsAll) {
+			return engine.ParkError("the filter on %s has no value: it would find what has none there, such as the items of no deal", cond.field.label())
 		}
 	}
 	return nil
+}
+
+// findsAll reports a value that a condition more likely got by mistake than was
+// meant to have: nothing, and 0 where the portal cannot tell it from nothing.
+func (c condition) findsAll(v any) bool {
+	switch c.op {
+	case ">", ">=", "<", "<=":
+		return v == nil || v == ""
+	}
+	if c.field.kind == kindFlag {
+		return v == nil || v == "" // N is what it is
+	}
+	return c.field.emptyOne(v)
 }

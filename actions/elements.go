@@ -87,12 +87,6 @@ func names(fields []*field) string {
 	return strings.Join(out, ", ")
 }
 
-// wish is the value that a rule wants a field to have.
-type wish struct {
-	field *field
-	value any
-}
-
 // wishes resolves and checks named values. Two names of one property are an
 // error: one of the values would be lost.
 func (s *listSchema) wishes(fields engine.Fields) ([]wish, error) {
@@ -220,40 +214,6 @@ func digest(parts []string, bytes int) string {
 		fmt.Fprintf(h, "%d:%s", len(p), p)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:bytes])
-}
-
-// canonical writes a value so that values that mean the same read the same.
-func (f *field) canonical(v any) string {
-	parts := []string{}
-	for _, x := range f.values(v) {
-		parts = append(parts, f.canonicalOne(x))
-	}
-	return strings.Join(parts, "\x00")
-}
-
-func (f *field) canonicalOne(v any) string {
-	switch f.kind {
-	case kindNumber:
-		if n, ok := f.number(v); ok {
-			return n.String()
-		}
-	case kindDay:
-		if m, ok := momentOf(v, f.dayFirst); ok {
-			return m.day()
-		}
-	case kindMoment:
-		if m, ok := momentOf(v, f.dayFirst); ok {
-			return m.iso()
-		}
-	case kindFlag:
-		return flagOf(v)
-	case kindMoney:
-		return moneyOf(v)
-	case kindChoice:
-		return f.choice(v)
-	}
-	// textOf makes no difference between the id 5 and "5".
-	return textOf(v)
 }
 
 // keyText writes a key down; nothing, lists and records identify nothing.

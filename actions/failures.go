@@ -43,6 +43,10 @@ func (f *failures) err(what string) error {
 	return fmt.Errorf("%s: %d calls failed, one of them: %w", what, f.count, f.cause)
 }
 
+// removed says that what was to be changed is gone. The error passes: the next
+// attempt finds it gone and makes it anew.
+func removed(what string) error { return fmt.Errorf("%s was removed meanwhile", what) }
+
 // settled is when a call has ended for sure.
 func settled(err error) time.Time {
 	if e := (*bitrix.Error)(nil); errors.As(err, &e) {

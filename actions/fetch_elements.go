@@ -68,12 +68,14 @@ func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (an
 	if err != nil {
 		return nil, err
 	}
-	l.schema.learnDates(elements)
+	if err := l.learnDates(ctx, c, elements); err != nil {
+		return nil, err
+	}
 	out := make([]any, len(elements))
 	for i, e := range elements {
 		// A property without a value is left out of the answer.
 		value := func(f *field) (any, bool) { return e.values[f.name], true }
-		if err := verify(conditions, value, e.String(), false); err != nil {
+		if _, err := verify(conditions, value, e.String(), false); err != nil {
 			return nil, err
 		}
 		out[i] = l.schema.record(e)

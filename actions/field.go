@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/diag"
 	"b24rules/engine/formula"
 	"b24rules/num"
 )
@@ -49,15 +48,23 @@ type field struct {
 	zeroIsEmpty bool
 	// reference says that the values are ids of other things.
 	reference bool
+	// unordered says that the order of the values means nothing: a portal may
+	// keep choices and ids in another one than they were written in, and once.
+	unordered bool
 	// drive says that the values are files on Drive.
 	drive bool
 	// places is how many digits after the point the portal keeps, or
 	// unknownPlaces.
 	places int
+	// length is how many characters of a text the portal keeps; 0 is no limit
+	// that is known.
+	length int
 	// choices are the texts of a choice's values by their ids.
 	choices map[string]string
 	// dayFirst says that the portal writes 31/12/2024 rather than 12/31/2024.
 	dayFirst bool
+	// zone is the portal's; nil when it is not known.
+	zone *time.Location
 }
 
 // label names the field for a person.
@@ -69,21 +76,6 @@ func (f *field) label() string {
 		return fmt.Sprintf("%s (%s)", f.name, f.title)
 	}
 	return f.name
-}
-
-// same reports whether a stored value and a wished one mean the same. The order
-// of a multiple field's values counts.
-func (f *field) same(stored, wished any) bool {
-	a, b := f.values(stored), f.values(wished)
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !f.sameOne(a[i], b[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 // empty reports whether v is no value of the field.
@@ -115,6 +107,9 @@ func (f *field) emptyOne(v any) bool {
 		if n, ok := numberOf(x); f.zeroIsEmpty && f.kind == kindNumber && ok {
 			return n.Sign() == 0
 		}
+		if f.kind == kindMoney && strings.HasPrefix(x, "|") {
+			return true // how a form says that there is no amount
+		}
 	case bool:
 		if f.multiple && !x {
 			return true // how PHP says that a list is empty
@@ -129,75 +124,6 @@ func (f *field) emptyOne(v any) bool {
 		}
 	}
 	return f.kind == kindFlag && flagOf(v) != "Y"
-}
-
-func (f *field) sameOne(a, b any) bool {
-	switch f.kind {
-	case kindNumber:
-		x, okX := f.number(a)
-		y, okY := f.number(b)
-		return okX && okY && x.Equal(y)
-	case kindFlag:
-		return flagOf(a) == flagOf(b)
-	case kindDay, kindMoment:
-		x, okX := momentOf(a, f.dayFirst)
-		y, okY := momentOf(b, f.dayFirst)
-		if !okX || !okY {
-			return okX == okY && textOf(a) == textOf(b)
-		}
-		if f.kind == kindDay {
-			return x.day() == y.day()
-		}
-		return x.same(y)
-	case kindMoney:
-		return moneyOf(a) == moneyOf(b)
-	case kindChoice:
-		return f.choice(a) == f.choice(b)
-	case kindHTML:
-		return htmlText(a) == htmlText(b)
-	}
-	return sameText(a, b)
-}
-
-// sameText compares texts; where one side is a number the other is read as one
-// too: an id is "5" in one method and 5 in the next.
-func sameText(a, b any) bool {
-	_, numA := a.(num.Num)
-	_, numB := b.(num.Num)
-	if numA || numB {
-		x, okX := numberOf(a)
-		y, okY := numberOf(b)
-		if okX && okY {
-			return x.Equal(y)
-		}
-	}
-	return textOf(a) == textOf(b)
-}
-
-// number reads a number as the field keeps it.
-func (f *field) number(v any) (num.Num, bool) {
-	n, ok := numberOf(v)
-	if !ok {
-		return n, false
-	}
-	if f.places != unknownPlaces {
-		n = n.Round(f.places)
-	}
-	return storable(n), true
-}
-
-// storableDigits is how many digits of a number survive in a portal: PHP turns
-// a float into text with 14 (the setting precision).
-const storableDigits = 14
-
-// storable returns n with the digits that a portal can keep, so that 1/3 is
-// not found different from its stored form in every run.
-func storable(n num.Num) num.Num {
-	digits := strings.TrimLeft(strings.Replace(strings.TrimPrefix(n.String(), "-"), ".", "", 1), "0")
-	if extra := len(digits) - storableDigits; extra > 0 && n.Scale() > 0 {
-		return n.Round(max(n.Scale()-extra, 0))
-	}
-	return n
 }
 
 // numberOf reads a number in any form a portal writes it.
@@ -237,27 +163,6 @@ func moneyOf(v any) string {
 		amount = n.String()
 	}
 	return amount + "|" + strings.ToUpper(strings.TrimSpace(currency))
-}
-
-// choice returns the id of a choice that was named by its id or by its text.
-// What names none is returned as it is.
-func (f *field) choice(v any) string {
-	text := textOf(v)
-	if b, ok := v.(bool); ok {
-		text = "N"
-		if b {
-			text = "Y"
-		}
-	}
-	if _, ok := f.choices[text]; ok {
-		return text
-	}
-	for id, shown := range f.choices {
-		if strings.EqualFold(shown, text) {
-			return id
-		}
-	}
-	return text
 }
 
 // htmlText returns the text of an HTML property, which is {TEXT, TYPE} when read
@@ -341,23 +246,6 @@ func (f *field) checkOne(v any) error {
 		return fmt.Errorf("field %s takes %s, this is %s", f.label(), f.kind, shortKind(v))
 	}
 	return nil
-}
-
-func (f *field) checkChoice(v any) error {
-	if len(f.choices) == 0 {
-		return nil
-	}
-	if _, ok := f.choices[f.choice(v)]; ok {
-		return nil
-	}
-	shown := make([]string, 0, len(f.choices))
-	for _, text := range f.choices {
-		shown = append(shown, text)
-	}
-	if near := diag.Closest(textOf(v), shown); near != "" {
-		return fmt.Errorf("field %s has no choice of this name, did you mean %q?", f.label(), near)
-	}
-	return fmt.Errorf("field %s has no such choice", f.label())
 }
 
 // shortKind names the kind of a value without showing the data.

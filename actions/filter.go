@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 
 	"b24rules/engine"
 	"b24rules/num"
@@ -132,14 +135,25 @@ func (c condition) any(stored any, strict bool) bool {
 			continue
 		}
 		for _, h := range have {
-			// A database compares texts without case and trailing spaces.
-			loose := !strict && c.field.kind == kindText && strings.EqualFold(strings.TrimRight(textOf(h), " "), strings.TrimRight(textOf(w), " "))
+			loose := !strict && c.field.kind == kindText && collated(textOf(h)) == collated(textOf(w))
 			if loose || c.field.sameOne(h, w) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// collated writes a text so that those that a database takes for equal are: it
+// compares without case, accents (Ё is Е) and trailing spaces.
+func collated(text string) string {
+	bare := strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, norm.NFD.String(text))
+	return strings.TrimRight(bare, " ")
 }
 
 // compares tells the order of numbers and dates; that of texts is the
@@ -160,7 +174,7 @@ func (c condition) compares(stored any) (holds, known bool) {
 		if !okA || !okB {
 			return false, false
 		}
-		if c.field.kind == kindDay || !a.zoned || !b.zoned {
+		if b = b.at(c.field.zone); c.field.kind == kindDay || !a.zoned || !b.zoned {
 			return false, false // a midnight that a zone may have shifted
 		}
 		order = a.t.Compare(b.t)
@@ -179,25 +193,30 @@ func (c condition) compares(stored any) (holds, known bool) {
 }
 
 // verify checks a row that a portal returned against the filter: a filter that
-// it ignored must not pass unnoticed. strict also refuses what cannot be told.
-func verify(conditions []condition, value func(*field) (any, bool), what string, strict bool) error {
+// it ignored must not pass unnoticed. strict also refuses what cannot be told,
+// and leaves out a row whose text is another one, though the portal's database
+// takes both for equal.
+func verify(conditions []condition, value func(*field) (any, bool), what string, strict bool) (in bool, err error) {
+	in = true
 	for _, c := range conditions {
 		if c.field == nil {
 			if strict {
-				return engine.ParkError("the group %q of the filter cannot be checked: name the conditions themselves", c.group)
+				return false, engine.ParkError("the group %q of the filter cannot be checked: name the conditions themselves", c.group)
 			}
 			continue
 		}
 		stored, there := value(c.field)
-		holds, known := c.holds(stored, there, strict)
+		holds, known := c.holds(stored, there, false)
 		switch {
 		case known && !holds:
-			return engine.ParkError("the portal returned %s, which the filter on %s excludes: it does not apply this filter", what, c.field.label())
+			return false, engine.ParkError("the portal returned %s, which the filter on %s excludes: it does not apply this filter", what, c.field.label())
 		case !known && (strict || !there && (c.op == "" || c.op == "=")):
-			return engine.ParkError("the filter on %s cannot be checked against %s", c.key(), what)
+			return false, engine.ParkError("the filter on %s cannot be checked against %s", c.key(), what)
 		}
+		exactly, _ := c.holds(stored, there, true)
+		in = in && (exactly || !strict)
 	}
-	return nil
+	return in, nil
 }
 
 // count is a number of things as a result holds it.

@@ -41,7 +41,9 @@ func TestVerify(t *testing.T) {
 	}{
 		{"title", "Roof", "", ""},
 		{"title", "Wall", "title", "title"},
-		{"title", "ROOF ", "", "title"}, // a database takes these for equal, a deletion does not
+		{"title", "ROOF ", "", "out"}, // a database takes these for equal, a deletion does not
+		{"title", "RÖÖF", "", "out"},
+		{"!title", "ROOF", "", ""},
 		{"=opportunity", "100.00", "", ""},
 		{"!=opportunity", n("100"), "opportunity", "opportunity"},
 		{"@id", []any{n("6"), n("7")}, "", ""},
@@ -72,9 +74,12 @@ func TestVerify(t *testing.T) {
 			}
 			value := func(f *field) (any, bool) { v, ok := item[f.name]; return v, ok }
 			for strict, want := range map[bool]string{false: tt.loose, true: tt.tight} {
-				got := verify(conditions, value, "item 7 of type 2", strict)
+				in, got := verify(conditions, value, "item 7 of type 2", strict)
 				switch {
-				case want == "" && got != nil:
+				case want == "out" && (in || got != nil):
+					t.Errorf("strict %v: in is %v, %v, want that it is left out", strict, in, got)
+				case want == "out":
+				case want == "" && (got != nil || !in):
 					t.Errorf("strict %v: %v", strict, got)
 				case want == "unknown" && (got == nil || got.Error() != "the filter on "+tt.key+" cannot be checked against item 7 of type 2"):
 					t.Errorf("strict %v: %v, want that it cannot be checked", strict, got)
@@ -118,13 +123,31 @@ func TestFilterParams(t *testing.T) {
 
 func TestRefuseEmpty(t *testing.T) {
 	s := testItemSchema()
-	for _, f := range []engine.Fields{nil, {{Name: "title", Value: ""}}, {{Name: "title", Value: nil}}, {{Name: "@id", Value: []any{}}}, {{Name: "companyId", Value: n("0")}}} {
+	for _, f := range []engine.Fields{
+		nil,
+		{{Name: "title", Value: ""}},
+		{{Name: "title", Value: nil}},
+		{{Name: "@id", Value: []any{}}},
+		{{Name: "companyId", Value: n("0")}},
+		{{Name: "@companyId", Value: []any{n("5"), nil}}},
+		{{Name: "!=companyId", Value: n("0")}},
+		{{Name: ">opportunity", Value: nil}},
+	} {
 		conditions, err := parseConditions(f, s.resolve)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if refuseEmpty(conditions) == nil {
 			t.Errorf("the filter %v is taken", f)
+		}
+	}
+	for _, f := range []engine.Fields{{{Name: ">opportunity", Value: n("0")}}, {{Name: "opened", Value: false}}, {{Name: "@companyId", Value: []any{n("5")}}}} {
+		conditions, err := parseConditions(f, s.resolve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := refuseEmpty(conditions); err != nil {
+			t.Errorf("the filter %v: %v", f, err)
 		}
 	}
 }

@@ -81,21 +81,21 @@ func updateItemCall(typ, id int, wishes []wish) bitrix.Call {
 	}}
 }
 
+func addItemCall(typ int, wishes []wish) bitrix.Call {
+	// What is to be empty is said too: the portal may have something of its own
+	// for a field that is not given.
+	return bitrix.Call{Method: "crm.item.add", Write: true, Params: map[string]any{"entityTypeId": typ, "fields": itemFields(wishes)}}
+}
+
+func deleteItemCall(typ, id int) bitrix.Call {
+	return bitrix.Call{Method: "crm.item.delete", Write: true, Params: map[string]any{"entityTypeId": typ, "id": id}}
+}
+
 // noteRefused says which fields did not take their values: the portal ignores
 // what it cannot read, and computes some fields itself.
 func noteRefused(c *engine.Call, stored map[string]any, wishes []wish) {
 	for _, w := range differing(stored, wishes) {
 		c.Note("field %s did not take its value: the portal ignored it or sets the field by itself", w.field.name)
-	}
-}
-
-// noteRounded says which numbers a field keeps with fewer digits.
-func noteRounded(c *engine.Call, wishes []wish) {
-	for _, w := range wishes {
-		n, ok := numberOf(w.value)
-		if ok && w.field.kind == kindNumber && w.field.places != unknownPlaces && n.Scale() > w.field.places {
-			c.Note("field %s keeps %d digits after the point: its value was rounded", w.field.name, w.field.places)
-		}
 	}
 }
 
@@ -147,17 +147,22 @@ func (s *itemSchema) findItems(ctx context.Context, c *engine.Call, conditions [
 	if err != nil {
 		return nil, err
 	}
+	inside := make([]map[string]any, 0, len(items))
 	for _, item := range items {
 		id, err := itemID(item)
 		if err != nil {
 			return nil, err
 		}
 		value := func(f *field) (any, bool) { v, ok := item[f.name]; return v, ok }
-		if err := verify(conditions, value, itemName(s.typ, id), q.strict); err != nil {
+		in, err := verify(conditions, value, itemName(s.typ, id), q.strict)
+		if err != nil {
 			return nil, err
 		}
+		if in {
+			inside = append(inside, item)
+		}
 	}
-	return items, nil
+	return inside, nil
 }
 
 // itemQuery says what of the items to read and how many at most.
@@ -165,7 +170,7 @@ type itemQuery struct {
 	selected []string
 	order    map[string]any
 	limit    int
-	strict   bool // refuse what cannot be checked
+	strict   bool // refuse what cannot be checked, and return only exact matches
 }
 
 // byID is the order in which pages do not shift.

@@ -2,6 +2,7 @@ package actions
 
 import (
 	"context"
+	"time"
 
 	"b24rules/bitrix"
 	"b24rules/engine"
@@ -14,17 +15,18 @@ func loadItemSchema(ctx context.Context, c *engine.Call, typ int) (*itemSchema, 
 	if err != nil {
 		return nil, err
 	}
-	return newItemSchema(typ, meta), nil
+	return newItemSchema(typ, meta, c.Zone), nil
 }
 
-func newItemSchema(typ int, meta *bitrix.ItemFields) *itemSchema {
+func newItemSchema(typ int, meta *bitrix.ItemFields, zone *time.Location) *itemSchema {
 	s := &itemSchema{typ: typ, byName: map[string]*field{}}
 	stored := map[string]*field{}
 	for _, name := range meta.Names() {
 		m, _ := meta.Lookup(name)
 		f := &field{
 			name: name, title: m.Title, kind: itemKind(m.Type), multiple: m.Multiple, readOnly: m.ReadOnly,
-			custom: m.Dynamic, zeroIsEmpty: true, places: itemPlaces(name),
+			custom: m.Dynamic, zeroIsEmpty: true, places: itemPlaces(m), choices: m.Enum, zone: zone,
+			unordered: isUnordered(m),
 		}
 		s.fields = append(s.fields, f)
 		s.byName[name] = f
@@ -52,6 +54,8 @@ func itemKind(typ string) kind {
 		return kindMoment
 	case "money":
 		return kindMoney
+	case "enumeration":
+		return kindChoice
 	case "file":
 		return kindFile
 	}
@@ -59,10 +63,15 @@ func itemKind(typ string) kind {
 }
 
 // itemPlaces is how many digits after the point a field keeps. The amounts of an
-// item are columns with two; of other fields crm.item.fields does not tell here.
-func itemPlaces(name string) int {
-	if name == "opportunity" || name == "taxValue" {
+// item are columns with two; people's fields say it in their settings.
+func itemPlaces(m bitrix.ItemField) int {
+	switch {
+	case m.Name == "opportunity" || m.Name == "taxValue":
 		return 2
+	case m.Type == "integer":
+		return 0
+	case m.Type == "double" && m.Precision >= 0:
+		return m.Precision
 	}
 	return unknownPlaces
 }
@@ -76,13 +85,23 @@ func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*l
 	all := meta.All()
 	fields := make([]*field, 0, len(all))
 	for _, m := range all {
+		length := 0
+		if m.ID == "NAME" {
+			length = nameLength
+		}
 		fields = append(fields, &field{
-			name: m.ID, code: m.Code, title: m.Name, kind: listKind(m.Type), multiple: m.Multiple,
-			reference: isReference(m.Type), drive: m.Type == "S:DiskFile", places: unknownPlaces, choices: m.Enum,
+			name: m.ID, length: length, code: m.Code, title: m.Name, kind: listKind(m.Type), multiple: m.Multiple,
+			reference: isReference(m.Type), unordered: m.Multiple && (m.Type == "L" || isReference(m.Type)),
+			drive: m.Type == "S:DiskFile", places: unknownPlaces, choices: m.Enum, zone: c.Zone,
 		})
 	}
 	return newListSchema(fields), nil
 }
+
+// nameLength is how long the column is that holds the names of elements. What is
+// longer is cut by the database without a word, and would be found different in
+// every run.
+const nameLength = 255
 
 // listKind maps the types of lists.field.get.
 // https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-type-get.html
@@ -106,13 +125,23 @@ func listKind(typ string) kind {
 	return kindText
 }
 
-// isReference reports a property that holds the ids of other things.
+// isReference reports a property of a list that holds the ids of other things.
 func isReference(typ string) bool {
 	switch typ {
 	case "E", "G", "E:EList", "S:employee":
 		return true
 	}
 	return false
+}
+
+// isUnordered reports a field of an item whose values are a set. contactIds is
+// none: its first value is the main contact.
+func isUnordered(m bitrix.ItemField) bool {
+	switch m.Type {
+	case "enumeration", "employee", "iblock_element", "iblock_section", "crm":
+		return m.Multiple
+	}
+	return m.Multiple && m.Name == "observers"
 }
 
 // holdsDriveFiles reports whether an element has files that only the element

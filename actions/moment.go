@@ -69,13 +69,30 @@ func (m moment) day() string { return m.t.Format(time.DateOnly) }
 // wall is what the clock shows, without a zone.
 func (m moment) wall() string { return m.t.Format(time.DateTime) }
 
-// same compares instants when both are known, else what the clocks show.
-// Portals keep whole seconds.
-func (m moment) same(o moment) bool {
-	if m.zoned && o.zoned {
-		return m.t.Truncate(time.Second).Equal(o.t.Truncate(time.Second))
+// at is the moment as a clock in the zone shows it. Without an offset of its own
+// it is what that clock shows. A nil zone changes nothing.
+func (m moment) at(zone *time.Location) moment {
+	switch {
+	case zone == nil:
+		return m
+	case m.zoned:
+		return moment{m.t.In(zone), true}
 	}
-	return m.wall() == o.wall()
+	y, month, d := m.t.Date()
+	return moment{time.Date(y, month, d, m.t.Hour(), m.t.Minute(), m.t.Second(), 0, zone), true}
+}
+
+// same compares instants when both are known, else what the clocks show. A wish
+// is taken for one of the portal's zone, as it is written. Portals keep whole
+// seconds.
+func (m moment) same(wish moment, zone *time.Location) bool {
+	if m.zoned || wish.zoned {
+		wish = wish.at(zone)
+	}
+	if m.zoned && wish.zoned {
+		return m.t.Truncate(time.Second).Equal(wish.t.Truncate(time.Second))
+	}
+	return m.wall() == wish.wall()
 }
 
 // iso writes the moment so that a CRM method reads it right.
@@ -91,11 +108,12 @@ type slashes struct{ dayFirst, monthFirst bool }
 
 // look reads one date of the portal. A part above 12 is a day; am and pm stand
 // beside a month that comes first; a 24-hour clock beside a day that does.
-func (s *slashes) look(text string) {
+// It reports whether the text is such a date.
+func (s *slashes) look(text string) bool {
 	date, clock, _ := strings.Cut(strings.TrimSpace(text), " ")
 	parts := strings.Split(date, "/")
 	if len(parts) != 3 || len(parts[2]) != 4 {
-		return
+		return false
 	}
 	clock = strings.ToLower(clock)
 	switch {
@@ -104,4 +122,5 @@ func (s *slashes) look(text string) {
 	case parts[1] > "12" && len(parts[1]) == 2, strings.HasSuffix(clock, "m"):
 		s.monthFirst = true
 	}
+	return true
 }

@@ -4,14 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 
 	"b24rules/bitrix"
 	"b24rules/engine"
 )
-
-// pageSize is how many rows a portal answers at a time, fixed for all methods.
-const pageSize = 50
 
 // readPages reads all rows of a listing call, but refuses to read more than
 // limit: the first page tells how many there are. wrapper is the key under
@@ -26,22 +22,13 @@ func readPages(ctx context.Context, c *engine.Call, call bitrix.Call, wrapper st
 	if total > limit {
 		return nil, tooMany(call.Method, total, limit)
 	}
-	if first.Next < 0 {
+	if first.Next <= 0 {
 		return rows, nil
 	}
-	var rest []bitrix.Call
-	for start := first.Next; start < total; start += pageSize {
-		next := call
-		next.Params = maps.Clone(call.Params)
-		next.Params["start"] = start
-		rest = append(rest, next)
-	}
-	for _, a := range c.Portal.Do(ctx, rest...) {
-		page, err := decodeRows(a, wrapper)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, page...)
+	// List begins anew, and again when rows come or go meanwhile: a row that
+	// moved to a page that was read would be missed, and an item be made twice.
+	if rows, err = c.Portal.List(ctx, call, wrapper); err != nil {
+		return nil, err
 	}
 	if len(rows) > limit {
 		return nil, tooMany(call.Method, len(rows), limit)

@@ -90,7 +90,9 @@ func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish) ([]*
 	if err != nil {
 		return nil, err
 	}
-	l.schema.learnDates(all)
+	if err := l.learnDates(ctx, c, all); err != nil {
+		return nil, err
+	}
 	inside := make([]*element, 0, len(all))
 	for _, e := range all {
 		if e.holds(scope) {
@@ -170,7 +172,9 @@ func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string) (
 		if err != nil {
 			return nil, err
 		}
-		l.schema.learnDates(elements)
+		if err := l.learnDates(ctx, c, elements); err != nil {
+			return nil, err
+		}
 		for _, e := range elements {
 			if e.code == codes[i] {
 				out[e.code] = append(out[e.code], e)

@@ -196,7 +196,12 @@ func (s *script) arrange(words []string) {
 		typ := emulator.Type{EntityTypeID: 1030, ID: 1, Title: words[1], NoStages: true}
 		for _, w := range words[2:] {
 			name, kind, _ := strings.Cut(w, ":")
-			typ.Fields = append(typ.Fields, emulator.UserField{Name: "UF_CRM_1_" + name, Type: kind, Title: name, Precision: 2})
+			kind, multiple := strings.CutSuffix(kind, "*")
+			f := emulator.UserField{Name: "UF_CRM_1_" + name, Type: kind, Title: name, Precision: 2, Multiple: multiple}
+			if kind == "enumeration" {
+				f.Options = []string{"red", "blue"}
+			}
+			typ.Fields = append(typ.Fields, f)
 		}
 		s.portal.AddType(typ)
 	default:

@@ -65,12 +65,7 @@ func checkSyncElements(c *engine.StepCheck) {
 	checkScopeOfRun(c, "would delete the elements of all the others")
 	checkRowKey(c)
 	checkElementName(c)
-	t := c.Types()
-	if v, ok := t.Const("delete_limit"); ok && v != nil {
-		if _, err := parseDeleteLimit(v); err != nil {
-			c.Errorf("delete_limit", "invalid-value", "%s", err)
-		}
-	}
+	checkDeleteLimit(c)
 }
 
 func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) {
@@ -94,12 +89,17 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 			return nil, err
 		}
 	}
-	if err := p.brake(limit); err != nil {
+	if err := limit.brake(len(p.deletes), p.mine, "elements"); err != nil {
 		return nil, err
 	}
 	if err := c.Deleting(len(p.deletes)); err != nil {
 		return nil, err
 	}
+	var wishes []wish
+	for _, w := range wants {
+		wishes = append(wishes, w.wishes...)
+	}
+	noteShortened(c, wishes...)
 	return l.carryOut(ctx, c, p)
 }
 

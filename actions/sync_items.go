@@ -2,11 +2,9 @@ package actions
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
-	"b24rules/bitrix"
 	"b24rules/engine"
 	"b24rules/engine/formula"
 )
@@ -78,11 +76,7 @@ func checkSyncItems(c *engine.StepCheck) {
 	for _, arg := range []string{"scope", "key", "fields"} {
 		checkItemFields(c, arg, true)
 	}
-	if v, ok := t.Const("delete_limit"); ok && v != nil {
-		if _, err := parseDeleteLimit(v); err != nil {
-			c.Errorf("delete_limit", "invalid-value", "%s", err)
-		}
-	}
+	checkDeleteLimit(c)
 }
 
 // wantedItem is an item as a rule wants it to be.
@@ -138,12 +132,17 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 			return nil, err
 		}
 	}
-	if most := limit.of(p.mine); len(p.deletes) > most {
-		return nil, engine.ParkError("the step would delete %d of %d items, its limit is %d: nothing was written; raise delete_limit if this is right", len(p.deletes), p.mine, most)
+	if err := limit.brake(len(p.deletes), p.mine, "items"); err != nil {
+		return nil, err
 	}
 	if err := c.Deleting(len(p.deletes)); err != nil {
 		return nil, err
 	}
+	var wishes []wish
+	for _, w := range wants {
+		wishes = append(wishes, w.wishes...)
+	}
+	noteShortened(c, wishes...)
 	return p.carryOut(ctx, c, typ)
 }
 
@@ -200,7 +199,7 @@ func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, ro
 		if k.field.empty(k.value) {
 			return w, engine.ParkError("row %d: the key %s has no value", i+1, k.field.name)
 		}
-		texts[j] = k.field.name + "=" + canonical(k.value)
+		texts[j] = k.field.name + "=" + k.field.canonical(k.value)
 	}
 	slices.Sort(texts)
 	w.text = strings.Join(texts, "\x00")
@@ -226,14 +225,6 @@ func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, ro
 	return w, nil
 }
 
-// canonical writes a value of a key down so that equal values have equal texts.
-func canonical(v any) string {
-	if n, ok := numberOf(v); ok {
-		return n.String()
-	}
-	return textOf(v)
-}
-
 func selectedBy(wants []wantedItem, keys []*field) []string {
 	var out []string
 	for _, w := range wants {
@@ -246,130 +237,4 @@ func selectedBy(wants []wantedItem, keys []*field) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(append(out, "id"))
-}
-
-// itemPlan is what a sync of items would do.
-type itemPlan struct {
-	adds    []wantedItem
-	updates []itemChange
-	deletes []int
-	kept    int
-	mine    int // how many items the step may delete
-	foreign int // items of people that stay
-	doubles int // of the deletes: items with the key of an older one
-}
-
-type itemChange struct {
-	id      int
-	changed []wish
-}
-
-// planItems compares what is with what is wanted; existing is in the order of
-// ids.
-func planItems(existing []map[string]any, wants []wantedItem, keys []*field, removeForeign bool) (itemPlan, error) {
-	var p itemPlan
-	left := make([]bool, len(existing)) // ours, and no row has taken it
-	byKey := map[string]int{}
-	for i, item := range existing {
-		text, ours := keyOf(item, keys)
-		_, taken := byKey[text]
-		switch {
-		case !ours && !removeForeign:
-			p.foreign++
-			continue
-		case ours && taken:
-			p.doubles++
-		case ours:
-			byKey[text] = i
-		}
-		left[i] = true
-		p.mine++
-	}
-	for _, w := range wants {
-		i, found := byKey[w.text]
-		if !found || len(differing(existing[i], w.key)) > 0 {
-			p.adds = append(p.adds, w)
-			continue
-		}
-		left[i] = false
-		id, err := itemID(existing[i])
-		if err != nil {
-			return p, err
-		}
-		if changed := differing(existing[i], w.wishes); len(changed) > 0 {
-			p.updates = append(p.updates, itemChange{id, changed})
-		} else {
-			p.kept++
-		}
-	}
-	for i, item := range existing {
-		if !left[i] {
-			continue
-		}
-		id, err := itemID(item)
-		if err != nil {
-			return p, err
-		}
-		p.deletes = append(p.deletes, id)
-	}
-	return p, nil
-}
-
-// keyOf is the key of an item; ours is false when none of its fields is filled.
-func keyOf(item map[string]any, keys []*field) (text string, ours bool) {
-	texts := make([]string, 0, len(keys))
-	for _, f := range keys {
-		v := item[f.name]
-		if f.empty(v) {
-			continue
-		}
-		ours = true
-		texts = append(texts, f.name+"="+canonical(v))
-	}
-	slices.Sort(texts)
-	return strings.Join(texts, "\x00"), ours
-}
-
-// carryOut writes the plan, all of it at once. What fails leaves the rest done:
-// the next attempt finds it as it should be.
-func (p itemPlan) carryOut(ctx context.Context, c *engine.Call, typ int) (any, error) {
-	calls := make([]bitrix.Call, 0, len(p.adds)+len(p.updates)+len(p.deletes))
-	for _, w := range p.adds {
-		filled := slices.DeleteFunc(slices.Clone(w.wishes), func(x wish) bool { return x.field.empty(x.value) })
-		calls = append(calls, bitrix.Call{Method: "crm.item.add", Write: true, Params: map[string]any{"entityTypeId": typ, "fields": itemFields(filled)}})
-	}
-	for _, u := range p.updates {
-		calls = append(calls, updateItemCall(typ, u.id, u.changed))
-	}
-	for _, id := range p.deletes {
-		calls = append(calls, bitrix.Call{Method: "crm.item.delete", Write: true, Params: map[string]any{"entityTypeId": typ, "id": id}})
-	}
-	var failed failures
-	var added, updated, deleted int
-	if len(calls) > 0 {
-		for i, answer := range c.Portal.Do(ctx, calls...) {
-			switch {
-			case i < len(p.adds) && answer.Err != nil:
-				failed.add(fmt.Errorf("row %d: %w", p.adds[i].row+1, answer.Err))
-			case i < len(p.adds):
-				added++
-			case i < len(p.adds)+len(p.updates) && answer.Err != nil:
-				failed.add(answer.Err)
-			case i < len(p.adds)+len(p.updates):
-				updated++
-			case answer.Err != nil && !bitrix.IsNotFound(answer.Err): // one that is gone already is as wished
-				failed.add(answer.Err)
-			default:
-				deleted++
-			}
-		}
-	}
-	c.Note("%d added, %d updated, %d deleted, %d kept", added, updated, deleted, p.kept)
-	if p.foreign > 0 {
-		c.Note("%d items of the scope have no key and stay", p.foreign)
-	}
-	if p.doubles > 0 {
-		c.Note("%d items had the key of an older one", p.doubles)
-	}
-	return map[string]any{"added": count(added), "updated": count(updated), "deleted": count(deleted), "kept": count(p.kept)}, failed.err("write the items")
 }

@@ -1,12 +1,6 @@
 package actions
 
-import (
-	"fmt"
-	"strings"
-
-	"b24rules/engine"
-	"b24rules/num"
-)
+import "strings"
 
 // wanted is an element as a rule wants it to be.
 type wanted struct {
@@ -133,60 +127,4 @@ func adoptable(others []*element, taken map[*element]bool, w wanted) *element {
 // made reports whether a rule, this one or another, made an element.
 func made(code string) bool {
 	return strings.HasPrefix(code, codePrefix)
-}
-
-// deleteLimit is how many elements a step may delete at once.
-type deleteLimit struct {
-	count   int
-	percent bool
-}
-
-// Defaults of a sync: a step that would remove more than half of what it made
-// has more likely read wrong than been meant.
-const (
-	defaultDeletePercent = 50
-	leastDeletes         = 5
-)
-
-// parseDeleteLimit reads 200 or "50%". Nil is the default.
-func parseDeleteLimit(v any) (*deleteLimit, error) {
-	wrong := fmt.Errorf("delete_limit takes a number of elements such as 200, or a share such as 50%%")
-	switch x := v.(type) {
-	case nil:
-		return nil, nil
-	case num.Num:
-		n, ok := x.Int64()
-		if !ok || n < 0 {
-			return nil, wrong
-		}
-		return &deleteLimit{count: int(n)}, nil
-	case string:
-		digits, percent := strings.CutSuffix(x, "%")
-		n, err := num.Parse(digits)
-		whole, ok := n.Int64()
-		if err != nil || !ok || whole < 0 || (percent && whole > 100) {
-			return nil, wrong
-		}
-		return &deleteLimit{count: int(whole), percent: percent}, nil
-	}
-	return nil, wrong
-}
-
-// of is the limit for a step that may delete any of mine elements.
-func (l *deleteLimit) of(mine int) int {
-	switch {
-	case l == nil:
-		return max(mine*defaultDeletePercent/100, leastDeletes)
-	case l.percent:
-		return mine * l.count / 100
-	}
-	return l.count
-}
-
-// brake refuses a plan that deletes more than the limit.
-func (p *plan) brake(l *deleteLimit) error {
-	if limit := l.of(p.mine); len(p.deletes) > limit {
-		return engine.ParkError("the step would delete %d of %d elements, its limit is %d: nothing was written; raise delete_limit if this is right", len(p.deletes), p.mine, limit)
-	}
-	return nil
 }

@@ -31,6 +31,12 @@ rules:
           rows: '=[{"k": 1}, {"k": 2}]'
           key: =row.k
           fields: {NAME: x, NUM: =row.k / 3, DAY: 2026-03-04, AT: "2026-03-04T10:00:00", PRICE: "300|USD", DONE: Yes, TAGS: '=["b", "a"]', NUMS: "=[2, 1.50]", NOTE: "<b>x</b>", TEXT: "007"}
+      - sync_items:
+          entityTypeId: 1030
+          scope: {ufCrm1Scope: "S{{ event.id }}"}
+          rows: '=[{"k": "007"}, {"k": "7"}]'
+          key: {ufCrm1Text: =row.k}
+          fields: {title: x, ufCrm1Num: =1/3, ufCrm1Flag: true, ufCrm1Off: false, ufCrm1Day: 2026-03-04, ufCrm1At: "2026-03-04T10:00:00+02:00", ufCrm1Money: "10.50|RUB", ufCrm1Color: red, ufCrm1Colors: '=["blue", "red"]', ufCrm1Tags: '=["b", "a"]'}
 `
 
 // TestUnchangedIsNotWritten: the second run finds everything as it is, in the
@@ -63,7 +69,7 @@ func TestUnchangedIsNotWritten(t *testing.T) {
 		}
 		s.portal.AddList(emulator.List{ID: id + 1, Name: "forms", Fields: append([]emulator.ListField(nil), fields...)})
 	}
-	s.perform("portal", "type Forms Deal:integer Num:double Flag:boolean Day:date At:datetime Money:money Text:string")
+	s.perform("portal", "type Forms Deal:integer Num:double Flag:boolean Day:date At:datetime Money:money Text:string Scope:string Off:boolean Color:enumeration Colors:enumeration* Tags:string*")
 	s.perform("rest", `crm.deal.add {"fields":{"TITLE":"Roof"}}`)
 	work := func() int64 {
 		before := s.client.Stats().Writes
@@ -76,7 +82,7 @@ func TestUnchangedIsNotWritten(t *testing.T) {
 		}
 		return s.client.Stats().Writes - before
 	}
-	if n := work(); n != 5 {
+	if n := work(); n != 7 {
 		t.Errorf("%d writes at first, want one for each thing", n)
 	}
 	s.client.take()

@@ -2,7 +2,9 @@ package actions
 
 import (
 	"context"
+	"fmt"
 
+	"b24rules/bitrix"
 	"b24rules/engine"
 	"b24rules/engine/formula"
 )
@@ -54,8 +56,11 @@ func updateItem(ctx context.Context, c *engine.Call, a updateItemArgs) (any, err
 	if err != nil {
 		return nil, err
 	}
-	noteRounded(c, fields)
+	noteShortened(c, fields...)
 	updated, err := changeItem(ctx, c, typ, a.ID, item, fields)
+	if bitrix.IsNotFound(err) {
+		return nil, c.Missing(typ, a.ID, fmt.Errorf("%s was removed meanwhile: %w", itemName(typ, a.ID), err))
+	}
 	if err != nil {
 		return nil, err
 	}

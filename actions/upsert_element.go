@@ -54,6 +54,7 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 	if w.wishes, err = l.elementWishes(a.Fields, nil); err != nil {
 		return nil, engine.ParkError("upsert_element: %w", err)
 	}
+	noteShortened(c, w.wishes...)
 	e, err := l.findOne(ctx, c, w.code)
 	if err != nil {
 		return nil, err
@@ -96,7 +97,11 @@ func (l *list) changeOne(ctx context.Context, c *engine.Call, e *element, w want
 	if e.holds(w.wishes) {
 		return result, nil
 	}
-	if answer := c.Portal.Do(ctx, l.updateCall(e, w))[0]; answer.Err != nil {
+	answer := c.Portal.Do(ctx, l.updateCall(e, w))[0]
+	if bitrix.IsCode(answer.Err, "ERROR_ELEMENT_NOT_FOUND") {
+		return nil, removed(e.String())
+	}
+	if answer.Err != nil {
 		return nil, answer.Err
 	}
 	c.Note("updated %s", e)

@@ -2,7 +2,6 @@ package actions
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"b24rules/bitrix"
@@ -55,7 +54,7 @@ func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, err
 	if err != nil {
 		return nil, err
 	}
-	noteRounded(c, fields)
+	noteShortened(c, fields...)
 	if len(f.items) == 0 {
 		return addItem(ctx, c, f.schema.typ, append(key, fields...))
 	}
@@ -162,15 +161,7 @@ func (s *itemSchema) findByKey(ctx context.Context, c *engine.Call, key, fields 
 }
 
 func addItem(ctx context.Context, c *engine.Call, typ int, wishes []wish) (any, error) {
-	filled := make([]wish, 0, len(wishes))
-	for _, w := range wishes {
-		if !w.field.empty(w.value) {
-			filled = append(filled, w)
-		}
-	}
-	a := c.Portal.Do(ctx, bitrix.Call{Method: "crm.item.add", Write: true, Params: map[string]any{
-		"entityTypeId": typ, "fields": itemFields(filled),
-	}})[0]
+	a := c.Portal.Do(ctx, addItemCall(typ, wishes))[0]
 	if a.Err != nil {
 		// Also of an unknown outcome: the next attempt looks first.
 		return nil, a.Err
@@ -183,7 +174,7 @@ func addItem(ctx context.Context, c *engine.Call, typ int, wishes []wish) (any, 
 	if err != nil {
 		return nil, err
 	}
-	noteRefused(c, item, filled)
+	noteRefused(c, item, wishes)
 	c.Note("added %s", itemName(typ, id))
 	return upserted(id, true, false), nil
 }
@@ -201,22 +192,23 @@ func changeFound(ctx context.Context, c *engine.Call, typ int, found []map[strin
 		c.Note("%d items of type %d have the key: the oldest, %d, is kept up to date, the others are %s", len(found), typ, id, strings.Join(others, ", "))
 	}
 	updated, err := changeItem(ctx, c, typ, id, found[0], fields)
+	if bitrix.IsNotFound(err) {
+		return nil, c.Missing(typ, id, removed(itemName(typ, id)))
+	}
 	if err != nil {
 		return nil, err
 	}
 	return upserted(id, false, updated), nil
 }
 
-// changeItem writes the fields that differ and reports whether any did.
+// changeItem writes the fields that differ and reports whether any did. An item
+// that is gone by then is an error of the kind bitrix.IsNotFound.
 func changeItem(ctx context.Context, c *engine.Call, typ, id int, item map[string]any, fields []wish) (bool, error) {
 	changed := differing(item, fields)
 	if len(changed) == 0 {
 		return false, nil
 	}
 	a := c.Portal.Do(ctx, updateItemCall(typ, id, changed))[0]
-	if bitrix.IsNotFound(a.Err) {
-		return false, c.Missing(typ, id, fmt.Errorf("%s was removed meanwhile: %w", itemName(typ, id), a.Err))
-	}
 	if a.Err != nil {
 		return false, a.Err
 	}

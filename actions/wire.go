@@ -79,7 +79,11 @@ func (f *field) itemOne(v any) any {
 		}
 	case kindMoment:
 		if m, ok := momentOf(v, f.dayFirst); ok {
-			return m.iso()
+			return m.at(f.zone).iso()
+		}
+	case kindChoice:
+		if id := f.choice(v); id != textOf(v) {
+			return json.Number(id) // it was named by its text
 		}
 	case kindText:
 		if b, ok := v.(bool); ok {
@@ -122,12 +126,12 @@ func (f *field) listOne(v any) any {
 		// The documented form; the portal reads it in its own zone, which is
 		// also how it writes dates down.
 		if m, ok := momentOf(v, f.dayFirst); ok {
-			return m.wall()
+			return m.at(f.zone).wall()
 		}
 	case kindChoice:
 		return f.choice(v)
 	case kindHTML:
 		return htmlText(v)
 	}
-	return textOf(v)
+	return f.kept(textOf(v))
 }

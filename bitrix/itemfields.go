@@ -29,6 +29,9 @@ type ItemField struct {
 	Multiple  bool
 	// Dynamic fields were defined by people.
 	Dynamic bool
+	// Precision is how many digits after the point a double of people's keeps, -1
+	// when the portal does not say.
+	Precision int
 	// Enum maps the ids of an enumeration's options to their texts. Do not
 	// change it: all callers share it.
 	Enum map[string]string
@@ -78,7 +81,7 @@ func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
 	out := &ItemFields{fields: make(map[string]ItemField, len(m)), stored: make(map[string]string, len(m))}
 	for name, raw := range m {
 		var f struct {
-			UpperName, Title, Type, StatusType                         json.RawMessage
+			UpperName, Title, Type, StatusType, Settings               json.RawMessage
 			IsRequired, IsReadOnly, IsImmutable, IsMultiple, IsDynamic YesNo
 			Items                                                      []struct{ ID, Value json.RawMessage }
 		}
@@ -88,6 +91,7 @@ func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
 		field := ItemField{
 			Name: name, UpperName: looseText(f.UpperName), Title: looseText(f.Title), Type: looseText(f.Type), StatusType: looseText(f.StatusType),
 			Required: bool(f.IsRequired), ReadOnly: bool(f.IsReadOnly), Immutable: bool(f.IsImmutable), Multiple: bool(f.IsMultiple), Dynamic: bool(f.IsDynamic),
+			Precision: precision(f.Settings),
 		}
 		for _, item := range f.Items {
 			if field.Enum == nil {
@@ -101,4 +105,22 @@ func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
 		}
 	}
 	return out, nil
+}
+
+// maxPrecision is the largest that a portal's form takes.
+const maxPrecision = 12
+
+// precision reads the digits of a double from the settings of its field, which
+// are an empty list where there are none.
+func precision(settings json.RawMessage) int {
+	m, err := looseMap(settings)
+	if err != nil {
+		return -1
+	}
+	for _, name := range []string{"PRECISION", "precision"} {
+		if n := looseInt(m[name]); n >= 0 && n <= maxPrecision {
+			return n
+		}
+	}
+	return -1
 }

@@ -95,6 +95,26 @@ func (c *Client) ListFields(ctx context.Context, iblockType string, iblockID int
 	return l, err
 }
 
+// ListChanged returns when a universal list was made or changed, as the portal
+// writes dates: 05/17/2023 04:09:23 pm. It tells how the portal orders the parts
+// of a date, which an element with 03/04/2024 does not. "" is a list that the
+// portal does not show. The answer may be as old as Config.MetadataLife.
+// Source: https://apidocs.bitrix24.com/api-reference/lists/lists/lists-get.html
+func (c *Client) ListChanged(ctx context.Context, iblockType string, iblockID int) (string, error) {
+	v, err := c.meta.get(ctx, "changed "+iblockType+" "+strconv.Itoa(iblockID), func() (any, error) {
+		var lists []struct {
+			Changed json.RawMessage `json:"TIMESTAMP_X"`
+		}
+		call := Call{Method: "lists.get", Params: map[string]any{"IBLOCK_TYPE_ID": iblockType, "IBLOCK_ID": iblockID}}
+		if err := c.decode(ctx, call, &lists); err != nil || len(lists) == 0 {
+			return "", err
+		}
+		return looseText(lists[0].Changed), nil
+	})
+	text, _ := v.(string)
+	return text, err
+}
+
 func decodeListFields(raw json.RawMessage) (*ListFields, error) {
 	m, err := looseMap(raw)
 	if err != nil {

@@ -71,7 +71,8 @@ func TestItemFields(t *testing.T) {
 	c := newClient(t, &portal{methods: map[string]methodFunc{"crm.item.fields": recorded(t, `{"fields":{
 		"id":{"type":"integer","isRequired":false,"isReadOnly":true,"isImmutable":false,"isMultiple":false,"isDynamic":false,"title":"ID","upperName":"ID"},
 		"stageId":{"type":"crm_status","isRequired":false,"isReadOnly":false,"isImmutable":false,"isMultiple":false,"isDynamic":false,"title":"Stage","statusType":"DEAL_STAGE","upperName":"STAGE_ID"},
-		"ufCrm5Kind":{"type":"enumeration","isRequired":true,"isReadOnly":false,"isImmutable":true,"isMultiple":true,"isDynamic":true,"items":[{"ID":"81","VALUE":"A"},{"ID":82,"VALUE":"B"}],"settings":[],"title":"Kind","upperName":"UF_CRM_5_KIND"}}}`)}})
+		"ufCrm5Kind":{"type":"enumeration","isRequired":true,"isReadOnly":false,"isImmutable":true,"isMultiple":true,"isDynamic":true,"items":[{"ID":"81","VALUE":"A"},{"ID":82,"VALUE":"B"}],"settings":[],"title":"Kind","upperName":"UF_CRM_5_KIND"},
+		"ufCrm5Sum":{"type":"double","isDynamic":true,"settings":{"PRECISION":2,"SIZE":20},"title":"Sum","upperName":"UF_CRM_5_SUM"}}}`)}})
 	f, err := c.ItemFields(t.Context(), 1030)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +80,7 @@ func TestItemFields(t *testing.T) {
 	got, ok := f.Lookup("UF_CRM_5_KIND")
 	want := bitrix.ItemField{
 		Name: "ufCrm5Kind", UpperName: "UF_CRM_5_KIND", Title: "Kind", Type: "enumeration",
-		Required: true, Immutable: true, Multiple: true, Dynamic: true, Enum: map[string]string{"81": "A", "82": "B"},
+		Required: true, Immutable: true, Multiple: true, Dynamic: true, Precision: -1, Enum: map[string]string{"81": "A", "82": "B"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || !ok {
 		t.Error(diff)
@@ -87,10 +88,13 @@ func TestItemFields(t *testing.T) {
 	if s, ok := f.Lookup("stageId"); !ok || s.StatusType != "DEAL_STAGE" || s.ReadOnly {
 		t.Errorf("got %+v", s)
 	}
+	if s, _ := f.Lookup("ufCrm5Sum"); s.Precision != 2 {
+		t.Errorf("a double keeps %d digits, want 2", s.Precision)
+	}
 	if _, ok := f.Lookup("stage"); ok {
 		t.Error("stage was found")
 	}
-	if diff := cmp.Diff([]string{"id", "stageId", "ufCrm5Kind"}, f.Names()); diff != "" {
+	if diff := cmp.Diff([]string{"id", "stageId", "ufCrm5Kind", "ufCrm5Sum"}, f.Names()); diff != "" {
 		t.Error(diff)
 	}
 }

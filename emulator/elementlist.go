@@ -84,7 +84,7 @@ func (s *store) elementJSON(b *iblock, e *element, only map[string]bool) *php.Ar
 		set(f.name, s.systemJSON(e, f.name))
 	}
 	if only["DATE_CREATE"] && b.field("DATE_CREATE") == nil {
-		a.Set("DATE_CREATE", e.created.Format(localDateTime))
+		a.Set("DATE_CREATE", s.local(e.created))
 	}
 	s.propertiesJSON(a, b, e, only)
 	return a
@@ -93,9 +93,9 @@ func (s *store) elementJSON(b *iblock, e *element, only map[string]bool) *php.Ar
 func (s *store) systemJSON(e *element, name string) any {
 	switch name {
 	case "DATE_CREATE":
-		return e.created.Format(localDateTime)
+		return s.local(e.created)
 	case "TIMESTAMP_X":
-		return e.changed.Format(localDateTime)
+		return s.local(e.changed)
 	case "MODIFIED_BY":
 		return toText(intValue(e.modifier))
 	}

@@ -9,12 +9,21 @@ import (
 	"b24rules/bitrix/php"
 )
 
-// localDateTime and localDate are how lists show moments: in the portal's form
-// and without a zone.
-const (
-	localDateTime = "01/02/2006 03:04:05 pm"
-	localDate     = "01/02/2006"
-)
+// local is a moment as lists show it: in the portal's form and without a zone.
+func (s *store) local(t time.Time) string {
+	if s.dayFirst {
+		return t.Format("02/01/2006 15:04:05")
+	}
+	return t.Format("01/02/2006 03:04:05 pm")
+}
+
+// localDay is a date as lists show it.
+func (s *store) localDay(t time.Time) string {
+	if s.dayFirst {
+		return t.Format("02/01/2006")
+	}
+	return t.Format("01/02/2006")
+}
 
 // element is an element of a list. Its name and the system fields that can be
 // written are in system.

@@ -266,7 +266,7 @@ func textOrNull(s string) any {
 
 func (c *call) listJSON(b *iblock) *php.Array {
 	return object(
-		"ID", toText(intValue(b.id)), "TIMESTAMP_X", b.changed.Format(localDateTime), "IBLOCK_TYPE_ID", b.typeID,
+		"ID", toText(intValue(b.id)), "TIMESTAMP_X", c.store().local(b.changed), "IBLOCK_TYPE_ID", b.typeID,
 		"LID", "s1", "CODE", textOrNull(b.code), "API_CODE", nil, "NAME", b.name, "ACTIVE", "Y", "SORT", toText(intValue(b.sort)),
 		"LIST_PAGE_URL", nil, "DETAIL_PAGE_URL", nil, "SECTION_PAGE_URL", nil, "CANONICAL_PAGE_URL", nil,
 		"PICTURE", nil, "DESCRIPTION", b.description, "DESCRIPTION_TYPE", "text", "RSS_TTL", "24", "RSS_ACTIVE", "Y",

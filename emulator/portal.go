@@ -102,6 +102,10 @@ type Config struct {
 	NoOfflineExtended, NoAuthConnector bool
 	// Location is the portal's time zone. Nil is three hours east of UTC.
 	Location *time.Location
+	// DayFirst lets lists write dates as 31/12/2024 23:59:59, as portals in
+	// Brazil, France or India do, rather than 12/31/2024 11:59:59 pm. Like these
+	// the portal still reads what has slashes with the month first.
+	DayFirst bool
 	// Currency is the base currency. Empty is USD.
 	Currency string
 	// KeepCalls is how many of the latest commands Calls remembers. 0 is
@@ -209,7 +213,7 @@ func New(cfg Config) *Portal {
 	p := &Portal{
 		cfg: cfg, methods: methodTable(), app: newApplication(cfg.Secret), users: map[int64]*User{},
 		chance: rand.New(rand.NewPCG(cfg.Seed, 1)),
-		limits: newLimits(cfg), store: newStore(cfg.Location), feeds: newFeeds(), journal: newJournal(cfg),
+		limits: newLimits(cfg), store: newStore(cfg), feeds: newFeeds(), journal: newJournal(cfg),
 	}
 	p.user = p.users[p.AddUser(User{Name: "Anna", LastName: "Admin", Email: "anna@example.com"})]
 	p.delivery, p.stop = context.WithCancel(context.Background())

@@ -3,6 +3,7 @@ package emulator
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"b24rules/bitrix/php"
 )
@@ -169,19 +170,19 @@ func (s *store) showProperty(f *listField, v propertyValue) any {
 	case v.html:
 		return object("TYPE", "HTML", "TEXT", v.text)
 	case f.typ == "S:Date":
-		return relayout(s, v.text, localDate)
+		return relayout(s, v.text, s.localDay)
 	case f.typ == "S:DateTime":
-		return relayout(s, v.text, localDateTime)
+		return relayout(s, v.text, s.local)
 	}
 	return v.text
 }
 
-func relayout(s *store, text, layout string) string {
+func relayout(s *store, text string, layout func(time.Time) string) string {
 	t, ok := s.parseTime(text)
 	if !ok {
 		return text
 	}
-	return t.Format(layout)
+	return layout(t)
 }
 
 // propertiesJSON adds an element's properties: {"PROPERTY_951": {"3743": …}}.

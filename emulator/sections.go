@@ -141,7 +141,7 @@ func sectionGet(c *call) (any, error) {
 		row := php.NewArray()
 		for _, col := range columns {
 			if only == nil || only[col.name] {
-				row.Set(col.name, sectionText(col.get(x)))
+				row.Set(col.name, c.store().sectionText(col.get(x)))
 			}
 		}
 		answer.Append(row)
@@ -150,12 +150,12 @@ func sectionGet(c *call) (any, error) {
 }
 
 // sectionText is a value as lists show it.
-func sectionText(v any) any {
+func (s *store) sectionText(v any) any {
 	switch v := v.(type) {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case time.Time:
-		return v.Format(localDateTime)
+		return s.local(v)
 	case string:
 		return textOrNull(v)
 	}

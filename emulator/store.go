@@ -9,6 +9,7 @@ import (
 // store is the portal's data. Legacy and universal methods look at the same.
 type store struct {
 	zone      *time.Location
+	dayFirst  bool // see Config.DayFirst
 	types     map[int]*entityType
 	items     map[int]*itemTable
 	rows      map[owner][]*row
@@ -45,13 +46,13 @@ type itemTable struct {
 	order []int64
 }
 
-func newStore(zone *time.Location) store {
+func newStore(cfg Config) store {
 	s := store{
-		zone: zone, types: map[int]*entityType{}, items: map[int]*itemTable{}, rows: map[owner][]*row{},
+		zone: cfg.Location, dayFirst: cfg.DayFirst, types: map[int]*entityType{}, items: map[int]*itemTable{}, rows: map[owner][]*row{},
 		rowsByID: map[int64]*row{}, lists: map[int64]*iblock{}, counters: map[string]int64{},
 	}
 	s.directories = s.plainDirectories()
-	for _, t := range s.builtinTypes(time.Now().In(zone)) {
+	for _, t := range s.builtinTypes(time.Now().In(cfg.Location)) {
 		s.types[t.id] = t
 	}
 	return s

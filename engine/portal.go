@@ -18,6 +18,9 @@ type Portal interface {
 	List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error)
 	// ListFields describes the fields and properties of a universal list.
 	ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error)
+	// ListChanged is when a universal list was changed, as the portal writes
+	// dates.
+	ListChanged(ctx context.Context, iblockType string, iblockID int) (string, error)
 	// ItemFields describes the fields of a CRM type.
 	ItemFields(ctx context.Context, entityTypeID int) (*bitrix.ItemFields, error)
 }

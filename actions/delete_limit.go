@@ -1,0 +1,75 @@
+package actions
+
+import (
+	"fmt"
+	"strings"
+
+	"b24rules/engine"
+	"b24rules/num"
+)
+
+// deleteLimit is how many elements or items a sync may delete at once.
+type deleteLimit struct {
+	count   int
+	percent bool
+}
+
+// Defaults of a sync: a step that would remove more than half of what it made
+// has more likely read wrong than been meant.
+const (
+	defaultDeletePercent = 50
+	leastDeletes         = 5
+)
+
+// parseDeleteLimit reads 200 or "50%". Nil is the default.
+func parseDeleteLimit(v any) (*deleteLimit, error) {
+	wrong := fmt.Errorf("delete_limit takes a number of elements such as 200, or a share such as 50%%")
+	switch x := v.(type) {
+	case nil:
+		return nil, nil
+	case num.Num:
+		n, ok := x.Int64()
+		if !ok || n < 0 {
+			return nil, wrong
+		}
+		return &deleteLimit{count: int(n)}, nil
+	case string:
+		digits, percent := strings.CutSuffix(x, "%")
+		n, err := num.Parse(digits)
+		whole, ok := n.Int64()
+		if err != nil || !ok || whole < 0 || (percent && whole > 100) {
+			return nil, wrong
+		}
+		return &deleteLimit{count: int(whole), percent: percent}, nil
+	}
+	return nil, wrong
+}
+
+// of is the limit for a step that may delete any of mine elements.
+func (l *deleteLimit) of(mine int) int {
+	switch {
+	case l == nil:
+		return max(mine*defaultDeletePercent/100, leastDeletes)
+	case l.percent:
+		return mine * l.count / 100
+	}
+	return l.count
+}
+
+// brake refuses to delete more than the limit of what is the step's own. things
+// are elements or items.
+func (l *deleteLimit) brake(deletes, mine int, things string) error {
+	if limit := l.of(mine); deletes > limit {
+		return engine.ParkError("the step would delete %d of %d %s, its limit is %d: nothing was written; raise delete_limit if this is right", deletes, mine, things, limit)
+	}
+	return nil
+}
+
+// checkDeleteLimit finds a wrong limit when the file is loaded.
+func checkDeleteLimit(c *engine.StepCheck) {
+	if v, ok := c.Types().Const("delete_limit"); ok && v != nil {
+		if _, err := parseDeleteLimit(v); err != nil {
+			c.Errorf("delete_limit", "invalid-value", "%s", err)
+		}
+	}
+}
