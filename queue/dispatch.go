@@ -52,7 +52,7 @@ func (d *dispatcher) loop(ctx context.Context) {
 		wait, err := d.dispatch(ctx)
 		if err != nil && ctx.Err() == nil {
 			d.q.options.Log.ErrorContext(ctx, "cannot start due runs, trying again", slog.Any("error", err))
-			d.q.touched.addAll()
+			d.q.touched.keep() // what it took is to be looked at again, and not before
 			wait = dispatchRetry
 		}
 		for _, s := range d.shards.all() {

@@ -107,6 +107,7 @@ type Queue struct {
 	touched touched
 	changes broadcast
 	leases  leases
+	pinged  atomic.Pointer[time.Time] // the last time that Ping could write
 }
 
 // Open opens the database that dsn names ("sqlite:PATH" or "postgres://..."),
@@ -157,10 +158,15 @@ func (t *touched) add(portal string) {
 }
 
 func (t *touched) addAll() {
-	t.mu.Lock()
-	t.all = true
-	t.mu.Unlock()
+	t.keep()
 	t.tell()
+}
+
+// keep is addAll for the dispatcher itself: it tells nobody.
+func (t *touched) keep() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all = true
 }
 
 func (t *touched) tell() {

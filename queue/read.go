@@ -235,11 +235,27 @@ SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_event WHERE r
 	return s, rows.Err()
 }
 
-// Ping reports whether the database answers.
+// pingNote is what Ping writes.
+const pingNote = "queue.ping"
+
+// pingKept is how long a Ping without an error answers for the next ones, so that
+// nobody keeps the disk busy by asking.
+const pingKept = time.Second
+
+// pingSize is about what an event takes in the database with its run.
+const pingSize = 16 << 10
+
+// Ping reports whether the database takes events: it writes as much as one, for
+// a database on a full disk still answers.
 func (q *Queue) Ping(ctx context.Context) error {
-	if err := q.writes.do(ctx, func(context.Context, *tx) error { return nil }); err != nil {
+	if at := q.pinged.Load(); at != nil && time.Since(*at) < pingKept {
+		return nil
+	}
+	if err := q.SetNote(ctx, pingNote, strings.Repeat("-", pingSize)); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
+	now := time.Now()
+	q.pinged.Store(&now)
 	return nil
 }
 

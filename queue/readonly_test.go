@@ -1,37 +1,97 @@
 package queue
 
 import (
+	"context"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // A database that can only be read, as on a file system that was remounted
 // after an error, refuses events, says why, and takes them again afterwards.
 func TestAReadOnlyDatabase(t *testing.T) {
 	q := openTest(t)
-	only := func(on string) {
-		t.Helper()
-		// The only connection that writes; what it is in the midst of ends first.
-		_, err := sqliteOf(q).write.ExecContext(t.Context(), "PRAGMA query_only = "+on)
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	push := func() error { return q.Push(t.Context(), Event{Portal: "acme", Code: "X"}, nil) }
 	if err := push(); err != nil {
 		t.Fatal(err)
 	}
-	only("ON")
+	if err := q.Ping(t.Context()); err != nil {
+		t.Errorf("ping: %v", err)
+	}
+	execute(t, q, "PRAGMA query_only = ON")
+	q.pinged.Store(nil) // a second later
+	if err := q.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "readonly") {
+		t.Errorf("ping of a read-only database: %v", err)
+	}
 	for range 3 {
 		if err := push(); err == nil || !strings.Contains(err.Error(), "readonly") {
 			t.Errorf("a push to a read-only database: %v", err)
 		}
 	}
-	only("OFF")
+	execute(t, q, "PRAGMA query_only = OFF")
 	if err := push(); err != nil {
 		t.Errorf("a push afterwards: %v", err)
 	}
+	if err := q.Ping(t.Context()); err != nil {
+		t.Errorf("ping afterwards: %v", err)
+	}
 	if s, err := q.Stats(t.Context()); err != nil || s.Events != 2 {
 		t.Errorf("%d events, %v, want 2", s.Events, err)
+	}
+}
+
+// While runs cannot be started, it is tried once a second and told as often,
+// not as fast as the processor can: the log may be on the same full disk.
+func TestADatabaseThatStartsNoRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var told atomic.Int64
+		q := openTest(t)
+		q.options.Log = slog.New(slog.NewTextHandler(writerFunc(func(line []byte) {
+			if strings.Contains(string(line), "cannot start due runs") && told.Add(1) > 100 {
+				cancel()
+			}
+		}), nil))
+		route := Route{Rule: "r", Entity: "deal:1", Debounce: 5 * time.Second}
+		if err := q.Push(t.Context(), Event{Portal: "acme", Code: "X"}, []Route{route}); err != nil {
+			t.Fatal(err)
+		}
+		ended, ran := make(chan error, 1), make(chan struct{})
+		go func() { ended <- q.Work(ctx, func(context.Context, *Run) error { close(ran); return nil }) }()
+		execute(t, q, "CREATE TRIGGER full BEFORE UPDATE ON b24_run BEGIN SELECT RAISE(ABORT, 'no room'); END")
+		time.Sleep(15 * time.Second)
+		if n := told.Load(); n < 5 || n > 12 {
+			t.Errorf("told %d times in some 10 seconds, want once a second", n)
+		}
+		execute(t, q, "DROP TRIGGER full")
+		select {
+		case <-ran:
+		case <-time.After(10 * time.Second):
+			t.Error("there is room again, and the run has not begun")
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := q.Close(); err != nil { // in the bubble
+			t.Error(err)
+		}
+	})
+}
+
+// writerFunc is a writer of whole lines.
+type writerFunc func(line []byte)
+
+func (f writerFunc) Write(line []byte) (int, error) { f(line); return len(line), nil }
+
+// execute changes the database under the queue.
+func execute(t *testing.T, q *Queue, statement string) {
+	t.Helper()
+	// The only connection that writes; what it is in the midst of ends first.
+	if _, err := sqliteOf(q).write.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
 	}
 }

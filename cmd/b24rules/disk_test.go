@@ -39,11 +39,10 @@ func TestADiskWithoutRoom(t *testing.T) {
 		}
 	}
 	stored := 0
-	tell := func() int {
+	event := func(size int) int {
 		t.Helper()
-		// An event of no rule, and large, so that the files grow.
-		resp, err := http.PostForm(hook, url.Values{
-			"event": {"ONNOBODYSEVENT"}, "data[FIELDS][ID]": {strings.Repeat("x", 8<<10)}, "auth[application_token]": {"t0k3n"},
+		resp, err := http.PostForm(hook, url.Values{ // an event of no rule
+			"event": {"ONNOBODYSEVENT"}, "data[FIELDS][ID]": {strings.Repeat("x", size)}, "auth[application_token]": {"t0k3n"},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -54,6 +53,7 @@ func TestADiskWithoutRoom(t *testing.T) {
 		}
 		return resp.StatusCode
 	}
+	tell := func() int { t.Helper(); return event(8 << 10) } // so that the files grow
 	if got := tell(); got != http.StatusOK {
 		t.Fatalf("status %d, want 200", got)
 	}
@@ -75,12 +75,24 @@ func TestADiskWithoutRoom(t *testing.T) {
 	if refused < 20 {
 		t.Errorf("%d of 40 events were refused on a full disk", refused)
 	}
-	resp, err := http.Get("http://" + addr + "/healthz")
-	if err != nil {
-		t.Fatal(err)
+	for event(1) == http.StatusOK { // until there is no room for small ones either
 	}
-	_ = resp.Body.Close()
+	ready := func() int {
+		t.Helper()
+		resp, err := http.Get("http://" + addr + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	if got := ready(); got != http.StatusServiceUnavailable {
+		t.Errorf("/healthz says %d on a full disk, want 503", got)
+	}
 	limit("unlimited")
+	if got := ready(); got != http.StatusOK {
+		t.Errorf("/healthz says %d when there is room again", got)
+	}
 	for deadline := time.Now().Add(10 * time.Second); tell() != http.StatusOK; {
 		if time.Now().After(deadline) {
 			t.Fatal("no event is taken though there is room again")
