@@ -25,14 +25,15 @@ import (
 // burst is many runs of the shipped rule for deals at once, in no real time, so
 // that what it needs of requests and of time is the same wherever it runs.
 type burst struct {
-	t      testing.TB
-	portal *emulator.Portal
-	client *bitrix.Client
-	rule   *engine.Rule
-	list   int
-	inputs map[string]any
-	memory *memory
-	watch  *watched
+	t       testing.TB
+	portal  *emulator.Portal
+	client  *bitrix.Client
+	rule    *engine.Rule
+	list    int
+	columns map[string]string // properties by code
+	inputs  map[string]any
+	memory  *memory
+	watch   *watched
 }
 
 // watched is the way to the portal without a network. It keeps what was sent.
@@ -87,14 +88,18 @@ func (w *watched) reset() {
 	w.sent, w.began = nil, time.Now()
 }
 
-func newBurst(t testing.TB, cfg emulator.Config, deals int) *burst {
+func newBurst(t testing.TB, cfg emulator.Config, deals int, change ...func(*bitrix.Config)) *burst {
 	t.Helper()
 	cfg.EventDelay, cfg.Latency = -1, emulator.Latency{Request: 60 * time.Millisecond, Command: 15 * time.Millisecond}
 	b := &burst{t: t, portal: emulator.New(cfg), memory: &memory{done: map[string]bool{}, once: map[string]string{}}}
 	b.watch = &watched{portal: b.portal}
 	ids := emulator.Demo(b.portal)
 	var err error
-	b.client, err = bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret("http://portal.example" + b.portal.WebhookPath()), HTTP: &http.Client{Transport: b.watch}})
+	client := bitrix.Config{Webhook: bitrix.Secret("http://portal.example" + b.portal.WebhookPath()), HTTP: &http.Client{Transport: b.watch}}
+	for _, c := range change {
+		c(&client)
+	}
+	b.client, err = bitrix.NewClient(client)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +111,7 @@ func newBurst(t testing.TB, cfg emulator.Config, deals int) *burst {
 	if list.HasErrors() {
 		t.Fatal(list)
 	}
-	b.rule, b.list = set.Rules[0], ids.ShipmentList
+	b.rule, b.list, b.columns = set.Rules[0], ids.ShipmentList, ids.Properties
 	b.inputs, _ = set.BindInputs(map[string]string{"list": fmt.Sprint(ids.ShipmentList)})
 	b.fill(deals)
 	return b
@@ -115,20 +120,33 @@ func newBurst(t testing.TB, cfg emulator.Config, deals int) *burst {
 // fill adds deals with 3 rows each.
 func (b *burst) fill(deals int) {
 	b.t.Helper()
-	var adds, sets []bitrix.Call
-	for i := range deals {
+	var adds []bitrix.Call
+	for range deals {
 		adds = append(adds, bitrix.Call{Method: "crm.item.add", Write: true, Loose: true, Params: map[string]any{"entityTypeId": 2, "fields": map[string]any{"title": "Deal"}}})
+	}
+	b.do(adds...)
+	b.setRows(deals, 1)
+}
+
+// setRows gives each deal 3 rows.
+func (b *burst) setRows(deals, least int) {
+	b.t.Helper()
+	var sets []bitrix.Call
+	for i := range deals {
 		rows := make([]any, 3)
 		for j := range rows {
-			rows[j] = map[string]any{"productName": fmt.Sprint("Product ", j), "price": "10.50", "quantity": i%7 + 1}
+			rows[j] = map[string]any{"productName": fmt.Sprint("Product ", j), "price": "10.50", "quantity": i%7 + least}
 		}
 		sets = append(sets, bitrix.Call{Method: "crm.item.productrow.set", Write: true, Loose: true, Params: map[string]any{"ownerType": "D", "ownerId": i + 1, "productRows": rows}})
 	}
-	for _, calls := range [][]bitrix.Call{adds, sets} {
-		for _, a := range b.client.Do(b.t.Context(), calls...) {
-			if a.Err != nil {
-				b.t.Fatal(a.Err)
-			}
+	b.do(sets...)
+}
+
+func (b *burst) do(calls ...bitrix.Call) {
+	b.t.Helper()
+	for _, a := range b.client.Do(b.t.Context(), calls...) {
+		if a.Err != nil {
+			b.t.Fatal(a.Err)
 		}
 	}
 }
@@ -136,6 +154,11 @@ func (b *burst) fill(deals int) {
 // work runs the rule for each deal; their events come spread over a time.
 func (b *burst) work(deals int, over time.Duration) (time.Duration, []sentRequest) {
 	time.Sleep(time.Minute) // the bucket is empty again
+	return b.run(deals, over)
+}
+
+// run is work that takes the bucket as it is.
+func (b *burst) run(deals int, over time.Duration) (time.Duration, []sentRequest) {
 	b.watch.reset()
 	start := time.Now()
 	var wg sync.WaitGroup

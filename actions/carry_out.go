@@ -2,7 +2,10 @@ package actions
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"b24rules/bitrix"
 	"b24rules/engine"
@@ -13,13 +16,31 @@ func (l *list) addCall(w wanted) bitrix.Call {
 	return l.write("lists.element.add", map[string]any{"ELEMENT_CODE": w.code, "FIELDS": addFields(w.wishes)})
 }
 
+// freshFor is how long what was read of an element may be carried over by an
+// update. When many updates wait for the portal's limit, people go on writing
+// into the columns that are carried.
+const freshFor = 2 * time.Second
+
 // updateCall gives an element its wished values. The code goes along, also as a
 // sign of adoption: updating by ELEMENT_ID alone blanks it.
 func (l *list) updateCall(e *element, w wanted) bitrix.Call {
-	return l.write("lists.element.update", map[string]any{
+	call := l.write("lists.element.update", map[string]any{
 		"ELEMENT_ID": e.id, "ELEMENT_CODE": w.code, "FIELDS": l.schema.updateFields(e, w.wishes),
 	})
+	call.Fresh = e.read.Add(freshFor)
+	return call
 }
+
+// promptUpdate is the call for an element that was read just now because its
+// update had waited too long. It goes before others: it cannot be any fresher.
+func (l *list) promptUpdate(e *element, w wanted) bitrix.Call {
+	call := l.updateCall(e, w)
+	call.Fresh, call.Prompt = time.Time{}, true
+	return call
+}
+
+// reader reads elements again, before what others ask for.
+type reader func() ([]*element, error)
 
 func (l *list) deleteCall(e *element) bitrix.Call {
 	return l.write("lists.element.delete", map[string]any{"ELEMENT_ID": e.id})
@@ -35,8 +56,9 @@ func (t tally) result() map[string]any {
 	}
 }
 
-// carryOut writes a plan, all of it at once.
-func (l *list) carryOut(ctx context.Context, c *engine.Call, p plan) (any, error) {
+// carryOut writes a plan, all of it at once. again reads what the plan was made
+// of.
+func (l *list) carryOut(ctx context.Context, c *engine.Call, p plan, again reader) (any, error) {
 	done := tally{kept: p.kept, adopted: p.adopted}
 	var calls []bitrix.Call
 	for _, w := range p.adds {
@@ -53,9 +75,10 @@ func (l *list) carryOut(ctx context.Context, c *engine.Call, p plan) (any, error
 		answers := c.Portal.Do(ctx, calls...)
 		adds, rest := answers[:len(p.adds)], answers[len(p.adds):]
 		taken := done.countAdds(adds, p.adds, &failed)
-		refused := done.countUpdates(rest[:len(p.updates)], p.updates, &failed)
+		refused, stale := done.countUpdates(rest[:len(p.updates)], p.updates, &failed)
 		done.countDeletes(rest[len(p.updates):], &failed)
 		l.settle(ctx, c, taken, &done, &failed)
+		refused = append(refused, l.renew(ctx, c, stale, again, &done, &failed)...)
 		l.replace(ctx, c, refused, &done, &failed)
 	}
 	c.Note("%d added, %d updated (%d of them adopted), %d deleted, %d kept", done.added, done.updated, done.adopted, done.deleted, done.kept)
@@ -83,12 +106,15 @@ func (t *tally) countAdds(answers []bitrix.Answer, adds []wanted, failed *failur
 	return taken
 }
 
-// countUpdates returns the elements that could not be given another code.
-func (t *tally) countUpdates(answers []bitrix.Answer, updates []change, failed *failures) (refused []change) {
+// countUpdates returns the elements that could not be given another code, and
+// those whose updates waited for so long that they were not sent.
+func (t *tally) countUpdates(answers []bitrix.Answer, updates []change, failed *failures) (refused, stale []change) {
 	for i, a := range answers {
 		switch {
 		case a.Err == nil:
 			t.updated++
+		case errors.Is(a.Err, bitrix.ErrStale):
+			stale = append(stale, updates[i])
 		case bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND") && updates[i].element.code != updates[i].want.code:
 			refused = append(refused, updates[i])
 		case bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND"):
@@ -96,6 +122,37 @@ func (t *tally) countUpdates(answers []bitrix.Answer, updates []change, failed *
 		default:
 			failed.add(fmt.Errorf("row %d, %s: %w", updates[i].want.row+1, updates[i].element, a.Err))
 		}
+	}
+	return refused, stale
+}
+
+// renew makes updates anew that waited for too long, of what the list holds
+// now.
+func (l *list) renew(ctx context.Context, c *engine.Call, stale []change, again reader, done *tally, failed *failures) (refused []change) {
+	if len(stale) == 0 {
+		return nil
+	}
+	now, err := again()
+	if err != nil {
+		failed.add(err)
+		return nil
+	}
+	var calls []bitrix.Call
+	var updates []change
+	for _, u := range stale {
+		i := slices.IndexFunc(now, func(e *element) bool { return e.id == u.element.id })
+		switch {
+		case i < 0:
+			failed.add(removed(u.element.String()))
+		case now[i].code == u.want.code && now[i].holds(u.want.wishes):
+			done.kept++
+		default:
+			calls = append(calls, l.promptUpdate(now[i], u.want))
+			updates = append(updates, change{now[i], u.want})
+		}
+	}
+	if len(calls) > 0 {
+		refused, _ = done.countUpdates(c.Portal.Do(ctx, calls...), updates, failed)
 	}
 	return refused
 }
@@ -121,7 +178,7 @@ func (l *list) settle(ctx context.Context, c *engine.Call, taken []wanted, done 
 	for i, w := range taken {
 		codes[i] = w.code
 	}
-	found, err := l.readByCode(ctx, c, codes)
+	found, err := l.readByCode(ctx, c, codes, false)
 	if err != nil {
 		failed.add(err)
 		return
@@ -129,19 +186,21 @@ func (l *list) settle(ctx context.Context, c *engine.Call, taken []wanted, done 
 	var calls []bitrix.Call
 	var updates []change
 	for _, w := range taken {
-		switch list := found[w.code]; {
-		case len(list) == 0:
+		switch i := slices.IndexFunc(found, func(e *element) bool { return e.code == w.code }); {
+		case i < 0:
 			failed.add(fmt.Errorf("row %d: the list has an element with the code %s and does not show it", w.row+1, w.code))
-		case list[0].holds(w.wishes):
+		case found[i].holds(w.wishes):
 			done.kept++
 		default:
-			updates = append(updates, change{list[0], w})
-			calls = append(calls, l.updateCall(list[0], w))
+			updates = append(updates, change{found[i], w})
+			calls = append(calls, l.updateCall(found[i], w))
 		}
 	}
-	if len(calls) > 0 {
-		done.countUpdates(c.Portal.Do(ctx, calls...), updates, failed) // their codes stay
+	if len(calls) == 0 {
+		return
 	}
+	_, stale := done.countUpdates(c.Portal.Do(ctx, calls...), updates, failed) // their codes stay
+	l.renew(ctx, c, stale, func() ([]*element, error) { return l.readByCode(ctx, c, codes, true) }, done, failed)
 }
 
 // replace takes over elements on portals where an update looks for an element

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"b24rules/diag"
 	"b24rules/engine"
@@ -23,6 +24,7 @@ type element struct {
 	values map[string]any // as read, by field: "NAME", "PROPERTY_101"
 	// valueIDs are the ids of a property's values, in the order of the values.
 	valueIDs map[string][]string
+	read     time.Time
 }
 
 // listSchema is what is known of a list's fields and properties.
@@ -120,11 +122,13 @@ func (e *element) holds(wishes []wish) bool {
 // decodeElements reads the answer of lists.element.get.
 func (s *listSchema) decodeElements(raw []json.RawMessage) ([]*element, error) {
 	out := make([]*element, 0, len(raw))
+	now := time.Now()
 	for _, r := range raw {
 		e, err := decodeElement(r)
 		if err != nil {
 			return nil, err
 		}
+		e.read = now
 		out = append(out, e)
 	}
 	slices.SortFunc(out, func(a, b *element) int { return cmp.Compare(a.id, b.id) })

@@ -28,7 +28,7 @@ func openScope(ctx context.Context, c *engine.Call, iblock int, listType string,
 	if s.wishes, err = l.scopeWishes(scope); err != nil {
 		return nil, err
 	}
-	if s.elements, err = l.readScope(ctx, c, s.wishes); err != nil {
+	if s.elements, err = l.readScope(ctx, c, s.wishes, false); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -68,8 +68,8 @@ func checkScope(c *engine.StepCheck) {
 
 // readScope reads all elements of a scope, in the order of their ids. The
 // portal's filter is not believed: only elements that have the scope's values
-// are returned.
-func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish) ([]*element, error) {
+// are returned. prompt goes before what others ask for.
+func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish, prompt bool) ([]*element, error) {
 	conditions := make([]condition, len(scope))
 	for i, w := range scope {
 		conditions[i] = condition{field: w.field, op: "=", value: w.value}
@@ -78,7 +78,7 @@ func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish) ([]*
 		"ELEMENT_ORDER": map[string]any{"ID": "asc"},
 		"FILTER":        filterParams(conditions, (*field).listOne),
 	})
-	call.Many = manyOwners(conditions[0], elementValue)
+	call.Prompt, call.Many = prompt, manyOwners(conditions[0], elementValue)
 	if call.Many != nil {
 		call.Many.Param = "FILTER"
 	}
@@ -154,15 +154,17 @@ func itemValue(row map[string]json.RawMessage, name string) []any {
 	return []any{v}
 }
 
-// readByCode reads the elements with given codes, the oldest of each code.
-func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string) (map[string][]*element, error) {
+// readByCode reads the elements with given codes, the oldest of each code
+// first. prompt goes before what others ask for.
+func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string, prompt bool) ([]*element, error) {
 	calls := make([]bitrix.Call, len(codes))
 	for i, code := range codes {
 		calls[i] = l.call("lists.element.get", map[string]any{
 			"ELEMENT_CODE": code, "ELEMENT_ORDER": map[string]any{"ID": "asc"},
 		})
+		calls[i].Prompt = prompt
 	}
-	out := map[string][]*element{}
+	var out []*element
 	for i, a := range c.Portal.Do(ctx, calls...) {
 		raw, err := decodeRows(a, "")
 		if err != nil {
@@ -177,7 +179,7 @@ func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string) (
 		}
 		for _, e := range elements {
 			if e.code == codes[i] {
-				out[e.code] = append(out[e.code], e)
+				out = append(out, e)
 			}
 		}
 	}

@@ -100,7 +100,7 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 		wishes = append(wishes, w.wishes...)
 	}
 	noteShortened(c, wishes...)
-	return l.carryOut(ctx, c, p)
+	return l.carryOut(ctx, c, p, func() ([]*element, error) { return l.readScope(ctx, c, s.wishes, true) })
 }
 
 // open reads what the scope holds.

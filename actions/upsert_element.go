@@ -2,6 +2,7 @@ package actions
 
 import (
 	"context"
+	"errors"
 
 	"b24rules/bitrix"
 	"b24rules/engine"
@@ -55,7 +56,7 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 		return nil, engine.ParkError("upsert_element: %w", err)
 	}
 	noteShortened(c, w.wishes...)
-	e, err := l.findOne(ctx, c, w.code)
+	e, err := l.findOne(ctx, c, w.code, false)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 	}
 	answer := c.Portal.Do(ctx, l.addCall(w))[0]
 	if bitrix.IsCode(answer.Err, "ERROR_ELEMENT_ALREADY_EXISTS") {
-		if e, err = l.findOne(ctx, c, w.code); err != nil || e == nil {
+		if e, err = l.findOne(ctx, c, w.code, false); err != nil || e == nil {
 			return nil, orElse(err, answer.Err)
 		}
 		return l.changeOne(ctx, c, e, w)
@@ -81,15 +82,15 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 }
 
 // findOne reads the oldest element with a code; nil when there is none.
-func (l *list) findOne(ctx context.Context, c *engine.Call, code string) (*element, error) {
-	found, err := l.readByCode(ctx, c, []string{code})
-	if err != nil || len(found[code]) == 0 {
+func (l *list) findOne(ctx context.Context, c *engine.Call, code string, prompt bool) (*element, error) {
+	found, err := l.readByCode(ctx, c, []string{code}, prompt)
+	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	if n := len(found[code]); n > 1 {
+	if n := len(found); n > 1 {
 		c.Note("%d elements have the code %s: the oldest is kept up to date", n, code)
 	}
-	return found[code][0], nil
+	return found[0], nil
 }
 
 func (l *list) changeOne(ctx context.Context, c *engine.Call, e *element, w wanted) (any, error) {
@@ -98,6 +99,18 @@ func (l *list) changeOne(ctx context.Context, c *engine.Call, e *element, w want
 		return result, nil
 	}
 	answer := c.Portal.Do(ctx, l.updateCall(e, w))[0]
+	if errors.Is(answer.Err, bitrix.ErrStale) {
+		now, err := l.findOne(ctx, c, w.code, true)
+		switch {
+		case err != nil:
+			return nil, err
+		case now == nil:
+			return nil, removed(e.String())
+		case now.holds(w.wishes):
+			return result, nil
+		}
+		answer = c.Portal.Do(ctx, l.promptUpdate(now, w))[0]
+	}
 	if bitrix.IsCode(answer.Err, "ERROR_ELEMENT_NOT_FOUND") {
 		return nil, removed(e.String())
 	}

@@ -3,7 +3,9 @@ package bitrix
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
+	"time"
 )
 
 // Call is one REST call.
@@ -26,8 +28,20 @@ type Call struct {
 	// has all the owner's rows, not a page of them.
 	Many *Many
 
+	// Fresh, if not zero, is until when the call may leave: what it was made of
+	// is too old then, and it fails with ErrStale. Calls that fail so do so a
+	// few at a time, when their turn has come, so that making them anew is not in
+	// vain: call Prompt then.
+	Fresh time.Time
+	// Prompt lets the call go before those of others: its turn had come before.
+	Prompt bool
+
 	later bool // it can wait: see Later
 }
+
+// ErrStale is the cause of the error of a call that was not sent because the
+// time in Fresh was over.
+var ErrStale = errors.New("what the call was made of is too old")
 
 // Answer is what came of one call.
 type Answer struct {

@@ -64,6 +64,11 @@ func newCommand(g *group, index int, call Call) (*command, *Error) {
 	return cmd, nil
 }
 
+// stale says that the call was made of what is too old by now.
+func (c *command) stale(now time.Time) bool {
+	return !c.call.Fresh.IsZero() && c.call.Fresh.Before(now)
+}
+
 // complete asks for the call that leaves. What it says fits a batch.
 func (c *command) complete() {
 	if c.late == nil {

@@ -15,70 +15,12 @@ const maxBatch = 50
 // again together.
 const gathering = 5 * time.Millisecond
 
+// renewAhead is how many requests before their turn stale calls are made anew:
+// the reads that this takes need one.
+const renewAhead = 2
+
 // laterPatience is after what time work that can wait is done like any other.
 const laterPatience = time.Minute
-
-// group is what one caller wants done together.
-type group struct {
-	methods []string
-	answers []Answer
-	done    chan struct{} // closed when every call has its answer
-
-	// The rest is guarded by the line's mutex.
-	writes  bool       // there is a write
-	ordered bool       // there is a write and the order counts
-	first   bool       // several wait for it
-	probe   bool       // many wait for what it tells of the portal
-	later   bool       // it can wait
-	waiting []*command // by index
-	flying  int        // commands that are under way
-	open    int        // calls without an answer
-	left    bool       // the caller has gone
-	turn    int        // commands taken since the group was last at the end
-	at      time.Time  // when it came
-}
-
-// newGroup prepares the calls of a caller. Calls that cannot be sent have their
-// answers already.
-func newGroup(calls []Call) *group {
-	g := &group{methods: make([]string, len(calls)), answers: make([]Answer, len(calls)), done: make(chan struct{}), open: len(calls)}
-	for i, call := range calls {
-		g.methods[i], g.answers[i] = call.Method, noAnswer(nil)
-		cmd, err := newCommand(g, i, call)
-		if err != nil {
-			g.answer(cmd, noAnswer(err.of(call.Method)))
-			continue
-		}
-		g.writes = g.writes || call.Write
-		g.ordered = g.ordered || call.Write && !call.Loose
-		g.later = g.later || call.later
-		g.waiting = append(g.waiting, cmd)
-	}
-	if len(calls) == 0 {
-		close(g.done)
-	}
-	return g
-}
-
-// answer settles one call.
-func (g *group) answer(cmd *command, a Answer) {
-	if g.left {
-		return
-	}
-	g.answers[cmd.index] = a
-	if g.open--; g.open == 0 {
-		close(g.done)
-	}
-}
-
-// fail settles all calls that wait.
-func (g *group) fail(err *Error) {
-	waiting := g.waiting
-	g.waiting = nil
-	for _, cmd := range waiting {
-		g.answer(cmd, noAnswer(err.of(cmd.call.Method)))
-	}
-}
 
 // line is where calls wait for a request to travel in. Groups are served in the
 // order of their arrival; one that has had a whole batch goes to the end. Those
@@ -93,6 +35,7 @@ type line struct {
 	waiting int
 	flying  int       // requests under way
 	gather  time.Time // when those whose answers came together may have asked again
+	renewed time.Time // when those whose calls were stale may have
 	down    *Error    // nothing is let in
 	until   time.Time // when down ends; zero is never
 }
@@ -140,20 +83,6 @@ func (l *line) queue(g *group) {
 		at = len(l.groups)
 	}
 	l.groups = slices.Insert(l.groups, at, g)
-}
-
-// rank is where a group stands: probes first, then reads for several callers,
-// then the others, then those that can wait.
-func (g *group) rank() int {
-	switch {
-	case g.later:
-		return 3
-	case g.probe:
-		return 0
-	case g.first:
-		return 1
-	}
-	return 2
 }
 
 // probes reports whether a probe is the next to go.
@@ -252,6 +181,9 @@ func (l *line) ready(now time.Time) time.Duration {
 		}
 		for _, cmd := range g.waiting {
 			d := max(0, cmd.notBefore.Sub(now))
+			if cmd.stale(now) {
+				d = max(0, l.renewed.Sub(now))
+			}
 			if d == 0 {
 				return 0
 			}
@@ -278,6 +210,9 @@ func (l *line) company(now time.Time, width int, patience time.Duration, roomy b
 	if l.flying >= width {
 		return -1
 	}
+	if d := l.renewed.Sub(now); d > 0 {
+		return d
+	}
 	if len(l.groups) == 0 || l.waiting >= maxBatch || roomy && l.rushes() {
 		return 0
 	}
@@ -299,7 +234,7 @@ func (l *line) company(now time.Time, width int, patience time.Duration, roomy b
 type gate func(*command) (time.Time, *Error)
 
 // take picks up to room commands that travel together. What the gate lets not
-// pass stays, or fails at once.
+// pass stays, or fails at once. What is stale fails shortly before its turn.
 func (l *line) take(now time.Time, room int, pass gate) []*command {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -327,46 +262,33 @@ func (l *line) take(now time.Time, room int, pass gate) []*command {
 	if len(out) > 0 {
 		l.flying++
 	}
+	l.renew(now)
 	return out
 }
 
-// pick takes a group's next commands for a request that has taken already. A
-// group whose order counts is taken whole or left for the next request, of which
-// it will be the first.
-func (g *group) pick(now time.Time, room, taken int, pass gate) []*command {
-	if g.ordered && g.flying > 0 {
-		return nil
-	}
-	if g.ordered && taken > 0 && taken+min(len(g.waiting), maxBatch) > room {
-		return nil
-	}
-	var out, rest []*command
-	stuck := false // what follows must not overtake
-	for _, cmd := range g.waiting {
-		if stuck || taken+len(out) == room || len(out) == 1 && out[0].alone {
-			rest = append(rest, cmd)
-			continue
+// renew fails what is stale of the commands that fill the next requests, so that
+// what is made in their place is ready when it is their turn, and no sooner.
+func (l *line) renew(now time.Time) {
+	place, stale := 0, 0
+	for _, g := range l.groups {
+		if place >= renewAhead*maxBatch {
+			break
 		}
-		ready := !cmd.notBefore.After(now) && (!cmd.alone || taken+len(out) == 0)
-		if ready {
-			later, err := pass(cmd)
-			if err != nil {
-				g.answer(cmd, noAnswer(err.of(cmd.call.Method)))
-				continue
+		g.waiting = slices.DeleteFunc(g.waiting, func(cmd *command) bool {
+			place++
+			if place > renewAhead*maxBatch || !cmd.stale(now) {
+				return false
 			}
-			cmd.notBefore, ready = later, later.IsZero()
-		}
-		if ready {
-			cmd.complete()
-			out = append(out, cmd)
-			continue
-		}
-		rest = append(rest, cmd)
-		stuck = g.ordered
+			stale++
+			g.answer(cmd, noAnswer((&Error{Detail: "not sent: " + ErrStale.Error(), Outcome: NotExecuted, passing: true, cause: ErrStale}).of(cmd.call.Method)))
+			return true
+		})
 	}
-	g.waiting = rest
-	g.flying += len(out)
-	return out
+	if stale > 0 {
+		l.waiting -= stale
+		l.groups = slices.DeleteFunc(l.groups, func(g *group) bool { return len(g.waiting) == 0 })
+		l.renewed = now.Add(gathering)
+	}
 }
 
 // landed is what became of a command that was sent: an answer, or nil when it

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +60,12 @@ func (x *execution) portal(t *StepTrace) *meter {
 	return m
 }
 
+// forget takes back that a call was counted: it was not sent.
+func (m *meter) forget() {
+	m.usage.calls.Add(-1)
+	m.trace.count(m.step, -1, 0)
+}
+
 // ask counts calls that are about to be sent, and refuses too many.
 func (m *meter) ask(calls int) error {
 	m.trace.count(m.step, calls, 0)
@@ -88,6 +95,10 @@ func (m *meter) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 	took := time.Since(started)
 	for i, c := range calls {
 		a := &answers[i]
+		if errors.Is(a.Err, bitrix.ErrStale) {
+			m.forget()
+			continue
+		}
 		if c.Write && a.Err == nil {
 			m.usage.writes.Add(1)
 			m.trace.count(m.step, 0, 1)
