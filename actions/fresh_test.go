@@ -75,18 +75,19 @@ func (b *burst) comment(e map[string]any, column, text string) {
 }
 
 // carried is how long a value that was read for an update may be under way to
-// it: two seconds in which it counts as fresh, and the requests that bring and
-// take it.
-const carried = 4 * time.Second
+// it: two seconds in which it counts as fresh, or three requests, one a second,
+// and the time of the batches that bring and take it. Without that it is as long
+// as all updates take.
+const carried = 6 * time.Second
 
 // TestWaitingUpdates: what people write into a column while updates wait for
-// the portal's limit is not overwritten with what was read before. 200 deals
-// with 3 rows are 12 requests, one a second.
+// the portal's limit is not overwritten with what was read before. 120 deals
+// with 3 rows are 8 requests, one a second.
 func TestWaitingUpdates(t *testing.T) {
 	for _, many := range []bool{true, false} {
 		t.Run(fmt.Sprintf("many owners %t", many), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const deals = 200
+				const deals = 120
 				b := newBurst(t, emulator.Config{ManyOwners: many}, deals, func(c *bitrix.Config) { c.Shared = true })
 				defer b.portal.Close()
 				defer b.client.Close()
@@ -102,7 +103,7 @@ func TestWaitingUpdates(t *testing.T) {
 				took, sent := b.run(deals, 0)
 				close(stop)
 				people.Wait()
-				if took < 12*time.Second {
+				if took < 8*time.Second {
 					t.Errorf("the updates took %s: nobody had time to write in between", took)
 				}
 				t.Logf("%s, %d requests", took, len(sent))
@@ -129,7 +130,7 @@ func (b *burst) writeComments(stop <-chan struct{}) {
 		select {
 		case <-stop:
 			return
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(30 * time.Millisecond):
 		}
 	}
 }
@@ -167,8 +168,8 @@ func (b *burst) checkComments(updates int) {
 		}
 	}
 	b.t.Logf("%d comments, %d updates; %d comments lost, the oldest %s old", seen, updated, lost, longest)
-	if seen < updates/2 || updated != updates {
-		b.t.Errorf("%d comments and %d updates, want at least %d and %d", seen, updated, updates/2, updates)
+	if seen < updates/3 || updated != updates {
+		b.t.Errorf("%d comments and %d updates, want at least %d and %d", seen, updated, updates/3, updates)
 	}
 	if longest > carried {
 		b.t.Errorf("a comment that was %s old is lost, %d are", longest, lost)
