@@ -24,7 +24,13 @@ func ownerArg(t *engine.ArgTypes) string {
 func checkItemOfEvent(c *engine.StepCheck) {
 	checkOwner(c)
 	typ, heard := constType(c.Types()), c.Rule().EventTypes()
-	if c.Source("id") != "event.id" || typ == 0 || heard == nil || slices.Contains(heard, typ) {
+	if c.Source("id") != "event.id" || typ == 0 || heard == nil {
+		return
+	}
+	if slices.Contains(heard, typ) {
+		if c.Deleted() && len(heard) == 1 && c.Parks() && !c.Types().Stands("optional") {
+			c.Errorf("id", "deleted-entity", "%s is gone when the deleted steps run, so this step fails and the run is parked", typeName(typ)).Hint = "event.id is all that is left of it: find by it what was made for it"
+		}
 		return
 	}
 	about := make([]string, len(heard))
@@ -46,58 +52,6 @@ func typeName(id int) string {
 	}
 }
 
-// checkItemFields warns of names that items of a known type do not have, and
-// of fields that the portal fills in itself. The portal's own fields are not
-// known here.
-func checkItemFields(c *engine.StepCheck, arg string, written bool) {
-	fields := schemas.ItemFields(constType(c.Types()))
-	what := typeName(constType(c.Types()))
-	if len(fields) == 0 { // the type is an input's: any field of any type may be meant
-		what = "an item"
-		for _, typ := range []int{schemas.TypeLead, schemas.TypeDeal, schemas.TypeContact, schemas.TypeCompany, schemas.TypeQuote, schemas.TypeSmartInvoice, schemas.FirstDynamicType} {
-			fields = append(fields, schemas.ItemFields(typ)...)
-		}
-	}
-	names := make([]string, len(fields))
-	for i, f := range fields {
-		names[i] = f.Name
-	}
-	c.EachName(arg, func(name string, warn func(code, format string, args ...any) *diag.Finding) {
-		if !written {
-			_, name = splitOperator(name)
-		}
-		for _, own := range []string{"ufCrm", "UF_CRM_", "parentId", "PARENT_ID_"} {
-			if strings.HasPrefix(name, own) {
-				return
-			}
-		}
-		at := slices.IndexFunc(names, func(n string) bool { return n == name || storedName(n) == name })
-		switch {
-		case !written && name == "logic": // joins the parts of a filter
-		case at < 0:
-			f := warn("unknown-item-field", "%s has no field %q that is documented, and the portal's own begin with ufCrm", what, name)
-			if near := diag.Closest(name, names); near != "" {
-				f.Hint = "did you mean " + near + "?"
-			}
-		case written && fields[at].ReadOnly && what != "an item":
-			warn("read-only-field", "the portal fills in %s itself, a rule cannot write it", name)
-		}
-	})
-}
-
-// storedName spells a field as the portal's tables do, which steps take too:
-// stageId is STAGE_ID.
-func storedName(name string) string {
-	var b strings.Builder
-	for _, r := range name {
-		if r >= 'A' && r <= 'Z' {
-			b.WriteByte('_')
-		}
-		b.WriteRune(r)
-	}
-	return strings.ToUpper(b.String())
-}
-
 func checkUpdateItem(c *engine.StepCheck) {
 	checkItemOfEvent(c)
 	checkItemFields(c, "fields", true)
@@ -114,28 +68,52 @@ func checkUpsertItem(c *engine.StepCheck) {
 	}
 	if t.Given("key") && !dependsOnRun(c, "key") {
 		c.Warnf("key", "constant-key", "the key is the same in every run, so all of them keep one and the same item").Hint = "use event.id in it"
+		return
 	}
+	checkRepeatedKey(c, "item")
+}
+
+// checkRepeatedKey warns of a step that for_each repeats on one and the same
+// item or element: each pass would overwrite the one before.
+func checkRepeatedKey(c *engine.StepCheck, what string) {
+	if c.Repeated() && c.Types().Given("key") && !readsRow(c, "key") {
+		c.Warnf("key", "same-key", "the key is the same for every element of for_each, so each of them overwrites one and the same %s", what).Hint = "use row in the key"
+	}
+}
+
+// checkRepeatedScope warns of a sync that for_each repeats in one scope: each
+// pass would take away what the one before has made.
+func checkRepeatedScope(c *engine.StepCheck) {
+	if c.Repeated() && c.Types().Given("scope") && !readsRow(c, "scope") {
+		c.Warnf("scope", "same-scope", "the scope is the same for every element of for_each, so each pass deletes what the one before has made").Hint = "use row in the scope, or sync once with all rows: flatten(map(list, .rows))"
+	}
+}
+
+func readsRow(c *engine.StepCheck, arg string) bool {
+	reads := c.Reads(arg)
+	return slices.Contains(reads, "row") || slices.Contains(reads, "index")
 }
 
 func checkFetchItems(c *engine.StepCheck) {
 	checkOwner(c)
 	checkItemFields(c, "filter", false)
 	checkItemFields(c, "order", false)
+	checkSelect(c)
 }
 
 func checkUpsertElement(c *engine.StepCheck) {
 	checkElementName(c)
 	if c.Types().Given("key") && !dependsOnRun(c, "key") {
 		c.Warnf("key", "constant-key", "the key is the same in every run, so all of them keep one and the same element").Hint = "use event.id in it"
+		return
 	}
+	checkRepeatedKey(c, "element")
 }
 
 // checkElementName wants the NAME that every element needs.
 func checkElementName(c *engine.StepCheck) {
 	var names []string
-	c.EachName("fields", func(name string, _ func(code, format string, args ...any) *diag.Finding) {
-		names = append(names, name)
-	})
+	c.EachName("fields", func(n engine.NamedArg) { names = append(names, n.Name) })
 	if len(names) == 0 || slices.Contains(names, "NAME") {
 		return
 	}

@@ -63,6 +63,7 @@ func syncResultType(*engine.ArgTypes) formula.Type {
 func checkSyncElements(c *engine.StepCheck) {
 	checkScope(c)
 	checkScopeOfRun(c, "would delete the elements of all the others")
+	checkRepeatedScope(c)
 	checkRowKey(c)
 	checkElementName(c)
 	checkDeleteLimit(c)

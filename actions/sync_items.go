@@ -72,6 +72,7 @@ func checkSyncItems(c *engine.StepCheck) {
 		c.Errorf("key", "empty-key", "an empty key would take every item for the same").Hint = "key: {ufCrm5Row: =row.key}"
 	}
 	checkScopeOfRun(c, "would delete the items of all the others")
+	checkRepeatedScope(c)
 	checkRowKey(c)
 	for _, arg := range []string{"scope", "key", "fields"} {
 		checkItemFields(c, arg, true)

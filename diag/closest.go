@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -10,14 +11,15 @@ const longestWord = 64
 
 // Closest returns the candidate that word was probably meant to be, for a
 // "did you mean", or "" when nothing is near. A candidate that differs only in
-// case, or in dashes and underscores, wins; then the one at the smallest edit
+// case, in dashes and underscores, or in letters of another alphabet that look
+// the same, wins; then the one at the smallest edit
 // distance (an exchange of neighbours is one edit) if that is at most a third
 // of the longer word. Among equals the first candidate wins.
 func Closest(word string, candidates []string) string {
 	if word == "" || utf8.RuneCountInString(word) > longestWord {
 		return ""
 	}
-	for _, fold := range []func(string) string{strings.ToLower, bare} {
+	for _, fold := range []func(string) string{strings.ToLower, bare, latin} {
 		for _, c := range candidates {
 			if c != "" && fold(c) == fold(word) {
 				return c
@@ -37,6 +39,34 @@ func Closest(word string, candidates []string) string {
 		}
 	}
 	return best
+}
+
+// cyrillic letters look like these Latin ones; a keyboard that was left in the
+// other layout gives them unseen.
+var cyrillic = strings.NewReplacer(
+	"а", "a", "в", "b", "е", "e", "к", "k", "м", "m", "н", "h", "о", "o", "р", "p", "с", "c", "т", "t", "у", "y", "х", "x", "і", "i",
+)
+
+func latin(s string) string { return cyrillic.Replace(strings.ToLower(s)) }
+
+// Lookalike completes a "did you mean near?" about a word that looks the same:
+// it names the letters of word that are Cyrillic where near's are Latin, with a
+// space before it; "" when there are none.
+func Lookalike(word, near string) string {
+	a, b := []rune(strings.ToLower(word)), []rune(strings.ToLower(near))
+	if latin(word) != strings.ToLower(near) {
+		return ""
+	}
+	var letters []string
+	for i, r := range []rune(word) {
+		if a[i] != b[i] && !slices.Contains(letters, string(r)) {
+			letters = append(letters, string(r))
+		}
+	}
+	if len(letters) == 0 {
+		return ""
+	}
+	return " The " + strings.Join(letters, ", ") + " here is Cyrillic"
 }
 
 func bare(s string) string {

@@ -109,6 +109,15 @@ func TestClosest(t *testing.T) {
 	if got := diag.Closest("price", []string{"", "Price", "price"}); got != "Price" {
 		t.Errorf("got %q", got)
 	}
+	if got := diag.Closest("рriсе", fields); got != "price" { // three Cyrillic letters
+		t.Errorf("got %q for letters that look the same", got)
+	}
+	if got, want := diag.Lookalike("рriсе", "price"), " The р, с, е here is Cyrillic"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := diag.Lookalike("pryce", "price"); got != "" {
+		t.Errorf("got %q for Latin letters", got)
+	}
 	if got := diag.Closest("x", nil); got != "" {
 		t.Errorf("got %q without candidates", got)
 	}

@@ -86,6 +86,7 @@ type checker struct {
 	set    *RuleSet
 	inputs formula.Type
 	rule   *Rule
+	part   string              // of the rule: steps or deleted
 	taken  map[string]diag.Pos // names of the rule's steps
 }
 
@@ -132,17 +133,6 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// suggest words a hint: the nearest of the names, else all of them if few.
-func suggest(word string, names []string) string {
-	if near := diag.Closest(word, names); near != "" {
-		return "did you mean " + near + "?"
-	}
-	if len(names) > 8 {
-		return ""
-	}
-	return "want one of " + strings.Join(names, ", ")
-}
-
 func (c *checker) ruleFile(set *RuleSet) {
 	c.set = set
 	m, ok := c.mapping(c.file.Root)
@@ -162,6 +152,9 @@ func (c *checker) ruleFile(set *RuleSet) {
 	rules, ok := m.Get("rules")
 	if !ok {
 		c.errorf(c.file.Root, "missing-key", "a rule file needs rules").Hint = "rules:"
+		return
+	}
+	if !c.wantMapping(rules.Value, "rules takes the rules by their ids", "rules: {rule-id: {on: ONCRMDEALUPDATE, steps: […]}}") {
 		return
 	}
 	rm, ok := c.mapping(rules.Value)

@@ -235,6 +235,9 @@ func oneOf(rules string) []string {
 
 // names compiles a mapping that defines names, each seeing those before it.
 func (c *checker) names(n *yaml.Node, env formula.Env) []*namedValue {
+	if !c.wantMapping(n, "names are computed by a mapping", "total: =…, without a - before it") {
+		return nil
+	}
 	m, ok := c.mapping(n)
 	if !ok {
 		return nil

@@ -30,6 +30,7 @@ func (c *checker) readInputs(n *yaml.Node) {
 		return
 	}
 	for _, e := range m.Entries {
+		c.inputs.Fields[e.Name] = formula.Type{Kind: formula.Any} // a finding here is none where it is used
 		if !inputName.MatchString(e.Name) {
 			c.errorf(e.Key, "bad-name", "an input's name is lower-case letters, digits and _, this is %q", e.Name)
 			continue
@@ -44,6 +45,9 @@ func (c *checker) readInputs(n *yaml.Node) {
 }
 
 func (c *checker) readInput(e yamlfile.Entry, in *Input) bool {
+	if !c.wantMapping(e.Value, "an input takes a type", e.Name+": {type: string, default: "+yamlfile.Resolve(e.Value).Value+"}") {
+		return false
+	}
 	m, ok := c.mapping(e.Value)
 	if !ok {
 		return false

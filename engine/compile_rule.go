@@ -14,6 +14,12 @@ import (
 	"b24rules/yamlfile"
 )
 
+// The two lists of steps that a rule has.
+const (
+	partSteps   = "steps"
+	partDeleted = "deleted"
+)
+
 // Defaults of a rule.
 const (
 	defaultDebounce = time.Second
@@ -43,10 +49,10 @@ func (c *checker) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
 	c.readTriggers(r, on)
 	k := c.ruleNames(r, vars)
 	if w, ok := m.Get("entity"); ok {
-		r.entity = c.value(w.Value, want{typ: formula.Type{Kind: formula.Any}, what: "entity"}, k.env(nil))
+		r.entity = c.readEntity(w.Value, before(k.env(nil), r))
 	}
 	if w, ok := m.Get("when"); ok {
-		r.when = c.value(w.Value, want{typ: formula.Type{Kind: formula.Bool}, what: "when"}, k.env(nil))
+		r.when = c.value(w.Value, want{typ: formula.Type{Kind: formula.Bool}, what: "when"}, before(k.env(nil), r))
 	}
 	c.ruleSteps(r, m, e, k)
 	return r
@@ -66,7 +72,9 @@ func (c *checker) ruleOptions(r *Rule, m yamlfile.Mapping) {
 		case "debounce":
 			c.readDebounce(r, e.Value)
 		case "limits":
-			c.list = append(c.list, yamlfile.Decode(c.file, e.Value, &r.Limits)...)
+			if c.wantMapping(e.Value, "limits takes calls and deletes", "limits: {calls: 50}") {
+				c.list = append(c.list, yamlfile.Decode(c.file, e.Value, &r.Limits)...)
+			}
 		case "portals":
 			c.list = append(c.list, yamlfile.Decode(c.file, e.Value, &r.Portals)...)
 		}
@@ -102,7 +110,10 @@ func (c *checker) duration(n *yaml.Node, what string) time.Duration {
 	n = yamlfile.Resolve(n)
 	d, err := time.ParseDuration(n.Value)
 	if n.Kind != yaml.ScalarNode || err != nil || d < 0 || d > 24*time.Hour {
-		c.errorf(n, "wrong-type", "%s takes a duration up to 24h, such as 500ms, 2s or 5m", what)
+		f := c.errorf(n, "wrong-type", "%s takes a duration up to 24h, such as 500ms, 2s or 5m", what)
+		if _, err := time.ParseDuration(n.Value + "s"); err == nil {
+			f.Hint = n.Value + "s"
+		}
 		return 0
 	}
 	return d
@@ -154,7 +165,13 @@ func (c *checker) entityTypeID(n *yaml.Node) int {
 	}
 	var id int
 	if list := yamlfile.Decode(c.file, n, &id); len(list) > 0 || id <= 0 {
-		c.errorf(n, "wrong-type", "entityTypeId takes the number of a type, such as 31 for smart invoices, or any")
+		f := c.errorf(n, "wrong-type", "entityTypeId takes the number of a type, such as 31 for smart invoices, or any")
+		if src, isFormula := strings.CutPrefix(n.Value, "="); isFormula {
+			f.Message += "; which events a rule hears cannot be computed"
+			f.Hint = "entityTypeId: any, and in the rule when: =event.entityTypeId == " + src
+		} else if owner := schemas.OwnerByType(schemas.TypeSmartInvoice); n.Value == owner.Name {
+			f.Hint = "31"
+		}
 	}
 	return id
 }
@@ -166,7 +183,7 @@ func (c *checker) readTrigger(r *Rule, n *yaml.Node, typeID int, typed bool, see
 	}
 	ev, suffix, ok := schemas.LookupEvent(n.Value)
 	if !ok {
-		c.errorf(n, "unknown-event", "unknown event %q", n.Value).Hint = suggest(strings.ToUpper(n.Value), eventCodes())
+		c.errorf(n, "unknown-event", "unknown event %q", n.Value).Hint = eventHint(n.Value)
 		return
 	}
 	upper := strings.ToUpper(n.Value)
@@ -252,11 +269,13 @@ func (c *checker) ruleSteps(r *Rule, m yamlfile.Mapping, e yamlfile.Entry, k *kn
 	conditions := r.when.conjuncts()
 	k = k.knowing(r.when.facts())
 	if hasSteps {
-		r.steps = c.readSteps(steps.Value, k.clone(), conditions, "steps")
+		c.part = partSteps
+		r.steps = c.readSteps(steps.Value, k.clone(), conditions, partSteps)
 		r.ahead = aheadOf(r.steps)
 	}
 	if hasDeleted {
-		r.deleted = c.readSteps(deleted.Value, k.clone(), conditions, "deleted")
+		c.part = partDeleted
+		r.deleted = c.readSteps(deleted.Value, k.clone(), conditions, partDeleted)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
 	"b24rules/engine/formula"
 	"b24rules/yamlfile"
 )
@@ -84,6 +83,7 @@ func (c *checker) readStep(n *yaml.Node, index int, k *known, conditions []strin
 	inside := slices.Concat(conditions, when)
 	env := k.env(inside)
 	if e, ok := m.Get("once"); ok {
+		s.hasOnce = true
 		s.once = c.value(e.Value, want{typ: formula.Type{Kind: formula.Any}, what: "once"}, env)
 		if s.once != nil && s.once.formula == nil {
 			c.errorf(e.Value, "wrong-type", "once takes a formula whose value says what is new, such as =deal.stageId")
@@ -123,7 +123,7 @@ func (c *checker) verb(n *yaml.Node, m yamlfile.Mapping) (yamlfile.Entry, bool) 
 		switch {
 		case c.actions[e.Name] == nil:
 			unknown = true
-			c.errorf(e.Key, "unknown-action", "unknown action or option %q", e.Name).Hint = suggest(e.Name, slices.Concat(c.verbs, stepOptions))
+			c.unknownVerb(e, verb, slices.Concat(c.verbs, stepOptions))
 		case verb.Key != nil:
 			c.errorf(e.Key, "two-actions", "a step is one action, this one has %s and %s", verb.Name, e.Name).Hint = "begin a new step with -"
 			return verb, false
@@ -216,6 +216,9 @@ func (c *checker) stepNames(s *step, m yamlfile.Mapping, types *ArgTypes, k *kno
 		return
 	}
 	if !c.newName(e.Value, name) {
+		if _, hides := k.types[name]; !hides { // what reads it need not be told again
+			k.define(name, formula.Type{Kind: formula.Any}, nil)
+		}
 		return
 	}
 	s.id, s.label, s.idNode = name, name, e.Value
@@ -244,54 +247,4 @@ func (c *checker) newName(n *yaml.Node, name string) bool {
 	}
 	c.taken[name] = c.file.Pos(n)
 	return true
-}
-
-// StepCheck is what an action's own check sees of one step.
-type StepCheck struct {
-	c     *checker
-	step  *step
-	types *ArgTypes
-	verb  yamlfile.Entry
-}
-
-// Types returns the types of the step's arguments.
-func (s *StepCheck) Types() *ArgTypes { return s.types }
-
-// Source returns the formula of an argument without its "=", or that of its only
-// field; "" when there is none.
-func (s *StepCheck) Source(arg string) string {
-	a := s.types.arg(arg)
-	if a == nil {
-		return ""
-	}
-	v := a.value
-	if a.fields != nil && len(a.fields.entries) == 1 {
-		v = a.fields.entries[0].value
-	}
-	if v == nil || v.formula == nil {
-		return ""
-	}
-	return v.formula.Source()
-}
-
-// Errorf reports a mistake at an argument, or at the action's name when the
-// argument is not there.
-func (s *StepCheck) Errorf(arg, code, format string, args ...any) *diag.Finding {
-	return s.c.errorf(s.node(arg), code, format, args...)
-}
-
-// Warnf reports something that is likely a mistake.
-func (s *StepCheck) Warnf(arg, code, format string, args ...any) *diag.Finding {
-	return s.c.warnf(s.node(arg), code, format, args...)
-}
-
-func (s *StepCheck) node(arg string) *yaml.Node {
-	switch a := s.types.arg(arg); {
-	case a == nil:
-	case a.value != nil:
-		return a.value.node
-	case a.key != nil:
-		return a.key
-	}
-	return s.verb.Key
 }

@@ -140,10 +140,13 @@ func literalMeant(src string, w want, problems []formula.Problem) []formula.Prob
 	if len(problems) > 1 || p.Code != "unknown-name" || p.To-p.From != len([]rune(src)) || !accepts(w.typ, formula.String) || strings.Contains(p.Message, " is ") {
 		return problems
 	}
-	if p.Hint != "" && !strings.HasPrefix(p.Hint, "there is") {
-		p.Hint += " To write the text itself, leave out the ="
-	} else {
-		p.Hint = "to write the text itself, leave out the ="
+	switch itself := "to write the text itself, leave out the ="; {
+	case p.Hint == "" || strings.HasPrefix(p.Hint, "there is"):
+		p.Hint = itself
+	case strings.HasSuffix(p.Hint, "?"):
+		p.Hint += " Or, " + itself
+	default:
+		p.Hint += "; " + itself
 	}
 	return problems
 }

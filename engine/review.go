@@ -2,12 +2,10 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
 	"b24rules/engine/formula"
 	"b24rules/schemas"
 )
@@ -122,6 +120,9 @@ func (c *checker) idleLoop(s *step) {
 	}
 	reads := false
 	for _, a := range s.args {
+		if a.field.PerRow != "" {
+			continue // its row is another one
+		}
 		a.values(func(v *value) {
 			v.reads(func(name string) { reads = reads || name == nameRow || name == nameIndex })
 		})
@@ -211,60 +212,6 @@ func legacyInstead(e schemas.Event) string {
 		return "smart invoices send ONCRMDYNAMICITEM" + strings.ToUpper(e.Op) + " with entityTypeId 31"
 	}
 	return ""
-}
-
-// Once reports whether the step runs once for each value of a formula.
-func (s *StepCheck) Once() bool { return s.step.once != nil }
-
-// Reads returns the names that an argument's formulas read, sorted.
-func (s *StepCheck) Reads(arg string) []string {
-	var out []string
-	if a := s.types.arg(arg); a != nil {
-		a.values(func(v *value) { v.reads(func(name string) { out = append(out, name) }) })
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// Rule describes what the rule of the step hears.
-func (s *StepCheck) Rule() *Rule { return s.c.rule }
-
-// EventTypes returns the entityTypeIds of what event.id may be the id of: 0 for
-// things outside the CRM. It is nil when that is not known.
-func (r *Rule) EventTypes() []int {
-	if r.entity != nil {
-		return nil
-	}
-	var out []int
-	for _, t := range r.Triggers {
-		if t.Entity == "item" && t.EntityTypeID == 0 {
-			return nil // items of any type
-		}
-		out = append(out, t.itemType())
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// EachName calls f for every name of an argument such as fields that the file
-// itself says, be it by an input's default, with what reports a finding at its
-// place.
-func (s *StepCheck) EachName(arg string, f func(name string, warn func(code, format string, args ...any) *diag.Finding)) {
-	a := s.types.arg(arg)
-	if a == nil || a.fields == nil {
-		return
-	}
-	for _, e := range a.fields.entries {
-		if x, ok := s.c.rule.fixed(e.key, nil); ok {
-			name, err := formula.ToText(x)
-			if err != nil {
-				continue
-			}
-			f(name, func(code, format string, args ...any) *diag.Finding {
-				return s.c.warnf(e.key.node, code, format, args...)
-			})
-		}
-	}
 }
 
 // looksLike warns of literal text that was likely meant to be a formula.

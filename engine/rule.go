@@ -122,6 +122,7 @@ type step struct {
 
 	when    *value
 	once    *value
+	hasOnce bool // the file says once, be its formula right or wrong
 	forEach *value
 	limit   int // of for_each
 	timeout time.Duration

@@ -232,7 +232,7 @@ func (d *decoder) unknown(e Entry, names []string) {
 	finding := d.errorf(slot{node: e.Key}, "unknown-key", "unknown key %q", e.Name)
 	switch near := diag.Closest(e.Name, names); {
 	case near != "":
-		finding.Hint = fmt.Sprintf("did you mean %q?", near)
+		finding.Hint = fmt.Sprintf("did you mean %q?", near) + diag.Lookalike(e.Name, near)
 	case len(names) == 0:
 		finding.Hint = "there are no keys here"
 	case len(names) <= 8:

@@ -186,7 +186,7 @@ func TestFindingsBeyondText(t *testing.T) {
 // emitters are the functions and fields that take the code of a finding, with
 // the place of the code among their arguments.
 var emitters = map[string]int{
-	"Errorf": 1, "errorf": 1, "Warnf": 1, "warnf": 1, "finding": 1, "fail": 1, "warn": 0,
+	"Errorf": 1, "errorf": 1, "Warnf": 1, "warnf": 1, "WarnNamef": 0, "WarnValuef": 0, "finding": 1, "fail": 1, "warn": 0,
 }
 
 var codeWord = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)

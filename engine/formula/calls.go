@@ -14,7 +14,7 @@ func (c *checker) callNode(x *ast.CallNode) (ast.Node, Type) {
 		if m, isMember := x.Callee.(*ast.MemberNode); isMember {
 			c.infer(m.Node)
 			if name, isName := m.Property.(*ast.StringNode); isName {
-				hint = fmt.Sprintf("write %s(value, …)", name.Value)
+				hint = methodMeant(name.Value)
 			}
 		}
 		c.errorAt(x.Location(), codeFunction, hint, "values have no methods")
@@ -54,7 +54,7 @@ func (c *checker) function(x ast.Node, name string, argNodes []ast.Node) (ast.No
 	}
 	for i, t := range types {
 		want := f.params[min(i, len(f.params)-1)]
-		if want.Kind != Any {
+		if want.Kind != Any && !(name == "date" && c.dateArgument(argNodes[i], t)) {
 			c.wantArg(argNodes[i], t, want, ordinal(i, len(types))+" of "+name)
 		}
 	}
@@ -138,6 +138,10 @@ func (c *checker) special(x ast.Node, name string, nodes []ast.Node, types []Typ
 		}
 	case "get":
 		c.getKey(nodes, types)
+	case "date":
+		c.fixedDate(nodes)
+	case "formatDate":
+		c.datePattern(nodes[1])
 	}
 }
 

@@ -212,8 +212,15 @@ var foreignNames = map[string]string{
 	"true": "true", "false": "false", "nil": "nil", "omit": "omit",
 }
 
+// literalWords are the words that stand for a value.
+var literalWords = []string{"omit", "nil", "true", "false"}
+
 func (c *checker) unknownName(n *ast.IdentifierNode) {
 	name, at := n.Value, n.Location()
+	if hint := c.elementMeant(name); hint != "" {
+		c.errorAt(at, codeName, hint, "unknown name %q", name)
+		return
+	}
 	if reason, ok := c.env.Later[name]; ok {
 		c.errorAt(at, codeName, "", "%q %s", name, reason)
 		return
@@ -237,9 +244,11 @@ func (c *checker) unknownName(n *ast.IdentifierNode) {
 	}
 	hint := ""
 	if near := diag.Closest(name, names); near != "" {
-		hint = didYouMean(near)
+		hint = didYouMean(name, near)
 	} else if near := diag.Closest(name, slices.Sorted(maps.Keys(c.env.Later))); near != "" {
 		hint = fmt.Sprintf("%q %s", near, c.env.Later[near])
+	} else if near := diag.Closest(name, literalWords); near != "" {
+		hint = didYouMean(name, near)
 	} else if few := fewNames(names); few != "" {
 		hint = "there is " + few
 	}

@@ -255,7 +255,7 @@ func (c *checker) doubtField(at loc, t Type, name string) {
 		return
 	}
 	from, to := c.source.span(at)
-	p := Problem{From: from, To: to, Code: codeDoubtful, Message: fmt.Sprintf("no field %q is known here", name), Hint: didYouMean(near)}
+	p := Problem{From: from, To: to, Code: codeDoubtful, Message: fmt.Sprintf("no field %q is known here", name), Hint: didYouMean(name, near)}
 	if !slices.Contains(c.fieldDoubts, p) && len(c.fieldDoubts) < maxProblems {
 		c.fieldDoubts = append(c.fieldDoubts, p)
 	}

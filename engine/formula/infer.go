@@ -271,7 +271,7 @@ func (c *checker) field(x *ast.MemberNode, base ast.Node, t Type, name *ast.Stri
 		}
 		c.errorAt(at, codeField, hint, "a list has no field %q", name.Value)
 	default:
-		c.errorAt(at, codeField, "", "%s has no field %q", t, name.Value)
+		c.errorAt(at, codeField, partOf(t, name.Value), "%s has no field %q", t, name.Value)
 	}
 	if x.Optional && c.chain != nil {
 		base = call(x.Location(), unary(asRecord), base)
@@ -295,7 +295,7 @@ func (c *checker) unknownField(at loc, t Type, name string) {
 	names := slices.Sorted(maps.Keys(t.Fields))
 	hint := ""
 	if near := diag.Closest(name, names); near != "" {
-		hint = didYouMean(near)
+		hint = didYouMean(name, near)
 	} else if few := fewNames(names); few != "" {
 		hint = "there is " + few
 	}

@@ -155,6 +155,10 @@ func (s *source) explain(p *Problem, at int) {
 		return at+1 < len(s.tokens) && s.tokens[at+1].Is(kind, values...)
 	}
 	switch word := strings.ToLower(t.Value); {
+	case t.Is(lexer.Operator, "=") && next(lexer.Operator, ">"), t.Is(lexer.Operator, ">") && before(lexer.Operator, "-"):
+		p.Message, p.Hint = "unexpected arrow", "write the body alone, with .name for a field of the element: map(list, .price * 2)"
+	case t.Is(lexer.Operator, "contains", "startsWith", "endsWith", "matches") && next(lexer.Bracket, "("):
+		p.Hint = infix(t.Value)
 	case t.Is(lexer.Operator, "="):
 		p.Hint = "write == to compare"
 	case t.Is(lexer.Operator, "&"):
@@ -261,6 +265,17 @@ var refused = map[string]string{
 	"substr":      "write text[from:to]",
 	"text":        "write string(…)",
 	"value":       "write number(…)",
+	"substring":   "write text[from:to]",
+	"includes":    "write text contains part, or value in list",
+	"format":      `write formatDate(time, "dd.MM.yyyy") or string(round(number, places))`,
+	"tostring":    "write string(value)",
+	"tofixed":     "write round(number, places)",
+	"tolowercase": "write lower(text)",
+	"touppercase": "write upper(text)",
+	"isset":       "write value != nil",
+	"year":        "write yearOf(time)",
+	"month":       "write monthOf(time)",
+	"day":         "write dayOf(time)",
 	"countby":     "write map(groupBy(list, .field), {key: .key, count: len(.items)})",
 }
 
@@ -271,9 +286,11 @@ func unknownFunction(name string, from, to int) Problem {
 	} else if hint := refused[strings.ToLower(name)]; hint != "" {
 		p.Hint = hint
 	} else if near := diag.Closest(name, functionNames()); near != "" {
-		p.Hint = didYouMean(near)
+		p.Hint = didYouMean(name, near)
 	}
 	return p
 }
 
-func didYouMean(name string) string { return fmt.Sprintf("did you mean %q?", name) }
+func didYouMean(name, near string) string {
+	return fmt.Sprintf("did you mean %q?", near) + diag.Lookalike(name, near)
+}

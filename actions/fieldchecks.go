@@ -1,0 +1,157 @@
+package actions
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"b24rules/diag"
+	"b24rules/engine"
+	"b24rules/engine/formula"
+	"b24rules/schemas"
+)
+
+// What a step says of an item's fields, held against those that are documented.
+
+// documented are the fields of the items that a step is about, and what one of
+// these is called. known is false when the type is an input's: any field of any
+// type may be meant then.
+func documented(t *engine.ArgTypes) (fields []schemas.Field, what string, known bool) {
+	typ := constType(t)
+	if fields = schemas.ItemFields(typ); len(fields) > 0 {
+		return fields, typeName(typ), true
+	}
+	for _, o := range schemas.Owners() {
+		fields = append(fields, schemas.ItemFields(o.ID)...)
+	}
+	return append(fields, schemas.ItemFields(schemas.FirstDynamicType)...), "an item", false
+}
+
+// ofPortal reports a field that a portal has made itself: it is not known here.
+func ofPortal(name string) bool {
+	return slices.ContainsFunc([]string{"ufCrm", "UF_CRM_", "parentId", "PARENT_ID_"}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// checkItemFields warns of names that items of a known type do not have, of two
+// names of one field, of fields that the portal fills in itself, and of values
+// that a field cannot take. written says that the step writes them.
+func checkItemFields(c *engine.StepCheck, arg string, written bool) {
+	fields, what, known := documented(c.Types())
+	seen := map[string]string{}
+	c.EachName(arg, func(n engine.NamedArg) {
+		operator, name := "", n.Name
+		if !written {
+			operator, name = splitOperator(name)
+		}
+		if ofPortal(name) || !written && name == "logic" { // logic joins the parts of a filter
+			return
+		}
+		at := slices.IndexFunc(fields, func(f schemas.Field) bool { return f.Name == name || storedName(f.Name) == name })
+		if at < 0 {
+			unknownField(n.WarnNamef, what, name, fields)
+			return
+		}
+		f := fields[at]
+		if before, twice := seen[operator+f.Name]; twice {
+			n.WarnNamef("duplicate-key", "%s and %s are two names of one field", before, name).Hint = "keep " + f.Name
+			return
+		}
+		seen[operator+f.Name] = name
+		switch {
+		case !written || !known:
+		case f.ReadOnly:
+			n.WarnNamef("read-only-field", "the portal fills in %s itself, a rule cannot write it", name)
+		default:
+			checkFieldValue(n, what, f)
+		}
+	})
+}
+
+func unknownField(warn func(code, format string, args ...any) *diag.Finding, what, name string, fields []schemas.Field) {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.Name
+	}
+	f := warn("unknown-item-field", "%s has no field %q that is documented, and the portal's own begin with ufCrm", what, name)
+	if near := diag.Closest(name, names); near != "" {
+		f.Hint = "did you mean " + near + "?" + diag.Lookalike(name, near)
+	}
+}
+
+// checkFieldValue warns of a value that a documented field surely does not take:
+// of a text that is no number or date, and of a list or record where one value
+// stands. The step would be parked, or the portal would store nothing.
+func checkFieldValue(n engine.NamedArg, what string, f schemas.Field) {
+	own := &field{name: f.Name, kind: itemKind(f.Type), multiple: f.Multiple, places: unknownPlaces}
+	if v, constant := n.Const(); constant {
+		shown := shortKind(v)
+		if text, isText := v.(string); isText {
+			shown = fmt.Sprintf("%.40q", text)
+		}
+		switch _, isList := v.([]any); {
+		case own.check(v) == nil && isID(f.Type) && !f.Multiple && !wholeNumber(v):
+			n.WarnValuef("field-type", "%s of %s takes an id, this is %s", f.Name, what, shown)
+		case own.check(v) != nil && isList && !f.Multiple:
+			n.WarnValuef("field-type", "%s of %s takes one value, this is a list", f.Name, what)
+		case own.check(v) != nil:
+			n.WarnValuef("field-type", "%s of %s takes %s, this is %s", f.Name, what, own.kind, shown)
+		}
+		return
+	}
+	switch t := n.Type(); {
+	case t.Kind == formula.List && !f.Multiple:
+		n.WarnValuef("field-type", "%s of %s takes one value, this is a list", f.Name, what)
+	case t.Kind == formula.Record && own.kind != kindFile:
+		n.WarnValuef("field-type", "%s of %s takes %s, this is a record", f.Name, what, own.kind)
+	case t.Kind == formula.Time && (own.kind == kindNumber || isID(f.Type)), t.Kind == formula.Bool && isID(f.Type):
+		n.WarnValuef("field-type", "%s of %s takes a number, this is %s", f.Name, what, t)
+	case (t.Kind == formula.Int || t.Kind == formula.Number) && (own.kind == kindDay || own.kind == kindMoment):
+		n.WarnValuef("field-type", "%s of %s takes %s, this is a number", f.Name, what, own.kind)
+	}
+}
+
+// isID reports a field that holds the id of a thing or a person.
+func isID(typ string) bool {
+	switch typ {
+	case "user", "crm_company", "crm_contact", "crm_lead", "crm_deal", "crm_quote", "crm_category":
+		return true
+	}
+	return false
+}
+
+// wholeNumber reports whether v can be an id, or is nothing.
+func wholeNumber(v any) bool {
+	if v == nil || v == "" || v == formula.Omitted {
+		return true
+	}
+	if _, isFlag := v.(bool); isFlag {
+		return false
+	}
+	n, ok := numberOf(v)
+	return ok && n.IsInt()
+}
+
+// checkSelect warns of names in select that items do not have.
+func checkSelect(c *engine.StepCheck) {
+	fields, what, _ := documented(c.Types())
+	c.EachElement("select", func(v any, warn func(code, format string, args ...any) *diag.Finding) {
+		name, isText := v.(string)
+		known := slices.ContainsFunc(fields, func(f schemas.Field) bool { return f.Name == name || storedName(f.Name) == name })
+		if isText && !known && !ofPortal(name) {
+			unknownField(warn, what, name, fields)
+		}
+	})
+}
+
+// storedName spells a field as the portal's tables do, which steps take too:
+// stageId is STAGE_ID.
+func storedName(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		if r >= 'A' && r <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToUpper(b.String())
+}

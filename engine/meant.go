@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"b24rules/diag"
+	"b24rules/engine/formula"
+	"b24rules/yamlfile"
+)
+
+// otherWords are keys that people bring from other engines, and ours. It is
+// never changed.
+var otherWords = map[string]string{
+	"trigger": "on", "triggers": "on", "event": "on", "when_event": "on", "listen": "on",
+	"action": "steps", "actions": "steps", "do": "steps", "then": "steps", "run": "steps", "tasks": "steps",
+	"if": "when", "condition": "when", "conditions": "when", "filter": "when",
+	"name": "title", "description": "title", "on_delete": "deleted", "on_deleted": "deleted", "delay": "debounce", "throttle": "debounce",
+	"loop": "for_each", "each": "for_each", "with_items": "for_each", "repeat": "for_each",
+	"catch": "on_error", "rescue": "on_error", "continue_on_error": "on_error", "retries": "retry", "attempts": "retry",
+	"variables": "vars", "constants": "vars", "parameters": "inputs", "params": "inputs", "settings": "inputs",
+}
+
+// suggest words a hint: the nearest of the names, or ours for a word of others,
+// else all of them if few.
+func suggest(word string, names []string) string {
+	near := diag.Closest(word, names)
+	if ours := otherWords[strings.ToLower(word)]; near == "" && contains(names, ours) {
+		near = ours
+	}
+	if near != "" {
+		return "did you mean " + near + "?" + diag.Lookalike(word, near)
+	}
+	if len(names) > 8 {
+		return ""
+	}
+	return "want one of " + strings.Join(names, ", ")
+}
+
+// unknownVerb reports a key of a step that is neither an action nor an option.
+// verb is an action that stands beside it without arguments: those may be
+// indented too little.
+func (c *checker) unknownVerb(e, verb yamlfile.Entry, names []string) {
+	f := c.errorf(e.Key, "unknown-action", "unknown action or option %q", e.Name)
+	f.Hint = suggest(e.Name, names)
+	if verb.Key == nil || !isNull(verb.Value) {
+		return
+	}
+	if args := c.actions[verb.Name].args.names(); contains(args, e.Name) {
+		f.Hint = fmt.Sprintf("%s is an argument of %s: indent it below", e.Name, verb.Name)
+	}
+}
+
+func isNull(n *yaml.Node) bool {
+	n = yamlfile.Resolve(n)
+	return n.Kind == yaml.ScalarNode && n.Tag == "!!null"
+}
+
+// wantMapping reports what should have been a mapping, with what would be one.
+func (c *checker) wantMapping(n *yaml.Node, what, hint string) bool {
+	if n = yamlfile.Resolve(n); n.Kind == yaml.MappingNode || isNull(n) {
+		return true
+	}
+	is := "a list"
+	if n.Kind == yaml.ScalarNode {
+		is = fmt.Sprintf("%q", n.Value)
+	}
+	c.errorf(n, "wrong-type", "%s, this is %s", what, is).Hint = hint
+	return false
+}
+
+// eventHint guesses what was meant by an event that there is not: a code with a
+// typo, deal_update, or several codes in one text.
+func eventHint(text string) string {
+	if codes := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' }); len(codes) > 1 {
+		return "on: [" + strings.Join(codes, ", ") + "]"
+	}
+	known := eventCodes()
+	if hint := suggest(strings.ToUpper(text), known); hint != "" {
+		return hint
+	}
+	letters := strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return -1
+	}, strings.ToUpper(text))
+	for _, prefix := range []string{"ON", "ONCRM"} {
+		if contains(known, prefix+letters) {
+			return "did you mean " + prefix + letters + "?"
+		}
+	}
+	return "codes are written like ONCRMDEALUPDATE"
+}
+
+// readEntity compiles the formula that says what an event is about.
+func (c *checker) readEntity(n *yaml.Node, env formula.Env) *value {
+	n = yamlfile.Resolve(n)
+	if n.Kind == yaml.ScalarNode && !isNull(n) && !strings.HasPrefix(n.Value, "=") {
+		hint := "=event.data.FIELDS_AFTER.TASK_ID"
+		if c.compiles(n.Value, env) {
+			hint = "=" + n.Value
+		}
+		c.errorf(n, "wrong-type", "entity takes a formula that finds the id in the event, this is the text %q", n.Value).Hint = hint
+		return nil
+	}
+	return c.value(n, want{typ: formula.Type{Kind: formula.Any}, what: "entity"}, env)
+}
+
+// before is what formulas see that are computed before the first step: they are
+// told apart from those of steps, which can read what there is to read.
+func before(env formula.Env, r *Rule) formula.Env {
+	later := make(map[string]string, len(env.Later))
+	for name, reason := range env.Later {
+		later[name] = reason
+	}
+	for _, t := range r.Triggers {
+		if ownerTypeID(t.Entity) != 0 {
+			later[t.Entity] = "is not read here: only event, inputs and vars are there before the first step, so fetch it in a step and give the steps below it the when"
+		}
+	}
+	env.Later = later
+	return env
+}

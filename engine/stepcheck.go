@@ -1,0 +1,157 @@
+package engine
+
+import (
+	"slices"
+
+	"gopkg.in/yaml.v3"
+
+	"b24rules/diag"
+	"b24rules/engine/formula"
+	"b24rules/yamlfile"
+)
+
+// StepCheck is what an action's own check sees of one step.
+type StepCheck struct {
+	c     *checker
+	step  *step
+	types *ArgTypes
+	verb  yamlfile.Entry
+}
+
+// Types returns the types of the step's arguments.
+func (s *StepCheck) Types() *ArgTypes { return s.types }
+
+// Source returns the formula of an argument without its "=", or that of its only
+// field; "" when there is none.
+func (s *StepCheck) Source(arg string) string {
+	a := s.types.arg(arg)
+	if a == nil {
+		return ""
+	}
+	v := a.value
+	if a.fields != nil && len(a.fields.entries) == 1 {
+		v = a.fields.entries[0].value
+	}
+	if v == nil || v.formula == nil {
+		return ""
+	}
+	return v.formula.Source()
+}
+
+// Errorf reports a mistake at an argument, or at the action's name when the
+// argument is not there.
+func (s *StepCheck) Errorf(arg, code, format string, args ...any) *diag.Finding {
+	return s.c.errorf(s.node(arg), code, format, args...)
+}
+
+// Warnf reports something that is likely a mistake.
+func (s *StepCheck) Warnf(arg, code, format string, args ...any) *diag.Finding {
+	return s.c.warnf(s.node(arg), code, format, args...)
+}
+
+func (s *StepCheck) node(arg string) *yaml.Node {
+	switch a := s.types.arg(arg); {
+	case a == nil:
+	case a.value != nil:
+		return a.value.node
+	case a.key != nil:
+		return a.key
+	}
+	return s.verb.Key
+}
+
+// Once reports whether the step is to run once for each value of a formula, be
+// the formula right or wrong.
+func (s *StepCheck) Once() bool { return s.step.hasOnce }
+
+// Parks reports whether a failure of the step parks the run.
+func (s *StepCheck) Parks() bool { return s.step.onError == park }
+
+// Repeated reports whether the step runs for each element of a list.
+func (s *StepCheck) Repeated() bool { return s.step.forEach != nil }
+
+// Deleted reports whether the step runs for an entity that is gone.
+func (s *StepCheck) Deleted() bool { return s.c.part == partDeleted }
+
+// Reads returns the names that an argument's formulas read, sorted.
+func (s *StepCheck) Reads(arg string) []string {
+	var out []string
+	if a := s.types.arg(arg); a != nil {
+		a.values(func(v *value) { v.reads(func(name string) { out = append(out, name) }) })
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Rule describes what the rule of the step hears.
+func (s *StepCheck) Rule() *Rule { return s.c.rule }
+
+// EventTypes returns the entityTypeIds of what event.id may be the id of: 0 for
+// things outside the CRM. It is nil when that is not known.
+func (r *Rule) EventTypes() []int {
+	if r.entity != nil {
+		return nil
+	}
+	var out []int
+	for _, t := range r.Triggers {
+		if t.Entity == "item" && t.EntityTypeID == 0 {
+			return nil // items of any type
+		}
+		out = append(out, t.itemType())
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// NamedArg is one entry of an argument such as fields whose name the file itself
+// says, be it by an input's default.
+type NamedArg struct {
+	Name  string
+	c     *checker
+	entry *fieldEntry
+}
+
+// Type returns the type of the value.
+func (n NamedArg) Type() formula.Type { return n.entry.value.typ }
+
+// Const returns the value if it is the same in every run.
+func (n NamedArg) Const() (any, bool) { return n.entry.value.constant() }
+
+// WarnNamef reports a likely mistake at the name.
+func (n NamedArg) WarnNamef(code, format string, args ...any) *diag.Finding {
+	return n.c.warnf(n.entry.key.node, code, format, args...)
+}
+
+// WarnValuef reports a likely mistake at the value.
+func (n NamedArg) WarnValuef(code, format string, args ...any) *diag.Finding {
+	return n.c.warnf(n.entry.value.node, code, format, args...)
+}
+
+// EachName calls f for every entry of an argument whose name is known.
+func (s *StepCheck) EachName(arg string, f func(n NamedArg)) {
+	a := s.types.arg(arg)
+	if a == nil || a.fields == nil {
+		return
+	}
+	for _, e := range a.fields.entries {
+		if x, ok := s.c.rule.fixed(e.key, nil); ok {
+			if name, err := formula.ToText(x); err == nil {
+				f(NamedArg{Name: name, c: s.c, entry: e})
+			}
+		}
+	}
+}
+
+// EachElement calls f for every constant element of an argument that is written
+// as a list, with what reports a likely mistake at it.
+func (s *StepCheck) EachElement(arg string, f func(v any, warn func(code, format string, args ...any) *diag.Finding)) {
+	a := s.types.arg(arg)
+	if a == nil || a.value == nil {
+		return
+	}
+	for _, e := range a.value.list {
+		if v, constant := e.constant(); constant {
+			f(v, func(code, format string, args ...any) *diag.Finding { return s.c.warnf(e.node, code, format, args...) })
+		}
+	}
+}
