@@ -32,7 +32,9 @@ The result has the element's id and says whether it was created or updated.`,
 	Touches: func(*engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Adds: true, Updates: true, Which: "key", Fields: "fields", Compares: true}}
 	},
-	Check: checkUpsertElement,
+	Ahead:     func(ctx context.Context, c *engine.Call, a upsertElementArgs) (any, error) { return a.find(ctx, c) },
+	AheadArgs: []string{"list", "list_type", "key"},
+	Check:     checkUpsertElement,
 })
 
 type upsertElementArgs struct {
@@ -43,23 +45,15 @@ type upsertElementArgs struct {
 }
 
 func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (any, error) {
-	key, err := keyText(a.Key)
-	if err != nil {
-		return nil, engine.ParkError("upsert_element: %w", err)
-	}
-	l, err := openList(ctx, c, a.List, a.ListType)
+	f, err := engine.ReadAhead(ctx, c, func() (*foundElement, error) { return a.find(ctx, c) })
 	if err != nil {
 		return nil, err
 	}
-	w := wanted{key: key, code: newOwnCodes(c.Owner, nil).of(key)}
+	l, e, w := f.list, f.element, wanted{key: f.key, code: f.code}
 	if w.wishes, err = l.elementWishes(a.Fields, nil); err != nil {
 		return nil, engine.ParkError("upsert_element: %w", err)
 	}
 	noteShortened(c, w.wishes...)
-	e, err := l.findOne(ctx, c, w.code, false)
-	if err != nil {
-		return nil, err
-	}
 	if e != nil {
 		return l.changeOne(ctx, c, e, w)
 	}
@@ -79,6 +73,30 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 	}
 	c.Note("added element %s", textOf(id))
 	return map[string]any{"id": typed(id, formula.Int, false), "created": true, "updated": false}, nil
+}
+
+// foundElement is the element with a key, nil when there is none.
+type foundElement struct {
+	list      *list
+	key, code string
+	element   *element
+}
+
+// find reads the element that has the key.
+func (a upsertElementArgs) find(ctx context.Context, c *engine.Call) (*foundElement, error) {
+	key, err := keyText(a.Key)
+	if err != nil {
+		return nil, engine.ParkError("upsert_element: %w", err)
+	}
+	l, err := openList(ctx, c, a.List, a.ListType)
+	if err != nil {
+		return nil, err
+	}
+	f := &foundElement{list: l, key: key, code: newOwnCodes(c.Owner, nil).of(key)}
+	if f.element, err = l.findOne(ctx, c, f.code, false); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // findOne reads the oldest element with a code; nil when there is none.
