@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,6 +64,9 @@ func openPostgres(ctx context.Context, dsn string) (*database, error) {
 }
 
 func postgresConfig(dsn string) (*pgxpool.Config, error) {
+	if err := checkPool(dsn); err != nil {
+		return nil, err
+	}
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		// The driver's error repeats the DSN, and hides a password only where it
@@ -89,6 +94,27 @@ func postgresConfig(dsn string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
+// leastConns is the least that a process gets along with: one that listens, one
+// that writes, and one each for River and for reads meanwhile.
+const leastConns = 4
+
+// checkPool refuses a number of connections with which a process would wait for
+// itself.
+func checkPool(dsn string) error {
+	u, err := url.Parse(dsn)
+	if err != nil || !u.Query().Has("pool_max_conns") {
+		return nil // the driver tells what is wrong with the URL
+	}
+	text := u.Query().Get("pool_max_conns")
+	switch n, err := strconv.Atoi(text); {
+	case err != nil:
+		return fmt.Errorf("database: pool_max_conns=%s is no number, want at least %d", text, leastConns)
+	case n < leastConns:
+		return fmt.Errorf("database: pool_max_conns=%d are too few connections for one process, want at least %d", n, leastConns)
+	}
+	return nil
+}
+
 // CheckDSN tells what is wrong with the name of a database, without connecting
 // and without repeating it.
 func CheckDSN(dsn string) error {
@@ -101,6 +127,13 @@ func CheckDSN(dsn string) error {
 		return nil
 	}
 	return errDSN
+}
+
+// firstLine is the text of an error without those that were joined to it: the
+// driver tries an address more than once.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }
 
 // cleanError is an error of connecting without what the driver says of the DSN.
@@ -118,7 +151,7 @@ func cleanError(err error) error {
 	}
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) {
-		return fmt.Errorf("no connection: %w", errors.Unwrap(connect))
+		return fmt.Errorf("no connection: %s", firstLine(errors.Unwrap(connect)))
 	}
 	return err
 }

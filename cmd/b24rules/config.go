@@ -84,17 +84,17 @@ type logConfig struct {
 
 // limitsConfig are the brakes. Zero values mean the defaults of the parts.
 type limitsConfig struct {
-	Runs       int           `yaml:"runs" validate:"omitempty,min=1,max=10000" doc:"runs of one portal at the same time"`
-	Attempts   int           `yaml:"attempts" validate:"omitempty,min=1,max=100" doc:"attempts before a run is parked"`
-	RetryFirst time.Duration `yaml:"retry_first" validate:"omitempty,min=0" doc:"longest wait after the first failure"`
-	RetryMax   time.Duration `yaml:"retry_max" validate:"omitempty,min=0" doc:"longest wait between two attempts"`
-	MaxBody    int64         `yaml:"max_body" validate:"omitempty,min=1" doc:"bytes of one event"`
-	Grace      time.Duration `yaml:"grace" validate:"omitempty,min=0" doc:"how long a stop waits for runs"`
+	Runs       int           `yaml:"runs" validate:"min=1,max=10000" doc:"runs of one portal at the same time"`
+	Attempts   int           `yaml:"attempts" validate:"min=1,max=100" doc:"attempts before a run is parked"`
+	RetryFirst time.Duration `yaml:"retry_first" validate:"min=1ms" doc:"longest wait after the first failure"`
+	RetryMax   time.Duration `yaml:"retry_max" validate:"min=1ms" doc:"longest wait between two attempts"`
+	MaxBody    int64         `yaml:"max_body" validate:"min=1" doc:"bytes of one event"`
+	Grace      time.Duration `yaml:"grace" validate:"min=1ms" doc:"how long a stop waits for runs"`
 
-	Settle time.Duration `yaml:"settle" validate:"omitempty,min=0" doc:"how long the portal may still work on what was sent when a connection or the program was cut off"`
+	Settle time.Duration `yaml:"settle" validate:"min=1ms" doc:"how long the portal may still work on what was sent when a connection or the program was cut off"`
 
-	Connections  int `yaml:"connections" validate:"omitempty,min=1,max=100000" doc:"open connections to the event handler"`
-	PortalEvents int `yaml:"portal_events" validate:"omitempty,min=1,max=100000" doc:"events of one portal that wait to be stored at the same time"`
+	Connections  int `yaml:"connections" validate:"min=1,max=100000" doc:"open connections to the event handler"`
+	PortalEvents int `yaml:"portal_events" validate:"min=1,max=100000" doc:"events of one portal that wait to be stored at the same time"`
 }
 
 // grace is how long a stop waits for what is under way.

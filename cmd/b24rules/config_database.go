@@ -31,6 +31,9 @@ func (r *configReader) database(in *configFile) string {
 		return ""
 	}
 	if path, sqlite := strings.CutPrefix(text, "sqlite:"); sqlite && path != "" {
+		if in.DatabasePasswordFile.set() {
+			r.errorf(in.DatabasePasswordFile.pos, "invalid-value", "an SQLite database has no password").Hint = "leave database_password_file out"
+		}
 		if filepath.IsAbs(path) {
 			return "sqlite:" + filepath.Clean(path)
 		}
@@ -42,7 +45,10 @@ func (r *configReader) database(in *configFile) string {
 		}
 	}
 	if err := queue.CheckDSN(text); err != nil {
-		r.errorf(pos, "invalid-value", "%v", err).Hint = "database: sqlite:b24rules.db"
+		f := r.errorf(pos, "invalid-value", "%v", err)
+		if !strings.HasPrefix(text, "postgres") {
+			f.Hint = "database: sqlite:b24rules.db"
+		}
 		return ""
 	}
 	return text

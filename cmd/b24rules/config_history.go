@@ -20,7 +20,7 @@ type historyConfig struct {
 	Parked    keep `yaml:"parked" doc:"runs that failed for good, and can be replayed"`
 	Events    keep `yaml:"events" doc:"events that no rule was for"`
 	// Record is 0 for the default.
-	Record int `yaml:"record" validate:"omitempty,min=1024,max=16777216" default:"65536" doc:"bytes of one attempt: its steps, commands and answers; what is over is left out and said to be"`
+	Record int `yaml:"record" validate:"min=1024,max=16777216" default:"65536" doc:"bytes of one attempt: its steps, commands and answers; what is over is left out and said to be"`
 }
 
 // keep is how long something is kept: 0 means the default, less means for ever.

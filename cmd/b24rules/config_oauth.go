@@ -155,8 +155,8 @@ var defaultCatchUp = catchUpConfig{Longest: 7 * 24 * time.Hour, Entities: 10_000
 
 type catchUpFile struct {
 	Longest  keep          `yaml:"longest" default:"7d" doc:"the longest absence that is made up for"`
-	Entities int           `yaml:"entities" validate:"omitempty,min=1" default:"10000" doc:"how many entities of one type may have changed meanwhile"`
-	Margin   time.Duration `yaml:"margin" validate:"omitempty,min=1" default:"5m" doc:"how far before the last sign of life the look begins"`
+	Entities int           `yaml:"entities" validate:"min=1" default:"10000" doc:"how many entities of one type may have changed meanwhile"`
+	Margin   time.Duration `yaml:"margin" validate:"min=1ms" default:"5m" doc:"how far before the last sign of life the look begins"`
 }
 
 func (r *configReader) catchUp(in catchUpBlock) catchUpConfig {

@@ -63,9 +63,23 @@ func (r *configReader) config(in *configFile) *config {
 		r.later(in.Console.pos, "the console is", "leave it out")
 	}
 	if c.Limits.RetryMax > 0 && c.Limits.RetryFirst > c.Limits.RetryMax {
-		r.errorf(root, "invalid-value", "limits: retry_first %s is longer than retry_max %s", c.Limits.RetryFirst, c.Limits.RetryMax)
+		r.errorf(r.place("limits", "retry_first"), "invalid-value", "limits: retry_first %s is longer than retry_max %s", c.Limits.RetryFirst, c.Limits.RetryMax)
 	}
 	return c
+}
+
+// place is where the value of a key stands, or of one that leads to it.
+func (r *configReader) place(keys ...string) diag.Pos {
+	n := r.file.Root
+	for _, key := range keys {
+		m, _ := r.file.Mapping(n) // what is wrong with it has been reported
+		e, ok := m.Get(key)
+		if !ok {
+			break
+		}
+		n = e.Value
+	}
+	return r.file.Pos(n)
 }
 
 // path resolves a path of the file.

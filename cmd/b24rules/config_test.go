@@ -125,11 +125,14 @@ func TestConfigFindings(t *testing.T) {
 		{"unknown key, hint", "listn: 1\n" + minimal(web, token), `did you mean "listen"?`},
 		{"listen", "listen: 8400\n" + minimal(web, token), `1:9 invalid-value: listen "8400" is not an address (want HOST:PORT such as 127.0.0.1:8400)`},
 		{"port", "listen: localhost:99999\n" + minimal(web, token), `1:9 invalid-value: listen "localhost:99999" is not an address`},
-		{"postgres without a name", "database: postgres://u:s3cr3t@h\n" + minimal(web, token), "1:11 invalid-value: database: the URL names no database, want postgres://USER:PASSWORD@HOST:PORT/NAME (database: sqlite:b24rules.db)"},
+		{"postgres without a name", "database: postgres://u:s3cr3t@h\n" + minimal(web, token), "1:11 invalid-value: database: the URL names no database, want postgres://USER:PASSWORD@HOST:PORT/NAME"},
 		{"postgres that is no URL", "database: postgres://u:s3/cr3t@h/x\n" + minimal(web, token), "1:11 invalid-value: database: this is no URL of a PostgreSQL database"},
 		{"postgres from the environment", "database: postgres://u:${NONE}@h/d\n" + minimal(web, token), "1:11 missing-variable: the environment has no variable NONE"},
 		{"two databases", "database: sqlite:a\ndatabase_file: b\n" + minimal(web, token), "2:16 duplicate-key: both database and database_file (leave one of them out)"},
 		{"no password file", "database: postgres://u@h/d\ndatabase_password_file: /no/file\n" + minimal(web, token), "2:25 unreadable-file: database_password_file /no/file: no such file or directory"},
+		{"too few connections", "database: postgres://u@h/d?pool_max_conns=2\n" + minimal(web, token), "1:11 invalid-value: database: pool_max_conns=2 are too few connections for one process, want at least 4"},
+		{"no number of connections", "database: postgres://u@h/d?pool_max_conns=many\n" + minimal(web, token), "1:11 invalid-value: database: pool_max_conns=many is no number, want at least 4"},
+		{"a password for SQLite", "database_password_file: b24rules.yaml\n" + minimal(web, token), "1:25 invalid-value: an SQLite database has no password (leave database_password_file out)"},
 		{"a password of nobody", "database: postgres://h/d\ndatabase_password_file: b24rules.yaml\n" + minimal(web, token), "2:25"},
 		{"database", "database: mysql://u:s3cr3t@h/d\n" + minimal(web, token), "1:11 invalid-value: database: want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db, or postgres://USER:PASSWORD@HOST/NAME (database: sqlite:b24rules.db)"},
 		{"database without a path", "database: 'sqlite:'\n" + minimal(web, token), "1:11 invalid-value: database: want sqlite:PATH"},
@@ -182,7 +185,11 @@ func TestConfigFindings(t *testing.T) {
 		{"no history", minimal(web, token) + "history: {parked: 0d}\n", `6:19 invalid-value: "0d" is no time to keep history for`},
 		{"history of what", minimal(web, token) + "history: {suceeded: 30d}\n", "6:11 unknown-key"},
 		{"duration", minimal(web, token) + "limits: {grace: 5}\n", "6:17 wrong-type"},
-		{"retries", minimal(web, token) + "limits: {retry_first: 2h, retry_max: 1h}\n", "1:1 invalid-value: limits: retry_first 2h0m0s is longer than retry_max 1h0m0s"},
+		{"retries", minimal(web, token) + "limits: {retry_first: 2h, retry_max: 1h}\n", "6:23 invalid-value: limits: retry_first 2h0m0s is longer than retry_max 1h0m0s"},
+		{"retries in no time", minimal(web, token) + "limits: {retry_first: 0s}\n", "6:23 invalid-value: want at least 1ms"},
+		{"no grace", minimal(web, token) + "limits: {grace: 0s}\n", "6:17 invalid-value: want at least 1ms"},
+		{"no runs", minimal(web, token) + "limits: {runs: 0}\n", "6:16 invalid-value: want at least 1"},
+		{"nothing kept of a run", minimal(web, token) + "history: {record: 0}\n", "6:19 invalid-value: want at least 1024"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

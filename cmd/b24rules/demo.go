@@ -141,7 +141,7 @@ type demoInvoice struct {
 
 // play is the story of the demo.
 func (d *demonstration) play(ctx context.Context) error {
-	d.page.title("A portal at %s, the engine at %s", d.portalURL, d.hookURL)
+	d.page.title("A portal at %s/, to be looked at in a browser\nThe engine at %s", d.portalURL, d.hookURL)
 	for _, scene := range []struct {
 		title string
 		steps []func(context.Context) error

@@ -70,11 +70,10 @@ func (p *page) table(lines [][]string) {
 // report writes the end of the story.
 func (p *page) report(r *report) {
 	p.scene(fmt.Sprintf("What came in: %s", amount(r.Events, "event")))
-	var heard []string
 	for _, code := range r.sortedCodes() {
-		heard = append(heard, fmt.Sprintf("%s %d", code, r.codes[code]))
+		p.did("%3d %s", r.codes[code], code)
 	}
-	p.did("%s; %d that no rule hears", strings.Join(heard, ", "), r.other)
+	p.did("%3d that no rule hears", r.other)
 
 	p.scene(fmt.Sprintf("What ran: %s, %d failed", amount(r.Runs, "run"), r.Failed))
 	p.runs(r.ran)

@@ -102,6 +102,9 @@ func TestADiskWithoutRoom(t *testing.T) {
 	if code := serve.exit(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+	if !strings.Contains(serve.log.String(), "stopping: runs have 10s to end") {
+		t.Error("it does not say that it is stopping")
+	}
 	if got := countEvents(t, filepath.Join(dir, "test.db")); got != stored {
 		t.Errorf("%d events are stored, %d were answered with 200", got, stored)
 	}

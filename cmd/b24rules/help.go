@@ -49,6 +49,14 @@ func printOverview(w io.Writer) {
 	_, _ = io.WriteString(w, b.String())
 }
 
+// dashes are what a flag is written with: -v, --format.
+func dashes(name string) string {
+	if len(name) == 1 {
+		return "-"
+	}
+	return "--"
+}
+
 func printHelp(w io.Writer, c *command) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: b24rules %s\n\n%s\n", strings.TrimSpace(c.name+" "+c.args), strings.TrimSpace(c.long))
@@ -70,9 +78,9 @@ func printHelp(w io.Writer, c *command) {
 			first = false
 		}
 		value, text := flag.UnquoteUsage(f)
-		name := strings.TrimSpace("--" + f.Name + " " + value)
+		name := strings.TrimSpace(dashes(f.Name) + f.Name + " " + value)
 		fmt.Fprintf(&b, "  %-24s %s", name, text)
-		if f.DefValue != "" && f.DefValue != "false" {
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
 			fmt.Fprintf(&b, " (default %s)", f.DefValue)
 		}
 		b.WriteString("\n")

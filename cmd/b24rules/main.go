@@ -4,12 +4,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"golang.org/x/term"
@@ -191,19 +193,34 @@ func parseFlags(fs *flag.FlagSet, args []string) ([]string, error) {
 	return rest, nil
 }
 
+// wrongValue is how the flag package says that a value is not of its flag's type.
+var wrongValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([^:]+): `)
+
+// valueKinds say what is wanted for the placeholders of flags.
+var valueKinds = map[string]string{"": "true or false", "N": "a number", "RUN": "a number"}
+
 // flagError rewords what the flag package says of a wrong flag.
 func flagError(fs *flag.FlagSet, err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return err
 	}
-	name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: ")
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
+		what, _ := flag.UnquoteUsage(fs.Lookup(name))
+		return usagef("--%s needs a value: --%s %s", name, name, what)
+	}
+	if m := wrongValue.FindStringSubmatch(text); m != nil {
+		what, _ := flag.UnquoteUsage(fs.Lookup(m[2]))
+		return usagef("--%s %s: want %s", m[2], m[1], cmp.Or(valueKinds[what], what))
+	}
+	name, ok := strings.CutPrefix(text, "flag provided but not defined: ")
 	if !ok {
 		return usagef("%v", err)
 	}
 	name = strings.TrimLeft(name, "-")
 	var names []string
 	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-	text := fmt.Sprintf("unknown flag --%s", name)
+	text = fmt.Sprintf("unknown flag --%s", name)
 	if near := diag.Closest(name, names); near != "" {
 		text += fmt.Sprintf(" (did you mean --%s?)", near)
 	}

@@ -68,7 +68,7 @@ func (p *planning) run(ctx context.Context, std stdio, args []string) error {
 	if err := oneOf("format", p.format, "text", "json"); err != nil {
 		return err
 	}
-	p.files = args
+	p.files, p.rehearsal = args, true
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	a, targets, done, err := p.open(ctx, std)

@@ -154,4 +154,9 @@ func TestPlanWrong(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "b24rules.db")); err == nil {
 		t.Error("plan has made a database")
 	}
+	// A run does: what it remembers and what it could not do must outlive it.
+	c.run(exitFine, "run", "--entity", "smart_invoice:99")
+	if runs, _ := c.run(exitFine, "runs", "list"); !strings.Contains(runs, "item:31:99") {
+		t.Errorf("the run without a serve has left no trace: %s", runs)
+	}
 }

@@ -54,7 +54,9 @@ func serve(ctx context.Context, std stdio, path string) error {
 	}
 	defer closeLog()
 
-	ctx, stop := interruptible(ctx)
+	ctx, stop := interruptibleBy(ctx, func() {
+		std.say("stopping: runs have %s to end, the others wait for the next start; a second Ctrl-C ends at once", c.Limits.grace())
+	})
 	defer stop()
 
 	var lc net.ListenConfig

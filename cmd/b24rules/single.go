@@ -21,6 +21,7 @@ import (
 type single struct {
 	config, rule, portal, entity string
 	deleted                      bool
+	rehearsal                    bool     // nothing is written, neither to the portal nor to the database
 	files                        []string // in place of the configured rules
 }
 
@@ -67,9 +68,11 @@ func (s *single) open(ctx context.Context, std stdio) (a *app, targets []target,
 	if targets, err = s.targets(gen, knownEntity(entity)); err != nil || len(targets) == 0 {
 		return nil, nil, nil, s.without(std, gen, err)
 	}
-	forget, err := temporaryDatabase(c)
-	if err != nil {
-		return nil, nil, nil, err
+	forget := func() {}
+	if s.rehearsal {
+		if forget, err = temporaryDatabase(c); err != nil {
+			return nil, nil, nil, err
+		}
 	}
 	if a, err = newApp(ctx, c, rules, warnings(std)); err != nil {
 		forget()
