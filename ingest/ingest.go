@@ -33,6 +33,10 @@ type Config struct {
 	// not end when the portal hangs up: the event would be lost.
 	Push func(ctx context.Context, portal string, e bitrix.Event) error
 
+	// Lost, if not nil, is told of a portal of which an event has proved its token
+	// and was not stored for sure. It must not block.
+	Lost func(portal string)
+
 	// Install, if not nil, is asked before the token is: the installation of an
 	// application brings a token that nobody knows yet. It says whether the event
 	// is one that it has taken, and proves it in another way. ErrUnproven admits
@@ -226,7 +230,12 @@ func (h *handler) install(ctx context.Context, portal string, e bitrix.Event) (t
 
 // store pushes an event that has proved its origin. From here on it is not
 // given up for others.
-func (h *handler) store(ctx context.Context, portal string, e bitrix.Event) error {
+func (h *handler) store(ctx context.Context, portal string, e bitrix.Event) (err error) {
+	defer func() {
+		if err != nil && h.Lost != nil {
+			h.Lost(portal)
+		}
+	}()
 	waiting, ok := h.lanes.enter(portal)
 	if !ok {
 		if say, _ := h.full.take(); say {

@@ -95,13 +95,20 @@ func TestStatuses(t *testing.T) {
 		{"store unavailable", "POST", "/hooks/acme", formURL, body, errors.New("disk full"), 503},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h, got, log := handler(ingest.Config{Push: func(context.Context, string, bitrix.Event) error { return tt.pushErr }})
+			var lost []string
+			h, got, log := handler(ingest.Config{
+				Push: func(context.Context, string, bitrix.Event) error { return tt.pushErr },
+				Lost: func(portal string) { lost = append(lost, portal) },
+			})
 			w := post(h, tt.method, tt.path, tt.contentType, tt.body)
 			if w.Code != tt.want {
 				t.Errorf("status %d, want %d; %s", w.Code, tt.want, log)
 			}
 			if stored := len(*got) == 1; stored != (tt.want == 200) {
 				t.Errorf("status %d and %d events stored", w.Code, len(*got))
+			}
+			if told := fmt.Sprint(lost) == "[acme]"; told != (tt.want == 503) {
+				t.Errorf("status %d, and lost is told of %v", w.Code, lost)
 			}
 			if said := w.Body.String() + log.String(); strings.Contains(said, "k7f3") {
 				t.Errorf("a token is shown: %s", said)

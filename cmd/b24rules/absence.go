@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -29,17 +30,10 @@ func aliveNote(portal string) string { return "alive." + portal }
 // when they were not. That begins with every start: how short it ever was, the
 // portal has sent its events once.
 func (a *app) watchAbsence(ctx context.Context) {
-	if a.config.CatchUp.Off {
-		return
-	}
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
-	for first := true; ; first = false {
-		for _, name := range a.heard() {
-			if err := a.beat(ctx, name, first); err != nil && ctx.Err() == nil {
-				a.log.Error("the sign of life cannot be stored", "portal", name, "error", err)
-			}
-		}
+	for {
+		a.beats(ctx)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -48,22 +42,32 @@ func (a *app) watchAbsence(ctx context.Context) {
 	}
 }
 
-// heard are the portals whose events are lost while nobody listens. Offline
-// events are kept by the portal.
-func (a *app) heard() []string {
-	var out []string
-	for _, p := range a.config.Portals {
-		if !p.Offline {
-			out = append(out, p.Name)
+// beats stores a sign of life for each portal whose events are lost while nobody
+// listens. Offline events are kept by the portal.
+func (a *app) beats(ctx context.Context) {
+	if a.config.CatchUp.Off {
+		return
+	}
+	for _, c := range a.config.Portals {
+		if c.Offline {
+			continue
+		}
+		if err := a.beat(ctx, a.portals[c.Name]); err != nil && !errors.Is(err, context.Canceled) {
+			a.log.Error("the sign of life cannot be stored", "portal", c.Name, "error", err)
 		}
 	}
-	return out
 }
 
 // beat stores a sign of life. What was missed since the one before is on disk
-// before it, so that a crash forgets neither.
-func (a *app) beat(ctx context.Context, portal string, start bool) error {
-	last, known, err := a.queue.Note(ctx, aliveNote(portal))
+// before it, so that neither a crash nor a database that fails forgets it.
+func (a *app) beat(ctx context.Context, p *portal) (err error) {
+	missed := !p.heard.Swap(true)
+	defer func() {
+		if missed && err != nil {
+			p.heard.Store(false)
+		}
+	}()
+	last, known, err := a.queue.Note(ctx, aliveNote(p.name))
 	if err != nil {
 		return err
 	}
@@ -71,28 +75,31 @@ func (a *app) beat(ctx context.Context, portal string, start bool) error {
 	gap := now.Sub(last.Set)
 	switch {
 	case !known:
-		a.log.Info("the first start with this portal: sync fills in what there is", "portal", portal)
-	case start || gap > silence:
-		if err := catchup.Missed(ctx, a.queue, portal, catchup.Away{From: last.Set, To: now}); err != nil {
+		a.log.Info("the first start with this portal: sync fills in what there is", "portal", p.name)
+	case missed || gap > silence:
+		// A clock that was set back tells nothing of how long it was.
+		from := now.Add(-max(gap, 0))
+		if err := catchup.Missed(ctx, a.queue, p.name, catchup.Away{From: from, To: now}); err != nil {
 			return err
 		}
-		a.log.Info("events may have been missed", slog.String("portal", portal), slog.Time("since", last.Set), slog.Duration("away", gap.Round(time.Second)))
+		a.log.Info("events may have been missed", slog.String("portal", p.name), slog.Time("since", from), slog.Duration("away", gap.Round(time.Second)))
 	}
-	return a.queue.SetNote(ctx, aliveNote(portal), "")
+	return a.queue.SetNote(ctx, aliveNote(p.name), "")
+}
+
+// lost notes that an event of a portal was not stored. It is made up for with
+// the next sign of life.
+func (a *app) lost(portal string) {
+	if p := a.portals[portal]; p != nil {
+		p.heard.Store(false)
+	}
 }
 
 // lastBeats stores the last signs of life of a process that ends.
 func (a *app) lastBeats(ctx context.Context) {
-	if a.config.CatchUp.Off {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	for _, name := range a.heard() {
-		if err := a.queue.SetNote(ctx, aliveNote(name), ""); err != nil {
-			a.log.Warn("the last sign of life cannot be stored", "portal", name, "error", err)
-		}
-	}
+	a.beats(ctx)
 }
 
 // prepare finds out what was missed in an absence.

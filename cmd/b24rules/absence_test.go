@@ -186,7 +186,7 @@ func TestSilenceIsAnAbsence(t *testing.T) {
 		_, ok, err := h.app.queue.Note(h.context(), aliveNote(stagePortal))
 		return ok && err == nil
 	})
-	if err := h.app.beat(h.context(), stagePortal, false); err != nil {
+	if err := h.app.beat(h.context(), h.app.portals[stagePortal]); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok, err := catchup.Load(h.context(), h.app.queue, stagePortal, ""); ok || err != nil {
@@ -194,18 +194,87 @@ func TestSilenceIsAnAbsence(t *testing.T) {
 	}
 	h.aged(silence + time.Second)
 	since := time.Now()
-	if err := h.app.beat(h.context(), stagePortal, false); err != nil {
+	if err := h.app.beat(h.context(), h.app.portals[stagePortal]); err != nil {
 		t.Fatal(err)
 	}
 	h.caughtUp(since)
 	h.aged(silence + time.Second)
 	ctx, cancel := context.WithCancel(h.context())
 	cancel()
-	if err := h.app.beat(ctx, stagePortal, false); err == nil {
+	if err := h.app.beat(ctx, h.app.portals[stagePortal]); err == nil {
 		t.Error("a beat without a database is no error")
 	}
 	if n, _, err := h.app.queue.Note(h.context(), aliveNote(stagePortal)); err != nil || time.Since(n.Set) < silence {
 		t.Error("a sign of life was stored before what was missed")
+	}
+}
+
+// refuse makes the database refuse rows of a table that meet a condition, until
+// it is allowed again.
+func (h *harness) refuse(table, when string) (allow func()) {
+	h.t.Helper()
+	db, err := openRaw(filepath.Join(h.options.dir, "b24rules.db"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = db.Close() })
+	exec := func(text string) {
+		h.t.Helper()
+		if _, err := db.Exec(text); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	exec(`CREATE TRIGGER refuse BEFORE INSERT ON ` + table + ` WHEN ` + when + ` BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+	return func() { exec(`DROP TRIGGER refuse`) }
+}
+
+// An event that could not be stored is lost, for the portal does not send it
+// again; what it told of is looked for, however short that was.
+func TestAnEventThatWasNotStoredIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, harnessOptions{catchUp: quickCatchUp()})
+	h.until("alive", func() bool { return h.logged("the first start with this portal") == 1 })
+	allow := h.refuse("b24_event", "TRUE")
+	deal, err := h.people.addDeal(h.context(), "Roof", row{"Tiles", "10", "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.portal.WaitIdle(h.context()); err != nil {
+		t.Fatal(err)
+	}
+	allow()
+	since := time.Now()
+	if err := h.app.beat(h.context(), h.app.portals[stagePortal]); err != nil {
+		t.Fatal(err)
+	}
+	h.caughtUp(since)
+	wantNames(t, h.elements(deal), "Tiles × 1")
+}
+
+// A start at which the absence cannot be stored does not forget it, and nor does
+// an end right after it.
+func TestAnAbsenceThatCannotBeStoredIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, harnessOptions{catchUp: quickCatchUp()})
+	h.until("alive", func() bool { return h.logged("the first start with this portal") == 1 })
+	h.stop()
+	added := h.fill(1)
+	allow := h.refuse("b24_note", "NEW.name LIKE 'catchup.%'")
+	for n := 1; n <= 2; n++ {
+		h.start()
+		h.until("told", func() bool { return h.logged("the sign of life cannot be stored") >= 2*n-1 })
+		if n == 1 {
+			h.stop()
+		}
+	}
+	allow()
+	since := time.Now()
+	if err := h.app.beat(h.context(), h.app.portals[stagePortal]); err != nil {
+		t.Fatal(err)
+	}
+	h.caughtUp(since)
+	if n := h.missing(added); n != 0 {
+		t.Errorf("%d deals have no element", n)
 	}
 }
 

@@ -42,6 +42,10 @@ type portal struct {
 	app    *application // nil for a webhook
 	guard  engine.LoopGuard
 	zone   *time.Location
+
+	// heard says that no event has been missed since the last sign of life, as
+	// far as this process knows: it does not when it starts.
+	heard atomic.Bool
 }
 
 // newApp opens the database and the portals. The rules have been loaded. The
@@ -154,7 +158,7 @@ func (a *app) handler() http.Handler {
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose an event
 	r.Handle("/healthz", ingest.Ready(a.queue.Ping, a.log)).Methods(http.MethodGet, http.MethodHead)
 	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
-		Portal: a.token, Push: a.push, Install: a.install, MaxBody: a.config.Limits.MaxBody, PortalEvents: a.config.Limits.PortalEvents,
+		Portal: a.token, Push: a.push, Lost: a.lost, Install: a.install, MaxBody: a.config.Limits.MaxBody, PortalEvents: a.config.Limits.PortalEvents,
 		Log: a.log, Done: a.metrics.event,
 	}))
 	return r
@@ -199,7 +203,10 @@ func (a *app) serve(ctx context.Context, ln net.Listener) error {
 	defer stopWork()
 	ln = a.conns.Guard(server, ln)
 	ended := make(chan error, 2)
-	var wg sync.WaitGroup
+	var wg, present sync.WaitGroup
+	listening, stopListening := context.WithCancel(working)
+	defer stopListening()
+	present.Go(func() { a.watchAbsence(listening) })
 	wg.Go(func() { a.watchBacklog(working) })
 	a.working.Store(true)
 	wg.Go(func() {
@@ -207,7 +214,6 @@ func (a *app) serve(ctx context.Context, ln net.Listener) error {
 			ended <- err
 		}
 	})
-	wg.Go(func() { a.watchAbsence(working) })
 	for _, p := range a.portals {
 		wg.Go(func() { a.feeder(p).Run(working) })
 		if p.app != nil {
@@ -224,6 +230,10 @@ func (a *app) serve(ctx context.Context, ln net.Listener) error {
 	case <-ctx.Done():
 	case failed = <-ended:
 	}
+	// From here on events may be missed; that we live on for a while must not hide it.
+	stopListening()
+	present.Wait()
+	a.lastBeats(context.WithoutCancel(ctx))
 	// Events first: what was answered with 200 is stored, and runs of it may
 	// still begin while the last requests end.
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Limits.grace())
@@ -231,7 +241,6 @@ func (a *app) serve(ctx context.Context, ln net.Listener) error {
 	if err := server.Shutdown(patience); err != nil {
 		_ = server.Close()
 	}
-	a.lastBeats(context.WithoutCancel(ctx))
 	stopWork()
 	wg.Wait()
 	return failed
