@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
-	"b24rules/bitrix"
 	"b24rules/queue"
 )
 
@@ -38,12 +39,12 @@ type Feeder struct {
 	// feeds its jobs.
 	May func() bool
 	Log *slog.Logger
-
-	told string // the failure that was logged last
 }
 
-// Run feeds jobs until ctx ends. One that fails for good is marked as such.
+// Run feeds jobs until ctx ends. What of one fails for good is left out, and
+// noted in the job.
 func (f *Feeder) Run(ctx context.Context) {
+	notBefore := map[string]time.Time{} // by the job's name
 	for ctx.Err() == nil {
 		pause := jobsEvery
 		var jobs []Job
@@ -54,16 +55,23 @@ func (f *Feeder) Run(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			f.Log.Error("jobs cannot be read", "portal", f.Name, "error", err)
 		}
+		if len(jobs) == 0 {
+			clear(notBefore)
+		}
 		for _, j := range jobs {
+			if time.Now().Before(notBefore[j.name()]) {
+				continue
+			}
 			fed, err := f.feed(ctx, j)
 			switch {
 			case ctx.Err() != nil:
 				return
+			case errors.Is(err, queue.ErrMoved): // the next look shows where it is
 			case err != nil:
-				pause = afterFailure
+				notBefore[j.name()] = time.Now().Add(afterFailure)
 				f.failed(ctx, j, err)
 			case fed:
-				f.told, pause = "", min(pause, 0)
+				pause = 0
 			}
 		}
 		timer := time.NewTimer(pause)
@@ -75,20 +83,26 @@ func (f *Feeder) Run(ctx context.Context) {
 	}
 }
 
-// failed tells of a failure, and gives the job up when it is of no use to try
-// again.
+// failed tells of a failure once. What it is of no use to try again is left out.
 func (f *Feeder) failed(ctx context.Context, j Job, err error) {
-	var rest *bitrix.Error
-	if !errors.As(err, &rest) || rest.Temporary() || rest.Outcome == bitrix.Unknown {
-		if f.told != err.Error() {
-			f.told = err.Error()
-			f.Log.Warn("the portal does not answer a job, it waits", "portal", f.Name, "rule", j.Rule, "error", err)
+	switch {
+	case !Lasting(err):
+		if j.Waits == err.Error() {
+			return
 		}
-		return
+		j.Waits = err.Error()
+		f.Log.Warn("a job waits: it is tried again", "portal", f.Name, "rule", j.Rule, "error", err)
+	case j.Away != nil && !j.Ready:
+		j.Failed = err.Error()
+		f.Log.Error("a job was given up", "portal", f.Name, "rule", j.Rule, "error", err)
+	default:
+		if !slices.Contains(j.Failures, err.Error()) {
+			j.Failures = append(j.Failures, err.Error())
+		}
+		j.Stage, j.After, j.Waits = j.Stage+1, 0, ""
+		f.Log.Error("a part of a job is left out", "portal", f.Name, "rule", j.Rule, "error", err)
 	}
-	f.Log.Error("a job was given up", "portal", f.Name, "rule", j.Rule, "error", err)
-	j.Failed = err.Error()
-	if err := Store(ctx, f.Queue, j); err != nil {
+	if err := save(ctx, f.Queue, j); err != nil && !errors.Is(err, queue.ErrMoved) {
 		f.Log.Error("a job cannot be stored", "portal", f.Name, "error", err)
 	}
 }
@@ -96,17 +110,18 @@ func (f *Feeder) failed(ctx context.Context, j Job, err error) {
 // feed adds a page, if there is room for it, and reports whether it did.
 func (f *Feeder) feed(ctx context.Context, j Job) (fed bool, err error) {
 	if j.Away != nil && !j.Ready {
-		if j, err = f.Prepare(ctx, j); err != nil {
+		prepared, err := f.Prepare(ctx, j)
+		if err != nil {
 			return false, err
 		}
-		j.Ready = true
-		return true, Store(ctx, f.Queue, j)
+		prepared.Ready, prepared.Waits = true, ""
+		return true, save(ctx, f.Queue, prepared)
 	}
-	counts, err := f.Queue.Tally(ctx, j.Portal, j.Code(), j.Rule, j.Event)
+	pending, err := f.Queue.Pending(ctx, j.Portal, j.Rule)
 	if err != nil {
 		return false, err
 	}
-	if Open(counts) >= window {
+	if pending >= window {
 		return false, nil
 	}
 	if j.Stage >= j.stages() {
@@ -116,6 +131,7 @@ func (f *Feeder) feed(ctx context.Context, j Job) (fed bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	j.Waits = ""
 	return true, f.put(ctx, j, typeID, ids)
 }
 
@@ -142,20 +158,20 @@ func (f *Feeder) put(ctx context.Context, j Job, typeID int, ids []int) error {
 		j.count(r)
 		routes = routes[maxRoutes:]
 	}
-	// The note of a page tells what the page itself adds only when that is
-	// known before: runs are counted as begun until the next page corrects it.
+	// The note of a page tells what the page itself adds only when that is known
+	// before: all its runs are counted as begun, and those that were not after it.
 	before := j
 	j.Begun += len(routes)
-	r, err := f.Queue.Backfill(ctx, queue.Page{Portal: j.Portal, Code: j.Code(), Data: data, Routes: routes, Note: j.note()})
-	if err != nil {
+	r, err := f.Queue.Backfill(ctx, queue.Page{
+		Portal: j.Portal, Code: j.Code(), Data: data, Routes: routes, Note: j.note(), NoteWas: j.was,
+	})
+	if err != nil || r.Joined == 0 {
 		return err
 	}
+	j.was = j.text()
 	j.Begun, j.Joined = before.Begun, before.Joined
 	j.count(r)
-	if r.Joined > 0 {
-		return Store(ctx, f.Queue, j)
-	}
-	return nil
+	return save(ctx, f.Queue, j)
 }
 
 func (j *Job) count(r queue.BackfillResult) {
@@ -164,15 +180,18 @@ func (j *Job) count(r queue.BackfillResult) {
 }
 
 func (f *Feeder) finish(ctx context.Context, j Job) error {
-	j.Finished = time.Now()
-	if err := Store(ctx, f.Queue, j); err != nil {
+	j.Finished, j.Failed = time.Now(), strings.Join(j.Failures, "; ")
+	if err := save(ctx, f.Queue, j); err != nil {
 		return err
 	}
-	what := "sync: all entities are in the queue"
+	what, level := "sync: all entities are in the queue", slog.LevelInfo
 	if j.Away != nil {
 		what = "catch-up: all that was missed is in the queue"
 	}
-	f.Log.Info(what, slog.String("portal", j.Portal), slog.String("rule", j.Rule), slog.Int("entities", j.Seen),
+	if j.Failed != "" {
+		what, level = "a job is not complete: "+j.Failed, slog.LevelError
+	}
+	f.Log.Log(ctx, level, what, slog.String("portal", j.Portal), slog.String("rule", j.Rule), slog.Int("entities", j.Seen),
 		slog.Int("runs", j.Begun), slog.Int("pending already", j.Joined), slog.Int("gone", j.Orphans), slog.Duration("took", time.Since(j.Started).Round(time.Millisecond)))
 	return nil
 }

@@ -55,8 +55,15 @@ type Job struct {
 	Event    int64     `json:"event"`
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"` // all pages are in the queue
-	// Failed says why the job was given up, "" when it was not.
+	// Failures are why some of it could not be gone over.
+	Failures []string `json:"failures,omitempty"`
+	// Failed says why the job was given up or, when it is Finished, is not
+	// complete; "" when neither.
 	Failed string `json:"failed,omitempty"`
+	// Waits says why the job does not go on at the moment, "" when it does.
+	Waits string `json:"waits,omitempty"`
+
+	was string // as it was read: whoever changes the job must know it
 }
 
 // Away is a time, by our clock, in which nobody took events.
@@ -146,7 +153,7 @@ func Load(ctx context.Context, q *queue.Queue, portal, rule string) (j Job, ok b
 // that have been made up for.
 func tidy(ctx context.Context, q *queue.Queue, portal, rule string) error {
 	all, err := jobs(ctx, q, family(portal, rule), portal)
-	if err != nil {
+	if len(all) == 0 {
 		return err
 	}
 	for i, j := range all {
@@ -165,16 +172,22 @@ func read(n queue.Note) (Job, error) {
 	if err := json.Unmarshal([]byte(n.Value), &j); err != nil {
 		return Job{}, fmt.Errorf("the job %s cannot be read: %w", strings.TrimPrefix(n.Name, notePrefix), err)
 	}
+	j.was = n.Value
 	return j, nil
 }
 
-// Store keeps a job.
-func Store(ctx context.Context, q *queue.Queue, j Job) error {
-	return q.SetNote(ctx, j.name(), j.text())
+// save keeps a job that was read before, unless somebody else has gone on with it.
+func save(ctx context.Context, q *queue.Queue, j Job) error {
+	mine, err := q.SwapNote(ctx, j.name(), j.was, j.text())
+	if err == nil && !mine {
+		err = queue.ErrMoved
+	}
+	return err
 }
 
 // Begin stores a new job. A sync takes the place of those that there were of its
-// rule.
+// rule. When the clock was set back, the job counts as begun after them all the
+// same.
 func Begin(ctx context.Context, q *queue.Queue, j Job) error {
 	latest, err := q.LatestEvents(ctx, 0, 1)
 	if err != nil {
@@ -184,7 +197,11 @@ func Begin(ctx context.Context, q *queue.Queue, j Job) error {
 	if len(latest) > 0 {
 		j.Event = latest[0].ID + 1
 	}
-	if err := Store(ctx, q, j); err != nil {
+	// One that cannot be read is no reason not to begin a new one.
+	if last, ok, _ := Load(ctx, q, j.Portal, j.Rule); ok && !j.Started.After(last.Started) {
+		j.Started = last.Started.Add(time.Microsecond)
+	}
+	if err := q.SetNote(ctx, j.name(), j.text()); err != nil {
 		return err
 	}
 	return tidy(ctx, q, j.Portal, j.Rule)

@@ -3,6 +3,7 @@ package catchup
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +20,23 @@ type Portal interface {
 	ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error)
 }
 
+// An oddity is an answer of a portal that makes no sense, and will make none
+// when it is asked for again.
+type oddity struct{ error }
+
+func senseless(format string, args ...any) error { return oddity{fmt.Errorf(format, args...)} }
+
+// Lasting reports whether an error tells that it is of no use to ask the portal
+// again: it refuses, or answers what makes no sense. A portal that does not
+// answer, or a database, may be asked again.
+func Lasting(err error) bool {
+	var rest *bitrix.Error
+	if errors.As(err, &rest) {
+		return !rest.Temporary()
+	}
+	return errors.As(err, &oddity{})
+}
+
 // pageSize is the portal's.
 const pageSize = 50
 
@@ -30,11 +48,11 @@ func Now(ctx context.Context, p Portal) (time.Time, error) {
 	}
 	var text string
 	if err := json.Unmarshal(a.Result, &text); err != nil {
-		return time.Time{}, fmt.Errorf("server.time: %w", err)
+		return time.Time{}, senseless("server.time: %w", err)
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("server.time answered %.40q", text)
+		return time.Time{}, senseless("server.time answered %.40q", text)
 	}
 	return at, nil
 }
@@ -79,13 +97,13 @@ func page(ctx context.Context, p Portal, typeID int, since time.Time, after int)
 		} `json:"items"`
 	}
 	if err := json.Unmarshal(a.Result, &out); err != nil {
-		return nil, 0, false, fmt.Errorf("crm.item.list: the result has another shape: %w", err)
+		return nil, 0, false, senseless("crm.item.list: the result has another shape: %w", err)
 	}
 	last = after
 	for _, it := range out.Items {
 		id, err := strconv.Atoi(strings.Trim(string(it.ID), `"`))
 		if err != nil || id <= last {
-			return nil, 0, false, fmt.Errorf("crm.item.list: entity %.40s after %d: the portal does not order by id", it.ID, last)
+			return nil, 0, false, senseless("crm.item.list: entity %.40s after %d: the portal does not order by id", it.ID, last)
 		}
 		last = id
 		if at, err := time.Parse(time.RFC3339, it.Updated); err == nil && !since.IsZero() && at.Before(since) {
@@ -113,13 +131,13 @@ func owners(ctx context.Context, p Portal, r Remain, after int) (ids []int, last
 			Items json.RawMessage `json:"items"`
 		}
 		if err := json.Unmarshal(raw, &out); err != nil {
-			return nil, 0, false, fmt.Errorf("%s: the result has another shape: %w", call.Method, err)
+			return nil, 0, false, senseless("%s: the result has another shape: %w", call.Method, err)
 		}
 		raw = out.Items
 	}
 	var rows []map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &rows); err != nil {
-		return nil, 0, false, fmt.Errorf("%s: the result has another shape: %w", call.Method, err)
+		return nil, 0, false, senseless("%s: the result has another shape: %w", call.Method, err)
 	}
 	last = after
 	seen := map[int]bool{}
@@ -130,7 +148,7 @@ func owners(ctx context.Context, p Portal, r Remain, after int) (ids []int, last
 		}
 		id, err := strconv.Atoi(strings.Trim(string(row[key]), `"`))
 		if err != nil || id <= last {
-			return nil, 0, false, fmt.Errorf("%s: row %.40s after %d: the portal does not order by id", call.Method, row[key], last)
+			return nil, 0, false, senseless("%s: row %.40s after %d: the portal does not order by id", call.Method, row[key], last)
 		}
 		last = id
 		for _, owner := range numbers(row[field]) {
@@ -154,7 +172,7 @@ func (r Remain) listing(ctx context.Context, p Portal, after int) (bitrix.Call, 
 	}
 	field, err := fields.Lookup(r.Field)
 	if err != nil {
-		return bitrix.Call{}, "", err
+		return bitrix.Call{}, "", senseless("%w", err)
 	}
 	params := map[string]any{
 		"IBLOCK_TYPE_ID": r.ListType, "IBLOCK_ID": r.List, "ELEMENT_ORDER": map[string]any{"ID": "ASC"}, "start": -1,
@@ -248,7 +266,7 @@ func gone(ctx context.Context, p Portal, typeID int, ids []int) ([]int, error) {
 			} `json:"items"`
 		}
 		if err := json.Unmarshal(a.Result, &out); err != nil {
-			return nil, fmt.Errorf("crm.item.list: the result has another shape: %w", err)
+			return nil, senseless("crm.item.list: the result has another shape: %w", err)
 		}
 		for _, it := range out.Items {
 			if id, err := strconv.Atoi(strings.Trim(string(it.ID), `"`)); err == nil {

@@ -45,9 +45,16 @@ type Page struct {
 	Routes []Route
 
 	// Note, when its Name is not empty, is stored in the same transaction: how
-	// far the backfill is, so that it resumes there after a kill.
-	Note Note
+	// far the backfill is, so that it resumes there after a kill. It takes the
+	// place of the value NoteWas; when the note has another, or is not there,
+	// somebody else has gone on with the backfill, and the page gets ErrMoved.
+	Note    Note
+	NoteWas string
 }
+
+// ErrMoved is returned for a page of a backfill with which somebody else has
+// gone on. Nothing of the page is stored.
+var ErrMoved = errors.New("somebody else has gone on with this backfill")
 
 // BackfillResult tells what became of a page.
 type BackfillResult struct {
@@ -73,10 +80,17 @@ func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
 	}
 	var result BackfillResult
 	err := q.writes.alone(ctx, func(ctx context.Context, t *tx) (err error) {
-		if result, err = q.backfill(ctx, t, e, p.Routes); err != nil || p.Note.Name == "" {
-			return err
+		if p.Note.Name != "" {
+			n, err := t.exec(ctx, swapNote, p.Note.Name, p.Note.Value, micros(time.Now()), p.NoteWas)
+			if err == nil && n == 0 {
+				err = ErrMoved
+			}
+			if err != nil {
+				return err
+			}
 		}
-		return writeNote(ctx, t, p.Note.Name, p.Note.Value)
+		result, err = q.backfill(ctx, t, e, p.Routes)
+		return err
 	})
 	if err != nil {
 		return BackfillResult{}, fmt.Errorf("backfill of %s: %w", p.Portal, err)

@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -136,6 +137,16 @@ func testABackfillKeepsItsPlace(t *testing.T) {
 	for i := range 50 {
 		page.Routes = append(page.Routes, queue.Route{Rule: "r", Entity: fmt.Sprint("deal:", i)})
 	}
+	if _, err := q.Backfill(t.Context(), page); !errors.Is(err, queue.ErrMoved) {
+		t.Errorf("a page whose note was deleted: %v, want %v", err, queue.ErrMoved)
+	}
+	if err := q.SetNote(t.Context(), "sync acme r", "7"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Backfill(t.Context(), page); !errors.Is(err, queue.ErrMoved) || len(runs(t, q, queue.Filter{})) > 0 {
+		t.Errorf("a page whose note was changed: %v, want %v and no runs", err, queue.ErrMoved)
+	}
+	page.NoteWas = "7"
 	result, err := q.Backfill(t.Context(), page)
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +158,7 @@ func testABackfillKeepsItsPlace(t *testing.T) {
 		t.Errorf("%d runs of the page's event, want 50", n)
 	}
 	page.Routes = append(page.Routes, queue.Route{Entity: "deal:1"})
-	page.Note.Value = "58"
+	page.NoteWas, page.Note.Value = "57", "58"
 	if _, err := q.Backfill(t.Context(), page); err == nil {
 		t.Error("a route without a rule was accepted")
 	}
@@ -173,11 +184,19 @@ func testNotes(t *testing.T) {
 	if err := q.SetNote(t.Context(), "sync a", "anew"); err != nil {
 		t.Fatal(err)
 	}
+	for _, old := range []string{"of sync a", "anew"} {
+		if was, err := q.SwapNote(t.Context(), "sync a", old, "swapped"); err != nil || was != (old == "anew") {
+			t.Errorf("swap %q: %v, %v", old, was, err)
+		}
+	}
+	if was, err := q.SwapNote(t.Context(), "sync c", "", "swapped"); err != nil || was {
+		t.Errorf("swap a note that is not there: %v, %v", was, err)
+	}
 	if err := q.SetNote(t.Context(), "", ""); err == nil {
 		t.Error("a note without a name was accepted")
 	}
 	notes, err := q.Notes(t.Context(), "sync ")
-	if err != nil || len(notes) != 2 || notes[0].Value != "anew" || notes[1].Value != "of sync b" {
+	if err != nil || len(notes) != 2 || notes[0].Value != "swapped" || notes[1].Value != "of sync b" {
 		t.Errorf("notes are %+v, %v", notes, err)
 	}
 	if err := q.DeleteNote(t.Context(), "alive"); err != nil {

@@ -107,6 +107,28 @@ func TestAFailedWriteSparesItsNeighbours(t *testing.T) {
 	})
 }
 
+// When a connection is lost nobody knows whether a transaction was committed,
+// and it is repeated.
+func TestARepeatedClaimOfANoteIsTheSameClaim(t *testing.T) {
+	q := openTest(t)
+	for range 2 {
+		if mine, err := q.claimNote(t.Context(), "n", "me"); err != nil || !mine {
+			t.Errorf("claim: %v, %v", mine, err)
+		}
+		if mine, err := q.claimNote(t.Context(), "n", "other"); err != nil || mine {
+			t.Errorf("claim of another: %v, %v", mine, err)
+		}
+	}
+	for range 2 {
+		if err := q.endClaim(t.Context(), "n", "me", "", "new", true); err != nil {
+			t.Errorf("end the claim: %v", err)
+		}
+	}
+	if err := q.endClaim(t.Context(), "n", "me", "", "another", true); err == nil {
+		t.Error("a note that was changed meanwhile is overwritten")
+	}
+}
+
 func TestWritesWaitForTheDisk(t *testing.T) {
 	q := openTest(t)
 	for pragma, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1"} {

@@ -40,6 +40,22 @@ func writeNote(ctx context.Context, t *tx, name, value string) error {
 	return err
 }
 
+const swapNote = `UPDATE b24_note SET value = $2, set_at = $3 WHERE name = $1 AND value = $4`
+
+// SwapNote gives a note another value if it has the value old, and reports
+// whether it had: no other process has changed or deleted it then.
+func (q *Queue) SwapNote(ctx context.Context, name, old, value string) (was bool, err error) {
+	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		n, err := t.exec(ctx, swapNote, name, value, micros(time.Now()), old)
+		was = n > 0
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("note %s: %w", name, err)
+	}
+	return was, nil
+}
+
 // Note returns a note. ok is false when there is none of that name.
 func (q *Queue) Note(ctx context.Context, name string) (n Note, ok bool, err error) {
 	n.Name = name

@@ -5,6 +5,19 @@ import (
 	"fmt"
 )
 
+// Pending counts the runs of backfills of a portal that are not over, whichever
+// backfill has begun them. rule "" counts those of all rules.
+func (q *Queue) Pending(ctx context.Context, portal, rule string) (n int, err error) {
+	err = q.db.read.QueryRowContext(ctx, `
+SELECT COUNT(*) FROM b24_run
+WHERE portal = $1 AND priority = $2 AND state IN ('waiting', 'blocked', 'queued', 'running') AND ($3 = '' OR rule = $3)`,
+		portal, Backfill, rule).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count runs: %w", err)
+	}
+	return n, nil
+}
+
 // Tally counts the runs of backfills of a portal by state: those that are not
 // over, whichever backfill has begun them (a later one joins them), and those
 // that ended and belong to a page with this code that was stored as event since

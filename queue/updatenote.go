@@ -61,7 +61,8 @@ func claimOf(name string) string { return name + ".claim" }
 
 const takeClaim = `
 INSERT INTO b24_note (name, value, set_at) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at WHERE b24_note.set_at < $4`
+ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at
+WHERE b24_note.set_at < $4 OR b24_note.value = excluded.value` // ours: it is repeated after a lost connection
 
 func (q *Queue) claimNote(ctx context.Context, name, id string) (mine bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
@@ -78,7 +79,8 @@ func (q *Queue) claimNote(ctx context.Context, name, id string) (mine bool, err 
 
 const changeNote = `
 INSERT INTO b24_note (name, value, set_at) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at WHERE b24_note.value = $4`
+ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at
+WHERE b24_note.value = $4 OR b24_note.value = excluded.value`
 
 // endClaim stores a changed note, if store says so, and releases the claim. A
 // claim that was too old may have been taken by another process: then what that

@@ -87,5 +87,8 @@ func testTallyCountsABackfill(t *testing.T) {
 		if err != nil || got[queue.Waiting] != tt.want {
 			t.Errorf("rule %q since %d: %v, %v; want %d waiting", tt.rule, tt.since, got, err, tt.want)
 		}
+		if n, err := q.Pending(t.Context(), "acme", tt.rule); err != nil || n != tt.want {
+			t.Errorf("rule %q: %d pending, %v; want %d", tt.rule, n, err, tt.want)
+		}
 	}
 }

@@ -106,7 +106,7 @@ func (a *app) lastBeats(ctx context.Context) {
 func (a *app) prepare(ctx context.Context, j catchup.Job) (catchup.Job, error) {
 	limits := a.config.CatchUp
 	away := j.Away.To.Sub(j.Away.From)
-	client := a.portals[j.Portal].client
+	client := a.portals[j.Portal].later()
 	now, err := catchup.Now(ctx, client)
 	if err != nil {
 		return j, err
@@ -124,6 +124,9 @@ func (a *app) prepare(ctx context.Context, j catchup.Job) (catchup.Job, error) {
 	}
 	for _, typ := range types {
 		n, err := catchup.Count(ctx, client, typ, j.Since)
+		if catchup.Lasting(err) {
+			continue // it is left out, and told, when its turn comes
+		}
 		if err != nil {
 			return j, err
 		}
@@ -165,7 +168,7 @@ func (a *app) missedBy(ctx context.Context, portal string) (rules []target, type
 		}
 	}
 	if every {
-		all, err := dynamicTypes(ctx, a.portals[portal].client)
+		all, err := dynamicTypes(ctx, a.portals[portal].later())
 		if err != nil {
 			return nil, nil, err
 		}

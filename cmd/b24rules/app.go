@@ -48,6 +48,9 @@ type portal struct {
 	heard atomic.Bool
 }
 
+// later is the way to the portal for work that can wait.
+func (p *portal) later() bitrix.Later { return bitrix.Later{Client: p.client} }
+
 // newApp opens the database and the portals. The rules have been loaded. The
 // caller closes the app.
 func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger) (*app, error) {

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/bitrix"
 	"b24rules/catchup"
 	"b24rules/engine"
 	"b24rules/queue"
@@ -15,7 +14,7 @@ import (
 // feeder feeds the jobs of a portal: syncs, and what was missed.
 func (a *app) feeder(p *portal) *catchup.Feeder {
 	return &catchup.Feeder{
-		Queue: a.queue, Name: p.name, Portal: bitrix.Later{Client: p.client}, Log: a.log,
+		Queue: a.queue, Name: p.name, Portal: p.later(), Log: a.log,
 		May:    func() bool { return a.mayAct(p.name) == nil },
 		Routes: a.jobRoutes, Prepare: a.prepare,
 	}

@@ -42,6 +42,7 @@ rule file has findings; 2 wrong usage; 3 it could not be done.`,
 type planning struct {
 	single
 	format string
+	later  bool // nobody waits for it: what others want goes first
 }
 
 // planned is what one rule would do.
@@ -95,6 +96,9 @@ func (p *planning) run(ctx context.Context, std stdio, args []string) error {
 
 func (p *planning) plan(ctx context.Context, a *app, t target) (planned, error) {
 	run := a.planRun(a.portals[p.portal], t, p.deleted)
+	if p.later {
+		run.Client = a.portals[p.portal].later()
+	}
 	trace, err := t.rule.Run(ctx, run)
 	if ctx.Err() != nil {
 		return planned{}, ctx.Err()

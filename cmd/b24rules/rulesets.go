@@ -62,6 +62,40 @@ func (g *generation) rule(id, portal string) (*engine.Rule, map[string]any, bool
 	return nil, nil, false
 }
 
+// checkRule refuses a rule that a portal does not have, or that no portal has
+// (portal ""), and says what would be right.
+func (g *generation) checkRule(id, portal string) error {
+	var here, others []string
+	for _, s := range g.sets {
+		for _, r := range s.set.Rules {
+			for name := range s.inputs {
+				switch {
+				case !servesPortal(r, name):
+					continue
+				case portal == "" || portal == name:
+					here = append(here, r.ID)
+				case r.ID == id:
+					others = append(others, name)
+				}
+			}
+		}
+	}
+	if slices.Contains(here, id) {
+		return nil
+	}
+	text := fmt.Sprintf("portal %s has no rule %q", portal, id)
+	if portal == "" {
+		text = fmt.Sprintf("no portal has a rule %q", id)
+	}
+	slices.Sort(others)
+	if near := diag.Closest(id, here); len(others) > 0 {
+		text += ": it is for " + strings.Join(others, ", ")
+	} else if near != "" {
+		text += fmt.Sprintf(" (did you mean %s?)", near)
+	}
+	return &usageError{text}
+}
+
 // missing reports whether a file is broken of which nothing runs: a rule that
 // cannot be found may stand in it.
 func (g *generation) missing() bool {

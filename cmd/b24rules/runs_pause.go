@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"time"
 
 	"b24rules/queue"
@@ -11,22 +12,28 @@ import (
 
 var runsPauseCmd = &command{
 	name:  "runs pause",
-	args:  "[--config FILE] [--portal NAME] [--rule ID] [--reason TEXT]",
+	args:  "[--config FILE] [--portal NAME] [--rule ID] [--reason TEXT] [--force]",
 	short: "keep the runs of a portal or a rule from starting",
 	long: `Pause keeps the runs of a portal, of a rule, or of a rule in one portal from
 starting. Events are taken and kept as ever, and what waits starts when the pause
-is lifted. Runs that are under way end as usual.`,
+is lifted. Runs that are under way end as usual.
+
+A portal or a rule that the configuration does not have is refused: it would stop
+nothing. --force pauses it all the same, such as a rule whose file is yet to come.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		p := &pauseFlags{}
 		path := p.flags(fs)
 		reason := fs.String("reason", "", "why, for those who wonder later: `TEXT`")
+		force := fs.Bool("force", false, "pause a portal or a rule that the configuration does not have")
 		return func(ctx context.Context, std stdio, args []string) error {
 			if err := p.check(args); err != nil {
 				return err
 			}
 			return withHistory(ctx, std, *path, func(c *config, q *queue.Queue) error {
-				if err := c.checkPortal(p.portal, false); err != nil { // it would stop nothing
-					return err
+				if !*force {
+					if err := p.known(c); err != nil {
+						return err
+					}
 				}
 				if err := q.Pause(ctx, p.portal, p.rule, *reason); err != nil {
 					return err
@@ -85,6 +92,30 @@ func (p *pauseFlags) check(args []string) error {
 		return usagef("want --portal, --rule or both")
 	}
 	return nil
+}
+
+// known refuses what the configuration does not have.
+func (p *pauseFlags) known(c *config) error {
+	if err := c.checkPortal(p.portal, false); err != nil || p.rule == "" {
+		return err
+	}
+	rules := &ruleLoader{source: filesOf(c.Rules), portals: c.Portals}
+	_, gen, err := rules.load()
+	if err != nil {
+		return fmt.Errorf("%w; --force pauses without them", err)
+	}
+	err = gen.checkRule(p.rule, p.portal)
+	if err != nil && gen.missing() {
+		return usagef("%v; a rule file is broken and may hold it: see 'b24rules validate', or say --force", err)
+	}
+	return err
+}
+
+// pausesOf are the pauses that keep the runs of a rule in a portal from starting.
+func pausesOf(all []queue.Pause, portal, rule string) []queue.Pause {
+	return slices.DeleteFunc(all, func(p queue.Pause) bool {
+		return p.Portal != "" && p.Portal != portal || p.Rule != "" && p.Rule != rule
+	})
 }
 
 func pausedWhat(portal, rule string) string {

@@ -113,9 +113,7 @@ func readStory(ctx context.Context, q *queue.Queue, id int64) (*story, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.pauses = slices.DeleteFunc(all, func(p queue.Pause) bool {
-		return p.Portal != "" && p.Portal != info.Portal || p.Rule != "" && p.Rule != info.Rule
-	})
+	st.pauses = pausesOf(all, info.Portal, info.Rule)
 	return st, nil
 }
 

@@ -275,6 +275,14 @@ func TestRunsPause(t *testing.T) {
 	c := newCLI(h, dir)
 	c.run(exitUsage, "runs", "pause", "--portal", "dmeo")
 	c.run(exitUsage, "runs", "pause", "--portal", "somewhere")
+	if _, talk := c.run(exitUsage, "runs", "pause", "--rule", "deal-shipment"); !strings.Contains(talk, `no portal has a rule "deal-shipment" (did you mean deal-shipments?)`) {
+		t.Errorf("a misspelt rule: %s", talk)
+	}
+	if _, talk := c.run(exitUsage, "runs", "pause", "--rule", "x", "--portal", "demo"); !strings.Contains(talk, `portal demo has no rule "x"`) {
+		t.Errorf("an unknown rule: %s", talk)
+	}
+	c.run(exitFine, "runs", "pause", "--rule", "to-come", "--force")
+	c.run(exitFine, "runs", "resume", "--rule", "to-come")
 	if out, _ := c.run(exitFine, "runs", "pause", "--rule", "deal-shipments", "--reason", "stocktaking"); out != "paused rule deal-shipments in all portals\n" {
 		t.Errorf("pause: %q", out)
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/diag"
 	"b24rules/engine"
 	"b24rules/queue"
 	"b24rules/schemas"
@@ -108,7 +107,6 @@ func knownEntity(e engine.Entity) engine.Entity {
 // targets are the rules for the entity.
 func (s *single) targets(gen *generation, entity engine.Entity) ([]target, error) {
 	var out []target
-	var ids []string
 	for _, set := range gen.sets {
 		inputs, ok := set.inputs[s.portal]
 		if !ok {
@@ -118,7 +116,6 @@ func (s *single) targets(gen *generation, entity engine.Entity) ([]target, error
 			if !servesPortal(r, s.portal) {
 				continue
 			}
-			ids = append(ids, r.ID)
 			if s.rule != "" && s.rule != r.ID {
 				continue
 			}
@@ -139,11 +136,7 @@ func (s *single) targets(gen *generation, entity engine.Entity) ([]target, error
 		}
 	}
 	if len(out) == 0 && s.rule != "" {
-		text := fmt.Sprintf("portal %s has no rule %q", s.portal, s.rule)
-		if near := diag.Closest(s.rule, ids); near != "" {
-			text += fmt.Sprintf(" (did you mean %s?)", near)
-		}
-		return nil, &usageError{text}
+		return nil, gen.checkRule(s.rule, s.portal)
 	}
 	return out, nil
 }

@@ -156,8 +156,8 @@ func (s *syncing) begin(ctx context.Context, std stdio, a *app, t target) (catch
 		return catchup.Job{}, err
 	}
 	if under && !s.restart {
-		if s.since != "" && old.Since.IsZero() {
-			return catchup.Job{}, fmt.Errorf("a sync of all entities is under way for rule %s: leave --since out to follow it, or say --restart", s.rule)
+		if err := s.same(old, a.portals[s.portal].zone); err != nil {
+			return catchup.Job{}, err
 		}
 		std.say("going on with the sync of %s: %d of %s", old.Started.Local().Format(time.DateTime), old.Seen, plural(old.Total, "entity", "entities"))
 		return old, nil
@@ -166,14 +166,49 @@ func (s *syncing) begin(ctx context.Context, std stdio, a *app, t target) (catch
 	if err != nil {
 		return job, err
 	}
-	for _, typ := range job.Types {
-		n, err := catchup.Count(ctx, a.portals[s.portal].client, typ, job.Since)
-		if err != nil {
-			return job, err
-		}
-		job.Total += n
+	if err := countAll(ctx, a.portals[s.portal].later(), &job); err != nil {
+		return job, err
 	}
 	return job, catchup.Begin(ctx, a.queue, job)
+}
+
+// countAll counts the entities of a sync.
+func countAll(ctx context.Context, p catchup.Portal, j *catchup.Job) error {
+	for _, typ := range j.Types {
+		n, err := catchup.Count(ctx, p, typ, j.Since)
+		if err != nil {
+			return err
+		}
+		j.Total += n
+	}
+	return nil
+}
+
+// same refuses to go on with a sync that takes less than what is asked for.
+func (s *syncing) same(old catchup.Job, zone *time.Location) error {
+	begun := old.Since.Format(time.RFC3339)
+	switch {
+	case s.since == "" && old.Since.IsZero():
+		return nil
+	case s.since == "":
+		return fmt.Errorf("a sync of what has changed since %s is under way for rule %s: give --since %[1]s to follow it, or --restart", begun, s.rule)
+	case old.Since.IsZero():
+		return fmt.Errorf("a sync of all entities is under way for rule %s: leave --since out to follow it, or say --restart", s.rule)
+	}
+	// The portal's clock is not asked for this: a minute does not matter.
+	since, err := parseSince(s.since, inZone(time.Now(), zone))
+	if err == nil && since.Before(old.Since.Add(-time.Minute)) {
+		err = fmt.Errorf("the sync that is under way for rule %s takes what has changed since %s, and --since %s asks for more: wait for its end, or say --restart", s.rule, begun, s.since)
+	}
+	return err
+}
+
+// inZone is a moment in a portal's zone, as far as it is known.
+func inZone(t time.Time, zone *time.Location) time.Time {
+	if zone == nil {
+		return t.Local()
+	}
+	return t.In(zone)
 }
 
 // underWay reports whether a job still has something to find, or runs that are
@@ -188,7 +223,7 @@ func (s *syncing) underWay(ctx context.Context, a *app, j catchup.Job, ok bool) 
 
 // job is what is to be gone over.
 func (s *syncing) job(ctx context.Context, a *app, t target) (catchup.Job, error) {
-	client := a.portals[s.portal].client
+	client := a.portals[s.portal].later()
 	job := catchup.Job{Portal: s.portal, Rule: s.rule, Started: time.Now()}
 	types, every, _ := scopeOf(t.rule)
 	if every {
@@ -208,13 +243,11 @@ func (s *syncing) job(ctx context.Context, a *app, t target) (catchup.Job, error
 		if err != nil {
 			return job, err
 		}
-		if zone := a.portals[s.portal].zone; zone != nil {
-			now = now.In(zone)
-		} else {
-			now = now.Local()
-		}
-		if job.Since, err = parseSince(s.since, now); err != nil {
+		if job.Since, err = parseSince(s.since, inZone(now, a.portals[s.portal].zone)); err != nil {
 			return job, err
+		}
+		if job.Since.After(now) {
+			return job, usagef("--since %s lies in the future: at the portal it is %s", s.since, now.Format(time.RFC3339))
 		}
 	}
 	job.Remains = remainsOf(t)
@@ -237,7 +270,7 @@ func remainsOf(t target) []catchup.Remain {
 }
 
 // dynamicTypes are smart invoices and all smart processes of a portal.
-func dynamicTypes(ctx context.Context, c *bitrix.Client) ([]int, error) {
+func dynamicTypes(ctx context.Context, c bitrix.Later) ([]int, error) {
 	rows, err := c.List(ctx, bitrix.Call{Method: "crm.type.list"}, "types")
 	if err != nil {
 		return nil, err
@@ -260,21 +293,30 @@ func dynamicTypes(ctx context.Context, c *bitrix.Client) ([]int, error) {
 // follow shows how a job goes on until its last run has ended. When nobody
 // works the queue it does.
 func (s *syncing) follow(ctx context.Context, std stdio, a *app, job catchup.Job) error {
+	all, err := a.queue.Pauses(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range pausesOf(all, job.Portal, job.Rule) {
+		std.say("%s: the runs wait", pauseText(p))
+	}
 	w := &jobWatch{app: a, std: std, job: job, format: s.format, begun: time.Now(), command: "b24rules sync --rule " + s.rule}
 	end := func() {}
 	defer func() { end() }()
-	working := false
+	working, served := false, false
 	var lockAt time.Time
 	for {
 		if !working && time.Now().After(lockAt) {
 			stop, err := a.workJobs(ctx, a.portals[s.portal])
 			switch {
 			case err == nil:
-				end, working = stop, true
+				end, working, served = stop, true, false
+			case ctx.Err() != nil:
 			case !errors.Is(err, queue.ErrInUse):
 				return err
-			case lockAt.IsZero():
+			case !served:
 				std.say("serve does it; Ctrl-C ends only the watching")
+				served = true
 			}
 			lockAt = time.Now().Add(5 * time.Second) // it may end meanwhile
 		}
@@ -284,7 +326,7 @@ func (s *syncing) follow(ctx context.Context, std stdio, a *app, job catchup.Job
 		}
 		if ctx.Err() != nil {
 			w.clear()
-			if working {
+			if !served {
 				return fmt.Errorf("stopped at %d of %s: the same command goes on from there", w.job.Seen, plural(w.job.Total, "entity", "entities"))
 			}
 			std.say("serve goes on")

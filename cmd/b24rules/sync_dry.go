@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"b24rules/catchup"
 	"b24rules/engine"
 )
 
@@ -43,19 +42,15 @@ func (s *syncing) rehearse(ctx context.Context, std stdio, a *app, t target) err
 		return err
 	}
 	p := a.portals[s.portal]
-	for _, typ := range job.Types {
-		n, err := catchup.Count(ctx, p.client, typ, job.Since)
-		if err != nil {
-			return err
-		}
-		job.Total += n
+	if err := countAll(ctx, p.later(), &job); err != nil {
+		return err
 	}
 	out := dryResult{Portal: s.portal, Rule: s.rule, Plans: []planned{}}
 	lineAt := time.Now().Add(lineEvery)
 	for more := true; more; {
 		var typ int
 		var ids []int
-		if typ, ids, more, err = job.Next(ctx, p.client); err != nil {
+		if typ, ids, more, err = job.Next(ctx, p.later()); err != nil {
 			return err
 		}
 		plans, err := s.rehearsePage(ctx, a, t, typ, ids)
@@ -83,7 +78,7 @@ func (s *syncing) rehearsePage(ctx context.Context, a *app, t target, typ int, i
 	errs := make([]error, len(ids))
 	slots := make(chan struct{}, rehearsals)
 	var wg sync.WaitGroup
-	p := &planning{single: s.single}
+	p := &planning{single: s.single, later: true}
 	for i, id := range ids {
 		slots <- struct{}{}
 		wg.Go(func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,7 +111,7 @@ func TestSyncGoesOnWhereItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments")
-	if !strings.Contains(talk, "the sync was given up: crm.item.list: ACCESS_DENIED") {
+	if !strings.Contains(talk, "the sync is not complete: crm.item.list: ACCESS_DENIED") {
 		t.Errorf("it says %s", talk)
 	}
 	if err := h.portal.SetFaults(); err != nil {
@@ -169,11 +170,72 @@ func TestSyncWrong(t *testing.T) {
 		{exitUsage, []string{"--rule", "tasks"}, "rule tasks hears ONTASKUPDATE, which is about no entity of the CRM that could be listed"},
 		{exitUsage, []string{"--rule", "derived"}, "only an event can tell"},
 		{exitUsage, []string{"--rule", "loud"}, "does something each time it runs"},
+		{exitUsage, []string{"--rule", "deal-shipments", "--since", "2199-01-01"}, "--since 2199-01-01 lies in the future: at the portal it is 20"},
 	} {
 		if _, talk := c.run(tt.code, append([]string{"sync"}, tt.args...)...); !strings.Contains(talk, tt.says) {
 			t.Errorf("%v says %q, want %q", tt.args, talk, tt.says)
 		}
 	}
+	// Of several portals one has to be chosen, and a rule may be another one's.
+	c.add("  other: {webhook: 'https://acme.bitrix24.com/rest/1/code/', application_token: t, inputs: {deal-shipments: {list: 1}, invoice-total: {helper_type: 1}}}\n")
+	c.addRule("elsewhere", "ONCRMDEALUPDATE", "log: {message: x}", "portals: [other]")
+	if _, talk := c.run(exitUsage, "sync", "--rule", "elsewhere"); !strings.Contains(talk, "which portal? --portal demo or other") {
+		t.Errorf("without a portal it says %q", talk)
+	}
+	if _, talk := c.run(exitUsage, "sync", "--rule", "elsewhere", "--portal", "demo"); !strings.Contains(talk, `portal demo has no rule "elsewhere": it is for other`) {
+		t.Errorf("with a portal that has no such rule it says %q", talk)
+	}
+}
+
+// A sync is not taken for another one that wants more, and a rule that is paused
+// keeps it waiting.
+func TestSyncBesideAnotherOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	h.addDeal("Roof", row{"Tiles", "10", "1"})
+	c.run(exitFine, "runs", "pause", "--rule", "deal-shipments", "--reason", "stocktaking")
+	since := time.Now().Add(-time.Hour).Format(time.RFC3339)
+	job := catchup.Job{Portal: stagePortal, Rule: "deal-shipments", Types: []int{2}, Started: time.Now(), Since: time.Now().Add(-time.Hour).Truncate(time.Second)}
+	if err := catchup.Begin(h.context(), h.app.queue, job); err != nil {
+		t.Fatal(err)
+	}
+	h.until("found", func() bool {
+		j, _, err := catchup.Load(h.context(), h.app.queue, stagePortal, "deal-shipments")
+		return err == nil && j.Over()
+	})
+	if _, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments"); !strings.Contains(talk, "a sync of what has changed since "+since[:16]) {
+		t.Errorf("asked for all, it says %s", talk)
+	}
+	if _, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments", "--since", "3d"); !strings.Contains(talk, "--since 3d asks for more") {
+		t.Errorf("asked for more, it says %s", talk)
+	}
+	ctx, cancel := context.WithCancel(h.context())
+	talk := &watchedText{until: "rule deal-shipments in all portals is paused since", then: cancel}
+	args := []string{"sync", "--rule", "deal-shipments", "--since", "1h", "--config", c.config}
+	if code := run(ctx, args, stdio{in: strings.NewReader(""), out: io.Discard, err: talk}); code != exitFailure || !strings.Contains(talk.String(), "going on with the sync of") {
+		t.Errorf("exit code %d, it says %s", code, talk)
+	}
+	c.run(exitFine, "runs", "resume", "--rule", "deal-shipments")
+	if out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments", "--since", "1h"); !strings.Contains(out, "1 entity, 1 run, 0 failed") {
+		t.Errorf("it says %s", out)
+	}
+}
+
+// watchedText is a text that tells when something is written into it.
+type watchedText struct {
+	strings.Builder
+	until string
+	then  func()
+}
+
+func (w *watchedText) Write(p []byte) (int, error) {
+	n, err := w.Builder.Write(p)
+	if strings.Contains(w.String(), w.until) {
+		w.then()
+	}
+	return n, err
 }
 
 func TestBar(t *testing.T) {

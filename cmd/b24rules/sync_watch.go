@@ -65,7 +65,7 @@ func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
 	if w.counts, err = w.app.queue.Tally(ctx, job.Portal, job.Code(), job.Rule, job.Event); err != nil {
 		return false, err
 	}
-	if job.Failed != "" {
+	if job.Failed != "" && job.Finished.IsZero() {
 		w.clear()
 		return false, fmt.Errorf("the sync was given up: %s", job.Failed)
 	}
@@ -125,6 +125,9 @@ func (w *jobWatch) text() string {
 	}
 	if n := w.counts[queue.Parked]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", n))
+	}
+	if w.job.Waits != "" && !w.job.Over() {
+		parts = append(parts, "waits: "+oneLine(w.job.Waits))
 	}
 	if !w.job.Over() && w.job.Stage >= len(w.job.Types) {
 		parts = append(parts, "looking for what deleted entities left")
@@ -218,6 +221,9 @@ func (w *jobWatch) finish() error {
 	}
 	if err != nil {
 		return err
+	}
+	if j.Failed != "" {
+		return fmt.Errorf("the sync is not complete: %s", j.Failed)
 	}
 	if failed > 0 {
 		w.std.say("the failed ones: b24rules runs list --portal %s --rule %s --state parked", j.Portal, j.Rule)

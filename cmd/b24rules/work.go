@@ -123,7 +123,7 @@ func (a *app) engineRun(p *portal, r *queue.Run, inputs map[string]any) (engine.
 	}
 	var client engine.Portal = p.client
 	if r.Priority == queue.Backfill { // the burst is for the events of people
-		client = bitrix.Later{Client: p.client}
+		client = p.later()
 	}
 	return engine.Run{
 		Portal: p.name, Client: client, Entity: entity, Event: event,
