@@ -68,7 +68,9 @@ func (f *Feeder) Run(ctx context.Context) {
 				return
 			case errors.Is(err, queue.ErrMoved): // the next look shows where it is
 			case err != nil:
-				notBefore[j.name()] = time.Now().Add(afterFailure)
+				if !Lasting(err) {
+					notBefore[j.name()] = time.Now().Add(afterFailure)
+				}
 				f.failed(ctx, j, err)
 			case fed:
 				pause = 0
