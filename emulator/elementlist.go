@@ -29,14 +29,14 @@ func elementGet(c *call) (any, error) {
 		}
 	}
 	order, _ := c.optionalArray("ELEMENT_ORDER")
-	sortRows(rows, elementOrder(b, order))
+	sortRows(rows, c.store().elementOrder(b, order))
 	answer := php.NewArray()
 	if len(rows) == 0 {
 		return answer, nil // and no total
 	}
 	only := elementSelection(c)
 	for _, e := range page(c, rows) {
-		answer.Append(c.store().elementJSON(b, e, only))
+		answer.Append(c.elementJSON(b, e, only))
 	}
 	return answer, nil
 }
@@ -59,7 +59,7 @@ func elementSelection(c *call) map[string]bool {
 }
 
 // elementJSON is an element as lists.element.get shows it: all values are text.
-func (s *store) elementJSON(b *iblock, e *element, only map[string]bool) *php.Array {
+func (c *call) elementJSON(b *iblock, e *element, only map[string]bool) *php.Array {
 	a := php.NewArray()
 	set := func(name string, v any) {
 		if only == nil || only[name] {
@@ -81,30 +81,56 @@ func (s *store) elementJSON(b *iblock, e *element, only map[string]bool) *php.Ar
 		if f.property() || f.name == "NAME" || f.name == "CREATED_BY" {
 			continue
 		}
-		set(f.name, s.systemJSON(e, f.name))
+		set(f.name, c.systemJSON(e, f.name))
 	}
-	if only["DATE_CREATE"] && b.field("DATE_CREATE") == nil {
-		a.Set("DATE_CREATE", s.local(e.created))
+	for _, name := range selectable {
+		if only[name] && b.field(name) == nil {
+			a.Set(name, c.systemJSON(e, name))
+		}
 	}
-	s.propertiesJSON(a, b, e, only)
+	c.store().propertiesJSON(a, b, e, only)
 	return a
 }
 
-func (s *store) systemJSON(e *element, name string) any {
+// selectable are the system fields that SELECT brings even where the list does not
+// show them.
+// https://apidocs.bitrix24.com/api-reference/lists/elements/lists-element-get.html
+var selectable = [...]string{
+	"CREATED_USER_NAME", "ACTIVE_TO", "DATE_CREATE", "PREVIEW_TEXT", "DETAIL_TEXT", "SORT", "PREVIEW_TEXT_TYPE", "DETAIL_TEXT_TYPE",
+}
+
+// systemJSON is a system field as lists.element.get shows it.
+func (c *call) systemJSON(e *element, name string) any {
 	switch name {
+	case "CREATED_USER_NAME":
+		return c.userName(e.creator)
+	case "ACTIVE_FROM", "ACTIVE_TO":
+		return textOrNull(relayout(c.store(), e.system[name], c.store().local))
+	case "SORT":
+		return e.sort()
+	case "PREVIEW_TEXT_TYPE", "DETAIL_TEXT_TYPE":
+		return textFormat
 	case "DATE_CREATE":
-		return s.local(e.created)
+		return c.store().local(e.created)
 	case "TIMESTAMP_X":
-		return s.local(e.changed)
+		return c.store().local(e.changed)
 	case "MODIFIED_BY":
 		return toText(intValue(e.modifier))
 	}
 	return textOrNull(e.system[name])
 }
 
-// coreListPrefixes are the prefixes that the server's source allows; the
-// documentation has more.
-var coreListPrefixes = [...]string{"", "!%", ">=", "><", "!><", ">", "<=", "<", "%", "=", "*"}
+// textFormat is what the texts of an element are: no HTML.
+const textFormat = "text"
+
+// sort is the element's SORT, which has a default.
+func (e *element) sort() string { return textOr(e.system["SORT"], "500") }
+
+// elementPrefixes are the prefixes that the documentation and the server's source
+// allow, without those that want a list of values.
+var elementPrefixes = [...]string{
+	"", "!%", ">=", "><", "!><", ">", "<=", "<", "%", "=", "*", "!=", "!", "=%", "%=", "!=%", "!%=",
+}
 
 // elementRules are those of a filter of lists.element.get: unlike
 // crm.deal.list it refuses what it does not know.
@@ -112,12 +138,12 @@ func elementRules(c *call, b *iblock) *rules[*element] {
 	s := c.store()
 	many := c.p.cfg.ManyOwners
 	return &rules[*element]{
-		find: func(name string) (column[*element], bool) { return elementColumn(b, name) },
+		find: func(name string) (column[*element], bool) { return s.elementColumn(b, name) },
 		unknown: func(name string) error {
 			return argumentError("Filter field not allowed: " + strings.ToUpper(name))
 		},
 		prefix: func(prefix, _ string) error {
-			if many || slices.Contains(coreListPrefixes[:], prefix) {
+			if many || slices.Contains(elementPrefixes[:], prefix) {
 				return nil
 			}
 			return argumentError("Filter operation not allowed: " + prefix)
@@ -137,7 +163,7 @@ func argumentError(text string) error {
 
 // elementColumn finds what a filter or an order names: a system field, or a
 // property by its id or its code. The code of an element cannot be filtered by.
-func elementColumn(b *iblock, name string) (column[*element], bool) {
+func (s *store) elementColumn(b *iblock, name string) (column[*element], bool) {
 	name = strings.ToUpper(name)
 	col := column[*element]{name: name}
 	switch name {
@@ -145,8 +171,12 @@ func elementColumn(b *iblock, name string) (column[*element], bool) {
 		col.kind, col.get = kindInt, func(e *element) any { return e.id }
 	case "NAME", "PREVIEW_TEXT", "DETAIL_TEXT":
 		col.get = func(e *element) any { return e.system[name] }
+	case "PREVIEW_TEXT_TYPE", "DETAIL_TEXT_TYPE":
+		col.get = func(*element) any { return textFormat }
 	case "SORT":
-		col.kind, col.get = kindInt, func(e *element) any { return toInt(e.system["SORT"]) }
+		col.kind, col.get = kindInt, func(e *element) any { return toInt(e.sort()) }
+	case "ACTIVE_FROM", "ACTIVE_TO":
+		col.kind, col.get = kindTime, func(e *element) any { return s.moment(e.system[name]) }
 	case "ACTIVE", "BP_PUBLISHED":
 		col.get = func(*element) any { return "Y" }
 	case "SECTION_ID", "IBLOCK_SECTION_ID":
@@ -208,17 +238,22 @@ func (s *store) comparable(f *listField, text string) any {
 	case kindNum:
 		return toNum(text)
 	case kindTime:
-		if t, ok := s.parseTime(text); ok {
-			return t
-		}
-		return nil
+		return s.moment(text)
 	}
 	return text
 }
 
+// moment reads a moment, nil where text holds none.
+func (s *store) moment(text string) any {
+	if t, ok := s.parseTime(text); ok {
+		return t
+	}
+	return nil
+}
+
 // elementOrder reads ELEMENT_ORDER. Multiple properties and some types cannot
 // be ordered by; they are left out without a word.
-func elementOrder(b *iblock, order *php.Array) []sortKey[*element] {
+func (s *store) elementOrder(b *iblock, order *php.Array) []sortKey[*element] {
 	var keys []sortKey[*element]
 	for name, v := range order.All() {
 		direction := strings.ToLower(toText(v))
@@ -230,7 +265,7 @@ func elementOrder(b *iblock, order *php.Array) []sortKey[*element] {
 		if f == nil && strings.ToUpper(name) != "ID" {
 			continue
 		}
-		if col, ok := elementColumn(b, name); ok {
+		if col, ok := s.elementColumn(b, name); ok {
 			keys = append(keys, sortKey[*element]{column: col, desc: direction == "desc"})
 		}
 	}

@@ -153,6 +153,9 @@ func elementInput(c *call, b *iblock) (given, error) {
 		if f.required && isEmpty(v) && !isNumeric(v) {
 			failed = fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("The field %q is required", f.title))
 		}
+		if _, byID := newFiles(v); f.typ == "F" && byID {
+			failed = fail("ERROR_ELEMENT_FIELD_VALUE", "Writing file values by ID is not supported")
+		}
 		if f.typ != "N" {
 			continue
 		}
@@ -176,6 +179,12 @@ func (c *call) writeElement(b *iblock, e *element, code string, g given) {
 	old := e.properties
 	e.system, e.properties = map[string]string{}, map[int64][]propertyValue{}
 	for _, f := range b.fields {
+		if f.typ == "F" {
+			if files := s.readFiles(f, g, old[f.id]); len(files) > 0 {
+				e.properties[f.id] = files
+			}
+			continue
+		}
 		v, ok := g[f.name]
 		if !ok {
 			continue
@@ -194,5 +203,5 @@ func (c *call) writeElement(b *iblock, e *element, code string, g given) {
 func (c *call) recordElement(b *iblock, e *element, op string) {
 	c.p.journal.change(Change{
 		At: c.now, Op: op, IBlockID: int(b.id), ID: e.id, Code: e.code, Title: e.system["NAME"],
-	}, func() *php.Array { return c.store().elementJSON(b, e, nil) })
+	}, func() *php.Array { return c.elementJSON(b, e, nil) })
 }

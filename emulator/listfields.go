@@ -47,9 +47,15 @@ func (s *store) listFieldJSON(b *iblock, f *listField) *php.Array {
 	entry.Set("CODE", f.code)
 	entry.Set("ID", toText(intValue(f.id)))
 	entry.Set("LINK_IBLOCK_ID", nil)
-	entry.Set("ROW_COUNT", "1")
-	entry.Set("COL_COUNT", "30")
+	if f.link != 0 {
+		entry.Set("LINK_IBLOCK_ID", toText(intValue(f.link)))
+	}
+	entry.Set("ROW_COUNT", toText(intValue(f.rows)))
+	entry.Set("COL_COUNT", toText(intValue(f.columns)))
 	entry.Set("USER_TYPE_SETTINGS", nil)
+	if f.typeSettings != nil {
+		entry.Set("USER_TYPE_SETTINGS", f.typeSettings)
+	}
 	entry.Set("SETTINGS", f.settings)
 	if f.typ == "L" {
 		values := php.NewArray()
@@ -75,7 +81,7 @@ func listFieldAdd(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkNewListField(b, def, g); err != nil {
+	if err := c.checkNewListField(b, def, g); err != nil {
 		return nil, err
 	}
 	f := c.store().addListField(b, def)
@@ -110,13 +116,35 @@ func upperGiven(v any) given {
 	return g
 }
 
-// arrange takes the sorting and the settings of a field.
+// arrange takes the sorting, the size, the link and the settings of a field.
 func (f *listField) arrange(g given) {
 	g.int("SORT", &f.sort)
+	g.int("ROW_COUNT", &f.rows)
+	g.int("COL_COUNT", &f.columns)
+	g.int("LINK_IBLOCK_ID", &f.link)
 	settings, _ := asArray(g["SETTINGS"])
 	for name, v := range settings.All() {
 		f.settings.Set(strings.ToUpper(name), v)
 	}
+	if f.typeSettings == nil {
+		return
+	}
+	settings, _ = asArray(g["USER_TYPE_SETTINGS"])
+	for name, v := range settings.All() {
+		f.typeSettings.Set(name, v)
+	}
+}
+
+// wrongSettings says what is wrong with the settings of a field, "" for nothing: one
+// that cannot be filled in needs a default, a link the list that it goes to.
+func (c *call) wrongSettings(def ListField, g given) string {
+	if def.lacksDefault(g) {
+		return fmt.Sprintf("The default value of the field '%s' is required", def.Name)
+	}
+	if linksList(def.Type) && c.store().lists[toInt(g["LINK_IBLOCK_ID"])] == nil {
+		return fmt.Sprintf("Incorrect lists specified for '%s' property", def.Name)
+	}
+	return ""
 }
 
 // lacksDefault tells a field that cannot be filled in and has no default.
@@ -126,20 +154,17 @@ func (def ListField) lacksDefault(g given) bool {
 	return v == "Y" && def.Type != "L" && isEmpty(g["DEFAULT_VALUE"])
 }
 
-func checkNewListField(b *iblock, def ListField, g given) error {
+func (c *call) checkNewListField(b *iblock, def ListField, g given) error {
 	saving := func(text string) error { return fail("ERROR_SAVE_FIELD", text) }
-	if def.lacksDefault(g) {
-		return saving(fmt.Sprintf("The default value of the field %q is required", def.Name))
-	}
-	if isSystemListField(def.Type) {
-		if b.field(def.Type) != nil {
-			return saving("Error saving the field")
-		}
-		return nil
-	}
+	system := isSystemListField(def.Type)
+	wrong := c.wrongSettings(def, g)
 	switch {
-	case !isPropertyType(def.Type):
+	case system && b.field(def.Type) != nil, !system && !isPropertyType(def.Type):
 		return saving("Error saving the field")
+	case wrong != "":
+		return saving(wrong)
+	case system:
+		return nil
 	case def.Code == "":
 		return saving("Please fill the code fields")
 	case b.byCode(def.Code) != nil:
@@ -163,11 +188,11 @@ func listFieldUpdate(c *call) (any, error) {
 		return nil, err
 	}
 	f := b.field(strings.ToUpper(toText(c.param("FIELD_ID"))))
-	switch {
-	case f == nil || f.typ != def.Type:
+	if f == nil || f.typ != def.Type {
 		return nil, fail("ERROR_UPDATE_FIELD", "Error updating the field")
-	case def.lacksDefault(g):
-		return nil, fail("ERROR_UPDATE_FIELD", fmt.Sprintf("The default value of the field %q is required", def.Name))
+	}
+	if wrong := c.wrongSettings(def, g); wrong != "" {
+		return nil, fail("ERROR_UPDATE_FIELD", wrong)
 	}
 	f.title, f.required, f.multiple, f.def = def.Name, def.Required, def.Multiple && f.property(), def.Default
 	if f.property() {
@@ -220,49 +245,6 @@ func listFieldDelete(c *call) (any, error) {
 		delete(e.system, f.name)
 	}
 	return true, nil
-}
-
-// listFieldTypes is lists.field.type.get: what can be added to a list. A system
-// field that it has already is not among them.
-func listFieldTypes(c *call) (any, error) {
-	b, err := listOf(c)
-	if err != nil {
-		return nil, err
-	}
-	answer := php.NewArray()
-	for _, t := range [...]struct{ typ, title string }{
-		{"SORT", "Sorting"},
-		{"ACTIVE_FROM", "Start of activity"},
-		{"ACTIVE_TO", "End of activity"},
-		{"PREVIEW_PICTURE", "Preview image"},
-		{"PREVIEW_TEXT", "Preview text"},
-		{"DETAIL_PICTURE", "Detail image"},
-		{"DETAIL_TEXT", "Detail text"},
-		{"DATE_CREATE", "Creation date"},
-		{"CREATED_BY", "Created by"},
-		{"TIMESTAMP_X", "Modification date"},
-		{"MODIFIED_BY", "Modified by"},
-		{"S", "String"},
-		{"N", "Number"},
-		{"L", "List"},
-		{"F", "File"},
-		{"G", "Binding to sections"},
-		{"E", "Binding to elements"},
-		{"S:Date", "Date"},
-		{"S:DateTime", "Date/time"},
-		{"S:HTML", "HTML/text"},
-		{"E:EList", "Binding to elements as a list"},
-		{"N:Sequence", "Counter"},
-		{"S:ECrm", "Binding to CRM elements"},
-		{"S:Money", "Money"},
-		{"S:DiskFile", "File (Drive)"},
-		{"S:employee", "Binding to an employee"},
-	} {
-		if b.field(t.typ) == nil {
-			answer.Set(t.typ, t.title)
-		}
-	}
-	return answer, nil
 }
 
 // addOptions reads the choices of a field of type L: LIST, then the lines of

@@ -77,28 +77,13 @@ type listField struct {
 	sort     int64
 	options  []option
 	settings *php.Array
+
+	rows, columns int64 // of its input
+	link          int64 // the IBLOCK_ID of the list that it links to, or 0
+	typeSettings  *php.Array
 }
 
 func (f *listField) property() bool { return f.id != 0 }
-
-// systemListFields can be added to a list by their own names.
-func isSystemListField(typ string) bool {
-	switch typ {
-	case "SORT", "ACTIVE_FROM", "ACTIVE_TO", "PREVIEW_PICTURE", "PREVIEW_TEXT", "DETAIL_PICTURE", "DETAIL_TEXT",
-		"DATE_CREATE", "CREATED_BY", "TIMESTAMP_X", "MODIFIED_BY", "NAME":
-		return true
-	}
-	return false
-}
-
-func isPropertyType(typ string) bool {
-	switch typ {
-	case "S", "N", "L", "F", "G", "E", "S:Date", "S:DateTime", "S:HTML", "E:EList", "N:Sequence", "S:ECrm", "S:Money",
-		"S:DiskFile", "S:employee":
-		return true
-	}
-	return false
-}
 
 func (b *iblock) field(name string) *listField {
 	i := slices.IndexFunc(b.fields, func(f *listField) bool { return f.name == name })
@@ -163,6 +148,7 @@ func (s *store) addListField(b *iblock, def ListField) *listField {
 	f := &listField{
 		typ: def.Type, code: def.Code, title: def.Name, required: def.Required, multiple: def.Multiple,
 		def: def.Default, sort: int64(len(b.fields)+1) * 10, settings: defaultListSettings(),
+		rows: 1, columns: 30, typeSettings: typeSettings(def.Type),
 	}
 	if f.title == "" {
 		f.title = f.code
@@ -182,11 +168,6 @@ func (s *store) addListField(b *iblock, def ListField) *listField {
 	}
 	b.fields = append(b.fields, f)
 	return f
-}
-
-func defaultListSettings() *php.Array {
-	return object("SHOW_ADD_FORM", "Y", "SHOW_EDIT_FORM", "Y", "ADD_READ_ONLY_FIELD", "N",
-		"EDIT_READ_ONLY_FIELD", "N", "SHOW_FIELD_PREVIEW", "N")
 }
 
 // missingParam is the error of the lists methods for a parameter that is not

@@ -110,6 +110,35 @@ func TestUpdateOverwrites(t *testing.T) {
 		`{"error":"ERROR_ELEMENT_FIELD_VALUE","error_description":"The field \"MUST\" is required"}`)
 }
 
+// TestUpdateKeepsFiles: files stay unless they are named in a field of their own,
+// and new ones are added to them.
+// https://apidocs.bitrix24.com/api-reference/files/how-to-update-files.html
+func TestUpdateKeepsFiles(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	p.AddList(emulator.List{ID: 7, Name: "Files", Fields: []emulator.ListField{
+		{ID: 1, Code: "FILES", Type: "F", Multiple: true}, {ID: 2, Code: "FILE", Type: "F"}, {ID: 3, Code: "DRIVE", Type: "S:DiskFile"},
+	}})
+	p.must("lists.element.add", element(`"ELEMENT_CODE":"a","FIELDS":{"NAME":"A","PROPERTY_1":[["a.txt","YQ=="],["b.txt","Yg=="]],"PROPERTY_2":["c.txt","Yw=="],"PROPERTY_3":55}`))
+	for _, c := range []struct{ why, fields, want string }{
+		{"as added", ``, `"PROPERTY_1":{"1":"1","2":"2"},"PROPERTY_2":{"3":"3"},"PROPERTY_3":{"4":"55"}`},
+		{"they stay", `"PROPERTY_3":55`, `"PROPERTY_1":{"1":"1","2":"2"},"PROPERTY_2":{"3":"3"},"PROPERTY_3":{"5":"55"}`},
+		{
+			"a new one is added, or takes the place of the only one", `"PROPERTY_1":{"n0":["d.txt","ZA=="]},"PROPERTY_2":"ZQ=="`,
+			`"PROPERTY_1":{"1":"1","2":"2","6":"4"},"PROPERTY_2":{"7":"5"}`,
+		},
+		{"one is dropped", `"PROPERTY_1_DEL":{"2":"Y","6":"N"},"PROPERTY_2_DEL":{"7":"Y"}`, `"PROPERTY_1":{"1":"1","6":"4"}`},
+	} {
+		if c.fields != "" {
+			p.must("lists.element.update", element(`"ELEMENT_ID":1,"ELEMENT_CODE":"a","FIELDS":{"NAME":"A",`+c.fields+`}`))
+		}
+		_, body := p.post("lists.element.get", element(`"SELECT":["PROPERTY_1","PROPERTY_2","PROPERTY_3"]`))
+		p.match(c.why, `{"result":[{`+c.want+`}],"total":1,"time":"*"}`, body)
+	}
+	p.refused("lists.element.update", element(`"ELEMENT_ID":1,"FIELDS":{"NAME":"A","PROPERTY_1":{"1":"1"}}`), 400,
+		`{"error":"ERROR_ELEMENT_FIELD_VALUE","error_description":"Writing file values by ID is not supported"}`)
+}
+
 func TestStrictElementCode(t *testing.T) {
 	t.Parallel()
 	p := typed(t, emulator.Config{StrictElementCode: true})

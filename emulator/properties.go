@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,9 +44,6 @@ func propertyInput(v any) []keyed {
 // readProperty turns a call's value of a property into what is kept: values
 // that are empty are not. A value under the id of an old one keeps this id.
 func (s *store) readProperty(f *listField, v any, old []propertyValue) []propertyValue {
-	if f.typ == "F" || f.typ == "S:DiskFile" {
-		return s.readFileProperty(v)
-	}
 	var values []propertyValue
 	for _, x := range propertyInput(v) {
 		text, ok := s.propertyText(f, x.value)
@@ -99,7 +97,7 @@ func (s *store) propertyText(f *listField, v any) (text string, ok bool) {
 			return t.Format("2006-01-02 15:04:05"), true
 		}
 		return "", false
-	case "E", "E:EList", "G", "S:employee":
+	case "E", "E:EList", "G", "S:employee", "S:DiskFile": // of files on the Drive the ids are kept
 		if id := toInt(v); id > 0 {
 			return strconv.FormatInt(id, 10), true
 		}
@@ -131,37 +129,47 @@ func storedNumber(text string) (string, bool) {
 	return strconv.FormatFloat(n, 'f', -1, 64), true
 }
 
-// readFileProperty takes new files, of which only the ids are kept, and the ids
-// of old ones.
-func (s *store) readFileProperty(v any) []propertyValue {
-	a, ok := asArray(v)
-	if !ok {
-		if isEmpty(v) {
-			return nil
-		}
-		return []propertyValue{s.fileValue(v)}
+// readFiles is what a property of files holds after a call: files stay, unless the
+// field with the ending _DEL names their values, and new ones are added to them. Of
+// a single one a new file takes the place. Only ids are kept of files.
+// https://apidocs.bitrix24.com/api-reference/files/how-to-update-files.html
+func (s *store) readFiles(f *listField, g given, old []propertyValue) []propertyValue {
+	drop, _ := asArray(g[f.name+"_DEL"])
+	values := slices.DeleteFunc(slices.Clone(old), func(v propertyValue) bool {
+		mark, _ := drop.Get(strconv.FormatInt(v.id, 10))
+		return mark == "Y"
+	})
+	added, _ := newFiles(g[f.name])
+	for range added {
+		text := strconv.FormatInt(s.next("file"), 10)
+		values = append(values, propertyValue{id: s.next("propertyValue"), text: text, value: text})
 	}
-	if name, _ := a.Get("0"); a.Len() == 2 && a.IsList() && !isNumeric(name) {
-		if _, nested := asArray(name); !nested { // ["name", "base64"]
-			return []propertyValue{s.fileValue(nil)}
-		}
-	}
-	var values []propertyValue
-	for _, x := range a.All() {
-		if !isEmpty(x) {
-			values = append(values, s.fileValue(x))
-		}
+	if !f.multiple && len(values) > 1 {
+		values = values[len(values)-1:]
 	}
 	return values
 }
 
-// fileValue is an old file by its id, or a new one.
-func (s *store) fileValue(v any) propertyValue {
-	text := toText(v)
-	if !isNumeric(v) {
-		text = strconv.FormatInt(s.next("file"), 10)
+// newFiles counts the files of a call: base64, a name with it, or several of either.
+// An id of a file that is there is refused.
+func newFiles(v any) (n int, byID bool) {
+	if isEmpty(v) {
+		return 0, false
 	}
-	return propertyValue{id: s.next("propertyValue"), text: text, value: text}
+	a, ok := asArray(v)
+	if !ok {
+		return 1, isNumeric(v)
+	}
+	if name, _ := a.Get("0"); a.Len() == 2 && a.IsList() && !isNumeric(name) {
+		if _, nested := asArray(name); !nested { // ["name", "base64"]
+			return 1, false
+		}
+	}
+	for _, x := range a.All() {
+		more, id := newFiles(x)
+		n, byID = n+more, byID || id
+	}
+	return n, byID
 }
 
 // showProperty is a value as lists.element.get shows it.

@@ -1,0 +1,96 @@
+package emulator
+
+import (
+	"strings"
+
+	"b24rules/bitrix/php"
+)
+
+// isSystemListField names the system fields, which a list has by their own names.
+func isSystemListField(typ string) bool {
+	switch typ {
+	case "SORT", "ACTIVE_FROM", "ACTIVE_TO", "PREVIEW_PICTURE", "PREVIEW_TEXT", "DETAIL_PICTURE", "DETAIL_TEXT",
+		"DATE_CREATE", "CREATED_BY", "TIMESTAMP_X", "MODIFIED_BY", "NAME":
+		return true
+	}
+	return false
+}
+
+func isPropertyType(typ string) bool {
+	switch typ {
+	case "S", "N", "L", "F", "G", "E", "S:Date", "S:DateTime", "S:HTML", "E:EList", "N:Sequence", "S:ECrm", "S:Money",
+		"S:DiskFile", "S:employee":
+		return true
+	}
+	return false
+}
+
+// linksList tells whether properties of a type link to a list.
+func linksList(typ string) bool { return typ == "G" || typ == "E" || typ == "E:EList" }
+
+func defaultListSettings() *php.Array {
+	return object("SHOW_ADD_FORM", "Y", "SHOW_EDIT_FORM", "Y", "ADD_READ_ONLY_FIELD", "N",
+		"EDIT_READ_ONLY_FIELD", "N", "SHOW_FIELD_PREVIEW", "N")
+}
+
+// typeSettings are the USER_TYPE_SETTINGS that properties of a type begin with, nil
+// for types without any.
+// https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-add.html
+func typeSettings(typ string) *php.Array {
+	switch typ {
+	case "S:HTML":
+		return object("height", 200)
+	case "E:EList":
+		return object("size", 1, "width", 0, "group", "N", "multiple", "N")
+	case "N:Sequence":
+		return object("write", "N", "VALUE", 1)
+	case "S:ECrm":
+		return object("VISIBLE", "N", "LEAD", "N", "CONTACT", "N", "COMPANY", "N", "DEAL", "N")
+	}
+	return nil
+}
+
+// listFieldTypes is lists.field.type.get: what can be added to a list. A system
+// field that it has already is not among them, unless FIELD_ID names it.
+// https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-type-get.html
+func listFieldTypes(c *call) (any, error) {
+	b, err := listOf(c)
+	if err != nil {
+		return nil, err
+	}
+	asked := strings.ToUpper(toText(c.param("FIELD_ID")))
+	answer := php.NewArray()
+	for _, t := range [...]struct{ typ, title string }{
+		{"SORT", "Sorting"},
+		{"ACTIVE_FROM", "Start of activity"},
+		{"ACTIVE_TO", "End of activity"},
+		{"PREVIEW_PICTURE", "Preview image"},
+		{"PREVIEW_TEXT", "Preview text"},
+		{"DETAIL_PICTURE", "Detail image"},
+		{"DETAIL_TEXT", "Detail text"},
+		{"DATE_CREATE", "Creation date"},
+		{"CREATED_BY", "Created by"},
+		{"TIMESTAMP_X", "Modification date"},
+		{"MODIFIED_BY", "Modified by"},
+		{"S", "String"},
+		{"N", "Number"},
+		{"L", "List"},
+		{"F", "File"},
+		{"G", "Binding to sections"},
+		{"E", "Binding to elements"},
+		{"S:Date", "Date"},
+		{"S:DateTime", "Date/time"},
+		{"S:HTML", "HTML/text"},
+		{"E:EList", "Binding to elements as a list"},
+		{"N:Sequence", "Counter"},
+		{"S:ECrm", "Binding to CRM elements"},
+		{"S:Money", "Money"},
+		{"S:DiskFile", "File (Drive)"},
+		{"S:employee", "Binding to an employee"},
+	} {
+		if b.field(t.typ) == nil || t.typ == asked {
+			answer.Set(t.typ, t.title)
+		}
+	}
+	return answer, nil
+}
