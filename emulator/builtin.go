@@ -3,7 +3,12 @@ package emulator
 import (
 	"fmt"
 	"time"
+
+	"b24rules/num"
 )
+
+// driveStorage is STORAGE_TYPE_ID of files on the Drive.
+const driveStorage = 3
 
 // builtinTypes are the types of items that every portal has.
 func (s *store) builtinTypes(now time.Time) []*entityType {
@@ -43,7 +48,7 @@ func (s *store) companyType(now time.Time) *entityType {
 	return &entityType{
 		id: typeCompany, short: "CO", code: "COMPANY", title: "Company", pipelines: true, created: now,
 		fields:     newFieldSet(companyFields()),
-		defaults:   map[string]any{"TYPE_ID": "CUSTOMER", "INDUSTRY": "IT", "EMPLOYEES": "EMPLOYEES_1"},
+		defaults:   map[string]any{"TYPE_ID": "CUSTOMER", "INDUSTRY": "IT", "EMPLOYEES": "EMPLOYEES_1", "REVENUE": num.Num{}},
 		categories: clientCategory(),
 	}
 }
@@ -52,7 +57,7 @@ func (s *store) quoteType(now time.Time) *entityType {
 	return &entityType{
 		id: typeQuote, short: "Q", code: "QUOTE", title: "Estimate", rows: true, created: now,
 		fields:   newFieldSet(quoteFields()),
-		defaults: map[string]any{"PERSON_TYPE_ID": int64(1)},
+		defaults: map[string]any{"PERSON_TYPE_ID": int64(1), "STORAGE_TYPE_ID": int64(driveStorage)},
 		categories: []*category{
 			s.newCategory(category{byDefault: true, directory: "QUOTE_STATUS"}, quoteStages()),
 		},

@@ -34,27 +34,6 @@ func (c *call) addItem(t *entityType, changes map[string]any) (*item, error) {
 	return it, nil
 }
 
-// newValues are those of a new item of which nothing is given.
-func (c *call) newValues(it *item) map[string]any {
-	t := it.typ
-	v := map[string]any{"ID": it.id}
-	now := c.now.In(c.store().zone).Truncate(time.Second)
-	for _, name := range []string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "LAST_ACTIVITY_TIME"} {
-		v[name] = now
-	}
-	for _, name := range []string{"CREATED_BY", "UPDATED_BY", "MOVED_BY", "LAST_ACTIVITY_BY", "ASSIGNED_BY_ID"} {
-		v[name] = c.req.by.user
-	}
-	v["OPENED"] = true
-	v["CATEGORY_ID"] = t.defaultCategory().id
-	v["BEGINDATE"], v["CLOSEDATE"] = dateOf(now), dateOf(now.AddDate(0, 0, 7))
-	v["CURRENCY_ID"] = c.p.cfg.Currency
-	v["XML_ID"] = ""
-	v["ACCOUNT_NUMBER"], v["QUOTE_NUMBER"] = fmt.Sprint(it.id), fmt.Sprint(it.id)
-	maps.Copy(v, t.defaults)
-	return v
-}
-
 // strip leaves out what the type has no field for.
 func (t *entityType) strip(v map[string]any) {
 	for name := range v {

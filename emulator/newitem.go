@@ -1,0 +1,90 @@
+package emulator
+
+import (
+	"fmt"
+	"maps"
+	"time"
+)
+
+// newValues are those of a new item of which nothing is given.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-add.html
+func (c *call) newValues(it *item) map[string]any {
+	t := it.typ
+	v := map[string]any{"ID": it.id}
+	now := c.now.In(c.store().zone).Truncate(time.Second)
+	for _, name := range []string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "LAST_ACTIVITY_TIME"} {
+		v[name] = now
+	}
+	for _, name := range []string{"CREATED_BY", "UPDATED_BY", "MOVED_BY", "LAST_ACTIVITY_BY", "ASSIGNED_BY_ID"} {
+		v[name] = c.req.by.user
+	}
+	v["OPENED"] = true
+	v["CATEGORY_ID"] = t.defaultCategory().id
+	week := dateOf(now.AddDate(0, 0, 7))
+	v["BEGINDATE"], v["CLOSEDATE"], v["ACTUAL_DATE"] = dateOf(now), week, week
+	v["CURRENCY_ID"] = c.p.cfg.Currency
+	v["XML_ID"] = ""
+	v["ACCOUNT_NUMBER"], v["QUOTE_NUMBER"] = fmt.Sprint(it.id), fmt.Sprint(it.id)
+	v["MYCOMPANY_ID"] = c.store().ownCompany()
+	maps.Copy(v, t.defaults)
+	for _, f := range t.fields.all {
+		if f.user != nil {
+			v[f.name] = c.store().userDefault(f, now)
+		}
+	}
+	return v
+}
+
+// ownCompany is the first of the portal's own companies, nil without one.
+func (s *store) ownCompany() any {
+	for _, it := range s.table(typeCompany).all() {
+		if it.values["IS_MY_COMPANY"] == true {
+			return it.id
+		}
+	}
+	return nil
+}
+
+// userDefault is the value that a custom field has on a new item, nil for none.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/userfieldconfig-add.html
+func (s *store) userDefault(f *field, now time.Time) any {
+	var values []any
+	for _, o := range f.user.options {
+		if o.def {
+			values = append(values, o.id)
+		}
+	}
+	if given, _ := f.user.settings.Get("DEFAULT_VALUE"); !isEmpty(given) && f.typ != "enumeration" {
+		if v, ok := s.readDefault(f, given, now); ok && v != nil {
+			values = append(values, v)
+		}
+	}
+	switch {
+	case len(values) == 0:
+		return nil
+	case f.has(multiple):
+		return values
+	}
+	return values[0]
+}
+
+// readDefault reads DEFAULT_VALUE of a custom field's settings: of dates it is an
+// object that may mean the moment of the adding, of yes/no fields 1 or 0.
+func (s *store) readDefault(f *field, given any, now time.Time) (v any, ok bool) {
+	if f.typ == "boolean" {
+		return toInt(given) != 0, true
+	}
+	if when, isDate := asArray(given); isDate {
+		kind, _ := when.Get("TYPE")
+		given, _ = when.Get("VALUE")
+		switch kind {
+		case "NOW":
+			given = now.Format(time.RFC3339)
+		case "FIXED":
+		default:
+			return nil, false
+		}
+	}
+	v, ok, err := s.readOne(f, given)
+	return v, ok && err == nil
+}
