@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"iter"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -94,9 +93,9 @@ func (p *Portal) batchCommand(req *request, command string, s *batchState, tooMa
 	m, err := p.find(name)
 	switch {
 	case tooMany:
-		err = failStatus(http.StatusBadRequest, "ERROR_BATCH_LENGTH_EXCEEDED", "Max batch length exceeded")
+		err = refusalOf("ERROR_BATCH_LENGTH_EXCEEDED")
 	case isAlone(name):
-		err = failStatus(http.StatusMethodNotAllowed, "ERROR_BATCH_METHOD_NOT_ALLOWED", "Method is not allowed for batch usage")
+		err = refusalOf("ERROR_BATCH_METHOD_NOT_ALLOWED")
 	}
 	if err != nil {
 		return p.failed(req, name, params, err)

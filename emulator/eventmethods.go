@@ -24,21 +24,14 @@ func eventMethods() []method {
 	}
 }
 
-// knownEvent tells whether the portal lists a code: a suffixed one only for a
-// smart process that exists.
-func (s *store) knownEvent(code string) bool {
-	_, suffix, ok := schemas.LookupEvent(code)
-	if !ok || suffix == 0 {
-		return ok
-	}
-	t := s.types[suffix]
-	return t != nil && t.dynamic != nil
-}
-
-// eventCodes is events.
+// eventCodes is events: those of one permission, of all, or of the application's.
 func eventCodes(c *call) (any, error) {
+	wanted := c.scopeFilter()
 	codes := php.NewArray()
 	for _, e := range schemas.Events() {
+		if !wanted(eventScope(e.Code)) {
+			continue
+		}
 		codes.Append(e.Code)
 		if e.Entity != "item" {
 			continue
@@ -66,7 +59,7 @@ func eventBind(c *call) (any, error) {
 	if err := c.eventType(sub, "Offline events binding requires administrator access rights"); err != nil {
 		return nil, err
 	}
-	if !c.store().knownEvent(sub.event) {
+	if !c.p.knownEvent(sub.event) {
 		return nil, fail("ERROR_EVENT_NOT_FOUND", "Event not found")
 	}
 	if sub.event == "ONOFFLINEEVENT" {

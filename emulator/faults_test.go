@@ -351,3 +351,23 @@ func FuzzFaults(f *testing.F) {
 		}
 	})
 }
+
+// TestSystemErrors: the statuses of the errors that the documentation lists for every
+// method.
+// https://apidocs.bitrix24.com/error-codes.html
+func TestSystemErrors(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	for code, want := range map[string]int{
+		"INTERNAL_SERVER_ERROR": 500, "ERROR_UNEXPECTED_ANSWER": 500, "QUERY_LIMIT_EXCEEDED": 503, "ERROR_BATCH_METHOD_NOT_ALLOWED": 405,
+		"ERROR_BATCH_LENGTH_EXCEEDED": 400, "NO_AUTH_FOUND": 401, "INVALID_REQUEST": 400, "OVERLOAD_LIMIT": 503, "ACCESS_DENIED": 403,
+		"ERROR_MANIFEST_IS_NOT_AVAILABLE": 404, "expired_token": 401, "user_access_error": 403, "PORTAL_DELETED": 500,
+		"OPERATION_TIME_LIMIT": 429, "WRONG_AUTH_TYPE": 403,
+	} {
+		if err := p.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "profile", Code: code}); err != nil {
+			t.Error(err)
+			continue
+		}
+		p.refused("profile", `{}`, want, `{"error":"`+code+`","error_description":"*"}`)
+	}
+}

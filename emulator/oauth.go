@@ -115,19 +115,19 @@ func (p *Portal) grantTokens(get func(string) string) (any, *restError) {
 	}
 	switch {
 	case issued == nil || get("client_id") == "" || get(name) == "":
-		return nil, failStatus(http.StatusBadRequest, "invalid_request", "Invalid request")
+		return nil, refusalOf("invalid_request")
 	case get("client_id") != p.app.clientID && kind == "refresh_token":
 		// This one comes with the status of a success and without a text.
 		return nil, failStatus(http.StatusOK, "wrong_client", "")
 	case get("client_id") != p.app.clientID || !sameSecret(get("client_secret"), p.app.clientSecret) || !p.app.installed:
-		return nil, failStatus(http.StatusUnauthorized, "invalid_client", "Invalid client data was provided")
+		return nil, refusalOf("invalid_client")
 	case p.app.expired:
 		return nil, failStatus(http.StatusUnauthorized, "PAYMENT_REQUIRED", "Payment required")
 	}
 	g, ok := issued[get(name)]
 	delete(issued, get(name))
 	if !ok || time.Now().After(g.expires) {
-		return nil, failStatus(http.StatusBadRequest, "invalid_grant", "Invalid authorization data was provided")
+		return nil, refusalOf("invalid_grant")
 	}
 	t := p.issue(g.user, firstHops)
 	return object(

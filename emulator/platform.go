@@ -81,19 +81,24 @@ func (p *Portal) scopes() []string {
 	return slices.Compact(all)
 }
 
+// scopeFilter is which permissions methods and events are asked for: the one in
+// SCOPE, all with FULL, or the caller's.
+func (c *call) scopeFilter() func(scope string) bool {
+	switch only := c.param("SCOPE"); {
+	case only != nil:
+		return func(scope string) bool { return scope == toText(only) }
+	case !isEmpty(c.param("FULL")):
+		return func(string) bool { return true }
+	}
+	return c.p.cfg.allows
+}
+
 // methodNames is methods: those of one scope, of all, or of the caller's.
 func methodNames(c *call) (any, error) {
-	wanted := func(m *method) bool { return c.p.cfg.allows(m.scope) }
-	if scope := toText(c.param("SCOPE")); scope != "" {
-		wanted = func(m *method) bool { return m.scope == scope }
-	} else if c.param("SCOPE") != nil {
-		wanted = func(m *method) bool { return m.scope == "" }
-	} else if !isEmpty(c.param("FULL")) {
-		wanted = func(*method) bool { return true }
-	}
+	wanted := c.scopeFilter()
 	var names []string
 	for name, m := range c.p.methods {
-		if wanted(m) {
+		if wanted(m.scope) {
 			names = append(names, name)
 		}
 	}

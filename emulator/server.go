@@ -182,7 +182,7 @@ func (p *Portal) find(name string) (*method, *restError) {
 	if m := p.methods[strings.ToLower(name)]; m != nil {
 		return m, nil
 	}
-	return nil, failStatus(http.StatusNotFound, "ERROR_METHOD_NOT_FOUND", "Method not found!")
+	return nil, refusalOf("ERROR_METHOD_NOT_FOUND")
 }
 
 // execute is the one way of every command, alone or in a batch: check, run,
@@ -257,7 +257,7 @@ func (p *Portal) run(req *request, m *method, params *php.Array, lost FaultKind)
 // permit checks what is known before a command runs.
 func (p *Portal) permit(req *request, m *method) *restError {
 	if m.app && !req.app {
-		return failStatus(http.StatusForbidden, "WRONG_AUTH_TYPE", "Current authorization type is denied for this method Application context required")
+		return refusalOf("WRONG_AUTH_TYPE")
 	}
 	if !p.cfg.allows(m.scope) {
 		token := "webhook token"
@@ -269,7 +269,7 @@ func (p *Portal) permit(req *request, m *method) *restError {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.limits.blocked(operatingKey{req.credKey, m.name}, time.Now()) {
-		return failStatus(http.StatusTooManyRequests, "OPERATION_TIME_LIMIT", "Method is blocked due to operation time limit.")
+		return refusalOf("OPERATION_TIME_LIMIT")
 	}
 	return nil
 }

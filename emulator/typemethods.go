@@ -149,11 +149,25 @@ func typeAdd(c *call) (any, error) {
 	if title, _ := fields.Get("title"); isEmpty(title) {
 		return nil, noCode("Field 'TITLE' is required")
 	}
+	if err := checkWorkplace(fields); err != nil {
+		return nil, err
+	}
 	def.read(fields)
 	t := s.types[s.addType(def, c.now)]
 	s.readRelations(t, fields)
 	c.fireType(t, opAdd)
 	return s.wholeTypeJSON(t), nil
+}
+
+// checkWorkplace wants the workplace of a smart process outside the CRM. Workplaces
+// are not emulated.
+func checkWorkplace(fields *php.Array) error {
+	external, _ := fields.Get("isExternal")
+	section, _ := fields.Get("customSectionId")
+	if isYes(external) && isEmpty(section) {
+		return noCode("Select a workplace where the SPA will be located")
+	}
+	return nil
 }
 
 // typeUpdate is crm.type.update.
@@ -164,6 +178,9 @@ func typeUpdate(c *call) (any, error) {
 	}
 	fields, err := c.arrayParam("fields")
 	if err != nil {
+		return nil, err
+	}
+	if err := checkWorkplace(fields); err != nil {
 		return nil, err
 	}
 	s := c.store()

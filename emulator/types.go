@@ -103,6 +103,9 @@ func (sw typeSwitch) put(t *Type, on bool) {
 	t.other[sw.name] = on
 }
 
+// inUserField is the switch that lets custom fields link to a smart process.
+const inUserField = "isUseInUserfieldEnabled"
+
 // typeSwitches are those of the documented answers, in their order.
 func typeSwitches() []typeSwitch {
 	flag := func(name string, at func(*Type) *bool) typeSwitch {
@@ -116,7 +119,7 @@ func typeSwitches() []typeSwitch {
 		},
 		flag("isBeginCloseDatesEnabled", func(t *Type) *bool { return &t.Dates }),
 		flag("isClientEnabled", func(t *Type) *bool { return &t.Clients }),
-		{name: "isUseInUserfieldEnabled"},
+		{name: inUserField},
 		flag("isLinkWithProductsEnabled", func(t *Type) *bool { return &t.Products }),
 		flag("isMycompanyEnabled", func(t *Type) *bool { return &t.OwnCompany }),
 		{name: "isDocumentsEnabled"},
@@ -150,8 +153,9 @@ func (t *Type) read(fields *php.Array) {
 			sw.put(t, isYes(v))
 		}
 	}
+	// Where it is shown only counts for one that may be shown in custom fields.
 	v, _ := fields.Get("linkedUserFields")
-	if linked, ok := asArray(v); ok {
+	if linked, ok := asArray(v); ok && t.other[inUserField] {
 		t.linked = map[string]bool{}
 		for name, on := range linked.All() {
 			t.linked[name] = on == "true" || on == true
