@@ -93,6 +93,11 @@ func enter(selector, value string) chromedp.Action {
 	}
 }
 
+// find types what is to be found.
+func find(text string) chromedp.Action {
+	return chromedp.Evaluate(fmt.Sprintf("{ const box = document.getElementById('find'); box.value = %q; box.dispatchEvent(new Event('input')) }", text), nil)
+}
+
 // TestPage lets a person work on the page of a portal, and REST clients change
 // it meanwhile.
 func TestPage(t *testing.T) {
@@ -125,11 +130,15 @@ func TestPage(t *testing.T) {
 	p.add(2, `{"title":"Roof of a client"}`)
 	p.post("crm.none", `{"secret":1}`)
 	runIn(t, ctx, "what a client has done", shown("#panel", "Roof of a client"), shown("#calls", "crm.item.add"), shown("#calls", "ERROR_METHOD_NOT_FOUND"), shown("#counters", "requests"))
+	runIn(t, ctx, "part of a name", find("CLIENT"), shown("#panel", "1 found"), chromedp.WaitNotPresent("#item-1"))
+	runIn(t, ctx, "a number", find("1"), chromedp.WaitVisible("#item-1"), chromedp.WaitNotPresent("#item-2"))
+	runIn(t, ctx, "all again", find(""), shown("#panel", "2 in all"))
 	runIn(t, ctx, "a deleted deal", chromedp.Click("#item-1 summary"), chromedp.WaitNotPresent("[name=delete]"),
 		chromedp.Click("#item-1 summary"), chromedp.Click("[name=delete]"), chromedp.WaitNotPresent("#item-1"))
 
 	runIn(t, ctx, "an invoice", chromedp.Click(`//button[@role="tab"][text()="Invoices"]`), shown("#add", "Add an invoice"), chromedp.Click("#add"),
-		chromedp.WaitVisible("[name=add-row]"), chromedp.Click("[name=add-row]"), shown("#item-1 .sum", "100.00 USD"))
+		chromedp.WaitVisible("[name=add-row]"), chromedp.Click("[name=add-row]"), shown("#item-1 .sum", "100.00 USD"),
+		chromedp.Click("[name=win]"), shown("#item-1 .stage", ":P"))
 	p.must("lists.element.add", `{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"ELEMENT_CODE":"e1","FIELDS":{"NAME":"Tile","PROPERTY_101":1,"PROPERTY_106":1}}`)
 	runIn(t, ctx, "a list", chromedp.Click(`//button[@role="tab"][text()="Shipments"]`), shown(".elements", "Tile"), shown(".elements", "Yes"),
 		chromedp.Click(`[aria-label="Delete Tile"]`), shown("#panel", "0 in all"))

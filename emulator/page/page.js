@@ -4,9 +4,10 @@
 
 const every = 1000 // ms between two looks
 const shown = 50 // items and calls
+const learnEvery = 10 // looks, after which there may be another smart process or list
 
 const $ = (id) => document.getElementById(id)
-const state = { types: [], lists: [], tab: null, open: null, rows: [], busy: false }
+const state = { types: [], lists: [], tab: null, open: null, find: '', looks: 0, busy: false }
 
 /** make builds an element; children are elements or text. */
 function make(tag, attributes = {}, ...children) {
@@ -57,9 +58,13 @@ const money = (value, currency) => `${Number(value ?? 0).toLocaleString('en', { 
 // What there is: deals, smart invoices, smart processes, lists.
 
 async function learn() {
+  const before = tabs().map((tab) => tab.key + tab.title).join()
   const types = [{ id: 2, title: 'Deals', rows: 'D', noun: 'deal', article: 'a' }, { id: 31, title: 'Invoices', rows: 'SI', noun: 'invoice', article: 'an' }]
   for (const type of (await person('crm.type.list', {})).result.types) {
     types.push({ id: type.entityTypeId, title: type.title, rows: null, noun: 'item', article: 'an' })
+  }
+  for (const type of types) {
+    type.fields = (await person('crm.item.fields', { entityTypeId: type.id })).result.fields
   }
   state.types = types
   state.lists = (await person('lists.get', { IBLOCK_TYPE_ID: 'lists' })).result.map((list) => ({ id: list.ID, title: list.NAME }))
@@ -68,6 +73,7 @@ async function learn() {
     list.columns = Object.entries(fields).filter(([name]) => name === 'NAME' || name.startsWith('PROPERTY_'))
       .map(([name, field]) => ({ name, title: field.NAME, options: field.DISPLAY_VALUES_FORM ?? null }))
   }
+  if (tabs().map((tab) => tab.key + tab.title).join() !== before) drawTabs()
 }
 
 const tabs = () => [
@@ -76,7 +82,7 @@ const tabs = () => [
 ]
 
 function drawTabs() {
-  state.tab ??= tabs()[0].key
+  if (!tabs().some((tab) => tab.key === state.tab)) state.tab = tabs()[0].key
   $('tabs').replaceChildren(...tabs().map((tab) => make('button', {
     role: 'tab', 'aria-selected': String(tab.key === state.tab), onclick: () => { state.tab = tab.key; state.open = null; drawn = ''; drawTabs(); look(true) }
   }, tab.title)))
@@ -90,13 +96,14 @@ async function look(now = false) {
   if (state.busy && !now) return
   state.busy = true
   try {
+    if (state.looks++ % learnEvery === 0 || state.types.length === 0) await learn()
     const tab = tabs().find((each) => each.key === state.tab)
     const [stats, calls, view] = await Promise.all([get('stats'), get('calls?last=' + shown), tab.type ? readType(tab.type) : readList(tab.list)])
     drawStats(stats)
     drawCalls(calls)
     // Only what has changed is drawn anew, and not under somebody's hands.
     const text = JSON.stringify([state.tab, state.open, view])
-    if (text !== drawn && !(document.activeElement?.tagName === 'INPUT' && !now)) {
+    if (text !== drawn && (now || !document.activeElement?.matches('#panel input'))) {
       drawn = text
       $('panel').replaceChildren(...(tab.type ? drawType(tab.type, view) : drawList(tab.list, view)))
     }
@@ -108,8 +115,11 @@ async function look(now = false) {
   }
 }
 
+/** wanted is the filter of what is to be found: a number, or part of a name. */
+const wanted = (id, name) => state.find === '' ? {} : /^[0-9]+$/.test(state.find) ? { [id]: state.find } : { [`%${name}`]: state.find }
+
 async function readType(type) {
-  const { result, total } = await person('crm.item.list', { entityTypeId: type.id, order: { id: 'DESC' } })
+  const { result, total } = await person('crm.item.list', { entityTypeId: type.id, filter: wanted('id', 'title'), order: { id: 'DESC' } })
   let rows = []
   if (type.rows && state.open !== null) {
     rows = (await person('crm.item.productrow.list', { filter: { '=ownerType': type.rows, '=ownerId': state.open }, order: { id: 'ASC' } })).result.productRows
@@ -118,7 +128,7 @@ async function readType(type) {
 }
 
 async function readList(list) {
-  const { result, total } = await person('lists.element.get', { IBLOCK_TYPE_ID: 'lists', IBLOCK_ID: list.id, ELEMENT_ORDER: { ID: 'DESC' } })
+  const { result, total } = await person('lists.element.get', { IBLOCK_TYPE_ID: 'lists', IBLOCK_ID: list.id, FILTER: wanted('ID', 'NAME'), ELEMENT_ORDER: { ID: 'DESC' } })
   return { elements: result, total: total ?? result.length }
 }
 
@@ -151,10 +161,12 @@ function drawType(type, { items, total, rows }) {
   }
   return [
     make('div', { class: 'tools' }, make('button', { class: 'main', id: 'add', onclick: add }, `Add ${type.article} ${type.noun}`),
-      make('span', { class: 'hint' }, total > items.length ? `the latest ${items.length} of ${total}` : `${total} in all`)),
+      make('span', { class: 'hint' }, counted(items, total))),
     make('ul', { class: 'items' }, ...items.map((item) => drawItem(type, item, rows)))
   ]
 }
+
+const counted = (seen, total) => total > seen.length ? `the latest ${seen.length} of ${total}` : `${total} ${state.find === '' ? 'in all' : 'found'}`
 
 function open(type, id) {
   state.open = id
@@ -174,14 +186,23 @@ function drawItem(type, item, rows) {
 function drawDetail(type, item, rows) {
   const update = (fields) => change('crm.item.update', { entityTypeId: type.id, id: item.id, fields })
   const custom = Object.entries(item).filter(([name]) => name.startsWith('uf'))
+  const goal = goals[type.id]
   return make('div', { class: 'detail' },
     make('div', { class: 'tools' },
       make('label', {}, 'Title ', make('input', { name: 'title', value: item.title ?? '', onchange: (event) => update({ title: event.target.value }) })),
-      item.stageId && type.id === 2 ? make('button', { name: 'win', onclick: () => update({ stageId: item.categoryId ? `C${item.categoryId}:WON` : 'WON' }) }, 'Win the deal') : null,
+      item.stageId && goal ? make('button', { name: 'win', onclick: () => update({ stageId: item.stageId.replace(/[^:]*$/, goal.stage) }) }, goal.text) : null,
       make('button', { class: 'danger', name: 'delete', onclick: () => change('crm.item.delete', { entityTypeId: type.id, id: item.id }) }, 'Delete')),
     type.rows ? drawRows(type, item, rows) : null,
-    custom.length ? make('dl', { class: 'fields' }, ...custom.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, plain(value))])) : null)
+    custom.length ? make('dl', { class: 'fields' }, ...custom.flatMap(([name, value]) => [make('dt', {}, type.fields[name]?.title ?? '', ' ', make('code', {}, name)), make('dd', {}, choice(type.fields[name], value))])) : null)
 }
+
+// goals are what a salesperson works for: the stage of success of each type.
+const goals = { 2: { stage: 'WON', text: 'Win the deal' }, 31: { stage: 'P', text: 'Mark as paid' } }
+
+/** choice shows a custom field; of a choice there are only ids. */
+const choice = (field, value) => field?.items && value !== null
+  ? [value].flat().map((id) => field.items.find((item) => item.ID === String(id))?.VALUE ?? id).join(', ') || '—'
+  : plain(value)
 
 const plain = (value) => value === null ? '—' : typeof value === 'object' ? JSON.stringify(value) : String(value)
 
@@ -192,7 +213,7 @@ function drawRows(type, item, rows) {
   })
   const add = () => change('crm.item.productrow.add', { fields: { ownerType: type.rows, ownerId: item.id, productName: `Product ${rows.length + 1}`, price: 100, quantity: 1 } })
   return make('div', { class: 'scroll' },
-    make('table', {},
+    make('table', { class: 'rows' },
       make('thead', {}, make('tr', {}, ...['Product', 'Price', 'Quantity', 'Sum', ''].map((title, i) => make('th', { class: i > 0 ? 'number' : null }, title)))),
       make('tbody', {}, ...rows.map((row) => make('tr', {},
         make('td', { class: 'text' }, row.productName), make('td', { class: 'number' }, edit(row, 'price')), make('td', { class: 'number' }, edit(row, 'quantity')),
@@ -211,7 +232,7 @@ function drawList(list, { elements, total }) {
   }
   const remove = (element) => change('lists.element.delete', { IBLOCK_TYPE_ID: 'lists', IBLOCK_ID: list.id, ELEMENT_ID: element.ID })
   return [
-    make('p', { class: 'hint' }, total > elements.length ? `the latest ${elements.length} of ${total}` : `${total} in all`),
+    make('p', { class: 'hint' }, counted(elements, total)),
     make('div', { class: 'scroll' }, make('table', { class: 'elements' },
       make('thead', {}, make('tr', {}, make('th', {}, 'ID'), make('th', {}, 'Code'), ...list.columns.map((column) => make('th', {}, column.title)), make('th', {}, ''))),
       make('tbody', {}, ...elements.map((element) => make('tr', {}, make('td', { class: 'number' }, element.ID), make('td', { class: 'text' }, element.CODE ?? ''),
@@ -220,7 +241,6 @@ function drawList(list, { elements, total }) {
   ]
 }
 
-await learn().catch(complain)
-drawTabs()
+$('find').addEventListener('input', (event) => { state.find = event.target.value.trim(); state.open = null; look(true) })
 await look()
 setInterval(() => { if (!document.hidden) look() }, every)
