@@ -6,9 +6,9 @@ import (
 )
 
 // fire raises the event of a change. Leads, deals, contacts, companies and
-// estimates have events of their own, whichever method changed them. Smart processes raise the base event and the one with
-// their type's suffix; smart invoices only the base event, since portals list no
-// suffixed one for them.
+// estimates have events of their own, whichever method changed them. Smart
+// processes raise the base event and the one with their type's suffix; smart
+// invoices only the base event, since portals list no suffixed one for them.
 func (c *call) fire(t *entityType, op string, id int64) {
 	op = strings.ToUpper(op)
 	if t.ownEvents() {

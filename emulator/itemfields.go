@@ -89,23 +89,40 @@ func dealDetails() []*field {
 		sys("ADDITIONAL_INFO", "string", "Additional information", 0),
 		sys("SEARCH_CONTENT", "text", "Search content", disabled|hidden),
 		sys("ORDER_STAGE", "string", "Payment stage", disabled|hidden),
-		legacy("MOVED_BY", "MOVED_BY_ID", "user", "Moved by", readOnly),
-		sys("MOVED_TIME", "datetime", "Moved on", readOnly),
+	}
+	fields = append(fields, moveFields()...)
+	fields = append(fields,
 		sys("LAST_ACTIVITY_BY", "user", "Last activity by", readOnly),
 		sys("LAST_ACTIVITY_TIME", "datetime", "Last activity on", readOnly),
-	}
+	)
 	for _, name := range []string{"IS_WORK", "IS_WON", "IS_LOSE", "RECEIVED_AMOUNT", "LOST_AMOUNT", "HAS_PRODUCTS"} {
 		fields = append(fields, sys(name, "string", name, disabled|hidden))
 	}
 	return fields
 }
 
-func moneyFields() []*field {
+// amountFields are the amount and how it comes about; manual are the flags of the
+// second.
+func amountFields(manual flags) []*field {
 	return []*field{
 		sys("OPPORTUNITY", "double", "Amount", 0),
-		sys("IS_MANUAL_OPPORTUNITY", "boolean", "Amount is set by hand", 0),
-		sys("TAX_VALUE", "double", "Tax", 0),
-		sys("CURRENCY_ID", "crm_currency", "Currency", 0),
+		sys("IS_MANUAL_OPPORTUNITY", "boolean", "Amount is set by hand", manual),
+	}
+}
+
+func taxField() []*field { return []*field{sys("TAX_VALUE", "double", "Tax", 0)} }
+
+func currencyField() []*field {
+	return []*field{sys("CURRENCY_ID", "crm_currency", "Currency", 0)}
+}
+
+func moneyFields() []*field { return all(amountFields(0), taxField(), currencyField()) }
+
+// moveFields say who moved an item to its stage, and when.
+func moveFields() []*field {
+	return []*field{
+		legacy("MOVED_BY", "MOVED_BY_ID", "user", "Moved by", readOnly),
+		sys("MOVED_TIME", "datetime", "Moved on", readOnly),
 	}
 }
 

@@ -108,6 +108,16 @@ func contactLinks() []*field {
 	return []*field{link("CONTACT_IDS", "crm_contact", 0, "Contacts", multiple|unread)}
 }
 
+// oldStage is the stage of the types that call it a status in their own methods.
+func oldStage(title string) *field {
+	return named(status("STAGE_ID", stageDirectory, title, 0), "STATUS_ID")
+}
+
+// communicationField is known to the legacy methods only.
+func communicationField() []*field {
+	return []*field{sys("LAST_COMMUNICATION_TIME", "string", "Last communication", readOnly|itemless)}
+}
+
 func leadFields() []*field {
 	return all(
 		[]*field{sys("ID", "integer", "ID", readOnly), sys("TITLE", "string", "Lead name", 0)},
@@ -115,15 +125,13 @@ func leadFields() []*field {
 		off("DATE_CREATE_SHORT", "DATE_MODIFY_SHORT"),
 		clientFields(),
 		[]*field{
-			named(status("STAGE_ID", stageDirectory, "Status", 0), "STATUS_ID"),
+			oldStage("Status"),
 			sys("STATUS_DESCRIPTION", "text", "About the status", 0),
 			named(sys("STAGE_SEMANTIC_ID", "string", "Status group", readOnly), "STATUS_SEMANTIC_ID"),
 			sys("DATE_CLOSED", "datetime", "Closed on", readOnly),
-			legacy("MOVED_BY", "MOVED_BY_ID", "user", "Moved by", readOnly),
-			sys("MOVED_TIME", "datetime", "Moved on", readOnly),
-			sys("OPPORTUNITY", "double", "Amount", 0),
-			sys("IS_MANUAL_OPPORTUNITY", "boolean", "Amount is set by hand", 0),
-			sys("CURRENCY_ID", "crm_currency", "Currency", 0),
+		},
+		moveFields(), amountFields(0), currencyField(),
+		[]*field{
 			sys("COMPANY_TITLE", "string", "Company name", 0),
 			sys("COMMENTS", "text", "Comment", 0),
 			sys("IS_RETURN_CUSTOMER", "boolean", "Repeat lead", readOnly),
@@ -174,9 +182,8 @@ func companyFields() []*field {
 			link("LEAD_ID", "crm_lead", typeLead, "Lead", readOnly),
 			sys("CATEGORY_ID", "crm_category", "Category", hidden),
 			sys("ADDRESS_LEGAL", "text", "Legal address", 0),
-			sys("LAST_COMMUNICATION_TIME", "string", "Last communication", readOnly|itemless),
 		},
-		originFields(), versionField(), addressFields("", "Address"), addressFields("REG_", "Legal address"), reachFields(),
+		communicationField(), originFields(), versionField(), addressFields("", "Address"), addressFields("REG_", "Legal address"), reachFields(),
 		off("ADDRESS"),
 		utmFields(), observerFields(),
 		// The legacy methods take and describe the list as CONTACT_ID.
@@ -194,7 +201,7 @@ func quoteFields() []*field {
 		authorFields(),
 		off("DATE_CREATE_SHORT", "DATE_MODIFY_SHORT", "BEGINDATE_SHORT", "CLOSEDATE_SHORT"),
 		[]*field{
-			named(status("STAGE_ID", stageDirectory, "Stage", 0), "STATUS_ID"),
+			oldStage("Stage"),
 			sys("CLOSED", "boolean", "Closed", 0),
 			link("LEAD_ID", "crm_lead", 0, "Lead", 0),
 			link("DEAL_ID", "crm_deal", 0, "Deal", 0),
@@ -202,19 +209,17 @@ func quoteFields() []*field {
 			link("CONTACT_ID", "crm_contact", 0, "Contact", zeroNull|deprecated),
 			link("MYCOMPANY_ID", "crm_company", 0, "Own company", 0),
 			sys("PERSON_TYPE_ID", "integer", "Payer type", 0),
-			sys("OPPORTUNITY", "double", "Amount", 0),
-			sys("IS_MANUAL_OPPORTUNITY", "boolean", "Amount is set by hand", hidden),
-			sys("TAX_VALUE", "double", "Tax", 0),
-			sys("CURRENCY_ID", "crm_currency", "Currency", 0),
+		},
+		amountFields(hidden), taxField(), currencyField(),
+		[]*field{
 			sys("BEGINDATE", "date", "Issued on", 0),
 			sys("CLOSEDATE", "date", "Valid until", 0),
 			sys("ACTUAL_DATE", "date", "Relevant until", 0),
 			sys("LOCATION_ID", "location", "Location", 0),
 			sys("STORAGE_TYPE_ID", "integer", "Kind of storage", hidden),
 			sys("STORAGE_ELEMENT_IDS", "integer", "Files", multiple|hidden),
-			sys("LAST_COMMUNICATION_TIME", "string", "Last communication", readOnly|itemless),
 		},
-		quoteTexts(),
+		communicationField(), quoteTexts(),
 		off("HAS_PRODUCTS"),
 		utmFields(), contactLinks(),
 	)

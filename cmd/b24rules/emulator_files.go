@@ -30,7 +30,7 @@ func (o *emulatorOptions) prepare(std stdio) (seed *ruletest.Seed, faults []emul
 func readFindings[T any](std stdio, path string, read func(string, []byte) (T, diag.List)) (v T, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return v, fmt.Errorf("cannot read %s: %w", path, plain(err))
+		return v, fmt.Errorf("cannot read %w", plain(err))
 	}
 	v, list := read(path, data)
 	if err := diag.WriteText(std.err, list, func(string) []byte { return data }, color(std.err)); err != nil {
