@@ -5,6 +5,10 @@
 TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 5s
 
+# The race detector looks at everything but SQLite itself, which is C made into
+# Go: it is nobody's here to mend, and makes the tests take five times as long.
+RACE := -race $(foreach p,modernc.org/sqlite/lib modernc.org/libc/... modernc.org/memory,-gcflags=$(p)=-race=false)
+
 .PHONY: help
 help: ## explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +27,7 @@ test: ## run all tests
 
 .PHONY: race
 race: ## run all tests under the race detector
-	go test -race -timeout 20m ./...
+	go test $(RACE) -timeout 20m ./...
 
 .PHONY: check
 check: fmt-check vet staticcheck test race gen-check fuzz-smoke validate-rules test-rules fmt-rules-check ## what CI runs

@@ -23,7 +23,7 @@ import (
 // the status and the body, or in one word what the connection came to.
 func (p *portal) sendOnce(method, params string) string {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), 3*time.Minute)
 	defer cancel()
 	client := &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true},

@@ -19,17 +19,21 @@ import (
 	"b24rules/emulator"
 )
 
+// patience is how long a test waits for the browser: so long that what has not
+// come by then will not come, on the busiest machine.
+const patience = 3 * time.Minute
+
 // browser opens a page of a portal in a real browser. Complaints of the page
 // fail the test when it ends.
 func (p *portal) browser(path string) context.Context {
 	p.t.Helper()
 	program := needBrowser(p.t)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.WindowSize(1280, 800))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.WSURLReadTimeout(patience), chromedp.WindowSize(1280, 800))
 	ctx, cancel := chromedp.NewExecAllocator(p.t.Context(), options...)
 	p.t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	p.t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, patience)
 	p.t.Cleanup(cancel)
 	var mu sync.Mutex
 	var complaints []string
@@ -81,7 +85,7 @@ func runIn(t *testing.T, ctx context.Context, what string, actions ...chromedp.A
 
 // shown waits until a part of the page shows a text.
 func shown(selector, text string) chromedp.Action {
-	return chromedp.Poll(fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q)", selector, text), nil, chromedp.WithPollingTimeout(20*time.Second))
+	return chromedp.Poll(fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q)", selector, text), nil, chromedp.WithPollingTimeout(patience))
 }
 
 // enter changes a field as a person does, and leaves it.

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"b24rules/bitrix"
@@ -58,7 +59,7 @@ func serve(t *testing.T, most int, c ingest.Config) *site {
 		t.Fatal(err)
 	}
 	s := &site{t: t, addr: ln.Addr().String(), conns: &ingest.Conns{Most: most, Log: c.Log}, log: log}
-	server := &http.Server{Handler: ingest.New(c), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
+	server := &http.Server{Handler: ingest.New(c), ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	ended := make(chan error)
 	guarded := s.conns.Guard(server, ln)
 	go func() { ended <- server.Serve(guarded) }()
@@ -90,7 +91,7 @@ func request(portal string) string {
 
 // status reads an answer; 0 is a connection that was closed without one.
 func status(conn net.Conn) int {
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(3 * time.Minute))
 	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		return 0
@@ -103,7 +104,7 @@ func status(conn net.Conn) int {
 // open waits until the server has so many connections.
 func (s *site) open(n int) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); s.conns.Stats().Open != n; runtime.Gosched() {
+	for deadline := time.Now().Add(3 * time.Minute); s.conns.Stats().Open != n; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("%d connections are open, want %d", s.conns.Stats().Open, n)
 		}
@@ -297,7 +298,7 @@ func TestGiantForms(t *testing.T) {
 		if used := after.TotalAlloc - before.TotalAlloc; used > 12<<20 {
 			t.Errorf("%s: %d MiB for a form of %d bytes", name, used>>20, len(form))
 		}
-		if took := time.Since(started); took > 2*time.Second {
+		if took := time.Since(started); took > time.Minute { // they take milliseconds, or hours
 			t.Errorf("%s: took %s", name, took)
 		}
 		if w.Code != 400 && w.Code != 200 {
@@ -312,7 +313,9 @@ func TestGiantForms(t *testing.T) {
 
 // TestRefusalsDoNotFillTheLog: strangers cause a few lines, and events that
 // proved their origin each have theirs.
-func TestRefusalsDoNotFillTheLog(t *testing.T) {
+func TestRefusalsDoNotFillTheLog(t *testing.T) { synctest.Test(t, testRefusalsDoNotFillTheLog) }
+
+func testRefusalsDoNotFillTheLog(t *testing.T) {
 	h, _, log := handler(ingest.Config{})
 	for range 1000 {
 		post(h, "POST", "/hooks/acme", formURL, "event=X")

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"b24rules/bitrix"
@@ -186,30 +187,56 @@ func TestASlowBodyIsCutOff(t *testing.T) {
 
 // The deadline of the body must not outlast it.
 func TestASlowPushAndTheNextRequest(t *testing.T) {
-	h, got, _ := handler(ingest.Config{BodyTimeout: 20 * time.Millisecond, Push: func(ctx context.Context, _ string, _ bitrix.Event) error {
-		select {
-		case <-ctx.Done():
-		case <-time.After(60 * time.Millisecond):
+	synctest.Test(t, func(t *testing.T) {
+		h, got, _ := handler(ingest.Config{BodyTimeout: time.Second, Push: func(ctx context.Context, _ string, _ bitrix.Event) error {
+			select {
+			case <-ctx.Done():
+			case <-time.After(3 * time.Second):
+			}
+			return ctx.Err()
+		}})
+		conn, its := net.Pipe() // a bubble knows no network
+		ln := &oneConn{conns: make(chan net.Conn, 1)}
+		ln.conns <- its
+		server := &http.Server{Handler: h}
+		ended := make(chan error)
+		go func() { ended <- server.Serve(ln) }()
+		answers := bufio.NewReader(conn)
+		for range 2 {
+			if _, err := io.WriteString(conn, request("acme")); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, answer.Body)
+			if answer.StatusCode != http.StatusOK {
+				t.Errorf("status %d, want 200", answer.StatusCode)
+			}
 		}
-		return ctx.Err()
-	}})
-	s := httptest.NewServer(h)
-	defer s.Close()
-	for range 2 {
-		answer, err := s.Client().Post(s.URL+"/hooks/acme", formURL, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
+		if len(*got) != 2 {
+			t.Errorf("%d events, want 2", len(*got))
 		}
-		_, _ = io.Copy(io.Discard, answer.Body)
-		_ = answer.Body.Close()
-		if answer.StatusCode != http.StatusOK {
-			t.Errorf("status %d, want 200", answer.StatusCode)
-		}
-	}
-	if len(*got) != 2 {
-		t.Errorf("%d events, want 2", len(*got))
-	}
+		_ = server.Close()
+		<-ended
+	})
 }
+
+// oneConn is a listener at which the connections in a channel arrive.
+type oneConn struct {
+	conns chan net.Conn
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	if conn, ok := <-l.conns; ok {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *oneConn) Close() error   { close(l.conns); return nil }
+func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 
 func send(t *testing.T, addr, request string) (status int) {
 	t.Helper()

@@ -16,7 +16,7 @@ func testABlockedRunIsWoken(t *testing.T) {
 	q := openNew(t, queue.Options{})
 	work(t, q, func(context.Context, *queue.Run) error { return nil })
 	for round := range 6 { // one takes 3 seconds under the race detector, a tenth of one without
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		var wg sync.WaitGroup
 		for i := range 40 {
 			wg.Go(func() {

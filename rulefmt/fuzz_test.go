@@ -143,7 +143,7 @@ func TestLarge(t *testing.T) {
 	if !check(t, []byte(b.String())) {
 		t.Error("left as it is")
 	}
-	if took := time.Since(start); took > 20*time.Second {
+	if took := time.Since(start); took > time.Minute { // the square of it would be hours
 		t.Errorf("took %s", took)
 	}
 }

@@ -93,7 +93,7 @@ func TestADiskWithoutRoom(t *testing.T) {
 	if got := ready(); got != http.StatusOK {
 		t.Errorf("/healthz says %d when there is room again", got)
 	}
-	for deadline := time.Now().Add(10 * time.Second); tell() != http.StatusOK; {
+	for deadline := time.Now().Add(harnessPatience); tell() != http.StatusOK; {
 		if time.Now().After(deadline) {
 			t.Fatal("no event is taken though there is room again")
 		}
@@ -146,10 +146,16 @@ func TestIdle(t *testing.T) {
 		}
 		return ticks
 	}
-	<-time.After(time.Second) // what the start left to do
-	before := used()
-	<-time.After(4 * time.Second)
-	if ticks := used() - before; ticks > 40 {
-		t.Errorf("%d ms of processor time in 4 idle seconds", ticks*10)
+	// The start may leave something to do for a while.
+	for end := time.Now().Add(harnessPatience); ; {
+		before := used()
+		<-time.After(2 * time.Second)
+		ticks := used() - before
+		if ticks <= 20 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d ms of processor time in 2 idle seconds", ticks*10)
+		}
 	}
 }

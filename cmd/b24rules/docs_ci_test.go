@@ -54,6 +54,7 @@ func ciCommands(t *testing.T, job string) []string {
 // TestCIPage runs the commands of docs/ci.md on the rules that ship, and on
 // rules with a mistake.
 func TestCIPage(t *testing.T) {
+	t.Parallel()
 	shell, err := exec.LookPath("sh")
 	if err != nil {
 		t.Skip("no shell")
@@ -64,6 +65,7 @@ func TestCIPage(t *testing.T) {
 	}
 	for i, name := range []string{"github", "gitlab"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			commands := ciCommands(t, jobs[i])
 			if len(commands) < 4 {
 				t.Fatalf("commands %q", commands)

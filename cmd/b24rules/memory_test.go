@@ -23,7 +23,7 @@ import (
 // disk and works the runs off: the heap at the end is what it was near the
 // beginning. B24_MEMORY_EVENTS is how many events there are.
 func TestMemoryStaysFlat(t *testing.T) {
-	events := envInt(t, "B24_MEMORY_EVENTS", 6_000)
+	events := envInt(t, "B24_MEMORY_EVENTS", rounds(3_600, 1_200))
 	c := &config{
 		Database: "sqlite:" + t.TempDir() + "/q.db",
 		Portals:  []portalConfig{{Name: stagePortal, Webhook: bitrix.Secret("http://127.0.0.1:1/rest/1/s3cr3t/"), Token: modelToken, Plan: bitrix.PlanUnlimited}},

@@ -26,7 +26,7 @@ import (
 // a failure names shows it again.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	rounds, seed := envInt(t, "B24_MODEL_ROUNDS", 100), envInt(t, "B24_MODEL_SEED", 1)
+	rounds, seed := envInt(t, "B24_MODEL_ROUNDS", rounds(100, 30)), envInt(t, "B24_MODEL_SEED", 1)
 	t.Logf("B24_MODEL_ROUNDS=%d B24_MODEL_SEED=%d", rounds, seed)
 	m := newModel(t)
 	var next, failed atomic.Int64

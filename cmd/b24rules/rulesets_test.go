@@ -163,6 +163,7 @@ func TestFindRuleFiles(t *testing.T) {
 }
 
 func TestReload(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	dir := filepath.Join(root, "rules")
 	writeFile(t, filepath.Join(dir, "a.yaml"), ruleText("a", "1"))

@@ -13,12 +13,14 @@ import (
 // SQLite on disk.
 
 // addDeal adds a deal with rows and waits until the list has followed.
-func (h *harness) addDeal(title string, rows ...row) int {
+func (h *harness) addDeal(title string, rows ...row) (deal int) {
 	h.t.Helper()
-	deal, err := h.people.addDeal(h.context(), title, rows...)
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	h.atOnce(func() {
+		var err error
+		if deal, err = h.people.addDeal(h.context(), title, rows...); err != nil {
+			h.t.Fatal(err)
+		}
+	})
 	h.wait()
 	return deal
 }

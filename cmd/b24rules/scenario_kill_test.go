@@ -30,7 +30,7 @@ func TestKill(t *testing.T) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		kill(t, "", envInt(t, "KILL_ROUNDS", 6))
+		kill(t, "", envInt(t, "KILL_ROUNDS", rounds(6, 3)))
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
@@ -55,19 +55,18 @@ func kill(t *testing.T, database string, rounds int) {
 	seed := envInt(t, "KILL_SEED", 1)
 	t.Logf("%d rounds, KILL_SEED=%d", rounds, seed)
 	k := newKillTest(t, database, uint64(seed))
-	for round := range rounds {
+	// Where the machine is so slow that each kill came before any fault, go on.
+	for round := 0; round < rounds || rounds > 4 && len(k.hit) == 0 && round < 10*rounds; round++ {
 		if k.round(round); t.Failed() {
 			t.Fatalf("in round %d", round)
 		}
 	}
 	k.settle()
 	t.Logf("%d events were answered with 200 by a process that was killed, %d were not", k.heard, k.unheard)
-	var hit int
 	for kind, n := range k.hit {
 		t.Logf("%d %s", n, kind)
-		hit += n
 	}
-	if rounds > 4 && hit == 0 {
+	if rounds > 4 && len(k.hit) == 0 {
 		t.Error("no fault has struck: the scenario shows less than it says")
 	}
 }
@@ -209,7 +208,9 @@ func (k *killTest) faults() []emulator.Fault {
 func (k *killTest) disturb(faults ...emulator.Fault) {
 	k.t.Helper()
 	for _, f := range k.portal.Faults() {
-		k.hit[f.Kind] += f.Hit
+		if f.Hit > 0 {
+			k.hit[f.Kind] += f.Hit
+		}
 	}
 	if err := k.portal.SetFaults(faults...); err != nil {
 		k.t.Fatal(err)

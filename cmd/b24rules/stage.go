@@ -25,6 +25,8 @@ type stageOptions struct {
 	// seed's list, {type} its smart process.
 	inputs map[string]map[string]string
 	limits limitsConfig
+	// listen is where the engine takes events; "" means a free port of its own.
+	listen string
 	// dir is a folder for the database, which is SQLite's unless database names
 	// another.
 	dir, database string
@@ -111,11 +113,7 @@ func (s *stage) webhook() bitrix.Secret {
 // startEngine starts the engine, again on the same address and database after
 // stopEngine.
 func (s *stage) startEngine(ctx context.Context) error {
-	addr := s.hookAddr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	ln, err := listenLoopback(ctx, addr)
+	ln, err := listenLoopback(ctx, cmp.Or(s.hookAddr, s.options.listen, "127.0.0.1:0"))
 	if err != nil {
 		return err
 	}

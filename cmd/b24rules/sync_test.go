@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -83,13 +84,14 @@ func TestSyncAloneAndBesideServe(t *testing.T) {
 
 	// Beside serve that one does it. A deal that was deleted meanwhile leaves
 	// nothing, one that was changed is put right, and since leaves out the rest.
-	time.Sleep(1100 * time.Millisecond) // updatedTime has whole seconds
+	since := time.Now().Truncate(time.Second).Add(time.Second) // updatedTime has whole seconds
+	time.Sleep(time.Until(since))
 	if err := h.people.deleteDeal(h.context(), deals[0]); err != nil {
 		t.Fatal(err)
 	}
 	h.setRowsQuietly(deals[1], row{"Nails", "1", "7"})
 	h.start()
-	out, talk := c.run(exitFine, "sync", "--rule", "deal-shipments", "--since", "1s")
+	out, talk := c.run(exitFine, "sync", "--rule", "deal-shipments", "--since", since.Format(time.RFC3339))
 	if !strings.Contains(talk, "serve does it") || !strings.Contains(out, "1 of deleted entities, 0 failed") {
 		t.Errorf("beside serve: %s%s", out, talk)
 	}
@@ -118,13 +120,21 @@ func TestSyncGoesOnWhereItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One that is stopped in the middle goes on with the same command.
-	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultDelay, Method: "crm.item.list", Delay: 300 * time.Millisecond, Skip: 2}); err != nil {
+	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultDelay, Method: "crm.item.list", Delay: 2 * time.Second, Skip: 3}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(h.context())
-	time.AfterFunc(700*time.Millisecond, cancel)
+	go func() {
+		defer cancel()
+		for ctx.Err() == nil && h.matched(0) < 4 {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
 	if _, talk = c.runWith(ctx, exitFailure, "sync", "--rule", "deal-shipments"); !strings.Contains(talk, "the same command goes on from there") {
 		t.Errorf("stopped, it says %s", talk)
+	}
+	if err := h.portal.SetFaults(); err != nil {
+		t.Fatal(err)
 	}
 	q, err := queue.Open(h.context(), "sqlite:"+filepath.Join(dir, "b24rules.db"), queue.Options{Log: h.log.logger()})
 	if err != nil {
@@ -285,8 +295,14 @@ func TestSyncIsKilled(t *testing.T) {
 	c.add("limits: {settle: 300ms}\n") // longer than the portal takes here
 	resumed := 0
 	for round := range 6 {
+		adds := h.matched(1) + 1 + 7*round
 		p := startProcess(t, nil, "sync", "--rule", "deal-shipments", "--config", c.config)
-		time.Sleep(time.Duration(120+round*60) * time.Millisecond)
+		var ended atomic.Bool // a late one finds all done
+		go func() {
+			_, _ = io.Copy(io.Discard, p.stdout)
+			ended.Store(true)
+		}()
+		h.until("so many elements were added", func() bool { return h.matched(1) >= adds || ended.Load() })
 		p.signal(syscall.SIGKILL)
 		p.exit()
 		resumed += strings.Count(p.log.String(), "going on with the sync of")
@@ -311,6 +327,9 @@ func TestSyncIsKilled(t *testing.T) {
 		t.Errorf("%d elements were added over time, want 200", added)
 	}
 }
+
+// matched is how many commands a fault was meant for, struck or not.
+func (h *harness) matched(fault int) int { return h.portal.Faults()[fault].Matched }
 
 // add appends to the configuration.
 func (c *cli) add(text string) {

@@ -97,10 +97,10 @@ func TestHostile(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			began := time.Now()
 			message := outcome(t, test.src, many)
-			if spent := time.Since(began); spent > 10*time.Second {
+			if spent := time.Since(began); spent > time.Minute {
 				t.Errorf("took %s", spent)
 			}
-			if strings.Contains(message, "takes longer than 1s") && test.want == "steps" {
+			if strings.Contains(message, "takes longer than 1s") {
 				return // on a slow machine the clock comes before the counter
 			}
 			if !strings.Contains(message, test.want) {
