@@ -181,3 +181,21 @@ func TestProcessesThatMigrateAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestOneOfTwoWaits: who says only one of the two waits for a retry gets another
+// default for the other one, not a queue that does not open.
+func TestOneOfTwoWaits(t *testing.T) {
+	for name, o := range map[string]queue.Options{
+		"a longest wait below the first": {RetryMax: time.Second},
+		"a first wait above the longest": {RetryFirst: 2 * time.Hour},
+	} {
+		q, err := queue.Open(t.Context(), newDSN(t), o)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

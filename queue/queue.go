@@ -63,8 +63,8 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.Attempts = cmp.Or(o.Attempts, 8)
-	o.RetryFirst = cmp.Or(o.RetryFirst, 5*time.Second)
-	o.RetryMax = cmp.Or(o.RetryMax, time.Hour)
+	o.RetryFirst = cmp.Or(o.RetryFirst, min(5*time.Second, cmp.Or(o.RetryMax, time.Hour)))
+	o.RetryMax = cmp.Or(o.RetryMax, max(time.Hour, o.RetryFirst))
 	o.Workers = cmp.Or(o.Workers, 1000)
 	o.Grace = cmp.Or(o.Grace, 10*time.Second)
 	o.Lease = cmp.Or(o.Lease, 4*time.Second)

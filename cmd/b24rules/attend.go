@@ -54,7 +54,7 @@ func (a *app) attend(ctx context.Context, p *portal) {
 				a.tellOffline(ctx, p, "events could not be bound", err)
 				bindAt = now.Add(bindAgain)
 			} else {
-				bound = gen
+				bound, p.app.told = gen, ""
 			}
 		}
 		if mine && p.app.offline && p.app.ready && !now.Before(fetchAt) {

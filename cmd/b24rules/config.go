@@ -84,17 +84,17 @@ type logConfig struct {
 
 // limitsConfig are the brakes. Zero values mean the defaults of the parts.
 type limitsConfig struct {
-	Runs       int           `yaml:"runs" validate:"min=1,max=10000" doc:"runs of one portal at the same time"`
-	Attempts   int           `yaml:"attempts" validate:"min=1,max=100" doc:"attempts before a run is parked"`
-	RetryFirst time.Duration `yaml:"retry_first" validate:"min=1ms" doc:"longest wait after the first failure"`
-	RetryMax   time.Duration `yaml:"retry_max" validate:"min=1ms" doc:"longest wait between two attempts"`
-	MaxBody    int64         `yaml:"max_body" validate:"min=1" doc:"bytes of one event"`
-	Grace      time.Duration `yaml:"grace" validate:"min=1ms" doc:"how long a stop waits for runs"`
+	Runs       int           `yaml:"runs" validate:"min=1,max=10000" default:"1000" doc:"runs of one portal at the same time"`
+	Attempts   int           `yaml:"attempts" validate:"min=1,max=100" default:"8" doc:"attempts before a run is parked"`
+	RetryFirst time.Duration `yaml:"retry_first" validate:"min=1ms" default:"5s" doc:"longest wait after the first failure"`
+	RetryMax   time.Duration `yaml:"retry_max" validate:"min=1ms" default:"1h" doc:"longest wait between two attempts"`
+	MaxBody    int64         `yaml:"max_body" validate:"min=1" default:"1048576" doc:"bytes of one event"`
+	Grace      time.Duration `yaml:"grace" validate:"min=1ms" default:"10s" doc:"how long a stop waits for runs"`
 
-	Settle time.Duration `yaml:"settle" validate:"min=1ms" doc:"how long the portal may still work on what was sent when a connection or the program was cut off"`
+	Settle time.Duration `yaml:"settle" validate:"min=1ms" default:"60s" doc:"how long the portal may still work on what was sent when a connection or the program was cut off"`
 
-	Connections  int `yaml:"connections" validate:"min=1,max=100000" doc:"open connections to the event handler"`
-	PortalEvents int `yaml:"portal_events" validate:"min=1,max=100000" doc:"events of one portal that wait to be stored at the same time"`
+	Connections  int `yaml:"connections" validate:"min=1,max=100000" default:"1000" doc:"open connections to the event handler"`
+	PortalEvents int `yaml:"portal_events" validate:"min=1,max=100000" default:"500" doc:"events of one portal that wait to be stored at the same time"`
 }
 
 // grace is how long a stop waits for what is under way.
@@ -124,7 +124,7 @@ func (l limitsConfig) settle() time.Duration { return cmp.Or(l.Settle, time.Minu
 // shows: `make gen` writes it to schemas/.
 type configFile struct {
 	Listen               scalar        `yaml:"listen" default:"127.0.0.1:8400" doc:"the address that events come in at"`
-	Metrics              scalar        `yaml:"metrics" doc:"the address that metrics are read at; none when it is not given" example:"127.0.0.1:9400"`
+	Metrics              scalar        `yaml:"metrics" doc:"the address that metrics are read at; none when it is not given" example:"127.0.0.1:8401"`
 	Database             scalar        `yaml:"database" default:"sqlite:b24rules.db" doc:"where events and runs are kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME; it may hold ${VARIABLE}" example:"sqlite:/var/lib/b24rules/b24rules.db"`
 	DatabaseFile         scalar        `yaml:"database_file" doc:"instead of database: a file that holds it"`
 	DatabasePasswordFile scalar        `yaml:"database_password_file" doc:"a file that holds the password of a PostgreSQL database"`
@@ -133,7 +133,7 @@ type configFile struct {
 	Log                  logFile       `yaml:"log" doc:"what is logged, and where to"`
 	Limits               limitsConfig  `yaml:"limits" doc:"brakes"`
 	History              historyConfig `yaml:"history" doc:"how long finished runs are kept"`
-	Console              scalar        `yaml:"console" doc:"web pages over queue and rules"`
+	Console              scalar        `yaml:"console" doc:"web pages over queue and rules; not in this version"`
 	PublicURL            scalar        `yaml:"public_url" doc:"the address under which portals reach listen: applications bind their events to it" example:"https://b24rules.example.com"`
 	CatchUp              catchUpBlock  `yaml:"catch_up" doc:"what is made up for after an absence: off, on, or limits"`
 }
@@ -144,7 +144,7 @@ type logFile struct {
 	Requests bool   `yaml:"requests" default:"false" doc:"log every request to a portal, without its secrets"`
 	Off      bool   `yaml:"off" default:"false" doc:"log nothing at all"`
 	Dir      scalar `yaml:"dir" doc:"a folder for the file b24rules.log; stderr when it is not given"`
-	Dump     scalar `yaml:"dump" doc:"log what requests and answers hold"`
+	Dump     scalar `yaml:"dump" doc:"log what requests and answers hold; not in this version"`
 }
 
 type portalFile struct {
@@ -159,7 +159,7 @@ type portalFile struct {
 	TLS                  tlsFile    `yaml:"tls" doc:"how the portal's certificate is checked"`
 	TimeZone             scalar     `yaml:"time_zone" doc:"the portal's time zone; without it times stay as the portal wrote them" example:"Europe/Moscow"`
 	Events               scalar     `yaml:"events" words:"online offline" default:"online" doc:"how events come: sent by the portal, or fetched from its queue"`
-	Encoding             scalar     `yaml:"encoding" default:"utf-8" doc:"the encoding that the portal speaks"`
+	Encoding             scalar     `yaml:"encoding" default:"utf-8" doc:"the encoding that the portal speaks; this version knows utf-8 alone"`
 }
 
 type tlsFile struct {

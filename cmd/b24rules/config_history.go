@@ -15,10 +15,10 @@ import (
 // historyConfig says how long history is kept. The zero value keeps it as long
 // as the queue does by default.
 type historyConfig struct {
-	Succeeded keep `yaml:"succeeded" doc:"runs that succeeded, with their events and steps"`
-	Discarded keep `yaml:"discarded" doc:"runs that somebody has discarded"`
-	Parked    keep `yaml:"parked" doc:"runs that failed for good, and can be replayed"`
-	Events    keep `yaml:"events" doc:"events that no rule was for"`
+	Succeeded keep `yaml:"succeeded" default:"30d" doc:"runs that succeeded, with their events and steps"`
+	Discarded keep `yaml:"discarded" default:"30d" doc:"runs that somebody has discarded"`
+	Parked    keep `yaml:"parked" default:"365d" doc:"runs that failed for good, and can be replayed"`
+	Events    keep `yaml:"events" default:"30d" doc:"events that no rule was for"`
 	// Record is 0 for the default.
 	Record int `yaml:"record" validate:"min=1024,max=16777216" default:"65536" doc:"bytes of one attempt: its steps, commands and answers; what is over is left out and said to be"`
 }

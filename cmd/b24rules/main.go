@@ -168,6 +168,9 @@ func exitCode(c *command, std stdio, err error) int {
 		std.say("%s: %s", c.name, usage.text)
 		std.say("usage: b24rules %s", strings.TrimSpace(c.name+" "+c.args))
 		return exitUsage
+	case errors.Is(err, context.Canceled):
+		std.say("stopped before it was done")
+		return exitFailure
 	}
 	std.say("%v", err)
 	return exitFailure

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -141,6 +142,12 @@ func TestPlanWrong(t *testing.T) {
 		if _, talk := c.run(tt.code, tt.args...); !strings.Contains(talk, tt.says) {
 			t.Errorf("%v says %q, want %q", tt.args, talk, tt.says)
 		}
+	}
+	// Ctrl-C is no failure of anything.
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, talk := c.runWith(gone, exitFailure, "plan", "--entity", "smart_invoice:99"); talk != "b24rules: stopped before it was done\n" {
+		t.Errorf("interrupted, plan says %q", talk)
 	}
 	// A plan needs no database and leaves none.
 	h.stop()
