@@ -2,6 +2,8 @@ package actions
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"b24rules/engine"
 	"b24rules/engine/formula"
@@ -25,12 +27,44 @@ More items than limit are an error: nothing is cut off.`,
 	Run:  fetchItems,
 	Result: func(t *engine.ArgTypes) formula.Type {
 		if t.Given("select") {
-			return formula.ListOf(formula.OpenRecord(map[string]formula.Type{"id": {Kind: formula.Int}}))
+			return formula.ListOf(selectedType(t))
 		}
 		return formula.ListOf(itemType(t))
 	},
 	Check: checkFetchItems,
 })
+
+// selectedType is an item of which some fields are read, those of select and of
+// the filter: the others are not there. The values are as the portal sends them.
+func selectedType(t *engine.ArgTypes) formula.Type {
+	fields := map[string]formula.Type{"id": {Kind: formula.Int}}
+	open := formula.OpenRecord(fields)
+	names, constant := t.Const("select")
+	list, isList := names.([]any)
+	filter := t.Type("filter")
+	if !constant || !isList || t.Given("filter") && filter.Open {
+		return open
+	}
+	for name := range filter.Fields {
+		_, name = splitOperator(name)
+		list = append(list, name)
+	}
+	known, _, _ := documented(t)
+	for _, x := range list {
+		name, _ := x.(string)
+		at := slices.IndexFunc(known, func(f schemas.Field) bool { return f.Name == name || storedName(f.Name) == name })
+		switch {
+		case at >= 0:
+			name = known[at].Name
+		case !strings.HasPrefix(name, "ufCrm") && !strings.HasPrefix(name, "parentId"):
+			return open // the name that the portal gives it is not known here
+		}
+		if name != "id" {
+			fields[name] = formula.Type{Kind: formula.Any}
+		}
+	}
+	return formula.RecordOf(fields)
+}
 
 type fetchItemsArgs struct {
 	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the items are" example:"deal"`

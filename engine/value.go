@@ -53,10 +53,25 @@ func (v *value) constant() (any, bool) {
 		return nil, false
 	case v.formula != nil:
 		return v.formula.Const()
-	case v.template != nil, v.list != nil, v.record != nil:
+	case v.list != nil:
+		return v.constantList()
+	case v.template != nil, v.record != nil:
 		return nil, false
 	}
 	return v.literal, true
+}
+
+// constantList is a written list of constants.
+func (v *value) constantList() (any, bool) {
+	list := make([]any, len(v.list))
+	for i, e := range v.list {
+		x, constant := e.constant()
+		if !constant {
+			return nil, false
+		}
+		list[i] = x
+	}
+	return list, true
 }
 
 // reads calls add for every name that the value's formulas read.
