@@ -1,6 +1,7 @@
 package actions_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +42,10 @@ func TestRings(t *testing.T) {
 		{"another entity", deals("a", "      - update_item: {owner: lead, id: 5, fields: {title: x}}\n"), true, ""},
 		{"a delete", "  a:\n    on: [ONCRMDEALDELETE]\n    deleted:\n      - delete_items: {owner: lead, filter: {ufCrmDeal: =event.id}}\n", true, ""},
 		{"two rules that copy in a circle", deals("a", write("ufCrmA: =deal.ufCrmB", "")) + deals("b", write("ufCrmB: =deal.ufCrmA", "")), true, "writes nothing"},
+		{"two rules that pass it on, longer each time", deals("a", write(`title: "{{ deal.comments ?? '' }}!"`, "")) + deals("b", write(`comments: "{{ deal.title ?? '' }}?"`, "")), false, "each computes its values from what the other wrote"},
+		{"two steps that pass it on, longer each time", deals("a", write(`title: "{{ deal.comments ?? '' }}!"`, "")+write(`comments: "{{ deal.title ?? '' }}?"`, "")), false, "each computes its values from what the other wrote"},
+		{"three rules, and one of them rests", deals("a", write(`ufCrmA: "{{ deal.ufCrmC ?? '' }}!"`, "")) + deals("b", write("ufCrmB: =deal.ufCrmA", "")) + deals("c", write("ufCrmC: =deal.ufCrmB", "        once: =deal.stageId\n")), true, "writes nothing"},
+		{"three rules in a circle", deals("a", write(`ufCrmA: "{{ deal.ufCrmC ?? '' }}!"`, "")) + deals("b", write("ufCrmB: =deal.ufCrmA", "")) + deals("c", write("ufCrmC: =deal.ufCrmB", "")), false, "each computes its values from what the other wrote"},
 		{"two rules for other portals", strings.Replace(deals("a", "      - update_item: {owner: lead, id: 5, fields: {ufCrmT: =event.time}}\n"), "    steps", "    portals: [x]\n    steps", 1) +
 			"  b:\n    on: ONCRMLEADUPDATE\n    portals: [y]\n    steps:\n      - update_item: {owner: deal, id: 5, fields: {ufCrmT: =event.time}}\n", true, ""},
 		{"children of children", "  a:\n    on: {events: [ONCRMDYNAMICITEMADD], entityTypeId: 1038}\n    steps:\n      - upsert_item: {entityTypeId: 1038, key: {ufCrm5Of: =event.id}, fields: {title: x}}\n", false, "each new item"},
@@ -68,7 +73,11 @@ func TestRings(t *testing.T) {
 			if len(rings) == 0 {
 				t.Fatal("no ring")
 			}
+			goesOn := slices.ContainsFunc(rings, func(r engine.Ring) bool { return !r.Settles })
 			for _, r := range rings {
+				if r.Settles && goesOn {
+					continue // a shorter one that rests by itself
+				}
 				if r.Settles != tt.settles || !strings.Contains(r.Why, tt.why) || !strings.HasSuffix(r.Chain, "rule "+r.Rules[0]) {
 					t.Errorf("settles: %v, because %s (%s)", r.Settles, r.Why, r.Chain)
 				}

@@ -20,8 +20,9 @@ func Closest(word string, candidates []string) string {
 		return ""
 	}
 	for _, fold := range []func(string) string{strings.ToLower, bare, latin} {
+		folded := fold(word)
 		for _, c := range candidates {
-			if c != "" && fold(c) == fold(word) {
+			if c != "" && fold(c) == folded {
 				return c
 			}
 		}
@@ -69,9 +70,9 @@ func Lookalike(word, near string) string {
 	return " The " + strings.Join(letters, ", ") + " here is Cyrillic"
 }
 
-func bare(s string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s))
-}
+var joints = strings.NewReplacer("_", "", "-", "")
+
+func bare(s string) string { return strings.ToLower(joints.Replace(s)) }
 
 // distance is the Damerau-Levenshtein distance in its restricted form (no
 // substring is edited twice), which is enough for typos.

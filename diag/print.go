@@ -48,6 +48,15 @@ type printer struct {
 	src   func(string) []byte
 	color bool
 	files map[string][]string
+	last  sourceLine
+}
+
+// sourceLine is a line in characters. Findings of one line stand one after
+// another, and the line may be long.
+type sourceLine struct {
+	file  string
+	line  int
+	runes []rune
 }
 
 func (p *printer) paint(color, s string) string {
@@ -76,7 +85,10 @@ func (p *printer) finding(f Finding) {
 	if f.Line < 1 || f.Line > len(lines) || f.Column < 1 {
 		return
 	}
-	line := []rune(lines[f.Line-1])
+	if p.last.runes == nil || p.last.file != f.File || p.last.line != f.Line {
+		p.last = sourceLine{f.File, f.Line, []rune(lines[f.Line-1])}
+	}
+	line := p.last.runes
 	from := min(f.Column-1, len(line))
 	to := from + 1
 	switch {

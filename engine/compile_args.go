@@ -246,13 +246,14 @@ func (c *checker) names(n *yaml.Node, env formula.Env) []*namedValue {
 		c.errorf(n, "missing-key", "no names are computed here")
 	}
 	out := []*namedValue{}
+	env = with(env, nil) // a map of our own, to which each name is added
 	for _, e := range m.Entries {
 		v := c.value(e.Value, wantAny, env)
 		if v == nil {
 			v = &value{file: c.file, node: e.Value, typ: formula.Type{Kind: formula.Any}}
 		}
 		out = append(out, &namedValue{name: e.Name, key: e.Key, value: v})
-		env = with(env, map[string]formula.Type{e.Name: v.typ})
+		env.Vars[e.Name] = v.typ
 	}
 	return out
 }

@@ -98,12 +98,12 @@ func (c *checker) readVars(m yamlfile.Mapping) formula.Type {
 	if !ok {
 		return typ
 	}
+	env := formula.Env{Vars: map[string]formula.Type{nameInputs: c.inputs, nameVars: typ}} // typ grows by each var
 	for _, v := range vm.Entries {
 		if !inputName.MatchString(v.Name) {
 			c.errorf(v.Key, "bad-name", "the name of a var is lower-case letters, digits and _, this is %q", v.Name)
 			continue
 		}
-		env := formula.Env{Vars: map[string]formula.Type{nameInputs: c.inputs, nameVars: formula.RecordOf(maps.Clone(typ.Fields))}}
 		val := c.value(v.Value, wantAny, env)
 		if val == nil {
 			typ.Fields[v.Name] = formula.Type{Kind: formula.Any} // no second finding where it is used

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -86,14 +87,14 @@ func conflict(a, b *effect) (diag.Finding, bool) {
 		return scopeConflict(a, b)
 	case a.Kind == TouchElements && a.Adds && b.Adds && !a.Syncs && !b.Syncs:
 		// Steps of one rule follow each other, and each leaves the other's fields.
-		if a.rule != b.rule && a.rule.Owner == b.rule.Owner && a.same(b, a.Which) {
+		if a.rule != b.rule && a.rule.Owner == b.rule.Owner && a.same(b) {
 			return b.finding(diag.Warning, "same-element", b.Which,
 				"this is the element that %s writes too: both make its code of the owner %q and the same key", b.toldOf(a), b.rule.Owner), true
 		}
-	case a.rule != b.rule && a.Kind == TouchItems && a.Adds && b.Adds && a.sameEvent(b) && a.same(b, a.Which):
+	case a.rule != b.rule && a.Kind == TouchItems && a.Adds && b.Adds && a.sameEvent(b) && a.same(b):
 		return b.finding(diag.Warning, "same-item", b.Which,
 			"%s keeps the item with this key too: both may add it, and each run writes over the other", b.toldOf(a)), true
-	case a.Kind == TouchItems && a.Updates && b.Updates && a.same(b, a.Which) && a.sameEvent(b):
+	case a.Kind == TouchItems && a.Updates && b.Updates && a.same(b) && a.sameEvent(b):
 		if name := contested(a, b); name != "" && len(a.conditions()) == 0 && len(b.conditions()) == 0 && a.step.once == nil && b.step.once == nil {
 			return b.finding(diag.Warning, "contested-field", b.Fields,
 				"%s gives the field %s another value: each writes over the other, again and again if they hear the change", b.toldOf(a), name), true
@@ -138,33 +139,52 @@ func isFixed(text string) bool { return text != "" && (text[0] == '#' || text[0]
 
 // texts are the comparable texts of an argument's names and values.
 func (e *effect) texts(arg string) map[string]string {
+	if out, ok := e.said[arg]; ok {
+		return out
+	}
 	out := map[string]string{}
 	for _, x := range e.entries(arg) {
 		out[e.rule.textOf(x.key, nil)] = e.rule.textOf(x.value, nil)
 	}
+	if e.said == nil {
+		e.said = map[string]map[string]string{}
+	}
+	e.said[arg] = out
 	return out
 }
 
-// same reports whether an argument surely has the same value in both.
-func (e *effect) same(o *effect, arg string) bool {
-	if e.Which != o.Which {
-		return false
+// same reports whether both surely write the same element or item.
+func (e *effect) same(o *effect) bool {
+	return e.Which == o.Which && e.which() != "" && e.which() == o.which()
+}
+
+// which is a text that is equal for equal values of the argument Which; "" when
+// its value is not known.
+func (e *effect) which() string {
+	if e.whichText == nil {
+		text := e.whichOnce()
+		e.whichText = &text
 	}
-	x, y := e.step.types.arg(arg), o.step.types.arg(arg)
-	if x == nil || y == nil {
-		return false
+	return *e.whichText
+}
+
+func (e *effect) whichOnce() string {
+	a := e.step.types.arg(e.Which)
+	if a == nil {
+		return ""
 	}
-	if x.fields == nil {
-		t := e.rule.textOf(x.value, nil)
-		return t != "" && t == o.rule.textOf(y.value, nil)
+	if a.fields == nil {
+		return e.rule.textOf(a.value, nil)
 	}
-	a, b := e.texts(arg), o.texts(arg)
-	for name, v := range a {
-		if v == "" || b[name] != v {
-			return false
+	texts := e.texts(e.Which)
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		if texts[name] == "" {
+			return ""
 		}
+		parts = append(parts, fmt.Sprintf("%q: %q", name, texts[name]))
 	}
-	return len(a) > 0 && len(a) == len(b)
+	return strings.Join(parts, ", ")
 }
 
 // sameEvent reports whether one event can start both rules.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,7 +12,7 @@ import (
 // hold for each to have a value.
 type known struct {
 	types  map[string]formula.Type
-	guards map[string][]string // conditions under which a name has a value
+	guards map[string][]string // conditions under which a name has a value; of most names there are none
 	later  map[string]string
 	// present is what the conditions around this place say.
 	present formula.Facts
@@ -36,7 +37,9 @@ const never = "\x00"
 // define adds a name that has a value when all of guards hold.
 func (k *known) define(name string, t formula.Type, guards []string) {
 	k.types[name] = t
-	k.guards[name] = guards
+	if delete(k.guards, name); len(guards) > 0 {
+		k.guards[name] = guards
+	}
 }
 
 // knowing returns the same names where more is known of them.
@@ -47,14 +50,21 @@ func (k *known) knowing(facts formula.Facts) *known {
 }
 
 // env is what formulas see where all of conditions hold: names whose own
-// conditions are among them are present, the others may be missing.
+// conditions are among them are present, the others may be missing. It is good
+// until the next name is defined.
 func (k *known) env(conditions []string) formula.Env {
-	vars := make(map[string]formula.Type, len(k.types))
-	for n, t := range k.types {
-		if !subset(k.guards[n], conditions) {
-			t = t.Optional()
+	var missing []string
+	for n, guards := range k.guards {
+		if !subset(guards, conditions) {
+			missing = append(missing, n)
 		}
-		vars[n] = t
+	}
+	vars := k.types
+	if len(missing) > 0 { // else no copy is needed: a rule may have thousands of names
+		vars = maps.Clone(vars)
+	}
+	for _, n := range missing {
+		vars[n] = vars[n].Optional()
 	}
 	return formula.Env{Vars: vars, Later: k.later, Absent: absent, Present: k.present}
 }

@@ -34,8 +34,9 @@ type Ring struct {
 }
 
 // Rings lists the rings among the rules of some sets: for each step that writes
-// what some rule hears, the shortest way back to it. Those that settle, because
-// what is as wished already is not written again, are listed too.
+// what some rule hears, the shortest way back to it, and where that settles, the
+// shortest that does not. Those that settle, because what is as wished already is
+// not written again, are listed too.
 func Rings(sets []*RuleSet) []Ring {
 	g := newRingGraph(sets)
 	var out []Ring
@@ -88,10 +89,20 @@ type ringGraph struct {
 	rules   []*Rule
 	heard   map[string][]ringNode // by type and operation
 	flows   map[*Rule]*flow
+	budget  int               // of pairs of effects that are still looked at
+	restive map[ringLink]bool // known of a link: it writes again whatever came before
+	passive map[*effect]bool  // known with it: what it writes depends on nothing
 }
 
+// maxPairs bounds the search for rings that do not settle: so many rules that
+// hear each other have no simple answer.
+const maxPairs = 100_000
+
 func newRingGraph(sets []*RuleSet) *ringGraph {
-	g := &ringGraph{of: map[ringNode][]*effect{}, heard: map[string][]ringNode{}, flows: map[*Rule]*flow{}}
+	g := &ringGraph{
+		of: map[ringNode][]*effect{}, heard: map[string][]ringNode{}, flows: map[*Rule]*flow{},
+		budget: maxPairs, restive: map[ringLink]bool{}, passive: map[*effect]bool{},
+	}
 	for _, s := range sets {
 		for _, r := range s.Rules {
 			g.rules = append(g.rules, r)
@@ -176,8 +187,17 @@ func (g *ringGraph) ringsOf(e *effect) []Ring {
 			return append(out, g.ring(way, true))
 		}
 	}
-	if way := g.way(e, false); way != nil {
-		out = append(out, g.ring(way, false))
+	way := g.way(e, false)
+	if way == nil {
+		return out
+	}
+	out = append(out, g.ring(way, false))
+	if out[0].Settles {
+		if way := g.restlessWay(e); way != nil {
+			if r := g.ring(way, false); !r.Settles {
+				out = append(out, r)
+			}
+		}
 	}
 	return out
 }
@@ -197,17 +217,16 @@ func (g *ringGraph) way(e *effect, births bool) []ringLink {
 			if births && (op != schemas.OpAdd || !e.grows()) {
 				continue
 			}
+			if g.reaches(e, op, home) { // without a look at all that hear it
+				return append(slices.Clone(way), ringLink{e, op})
+			}
 			for _, n := range g.hearers(e.typ, op) {
 				if !share(e.rule.Portals, n.rule.Portals) {
 					continue
 				}
-				next := append(slices.Clone(way), ringLink{e, op})
-				if n == home {
-					return next
-				}
 				if !seen[n] {
 					seen[n] = true
-					queue = append(queue, visit{n, next})
+					queue = append(queue, visit{n, append(slices.Clone(way), ringLink{e, op})})
 				}
 			}
 		}
@@ -226,6 +245,12 @@ func (g *ringGraph) way(e *effect, births bool) []ringLink {
 		}
 	}
 	return nil
+}
+
+// reaches reports whether what e does starts a list of steps.
+func (g *ringGraph) reaches(e *effect, op string, n ringNode) bool {
+	_, hears := n.rule.hearsItem(e.typ, op)
+	return hears && n.deleted == (op == schemas.OpDelete) && share(e.rule.Portals, n.rule.Portals)
 }
 
 // share reports whether two rules serve a portal together.

@@ -53,6 +53,9 @@ type effect struct {
 	typ int
 	// of is a text that is equal for equal types or lists; "" when unknown.
 	of string
+	// said and whichText keep what texts and which have found.
+	said      map[string]map[string]string
+	whichText *string
 }
 
 // effects lists what the steps of a rule may change. inputs may be nil: then

@@ -1,0 +1,81 @@
+package engine
+
+import "slices"
+
+// restlessWay is a breadth-first search for a ring through e in which every step
+// finds something to write in every pass: the shortest ring of all may come to
+// rest while a longer one, over other steps or rules, does not.
+func (g *ringGraph) restlessWay(e *effect) []ringLink {
+	type visit struct {
+		link ringLink
+		from int // of the queue; -1 at the beginning
+	}
+	var queue []visit
+	seen := map[ringLink]bool{}
+	for _, op := range e.ops() {
+		if first := (ringLink{e, op}); g.restless(first) || !g.passive[e] {
+			queue = append(queue, visit{first, -1})
+		}
+	}
+	for at := 0; at < len(queue); at++ {
+		last := queue[at].link
+		for _, n := range g.hearers(last.e.typ, last.op) {
+			if !share(last.e.rule.Portals, n.rule.Portals) {
+				continue
+			}
+			for _, x := range g.of[n] {
+				for _, op := range x.ops() {
+					next := ringLink{x, op}
+					if seen[next] || !g.passes(last.e, next) {
+						continue
+					}
+					if x == e {
+						return wayOf(at, func(i int) (ringLink, int) { return queue[i].link, queue[i].from })
+					}
+					seen[next] = true
+					queue = append(queue, visit{next, at})
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// wayOf follows a search back to its beginning.
+func wayOf(at int, visited func(i int) (link ringLink, from int)) []ringLink {
+	var way []ringLink
+	for at >= 0 {
+		link, from := visited(at)
+		way = append(way, link)
+		at = from
+	}
+	slices.Reverse(way)
+	return way
+}
+
+// restless reports whether a step writes again whatever came before. It notes
+// which steps are passive: what they write depends on nothing.
+func (g *ringGraph) restless(l ringLink) bool {
+	restive, known := g.restive[l]
+	if !known {
+		f := g.flows[l.e.rule]
+		restive = f.keepsGoing(l.e, l.op) != ""
+		g.restive[l] = restive
+		g.passive[l.e] = !slices.ContainsFunc(l.e.entries(l.e.Fields), func(x *fieldEntry) bool { return f.depends(x.value) })
+	}
+	return restive
+}
+
+// passes reports whether a step writes again after before has written, as far as
+// the budget goes.
+func (g *ringGraph) passes(before *effect, l ringLink) bool {
+	if g.restless(l) {
+		return true
+	}
+	if g.passive[l.e] || g.budget <= 0 {
+		return false
+	}
+	g.budget--
+	carries, _ := g.flows[l.e.rule].carries(l.e, before)
+	return carries
+}
