@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -128,22 +129,47 @@ func (h *holder) tick(ctx context.Context, leaving bool) error {
 	}
 	v := view{me: h.id, term: h.q.options.Lease, portals: portals, rows: h.rows, workers: h.workers, mine: map[string]bool{}}
 	held := h.q.leases.all()
-	var staying []*lease
 	for _, l := range held {
 		v.mine[l.portal] = true
-		if !l.isLeaving() {
-			staying = append(staying, l)
-		}
 	}
-	for _, portal := range v.wanted() {
-		if err := h.take(ctx, portal); err != nil {
-			return err
+	for _, part := range v.parts() {
+		for _, portal := range part.wanted() {
+			if err := h.take(ctx, portal); err != nil {
+				return err
+			}
 		}
+		h.giveUp(part, held)
 	}
-	if excess := len(staying) - v.target(); excess > 0 && len(h.workers) > 1 {
+	return h.forget(ctx)
+}
+
+// giveUp gives back what is more than a fair share, where others can have it.
+func (h *holder) giveUp(v view, held []*lease) {
+	staying := slices.DeleteFunc(slices.Clone(held), func(l *lease) bool { return !v.mine[l.portal] || l.isLeaving() })
+	if excess := len(staying) - v.target(); excess > 0 && len(v.workers) > 1 {
 		slices.SortFunc(staying, func(a, b *lease) int { return a.busy() - b.busy() })
 		for _, l := range staying[:excess] {
 			h.giveBack(l, h.q.options.Grace)
+		}
+	}
+}
+
+// forgetAfter is how long the row of a worker is kept that says nothing any
+// more. One that comes back makes it anew.
+const forgetAfter = 5 * time.Minute
+
+// forget removes the rows of workers that were killed.
+func (h *holder) forget(ctx context.Context) error {
+	for id, w := range h.workers {
+		if id == h.id || time.Since(w.since) < forgetAfter {
+			continue
+		}
+		err := transact(ctx, h.q.db, func(t txConn) error {
+			_, err := t.exec(ctx, `DELETE FROM b24_worker WHERE id = $1 AND beat = $2`, id, w.beat)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("forget a worker: %w", err)
 		}
 	}
 	return nil
@@ -163,24 +189,32 @@ func (h *holder) allPortals(ctx context.Context) ([]string, error) {
 
 const (
 	beatWorker = `
-INSERT INTO b24_worker (id, info, beat) VALUES ($1, $2, 1)
+INSERT INTO b24_worker (id, info, beat, portals) VALUES ($1, $2, 1, $3)
 ON CONFLICT (id) DO UPDATE SET beat = b24_worker.beat + 1`
 
 	beatLeases    = `UPDATE b24_lease SET beat = beat + 1 WHERE owner = $1`
 	selectLeases  = `SELECT portal, owner, token, beat FROM b24_lease`
-	selectWorkers = `SELECT id, beat FROM b24_worker`
+	selectWorkers = `SELECT id, beat, portals FROM b24_worker`
 	endWorker     = `DELETE FROM b24_worker WHERE id = $1`
 )
 
 // renew renews all leases and reads what the others do.
 func (h *holder) renew(ctx context.Context, leaving bool) error {
 	host, _ := os.Hostname() // only told to people
+	portals := ""
+	if h.q.options.Portals != nil {
+		text, err := json.Marshal(h.q.options.Portals)
+		if err != nil {
+			return err
+		}
+		portals = string(text)
+	}
 	sent := time.Now()
 	rows, workers := map[string]leaseRow{}, map[string]beatSeen{}
 	err := transact(ctx, h.q.db, func(t txConn) error {
 		clear(rows)
 		if !leaving {
-			if _, err := t.exec(ctx, beatWorker, h.id, fmt.Sprintf("process %d on %s", os.Getpid(), host)); err != nil {
+			if _, err := t.exec(ctx, beatWorker, h.id, fmt.Sprintf("process %d on %s", os.Getpid(), host), portals); err != nil {
 				return err
 			}
 		}
@@ -233,11 +267,21 @@ func readWorkers(ctx context.Context, t txConn, to map[string]beatSeen) error {
 	defer func() { _ = found.Close() }()
 	for found.Next() {
 		var (
-			id  string
-			one beatSeen
+			id, portals string
+			one         beatSeen
 		)
-		if err := found.Scan(&id, &one.beat); err != nil {
+		if err := found.Scan(&id, &one.beat, &portals); err != nil {
 			return err
+		}
+		if portals != "" {
+			var names []string
+			if err := json.Unmarshal([]byte(portals), &names); err != nil {
+				return fmt.Errorf("portals of worker %s: %w", id, err)
+			}
+			one.only = map[string]bool{}
+			for _, name := range names {
+				one.only[name] = true
+			}
 		}
 		to[id] = one
 	}

@@ -3,7 +3,9 @@ package queue
 import (
 	"cmp"
 	"hash/fnv"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,9 +20,13 @@ type leaseRow struct {
 type beatSeen struct {
 	beat  int64
 	since time.Time
+	only  map[string]bool // the portals that it can work; nil for all
 }
 
-// A view is what a worker knows of all: who lives and who holds what.
+func (w beatSeen) can(portal string) bool { return w.only == nil || w.only[portal] }
+
+// A view is what a worker knows of all: who lives and who holds what. Its parts
+// have the living workers alone.
 type view struct {
 	me      string
 	term    time.Duration
@@ -41,15 +47,42 @@ func (v view) free(portal string) bool {
 	return !ok || row.owner == "" || row.owner == v.me || time.Since(row.since) > v.patience()
 }
 
+// parts divides a view by who can work what: processes with different portals
+// share those that they have in common, and nobody counts on one that cannot.
+func (v view) parts() []view {
+	byWorkers := map[string]*view{}
+	for _, portal := range v.portals {
+		can := map[string]beatSeen{}
+		for id, w := range v.workers {
+			if id == v.me || w.can(portal) && time.Since(w.since) <= v.patience() {
+				can[id] = w
+			}
+		}
+		key := strings.Join(slices.Sorted(maps.Keys(can)), " ")
+		part := byWorkers[key]
+		if part == nil {
+			part = &view{me: v.me, term: v.term, rows: v.rows, workers: can, mine: map[string]bool{}}
+			byWorkers[key] = part
+		}
+		part.portals = append(part.portals, portal)
+		if v.mine[portal] {
+			part.mine[portal] = true
+		}
+	}
+	var all []view
+	for _, part := range byWorkers {
+		all = append(all, *part)
+	}
+	return all
+}
+
 // target is how many portals I should have: a fair share. Those who have most
 // have one more where it does not come out even, so that nothing moves without
 // need.
 func (v view) target() int {
 	count := map[string]int{v.me: 0}
-	for id, w := range v.workers {
-		if time.Since(w.since) <= v.patience() {
-			count[id] = 0
-		}
+	for id := range v.workers {
+		count[id] = 0
 	}
 	for _, portal := range v.portals {
 		owner := v.rows[portal].owner

@@ -13,6 +13,7 @@ import (
 type world struct {
 	portals []string
 	workers map[string]bool // that live
+	only    map[string][]string
 	owner   map[string]string
 	moved   int
 }
@@ -38,22 +39,33 @@ func (w *world) settle() {
 func (w *world) look(id string) {
 	v := view{me: id, term: time.Second, portals: w.portals, rows: map[string]leaseRow{}, workers: map[string]beatSeen{}, mine: map[string]bool{}}
 	for worker := range w.workers {
-		v.workers[worker] = beatSeen{since: time.Now()}
+		one := beatSeen{since: time.Now()}
+		if only := w.only[worker]; only != nil {
+			one.only = map[string]bool{}
+			for _, portal := range only {
+				one.only[portal] = true
+			}
+		}
+		v.workers[worker] = one
+	}
+	if only := w.only[id]; only != nil {
+		v.portals = only
 	}
 	for portal, owner := range w.owner {
 		v.rows[portal] = leaseRow{owner: owner, since: time.Now()}
-		v.mine[portal] = owner == id
-		if owner != id {
-			delete(v.mine, portal)
+		if owner == id {
+			v.mine[portal] = true
 		}
 	}
-	for _, portal := range v.wanted() {
-		w.owner[portal] = id
-		w.moved++
-	}
-	held := slices.Sorted(maps.Keys(v.mine))
-	for i := v.target(); i < len(held); i++ {
-		w.owner[held[i]] = ""
+	for _, part := range v.parts() {
+		for _, portal := range part.wanted() {
+			w.owner[portal] = id
+			w.moved++
+		}
+		held := slices.Sorted(maps.Keys(part.mine))
+		for i := part.target(); i < len(held); i++ {
+			w.owner[held[i]] = ""
+		}
 	}
 }
 
@@ -90,6 +102,16 @@ func TestPortalsAreSharedFairly(t *testing.T) {
 			w = newWorld(2)
 			w.workers = map[string]bool{"a": true, "b": true, "c": true}
 		}, []int{1, 1}, 2},
+		{"one that can work a portal of its own, and one of the others'", func() {
+			w.portals = append(w.portals, "own")
+			w.workers["z"] = true
+			w.only = map[string][]string{"z": {"own", "p0"}, "a": {"p0", "p1"}, "b": {"p0", "p1"}, "c": {"p0", "p1"}}
+		}, []int{1, 1, 1}, 1},
+		{"two that have nothing in common", func() {
+			w = newWorld(5)
+			w.workers = map[string]bool{"a": true, "b": true}
+			w.only = map[string][]string{"a": {"p0", "p1"}, "b": {"p2", "p3", "p4"}}
+		}, []int{2, 3}, 5},
 	} {
 		step.do()
 		before := w.moved
