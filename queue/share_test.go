@@ -89,6 +89,10 @@ func TestPortalsAreSharedFairly(t *testing.T) {
 		{"a second joins", func() { w.workers["b"] = true }, []int{25, 25}, 25},
 		{"a third joins", func() { w.workers["c"] = true }, []int{16, 17, 17}, 16},
 		{"nothing happens", func() {}, []int{16, 17, 17}, 0},
+		{"a command that works one portal", func() {
+			w.workers["cli"], w.only = true, map[string][]string{"cli": {"p0"}}
+		}, []int{16, 17, 17}, 0},
+		{"it ends", func() { delete(w.workers, "cli") }, []int{16, 17, 17}, 0},
 		{"a new portal", func() { w.portals = append(w.portals, "new") }, []int{17, 17, 17}, 1},
 		{"one leaves", func() {
 			delete(w.workers, "b")

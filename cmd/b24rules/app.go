@@ -60,7 +60,9 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 	}
 	var names []string
 	for _, p := range c.Portals {
-		names = append(names, p.Name)
+		if c.Only == "" || c.Only == p.Name {
+			names = append(names, p.Name)
+		}
 	}
 	q, err := queue.Open(ctx, c.Database, queue.Options{
 		Portals: names, Handover: a.handover,

@@ -32,6 +32,9 @@ type config struct {
 	rulesAt []diag.Pos
 	// Portals in the order of the file.
 	Portals []portalConfig
+	// Only, unless it is "", is the one portal that a command works where several
+	// processes share the work (PostgreSQL): it takes no other from a serve.
+	Only    string
 	Log     logConfig
 	Limits  limitsConfig
 	History historyConfig

@@ -127,6 +127,7 @@ func (a *app) workUnlessServed(ctx context.Context, std stdio) (end func(), err 
 	if err != nil {
 		return nil, err
 	}
+	a.working.Store(true)
 	working, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- a.queue.Work(working, a.work) }()

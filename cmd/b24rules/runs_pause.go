@@ -31,7 +31,7 @@ nothing. --force pauses it all the same, such as a rule whose file is yet to com
 			}
 			return withHistory(ctx, std, *path, func(c *config, q *queue.Queue) error {
 				if !*force {
-					if err := p.known(c); err != nil {
+					if err := p.known(std, c); err != nil {
 						return err
 					}
 				}
@@ -95,14 +95,13 @@ func (p *pauseFlags) check(args []string) error {
 }
 
 // known refuses what the configuration does not have.
-func (p *pauseFlags) known(c *config) error {
+func (p *pauseFlags) known(std stdio, c *config) error {
 	if err := c.checkPortal(p.portal, false); err != nil || p.rule == "" {
 		return err
 	}
-	rules := &ruleLoader{source: filesOf(c.Rules), portals: c.Portals}
-	_, gen, err := rules.load()
+	_, gen, err := c.loadRules(std)
 	if err != nil {
-		return fmt.Errorf("%w; --force pauses without them", err)
+		return err
 	}
 	err = gen.checkRule(p.rule, p.portal)
 	if err != nil && gen.missing() {

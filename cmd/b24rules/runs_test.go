@@ -33,7 +33,11 @@ func newCLI(h *harness, dir string) *cli {
 	if err := os.CopyFS(shipped, rules.FS); err != nil {
 		h.t.Fatal(err)
 	}
-	text := fmt.Sprintf(`database: sqlite:b24rules.db
+	database := "sqlite:b24rules.db"
+	if h.options.database != "" {
+		database = h.options.database
+	}
+	text := fmt.Sprintf(`database: %s
 rules: [rules]
 portals:
   demo:
@@ -43,7 +47,7 @@ portals:
     inputs:
       invoice-total: {helper_type: %d}
       deal-shipments: {list: %d}
-`, h.webhook().Reveal(), h.options.emulator.ApplicationToken, h.seed.TypeID, h.seed.ListID)
+`, database, h.webhook().Reveal(), h.options.emulator.ApplicationToken, h.seed.TypeID, h.seed.ListID)
 	if err := os.WriteFile(c.config, []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"b24rules/emulator"
-	"b24rules/pgtemp"
 )
 
 // TestKill kills the engine, a process of its own, at random moments while it
@@ -34,20 +33,7 @@ func TestKill(t *testing.T) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		var databases pgtemp.Pool
-		_, dsn, err := databases.Create(t.Context(), "")
-		if pgtemp.Missing(err) {
-			t.Skip(err)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := databases.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		kill(t, dsn, envInt(t, "KILL_ROUNDS_POSTGRES", 2))
+		kill(t, newPostgres(t), envInt(t, "KILL_ROUNDS_POSTGRES", 2))
 	})
 }
 

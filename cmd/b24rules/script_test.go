@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
+	"log/slog"
 	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
 	"testing"
+
+	"b24rules/pgtemp"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -25,7 +29,42 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", strconv.Itoa(max(6, runtime.GOMAXPROCS(0)))); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){"b24rules": main})
+	testscript.Main(closing{m}, map[string]func(){"b24rules": main})
+}
+
+// closing stops what tests have started when they have run.
+type closing struct{ *testing.M }
+
+// Run implements testscript.TestingM.
+func (c closing) Run() int {
+	code := c.M.Run()
+	if err := postgres.Close(); err != nil {
+		slog.Error("stop PostgreSQL", "error", err)
+		code = 1
+	}
+	return code
+}
+
+// postgres are databases of one server for all tests.
+var postgres pgtemp.Pool
+
+// newPostgres returns the URL of a fresh database. It skips the test where there
+// is no PostgreSQL, which is none of CI's excuses.
+func newPostgres(t testing.TB) string {
+	t.Helper()
+	name, dsn, err := postgres.Create(t.Context(), "")
+	if pgtemp.Missing(err) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := postgres.Drop(context.WithoutCancel(t.Context()), name); err != nil {
+			t.Error(err)
+		}
+	})
+	return dsn
 }
 
 // TestScripts runs the command line's specification: each script in

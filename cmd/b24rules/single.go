@@ -57,6 +57,7 @@ func (s *single) open(ctx context.Context, std stdio) (a *app, targets []target,
 	if s.portal, err = c.onePortal(s.portal); err != nil {
 		return nil, nil, nil, err
 	}
+	c.Only = s.portal
 	if len(s.files) > 0 {
 		c.Rules, c.rulesAt = s.files, nil
 	}

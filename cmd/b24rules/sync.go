@@ -104,6 +104,7 @@ func (s *syncing) openSync(ctx context.Context, std stdio) (a *app, t target, do
 	if s.portal, err = c.onePortal(s.portal); err != nil {
 		return nil, t, nil, err
 	}
+	c.Only = s.portal
 	rules, gen, err := c.loadRules(std)
 	if err != nil {
 		return nil, t, nil, err
@@ -326,7 +327,7 @@ func (s *syncing) follow(ctx context.Context, std stdio, a *app, job catchup.Job
 		}
 		if ctx.Err() != nil {
 			w.clear()
-			if !served {
+			if working && a.queue.Holds(s.portal) == nil || !working && !served {
 				return fmt.Errorf("stopped at %d of %s: the same command goes on from there", w.job.Seen, plural(w.job.Total, "entity", "entities"))
 			}
 			std.say("serve goes on")
@@ -348,7 +349,7 @@ func (a *app) workJobs(ctx context.Context, p *portal) (end func(), err error) {
 	if err := a.queue.Lock(ctx); err != nil {
 		return nil, err
 	}
-	working, stop := context.WithCancel(ctx)
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 2)
 	a.working.Store(true)
 	go func() { ended <- a.queue.Work(working, a.work) }()
