@@ -100,24 +100,27 @@ func (d *dispatcher) dispatch(ctx context.Context) (wait time.Duration, err erro
 	}
 }
 
-// nextPortal steps through the portals that have something waiting: an index
-// look-up each, however many runs they have.
-const nextPortal = `
-SELECT portal FROM b24_run WHERE state = 'waiting' AND portal > $1
-ORDER BY portal LIMIT 1`
+const selectPortals = `SELECT DISTINCT portal FROM b24_run WHERE state = 'waiting'`
 
+// waitingPortals are those that have something waiting.
 func (q *Queue) waitingPortals(ctx context.Context) (map[string]bool, error) {
+	rows, err := q.db.read.QueryContext(ctx, selectPortals)
+	if err != nil {
+		return nil, fmt.Errorf("portals with runs: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
 	all := map[string]bool{}
-	for portal := ""; ; {
-		err := q.db.read.QueryRowContext(ctx, nextPortal, portal).Scan(&portal)
-		if errors.Is(err, sql.ErrNoRows) {
-			return all, nil
-		}
-		if err != nil {
+	for rows.Next() {
+		var portal string
+		if err := rows.Scan(&portal); err != nil {
 			return nil, fmt.Errorf("portals with runs: %w", err)
 		}
 		all[portal] = true
 	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("portals with runs: %w", err)
+	}
+	return all, nil
 }
 
 const (

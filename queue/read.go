@@ -41,7 +41,11 @@ func (f Filter) conditions() (where string, args []any) {
 		args = append(args, value)
 		return fmt.Sprintf("$%d", len(args))
 	}
-	for column, value := range map[string]string{"r.portal": f.Portal, "r.rule": f.Rule, "r.entity": f.Entity} {
+	portal := "r.portal"
+	if f.Entity == "" { // or SQLite takes the index of entities, and sorts all runs of the portal
+		portal += " || ''"
+	}
+	for column, value := range map[string]string{portal: f.Portal, "r.rule": f.Rule, "r.entity": f.Entity} {
 		if value != "" {
 			all = append(all, column+" = "+place(value))
 		}

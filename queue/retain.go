@@ -21,12 +21,19 @@ const (
 	sweepTombstones = `DELETE FROM b24_tombstone WHERE seen_at <= $1`
 
 	// What a run took with it, its attempts and its links to events, goes along.
+	// The list of states is that of the index.
 	sweepRuns = `
-DELETE FROM b24_run WHERE id IN (
-    SELECT id FROM b24_run WHERE state = $1 AND finished_at < $2 ORDER BY finished_at LIMIT $3)`
+DELETE FROM b24_run WHERE id IN (` + selectOldRuns + `)`
+
+	selectOldRuns = `
+SELECT id FROM b24_run
+WHERE state IN ('succeeded', 'parked', 'discarded') AND state = $1 AND finished_at < $2
+ORDER BY finished_at LIMIT $3`
 
 	selectOldEvents = `
-SELECT id FROM b24_event WHERE received_at < $1 AND id > $2 ORDER BY id LIMIT $3`
+SELECT id, received_at FROM b24_event
+WHERE received_at < $1 AND (received_at, id) > ($2, $3)
+ORDER BY received_at, id LIMIT $4`
 
 	// An event of a run is as old as the run: see sweepRuns.
 	sweepEvent = `
@@ -82,14 +89,14 @@ func (q *Queue) sweepRuns(ctx context.Context, state State, before time.Time) er
 
 // sweepEvents forgets old events that no run has (any more).
 func (q *Queue) sweepEvents(ctx context.Context, before time.Time) error {
-	for last := int64(0); ; {
+	for last := (oldEvent{}); ; {
 		old, err := q.oldEvents(ctx, before, last)
 		if err != nil || len(old) == 0 {
 			return err
 		}
 		err = q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
-			for _, id := range old {
-				if _, err := t.exec(ctx, sweepEvent, id); err != nil {
+			for _, e := range old {
+				if _, err := t.exec(ctx, sweepEvent, e.id); err != nil {
 					return err
 				}
 			}
@@ -105,8 +112,24 @@ func (q *Queue) sweepEvents(ctx context.Context, before time.Time) error {
 	}
 }
 
-func (q *Queue) oldEvents(ctx context.Context, before time.Time, last int64) ([]int64, error) {
-	return ids(q.db.read.QueryContext(ctx, selectOldEvents, micros(before), last, sweepBatch))
+type oldEvent struct{ id, received int64 }
+
+// oldEvents returns the next events from before a time that come after last.
+func (q *Queue) oldEvents(ctx context.Context, before time.Time, last oldEvent) ([]oldEvent, error) {
+	rows, err := q.db.read.QueryContext(ctx, selectOldEvents, micros(before), last.received, last.id, sweepBatch)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []oldEvent
+	for rows.Next() {
+		var e oldEvent
+		if err := rows.Scan(&e.id, &e.received); err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, rows.Err()
 }
 
 // sweeping sweeps until ctx ends.

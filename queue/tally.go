@@ -5,14 +5,28 @@ import (
 	"fmt"
 )
 
+// pendingRuns chooses the runs of backfills of a portal that are not over, of a
+// rule or of all. It names the states as the index of open runs does.
+const pendingRuns = `
+FROM b24_run
+WHERE portal = $1 AND priority = $2 AND state IN ('waiting', 'blocked', 'queued', 'running', 'parked') AND state <> 'parked'
+    AND ($3 = '' OR rule = $3)`
+
+const countPending = `SELECT COUNT(*)` + pendingRuns
+
+// tallyRuns looks for the pages first, which are far fewer than runs.
+const tallyRuns = `SELECT state, COUNT(*)` + pendingRuns + `
+GROUP BY state
+UNION ALL
+SELECT r.state, COUNT(*) FROM b24_event e CROSS JOIN b24_run r
+WHERE e.id >= $4 AND e.portal = $1 AND e.code = $5
+    AND r.event_id = e.id AND r.state IN ('succeeded', 'parked', 'discarded') AND ($3 = '' OR r.rule = $3)
+GROUP BY r.state`
+
 // Pending counts the runs of backfills of a portal that are not over, whichever
 // backfill has begun them. rule "" counts those of all rules.
 func (q *Queue) Pending(ctx context.Context, portal, rule string) (n int, err error) {
-	err = q.db.read.QueryRowContext(ctx, `
-SELECT COUNT(*) FROM b24_run
-WHERE portal = $1 AND priority = $2 AND state IN ('waiting', 'blocked', 'queued', 'running') AND ($3 = '' OR rule = $3)`,
-		portal, Backfill, rule).Scan(&n)
-	if err != nil {
+	if err = q.db.read.QueryRowContext(ctx, countPending, portal, Backfill, rule).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count runs: %w", err)
 	}
 	return n, nil
@@ -24,14 +38,7 @@ WHERE portal = $1 AND priority = $2 AND state IN ('waiting', 'blocked', 'queued'
 // or later. A run that an event of the portal has joined is no longer counted
 // while it is not over. rule "" counts those of all rules.
 func (q *Queue) Tally(ctx context.Context, portal, code, rule string, since int64) (map[State]int, error) {
-	rows, err := q.db.read.QueryContext(ctx, `
-SELECT r.state, COUNT(*) FROM b24_run r
-WHERE r.portal = $1 AND r.priority = $2 AND r.state IN ('waiting', 'blocked', 'queued', 'running') AND ($3 = '' OR r.rule = $3)
-GROUP BY r.state
-UNION ALL
-SELECT r.state, COUNT(*) FROM b24_run r JOIN b24_event e ON e.id = r.event_id
-WHERE r.event_id >= $4 AND e.portal = $1 AND e.code = $5 AND r.state IN ('succeeded', 'parked', 'discarded') AND ($3 = '' OR r.rule = $3)
-GROUP BY r.state`, portal, Backfill, rule, since, code)
+	rows, err := q.db.read.QueryContext(ctx, tallyRuns, portal, Backfill, rule, since, code)
 	if err != nil {
 		return nil, fmt.Errorf("count runs: %w", err)
 	}

@@ -1,0 +1,47 @@
+package queue
+
+import (
+	"strings"
+	"testing"
+)
+
+// What is asked for all the time finds its rows by an index, however many runs
+// history has. What SQLite chooses does not depend on how many rows there are.
+func TestQueriesUseTheirIndexes(t *testing.T) {
+	q := openTest(t)
+	list, _ := Filter{Portal: "acme", Rule: "r"}.conditions()
+	for _, tt := range []struct{ name, text, want string }{
+		{"busy runs", selectBusy, "b24_run_busy (portal=? AND entity>?)"},
+		{"barred runs", countBarred, "b24_run_blocked (portal=?)"},
+		{"due runs", selectDue, "b24_run_due (portal=? AND priority=? AND due_at<?)"},
+		{"the next due run", selectNext, "b24_run_due (portal=? AND priority=?)"},
+		{"portals", selectPortals, "b24_run_state (state=?)"},
+		{"pending runs", countPending, "b24_run_open (portal=? AND priority=? AND state=?)"},
+		{"a tally", tallyRuns, "b24_run_latest (event_id=?)"},
+		{"a pending run of the same", selectSibling, "b24_run_pending (portal=? AND rule=? AND entity=?)"},
+		{"a run that ends", leaveRun, "INTEGER PRIMARY KEY (rowid=?)"},
+		{"old runs", selectOldRuns, "b24_run_finished (state=? AND finished_at<?)"},
+		{"old events", selectOldEvents, "b24_event_received (received_at>? AND received_at<?)"},
+		{"the latest runs of a rule", selectInfo + list + " ORDER BY r.id DESC LIMIT 50", "SCAN r"},
+	} {
+		rows, err := q.db.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+tt.text, "", "", "", "", "")
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		var plan []string
+		for rows.Next() {
+			var id, parent, unused int
+			var step string
+			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, step)
+		}
+		if err := rows.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if all := strings.Join(plan, "\n"); !strings.Contains(all, tt.want) {
+			t.Errorf("%s: want %s in\n%s", tt.name, tt.want, all)
+		}
+	}
+}
