@@ -130,6 +130,9 @@ func TestPlanWrong(t *testing.T) {
 	}{
 		{exitUsage, []string{"plan"}, "which entity? --entity deal:759"},
 		{exitUsage, []string{"plan", "--entity", "deal"}, "want a kind and an id"},
+		{exitUsage, []string{"run", "--entity", "deal:-1"}, `"-1" is not the number of an item`},
+		{exitUsage, []string{"run", "--entity", "item:31:seven"}, `"seven" is not the number of an item`},
+		{exitFine, []string{"plan", "--entity", " Deal:0099 "}, ""},
 		{exitUsage, []string{"plan", "--entity", "deal:1", "--portal", "dmeo"}, "did you mean demo?"},
 		{exitUsage, []string{"plan", "--entity", "deal:1", "--rule", "deal-shipment"}, "did you mean deal-shipments?"},
 		{exitUsage, []string{"plan", "--entity", "lead:1"}, "no rule of portal demo hears of lead:1"},

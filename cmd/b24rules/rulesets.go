@@ -144,7 +144,7 @@ func (l *ruleLoader) load() (before, now *generation, err error) {
 	defer l.mu.Unlock()
 	files, err := l.source()
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the rules: %w", err)
+		return nil, nil, fmt.Errorf("read the rules: %w", plain(err))
 	}
 	before = l.current.Load()
 	b := &builder{portals: l.portals, old: before, next: &generation{}}

@@ -16,6 +16,7 @@ import (
 	"b24rules/diag"
 	"b24rules/engine"
 	"b24rules/queue"
+	"b24rules/schemas"
 )
 
 var runsCmd = &command{
@@ -101,7 +102,7 @@ func (f *runFilter) filter(c *config, now time.Time) (queue.Filter, error) {
 		if err != nil {
 			return out, err
 		}
-		out.Entity = knownEntity(e).String()
+		out.Entity = e.String()
 	}
 	for word := range strings.SplitSeq(f.state, ",") {
 		word = strings.TrimSpace(word)
@@ -144,12 +145,27 @@ func (c *config) checkPortal(name string, near bool) error {
 	return &usageError{text}
 }
 
-// parseEntity reads an entity as people write it.
+// parseEntity reads an entity as people write it, also with the words that rule
+// files have for types: smart_invoice:7 is item:31:7.
 func parseEntity(text string) (engine.Entity, error) {
-	e, err := engine.ParseEntity(text)
+	e, err := engine.ParseEntity(strings.TrimSpace(text))
 	if err != nil || e.ID == "" {
 		return e, usagef("--entity %q: want a kind and an id, such as deal:759 or item:31:7", text)
 	}
+	if o, ok := schemas.LookupOwner(e.Kind); ok {
+		e.Kind = o.Name
+		if o.ID >= schemas.TypeSmartInvoice {
+			e = engine.Entity{Kind: "item", TypeID: o.ID, ID: e.ID}
+		}
+	}
+	if e.TypeID == 0 {
+		return e, nil // of an event that is not about an item of the CRM
+	}
+	n, err := strconv.ParseUint(e.ID, 10, 63)
+	if err != nil || n == 0 {
+		return e, usagef("--entity %q: %q is not the number of an item", text, e.ID)
+	}
+	e.ID = strconv.FormatUint(n, 10)
 	return e, nil
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"b24rules/engine"
 	"b24rules/queue"
-	"b24rules/schemas"
 )
 
 // single is what plan and run have in common: rules for one entity of a portal.
@@ -65,7 +64,7 @@ func (s *single) open(ctx context.Context, std stdio) (a *app, targets []target,
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if targets, err = s.targets(gen, knownEntity(entity)); err != nil || len(targets) == 0 {
+	if targets, err = s.targets(gen, entity); err != nil || len(targets) == 0 {
 		return nil, nil, nil, s.without(std, gen, err)
 	}
 	forget := func() {}
@@ -94,15 +93,6 @@ func temporaryDatabase(c *config) (forget func(), err error) {
 	}
 	c.Database = "sqlite:" + filepath.Join(dir, "none.db")
 	return func() { _ = os.RemoveAll(dir) }, nil
-}
-
-// knownEntity takes the words that rule files have for types: smart_invoice:7 is
-// item:31:7.
-func knownEntity(e engine.Entity) engine.Entity {
-	if o, ok := schemas.LookupOwner(e.Kind); ok && o.ID >= schemas.TypeSmartInvoice {
-		return engine.Entity{Kind: "item", TypeID: o.ID, ID: e.ID}
-	}
-	return e
 }
 
 // targets are the rules for the entity.
