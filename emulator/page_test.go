@@ -137,7 +137,8 @@ func TestPage(t *testing.T) {
 	runIn(t, ctx, "part of a name", find("CLIENT"), shown("#panel", "1 found"), chromedp.WaitNotPresent("#item-1"))
 	runIn(t, ctx, "a number", find("1"), chromedp.WaitVisible("#item-1"), chromedp.WaitNotPresent("#item-2"))
 	runIn(t, ctx, "all again", find(""), shown("#panel", "2 in all"))
-	runIn(t, ctx, "a deleted deal", chromedp.Click("#item-1 summary"), chromedp.WaitNotPresent("[name=delete]"),
+	runIn(t, ctx, "a deleted deal", chromedp.Click("#item-1 summary"), chromedp.WaitVisible("[name=delete]"),
+		chromedp.Click("#item-1 summary"), chromedp.WaitNotPresent("[name=delete]"),
 		chromedp.Click("#item-1 summary"), chromedp.Click("[name=delete]"), chromedp.WaitNotPresent("#item-1"))
 
 	runIn(t, ctx, "an invoice", chromedp.Click(`//button[@role="tab"][text()="Invoices"]`), shown("#add", "Add an invoice"), chromedp.Click("#add"),

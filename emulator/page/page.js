@@ -95,10 +95,12 @@ let drawn = ''
 async function look(now = false) {
   if (state.busy && !now) return
   state.busy = true
+  const turn = state.looks++
   try {
-    if (state.looks++ % learnEvery === 0 || state.types.length === 0) await learn()
+    if (turn % learnEvery === 0 || state.types.length === 0) await learn()
     const tab = tabs().find((each) => each.key === state.tab)
     const [stats, calls, view] = await Promise.all([get('stats'), get('calls?last=' + shown), tab.type ? readType(tab.type) : readList(tab.list)])
+    if (!latest(turn)) return // somebody has clicked meanwhile, and looks again
     drawStats(stats)
     drawCalls(calls)
     // Only what has changed is drawn anew, and not under somebody's hands.
@@ -111,9 +113,11 @@ async function look(now = false) {
   } catch (error) {
     complain(error)
   } finally {
-    state.busy = false
+    if (latest(turn)) state.busy = false
   }
 }
+
+const latest = (turn) => turn === state.looks - 1
 
 /** wanted is the filter of what is to be found: a number, or part of a name. */
 const wanted = (id, name) => state.find === '' ? {} : /^[0-9]+$/.test(state.find) ? { [id]: state.find } : { [`%${name}`]: state.find }
