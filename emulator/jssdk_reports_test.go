@@ -56,7 +56,8 @@ const (
 	"halts":{"first":{"result":{"ID":"1","…":1},"total":0},"bad":{"errors":[` + sdkNotFound + `]}},
 	"listGoesOn":{"0":{"errors":[` + sdkNotFound + `]},"1":{"result":{"ID":"1","…":1},"total":0}},
 	"chunks":{"ok":true,"inOrder":true},
-	"simple":{"keys":["a"],"errors":[["b",` + sdkNotFound + `]]}}`
+	"simple":{"keys":["a"],"errors":[["b",` + sdkNotFound + `]]},
+	"older":{"total":60,"more":true,"next":10,"last":false,"list":["1","1"],"map":"1","chunks":51}}`
 )
 
 const (

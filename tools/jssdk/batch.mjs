@@ -66,4 +66,17 @@ seen.chunks = { ok: chunks.isSuccess, inOrder: numbers.length === 120 && numbers
 const simple = await b24.actions.v2.batch.make({ calls: { a: ['profile'], b: ['crm.item.get', { entityTypeId: 2, id: 77 }] }, options: { isHaltOnError: false } })
 seen.simple = { keys: Object.keys(simple.getData()), errors: [...simple.errors].map(([key, error]) => [key, failed(error)]) }
 
+// Under the names that the SDK is about to drop.
+const first = await b24.callMethod('crm.item.productrow.list', { filter: { '=ownerType': 'D', '=ownerId': 2 } }, 0)
+const second = await first.getNext(b24.getHttpClient('v2'))
+seen.older = {
+  total: first.getTotal(),
+  more: first.isMore(),
+  next: second.getData().result.productRows.length,
+  last: second.isMore(),
+  list: (await b24.callBatch([['crm.deal.get', { id: 1 }], ['crm.deal.get', { id: '$result[0][ID]' }]], true)).getData().map((deal) => deal.ID),
+  map: (await b24.callBatch({ a: ['crm.deal.get', { id: 1 }], b: ['crm.none', {}] }, false, true)).getData().a.getData().result.ID,
+  chunks: (await b24.callBatchByChunk(Array.from({ length: 51 }, () => ['crm.deal.get', { id: 1 }]), true)).getData().length
+}
+
 report(seen)
