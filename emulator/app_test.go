@@ -85,9 +85,9 @@ func TestOAuth(t *testing.T) {
 		again("refresh_token", "refresh_token", "guess")("a wrong token", `"invalid_grant"`, 400)
 		again("refresh_token")("no token", `"invalid_request"`, 400)
 		again("password")("another grant", `"invalid_request"`, 400)
-		again("refresh_token", "refresh_token", "x", "client_id", "local.1")("another client", `{"error":"wrong_client","error_description":""}`, 200)
-		again("refresh_token", "refresh_token", "x", "client_secret", "guess")("a wrong secret", `"invalid_client"`, 401)
-		again("authorization_code", "code", "x", "client_id", "local.1")("another client's code", `"invalid_client"`, 401)
+		again("refresh_token", "refresh_token", "x", "client_id", "local.1")("another client", `{"error":"wrong_client"}`, 200)
+		again("refresh_token", "refresh_token", "x", "client_secret", "guess")("a wrong secret", `"invalid_client"`, 400)
+		again("authorization_code", "code", "x", "client_id", "local.1")("another client's code", `{"error":"wrong_client"}`, 200)
 
 		access, refresh := text(at(parse(t, body), "access_token")), text(at(parse(t, body), "refresh_token"))
 		profile := func(token string) (int, string) {

@@ -40,7 +40,10 @@ func asRestError(err error) *restError {
 
 // body is an error as it is answered: no result, and no time.
 func (e *restError) body() *php.Array {
-	b := object("error", e.code, "error_description", e.text)
+	b := object("error", e.code)
+	if e.text != "" {
+		b.Set("error_description", e.text)
+	}
 	if e.argument != "" {
 		b.Set("argument", e.argument)
 	}

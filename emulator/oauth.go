@@ -116,10 +116,10 @@ func (p *Portal) grantTokens(get func(string) string) (any, *restError) {
 	switch {
 	case issued == nil || get("client_id") == "" || get(name) == "":
 		return nil, refusalOf("invalid_request")
-	case get("client_id") != p.app.clientID && kind == "refresh_token":
+	case get("client_id") != p.app.clientID:
 		// This one comes with the status of a success and without a text.
 		return nil, failStatus(http.StatusOK, "wrong_client", "")
-	case get("client_id") != p.app.clientID || !sameSecret(get("client_secret"), p.app.clientSecret) || !p.app.installed:
+	case !sameSecret(get("client_secret"), p.app.clientSecret) || !p.app.installed:
 		return nil, refusalOf("invalid_client")
 	case p.app.expired:
 		return nil, failStatus(http.StatusUnauthorized, "PAYMENT_REQUIRED", "Payment required")

@@ -42,10 +42,11 @@ var refusals = map[string]refusal{
 	"ERROR_BATCH_METHOD_NOT_ALLOWED":  {405, "Method is not allowed for batch usage", false},
 	"ERROR_MANIFEST_IS_NOT_AVAILABLE": {404, "Manifest is not available", false},
 
-	// Of the token endpoint.
+	// Of the token endpoint; the live tests of the official Python SDK see these
+	// statuses.
 	// https://apidocs.bitrix24.com/settings/oauth/error-codes.html
 	"invalid_request": {400, "Invalid request", true},
-	"invalid_client":  {401, "Invalid client data was provided", true},
+	"invalid_client":  {400, "Invalid client data was provided", true},
 	"invalid_grant":   {400, "Invalid authorization data was provided", true},
 	"invalid_scope":   {403, "Access permissions requested exceed those specified in the application card", true},
 }
