@@ -9,7 +9,7 @@ import (
 
 // runHelp is the command "help [COMMAND]".
 func runHelp(args []string, std stdio) int {
-	if len(args) == 0 {
+	if len(args) == 0 || args[0] == "help" {
 		printOverview(std.out)
 		return exitFine
 	}

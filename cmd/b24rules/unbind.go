@@ -29,8 +29,8 @@ binds what its rules hear whenever it starts.
 
 Events that came before are kept and worked off as ever.
 
-Exit codes: 0 removed, or shown; 1 the configuration has findings, or with --unused
-a rule file; 2 wrong usage; 3 it could not be done.`,
+Exit codes: 0 removed, or shown; 1 the configuration has findings, or with
+--unused a rule file; 2 wrong usage; 3 it could not be done.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		u := &unbinding{}
 		fs.StringVar(&u.config, "config", defaultConfigFile, "read the configuration from `FILE`")

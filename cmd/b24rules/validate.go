@@ -221,11 +221,9 @@ func summary(files, errs, warnings int) string {
 	return amount(files, "file") + ", " + strings.Join(parts, ", ")
 }
 
+// amount is plural for words that take an s.
 func amount(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return plural(n, what, what+"s")
 }
 
 // setName is the name of the rule set in a file, under which its inputs are
