@@ -110,11 +110,17 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	writeRaw(w, status, raw)
 }
 
+// allowAll lets pages of every site read an answer, as a portal does.
+func allowAll(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Allow-Headers", "origin, content-type, accept")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
 func writeRaw(w http.ResponseWriter, status int, raw []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("X-Content-Type-Options", "nosniff")
+	allowAll(h)
 	w.WriteHeader(status)
 	_, _ = w.Write(raw) // the client may be gone
 }

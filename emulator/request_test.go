@@ -65,6 +65,8 @@ func TestXML(t *testing.T) {
 	}{
 		{"crm.deal.get.xml?id=1", 200, []string{"<response><result><ID>1</ID>", "<TITLE>a &amp; &lt;b&gt;</TITLE>", "<time><start>", "</response>"}},
 		{"crm.deal.list.xml?select[]=ID", 200, []string{"<response><result><item><ID>1</ID></item></result>", "<total>1</total>"}},
+		{"CRM.DEAL.GET.XML?id=1", 200, []string{"<response><result><ID>1</ID>"}},
+		{"CRM.DEAL.GET.JSON?id=1", 200, []string{`{"result":{"ID":"1"`}},
 		{"crm.deal.get.xml?id=7", 400, []string{"<response><error></error><error_description>Not found</error_description></response>"}},
 	} {
 		status, body := p.send("GET", p.WebhookPath()+c.path, "", "")
@@ -73,6 +75,22 @@ func TestXML(t *testing.T) {
 				t.Errorf("%s: status %d, %s; want %d, %s", c.path, status, body, c.status, want)
 			}
 		}
+	}
+}
+
+// TestBrowserAsks: a page of another site asks before it calls. Nothing runs and
+// nothing counts.
+func TestBrowserAsks(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{Plan: emulator.PlanStandard})
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequest(http.MethodOptions, p.WebhookPath()+"crm.deal.add?fields[TITLE]=x", nil))
+	h := w.Header()
+	if w.Code != 200 || h.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "content-type") {
+		t.Errorf("status %d, %v", w.Code, h)
+	}
+	if s := p.Stats(); s.Requests != 0 || len(p.History()) != 0 {
+		t.Errorf("%+v, %v", s, p.History())
 	}
 }
 

@@ -78,6 +78,10 @@ func (p *Portal) rest(w http.ResponseWriter, r *http.Request) {
 			"code", "BITRIX_REST_V3_EXCEPTION_METHODNOTFOUNDEXCEPTION", "message", "Method not found")))
 		return
 	}
+	if r.Method == http.MethodOptions { // a browser asks whether its page may call
+		allowAll(w.Header())
+		return
+	}
 	ctx, cancel := p.limited(r.Context())
 	defer cancel()
 	req := &request{ctx: ctx, path: path, source: sourceOf(r)}
@@ -345,9 +349,19 @@ func parsePath(path string) (restPath, bool) {
 	return restPath{}, false
 }
 
+// cutFormat takes the ending off that says what to answer, in any case.
 func cutFormat(name string) (method string, xml bool) {
-	method, xml = strings.CutSuffix(name, ".xml")
-	return strings.TrimSuffix(method, ".json"), xml
+	at := strings.LastIndexByte(name, '.')
+	if at <= 0 {
+		return name, false
+	}
+	switch strings.ToLower(name[at:]) {
+	case ".json":
+		return name[:at], false
+	case ".xml":
+		return name[:at], true
+	}
+	return name, false
 }
 
 // sourceOf is the address that a request comes from, without the port.

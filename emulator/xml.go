@@ -13,7 +13,7 @@ func writeXML(w http.ResponseWriter, status int, body any) {
 	var b strings.Builder
 	xmlValue(&b, object("response", body))
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	allowAll(w.Header())
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(b.String())) // the client may be gone
 }
