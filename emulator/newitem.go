@@ -25,7 +25,9 @@ func (c *call) newValues(it *item) map[string]any {
 	v["CURRENCY_ID"] = c.p.cfg.Currency
 	v["XML_ID"] = ""
 	v["ACCOUNT_NUMBER"], v["QUOTE_NUMBER"] = fmt.Sprint(it.id), fmt.Sprint(it.id)
-	v["MYCOMPANY_ID"] = c.store().ownCompany()
+	if t.fields.byName["MYCOMPANY_ID"] != nil {
+		v["MYCOMPANY_ID"] = c.store().ownCompany()
+	}
 	maps.Copy(v, t.defaults)
 	for _, f := range t.fields.all {
 		if f.user != nil {
@@ -37,9 +39,10 @@ func (c *call) newValues(it *item) map[string]any {
 
 // ownCompany is the first of the portal's own companies, nil without one.
 func (s *store) ownCompany() any {
-	for _, it := range s.table(typeCompany).all() {
-		if it.values["IS_MY_COMPANY"] == true {
-			return it.id
+	companies := s.table(typeCompany)
+	for _, id := range companies.order {
+		if companies.byID[id].values["IS_MY_COMPANY"] == true {
+			return id
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"net"
 	"net/http"
@@ -28,13 +27,6 @@ type request struct {
 	credKey   string // who the execution time is counted for
 	changes   []raised
 	lost      *Fault // what the answer is lost to, when all has run
-}
-
-// restPath is the path of a REST call, taken apart.
-type restPath struct {
-	user, secret string // of an inbound webhook; empty for an application
-	method       string
-	v3, xml      bool
 }
 
 // ServeHTTP answers REST calls under /rest/, the authorization of applications
@@ -256,112 +248,6 @@ func (p *Portal) run(req *request, m *method, params *php.Array, lost FaultKind)
 		p.journal.add(r)
 	}
 	return a
-}
-
-// permit checks what is known before a command runs.
-func (p *Portal) permit(req *request, m *method) *restError {
-	if m.app && !req.app {
-		return refusalOf("WRONG_AUTH_TYPE")
-	}
-	if !p.cfg.allows(m.scope) {
-		token := "webhook token"
-		if req.app {
-			token = "access token"
-		}
-		return failStatus(http.StatusUnauthorized, "insufficient_scope", "The request requires higher privileges than provided by the "+token)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.limits.blocked(operatingKey{req.credKey, m.name}, time.Now()) {
-		return refusalOf("OPERATION_TIME_LIMIT")
-	}
-	return nil
-}
-
-func (c Config) allows(scope string) bool {
-	for _, s := range c.Scopes {
-		if s == scope {
-			return true
-		}
-	}
-	return scope == ""
-}
-
-// authorize checks the secret of the inbound webhook or the application's
-// token, and takes the token and the source key out of the parameters.
-func (p *Portal) authorize(req *request) *restError {
-	if v, ok := req.params.Get("auth_connector"); ok {
-		req.connector = toText(v)
-		req.params.Delete("auth_connector")
-	}
-	if req.connector != "" && !p.cfg.feature(featureAuthConnector) {
-		return noLicense("auth_connector")
-	}
-	if req.path.secret != "" {
-		if req.path.user != p.user.id() || !sameSecret(req.path.secret, p.cfg.Secret) {
-			return refusalOf("INVALID_CREDENTIALS")
-		}
-		req.credKey, req.user = "webhook", p.user.ID
-		req.by = origin{user: req.user, hops: firstHops}
-		return nil
-	}
-	token := req.bearer
-	for _, name := range []string{"auth", "access_token"} {
-		if v, ok := req.params.Get(name); ok {
-			token = toText(v)
-			req.params.Delete(name)
-		}
-	}
-	if token == "" {
-		return refusalOf("NO_AUTH_FOUND")
-	}
-	g, err := p.checkToken(token)
-	if err != nil {
-		return err
-	}
-	req.app, req.credKey, req.user = true, "app", g.user
-	req.by = origin{user: g.user, app: true, connector: req.connector, hops: g.hops}
-	return nil
-}
-
-func sameSecret(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
-
-// parsePath takes /rest/{user}/{secret}/{method} and /rest/{method} apart. A
-// slash at the end is allowed, and the endings .json and .xml say what to answer.
-func parsePath(path string) (restPath, bool) {
-	rest, ok := strings.CutPrefix(path, "/rest/")
-	if !ok {
-		return restPath{}, false
-	}
-	parts := strings.Split(strings.Trim(rest, "/"), "/")
-	switch {
-	case parts[0] == "api":
-		return restPath{v3: true}, true
-	case len(parts) == 2: // a webhook's URL without a method
-		return restPath{user: parts[0], secret: parts[1]}, true
-	case len(parts) == 3:
-		method, xml := cutFormat(parts[2])
-		return restPath{user: parts[0], secret: parts[1], method: method, xml: xml}, true
-	case len(parts) == 1 && parts[0] != "":
-		method, xml := cutFormat(parts[0])
-		return restPath{method: method, xml: xml}, true
-	}
-	return restPath{}, false
-}
-
-// cutFormat takes the ending off that says what to answer, in any case.
-func cutFormat(name string) (method string, xml bool) {
-	at := strings.LastIndexByte(name, '.')
-	if at <= 0 {
-		return name, false
-	}
-	switch strings.ToLower(name[at:]) {
-	case ".json":
-		return name[:at], false
-	case ".xml":
-		return name[:at], true
-	}
-	return name, false
 }
 
 // sourceOf is the address that a request comes from, without the port.

@@ -1,0 +1,75 @@
+package emulator
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"time"
+)
+
+// permit checks what is known before a command runs.
+func (p *Portal) permit(req *request, m *method) *restError {
+	if m.app && !req.app {
+		return refusalOf("WRONG_AUTH_TYPE")
+	}
+	if !p.cfg.allows(m.scope) {
+		token := "webhook token"
+		if req.app {
+			token = "access token"
+		}
+		return failStatus(http.StatusUnauthorized, "insufficient_scope", "The request requires higher privileges than provided by the "+token)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.limits.blocked(operatingKey{req.credKey, m.name}, time.Now()) {
+		return refusalOf("OPERATION_TIME_LIMIT")
+	}
+	return nil
+}
+
+func (c Config) allows(scope string) bool {
+	for _, s := range c.Scopes {
+		if s == scope {
+			return true
+		}
+	}
+	return scope == ""
+}
+
+// authorize checks the secret of the inbound webhook or the application's
+// token, and takes the token and the source key out of the parameters.
+func (p *Portal) authorize(req *request) *restError {
+	if v, ok := req.params.Get("auth_connector"); ok {
+		req.connector = toText(v)
+		req.params.Delete("auth_connector")
+	}
+	if req.connector != "" && !p.cfg.feature(featureAuthConnector) {
+		return noLicense("auth_connector")
+	}
+	if req.path.secret != "" {
+		if req.path.user != p.user.id() || !sameSecret(req.path.secret, p.cfg.Secret) {
+			return refusalOf("INVALID_CREDENTIALS")
+		}
+		req.credKey, req.user = "webhook", p.user.ID
+		req.by = origin{user: req.user, hops: firstHops}
+		return nil
+	}
+	token := req.bearer
+	for _, name := range []string{"auth", "access_token"} {
+		if v, ok := req.params.Get(name); ok {
+			token = toText(v)
+			req.params.Delete(name)
+		}
+	}
+	if token == "" {
+		return refusalOf("NO_AUTH_FOUND")
+	}
+	g, err := p.checkToken(token)
+	if err != nil {
+		return err
+	}
+	req.app, req.credKey, req.user = true, "app", g.user
+	req.by = origin{user: g.user, app: true, connector: req.connector, hops: g.hops}
+	return nil
+}
+
+func sameSecret(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
