@@ -11,7 +11,7 @@ RACE := -race $(foreach p,modernc.org/sqlite/lib modernc.org/libc/... modernc.or
 
 .PHONY: help
 help: ## explain the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/b24rules
@@ -63,7 +63,11 @@ gen-check: ## fail when a generated file is not current
 golden: ## rewrite the golden files of tests
 	go test ./ruletest -run '^(TestGolden|TestProofsCanFail)$$' -count=1 -update
 	go test ./engine -run '^TestFindings$$' -count=1 -update
-	UPDATE_SCRIPTS=1 go test ./cmd/b24rules -run '^TestScripts$$' -count=1
+	go test ./rulefmt -run '^TestLayout$$' -count=1 -update
+	go test ./actions -run '^TestActions$$' -count=1 -update
+	go test ./yamlfile -run '^TestFindings$$' -count=1 -update
+	go test ./cmd/b24rules -run '^TestGolden' -count=1 -update-findings
+	UPDATE_SCRIPTS=1 go test ./cmd/b24rules -run '^(TestScripts|TestRuns|TestPlan)' -count=1
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## fuzz every target for FUZZTIME (5s)
