@@ -3,7 +3,10 @@
 
 # Tools are Go modules of their own, pinned in tools/go.mod.
 TOOL := go tool -modfile=tools/go.mod
-FUZZTIME ?= 5s
+
+# Executions, not a time: up to Go 1.26 a target now and then fails with "context
+# deadline exceeded" when its time is over (go.dev/issue/75804).
+FUZZTIME ?= 3000x
 
 # The race detector looks at everything but SQLite itself, which is C made into
 # Go: it is nobody's here to mend, and makes the tests take five times as long.
@@ -70,11 +73,11 @@ golden: ## rewrite the golden files of tests
 	UPDATE_SCRIPTS=1 go test ./cmd/b24rules -run '^(TestScripts|TestRuns|TestPlan)' -count=1
 
 .PHONY: fuzz-smoke
-fuzz-smoke: ## fuzz every target for FUZZTIME (5s)
-	@set -e; for pkg in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-			echo "fuzz $$pkg $$target"; \
-			go test $$pkg -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x; \
+fuzz-smoke: ## fuzz every target for FUZZTIME (3000x)
+	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
+			echo "fuzz $$(dirname $$file) $$target"; \
+			go test $$(dirname $$file) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x; \
 		done; \
 	done
 
