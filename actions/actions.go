@@ -19,6 +19,7 @@ var All = []*engine.Action{
 	SyncElements,
 	DeleteElements,
 	CallMethod,
+	HTTPPost,
 	Notify,
 	Log,
 	Stop,

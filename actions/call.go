@@ -2,7 +2,6 @@ package actions
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"b24rules/bitrix"
@@ -119,13 +118,8 @@ func callMethod(ctx context.Context, c *engine.Call, a callArgs) (any, error) {
 		return nil, err
 	}
 	if writes {
-		done, err := c.Memory.Done(ctx, c.Key)
-		if err != nil {
-			return nil, fmt.Errorf("read whether the call was done: %w", err)
-		}
-		if done {
-			c.Note("%s was done by an earlier attempt", a.Method)
-			return nil, nil
+		if done, err := wasDone(ctx, c, c.Key, a.Method); done || err != nil {
+			return nil, err
 		}
 	}
 	params, _ := wire(a.Params).(map[string]any)
@@ -134,8 +128,8 @@ func callMethod(ctx context.Context, c *engine.Call, a callArgs) (any, error) {
 		return nil, answer.Err
 	}
 	if writes {
-		if err := c.Memory.MarkDone(ctx, c.Key); err != nil {
-			return nil, fmt.Errorf("record that the call is done: %w", err)
+		if err := isDone(ctx, c, c.Key, a.Method); err != nil {
+			return nil, err
 		}
 	}
 	if len(answer.Result) == 0 {

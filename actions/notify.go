@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"strconv"
 
 	"b24rules/bitrix"
@@ -70,12 +69,11 @@ func notify(ctx context.Context, c *engine.Call, a notifyArgs) (any, error) {
 	var keys []string
 	for _, user := range users {
 		key := c.Key + "/" + user
-		done, err := c.Memory.Done(ctx, key)
+		done, err := wasDone(ctx, c, key, "telling user "+user)
 		if err != nil {
-			return nil, fmt.Errorf("read whether user %s was notified: %w", user, err)
+			return nil, err
 		}
 		if done {
-			c.Note("user %s was notified by an earlier attempt", user)
 			continue
 		}
 		calls, keys = append(calls, a.call(c, user)), append(keys, key)
@@ -86,17 +84,17 @@ func notify(ctx context.Context, c *engine.Call, a notifyArgs) (any, error) {
 		}
 		return nil, nil
 	}
-	var failed error
+	var failed failures // one who is gone does not keep the others from another attempt
 	for i, answer := range c.Portal.Do(ctx, calls...) {
 		if answer.Err != nil {
-			failed = orElse(failed, answer.Err)
+			failed.add(answer.Err)
 			continue
 		}
-		if err := c.Memory.MarkDone(ctx, keys[i]); err != nil {
-			return nil, fmt.Errorf("record that the notification is sent: %w", err)
+		if err := isDone(ctx, c, keys[i], "telling user "+calls[i].Params["USER_ID"].(string)); err != nil {
+			return nil, err
 		}
 	}
-	return nil, failed
+	return nil, failed.err("notify")
 }
 
 // call is the request for one user. By a webhook a tag needs a CLIENT_ID, which

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 
 	"b24rules/bitrix"
+	"b24rules/engine"
 )
 
 // recorder is the portal of a run; it writes down what it is asked.
@@ -25,6 +27,12 @@ func (r *recorder) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer
 func (r *recorder) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
 	r.note(call)
 	return r.Client.List(ctx, call, wrapper)
+}
+
+// post answers requests to other systems.
+func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) {
+	r.note(p.Call())
+	return engine.Reply{Status: http.StatusCreated, Body: []byte(`{"reservation":"R-7"}`)}, nil
 }
 
 // note writes a group of calls that were ready together as one block.

@@ -35,6 +35,7 @@ var update = flag.Bool("update", false, "rewrite what the scripts of testdata wa
 //	rule.yaml   the rule file
 //	portal      lists and types as people make them: "list Shipments DEAL:S …"
 //	rest        REST calls as people and other programs make them
+//	inputs      values of the inputs, a line each: "token: abc"
 //	run         an entity such as deal:1, "deleted" after its end, "again" for
 //	            another attempt of the run before
 //	outcome     how the run ended
@@ -71,6 +72,7 @@ type script struct {
 	findings, outcome, notes, changes string
 	rehearsed                         []engine.Write
 	log                               bytes.Buffer
+	given                             map[string]string // inputs
 	memory                            *memory
 }
 
@@ -89,7 +91,7 @@ func runScript(t *testing.T, file string) {
 		case "rule.yaml":
 			s.compile(f.Data)
 			wanted = false
-		case "portal", "rest", "run":
+		case "portal", "rest", "run", "inputs":
 			s.perform(f.Name, body)
 			wanted = false
 		case "findings":
@@ -140,7 +142,7 @@ func newScript(t testing.TB, cfg emulator.Config) *script {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return &script{t: t, portal: p, url: url, client: &recorder{Client: client}, memory: &memory{done: map[string]bool{}, once: map[string]string{}}}
+	return &script{t: t, portal: p, url: url, client: &recorder{Client: client}, given: map[string]string{}, memory: &memory{done: map[string]bool{}, once: map[string]string{}}}
 }
 
 func (s *script) compile(data []byte) {
@@ -166,6 +168,9 @@ func (s *script) perform(verb, body string) {
 		switch verb {
 		case "portal":
 			s.arrange(strings.Fields(line))
+		case "inputs":
+			name, value, _ := strings.Cut(line, ": ")
+			s.given[name] = value
 		case "rest":
 			if _, err := s.rest(line); err != nil {
 				s.t.Fatal(err)
@@ -224,7 +229,12 @@ func (s *script) run(words []string) {
 		clear(s.memory.done)
 	}
 	attempts := &memoryOfRun{memory: s.memory}
+	inputs, problems := s.rules.BindInputs(s.given)
+	if len(problems) > 0 {
+		s.t.Fatal(problems)
+	}
 	run := engine.Run{
+		Inputs: inputs, Send: s.client.post,
 		InOrder: true,
 		Portal:  "test", Client: s.client, Entity: entity, Count: 1, Attempt: 1,
 		Deleted: slices.Contains(words, "deleted"),

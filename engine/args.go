@@ -21,6 +21,7 @@ const (
 	argNames                    // names being defined, computed by the action
 	argRowValue                 // computed for each row
 	argRowFields                // names and values, computed for each row
+	argSecrets                  // names and texts that may hold secrets
 )
 
 // argField is one argument of an action, as its struct describes it.
@@ -45,6 +46,7 @@ var (
 	typeNames     = reflect.TypeFor[Names]()
 	typeRowValue  = reflect.TypeFor[RowValue]()
 	typeRowFields = reflect.TypeFor[RowFields]()
+	typeSecrets   = reflect.TypeFor[SecretFields]()
 )
 
 // describeArgs reads the tags of an argument struct.
@@ -137,6 +139,8 @@ func argType(t reflect.Type) (argKind, formula.Type, error) {
 		return argRowValue, formula.Type{Kind: formula.Any}, nil
 	case typeRowFields:
 		return argRowFields, formula.Type{Kind: formula.Any}, nil
+	case typeSecrets:
+		return argSecrets, formula.Type{Kind: formula.Any}, nil
 	}
 	vt, err := valueType(t)
 	return argValue, vt, err

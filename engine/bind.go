@@ -30,6 +30,9 @@ func (a *argValueOf) bind(ctx context.Context, sc scope) (reflect.Value, error) 
 	case argFields:
 		f, err := a.fields.eval(ctx, sc)
 		return reflect.ValueOf(f), err
+	case argSecrets:
+		f, err := a.fields.evalSecrets(ctx, sc)
+		return reflect.ValueOf(f), err
 	case argNames:
 		return reflect.ValueOf(Names{fields: a.names, scope: sc}), nil
 	case argRowValue:

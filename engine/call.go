@@ -40,17 +40,6 @@ func (c *Call) Note(format string, args ...any) {
 	c.trace.Notes = append(c.trace.Notes, fmt.Sprintf(format, args...))
 }
 
-// Outside reports whether an effect may be had that does not go through Portal,
-// such as a request to another system. In a rehearsal it may not, and what says
-// what would have been done: "POST to stock.example".
-func (c *Call) Outside(what string) bool {
-	if c.x.run.Rehearsal == nil {
-		return true
-	}
-	c.x.run.Rehearsal.outside(c.Step, what)
-	return false
-}
-
 // Missing turns a portal's "not found" for an entity into the right error: when
 // it is the one that the run is about, the run goes on with its deleted steps
 // or ends; otherwise the error stands.

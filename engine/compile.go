@@ -85,9 +85,11 @@ type checker struct {
 
 	set    *RuleSet
 	inputs formula.Type
-	rule   *Rule
-	part   string              // of the rule: steps or deleted
-	taken  map[string]diag.Pos // names of the rule's steps
+	// secrets are the names of the inputs that are secrets.
+	secrets []string
+	rule    *Rule
+	part    string              // of the rule: steps or deleted
+	taken   map[string]diag.Pos // names of the rule's steps
 }
 
 func (c *checker) errorf(n *yaml.Node, code, format string, args ...any) *diag.Finding {

@@ -166,6 +166,12 @@ func (c *checker) readArg(f *argField, e yamlfile.Entry, env formula.Env, types 
 			return nil
 		}
 		a.typ = a.fields.typ()
+	case argSecrets:
+		text := want{typ: formula.Type{Kind: formula.String}, what: "a value of " + f.Name, secret: true}
+		if a.fields = c.fields(e.Value, text, env); a.fields == nil {
+			return nil
+		}
+		a.typ = a.fields.typ()
 	case argNames:
 		if a.names = c.names(e.Value, env); a.names == nil {
 			return nil

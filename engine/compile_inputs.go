@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"b24rules/bitrix"
 	"b24rules/engine/formula"
 	"b24rules/num"
 	"b24rules/yamlfile"
@@ -19,6 +21,8 @@ var inputTypes = map[string]formula.Kind{
 	"number":  formula.Number,
 	"string":  formula.String,
 	"boolean": formula.Bool,
+	// Where a secret may stand it is text.
+	TypeSecret: formula.String,
 }
 
 // inputName is what an input may be called.
@@ -41,6 +45,9 @@ func (c *checker) readInputs(n *yaml.Node) {
 		}
 		c.set.Inputs = append(c.set.Inputs, in)
 		c.inputs.Fields[e.Name] = formula.Type{Kind: inputTypes[in.Type]}
+		if in.Type == TypeSecret {
+			c.secrets = append(c.secrets, in.Name)
+		}
 	}
 }
 
@@ -64,14 +71,14 @@ func (c *checker) readInput(e yamlfile.Entry, in *Input) bool {
 	in.Type = t.Value.Value
 	kind, ok := inputTypes[in.Type]
 	if !ok {
-		if in.Type == "secret" {
-			c.errorf(t.Value, "invalid-value", "no action of this version takes a secret")
-			return false
-		}
 		c.errorf(t.Value, "invalid-value", "unknown input type %q", in.Type).Hint = suggest(in.Type, slices.Sorted(maps.Keys(inputTypes)))
 		return false
 	}
 	if d, ok := m.Get("default"); ok {
+		if in.Type == TypeSecret {
+			c.errorf(d.Key, "invalid-value", "a secret has no default: it would stand in the rule file").Hint = "the portal's configuration says it, such as ${STOCK_TOKEN}"
+			return false
+		}
 		v := c.value(d.Value, want{typ: formula.Type{Kind: kind}, what: "the default of input " + e.Name}, formula.Env{})
 		if v == nil {
 			return false
@@ -165,6 +172,12 @@ func (in Input) parse(text string) (any, error) {
 			return nil, &typeError{want: "true or false", got: text}
 		}
 		return text == "true", nil
+	}
+	if in.Type == TypeSecret {
+		if len(text) < minSecret {
+			return nil, fmt.Errorf("a secret has at least %d characters, this one has %d", minSecret, len(text))
+		}
+		return bitrix.Secret(text), nil
 	}
 	return text, nil
 }

@@ -22,6 +22,8 @@ type want struct {
 	// plain says that text is not looked at for formulas: a name, or one of a
 	// few words.
 	plain bool
+	// secret says that secrets may stand here, alone or in holes of a text.
+	secret bool
 }
 
 var wantAny = want{typ: formula.Type{Kind: formula.Any}, what: "this value"}
@@ -124,6 +126,9 @@ func (c *checker) formula(v *value, w want, env formula.Env) *value {
 		return nil
 	}
 	v.formula, v.typ = f, f.Type()
+	if !c.secretsIn(v, w, env) {
+		return nil
+	}
 	c.doubts(v.node, formulaOffset, f.Doubts())
 	if e := f.Fails(); e != nil {
 		p := formula.Problem{From: e.From, To: e.To, Code: "failing-formula", Message: "the formula fails in every run: " + e.Message}
@@ -158,6 +163,9 @@ func (c *checker) template(v *value, w want, env formula.Env) *value {
 		return nil
 	}
 	v.template, v.typ = t, formula.Type{Kind: formula.String}
+	if !c.secretsIn(v, w, env) {
+		return nil
+	}
 	c.doubts(v.node, 0, t.Doubts())
 	return c.fits(v, w)
 }

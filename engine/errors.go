@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"b24rules/bitrix"
@@ -74,6 +75,10 @@ func verdict(err error) (Verdict, time.Time) {
 	if errors.As(err, &rest) && rest.Outcome == bitrix.Unknown && !rest.Settled.IsZero() {
 		return Retry, rest.Settled // before that, looking whether it was done tells nothing
 	}
+	var later *LaterError
+	if errors.As(err, &later) {
+		return Retry, later.NotBefore
+	}
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return Retry, time.Time{}
@@ -93,8 +98,13 @@ func verdict(err error) (Verdict, time.Time) {
 	return Retry, time.Time{}
 }
 
-// ErrorCode returns the portal's code for an error, or "error".
+// ErrorCode returns the portal's code for an error, the status of another
+// system's answer, or "error".
 func ErrorCode(err error) string {
+	var status *statusError
+	if errors.As(err, &status) {
+		return strconv.Itoa(status.status)
+	}
 	var rest *bitrix.Error
 	if errors.As(err, &rest) && rest.Code != "" {
 		return rest.Code

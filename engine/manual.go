@@ -82,6 +82,8 @@ func (f *argField) takes() string {
 		return "names and formulas, for each group as `group`"
 	case argRowValue:
 		return "a value for each row of `" + f.PerRow + "`"
+	case argSecrets:
+		return "names and texts, which may hold secrets"
 	case argRowFields:
 		return "names and values for each row of `" + f.PerRow + "`"
 	}

@@ -36,8 +36,8 @@ type Write struct {
 	// Step is the step's id, or its verb and number.
 	Step string
 	Call bitrix.Call
-	// Outside says that Call is no call of the portal: its method is a
-	// description of what would be done elsewhere.
+	// Outside says that Call is no call of the portal but a request to another
+	// system.
 	Outside bool
 
 	thing thing
@@ -76,10 +76,10 @@ func (r *Rehearsal) over(p Portal, step string) Portal {
 }
 
 // outside notes an effect that does not go through the portal.
-func (r *Rehearsal) outside(step, what string) {
+func (r *Rehearsal) outside(step string, call bitrix.Call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.writes = append(r.writes, Write{Step: step, Call: bitrix.Call{Method: what, Write: true}, Outside: true})
+	r.writes = append(r.writes, Write{Step: step, Call: call, Outside: true})
 }
 
 // rehearsedPortal is what a step in rehearsal talks to.

@@ -36,7 +36,7 @@ type RuleSet struct {
 func (s *RuleSet) secretInputs() map[string]bool {
 	var out map[string]bool
 	for _, in := range s.Inputs {
-		if in.Type == "secret" {
+		if in.Type == TypeSecret {
 			if out == nil {
 				out = map[string]bool{}
 			}
@@ -49,7 +49,8 @@ func (s *RuleSet) secretInputs() map[string]bool {
 // Input is a value that a portal's configuration supplies to a rule set.
 type Input struct {
 	Name string
-	// Type is integer, number, string or boolean.
+	// Type is integer, number, string, boolean or secret. The value of a secret
+	// is a bitrix.Secret.
 	Type  string
 	Title string
 	// Default is the value without configuration; nil when HasDefault is
@@ -148,7 +149,7 @@ type argValueOf struct {
 	field  *argField
 	key    *yaml.Node    // the argument's name in the file
 	value  *value        // argValue, argRowValue
-	fields *fieldsValue  // argFields, argRowFields
+	fields *fieldsValue  // argFields, argRowFields, argSecrets
 	names  []*namedValue // argNames
 	fixed  any           // argDuration
 	typ    formula.Type

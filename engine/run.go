@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"b24rules/bitrix"
@@ -45,6 +46,12 @@ type Run struct {
 	// Rehearsal, if not nil, keeps the run from changing anything: Client is
 	// only read, Memory only asked, and Guard has no say.
 	Rehearsal *Rehearsal
+	// ID tells this run from all others of its portal, in every attempt. "" is a
+	// run that nobody repeats.
+	ID string
+	// Send takes the place of the network for requests to other systems, in
+	// tests. Nil sends them.
+	Send SendFunc
 	// InOrder keeps steps from reading ahead, so that equal runs send equal
 	// calls in one order.
 	InOrder bool
@@ -75,6 +82,7 @@ type execution struct {
 	deleted bool
 	removed int // things deleted so far
 	ahead   map[*step]*ahead
+	hide    *strings.Replacer // takes the secrets out of a text; nil without any
 }
 
 // Run executes the rule for one entity. The trace tells what was done, also
@@ -179,9 +187,11 @@ func (x *execution) scope(ctx context.Context) (scope, error) {
 		event.Time = event.Time.In(r.Zone)
 	}
 	vars := map[string]any{}
-	sc := scope{machine: formula.NewMachine(ctx), vars: map[string]any{
+	inputs, secrets := splitSecrets(r.Inputs)
+	x.hide = secretReplacer(secrets)
+	sc := scope{machine: formula.NewMachine(ctx), secrets: secrets, vars: map[string]any{
 		nameEvent:  eventScope(r.Entity, r.Portal, event, r.Count, r.Added),
-		nameInputs: r.Inputs,
+		nameInputs: inputs,
 		nameVars:   vars,
 	}}
 	for _, v := range x.rule.Set.vars {

@@ -126,7 +126,7 @@ func (f *argField) takesSchema() yamlfile.Schema {
 	switch f.kind {
 	case argDuration:
 		return takesDuration
-	case argFields, argRowFields, argNames:
+	case argFields, argRowFields, argNames, argSecrets:
 		return yamlfile.Schema{"type": "object"}
 	case argRowValue:
 		return yamlfile.Schema{}

@@ -3,6 +3,7 @@ package engine
 import (
 	"maps"
 
+	"b24rules/bitrix"
 	"b24rules/engine/formula"
 )
 
@@ -21,6 +22,8 @@ const (
 type scope struct {
 	vars    map[string]any
 	machine *formula.Machine
+	// secrets are inputs that formulas do not see.
+	secrets map[string]bitrix.Secret
 }
 
 // child returns a scope of its own that also holds extra.
@@ -28,7 +31,7 @@ func (s scope) child(extra map[string]any) scope {
 	vars := make(map[string]any, len(s.vars)+len(extra)+4)
 	maps.Copy(vars, s.vars)
 	maps.Copy(vars, extra)
-	return scope{vars: vars, machine: s.machine}
+	return scope{vars: vars, machine: s.machine, secrets: s.secrets}
 }
 
 // row points a scope made by child at another row. It changes the scope in

@@ -106,6 +106,10 @@ var passing = []string{
 func (w *recordedWorld) command(c engine.CommandRecord, call bool) {
 	params := record(decoded(c.Params))
 	method := strings.ToLower(c.Method)
+	if method == engine.MethodPost {
+		delete(record(params["headers"]), engine.KeyHeader) // another run has another one
+		call = true
+	}
 	if c.Write {
 		w.writes = append(w.writes, bitrix.Call{Method: c.Method, Params: params, Write: true})
 	}

@@ -178,7 +178,7 @@ func (s *stage) run(ctx context.Context, w *world, b boundSet, route engine.Rout
 		r.trace, r.err = route.Rule.Run(alive, engine.Run{
 			Portal: s.file.portalName(), Client: w.rec, Entity: route.Entity, Event: e, Count: count,
 			Added: route.Added, Deleted: route.Deleted, LastAttempt: true, Attempt: attempt,
-			Inputs: b.inputs, Memory: m, InOrder: true,
+			Inputs: b.inputs, Memory: m, InOrder: true, Send: w.rec.post,
 		})
 		kill()
 		if !w.rec.killed() || ctx.Err() != nil {

@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
 	"b24rules/bitrix"
+	"b24rules/engine"
 )
 
 // inMemory sends requests to a handler without a socket.
@@ -159,6 +162,33 @@ func (r *recorder) send(ctx context.Context, calls []bitrix.Call) []bitrix.Answe
 		}
 	}
 	return answers
+}
+
+// post takes a request to another system, which has no network here: it answers
+// 200 with what the test has for http_post, or the status that it refuses with.
+func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) {
+	r.mu.Lock()
+	if r.crashed {
+		r.mu.Unlock()
+		return engine.Reply{}, errCrash
+	}
+	p.Headers = slices.DeleteFunc(slices.Clone(p.Headers), func(h engine.SecretField) bool { return h.Name == engine.KeyHeader })
+	r.writes = append(r.writes, p.Call())
+	r.sent++
+	r.crashed = r.sent == r.crashAfter
+	crashed, status := r.crashed, r.refusals[engine.MethodPost]
+	r.mu.Unlock()
+	if crashed {
+		r.kill()
+		return engine.Reply{}, errCrash
+	}
+	reply := engine.Reply{Status: http.StatusOK}
+	if n, err := strconv.Atoi(status); err == nil {
+		reply.Status = n
+	} else if a, ok := r.standIn(engine.MethodPost); ok {
+		reply.Body = a.Result
+	}
+	return reply, nil
 }
 
 // standIn is what the test says of a method.

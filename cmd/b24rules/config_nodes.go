@@ -4,6 +4,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"b24rules/diag"
+	"b24rules/engine"
 	"b24rules/yamlfile"
 )
 
@@ -121,7 +122,11 @@ func (p *portalFiles) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 }
 
 // inputTable holds the inputs of a portal: rule set, input, value.
-type inputTable struct{ sets []setInputs }
+type inputTable struct {
+	sets []setInputs
+	// env is where secrets may come from; nil is nowhere.
+	env func(name string) (string, bool)
+}
 
 // setInputs are the inputs of one rule set.
 type setInputs struct {
@@ -170,6 +175,28 @@ func (s setInputs) given() map[string]string {
 		out[v.name] = v.text
 	}
 	return out
+}
+
+// givenTo is given with the variables of the environment filled in where a
+// secret is wanted. Elsewhere ${x} is text.
+func (s setInputs) givenTo(set *engine.RuleSet, env func(string) (string, bool)) (map[string]string, diag.List) {
+	out := s.given()
+	var list diag.List
+	for _, in := range set.Inputs {
+		text, ok := out[in.Name]
+		if in.Type != engine.TypeSecret || !ok {
+			continue
+		}
+		filled, missing := fillIn(text, env)
+		for _, name := range missing {
+			list.Errorf(s.place(in.Name, true), "missing-variable", "the environment has no variable %s", name)
+		}
+		out[in.Name] = filled
+		if len(missing) > 0 {
+			out[in.Name] = text // which is no secret, and was reported
+		}
+	}
+	return out, list
 }
 
 // place is where an input stands: its value, or its name when that is what is

@@ -124,6 +124,7 @@ func (r *configReader) portals(c *config, in *configFile, root diag.Pos) {
 
 func (r *configReader) portal(p namedPortal) portalConfig {
 	out := portalConfig{Name: p.name, Pos: p.pos, Plan: bitrix.PlanStandard, Shared: p.Shared, Insecure: p.TLS.InsecureSkipVerify, Inputs: p.Inputs}
+	out.Inputs.env = r.env
 	if p.OAuth.set() {
 		out.OAuth = r.oauth(p)
 	} else {
@@ -238,17 +239,31 @@ func (r *configReader) expand(s scalar) (string, bool) {
 
 // expandWith fills in the environment's variables, escaped for their place.
 func (r *configReader) expandWith(s scalar, escape func(string) string) (string, bool) {
-	ok := true
-	text := variable.ReplaceAllStringFunc(s.text, func(ref string) string {
-		name := ref[2 : len(ref)-1]
+	text, missing := fillIn(s.text, func(name string) (string, bool) {
 		value, found := r.env(name)
-		if !found {
-			r.errorf(s.pos, "missing-variable", "the environment has no variable %s", name)
-			ok = false
-		}
-		return escape(value)
+		return escape(value), found
 	})
-	return text, ok
+	for _, name := range missing {
+		r.errorf(s.pos, "missing-variable", "the environment has no variable %s", name)
+	}
+	return text, len(missing) == 0
+}
+
+// fillIn replaces ${NAME} by what the environment holds, and tells what it does
+// not hold. A nil env holds nothing.
+func fillIn(text string, env func(name string) (string, bool)) (filled string, missing []string) {
+	filled = variable.ReplaceAllStringFunc(text, func(ref string) string {
+		name := ref[2 : len(ref)-1]
+		value, found := "", false
+		if env != nil {
+			value, found = env(name)
+		}
+		if !found {
+			missing = append(missing, name)
+		}
+		return value
+	})
+	return filled, missing
 }
 
 func (r *configReader) log(c *config, in logFile) {

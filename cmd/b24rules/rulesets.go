@@ -285,7 +285,9 @@ func bind(set *engine.RuleSet, portals []portalConfig) (*boundSet, diag.List) {
 		if !ok {
 			here.pos = p.Pos
 		}
-		values, problems := set.BindInputs(here.given())
+		given, missing := here.givenTo(set, p.Inputs.env)
+		list.Add(missing...)
+		values, problems := set.BindInputs(given)
 		if len(problems) == 0 {
 			problems = set.BindProblems(values)
 		}

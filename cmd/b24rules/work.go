@@ -126,6 +126,8 @@ func (a *app) engineRun(p *portal, r *queue.Run, inputs map[string]any) (engine.
 		client = p.later()
 	}
 	return engine.Run{
+		// A new database counts from 1 again.
+		ID:     fmt.Sprintf("%d/%d", r.ID, r.First.UnixMicro()),
 		Portal: p.name, Client: client, Entity: entity, Event: event,
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted,
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,

@@ -1,0 +1,197 @@
+package actions_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"b24rules/emulator"
+	"b24rules/engine"
+)
+
+const stockToken = `t0k/en"with\quotes`
+
+// stock is another system.
+type stock struct {
+	*httptest.Server
+	requests []*http.Request
+	bodies   []string
+	// fail answers what it says, once each.
+	fail []http.HandlerFunc
+}
+
+func newStock(t *testing.T) *stock {
+	s := &stock{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		s.requests, s.bodies = append(s.requests, r), append(s.bodies, string(body))
+		if len(s.fail) > 0 {
+			fail := s.fail[0]
+			s.fail = s.fail[1:]
+			fail(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		echo, _ := json.Marshal(r.Header.Get("Authorization"))
+		fmt.Fprintf(w, `{"id":7,"sum":0.10,"you":%s}`, echo)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// posting is a script whose rule posts to a stock.
+func posting(t *testing.T, s *stock, more string) *script {
+	x := newScript(t, emulator.Config{})
+	x.compile([]byte(fmt.Sprintf(`version: 1
+inputs:
+  token: {type: secret}
+rules:
+  r:
+    on: ONCRMDEALUPDATE
+    steps:
+      - id: stock
+        once: =event.id
+        http_post:
+          url: %s/reservations
+          headers: {Authorization: "Bearer {{ inputs.token }}"}
+          body: {deal: =event.id, sum: 0.10, none: =nil, tags: [a, =omit], text: "<&>"}
+%s`, s.URL, more)))
+	if x.findings != "" {
+		t.Fatal(x.findings)
+	}
+	x.perform("rest", `crm.deal.add {"fields":{"TITLE":"Roof"}}`)
+	return x
+}
+
+// post runs the rule over a real connection.
+func (s *script) post(m *memoryOfRun) (*engine.Trace, error) {
+	inputs, problems := s.rules.BindInputs(map[string]string{"token": stockToken})
+	if len(problems) > 0 {
+		s.t.Fatal(problems)
+	}
+	return s.rules.Rules[0].Run(s.t.Context(), engine.Run{
+		Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1,
+		Inputs: inputs, Memory: m, ID: "12",
+	})
+}
+
+// TestPostSends: what another system gets, and what is kept of it.
+func TestPostSends(t *testing.T) {
+	s := newStock(t)
+	x := posting(t, s, "      - update_item: {owner: deal, id: =event.id, fields: {title: '{{ stock?.body?.you ?? 0 }} {{ stock?.body?.sum ?? 0 }} {{ stock?.status ?? 0 }}'}}\n")
+	trace, err := x.post(&memoryOfRun{memory: x.memory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := s.requests[0]
+	if got := r.Header.Get("Authorization"); got != "Bearer "+stockToken {
+		t.Errorf("the system got the header %q", got)
+	}
+	if want := `{"deal":1,"none":null,"sum":0.1,"tags":["a"],"text":"<&>"}`; s.bodies[0] != want {
+		t.Errorf("the system got %s\nwant %s", s.bodies[0], want)
+	}
+	if r.Header.Get("Content-Type") != "application/json" || !strings.HasPrefix(r.Header.Get("Idempotency-Key"), "b24r-") {
+		t.Errorf("headers %v", r.Header)
+	}
+	// The answer repeats the secret.
+	const want = `crm.item.get {"entityTypeId":2,"id":1}`
+	if got := x.state(want); !strings.Contains(got, `Bearer <secret> 0.1 200`) {
+		t.Errorf("the portal has %s", got)
+	}
+	text, err := engine.UnpackRecord(trace.Record(0, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted, _ := json.Marshal(stockToken)
+	for _, secret := range []string{stockToken, strings.Trim(string(quoted), `"`)} {
+		if strings.Contains(string(text), secret) {
+			t.Errorf("the history holds the secret: %s", text)
+		}
+	}
+	if !strings.Contains(string(text), `"Authorization":"Bearer <secret>"`) || !strings.Contains(string(text), `"token":"<secret>"`) {
+		t.Errorf("the history does not tell that there was a secret: %s", text)
+	}
+}
+
+// TestPostAnswers: what follows from each kind of answer, and that a lost one is
+// sent again with the same key.
+func TestPostAnswers(t *testing.T) {
+	other := newStock(t)
+	answer := func(status int, header, value, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			if header != "" {
+				w.Header().Set(header, value)
+			}
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	breakOff := func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }
+	cutShort := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, `{"id":`)
+	}
+	for _, tt := range []struct {
+		name    string
+		fail    http.HandlerFunc
+		verdict engine.Verdict
+		text    string // of the error; "" is none
+		later   bool
+	}{
+		{"created", answer(201, "", "", `{"id":7}`), 0, "", false},
+		{"no body", answer(204, "", "", ""), 0, "", false},
+		{"no JSON", answer(200, "", "", "thanks"), 0, "", false},
+		{"too long", answer(200, "", "", `"`+strings.Repeat("x", 2<<20)+`"`), 0, "", false},
+		{"an answer that breaks off", cutShort, 0, "", false},
+		{"no answer", breakOff, engine.Retry, "the request to ", false},
+		{"busy", answer(503, "", "", ""), engine.Retry, "was answered 503 Service Unavailable", false},
+		{"busy until", answer(429, "Retry-After", "600", ""), engine.Retry, "was answered 429 Too Many Requests", true},
+		{"refused", answer(422, "", "", `{"error":"no such product, Bearer `+`t0k/en\"with\\quotes"}`), engine.Park, `was answered 422 Unprocessable Entity: {"error":"no such product, Bearer <secret>"}`, false},
+		{"elsewhere", answer(307, "Location", other.URL, ""), engine.Park, "was answered 307 Temporary Redirect: redirects are followed on the same host alone", false},
+		{"to a page", answer(302, "Location", "/login", ""), engine.Park, "was answered 302 Found", false},
+		{"moved on the same host", answer(308, "Location", "/v2/reservations", ""), 0, "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStock(t)
+			x := posting(t, s, "")
+			s.fail = []http.HandlerFunc{tt.fail}
+			m := &memoryOfRun{memory: x.memory}
+			_, err := x.post(m)
+			var re *engine.RunError
+			switch {
+			case tt.text == "":
+				if err != nil {
+					t.Fatal(err)
+				}
+			case !errors.As(err, &re) || re.Verdict != tt.verdict || !strings.Contains(re.Error(), tt.text):
+				t.Fatalf("the run ends with %v, want verdict %d with %s", err, tt.verdict, tt.text)
+			case tt.later != (time.Until(re.NotBefore) > 5*time.Minute):
+				t.Errorf("it is tried again from %v", re.NotBefore)
+			}
+			sent := len(s.requests)
+			if _, err := x.post(m); err != nil {
+				t.Fatal(err)
+			}
+			if again := len(s.requests) > sent; again != (tt.text != "") {
+				t.Errorf("sent again: %v", again)
+			}
+			for _, r := range s.requests {
+				if got, want := r.Header.Get("Idempotency-Key"), s.requests[0].Header.Get("Idempotency-Key"); got != want {
+					t.Errorf("sent again with the key %s, the first was %s", got, want)
+				}
+			}
+		})
+	}
+	if len(other.requests) > 0 {
+		t.Error("another host got a request")
+	}
+}

@@ -1,0 +1,138 @@
+package actions
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"b24rules/engine"
+)
+
+const (
+	// postTimeout is how long a request to another system may take.
+	postTimeout = 30 * time.Second
+	// maxReply is how long its answer may be.
+	maxReply = 1 << 20
+	// maxRetryAfter bounds how long a system may put a run off.
+	maxRetryAfter = 24 * time.Hour
+	maxRedirects  = 5
+)
+
+// ownHeaders are those that a request has by itself.
+var ownHeaders = []string{"Host", "Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade", "Te"}
+
+// postURL reads an address. plain takes http:// too.
+func postURL(text string, plain bool) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Opaque != "":
+		return nil, errors.New("url is no address such as https://stock.example.com/reservations")
+	case u.User != nil:
+		return nil, errors.New("url has a name or a password in it: send an Authorization header, whose value may be a secret")
+	case u.Scheme == "https":
+	case u.Scheme != "http":
+		return nil, fmt.Errorf("url begins with %s://, want https://", u.Scheme)
+	case !plain && !isLoopback(u.Hostname()):
+		return nil, errors.New("url begins with http://: everybody on the way could read it; want https://, or plain_http: true")
+	}
+	u.Fragment = ""
+	return u, nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// checkHeader says what is wrong with the name of a header.
+func checkHeader(name string) error {
+	const tokens = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	if name == "" || strings.Trim(name, tokens) != "" {
+		return fmt.Errorf("%q is no name of a header", name)
+	}
+	if slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)) {
+		return fmt.Errorf("the header %s is set by itself, leave it out", name)
+	}
+	return nil
+}
+
+func checkHeaderValue(h engine.SecretField) error {
+	if err := checkHeader(h.Name); err != nil {
+		return err
+	}
+	if strings.ContainsFunc(h.Value.Reveal(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		return fmt.Errorf("the value of header %s has a line break or another control character in it", h.Name)
+	}
+	return nil
+}
+
+// poster follows a redirect only where it repeats the request, to the same host:
+// what is sent is meant for nobody else.
+var poster = &http.Client{CheckRedirect: func(next *http.Request, via []*http.Request) error {
+	first := via[0]
+	if next.Method != http.MethodPost || next.URL.Host != first.URL.Host || next.URL.Scheme != first.URL.Scheme || len(via) > maxRedirects {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}}
+
+// sendPost sends a request. Its error says that nobody knows whether it was
+// taken: what has a status was answered.
+func sendPost(ctx context.Context, p engine.Post) (engine.Reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL, bytes.NewReader(p.Body))
+	if err != nil {
+		return engine.Reply{}, err
+	}
+	req.Header.Set("User-Agent", "b24rules")
+	req.Header.Set("Accept", "application/json")
+	for _, h := range p.Headers {
+		req.Header.Set(h.Name, h.Value.Reveal())
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := poster.Do(req)
+	if err != nil {
+		var told *url.Error
+		if errors.As(err, &told) {
+			err = told.Err // without the address, which may have a token in it
+		}
+		return engine.Reply{}, err
+	}
+	defer resp.Body.Close()
+	reply := engine.Reply{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	switch {
+	case err != nil:
+		reply.Lost = "its answer broke off"
+	case len(body) > maxReply:
+		reply.Lost = fmt.Sprintf("its answer is longer than %d KiB", maxReply>>10)
+	default:
+		reply.Body = body
+	}
+	return reply, nil
+}
+
+// retryAfter reads seconds or a date.
+func retryAfter(text string, now time.Time) time.Time {
+	at, err := http.ParseTime(text)
+	if n, numErr := strconv.Atoi(strings.TrimSpace(text)); numErr == nil && n >= 0 {
+		at, err = now.Add(time.Duration(min(n, int(maxRetryAfter/time.Second)))*time.Second), nil
+	}
+	if err != nil || !at.After(now) {
+		return time.Time{}
+	}
+	if latest := now.Add(maxRetryAfter); at.After(latest) {
+		return latest
+	}
+	return at
+}

@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"b24rules/bitrix"
+)
+
+// MethodPost is what histories, tests and plans call a request to another
+// system, beside the methods of the REST API. It is the name of its action.
+const MethodPost = "http_post"
+
+// KeyHeader is the header by which a system can tell a request that it has seen.
+// https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+const KeyHeader = "Idempotency-Key"
+
+// Post is a request to a system that is not the portal.
+type Post struct {
+	URL     string
+	Headers SecretFields
+	// Body is JSON.
+	Body json.RawMessage
+}
+
+// Call is the request as histories, tests and plans show it, without secrets.
+func (p Post) Call() bitrix.Call {
+	params := map[string]any{"url": p.URL, "body": p.Body}
+	if len(p.Headers) > 0 {
+		params["headers"] = p.Headers.Shown()
+	}
+	return bitrix.Call{Method: MethodPost, Params: params, Write: true}
+}
+
+// Reply is what another system answered.
+type Reply struct {
+	Status int
+	Body   []byte
+	// Lost says why Body is not all that was answered; "" when it is.
+	Lost string
+	// RetryAfter is when the system wants to be asked again; zero when it does
+	// not say.
+	RetryAfter time.Time
+}
+
+// SendFunc sends a request to another system. Its error says that it is not
+// known to have been taken.
+type SendFunc func(ctx context.Context, p Post) (Reply, error)
+
+// Post sends a request by send, or by Run.Send where that is set, and keeps it
+// for the history. Secrets are taken out of the answer and the error. In a
+// rehearsal nothing is sent: sent is false then.
+func (c *Call) Post(ctx context.Context, p Post, send SendFunc) (reply Reply, sent bool, err error) {
+	call := p.Call()
+	if r := c.x.run.Rehearsal; r != nil {
+		r.outside(c.Step, call)
+		return Reply{}, false, nil
+	}
+	if c.x.run.Send != nil {
+		send = c.x.run.Send
+	}
+	started := time.Now()
+	reply, err = send(ctx, p)
+	if c.x.hide != nil {
+		reply.Body = []byte(c.x.hide.Replace(string(reply.Body)))
+	}
+	if err != nil {
+		err = c.x.hideIn(err)
+	} else {
+		c.x.usage.writes.Add(1)
+		c.x.trace.count(c.trace, 0, 1)
+	}
+	note := commandTrace{call: call, listed: -1, err: err, took: time.Since(started)}
+	switch {
+	case err == nil && reply.Status/100 != 2:
+		note.err = &statusError{reply.Status}
+	case json.Valid(reply.Body):
+		note.result = reply.Body
+	}
+	c.x.trace.note(c.trace, note)
+	return reply, true, err
+}
+
+// hideIn takes the secrets out of an error's text.
+func (x *execution) hideIn(err error) error {
+	if x.hide == nil {
+		return err
+	}
+	return &hiddenError{text: x.hide.Replace(err.Error()), err: err}
+}
+
+// hiddenError is an error whose text may have held a secret.
+type hiddenError struct {
+	text string
+	err  error
+}
+
+func (e *hiddenError) Error() string { return e.text }
+func (e *hiddenError) Unwrap() error { return e.err }
+
+// statusError is an answer without success, for the history.
+type statusError struct{ status int }
+
+func (e *statusError) Error() string {
+	return strings.TrimSpace(strconv.Itoa(e.status) + " " + http.StatusText(e.status))
+}
+
+// LaterError says that a system wants to be asked again, not before a time: the
+// run is tried again then. It counts as an attempt.
+type LaterError struct {
+	NotBefore time.Time
+	Err       error
+}
+
+func (e *LaterError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *LaterError) Unwrap() error { return e.Err }
+
+// EffectKey names an effect outside of the portal: equal in every attempt of a
+// run for the same content, and different for every other. what is the content.
+func (c *Call) EffectKey(what []byte) string {
+	h := sha256.New()
+	for _, part := range []string{c.PortalName, c.x.run.ID, c.Key, string(what)} {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return "b24r-" + hex.EncodeToString(h.Sum(nil)[:16])
+}
