@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"b24rules/queue"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 )
 
 // told is what Options.Handover was told.
@@ -76,6 +78,42 @@ func TestHandoverOfALease(t *testing.T) {
 		waitIdle(t, q)
 		if len(handed) > 0 {
 			t.Errorf("what was not handed over: %v", <-handed)
+		}
+	})
+}
+
+// A process that lived and falls silent is told of once, by one of the others.
+func TestAnotherProcessFallsSilent(t *testing.T) {
+	dsn := newPostgres(t)
+	synctest.Test(t, func(t *testing.T) {
+		var told atomic.Int32
+		behind(t, dsn, `INSERT INTO b24_worker (id, info, beat) VALUES ('zz long gone', '', 7), ('zz other', '', 1)`)
+		for range 2 {
+			q := openDSN(t, dsn, queue.Options{Silenced: func() { told.Add(1) }})
+			work(t, q, func(context.Context, *queue.Run) error { return nil })
+		}
+		for range 3 {
+			time.Sleep(2 * time.Second)
+			behind(t, dsn, `UPDATE b24_worker SET beat = beat + 1 WHERE id = 'zz other'`)
+		}
+		if n := told.Load(); n != 0 {
+			t.Errorf("told %d times of processes that live or never did", n)
+		}
+		time.Sleep(time.Minute)
+		if n := told.Load(); n != 1 {
+			t.Errorf("told %d times of one that fell silent, want once", n)
+		}
+		time.Sleep(5 * time.Minute)
+		var left int
+		conn, err := pgx.Connect(t.Context(), dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.QueryRow(t.Context(), `SELECT COUNT(*) FROM b24_worker`).Scan(&left); err != nil || left != 2 {
+			t.Errorf("%d rows of workers, %v; want the two that live", left, err)
+		}
+		if err := conn.Close(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

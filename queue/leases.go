@@ -128,6 +128,9 @@ func (h *holder) tick(ctx context.Context, leaving bool) error {
 		}
 	}
 	v := view{me: h.id, term: h.q.options.Lease, portals: portals, rows: h.rows, workers: h.workers, mine: map[string]bool{}}
+	for _, id := range v.silenced() {
+		h.tellSilenced(id)
+	}
 	held := h.q.leases.all()
 	for _, l := range held {
 		v.mine[l.portal] = true
@@ -141,6 +144,17 @@ func (h *holder) tick(ctx context.Context, leaving bool) error {
 		h.giveUp(part, held)
 	}
 	return h.forget(ctx)
+}
+
+// tellSilenced tells once of a worker that has fallen silent.
+func (h *holder) tellSilenced(id string) {
+	w := h.workers[id]
+	w.lived = false
+	h.workers[id] = w
+	h.q.options.Log.Warn("a process that shares the database has fallen silent", slog.String("worker", id))
+	if h.q.options.Silenced != nil {
+		h.q.options.Silenced()
+	}
 }
 
 // giveUp gives back what is more than a fair share, where others can have it.
@@ -300,8 +314,10 @@ func (h *holder) observe(rows map[string]leaseRow, workers map[string]beatSeen) 
 	}
 	for id, w := range workers {
 		w.since = now
-		if old, ok := h.workers[id]; ok && old.beat == w.beat {
-			w.since = old.since
+		if old, ok := h.workers[id]; ok {
+			if w.lived = old.lived || old.beat != w.beat; old.beat == w.beat {
+				w.since = old.since
+			}
 		}
 		workers[id] = w
 	}

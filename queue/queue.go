@@ -57,6 +57,11 @@ type Options struct {
 	// for this one. It must not block.
 	Handover func(portal string, until time.Time)
 
+	// Silenced, if not nil, is told when another process that shares the database
+	// has fallen silent: it was killed, is frozen or cut off, perhaps while it took
+	// events. Of the processes that go on one is told. It must not block.
+	Silenced func()
+
 	// Log gets what an operator should know. nil means slog.Default().
 	Log *slog.Logger
 }

@@ -21,6 +21,7 @@ type beatSeen struct {
 	beat  int64
 	since time.Time
 	only  map[string]bool // the portals that it can work; nil for all
+	lived bool            // its beat has changed before our eyes
 }
 
 func (w beatSeen) can(portal string) bool { return w.only == nil || w.only[portal] }
@@ -45,6 +46,22 @@ func (v view) patience() time.Duration { return v.term + v.term/10 }
 func (v view) free(portal string) bool {
 	row, ok := v.rows[portal]
 	return !ok || row.owner == "" || row.owner == v.me || time.Since(row.since) > v.patience()
+}
+
+// silenced are the workers that lived and do not any more, if it is up to me to
+// tell of them: to the first of those that go on.
+func (v view) silenced() (ids []string) {
+	for id, w := range v.workers {
+		gone := time.Since(w.since) > v.patience()
+		switch {
+		case id == v.me:
+		case !gone && id < v.me:
+			return nil
+		case gone && w.lived:
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // parts divides a view by who can work what: processes with different portals

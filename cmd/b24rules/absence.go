@@ -95,6 +95,14 @@ func (a *app) lost(portal string) {
 	}
 }
 
+// allLost is lost for all portals: another process was silenced, and what it was
+// just being told nobody has.
+func (a *app) allLost() {
+	for name := range a.portals {
+		a.lost(name)
+	}
+}
+
 // lastBeats stores the last signs of life of a process that ends.
 func (a *app) lastBeats(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)

@@ -65,7 +65,7 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 		}
 	}
 	q, err := queue.Open(ctx, c.Database, queue.Options{
-		Portals: names, Handover: a.handover,
+		Portals: names, Handover: a.handover, Silenced: a.allLost,
 		Attempts: c.Limits.Attempts, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
 		Workers: c.Limits.Runs, Grace: c.Limits.grace(), Settle: c.Limits.settle(), Log: log,
 		KeepSucceeded: time.Duration(c.History.Succeeded), KeepDiscarded: time.Duration(c.History.Discarded),
