@@ -64,8 +64,9 @@ type rules[T any] struct {
 	invalid func(name string) error         // the value does not fit
 	prefix  func(prefix, name string) error // nil allows every prefix
 	parse   func(col column[T], v any) (any, bool)
-	scalar  bool // a list of values does not fit, not at "=" either
-	masks   bool // text without an operator may have % for anything
+	scalar  bool                   // a list of values does not fit, not at "=" either
+	masks   bool                   // text without an operator may have % for anything
+	noText  func(name string) bool // parts of text find nothing in it; nil is never
 }
 
 type predicate[T any] func(T) bool
@@ -114,6 +115,9 @@ func (r *rules[T]) condition(key string, v any) (predicate[T], error) {
 	}
 	if mask, isText := v.(string); r.masks && prefix == "" && isText && col.kind == kindText && strings.Contains(mask, "%") {
 		op = opLike
+	}
+	if (op == opContains || op == opLike) && r.noText != nil && r.noText(name) {
+		return func(T) bool { return false }, nil
 	}
 	wanted, ok := r.values(col, op, v)
 	if !ok {

@@ -133,7 +133,7 @@ func (e legacyEntity) list(c *call) (any, error) {
 		return nil, arrayWanted("select")
 	}
 	find := t.legacyColumns()
-	r := rules[*item]{find: find, parse: c.store().parseItemValue}
+	r := rules[*item]{find: find, parse: c.store().parseItemValue, noText: e.noText(t)}
 	pass, err := r.compile(filter)
 	if err != nil {
 		return nil, err
@@ -150,6 +150,20 @@ func (e legacyEntity) list(c *call) (any, error) {
 		answer.Append(a)
 	}
 	return answer, nil
+}
+
+// noText names the fields that crm.deal.list and the like do not look for parts of
+// text in: statuses, contacts and companies. What it comes to is not documented; here
+// nothing is found.
+// https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-list.html
+func (e legacyEntity) noText(t *entityType) func(name string) bool {
+	if e.typ == typeLead || e.typ == typeQuote { // their pages do not say so
+		return nil
+	}
+	return func(name string) bool {
+		f := t.fields.byLegacy[name] // nil for phones and the like
+		return f != nil && (f.typ == "crm_status" || f.typ == "crm_contact" || f.typ == "crm_company")
+	}
 }
 
 // legacyColumns is what the legacy lists filter and order by.
