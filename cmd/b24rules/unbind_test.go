@@ -66,6 +66,8 @@ func TestUnbind(t *testing.T) {
 			t.Parallel()
 			h := newApplicationHarness(t, kind, emulator.Config{})
 			all := h.bound()
+			deal := h.addDeal("Roof", row{"Tiles", "33.33", "3"})
+			h.until("the engine is at work", func() bool { return len(h.elements(deal)) == 1 })
 			h.asApp("event.bind", map[string]any{"event": "ONCRMLEADADD", "handler": "http://old.example/hooks/demo"}, nil)
 
 			both, invoices := newAppCLI(h, "deal-shipments", "invoice-total"), newAppCLI(h, "invoice-total")
