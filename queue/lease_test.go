@@ -121,6 +121,29 @@ func TestALeaseThatCannotBeRenewed(t *testing.T) {
 	})
 }
 
+// A lease was taken, but the answer was lost on the way: whoever took it knows
+// nothing of it, and must not keep it from others.
+func TestALeaseThatNobodyKnowsOf(t *testing.T) {
+	dsn := newPostgres(t)
+	synctest.Test(t, func(t *testing.T) {
+		none := func(context.Context, *queue.Run) error { return nil }
+		work(t, openDSN(t, dsn, queue.Options{Portals: []string{"acme"}}), none)
+		time.Sleep(time.Second)
+		behind(t, dsn, `INSERT INTO b24_lease (portal, owner, token, beat) SELECT 'zeta', id, 1, 0 FROM b24_worker`)
+		begun := make(chan bool, 1)
+		other := openDSN(t, dsn, queue.Options{Portals: []string{"zeta"}})
+		work(t, other, func(context.Context, *queue.Run) error { begun <- true; return nil })
+		if err := other.Push(t.Context(), queue.Event{Portal: "zeta", Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-begun:
+		case <-time.After(time.Minute):
+			t.Error("nobody works the portal")
+		}
+	})
+}
+
 // Without a list of portals a worker finds them by their runs.
 func TestAWorkerFindsItsPortals(t *testing.T) {
 	dsn := newPostgres(t)

@@ -117,8 +117,8 @@ func (h *holder) tick(ctx context.Context, leaving bool) error {
 			h.giveBack(l, 0)
 		}
 	}
-	if leaving {
-		return nil
+	if err := h.returnStrays(ctx); err != nil || leaving {
+		return err
 	}
 	portals := h.q.options.Portals
 	if portals == nil {
@@ -372,6 +372,26 @@ func (h *holder) take(ctx context.Context, portal string) error {
 		attrs = append(attrs, slog.Duration("silent", time.Since(seen.since).Round(time.Millisecond)))
 	}
 	h.q.options.Log.InfoContext(ctx, "works a portal from now on", attrs...)
+	return nil
+}
+
+// returnStrays gives back what is mine by the database alone: a lease was taken
+// though the answer was lost, or could not be given back. Renewed with the
+// others, it would never run out, and nobody would work its portal.
+func (h *holder) returnStrays(ctx context.Context) error {
+	for portal, row := range h.rows {
+		if row.owner != h.id || h.q.leases.of(portal) != nil {
+			continue
+		}
+		err := h.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
+			_, err := t.exec(ctx, returnLease, portal, h.id, row.token)
+			t.announce(leaseNews)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("give back portal %s: %w", portal, err)
+		}
+	}
 	return nil
 }
 
