@@ -90,11 +90,24 @@ func shown(selector, text string) chromedp.Action {
 
 // enter changes a field as a person does, and leaves it.
 func enter(selector, value string) chromedp.Action {
-	return chromedp.Tasks{
-		chromedp.WaitVisible(selector),
-		chromedp.SetValue(selector, value),
-		chromedp.Evaluate(fmt.Sprintf("document.querySelector(%q).dispatchEvent(new Event('change'))", selector), nil),
-	}
+	return onceSeen(fmt.Sprintf("document.querySelector(%q)", selector), fmt.Sprintf("e.value = %q; e.dispatchEvent(new Event('change'))", value))
+}
+
+// click clicks on what a selector finds.
+func click(selector string) chromedp.Action {
+	return onceSeen(fmt.Sprintf("document.querySelector(%q)", selector), "e.click()")
+}
+
+func openTab(name string) chromedp.Action {
+	return onceSeen(fmt.Sprintf("[...document.querySelectorAll('button[role=tab]')].find(b => b.textContent === %q)", name), "e.click()")
+}
+
+// onceSeen does something with an element e as soon as it is there to be seen. It
+// looks and acts in one go: the page may be drawn anew at any moment, and what
+// was looked up before would be another one's place.
+func onceSeen(element, do string) chromedp.Action {
+	return chromedp.Poll(fmt.Sprintf("(() => { const e = %s; if (!e || !e.checkVisibility()) return false; %s; return true })()", element, do),
+		nil, chromedp.WithPollingTimeout(patience))
 }
 
 // find types what is to be found.
@@ -113,12 +126,12 @@ func TestPage(t *testing.T) {
 	ctx := p.browser("/")
 	runIn(t, ctx, "an empty portal", chromedp.WaitVisible("#add"), shown("#panel", "0 in all"), shown("#no-calls", "No REST call"), shown("#level-text", "0 of 50"))
 
-	runIn(t, ctx, "a new deal", chromedp.Click("#add"), shown("#item-1", "New deal"), chromedp.WaitVisible("[name=add-row]"))
-	runIn(t, ctx, "two products", chromedp.Click("[name=add-row]"), shown("#item-1", "Product 1"), chromedp.Click("[name=add-row]"), shown("#item-1", "Product 2"))
+	runIn(t, ctx, "a new deal", click("#add"), shown("#item-1", "New deal"), chromedp.WaitVisible("[name=add-row]"))
+	runIn(t, ctx, "two products", click("[name=add-row]"), shown("#item-1", "Product 1"), click("[name=add-row]"), shown("#item-1", "Product 2"))
 	runIn(t, ctx, "a quantity", enter("[name=quantity]", "2.5"), shown("#item-1", "350.00 USD"))
 	runIn(t, ctx, "a title", enter("[name=title]", `<img src=x onerror="alert(1)"> & more`), shown("#item-1 .title", `<img src=x onerror="alert(1)"> & more`))
-	runIn(t, ctx, "a product less", chromedp.Click(`[aria-label="Remove Product 2"]`), shown("#item-1 .sum", "250.00 USD"))
-	runIn(t, ctx, "won", chromedp.Click("[name=win]"), shown("#item-1 .stage", "WON"))
+	runIn(t, ctx, "a product less", click(`[aria-label="Remove Product 2"]`), shown("#item-1 .sum", "250.00 USD"))
+	runIn(t, ctx, "won", click("[name=win]"), shown("#item-1 .stage", "WON"))
 	want := []string{"ONCRMDEALADD 1"}
 	for range 6 {
 		want = append(want, "ONCRMDEALUPDATE 1")
@@ -137,17 +150,17 @@ func TestPage(t *testing.T) {
 	runIn(t, ctx, "part of a name", find("CLIENT"), shown("#panel", "1 found"), chromedp.WaitNotPresent("#item-1"))
 	runIn(t, ctx, "a number", find("1"), chromedp.WaitVisible("#item-1"), chromedp.WaitNotPresent("#item-2"))
 	runIn(t, ctx, "all again", find(""), shown("#panel", "2 in all"))
-	runIn(t, ctx, "a deleted deal", chromedp.Click("#item-1 summary"), chromedp.WaitVisible("[name=delete]"),
-		chromedp.Click("#item-1 summary"), chromedp.WaitNotPresent("[name=delete]"),
-		chromedp.Click("#item-1 summary"), chromedp.Click("[name=delete]"), chromedp.WaitNotPresent("#item-1"))
+	runIn(t, ctx, "a deleted deal", click("#item-1 summary"), chromedp.WaitVisible("[name=delete]"),
+		click("#item-1 summary"), chromedp.WaitNotPresent("[name=delete]"),
+		click("#item-1 summary"), click("[name=delete]"), chromedp.WaitNotPresent("#item-1"))
 
-	runIn(t, ctx, "an invoice", chromedp.Click(`//button[@role="tab"][text()="Invoices"]`), shown("#add", "Add an invoice"), chromedp.Click("#add"),
-		chromedp.WaitVisible("[name=add-row]"), chromedp.Click("[name=add-row]"), shown("#item-1 .sum", "100.00 USD"),
-		chromedp.Click("[name=win]"), shown("#item-1 .stage", ":P"))
+	runIn(t, ctx, "an invoice", openTab("Invoices"), shown("#add", "Add an invoice"), click("#add"),
+		chromedp.WaitVisible("[name=add-row]"), click("[name=add-row]"), shown("#item-1 .sum", "100.00 USD"),
+		click("[name=win]"), shown("#item-1 .stage", ":P"))
 	p.must("lists.element.add", `{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"ELEMENT_CODE":"e1","FIELDS":{"NAME":"Tile","PROPERTY_101":1,"PROPERTY_106":1}}`)
-	runIn(t, ctx, "a list", chromedp.Click(`//button[@role="tab"][text()="Shipments"]`), shown(".elements", "Tile"), shown(".elements", "Yes"),
-		chromedp.Click(`[aria-label="Delete Tile"]`), shown("#panel", "0 in all"))
-	runIn(t, ctx, "a smart process", chromedp.Click(`//button[@role="tab"][text()="Invoice totals"]`), shown("#add", "Add an item"), chromedp.Click("#add"), shown("#panel", "ufCrm5Total"))
+	runIn(t, ctx, "a list", openTab("Shipments"), shown(".elements", "Tile"), shown(".elements", "Yes"),
+		click(`[aria-label="Delete Tile"]`), shown("#panel", "0 in all"))
+	runIn(t, ctx, "a smart process", openTab("Invoice totals"), shown("#add", "Add an item"), click("#add"), shown("#panel", "ufCrm5Total"))
 }
 
 // TestPageFits looks at the page on a desk and on a phone, by day and by night:
@@ -169,10 +182,10 @@ func TestPageFits(t *testing.T) {
 	}{{"desk", 1280, 800, "light"}, {"desk-dark", 1280, 800, "dark"}, {"phone", 390, 844, "light"}, {"phone-dark", 390, 844, "dark"}} {
 		media := &emulation.MediaFeature{Name: "prefers-color-scheme", Value: c.scheme}
 		runIn(t, ctx, c.name, emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{media}), chromedp.EmulateViewport(c.width, c.height),
-			chromedp.Navigate(p.url+"/"), chromedp.WaitVisible("#item-1"), chromedp.Click("#item-1 summary"), chromedp.WaitVisible("[name=add-row]"))
+			chromedp.Navigate(p.url+"/"), chromedp.WaitVisible("#item-1"), click("#item-1 summary"), chromedp.WaitVisible("[name=add-row]"))
 		for _, view := range []string{"deal", "list"} {
 			if view == "list" {
-				runIn(t, ctx, c.name, chromedp.Click(`//button[@role="tab"][text()="Shipments"]`), shown(".elements", "Tile"))
+				runIn(t, ctx, c.name, openTab("Shipments"), shown(".elements", "Tile"))
 			}
 			var wide int64
 			var picture []byte

@@ -124,7 +124,7 @@ func (c *cluster) listen(h http.Handler) (base string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: readHeaderTimeout}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(ln) }()
 	c.t.Cleanup(func() { _ = server.Close() })
 	return "http://" + ln.Addr().String()

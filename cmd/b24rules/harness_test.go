@@ -111,6 +111,10 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 			_, ok, err := h.app.queue.Note(h.context(), aliveNote(stagePortal))
 			return ok && err == nil
 		})
+		// The first one may not have heard yet that it is stored.
+		if err := h.app.beat(h.context(), h.app.portals[stagePortal]); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return h
 }

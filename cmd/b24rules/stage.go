@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"b24rules/bitrix"
 	"b24rules/emulator"
@@ -87,7 +88,7 @@ func newStage(ctx context.Context, o stageOptions) (s *stage, err error) {
 	}
 	s.portalURL = "http://" + ln.Addr().String()
 	s.portal.SetBaseURL(s.portalURL)
-	s.server = &http.Server{Handler: s.portal, ReadHeaderTimeout: readHeaderTimeout}
+	s.server = &http.Server{Handler: s.portal, ReadHeaderTimeout: time.Minute} // nobody but us comes here, on a machine that may be busy
 	go func() { _ = s.server.Serve(ln) }() // ends with close
 	client, err := bitrix.NewClient(bitrix.Config{Webhook: s.webhook(), Plan: bitrix.Plan(o.emulator.Plan)})
 	if err != nil {
