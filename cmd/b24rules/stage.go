@@ -89,7 +89,7 @@ func newStage(ctx context.Context, o stageOptions) (s *stage, err error) {
 	s.portalURL = "http://" + ln.Addr().String()
 	s.portal.SetBaseURL(s.portalURL)
 	s.server = &http.Server{Handler: s.portal, ReadHeaderTimeout: time.Minute} // nobody but us comes here, on a machine that may be busy
-	go func() { _ = s.server.Serve(ln) }() // ends with close
+	go func() { _ = s.server.Serve(ln) }()                                     // ends with close
 	client, err := bitrix.NewClient(bitrix.Config{Webhook: s.webhook(), Plan: bitrix.Plan(o.emulator.Plan)})
 	if err != nil {
 		return s, err
