@@ -8,12 +8,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"b24rules/engine"
 	"b24rules/engine/formula"
-	"b24rules/num"
 )
 
 // HTTPPost sends JSON to a system that is not the portal.
@@ -173,36 +171,8 @@ func postBody(v any) (json.RawMessage, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(plainJSON(v)); err != nil {
+	if err := e.Encode(travelling(v, nil)); err != nil {
 		return nil, fmt.Errorf("the body cannot be written as JSON: %w", err)
 	}
 	return bytes.TrimSpace(out.Bytes()), nil
-}
-
-// plainJSON turns a formula's value into what JSON has: numbers exactly, times in
-// ISO 8601.
-func plainJSON(v any) any {
-	switch x := v.(type) {
-	case num.Num:
-		return json.Number(x.String())
-	case time.Time:
-		return x.Format(time.RFC3339)
-	case []any:
-		out := make([]any, 0, len(x))
-		for _, e := range x {
-			if e != formula.Omitted {
-				out = append(out, plainJSON(e))
-			}
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(x))
-		for k, e := range x {
-			if e != formula.Omitted {
-				out[k] = plainJSON(e)
-			}
-		}
-		return out
-	}
-	return v
 }

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ const stockToken = `t0k/en"with\quotes`
 // stock is another system.
 type stock struct {
 	*httptest.Server
+	mu       sync.Mutex // guards the rest
 	requests []*http.Request
 	bodies   []string
 	// fail answers what it says, once each.
@@ -33,10 +36,7 @@ func newStock(t *testing.T) *stock {
 		if err != nil {
 			t.Error(err)
 		}
-		s.requests, s.bodies = append(s.requests, r), append(s.bodies, string(body))
-		if len(s.fail) > 0 {
-			fail := s.fail[0]
-			s.fail = s.fail[1:]
+		if fail := s.take(r, string(body)); fail != nil {
 			fail(w, r)
 			return
 		}
@@ -46,6 +46,24 @@ func newStock(t *testing.T) *stock {
 	}))
 	t.Cleanup(s.Close)
 	return s
+}
+
+// take notes a request and returns how it is to fail; nil does not.
+func (s *stock) take(r *http.Request, body string) (fail http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests, s.bodies = append(s.requests, r), append(s.bodies, body)
+	if len(s.fail) > 0 {
+		fail, s.fail = s.fail[0], s.fail[1:]
+	}
+	return fail
+}
+
+// got are the requests so far.
+func (s *stock) got() []*http.Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
 }
 
 // posting is a script whose rule posts to a stock.
@@ -92,7 +110,7 @@ func TestPostSends(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := s.requests[0]
+	r := s.got()[0]
 	if got := r.Header.Get("Authorization"); got != "Bearer "+stockToken {
 		t.Errorf("the system got the header %q", got)
 	}
@@ -177,21 +195,21 @@ func TestPostAnswers(t *testing.T) {
 			case tt.later != (time.Until(re.NotBefore) > 5*time.Minute):
 				t.Errorf("it is tried again from %v", re.NotBefore)
 			}
-			sent := len(s.requests)
+			sent := len(s.got())
 			if _, err := x.post(m); err != nil {
 				t.Fatal(err)
 			}
-			if again := len(s.requests) > sent; again != (tt.text != "") {
+			if again := len(s.got()) > sent; again != (tt.text != "") {
 				t.Errorf("sent again: %v", again)
 			}
-			for _, r := range s.requests {
-				if got, want := r.Header.Get("Idempotency-Key"), s.requests[0].Header.Get("Idempotency-Key"); got != want {
+			for _, r := range s.got() {
+				if got, want := r.Header.Get("Idempotency-Key"), s.got()[0].Header.Get("Idempotency-Key"); got != want {
 					t.Errorf("sent again with the key %s, the first was %s", got, want)
 				}
 			}
 		})
 	}
-	if len(other.requests) > 0 {
+	if len(other.got()) > 0 {
 		t.Error("another host got a request")
 	}
 }

@@ -11,10 +11,13 @@ import (
 // wire turns a formula's value into what travels: numbers exactly, times in ISO
 // 8601, nil as an empty text, which clears a field in every method. In a batch
 // commands are query strings, and PHP drops a null from those.
-func wire(v any) any {
+func wire(v any) any { return travelling(v, "") }
+
+// travelling is wire with something else for nil.
+func travelling(v, none any) any {
 	switch x := v.(type) {
 	case nil:
-		return ""
+		return none
 	case num.Num:
 		return json.Number(x.String())
 	case time.Time:
@@ -23,7 +26,7 @@ func wire(v any) any {
 		out := make([]any, 0, len(x))
 		for _, e := range x {
 			if e != formula.Omitted {
-				out = append(out, wire(e))
+				out = append(out, travelling(e, none))
 			}
 		}
 		return out
@@ -31,7 +34,7 @@ func wire(v any) any {
 		out := make(map[string]any, len(x))
 		for k, e := range x {
 			if e != formula.Omitted {
-				out[k] = wire(e)
+				out[k] = travelling(e, none)
 			}
 		}
 		return out
