@@ -95,7 +95,7 @@ func elementAdd(c *call) (any, error) {
 	if b.coded(code) != nil {
 		return nil, fail("ERROR_ELEMENT_ALREADY_EXISTS", "Element already exists")
 	}
-	fields, err := elementInput(c, b)
+	fields, err := elementInput(c, b, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func elementUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields, err := elementInput(c, b)
+	fields, err := elementInput(c, b, e.properties)
 	if err != nil {
 		return nil, err
 	}
@@ -141,8 +141,9 @@ func elementDelete(c *call) (any, error) {
 }
 
 // elementInput reads and checks FIELDS. A property may be named by PROPERTY_
-// and its id only; unknown names are ignored.
-func elementInput(c *call, b *iblock) (given, error) {
+// and its id only; unknown names are ignored. old are the values that the element
+// has: files stay where none are given.
+func elementInput(c *call, b *iblock, old map[int64][]propertyValue) (given, error) {
 	g := upperGiven(c.param("FIELDS"))
 	if g["NAME"] == nil {
 		return nil, missingParam("NAME")
@@ -150,7 +151,8 @@ func elementInput(c *call, b *iblock) (given, error) {
 	var failed error
 	for _, f := range b.fields {
 		v := g[f.name]
-		if f.required && isEmpty(v) && !isNumeric(v) {
+		stays := f.typ == "F" && len(old[f.id]) > 0
+		if f.required && isEmpty(v) && !isNumeric(v) && !stays {
 			failed = fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("The field %q is required", f.title))
 		}
 		if _, byID := newFiles(v); f.typ == "F" && byID {

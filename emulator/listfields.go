@@ -122,17 +122,24 @@ func (f *listField) arrange(g given) {
 	g.int("ROW_COUNT", &f.rows)
 	g.int("COL_COUNT", &f.columns)
 	g.int("LINK_IBLOCK_ID", &f.link)
-	settings, _ := asArray(g["SETTINGS"])
-	for name, v := range settings.All() {
-		f.settings.Set(strings.ToUpper(name), v)
+	f.settings = withSettings(f.settings, g["SETTINGS"], strings.ToUpper)
+	if f.typeSettings != nil {
+		f.typeSettings = withSettings(f.typeSettings, g["USER_TYPE_SETTINGS"], func(name string) string { return name })
 	}
-	if f.typeSettings == nil {
-		return
+}
+
+// withSettings are settings with those of a call over them, which have the names that name
+// gives them. It is a copy: an answer may hold the old ones and not be written yet.
+func withSettings(settings *php.Array, v any, name func(string) string) *php.Array {
+	after := php.NewArray()
+	for key, old := range settings.All() {
+		after.Set(key, old)
 	}
-	settings, _ = asArray(g["USER_TYPE_SETTINGS"])
-	for name, v := range settings.All() {
-		f.typeSettings.Set(name, v)
+	given, _ := asArray(v)
+	for key, value := range given.All() {
+		after.Set(name(key), value)
 	}
+	return after
 }
 
 // wrongSettings says what is wrong with the settings of a field, "" for nothing: one

@@ -117,7 +117,7 @@ func TestUpdateKeepsFiles(t *testing.T) {
 	t.Parallel()
 	p := open(t, emulator.Config{})
 	p.AddList(emulator.List{ID: 7, Name: "Files", Fields: []emulator.ListField{
-		{ID: 1, Code: "FILES", Type: "F", Multiple: true}, {ID: 2, Code: "FILE", Type: "F"}, {ID: 3, Code: "DRIVE", Type: "S:DiskFile"},
+		{ID: 1, Code: "FILES", Type: "F", Multiple: true, Required: true}, {ID: 2, Code: "FILE", Type: "F"}, {ID: 3, Code: "DRIVE", Type: "S:DiskFile"},
 	}})
 	p.must("lists.element.add", element(`"ELEMENT_CODE":"a","FIELDS":{"NAME":"A","PROPERTY_1":[["a.txt","YQ=="],["b.txt","Yg=="]],"PROPERTY_2":["c.txt","Yw=="],"PROPERTY_3":55}`))
 	for _, c := range []struct{ why, fields, want string }{

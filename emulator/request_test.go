@@ -301,6 +301,33 @@ func TestAllAtOnce(t *testing.T) {
 	}
 }
 
+// TestSettingsAtOnce reads the settings of fields while others change them: an
+// answer is written when the next call may run already.
+func TestSettingsAtOnce(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	emulator.Demo(p.Portal)
+	list := `"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47`
+	html := text(p.must("lists.field.add", `{`+list+`,"FIELDS":{"NAME":"Text","TYPE":"S:HTML","CODE":"TEXT"}}`))
+	id := text(at(p.must("userfieldconfig.add", `{"moduleId":"crm","field":{"entityId":"CRM_5","fieldName":"UF_CRM_5_X","userTypeId":"string"}}`), "field", "id"))
+	var wg sync.WaitGroup
+	for client := range 8 {
+		wg.Go(func() {
+			for i := range 10 {
+				if client%2 == 0 {
+					p.must("lists.field.get", `{`+list+`}`)
+					p.must("userfieldconfig.get", `{"moduleId":"crm","id":`+id+`}`)
+					p.must("crm.item.fields", `{"entityTypeId":1038}`)
+					continue
+				}
+				p.must("lists.field.update", fmt.Sprintf(`{%s,"FIELD_ID":%q,"FIELDS":{"NAME":"Text","TYPE":"S:HTML","SETTINGS":{"SHOW_ADD_FORM":"N"},"USER_TYPE_SETTINGS":{"height":%d}}}`, list, html, i))
+				p.must("userfieldconfig.update", fmt.Sprintf(`{"moduleId":"crm","id":%s,"field":{"settings":{"SIZE":%d}}}`, id, i))
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // FuzzRequest sends whatever comes: the portal answers JSON and stays whole.
 func FuzzRequest(f *testing.F) {
 	for _, seed := range [][4]string{

@@ -54,10 +54,7 @@ func (f *field) changeUserField(g given) (changed bool) {
 		set(name, func(v any) { u.label(name, v) })
 	}
 	set("SETTINGS", func(v any) {
-		settings, _ := asArray(v)
-		for name, x := range settings.All() {
-			u.settings.Set(strings.ToUpper(name), x)
-		}
+		u.settings = withSettings(u.settings, v, strings.ToUpper)
 		if v, ok := u.settings.Get("PRECISION"); ok && u.Type == "double" {
 			u.Precision = int(toInt(v))
 		}
