@@ -159,6 +159,30 @@ func TestHandover(t *testing.T) {
 	}
 }
 
+// TestRested: what a client leaves of the bucket, the next one has.
+func TestRested(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &leaky{capacity: 50, drain: 2}
+		p := &portal{methods: items(), before: l.admit}
+		first := newClient(t, p)
+		oneByOne(t, first, 20)
+		first.Close()
+		l.connected = 0
+		second := newClient(t, p)
+		defer second.Close()
+		second.UsedUntil(time.Now().Add(-first.Rested()))
+		start := time.Now()
+		oneByOne(t, second, 29)
+		if d := time.Since(start); l.refused > 0 || d > 5*time.Second {
+			t.Errorf("29 requests after 20: %d refused, %s, want a burst", l.refused, d)
+		}
+		oneByOne(t, second, 10)
+		if l.refused > 0 {
+			t.Errorf("%d refused", l.refused)
+		}
+	})
+}
+
 // TestNeighboursGo: the whole rate and the burst are ours again some minutes
 // after the others have gone, also when they were said to be there.
 func TestNeighboursGo(t *testing.T) {

@@ -79,6 +79,16 @@ func TestHandoverOfALease(t *testing.T) {
 		if len(handed) > 0 {
 			t.Errorf("what was not handed over: %v", <-handed)
 		}
+		// The other gives it back, and says how much of the limits it has left.
+		behind(t, dsn, takenByAnother)
+		behind(t, dsn, `UPDATE b24_lease SET owner = '', token = token + 1, rested = 7000000 WHERE portal = 'acme'`)
+		if got := <-handed; got != (told{"acme", 7 * time.Second}) {
+			t.Errorf("told %v, want acme until 7 s ago", got)
+		}
+		behind(t, dsn, takenByAnother)
+		if got := <-handed; got != (told{"acme", 0}) {
+			t.Errorf("told %v, want acme until now: the other tells nothing", got)
+		}
 	})
 }
 

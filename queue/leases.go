@@ -333,9 +333,12 @@ ON CONFLICT (portal) DO NOTHING`
 	takeLease = `
 UPDATE b24_lease SET owner = $2, token = token + 1, beat = 0
 WHERE portal = $1 AND token = $3 AND beat = $4
-RETURNING token`
+RETURNING token, rested`
 
-	returnLease = `UPDATE b24_lease SET owner = '', token = token + 1 WHERE portal = $1 AND owner = $2 AND token = $3`
+	// Whoever has it may have used up all by the time that it is killed.
+	usedLease = `UPDATE b24_lease SET rested = 0 WHERE portal = $1`
+
+	returnLease = `UPDATE b24_lease SET owner = '', token = token + 1, rested = $4 WHERE portal = $1 AND owner = $2 AND token = $3`
 )
 
 // errTaken says that another process was quicker.
@@ -344,13 +347,16 @@ var errTaken = errors.New("another process has taken the lease")
 // take takes a lease that is free, and with it what its last holder has left.
 func (h *holder) take(ctx context.Context, portal string) error {
 	seen, sent := h.rows[portal], time.Now()
-	var token int64
+	var token, rested int64
 	err := h.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
 		if _, err := t.exec(ctx, newLeaseRow, portal); err != nil {
 			return err
 		}
-		if err := t.queryRow(ctx, takeLease, portal, h.id, seen.token, seen.beat).Scan(&token); err != nil {
+		if err := t.queryRow(ctx, takeLease, portal, h.id, seen.token, seen.beat).Scan(&token, &rested); err != nil {
 			return noRow(err, errTaken)
+		}
+		if _, err := t.exec(ctx, usedLease, portal); err != nil {
+			return err
 		}
 		return h.q.recover(ctx, t, portal)
 	})
@@ -361,7 +367,7 @@ func (h *holder) take(ctx context.Context, portal string) error {
 		return fmt.Errorf("take portal %s: %w", portal, err)
 	}
 	if token > 1 && seen.owner != h.id { // not the first one ever
-		h.q.handover(portal, time.Now())
+		h.q.handover(portal, time.Now().Add(-time.Duration(rested)*time.Microsecond))
 	}
 	l := newLease(portal, token, h.q.options.Lease, sent)
 	h.q.leases.add(l)
@@ -423,8 +429,12 @@ func (h *holder) finish(l *lease) {
 	lost := l.ctx.Err() != nil
 	l.end() // first: whoever asks Holds, such as a catch-up, must stop before another process may begin
 	h.d.close(ctx, l.portal, h.stopping.Load())
+	var rested time.Duration
+	if h.q.options.Rested != nil {
+		rested = h.q.options.Rested(l.portal)
+	}
 	err := h.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, returnLease, l.portal, h.id, l.token)
+		_, err := t.exec(ctx, returnLease, l.portal, h.id, l.token, rested.Microseconds())
 		t.announce(leaseNews)
 		return err
 	})

@@ -57,6 +57,11 @@ type Options struct {
 	// for this one. It must not block.
 	Handover func(portal string, until time.Time)
 
+	// Rested, if not nil, tells how long ago a portal's limits counted as used up
+	// when this process gives the portal back: the next one is told of that moment
+	// by its Handover, and otherwise of the present.
+	Rested func(portal string) time.Duration
+
 	// Silenced, if not nil, is told when another process that shares the database
 	// has fallen silent: it was killed, is frozen or cut off, perhaps while it took
 	// events. Of the processes that go on one is told. It must not block.

@@ -65,7 +65,7 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 		}
 	}
 	q, err := queue.Open(ctx, c.Database, queue.Options{
-		Portals: names, Handover: a.handover, Silenced: a.allLost,
+		Portals: names, Handover: a.handover, Rested: a.rested, Silenced: a.allLost,
 		Attempts: c.Limits.Attempts, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
 		Workers: c.Limits.Runs, Grace: c.Limits.grace(), Settle: c.Limits.settle(), Log: log,
 		KeepSucceeded: time.Duration(c.History.Succeeded), KeepDiscarded: time.Duration(c.History.Discarded),
@@ -143,6 +143,9 @@ func (a *app) handover(portal string, until time.Time) {
 		}
 	}
 }
+
+// rested is how long ago the rate of a portal was used up.
+func (a *app) rested(portal string) time.Duration { return a.portals[portal].client.Rested() }
 
 // close ends what newApp began. serve must have returned.
 func (a *app) close() {
