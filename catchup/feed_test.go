@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,17 +93,17 @@ func TestAPartThatFailsIsLeftOut(t *testing.T) {
 
 // A portal that does not answer is asked again, and the job tells why it waits.
 func TestAJobWaitsForItsPortal(t *testing.T) {
-	asked := 0
+	var asked atomic.Int32
 	portal := func(bitrix.Call) bitrix.Answer {
-		if asked++; asked <= 3 {
+		if asked.Add(1) <= 3 {
 			return bitrix.Answer{Err: &bitrix.Error{Method: "crm.item.list", Code: bitrix.CodeNetwork}}
 		}
 		return bitrix.Answer{Result: json.RawMessage(`{"items":[{"id":7}]}`)}
 	}
 	feedTest(t, Job{Portal: "acme", Rule: "r", Types: []int{2}}, portal, func(t *testing.T, _ *queue.Queue, job func() Job) {
 		time.Sleep(afterFailure)
-		if j := job(); j.Waits != "crm.item.list: NETWORK" || j.Over() || asked > 2 {
-			t.Errorf("after %d calls the job is %+v, want it waiting", asked, j)
+		if j := job(); j.Waits != "crm.item.list: NETWORK" || j.Over() || asked.Load() > 2 {
+			t.Errorf("after %d calls the job is %+v, want it waiting", asked.Load(), j)
 		}
 		time.Sleep(3 * afterFailure)
 		if j := job(); j.Waits != "" || !j.Over() || j.Failed != "" || j.Begun != 1 {
