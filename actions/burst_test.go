@@ -232,3 +232,26 @@ func (b *burst) elements() int {
 	}
 	return a.Total
 }
+
+// TestOneEventAlone: a run that meets nobody reads in one request and writes in
+// another, also before anything is known of the list.
+func TestOneEventAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBurst(t, emulator.Config{}, 1)
+		defer b.portal.Close()
+		defer b.client.Close()
+		// Its fields are known. TestBurst has the case where they are not.
+		if _, err := b.client.ListFields(t.Context(), "lists", b.list); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []int{2, 1} { // nothing has changed the second time
+			took, sent := b.work(1, 0)
+			for _, s := range sent {
+				t.Log(s)
+			}
+			if len(sent) != want || took > 250*time.Millisecond {
+				t.Errorf("run %d: %d requests in %s, want %d", i+1, len(sent), took, want)
+			}
+		}
+	})
+}

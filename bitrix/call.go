@@ -35,6 +35,9 @@ type Call struct {
 	Fresh time.Time
 	// Prompt lets the call go before those of others: its turn had come before.
 	Prompt bool
+	// Beside says that the caller is making other calls at the same time: an
+	// idle client waits a millisecond for them, for a request costs more.
+	Beside bool
 
 	later bool // it can wait: see Later
 }
@@ -123,7 +126,7 @@ func (l Later) List(ctx context.Context, call Call, wrapper string) ([]json.RawM
 
 // doLate makes a call that is complete only when it leaves: late is asked then.
 // Several wait for it, so it does not wait behind their other calls.
-func (c *Client) doLate(call Call, probe bool, late func() Call) Answer {
+func (c *Client) doLate(call Call, probe func() bool, late func() Call) Answer {
 	g := newGroup([]Call{call})
 	g.first, g.probe = true, probe
 	for _, cmd := range g.waiting {

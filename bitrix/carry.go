@@ -50,7 +50,11 @@ func (c *Client) start(of *merge, k *carrier) {
 // are those who still need one and may share a command.
 func (c *Client) carry(of *merge, k *carrier) (told verdict, useful bool, again []*ask) {
 	var call Call
-	answer := c.doLate(k.first, k.rushes, func() Call {
+	var probe func() bool
+	if k.rushes {
+		probe = func() bool { return c.many.wanted(of, k) }
+	}
+	answer := c.doLate(k.first, probe, func() Call {
 		call = c.many.seal(of, k)
 		return call
 	})
@@ -234,7 +238,7 @@ func (c *Client) askWitnesses(k *carrier, rows []json.RawMessage) verdict {
 	call := k.first.forOwners(k.form, two)
 	call.Many = nil
 	g := newGroup([]Call{call})
-	g.probe = true
+	g.probe = func() bool { return true }
 	answer := c.await(c.life, g)[0]
 	if e, ok := answer.Err.(*Error); ok { //nolint:errorlint // an Answer has this type of error
 		if e.Temporary() || e.Outcome != Executed {

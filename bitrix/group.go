@@ -11,10 +11,13 @@ type group struct {
 	done    chan struct{} // closed when every call has its answer
 
 	// The rest is guarded by the line's mutex.
-	writes  bool       // there is a write
-	ordered bool       // there is a write and the order counts
-	first   bool       // several wait for it, or its turn had come before
-	probe   bool       // many wait for what it tells of the portal
+	writes  bool // there is a write
+	ordered bool // there is a write and the order counts
+	first   bool // several wait for it, or its turn had come before
+	beside  bool // its caller makes others beside it
+	// probe, if not nil, tells whether many wait for what the group tells of the
+	// portal.
+	probe   func() bool
 	later   bool       // it can wait
 	waiting []*command // by index
 	flying  int        // commands that are under way
@@ -39,6 +42,7 @@ func newGroup(calls []Call) *group {
 		g.ordered = g.ordered || call.Write && !call.Loose
 		g.later = g.later || call.later
 		g.first = g.first || call.Prompt
+		g.beside = g.beside || call.Beside
 		g.waiting = append(g.waiting, cmd)
 	}
 	if len(calls) == 0 {
@@ -73,7 +77,7 @@ func (g *group) rank() int {
 	switch {
 	case g.later:
 		return 3
-	case g.probe:
+	case g.probe != nil:
 		return 0
 	case g.first:
 		return 1

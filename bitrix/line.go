@@ -15,6 +15,9 @@ const maxBatch = 50
 // again together.
 const gathering = 5 * time.Millisecond
 
+// arriving is how long a call waits for those that its caller makes beside it.
+const arriving = time.Millisecond
+
 // renewAhead is how many requests before their turn stale calls are made anew:
 // the reads that this takes need one.
 const renewAhead = 2
@@ -92,7 +95,9 @@ func (l *line) probes() bool {
 	return l.rushes()
 }
 
-func (l *line) rushes() bool { return len(l.groups) > 0 && l.groups[0].probe && !l.groups[0].later }
+func (l *line) rushes() bool {
+	return len(l.groups) > 0 && l.groups[0].probe != nil && !l.groups[0].later && l.groups[0].probe()
+}
 
 // urgent is how many groups there are that cannot wait.
 func (l *line) urgent() int {
@@ -220,6 +225,9 @@ func (l *line) company(now time.Time, width int, patience time.Duration, roomy b
 		return d
 	}
 	if l.flying == 0 {
+		if l.groups[0].beside {
+			return max(0, arriving-now.Sub(l.groups[0].at))
+		}
 		return 0
 	}
 	oldest := l.groups[0].at

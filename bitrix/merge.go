@@ -108,6 +108,13 @@ func (of *merge) rush(call Call) bool {
 	return !of.proven && call.Many.Bare && time.Since(of.rushed) >= rushPause
 }
 
+// wanted reports whether several wait for what a carrier tells.
+func (m *merger) wanted(of *merge, k *carrier) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(k.asks)+len(of.waiting) > 1
+}
+
 // place tells which carrier an ask may join. ok is false when it has to go alone.
 func (of *merge) place(a *ask, room int) (at place, ok bool) {
 	switch of.form {

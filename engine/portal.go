@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -45,11 +46,13 @@ type meter struct {
 	run   *Run
 	trace *Trace
 	step  *StepTrace // nil before the first
+	// beside says that other steps are asking, too.
+	beside bool
 }
 
 // portal is the run's portal for a step.
 func (x *execution) portal(t *StepTrace) *meter {
-	m := &meter{Portal: x.run.Client, usage: x.usage, guard: x.run.Guard, run: x.run, trace: x.trace, step: t}
+	m := &meter{Portal: x.run.Client, usage: x.usage, guard: x.run.Guard, run: x.run, trace: x.trace, step: t, beside: len(x.ahead) > 0}
 	if x.run.Rehearsal != nil {
 		name := ""
 		if t != nil {
@@ -91,6 +94,12 @@ func (m *meter) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 		return fail(err)
 	}
 	started := time.Now()
+	if m.beside {
+		calls = slices.Clone(calls)
+		for i := range calls {
+			calls[i].Beside = true
+		}
+	}
 	answers := m.Portal.Do(ctx, calls...)
 	took := time.Since(started)
 	for i, c := range calls {
@@ -114,6 +123,7 @@ func (m *meter) List(ctx context.Context, call bitrix.Call, wrapper string) ([]j
 	if err := m.ask(1); err != nil {
 		return nil, err
 	}
+	call.Beside = m.beside
 	started := time.Now()
 	rows, err := m.Portal.List(ctx, call, wrapper)
 	if rows == nil {
