@@ -197,6 +197,9 @@ func textOf(v any) string {
 
 // check says why a wished value cannot be written into the field.
 func (f *field) check(v any) error {
+	if f.kind == kindFile && v != nil && v != "" {
+		return fmt.Errorf("field %s holds files, which cannot be compared and would be written in every run: write it by call, with once", f.label())
+	}
 	list, isList := v.([]any)
 	if isList && !f.multiple {
 		return fmt.Errorf("field %s takes one value, this is a list", f.label())
@@ -219,10 +222,10 @@ func (f *field) checkOne(v any) error {
 	if v == nil || v == "" {
 		return nil
 	}
-	if _, isList := v.([]any); isList && f.kind != kindFile {
+	if _, isList := v.([]any); isList {
 		return fmt.Errorf("field %s takes %s, this is a list in a list", f.label(), f.kind)
 	}
-	if _, isRecord := v.(map[string]any); isRecord && f.kind != kindFile && f.kind != kindHTML {
+	if _, isRecord := v.(map[string]any); isRecord && f.kind != kindHTML {
 		return fmt.Errorf("field %s takes %s, this is a record", f.label(), f.kind)
 	}
 	ok := true

@@ -106,6 +106,8 @@ func TestFieldCheck(t *testing.T) {
 		{"number as text", field{name: "N", kind: kindNumber}, "1.5", ""},
 		{"no number", field{name: "PROPERTY_1", code: "SUM", kind: kindNumber}, "much", "field SUM takes a number, this is another text"},
 		{"read-only", field{name: "id", readOnly: true}, n("1"), "field id cannot be written: the portal sets it"},
+		{"a file", field{name: "logo", kind: kindFile}, []any{"a.txt", "YQ=="}, "field logo holds files, which cannot be compared and would be written in every run: write it by call, with once"},
+		{"no file", field{name: "logo", kind: kindFile}, nil, ""},
 		{"list in a single field", field{name: "title"}, []any{"a"}, "field title takes one value, this is a list"},
 		{"record in a text", field{name: "title"}, map[string]any{}, "field title takes text, this is a record"},
 		{"no date", field{name: "D", kind: kindDay}, "tomorrow", "field D takes a date, this is another text"},
