@@ -3,12 +3,10 @@ package queue
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -146,17 +144,6 @@ func (h *holder) tick(ctx context.Context, leaving bool) error {
 	return h.forget(ctx)
 }
 
-// tellSilenced tells once of a worker that has fallen silent.
-func (h *holder) tellSilenced(id string) {
-	w := h.workers[id]
-	w.lived = false
-	h.workers[id] = w
-	h.q.options.Log.Warn("a process that shares the database has fallen silent", slog.String("worker", id))
-	if h.q.options.Silenced != nil {
-		h.q.options.Silenced()
-	}
-}
-
 // giveUp gives back what is more than a fair share, where others can have it.
 func (h *holder) giveUp(v view, held []*lease) {
 	staying := slices.DeleteFunc(slices.Clone(held), func(l *lease) bool { return !v.mine[l.portal] || l.isLeaving() })
@@ -166,27 +153,6 @@ func (h *holder) giveUp(v view, held []*lease) {
 			h.giveBack(l, h.q.options.Grace)
 		}
 	}
-}
-
-// forgetAfter is how long the row of a worker is kept that says nothing any
-// more. One that comes back makes it anew.
-const forgetAfter = 5 * time.Minute
-
-// forget removes the rows of workers that were killed.
-func (h *holder) forget(ctx context.Context) error {
-	for id, w := range h.workers {
-		if id == h.id || time.Since(w.since) < forgetAfter {
-			continue
-		}
-		err := transact(ctx, h.q.db, func(t txConn) error {
-			_, err := t.exec(ctx, `DELETE FROM b24_worker WHERE id = $1 AND beat = $2`, id, w.beat)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("forget a worker: %w", err)
-		}
-	}
-	return nil
 }
 
 // allPortals are those that anything is known of.
@@ -199,129 +165,6 @@ func (h *holder) allPortals(ctx context.Context) ([]string, error) {
 		all[portal] = true
 	}
 	return slices.Sorted(maps.Keys(all)), nil
-}
-
-const (
-	beatWorker = `
-INSERT INTO b24_worker (id, info, beat, portals) VALUES ($1, $2, 1, $3)
-ON CONFLICT (id) DO UPDATE SET beat = b24_worker.beat + 1`
-
-	beatLeases    = `UPDATE b24_lease SET beat = beat + 1 WHERE owner = $1`
-	selectLeases  = `SELECT portal, owner, token, beat FROM b24_lease`
-	selectWorkers = `SELECT id, beat, portals FROM b24_worker`
-	endWorker     = `DELETE FROM b24_worker WHERE id = $1`
-)
-
-// renew renews all leases and reads what the others do.
-func (h *holder) renew(ctx context.Context, leaving bool) error {
-	host, _ := os.Hostname() // only told to people
-	portals := ""
-	if h.q.options.Portals != nil {
-		text, err := json.Marshal(h.q.options.Portals)
-		if err != nil {
-			return err
-		}
-		portals = string(text)
-	}
-	sent := time.Now()
-	rows, workers := map[string]leaseRow{}, map[string]beatSeen{}
-	err := transact(ctx, h.q.db, func(t txConn) error {
-		clear(rows)
-		if !leaving {
-			if _, err := t.exec(ctx, beatWorker, h.id, fmt.Sprintf("process %d on %s", os.Getpid(), host), portals); err != nil {
-				return err
-			}
-		}
-		if _, err := t.exec(ctx, beatLeases, h.id); err != nil {
-			return err
-		}
-		if err := readLeases(ctx, t, rows); err != nil {
-			return err
-		}
-		return readWorkers(ctx, t, workers)
-	})
-	if err != nil {
-		return err
-	}
-	h.observe(rows, workers)
-	for _, l := range h.q.leases.all() {
-		if row := rows[l.portal]; row.owner == h.id && row.token == l.token {
-			l.renew(sent)
-		} else {
-			l.lose(fmt.Errorf("%w: another process has taken it over", ErrNotHeld))
-		}
-	}
-	return nil
-}
-
-func readLeases(ctx context.Context, t txConn, to map[string]leaseRow) error {
-	found, err := t.query(ctx, selectLeases)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = found.Close() }()
-	for found.Next() {
-		var (
-			portal string
-			row    leaseRow
-		)
-		if err := found.Scan(&portal, &row.owner, &row.token, &row.beat); err != nil {
-			return err
-		}
-		to[portal] = row
-	}
-	return found.Err()
-}
-
-func readWorkers(ctx context.Context, t txConn, to map[string]beatSeen) error {
-	found, err := t.query(ctx, selectWorkers)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = found.Close() }()
-	for found.Next() {
-		var (
-			id, portals string
-			one         beatSeen
-		)
-		if err := found.Scan(&id, &one.beat, &portals); err != nil {
-			return err
-		}
-		if portals != "" {
-			var names []string
-			if err := json.Unmarshal([]byte(portals), &names); err != nil {
-				return fmt.Errorf("portals of worker %s: %w", id, err)
-			}
-			one.only = map[string]bool{}
-			for _, name := range names {
-				one.only[name] = true
-			}
-		}
-		to[id] = one
-	}
-	return found.Err()
-}
-
-// observe notes since when each row has been as it is.
-func (h *holder) observe(rows map[string]leaseRow, workers map[string]beatSeen) {
-	now := time.Now()
-	for portal, row := range rows {
-		row.since = now
-		if old := h.rows[portal]; old.token == row.token && old.beat == row.beat {
-			row.since = old.since
-		}
-		rows[portal] = row
-	}
-	for id, w := range workers {
-		w.since = now
-		if old, ok := h.workers[id]; ok {
-			if w.lived = old.lived || old.beat != w.beat; old.beat == w.beat {
-				w.since = old.since
-			}
-		}
-		workers[id] = w
-	}
-	h.rows, h.workers = rows, workers
 }
 
 const (
