@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,6 +163,9 @@ func (c *checker) readArg(f *argField, e yamlfile.Entry, env formula.Env, types 
 		}
 		a.fixed = v.literal
 	case argFields, argRowFields:
+		if !c.wantMapping(e.Value, w.what+" takes names and values", f.Name+": {name: value}") {
+			return nil
+		}
 		if a.fields = c.fields(e.Value, wantAny, env); a.fields == nil {
 			return nil
 		}
@@ -201,7 +205,7 @@ func (c *checker) checkLiteral(f *argField, v *value) {
 	if err := validate.Var(goValue.Interface(), f.Rules); err != nil {
 		finding := c.errorf(v.node, "invalid-value", "argument %s %s", f.Name, ruleText(err))
 		if text, ok := x.(string); ok {
-			if near := diag.Closest(text, oneOf(f.Rules)); near != "" {
+			if near := nearest(text, oneOf(f.Rules)); near != "" {
 				finding.Hint = "did you mean " + near + "?"
 			}
 		}
@@ -227,6 +231,22 @@ func ruleText(err error) string {
 	default:
 		return "breaks the rule " + f.Tag() + " " + f.Param()
 	}
+}
+
+// nearest is the word that was meant by another one: warn by warning,
+// smart_invoice by invoice.
+func nearest(text string, words []string) string {
+	if near := diag.Closest(text, words); near != "" {
+		return near
+	}
+	const shortest = 4
+	i := slices.IndexFunc(words, func(w string) bool {
+		return min(len(w), len(text)) >= shortest && (strings.Contains(w, text) || strings.Contains(text, w))
+	})
+	if i < 0 {
+		return ""
+	}
+	return words[i]
 }
 
 // oneOf returns the words that validator rules allow, if they list them.

@@ -60,7 +60,10 @@ func accepts(t formula.Type, k formula.Kind) bool { return t.Kind == formula.Any
 
 func (c *checker) sequence(n *yaml.Node, w want, env formula.Env) *value {
 	if w.literal != nil || !accepts(w.typ, formula.List) {
-		c.errorf(n, "wrong-type", "%s takes %s, this is a list", w.what, typeName(w.typ))
+		f := c.errorf(n, "wrong-type", "%s takes %s, this is a list", w.what, typeName(w.typ))
+		if w.typ.Kind == formula.Bool {
+			f.Hint = "join the conditions: =a && b"
+		}
 		return nil
 	}
 	elem := want{typ: formula.Type{Kind: formula.Any}, what: "an element of " + w.what}
@@ -201,14 +204,30 @@ func (c *checker) fits(v *value, w want) *value {
 			f.Hint = "=" + src
 		}
 	case v.formula == nil && w.typ.Kind == formula.Bool:
-		c.errorf(v.node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, typeName(v.typ)).Hint = "=" + v.node.Value
+		c.errorf(v.node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, typeName(v.typ)).Hint = "=" + strings.TrimSpace(v.node.Value)
 	case w.typ.Kind == formula.String && (v.typ.Kind == formula.Number || v.typ.Kind == formula.Int):
 		f := c.errorf(v.node, "wrong-type", "%s takes text, the formula gives a number", w.what)
 		f.Hint = "{{ " + v.node.Value[formulaOffset:] + " }}"
 	default:
-		c.errorf(v.node, "wrong-type", "%s takes %s, this is %s", w.what, typeName(w.typ), typeName(v.typ))
+		c.errorf(v.node, "wrong-type", "%s takes %s, this is %s", w.what, typeName(w.typ), typeName(v.typ)).Hint = comparing(v, w)
 	}
 	return nil
+}
+
+// comparing is the hint for a formula that should have been a condition.
+func comparing(v *value, w want) string {
+	if v.formula == nil || w.typ.Kind != formula.Bool {
+		return ""
+	}
+	switch v.typ.Kind {
+	case formula.String:
+		return `compare it: … == "Y", or … != ""`
+	case formula.Int, formula.Number:
+		return "compare it: … > 0"
+	case formula.List:
+		return "write len(…) > 0"
+	}
+	return ""
 }
 
 // literal reads a scalar that is neither a formula nor text with holes, by the
@@ -237,9 +256,10 @@ func (c *checker) literal(v *value, w want, env formula.Env, isText bool) *value
 		v.literal, v.typ = x, numberType(x)
 	case formula.Bool:
 		if n.Value != "true" && n.Value != "false" {
-			f := c.errorf(n, "wrong-type", "%s wants true or false, this is the text %q; a formula starts with =", w.what, n.Value)
-			if c.compiles(n.Value, env) {
-				f.Hint = "=" + n.Value
+			text := strings.TrimSpace(n.Value) // a block has a line break at its end
+			f := c.errorf(n, "wrong-type", "%s wants true or false, this is the text %q; a formula starts with =", w.what, text)
+			if c.compiles(text, env) {
+				f.Hint = "=" + text
 			}
 			return nil
 		}

@@ -20,15 +20,32 @@ var otherWords = map[string]string{
 	"name": "title", "description": "title", "on_delete": "deleted", "on_deleted": "deleted", "delay": "debounce", "throttle": "debounce",
 	"loop": "for_each", "each": "for_each", "with_items": "for_each", "repeat": "for_each",
 	"catch": "on_error", "rescue": "on_error", "continue_on_error": "on_error", "retries": "retry", "attempts": "retry",
+	"set": "compute", "assign": "compute", "let": "compute", "print": "log", "exit": "stop", "return": "stop", "abort": "fail",
+	"create_item": "upsert_item", "add_item": "upsert_item", "create_element": "upsert_element", "add_element": "upsert_element",
+	"message": "notify", "send_message": "notify", "email": "notify", "send_email": "notify", "rest": "call", "request": "call",
 	"variables": "vars", "constants": "vars", "parameters": "inputs", "params": "inputs", "settings": "inputs",
 }
 
-// suggest words a hint: the nearest of the names, or ours for a word of others,
-// else all of them if few.
+// noWords are keys of other engines for which there is none here, with what to
+// do instead. It is never changed.
+var noWords = map[string]string{
+	"else":      "write another step whose when is the opposite",
+	"steps":     "a step is one action: give each of these steps the when",
+	"parallel":  "the steps of a rule run one after another",
+	"sleep":     "a run does not wait; debounce says how long an entity must be quiet",
+	"delay":     "a run does not wait; debounce says how long an entity must be quiet",
+	"wait":      "a run does not wait; debounce says how long an entity must be quiet",
+	"http":      "call reaches every REST method of the portal, and nothing outside of it",
+	"http_post": "call reaches every REST method of the portal, and nothing outside of it",
+	"webhook":   "call reaches every REST method of the portal, and nothing outside of it",
+}
+
+// suggest words a hint: our name for a word of others, or the nearest of the
+// names, else all of them if few.
 func suggest(word string, names []string) string {
-	near := diag.Closest(word, names)
-	if ours := otherWords[strings.ToLower(word)]; near == "" && contains(names, ours) {
-		near = ours
+	near := otherWords[strings.ToLower(word)]
+	if !contains(names, near) {
+		near = diag.Closest(word, names)
 	}
 	if near != "" {
 		return "did you mean " + near + "?" + diag.Lookalike(word, near)
@@ -44,7 +61,9 @@ func suggest(word string, names []string) string {
 // indented too little.
 func (c *checker) unknownVerb(e, verb yamlfile.Entry, names []string) {
 	f := c.errorf(e.Key, "unknown-action", "unknown action or option %q", e.Name)
-	f.Hint = suggest(e.Name, names)
+	if f.Hint = noWords[e.Name]; f.Hint == "" {
+		f.Hint = suggest(e.Name, names)
+	}
 	if verb.Key == nil || !isNull(verb.Value) {
 		return
 	}

@@ -156,3 +156,16 @@ func cutPattern(pattern string) (text string, filled bool) {
 	}
 	return b.String(), filled
 }
+
+// alternative reports stage == "A" || "B", which means to compare twice.
+func (c *checker) alternative(x *ast.BinaryNode) bool {
+	if x.Operator != "||" && x.Operator != "or" {
+		return false
+	}
+	left, isCompared := x.Left.(*ast.BinaryNode)
+	if _, literal := x.Right.(*ast.StringNode); !literal || !isCompared || left.Operator != "==" {
+		return false
+	}
+	c.errorOf(x.Right, codeType, `write … in ["A", "B"]`, "the right side of %s must be true or false, not text", x.Operator)
+	return true
+}

@@ -56,6 +56,10 @@ func (c *checker) binary(x *ast.BinaryNode) (ast.Node, Type) {
 	case "in":
 		return c.in(x, left, right, lt, rt)
 	case "contains", "startsWith", "endsWith":
+		if lt.Kind == List {
+			c.errorOf(x, codeType, "write value in list", "%s looks into a text, and this is a list", x.Operator)
+			return left, Type{Kind: Bool}
+		}
 		c.wantArg(x.Left, lt, Type{Kind: String}, "the left side of "+x.Operator)
 		c.wantArg(x.Right, rt, Type{Kind: String}, "the right side of "+x.Operator)
 		return truth(withMachine(x.Location(), textTests[x.Operator], left, right)), Type{Kind: Bool}
@@ -74,6 +78,9 @@ func (c *checker) logic(x *ast.BinaryNode) (ast.Node, Type) {
 		op, when = "||", false
 	}
 	n := &ast.BinaryNode{Operator: op, Left: c.condition(x.Left, "the left side of "+x.Operator)}
+	if c.alternative(x) {
+		return n.Left, Type{Kind: Bool}
+	}
 	c.knowing(c.facts(x.Left, when), func() {
 		n.Right = c.condition(x.Right, "the right side of "+x.Operator)
 	})
@@ -301,7 +308,11 @@ func (c *checker) in(x *ast.BinaryNode, left, right ast.Node, lt, rt Type) (ast.
 	case rt.Kind == Record:
 		c.wantArg(x.Left, lt, Type{Kind: String}, "the name of a field")
 	case rt.Kind == String:
-		c.errorOf(x, codeType, "write text contains part", "a text has no elements")
+		hint := "write text contains part"
+		if _, literal := x.Right.(*ast.StringNode); literal {
+			hint = `write the texts one by one: … in ["A", "B"]`
+		}
+		c.errorOf(x, codeType, hint, "a text has no elements")
 	case rt.Kind != Any:
 		c.errorOf(x, codeType, "", "%s has no elements", rt)
 	}

@@ -103,6 +103,9 @@ func syntaxProblem(s *source, err error) Problem {
 	if f, ok := unknownCall(s, p.From); ok {
 		return f
 	}
+	if f, ok := unopenedPipe(s); ok {
+		return f
+	}
 	at := s.tokenAt(p.From)
 	if at >= len(s.tokens) || p.From >= len(s.runes) || strings.Contains(e.Message, "EOF") {
 		return unfinished(s)
@@ -122,6 +125,21 @@ func syntaxProblem(s *source, err error) Problem {
 	}
 	s.explain(&p, at)
 	return p
+}
+
+// unopenedPipe looks for value | upper, which other languages take.
+func unopenedPipe(s *source) (Problem, bool) {
+	for i := 1; i < len(s.tokens); i++ {
+		t := s.tokens[i]
+		called := i+1 < len(s.tokens) && s.tokens[i+1].Is(lexer.Bracket, "(")
+		if t.Kind == lexer.Identifier && !called && s.tokens[i-1].Is(lexer.Operator, "|") {
+			return Problem{
+				From: t.From, To: t.To, Code: codeSyntax, Message: fmt.Sprintf("after | stands the call of a function, this is %q", t.Value),
+				Hint: fmt.Sprintf("write value | %s(), or %s(value)", t.Value, t.Value),
+			}, true
+		}
+	}
+	return Problem{}, false
 }
 
 // unfinished is the problem of a formula that ends too early.
@@ -183,6 +201,10 @@ func (s *source) explain(p *Problem, at int) {
 		p.Hint = "write / for division, % for the remainder"
 	case t.Kind == lexer.Identifier && (word == "eq" || word == "is"):
 		p.Hint = "write == to compare"
+	case t.Kind == lexer.Identifier && word == "between":
+		p.Hint = "write x >= from && x <= to"
+	case t.Kind == lexer.Identifier && word == "like":
+		p.Hint = "write text contains part, startsWith, endsWith or matches"
 	case t.Kind == lexer.Identifier && word == "then":
 		p.Hint = "write condition ? a : b"
 	case t.Is(lexer.Bracket, ")", "]", "}"):
@@ -273,6 +295,7 @@ var refused = map[string]string{
 	"tolowercase": "write lower(text)",
 	"touppercase": "write upper(text)",
 	"isset":       "write value != nil",
+	"default":     "write value ?? other",
 	"year":        "write yearOf(time)",
 	"month":       "write monthOf(time)",
 	"day":         "write dayOf(time)",
