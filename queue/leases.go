@@ -232,16 +232,20 @@ func (h *holder) returnStrays(ctx context.Context) error {
 		if row.owner != h.id || h.q.leases.of(portal) != nil {
 			continue
 		}
-		err := h.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
-			_, err := t.exec(ctx, returnLease, portal, h.id, row.token)
-			t.announce(leaseNews)
-			return err
-		})
-		if err != nil {
+		if err := h.returnRow(ctx, portal, row.token, 0); err != nil {
 			return fmt.Errorf("give back portal %s: %w", portal, err)
 		}
 	}
 	return nil
+}
+
+// returnRow gives back a portal in the database, if it is mine there.
+func (h *holder) returnRow(ctx context.Context, portal string, token int64, rested time.Duration) error {
+	return h.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, returnLease, portal, h.id, token, rested.Microseconds())
+		t.announce(leaseNews)
+		return err
+	})
 }
 
 // giveBack ends a lease: no run begins any more; those under way may take
@@ -276,12 +280,7 @@ func (h *holder) finish(l *lease) {
 	if h.q.options.Rested != nil {
 		rested = h.q.options.Rested(l.portal)
 	}
-	err := h.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, returnLease, l.portal, h.id, l.token, rested.Microseconds())
-		t.announce(leaseNews)
-		return err
-	})
-	if err != nil { // it will run out
+	if err := h.returnRow(ctx, l.portal, l.token, rested); err != nil { // it will run out
 		h.q.options.Log.WarnContext(ctx, "cannot give back the lease of a portal", slog.String("portal", l.portal), slog.Any("error", err))
 	}
 	level, reason := slog.LevelInfo, "it is handed over"
