@@ -97,5 +97,8 @@ func (c context) ordered(items []*item) []*item {
 	}
 	out := slices.Clone(items)
 	slices.SortStableFunc(out, func(a, b *item) int { return rank(a) - rank(b) })
+	if len(out) > 0 && out[0] != items[0] {
+		items[0].blank = false // it stood before the whole mapping
+	}
 	return out
 }

@@ -116,3 +116,28 @@ func TestProofsCanFail(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingMeasured holds that a file which runs nothing has no coverage, and
+// not a full one.
+func TestNothingMeasured(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"a.yaml":      "version: 1\nrules:\n  a: {on: ONCRMDEALUPDATE, steps: [{log: {message: hi}}]}\n",
+		"a_test.yaml": "tests:\n  - {name: x, given: {deels: {}}, event: ONCRMDEALUPDATE 7}\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report, err := ruletest.Run(t.Context(), []string{"a_test.yaml"}, nil, ruletest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := ruletest.WriteText(&out, report, ruletest.TextOptions{Cover: true}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "coverage: no rule was measured\n") {
+		t.Errorf("%s", out.String())
+	}
+}

@@ -118,6 +118,10 @@ func (p *printer) coverage(c *Coverage) {
 			p.line("    %s", r.place(m))
 		}
 	}
+	if len(c.rules) == 0 {
+		p.line("coverage: no rule was measured")
+		return
+	}
 	p.line("coverage: %.1f%%", c.Percent())
 }
 
