@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	}
 	// Most of what they do is waiting: for a debounce, a lease, another process.
 	// The command line comes later and prevails.
-	if err := flag.Set("test.parallel", strconv.Itoa(max(6, runtime.GOMAXPROCS(0)))); err != nil {
+	if err := flag.Set("test.parallel", strconv.Itoa(max(10, runtime.GOMAXPROCS(0)))); err != nil {
 		panic(err)
 	}
 	testscript.Main(closing{m}, map[string]func(){"b24rules": main})
