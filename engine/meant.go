@@ -22,22 +22,19 @@ var otherWords = map[string]string{
 	"catch": "on_error", "rescue": "on_error", "continue_on_error": "on_error", "retries": "retry", "attempts": "retry",
 	"set": "compute", "assign": "compute", "let": "compute", "print": "log", "exit": "stop", "return": "stop", "abort": "fail",
 	"create_item": "upsert_item", "add_item": "upsert_item", "create_element": "upsert_element", "add_element": "upsert_element",
-	"message": "notify", "send_message": "notify", "email": "notify", "send_email": "notify", "rest": "call", "request": "call",
+	"message": "notify", "send_message": "notify", "email": "notify", "send_email": "notify", "rest": "call", "request": "http_post", "http": "http_post", "webhook": "http_post",
 	"variables": "vars", "constants": "vars", "parameters": "inputs", "params": "inputs", "settings": "inputs",
 }
 
 // noWords are keys of other engines for which there is none here, with what to
 // do instead. It is never changed.
 var noWords = map[string]string{
-	"else":      "write another step whose when is the opposite",
-	"steps":     "a step is one action: give each of these steps the when",
-	"parallel":  "the steps of a rule run one after another",
-	"sleep":     "a run does not wait; debounce says how long an entity must be quiet",
-	"delay":     "a run does not wait; debounce says how long an entity must be quiet",
-	"wait":      "a run does not wait; debounce says how long an entity must be quiet",
-	"http":      "call reaches every REST method of the portal, and nothing outside of it",
-	"http_post": "call reaches every REST method of the portal, and nothing outside of it",
-	"webhook":   "call reaches every REST method of the portal, and nothing outside of it",
+	"else":     "write another step whose when is the opposite",
+	"steps":    "a step is one action: give each of these steps the when",
+	"parallel": "the steps of a rule run one after another",
+	"sleep":    "a run does not wait; debounce says how long an entity must be quiet",
+	"delay":    "a run does not wait; debounce says how long an entity must be quiet",
+	"wait":     "a run does not wait; debounce says how long an entity must be quiet",
 }
 
 // suggest words a hint: our name for a word of others, or the nearest of the
