@@ -27,7 +27,9 @@ The result says how many were deleted.`,
 	Touches: func(*engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Deletes: true, Which: "scope"}}
 	},
-	Ahead:     func(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) { return a.open(ctx, c) },
+	Ahead: func(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) {
+		return openScope(ctx, c, a.List, a.ListType, a.Scope)
+	},
 	AheadArgs: []string{"list", "list_type", "scope"},
 	Check:     checkDeleteElements,
 })
@@ -42,13 +44,8 @@ type deleteElementsArgs struct {
 
 const defaultDeleteElements = 1000
 
-// open reads what the scope holds.
-func (a deleteElementsArgs) open(ctx context.Context, c *engine.Call) (*listScope, error) {
-	return openScope(ctx, c, a.List, a.ListType, a.Scope)
-}
-
 func deleteElements(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) {
-	s, err := engine.ReadAhead(ctx, c, func() (*listScope, error) { return a.open(ctx, c) })
+	s, err := engine.ReadAhead[*listScope](ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -29,10 +29,12 @@ than delete_limit would be deleted. When the last element would go, the entity
 of the run is looked up again first.
 
 The result counts the elements: added, updated, deleted, kept, adopted.`,
-	Says:      "keeps one element of list {list} where {scope} for each of {rows}, by the key {key}: adds, changes and deletes elements until they say {fields}",
-	Cost:      engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Commands(1)), Worst: engine.Pages("elements").Plus(engine.Per("rows")).Plus(engine.Per("elements"))},
-	Run:       syncElements,
-	Ahead:     func(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) { return a.open(ctx, c) },
+	Says: "keeps one element of list {list} where {scope} for each of {rows}, by the key {key}: adds, changes and deletes elements until they say {fields}",
+	Cost: engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Commands(1)), Worst: engine.Pages("elements").Plus(engine.Per("rows")).Plus(engine.Per("elements"))},
+	Run:  syncElements,
+	Ahead: func(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) {
+		return openScope(ctx, c, a.List, a.ListType, a.Scope)
+	},
 	AheadArgs: []string{"list", "list_type", "scope"},
 	Result:    syncResultType,
 	Touches: func(*engine.ArgTypes) []engine.Touch {
@@ -74,7 +76,7 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 	if err != nil {
 		return nil, engine.ParkError("%w", err)
 	}
-	s, err := engine.ReadAhead(ctx, c, func() (*listScope, error) { return a.open(ctx, c) })
+	s, err := engine.ReadAhead[*listScope](ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -102,11 +104,6 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 	}
 	noteShortened(c, wishes...)
 	return l.carryOut(ctx, c, p, func() ([]*element, error) { return l.readScope(ctx, c, s.wishes, true) })
-}
-
-// open reads what the scope holds.
-func (a syncElementsArgs) open(ctx context.Context, c *engine.Call) (*listScope, error) {
-	return openScope(ctx, c, a.List, a.ListType, a.Scope)
 }
 
 // wants computes what each row's element should be.

@@ -45,7 +45,7 @@ type upsertElementArgs struct {
 }
 
 func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (any, error) {
-	f, err := engine.ReadAhead(ctx, c, func() (*foundElement, error) { return a.find(ctx, c) })
+	f, err := engine.ReadAhead[*foundElement](ctx, c)
 	if err != nil {
 		return nil, err
 	}

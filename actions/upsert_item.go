@@ -46,7 +46,7 @@ type upsertItemArgs struct {
 }
 
 func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, error) {
-	f, err := engine.ReadAhead(ctx, c, func() (*foundItems, error) { return a.find(ctx, c) })
+	f, err := engine.ReadAhead[*foundItems](ctx, c)
 	if err != nil {
 		return nil, err
 	}

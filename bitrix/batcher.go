@@ -47,12 +47,13 @@ func (c *Client) next() []*command {
 	defer func() { <-c.turn }()
 	for c.life.Err() == nil {
 		now := time.Now()
+		roomy := c.bucket.roomy(now)
 		wait := c.line.ready(now)
 		if wait == 0 {
 			wait = c.bucket.wait(now, c.line.promote(now))
 		}
 		if wait == 0 {
-			wait = c.line.company(now, c.bucket.width(now), c.bucket.patience(now), c.bucket.roomy(now))
+			wait = c.line.company(now, c.bucket.width(now), c.bucket.patience(now), roomy)
 		}
 		if wait != 0 {
 			c.sleep(wait)
@@ -60,7 +61,7 @@ func (c *Client) next() []*command {
 		}
 		runtime.Gosched() // callers that are about to ask get their chance at no cost
 		room := maxBatch
-		if c.operating.blocked("batch", now) || c.line.probes() && c.bucket.roomy(now) {
+		if c.operating.blocked("batch", now) || roomy && c.line.probes() {
 			room = 1
 		}
 		commands := c.line.take(now, room, func(cmd *command) (time.Time, *Error) { return c.operating.admit(cmd.call.Method, now) })

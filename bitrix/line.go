@@ -206,7 +206,8 @@ func (l *line) ready(now time.Time) time.Duration {
 // company returns how long a request should wait for more commands. While
 // another is under way, one that would not be full gives the first of its
 // callers patience; when it lands, or there are enough, it goes at once. So
-// nobody who is alone waits, and a burst is not spent on requests of one or two.
+// nobody who is alone waits, but for the millisecond in which calls beside it
+// arrive, and a burst is not spent on requests of one or two.
 // It is negative while width requests are under way: one has to land first. A
 // probe waits for nobody when there is room for requests of one command.
 func (l *line) company(now time.Time, width int, patience time.Duration, roomy bool) time.Duration {

@@ -40,7 +40,7 @@ type Spec[A any] struct {
 	// Ahead reads of the portal what Run is going to need, as far as AheadArgs
 	// and, of the names of their fields, AheadNames say it; the other arguments
 	// are zero. The engine calls it while steps before this one wait for their
-	// answers, and Run gets its result from ReadAhead. It must write nothing. Nil
+	// answers, or when Run asks for its result by ReadAhead. It must write nothing. Nil
 	// reads nothing ahead, unless the step only reads: then Run is called ahead.
 	Ahead                 func(ctx context.Context, c *Call, args A) (any, error)
 	AheadArgs, AheadNames []string

@@ -161,15 +161,12 @@ func (x *execution) endAhead() {
 	x.ahead = nil
 }
 
-// ReadAhead returns what an action's Ahead has read for this step, or what read
-// gives when there was no reading ahead. It is called once.
-func ReadAhead[T any](ctx context.Context, c *Call, read func() (T, error)) (T, error) {
-	if c.ahead == nil {
-		return read()
-	}
-	var none T
-	v, err := c.ahead.wait(ctx)
+// ReadAhead returns what the action's Ahead reads for this step: what it has
+// read before, or reads now. It is called once, by Run.
+func ReadAhead[T any](ctx context.Context, c *Call) (T, error) {
+	v, err := c.read(ctx)
 	if err != nil {
+		var none T
 		return none, err
 	}
 	return v.(T), nil

@@ -78,11 +78,7 @@ func aheadActions() []*engine.Action {
 		Name: "keep", Doc: "keeps", Effect: engine.Writes,
 		Ahead: read, AheadArgs: []string{"scope"}, AheadNames: []string{"fields"},
 		Run: func(ctx context.Context, c *engine.Call, a keepArgs) (any, error) {
-			found, err := engine.ReadAhead(ctx, c, func() (string, error) {
-				v, err := read(ctx, c, a)
-				s, _ := v.(string)
-				return s, err
-			})
+			found, err := engine.ReadAhead[string](ctx, c)
 			if err != nil {
 				return nil, err
 			}

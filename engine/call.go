@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -31,7 +32,7 @@ type Call struct {
 
 	x     *execution
 	trace *StepTrace
-	ahead *ahead // nil when nothing was read ahead
+	read  func(context.Context) (any, error) // what the action's Ahead reads
 }
 
 // Note adds a line to the step's history. It must not hold data of the portal

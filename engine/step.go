@@ -223,7 +223,12 @@ func (x *execution) act(ctx context.Context, s *step, sc scope, t *StepTrace, ro
 	}
 	t.bound(row, args)
 	c := x.call(s, t, row)
-	c.ahead = early
+	c.read = func(ctx context.Context) (any, error) {
+		if early != nil {
+			return early.wait(ctx)
+		}
+		return s.action.ahead(ctx, c, args)
+	}
 	return s.action.run(ctx, c, args)
 }
 
