@@ -35,6 +35,7 @@ func (h *holder) renew(ctx context.Context, leaving bool) error {
 	rows, workers := map[string]leaseRow{}, map[string]beatSeen{}
 	err := transact(ctx, h.q.db, func(t txConn) error {
 		clear(rows)
+		clear(workers)
 		if !leaving {
 			if _, err := t.exec(ctx, beatWorker, h.id, fmt.Sprintf("process %d on %s", os.Getpid(), host), portals); err != nil {
 				return err
