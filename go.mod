@@ -1,4 +1,4 @@
-module b24rules
+module github.com/b24rules/b24rules
 
 go 1.26.0
 

@@ -82,7 +82,7 @@ func packages(t *testing.T) []goPackage {
 	return pkgs
 }
 
-const module = "b24rules/"
+const module = "github.com/b24rules/b24rules/"
 
 func TestLayers(t *testing.T) {
 	for _, p := range packages(t) {

@@ -1,6 +1,6 @@
 package actions
 
-import "b24rules/engine"
+import "github.com/b24rules/b24rules/engine"
 
 // All are the actions that ship with b24rules, in the order of the manual. A
 // program with actions of its own appends them to a clone.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"maps"
 
-	"b24rules/engine"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // Aggregate groups rows and computes values for each group.

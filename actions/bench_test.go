@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"testing"
 
-	"b24rules/actions"
-	"b24rules/bitrix"
-	"b24rules/emulator"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // remembered answers listings with what the portal has said before, so that

@@ -15,11 +15,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/actions"
-	"b24rules/bitrix"
-	"b24rules/emulator"
-	"b24rules/engine"
-	"b24rules/rules"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/rules"
 )
 
 // burst is many runs of the shipped rule for deals at once, in no real time, so

@@ -4,11 +4,11 @@ import (
 	"context"
 	"strings"
 
-	"b24rules/bitrix"
-	"b24rules/diag"
-	"b24rules/engine"
-	"b24rules/engine/formula"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // CallMethod calls any REST method.

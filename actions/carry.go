@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // portalSets are fields that a portal writes by itself or that have a parameter

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // addCall adds an element under its code.

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/diag"
-	"b24rules/engine"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // What is allowed in a step's arguments and likely a mistake.

@@ -3,8 +3,8 @@ package actions
 import (
 	"context"
 
-	"b24rules/engine"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // Compute defines names for later steps.

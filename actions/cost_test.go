@@ -6,8 +6,8 @@ import (
 	"sync"
 	"testing"
 
-	"b24rules/emulator"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // TestCost counts the HTTP requests of 20 deals that change at the same moment.

@@ -3,8 +3,8 @@ package actions
 import (
 	"context"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // DeleteElements deletes the list elements of a scope.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"b24rules/engine"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/num"
 )
 
 // deleteLimit is how many elements or items a sync may delete at once.

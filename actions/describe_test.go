@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"testing"
 
-	"b24rules/actions"
-	"b24rules/emulator"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // TestSays wants words for every action: explain has nothing else to say.

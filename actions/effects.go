@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // What an action does at least once is written down when it is done, so that a

@@ -3,7 +3,7 @@ package actions
 import (
 	"context"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // Fail parks the run.

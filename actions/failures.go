@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // failures collects what went wrong among calls that were sent together. One

@@ -3,10 +3,10 @@ package actions
 import (
 	"context"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
-	"b24rules/engine/formula"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // FetchItem reads one CRM item.

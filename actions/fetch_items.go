@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/engine"
-	"b24rules/engine/formula"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // FetchItems reads CRM items by a filter.

@@ -9,11 +9,11 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
-	"b24rules/engine/formula"
-	"b24rules/num"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // FetchProducts reads the product rows of an entity.

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/engine/formula"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
 )
 
 // kind is how the values of a field are compared and written.

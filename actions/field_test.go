@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/num"
+	"github.com/b24rules/b24rules/num"
 )
 
 func n(text string) num.Num { return num.MustParse(text) }

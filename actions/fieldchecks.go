@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/diag"
-	"b24rules/engine"
-	"b24rules/engine/formula"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // What a step says of an item's fields, held against those that are documented.

@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"b24rules/engine"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/num"
 )
 
 // operators are the prefixes of filter keys, longer ones before those they

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 func testItemSchema() *itemSchema {

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"b24rules/engine"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // HTTPPost sends JSON to a system that is not the portal.

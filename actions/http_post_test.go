@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/emulator"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
 )
 
 const stockToken = `t0k/en"with\quotes`

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 const (

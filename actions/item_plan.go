@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // itemPlan is what a sync of items would do.

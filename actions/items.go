@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/bitrix"
-	"b24rules/diag"
-	"b24rules/engine"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // itemSchema is what a portal says of the fields of one CRM type.

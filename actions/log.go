@@ -4,7 +4,7 @@ import (
 	"context"
 	"log/slog"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // Log writes a line to the program's log.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // loadItemSchema learns the fields of a CRM type. The client keeps the answer

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/engine/formula"
-	"b24rules/num"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // portalForms are the ways in which portals write one number: as a number of

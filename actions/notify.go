@@ -6,10 +6,10 @@ import (
 	"encoding/hex"
 	"strconv"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
-	"b24rules/engine/formula"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
 )
 
 // Notify tells people something in the portal's messenger.

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // readPages reads all rows of a listing call, but refuses to read more than

@@ -7,10 +7,10 @@ import (
 	"os"
 	"testing"
 
-	"b24rules/actions"
-	"b24rules/bitrix"
-	"b24rules/emulator"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // BenchmarkRecord is what the history of a run costs: the time to write its

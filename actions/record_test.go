@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // readRecord reads a record and checks that it is JSON of about the length that

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"sync"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // recorder is the portal of a run; it writes down what it is asked.

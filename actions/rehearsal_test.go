@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // rehearse runs the rule without its writes, before every real run of every

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/actions"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // deals is a rule on deals that reads the deal and takes the given steps.

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strconv"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // listScope is a scope of a list and what it holds.

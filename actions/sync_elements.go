@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"b24rules/engine"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // SyncElements keeps one list element for each row.

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/engine"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // SyncItems keeps one item for each row.

@@ -3,8 +3,8 @@ package actions_test
 import (
 	"testing"
 
-	"b24rules/emulator"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // unchangedRule writes every form of a value by every action that writes one.

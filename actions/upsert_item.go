@@ -4,9 +4,9 @@ import (
 	"context"
 	"strings"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // UpsertItem makes sure that an item with a key exists and has the given fields.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/emulator"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // runAt runs the script's rule for deal 1 with a time zone of the portal.

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"time"
 
-	"b24rules/engine/formula"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
 )
 
 // wire turns a formula's value into what travels: numbers exactly, times in ISO

@@ -3,7 +3,7 @@ package actions
 import (
 	"unicode/utf8"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // wish is the value that a rule wants a field to have.

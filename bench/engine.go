@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"b24rules/rules"
+	"github.com/b24rules/b24rules/rules"
 )
 
 const token = "bench-application-token"

@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // latency is the model of a portal's answering time.

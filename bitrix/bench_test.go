@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // instant answers every command with one small row at once, so that nothing but

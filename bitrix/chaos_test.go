@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 // chaos is a portal that refuses, loses answers before and after the work, cuts

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/bitrix"
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 const form = "application/x-www-form-urlencoded"

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // Two calls that are ready at the same time are one request to the portal, and

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // TestStaleCalls: what waited for longer than it is good for is not sent but

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // A request leaves only while the gate is open, even when it shuts between the

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 func TestHider(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // leaky is a portal's bucket as the documentation describes it, with a

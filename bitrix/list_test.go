@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/bitrix"
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 // rowsOf is a listing method of n rows, 50 a page. changed may alter n while it

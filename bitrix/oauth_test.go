@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // site is a portal and its token server. It knows one access token and one

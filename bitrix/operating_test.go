@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 // worker is a method that uses up working time and is refused over the limit:

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"testing"
 
-	"b24rules/bitrix"
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 type roundTrip func(*http.Request) (*http.Response, error)

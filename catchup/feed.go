@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // The codes under which history shows the pages of jobs.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // Portal is what a feeder asks. *bitrix.Client is one.

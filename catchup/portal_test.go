@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 func TestNumbers(t *testing.T) {

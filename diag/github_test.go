@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/diag"
+	"github.com/b24rules/b24rules/diag"
 )
 
 func TestWriteGitHub(t *testing.T) {

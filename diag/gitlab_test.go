@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/diag"
+	"github.com/b24rules/b24rules/diag"
 )
 
 type gitlabIssue struct {

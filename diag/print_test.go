@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/diag"
+	"github.com/b24rules/b24rules/diag"
 )
 
 // print prints one finding over the line with carets under columns from…to.

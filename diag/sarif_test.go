@@ -8,7 +8,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"b24rules/diag"
+	"github.com/b24rules/b24rules/diag"
 )
 
 // sarifRequired is the part of the SARIF 2.1.0 schema that a log of ours can

@@ -6,8 +6,8 @@ import (
 	"os"
 	"testing"
 
-	"b24rules/actions"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/engine"
 )
 
 var update = flag.Bool("update", false, "write the generated files")

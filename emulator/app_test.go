@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // get asks a portal without a network.

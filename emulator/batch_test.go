@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // TestBatch compares whole answers but for the times.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // BenchmarkRequest measures requests of a portal without limits and network.

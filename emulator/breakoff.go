@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 // requestCeiling is how long a request may take before the cloud cuts it off.

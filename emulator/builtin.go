@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"b24rules/num"
+	"github.com/b24rules/b24rules/num"
 )
 
 // driveStorage is STORAGE_TYPE_ID of files on the Drive.

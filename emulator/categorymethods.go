@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 func categoryMethods() []method {

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/emulator"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/schemas"
 	"gopkg.in/yaml.v3"
 )
 

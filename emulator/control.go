@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // control answers under /_emulator/: what a test or a demo asks of the emulator

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 // restError is an error that a method answers.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix/php"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 func eventMethods() []method {

@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 	"github.com/google/go-cmp/cmp"
 )
 

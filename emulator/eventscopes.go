@@ -3,7 +3,7 @@ package emulator
 import (
 	"strings"
 
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // eventScopes are the permissions that events belong to, by the beginnings of their

@@ -7,7 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // A portal in a test: a handler behind a server, and REST calls to it.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // sendOnce sends a request on a connection of its own and says how it ended:

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix/php"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/num"
 )
 
 // operator is what a prefix of a filter's field name means.

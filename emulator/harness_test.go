@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // portal is a portal behind a real HTTP server.

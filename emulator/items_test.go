@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 	"github.com/google/go-cmp/cmp"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 // Operations that History names and events end with.

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // ask calls a method without a network, as a client at an address.

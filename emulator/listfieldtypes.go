@@ -3,7 +3,7 @@ package emulator
 import (
 	"strings"
 
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 // isSystemListField names the system fields, which a list has by their own names.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 // offlineQueue keeps offline events until the application fetches them. It

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // TestRequestForms sends one call in each form that a portal takes.

@@ -3,8 +3,8 @@ package emulator
 import (
 	"slices"
 
-	"b24rules/bitrix/php"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/num"
 )
 
 // Types of discount.

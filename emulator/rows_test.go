@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 	"github.com/google/go-cmp/cmp"
 )
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 func statusMethods() []method {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 func timelineMethods() []method {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"reflect"
 
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // Effect says what an action does to the world outside the run.

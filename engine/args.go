@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/engine/formula"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
 )
 
 // argKind says how an argument is compiled and bound.

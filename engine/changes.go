@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/bitrix"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // ChangeKind says what a write does to a thing.

@@ -9,10 +9,10 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/bitrix"
-	"b24rules/engine/formula"
-	"b24rules/num"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // inputTypes maps the types of inputs to what formulas see.

@@ -8,10 +8,10 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
-	"b24rules/engine/formula"
-	"b24rules/schemas"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/schemas"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // The two lists of steps that a rule has.

@@ -6,8 +6,8 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/engine/formula"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // defaultForEach is how many rows a for_each takes without a limit.

@@ -5,10 +5,10 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
-	"b24rules/engine/formula"
-	"b24rules/num"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // want says what a place in the file takes.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // Cost is how many REST commands a step sends, apart from descriptions of

@@ -14,11 +14,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"b24rules/bitrix"
-	"b24rules/diag"
-	"b24rules/engine"
-	"b24rules/engine/formula"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
 )
 
 var update = flag.Bool("update", false, "rewrite the wanted findings of testdata")

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/diag"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/diag"
 )
 
 // Verdict says what should follow from a failed run.

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/engine/formula"
-	"b24rules/num"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // Event is one event of a portal as it arrived.

@@ -3,7 +3,7 @@ package engine_test
 import (
 	"testing"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // TestEventsSayWhatTheyAreAbout routes events whose ids stand in different

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // Field is one named value of Fields.

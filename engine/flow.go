@@ -8,9 +8,9 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/engine/formula"
-	"b24rules/num"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // flow tells where the values of a rule come from.

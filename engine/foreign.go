@@ -3,7 +3,7 @@ package engine
 import (
 	"fmt"
 
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // absent are the fields of event that people expect from other engines, with

@@ -7,7 +7,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // FuzzCompile feeds the compiler anything: it must not panic, must place each

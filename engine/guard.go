@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // Limits of a LoopGuard.

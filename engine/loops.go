@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // itemType is the type whose items a trigger is about; 0 when it is about

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/engine/formula"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // Meeting says whether a rule answers an event, and if not, why.

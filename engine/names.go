@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // known are the names that formulas see at one place of a rule, with what must

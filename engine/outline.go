@@ -3,9 +3,9 @@ package engine
 import (
 	"context"
 
-	"b24rules/engine/formula"
-	"b24rules/num"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // Outline is what can be said of a rule from outside: the places that a test

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // MethodPost is what histories, tests and plans call a request to another

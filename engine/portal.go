@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // Portal is what a run asks for and writes to. *bitrix.Client is one.

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 )
 
 func record(t *testing.T, trace *engine.Trace) *engine.Record {

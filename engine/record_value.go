@@ -8,8 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"b24rules/engine/formula"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // Record writes a trace down for the history: what ReadRecord reads, of at most

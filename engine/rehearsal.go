@@ -8,8 +8,8 @@ import (
 	"strings"
 	"sync"
 
-	"b24rules/bitrix"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // Rehearsal lets a run read everything and change nothing: set Run.Rehearsal to

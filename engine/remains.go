@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // Remain is a place where a rule leaves things of an entity that are to go with

@@ -6,8 +6,8 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/engine/formula"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // review reports what is allowed in a whole file and likely a mistake. It is

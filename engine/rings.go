@@ -7,8 +7,8 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // Ring is a way in which what a rule writes comes back to it as an event.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // Run is one execution of one rule for one entity.

@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/num"
 )
 
 // dealRun is a run for deal 7.

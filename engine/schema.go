@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/engine/formula"
-	"b24rules/schemas"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/schemas"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // formulaPattern is text that is a formula: "=" and something else than "=".

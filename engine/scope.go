@@ -3,8 +3,8 @@ package engine
 import (
 	"maps"
 
-	"b24rules/bitrix"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // The names that the engine itself puts before a formula.

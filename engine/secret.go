@@ -11,8 +11,8 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/bitrix"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // TypeSecret is the type of inputs whose values are filled in when a request is

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 func truth(ctx context.Context, v *value, sc scope) (bool, error) {

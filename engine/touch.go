@@ -6,8 +6,8 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/num"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // TouchKind says what a step changes.

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // Outcome says how a run ended.

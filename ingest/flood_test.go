@@ -17,8 +17,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/ingest"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/ingest"
 )
 
 // site is a handler behind a real socket, with a bound on its connections.

@@ -17,7 +17,7 @@ import (
 	"net/http"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 
 	"github.com/gorilla/mux"
 )

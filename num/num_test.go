@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/num"
+	"github.com/b24rules/b24rules/num"
 )
 
 func n(text string) num.Num { return num.MustParse(text) }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // Runs of one entity end at the moment at which others of it become due: none of

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
-	"b24rules/pgtemp"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/pgtemp"
+	"github.com/b24rules/b24rules/queue"
 
 	"github.com/jackc/pgx/v5"
 )

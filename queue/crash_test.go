@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // The test binary is also the process that gets killed.

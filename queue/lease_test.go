@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 
 	"github.com/jackc/pgx/v5"
 )

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 func TestOpenRefusesOtherDatabases(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // open opens a queue in a file.

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"

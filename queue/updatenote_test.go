@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 func testNotesAreUpdatedByOneProcessAtATime(t *testing.T) {

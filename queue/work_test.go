@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 func testStopLetsRunsFinish(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"errors"
 	"strings"
 
-	"b24rules/diag"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // ErrShape is returned for YAML that is no rule file in shape, or one whose

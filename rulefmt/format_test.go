@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"b24rules/rulefmt"
+	"github.com/b24rules/b24rules/rulefmt"
 )
 
 var update = flag.Bool("update", false, "rewrite what testdata wants")

@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"gopkg.in/yaml.v3"
 
-	"b24rules/rulefmt"
+	"github.com/b24rules/b24rules/rulefmt"
 )
 
 // corpus are rule files of all kinds: those that ship, and the examples of

@@ -8,8 +8,8 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/engine/formula"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // edit replaces runes of one line.

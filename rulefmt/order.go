@@ -5,7 +5,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // context is what a place of a rule file is for.

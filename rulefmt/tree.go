@@ -6,7 +6,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // document is a file taken apart: entries with the comments that belong to them.

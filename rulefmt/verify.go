@@ -5,7 +5,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // same proves a result: it says the same in the same order, and every comment

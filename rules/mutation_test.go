@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/actions"
-	"b24rules/engine"
-	"b24rules/rules"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/rules"
 )
 
 // mutations is how many single mistakes are made in each file.

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/actions"
-	"b24rules/engine"
-	"b24rules/rules"
-	"b24rules/ruletest"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/rules"
+	"github.com/b24rules/b24rules/ruletest"
 )
 
 // TestRulesCompile holds the shipped files to what is asked of everybody's: no

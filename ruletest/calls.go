@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // callsDiff compares writing calls in their order. Parameters that are not

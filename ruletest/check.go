@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/diag"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // checker holds a file against the portal that it describes.

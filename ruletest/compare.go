@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/num"
+	"github.com/b24rules/b24rules/num"
 )
 
 // empty tells what portals write where there is no value.

@@ -6,9 +6,9 @@ import (
 	"os"
 	"slices"
 
-	"b24rules/actions"
-	"b24rules/diag"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // Coverage says which places of the rules the tests have reached: every step

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/num"
+	"github.com/b24rules/b24rules/num"
 )
 
 // render writes data as YAML-like lines, always in the same way: keys are

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/ruletest"
+	"github.com/b24rules/b24rules/ruletest"
 )
 
 // docBlock is a YAML block of the manual that begins with its file's name.

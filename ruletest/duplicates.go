@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"strings"
 
-	"b24rules/emulator"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/num"
 )
 
 var one = num.FromInt(1)

@@ -1,8 +1,8 @@
 package ruletest
 
 import (
-	"b24rules/schemas"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/schemas"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // Schema returns the JSON Schema of test files for editors, made of the structs

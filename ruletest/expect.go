@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/bitrix"
-	"b24rules/diag"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // Failure is one thing that a test found wrong.

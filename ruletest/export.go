@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // Recorded is a run of which a test can be made.

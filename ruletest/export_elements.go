@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 func (w *recordedWorld) readElements(params map[string]any, result any) {

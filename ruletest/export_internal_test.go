@@ -3,8 +3,8 @@ package ruletest
 import (
 	"testing"
 
-	"b24rules/engine"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 func TestMasks(t *testing.T) {

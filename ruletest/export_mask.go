@@ -11,7 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // masks are what stands for names and texts. nil masks nothing.

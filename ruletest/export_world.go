@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // recordedWorld is what a run has read and written.

@@ -10,10 +10,10 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
-	"b24rules/engine"
-	"b24rules/schemas"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/schemas"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // layout is a test file as it is written.

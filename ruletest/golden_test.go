@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"b24rules/ruletest"
+	"github.com/b24rules/b24rules/ruletest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden output of testdata")

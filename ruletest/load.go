@@ -6,10 +6,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"b24rules/actions"
-	"b24rules/diag"
-	"b24rules/engine"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // testFile is a test file that has been read and checked.

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 func httpClient(h http.Handler) *http.Client { return &http.Client{Transport: inMemory{h}} }

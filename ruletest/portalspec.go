@@ -8,10 +8,10 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
-	"b24rules/emulator"
-	"b24rules/schemas"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/schemas"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // portalSpec is what people have set up in the portal: its smart processes,

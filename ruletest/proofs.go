@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // proof is something that holds for every rule, whatever its test expects.

@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"b24rules/diag"
+	"github.com/b24rules/b24rules/diag"
 )
 
 // TextOptions say how WriteText prints.

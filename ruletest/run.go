@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"b24rules/diag"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // Options say what to run.

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // schema is what the portal says of its types and lists.

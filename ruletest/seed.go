@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strconv"
 
-	"b24rules/diag"
-	"b24rules/emulator"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // Seed is what a portal begins with: a file in the words of tests, which says

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/emulator"
-	"b24rules/ruletest"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/ruletest"
 )
 
 // TestSeed sows the example into a portal with a plan's limits and reads it

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"sync"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // inMemory sends requests to a handler without a socket.

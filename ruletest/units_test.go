@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/actions"
-	"b24rules/diag"
-	"b24rules/engine"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 func TestFits(t *testing.T) {

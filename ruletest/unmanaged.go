@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/bitrix"
-	"b24rules/emulator"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // managed tells the fields that the rules keep up to date from those that

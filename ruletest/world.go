@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"slices"
 
-	"b24rules/bitrix"
-	"b24rules/diag"
-	"b24rules/emulator"
-	"b24rules/engine"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // baseURL is where the portal is said to be. Nothing is ever sent there.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 func TestLookupEvent(t *testing.T) {

@@ -1,4 +1,4 @@
-module b24rules/tools
+module github.com/b24rules/b24rules/tools
 
 go 1.26.0
 

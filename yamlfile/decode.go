@@ -9,7 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
+	"github.com/b24rules/b24rules/diag"
 )
 
 // NodeUnmarshaler is implemented by types that decode themselves from a node,

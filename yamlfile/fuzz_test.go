@@ -7,7 +7,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
+	"github.com/b24rules/b24rules/diag"
 )
 
 // inside fails unless each finding stands inside the file, or right after a line.

@@ -3,7 +3,7 @@ package yamlfile
 import (
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
+	"github.com/b24rules/b24rules/diag"
 )
 
 // Mapping is a YAML mapping with its entries in the order of the file.

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // speaking decodes itself and says what it takes.

@@ -8,7 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
+	"github.com/b24rules/b24rules/diag"
 )
 
 // byteReader hands out one byte at a time and so knows how far yaml.v3 read.

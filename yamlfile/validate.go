@@ -11,7 +11,7 @@ import (
 	"github.com/go-playground/validator/v10"
 	"gopkg.in/yaml.v3"
 
-	"b24rules/diag"
+	"github.com/b24rules/b24rules/diag"
 )
 
 // structs knows the `validate` tags; it is set up once and safe for concurrent use.

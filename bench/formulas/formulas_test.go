@@ -10,8 +10,8 @@ import (
 	"github.com/expr-lang/expr/vm"
 	"github.com/google/cel-go/cel"
 
-	"b24rules/engine/formula"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
 )
 
 // rowCount is how many product rows the formulas work on.

@@ -1,9 +1,9 @@
-module b24rules/bench/formulas
+module github.com/b24rules/b24rules/bench/formulas
 
 go 1.26.0
 
 require (
-	b24rules v0.0.0
+	github.com/b24rules/b24rules v0.0.0
 	github.com/expr-lang/expr v1.17.8
 	github.com/google/cel-go v0.31.0
 )
@@ -20,4 +20,4 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-replace b24rules => ../..
+replace github.com/b24rules/b24rules => ../..

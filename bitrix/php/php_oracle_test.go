@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/bitrix/php"
 )
 
 // oracleCases is how many values, and how many queries, PHP itself is asked

@@ -8,10 +8,10 @@ import (
 	"testing/fstest"
 	"time"
 
-	"b24rules/catchup"
-	"b24rules/emulator"
-	"b24rules/queue"
-	"b24rules/rules"
+	"github.com/b24rules/b24rules/catchup"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/rules"
 )
 
 // quickCatchUp is a catch-up whose margin does not reach back to before a test.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // advices say what usually helps, by what an error's text holds; the first that

@@ -14,10 +14,10 @@ import (
 
 	"github.com/gorilla/mux"
 
-	"b24rules/bitrix"
-	"b24rules/engine"
-	"b24rules/ingest"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/ingest"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // app is one running engine: everything that a configuration names.

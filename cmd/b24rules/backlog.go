@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // backlog is the unfinished work of one portal.

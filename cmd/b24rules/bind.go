@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // hears are the events that a portal's rules listen to, as they are bound:

@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/emulator"
-	"b24rules/pgtemp"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/pgtemp"
 
 	"github.com/jackc/pgx/v5"
 )

@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/diag"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // defaultConfigFile is what serve reads when it is not told otherwise.

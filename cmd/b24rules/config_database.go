@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"b24rules/bitrix"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // database returns the DSN of the queue. What is wrong with it is told without

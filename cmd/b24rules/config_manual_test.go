@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 const configManualHead = `# The configuration

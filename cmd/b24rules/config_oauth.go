@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // oauthConfig is an application: the counterpart of CRest's C_REST_CLIENT_ID

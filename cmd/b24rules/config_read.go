@@ -13,9 +13,9 @@ import (
 	"time"
 	_ "time/tzdata" // time_zone must work in an empty container too
 
-	"b24rules/bitrix"
-	"b24rules/diag"
-	"b24rules/yamlfile"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // configReader turns a configuration as it is written into one that can be

@@ -11,9 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/bitrix"
-	"b24rules/diag"
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 const hook = "https://example.bitrix24.com/rest/1/s3cr3t/"

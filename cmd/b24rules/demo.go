@@ -10,8 +10,8 @@ import (
 	"os"
 	"time"
 
-	"b24rules/emulator"
-	"b24rules/rules"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/rules"
 )
 
 var demoCmd = &command{

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"sync"
 
-	"b24rules/bitrix"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/num"
 )
 
 // smartInvoice is the entityTypeId of smart invoices.

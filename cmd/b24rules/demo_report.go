@@ -9,9 +9,9 @@ import (
 	"slices"
 	"time"
 
-	"b24rules/engine"
-	"b24rules/num"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // report is what a demo shows: the JSON form is part of the command line.

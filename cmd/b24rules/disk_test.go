@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // TestADiskWithoutRoom lets the real program run into a limit on the size of

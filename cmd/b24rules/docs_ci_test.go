@@ -14,7 +14,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"b24rules/rules"
+	"github.com/b24rules/b24rules/rules"
 )
 
 // manualBlocks returns the code blocks of a language in a page of docs/.

@@ -13,8 +13,8 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/emulator"
-	"b24rules/ruletest"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/ruletest"
 )
 
 var emulatorCmd = &command{

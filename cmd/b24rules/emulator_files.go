@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/diag"
-	"b24rules/emulator"
-	"b24rules/ruletest"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/ruletest"
 )
 
 // prepare reads the files that the options name.

@@ -10,11 +10,11 @@ import (
 	"os"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/diag"
-	"b24rules/docs"
-	"b24rules/engine"
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/docs"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 var explainCmd = &command{

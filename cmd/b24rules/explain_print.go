@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // Limits of the standard plan: requests a second that last, and commands that

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"b24rules/emulator"
-	"b24rules/ruletest"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/ruletest"
 )
 
 // exportAll exports every run that can be, with names and without, and lets the

@@ -5,10 +5,10 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/catchup"
-	"b24rules/engine"
-	"b24rules/queue"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/catchup"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // feeder feeds the jobs of a portal: syncs, and what was missed.

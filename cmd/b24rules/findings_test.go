@@ -13,11 +13,11 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/actions"
-	"b24rules/diag"
-	"b24rules/docs"
-	"b24rules/engine"
-	"b24rules/ruletest"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/docs"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/ruletest"
 )
 
 // example is a piece of docs/findings.md that is run.

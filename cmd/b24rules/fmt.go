@@ -12,10 +12,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
-	"b24rules/actions"
-	"b24rules/diag"
-	"b24rules/engine"
-	"b24rules/rulefmt"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/rulefmt"
 )
 
 var fmtCmd = &command{

@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/actions"
-	"b24rules/engine"
-	"b24rules/rulefmt"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/rulefmt"
 )
 
 // TestFormatKeepsMeaning compiles rule files before and after formatting and

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // A process that follows on another one minds what that one has used of the

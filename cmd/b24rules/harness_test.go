@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/emulator"
-	"b24rules/queue"
-	"b24rules/rules"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/rules"
 )
 
 // harnessOptions say what newHarness sets up. The zero value is the shipped

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/ingest"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/ingest"
 )
 
 // application is the part of a portal that is called with OAuth.

@@ -15,8 +15,8 @@ import (
 	"testing/fstest"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // TestMemoryStaysFlat pushes many events through the handler into a database on

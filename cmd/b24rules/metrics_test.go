@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // scrape reads the metrics of a harness's engine.

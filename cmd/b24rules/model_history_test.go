@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // A history is what happens to a portal and its engine: a script that can be

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // judge compares what the portal holds, and what ever happened in it, with what

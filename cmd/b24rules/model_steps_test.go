@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // do lets a step happen.

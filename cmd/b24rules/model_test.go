@@ -13,9 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/emulator"
-	"b24rules/queue"
-	"b24rules/rules"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/rules"
 )
 
 // TestModel runs short random histories of a portal, its people, its post and

@@ -14,8 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // A world is a portal, its people, the post between portal and engine, and the

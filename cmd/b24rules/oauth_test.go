@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // newApplicationHarness is a harness whose engine is the portal's application,

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 var planCmd = &command{

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/emulator"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // The commands do on PostgreSQL what they do on SQLite, beside a serve and

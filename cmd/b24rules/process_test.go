@@ -21,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // process is this program as a process of its own.

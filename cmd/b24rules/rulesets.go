@@ -7,9 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"b24rules/actions"
-	"b24rules/diag"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // A generation is the rule sets that run at one moment. It does not change.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/diag"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // ruleText is a rule file with one rule; its title makes versions differ.

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 var runCmd = &command{

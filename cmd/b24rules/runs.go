@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/diag"
-	"b24rules/engine"
-	"b24rules/queue"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 var runsCmd = &command{

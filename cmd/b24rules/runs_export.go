@@ -12,11 +12,11 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/engine"
-	"b24rules/engine/formula"
-	"b24rules/queue"
-	"b24rules/ruletest"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/ruletest"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 var runsExportCmd = &command{

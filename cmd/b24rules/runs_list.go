@@ -9,8 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"b24rules/engine"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/queue"
 )
 
 var runsListCmd = &command{

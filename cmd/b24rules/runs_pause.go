@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/queue"
 )
 
 var runsPauseCmd = &command{

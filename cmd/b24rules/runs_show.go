@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"b24rules/engine"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/queue"
 )
 
 var runsShowCmd = &command{

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"b24rules/engine"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // teller writes a story for people.

@@ -13,9 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/emulator"
-	"b24rules/queue"
-	"b24rules/rules"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/rules"
 )
 
 // cli is the command line over the database and the portal of a harness, whose

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // TestKill kills the engine, a process of its own, at random moments while it

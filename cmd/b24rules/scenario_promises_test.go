@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"b24rules/emulator"
-	"b24rules/engine"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // TestSecretsStaySecret looks for the webhook's code and the application token

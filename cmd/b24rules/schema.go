@@ -7,9 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"b24rules/actions"
-	"b24rules/engine"
-	"b24rules/ruletest"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/ruletest"
 )
 
 var schemaCmd = &command{

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"testing"
 
-	"b24rules/pgtemp"
+	"github.com/b24rules/b24rules/pgtemp"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix"
 )
 
 // TestSecretInputs: the secrets of rules come from the environment, other inputs

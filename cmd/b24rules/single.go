@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/engine"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // single is what plan and run have in common: rules for one entity of a portal.

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/emulator"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
 )
 
 // stageOptions say what to set up.

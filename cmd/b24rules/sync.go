@@ -11,11 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/catchup"
-	"b24rules/engine"
-	"b24rules/queue"
-	"b24rules/schemas"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/catchup"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 var syncCmd = &command{

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // rehearsals is how many runs of a dry run are under way at once: they fill

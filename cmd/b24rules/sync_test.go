@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/catchup"
-	"b24rules/emulator"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/catchup"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // fill adds deals while nobody listens.

@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/term"
 
-	"b24rules/catchup"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/catchup"
+	"github.com/b24rules/b24rules/queue"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"b24rules/ruletest"
+	"github.com/b24rules/b24rules/ruletest"
 )
 
 var testCmd = &command{

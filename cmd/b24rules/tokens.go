@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 
-	"b24rules/bitrix"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // tokenNote keeps the tokens of one portal in the database, where all processes

@@ -8,8 +8,8 @@ import (
 	"io"
 	"slices"
 
-	"b24rules/bitrix"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/queue"
 )
 
 var unbindCmd = &command{

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/emulator"
-	"b24rules/rules"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/rules"
 )
 
 // newAppCLI writes the configuration that fits a harness whose engine is an

@@ -15,10 +15,10 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"b24rules/actions"
-	"b24rules/diag"
-	"b24rules/docs"
-	"b24rules/engine"
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/docs"
+	"github.com/b24rules/b24rules/engine"
 )
 
 var validateCmd = &command{

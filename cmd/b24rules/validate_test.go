@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/rules"
+	"github.com/b24rules/b24rules/rules"
 )
 
 // manyFiles writes n rule files like the shipped ones, each with an id, a list

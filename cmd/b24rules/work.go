@@ -8,11 +8,11 @@ import (
 	"log/slog"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/catchup"
-	"b24rules/engine"
-	"b24rules/engine/formula"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/catchup"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // push stores an event with the runs that it asks for. Its data is kept as it

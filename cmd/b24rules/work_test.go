@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/bitrix"
-	"b24rules/bitrix/php"
-	"b24rules/queue"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/queue"
 )
 
 // bench is an app without HTTP in front of it, whose portal is a function.

@@ -7,8 +7,8 @@ import (
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
 
-	"b24rules/engine/formula"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
 )
 
 const benchSum = "sum(rows, .price * .quantity)"

@@ -3,8 +3,8 @@ package formula_test
 import (
 	"time"
 
-	"b24rules/engine/formula"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
 )
 
 var (

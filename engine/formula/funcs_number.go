@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"b24rules/num"
+	"github.com/b24rules/b24rules/num"
 )
 
 func abs(_ *Machine, args []any) (any, error) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // FuzzCompile holds that no source panics, that every problem is inside of its

@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 func TestHoles(t *testing.T) {

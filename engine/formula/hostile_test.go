@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // TestHostile holds that no formula takes the process down or keeps it busy:

@@ -8,8 +8,8 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 
-	"b24rules/diag"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/num"
 )
 
 // infer returns the lowered node and the type of its value. A problem is

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/engine/formula"
-	"b24rules/num"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/num"
 )
 
 // oracle computes what formulas about money must give, in exact fractions.

@@ -7,7 +7,7 @@ import (
 	"regexp/syntax"
 	"strings"
 
-	"b24rules/num"
+	"github.com/b24rules/b24rules/num"
 )
 
 // The functions in this file are what the operators become. They end the

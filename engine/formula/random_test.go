@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // generator writes formulas that are often right, of a wanted kind.
