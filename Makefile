@@ -46,7 +46,7 @@ fmt-check: ## fail when the code is not formatted
 .PHONY: vet
 vet: ## run go vet
 	go vet ./...
-	cd bench/formulas && go vet .
+	cd internal/bench/formulas && go vet .
 
 .PHONY: staticcheck
 staticcheck: ## run staticcheck
@@ -64,11 +64,11 @@ gen-check: ## fail when a generated file is not current
 
 .PHONY: golden
 golden: ## rewrite the golden files of tests
-	go test ./ruletest -run '^(TestGolden|TestProofsCanFail)$$' -count=1 -update
+	go test ./internal/ruletest -run '^(TestGolden|TestProofsCanFail)$$' -count=1 -update
 	go test ./engine -run '^TestFindings$$' -count=1 -update
-	go test ./rulefmt -run '^TestLayout$$' -count=1 -update
+	go test ./internal/rulefmt -run '^TestLayout$$' -count=1 -update
 	go test ./actions -run '^TestActions$$' -count=1 -update
-	go test ./yamlfile -run '^TestFindings$$' -count=1 -update
+	go test ./internal/yamlfile -run '^TestFindings$$' -count=1 -update
 	go test ./cmd/b24rules -run '^TestGolden' -count=1 -update-findings
 	UPDATE_SCRIPTS=1 go test ./cmd/b24rules -run '^(TestScripts|TestRuns|TestPlan)' -count=1
 
@@ -103,15 +103,15 @@ cover: ## coverage of each package
 
 .PHONY: bench
 bench: ## measure against the emulator with a portal's limits and write docs/performance.md
-	go run ./bench
+	go run ./internal/bench
 
 .PHONY: bench-burst
 bench-burst: ## measure a burst of events beside a handler with a commit for each, and write docs/performance.md
-	go run ./bench -burst
+	go run ./internal/bench -burst
 
 .PHONY: bench-formulas
 bench-formulas: ## measure formulas beside plain floats and cel-go
-	cd bench/formulas && go test -run '^TestContests$$' -count=1 . && go test -run '^$$' -bench . -benchtime 500ms .
+	cd internal/bench/formulas && go test -run '^TestContests$$' -count=1 . && go test -run '^$$' -bench . -benchtime 500ms .
 	go test ./cmd/b24rules -run '^$$' -bench Validate1000 -benchtime 5x
 
 .PHONY: clean

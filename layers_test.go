@@ -15,45 +15,45 @@ import (
 // layers, and those of its own layer that peers names. A new package fails the
 // test until it has a place here.
 var layers = map[string]int{
-	"bench":          4,
-	"cmd/b24rules":   4,
-	"ruletest":       3,
-	"actions":        2,
-	"ingest":         2,
-	"queue":          2,
-	"catchup":        3,
-	"engine":         1,
-	"engine/formula": 1,
-	"emulator":       1,
-	"rulefmt":        1,
-	"rules":          0,
-	"bitrix":         0,
-	"bitrix/php":     0,
-	"diag":           0,
-	"docs":           0,
-	"num":            0,
-	"pgtemp":         0,
-	"schemas":        0,
-	"yamlfile":       0,
+	"internal/bench":    4,
+	"cmd/b24rules":      4,
+	"internal/ruletest": 3,
+	"actions":           2,
+	"internal/ingest":   2,
+	"internal/queue":    2,
+	"internal/catchup":  3,
+	"engine":            1,
+	"engine/formula":    1,
+	"emulator":          1,
+	"internal/rulefmt":  1,
+	"rules":             0,
+	"bitrix":            0,
+	"internal/php":      0,
+	"internal/diag":     0,
+	"docs":              0,
+	"engine/num":        0,
+	"internal/pgtemp":   0,
+	"schemas":           0,
+	"internal/yamlfile": 0,
 }
 
 // peers are the arrows inside a layer.
 var peers = map[string][]string{
-	"bitrix":         {"bitrix/php"},
-	"yamlfile":       {"diag"},
-	"engine":         {"engine/formula"},
-	"engine/formula": nil,
-	"rulefmt":        {"engine/formula"},
+	"bitrix":            {"internal/php"},
+	"internal/yamlfile": {"internal/diag"},
+	"engine":            {"engine/formula"},
+	"engine/formula":    nil,
+	"internal/rulefmt":  {"engine/formula"},
 }
 
 // forbidden are arrows that the layers alone would allow, with the reason.
 var forbidden = map[string]string{
-	"queue engine":     "the queue keeps events and runs and knows no rules",
-	"engine queue":     "the engine runs one run and knows no queue",
-	"engine actions":   "the engine is handed its actions",
-	"ingest queue":     "ingest hands events to a Push function",
-	"engine emulator":  "the product never depends on its test portal",
-	"actions emulator": "the product never depends on its test portal",
+	"internal/queue engine":          "the queue keeps events and runs and knows no rules",
+	"engine internal/queue":          "the engine runs one run and knows no queue",
+	"engine actions":                 "the engine is handed its actions",
+	"internal/ingest internal/queue": "ingest hands events to a Push function",
+	"engine emulator":                "the product never depends on its test portal",
+	"actions emulator":               "the product never depends on its test portal",
 }
 
 type goPackage struct {

@@ -5,9 +5,9 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
 

@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
 

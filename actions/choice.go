@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // choice returns the id of a choice that was named by its id or by its text.

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // deleteLimit is how many elements or items a sync may delete at once.

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // element is one element of a universal list as the portal holds it.

@@ -7,7 +7,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // FetchElements reads elements of a universal list.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // kind is how the values of a field are compared and written.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 func n(text string) num.Num { return num.MustParse(text) }

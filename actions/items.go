@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // itemSchema is what a portal says of the fields of one CRM type.

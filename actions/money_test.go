@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/schemas"
 )
 

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // wire turns a formula's value into what travels: numbers exactly, times in ISO

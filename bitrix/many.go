@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // Many says how a listing call for the rows of one owner becomes one for those

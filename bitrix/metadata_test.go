@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // recorded is an answer as the documentation prints it.

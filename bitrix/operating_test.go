@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // worker is a method that uses up working time and is refused over the limit:

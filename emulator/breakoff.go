@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // requestCeiling is how long a request may take before the cloud cuts it off.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // driveStorage is STORAGE_TYPE_ID of files on the Drive.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 func categoryMethods() []method {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // elementGet is lists.element.get: always a list, [] where nothing is found.

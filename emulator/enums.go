@@ -1,6 +1,6 @@
 package emulator
 
-import "github.com/b24rules/b24rules/bitrix/php"
+import "github.com/b24rules/b24rules/internal/php"
 
 func enumMethods() []method {
 	return []method{

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // restError is an error that a method answers.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 	"github.com/b24rules/b24rules/schemas"
 )
 

@@ -3,7 +3,7 @@ package emulator
 import (
 	"slices"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // kind is how a field's value is kept.

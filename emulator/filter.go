@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // operator is what a prefix of a filter's field name means.

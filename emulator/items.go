@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // itemType finds the type that a call of crm.item.* names.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // itemJSON is an item as crm.item.* shows it. only says which fields; nil is

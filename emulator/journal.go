@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // Operations that History names and events end with.

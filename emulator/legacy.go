@@ -1,7 +1,7 @@
 package emulator
 
 import (
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // A legacyEntity is a type of items that has methods of its own besides

@@ -3,7 +3,7 @@ package emulator
 import (
 	"slices"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // linkID is the field that names what is linked.

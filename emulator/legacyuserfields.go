@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // legacyUserField is a custom field as crm.deal.userfield.* and the like show it.

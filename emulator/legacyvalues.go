@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // legacyJSON is an item as the legacy methods show it: everything is text or

@@ -3,7 +3,7 @@ package emulator
 import (
 	"strings"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // isSystemListField names the system fields, which a list has by their own names.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // List is a universal list, as a person sets one up in the portal.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // A multifield is one phone, e-mail, site or messenger of a lead, a contact or a

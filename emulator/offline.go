@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // offlineQueue keeps offline events until the application fetches them. It

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // pageSize is fixed.

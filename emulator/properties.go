@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // keyed is a value of a property as a call gives it: under the id of an old

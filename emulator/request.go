@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // maxBody is how long a request's body may be; more is cut off, as a portal's

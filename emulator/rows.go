@@ -3,8 +3,8 @@ package emulator
 import (
 	"slices"
 
-	"github.com/b24rules/b24rules/bitrix/php"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // Types of discount.

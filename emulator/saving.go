@@ -5,7 +5,7 @@ import (
 	"maps"
 	"time"
 
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // addItem makes an item, fills in what is not given, and raises its event.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // section is a section of a list, which elements name in IBLOCK_SECTION_ID.

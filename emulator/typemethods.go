@@ -3,7 +3,7 @@ package emulator
 import (
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 func typeMethods() []method {

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // userSwitches are the yes/no settings of a custom field that only change how it

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/b24rules/b24rules/bitrix/php"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // writeXML sends an answer as XML, which a method with the ending .xml gives:

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // argKind says how an argument is compiled and bound.

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // Call is what an action knows of the step that it runs for.

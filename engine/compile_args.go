@@ -10,9 +10,9 @@ import (
 	"github.com/go-playground/validator/v10"
 	"gopkg.in/yaml.v3"
 
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/yamlfile"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 // ArgTypes are the types of a step's arguments, for actions whose result

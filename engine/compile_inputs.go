@@ -11,8 +11,8 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/num"
-	"github.com/b24rules/b24rules/yamlfile"
+	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 // inputTypes maps the types of inputs to what formulas see.

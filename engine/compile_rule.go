@@ -8,10 +8,10 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 	"github.com/b24rules/b24rules/schemas"
-	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // The two lists of steps that a rule has.

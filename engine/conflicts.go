@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // checkConflicts reports steps that write the same thing: across says whether

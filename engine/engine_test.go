@@ -15,10 +15,10 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 var update = flag.Bool("update", false, "rewrite the wanted findings of testdata")

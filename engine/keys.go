@@ -1,6 +1,6 @@
 package engine
 
-import "github.com/b24rules/b24rules/yamlfile"
+import "github.com/b24rules/b24rules/internal/yamlfile"
 
 // key is a key of the language that is no argument of an action: what a file,
 // a rule or a step may have. The checker takes the names from here and the

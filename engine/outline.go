@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/schemas"
 )
 

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 const (

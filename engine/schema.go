@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 	"github.com/b24rules/b24rules/schemas"
-	"github.com/b24rules/b24rules/yamlfile"
 )
 
 // formulaPattern is text that is a formula: "=" and something else than "=".

@@ -5,9 +5,9 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/yamlfile"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 // StepCheck is what an action's own check sees of one step.

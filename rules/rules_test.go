@@ -8,8 +8,8 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/ruletest"
 	"github.com/b24rules/b24rules/rules"
-	"github.com/b24rules/b24rules/ruletest"
 )
 
 // TestRulesCompile holds the shipped files to what is asked of everybody's: no

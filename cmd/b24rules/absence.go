@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/catchup"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/catchup"
 )
 
 const (

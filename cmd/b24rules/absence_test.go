@@ -8,9 +8,9 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/b24rules/b24rules/catchup"
 	"github.com/b24rules/b24rules/emulator"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
 )
 

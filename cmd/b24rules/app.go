@@ -16,8 +16,8 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/ingest"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // app is one running engine: everything that a configuration names.

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // backlog is the unfinished work of one portal.

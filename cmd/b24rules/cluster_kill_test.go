@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"

@@ -19,7 +19,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
-	"github.com/b24rules/b24rules/pgtemp"
+	"github.com/b24rules/b24rules/internal/pgtemp"
 
 	"github.com/jackc/pgx/v5"
 )

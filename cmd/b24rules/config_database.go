@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // database returns the DSN of the queue. What is wrong with it is told without

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/b24rules/b24rules/yamlfile"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 const configManualHead = `# The configuration

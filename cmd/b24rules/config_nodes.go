@@ -3,9 +3,9 @@ package main
 import (
 	"gopkg.in/yaml.v3"
 
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/yamlfile"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 // scalar is a text of the configuration that knows its place. The zero value

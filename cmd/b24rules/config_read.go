@@ -14,8 +14,8 @@ import (
 	_ "time/tzdata" // time_zone must work in an empty container too
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/diag"
-	"github.com/b24rules/b24rules/yamlfile"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 // configReader turns a configuration as it is written into one that can be

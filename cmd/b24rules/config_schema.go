@@ -1,6 +1,6 @@
 package main
 
-import "github.com/b24rules/b24rules/yamlfile"
+import "github.com/b24rules/b24rules/internal/yamlfile"
 
 // configSchema is the JSON Schema of the configuration for editors, made of the
 // structs that it is read into.

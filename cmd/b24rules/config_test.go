@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 const hook = "https://example.bitrix24.com/rest/1/s3cr3t/"

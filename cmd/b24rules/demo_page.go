@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // page is what a demo writes for people. It remembers the first failure to

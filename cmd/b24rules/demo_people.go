@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // smartInvoice is the entityTypeId of smart invoices.

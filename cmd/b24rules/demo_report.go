@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/num"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // report is what a demo shows: the JSON form is part of the command line.

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // TestADiskWithoutRoom lets the real program run into a limit on the size of

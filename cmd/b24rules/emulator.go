@@ -14,7 +14,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/emulator"
-	"github.com/b24rules/b24rules/ruletest"
+	"github.com/b24rules/b24rules/internal/ruletest"
 )
 
 var emulatorCmd = &command{

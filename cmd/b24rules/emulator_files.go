@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/emulator"
-	"github.com/b24rules/b24rules/ruletest"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ruletest"
 )
 
 // prepare reads the files that the options name.

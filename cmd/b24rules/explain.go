@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 var explainCmd = &command{

@@ -9,7 +9,7 @@ import (
 	"testing/fstest"
 
 	"github.com/b24rules/b24rules/emulator"
-	"github.com/b24rules/b24rules/ruletest"
+	"github.com/b24rules/b24rules/internal/ruletest"
 )
 
 // exportAll exports every run that can be, with names and without, and lets the

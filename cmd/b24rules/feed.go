@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/b24rules/b24rules/catchup"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
 )
 

@@ -14,10 +14,10 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/ruletest"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ruletest"
 )
 
 // example is a piece of docs/findings.md that is run.
@@ -195,7 +195,7 @@ var codeWord = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
 // emitted anywhere must be in the manual, and nothing else.
 func TestEveryCodeHasASection(t *testing.T) {
 	emitted := map[string]string{}
-	for _, dir := range []string{"yamlfile", "engine", "engine/formula", "actions", "diag", "ruletest", "cmd/b24rules"} {
+	for _, dir := range []string{"internal/yamlfile", "engine", "engine/formula", "actions", "internal/diag", "internal/ruletest", "cmd/b24rules"} {
 		files, err := filepath.Glob("../../" + dir + "/*.go")
 		if err != nil {
 			t.Fatal(err)

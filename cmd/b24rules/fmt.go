@@ -13,9 +13,9 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/rulefmt"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/rulefmt"
 )
 
 var fmtCmd = &command{

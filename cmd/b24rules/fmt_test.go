@@ -12,7 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/rulefmt"
+	"github.com/b24rules/b24rules/internal/rulefmt"
 )
 
 // TestFormatKeepsMeaning compiles rule files before and after formatting and

@@ -10,9 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // examplesGolden is what a terminal shows for the bad examples of the manual.

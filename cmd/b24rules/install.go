@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/ingest"
+	"github.com/b24rules/b24rules/internal/ingest"
 )
 
 // application is the part of a portal that is called with OAuth.

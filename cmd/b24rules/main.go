@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 func main() {

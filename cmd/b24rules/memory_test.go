@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // TestMemoryStaysFlat pushes many events through the handler into a database on

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/emulator"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
 )
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/emulator"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // The commands do on PostgreSQL what they do on SQLite, beside a serve and

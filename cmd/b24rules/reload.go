@@ -12,7 +12,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
-	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // A generation is the rule sets that run at one moment. It does not change.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // ruleText is a rule file with one rule; its title makes versions differ.

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
 )
 

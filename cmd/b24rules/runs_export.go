@@ -14,8 +14,8 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/queue"
-	"github.com/b24rules/b24rules/ruletest"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/ruletest"
 	"github.com/b24rules/b24rules/schemas"
 )
 

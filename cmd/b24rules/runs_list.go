@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 var runsListCmd = &command{

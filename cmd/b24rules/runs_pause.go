@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 var runsPauseCmd = &command{

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 var runsReplayCmd = &command{

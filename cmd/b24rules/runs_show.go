@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 var runsShowCmd = &command{

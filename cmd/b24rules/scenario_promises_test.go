@@ -9,7 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // TestSecretsStaySecret looks for the webhook's code and the application token

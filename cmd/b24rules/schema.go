@@ -9,7 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/ruletest"
+	"github.com/b24rules/b24rules/internal/ruletest"
 )
 
 var schemaCmd = &command{

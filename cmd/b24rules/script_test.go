@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/b24rules/b24rules/pgtemp"
+	"github.com/b24rules/b24rules/internal/pgtemp"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )

@@ -11,7 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 var serveCmd = &command{

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // single is what plan and run have in common: rules for one entity of a portal.

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/b24rules/b24rules/catchup"
 	"github.com/b24rules/b24rules/emulator"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // fill adds deals while nobody listens.

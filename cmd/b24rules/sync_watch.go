@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/b24rules/b24rules/catchup"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 const (

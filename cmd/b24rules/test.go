@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/b24rules/b24rules/ruletest"
+	"github.com/b24rules/b24rules/internal/ruletest"
 )
 
 var testCmd = &command{

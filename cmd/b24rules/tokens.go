@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // tokenNote keeps the tokens of one portal in the database, where all processes

@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 var unbindCmd = &command{

@@ -16,9 +16,9 @@ import (
 	"sync/atomic"
 
 	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/diag"
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 var validateCmd = &command{

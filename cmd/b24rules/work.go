@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/catchup"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // push stores an event with the runs that it asks for. Its data is kept as it

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/bitrix/php"
-	"github.com/b24rules/b24rules/queue"
+	"github.com/b24rules/b24rules/internal/php"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // bench is an app without HTTP in front of it, whose portal is a function.

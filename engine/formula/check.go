@@ -11,7 +11,7 @@ import (
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser/lexer"
 
-	"github.com/b24rules/b24rules/diag"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // maxVisits bounds the nodes that the checker looks at. The tree of expr shares

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // evaluate compiles and evaluates a formula that is expected to be right.

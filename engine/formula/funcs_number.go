@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 func abs(_ *Machine, args []any) (any, error) {

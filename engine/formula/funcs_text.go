@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 func toText(m *Machine, args []any) (any, error) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // dateLayouts are the forms in which portals send and people write a date.

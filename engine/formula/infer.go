@@ -8,8 +8,8 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 
-	"github.com/b24rules/b24rules/diag"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // infer returns the lowered node and the type of its value. A problem is

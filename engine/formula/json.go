@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // FromJSON decodes one JSON value into the values of a formula: numbers become

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // oracle computes what formulas about money must give, in exact fractions.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/num"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // Omitted is the value of the name omit: "leave the field alone", where nil

@@ -1,0 +1,172 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+
+	"github.com/b24rules/b24rules/internal/pgtemp"
+	"github.com/b24rules/b24rules/internal/queue"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// conformance is what a queue does on every kind of database.
+var conformance = []struct {
+	name string
+	test func(t *testing.T)
+}{
+	{"LiveRunsGoBeforeBackfill", testLiveRunsGoBeforeBackfill},
+	{"AnEventBringsABackfillForward", testAnEventBringsABackfillForward},
+	{"BackfillAndEventsMeet", testBackfillAndEventsMeet},
+	{"ABackfillKeepsItsPlace", testABackfillKeepsItsPlace},
+	{"Notes", testNotes},
+	{"NotesAreUpdatedByOneProcessAtATime", testNotesAreUpdatedByOneProcessAtATime},
+	{"AFailedUpdateKeepsTheNote", testAFailedUpdateKeepsTheNote},
+	{"TallyCountsABackfill", testTallyCountsABackfill},
+
+	{"Coalescing", testCoalescing},
+	{"AnEventDuringARunIsFollowedByARun", testAnEventDuringARunIsFollowedByARun},
+	{"AnEventOfARunThatFailsMeanwhileJoinsIt", testAnEventOfARunThatFailsMeanwhileJoinsIt},
+	{"RunsOfOneEntityTakeTurns", testRunsOfOneEntityTakeTurns},
+	{"AnEventStartsItsRunAtOnce", testAnEventStartsItsRunAtOnce},
+	{"AnEventWithoutRoutesIsKept", testAnEventWithoutRoutesIsKept},
+	{"PushRefusesNonsense", testPushRefusesNonsense},
+
+	{"ADeletedEntityWinsOverLateUpdates", testADeletedEntityWinsOverLateUpdates},
+	{"ADeletedEntityIsRememberedForAMonth", testADeletedEntityIsRememberedForAMonth},
+	{"OnceValuesCountOnlyAfterSuccess", testOnceValuesCountOnlyAfterSuccess},
+	{"DoneMarks", testDoneMarks},
+	{"DiscardForgetsDoneMarks", testDiscardForgetsDoneMarks},
+	{"MarkDoneOutlivesItsContext", testMarkDoneOutlivesItsContext},
+	{"ReplayAndDiscardMindTheState", testReplayAndDiscardMindTheState},
+	{"RepairsByFilter", testRepairsByFilter},
+
+	{"WhatIsPausedDoesNotStart", testWhatIsPausedDoesNotStart},
+	{"APauseReachesWhatWaitsForAWorker", testAPauseReachesWhatWaitsForAWorker},
+	{"PauseWantsSomething", testPauseWantsSomething},
+
+	{"RunsAreChosen", testRunsAreChosen},
+	{"LatestEvents", testLatestEvents},
+	{"WorkWithAnEndedContext", testWorkWithAnEndedContext},
+	{"WaitIdleEndsWithItsContext", testWaitIdleEndsWithItsContext},
+	{"Backlogs", testBacklogs},
+
+	{"HistoryIsKeptForItsTime", testHistoryIsKeptForItsTime},
+	{"SweepingMuch", testSweepingMuch},
+
+	{"AFailingRunIsRetriedAndThenParked", testAFailingRunIsRetriedAndThenParked},
+	{"BackoffIsBoundedAndJittered", testBackoffIsBoundedAndJittered},
+	{"ResultsOfAnAttempt", testResultsOfAnAttempt},
+	{"ANewEventBringsARetryForward", testANewEventBringsARetryForward},
+
+	{"StopLetsRunsFinish", testStopLetsRunsFinish},
+	{"StopCancelsRunsAfterTheGrace", testStopCancelsRunsAfterTheGrace},
+	{"OneWorkAtATime", testOneWorkAtATime},
+	{"APortalUsesUpItsOwnWorkersOnly", testAPortalUsesUpItsOwnWorkersOnly},
+	{"ABlockedRunIsWoken", testABlockedRunIsWoken},
+	{"OneRunPerEntityUnderLoad", testOneRunPerEntityUnderLoad},
+}
+
+func TestSQLite(t *testing.T) {
+	for _, tt := range conformance {
+		t.Run(tt.name, tt.test)
+	}
+}
+
+func TestPostgreSQL(t *testing.T) {
+	newPostgres(t)
+	for _, tt := range conformance {
+		t.Run(tt.name, tt.test)
+	}
+}
+
+// postgres are the databases of this process; TestMain closes them.
+var postgres pgtemp.Pool
+
+// emptyPostgres is a migrated database to copy: its migrations would otherwise
+// be most of what the tests do.
+var emptyPostgres = sync.OnceValues(func() (name string, err error) {
+	ctx := context.Background()
+	name, dsn, err := postgres.Create(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	q, err := queue.Open(ctx, dsn, queue.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return "", err
+	}
+	return name, q.Close()
+})
+
+// newPostgres returns the URL of a fresh database. It skips the test where
+// there is no PostgreSQL, which is none of CI's excuses.
+func newPostgres(t testing.TB) string {
+	t.Helper()
+	empty, err := emptyPostgres()
+	if pgtemp.Missing(err) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	dsn, err := usedPostgres.take(ctx, empty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := usedPostgres.put(ctx, dsn); err != nil {
+			t.Error(err)
+		}
+	})
+	return dsn
+}
+
+// usedPostgres are databases that tests are done with: to empty one takes less
+// time than to make one.
+var usedPostgres used
+
+type used struct {
+	mu  sync.Mutex
+	dsn []string
+}
+
+func (u *used) take(ctx context.Context, template string) (dsn string, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if n := len(u.dsn); n > 0 {
+		dsn, u.dsn = u.dsn[n-1], u.dsn[:n-1]
+		return dsn, nil
+	}
+	_, dsn, err = postgres.Create(ctx, template)
+	return dsn, err
+}
+
+func (u *used) put(ctx context.Context, dsn string) error {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, `TRUNCATE b24_event, b24_run, b24_run_event, b24_attempt, b24_once, b24_done, b24_tombstone,
+    b24_pause, b24_note, b24_worker, b24_lease, river_job, river_queue, river_leader RESTART IDENTITY`)
+	if err = errors.Join(err, conn.Close(ctx)); err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.dsn = append(u.dsn, dsn)
+	return nil
+}
+
+// runTests runs the tests and removes what they have started.
+func runTests(m *testing.M) int {
+	code := m.Run()
+	if err := postgres.Close(); err != nil {
+		slog.Error("stop PostgreSQL", "error", err)
+		code = 1
+	}
+	return code
+}

@@ -1,0 +1,242 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/queue"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// behind does something to a database behind the back of the queue.
+func behind(t testing.TB, dsn, text string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), text); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const takenByAnother = `UPDATE b24_lease SET owner = 'another', token = token + 1, beat = 0 WHERE portal = 'acme'`
+
+// A worker whose lease another has taken ends its runs, and what they report
+// then counts for nothing.
+func TestALostLease(t *testing.T) {
+	dsn := newPostgres(t)
+	synctest.Test(t, func(t *testing.T) {
+		q := openDSN(t, dsn, queue.Options{})
+		var ended atomic.Pointer[error]
+		begun := make(chan bool, 10)
+		work(t, q, func(ctx context.Context, r *queue.Run) error {
+			begun <- true
+			if r.Entity == "deal:2" {
+				return nil
+			}
+			<-ctx.Done()
+			err := context.Cause(ctx)
+			ended.Store(&err)
+			return nil // it claims success
+		})
+		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+		<-begun
+		if err := q.Holds("acme"); err != nil {
+			t.Errorf("holds: %v", err)
+		}
+		if err := q.Holds("nobody's"); !errors.Is(err, queue.ErrNotHeld) {
+			t.Errorf("holds a portal that it does not work: %v", err)
+		}
+		// The other has found the run under way and begun it.
+		behind(t, dsn, takenByAnother+`; UPDATE b24_run SET claim = 7`)
+		taken := time.Now()
+		time.Sleep(2 * time.Second)
+		if err := ended.Load(); err == nil || !errors.Is(*err, queue.ErrNotHeld) {
+			t.Errorf("the run has ended with %v, want %v", err, queue.ErrNotHeld)
+		}
+		if err := q.Holds("acme"); !errors.Is(err, queue.ErrNotHeld) {
+			t.Errorf("holds what another has: %v", err)
+		}
+		if r := runs(t, q, queue.Filter{})[0]; r.State != queue.Running || !r.Finished.IsZero() {
+			t.Errorf("the run is %s, want it under way at the other", r.State)
+		}
+		push(t, q, "1", queue.Route{Rule: "r", Entity: "deal:2"})
+		time.Sleep(2 * time.Second)
+		if len(begun) > 0 {
+			t.Error("a run began without the lease")
+		}
+		// The other says nothing any more: it is replaced within ten seconds.
+		<-begun
+		if took := time.Since(taken); took < 4*time.Second || took > 10*time.Second {
+			t.Errorf("taken over after %v, want between a term of 4s and 10s", took)
+		}
+		if err := q.Holds("acme"); err != nil {
+			t.Errorf("holds: %v", err)
+		}
+	})
+}
+
+// A worker that cannot renew its leases stops by its own clock, before anybody
+// else may take over.
+func TestALeaseThatCannotBeRenewed(t *testing.T) {
+	dsn := newPostgres(t)
+	synctest.Test(t, func(t *testing.T) {
+		q := openDSN(t, dsn, queue.Options{Lease: 5 * time.Second, Grace: time.Second})
+		var took atomic.Int64
+		begun := make(chan time.Time, 10)
+		stop := work(t, q, func(ctx context.Context, _ *queue.Run) error {
+			begun <- time.Now()
+			<-ctx.Done()
+			took.Store(int64(time.Since(<-begun)))
+			return ctx.Err()
+		})
+		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+		time.Sleep(time.Second)
+		behind(t, dsn, `ALTER TABLE b24_worker RENAME TO b24_worker_away`)
+		time.Sleep(10 * time.Second)
+		if d := time.Duration(took.Load()); d < 4*time.Second || d > 6*time.Second {
+			t.Errorf("the run ended after %v, want the term of 5s after the last renewal", d)
+		}
+		behind(t, dsn, `ALTER TABLE b24_worker_away RENAME TO b24_worker`)
+		time.Sleep(10 * time.Second)
+		if len(begun) != 1 {
+			t.Errorf("%d runs begun after the renewals work again, want the same one", len(begun))
+		}
+		stop()
+		if r := runs(t, q, queue.Filter{})[0]; r.State != queue.Waiting || r.Attempt != 0 {
+			t.Errorf("the run is %s after attempt %d, want it waiting: being stopped is no attempt", r.State, r.Attempt)
+		}
+	})
+}
+
+// A lease was taken, but the answer was lost on the way: whoever took it knows
+// nothing of it, and must not keep it from others.
+func TestALeaseThatNobodyKnowsOf(t *testing.T) {
+	dsn := newPostgres(t)
+	synctest.Test(t, func(t *testing.T) {
+		none := func(context.Context, *queue.Run) error { return nil }
+		work(t, openDSN(t, dsn, queue.Options{Portals: []string{"acme"}}), none)
+		time.Sleep(time.Second)
+		behind(t, dsn, `INSERT INTO b24_lease (portal, owner, token, beat) SELECT 'zeta', id, 1, 0 FROM b24_worker`)
+		begun := make(chan bool, 1)
+		other := openDSN(t, dsn, queue.Options{Portals: []string{"zeta"}})
+		work(t, other, func(context.Context, *queue.Run) error { begun <- true; return nil })
+		if err := other.Push(t.Context(), queue.Event{Portal: "zeta", Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-begun:
+		case <-time.After(time.Minute):
+			t.Error("nobody works the portal")
+		}
+	})
+}
+
+// Without a list of portals a worker finds them by their runs.
+func TestAWorkerFindsItsPortals(t *testing.T) {
+	dsn := newPostgres(t)
+	synctest.Test(t, func(t *testing.T) {
+		q, err := queue.Open(t.Context(), dsn, queue.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closeQueue(t, q)
+		work := work(t, queue.Deaf(q), func(context.Context, *queue.Run) error { return nil })
+		time.Sleep(3 * time.Second)
+		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+		begun := time.Now()
+		waitIdle(t, q)
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("found after %v, want within a second", took)
+		}
+		work()
+	})
+}
+
+// Workers come and go under load: never two runs of an entity at a time, none
+// lost, none that fails.
+func TestWorkersComeAndGo(t *testing.T) {
+	const entities, portals = 5, 6
+	dsn := newPostgres(t)
+	var names []string
+	for i := range portals {
+		names = append(names, fmt.Sprint("portal-", i))
+	}
+	options := queue.Options{Portals: names, RetryFirst: time.Millisecond, RetryMax: 10 * time.Millisecond, Attempts: 1000, Lease: time.Second}
+	busy := map[string]*atomic.Bool{}
+	for _, p := range names {
+		for e := range entities {
+			busy[fmt.Sprint(p, " deal:", e)] = new(atomic.Bool)
+		}
+	}
+	do := func(ctx context.Context, r *queue.Run) error {
+		mine := busy[r.Portal+" "+r.Entity]
+		if !mine.CompareAndSwap(false, true) {
+			t.Errorf("two runs of %s in %s at once", r.Entity, r.Portal)
+			return nil
+		}
+		defer mine.Store(false)
+		if err := wait(ctx, rand.N(5*time.Millisecond)); err != nil {
+			return err
+		}
+		if rand.N(10) == 0 {
+			return errPortal
+		}
+		return nil
+	}
+	first := openDSN(t, dsn, options)
+	work(t, first, do)
+	ctx, stop := context.WithTimeout(t.Context(), 4*time.Second)
+	defer stop()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				e := queue.Event{Portal: names[rand.N(portals)], Code: "X"}
+				routes := []queue.Route{{Rule: "a", Entity: fmt.Sprint("deal:", rand.N(entities))}, {Rule: "b", Entity: fmt.Sprint("deal:", rand.N(entities))}}
+				if err := first.Push(t.Context(), e, routes); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for ctx.Err() == nil {
+		other := openDSN(t, dsn, options)
+		leave := work(t, other, do)
+		_ = wait(ctx, 700*time.Millisecond)
+		leave()
+		closeQueue(t, other)
+	}
+	wg.Wait()
+	patience, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	if err := first.WaitIdle(patience); err != nil {
+		t.Fatalf("%v; left are %+v", err, runs(t, first, queue.Filter{States: []queue.State{queue.Waiting, queue.Blocked, queue.Queued, queue.Running}}))
+	}
+	s := stats(t, first)
+	if len(s.Runs) != 1 || s.Runs[queue.Succeeded] == 0 {
+		t.Errorf("runs are %v, want all succeeded", s.Runs)
+	}
+}
+
+// wait waits for a time or for the end of a context.
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,221 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/queue"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+var errPortal = errors.New("portal: 500")
+
+func testAFailingRunIsRetriedAndThenParked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openNew(t, queue.Options{})
+		var starts []time.Time
+		work(t, q, func(_ context.Context, r *queue.Run) error {
+			starts = append(starts, r.Started)
+			r.Record([]byte(`{"step":1}`))
+			return errPortal
+		})
+		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+		waitIdle(t, q)
+
+		if len(starts) != 8 {
+			t.Fatalf("%d attempts, want 8", len(starts))
+		}
+		limit := 5 * time.Second
+		for i := 1; i < len(starts); i++ {
+			if wait := starts[i].Sub(starts[i-1]); wait > limit+20*time.Millisecond {
+				t.Errorf("wait %d was %v, want at most %v", i, wait, limit)
+			}
+			limit *= 2
+		}
+		run := runs(t, q, queue.Filter{States: []queue.State{queue.Parked}})
+		if len(run) != 1 || run[0].Error != errPortal.Error() || run[0].Attempt != 8 || run[0].Finished.IsZero() {
+			t.Fatalf("parked runs are %+v", run)
+		}
+		story, err := q.Attempts(t.Context(), run[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []queue.Attempt
+		for n := 1; n <= 8; n++ {
+			want = append(want, queue.Attempt{Number: n, Outcome: queue.OutcomeFailed, Error: errPortal.Error(), Record: []byte(`{"step":1}`)})
+		}
+		want[7].Outcome = queue.OutcomeParked
+		if diff := cmp.Diff(want, story, cmpopts.IgnoreTypes(time.Time{})); diff != "" {
+			t.Errorf("story (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func testBackoffIsBoundedAndJittered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openNew(t, queue.Options{Attempts: 60, RetryFirst: time.Second, RetryMax: 4 * time.Second})
+		var waits []time.Duration
+		last := time.Now()
+		work(t, q, func(_ context.Context, r *queue.Run) error {
+			waits = append(waits, time.Since(last))
+			last = time.Now()
+			return errPortal
+		})
+		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+		waitIdle(t, q)
+		longest, short := time.Duration(0), 0
+		for _, w := range waits[3:] {
+			longest = max(longest, w)
+			if w < 2*time.Second {
+				short++
+			}
+		}
+		// 57 waits, each anywhere up to 4 seconds: all below 2, or all above, is
+		// as likely as 1 in 10^17.
+		if longest > 4*time.Second+20*time.Millisecond || longest < 2*time.Second || short == 0 {
+			t.Errorf("the longest wait is %v and %d of %d are short, want them spread up to 4s", longest, short, len(waits)-3)
+		}
+	})
+}
+
+func testResultsOfAnAttempt(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		route    queue.Route
+		result   func(r *queue.Run) error
+		starts   []time.Duration
+		state    queue.State
+		error    string
+		outcomes []queue.Outcome
+	}{
+		{
+			"success",
+			queue.Route{},
+			func(*queue.Run) error { return nil },
+			[]time.Duration{0},
+			queue.Succeeded, "",
+			[]queue.Outcome{queue.OutcomeSucceeded},
+		},
+		{"success after a failure forgets the error", queue.Route{}, func(r *queue.Run) error {
+			if r.Attempt == 1 {
+				return errPortal
+			}
+			return nil
+		}, []time.Duration{0, 0}, queue.Succeeded, "", []queue.Outcome{queue.OutcomeFailed, queue.OutcomeSucceeded}},
+		{
+			"parked at once",
+			queue.Route{},
+			func(*queue.Run) error { return queue.Park(errors.New("delete limit")) },
+			[]time.Duration{0},
+			queue.Parked, "delete limit",
+			[]queue.Outcome{queue.OutcomeParked},
+		},
+		{
+			"a route's own attempts",
+			queue.Route{Attempts: 2},
+			func(*queue.Run) error { return errPortal },
+			[]time.Duration{0, 0},
+			queue.Parked, errPortal.Error(),
+			[]queue.Outcome{queue.OutcomeFailed, queue.OutcomeParked},
+		},
+		{
+			"postponed is no attempt, and of many the last is kept",
+			queue.Route{Attempts: 1},
+			func(r *queue.Run) error {
+				if time.Since(r.First) < 3*time.Minute {
+					return queue.Postpone(time.Now().Add(time.Minute), errPortal)
+				}
+				return nil
+			},
+			[]time.Duration{0, time.Minute, 2 * time.Minute, 3 * time.Minute},
+			queue.Succeeded, "",
+			[]queue.Outcome{queue.OutcomePostponed, queue.OutcomeSucceeded},
+		},
+		{
+			"a panic is a failure",
+			queue.Route{Attempts: 1},
+			func(*queue.Run) error { panic("ouch") },
+			[]time.Duration{0},
+			queue.Parked, "panic: ouch",
+			[]queue.Outcome{queue.OutcomeParked},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := openNew(t, queue.Options{RetryFirst: time.Microsecond, RetryMax: time.Microsecond})
+				j := newJournal()
+				work(t, q, func(_ context.Context, r *queue.Run) error { j.note(r); return tt.result(r) })
+				tt.route.Rule, tt.route.Entity = "r", "deal:1"
+				push(t, q, "0", tt.route)
+				waitIdle(t, q)
+				var starts []time.Duration
+				for _, e := range j.all() {
+					starts = append(starts, e.At)
+				}
+				if diff := cmp.Diff(tt.starts, starts); diff != "" {
+					t.Errorf("starts (-want +got):\n%s", diff)
+				}
+				run := runs(t, q, queue.Filter{})[0]
+				if run.State != tt.state || !strings.HasPrefix(run.Error, tt.error) || (tt.error == "") != (run.Error == "") {
+					t.Errorf("run is %s with error %q, want %s with %q", run.State, run.Error, tt.state, tt.error)
+				}
+				story, err := q.Attempts(t.Context(), run.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var outcomes []queue.Outcome
+				for _, a := range story {
+					outcomes = append(outcomes, a.Outcome)
+				}
+				if diff := cmp.Diff(tt.outcomes, outcomes); diff != "" {
+					t.Errorf("outcomes (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func testANewEventBringsARetryForward(t *testing.T) {
+	failed := errPortal
+	for _, tt := range []struct {
+		name   string
+		result func(begun time.Time) error // of all attempts before the event
+		want   time.Duration
+	}{
+		{"that failed", func(time.Time) error { return failed }, 3 * time.Minute},
+		{
+			"but not one that the portal postponed",
+			func(begun time.Time) error { return queue.Postpone(begun.Add(10*time.Minute), failed) }, 10 * time.Minute,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				// One wait in a million is short enough to spoil this.
+				q := openNew(t, queue.Options{RetryFirst: 1e6 * time.Minute, RetryMax: 1e6 * time.Minute})
+				j := newJournal()
+				work(t, q, func(_ context.Context, r *queue.Run) error {
+					j.note(r)
+					if string(r.Event.Data) == "0" {
+						return tt.result(j.begun)
+					}
+					return nil
+				})
+				push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+				time.Sleep(time.Minute)
+				push(t, q, "1", queue.Route{Rule: "r", Entity: "deal:1", Debounce: 2 * time.Minute})
+				waitIdle(t, q)
+				lines := j.all()
+				want := entry{At: tt.want, Rule: "r", Entity: "deal:1", Count: 2, Attempt: 1, Data: "1"}
+				if diff := cmp.Diff(want, lines[len(lines)-1]); diff != "" {
+					t.Errorf("last attempt (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,115 @@
+package ruletest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine/num"
+)
+
+var one = num.FromInt(1)
+
+func proveNoDuplicates(_ context.Context, c *proving) ([]disproof, bool, error) {
+	var wrong []disproof
+	for _, text := range c.world.duplicates(c.stage) {
+		wrong = append(wrong, disproof{message: text})
+	}
+	return wrong, c.writes > 0, nil
+}
+
+// duplicates looks through the portal's history for two things that existed at
+// one time though a rule means them to be one: elements with one code, items
+// with one key of upsert_item, and other items that runs added with the same
+// content. What people made is theirs.
+func (w *world) duplicates(s *stage) []string {
+	keys := s.upsertKeys()
+	living := map[place]string{}
+	byIdentity := map[string]place{}
+	var out []string
+	for i, ch := range w.portal.History() {
+		at := placeOf(ch)
+		if id, known := living[at]; known {
+			delete(living, at)
+			if byIdentity[id] == at {
+				delete(byIdentity, id)
+			}
+		}
+		if ch.Op == "delete" {
+			continue
+		}
+		id := w.identity(ch, keys, i)
+		if id == "" {
+			continue
+		}
+		if other, taken := byIdentity[id]; taken && !w.byPeople(i) {
+			out = append(out, fmt.Sprintf("%s and %s both had %.120s", other, at, id))
+		}
+		living[at], byIdentity[id] = id, at
+	}
+	return out
+}
+
+// String names a thing in messages.
+func (p place) String() string {
+	if p.list != 0 {
+		return fmt.Sprintf("element %d of list %d", p.id, p.list)
+	}
+	return fmt.Sprintf("item %d of type %d", p.id, p.typ)
+}
+
+// upsertKeys are the key fields of upsert_item, by type; those of an unknown
+// type stand under 0.
+func (s *stage) upsertKeys() map[int][][]string {
+	out := map[int][][]string{}
+	for _, step := range s.managed().outlines {
+		m := step.Managed
+		if step.Action != "upsert_item" || len(m.Keys) == 0 || m.Open {
+			continue
+		}
+		out[m.EntityTypeID] = append(out[m.EntityTypeID], m.Keys)
+	}
+	return out
+}
+
+// identity is what only one thing may have, "" when nothing is known that must
+// be so.
+func (w *world) identity(ch emulator.Change, keys map[int][][]string, i int) string {
+	if ch.IBlockID != 0 {
+		if ch.Code == "" {
+			return ""
+		}
+		return fmt.Sprintf("the code %s in list %d", strings.ToLower(ch.Code), ch.IBlockID)
+	}
+	t := w.schema.types[ch.EntityTypeID]
+	var values map[string]any
+	d := json.NewDecoder(strings.NewReader(string(ch.Values)))
+	d.UseNumber()
+	if d.Decode(&values) != nil || t == nil {
+		return ""
+	}
+	for _, set := range append(keys[ch.EntityTypeID], keys[0]...) {
+		var parts []string
+		for _, name := range set {
+			if f := t.find(name); f != nil && !empty(values[f.name]) {
+				parts = append(parts, f.name+" "+text(values[f.name]))
+			}
+		}
+		if len(parts) == len(set) {
+			return strings.Join(parts, ", ") + fmt.Sprintf(" in type %d", ch.EntityTypeID)
+		}
+	}
+	if ch.Op != "add" || w.byPeople(i) {
+		return ""
+	}
+	for name := range portalKeeps {
+		delete(values, name)
+	}
+	content, err := json.Marshal(values)
+	if err != nil {
+		return ""
+	}
+	return "the content " + string(content)
+}

@@ -1,0 +1,116 @@
+package ruletest
+
+import (
+	"github.com/b24rules/b24rules/internal/yamlfile"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// Schema returns the JSON Schema of test files for editors, made of the structs
+// that they are read into.
+func Schema() yamlfile.Schema {
+	root := yamlfile.SchemaFor[layout]()
+	root["$schema"] = yamlfile.SchemaDraft
+	root["title"] = "b24rules rule tests"
+	return root
+}
+
+// What types take that read themselves.
+
+// idKeys are the keys of things that stand under their ids.
+func idKeys(values yamlfile.Schema) yamlfile.Schema {
+	return yamlfile.Schema{
+		"type": []string{"object", "null"}, "propertyNames": yamlfile.Schema{"pattern": "^[1-9][0-9]*$"},
+		"additionalProperties": values,
+	}
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (v *name) NodeSchema() yamlfile.Schema {
+	return yamlfile.Schema{"type": []string{"string", "number"}, "minLength": 1}
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (v *names) NodeSchema() yamlfile.Schema {
+	return yamlfile.AnySchema(yamlfile.SchemaFor[name](), yamlfile.ListSchema(yamlfile.SchemaFor[name]()))
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (v *value) NodeSchema() yamlfile.Schema { return yamlfile.Schema{} }
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (v *inputs) NodeSchema() yamlfile.Schema { return yamlfile.MapSchema(yamlfile.ScalarSchema()) }
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (v *skips) NodeSchema() yamlfile.Schema {
+	properties := yamlfile.Schema{}
+	for _, p := range proofs {
+		properties[p.name] = yamlfile.TextSchema().Described("why it does not hold here: "+p.doc, "", "")
+	}
+	return yamlfile.Schema{"type": []string{"object", "null"}, "additionalProperties": false, "properties": properties}
+}
+
+// NodeSchema implements yamlfile.NodeSchema. Codes with an id behind them cannot
+// be completed, so an editor is offered the beginnings.
+func (e *event) NodeSchema() yamlfile.Schema {
+	var begin []yamlfile.Schema
+	for _, known := range schemas.Events() {
+		if known.Entity == "" || known.Legacy {
+			continue
+		}
+		form := known.Code + " 1"
+		if known.Entity == "item" {
+			form = known.Code + " 31:1"
+		}
+		begin = append(begin, yamlfile.ConstSchema(form, known.About()))
+	}
+	return yamlfile.AnySchema(append(begin,
+		yamlfile.Schema{"type": "string", "pattern": `^\S+(\s+([0-9]+:)?[^\s:]+)?$`},
+		yamlfile.SchemaFor[eventForm](),
+	)...)
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (o *outcome) NodeSchema() yamlfile.Schema {
+	word := yamlfile.EnumSchema(outcomes...)
+	return yamlfile.AnySchema(word, yamlfile.MapSchema(word))
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (c *calls) NodeSchema() yamlfile.Schema {
+	return yamlfile.ListSchema(yamlfile.Schema{
+		"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": yamlfile.Schema{"type": []string{"object", "null"}},
+	})
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (cs *columns) NodeSchema() yamlfile.Schema {
+	return yamlfile.MapSchema(yamlfile.AnySchema(
+		yamlfile.Schema{"type": "string"}, yamlfile.ListSchema(yamlfile.TextSchema()), yamlfile.SchemaFor[columnForm](),
+	))
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (p *portalSpec) NodeSchema() yamlfile.Schema {
+	return yamlfile.AnySchema(yamlfile.EnumSchema("demo"), yamlfile.SchemaFor[portalForm]())
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (fs *fields) NodeSchema() yamlfile.Schema {
+	return yamlfile.Schema{"type": []string{"object", "null"}}
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (es *entities) NodeSchema() yamlfile.Schema {
+	rows := yamlfile.ListSchema(yamlfile.SchemaFor[fields]()).Described("the product rows, with the fields of crm.item.productrow", "[{productName: Tile, price: 10.5, quantity: 3}]", "")
+	return idKeys(yamlfile.Schema{"type": []string{"object", "null"}, "properties": yamlfile.Schema{rowsKey: rows}})
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (es *elements) NodeSchema() yamlfile.Schema {
+	return yamlfile.ListSchema(yamlfile.AnySchema(yamlfile.SchemaFor[elementForm](), yamlfile.SchemaFor[fields]()))
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (w *wanted) NodeSchema() yamlfile.Schema {
+	return yamlfile.AnySchema(yamlfile.ListSchema(yamlfile.SchemaFor[fields]()), idKeys(yamlfile.SchemaFor[fields]()))
+}

@@ -1,0 +1,267 @@
+package ruletest
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
+)
+
+// Failure is one thing that a test found wrong.
+type Failure struct {
+	diag.Pos
+	// Proof is the name of the proof that failed, "" when it was the test's own
+	// expectation.
+	Proof string
+	// Message says what is wrong in one line.
+	Message string
+	// Diff shows what was wanted and what there is, "" when the message says
+	// it all.
+	Diff string
+}
+
+// verify compares what a scene did with what its file expects.
+func (s *stage) verify(p played) []Failure {
+	sc := p.act.scene
+	out := s.verifyOutcome(p)
+	if sc.Calls != nil {
+		if d := s.callsDiff(sc.Calls, p.writes); d != "" {
+			out = append(out, Failure{Pos: sc.Calls.pos, Message: fmt.Sprintf("after %s other calls were made than expected (-want +got)", sc.Event.original), Diff: d})
+		}
+	}
+	if sc.Expect != nil {
+		out = append(out, s.verifyState(p)...)
+	}
+	if len(out) > 0 {
+		out = append(out, handled(p)...)
+	}
+	return out
+}
+
+func (s *stage) verifyState(p played) (out []Failure) {
+	sc := p.act.scene
+	byType := sc.Expect.byType()
+	for _, typ := range sortedKeys(byType) {
+		out = append(out, thingsFailure(sc, byType[typ], typeName(typ), p.after.items[typ])...)
+	}
+	for _, ref := range numbersFirst(sc.Expect.Elements) {
+		id, _, _ := s.schema.list(ref)
+		out = append(out, thingsFailure(sc, sc.Expect.Elements[ref], "elements."+ref, p.after.elements[id])...)
+	}
+	return out
+}
+
+// handled tells of steps that failed though their runs did not: on_error hides
+// what may be the reason for everything else.
+func handled(p played) (out []Failure) {
+	for _, r := range p.runs {
+		for _, step := range r.trace.Steps {
+			if r.err == nil && step.Error != "" && r.outcome == string(engine.Done) {
+				out = append(out, Failure{
+					Pos:     p.act.scene.Event.pos,
+					Message: fmt.Sprintf("to note: step %s of %s failed, and on_error took over: %s", step.Step, r.rule.ID, step.Error),
+				})
+			}
+		}
+	}
+	return out
+}
+
+func thingsFailure(sc *scene, w *wanted, what string, got []thing) []Failure {
+	d := thingsDiff(w, got, sc.Expect.Partial)
+	if d == "" {
+		return nil
+	}
+	return []Failure{{Pos: w.pos, Message: fmt.Sprintf("after %s the portal holds other %s than expected (-want +got)", sc.Event.original, what), Diff: d}}
+}
+
+// verifyOutcome holds how the runs ended against outcome and error. Without
+// these no run may fail.
+func (s *stage) verifyOutcome(p played) []Failure {
+	sc := p.act.scene
+	pos := sc.Event.pos
+	if sc.Outcome != nil {
+		pos = sc.Outcome.pos
+	}
+	var out []Failure
+	fail := func(format string, args ...any) {
+		out = append(out, Failure{Pos: pos, Message: fmt.Sprintf(format, args...)})
+	}
+	if len(p.runs) == 0 {
+		if sc.Outcome == nil || sc.Outcome.word != "none" {
+			fail("%s", s.unheard(sc.Event))
+		}
+		return out
+	}
+	wrong := false // an error with the expected text
+	for _, r := range p.runs {
+		want := ""
+		if sc.Outcome != nil {
+			want = sc.Outcome.word
+			if sc.Outcome.byRule != nil {
+				want = sc.Outcome.byRule[r.rule.ID]
+			}
+		}
+		expectedError := sc.Error != nil && r.err != nil && strings.Contains(r.err.Error(), sc.Error.text)
+		wrong = wrong || expectedError
+		switch {
+		case want != "" && want != r.outcome:
+			fail("the run of %s for %s ended as %s, want %s%s", r.rule.ID, sc.Event.original, r.outcome, want, because(r))
+		case r.err != nil && want == "" && sc.Error == nil:
+			fail("the run of %s for %s was %s%s", r.rule.ID, sc.Event.original, r.outcome, because(r))
+		}
+	}
+	if sc.Outcome != nil {
+		for _, rule := range slices.Sorted(maps.Keys(sc.Outcome.byRule)) {
+			heard := slices.ContainsFunc(p.runs, func(r ran) bool { return r.rule.ID == rule })
+			if heard == (sc.Outcome.byRule[rule] == "none") {
+				fail("whether %s hears %s: want outcome %s", rule, sc.Event.original, sc.Outcome.byRule[rule])
+			}
+		}
+	}
+	if sc.Error != nil && !wrong {
+		pos = sc.Error.pos
+		var said []string
+		for _, r := range p.runs {
+			said = append(said, r.outcome+because(r))
+		}
+		fail("no run failed with the text %q: %s", sc.Error.text, strings.Join(said, "; "))
+	}
+	return out
+}
+
+func because(r ran) string {
+	if r.err == nil {
+		return ""
+	}
+	text := ": " + r.err.Error()
+	var rest *bitrix.Error
+	if errors.As(r.err, &rest) && rest.Code == "ERROR_METHOD_NOT_FOUND" {
+		text += fmt.Sprintf(" (the emulated portal does not have it: give its answer, `answers: {%s: …}`)", rest.Method)
+	}
+	return text
+}
+
+// thingsDiff compares a set of things with those that must be there.
+func thingsDiff(w *wanted, got []thing, partial bool) string {
+	pairs := pairThings(w.list, got)
+	var wantDoc, gotDoc []any
+	taken := map[int]bool{}
+	for i, x := range w.list {
+		j, ok := pairs[i]
+		if x.gone {
+			if ok {
+				taken[j] = true
+				gotDoc = append(gotDoc, labelled(x.id, told(got[j])))
+			}
+			continue
+		}
+		wantDoc = append(wantDoc, labelled(x.id, x.fields.values()))
+		if ok {
+			taken[j] = true
+			shape, _ := shaped(x.fields.values(), got[j].values, false).(map[string]any)
+			gotDoc = append(gotDoc, labelled(x.id, shape))
+		}
+	}
+	for j, x := range got {
+		if !taken[j] && !partial {
+			gotDoc = append(gotDoc, told(x))
+		}
+	}
+	return unified(render(orEmpty(wantDoc)), render(orEmpty(gotDoc)))
+}
+
+func labelled(id string, values map[string]any) any {
+	if id == "" {
+		return values
+	}
+	return map[string]any{id: values}
+}
+
+// told is a thing that nobody expected, without what every thing has.
+func told(x thing) map[string]any {
+	out := map[string]any{}
+	for name, v := range x.values {
+		switch name {
+		case "ID", "CODE", "opened", "assignedById", "categoryId", "stageId", "begindate", "closedate", "currencyId",
+			"sourceId", "typeId", "companyId", "contactId", "mycompanyId", "webformId", "isManualOpportunity", "taxValue",
+			"isNew", "isRecurring", "isReturnCustomer", "isRepeatedApproach", "closed", "stageSemanticId":
+			continue
+		}
+		if !portalKeeps[name] {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// pairThings finds for each wanted thing the one to compare it with: a perfect
+// matching of those that fit, then the most similar of the rest.
+func pairThings(want []wantedThing, got []thing) map[int]int {
+	owner := map[int]int{} // of a thing that there is
+	var try func(i int, seen map[int]bool) bool
+	try = func(i int, seen map[int]bool) bool {
+		for j, x := range got {
+			if seen[j] || !thingFits(want[i], x) {
+				continue
+			}
+			seen[j] = true
+			if o, taken := owner[j]; !taken || try(o, seen) {
+				owner[j] = i
+				return true
+			}
+		}
+		return false
+	}
+	pairs := map[int]int{}
+	for i := range want {
+		try(i, map[int]bool{})
+	}
+	for j, i := range owner {
+		pairs[i] = j
+	}
+	pairSimilar(want, got, owner, pairs)
+	return pairs
+}
+
+func pairSimilar(want []wantedThing, got []thing, owner, pairs map[int]int) {
+	for i, w := range want {
+		if _, paired := pairs[i]; paired || w.gone {
+			continue
+		}
+		best, most := -1, 0
+		for j, x := range got {
+			if _, taken := owner[j]; taken || w.id != "" && w.id != strconv.FormatInt(x.id, 10) {
+				continue
+			}
+			score := 0
+			if w.id != "" {
+				score = 1
+			}
+			for _, f := range w.fields {
+				if fits(f.value, x.values[f.name], false) {
+					score++
+				}
+			}
+			if score > most {
+				best, most = j, score
+			}
+		}
+		if best >= 0 {
+			pairs[i], owner[best] = best, i
+		}
+	}
+}
+
+func thingFits(w wantedThing, x thing) bool {
+	if w.id != "" && w.id != strconv.FormatInt(x.id, 10) {
+		return false
+	}
+	return w.gone || fits(w.fields.values(), x.values, false)
+}

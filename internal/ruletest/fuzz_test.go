@@ -1,0 +1,88 @@
+package ruletest
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/b24rules/b24rules/emulator"
+)
+
+// FuzzTestFile reads and runs any text as a test file beside a rule: nothing
+// panics, every finding has a place, and what is no finding runs to its end.
+func FuzzTestFile(f *testing.F) {
+	archives, err := filepath.Glob("testdata/*/*.txtar")
+	if err != nil || len(archives) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, path := range archives {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range a.Files {
+			if isTestFile(file.Name) {
+				f.Add(string(file.Data))
+			}
+		}
+	}
+	rule, err := os.ReadFile("../../rules/deal-shipments.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data string) {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"a.yaml": string(rule), "a_test.yaml": data} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		report, err := Run(context.Background(), []string{filepath.Join(dir, "a_test.yaml")}, nil, Options{Workers: 1})
+		if path := (*fs.PathError)(nil); errors.As(err, &path) {
+			t.Skip(err) // rules names what cannot be read
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, finding := range report.Findings {
+			if finding.Line < 1 || finding.Column < 1 || finding.Message == "" {
+				t.Errorf("a finding without a place: %+v", finding)
+			}
+		}
+	})
+}
+
+// FuzzSeed reads any text as a seed: nothing panics, every finding has a place,
+// and what has none can be sown.
+func FuzzSeed(f *testing.F) {
+	for _, path := range []string{"../../docs/examples/seed.yaml"} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data))
+	}
+	f.Add("portal: {types: {1038: {title: x, fields: {ufCrm5A: {type: list, options: [a]}}, products: true}}}\nitems: {1038: {1: {ufCrm5A: a, rows: [{price: 1}]}}}")
+	f.Add("portal: demo\nusers: {7: {name: a}}\nelements: {Shipments: [{NAME: a, ID: 9, CODE: c}]}")
+	f.Fuzz(func(t *testing.T, data string) {
+		seed, list := ReadSeed("seed.yaml", []byte(data))
+		for _, finding := range list {
+			if finding.Line < 1 || finding.Column < 1 || finding.Message == "" {
+				t.Errorf("a finding without a place: %+v", finding)
+			}
+		}
+		if seed == nil {
+			return
+		}
+		portal := emulator.New(emulator.Config{})
+		defer portal.Close()
+		if err := seed.Sow(portal); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,107 @@
+package ruletest
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
+)
+
+// testFile is a test file that has been read and checked.
+type testFile struct {
+	name   string
+	layout layout
+	sets   []*engine.RuleSet
+	schema *schema
+}
+
+func (f *testFile) portalName() string {
+	if f.layout.Portal.name == "" {
+		return portalName
+	}
+	return f.layout.Portal.name
+}
+
+// sources are the texts of all files that findings may be about.
+type sources map[string][]byte
+
+// load reads a test file and the rule files under test. The findings are those
+// of all of them; the file is nil when one is an error.
+func load(path string, src sources) (*testFile, diag.List, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	src[path] = data
+	parsed, list := yamlfile.Parse(path, data)
+	f := &testFile{name: path}
+	if !list.HasErrors() {
+		if parsed.Root == nil {
+			list.Errorf(diag.Pos{File: path, Line: 1, Column: 1}, "empty-file", "the file holds no tests").Hint = "begin with `tests:`"
+		} else {
+			list.Add(yamlfile.Decode(parsed, parsed.Root, &f.layout)...)
+		}
+	}
+	if list.HasErrors() {
+		list.Sort()
+		return nil, list, nil
+	}
+	if err := f.loadRules(src, &list); err != nil {
+		return nil, list, err
+	}
+	if !list.HasErrors() {
+		if err := f.check(&list); err != nil {
+			return nil, list, err
+		}
+	}
+	list.Sort()
+	if list.HasErrors() {
+		return nil, list, nil
+	}
+	return f, list, nil
+}
+
+// loadRules compiles the rule files under test. Warnings in them are for
+// validate.
+func (f *testFile) loadRules(src sources, list *diag.List) error {
+	type named struct {
+		path string
+		pos  diag.Pos
+	}
+	rules := []named{{ruleFileOf(f.name), diag.Pos{File: f.name, Line: 1, Column: 1}}}
+	if len(f.layout.Rules) > 0 {
+		rules = nil
+		for _, n := range f.layout.Rules {
+			rules = append(rules, named{filepath.Join(filepath.Dir(f.name), n.text), n.pos})
+		}
+	}
+	for _, r := range rules {
+		data, err := os.ReadFile(r.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			finding := list.Errorf(r.pos, "unreadable-file", "there is no rule file %s", r.path)
+			if len(f.layout.Rules) == 0 {
+				finding.Hint = "name it: `rules: [other.yaml]`"
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		src[r.path] = data
+		set, found := engine.Compile(r.path, data, actions.All)
+		for _, x := range found {
+			if x.Severity == diag.Error {
+				list.Add(x)
+			}
+		}
+		if set != nil {
+			f.sets = append(f.sets, set)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+package ruletest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
+)
+
+// Options say what to run.
+type Options struct {
+	// Match chooses tests by their names. Nil runs all.
+	Match *regexp.Regexp
+	// Workers is how many tests run at once. 0 is one per processor.
+	Workers int
+}
+
+// Status is how a test or a proof ended.
+type Status string
+
+// The statuses.
+const (
+	Passed  Status = "passed"
+	Failed  Status = "failed"
+	Skipped Status = "skipped" // a proof that the test opts out of
+	NotFit  Status = "n/a"     // a proof that says nothing about this test
+)
+
+// Result is what became of one test.
+type Result struct {
+	diag.Pos
+	Name     string
+	Failures []Failure
+	Proofs   []ProofResult
+	Took     time.Duration
+}
+
+// Passed reports whether nothing failed.
+func (r *Result) Passed() bool { return len(r.Failures) == 0 }
+
+// ProofResult is what became of one proof.
+type ProofResult struct {
+	Name   string
+	Status Status
+	Reason string // of Skipped
+}
+
+// Report is what became of all tests.
+type Report struct {
+	// Findings are what is wrong with test files and rule files; tests of such
+	// a file do not run.
+	Findings diag.List
+	// Results are in the order of files and tests.
+	Results []*Result
+	// Coverage of the rules under test.
+	Coverage *Coverage
+	// Files is how many test files there were.
+	Files int
+
+	sources sources
+}
+
+// Source returns the text of a file that findings are about.
+func (r *Report) Source(file string) []byte { return r.sources[file] }
+
+// Failed reports whether a test failed or a file is broken.
+func (r *Report) Failed() bool {
+	return r.Findings.HasErrors() || slices.ContainsFunc(r.Results, func(x *Result) bool { return !x.Passed() })
+}
+
+// Proofs counts the proofs by status.
+func (r *Report) Proofs() map[Status]int {
+	out := map[Status]int{}
+	for _, x := range r.Results {
+		for _, p := range x.Proofs {
+			out[p.Status]++
+		}
+	}
+	return out
+}
+
+// Run runs the tests of files. untested are rule files that count for the
+// coverage though no test names them.
+func Run(ctx context.Context, files, untested []string, o Options) (*Report, error) {
+	r := &Report{Coverage: newCoverage(), Files: len(files), sources: sources{}}
+	type job struct {
+		stage  *stage
+		result *Result
+		cover  *Coverage
+		err    error
+	}
+	var jobs []*job
+	for _, path := range files {
+		f, list, err := load(path, r.sources)
+		if err != nil {
+			return nil, err
+		}
+		r.Findings.Add(list...)
+		if f == nil {
+			continue
+		}
+		for _, t := range f.layout.Tests {
+			s := newStage(f, t)
+			r.Coverage.declare(s)
+			if o.Match == nil || o.Match.MatchString(t.Name.text) {
+				jobs = append(jobs, &job{stage: s, cover: newCoverage()})
+			}
+		}
+	}
+	if err := r.Coverage.declareUntested(untested, r.sources); err != nil {
+		return nil, err
+	}
+	r.Findings.Sort()
+	workers := o.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	turns := make(chan struct{}, workers)
+	var wg sync.WaitGroup
+	for _, j := range jobs {
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			j.result, j.err = j.stage.test1(ctx, j.cover)
+		})
+	}
+	wg.Wait()
+	for _, j := range jobs {
+		if j.err != nil {
+			return nil, j.err
+		}
+		r.Results = append(r.Results, j.result)
+		r.Coverage.merge(j.cover)
+	}
+	return r, ctx.Err()
+}
+
+// newStage binds the inputs of a test, which were checked with its file.
+func newStage(f *testFile, t *test) *stage {
+	s := &stage{file: f, test: t, schema: f.schema}
+	merged := mergeInputs(f.layout.Inputs, t.Inputs)
+	for _, set := range f.sets {
+		values, _ := inputsFor(set, merged)
+		s.sets = append(s.sets, boundSet{set, values})
+	}
+	return s
+}
+
+// test1 runs one test: its expectations, and when they hold its proofs.
+func (s *stage) test1(ctx context.Context, cover *Coverage) (*Result, error) {
+	started := time.Now()
+	r := &Result{Pos: s.test.Name.pos, Name: s.test.Name.text}
+	defer func() { r.Took = time.Since(started) }()
+	w, scenes, err := s.play(ctx, variation{})
+	if err != nil {
+		return r, s.judge(r, "", err)
+	}
+	defer w.close()
+	c := &proving{stage: s, base: scenes, world: w}
+	for _, p := range scenes {
+		r.Failures = append(r.Failures, s.verify(p)...)
+		c.writes += len(p.writes)
+		cover.see(p)
+	}
+	if !r.Passed() {
+		return r, nil
+	}
+	for _, p := range proofs {
+		if skip, ok := fields(s.test.SkipProofs).get(p.name); ok {
+			r.Proofs = append(r.Proofs, ProofResult{p.name, Skipped, text(skip.value)})
+			continue
+		}
+		if err := s.prove(ctx, r, c, p); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+func (s *stage) prove(ctx context.Context, r *Result, c *proving, p proof) error {
+	wrong, applies, err := p.run(ctx, c)
+	if err != nil {
+		r.Proofs = append(r.Proofs, ProofResult{Name: p.name, Status: Failed})
+		return s.judge(r, p.name, err)
+	}
+	status := Passed
+	switch {
+	case len(wrong) > 0:
+		status = Failed
+	case !applies:
+		status = NotFit
+	}
+	r.Proofs = append(r.Proofs, ProofResult{Name: p.name, Status: status})
+	for _, d := range wrong {
+		r.Failures = append(r.Failures, Failure{Pos: s.test.Name.pos, Proof: p.name, Message: d.message, Diff: d.diff})
+	}
+	return nil
+}
+
+// judge turns what the portal said of the test's own data into a failure of the
+// test; everything else is ours.
+func (s *stage) judge(r *Result, proof string, err error) error {
+	var misfit *diag.Finding
+	if !errors.As(err, &misfit) {
+		return fmt.Errorf("%s: test %q: %w", s.test.Name.pos, s.test.Name.text, err)
+	}
+	r.Failures = append(r.Failures, Failure{Pos: misfit.Pos, Proof: proof, Message: misfit.Message})
+	return nil
+}
+
+// ruleKey names a rule of a file.
+type ruleKey struct{ file, rule string }
+
+func keyOf(r *engine.Rule) ruleKey { return ruleKey{r.Set.File, r.ID} }

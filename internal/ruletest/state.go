@@ -1,0 +1,251 @@
+package ruletest
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// field is a named value with its places.
+type field struct {
+	name          string
+	value         any
+	pos, valuePos diag.Pos
+}
+
+// fields are named values in the order of the file.
+type fields []field
+
+func (fs fields) get(name string) (field, bool) {
+	i := slices.IndexFunc(fs, func(f field) bool { return f.name == name })
+	if i < 0 {
+		return field{}, false
+	}
+	return fs[i], true
+}
+
+// values are the fields as a record.
+func (fs fields) values() map[string]any {
+	out := make(map[string]any, len(fs))
+	for _, f := range fs {
+		out[f.name] = f.value
+	}
+	return out
+}
+
+// UnmarshalNode reads a mapping.
+func (fs *fields) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	m, list := f.Mapping(n)
+	for _, e := range m.Entries {
+		x := field{name: e.Name, pos: f.Pos(e.Key), valuePos: f.Pos(e.Value)}
+		list.Add(yamlfile.Decode(f, e.Value, &x.value)...)
+		*fs = append(*fs, x)
+	}
+	return list
+}
+
+// state is what a portal holds, or what people change in it.
+type state struct {
+	Deals     entities            `yaml:"deals" doc:"deals by their ids; rows are the product rows" example:"{759: {title: Roof, rows: [{productName: Tile, price: 10.5, quantity: 3}]}}"`
+	Leads     entities            `yaml:"leads" doc:"leads by their ids" example:"{5: {title: A call, opportunity: 100}}"`
+	Contacts  entities            `yaml:"contacts" doc:"contacts by their ids" example:"{3: {name: Anna, companyId: 4}}"`
+	Companies entities            `yaml:"companies" doc:"companies by their ids" example:"{4: {title: Daisy}}"`
+	Quotes    entities            `yaml:"quotes" doc:"estimates by their ids" example:"{8: {title: Offer, dealId: 759}}"`
+	Invoices  entities            `yaml:"invoices" doc:"smart invoices by their ids" example:"{7: {title: Invoice, rows: []}}"`
+	Items     map[string]entities `yaml:"items" doc:"items of smart processes by entityTypeId and id" example:"{1032: {5: {ufCrm9Weight: 100}}}"`
+	Elements  map[string]elements `yaml:"elements" doc:"elements of lists, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile, DEAL: 759}]}"`
+}
+
+// builtinKeys are what test files call the items of the types that every portal
+// has; others stand under items by their entityTypeId.
+var builtinKeys = map[int]string{
+	schemas.TypeLead: "leads", schemas.TypeDeal: "deals", schemas.TypeContact: "contacts",
+	schemas.TypeCompany: "companies", schemas.TypeQuote: "quotes", schemas.TypeSmartInvoice: "invoices",
+}
+
+// byType returns the items of all types, by type.
+func (s *state) byType() map[int]entities {
+	out := map[int]entities{}
+	for typ, items := range map[int]entities{
+		schemas.TypeLead: s.Leads, schemas.TypeDeal: s.Deals, schemas.TypeContact: s.Contacts,
+		schemas.TypeCompany: s.Companies, schemas.TypeQuote: s.Quotes, schemas.TypeSmartInvoice: s.Invoices,
+	} {
+		if items != nil {
+			out[typ] = items
+		}
+	}
+	for typ, items := range s.Items {
+		id, _ := strconv.Atoi(typ) // checked when the file is read
+		out[id] = append(out[id], items...)
+	}
+	return out
+}
+
+// entities are items of one type, in the order of their ids.
+type entities []entity
+
+// entity is an item with its product rows.
+type entity struct {
+	id     int64
+	pos    diag.Pos
+	fields fields
+	rows   []fields
+	// hasRows says that rows are named, gone that the item is taken away.
+	hasRows, gone bool
+	rowsPos       diag.Pos
+}
+
+// UnmarshalNode reads a mapping of ids to fields; null takes an item away.
+func (es *entities) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	m, list := f.Mapping(n)
+	for _, e := range m.Entries {
+		x := entity{pos: f.Pos(e.Key)}
+		var err error
+		if x.id, err = strconv.ParseInt(e.Name, 10, 64); err != nil || x.id <= 0 {
+			list.Errorf(x.pos, "invalid-value", "want an id, this is %q", e.Name).Hint = "759: {title: Roof}"
+			continue
+		}
+		if v := yamlfile.Resolve(e.Value); v.Kind == yaml.ScalarNode && v.ShortTag() == "!!null" {
+			x.gone = true
+		} else {
+			list.Add(x.read(f, e.Value)...)
+		}
+		*es = append(*es, x)
+	}
+	slices.SortStableFunc(*es, func(a, b entity) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
+// rowsKey holds the product rows of an item.
+const rowsKey = "rows"
+
+func (x *entity) read(f *yamlfile.File, n *yaml.Node) diag.List {
+	m, list := f.Mapping(n)
+	for _, e := range m.Entries {
+		if e.Name == rowsKey {
+			x.hasRows, x.rowsPos = true, f.Pos(e.Key)
+			list.Add(yamlfile.Decode(f, e.Value, &x.rows)...)
+			continue
+		}
+		v := field{name: e.Name, pos: f.Pos(e.Key), valuePos: f.Pos(e.Value)}
+		list.Add(yamlfile.Decode(f, e.Value, &v.value)...)
+		x.fields = append(x.fields, v)
+	}
+	return list
+}
+
+// elements are elements of one list, or changes of them.
+type elements []elementChange
+
+// elementChange is a new element, or with where a change of those that there
+// are.
+type elementChange struct {
+	pos    diag.Pos
+	where  fields // nil for a new element
+	set    fields
+	delete bool
+}
+
+// elementForm is a change of the elements that have some values.
+type elementForm struct {
+	Where  fields `yaml:"where" validate:"required" doc:"the values that the elements have now" example:"{NAME: Tile}"`
+	Set    fields `yaml:"set" doc:"what a person changes, as the list's form does" example:"{SHIPPED: Yes}"`
+	Delete bool   `yaml:"delete" default:"false" doc:"a person deletes them"`
+}
+
+// UnmarshalNode reads a list of elements.
+func (es *elements) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	var nodes []*yaml.Node
+	list := yamlfile.Decode(f, n, &nodes)
+	for _, n := range nodes {
+		x := elementChange{pos: f.Pos(n)}
+		m, more := f.Mapping(n)
+		if _, ok := m.Get("where"); ok {
+			var form elementForm
+			more = yamlfile.Decode(f, n, &form)
+			x.where, x.set, x.delete = form.Where, form.Set, form.Delete
+			if !more.HasErrors() && (len(x.set) == 0) != x.delete {
+				more.Errorf(x.pos, "missing-key", "want either set or delete beside where").Hint = "{where: {NAME: Tile}, set: {SHIPPED: Yes}}"
+			}
+		} else if !more.HasErrors() {
+			more = yamlfile.Decode(f, n, &x.set)
+		}
+		list.Add(more...)
+		*es = append(*es, x)
+	}
+	return list
+}
+
+// expectation is what the portal must hold after an event.
+type expectation struct {
+	Partial   bool               `yaml:"partial" default:"false" doc:"other things may be there too"`
+	Deals     *wanted            `yaml:"deals" doc:"the deals that must be there: a list in any order, or by their ids" example:"{759: {title: Roof}}"`
+	Leads     *wanted            `yaml:"leads" doc:"the leads that must be there"`
+	Contacts  *wanted            `yaml:"contacts" doc:"the contacts that must be there"`
+	Companies *wanted            `yaml:"companies" doc:"the companies that must be there"`
+	Quotes    *wanted            `yaml:"quotes" doc:"the estimates that must be there"`
+	Invoices  *wanted            `yaml:"invoices" doc:"the smart invoices that must be there"`
+	Items     map[string]*wanted `yaml:"items" doc:"the items that must be there, by entityTypeId" example:"{1038: [{ufCrm5Total: 99}]}"`
+	Elements  map[string]*wanted `yaml:"elements" doc:"the elements that must be there, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile}]}"`
+}
+
+// wanted is the set of things that must be there: by their ids, or a list
+// whose order does not matter.
+type wanted struct {
+	pos  diag.Pos
+	list []wantedThing
+}
+
+// wantedThing is one thing and those of its fields that matter.
+type wantedThing struct {
+	id     string // "" when it does not matter
+	gone   bool   // it must not be there
+	pos    diag.Pos
+	fields fields
+}
+
+// UnmarshalNode reads a list of records, or a mapping of ids to records.
+func (w *wanted) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	w.pos = f.Pos(n)
+	n = yamlfile.Resolve(n)
+	if n.Kind != yaml.MappingNode {
+		var nodes []*yaml.Node
+		list := yamlfile.Decode(f, n, &nodes)
+		for _, n := range nodes {
+			x := wantedThing{pos: f.Pos(n)}
+			list.Add(yamlfile.Decode(f, n, &x.fields)...)
+			w.list = append(w.list, x)
+		}
+		return list
+	}
+	m, list := f.Mapping(n)
+	for _, e := range m.Entries {
+		x := wantedThing{id: e.Name, pos: f.Pos(e.Key)}
+		if _, err := strconv.ParseInt(e.Name, 10, 64); err != nil {
+			list.Errorf(x.pos, "wrong-type", "want a list of records, or ids with their fields; %q is no id", e.Name).Hint = "- {" + e.Name + ": …}"
+			continue
+		}
+		if v := yamlfile.Resolve(e.Value); v.Kind == yaml.ScalarNode && v.ShortTag() == "!!null" {
+			x.gone = true
+		} else {
+			list.Add(yamlfile.Decode(f, e.Value, &x.fields)...)
+		}
+		w.list = append(w.list, x)
+	}
+	return list
+}
+
+// String names a set of items for messages.
+func typeName(typ int) string {
+	if key := builtinKeys[typ]; key != "" {
+		return key
+	}
+	return fmt.Sprintf("items.%d", typ)
+}

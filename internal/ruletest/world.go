@@ -1,0 +1,291 @@
+package ruletest
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// baseURL is where the portal is said to be. Nothing is ever sent there.
+const baseURL = "http://portal.test"
+
+// world is a portal of its own with the client that runs talk to it through,
+// and what runs remember.
+type world struct {
+	portal *emulator.Portal
+	path   string // where people call methods: the webhook's
+	client *bitrix.Client
+	schema *schema
+	rec    *recorder
+	next   int // of the last listing
+	// memory of each rule for each entity.
+	memory map[string]*memory
+	// people are the parts of the portal's history that people made: from, to.
+	people [][2]int
+}
+
+// newWorld makes a portal as it has been set up, without data.
+func newWorld(spec *portalSpec, s *schema) (*world, error) {
+	portal, err := spec.build()
+	if err != nil {
+		return nil, err
+	}
+	portal.SetBaseURL(baseURL)
+	w := &world{portal: portal, path: portal.WebhookPath(), schema: s, memory: map[string]*memory{}}
+	w.client, err = bitrix.NewClient(bitrix.Config{
+		Webhook: bitrix.Secret(baseURL + portal.WebhookPath()), Plan: bitrix.PlanUnlimited, HTTP: httpClient(portal),
+	})
+	if err != nil {
+		portal.Close()
+		return nil, err
+	}
+	w.rec = &recorder{Client: w.client}
+	if s == nil {
+		if w.schema, err = w.readSchema(spec); err != nil {
+			w.close()
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+func (w *world) close() {
+	w.client.Close()
+	w.portal.Close()
+}
+
+// asPeople lets people do something, which is told apart from what runs do.
+func (w *world) asPeople(do func() error) error {
+	from := len(w.portal.History())
+	err := do()
+	w.people = append(w.people, [2]int{from, len(w.portal.History())})
+	return err
+}
+
+// order arranges product rows anew; nil leaves them.
+type order func(rows []fields) []fields
+
+// apply does what people did. Its errors are findings with places.
+func (w *world) apply(s *state, arrange order) error {
+	return w.asPeople(func() error {
+		items := s.byType()
+		for _, typ := range sortedKeys(items) {
+			for _, x := range items[typ] {
+				if err := w.applyEntity(typ, x, arrange); err != nil {
+					return err
+				}
+			}
+		}
+		for _, ref := range numbersFirst(s.Elements) {
+			id, l, _ := w.schema.list(ref) // checked when the file is read
+			for _, x := range s.Elements[ref] {
+				if err := w.applyElement(id, l, x); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// misfit is a finding that only the portal could make.
+func misfit(pos diag.Pos, err error) error {
+	return &diag.Finding{Pos: pos, Code: "invalid-value", Message: "the portal does not take this: " + err.Error()}
+}
+
+func (w *world) applyEntity(typ int, x entity, arrange order) error {
+	params := map[string]any{"entityTypeId": typ, "id": x.id}
+	_, err := w.rest("crm.item.get", params)
+	exists := err == nil
+	switch {
+	case x.gone && !exists:
+		return misfit(x.pos, fmt.Errorf("there is no such item to delete"))
+	case x.gone:
+		_, err := w.rest("crm.item.delete", params)
+		return wrapMisfit(x.pos, err)
+	}
+	params["fields"] = w.itemFields(typ, x.fields)
+	if exists {
+		_, err = w.rest("crm.item.update", params)
+	} else if err = w.portal.NextItemID(typ, x.id); err == nil {
+		_, err = w.rest("crm.item.add", params)
+	}
+	if err != nil {
+		return misfit(x.pos, err)
+	}
+	if !x.hasRows {
+		return nil
+	}
+	return w.setRows(typ, x, arrange)
+}
+
+func wrapMisfit(pos diag.Pos, err error) error {
+	if err == nil {
+		return nil
+	}
+	return misfit(pos, err)
+}
+
+// setRows saves a product tab. Rows are added one by one: set would make one of
+// two that are equal.
+func (w *world) setRows(typ int, x entity, arrange order) error {
+	short := schemas.OwnerByType(typ).Short
+	if _, err := w.rest("crm.item.productrow.set", map[string]any{"ownerType": short, "ownerId": x.id, "productRows": []any{}}); err != nil {
+		return misfit(x.rowsPos, err)
+	}
+	rows := x.rows
+	if arrange != nil {
+		rows = arrange(rows)
+	}
+	for _, r := range rows {
+		values := r.values()
+		values["ownerType"], values["ownerId"] = short, x.id
+		if _, err := w.rest("crm.item.productrow.add", map[string]any{"fields": values}); err != nil {
+			return misfit(x.rowsPos, err)
+		}
+	}
+	return nil
+}
+
+// itemFields are the fields as the portal takes them: choices by their ids.
+func (w *world) itemFields(typ int, fs fields) map[string]any {
+	out := map[string]any{}
+	for _, f := range fs {
+		c := w.schema.types[typ].find(f.name)
+		out[c.name] = c.stored(f.value)
+	}
+	return out
+}
+
+// stored is a value as the portal takes it.
+func (c *portalField) stored(v any) any {
+	if several, ok := v.([]any); ok {
+		out := make([]any, len(several))
+		for i, x := range several {
+			out[i] = c.stored(x)
+		}
+		return out
+	}
+	if len(c.options) > 0 {
+		if id, ok := c.optionID(text(v)); ok {
+			return id
+		}
+	}
+	if b, ok := v.(bool); ok {
+		if b {
+			return "Y"
+		}
+		return "N"
+	}
+	return v
+}
+
+func (w *world) applyElement(id int, l *listType, x elementChange) error {
+	if x.where == nil {
+		return wrapMisfit(x.pos, w.addElement(id, l, x.set))
+	}
+	found, err := w.elements(id)
+	if err != nil {
+		return err
+	}
+	matched := false
+	for _, e := range found {
+		if !fits(canonical(l, x.where), e.values, false) {
+			continue
+		}
+		matched = true
+		params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": id, "ELEMENT_ID": e.id}
+		if x.delete {
+			if _, err := w.rest("lists.element.delete", params); err != nil {
+				return misfit(x.pos, err)
+			}
+			continue
+		}
+		if err := w.changeElement(params, e, l, canonical(l, x.set)); err != nil {
+			return misfit(x.pos, err)
+		}
+	}
+	if !matched {
+		return misfit(x.pos, fmt.Errorf("no element of list %s has these values", l.id))
+	}
+	return nil
+}
+
+// addElement adds an element as an older script or a person has made it: with
+// an id and a code of its own when it is given none.
+func (w *world) addElement(id int, l *listType, fs fields) error {
+	params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": id, "ELEMENT_CODE": fmt.Sprintf("given-%d", len(w.portal.History())+1)}
+	values := map[string]any{}
+	for _, f := range fs {
+		switch f.name {
+		case "ID":
+			n, _ := number(f.value)
+			i, _ := n.Int64()
+			if err := w.portal.NextElementID(i); err != nil {
+				return err
+			}
+		case "CODE":
+			params["ELEMENT_CODE"] = f.value
+		default:
+			c := l.find(f.name)
+			values[c.name] = c.stored(f.value)
+		}
+	}
+	params["FIELDS"] = values
+	_, err := w.rest("lists.element.add", params)
+	return err
+}
+
+// changeElement writes an element as the list's form does: with all its fields,
+// since the portal clears those that it is not given.
+func (w *world) changeElement(params map[string]any, e thing, l *listType, set map[string]any) error {
+	values := map[string]any{}
+	for _, c := range l.columns {
+		if v, ok := set[c.label()]; ok {
+			values[c.name] = c.stored(v)
+		} else if v, ok := e.values[c.label()]; ok && !c.readOnly {
+			values[c.name] = c.stored(v)
+		}
+	}
+	params["ELEMENT_CODE"], params["FIELDS"] = e.code, values
+	_, err := w.rest("lists.element.update", params)
+	return err
+}
+
+// canonical names the fields of a list as snapshots do.
+func canonical(l *listType, fs fields) map[string]any {
+	out := map[string]any{}
+	for _, f := range fs {
+		label := f.name
+		if c := l.find(f.name); c != nil {
+			label = c.label()
+		}
+		out[label] = f.value
+	}
+	return out
+}
+
+func sortedKeys[T any](m map[int]T) []int {
+	keys := make([]int, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// inputsFor binds the inputs that a set knows.
+func inputsFor(set *engine.RuleSet, given inputs) (map[string]any, []engine.InputProblem) {
+	texts := map[string]string{}
+	for _, f := range given {
+		if slices.ContainsFunc(set.Inputs, func(in engine.Input) bool { return in.Name == f.name }) {
+			texts[f.name], _ = f.value.(string)
+		}
+	}
+	return set.BindInputs(texts)
+}

@@ -1,0 +1,206 @@
+package yamlfile_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func lines(list diag.List) string {
+	var b strings.Builder
+	for _, f := range list {
+		b.WriteString(f.Error() + "\n")
+	}
+	return b.String()
+}
+
+// TestFindings compares what Parse says about each broken file of the golden
+// archive with what it should say.
+func TestFindings(t *testing.T) {
+	const golden = "testdata/findings.txtar"
+	archive, err := txtar.ParseFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(archive.Files); i += 2 {
+		src, want := archive.Files[i], &archive.Files[i+1]
+		name := strings.TrimSuffix(src.Name, ".yaml")
+		t.Run(name, func(t *testing.T) {
+			if want.Name != name+".want" {
+				t.Fatalf("%s is followed by %s", src.Name, want.Name)
+			}
+			_, list := yamlfile.Parse("x", src.Data)
+			got := lines(list)
+			if *update {
+				want.Data = []byte(got)
+			}
+			if diff := cmp.Diff(string(want.Data), got); diff != "" {
+				t.Errorf("%s(-want +got)\n%s", src.Data, diff)
+			}
+		})
+	}
+	if *update {
+		if err := os.WriteFile(golden, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestParseUnreadable has what cannot stand in a text archive.
+func TestParseUnreadable(t *testing.T) {
+	tests := []struct{ name, src, want string }{
+		{name: "UTF-16", src: "\xff\xfea\x00:\x00", want: "x:1:1: the file is in UTF-16, want UTF-8 [yaml-encoding] (save it as UTF-8)\n"},
+		{name: "not UTF-8", src: "a: жж\xc3\x28\n", want: "x:1:6: the byte 0xc3 is not UTF-8 [yaml-encoding] (save the file as UTF-8)\n"},
+		{name: "control character", src: "a: 1\nb: x\x01\n", want: "x:2:5: the control character U+0001 is not allowed in YAML [yaml-encoding] (remove it, or write it as an escape in double quotes)\n"},
+		{name: "NUL", src: "\x00", want: "x:1:1: the control character U+0000 is not allowed in YAML [yaml-encoding] (remove it, or write it as an escape in double quotes)\n"},
+		{name: "byte order mark", src: "\ufeffa: @\n", want: "x:1:4: a value cannot begin with '@' [yaml-syntax] (quote it)\n"},
+		{name: "CRLF", src: "a: 1\r\nb: @\r\n", want: "x:2:4: a value cannot begin with '@' [yaml-syntax] (quote it)\n"},
+		{name: "CR", src: "a: 1\rb: @\r", want: "x:2:4: a value cannot begin with '@' [yaml-syntax] (quote it)\n"},
+		{name: "too large", src: strings.Repeat("#", yamlfile.MaxBytes+1), want: "x:1:1: the file has 1048577 bytes, at most 1048576 are allowed [yaml-limit]\n"},
+		{name: "too many nodes", src: "[" + strings.Repeat("1,", yamlfile.MaxNodes) + "]", want: "x:1:1: the file has more than 100000 nodes with its aliases expanded [yaml-limit]\n"},
+		{name: "alias bomb", src: bomb(), want: "x:1:1: the file has more than 100000 nodes with its aliases expanded [yaml-limit]\n"},
+		{name: "very deep", src: strings.Repeat("[", 20000), want: "x:1:10001: nested deeper than 50 levels [yaml-limit]\n"},
+		{name: "empty", src: ""},
+		{name: "only a comment", src: "# nothing\n"},
+		{name: "only null", src: "---\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f, list := yamlfile.Parse("x", []byte(tt.src))
+			if diff := cmp.Diff(tt.want, lines(list)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if f == nil || f.Root != nil {
+				t.Errorf("the file is %+v, want one without a root", f)
+			}
+		})
+	}
+}
+
+func bomb() string {
+	var b strings.Builder
+	b.WriteString("- &a0 [x, x, x, x, x, x, x, x, x, x]\n")
+	for i := 1; i < 9; i++ {
+		fmt.Fprintf(&b, "- &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i-1, i-1, i-1, i-1, i-1, i-1, i-1, i-1, i-1, i-1)
+	}
+	return b.String()
+}
+
+func TestFindingsAreCapped(t *testing.T) {
+	_, list := yamlfile.Parse("x", []byte(strings.Repeat("a: 1\n", 5000)))
+	if len(list) < 50 || len(list) > 200 {
+		t.Errorf("%d findings for 5000 duplicate keys", len(list))
+	}
+}
+
+// TestRepair checks that the tree holds what was meant, so that nothing is
+// reported twice further on.
+func TestRepair(t *testing.T) {
+	tests := []struct{ src, want string }{
+		{"{a: =f(x, y), b: 1}", "a==f(x, y) b=1"},
+		{"a: =sum(rows, #.p)", "a==sum(rows, #.p)"},
+		{"a: {{ x }}", "a={{ x }}"},
+		{"a: !x.y", "a==!x.y"},
+		{"{a: =f(x, y, z), b: =g(1)}", "a==f(x, y, z) b==g(1)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.src, func(t *testing.T) {
+			f, list := yamlfile.Parse("x", []byte(tt.src))
+			if len(list) != 1 {
+				t.Errorf("findings: %v", list)
+			}
+			m, _ := f.Mapping(f.Root)
+			var got []string
+			for _, e := range m.Entries {
+				got = append(got, e.Name+"="+e.Value.Value)
+			}
+			if s := strings.Join(got, " "); s != tt.want {
+				t.Errorf("got %s, want %s", s, tt.want)
+			}
+		})
+	}
+}
+
+func TestFormulaTrap(t *testing.T) {
+	tests := []struct{ src, message, hint string }{
+		{"a: =x + #.y", `YAML takes " #" for the start of a comment, and the formula ends before it`, "write .field instead of #.field, or quote it: '=x + #.y'"},
+		{"a: =x == ''y''", "a doubled quote means one quote only inside '…'", "write one quote, or quote the whole: \"=x == 'y'\""},
+		{"a: =x +", "", ""},
+		{"a: '=x +' # y", "", ""},
+		{"a: =x#y", "", ""},
+		{"{a: =f(x, 2}", "inside {} and [] a comma ends the value, and the formula is cut in two", "quote the whole formula"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.src, func(t *testing.T) {
+			f, _ := yamlfile.Parse("x", []byte(tt.src))
+			m, _ := f.Mapping(f.Root)
+			message, hint := yamlfile.FormulaTrap(f, m.Entries[0].Value)
+			if message != tt.message || hint != tt.hint {
+				t.Errorf("got %q (%s)", message, hint)
+			}
+		})
+	}
+}
+
+func TestMapping(t *testing.T) {
+	const src = `
+base: &base {a: 1, b: 2}
+other: &other {b: 3, c: 4}
+one:
+  <<: [*base, *other]
+  d: 5
+  a: 6
+two: &two
+  <<: *base
+three: *two
+four: 4
+`
+	f, list := yamlfile.Parse("x", []byte(src))
+	if len(list) > 0 {
+		t.Fatal(list)
+	}
+	top, _ := f.Mapping(f.Root)
+	for name, want := range map[string]string{"one": "d=5 a=6 b=2 c=4", "two": "a=1 b=2", "three": "a=1 b=2"} {
+		e, _ := top.Get(name)
+		m, list := f.Mapping(e.Value)
+		if len(list) > 0 {
+			t.Error(list)
+		}
+		var got []string
+		for _, e := range m.Entries {
+			got = append(got, e.Name+"="+e.Value.Value)
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%s is %s, want %s", name, s, want)
+		}
+	}
+	four, _ := top.Get("four")
+	if _, list := f.Mapping(four.Value); lines(list) != "x:11:7: want a mapping, this is the number 4 [wrong-type]\n" {
+		t.Error(list)
+	}
+	if _, list := f.Mapping(nil); lines(list) != "x:1:1: want a mapping, this is nothing [wrong-type]\n" {
+		t.Error(list)
+	}
+	if _, ok := top.Get("five"); ok {
+		t.Error("there is no five")
+	}
+}
+
+func TestLine(t *testing.T) {
+	f, _ := yamlfile.Parse("x", []byte("\ufeffa: 1\r\nb: ж\nc: 3"))
+	for i, want := range []string{"", "a: 1", "b: ж", "c: 3", ""} {
+		if got := f.Line(i); got != want {
+			t.Errorf("line %d is %q, want %q", i, got, want)
+		}
+	}
+}
