@@ -55,12 +55,12 @@ staticcheck: ## run staticcheck
 .PHONY: gen
 gen: ## write the generated files: schemas/*.json, docs/actions.md, docs/configuration.md
 	go test ./docs -run '^TestGenerated$$' -count=1 -update
-	go test ./cmd/b24rules -run '^(TestGeneratedSchemas|TestConfigManual)$$' -count=1 -update-schemas
+	go test ./internal/app/cli -run '^(TestGeneratedSchemas|TestConfigManual)$$' -count=1 -update-schemas
 
 .PHONY: gen-check
 gen-check: ## fail when a generated file is not current
 	go test ./docs -run '^TestGenerated$$' -count=1
-	go test ./cmd/b24rules -run '^(TestGeneratedSchemas|TestConfigManual)$$' -count=1
+	go test ./internal/app/cli -run '^(TestGeneratedSchemas|TestConfigManual)$$' -count=1
 
 .PHONY: golden
 golden: ## rewrite the golden files of tests
@@ -69,8 +69,8 @@ golden: ## rewrite the golden files of tests
 	go test ./internal/rulefmt -run '^TestLayout$$' -count=1 -update
 	go test ./actions -run '^TestActions$$' -count=1 -update
 	go test ./internal/yamlfile -run '^TestFindings$$' -count=1 -update
-	go test ./cmd/b24rules -run '^TestGolden' -count=1 -update-findings
-	UPDATE_SCRIPTS=1 go test ./cmd/b24rules -run '^(TestScripts|TestRuns|TestPlan)' -count=1
+	go test ./internal/app/cli -run '^TestGolden' -count=1 -update-findings
+	UPDATE_SCRIPTS=1 go test ./internal/app/cli -run '^(TestScripts|TestRuns|TestPlan)' -count=1
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## fuzz every target for FUZZTIME (3000x)
@@ -112,7 +112,7 @@ bench-burst: ## measure a burst of events beside a handler with a commit for eac
 .PHONY: bench-formulas
 bench-formulas: ## measure formulas beside plain floats and cel-go
 	cd internal/bench/formulas && go test -run '^TestContests$$' -count=1 . && go test -run '^$$' -bench . -benchtime 500ms .
-	go test ./cmd/b24rules -run '^$$' -bench Validate1000 -benchtime 5x
+	go test ./internal/app/cli -run '^$$' -bench Validate1000 -benchtime 5x
 
 .PHONY: clean
 clean: ## remove what was built

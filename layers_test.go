@@ -16,7 +16,8 @@ import (
 // test until it has a place here.
 var layers = map[string]int{
 	"internal/bench":    4,
-	"cmd/b24rules":      4,
+	"cmd/b24rules":      5,
+	"internal/app/cli":  4,
 	"internal/ruletest": 3,
 	"actions":           2,
 	"internal/ingest":   2,

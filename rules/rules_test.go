@@ -14,7 +14,7 @@ import (
 
 // TestRulesCompile holds the shipped files to what is asked of everybody's: no
 // findings, warnings included. That they do what they say is shown by the tests
-// beside them and by the scenarios of cmd/b24rules.
+// beside them and by the scenarios of internal/app/cli.
 func TestRulesCompile(t *testing.T) {
 	files, err := fs.Glob(rules.FS, "*.yaml")
 	if err != nil || len(files) != 2 {

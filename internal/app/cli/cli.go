@@ -1,0 +1,283 @@
+// Package cli is the command line of b24rules.
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/b24rules/b24rules/internal/diag"
+)
+
+// Main runs the program with the arguments that follow its name and returns its
+// exit code.
+func Main(ctx context.Context, args []string, in io.Reader, out, err io.Writer) int {
+	return run(ctx, args, stdio{in: in, out: out, err: err})
+}
+
+// Exit codes. They are part of the command line: scripts rely on them.
+const (
+	exitFine     = 0
+	exitFindings = 1 // findings, or runs that failed
+	exitUsage    = 2 // the command line is wrong
+	exitFailure  = 3 // it could not be done
+)
+
+// stdio is what a command reads and writes. Results go to out, talk to err.
+type stdio struct {
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+// say writes a line of talk.
+func (s stdio) say(format string, args ...any) {
+	// Nobody is left to tell when stderr is gone.
+	_, _ = fmt.Fprintf(s.err, "b24rules: "+format+"\n", args...)
+}
+
+// terminal reports whether w is a terminal.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// color reports whether to paint what is written to w (https://no-color.org).
+func color(w io.Writer) bool {
+	return terminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// A command is one entry of the command table.
+type command struct {
+	name  string
+	args  string // what may follow the name, for the usage line
+	short string // for the list of commands
+	long  string // for help
+	// setup declares the command's flags and returns what the command does
+	// with the arguments that are no flags.
+	setup func(fs *flag.FlagSet) runFunc
+	// subs are the commands below this one, which then does nothing by itself.
+	// Their names begin with its own: "runs list".
+	subs []*command
+}
+
+type runFunc func(ctx context.Context, std stdio, args []string) error
+
+// commands is the table, in the order of the help text.
+var commands = []*command{serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, planCmd, runCmd, runsCmd, syncCmd, unbindCmd, emulatorCmd, demoCmd, schemaCmd, versionCmd}
+
+// errFindings ends a command whose findings have been printed.
+var errFindings = errors.New("findings")
+
+// usageError says that the command line is wrong.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// run is main without the process: it returns the exit code.
+func run(ctx context.Context, args []string, std stdio) int {
+	if len(args) == 0 {
+		printOverview(std.err)
+		return exitUsage
+	}
+	name := args[0]
+	switch name {
+	case "help", "-h", "-help", "--help":
+		return runHelp(args[1:], std)
+	case "-version", "--version":
+		name = versionCmd.name
+	}
+	c := find(name)
+	if c == nil {
+		std.say("%s", unknown("command", name))
+		std.say("run 'b24rules help' for the list of commands")
+		return exitUsage
+	}
+	args = args[1:]
+	if c.subs != nil {
+		if c, args = c.sub(std, args); c == nil {
+			return exitUsage
+		}
+	}
+	return exitCode(c, std, execute(ctx, c, std, args))
+}
+
+// sub chooses the command below this one that args name, or says what is wrong
+// with them.
+func (c *command) sub(std stdio, args []string) (*command, []string) {
+	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
+		if len(args) > 0 {
+			return &command{name: c.name, setup: func(*flag.FlagSet) runFunc {
+				return func(context.Context, stdio, []string) error { printHelp(std.out, c); return nil }
+			}}, nil
+		}
+		printHelp(std.err, c)
+		return nil, nil
+	}
+	for _, s := range c.subs {
+		if s.name == c.name+" "+args[0] {
+			return s, args[1:]
+		}
+	}
+	words := make([]string, len(c.subs))
+	for i, s := range c.subs {
+		words[i] = strings.TrimPrefix(s.name, c.name+" ")
+	}
+	text := fmt.Sprintf("%s: unknown command %q: want %s", c.name, args[0], alternatives(words))
+	if near := diag.Closest(args[0], words); near != "" {
+		text += fmt.Sprintf(" (did you mean %s?)", near)
+	}
+	std.say("%s", text)
+	return nil, nil
+}
+
+func execute(ctx context.Context, c *command, std stdio, args []string) error {
+	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	do := c.setup(fs)
+	rest, err := parseFlags(fs, args)
+	if err != nil {
+		return err
+	}
+	return do(ctx, std, rest)
+}
+
+// exitCode tells what went wrong, unless it has been told, and returns the
+// code.
+func exitCode(c *command, std stdio, err error) int {
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.Is(err, flag.ErrHelp):
+		printHelp(std.out, c)
+		return exitFine
+	case errors.Is(err, errFindings):
+		return exitFindings
+	case errors.As(err, &usage):
+		std.say("%s: %s", c.name, usage.text)
+		std.say("usage: b24rules %s", strings.TrimSpace(c.name+" "+c.args))
+		return exitUsage
+	case errors.Is(err, context.Canceled):
+		std.say("stopped before it was done")
+		return exitFailure
+	}
+	std.say("%v", err)
+	return exitFailure
+}
+
+// parseFlags reads flags wherever they stand and returns the other arguments.
+// After "--" everything is an argument.
+func parseFlags(fs *flag.FlagSet, args []string) ([]string, error) {
+	var rest []string
+	for len(args) > 0 {
+		if err := fs.Parse(args); err != nil {
+			return nil, flagError(fs, err)
+		}
+		used := len(args) - fs.NArg()
+		if used > 0 && args[used-1] == "--" {
+			return append(rest, args[used:]...), nil
+		}
+		args = fs.Args()
+		if len(args) > 0 {
+			rest, args = append(rest, args[0]), args[1:]
+		}
+	}
+	return rest, nil
+}
+
+// wrongValue is how the flag package says that a value is not of its flag's type.
+var wrongValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([^:]+): `)
+
+// valueKinds say what is wanted for the placeholders of flags.
+var valueKinds = map[string]string{"": "true or false", "N": "a number", "RUN": "a number"}
+
+// flagError rewords what the flag package says of a wrong flag.
+func flagError(fs *flag.FlagSet, err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
+		what, _ := flag.UnquoteUsage(fs.Lookup(name))
+		return usagef("--%s needs a value: --%s %s", name, name, what)
+	}
+	if m := wrongValue.FindStringSubmatch(text); m != nil {
+		what, _ := flag.UnquoteUsage(fs.Lookup(m[2]))
+		return usagef("--%s %s: want %s", m[2], m[1], cmp.Or(valueKinds[what], what))
+	}
+	name, ok := strings.CutPrefix(text, "flag provided but not defined: ")
+	if !ok {
+		return usagef("%v", err)
+	}
+	name = strings.TrimLeft(name, "-")
+	var names []string
+	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	text = fmt.Sprintf("unknown flag --%s", name)
+	if near := diag.Closest(name, names); near != "" {
+		text += fmt.Sprintf(" (did you mean --%s?)", near)
+	}
+	return &usageError{text}
+}
+
+func find(name string) *command {
+	for _, c := range commands {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func unknown(what, name string) string {
+	names := make([]string, len(commands))
+	for i, c := range commands {
+		names[i] = c.name
+	}
+	text := fmt.Sprintf("unknown %s %q", what, name)
+	if near := diag.Closest(name, append(names, "help")); near != "" {
+		text += fmt.Sprintf(" (did you mean %s?)", near)
+	}
+	return text
+}
+
+// oneOf checks the value of a flag that takes one of a few words.
+func oneOf(name, value string, words ...string) error {
+	for _, w := range words {
+		if value == w {
+			return nil
+		}
+	}
+	text := fmt.Sprintf("--%s %q: want %s", name, value, alternatives(words))
+	if near := diag.Closest(value, words); near != "" {
+		text += fmt.Sprintf(" (did you mean %s?)", near)
+	}
+	return &usageError{text}
+}
+
+// none refuses arguments where a command takes none.
+func none(args []string) error {
+	if len(args) > 0 {
+		return usagef("unexpected argument %q", args[0])
+	}
+	return nil
+}
+
+// alternatives writes "a, b or c".
+func alternatives(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}

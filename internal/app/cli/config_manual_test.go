@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/b24rules/b24rules/internal/yamlfile"
+)
+
+const configManualHead = `# The configuration
+
+<!-- made by make gen from the structs that the configuration is read into -->
+
+` + "`b24rules serve --config b24rules.yaml`" + ` and the other commands read one YAML file. Unknown keys and wrong values are told with their
+places before anything starts. Paths are seen from the folder of the file. Values marked with *$* may hold ` + "`${VARIABLE}`" + ` of the environment.
+[examples/b24rules.yaml](examples/b24rules.yaml) is one to copy; ` + "`b24rules schema config`" + ` prints the JSON Schema for an editor
+([editor.md](editor.md)).
+`
+
+// configSections are the mappings of the configuration in the order of the
+// manual, the outermost first.
+var configSections = []struct {
+	title, text string
+	keys        any
+}{
+	{"The file", "", configFile{}},
+	{"portals: {NAME: …}", "NAME is a portal's name here: events come in at `/hooks/NAME`. [portal.md](portal.md) goes through it.", portalFile{}},
+	{"portals: {NAME: {oauth: …}}", "", oauthFile{}},
+	{"portals: {NAME: {tls: …}}", "", tlsFile{}},
+	{"log", "The file of `dir` is opened once: whoever rotates it copies and truncates (`copytruncate`).", logFile{}},
+	{"limits", "", limitsConfig{}},
+	{"history", "Days, hours, or `forever`.", historyConfig{}},
+	{"catch_up", "Or `off`.", catchUpFile{}},
+}
+
+// expanded are the keys whose values may name variables.
+var expanded = map[string]bool{
+	"database": true, "webhook": true, "application_token": true, "client_id": true, "client_secret": true,
+}
+
+// configManual is docs/configuration.md.
+func configManual() []byte {
+	var b bytes.Buffer
+	b.WriteString(configManualHead)
+	for _, s := range configSections {
+		fmt.Fprintf(&b, "\n## %s\n", s.title)
+		if s.text != "" {
+			fmt.Fprintf(&b, "\n%s\n", s.text)
+		}
+		b.WriteString("\n| key | what it is | default |\n| --- | --- | --- |\n")
+		t := reflect.TypeOf(s.keys)
+		for i := range t.NumField() {
+			tag := t.Field(i).Tag
+			name, value := tag.Get("yaml"), tag.Get("default")
+			doc := strings.ReplaceAll(tag.Get("doc"), "${VARIABLE}", "`${VARIABLE}`")
+			if words := tag.Get("words"); words != "" {
+				doc += ": `" + strings.Join(strings.Fields(words), "`, `") + "`"
+			}
+			if example := tag.Get("example"); example != "" && value == "" {
+				doc += ", such as `" + example + "`"
+			}
+			if expanded[name] {
+				name += "` *$* `"
+			}
+			if value != "" {
+				value = "`" + value + "`"
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", strings.TrimSuffix("`"+name+"`", " ``"), doc, value)
+		}
+	}
+	return b.Bytes()
+}
+
+// TestConfigManual holds docs/configuration.md against what the structs say now.
+func TestConfigManual(t *testing.T) {
+	const path = "../../../docs/configuration.md"
+	if *updateSchemas {
+		if err := os.WriteFile(path, configManual(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got := readFile(t, path); got != string(configManual()) {
+		t.Errorf("%s is not current: run make gen", path)
+	}
+}
+
+// TestConfigManualDefaults: what the manual and the editor call the default is what a
+// configuration means that says nothing.
+func TestConfigManualDefaults(t *testing.T) {
+	var b strings.Builder
+	for _, s := range []struct {
+		key  string
+		keys any
+	}{{"limits", limitsConfig{}}, {"history", historyConfig{}}, {"catch_up", catchUpFile{}}} {
+		fmt.Fprintf(&b, "%s:\n", s.key)
+		for i := range reflect.TypeOf(s.keys).NumField() {
+			tag := reflect.TypeOf(s.keys).Field(i).Tag
+			if tag.Get("default") == "" {
+				t.Errorf("%s.%s has no default", s.key, tag.Get("yaml"))
+			}
+			fmt.Fprintf(&b, "  %s: %s\n", tag.Get("yaml"), tag.Get("default"))
+		}
+	}
+	f, list := yamlfile.Parse("c.yaml", []byte(b.String()))
+	var in configFile
+	list.Add(yamlfile.Decode(f, f.Root, &in)...)
+	if len(list) > 0 {
+		t.Fatal(list)
+	}
+	if got := (limitsConfig{}).grace(); got != in.Limits.Grace {
+		t.Errorf("grace is %v, the manual says %v", got, in.Limits.Grace)
+	}
+	if got := (limitsConfig{}).settle(); got != in.Limits.Settle {
+		t.Errorf("settle is %v, the manual says %v", got, in.Limits.Settle)
+	}
+	r := &configReader{file: f}
+	if got := r.catchUp(in.CatchUp); got != defaultCatchUp {
+		t.Errorf("catch_up is %v, the manual says %v", defaultCatchUp, got)
+	}
+}

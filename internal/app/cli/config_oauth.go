@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+)
+
+// oauthConfig is an application: the counterpart of CRest's C_REST_CLIENT_ID
+// and C_REST_CLIENT_SECRET.
+type oauthConfig struct {
+	// Portal is the address of the portal that may install it.
+	Portal       string
+	ClientID     string
+	ClientSecret bitrix.Secret
+	// TokenURL is where tokens are renewed; "" is where all portals do.
+	TokenURL string
+	// Connector is the source of our changes among the offline events.
+	Connector string
+}
+
+type oauthFile struct {
+	Portal           scalar `yaml:"portal" doc:"the address of the portal that installs the application" example:"https://acme.bitrix24.com"`
+	ClientID         scalar `yaml:"client_id" doc:"what the application's form shows, or ${VARIABLE}" example:"local.5f0c1a2b3c4d5e.12345678"`
+	ClientSecret     scalar `yaml:"client_secret" doc:"what the application's form shows, or ${VARIABLE}" example:"${B24_CLIENT_SECRET}"`
+	ClientSecretFile scalar `yaml:"client_secret_file" doc:"instead of client_secret: a file that holds it"`
+	TokenURL         scalar `yaml:"token_url" default:"https://oauth.bitrix.info/oauth/token/" doc:"where tokens are renewed"`
+	Connector        scalar `yaml:"connector" default:"b24rules" doc:"the source of our changes, which offline events leave out: auth_connector"`
+}
+
+// defaultConnector is the auth_connector of offline events.
+const defaultConnector = "b24rules"
+
+// oauth reads how a portal is called as an application. It returns nil when
+// there is fault with it.
+func (r *configReader) oauth(p namedPortal) *oauthConfig {
+	in := p.OAuth
+	if in.bad {
+		return nil
+	}
+	if p.Webhook.set() || p.WebhookFile.set() {
+		r.errorf(in.pos, "duplicate-key", "portal %s has both a webhook and oauth", p.name).Hint = "leave one of them out"
+	}
+	if s := firstSet(p.ApplicationToken, p.ApplicationTokenFile); s.set() {
+		r.errorf(s.pos, "invalid-value", "with oauth the application token comes with the installation").Hint = "leave it out"
+	}
+	out := &oauthConfig{Connector: defaultConnector}
+	ok := true
+	out.Portal, ok = r.address(in.Portal, in, "oauth.portal", "the address of the portal such as https://acme.bitrix24.com")
+	switch {
+	case in.ClientID.bad:
+		ok = false
+	case !in.ClientID.set():
+		r.errorf(in.pos, "missing-key", "portal %s needs client_id", p.name).Hint = "the application's form shows it: local.…"
+		ok = false
+	default:
+		text, expanded := r.expand(in.ClientID)
+		if expanded && strings.TrimSpace(text) == "" {
+			r.errorf(in.ClientID.pos, "invalid-value", "client_id is empty")
+			expanded = false
+		}
+		out.ClientID, ok = text, ok && expanded
+	}
+	at := namedPortal{name: p.name, pos: in.pos}
+	secret, pos, found := r.secret(at, "client_secret", in.ClientSecret, in.ClientSecretFile)
+	if found && secret == "" {
+		r.errorf(pos, "invalid-value", "client_secret is empty").Hint = "the application's form shows it"
+	}
+	out.ClientSecret = bitrix.Secret(secret)
+	if in.TokenURL.set() {
+		if u, err := url.Parse(in.TokenURL.text); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+			r.errorf(in.TokenURL.pos, "invalid-value", "token_url is no http(s) address").Hint = "leave it out: " + bitrix.DefaultTokenURL
+		}
+		out.TokenURL = in.TokenURL.text
+	}
+	if in.Connector.set() {
+		out.Connector = in.Connector.text
+		if !portalName.MatchString(out.Connector) {
+			r.errorf(in.Connector.pos, "invalid-value", "connector %q is not letters, digits, dots, dashes and underscores", out.Connector)
+		}
+	}
+	if !ok || !found || secret == "" {
+		return nil
+	}
+	return out
+}
+
+func firstSet(all ...scalar) scalar {
+	for _, s := range all {
+		if s.set() {
+			return s
+		}
+	}
+	return scalar{}
+}
+
+// address reads an http(s) address without anything behind the host.
+func (r *configReader) address(s scalar, in oauthBlock, key, want string) (string, bool) {
+	switch {
+	case s.bad:
+		return "", false
+	case !s.set():
+		r.errorf(in.pos, "missing-key", "%s is missing", key).Hint = "want " + want
+		return "", false
+	}
+	text := strings.TrimRight(s.text, "/")
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Path != "" {
+		r.errorf(s.pos, "invalid-value", "%s %q is not an address", key, s.text).Hint = "want " + want
+		return "", false
+	}
+	return text, true
+}
+
+// publicURL reads the address under which portals reach us.
+func (r *configReader) publicURL(s scalar) string {
+	if !s.set() {
+		return ""
+	}
+	text := strings.TrimRight(s.text, "/")
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		r.errorf(s.pos, "invalid-value", "public_url %q is not an address", s.text).Hint = "want one such as https://b24rules.example.com"
+		return ""
+	}
+	return text
+}
+
+// events reads how a portal's events come in.
+func (r *configReader) events(p namedPortal, out *portalConfig) {
+	if !p.Events.set() || !r.words(p.Events, "events", "online", "offline") {
+		return
+	}
+	out.Offline = p.Events.text == "offline"
+	if out.Offline && !p.OAuth.set() {
+		r.errorf(p.Events.pos, "invalid-value", "offline events are for applications alone, portal %s has a webhook", p.name).Hint = "give it oauth, or events: online"
+	}
+}
+
+// catchUpConfig says what serve makes up for after it was away.
+type catchUpConfig struct {
+	Off bool
+	// Longest is the longest absence that is made up for; less than 0 is any.
+	Longest time.Duration
+	// Entities is how many entities of one type may have changed meanwhile.
+	Entities int
+	// Margin is how far before the last sign of life the look begins.
+	Margin time.Duration
+}
+
+var defaultCatchUp = catchUpConfig{Longest: 7 * 24 * time.Hour, Entities: 10_000, Margin: 5 * time.Minute}
+
+type catchUpFile struct {
+	Longest  keep          `yaml:"longest" default:"7d" doc:"the longest absence that is made up for"`
+	Entities int           `yaml:"entities" validate:"min=1" default:"10000" doc:"how many entities of one type may have changed meanwhile"`
+	Margin   time.Duration `yaml:"margin" validate:"min=1ms" default:"5m" doc:"how far before the last sign of life the look begins"`
+}
+
+func (r *configReader) catchUp(in catchUpBlock) catchUpConfig {
+	out := defaultCatchUp
+	out.Off = in.off
+	if in.Longest != 0 {
+		out.Longest = time.Duration(in.Longest)
+	}
+	if in.Entities > 0 {
+		out.Entities = in.Entities
+	}
+	if in.Margin > 0 {
+		out.Margin = in.Margin
+	}
+	if out.Longest > 0 && out.Margin > out.Longest {
+		r.errorf(in.pos, "invalid-value", "catch_up: margin %s is longer than longest %s", out.Margin, out.Longest)
+	}
+	return out
+}
+
+// hook is where a portal posts its events, "" when that is not known.
+func (c *config) hook(portal string) string {
+	if c.PublicURL == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s/hooks/%s", c.PublicURL, portal)
+}

@@ -1,0 +1,283 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // time_zone must work in an empty container too
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
+)
+
+// configReader turns a configuration as it is written into one that can be
+// used, and collects what is wrong with it.
+type configReader struct {
+	file *yamlfile.File
+	dir  string
+	env  func(string) (string, bool)
+	list diag.List
+}
+
+func (r *configReader) errorf(pos diag.Pos, code, format string, args ...any) *diag.Finding {
+	return r.list.Errorf(pos, code, format, args...)
+}
+
+// later reports something that the design knows and this version does not.
+func (r *configReader) later(pos diag.Pos, what, hint string) {
+	r.errorf(pos, "not-supported", "%s not supported by this version", what).Hint = hint
+}
+
+func (r *configReader) config(in *configFile) *config {
+	c := &config{Listen: "127.0.0.1:8400", Limits: in.Limits, History: in.History}
+	if in.Listen.set() {
+		c.Listen = r.listen("listen", in.Listen, "127.0.0.1:8400")
+	}
+	if in.Metrics.set() {
+		c.Metrics = r.listen("metrics", in.Metrics, "127.0.0.1:8401")
+	}
+	c.Database = r.database(in)
+	root := r.file.Pos(r.file.Root)
+	switch {
+	case in.Rules.pos.Line == 0:
+		r.errorf(root, "missing-key", "the configuration needs rules").Hint = "rules: [rules]"
+	case len(in.Rules.all) == 0 && !in.Rules.bad:
+		r.errorf(in.Rules.pos, "missing-key", "rules names no file and no folder")
+	}
+	for _, p := range in.Rules.all {
+		c.Rules, c.rulesAt = append(c.Rules, r.path(p)), append(c.rulesAt, p.pos)
+	}
+	c.PublicURL = r.publicURL(in.PublicURL)
+	c.CatchUp = r.catchUp(in.CatchUp)
+	r.portals(c, in, root)
+	r.log(c, in.Log)
+	if in.Console.set() && in.Console.text != "false" {
+		r.later(in.Console.pos, "the console is", "leave it out")
+	}
+	if c.Limits.RetryMax > 0 && c.Limits.RetryFirst > c.Limits.RetryMax {
+		r.errorf(r.place("limits", "retry_first"), "invalid-value", "limits: retry_first %s is longer than retry_max %s", c.Limits.RetryFirst, c.Limits.RetryMax)
+	}
+	return c
+}
+
+// place is where the value of a key stands, or of one that leads to it.
+func (r *configReader) place(keys ...string) diag.Pos {
+	n := r.file.Root
+	for _, key := range keys {
+		m, _ := r.file.Mapping(n) // what is wrong with it has been reported
+		e, ok := m.Get(key)
+		if !ok {
+			break
+		}
+		n = e.Value
+	}
+	return r.file.Pos(n)
+}
+
+// path resolves a path of the file.
+func (r *configReader) path(s scalar) string {
+	if s.text == "" {
+		r.errorf(s.pos, "invalid-value", "an empty path")
+		return ""
+	}
+	if filepath.IsAbs(s.text) {
+		return filepath.Clean(s.text)
+	}
+	return filepath.Join(r.dir, s.text)
+}
+
+func (r *configReader) listen(key string, s scalar, example string) string {
+	_, port, err := net.SplitHostPort(s.text)
+	n, numErr := strconv.Atoi(port)
+	if err != nil || numErr != nil || n < 0 || n > 65535 {
+		r.errorf(s.pos, "invalid-value", "%s %q is not an address", key, s.text).Hint = "want HOST:PORT such as " + example
+	}
+	return s.text
+}
+
+// portalName is what can stand in a hook's URL as it is.
+var portalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+func (r *configReader) portals(c *config, in *configFile, root diag.Pos) {
+	if len(in.Portals.all) == 0 {
+		pos := root
+		if in.Portals.pos.Line > 0 {
+			pos = in.Portals.pos
+		}
+		r.errorf(pos, "missing-key", "the configuration needs at least one portal").Hint = "portals: {main: {webhook: …, application_token: …}}"
+	}
+	for _, p := range in.Portals.all {
+		if !portalName.MatchString(p.name) {
+			r.errorf(p.pos, "invalid-value", "portal name %q cannot stand in a URL", p.name).Hint = "want up to 63 letters, digits, dots, dashes and underscores"
+		}
+		c.Portals = append(c.Portals, r.portal(p))
+	}
+}
+
+func (r *configReader) portal(p namedPortal) portalConfig {
+	out := portalConfig{Name: p.name, Pos: p.pos, Plan: bitrix.PlanStandard, Shared: p.Shared, Insecure: p.TLS.InsecureSkipVerify, Inputs: p.Inputs}
+	out.Inputs.env = r.env
+	if p.OAuth.set() {
+		out.OAuth = r.oauth(p)
+	} else {
+		out.Webhook = r.webhook(p)
+		out.Token = r.token(p)
+	}
+	if p.Plan.set() {
+		plan, err := bitrix.ParsePlan(p.Plan.text)
+		if err != nil {
+			r.words(p.Plan, "plan", "standard", "enterprise", "unlimited")
+		}
+		out.Plan = plan
+	}
+	if p.TimeZone.set() {
+		out.Zone = r.zone(p.TimeZone)
+	}
+	r.events(p, &out)
+	if p.Encoding.set() && !strings.EqualFold(p.Encoding.text, "utf-8") {
+		r.later(p.Encoding.pos, fmt.Sprintf("encoding %q is", p.Encoding.text), "encoding: utf-8")
+	}
+	return out
+}
+
+// token reads the application token of an outbound webhook's events.
+func (r *configReader) token(p namedPortal) bitrix.Secret {
+	token, pos, ok := r.secret(p, "application_token", p.ApplicationToken, p.ApplicationTokenFile)
+	if ok && token == "" {
+		r.errorf(pos, "invalid-value", "the application token is empty, so no event would be admitted").Hint = "the portal shows it in the form of the outbound webhook"
+	}
+	return bitrix.Secret(token)
+}
+
+// words checks a value that must be one of a few words.
+func (r *configReader) words(s scalar, key string, words ...string) bool {
+	for _, w := range words {
+		if s.text == w {
+			return true
+		}
+	}
+	f := r.errorf(s.pos, "invalid-value", "%s %q is not known", key, s.text)
+	f.Hint = "want " + alternatives(words)
+	if near := diag.Closest(s.text, words); near != "" {
+		f.Hint = "did you mean " + near + "?"
+	}
+	return false
+}
+
+func (r *configReader) zone(s scalar) *time.Location {
+	zone, err := time.LoadLocation(s.text)
+	if err != nil || s.text == "" || s.text == "Local" {
+		r.errorf(s.pos, "invalid-value", "time zone %q is not known", s.text).Hint = "want a name such as Europe/Moscow"
+		return nil
+	}
+	return zone
+}
+
+// webhook reads the URL of the inbound webhook. What is wrong with it is told
+// without repeating it.
+func (r *configReader) webhook(p namedPortal) bitrix.Secret {
+	text, pos, ok := r.secret(p, "webhook", p.Webhook, p.WebhookFile)
+	if !ok {
+		return ""
+	}
+	client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(text)})
+	if err != nil {
+		r.errorf(pos, "invalid-value", "portal %s: %v", p.name, err)
+		return ""
+	}
+	client.Close()
+	return bitrix.Secret(text)
+}
+
+// secret reads a secret that stands in the file, in the environment or in a
+// file of its own. It returns false when it has found fault.
+func (r *configReader) secret(p namedPortal, key string, here, file scalar) (text string, pos diag.Pos, ok bool) {
+	switch {
+	case here.bad || file.bad:
+		return "", p.pos, false
+	case here.set() && file.set():
+		r.errorf(file.pos, "duplicate-key", "portal %s has both %s and %s_file", p.name, key, key).Hint = "leave one of them out"
+		return "", file.pos, false
+	case here.set():
+		text, ok = r.expand(here)
+		return text, here.pos, ok
+	case file.set():
+		text, ok = r.secretFile(file, key)
+		return text, file.pos, ok
+	}
+	r.errorf(p.pos, "missing-key", "portal %s needs %s or %s_file", p.name, key, key)
+	return "", p.pos, false
+}
+
+func (r *configReader) secretFile(s scalar, key string) (string, bool) {
+	data, err := os.ReadFile(r.path(s))
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		r.errorf(s.pos, "unreadable-file", "%s_file %s: %v", key, s.text, err)
+		return "", false
+	}
+	return strings.TrimRight(string(data), "\r\n"), true
+}
+
+var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
+
+// expand fills in the environment's variables.
+func (r *configReader) expand(s scalar) (string, bool) {
+	return r.expandWith(s, func(value string) string { return value })
+}
+
+// expandWith fills in the environment's variables, escaped for their place.
+func (r *configReader) expandWith(s scalar, escape func(string) string) (string, bool) {
+	text, missing := fillIn(s.text, func(name string) (string, bool) {
+		value, found := r.env(name)
+		return escape(value), found
+	})
+	for _, name := range missing {
+		r.errorf(s.pos, "missing-variable", "the environment has no variable %s", name)
+	}
+	return text, len(missing) == 0
+}
+
+// fillIn replaces ${NAME} by what the environment holds, and tells what it does
+// not hold. A nil env holds nothing.
+func fillIn(text string, env func(name string) (string, bool)) (filled string, missing []string) {
+	filled = variable.ReplaceAllStringFunc(text, func(ref string) string {
+		name := ref[2 : len(ref)-1]
+		value, found := "", false
+		if env != nil {
+			value, found = env(name)
+		}
+		if !found {
+			missing = append(missing, name)
+		}
+		return value
+	})
+	return filled, missing
+}
+
+func (r *configReader) log(c *config, in logFile) {
+	c.Log = logConfig{Requests: in.Requests, Off: in.Off}
+	if in.Level.set() && r.words(in.Level, "level", "debug", "info", "warn", "error") {
+		_ = c.Log.Level.UnmarshalText([]byte(in.Level.text)) // it is one of slog's words
+	}
+	if in.Format.set() && r.words(in.Format, "format", "text", "json") {
+		c.Log.JSON = in.Format.text == "json"
+	}
+	if in.Dir.set() {
+		c.Log.Dir = r.path(in.Dir)
+	}
+	if in.Dump.set() && in.Dump.text != "false" {
+		r.later(in.Dump.pos, "dumping requests is", "log: {requests: true} logs them without their secrets")
+	}
+}

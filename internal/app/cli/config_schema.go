@@ -1,0 +1,47 @@
+package cli
+
+import "github.com/b24rules/b24rules/internal/yamlfile"
+
+// configSchema is the JSON Schema of the configuration for editors, made of the
+// structs that it is read into.
+func configSchema() yamlfile.Schema {
+	root := yamlfile.SchemaFor[configFile]()
+	root["type"], root["required"] = "object", []string{"rules", "portals"}
+	root["$schema"] = yamlfile.SchemaDraft
+	root["title"] = "b24rules configuration"
+	return root
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (s *scalar) NodeSchema() yamlfile.Schema { return yamlfile.TextSchema() }
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (s *scalars) NodeSchema() yamlfile.Schema {
+	return yamlfile.AnySchema(yamlfile.TextSchema(), yamlfile.ListSchema(yamlfile.TextSchema()))
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (o *oauthBlock) NodeSchema() yamlfile.Schema { return yamlfile.SchemaFor[oauthFile]() }
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (c *catchUpBlock) NodeSchema() yamlfile.Schema {
+	return yamlfile.AnySchema(yamlfile.EnumSchema("on", "off"), yamlfile.Schema{"type": "boolean"}, yamlfile.SchemaFor[catchUpFile]())
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (p *portalFiles) NodeSchema() yamlfile.Schema {
+	return yamlfile.Schema{
+		"type": "object", "minProperties": 1, "propertyNames": yamlfile.Schema{"pattern": portalName.String()},
+		"additionalProperties": yamlfile.SchemaFor[portalFile](),
+	}
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (t *inputTable) NodeSchema() yamlfile.Schema {
+	return yamlfile.MapSchema(yamlfile.MapSchema(yamlfile.ScalarSchema()))
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (k *keep) NodeSchema() yamlfile.Schema {
+	return yamlfile.PatternSchema(`^(forever|[1-9][0-9]*d|([0-9]+(\.[0-9]+)?(ms|s|m|h))+)$`, "want days or hours such as 30d or 12h, or forever")
+}

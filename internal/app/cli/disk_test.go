@@ -1,0 +1,165 @@
+//go:build linux
+
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// TestADiskWithoutRoom lets the real program run into a limit on the size of
+// its files, which to SQLite is a disk that takes no more. What cannot be
+// stored is answered 503, never 200, and events are taken again as soon as
+// there is room, without a restart.
+func TestADiskWithoutRoom(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "rules", "r.yaml"), rule("r", readDeal))
+	addr := freeAddr(t)
+	file := serveConfig(t, dir, addr, "http://127.0.0.1:1/rest/1/s3cr3t/", "", "rules")
+	serve := startProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file)
+	serve.log.wait(t, 0, "portal demo: events at")
+	hook := "http://" + addr + "/hooks/demo"
+	limit := func(bytes string) {
+		t.Helper()
+		text, err := exec.Command("prlimit", "--pid", fmt.Sprint(serve.cmd.Process.Pid), "--fsize="+bytes+":unlimited").CombinedOutput()
+		if err != nil {
+			t.Fatalf("prlimit: %v: %s", err, text)
+		}
+	}
+	stored := 0
+	event := func(size int) int {
+		t.Helper()
+		resp, err := http.PostForm(hook, url.Values{ // an event of no rule
+			"event": {"ONNOBODYSEVENT"}, "data[FIELDS][ID]": {strings.Repeat("x", size)}, "auth[application_token]": {"t0k3n"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			stored++
+		}
+		return resp.StatusCode
+	}
+	tell := func() int { t.Helper(); return event(8 << 10) } // so that the files grow
+	if got := tell(); got != http.StatusOK {
+		t.Fatalf("status %d, want 200", got)
+	}
+	wal, err := os.Stat(filepath.Join(dir, "test.db-wal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit(fmt.Sprint(wal.Size() + 64<<10))
+	refused := 0
+	for range 40 {
+		switch got := tell(); got {
+		case http.StatusOK:
+		case http.StatusServiceUnavailable:
+			refused++
+		default:
+			t.Fatalf("status %d on a full disk, want 503", got)
+		}
+	}
+	if refused < 20 {
+		t.Errorf("%d of 40 events were refused on a full disk", refused)
+	}
+	for event(1) == http.StatusOK { // until there is no room for small ones either
+	}
+	// What was found a moment ago is believed for a second.
+	ready := func(want int) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); ; <-time.After(50 * time.Millisecond) {
+			resp, err := http.Get("http://" + addr + "/healthz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("/healthz says %d, want %d", resp.StatusCode, want)
+			}
+		}
+	}
+	ready(http.StatusServiceUnavailable)
+	limit("unlimited")
+	ready(http.StatusOK)
+	for deadline := time.Now().Add(10 * time.Second); tell() != http.StatusOK; {
+		if time.Now().After(deadline) {
+			t.Fatal("no event is taken though there is room again")
+		}
+	}
+	serve.signal(syscall.SIGTERM)
+	if code := serve.exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if !strings.Contains(serve.log.String(), "stopping: runs have 10s to end") {
+		t.Error("it does not say that it is stopping")
+	}
+	if got := countEvents(t, filepath.Join(dir, "test.db")); got != stored {
+		t.Errorf("%d events are stored, %d were answered with 200", got, stored)
+	}
+}
+
+// countEvents counts what is in a database that nobody has open.
+func countEvents(t *testing.T, path string) int {
+	t.Helper()
+	q, err := queue.Open(t.Context(), "sqlite:"+path, queue.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = q.Close() }()
+	stats, err := q.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stats.Events
+}
+
+// TestIdle: a program that has nothing to do does next to nothing.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "rules", "r.yaml"), rule("r", readDeal))
+	file := serveConfig(t, dir, freeAddr(t), "http://127.0.0.1:1/rest/1/s3cr3t/", "", "rules")
+	serve := startProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file)
+	serve.log.wait(t, 0, "portal demo: events at")
+	used := func() (ticks int) {
+		t.Helper()
+		text := readFile(t, fmt.Sprintf("/proc/%d/stat", serve.cmd.Process.Pid))
+		fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+		for _, i := range []int{11, 12} { // utime and stime, in hundredths of a second
+			n, err := strconv.Atoi(fields[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			ticks += n
+		}
+		return ticks
+	}
+	// The start may leave something to do for a while.
+	for end := time.Now().Add(harnessPatience); ; {
+		before := used()
+		<-time.After(2 * time.Second)
+		ticks := used() - before
+		if ticks <= 20 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d ms of processor time in 2 idle seconds", ticks*10)
+		}
+	}
+}

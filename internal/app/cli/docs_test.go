@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestManualExamples holds that every YAML block of the manual is right: a rule
+// file, a rule, steps or a configuration without a finding. docs/testing.md and
+// docs/ci.md have tests of their own, docs/findings.md has bad examples,
+// docs/emulator.md has seeds.
+func TestManualExamples(t *testing.T) {
+	pages, err := filepath.Glob("../../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, path := range append(pages, "../../../README.md") {
+		page := filepath.Base(path)
+		if slices.Contains([]string{"testing.md", "ci.md", "findings.md", "emulator.md"}, page) {
+			continue
+		}
+		dir := "."
+		if page == "README.md" {
+			dir = ".."
+		}
+		for i, text := range manualBlocks(t, filepath.Join(dir, page), "yaml") {
+			seen++
+			t.Run(fmt.Sprintf("%s-%d", page, i+1), func(t *testing.T) {
+				for _, finding := range blockFindings(t, text) {
+					t.Errorf("%v in\n%s", finding, text)
+				}
+			})
+		}
+	}
+	if seen < 8 {
+		t.Errorf("only %d examples", seen)
+	}
+}
+
+// blockFindings checks a block as what it is.
+func blockFindings(t *testing.T, text string) (out []string) {
+	t.Helper()
+	text = regexp.MustCompile(`(?m)^# yaml-language-server:.*\n`).ReplaceAllString(text, "")
+	first := strings.TrimLeft(text, " \n")
+	isRule := strings.HasPrefix(first, "- ") || strings.HasPrefix(first, "on:") || strings.Contains(text, "version: ")
+	if !isRule {
+		dir := t.TempDir()
+		writeFile(t, filepath.Join(dir, "main-webhook"), "https://example.bitrix24.com/rest/1/code/\n")
+		if !strings.Contains(text, "portals:") {
+			text = "portals:\n  main: {webhook_file: main-webhook, application_token: t0k3n}\n" + text
+		}
+		if !strings.Contains("\n"+text, "\nrules:") {
+			text = "rules: [rules]\n" + text
+		}
+		env := func(name string) (string, bool) {
+			if strings.Contains(name, "WEBHOOK") {
+				return "https://example.bitrix24.com/rest/1/code/", true
+			}
+			return "t0k3n", true
+		}
+		_, list := parseConfig(filepath.Join(dir, "b24rules.yaml"), []byte(text), env)
+		for _, f := range list {
+			if f.Code != "unreadable-file" { // secrets of the reader's own
+				out = append(out, f.Error())
+			}
+		}
+		return out
+	}
+	for _, f := range (example{text: text}).findings(t) {
+		out = append(out, f.Error())
+	}
+	return out
+}

@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/ruletest"
+)
+
+var emulatorCmd = &command{
+	name:  "emulator",
+	args:  "[--listen ADDR] [--plan PLAN] [--latency TIME] [--seed FILE] [--faults FILE] [--handler URL] [--token TOKEN]",
+	short: "run an emulated portal",
+	long: `Emulator runs a Bitrix24 portal in memory: CRM items with product rows, universal
+lists, batch requests, the limits of a plan, events, and an application with
+OAuth and offline events. Its address in a browser shows all of it live.
+
+It begins with a smart process for the totals of invoices and a list for
+shipments, as the shipped rule sets want them, and with no data. A --seed file
+says what it begins with instead, in the words of rule tests: portal, users,
+deals, invoices, items, elements. A --faults file says what goes wrong.
+
+The first line on stdout is the URL of the inbound webhook. The lines after it
+say what else there is to know, with a portals section for b24rules.yaml. Ctrl-C
+ends it. docs/emulator.md tells the rest.
+
+Control, under /_emulator/: GET stats, calls, history, app and faults; POST
+faults, webhooks {"url": "…", "events": ["…"]}, app, reset, person/METHOD and
+robot/METHOD; DELETE faults.
+
+Exit codes: 0 stopped; 1 a file has findings; 2 wrong usage; 3 a file cannot be
+read, or the address is taken.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		o := &emulatorOptions{}
+		fs.StringVar(&o.listen, "listen", "127.0.0.1:8484", "listen on `ADDR`; port 0 takes a free one")
+		fs.StringVar(&o.plan, "plan", emulator.PlanStandard, "limit requests as `PLAN` does: standard, enterprise or unlimited")
+		fs.StringVar(&o.latency, "latency", "0s", "let a request take `TIME`, each command in it more, and both vary: 60ms+15ms~20%")
+		fs.StringVar(&o.seed, "seed", "", "begin with what `FILE` holds")
+		fs.StringVar(&o.faults, "faults", "", "let go wrong what `FILE` says")
+		fs.StringVar(&o.handler, "handler", "", "post the CRM events to `URL`")
+		fs.StringVar(&o.token, "token", "emulator-application-token", "let events carry the application token `TOKEN`")
+		return o.run
+	},
+}
+
+// emulatorSecret is in the webhook's URL. It is always the same, so that a
+// configuration for the emulator can be written down.
+const emulatorSecret = "emulator"
+
+type emulatorOptions struct {
+	listen, plan, handler, token string
+	latency, seed, faults        string
+}
+
+func (o *emulatorOptions) run(ctx context.Context, std stdio, args []string) error {
+	if err := none(args); err != nil {
+		return err
+	}
+	if o.token == "" {
+		return usagef("--token: want a token, an empty one admits nobody")
+	}
+	if err := oneOf("plan", o.plan, emulator.PlanStandard, emulator.PlanEnterprise, emulator.PlanUnlimited); err != nil {
+		return err
+	}
+	if o.handler != "" {
+		if u, err := url.Parse(o.handler); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return usagef("--handler %q: want a URL such as http://127.0.0.1:8400/hooks/demo", o.handler)
+		}
+	}
+	latency, err := parseLatency(o.latency)
+	if err != nil {
+		return err
+	}
+	seed, faults, err := o.prepare(std)
+	if err != nil {
+		return err
+	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
+
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", o.listen)
+	if err != nil {
+		return listenError(o.listen, err)
+	}
+	portal := emulator.New(emulator.Config{Plan: o.plan, Secret: emulatorSecret, ApplicationToken: o.token, Latency: latency})
+	defer portal.Close()
+	base := "http://" + ln.Addr().String()
+	portal.SetBaseURL(base)
+	introduction, err := o.fill(portal, base, seed, faults)
+	if err == nil {
+		_, err = io.WriteString(std.out, introduction)
+	}
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	return servePortal(ctx, ln, portal)
+}
+
+// fill sets a portal up and says what there is to know of it.
+func (o *emulatorOptions) fill(portal *emulator.Portal, base string, seed *ruletest.Seed, faults []emulator.Fault) (introduction string, err error) {
+	webhook := base + portal.WebhookPath()
+	if seed == nil {
+		introduction = o.introduction(base, webhook, emulator.Demo(portal))
+	} else {
+		if err := seed.Sow(portal); err != nil {
+			return "", err
+		}
+		introduction = o.introductionOf(base, webhook, seed)
+	}
+	// What begins now goes wrong, and is told.
+	if err := portal.SetFaults(faults...); err != nil {
+		return "", err
+	}
+	if o.handler != "" {
+		portal.AddWebhook(o.handler, crmEvents...)
+	}
+	return introduction, nil
+}
+
+// servePortal serves until ctx ends.
+func servePortal(ctx context.Context, ln net.Listener, portal http.Handler) error {
+	server := &http.Server{Handler: portal, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ln) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	err := server.Close()
+	<-ended
+	return err
+}
+
+// introduction is what the command prints: the webhook's URL alone on the
+// first line, for scripts, then what people want to know.
+func (o *emulatorOptions) introduction(base, webhook string, seed emulator.DemoIDs) string {
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	p("%s", webhook)
+	p("smart process for totals: entityTypeId %d, fields %s and %s", seed.TotalsType, seed.InvoiceField, seed.TotalField)
+	p("list for shipments: IBLOCK_TYPE_ID lists, IBLOCK_ID %d, properties", seed.ShipmentList)
+	for _, code := range slices.SortedFunc(maps.Keys(seed.Properties), func(a, b string) int { return strings.Compare(seed.Properties[a], seed.Properties[b]) }) {
+		p("  %s is %s", seed.Properties[code], code)
+	}
+	o.more(&b, base)
+	o.snippet(&b, webhook)
+	p("    inputs:")
+	p("      invoice-total: {helper_type: %d}", seed.TotalsType)
+	p("      deal-shipments: {list: %d}", seed.ShipmentList)
+	return b.String()
+}
+
+// introductionOf is what the command prints of a portal that was seeded.
+func (o *emulatorOptions) introductionOf(base, webhook string, seed *ruletest.Seed) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%s\n", webhook, seeded(o.seed, seed))
+	o.more(&b, base)
+	o.snippet(&b, webhook)
+	return b.String()
+}
+
+// more tells where to look and where events go.
+func (o *emulatorOptions) more(b *strings.Builder, base string) {
+	p := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
+	p("page: %s/", base)
+	if o.faults != "" {
+		p("what goes wrong: %s", o.faults)
+	}
+	p("application token of events: %s", o.token)
+	if o.handler != "" {
+		p("CRM events are posted to %s", o.handler)
+	} else {
+		p("CRM events are posted nowhere; --handler URL changes that, or at any time:")
+		p(`  curl -s %s/_emulator/webhooks -d '{"url": "http://127.0.0.1:8400/hooks/demo", "events": ["%s"]}'`, base, strings.Join(crmEvents, `", "`))
+	}
+}
+
+// snippet is the portal for b24rules.yaml.
+func (o *emulatorOptions) snippet(b *strings.Builder, webhook string) {
+	p := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
+	p("")
+	p("portals:")
+	p("  demo:")
+	p("    webhook: %s", webhook)
+	p("    application_token: %s", o.token)
+	p("    plan: %s", o.plan)
+}

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ruletest"
+)
+
+// prepare reads the files that the options name.
+func (o *emulatorOptions) prepare(std stdio) (seed *ruletest.Seed, faults []emulator.Fault, err error) {
+	if o.seed != "" {
+		if seed, err = readFindings(std, o.seed, ruletest.ReadSeed); err != nil {
+			return nil, nil, err
+		}
+	}
+	if o.faults != "" {
+		faults, err = readFindings(std, o.faults, emulator.ParseFaults)
+	}
+	return seed, faults, err
+}
+
+// readFindings reads a file and prints what is found in it.
+func readFindings[T any](std stdio, path string, read func(string, []byte) (T, diag.List)) (v T, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return v, fmt.Errorf("cannot read %w", plain(err))
+	}
+	v, list := read(path, data)
+	if err := diag.WriteText(std.err, list, func(string) []byte { return data }, color(std.err)); err != nil {
+		return v, err
+	}
+	if list.HasErrors() {
+		return v, errFindings
+	}
+	return v, nil
+}
+
+// parseLatency reads --latency: the time of a request, then, each if it is
+// there, that of a command and by how much both vary: 60ms+15ms~20%.
+func parseLatency(text string) (l emulator.Latency, err error) {
+	times, jitter, varies := strings.Cut(text, "~")
+	request, command, each := strings.Cut(times, "+")
+	l.Request, err = time.ParseDuration(request)
+	if err == nil && each {
+		l.Command, err = time.ParseDuration(command)
+	}
+	if err == nil && varies {
+		var percent float64
+		percent, err = strconv.ParseFloat(strings.TrimSuffix(jitter, "%"), 64)
+		if l.Jitter = percent / 100; !strings.HasSuffix(jitter, "%") || !(l.Jitter >= 0 && l.Jitter <= 1) {
+			err = strconv.ErrRange
+		}
+	}
+	if err != nil || l.Request < 0 || l.Command < 0 {
+		return emulator.Latency{}, usagef("--latency %q: want the time of a request such as 60ms, of a command in it, and by how much they vary: 60ms+15ms~20%%", text)
+	}
+	return l, nil
+}
+
+// seeded says what a seed has brought.
+func seeded(path string, seed *ruletest.Seed) string {
+	items, elements := seed.Counts()
+	parts := []string{plural(items[2], "deal", "deals"), plural(items[31], "invoice", "invoices")}
+	var types []int
+	for typ := range items {
+		if typ != 2 && typ != 31 {
+			types = append(types, typ)
+		}
+	}
+	slices.Sort(types)
+	for _, typ := range types {
+		parts = append(parts, plural(items[typ], fmt.Sprintf("item of type %d", typ), fmt.Sprintf("items of type %d", typ)))
+	}
+	return fmt.Sprintf("%s: %s, %s", path, strings.Join(parts, ", "), plural(elements, "element", "elements"))
+}

@@ -1,0 +1,237 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/docs"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
+)
+
+var explainCmd = &command{
+	name:  "explain",
+	args:  "[--event FILE] [--portal NAME] [--format text|json] PATH...|CODE",
+	short: "say in plain words what rules do, or what a finding means",
+	long: `Explain says of each rule in the named files what it listens to, what it reads
+and writes, what ends it, how long it waits for an entity to be quiet, and what an
+event costs: REST commands of a run that finds nothing to change, of one that
+finds one difference, and of one that has everything to write, with the events a
+second that a portal's standard plan sustains at that (2 requests a second, up to
+50 commands in each). "-" reads a rule file from stdin.
+
+--event FILE says which rules an event meets and why the others do not. FILE is
+the posted form of an event, or JSON such as
+  {"event": "ONCRMDEALUPDATE", "data": {"FIELDS": {"ID": "7"}}}
+"-" reads it from stdin. Nothing is sent anywhere. Inputs have their defaults.
+
+With the code of a finding, explain prints what the manual says about it.
+
+Exit codes: 0 fine; 1 errors in the rules; 2 wrong usage; 3 a path cannot be read.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		e := &explanation{}
+		fs.StringVar(&e.format, "format", "text", "print as `FORMAT`: text or json")
+		fs.StringVar(&e.event, "event", "", "say which rules the event in `FILE` meets")
+		fs.StringVar(&e.portal, "portal", "", "the `NAME` of the event's portal in the configuration")
+		return e.run
+	},
+}
+
+// explanation is one run of the command.
+type explanation struct {
+	format, event, portal string
+}
+
+func (e *explanation) run(_ context.Context, std stdio, args []string) error {
+	if err := oneOf("format", e.format, "text", "json"); err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		return usagef("nothing to explain: name rule files, or the code of a finding")
+	}
+	if e.portal != "" && e.event == "" {
+		return usagef("--portal goes with --event")
+	}
+	if len(args) == 1 && args[0] != stdinName && e.event == "" {
+		if done, err := e.code(std, args[0]); done {
+			return err
+		}
+	}
+	var event *engine.Event
+	if e.event != "" {
+		if e.event == stdinName && contains(args, stdinName) {
+			return usagef("stdin can be read once")
+		}
+		ev, err := e.readEvent(std.in)
+		if err != nil {
+			return err
+		}
+		event = &ev
+	}
+	v := &validation{stdinPath: "stdin.yaml", sources: map[string][]byte{}}
+	if err := v.read(std.in, args); err != nil {
+		return err
+	}
+	v.list.Add(engine.CheckTogether(v.sets)...)
+	v.list.Sort()
+	if v.list.HasErrors() {
+		if err := diag.WriteText(std.err, v.list, func(file string) []byte { return v.sources[file] }, color(std.err)); err != nil {
+			return err
+		}
+		std.say("rules with errors cannot be explained")
+		return errFindings
+	}
+	if event != nil {
+		return e.meetings(std.out, v.sets, *event)
+	}
+	return e.sets(std.out, v.sets)
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// code explains a finding. It returns false when the argument is a path.
+func (e *explanation) code(std stdio, arg string) (bool, error) {
+	if text, ok := docs.Finding(arg); ok {
+		if e.format == "json" {
+			return true, writeJSON(std.out, map[string]any{"version": 1, "code": arg, "markdown": text})
+		}
+		_, err := fmt.Fprintf(std.out, "%s\n\n%s", arg, text)
+		return true, err
+	}
+	if _, err := os.Stat(arg); err == nil {
+		return false, nil
+	}
+	text := fmt.Sprintf("%q is no rule file and no code of a finding", arg)
+	if near := diag.Closest(arg, docs.FindingCodes()); near != "" {
+		text += fmt.Sprintf(" (did you mean %s?)", near)
+	}
+	return true, &usageError{text}
+}
+
+// readEvent reads an event as it was posted, or in JSON.
+func (e *explanation) readEvent(in io.Reader) (engine.Event, error) {
+	var data []byte
+	var err error
+	if e.event == stdinName {
+		data, err = io.ReadAll(in)
+	} else {
+		data, err = os.ReadFile(e.event)
+	}
+	if err != nil {
+		return engine.Event{}, plain(err)
+	}
+	data = bytes.TrimSpace(data)
+	var ev engine.Event
+	if bytes.HasPrefix(data, []byte("{")) {
+		ev, err = jsonEvent(data)
+	} else {
+		ev, err = formEvent(data)
+	}
+	if err != nil {
+		return engine.Event{}, fmt.Errorf("the event in %s: %w", e.event, err)
+	}
+	return ev, nil
+}
+
+func formEvent(body []byte) (engine.Event, error) {
+	ev, err := bitrix.ParseEvent("", body)
+	if err != nil {
+		return engine.Event{}, err
+	}
+	data, err := json.Marshal(ev.Data)
+	if err != nil {
+		return engine.Event{}, err
+	}
+	v, err := formula.FromJSON(data)
+	fields, _ := v.(map[string]any) // PHP writes an empty array for an empty map
+	return engine.Event{Code: ev.Code, Data: fields, Time: ev.Time}, err
+}
+
+// jsonEvent reads the fields of a posted event from JSON. Values of data become
+// text, as they are when a portal sends them.
+func jsonEvent(body []byte) (engine.Event, error) {
+	var in struct {
+		Event string          `json:"event"`
+		Data  json.RawMessage `json:"data"`
+		TS    json.Number     `json:"ts"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return engine.Event{}, err
+	}
+	if in.Event == "" {
+		return engine.Event{}, fmt.Errorf(`it has no "event"`)
+	}
+	out := engine.Event{Code: in.Event}
+	if ts, err := in.TS.Int64(); err == nil {
+		out.Time = time.Unix(ts, 0)
+	}
+	if len(in.Data) == 0 {
+		return out, nil
+	}
+	v, err := formula.FromJSON(in.Data)
+	if err != nil {
+		return engine.Event{}, err
+	}
+	data, ok := textual(v).(map[string]any)
+	if !ok {
+		return engine.Event{}, fmt.Errorf(`"data" is no object`)
+	}
+	out.Data = data
+	return out, nil
+}
+
+// textual writes scalars as a form carries them.
+func textual(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		for k := range x {
+			x[k] = textual(x[k])
+		}
+		return x
+	case []any:
+		for i := range x {
+			x[i] = textual(x[i])
+		}
+		return x
+	case nil:
+		return ""
+	}
+	text, err := formula.ToText(v)
+	if err != nil {
+		return v
+	}
+	return text
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// defaults are the inputs whose values the files say.
+func defaults(s *engine.RuleSet) map[string]any {
+	out := map[string]any{}
+	for _, in := range s.Inputs {
+		if in.HasDefault {
+			out[in.Name] = in.Default
+		}
+	}
+	return out
+}

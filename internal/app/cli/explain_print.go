@@ -1,0 +1,258 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/b24rules/b24rules/engine"
+)
+
+// Limits of the standard plan: requests a second that last, and commands that
+// one request carries. https://apidocs.bitrix24.com/limits.html
+const (
+	planRequests  = 2
+	batchCommands = 50
+)
+
+// sampleRows is how many rows, elements and items the figures are for.
+const sampleRows = 10
+
+// explained is the JSON form of what explain says of rules.
+type explained struct {
+	Version int                  `json:"version"`
+	Sets    []engine.Description `json:"sets"`
+	Rings   []ringText           `json:"rings"`
+}
+
+// ringText is a way in which rules start themselves or each other.
+type ringText struct {
+	Rules   []string `json:"rules"`
+	Chain   string   `json:"chain"`
+	Settles bool     `json:"settles"`
+	Why     string   `json:"why"`
+}
+
+func (e *explanation) sets(w io.Writer, sets []*engine.RuleSet) error {
+	out := explained{Version: 1, Sets: []engine.Description{}, Rings: []ringText{}}
+	for _, s := range sets {
+		out.Sets = append(out.Sets, s.Describe())
+	}
+	for _, r := range engine.Rings(sets) {
+		out.Rings = append(out.Rings, ringText{r.Rules, r.Chain, r.Settles, r.Why})
+	}
+	if e.format == "json" {
+		return writeJSON(w, out)
+	}
+	p := &prose{w: w}
+	for i, s := range out.Sets {
+		if i > 0 {
+			p.line(0, "")
+		}
+		p.set(s)
+	}
+	for i, r := range out.Rings {
+		if i == 0 {
+			p.line(0, "")
+			p.line(0, "Ways in which what the rules write comes back to them:")
+		}
+		rest := "may not come to rest: " + r.Why
+		if r.Settles {
+			rest = "comes to rest: " + r.Why
+		}
+		p.line(1, "%s; %s", r.Chain, rest)
+	}
+	return p.err
+}
+
+// prose writes lines and keeps the first error.
+type prose struct {
+	w   io.Writer
+	err error
+}
+
+func (p *prose) line(indent int, format string, args ...any) {
+	if p.err == nil {
+		text := strings.Repeat("  ", indent) + fmt.Sprintf(format, args...)
+		_, p.err = fmt.Fprintln(p.w, strings.TrimRight(text, " "))
+	}
+}
+
+func (p *prose) set(s engine.Description) {
+	p.line(0, "%s", join(": ", s.File, s.Title))
+	if len(s.Inputs) > 0 {
+		p.line(1, "a portal's configuration supplies:")
+	}
+	for _, in := range s.Inputs {
+		without := "required"
+		if !in.Required {
+			without = cmp.Or(in.Default, `""`) + " by default"
+		}
+		p.line(2, "%s (%s, %s)%s", in.Name, in.Type, without, after(": ", in.Title))
+	}
+	for _, r := range s.Rules {
+		p.line(0, "")
+		p.rule(r)
+	}
+}
+
+func (p *prose) rule(r engine.RuleDescription) {
+	p.line(0, "rule %s", join(": ", r.ID, r.Title))
+	p.line(1, "listens to %s", strings.Join(r.Events, ", "))
+	if len(r.Portals) > 0 {
+		p.line(1, "only in %s", portals(r.Portals))
+	}
+	if r.Entity != "" {
+		p.line(1, "is about the entity with the id %s", r.Entity)
+	}
+	if r.When != "" {
+		p.line(1, "ends at once unless %s", r.When)
+	}
+	p.line(1, "runs when the entity has been quiet for %s, after %s at the latest", r.Quiet, r.Max)
+	if len(r.Steps) > 0 {
+		p.line(1, "while the entity exists:")
+		p.steps(2, r.Steps)
+		p.cost(2, "an event", r.Cost)
+	}
+	if len(r.Deleted) > 0 {
+		p.line(1, "when the entity is gone:")
+		p.steps(2, r.Deleted)
+		p.cost(2, "a deletion", r.DeletedCost)
+	}
+	limits := fmt.Sprintf("after %d commands", r.Limits.Calls)
+	if r.Limits.Deletes > 0 {
+		limits += fmt.Sprintf(" or %d deletions", r.Limits.Deletes)
+	}
+	p.line(1, "is parked %s, and when a step fails for good unless it says otherwise", limits)
+}
+
+func portals(names []string) string {
+	if len(names) == 1 {
+		return "the portal " + names[0]
+	}
+	return "the portals " + strings.Join(names, ", ")
+}
+
+func (p *prose) steps(indent int, steps []engine.StepDescription) {
+	for i, s := range steps {
+		p.line(indent, "%d. %s%s", i+1, s.Does, options(s))
+		if s.OnError == "steps" {
+			p.line(indent+1, "when it fails:")
+			p.steps(indent+2, s.Instead)
+		}
+	}
+}
+
+// options words the options of a step.
+func options(s engine.StepDescription) string {
+	var out []string
+	add := func(given bool, format string, args ...any) {
+		if given {
+			out = append(out, fmt.Sprintf(format, args...))
+		}
+	}
+	add(s.ForEach != "", "for each of %s, %d at most", s.ForEach, s.Limit)
+	add(s.When != "", "only when %s", s.When)
+	add(s.Once != "", "once for each value of %s", s.Once)
+	add(s.Timeout > 0, "within %s", s.Timeout)
+	add(s.Retry > 0, "in %d attempts at most", s.Retry)
+	add(s.OnError == "skip", "left out when it fails")
+	return after("; ", strings.Join(out, "; "))
+}
+
+// cost says what an event costs and how many a second the plan sustains.
+func (p *prose) cost(indent int, what string, c engine.CostDescription) {
+	if c.Worst.Zero() {
+		p.line(indent, "%s costs no REST commands", what)
+		return
+	}
+	p.line(indent, "what %s costs%s:", what, sample(c.Worst))
+	said := ""
+	for _, x := range []struct {
+		when   string
+		amount engine.Amount
+	}{{"nothing differs", c.Least}, {"one thing differs", c.Typical}, {"at worst", c.Worst}} {
+		if text := x.amount.String(); text != said {
+			p.line(indent+1, "%-18s %s, %s a second: %s", x.when+":", amount(x.amount.At(sampleRows), "command"), rate(x.amount), text)
+			said = text
+		}
+	}
+}
+
+// sample names the numbers that figures are for.
+func sample(a engine.Amount) string {
+	var of []string
+	for _, t := range a.Terms {
+		if !slices.Contains(of, t.Of) {
+			of = append(of, t.Of)
+		}
+	}
+	if len(of) == 0 {
+		return ""
+	}
+	for i := range of {
+		of[i] = fmt.Sprintf("%d %s", sampleRows, of[i])
+	}
+	return ", with " + strings.Join(of, " and ")
+}
+
+// rate is how many events a second the standard plan sustains.
+func rate(a engine.Amount) string {
+	n := a.At(sampleRows)
+	if n == 0 {
+		return "any number"
+	}
+	if perSecond := float64(planRequests*batchCommands) / float64(n); perSecond < 10 {
+		return fmt.Sprintf("%.1f", perSecond)
+	}
+	return fmt.Sprint(planRequests * batchCommands / n)
+}
+
+// meetings says what an event does.
+func (e *explanation) meetings(w io.Writer, sets []*engine.RuleSet, event engine.Event) error {
+	all := []engine.Meeting{}
+	for _, s := range sets {
+		all = append(all, s.Meet(e.portal, event, defaults(s))...)
+	}
+	if e.format == "json" {
+		return writeJSON(w, map[string]any{"version": 1, "event": strings.ToUpper(event.Code), "rules": all})
+	}
+	p := &prose{w: w}
+	met := slices.ContainsFunc(all, func(m engine.Meeting) bool { return m.Meets || m.Perhaps })
+	if !met {
+		p.line(0, "%s meets no rule", strings.ToUpper(event.Code))
+	} else {
+		p.line(0, "%s", strings.ToUpper(event.Code))
+	}
+	for _, m := range all {
+		p.meeting(m)
+	}
+	return p.err
+}
+
+func (p *prose) meeting(m engine.Meeting) {
+	says := "does not run"
+	switch {
+	case m.Meets:
+		says = fmt.Sprintf("runs its %s for %s", m.Part, m.Entity)
+	case m.Perhaps:
+		says = fmt.Sprintf("may run its %s for %s", m.Part, m.Entity)
+	}
+	p.line(1, "%s:%d: rule %s %s", m.File, m.Line, m.Rule, says)
+	for _, why := range m.Why {
+		p.line(2, "%s", why)
+	}
+}
+
+func join(sep string, words ...string) string {
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), sep)
+}
+
+func after(sep, text string) string {
+	if text == "" {
+		return ""
+	}
+	return sep + text
+}

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/docs"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
+)
+
+// examplesGolden is what a terminal shows for the bad examples of the manual.
+const examplesGolden = "testdata/examples.golden"
+
+// TestGoldenExamples compares the very text of every finding that the manual
+// has an example for, so that each code has a wanted message and place.
+func TestGoldenExamples(t *testing.T) {
+	var got bytes.Buffer
+	var covered []string
+	show := func(code string, list diag.List, sources map[string][]byte) {
+		fmt.Fprintf(&got, "== %s\n", code)
+		if err := diag.WriteText(&got, list, func(file string) []byte { return sources[file] }, false); err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(list, func(f diag.Finding) bool { return f.Code == code }) {
+			covered = append(covered, code)
+		}
+	}
+	for _, e := range examples() {
+		if e.good {
+			continue
+		}
+		sources := map[string][]byte{}
+		for _, f := range e.files() {
+			sources[f.name] = f.data
+		}
+		show(e.code, e.findings(t), sources)
+	}
+	for _, b := range beyondText {
+		_, list := engine.Compile("a.yaml", []byte(b.text), actions.All)
+		show(b.code, list, nil) // the text itself cannot be printed
+	}
+	show("no-rules", startFindings("b24rules.yaml", &generation{}), nil)
+
+	for _, code := range docs.FindingCodes() {
+		if !slices.Contains(covered, code) {
+			t.Errorf("no golden case has the code %s", code)
+		}
+	}
+	if *updateFindings {
+		if err := os.WriteFile(examplesGolden, got.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(readFile(t, examplesGolden), got.String()); diff != "" {
+		t.Errorf("go test ./internal/app/cli -run TestGolden -update-findings rewrites it (-want +got)\n%s", diff)
+	}
+}

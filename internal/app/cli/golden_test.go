@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+var updateFindings = flag.Bool("update-findings", false, "rewrite the wanted findings of testdata/findings")
+
+// TestGoldenFindings validates the files of each testdata/findings archive
+// together and compares the very text that a terminal shows, carets included.
+func TestGoldenFindings(t *testing.T) {
+	files, err := filepath.Glob("testdata/findings/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no testdata: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			ar, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := len(ar.Files) - 1
+			if ar.Files[last].Name != "findings" {
+				ar.Files = append(ar.Files, txtar.File{Name: "findings"})
+				last++
+			}
+			v := &validation{format: "text", sources: map[string][]byte{}}
+			for _, f := range ar.Files[:last] {
+				v.compile(f.Name, f.Data)
+			}
+			v.together()
+			var got bytes.Buffer
+			if err := v.print(stdio{out: &got}); err != nil {
+				t.Fatal(err)
+			}
+			if *updateFindings {
+				ar.Files[last].Data = got.Bytes()
+				if err := os.WriteFile(file, txtar.Format(ar), 0o666); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(ar.Files[last].Data), got.String()); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestGoldenFindingsAreMany counts the distinct mistakes of all golden files:
+// findings that differ in more than a name or a number.
+func TestGoldenFindingsAreMany(t *testing.T) {
+	var kinds []string
+	add := func(pattern string, line *regexp.Regexp) {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no %s: %v", pattern, err)
+		}
+		details := regexp.MustCompile(`"[^"]*"|'[^']*'|[0-9]+`)
+		for _, file := range files {
+			ar, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range ar.Files {
+				if f.Name != "findings" {
+					continue
+				}
+				for _, m := range line.FindAllStringSubmatch(string(f.Data), -1) {
+					kinds = append(kinds, details.ReplaceAllString(m[1], "…"))
+				}
+			}
+		}
+	}
+	add("testdata/findings/*.txtar", regexp.MustCompile(`(?m)^[\w-]+\.yaml:\d+:\d+: (?:warning: )?(.*?)( \(.*\))?$`))
+	add("../../../engine/testdata/findings/*.txtar", regexp.MustCompile(`(?m)^\d+:\d+ (?:error|warning) ([a-z-]+: .*?)( \(.*\))?$`))
+	add("../../../actions/testdata/*_findings.txtar", regexp.MustCompile(`(?m)^rule\.yaml:\d+:\d+: (.*?)( \(.*\))?$`))
+	slices.Sort(kinds)
+	kinds = slices.Compact(kinds)
+	t.Logf("%d distinct mistakes", len(kinds))
+	if len(kinds) < 60 {
+		t.Errorf("want at least 60")
+	}
+}

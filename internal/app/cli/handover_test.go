@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/b24rules/b24rules/emulator"
+)
+
+// A process that follows on another one minds what that one has used of the
+// portal's rate, and does not begin with a burst of its own.
+func TestTheRateIsKeptAcrossARestart(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, harnessOptions{plan: emulator.PlanStandard})
+	deal := h.fill(1)[0]
+	h.wait()
+	for h.portal.Stats().HighestLevel < 49 { // as if the engine had done it
+		resp, err := http.Post(h.webhook().Reveal()+"server.time", "application/json", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+	}
+	h.stop()
+	h.start()
+	h.event("ONCRMDEALUPDATE", map[string]string{"ID": strconv.Itoa(deal)})
+	h.wait()
+	if s := h.portal.Stats(); s.Refused > 0 || s.HighestLevel > s.Capacity {
+		t.Errorf("%d requests were refused, the bucket rose to %.1f of %.0f", s.Refused, s.HighestLevel, s.Capacity)
+	}
+}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// runHelp is the command "help [COMMAND]".
+func runHelp(args []string, std stdio) int {
+	if len(args) == 0 || args[0] == "help" {
+		printOverview(std.out)
+		return exitFine
+	}
+	c := find(args[0])
+	if c == nil {
+		std.say("%s", unknown("command", args[0]))
+		return exitUsage
+	}
+	if len(args) > 1 && c.subs != nil {
+		if c, _ = c.sub(std, args[1:]); c == nil {
+			return exitUsage
+		}
+	}
+	printHelp(std.out, c)
+	return exitFine
+}
+
+const overviewHead = `b24rules runs rules over the events of Bitrix24 portals.
+
+Usage: b24rules COMMAND [FLAGS] [ARGUMENTS]
+
+`
+
+const overviewTail = `
+Run 'b24rules help COMMAND' for what a command does and its flags.
+Exit codes: 0 fine, 1 findings or failed runs, 2 wrong usage, 3 could not do it.
+`
+
+func printOverview(w io.Writer) {
+	var b strings.Builder
+	b.WriteString(overviewHead)
+	for _, c := range commands {
+		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.short)
+	}
+	fmt.Fprintf(&b, "  %-10s %s\n", "help", "explain a command")
+	b.WriteString(overviewTail)
+	_, _ = io.WriteString(w, b.String())
+}
+
+// dashes are what a flag is written with: -v, --format.
+func dashes(name string) string {
+	if len(name) == 1 {
+		return "-"
+	}
+	return "--"
+}
+
+func printHelp(w io.Writer, c *command) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: b24rules %s\n\n%s\n", strings.TrimSpace(c.name+" "+c.args), strings.TrimSpace(c.long))
+	if c.subs != nil {
+		b.WriteString("\nCommands:\n")
+		for _, s := range c.subs {
+			fmt.Fprintf(&b, "  %-14s %s\n", s.name, s.short)
+		}
+		fmt.Fprintf(&b, "\nRun 'b24rules help %s COMMAND' for what one does and its flags.\n", c.name)
+		_, _ = io.WriteString(w, b.String())
+		return
+	}
+	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	c.setup(fs)
+	first := true
+	fs.VisitAll(func(f *flag.Flag) {
+		if first {
+			b.WriteString("\nFlags:\n")
+			first = false
+		}
+		value, text := flag.UnquoteUsage(f)
+		name := strings.TrimSpace(dashes(f.Name) + f.Name + " " + value)
+		fmt.Fprintf(&b, "  %-24s %s", name, text)
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
+			fmt.Fprintf(&b, " (default %s)", f.DefValue)
+		}
+		b.WriteString("\n")
+	})
+	_, _ = io.WriteString(w, b.String())
+}

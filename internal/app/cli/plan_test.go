@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPlanThenRun: plan shows what run does, and nothing is written before.
+func TestPlanThenRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	deal := h.addDeal("Roof", row{"Плитка", "33.33", "3"}, row{"Nails", "0.07", "1000"})
+	h.stop()
+	h.setRowsQuietly(deal, row{"Плитка", "33.33", "4"}, row{"Delivery", "5", "1"})
+
+	before := len(h.portal.History())
+	entity := fmt.Sprintf("deal:%d", deal)
+	plan, _ := c.run(exitFine, "plan", "--entity", entity)
+	golden(t, "plan.txt", settled(plan))
+	asJSON, _ := c.run(exitFine, "plan", "--entity", entity, "--format", "json", "--rule", "deal-shipments")
+	var out struct{ Plans []planned }
+	if err := json.Unmarshal([]byte(asJSON), &out); err != nil || len(out.Plans) != 1 || len(out.Plans[0].Changes) != 3 {
+		t.Errorf("%v: %s", err, asJSON)
+	}
+	if after := len(h.portal.History()); after != before {
+		t.Fatalf("plan changed the portal: %v", h.portal.History()[before:])
+	}
+
+	// Without a serve run works by itself.
+	story, talk := c.run(exitFine, "run", "--entity", entity)
+	if !strings.Contains(story, "1 added, 1 updated (0 of them adopted), 1 deleted, 0 kept") || strings.Contains(talk, "serve does it") {
+		t.Errorf("run: %s%s", story, talk)
+	}
+	if plan, _ = c.run(exitFine, "plan", "--entity", entity); !strings.Contains(plan, "nothing to change") {
+		t.Errorf("a plan after the run: %s", plan)
+	}
+
+	// Beside a serve that one does it.
+	h.start()
+	h.setRows(deal, row{"Плитка", "33.33", "5"})
+	story, talk = c.run(exitFine, "run", "--entity", entity, "--rule", "deal-shipments")
+	if !strings.Contains(story, "succeeded  deal-shipments for "+entity) || !strings.Contains(talk, "serve does it") {
+		t.Errorf("run beside serve: %s%s", story, talk)
+	}
+	h.rest("crm.deal.delete", map[string]any{"id": deal}, nil)
+	h.wait()
+	if plan, _ = c.run(exitFine, "plan", "--entity", entity, "--deleted"); !strings.Contains(plan, "it does not exist: the deleted steps run") {
+		t.Errorf("the plan for a deleted deal: %s", plan)
+	}
+}
+
+// setRowsQuietly changes rows while no engine listens.
+func (h *harness) setRowsQuietly(deal int, rows ...row) {
+	h.t.Helper()
+	if err := h.people.setRows(h.context(), "D", deal, rows); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := h.portal.WaitIdle(h.context()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// TestPlanOfFile tries a rule that no configuration names.
+func TestPlanOfFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	deal := h.addDeal("Roof", row{"Tiles", "10", "3"})
+	file := filepath.Join(dir, "note.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`version: 1
+rules:
+  note:
+    on: ONCRMDEALUPDATE
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - id: rows
+        fetch_products: {owner: deal, id: =event.id}
+      - when: =deal.stageId == "LOST"
+        update_item: {owner: deal, id: =event.id, fields: {comments: lost}}
+      - update_item: {owner: deal, id: =event.id, fields: {comments: "{{ len(rows) }} rows"}}
+      - once: =deal.stageId
+        call:
+          method: crm.timeline.comment.add
+          params: {fields: {ENTITY_TYPE: deal, ENTITY_ID: =deal.id, COMMENT: "Now {{ deal.stageId }}"}}
+`)
+	plan, _ := c.run(exitFine, "plan", file, "--entity", fmt.Sprintf("deal:%d", deal))
+	golden(t, "plan_file.txt", settled(plan))
+
+	write(strings.ReplaceAll(`version: 1
+rules:
+  note:
+    on: ONCRMDEALUPDATE
+    steps:
+      - update_item: {owner: deal, id: =event.id, fields: {ufCrmNowhere: 1}}
+`, "\t", ""))
+	plan, _ = c.run(exitFindings, "plan", file, "--entity", fmt.Sprintf("deal:%d", deal))
+	if !strings.Contains(plan, "nothing to change") || !strings.Contains(plan, "would fail") || !strings.Contains(plan, `no field "ufCrmNowhere"`) {
+		t.Errorf("a plan that fails: %s", plan)
+	}
+	write("version: 1\nrules:\n  note:\n    on: ONCRMDEALUPDTE\n    steps: []\n")
+	if _, talk := c.run(exitFindings, "plan", file, "--entity", "deal:1"); !strings.Contains(talk, "note.yaml:4:9: ") {
+		t.Errorf("a file with mistakes: %s", talk)
+	}
+}
+
+func TestPlanWrong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	for _, tt := range []struct {
+		code int
+		args []string
+		says string
+	}{
+		{exitUsage, []string{"plan"}, "which entity? --entity deal:759"},
+		{exitUsage, []string{"plan", "--entity", "deal"}, "want a kind and an id"},
+		{exitUsage, []string{"run", "--entity", "deal:-1"}, `"-1" is not the number of an item`},
+		{exitUsage, []string{"run", "--entity", "item:31:seven"}, `"seven" is not the number of an item`},
+		{exitFine, []string{"plan", "--entity", " Deal:0099 "}, ""},
+		{exitUsage, []string{"plan", "--entity", "deal:1", "--portal", "dmeo"}, "did you mean demo?"},
+		{exitUsage, []string{"plan", "--entity", "deal:1", "--rule", "deal-shipment"}, "did you mean deal-shipments?"},
+		{exitUsage, []string{"plan", "--entity", "lead:1"}, "no rule of portal demo hears of lead:1"},
+		{exitUsage, []string{"plan", "--entity", "lead:1", "--rule", "deal-shipments"}, "rule deal-shipments does not hear of lead:1: it hears ONCRMDEALADD"},
+		{exitUsage, []string{"plan", "--entity", "deal:1", "--format", "yaml"}, "want text or json"},
+		{exitFailure, []string{"plan", "--entity", "deal:1", filepath.Join(dir, "nowhere.yaml")}, "nowhere.yaml"},
+		{exitUsage, []string{"run", "--entity", "deal:1", "rules"}, `unexpected argument "rules"`},
+		{exitUsage, []string{"run"}, "which entity?"},
+	} {
+		if _, talk := c.run(tt.code, tt.args...); !strings.Contains(talk, tt.says) {
+			t.Errorf("%v says %q, want %q", tt.args, talk, tt.says)
+		}
+	}
+	// Ctrl-C is no failure of anything.
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, talk := c.runWith(gone, exitFailure, "plan", "--entity", "smart_invoice:99"); talk != "b24rules: stopped before it was done\n" {
+		t.Errorf("interrupted, plan says %q", talk)
+	}
+	// A plan needs no database and leaves none.
+	h.stop()
+	if err := os.Remove(filepath.Join(dir, "b24rules.db")); err != nil {
+		t.Fatal(err)
+	}
+	plan, _ := c.run(exitFine, "plan", "--entity", "smart_invoice:99")
+	if !strings.Contains(plan, "invoice-total for item:31:99 of portal demo: nothing to change (it does not exist") {
+		t.Errorf("the plan of an invoice that is not there: %s", plan)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "b24rules.db")); err == nil {
+		t.Error("plan has made a database")
+	}
+	// A run does: what it remembers and what it could not do must outlive it.
+	c.run(exitFine, "run", "--entity", "smart_invoice:99")
+	if runs, _ := c.run(exitFine, "runs", "list"); !strings.Contains(runs, "item:31:99") {
+		t.Errorf("the run without a serve has left no trace: %s", runs)
+	}
+}

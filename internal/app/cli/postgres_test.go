@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// The commands do on PostgreSQL what they do on SQLite, beside a serve and
+// without one; and a command takes no portal from a serve.
+func TestCommandsOnPostgreSQL(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir, database: newPostgres(t), limits: limitsConfig{Attempts: 1}, catchUp: quickCatchUp()})
+	c := newCLI(h, dir)
+	h.until("alive", func() bool { return h.logged("the first start with this portal") == 1 })
+
+	// A dead letter, replayed; one that is discarded.
+	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "lists.element.*", Code: "ACCESS_DENIED"}); err != nil {
+		t.Fatal(err)
+	}
+	roof, wall := h.addDeal("Roof", row{"Tiles", "10", "1"}), h.addDeal("Wall", row{"Bricks", "1", "500"})
+	if err := h.portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	parked := firstRun(c, "--entity", fmt.Sprintf("deal:%d", roof), "--state", "parked")
+	if out, _ := c.run(exitFine, "runs", "show", parked); !strings.Contains(out, "ACCESS_DENIED") {
+		t.Errorf("the story of a parked run: %s", out)
+	}
+	c.run(exitFine, "runs", "replay", parked)
+	if out, _ := c.run(exitFine, "runs", "discard", "--entity", fmt.Sprintf("deal:%d", wall), "--yes"); out != "discarded 1 run\n" {
+		t.Errorf("discard says %s", out)
+	}
+	h.wait()
+	wantNames(t, h.elements(roof), "Tiles × 1")
+
+	// A pause keeps what comes.
+	c.run(exitFine, "runs", "pause", "--rule", "deal-shipments", "--portal", stagePortal)
+	deal, err := h.people.addDeal(h.context(), "Floor", row{"Parquet", "80", "20"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.until("it waits", func() bool { return h.states()[queue.Waiting] == 1 })
+	c.run(exitFine, "runs", "resume", "--rule", "deal-shipments", "--portal", stagePortal)
+	h.wait()
+	wantNames(t, h.elements(deal), "Parquet × 20")
+
+	// Beside serve that one goes on to work the portal.
+	if out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments"); !strings.HasPrefix(out, "deal-shipments: 3 entities, 3 runs, 0 failed") {
+		t.Errorf("sync beside serve says %s", out)
+	}
+	wantNames(t, h.elements(wall), "Bricks × 500")
+	if out, _ := c.run(exitFine, "run", "--entity", fmt.Sprintf("deal:%d", wall)); !strings.Contains(out, "succeeded") {
+		t.Errorf("run beside serve says %s", out)
+	}
+	if h.logged("it is handed over") != 0 {
+		t.Error("serve has given its portal to a command")
+	}
+
+	// Without one the commands do the work.
+	h.stop()
+	deals := h.fill(5)
+	if out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments"); !strings.HasPrefix(out, "deal-shipments: 8 entities, 8 runs, 0 failed") || h.missing(deals) != 0 {
+		t.Errorf("sync without serve says %s, %d deals have no element", out, h.missing(deals))
+	}
+	h.setRowsQuietly(deals[0], row{"Nails", "1", "7"})
+	if out, _ := c.run(exitFine, "run", "--entity", fmt.Sprintf("deal:%d", deals[0])); !strings.Contains(out, "succeeded") {
+		t.Errorf("run without serve says %s", out)
+	}
+	wantNames(t, h.elements(deals[0]), "Nails × 7")
+
+	// What serve has missed it makes up for.
+	h.setRowsQuietly(deals[1], row{"Nails", "1", "9"})
+	h.back()
+	wantNames(t, h.elements(deals[1]), "Nails × 9")
+}

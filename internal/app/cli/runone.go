@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+var runCmd = &command{
+	name:  "run",
+	args:  "[--config FILE] [--rule ID] [--portal NAME] --entity ENTITY [--deleted] [--format text|json] [-v]",
+	short: "run rules for an entity now",
+	long: `Run does what an event of the entity would: it puts a run of each rule into the
+queue and waits until it has been tried. A serve that is under way does the work;
+without one run does it itself, and with it what else is due. So no entity is ever
+worked twice at the same time. What plan shows is what run does.
+
+It prints the story of each run as runs show does. A run that fails is tried again
+later by serve, as ever.
+
+Exit codes: 0 the runs succeeded; 1 one failed, or a rule file has findings; 2
+wrong usage; 3 it could not be done.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		o := &oneRun{}
+		o.flags(fs)
+		fs.StringVar(&o.show.format, "format", "text", "print as `FORMAT`: text or json")
+		fs.BoolVar(&o.show.verbose, "v", false, "tell parameters and answers too")
+		return o.run
+	},
+}
+
+type oneRun struct {
+	single
+	show runsShow
+}
+
+// eventByHand is the code of the event that run puts into the queue. The
+// portal has none like it.
+const eventByHand = "RUN-BY-HAND"
+
+func (o *oneRun) run(ctx context.Context, std stdio, args []string) error {
+	if err := none(args); err != nil {
+		return err
+	}
+	if err := oneOf("format", o.show.format, "text", "json"); err != nil {
+		return err
+	}
+	if o.config != defaultConfigFile {
+		o.show.config = " --config " + o.config
+	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	a, targets, done, err := o.open(ctx, std)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if o.deleted && targets[0].entity.TypeID == 0 {
+		return usagef("--deleted: the portal cannot be asked whether %s is gone, so only its own event can say that", o.entity)
+	}
+	ids, err := o.push(ctx, a, targets)
+	if err != nil {
+		return err
+	}
+	end, err := a.workUnlessServed(ctx, std)
+	if err != nil {
+		return err
+	}
+	defer end()
+	failed := false
+	for _, id := range ids {
+		st, err := a.tried(ctx, id)
+		if err != nil {
+			return err
+		}
+		failed = failed || st.run.State != queue.Succeeded
+		if err := o.show.print(std.out, st); err != nil {
+			return err
+		}
+	}
+	if failed {
+		return errFindings
+	}
+	return nil
+}
+
+// push asks for the runs and returns them.
+func (o *oneRun) push(ctx context.Context, a *app, targets []target) ([]int64, error) {
+	routes := make([]queue.Route, len(targets))
+	for i, t := range targets {
+		routes[i] = queue.Route{Rule: t.rule.ID, Entity: t.entity.String(), Deleted: o.deleted}
+	}
+	data, err := json.Marshal(targets[0].event.Data)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.queue.Push(ctx, queue.Event{Portal: o.portal, Code: eventByHand, Data: data, Sent: time.Now()}, routes); err != nil {
+		return nil, err
+	}
+	ids := make([]int64, len(routes))
+	for i, r := range routes {
+		runs, err := a.queue.Runs(ctx, queue.Filter{Portal: o.portal, Rule: r.Rule, Entity: r.Entity, Limit: 1})
+		if err != nil {
+			return nil, err
+		}
+		if len(runs) == 0 {
+			return nil, fmt.Errorf("the run of rule %s for %s is not in the queue", r.Rule, r.Entity)
+		}
+		ids[i] = runs[0].ID
+	}
+	return ids, nil
+}
+
+// workUnlessServed works the queue until end is called, unless another process
+// does.
+func (a *app) workUnlessServed(ctx context.Context, std stdio) (end func(), err error) {
+	err = a.queue.Lock(ctx)
+	if errors.Is(err, queue.ErrInUse) {
+		std.say("serve does it")
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.working.Store(true)
+	working, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- a.queue.Work(working, a.work) }()
+	return func() {
+		stop()
+		if err := <-ended; err != nil {
+			std.say("%v", err)
+		}
+	}, nil
+}
+
+// lookAgain is how often a run is looked at that another process may work.
+const lookAgain = 100 * time.Millisecond
+
+// tried waits until a run has ended, or waits for another attempt.
+func (a *app) tried(ctx context.Context, id int64) (*story, error) {
+	before, err := readStory(ctx, a.queue, id)
+	if err != nil {
+		return nil, err
+	}
+	ticks := time.NewTicker(lookAgain)
+	defer ticks.Stop()
+	for {
+		st, err := readStory(ctx, a.queue, id)
+		if err != nil {
+			return nil, err
+		}
+		switch st.run.State {
+		case queue.Succeeded, queue.Parked, queue.Discarded:
+			return st, nil
+		case queue.Waiting:
+			if len(st.attempts) > len(before.attempts) {
+				return st, nil
+			}
+			if len(st.pauses) > 0 {
+				return nil, fmt.Errorf("%s: the run waits", pauseText(st.pauses[0]))
+			}
+		case queue.Blocked, queue.Queued, queue.Running:
+		}
+		select {
+		case <-ticks.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("run %d is in the queue: serve will do it", id)
+		}
+	}
+}

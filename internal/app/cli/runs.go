@@ -1,0 +1,232 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+var runsCmd = &command{
+	name:  "runs",
+	args:  "COMMAND [FLAGS] [ARGUMENTS]",
+	short: "look at runs, replay or discard them, pause rules",
+	long: `Runs tells what has happened and what waits: each run of a rule for an entity
+with its events, attempts, steps and REST commands. It works beside a serve that
+is under way, and without one.
+
+A run that failed for good is parked: a dead letter. It can be replayed, from the
+start and with the rule as it is now, or discarded.`,
+	setup: func(*flag.FlagSet) runFunc { return nil },
+	subs:  []*command{runsListCmd, runsShowCmd, runsExportCmd, runsReplayCmd, runsDiscardCmd, runsPauseCmd, runsResumeCmd},
+}
+
+// openHistory opens the database of a configuration that serve has made. It is
+// closed by the caller.
+func openHistory(ctx context.Context, std stdio, path string) (*config, *queue.Queue, error) {
+	c, err := loadConfig(std, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := haveDatabase(c); err != nil {
+		return nil, nil, err
+	}
+	q, err := queue.Open(ctx, c.Database, queue.Options{Log: warnings(std)})
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, q, nil
+}
+
+// haveDatabase refuses a configuration whose database serve has not made yet.
+func haveDatabase(c *config) error {
+	file, ok := strings.CutPrefix(c.Database, "sqlite:")
+	if _, err := os.Stat(file); ok && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no database %s yet: serve makes it", file)
+	}
+	return nil
+}
+
+// warnings is the log of a command that is not serve.
+func warnings(std stdio) *slog.Logger {
+	return slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// withHistory calls do with the database and closes it.
+func withHistory(ctx context.Context, std stdio, path string, do func(c *config, q *queue.Queue) error) (err error) {
+	c, q, err := openHistory(ctx, std, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, q.Close()) }()
+	return do(c, q)
+}
+
+// states are all states of a run, in the order of its life.
+var states = []queue.State{
+	queue.Waiting, queue.Blocked, queue.Queued, queue.Running, queue.Succeeded, queue.Parked, queue.Discarded,
+}
+
+// runFilter are the flags that choose runs.
+type runFilter struct {
+	portal, rule, entity, state, since string
+}
+
+func (f *runFilter) flags(fs *flag.FlagSet) {
+	fs.StringVar(&f.portal, "portal", "", "only runs of the portal `NAME`")
+	fs.StringVar(&f.rule, "rule", "", "only runs of the rule `ID`")
+	fs.StringVar(&f.entity, "entity", "", "only runs for `ENTITY`, such as deal:759 or item:31:7")
+	fs.StringVar(&f.state, "state", "", "only runs in one of the `STATES`, such as parked or waiting,running")
+	fs.StringVar(&f.since, "since", "", "only runs whose first event came since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
+}
+
+func (f *runFilter) empty() bool { return *f == runFilter{} }
+
+// filter reads the flags.
+func (f *runFilter) filter(c *config, now time.Time) (queue.Filter, error) {
+	out := queue.Filter{Portal: f.portal, Rule: f.rule, Entity: f.entity}
+	if f.entity != "" {
+		e, err := parseEntity(f.entity)
+		if err != nil {
+			return out, err
+		}
+		out.Entity = e.String()
+	}
+	for word := range strings.SplitSeq(f.state, ",") {
+		word = strings.TrimSpace(word)
+		if word == "" {
+			continue
+		}
+		if !slices.Contains(states, queue.State(word)) {
+			return out, oneOf("state", word, stateWords()...)
+		}
+		out.States = append(out.States, queue.State(word))
+	}
+	if f.since != "" {
+		var err error
+		if out.From, err = parseSince(f.since, now); err != nil {
+			return out, err
+		}
+	}
+	return out, c.checkPortal(f.portal, true)
+}
+
+// checkPortal refuses a portal that the configuration does not have. Runs of
+// one that it had once are still there, so near is how a filter asks: then only
+// what looks like a mistake is refused.
+func (c *config) checkPortal(name string, near bool) error {
+	var names []string
+	for _, p := range c.Portals {
+		names = append(names, p.Name)
+	}
+	if name == "" || slices.Contains(names, name) {
+		return nil
+	}
+	text := fmt.Sprintf("--portal %q is not in the configuration", name)
+	closest := diag.Closest(name, names)
+	switch {
+	case closest != "":
+		text += fmt.Sprintf(" (did you mean %s?)", closest)
+	case near:
+		return nil
+	}
+	return &usageError{text}
+}
+
+// parseEntity reads an entity as people write it, also with the words that rule
+// files have for types: smart_invoice:7 is item:31:7.
+func parseEntity(text string) (engine.Entity, error) {
+	e, err := engine.ParseEntity(strings.TrimSpace(text))
+	if err != nil || e.ID == "" {
+		return e, usagef("--entity %q: want a kind and an id, such as deal:759 or item:31:7", text)
+	}
+	if o, ok := schemas.LookupOwner(e.Kind); ok {
+		e.Kind = o.Name
+		if o.ID >= schemas.TypeSmartInvoice {
+			e = engine.Entity{Kind: "item", TypeID: o.ID, ID: e.ID}
+		}
+	}
+	if e.TypeID == 0 {
+		return e, nil // of an event that is not about an item of the CRM
+	}
+	n, err := strconv.ParseUint(e.ID, 10, 63)
+	if err != nil || n == 0 {
+		return e, usagef("--entity %q: %q is not the number of an item", text, e.ID)
+	}
+	e.ID = strconv.FormatUint(n, 10)
+	return e, nil
+}
+
+func stateWords() []string {
+	out := make([]string, len(states))
+	for i, s := range states {
+		out[i] = string(s)
+	}
+	return out
+}
+
+// parseSince reads a moment, or how long ago it was.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+			return t, nil
+		}
+	}
+	ago := text
+	days := 0
+	if n, rest, ok := strings.Cut(text, "d"); ok {
+		d, err := strconv.Atoi(n)
+		if err != nil || d < 0 || d > 36500 {
+			ago = "?"
+		}
+		days, ago = d, rest
+	}
+	d := time.Duration(0)
+	var err error
+	if ago != "" {
+		d, err = time.ParseDuration(ago)
+	}
+	if err != nil || d < 0 || text == "" {
+		return time.Time{}, usagef("--since %q: want how long ago, such as 90m, 2h or 3d, or a time, such as 2026-01-31 or 2026-01-31T15:00:00+03:00", text)
+	}
+	return now.AddDate(0, 0, -days).Add(-d), nil
+}
+
+// runIDs reads the ids of runs.
+func runIDs(args []string) ([]int64, error) {
+	out := make([]int64, 0, len(args))
+	for _, a := range args {
+		id, err := strconv.ParseInt(a, 10, 64)
+		if err != nil || id <= 0 {
+			return nil, usagef("%q is no run: want the number that 'b24rules runs list' shows", a)
+		}
+		if !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// findRun reads one run.
+func findRun(ctx context.Context, q *queue.Queue, id int64) (queue.Info, error) {
+	found, err := q.Runs(ctx, queue.Filter{ID: id})
+	if err != nil {
+		return queue.Info{}, err
+	}
+	if len(found) == 0 {
+		return queue.Info{}, fmt.Errorf("run %d: %w; it may have joined a later one, or be older than the history that is kept", id, queue.ErrNoRun)
+	}
+	return found[0], nil
+}

@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/ruletest"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+var runsExportCmd = &command{
+	name:  "runs export",
+	args:  "[--config FILE] [--out FILE] [--attempt N] [--keep-names] RUN",
+	short: "write a run as a rule test",
+	long: `Export writes a run as a test for b24rules test: the part of the portal that it
+read, the event, and the REST calls that it made or how it failed. So what went
+wrong on a real portal can be looked at, mended and kept as a test without it.
+
+Names and texts are masked, each always by the same mask: "Tile × 3" becomes
+"Product 1 × 3". Numbers, dates, choices and what stands in the rule file stay.
+--keep-names masks nothing. A run that succeeded and wrote nothing keeps no reads
+in its history and cannot be exported.
+
+The test is run before it is written. What a test cannot tell, or that it fails
+with the rule as it is now, is said.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		e := &exporting{}
+		path := configFlag(fs)
+		fs.StringVar(&e.out, "out", "", "write to `FILE`, named NAME_test.yaml, instead of stdout")
+		fs.IntVar(&e.attempt, "attempt", 0, "export attempt `N` instead of the last one")
+		fs.BoolVar(&e.keepNames, "keep-names", false, "mask nothing")
+		return func(ctx context.Context, std stdio, args []string) error {
+			ids, err := runIDs(args)
+			if err != nil {
+				return err
+			}
+			if len(ids) != 1 {
+				return usagef("which run? 'b24rules runs list' shows their numbers")
+			}
+			if base := filepath.Base(e.out); e.out != "" && (isRuleFile(base) || !strings.HasSuffix(strings.TrimSuffix(base, filepath.Ext(base)), "_test")) {
+				return usagef("--out %q: test files are named like deal_test.yaml", e.out)
+			}
+			return withHistory(ctx, std, *path, func(c *config, q *queue.Queue) error {
+				return e.export(ctx, std, c, q, ids[0])
+			})
+		}
+	},
+}
+
+type exporting struct {
+	out       string
+	attempt   int
+	keepNames bool
+}
+
+func (e *exporting) export(ctx context.Context, std stdio, c *config, q *queue.Queue, id int64) error {
+	st, err := readStory(ctx, q, id)
+	if err != nil {
+		return err
+	}
+	a, err := e.choose(st)
+	if err != nil {
+		return err
+	}
+	r, err := e.recorded(c, st, a)
+	if err != nil {
+		return err
+	}
+	text, warnings, err := ruletest.Export(ctx, r)
+	if errors.Is(err, ruletest.ErrNoReads) {
+		return fmt.Errorf("run %d cannot be exported: %w", id, err)
+	}
+	if err != nil {
+		return fmt.Errorf("run %d cannot be exported: %w", id, plain(err))
+	}
+	for _, w := range warnings {
+		std.say("%s", strings.TrimSpace(w))
+	}
+	if e.out == "" {
+		_, err = std.out.Write(text)
+		return err
+	}
+	f, err := os.OpenFile(e.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return plain(err)
+	}
+	_, err = bytes.NewReader(text).WriteTo(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	std.say("wrote %s: b24rules test %s", e.out, e.out)
+	return nil
+}
+
+// choose takes the attempt that was asked for, or the last one that has more
+// than a brief record.
+func (e *exporting) choose(st *story) (toldAttempt, error) {
+	var last *toldAttempt
+	for i := range st.attempts {
+		a := &st.attempts[i]
+		if a.record == nil || e.attempt != 0 && a.Number != e.attempt {
+			continue
+		}
+		if last == nil || !a.record.Brief {
+			last = a
+		}
+	}
+	switch {
+	case last != nil:
+		return *last, nil
+	case e.attempt != 0:
+		return toldAttempt{}, usagef("--attempt %d: the run has %s", e.attempt, plural(len(st.attempts), "attempt", "attempts"))
+	}
+	return toldAttempt{}, fmt.Errorf("run %d cannot be exported: it has not run yet", st.run.ID)
+}
+
+func (e *exporting) recorded(c *config, st *story, a toldAttempt) (ruletest.Recorded, error) {
+	out := ruletest.Recorded{
+		Name:    fmt.Sprintf("run %d: %s for %s", st.run.ID, st.run.Rule, st.run.Entity),
+		Comment: fmt.Sprintf("Run %d of rule %s for %s, exported by b24rules runs export.\nThe rule file had the version %s.", st.run.ID, st.run.Rule, st.run.Entity, a.record.Version),
+		Record:  a.record, KeepNames: e.keepNames,
+	}
+	if !e.keepNames {
+		out.Comment += "\nNames and texts are masked."
+	}
+	var err error
+	if out.Entity, err = engine.ParseEntity(st.run.Entity); err != nil {
+		return out, err
+	}
+	if out.RuleFile, err = ruleFileFor(c, a.record); err != nil {
+		return out, err
+	}
+	if out.Rules, err = e.fromTest(out.RuleFile); err != nil {
+		return out, err
+	}
+	if a.Outcome == queue.OutcomeParked || a.Outcome == queue.OutcomeFailed {
+		out.Parked = a.Error
+	}
+	out.Code, out.Data, out.Time, err = eventFor(st, out.Entity)
+	return out, err
+}
+
+// ruleFileFor finds the file of the rule: where it was, or where the
+// configuration has it now.
+func ruleFileFor(c *config, r *engine.Record) (string, error) {
+	if info, err := os.Stat(r.File); err == nil && !info.IsDir() {
+		return r.File, nil
+	}
+	names, err := findRuleFiles(c.Rules)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if filepath.Base(name) == filepath.Base(r.File) {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("the rule file %s is not there any more", r.File)
+}
+
+// fromTest is the path of the rule file as the test names it.
+func (e *exporting) fromTest(file string) (string, error) {
+	from, err := filepath.Abs(filepath.Dir(e.out)) // the current folder without --out
+	if err != nil {
+		return "", err
+	}
+	to, err := filepath.Abs(file)
+	if err != nil {
+		return "", err
+	}
+	rel, err := filepath.Rel(from, to)
+	return filepath.ToSlash(rel), err
+}
+
+// eventFor chooses the event that says what the run knew: that the entity is
+// new, or gone. What did not come from the portal is told as an update.
+func eventFor(st *story, entity engine.Entity) (code string, data map[string]any, at time.Time, err error) {
+	events := slices.Clone(st.events)
+	slices.Reverse(events)
+	op := "update"
+	switch {
+	case st.run.Deleted:
+		op = "delete"
+	case st.run.Added:
+		op = "add"
+	}
+	rank := func(e queue.Event) int {
+		known, _, ok := schemas.LookupEvent(e.Code)
+		switch {
+		case !ok:
+			return 2
+		case known.Op == op:
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(events, func(a, b queue.Event) int { return rank(a) - rank(b) })
+	e := st.run.Event
+	if len(events) > 0 {
+		e = events[0]
+	}
+	if rank(e) == 2 {
+		return synthetic(entity, op), nil, e.Sent, nil
+	}
+	v, err := formula.FromJSON(e.Data)
+	if err != nil {
+		return "", nil, e.Sent, fmt.Errorf("data of event %s: %w", e.Code, err)
+	}
+	data, _ = v.(map[string]any)
+	return strings.ToUpper(e.Code), data, e.Sent, nil
+}
+
+// synthetic is the code that the portal would send.
+func synthetic(e engine.Entity, op string) string {
+	if e.Kind == "item" {
+		return "ONCRMDYNAMICITEM" + strings.ToUpper(op)
+	}
+	return "ONCRM" + strings.ToUpper(e.Kind) + strings.ToUpper(op)
+}

@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+var runsPauseCmd = &command{
+	name:  "runs pause",
+	args:  "[--config FILE] [--portal NAME] [--rule ID] [--reason TEXT] [--force]",
+	short: "keep the runs of a portal or a rule from starting",
+	long: `Pause keeps the runs of a portal, of a rule, or of a rule in one portal from
+starting. Events are taken and kept as ever, and what waits starts when the pause
+is lifted. Runs that are under way end as usual.
+
+A portal or a rule that the configuration does not have is refused: it would stop
+nothing. --force pauses it all the same, such as a rule whose file is yet to come.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		p := &pauseFlags{}
+		path := p.flags(fs)
+		reason := fs.String("reason", "", "why, for those who wonder later: `TEXT`")
+		force := fs.Bool("force", false, "pause a portal or a rule that the configuration does not have")
+		return func(ctx context.Context, std stdio, args []string) error {
+			if err := p.check(args); err != nil {
+				return err
+			}
+			return withHistory(ctx, std, *path, func(c *config, q *queue.Queue) error {
+				if !*force {
+					if err := p.known(std, c); err != nil {
+						return err
+					}
+				}
+				if err := q.Pause(ctx, p.portal, p.rule, *reason); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(std.out, "paused %s\n", pausedWhat(p.portal, p.rule))
+				return err
+			})
+		}
+	},
+}
+
+var runsResumeCmd = &command{
+	name:  "runs resume",
+	args:  "[--config FILE] [--portal NAME] [--rule ID]",
+	short: "lift a pause",
+	long: `Resume lifts a pause that was set with the same --portal and --rule. What waits
+starts at once.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		p := &pauseFlags{}
+		path := p.flags(fs)
+		return func(ctx context.Context, std stdio, args []string) error {
+			if err := p.check(args); err != nil {
+				return err
+			}
+			return withHistory(ctx, std, *path, func(_ *config, q *queue.Queue) error {
+				was, err := q.Resume(ctx, p.portal, p.rule)
+				if err != nil {
+					return err
+				}
+				if !was {
+					if err := sayPauses(ctx, std, q); err != nil {
+						return err
+					}
+					return fmt.Errorf("%s is not paused", pausedWhat(p.portal, p.rule))
+				}
+				_, err = fmt.Fprintf(std.out, "resumed %s\n", pausedWhat(p.portal, p.rule))
+				return err
+			})
+		}
+	},
+}
+
+type pauseFlags struct{ portal, rule string }
+
+func (p *pauseFlags) flags(fs *flag.FlagSet) (path *string) {
+	fs.StringVar(&p.portal, "portal", "", "the portal `NAME`")
+	fs.StringVar(&p.rule, "rule", "", "the rule `ID`; without --portal, in all portals")
+	return configFlag(fs)
+}
+
+func (p *pauseFlags) check(args []string) error {
+	if err := none(args); err != nil {
+		return err
+	}
+	if p.portal == "" && p.rule == "" {
+		return usagef("want --portal, --rule or both")
+	}
+	return nil
+}
+
+// known refuses what the configuration does not have.
+func (p *pauseFlags) known(std stdio, c *config) error {
+	if err := c.checkPortal(p.portal, false); err != nil || p.rule == "" {
+		return err
+	}
+	_, gen, err := c.loadRules(std)
+	if err != nil {
+		return err
+	}
+	err = gen.checkRule(p.rule, p.portal)
+	if err != nil && gen.missing() {
+		return usagef("%v; a rule file is broken and may hold it: see 'b24rules validate', or say --force", err)
+	}
+	return err
+}
+
+// pausesOf are the pauses that keep the runs of a rule in a portal from starting.
+func pausesOf(all []queue.Pause, portal, rule string) []queue.Pause {
+	return slices.DeleteFunc(all, func(p queue.Pause) bool {
+		return p.Portal != "" && p.Portal != portal || p.Rule != "" && p.Rule != rule
+	})
+}
+
+func pausedWhat(portal, rule string) string {
+	switch {
+	case portal == "":
+		return fmt.Sprintf("rule %s in all portals", rule)
+	case rule == "":
+		return fmt.Sprintf("portal %s", portal)
+	}
+	return fmt.Sprintf("rule %s in portal %s", rule, portal)
+}
+
+func pauseText(p queue.Pause) string {
+	text := fmt.Sprintf("%s is paused since %s", pausedWhat(p.Portal, p.Rule), p.Since.Local().Format(time.DateTime))
+	if p.Reason != "" {
+		text += ": " + oneLine(p.Reason)
+	}
+	return text
+}

@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+var runsReplayCmd = &command{
+	name:  "runs replay",
+	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--since TIME] --yes",
+	short: "run parked or discarded runs again",
+	long: `Replay makes runs wait again, due at once: from the start, with the rule and the
+entity as they are now. It is for parked and discarded runs; those that flags
+choose are parked ones unless --state says otherwise. A serve that is under way
+takes them up, or the next one.
+
+A replay that would do what has been done already writes nothing: state decides.
+Of what a run did outside the portal's data, such as a comment, it is remembered
+that it was done.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		return newRepair(fs, repairWords{verb: "replay", done: "replayed", states: "parked"}, (*queue.Queue).Replay, (*queue.Queue).ReplayAll)
+	},
+}
+
+var runsDiscardCmd = &command{
+	name:  "runs discard",
+	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--since TIME] --yes",
+	short: "give runs up",
+	long: `Discard gives up runs that are parked or have not begun; those that flags choose
+are parked ones unless --state says otherwise. They stay in the history for a
+while and can be replayed. A later event of the same entity starts a new run.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		return newRepair(fs, repairWords{verb: "discard", done: "discarded", states: "parked, waiting, blocked or queued"}, (*queue.Queue).Discard, (*queue.Queue).DiscardAll)
+	},
+}
+
+// repairWords are what a repair is called.
+type repairWords struct{ verb, done, states string }
+
+// repair replays or discards runs.
+type repair struct {
+	repairWords
+	one    func(*queue.Queue, context.Context, int64) error
+	all    func(*queue.Queue, context.Context, queue.Filter) (int, error)
+	filter runFilter
+	yes    bool
+}
+
+func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, context.Context, int64) error, all func(*queue.Queue, context.Context, queue.Filter) (int, error)) runFunc {
+	r := &repair{repairWords: words, one: one, all: all}
+	path := configFlag(fs)
+	r.filter.flags(fs)
+	fs.BoolVar(&r.yes, "yes", false, "do it to all the runs that the flags choose; without it they are only counted")
+	return func(ctx context.Context, std stdio, args []string) error {
+		ids, err := runIDs(args)
+		if err != nil {
+			return err
+		}
+		switch {
+		case len(ids) == 0 && r.filter.empty():
+			return usagef("which runs? name them by their numbers, or choose them by --state, --rule, --portal, --entity or --since")
+		case len(ids) > 0 && !r.filter.empty():
+			return usagef("name runs by their numbers or choose them by flags, not both")
+		}
+		return withHistory(ctx, std, *path, func(c *config, q *queue.Queue) error {
+			if len(ids) > 0 {
+				return r.named(ctx, std, q, ids)
+			}
+			return r.chosen(ctx, std, c, q)
+		})
+	}
+}
+
+// named repairs runs by their numbers. One that cannot be is no reason to leave
+// the others.
+func (r *repair) named(ctx context.Context, std stdio, q *queue.Queue, ids []int64) error {
+	failed := 0
+	for _, id := range ids {
+		err := r.one(q, ctx, id)
+		switch {
+		case err == nil:
+			_, _ = fmt.Fprintf(std.out, "%s run %d\n", r.done, id)
+			continue
+		case errors.Is(err, queue.ErrState):
+			run, findErr := findRun(ctx, q, id)
+			if findErr != nil {
+				return findErr
+			}
+			std.say("run %d is %s: only %s runs can be %s", id, run.State, r.able(), r.done)
+		case errors.Is(err, queue.ErrNoRun):
+			std.say("run %d: %v", id, queue.ErrNoRun)
+		default:
+			return err
+		}
+		failed++
+	}
+	if failed > 0 {
+		return fmt.Errorf("%s of %s could not be %s", plural(failed, "run", "runs"), fmt.Sprint(len(ids)), r.done)
+	}
+	return nil
+}
+
+func (r *repair) able() string {
+	if r.verb == "replay" {
+		return "parked and discarded"
+	}
+	return r.states
+}
+
+// chosen repairs the runs that the flags choose.
+func (r *repair) chosen(ctx context.Context, std stdio, c *config, q *queue.Queue) error {
+	f, err := r.filter.filter(c, time.Now())
+	if err != nil {
+		return err
+	}
+	if len(f.States) == 0 {
+		f.States = []queue.State{queue.Parked}
+	}
+	for _, s := range f.States {
+		if !r.takes(s) {
+			return usagef("--state %s: only %s runs can be %s", s, r.able(), r.done)
+		}
+	}
+	if !r.yes {
+		n, err := countRuns(ctx, q, f)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			std.say("no runs to %s", r.verb)
+			return nil
+		}
+		return usagef("this would %s %s: look at them with 'b24rules runs list' and the same flags, then add --yes", r.verb, plural(n, "run", "runs"))
+	}
+	n, err := r.all(q, ctx, f)
+	if n > 0 || err == nil {
+		_, _ = fmt.Fprintf(std.out, "%s %s\n", r.done, plural(n, "run", "runs"))
+	}
+	return err
+}
+
+func (r *repair) takes(s queue.State) bool {
+	switch s {
+	case queue.Parked:
+		return true
+	case queue.Discarded:
+		return r.verb == "replay"
+	case queue.Waiting, queue.Blocked, queue.Queued:
+		return r.verb == "discard"
+	case queue.Running, queue.Succeeded:
+	}
+	return false
+}
+
+// countRuns counts the runs that a filter chooses.
+func countRuns(ctx context.Context, q *queue.Queue, f queue.Filter) (int, error) {
+	f.Limit = 1000
+	n := 0
+	for {
+		page, err := q.Runs(ctx, f)
+		if err != nil {
+			return n, err
+		}
+		n += len(page)
+		if len(page) < f.Limit {
+			return n, nil
+		}
+		f.Before = page[len(page)-1].ID
+	}
+}

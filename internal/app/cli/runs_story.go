@@ -1,0 +1,390 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// teller writes a story for people.
+type teller struct {
+	*sheet
+	show *runsShow
+}
+
+func (t *teller) story(st *story) {
+	r := st.run
+	fmt.Fprintf(t, "%s %s  %s for %s of portal %s\n", t.in(bold, fmt.Sprintf("run %d", r.ID)),
+		t.in(stateColour(r.State), string(r.State)), t.in(bold, oneLine(r.Rule)), t.in(bold, oneLine(r.Entity)), oneLine(r.Portal))
+	if r.record != nil {
+		t.item("rule", fmt.Sprintf("%s, version %s", r.record.File, r.record.Version))
+	}
+	t.item("events", t.eventsText(st))
+	t.item("attempts", fmt.Sprintf("%d of %d", r.Attempt, r.MaxAttempts))
+	t.item("", t.timesText(r))
+	for _, p := range st.pauses {
+		t.item("paused", pauseText(p))
+	}
+	if r.Error != "" {
+		t.item("error", t.in(red, ""))
+		t.error(r.Error, 11)
+	}
+	for i, a := range st.attempts {
+		t.attempt(a, t.tellsSteps(st, i))
+	}
+	t.next(st)
+}
+
+// item writes a line of the head.
+func (t *teller) item(name, text string) {
+	if name == "error" {
+		fmt.Fprintf(t, "  %-9s", name)
+		return
+	}
+	if text == "" {
+		return
+	}
+	fmt.Fprintf(t, "  %-9s", name)
+	t.wrapped(11, text)
+}
+
+// error writes an error where the cursor is.
+func (t *teller) error(text string, indent int) {
+	if t.paint {
+		t.WriteString("\x1b[" + red + "m")
+	}
+	t.wrapped(indent, text)
+	if t.paint {
+		t.WriteString("\x1b[0m")
+	}
+}
+
+// eventsText tells the events, the latest of many.
+func (t *teller) eventsText(st *story) string {
+	const most = 5
+	var parts []string
+	for i, e := range slices.Backward(st.events) {
+		if len(parts) == most {
+			parts = append(parts, fmt.Sprintf("and %d before", i+1))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s at %s", oneLine(e.Code), t.moment(e.Received)))
+	}
+	text := strings.Join(parts, ", ")
+	if n := len(st.events); n > 1 {
+		text = fmt.Sprintf("%d: %s", n, text)
+	}
+	switch {
+	case st.run.Deleted:
+		text += "; the entity is deleted"
+	case st.run.Added:
+		text += "; the entity is new"
+	}
+	return text
+}
+
+func (t *teller) timesText(r listedRun) string {
+	switch r.State {
+	case queue.Waiting:
+		text := "starts at " + t.moment(r.Due)
+		if !r.NotBefore.IsZero() {
+			text += ", as the portal has asked"
+		}
+		return text
+	case queue.Blocked:
+		return "waits for another run of " + r.Entity
+	case queue.Queued:
+		return "starts as soon as there is room"
+	case queue.Running:
+		return fmt.Sprintf("since %s, %s ago", t.moment(r.Started), span(t.now.Sub(r.Started)))
+	case queue.Succeeded, queue.Parked, queue.Discarded:
+	}
+	return fmt.Sprintf("ended at %s, %s after the first event", t.moment(r.Finished), span(r.Finished.Sub(r.First)))
+}
+
+// tellsSteps decides of which attempts the steps are told.
+func (t *teller) tellsSteps(st *story, i int) bool {
+	switch {
+	case t.show.attempt != 0:
+		return st.attempts[i].Number == t.show.attempt
+	case t.show.verbose:
+		return true
+	}
+	return i == len(st.attempts)-1
+}
+
+func (t *teller) attempt(a toldAttempt, steps bool) {
+	took := a.Finished.Sub(a.Started)
+	line := fmt.Sprintf("at %s, %s", t.moment(a.Started), span(took))
+	if a.record != nil {
+		line += fmt.Sprintf(", %s, %s", plural(a.record.Calls, "command", "commands"), plural(a.record.Writes, "write", "writes"))
+		if a.record.Outcome != "" {
+			line += ", " + string(a.record.Outcome)
+		}
+	}
+	fmt.Fprintf(t, "\n%s %s  %s\n", t.in(bold, fmt.Sprintf("attempt %d", a.Number)), t.in(outcomeColour(a.Outcome), string(a.Outcome)), line)
+	if !steps || a.record == nil {
+		if a.Error != "" {
+			t.WriteString("  ")
+			t.error(a.Error, 2)
+		}
+		return
+	}
+	if len(a.record.Inputs) > 0 && t.show.verbose {
+		t.WriteString("  inputs  ")
+		t.wrapped(10, values(a.record.Inputs))
+	}
+	for _, c := range a.record.Commands {
+		t.command(c, a.record.Brief)
+	}
+	for i, s := range a.record.Steps {
+		t.step(i+1, s, a.record.Brief)
+	}
+	if a.record.More > 0 {
+		fmt.Fprintf(t, "  %s\n", t.in(dim, fmt.Sprintf("and %s that the record does not tell", plural(a.record.More, "command", "commands"))))
+	}
+	if a.record.Cut {
+		fmt.Fprintf(t, "  %s\n", t.in(dim, "the record is cut: history.record of the configuration bounds it"))
+	}
+	if n := len(a.record.Steps); a.Error != "" && (n == 0 || a.record.Steps[n-1].Error == "") {
+		t.WriteString("  ")
+		t.error(a.Error, 2)
+	}
+}
+
+func outcomeColour(o queue.Outcome) string {
+	switch o {
+	case queue.OutcomeSucceeded:
+		return green
+	case queue.OutcomeFailed, queue.OutcomeParked:
+		return red
+	}
+	return yellow
+}
+
+func (t *teller) step(n int, s engine.StepRecord, brief bool) {
+	name := s.Step
+	if !strings.HasPrefix(name, s.Action) {
+		name += ": " + s.Action
+	}
+	line := fmt.Sprintf("line %d, %s", s.Line, span(s.Took))
+	if s.Skipped != "" {
+		fmt.Fprintf(t, "  %d. %s  %s\n", n, t.in(bold, name), t.in(yellow, fmt.Sprintf("skipped: %s (line %d)", s.Skipped, s.Line)))
+		return
+	}
+	fmt.Fprintf(t, "  %d. %s  %s\n", n, t.in(bold, name), t.in(dim, line))
+	for i, a := range s.Args {
+		label := "with"
+		if s.Rows > 0 {
+			label = fmt.Sprintf("row %d", a.Row+1)
+		} else if i > 0 {
+			label = ""
+		}
+		t.named(label, a.Values)
+	}
+	if more := s.Rows - len(s.Args); s.Rows > 0 && more > 0 {
+		t.detail("", fmt.Sprintf("and %s more", plural(more, "row", "rows")))
+	}
+	t.commands(s.Commands, brief)
+	for _, note := range s.Notes {
+		t.detail("note", note)
+	}
+	t.result(s.Result)
+	if s.Error != "" {
+		fmt.Fprintf(t, "     %-7s", "error")
+		t.error(s.Error, 12)
+	}
+}
+
+// named writes named values: on one line if they fit, else each on its own.
+func (t *teller) named(label string, m map[string]any) {
+	all := values(m)
+	if room := t.room(12); room == 0 || utf8.RuneCountInString(all) <= room || t.show.verbose && len(m) < 2 {
+		t.detail(label, all)
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		text := name + ": " + value(m[name])
+		if !t.show.verbose {
+			text = fit(oneLine(text), t.room(12))
+		}
+		t.detail(label, text)
+		label = ""
+	}
+}
+
+// fewRows is how many rows of a result are told at first.
+const fewRows = 5
+
+// result tells what a step gave: rows one below the other, without what is empty
+// in them.
+func (t *teller) result(v any) {
+	rows, ok := v.([]any)
+	if _, records := first(rows).(map[string]any); !ok || !records {
+		if v != nil {
+			t.detail("result", value(v))
+		}
+		return
+	}
+	label := "result"
+	for i, row := range rows {
+		if i == fewRows && len(rows) > fewRows && !t.show.verbose {
+			t.detail("", plural(len(rows)-i, "row", "rows")+" more, -v tells them")
+			return
+		}
+		text := value(row)
+		if m, ok := row.(map[string]any); ok {
+			if !t.show.verbose {
+				m = withoutEmpty(m)
+			}
+			text = values(m)
+		}
+		if !t.show.verbose {
+			text = fit(oneLine(text), t.room(12))
+		}
+		t.detail(label, text)
+		label = ""
+	}
+}
+
+func first(list []any) any {
+	if len(list) == 0 {
+		return nil
+	}
+	return list[0]
+}
+
+// withoutEmpty leaves out what a row has no value for.
+func withoutEmpty(m map[string]any) map[string]any {
+	out := map[string]any{}
+	for name, v := range m {
+		switch v {
+		case nil, "", false, json.Number("0"):
+			continue
+		}
+		out[name] = v
+	}
+	return out
+}
+
+// detail writes something of a step. It is cut to two lines unless everything
+// is wanted.
+func (t *teller) detail(label, text string) {
+	if text == "" {
+		return
+	}
+	if !t.show.verbose && t.width > 0 {
+		text = fit(oneLine(text), 2*t.room(12)-10)
+	}
+	fmt.Fprintf(t, "     %-7s", label)
+	t.wrapped(12, text)
+}
+
+// fewCommands is how many commands of a step are told at first.
+const fewCommands = 12
+
+func (t *teller) commands(cs []engine.CommandRecord, brief bool) {
+	for i, c := range cs {
+		if !t.show.verbose && i == fewCommands-1 && len(cs) > fewCommands {
+			failed := 0
+			for _, rest := range cs[i:] {
+				if rest.Error != "" {
+					failed++
+					t.command(rest, brief)
+				}
+			}
+			fmt.Fprintf(t, "     %s\n", t.in(dim, fmt.Sprintf("and %s more, -v tells them", plural(len(cs)-i-failed, "command", "commands"))))
+			return
+		}
+		t.command(c, brief)
+	}
+}
+
+func (t *teller) command(c engine.CommandRecord, brief bool) {
+	sign, colour := "read", dim
+	if c.Write {
+		sign, colour = "write", yellow
+	}
+	line := fmt.Sprintf("%s  %s", c.Method, span(c.Took))
+	if c.Rows > 0 {
+		line += ", " + plural(c.Rows, "row", "rows")
+	}
+	if c.Batch > 1 {
+		line += fmt.Sprintf(", in a batch of %d", c.Batch)
+	}
+	pad := strings.Repeat(" ", 7-len(sign))
+	fmt.Fprintf(t, "     %s%s%s\n", t.in(colour, sign), pad, line)
+	if params := compactJSON(c.Params); params != "" {
+		t.data("", params)
+	}
+	if c.Error != "" {
+		fmt.Fprintf(t, "            ")
+		t.error(c.Error, 12)
+	} else if t.show.verbose && !brief {
+		t.data("= ", compactJSON(c.Result))
+		if c.Cut {
+			fmt.Fprintf(t, "            %s\n", t.in(dim, fmt.Sprintf("not all of it is kept: the answer had %d bytes", c.Bytes)))
+		}
+	}
+}
+
+// data writes parameters or an answer: one line, or all of it.
+func (t *teller) data(sign, text string) {
+	if text == "" {
+		return
+	}
+	text = sign + oneLine(text)
+	if !t.show.verbose {
+		text = fit(text, t.room(12))
+	}
+	fmt.Fprintf(t, "            %s\n", t.in(dim, text))
+}
+
+func compactJSON(raw json.RawMessage) string {
+	if len(raw) == 0 || string(raw) == "[]" || string(raw) == "{}" {
+		return ""
+	}
+	return string(raw)
+}
+
+// foremost are the names that people look for first.
+var foremost = []string{"id", "ID", "key", "title", "NAME", "productName", "quantity", "price"}
+
+// values writes named values on one line.
+func values(m map[string]any) string {
+	parts := make([]string, 0, len(m))
+	rank := func(name string) int {
+		if i := slices.Index(foremost, name); i >= 0 {
+			return i
+		}
+		return len(foremost)
+	}
+	names := slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		return cmp.Or(rank(a)-rank(b), strings.Compare(a, b))
+	})
+	for _, name := range names {
+		parts = append(parts, name+": "+value(m[name]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// value writes a value as short as JSON allows, text without quotes.
+func value(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Sprint(v)
+	}
+	return strings.TrimSpace(b.String())
+}

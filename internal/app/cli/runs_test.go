@@ -1,0 +1,316 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/rules"
+)
+
+// cli is the command line over the database and the portal of a harness, whose
+// engine may be under way.
+type cli struct {
+	h      *harness
+	config string
+}
+
+// newCLI writes the configuration that fits a harness.
+func newCLI(h *harness, dir string) *cli {
+	h.t.Helper()
+	c := &cli{h: h, config: filepath.Join(dir, "b24rules.yaml")}
+	shipped := filepath.Join(dir, "rules")
+	if err := os.CopyFS(shipped, rules.FS); err != nil {
+		h.t.Fatal(err)
+	}
+	database := "sqlite:b24rules.db"
+	if h.options.database != "" {
+		database = h.options.database
+	}
+	text := fmt.Sprintf(`database: %s
+rules: [rules]
+portals:
+  demo:
+    webhook: %s
+    application_token: %s
+    plan: unlimited
+    inputs:
+      invoice-total: {helper_type: %d}
+      deal-shipments: {list: %d}
+`, database, h.webhook().Reveal(), h.options.emulator.ApplicationToken, h.seed.TypeID, h.seed.ListID)
+	if err := os.WriteFile(c.config, []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	return c
+}
+
+// run runs a command and wants an exit code.
+func (c *cli) run(code int, args ...string) (out, talk string) {
+	c.h.t.Helper()
+	return c.runWith(c.h.context(), code, args...)
+}
+
+// runWith is run with an end.
+func (c *cli) runWith(ctx context.Context, code int, args ...string) (out, talk string) {
+	c.h.t.Helper()
+	args = append(args, "--config", c.config)
+	var stdout, stderr bytes.Buffer
+	got := run(ctx, args, stdio{in: strings.NewReader(""), out: &stdout, err: &stderr})
+	if got != code {
+		c.h.t.Fatalf("b24rules %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout.String(), stderr.String())
+	}
+	return stdout.String(), stderr.String()
+}
+
+// changing are the parts of an output that differ from run to run.
+var changing = []struct {
+	is *regexp.Regexp
+	by string
+}{
+	{regexp.MustCompile(`\b(\d\d:\d\d:\d\d|[A-Z][a-z]{2} \d\d \d\d:\d\d)\b`), "TIME"},
+	{regexp.MustCompile(`\b(\d+m)?\d+(\.\d+)?(µs|ms|s)\b`), "TOOK"},
+	{regexp.MustCompile(`version [0-9a-f]{12}`), "version VERSION"},
+	{regexp.MustCompile(`b24r-[0-9a-f]{12}-[0-9a-f]{16}`), "CODE"},
+	{regexp.MustCompile(`in a batch of \d+`), "in a batch of N"},
+	{regexp.MustCompile(`(?m)^  events .*`), "  events   EVENTS"},
+	{regexp.MustCompile(`(?m)^\d+( +)(parked|succeeded)`), "N$1$2"},
+	{regexp.MustCompile(`\b(run|replay|discard) \d+`), "$1 N"},
+	{regexp.MustCompile(`(?m) +$`), ""},
+}
+
+func settled(text string) string {
+	for _, c := range changing {
+		text = c.is.ReplaceAllString(text, c.by)
+	}
+	return text
+}
+
+// golden compares an output with testdata/runs/NAME.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", "runs", name)
+	if os.Getenv("UPDATE_SCRIPTS") != "" {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+// TestRunsBesideServe looks at runs, replays and discards them while the engine
+// works the same database.
+func TestRunsBesideServe(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir, limits: limitsConfig{Attempts: 2}})
+	c := newCLI(h, dir)
+
+	_, talk := c.run(exitFine, "runs", "list")
+	if talk != "b24rules: no runs\n" {
+		t.Errorf("an empty history: %q", talk)
+	}
+	c.h.addDeal("Roof", row{"Плитка", "33.33", "3"}, row{"Nails", "0.07", "1000"})
+	h.wait()
+	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "lists.element.*", Code: "ACCESS_DENIED"}); err != nil {
+		t.Fatal(err)
+	}
+	second := h.addDeal("Wall", row{"Bricks", "1", "500"})
+	third := h.addDeal("Floor", row{"Parquet", "80", "20"})
+	h.wait()
+
+	list, _ := c.run(exitFine, "runs", "list", "--rule", "deal-shipments")
+	golden(t, "list.txt", settled(list))
+	show, _ := c.run(exitFine, "runs", "show", firstRun(c, "--state", "succeeded"))
+	golden(t, "show_succeeded.txt", settled(show))
+	parked := firstRun(c, "--entity", fmt.Sprintf("deal:%d", second))
+	show, _ = c.run(exitFine, "runs", "show", parked)
+	golden(t, "show_parked.txt", settled(strings.ReplaceAll(show, dir, "DIR")))
+	verbose, _ := c.run(exitFine, "runs", "show", "-v", parked)
+	if !strings.Contains(verbose, `"Bricks"`) || !strings.Contains(verbose, "inputs ") {
+		t.Errorf("-v does not tell the answers and inputs:\n%s", verbose)
+	}
+
+	// The cause is mended: one is replayed by its number, the other discarded.
+	if err := h.portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	out, talk := c.run(exitUsage, "runs", "replay", "--state", "parked")
+	if out != "" || !strings.Contains(talk, "this would replay 2 runs: look at them") {
+		t.Errorf("replay without --yes: %q %q", out, talk)
+	}
+	if out, _ = c.run(exitFine, "runs", "replay", parked); out != "replayed run "+parked+"\n" {
+		t.Errorf("replay: %q", out)
+	}
+	h.wait()
+	if n := len(h.elements(second)); n != 1 {
+		t.Errorf("%d elements after the replay, want 1", n)
+	}
+	if out, _ = c.run(exitFine, "runs", "discard", "--state", "parked", "--yes"); out != "discarded 1 run\n" {
+		t.Errorf("discard: %q", out)
+	}
+	if n := len(h.elements(third)); n != 0 {
+		t.Errorf("%d elements of a discarded run", n)
+	}
+	if _, talk = c.run(exitFailure, "runs", "discard", parked, "9999"); !strings.Contains(talk, "run "+parked+" is succeeded: only parked, waiting, blocked or queued runs can be discarded") || !strings.Contains(talk, "run 9999: there is no such run") {
+		t.Errorf("discard of what cannot be: %q", talk)
+	}
+	if _, talk = c.run(exitFailure, "runs", "show", "9999"); !strings.Contains(talk, "run 9999: there is no such run") {
+		t.Errorf("show of an unknown run: %q", talk)
+	}
+	if _, talk = c.run(exitFine, "runs", "discard", "--state", "parked"); talk != "b24rules: no runs to discard\n" {
+		t.Errorf("nothing to discard: %q", talk)
+	}
+}
+
+// firstRun is the number of the latest run that flags choose.
+func firstRun(c *cli, flags ...string) string {
+	c.h.t.Helper()
+	runs := listJSON(c, flags...)
+	if len(runs) == 0 {
+		c.h.t.Fatalf("no run for %v", flags)
+	}
+	return fmt.Sprint(runs[0].ID)
+}
+
+func listJSON(c *cli, flags ...string) []jsonRun {
+	c.h.t.Helper()
+	out, _ := c.run(exitFine, append([]string{"runs", "list", "--format", "json"}, flags...)...)
+	var list struct{ Runs []jsonRun }
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		c.h.t.Fatalf("%v: %s", err, out)
+	}
+	return list.Runs
+}
+
+func TestRunsFilters(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	first := h.addDeal("One", row{"A", "1", "1"})
+	if _, err := h.people.addInvoice(h.context(), "Two", row{"B", "1", "1"}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		h.touch(first, "again")
+		h.wait()
+	}
+	all := listJSON(c)
+	if len(all) < 4 {
+		t.Fatalf("%d runs", len(all))
+	}
+	for _, tt := range []struct {
+		flags []string
+		want  func(r jsonRun) bool
+	}{
+		{[]string{"--rule", "invoice-total"}, func(r jsonRun) bool { return r.Rule == "invoice-total" }},
+		{[]string{"--entity", fmt.Sprintf("deal:%d", first)}, func(r jsonRun) bool { return r.Entity == fmt.Sprintf("deal:%d", first) }},
+		{[]string{"--state", "succeeded,parked"}, func(jsonRun) bool { return true }},
+		{[]string{"--state", "running"}, func(jsonRun) bool { return false }},
+		{[]string{"--since", "1h"}, func(jsonRun) bool { return true }},
+		{[]string{"--since", "2999-01-01"}, func(jsonRun) bool { return false }},
+		{[]string{"--portal", "demo"}, func(jsonRun) bool { return true }},
+		{[]string{"--portal", "an old one"}, func(jsonRun) bool { return false }},
+	} {
+		var want, got []int64
+		for _, r := range all {
+			if tt.want(r) {
+				want = append(want, r.ID)
+			}
+		}
+		for _, r := range listJSON(c, tt.flags...) {
+			got = append(got, r.ID)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", tt.flags, diff)
+		}
+	}
+	// Page after page gives each run once.
+	var paged []int64
+	before := int64(0)
+	for range len(all) + 1 {
+		out, _ := c.run(exitFine, "runs", "list", "--format", "json", "--limit", "2", "--before", fmt.Sprint(before))
+		var list struct {
+			Runs []jsonRun
+			Next int64
+		}
+		if err := json.Unmarshal([]byte(out), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range list.Runs {
+			paged = append(paged, r.ID)
+		}
+		if before = list.Next; before == 0 {
+			break
+		}
+	}
+	if len(paged) != len(all) {
+		t.Errorf("pages give %d runs, there are %d", len(paged), len(all))
+	}
+	for flag, bad := range map[string]string{"--state": "parkt", "--since": "yesterday", "--entity": "deal", "--portal": "demos"} {
+		c.run(exitUsage, "runs", "list", flag, bad)
+	}
+}
+
+// TestRunsPause: a paused rule keeps what came and does it when it is resumed.
+func TestRunsPause(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	c.run(exitUsage, "runs", "pause", "--portal", "dmeo")
+	c.run(exitUsage, "runs", "pause", "--portal", "somewhere")
+	if _, talk := c.run(exitUsage, "runs", "pause", "--rule", "deal-shipment"); !strings.Contains(talk, `no portal has a rule "deal-shipment" (did you mean deal-shipments?)`) {
+		t.Errorf("a misspelt rule: %s", talk)
+	}
+	if _, talk := c.run(exitUsage, "runs", "pause", "--rule", "x", "--portal", "demo"); !strings.Contains(talk, `portal demo has no rule "x"`) {
+		t.Errorf("an unknown rule: %s", talk)
+	}
+	c.run(exitFine, "runs", "pause", "--rule", "to-come", "--force")
+	c.run(exitFine, "runs", "resume", "--rule", "to-come")
+	if out, _ := c.run(exitFine, "runs", "pause", "--rule", "deal-shipments", "--reason", "stocktaking"); out != "paused rule deal-shipments in all portals\n" {
+		t.Errorf("pause: %q", out)
+	}
+	deal, err := h.people.addDeal(h.context(), "Roof", row{"Tiles", "1", "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.portal.WaitIdle(h.context()); err != nil {
+		t.Fatal(err)
+	}
+	_, talk := c.run(exitFine, "runs", "list")
+	if !strings.Contains(talk, "rule deal-shipments in all portals is paused since ") || !strings.Contains(talk, ": stocktaking") {
+		t.Errorf("list does not tell of the pause: %q", talk)
+	}
+	show, _ := c.run(exitFine, "runs", "show", firstRun(c, "--state", string(queue.Waiting)))
+	if !strings.Contains(show, "stocktaking") || !strings.Contains(show, "b24rules runs resume --rule deal-shipments") {
+		t.Errorf("show does not tell of the pause:\n%s", show)
+	}
+	if _, talk := c.run(exitFailure, "runs", "resume", "--portal", "demo"); !strings.Contains(talk, "portal demo is not paused") {
+		t.Errorf("resume of what is not paused: %q", talk)
+	}
+	c.run(exitFine, "runs", "resume", "--rule", "deal-shipments")
+	h.wait()
+	if n := len(h.elements(deal)); n != 1 {
+		t.Errorf("%d elements after the pause, want 1", n)
+	}
+}

@@ -1,0 +1,363 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+var syncCmd = &command{
+	name:  "sync",
+	args:  "[--config FILE] [--portal NAME] --rule ID [--since TIME] [--dry-run] [--restart] [--allow-effects] [--format text|json]",
+	short: "run a rule for all entities, or for those that have changed",
+	long: `Sync runs a rule for every entity that it is about: the first fill of a list, and
+the repair after events were lost. Which entities these are is known from the
+rule's events. With --since only those are taken that have changed since then.
+
+The runs go through the queue, behind those of live events. A serve that is under
+way does the work; without one sync does it itself. How far it is stands in the
+database: a sync that was stopped or killed goes on where it was when the same
+command is given again; --restart begins anew.
+
+When the rule has deleted steps and these find what belongs to an entity by a
+field that holds its id, sync also looks there for entities that no longer exist,
+and runs the steps for them. With --since it looks through all of them too.
+
+--dry-run shows what would be written, and writes nothing. It asks the portal
+beside a serve that is under way, and so takes a share of its rate.
+
+A rule with a step that does something each time it runs, such as a call, would
+do it for each entity: that wants --allow-effects.
+
+Exit codes: 0 all runs succeeded, 1 some failed, or a rule file has findings, 2
+wrong usage, 3 it could not be done.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		s := &syncing{}
+		fs.StringVar(&s.config, "config", defaultConfigFile, "read the configuration from `FILE`")
+		fs.StringVar(&s.portal, "portal", "", "the portal `NAME`; not needed when there is one")
+		fs.StringVar(&s.rule, "rule", "", "the rule's `ID`")
+		fs.StringVar(&s.since, "since", "", "only entities that have changed since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
+		fs.BoolVar(&s.dry, "dry-run", false, "show what would be written, and write nothing")
+		fs.BoolVar(&s.restart, "restart", false, "begin anew instead of going on with a sync that was stopped")
+		fs.BoolVar(&s.effects, "allow-effects", false, "run steps that do something each time, such as calls")
+		fs.StringVar(&s.format, "format", "text", "print as `FORMAT`: text or json")
+		return s.run
+	},
+}
+
+type syncing struct {
+	single
+	since, format         string
+	dry, restart, effects bool
+}
+
+func (s *syncing) run(ctx context.Context, std stdio, args []string) error {
+	if err := none(args); err != nil {
+		return err
+	}
+	if err := oneOf("format", s.format, "text", "json"); err != nil {
+		return err
+	}
+	if s.rule == "" {
+		return usagef("which rule? --rule ID")
+	}
+	if s.since != "" {
+		if _, err := parseSince(s.since, time.Now()); err != nil {
+			return err
+		}
+	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	a, t, done, err := s.openSync(ctx, std)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if s.dry {
+		return s.rehearse(ctx, std, a, t)
+	}
+	job, err := s.begin(ctx, std, a, t)
+	if err != nil {
+		return err
+	}
+	return s.follow(ctx, std, a, job)
+}
+
+// openSync reads the configuration, the rule, and opens the app.
+func (s *syncing) openSync(ctx context.Context, std stdio) (a *app, t target, done func(), err error) {
+	c, err := loadConfig(std, s.config)
+	if err != nil {
+		return nil, t, nil, err
+	}
+	if s.portal, err = c.onePortal(s.portal); err != nil {
+		return nil, t, nil, err
+	}
+	c.Only = s.portal
+	rules, gen, err := c.loadRules(std)
+	if err != nil {
+		return nil, t, nil, err
+	}
+	r, inputs, ok := gen.rule(s.rule, s.portal)
+	if !ok {
+		_, err := s.targets(gen, engine.Entity{}) // it has the words for this
+		return nil, t, nil, s.without(std, gen, err)
+	}
+	if err := s.fit(r); err != nil {
+		return nil, t, nil, err
+	}
+	forget := func() {}
+	if s.dry {
+		if forget, err = temporaryDatabase(c); err != nil {
+			return nil, t, nil, err
+		}
+	}
+	log := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelError}))
+	if a, err = newApp(ctx, c, rules, log); err != nil {
+		forget()
+		return nil, t, nil, err
+	}
+	return a, target{rule: r, inputs: inputs}, func() { a.close(); forget() }, nil
+}
+
+// fit refuses rules that cannot be run without their events.
+func (s *syncing) fit(r *engine.Rule) error {
+	if r.Derived() {
+		return usagef("rule %s says by a formula (entity) what it is about: only an event can tell", r.ID)
+	}
+	types, every, foreign := scopeOf(r)
+	if len(types) == 0 && !every {
+		return usagef("rule %s hears %s, which is about no entity of the CRM that could be listed", r.ID, strings.Join(foreign, ", "))
+	}
+	if loud := r.Loud(); len(loud) > 0 && !s.effects && !s.dry {
+		return usagef("rule %s does something each time it runs (%s), and would do it for each entity: give the step a once, or --allow-effects", r.ID, strings.Join(loud, ", "))
+	}
+	return nil
+}
+
+// begin stores the job, or goes on with the one that was stopped.
+func (s *syncing) begin(ctx context.Context, std stdio, a *app, t target) (catchup.Job, error) {
+	old, ok, err := catchup.Load(ctx, a.queue, s.portal, s.rule)
+	if err != nil && !s.restart {
+		return catchup.Job{}, err
+	}
+	under, err := s.underWay(ctx, a, old, ok)
+	if err != nil {
+		return catchup.Job{}, err
+	}
+	if under && !s.restart {
+		if err := s.same(old, a.portals[s.portal].zone); err != nil {
+			return catchup.Job{}, err
+		}
+		std.say("going on with the sync of %s: %d of %s", old.Started.Local().Format(time.DateTime), old.Seen, plural(old.Total, "entity", "entities"))
+		return old, nil
+	}
+	job, err := s.job(ctx, a, t)
+	if err != nil {
+		return job, err
+	}
+	if err := countAll(ctx, a.portals[s.portal].later(), &job); err != nil {
+		return job, err
+	}
+	return job, catchup.Begin(ctx, a.queue, job)
+}
+
+// countAll counts the entities of a sync.
+func countAll(ctx context.Context, p catchup.Portal, j *catchup.Job) error {
+	for _, typ := range j.Types {
+		n, err := catchup.Count(ctx, p, typ, j.Since)
+		if err != nil {
+			return err
+		}
+		j.Total += n
+	}
+	return nil
+}
+
+// same refuses to go on with a sync that takes less than what is asked for.
+func (s *syncing) same(old catchup.Job, zone *time.Location) error {
+	begun := old.Since.Format(time.RFC3339)
+	switch {
+	case s.since == "" && old.Since.IsZero():
+		return nil
+	case s.since == "":
+		return fmt.Errorf("a sync of what has changed since %s is under way for rule %s: give --since %[1]s to follow it, or --restart", begun, s.rule)
+	case old.Since.IsZero():
+		return fmt.Errorf("a sync of all entities is under way for rule %s: leave --since out to follow it, or say --restart", s.rule)
+	}
+	// The portal's clock is not asked for this: a minute does not matter.
+	since, err := parseSince(s.since, inZone(time.Now(), zone))
+	if err == nil && since.Before(old.Since.Add(-time.Minute)) {
+		err = fmt.Errorf("the sync that is under way for rule %s takes what has changed since %s, and --since %s asks for more: wait for its end, or say --restart", s.rule, begun, s.since)
+	}
+	return err
+}
+
+// inZone is a moment in a portal's zone, as far as it is known.
+func inZone(t time.Time, zone *time.Location) time.Time {
+	if zone == nil {
+		return t.Local()
+	}
+	return t.In(zone)
+}
+
+// underWay reports whether a job still has something to find, or runs that are
+// not over.
+func (s *syncing) underWay(ctx context.Context, a *app, j catchup.Job, ok bool) (bool, error) {
+	if !ok || j.Failed != "" || !j.Over() {
+		return ok && j.Failed == "", nil
+	}
+	counts, err := a.queue.Tally(ctx, j.Portal, j.Code(), j.Rule, j.Event)
+	return catchup.Open(counts) > 0, err
+}
+
+// job is what is to be gone over.
+func (s *syncing) job(ctx context.Context, a *app, t target) (catchup.Job, error) {
+	client := a.portals[s.portal].later()
+	job := catchup.Job{Portal: s.portal, Rule: s.rule, Started: time.Now()}
+	types, every, _ := scopeOf(t.rule)
+	if every {
+		all, err := dynamicTypes(ctx, client)
+		if err != nil {
+			return job, err
+		}
+		for _, typ := range all {
+			if !slices.Contains(types, typ) {
+				types = append(types, typ)
+			}
+		}
+	}
+	job.Types = types
+	if s.since != "" {
+		now, err := catchup.Now(ctx, client) // the times of entities are by this clock
+		if err != nil {
+			return job, err
+		}
+		if job.Since, err = parseSince(s.since, inZone(now, a.portals[s.portal].zone)); err != nil {
+			return job, err
+		}
+		if job.Since.After(now) {
+			return job, usagef("--since %s lies in the future: at the portal it is %s", s.since, now.Format(time.RFC3339))
+		}
+	}
+	job.Remains = remainsOf(t)
+	return job, nil
+}
+
+// remainsOf are the places where a rule leaves things of its entities. With
+// entities of several types an id does not say of which it is.
+func remainsOf(t target) []catchup.Remain {
+	types, every, _ := scopeOf(t.rule)
+	if len(types) != 1 || every {
+		return nil
+	}
+	places, _ := t.rule.Remains(t.inputs)
+	out := make([]catchup.Remain, len(places))
+	for i, p := range places {
+		out[i] = catchup.Remain{TypeID: types[0], List: p.List, ListType: p.ListType, EntityTypeID: p.EntityTypeID, Field: p.Field}
+	}
+	return out
+}
+
+// dynamicTypes are smart invoices and all smart processes of a portal.
+func dynamicTypes(ctx context.Context, c bitrix.Later) ([]int, error) {
+	rows, err := c.List(ctx, bitrix.Call{Method: "crm.type.list"}, "types")
+	if err != nil {
+		return nil, err
+	}
+	out := []int{schemas.TypeSmartInvoice}
+	for _, row := range rows {
+		var t struct {
+			ID int `json:"entityTypeId"`
+		}
+		if err := json.Unmarshal(row, &t); err != nil {
+			return nil, fmt.Errorf("crm.type.list: the result has another shape: %w", err)
+		}
+		if t.ID > 0 && !slices.Contains(out, t.ID) {
+			out = append(out, t.ID)
+		}
+	}
+	return out, nil
+}
+
+// follow shows how a job goes on until its last run has ended. When nobody
+// works the queue it does.
+func (s *syncing) follow(ctx context.Context, std stdio, a *app, job catchup.Job) error {
+	all, err := a.queue.Pauses(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range pausesOf(all, job.Portal, job.Rule) {
+		std.say("%s: the runs wait", pauseText(p))
+	}
+	w := &jobWatch{app: a, std: std, job: job, format: s.format, begun: time.Now(), command: "b24rules sync --rule " + s.rule}
+	end := func() {}
+	defer func() { end() }()
+	working, served := false, false
+	var lockAt time.Time
+	for {
+		if !working && time.Now().After(lockAt) {
+			stop, err := a.workJobs(ctx, a.portals[s.portal])
+			switch {
+			case err == nil:
+				end, working, served = stop, true, false
+			case ctx.Err() != nil:
+			case !errors.Is(err, queue.ErrInUse):
+				return err
+			case !served:
+				std.say("serve does it; Ctrl-C ends only the watching")
+				served = true
+			}
+			lockAt = time.Now().Add(5 * time.Second) // it may end meanwhile
+		}
+		over, err := w.look(ctx)
+		if err == nil && over {
+			return w.finish()
+		}
+		if ctx.Err() != nil {
+			w.clear()
+			if working && a.queue.Holds(s.portal) == nil || !working && !served {
+				return fmt.Errorf("stopped at %d of %s: the same command goes on from there", w.job.Seen, plural(w.job.Total, "entity", "entities"))
+			}
+			std.say("serve goes on")
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-time.After(w.pause()):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// workJobs works the queue and feeds the jobs of a portal until end is called.
+// It fails with ErrInUse when another process does.
+func (a *app) workJobs(ctx context.Context, p *portal) (end func(), err error) {
+	if err := a.queue.Lock(ctx); err != nil {
+		return nil, err
+	}
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 2)
+	a.working.Store(true)
+	go func() { ended <- a.queue.Work(working, a.work) }()
+	go func() { a.feeder(p).Run(working); ended <- nil }()
+	return func() {
+		stop()
+		if err := errors.Join(<-ended, <-ended); err != nil {
+			a.log.Error("the queue", "error", err)
+		}
+	}, nil
+}

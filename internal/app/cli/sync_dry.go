@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/b24rules/b24rules/engine"
+)
+
+// rehearsals is how many runs of a dry run are under way at once: they fill
+// batches.
+const rehearsals = 100
+
+// dryResult is what a sync would do.
+type dryResult struct {
+	Portal   string `json:"portal"`
+	Rule     string `json:"rule"`
+	Entities int    `json:"entities"`
+	Gone     int    `json:"gone"`
+	// Changed are the entities for which something would be written.
+	Changed int `json:"changed"`
+	Add     int `json:"add"`
+	Change  int `json:"change"`
+	Delete  int `json:"delete"`
+	Calls   int `json:"calls"`
+	Failed  int `json:"failed"`
+	// Plans are the first of them in detail.
+	Plans []planned `json:"plans"`
+}
+
+// maxPlans is how many plans the JSON of a dry run has.
+const maxPlans = 1000
+
+// rehearse shows what a sync would write.
+func (s *syncing) rehearse(ctx context.Context, std stdio, a *app, t target) error {
+	job, err := s.job(ctx, a, t)
+	if err != nil {
+		return err
+	}
+	p := a.portals[s.portal]
+	if err := countAll(ctx, p.later(), &job); err != nil {
+		return err
+	}
+	out := dryResult{Portal: s.portal, Rule: s.rule, Plans: []planned{}}
+	lineAt := time.Now().Add(lineEvery)
+	for more := true; more; {
+		var typ int
+		var ids []int
+		if typ, ids, more, err = job.Next(ctx, p.later()); err != nil {
+			return err
+		}
+		plans, err := s.rehearsePage(ctx, a, t, typ, ids)
+		if err != nil {
+			return err
+		}
+		for _, one := range plans {
+			out.add(one)
+			if err := s.tellPlan(std.out, one); err != nil {
+				return err
+			}
+		}
+		if now := time.Now(); now.After(lineAt) {
+			std.say("%d/%d", job.Seen, max(job.Seen, job.Total))
+			lineAt = now.Add(lineEvery)
+		}
+	}
+	out.Entities, out.Gone = job.Seen, job.Orphans
+	return s.tellDry(std, out)
+}
+
+// rehearsePage rehearses the runs of a page, in the order of its ids.
+func (s *syncing) rehearsePage(ctx context.Context, a *app, t target, typ int, ids []int) ([]planned, error) {
+	out := make([]planned, len(ids))
+	errs := make([]error, len(ids))
+	slots := make(chan struct{}, rehearsals)
+	var wg sync.WaitGroup
+	p := &planning{single: s.single, later: true}
+	for i, id := range ids {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			one := t
+			one.entity = engine.Entity{Kind: kindOfType(typ), TypeID: typ, ID: strconv.Itoa(id)}
+			one.event = entityEvent(typ, one.entity.ID)
+			one.event.Time = time.Now()
+			out[i], errs[i] = p.plan(ctx, a, one)
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (r *dryResult) add(p planned) {
+	if p.Error != "" {
+		r.Failed++
+	}
+	if len(p.Changes) > 0 {
+		r.Changed++
+	}
+	if (len(p.Changes) > 0 || p.Error != "") && len(r.Plans) < maxPlans {
+		r.Plans = append(r.Plans, p)
+	}
+	for _, c := range p.Changes {
+		switch c.Kind {
+		case engine.ChangeAdd:
+			r.Add++
+		case engine.ChangeUpdate:
+			r.Change++
+		case engine.ChangeDelete:
+			r.Delete++
+		case engine.ChangeCall, engine.ChangeOutside:
+			r.Calls++
+		}
+	}
+}
+
+// tellPlan writes the entities for which something would be done as they are
+// found.
+func (s *syncing) tellPlan(w io.Writer, p planned) error {
+	if s.format == "json" || len(p.Changes) == 0 && p.Error == "" {
+		return nil
+	}
+	sh := newSheet(w)
+	sh.plan(p)
+	_, err := io.WriteString(w, sh.String())
+	return err
+}
+
+func (s *syncing) tellDry(std stdio, r dryResult) error {
+	var err error
+	if s.format == "json" {
+		err = writeJSON(std.out, r)
+	} else {
+		_, err = fmt.Fprintf(std.out, "%s would write for %d of %s: + %d  ~ %d  - %d  ! %d, and fail for %d\n",
+			r.Rule, r.Changed, plural(r.Entities+r.Gone, "entity", "entities"), r.Add, r.Change, r.Delete, r.Calls, r.Failed)
+	}
+	if err != nil {
+		return err
+	}
+	if r.Failed > 0 {
+		return errFindings
+	}
+	return nil
+}

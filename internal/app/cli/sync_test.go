@@ -1,0 +1,344 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// fill adds deals while nobody listens.
+func (h *harness) fill(n int) (deals []int) {
+	h.t.Helper()
+	for i := range n {
+		id, err := h.people.addDeal(h.context(), fmt.Sprint("Deal ", i), row{"Nails", "1", "5"})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		deals = append(deals, id)
+	}
+	if err := h.portal.WaitIdle(h.context()); err != nil {
+		h.t.Fatal(err)
+	}
+	return deals
+}
+
+// missing counts the deals whose elements are not there.
+func (h *harness) missing(deals []int) int {
+	h.t.Helper()
+	n := 0
+	for _, id := range deals {
+		if len(h.elements(id)) != 1 {
+			n++
+		}
+	}
+	return n
+}
+
+func TestSyncAloneAndBesideServe(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	h.stop()
+	deals := h.fill(120) // more than two pages
+	last := len(h.portal.History())
+
+	plan, _ := c.run(exitFine, "sync", "--rule", "deal-shipments", "--dry-run")
+	if !strings.Contains(plan, "deal-shipments would write for 120 of 120 entities: + 120  ~ 0  - 0  ! 0, and fail for 0") {
+		t.Errorf("the dry run says %s", plan)
+	}
+	asJSON, _ := c.run(exitFine, "sync", "--rule", "deal-shipments", "--dry-run", "--format", "json")
+	var dry dryResult
+	if err := json.Unmarshal([]byte(asJSON), &dry); err != nil || dry.Add != 120 || len(dry.Plans) != 120 {
+		t.Errorf("the dry run says %v, %+v", err, dry.Add)
+	}
+	if n := len(h.portal.History()) - last; n != 0 {
+		t.Fatalf("the dry run has changed %d things", n)
+	}
+
+	out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments")
+	if !strings.HasPrefix(out, "deal-shipments: 120 entities, 120 runs, 0 failed") || h.missing(deals) != 0 {
+		t.Errorf("sync says %s, %d deals have no element", out, h.missing(deals))
+	}
+
+	// Everything agrees: a second sync writes nothing.
+	last = len(h.portal.History())
+	if out, _ = c.run(exitFine, "sync", "--rule", "deal-shipments", "--format", "json"); !strings.Contains(out, `"runs": 120`) {
+		t.Errorf("a second sync says %s", out)
+	}
+	if n := len(h.portal.History()) - last; n != 0 {
+		t.Errorf("a second sync has changed %d things", n)
+	}
+
+	// Beside serve that one does it. A deal that was deleted meanwhile leaves
+	// nothing, one that was changed is put right, and since leaves out the rest.
+	since := time.Now().Truncate(time.Second).Add(time.Second) // updatedTime has whole seconds
+	time.Sleep(time.Until(since))
+	if err := h.people.deleteDeal(h.context(), deals[0]); err != nil {
+		t.Fatal(err)
+	}
+	h.setRowsQuietly(deals[1], row{"Nails", "1", "7"})
+	h.start()
+	out, talk := c.run(exitFine, "sync", "--rule", "deal-shipments", "--since", since.Format(time.RFC3339))
+	if !strings.Contains(talk, "serve does it") || !strings.Contains(out, "1 of deleted entities, 0 failed") {
+		t.Errorf("beside serve: %s%s", out, talk)
+	}
+	if n := len(h.elements(deals[0])); n != 0 {
+		t.Errorf("a deleted deal has %d elements", n)
+	}
+	wantNames(t, h.elements(deals[1]), "Nails × 7")
+}
+
+func TestSyncGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	h.stop()
+	deals := h.fill(230)
+	// The portal fails after the second page.
+	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Code: "ACCESS_DENIED", Method: "crm.item.list", Skip: 3}); err != nil {
+		t.Fatal(err)
+	}
+	_, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments")
+	if !strings.Contains(talk, "the sync is not complete: crm.item.list: ACCESS_DENIED") {
+		t.Errorf("it says %s", talk)
+	}
+	if err := h.portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	// One that is stopped in the middle goes on with the same command.
+	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultDelay, Method: "crm.item.list", Delay: 2 * time.Second, Skip: 3}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(h.context())
+	go func() {
+		defer cancel()
+		for ctx.Err() == nil && h.matched(0) < 4 {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	if _, talk = c.runWith(ctx, exitFailure, "sync", "--rule", "deal-shipments"); !strings.Contains(talk, "the same command goes on from there") {
+		t.Errorf("stopped, it says %s", talk)
+	}
+	if err := h.portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	q, err := queue.Open(h.context(), "sqlite:"+filepath.Join(dir, "b24rules.db"), queue.Options{Log: h.log.logger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, ok, err := catchup.Load(h.context(), q, stagePortal, "deal-shipments")
+	if err != nil || !ok || job.Over() {
+		t.Fatalf("the job: %v, %v, %+v", ok, err, job)
+	}
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out, talk := c.run(exitFine, "sync", "--rule", "deal-shipments")
+	if !strings.Contains(talk, "going on with the sync of") || !strings.HasPrefix(out, "deal-shipments: 230 entities, ") {
+		t.Errorf("it says %s%s, the job was at %d", talk, out, job.Seen)
+	}
+	h.start()
+	if job.Seen == 0 || job.Seen == 230 || h.missing(deals) != 0 {
+		t.Errorf("it was stopped at %d; %d deals have no element in the end", job.Seen, h.missing(deals))
+	}
+}
+
+func TestSyncWrong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	c.addRule("tasks", "ONTASKUPDATE", "log: {message: x}")
+	c.addRule("derived", "ONCRMDEALUPDATE", "log: {message: x}", "entity: =event.data.FIELDS.PARENT_ID")
+	c.addRule("loud", "ONCRMDEALUPDATE", "call: {method: crm.timeline.comment.add, params: {fields: {ENTITY_TYPE: deal, ENTITY_ID: =event.id, COMMENT: x}}}")
+	for _, tt := range []struct {
+		code int
+		args []string
+		says string
+	}{
+		{exitUsage, nil, "which rule? --rule ID"},
+		{exitUsage, []string{"--rule", "deal-shipment"}, "did you mean deal-shipments?"},
+		{exitUsage, []string{"--rule", "deal-shipments", "--portal", "dmeo"}, "did you mean demo?"},
+		{exitUsage, []string{"--rule", "deal-shipments", "--since", "yesterday"}, `--since "yesterday": want how long ago`},
+		{exitUsage, []string{"--rule", "deal-shipments", "--format", "xml"}, "want text or json"},
+		{exitUsage, []string{"--rule", "deal-shipments", "--dryrun"}, "did you mean --dry-run?"},
+		{exitUsage, []string{"--rule", "deal-shipments", "all"}, `unexpected argument "all"`},
+		{exitUsage, []string{"--rule", "tasks"}, "rule tasks hears ONTASKUPDATE, which is about no entity of the CRM that could be listed"},
+		{exitUsage, []string{"--rule", "derived"}, "only an event can tell"},
+		{exitUsage, []string{"--rule", "loud"}, "does something each time it runs"},
+		{exitUsage, []string{"--rule", "deal-shipments", "--since", "2199-01-01"}, "--since 2199-01-01 lies in the future: at the portal it is 20"},
+	} {
+		if _, talk := c.run(tt.code, append([]string{"sync"}, tt.args...)...); !strings.Contains(talk, tt.says) {
+			t.Errorf("%v says %q, want %q", tt.args, talk, tt.says)
+		}
+	}
+	// Of several portals one has to be chosen, and a rule may be another one's.
+	c.add("  other: {webhook: 'https://acme.bitrix24.com/rest/1/code/', application_token: t, inputs: {deal-shipments: {list: 1}, invoice-total: {helper_type: 1}}}\n")
+	c.addRule("elsewhere", "ONCRMDEALUPDATE", "log: {message: x}", "portals: [other]")
+	if _, talk := c.run(exitUsage, "sync", "--rule", "elsewhere"); !strings.Contains(talk, "which portal? --portal demo or other") {
+		t.Errorf("without a portal it says %q", talk)
+	}
+	if _, talk := c.run(exitUsage, "sync", "--rule", "elsewhere", "--portal", "demo"); !strings.Contains(talk, `portal demo has no rule "elsewhere": it is for other`) {
+		t.Errorf("with a portal that has no such rule it says %q", talk)
+	}
+}
+
+// A sync is not taken for another one that wants more, and a rule that is paused
+// keeps it waiting.
+func TestSyncBesideAnotherOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	h.addDeal("Roof", row{"Tiles", "10", "1"})
+	c.run(exitFine, "runs", "pause", "--rule", "deal-shipments", "--reason", "stocktaking")
+	since := time.Now().Add(-time.Hour).Format(time.RFC3339)
+	job := catchup.Job{Portal: stagePortal, Rule: "deal-shipments", Types: []int{2}, Started: time.Now(), Since: time.Now().Add(-time.Hour).Truncate(time.Second)}
+	if err := catchup.Begin(h.context(), h.app.queue, job); err != nil {
+		t.Fatal(err)
+	}
+	h.until("found", func() bool {
+		j, _, err := catchup.Load(h.context(), h.app.queue, stagePortal, "deal-shipments")
+		return err == nil && j.Over()
+	})
+	if _, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments"); !strings.Contains(talk, "a sync of what has changed since "+since[:16]) {
+		t.Errorf("asked for all, it says %s", talk)
+	}
+	if _, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments", "--since", "3d"); !strings.Contains(talk, "--since 3d asks for more") {
+		t.Errorf("asked for more, it says %s", talk)
+	}
+	ctx, cancel := context.WithCancel(h.context())
+	talk := &watchedText{until: "rule deal-shipments in all portals is paused since", then: cancel}
+	args := []string{"sync", "--rule", "deal-shipments", "--since", "1h", "--config", c.config}
+	if code := run(ctx, args, stdio{in: strings.NewReader(""), out: io.Discard, err: talk}); code != exitFailure || !strings.Contains(talk.String(), "going on with the sync of") {
+		t.Errorf("exit code %d, it says %s", code, talk)
+	}
+	c.run(exitFine, "runs", "resume", "--rule", "deal-shipments")
+	if out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments", "--since", "1h"); !strings.Contains(out, "1 entity, 1 run, 0 failed") {
+		t.Errorf("it says %s", out)
+	}
+}
+
+// watchedText is a text that tells when something is written into it.
+type watchedText struct {
+	strings.Builder
+	until string
+	then  func()
+}
+
+func (w *watchedText) Write(p []byte) (int, error) {
+	n, err := w.Builder.Write(p)
+	if strings.Contains(w.String(), w.until) {
+		w.then()
+	}
+	return n, err
+}
+
+func TestBar(t *testing.T) {
+	for _, tt := range []struct {
+		done, total, width int
+		text, want         string
+	}{
+		{0, 100, 60, "0/100", "r [----------------------------------------]   0%  0/100"},
+		{50, 100, 40, "50/100  5/s", "r [=========---------]  50%  50/100  5/s"},
+		{100, 100, 40, "100/100", "r [======================] 100%  100/100"},
+		{7, 0, 20, "7/0 and a long text", "r   0%  7/0 and a l…"},
+	} {
+		if got := bar("r", tt.done, tt.total, tt.text, tt.width); got != tt.want || len([]rune(got)) > tt.width {
+			t.Errorf("%d/%d in %d:\n%q\nwant\n%q", tt.done, tt.total, tt.width, got, tt.want)
+		}
+	}
+}
+
+// addRule adds a rule of one step to the rules of the configuration.
+func (c *cli) addRule(id, event, step string, more ...string) {
+	c.h.t.Helper()
+	text := "version: 1\nrules:\n  " + id + ":\n    on: " + event + "\n"
+	for _, m := range more {
+		text += "    " + m + "\n"
+	}
+	text += "    steps:\n      - " + step + "\n"
+	if err := os.WriteFile(filepath.Join(filepath.Dir(c.config), "rules", id+".yaml"), []byte(text), 0o600); err != nil {
+		c.h.t.Fatal(err)
+	}
+}
+
+// A sync is killed again and again, and begun again each time: in the end every
+// deal has its element, and none ever had two.
+func TestSyncIsKilled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, harnessOptions{dir: dir})
+	c := newCLI(h, dir)
+	h.stop()
+	deals := h.fill(200)
+	if err := h.portal.SetFaults(
+		emulator.Fault{Kind: emulator.FaultDelay, Method: "crm.item.list", Delay: 60 * time.Millisecond},
+		emulator.Fault{Kind: emulator.FaultDelay, Method: "lists.element.add", Delay: 20 * time.Millisecond},
+	); err != nil {
+		t.Fatal(err)
+	}
+	c.add("limits: {settle: 300ms}\n") // longer than the portal takes here
+	resumed := 0
+	for round := range 6 {
+		adds := h.matched(1) + 1 + 7*round
+		p := startProcess(t, nil, "sync", "--rule", "deal-shipments", "--config", c.config)
+		var ended atomic.Bool // a late one finds all done
+		go func() {
+			_, _ = io.Copy(io.Discard, p.stdout)
+			ended.Store(true)
+		}()
+		h.until("so many elements were added", func() bool { return h.matched(1) >= adds || ended.Load() })
+		p.signal(syscall.SIGKILL)
+		p.exit()
+		resumed += strings.Count(p.log.String(), "going on with the sync of")
+	}
+	if err := h.portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments")
+	if resumed == 0 || !strings.HasPrefix(out, "deal-shipments: 200 entities, ") {
+		t.Errorf("%d processes went on where the one before was; the last says %s", resumed, out)
+	}
+	if n := h.missing(deals); n != 0 {
+		t.Errorf("%d deals do not have one element", n)
+	}
+	added := 0
+	for _, change := range h.portal.History() {
+		if change.IBlockID != 0 && change.Op == "add" {
+			added++
+		}
+	}
+	if added != 200 {
+		t.Errorf("%d elements were added over time, want 200", added)
+	}
+}
+
+// matched is how many commands a fault was meant for, struck or not.
+func (h *harness) matched(fault int) int { return h.portal.Faults()[fault].Matched }
+
+// add appends to the configuration.
+func (c *cli) add(text string) {
+	c.h.t.Helper()
+	old, err := os.ReadFile(c.config)
+	if err != nil {
+		c.h.t.Fatal(err)
+	}
+	if err := os.WriteFile(c.config, append(old, text...), 0o600); err != nil {
+		c.h.t.Fatal(err)
+	}
+}

@@ -1,0 +1,233 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+const (
+	// barEvery is how often the bar is drawn, lineEvery how often a line is
+	// written where there is no terminal.
+	barEvery  = 250 * time.Millisecond
+	lineEvery = 10 * time.Second
+	// rateOver is the time over which the rate is measured: the last bit, so
+	// that it tells of now.
+	rateOver = 20 * time.Second
+)
+
+// jobWatch shows how a job goes on.
+type jobWatch struct {
+	app     *app
+	std     stdio
+	job     catchup.Job
+	format  string
+	command string
+	begun   time.Time
+
+	counts map[queue.State]int
+	marks  []progressMark
+	lineAt time.Time
+	drawn  bool
+}
+
+// progressMark is how many entities were done at a moment.
+type progressMark struct {
+	at   time.Time
+	done int
+}
+
+func (w *jobWatch) pause() time.Duration {
+	if terminal(w.std.err) {
+		return barEvery
+	}
+	return time.Second
+}
+
+// look reads how far the job is and shows it. It reports whether all is over.
+func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
+	job, ok, err := catchup.Load(ctx, w.app.queue, w.job.Portal, w.job.Rule)
+	if err != nil {
+		return false, err
+	}
+	if !ok {
+		return false, fmt.Errorf("the sync was taken out of the database")
+	}
+	w.job = job
+	if w.counts, err = w.app.queue.Tally(ctx, job.Portal, job.Code(), job.Rule, job.Event); err != nil {
+		return false, err
+	}
+	if job.Failed != "" && job.Finished.IsZero() {
+		w.clear()
+		return false, fmt.Errorf("the sync was given up: %s", job.Failed)
+	}
+	now := time.Now()
+	w.marks = append(w.marks, progressMark{now, w.done()})
+	for len(w.marks) > 2 && now.Sub(w.marks[0].at) > rateOver {
+		w.marks = w.marks[1:]
+	}
+	switch {
+	case terminal(w.std.err):
+		w.draw()
+	case now.After(w.lineAt):
+		if !w.lineAt.IsZero() {
+			w.std.say("%s", w.text())
+		}
+		w.lineAt = now.Add(lineEvery)
+	}
+	return job.Over() && catchup.Open(w.counts) == 0, nil
+}
+
+// done is how many runs have ended; a run for which one was pending already is
+// that one's.
+func (w *jobWatch) done() int {
+	return max(0, w.job.Begun+w.job.Joined-catchup.Open(w.counts))
+}
+
+// total is how many runs there will be, as far as that is known.
+func (w *jobWatch) total() int {
+	found := w.job.Begun + w.job.Joined
+	if w.job.Over() {
+		return found
+	}
+	return max(w.job.Total, found)
+}
+
+// rate is how many runs end in a second.
+func (w *jobWatch) rate() float64 {
+	if len(w.marks) < 2 {
+		return 0
+	}
+	first, last := w.marks[0], w.marks[len(w.marks)-1]
+	took := last.at.Sub(first.at).Seconds()
+	if took < 0.5 {
+		return 0
+	}
+	return max(0, float64(last.done-first.done)/took)
+}
+
+// text tells in words how far it is.
+func (w *jobWatch) text() string {
+	parts := []string{fmt.Sprintf("%d/%d", w.done(), w.total())}
+	if rate := w.rate(); rate > 0 {
+		parts = append(parts, rateText(rate))
+		if left := w.total() - w.done(); left > 0 {
+			parts = append(parts, span(time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))+" left")
+		}
+	}
+	if n := w.counts[queue.Parked]; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d failed", n))
+	}
+	if w.job.Waits != "" && !w.job.Over() {
+		parts = append(parts, "waits: "+oneLine(w.job.Waits))
+	}
+	if !w.job.Over() && w.job.Stage >= len(w.job.Types) {
+		parts = append(parts, "looking for what deleted entities left")
+	}
+	return strings.Join(parts, "  ")
+}
+
+func rateText(rate float64) string {
+	if rate < 10 {
+		return fmt.Sprintf("%.1f/s", rate)
+	}
+	return fmt.Sprintf("%.0f/s", rate)
+}
+
+// draw writes the bar over the one before.
+func (w *jobWatch) draw() {
+	width := 80
+	if f, ok := w.std.err.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			width = n
+		}
+	}
+	text := w.text()
+	_, _ = io.WriteString(w.std.err, "\r\x1b[K"+bar(w.job.Rule, w.done(), w.total(), text, width-1)) // nobody to tell
+	w.drawn = true
+}
+
+// bar is a line of at most width columns: the name, a bar with the percentage,
+// and the text, of which the bar takes what is left.
+func bar(name string, done, total int, text string, width int) string {
+	part := 0.0
+	if total > 0 {
+		part = min(1, float64(done)/float64(total))
+	}
+	percent := fmt.Sprintf("%3d%%", int(part*100))
+	room := width - len(name) - len(percent) - len([]rune(text)) - 6
+	if room < 5 {
+		return fit(strings.TrimSpace(name+" "+percent+"  "+text), width)
+	}
+	room = min(room, 40)
+	full := int(part * float64(room))
+	return fmt.Sprintf("%s [%s%s] %s  %s", name, strings.Repeat("=", full), strings.Repeat("-", room-full), percent, text)
+}
+
+// clear takes the bar away.
+func (w *jobWatch) clear() {
+	if w.drawn {
+		_, _ = io.WriteString(w.std.err, "\r\x1b[K")
+		w.drawn = false
+	}
+}
+
+// syncResult is what a sync has done, for --format json.
+type syncResult struct {
+	Portal   string     `json:"portal"`
+	Rule     string     `json:"rule"`
+	Since    *time.Time `json:"since,omitempty"`
+	Entities int        `json:"entities"`
+	Gone     int        `json:"gone"`
+	Runs     int        `json:"runs"`
+	Pending  int        `json:"pending_before"`
+	Failed   int        `json:"failed"`
+	Seconds  float64    `json:"seconds"`
+}
+
+// finish tells what was done.
+func (w *jobWatch) finish() error {
+	w.clear()
+	j, failed := w.job, w.counts[queue.Parked]
+	took := time.Since(j.Started)
+	r := syncResult{
+		Portal: j.Portal, Rule: j.Rule, Entities: j.Seen, Gone: j.Orphans, Runs: j.Begun, Pending: j.Joined, Failed: failed,
+		Seconds: took.Round(time.Millisecond).Seconds(),
+	}
+	if !j.Since.IsZero() {
+		r.Since = &j.Since
+	}
+	var err error
+	if w.format == "json" {
+		err = writeJSON(w.std.out, r)
+	} else {
+		text := fmt.Sprintf("%s: %s, %s", j.Rule, plural(r.Entities, "entity", "entities"), plural(r.Runs, "run", "runs"))
+		if r.Pending > 0 {
+			text += fmt.Sprintf(", %d pending already", r.Pending)
+		}
+		if r.Gone > 0 {
+			text += fmt.Sprintf(", %d of deleted entities", r.Gone)
+		}
+		text += fmt.Sprintf(", %d failed, in %s", failed, span(took.Round(time.Millisecond)))
+		_, err = fmt.Fprintln(w.std.out, text)
+	}
+	if err != nil {
+		return err
+	}
+	if j.Failed != "" {
+		return fmt.Errorf("the sync is not complete: %s", j.Failed)
+	}
+	if failed > 0 {
+		w.std.say("the failed ones: b24rules runs list --portal %s --rule %s --state parked", j.Portal, j.Rule)
+		return errFindings
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// sheet writes text for a terminal: with colours and as wide as it is, or
+// plainly when it goes elsewhere.
+type sheet struct {
+	strings.Builder
+	paint bool
+	width int // columns; 0 means no limit
+	// now and zone decide how moments are written.
+	now time.Time
+}
+
+func newSheet(w io.Writer) *sheet {
+	s := &sheet{paint: color(w), now: time.Now()}
+	if f, ok := w.(*os.File); ok && terminal(w) {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			s.width = width
+		}
+	}
+	return s
+}
+
+// Colours of a terminal.
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	cyan   = "36"
+)
+
+// in paints a text.
+func (s *sheet) in(colour, text string) string {
+	if !s.paint || text == "" || colour == "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// fit cuts a text to n columns. It counts characters, which is right for
+// everything that is not Chinese or an emoji.
+func fit(text string, n int) string {
+	if n <= 0 || utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	r := []rune(text)
+	return string(r[:max(n-1, 0)]) + "…"
+}
+
+// oneLine makes a text safe and short enough for a line.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == 0x9b {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// room is how many columns are left after an indent.
+func (s *sheet) room(indent int) int {
+	if s.width == 0 {
+		return 0
+	}
+	return max(s.width-indent, 20)
+}
+
+// wrapped writes a text in lines that fit, each with the indent; the first one
+// is taken to stand there already.
+func (s *sheet) wrapped(indent int, text string) {
+	room := s.room(indent)
+	column := 0
+	for i, word := range strings.Fields(oneLine(text)) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i > 0 && room > 0 && column+1+n > room:
+			s.WriteString("\n" + strings.Repeat(" ", indent))
+			column = 0
+		case i > 0:
+			s.WriteString(" ")
+			column++
+		}
+		s.WriteString(word)
+		column += n
+	}
+	s.WriteString("\n")
+}
+
+// moment writes a time: the clock alone for today, with the date before.
+func (s *sheet) moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	t = t.In(s.now.Location())
+	switch {
+	case t.Format(time.DateOnly) == s.now.Format(time.DateOnly):
+		return t.Format(time.TimeOnly)
+	case t.Year() == s.now.Year():
+		return t.Format("Jan 02 15:04")
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
+// span writes a duration with as many digits as anybody wants to read.
+func span(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return "0s"
+	case d < time.Millisecond:
+		return d.Round(time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// plural writes a number with its noun.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

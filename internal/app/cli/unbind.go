@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+var unbindCmd = &command{
+	name:  "unbind",
+	args:  "[--config FILE] [--portal NAME] [--unused|--all] [--yes] [--format text|json]",
+	short: "make a portal send an application no more events",
+	long: `Unbind removes the event handlers that serve has bound in a portal, when events of
+it are no longer wanted here. It is for applications (oauth): the events of an
+inbound webhook's portal come from an outbound webhook, which is deleted in the
+portal. What uninstalls the application removes its handlers too.
+
+Without --yes it shows which handlers these are, and removes none. Those of the
+same application with another address, such as that of an earlier public_url,
+stay unless --all is given. --unused removes only what no rule hears any more, and
+can be done beside a serve that is under way; otherwise stop serve first, for it
+binds what its rules hear whenever it starts.
+
+Events that came before are kept and worked off as ever.
+
+Exit codes: 0 removed, or shown; 1 the configuration has findings, or with
+--unused a rule file; 2 wrong usage; 3 it could not be done.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		u := &unbinding{}
+		fs.StringVar(&u.config, "config", defaultConfigFile, "read the configuration from `FILE`")
+		fs.StringVar(&u.portal, "portal", "", "the portal `NAME`; not needed when there is one")
+		fs.BoolVar(&u.unused, "unused", false, "only handlers of events that no rule hears any more")
+		fs.BoolVar(&u.all, "all", false, "all handlers of the application, those with other addresses too")
+		fs.BoolVar(&u.yes, "yes", false, "remove them; without it they are only shown")
+		fs.StringVar(&u.format, "format", "text", "print as `FORMAT`: text or json")
+		return u.run
+	},
+}
+
+type unbinding struct {
+	config, portal, format string
+	unused, all, yes       bool
+}
+
+// handler is a subscription as it is printed.
+type handler struct {
+	Event     string `json:"event"`
+	Handler   string `json:"handler,omitempty"`
+	Offline   bool   `json:"offline,omitempty"`
+	Connector string `json:"connector,omitempty"`
+}
+
+func (u *unbinding) run(ctx context.Context, std stdio, args []string) error {
+	if err := none(args); err != nil {
+		return err
+	}
+	if err := oneOf("format", u.format, "text", "json"); err != nil {
+		return err
+	}
+	if u.unused && u.all {
+		return usagef("--unused or --all, not both")
+	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	a, err := u.open(ctx, std)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	p := a.portals[u.portal]
+	if u.yes && !u.unused {
+		if err := a.queue.Lock(ctx); errors.Is(err, queue.ErrInUse) {
+			return fmt.Errorf("serve would bind the events again, stop it first: %w", err)
+		} else if err != nil {
+			return err
+		}
+	}
+	bound, err := p.client.Subscriptions(ctx)
+	if err != nil {
+		return err
+	}
+	drop, keep, err := u.choose(ctx, a, p, bound)
+	if err != nil {
+		return err
+	}
+	if u.yes {
+		if err := unbindAll(ctx, p.client, drop); err != nil {
+			return err
+		}
+	}
+	return u.print(std, drop, keep)
+}
+
+// unbindAll removes subscriptions. A portal finds an offline one only under the
+// connector of the request, which all commands of a batch share.
+func unbindAll(ctx context.Context, c *bitrix.Client, all []bitrix.Subscription) error {
+	for rest := slices.Clone(all); len(rest) > 0; {
+		connector := rest[0].Connector
+		other := func(s bitrix.Subscription) bool { return s.Connector != connector }
+		c.SetConnector(connector)
+		if err := c.Unbind(ctx, slices.DeleteFunc(slices.Clone(rest), other)...); err != nil {
+			return fmt.Errorf("unbind %w", err)
+		}
+		rest = slices.DeleteFunc(rest, func(s bitrix.Subscription) bool { return !other(s) })
+	}
+	return nil
+}
+
+// open reads the configuration, and the rules when they are asked, and opens
+// the app. The caller closes it.
+func (u *unbinding) open(ctx context.Context, std stdio) (*app, error) {
+	c, err := loadConfig(std, u.config)
+	if err != nil {
+		return nil, err
+	}
+	if u.portal, err = c.onePortal(u.portal); err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(c.Portals, func(p portalConfig) bool { return p.Name == u.portal })
+	if c.Portals[i].OAuth == nil {
+		return nil, fmt.Errorf("portal %s has a webhook, so nothing is bound from here: delete its outbound webhook in Bitrix24", u.portal)
+	}
+	rules := &ruleLoader{}
+	if u.unused {
+		var gen *generation
+		if rules, gen, err = c.loadRules(std); err != nil {
+			return nil, err
+		}
+		if found := gen.findings(); len(found) > 0 {
+			return nil, tell(std, found) // nobody knows what they hear
+		}
+	}
+	if err := haveDatabase(c); err != nil {
+		return nil, err
+	}
+	return newApp(ctx, c, rules, warnings(std))
+}
+
+// choose divides what is bound into what goes and what stays.
+func (u *unbinding) choose(ctx context.Context, a *app, p *portal, bound []bitrix.Subscription) (drop, keep []bitrix.Subscription, err error) {
+	var want []bitrix.Subscription
+	if u.unused {
+		offers, err := p.client.EventCodes(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		want, _ = a.wanted(p, a.rules.current.Load(), offers, "")
+	}
+	hook := a.config.hook(p.name)
+	for _, s := range bound {
+		ours := u.all || s.Offline && (s.Connector == "" || s.Connector == p.app.source) || hook != "" && s.Handler == hook
+		plain := s
+		plain.Connector = "" // whether one is in use depends on the portal's plan
+		switch {
+		case slices.Contains(drop, s) || slices.Contains(keep, s): // bound for several users
+		case ours && !slices.Contains(want, plain):
+			drop = append(drop, s)
+		default:
+			keep = append(keep, s)
+		}
+	}
+	return drop, keep, nil
+}
+
+func (u *unbinding) print(std stdio, drop, keep []bitrix.Subscription) error {
+	if u.format == "json" {
+		return writeJSON(std.out, struct {
+			Portal  string    `json:"portal"`
+			Removed bool      `json:"removed"`
+			Unbind  []handler `json:"unbind"`
+			Keep    []handler `json:"keep"`
+		}{u.portal, u.yes, handlers(drop), handlers(keep)})
+	}
+	s := newSheet(std.out)
+	verb := "to unbind"
+	if u.yes {
+		verb = "unbound"
+	}
+	fmt.Fprintf(s, "portal %s: %s %s\n", u.portal, plural(len(drop), "handler", "handlers"), verb)
+	s.handlers(drop)
+	if len(keep) > 0 {
+		fmt.Fprintf(s, "%s:\n", plural(len(keep), "handler stays", "handlers stay"))
+		s.handlers(keep)
+	}
+	if _, err := io.WriteString(std.out, s.String()); err != nil {
+		return err
+	}
+	if len(drop) > 0 && !u.yes {
+		std.say("nothing was removed: --yes does it")
+	}
+	return nil
+}
+
+func handlers(all []bitrix.Subscription) []handler {
+	out := make([]handler, len(all))
+	for i, s := range all {
+		out[i] = handler(s)
+	}
+	return out
+}
+
+// handlers writes a line for each handler.
+func (s *sheet) handlers(all []bitrix.Subscription) {
+	width := 0
+	for _, h := range all {
+		width = max(width, len(h.Event))
+	}
+	for _, h := range all {
+		to := h.Handler
+		if h.Offline {
+			to = "kept by the portal"
+		}
+		fmt.Fprintf(s, "  %-*s  %s\n", width, oneLine(h.Event), oneLine(to))
+	}
+}

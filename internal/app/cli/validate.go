@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/docs"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
+)
+
+var validateCmd = &command{
+	name:  "validate",
+	args:  "[--strict] [--format text|json|github|gitlab|sarif] PATH...",
+	short: "check rule files",
+	long: `Validate prints every finding in the named rule files, in the order of files and
+lines. It needs no portal, no network and no configuration. Folders are searched
+for *.yaml and *.yml, in all folders below them too; *_test.yaml and names that
+begin with a dot are left out. "-" reads a rule file from stdin.
+
+Several files are also checked together: rule ids and file names are unique,
+rules do not start each other without end, and no two of them write one thing.
+
+A comment allows a warning on its line, or on the line below it:
+  # b24rules: allow CODE reason
+
+--format json is for programs, github prints the annotations of a workflow,
+gitlab a Code Quality report, and sarif a log for code scanning.
+
+Exit codes: 0 nothing found, or warnings without --strict; 1 findings; 2 wrong
+usage; 3 a path cannot be read.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		v := &validation{sources: map[string][]byte{}}
+		fs.BoolVar(&v.strict, "strict", false, "let warnings fail too")
+		fs.StringVar(&v.format, "format", "text", "print findings as `FORMAT`: text, json, github, gitlab or sarif")
+		fs.StringVar(&v.stdinPath, "stdin-path", "stdin.yaml", "let findings in stdin name it `NAME`")
+		return v.run
+	},
+}
+
+// stdinName stands for stdin among paths.
+const stdinName = "-"
+
+// validation is one run of the command.
+type validation struct {
+	strict    bool
+	format    string
+	stdinPath string
+
+	sources map[string][]byte
+	sets    []*engine.RuleSet
+	list    diag.List
+}
+
+func (v *validation) run(_ context.Context, std stdio, paths []string) error {
+	if err := oneOf("format", v.format, "text", "json", "github", "gitlab", "sarif"); err != nil {
+		return err
+	}
+	if len(paths) == 0 {
+		return usagef("no paths: name rule files or folders, or - for stdin")
+	}
+	if err := v.read(std.in, paths); err != nil {
+		return err
+	}
+	v.together()
+	if err := v.print(std); err != nil {
+		return err
+	}
+	errs, warnings := count(v.list)
+	std.say("%s", summary(len(v.sources), errs, warnings))
+	if errs > 0 || (v.strict && warnings > 0) {
+		return errFindings
+	}
+	return nil
+}
+
+// together checks the sets with one another and takes out what comments allow.
+func (v *validation) together() {
+	v.list.Add(engine.CheckTogether(v.sets)...)
+	codes := docs.FindingCodes()
+	for _, name := range slices.Sorted(maps.Keys(v.sources)) {
+		v.list = diag.Allow(v.list, name, v.sources[name], codes)
+	}
+	v.list.Sort()
+}
+
+// read compiles everything that the paths name.
+func (v *validation) read(in io.Reader, paths []string) error {
+	var named []string
+	for _, p := range paths {
+		if p != stdinName {
+			named = append(named, p)
+			continue
+		}
+		if _, twice := v.sources[v.stdinPath]; twice {
+			return usagef("stdin can be read once")
+		}
+		data, err := io.ReadAll(in)
+		if err != nil {
+			return fmt.Errorf("read stdin: %w", err)
+		}
+		v.compile(v.stdinPath, data)
+	}
+	files, err := findRuleFiles(named)
+	if err != nil {
+		return plain(err)
+	}
+	if err := v.readFiles(files); err != nil {
+		return err
+	}
+	if len(v.sources) == 0 {
+		return fmt.Errorf("no rule files in %s", strings.Join(named, ", "))
+	}
+	return nil
+}
+
+// compiled is one file, read and compiled.
+type compiled struct {
+	name string
+	data []byte
+	set  *engine.RuleSet
+	list diag.List
+	err  error
+}
+
+// readFiles compiles files on all processors and keeps their order.
+func (v *validation) readFiles(names []string) error {
+	results := make([]compiled, len(names))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(names)) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
+				r := &results[i]
+				r.name = names[i]
+				if r.data, r.err = os.ReadFile(r.name); r.err == nil {
+					r.set, r.list = engine.Compile(r.name, r.data, actions.All)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	for _, r := range results {
+		if r.err != nil {
+			return plain(r.err)
+		}
+		v.add(r)
+	}
+	return nil
+}
+
+func (v *validation) compile(name string, data []byte) {
+	set, list := engine.Compile(name, data, actions.All)
+	v.add(compiled{name: name, data: data, set: set, list: list})
+}
+
+func (v *validation) add(r compiled) {
+	v.sources[r.name] = r.data
+	v.list.Add(r.list...)
+	if r.set != nil {
+		v.sets = append(v.sets, r.set)
+	}
+}
+
+func (v *validation) print(std stdio) error {
+	switch v.format {
+	case "json":
+		return diag.WriteJSON(std.out, v.list)
+	case "github":
+		return diag.WriteGitHub(std.out, v.list)
+	case "gitlab":
+		return diag.WriteGitLab(std.out, v.list)
+	case "sarif":
+		return diag.WriteSARIF(std.out, v.list, diag.Tool{Name: "b24rules", Version: programVersion(debug.ReadBuildInfo()), Help: docs.Finding})
+	}
+	return diag.WriteText(std.out, v.list, func(file string) []byte { return v.sources[file] }, color(std.out))
+}
+
+// programVersion is the version of the module, "" for a build without one.
+func programVersion(info *debug.BuildInfo, ok bool) string {
+	if !ok || info.Main.Version == "(devel)" {
+		return ""
+	}
+	return info.Main.Version
+}
+
+func count(l diag.List) (errs, warnings int) {
+	for _, f := range l {
+		if f.Severity == diag.Error {
+			errs++
+		} else {
+			warnings++
+		}
+	}
+	return errs, warnings
+}
+
+func summary(files, errs, warnings int) string {
+	if errs+warnings == 0 {
+		return amount(files, "file") + ", no findings"
+	}
+	var parts []string
+	if errs > 0 {
+		parts = append(parts, amount(errs, "error"))
+	}
+	if warnings > 0 {
+		parts = append(parts, amount(warnings, "warning"))
+	}
+	return amount(files, "file") + ", " + strings.Join(parts, ", ")
+}
+
+// amount is plural for words that take an s.
+func amount(n int, what string) string {
+	return plural(n, what, what+"s")
+}
+
+// setName is the name of the rule set in a file, under which its inputs are
+// configured.
+func setName(path string) string {
+	base := filepath.Base(path)
+	return strings.TrimSuffix(base, filepath.Ext(base))
+}

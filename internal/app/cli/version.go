@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+var versionCmd = &command{
+	name:  "version",
+	short: "print the version of this program",
+	long: `Version prints the version, the commit that the program was built from, and the
+version of Go that built it.`,
+	setup: func(*flag.FlagSet) runFunc { return runVersion },
+}
+
+func runVersion(_ context.Context, std stdio, args []string) error {
+	if err := none(args); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(std.out, versionText(debug.ReadBuildInfo()))
+	return err
+}
+
+// versionText tells what the linker noted of the build.
+func versionText(info *debug.BuildInfo, ok bool) string {
+	version, commit, changed := "devel", "", ""
+	if ok {
+		if v := info.Main.Version; v != "" && v != "(devel)" {
+			version = v
+		}
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				commit = " commit " + s.Value[:min(len(s.Value), 12)]
+			case s.Key == "vcs.modified" && s.Value == "true":
+				changed = " with changes"
+			}
+		}
+	}
+	return fmt.Sprintf("b24rules %s%s%s %s %s/%s", version, commit, changed, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
