@@ -121,7 +121,7 @@ func copyTests(t *testing.T, dir string) {
 // TestPagesNameWhatExists holds that every command and flag that the manual
 // shows is one of the program's.
 func TestPagesNameWhatExists(t *testing.T) {
-	pages, err := fs.Glob(os.DirFS("../.."), "docs/*.md")
+	pages, err := fs.Glob(os.DirFS("../../.."), "docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func TestManualLinks(t *testing.T) {
 			if page == "README.md" {
 				linked[to] = true
 			}
-			if _, err := os.Stat(filepath.Join("../..", to)); err != nil {
+			if _, err := os.Stat(filepath.Join("../../..", to)); err != nil {
 				t.Errorf("%s points at %s: %v", page, m[1], err)
 			}
 			if anchor != "" && !slices.Contains(anchors[to], anchor) {
