@@ -75,7 +75,7 @@ func (c *Client) batch(commands []*command) []reply {
 		}
 		key := strconv.Itoa(i)
 		out[i] = c.batchReply(result, key)
-		c.operating.note(cmd.call.Method, decodeTime(result.times[key]), now)
+		c.noteTime(cmd.call.Method, decodeTime(result.times[key]), now)
 	}
 	return out
 }

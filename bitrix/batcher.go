@@ -1,6 +1,7 @@
 package bitrix
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"time"
@@ -47,13 +48,13 @@ func (c *Client) next() []*command {
 	defer func() { <-c.turn }()
 	for c.life.Err() == nil {
 		now := time.Now()
-		roomy := c.bucket.roomy(now)
+		roomy := c.bucket.HasBurst(now)
 		wait := c.line.ready(now)
 		if wait == 0 {
-			wait = c.bucket.wait(now, c.line.promote(now))
+			wait = c.bucket.Wait(now, c.line.promote(now))
 		}
 		if wait == 0 {
-			wait = c.line.company(now, c.bucket.width(now), c.bucket.patience(now), roomy)
+			wait = c.line.company(now, c.bucket.Width(now), c.bucket.GatherWait(now), roomy)
 		}
 		if wait != 0 {
 			c.sleep(wait)
@@ -61,12 +62,12 @@ func (c *Client) next() []*command {
 		}
 		runtime.Gosched() // callers that are about to ask get their chance at no cost
 		room := maxBatch
-		if c.operating.blocked("batch", now) || roomy && c.line.probes() {
+		if c.operating.Blocked("batch", now) || roomy && c.line.probes() {
 			room = 1
 		}
-		commands := c.line.take(now, room, func(cmd *command) (time.Time, *Error) { return c.operating.admit(cmd.call.Method, now) })
+		commands := c.line.take(now, room, func(cmd *command) (time.Time, *Error) { return c.admit(cmd, now) })
 		if len(commands) > 0 {
-			c.bucket.take(now)
+			c.bucket.Take(now)
 			return commands
 		}
 	}
@@ -139,10 +140,10 @@ func (c *Client) settle(commands []*command, replies []reply) {
 	}
 	if refused {
 		c.refused.Add(1)
-		pause := c.bucket.refuse(now)
+		pause := c.bucket.Refuse(now)
 		c.log.Warn("the portal refused a request for the rate limit", "pause", pause)
 	} else {
-		c.bucket.accept()
+		c.bucket.Accept()
 	}
 	c.line.settle(results)
 }
@@ -162,11 +163,11 @@ func (c *Client) again(cmd *command, r *reply, now time.Time, jitter float64) bo
 	case CodeOperationLimit:
 		if r.whole {
 			// An older core counts the batch itself: go on one by one.
-			c.operating.refuse("batch", now)
+			c.operating.Refuse("batch", now)
 			return true
 		}
 		r.err = r.err.of(cmd.call.Method)
-		r.err.NotBefore = c.operating.refuse(cmd.call.Method, now)
+		r.err.NotBefore = c.operating.Refuse(cmd.call.Method, now)
 		c.log.Warn("a method has used up its time", "method", cmd.call.Method, "until", r.err.NotBefore)
 		return false
 	case CodeOverload:
@@ -194,5 +195,17 @@ func (c *Client) overload(r *reply, now time.Time) {
 	}
 	if c.line.stop(r.err) {
 		c.log.Error("the portal has blocked REST because of overload", "until", r.err.NotBefore)
+	}
+}
+
+// admit lets a command go, or says when it may, or why it fails.
+func (c *Client) admit(cmd *command, now time.Time) (time.Time, *Error) {
+	a := c.operating.Admit(cmd.call.Method, now)
+	if !a.TooLong {
+		return a.NotBefore, nil
+	}
+	return time.Time{}, &Error{
+		Code: CodeOperationLimit, Detail: fmt.Sprintf("the method has used %s of working time in ten minutes", a.Used.Round(time.Second)),
+		Outcome: NotExecuted, NotBefore: a.NotBefore,
 	}
 }

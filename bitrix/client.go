@@ -119,8 +119,8 @@ type Client struct {
 	http      *http.Client
 	log       *slog.Logger
 	line      *line
-	bucket    *bucket
-	operating *operating
+	bucket    *Bucket
+	operating *Operating
 	meta      *metadata
 	many      merger
 
@@ -160,8 +160,8 @@ func NewClient(cfg Config) (*Client, error) {
 		h = *cfg.HTTP
 	}
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c.http, c.line, c.bucket = &h, newLine(cfg.MaxWaiting, max(0, cfg.Settle)), newBucket(capacity, drain, cfg.Shared)
-	c.operating, c.meta, c.turn = newOperating(cfg.OperatingLimit), newMetadata(cfg.MetadataLife), make(chan struct{}, 1)
+	c.http, c.line, c.bucket = &h, newLine(cfg.MaxWaiting, max(0, cfg.Settle)), NewBucket(capacity, drain, cfg.Shared)
+	c.operating, c.meta, c.turn = NewOperating(cfg.OperatingLimit), newMetadata(cfg.MetadataLife), make(chan struct{}, 1)
 	if cfg.OAuth != nil {
 		c.auth = newAuthority(*cfg.OAuth, c.http, c.log)
 	}
@@ -208,3 +208,15 @@ func (c *Client) Stats() Stats {
 		Refused: c.refused.Load(), Repeated: c.repeated.Load(), Waiting: int64(c.line.length()),
 	}
 }
+
+// UsedUntil says that another process may have used the portal's rate until the
+// given time, such as the process that had the portal's lease before this one.
+// The client then assumes that the portal's bucket was as full at that time as
+// the client itself would have filled it.
+func (c *Client) UsedUntil(at time.Time) { c.bucket.UsedUntil(at, time.Now()) }
+
+// SpareSince returns how long ago the portal's bucket would have been full to
+// hold what it holds now, as far as this client knows. The next process passes
+// that time to UsedUntil. It is 0 for a full bucket and for a portal without a
+// limit.
+func (c *Client) SpareSince() time.Duration { return c.bucket.SpareSince(time.Now()) }

@@ -6,70 +6,73 @@ import (
 	"time"
 )
 
-// bucket is our copy of the portal's leaky bucket: each request adds one, a
-// fixed amount drains each second, and a request that finds it full is refused.
-// Other programs fill the same bucket unseen. A refusal tells that it is full,
-// and that our part of the drain is less than we thought.
+// Bucket is our copy of the portal's leaky bucket: each request adds one, a
+// fixed amount drains each second, and the portal refuses a request that finds
+// the bucket full. Other programs fill the same bucket, and the portal does not
+// show it. A refusal means that the bucket is full and that our share of the
+// drain is smaller than assumed. A Bucket is safe for concurrent use.
 // Source: https://apidocs.bitrix24.com/limits.html
-type bucket struct {
-	capacity float64 // as far as it may be filled
-	drain    float64 // a second; 0 is no limit
+type Bucket struct {
+	capacity float64 // the highest level that we fill it to
+	drain    float64 // per second; 0 means no limit
 
-	mu      sync.Mutex
-	level   float64
-	at      time.Time // when level and share were right
-	share   float64   // our part of the drain
-	cutAt   time.Time // when we were refused last
-	sentAt  time.Time // when a request was sent last
-	pause   time.Time // nothing is sent before
-	refused int       // in a row
-	trust   int       // requests taken since the last refusal
+	mu       sync.Mutex
+	level    float64
+	at       time.Time // when level and share were last updated
+	share    float64   // our part of the drain
+	cutAt    time.Time // the last refusal
+	sentAt   time.Time // the last request
+	pause    time.Time // no request leaves before
+	refused  int       // refusals in a row
+	accepted int       // requests accepted since the last refusal
 }
 
 const (
-	// unevenness is how much earlier than others a request may arrive: the first
-	// ones have to connect. What drains in this time is kept free, and at least
-	// one request.
+	// unevenness is how many seconds earlier than others a request may arrive,
+	// because the first ones have to connect. The bucket keeps free what drains
+	// in this time, and at least one request.
 	unevenness = 0.4
-	// sharedPart is our share when it is known that there are neighbours, and
-	// nothing of what they need.
+	// sharedPart is our share when the configuration says that other programs
+	// use the portal too. Their uneven requests need the rest.
 	sharedPart = 0.5
-	// minShare is what a busy neighbour leaves us at least.
+	// minShare is the least that busy programs leave us.
 	minShare = 1.0 / 16
 	// growth is how much of the drain we claim back each second without a
-	// refusal, from half to all in five minutes. For the first minutes after a
-	// refusal it is carefulGrowth: while the neighbours take what they took, the
-	// next refusal then comes after some 200 requests.
+	// refusal, from half to all in five minutes. In the first minutes after a
+	// refusal it is carefulGrowth. If the other programs keep their rate, the
+	// next refusal then comes after about 200 requests.
 	growth        = 0.5 / 300
 	carefulGrowth = growth / 50
 	carefulFor    = 3 * time.Minute
-	// patience is what a request costs of a standard portal's rate.
-	patience = 500 * time.Millisecond
-	// firstPause is the wait after a first refusal; it doubles up to maxPause.
+	// gatherWait is the time in which a standard portal's bucket drains one
+	// request.
+	gatherWait = 500 * time.Millisecond
+	// firstPause is the pause after a first refusal. It doubles up to maxPause.
 	firstPause = 500 * time.Millisecond
 	maxPause   = 30 * time.Second
-	// provenBy is how many requests are sent one after the other when nothing is
-	// known of the bucket: when others have filled it, one of them is refused,
-	// and not several at once.
+	// provenBy is how many requests leave one after the other while the level of
+	// the bucket is unknown. If other programs have filled it, the portal refuses
+	// one of them and not several at once.
 	provenBy = 4
-	// forgetting is after what time without a request nothing is known.
+	// forgetting is the time without a request after which the level is unknown.
 	forgetting = 5 * time.Minute
 )
 
-// newBucket returns a bucket that is empty and ours alone or, if it is shared,
-// one that neighbours have filled.
-func newBucket(capacity, drain float64, shared bool) *bucket {
-	b := &bucket{capacity: capacity - max(1, unevenness*drain), drain: drain, share: 1}
+// NewBucket returns an empty bucket, or a full one if other programs share it.
+// capacity is the portal's burst, drain its requests per second; a drain of 0
+// means no limit.
+func NewBucket(capacity, drain float64, shared bool) *Bucket {
+	b := &Bucket{capacity: capacity - max(1, unevenness*drain), drain: drain, share: 1}
 	if shared && drain > 0 {
 		b.share, b.at, b.cutAt = sharedPart, time.Now(), time.Now()
-		b.level = b.capacity + 1 // neighbours are uneven, too
+		b.level = b.capacity + 1 // other programs send unevenly, too
 	}
 	return b
 }
 
-// wait returns how long to wait until there is room for a request. One that can
-// wait leaves half of a burst to others.
-func (b *bucket) wait(now time.Time, later bool) time.Duration {
+// Wait returns how long to wait until there is room for a request. A request
+// that can wait leaves half of a burst to the others.
+func (b *Bucket) Wait(now time.Time, canWait bool) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if d := b.pause.Sub(now); d > 0 {
@@ -80,7 +83,7 @@ func (b *bucket) wait(now time.Time, later bool) time.Duration {
 	}
 	b.pass(now)
 	capacity := b.capacity
-	if later {
+	if canWait {
 		capacity /= 2
 	}
 	over := b.level + 1 - capacity
@@ -90,29 +93,29 @@ func (b *bucket) wait(now time.Time, later bool) time.Duration {
 	return max(time.Millisecond, time.Duration(over/(b.drain*b.share)*float64(time.Second)))
 }
 
-// patience is how long a request that is not full may wait for company while
-// others are under way: as long as one costs of a standard portal's rate, and
-// half of that while there is more than half of a burst left.
-func (b *bucket) patience(now time.Time) time.Duration {
+// GatherWait returns how long a request that is not full may wait for more calls
+// while other requests are in progress: as long as a standard portal's bucket
+// needs to drain it, and half of that while more than half of a burst is left.
+func (b *Bucket) GatherWait(now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.drain == 0 {
-		return patience / 2
+		return gatherWait / 2
 	}
 	b.pass(now)
-	return time.Duration(max(0.5, b.level/b.capacity) * float64(patience))
+	return time.Duration(max(0.5, b.level/b.capacity) * float64(gatherWait))
 }
 
-// roomy reports whether there is more than half of a burst left.
-func (b *bucket) roomy(now time.Time) bool {
+// HasBurst reports whether more than half of a burst is left.
+func (b *Bucket) HasBurst(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pass(now)
 	return b.drain == 0 || b.level < b.capacity/2
 }
 
-// take notes that a request is sent.
-func (b *bucket) take(now time.Time) {
+// Take notes that a request leaves.
+func (b *Bucket) Take(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pass(now)
@@ -120,8 +123,8 @@ func (b *bucket) take(now time.Time) {
 	b.sentAt = now
 }
 
-// pass lets the time since the last look drain the bucket.
-func (b *bucket) pass(now time.Time) {
+// pass drains the bucket for the time since the last update.
+func (b *Bucket) pass(now time.Time) {
 	if !b.at.IsZero() {
 		seconds := max(0, now.Sub(b.at).Seconds())
 		b.level = max(0, b.level-seconds*b.drain*b.share)
@@ -134,9 +137,10 @@ func (b *bucket) pass(now time.Time) {
 	b.at = now
 }
 
-// refuse notes that the portal refused a request and returns for how long
-// nothing is sent. Requests that were under way together count once.
-func (b *bucket) refuse(now time.Time) time.Duration {
+// Refuse notes that the portal refused a request, and returns how long no
+// request leaves. Refusals of requests that were in progress together count
+// once.
+func (b *Bucket) Refuse(now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if d := b.pause.Sub(now); d > 0 {
@@ -148,14 +152,14 @@ func (b *bucket) refuse(now time.Time) time.Duration {
 	pause := min(maxPause, firstPause<<min(b.refused, 8))
 	pause += rand.N(pause)
 	b.refused++
-	b.trust = 0
+	b.accepted = 0
 	b.pause = now.Add(pause)
 	return pause
 }
 
-// cut makes our share smaller after a refusal: by half when we held that the
-// bucket is ours, by a little when we had claimed too much of it.
-func (b *bucket) cut(now time.Time) {
+// cut reduces our share after a refusal: by half if we took the whole bucket for
+// ours, by a little if we had claimed too much of it.
+func (b *Bucket) cut(now time.Time) {
 	b.cutAt = now
 	if b.share > 0.9 {
 		b.share /= 2
@@ -164,21 +168,45 @@ func (b *bucket) cut(now time.Time) {
 	b.share = max(minShare, 0.9*b.share)
 }
 
-// accept notes that the portal took a request.
-func (b *bucket) accept() {
+// Accept notes that the portal accepted a request.
+func (b *Bucket) Accept() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refused = 0
-	b.trust++
+	b.accepted++
 }
 
-// width is how many requests may be under way at once. One, until some were
-// taken; then it grows with each that is.
-func (b *bucket) width(now time.Time) int {
+// Width returns how many requests may be in progress at once: one until the
+// portal has accepted some, then one more for each that it accepts.
+func (b *Bucket) Width(now time.Time) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.drain > 0 && now.Sub(b.sentAt) > forgetting {
-		b.trust = 0
+		b.accepted = 0
 	}
-	return max(1, b.trust+2-provenBy)
+	return max(1, b.accepted+2-provenBy)
+}
+
+// SpareSince returns how long ago the bucket would have been full to hold what it
+// holds now. It is 0 for a full bucket and for a portal without a limit.
+func (b *Bucket) SpareSince(now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.drain == 0 {
+		return 0
+	}
+	b.pass(now)
+	return time.Duration(max(0, b.capacity-b.level) / b.drain * float64(time.Second))
+}
+
+// UsedUntil raises the level to what is left of a bucket that was full at the
+// given time.
+func (b *Bucket) UsedUntil(at, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.drain == 0 {
+		return
+	}
+	b.pass(now)
+	b.level = max(b.level, b.capacity-max(0, now.Sub(at).Seconds())*b.drain*b.share)
 }

@@ -127,9 +127,9 @@ func TestSharedBucket(t *testing.T) {
 	}
 }
 
-// TestHandover: a client that takes over from another one leaves the portal's
+// TestTakeover: a client that takes over from another one leaves the portal's
 // bucket the time to drain, and no more than that.
-func TestHandover(t *testing.T) {
+func TestTakeover(t *testing.T) {
 	for _, tt := range []struct {
 		away time.Duration // between the two
 		most time.Duration // for 50 requests of the second
@@ -159,8 +159,8 @@ func TestHandover(t *testing.T) {
 	}
 }
 
-// TestRested: what a client leaves of the bucket, the next one has.
-func TestRested(t *testing.T) {
+// TestSpareSince: what a client leaves of the bucket, the next one has.
+func TestSpareSince(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &leaky{capacity: 50, drain: 2}
 		p := &portal{methods: items(), before: l.admit}
@@ -170,7 +170,7 @@ func TestRested(t *testing.T) {
 		l.connected = 0
 		second := newClient(t, p)
 		defer second.Close()
-		second.UsedUntil(time.Now().Add(-first.Rested()))
+		second.UsedUntil(time.Now().Add(-first.SpareSince()))
 		start := time.Now()
 		oneByOne(t, second, 29)
 		if d := time.Since(start); l.refused > 0 || d > 5*time.Second {

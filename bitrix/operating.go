@@ -1,52 +1,53 @@
 package bitrix
 
 import (
-	"fmt"
 	"strings"
 	"sync"
 	"time"
 )
 
-// operating watches how much working time each method has used. The portal adds
-// up ten minutes per method and refuses a method that is over its limit; the
-// call that crosses the limit still runs. Answers carry the sum so far; a
-// missing one says nothing.
+// Operating counts the working time that each method has used. The portal adds
+// up ten minutes per method and refuses a method that is over its limit. The
+// call that crosses the limit still runs. Answers carry the sum so far; an
+// answer without it says nothing. An Operating is safe for concurrent use.
 // Source: https://apidocs.bitrix24.com/limits.html
-type operating struct {
+type Operating struct {
 	limit time.Duration // 0 or less: none
 
 	mu      sync.Mutex
-	methods map[string]*methodTime
+	methods map[string]*methodTime // by method in lower case: names of methods have no case
 }
 
-// methodTime is what the answers of a method said.
+// methodTime is what the portal's answers said of one method.
 type methodTime struct {
-	used  time.Duration // of the window
-	cost  time.Duration // of a call, smoothed
+	used  time.Duration // in the last ten minutes
+	cost  time.Duration // of one call, smoothed
 	reset time.Time     // when the oldest of the ten minutes drops out
-	until time.Time     // held back until then: the portal refused it
-	next  time.Time     // when the next call may go, while it is paced
+	until time.Time     // the portal refuses the method until then
+	next  time.Time     // when the next call may leave, while the method is paced
 }
 
 const (
-	// paceShare is the part of the limit from which on a method is paced so
-	// that what is left lasts until some of the time drops out.
+	// paceShare is the part of the limit above which a method is paced, so that
+	// the rest lasts until some of the used time drops out.
 	paceShare = 0.8
-	// maxPace is how long a call may be held back here. Longer waits are told
-	// to the caller, who has better things to do.
+	// maxPace is how long a call may be held back here. For a longer wait the
+	// caller gets an error with the time, because it has other work.
 	maxPace = 10 * time.Second
-	// unknownReset is what is waited when the portal named no time. A minute
-	// of the ten drops out at a time.
+	// unknownReset is the wait when the portal named no time. One of the ten
+	// minutes drops out at a time.
 	unknownReset = time.Minute
 )
 
-func newOperating(limit time.Duration) *operating {
-	return &operating{limit: limit, methods: map[string]*methodTime{}}
+// NewOperating returns a counter for a portal whose methods may each use limit
+// in ten minutes. 0 or less means no limit.
+func NewOperating(limit time.Duration) *Operating {
+	return &Operating{limit: limit, methods: map[string]*methodTime{}}
 }
 
-// of wants o.mu held. Names of methods have no case.
-func (o *operating) of(method string) *methodTime {
-	key := strings.ToLower(method)
+// method returns the counters of a method. The caller holds o.mu.
+func (o *Operating) method(name string) *methodTime {
+	key := strings.ToLower(name)
 	m := o.methods[key]
 	if m == nil {
 		m = &methodTime{}
@@ -55,25 +56,34 @@ func (o *operating) of(method string) *methodTime {
 	return m
 }
 
-// blocked reports whether the portal has refused a method until later than now.
-func (o *operating) blocked(method string, now time.Time) bool {
+// Blocked reports whether the portal refuses a method until later than now.
+func (o *Operating) Blocked(method string, now time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	m := o.methods[strings.ToLower(method)]
 	return m != nil && m.until.After(now)
 }
 
-// admit lets a call go, or tells when it may, or fails it when that is too long
-// to wait for here.
-func (o *operating) admit(method string, now time.Time) (time.Time, *Error) {
+// Admission says when a call may leave.
+type Admission struct {
+	// NotBefore is when the call may leave. Zero means now.
+	NotBefore time.Time
+	// TooLong says that NotBefore is too far away to wait for it: the call fails.
+	TooLong bool
+	// Used is the working time of the method, if the call fails.
+	Used time.Duration
+}
+
+// Admit says when a call of a method may leave.
+func (o *Operating) Admit(method string, now time.Time) Admission {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	m := o.methods[strings.ToLower(method)]
 	if m == nil {
-		return time.Time{}, nil
+		return Admission{}
 	}
 	if m.until.After(now) {
-		return time.Time{}, m.hold(m.until)
+		return m.tooLong(m.until)
 	}
 	part := 0.0
 	if o.limit > 0 && m.reset.After(now) {
@@ -81,54 +91,51 @@ func (o *operating) admit(method string, now time.Time) (time.Time, *Error) {
 	}
 	if part < paceShare {
 		m.next = time.Time{}
-		return time.Time{}, nil
+		return Admission{}
 	}
-	// What is left of the limit, in calls, is spread over the time until reset.
+	// The calls that are left of the limit are spread over the time until reset.
 	calls := float64(o.limit-m.used) / float64(max(m.cost, time.Millisecond))
 	switch {
 	case calls < 1:
-		return time.Time{}, m.hold(m.reset)
+		return m.tooLong(m.reset)
 	case m.next.Sub(now) > maxPace:
-		return time.Time{}, m.hold(m.next)
+		return m.tooLong(m.next)
 	case m.next.After(now):
-		return m.next, nil
+		return Admission{NotBefore: m.next}
 	}
 	m.next = now.Add(time.Duration(float64(m.reset.Sub(now)) / calls))
-	return time.Time{}, nil
+	return Admission{}
 }
 
-func (m *methodTime) hold(until time.Time) *Error {
-	return &Error{
-		Code: CodeOperationLimit, Detail: fmt.Sprintf("the method has used %s of working time in ten minutes", m.used.Round(time.Second)),
-		Outcome: NotExecuted, NotBefore: until,
-	}
+func (m *methodTime) tooLong(until time.Time) Admission {
+	return Admission{NotBefore: until, TooLong: true, Used: m.used}
 }
 
-// note takes the counters of an answer.
-func (o *operating) note(method string, t callTime, now time.Time) {
-	if !t.known {
-		return
-	}
+// Note takes the counters of an answer: the time that a method has used in the
+// last ten minutes, and in how long the oldest minute drops out, 0 if the
+// portal did not say.
+func (o *Operating) Note(method string, used, resetIn time.Duration, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	m := o.of(method)
-	if grown := t.used - m.used; grown > 0 && m.used > 0 {
+	m := o.method(method)
+	if grown := used - m.used; grown > 0 && m.used > 0 {
 		m.cost = (3*m.cost + grown) / 4
 	} else if m.cost == 0 {
-		m.cost = min(t.used, time.Second) // a guess until two answers tell
+		m.cost = min(used, time.Second) // a guess until there are two answers
 	}
-	m.used = t.used
+	m.used = used
 	m.reset = time.Time{}
-	if t.resetIn > 0 {
-		m.reset = now.Add(t.resetIn)
+	if resetIn > 0 {
+		m.reset = now.Add(resetIn)
 	}
 }
 
-// refuse notes that a method is over its limit and returns when to come back.
-func (o *operating) refuse(method string, now time.Time) time.Time {
+// Refuse notes that the portal refused a method because of its limit, and
+// returns when it will take the method again.
+func (o *Operating) Refuse(method string, now time.Time) time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	m := o.of(method)
+	m := o.method(method)
 	m.until = m.reset
 	if !m.until.After(now) {
 		m.until = now.Add(unknownReset)

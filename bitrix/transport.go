@@ -35,7 +35,7 @@ func (c *Client) single(cmd *command) reply {
 	if fault != nil {
 		return reply{Answer: noAnswer(nil), err: fault}
 	}
-	c.operating.note(cmd.call.Method, env.time, time.Now())
+	c.noteTime(cmd.call.Method, env.time, time.Now())
 	return reply{Answer: Answer{Result: env.result, Total: env.total, Next: env.next}}
 }
 
@@ -58,7 +58,7 @@ func (c *Client) post(method string, body []byte, commands int) (*envelope, *Err
 		return nil, fault.of(method)
 	}
 	c.requests.Add(1)
-	c.bucket.take(time.Now())
+	c.bucket.Take(time.Now())
 	return c.request(method, t.Endpoint, c.auth.sign(body, t), commands)
 }
 
@@ -137,6 +137,12 @@ type callTime struct {
 	known   bool
 	used    time.Duration
 	resetIn time.Duration
+}
+
+func (c *Client) noteTime(method string, t callTime, now time.Time) {
+	if t.known {
+		c.operating.Note(method, t.used, t.resetIn, now)
+	}
 }
 
 // decodeTime reads an answer's time, which may be missing or [].

@@ -145,7 +145,7 @@ func (a *app) handover(portal string, until time.Time) {
 }
 
 // rested is how long ago the rate of a portal was used up.
-func (a *app) rested(portal string) time.Duration { return a.portals[portal].client.Rested() }
+func (a *app) rested(portal string) time.Duration { return a.portals[portal].client.SpareSince() }
 
 // close ends what newApp began. serve must have returned.
 func (a *app) close() {
