@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/b24rules/b24rules/bitrix/internal/limit"
 )
 
 // Config describes how to reach one portal.
@@ -119,8 +121,8 @@ type Client struct {
 	http      *http.Client
 	log       *slog.Logger
 	line      *line
-	bucket    *Bucket
-	operating *Operating
+	bucket    *limit.Bucket
+	operating *limit.Operating
 	meta      *metadata
 	many      merger
 
@@ -160,8 +162,8 @@ func NewClient(cfg Config) (*Client, error) {
 		h = *cfg.HTTP
 	}
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c.http, c.line, c.bucket = &h, newLine(cfg.MaxWaiting, max(0, cfg.Settle)), NewBucket(capacity, drain, cfg.Shared)
-	c.operating, c.meta, c.turn = NewOperating(cfg.OperatingLimit), newMetadata(cfg.MetadataLife), make(chan struct{}, 1)
+	c.http, c.line, c.bucket = &h, newLine(cfg.MaxWaiting, max(0, cfg.Settle)), limit.NewBucket(capacity, drain, cfg.Shared)
+	c.operating, c.meta, c.turn = limit.NewOperating(cfg.OperatingLimit), newMetadata(cfg.MetadataLife), make(chan struct{}, 1)
 	if cfg.OAuth != nil {
 		c.auth = newAuthority(*cfg.OAuth, c.http, c.log)
 	}

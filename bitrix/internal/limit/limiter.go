@@ -1,4 +1,4 @@
-package bitrix
+package limit
 
 import (
 	"math/rand/v2"
