@@ -3,12 +3,12 @@ package ruletest
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 // Coverage says which places of the rules the tests have reached: every step
@@ -138,7 +138,7 @@ func (c *Coverage) declareUntested(paths []string, src sources) error {
 		if src[path] != nil {
 			continue
 		}
-		data, err := os.ReadFile(path)
+		data, err := yamlfile.ReadFile(path)
 		if err != nil {
 			return err
 		}

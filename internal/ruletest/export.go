@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 // Recorded is a run of which a test can be made.
@@ -45,7 +46,7 @@ func Export(ctx context.Context, r Recorded) (text []byte, warnings []string, er
 	if r.Record.Brief {
 		return nil, nil, ErrNoReads
 	}
-	ruleText, err := os.ReadFile(r.RuleFile)
+	ruleText, err := yamlfile.ReadFile(r.RuleFile)
 	if err != nil {
 		return nil, nil, err
 	}

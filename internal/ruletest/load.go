@@ -3,7 +3,6 @@ package ruletest
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/b24rules/b24rules/actions"
@@ -33,7 +32,7 @@ type sources map[string][]byte
 // load reads a test file and the rule files under test. The findings are those
 // of all of them; the file is nil when one is an error.
 func load(path string, src sources) (*testFile, diag.List, error) {
-	data, err := os.ReadFile(path)
+	data, err := yamlfile.ReadFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,7 +80,7 @@ func (f *testFile) loadRules(src sources, list *diag.List) error {
 		}
 	}
 	for _, r := range rules {
-		data, err := os.ReadFile(r.path)
+		data, err := yamlfile.ReadFile(r.path)
 		if errors.Is(err, fs.ErrNotExist) {
 			finding := list.Errorf(r.pos, "unreadable-file", "there is no rule file %s", r.path)
 			if len(f.layout.Rules) == 0 {

@@ -179,7 +179,7 @@ func (f *File) secondDocument(doc *yaml.Node) diag.Pos {
 func (f *File) readable(list *diag.List) bool {
 	f.text = newText("")
 	if len(f.data) > MaxBytes {
-		list.Errorf(f.pos(0), "yaml-limit", "the file has %d bytes, at most %d are allowed", len(f.data), MaxBytes)
+		list.Errorf(f.pos(0), "yaml-limit", "the file is larger than %d MiB", MaxBytes>>20).Hint = "split it into several files"
 		return false
 	}
 	if bytes.HasPrefix(f.data, []byte("\xff\xfe")) || bytes.HasPrefix(f.data, []byte("\xfe\xff")) {

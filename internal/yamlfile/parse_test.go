@@ -66,7 +66,7 @@ func TestParseUnreadable(t *testing.T) {
 		{name: "byte order mark", src: "\ufeffa: @\n", want: "x:1:4: a value cannot begin with '@' [yaml-syntax] (quote it)\n"},
 		{name: "CRLF", src: "a: 1\r\nb: @\r\n", want: "x:2:4: a value cannot begin with '@' [yaml-syntax] (quote it)\n"},
 		{name: "CR", src: "a: 1\rb: @\r", want: "x:2:4: a value cannot begin with '@' [yaml-syntax] (quote it)\n"},
-		{name: "too large", src: strings.Repeat("#", yamlfile.MaxBytes+1), want: "x:1:1: the file has 1048577 bytes, at most 1048576 are allowed [yaml-limit]\n"},
+		{name: "too large", src: strings.Repeat("#", yamlfile.MaxBytes+1), want: "x:1:1: the file is larger than 1 MiB [yaml-limit] (split it into several files)\n"},
 		{name: "too many nodes", src: "[" + strings.Repeat("1,", yamlfile.MaxNodes) + "]", want: "x:1:1: the file has more than 100000 nodes with its aliases expanded [yaml-limit]\n"},
 		{name: "alias bomb", src: bomb(), want: "x:1:1: the file has more than 100000 nodes with its aliases expanded [yaml-limit]\n"},
 		{name: "very deep", src: strings.Repeat("[", 20000), want: "x:1:10001: nested deeper than 50 levels [yaml-limit]\n"},

@@ -172,7 +172,7 @@ type tlsFile struct {
 // readConfig reads a configuration file. The error says that there is no file
 // to read; the findings say what is wrong in it.
 func readConfig(path string) (*config, diag.List, error) {
-	data, err := os.ReadFile(path)
+	data, err := yamlfile.ReadFile(path)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 // prepare reads the files that the options name.
@@ -28,7 +28,7 @@ func (o *emulatorOptions) prepare(std stdio) (seed *ruletest.Seed, faults []emul
 
 // readFindings reads a file and prints what is found in it.
 func readFindings[T any](std stdio, path string, read func(string, []byte) (T, diag.List)) (v T, err error) {
-	data, err := os.ReadFile(path)
+	data, err := yamlfile.ReadFile(path)
 	if err != nil {
 		return v, fmt.Errorf("cannot read %w", plain(err))
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/rulefmt"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 var fmtCmd = &command{
@@ -75,7 +76,7 @@ func (f *formatting) run(_ context.Context, std stdio, paths []string) error {
 		}
 	}
 	if stdin {
-		data, err := io.ReadAll(std.in)
+		data, err := yamlfile.Read(std.in)
 		if err != nil {
 			return fmt.Errorf("read stdin: %w", err)
 		}
@@ -104,7 +105,7 @@ func (f *formatting) files(std stdio, paths []string) error {
 		return fmt.Errorf("no rule files in %s", alternatives(paths))
 	}
 	for _, name := range names {
-		data, err := os.ReadFile(name)
+		data, err := yamlfile.ReadFile(name)
 		if err != nil {
 			return plain(err)
 		}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 // ruleFile is the text of one rule file.
@@ -34,7 +36,7 @@ func filesOf(paths []string) ruleSource {
 		}
 		var out []ruleFile
 		for _, name := range names {
-			data, err := os.ReadFile(name)
+			data, err := yamlfile.ReadFile(name)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // it went between the listing and now
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -19,6 +18,7 @@ import (
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 var validateCmd = &command{
@@ -107,7 +107,7 @@ func (v *validation) read(in io.Reader, paths []string) error {
 		if _, twice := v.sources[v.stdinPath]; twice {
 			return usagef("stdin can be read once")
 		}
-		data, err := io.ReadAll(in)
+		data, err := yamlfile.Read(in)
 		if err != nil {
 			return fmt.Errorf("read stdin: %w", err)
 		}
@@ -145,7 +145,7 @@ func (v *validation) readFiles(names []string) error {
 			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
 				r := &results[i]
 				r.name = names[i]
-				if r.data, r.err = os.ReadFile(r.name); r.err == nil {
+				if r.data, r.err = yamlfile.ReadFile(r.name); r.err == nil {
 					r.set, r.list = engine.Compile(r.name, r.data, actions.All)
 				}
 			}
