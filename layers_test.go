@@ -35,13 +35,14 @@ var layers = map[string]int{
 	"docs":                  0,
 	"engine/num":            0,
 	"internal/pgtemp":       0,
+	"internal/wakeup":       0,
 	"schemas":               0,
 	"internal/yamlfile":     0,
 }
 
 // peers are the arrows inside a layer.
 var peers = map[string][]string{
-	"bitrix":            {"internal/php", "bitrix/internal/limit"},
+	"bitrix":            {"internal/php", "bitrix/internal/limit", "internal/wakeup"},
 	"internal/yamlfile": {"internal/diag"},
 	"engine":            {"engine/formula"},
 	"engine/formula":    nil,

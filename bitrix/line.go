@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // maxBatch is how many commands a batch request may hold.
@@ -31,7 +33,7 @@ const laterPatience = time.Minute
 type line struct {
 	max    int
 	ending time.Duration // how long a request goes on that nobody waits for
-	wake   chan struct{} // told when something was added
+	wake   wakeup.Signal // sent when something was added
 
 	mu      sync.Mutex
 	groups  []*group // those with waiting commands; those that can wait stand behind
@@ -44,14 +46,7 @@ type line struct {
 }
 
 func newLine(limit int, settle time.Duration) *line {
-	return &line{max: limit, ending: settle, wake: make(chan struct{}, 1)}
-}
-
-func (l *line) signal() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	return &line{max: limit, ending: settle, wake: wakeup.New()}
 }
 
 func (l *line) length() int {
@@ -75,7 +70,7 @@ func (l *line) add(g *group) *Error {
 	g.at = time.Now()
 	l.queue(g)
 	l.waiting += len(g.waiting)
-	l.signal()
+	l.wake.Send()
 	return nil
 }
 
@@ -342,5 +337,5 @@ func (l *line) settle(results []landed) {
 	if len(results) > 1 {
 		l.gather = time.Now().Add(gathering)
 	}
-	l.signal()
+	l.wake.Send()
 }

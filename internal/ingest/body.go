@@ -8,19 +8,18 @@ import (
 	"time"
 )
 
-// smallBody is how much of a body every request may hold in memory. Events
-// have less than 2 KiB, so what does not fit is rare, and only largeBodies of
-// that are held at the same time: a flood of them cannot use up the memory, nor
-// the room of the ordinary ones.
+// smallBody is how much of a body every request may hold in memory. Events have
+// less than 2 KiB, so larger bodies are rare, and at most largeBodies of them are
+// in memory at the same time: a flood of them uses up neither the memory nor the
+// room of ordinary events.
 const (
 	smallBody   = 16 << 10
 	largeBodies = 16
 )
 
-// read reads a body of bounded length in bounded time: a client that sends a
-// byte now and then must not hold a connection for ever. release gives back
-// the room that a large one takes; the caller calls it when it is done with
-// the body.
+// read reads a body of bounded length in bounded time: a client that sends a byte
+// now and then must not occupy a connection without limit. The caller calls release
+// when it no longer needs the body.
 func (h *handler) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
 	release = func() {}
 	if r.ContentLength > h.MaxBody {
@@ -46,8 +45,7 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 	if err != nil {
 		return nil, release, readError(err)
 	}
-	// Left in place, the deadline would end the wait for the next request and
-	// seem to end this one.
+	// A deadline that stays set would end the wait for the next request.
 	_ = deadline.SetReadDeadline(time.Time{})
 	return body, release, nil
 }

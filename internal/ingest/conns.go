@@ -12,54 +12,54 @@ import (
 	"time"
 )
 
-// Conns bounds the connections of a server. When one more comes than there may
-// be, the one goes that has kept the server waiting the longest: it has sent
-// nothing yet, sends slowly, or is kept alive. An event takes milliseconds to
-// arrive, so a flood has to open Most connections in that time to push one
-// out. Connections whose event is being stored are never closed for others;
-// when there are no others, the new one is answered 503.
+// Conns bounds the connections of a server. When the limit is reached, a new
+// connection replaces the one that has kept the server waiting longest: it has sent
+// nothing yet, sends slowly, or is idle. An event arrives within milliseconds, so
+// a flood would have to open Most connections in that time to close its connection.
+// A connection whose event is being stored is never closed for another; if only
+// such connections are left, the new one is answered with 503.
 //
 // The zero value is ready. A Conns serves one server.
 type Conns struct {
 	// Most is how many connections may be open at once. 0 means 1,000.
 	Most int
 
-	// Log gets a line when connections are closed or refused, not one for
-	// each. nil means slog.Default().
+	// Log receives a limited number of lines about closed and refused connections.
+	// nil means slog.Default().
 	Log *slog.Logger
 
 	mu      sync.Mutex
 	open    map[net.Conn]*conn
-	waiting list.List // of *conn, the one that waits longest first
+	waiting list.List // of *conn, the longest waiting one first
 	stats   ConnStats
-	said    quota
+	logged  quota
 }
 
 // ConnStats are counters of a Conns.
 type ConnStats struct {
 	Open    int   // now
 	Closed  int64 // to make room for others
-	Refused int64 // with 503, since all others were at work
+	Refused int64 // with 503, because all others were being stored
 }
 
 // conn is a connection of a server. Its fields belong to Conns.mu.
 type conn struct {
 	net.Conn
-	place *list.Element // among the waiting ones; nil while it is held
+	place *list.Element // in waiting; nil while an event of it is being stored
 }
 
-// connKey leads from a request's context to its connection: net/http offers no
-// other way from one to the other.
+// connKey is the key under which a request's context has its connection: net/http
+// offers no other way from one to the other.
 type connKey struct{}
 
-// connOf is what connKey leads to.
+// connOf is the value of connKey.
 type connOf struct {
 	conns *Conns
 	conn  net.Conn
 }
 
-// Guard makes a server keep the bound on what it accepts from the listener
-// that is returned, which takes the place of ln.
+// Guard bounds the connections that a server accepts from the returned listener,
+// which the server must use instead of ln.
 func (c *Conns) Guard(s *http.Server, ln net.Listener) net.Listener {
 	c.Most = cmp.Or(c.Most, 1000)
 	if c.Log == nil {
@@ -101,18 +101,18 @@ func (g *guarded) Accept() (net.Conn, error) {
 	}
 }
 
-// busy is the answer to a connection that finds no place.
+// busy is the answer to a connection beyond the limit.
 const busy = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
-// refuse says so if that takes no time: the kernel's buffer of a new
-// connection holds it.
+// refuse answers with 503 without waiting: the kernel's buffer of a new connection
+// has room for the answer.
 func refuse(nc net.Conn) {
 	_ = nc.SetWriteDeadline(time.Now().Add(time.Millisecond))
 	_, _ = io.WriteString(nc, busy)
 	_ = nc.Close()
 }
 
-// admit finds a place for a connection, by closing another one if need be.
+// admit admits a connection, if necessary by closing another one.
 func (c *Conns) admit(nc net.Conn) bool {
 	c.mu.Lock()
 	var victim *conn
@@ -138,15 +138,15 @@ func (c *Conns) admit(nc net.Conn) bool {
 		_ = victim.Close()
 	}
 	if crowded {
-		if say, _ := c.said.take(); say {
-			c.Log.Warn("no connection is free: the one that waits longest is closed for each new one", slog.Int("connections", c.Most),
+		if allowed, _ := c.logged.take(); allowed {
+			c.Log.Warn("connection limit reached, closing the slowest connection", slog.Int("connections", c.Most),
 				slog.Int64("closed", stats.Closed), slog.Int64("refused", stats.Refused))
 		}
 	}
 	return ok
 }
 
-// forget takes a connection out of the books. The lock is held.
+// forget removes a connection. The caller holds the lock.
 func (c *Conns) forget(one *conn) {
 	if one.place != nil {
 		c.waiting.Remove(one.place)
@@ -155,7 +155,7 @@ func (c *Conns) forget(one *conn) {
 	delete(c.open, one.Conn)
 }
 
-// state follows what net/http tells of a connection.
+// state follows the states that net/http reports of a connection.
 func (c *Conns) state(nc net.Conn, s http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,7 +174,7 @@ func (c *Conns) state(nc net.Conn, s http.ConnState) {
 	}
 }
 
-// hold keeps the connection of a request from being closed for others, until
+// hold protects the connection of a request from being closed for others, until
 // release. Without a Conns it does nothing.
 func hold(ctx context.Context) (release func()) {
 	of, ok := ctx.Value(connKey{}).(connOf)

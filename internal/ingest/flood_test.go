@@ -133,7 +133,7 @@ func TestAFloodOfConnections(t *testing.T) {
 	if got := status(flood[0]); got == 200 {
 		t.Error("the oldest connection of the flood was answered")
 	}
-	if !strings.Contains(s.log.String(), "no connection is free") {
+	if !strings.Contains(s.log.String(), "connection limit reached") {
 		t.Errorf("the log does not tell of the flood: %s", s.log)
 	}
 }
@@ -228,7 +228,7 @@ func TestOnePortalInAStorm(t *testing.T) {
 	if got := status(s.dial(request("acme"))); got != 200 {
 		t.Errorf("status %d after the storm, want 200", got)
 	}
-	for _, want := range []string{"come faster than they are stored", "level=ERROR msg=event portal=acme event=ONCRMDEALUPDATE status=503 id=759"} {
+	for _, want := range []string{"too many events of a portal", "level=ERROR msg=event portal=acme event=ONCRMDEALUPDATE status=503 id=759"} {
 		if !strings.Contains(s.log.String(), want) {
 			t.Errorf("the log lacks %q: %s", want, s.log)
 		}

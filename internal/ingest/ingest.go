@@ -1,9 +1,9 @@
-// Package ingest takes in the events that portals post.
+// Package ingest receives the events that portals post.
 //
-// A portal sends an event once and never again, and slows down for handlers
-// that are slow to answer. So the handler does three things and no more: it
-// decodes the event, proves the portal's application token and pushes the
-// event to where it is stored. Only then does it answer 200.
+// A portal sends an event once and never repeats it, and it sends more slowly to
+// a handler that answers slowly. So the handler does three things only: it decodes
+// the event, checks the portal's application token and passes the event on to be
+// stored. Then it answers 200.
 package ingest
 
 import (
@@ -25,22 +25,22 @@ import (
 // Config of a handler. Portal and Push are required.
 type Config struct {
 	// Portal returns the application token that the portal's events must
-	// carry. An empty token admits nobody.
+	// carry. With an empty token every event is refused.
 	Portal func(name string) (token bitrix.Secret, ok bool)
 
-	// Push stores an event and returns nil only when it is on disk. What to do
-	// with an event that nobody waits for is its business. Its context does
-	// not end when the portal hangs up: the event would be lost.
+	// Push stores an event and returns nil only when it is on disk. It
+	// also decides about events that no rule subscribes to. Its context does not
+	// end when the portal hangs up, because the event would be lost.
 	Push func(ctx context.Context, portal string, e bitrix.Event) error
 
-	// Lost, if not nil, is told of a portal of which an event has proved its token
-	// and was not stored for sure. It must not block.
+	// Lost, if not nil, is called with a portal when one of its events had the right
+	// token and may not have been stored. It must not block.
 	Lost func(portal string)
 
-	// Install, if not nil, is asked before the token is: the installation of an
-	// application brings a token that nobody knows yet. It says whether the event
-	// is one that it has taken, and proves it in another way. ErrUnproven admits
-	// nobody.
+	// Install, if not nil, is called before the token is checked, because the
+	// installation of an application brings a token that is not known yet. It
+	// reports whether it has taken the event, and must authenticate it in another
+	// way. With ErrUnproven the event is refused.
 	Install func(ctx context.Context, portal string, e bitrix.Event) (taken bool, err error)
 
 	// MaxBody is the longest body that is read, in bytes. 0 means 1 MiB;
@@ -53,16 +53,16 @@ type Config struct {
 	// PushTimeout is how long Push may take. 0 means 10 seconds.
 	PushTimeout time.Duration
 
-	// PortalEvents is how many events of one portal may wait for Push at once;
-	// what is more is answered 503. 0 means 500.
+	// PortalEvents is how many events of one portal may be in Push at the same
+	// time; further events are answered with 503. 0 means 500.
 	PortalEvents int
 
-	// Log gets a line for each event that is stored, and for requests that are
-	// refused as many as a stranger may cause. nil means slog.Default().
+	// Log receives a line for each stored event, and a limited number of lines for
+	// refused requests. nil means slog.Default().
 	Log *slog.Logger
 
-	// Done, if not nil, is told of each request when it has been answered.
-	// portal is "" when the configuration does not know the one that was named.
+	// Done, if not nil, is called for each request after the answer. portal is ""
+	// when the configuration has no portal of that name.
 	Done func(portal string, status int, took time.Duration)
 }
 
@@ -77,8 +77,8 @@ type Config struct {
 //	413  the body is too large
 //	503  the event could not be stored, or too many came at once
 //
-// Whatever comes, a request holds a bounded part of the memory; see Conns for
-// the number of requests.
+// Each request uses a bounded amount of memory. Conns bounds the number of
+// requests.
 func New(c Config) http.Handler {
 	c.MaxBody = cmp.Or(c.MaxBody, 1<<20)
 	c.BodyTimeout = cmp.Or(c.BodyTimeout, 10*time.Second)
@@ -87,7 +87,7 @@ func New(c Config) http.Handler {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	h := &handler{Config: c, lanes: lanes{most: c.PortalEvents}, large: make(chan struct{}, largeBodies)}
+	h := &handler{Config: c, admission: admission{most: c.PortalEvents}, large: make(chan struct{}, largeBodies)}
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose the event
 	r.Handle("/hooks/{portal}", h)
 	return r
@@ -95,14 +95,14 @@ func New(c Config) http.Handler {
 
 type handler struct {
 	Config
-	lanes   lanes
-	large   chan struct{} // holds one for each large body in memory
-	refused quota         // of log lines
-	full    quota
+	admission admission
+	large     chan struct{} // one element for each large body in memory
+	refused   quota         // of log lines
+	full      quota
 }
 
-// A refusal is an error with the status and the text that the client gets; of
-// the cause it learns nothing.
+// A refusal is an error with the status and the text for the client. The client
+// does not receive the cause.
 type refusal struct {
 	status int
 	text   string
@@ -129,7 +129,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if refused := (*refusal)(nil); errors.As(err, &refused) {
 			status, text = refused.status, refused.text
 		}
-		w.Header().Set("Connection", "close") // strangers get one question each
+		w.Header().Set("Connection", "close") // one request for each connection of a stranger
 	}
 	switch status {
 	case http.StatusMethodNotAllowed:
@@ -140,7 +140,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text+"\n") // nobody is left to hear of an error
+	_, _ = io.WriteString(w, text+"\n") // an error cannot be reported to anybody
 
 	took := time.Since(started)
 	h.log(r.Context(), portal, e, status, took, err)
@@ -152,9 +152,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// log tells of a request. An event that is lost here is told of in any case,
-// so that an operator can make up for it; of strangers' requests as many as
-// their quota allows.
+// log logs a request. It logs every lost event, so that an operator can catch up,
+// and requests of strangers as far as their quota allows.
 func (h *handler) log(ctx context.Context, portal string, e bitrix.Event, status int, took time.Duration, err error) {
 	attrs := []slog.Attr{slog.String("portal", short(portal)), slog.String("event", e.Code), slog.Int("status", status)}
 	if e.Code != "" {
@@ -170,19 +169,19 @@ func (h *handler) log(ctx context.Context, portal string, e bitrix.Event, status
 		level = slog.LevelError
 	}
 	if err != nil && e.Code == "" {
-		say, unsaid := h.refused.take()
-		if !say {
+		allowed, dropped := h.refused.take()
+		if !allowed {
 			return
 		}
-		if unsaid > 0 {
-			attrs = append(attrs, slog.Int("unsaid", unsaid))
+		if dropped > 0 {
+			attrs = append(attrs, slog.Int("unsaid", dropped)) // the key is what alerts look for
 		}
 	}
 	h.Log.LogAttrs(ctx, level, "event", attrs...)
 }
 
-// accept returns nil when the event is stored. The event it returns is for the
-// log; it is empty unless its token was right.
+// accept returns nil when the event is stored. The returned event is for the log;
+// it is empty unless its token was right.
 func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) (bitrix.Event, error) {
 	if r.Method != http.MethodPost {
 		return bitrix.Event{}, &refusal{http.StatusMethodNotAllowed, "want POST", nil}
@@ -213,11 +212,10 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) 
 
 const wrongToken = "wrong portal or application token"
 
-// ErrUnproven is what Install returns for an event that is not what it pretends
-// to be.
+// ErrUnproven is the error of Install for an event that it cannot authenticate.
 var ErrUnproven = errors.New("the event could not be proved")
 
-// install hands over an event that may be an installation.
+// install passes on an event that may be an installation.
 func (h *handler) install(ctx context.Context, portal string, e bitrix.Event) (taken bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.PushTimeout)
 	defer cancel()
@@ -228,37 +226,37 @@ func (h *handler) install(ctx context.Context, portal string, e bitrix.Event) (t
 	return taken, err
 }
 
-// store pushes an event that has proved its origin. From here on it is not
-// given up for others.
+// store pushes an event whose token was right. From here on its connection is not
+// closed to make room for others.
 func (h *handler) store(ctx context.Context, portal string, e bitrix.Event) (err error) {
 	defer func() {
 		if err != nil && h.Lost != nil {
 			h.Lost(portal)
 		}
 	}()
-	waiting, ok := h.lanes.enter(portal)
+	waiting, ok := h.admission.enter(portal)
 	if !ok {
-		if say, _ := h.full.take(); say {
-			h.Log.WarnContext(ctx, "a portal's events come faster than they are stored: refused until there is room",
+		if allowed, _ := h.full.take(); allowed {
+			h.Log.WarnContext(ctx, "too many events of a portal are being stored, refusing further ones",
 				slog.String("portal", portal), slog.Int("waiting", waiting))
 		}
 		return &refusal{http.StatusServiceUnavailable, "too many events of this portal at once", nil}
 	}
-	defer h.lanes.leave(portal)
+	defer h.admission.leave(portal)
 	defer hold(ctx)()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.PushTimeout)
 	defer cancel()
 	return h.Push(ctx, portal, e)
 }
 
-// proves compares in a time that tells nothing, neither of the token nor of
-// whether there is such a portal.
+// proves compares in constant time: the time reveals neither the token nor whether
+// the portal exists.
 func proves(got, want bitrix.Secret, known bool) bool {
 	a, b := sha256.Sum256([]byte(got.Reveal())), sha256.Sum256([]byte(want.Reveal()))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && known && want != ""
 }
 
-// short bounds what a stranger can make us log.
+// short bounds the length of a stranger's text in the log.
 func short(s string) string {
 	const most = 100
 	if len(s) > most {
@@ -267,8 +265,8 @@ func short(s string) string {
 	return s
 }
 
-// Ready returns a handler for probes: 200 while check returns nil, otherwise
-// 503. What check says goes to log alone (nil means slog.Default()): the probe
+// Ready returns a handler for probes: 200 while check returns nil, otherwise 503.
+// The error of check is logged only (nil means slog.Default()), because the client
 // may be a stranger.
 func Ready(check func(ctx context.Context) error, log *slog.Logger) http.Handler {
 	if log == nil {

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// A quota bounds log lines of one kind that strangers can cause. The zero
-// value lets ten pass in ten seconds.
+// A quota bounds how many log lines of one kind strangers can cause. The zero
+// value allows ten lines in ten seconds.
 type quota struct {
-	mu    sync.Mutex
-	since time.Time
-	used  int
-	kept  int // back since the last line that passed
+	mu      sync.Mutex
+	since   time.Time
+	used    int
+	dropped int // lines since the last one that was allowed
 }
 
 const (
@@ -19,19 +19,19 @@ const (
 	quotaTime  = 10 * time.Second
 )
 
-// take tells whether a line may be written, and how many were not since the
-// last one that was.
-func (q *quota) take() (ok bool, unsaid int) {
+// take reports whether a line may be written, and how many lines were dropped
+// before it.
+func (q *quota) take() (ok bool, dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if now := time.Now(); now.Sub(q.since) >= quotaTime {
 		q.since, q.used = now, 0
 	}
 	if q.used >= quotaLines {
-		q.kept++
+		q.dropped++
 		return false, 0
 	}
 	q.used++
-	unsaid, q.kept = q.kept, 0
-	return true, unsaid
+	dropped, q.dropped = q.dropped, 0
+	return true, dropped
 }

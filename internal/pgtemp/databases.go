@@ -26,18 +26,18 @@ type Pool struct {
 	made   []string
 }
 
-// Missing tells whether an error of Create says that there is no PostgreSQL,
-// where that may be: not under CI.
+// Missing reports whether an error of Create says that PostgreSQL is not installed.
+// Under CI it is always false: PostgreSQL must be installed there.
 func Missing(err error) bool { return errors.Is(err, ErrNotInstalled) && os.Getenv("CI") != "true" }
 
-// Server returns the server, or nil when it is not ours.
+// Server returns the server, or nil when the pool uses an existing one.
 func (p *Pool) Server() *Server {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.server
 }
 
-// Create makes a database, a copy of template unless that is "", and returns its
+// Create creates a database, a copy of template unless that is "", and returns its
 // name and URL.
 func (p *Pool) Create(ctx context.Context, template string) (name, dsn string, err error) {
 	p.mu.Lock()
@@ -61,7 +61,7 @@ func (p *Pool) Create(ctx context.Context, template string) (name, dsn string, e
 	return name, dsn, err
 }
 
-// Drop removes a database, and ends whoever is connected to it.
+// Drop removes a database and ends its connections.
 func (p *Pool) Drop(ctx context.Context, name string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +88,7 @@ func (p *Pool) exec(ctx context.Context, text string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// Close stops the server, or drops the databases that were made on another.
+// Close stops the server, or drops the databases on an existing one.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,7 +2,7 @@ package pgtemp
 
 import "syscall"
 
-// dieWithUs ends the server when this process ends without a word.
+// dieWithUs ends the server when this process is killed.
 func dieWithUs(a *syscall.SysProcAttr) *syscall.SysProcAttr {
 	a.Pdeathsig = syscall.SIGINT
 	return a

@@ -1,6 +1,6 @@
 // Package pgtemp runs throw-away PostgreSQL servers for tests, from the
 // programs that are installed. They listen on a socket in a temporary folder,
-// never wait for the disk and vanish with the process.
+// never wait for the disk and end with the process.
 package pgtemp
 
 import (
@@ -35,7 +35,7 @@ type Server struct {
 	log     *os.File
 }
 
-// Start makes an empty server and starts it.
+// Start creates an empty server and starts it.
 func Start(ctx context.Context) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
@@ -79,7 +79,8 @@ func programs() (string, error) {
 	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) })), nil
 }
 
-// plainAccount returns whom to run the server as: it refuses root.
+// plainAccount returns the account to run the server as, because the server refuses
+// root. nil is the account of this process.
 func plainAccount() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil
@@ -128,7 +129,7 @@ func (s *Server) command(ctx context.Context, program string, args ...string) *e
 	return cmd
 }
 
-// Run starts a server that was halted. Start has done it the first time.
+// Run starts a halted server. Start calls it the first time.
 func (s *Server) Run(ctx context.Context) error {
 	// The server outlives ctx: Stop ends it.
 	cmd := s.command(context.WithoutCancel(ctx), "postgres", "-D", s.data(), "-k", s.dir, "-h", "",
@@ -171,8 +172,8 @@ func (s *Server) tail() string {
 	return strings.TrimSpace(string(text[max(0, len(text)-2000):]))
 }
 
-// Halt ends the server as an administrator does who restarts it: clients are
-// thrown out. Run starts it again.
+// Halt ends the server the way an administrator restarts it (fast mode): clients are
+// disconnected. Run starts it again.
 func (s *Server) Halt() error {
 	if s.process == nil {
 		return nil
@@ -189,7 +190,7 @@ func (s *Server) Halt() error {
 	return nil
 }
 
-// Stop ends the server and removes what it has stored.
+// Stop ends the server and removes its data.
 func (s *Server) Stop() error {
 	err := s.Halt()
 	if s.log != nil {

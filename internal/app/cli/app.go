@@ -18,6 +18,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // app is one running engine: everything that a configuration names.
@@ -112,7 +113,7 @@ func (a *app) newPortal(ctx context.Context, c portalConfig) (*portal, error) {
 	p := &portal{name: c.Name, token: c.Token, zone: c.Zone}
 	rest := a.restConfig(c)
 	if o := c.OAuth; o != nil {
-		p.app = &application{home: o.Portal, tokens: tokensOf(a.queue, c.Name), changed: newKnock(), source: o.Connector, offline: c.Offline}
+		p.app = &application{home: o.Portal, tokens: tokensOf(a.queue, c.Name), changed: wakeup.New(), source: o.Connector, offline: c.Offline}
 		rest.OAuth = &bitrix.OAuth{ClientID: o.ClientID, ClientSecret: o.ClientSecret, TokenURL: o.TokenURL, Store: p.app.tokens}
 		p.app.config = rest
 		p.app.config.Gate = nil // whichever process hears of an installation proves it

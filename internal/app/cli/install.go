@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // application is the part of a portal that is called with OAuth.
@@ -23,7 +24,7 @@ type application struct {
 	offline bool
 	// changed wakes who attends to the application: it was installed, or the
 	// portal has events.
-	changed knock
+	changed wakeup.Signal
 
 	// These belong to attend.
 	connector string // in use; "" when the portal's plan has none
@@ -43,18 +44,6 @@ type application struct {
 const proofsPerMinute = 10
 
 var errTooManyProofs = errors.New("too many installations in a minute, this one was not looked at")
-
-// knock wakes one goroutine that waits for it.
-type knock chan struct{}
-
-func newKnock() knock { return make(knock, 1) }
-
-func (s knock) send() {
-	select {
-	case s <- struct{}{}:
-	default: // it has been told and has not looked yet
-	}
-}
 
 // load reads the application token that events must carry.
 func (p *application) load(ctx context.Context) error {
@@ -134,7 +123,7 @@ func (a *app) install(ctx context.Context, name string, e bitrix.Event) (taken b
 	p.app.token, p.app.installed = proven.Application, true
 	p.app.mu.Unlock()
 	p.client.Reauthorize()
-	p.app.changed.send()
+	p.app.changed.Send()
 	a.log.Info("the application is installed", slog.String("portal", name), slog.String("event", e.Code), slog.String("member", proven.MemberID))
 	return true, nil
 }
@@ -157,7 +146,7 @@ func (a *app) life(ctx context.Context, p *portal, e bitrix.Event) (taken bool, 
 		a.log.Error("the application was uninstalled: no event comes any more and runs wait until it is installed anew", "portal", p.name)
 		return true, nil
 	case bitrix.EventOffline:
-		p.app.changed.send()
+		p.app.changed.Send()
 		return true, a.mend(ctx, p, e)
 	}
 	return false, nil

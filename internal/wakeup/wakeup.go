@@ -1,0 +1,17 @@
+// Package wakeup wakes one goroutine that waits for work.
+package wakeup
+
+// A Signal wakes the goroutine that receives from it. It holds one wake-up: any
+// number of Sends before the goroutine receives count as one. Make it with New.
+type Signal chan struct{}
+
+// New returns a signal that nobody has sent yet.
+func New() Signal { return make(Signal, 1) }
+
+// Send wakes the receiver, now or as soon as it receives. It never blocks.
+func (s Signal) Send() {
+	select {
+	case s <- struct{}{}:
+	default: // a wake-up is pending already
+	}
+}
