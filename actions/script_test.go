@@ -149,9 +149,9 @@ func (s *script) compile(data []byte) {
 	set, list := engine.Compile("rule.yaml", data, actions.All)
 	var b strings.Builder
 	for _, f := range list {
-		fmt.Fprintf(&b, "%s: %s [%s]", f.Pos, f.Message, f.Code)
+		fmt.Fprintf(&b, "%s: %s [%s]", f.Pos, f.Text(), f.Code)
 		if f.Hint != "" {
-			fmt.Fprintf(&b, " (%s)", f.Hint)
+			fmt.Fprintf(&b, " (%s)", f.HintText())
 		}
 		b.WriteByte('\n')
 	}

@@ -145,7 +145,7 @@ func (c *checker) formula(v *value, w want, env formula.Env) *value {
 // may have been meant as text.
 func literalMeant(src string, w want, problems []formula.Problem) []formula.Problem {
 	p := &problems[0]
-	if len(problems) > 1 || p.Code != "unknown-name" || p.To-p.From != len([]rune(src)) || !accepts(w.typ, formula.String) || strings.Contains(p.Message, " is ") {
+	if len(problems) > 1 || p.Code != "unknown-name" || p.To-p.From != len([]rune(src)) || !accepts(w.typ, formula.String) || strings.Contains(p.Text(), " is ") {
 		return problems
 	}
 	switch itself := "to write the text itself, leave out the ="; {
@@ -186,7 +186,7 @@ func (c *checker) doubts(n *yaml.Node, offset int, ps []formula.Problem) {
 func (c *checker) placed(n *yaml.Node, offset int, ps []formula.Problem, s diag.Severity) {
 	for _, p := range ps {
 		start, end := c.file.Span(n, offset+p.From, offset+p.To)
-		c.list.Add(diag.Finding{Pos: start, EndLine: end.Line, EndColumn: end.Column, Severity: s, Code: p.Code, Message: p.Message, Hint: p.Hint})
+		c.list.Add(diag.Finding{Pos: start, EndLine: end.Line, EndColumn: end.Column, Severity: s, Code: p.Code, Message: p.Message, Args: p.Args, Hint: p.Hint, HintArgs: p.HintArgs})
 	}
 }
 

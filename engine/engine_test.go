@@ -185,9 +185,9 @@ func TestFindings(t *testing.T) {
 			set, list := engine.Compile(rule.Name, rule.Data, testActions(new([]saved)))
 			var got strings.Builder
 			for _, f := range list {
-				fmt.Fprintf(&got, "%d:%d %s %s: %s", f.Line, f.Column, severity(f), f.Code, f.Message)
+				fmt.Fprintf(&got, "%d:%d %s %s: %s", f.Line, f.Column, severity(f), f.Code, f.Text())
 				if f.Hint != "" {
-					fmt.Fprintf(&got, " (%s)", f.Hint)
+					fmt.Fprintf(&got, " (%s)", f.HintText())
 				}
 				got.WriteString("\n")
 			}

@@ -59,7 +59,7 @@ type loopScope struct {
 func (c *checker) add(p Problem) {
 	p.From = max(0, min(p.From, len(c.source.runes)))
 	p.To = max(p.From, min(p.To, len(c.source.runes)))
-	if !slices.Contains(c.problems, p) && (len(c.problems) < maxProblems || p.Code == codeLimit) {
+	if !slices.ContainsFunc(c.problems, p.same) && (len(c.problems) < maxProblems || p.Code == codeLimit) {
 		c.problems = append(c.problems, p)
 	}
 }

@@ -68,7 +68,7 @@ func outermost(problems []Problem) []Problem {
 	var out []Problem
 	for _, p := range problems {
 		inside := slices.ContainsFunc(problems, func(o Problem) bool {
-			return o != p && o.From <= p.From && p.To <= o.To
+			return !o.same(p) && o.From <= p.From && p.To <= o.To
 		})
 		if !inside {
 			out = append(out, p)
@@ -256,7 +256,7 @@ func (c *checker) doubtField(at loc, t Type, name string) {
 	}
 	from, to := c.source.span(at)
 	p := Problem{From: from, To: to, Code: codeDoubtful, Message: fmt.Sprintf("no field %q is known here", name), Hint: didYouMean(name, near)}
-	if !slices.Contains(c.fieldDoubts, p) && len(c.fieldDoubts) < maxProblems {
+	if !slices.ContainsFunc(c.fieldDoubts, p.same) && len(c.fieldDoubts) < maxProblems {
 		c.fieldDoubts = append(c.fieldDoubts, p)
 	}
 }

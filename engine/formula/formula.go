@@ -14,6 +14,8 @@ import (
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
+
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // Problem is something wrong with the source of a formula or template. From and
@@ -21,10 +23,24 @@ import (
 type Problem struct {
 	From, To int
 	// Code is stable and in kebab-case: syntax, unknown-name, wrong-type…
-	Code    string
-	Message string
-	// Hint says what would be right; it may be empty.
-	Hint string
+	Code string
+	// Message and Hint, which may be empty, are formats, and Args and HintArgs
+	// their values, as in diag.Finding.
+	Message  string
+	Args     []any
+	Hint     string
+	HintArgs []any
+}
+
+// Text returns the message with its values.
+func (p Problem) Text() string { return diag.Format(p.Message, p.Args) }
+
+// HintText returns the hint with its values.
+func (p Problem) HintText() string { return diag.Format(p.Hint, p.HintArgs) }
+
+// same reports whether a reader sees no difference between two problems.
+func (p Problem) same(o Problem) bool {
+	return p.From == o.From && p.To == o.To && p.Code == o.Code && p.Text() == o.Text() && p.HintText() == o.HintText()
 }
 
 // Env is what a formula may name.

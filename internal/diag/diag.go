@@ -67,10 +67,14 @@ func (s Severity) String() string {
 
 // Finding is one thing that is wrong at one place. It implements error.
 //
-// Message is one lowercase sentence without a full stop that says what was
-// wanted; Code is a stable kebab-case word; Hint, if any, says what would be
-// right and is printed in parentheses. EndLine and EndColumn name the character
-// after the last one of the wrong text; zero means that only its start is known.
+// Code is a stable kebab-case word. Message is one lowercase sentence without a
+// full stop that says what is wrong; Hint, if any, says what to write and is
+// printed in parentheses. EndLine and EndColumn name the character after the last
+// one of the wrong text; zero means that only its start is known.
+//
+// Message and Hint are formats of package fmt, and Args and HintArgs their values,
+// so that a message in another language can be found by its format. Without values
+// a format is the text itself. Text and HintText return the English sentences.
 type Finding struct {
 	Pos
 	EndLine   int
@@ -78,7 +82,42 @@ type Finding struct {
 	Severity  Severity
 	Code      string
 	Message   string
+	Args      []any
 	Hint      string
+	HintArgs  []any
+}
+
+// Phrase is a value of a message in our own words, such as "a whole number". It
+// is translated with the message; other values are the user's.
+type Phrase string
+
+// Text returns the message with its values.
+func (f Finding) Text() string { return Format(f.Message, f.Args) }
+
+// HintText returns the hint with its values, "" without a hint.
+func (f Finding) HintText() string { return Format(f.Hint, f.HintArgs) }
+
+// Hintf sets the hint and its values. It returns f.
+func (f *Finding) Hintf(format string, args ...any) *Finding {
+	f.Hint, f.HintArgs = unvalued(format, args...), args
+	return f
+}
+
+// unvalued is what a finding keeps of a format: the format itself or, without
+// values, the text.
+func unvalued(format string, args ...any) string {
+	if len(args) == 0 {
+		return fmt.Sprintf(format, args...) // for %%
+	}
+	return format
+}
+
+// Format returns a text with its values. Without values the format is the text.
+func Format(format string, args []any) string {
+	if len(args) == 0 {
+		return format
+	}
+	return fmt.Sprintf(format, args...)
 }
 
 // Error returns the finding on one line: place, message, code and hint.
@@ -87,22 +126,23 @@ func (f Finding) Error() string { return f.String() }
 // String returns the same line as Error.
 func (f Finding) String() string {
 	if p := f.Pos.String(); p != "" {
-		return oneLine(p) + ": " + f.text()
+		return oneLine(p) + ": " + f.sentence()
 	}
-	return f.text()
+	return f.sentence()
 }
 
-func (f Finding) text() string {
+// sentence is the finding on one line without its place.
+func (f Finding) sentence() string {
 	var b strings.Builder
 	if f.Severity == Warning {
 		b.WriteString("warning: ")
 	}
-	b.WriteString(oneLine(f.Message))
+	b.WriteString(oneLine(f.Text()))
 	if f.Code != "" {
 		b.WriteString(" [" + f.Code + "]")
 	}
 	if f.Hint != "" {
-		b.WriteString(" (" + oneLine(f.Hint) + ")")
+		b.WriteString(" (" + oneLine(f.HintText()) + ")")
 	}
 	return b.String()
 }
@@ -117,16 +157,16 @@ func (l *List) Add(findings ...Finding) { *l = append(*l, findings...) }
 // Errorf appends an error. The result is for setting Hint or the end at once:
 // it points into the list and must not be kept over the next addition.
 func (l *List) Errorf(pos Pos, code, format string, args ...any) *Finding {
-	return l.addf(Error, pos, code, format, args)
+	return l.addf(Error, pos, code, format, args...)
 }
 
 // Warnf appends a warning; see Errorf for the result.
 func (l *List) Warnf(pos Pos, code, format string, args ...any) *Finding {
-	return l.addf(Warning, pos, code, format, args)
+	return l.addf(Warning, pos, code, format, args...)
 }
 
-func (l *List) addf(s Severity, pos Pos, code, format string, args []any) *Finding {
-	*l = append(*l, Finding{Pos: pos, Severity: s, Code: code, Message: fmt.Sprintf(format, args...)})
+func (l *List) addf(s Severity, pos Pos, code, format string, args ...any) *Finding {
+	*l = append(*l, Finding{Pos: pos, Severity: s, Code: code, Message: unvalued(format, args...), Args: args})
 	return &(*l)[len(*l)-1]
 }
 
@@ -134,14 +174,23 @@ func (l *List) addf(s Severity, pos Pos, code, format string, args []any) *Findi
 // at one place, and removes exact duplicates.
 func (l *List) Sort() {
 	slices.SortStableFunc(*l, func(a, b Finding) int { return comparePos(a.Pos, b.Pos) })
-	seen := make(map[Finding]bool, len(*l))
+	seen := make(map[printed]bool, len(*l))
 	*l = slices.DeleteFunc(*l, func(f Finding) bool {
-		if seen[f] {
+		p := printed{f.Pos, f.EndLine, f.EndColumn, f.Severity, f.Code, f.Text(), f.HintText()}
+		if seen[p] {
 			return true
 		}
-		seen[f] = true
+		seen[p] = true
 		return false
 	})
+}
+
+// printed is what a reader sees of a finding.
+type printed struct {
+	pos                Pos
+	endLine, endColumn int
+	severity           Severity
+	code, text, hint   string
 }
 
 // HasErrors reports whether a finding of the list is an error.

@@ -129,3 +129,23 @@ func ExampleList() {
 	fmt.Println(l.Err())
 	// Output: won.yaml:12:17: unknown key "txt" [unknown-key] (did you mean "text"?)
 }
+
+func TestFindingKeepsValuesApart(t *testing.T) {
+	var l diag.List
+	l.Errorf(diag.Pos{}, "x", "%s takes %d, this is %q", diag.Phrase("a list"), 3, "50%").Hintf("write %d", 3)
+	l.Warnf(diag.Pos{}, "y", "100%% sure").Hint = "write 50%"
+	f := l[0]
+	if f.Message != "%s takes %d, this is %q" || len(f.Args) != 3 || f.Hint != "write %d" || len(f.HintArgs) != 1 {
+		t.Errorf("format and values: %+v", f)
+	}
+	if f.Text() != `a list takes 3, this is "50%"` || f.HintText() != "write 3" {
+		t.Errorf("text %q, hint %q", f.Text(), f.HintText())
+	}
+	if f := l[1]; f.Text() != "100% sure" || f.HintText() != "write 50%" {
+		t.Errorf("without values: text %q, hint %q", f.Text(), f.HintText())
+	}
+	l = append(l, l[0])
+	if l.Sort(); len(l) != 2 {
+		t.Errorf("%d findings after Sort, want 2", len(l))
+	}
+}

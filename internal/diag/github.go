@@ -23,9 +23,9 @@ func WriteGitHub(w io.Writer, l List) error {
 // annotation is the text of a finding beside its place and code.
 func annotation(f Finding) string {
 	if f.Hint == "" {
-		return f.Message
+		return f.Text()
 	}
-	return f.Message + " (" + f.Hint + ")"
+	return f.Text() + " (" + f.HintText() + ")"
 }
 
 func githubPlace(f Finding) string {

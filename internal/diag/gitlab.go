@@ -46,7 +46,7 @@ func WriteGitLab(w io.Writer, l List) error {
 		// A fingerprint without the line stays the same when lines above come and
 		// go, so GitLab does not take the finding for a new one. The number tells
 		// equal findings of one file apart.
-		same := fmt.Sprintf("%s\x00%s\x00%s", issue.Location.Path, f.Code, f.Message)
+		same := fmt.Sprintf("%s\x00%s\x00%s", issue.Location.Path, f.Code, f.Text())
 		seen[same]++
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d", same, seen[same]))
 		issue.Fingerprint = hex.EncodeToString(sum[:16])

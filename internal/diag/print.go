@@ -74,7 +74,7 @@ func (p *printer) finding(f Finding) {
 	if f.Severity == Warning {
 		tint = yellow
 	}
-	text := f.text()
+	text := f.sentence()
 	if f.Code != "" {
 		code := "[" + f.Code + "]"
 		text = strings.Replace(text, code, p.paint(tint, code), 1)
@@ -212,7 +212,7 @@ func WriteJSON(w io.Writer, l List) error {
 	for _, f := range l {
 		j := jsonFinding{
 			File: f.File, Line: f.Line, Column: f.Column, EndLine: f.EndLine, EndColumn: f.EndColumn,
-			Severity: f.Severity.String(), Code: f.Code, Message: f.Message, Hint: f.Hint,
+			Severity: f.Severity.String(), Code: f.Code, Message: f.Text(), Hint: f.HintText(),
 		}
 		if f.EndLine == 0 {
 			j.EndLine, j.EndColumn = f.Line, f.Column

@@ -217,7 +217,7 @@ type jsonPoint struct {
 func WriteJSON(w io.Writer, r *Report, cover bool) error {
 	doc := jsonReport{Version: 1, Passed: !r.Failed(), Findings: []jsonFinding{}, Tests: []jsonTest{}}
 	for _, f := range r.Findings {
-		doc.Findings = append(doc.Findings, jsonFinding{f.File, f.Line, f.Column, f.Code, f.Message, f.Hint})
+		doc.Findings = append(doc.Findings, jsonFinding{f.File, f.Line, f.Column, f.Code, f.Text(), f.HintText()})
 	}
 	for _, x := range r.Results {
 		t := jsonTest{File: x.File, Line: x.Line, Name: x.Name, Passed: x.Passed()}
@@ -297,7 +297,7 @@ func WriteJUnit(w io.Writer, r *Report) error {
 		s.Errors++
 		s.Cases = append(s.Cases, junitCase{
 			Name: f.Code, Class: f.File, File: f.File, Line: f.Line, Time: "0",
-			Error: &junitFailure{Message: clean(f.Message), Text: clean(f.String())},
+			Error: &junitFailure{Message: clean(f.Text()), Text: clean(f.String())},
 		})
 	}
 	seconds := map[string]float64{}

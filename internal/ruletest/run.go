@@ -211,7 +211,7 @@ func (s *stage) judge(r *Result, proof string, err error) error {
 	if !errors.As(err, &misfit) {
 		return fmt.Errorf("%s: test %q: %w", s.test.Name.pos, s.test.Name.text, err)
 	}
-	r.Failures = append(r.Failures, Failure{Pos: misfit.Pos, Proof: proof, Message: misfit.Message})
+	r.Failures = append(r.Failures, Failure{Pos: misfit.Pos, Proof: proof, Message: misfit.Text()})
 	return nil
 }
 

@@ -156,7 +156,7 @@ func TestEventWith(t *testing.T) {
 	}
 	var list diag.List
 	checkWord(&list, diag.Pos{}, "outcome", "doen", outcomes)
-	if len(list) != 1 || list[0].Hint != `did you mean "done"?` {
+	if len(list) != 1 || list[0].HintText() != `did you mean "done"?` {
 		t.Errorf("findings %v", list)
 	}
 }

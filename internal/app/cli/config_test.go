@@ -196,9 +196,9 @@ func TestConfigFindings(t *testing.T) {
 			_, list := parse(t, tt.text)
 			var got []string
 			for _, f := range list {
-				line := fmt.Sprintf("%d:%d %s: %s", f.Line, f.Column, f.Code, f.Message)
+				line := fmt.Sprintf("%d:%d %s: %s", f.Line, f.Column, f.Code, f.Text())
 				if f.Hint != "" {
-					line += " (" + f.Hint + ")"
+					line += " (" + f.HintText() + ")"
 				}
 				got = append(got, line)
 			}

@@ -150,7 +150,7 @@ func logChanges(log *slog.Logger, before, now *generation) {
 // logBroken tells of files that are broken, once for the same mistakes.
 func logBroken(log *slog.Logger, before, now *generation) {
 	for _, b := range now.broken {
-		if old, ok := before.brokenFile(b.file); ok && slices.Equal(old.findings, b.findings) {
+		if old, ok := before.brokenFile(b.file); ok && slices.Equal(lines(old.findings), lines(b.findings)) {
 			continue
 		}
 		state := "nothing of it runs"
@@ -159,7 +159,7 @@ func logBroken(log *slog.Logger, before, now *generation) {
 		}
 		log.Error("rule set broken", "file", b.file, "state", state, "findings", lines(b.findings))
 	}
-	if before == nil || !slices.Equal(before.notes, now.notes) {
+	if before == nil || !slices.Equal(lines(before.notes), lines(now.notes)) {
 		for _, f := range now.notes {
 			log.Warn("rules", "finding", f.String())
 		}

@@ -72,7 +72,7 @@ func TestManyFilesTogether(t *testing.T) {
 	if err := v.run(t.Context(), stdio{out: &out, err: &talk}, []string{dir}); err != nil {
 		t.Fatal(err)
 	}
-	if len(v.list) != 1 || v.list[0].Code != "ring" || !strings.Contains(v.list[0].Message, "event.time") {
+	if len(v.list) != 1 || v.list[0].Code != "ring" || !strings.Contains(v.list[0].Text(), "event.time") {
 		t.Errorf("findings %v", v.list)
 	}
 }
