@@ -49,7 +49,7 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s does not ship: name it in rules.go", file)
 		}
 	}
-	report, err := ruletest.Run(context.Background(), tests, files, ruletest.Options{})
+	report, err := ruletest.Run(context.Background(), tests, files, ruletest.Options{Actions: actions.All})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,9 +5,11 @@ import (
 	"context"
 	"os"
 
-	"github.com/b24rules/b24rules/internal/app/cli"
+	"github.com/b24rules/b24rules"
+	"github.com/b24rules/b24rules/actions"
 )
 
 func main() {
-	os.Exit(cli.Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	std := b24rules.Std{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	os.Exit(b24rules.Main(context.Background(), os.Args[1:], std, actions.All...))
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -133,7 +132,7 @@ func (c *Coverage) declareRule(r *engine.Rule, inputs map[string]any) {
 }
 
 // declareUntested adds rule files without tests.
-func (c *Coverage) declareUntested(paths []string, src sources) error {
+func (c *Coverage) declareUntested(paths []string, actions []*engine.Action, src sources) error {
 	for _, path := range paths {
 		if src[path] != nil {
 			continue
@@ -142,7 +141,7 @@ func (c *Coverage) declareUntested(paths []string, src sources) error {
 		if err != nil {
 			return err
 		}
-		set, _ := engine.Compile(path, data, actions.All)
+		set, _ := engine.Compile(path, data, actions)
 		if set == nil {
 			continue // validate tells what is wrong with it
 		}

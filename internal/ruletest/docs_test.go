@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/internal/ruletest"
 )
 
@@ -35,7 +36,7 @@ func TestManual(t *testing.T) {
 	if err != nil || len(tests) < 3 || len(rules) != len(tests) {
 		t.Fatalf("examples: rules %v, tests %v, %v", rules, tests, err)
 	}
-	report, err := ruletest.Run(context.Background(), tests, rules, ruletest.Options{})
+	report, err := ruletest.Run(context.Background(), tests, rules, ruletest.Options{Actions: actions.All})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ import (
 
 // Recorded is a run of which a test can be made.
 type Recorded struct {
+	// Actions are the actions that rules may use.
+	Actions []*engine.Action
 	// Name is the test's name, Comment what stands above it.
 	Name, Comment string
 	// RuleFile is the rule file as it is now, Rules how the test names it.
@@ -153,7 +155,7 @@ func (w *recordedWorld) stage(text func(rules string) []byte) (s *stage, done fu
 	if err := os.WriteFile(file, text(filepath.ToSlash(rules)), 0o600); err != nil {
 		return nil, nil, err
 	}
-	f, list, err := load(file, sources{})
+	f, list, err := load(file, w.run.Actions, sources{})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
 )
 
@@ -42,7 +43,7 @@ func FuzzTestFile(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		report, err := Run(context.Background(), []string{filepath.Join(dir, "a_test.yaml")}, nil, Options{Workers: 1})
+		report, err := Run(context.Background(), []string{filepath.Join(dir, "a_test.yaml")}, nil, Options{Actions: actions.All, Workers: 1})
 		if path := (*fs.PathError)(nil); errors.As(err, &path) {
 			t.Skip(err) // rules names what cannot be read
 		}

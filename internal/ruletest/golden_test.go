@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/internal/ruletest"
 )
 
@@ -47,7 +48,7 @@ func runArchive(t *testing.T, file string) *ruletest.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := ruletest.Run(context.Background(), tests, rules, ruletest.Options{})
+	report, err := ruletest.Run(context.Background(), tests, rules, ruletest.Options{Actions: actions.All})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ func TestNothingMeasured(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	report, err := ruletest.Run(t.Context(), []string{"a_test.yaml"}, nil, ruletest.Options{})
+	report, err := ruletest.Run(t.Context(), []string{"a_test.yaml"}, nil, ruletest.Options{Actions: actions.All})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -31,7 +30,7 @@ type sources map[string][]byte
 
 // load reads a test file and the rule files under test. The findings are those
 // of all of them; the file is nil when one is an error.
-func load(path string, src sources) (*testFile, diag.List, error) {
+func load(path string, actions []*engine.Action, src sources) (*testFile, diag.List, error) {
 	data, err := yamlfile.ReadFile(path)
 	if err != nil {
 		return nil, nil, err
@@ -50,7 +49,7 @@ func load(path string, src sources) (*testFile, diag.List, error) {
 		list.Sort()
 		return nil, list, nil
 	}
-	if err := f.loadRules(src, &list); err != nil {
+	if err := f.loadRules(actions, src, &list); err != nil {
 		return nil, list, err
 	}
 	if !list.HasErrors() {
@@ -67,7 +66,7 @@ func load(path string, src sources) (*testFile, diag.List, error) {
 
 // loadRules compiles the rule files under test. Warnings in them are for
 // validate.
-func (f *testFile) loadRules(src sources, list *diag.List) error {
+func (f *testFile) loadRules(actions []*engine.Action, src sources, list *diag.List) error {
 	type named struct {
 		path string
 		pos  diag.Pos
@@ -92,7 +91,7 @@ func (f *testFile) loadRules(src sources, list *diag.List) error {
 			return err
 		}
 		src[r.path] = data
-		set, found := engine.Compile(r.path, data, actions.All)
+		set, found := engine.Compile(r.path, data, actions)
 		for _, x := range found {
 			if x.Severity == diag.Error {
 				list.Add(x)

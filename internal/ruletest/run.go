@@ -16,6 +16,8 @@ import (
 
 // Options say what to run.
 type Options struct {
+	// Actions are the actions that rules may use.
+	Actions []*engine.Action
 	// Match chooses tests by their names. Nil runs all.
 	Match *regexp.Regexp
 	// Workers is how many tests run at once. 0 is one per processor.
@@ -98,7 +100,7 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 	}
 	var jobs []*job
 	for _, path := range files {
-		f, list, err := load(path, r.sources)
+		f, list, err := load(path, o.Actions, r.sources)
 		if err != nil {
 			return nil, err
 		}
@@ -114,7 +116,7 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 			}
 		}
 	}
-	if err := r.Coverage.declareUntested(untested, r.sources); err != nil {
+	if err := r.Coverage.declareUntested(untested, o.Actions, r.sources); err != nil {
 		return nil, err
 	}
 	r.Findings.Sort()

@@ -14,13 +14,14 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // Main runs the program with the arguments that follow its name and returns its
 // exit code.
-func Main(ctx context.Context, args []string, in io.Reader, out, err io.Writer) int {
-	return run(ctx, args, stdio{in: in, out: out, err: err})
+func Main(ctx context.Context, args []string, std Std, actions []*engine.Action) int {
+	return run(ctx, args, environment{Std: std, actions: actions})
 }
 
 // Exit codes. They are part of the command line: scripts rely on them.
@@ -31,17 +32,22 @@ const (
 	exitFailure  = 3 // it could not be done
 )
 
-// stdio is what a command reads and writes. Results go to out, talk to err.
-type stdio struct {
-	in  io.Reader
-	out io.Writer
-	err io.Writer
+// Std are the standard streams: results go to Out, everything else to Err.
+type Std struct {
+	In       io.Reader
+	Out, Err io.Writer
 }
 
-// say writes a line of talk.
-func (s stdio) say(format string, args ...any) {
-	// Nobody is left to tell when stderr is gone.
-	_, _ = fmt.Fprintf(s.err, "b24rules: "+format+"\n", args...)
+// environment is what a command gets from its caller.
+type environment struct {
+	Std
+	actions []*engine.Action // that rules may use
+}
+
+// say writes a line to stderr.
+func (s Std) say(format string, args ...any) {
+	// A failure cannot be reported anywhere else.
+	_, _ = fmt.Fprintf(s.Err, "b24rules: "+format+"\n", args...)
 }
 
 // terminal reports whether w is a terminal.
@@ -69,7 +75,7 @@ type command struct {
 	subs []*command
 }
 
-type runFunc func(ctx context.Context, std stdio, args []string) error
+type runFunc func(ctx context.Context, env environment, args []string) error
 
 // commands is the table, in the order of the help text.
 var commands = []*command{serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, planCmd, runCmd, runsCmd, syncCmd, unbindCmd, emulatorCmd, demoCmd, schemaCmd, versionCmd}
@@ -85,43 +91,43 @@ func (e *usageError) Error() string { return e.text }
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 // run is main without the process: it returns the exit code.
-func run(ctx context.Context, args []string, std stdio) int {
+func run(ctx context.Context, args []string, env environment) int {
 	if len(args) == 0 {
-		printOverview(std.err)
+		printOverview(env.Err)
 		return exitUsage
 	}
 	name := args[0]
 	switch name {
 	case "help", "-h", "-help", "--help":
-		return runHelp(args[1:], std)
+		return runHelp(args[1:], env)
 	case "-version", "--version":
 		name = versionCmd.name
 	}
 	c := find(name)
 	if c == nil {
-		std.say("%s", unknown("command", name))
-		std.say("run 'b24rules help' for the list of commands")
+		env.say("%s", unknown("command", name))
+		env.say("run 'b24rules help' for the list of commands")
 		return exitUsage
 	}
 	args = args[1:]
 	if c.subs != nil {
-		if c, args = c.sub(std, args); c == nil {
+		if c, args = c.sub(env, args); c == nil {
 			return exitUsage
 		}
 	}
-	return exitCode(c, std, execute(ctx, c, std, args))
+	return exitCode(c, env, execute(ctx, c, env, args))
 }
 
 // sub chooses the command below this one that args name, or says what is wrong
 // with them.
-func (c *command) sub(std stdio, args []string) (*command, []string) {
+func (c *command) sub(env environment, args []string) (*command, []string) {
 	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
 		if len(args) > 0 {
 			return &command{name: c.name, setup: func(*flag.FlagSet) runFunc {
-				return func(context.Context, stdio, []string) error { printHelp(std.out, c); return nil }
+				return func(context.Context, environment, []string) error { printHelp(env.Out, c); return nil }
 			}}, nil
 		}
-		printHelp(std.err, c)
+		printHelp(env.Err, c)
 		return nil, nil
 	}
 	for _, s := range c.subs {
@@ -137,11 +143,11 @@ func (c *command) sub(std stdio, args []string) (*command, []string) {
 	if near := diag.Closest(args[0], words); near != "" {
 		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
-	std.say("%s", text)
+	env.say("%s", text)
 	return nil, nil
 }
 
-func execute(ctx context.Context, c *command, std stdio, args []string) error {
+func execute(ctx context.Context, c *command, env environment, args []string) error {
 	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	do := c.setup(fs)
@@ -149,30 +155,30 @@ func execute(ctx context.Context, c *command, std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return do(ctx, std, rest)
+	return do(ctx, env, rest)
 }
 
 // exitCode tells what went wrong, unless it has been told, and returns the
 // code.
-func exitCode(c *command, std stdio, err error) int {
+func exitCode(c *command, env environment, err error) int {
 	var usage *usageError
 	switch {
 	case err == nil:
 		return exitFine
 	case errors.Is(err, flag.ErrHelp):
-		printHelp(std.out, c)
+		printHelp(env.Out, c)
 		return exitFine
 	case errors.Is(err, errFindings):
 		return exitFindings
 	case errors.As(err, &usage):
-		std.say("%s: %s", c.name, usage.text)
-		std.say("usage: b24rules %s", strings.TrimSpace(c.name+" "+c.args))
+		env.say("%s: %s", c.name, usage.text)
+		env.say("usage: b24rules %s", strings.TrimSpace(c.name+" "+c.args))
 		return exitUsage
 	case errors.Is(err, context.Canceled):
-		std.say("stopped before it was done")
+		env.say("stopped before it was done")
 		return exitFailure
 	}
-	std.say("%v", err)
+	env.say("%v", err)
 	return exitFailure
 }
 

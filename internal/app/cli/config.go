@@ -181,7 +181,7 @@ func readConfig(path string) (*config, diag.List, error) {
 }
 
 // loadConfig reads a configuration for a command, and tells what is wrong in it.
-func loadConfig(std stdio, path string) (*config, error) {
+func loadConfig(env environment, path string) (*config, error) {
 	c, list, err := readConfig(path)
 	switch {
 	case err != nil && path == defaultConfigFile && errors.Is(err, fs.ErrNotExist):
@@ -189,14 +189,14 @@ func loadConfig(std stdio, path string) (*config, error) {
 	case err != nil:
 		return nil, fmt.Errorf("no configuration: %w", plain(err))
 	case list.HasErrors():
-		return nil, tell(std, list)
+		return nil, tell(env, list)
 	}
 	return c, nil
 }
 
 // loadRules loads the rules of the configuration, and tells which of its paths
 // cannot be read.
-func (c *config) loadRules(std stdio) (*ruleLoader, *generation, error) {
+func (c *config) loadRules(env environment) (*ruleLoader, *generation, error) {
 	var list diag.List
 	for i, pos := range c.rulesAt {
 		if _, err := os.Stat(c.Rules[i]); err != nil {
@@ -204,9 +204,9 @@ func (c *config) loadRules(std stdio) (*ruleLoader, *generation, error) {
 		}
 	}
 	if len(list) > 0 {
-		return nil, nil, tell(std, list)
+		return nil, nil, tell(env, list)
 	}
-	rules := &ruleLoader{source: filesOf(c.Rules), portals: c.Portals}
+	rules := &ruleLoader{source: filesOf(c.Rules), actions: env.actions, portals: c.Portals}
 	_, gen, err := rules.load()
 	return rules, gen, err
 }

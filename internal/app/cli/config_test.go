@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -227,7 +228,7 @@ func TestExampleForTheEmulator(t *testing.T) {
 	if err != nil || len(list) > 0 {
 		t.Fatalf("%v, %v", err, list)
 	}
-	l := &ruleLoader{source: filesOf(c.Rules), portals: c.Portals}
+	l := &ruleLoader{actions: actions.All, source: filesOf(c.Rules), portals: c.Portals}
 	_, gen, err := l.load()
 	if err != nil {
 		t.Fatal(err)

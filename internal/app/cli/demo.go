@@ -31,14 +31,14 @@ failed, 2 wrong usage, 3 it could not be shown.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		once := fs.Bool("once", false, "end after the first round, on a terminal too")
 		format := fs.String("format", "text", "print the result as `FORMAT`: text or json")
-		return func(ctx context.Context, std stdio, args []string) error {
+		return func(ctx context.Context, env environment, args []string) error {
 			if err := none(args); err != nil {
 				return err
 			}
 			if err := oneOf("format", *format, "text", "json"); err != nil {
 				return err
 			}
-			return demo(ctx, std, *once || *format == "json" || !terminal(std.out), *format == "json")
+			return demo(ctx, env, *once || *format == "json" || !terminal(env.Out), *format == "json")
 		}
 	},
 }
@@ -46,7 +46,7 @@ failed, 2 wrong usage, 3 it could not be shown.`,
 // demoPatience is how long a demo waits for its portal to become quiet.
 const demoPatience = 2 * time.Minute
 
-func demo(ctx context.Context, std stdio, once, asJSON bool) (err error) {
+func demo(ctx context.Context, env environment, once, asJSON bool) (err error) {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	dir, err := os.MkdirTemp("", "b24rules-demo-")
@@ -57,22 +57,23 @@ func demo(ctx context.Context, std stdio, once, asJSON bool) (err error) {
 	s, err := newStage(ctx, stageOptions{
 		emulator: emulator.Config{Plan: emulator.PlanEnterprise, ApplicationToken: "demo-application-token"},
 		rules:    filesIn(rules.FS),
+		actions:  env.actions,
 		inputs:   shippedInputs(),
 		dir:      dir,
-		log:      slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		log:      slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 
-	d := &demonstration{stage: s, page: newPage(std.out)}
+	d := &demonstration{stage: s, page: newPage(env.Out)}
 	if asJSON {
 		d.page = newPage(io.Discard)
 	}
 	r, err := d.show(ctx)
 	if err == nil && asJSON {
-		err = r.writeJSON(std.out)
+		err = r.writeJSON(env.Out)
 	}
 	if err == nil && !once {
 		err = d.goOn(ctx)
@@ -82,7 +83,7 @@ func demo(ctx context.Context, std stdio, once, asJSON bool) (err error) {
 	}
 	if wrong := r.disagreements(); len(wrong) > 0 {
 		for _, w := range wrong {
-			std.say("%s", w)
+			env.say("%s", w)
 		}
 		return errFindings
 	}

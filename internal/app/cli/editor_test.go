@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/b24rules/b24rules/actions"
 )
 
 // languageServer is the YAML language server that editors start.
@@ -50,7 +52,7 @@ func startEditor(t *testing.T, settings map[string]any) *editor {
 		t.Skipf("the YAML language server is missing (npm ci --prefix tools/yamlls): %v", err)
 	}
 	dir := t.TempDir()
-	if err := writeSchemas(stdio{err: io.Discard}, filepath.Join(dir, "schemas"), fileSchemas); err != nil {
+	if err := writeSchemas(environment{Std: Std{Err: io.Discard}, actions: actions.All}, filepath.Join(dir, "schemas"), fileSchemas); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

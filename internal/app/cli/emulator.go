@@ -62,7 +62,7 @@ type emulatorOptions struct {
 	latency, seed, faults        string
 }
 
-func (o *emulatorOptions) run(ctx context.Context, std stdio, args []string) error {
+func (o *emulatorOptions) run(ctx context.Context, env environment, args []string) error {
 	if err := none(args); err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (o *emulatorOptions) run(ctx context.Context, std stdio, args []string) err
 	if err != nil {
 		return err
 	}
-	seed, faults, err := o.prepare(std)
+	seed, faults, err := o.prepare(env)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (o *emulatorOptions) run(ctx context.Context, std stdio, args []string) err
 	portal.SetBaseURL(base)
 	introduction, err := o.fill(portal, base, seed, faults)
 	if err == nil {
-		_, err = io.WriteString(std.out, introduction)
+		_, err = io.WriteString(env.Out, introduction)
 	}
 	if err != nil {
 		return errors.Join(err, ln.Close())

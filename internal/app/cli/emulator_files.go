@@ -14,26 +14,26 @@ import (
 )
 
 // prepare reads the files that the options name.
-func (o *emulatorOptions) prepare(std stdio) (seed *ruletest.Seed, faults []emulator.Fault, err error) {
+func (o *emulatorOptions) prepare(env environment) (seed *ruletest.Seed, faults []emulator.Fault, err error) {
 	if o.seed != "" {
-		if seed, err = readFindings(std, o.seed, ruletest.ReadSeed); err != nil {
+		if seed, err = readFindings(env, o.seed, ruletest.ReadSeed); err != nil {
 			return nil, nil, err
 		}
 	}
 	if o.faults != "" {
-		faults, err = readFindings(std, o.faults, emulator.ParseFaults)
+		faults, err = readFindings(env, o.faults, emulator.ParseFaults)
 	}
 	return seed, faults, err
 }
 
 // readFindings reads a file and prints what is found in it.
-func readFindings[T any](std stdio, path string, read func(string, []byte) (T, diag.List)) (v T, err error) {
+func readFindings[T any](env environment, path string, read func(string, []byte) (T, diag.List)) (v T, err error) {
 	data, err := yamlfile.ReadFile(path)
 	if err != nil {
 		return v, fmt.Errorf("cannot read %w", plain(err))
 	}
 	v, list := read(path, data)
-	if err := diag.WriteText(std.err, list, func(string) []byte { return data }, color(std.err)); err != nil {
+	if err := diag.WriteText(env.Err, list, func(string) []byte { return data }, color(env.Err)); err != nil {
 		return v, err
 	}
 	if list.HasErrors() {

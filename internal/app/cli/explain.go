@@ -50,7 +50,7 @@ type explanation struct {
 	format, event, portal string
 }
 
-func (e *explanation) run(_ context.Context, std stdio, args []string) error {
+func (e *explanation) run(_ context.Context, env environment, args []string) error {
 	if err := oneOf("format", e.format, "text", "json"); err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (e *explanation) run(_ context.Context, std stdio, args []string) error {
 		return usagef("--portal goes with --event")
 	}
 	if len(args) == 1 && args[0] != stdinName && e.event == "" {
-		if done, err := e.code(std, args[0]); done {
+		if done, err := e.code(env, args[0]); done {
 			return err
 		}
 	}
@@ -70,29 +70,29 @@ func (e *explanation) run(_ context.Context, std stdio, args []string) error {
 		if e.event == stdinName && contains(args, stdinName) {
 			return usagef("stdin can be read once")
 		}
-		ev, err := e.readEvent(std.in)
+		ev, err := e.readEvent(env.In)
 		if err != nil {
 			return err
 		}
 		event = &ev
 	}
-	v := &validation{stdinPath: "stdin.yaml", sources: map[string][]byte{}}
-	if err := v.read(std.in, args); err != nil {
+	v := &validation{actions: env.actions, stdinPath: "stdin.yaml", sources: map[string][]byte{}}
+	if err := v.read(env.In, args); err != nil {
 		return err
 	}
 	v.list.Add(engine.CheckTogether(v.sets)...)
 	v.list.Sort()
 	if v.list.HasErrors() {
-		if err := diag.WriteText(std.err, v.list, func(file string) []byte { return v.sources[file] }, color(std.err)); err != nil {
+		if err := diag.WriteText(env.Err, v.list, func(file string) []byte { return v.sources[file] }, color(env.Err)); err != nil {
 			return err
 		}
-		std.say("rules with errors cannot be explained")
+		env.say("rules with errors cannot be explained")
 		return errFindings
 	}
 	if event != nil {
-		return e.meetings(std.out, v.sets, *event)
+		return e.meetings(env.Out, v.sets, *event)
 	}
-	return e.sets(std.out, v.sets)
+	return e.sets(env.Out, v.sets)
 }
 
 func contains(list []string, s string) bool {
@@ -105,12 +105,12 @@ func contains(list []string, s string) bool {
 }
 
 // code explains a finding. It returns false when the argument is a path.
-func (e *explanation) code(std stdio, arg string) (bool, error) {
+func (e *explanation) code(env environment, arg string) (bool, error) {
 	if text, ok := docs.Finding(arg); ok {
 		if e.format == "json" {
-			return true, writeJSON(std.out, map[string]any{"version": 1, "code": arg, "markdown": text})
+			return true, writeJSON(env.Out, map[string]any{"version": 1, "code": arg, "markdown": text})
 		}
-		_, err := fmt.Fprintf(std.out, "%s\n\n%s", arg, text)
+		_, err := fmt.Fprintf(env.Out, "%s\n\n%s", arg, text)
 		return true, err
 	}
 	if _, err := os.Stat(arg); err == nil {

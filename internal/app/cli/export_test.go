@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/ruletest"
 )
@@ -43,7 +44,7 @@ func exportAll(t *testing.T, c *cli, names []string) map[string]int {
 			files = append(files, file)
 		}
 	}
-	report, err := ruletest.Run(t.Context(), files, nil, ruletest.Options{})
+	report, err := ruletest.Run(t.Context(), files, nil, ruletest.Options{Actions: actions.All})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,14 +88,14 @@ func (e example) findings(t *testing.T) diag.List {
 	if i := slices.IndexFunc(files, func(f ruleFile) bool { return strings.HasSuffix(f.name, "_test.yaml") }); i >= 0 {
 		return testFileFindings(t, files, files[i].name)
 	}
-	v := &validation{sources: map[string][]byte{}}
+	v := &validation{actions: actions.All, sources: map[string][]byte{}}
 	env := func(name string) (string, bool) { return "t0k3n", name == "TOKEN" }
 	if strings.Contains(e.text, "portals:\n") && strings.Contains(e.text, "webhook") {
 		c, list := parseConfig("b24rules.yaml", files[0].data, env)
 		if list.HasErrors() || len(files) == 1 {
 			return list
 		}
-		l := &ruleLoader{source: func() ([]ruleFile, error) { return files[1:], nil }, portals: c.Portals}
+		l := &ruleLoader{actions: actions.All, source: func() ([]ruleFile, error) { return files[1:], nil }, portals: c.Portals}
 		_, gen, err := l.load()
 		if err != nil {
 			list.Errorf(diag.Pos{}, "test", "%v", err)
@@ -120,7 +120,7 @@ func testFileFindings(t *testing.T, files []ruleFile, name string) diag.List {
 	for _, f := range files {
 		writeFile(t, filepath.Join(dir, f.name), string(f.data))
 	}
-	report, err := ruletest.Run(t.Context(), []string{filepath.Join(dir, name)}, nil, ruletest.Options{})
+	report, err := ruletest.Run(t.Context(), []string{filepath.Join(dir, name)}, nil, ruletest.Options{Actions: actions.All})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
-	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/rulefmt"
@@ -54,7 +53,7 @@ type formatting struct {
 	failed            []error
 }
 
-func (f *formatting) run(_ context.Context, std stdio, paths []string) error {
+func (f *formatting) run(_ context.Context, env environment, paths []string) error {
 	if f.write && (f.check || f.diff) {
 		return usagef("-w writes files, --check and --diff do not: choose")
 	}
@@ -76,15 +75,15 @@ func (f *formatting) run(_ context.Context, std stdio, paths []string) error {
 		}
 	}
 	if stdin {
-		data, err := yamlfile.Read(std.in)
+		data, err := yamlfile.Read(env.In)
 		if err != nil {
 			return fmt.Errorf("read stdin: %w", err)
 		}
-		if err := f.file(std, "stdin.yaml", data); err != nil {
+		if err := f.file(env, "stdin.yaml", data); err != nil {
 			return err
 		}
 	}
-	if err := f.files(std, named); err != nil {
+	if err := f.files(env, named); err != nil {
 		return err
 	}
 	switch {
@@ -96,7 +95,7 @@ func (f *formatting) run(_ context.Context, std stdio, paths []string) error {
 	return nil
 }
 
-func (f *formatting) files(std stdio, paths []string) error {
+func (f *formatting) files(env environment, paths []string) error {
 	names, err := findRuleFiles(paths)
 	if err != nil {
 		return plain(err)
@@ -109,7 +108,7 @@ func (f *formatting) files(std stdio, paths []string) error {
 		if err != nil {
 			return plain(err)
 		}
-		if err := f.file(std, name, data); err != nil {
+		if err := f.file(env, name, data); err != nil {
 			return err
 		}
 	}
@@ -117,10 +116,10 @@ func (f *formatting) files(std stdio, paths []string) error {
 }
 
 // file formats one file. Only what makes going on useless is an error.
-func (f *formatting) file(std stdio, name string, data []byte) error {
-	_, list := engine.Compile(name, data, actions.All)
+func (f *formatting) file(env environment, name string, data []byte) error {
+	_, list := engine.Compile(name, data, env.actions)
 	if list.HasErrors() {
-		return f.refuse(std, name, data, list)
+		return f.refuse(env, name, data, list)
 	}
 	out, list, err := rulefmt.Format(name, data)
 	switch {
@@ -128,25 +127,25 @@ func (f *formatting) file(std stdio, name string, data []byte) error {
 		f.failed = append(f.failed, fmt.Errorf("%s: %w", name, err))
 		return nil
 	case list.HasErrors():
-		return f.refuse(std, name, data, list)
+		return f.refuse(env, name, data, list)
 	}
 	same := bytes.Equal(data, out)
 	f.changed = f.changed || !same
 	switch {
 	case f.check || f.diff:
-		return f.show(std.out, name, data, out)
+		return f.show(env.Out, name, data, out)
 	case !f.write:
-		_, err = std.out.Write(out)
+		_, err = env.Out.Write(out)
 		return err
 	case same:
 		return nil
 	}
-	std.say("%s: formatted", name)
+	env.say("%s: formatted", name)
 	return plain(replaceFile(name, out))
 }
 
 // refuse prints the errors of a file.
-func (f *formatting) refuse(std stdio, name string, data []byte, list diag.List) error {
+func (f *formatting) refuse(env environment, name string, data []byte, list diag.List) error {
 	f.findings = true
 	var errs diag.List
 	for _, x := range list {
@@ -154,8 +153,8 @@ func (f *formatting) refuse(std stdio, name string, data []byte, list diag.List)
 			errs.Add(x)
 		}
 	}
-	std.say("%s: left as it is, it has %s", name, amount(len(errs), "error"))
-	return diag.WriteText(std.err, errs, func(string) []byte { return data }, color(std.err))
+	env.say("%s: left as it is, it has %s", name, amount(len(errs), "error"))
+	return diag.WriteText(env.Err, errs, func(string) []byte { return data }, color(env.Err))
 }
 
 func (f *formatting) show(w io.Writer, name string, data, out []byte) error {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/b24rules/b24rules/actions"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -34,13 +36,13 @@ func TestGoldenFindings(t *testing.T) {
 				ar.Files = append(ar.Files, txtar.File{Name: "findings"})
 				last++
 			}
-			v := &validation{format: "text", sources: map[string][]byte{}}
+			v := &validation{actions: actions.All, format: "text", sources: map[string][]byte{}}
 			for _, f := range ar.Files[:last] {
 				v.compile(f.Name, f.Data)
 			}
 			v.together()
 			var got bytes.Buffer
-			if err := v.print(stdio{out: &got}); err != nil {
+			if err := v.print(environment{Std: Std{Out: &got}, actions: actions.All}); err != nil {
 				t.Fatal(err)
 			}
 			if *updateFindings {

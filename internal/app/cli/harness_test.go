@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -93,7 +94,7 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 		}
 	})
 	s, err := newStage(h.context(), stageOptions{
-		listen: freeAddr(t), emulator: o.emulator, rules: quick(filesIn(o.rules), o.debounce), inputs: o.inputs, limits: o.limits, dir: o.dir, database: o.database,
+		listen: freeAddr(t), emulator: o.emulator, rules: quick(filesIn(o.rules), o.debounce), actions: actions.All, inputs: o.inputs, limits: o.limits, dir: o.dir, database: o.database,
 		application: o.application, catchUp: o.catchUp,
 		log: h.log.logger(), before: o.before,
 	})

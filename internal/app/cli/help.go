@@ -8,22 +8,22 @@ import (
 )
 
 // runHelp is the command "help [COMMAND]".
-func runHelp(args []string, std stdio) int {
+func runHelp(args []string, env environment) int {
 	if len(args) == 0 || args[0] == "help" {
-		printOverview(std.out)
+		printOverview(env.Out)
 		return exitFine
 	}
 	c := find(args[0])
 	if c == nil {
-		std.say("%s", unknown("command", args[0]))
+		env.say("%s", unknown("command", args[0]))
 		return exitUsage
 	}
 	if len(args) > 1 && c.subs != nil {
-		if c, _ = c.sub(std, args[1:]); c == nil {
+		if c, _ = c.sub(env, args[1:]); c == nil {
 			return exitUsage
 		}
 	}
-	printHelp(std.out, c)
+	printHelp(env.Out, c)
 	return exitFine
 }
 

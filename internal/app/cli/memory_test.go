@@ -15,6 +15,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -29,7 +30,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 		Portals:  []portalConfig{{Name: stagePortal, Webhook: bitrix.Secret("http://127.0.0.1:1/rest/1/s3cr3t/"), Token: modelToken, Plan: bitrix.PlanUnlimited}},
 	}
 	text := strings.Replace(rule("note", "      - log: {message: 'deal {{ event.id }}'}\n"), "debounce: 0s", "debounce: 200ms", 1)
-	loader := &ruleLoader{source: filesIn(fstest.MapFS{"note.yaml": {Data: []byte(text)}}), portals: c.Portals}
+	loader := &ruleLoader{actions: actions.All, source: filesIn(fstest.MapFS{"note.yaml": {Data: []byte(text)}}), portals: c.Portals}
 	if _, gen, err := loader.load(); err != nil || len(gen.sets) != 1 {
 		t.Fatalf("rules: %v, %+v", err, gen.broken)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
@@ -86,7 +87,7 @@ func newModel(t *testing.T) *model {
 	ids := emulator.Demo(portal)
 	portal.Close()
 	s := stage{options: stageOptions{inputs: shippedInputs()}, seed: stageSeed{TypeID: ids.TotalsType, ListID: ids.ShipmentList}, portal: portal}
-	loader := &ruleLoader{source: filesIn(rules.FS), portals: s.config().Portals}
+	loader := &ruleLoader{actions: actions.All, source: filesIn(rules.FS), portals: s.config().Portals}
 	_, gen, err := loader.load()
 	if err != nil || len(gen.broken) > 0 || len(gen.sets) != 2 {
 		t.Fatalf("the shipped rule sets: %v, %+v", err, gen.broken)

@@ -65,14 +65,14 @@ type skippedStep struct {
 	Reason string `json:"reason"`
 }
 
-func (p *planning) run(ctx context.Context, std stdio, args []string) error {
+func (p *planning) run(ctx context.Context, env environment, args []string) error {
 	if err := oneOf("format", p.format, "text", "json"); err != nil {
 		return err
 	}
 	p.files, p.rehearsal = args, true
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	a, targets, done, err := p.open(ctx, std)
+	a, targets, done, err := p.open(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (p *planning) run(ctx context.Context, std stdio, args []string) error {
 		}
 		plans = append(plans, one)
 	}
-	if err := p.print(std.out, plans); err != nil {
+	if err := p.print(env.Out, plans); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(plans, func(one planned) bool { return one.Error != "" }) {

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 )
@@ -131,6 +130,7 @@ func servesPortal(r *engine.Rule, portal string) bool {
 // ruleLoader makes generations of the rule files of now.
 type ruleLoader struct {
 	source  ruleSource
+	actions []*engine.Action // that rules may use
 	portals []portalConfig
 
 	mu      sync.Mutex // one load at a time
@@ -147,7 +147,7 @@ func (l *ruleLoader) load() (before, now *generation, err error) {
 		return nil, nil, fmt.Errorf("read the rules: %w", plain(err))
 	}
 	before = l.current.Load()
-	b := &builder{portals: l.portals, old: before, next: &generation{}}
+	b := &builder{actions: l.actions, portals: l.portals, old: before, next: &generation{}}
 	for _, f := range files {
 		b.add(f)
 	}
@@ -159,6 +159,7 @@ func (l *ruleLoader) load() (before, now *generation, err error) {
 
 // builder makes the next generation.
 type builder struct {
+	actions []*engine.Action
 	portals []portalConfig
 	old     *generation
 	next    *generation
@@ -167,7 +168,7 @@ type builder struct {
 }
 
 func (b *builder) add(f ruleFile) {
-	set, list := engine.Compile(f.name, f.data, actions.All)
+	set, list := engine.Compile(f.name, f.data, b.actions)
 	if set == nil {
 		b.breaks(f.name, list)
 		return

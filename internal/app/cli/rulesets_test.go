@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 )
@@ -58,7 +59,7 @@ func describe(g *generation) []string {
 func TestLoader(t *testing.T) {
 	main := portalConfig{Name: "main", Inputs: inputTable{sets: []setInputs{{name: "c", values: []inputValue{{name: "list", scalar: scalar{text: "5"}}}}}}}
 	files := map[string]string{}
-	l := &ruleLoader{source: memorySource(files, "a.yaml", "b.yaml", "c.yaml"), portals: []portalConfig{main}}
+	l := &ruleLoader{actions: actions.All, source: memorySource(files, "a.yaml", "b.yaml", "c.yaml"), portals: []portalConfig{main}}
 	set := func(pairs ...string) {
 		for i := 0; i < len(pairs); i += 2 {
 			if files[pairs[i]] = pairs[i+1]; pairs[i+1] == "" {
@@ -100,7 +101,7 @@ func TestLoader(t *testing.T) {
 // TestLoaderKeepsWhatRuns: a failure to read the files leaves everything.
 func TestLoaderKeepsWhatRuns(t *testing.T) {
 	files := map[string]string{"a.yaml": ruleText("a", "1")}
-	l := &ruleLoader{source: memorySource(files, "a.yaml")}
+	l := &ruleLoader{actions: actions.All, source: memorySource(files, "a.yaml")}
 	if _, _, err := l.load(); err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +115,7 @@ func TestLoaderKeepsWhatRuns(t *testing.T) {
 func TestGenerationRoute(t *testing.T) {
 	only := strings.Replace(ruleText("only", "x"), "    on:", "    portals: [b]\n    on:", 1)
 	l := &ruleLoader{
+		actions: actions.All,
 		source:  memorySource(map[string]string{"a.yaml": ruleText("all", "x"), "b.yaml": only}, "a.yaml", "b.yaml"),
 		portals: []portalConfig{{Name: "a"}, {Name: "b"}},
 	}
@@ -167,7 +169,7 @@ func TestReload(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "rules")
 	writeFile(t, filepath.Join(dir, "a.yaml"), ruleText("a", "1"))
-	l := &ruleLoader{source: filesOf([]string{dir})}
+	l := &ruleLoader{actions: actions.All, source: filesOf([]string{dir})}
 	if _, _, err := l.load(); err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ type oneRun struct {
 // portal has none like it.
 const eventByHand = "RUN-BY-HAND"
 
-func (o *oneRun) run(ctx context.Context, std stdio, args []string) error {
+func (o *oneRun) run(ctx context.Context, env environment, args []string) error {
 	if err := none(args); err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (o *oneRun) run(ctx context.Context, std stdio, args []string) error {
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	a, targets, done, err := o.open(ctx, std)
+	a, targets, done, err := o.open(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (o *oneRun) run(ctx context.Context, std stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	end, err := a.workUnlessServed(ctx, std)
+	end, err := a.workUnlessServed(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (o *oneRun) run(ctx context.Context, std stdio, args []string) error {
 			return err
 		}
 		failed = failed || st.run.State != queue.Succeeded
-		if err := o.show.print(std.out, st); err != nil {
+		if err := o.show.print(env.Out, st); err != nil {
 			return err
 		}
 	}
@@ -118,10 +118,10 @@ func (o *oneRun) push(ctx context.Context, a *app, targets []target) ([]int64, e
 
 // workUnlessServed works the queue until end is called, unless another process
 // does.
-func (a *app) workUnlessServed(ctx context.Context, std stdio) (end func(), err error) {
+func (a *app) workUnlessServed(ctx context.Context, env environment) (end func(), err error) {
 	err = a.queue.Lock(ctx)
 	if errors.Is(err, queue.ErrInUse) {
-		std.say("serve does it")
+		env.say("serve does it")
 		return func() {}, nil
 	}
 	if err != nil {
@@ -134,7 +134,7 @@ func (a *app) workUnlessServed(ctx context.Context, std stdio) (end func(), err 
 	return func() {
 		stop()
 		if err := <-ended; err != nil {
-			std.say("%v", err)
+			env.say("%v", err)
 		}
 	}, nil
 }

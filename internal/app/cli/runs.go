@@ -35,15 +35,15 @@ start and with the rule as it is now, or discarded.`,
 
 // openHistory opens the database of a configuration that serve has made. It is
 // closed by the caller.
-func openHistory(ctx context.Context, std stdio, path string) (*config, *queue.Queue, error) {
-	c, err := loadConfig(std, path)
+func openHistory(ctx context.Context, env environment, path string) (*config, *queue.Queue, error) {
+	c, err := loadConfig(env, path)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := haveDatabase(c); err != nil {
 		return nil, nil, err
 	}
-	q, err := queue.Open(ctx, c.Database, queue.Options{Log: warnings(std)})
+	q, err := queue.Open(ctx, c.Database, queue.Options{Log: warnings(env)})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -60,13 +60,13 @@ func haveDatabase(c *config) error {
 }
 
 // warnings is the log of a command that is not serve.
-func warnings(std stdio) *slog.Logger {
-	return slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+func warnings(env environment) *slog.Logger {
+	return slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 // withHistory calls do with the database and closes it.
-func withHistory(ctx context.Context, std stdio, path string, do func(c *config, q *queue.Queue) error) (err error) {
-	c, q, err := openHistory(ctx, std, path)
+func withHistory(ctx context.Context, env environment, path string, do func(c *config, q *queue.Queue) error) (err error) {
+	c, q, err := openHistory(ctx, env, path)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ with the rule as it is now, is said.`,
 		fs.StringVar(&e.out, "out", "", "write to `FILE`, named NAME_test.yaml, instead of stdout")
 		fs.IntVar(&e.attempt, "attempt", 0, "export attempt `N` instead of the last one")
 		fs.BoolVar(&e.keepNames, "keep-names", false, "mask nothing")
-		return func(ctx context.Context, std stdio, args []string) error {
+		return func(ctx context.Context, env environment, args []string) error {
 			ids, err := runIDs(args)
 			if err != nil {
 				return err
@@ -51,8 +51,8 @@ with the rule as it is now, is said.`,
 			if base := filepath.Base(e.out); e.out != "" && (isRuleFile(base) || !strings.HasSuffix(strings.TrimSuffix(base, filepath.Ext(base)), "_test")) {
 				return usagef("--out %q: test files are named like deal_test.yaml", e.out)
 			}
-			return withHistory(ctx, std, *path, func(c *config, q *queue.Queue) error {
-				return e.export(ctx, std, c, q, ids[0])
+			return withHistory(ctx, env, *path, func(c *config, q *queue.Queue) error {
+				return e.export(ctx, env, c, q, ids[0])
 			})
 		}
 	},
@@ -64,7 +64,7 @@ type exporting struct {
 	keepNames bool
 }
 
-func (e *exporting) export(ctx context.Context, std stdio, c *config, q *queue.Queue, id int64) error {
+func (e *exporting) export(ctx context.Context, env environment, c *config, q *queue.Queue, id int64) error {
 	st, err := readStory(ctx, q, id)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (e *exporting) export(ctx context.Context, std stdio, c *config, q *queue.Q
 	if err != nil {
 		return err
 	}
-	r, err := e.recorded(c, st, a)
+	r, err := e.recorded(env, c, st, a)
 	if err != nil {
 		return err
 	}
@@ -85,10 +85,10 @@ func (e *exporting) export(ctx context.Context, std stdio, c *config, q *queue.Q
 		return fmt.Errorf("run %d cannot be exported: %w", id, plain(err))
 	}
 	for _, w := range warnings {
-		std.say("%s", strings.TrimSpace(w))
+		env.say("%s", strings.TrimSpace(w))
 	}
 	if e.out == "" {
-		_, err = std.out.Write(text)
+		_, err = env.Out.Write(text)
 		return err
 	}
 	f, err := os.OpenFile(e.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
@@ -99,7 +99,7 @@ func (e *exporting) export(ctx context.Context, std stdio, c *config, q *queue.Q
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	std.say("wrote %s: b24rules test %s", e.out, e.out)
+	env.say("wrote %s: b24rules test %s", e.out, e.out)
 	return nil
 }
 
@@ -125,8 +125,9 @@ func (e *exporting) choose(st *story) (toldAttempt, error) {
 	return toldAttempt{}, fmt.Errorf("run %d cannot be exported: it has not run yet", st.run.ID)
 }
 
-func (e *exporting) recorded(c *config, st *story, a toldAttempt) (ruletest.Recorded, error) {
+func (e *exporting) recorded(env environment, c *config, st *story, a toldAttempt) (ruletest.Recorded, error) {
 	out := ruletest.Recorded{
+		Actions: env.actions,
 		Name:    fmt.Sprintf("run %d: %s for %s", st.run.ID, st.run.Rule, st.run.Entity),
 		Comment: fmt.Sprintf("Run %d of rule %s for %s, exported by b24rules runs export.\nThe rule file had the version %s.", st.run.ID, st.run.Rule, st.run.Entity, a.record.Version),
 		Record:  a.record, KeepNames: e.keepNames,

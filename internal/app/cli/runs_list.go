@@ -32,11 +32,11 @@ The output for a terminal is cut to its width. --format json prints one object:
 		fs.IntVar(&l.limit, "limit", 50, "print at most `N` runs")
 		fs.Int64Var(&l.before, "before", 0, "only runs before the one numbered `RUN`: the next page")
 		fs.StringVar(&l.format, "format", "text", "print as `FORMAT`: text or json")
-		return func(ctx context.Context, std stdio, args []string) error {
+		return func(ctx context.Context, env environment, args []string) error {
 			if err := none(args); err != nil {
 				return err
 			}
-			return l.run(ctx, std, *path)
+			return l.run(ctx, env, *path)
 		}
 	},
 }
@@ -53,7 +53,7 @@ type runsList struct {
 	format string
 }
 
-func (l *runsList) run(ctx context.Context, std stdio, path string) error {
+func (l *runsList) run(ctx context.Context, env environment, path string) error {
 	if err := oneOf("format", l.format, "text", "json"); err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (l *runsList) run(ctx context.Context, std stdio, path string) error {
 	if l.before < 0 {
 		return usagef("--before %d: want the number of a run", l.before)
 	}
-	return withHistory(ctx, std, path, func(c *config, q *queue.Queue) error {
+	return withHistory(ctx, env, path, func(c *config, q *queue.Queue) error {
 		f, err := l.filter.filter(c, time.Now())
 		if err != nil {
 			return err
@@ -85,33 +85,33 @@ func (l *runsList) run(ctx context.Context, std stdio, path string) error {
 			}
 		}
 		if l.format == "json" {
-			return l.json(std.out, listed, next)
+			return l.json(env.Out, listed, next)
 		}
-		if err := sayPauses(ctx, std, q); err != nil {
+		if err := sayPauses(ctx, env, q); err != nil {
 			return err
 		}
 		if len(listed) == 0 {
-			std.say("no runs")
+			env.say("no runs")
 			return nil
 		}
-		if err := l.table(std.out, listed); err != nil {
+		if err := l.table(env.Out, listed); err != nil {
 			return err
 		}
 		if next != 0 {
-			std.say("there are more: --before %d", next)
+			env.say("there are more: --before %d", next)
 		}
 		return nil
 	})
 }
 
 // sayPauses tells what is paused.
-func sayPauses(ctx context.Context, std stdio, q *queue.Queue) error {
+func sayPauses(ctx context.Context, env environment, q *queue.Queue) error {
 	pauses, err := q.Pauses(ctx)
 	if err != nil {
 		return err
 	}
 	for _, p := range pauses {
-		std.say("%s", pauseText(p))
+		env.say("%s", pauseText(p))
 	}
 	return nil
 }

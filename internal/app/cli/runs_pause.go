@@ -25,20 +25,20 @@ nothing. --force pauses it all the same, such as a rule whose file is yet to com
 		path := p.flags(fs)
 		reason := fs.String("reason", "", "why, for those who wonder later: `TEXT`")
 		force := fs.Bool("force", false, "pause a portal or a rule that the configuration does not have")
-		return func(ctx context.Context, std stdio, args []string) error {
+		return func(ctx context.Context, env environment, args []string) error {
 			if err := p.check(args); err != nil {
 				return err
 			}
-			return withHistory(ctx, std, *path, func(c *config, q *queue.Queue) error {
+			return withHistory(ctx, env, *path, func(c *config, q *queue.Queue) error {
 				if !*force {
-					if err := p.known(std, c); err != nil {
+					if err := p.known(env, c); err != nil {
 						return err
 					}
 				}
 				if err := q.Pause(ctx, p.portal, p.rule, *reason); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(std.out, "paused %s\n", pausedWhat(p.portal, p.rule))
+				_, err := fmt.Fprintf(env.Out, "paused %s\n", pausedWhat(p.portal, p.rule))
 				return err
 			})
 		}
@@ -54,22 +54,22 @@ starts at once.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		p := &pauseFlags{}
 		path := p.flags(fs)
-		return func(ctx context.Context, std stdio, args []string) error {
+		return func(ctx context.Context, env environment, args []string) error {
 			if err := p.check(args); err != nil {
 				return err
 			}
-			return withHistory(ctx, std, *path, func(_ *config, q *queue.Queue) error {
+			return withHistory(ctx, env, *path, func(_ *config, q *queue.Queue) error {
 				was, err := q.Resume(ctx, p.portal, p.rule)
 				if err != nil {
 					return err
 				}
 				if !was {
-					if err := sayPauses(ctx, std, q); err != nil {
+					if err := sayPauses(ctx, env, q); err != nil {
 						return err
 					}
 					return fmt.Errorf("%s is not paused", pausedWhat(p.portal, p.rule))
 				}
-				_, err = fmt.Fprintf(std.out, "resumed %s\n", pausedWhat(p.portal, p.rule))
+				_, err = fmt.Fprintf(env.Out, "resumed %s\n", pausedWhat(p.portal, p.rule))
 				return err
 			})
 		}
@@ -95,11 +95,11 @@ func (p *pauseFlags) check(args []string) error {
 }
 
 // known refuses what the configuration does not have.
-func (p *pauseFlags) known(std stdio, c *config) error {
+func (p *pauseFlags) known(env environment, c *config) error {
 	if err := c.checkPortal(p.portal, false); err != nil || p.rule == "" {
 		return err
 	}
-	_, gen, err := c.loadRules(std)
+	_, gen, err := c.loadRules(env)
 	if err != nil {
 		return err
 	}

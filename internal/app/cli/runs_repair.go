@@ -56,7 +56,7 @@ func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, conte
 	path := configFlag(fs)
 	r.filter.flags(fs)
 	fs.BoolVar(&r.yes, "yes", false, "do it to all the runs that the flags choose; without it they are only counted")
-	return func(ctx context.Context, std stdio, args []string) error {
+	return func(ctx context.Context, env environment, args []string) error {
 		ids, err := runIDs(args)
 		if err != nil {
 			return err
@@ -67,33 +67,33 @@ func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, conte
 		case len(ids) > 0 && !r.filter.empty():
 			return usagef("name runs by their numbers or choose them by flags, not both")
 		}
-		return withHistory(ctx, std, *path, func(c *config, q *queue.Queue) error {
+		return withHistory(ctx, env, *path, func(c *config, q *queue.Queue) error {
 			if len(ids) > 0 {
-				return r.named(ctx, std, q, ids)
+				return r.named(ctx, env, q, ids)
 			}
-			return r.chosen(ctx, std, c, q)
+			return r.chosen(ctx, env, c, q)
 		})
 	}
 }
 
 // named repairs runs by their numbers. One that cannot be is no reason to leave
 // the others.
-func (r *repair) named(ctx context.Context, std stdio, q *queue.Queue, ids []int64) error {
+func (r *repair) named(ctx context.Context, env environment, q *queue.Queue, ids []int64) error {
 	failed := 0
 	for _, id := range ids {
 		err := r.one(q, ctx, id)
 		switch {
 		case err == nil:
-			_, _ = fmt.Fprintf(std.out, "%s run %d\n", r.done, id)
+			_, _ = fmt.Fprintf(env.Out, "%s run %d\n", r.done, id)
 			continue
 		case errors.Is(err, queue.ErrState):
 			run, findErr := findRun(ctx, q, id)
 			if findErr != nil {
 				return findErr
 			}
-			std.say("run %d is %s: only %s runs can be %s", id, run.State, r.able(), r.done)
+			env.say("run %d is %s: only %s runs can be %s", id, run.State, r.able(), r.done)
 		case errors.Is(err, queue.ErrNoRun):
-			std.say("run %d: %v", id, queue.ErrNoRun)
+			env.say("run %d: %v", id, queue.ErrNoRun)
 		default:
 			return err
 		}
@@ -113,7 +113,7 @@ func (r *repair) able() string {
 }
 
 // chosen repairs the runs that the flags choose.
-func (r *repair) chosen(ctx context.Context, std stdio, c *config, q *queue.Queue) error {
+func (r *repair) chosen(ctx context.Context, env environment, c *config, q *queue.Queue) error {
 	f, err := r.filter.filter(c, time.Now())
 	if err != nil {
 		return err
@@ -132,14 +132,14 @@ func (r *repair) chosen(ctx context.Context, std stdio, c *config, q *queue.Queu
 			return err
 		}
 		if n == 0 {
-			std.say("no runs to %s", r.verb)
+			env.say("no runs to %s", r.verb)
 			return nil
 		}
 		return usagef("this would %s %s: look at them with 'b24rules runs list' and the same flags, then add --yes", r.verb, plural(n, "run", "runs"))
 	}
 	n, err := r.all(q, ctx, f)
 	if n > 0 || err == nil {
-		_, _ = fmt.Fprintf(std.out, "%s %s\n", r.done, plural(n, "run", "runs"))
+		_, _ = fmt.Fprintf(env.Out, "%s %s\n", r.done, plural(n, "run", "runs"))
 	}
 	return err
 }

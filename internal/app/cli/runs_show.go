@@ -31,7 +31,7 @@ parameters and answers.`,
 		fs.BoolVar(&s.verbose, "v", false, "tell all attempts, parameters and answers")
 		fs.IntVar(&s.attempt, "attempt", 0, "tell the steps of attempt `N` instead of the last one")
 		fs.StringVar(&s.format, "format", "text", "print as `FORMAT`: text or json")
-		return func(ctx context.Context, std stdio, args []string) error {
+		return func(ctx context.Context, env environment, args []string) error {
 			if err := oneOf("format", s.format, "text", "json"); err != nil {
 				return err
 			}
@@ -42,7 +42,7 @@ parameters and answers.`,
 			if len(ids) != 1 {
 				return usagef("which run? 'b24rules runs list' shows their numbers")
 			}
-			return withHistory(ctx, std, *path, func(_ *config, q *queue.Queue) error {
+			return withHistory(ctx, env, *path, func(_ *config, q *queue.Queue) error {
 				st, err := readStory(ctx, q, ids[0])
 				if err != nil {
 					return err
@@ -50,7 +50,7 @@ parameters and answers.`,
 				if s.config = ""; *path != defaultConfigFile {
 					s.config = " --config " + *path
 				}
-				return s.print(std.out, st)
+				return s.print(env.Out, st)
 			})
 		}
 	},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
@@ -65,7 +66,7 @@ func (c *cli) runWith(ctx context.Context, code int, args ...string) (out, talk 
 	c.h.t.Helper()
 	args = append(args, "--config", c.config)
 	var stdout, stderr bytes.Buffer
-	got := run(ctx, args, stdio{in: strings.NewReader(""), out: &stdout, err: &stderr})
+	got := run(ctx, args, environment{Std: Std{In: strings.NewReader(""), Out: &stdout, Err: &stderr}, actions: actions.All})
 	if got != code {
 		c.h.t.Fatalf("b24rules %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout.String(), stderr.String())
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/ruletest"
 )
@@ -32,26 +31,26 @@ Exit codes: 0 fine; 2 wrong usage; 3 a file cannot be written.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		var dir string
 		fs.StringVar(&dir, "out", "", "write the schemas to `DIR`")
-		return func(_ context.Context, std stdio, names []string) error { return runSchema(std, dir, names) }
+		return func(_ context.Context, env environment, names []string) error { return runSchema(env, dir, names) }
 	},
 }
 
 // fileSchema is the schema of one kind of file.
 type fileSchema struct {
 	name, about string
-	build       func() ([]byte, error)
+	build       func(actions []*engine.Action) ([]byte, error)
 }
 
 func (s fileSchema) file() string { return s.name + ".schema.json" }
 
 // fileSchemas are all schemas.
 var fileSchemas = []fileSchema{
-	{"rules", "rule files", func() ([]byte, error) { return engine.Schema(actions.All) }},
-	{"tests", "rule tests, *_test.yaml", func() ([]byte, error) { return engine.WriteSchema(ruletest.Schema()) }},
-	{"config", "the configuration, b24rules.yaml", func() ([]byte, error) { return engine.WriteSchema(configSchema()) }},
+	{"rules", "rule files", engine.Schema},
+	{"tests", "rule tests, *_test.yaml", func([]*engine.Action) ([]byte, error) { return engine.WriteSchema(ruletest.Schema()) }},
+	{"config", "the configuration, b24rules.yaml", func([]*engine.Action) ([]byte, error) { return engine.WriteSchema(configSchema()) }},
 }
 
-func runSchema(std stdio, dir string, names []string) error {
+func runSchema(env environment, dir string, names []string) error {
 	var chosen []fileSchema
 	for _, name := range names {
 		s, err := schemaNamed(name)
@@ -64,11 +63,11 @@ func runSchema(std stdio, dir string, names []string) error {
 		if len(names) == 0 {
 			chosen = fileSchemas
 		}
-		return writeSchemas(std, dir, chosen)
+		return writeSchemas(env, dir, chosen)
 	}
 	if len(names) == 0 {
 		for _, s := range fileSchemas {
-			if _, err := fmt.Fprintf(std.out, "%-8s%s\n", s.name, s.about); err != nil {
+			if _, err := fmt.Fprintf(env.Out, "%-8s%s\n", s.name, s.about); err != nil {
 				return err
 			}
 		}
@@ -77,9 +76,9 @@ func runSchema(std stdio, dir string, names []string) error {
 	if len(names) > 1 {
 		return usagef("several schemas are no file: name one, or a folder with --out")
 	}
-	data, err := chosen[0].build()
+	data, err := chosen[0].build(env.actions)
 	if err == nil {
-		_, err = std.out.Write(data)
+		_, err = env.Out.Write(data)
 	}
 	return err
 }
@@ -94,12 +93,12 @@ func schemaNamed(name string) (fileSchema, error) {
 	return fileSchema{}, usagef("unknown schema %q: want %s", name, alternatives(known))
 }
 
-func writeSchemas(std stdio, dir string, list []fileSchema) error {
+func writeSchemas(env environment, dir string, list []fileSchema) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return plain(err)
 	}
 	for _, s := range list {
-		data, err := s.build()
+		data, err := s.build(env.actions)
 		if err != nil {
 			return err
 		}
@@ -107,7 +106,7 @@ func writeSchemas(std stdio, dir string, list []fileSchema) error {
 		if err := os.WriteFile(path, data, 0o666); err != nil {
 			return plain(err)
 		}
-		std.say("wrote %s", path)
+		env.say("wrote %s", path)
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
+
+	"github.com/b24rules/b24rules/actions"
 )
 
 var updateSchemas = flag.Bool("update-schemas", false, "write the files of schemas/")
@@ -20,7 +22,7 @@ var updateSchemas = flag.Bool("update-schemas", false, "write the files of schem
 // TestGeneratedSchemas holds schemas/ against what `b24rules schema` prints.
 func TestGeneratedSchemas(t *testing.T) {
 	for _, s := range fileSchemas {
-		want, err := s.build()
+		want, err := s.build(actions.All)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +46,7 @@ func compiledSchema(t *testing.T, name string) *jsonschema.Schema {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := s.build()
+	text, err := s.build(actions.All)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +171,7 @@ func TestSchemasRefuseWhatIsWrong(t *testing.T) {
 // TestSchemasTellWhatKeysAre wants hover text for every key that has a name.
 func TestSchemasTellWhatKeysAre(t *testing.T) {
 	for _, s := range fileSchemas {
-		text, err := s.build()
+		text, err := s.build(actions.All)
 		if err != nil {
 			t.Fatal(err)
 		}

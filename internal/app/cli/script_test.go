@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/internal/pgtemp"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -21,7 +22,9 @@ import (
 const asProgram = "B24RULES_TEST_AS_PROGRAM"
 
 // asMain is the program's main function.
-func asMain() { os.Exit(Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func asMain() {
+	os.Exit(Main(context.Background(), os.Args[1:], Std{os.Stdin, os.Stdout, os.Stderr}, actions.All))
+}
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {

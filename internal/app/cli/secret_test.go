@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
 )
 
@@ -51,7 +52,7 @@ portals:
 			if err != nil || len(list) > 0 {
 				t.Fatalf("%v, %v", err, list)
 			}
-			l := &ruleLoader{source: filesOf(c.Rules), portals: c.Portals}
+			l := &ruleLoader{actions: actions.All, source: filesOf(c.Rules), portals: c.Portals}
 			_, gen, err := l.load()
 			if err != nil {
 				t.Fatal(err)

@@ -34,28 +34,28 @@ Exit codes: 0 stopped, 1 the configuration or all rules have mistakes, 2 wrong
 usage, 3 it could not start, such as when the port or the database is taken.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		path := fs.String("config", defaultConfigFile, "read the configuration from `FILE`")
-		return func(ctx context.Context, std stdio, args []string) error {
+		return func(ctx context.Context, env environment, args []string) error {
 			if err := none(args); err != nil {
 				return err
 			}
-			return serve(ctx, std, *path)
+			return serve(ctx, env, *path)
 		}
 	},
 }
 
-func serve(ctx context.Context, std stdio, path string) error {
-	c, rules, err := prepare(std, path)
+func serve(ctx context.Context, env environment, path string) error {
+	c, rules, err := prepare(env, path)
 	if err != nil {
 		return err
 	}
-	log, closeLog, err := openLog(c.Log, std.err)
+	log, closeLog, err := openLog(c.Log, env.Err)
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
 	defer closeLog()
 
 	ctx, stop := interruptibleBy(ctx, func() {
-		std.say("stopping: runs have %s to end, the others wait for the next start; a second Ctrl-C ends at once", c.Limits.grace())
+		env.say("stopping: runs have %s to end, the others wait for the next start; a second Ctrl-C ends at once", c.Limits.grace())
 	})
 	defer stop()
 
@@ -88,28 +88,28 @@ func serve(ctx context.Context, std stdio, path string) error {
 	defer endWatch()
 
 	for _, p := range c.Portals {
-		std.say("portal %s: events at http://%s/hooks/%s", p.Name, ln.Addr(), p.Name)
+		env.say("portal %s: events at http://%s/hooks/%s", p.Name, ln.Addr(), p.Name)
 	}
 	if err := a.serve(ctx, ln); err != nil {
 		return err
 	}
-	std.say("stopped")
+	env.say("stopped")
 	return nil
 }
 
 // prepare reads the configuration and the rules, and tells what is wrong with
 // them.
-func prepare(std stdio, path string) (*config, *ruleLoader, error) {
-	c, err := loadConfig(std, path)
+func prepare(env environment, path string) (*config, *ruleLoader, error) {
+	c, err := loadConfig(env, path)
 	if err != nil {
 		return nil, nil, err
 	}
-	rules, gen, err := c.loadRules(std)
+	rules, gen, err := c.loadRules(env)
 	if err != nil {
 		return nil, nil, err
 	}
 	if found := startFindings(path, gen); len(found) > 0 {
-		return nil, nil, tell(std, found)
+		return nil, nil, tell(env, found)
 	}
 	return c, rules, nil
 }
@@ -163,8 +163,8 @@ func startFindings(path string, gen *generation) diag.List {
 
 // tell prints findings of a configuration. Their source lines are left out:
 // they may hold secrets.
-func tell(std stdio, list diag.List) error {
-	if err := diag.WriteText(std.err, list, nil, color(std.err)); err != nil {
+func tell(env environment, list diag.List) error {
+	if err := diag.WriteText(env.Err, list, nil, color(env.Err)); err != nil {
 		return err
 	}
 	return errFindings

@@ -41,7 +41,7 @@ type target struct {
 
 // open reads the configuration and the rules, and opens the app. The caller
 // calls done.
-func (s *single) open(ctx context.Context, std stdio) (a *app, targets []target, done func(), err error) {
+func (s *single) open(ctx context.Context, env environment) (a *app, targets []target, done func(), err error) {
 	if s.entity == "" {
 		return nil, nil, nil, usagef("which entity? --entity deal:759")
 	}
@@ -49,7 +49,7 @@ func (s *single) open(ctx context.Context, std stdio) (a *app, targets []target,
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	c, err := loadConfig(std, s.config)
+	c, err := loadConfig(env, s.config)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -60,12 +60,12 @@ func (s *single) open(ctx context.Context, std stdio) (a *app, targets []target,
 	if len(s.files) > 0 {
 		c.Rules, c.rulesAt = s.files, nil
 	}
-	rules, gen, err := c.loadRules(std)
+	rules, gen, err := c.loadRules(env)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	if targets, err = s.targets(gen, entity); err != nil || len(targets) == 0 {
-		return nil, nil, nil, s.without(std, gen, err)
+		return nil, nil, nil, s.without(env, gen, err)
 	}
 	forget := func() {}
 	if s.rehearsal {
@@ -73,7 +73,7 @@ func (s *single) open(ctx context.Context, std stdio) (a *app, targets []target,
 			return nil, nil, nil, err
 		}
 	}
-	if a, err = newApp(ctx, c, rules, warnings(std)); err != nil {
+	if a, err = newApp(ctx, c, rules, warnings(env)); err != nil {
 		forget()
 		return nil, nil, nil, err
 	}
@@ -165,9 +165,9 @@ func heard(r *engine.Rule) string {
 }
 
 // without says why there is nothing to run: findings of broken files first.
-func (s *single) without(std stdio, gen *generation, err error) error {
+func (s *single) without(env environment, gen *generation, err error) error {
 	if all := gen.findings(); len(all) > 0 {
-		if told := tell(std, all); !errors.Is(told, errFindings) || err == nil {
+		if told := tell(env, all); !errors.Is(told, errFindings) || err == nil {
 			return told
 		}
 		return err

@@ -14,14 +14,16 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // stageOptions say what to set up.
 type stageOptions struct {
 	// emulator configures the portal.
 	emulator emulator.Config
-	// rules are the rule sets to run.
-	rules ruleSource
+	// rules are the rule sets to run, with the actions that they may use.
+	rules   ruleSource
+	actions []*engine.Action
 	// inputs are their inputs: rule set, input, value. A value {list} is the
 	// seed's list, {type} its smart process.
 	inputs map[string]map[string]string
@@ -126,7 +128,7 @@ func (s *stage) startEngine(ctx context.Context) error {
 		}
 	}
 	c := s.config()
-	rules := &ruleLoader{source: s.options.rules, portals: c.Portals}
+	rules := &ruleLoader{source: s.options.rules, actions: s.options.actions, portals: c.Portals}
 	_, gen, err := rules.load()
 	if err == nil && len(gen.broken) > 0 {
 		err = gen.broken[0].findings.Err()

@@ -63,7 +63,7 @@ type syncing struct {
 	dry, restart, effects bool
 }
 
-func (s *syncing) run(ctx context.Context, std stdio, args []string) error {
+func (s *syncing) run(ctx context.Context, env environment, args []string) error {
 	if err := none(args); err != nil {
 		return err
 	}
@@ -80,24 +80,24 @@ func (s *syncing) run(ctx context.Context, std stdio, args []string) error {
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	a, t, done, err := s.openSync(ctx, std)
+	a, t, done, err := s.openSync(ctx, env)
 	if err != nil {
 		return err
 	}
 	defer done()
 	if s.dry {
-		return s.rehearse(ctx, std, a, t)
+		return s.rehearse(ctx, env, a, t)
 	}
-	job, err := s.begin(ctx, std, a, t)
+	job, err := s.begin(ctx, env, a, t)
 	if err != nil {
 		return err
 	}
-	return s.follow(ctx, std, a, job)
+	return s.follow(ctx, env, a, job)
 }
 
 // openSync reads the configuration, the rule, and opens the app.
-func (s *syncing) openSync(ctx context.Context, std stdio) (a *app, t target, done func(), err error) {
-	c, err := loadConfig(std, s.config)
+func (s *syncing) openSync(ctx context.Context, env environment) (a *app, t target, done func(), err error) {
+	c, err := loadConfig(env, s.config)
 	if err != nil {
 		return nil, t, nil, err
 	}
@@ -105,14 +105,14 @@ func (s *syncing) openSync(ctx context.Context, std stdio) (a *app, t target, do
 		return nil, t, nil, err
 	}
 	c.Only = s.portal
-	rules, gen, err := c.loadRules(std)
+	rules, gen, err := c.loadRules(env)
 	if err != nil {
 		return nil, t, nil, err
 	}
 	r, inputs, ok := gen.rule(s.rule, s.portal)
 	if !ok {
 		_, err := s.targets(gen, engine.Entity{}) // it has the words for this
-		return nil, t, nil, s.without(std, gen, err)
+		return nil, t, nil, s.without(env, gen, err)
 	}
 	if err := s.fit(r); err != nil {
 		return nil, t, nil, err
@@ -123,7 +123,7 @@ func (s *syncing) openSync(ctx context.Context, std stdio) (a *app, t target, do
 			return nil, t, nil, err
 		}
 	}
-	log := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelError}))
+	log := slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelError}))
 	if a, err = newApp(ctx, c, rules, log); err != nil {
 		forget()
 		return nil, t, nil, err
@@ -147,7 +147,7 @@ func (s *syncing) fit(r *engine.Rule) error {
 }
 
 // begin stores the job, or goes on with the one that was stopped.
-func (s *syncing) begin(ctx context.Context, std stdio, a *app, t target) (catchup.Job, error) {
+func (s *syncing) begin(ctx context.Context, env environment, a *app, t target) (catchup.Job, error) {
 	old, ok, err := catchup.Load(ctx, a.queue, s.portal, s.rule)
 	if err != nil && !s.restart {
 		return catchup.Job{}, err
@@ -160,7 +160,7 @@ func (s *syncing) begin(ctx context.Context, std stdio, a *app, t target) (catch
 		if err := s.same(old, a.portals[s.portal].zone); err != nil {
 			return catchup.Job{}, err
 		}
-		std.say("going on with the sync of %s: %d of %s", old.Started.Local().Format(time.DateTime), old.Seen, plural(old.Total, "entity", "entities"))
+		env.say("going on with the sync of %s: %d of %s", old.Started.Local().Format(time.DateTime), old.Seen, plural(old.Total, "entity", "entities"))
 		return old, nil
 	}
 	job, err := s.job(ctx, a, t)
@@ -293,15 +293,15 @@ func dynamicTypes(ctx context.Context, c bitrix.Later) ([]int, error) {
 
 // follow shows how a job goes on until its last run has ended. When nobody
 // works the queue it does.
-func (s *syncing) follow(ctx context.Context, std stdio, a *app, job catchup.Job) error {
+func (s *syncing) follow(ctx context.Context, env environment, a *app, job catchup.Job) error {
 	all, err := a.queue.Pauses(ctx)
 	if err != nil {
 		return err
 	}
 	for _, p := range pausesOf(all, job.Portal, job.Rule) {
-		std.say("%s: the runs wait", pauseText(p))
+		env.say("%s: the runs wait", pauseText(p))
 	}
-	w := &jobWatch{app: a, std: std, job: job, format: s.format, begun: time.Now(), command: "b24rules sync --rule " + s.rule}
+	w := &jobWatch{app: a, env: env, job: job, format: s.format, begun: time.Now(), command: "b24rules sync --rule " + s.rule}
 	end := func() {}
 	defer func() { end() }()
 	working, served := false, false
@@ -316,7 +316,7 @@ func (s *syncing) follow(ctx context.Context, std stdio, a *app, job catchup.Job
 			case !errors.Is(err, queue.ErrInUse):
 				return err
 			case !served:
-				std.say("serve does it; Ctrl-C ends only the watching")
+				env.say("serve does it; Ctrl-C ends only the watching")
 				served = true
 			}
 			lockAt = time.Now().Add(5 * time.Second) // it may end meanwhile
@@ -330,7 +330,7 @@ func (s *syncing) follow(ctx context.Context, std stdio, a *app, job catchup.Job
 			if working && a.queue.Holds(s.portal) == nil || !working && !served {
 				return fmt.Errorf("stopped at %d of %s: the same command goes on from there", w.job.Seen, plural(w.job.Total, "entity", "entities"))
 			}
-			std.say("serve goes on")
+			env.say("serve goes on")
 			return nil
 		}
 		if err != nil {

@@ -36,7 +36,7 @@ type dryResult struct {
 const maxPlans = 1000
 
 // rehearse shows what a sync would write.
-func (s *syncing) rehearse(ctx context.Context, std stdio, a *app, t target) error {
+func (s *syncing) rehearse(ctx context.Context, env environment, a *app, t target) error {
 	job, err := s.job(ctx, a, t)
 	if err != nil {
 		return err
@@ -59,17 +59,17 @@ func (s *syncing) rehearse(ctx context.Context, std stdio, a *app, t target) err
 		}
 		for _, one := range plans {
 			out.add(one)
-			if err := s.tellPlan(std.out, one); err != nil {
+			if err := s.tellPlan(env.Out, one); err != nil {
 				return err
 			}
 		}
 		if now := time.Now(); now.After(lineAt) {
-			std.say("%d/%d", job.Seen, max(job.Seen, job.Total))
+			env.say("%d/%d", job.Seen, max(job.Seen, job.Total))
 			lineAt = now.Add(lineEvery)
 		}
 	}
 	out.Entities, out.Gone = job.Seen, job.Orphans
-	return s.tellDry(std, out)
+	return s.tellDry(env, out)
 }
 
 // rehearsePage rehearses the runs of a page, in the order of its ids.
@@ -135,12 +135,12 @@ func (s *syncing) tellPlan(w io.Writer, p planned) error {
 	return err
 }
 
-func (s *syncing) tellDry(std stdio, r dryResult) error {
+func (s *syncing) tellDry(env environment, r dryResult) error {
 	var err error
 	if s.format == "json" {
-		err = writeJSON(std.out, r)
+		err = writeJSON(env.Out, r)
 	} else {
-		_, err = fmt.Fprintf(std.out, "%s would write for %d of %s: + %d  ~ %d  - %d  ! %d, and fail for %d\n",
+		_, err = fmt.Fprintf(env.Out, "%s would write for %d of %s: + %d  ~ %d  - %d  ! %d, and fail for %d\n",
 			r.Rule, r.Changed, plural(r.Entities+r.Gone, "entity", "entities"), r.Add, r.Change, r.Delete, r.Calls, r.Failed)
 	}
 	if err != nil {

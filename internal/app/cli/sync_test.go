@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -224,7 +225,7 @@ func TestSyncBesideAnotherOne(t *testing.T) {
 	ctx, cancel := context.WithCancel(h.context())
 	talk := &watchedText{until: "rule deal-shipments in all portals is paused since", then: cancel}
 	args := []string{"sync", "--rule", "deal-shipments", "--since", "1h", "--config", c.config}
-	if code := run(ctx, args, stdio{in: strings.NewReader(""), out: io.Discard, err: talk}); code != exitFailure || !strings.Contains(talk.String(), "going on with the sync of") {
+	if code := run(ctx, args, environment{Std: Std{In: strings.NewReader(""), Out: io.Discard, Err: talk}, actions: actions.All}); code != exitFailure || !strings.Contains(talk.String(), "going on with the sync of") {
 		t.Errorf("exit code %d, it says %s", code, talk)
 	}
 	c.run(exitFine, "runs", "resume", "--rule", "deal-shipments")

@@ -27,7 +27,7 @@ const (
 // jobWatch shows how a job goes on.
 type jobWatch struct {
 	app     *app
-	std     stdio
+	env     environment
 	job     catchup.Job
 	format  string
 	command string
@@ -46,7 +46,7 @@ type progressMark struct {
 }
 
 func (w *jobWatch) pause() time.Duration {
-	if terminal(w.std.err) {
+	if terminal(w.env.Err) {
 		return barEvery
 	}
 	return time.Second
@@ -75,11 +75,11 @@ func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
 		w.marks = w.marks[1:]
 	}
 	switch {
-	case terminal(w.std.err):
+	case terminal(w.env.Err):
 		w.draw()
 	case now.After(w.lineAt):
 		if !w.lineAt.IsZero() {
-			w.std.say("%s", w.text())
+			w.env.say("%s", w.text())
 		}
 		w.lineAt = now.Add(lineEvery)
 	}
@@ -145,13 +145,13 @@ func rateText(rate float64) string {
 // draw writes the bar over the one before.
 func (w *jobWatch) draw() {
 	width := 80
-	if f, ok := w.std.err.(*os.File); ok {
+	if f, ok := w.env.Err.(*os.File); ok {
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
 			width = n
 		}
 	}
 	text := w.text()
-	_, _ = io.WriteString(w.std.err, "\r\x1b[K"+bar(w.job.Rule, w.done(), w.total(), text, width-1)) // nobody to tell
+	_, _ = io.WriteString(w.env.Err, "\r\x1b[K"+bar(w.job.Rule, w.done(), w.total(), text, width-1)) // nobody to tell
 	w.drawn = true
 }
 
@@ -175,7 +175,7 @@ func bar(name string, done, total int, text string, width int) string {
 // clear takes the bar away.
 func (w *jobWatch) clear() {
 	if w.drawn {
-		_, _ = io.WriteString(w.std.err, "\r\x1b[K")
+		_, _ = io.WriteString(w.env.Err, "\r\x1b[K")
 		w.drawn = false
 	}
 }
@@ -207,7 +207,7 @@ func (w *jobWatch) finish() error {
 	}
 	var err error
 	if w.format == "json" {
-		err = writeJSON(w.std.out, r)
+		err = writeJSON(w.env.Out, r)
 	} else {
 		text := fmt.Sprintf("%s: %s, %s", j.Rule, plural(r.Entities, "entity", "entities"), plural(r.Runs, "run", "runs"))
 		if r.Pending > 0 {
@@ -217,7 +217,7 @@ func (w *jobWatch) finish() error {
 			text += fmt.Sprintf(", %d of deleted entities", r.Gone)
 		}
 		text += fmt.Sprintf(", %d failed, in %s", failed, span(took.Round(time.Millisecond)))
-		_, err = fmt.Fprintln(w.std.out, text)
+		_, err = fmt.Fprintln(w.env.Out, text)
 	}
 	if err != nil {
 		return err
@@ -226,7 +226,7 @@ func (w *jobWatch) finish() error {
 		return fmt.Errorf("the sync is not complete: %s", j.Failed)
 	}
 	if failed > 0 {
-		w.std.say("the failed ones: b24rules runs list --portal %s --rule %s --state parked", j.Portal, j.Rule)
+		w.env.say("the failed ones: b24rules runs list --portal %s --rule %s --state parked", j.Portal, j.Rule)
 		return errFindings
 	}
 	return nil

@@ -49,7 +49,7 @@ type testRun struct {
 	cover, verbose                 bool
 }
 
-func (t *testRun) run(ctx context.Context, std stdio, paths []string) error {
+func (t *testRun) run(ctx context.Context, env environment, paths []string) error {
 	if err := oneOf("format", t.format, "text", "json"); err != nil {
 		return err
 	}
@@ -71,19 +71,19 @@ func (t *testRun) run(ctx context.Context, std stdio, paths []string) error {
 	if len(tests) == 0 {
 		return fmt.Errorf("no test files in %s: they are named *_test.yaml", strings.Join(paths, ", "))
 	}
-	report, err := ruletest.Run(ctx, tests, rules, ruletest.Options{Match: match})
+	report, err := ruletest.Run(ctx, tests, rules, ruletest.Options{Actions: env.actions, Match: match})
 	if err != nil {
 		return plain(err)
 	}
-	if err := t.print(std, report); err != nil {
+	if err := t.print(env, report); err != nil {
 		return err
 	}
-	std.say("%s", ruletest.Summary(report))
+	env.say("%s", ruletest.Summary(report))
 	if len(report.Results) == 0 && !report.Failed() {
 		return fmt.Errorf("no test matches --run %q", t.match)
 	}
 	if got := report.Coverage.Percent(); t.cover && got < least {
-		std.say("the coverage is %.1f%%, --cover-min wants %s%%", got, t.coverMin)
+		env.say("the coverage is %.1f%%, --cover-min wants %s%%", got, t.coverMin)
 		return errFindings
 	}
 	if report.Failed() {
@@ -105,7 +105,7 @@ func (t *testRun) least() (float64, error) {
 	return least, nil
 }
 
-func (t *testRun) print(std stdio, r *ruletest.Report) error {
+func (t *testRun) print(env environment, r *ruletest.Report) error {
 	if t.junit != "" {
 		f, err := os.Create(t.junit)
 		if err != nil {
@@ -120,7 +120,7 @@ func (t *testRun) print(std stdio, r *ruletest.Report) error {
 		}
 	}
 	if t.format == "json" {
-		return ruletest.WriteJSON(std.out, r, t.cover)
+		return ruletest.WriteJSON(env.Out, r, t.cover)
 	}
-	return ruletest.WriteText(std.out, r, ruletest.TextOptions{Verbose: t.verbose, Color: color(std.out), Cover: t.cover})
+	return ruletest.WriteText(env.Out, r, ruletest.TextOptions{Verbose: t.verbose, Color: color(env.Out), Cover: t.cover})
 }

@@ -56,7 +56,7 @@ type handler struct {
 	Connector string `json:"connector,omitempty"`
 }
 
-func (u *unbinding) run(ctx context.Context, std stdio, args []string) error {
+func (u *unbinding) run(ctx context.Context, env environment, args []string) error {
 	if err := none(args); err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (u *unbinding) run(ctx context.Context, std stdio, args []string) error {
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	a, err := u.open(ctx, std)
+	a, err := u.open(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (u *unbinding) run(ctx context.Context, std stdio, args []string) error {
 			return err
 		}
 	}
-	return u.print(std, drop, keep)
+	return u.print(env, drop, keep)
 }
 
 // unbindAll removes subscriptions. A portal finds an offline one only under the
@@ -114,8 +114,8 @@ func unbindAll(ctx context.Context, c *bitrix.Client, all []bitrix.Subscription)
 
 // open reads the configuration, and the rules when they are asked, and opens
 // the app. The caller closes it.
-func (u *unbinding) open(ctx context.Context, std stdio) (*app, error) {
-	c, err := loadConfig(std, u.config)
+func (u *unbinding) open(ctx context.Context, env environment) (*app, error) {
+	c, err := loadConfig(env, u.config)
 	if err != nil {
 		return nil, err
 	}
@@ -129,17 +129,17 @@ func (u *unbinding) open(ctx context.Context, std stdio) (*app, error) {
 	rules := &ruleLoader{}
 	if u.unused {
 		var gen *generation
-		if rules, gen, err = c.loadRules(std); err != nil {
+		if rules, gen, err = c.loadRules(env); err != nil {
 			return nil, err
 		}
 		if found := gen.findings(); len(found) > 0 {
-			return nil, tell(std, found) // nobody knows what they hear
+			return nil, tell(env, found) // nobody knows what they hear
 		}
 	}
 	if err := haveDatabase(c); err != nil {
 		return nil, err
 	}
-	return newApp(ctx, c, rules, warnings(std))
+	return newApp(ctx, c, rules, warnings(env))
 }
 
 // choose divides what is bound into what goes and what stays.
@@ -168,16 +168,16 @@ func (u *unbinding) choose(ctx context.Context, a *app, p *portal, bound []bitri
 	return drop, keep, nil
 }
 
-func (u *unbinding) print(std stdio, drop, keep []bitrix.Subscription) error {
+func (u *unbinding) print(env environment, drop, keep []bitrix.Subscription) error {
 	if u.format == "json" {
-		return writeJSON(std.out, struct {
+		return writeJSON(env.Out, struct {
 			Portal  string    `json:"portal"`
 			Removed bool      `json:"removed"`
 			Unbind  []handler `json:"unbind"`
 			Keep    []handler `json:"keep"`
 		}{u.portal, u.yes, handlers(drop), handlers(keep)})
 	}
-	s := newSheet(std.out)
+	s := newSheet(env.Out)
 	verb := "to unbind"
 	if u.yes {
 		verb = "unbound"
@@ -188,11 +188,11 @@ func (u *unbinding) print(std stdio, drop, keep []bitrix.Subscription) error {
 		fmt.Fprintf(s, "%s:\n", plural(len(keep), "handler stays", "handlers stay"))
 		s.handlers(keep)
 	}
-	if _, err := io.WriteString(std.out, s.String()); err != nil {
+	if _, err := io.WriteString(env.Out, s.String()); err != nil {
 		return err
 	}
 	if len(drop) > 0 && !u.yes {
-		std.say("nothing was removed: --yes does it")
+		env.say("nothing was removed: --yes does it")
 	}
 	return nil
 }

@@ -14,7 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -59,27 +58,29 @@ type validation struct {
 	format    string
 	stdinPath string
 
+	actions []*engine.Action
 	sources map[string][]byte
 	sets    []*engine.RuleSet
 	list    diag.List
 }
 
-func (v *validation) run(_ context.Context, std stdio, paths []string) error {
+func (v *validation) run(_ context.Context, env environment, paths []string) error {
 	if err := oneOf("format", v.format, "text", "json", "github", "gitlab", "sarif"); err != nil {
 		return err
 	}
 	if len(paths) == 0 {
 		return usagef("no paths: name rule files or folders, or - for stdin")
 	}
-	if err := v.read(std.in, paths); err != nil {
+	v.actions = env.actions
+	if err := v.read(env.In, paths); err != nil {
 		return err
 	}
 	v.together()
-	if err := v.print(std); err != nil {
+	if err := v.print(env); err != nil {
 		return err
 	}
 	errs, warnings := count(v.list)
-	std.say("%s", summary(len(v.sources), errs, warnings))
+	env.say("%s", summary(len(v.sources), errs, warnings))
 	if errs > 0 || (v.strict && warnings > 0) {
 		return errFindings
 	}
@@ -146,7 +147,7 @@ func (v *validation) readFiles(names []string) error {
 				r := &results[i]
 				r.name = names[i]
 				if r.data, r.err = yamlfile.ReadFile(r.name); r.err == nil {
-					r.set, r.list = engine.Compile(r.name, r.data, actions.All)
+					r.set, r.list = engine.Compile(r.name, r.data, v.actions)
 				}
 			}
 		})
@@ -162,7 +163,7 @@ func (v *validation) readFiles(names []string) error {
 }
 
 func (v *validation) compile(name string, data []byte) {
-	set, list := engine.Compile(name, data, actions.All)
+	set, list := engine.Compile(name, data, v.actions)
 	v.add(compiled{name: name, data: data, set: set, list: list})
 }
 
@@ -174,18 +175,18 @@ func (v *validation) add(r compiled) {
 	}
 }
 
-func (v *validation) print(std stdio) error {
+func (v *validation) print(env environment) error {
 	switch v.format {
 	case "json":
-		return diag.WriteJSON(std.out, v.list)
+		return diag.WriteJSON(env.Out, v.list)
 	case "github":
-		return diag.WriteGitHub(std.out, v.list)
+		return diag.WriteGitHub(env.Out, v.list)
 	case "gitlab":
-		return diag.WriteGitLab(std.out, v.list)
+		return diag.WriteGitLab(env.Out, v.list)
 	case "sarif":
-		return diag.WriteSARIF(std.out, v.list, diag.Tool{Name: "b24rules", Version: programVersion(debug.ReadBuildInfo()), Help: docs.Finding})
+		return diag.WriteSARIF(env.Out, v.list, diag.Tool{Name: "b24rules", Version: programVersion(debug.ReadBuildInfo()), Help: docs.Finding})
 	}
-	return diag.WriteText(std.out, v.list, func(file string) []byte { return v.sources[file] }, color(std.out))
+	return diag.WriteText(env.Out, v.list, func(file string) []byte { return v.sources[file] }, color(env.Out))
 }
 
 // programVersion is the version of the module, "" for a build without one.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -44,8 +45,8 @@ func BenchmarkValidate1000(b *testing.B) {
 	dir := manyFiles(b, 1000)
 	b.ReportAllocs()
 	for b.Loop() {
-		v := &validation{format: "text", sources: map[string][]byte{}}
-		if err := v.run(b.Context(), stdio{out: io.Discard, err: io.Discard}, []string{dir}); err != nil {
+		v := &validation{actions: actions.All, format: "text", sources: map[string][]byte{}}
+		if err := v.run(b.Context(), environment{Std: Std{Out: io.Discard, Err: io.Discard}, actions: actions.All}, []string{dir}); err != nil {
 			b.Fatal(err)
 		}
 		if len(v.list) > 0 {
@@ -67,9 +68,9 @@ func TestManyFilesTogether(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	v := &validation{format: "text", sources: map[string][]byte{}}
+	v := &validation{actions: actions.All, format: "text", sources: map[string][]byte{}}
 	var out, talk bytes.Buffer
-	if err := v.run(t.Context(), stdio{out: &out, err: &talk}, []string{dir}); err != nil {
+	if err := v.run(t.Context(), environment{Std: Std{Out: &out, Err: &talk}, actions: actions.All}, []string{dir}); err != nil {
 		t.Fatal(err)
 	}
 	if len(v.list) != 1 || v.list[0].Code != "ring" || !strings.Contains(v.list[0].Text(), "event.time") {
@@ -132,11 +133,11 @@ func TestHostileFiles(t *testing.T) {
 	const most = time.Minute
 	for name, text := range hostileFiles() {
 		t.Run(name, func(t *testing.T) {
-			v := &validation{format: "text", sources: map[string][]byte{}}
+			v := &validation{actions: actions.All, format: "text", sources: map[string][]byte{}}
 			began := time.Now()
 			v.compile("hostile.yaml", []byte(text))
 			v.together()
-			if err := v.print(stdio{out: io.Discard, err: io.Discard}); err != nil {
+			if err := v.print(environment{Std: Std{Out: io.Discard, Err: io.Discard}, actions: actions.All}); err != nil {
 				t.Fatal(err)
 			}
 			if took := time.Since(began); took > most {

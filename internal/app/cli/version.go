@@ -16,11 +16,11 @@ version of Go that built it.`,
 	setup: func(*flag.FlagSet) runFunc { return runVersion },
 }
 
-func runVersion(_ context.Context, std stdio, args []string) error {
+func runVersion(_ context.Context, env environment, args []string) error {
 	if err := none(args); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(std.out, versionText(debug.ReadBuildInfo()))
+	_, err := fmt.Fprintln(env.Out, versionText(debug.ReadBuildInfo()))
 	return err
 }
 

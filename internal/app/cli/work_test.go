@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/php"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -34,7 +35,7 @@ func newBench(t *testing.T, files map[string]string, portal http.HandlerFunc) *b
 		Limits:   limitsConfig{Attempts: 2, RetryFirst: time.Millisecond, RetryMax: time.Millisecond},
 	}
 	b := &bench{t: t, files: files, log: newLogBuffer()}
-	l := &ruleLoader{source: memorySource(files, "a.yaml", "b.yaml"), portals: c.Portals}
+	l := &ruleLoader{actions: actions.All, source: memorySource(files, "a.yaml", "b.yaml"), portals: c.Portals}
 	if _, _, err := l.load(); err != nil {
 		t.Fatal(err)
 	}
