@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
@@ -107,5 +109,32 @@ func TestLimitIsKept(t *testing.T) {
 	}
 	if states := h.states(); states["parked"] != 0 || states["succeeded"] == 0 {
 		t.Errorf("runs: %v", states)
+	}
+}
+
+// TestAChainOfRunsIsCut: a rule whose own write starts it again, and which never
+// finds the deal as it wants it, is parked after 25 links and not run for ever.
+func TestAChainOfRunsIsCut(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, harnessOptions{debounce: time.Millisecond, rules: fstest.MapFS{"count.yaml": {Data: []byte(`version: 1
+rules:
+  count:
+    on: ONCRMDEALUPDATE
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - update_item: # b24rules: allow rule-ring the test is about what happens then
+          owner: deal
+          id: =event.id
+          fields: {title: "{{ deal.title }}x"}
+`)}}})
+	deal := h.addDeal("Roof", row{"Tiles", "10", "1"})
+	h.event("ONCRMDEALUPDATE", map[string]string{"ID": fmt.Sprint(deal)})
+	h.until("the chain is cut", func() bool { return h.states()["parked"] == 1 })
+	if writes := h.states()["succeeded"]; writes < 20 || writes > 27 {
+		t.Errorf("%d runs have written, want about 25", writes)
+	}
+	if history := h.history(); !bytes.Contains(history, []byte("25 runs have followed from one another")) {
+		t.Errorf("the history does not say why:\n%s", history)
 	}
 }

@@ -1,0 +1,93 @@
+package b24rules_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// trackedFiles are the files of the repository with an extension.
+func trackedFiles(t *testing.T, ext string) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir(".", func(path string, d os.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || path != "." && strings.HasPrefix(d.Name(), ".")):
+			return filepath.SkipDir
+		case !d.IsDir() && filepath.Ext(path) == ext:
+			out = append(out, filepath.ToSlash(path))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestPromises checks that each promise of docs/design.md names its tests, and
+// that these tests exist.
+func TestPromises(t *testing.T) {
+	_, promises, _ := strings.Cut(readText(t, "docs/design.md"), "\n## Promises\n")
+	promises, _, ok := strings.Cut(promises, "\n## ")
+	if !ok {
+		t.Fatal("docs/design.md has no section Promises")
+	}
+	exists := map[string]bool{}
+	for _, file := range trackedFiles(t, ".go") {
+		if !strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(readText(t, file), -1) {
+			exists[m[1]] = true
+		}
+	}
+	sections := regexp.MustCompile(`(?m)^\d+\. `).Split(promises, -1)
+	if len(sections) < 12 {
+		t.Errorf("%d promises, expected at least 11", len(sections)-1)
+	}
+	for _, section := range sections[1:] {
+		names := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(section, -1)
+		if len(names) == 0 {
+			t.Errorf("this promise names no test: %s", section)
+		}
+		for _, m := range names {
+			if !exists[m[1]] {
+				t.Errorf("docs/design.md names %s, which does not exist", m[1])
+			}
+		}
+	}
+}
+
+// TestReadmeInstall runs the install line of the README and then the program.
+func TestReadmeInstall(t *testing.T) {
+	m := regexp.MustCompile(`(?m)^\s*(go install \S+)`).FindStringSubmatch(readText(t, "README.md"))
+	if m == nil {
+		t.Fatal("README.md has no line with go install")
+	}
+	bin := t.TempDir()
+	install := strings.Fields(m[1])
+	cmd := exec.CommandContext(t.Context(), install[0], install[1:]...)
+	cmd.Env = append(os.Environ(), "GOBIN="+bin)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", m[1], err, out)
+	}
+	out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "b24rules"), "version").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "b24rules") {
+		t.Errorf("b24rules version: %v\n%s", err, out)
+	}
+}
