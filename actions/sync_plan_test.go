@@ -3,6 +3,7 @@ package actions
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,6 +99,107 @@ func TestPlanSync(t *testing.T) {
 			}
 		})
 	}
+}
+
+// testType has a text key, a number key and two fields that rows fill.
+func testType() *itemSchema {
+	s := &itemSchema{typ: 1030, byName: map[string]*field{}}
+	for _, f := range []*field{
+		{name: "id", kind: kindNumber, readOnly: true, zeroIsEmpty: true, places: unknownPlaces},
+		{name: "title", zeroIsEmpty: true, places: unknownPlaces},
+		{name: "ufDeal", kind: kindNumber, zeroIsEmpty: true, places: unknownPlaces},
+		{name: "ufRow", zeroIsEmpty: true, places: unknownPlaces},
+		{name: "ufPart", kind: kindNumber, zeroIsEmpty: true, places: unknownPlaces},
+		{name: "ufQty", kind: kindNumber, zeroIsEmpty: true, places: 2},
+	} {
+		s.fields = append(s.fields, f)
+		s.byName[f.name] = f
+	}
+	return s
+}
+
+func TestPlanItems(t *testing.T) {
+	s := testType()
+	row, part := s.byName["ufRow"], s.byName["ufPart"]
+	i := func(id int, key any, quantity string) map[string]any {
+		return map[string]any{"id": n(fmt.Sprint(id)), "title": "row", "ufDeal": n("7"), "ufRow": key, "ufPart": nil, "ufQty": n(quantity)}
+	}
+	parted := func(id int, key, partOf any, quantity string) map[string]any {
+		item := i(id, key, quantity)
+		item["ufPart"] = partOf
+		return item
+	}
+	w := func(key, quantity string, more ...wish) wantedItem {
+		out := wantedItem{key: append([]wish{{row, key}}, more...)}
+		texts := make([]string, len(out.key))
+		for j, k := range out.key {
+			texts[j] = k.field.name + "=" + k.field.canonical(k.value)
+		}
+		slices.Sort(texts)
+		out.text = strings.Join(texts, "\x00")
+		out.wishes = append([]wish{{s.byName["ufQty"], n(quantity)}, {s.byName["ufDeal"], n("7")}}, out.key...)
+		return out
+	}
+	tests := []struct {
+		name     string
+		existing []map[string]any
+		wants    []wantedItem
+		remove   bool
+		plan     string
+	}{
+		{"first fill", nil, []wantedItem{w("a", "1"), w("b", "1")}, false, "add a\nadd b\nkept 0 doubles 0 foreign 0 mine 0"},
+		{"nothing to do", []map[string]any{i(1, "a", "1.00")}, []wantedItem{w("a", "1")}, false, "kept 1 doubles 0 foreign 0 mine 1"},
+		{"nothing to do as the field keeps it", []map[string]any{i(1, "a", "1.01")}, []wantedItem{w("a", "1.005")}, false, "kept 1 doubles 0 foreign 0 mine 1"},
+		{"one changes", []map[string]any{i(1, "a", "1"), i(2, "b", "1")}, []wantedItem{w("a", "5"), w("b", "1")}, false, "update 1 ufQty\nkept 1 doubles 0 foreign 0 mine 2"},
+		{"one goes", []map[string]any{i(1, "a", "1"), i(2, "b", "1")}, []wantedItem{w("b", "1")}, false, "delete 1\nkept 1 doubles 0 foreign 0 mine 2"},
+		{"all go", []map[string]any{i(1, "a", "1"), i(2, "b", "1")}, nil, false, "delete 1\ndelete 2\nkept 0 doubles 0 foreign 0 mine 2"},
+		{"an empty key is a person's and stays", []map[string]any{i(3, nil, "1"), i(4, "", "1"), i(5, n("0"), "1")}, nil, false, "kept 0 doubles 0 foreign 3 mine 0"},
+		{"a person's goes", []map[string]any{i(3, nil, "1"), i(4, "a", "1")}, []wantedItem{w("a", "1")}, true, "delete 3\nkept 1 doubles 0 foreign 0 mine 2"},
+		{"a person's is not taken over", []map[string]any{i(3, nil, "1")}, []wantedItem{w("a", "1")}, false, "add a\nkept 0 doubles 0 foreign 1 mine 0"},
+		{"two of one key", []map[string]any{i(1, "a", "1"), i(2, "a", "1"), i(3, "b", "1")}, []wantedItem{w("a", "1")}, false, "delete 2\ndelete 3\nkept 1 doubles 1 foreign 0 mine 3"},
+		{"a number is known again as text", []map[string]any{i(1, n("5"), "1")}, []wantedItem{w("5", "1")}, false, "kept 1 doubles 0 foreign 0 mine 1"},
+		{
+			"a key of two fields",
+			[]map[string]any{parted(1, "a", n("1"), "1"), parted(2, "a", n("2"), "1"), parted(3, "a", nil, "1"), parted(4, nil, n("3"), "1")},
+			[]wantedItem{w("a", "1", wish{part, n("1")}), w("a", "2", wish{part, n("2")})},
+			false,
+			"update 2 ufQty\ndelete 3\ndelete 4\nkept 1 doubles 0 foreign 0 mine 4",
+		},
+		{"deletes and people's in the order of ids", []map[string]any{i(1, nil, "1"), i(2, "a", "1"), i(3, nil, "1")}, nil, true, "delete 1\ndelete 2\ndelete 3\nkept 0 doubles 0 foreign 0 mine 3"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			keys := []*field{row}
+			for _, w := range tt.wants {
+				if len(w.key) > 1 {
+					keys = []*field{row, part}
+				}
+			}
+			p, err := planItems(tt.existing, tt.wants, keys, tt.remove)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.plan, p.describe()); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// describe writes a plan down.
+func (p itemPlan) describe() string {
+	var b strings.Builder
+	for _, w := range p.adds {
+		fmt.Fprintf(&b, "add %s\n", w.key[0].value)
+	}
+	for _, u := range p.updates {
+		fmt.Fprintf(&b, "update %d %s\n", u.id, wishNames(u.changed))
+	}
+	for _, id := range p.deletes {
+		fmt.Fprintf(&b, "delete %d\n", id)
+	}
+	fmt.Fprintf(&b, "kept %d doubles %d foreign %d mine %d", p.kept, p.doubles, p.foreign, p.mine)
+	return b.String()
 }
 
 func TestDeleteLimit(t *testing.T) {
