@@ -27,15 +27,15 @@ func addFields(wishes []wish) map[string]any {
 // updateFields are the FIELDS of lists.element.update: the wished values, and
 // everything else as it was read, for the portal clears what it is not given.
 // https://apidocs.bitrix24.com/api-reference/lists/elements/lists-element-update.html
-func (s *listSchema) updateFields(e *element, wishes []wish) map[string]any {
-	return s.wholeFields(e, wishes, (*element).carried)
+func (s *listSchema) updateFields(e *Record, wishes []wish) map[string]any {
+	return s.wholeFields(e, wishes, (*Record).carried)
 }
 
 // copyFields are the FIELDS of lists.element.add for a copy of an element that
 // has the wished values.
-func (s *listSchema) copyFields(e *element, wishes []wish) map[string]any {
-	return s.wholeFields(e, wishes, func(e *element, name string, f *field) any {
-		values, _ := e.values[name].([]any)
+func (s *listSchema) copyFields(e *Record, wishes []wish) map[string]any {
+	return s.wholeFields(e, wishes, func(e *Record, name string, f *field) any {
+		values, _ := e.Values[name].([]any)
 		out := make([]any, len(values))
 		for i, v := range values {
 			out[i] = carriedOne(f, v)
@@ -47,9 +47,9 @@ func (s *listSchema) copyFields(e *element, wishes []wish) map[string]any {
 	})
 }
 
-func (s *listSchema) wholeFields(e *element, wishes []wish, property func(e *element, name string, f *field) any) map[string]any {
+func (s *listSchema) wholeFields(e *Record, wishes []wish, property func(e *Record, name string, f *field) any) map[string]any {
 	out := addFields(wishes)
-	for name, v := range e.values {
+	for name, v := range e.Values {
 		if slices.ContainsFunc(wishes, func(w wish) bool { return w.field.name == name }) {
 			continue
 		}
@@ -71,8 +71,8 @@ func (s *listSchema) wholeFields(e *element, wishes []wish, property func(e *ele
 // carried is a property's value in the form {valueId: value}, which keeps the
 // values of every type: the portal updates them in place. A file is kept by its
 // id.
-func (e *element) carried(name string, f *field) any {
-	values, _ := e.values[name].([]any)
+func (e *Record) carried(name string, f *field) any {
+	values, _ := e.Values[name].([]any)
 	out := make(map[string]any, len(values))
 	for i, v := range values {
 		out[e.valueIDs[name][i]] = carriedOne(f, v)
@@ -105,7 +105,7 @@ func carriedOne(f *field, v any) any {
 
 // learnDates finds out how the portal orders the parts of a date with slashes
 // and lets all fields know: what was read may tell, else the list itself does.
-func (l *list) learnDates(ctx context.Context, c *engine.Call, elements []*element) error {
+func (l *list) learnDates(ctx context.Context, c *engine.Call, elements []*Record) error {
 	seen, there := l.schema.slashes(elements)
 	if !there {
 		return nil // and what is known stays
@@ -126,9 +126,9 @@ func (l *list) learnDates(ctx context.Context, c *engine.Call, elements []*eleme
 
 // slashes is what elements tell about dates with slashes, and whether there are
 // any.
-func (s *listSchema) slashes(elements []*element) (seen slashes, there bool) {
+func (s *listSchema) slashes(elements []*Record) (seen slashes, there bool) {
 	for _, e := range elements {
-		for _, v := range e.values {
+		for _, v := range e.Values {
 			list, ok := v.([]any)
 			if !ok {
 				list = []any{v}

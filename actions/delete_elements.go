@@ -3,7 +3,6 @@ package actions
 import (
 	"context"
 
-	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 )
 
@@ -50,28 +49,26 @@ func deleteElements(ctx context.Context, c *engine.Call, a deleteElementsArgs) (
 		return nil, err
 	}
 	codes := newOwnCodes(c.Owner, s.wishes)
-	var calls []bitrix.Call
+	var going []*Record
 	for _, e := range s.elements {
-		if a.Foreign != "keep" || codes.owns(e.code) {
-			calls = append(calls, s.list.deleteCall(e))
+		if a.Foreign != "keep" || codes.owns(e.Code) {
+			going = append(going, e)
 		}
 	}
 	limit := a.Limit
 	if limit == 0 {
 		limit = defaultDeleteElements
 	}
-	if len(calls) > limit {
-		return nil, engine.ParkError("the step would delete %d elements, its limit is %d: nothing was deleted", len(calls), limit)
+	if len(going) > limit {
+		return nil, engine.ParkError("the step would delete %d elements, its limit is %d: nothing was deleted", len(going), limit)
 	}
-	var done tally
-	if len(calls) == 0 {
+	if len(going) == 0 {
 		return map[string]any{"deleted": count(0)}, nil
 	}
-	if err := c.Deleting(len(calls)); err != nil {
+	if err := c.Deleting(len(going)); err != nil {
 		return nil, err
 	}
-	var failed failures
-	done.countDeletes(c.Portal.Do(ctx, calls...), &failed)
-	c.Note("%d deleted, %d kept", done.deleted, len(s.elements)-len(calls))
-	return map[string]any{"deleted": count(done.deleted)}, failed.err("delete the elements")
+	deleted, err := Delete(ctx, c, newElementTarget(s.list, nil), going)
+	c.Note("%d deleted, %d kept", deleted, len(s.elements)-len(going))
+	return map[string]any{"deleted": count(deleted)}, err
 }

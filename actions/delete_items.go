@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
@@ -52,11 +51,7 @@ func checkDeleteItems(c *engine.StepCheck) {
 }
 
 func deleteItems(ctx context.Context, c *engine.Call, a deleteItemsArgs) (any, error) {
-	typ, err := entityType(a.Owner, a.EntityTypeID)
-	if err != nil {
-		return nil, err
-	}
-	schema, err := loadItemSchema(ctx, c, typ)
+	schema, err := openItems(ctx, c, a.Owner, a.EntityTypeID)
 	if err != nil {
 		return nil, err
 	}
@@ -78,26 +73,9 @@ func deleteItems(ctx context.Context, c *engine.Call, a deleteItemsArgs) (any, e
 	if err := c.Deleting(len(items)); err != nil {
 		return nil, err
 	}
-	calls := make([]bitrix.Call, len(items))
-	for i, item := range items {
-		id, err := itemID(item)
-		if err != nil {
-			return nil, err
-		}
-		calls[i] = deleteItemCall(typ, id)
-	}
-	var failed failures
-	deleted := 0
-	for _, answer := range c.Portal.Do(ctx, calls...) {
-		switch {
-		case answer.Err == nil:
-			deleted++
-		case !bitrix.IsNotFound(answer.Err): // one that is gone already is as wished
-			failed.add(answer.Err)
-		}
-	}
-	c.Note("deleted %d items of type %d", deleted, typ)
-	return map[string]any{"deleted": count(deleted)}, failed.err("delete items")
+	deleted, err := Delete(ctx, c, &itemTarget{schema: schema}, items)
+	c.Note("deleted %d items of type %d", deleted, schema.typ)
+	return map[string]any{"deleted": count(deleted)}, err
 }
 
 // refuseEmpty refuses a filter that could find everything.

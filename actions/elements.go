@@ -17,16 +17,6 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// element is one element of a universal list as the portal holds it.
-type element struct {
-	id     int64
-	code   string
-	values map[string]any // as read, by field: "NAME", "PROPERTY_101"
-	// valueIDs are the ids of a property's values, in the order of the values.
-	valueIDs map[string][]string
-	read     time.Time
-}
-
 // listSchema is what is known of a list's fields and properties.
 type listSchema struct {
 	fields []*field
@@ -109,19 +99,9 @@ func (s *listSchema) wishes(fields engine.Fields) ([]wish, error) {
 	return out, nil
 }
 
-// holds reports whether the element has all the wished values.
-func (e *element) holds(wishes []wish) bool {
-	for _, w := range wishes {
-		if !w.field.same(e.values[w.field.name], w.value) {
-			return false
-		}
-	}
-	return true
-}
-
 // decodeElements reads the answer of lists.element.get.
-func (s *listSchema) decodeElements(raw []json.RawMessage) ([]*element, error) {
-	out := make([]*element, 0, len(raw))
+func (s *listSchema) decodeElements(raw []json.RawMessage) ([]*Record, error) {
+	out := make([]*Record, 0, len(raw))
 	now := time.Now()
 	for _, r := range raw {
 		e, err := decodeElement(r)
@@ -131,13 +111,13 @@ func (s *listSchema) decodeElements(raw []json.RawMessage) ([]*element, error) {
 		e.read = now
 		out = append(out, e)
 	}
-	slices.SortFunc(out, func(a, b *element) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(out, func(a, b *Record) int { return cmp.Compare(a.ID, b.ID) })
 	// A page that shifted while the pages were read brings an element twice.
-	out = slices.CompactFunc(out, func(a, b *element) bool { return a.id == b.id })
+	out = slices.CompactFunc(out, func(a, b *Record) bool { return a.ID == b.ID })
 	return out, nil
 }
 
-func decodeElement(raw json.RawMessage) (*element, error) {
+func decodeElement(raw json.RawMessage) (*Record, error) {
 	v, err := formula.FromJSON(raw)
 	if err != nil {
 		return nil, fmt.Errorf("read a list element: %w", err)
@@ -151,13 +131,13 @@ func decodeElement(raw json.RawMessage) (*element, error) {
 	if !ok || !whole || n <= 0 {
 		return nil, fmt.Errorf("read a list element: it has no ID")
 	}
-	e := &element{id: n, code: textOf(m["CODE"]), values: make(map[string]any, len(m)), valueIDs: make(map[string][]string, len(m))}
+	e := &Record{ID: int(n), Code: textOf(m["CODE"]), Values: make(map[string]any, len(m)), valueIDs: make(map[string][]string, len(m))}
 	for name, x := range m {
 		if strings.HasPrefix(name, "PROPERTY_") {
-			e.values[name], e.valueIDs[name] = decodeProperty(x)
+			e.Values[name], e.valueIDs[name] = decodeProperty(x)
 			continue
 		}
-		e.values[name] = x
+		e.Values[name] = x
 	}
 	return e, nil
 }

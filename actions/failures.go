@@ -45,7 +45,7 @@ func (f *failures) err(what string) error {
 
 // removed says that what was to be changed is gone. The error passes: the next
 // attempt finds it gone and makes it anew.
-func removed(what string) error { return fmt.Errorf("%s was removed meanwhile", what) }
+func removed(what *Record) error { return fmt.Errorf("%s was removed meanwhile", what) }
 
 // settled is when a call has ended for sure.
 func settled(err error) time.Time {

@@ -74,7 +74,7 @@ func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (an
 	out := make([]any, len(elements))
 	for i, e := range elements {
 		// A property without a value is left out of the answer.
-		value := func(f *field) (any, bool) { return e.values[f.name], true }
+		value := func(f *field) (any, bool) { return e.Values[f.name], true }
 		if _, err := verify(conditions, value, e.String(), false); err != nil {
 			return nil, err
 		}
@@ -118,9 +118,9 @@ func (l *list) write(method string, params map[string]any) bitrix.Call {
 }
 
 // record is an element as formulas see it.
-func (s *listSchema) record(e *element) map[string]any {
+func (s *listSchema) record(e *Record) map[string]any {
 	out := map[string]any{}
-	for name, v := range e.values {
+	for name, v := range e.Values {
 		if !strings.HasPrefix(name, "PROPERTY_") {
 			out[name] = v
 		}
@@ -133,12 +133,12 @@ func (s *listSchema) record(e *element) map[string]any {
 		if f.code != "" {
 			name = f.code
 		}
-		out[name] = f.shown(e.values[f.name])
+		out[name] = f.shown(e.Values[f.name])
 	}
-	out["id"] = num.FromInt(e.id)
-	out["code"] = e.code
-	out["name"] = textOf(e.values["NAME"])
-	out["sectionId"] = typed(e.values["IBLOCK_SECTION_ID"], formula.Int, true)
+	out["id"] = count(e.ID)
+	out["code"] = e.Code
+	out["name"] = textOf(e.Values["NAME"])
+	out["sectionId"] = typed(e.Values["IBLOCK_SECTION_ID"], formula.Int, true)
 	return out
 }
 

@@ -79,11 +79,7 @@ type fetchItemsArgs struct {
 const defaultLimit = 500
 
 func fetchItems(ctx context.Context, c *engine.Call, a fetchItemsArgs) (any, error) {
-	typ, err := entityType(a.Owner, a.EntityTypeID)
-	if err != nil {
-		return nil, err
-	}
-	schema, err := loadItemSchema(ctx, c, typ)
+	schema, err := openItems(ctx, c, a.Owner, a.EntityTypeID)
 	if err != nil {
 		return nil, err
 	}
@@ -110,9 +106,10 @@ func fetchItems(ctx context.Context, c *engine.Call, a fetchItemsArgs) (any, err
 		return nil, err
 	}
 	out := make([]any, len(items))
-	for i, item := range items {
+	for i, r := range items {
+		item := r.Values
 		if len(a.Select) == 0 {
-			item = record(item, schemas.ItemFields(typ))
+			item = record(item, schemas.ItemFields(schema.typ))
 		}
 		item["id"] = typed(item["id"], formula.Int, false)
 		out[i] = item

@@ -55,17 +55,6 @@ func (s *itemSchema) wishes(fields engine.Fields) ([]wish, error) {
 	return out, nil
 }
 
-// differing are the wishes that an item does not fulfil yet.
-func differing(item map[string]any, wishes []wish) []wish {
-	var out []wish
-	for _, w := range wishes {
-		if !w.field.same(item[w.field.name], w.value) {
-			out = append(out, w)
-		}
-	}
-	return out
-}
-
 // itemFields are the fields of crm.item.add and update.
 func itemFields(wishes []wish) map[string]any {
 	out := make(map[string]any, len(wishes))
@@ -93,15 +82,15 @@ func deleteItemCall(typ, id int) bitrix.Call {
 
 // noteRefused says which fields did not take their values: the portal ignores
 // what it cannot read, and computes some fields itself.
-func noteRefused(c *engine.Call, stored map[string]any, wishes []wish) {
-	for _, w := range differing(stored, wishes) {
+func noteRefused(c *engine.Call, stored *Record, wishes []wish) {
+	for _, w := range stored.Differing(wishes) {
 		c.Note("field %s did not take its value: the portal ignored it or sets the field by itself", w.field.name)
 	}
 }
 
 // decodeItems reads the rows of crm.item.list.
-func decodeItems(raw []json.RawMessage) ([]map[string]any, error) {
-	out := make([]map[string]any, 0, len(raw))
+func (s *itemSchema) decodeItems(raw []json.RawMessage) ([]*Record, error) {
+	out := make([]*Record, 0, len(raw))
 	seen := map[int]bool{}
 	for _, r := range raw {
 		v, err := formula.FromJSON(r)
@@ -112,20 +101,39 @@ func decodeItems(raw []json.RawMessage) ([]map[string]any, error) {
 		if !ok {
 			return nil, fmt.Errorf("read an item: want an object, got %s", shortKind(v))
 		}
-		id, err := itemID(item)
+		r, err := s.newItem(item)
 		if err != nil {
 			return nil, err
 		}
-		if !seen[id] {
-			seen[id] = true
-			out = append(out, item)
+		if !seen[r.ID] {
+			seen[r.ID] = true
+			out = append(out, r)
 		}
 	}
 	return out, nil
 }
 
+// newItem makes a record of an item's fields.
+func (s *itemSchema) newItem(fields map[string]any) (*Record, error) {
+	n, ok := numberOf(fields["id"])
+	id, whole := n.Int64()
+	if !ok || !whole || id <= 0 {
+		return nil, fmt.Errorf("read an item: it has no id")
+	}
+	return &Record{ID: int(id), typ: s.typ, Values: fields}, nil
+}
+
+// decodeItem reads {"item": {…}} as get, add and update answer it.
+func (s *itemSchema) decodeItem(raw json.RawMessage) (*Record, error) {
+	item, err := decodeItem(raw)
+	if err != nil {
+		return nil, err
+	}
+	return s.newItem(item)
+}
+
 // findItems lists the items that fulfil a filter and checks each against it.
-func (s *itemSchema) findItems(ctx context.Context, c *engine.Call, conditions []condition, q itemQuery) ([]map[string]any, error) {
+func (s *itemSchema) findItems(ctx context.Context, c *engine.Call, conditions []condition, q itemQuery) ([]*Record, error) {
 	params := map[string]any{
 		"entityTypeId": s.typ, "filter": filterParams(conditions, itemFilterOne), "order": q.order, "start": 0,
 	}
@@ -143,18 +151,14 @@ func (s *itemSchema) findItems(ctx context.Context, c *engine.Call, conditions [
 	if err != nil {
 		return nil, err
 	}
-	items, err := decodeItems(raw)
+	items, err := s.decodeItems(raw)
 	if err != nil {
 		return nil, err
 	}
-	inside := make([]map[string]any, 0, len(items))
+	inside := make([]*Record, 0, len(items))
 	for _, item := range items {
-		id, err := itemID(item)
-		if err != nil {
-			return nil, err
-		}
-		value := func(f *field) (any, bool) { v, ok := item[f.name]; return v, ok }
-		in, err := verify(conditions, value, itemName(s.typ, id), q.strict)
+		value := func(f *field) (any, bool) { v, ok := item.Values[f.name]; return v, ok }
+		in, err := verify(conditions, value, item.String(), q.strict)
 		if err != nil {
 			return nil, err
 		}
@@ -193,4 +197,19 @@ func (s *itemSchema) itemOrder(order engine.Fields) (map[string]any, error) {
 		return nil, engine.ParkError("order takes asc or desc for %s", f.name)
 	}
 	return map[string]any{f.name: direction}, nil
+}
+
+// keyOf is the key of an item; ours is false when none of its fields is filled.
+func keyOf(item *Record, keys []*field) (text string, ours bool) {
+	texts := make([]string, 0, len(keys))
+	for _, f := range keys {
+		v := item.Values[f.name]
+		if f.empty(v) {
+			continue
+		}
+		ours = true
+		texts = append(texts, f.name+"="+f.canonical(v))
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "\x00"), ours
 }

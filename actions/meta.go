@@ -146,9 +146,9 @@ func isUnordered(m bitrix.ItemField) bool {
 
 // holdsDriveFiles reports whether an element has files that only the element
 // itself can keep.
-func (s *listSchema) holdsDriveFiles(e *element) bool {
+func (s *listSchema) holdsDriveFiles(e *Record) bool {
 	for _, f := range s.fields {
-		if values, _ := e.values[f.name].([]any); f.drive && len(values) > 0 {
+		if values, _ := e.Values[f.name].([]any); f.drive && len(values) > 0 {
 			return true
 		}
 	}

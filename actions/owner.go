@@ -29,6 +29,15 @@ func entityType(owner string, entityTypeID int) (int, error) {
 	return o.ID, nil
 }
 
+// openItems loads the fields of the items that a step is about.
+func openItems(ctx context.Context, c *engine.Call, owner string, entityTypeID int) (*itemSchema, error) {
+	typ, err := entityType(owner, entityTypeID)
+	if err != nil {
+		return nil, err
+	}
+	return loadItemSchema(ctx, c, typ)
+}
+
 // checkOwner wants exactly one of owner and entityTypeId.
 func checkOwner(c *engine.StepCheck) {
 	owner, typ := c.Types().Stands("owner"), c.Types().Stands("entityTypeId")
@@ -163,7 +172,7 @@ func decodeItem(raw json.RawMessage) (map[string]any, error) {
 	return item, nil
 }
 
-// readItem reads one item. A missing one is c.Missing's error.
+// readItem reads the fields of one item. A missing one is c.Missing's error.
 func readItem(ctx context.Context, c *engine.Call, entityTypeID, id int) (map[string]any, error) {
 	a := c.Portal.Do(ctx, getItem(entityTypeID, id))[0]
 	if bitrix.IsNotFound(a.Err) {
@@ -173,14 +182,4 @@ func readItem(ctx context.Context, c *engine.Call, entityTypeID, id int) (map[st
 		return nil, a.Err
 	}
 	return decodeItem(a.Result)
-}
-
-// itemID reads the id of an item.
-func itemID(item map[string]any) (int, error) {
-	n, ok := numberOf(item["id"])
-	id, whole := n.Int64()
-	if !ok || !whole || id <= 0 {
-		return 0, fmt.Errorf("read an item: it has no id")
-	}
-	return int(id), nil
 }

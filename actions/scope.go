@@ -14,8 +14,8 @@ import (
 // listScope is a scope of a list and what it holds.
 type listScope struct {
 	list     *list
-	wishes   []wish     // what all elements of the scope have
-	elements []*element // in the order of their ids
+	wishes   []wish    // what all elements of the scope have
+	elements []*Record // in the order of their ids
 }
 
 // openScope reads what a scope holds.
@@ -69,7 +69,7 @@ func checkScope(c *engine.StepCheck) {
 // readScope reads all elements of a scope, in the order of their ids. The
 // portal's filter is not believed: only elements that have the scope's values
 // are returned. prompt goes before what others ask for.
-func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish, prompt bool) ([]*element, error) {
+func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish, prompt bool) ([]*Record, error) {
 	conditions := make([]condition, len(scope))
 	for i, w := range scope {
 		conditions[i] = condition{field: w.field, op: "=", value: w.value}
@@ -93,9 +93,9 @@ func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish, prom
 	if err := l.learnDates(ctx, c, all); err != nil {
 		return nil, err
 	}
-	inside := make([]*element, 0, len(all))
+	inside := make([]*Record, 0, len(all))
 	for _, e := range all {
-		if e.holds(scope) {
+		if e.Holds(scope) {
 			inside = append(inside, e)
 		}
 	}
@@ -156,7 +156,7 @@ func itemValue(row map[string]json.RawMessage, name string) []any {
 
 // readByCode reads the elements with given codes, the oldest of each code
 // first. prompt goes before what others ask for.
-func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string, prompt bool) ([]*element, error) {
+func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string, prompt bool) ([]*Record, error) {
 	calls := make([]bitrix.Call, len(codes))
 	for i, code := range codes {
 		calls[i] = l.call("lists.element.get", map[string]any{
@@ -164,7 +164,7 @@ func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string, p
 		})
 		calls[i].Prompt = prompt
 	}
-	var out []*element
+	var out []*Record
 	for i, a := range c.Portal.Do(ctx, calls...) {
 		raw, err := decodeRows(a, "")
 		if err != nil {
@@ -178,7 +178,7 @@ func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string, p
 			return nil, err
 		}
 		for _, e := range elements {
-			if e.code == codes[i] {
+			if e.Code == codes[i] {
 				out = append(out, e)
 			}
 		}
@@ -207,6 +207,3 @@ func ownerStands(ctx context.Context, c *engine.Call) error {
 	}
 	return nil
 }
-
-// String names an element in messages.
-func (e *element) String() string { return "element " + strconv.FormatInt(e.id, 10) }

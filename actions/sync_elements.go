@@ -86,59 +86,64 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 	if err != nil {
 		return nil, err
 	}
-	p := planSync(s.elements, wants, codes, a.Foreign == "remove")
-	if len(wants) == 0 && p.mine > 0 {
+	p := Diff(s.elements, wants, elementOptions(codes, a.Foreign == "remove"))
+	if len(wants) == 0 && p.Mine > 0 {
 		if err := ownerStands(ctx, c); err != nil {
 			return nil, err
 		}
 	}
-	if err := limit.brake(len(p.deletes), p.mine, "elements"); err != nil {
+	if err := limit.brake(len(p.Deletes), p.Mine, "elements"); err != nil {
 		return nil, err
 	}
-	if err := c.Deleting(len(p.deletes)); err != nil {
+	if err := c.Deleting(len(p.Deletes)); err != nil {
 		return nil, err
 	}
 	var wishes []wish
 	for _, w := range wants {
-		wishes = append(wishes, w.wishes...)
+		wishes = append(wishes, w.Values...)
 	}
 	noteShortened(c, wishes...)
-	return l.carryOut(ctx, c, p, func() ([]*element, error) { return l.readScope(ctx, c, s.wishes, true) })
+	t, err := Apply(ctx, c, newElementTarget(l, func() ([]*Record, error) { return l.readScope(ctx, c, s.wishes, true) }), p)
+	return map[string]any{
+		"added": count(t.Added), "updated": count(t.Updated), "deleted": count(t.Deleted),
+		"kept": count(t.Kept), "adopted": count(t.Adopted),
+	}, err
 }
 
 // wants computes what each row's element should be.
-func (a syncElementsArgs) wants(ctx context.Context, l *list, scope []wish, codes ownCodes) ([]wanted, error) {
-	out := make([]wanted, 0, len(a.Rows))
+func (a syncElementsArgs) wants(ctx context.Context, l *list, scope []wish, codes ownCodes) ([]Desired, error) {
+	out := make([]Desired, 0, len(a.Rows))
 	first := map[string]int{}
 	for i, row := range a.Rows {
-		w, err := a.want(ctx, l, scope, row, i)
+		w, err := a.want(ctx, l, scope, codes, row, i)
 		if err != nil {
 			return nil, err
 		}
-		if prev, taken := first[w.key]; taken {
+		if prev, taken := first[w.Key]; taken {
 			return nil, a.Key.Errorf("rows %d and %d have the same key: an element stands for one row", prev+1, i+1)
 		}
-		first[w.key] = i
-		w.code = codes.of(w.key)
+		first[w.Key] = i
 		out = append(out, w)
 	}
 	return out, nil
 }
 
-func (a syncElementsArgs) want(ctx context.Context, l *list, scope []wish, row any, i int) (wanted, error) {
-	w := wanted{row: i}
+func (a syncElementsArgs) want(ctx context.Context, l *list, scope []wish, codes ownCodes, row any, i int) (Desired, error) {
+	w := Desired{Row: i}
 	key, err := a.Key.Eval(ctx, row, i)
 	if err != nil {
 		return w, err
 	}
-	if w.key, err = keyText(key); err != nil {
+	text, err := keyText(key)
+	if err != nil {
 		return w, a.Key.Errorf("row %d: %w", i+1, err)
 	}
+	w.Key = codes.of(text)
 	fields, err := a.Fields.Eval(ctx, row, i)
 	if err != nil {
 		return w, err
 	}
-	if w.wishes, err = l.elementWishes(fields, scope); err != nil {
+	if w.Values, err = l.elementWishes(fields, scope); err != nil {
 		return w, engine.ParkError("row %d: %w", i+1, err)
 	}
 	if a.Match.Given() {
@@ -146,7 +151,7 @@ func (a syncElementsArgs) want(ctx context.Context, l *list, scope []wish, row a
 		if err != nil {
 			return w, err
 		}
-		if w.match, err = l.schema.wishes(match); err != nil {
+		if w.Match, err = l.schema.wishes(match); err != nil {
 			return w, engine.ParkError("row %d, match: %w", i+1, err)
 		}
 	}

@@ -80,26 +80,14 @@ func checkSyncItems(c *engine.StepCheck) {
 	checkDeleteLimit(c)
 }
 
-// wantedItem is an item as a rule wants it to be.
-type wantedItem struct {
-	row    int
-	text   string // of the key
-	key    []wish
-	wishes []wish // all of them, those of key and scope too
-}
-
 func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error) {
-	typ, err := entityType(a.Owner, a.EntityTypeID)
+	schema, err := openItems(ctx, c, a.Owner, a.EntityTypeID)
 	if err != nil {
 		return nil, err
 	}
 	limit, err := parseDeleteLimit(a.DeleteLimit)
 	if err != nil {
 		return nil, engine.ParkError("%w", err)
-	}
-	schema, err := loadItemSchema(ctx, c, typ)
-	if err != nil {
-		return nil, err
 	}
 	scope, err := schema.wishes(a.Scope)
 	if err != nil {
@@ -124,42 +112,40 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 	if err != nil {
 		return nil, err
 	}
-	p, err := planItems(existing, wants, keys, a.Foreign == "remove")
-	if err != nil {
-		return nil, err
-	}
-	if len(wants) == 0 && p.mine > 0 {
+	p := Diff(existing, wants, itemOptions(keys, a.Foreign == "remove"))
+	if len(wants) == 0 && p.Mine > 0 {
 		if err := ownerStands(ctx, c); err != nil {
 			return nil, err
 		}
 	}
-	if err := limit.brake(len(p.deletes), p.mine, "items"); err != nil {
+	if err := limit.brake(len(p.Deletes), p.Mine, "items"); err != nil {
 		return nil, err
 	}
-	if err := c.Deleting(len(p.deletes)); err != nil {
+	if err := c.Deleting(len(p.Deletes)); err != nil {
 		return nil, err
 	}
 	var wishes []wish
 	for _, w := range wants {
-		wishes = append(wishes, w.wishes...)
+		wishes = append(wishes, w.Values...)
 	}
 	noteShortened(c, wishes...)
-	return p.carryOut(ctx, c, typ)
+	t, err := Apply(ctx, c, &itemTarget{schema: schema}, p)
+	return map[string]any{"added": count(t.Added), "updated": count(t.Updated), "deleted": count(t.Deleted), "kept": count(t.Kept)}, err
 }
 
 // wants computes what each row's item should be, and the fields of the key.
-func (a syncItemsArgs) wants(ctx context.Context, s *itemSchema, scope []wish) (out []wantedItem, keys []*field, err error) {
+func (a syncItemsArgs) wants(ctx context.Context, s *itemSchema, scope []wish) (out []Desired, keys []*field, err error) {
 	first := map[string]int{}
 	for i, row := range a.Rows {
 		w, err := a.want(ctx, s, scope, row, i)
 		if err != nil {
 			return nil, nil, err
 		}
-		if prev, taken := first[w.text]; taken {
+		if prev, taken := first[w.Key]; taken {
 			return nil, nil, engine.ParkError("sync_items: rows %d and %d have the same key: an item stands for one row", prev+1, i+1)
 		}
-		first[w.text] = i
-		for _, k := range w.key {
+		first[w.Key] = i
+		for _, k := range w.Exact {
 			if !slices.Contains(keys, k.field) {
 				keys = append(keys, k.field)
 			}
@@ -183,38 +169,38 @@ func (a syncItemsArgs) wants(ctx context.Context, s *itemSchema, scope []wish) (
 	return out, keys, nil
 }
 
-func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, row any, i int) (wantedItem, error) {
-	w := wantedItem{row: i}
+func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, row any, i int) (Desired, error) {
+	w := Desired{Row: i}
 	fields, err := a.Key.Eval(ctx, row, i)
 	if err != nil {
 		return w, err
 	}
-	if w.key, err = s.wishes(fields); err != nil {
+	if w.Exact, err = s.wishes(fields); err != nil {
 		return w, engine.ParkError("row %d, key: %w", i+1, err)
 	}
-	if len(w.key) == 0 {
+	if len(w.Exact) == 0 {
 		return w, engine.ParkError("row %d: the key names no field", i+1)
 	}
-	texts := make([]string, len(w.key))
-	for j, k := range w.key {
+	texts := make([]string, len(w.Exact))
+	for j, k := range w.Exact {
 		if k.field.empty(k.value) {
 			return w, engine.ParkError("row %d: the key %s has no value", i+1, k.field.name)
 		}
 		texts[j] = k.field.name + "=" + k.field.canonical(k.value)
 	}
 	slices.Sort(texts)
-	w.text = strings.Join(texts, "\x00")
+	w.Key = strings.Join(texts, "\x00")
 	if fields, err = a.Fields.Eval(ctx, row, i); err != nil {
 		return w, err
 	}
-	if w.wishes, err = s.wishes(fields); err != nil {
+	if w.Values, err = s.wishes(fields); err != nil {
 		return w, engine.ParkError("row %d: %w", i+1, err)
 	}
 	named := map[*field]string{}
 	for _, part := range []struct {
 		of     string
 		wishes []wish
-	}{{"fields", w.wishes}, {"key", w.key}, {"scope", scope}} {
+	}{{"fields", w.Values}, {"key", w.Exact}, {"scope", scope}} {
 		for _, x := range part.wishes {
 			if other := named[x.field]; other != "" {
 				return w, engine.ParkError("field %s stands in %s and in %s", x.field.name, other, part.of)
@@ -222,14 +208,14 @@ func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, ro
 			named[x.field] = part.of
 		}
 	}
-	w.wishes = slices.Concat(w.wishes, w.key, scope)
+	w.Values = slices.Concat(w.Values, w.Exact, scope)
 	return w, nil
 }
 
-func selectedBy(wants []wantedItem, keys []*field) []string {
+func selectedBy(wants []Desired, keys []*field) []string {
 	var out []string
 	for _, w := range wants {
-		for _, x := range w.wishes {
+		for _, x := range w.Values {
 			out = append(out, x.field.name)
 		}
 	}

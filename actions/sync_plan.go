@@ -2,126 +2,144 @@ package actions
 
 import "strings"
 
-// wanted is an element as a rule wants it to be.
-type wanted struct {
-	row    int // of the rows, from 0
-	key    string
-	code   string
-	wishes []wish
-	match  []wish // what an element without our code must have to be taken over
+// Desired is a record as a rule wants it to be.
+type Desired struct {
+	Row int // of the rows, from 0
+	// Key is what the record is found again by: the code of an element, the
+	// values of an item's key fields as one text.
+	Key    string
+	Values []wish // of all fields that the rule names, those of key and scope too
+	// Exact are values that a record found by its key must have.
+	Exact []wish
+	// Match are values that a record without a key must have to be adopted.
+	Match []wish
 }
 
-// change is an element that has to become what a rule wants.
-type change struct {
-	element *element
-	want    wanted
+// Change is a record that has to become what a rule wants.
+type Change struct {
+	Record  *Record
+	Desired Desired
+	// Changed are the values that differ.
+	Changed []wish
 }
 
-// plan is what a sync would do. Making one reads and writes nothing.
-type plan struct {
-	adds    []wanted
-	updates []change
-	deletes []*element
-	kept    int
-	adopted int // of the updates
-	// doubles are elements with a code that an older element has, too. They
-	// are among the deletes.
-	doubles int
-	// foreign are elements of the scope that stay though no row stands for them.
-	foreign int
-	// mine is how many elements the step may delete: the base of a limit in
-	// per cent.
-	mine int
+// Plan is what a sync would do. Making one reads and writes nothing.
+type Plan struct {
+	Adds    []Desired
+	Updates []Change
+	Deletes []*Record
+	Kept    int
+	Adopted int // of the updates
+	Doubles int // of the deletes: records with the key of an older one
+	Foreign int // records that stay though no row asks for them
+	Mine    int // records that the step may delete: the base of a limit in per cent
 }
 
-// sorted parts the elements of a scope into ours, by code, and the others.
-type sorted struct {
-	ours    map[string]*element
-	order   []*element // ours, by id
-	doubles []*element
-	others  []*element
+// Options say which of the existing records belong to a step.
+type Options struct {
+	// Key returns the key of a record that the step made.
+	Key func(*Record) (key string, ours bool)
+	// Free reports whether a record that is not ours may be adopted or removed.
+	Free func(*Record) bool
+	// RemoveForeign deletes free records that no row has adopted.
+	RemoveForeign bool
 }
 
-func sortElements(existing []*element, codes ownCodes) sorted {
-	s := sorted{ours: map[string]*element{}}
-	for _, e := range existing {
+// Diff compares the existing records with the desired ones. existing is in the
+// order of ids, so that equal runs make equal plans.
+func Diff(existing []*Record, wanted []Desired, o Options) Plan {
+	var p Plan
+	byKey := make(map[string]*Record, len(existing))
+	var others []*Record
+	ours := make(map[*Record]bool, len(existing))
+	for _, r := range existing {
+		key, is := o.Key(r)
 		switch {
-		case !codes.owns(e.code):
-			s.others = append(s.others, e)
-		case s.ours[e.code] != nil:
+		case !is:
+			others = append(others, r)
+			continue
+		case byKey[key] != nil:
 			// lists.element.add looks for the code and then inserts, without a
-			// lock: two adds at once make two. The older one stays.
-			s.doubles = append(s.doubles, e)
+			// lock: two adds at once make two elements. The older one stays.
+			p.Doubles++
 		default:
-			s.ours[e.code] = e
-			s.order = append(s.order, e)
+			byKey[key] = r
 		}
+		ours[r] = true
+		p.Mine++
 	}
-	return s
-}
-
-// planSync compares what is with what is wanted. existing is in the order of
-// ids, so that equal runs make equal plans. removeOthers deletes what no rule
-// made and no row took over.
-func planSync(existing []*element, wants []wanted, codes ownCodes, removeOthers bool) plan {
-	s := sortElements(existing, codes)
-	p := plan{doubles: len(s.doubles), deletes: s.doubles, mine: len(s.order) + len(s.doubles)}
-	taken := map[*element]bool{}
-	for _, w := range wants {
-		e := s.ours[w.code]
-		if e == nil {
-			if e = adoptable(s.others, taken, w); e != nil {
-				p.adopted++
-				p.updates = append(p.updates, change{e, w})
-				taken[e] = true
-				continue
+	taken := make(map[*Record]bool, len(existing))
+	for _, d := range wanted {
+		r := byKey[d.Key]
+		if r != nil && r.Holds(d.Exact) {
+			taken[r] = true
+			if changed := r.Differing(d.Values); len(changed) > 0 {
+				p.Updates = append(p.Updates, Change{r, d, changed})
+			} else {
+				p.Kept++
 			}
-			p.adds = append(p.adds, w)
 			continue
 		}
-		taken[e] = true
-		if e.holds(w.wishes) {
-			p.kept++
-		} else {
-			p.updates = append(p.updates, change{e, w})
+		if r = adoptable(others, taken, d, o.Free); r != nil {
+			taken[r] = true
+			p.Adopted++
+			p.Updates = append(p.Updates, Change{r, d, r.Differing(d.Values)})
+			continue
 		}
+		p.Adds = append(p.Adds, d)
 	}
-	for _, e := range s.order {
-		if !taken[e] {
-			p.deletes = append(p.deletes, e)
-		}
-	}
-	for _, e := range s.others {
+	for _, r := range existing {
 		switch {
-		case taken[e]:
-		case removeOthers && !made(e.code):
-			p.mine++
-			p.deletes = append(p.deletes, e)
+		case taken[r]:
+		case ours[r]:
+			p.Deletes = append(p.Deletes, r)
+		case o.RemoveForeign && o.Free(r):
+			p.Mine++
+			p.Deletes = append(p.Deletes, r)
 		default:
-			p.foreign++
+			p.Foreign++
 		}
 	}
 	return p
 }
 
-// adoptable finds the oldest element that no rule made, no row has taken yet
-// and whose match properties are equal. Values that are all empty match nothing.
-func adoptable(others []*element, taken map[*element]bool, w wanted) *element {
+// adoptable finds the oldest free record that no row has taken yet and whose
+// match values are equal. Values that are all empty match nothing.
+func adoptable(others []*Record, taken map[*Record]bool, d Desired, free func(*Record) bool) *Record {
 	blank := true
-	for _, m := range w.match {
+	for _, m := range d.Match {
 		blank = blank && m.field.empty(m.value)
 	}
 	if blank {
 		return nil
 	}
-	for _, e := range others {
-		// What another rule made stays its own: two rules would else take it
-		// from each other for ever.
-		if !taken[e] && !made(e.code) && e.holds(w.match) {
-			return e
+	for _, r := range others {
+		if !taken[r] && free(r) && r.Holds(d.Match) {
+			return r
 		}
 	}
 	return nil
+}
+
+// elementOptions are the options for elements: the key of an element is its code.
+// An element that another rule made is not free: two rules would take it from
+// each other without end.
+func elementOptions(codes ownCodes, removeForeign bool) Options {
+	return Options{
+		Key:           func(r *Record) (string, bool) { return r.Code, codes.owns(r.Code) },
+		Free:          func(r *Record) bool { return !made(r.Code) },
+		RemoveForeign: removeForeign,
+	}
+}
+
+// itemOptions are the options for items, which are known by the values of their
+// key fields. An item whose key fields are empty was made by a person.
+func itemOptions(keys []*field, removeForeign bool) Options {
+	return Options{
+		Key:           func(r *Record) (string, bool) { return keyOf(r, keys) },
+		Free:          func(*Record) bool { return true },
+		RemoveForeign: removeForeign,
+	}
 }
 
 // made reports whether a rule, this one or another, made an element.

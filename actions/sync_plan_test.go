@@ -24,39 +24,46 @@ func testList() *listSchema {
 }
 
 // have makes an element of the deal 7.
-func have(s *listSchema, id int64, code, name, product, quantity string) *element {
-	e := &element{id: id, code: code, values: map[string]any{}, valueIDs: map[string][]string{}}
-	e.values["NAME"] = name
+func have(s *listSchema, id int64, code, name, product, quantity string) *Record {
+	e := &Record{ID: int(id), Code: code, Values: map[string]any{}, valueIDs: map[string][]string{}}
+	e.Values["NAME"] = name
 	for prop, v := range map[string]string{"PROPERTY_101": "7", "PROPERTY_102": product, "PROPERTY_103": quantity} {
 		if v != "" {
-			e.values[prop], e.valueIDs[prop] = []any{v}, []string{fmt.Sprint(id*10 + int64(len(e.valueIDs)))}
+			e.Values[prop], e.valueIDs[prop] = []any{v}, []string{fmt.Sprint(id*10 + int64(len(e.valueIDs)))}
 		}
 	}
 	return e
 }
 
-func want(s *listSchema, codes ownCodes, key, name, product, quantity string) wanted {
-	return wanted{
-		key: key, code: codes.of(key),
-		wishes: []wish{{s.byName["NAME"], name}, {s.byName["PROPERTY_102"], product}, {s.byName["PROPERTY_103"], n(quantity)}, {s.byName["PROPERTY_101"], n("7")}},
-		match:  []wish{{s.byName["PROPERTY_102"], product}},
+func want(s *listSchema, codes ownCodes, key, name, product, quantity string) Desired {
+	return Desired{
+		Key:    codes.of(key),
+		Values: []wish{{s.byName["NAME"], name}, {s.byName["PROPERTY_102"], product}, {s.byName["PROPERTY_103"], n(quantity)}, {s.byName["PROPERTY_101"], n("7")}},
+		Match:  []wish{{s.byName["PROPERTY_102"], product}},
 	}
 }
 
-// describe writes a plan down.
-func (p plan) describe() string {
+// describe writes a plan down. add names a record that is to be added, and
+// update says what becomes of one.
+func (p Plan) describe(add func(Desired) string, update func(Change) string) string {
 	var b strings.Builder
-	for _, w := range p.adds {
-		fmt.Fprintf(&b, "add %s\n", w.key)
+	for _, d := range p.Adds {
+		fmt.Fprintf(&b, "add %s\n", add(d))
 	}
-	for _, u := range p.updates {
-		fmt.Fprintf(&b, "update %d for %s\n", u.element.id, u.want.key)
+	for _, u := range p.Updates {
+		fmt.Fprintf(&b, "update %d %s\n", u.Record.ID, update(u))
 	}
-	for _, e := range p.deletes {
-		fmt.Fprintf(&b, "delete %d\n", e.id)
+	for _, r := range p.Deletes {
+		fmt.Fprintf(&b, "delete %d\n", r.ID)
 	}
-	fmt.Fprintf(&b, "kept %d adopted %d doubles %d foreign %d mine %d", p.kept, p.adopted, p.doubles, p.foreign, p.mine)
+	fmt.Fprintf(&b, "kept %d adopted %d doubles %d foreign %d mine %d", p.Kept, p.Adopted, p.Doubles, p.Foreign, p.Mine)
 	return b.String()
+}
+
+// ofElements describes a plan for elements whose names are "row" and their key.
+func ofElements(p Plan) string {
+	name := func(d Desired) string { return strings.TrimPrefix(d.Values[0].value.(string), "row ") }
+	return p.describe(name, func(u Change) string { return "for " + name(u.Desired) })
 }
 
 func TestPlanSync(t *testing.T) {
@@ -64,37 +71,37 @@ func TestPlanSync(t *testing.T) {
 	scope := []wish{{s.byName["PROPERTY_101"], n("7")}}
 	codes := newOwnCodes("deal-shipments", scope)
 	other := newOwnCodes("returns", scope)
-	w := func(key, product, quantity string) wanted { return want(s, codes, key, "row "+key, product, quantity) }
-	e := func(id int64, key, product, quantity string) *element {
+	w := func(key, product, quantity string) Desired { return want(s, codes, key, "row "+key, product, quantity) }
+	e := func(id int64, key, product, quantity string) *Record {
 		return have(s, id, codes.of(key), "row "+key, product, quantity)
 	}
 	tests := []struct {
 		name     string
-		existing []*element
-		wants    []wanted
+		existing []*Record
+		wants    []Desired
 		remove   bool
 		plan     string
 	}{
-		{"first fill", nil, []wanted{w("a", "1", "1"), w("b", "2", "1")}, false, "add a\nadd b\nkept 0 adopted 0 doubles 0 foreign 0 mine 0"},
-		{"nothing to do", []*element{e(1, "a", "1", "1.00")}, []wanted{w("a", "1", "1")}, false, "kept 1 adopted 0 doubles 0 foreign 0 mine 1"},
-		{"one changes", []*element{e(1, "a", "1", "1"), e(2, "b", "2", "1")}, []wanted{w("a", "1", "5"), w("b", "2", "1")}, false, "update 1 for a\nkept 1 adopted 0 doubles 0 foreign 0 mine 2"},
-		{"one goes", []*element{e(1, "a", "1", "1"), e(2, "b", "2", "1")}, []wanted{w("b", "2", "1")}, false, "delete 1\nkept 1 adopted 0 doubles 0 foreign 0 mine 2"},
-		{"a person's stays", []*element{have(s, 3, "", "by hand", "9", "1")}, nil, false, "kept 0 adopted 0 doubles 0 foreign 1 mine 0"},
-		{"a person's goes", []*element{have(s, 3, "", "by hand", "9", "1")}, nil, true, "delete 3\nkept 0 adopted 0 doubles 0 foreign 0 mine 1"},
+		{"first fill", nil, []Desired{w("a", "1", "1"), w("b", "2", "1")}, false, "add a\nadd b\nkept 0 adopted 0 doubles 0 foreign 0 mine 0"},
+		{"nothing to do", []*Record{e(1, "a", "1", "1.00")}, []Desired{w("a", "1", "1")}, false, "kept 1 adopted 0 doubles 0 foreign 0 mine 1"},
+		{"one changes", []*Record{e(1, "a", "1", "1"), e(2, "b", "2", "1")}, []Desired{w("a", "1", "5"), w("b", "2", "1")}, false, "update 1 for a\nkept 1 adopted 0 doubles 0 foreign 0 mine 2"},
+		{"one goes", []*Record{e(1, "a", "1", "1"), e(2, "b", "2", "1")}, []Desired{w("b", "2", "1")}, false, "delete 1\nkept 1 adopted 0 doubles 0 foreign 0 mine 2"},
+		{"a person's stays", []*Record{have(s, 3, "", "by hand", "9", "1")}, nil, false, "kept 0 adopted 0 doubles 0 foreign 1 mine 0"},
+		{"a person's goes", []*Record{have(s, 3, "", "by hand", "9", "1")}, nil, true, "delete 3\nkept 0 adopted 0 doubles 0 foreign 0 mine 1"},
 		{
 			"an older script's is taken over, each once",
-			[]*element{have(s, 1, "old-1", "x", "5", "1"), have(s, 2, "old-2", "x", "5", "1"), have(s, 3, "", "x", "6", "1")},
-			[]wanted{w("5#1", "5", "1"), w("5#2", "5", "1"), w("5#3", "5", "1")},
+			[]*Record{have(s, 1, "old-1", "x", "5", "1"), have(s, 2, "old-2", "x", "5", "1"), have(s, 3, "", "x", "6", "1")},
+			[]Desired{w("5#1", "5", "1"), w("5#2", "5", "1"), w("5#3", "5", "1")},
 			false,
 			"add 5#3\nupdate 1 for 5#1\nupdate 2 for 5#2\nkept 0 adopted 2 doubles 0 foreign 1 mine 0",
 		},
-		{"nothing empty is taken over", []*element{have(s, 1, "", "x", "", "1")}, []wanted{w("a", "", "1")}, false, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},
-		{"another rule's is not taken over", []*element{have(s, 1, other.of("a"), "x", "1", "1")}, []wanted{w("a", "1", "1")}, true, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},
-		{"two of one code", []*element{e(1, "a", "1", "1"), e(2, "a", "1", "1")}, []wanted{w("a", "1", "1")}, false, "delete 2\nkept 1 adopted 0 doubles 1 foreign 0 mine 2"},
+		{"nothing empty is taken over", []*Record{have(s, 1, "", "x", "", "1")}, []Desired{w("a", "", "1")}, false, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},
+		{"another rule's is not taken over", []*Record{have(s, 1, other.of("a"), "x", "1", "1")}, []Desired{w("a", "1", "1")}, true, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},
+		{"two of one code", []*Record{e(1, "a", "1", "1"), e(2, "a", "1", "1")}, []Desired{w("a", "1", "1")}, false, "delete 2\nkept 1 adopted 0 doubles 1 foreign 0 mine 2"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.plan, planSync(tt.existing, tt.wants, codes, tt.remove).describe()); diff != "" {
+			if diff := cmp.Diff(tt.plan, ofElements(Diff(tt.existing, tt.wants, elementOptions(codes, tt.remove)))); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
@@ -121,85 +128,68 @@ func testType() *itemSchema {
 func TestPlanItems(t *testing.T) {
 	s := testType()
 	row, part := s.byName["ufRow"], s.byName["ufPart"]
-	i := func(id int, key any, quantity string) map[string]any {
-		return map[string]any{"id": n(fmt.Sprint(id)), "title": "row", "ufDeal": n("7"), "ufRow": key, "ufPart": nil, "ufQty": n(quantity)}
+	i := func(id int, key any, quantity string) *Record {
+		return &Record{ID: id, typ: s.typ, Values: map[string]any{"id": n(fmt.Sprint(id)), "title": "row", "ufDeal": n("7"), "ufRow": key, "ufPart": nil, "ufQty": n(quantity)}}
 	}
-	parted := func(id int, key, partOf any, quantity string) map[string]any {
+	parted := func(id int, key, partOf any, quantity string) *Record {
 		item := i(id, key, quantity)
-		item["ufPart"] = partOf
+		item.Values["ufPart"] = partOf
 		return item
 	}
-	w := func(key, quantity string, more ...wish) wantedItem {
-		out := wantedItem{key: append([]wish{{row, key}}, more...)}
-		texts := make([]string, len(out.key))
-		for j, k := range out.key {
+	w := func(key, quantity string, more ...wish) Desired {
+		out := Desired{Exact: append([]wish{{row, key}}, more...)}
+		texts := make([]string, len(out.Exact))
+		for j, k := range out.Exact {
 			texts[j] = k.field.name + "=" + k.field.canonical(k.value)
 		}
 		slices.Sort(texts)
-		out.text = strings.Join(texts, "\x00")
-		out.wishes = append([]wish{{s.byName["ufQty"], n(quantity)}, {s.byName["ufDeal"], n("7")}}, out.key...)
+		out.Key = strings.Join(texts, "\x00")
+		out.Values = append([]wish{{s.byName["ufQty"], n(quantity)}, {s.byName["ufDeal"], n("7")}}, out.Exact...)
 		return out
 	}
 	tests := []struct {
 		name     string
-		existing []map[string]any
-		wants    []wantedItem
+		existing []*Record
+		wants    []Desired
 		remove   bool
 		plan     string
 	}{
-		{"first fill", nil, []wantedItem{w("a", "1"), w("b", "1")}, false, "add a\nadd b\nkept 0 doubles 0 foreign 0 mine 0"},
-		{"nothing to do", []map[string]any{i(1, "a", "1.00")}, []wantedItem{w("a", "1")}, false, "kept 1 doubles 0 foreign 0 mine 1"},
-		{"nothing to do as the field keeps it", []map[string]any{i(1, "a", "1.01")}, []wantedItem{w("a", "1.005")}, false, "kept 1 doubles 0 foreign 0 mine 1"},
-		{"one changes", []map[string]any{i(1, "a", "1"), i(2, "b", "1")}, []wantedItem{w("a", "5"), w("b", "1")}, false, "update 1 ufQty\nkept 1 doubles 0 foreign 0 mine 2"},
-		{"one goes", []map[string]any{i(1, "a", "1"), i(2, "b", "1")}, []wantedItem{w("b", "1")}, false, "delete 1\nkept 1 doubles 0 foreign 0 mine 2"},
-		{"all go", []map[string]any{i(1, "a", "1"), i(2, "b", "1")}, nil, false, "delete 1\ndelete 2\nkept 0 doubles 0 foreign 0 mine 2"},
-		{"an empty key is a person's and stays", []map[string]any{i(3, nil, "1"), i(4, "", "1"), i(5, n("0"), "1")}, nil, false, "kept 0 doubles 0 foreign 3 mine 0"},
-		{"a person's goes", []map[string]any{i(3, nil, "1"), i(4, "a", "1")}, []wantedItem{w("a", "1")}, true, "delete 3\nkept 1 doubles 0 foreign 0 mine 2"},
-		{"a person's is not taken over", []map[string]any{i(3, nil, "1")}, []wantedItem{w("a", "1")}, false, "add a\nkept 0 doubles 0 foreign 1 mine 0"},
-		{"two of one key", []map[string]any{i(1, "a", "1"), i(2, "a", "1"), i(3, "b", "1")}, []wantedItem{w("a", "1")}, false, "delete 2\ndelete 3\nkept 1 doubles 1 foreign 0 mine 3"},
-		{"a number is known again as text", []map[string]any{i(1, n("5"), "1")}, []wantedItem{w("5", "1")}, false, "kept 1 doubles 0 foreign 0 mine 1"},
+		{"first fill", nil, []Desired{w("a", "1"), w("b", "1")}, false, "add a\nadd b\nkept 0 adopted 0 doubles 0 foreign 0 mine 0"},
+		{"nothing to do", []*Record{i(1, "a", "1.00")}, []Desired{w("a", "1")}, false, "kept 1 adopted 0 doubles 0 foreign 0 mine 1"},
+		{"nothing to do as the field keeps it", []*Record{i(1, "a", "1.01")}, []Desired{w("a", "1.005")}, false, "kept 1 adopted 0 doubles 0 foreign 0 mine 1"},
+		{"one changes", []*Record{i(1, "a", "1"), i(2, "b", "1")}, []Desired{w("a", "5"), w("b", "1")}, false, "update 1 ufQty\nkept 1 adopted 0 doubles 0 foreign 0 mine 2"},
+		{"one goes", []*Record{i(1, "a", "1"), i(2, "b", "1")}, []Desired{w("b", "1")}, false, "delete 1\nkept 1 adopted 0 doubles 0 foreign 0 mine 2"},
+		{"all go", []*Record{i(1, "a", "1"), i(2, "b", "1")}, nil, false, "delete 1\ndelete 2\nkept 0 adopted 0 doubles 0 foreign 0 mine 2"},
+		{"an empty key is a person's and stays", []*Record{i(3, nil, "1"), i(4, "", "1"), i(5, n("0"), "1")}, nil, false, "kept 0 adopted 0 doubles 0 foreign 3 mine 0"},
+		{"a person's goes", []*Record{i(3, nil, "1"), i(4, "a", "1")}, []Desired{w("a", "1")}, true, "delete 3\nkept 1 adopted 0 doubles 0 foreign 0 mine 2"},
+		{"a person's is not taken over", []*Record{i(3, nil, "1")}, []Desired{w("a", "1")}, false, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},
+		{"two of one key", []*Record{i(1, "a", "1"), i(2, "a", "1"), i(3, "b", "1")}, []Desired{w("a", "1")}, false, "delete 2\ndelete 3\nkept 1 adopted 0 doubles 1 foreign 0 mine 3"},
+		{"a number is known again as text", []*Record{i(1, n("5"), "1")}, []Desired{w("5", "1")}, false, "kept 1 adopted 0 doubles 0 foreign 0 mine 1"},
 		{
 			"a key of two fields",
-			[]map[string]any{parted(1, "a", n("1"), "1"), parted(2, "a", n("2"), "1"), parted(3, "a", nil, "1"), parted(4, nil, n("3"), "1")},
-			[]wantedItem{w("a", "1", wish{part, n("1")}), w("a", "2", wish{part, n("2")})},
+			[]*Record{parted(1, "a", n("1"), "1"), parted(2, "a", n("2"), "1"), parted(3, "a", nil, "1"), parted(4, nil, n("3"), "1")},
+			[]Desired{w("a", "1", wish{part, n("1")}), w("a", "2", wish{part, n("2")})},
 			false,
-			"update 2 ufQty\ndelete 3\ndelete 4\nkept 1 doubles 0 foreign 0 mine 4",
+			"update 2 ufQty\ndelete 3\ndelete 4\nkept 1 adopted 0 doubles 0 foreign 0 mine 4",
 		},
-		{"deletes and people's in the order of ids", []map[string]any{i(1, nil, "1"), i(2, "a", "1"), i(3, nil, "1")}, nil, true, "delete 1\ndelete 2\ndelete 3\nkept 0 doubles 0 foreign 0 mine 3"},
+		{"deletes and people's in the order of ids", []*Record{i(1, nil, "1"), i(2, "a", "1"), i(3, nil, "1")}, nil, true, "delete 1\ndelete 2\ndelete 3\nkept 0 adopted 0 doubles 0 foreign 0 mine 3"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			keys := []*field{row}
 			for _, w := range tt.wants {
-				if len(w.key) > 1 {
+				if len(w.Exact) > 1 {
 					keys = []*field{row, part}
 				}
 			}
-			p, err := planItems(tt.existing, tt.wants, keys, tt.remove)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tt.plan, p.describe()); diff != "" {
+			p := Diff(tt.existing, tt.wants, itemOptions(keys, tt.remove))
+			key := func(d Desired) string { return d.Exact[0].value.(string) }
+			got := p.describe(key, func(u Change) string { return wishNames(u.Changed) })
+			if diff := cmp.Diff(tt.plan, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
 	}
-}
-
-// describe writes a plan down.
-func (p itemPlan) describe() string {
-	var b strings.Builder
-	for _, w := range p.adds {
-		fmt.Fprintf(&b, "add %s\n", w.key[0].value)
-	}
-	for _, u := range p.updates {
-		fmt.Fprintf(&b, "update %d %s\n", u.id, wishNames(u.changed))
-	}
-	for _, id := range p.deletes {
-		fmt.Fprintf(&b, "delete %d\n", id)
-	}
-	fmt.Fprintf(&b, "kept %d doubles %d foreign %d mine %d", p.kept, p.doubles, p.foreign, p.mine)
-	return b.String()
 }
 
 func TestDeleteLimit(t *testing.T) {
@@ -224,8 +214,7 @@ func TestDeleteLimit(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v: %v", tt.limit, err)
 		}
-		p := plan{mine: tt.mine, deletes: make([]*element, tt.deletes)}
-		if err := l.brake(len(p.deletes), p.mine, "elements"); (err != nil) != tt.refused {
+		if err := l.brake(tt.deletes, tt.mine, "elements"); (err != nil) != tt.refused {
 			t.Errorf("limit %v: deleting %d of %d gives %v", tt.limit, tt.deletes, tt.mine, err)
 		}
 	}
@@ -296,50 +285,50 @@ func TestPlanComesToRest(t *testing.T) {
 	codes := newOwnCodes("deal-shipments", scope)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 500 {
-		var existing []*element
+		var existing []*Record
 		id := int64(0)
 		for range rnd.IntN(8) {
 			id++
 			code := []string{"", "old", codes.of(fmt.Sprint(rnd.IntN(4)))}[rnd.IntN(3)]
 			existing = append(existing, have(s, id, code, "x", fmt.Sprint(rnd.IntN(4)), fmt.Sprint(rnd.IntN(3))))
 		}
-		var wants []wanted
+		var wants []Desired
 		for _, key := range rnd.Perm(6)[:rnd.IntN(6)] {
 			wants = append(wants, want(s, codes, fmt.Sprint(key), "row", fmt.Sprint(rnd.IntN(4)), fmt.Sprint(rnd.IntN(3))))
 		}
-		p := planSync(existing, wants, codes, false)
+		p := Diff(existing, wants, elementOptions(codes, false))
 		after := applied(s, existing, p, &id)
-		again := planSync(after, wants, codes, false)
-		if len(again.adds)+len(again.updates)+len(again.deletes) > 0 || again.kept != len(wants) {
-			t.Fatalf("first\n%s\nthen\n%s", p.describe(), again.describe())
+		again := Diff(after, wants, elementOptions(codes, false))
+		if len(again.Adds)+len(again.Updates)+len(again.Deletes) > 0 || again.Kept != len(wants) {
+			t.Fatalf("first\n%s\nthen\n%s", ofElements(p), ofElements(again))
 		}
 	}
 }
 
 // applied is the list after a plan was written.
-func applied(s *listSchema, existing []*element, p plan, id *int64) []*element {
-	gone := map[*element]bool{}
-	for _, e := range p.deletes {
+func applied(s *listSchema, existing []*Record, p Plan, id *int64) []*Record {
+	gone := map[*Record]bool{}
+	for _, e := range p.Deletes {
 		gone[e] = true
 	}
-	var after []*element
+	var after []*Record
 	for _, e := range existing {
 		if !gone[e] {
 			after = append(after, e)
 		}
 	}
-	set := func(e *element, w wanted) {
-		e.code = w.code
-		for _, x := range w.wishes {
-			e.values[x.field.name] = []any{x.value}
+	set := func(e *Record, w Desired) {
+		e.Code = w.Key
+		for _, x := range w.Values {
+			e.Values[x.field.name] = []any{x.value}
 		}
 	}
-	for _, u := range p.updates {
-		set(u.element, u.want)
+	for _, u := range p.Updates {
+		set(u.Record, u.Desired)
 	}
-	for _, w := range p.adds {
+	for _, w := range p.Adds {
 		*id++
-		e := &element{id: *id, values: map[string]any{}, valueIDs: map[string][]string{}}
+		e := &Record{ID: int(*id), Values: map[string]any{}, valueIDs: map[string][]string{}}
 		set(e, w)
 		after = append(after, e)
 	}
@@ -365,7 +354,7 @@ func TestUpdateFieldsCarryOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := &list{schema: s}
-	if err := l.learnDates(t.Context(), nil, []*element{e}); err != nil { // 31/12 tells, the portal is not asked
+	if err := l.learnDates(t.Context(), nil, []*Record{e}); err != nil { // 31/12 tells, the portal is not asked
 		t.Fatal(err)
 	}
 	got := s.updateFields(e, []wish{{s.byName["NAME"], "new"}, {s.byName["PROPERTY_1"], nil}})
@@ -382,7 +371,7 @@ func TestUpdateFieldsCarryOver(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if diff := cmp.Diff([]any{"a", "b"}, e.values["PROPERTY_2"]); diff != "" {
+	if diff := cmp.Diff([]any{"a", "b"}, e.Values["PROPERTY_2"]); diff != "" {
 		t.Errorf("values are not in the order of their ids: %s", diff)
 	}
 }

@@ -40,11 +40,7 @@ type updateItemArgs struct {
 }
 
 func updateItem(ctx context.Context, c *engine.Call, a updateItemArgs) (any, error) {
-	typ, err := entityType(a.Owner, a.EntityTypeID)
-	if err != nil {
-		return nil, err
-	}
-	schema, err := loadItemSchema(ctx, c, typ)
+	schema, err := openItems(ctx, c, a.Owner, a.EntityTypeID)
 	if err != nil {
 		return nil, err
 	}
@@ -52,14 +48,15 @@ func updateItem(ctx context.Context, c *engine.Call, a updateItemArgs) (any, err
 	if err != nil {
 		return nil, err
 	}
-	item, err := readItem(ctx, c, typ, a.ID)
+	values, err := readItem(ctx, c, schema.typ, a.ID)
 	if err != nil {
 		return nil, err
 	}
+	item := &Record{ID: a.ID, typ: schema.typ, Values: values}
 	noteShortened(c, fields...)
-	updated, err := changeItem(ctx, c, typ, a.ID, item, fields)
+	updated, err := changeItem(ctx, c, schema, item, fields)
 	if bitrix.IsNotFound(err) {
-		return nil, c.Missing(typ, a.ID, fmt.Errorf("%s was removed meanwhile: %w", itemName(typ, a.ID), err))
+		return nil, c.Missing(schema.typ, a.ID, fmt.Errorf("%s was removed meanwhile: %w", item, err))
 	}
 	if err != nil {
 		return nil, err

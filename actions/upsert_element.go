@@ -2,9 +2,7 @@ package actions
 
 import (
 	"context"
-	"errors"
 
-	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
@@ -49,37 +47,50 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 	if err != nil {
 		return nil, err
 	}
-	l, e, w := f.list, f.element, wanted{key: f.key, code: f.code}
-	if w.wishes, err = l.elementWishes(a.Fields, nil); err != nil {
+	d := Desired{Row: noRow, Key: f.code}
+	if d.Values, err = f.list.elementWishes(a.Fields, nil); err != nil {
 		return nil, engine.ParkError("upsert_element: %w", err)
 	}
-	noteShortened(c, w.wishes...)
-	if e != nil {
-		return l.changeOne(ctx, c, e, w)
+	noteShortened(c, d.Values...)
+	p := Plan{Adds: []Desired{d}}
+	switch e := f.element; {
+	case e == nil:
+	case e.Holds(d.Values):
+		return upserted(e.ID, false, false), nil
+	default:
+		p = Plan{Updates: []Change{{Record: e, Desired: d}}}
 	}
-	answer := c.Portal.Do(ctx, l.addCall(w))[0]
-	if bitrix.IsCode(answer.Err, "ERROR_ELEMENT_ALREADY_EXISTS") {
-		if e, err = l.findOne(ctx, c, w.code, false); err != nil || e == nil {
-			return nil, orElse(err, answer.Err)
-		}
-		return l.changeOne(ctx, c, e, w)
-	}
-	if answer.Err != nil {
-		return nil, answer.Err
-	}
-	id, err := formula.FromJSON(answer.Result)
+	one := &oneElement{newElementTarget(f.list, func() ([]*Record, error) {
+		return f.list.readByCode(ctx, c, []string{f.code}, true)
+	})}
+	t, err := Apply(ctx, c, one, p)
 	if err != nil {
 		return nil, err
 	}
-	c.Note("added element %s", textOf(id))
-	return map[string]any{"id": typed(id, formula.Int, false), "created": true, "updated": false}, nil
+	return upserted(one.ids[f.code], t.Added > 0, t.Updated > 0), nil
 }
 
-// foundElement is the element with a key, nil when there is none.
+// oneElement is the target of a step that writes one element.
+type oneElement struct{ *elementTarget }
+
+func (x *oneElement) noun() string { return "element" }
+
+func (x *oneElement) notes(c *engine.Call, _ Plan, t Tally) {
+	for _, id := range x.ids {
+		switch {
+		case t.Added > 0:
+			c.Note("added element %d", id)
+		case t.Updated > 0:
+			c.Note("updated element %d", id)
+		}
+	}
+}
+
+// foundElement is the element with a code, nil when there is none.
 type foundElement struct {
-	list      *list
-	key, code string
-	element   *element
+	list    *list
+	code    string
+	element *Record
 }
 
 // find reads the element that has the key.
@@ -92,16 +103,16 @@ func (a upsertElementArgs) find(ctx context.Context, c *engine.Call) (*foundElem
 	if err != nil {
 		return nil, err
 	}
-	f := &foundElement{list: l, key: key, code: newOwnCodes(c.Owner, nil).of(key)}
-	if f.element, err = l.findOne(ctx, c, f.code, false); err != nil {
+	f := &foundElement{list: l, code: newOwnCodes(c.Owner, nil).of(key)}
+	if f.element, err = l.findOne(ctx, c, f.code); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
 // findOne reads the oldest element with a code; nil when there is none.
-func (l *list) findOne(ctx context.Context, c *engine.Call, code string, prompt bool) (*element, error) {
-	found, err := l.readByCode(ctx, c, []string{code}, prompt)
+func (l *list) findOne(ctx context.Context, c *engine.Call, code string) (*Record, error) {
+	found, err := l.readByCode(ctx, c, []string{code}, false)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -109,40 +120,4 @@ func (l *list) findOne(ctx context.Context, c *engine.Call, code string, prompt 
 		c.Note("%d elements have the code %s: the oldest is kept up to date", n, code)
 	}
 	return found[0], nil
-}
-
-func (l *list) changeOne(ctx context.Context, c *engine.Call, e *element, w wanted) (any, error) {
-	result := map[string]any{"id": count(int(e.id)), "created": false, "updated": false}
-	if e.holds(w.wishes) {
-		return result, nil
-	}
-	answer := c.Portal.Do(ctx, l.updateCall(e, w))[0]
-	if errors.Is(answer.Err, bitrix.ErrStale) {
-		now, err := l.findOne(ctx, c, w.code, true)
-		switch {
-		case err != nil:
-			return nil, err
-		case now == nil:
-			return nil, removed(e.String())
-		case now.holds(w.wishes):
-			return result, nil
-		}
-		answer = c.Portal.Do(ctx, l.promptUpdate(now, w))[0]
-	}
-	if bitrix.IsCode(answer.Err, "ERROR_ELEMENT_NOT_FOUND") {
-		return nil, removed(e.String())
-	}
-	if answer.Err != nil {
-		return nil, answer.Err
-	}
-	c.Note("updated %s", e)
-	result["updated"] = true
-	return result, nil
-}
-
-func orElse(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
 }

@@ -2,6 +2,7 @@ package actions
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/b24rules/b24rules/bitrix"
@@ -56,24 +57,20 @@ func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, err
 	}
 	noteShortened(c, fields...)
 	if len(f.items) == 0 {
-		return addItem(ctx, c, f.schema.typ, append(key, fields...))
+		return addItem(ctx, c, f.schema, append(key, fields...))
 	}
-	return changeFound(ctx, c, f.schema.typ, f.items, fields)
+	return changeFound(ctx, c, f.schema, f.items, fields)
 }
 
 // foundItems are the items that carry a key, the oldest first.
 type foundItems struct {
 	schema *itemSchema
-	items  []map[string]any
+	items  []*Record
 }
 
 // find reads the items that carry the key. Of the fields it needs the names.
 func (a upsertItemArgs) find(ctx context.Context, c *engine.Call) (*foundItems, error) {
-	typ, err := entityType(a.Owner, a.EntityTypeID)
-	if err != nil {
-		return nil, err
-	}
-	schema, err := loadItemSchema(ctx, c, typ)
+	schema, err := openItems(ctx, c, a.Owner, a.EntityTypeID)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +116,7 @@ func (a upsertItemArgs) wishes(schema *itemSchema) (key, fields []wish, err erro
 }
 
 // findByKey reads the items that carry the key, the oldest first.
-func (s *itemSchema) findByKey(ctx context.Context, c *engine.Call, key, fields []wish) ([]map[string]any, error) {
+func (s *itemSchema) findByKey(ctx context.Context, c *engine.Call, key, fields []wish) ([]*Record, error) {
 	conditions := make([]condition, len(key))
 	selected := []string{"id"}
 	for i, w := range key {
@@ -141,13 +138,13 @@ func (s *itemSchema) findByKey(ctx context.Context, c *engine.Call, key, fields 
 	if err != nil {
 		return nil, err
 	}
-	items, err := decodeItems(raw)
+	items, err := s.decodeItems(raw)
 	if err != nil {
 		return nil, err
 	}
-	var found []map[string]any
+	var found []*Record
 	for _, item := range items {
-		if len(differing(item, key)) == 0 {
+		if item.Holds(key) {
 			found = append(found, item)
 		}
 	}
@@ -160,64 +157,57 @@ func (s *itemSchema) findByKey(ctx context.Context, c *engine.Call, key, fields 
 	return found, nil
 }
 
-func addItem(ctx context.Context, c *engine.Call, typ int, wishes []wish) (any, error) {
-	a := c.Portal.Do(ctx, addItemCall(typ, wishes))[0]
+func addItem(ctx context.Context, c *engine.Call, s *itemSchema, wishes []wish) (any, error) {
+	a := c.Portal.Do(ctx, addItemCall(s.typ, wishes))[0]
 	if a.Err != nil {
 		// Also of an unknown outcome: the next attempt looks first.
 		return nil, a.Err
 	}
-	item, err := decodeItem(a.Result)
-	if err != nil {
-		return nil, err
-	}
-	id, err := itemID(item)
+	item, err := s.decodeItem(a.Result)
 	if err != nil {
 		return nil, err
 	}
 	noteRefused(c, item, wishes)
-	c.Note("added %s", itemName(typ, id))
-	return upserted(id, true, false), nil
+	c.Note("added %s", item)
+	return upserted(item.ID, true, false), nil
 }
 
-func changeFound(ctx context.Context, c *engine.Call, typ int, found []map[string]any, fields []wish) (any, error) {
-	id, err := itemID(found[0])
-	if err != nil {
-		return nil, err
-	}
+func changeFound(ctx context.Context, c *engine.Call, s *itemSchema, found []*Record, fields []wish) (any, error) {
+	item := found[0]
 	if len(found) > 1 {
 		others := make([]string, 0, len(found)-1)
 		for _, item := range found[1:] {
-			others = append(others, textOf(item["id"]))
+			others = append(others, strconv.Itoa(item.ID))
 		}
-		c.Note("%d items of type %d have the key: the oldest, %d, is kept up to date, the others are %s", len(found), typ, id, strings.Join(others, ", "))
+		c.Note("%d items of type %d have the key: the oldest, %d, is kept up to date, the others are %s", len(found), s.typ, item.ID, strings.Join(others, ", "))
 	}
-	updated, err := changeItem(ctx, c, typ, id, found[0], fields)
+	updated, err := changeItem(ctx, c, s, item, fields)
 	if bitrix.IsNotFound(err) {
-		return nil, c.Missing(typ, id, removed(itemName(typ, id)))
+		return nil, c.Missing(s.typ, item.ID, removed(item))
 	}
 	if err != nil {
 		return nil, err
 	}
-	return upserted(id, false, updated), nil
+	return upserted(item.ID, false, updated), nil
 }
 
 // changeItem writes the fields that differ and reports whether any did. An item
 // that is gone by then is an error of the kind bitrix.IsNotFound.
-func changeItem(ctx context.Context, c *engine.Call, typ, id int, item map[string]any, fields []wish) (bool, error) {
-	changed := differing(item, fields)
+func changeItem(ctx context.Context, c *engine.Call, s *itemSchema, item *Record, fields []wish) (bool, error) {
+	changed := item.Differing(fields)
 	if len(changed) == 0 {
 		return false, nil
 	}
-	a := c.Portal.Do(ctx, updateItemCall(typ, id, changed))[0]
+	a := c.Portal.Do(ctx, updateItemCall(s.typ, item.ID, changed))[0]
 	if a.Err != nil {
 		return false, a.Err
 	}
-	stored, err := decodeItem(a.Result)
+	stored, err := s.decodeItem(a.Result)
 	if err != nil {
 		return false, err
 	}
 	noteRefused(c, stored, changed)
-	c.Note("updated %s: %s", itemName(typ, id), wishNames(changed))
+	c.Note("updated %s: %s", item, wishNames(changed))
 	return true, nil
 }
 

@@ -1,0 +1,50 @@
+package actions
+
+import (
+	"fmt"
+	"time"
+)
+
+// Record is an element of a list or an item of the CRM as the portal holds it.
+type Record struct {
+	ID int
+	// typ is the entityTypeId of an item, 0 for an element.
+	typ int
+	// Code is the symbolic code of an element.
+	Code   string
+	Values map[string]any // as read, by field: "NAME", "PROPERTY_101", "stageId"
+	// valueIDs are the ids of the values of an element's property, in their
+	// order.
+	valueIDs map[string][]string
+	// read is when an element was read.
+	read time.Time
+}
+
+// String names the record in messages.
+func (r *Record) String() string {
+	if r.typ == 0 {
+		return fmt.Sprintf("element %d", r.ID)
+	}
+	return itemName(r.typ, r.ID)
+}
+
+// Holds reports whether the record has all of the values.
+func (r *Record) Holds(values []wish) bool {
+	for _, v := range values {
+		if !v.field.same(r.Values[v.field.name], v.value) {
+			return false
+		}
+	}
+	return true
+}
+
+// Differing are the values that the record does not have yet.
+func (r *Record) Differing(values []wish) []wish {
+	var out []wish
+	for _, v := range values {
+		if !v.field.same(r.Values[v.field.name], v.value) {
+			out = append(out, v)
+		}
+	}
+	return out
+}

@@ -1,0 +1,265 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+)
+
+// elementTarget is the target of sync_elements, upsert_element and delete_elements.
+type elementTarget struct {
+	list *list
+	// reread reads again what the plan was made of.
+	reread func() ([]*Record, error)
+	// ids are those of the elements that were written, by their codes.
+	ids map[string]int
+}
+
+// newElementTarget is the target for the elements of a list. reread reads again
+// what the plan was made of.
+func newElementTarget(l *list, reread func() ([]*Record, error)) *elementTarget {
+	return &elementTarget{l, reread, map[string]int{}}
+}
+
+// freshFor is how long the values that were read of an element may be sent back
+// by an update. When many updates wait for the portal's limit, people go on
+// writing into the columns that are preserved.
+const freshFor = 2 * time.Second
+
+func (x *elementTarget) call(w write) bitrix.Call {
+	switch {
+	case w.record == nil:
+		return x.list.addCall(*w.desired)
+	case w.desired == nil:
+		return x.list.deleteCall(w.record)
+	}
+	return x.list.updateCall(w.record, *w.desired)
+}
+
+func (x *elementTarget) judge(w write, a bitrix.Answer) error {
+	if w.desired == nil && bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND") {
+		return nil // another request has deleted it
+	}
+	if a.Err != nil || w.desired == nil {
+		return a.Err
+	}
+	if w.record != nil {
+		x.ids[w.desired.Key] = w.record.ID
+		return nil
+	}
+	id, err := addedID(a)
+	if err != nil {
+		return err
+	}
+	x.ids[w.desired.Key] = id
+	return nil
+}
+
+// addedID reads the id that lists.element.add answers.
+func addedID(a bitrix.Answer) (int, error) {
+	v, err := formula.FromJSON(a.Result)
+	if err != nil {
+		return 0, fmt.Errorf("read the answer of lists.element.add: %w", err)
+	}
+	n, ok := numberOf(v)
+	id, whole := n.Int64()
+	if !ok || !whole || id <= 0 {
+		return 0, fmt.Errorf("lists.element.add was answered with %s, want the id of the element", shortKind(v))
+	}
+	return int(id), nil
+}
+
+// retry deals with codes that are taken, with updates that waited for too long,
+// and with portals that do not let a code be changed.
+func (x *elementTarget) retry(ctx context.Context, c *engine.Call, open []undone, t *Tally) (failed failures) {
+	var taken, stale, fixed []write
+	for _, u := range open {
+		switch {
+		case u.record == nil && bitrix.IsCode(u.err, "ERROR_ELEMENT_ALREADY_EXISTS"):
+			taken = append(taken, u.write)
+		case errors.Is(u.err, bitrix.ErrStale):
+			stale = append(stale, u.write)
+		case u.codeIsFixed():
+			fixed = append(fixed, u.write)
+		default:
+			failed.add(elementError(u))
+		}
+	}
+	x.retryAsUpdate(ctx, c, taken, t, &failed)
+	fixed = append(fixed, x.renew(ctx, c, stale, t, &failed)...)
+	x.replace(ctx, c, fixed, t, &failed)
+	return failed
+}
+
+// codeIsFixed reports an update that failed because the portal does not let the
+// code of the element be changed.
+func (u undone) codeIsFixed() bool {
+	return u.isUpdate() && bitrix.IsCode(u.err, "ERROR_ELEMENT_NOT_FOUND") && u.record.Code != u.desired.Key
+}
+
+// elementError is the error of a write that nothing more can be done for.
+func elementError(u undone) error {
+	if u.isUpdate() && bitrix.IsCode(u.err, "ERROR_ELEMENT_NOT_FOUND") {
+		return removed(u.record)
+	}
+	return u.failed(u.err)
+}
+
+// retryAsUpdate updates elements that exist though the scope did not show them:
+// a person moved one out of the scope, or an add was done whose answer was lost.
+func (x *elementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken []write, t *Tally, failed *failures) {
+	if len(taken) == 0 {
+		return
+	}
+	codes := make([]string, len(taken))
+	for i, w := range taken {
+		codes[i] = w.desired.Key
+	}
+	found, err := x.list.readByCode(ctx, c, codes, false)
+	if err != nil {
+		failed.add(err)
+		return
+	}
+	var updates []write
+	for _, w := range taken {
+		i := slices.IndexFunc(found, func(r *Record) bool { return r.Code == w.desired.Key })
+		if i < 0 {
+			failed.add(w.failed(fmt.Errorf("the list has an element with the code %s and does not show it", w.desired.Key)))
+			continue
+		}
+		x.ids[w.desired.Key] = found[i].ID
+		if found[i].Holds(w.desired.Values) {
+			t.Kept++
+			continue
+		}
+		updates = append(updates, write{record: found[i], desired: w.desired})
+	}
+	byCode := &elementTarget{x.list, func() ([]*Record, error) { return x.list.readByCode(ctx, c, codes, true) }, x.ids}
+	var stale []write
+	for _, u := range send(ctx, c, byCode, updates, t) {
+		if errors.Is(u.err, bitrix.ErrStale) {
+			stale = append(stale, u.write)
+		} else {
+			failed.add(elementError(u))
+		}
+	}
+	byCode.renew(ctx, c, stale, t, failed) // their codes stay
+}
+
+// renew sends updates again that waited for too long, made of what the list
+// holds now. It returns those of elements that could not be given another code.
+func (x *elementTarget) renew(ctx context.Context, c *engine.Call, stale []write, t *Tally, failed *failures) (fixed []write) {
+	if len(stale) == 0 {
+		return nil
+	}
+	now, err := x.reread()
+	if err != nil {
+		failed.add(err)
+		return nil
+	}
+	var updates []write
+	for _, w := range stale {
+		i := slices.IndexFunc(now, func(r *Record) bool { return r.ID == w.record.ID })
+		switch {
+		case i < 0:
+			failed.add(removed(w.record))
+		case now[i].Code == w.desired.Key && now[i].Holds(w.desired.Values):
+			x.ids[w.desired.Key] = now[i].ID
+			t.Kept++
+		default:
+			updates = append(updates, write{record: now[i], desired: w.desired})
+		}
+	}
+	for _, u := range send(ctx, c, &immediate{x}, updates, t) {
+		if u.codeIsFixed() {
+			fixed = append(fixed, u.write)
+		} else {
+			failed.add(elementError(u))
+		}
+	}
+	return fixed
+}
+
+// immediate is the target for elements that were read just now because their
+// updates had waited for too long. They go before other calls: they cannot be
+// any fresher.
+type immediate struct{ *elementTarget }
+
+func (x *immediate) call(w write) bitrix.Call {
+	call := x.elementTarget.call(w)
+	call.Fresh, call.Prompt = time.Time{}, true
+	return call
+}
+
+// replace takes over elements on portals where an update looks for an element
+// that has both the given id and the given code, so that a code can never
+// change (isExist in modules/lists/lib/entity/element.php). A copy is added
+// under our code, and the element is deleted when that is done.
+func (x *elementTarget) replace(ctx context.Context, c *engine.Call, fixed []write, t *Tally, failed *failures) {
+	var adds []bitrix.Call
+	var old []write
+	for _, w := range fixed {
+		if x.list.schema.holdsDriveFiles(w.record) {
+			failed.park(engine.ParkError("%s cannot be taken over: the portal does not let its code be changed, and its files on Drive cannot be copied", w.record))
+			continue
+		}
+		old = append(old, w)
+		adds = append(adds, x.list.write("lists.element.add", map[string]any{
+			"ELEMENT_CODE": w.desired.Key, "FIELDS": x.list.schema.copyFields(w.record, w.desired.Values),
+		}))
+	}
+	if len(adds) == 0 {
+		return
+	}
+	var deletes []write
+	for i, a := range c.Portal.Do(ctx, adds...) {
+		if a.Err != nil {
+			failed.add(fmt.Errorf("row %d, copy of %s: %w", old[i].desired.Row+1, old[i].record, a.Err))
+			continue
+		}
+		t.Updated++
+		c.Note("%s was replaced by a copy: the portal does not let its code be changed", old[i].record)
+		deletes = append(deletes, write{record: old[i].record})
+	}
+	var gone Tally // they are no deletions of rows
+	for _, u := range send(ctx, c, x, deletes, &gone) {
+		failed.add(u.err)
+	}
+}
+
+func (x *elementTarget) noun() string { return "elements" }
+
+func (x *elementTarget) notes(c *engine.Call, p Plan, t Tally) {
+	c.Note("%d added, %d updated (%d of them adopted), %d deleted, %d kept", t.Added, t.Updated, t.Adopted, t.Deleted, t.Kept)
+	if p.Foreign > 0 {
+		c.Note("%d elements of the scope were not made by this step and stay", p.Foreign)
+	}
+	if p.Doubles > 0 {
+		c.Note("%d elements had the code of an older one", p.Doubles)
+	}
+}
+
+// addCall adds an element under its code.
+func (l *list) addCall(d Desired) bitrix.Call {
+	return l.write("lists.element.add", map[string]any{"ELEMENT_CODE": d.Key, "FIELDS": addFields(d.Values)})
+}
+
+// updateCall gives an element its desired values. The code goes along, also as a
+// sign of adoption: updating by ELEMENT_ID alone blanks it.
+func (l *list) updateCall(r *Record, d Desired) bitrix.Call {
+	call := l.write("lists.element.update", map[string]any{
+		"ELEMENT_ID": r.ID, "ELEMENT_CODE": d.Key, "FIELDS": l.schema.updateFields(r, d.Values),
+	})
+	call.Fresh = r.read.Add(freshFor)
+	return call
+}
+
+func (l *list) deleteCall(r *Record) bitrix.Call {
+	return l.write("lists.element.delete", map[string]any{"ELEMENT_ID": r.ID})
+}

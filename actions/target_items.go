@@ -1,0 +1,83 @@
+package actions
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+)
+
+// itemTarget is the target of sync_items.
+type itemTarget struct {
+	schema *itemSchema
+	// refused counts the items whose field did not take its value.
+	refused map[*field]int
+}
+
+func (x *itemTarget) call(w write) bitrix.Call {
+	var call bitrix.Call
+	switch {
+	case w.record == nil:
+		call = addItemCall(x.schema.typ, w.desired.Values)
+	case w.desired == nil:
+		call = deleteItemCall(x.schema.typ, w.record.ID)
+	default:
+		call = updateItemCall(x.schema.typ, w.record.ID, w.changed)
+	}
+	call.Loose = true // each goes to an item of its own
+	return call
+}
+
+func (x *itemTarget) judge(w write, a bitrix.Answer) error {
+	if w.desired == nil && bitrix.IsNotFound(a.Err) {
+		return nil // another request has deleted it
+	}
+	if a.Err != nil || w.desired == nil {
+		return a.Err
+	}
+	values := w.changed
+	if w.record == nil {
+		values = w.desired.Values
+	}
+	stored, err := x.schema.decodeItem(a.Result)
+	if err != nil {
+		return nil // it was written all the same
+	}
+	for _, v := range stored.Differing(values) {
+		if x.refused == nil {
+			x.refused = map[*field]int{}
+		}
+		x.refused[v.field]++
+	}
+	return nil
+}
+
+// retry leaves everything to the next attempt of the run.
+func (x *itemTarget) retry(_ context.Context, _ *engine.Call, open []undone, _ *Tally) (failed failures) {
+	for _, u := range open {
+		if u.record != nil && bitrix.IsNotFound(u.err) {
+			failed.add(removed(u.record))
+		} else {
+			failed.add(u.failed(u.err))
+		}
+	}
+	return failed
+}
+
+func (x *itemTarget) noun() string { return "items" }
+
+func (x *itemTarget) notes(c *engine.Call, p Plan, t Tally) {
+	c.Note("%d added, %d updated, %d deleted, %d kept", t.Added, t.Updated, t.Deleted, t.Kept)
+	if p.Foreign > 0 {
+		c.Note("%d items of the scope have no key and stay", p.Foreign)
+	}
+	if p.Doubles > 0 {
+		c.Note("%d items had the key of an older one", p.Doubles)
+	}
+	for _, f := range slices.SortedFunc(maps.Keys(x.refused), func(a, b *field) int { return strings.Compare(a.name, b.name) }) {
+		c.Note("field %s did not take its value in %d items: the portal ignored it or sets the field by itself", f.name, x.refused[f])
+	}
+}
