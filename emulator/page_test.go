@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -31,22 +32,21 @@ func (p *portal) browser(path string) context.Context {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.WSURLReadTimeout(patience), chromedp.WindowSize(1280, 800))
 	ctx, cancel := chromedp.NewExecAllocator(p.t.Context(), options...)
 	p.t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	p.t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, patience)
-	p.t.Cleanup(cancel)
 	var mu sync.Mutex
 	var complaints []string
-	chromedp.ListenTarget(ctx, func(event any) {
+	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(func(event any) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch event := event.(type) {
 		case *runtime.EventExceptionThrown:
-			complaints = append(complaints, event.ExceptionDetails.Error())
+			complaints = append(complaints, exceptionText(event.ExceptionDetails))
 		case *runtime.EventConsoleAPICalled:
 			complaints = append(complaints, fmt.Sprint("console ", event.Type))
 		}
-	})
+	}))
+	p.t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, patience)
+	p.t.Cleanup(cancel)
 	p.t.Cleanup(func() {
 		mu.Lock()
 		defer mu.Unlock()
@@ -54,10 +54,19 @@ func (p *portal) browser(path string) context.Context {
 			p.t.Errorf("the page: %s", c)
 		}
 	})
-	if err := chromedp.Run(ctx, chromedp.Navigate(p.url+path)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(p.url+path)); err != nil {
 		p.t.Fatal(err)
 	}
 	return ctx
+}
+
+// exceptionText returns what a script failed with and where.
+func exceptionText(e *runtime.ExceptionDetails) string {
+	text := e.Text
+	if e.Exception != nil {
+		text += " " + e.Exception.Description
+	}
+	return fmt.Sprintf("%s (%s:%d)", text, e.URL, e.LineNumber+1)
 }
 
 // needBrowser skips a test without a browser, except in CI, where it must not
@@ -76,43 +85,43 @@ func needBrowser(t testing.TB) string {
 	return ""
 }
 
-func runIn(t *testing.T, ctx context.Context, what string, actions ...chromedp.Action) {
+func runIn(t *testing.T, ctx context.Context, what string, actions ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	if err := chromedp.Run(ctx, actions...); err != nil {
+	if err := chromedp.Do(ctx, actions...); err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
 }
 
 // shown waits until a part of the page shows a text.
-func shown(selector, text string) chromedp.Action {
-	return chromedp.Poll(fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q)", selector, text), nil, chromedp.WithPollingTimeout(patience))
+func shown(selector, text string) chromedp.Action[chromedp.Void] {
+	return chromedp.Poll[chromedp.Void](fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q)", selector, text), chromedp.WithPollingTimeout(patience))
 }
 
 // enter changes a field as a person does, and leaves it.
-func enter(selector, value string) chromedp.Action {
+func enter(selector, value string) chromedp.Action[chromedp.Void] {
 	return onceSeen(fmt.Sprintf("document.querySelector(%q)", selector), fmt.Sprintf("e.value = %q; e.dispatchEvent(new Event('change'))", value))
 }
 
 // click clicks on what a selector finds.
-func click(selector string) chromedp.Action {
+func click(selector string) chromedp.Action[chromedp.Void] {
 	return onceSeen(fmt.Sprintf("document.querySelector(%q)", selector), "e.click()")
 }
 
-func openTab(name string) chromedp.Action {
+func openTab(name string) chromedp.Action[chromedp.Void] {
 	return onceSeen(fmt.Sprintf("[...document.querySelectorAll('button[role=tab]')].find(b => b.textContent === %q)", name), "e.click()")
 }
 
 // onceSeen does something with an element e as soon as it is there to be seen. It
 // looks and acts in one go: the page may be drawn anew at any moment, and what
 // was looked up before would be another one's place.
-func onceSeen(element, do string) chromedp.Action {
-	return chromedp.Poll(fmt.Sprintf("(() => { const e = %s; if (!e || !e.checkVisibility()) return false; %s; return true })()", element, do),
-		nil, chromedp.WithPollingTimeout(patience))
+func onceSeen(element, do string) chromedp.Action[chromedp.Void] {
+	return chromedp.Poll[chromedp.Void](fmt.Sprintf("(() => { const e = %s; if (!e || !e.checkVisibility()) return false; %s; return true })()", element, do),
+		chromedp.WithPollingTimeout(patience))
 }
 
 // find types what is to be found.
-func find(text string) chromedp.Action {
-	return chromedp.Evaluate(fmt.Sprintf("{ const box = document.getElementById('find'); box.value = %q; box.dispatchEvent(new Event('input')) }", text), nil)
+func find(text string) chromedp.Action[chromedp.Void] {
+	return chromedp.Evaluate[chromedp.Void](fmt.Sprintf("{ const box = document.getElementById('find'); box.value = %q; box.dispatchEvent(new Event('input')) }", text))
 }
 
 // TestPage lets a person work on the page of a portal, and REST clients change
@@ -124,9 +133,9 @@ func TestPage(t *testing.T) {
 	h := newHandler(t, 200)
 	p.AddWebhook(h.url, allEvents...)
 	ctx := p.browser("/")
-	runIn(t, ctx, "an empty portal", chromedp.WaitVisible("#add"), shown("#panel", "0 in all"), shown("#no-calls", "No REST call"), shown("#level-text", "0 of 50"))
+	runIn(t, ctx, "an empty portal", chromedp.WaitVisible(chromedp.CSS("#add")), shown("#panel", "0 in all"), shown("#no-calls", "No REST call"), shown("#level-text", "0 of 50"))
 
-	runIn(t, ctx, "a new deal", click("#add"), shown("#item-1", "New deal"), chromedp.WaitVisible("[name=add-row]"))
+	runIn(t, ctx, "a new deal", click("#add"), shown("#item-1", "New deal"), chromedp.WaitVisible(chromedp.CSS("[name=add-row]")))
 	runIn(t, ctx, "two products", click("[name=add-row]"), shown("#item-1", "Product 1"), click("[name=add-row]"), shown("#item-1", "Product 2"))
 	runIn(t, ctx, "a quantity", enter("[name=quantity]", "2.5"), shown("#item-1", "350.00 USD"))
 	runIn(t, ctx, "a title", enter("[name=title]", `<img src=x onerror="alert(1)"> & more`), shown("#item-1 .title", `<img src=x onerror="alert(1)"> & more`))
@@ -147,15 +156,15 @@ func TestPage(t *testing.T) {
 	p.add(2, `{"title":"Roof of a client"}`)
 	p.post("crm.none", `{"secret":1}`)
 	runIn(t, ctx, "what a client has done", shown("#panel", "Roof of a client"), shown("#calls", "crm.item.add"), shown("#calls", "ERROR_METHOD_NOT_FOUND"), shown("#counters", "requests"))
-	runIn(t, ctx, "part of a name", find("CLIENT"), shown("#panel", "1 found"), chromedp.WaitNotPresent("#item-1"))
-	runIn(t, ctx, "a number", find("1"), chromedp.WaitVisible("#item-1"), chromedp.WaitNotPresent("#item-2"))
+	runIn(t, ctx, "part of a name", find("CLIENT"), shown("#panel", "1 found"), chromedp.WaitNotPresent(chromedp.CSS("#item-1")))
+	runIn(t, ctx, "a number", find("1"), chromedp.WaitVisible(chromedp.CSS("#item-1")), chromedp.WaitNotPresent(chromedp.CSS("#item-2")))
 	runIn(t, ctx, "all again", find(""), shown("#panel", "2 in all"))
-	runIn(t, ctx, "a deleted deal", click("#item-1 summary"), chromedp.WaitVisible("[name=delete]"),
-		click("#item-1 summary"), chromedp.WaitNotPresent("[name=delete]"),
-		click("#item-1 summary"), click("[name=delete]"), chromedp.WaitNotPresent("#item-1"))
+	runIn(t, ctx, "a deleted deal", click("#item-1 summary"), chromedp.WaitVisible(chromedp.CSS("[name=delete]")),
+		click("#item-1 summary"), chromedp.WaitNotPresent(chromedp.CSS("[name=delete]")),
+		click("#item-1 summary"), click("[name=delete]"), chromedp.WaitNotPresent(chromedp.CSS("#item-1")))
 
 	runIn(t, ctx, "an invoice", openTab("Invoices"), shown("#add", "Add an invoice"), click("#add"),
-		chromedp.WaitVisible("[name=add-row]"), click("[name=add-row]"), shown("#item-1 .sum", "100.00 USD"),
+		chromedp.WaitVisible(chromedp.CSS("[name=add-row]")), click("[name=add-row]"), shown("#item-1 .sum", "100.00 USD"),
 		click("[name=win]"), shown("#item-1 .stage", ":P"))
 	p.must("lists.element.add", `{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"ELEMENT_CODE":"e1","FIELDS":{"NAME":"Tile","PROPERTY_101":1,"PROPERTY_106":1}}`)
 	runIn(t, ctx, "a list", openTab("Shipments"), shown(".elements", "Tile"), shown(".elements", "Yes"),
@@ -180,16 +189,25 @@ func TestPageFits(t *testing.T) {
 		height int64
 		scheme string
 	}{{"desk", 1280, 800, "light"}, {"desk-dark", 1280, 800, "dark"}, {"phone", 390, 844, "light"}, {"phone-dark", 390, 844, "dark"}} {
-		media := &emulation.MediaFeature{Name: "prefers-color-scheme", Value: c.scheme}
-		runIn(t, ctx, c.name, emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{media}), chromedp.EmulateViewport(c.width, c.height),
-			chromedp.Navigate(p.url+"/"), chromedp.WaitVisible("#item-1"), click("#item-1 summary"), chromedp.WaitVisible("[name=add-row]"))
+		media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: c.scheme}}}
+		setMedia := chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+			_, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, media)
+			return err
+		})
+		runIn(t, ctx, c.name, setMedia, chromedp.EmulateViewport(c.width, c.height),
+			chromedp.Navigate(p.url+"/"), chromedp.WaitVisible(chromedp.CSS("#item-1")), click("#item-1 summary"), chromedp.WaitVisible(chromedp.CSS("[name=add-row]")))
 		for _, view := range []string{"deal", "list"} {
 			if view == "list" {
 				runIn(t, ctx, c.name, openTab("Shipments"), shown(".elements", "Tile"))
 			}
-			var wide int64
-			var picture []byte
-			runIn(t, ctx, c.name, chromedp.Evaluate("document.documentElement.scrollWidth", &wide), chromedp.FullScreenshot(&picture, 100))
+			wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64]("document.documentElement.scrollWidth"))
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
 			if wide > c.width {
 				t.Errorf("%s, %s: %d wide on a screen of %d", c.name, view, wide, c.width)
 			}
