@@ -99,7 +99,7 @@ func (f Finding) HintText() string { return Format(f.Hint, f.HintArgs) }
 
 // Hintf sets the hint and its values. It returns f.
 func (f *Finding) Hintf(format string, args ...any) *Finding {
-	f.Hint, f.HintArgs = unvalued(format, args...), args
+	f.Hint, f.HintArgs = unvalued(format, args...), plain(args)
 	return f
 }
 
@@ -110,6 +110,16 @@ func unvalued(format string, args ...any) string {
 		return fmt.Sprintf(format, args...) // for %%
 	}
 	return format
+}
+
+// plain replaces errors among values by their texts, so that findings compare.
+func plain(args []any) []any {
+	for i, a := range args {
+		if err, ok := a.(error); ok {
+			args[i] = err.Error()
+		}
+	}
+	return args
 }
 
 // Format returns a text with its values. Without values the format is the text.
@@ -166,7 +176,7 @@ func (l *List) Warnf(pos Pos, code, format string, args ...any) *Finding {
 }
 
 func (l *List) addf(s Severity, pos Pos, code, format string, args ...any) *Finding {
-	*l = append(*l, Finding{Pos: pos, Severity: s, Code: code, Message: unvalued(format, args...), Args: args})
+	*l = append(*l, Finding{Pos: pos, Severity: s, Code: code, Message: unvalued(format, args...), Args: plain(args)})
 	return &(*l)[len(*l)-1]
 }
 
