@@ -9,7 +9,7 @@ import (
 //go:embed findings.md
 var findings string
 
-// heading begins the section of a code: "### unknown-key".
+// heading starts the section of a code: "### unknown-key".
 const heading = "\n### "
 
 // Finding returns the section of the manual about a code of a finding, as
