@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -239,7 +240,7 @@ func appInfo(c *call) (any, error) {
 		return nil, fail("ACCESS_DENIED", "Access denied! Application context required")
 	}
 	license := map[string]string{PlanEnterprise: "ent250", PlanUnlimited: "self"}[c.p.cfg.Plan]
-	license = textOr(license, "pro100")
+	license = cmp.Or(license, "pro100")
 	var days any
 	if a.status == "T" || a.status == "P" {
 		days = intValue(int64(a.days))

@@ -107,6 +107,9 @@ type call struct {
 
 func (c *call) store() *store { return &c.p.store }
 
+// savedAt is when what the call writes is changed, as the portal stores it.
+func (c *call) savedAt() time.Time { return c.store().zone.second(c.now) }
+
 // param returns a parameter, nil without it.
 func (c *call) param(name string) any {
 	v, _ := c.params.Get(name)
@@ -164,13 +167,4 @@ func (c *call) wrongType(name, want string) error {
 		shown = ""
 	}
 	return fail("100", fmt.Sprintf("Invalid value {%s} to match with parameter {%s}. Should be value of type %s.", shown, name, want))
-}
-
-// upperKeys is what legacy methods do to the names of their parameters.
-func upperKeys(params *php.Array) *php.Array {
-	upper := php.NewArray()
-	for name, v := range params.All() {
-		upper.Set(strings.ToUpper(name), v)
-	}
-	return upper
 }

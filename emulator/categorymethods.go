@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -62,7 +63,7 @@ func (t *entityType) categoryJSON(cat *category) *php.Array {
 
 // sortedCategories are the pipelines in the order of the portal's menu.
 func (t *entityType) sortedCategories() []*category {
-	return slices.SortedStableFunc(slices.Values(t.categories), func(a, b *category) int { return cmpInt(a.sort, b.sort) })
+	return slices.SortedStableFunc(slices.Values(t.categories), func(a, b *category) int { return cmp.Compare(a.sort, b.sort) })
 }
 
 // categoryList is crm.category.list, which has a total and no pages.
@@ -160,7 +161,7 @@ func (t *entityType) writeCategory(cat *category, fields *php.Array) {
 	for name, v := range fields.All() {
 		switch name {
 		case "name":
-			cat.name = textOr(toText(v), cat.name)
+			cat.name = cmp.Or(toText(v), cat.name)
 		case "sort":
 			cat.sort = toInt(v)
 		case "originId":

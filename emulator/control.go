@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -107,11 +108,11 @@ func (p *Portal) controlApp(w http.ResponseWriter, r *http.Request) {
 	case "install":
 		p.InstallApp(want.URL)
 	case "update":
-		p.UpdateApp(textOr(want.Version, "2"))
+		p.UpdateApp(cmp.Or(want.Version, "2"))
 	case "uninstall":
 		p.UninstallApp(want.Clean)
 	case "payment":
-		p.AppPayment(textOr(want.Status, "P"), want.Days, want.Expired)
+		p.AppPayment(cmp.Or(want.Status, "P"), want.Days, want.Expired)
 	case "expire":
 		p.ExpireTokens()
 	default:

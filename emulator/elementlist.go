@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -105,15 +106,15 @@ func (c *call) systemJSON(e *element, name string) any {
 	case "CREATED_USER_NAME":
 		return c.userName(e.creator)
 	case "ACTIVE_FROM", "ACTIVE_TO":
-		return textOrNull(relayout(c.store(), e.system[name], c.store().local))
+		return textOrNull(relayout(c.store().zone, e.system[name], c.store().zone.local))
 	case "SORT":
 		return e.sort()
 	case "PREVIEW_TEXT_TYPE", "DETAIL_TEXT_TYPE":
 		return textFormat
 	case "DATE_CREATE":
-		return c.store().local(e.created)
+		return c.store().zone.local(e.created)
 	case "TIMESTAMP_X":
-		return c.store().local(e.changed)
+		return c.store().zone.local(e.changed)
 	case "MODIFIED_BY":
 		return toText(intValue(e.modifier))
 	}
@@ -124,7 +125,7 @@ func (c *call) systemJSON(e *element, name string) any {
 const textFormat = "text"
 
 // sort is the element's SORT, which has a default.
-func (e *element) sort() string { return textOr(e.system["SORT"], "500") }
+func (e *element) sort() string { return cmp.Or(e.system["SORT"], "500") }
 
 // elementPrefixes are the prefixes that the documentation and the server's source
 // allow, without those that want a list of values.
@@ -176,7 +177,7 @@ func (s *store) elementColumn(b *iblock, name string) (column[*element], bool) {
 	case "SORT":
 		col.kind, col.get = kindInt, func(e *element) any { return toInt(e.sort()) }
 	case "ACTIVE_FROM", "ACTIVE_TO":
-		col.kind, col.get = kindTime, func(e *element) any { return s.moment(e.system[name]) }
+		col.kind, col.get = kindTime, func(e *element) any { return s.zone.dateTime(e.system[name]) }
 	case "ACTIVE", "BP_PUBLISHED":
 		col.get = func(*element) any { return "Y" }
 	case "SECTION_ID", "IBLOCK_SECTION_ID":
@@ -238,17 +239,9 @@ func (s *store) comparable(f *listField, text string) any {
 	case kindNum:
 		return toNum(text)
 	case kindTime:
-		return s.moment(text)
+		return s.zone.dateTime(text)
 	}
 	return text
-}
-
-// moment reads a moment, nil where text holds none.
-func (s *store) moment(text string) any {
-	if t, ok := s.parseTime(text); ok {
-		return t
-	}
-	return nil
 }
 
 // elementOrder reads ELEMENT_ORDER. Multiple properties and some types cannot

@@ -9,22 +9,6 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// local is a moment as lists show it: in the portal's form and without a zone.
-func (s *store) local(t time.Time) string {
-	if s.dayFirst {
-		return t.Format("02/01/2006 15:04:05")
-	}
-	return t.Format("01/02/2006 03:04:05 pm")
-}
-
-// localDay is a date as lists show it.
-func (s *store) localDay(t time.Time) string {
-	if s.dayFirst {
-		return t.Format("02/01/2006")
-	}
-	return t.Format("01/02/2006")
-}
-
 // element is an element of a list. Its name and the system fields that can be
 // written are in system.
 type element struct {
@@ -100,7 +84,7 @@ func elementAdd(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	now := c.now.In(s.zone).Truncate(time.Second)
+	now := c.savedAt()
 	e := &element{id: s.next("element"), created: now, creator: c.req.by.user, section: toInt(c.param("IBLOCK_SECTION_ID"))}
 	c.writeElement(b, e, code, fields)
 	b.elements[e.id] = e
@@ -174,7 +158,7 @@ func elementInput(c *call, b *iblock, old map[int64][]propertyValue) (given, err
 func (c *call) writeElement(b *iblock, e *element, code string, g given) {
 	s := c.store()
 	e.code = code
-	e.changed, e.modifier = c.now.In(s.zone).Truncate(time.Second), c.req.by.user
+	e.changed, e.modifier = c.savedAt(), c.req.by.user
 	if v, ok := g["IBLOCK_SECTION_ID"]; ok {
 		e.section = toInt(v)
 	}

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"path"
@@ -130,7 +131,7 @@ func (fs *faults) set(list []Fault) {
 	armed := make([]*armedFault, len(list))
 	for i, f := range list {
 		armed[i] = &armedFault{
-			Fault: f, pattern: textOr(strings.ToLower(f.Method), "*"),
+			Fault: f, pattern: cmp.Or(strings.ToLower(f.Method), "*"),
 			chance: rand.New(rand.NewPCG(f.Seed, uint64(i))),
 		}
 	}

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -273,7 +274,7 @@ func compare(k kind, a, b any) int {
 	switch k {
 	case kindInt:
 		x, y := a.(int64), b.(int64)
-		return cmpInt(x, y)
+		return cmp.Compare(x, y)
 	case kindNum:
 		return a.(num.Num).Cmp(b.(num.Num))
 	case kindBool:
@@ -282,16 +283,6 @@ func compare(k kind, a, b any) int {
 		return a.(time.Time).Compare(b.(time.Time))
 	}
 	return strings.Compare(fold(a.(string)), fold(b.(string)))
-}
-
-func cmpInt(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // parseValue reads a filter's value for a column of a kind.
@@ -307,23 +298,11 @@ func (s *store) parseValue(k kind, v any) (any, bool) {
 	case kindBool:
 		return isYes(v), true
 	case kindDate:
-		t, ok := s.parseDate(v)
+		t, ok := s.zone.parseDate(v)
 		return t, ok
 	case kindTime:
-		t, ok := s.parseTime(v)
+		t, ok := s.zone.parseTime(v)
 		return t, ok
 	}
 	return toText(v), true
-}
-
-// isYes is how crm.item.* reads a boolean: true, "true", "y" and "Y" are yes,
-// everything else is no, 1 too.
-func isYes(v any) bool {
-	switch v := v.(type) {
-	case bool:
-		return v
-	case string:
-		return v == "true" || v == "y" || v == "Y"
-	}
-	return false
 }

@@ -79,8 +79,8 @@ func (c *call) importItem(t *entityType, fields *php.Array) (*item, error) {
 		if !c.isAdmin() {
 			return nil, invalidValue(f)
 		}
-		if value, ok, err := c.store().read(f, v); err == nil && ok {
-			changes[stored] = value
+		if v, ok, err := c.store().read(f, v); err == nil && ok {
+			changes[stored] = v
 		}
 	}
 	if err := c.checkImportTimes(t, changes); err != nil {

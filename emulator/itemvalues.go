@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -61,9 +60,9 @@ func (s *store) showOne(f *field, v any) any {
 		return v.itemJSON()
 	case time.Time:
 		if f.kind() == kindDate {
-			return s.stampDate(v)
+			return s.zone.stampDate(v)
 		}
-		return s.stamp(v)
+		return s.zone.stamp(v)
 	}
 	return v
 }
@@ -113,10 +112,10 @@ func (s *store) readOne(f *field, v any) (any, bool, error) {
 	case kindBool:
 		return isYes(v), true, nil
 	case kindDate:
-		t, ok := s.parseDate(v)
+		t, ok := s.zone.parseDate(v)
 		return t, ok, nil
 	case kindTime:
-		t, ok := s.parseTime(v)
+		t, ok := s.zone.parseTime(v)
 		return t, ok, nil
 	}
 	return toText(v), true, nil
@@ -143,24 +142,6 @@ func (f *field) places() int {
 
 func invalidValue(f *field) error {
 	return fail("CRM_FIELD_ERROR_VALUE_NOT_VALID", fmt.Sprintf("Invalid value for field %q", f.title))
-}
-
-// phpType is PHP's gettype.
-func phpType(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "NULL"
-	case bool:
-		return "boolean"
-	case json.Number:
-		if toNum(v).IsInt() {
-			return "integer"
-		}
-		return "double"
-	case *php.Array:
-		return "array"
-	}
-	return "string"
 }
 
 // same tells whether two stored values are equal.

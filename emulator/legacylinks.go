@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/b24rules/b24rules/internal/php"
@@ -203,7 +204,7 @@ func (e legacyEntity) saveLinks(c *call, it *item, links []linkInput) (any, erro
 			links[i].sort = int64(i+1) * linkSortStep
 		}
 	}
-	slices.SortStableFunc(links, func(a, b linkInput) int { return cmpInt(a.sort, b.sort) })
+	slices.SortStableFunc(links, func(a, b linkInput) int { return cmp.Compare(a.sort, b.sort) })
 	ids, sorts := []any{}, map[int64]int64{}
 	var primary any
 	for _, l := range links {

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -73,7 +74,7 @@ func (e legacyEntity) userFieldList(c *call) (any, error) {
 	language, _ := filter.Get("LANG")
 	answer := php.NewArray()
 	for _, x := range found {
-		row := s.legacyUserField(x.typ, x.field, textOr(toText(language), "-"))
+		row := s.legacyUserField(x.typ, x.field, cmp.Or(toText(language), "-"))
 		if isEmpty(language) {
 			for _, name := range userLabels {
 				row.Delete(name)

@@ -40,9 +40,9 @@ func (s *store) legacyValue(f *field, v any) any {
 		return fixed(v, 2)
 	case time.Time:
 		if f.kind() == kindDate {
-			return s.stampDate(v)
+			return s.zone.stampDate(v)
 		}
-		return s.stamp(v)
+		return s.zone.stamp(v)
 	case []any:
 		if len(v) == 0 {
 			return false

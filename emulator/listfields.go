@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -106,16 +107,6 @@ func listFieldInput(c *call) (given, ListField, error) {
 	return g, def, nil
 }
 
-// upperGiven are fields of a call by their upper-case names.
-func upperGiven(v any) given {
-	input, _ := asArray(v)
-	g := given{}
-	for name, v := range input.All() {
-		g[strings.ToUpper(name)] = v
-	}
-	return g
-}
-
 // arrange takes the sorting, the size, the link and the settings of a field.
 func (f *listField) arrange(g given) {
 	g.int("SORT", &f.sort)
@@ -136,8 +127,8 @@ func withSettings(settings *php.Array, v any, name func(string) string) *php.Arr
 		after.Set(key, old)
 	}
 	given, _ := asArray(v)
-	for key, value := range given.All() {
-		after.Set(name(key), value)
+	for key, v := range given.All() {
+		after.Set(name(key), v)
 	}
 	return after
 }
@@ -203,7 +194,7 @@ func listFieldUpdate(c *call) (any, error) {
 	}
 	f.title, f.required, f.multiple, f.def = def.Name, def.Required, def.Multiple && f.property(), def.Default
 	if f.property() {
-		f.code = textOr(def.Code, f.code)
+		f.code = cmp.Or(def.Code, f.code)
 	}
 	f.arrange(g)
 	if _, ok := g["LIST"]; ok {

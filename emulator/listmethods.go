@@ -1,14 +1,14 @@
 package emulator
 
 import (
+	"cmp"
 	"slices"
 	"strings"
-	"time"
 )
 
 // message is what a list calls something, such as its elements.
 func (b *iblock) message(name, byDefault string) string {
-	return textOr(b.messages[name], byDefault)
+	return cmp.Or(b.messages[name], byDefault)
 }
 
 // write takes FIELDS and MESSAGES of lists.add and lists.update.
@@ -26,7 +26,7 @@ func (b *iblock) write(c *call, g given) {
 	for name, v := range upperGiven(c.param("MESSAGES")) {
 		b.messages[name] = toText(v)
 	}
-	b.changed = c.now.In(c.store().zone).Truncate(time.Second)
+	b.changed = c.savedAt()
 }
 
 // listsAdd is lists.add. Its result is the id, a number.

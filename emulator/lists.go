@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -131,7 +132,7 @@ func (s *store) addList(l List) *iblock {
 	}
 	b := &iblock{
 		id: int64(l.ID), typeID: l.TypeID, code: l.Code, name: l.Name, elements: map[int64]*element{},
-		changed: time.Now().In(s.zone), sort: 500, messages: map[string]string{},
+		changed: s.zone.second(time.Now()), sort: 500, messages: map[string]string{},
 		fields: []*listField{{name: "NAME", typ: "NAME", title: "Name", required: true, sort: 10}},
 	}
 	for _, f := range l.Fields {
@@ -208,7 +209,7 @@ func listsGet(c *call) (any, error) {
 			found = append(found, b)
 		}
 	}
-	slices.SortFunc(found, func(a, b *iblock) int { return cmpInt(a.id, b.id) })
+	slices.SortFunc(found, func(a, b *iblock) int { return cmp.Compare(a.id, b.id) })
 	order, _ := c.optionalArray("IBLOCK_ORDER")
 	sortRows(found, looseOrder(order, listColumn))
 	answer := php.NewArray()
@@ -237,17 +238,9 @@ func listColumn(name string) (column[*iblock], bool) {
 	return column[*iblock]{}, false
 }
 
-// textOrNull is how lists show text: null when it is empty.
-func textOrNull(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
 func (c *call) listJSON(b *iblock) *php.Array {
 	return object(
-		"ID", toText(intValue(b.id)), "TIMESTAMP_X", c.store().local(b.changed), "IBLOCK_TYPE_ID", b.typeID,
+		"ID", toText(intValue(b.id)), "TIMESTAMP_X", c.store().zone.local(b.changed), "IBLOCK_TYPE_ID", b.typeID,
 		"LID", "s1", "CODE", textOrNull(b.code), "API_CODE", nil, "NAME", b.name, "ACTIVE", "Y", "SORT", toText(intValue(b.sort)),
 		"LIST_PAGE_URL", nil, "DETAIL_PAGE_URL", nil, "SECTION_PAGE_URL", nil, "CANONICAL_PAGE_URL", nil,
 		"PICTURE", nil, "DESCRIPTION", b.description, "DESCRIPTION_TYPE", "text", "RSS_TTL", "24", "RSS_ACTIVE", "Y",

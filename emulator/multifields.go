@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -152,11 +153,11 @@ func (s *store) mergeMultifields(old any, input []multifieldInput) []any {
 			merged = slices.Delete(merged, at, at+1)
 		case at >= 0:
 			m, _ := merged[at].(multifield)
-			m.value, m.valueType = in.value, textOr(in.valueType, m.valueType)
+			m.value, m.valueType = in.value, cmp.Or(in.valueType, m.valueType)
 			merged[at] = m
 		case in.value != "" && !in.drop && isMultifieldType(in.typ):
 			merged = append(merged, multifield{
-				id: s.next("multifield"), typ: in.typ, valueType: textOr(in.valueType, "WORK"), value: in.value,
+				id: s.next("multifield"), typ: in.typ, valueType: cmp.Or(in.valueType, "WORK"), value: in.value,
 			})
 		}
 	}

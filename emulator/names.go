@@ -53,3 +53,18 @@ func onlyDigits(s string) bool {
 func onlyLetters(s string) bool {
 	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == ""
 }
+
+// upperName turns productId into PRODUCT_ID; stored names stay.
+func upperName(name string) string {
+	if name == strings.ToUpper(name) {
+		return name
+	}
+	var b strings.Builder
+	for i, r := range name {
+		if i > 0 && r >= 'A' && r <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToUpper(b.String())
+}

@@ -11,7 +11,7 @@ import (
 func (c *call) newValues(it *item) map[string]any {
 	t := it.typ
 	v := map[string]any{"ID": it.id}
-	now := c.now.In(c.store().zone).Truncate(time.Second)
+	now := c.savedAt()
 	for _, name := range []string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "LAST_ACTIVITY_TIME"} {
 		v[name] = now
 	}

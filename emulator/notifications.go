@@ -66,7 +66,7 @@ func notifyAs(kind string) handler {
 		}
 		s := c.store()
 		n := Notification{
-			ID: s.next("notification"), At: c.now.In(s.zone), To: to, Text: text, Out: toText(c.param("MESSAGE_OUT")),
+			ID: s.next("notification"), At: c.now.In(s.zone.Location), To: to, Text: text, Out: toText(c.param("MESSAGE_OUT")),
 			Tag: toText(c.param("TAG")), SubTag: toText(c.param("SUB_TAG")), System: kind == "SYSTEM",
 		}
 		if !n.System {

@@ -62,16 +62,6 @@ func sortRows[T any](rows []T, keys []sortKey[T]) {
 	})
 }
 
-func first(v any) any {
-	if several, ok := v.([]any); ok {
-		if len(several) == 0 {
-			return nil
-		}
-		return several[0]
-	}
-	return v
-}
-
 // strictRules are those of crm.item.list and crm.type.list: what is not known
 // is refused.
 func strictRules[T any](s *store, find func(string) (column[T], bool)) *rules[T] {

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -182,7 +183,7 @@ func (p *Portal) AddDealCategory() int {
 func (s *store) addDealCategory(name string) *category {
 	deals := s.types[typeDeal]
 	id := s.next("deal category")
-	c := s.dealCategory(id, textOr(name, fmt.Sprintf("Pipeline %d", id)))
+	c := s.dealCategory(id, cmp.Or(name, fmt.Sprintf("Pipeline %d", id)))
 	deals.categories = append(deals.categories, c)
 	return c
 }

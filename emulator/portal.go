@@ -10,9 +10,8 @@
 package emulator
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -140,9 +139,9 @@ func (c Config) withDefaults() Config {
 	if CheckPlan(c.Plan) != nil {
 		c.Plan = PlanStandard
 	}
-	c.Secret = textOr(c.Secret, "emulator")
-	c.ApplicationToken = textOr(c.ApplicationToken, "emulator-application-token")
-	c.Currency = textOr(c.Currency, "USD")
+	c.Secret = cmp.Or(c.Secret, "emulator")
+	c.ApplicationToken = cmp.Or(c.ApplicationToken, "emulator-application-token")
+	c.Currency = cmp.Or(c.Currency, "USD")
 	c.EventDelay = defaultTo(c.EventDelay, 100*time.Millisecond)
 	c.EventWorkers = max(1, defaultTo(c.EventWorkers, 8))
 	c.RequestLimit = defaultTo(c.RequestLimit, requestCeiling)
@@ -164,13 +163,6 @@ func (c Config) withDefaults() Config {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
-}
-
-func textOr(text, byDefault string) string {
-	if text == "" {
-		return byDefault
-	}
-	return text
 }
 
 // defaultTo gives a zero setting its default and turns a negative one into
@@ -251,10 +243,3 @@ func (p *Portal) SetBaseURL(url string) {
 // WebhookPath returns the path of the inbound webhook, /rest/1/<secret>/. It
 // is a secret.
 func (p *Portal) WebhookPath() string { return "/rest/" + p.user.id() + "/" + p.cfg.Secret + "/" }
-
-// deriveHex makes a token of n hexadecimal digits, at most 64, that is the same
-// for the same portal.
-func deriveHex(secret, purpose string, n int) string {
-	sum := sha256.Sum256([]byte(secret + "\x00" + purpose))
-	return hex.EncodeToString(sum[:])[:n]
-}

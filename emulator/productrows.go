@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,21 +50,6 @@ func rowInput(fields *php.Array) given {
 		}
 	}
 	return g
-}
-
-// upperName turns productId into PRODUCT_ID; stored names stay.
-func upperName(name string) string {
-	if name == strings.ToUpper(name) {
-		return name
-	}
-	var b strings.Builder
-	for i, r := range name {
-		if i > 0 && r >= 'A' && r <= 'Z' {
-			b.WriteByte('_')
-		}
-		b.WriteRune(r)
-	}
-	return strings.ToUpper(b.String())
 }
 
 // rowGet is crm.item.productrow.get.
@@ -122,7 +108,7 @@ func rowList(c *call) (any, error) {
 		return nil, err
 	}
 	found := keep(candidates, pass)
-	slices.SortFunc(found, func(a, b *row) int { return cmpInt(a.id, b.id) })
+	slices.SortFunc(found, func(a, b *row) int { return cmp.Compare(a.id, b.id) })
 	sortRows(found, looseOrder(order, s.rowColumn))
 	rows := php.NewArray()
 	for _, r := range page(c, found) {
@@ -158,15 +144,6 @@ func ownersRows(c *call, filter *php.Array) ([]*row, error) {
 		}
 	}
 	return found, nil
-}
-
-func either(a *php.Array, names ...string) (any, bool) {
-	for _, name := range names {
-		if v, ok := a.Get(name); ok {
-			return v, true
-		}
-	}
-	return nil, false
 }
 
 // rowAdd is crm.item.productrow.add.
@@ -331,7 +308,7 @@ func (c *call) saveRows(it *item, rows []*row, how saveOptions) error {
 }
 
 func sortedRows(rows []*row) []*row {
-	return slices.SortedFunc(slices.Values(rows), func(a, b *row) int { return cmpInt(a.id, b.id) })
+	return slices.SortedFunc(slices.Values(rows), func(a, b *row) int { return cmp.Compare(a.id, b.id) })
 }
 
 // rowFields is crm.item.productrow.fields, which leaves priceAccount and xmlId

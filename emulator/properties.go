@@ -50,13 +50,13 @@ func (s *store) readProperty(f *listField, v any, old []propertyValue) []propert
 		if !ok || text == "" {
 			continue
 		}
-		value := propertyValue{text: text, value: s.comparable(f, text), html: f.typ == "S:HTML"}
+		v := propertyValue{text: text, value: s.comparable(f, text), html: f.typ == "S:HTML"}
 		for _, o := range old {
 			if strconv.FormatInt(o.id, 10) == x.key {
-				value.id = o.id
+				v.id = o.id
 			}
 		}
-		values = append(values, value)
+		values = append(values, v)
 		if !f.multiple {
 			break // of several values a single property keeps the first
 		}
@@ -88,12 +88,12 @@ func (s *store) propertyText(f *listField, v any) (text string, ok bool) {
 		}
 		return "", false
 	case "S:Date":
-		if t, ok := s.parseDate(v); ok {
+		if t, ok := s.zone.parseDate(v); ok {
 			return t.Format("2006-01-02"), true
 		}
 		return "", false
 	case "S:DateTime":
-		if t, ok := s.parseTime(v); ok {
+		if t, ok := s.zone.parseTime(v); ok {
 			return t.Format("2006-01-02 15:04:05"), true
 		}
 		return "", false
@@ -178,15 +178,15 @@ func (s *store) showProperty(f *listField, v propertyValue) any {
 	case v.html:
 		return object("TYPE", "HTML", "TEXT", v.text)
 	case f.typ == "S:Date":
-		return relayout(s, v.text, s.localDay)
+		return relayout(s.zone, v.text, s.zone.localDay)
 	case f.typ == "S:DateTime":
-		return relayout(s, v.text, s.local)
+		return relayout(s.zone, v.text, s.zone.local)
 	}
 	return v.text
 }
 
-func relayout(s *store, text string, layout func(time.Time) string) string {
-	t, ok := s.parseTime(text)
+func relayout(z zone, text string, layout func(time.Time) string) string {
+	t, ok := z.parseTime(text)
 	if !ok {
 		return text
 	}

@@ -1,5 +1,7 @@
 package emulator
 
+import "cmp"
+
 // refusal is an error that a portal refuses with.
 type refusal struct {
 	status int
@@ -60,5 +62,5 @@ func (f *Fault) refuses() *restError {
 	if f.Status != 0 {
 		r.status = f.Status
 	}
-	return failStatus(r.status, f.Code, textOr(r.text, "a fault of the emulator"))
+	return failStatus(r.status, f.Code, cmp.Or(r.text, "a fault of the emulator"))
 }

@@ -82,21 +82,6 @@ func newRowValues() rowValues {
 	}
 }
 
-// given are the fields of a row as a call gives them, by stored name.
-type given map[string]any
-
-func (g given) num(name string, places int, into *num.Num) {
-	if v, ok := g[name]; ok {
-		*into = toNum(v).Round(places)
-	}
-}
-
-func (g given) int(name string, into *int64) {
-	if v, ok := g[name]; ok {
-		*into = toInt(v)
-	}
-}
-
 // apply puts the given fields into a row and computes the rest.
 func (r *rowValues) apply(g given) error {
 	g.int("PRODUCT_ID", &r.productID)
@@ -304,18 +289,4 @@ func (s *store) rowColumns() []column[*row] {
 		{"SORT", kindInt, func(r *row) any { return r.sort }},
 		{"TYPE", kindInt, func(r *row) any { return r.productType() }},
 	}
-}
-
-// fixed writes a number with so many digits after the point, as legacy answers
-// do.
-func fixed(n num.Num, places int) string {
-	text := n.Round(places).String()
-	have := n.Round(places).Scale()
-	if have == 0 {
-		text += "."
-	}
-	for ; have < places; have++ {
-		text += "0"
-	}
-	return text
 }

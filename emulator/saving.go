@@ -3,7 +3,6 @@ package emulator
 import (
 	"fmt"
 	"maps"
-	"time"
 
 	"github.com/b24rules/b24rules/engine/num"
 )
@@ -78,11 +77,11 @@ func enterStage(t *entityType, v map[string]any, current any) error {
 			break
 		}
 	}
-	for name, value := range map[string]any{
+	for name, x := range map[string]any{
 		"STAGE_ID": now.id, "STAGE_SEMANTIC_ID": now.semantics, "CLOSED": now.semantics != "P", "IS_NEW": now.id == cat.stages[0].id,
 	} {
 		if t.fields.byName[name] != nil {
-			v[name] = value
+			v[name] = x
 		}
 	}
 	return nil
@@ -97,7 +96,7 @@ func (c *call) closeLead(it *item, v map[string]any) {
 	case v["STAGE_SEMANTIC_ID"] == "P":
 		v["DATE_CLOSED"] = nil
 	case v["DATE_CLOSED"] == nil:
-		v["DATE_CLOSED"] = c.now.In(c.store().zone).Truncate(time.Second)
+		v["DATE_CLOSED"] = c.savedAt()
 	}
 }
 
@@ -128,7 +127,7 @@ func (c *call) saveItem(it *item, changes map[string]any, how saveOptions) error
 	}
 	it.typ.strip(v)
 	moved := !same(before["CATEGORY_ID"], v["CATEGORY_ID"])
-	now := c.now.In(s.zone).Truncate(time.Second)
+	now := c.savedAt()
 	v["UPDATED_TIME"], v["UPDATED_BY"] = now, c.req.by.user
 	if !same(before["STAGE_ID"], v["STAGE_ID"]) {
 		v["MOVED_TIME"], v["MOVED_BY"] = now, c.req.by.user

@@ -155,7 +155,7 @@ func (s *store) sectionText(v any) any {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case time.Time:
-		return s.local(v)
+		return s.zone.local(v)
 	case string:
 		return textOrNull(v)
 	}
@@ -176,7 +176,7 @@ func sectionAdd(c *call) (any, error) {
 		return nil, missingParam("NAME")
 	}
 	s := c.store()
-	now := c.now.In(s.zone).Truncate(time.Second)
+	now := c.savedAt()
 	x := &section{
 		code: toText(c.param("SECTION_CODE")), parent: toInt(c.param("IBLOCK_SECTION_ID")), active: true, sort: 500,
 		created: now, creator: c.req.by.user,
@@ -205,7 +205,7 @@ func (c *call) writeSection(x *section, g given) {
 	if v, ok := g["ACTIVE"]; ok {
 		x.active = v == "Y"
 	}
-	x.changed, x.modifier = c.now.In(c.store().zone).Truncate(time.Second), c.req.by.user
+	x.changed, x.modifier = c.savedAt(), c.req.by.user
 }
 
 // sectionOf finds the section that a call names.

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -93,7 +94,7 @@ func (s *store) entries() []entry {
 			all = append(all, entry{st, d})
 		}
 	}
-	slices.SortFunc(all, func(a, b entry) int { return cmpInt(a.row, b.row) })
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.row, b.row) })
 	return all
 }
 

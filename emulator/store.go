@@ -8,8 +8,7 @@ import (
 
 // store is the portal's data. Legacy and universal methods look at the same.
 type store struct {
-	zone      *time.Location
-	dayFirst  bool // see Config.DayFirst
+	zone      zone
 	types     map[int]*entityType
 	items     map[int]*itemTable
 	rows      map[owner][]*row
@@ -48,7 +47,7 @@ type itemTable struct {
 
 func newStore(cfg Config) store {
 	s := store{
-		zone: cfg.Location, dayFirst: cfg.DayFirst, types: map[int]*entityType{}, items: map[int]*itemTable{}, rows: map[owner][]*row{},
+		zone: zone{cfg.Location, cfg.DayFirst}, types: map[int]*entityType{}, items: map[int]*itemTable{}, rows: map[owner][]*row{},
 		rowsByID: map[int64]*row{}, lists: map[int64]*iblock{}, counters: map[string]int64{},
 	}
 	s.directories = s.plainDirectories()

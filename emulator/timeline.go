@@ -79,7 +79,7 @@ func commentAdd(c *call) (any, error) {
 	}
 	m := &comment{
 		id: s.next("comment"), typ: t, item: toInt(g["ENTITY_ID"]), author: c.req.by.user, text: text,
-		created: c.now.In(s.zone).Truncate(time.Second), files: s.readCommentFiles(g),
+		created: c.savedAt(), files: s.readCommentFiles(g),
 	}
 	s.comments = append(s.comments, m)
 	c.fireComment(m, opAdd)
@@ -175,13 +175,13 @@ func (c *call) commentJSON(m *comment) *php.Array {
 	}
 	for _, f := range m.files {
 		files.Set(toText(intValue(f.id)), object(
-			"id", f.id, "date", s.stamp(m.created), "type", "file", "name", f.name, "size", f.size, "authorId", m.author,
+			"id", f.id, "date", s.zone.stamp(m.created), "type", "file", "name", f.name, "size", f.size, "authorId", m.author,
 			"authorName", c.userName(m.author), "urlPreview", "", "urlShow", "", "urlDownload", "",
 		))
 	}
 	return object(
 		"ID", toText(intValue(m.id)), "ENTITY_ID", toText(intValue(m.item)), "ENTITY_TYPE", strings.ToLower(m.typ.code),
-		"CREATED", s.stamp(m.created), "COMMENT", m.text, "AUTHOR_ID", toText(intValue(m.author)), "FILES", shown,
+		"CREATED", s.zone.stamp(m.created), "COMMENT", m.text, "AUTHOR_ID", toText(intValue(m.author)), "FILES", shown,
 	)
 }
 

@@ -1,8 +1,6 @@
 package emulator
 
 import (
-	"time"
-
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -42,8 +40,8 @@ func (s *store) typeJSON(t *entityType) *php.Array {
 	for _, sw := range typeSwitches() {
 		a.Set(sw.name, yesNo(sw.of(t.dynamic)))
 	}
-	a.Set("createdTime", s.stamp(t.created))
-	a.Set("updatedTime", s.stamp(t.updated))
+	a.Set("createdTime", s.zone.stamp(t.created))
+	a.Set("updatedTime", s.zone.stamp(t.updated))
 	a.Set("updatedBy", intValue(1))
 	return a
 }
@@ -185,7 +183,7 @@ func typeUpdate(c *call) (any, error) {
 	}
 	s := c.store()
 	t.dynamic.read(fields)
-	t.updated = c.now.In(s.zone).Truncate(time.Second)
+	t.updated = c.savedAt()
 	s.rebuild(t)
 	s.readRelations(t, fields)
 	c.fireType(t, opUpdate)

@@ -248,7 +248,7 @@ func (s *store) addType(def Type, now time.Time) int {
 			def.ID++
 		}
 	}
-	created := now.In(s.zone).Truncate(time.Second)
+	created := s.zone.second(now)
 	t := &entityType{
 		id: def.EntityTypeID, short: "T" + strconv.FormatInt(int64(def.EntityTypeID), 16),
 		code: "DYNAMIC_" + strconv.Itoa(def.EntityTypeID), pipelines: true,

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -237,10 +238,10 @@ func userFieldRows(types ...*entityType) []userFieldRow {
 		}
 	}
 	slices.SortFunc(rows, func(a, b userFieldRow) int {
-		if d := cmpInt(a.field.user.sort, b.field.user.sort); d != 0 {
+		if d := cmp.Compare(a.field.user.sort, b.field.user.sort); d != 0 {
 			return d
 		}
-		return cmpInt(a.field.user.id, b.field.user.id)
+		return cmp.Compare(a.field.user.id, b.field.user.id)
 	})
 	return rows
 }

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/b24rules/b24rules/internal/php"
@@ -70,7 +71,7 @@ func (u *UserField) hasOption(id int64) bool {
 
 // userField completes a custom field's definition.
 func (s *store) userField(u UserField) *field {
-	u.Type, u.Title = textOr(u.Type, "string"), textOr(u.Title, u.Name)
+	u.Type, u.Title = cmp.Or(u.Type, "string"), cmp.Or(u.Title, u.Name)
 	if u.Type == "double" && u.Precision == 0 {
 		u.Precision = 4
 	}
@@ -93,9 +94,9 @@ func (s *store) userField(u UserField) *field {
 	return f
 }
 
-func (s *store) newOption(value string, sort int64) option {
+func (s *store) newOption(v string, sort int64) option {
 	id := s.next("userOption")
-	return option{id: id, value: value, sort: sort, xmlID: deriveHex(value, toText(intValue(id)), 32)}
+	return option{id: id, value: v, sort: sort, xmlID: deriveHex(v, toText(intValue(id)), 32)}
 }
 
 // userEntity is what custom fields call a type: CRM_DEAL, or CRM_5 by the own id

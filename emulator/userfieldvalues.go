@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,7 +89,7 @@ func (u *UserField) label(name string, v any) {
 		u.labels[name] = texts
 	}
 	if name == "" || name == "EDIT_FORM_LABEL" {
-		u.Title = textOr(texts["en"], u.Title)
+		u.Title = cmp.Or(texts["en"], u.Title)
 	}
 }
 
@@ -120,13 +121,13 @@ func (s *store) changeOptions(u *UserField, v any, whole bool) {
 		if v, ok := e["DEF"]; ok {
 			o.def = v == "Y"
 		}
-		o.xmlID = textOr(toText(e["XML_ID"]), o.xmlID)
+		o.xmlID = cmp.Or(toText(e["XML_ID"]), o.xmlID)
 		kept = append(kept, o)
 	}
 	if !whole {
 		kept = append(slices.DeleteFunc(slices.Clone(old), func(o option) bool { return named[o.id] }), kept...)
 	}
-	slices.SortStableFunc(kept, func(a, b option) int { return cmpInt(a.sort, b.sort) })
+	slices.SortStableFunc(kept, func(a, b option) int { return cmp.Compare(a.sort, b.sort) })
 	u.options = kept
 }
 
@@ -145,7 +146,7 @@ func uniqueXMLIDs(v any) (twice string, ok bool) {
 }
 
 func (u *UserField) switchOf(name, byDefault string) string {
-	return textOr(u.switches[name], byDefault)
+	return cmp.Or(u.switches[name], byDefault)
 }
 
 // frameJSON are the settings of a custom field that both ways of showing it have,

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -58,9 +59,9 @@ func userGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	users := slices.SortedFunc(maps.Values(c.p.users), func(a, b *User) int { return cmpInt(a.ID, b.ID) })
+	users := slices.SortedFunc(maps.Values(c.p.users), func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
 	found := keep(users, pass)
-	order := object(toText(firstOf(c.param("SORT"), "ID")), textOr(toText(c.param("ORDER")), "ASC"))
+	order := object(toText(firstOf(c.param("SORT"), "ID")), cmp.Or(toText(c.param("ORDER")), "ASC"))
 	sortRows(found, looseOrder(order, userColumn))
 	answer := php.NewArray()
 	for _, u := range page(c, found) {
@@ -68,10 +69,6 @@ func userGet(c *call) (any, error) {
 	}
 	return answer, nil
 }
-
-// emptyObject is a PHP object without public properties, which is {} where an
-// empty array is [].
-type emptyObject struct{}
 
 // userJSON is a user as user.get shows it: two times come out as empty objects.
 func (c *call) userJSON(u *User) *php.Array {

@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -201,51 +203,6 @@ func list(v any) []any {
 	return values
 }
 
-// stamp writes a moment as crm answers do.
-func (s *store) stamp(t time.Time) string { return t.In(s.zone).Format(time.RFC3339) }
-
-// stampDate writes a date as crm answers do: midnight moved by the zone's
-// offset, 2024-07-23T03:00:00+03:00 in a zone three hours east. The portal adds
-// the offset to the local midnight.
-func (s *store) stampDate(t time.Time) string {
-	y, m, d := t.Date()
-	midnight := time.Date(y, m, d, 0, 0, 0, 0, s.zone)
-	_, offset := midnight.Zone()
-	return midnight.Add(time.Duration(offset) * time.Second).Format(time.RFC3339)
-}
-
-// timeLayouts are the forms of a moment that the portal understands.
-var timeLayouts = [...]string{
-	time.RFC3339Nano, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04",
-	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02",
-	"02.01.2006 15:04:05", "02.01.2006 15:04", "02.01.2006",
-	"01/02/2006 03:04:05 pm", "01/02/2006 03:04 pm", "01/02/2006 15:04:05", "01/02/2006",
-}
-
-// parseTime reads a moment. Without an offset it is in the portal's zone.
-func (s *store) parseTime(v any) (time.Time, bool) {
-	text := strings.ToLower(strings.TrimSpace(toText(v)))
-	text = strings.Replace(strings.Replace(text, "t", "T", 1), "z", "Z", 1)
-	if text == "" || len(text) > 40 {
-		return time.Time{}, false
-	}
-	for _, layout := range timeLayouts {
-		if moment, err := time.ParseInLocation(layout, text, s.zone); err == nil {
-			return moment.In(s.zone).Truncate(time.Second), true
-		}
-	}
-	return time.Time{}, false
-}
-
-// parseDate reads a date: the day of the moment in the portal's zone.
-func (s *store) parseDate(v any) (time.Time, bool) {
-	t, ok := s.parseTime(v)
-	if !ok {
-		return time.Time{}, false
-	}
-	return dateOf(t), true
-}
-
 func dateOf(t time.Time) time.Time {
 	y, m, d := t.Date()
 	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
@@ -260,3 +217,76 @@ func firstOf(values ...any) any {
 	}
 	return nil
 }
+
+// isYes is how crm.item.* reads a boolean: true, "true", "y" and "Y" are yes,
+// everything else is no, 1 too.
+func isYes(v any) bool {
+	switch v := v.(type) {
+	case bool:
+		return v
+	case string:
+		return v == "true" || v == "y" || v == "Y"
+	}
+	return false
+}
+
+// phpType is PHP's gettype.
+func phpType(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "NULL"
+	case bool:
+		return "boolean"
+	case json.Number:
+		if toNum(v).IsInt() {
+			return "integer"
+		}
+		return "double"
+	case *php.Array:
+		return "array"
+	}
+	return "string"
+}
+
+// textOrNull is how lists show text: null when it is empty.
+func textOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func first(v any) any {
+	if several, ok := v.([]any); ok {
+		if len(several) == 0 {
+			return nil
+		}
+		return several[0]
+	}
+	return v
+}
+
+// deriveHex makes a token of n hexadecimal digits, at most 64, that is the same
+// for the same portal.
+func deriveHex(secret, purpose string, n int) string {
+	sum := sha256.Sum256([]byte(secret + "\x00" + purpose))
+	return hex.EncodeToString(sum[:])[:n]
+}
+
+// fixed writes a number with so many digits after the point, as legacy answers
+// do.
+func fixed(n num.Num, places int) string {
+	text := n.Round(places).String()
+	have := n.Round(places).Scale()
+	if have == 0 {
+		text += "."
+	}
+	for ; have < places; have++ {
+		text += "0"
+	}
+	return text
+}
+
+// emptyObject is a PHP object without public properties, which is {} where an
+// empty array is [].
+type emptyObject struct{}
