@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // application is the portal's one local application: its keys, what has been
@@ -57,11 +59,11 @@ const (
 
 func newApplication(secret string) *application {
 	a := &application{
-		clientID:     "local." + deriveHex(secret, "client id", 14) + ".00000000",
-		clientSecret: deriveHex(secret, "client secret", 50),
-		memberID:     deriveHex(secret, "member id", 32),
+		clientID:     "local." + value.DeriveHex(secret, "client id", 14) + ".00000000",
+		clientSecret: value.DeriveHex(secret, "client secret", 50),
+		memberID:     value.DeriveHex(secret, "member id", 32),
 	}
-	a.install("1", deriveHex(secret, "application token", 32))
+	a.install("1", value.DeriveHex(secret, "application token", 32))
 	return a
 }
 
@@ -78,8 +80,8 @@ func (p *Portal) issue(user int64, hops int) Tokens {
 	a := p.app
 	a.issued++
 	t := Tokens{
-		Access:  deriveHex(p.cfg.Secret, fmt.Sprint("access token ", a.issued), 64),
-		Refresh: deriveHex(p.cfg.Secret, fmt.Sprint("refresh token ", a.issued), 64),
+		Access:  value.DeriveHex(p.cfg.Secret, fmt.Sprint("access token ", a.issued), 64),
+		Refresh: value.DeriveHex(p.cfg.Secret, fmt.Sprint("refresh token ", a.issued), 64),
 		Expires: now.Add(p.cfg.TokenLife),
 	}
 	a.access[t.Access] = grant{user: user, expires: t.Expires, hops: hops}
@@ -159,7 +161,7 @@ func (p *Portal) MemberID() string { return p.app.memberID }
 func (p *Portal) InstallApp(url string) {
 	p.mu.Lock()
 	p.unbindApp()
-	p.app.install("1", deriveHex(p.cfg.Secret, "application token", 32))
+	p.app.install("1", value.DeriveHex(p.cfg.Secret, "application token", 32))
 	p.app.url = url
 	p.mu.Unlock()
 	p.tell("ONAPPINSTALL", authLong, "VERSION", "1", "ACTIVE", "Y", "INSTALLED", "Y", "LANGUAGE_ID", language)
@@ -172,7 +174,7 @@ func (p *Portal) UpdateApp(version string) {
 	p.mu.Lock()
 	before := p.app.version
 	p.app.version = version
-	p.app.token = deriveHex(p.cfg.Secret, "application token of version "+version, 32)
+	p.app.token = value.DeriveHex(p.cfg.Secret, "application token of version "+version, 32)
 	p.mu.Unlock()
 	p.tell("ONAPPUPDATE", authLong, "VERSION", version, "PREVIOUS_VERSION", before, "LANGUAGE_ID", language)
 	p.mu.Lock()
@@ -204,7 +206,7 @@ func (p *Portal) AppPayment(status string, days int, expired bool) {
 	code, version := p.app.clientID, p.app.version
 	p.mu.Unlock()
 	p.tell("ONAPPPAYMENT", authBare, "CODE", code, "VERSION", version, "STATUS", status,
-		"PAYMENT_EXPIRED", yesNo(expired), "DAYS", days, "LANGUAGE_ID", language)
+		"PAYMENT_EXPIRED", value.YesNo(expired), "DAYS", days, "LANGUAGE_ID", language)
 }
 
 // language is that of the portal.
@@ -219,7 +221,7 @@ func (p *Portal) unbindApp() {
 // tell sends an event of the application's life to those who are bound to it,
 // and those of its installation to the URL that was given for them.
 func (p *Portal) tell(code string, kind authKind, data ...any) {
-	e := raised{code: code, data: object(data...), auth: kind, origin: &origin{user: p.user.ID, hops: firstHops}}
+	e := raised{code: code, data: value.Object(data...), auth: kind, origin: &origin{user: p.user.ID, hops: firstHops}}
 	p.mu.Lock()
 	url, bound := p.app.url, false
 	for _, sub := range p.feeds.subscriptions {
@@ -243,11 +245,11 @@ func appInfo(c *call) (any, error) {
 	license = cmp.Or(license, "pro100")
 	var days any
 	if a.status == "T" || a.status == "P" {
-		days = intValue(int64(a.days))
+		days = value.FromInt(int64(a.days))
 	}
-	return object(
-		"ID", 1, "CODE", a.clientID, "VERSION", intValue(toInt(a.version)), "STATUS", a.status, "INSTALLED", a.installed,
-		"PAYMENT_EXPIRED", yesNo(a.expired), "DAYS", days, "LANGUAGE_ID", language,
+	return value.Object(
+		"ID", 1, "CODE", a.clientID, "VERSION", value.FromInt(value.Int(a.version)), "STATUS", a.status, "INSTALLED", a.installed,
+		"PAYMENT_EXPIRED", value.YesNo(a.expired), "DAYS", days, "LANGUAGE_ID", language,
 		"LICENSE", language+"_"+license, "LICENSE_TYPE", license, "LICENSE_FAMILY", strings.TrimRight(license, "0123456789"),
 	), nil
 }
@@ -255,11 +257,11 @@ func appInfo(c *call) (any, error) {
 // featureGet is feature.get.
 // https://apidocs.bitrix24.com/api-reference/common/system/feature-get.html
 func featureGet(c *call) (any, error) {
-	code := toText(c.param("CODE"))
+	code := value.Text(c.param("CODE"))
 	if code == "" {
 		return nil, fail("CODE_EMPTY", "CODE can't be empty")
 	}
-	return object("value", yesNo(c.p.cfg.feature(code))), nil
+	return value.Object("value", value.YesNo(c.p.cfg.feature(code))), nil
 }
 
 // Features of plans that the methods ask for.

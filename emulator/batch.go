@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -27,7 +28,7 @@ type batchState struct {
 func (p *Portal) runBatch(req *request) *answer {
 	start := time.Now()
 	req.batch = true
-	halt, _ := upperKeys(req.params).Get("HALT")
+	halt, _ := value.UpperKeys(req.params).Get("HALT")
 	s := &batchState{php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray()}
 	count := 0
 	for key, command := range req.commands() {
@@ -36,7 +37,7 @@ func (p *Portal) runBatch(req *request) *answer {
 		if a.broken != nil {
 			return a
 		}
-		if failed := s.add(key, a); failed && !isEmpty(halt) {
+		if failed := s.add(key, a); failed && !value.IsEmpty(halt) {
 			break
 		}
 	}
@@ -47,7 +48,7 @@ func (p *Portal) runBatch(req *request) *answer {
 	}
 	// The batch itself spends no execution time; its commands do.
 	return &answer{
-		result: object("result", s.result, "result_error", s.errors, "result_total", s.total,
+		result: value.Object("result", s.result, "result_error", s.errors, "result_total", s.total,
 			"result_next", s.next, "result_time", s.time),
 		time: p.timing(start, time.Now(), 0, start.Add(operatingWindow)),
 	}
@@ -55,8 +56,8 @@ func (p *Portal) runBatch(req *request) *answer {
 
 // commands are those of a batch by their keys. What is no text is left out.
 func (r *request) commands() iter.Seq2[string, string] {
-	given, _ := upperKeys(r.params).Get("CMD")
-	cmd, _ := asArray(given)
+	given, _ := value.UpperKeys(r.params).Get("CMD")
+	cmd, _ := value.Array(given)
 	return func(yield func(string, string) bool) {
 		for key, v := range cmd.All() {
 			if command, ok := v.(string); ok && !yield(key, command) {
@@ -119,15 +120,15 @@ func (s *batchState) add(key string, a *answer) (failed bool) {
 		if a.err.code == "insufficient_scope" {
 			text = "" // as the documentation shows it inside a batch
 		}
-		s.errors.Set(key, object("error", a.err.code, "error_description", text))
+		s.errors.Set(key, value.Object("error", a.err.code, "error_description", text))
 		return true
 	}
 	s.result.Set(key, a.result)
 	if a.hasTotal {
-		s.total.Set(key, intValue(int64(a.total)))
+		s.total.Set(key, value.FromInt(int64(a.total)))
 	}
 	if a.next > 0 {
-		s.next.Set(key, intValue(int64(a.next)))
+		s.next.Set(key, value.FromInt(int64(a.next)))
 	}
 	s.time.Set(key, a.time)
 	return false
@@ -145,8 +146,8 @@ var (
 func (s *batchState) resolve(params *php.Array) *php.Array {
 	out := php.NewArray()
 	for key, v := range params.All() {
-		key = toText(s.value(key))
-		if inner, ok := asArray(v); ok {
+		key = value.Text(s.value(key))
+		if inner, ok := value.Array(v); ok {
 			out.Set(key, s.resolve(inner))
 			continue
 		}
@@ -171,8 +172,8 @@ func (s *batchState) value(v any) any {
 		if m[0] == text {
 			return found
 		}
-		if _, isArray := asArray(found); !isArray {
-			text = strings.ReplaceAll(text, m[0], toText(found))
+		if _, isArray := value.Array(found); !isArray {
+			text = strings.ReplaceAll(text, m[0], value.Text(found))
 		}
 	}
 	return text
@@ -195,7 +196,7 @@ func (s *batchState) follow(member string, steps [][]string) any {
 		at = s.errors
 	}
 	for _, step := range steps {
-		a, ok := asArray(at)
+		a, ok := value.Array(at)
 		if !ok {
 			break
 		}

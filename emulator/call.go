@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -108,7 +109,7 @@ type call struct {
 func (c *call) store() *store { return &c.p.store }
 
 // savedAt is when what the call writes is changed, as the portal stores it.
-func (c *call) savedAt() time.Time { return c.store().zone.second(c.now) }
+func (c *call) savedAt() time.Time { return c.store().zone.Second(c.now) }
 
 // param returns a parameter, nil without it.
 func (c *call) param(name string) any {
@@ -122,20 +123,20 @@ func (c *call) intParam(name string) (int64, error) {
 	if v == nil {
 		return 0, c.missing(name)
 	}
-	if !isNumeric(v) {
+	if !value.IsNumeric(v) {
 		return 0, c.wrongType(name, "int")
 	}
-	return toInt(v), nil
+	return value.Int(v), nil
 }
 
 // arrayParam reads an array that a controller method may get. Without it the
 // array is empty.
 func (c *call) arrayParam(name string) (*php.Array, error) {
 	v := c.param(name)
-	if isEmpty(v) {
+	if value.IsEmpty(v) {
 		return nil, nil
 	}
-	a, ok := asArray(v)
+	a, ok := value.Array(v)
 	if !ok {
 		return nil, c.wrongType(name, "array")
 	}
@@ -146,10 +147,10 @@ func (c *call) arrayParam(name string) (*php.Array, error) {
 // it is something else.
 func (c *call) optionalArray(name string) (a *php.Array, ok bool) {
 	v := c.param(name)
-	if isEmpty(v) {
+	if value.IsEmpty(v) {
 		return nil, true
 	}
-	return asArray(v)
+	return value.Array(v)
 }
 
 // missing and wrongType are the errors of the controller methods' parameters.
@@ -162,8 +163,8 @@ func (c *call) wrongType(name, want string) error {
 	if v == nil {
 		return c.missing(name)
 	}
-	shown := toText(v)
-	if _, isArray := asArray(v); isArray {
+	shown := value.Text(v)
+	if _, isArray := value.Array(v); isArray {
 		shown = ""
 	}
 	return fail("100", fmt.Sprintf("Invalid value {%s} to match with parameter {%s}. Should be value of type %s.", shown, name, want))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -53,7 +54,7 @@ func categoryOf(c *call) (*entityType, *category, error) {
 // first of them.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/category/crm-category-list.html
 func (t *entityType) categoryJSON(cat *category) *php.Array {
-	a := object("id", cat.id, "name", cat.name, "sort", cat.sort, "entityTypeId", t.id, "isDefault", yesNo(cat.byDefault))
+	a := value.Object("id", cat.id, "name", cat.name, "sort", cat.sort, "entityTypeId", t.id, "isDefault", value.YesNo(cat.byDefault))
 	if t.id == typeDeal && cat.id != 0 {
 		a.Set("originId", cat.originID)
 		a.Set("originatorId", cat.originator)
@@ -77,7 +78,7 @@ func categoryList(c *call) (any, error) {
 		categories.Append(t.categoryJSON(cat))
 	}
 	c.total, c.hasTotal = categories.Len(), true
-	return object("categories", categories), nil
+	return value.Object("categories", categories), nil
 }
 
 func categoryGet(c *call) (any, error) {
@@ -85,7 +86,7 @@ func categoryGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return object("category", t.categoryJSON(cat)), nil
+	return value.Object("category", t.categoryJSON(cat)), nil
 }
 
 func categoryFields(c *call) (any, error) {
@@ -97,7 +98,7 @@ func categoryFields(c *call) (any, error) {
 	add := func(name, typ string, set flags) {
 		d := (&field{name: name, typ: typ, title: name, flags: set}).describe(t)
 		d.Set("upperName", name)
-		described.Set(camelName(name), d)
+		described.Set(value.CamelName(name), d)
 	}
 	add("ID", "integer", readOnly)
 	add("NAME", "string", 0)
@@ -106,11 +107,11 @@ func categoryFields(c *call) (any, error) {
 	add("IS_DEFAULT", "boolean", readOnly)
 	add("ORIGIN_ID", "string", 0)
 	add("ORIGINATOR_ID", "string", 0)
-	return object("fields", described), nil
+	return value.Object("fields", described), nil
 }
 
 // noCode is an error whose code is the number 0.
-func noCode(text string) error { return &restError{status: 400, code: intValue(0), text: text} }
+func noCode(text string) error { return &restError{status: 400, code: value.FromInt(0), text: text} }
 
 // categoryAdd is crm.category.add.
 func categoryAdd(c *call) (any, error) {
@@ -118,21 +119,21 @@ func categoryAdd(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields, ok := asArray(c.param("fields"))
+	fields, ok := value.Array(c.param("fields"))
 	if !ok {
 		return nil, c.wrongType("fields", "array")
 	}
 	name, _ := fields.Get("name")
 	isDefault, _ := fields.Get("isDefault")
 	switch {
-	case isEmpty(name):
+	case value.IsEmpty(name):
 		return nil, noCode("Field 'NAME' is required")
-	case isYes(isDefault) && t.isClient():
+	case value.IsYes(isDefault) && t.isClient():
 		return nil, noCode("Default client category does not support updating default state")
 	}
-	cat := c.store().addCategory(t, toText(name))
+	cat := c.store().addCategory(t, value.Text(name))
 	t.writeCategory(cat, fields)
-	return object("category", t.categoryJSON(cat)), nil
+	return value.Object("category", t.categoryJSON(cat)), nil
 }
 
 // isClient tells contacts and companies, whose categories are no pipelines.
@@ -161,15 +162,15 @@ func (t *entityType) writeCategory(cat *category, fields *php.Array) {
 	for name, v := range fields.All() {
 		switch name {
 		case "name":
-			cat.name = cmp.Or(toText(v), cat.name)
+			cat.name = cmp.Or(value.Text(v), cat.name)
 		case "sort":
-			cat.sort = toInt(v)
+			cat.sort = value.Int(v)
 		case "originId":
-			cat.originID = toText(v)
+			cat.originID = value.Text(v)
 		case "originatorId":
-			cat.originator = toText(v)
+			cat.originator = value.Text(v)
 		case "isDefault":
-			if isYes(v) {
+			if value.IsYes(v) {
 				for _, other := range t.categories {
 					other.byDefault = other == cat
 				}
@@ -188,7 +189,7 @@ func categoryUpdate(c *call) (any, error) {
 		return nil, err
 	}
 	t.writeCategory(cat, fields)
-	return object("category", t.categoryJSON(cat)), nil
+	return value.Object("category", t.categoryJSON(cat)), nil
 }
 
 // categoryDelete is crm.category.delete. A pipeline that has items stays.
@@ -219,7 +220,7 @@ func categoryDelete(c *call) (any, error) {
 // unlike in crm.status.list.
 func dealCategoryStages(c *call) (any, error) {
 	answer := php.NewArray()
-	if cat := c.store().types[typeDeal].category(toInt(c.param("ID"))); cat != nil {
+	if cat := c.store().types[typeDeal].category(value.Int(c.param("ID"))); cat != nil {
 		answer = shortStages(cat.stages)
 	}
 	return answer, nil

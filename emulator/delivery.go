@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -75,7 +76,7 @@ func (p *Portal) AddWebhook(url string, events ...string) (token string) {
 	number := p.store.next("webhook")
 	token = p.cfg.ApplicationToken
 	if number > 1 { // each outbound webhook has a token of its own
-		token = deriveHex(p.cfg.Secret, "outbound webhook "+strconv.FormatInt(number, 10), 32)
+		token = value.DeriveHex(p.cfg.Secret, "outbound webhook "+strconv.FormatInt(number, 10), 32)
 	}
 	for _, event := range events {
 		p.feeds.subscriptions = append(p.feeds.subscriptions, &subscription{

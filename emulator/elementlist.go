@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -24,8 +25,8 @@ func elementGet(c *call) (any, error) {
 	id, code := c.param("ELEMENT_ID"), c.param("ELEMENT_CODE")
 	for _, elementID := range b.order {
 		e := b.elements[elementID]
-		if (isEmpty(id) || slices.ContainsFunc(list(id), func(v any) bool { return toInt(v) == e.id })) &&
-			(isEmpty(code) || sameCode(e.code, toText(code))) && pass(e) {
+		if (value.IsEmpty(id) || slices.ContainsFunc(value.List(id), func(v any) bool { return value.Int(v) == e.id })) &&
+			(value.IsEmpty(code) || sameCode(e.code, value.Text(code))) && pass(e) {
 			rows = append(rows, e)
 		}
 	}
@@ -50,7 +51,7 @@ func elementSelection(c *call) map[string]bool {
 	}
 	only := map[string]bool{}
 	for _, v := range chosen.All() {
-		name := strings.ToUpper(toText(v))
+		name := strings.ToUpper(value.Text(v))
 		if name == "*" {
 			return nil
 		}
@@ -67,17 +68,17 @@ func (c *call) elementJSON(b *iblock, e *element, only map[string]bool) *php.Arr
 			a.Set(name, v)
 		}
 	}
-	set("ID", toText(intValue(e.id)))
-	set("IBLOCK_ID", toText(intValue(b.id)))
+	set("ID", value.Text(value.FromInt(e.id)))
+	set("IBLOCK_ID", value.Text(value.FromInt(b.id)))
 	set("NAME", e.system["NAME"])
 	var section any
 	if e.section != 0 {
-		section = toText(intValue(e.section))
+		section = value.Text(value.FromInt(e.section))
 	}
 	set("IBLOCK_SECTION_ID", section)
-	set("CREATED_BY", toText(intValue(e.creator)))
+	set("CREATED_BY", value.Text(value.FromInt(e.creator)))
 	set("BP_PUBLISHED", "Y")
-	set("CODE", textOrNull(e.code))
+	set("CODE", value.TextOrNull(e.code))
 	for _, f := range b.fields {
 		if f.property() || f.name == "NAME" || f.name == "CREATED_BY" {
 			continue
@@ -106,19 +107,19 @@ func (c *call) systemJSON(e *element, name string) any {
 	case "CREATED_USER_NAME":
 		return c.userName(e.creator)
 	case "ACTIVE_FROM", "ACTIVE_TO":
-		return textOrNull(relayout(c.store().zone, e.system[name], c.store().zone.local))
+		return value.TextOrNull(relayout(c.store().zone, e.system[name], c.store().zone.Local))
 	case "SORT":
 		return e.sort()
 	case "PREVIEW_TEXT_TYPE", "DETAIL_TEXT_TYPE":
 		return textFormat
 	case "DATE_CREATE":
-		return c.store().zone.local(e.created)
+		return c.store().zone.Local(e.created)
 	case "TIMESTAMP_X":
-		return c.store().zone.local(e.changed)
+		return c.store().zone.Local(e.changed)
 	case "MODIFIED_BY":
-		return toText(intValue(e.modifier))
+		return value.Text(value.FromInt(e.modifier))
 	}
-	return textOrNull(e.system[name])
+	return value.TextOrNull(e.system[name])
 }
 
 // textFormat is what the texts of an element are: no HTML.
@@ -175,9 +176,9 @@ func (s *store) elementColumn(b *iblock, name string) (column[*element], bool) {
 	case "PREVIEW_TEXT_TYPE", "DETAIL_TEXT_TYPE":
 		col.get = func(*element) any { return textFormat }
 	case "SORT":
-		col.kind, col.get = kindInt, func(e *element) any { return toInt(e.sort()) }
+		col.kind, col.get = kindInt, func(e *element) any { return value.Int(e.sort()) }
 	case "ACTIVE_FROM", "ACTIVE_TO":
-		col.kind, col.get = kindTime, func(e *element) any { return s.zone.dateTime(e.system[name]) }
+		col.kind, col.get = kindTime, func(e *element) any { return s.zone.DateTime(e.system[name]) }
 	case "ACTIVE", "BP_PUBLISHED":
 		col.get = func(*element) any { return "Y" }
 	case "SECTION_ID", "IBLOCK_SECTION_ID":
@@ -237,9 +238,9 @@ func propertyKind(typ string) kind {
 func (s *store) comparable(f *listField, text string) any {
 	switch propertyKind(f.typ) {
 	case kindNum:
-		return toNum(text)
+		return value.Num(text)
 	case kindTime:
-		return s.zone.dateTime(text)
+		return s.zone.DateTime(text)
 	}
 	return text
 }
@@ -249,7 +250,7 @@ func (s *store) comparable(f *listField, text string) any {
 func (s *store) elementOrder(b *iblock, order *php.Array) []sortKey[*element] {
 	var keys []sortKey[*element]
 	for name, v := range order.All() {
-		direction := strings.ToLower(toText(v))
+		direction := strings.ToLower(value.Text(v))
 		direction = strings.TrimPrefix(strings.TrimSuffix(direction, ",nulls"), "nulls,")
 		f := b.field(strings.ToUpper(name))
 		if direction != "asc" && direction != "desc" || f != nil && (f.multiple || unsortable(f.typ)) {

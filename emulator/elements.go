@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -40,11 +41,11 @@ func elementOf(c *call) (*iblock, *element, error) {
 	if id == nil && code == nil {
 		return nil, nil, missingParam("ELEMENT_ID")
 	}
-	e := b.elements[toInt(id)]
-	if isEmpty(id) && !isEmpty(code) {
-		e = b.coded(toText(code))
+	e := b.elements[value.Int(id)]
+	if value.IsEmpty(id) && !value.IsEmpty(code) {
+		e = b.coded(value.Text(code))
 	}
-	if e != nil && c.p.cfg.StrictElementCode && !isEmpty(id) && !isEmpty(code) && !sameCode(e.code, toText(code)) {
+	if e != nil && c.p.cfg.StrictElementCode && !value.IsEmpty(id) && !value.IsEmpty(code) && !sameCode(e.code, value.Text(code)) {
 		e = nil
 	}
 	if e == nil {
@@ -72,7 +73,7 @@ func elementAdd(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	code := toText(c.param("ELEMENT_CODE"))
+	code := value.Text(c.param("ELEMENT_CODE"))
 	if code == "" {
 		return nil, missingParam("ELEMENT_CODE")
 	}
@@ -85,12 +86,12 @@ func elementAdd(c *call) (any, error) {
 	}
 	s := c.store()
 	now := c.savedAt()
-	e := &element{id: s.next("element"), created: now, creator: c.req.by.user, section: toInt(c.param("IBLOCK_SECTION_ID"))}
+	e := &element{id: s.next("element"), created: now, creator: c.req.by.user, section: value.Int(c.param("IBLOCK_SECTION_ID"))}
 	c.writeElement(b, e, code, fields)
 	b.elements[e.id] = e
 	b.order = append(b.order, e.id)
 	c.recordElement(b, e, opAdd)
-	return intValue(e.id), nil
+	return value.FromInt(e.id), nil
 }
 
 // elementUpdate is lists.element.update. It overwrites the whole element: what
@@ -105,7 +106,7 @@ func elementUpdate(c *call) (any, error) {
 		return nil, err
 	}
 	// Only add looks for another element with this code.
-	c.writeElement(b, e, toText(c.param("ELEMENT_CODE")), fields)
+	c.writeElement(b, e, value.Text(c.param("ELEMENT_CODE")), fields)
 	c.recordElement(b, e, opUpdate)
 	return true, nil
 }
@@ -127,8 +128,8 @@ func elementDelete(c *call) (any, error) {
 // elementInput reads and checks FIELDS. A property may be named by PROPERTY_
 // and its id only; unknown names are ignored. old are the values that the element
 // has: files stay where none are given.
-func elementInput(c *call, b *iblock, old map[int64][]propertyValue) (given, error) {
-	g := upperGiven(c.param("FIELDS"))
+func elementInput(c *call, b *iblock, old map[int64][]propertyValue) (value.Fields, error) {
+	g := value.UpperFields(c.param("FIELDS"))
 	if g["NAME"] == nil {
 		return nil, missingParam("NAME")
 	}
@@ -136,7 +137,7 @@ func elementInput(c *call, b *iblock, old map[int64][]propertyValue) (given, err
 	for _, f := range b.fields {
 		v := g[f.name]
 		stays := f.typ == "F" && len(old[f.id]) > 0
-		if f.required && isEmpty(v) && !isNumeric(v) && !stays {
+		if f.required && value.IsEmpty(v) && !value.IsNumeric(v) && !stays {
 			failed = fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("The field %q is required", f.title))
 		}
 		if _, byID := newFiles(v); f.typ == "F" && byID {
@@ -146,7 +147,7 @@ func elementInput(c *call, b *iblock, old map[int64][]propertyValue) (given, err
 			continue
 		}
 		for _, x := range propertyInput(v) {
-			if text := plainNumber(x.value); text != "" && !isNumeric(text) {
+			if text := plainNumber(x.value); text != "" && !value.IsNumeric(text) {
 				failed = fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("Value of the %q field is not correct", f.title))
 			}
 		}
@@ -155,12 +156,12 @@ func elementInput(c *call, b *iblock, old map[int64][]propertyValue) (given, err
 }
 
 // writeElement gives an element its fields; what is not given is cleared.
-func (c *call) writeElement(b *iblock, e *element, code string, g given) {
+func (c *call) writeElement(b *iblock, e *element, code string, g value.Fields) {
 	s := c.store()
 	e.code = code
 	e.changed, e.modifier = c.savedAt(), c.req.by.user
 	if v, ok := g["IBLOCK_SECTION_ID"]; ok {
-		e.section = toInt(v)
+		e.section = value.Int(v)
 	}
 	old := e.properties
 	e.system, e.properties = map[string]string{}, map[int64][]propertyValue{}
@@ -176,7 +177,7 @@ func (c *call) writeElement(b *iblock, e *element, code string, g given) {
 			continue
 		}
 		if !f.property() {
-			e.system[f.name] = toText(first(list(v)))
+			e.system[f.name] = value.Text(value.First(value.List(v)))
 			continue
 		}
 		if values := s.readProperty(f, v, old[f.id]); len(values) > 0 {

@@ -3,6 +3,8 @@ package emulator
 import (
 	"strconv"
 	"strings"
+
+	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // fire raises the event of a change. Leads, deals, contacts, companies and
@@ -12,10 +14,10 @@ import (
 func (c *call) fire(t *entityType, op string, id int64) {
 	op = strings.ToUpper(op)
 	if t.ownEvents() {
-		c.raise("ONCRM"+t.code+op, object("ID", toText(intValue(id))))
+		c.raise("ONCRM"+t.code+op, value.Object("ID", value.Text(value.FromInt(id))))
 		return
 	}
-	fields := object("ID", toText(intValue(id)), "ENTITY_TYPE_ID", strconv.Itoa(t.id))
+	fields := value.Object("ID", value.Text(value.FromInt(id)), "ENTITY_TYPE_ID", strconv.Itoa(t.id))
 	c.raise("ONCRMDYNAMICITEM"+op, fields)
 	if t.id >= firstDynamicType {
 		c.raise("ONCRMDYNAMICITEM"+op+"_"+strconv.Itoa(t.id), fields)
@@ -26,13 +28,13 @@ func (c *call) fire(t *entityType, op string, id int64) {
 // id, not its entityTypeId.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/events/type/index.html
 func (c *call) fireType(t *entityType, op string) {
-	c.raise("ONCRMTYPE"+strings.ToUpper(op), object("ID", strconv.Itoa(t.dynamic.ID)))
+	c.raise("ONCRMTYPE"+strings.ToUpper(op), value.Object("ID", strconv.Itoa(t.dynamic.ID)))
 }
 
 // fireMove raises the event of a deal that went to another pipeline.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/events/index.html
 func (c *call) fireMove(it *item) {
-	c.raise("ONCRMDEALMOVETOCATEGORY", object("ID", toText(intValue(it.id)),
+	c.raise("ONCRMDEALMOVETOCATEGORY", value.Object("ID", value.Text(value.FromInt(it.id)),
 		"CATEGORY_ID", plain(it.values["CATEGORY_ID"]), "STAGE_ID", plain(it.values["STAGE_ID"])))
 	if c.p.cfg.MoveAlsoUpdates {
 		c.fire(it.typ, opUpdate, it.id)

@@ -1,6 +1,9 @@
 package emulator
 
-import "github.com/b24rules/b24rules/internal/php"
+import (
+	"github.com/b24rules/b24rules/emulator/internal/value"
+	"github.com/b24rules/b24rules/internal/php"
+)
 
 func enumMethods() []method {
 	return []method{
@@ -16,7 +19,7 @@ func enumMethods() []method {
 // enumRow is a row of crm.enum.*: its names are upper-case and its id is a
 // number.
 func enumRow(id int, name string, code, short any) *php.Array {
-	return object("ID", id, "NAME", name, "SYMBOL_CODE", code, "SYMBOL_CODE_SHORT", short)
+	return value.Object("ID", id, "NAME", name, "SYMBOL_CODE", code, "SYMBOL_CODE_SHORT", short)
 }
 
 // enumOwnerTypes is crm.enum.ownertype: the built-in types, those that the
@@ -49,7 +52,7 @@ func enumSettingsModes(*call) (any, error) {
 // enumOrderOwners is crm.enum.getorderownertypes, the one whose names are
 // lower-case.
 func enumOrderOwners(*call) (any, error) {
-	return php.List(object("attribute", "DYN", "code", "DEAL", "id", typeDeal, "name", "Deal")), nil
+	return php.List(value.Object("attribute", "DYN", "code", "DEAL", "id", typeDeal, "name", "Deal")), nil
 }
 
 func enumFields(*call) (any, error) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -40,7 +41,7 @@ func asRestError(err error) *restError {
 
 // body is an error as it is answered: no result, and no time.
 func (e *restError) body() *php.Array {
-	b := object("error", e.code)
+	b := value.Object("error", e.code)
 	if e.text != "" {
 		b.Set("error_description", e.text)
 	}
@@ -66,12 +67,12 @@ func (a *answer) body() *php.Array {
 	if a.err != nil {
 		return a.err.body()
 	}
-	b := object("result", a.result)
+	b := value.Object("result", a.result)
 	if a.next > 0 {
-		b.Set("next", intValue(int64(a.next)))
+		b.Set("next", value.FromInt(int64(a.next)))
 	}
 	if a.hasTotal {
-		b.Set("total", intValue(int64(a.total)))
+		b.Set("total", value.FromInt(int64(a.total)))
 	}
 	b.Set("time", a.time)
 	return b
@@ -88,7 +89,7 @@ func (a *answer) status() int {
 func (p *Portal) timing(start, finish time.Time, operating time.Duration, resetAt time.Time) *php.Array {
 	duration := finish.Sub(start)
 	zone := p.cfg.Location
-	return object(
+	return value.Object(
 		"start", seconds(start), "finish", seconds(finish),
 		"duration", float(duration.Seconds()), "processing", float(duration.Seconds()),
 		"date_start", start.In(zone).Format(time.RFC3339), "date_finish", finish.In(zone).Format(time.RFC3339),

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -46,7 +47,7 @@ func eventCodes(c *call) (any, error) {
 // eventBind is event.bind.
 // https://apidocs.bitrix24.com/api-reference/events/event-bind.html
 func eventBind(c *call) (any, error) {
-	sub := &subscription{event: strings.ToUpper(toText(c.param("EVENT"))), app: true, user: toInt(c.param("AUTH_TYPE")), connector: c.req.connector}
+	sub := &subscription{event: strings.ToUpper(value.Text(c.param("EVENT"))), app: true, user: value.Int(c.param("AUTH_TYPE")), connector: c.req.connector}
 	admin := c.needAdmin("Event binding with AUTH_TYPE requires administrator access rights")
 	switch {
 	case sub.user > 0 && sub.user != c.req.user && admin != nil:
@@ -67,9 +68,9 @@ func eventBind(c *call) (any, error) {
 			return nil, fail("ERROR_ARGUMENT", "Offline event cannot be registered for this event.")
 		}
 		sub.minTimeout = time.Second
-		if options, ok := asArray(c.param("OPTIONS")); ok {
+		if options, ok := value.Array(c.param("OPTIONS")); ok {
 			if v, ok := options.Get("minTimeout"); ok {
-				sub.minTimeout = time.Duration(toInt(v)) * time.Second
+				sub.minTimeout = time.Duration(value.Int(v)) * time.Second
 			}
 		}
 	}
@@ -86,12 +87,12 @@ func eventBind(c *call) (any, error) {
 // eventType reads whether a handler is for offline events, which only
 // administrators have, and its URL, which these have not.
 func (c *call) eventType(sub *subscription, forbidden string) error {
-	switch kind := strings.ToLower(toText(c.param("EVENT_TYPE"))); kind {
+	switch kind := strings.ToLower(value.Text(c.param("EVENT_TYPE"))); kind {
 	case "offline":
 		sub.offline, sub.user = true, 0
 		return c.needAdmin(forbidden)
 	case "", "online":
-		sub.url = toText(c.param("HANDLER"))
+		sub.url = value.Text(c.param("HANDLER"))
 		if sub.url == "" {
 			return argumentOf("HANDLER")
 		}
@@ -115,9 +116,9 @@ func eventGet(c *call) (any, error) {
 		switch {
 		case !sub.app || !all && sub.user != c.req.user:
 		case sub.offline:
-			bound.Append(object("event", sub.event, "connector_id", sub.connector, "offline", 1))
+			bound.Append(value.Object("event", sub.event, "connector_id", sub.connector, "offline", 1))
 		default:
-			bound.Append(object("event", sub.event, "handler", sub.url, "auth_type", toText(intValue(sub.user)), "offline", 0))
+			bound.Append(value.Object("event", sub.event, "handler", sub.url, "auth_type", value.Text(value.FromInt(sub.user)), "offline", 0))
 		}
 	}
 	return bound, nil
@@ -127,14 +128,14 @@ func eventGet(c *call) (any, error) {
 // found is no error.
 // https://apidocs.bitrix24.com/api-reference/events/event-unbind.html
 func eventUnbind(c *call) (any, error) {
-	want := &subscription{event: strings.ToUpper(toText(c.param("EVENT"))), connector: c.req.connector}
+	want := &subscription{event: strings.ToUpper(value.Text(c.param("EVENT"))), connector: c.req.connector}
 	if want.event == "" {
 		return nil, argumentOf("EVENT")
 	}
 	if err := c.eventType(want, "Offline events unbinding requires administrator access rights"); err != nil {
 		return nil, err
 	}
-	user, anyUser := toInt(c.param("AUTH_TYPE")), c.param("AUTH_TYPE") == nil
+	user, anyUser := value.Int(c.param("AUTH_TYPE")), c.param("AUTH_TYPE") == nil
 	if admin := c.needAdmin("Event unbinding with AUTH_TYPE requires administrator access rights"); admin != nil {
 		if !anyUser && user != c.req.user {
 			return nil, admin
@@ -151,7 +152,7 @@ func eventUnbind(c *call) (any, error) {
 		return sub.url == want.url && (anyUser || sub.user == user)
 	})
 	c.p.feeds.subscriptions = slices.Clip(rest)
-	return object("count", dropped), nil
+	return value.Object("count", dropped), nil
 }
 
 // eventTest is event.test: it sends what it is given to ONAPPTEST.
@@ -159,7 +160,7 @@ func eventUnbind(c *call) (any, error) {
 func eventTest(c *call) (any, error) {
 	c.req.changes = append(c.req.changes, raised{
 		origin: &c.req.by, code: "ONAPPTEST", auth: authLong,
-		data: object("QUERY", c.params, "LANGUAGE_ID", language),
+		data: value.Object("QUERY", c.params, "LANGUAGE_ID", language),
 	})
 	return 1, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -36,7 +37,9 @@ const (
 )
 
 // raise raises an event whose data is FIELDS.
-func (c *call) raise(code string, fields *php.Array) { c.raiseData(code, object("FIELDS", fields)) }
+func (c *call) raise(code string, fields *php.Array) {
+	c.raiseData(code, value.Object("FIELDS", fields))
+}
 
 // raiseData raises an event with other data. Who writes with the token of an
 // event raises no more than a few events in a row.
@@ -67,12 +70,12 @@ type subscription struct {
 func (p *Portal) eventBody(d delivery) *php.Array {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	body := object("event", d.code)
+	body := value.Object("event", d.code)
 	if d.to.id > 0 {
-		body.Set("event_handler_id", toText(intValue(d.to.id)))
+		body.Set("event_handler_id", value.Text(value.FromInt(d.to.id)))
 	}
 	body.Set("data", d.data)
-	body.Set("ts", toText(intValue(time.Now().Unix())))
+	body.Set("ts", value.Text(value.FromInt(time.Now().Unix())))
 	body.Set("auth", p.eventAuth(d))
 	return body
 }
@@ -83,7 +86,7 @@ func (p *Portal) eventBody(d delivery) *php.Array {
 func (p *Portal) eventAuth(d delivery) *php.Array {
 	endpoint := p.baseURL + "/rest/"
 	if !d.to.app {
-		return object("domain", p.domain(), "client_endpoint", endpoint, "server_endpoint", endpoint,
+		return value.Object("domain", p.domain(), "client_endpoint", endpoint, "server_endpoint", endpoint,
 			"member_id", p.app.memberID, "application_token", d.to.token)
 	}
 	user := d.to.user
@@ -91,18 +94,18 @@ func (p *Portal) eventAuth(d delivery) *php.Array {
 		user = d.user
 	}
 	if d.auth == authNone || d.auth == authBare || user == 0 || !p.app.installed {
-		auth := object("domain", p.domain(), "client_endpoint", endpoint, "server_endpoint", endpoint, "member_id", p.app.memberID)
+		auth := value.Object("domain", p.domain(), "client_endpoint", endpoint, "server_endpoint", endpoint, "member_id", p.app.memberID)
 		if d.auth != authBare {
 			auth.Set("application_token", p.app.token)
 		}
 		return auth
 	}
 	t := p.issue(user, d.hops-1)
-	auth := object(
-		"access_token", t.Access, "expires", toText(intValue(t.Expires.Unix())),
-		"expires_in", toText(intValue(int64(p.cfg.TokenLife.Seconds()))), "scope", strings.Join(p.cfg.Scopes, ","),
+	auth := value.Object(
+		"access_token", t.Access, "expires", value.Text(value.FromInt(t.Expires.Unix())),
+		"expires_in", value.Text(value.FromInt(int64(p.cfg.TokenLife.Seconds()))), "scope", strings.Join(p.cfg.Scopes, ","),
 		"domain", p.domain(), "server_endpoint", endpoint, "status", p.app.status, "client_endpoint", endpoint,
-		"member_id", p.app.memberID, "user_id", toText(intValue(user)),
+		"member_id", p.app.memberID, "user_id", value.Text(value.FromInt(user)),
 	)
 	if d.auth == authLong {
 		auth.Set("refresh_token", t.Refresh)

@@ -3,6 +3,7 @@ package emulator
 import (
 	"slices"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -38,7 +39,7 @@ const (
 
 // field is one field of an item.
 type field struct {
-	name   string // as stored, and upperName of crm.item.fields
+	name   string // as stored, and UpperName of crm.item.fields
 	camel  string // as crm.item.* names it
 	legacy string // as the legacy methods name it
 	typ    string // as crm.item.fields says
@@ -90,7 +91,7 @@ func (s *fieldSet) add(f *field) {
 	if f.legacy == "" {
 		f.legacy = f.name
 	}
-	f.camel = userFieldName(f.name)
+	f.camel = value.ItemName(f.name)
 	if _, taken := s.byCamel[f.camel]; taken {
 		f.camel = f.name
 	}
@@ -145,7 +146,7 @@ func (n naming) lookup(s *fieldSet, name string) *field {
 
 // describe is a field's entry in the answers of the methods fields.
 func (f *field) describe(t *entityType) *php.Array {
-	d := object(
+	d := value.Object(
 		"type", f.typ,
 		"isRequired", f.has(required),
 		"isReadOnly", f.has(readOnly|disabled),
@@ -163,9 +164,9 @@ func (f *field) describe(t *entityType) *php.Array {
 	switch {
 	case f.parent == 0:
 	case f.name == "MYCOMPANY_ID":
-		d.Set("settings", object("isMyCompany", true, "parentEntityTypeId", f.parent, "isEmbeddedEditorEnabled", true))
+		d.Set("settings", value.Object("isMyCompany", true, "parentEntityTypeId", f.parent, "isEmbeddedEditorEnabled", true))
 	default:
-		d.Set("settings", object("parentEntityTypeId", f.parent))
+		d.Set("settings", value.Object("parentEntityTypeId", f.parent))
 	}
 	if f.user != nil {
 		f.user.describe(d)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -78,7 +79,7 @@ func (r *rules[T]) compile(filter *php.Array) (predicate[T], error) {
 	or := false
 	for key, v := range filter.All() {
 		if r.groups && strings.EqualFold(key, "logic") {
-			or = strings.EqualFold(toText(v), "or")
+			or = strings.EqualFold(value.Text(v), "or")
 			continue
 		}
 		p, err := r.condition(key, v)
@@ -98,7 +99,7 @@ func (r *rules[T]) compile(filter *php.Array) (predicate[T], error) {
 }
 
 func (r *rules[T]) condition(key string, v any) (predicate[T], error) {
-	if group, ok := asArray(v); ok && r.groups && onlyDigits(key) {
+	if group, ok := value.Array(v); ok && r.groups && value.OnlyDigits(key) {
 		return r.compile(group)
 	}
 	prefix, name, op, not := splitPrefix(key)
@@ -141,12 +142,12 @@ func (r *rules[T]) values(col column[T], op operator, v any) ([]any, bool) {
 		return nil, false
 	}
 	var wanted []any
-	for _, x := range list(v) {
+	for _, x := range value.List(v) {
 		if _, nested := x.(*php.Array); nested {
 			return nil, false
 		}
 		if op == opContains || op == opLike {
-			wanted = append(wanted, toText(x))
+			wanted = append(wanted, value.Text(x))
 			continue
 		}
 		y, ok := r.parse(col, x)
@@ -250,9 +251,9 @@ func plain(v any) string {
 	case string:
 		return v
 	case bool:
-		return yesNo(v)
+		return value.YesNo(v)
 	case int64:
-		return toText(intValue(v))
+		return value.Text(value.FromInt(v))
 	case num.Num:
 		return v.String()
 	case time.Time:
@@ -278,7 +279,7 @@ func compare(k kind, a, b any) int {
 	case kindNum:
 		return a.(num.Num).Cmp(b.(num.Num))
 	case kindBool:
-		return strings.Compare(yesNo(a.(bool)), yesNo(b.(bool)))
+		return strings.Compare(value.YesNo(a.(bool)), value.YesNo(b.(bool)))
 	case kindDate, kindTime:
 		return a.(time.Time).Compare(b.(time.Time))
 	}
@@ -292,17 +293,17 @@ func (s *store) parseValue(k kind, v any) (any, bool) {
 	}
 	switch k {
 	case kindInt:
-		return toInt(v), true
+		return value.Int(v), true
 	case kindNum:
-		return toNum(v), true
+		return value.Num(v), true
 	case kindBool:
-		return isYes(v), true
+		return value.IsYes(v), true
 	case kindDate:
-		t, ok := s.zone.parseDate(v)
+		t, ok := s.zone.ParseDate(v)
 		return t, ok
 	case kindTime:
-		t, ok := s.zone.parseTime(v)
+		t, ok := s.zone.ParseTime(v)
 		return t, ok
 	}
-	return toText(v), true
+	return value.Text(v), true
 }

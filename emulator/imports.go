@@ -3,6 +3,7 @@ package emulator
 import (
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -17,7 +18,7 @@ func itemImport(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields, ok := asArray(c.param("fields"))
+	fields, ok := value.Array(c.param("fields"))
 	if !ok {
 		return nil, c.wrongType("fields", "array")
 	}
@@ -25,7 +26,7 @@ func itemImport(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return object("item", object("id", it.id)), nil
+	return value.Object("item", value.Object("id", it.id)), nil
 }
 
 // itemBatchImport is crm.item.batchImport. Its answer has an item or an error for
@@ -35,7 +36,7 @@ func itemBatchImport(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, ok := asArray(c.param("data"))
+	data, ok := value.Array(c.param("data"))
 	if !ok {
 		return nil, c.wrongType("data", "array")
 	}
@@ -44,7 +45,7 @@ func itemBatchImport(c *call) (any, error) {
 	}
 	items := php.NewArray()
 	for key, v := range data.All() {
-		fields, ok := asArray(v)
+		fields, ok := value.Array(v)
 		if !ok {
 			fields = php.NewArray()
 		}
@@ -53,9 +54,9 @@ func itemBatchImport(c *call) (any, error) {
 			items.Set(key, asRestError(err).body())
 			continue
 		}
-		items.Set(key, object("item", object("id", it.id)))
+		items.Set(key, value.Object("item", value.Object("id", it.id)))
 	}
-	return object("items", items), nil
+	return value.Object("items", items), nil
 }
 
 // importable are read-only fields that an import may set.
@@ -73,7 +74,7 @@ func (c *call) importItem(t *entityType, fields *php.Array) (*item, error) {
 			continue
 		}
 		v, ok := fields.Get(names.name(f))
-		if !ok || isEmpty(v) {
+		if !ok || value.IsEmpty(v) {
 			continue
 		}
 		if !c.isAdmin() {

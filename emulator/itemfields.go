@@ -1,5 +1,7 @@
 package emulator
 
+import "github.com/b24rules/b24rules/emulator/internal/value"
+
 // The tables of fields follow the order of the documented answers.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/object-fields.html
 
@@ -233,5 +235,5 @@ func dynamicFields(t Type) []*field {
 }
 
 func parentField(entityTypeID int, title string) *field {
-	return link("PARENT_ID_"+toText(intValue(int64(entityTypeID))), "crm_entity", entityTypeID, title, 0)
+	return link("PARENT_ID_"+value.Text(value.FromInt(int64(entityTypeID))), "crm_entity", entityTypeID, title, 0)
 }

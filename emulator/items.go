@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -39,7 +40,9 @@ func itemOf(c *call) (*item, error) {
 	return nil, fail("NOT_FOUND", "Element not found")
 }
 
-func namesOf(c *call) naming { return naming{original: toText(c.param("useOriginalUfNames")) == "Y"} }
+func namesOf(c *call) naming {
+	return naming{original: value.Text(c.param("useOriginalUfNames")) == "Y"}
+}
 
 // itemGet is crm.item.get.
 func itemGet(c *call) (any, error) {
@@ -52,7 +55,7 @@ func itemGet(c *call) (any, error) {
 
 // itemAnswer is how get, add and update answer.
 func (c *call) itemAnswer(it *item) *php.Array {
-	return object("item", c.store().itemJSON(it, namesOf(c), nil))
+	return value.Object("item", c.store().itemJSON(it, namesOf(c), nil))
 }
 
 // itemList is crm.item.list.
@@ -87,7 +90,7 @@ func itemList(c *call) (any, error) {
 	for _, it := range page(c, rows) {
 		items.Append(c.store().itemJSON(it, names, only))
 	}
-	return object("items", items), nil
+	return value.Object("items", items), nil
 }
 
 // selection reads select: names that are not known are left out, and without
@@ -102,7 +105,7 @@ func selection(c *call, t *entityType, names naming) (map[*field]bool, error) {
 	}
 	only := map[*field]bool{}
 	for _, v := range chosen.All() {
-		name := toText(v)
+		name := value.Text(v)
 		if name == "*" {
 			return nil, nil
 		}
@@ -138,7 +141,7 @@ func itemColumns(lookup func(string) *field) func(string) (column[*item], bool) 
 // 1 and 0 only, though it is read and written as Y and N.
 func (s *store) parseItemValue(col column[*item], v any) (any, bool) {
 	if col.kind == kindBool && strings.HasPrefix(col.name, "UF_") {
-		return toInt(v) != 0, true
+		return value.Int(v) != 0, true
 	}
 	return s.parseValue(col.kind, v)
 }
@@ -147,7 +150,7 @@ func (s *store) parseItemValue(col column[*item], v any) (any, bool) {
 // known or cannot be written are ignored without a word; whatever PHP takes for
 // empty sets null, 0 and "0" too.
 func readFields(c *call, t *entityType, adding bool) (map[string]any, error) {
-	fields, ok := asArray(c.param("fields"))
+	fields, ok := value.Array(c.param("fields"))
 	if !ok {
 		return nil, c.wrongType("fields", "array")
 	}
@@ -163,12 +166,12 @@ func (c *call) readFields(t *entityType, fields *php.Array, adding bool) (map[st
 			continue
 		}
 		if f.typ == typeMultifield {
-			if entries, ok := asArray(v); ok {
+			if entries, ok := value.Array(v); ok {
 				changes[f.name] = readMultifields(entries)
 			}
 			continue
 		}
-		if isEmpty(v) {
+		if value.IsEmpty(v) {
 			changes[f.name] = nil
 			continue
 		}
@@ -260,7 +263,7 @@ func itemFields(c *call) (any, error) {
 			fields.Set("contacts", d)
 		}
 	}
-	return object("fields", fields), nil
+	return value.Object("fields", fields), nil
 }
 
 // defaultTitle is what an item without a title is called.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -22,7 +23,7 @@ func (s *store) itemJSON(it *item, names naming, only map[*field]bool) *php.Arra
 		}
 	}
 	if only == nil {
-		a.Set("entityTypeId", intValue(int64(it.typ.id)))
+		a.Set("entityTypeId", value.FromInt(int64(it.typ.id)))
 	}
 	return a
 }
@@ -44,25 +45,25 @@ func (s *store) showOne(f *field, v any) any {
 	switch v := v.(type) {
 	case nil:
 		if f.has(zeroNull) {
-			return intValue(0)
+			return value.FromInt(0)
 		}
 		if f.kind() == kindBool && !f.has(disabled) {
 			return "N"
 		}
 		return nil
 	case bool:
-		return yesNo(v)
+		return value.YesNo(v)
 	case int64:
-		return intValue(v)
+		return value.FromInt(v)
 	case num.Num:
-		return numValue(v)
+		return value.FromNum(v)
 	case multifield:
 		return v.itemJSON()
 	case time.Time:
 		if f.kind() == kindDate {
-			return s.zone.stampDate(v)
+			return s.zone.StampDate(v)
 		}
-		return s.zone.stamp(v)
+		return s.zone.Stamp(v)
 	}
 	return v
 }
@@ -73,9 +74,9 @@ func (s *store) read(f *field, v any) (stored any, ok bool, err error) {
 	if !f.has(multiple) {
 		return s.readOne(f, v)
 	}
-	a, isArray := asArray(v)
+	a, isArray := value.Array(v)
 	if !isArray {
-		return nil, false, fail("100", "Expected iterable value for multiple field, but got "+phpType(v)+" instead")
+		return nil, false, fail("100", "Expected iterable value for multiple field, but got "+value.PHPType(v)+" instead")
 	}
 	values := []any{}
 	for _, x := range a.All() {
@@ -91,7 +92,7 @@ func (s *store) read(f *field, v any) (stored any, ok bool, err error) {
 }
 
 func (s *store) readOne(f *field, v any) (any, bool, error) {
-	if a, isArray := asArray(v); isArray {
+	if a, isArray := value.Array(v); isArray {
 		if f.typ != "file" {
 			return nil, false, invalidValue(f)
 		}
@@ -102,23 +103,23 @@ func (s *store) readOne(f *field, v any) (any, bool, error) {
 	}
 	switch f.kind() {
 	case kindInt:
-		n := toInt(v)
+		n := value.Int(v)
 		if f.user != nil && f.typ == "enumeration" && !f.user.hasOption(n) {
 			return nil, false, invalidValue(f)
 		}
 		return n, true, nil
 	case kindNum:
-		return toNum(v).Round(f.places()), true, nil
+		return value.Num(v).Round(f.places()), true, nil
 	case kindBool:
-		return isYes(v), true, nil
+		return value.IsYes(v), true, nil
 	case kindDate:
-		t, ok := s.zone.parseDate(v)
+		t, ok := s.zone.ParseDate(v)
 		return t, ok, nil
 	case kindTime:
-		t, ok := s.zone.parseTime(v)
+		t, ok := s.zone.ParseTime(v)
 		return t, ok, nil
 	}
-	return toText(v), true, nil
+	return value.Text(v), true, nil
 }
 
 // readFile keeps a file by its id or takes a new one, of which only the id is
@@ -126,7 +127,7 @@ func (s *store) readOne(f *field, v any) (any, bool, error) {
 func (s *store) readFile(a *php.Array) any {
 	for _, key := range []string{"id", "ID"} {
 		if id, ok := a.Get(key); ok {
-			return toInt(id)
+			return value.Int(id)
 		}
 	}
 	return s.next("file")

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -86,7 +87,7 @@ type record struct {
 func newRecord(method string, params *php.Array, a *answer, batch bool, at time.Time) *record {
 	r := &record{at: at, method: method, params: params, batch: batch, status: a.status()}
 	if a.err != nil {
-		r.code = toText(a.err.code)
+		r.code = value.Text(a.err.code)
 		if r.code == "" {
 			r.code = a.err.text // an error without a code has only its text
 		}

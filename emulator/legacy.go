@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -86,7 +87,7 @@ func arrayWanted(name string) error { return plainFail("Parameter '" + name + "'
 // find finds the item that a call names, and fails with code and text without
 // one.
 func (e legacyEntity) find(c *call, code, missing string) (*item, error) {
-	id := toInt(c.param("ID"))
+	id := value.Int(c.param("ID"))
 	if id <= 0 {
 		return nil, plainFail("ID is not defined or invalid.")
 	}
@@ -209,7 +210,7 @@ func legacySelection(t *entityType, chosen *php.Array) (only map[*field]bool, mu
 		return only, nil
 	}
 	for _, v := range chosen.All() {
-		switch name := toText(v); {
+		switch name := value.Text(v); {
 		case name == "*":
 			add(system)
 		case name == "UF_*":
@@ -236,7 +237,7 @@ func (e legacyEntity) add(c *call) (any, error) {
 	if err != nil {
 		return nil, plainFail("Invalid value of the field CATEGORY_ID.")
 	}
-	return intValue(it.id), nil
+	return value.FromInt(it.id), nil
 }
 
 // update is crm.deal.update and the like. It saves where nothing differs too. A

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -18,7 +19,7 @@ func (e legacyEntity) linkID() string {
 // linksOwner finds the item of crm.deal.contact.* and the like. missing is what
 // the method says of one that is not there.
 func (e legacyEntity) linksOwner(c *call, invalid, missing string) (*item, error) {
-	id := toInt(c.param("ID"))
+	id := value.Int(c.param("ID"))
 	if id < 1 {
 		return nil, plainFail(invalid)
 	}
@@ -54,7 +55,7 @@ func (e legacyEntity) links(it *item) []any {
 func (e legacyEntity) primary(it *item) any {
 	l, _ := it.typ.linkTo(e.target)
 	if it.typ.fields.byName[l.main] == nil {
-		return first(e.links(it))
+		return value.First(e.links(it))
 	}
 	return it.values[l.main]
 }
@@ -78,7 +79,7 @@ func (e legacyEntity) linksGet(c *call) (any, error) {
 	primary := e.primary(it)
 	for i, v := range e.links(it) {
 		id, _ := v.(int64)
-		answer.Append(object(e.linkID(), id, "SORT", it.sortOf(i, id), "ROLE_ID", 0, "IS_PRIMARY", yesNo(v == primary)))
+		answer.Append(value.Object(e.linkID(), id, "SORT", it.sortOf(i, id), "ROLE_ID", 0, "IS_PRIMARY", value.YesNo(v == primary)))
 	}
 	return answer, nil
 }
@@ -94,7 +95,7 @@ func (e legacyEntity) readLink(a *php.Array) (linkInput, bool) {
 	id, _ := a.Get(e.linkID())
 	sort, sorted := a.Get("SORT")
 	primary, _ := a.Get("IS_PRIMARY")
-	in := linkInput{id: toInt(id), sort: toInt(sort), sorted: sorted, primary: primary == "Y"}
+	in := linkInput{id: value.Int(id), sort: value.Int(sort), sorted: sorted, primary: primary == "Y"}
 	return in, in.id > 0
 }
 
@@ -104,13 +105,13 @@ func (e legacyEntity) linksSet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	items, ok := asArray(c.param("ITEMS"))
+	items, ok := value.Array(c.param("ITEMS"))
 	if !ok {
 		return nil, plainFail("The parameter items must be array.")
 	}
 	var links []linkInput
 	for _, v := range items.All() {
-		if a, ok := asArray(v); ok {
+		if a, ok := value.Array(v); ok {
 			if in, ok := e.readLink(a); ok {
 				links = append(links, in)
 			}
@@ -139,7 +140,7 @@ func (e legacyEntity) oneLink(c *call, word string) (*item, linkInput, []linkInp
 	if err != nil {
 		return nil, linkInput{}, nil, err
 	}
-	fields, ok := asArray(c.param("FIELDS"))
+	fields, ok := value.Array(c.param("FIELDS"))
 	if !ok {
 		return nil, linkInput{}, nil, plainFail("The parameter '" + word + "' must be array.")
 	}
@@ -215,7 +216,7 @@ func (e legacyEntity) saveLinks(c *call, it *item, links []linkInput) (any, erro
 		}
 	}
 	l, _ := it.typ.linkTo(e.target)
-	changes := map[string]any{l.list: ids, l.main: first(ids)}
+	changes := map[string]any{l.list: ids, l.main: value.First(ids)}
 	if primary != nil {
 		changes[l.main] = primary
 	}

@@ -3,13 +3,14 @@ package emulator
 import (
 	"slices"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // rowsOwner finds the item of crm.deal.productrows.* and the like.
 func (e legacyEntity) rowsOwner(c *call) (*item, error) {
-	id := toInt(c.param("ID"))
+	id := value.Int(c.param("ID"))
 	if id <= 0 {
 		return nil, plainFail("The parameter id is invalid or not defined.")
 	}
@@ -39,13 +40,13 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	input, ok := asArray(c.param("ROWS"))
+	input, ok := value.Array(c.param("ROWS"))
 	if !ok {
 		return nil, plainFail("The parameter rows must be array.")
 	}
 	var rows []*row
 	for _, v := range input.All() {
-		fields, ok := asArray(v)
+		fields, ok := value.Array(v)
 		if !ok {
 			continue
 		}
@@ -71,7 +72,7 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 // legacyRow reads a row of crm.deal.productrows.set, where the prices that are
 // computed elsewhere may be given too.
 func (c *call) legacyRow(it *item, fields *php.Array) (*row, error) {
-	g := given{}
+	g := value.Fields{}
 	for name, v := range fields.All() {
 		g[name] = v
 	}
@@ -79,34 +80,34 @@ func (c *call) legacyRow(it *item, fields *php.Array) (*row, error) {
 		return nil, err
 	}
 	r := &row{owner: it.owner(), rowValues: newRowValues()}
-	if old := c.store().rowsByID[toInt(g["ID"])]; old != nil && old.owner == it.owner() {
+	if old := c.store().rowsByID[value.Int(g["ID"])]; old != nil && old.owner == it.owner() {
 		r.id = old.id
 	}
 	if err := r.apply(g); err != nil {
 		return nil, fail("ERROR_CORE", err.Error())
 	}
-	g.num("PRICE_EXCLUSIVE", 8, &r.priceExclusive)
-	g.num("PRICE_NETTO", 8, &r.priceNetto)
-	g.num("PRICE_BRUTTO", 8, &r.priceBrutto)
+	g.Num("PRICE_EXCLUSIVE", 8, &r.priceExclusive)
+	g.Num("PRICE_NETTO", 8, &r.priceNetto)
+	g.Num("PRICE_BRUTTO", 8, &r.priceBrutto)
 	return r, nil
 }
 
 // checkLegacyDiscount wants what a discount of the sent type is made of.
 // https://apidocs.bitrix24.com/api-reference/crm/leads/crm-lead-productrows-set.html
-func checkLegacyDiscount(g given) error {
+func checkLegacyDiscount(g value.Fields) error {
 	typ, sent := g["DISCOUNT_TYPE_ID"]
 	_, hasRate := g["DISCOUNT_RATE"]
 	_, hasSum := g["DISCOUNT_SUM"]
 	bad := ""
 	switch {
 	case !sent:
-	case toInt(typ) == discountSum:
+	case value.Int(typ) == discountSum:
 		if !hasSum {
 			bad = "Discount Sum (DISCOUNT_SUM) is required if Monetary Discount Type (DISCOUNT_TYPE_ID) is defined"
 		}
 	case !hasRate:
 		bad = "Discount Rate (DISCOUNT_RATE) is required if Percentage Discount Type (DISCOUNT_TYPE_ID) is defined"
-	case toNum(g["DISCOUNT_RATE"]).Equal(num.FromInt(100)) && !hasSum:
+	case value.Num(g["DISCOUNT_RATE"]).Equal(num.FromInt(100)) && !hasSum:
 		bad = "Discount Sum (DISCOUNT_SUM) is required if Percentage Discount Type (DISCOUNT_TYPE_ID) is defined and Discount Rate (DISCOUNT_RATE) is 100%"
 	}
 	if bad == "" {

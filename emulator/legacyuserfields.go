@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -16,7 +17,7 @@ func (s *store) legacyUserField(t *entityType, f *field, language string) *php.A
 	for _, name := range userLabels {
 		texts := f.user.labels[name]
 		if language != "" {
-			a.Set(name, textOrNull(texts[language]))
+			a.Set(name, value.TextOrNull(texts[language]))
 			continue
 		}
 		byLanguage := php.NewArray()
@@ -34,7 +35,7 @@ func (s *store) legacyUserField(t *entityType, f *field, language string) *php.A
 // legacyUserFieldOf finds the field that a call of crm.deal.userfield.* and the
 // like names.
 func (e legacyEntity) userFieldOf(c *call) (*entityType, *field, error) {
-	id := toInt(c.param("ID"))
+	id := value.Int(c.param("ID"))
 	if id <= 0 {
 		return nil, nil, plainFail("ID is not defined or invalid.")
 	}
@@ -74,8 +75,8 @@ func (e legacyEntity) userFieldList(c *call) (any, error) {
 	language, _ := filter.Get("LANG")
 	answer := php.NewArray()
 	for _, x := range found {
-		row := s.legacyUserField(x.typ, x.field, cmp.Or(toText(language), "-"))
-		if isEmpty(language) {
+		row := s.legacyUserField(x.typ, x.field, cmp.Or(value.Text(language), "-"))
+		if value.IsEmpty(language) {
 			for _, name := range userLabels {
 				row.Delete(name)
 			}
@@ -89,13 +90,13 @@ func (e legacyEntity) userFieldList(c *call) (any, error) {
 // userFieldAdd is crm.deal.userfield.add and the like. UF_CRM_ is put before the
 // name, unless it is there. Its result is the id, a number.
 func (e legacyEntity) userFieldAdd(c *call) (any, error) {
-	fields, ok := asArray(c.param("FIELDS"))
+	fields, ok := value.Array(c.param("FIELDS"))
 	if !ok {
 		return nil, arrayWanted("fields")
 	}
-	g := upperGiven(fields)
-	name := strings.ToUpper(toText(g["FIELD_NAME"]))
-	typ := toText(g["USER_TYPE_ID"])
+	g := value.UpperFields(fields)
+	name := strings.ToUpper(value.Text(g["FIELD_NAME"]))
+	typ := value.Text(g["USER_TYPE_ID"])
 	t := c.store().types[e.typ]
 	full := "UF_CRM_" + strings.TrimPrefix(strings.TrimPrefix(name, "UF_"), "CRM_")
 	twice, unique := uniqueXMLIDs(g["LIST"])
@@ -115,7 +116,7 @@ func (e legacyEntity) userFieldAdd(c *call) (any, error) {
 	case t.fields.byName[full] != nil:
 		return nil, fail("ERROR_CORE", fmt.Sprintf("Field %s for entity %s already exists.", full, t.userEntity()))
 	}
-	return intValue(c.addUserField(t, full, g, g["LIST"]).user.id), nil
+	return value.FromInt(c.addUserField(t, full, g, g["LIST"]).user.id), nil
 }
 
 func (e legacyEntity) userFieldUpdate(c *call) (any, error) {
@@ -123,11 +124,11 @@ func (e legacyEntity) userFieldUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields, ok := asArray(c.param("FIELDS"))
+	fields, ok := value.Array(c.param("FIELDS"))
 	if !ok {
 		return nil, arrayWanted("fields")
 	}
-	g := upperGiven(fields)
+	g := value.UpperFields(fields)
 	choices, hasChoices := g["LIST"]
 	if twice, unique := uniqueXMLIDs(choices); !unique {
 		return nil, fail("ERROR_CORE", "List item with XML_ID='"+twice+"' already exists")

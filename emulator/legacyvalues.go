@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -30,19 +31,19 @@ func (s *store) legacyValue(f *field, v any) any {
 		if f.user != nil {
 			return boolDigit(v)
 		}
-		return yesNo(v)
+		return value.YesNo(v)
 	case int64:
-		return toText(intValue(v))
+		return value.Text(value.FromInt(v))
 	case num.Num:
 		if f.user != nil || f.has(unscaled) {
 			return v.String()
 		}
-		return fixed(v, 2)
+		return value.Fixed(v, 2)
 	case time.Time:
 		if f.kind() == kindDate {
-			return s.zone.stampDate(v)
+			return s.zone.StampDate(v)
 		}
-		return s.zone.stamp(v)
+		return s.zone.Stamp(v)
 	case []any:
 		if len(v) == 0 {
 			return false
@@ -110,7 +111,7 @@ func isCurrency(code string) bool {
 // import may set who and when.
 // https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-add.html
 func legacyFields(c *call, t *entityType, adding bool) (map[string]any, error) {
-	fields, ok := asArray(c.param("FIELDS"))
+	fields, ok := value.Array(c.param("FIELDS"))
 	if !ok {
 		return nil, arrayWanted("fields")
 	}
@@ -156,7 +157,7 @@ func (s *store) readLegacy(f *field, v any) (stored any, ok bool, err error) {
 	if v == nil || v == "" || v == false {
 		return nil, true, nil
 	}
-	if _, isArray := asArray(v); f.has(multiple) && !isArray {
+	if _, isArray := value.Array(v); f.has(multiple) && !isArray {
 		v = php.List(v)
 	}
 	stored, ok, err = s.read(f, v)

@@ -2,6 +2,8 @@ package emulator
 
 import (
 	"slices"
+
+	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // linkField is a list of links that has a main one beside it.
@@ -38,7 +40,7 @@ func (t *entityType) linkMain(v, changes map[string]any) {
 		if several, ok := changes[l.list]; ok {
 			links, _ := several.([]any)
 			if !mainGiven || !slices.Contains(links, main) {
-				v[l.main] = first(several)
+				v[l.main] = value.First(several)
 			}
 			continue
 		}
@@ -105,7 +107,7 @@ func (s *store) setLink(entityTypeID int, id any, list string, link int64, want 
 	}
 	v[list] = links
 	if l, ok := it.typ.linkTo(typeCompany); ok && l.list == list && !slices.Contains(links, v[l.main]) {
-		v[l.main] = first(links)
+		v[l.main] = value.First(links)
 	}
 	it.values = v
 }

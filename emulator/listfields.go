@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -18,8 +19,8 @@ func listFieldGet(c *call) (any, error) {
 		return nil, err
 	}
 	answer := php.NewArray()
-	if id := c.param("FIELD_ID"); !isEmpty(id) {
-		if f := b.field(strings.ToUpper(toText(id))); f != nil {
+	if id := c.param("FIELD_ID"); !value.IsEmpty(id) {
+		if f := b.field(strings.ToUpper(value.Text(id))); f != nil {
 			answer.Set(f.typ, c.store().listFieldJSON(b, f))
 		}
 		return answer, nil
@@ -31,9 +32,9 @@ func listFieldGet(c *call) (any, error) {
 }
 
 func (s *store) listFieldJSON(b *iblock, f *listField) *php.Array {
-	entry := object(
-		"FIELD_ID", f.name, "SORT", f.sort, "NAME", f.title, "IS_REQUIRED", yesNo(f.required),
-		"MULTIPLE", yesNo(f.multiple), "DEFAULT_VALUE", f.def, "TYPE", f.typ,
+	entry := value.Object(
+		"FIELD_ID", f.name, "SORT", f.sort, "NAME", f.title, "IS_REQUIRED", value.YesNo(f.required),
+		"MULTIPLE", value.YesNo(f.multiple), "DEFAULT_VALUE", f.def, "TYPE", f.typ,
 	)
 	if !f.property() {
 		entry.Set("SETTINGS", f.settings)
@@ -43,16 +44,16 @@ func (s *store) listFieldJSON(b *iblock, f *listField) *php.Array {
 	entry.Set("PROPERTY_TYPE", base)
 	entry.Set("PROPERTY_USER_TYPE", false)
 	if userType != "" {
-		entry.Set("PROPERTY_USER_TYPE", object("PROPERTY_TYPE", base, "USER_TYPE", userType))
+		entry.Set("PROPERTY_USER_TYPE", value.Object("PROPERTY_TYPE", base, "USER_TYPE", userType))
 	}
 	entry.Set("CODE", f.code)
-	entry.Set("ID", toText(intValue(f.id)))
+	entry.Set("ID", value.Text(value.FromInt(f.id)))
 	entry.Set("LINK_IBLOCK_ID", nil)
 	if f.link != 0 {
-		entry.Set("LINK_IBLOCK_ID", toText(intValue(f.link)))
+		entry.Set("LINK_IBLOCK_ID", value.Text(value.FromInt(f.link)))
 	}
-	entry.Set("ROW_COUNT", toText(intValue(f.rows)))
-	entry.Set("COL_COUNT", toText(intValue(f.columns)))
+	entry.Set("ROW_COUNT", value.Text(value.FromInt(f.rows)))
+	entry.Set("COL_COUNT", value.Text(value.FromInt(f.columns)))
 	entry.Set("USER_TYPE_SETTINGS", nil)
 	if f.typeSettings != nil {
 		entry.Set("USER_TYPE_SETTINGS", f.typeSettings)
@@ -61,7 +62,7 @@ func (s *store) listFieldJSON(b *iblock, f *listField) *php.Array {
 	if f.typ == "L" {
 		values := php.NewArray()
 		for _, o := range f.options {
-			id := toText(intValue(o.id))
+			id := value.Text(value.FromInt(o.id))
 			values.Set(id, o.value)
 			if o.def {
 				entry.Set("DEFAULT_VALUE", id)
@@ -92,11 +93,11 @@ func listFieldAdd(c *call) (any, error) {
 }
 
 // listFieldInput reads FIELDS of lists.field.add and .update.
-func listFieldInput(c *call) (given, ListField, error) {
-	g := upperGiven(c.param("FIELDS"))
+func listFieldInput(c *call) (value.Fields, ListField, error) {
+	g := value.UpperFields(c.param("FIELDS"))
 	def := ListField{
-		Type: toText(g["TYPE"]), Code: toText(g["CODE"]), Name: toText(g["NAME"]), Default: toText(g["DEFAULT_VALUE"]),
-		Required: toText(g["IS_REQUIRED"]) == "Y", Multiple: toText(g["MULTIPLE"]) == "Y",
+		Type: value.Text(g["TYPE"]), Code: value.Text(g["CODE"]), Name: value.Text(g["NAME"]), Default: value.Text(g["DEFAULT_VALUE"]),
+		Required: value.Text(g["IS_REQUIRED"]) == "Y", Multiple: value.Text(g["MULTIPLE"]) == "Y",
 	}
 	switch {
 	case g["NAME"] == nil:
@@ -108,11 +109,11 @@ func listFieldInput(c *call) (given, ListField, error) {
 }
 
 // arrange takes the sorting, the size, the link and the settings of a field.
-func (f *listField) arrange(g given) {
-	g.int("SORT", &f.sort)
-	g.int("ROW_COUNT", &f.rows)
-	g.int("COL_COUNT", &f.columns)
-	g.int("LINK_IBLOCK_ID", &f.link)
+func (f *listField) arrange(g value.Fields) {
+	g.Int("SORT", &f.sort)
+	g.Int("ROW_COUNT", &f.rows)
+	g.Int("COL_COUNT", &f.columns)
+	g.Int("LINK_IBLOCK_ID", &f.link)
 	f.settings = withSettings(f.settings, g["SETTINGS"], strings.ToUpper)
 	if f.typeSettings != nil {
 		f.typeSettings = withSettings(f.typeSettings, g["USER_TYPE_SETTINGS"], func(name string) string { return name })
@@ -126,7 +127,7 @@ func withSettings(settings *php.Array, v any, name func(string) string) *php.Arr
 	for key, old := range settings.All() {
 		after.Set(key, old)
 	}
-	given, _ := asArray(v)
+	given, _ := value.Array(v)
 	for key, v := range given.All() {
 		after.Set(name(key), v)
 	}
@@ -135,24 +136,24 @@ func withSettings(settings *php.Array, v any, name func(string) string) *php.Arr
 
 // wrongSettings says what is wrong with the settings of a field, "" for nothing: one
 // that cannot be filled in needs a default, a link the list that it goes to.
-func (c *call) wrongSettings(def ListField, g given) string {
+func (c *call) wrongSettings(def ListField, g value.Fields) string {
 	if def.lacksDefault(g) {
 		return fmt.Sprintf("The default value of the field '%s' is required", def.Name)
 	}
-	if linksList(def.Type) && c.store().lists[toInt(g["LINK_IBLOCK_ID"])] == nil {
+	if linksList(def.Type) && c.store().lists[value.Int(g["LINK_IBLOCK_ID"])] == nil {
 		return fmt.Sprintf("Incorrect lists specified for '%s' property", def.Name)
 	}
 	return ""
 }
 
 // lacksDefault tells a field that cannot be filled in and has no default.
-func (def ListField) lacksDefault(g given) bool {
-	settings, _ := asArray(g["SETTINGS"])
+func (def ListField) lacksDefault(g value.Fields) bool {
+	settings, _ := value.Array(g["SETTINGS"])
 	v, _ := settings.Get("ADD_READ_ONLY_FIELD")
-	return v == "Y" && def.Type != "L" && isEmpty(g["DEFAULT_VALUE"])
+	return v == "Y" && def.Type != "L" && value.IsEmpty(g["DEFAULT_VALUE"])
 }
 
-func (c *call) checkNewListField(b *iblock, def ListField, g given) error {
+func (c *call) checkNewListField(b *iblock, def ListField, g value.Fields) error {
 	saving := func(text string) error { return fail("ERROR_SAVE_FIELD", text) }
 	system := isSystemListField(def.Type)
 	wrong := c.wrongSettings(def, g)
@@ -178,14 +179,14 @@ func listFieldUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if isEmpty(c.param("FIELD_ID")) {
+	if value.IsEmpty(c.param("FIELD_ID")) {
 		return nil, missingParam("FIELD_ID")
 	}
 	g, def, err := listFieldInput(c)
 	if err != nil {
 		return nil, err
 	}
-	f := b.field(strings.ToUpper(toText(c.param("FIELD_ID"))))
+	f := b.field(strings.ToUpper(value.Text(c.param("FIELD_ID"))))
 	if f == nil || f.typ != def.Type {
 		return nil, fail("ERROR_UPDATE_FIELD", "Error updating the field")
 	}
@@ -209,13 +210,13 @@ func listFieldUpdate(c *call) (any, error) {
 }
 
 // renamed is the id of an old choice, where the call names it.
-func renamed(old []option, o option, g given) int64 {
-	values, _ := asArray(g["LIST"])
+func renamed(old []option, o option, g value.Fields) int64 {
+	values, _ := value.Array(g["LIST"])
 	for key, v := range values.All() {
-		entry, _ := asArray(v)
-		text, _ := either(entry, "VALUE", "value")
+		entry, _ := value.Array(v)
+		text, _ := value.Either(entry, "VALUE", "value")
 		for _, was := range old {
-			if toText(intValue(was.id)) == key && strings.TrimSpace(toText(text)) == o.value {
+			if value.Text(value.FromInt(was.id)) == key && strings.TrimSpace(value.Text(text)) == o.value {
 				return was.id
 			}
 		}
@@ -230,10 +231,10 @@ func listFieldDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if isEmpty(c.param("FIELD_ID")) {
+	if value.IsEmpty(c.param("FIELD_ID")) {
 		return nil, missingParam("FIELD_ID")
 	}
-	f := b.field(strings.ToUpper(toText(c.param("FIELD_ID"))))
+	f := b.field(strings.ToUpper(value.Text(c.param("FIELD_ID"))))
 	if f == nil || f.name == "NAME" {
 		return true, nil
 	}
@@ -247,7 +248,7 @@ func listFieldDelete(c *call) (any, error) {
 
 // addOptions reads the choices of a field of type L: LIST, then the lines of
 // LIST_TEXT_VALUES that are not among them.
-func (s *store) addOptions(f *listField, g given) {
+func (s *store) addOptions(f *listField, g value.Fields) {
 	if f.typ != "L" {
 		return
 	}
@@ -259,27 +260,27 @@ func (s *store) addOptions(f *listField, g given) {
 		known[text] = true
 		f.options = append(f.options, option{id: s.next("listOption"), value: text, sort: sort, def: def})
 	}
-	defaults, _ := asArray(g["LIST_DEF"])
+	defaults, _ := value.Array(g["LIST_DEF"])
 	isDefault := func(key string) bool {
 		for _, v := range defaults.All() {
-			if toText(v) == key {
+			if value.Text(v) == key {
 				return true
 			}
 		}
 		return false
 	}
-	values, _ := asArray(g["LIST"])
+	values, _ := value.Array(g["LIST"])
 	for key, v := range values.All() {
-		entry, ok := asArray(v)
+		entry, ok := value.Array(v)
 		if !ok {
 			continue
 		}
-		text, _ := either(entry, "VALUE", "value")
-		sort, _ := either(entry, "SORT", "sort")
-		def, _ := either(entry, "DEF", "def")
-		add(toText(text), toInt(sort), def == "Y" || isDefault(key))
+		text, _ := value.Either(entry, "VALUE", "value")
+		sort, _ := value.Either(entry, "SORT", "sort")
+		def, _ := value.Either(entry, "DEF", "def")
+		add(value.Text(text), value.Int(sort), def == "Y" || isDefault(key))
 	}
-	for line := range strings.SplitSeq(toText(g["LIST_TEXT_VALUES"]), "\n") {
+	for line := range strings.SplitSeq(value.Text(g["LIST_TEXT_VALUES"]), "\n") {
 		add(line, int64(len(f.options)+1)*10, false)
 	}
 }

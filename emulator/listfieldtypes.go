@@ -3,6 +3,7 @@ package emulator
 import (
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -29,7 +30,7 @@ func isPropertyType(typ string) bool {
 func linksList(typ string) bool { return typ == "G" || typ == "E" || typ == "E:EList" }
 
 func defaultListSettings() *php.Array {
-	return object("SHOW_ADD_FORM", "Y", "SHOW_EDIT_FORM", "Y", "ADD_READ_ONLY_FIELD", "N",
+	return value.Object("SHOW_ADD_FORM", "Y", "SHOW_EDIT_FORM", "Y", "ADD_READ_ONLY_FIELD", "N",
 		"EDIT_READ_ONLY_FIELD", "N", "SHOW_FIELD_PREVIEW", "N")
 }
 
@@ -39,13 +40,13 @@ func defaultListSettings() *php.Array {
 func typeSettings(typ string) *php.Array {
 	switch typ {
 	case "S:HTML":
-		return object("height", 200)
+		return value.Object("height", 200)
 	case "E:EList":
-		return object("size", 1, "width", 0, "group", "N", "multiple", "N")
+		return value.Object("size", 1, "width", 0, "group", "N", "multiple", "N")
 	case "N:Sequence":
-		return object("write", "N", "VALUE", 1)
+		return value.Object("write", "N", "VALUE", 1)
 	case "S:ECrm":
-		return object("VISIBLE", "N", "LEAD", "N", "CONTACT", "N", "COMPANY", "N", "DEAL", "N")
+		return value.Object("VISIBLE", "N", "LEAD", "N", "CONTACT", "N", "COMPANY", "N", "DEAL", "N")
 	}
 	return nil
 }
@@ -58,7 +59,7 @@ func listFieldTypes(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked := strings.ToUpper(toText(c.param("FIELD_ID")))
+	asked := strings.ToUpper(value.Text(c.param("FIELD_ID")))
 	answer := php.NewArray()
 	for _, t := range [...]struct{ typ, title string }{
 		{"SORT", "Sorting"},

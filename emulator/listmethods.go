@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // message is what a list calls something, such as its elements.
@@ -12,19 +14,19 @@ func (b *iblock) message(name, byDefault string) string {
 }
 
 // write takes FIELDS and MESSAGES of lists.add and lists.update.
-func (b *iblock) write(c *call, g given) {
-	if v, ok := g["NAME"]; ok && !isEmpty(v) {
-		b.name = toText(v)
+func (b *iblock) write(c *call, g value.Fields) {
+	if v, ok := g["NAME"]; ok && !value.IsEmpty(v) {
+		b.name = value.Text(v)
 	}
 	if v, ok := g["DESCRIPTION"]; ok {
-		b.description = toText(v)
+		b.description = value.Text(v)
 	}
-	g.int("SORT", &b.sort)
+	g.Int("SORT", &b.sort)
 	if v, ok := g["BIZPROC"]; ok {
 		b.bizproc = v == "Y"
 	}
-	for name, v := range upperGiven(c.param("MESSAGES")) {
-		b.messages[name] = toText(v)
+	for name, v := range value.UpperFields(c.param("MESSAGES")) {
+		b.messages[name] = value.Text(v)
 	}
 	b.changed = c.savedAt()
 }
@@ -32,24 +34,24 @@ func (b *iblock) write(c *call, g given) {
 // listsAdd is lists.add. Its result is the id, a number.
 func listsAdd(c *call) (any, error) {
 	for _, name := range []string{"IBLOCK_TYPE_ID", "IBLOCK_CODE", "FIELDS"} {
-		if isEmpty(c.param(name)) {
+		if value.IsEmpty(c.param(name)) {
 			return nil, missingParam(name)
 		}
 	}
-	g := upperGiven(c.param("FIELDS"))
-	if isEmpty(g["NAME"]) {
+	g := value.UpperFields(c.param("FIELDS"))
+	if value.IsEmpty(g["NAME"]) {
 		return nil, missingParam("NAME")
 	}
 	s := c.store()
-	code := toText(c.param("IBLOCK_CODE"))
+	code := value.Text(c.param("IBLOCK_CODE"))
 	for _, b := range s.lists {
 		if strings.EqualFold(b.code, code) {
 			return nil, fail("ERROR_IBLOCK_ALREADY_EXISTS", "Iblock already exists")
 		}
 	}
-	b := s.addList(List{TypeID: toText(c.param("IBLOCK_TYPE_ID")), Code: code, Name: toText(g["NAME"])})
+	b := s.addList(List{TypeID: value.Text(c.param("IBLOCK_TYPE_ID")), Code: code, Name: value.Text(g["NAME"])})
 	b.write(c, g)
-	return intValue(b.id), nil
+	return value.FromInt(b.id), nil
 }
 
 // listsUpdate is lists.update.
@@ -58,10 +60,10 @@ func listsUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := asArray(c.param("FIELDS")); !ok {
+	if _, ok := value.Array(c.param("FIELDS")); !ok {
 		return nil, missingParam("FIELDS")
 	}
-	b.write(c, upperGiven(c.param("FIELDS")))
+	b.write(c, value.UpperFields(c.param("FIELDS")))
 	return true, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -132,7 +133,7 @@ func (s *store) addList(l List) *iblock {
 	}
 	b := &iblock{
 		id: int64(l.ID), typeID: l.TypeID, code: l.Code, name: l.Name, elements: map[int64]*element{},
-		changed: s.zone.second(time.Now()), sort: 500, messages: map[string]string{},
+		changed: s.zone.Second(time.Now()), sort: 500, messages: map[string]string{},
 		fields: []*listField{{name: "NAME", typ: "NAME", title: "Name", required: true, sort: 10}},
 	}
 	for _, f := range l.Fields {
@@ -188,8 +189,8 @@ func listOf(c *call) (*iblock, error) {
 		return nil, missingParam("IBLOCK_ID")
 	}
 	for _, b := range c.store().lists {
-		found := !isEmpty(id) && b.id == toInt(id) || isEmpty(id) && !isEmpty(code) && b.code == toText(code)
-		if found && b.typeID == toText(typeID) {
+		found := !value.IsEmpty(id) && b.id == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.code == value.Text(code)
+		if found && b.typeID == value.Text(typeID) {
 			return b, nil
 		}
 	}
@@ -205,7 +206,7 @@ func listsGet(c *call) (any, error) {
 	id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
 	var found []*iblock
 	for _, b := range c.store().lists {
-		if b.typeID == toText(typeID) && (isEmpty(id) || b.id == toInt(id)) && (isEmpty(code) || b.code == toText(code)) {
+		if b.typeID == value.Text(typeID) && (value.IsEmpty(id) || b.id == value.Int(id)) && (value.IsEmpty(code) || b.code == value.Text(code)) {
 			found = append(found, b)
 		}
 	}
@@ -239,13 +240,13 @@ func listColumn(name string) (column[*iblock], bool) {
 }
 
 func (c *call) listJSON(b *iblock) *php.Array {
-	return object(
-		"ID", toText(intValue(b.id)), "TIMESTAMP_X", c.store().zone.local(b.changed), "IBLOCK_TYPE_ID", b.typeID,
-		"LID", "s1", "CODE", textOrNull(b.code), "API_CODE", nil, "NAME", b.name, "ACTIVE", "Y", "SORT", toText(intValue(b.sort)),
+	return value.Object(
+		"ID", value.Text(value.FromInt(b.id)), "TIMESTAMP_X", c.store().zone.Local(b.changed), "IBLOCK_TYPE_ID", b.typeID,
+		"LID", "s1", "CODE", value.TextOrNull(b.code), "API_CODE", nil, "NAME", b.name, "ACTIVE", "Y", "SORT", value.Text(value.FromInt(b.sort)),
 		"LIST_PAGE_URL", nil, "DETAIL_PAGE_URL", nil, "SECTION_PAGE_URL", nil, "CANONICAL_PAGE_URL", nil,
 		"PICTURE", nil, "DESCRIPTION", b.description, "DESCRIPTION_TYPE", "text", "RSS_TTL", "24", "RSS_ACTIVE", "Y",
 		"RSS_FILE_ACTIVE", "N", "RSS_FILE_LIMIT", nil, "RSS_FILE_DAYS", nil, "RSS_YANDEX_ACTIVE", "N",
-		"XML_ID", nil, "TMP_ID", nil, "INDEX_ELEMENT", "Y", "INDEX_SECTION", "N", "WORKFLOW", "N", "BIZPROC", yesNo(b.bizproc),
+		"XML_ID", nil, "TMP_ID", nil, "INDEX_ELEMENT", "Y", "INDEX_SECTION", "N", "WORKFLOW", "N", "BIZPROC", value.YesNo(b.bizproc),
 		"SECTION_CHOOSER", "L", "LIST_MODE", nil, "RIGHTS_MODE", "S", "SECTION_PROPERTY", nil, "PROPERTY_INDEX", nil,
 		"VERSION", "1", "LAST_CONV_ELEMENT", "0", "SOCNET_GROUP_ID", nil, "EDIT_FILE_BEFORE", nil,
 		"EDIT_FILE_AFTER", nil, "SECTIONS_NAME", b.message("SECTIONS_NAME", "Sections"),
@@ -259,7 +260,7 @@ func (c *call) listJSON(b *iblock) *php.Array {
 func listsTypeID(c *call) (any, error) {
 	for _, b := range c.store().lists {
 		id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
-		if !isEmpty(id) && b.id == toInt(id) || isEmpty(id) && !isEmpty(code) && b.code == toText(code) {
+		if !value.IsEmpty(id) && b.id == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.code == value.Text(code) {
 			return b.typeID, nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -97,13 +98,13 @@ type multifieldInput struct {
 func readMultifields(a *php.Array) []multifieldInput {
 	var input []multifieldInput
 	for key, v := range a.All() {
-		entry, ok := asArray(v)
+		entry, ok := value.Array(v)
 		if !ok {
 			continue
 		}
 		get := func(names ...string) string {
-			x, _ := either(entry, names...)
-			return toText(x)
+			x, _ := value.Either(entry, names...)
+			return value.Text(x)
 		}
 		in := multifieldInput{
 			typ: get("typeId", "TYPE_ID"), valueType: get("valueType", "VALUE_TYPE"), value: get("value", "VALUE"),
@@ -123,14 +124,14 @@ func readMultifields(a *php.Array) []multifieldInput {
 // https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-update.html
 func readLegacyMultifields(typ string, v any) []multifieldInput {
 	var input []multifieldInput
-	for _, x := range list(v) {
-		entry, ok := asArray(x)
+	for _, x := range value.List(v) {
+		entry, ok := value.Array(x)
 		if !ok {
 			continue
 		}
 		get := func(name string) string {
 			x, _ := entry.Get(name)
-			return toText(x)
+			return value.Text(x)
 		}
 		in := multifieldInput{typ: typ, valueType: get("VALUE_TYPE"), value: get("VALUE"), drop: get("DELETE") == "Y"}
 		in.id, _ = strconv.ParseInt(get("ID"), 10, 64)
@@ -169,10 +170,10 @@ func (s *store) mergeMultifields(old any, input []multifieldInput) []any {
 
 // itemJSON is an entry of fm as crm.item.* shows it.
 func (m multifield) itemJSON() *php.Array {
-	return object("id", m.id, "valueType", m.valueType, "value", m.value, "typeId", m.typ)
+	return value.Object("id", m.id, "valueType", m.valueType, "value", m.value, "typeId", m.typ)
 }
 
 // legacyJSON is an entry as the legacy methods show it.
 func (m multifield) legacyJSON() *php.Array {
-	return object("ID", toText(intValue(m.id)), "VALUE_TYPE", m.valueType, "VALUE", m.value, "TYPE_ID", m.typ)
+	return value.Object("ID", value.Text(value.FromInt(m.id)), "VALUE_TYPE", m.valueType, "VALUE", m.value, "TYPE_ID", m.typ)
 }

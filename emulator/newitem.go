@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"time"
+
+	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // newValues are those of a new item of which nothing is given.
@@ -20,8 +22,8 @@ func (c *call) newValues(it *item) map[string]any {
 	}
 	v["OPENED"] = true
 	v["CATEGORY_ID"] = t.defaultCategory().id
-	week := dateOf(now.AddDate(0, 0, 7))
-	v["BEGINDATE"], v["CLOSEDATE"], v["ACTUAL_DATE"] = dateOf(now), week, week
+	week := value.DateOf(now.AddDate(0, 0, 7))
+	v["BEGINDATE"], v["CLOSEDATE"], v["ACTUAL_DATE"] = value.DateOf(now), week, week
 	v["CURRENCY_ID"] = c.p.cfg.Currency
 	v["XML_ID"] = ""
 	v["ACCOUNT_NUMBER"], v["QUOTE_NUMBER"] = fmt.Sprint(it.id), fmt.Sprint(it.id)
@@ -57,7 +59,7 @@ func (s *store) userDefault(f *field, now time.Time) any {
 			values = append(values, o.id)
 		}
 	}
-	if given, _ := f.user.settings.Get("DEFAULT_VALUE"); !isEmpty(given) && f.typ != "enumeration" {
+	if given, _ := f.user.settings.Get("DEFAULT_VALUE"); !value.IsEmpty(given) && f.typ != "enumeration" {
 		if v, ok := s.readDefault(f, given, now); ok && v != nil {
 			values = append(values, v)
 		}
@@ -75,9 +77,9 @@ func (s *store) userDefault(f *field, now time.Time) any {
 // object that may mean the moment of the adding, of yes/no fields 1 or 0.
 func (s *store) readDefault(f *field, given any, now time.Time) (v any, ok bool) {
 	if f.typ == "boolean" {
-		return toInt(given) != 0, true
+		return value.Int(given) != 0, true
 	}
-	if when, isDate := asArray(given); isDate {
+	if when, isDate := value.Array(given); isDate {
 		kind, _ := when.Get("TYPE")
 		given, _ = when.Get("VALUE")
 		switch kind {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -43,7 +44,7 @@ const attachLimit = 60_000
 // notifyAny is im.notify, where TYPE says which of the two it is.
 func notifyAny(c *call) (any, error) {
 	kind := "USER"
-	if toText(c.param("TYPE")) == "SYSTEM" {
+	if value.Text(c.param("TYPE")) == "SYSTEM" {
 		kind = "SYSTEM"
 	}
 	return notifyAs(kind)(c)
@@ -53,8 +54,8 @@ func notifyAny(c *call) (any, error) {
 // https://apidocs.bitrix24.com/api-reference/chats/notifications/im-notify-system-add.html
 func notifyAs(kind string) handler {
 	return func(c *call) (any, error) {
-		to := toInt(firstOf(c.param("USER_ID"), c.param("TO")))
-		text := strings.TrimSpace(toText(c.param("MESSAGE")))
+		to := value.Int(value.FirstSet(c.param("USER_ID"), c.param("TO")))
+		text := strings.TrimSpace(value.Text(c.param("MESSAGE")))
 		switch {
 		case to <= 0:
 			return nil, fail("USER_ID_EMPTY", "User ID can't be empty")
@@ -66,8 +67,8 @@ func notifyAs(kind string) handler {
 		}
 		s := c.store()
 		n := Notification{
-			ID: s.next("notification"), At: c.now.In(s.zone.Location), To: to, Text: text, Out: toText(c.param("MESSAGE_OUT")),
-			Tag: toText(c.param("TAG")), SubTag: toText(c.param("SUB_TAG")), System: kind == "SYSTEM",
+			ID: s.next("notification"), At: c.now.In(s.zone.Location), To: to, Text: text, Out: value.Text(c.param("MESSAGE_OUT")),
+			Tag: value.Text(c.param("TAG")), SubTag: value.Text(c.param("SUB_TAG")), System: kind == "SYSTEM",
 		}
 		if !n.System {
 			n.From = c.req.by.user
@@ -76,25 +77,25 @@ func notifyAs(kind string) handler {
 			s.notifications = slices.DeleteFunc(s.notifications, func(x Notification) bool { return x.To == n.To && x.Tag == n.Tag })
 		}
 		s.notifications = append(s.notifications, n)
-		return intValue(n.ID), nil
+		return value.FromInt(n.ID), nil
 	}
 }
 
 // checkAttach wants an attachment that is an array, or JSON of one.
 func checkAttach(v any) error {
 	raw, isText := v.(string)
-	if a, ok := asArray(v); ok {
+	if a, ok := value.Array(v); ok {
 		encoded, _ := php.EncodeJSON(a) // it came from a call
 		raw = string(encoded)
 	}
 	switch {
-	case isEmpty(v):
+	case value.IsEmpty(v):
 		return nil
 	case len(raw) > attachLimit:
 		return fail("ATTACH_OVERSIZE", "You have exceeded the maximum allowable size of attach")
 	case isText:
 		decoded, err := php.DecodeJSON([]byte(raw))
-		if _, ok := asArray(decoded); err != nil || !ok {
+		if _, ok := value.Array(decoded); err != nil || !ok {
 			return fail("ATTACH_ERROR", "Incorrect attach params")
 		}
 	case raw == "":

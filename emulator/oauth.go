@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // authorizePage is /oauth/authorize/: where an application sends a user. There
@@ -26,7 +28,7 @@ func (p *Portal) authorizePage(w http.ResponseWriter, r *http.Request) {
 	var code string
 	if known {
 		p.app.issued++
-		code = deriveHex(p.cfg.Secret, fmt.Sprint("code ", p.app.issued), 32)
+		code = value.DeriveHex(p.cfg.Secret, fmt.Sprint("code ", p.app.issued), 32)
 		p.app.codes[code] = grant{user: user, expires: time.Now().Add(codeLife)}
 	}
 	domain := p.domain()
@@ -91,7 +93,7 @@ func (p *Portal) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 // renew answers what the token endpoint is asked.
 func (p *Portal) renew(r *http.Request) (status int, body any) {
 	params := decodeRequest(r)
-	get := func(name string) string { v, _ := params.Get(name); return toText(v) }
+	get := func(name string) string { v, _ := params.Get(name); return value.Text(v) }
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	body, err := p.grantTokens(get)
@@ -130,7 +132,7 @@ func (p *Portal) grantTokens(get func(string) string) (any, *restError) {
 		return nil, refusalOf("invalid_grant")
 	}
 	t := p.issue(g.user, firstHops)
-	return object(
+	return value.Object(
 		"access_token", t.Access, "client_endpoint", p.baseURL+"/rest/", "domain", p.domain(),
 		"expires", t.Expires.Unix(), "expires_in", int64(p.cfg.TokenLife.Seconds()), "member_id", p.app.memberID,
 		"refresh_token", t.Refresh, "scope", strings.Join(p.cfg.Scopes, ","),

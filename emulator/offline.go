@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -112,20 +113,20 @@ func offlineFetch(c *call) (any, error) {
 	if err := c.needAdmin(""); err != nil {
 		return nil, err
 	}
-	clearing := c.param("CLEAR") == nil || toInt(c.param("CLEAR")) != 0
+	clearing := c.param("CLEAR") == nil || value.Int(c.param("CLEAR")) != 0
 	if !clearing && !c.p.cfg.feature(featureOfflineExtended) {
 		return nil, noLicense("extended offline events handling")
 	}
 	limit := int64(pageSize)
 	if v := c.param("LIMIT"); v != nil {
-		if limit = toInt(v); limit <= 0 {
+		if limit = value.Int(v); limit <= 0 {
 			return nil, &restError{status: 400, code: "ERROR_ARGUMENT", text: "Value must be positive integer", argument: "LIMIT"}
 		}
 	}
 	q := &c.p.offline
 	q.expire(c.now)
-	process, again := strings.TrimSpace(toText(c.param("PROCESS_ID"))), c.param("PROCESS_ID") != nil
-	failed := toInt(c.param("ERROR")) == 1
+	process, again := strings.TrimSpace(value.Text(c.param("PROCESS_ID"))), c.param("PROCESS_ID") != nil
+	failed := value.Int(c.param("ERROR")) == 1
 	events, err := c.offlineRows(offlineFields[:4], "TIMESTAMP_X", func(e *offlineEvent) bool {
 		return e.process == process && e.failed == failed && e.connector == c.req.connector
 	})
@@ -135,7 +136,7 @@ func offlineFetch(c *call) (any, error) {
 	events = events[:min(int(limit), len(events))]
 	if !again {
 		q.marks++
-		process = deriveHex(c.p.cfg.Secret, fmt.Sprint("process ", q.marks), 32)
+		process = value.DeriveHex(c.p.cfg.Secret, fmt.Sprint("process ", q.marks), 32)
 		for _, e := range events {
 			delete(q.free, e.offlineKey)
 			e.process = process
@@ -152,7 +153,7 @@ func offlineFetch(c *call) (any, error) {
 	if again || !clearing {
 		shown = process
 	}
-	return object("process_id", shown, "events", rows), nil
+	return value.Object("process_id", shown, "events", rows), nil
 }
 
 // expire drops what was reserved and never confirmed.
@@ -192,7 +193,7 @@ func offlineClear(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := c.offlineIDs("ID", func(e *offlineEvent) string { return toText(intValue(e.id)) })
+	wanted, err := c.offlineIDs("ID", func(e *offlineEvent) string { return value.Text(value.FromInt(e.id)) })
 	if wanted == nil && err == nil {
 		wanted, err = c.offlineIDs("MESSAGE_ID", func(e *offlineEvent) string { return e.message })
 	}
@@ -245,7 +246,7 @@ func (c *call) offlineProcess() (string, error) {
 	if c.param("PROCESS_ID") == nil {
 		return "", argumentOf("PROCESS_ID")
 	}
-	return strings.TrimSpace(toText(c.param("PROCESS_ID"))), nil
+	return strings.TrimSpace(value.Text(c.param("PROCESS_ID"))), nil
 }
 
 // offlineIDs reads a list of ids; nil without one.
@@ -254,13 +255,13 @@ func (c *call) offlineIDs(name string, id func(*offlineEvent) string) (func(*off
 	if v == nil {
 		return nil, nil
 	}
-	a, ok := asArray(v)
+	a, ok := value.Array(v)
 	if !ok {
 		return nil, argumentIs(strings.ToLower(name), "Value must be array of "+name+" values")
 	}
 	wanted := map[string]bool{}
 	for _, x := range a.All() {
-		wanted[strings.TrimSpace(toText(x))] = true
+		wanted[strings.TrimSpace(value.Text(x))] = true
 	}
 	return func(e *offlineEvent) bool { return wanted[id(e)] }, nil
 }
@@ -343,7 +344,7 @@ func offlineOrder(order *php.Array, find func(string) (column[*offlineEvent], bo
 		if !ok {
 			return nil, argumentIs("", "Order field not allowed: "+strings.ToUpper(name))
 		}
-		direction := strings.ToUpper(toText(v))
+		direction := strings.ToUpper(value.Text(v))
 		if direction != "ASC" && direction != "DESC" {
 			return nil, argumentIs("", "Order direction should be one of {ASC|DESC}")
 		}
@@ -354,17 +355,17 @@ func offlineOrder(order *php.Array, find func(string) (column[*offlineEvent], bo
 
 // offlineJSON is an event as the methods show it.
 func (c *call) offlineJSON(e *offlineEvent, whole bool) *php.Array {
-	var user any = toText(intValue(e.user))
+	var user any = value.Text(value.FromInt(e.user))
 	if e.user == 0 { // nobody: a robot or an agent
 		user = 0
 	}
-	row := object(
-		"ID", toText(intValue(e.id)), "TIMESTAMP_X", e.at.In(c.p.cfg.Location).Format(time.RFC3339), "EVENT_NAME", e.name,
-		"EVENT_DATA", e.data, "EVENT_ADDITIONAL", object("user_id", user), "MESSAGE_ID", e.message,
+	row := value.Object(
+		"ID", value.Text(value.FromInt(e.id)), "TIMESTAMP_X", e.at.In(c.p.cfg.Location).Format(time.RFC3339), "EVENT_NAME", e.name,
+		"EVENT_DATA", e.data, "EVENT_ADDITIONAL", value.Object("user_id", user), "MESSAGE_ID", e.message,
 	)
 	if whole {
 		row.Set("PROCESS_ID", e.process)
-		row.Set("ERROR", toText(intValue(e.flag())))
+		row.Set("ERROR", value.Text(value.FromInt(e.flag())))
 	}
 	return row
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -51,7 +52,7 @@ func sortRows[T any](rows []T, keys []sortKey[T]) {
 	}
 	slices.SortStableFunc(rows, func(a, b T) int {
 		for _, k := range keys {
-			if c := compare(k.column.kind, first(k.column.get(a)), first(k.column.get(b))); c != 0 {
+			if c := compare(k.column.kind, value.First(k.column.get(a)), value.First(k.column.get(b))); c != 0 {
 				if k.desc {
 					return -c
 				}
@@ -86,10 +87,10 @@ func strictOrder[T any](order *php.Array, find func(string) (column[T], bool)) (
 		if !ok {
 			return nil, fail("INVALID_ARG_VALUE", fmt.Sprintf("Invalid order: field '%s' is not allowed in order", name))
 		}
-		direction := strings.ToUpper(toText(v))
+		direction := strings.ToUpper(value.Text(v))
 		if direction != "ASC" && direction != "DESC" {
 			return nil, fail("INVALID_ARG_VALUE", fmt.Sprintf(
-				"Invalid order: allowed sort directions are `ASC, DESC`. But got '%s' for field '%s'", toText(v), name))
+				"Invalid order: allowed sort directions are `ASC, DESC`. But got '%s' for field '%s'", value.Text(v), name))
 		}
 		keys = append(keys, sortKey[T]{column: col, desc: direction == "DESC"})
 	}
@@ -101,7 +102,7 @@ func strictOrder[T any](order *php.Array, find func(string) (column[T], bool)) (
 func looseOrder[T any](order *php.Array, find func(string) (column[T], bool)) []sortKey[T] {
 	var keys []sortKey[T]
 	for name, v := range order.All() {
-		direction := strings.ToLower(toText(v))
+		direction := strings.ToLower(value.Text(v))
 		if col, ok := find(name); ok && (direction == "asc" || direction == "desc") {
 			keys = append(keys, sortKey[T]{column: col, desc: direction == "desc"})
 		}

@@ -4,6 +4,8 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"time"
+
+	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // permit checks what is known before a command runs.
@@ -39,7 +41,7 @@ func (c Config) allows(scope string) bool {
 // token, and takes the token and the source key out of the parameters.
 func (p *Portal) authorize(req *request) *restError {
 	if v, ok := req.params.Get("auth_connector"); ok {
-		req.connector = toText(v)
+		req.connector = value.Text(v)
 		req.params.Delete("auth_connector")
 	}
 	if req.connector != "" && !p.cfg.feature(featureAuthConnector) {
@@ -56,7 +58,7 @@ func (p *Portal) authorize(req *request) *restError {
 	token := req.bearer
 	for _, name := range []string{"auth", "access_token"} {
 		if v, ok := req.params.Get(name); ok {
-			token = toText(v)
+			token = value.Text(v)
 			req.params.Delete(name)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -49,24 +50,24 @@ func platformMethods() []method {
 func userCurrent(c *call) (any, error) {
 	u := c.p.users[c.req.user]
 	zone := c.p.cfg.Location
-	return object(
+	return value.Object(
 		"ID", u.id(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
 		"LAST_LOGIN", c.now.In(zone).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
 		"LAST_ACTIVITY_DATE", c.now.In(zone).Format("2006-01-02 15:04:05"), "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
-		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(intValue(1)),
+		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(value.FromInt(1)),
 	), nil
 }
 
 func profile(c *call) (any, error) {
 	u := c.p.users[c.req.user]
-	return object("ID", u.id(), "ADMIN", !u.NotAdmin, "NAME", u.Name, "LAST_NAME", u.LastName, "PERSONAL_GENDER", "", "TIME_ZONE", ""), nil
+	return value.Object("ID", u.id(), "ADMIN", !u.NotAdmin, "NAME", u.Name, "LAST_NAME", u.LastName, "PERSONAL_GENDER", "", "TIME_ZONE", ""), nil
 }
 
 func scopeList(c *call) (any, error) {
-	if !isEmpty(c.param("FULL")) {
-		return wire(c.p.scopes()), nil
+	if !value.IsEmpty(c.param("FULL")) {
+		return value.Of(c.p.scopes()), nil
 	}
-	return wire(c.p.cfg.Scopes), nil
+	return value.Of(c.p.cfg.Scopes), nil
 }
 
 // scopes are those of all emulated methods.
@@ -86,8 +87,8 @@ func (p *Portal) scopes() []string {
 func (c *call) scopeFilter() func(scope string) bool {
 	switch only := c.param("SCOPE"); {
 	case only != nil:
-		return func(scope string) bool { return scope == toText(only) }
-	case !isEmpty(c.param("FULL")):
+		return func(scope string) bool { return scope == value.Text(only) }
+	case !value.IsEmpty(c.param("FULL")):
 		return func(string) bool { return true }
 	}
 	return c.p.cfg.allows
@@ -103,13 +104,13 @@ func methodNames(c *call) (any, error) {
 		}
 	}
 	slices.Sort(names)
-	return wire(names), nil
+	return value.Of(names), nil
 }
 
 // methodGet is method.get.
 func methodGet(c *call) (any, error) {
-	m := c.p.methods[strings.ToLower(toText(c.param("name")))]
-	return object("isExisting", m != nil, "isAvailable", m != nil && c.p.cfg.allows(m.scope)), nil
+	m := c.p.methods[strings.ToLower(value.Text(c.param("name")))]
+	return value.Object("isExisting", m != nil, "isAvailable", m != nil && c.p.cfg.allows(m.scope)), nil
 }
 
 func serverTime(c *call) (any, error) {

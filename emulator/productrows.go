@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -40,10 +41,10 @@ func rowOf(c *call) (*row, error) {
 
 // rowInput are the fields of a row that crm.item.productrow.* takes: what is
 // read-only or not known is dropped.
-func rowInput(fields *php.Array) given {
-	g := given{}
+func rowInput(fields *php.Array) value.Fields {
+	g := value.Fields{}
 	for name, v := range fields.All() {
-		switch stored := upperName(name); stored {
+		switch stored := value.UpperName(name); stored {
 		case "PRODUCT_ID", "PRODUCT_NAME", "PRICE", "QUANTITY", "DISCOUNT_TYPE_ID", "DISCOUNT_RATE", "DISCOUNT_SUM",
 			"TAX_RATE", "TAX_INCLUDED", "CUSTOMIZED", "MEASURE_CODE", "MEASURE_NAME", "SORT":
 			g[stored] = v
@@ -58,7 +59,7 @@ func rowGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return object("productRow", c.store().storedRowJSON(r)), nil
+	return value.Object("productRow", c.store().storedRowJSON(r)), nil
 }
 
 // rowsAvailable is crm.item.productrow.getAvailableForPayment: the rows that are
@@ -71,7 +72,7 @@ func rowsAvailable(c *call) (any, error) {
 	if c.param("ownerType") == nil {
 		return nil, c.missing("ownerType")
 	}
-	it, err := rowOwner(c, toText(c.param("ownerType")), id)
+	it, err := rowOwner(c, value.Text(c.param("ownerType")), id)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +80,7 @@ func rowsAvailable(c *call) (any, error) {
 	for _, r := range sortedRows(c.store().rows[it.owner()]) {
 		rows.Append(c.store().rowJSON(r))
 	}
-	return object("productRows", rows), nil
+	return value.Object("productRows", rows), nil
 }
 
 // rowList is crm.item.productrow.list.
@@ -96,7 +97,7 @@ func rowList(c *call) (any, error) {
 	r := rules[*row]{
 		find: s.rowColumn,
 		unknown: func(name string) error {
-			return fail("100", fmt.Sprintf("Unknown field definition `%s` (%s) for \\Bitrix\\Crm\\ProductRow Entity.", upperName(name), upperName(name)))
+			return fail("100", fmt.Sprintf("Unknown field definition `%s` (%s) for \\Bitrix\\Crm\\ProductRow Entity.", value.UpperName(name), value.UpperName(name)))
 		},
 		invalid: func(name string) error {
 			return fail("INVALID_ARG_VALUE", fmt.Sprintf("Value for filter key '%s' should be either string or number", name))
@@ -114,32 +115,32 @@ func rowList(c *call) (any, error) {
 	for _, r := range page(c, found) {
 		rows.Append(s.storedRowJSON(r))
 	}
-	return object("productRows", rows), nil
+	return value.Object("productRows", rows), nil
 }
 
 // ownersRows collects the rows of the owners that a filter names. Both keys
 // must stand there literally.
 func ownersRows(c *call, filter *php.Array) ([]*row, error) {
-	ownerType, okType := either(filter, "=ownerType", "=OWNER_TYPE")
-	ownerID, okID := either(filter, "=ownerId", "=OWNER_ID")
-	if !okType || isEmpty(ownerType) {
+	ownerType, okType := value.Either(filter, "=ownerType", "=OWNER_TYPE")
+	ownerID, okID := value.Either(filter, "=ownerId", "=OWNER_ID")
+	if !okType || value.IsEmpty(ownerType) {
 		return nil, fail("100", "Required field: =ownerType")
 	}
-	if !okID || isEmpty(ownerID) {
+	if !okID || value.IsEmpty(ownerID) {
 		return nil, fail("100", "Required field: =ownerId")
 	}
-	if _, several := asArray(ownerID); several && !c.p.cfg.ManyOwners {
+	if _, several := value.Array(ownerID); several && !c.p.cfg.ManyOwners {
 		return nil, fail("INVALID_ARG_VALUE", "Value for filter key '=ownerId' should be either string or number")
 	}
 	s := c.store()
 	var found []*row
-	for _, short := range list(ownerType) {
+	for _, short := range value.List(ownerType) {
 		for _, t := range s.types {
-			if !strings.EqualFold(t.short, toText(short)) {
+			if !strings.EqualFold(t.short, value.Text(short)) {
 				continue
 			}
-			for _, id := range list(ownerID) {
-				found = append(found, s.rows[owner{t.id, toInt(id)}]...)
+			for _, id := range value.List(ownerID) {
+				found = append(found, s.rows[owner{t.id, value.Int(id)}]...)
 			}
 		}
 	}
@@ -148,13 +149,13 @@ func ownersRows(c *call, filter *php.Array) ([]*row, error) {
 
 // rowAdd is crm.item.productrow.add.
 func rowAdd(c *call) (any, error) {
-	fields, ok := asArray(c.param("fields"))
+	fields, ok := value.Array(c.param("fields"))
 	if !ok {
 		return nil, c.wrongType("fields", "array")
 	}
-	short, _ := either(fields, "ownerType", "OWNER_TYPE")
-	id, _ := either(fields, "ownerId", "OWNER_ID")
-	it, err := rowOwner(c, toText(short), toInt(id))
+	short, _ := value.Either(fields, "ownerType", "OWNER_TYPE")
+	id, _ := value.Either(fields, "ownerId", "OWNER_ID")
+	it, err := rowOwner(c, value.Text(short), value.Int(id))
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +167,7 @@ func rowAdd(c *call) (any, error) {
 	if err := c.saveRows(it, append(slices.Clone(c.store().rows[it.owner()]), r), saveOptions{}); err != nil {
 		return nil, err
 	}
-	return object("productRow", c.store().rowJSON(r)), nil
+	return value.Object("productRow", c.store().rowJSON(r)), nil
 }
 
 // rowUpdate is crm.item.productrow.update.
@@ -175,7 +176,7 @@ func rowUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields, ok := asArray(c.param("fields"))
+	fields, ok := value.Array(c.param("fields"))
 	if !ok {
 		return nil, c.wrongType("fields", "array")
 	}
@@ -200,7 +201,7 @@ func rowUpdate(c *call) (any, error) {
 	if err := c.saveRows(it, rows, saveOptions{}); err != nil {
 		return nil, err
 	}
-	return object("productRow", c.store().rowJSON(changed)), nil
+	return value.Object("productRow", c.store().rowJSON(changed)), nil
 }
 
 // rowDelete is crm.item.productrow.delete. Its result is null.
@@ -227,18 +228,18 @@ func rowSet(c *call) (any, error) {
 	if c.param("ownerType") == nil {
 		return nil, c.missing("ownerType")
 	}
-	input, ok := asArray(c.param("productRows"))
+	input, ok := value.Array(c.param("productRows"))
 	if !ok {
 		return nil, c.wrongType("productRows", "array")
 	}
-	it, err := rowOwner(c, toText(c.param("ownerType")), id)
+	it, err := rowOwner(c, value.Text(c.param("ownerType")), id)
 	if err != nil {
 		return nil, err
 	}
 	s := c.store()
 	var rows []*row
 	for _, v := range input.All() {
-		fields, ok := asArray(v)
+		fields, ok := value.Array(v)
 		if !ok {
 			return nil, c.wrongType("productRows", "array")
 		}
@@ -260,7 +261,7 @@ func rowSet(c *call) (any, error) {
 	for _, r := range rows {
 		answer.Append(s.rowJSON(r))
 	}
-	return object("productRows", answer), nil
+	return value.Object("productRows", answer), nil
 }
 
 // twin finds an equal row.
@@ -317,7 +318,7 @@ func rowFields(*call) (any, error) {
 	fields := php.NewArray()
 	add := func(name, typ, title string, set flags) {
 		f := &field{name: name, typ: typ, title: title, flags: set}
-		fields.Set(camelName(name), f.describe(nil))
+		fields.Set(value.CamelName(name), f.describe(nil))
 	}
 	add("ID", "integer", "ID", readOnly)
 	add("OWNER_ID", "integer", "Owner ID", required|immutable)
@@ -340,5 +341,5 @@ func rowFields(*call) (any, error) {
 	add("SORT", "integer", "Sorting", 0)
 	add("TYPE", "integer", "TYPE", readOnly)
 	add("STORE_ID", "integer", "STORE_ID", readOnly)
-	return object("fields", fields), nil
+	return value.Object("fields", fields), nil
 }

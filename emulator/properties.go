@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -20,13 +21,13 @@ type keyed struct {
 // ids, or the nested form {"n0": {"VALUE": …}}, of which the portal takes one
 // level apart.
 func propertyInput(v any) []keyed {
-	a, ok := asArray(v)
+	a, ok := value.Array(v)
 	if !ok {
 		return []keyed{{"0", v}}
 	}
 	var values []keyed
 	for key, x := range a.All() {
-		inner, nested := asArray(x)
+		inner, nested := value.Array(x)
 		if !nested {
 			values = append(values, keyed{key, x})
 			continue
@@ -75,12 +76,12 @@ func (s *store) propertyText(f *listField, v any) (text string, ok bool) {
 	case "N":
 		return storedNumber(plainNumber(v))
 	case "N:Sequence":
-		if isEmpty(v) {
+		if value.IsEmpty(v) {
 			return strconv.FormatInt(s.next("sequence "+f.name), 10), true
 		}
-		return toText(v), true
+		return value.Text(v), true
 	case "L":
-		id := toInt(v)
+		id := value.Int(v)
 		for _, o := range f.options {
 			if o.id == id {
 				return strconv.FormatInt(id, 10), true
@@ -88,32 +89,32 @@ func (s *store) propertyText(f *listField, v any) (text string, ok bool) {
 		}
 		return "", false
 	case "S:Date":
-		if t, ok := s.zone.parseDate(v); ok {
+		if t, ok := s.zone.ParseDate(v); ok {
 			return t.Format("2006-01-02"), true
 		}
 		return "", false
 	case "S:DateTime":
-		if t, ok := s.zone.parseTime(v); ok {
+		if t, ok := s.zone.ParseTime(v); ok {
 			return t.Format("2006-01-02 15:04:05"), true
 		}
 		return "", false
 	case "E", "E:EList", "G", "S:employee", "S:DiskFile": // of files on the Drive the ids are kept
-		if id := toInt(v); id > 0 {
+		if id := value.Int(v); id > 0 {
 			return strconv.FormatInt(id, 10), true
 		}
 		return "", false
 	}
-	return toText(v), true
+	return value.Text(v), true
 }
 
 // plainNumber is a number's text with a point for a comma and without spaces.
 func plainNumber(v any) string {
-	return strings.ReplaceAll(strings.ReplaceAll(toText(v), ",", "."), " ", "")
+	return strings.ReplaceAll(strings.ReplaceAll(value.Text(v), ",", "."), " ", "")
 }
 
 // storedNumber goes through a float, as the portal does.
 func storedNumber(text string) (string, bool) {
-	if !isNumeric(text) {
+	if !value.IsNumeric(text) {
 		return "", false
 	}
 	n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
@@ -133,8 +134,8 @@ func storedNumber(text string) (string, bool) {
 // field with the ending _DEL names their values, and new ones are added to them. Of
 // a single one a new file takes the place. Only ids are kept of files.
 // https://apidocs.bitrix24.com/api-reference/files/how-to-update-files.html
-func (s *store) readFiles(f *listField, g given, old []propertyValue) []propertyValue {
-	drop, _ := asArray(g[f.name+"_DEL"])
+func (s *store) readFiles(f *listField, g value.Fields, old []propertyValue) []propertyValue {
+	drop, _ := value.Array(g[f.name+"_DEL"])
 	values := slices.DeleteFunc(slices.Clone(old), func(v propertyValue) bool {
 		mark, _ := drop.Get(strconv.FormatInt(v.id, 10))
 		return mark == "Y"
@@ -153,15 +154,15 @@ func (s *store) readFiles(f *listField, g given, old []propertyValue) []property
 // newFiles counts the files of a call: base64, a name with it, or several of either.
 // An id of a file that is there is refused.
 func newFiles(v any) (n int, byID bool) {
-	if isEmpty(v) {
+	if value.IsEmpty(v) {
 		return 0, false
 	}
-	a, ok := asArray(v)
+	a, ok := value.Array(v)
 	if !ok {
-		return 1, isNumeric(v)
+		return 1, value.IsNumeric(v)
 	}
-	if name, _ := a.Get("0"); a.Len() == 2 && a.IsList() && !isNumeric(name) {
-		if _, nested := asArray(name); !nested { // ["name", "base64"]
+	if name, _ := a.Get("0"); a.Len() == 2 && a.IsList() && !value.IsNumeric(name) {
+		if _, nested := value.Array(name); !nested { // ["name", "base64"]
 			return 1, false
 		}
 	}
@@ -176,17 +177,17 @@ func newFiles(v any) (n int, byID bool) {
 func (s *store) showProperty(f *listField, v propertyValue) any {
 	switch {
 	case v.html:
-		return object("TYPE", "HTML", "TEXT", v.text)
+		return value.Object("TYPE", "HTML", "TEXT", v.text)
 	case f.typ == "S:Date":
-		return relayout(s.zone, v.text, s.zone.localDay)
+		return relayout(s.zone, v.text, s.zone.LocalDay)
 	case f.typ == "S:DateTime":
-		return relayout(s.zone, v.text, s.zone.local)
+		return relayout(s.zone, v.text, s.zone.Local)
 	}
 	return v.text
 }
 
-func relayout(z zone, text string, layout func(time.Time) string) string {
-	t, ok := z.parseTime(text)
+func relayout(z value.Zone, text string, layout func(time.Time) string) string {
+	t, ok := z.ParseTime(text)
 	if !ok {
 		return text
 	}

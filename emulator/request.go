@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -52,7 +53,7 @@ func decodeRequest(r *http.Request) *php.Array {
 		return overlay(params, parseForm(strings.TrimSpace(string(raw))))
 	}
 	if v, err := php.DecodeJSON(raw); err == nil {
-		if body, ok := asArray(v); ok {
+		if body, ok := value.Array(v); ok {
 			return overlay(params, body)
 		}
 	}

@@ -3,6 +3,7 @@ package emulator
 import (
 	"slices"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -83,32 +84,32 @@ func newRowValues() rowValues {
 }
 
 // apply puts the given fields into a row and computes the rest.
-func (r *rowValues) apply(g given) error {
-	g.int("PRODUCT_ID", &r.productID)
+func (r *rowValues) apply(g value.Fields) error {
+	g.Int("PRODUCT_ID", &r.productID)
 	if v, ok := g["PRODUCT_NAME"]; ok {
-		r.productName = toText(v)
+		r.productName = value.Text(v)
 	}
 	// A known price keeps up to 8 digits: PRICE 22175.328 stands in the docs.
-	g.num("PRICE", 8, &r.price)
-	g.num("QUANTITY", 4, &r.quantity)
-	g.int("DISCOUNT_TYPE_ID", &r.discountType)
-	g.num("DISCOUNT_RATE", 4, &r.discountRate)
-	g.num("DISCOUNT_SUM", 8, &r.discountSum)
+	g.Num("PRICE", 8, &r.price)
+	g.Num("QUANTITY", 4, &r.quantity)
+	g.Int("DISCOUNT_TYPE_ID", &r.discountType)
+	g.Num("DISCOUNT_RATE", 4, &r.discountRate)
+	g.Num("DISCOUNT_SUM", 8, &r.discountSum)
 	if v, ok := g["TAX_RATE"]; ok {
 		r.taxed = v != nil && v != "" && v != false
 		r.taxRate = num.Num{}
 		if r.taxed {
-			r.taxRate = toNum(v).Round(4)
+			r.taxRate = value.Num(v).Round(4)
 		}
 	}
 	if v, ok := g["TAX_INCLUDED"]; ok {
-		r.taxIncluded = isYes(v)
+		r.taxIncluded = value.IsYes(v)
 	}
 	if v, ok := g["CUSTOMIZED"]; ok {
-		r.customized = isYes(v)
+		r.customized = value.IsYes(v)
 	}
-	g.int("MEASURE_CODE", &r.measureCode)
-	g.int("SORT", &r.sort)
+	g.Int("MEASURE_CODE", &r.measureCode)
+	g.Int("SORT", &r.sort)
 	return r.normalize()
 }
 
@@ -200,17 +201,17 @@ func (r *row) tax() any {
 	if !r.taxed {
 		return nil
 	}
-	return numValue(r.taxRate)
+	return value.FromNum(r.taxRate)
 }
 
 // rowJSON is a row as crm.item.productrow.* shows it.
 func (s *store) rowJSON(r *row) *php.Array {
-	return object(
+	return value.Object(
 		"id", r.id, "ownerId", r.owner.id, "ownerType", s.ownerType(r.owner), "productId", r.productID,
 		"productName", r.productName, "price", r.price, "priceAccount", r.price, "priceExclusive", r.priceExclusive,
 		"priceNetto", r.priceNetto, "priceBrutto", r.priceBrutto, "quantity", r.quantity,
 		"discountTypeId", r.discountType, "discountRate", r.discountRate, "discountSum", r.discountSum,
-		"taxRate", r.tax(), "taxIncluded", yesNo(r.taxIncluded), "customized", yesNo(r.customized),
+		"taxRate", r.tax(), "taxIncluded", value.YesNo(r.taxIncluded), "customized", value.YesNo(r.customized),
 		"measureCode", r.measureCode, "measureName", r.measureName, "sort", r.sort, "xmlId", "", "type", r.productType(),
 	)
 }
@@ -227,13 +228,13 @@ func (s *store) storedRowJSON(r *row) *php.Array {
 // and PRICE_ACCOUNT are text there.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-productrows-get.html
 func (s *store) legacyRowJSON(r *row, e legacyEntity) *php.Array {
-	return object(
-		"ID", toText(intValue(r.id)), "OWNER_ID", toText(intValue(r.owner.id)), "OWNER_TYPE", s.ownerType(r.owner),
+	return value.Object(
+		"ID", value.Text(value.FromInt(r.id)), "OWNER_ID", value.Text(value.FromInt(r.owner.id)), "OWNER_TYPE", s.ownerType(r.owner),
 		"PRODUCT_ID", r.productID, "PRODUCT_NAME", r.productName, "ORIGINAL_PRODUCT_NAME", r.originalName(),
 		"PRODUCT_DESCRIPTION", nil, "PRICE", r.price, "PRICE_EXCLUSIVE", r.priceExclusive, "PRICE_NETTO", r.priceNetto,
-		"PRICE_BRUTTO", r.priceBrutto, "PRICE_ACCOUNT", fixed(r.price, e.accountPlaces), "QUANTITY", r.quantity,
+		"PRICE_BRUTTO", r.priceBrutto, "PRICE_ACCOUNT", value.Fixed(r.price, e.accountPlaces), "QUANTITY", r.quantity,
 		"DISCOUNT_TYPE_ID", r.discountType, "DISCOUNT_RATE", r.discountRate, "DISCOUNT_SUM", r.discountSum,
-		"TAX_RATE", r.tax(), "TAX_INCLUDED", yesNo(r.taxIncluded), "CUSTOMIZED", yesNo(r.customized),
+		"TAX_RATE", r.tax(), "TAX_INCLUDED", value.YesNo(r.taxIncluded), "CUSTOMIZED", value.YesNo(r.customized),
 		"MEASURE_CODE", r.measureCode, "MEASURE_NAME", r.measureName, "SORT", r.sort, "XML_ID", e.xmlID,
 		"TYPE", r.productType(), "STORE_ID", nil, "RESERVE_ID", nil, "DATE_RESERVE_END", nil, "RESERVE_QUANTITY", nil,
 	)
@@ -251,7 +252,7 @@ func (s *store) ownerType(o owner) string { return s.types[o.entityTypeID].short
 
 // rowColumn finds what rows are filtered and ordered by.
 func (s *store) rowColumn(name string) (column[*row], bool) {
-	name = upperName(name)
+	name = value.UpperName(name)
 	columns := s.rowColumns()
 	i := slices.IndexFunc(columns, func(c column[*row]) bool { return c.name == name })
 	if i < 0 {
@@ -282,8 +283,8 @@ func (s *store) rowColumns() []column[*row] {
 			}
 			return r.taxRate
 		}},
-		{"TAX_INCLUDED", kindText, func(r *row) any { return yesNo(r.taxIncluded) }},
-		{"CUSTOMIZED", kindText, func(r *row) any { return yesNo(r.customized) }},
+		{"TAX_INCLUDED", kindText, func(r *row) any { return value.YesNo(r.taxIncluded) }},
+		{"CUSTOMIZED", kindText, func(r *row) any { return value.YesNo(r.customized) }},
 		{"MEASURE_CODE", kindInt, func(r *row) any { return r.measureCode }},
 		{"MEASURE_NAME", kindText, func(r *row) any { return r.measureName }},
 		{"SORT", kindInt, func(r *row) any { return r.sort }},

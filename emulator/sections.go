@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -98,8 +99,8 @@ func sectionColumns(b *iblock) []column[*section] {
 		moment("TIMESTAMP_X", func(x *section) time.Time { return x.changed }),
 		number("SORT", func(x *section) int64 { return x.sort }),
 		text("NAME", func(x *section) string { return x.name }),
-		text("ACTIVE", func(x *section) string { return yesNo(x.active) }),
-		text("GLOBAL_ACTIVE", func(x *section) string { return yesNo(b.shown(x)) }),
+		text("ACTIVE", func(x *section) string { return value.YesNo(x.active) }),
+		text("GLOBAL_ACTIVE", func(x *section) string { return value.YesNo(b.shown(x)) }),
 		number("LEFT_MARGIN", func(x *section) int64 { left, _ := b.margins(x); return left }),
 		number("RIGHT_MARGIN", func(x *section) int64 { _, right := b.margins(x); return right }),
 		number("DEPTH_LEVEL", b.depth),
@@ -155,9 +156,9 @@ func (s *store) sectionText(v any) any {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case time.Time:
-		return s.zone.local(v)
+		return s.zone.Local(v)
 	case string:
-		return textOrNull(v)
+		return value.TextOrNull(v)
 	}
 	return v
 }
@@ -168,17 +169,17 @@ func sectionAdd(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if isEmpty(c.param("SECTION_CODE")) {
+	if value.IsEmpty(c.param("SECTION_CODE")) {
 		return nil, missingParam("SECTION_CODE")
 	}
-	g := upperGiven(c.param("FIELDS"))
-	if isEmpty(g["NAME"]) {
+	g := value.UpperFields(c.param("FIELDS"))
+	if value.IsEmpty(g["NAME"]) {
 		return nil, missingParam("NAME")
 	}
 	s := c.store()
 	now := c.savedAt()
 	x := &section{
-		code: toText(c.param("SECTION_CODE")), parent: toInt(c.param("IBLOCK_SECTION_ID")), active: true, sort: 500,
+		code: value.Text(c.param("SECTION_CODE")), parent: value.Int(c.param("IBLOCK_SECTION_ID")), active: true, sort: 500,
 		created: now, creator: c.req.by.user,
 	}
 	if x.parent != 0 && b.section(x.parent) == nil {
@@ -187,21 +188,21 @@ func sectionAdd(c *call) (any, error) {
 	x.id = s.next("section")
 	c.writeSection(x, g)
 	b.sections = append(b.sections, x)
-	return intValue(x.id), nil
+	return value.FromInt(x.id), nil
 }
 
 // writeSection takes the fields of a section. EXTERNAL_ID and XML_ID are one,
 // and the first of them wins.
-func (c *call) writeSection(x *section, g given) {
-	if v, ok := g["NAME"]; ok && !isEmpty(v) {
-		x.name = toText(v)
+func (c *call) writeSection(x *section, g value.Fields) {
+	if v, ok := g["NAME"]; ok && !value.IsEmpty(v) {
+		x.name = value.Text(v)
 	}
 	for _, name := range []string{"XML_ID", "EXTERNAL_ID"} {
 		if v, ok := g[name]; ok {
-			x.external = toText(v)
+			x.external = value.Text(v)
 		}
 	}
-	g.int("SORT", &x.sort)
+	g.Int("SORT", &x.sort)
 	if v, ok := g["ACTIVE"]; ok {
 		x.active = v == "Y"
 	}
@@ -214,12 +215,12 @@ func sectionOf(c *call) (*iblock, *section, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	id, code := c.param("SECTION_ID"), toText(c.param("SECTION_CODE"))
-	if isEmpty(id) && code == "" {
+	id, code := c.param("SECTION_ID"), value.Text(c.param("SECTION_CODE"))
+	if value.IsEmpty(id) && code == "" {
 		return nil, nil, missingParam("SECTION_ID")
 	}
 	for _, x := range b.sections {
-		if !isEmpty(id) && x.id == toInt(id) || isEmpty(id) && x.code == code {
+		if !value.IsEmpty(id) && x.id == value.Int(id) || value.IsEmpty(id) && x.code == code {
 			return b, x, nil
 		}
 	}
@@ -231,10 +232,10 @@ func sectionUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := asArray(c.param("FIELDS")); !ok {
+	if _, ok := value.Array(c.param("FIELDS")); !ok {
 		return nil, missingParam("FIELDS")
 	}
-	c.writeSection(x, upperGiven(c.param("FIELDS")))
+	c.writeSection(x, value.UpperFields(c.param("FIELDS")))
 	return true, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -66,7 +67,7 @@ func (p *Portal) rest(w http.ResponseWriter, r *http.Request) {
 	}
 	if path.v3 {
 		// The third version of the REST API has none of the methods here.
-		writeJSON(w, http.StatusNotFound, object("error", object(
+		writeJSON(w, http.StatusNotFound, value.Object("error", value.Object(
 			"code", "BITRIX_REST_V3_EXCEPTION_METHODNOTFOUNDEXCEPTION", "message", "Method not found")))
 		return
 	}
@@ -134,7 +135,7 @@ func (p *Portal) refuse(w http.ResponseWriter, method string, e *restError) {
 	if e.code == queryLimit.code {
 		p.journal.refused++
 	}
-	p.journal.add(&record{at: time.Now(), method: method, status: e.status, code: toText(e.code)})
+	p.journal.add(&record{at: time.Now(), method: method, status: e.status, code: value.Text(e.code)})
 	p.mu.Unlock()
 	writeJSON(w, e.status, e.body())
 }
@@ -214,9 +215,9 @@ func (p *Portal) struck(req *request, method string, params *php.Array, run func
 func (p *Portal) run(req *request, m *method, params *php.Array, lost FaultKind) *answer {
 	start := time.Now()
 	c := &call{p: p, req: req, method: m, params: params, now: start}
-	c.start = int(toInt(c.param("start"))) // in lower case whatever the method
+	c.start = int(value.Int(c.param("start"))) // in lower case whatever the method
 	if m.legacy {
-		c.params = upperKeys(params)
+		c.params = value.UpperKeys(params)
 	}
 	if !req.inside {
 		if err := p.permit(req, m); err != nil {

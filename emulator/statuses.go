@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -135,9 +136,9 @@ func (e entry) json() *php.Array {
 	if e.system {
 		original = e.name
 	}
-	a := object(
+	a := value.Object(
 		"ID", strconv.FormatInt(e.row, 10), "ENTITY_ID", e.directory.id, "STATUS_ID", e.id, "NAME", e.name, "NAME_INIT", original,
-		"SORT", strconv.FormatInt(e.sort, 10), "SYSTEM", yesNo(e.system), "CATEGORY_ID", e.category(), "COLOR", nil, "SEMANTICS", e.semantic(),
+		"SORT", strconv.FormatInt(e.sort, 10), "SYSTEM", value.YesNo(e.system), "CATEGORY_ID", e.category(), "COLOR", nil, "SEMANTICS", e.semantic(),
 	)
 	if e.directory.typ != nil {
 		a.Set("COLOR", e.color)
@@ -151,7 +152,7 @@ func statusColumn(name string) (column[entry], bool) {
 		"ENTITY_ID": func(e entry) any { return e.directory.id },
 		"STATUS_ID": func(e entry) any { return e.id },
 		"NAME":      func(e entry) any { return e.name },
-		"SYSTEM":    func(e entry) any { return yesNo(e.system) },
+		"SYSTEM":    func(e entry) any { return value.YesNo(e.system) },
 		"SEMANTICS": entry.semantic,
 	}
 	switch name {
@@ -189,7 +190,7 @@ func statusList(c *call) (any, error) {
 	for _, e := range found {
 		row := e.json()
 		if e.directory.typ != nil {
-			row.Set("EXTRA", object("SEMANTICS", e.extra(), "COLOR", e.color))
+			row.Set("EXTRA", value.Object("SEMANTICS", e.extra(), "COLOR", e.color))
 		}
 		answer.Append(row)
 	}
@@ -199,7 +200,7 @@ func statusList(c *call) (any, error) {
 
 // statusGet is crm.status.get.
 func statusGet(c *call) (any, error) {
-	id := toInt(c.param("ID"))
+	id := value.Int(c.param("ID"))
 	for _, e := range c.store().entries() {
 		if e.row == id {
 			return e.json(), nil
@@ -231,7 +232,7 @@ func statusFields(*call) (any, error) {
 func statusEntityTypes(c *call) (any, error) {
 	answer := php.NewArray()
 	for _, d := range c.store().allDirectories() {
-		row := object("ID", d.id, "NAME", d.name)
+		row := value.Object("ID", d.id, "NAME", d.name)
 		if d.typ != nil {
 			d.describe(row)
 		}
@@ -247,7 +248,7 @@ func (d directory) describe(row *php.Array) {
 	}
 	row.Set("SEMANTIC_INFO", php.NewArray())
 	if d.typ.ownEvents() { // the older types
-		row.Set("SEMANTIC_INFO", object("START_FIELD", d.first(""), "FINAL_SUCCESS_FIELD", d.first("S"), "FINAL_UNSUCCESS_FIELD", d.first("F"), "FINAL_SORT", 0))
+		row.Set("SEMANTIC_INFO", value.Object("START_FIELD", d.first(""), "FINAL_SUCCESS_FIELD", d.first("S"), "FINAL_UNSUCCESS_FIELD", d.first("F"), "FINAL_SORT", 0))
 	}
 	if cat.prefix != "" {
 		row.Set("PREFIX", cat.prefix)
@@ -259,19 +260,19 @@ func (d directory) describe(row *php.Array) {
 		}
 		row.Set("FIELD_ATTRIBUTE_SCOPE", scope)
 	}
-	row.Set("ENTITY_TYPE_ID", intValue(int64(d.typ.id)))
+	row.Set("ENTITY_TYPE_ID", value.FromInt(int64(d.typ.id)))
 	switch {
 	case deals && cat.id != 0:
 		row.Set("CATEGORY_ID", strconv.FormatInt(cat.id, 10))
 	case deals:
-		row.Set("CATEGORY_ID", intValue(0))
+		row.Set("CATEGORY_ID", value.FromInt(0))
 	case cat.prefix != "":
 		row.Set("IS_ENABLED", true)
-		row.Set("CATEGORY_ID", intValue(cat.id))
+		row.Set("CATEGORY_ID", value.FromInt(cat.id))
 	}
 	if d.typ.dynamic != nil {
 		row.Set("CATEGORY_NAME", cat.name)
-		row.Set("CATEGORY_SORT", intValue(cat.sort))
+		row.Set("CATEGORY_SORT", value.FromInt(cat.sort))
 		row.Set("IS_DEFAULT_CATEGORY", cat.byDefault)
 	}
 }
@@ -288,7 +289,7 @@ func (d directory) first(semantics string) string {
 
 // statusEntityItems is crm.status.entity.items. SORT is a number there.
 func statusEntityItems(c *call) (any, error) {
-	id := toText(c.param("ENTITYID"))
+	id := value.Text(c.param("ENTITYID"))
 	for _, d := range c.store().allDirectories() {
 		if d.id == id {
 			return shortStages(d.entries), nil
@@ -300,7 +301,7 @@ func statusEntityItems(c *call) (any, error) {
 func shortStages(stages []stage) *php.Array {
 	answer := php.NewArray()
 	for _, st := range stages {
-		answer.Append(object("NAME", st.name, "SORT", st.sort, "STATUS_ID", st.id))
+		answer.Append(value.Object("NAME", st.name, "SORT", st.sort, "STATUS_ID", st.id))
 	}
 	return answer
 }

@@ -4,11 +4,13 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // store is the portal's data. Legacy and universal methods look at the same.
 type store struct {
-	zone      zone
+	zone      value.Zone
 	types     map[int]*entityType
 	items     map[int]*itemTable
 	rows      map[owner][]*row
@@ -47,7 +49,7 @@ type itemTable struct {
 
 func newStore(cfg Config) store {
 	s := store{
-		zone: zone{cfg.Location, cfg.DayFirst}, types: map[int]*entityType{}, items: map[int]*itemTable{}, rows: map[owner][]*row{},
+		zone: value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}, types: map[int]*entityType{}, items: map[int]*itemTable{}, rows: map[owner][]*row{},
 		rowsByID: map[int64]*row{}, lists: map[int64]*iblock{}, counters: map[string]int64{},
 	}
 	s.directories = s.plainDirectories()

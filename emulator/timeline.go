@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -50,11 +51,11 @@ func (s *store) commentType(name string) *entityType {
 
 // commentInput reads fields, whose name is lower-case only.
 // https://apidocs.bitrix24.com/api-reference/crm/timeline/comments/crm-timeline-comment-add.html
-func commentInput(c *call) (given, error) {
-	if _, ok := asArray(c.param("fields")); !ok {
+func commentInput(c *call) (value.Fields, error) {
+	if _, ok := value.Array(c.param("fields")); !ok {
 		return nil, c.wrongType("fields", "array")
 	}
-	return upperGiven(c.param("fields")), nil
+	return value.UpperFields(c.param("fields")), nil
 }
 
 // commentAdd is crm.timeline.comment.add. Its result is the id, a number.
@@ -64,40 +65,40 @@ func commentAdd(c *call) (any, error) {
 		return nil, err
 	}
 	for _, name := range []string{"ENTITY_TYPE", "ENTITY_ID"} {
-		if isEmpty(g[name]) {
+		if value.IsEmpty(g[name]) {
 			return nil, fail("100", "Required field: "+name)
 		}
 	}
 	s := c.store()
-	t := s.commentType(toText(g["ENTITY_TYPE"]))
-	if t == nil || s.item(t.id, toInt(g["ENTITY_ID"])) == nil {
+	t := s.commentType(value.Text(g["ENTITY_TYPE"]))
+	if t == nil || s.item(t.id, value.Int(g["ENTITY_ID"])) == nil {
 		return nil, fail("OWNER_NOT_FOUND", "Owner not found")
 	}
-	text := strings.TrimSpace(toText(g["COMMENT"]))
+	text := strings.TrimSpace(value.Text(g["COMMENT"]))
 	if text == "" {
 		return nil, fail("INVALID_ARG_VALUE", "Empty comment message")
 	}
 	m := &comment{
-		id: s.next("comment"), typ: t, item: toInt(g["ENTITY_ID"]), author: c.req.by.user, text: text,
+		id: s.next("comment"), typ: t, item: value.Int(g["ENTITY_ID"]), author: c.req.by.user, text: text,
 		created: c.savedAt(), files: s.readCommentFiles(g),
 	}
 	s.comments = append(s.comments, m)
 	c.fireComment(m, opAdd)
-	return intValue(m.id), nil
+	return value.FromInt(m.id), nil
 }
 
 // readCommentFiles takes FILES: pairs of a name and the content in base64.
-func (s *store) readCommentFiles(g given) []commentFile {
+func (s *store) readCommentFiles(g value.Fields) []commentFile {
 	var files []commentFile
-	for _, v := range list(g["FILES"]) {
-		pair, _ := asArray(v)
+	for _, v := range value.List(g["FILES"]) {
+		pair, _ := value.Array(v)
 		name, _ := pair.Get("0")
 		content, ok := pair.Get("1")
 		if !ok {
 			continue
 		}
-		encoded := strings.TrimRight(toText(content), "=")
-		files = append(files, commentFile{id: s.next("file"), name: toText(name), size: len(encoded) * 3 / 4})
+		encoded := strings.TrimRight(value.Text(content), "=")
+		files = append(files, commentFile{id: s.next("file"), name: value.Text(name), size: len(encoded) * 3 / 4})
 	}
 	return files
 }
@@ -105,7 +106,7 @@ func (s *store) readCommentFiles(g given) []commentFile {
 // commentOf finds the comment that a call names, nil without one.
 func (s *store) commentOf(id any) *comment {
 	for _, m := range s.comments {
-		if m.id == toInt(id) {
+		if m.id == value.Int(id) {
 			return m
 		}
 	}
@@ -122,12 +123,12 @@ func commentUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := c.store().commentOf(intValue(id))
+	m := c.store().commentOf(value.FromInt(id))
 	if m == nil {
 		return nil, fail("NOT_FOUND", "Not found.")
 	}
 	if v, ok := g["COMMENT"]; ok {
-		text := strings.TrimSpace(toText(v))
+		text := strings.TrimSpace(value.Text(v))
 		if text == "" {
 			return nil, fail("INVALID_ARG_VALUE", "Empty comment message")
 		}
@@ -137,7 +138,7 @@ func commentUpdate(c *call) (any, error) {
 		m.files = c.store().readCommentFiles(g)
 	}
 	c.fireComment(m, opUpdate)
-	return intValue(m.id), nil
+	return value.FromInt(m.id), nil
 }
 
 // commentDelete is crm.timeline.comment.delete. Its result is null.
@@ -147,16 +148,16 @@ func commentDelete(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	m := s.commentOf(intValue(id))
+	m := s.commentOf(value.FromInt(id))
 	if m == nil {
 		return nil, fail("NOT_FOUND", "Not found.")
 	}
 	if owner := c.param("ownerId"); owner != nil {
-		typ := int(toInt(c.param("ownerTypeId")))
+		typ := int(value.Int(c.param("ownerTypeId")))
 		switch {
-		case s.types[typ] == nil || s.item(typ, toInt(owner)) == nil:
+		case s.types[typ] == nil || s.item(typ, value.Int(owner)) == nil:
 			return nil, fail("OWNER_NOT_FOUND", "Owner not found")
-		case m.typ.id != typ || m.item != toInt(owner):
+		case m.typ.id != typ || m.item != value.Int(owner):
 			return nil, fail("NOT_FOUND", "Not found.")
 		}
 	}
@@ -171,23 +172,23 @@ func (c *call) commentJSON(m *comment) *php.Array {
 	files := php.NewArray()
 	var shown any = files
 	if len(m.files) == 0 {
-		shown = emptyObject{}
+		shown = value.EmptyObject{}
 	}
 	for _, f := range m.files {
-		files.Set(toText(intValue(f.id)), object(
-			"id", f.id, "date", s.zone.stamp(m.created), "type", "file", "name", f.name, "size", f.size, "authorId", m.author,
+		files.Set(value.Text(value.FromInt(f.id)), value.Object(
+			"id", f.id, "date", s.zone.Stamp(m.created), "type", "file", "name", f.name, "size", f.size, "authorId", m.author,
 			"authorName", c.userName(m.author), "urlPreview", "", "urlShow", "", "urlDownload", "",
 		))
 	}
-	return object(
-		"ID", toText(intValue(m.id)), "ENTITY_ID", toText(intValue(m.item)), "ENTITY_TYPE", strings.ToLower(m.typ.code),
-		"CREATED", s.zone.stamp(m.created), "COMMENT", m.text, "AUTHOR_ID", toText(intValue(m.author)), "FILES", shown,
+	return value.Object(
+		"ID", value.Text(value.FromInt(m.id)), "ENTITY_ID", value.Text(value.FromInt(m.item)), "ENTITY_TYPE", strings.ToLower(m.typ.code),
+		"CREATED", s.zone.Stamp(m.created), "COMMENT", m.text, "AUTHOR_ID", value.Text(value.FromInt(m.author)), "FILES", shown,
 	)
 }
 
 // commentGet is crm.timeline.comment.get. Its errors have no codes.
 func commentGet(c *call) (any, error) {
-	if toInt(c.param("ID")) <= 0 {
+	if value.Int(c.param("ID")) <= 0 {
 		return nil, plainFail("ID is not defined or invalid.")
 	}
 	m := c.store().commentOf(c.param("ID"))
@@ -217,15 +218,15 @@ func commentList(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, _ := either(filter, "ENTITY_TYPE", "=ENTITY_TYPE")
-	id, _ := either(filter, "ENTITY_ID", "=ENTITY_ID")
+	name, _ := value.Either(filter, "ENTITY_TYPE", "=ENTITY_TYPE")
+	id, _ := value.Either(filter, "ENTITY_ID", "=ENTITY_ID")
 	s := c.store()
-	t := s.commentType(toText(name))
-	if t == nil || s.item(t.id, toInt(id)) == nil {
+	t := s.commentType(value.Text(name))
+	if t == nil || s.item(t.id, value.Int(id)) == nil {
 		// What is not there cannot be read.
 		return nil, plainFail("Access denied.")
 	}
-	found := keep(s.comments, func(m *comment) bool { return m.typ == t && m.item == toInt(id) })
+	found := keep(s.comments, func(m *comment) bool { return m.typ == t && m.item == value.Int(id) })
 	sortRows(found, looseOrder(order, commentColumn))
 	only := elementSelection(c)
 	answer := php.NewArray()
@@ -256,7 +257,7 @@ func commentFields(*call) (any, error) {
 // fireComment raises the event of a comment. The documentation shows data[ID],
 // the server's source data[FIELDS][ID].
 func (c *call) fireComment(m *comment, op string) {
-	id := object("ID", toText(intValue(m.id)))
+	id := value.Object("ID", value.Text(value.FromInt(m.id)))
 	code := "ONCRMTIMELINECOMMENT" + strings.ToUpper(op)
 	if c.p.cfg.CommentFields {
 		c.raise(code, id)

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -36,13 +37,13 @@ func typeColumns() []column[*entityType] {
 
 // typeJSON is a smart process as crm.type.list shows it.
 func (s *store) typeJSON(t *entityType) *php.Array {
-	a := object("id", t.dynamic.ID, "title", t.title, "code", "", "createdBy", 1, "entityTypeId", t.id, "customSectionId", nil)
+	a := value.Object("id", t.dynamic.ID, "title", t.title, "code", "", "createdBy", 1, "entityTypeId", t.id, "customSectionId", nil)
 	for _, sw := range typeSwitches() {
-		a.Set(sw.name, yesNo(sw.of(t.dynamic)))
+		a.Set(sw.name, value.YesNo(sw.of(t.dynamic)))
 	}
-	a.Set("createdTime", s.zone.stamp(t.created))
-	a.Set("updatedTime", s.zone.stamp(t.updated))
-	a.Set("updatedBy", intValue(1))
+	a.Set("createdTime", s.zone.Stamp(t.created))
+	a.Set("updatedTime", s.zone.Stamp(t.updated))
+	a.Set("updatedBy", value.FromInt(1))
 	return a
 }
 
@@ -52,25 +53,25 @@ func (s *store) wholeTypeJSON(t *entityType) *php.Array {
 	parents, children := php.NewArray(), php.NewArray()
 	if t.dynamic.Clients {
 		// Contacts and companies are linked to by the field of the client.
-		parents.Append(object("entityTypeId", typeContact, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
-		parents.Append(object("entityTypeId", typeCompany, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
+		parents.Append(value.Object("entityTypeId", typeContact, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
+		parents.Append(value.Object("entityTypeId", typeCompany, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
 	}
 	for _, r := range s.relations {
 		switch t.id {
 		case r.child:
-			parents.Append(object("entityTypeId", r.parent, "isChildrenListEnabled", yesNo(r.listed), "isPredefined", "N"))
+			parents.Append(value.Object("entityTypeId", r.parent, "isChildrenListEnabled", value.YesNo(r.listed), "isPredefined", "N"))
 		case r.parent:
-			children.Append(object("entityTypeId", r.child, "isChildrenListEnabled", yesNo(r.listed), "isPredefined", "N"))
+			children.Append(value.Object("entityTypeId", r.child, "isChildrenListEnabled", value.YesNo(r.listed), "isPredefined", "N"))
 		}
 	}
-	a.Set("relations", object("parent", parents, "child", children))
+	a.Set("relations", value.Object("parent", parents, "child", children))
 	linked := php.NewArray()
 	for _, name := range linkedUserFields {
-		linked.Set(name, yesNo(t.dynamic.linked[name]))
+		linked.Set(name, value.YesNo(t.dynamic.linked[name]))
 	}
 	a.Set("linkedUserFields", linked)
 	a.Set("customSections", php.NewArray())
-	return object("type", a)
+	return value.Object("type", a)
 }
 
 // typeList is crm.type.list. It shows smart processes only.
@@ -83,7 +84,7 @@ func typeList(c *call) (any, error) {
 	for _, t := range found {
 		types.Append(c.store().typeJSON(t))
 	}
-	return object("types", types), nil
+	return value.Object("types", types), nil
 }
 
 // noType is the error for a smart process that is not there. Its code is the
@@ -129,14 +130,14 @@ func typeByEntityTypeID(c *call) (any, error) {
 // typeAdd is crm.type.add.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/user-defined-object-types/crm-type-add.html
 func typeAdd(c *call) (any, error) {
-	fields, ok := asArray(c.param("fields"))
+	fields, ok := value.Array(c.param("fields"))
 	if !ok {
 		return nil, c.wrongType("fields", "array")
 	}
 	s := c.store()
 	def := newType()
-	if v, ok := fields.Get("entityTypeId"); ok && !isEmpty(v) {
-		def.EntityTypeID = int(toInt(v))
+	if v, ok := fields.Get("entityTypeId"); ok && !value.IsEmpty(v) {
+		def.EntityTypeID = int(value.Int(v))
 		switch id := def.EntityTypeID; {
 		case (id < firstDynamicType || id > 192) && (id < 1030 || id%2 != 0):
 			return nil, fail("INVALID_ARG_VALUE", "entityTypeId is out of allowed range")
@@ -144,7 +145,7 @@ func typeAdd(c *call) (any, error) {
 			return nil, fail("INVALID_ARG_VALUE", "entityTypeId is taken by another type")
 		}
 	}
-	if title, _ := fields.Get("title"); isEmpty(title) {
+	if title, _ := fields.Get("title"); value.IsEmpty(title) {
 		return nil, noCode("Field 'TITLE' is required")
 	}
 	if err := checkWorkplace(fields); err != nil {
@@ -162,7 +163,7 @@ func typeAdd(c *call) (any, error) {
 func checkWorkplace(fields *php.Array) error {
 	external, _ := fields.Get("isExternal")
 	section, _ := fields.Get("customSectionId")
-	if isYes(external) && isEmpty(section) {
+	if value.IsYes(external) && value.IsEmpty(section) {
 		return noCode("Select a workplace where the SPA will be located")
 	}
 	return nil
@@ -215,7 +216,7 @@ func typeFields(*call) (any, error) {
 		f := &field{name: name, typ: typ, title: title, flags: set}
 		d := f.describe(nil)
 		d.Set("upperName", name)
-		described.Set(camelName(name), d)
+		described.Set(value.CamelName(name), d)
 	}
 	add("ID", "integer", "ID", readOnly)
 	add("TITLE", "string", "Title", required)
@@ -225,11 +226,11 @@ func typeFields(*call) (any, error) {
 	add("CUSTOM_SECTION_ID", "integer", "Digital workplace", immutable)
 	for _, sw := range typeSwitches() {
 		if !sw.undescribed {
-			add(upperName(sw.name), "boolean", sw.name, 0)
+			add(value.UpperName(sw.name), "boolean", sw.name, 0)
 		}
 	}
 	add("CREATED_TIME", "datetime", "Created on", 0)
 	add("UPDATED_TIME", "datetime", "Modified on", 0)
 	add("UPDATED_BY", "user", "Modified by", readOnly)
-	return object("fields", described), nil
+	return value.Object("fields", described), nil
 }

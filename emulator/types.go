@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -145,17 +146,17 @@ func newType() Type { return Type{NoStages: true} }
 // N; the flags inside linkedUserFields and relations only know "true" and
 // "false".
 func (t *Type) read(fields *php.Array) {
-	if v, ok := fields.Get("title"); ok && !isEmpty(v) {
-		t.Title = toText(v)
+	if v, ok := fields.Get("title"); ok && !value.IsEmpty(v) {
+		t.Title = value.Text(v)
 	}
 	for _, sw := range typeSwitches() {
 		if v, ok := fields.Get(sw.name); ok && !sw.undescribed {
-			sw.put(t, isYes(v))
+			sw.put(t, value.IsYes(v))
 		}
 	}
 	// Where it is shown only counts for one that may be shown in custom fields.
 	v, _ := fields.Get("linkedUserFields")
-	if linked, ok := asArray(v); ok && t.other[inUserField] {
+	if linked, ok := value.Array(v); ok && t.other[inUserField] {
 		t.linked = map[string]bool{}
 		for name, on := range linked.All() {
 			t.linked[name] = on == "true" || on == true
@@ -166,23 +167,23 @@ func (t *Type) read(fields *php.Array) {
 // readRelations takes fields[relations], which replaces all relations of a type.
 func (s *store) readRelations(t *entityType, fields *php.Array) {
 	v, _ := fields.Get("relations")
-	given, ok := asArray(v)
+	given, ok := value.Array(v)
 	if !ok {
 		return
 	}
 	side := func(name string) []relation {
 		v, _ := given.Get(name)
-		entries, _ := asArray(v)
+		entries, _ := value.Array(v)
 		var found []relation
 		for _, v := range entries.All() {
-			entry, _ := asArray(v)
+			entry, _ := value.Array(v)
 			id, _ := entry.Get("entityTypeId")
 			listed, _ := entry.Get("isChildrenListEnabled")
 			r := relation{parent: t.id, child: t.id, listed: listed == "true" || listed == true}
 			if name == "parent" {
-				r.parent = int(toInt(id))
+				r.parent = int(value.Int(id))
 			} else {
-				r.child = int(toInt(id))
+				r.child = int(value.Int(id))
 			}
 			if s.types[r.parent] != nil && s.types[r.child] != nil && r.parent != r.child {
 				found = append(found, r)
@@ -248,7 +249,7 @@ func (s *store) addType(def Type, now time.Time) int {
 			def.ID++
 		}
 	}
-	created := s.zone.second(now)
+	created := s.zone.Second(now)
 	t := &entityType{
 		id: def.EntityTypeID, short: "T" + strconv.FormatInt(int64(def.EntityTypeID), 16),
 		code: "DYNAMIC_" + strconv.Itoa(def.EntityTypeID), pipelines: true,

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -51,18 +52,18 @@ func configField(c *call, refusal string) (*entityType, *field, error) {
 }
 
 // configInput reads field: its camel-case names become stored ones.
-func configInput(c *call) (given, error) {
-	fields, ok := asArray(c.param("field"))
+func configInput(c *call) (value.Fields, error) {
+	fields, ok := value.Array(c.param("field"))
 	if !ok {
 		return nil, c.wrongType("field", "array")
 	}
-	g := given{}
+	g := value.Fields{}
 	for name, v := range fields.All() {
 		switch name {
 		case "showInList", "listColumnLabel", "listFilterLabel", "errorMessage", "label":
 			continue // not processed, even if they are there
 		}
-		g[upperName(name)] = v
+		g[value.UpperName(name)] = v
 	}
 	return g, nil
 }
@@ -77,17 +78,17 @@ func configAdd(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := strings.ToUpper(toText(g["FIELD_NAME"]))
+	name := strings.ToUpper(value.Text(g["FIELD_NAME"]))
 	switch {
 	case !c.isAdmin():
 		return nil, plainFail("Access denied")
-	case isEmpty(g["USER_TYPE_ID"]):
+	case value.IsEmpty(g["USER_TYPE_ID"]):
 		return nil, plainFail("The 'USER_TYPE_ID' field is not found.")
 	case name == "":
 		return nil, plainFail("The 'FIELD_NAME' field is not found.")
 	}
 	s := c.store()
-	entity := toText(g["ENTITY_ID"])
+	entity := value.Text(g["ENTITY_ID"])
 	at := slices.IndexFunc(s.sortedTypes(), func(t *entityType) bool { return t.userEntity() == entity })
 	if at < 0 {
 		return nil, plainFail("You cannot create custom fields")
@@ -102,23 +103,23 @@ func configAdd(c *call) (any, error) {
 		return nil, plainFail("You cannot create custom fields")
 	case t.fields.byName[name] != nil:
 		return nil, plainFail(fmt.Sprintf("Field %s for entity %s already exists.", name, entity))
-	case checkFieldName(name) != "" || !isUserFieldType(toText(g["USER_TYPE_ID"])):
+	case checkFieldName(name) != "" || !isUserFieldType(value.Text(g["USER_TYPE_ID"])):
 		return nil, plainFail("Fail to create new user field")
 	}
 	f := c.addUserField(t, name, g, g["ENUM"])
-	return object("field", c.store().configJSON(t, f, f.configLanguages(), true)), nil
+	return value.Object("field", c.store().configJSON(t, f, f.configLanguages(), true)), nil
 }
 
 // addUserField makes a custom field of a call and raises its events: the choices
 // of an enumeration have one of their own.
-func (c *call) addUserField(t *entityType, name string, g given, choices any) *field {
+func (c *call) addUserField(t *entityType, name string, g value.Fields, choices any) *field {
 	s := c.store()
-	f := s.userField(UserField{Name: name, Type: toText(g["USER_TYPE_ID"]), Multiple: g["MULTIPLE"] == "Y"})
+	f := s.userField(UserField{Name: name, Type: value.Text(g["USER_TYPE_ID"]), Multiple: g["MULTIPLE"] == "Y"})
 	f.changeUserField(g)
 	f.title = f.user.Title
 	t.fields.add(f)
 	c.fireUserField(t, f, opAdd)
-	if entries, ok := asArray(choices); ok && f.typ == "enumeration" && entries.Len() > 0 {
+	if entries, ok := value.Array(choices); ok && f.typ == "enumeration" && entries.Len() > 0 {
 		s.changeOptions(f.user, choices, true)
 		c.fireUserField(t, f, opSetValues)
 	}
@@ -153,7 +154,7 @@ func (f *field) configLanguages() []string {
 // configJSON is a custom field as userfieldconfig.* shows it: camel-case names
 // with ids and numbers as text. Without languages there are no labels.
 func (s *store) configJSON(t *entityType, f *field, languages []string, whole bool) *php.Array {
-	a := s.userFrameJSON(t, f, camelName)
+	a := s.userFrameJSON(t, f, value.CamelName)
 	if languages != nil {
 		known := php.NewArray()
 		for _, language := range languages {
@@ -171,13 +172,13 @@ func (s *store) configJSON(t *entityType, f *field, languages []string, whole bo
 				any = true
 			}
 		}
-		a.Set(camelName(name), nil)
+		a.Set(value.CamelName(name), nil)
 		if languages != nil && (whole || any) {
-			a.Set(camelName(name), texts)
+			a.Set(value.CamelName(name), texts)
 		}
 	}
 	if whole && f.typ == "enumeration" {
-		a.Set("enum", f.user.optionsJSON(true, camelName))
+		a.Set("enum", f.user.optionsJSON(true, value.CamelName))
 	}
 	return a
 }
@@ -189,7 +190,7 @@ func configGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return object("field", c.store().configJSON(t, f, f.configLanguages(), true)), nil
+	return value.Object("field", c.store().configJSON(t, f, f.configLanguages(), true)), nil
 }
 
 // userFieldRow is a custom field with the type that it is of.
@@ -215,9 +216,9 @@ func userFieldColumn(name string) (column[userFieldRow], bool) {
 	case "XML_ID":
 		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return r.field.user.xmlID }}, true
 	case "MULTIPLE":
-		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return yesNo(r.field.user.Multiple) }}, true
+		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return value.YesNo(r.field.user.Multiple) }}, true
 	case "MANDATORY":
-		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return yesNo(r.field.user.Required) }}, true
+		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return value.YesNo(r.field.user.Required) }}, true
 	}
 	for _, sw := range userSwitches {
 		if sw[0] == name {
@@ -264,7 +265,7 @@ func configList(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	find := func(name string) (column[userFieldRow], bool) { return userFieldColumn(upperName(name)) }
+	find := func(name string) (column[userFieldRow], bool) { return userFieldColumn(value.UpperName(name)) }
 	r := rules[userFieldRow]{find: find, parse: func(col column[userFieldRow], v any) (any, bool) { return s.parseValue(col.kind, v) }}
 	pass, err := r.compile(filter)
 	if err != nil {
@@ -274,13 +275,13 @@ func configList(c *call) (any, error) {
 	sortRows(found, looseOrder(order, find))
 	var languages []string
 	if language, ok := chosen.Get("language"); ok {
-		languages = []string{toText(language)}
+		languages = []string{value.Text(language)}
 	}
 	fields := php.NewArray()
 	for _, x := range page(c, found) {
 		fields.Append(s.configJSON(x.typ, x.field, languages, false))
 	}
-	return object("fields", fields), nil
+	return value.Object("fields", fields), nil
 }
 
 // configUpdate is userfieldconfig.update. Choices change only where the type is
@@ -294,7 +295,7 @@ func configUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := given{}
+	g := value.Fields{}
 	if fields.Len() > 0 {
 		if g, err = configInput(c); err != nil {
 			return nil, err
@@ -303,12 +304,12 @@ func configUpdate(c *call) (any, error) {
 	delete(g, "EDIT_IN_LIST") // only add takes it
 	choices, ok := g["ENUM"]
 	c.updateUserField(t, f, g, choices, ok && g["USER_TYPE_ID"] == "enumeration", true)
-	return object("field", c.store().configJSON(t, f, f.configLanguages(), true)), nil
+	return value.Object("field", c.store().configJSON(t, f, f.configLanguages(), true)), nil
 }
 
 // updateUserField changes a custom field and raises the events of what a call
 // named: its settings, its choices, or both.
-func (c *call) updateUserField(t *entityType, f *field, g given, choices any, hasChoices, whole bool) {
+func (c *call) updateUserField(t *entityType, f *field, g value.Fields, choices any, hasChoices, whole bool) {
 	changed := f.changeUserField(g)
 	f.title = f.user.Title
 	if changed {
@@ -337,7 +338,7 @@ func configTypes(c *call) (any, error) {
 	}
 	types := php.NewArray()
 	for _, t := range userFieldTypes() {
-		types.Set(t[0], object("userTypeId", t[0], "description", t[1]))
+		types.Set(t[0], value.Object("userTypeId", t[0], "description", t[1]))
 	}
-	return object("types", types), nil
+	return value.Object("types", types), nil
 }

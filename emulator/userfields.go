@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -50,7 +51,7 @@ func (u *UserField) describe(d *php.Array) {
 	if len(u.options) > 0 {
 		items := php.NewArray()
 		for _, o := range u.options {
-			items.Append(object("ID", toText(intValue(o.id)), "VALUE", o.value))
+			items.Append(value.Object("ID", value.Text(value.FromInt(o.id)), "VALUE", o.value))
 		}
 		d.Set("items", items)
 	}
@@ -79,7 +80,7 @@ func (s *store) userField(u UserField) *field {
 	u.options, u.switches, u.labels = nil, map[string]string{}, map[string]map[string]string{}
 	u.settings = userSettings(u.Type)
 	if u.Type == "double" {
-		u.settings.Set("PRECISION", intValue(int64(u.Precision)))
+		u.settings.Set("PRECISION", value.FromInt(int64(u.Precision)))
 	}
 	for i, text := range u.Options {
 		u.options = append(u.options, s.newOption(text, int64(i+1)*10))
@@ -96,14 +97,14 @@ func (s *store) userField(u UserField) *field {
 
 func (s *store) newOption(v string, sort int64) option {
 	id := s.next("userOption")
-	return option{id: id, value: v, sort: sort, xmlID: deriveHex(v, toText(intValue(id)), 32)}
+	return option{id: id, value: v, sort: sort, xmlID: value.DeriveHex(v, value.Text(value.FromInt(id)), 32)}
 }
 
 // userEntity is what custom fields call a type: CRM_DEAL, or CRM_5 by the own id
 // of a smart process.
 func (t *entityType) userEntity() string {
 	if t.dynamic != nil {
-		return "CRM_" + toText(intValue(int64(t.dynamic.ID)))
+		return "CRM_" + value.Text(value.FromInt(int64(t.dynamic.ID)))
 	}
 	return "CRM_" + t.code
 }
@@ -113,24 +114,24 @@ func (t *entityType) userEntity() string {
 func userSettings(typ string) *php.Array {
 	switch typ {
 	case "string":
-		return object("SIZE", 20, "ROWS", 1, "REGEXP", "", "MIN_LENGTH", 0, "MAX_LENGTH", 0, "DEFAULT_VALUE", "")
+		return value.Object("SIZE", 20, "ROWS", 1, "REGEXP", "", "MIN_LENGTH", 0, "MAX_LENGTH", 0, "DEFAULT_VALUE", "")
 	case "integer":
-		return object("SIZE", 20, "MIN_VALUE", 0, "MAX_VALUE", 0, "DEFAULT_VALUE", nil)
+		return value.Object("SIZE", 20, "MIN_VALUE", 0, "MAX_VALUE", 0, "DEFAULT_VALUE", nil)
 	case "double":
-		return object("PRECISION", 4, "SIZE", 20, "MIN_VALUE", 0, "MAX_VALUE", 0, "DEFAULT_VALUE", nil)
+		return value.Object("PRECISION", 4, "SIZE", 20, "MIN_VALUE", 0, "MAX_VALUE", 0, "DEFAULT_VALUE", nil)
 	case "enumeration":
-		return object("DISPLAY", "LIST", "LIST_HEIGHT", 1, "CAPTION_NO_VALUE", "", "SHOW_NO_VALUE", "Y")
+		return value.Object("DISPLAY", "LIST", "LIST_HEIGHT", 1, "CAPTION_NO_VALUE", "", "SHOW_NO_VALUE", "Y")
 	case "date", "datetime":
-		return object("DEFAULT_VALUE", object("TYPE", "NONE", "VALUE", ""))
+		return value.Object("DEFAULT_VALUE", value.Object("TYPE", "NONE", "VALUE", ""))
 	case "url":
-		return object("POPUP", "Y", "SIZE", 20, "MIN_LENGTH", 0, "MAX_LENGTH", 0, "DEFAULT_VALUE", "", "ROWS", 1)
+		return value.Object("POPUP", "Y", "SIZE", 20, "MIN_LENGTH", 0, "MAX_LENGTH", 0, "DEFAULT_VALUE", "", "ROWS", 1)
 	case "file":
-		return object("SIZE", 20, "LIST_WIDTH", 0, "LIST_HEIGHT", 0, "MAX_SHOW_SIZE", 0, "MAX_ALLOWED_SIZE", 0,
+		return value.Object("SIZE", 20, "LIST_WIDTH", 0, "LIST_HEIGHT", 0, "MAX_SHOW_SIZE", 0, "MAX_ALLOWED_SIZE", 0,
 			"EXTENSIONS", php.NewArray(), "TARGET_BLANK", "Y")
 	case "money":
-		return object("DEFAULT_VALUE", "")
+		return value.Object("DEFAULT_VALUE", "")
 	case "boolean":
-		return object("DEFAULT_VALUE", 0, "DISPLAY", "CHECKBOX", "LABEL", php.List("", ""), "LABEL_CHECKBOX", php.NewArray())
+		return value.Object("DEFAULT_VALUE", 0, "DISPLAY", "CHECKBOX", "LABEL", php.List("", ""), "LABEL_CHECKBOX", php.NewArray())
 	}
 	return php.NewArray()
 }

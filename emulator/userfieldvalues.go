@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -36,7 +37,7 @@ func (s *store) userFieldByID(id int64) (*entityType, *field) {
 
 // changeUserField takes the settings of a custom field from a call. It tells
 // whether something beside the choices was among them.
-func (f *field) changeUserField(g given) (changed bool) {
+func (f *field) changeUserField(g value.Fields) (changed bool) {
 	u := f.user
 	set := func(name string, take func(v any)) {
 		if v, ok := g[name]; ok {
@@ -44,11 +45,11 @@ func (f *field) changeUserField(g given) (changed bool) {
 			changed = true
 		}
 	}
-	set("SORT", func(v any) { u.sort = toInt(v) })
-	set("XML_ID", func(v any) { u.xmlID = textOrNull(toText(v)) })
+	set("SORT", func(v any) { u.sort = value.Int(v) })
+	set("XML_ID", func(v any) { u.xmlID = value.TextOrNull(value.Text(v)) })
 	set("MANDATORY", func(v any) { u.Required = v == "Y" })
 	for _, sw := range userSwitches {
-		set(sw[0], func(v any) { u.switches[sw[0]] = toText(v) })
+		set(sw[0], func(v any) { u.switches[sw[0]] = value.Text(v) })
 	}
 	set("LABEL", func(v any) { u.label("", v) })
 	for _, name := range userLabels {
@@ -57,7 +58,7 @@ func (f *field) changeUserField(g given) (changed bool) {
 	set("SETTINGS", func(v any) {
 		u.settings = withSettings(u.settings, v, strings.ToUpper)
 		if v, ok := u.settings.Get("PRECISION"); ok && u.Type == "double" {
-			u.Precision = int(toInt(v))
+			u.Precision = int(value.Int(v))
 		}
 	})
 	f.flags &^= required
@@ -71,13 +72,13 @@ func (f *field) changeUserField(g given) (changed bool) {
 // every label.
 func (u *UserField) label(name string, v any) {
 	texts := map[string]string{}
-	if byLanguage, ok := asArray(v); ok {
+	if byLanguage, ok := value.Array(v); ok {
 		for language, text := range byLanguage.All() {
-			texts[language] = toText(text)
+			texts[language] = value.Text(text)
 		}
 	} else {
 		for _, language := range userLanguages {
-			texts[language] = toText(v)
+			texts[language] = value.Text(v)
 		}
 	}
 	for _, label := range userLabels[:3] {
@@ -97,31 +98,31 @@ func (u *UserField) label(name string, v any) {
 // one change it, all others are new, and an entry with DEL=Y goes. With whole,
 // old ones that are not named go too.
 func (s *store) changeOptions(u *UserField, v any, whole bool) {
-	entries, _ := asArray(v)
+	entries, _ := value.Array(v)
 	old := u.options
 	named := map[int64]bool{}
 	var kept []option
 	for _, x := range entries.All() {
-		e := upperGiven(x)
+		e := value.UpperFields(x)
 		o := option{sort: 100}
-		at := slices.IndexFunc(old, func(o option) bool { return o.id == toInt(e["ID"]) })
+		at := slices.IndexFunc(old, func(o option) bool { return o.id == value.Int(e["ID"]) })
 		if at >= 0 {
 			o = old[at]
 			named[o.id] = true
 		} else {
-			o = s.newOption(toText(e["VALUE"]), 100)
+			o = s.newOption(value.Text(e["VALUE"]), 100)
 		}
 		if e["DEL"] == "Y" || at < 0 && o.value == "" {
 			continue
 		}
 		if v, ok := e["VALUE"]; ok {
-			o.value = toText(v)
+			o.value = value.Text(v)
 		}
-		e.int("SORT", &o.sort)
+		e.Int("SORT", &o.sort)
 		if v, ok := e["DEF"]; ok {
 			o.def = v == "Y"
 		}
-		o.xmlID = cmp.Or(toText(e["XML_ID"]), o.xmlID)
+		o.xmlID = cmp.Or(value.Text(e["XML_ID"]), o.xmlID)
 		kept = append(kept, o)
 	}
 	if !whole {
@@ -133,10 +134,10 @@ func (s *store) changeOptions(u *UserField, v any, whole bool) {
 
 // uniqueXMLIDs tells whether the choices of a call have different XML_IDs.
 func uniqueXMLIDs(v any) (twice string, ok bool) {
-	entries, _ := asArray(v)
+	entries, _ := value.Array(v)
 	seen := map[string]bool{}
 	for _, x := range entries.All() {
-		id := toText(upperGiven(x)["XML_ID"])
+		id := value.Text(value.UpperFields(x)["XML_ID"])
 		if id != "" && seen[id] {
 			return id, false
 		}
@@ -161,8 +162,8 @@ func (s *store) userFrameJSON(t *entityType, f *field, name func(string) string)
 	set("USER_TYPE_ID", u.Type)
 	set("XML_ID", u.xmlID)
 	set("SORT", strconv.FormatInt(u.sort, 10))
-	set("MULTIPLE", yesNo(u.Multiple))
-	set("MANDATORY", yesNo(u.Required))
+	set("MULTIPLE", value.YesNo(u.Multiple))
+	set("MANDATORY", value.YesNo(u.Required))
 	for _, sw := range userSwitches {
 		set(sw[0], u.switchOf(sw[0], sw[1]))
 	}
@@ -179,12 +180,12 @@ func (u *UserField) optionsJSON(of bool, name func(string) string) *php.Array {
 		if of {
 			row.Set(name("USER_FIELD_ID"), strconv.FormatInt(u.id, 10))
 			row.Set(name("VALUE"), o.value)
-			row.Set(name("DEF"), yesNo(o.def))
+			row.Set(name("DEF"), value.YesNo(o.def))
 			row.Set(name("SORT"), strconv.FormatInt(o.sort, 10))
 		} else {
 			row.Set(name("SORT"), strconv.FormatInt(o.sort, 10))
 			row.Set(name("VALUE"), o.value)
-			row.Set(name("DEF"), yesNo(o.def))
+			row.Set(name("DEF"), value.YesNo(o.def))
 		}
 		row.Set(name("XML_ID"), o.xmlID)
 		all.Append(row)
@@ -213,7 +214,7 @@ func (c *call) fireUserField(t *entityType, f *field, op string) {
 		name = t.code
 	}
 	c.raise("ONCRM"+name+"USERFIELD"+strings.ToUpper(op),
-		object("ID", strconv.FormatInt(f.user.id, 10), "ENTITY_ID", t.userEntity(), "FIELD_NAME", f.name))
+		value.Object("ID", strconv.FormatInt(f.user.id, 10), "ENTITY_ID", t.userEntity(), "FIELD_NAME", f.name))
 }
 
 // opSetValues is the fourth thing that can happen to a custom field.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -49,7 +50,7 @@ func userGet(c *call) (any, error) {
 		}
 		conditions.Set(name, v)
 	}
-	filter, _ := asArray(c.param("FILTER"))
+	filter, _ := value.Array(c.param("FILTER"))
 	for name, v := range filter.All() {
 		conditions.Set(strings.ToUpper(name), v)
 	}
@@ -61,7 +62,7 @@ func userGet(c *call) (any, error) {
 	}
 	users := slices.SortedFunc(maps.Values(c.p.users), func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
 	found := keep(users, pass)
-	order := object(toText(firstOf(c.param("SORT"), "ID")), cmp.Or(toText(c.param("ORDER")), "ASC"))
+	order := value.Object(value.Text(value.FirstSet(c.param("SORT"), "ID")), cmp.Or(value.Text(c.param("ORDER")), "ASC"))
 	sortRows(found, looseOrder(order, userColumn))
 	answer := php.NewArray()
 	for _, u := range page(c, found) {
@@ -72,11 +73,11 @@ func userGet(c *call) (any, error) {
 
 // userJSON is a user as user.get shows it: two times come out as empty objects.
 func (c *call) userJSON(u *User) *php.Array {
-	return object(
+	return value.Object(
 		"ID", u.id(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
 		"LAST_LOGIN", c.now.In(c.p.cfg.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
-		"TIMESTAMP_X", emptyObject{}, "LAST_ACTIVITY_DATE", emptyObject{}, "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
-		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(intValue(1)), "USER_TYPE", "employee",
+		"TIMESTAMP_X", value.EmptyObject{}, "LAST_ACTIVITY_DATE", value.EmptyObject{}, "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
+		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(value.FromInt(1)), "USER_TYPE", "employee",
 	)
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -11,7 +12,7 @@ import (
 // elements named like the keys, and item for those of a list.
 func writeXML(w http.ResponseWriter, status int, body any) {
 	var b strings.Builder
-	xmlValue(&b, object("response", body))
+	xmlValue(&b, value.Object("response", body))
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	allowAll(w.Header())
 	w.WriteHeader(status)
@@ -24,11 +25,11 @@ var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "
 func xmlValue(b *strings.Builder, v any) {
 	a, ok := v.(*php.Array)
 	if !ok {
-		b.WriteString(xmlText.Replace(toText(v)))
+		b.WriteString(xmlText.Replace(value.Text(v)))
 		return
 	}
 	for key, inner := range a.All() {
-		if onlyDigits(key) {
+		if value.OnlyDigits(key) {
 			key = "item"
 		}
 		b.WriteString("<" + key + ">")

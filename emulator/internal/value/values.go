@@ -1,4 +1,9 @@
-package emulator
+// Package value holds the values of REST requests and answers, and PHP's conversions between them.
+//
+// A request and an answer are built of nil, bool, string, json.Number and
+// [php.Array] only. A reference in a batch then finds the same value that the
+// client would get.
+package value
 
 import (
 	"crypto/sha256"
@@ -12,29 +17,25 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// What a method answers is built of nil, bool, string, json.Number and
-// *php.Array only, so that references of a batch find the same values that the
-// client would get.
-
-// object builds an array of keys and values in turn.
-func object(pairs ...any) *php.Array {
+// Object builds an array of keys and values in turn.
+func Object(pairs ...any) *php.Array {
 	a := php.NewArray()
 	for i := 0; i+1 < len(pairs); i += 2 {
 		key, _ := pairs[i].(string)
-		a.Set(key, wire(pairs[i+1]))
+		a.Set(key, Of(pairs[i+1]))
 	}
 	return a
 }
 
-// wire turns a Go value into one that an answer may hold.
-func wire(v any) any {
+// Of turns a Go value into one that an answer may hold.
+func Of(v any) any {
 	switch v := v.(type) {
 	case int:
-		return intValue(int64(v))
+		return FromInt(int64(v))
 	case int64:
-		return intValue(v)
+		return FromInt(v)
 	case num.Num:
-		return numValue(v)
+		return FromNum(v)
 	case []string:
 		a := php.NewArray()
 		for _, s := range v {
@@ -45,18 +46,18 @@ func wire(v any) any {
 	return v
 }
 
-func intValue(n int64) json.Number   { return json.Number(strconv.FormatInt(n, 10)) }
-func numValue(n num.Num) json.Number { return json.Number(n.String()) }
+func FromInt(n int64) json.Number   { return json.Number(strconv.FormatInt(n, 10)) }
+func FromNum(n num.Num) json.Number { return json.Number(n.String()) }
 
-func yesNo(b bool) string {
+func YesNo(b bool) string {
 	if b {
 		return "Y"
 	}
 	return "N"
 }
 
-// isEmpty is PHP's empty().
-func isEmpty(v any) bool {
+// IsEmpty is PHP's empty().
+func IsEmpty(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
@@ -73,8 +74,8 @@ func isEmpty(v any) bool {
 	return false
 }
 
-// toText is PHP's (string).
-func toText(v any) string {
+// Text is PHP's (string).
+func Text(v any) string {
 	switch v := v.(type) {
 	case string:
 		return v
@@ -93,9 +94,9 @@ func toText(v any) string {
 	return ""
 }
 
-// toNum is PHP's (float), kept exact: of text the number at its beginning
+// Num is PHP's (float), kept exact: of text the number at its beginning
 // counts, and what is too long for a number is 0.
-func toNum(v any) num.Num {
+func Num(v any) num.Num {
 	switch v := v.(type) {
 	case bool:
 		if v {
@@ -166,8 +167,8 @@ func digits(s string) string {
 	return s[:end]
 }
 
-// isNumeric is PHP's is_numeric for what a call can hold.
-func isNumeric(v any) bool {
+// IsNumeric is PHP's is_numeric for what a call can hold.
+func IsNumeric(v any) bool {
 	switch v := v.(type) {
 	case json.Number:
 		return true
@@ -178,20 +179,20 @@ func isNumeric(v any) bool {
 	return false
 }
 
-// toInt is PHP's (int).
-func toInt(v any) int64 {
-	i, _ := toNum(v).Trunc().Int64()
+// Int is PHP's (int).
+func Int(v any) int64 {
+	i, _ := Num(v).Trunc().Int64()
 	return i
 }
 
-// asArray returns an array as it is; anything else is none.
-func asArray(v any) (*php.Array, bool) {
+// Array returns an array as it is; anything else is none.
+func Array(v any) (*php.Array, bool) {
 	a, ok := v.(*php.Array)
 	return a, ok
 }
 
-// list returns the values of an array, or a scalar as the only one.
-func list(v any) []any {
+// List returns the values of an array, or a scalar as the only one.
+func List(v any) []any {
 	a, ok := v.(*php.Array)
 	if !ok {
 		return []any{v}
@@ -203,13 +204,13 @@ func list(v any) []any {
 	return values
 }
 
-func dateOf(t time.Time) time.Time {
+func DateOf(t time.Time) time.Time {
 	y, m, d := t.Date()
 	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }
 
-// firstOf returns the first value that there is, nil when there is none.
-func firstOf(values ...any) any {
+// FirstSet returns the first value that there is, nil when there is none.
+func FirstSet(values ...any) any {
 	for _, v := range values {
 		if v != nil {
 			return v
@@ -218,9 +219,9 @@ func firstOf(values ...any) any {
 	return nil
 }
 
-// isYes is how crm.item.* reads a boolean: true, "true", "y" and "Y" are yes,
+// IsYes is how crm.item.* reads a boolean: true, "true", "y" and "Y" are yes,
 // everything else is no, 1 too.
-func isYes(v any) bool {
+func IsYes(v any) bool {
 	switch v := v.(type) {
 	case bool:
 		return v
@@ -230,15 +231,15 @@ func isYes(v any) bool {
 	return false
 }
 
-// phpType is PHP's gettype.
-func phpType(v any) string {
+// PHPType is PHP's gettype.
+func PHPType(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "NULL"
 	case bool:
 		return "boolean"
 	case json.Number:
-		if toNum(v).IsInt() {
+		if Num(v).IsInt() {
 			return "integer"
 		}
 		return "double"
@@ -248,15 +249,15 @@ func phpType(v any) string {
 	return "string"
 }
 
-// textOrNull is how lists show text: null when it is empty.
-func textOrNull(s string) any {
+// TextOrNull is how lists show text: null when it is empty.
+func TextOrNull(s string) any {
 	if s == "" {
 		return nil
 	}
 	return s
 }
 
-func first(v any) any {
+func First(v any) any {
 	if several, ok := v.([]any); ok {
 		if len(several) == 0 {
 			return nil
@@ -266,16 +267,16 @@ func first(v any) any {
 	return v
 }
 
-// deriveHex makes a token of n hexadecimal digits, at most 64, that is the same
+// DeriveHex makes a token of n hexadecimal digits, at most 64, that is the same
 // for the same portal.
-func deriveHex(secret, purpose string, n int) string {
+func DeriveHex(secret, purpose string, n int) string {
 	sum := sha256.Sum256([]byte(secret + "\x00" + purpose))
 	return hex.EncodeToString(sum[:])[:n]
 }
 
-// fixed writes a number with so many digits after the point, as legacy answers
+// Fixed writes a number with so many digits after the point, as legacy answers
 // do.
-func fixed(n num.Num, places int) string {
+func Fixed(n num.Num, places int) string {
 	text := n.Round(places).String()
 	have := n.Round(places).Scale()
 	if have == 0 {
@@ -287,6 +288,6 @@ func fixed(n num.Num, places int) string {
 	return text
 }
 
-// emptyObject is a PHP object without public properties, which is {} where an
+// EmptyObject is a PHP object without public properties, which is {} where an
 // empty array is [].
-type emptyObject struct{}
+type EmptyObject struct{}

@@ -1,14 +1,14 @@
-package emulator
+package value
 
 import (
 	"strings"
 	"unicode"
 )
 
-// camelName turns a stored name of a system field into the one that crm.item.*
+// CamelName turns a stored name of a system field into the one that crm.item.*
 // uses: ASSIGNED_BY_ID becomes assignedById. An underscore between digits
 // stays.
-func camelName(upper string) string {
+func CamelName(upper string) string {
 	var b strings.Builder
 	runes := []rune(strings.ToLower(upper))
 	for i, r := range runes {
@@ -26,26 +26,26 @@ func camelName(upper string) string {
 	return b.String()
 }
 
-// userFieldName turns the stored name of a custom field into the one that
+// ItemName turns the stored name of a custom field into the one that
 // crm.item.* uses. The regular way serves names of only digits or only letters
 // after the object's number: UF_CRM_3_DIGIT is ufCrm3Digit. Any other name only
 // gets a new prefix, so that it can be turned back: UF_CRM_3_DIGIT10 is
 // ufCrm_3_DIGIT10.
 //
 // https://apidocs.bitrix24.com/api-reference/crm/universal/index.html
-func userFieldName(upper string) string {
+func ItemName(upper string) string {
 	rest, ok := strings.CutPrefix(upper, "UF_CRM_")
 	if !ok {
-		return camelName(upper)
+		return CamelName(upper)
 	}
 	object, name, found := strings.Cut(rest, "_")
-	if found && onlyDigits(object) && (onlyDigits(name) || onlyLetters(name)) {
-		return camelName(upper)
+	if found && OnlyDigits(object) && (OnlyDigits(name) || onlyLetters(name)) {
+		return CamelName(upper)
 	}
 	return "ufCrm_" + rest
 }
 
-func onlyDigits(s string) bool {
+func OnlyDigits(s string) bool {
 	return s != "" && digits(s) == s
 }
 
@@ -54,8 +54,8 @@ func onlyLetters(s string) bool {
 	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == ""
 }
 
-// upperName turns productId into PRODUCT_ID; stored names stay.
-func upperName(name string) string {
+// UpperName turns productId into PRODUCT_ID; stored names stay.
+func UpperName(name string) string {
 	if name == strings.ToUpper(name) {
 		return name
 	}
