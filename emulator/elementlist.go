@@ -153,7 +153,7 @@ func elementRules(c *call, b *iblock) *rules[*element] {
 		invalid: func(name string) error {
 			return argumentError(fmt.Sprintf("Filter value not allowed: %s", strings.ToUpper(name)))
 		},
-		parse:  func(col column[*element], v any) (any, bool) { return s.parseValue(col.kind, v) },
+		zone:   s.zone,
 		scalar: !many,
 		masks:  true,
 	}

@@ -7,18 +7,6 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// kind is how a field's value is kept.
-type kind uint8
-
-const (
-	kindText kind = iota // string
-	kindInt              // int64
-	kindNum              // num.Num
-	kindBool             // bool
-	kindDate             // time.Time at midnight UTC
-	kindTime             // time.Time
-)
-
 // flags of a field.
 type flags uint16
 

@@ -61,14 +61,35 @@ type column[T any] struct {
 // rules are what differs between the filters of the methods.
 type rules[T any] struct {
 	find    func(name string) (column[T], bool)
-	groups  bool                            // nested conditions with "logic"
-	unknown func(name string) error         // nil ignores the condition
-	invalid func(name string) error         // the value does not fit
-	prefix  func(prefix, name string) error // nil allows every prefix
-	parse   func(col column[T], v any) (any, bool)
-	scalar  bool                   // a list of values does not fit, not at "=" either
-	masks   bool                   // text without an operator may have % for anything
-	noText  func(name string) bool // parts of text find nothing in it; nil is never
+	groups  bool                                   // nested conditions with "logic"
+	unknown func(name string) error                // nil ignores the condition
+	invalid func(name string) error                // the value does not fit
+	prefix  func(prefix, name string) error        // nil allows every prefix
+	parse   func(col column[T], v any) (any, bool) // nil reads it as the column's kind
+	zone    value.Zone                             // of dates and times
+	scalar  bool                                   // a list of values does not fit, not at "=" either
+	masks   bool                                   // text without an operator may have % for anything
+	noText  func(name string) bool                 // parts of text find nothing in it; nil is never
+}
+
+func newColumn[T any](name string, kind kind, get func(T) any) column[T] {
+	return column[T]{name: name, kind: kind, get: get}
+}
+
+// among finds one of a fixed set of columns by its name.
+func among[T any](columns []column[T]) func(name string) (column[T], bool) {
+	return func(name string) (column[T], bool) {
+		i := slices.IndexFunc(columns, func(c column[T]) bool { return c.name == name })
+		if i < 0 {
+			return column[T]{}, false
+		}
+		return columns[i], true
+	}
+}
+
+// inAnyCase finds upper-case columns by a name in any case.
+func inAnyCase[T any](find func(string) (column[T], bool)) func(string) (column[T], bool) {
+	return func(name string) (column[T], bool) { return find(strings.ToUpper(name)) }
 }
 
 type predicate[T any] func(T) bool
@@ -150,13 +171,20 @@ func (r *rules[T]) values(col column[T], op operator, v any) ([]any, bool) {
 			wanted = append(wanted, value.Text(x))
 			continue
 		}
-		y, ok := r.parse(col, x)
+		y, ok := r.read(col, x)
 		if !ok {
 			return nil, false
 		}
 		wanted = append(wanted, y)
 	}
 	return wanted, op != opBetween || len(wanted) == 2
+}
+
+func (r *rules[T]) read(col column[T], v any) (any, bool) {
+	if r.parse != nil {
+		return r.parse(col, v)
+	}
+	return parseAs(r.zone, col.kind, v)
 }
 
 // splitPrefix splits a filter's key into the prefix and the field's name.
@@ -286,8 +314,8 @@ func compare(k kind, a, b any) int {
 	return strings.Compare(fold(a.(string)), fold(b.(string)))
 }
 
-// parseValue reads a filter's value for a column of a kind.
-func (s *store) parseValue(k kind, v any) (any, bool) {
+// parseAs reads a filter's value for a column of a kind.
+func parseAs(z value.Zone, k kind, v any) (any, bool) {
 	if v == nil || v == "" || v == false && k != kindBool {
 		return nil, true
 	}
@@ -299,11 +327,71 @@ func (s *store) parseValue(k kind, v any) (any, bool) {
 	case kindBool:
 		return value.IsYes(v), true
 	case kindDate:
-		t, ok := s.zone.ParseDate(v)
+		t, ok := z.ParseDate(v)
 		return t, ok
 	case kindTime:
-		t, ok := s.zone.ParseTime(v)
+		t, ok := z.ParseTime(v)
 		return t, ok
 	}
 	return value.Text(v), true
+}
+
+// kind is how a field's value is kept.
+type kind uint8
+
+const (
+	kindText kind = iota // string
+	kindInt              // int64
+	kindNum              // num.Num
+	kindBool             // bool
+	kindDate             // time.Time at midnight UTC
+	kindTime             // time.Time
+)
+
+// keep returns the rows that pass.
+func keep[T any](rows []T, pass predicate[T]) []T {
+	var kept []T
+	for _, row := range rows {
+		if pass(row) {
+			kept = append(kept, row)
+		}
+	}
+	return kept
+}
+
+// sortKey is one column to order by.
+type sortKey[T any] struct {
+	column column[T]
+	desc   bool
+}
+
+// sortRows orders rows, which come ordered by their ids: equal ones stay so.
+func sortRows[T any](rows []T, keys []sortKey[T]) {
+	if len(keys) == 0 {
+		return
+	}
+	slices.SortStableFunc(rows, func(a, b T) int {
+		for _, k := range keys {
+			if c := compare(k.column.kind, value.First(k.column.get(a)), value.First(k.column.get(b))); c != 0 {
+				if k.desc {
+					return -c
+				}
+				return c
+			}
+		}
+		return 0
+	})
+}
+
+// looseOrder reads an order of the other methods: what is not known is left
+// out.
+func looseOrder[T any](order *php.Array, find func(string) (column[T], bool)) []sortKey[T] {
+	var keys []sortKey[T]
+	for name, v := range order.All() {
+		direction := strings.ToLower(value.Text(v))
+		if col, ok := find(name); ok && (direction == "asc" || direction == "desc") {
+			keys = append(keys, sortKey[T]{column: col, desc: direction == "desc"})
+		}
+	}
+	return keys
 }

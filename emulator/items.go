@@ -143,7 +143,7 @@ func (s *store) parseItemValue(col column[*item], v any) (any, bool) {
 	if col.kind == kindBool && strings.HasPrefix(col.name, "UF_") {
 		return value.Int(v) != 0, true
 	}
-	return s.parseValue(col.kind, v)
+	return parseAs(s.zone, col.kind, v)
 }
 
 // readFields turns the fields of a call into stored values. Keys that are not

@@ -65,7 +65,7 @@ func (e legacyEntity) userFieldList(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	r := rules[userFieldRow]{find: userFieldColumn, parse: func(col column[userFieldRow], v any) (any, bool) { return s.parseValue(col.kind, v) }}
+	r := rules[userFieldRow]{find: userFieldColumn, zone: s.zone}
 	pass, err := r.compile(filter)
 	if err != nil {
 		return nil, err

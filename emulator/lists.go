@@ -226,15 +226,15 @@ func listsGet(c *call) (any, error) {
 func listColumn(name string) (column[*iblock], bool) {
 	switch strings.ToUpper(name) {
 	case "ID":
-		return column[*iblock]{name, kindInt, func(b *iblock) any { return b.id }}, true
+		return newColumn(name, kindInt, func(b *iblock) any { return b.id }), true
 	case "NAME":
-		return column[*iblock]{name, kindText, func(b *iblock) any { return b.name }}, true
+		return newColumn(name, kindText, func(b *iblock) any { return b.name }), true
 	case "CODE":
-		return column[*iblock]{name, kindText, func(b *iblock) any { return b.code }}, true
+		return newColumn(name, kindText, func(b *iblock) any { return b.code }), true
 	case "SORT":
-		return column[*iblock]{name, kindInt, func(b *iblock) any { return b.sort }}, true
+		return newColumn(name, kindInt, func(b *iblock) any { return b.sort }), true
 	case "TIMESTAMP_X":
-		return column[*iblock]{name, kindTime, func(b *iblock) any { return b.changed }}, true
+		return newColumn(name, kindTime, func(b *iblock) any { return b.changed }), true
 	}
 	return column[*iblock]{}, false
 }

@@ -293,13 +293,7 @@ var offlinePrefixes = [...]string{"", "=", ">", "<", ">=", "<=", "@", "%"}
 
 // offlineRows filters and orders the events of the queue.
 func (c *call) offlineRows(fields []column[*offlineEvent], byDefault string, mine predicate[*offlineEvent]) ([]*offlineEvent, error) {
-	find := func(name string) (column[*offlineEvent], bool) {
-		i := slices.IndexFunc(fields, func(f column[*offlineEvent]) bool { return strings.EqualFold(f.name, name) })
-		if i < 0 {
-			return column[*offlineEvent]{}, false
-		}
-		return fields[i], true
-	}
+	find := inAnyCase(among(fields))
 	filter, ok := c.optionalArray("FILTER")
 	if !ok {
 		return nil, argumentError("The filter is not an array")
@@ -318,7 +312,7 @@ func (c *call) offlineRows(fields []column[*offlineEvent], byDefault string, min
 			return argumentError("Filter operation not allowed: " + prefix)
 		},
 		invalid: func(name string) error { return argumentError("Filter value not allowed: " + name) },
-		parse:   func(col column[*offlineEvent], v any) (any, bool) { return c.store().parseValue(col.kind, v) },
+		zone:    c.store().zone,
 	}
 	pass, err := rules.compile(filter)
 	if err != nil {

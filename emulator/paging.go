@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/b24rules/b24rules/emulator/internal/value"
@@ -28,41 +27,6 @@ func page[T any](c *call, rows []T) []T {
 	return rows[from:to]
 }
 
-// keep returns the rows that pass.
-func keep[T any](rows []T, pass predicate[T]) []T {
-	var kept []T
-	for _, row := range rows {
-		if pass(row) {
-			kept = append(kept, row)
-		}
-	}
-	return kept
-}
-
-// sortKey is one column to order by.
-type sortKey[T any] struct {
-	column column[T]
-	desc   bool
-}
-
-// sortRows orders rows, which come ordered by their ids: equal ones stay so.
-func sortRows[T any](rows []T, keys []sortKey[T]) {
-	if len(keys) == 0 {
-		return
-	}
-	slices.SortStableFunc(rows, func(a, b T) int {
-		for _, k := range keys {
-			if c := compare(k.column.kind, value.First(k.column.get(a)), value.First(k.column.get(b))); c != 0 {
-				if k.desc {
-					return -c
-				}
-				return c
-			}
-		}
-		return 0
-	})
-}
-
 // strictRules are those of crm.item.list and crm.type.list: what is not known
 // is refused.
 func strictRules[T any](s *store, find func(string) (column[T], bool)) *rules[T] {
@@ -75,7 +39,7 @@ func strictRules[T any](s *store, find func(string) (column[T], bool)) *rules[T]
 		invalid: func(name string) error {
 			return fail("INVALID_ARG_VALUE", fmt.Sprintf("Invalid filter: field '%s' has invalid value", name))
 		},
-		parse: func(col column[T], v any) (any, bool) { return s.parseValue(col.kind, v) },
+		zone: s.zone,
 	}
 }
 
@@ -95,19 +59,6 @@ func strictOrder[T any](order *php.Array, find func(string) (column[T], bool)) (
 		keys = append(keys, sortKey[T]{column: col, desc: direction == "DESC"})
 	}
 	return keys, nil
-}
-
-// looseOrder reads an order of the other methods: what is not known is left
-// out.
-func looseOrder[T any](order *php.Array, find func(string) (column[T], bool)) []sortKey[T] {
-	var keys []sortKey[T]
-	for name, v := range order.All() {
-		direction := strings.ToLower(value.Text(v))
-		if col, ok := find(name); ok && (direction == "asc" || direction == "desc") {
-			keys = append(keys, sortKey[T]{column: col, desc: direction == "desc"})
-		}
-	}
-	return keys
 }
 
 // conditions reads filter and order of a controller method.
@@ -133,13 +84,7 @@ func (c *call) legacyConditions() (filter, order *php.Array, err error) {
 
 // selectRows filters, orders and pages rows by strict rules.
 func selectRows[T any](c *call, rows []T, columns []column[T]) ([]T, error) {
-	find := func(name string) (column[T], bool) {
-		i := slices.IndexFunc(columns, func(col column[T]) bool { return col.name == name })
-		if i < 0 {
-			return column[T]{}, false
-		}
-		return columns[i], true
-	}
+	find := among(columns)
 	filter, order, err := c.conditions()
 	if err != nil {
 		return nil, err

@@ -102,7 +102,7 @@ func rowList(c *call) (any, error) {
 		invalid: func(name string) error {
 			return fail("INVALID_ARG_VALUE", fmt.Sprintf("Value for filter key '%s' should be either string or number", name))
 		},
-		parse: func(col column[*row], v any) (any, bool) { return s.parseValue(col.kind, v) },
+		zone: s.zone,
 	}
 	pass, err := r.compile(filter)
 	if err != nil {

@@ -1,8 +1,6 @@
 package emulator
 
 import (
-	"slices"
-
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
@@ -252,42 +250,36 @@ func (s *store) ownerType(o owner) string { return s.types[o.entityTypeID].short
 
 // rowColumn finds what rows are filtered and ordered by.
 func (s *store) rowColumn(name string) (column[*row], bool) {
-	name = value.UpperName(name)
-	columns := s.rowColumns()
-	i := slices.IndexFunc(columns, func(c column[*row]) bool { return c.name == name })
-	if i < 0 {
-		return column[*row]{}, false
-	}
-	return columns[i], true
+	return among(s.rowColumns())(value.UpperName(name))
 }
 
 func (s *store) rowColumns() []column[*row] {
 	return []column[*row]{
-		{"ID", kindInt, func(r *row) any { return r.id }},
-		{"OWNER_ID", kindInt, func(r *row) any { return r.owner.id }},
-		{"OWNER_TYPE", kindText, func(r *row) any { return s.ownerType(r.owner) }},
-		{"PRODUCT_ID", kindInt, func(r *row) any { return r.productID }},
-		{"PRODUCT_NAME", kindText, func(r *row) any { return r.productName }},
-		{"PRICE", kindNum, func(r *row) any { return r.price }},
-		{"PRICE_ACCOUNT", kindNum, func(r *row) any { return r.price }},
-		{"PRICE_EXCLUSIVE", kindNum, func(r *row) any { return r.priceExclusive }},
-		{"PRICE_NETTO", kindNum, func(r *row) any { return r.priceNetto }},
-		{"PRICE_BRUTTO", kindNum, func(r *row) any { return r.priceBrutto }},
-		{"QUANTITY", kindNum, func(r *row) any { return r.quantity }},
-		{"DISCOUNT_TYPE_ID", kindInt, func(r *row) any { return r.discountType }},
-		{"DISCOUNT_RATE", kindNum, func(r *row) any { return r.discountRate }},
-		{"DISCOUNT_SUM", kindNum, func(r *row) any { return r.discountSum }},
-		{"TAX_RATE", kindNum, func(r *row) any {
+		newColumn("ID", kindInt, func(r *row) any { return r.id }),
+		newColumn("OWNER_ID", kindInt, func(r *row) any { return r.owner.id }),
+		newColumn("OWNER_TYPE", kindText, func(r *row) any { return s.ownerType(r.owner) }),
+		newColumn("PRODUCT_ID", kindInt, func(r *row) any { return r.productID }),
+		newColumn("PRODUCT_NAME", kindText, func(r *row) any { return r.productName }),
+		newColumn("PRICE", kindNum, func(r *row) any { return r.price }),
+		newColumn("PRICE_ACCOUNT", kindNum, func(r *row) any { return r.price }),
+		newColumn("PRICE_EXCLUSIVE", kindNum, func(r *row) any { return r.priceExclusive }),
+		newColumn("PRICE_NETTO", kindNum, func(r *row) any { return r.priceNetto }),
+		newColumn("PRICE_BRUTTO", kindNum, func(r *row) any { return r.priceBrutto }),
+		newColumn("QUANTITY", kindNum, func(r *row) any { return r.quantity }),
+		newColumn("DISCOUNT_TYPE_ID", kindInt, func(r *row) any { return r.discountType }),
+		newColumn("DISCOUNT_RATE", kindNum, func(r *row) any { return r.discountRate }),
+		newColumn("DISCOUNT_SUM", kindNum, func(r *row) any { return r.discountSum }),
+		newColumn("TAX_RATE", kindNum, func(r *row) any {
 			if !r.taxed {
 				return nil
 			}
 			return r.taxRate
-		}},
-		{"TAX_INCLUDED", kindText, func(r *row) any { return value.YesNo(r.taxIncluded) }},
-		{"CUSTOMIZED", kindText, func(r *row) any { return value.YesNo(r.customized) }},
-		{"MEASURE_CODE", kindInt, func(r *row) any { return r.measureCode }},
-		{"MEASURE_NAME", kindText, func(r *row) any { return r.measureName }},
-		{"SORT", kindInt, func(r *row) any { return r.sort }},
-		{"TYPE", kindInt, func(r *row) any { return r.productType() }},
+		}),
+		newColumn("TAX_INCLUDED", kindText, func(r *row) any { return value.YesNo(r.taxIncluded) }),
+		newColumn("CUSTOMIZED", kindText, func(r *row) any { return value.YesNo(r.customized) }),
+		newColumn("MEASURE_CODE", kindInt, func(r *row) any { return r.measureCode }),
+		newColumn("MEASURE_NAME", kindText, func(r *row) any { return r.measureName }),
+		newColumn("SORT", kindInt, func(r *row) any { return r.sort }),
+		newColumn("TYPE", kindInt, func(r *row) any { return r.productType() }),
 	}
 }

@@ -77,25 +77,25 @@ func (b *iblock) margins(of *section) (left, right int64) {
 // https://apidocs.bitrix24.com/api-reference/lists/sections/lists-section-get.html
 func sectionColumns(b *iblock) []column[*section] {
 	number := func(name string, get func(*section) int64) column[*section] {
-		return column[*section]{name, kindInt, func(x *section) any { return get(x) }}
+		return newColumn(name, kindInt, func(x *section) any { return get(x) })
 	}
 	text := func(name string, get func(*section) string) column[*section] {
-		return column[*section]{name, kindText, func(x *section) any { return get(x) }}
+		return newColumn(name, kindText, func(x *section) any { return get(x) })
 	}
 	moment := func(name string, get func(*section) time.Time) column[*section] {
-		return column[*section]{name, kindTime, func(x *section) any { return get(x) }}
+		return newColumn(name, kindTime, func(x *section) any { return get(x) })
 	}
 	return []column[*section]{
 		number("ID", func(x *section) int64 { return x.id }),
 		text("CODE", func(x *section) string { return x.code }),
 		text("XML_ID", func(x *section) string { return x.external }),
 		text("EXTERNAL_ID", func(x *section) string { return x.external }),
-		{"IBLOCK_SECTION_ID", kindInt, func(x *section) any {
+		newColumn("IBLOCK_SECTION_ID", kindInt, func(x *section) any {
 			if x.parent == 0 {
 				return nil
 			}
 			return x.parent
-		}},
+		}),
 		moment("TIMESTAMP_X", func(x *section) time.Time { return x.changed }),
 		number("SORT", func(x *section) int64 { return x.sort }),
 		text("NAME", func(x *section) string { return x.name }),
@@ -118,16 +118,10 @@ func sectionGet(c *call) (any, error) {
 		return nil, err
 	}
 	columns := sectionColumns(b)
-	find := func(name string) (column[*section], bool) {
-		i := slices.IndexFunc(columns, func(col column[*section]) bool { return col.name == strings.ToUpper(name) })
-		if i < 0 {
-			return column[*section]{}, false
-		}
-		return columns[i], true
-	}
+	find := inAnyCase(among(columns))
 	filter, _ := c.optionalArray("FILTER")
 	s := c.store()
-	r := rules[*section]{find: find, masks: true, parse: func(col column[*section], v any) (any, bool) { return s.parseValue(col.kind, v) }}
+	r := rules[*section]{find: find, masks: true, zone: s.zone}
 	pass, err := r.compile(filter)
 	if err != nil {
 		return nil, err

@@ -157,19 +157,19 @@ func statusColumn(name string) (column[entry], bool) {
 	}
 	switch name {
 	case "ID":
-		return column[entry]{name, kindInt, func(e entry) any { return e.row }}, true
+		return newColumn(name, kindInt, func(e entry) any { return e.row }), true
 	case "SORT":
-		return column[entry]{name, kindInt, func(e entry) any { return e.sort }}, true
+		return newColumn(name, kindInt, func(e entry) any { return e.sort }), true
 	case "CATEGORY_ID":
-		return column[entry]{name, kindInt, func(e entry) any {
+		return newColumn(name, kindInt, func(e entry) any {
 			if e.directory.category == nil {
 				return nil
 			}
 			return e.directory.category.id
-		}}, true
+		}), true
 	}
 	get, ok := texts[name]
-	return column[entry]{name, kindText, get}, ok
+	return newColumn(name, kindText, get), ok
 }
 
 // statusList is crm.status.list. It has no pages, and its errors have their text
@@ -179,7 +179,7 @@ func statusList(c *call) (any, error) {
 	if err != nil {
 		return nil, fail("Invalid parameters.", "Incorrect parameters passed.")
 	}
-	r := rules[entry]{find: statusColumn, parse: func(col column[entry], v any) (any, bool) { return c.store().parseValue(col.kind, v) }}
+	r := rules[entry]{find: statusColumn, zone: c.store().zone}
 	pass, err := r.compile(filter)
 	if err != nil {
 		return nil, err

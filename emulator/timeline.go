@@ -202,11 +202,11 @@ func commentGet(c *call) (any, error) {
 func commentColumn(name string) (column[*comment], bool) {
 	switch name {
 	case "ID":
-		return column[*comment]{name, kindInt, func(m *comment) any { return m.id }}, true
+		return newColumn(name, kindInt, func(m *comment) any { return m.id }), true
 	case "CREATED":
-		return column[*comment]{name, kindTime, func(m *comment) any { return m.created }}, true
+		return newColumn(name, kindTime, func(m *comment) any { return m.created }), true
 	case "AUTHOR_ID":
-		return column[*comment]{name, kindInt, func(m *comment) any { return m.author }}, true
+		return newColumn(name, kindInt, func(m *comment) any { return m.author }), true
 	}
 	return column[*comment]{}, false
 }

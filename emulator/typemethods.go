@@ -20,17 +20,17 @@ func typeMethods() []method {
 // typeColumns are what crm.type.list filters and orders by.
 func typeColumns() []column[*entityType] {
 	columns := []column[*entityType]{
-		{"id", kindInt, func(t *entityType) any { return int64(t.dynamic.ID) }},
-		{"title", kindText, func(t *entityType) any { return t.title }},
-		{"code", kindText, func(*entityType) any { return "" }},
-		{"createdBy", kindInt, func(*entityType) any { return int64(1) }},
-		{"entityTypeId", kindInt, func(t *entityType) any { return int64(t.id) }},
-		{"createdTime", kindTime, func(t *entityType) any { return t.created }},
-		{"updatedTime", kindTime, func(t *entityType) any { return t.updated }},
-		{"updatedBy", kindInt, func(*entityType) any { return int64(1) }},
+		newColumn("id", kindInt, func(t *entityType) any { return int64(t.dynamic.ID) }),
+		newColumn("title", kindText, func(t *entityType) any { return t.title }),
+		newColumn("code", kindText, func(*entityType) any { return "" }),
+		newColumn("createdBy", kindInt, func(*entityType) any { return int64(1) }),
+		newColumn("entityTypeId", kindInt, func(t *entityType) any { return int64(t.id) }),
+		newColumn("createdTime", kindTime, func(t *entityType) any { return t.created }),
+		newColumn("updatedTime", kindTime, func(t *entityType) any { return t.updated }),
+		newColumn("updatedBy", kindInt, func(*entityType) any { return int64(1) }),
 	}
 	for _, sw := range typeSwitches() {
-		columns = append(columns, column[*entityType]{sw.name, kindBool, func(t *entityType) any { return sw.of(t.dynamic) }})
+		columns = append(columns, newColumn(sw.name, kindBool, func(t *entityType) any { return sw.of(t.dynamic) }))
 	}
 	return columns
 }

@@ -204,25 +204,25 @@ type userFieldRow struct {
 func userFieldColumn(name string) (column[userFieldRow], bool) {
 	switch name {
 	case "ID":
-		return column[userFieldRow]{name, kindInt, func(r userFieldRow) any { return r.field.user.id }}, true
+		return newColumn(name, kindInt, func(r userFieldRow) any { return r.field.user.id }), true
 	case "SORT":
-		return column[userFieldRow]{name, kindInt, func(r userFieldRow) any { return r.field.user.sort }}, true
+		return newColumn(name, kindInt, func(r userFieldRow) any { return r.field.user.sort }), true
 	case "ENTITY_ID":
-		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return r.typ.userEntity() }}, true
+		return newColumn(name, kindText, func(r userFieldRow) any { return r.typ.userEntity() }), true
 	case "FIELD_NAME":
-		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return r.field.name }}, true
+		return newColumn(name, kindText, func(r userFieldRow) any { return r.field.name }), true
 	case "USER_TYPE_ID":
-		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return r.field.user.Type }}, true
+		return newColumn(name, kindText, func(r userFieldRow) any { return r.field.user.Type }), true
 	case "XML_ID":
-		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return r.field.user.xmlID }}, true
+		return newColumn(name, kindText, func(r userFieldRow) any { return r.field.user.xmlID }), true
 	case "MULTIPLE":
-		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return value.YesNo(r.field.user.Multiple) }}, true
+		return newColumn(name, kindText, func(r userFieldRow) any { return value.YesNo(r.field.user.Multiple) }), true
 	case "MANDATORY":
-		return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return value.YesNo(r.field.user.Required) }}, true
+		return newColumn(name, kindText, func(r userFieldRow) any { return value.YesNo(r.field.user.Required) }), true
 	}
 	for _, sw := range userSwitches {
 		if sw[0] == name {
-			return column[userFieldRow]{name, kindText, func(r userFieldRow) any { return r.field.user.switchOf(sw[0], sw[1]) }}, true
+			return newColumn(name, kindText, func(r userFieldRow) any { return r.field.user.switchOf(sw[0], sw[1]) }), true
 		}
 	}
 	return column[userFieldRow]{}, false
@@ -266,7 +266,7 @@ func configList(c *call) (any, error) {
 	}
 	s := c.store()
 	find := func(name string) (column[userFieldRow], bool) { return userFieldColumn(value.UpperName(name)) }
-	r := rules[userFieldRow]{find: find, parse: func(col column[userFieldRow], v any) (any, bool) { return s.parseValue(col.kind, v) }}
+	r := rules[userFieldRow]{find: find, zone: s.zone}
 	pass, err := r.compile(filter)
 	if err != nil {
 		return nil, err

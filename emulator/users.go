@@ -29,14 +29,14 @@ func userColumn(name string) (column[*User], bool) {
 	}
 	switch name = strings.ToUpper(name); name {
 	case "ID":
-		return column[*User]{name, kindInt, func(u *User) any { return u.ID }}, true
+		return newColumn(name, kindInt, func(u *User) any { return u.ID }), true
 	case "ACTIVE":
-		return column[*User]{name, kindBool, func(*User) any { return true }}, true
+		return newColumn(name, kindBool, func(*User) any { return true }), true
 	case "UF_DEPARTMENT":
-		return column[*User]{name, kindInt, func(*User) any { return int64(1) }}, true
+		return newColumn(name, kindInt, func(*User) any { return int64(1) }), true
 	}
 	get, ok := texts[name]
-	return column[*User]{name, kindText, get}, ok
+	return newColumn(name, kindText, get), ok
 }
 
 // userGet is user.get. Its conditions stand in FILTER or beside the other
@@ -55,7 +55,7 @@ func userGet(c *call) (any, error) {
 		conditions.Set(strings.ToUpper(name), v)
 	}
 	s := c.store()
-	r := rules[*User]{find: userColumn, parse: func(col column[*User], v any) (any, bool) { return s.parseValue(col.kind, v) }}
+	r := rules[*User]{find: userColumn, zone: s.zone}
 	pass, err := r.compile(conditions)
 	if err != nil {
 		return nil, err
