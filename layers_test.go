@@ -41,6 +41,7 @@ var layers = map[string]int{
 	"internal/yamlfile":     0,
 
 	"emulator/internal/value": 0,
+	"emulator/internal/query": 0,
 }
 
 // peers are the arrows inside a layer.
@@ -52,6 +53,7 @@ var peers = map[string][]string{
 	"internal/rulefmt":  {"engine/formula"},
 
 	"emulator/internal/value": {"engine/num", "internal/php"},
+	"emulator/internal/query": {"emulator/internal/value", "engine/num", "internal/php"},
 }
 
 // forbidden are arrows that the layers alone would allow, with the reason.

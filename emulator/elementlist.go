@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -17,7 +18,7 @@ func elementGet(c *call) (any, error) {
 		return nil, err
 	}
 	filter, _ := c.optionalArray("FILTER")
-	pass, err := elementRules(c, b).compile(filter)
+	pass, err := elementRules(c, b).Compile(filter)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +32,7 @@ func elementGet(c *call) (any, error) {
 		}
 	}
 	order, _ := c.optionalArray("ELEMENT_ORDER")
-	sortRows(rows, c.store().elementOrder(b, order))
+	query.Sort(rows, c.store().elementOrder(b, order))
 	answer := php.NewArray()
 	if len(rows) == 0 {
 		return answer, nil // and no total
@@ -136,26 +137,26 @@ var elementPrefixes = [...]string{
 
 // elementRules are those of a filter of lists.element.get: unlike
 // crm.deal.list it refuses what it does not know.
-func elementRules(c *call, b *iblock) *rules[*element] {
+func elementRules(c *call, b *iblock) *query.Rules[*element] {
 	s := c.store()
 	many := c.p.cfg.ManyOwners
-	return &rules[*element]{
-		find: func(name string) (column[*element], bool) { return s.elementColumn(b, name) },
-		unknown: func(name string) error {
+	return &query.Rules[*element]{
+		Find: func(name string) (query.Column[*element], bool) { return s.elementColumn(b, name) },
+		Unknown: func(name string) error {
 			return argumentError("Filter field not allowed: " + strings.ToUpper(name))
 		},
-		prefix: func(prefix, _ string) error {
+		Prefix: func(prefix, _ string) error {
 			if many || slices.Contains(elementPrefixes[:], prefix) {
 				return nil
 			}
 			return argumentError("Filter operation not allowed: " + prefix)
 		},
-		invalid: func(name string) error {
+		Invalid: func(name string) error {
 			return argumentError(fmt.Sprintf("Filter value not allowed: %s", strings.ToUpper(name)))
 		},
-		zone:   s.zone,
-		scalar: !many,
-		masks:  true,
+		Zone:   s.zone,
+		Scalar: !many,
+		Masks:  true,
 	}
 }
 
@@ -165,32 +166,32 @@ func argumentError(text string) error {
 
 // elementColumn finds what a filter or an order names: a system field, or a
 // property by its id or its code. The code of an element cannot be filtered by.
-func (s *store) elementColumn(b *iblock, name string) (column[*element], bool) {
+func (s *store) elementColumn(b *iblock, name string) (query.Column[*element], bool) {
 	name = strings.ToUpper(name)
-	col := column[*element]{name: name}
+	col := query.Column[*element]{Name: name}
 	switch name {
 	case "ID":
-		col.kind, col.get = kindInt, func(e *element) any { return e.id }
+		col.Kind, col.Get = query.Int, func(e *element) any { return e.id }
 	case "NAME", "PREVIEW_TEXT", "DETAIL_TEXT":
-		col.get = func(e *element) any { return e.system[name] }
+		col.Get = func(e *element) any { return e.system[name] }
 	case "PREVIEW_TEXT_TYPE", "DETAIL_TEXT_TYPE":
-		col.get = func(*element) any { return textFormat }
+		col.Get = func(*element) any { return textFormat }
 	case "SORT":
-		col.kind, col.get = kindInt, func(e *element) any { return value.Int(e.sort()) }
+		col.Kind, col.Get = query.Int, func(e *element) any { return value.Int(e.sort()) }
 	case "ACTIVE_FROM", "ACTIVE_TO":
-		col.kind, col.get = kindTime, func(e *element) any { return s.zone.DateTime(e.system[name]) }
+		col.Kind, col.Get = query.Time, func(e *element) any { return s.zone.DateTime(e.system[name]) }
 	case "ACTIVE", "BP_PUBLISHED":
-		col.get = func(*element) any { return "Y" }
+		col.Get = func(*element) any { return "Y" }
 	case "SECTION_ID", "IBLOCK_SECTION_ID":
-		col.kind, col.get = kindInt, func(e *element) any { return e.section }
+		col.Kind, col.Get = query.Int, func(e *element) any { return e.section }
 	case "CREATED_BY", "CREATED_USER_ID":
-		col.kind, col.get = kindInt, func(e *element) any { return e.creator }
+		col.Kind, col.Get = query.Int, func(e *element) any { return e.creator }
 	case "MODIFIED_BY", "MODIFIED_USER_ID":
-		col.kind, col.get = kindInt, func(e *element) any { return e.modifier }
+		col.Kind, col.Get = query.Int, func(e *element) any { return e.modifier }
 	case "DATE_CREATE":
-		col.kind, col.get = kindTime, func(e *element) any { return e.created }
+		col.Kind, col.Get = query.Time, func(e *element) any { return e.created }
 	case "TIMESTAMP_X":
-		col.kind, col.get = kindTime, func(e *element) any { return e.changed }
+		col.Kind, col.Get = query.Time, func(e *element) any { return e.changed }
 	default:
 		f := b.field(name)
 		if code, ok := strings.CutPrefix(name, "PROPERTY_"); ok && f == nil {
@@ -202,13 +203,13 @@ func (s *store) elementColumn(b *iblock, name string) (column[*element], bool) {
 		case f.property():
 			return propertyColumn(f), true
 		}
-		col.get = func(e *element) any { return e.system[name] }
+		col.Get = func(e *element) any { return e.system[name] }
 	}
 	return col, true
 }
 
-func propertyColumn(f *listField) column[*element] {
-	return column[*element]{name: f.name, kind: propertyKind(f.typ), get: func(e *element) any {
+func propertyColumn(f *listField) query.Column[*element] {
+	return query.Column[*element]{Name: f.name, Kind: propertyKind(f.typ), Get: func(e *element) any {
 		switch values := e.properties[f.id]; len(values) {
 		case 0:
 			return nil
@@ -224,22 +225,22 @@ func propertyColumn(f *listField) column[*element] {
 	}}
 }
 
-func propertyKind(typ string) kind {
+func propertyKind(typ string) query.Kind {
 	switch typ {
 	case "N", "N:Sequence":
-		return kindNum
+		return query.Num
 	case "S:Date", "S:DateTime":
-		return kindTime
+		return query.Time
 	}
-	return kindText
+	return query.Text
 }
 
 // comparable is a property's value as filters and orders compare it.
 func (s *store) comparable(f *listField, text string) any {
 	switch propertyKind(f.typ) {
-	case kindNum:
+	case query.Num:
 		return value.Num(text)
-	case kindTime:
+	case query.Time:
 		return s.zone.DateTime(text)
 	}
 	return text
@@ -247,8 +248,8 @@ func (s *store) comparable(f *listField, text string) any {
 
 // elementOrder reads ELEMENT_ORDER. Multiple properties and some types cannot
 // be ordered by; they are left out without a word.
-func (s *store) elementOrder(b *iblock, order *php.Array) []sortKey[*element] {
-	var keys []sortKey[*element]
+func (s *store) elementOrder(b *iblock, order *php.Array) []query.SortKey[*element] {
+	var keys []query.SortKey[*element]
 	for name, v := range order.All() {
 		direction := strings.ToLower(value.Text(v))
 		direction = strings.TrimPrefix(strings.TrimSuffix(direction, ",nulls"), "nulls,")
@@ -260,7 +261,7 @@ func (s *store) elementOrder(b *iblock, order *php.Array) []sortKey[*element] {
 			continue
 		}
 		if col, ok := s.elementColumn(b, name); ok {
-			keys = append(keys, sortKey[*element]{column: col, desc: direction == "desc"})
+			keys = append(keys, query.SortKey[*element]{Column: col, Desc: direction == "desc"})
 		}
 	}
 	return keys

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
@@ -35,7 +36,7 @@ func (c *call) fireType(t *entityType, op string) {
 // https://apidocs.bitrix24.com/api-reference/crm/deals/events/index.html
 func (c *call) fireMove(it *item) {
 	c.raise("ONCRMDEALMOVETOCATEGORY", value.Object("ID", value.Text(value.FromInt(it.id)),
-		"CATEGORY_ID", plain(it.values["CATEGORY_ID"]), "STAGE_ID", plain(it.values["STAGE_ID"])))
+		"CATEGORY_ID", query.Plain(it.values["CATEGORY_ID"]), "STAGE_ID", query.Plain(it.values["STAGE_ID"])))
 	if c.p.cfg.MoveAlsoUpdates {
 		c.fire(it.typ, opUpdate, it.id)
 	}

@@ -3,6 +3,7 @@ package emulator
 import (
 	"slices"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -40,21 +41,21 @@ type field struct {
 
 func (f *field) has(set flags) bool { return f.flags&set != 0 }
 
-func (f *field) kind() kind {
+func (f *field) kind() query.Kind {
 	switch f.typ {
 	case "integer", "user", "employee", "enumeration", "crm_category", "crm_company", "crm_contact",
 		"crm_lead", "crm_deal", "crm_quote", "crm_entity", "file":
-		return kindInt
+		return query.Int
 	case "double":
-		return kindNum
+		return query.Num
 	case "boolean":
-		return kindBool
+		return query.Bool
 	case "date":
-		return kindDate
+		return query.Date
 	case "datetime":
-		return kindTime
+		return query.Time
 	}
-	return kindText
+	return query.Text
 }
 
 // fieldSet are the fields of a type of item, in the order of their answers.

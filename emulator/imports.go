@@ -3,6 +3,7 @@ package emulator
 import (
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -106,7 +107,7 @@ func (c *call) importItem(t *entityType, fields *php.Array) (*item, error) {
 // requireNames wants the fields that an import needs.
 func requireNames(t *entityType, changes map[string]any) error {
 	f := t.fields.byName["TITLE"]
-	if f == nil || !f.has(required) || !blank(changes["TITLE"]) {
+	if f == nil || !f.has(required) || !query.IsBlank(changes["TITLE"]) {
 		return nil
 	}
 	return fail("CRM_FIELD_ERROR_REQUIRED", "The \""+f.title+"\" field is required")

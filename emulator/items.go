@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -71,8 +72,8 @@ func itemList(c *call) (any, error) {
 	names := namesOf(c)
 	find := itemColumns(func(name string) *field { return names.lookup(t.fields, name) })
 	r := strictRules(c.store(), find)
-	r.parse = c.store().parseItemValue
-	pass, err := r.compile(filter)
+	r.Parse = c.store().parseItemValue
+	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +85,8 @@ func itemList(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := keep(c.store().table(t.id).all(), pass)
-	sortRows(rows, keys)
+	rows := query.Keep(c.store().table(t.id).all(), pass)
+	query.Sort(rows, keys)
 	items := php.NewArray()
 	for _, it := range page(c, rows) {
 		items.Append(c.store().itemJSON(it, names, only))
@@ -118,17 +119,17 @@ func selection(c *call, t *entityType, names naming) (map[*field]bool, error) {
 }
 
 // itemColumns makes the fields of items something to filter and order by.
-func itemColumns(lookup func(string) *field) func(string) (column[*item], bool) {
-	return func(name string) (column[*item], bool) {
+func itemColumns(lookup func(string) *field) func(string) (query.Column[*item], bool) {
+	return func(name string) (query.Column[*item], bool) {
 		f := lookup(name)
 		if f == nil || f.has(disabled) || f.typ == typeMultifield {
-			return column[*item]{}, false
+			return query.Column[*item]{}, false
 		}
-		return column[*item]{name: f.name, kind: f.kind(), get: func(it *item) any {
+		return query.Column[*item]{Name: f.name, Kind: f.kind(), Get: func(it *item) any {
 			switch v := it.values[f.name]; {
 			case v == nil && f.has(zeroNull):
 				return int64(0)
-			case v == nil && f.kind() == kindBool:
+			case v == nil && f.kind() == query.Bool:
 				return false
 			default:
 				return v
@@ -139,11 +140,11 @@ func itemColumns(lookup func(string) *field) func(string) (column[*item], bool) 
 
 // parseItemValue reads a filter's value. A custom yes/no field is filtered by
 // 1 and 0 only, though it is read and written as Y and N.
-func (s *store) parseItemValue(col column[*item], v any) (any, bool) {
-	if col.kind == kindBool && strings.HasPrefix(col.name, "UF_") {
+func (s *store) parseItemValue(col query.Column[*item], v any) (any, bool) {
+	if col.Kind == query.Bool && strings.HasPrefix(col.Name, "UF_") {
 		return value.Int(v) != 0, true
 	}
-	return parseAs(s.zone, col.kind, v)
+	return query.Parse(s.zone, col.Kind, v)
 }
 
 // readFields turns the fields of a call into stored values. Keys that are not

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
@@ -47,7 +48,7 @@ func (s *store) showOne(f *field, v any) any {
 		if f.has(zeroNull) {
 			return value.FromInt(0)
 		}
-		if f.kind() == kindBool && !f.has(disabled) {
+		if f.kind() == query.Bool && !f.has(disabled) {
 			return "N"
 		}
 		return nil
@@ -60,7 +61,7 @@ func (s *store) showOne(f *field, v any) any {
 	case multifield:
 		return v.itemJSON()
 	case time.Time:
-		if f.kind() == kindDate {
+		if f.kind() == query.Date {
 			return s.zone.StampDate(v)
 		}
 		return s.zone.Stamp(v)
@@ -102,20 +103,20 @@ func (s *store) readOne(f *field, v any) (any, bool, error) {
 		return nil, true, nil
 	}
 	switch f.kind() {
-	case kindInt:
+	case query.Int:
 		n := value.Int(v)
 		if f.user != nil && f.typ == "enumeration" && !f.user.hasOption(n) {
 			return nil, false, invalidValue(f)
 		}
 		return n, true, nil
-	case kindNum:
+	case query.Num:
 		return value.Num(v).Round(f.places()), true, nil
-	case kindBool:
+	case query.Bool:
 		return value.IsYes(v), true, nil
-	case kindDate:
+	case query.Date:
 		t, ok := s.zone.ParseDate(v)
 		return t, ok, nil
-	case kindTime:
+	case query.Time:
 		t, ok := s.zone.ParseTime(v)
 		return t, ok, nil
 	}

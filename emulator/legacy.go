@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -134,13 +135,13 @@ func (e legacyEntity) list(c *call) (any, error) {
 		return nil, arrayWanted("select")
 	}
 	find := t.legacyColumns()
-	r := rules[*item]{find: find, parse: c.store().parseItemValue, noText: e.noText(t)}
-	pass, err := r.compile(filter)
+	r := query.Rules[*item]{Find: find, Parse: c.store().parseItemValue, NoText: e.noText(t)}
+	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	rows := keep(c.store().table(e.typ).all(), pass)
-	sortRows(rows, looseOrder(order, find))
+	rows := query.Keep(c.store().table(e.typ).all(), pass)
+	query.Sort(rows, query.LenientOrder(order, find))
 	only, multifields := legacySelection(t, chosen)
 	answer := php.NewArray()
 	for _, it := range page(c, rows) {
@@ -153,7 +154,7 @@ func (e legacyEntity) list(c *call) (any, error) {
 	return answer, nil
 }
 
-// noText names the fields that crm.deal.list and the like do not look for parts of
+// NoText names the fields that crm.deal.list and the like do not look for parts of
 // text in: statuses, contacts and companies. What it comes to is not documented; here
 // nothing is found.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-list.html
@@ -168,7 +169,7 @@ func (e legacyEntity) noText(t *entityType) func(name string) bool {
 }
 
 // legacyColumns is what the legacy lists filter and order by.
-func (t *entityType) legacyColumns() func(string) (column[*item], bool) {
+func (t *entityType) legacyColumns() func(string) (query.Column[*item], bool) {
 	fields := itemColumns(func(name string) *field {
 		f := t.fields.byLegacy[name]
 		if f == nil || f.has(unread) {
@@ -176,11 +177,11 @@ func (t *entityType) legacyColumns() func(string) (column[*item], bool) {
 		}
 		return f
 	})
-	return func(name string) (column[*item], bool) {
+	return func(name string) (query.Column[*item], bool) {
 		if t.fields.byName[multifieldsName] == nil || !isMultifieldType(name) {
 			return fields(name)
 		}
-		return column[*item]{name: name, get: func(it *item) any {
+		return query.Column[*item]{Name: name, Get: func(it *item) any {
 			var values []any
 			for _, m := range multifieldsOf(it.values, name) {
 				values = append(values, m.value)

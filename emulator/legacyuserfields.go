@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -65,13 +66,13 @@ func (e legacyEntity) userFieldList(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	r := rules[userFieldRow]{find: userFieldColumn, zone: s.zone}
-	pass, err := r.compile(filter)
+	r := query.Rules[userFieldRow]{Find: userFieldColumn, Zone: s.zone}
+	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	found := keep(userFieldRows(s.types[e.typ]), pass)
-	sortRows(found, looseOrder(order, userFieldColumn))
+	found := query.Keep(userFieldRows(s.types[e.typ]), pass)
+	query.Sort(found, query.LenientOrder(order, userFieldColumn))
 	language, _ := filter.Get("LANG")
 	answer := php.NewArray()
 	for _, x := range found {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
@@ -40,7 +41,7 @@ func (s *store) legacyValue(f *field, v any) any {
 		}
 		return value.Fixed(v, 2)
 	case time.Time:
-		if f.kind() == kindDate {
+		if f.kind() == query.Date {
 			return s.zone.StampDate(v)
 		}
 		return s.zone.Stamp(v)
@@ -65,9 +66,9 @@ func legacyNull(f *field) any {
 	switch {
 	case f.has(multiple):
 		return false // an empty multiple custom field
-	case f.kind() == kindBool:
+	case f.kind() == query.Bool:
 		return "N"
-	case f.kind() == kindDate || f.kind() == kindTime:
+	case f.kind() == query.Date || f.kind() == query.Time:
 		return ""
 	case f.has(unscaled):
 		return "0"

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -212,7 +213,7 @@ func listsGet(c *call) (any, error) {
 	}
 	slices.SortFunc(found, func(a, b *iblock) int { return cmp.Compare(a.id, b.id) })
 	order, _ := c.optionalArray("IBLOCK_ORDER")
-	sortRows(found, looseOrder(order, listColumn))
+	query.Sort(found, query.LenientOrder(order, listColumn))
 	answer := php.NewArray()
 	if len(found) == 0 {
 		return answer, nil // and no total
@@ -223,20 +224,20 @@ func listsGet(c *call) (any, error) {
 	return answer, nil
 }
 
-func listColumn(name string) (column[*iblock], bool) {
+func listColumn(name string) (query.Column[*iblock], bool) {
 	switch strings.ToUpper(name) {
 	case "ID":
-		return newColumn(name, kindInt, func(b *iblock) any { return b.id }), true
+		return query.NewColumn(name, query.Int, func(b *iblock) any { return b.id }), true
 	case "NAME":
-		return newColumn(name, kindText, func(b *iblock) any { return b.name }), true
+		return query.NewColumn(name, query.Text, func(b *iblock) any { return b.name }), true
 	case "CODE":
-		return newColumn(name, kindText, func(b *iblock) any { return b.code }), true
+		return query.NewColumn(name, query.Text, func(b *iblock) any { return b.code }), true
 	case "SORT":
-		return newColumn(name, kindInt, func(b *iblock) any { return b.sort }), true
+		return query.NewColumn(name, query.Int, func(b *iblock) any { return b.sort }), true
 	case "TIMESTAMP_X":
-		return newColumn(name, kindTime, func(b *iblock) any { return b.changed }), true
+		return query.NewColumn(name, query.Time, func(b *iblock) any { return b.changed }), true
 	}
-	return column[*iblock]{}, false
+	return query.Column[*iblock]{}, false
 }
 
 func (c *call) listJSON(b *iblock) *php.Array {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -272,13 +273,13 @@ func argumentIs(name, text string) error {
 
 // offlineFields are what can be filtered and ordered by; event.offline.get
 // knows the first four.
-var offlineFields = [...]column[*offlineEvent]{
-	{name: "ID", kind: kindInt, get: func(e *offlineEvent) any { return e.id }},
-	{name: "TIMESTAMP_X", kind: kindTime, get: func(e *offlineEvent) any { return e.at }},
-	{name: "EVENT_NAME", get: func(e *offlineEvent) any { return e.name }},
-	{name: "MESSAGE_ID", get: func(e *offlineEvent) any { return e.message }},
-	{name: "PROCESS_ID", get: func(e *offlineEvent) any { return e.process }},
-	{name: "ERROR", kind: kindInt, get: func(e *offlineEvent) any { return e.flag() }},
+var offlineFields = [...]query.Column[*offlineEvent]{
+	{Name: "ID", Kind: query.Int, Get: func(e *offlineEvent) any { return e.id }},
+	{Name: "TIMESTAMP_X", Kind: query.Time, Get: func(e *offlineEvent) any { return e.at }},
+	{Name: "EVENT_NAME", Get: func(e *offlineEvent) any { return e.name }},
+	{Name: "MESSAGE_ID", Get: func(e *offlineEvent) any { return e.message }},
+	{Name: "PROCESS_ID", Get: func(e *offlineEvent) any { return e.process }},
+	{Name: "ERROR", Kind: query.Int, Get: func(e *offlineEvent) any { return e.flag() }},
 }
 
 func (e *offlineEvent) flag() int64 {
@@ -292,8 +293,8 @@ func (e *offlineEvent) flag() int64 {
 var offlinePrefixes = [...]string{"", "=", ">", "<", ">=", "<=", "@", "%"}
 
 // offlineRows filters and orders the events of the queue.
-func (c *call) offlineRows(fields []column[*offlineEvent], byDefault string, mine predicate[*offlineEvent]) ([]*offlineEvent, error) {
-	find := inAnyCase(among(fields))
+func (c *call) offlineRows(fields []query.Column[*offlineEvent], byDefault string, mine query.Predicate[*offlineEvent]) ([]*offlineEvent, error) {
+	find := query.InAnyCase(query.Among(fields))
 	filter, ok := c.optionalArray("FILTER")
 	if !ok {
 		return nil, argumentError("The filter is not an array")
@@ -302,19 +303,19 @@ func (c *call) offlineRows(fields []column[*offlineEvent], byDefault string, min
 	if !ok {
 		return nil, argumentIs("order", "The order is not an array")
 	}
-	rules := &rules[*offlineEvent]{
-		find:    find,
-		unknown: func(name string) error { return argumentError("Filter field not allowed: " + name) },
-		prefix: func(prefix, _ string) error {
+	rules := &query.Rules[*offlineEvent]{
+		Find:    find,
+		Unknown: func(name string) error { return argumentError("Filter field not allowed: " + name) },
+		Prefix: func(prefix, _ string) error {
 			if slices.Contains(offlinePrefixes[:], prefix) {
 				return nil
 			}
 			return argumentError("Filter operation not allowed: " + prefix)
 		},
-		invalid: func(name string) error { return argumentError("Filter value not allowed: " + name) },
-		zone:    c.store().zone,
+		Invalid: func(name string) error { return argumentError("Filter value not allowed: " + name) },
+		Zone:    c.store().zone,
 	}
-	pass, err := rules.compile(filter)
+	pass, err := rules.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
@@ -324,15 +325,15 @@ func (c *call) offlineRows(fields []column[*offlineEvent], byDefault string, min
 	}
 	if len(keys) == 0 {
 		if col, ok := find(byDefault); ok {
-			keys = []sortKey[*offlineEvent]{{column: col}}
+			keys = []query.SortKey[*offlineEvent]{{Column: col}}
 		}
 	}
-	rows := keep(c.p.offline.events, func(e *offlineEvent) bool { return mine(e) && pass(e) })
-	sortRows(rows, keys)
+	rows := query.Keep(c.p.offline.events, func(e *offlineEvent) bool { return mine(e) && pass(e) })
+	query.Sort(rows, keys)
 	return rows, nil
 }
 
-func offlineOrder(order *php.Array, find func(string) (column[*offlineEvent], bool)) (keys []sortKey[*offlineEvent], err error) {
+func offlineOrder(order *php.Array, find func(string) (query.Column[*offlineEvent], bool)) (keys []query.SortKey[*offlineEvent], err error) {
 	for name, v := range order.All() {
 		col, ok := find(name)
 		if !ok {
@@ -342,7 +343,7 @@ func offlineOrder(order *php.Array, find func(string) (column[*offlineEvent], bo
 		if direction != "ASC" && direction != "DESC" {
 			return nil, argumentIs("", "Order direction should be one of {ASC|DESC}")
 		}
-		keys = append(keys, sortKey[*offlineEvent]{column: col, desc: direction == "DESC"})
+		keys = append(keys, query.SortKey[*offlineEvent]{Column: col, Desc: direction == "DESC"})
 	}
 	return keys, nil
 }

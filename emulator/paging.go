@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -29,23 +30,23 @@ func page[T any](c *call, rows []T) []T {
 
 // strictRules are those of crm.item.list and crm.type.list: what is not known
 // is refused.
-func strictRules[T any](s *store, find func(string) (column[T], bool)) *rules[T] {
-	return &rules[T]{
-		find:   find,
-		groups: true,
-		unknown: func(name string) error {
+func strictRules[T any](s *store, find func(string) (query.Column[T], bool)) *query.Rules[T] {
+	return &query.Rules[T]{
+		Find:   find,
+		Groups: true,
+		Unknown: func(name string) error {
 			return fail("INVALID_ARG_VALUE", fmt.Sprintf("Invalid filter: field '%s' is not allowed in filter", name))
 		},
-		invalid: func(name string) error {
+		Invalid: func(name string) error {
 			return fail("INVALID_ARG_VALUE", fmt.Sprintf("Invalid filter: field '%s' has invalid value", name))
 		},
-		zone: s.zone,
+		Zone: s.zone,
 	}
 }
 
 // strictOrder reads an order of crm.item.list and crm.type.list.
-func strictOrder[T any](order *php.Array, find func(string) (column[T], bool)) ([]sortKey[T], error) {
-	var keys []sortKey[T]
+func strictOrder[T any](order *php.Array, find func(string) (query.Column[T], bool)) ([]query.SortKey[T], error) {
+	var keys []query.SortKey[T]
 	for name, v := range order.All() {
 		col, ok := find(name)
 		if !ok {
@@ -56,7 +57,7 @@ func strictOrder[T any](order *php.Array, find func(string) (column[T], bool)) (
 			return nil, fail("INVALID_ARG_VALUE", fmt.Sprintf(
 				"Invalid order: allowed sort directions are `ASC, DESC`. But got '%s' for field '%s'", value.Text(v), name))
 		}
-		keys = append(keys, sortKey[T]{column: col, desc: direction == "DESC"})
+		keys = append(keys, query.SortKey[T]{Column: col, Desc: direction == "DESC"})
 	}
 	return keys, nil
 }
@@ -83,13 +84,13 @@ func (c *call) legacyConditions() (filter, order *php.Array, err error) {
 }
 
 // selectRows filters, orders and pages rows by strict rules.
-func selectRows[T any](c *call, rows []T, columns []column[T]) ([]T, error) {
-	find := among(columns)
+func selectRows[T any](c *call, rows []T, columns []query.Column[T]) ([]T, error) {
+	find := query.Among(columns)
 	filter, order, err := c.conditions()
 	if err != nil {
 		return nil, err
 	}
-	pass, err := strictRules(c.store(), find).compile(filter)
+	pass, err := strictRules(c.store(), find).Compile(filter)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +98,7 @@ func selectRows[T any](c *call, rows []T, columns []column[T]) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows = keep(rows, pass)
-	sortRows(rows, keys)
+	rows = query.Keep(rows, pass)
+	query.Sort(rows, keys)
 	return page(c, rows), nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -94,23 +95,23 @@ func rowList(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	r := rules[*row]{
-		find: s.rowColumn,
-		unknown: func(name string) error {
+	r := query.Rules[*row]{
+		Find: s.rowColumn,
+		Unknown: func(name string) error {
 			return fail("100", fmt.Sprintf("Unknown field definition `%s` (%s) for \\Bitrix\\Crm\\ProductRow Entity.", value.UpperName(name), value.UpperName(name)))
 		},
-		invalid: func(name string) error {
+		Invalid: func(name string) error {
 			return fail("INVALID_ARG_VALUE", fmt.Sprintf("Value for filter key '%s' should be either string or number", name))
 		},
-		zone: s.zone,
+		Zone: s.zone,
 	}
-	pass, err := r.compile(filter)
+	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	found := keep(candidates, pass)
+	found := query.Keep(candidates, pass)
 	slices.SortFunc(found, func(a, b *row) int { return cmp.Compare(a.id, b.id) })
-	sortRows(found, looseOrder(order, s.rowColumn))
+	query.Sort(found, query.LenientOrder(order, s.rowColumn))
 	rows := php.NewArray()
 	for _, r := range page(c, found) {
 		rows.Append(s.storedRowJSON(r))

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
@@ -249,37 +250,37 @@ func (r *row) originalName() any {
 func (s *store) ownerType(o owner) string { return s.types[o.entityTypeID].short }
 
 // rowColumn finds what rows are filtered and ordered by.
-func (s *store) rowColumn(name string) (column[*row], bool) {
-	return among(s.rowColumns())(value.UpperName(name))
+func (s *store) rowColumn(name string) (query.Column[*row], bool) {
+	return query.Among(s.rowColumns())(value.UpperName(name))
 }
 
-func (s *store) rowColumns() []column[*row] {
-	return []column[*row]{
-		newColumn("ID", kindInt, func(r *row) any { return r.id }),
-		newColumn("OWNER_ID", kindInt, func(r *row) any { return r.owner.id }),
-		newColumn("OWNER_TYPE", kindText, func(r *row) any { return s.ownerType(r.owner) }),
-		newColumn("PRODUCT_ID", kindInt, func(r *row) any { return r.productID }),
-		newColumn("PRODUCT_NAME", kindText, func(r *row) any { return r.productName }),
-		newColumn("PRICE", kindNum, func(r *row) any { return r.price }),
-		newColumn("PRICE_ACCOUNT", kindNum, func(r *row) any { return r.price }),
-		newColumn("PRICE_EXCLUSIVE", kindNum, func(r *row) any { return r.priceExclusive }),
-		newColumn("PRICE_NETTO", kindNum, func(r *row) any { return r.priceNetto }),
-		newColumn("PRICE_BRUTTO", kindNum, func(r *row) any { return r.priceBrutto }),
-		newColumn("QUANTITY", kindNum, func(r *row) any { return r.quantity }),
-		newColumn("DISCOUNT_TYPE_ID", kindInt, func(r *row) any { return r.discountType }),
-		newColumn("DISCOUNT_RATE", kindNum, func(r *row) any { return r.discountRate }),
-		newColumn("DISCOUNT_SUM", kindNum, func(r *row) any { return r.discountSum }),
-		newColumn("TAX_RATE", kindNum, func(r *row) any {
+func (s *store) rowColumns() []query.Column[*row] {
+	return []query.Column[*row]{
+		query.NewColumn("ID", query.Int, func(r *row) any { return r.id }),
+		query.NewColumn("OWNER_ID", query.Int, func(r *row) any { return r.owner.id }),
+		query.NewColumn("OWNER_TYPE", query.Text, func(r *row) any { return s.ownerType(r.owner) }),
+		query.NewColumn("PRODUCT_ID", query.Int, func(r *row) any { return r.productID }),
+		query.NewColumn("PRODUCT_NAME", query.Text, func(r *row) any { return r.productName }),
+		query.NewColumn("PRICE", query.Num, func(r *row) any { return r.price }),
+		query.NewColumn("PRICE_ACCOUNT", query.Num, func(r *row) any { return r.price }),
+		query.NewColumn("PRICE_EXCLUSIVE", query.Num, func(r *row) any { return r.priceExclusive }),
+		query.NewColumn("PRICE_NETTO", query.Num, func(r *row) any { return r.priceNetto }),
+		query.NewColumn("PRICE_BRUTTO", query.Num, func(r *row) any { return r.priceBrutto }),
+		query.NewColumn("QUANTITY", query.Num, func(r *row) any { return r.quantity }),
+		query.NewColumn("DISCOUNT_TYPE_ID", query.Int, func(r *row) any { return r.discountType }),
+		query.NewColumn("DISCOUNT_RATE", query.Num, func(r *row) any { return r.discountRate }),
+		query.NewColumn("DISCOUNT_SUM", query.Num, func(r *row) any { return r.discountSum }),
+		query.NewColumn("TAX_RATE", query.Num, func(r *row) any {
 			if !r.taxed {
 				return nil
 			}
 			return r.taxRate
 		}),
-		newColumn("TAX_INCLUDED", kindText, func(r *row) any { return value.YesNo(r.taxIncluded) }),
-		newColumn("CUSTOMIZED", kindText, func(r *row) any { return value.YesNo(r.customized) }),
-		newColumn("MEASURE_CODE", kindInt, func(r *row) any { return r.measureCode }),
-		newColumn("MEASURE_NAME", kindText, func(r *row) any { return r.measureName }),
-		newColumn("SORT", kindInt, func(r *row) any { return r.sort }),
-		newColumn("TYPE", kindInt, func(r *row) any { return r.productType() }),
+		query.NewColumn("TAX_INCLUDED", query.Text, func(r *row) any { return value.YesNo(r.taxIncluded) }),
+		query.NewColumn("CUSTOMIZED", query.Text, func(r *row) any { return value.YesNo(r.customized) }),
+		query.NewColumn("MEASURE_CODE", query.Int, func(r *row) any { return r.measureCode }),
+		query.NewColumn("MEASURE_NAME", query.Text, func(r *row) any { return r.measureName }),
+		query.NewColumn("SORT", query.Int, func(r *row) any { return r.sort }),
+		query.NewColumn("TYPE", query.Int, func(r *row) any { return r.productType() }),
 	}
 }

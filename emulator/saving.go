@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/engine/num"
 )
 
@@ -13,7 +14,7 @@ func (c *call) addItem(t *entityType, changes map[string]any) (*item, error) {
 	it := &item{id: s.next(itemCounter(t.id)), typ: t, values: map[string]any{}}
 	v := c.newValues(it)
 	maps.Copy(v, changes)
-	if blank(v["TITLE"]) {
+	if query.IsBlank(v["TITLE"]) {
 		v["TITLE"] = it.defaultTitle()
 	}
 	s.mergeChanges(t, v, changes, nil)

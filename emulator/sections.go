@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -75,22 +76,22 @@ func (b *iblock) margins(of *section) (left, right int64) {
 // sectionColumns are the fields of a section in the order of the documented
 // answer. Filters compare what they show.
 // https://apidocs.bitrix24.com/api-reference/lists/sections/lists-section-get.html
-func sectionColumns(b *iblock) []column[*section] {
-	number := func(name string, get func(*section) int64) column[*section] {
-		return newColumn(name, kindInt, func(x *section) any { return get(x) })
+func sectionColumns(b *iblock) []query.Column[*section] {
+	number := func(name string, get func(*section) int64) query.Column[*section] {
+		return query.NewColumn(name, query.Int, func(x *section) any { return get(x) })
 	}
-	text := func(name string, get func(*section) string) column[*section] {
-		return newColumn(name, kindText, func(x *section) any { return get(x) })
+	text := func(name string, get func(*section) string) query.Column[*section] {
+		return query.NewColumn(name, query.Text, func(x *section) any { return get(x) })
 	}
-	moment := func(name string, get func(*section) time.Time) column[*section] {
-		return newColumn(name, kindTime, func(x *section) any { return get(x) })
+	moment := func(name string, get func(*section) time.Time) query.Column[*section] {
+		return query.NewColumn(name, query.Time, func(x *section) any { return get(x) })
 	}
-	return []column[*section]{
+	return []query.Column[*section]{
 		number("ID", func(x *section) int64 { return x.id }),
 		text("CODE", func(x *section) string { return x.code }),
 		text("XML_ID", func(x *section) string { return x.external }),
 		text("EXTERNAL_ID", func(x *section) string { return x.external }),
-		newColumn("IBLOCK_SECTION_ID", kindInt, func(x *section) any {
+		query.NewColumn("IBLOCK_SECTION_ID", query.Int, func(x *section) any {
 			if x.parent == 0 {
 				return nil
 			}
@@ -118,15 +119,15 @@ func sectionGet(c *call) (any, error) {
 		return nil, err
 	}
 	columns := sectionColumns(b)
-	find := inAnyCase(among(columns))
+	find := query.InAnyCase(query.Among(columns))
 	filter, _ := c.optionalArray("FILTER")
 	s := c.store()
-	r := rules[*section]{find: find, masks: true, zone: s.zone}
-	pass, err := r.compile(filter)
+	r := query.Rules[*section]{Find: find, Masks: true, Zone: s.zone}
+	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	found := keep(b.sections, pass)
+	found := query.Keep(b.sections, pass)
 	only := elementSelection(c)
 	answer := php.NewArray()
 	if len(found) == 0 {
@@ -135,8 +136,8 @@ func sectionGet(c *call) (any, error) {
 	for _, x := range page(c, found) {
 		row := php.NewArray()
 		for _, col := range columns {
-			if only == nil || only[col.name] {
-				row.Set(col.name, c.store().sectionText(col.get(x)))
+			if only == nil || only[col.Name] {
+				row.Set(col.Name, c.store().sectionText(col.Get(x)))
 			}
 		}
 		answer.Append(row)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -147,7 +148,7 @@ func (e entry) json() *php.Array {
 }
 
 // statusColumn finds what crm.status.list filters and orders by.
-func statusColumn(name string) (column[entry], bool) {
+func statusColumn(name string) (query.Column[entry], bool) {
 	texts := map[string]func(entry) any{
 		"ENTITY_ID": func(e entry) any { return e.directory.id },
 		"STATUS_ID": func(e entry) any { return e.id },
@@ -157,11 +158,11 @@ func statusColumn(name string) (column[entry], bool) {
 	}
 	switch name {
 	case "ID":
-		return newColumn(name, kindInt, func(e entry) any { return e.row }), true
+		return query.NewColumn(name, query.Int, func(e entry) any { return e.row }), true
 	case "SORT":
-		return newColumn(name, kindInt, func(e entry) any { return e.sort }), true
+		return query.NewColumn(name, query.Int, func(e entry) any { return e.sort }), true
 	case "CATEGORY_ID":
-		return newColumn(name, kindInt, func(e entry) any {
+		return query.NewColumn(name, query.Int, func(e entry) any {
 			if e.directory.category == nil {
 				return nil
 			}
@@ -169,7 +170,7 @@ func statusColumn(name string) (column[entry], bool) {
 		}), true
 	}
 	get, ok := texts[name]
-	return newColumn(name, kindText, get), ok
+	return query.NewColumn(name, query.Text, get), ok
 }
 
 // statusList is crm.status.list. It has no pages, and its errors have their text
@@ -179,13 +180,13 @@ func statusList(c *call) (any, error) {
 	if err != nil {
 		return nil, fail("Invalid parameters.", "Incorrect parameters passed.")
 	}
-	r := rules[entry]{find: statusColumn, zone: c.store().zone}
-	pass, err := r.compile(filter)
+	r := query.Rules[entry]{Find: statusColumn, Zone: c.store().zone}
+	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	found := keep(c.store().entries(), pass)
-	sortRows(found, looseOrder(order, statusColumn))
+	found := query.Keep(c.store().entries(), pass)
+	query.Sort(found, query.LenientOrder(order, statusColumn))
 	answer := php.NewArray()
 	for _, e := range found {
 		row := e.json()

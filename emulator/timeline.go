@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -199,16 +200,16 @@ func commentGet(c *call) (any, error) {
 }
 
 // commentColumn finds what comments are ordered by.
-func commentColumn(name string) (column[*comment], bool) {
+func commentColumn(name string) (query.Column[*comment], bool) {
 	switch name {
 	case "ID":
-		return newColumn(name, kindInt, func(m *comment) any { return m.id }), true
+		return query.NewColumn(name, query.Int, func(m *comment) any { return m.id }), true
 	case "CREATED":
-		return newColumn(name, kindTime, func(m *comment) any { return m.created }), true
+		return query.NewColumn(name, query.Time, func(m *comment) any { return m.created }), true
 	case "AUTHOR_ID":
-		return newColumn(name, kindInt, func(m *comment) any { return m.author }), true
+		return query.NewColumn(name, query.Int, func(m *comment) any { return m.author }), true
 	}
-	return column[*comment]{}, false
+	return query.Column[*comment]{}, false
 }
 
 // commentList is crm.timeline.comment.list: the comments of one item, which the
@@ -226,8 +227,8 @@ func commentList(c *call) (any, error) {
 		// What is not there cannot be read.
 		return nil, plainFail("Access denied.")
 	}
-	found := keep(s.comments, func(m *comment) bool { return m.typ == t && m.item == value.Int(id) })
-	sortRows(found, looseOrder(order, commentColumn))
+	found := query.Keep(s.comments, func(m *comment) bool { return m.typ == t && m.item == value.Int(id) })
+	query.Sort(found, query.LenientOrder(order, commentColumn))
 	only := elementSelection(c)
 	answer := php.NewArray()
 	for _, m := range page(c, found) {

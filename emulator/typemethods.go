@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -18,19 +19,19 @@ func typeMethods() []method {
 }
 
 // typeColumns are what crm.type.list filters and orders by.
-func typeColumns() []column[*entityType] {
-	columns := []column[*entityType]{
-		newColumn("id", kindInt, func(t *entityType) any { return int64(t.dynamic.ID) }),
-		newColumn("title", kindText, func(t *entityType) any { return t.title }),
-		newColumn("code", kindText, func(*entityType) any { return "" }),
-		newColumn("createdBy", kindInt, func(*entityType) any { return int64(1) }),
-		newColumn("entityTypeId", kindInt, func(t *entityType) any { return int64(t.id) }),
-		newColumn("createdTime", kindTime, func(t *entityType) any { return t.created }),
-		newColumn("updatedTime", kindTime, func(t *entityType) any { return t.updated }),
-		newColumn("updatedBy", kindInt, func(*entityType) any { return int64(1) }),
+func typeColumns() []query.Column[*entityType] {
+	columns := []query.Column[*entityType]{
+		query.NewColumn("id", query.Int, func(t *entityType) any { return int64(t.dynamic.ID) }),
+		query.NewColumn("title", query.Text, func(t *entityType) any { return t.title }),
+		query.NewColumn("code", query.Text, func(*entityType) any { return "" }),
+		query.NewColumn("createdBy", query.Int, func(*entityType) any { return int64(1) }),
+		query.NewColumn("entityTypeId", query.Int, func(t *entityType) any { return int64(t.id) }),
+		query.NewColumn("createdTime", query.Time, func(t *entityType) any { return t.created }),
+		query.NewColumn("updatedTime", query.Time, func(t *entityType) any { return t.updated }),
+		query.NewColumn("updatedBy", query.Int, func(*entityType) any { return int64(1) }),
 	}
 	for _, sw := range typeSwitches() {
-		columns = append(columns, newColumn(sw.name, kindBool, func(t *entityType) any { return sw.of(t.dynamic) }))
+		columns = append(columns, query.NewColumn(sw.name, query.Bool, func(t *entityType) any { return sw.of(t.dynamic) }))
 	}
 	return columns
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -201,31 +202,31 @@ type userFieldRow struct {
 
 // userFieldColumn finds what custom fields are filtered and ordered by, under
 // their stored names.
-func userFieldColumn(name string) (column[userFieldRow], bool) {
+func userFieldColumn(name string) (query.Column[userFieldRow], bool) {
 	switch name {
 	case "ID":
-		return newColumn(name, kindInt, func(r userFieldRow) any { return r.field.user.id }), true
+		return query.NewColumn(name, query.Int, func(r userFieldRow) any { return r.field.user.id }), true
 	case "SORT":
-		return newColumn(name, kindInt, func(r userFieldRow) any { return r.field.user.sort }), true
+		return query.NewColumn(name, query.Int, func(r userFieldRow) any { return r.field.user.sort }), true
 	case "ENTITY_ID":
-		return newColumn(name, kindText, func(r userFieldRow) any { return r.typ.userEntity() }), true
+		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.typ.userEntity() }), true
 	case "FIELD_NAME":
-		return newColumn(name, kindText, func(r userFieldRow) any { return r.field.name }), true
+		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.field.name }), true
 	case "USER_TYPE_ID":
-		return newColumn(name, kindText, func(r userFieldRow) any { return r.field.user.Type }), true
+		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.field.user.Type }), true
 	case "XML_ID":
-		return newColumn(name, kindText, func(r userFieldRow) any { return r.field.user.xmlID }), true
+		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.field.user.xmlID }), true
 	case "MULTIPLE":
-		return newColumn(name, kindText, func(r userFieldRow) any { return value.YesNo(r.field.user.Multiple) }), true
+		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return value.YesNo(r.field.user.Multiple) }), true
 	case "MANDATORY":
-		return newColumn(name, kindText, func(r userFieldRow) any { return value.YesNo(r.field.user.Required) }), true
+		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return value.YesNo(r.field.user.Required) }), true
 	}
 	for _, sw := range userSwitches {
 		if sw[0] == name {
-			return newColumn(name, kindText, func(r userFieldRow) any { return r.field.user.switchOf(sw[0], sw[1]) }), true
+			return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.field.user.switchOf(sw[0], sw[1]) }), true
 		}
 	}
-	return column[userFieldRow]{}, false
+	return query.Column[userFieldRow]{}, false
 }
 
 // userFieldRows are the custom fields of types, by their sorting and ids.
@@ -265,14 +266,14 @@ func configList(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	find := func(name string) (column[userFieldRow], bool) { return userFieldColumn(value.UpperName(name)) }
-	r := rules[userFieldRow]{find: find, zone: s.zone}
-	pass, err := r.compile(filter)
+	find := func(name string) (query.Column[userFieldRow], bool) { return userFieldColumn(value.UpperName(name)) }
+	r := query.Rules[userFieldRow]{Find: find, Zone: s.zone}
+	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	found := keep(userFieldRows(s.sortedTypes()...), pass)
-	sortRows(found, looseOrder(order, find))
+	found := query.Keep(userFieldRows(s.sortedTypes()...), pass)
+	query.Sort(found, query.LenientOrder(order, find))
 	var languages []string
 	if language, ok := chosen.Get("language"); ok {
 		languages = []string{value.Text(language)}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -19,7 +20,7 @@ func userMethods() []method {
 }
 
 // userColumn finds what user.get filters and orders by.
-func userColumn(name string) (column[*User], bool) {
+func userColumn(name string) (query.Column[*User], bool) {
 	texts := map[string]func(*User) any{
 		"NAME":      func(u *User) any { return u.Name },
 		"LAST_NAME": func(u *User) any { return u.LastName },
@@ -29,14 +30,14 @@ func userColumn(name string) (column[*User], bool) {
 	}
 	switch name = strings.ToUpper(name); name {
 	case "ID":
-		return newColumn(name, kindInt, func(u *User) any { return u.ID }), true
+		return query.NewColumn(name, query.Int, func(u *User) any { return u.ID }), true
 	case "ACTIVE":
-		return newColumn(name, kindBool, func(*User) any { return true }), true
+		return query.NewColumn(name, query.Bool, func(*User) any { return true }), true
 	case "UF_DEPARTMENT":
-		return newColumn(name, kindInt, func(*User) any { return int64(1) }), true
+		return query.NewColumn(name, query.Int, func(*User) any { return int64(1) }), true
 	}
 	get, ok := texts[name]
-	return newColumn(name, kindText, get), ok
+	return query.NewColumn(name, query.Text, get), ok
 }
 
 // userGet is user.get. Its conditions stand in FILTER or beside the other
@@ -55,15 +56,15 @@ func userGet(c *call) (any, error) {
 		conditions.Set(strings.ToUpper(name), v)
 	}
 	s := c.store()
-	r := rules[*User]{find: userColumn, zone: s.zone}
-	pass, err := r.compile(conditions)
+	r := query.Rules[*User]{Find: userColumn, Zone: s.zone}
+	pass, err := r.Compile(conditions)
 	if err != nil {
 		return nil, err
 	}
 	users := slices.SortedFunc(maps.Values(c.p.users), func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
-	found := keep(users, pass)
+	found := query.Keep(users, pass)
 	order := value.Object(value.Text(value.FirstSet(c.param("SORT"), "ID")), cmp.Or(value.Text(c.param("ORDER")), "ASC"))
-	sortRows(found, looseOrder(order, userColumn))
+	query.Sort(found, query.LenientOrder(order, userColumn))
 	answer := php.NewArray()
 	for _, u := range page(c, found) {
 		answer.Append(c.userJSON(u))

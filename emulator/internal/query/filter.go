@@ -1,4 +1,9 @@
-package emulator
+// Package query filters, orders and compares the rows that list methods answer.
+//
+// A method says with [Rules] what its filter allows: the grammar of prefixes is
+// the same for all methods, and the treatment of unknown names and wrong values
+// is not.
+package query
 
 import (
 	"cmp"
@@ -51,55 +56,55 @@ var prefixes = [...]struct {
 	{"!", opEqual, true},
 }
 
-// column is something of a T that can be filtered and ordered by.
-type column[T any] struct {
-	name string
-	kind kind
-	get  func(T) any // nil, a value of the kind, or []any of them
+// Column is something of a T that can be filtered and ordered by.
+type Column[T any] struct {
+	Name string
+	Kind Kind
+	Get  func(T) any // nil, a value of the kind, or []any of them
 }
 
-// rules are what differs between the filters of the methods.
-type rules[T any] struct {
-	find    func(name string) (column[T], bool)
-	groups  bool                                   // nested conditions with "logic"
-	unknown func(name string) error                // nil ignores the condition
-	invalid func(name string) error                // the value does not fit
-	prefix  func(prefix, name string) error        // nil allows every prefix
-	parse   func(col column[T], v any) (any, bool) // nil reads it as the column's kind
-	zone    value.Zone                             // of dates and times
-	scalar  bool                                   // a list of values does not fit, not at "=" either
-	masks   bool                                   // text without an operator may have % for anything
-	noText  func(name string) bool                 // parts of text find nothing in it; nil is never
+// Rules are what differs between the filters of the methods.
+type Rules[T any] struct {
+	Find    func(name string) (Column[T], bool)
+	Groups  bool                                   // nested conditions with "logic"
+	Unknown func(name string) error                // nil ignores the condition
+	Invalid func(name string) error                // the value does not fit
+	Prefix  func(prefix, name string) error        // nil allows every prefix
+	Parse   func(col Column[T], v any) (any, bool) // nil reads it as the column's kind
+	Zone    value.Zone                             // of dates and times
+	Scalar  bool                                   // a list of values does not fit, not at "=" either
+	Masks   bool                                   // text without an operator may have % for anything
+	NoText  func(name string) bool                 // parts of text find nothing in it; nil is never
 }
 
-func newColumn[T any](name string, kind kind, get func(T) any) column[T] {
-	return column[T]{name: name, kind: kind, get: get}
+func NewColumn[T any](name string, kind Kind, get func(T) any) Column[T] {
+	return Column[T]{Name: name, Kind: kind, Get: get}
 }
 
-// among finds one of a fixed set of columns by its name.
-func among[T any](columns []column[T]) func(name string) (column[T], bool) {
-	return func(name string) (column[T], bool) {
-		i := slices.IndexFunc(columns, func(c column[T]) bool { return c.name == name })
+// Among finds one of a fixed set of columns by its name.
+func Among[T any](columns []Column[T]) func(name string) (Column[T], bool) {
+	return func(name string) (Column[T], bool) {
+		i := slices.IndexFunc(columns, func(c Column[T]) bool { return c.Name == name })
 		if i < 0 {
-			return column[T]{}, false
+			return Column[T]{}, false
 		}
 		return columns[i], true
 	}
 }
 
-// inAnyCase finds upper-case columns by a name in any case.
-func inAnyCase[T any](find func(string) (column[T], bool)) func(string) (column[T], bool) {
-	return func(name string) (column[T], bool) { return find(strings.ToUpper(name)) }
+// InAnyCase finds upper-case columns by a name in any case.
+func InAnyCase[T any](find func(string) (Column[T], bool)) func(string) (Column[T], bool) {
+	return func(name string) (Column[T], bool) { return find(strings.ToUpper(name)) }
 }
 
-type predicate[T any] func(T) bool
+type Predicate[T any] func(T) bool
 
-// compile turns a filter into a predicate; conditions are joined by AND.
-func (r *rules[T]) compile(filter *php.Array) (predicate[T], error) {
-	var all []predicate[T]
+// Compile turns a filter into a predicate; conditions are joined by AND.
+func (r *Rules[T]) Compile(filter *php.Array) (Predicate[T], error) {
+	var all []Predicate[T]
 	or := false
 	for key, v := range filter.All() {
-		if r.groups && strings.EqualFold(key, "logic") {
+		if r.Groups && strings.EqualFold(key, "logic") {
 			or = strings.EqualFold(value.Text(v), "or")
 			continue
 		}
@@ -112,54 +117,54 @@ func (r *rules[T]) compile(filter *php.Array) (predicate[T], error) {
 		}
 	}
 	if or && len(all) > 0 {
-		return func(row T) bool { return slices.ContainsFunc(all, func(p predicate[T]) bool { return p(row) }) }, nil
+		return func(row T) bool { return slices.ContainsFunc(all, func(p Predicate[T]) bool { return p(row) }) }, nil
 	}
 	return func(row T) bool {
-		return !slices.ContainsFunc(all, func(p predicate[T]) bool { return !p(row) })
+		return !slices.ContainsFunc(all, func(p Predicate[T]) bool { return !p(row) })
 	}, nil
 }
 
-func (r *rules[T]) condition(key string, v any) (predicate[T], error) {
-	if group, ok := value.Array(v); ok && r.groups && value.OnlyDigits(key) {
-		return r.compile(group)
+func (r *Rules[T]) condition(key string, v any) (Predicate[T], error) {
+	if group, ok := value.Array(v); ok && r.Groups && value.OnlyDigits(key) {
+		return r.Compile(group)
 	}
 	prefix, name, op, not := splitPrefix(key)
-	if r.prefix != nil {
-		if err := r.prefix(prefix, name); err != nil {
+	if r.Prefix != nil {
+		if err := r.Prefix(prefix, name); err != nil {
 			return nil, err
 		}
 	}
-	col, ok := r.find(name)
+	col, ok := r.Find(name)
 	if !ok {
-		if r.unknown == nil {
+		if r.Unknown == nil {
 			return nil, nil
 		}
-		return nil, r.unknown(name)
+		return nil, r.Unknown(name)
 	}
-	if mask, isText := v.(string); r.masks && prefix == "" && isText && col.kind == kindText && strings.Contains(mask, "%") {
+	if mask, isText := v.(string); r.Masks && prefix == "" && isText && col.Kind == Text && strings.Contains(mask, "%") {
 		op = opLike
 	}
-	if (op == opContains || op == opLike) && r.noText != nil && r.noText(name) {
+	if (op == opContains || op == opLike) && r.NoText != nil && r.NoText(name) {
 		return func(T) bool { return false }, nil
 	}
 	wanted, ok := r.values(col, op, v)
 	if !ok {
 		return nil, r.bad(name)
 	}
-	test := matcher(col.kind, op, wanted)
-	return func(row T) bool { return test(col.get(row)) != not }, nil
+	test := matcher(col.Kind, op, wanted)
+	return func(row T) bool { return test(col.Get(row)) != not }, nil
 }
 
-func (r *rules[T]) bad(name string) error {
-	if r.invalid == nil {
+func (r *Rules[T]) bad(name string) error {
+	if r.Invalid == nil {
 		return nil
 	}
-	return r.invalid(name)
+	return r.Invalid(name)
 }
 
 // values reads what a condition compares with.
-func (r *rules[T]) values(col column[T], op operator, v any) ([]any, bool) {
-	if _, isArray := v.(*php.Array); isArray && op != opBetween && (r.scalar || op != opEqual) {
+func (r *Rules[T]) values(col Column[T], op operator, v any) ([]any, bool) {
+	if _, isArray := v.(*php.Array); isArray && op != opBetween && (r.Scalar || op != opEqual) {
 		return nil, false
 	}
 	var wanted []any
@@ -180,11 +185,11 @@ func (r *rules[T]) values(col column[T], op operator, v any) ([]any, bool) {
 	return wanted, op != opBetween || len(wanted) == 2
 }
 
-func (r *rules[T]) read(col column[T], v any) (any, bool) {
-	if r.parse != nil {
-		return r.parse(col, v)
+func (r *Rules[T]) read(col Column[T], v any) (any, bool) {
+	if r.Parse != nil {
+		return r.Parse(col, v)
 	}
-	return parseAs(r.zone, col.kind, v)
+	return Parse(r.Zone, col.Kind, v)
 }
 
 // splitPrefix splits a filter's key into the prefix and the field's name.
@@ -199,7 +204,7 @@ func splitPrefix(key string) (prefix, name string, op operator, not bool) {
 
 // matcher makes the test of one value. A field of several values passes if one
 // of them does.
-func matcher(k kind, op operator, wanted []any) func(any) bool {
+func matcher(k Kind, op operator, wanted []any) func(any) bool {
 	one := func(v any) bool { return matches(k, op, v, wanted) }
 	return func(v any) bool {
 		if several, ok := v.([]any); ok {
@@ -212,19 +217,19 @@ func matcher(k kind, op operator, wanted []any) func(any) bool {
 	}
 }
 
-func matches(k kind, op operator, v any, wanted []any) bool {
+func matches(k Kind, op operator, v any, wanted []any) bool {
 	switch op {
 	case opEqual:
 		return slices.ContainsFunc(wanted, func(w any) bool {
-			if blank(v) || blank(w) {
-				return blank(v) && blank(w)
+			if IsBlank(v) || IsBlank(w) {
+				return IsBlank(v) && IsBlank(w)
 			}
 			return compare(k, v, w) == 0
 		})
 	case opContains:
-		return len(wanted) > 0 && strings.Contains(fold(plain(v)), fold(plain(wanted[0])))
+		return len(wanted) > 0 && strings.Contains(fold(Plain(v)), fold(Plain(wanted[0])))
 	case opLike:
-		return len(wanted) > 0 && like(fold(plain(v)), fold(plain(wanted[0])))
+		return len(wanted) > 0 && like(fold(Plain(v)), fold(Plain(wanted[0])))
 	case opBetween:
 		return v != nil && compare(k, v, wanted[0]) >= 0 && compare(k, v, wanted[1]) <= 0
 	}
@@ -244,8 +249,8 @@ func matches(k kind, op operator, v any, wanted []any) bool {
 	}
 }
 
-// blank values are null and empty text: a filter does not tell them apart.
-func blank(v any) bool { return v == nil || v == "" }
+// IsBlank values are null and empty text: a filter does not tell them apart.
+func IsBlank(v any) bool { return v == nil || v == "" }
 
 // fold makes text equal that the database's collation takes for equal.
 func fold(s string) string { return strings.ToLower(s) }
@@ -271,8 +276,8 @@ func like(s, pattern string) bool {
 	return strings.HasSuffix(s, parts[last])
 }
 
-// plain is a stored value as text.
-func plain(v any) string {
+// Plain is a stored value as text.
+func Plain(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
@@ -291,7 +296,7 @@ func plain(v any) string {
 }
 
 // compare orders two stored values of a kind; null comes first.
-func compare(k kind, a, b any) int {
+func compare(k Kind, a, b any) int {
 	switch {
 	case a == nil && b == nil:
 		return 0
@@ -301,55 +306,55 @@ func compare(k kind, a, b any) int {
 		return 1
 	}
 	switch k {
-	case kindInt:
+	case Int:
 		x, y := a.(int64), b.(int64)
 		return cmp.Compare(x, y)
-	case kindNum:
+	case Num:
 		return a.(num.Num).Cmp(b.(num.Num))
-	case kindBool:
+	case Bool:
 		return strings.Compare(value.YesNo(a.(bool)), value.YesNo(b.(bool)))
-	case kindDate, kindTime:
+	case Date, Time:
 		return a.(time.Time).Compare(b.(time.Time))
 	}
 	return strings.Compare(fold(a.(string)), fold(b.(string)))
 }
 
-// parseAs reads a filter's value for a column of a kind.
-func parseAs(z value.Zone, k kind, v any) (any, bool) {
-	if v == nil || v == "" || v == false && k != kindBool {
+// Parse reads a filter's value for a column of a kind.
+func Parse(z value.Zone, k Kind, v any) (any, bool) {
+	if v == nil || v == "" || v == false && k != Bool {
 		return nil, true
 	}
 	switch k {
-	case kindInt:
+	case Int:
 		return value.Int(v), true
-	case kindNum:
+	case Num:
 		return value.Num(v), true
-	case kindBool:
+	case Bool:
 		return value.IsYes(v), true
-	case kindDate:
+	case Date:
 		t, ok := z.ParseDate(v)
 		return t, ok
-	case kindTime:
+	case Time:
 		t, ok := z.ParseTime(v)
 		return t, ok
 	}
 	return value.Text(v), true
 }
 
-// kind is how a field's value is kept.
-type kind uint8
+// Kind is how a field's value is kept.
+type Kind uint8
 
 const (
-	kindText kind = iota // string
-	kindInt              // int64
-	kindNum              // num.Num
-	kindBool             // bool
-	kindDate             // time.Time at midnight UTC
-	kindTime             // time.Time
+	Text Kind = iota // string
+	Int              // int64
+	Num              // num.Num
+	Bool             // bool
+	Date             // time.Time at midnight UTC
+	Time             // time.Time
 )
 
-// keep returns the rows that pass.
-func keep[T any](rows []T, pass predicate[T]) []T {
+// Keep returns the rows that pass.
+func Keep[T any](rows []T, pass Predicate[T]) []T {
 	var kept []T
 	for _, row := range rows {
 		if pass(row) {
@@ -359,21 +364,21 @@ func keep[T any](rows []T, pass predicate[T]) []T {
 	return kept
 }
 
-// sortKey is one column to order by.
-type sortKey[T any] struct {
-	column column[T]
-	desc   bool
+// SortKey is one column to order by.
+type SortKey[T any] struct {
+	Column Column[T]
+	Desc   bool
 }
 
-// sortRows orders rows, which come ordered by their ids: equal ones stay so.
-func sortRows[T any](rows []T, keys []sortKey[T]) {
+// Sort orders rows, which come ordered by their ids: equal ones stay so.
+func Sort[T any](rows []T, keys []SortKey[T]) {
 	if len(keys) == 0 {
 		return
 	}
 	slices.SortStableFunc(rows, func(a, b T) int {
 		for _, k := range keys {
-			if c := compare(k.column.kind, value.First(k.column.get(a)), value.First(k.column.get(b))); c != 0 {
-				if k.desc {
+			if c := compare(k.Column.Kind, value.First(k.Column.Get(a)), value.First(k.Column.Get(b))); c != 0 {
+				if k.Desc {
 					return -c
 				}
 				return c
@@ -383,14 +388,14 @@ func sortRows[T any](rows []T, keys []sortKey[T]) {
 	})
 }
 
-// looseOrder reads an order of the other methods: what is not known is left
+// LenientOrder reads an order of the other methods: what is not known is left
 // out.
-func looseOrder[T any](order *php.Array, find func(string) (column[T], bool)) []sortKey[T] {
-	var keys []sortKey[T]
+func LenientOrder[T any](order *php.Array, find func(string) (Column[T], bool)) []SortKey[T] {
+	var keys []SortKey[T]
 	for name, v := range order.All() {
 		direction := strings.ToLower(value.Text(v))
 		if col, ok := find(name); ok && (direction == "asc" || direction == "desc") {
-			keys = append(keys, sortKey[T]{column: col, desc: direction == "desc"})
+			keys = append(keys, SortKey[T]{Column: col, Desc: direction == "desc"})
 		}
 	}
 	return keys
