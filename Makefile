@@ -8,8 +8,8 @@ TOOL := go tool -modfile=tools/go.mod
 # deadline exceeded" when its time is over (go.dev/issue/75804).
 FUZZTIME ?= 3000x
 
-# The race detector looks at everything but SQLite itself, which is C made into
-# Go: it is nobody's here to mend, and makes the tests take five times as long.
+# The race detector checks everything except SQLite, which is C translated to Go. We
+# cannot fix SQLite, and checking it makes the tests five times as slow.
 RACE := -race $(foreach p,modernc.org/sqlite/lib modernc.org/libc/... modernc.org/memory,-gcflags=$(p)=-race=false)
 
 .PHONY: help
@@ -21,7 +21,7 @@ build: ## build bin/b24rules
 	go build -trimpath -o bin/b24rules ./cmd/b24rules
 
 .PHONY: demo
-demo: build ## show both shipped rule sets at work against an emulated portal
+demo: build ## show both included rule sets on an emulated portal
 	bin/b24rules demo
 
 .PHONY: test
@@ -106,11 +106,11 @@ bench: ## measure against the emulator with a portal's limits and write docs/per
 	go run ./internal/bench
 
 .PHONY: bench-burst
-bench-burst: ## measure a burst of events beside a handler with a commit for each, and write docs/performance.md
+bench-burst: ## measure a burst of events, compare it with one commit per event, and write docs/performance.md
 	go run ./internal/bench -burst
 
 .PHONY: bench-formulas
-bench-formulas: ## measure formulas beside plain floats and cel-go
+bench-formulas: ## compare formulas with plain floats and cel-go
 	cd internal/bench/formulas && go test -run '^TestContests$$' -count=1 . && go test -run '^$$' -bench . -benchtime 500ms .
 	go test ./internal/app/cli -run '^$$' -bench Validate1000 -benchtime 5x
 

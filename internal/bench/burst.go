@@ -21,24 +21,24 @@ import (
 	"sync/atomic"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver of the handler to compare with
+	_ "modernc.org/sqlite" // the driver of servePlain
 )
 
-// The burst: so many events over so many deals, from so many connections.
+// The size of the burst.
 const (
 	burstEvents      = 10_000
 	burstDeals       = 500
 	burstConnections = 64
 )
 
-// marks of the burst's part of the report.
+// The marks around the report of the burst.
 const (
-	burstBegin = "<!-- go run ./bench -burst writes from here -->"
+	burstBegin = "<!-- make bench-burst writes from here -->"
 	burstEnd   = "<!-- to here, the burst -->"
 )
 
-// burst measures how events are taken: by the engine, and by a handler that
-// gives each of them a commit of its own.
+// burst measures how fast events are accepted by the engine, and by a handler that
+// commits each event separately.
 func (b *bench) burst(ctx context.Context, file string) error {
 	s, err := newSite(ctx, "main", true, burstDeals, rowsPerDeal)
 	if err != nil {
@@ -51,7 +51,7 @@ func (b *bench) burst(ctx context.Context, file string) error {
 	}
 	plain, err := b.burstPlain(ctx, deals)
 	if err != nil {
-		return fmt.Errorf("a commit for each event: %w", err)
+		return fmt.Errorf("one commit per event: %w", err)
 	}
 	e, err := b.startEngine(ctx, s)
 	if err != nil {
@@ -63,16 +63,16 @@ func (b *bench) burst(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	p, err := e.worked(ctx, s.name, len(deals))
+	p, err := e.waitProcessed(ctx, s.name, len(deals))
 	if err != nil {
 		return err
 	}
 	st := s.portal.Stats()
-	text := fmt.Sprintf("Measured %s, %s, %d cores shared by the handler, the portal and this program: %d events over %d deals from %d connections.\n\n"+
+	text := fmt.Sprintf("Measured %s, %s, %d cores shared by the handler, the portal and this program: %d events of %d deals from %d connections.\n\n"+
 		"| handler | events/s | p50 | p99 | longest | all answered |\n|---|---:|---:|---:|---:|---:|\n%s%s\n"+
-		"The engine took %.1f times as many events a second. It had worked them off %s after the first: %d runs, %d requests with %d commands, %d refused.\n",
+		"The engine accepted %.1f times as many events per second. All were processed %s after the first event: %d runs, %d requests with %d commands, %d refused.\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), len(deals), burstDeals, burstConnections,
-		ours.line("b24rules"), plain.line("a commit for each event"),
+		ours.line("b24rules"), plain.line("one commit per event"),
 		ours.rate()/plain.rate(), seconds(p.at.Sub(start)), p.runs, st.Requests, commands(st), st.Refused)
 	b.say("%s", text)
 	if file == "" {
@@ -81,7 +81,7 @@ func (b *bench) burst(ctx context.Context, file string) error {
 	return replaceBetween(file, burstBegin, burstEnd, text)
 }
 
-// answers are what became of a burst's events.
+// answers holds the times in which the events of a burst were answered.
 type answers struct {
 	took []time.Duration // sorted
 	wall time.Duration
@@ -89,15 +89,16 @@ type answers struct {
 
 func (a answers) rate() float64 { return float64(len(a.took)) / a.wall.Seconds() }
 
-func (a answers) at(share float64) time.Duration {
+func (a answers) quantile(share float64) time.Duration {
 	return a.took[min(len(a.took)-1, int(share*float64(len(a.took))))].Round(100 * time.Microsecond)
 }
 
 func (a answers) line(name string) string {
-	return fmt.Sprintf("| %s | %.0f | %s | %s | %s | %s |\n", name, a.rate(), a.at(0.5), a.at(0.99), a.at(1), seconds(a.wall))
+	return fmt.Sprintf("| %s | %.0f | %s | %s | %s | %s |\n", name, a.rate(), a.quantile(0.5), a.quantile(0.99), a.quantile(1), seconds(a.wall))
 }
 
-// post posts an update of each deal. Every event must be answered with 200.
+// post posts an update event for each deal. It fails if an event gets another answer
+// than 200.
 func post(ctx context.Context, hook string, connections int, deals []int) (answers, error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
 	defer client.CloseIdleConnections()
@@ -109,11 +110,11 @@ func post(ctx context.Context, hook string, connections int, deals []int) (answe
 	for worker := range connections {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(deals)); i = next.Add(1) - 1 {
-				began := time.Now()
+				started := time.Now()
 				if errs[worker] = postOne(ctx, client, hook, deals[i]); errs[worker] != nil {
 					return
 				}
-				a.took[i] = time.Since(began)
+				a.took[i] = time.Since(started)
 			}
 		})
 	}
@@ -123,8 +124,7 @@ func post(ctx context.Context, hook string, connections int, deals []int) (answe
 	return a, errors.Join(errs...)
 }
 
-// burstPlain measures the handler to compare with, a process of its own as the
-// engine is.
+// burstPlain measures servePlain in a separate process, like the engine.
 func (b *bench) burstPlain(ctx context.Context, deals []int) (answers, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -150,15 +150,15 @@ func (b *bench) burstPlain(ctx context.Context, deals []int) (answers, error) {
 	return post(ctx, strings.TrimSpace(hook), burstConnections, deals)
 }
 
-// servePlain is the handler that many would write: it reads the form, checks
-// the token and inserts the event, each with its own commit, on the same kind
-// of database with the same promise.
+// servePlain is a simple event handler for comparison. It reads the form, checks the
+// token and inserts the event in its own commit, on the same kind of database and with
+// the same promise as the engine.
 func servePlain(path string) error {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)")
 	if err != nil {
 		return err
 	}
-	db.SetMaxOpenConns(1) // several would only wait for each other
+	db.SetMaxOpenConns(1) // more connections would only wait for each other
 	if _, err := db.Exec(`CREATE TABLE event (id INTEGER PRIMARY KEY, code TEXT NOT NULL, data TEXT NOT NULL, received_at BIGINT NOT NULL)`); err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func postOne(ctx context.Context, client *http.Client, hook string, deal int) er
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("an event was answered with %s", resp.Status)
+		return fmt.Errorf("an event was answered with %s, expected 200", resp.Status)
 	}
 	return nil
 }

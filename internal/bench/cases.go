@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -11,25 +12,25 @@ import (
 type benchCase struct {
 	name string
 	run  func(context.Context) error
-	// waits says that a rate decides the time, and not this machine.
-	waits bool
+	// rateBound is true if a rate limit decides the time and not this machine.
+	rateBound bool
 }
 
 func (b *bench) cases() []benchCase {
 	return []benchCase{
-		{name: "sequential", run: b.caseSequential, waits: true},
+		{name: "sequential", run: b.caseSequential, rateBound: true},
 		{name: "1-many", run: func(ctx context.Context) error { return b.caseUpdates(ctx, true) }},
 		{name: "1-one", run: func(ctx context.Context) error { return b.caseUpdates(ctx, false) }},
-		{name: "3-unknown", run: func(ctx context.Context) error { return b.caseFull(ctx, false) }, waits: true},
-		{name: "3-shared", run: func(ctx context.Context) error { return b.caseFull(ctx, true) }, waits: true},
+		{name: "3-unknown", run: func(ctx context.Context) error { return b.caseFull(ctx, false) }, rateBound: true},
+		{name: "3-shared", run: func(ctx context.Context) error { return b.caseFull(ctx, true) }, rateBound: true},
 		{name: "4-coalesce", run: b.caseCoalesce},
 		{name: "4-large", run: b.caseLarge},
-		{name: "4-alone", run: b.caseAlone},
+		{name: "4-alone", run: b.caseSingle},
 		{name: "5", run: b.casePortals},
 	}
 }
 
-// kind names the two kinds of portal.
+// kind names the kind of portal: whether one command can read for many owners.
 func kind(many bool) string {
 	if many {
 		return "many owners in one read"
@@ -37,9 +38,10 @@ func kind(many bool) string {
 	return "one owner in a read"
 }
 
-// leastCommands is what all deals need at least: their rows, pages of them or
-// one command for each deal; the list, one command when it is empty, else pages,
-// since ranges of deals can be asked for; and what is written.
+// leastCommands is the smallest number of commands for all deals. Their rows need one
+// command per page or per deal. The elements need one command if the list is empty and
+// one per page otherwise, because ranges of deals can be read. Each element that is
+// written needs one command.
 func (b *bench) leastCommands(many, empty bool) int64 {
 	all := int64(b.deals * rowsPerDeal)
 	pages := (all + 49) / 50
@@ -55,7 +57,7 @@ func (b *bench) leastCommands(many, empty bool) int64 {
 
 func requestsFor(commands int64) int64 { return (commands + 49) / 50 }
 
-// caseSequential is the client to compare with.
+// caseSequential measures the sequential client.
 func (b *bench) caseSequential(ctx context.Context) error {
 	s, err := newSite(ctx, "sequential", false, b.sample, rowsPerDeal)
 	if err != nil {
@@ -82,17 +84,17 @@ func (b *bench) caseSequential(ctx context.Context) error {
 	return nil
 }
 
-// measure posts events and waits until they are worked off.
+// measure posts events and waits until they are processed.
 func (b *bench) measure(ctx context.Context, e *engine, s *site, deals []int) (row, progress, error) {
 	s.portal.Reset()
 	e.mu.Lock()
 	before := *e.of(s.name)
 	e.mu.Unlock()
 	start, cpu := time.Now(), e.cpu()
-	if err := e.tell(ctx, s.name, deals, 32); err != nil {
+	if err := e.postUpdates(ctx, s.name, deals, 32); err != nil {
 		return row{}, progress{}, err
 	}
-	p, err := e.worked(ctx, s.name, before.events+len(deals))
+	p, err := e.waitProcessed(ctx, s.name, before.events+len(deals))
 	if err != nil {
 		return row{}, p, err
 	}
@@ -112,7 +114,7 @@ func failures(p progress) string {
 	return fmt.Sprintf("%d attempts failed", p.failed)
 }
 
-// caseUpdates is the cases 1 and 2: all deals change at once, and again.
+// caseUpdates runs the cases 1 and 2: all deals change at once, twice.
 func (b *bench) caseUpdates(ctx context.Context, many bool) error {
 	s, err := newSite(ctx, "main", many, b.deals, rowsPerDeal)
 	if err != nil {
@@ -136,7 +138,7 @@ func (b *bench) caseUpdates(ctx context.Context, many bool) error {
 		}
 		b.add(r)
 		if i == 0 {
-			if err := rest(ctx); err != nil { // case 2 begins with an empty bucket, as case 1 did
+			if err := drain(ctx); err != nil { // case 2 starts with an empty bucket, like case 1
 				return err
 			}
 		}
@@ -144,8 +146,8 @@ func (b *bench) caseUpdates(ctx context.Context, many bool) error {
 	return nil
 }
 
-// rest lets the bucket of the portal drain.
-func rest(ctx context.Context) error {
+// drain waits until the bucket of the portal is empty.
+func drain(ctx context.Context) error {
 	select {
 	case <-time.After(25 * time.Second):
 		return nil
@@ -154,15 +156,15 @@ func rest(ctx context.Context) error {
 	}
 }
 
-// caseFull is case 3: somebody else has filled the bucket and goes on to use
-// half of what drains. The engine has been told of it, or has to find it out.
-func (b *bench) caseFull(ctx context.Context, told bool) error {
+// caseFull runs case 3: another program has filled the bucket and continues to use
+// half of the rate. With known, the engine is configured with shared: true.
+func (b *bench) caseFull(ctx context.Context, known bool) error {
 	s, err := newSite(ctx, "main", true, b.deals, rowsPerDeal)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	s.shared = told
+	s.shared = known
 	e, err := b.startEngine(ctx, s)
 	if err != nil {
 		return err
@@ -180,13 +182,13 @@ func (b *bench) caseFull(ctx context.Context, told bool) error {
 		return err
 	}
 	r.requests -= sent
-	r.what = fmt.Sprintf("3 bucket full, 1/s left, %d deals, %s", b.deals, map[bool]string{true: "`shared: true`", false: "nothing known of it"}[told])
+	r.what = fmt.Sprintf("3 bucket full, 1/s left, %d deals, %s", b.deals, map[bool]string{true: "`shared: true`", false: "unknown to the engine"}[known])
 	r.floor = floor(requestsFor(b.leastCommands(true, true)), 0, 1)
 	b.add(r)
 	return nil
 }
 
-// caseCoalesce is 20 updates of each of half the deals.
+// caseCoalesce sends 20 updates of each of half the deals.
 func (b *bench) caseCoalesce(ctx context.Context) error {
 	deals := b.deals / 2
 	s, err := newSite(ctx, "main", true, deals, rowsPerDeal)
@@ -208,12 +210,12 @@ func (b *bench) caseCoalesce(ctx context.Context) error {
 		return err
 	}
 	r.what = fmt.Sprintf("4 %d updates of %d deals", len(events), deals)
-	r.note = fmt.Sprintf("%d runs %s", p.runs, r.note)
+	r.note = strings.TrimSpace(fmt.Sprintf("%d runs %s", p.runs, r.note))
 	b.add(r)
 	return nil
 }
 
-// caseLarge is one deal with many rows.
+// caseLarge measures one deal with many rows.
 func (b *bench) caseLarge(ctx context.Context) error {
 	s, err := newSite(ctx, "main", true, 1, 2*b.deals)
 	if err != nil {
@@ -236,8 +238,8 @@ func (b *bench) caseLarge(ctx context.Context) error {
 	return nil
 }
 
-// caseAlone is one event with nothing else to do.
-func (b *bench) caseAlone(ctx context.Context) error {
+// caseSingle measures one event while the engine is idle.
+func (b *bench) caseSingle(ctx context.Context) error {
 	const n = 5
 	s, err := newSite(ctx, "main", true, n+1, rowsPerDeal)
 	if err != nil {
@@ -249,7 +251,7 @@ func (b *bench) caseAlone(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = e.stop() }()
-	if _, _, err := b.measure(ctx, e, s, s.deals[n:]); err != nil { // learns what the list is like
+	if _, _, err := b.measure(ctx, e, s, s.deals[n:]); err != nil { // the engine learns how to read the list
 		return err
 	}
 	var rows []row
@@ -262,7 +264,7 @@ func (b *bench) caseAlone(ctx context.Context) error {
 	}
 	slices.SortFunc(rows, func(a, b row) int { return int(a.wall - b.wall) })
 	r := rows[n/2]
-	r.what, r.events, r.note = "4 one event alone", 0, "median of 5; the rule waits 1 s for quiet"
+	r.what, r.events, r.note = "4 one event alone", 0, "median of 5; includes the debounce of 1 s"
 	b.add(r)
 
 	o, err := newSite(ctx, "sequential", false, n, rowsPerDeal)
@@ -275,11 +277,12 @@ func (b *bench) caseAlone(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.add(row{what: "4 one event alone", client: "sequential", wall: took / n, requests: q.sent / n, note: "mean of 5; it waits for nothing"})
+	b.add(row{what: "4 one event alone", client: "sequential", wall: took / n, requests: q.sent / n, note: "mean of 5; no debounce"})
 	return nil
 }
 
-// casePortals is case 5: what do a dead and a throttled portal cost the others?
+// casePortals runs case 5: many portals, and then with a dead and a throttled one
+// among them.
 func (b *bench) casePortals(ctx context.Context) error {
 	const deals = 20
 	sites, err := b.manySites(ctx, deals)
@@ -310,7 +313,7 @@ func (b *bench) casePortals(ctx context.Context) error {
 	return nil
 }
 
-// manySites starts the portals of case 5, all at once.
+// manySites starts the portals of case 5 concurrently.
 func (b *bench) manySites(ctx context.Context, deals int) (sites []*site, err error) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -330,8 +333,8 @@ func (b *bench) manySites(ctx context.Context, deals int) (sites []*site, err er
 	return sites, err
 }
 
-// portalsOnce runs all portals' events through one engine and tells the times
-// of the healthy ones.
+// portalsOnce sends the events of all portals to one engine and returns the times of
+// the healthy portals.
 func (b *bench) portalsOnce(ctx context.Context, all, healthy []*site) (row, error) {
 	e, err := b.startEngine(ctx, all...)
 	if err != nil {
@@ -343,7 +346,7 @@ func (b *bench) portalsOnce(ctx context.Context, all, healthy []*site) (row, err
 	errs := make(chan error, len(all))
 	for _, s := range all {
 		s.portal.Reset()
-		wg.Go(func() { errs <- e.tell(ctx, s.name, s.deals, 8) })
+		wg.Go(func() { errs <- e.postUpdates(ctx, s.name, s.deals, 8) })
 	}
 	wg.Wait()
 	close(errs)
@@ -355,7 +358,7 @@ func (b *bench) portalsOnce(ctx context.Context, all, healthy []*site) (row, err
 	var times []time.Duration
 	r := row{client: "b24rules"}
 	for _, s := range healthy {
-		p, err := e.worked(ctx, s.name, len(s.deals))
+		p, err := e.waitProcessed(ctx, s.name, len(s.deals))
 		if err != nil {
 			return row{}, err
 		}
@@ -369,6 +372,6 @@ func (b *bench) portalsOnce(ctx context.Context, all, healthy []*site) (row, err
 	r.cpu = e.cpu() - cpu
 	slices.Sort(times)
 	r.wall = times[len(times)-1]
-	r.note = fmt.Sprintf("of %d portals: median %s, slowest %s", len(healthy), seconds(times[len(times)/2]), seconds(r.wall))
+	r.note = fmt.Sprintf("%d healthy portals: median %s, slowest %s", len(healthy), seconds(times[len(times)/2]), seconds(r.wall))
 	return r, nil
 }

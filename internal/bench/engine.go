@@ -21,28 +21,28 @@ import (
 
 const token = "bench-application-token"
 
-// engine is a running b24rules serve with the shipped rules. What it does is
-// read from its log.
+// engine is a running b24rules serve with the included rules. The bench reads its
+// progress from its log.
 type engine struct {
 	cmd   *exec.Cmd
-	hook  string // where events go, without the portal's name
+	hook  string // address for events, without the portal's name
 	ended chan error
 
-	profiles string // where it writes them; "" is nowhere
+	profiles string // folder for profiles; "" writes none
 
 	mu      sync.Mutex
 	changed chan struct{}
-	last    string // of its log, for when it ends
+	last    string // last line of the log, for error messages
 	portals map[string]*progress
 }
 
-// progress is what is known of one portal's runs.
+// progress counts the runs of one portal.
 type progress struct {
 	runs, failed, events int
-	at                   time.Time // of the last run's end
+	at                   time.Time // end of the last run
 }
 
-// runLine is a line of the log about a run.
+// runLine is a log line about a run.
 type runLine struct {
 	Message string `json:"msg"`
 	Portal  string `json:"portal"`
@@ -138,7 +138,7 @@ func (e *engine) follow(log io.Reader, ready chan<- string) {
 		if _, hook, ok := strings.Cut(text, ": events at "); ok {
 			select {
 			case ready <- hook[:strings.LastIndexByte(hook, '/')+1]:
-			default: // another portal's
+			default: // the line of another portal
 			}
 		}
 		var line runLine
@@ -175,8 +175,8 @@ func (e *engine) of(portal string) *progress {
 	return p
 }
 
-// worked waits until runs have worked off so many events of a portal in all.
-func (e *engine) worked(ctx context.Context, portal string, events int) (progress, error) {
+// waitProcessed waits until runs have processed this many events of a portal in total.
+func (e *engine) waitProcessed(ctx context.Context, portal string, events int) (progress, error) {
 	for {
 		e.mu.Lock()
 		p, changed := *e.of(portal), e.changed
@@ -189,18 +189,18 @@ func (e *engine) worked(ctx context.Context, portal string, events int) (progres
 		case err := <-e.ended:
 			return p, fmt.Errorf("the engine ended: %w: %s", err, e.last)
 		case <-ctx.Done():
-			return p, fmt.Errorf("%d of %d events of portal %s worked off: %w", p.events, events, portal, ctx.Err())
+			return p, fmt.Errorf("%d of %d events of portal %s processed: %w", p.events, events, portal, ctx.Err())
 		}
 	}
 }
 
-// cpu is the time that the engine has spent so far, 0 where /proc does not tell.
+// cpu is the CPU time of the engine so far, 0 on systems without /proc.
 func (e *engine) cpu() time.Duration {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", e.cmd.Process.Pid))
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(stat), ") ") // behind the program's name
+	_, rest, _ := strings.Cut(string(stat), ") ") // after the program's name
 	fields := strings.Fields(rest)
 	if len(fields) < 13 {
 		return 0
@@ -210,7 +210,7 @@ func (e *engine) cpu() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-// stop ends the engine as Ctrl-C does.
+// stop ends the engine in the same way as Ctrl-C.
 func (e *engine) stop() error {
 	if e.profiles != "" {
 		if err := e.writeProfiles(); err != nil {
@@ -228,9 +228,9 @@ func (e *engine) stop() error {
 	}
 }
 
-// tell posts one update event for each deal, over several connections as the
-// portal's queue server does, and returns when all are answered.
-func (e *engine) tell(ctx context.Context, portal string, deals []int, connections int) error {
+// postUpdates posts one update event for each deal over several connections, like the
+// portal's queue server. It returns when all are answered.
+func (e *engine) postUpdates(ctx context.Context, portal string, deals []int, connections int) error {
 	_, err := post(ctx, e.hook+portal, connections, deals)
 	return err
 }

@@ -1,6 +1,6 @@
-// Command bench measures the engine against an emulated portal that keeps the
-// documented limits, beside a client that sends one request after another, and
-// writes docs/performance.md. See the cases in cases.go.
+// Command bench measures the engine against an emulated portal with the documented
+// limits, compares it with a client that sends one request after another, and writes
+// docs/performance.md. See the cases in cases.go.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// limit bounds the whole program: it never hangs a build.
+// limit is the longest time of the whole program, so it cannot hang a build.
 const limit = 15 * time.Minute
 
 func main() {
@@ -28,13 +28,13 @@ func main() {
 }
 
 func run() (err error) {
-	names := flag.String("case", "", "run only the cases of this `LIST`, such as 1-one,4-large; docs/performance.md stays as it is")
-	quick := flag.Bool("quick", false, "a tenth of everything; docs/performance.md stays as it is")
+	names := flag.String("case", "", "run only the cases of this `LIST`, such as 1-one,4-large; does not write docs/performance.md")
+	quick := flag.Bool("quick", false, "measure a tenth of everything; does not write docs/performance.md")
 	out := flag.String("out", "docs/performance.md", "write the report to `FILE`, between its two marks")
 	trace := flag.String("trace", "", "keep the log of each engine, with its requests, in `DIR`")
 	profiles := flag.String("profile", "", "keep profiles of the last engine in `DIR`: cpu.pprof and allocs.pprof")
-	burst := flag.Bool("burst", false, "measure a burst of events instead, beside a handler with a commit for each")
-	plain := flag.String("plain", "", "be that handler, with its database in `FILE`")
+	burst := flag.Bool("burst", false, "measure a burst of events instead, compared with a handler that commits each event")
+	plain := flag.String("plain", "", "run that handler with its database in `FILE`")
 	flag.Parse()
 	if *plain != "" {
 		return servePlain(*plain)
@@ -74,8 +74,8 @@ func run() (err error) {
 	return b.table.write(*out)
 }
 
-// runAll runs the cases one after the other. Those that mostly wait for a rate
-// run together first.
+// runAll runs the cases. Those that mostly wait for a rate limit run first and together,
+// the others one after another.
 func (b *bench) runAll(ctx context.Context, chosen []benchCase) error {
 	one := func(c benchCase) error {
 		if err := c.run(ctx); err != nil {
@@ -86,20 +86,20 @@ func (b *bench) runAll(ctx context.Context, chosen []benchCase) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(chosen))
 	for i, c := range chosen {
-		if c.waits {
+		if c.rateBound {
 			wg.Go(func() { errs[i] = one(c) })
 		}
 	}
 	wg.Wait()
 	for i, c := range chosen {
-		if !c.waits && errors.Join(errs...) == nil {
+		if !c.rateBound && errors.Join(errs...) == nil {
 			errs[i] = one(c)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// choose returns the cases that a list names; "" is all.
+// choose returns the cases in a comma-separated list of names. "" returns all.
 func choose(all []benchCase, list string) ([]benchCase, error) {
 	if list == "" {
 		return all, nil
@@ -112,7 +112,7 @@ func choose(all []benchCase, list string) ([]benchCase, error) {
 			for _, c := range all {
 				names = append(names, c.name)
 			}
-			return nil, fmt.Errorf("there is no case %q, want some of %s", name, strings.Join(names, ", "))
+			return nil, fmt.Errorf("unknown case %q (one of %s)", name, strings.Join(names, ", "))
 		}
 		out = append(out, all[i])
 	}
@@ -121,17 +121,17 @@ func choose(all []benchCase, list string) ([]benchCase, error) {
 
 // bench is one run of the program.
 type bench struct {
-	dir     string // for databases and rules
-	binary  string // the engine
-	deals   int    // in the cases 1 to 3
-	sample  int    // deals that the sequential client works off
-	portals int    // in case 5
+	dir     string // for databases and rule files
+	binary  string // the program b24rules
+	deals   int    // number of deals in the cases 1 to 3
+	sample  int    // number of deals that the sequential client processes
+	portals int    // number of portals in case 5
 
 	mu      sync.Mutex
-	engines int // started so far
+	engines int // number of engines started so far
 	table   table
 
-	trace, profiles string // directories; "" is neither
+	trace, profiles string // folders; "" writes neither
 }
 
 func (b *bench) say(format string, args ...any) { fmt.Printf(format+"\n", args...) }

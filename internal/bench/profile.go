@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// profiled is what a profiled engine has more than the one that ships: it
-// writes what it has spent its time and memory on when SIGUSR1 tells it to.
+// profiled is a file that a profiled engine has in addition to the released program. It
+// writes a CPU profile and an allocation profile on SIGUSR1.
 const profiled = `package main
 
 import (
@@ -33,10 +33,10 @@ func init() {
 	if err != nil {
 		panic(err)
 	}
-	told := make(chan os.Signal, 1)
-	signal.Notify(told, syscall.SIGUSR1)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1)
 	go func() {
-		<-told
+		<-signals
 		pprof.StopCPUProfile()
 		allocs, err := os.Create(dir + "/allocs.pprof.part")
 		if err == nil {
@@ -52,8 +52,8 @@ func init() {
 }
 `
 
-// build makes the engine's binary. With a directory for profiles it is given
-// the code above by an overlay, so that what ships has no switch for it.
+// build builds the program. With a folder for profiles, an overlay adds the code above,
+// so the released program needs no switch for it.
 func (b *bench) build(ctx context.Context) error {
 	args := []string{"build", "-o", b.binary}
 	if b.profiles != "" {

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// sequential is the honest other: it does for one deal after another what the
-// rule does, with one request after another, as scripts behind a webhook do. It
-// reads the rows, reads the elements, and writes what differs in one batch. It
-// never exceeds the limit: it counts and waits.
+// sequential is a client for comparison. It does the work of the rule for one deal after
+// another and sends one request after another, like a script behind a webhook. It reads
+// the rows, reads the elements, and writes the differences in one batch. It counts its
+// requests and waits, so it never exceeds the limit.
 type sequential struct {
 	site     *site
 	sent     int64
@@ -29,7 +29,7 @@ func newSequential(s *site) *sequential {
 	return &sequential{site: s, property: func(code string) string { return s.ids.Properties[code] }}
 }
 
-// call makes one request when the limit allows it.
+// call sends one request as soon as the limit allows it.
 func (q *sequential) call(ctx context.Context, method string, params map[string]any, result any) error {
 	if wait := q.room(time.Now()); wait > 0 {
 		q.waited += wait
@@ -68,7 +68,7 @@ func (q *sequential) call(ctx context.Context, method string, params map[string]
 	}{result})
 }
 
-// room lets the bucket drain and returns how long until one more fits.
+// room drains the bucket up to now and returns the time until one more request fits.
 func (q *sequential) room(now time.Time) time.Duration {
 	if !q.at.IsZero() {
 		q.level = max(0, q.level-2*now.Sub(q.at).Seconds())
@@ -77,7 +77,7 @@ func (q *sequential) room(now time.Time) time.Duration {
 	return time.Duration(max(0, q.level+1-49) / 2 * float64(time.Second))
 }
 
-// deal keeps the list in step with one deal.
+// deal brings the list in step with one deal.
 func (q *sequential) deal(ctx context.Context, id int) error {
 	var rows struct {
 		ProductRows []struct {
@@ -119,8 +119,7 @@ func (q *sequential) deal(ctx context.Context, id int) error {
 	return q.call(ctx, "batch", map[string]any{"halt": 0, "cmd": adds}, &answer)
 }
 
-// all works off the first deals of a site, twice if asked to: the second time
-// nothing has changed.
+// all processes the deals one after another.
 func (q *sequential) all(ctx context.Context, deals []int) (time.Duration, error) {
 	start := time.Now()
 	for _, id := range deals {
@@ -131,8 +130,8 @@ func (q *sequential) all(ctx context.Context, deals []int) (time.Duration, error
 	return time.Since(start), nil
 }
 
-// extrapolate says what deals more of the same would take: once the burst is
-// used up, the rate decides.
+// extrapolate estimates the time and the requests for more deals of the same kind. After
+// the burst, the rate decides.
 func (q *sequential) extrapolate(took time.Duration, done, deals int) (wall time.Duration, requests int64) {
 	perDeal := float64(q.sent) / float64(done)
 	requests = int64(perDeal * float64(deals))

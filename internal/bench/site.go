@@ -14,7 +14,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 )
 
-// latency is the model of a portal's answering time.
+// latency is the model of a portal's answer time.
 var latency = emulator.Latency{Request: 60 * time.Millisecond, Command: 15 * time.Millisecond}
 
 const rowsPerDeal = 3
@@ -27,8 +27,8 @@ type site struct {
 	url    string // of the inbound webhook
 	server *http.Server
 	deals  []int
-	dead   bool // it takes connections and never answers
-	shared bool // the engine is told that others use the portal
+	dead   bool // it accepts connections and never answers
+	shared bool // the engine is configured with shared: true
 }
 
 // newSite starts a portal with deals that have rows rows each.
@@ -53,7 +53,7 @@ func newSite(ctx context.Context, name string, many bool, deals, rows int) (*sit
 	return s, nil
 }
 
-// ServeHTTP is the portal, or a dead one.
+// ServeHTTP implements http.Handler. A dead site never answers.
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.dead {
 		<-r.Context().Done()
@@ -67,8 +67,8 @@ func (s *site) close() {
 	s.portal.Close()
 }
 
-// fill adds the deals. The limit is for each source address, and loopback has
-// many: what is there before the clock starts costs the engine nothing.
+// fill adds the deals. The portal limits each source address, and fill uses many
+// loopback addresses. So filling does not use up the limit of the engine.
 func (s *site) fill(ctx context.Context, deals, rows int) error {
 	c, err := bitrix.NewClient(bitrix.Config{
 		Webhook: bitrix.Secret(s.url), Plan: bitrix.PlanUnlimited, InFlight: 40,
@@ -105,8 +105,8 @@ func rowsCall(deal, n int) bitrix.Call {
 	}}
 }
 
-// inParts runs f for 50 calls at a time, all at once: calls of one Do with a
-// write among them would wait for each other.
+// inParts runs f concurrently for parts of 50 calls, because the calls of one Do wait for
+// each other if one of them is a write.
 func inParts(calls []bitrix.Call, f func([]bitrix.Call) error) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -143,7 +143,7 @@ func fromEverywhere() *http.Transport {
 	}}
 }
 
-// fillBucket uses up the burst of this machine's address.
+// fillBucket uses up the burst of the address of the engine.
 func (s *site) fillBucket(ctx context.Context) {
 	var wg sync.WaitGroup
 	for range 60 {
@@ -153,8 +153,8 @@ func (s *site) fillBucket(ctx context.Context) {
 	s.portal.Reset()
 }
 
-// neighbour is another program on this machine that uses rate requests a
-// second of the portal's limit until ctx ends. It returns how many it sent.
+// neighbour acts as another program on this machine. It sends one request per interval
+// until ctx ends, and returns how many it sent.
 func (s *site) neighbour(ctx context.Context, every time.Duration) (sent int64) {
 	t := time.NewTicker(every)
 	defer t.Stop()
@@ -171,7 +171,7 @@ func (s *site) neighbour(ctx context.Context, every time.Duration) (sent int64) 
 	}
 }
 
-// ping sends a cheap request. What becomes of it does not matter.
+// ping sends a cheap request and ignores its result.
 func (s *site) ping(ctx context.Context) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"profile", http.NoBody)
 	if err != nil {
@@ -182,8 +182,8 @@ func (s *site) ping(ctx context.Context) {
 	}
 }
 
-// refused counts the engine's requests that the rate limit refused, without the
-// neighbour's.
+// refused counts the requests of the engine that the rate limit refused. It ignores the
+// requests of neighbour.
 func (s *site) refused() (n int64) {
 	for _, c := range s.portal.Calls() {
 		if c.Code == "QUERY_LIMIT_EXCEEDED" && c.Method != "profile" {
@@ -193,7 +193,7 @@ func (s *site) refused() (n int64) {
 	return n
 }
 
-// commands sums the portal's commands.
+// commands returns the number of commands that the portal has executed.
 func commands(s emulator.Stats) (n int64) {
 	for method, k := range s.Commands {
 		if method != "batch" && method != "profile" {

@@ -16,9 +16,9 @@ type row struct {
 	requests, refused int64
 	commands          int64
 	events            int
-	cpu               time.Duration // of the engine; 0 is not known
-	floor             time.Duration // what the portal's limit alone would take; 0 is not told
-	ratio             float64       // how many times as long the sequential client takes
+	cpu               time.Duration // of the engine; 0 means unknown
+	floor             time.Duration // the shortest time that the portal's limit allows; 0 means none is printed
+	ratio             float64       // time of the sequential client divided by ours
 	note              string
 }
 
@@ -40,18 +40,18 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds())
 
 func (r row) String() string { return "| " + strings.Join(r.cells(), " | ") + " |" }
 
-// table is what was measured.
+// table holds the measured rows.
 type table struct {
 	rows       []row
-	sequential []time.Duration // of the cases 1 and 2
+	sequential []time.Duration // wall times of the cases 1 and 2
 }
 
 func (t *table) header() string {
-	return "| case | client | wall time | requests | commands | refused | events/s | its CPU | faster | floor | note |\n" +
+	return "| case | client | wall time | requests | commands | refused | events/s | engine CPU | faster | floor | note |\n" +
 		"|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|"
 }
 
-// The report stands between these marks; what is around them is written by
+// The report is written between these marks. The text around them is written by
 // hand.
 const (
 	begin = "<!-- make bench writes from here -->"
@@ -78,18 +78,18 @@ func replaceBetween(file, begin, end, text string) error {
 	head, rest, ok := strings.Cut(string(old), begin)
 	_, tail, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		return fmt.Errorf("%s: want the marks %q and %q", file, begin, end)
+		return fmt.Errorf("%s: the marks %q and %q are missing", file, begin, end)
 	}
 	return os.WriteFile(file, []byte(head+begin+"\n\n"+text+"\n"+end+tail), 0o644)
 }
 
-// quiet is how long the shipped rules wait after an event of a deal.
-const quiet = time.Second
+// debounce is how long the included rules wait after an event of a deal.
+const debounce = time.Second
 
-// floor is how long so many requests take at least that are allowed a burst
-// and then a rate, with the rule's wait before the first and the time that a
-// portal works on the last.
+// floor is the shortest time for a number of requests when the portal allows a
+// burst and then a rate (requests per second). It includes the debounce before the
+// first request and the portal's time for the last one.
 func floor(requests int64, burst, rate float64) time.Duration {
 	wait := max(0, float64(requests)-burst) / rate
-	return quiet + time.Duration(wait*float64(time.Second)) + latency.Request + 50*latency.Command
+	return debounce + time.Duration(wait*float64(time.Second)) + latency.Request + 50*latency.Command
 }

@@ -1,3 +1,3 @@
-// Package formulas measures formulas beside those of other engines. It is a
-// module of its own, so that nobody who uses b24rules gets their dependencies.
+// Package formulas compares formulas with those of other engines. It is a separate
+// module, so b24rules does not depend on these engines.
 package formulas

@@ -14,19 +14,18 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// rowCount is how many product rows the formulas work on.
+// rowCount is the number of product rows.
 const rowCount = 1000
 
-// contest is one formula in the words of each engine, which all give one value.
+// contest is one formula in the syntax of each engine. All must return the same value.
 type contest struct {
 	name string
-	// ours is also what expr runs, over floats.
+	// ours is also the text for expr.
 	ours, cel string
 	want      float64
 }
 
-// CEL has no sums: the list of products is what it can do of one, so its total
-// lacks the addition and is not compared.
+// CEL has no sum, so the case sum does not run on it.
 var contests = []contest{
 	{name: "condition", ours: `event.id > 100 && event.stage == "WON"`, cel: `event.id > 100.0 && event.stage == "WON"`, want: 1},
 	{name: "arithmetic", ours: `total * (1 + rate) - 0.05`, cel: `total * (1.0 + rate) - 0.05`, want: 120.55},
@@ -35,7 +34,7 @@ var contests = []contest{
 	{name: "sum", ours: `sum(rows, .price * .quantity)`, want: 2000402.95},
 }
 
-// numbers are the values of a formula with numbers of one kind.
+// numbers returns the variables of the formulas, with numbers of one kind.
 func numbers(number func(text string) any) map[string]any {
 	rows := make([]any, rowCount)
 	for i := range rows {
@@ -69,7 +68,8 @@ var ourTypes = formula.Env{Vars: map[string]formula.Type{
 	"event": formula.RecordOf(map[string]formula.Type{"id": {Kind: formula.Number}, "stage": {Kind: formula.String}}),
 }}
 
-// engine compiles a formula and returns what evaluates it.
+// engine compiles a formula into a function that evaluates it. The function is nil if the
+// engine cannot express the formula.
 type engine struct {
 	name    string
 	compile func(c contest) (func() (any, error), error)
@@ -122,8 +122,8 @@ func celEnv() (*cel.Env, error) {
 	)
 }
 
-// TestContests holds that all engines give one value, or the figures would
-// compare different things.
+// TestContests checks that all engines return the same value, so that the figures are
+// comparable.
 func TestContests(t *testing.T) {
 	for _, c := range contests {
 		for _, e := range engines {
