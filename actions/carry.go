@@ -80,29 +80,6 @@ func (e *Record) carried(name string, f *field) any {
 	return out
 }
 
-func carriedOne(f *field, v any) any {
-	if f == nil {
-		return wire(v)
-	}
-	switch f.kind {
-	case kindHTML:
-		// lists.element.update takes the text alone: it would make two values
-		// of {TEXT, TYPE}.
-		return htmlText(v)
-	case kindDay:
-		// The portal reads dates with strtotime, which takes 03/04/2024 for the
-		// 4th of March wherever it is; ISO is read right.
-		if m, ok := momentOf(v, f.dayFirst); ok {
-			return m.day()
-		}
-	case kindMoment:
-		if m, ok := momentOf(v, f.dayFirst); ok {
-			return m.wall()
-		}
-	}
-	return wire(v)
-}
-
 // learnDates finds out how the portal orders the parts of a date with slashes
 // and lets all fields know: what was read may tell, else the list itself does.
 func (l *list) learnDates(ctx context.Context, c *engine.Call, elements []*Record) error {

@@ -203,3 +203,23 @@ func callTouches(t *engine.ArgTypes) []engine.Touch {
 	}
 	return []engine.Touch{touch}
 }
+
+// checkScope finds a missing or empty scope when the file is loaded.
+func checkScope(c *engine.StepCheck) {
+	t := c.Types()
+	if !t.Given("scope") {
+		return // reported as a missing argument
+	}
+	if scope := t.Type("scope"); len(scope.Fields) == 0 && !scope.Open {
+		c.Errorf("scope", "empty-scope", "an empty scope is the whole list").Hint = "scope: {DEAL: =event.id}"
+	}
+}
+
+// checkDeleteLimit finds a wrong limit when the file is loaded.
+func checkDeleteLimit(c *engine.StepCheck) {
+	if v, ok := c.Types().Const("delete_limit"); ok && v != nil {
+		if _, err := parseDeleteLimit(v); err != nil {
+			c.Errorf("delete_limit", "invalid-value", "%s", err)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package actions
 
 import (
 	"context"
-	"slices"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -76,37 +75,4 @@ func deleteItems(ctx context.Context, c *engine.Call, a deleteItemsArgs) (any, e
 	deleted, err := Delete(ctx, c, &itemTarget{schema: schema}, items)
 	c.Note("deleted %d items of type %d", deleted, schema.typ)
 	return map[string]any{"deleted": count(deleted)}, err
-}
-
-// refuseEmpty refuses a filter that could find everything.
-func refuseEmpty(conditions []condition) error {
-	if len(conditions) == 0 {
-		return engine.ParkError("an empty filter would delete everything")
-	}
-	for _, cond := range conditions {
-		if cond.field == nil {
-			continue
-		}
-		list, several := cond.value.([]any)
-		if !several {
-			list = []any{cond.value}
-		}
-		if len(list) == 0 || slices.ContainsFunc(list, cond.findsAll) {
-			return engine.ParkError("the filter on %s has no value: it would find what has none there, such as the items of no deal", cond.field.label())
-		}
-	}
-	return nil
-}
-
-// findsAll reports a value that a condition more likely got by mistake than was
-// meant to have: nothing, and 0 where the portal cannot tell it from nothing.
-func (c condition) findsAll(v any) bool {
-	switch c.op {
-	case ">", ">=", "<", "<=":
-		return v == nil || v == ""
-	}
-	if c.field.kind == kindFlag {
-		return v == nil || v == "" // N is what it is
-	}
-	return c.field.emptyOne(v)
 }

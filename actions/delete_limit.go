@@ -64,12 +64,3 @@ func (l *deleteLimit) brake(deletes, mine int, things string) error {
 	}
 	return nil
 }
-
-// checkDeleteLimit finds a wrong limit when the file is loaded.
-func checkDeleteLimit(c *engine.StepCheck) {
-	if v, ok := c.Types().Const("delete_limit"); ok && v != nil {
-		if _, err := parseDeleteLimit(v); err != nil {
-			c.Errorf("delete_limit", "invalid-value", "%s", err)
-		}
-	}
-}

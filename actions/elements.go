@@ -2,8 +2,7 @@ package actions
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -11,93 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/engine/num"
-	"github.com/b24rules/b24rules/internal/diag"
 )
-
-// listSchema is what is known of a list's fields and properties.
-type listSchema struct {
-	fields []*field
-	byName map[string]*field // by the REST API's name
-}
-
-func newListSchema(fields []*field) *listSchema {
-	s := &listSchema{fields: fields, byName: make(map[string]*field, len(fields))}
-	for _, f := range fields {
-		s.byName[f.name] = f
-	}
-	return s
-}
-
-// resolve finds a field by what a rule calls it: a property by its code, its
-// name or as PROPERTY_n, a system field by its name.
-func (s *listSchema) resolve(name string) (*field, error) {
-	if f := s.byName[name]; f != nil {
-		return f, nil
-	}
-	bare := strings.TrimPrefix(name, "PROPERTY_")
-	for _, is := range []func(*field) bool{
-		func(f *field) bool { return f.code != "" && (f.code == name || f.code == bare) },
-		func(f *field) bool { return f.title == name },
-		func(f *field) bool { return strings.EqualFold(f.code, name) || strings.EqualFold(f.name, name) },
-	} {
-		found := s.find(is)
-		if len(found) > 1 {
-			return nil, engine.ParkError("%d properties of the list are named %q: %s", len(found), name, names(found))
-		}
-		if len(found) == 1 {
-			return found[0], nil
-		}
-	}
-	var known []string
-	for _, f := range s.fields {
-		known = append(known, f.name, f.code, f.title)
-	}
-	if near := diag.Closest(name, known); near != "" {
-		return nil, engine.ParkError("the list has no property %q, did you mean %q?", name, near)
-	}
-	return nil, engine.ParkError("the list has no property %q, it has %s", name, names(s.fields))
-}
-
-func (s *listSchema) find(is func(*field) bool) []*field {
-	var out []*field
-	for _, f := range s.fields {
-		if is(f) {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
-func names(fields []*field) string {
-	out := make([]string, len(fields))
-	for i, f := range fields {
-		out[i] = f.label()
-	}
-	return strings.Join(out, ", ")
-}
-
-// wishes resolves and checks named values. Two names of one property are an
-// error: one of the values would be lost.
-func (s *listSchema) wishes(fields engine.Fields) ([]wish, error) {
-	out := make([]wish, 0, len(fields))
-	for _, x := range fields {
-		f, err := s.resolve(x.Name)
-		if err != nil {
-			return nil, err
-		}
-		if slices.ContainsFunc(out, func(w wish) bool { return w.field == f }) {
-			return nil, engine.ParkError("property %s is named twice", f.label())
-		}
-		if err := f.check(x.Value); err != nil {
-			return nil, engine.ParkError("%w", err)
-		}
-		out = append(out, wish{f, x.Value})
-	}
-	return out, nil
-}
 
 // decodeElements reads the answer of lists.element.get.
 func (s *listSchema) decodeElements(raw []json.RawMessage) ([]*Record, error) {
@@ -167,47 +83,109 @@ func decodeProperty(v any) (values []any, ids []string) {
 	return values, ids
 }
 
-// codePrefix begins every ELEMENT_CODE that a rule made.
-const codePrefix = "b24r-"
-
-// ownCodes makes the codes of one owner's elements in one scope. The codes are
-// what makes a repeated add harmless: a list refuses a code that it has.
-type ownCodes struct{ prefix string }
-
-// newOwnCodes takes the scope's properties by their PROPERTY_n, so that it does
-// not matter what a rule file calls them.
-func newOwnCodes(owner string, scope []wish) ownCodes {
-	parts := make([]string, 0, len(scope))
-	for _, w := range scope {
-		parts = append(parts, w.field.name+"="+w.field.canonical(w.value))
+// record is an element as formulas see it.
+func (s *listSchema) record(e *Record) map[string]any {
+	out := map[string]any{}
+	for name, v := range e.Values {
+		if !strings.HasPrefix(name, "PROPERTY_") {
+			out[name] = v
+		}
 	}
-	slices.Sort(parts)
-	return ownCodes{codePrefix + digest(append([]string{owner}, parts...), 6) + "-"}
+	for _, f := range s.fields {
+		if !strings.HasPrefix(f.name, "PROPERTY_") {
+			continue
+		}
+		name := f.name
+		if f.code != "" {
+			name = f.code
+		}
+		out[name] = f.shown(e.Values[f.name])
+	}
+	out["id"] = count(e.ID)
+	out["code"] = e.Code
+	out["name"] = textOf(e.Values["NAME"])
+	out["sectionId"] = typed(e.Values["IBLOCK_SECTION_ID"], formula.Int, true)
+	return out
 }
 
-// of returns the code of one key.
-func (o ownCodes) of(key string) string { return o.prefix + digest([]string{key}, 8) }
-
-// owns reports whether a code is one of these.
-func (o ownCodes) owns(code string) bool { return strings.HasPrefix(code, o.prefix) }
-
-// digest hashes parts so that no two lists of parts meet by their joints.
-func digest(parts []string, bytes int) string {
-	h := sha256.New()
-	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
+// findOne reads the oldest element with a code; nil when there is none.
+func (l *list) findOne(ctx context.Context, c *engine.Call, code string) (*Record, error) {
+	found, err := l.readByCode(ctx, c, []string{code}, false)
+	if err != nil || len(found) == 0 {
+		return nil, err
 	}
-	return hex.EncodeToString(h.Sum(nil)[:bytes])
+	if n := len(found); n > 1 {
+		c.Note("%d elements have the code %s: the oldest is kept up to date", n, code)
+	}
+	return found[0], nil
 }
 
-// keyText writes a key down; nothing, lists and records identify nothing.
-func keyText(v any) (string, error) {
-	if n, ok := v.(num.Num); ok {
-		return n.String(), nil
+// readByCode reads the elements with given codes, the oldest of each code
+// first. prompt goes before what others ask for.
+func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string, prompt bool) ([]*Record, error) {
+	calls := make([]bitrix.Call, len(codes))
+	for i, code := range codes {
+		calls[i] = l.call("lists.element.get", map[string]any{
+			"ELEMENT_CODE": code, "ELEMENT_ORDER": map[string]any{"ID": "asc"},
+		})
+		calls[i].Prompt = prompt
 	}
-	text, err := formula.ToText(v)
-	if err != nil || text == "" {
-		return "", fmt.Errorf("a key must be a number or text that is not empty")
+	var out []*Record
+	for i, a := range c.Portal.Do(ctx, calls...) {
+		raw, err := decodeRows(a, "")
+		if err != nil {
+			return nil, err
+		}
+		elements, err := l.schema.decodeElements(raw)
+		if err != nil {
+			return nil, err
+		}
+		if err := l.learnDates(ctx, c, elements); err != nil {
+			return nil, err
+		}
+		for _, e := range elements {
+			if e.Code == codes[i] {
+				out = append(out, e)
+			}
+		}
 	}
-	return text, nil
+	return out, nil
 }
+
+// addCall adds an element under its code.
+func (l *list) addCall(d Desired) bitrix.Call {
+	return l.write("lists.element.add", map[string]any{"ELEMENT_CODE": d.Key, "FIELDS": addFields(d.Values)})
+}
+
+// updateCall gives an element its desired values. The code goes along, also as a
+// sign of adoption: updating by ELEMENT_ID alone blanks it.
+func (l *list) updateCall(r *Record, d Desired) bitrix.Call {
+	call := l.write("lists.element.update", map[string]any{
+		"ELEMENT_ID": r.ID, "ELEMENT_CODE": d.Key, "FIELDS": l.schema.updateFields(r, d.Values),
+	})
+	call.Fresh = r.read.Add(freshFor)
+	return call
+}
+
+func (l *list) deleteCall(r *Record) bitrix.Call {
+	return l.write("lists.element.delete", map[string]any{"ELEMENT_ID": r.ID})
+}
+
+// addedID reads the id that lists.element.add answers.
+func addedID(a bitrix.Answer) (int, error) {
+	v, err := formula.FromJSON(a.Result)
+	if err != nil {
+		return 0, fmt.Errorf("read the answer of lists.element.add: %w", err)
+	}
+	n, ok := numberOf(v)
+	id, whole := n.Int64()
+	if !ok || !whole || id <= 0 {
+		return 0, fmt.Errorf("lists.element.add was answered with %s, want the id of the element", shortKind(v))
+	}
+	return int(id), nil
+}
+
+// freshFor is how long the values that were read of an element may be sent back
+// by an update. When many updates wait for the portal's limit, people go on
+// writing into the columns that are preserved.
+const freshFor = 2 * time.Second

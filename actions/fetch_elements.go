@@ -2,12 +2,9 @@ package actions
 
 import (
 	"context"
-	"strings"
 
-	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/engine/num"
 )
 
 // FetchElements reads elements of a universal list.
@@ -81,107 +78,4 @@ func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (an
 		out[i] = l.schema.record(e)
 	}
 	return out, nil
-}
-
-// list is a universal list and what is known of its fields.
-type list struct {
-	id     int
-	typ    string
-	schema *listSchema
-}
-
-// openList learns the fields of a list.
-func openList(ctx context.Context, c *engine.Call, id int, typ string) (*list, error) {
-	if typ == "" {
-		typ = "lists"
-	}
-	schema, err := loadListSchema(ctx, c, typ, id)
-	if err != nil {
-		return nil, err
-	}
-	return &list{id, typ, schema}, nil
-}
-
-// call is a reading call of a lists.* method on this list.
-func (l *list) call(method string, params map[string]any) bitrix.Call {
-	params["IBLOCK_TYPE_ID"] = l.typ
-	params["IBLOCK_ID"] = l.id
-	return bitrix.Call{Method: method, Params: params}
-}
-
-// write is a writing call. The writes of one step go to elements of their own,
-// so their order does not count.
-func (l *list) write(method string, params map[string]any) bitrix.Call {
-	call := l.call(method, params)
-	call.Write, call.Loose = true, true
-	return call
-}
-
-// record is an element as formulas see it.
-func (s *listSchema) record(e *Record) map[string]any {
-	out := map[string]any{}
-	for name, v := range e.Values {
-		if !strings.HasPrefix(name, "PROPERTY_") {
-			out[name] = v
-		}
-	}
-	for _, f := range s.fields {
-		if !strings.HasPrefix(f.name, "PROPERTY_") {
-			continue
-		}
-		name := f.name
-		if f.code != "" {
-			name = f.code
-		}
-		out[name] = f.shown(e.Values[f.name])
-	}
-	out["id"] = count(e.ID)
-	out["code"] = e.Code
-	out["name"] = textOf(e.Values["NAME"])
-	out["sectionId"] = typed(e.Values["IBLOCK_SECTION_ID"], formula.Int, true)
-	return out
-}
-
-// shown is a property's value as formulas see it.
-func (f *field) shown(v any) any {
-	values := f.values(v)
-	out := make([]any, 0, len(values))
-	for _, x := range values {
-		out = append(out, f.shownOne(x))
-	}
-	switch {
-	case f.multiple:
-		return out
-	case len(out) == 0:
-		return nil
-	}
-	return out[0]
-}
-
-func (f *field) shownOne(v any) any {
-	switch f.kind {
-	case kindNumber:
-		if n, ok := numberOf(v); ok {
-			return n
-		}
-	case kindDay:
-		if m, ok := momentOf(v, f.dayFirst); ok {
-			return m.day()
-		}
-	case kindMoment:
-		if m, ok := momentOf(v, f.dayFirst); ok {
-			return m.wall()
-		}
-	case kindHTML:
-		return htmlText(v)
-	case kindChoice:
-		if n, err := num.Parse(textOf(v)); err == nil {
-			return n
-		}
-	case kindText:
-		if n, err := num.Parse(textOf(v)); err == nil && f.reference {
-			return n
-		}
-	}
-	return v
 }

@@ -2,14 +2,13 @@ package actions
 
 import (
 	"encoding/json"
-	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/engine/num"
 )
 
 // operators are the prefixes of filter keys, longer ones before those they
@@ -219,10 +218,35 @@ func verify(conditions []condition, value func(*field) (any, bool), what string,
 	return in, nil
 }
 
-// count is a number of things as a result holds it.
-func count(n int) num.Num { return num.FromInt(int64(n)) }
+// refuseEmpty refuses a filter that could find everything.
+func refuseEmpty(conditions []condition) error {
+	if len(conditions) == 0 {
+		return engine.ParkError("an empty filter would delete everything")
+	}
+	for _, cond := range conditions {
+		if cond.field == nil {
+			continue
+		}
+		list, several := cond.value.([]any)
+		if !several {
+			list = []any{cond.value}
+		}
+		if len(list) == 0 || slices.ContainsFunc(list, cond.findsAll) {
+			return engine.ParkError("the filter on %s has no value: it would find what has none there, such as the items of no deal", cond.field.label())
+		}
+	}
+	return nil
+}
 
-// itemName names an item in messages.
-func itemName(entityTypeID, id int) string {
-	return fmt.Sprintf("item %d of type %d", id, entityTypeID)
+// findsAll reports a value that a condition more likely got by mistake than was
+// meant to have: nothing, and 0 where the portal cannot tell it from nothing.
+func (c condition) findsAll(v any) bool {
+	switch c.op {
+	case ">", ">=", "<", "<=":
+		return v == nil || v == ""
+	}
+	if c.field.kind == kindFlag {
+		return v == nil || v == "" // N is what it is
+	}
+	return c.field.emptyOne(v)
 }

@@ -213,3 +213,64 @@ func keyOf(item *Record, keys []*field) (text string, ours bool) {
 	slices.Sort(texts)
 	return strings.Join(texts, "\x00"), ours
 }
+
+// getItem is the call that reads one item.
+func getItem(entityTypeID, id int) bitrix.Call {
+	return bitrix.Call{Method: "crm.item.get", Params: map[string]any{"entityTypeId": entityTypeID, "id": id}}
+}
+
+// decodeItem reads {"item": {…}} as get, add and update answer it.
+func decodeItem(raw json.RawMessage) (map[string]any, error) {
+	v, err := formula.FromJSON(raw)
+	if err != nil {
+		return nil, fmt.Errorf("read an item: %w", err)
+	}
+	outer, _ := v.(map[string]any)
+	item, ok := outer["item"].(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("read an item: the answer holds none")
+	}
+	return item, nil
+}
+
+// findByKey reads the items that carry the key, the oldest first.
+func (s *itemSchema) findByKey(ctx context.Context, c *engine.Call, key, fields []wish) ([]*Record, error) {
+	conditions := make([]condition, len(key))
+	selected := []string{"id"}
+	for i, w := range key {
+		conditions[i] = condition{field: w.field, op: "=", value: w.value}
+		selected = append(selected, w.field.name)
+	}
+	for _, w := range fields {
+		selected = append(selected, w.field.name)
+	}
+	call := bitrix.Call{Method: "crm.item.list", Params: map[string]any{
+		"entityTypeId": s.typ, "filter": filterParams(conditions, itemFilterOne),
+		"select": selected, "order": byID(), "start": 0,
+	}}
+	if call.Many = manyOwners(conditions[0], itemValue); call.Many != nil {
+		call.Many.List, call.Many.Wrapper = "@"+key[0].field.name, "items"
+	}
+	a := c.Portal.Do(ctx, call)[0]
+	raw, err := decodeRows(a, "items")
+	if err != nil {
+		return nil, err
+	}
+	items, err := s.decodeItems(raw)
+	if err != nil {
+		return nil, err
+	}
+	var found []*Record
+	for _, item := range items {
+		if item.Holds(key) {
+			found = append(found, item)
+		}
+	}
+	// A database that takes ABC for abc returns a few items too many. A portal
+	// that does not apply the filter returns everything, and ours may be on a
+	// later page: adding one then would double it.
+	if len(found) == 0 && a.Next >= 0 {
+		return nil, engine.ParkError("upsert_item: the portal returned %d items of type %d, and those seen do not have the key: it does not apply this filter", a.Total, s.typ)
+	}
+	return found, nil
+}

@@ -2,8 +2,6 @@ package actions
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
@@ -128,50 +126,6 @@ func record(raw map[string]any, fields []schemas.Field) map[string]any {
 	return raw
 }
 
-// typed turns a portal's value into one of a kind.
-func typed(v any, k formula.Kind, maybe bool) any {
-	if v == nil && maybe {
-		return nil
-	}
-	switch k {
-	case formula.Int, formula.Number:
-		if n, ok := numberOf(v); ok && (k == formula.Number || n.IsInt()) {
-			return n
-		}
-		if maybe {
-			return nil
-		}
-		return num.Num{}
-	case formula.String:
-		if _, isList := v.([]any); isList {
-			return "" // PHP writes an empty record as a list
-		}
-		return textOf(v)
-	case formula.Bool:
-		return flagOf(v) == "Y"
-	}
-	return v
-}
-
-// getItem is the call that reads one item.
-func getItem(entityTypeID, id int) bitrix.Call {
-	return bitrix.Call{Method: "crm.item.get", Params: map[string]any{"entityTypeId": entityTypeID, "id": id}}
-}
-
-// decodeItem reads {"item": {…}} as get, add and update answer it.
-func decodeItem(raw json.RawMessage) (map[string]any, error) {
-	v, err := formula.FromJSON(raw)
-	if err != nil {
-		return nil, fmt.Errorf("read an item: %w", err)
-	}
-	outer, _ := v.(map[string]any)
-	item, ok := outer["item"].(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("read an item: the answer holds none")
-	}
-	return item, nil
-}
-
 // readItem reads the fields of one item. A missing one is c.Missing's error.
 func readItem(ctx context.Context, c *engine.Call, entityTypeID, id int) (map[string]any, error) {
 	a := c.Portal.Do(ctx, getItem(entityTypeID, id))[0]
@@ -183,3 +137,6 @@ func readItem(ctx context.Context, c *engine.Call, entityTypeID, id int) (map[st
 	}
 	return decodeItem(a.Result)
 }
+
+// count is a number of things as a result holds it.
+func count(n int) num.Num { return num.FromInt(int64(n)) }

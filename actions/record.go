@@ -48,3 +48,8 @@ func (r *Record) Differing(values []wish) []wish {
 	}
 	return out
 }
+
+// itemName names an item in messages.
+func itemName(entityTypeID, id int) string {
+	return fmt.Sprintf("item %d of type %d", id, entityTypeID)
+}

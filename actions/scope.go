@@ -55,17 +55,6 @@ func (l *list) scopeWishes(scope engine.Fields) ([]wish, error) {
 	return out, nil
 }
 
-// checkScope finds a missing or empty scope when the file is loaded.
-func checkScope(c *engine.StepCheck) {
-	t := c.Types()
-	if !t.Given("scope") {
-		return // reported as a missing argument
-	}
-	if scope := t.Type("scope"); len(scope.Fields) == 0 && !scope.Open {
-		c.Errorf("scope", "empty-scope", "an empty scope is the whole list").Hint = "scope: {DEAL: =event.id}"
-	}
-}
-
 // readScope reads all elements of a scope, in the order of their ids. The
 // portal's filter is not believed: only elements that have the scope's values
 // are returned. prompt goes before what others ask for.
@@ -152,38 +141,6 @@ func itemValue(row map[string]json.RawMessage, name string) []any {
 		return list
 	}
 	return []any{v}
-}
-
-// readByCode reads the elements with given codes, the oldest of each code
-// first. prompt goes before what others ask for.
-func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string, prompt bool) ([]*Record, error) {
-	calls := make([]bitrix.Call, len(codes))
-	for i, code := range codes {
-		calls[i] = l.call("lists.element.get", map[string]any{
-			"ELEMENT_CODE": code, "ELEMENT_ORDER": map[string]any{"ID": "asc"},
-		})
-		calls[i].Prompt = prompt
-	}
-	var out []*Record
-	for i, a := range c.Portal.Do(ctx, calls...) {
-		raw, err := decodeRows(a, "")
-		if err != nil {
-			return nil, err
-		}
-		elements, err := l.schema.decodeElements(raw)
-		if err != nil {
-			return nil, err
-		}
-		if err := l.learnDates(ctx, c, elements); err != nil {
-			return nil, err
-		}
-		for _, e := range elements {
-			if e.Code == codes[i] {
-				out = append(out, e)
-			}
-		}
-	}
-	return out, nil
 }
 
 // ownerStands makes sure that the entity of the run can still be read, before

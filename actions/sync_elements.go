@@ -2,7 +2,6 @@ package actions
 
 import (
 	"context"
-	"errors"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -156,30 +155,4 @@ func (a syncElementsArgs) want(ctx context.Context, l *list, scope []wish, codes
 		}
 	}
 	return w, nil
-}
-
-// elementWishes are the fields of one element and those of its scope.
-func (l *list) elementWishes(fields engine.Fields, scope []wish) ([]wish, error) {
-	out, err := l.schema.wishes(fields)
-	if err != nil {
-		return nil, err
-	}
-	named := false
-	for _, w := range out {
-		if w.field.name == "NAME" {
-			named = !w.field.empty(w.value)
-		}
-		if w.field.kind == kindFile {
-			return nil, errors.New("property " + w.field.label() + " holds files, which cannot be compared: leave it out")
-		}
-		for _, s := range scope {
-			if s.field == w.field {
-				return nil, errors.New("property " + w.field.label() + " stands in scope and in fields")
-			}
-		}
-	}
-	if !named {
-		return nil, errors.New("the element has no NAME, which every element needs")
-	}
-	return append(out, scope...), nil
 }

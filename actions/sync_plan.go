@@ -1,7 +1,5 @@
 package actions
 
-import "strings"
-
 // Desired is a record as a rule wants it to be.
 type Desired struct {
 	Row int // of the rows, from 0
@@ -140,9 +138,4 @@ func itemOptions(keys []*field, removeForeign bool) Options {
 		Free:          func(*Record) bool { return true },
 		RemoveForeign: removeForeign,
 	}
-}
-
-// made reports whether a rule, this one or another, made an element.
-func made(code string) bool {
-	return strings.HasPrefix(code, codePrefix)
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // elementTarget is the target of sync_elements, upsert_element and delete_elements.
@@ -26,11 +25,6 @@ type elementTarget struct {
 func newElementTarget(l *list, reread func() ([]*Record, error)) *elementTarget {
 	return &elementTarget{l, reread, map[string]int{}}
 }
-
-// freshFor is how long the values that were read of an element may be sent back
-// by an update. When many updates wait for the portal's limit, people go on
-// writing into the columns that are preserved.
-const freshFor = 2 * time.Second
 
 func (x *elementTarget) call(w write) bitrix.Call {
 	switch {
@@ -59,20 +53,6 @@ func (x *elementTarget) judge(w write, a bitrix.Answer) error {
 	}
 	x.ids[w.desired.Key] = id
 	return nil
-}
-
-// addedID reads the id that lists.element.add answers.
-func addedID(a bitrix.Answer) (int, error) {
-	v, err := formula.FromJSON(a.Result)
-	if err != nil {
-		return 0, fmt.Errorf("read the answer of lists.element.add: %w", err)
-	}
-	n, ok := numberOf(v)
-	id, whole := n.Int64()
-	if !ok || !whole || id <= 0 {
-		return 0, fmt.Errorf("lists.element.add was answered with %s, want the id of the element", shortKind(v))
-	}
-	return int(id), nil
 }
 
 // retry deals with codes that are taken, with updates that waited for too long,
@@ -245,21 +225,18 @@ func (x *elementTarget) notes(c *engine.Call, p Plan, t Tally) {
 	}
 }
 
-// addCall adds an element under its code.
-func (l *list) addCall(d Desired) bitrix.Call {
-	return l.write("lists.element.add", map[string]any{"ELEMENT_CODE": d.Key, "FIELDS": addFields(d.Values)})
-}
+// oneElement is the target of a step that writes one element.
+type oneElement struct{ *elementTarget }
 
-// updateCall gives an element its desired values. The code goes along, also as a
-// sign of adoption: updating by ELEMENT_ID alone blanks it.
-func (l *list) updateCall(r *Record, d Desired) bitrix.Call {
-	call := l.write("lists.element.update", map[string]any{
-		"ELEMENT_ID": r.ID, "ELEMENT_CODE": d.Key, "FIELDS": l.schema.updateFields(r, d.Values),
-	})
-	call.Fresh = r.read.Add(freshFor)
-	return call
-}
+func (x *oneElement) noun() string { return "element" }
 
-func (l *list) deleteCall(r *Record) bitrix.Call {
-	return l.write("lists.element.delete", map[string]any{"ELEMENT_ID": r.ID})
+func (x *oneElement) notes(c *engine.Call, _ Plan, t Tally) {
+	for _, id := range x.ids {
+		switch {
+		case t.Added > 0:
+			c.Note("added element %d", id)
+		case t.Updated > 0:
+			c.Note("updated element %d", id)
+		}
+	}
 }

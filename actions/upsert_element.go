@@ -70,22 +70,6 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 	return upserted(one.ids[f.code], t.Added > 0, t.Updated > 0), nil
 }
 
-// oneElement is the target of a step that writes one element.
-type oneElement struct{ *elementTarget }
-
-func (x *oneElement) noun() string { return "element" }
-
-func (x *oneElement) notes(c *engine.Call, _ Plan, t Tally) {
-	for _, id := range x.ids {
-		switch {
-		case t.Added > 0:
-			c.Note("added element %d", id)
-		case t.Updated > 0:
-			c.Note("updated element %d", id)
-		}
-	}
-}
-
 // foundElement is the element with a code, nil when there is none.
 type foundElement struct {
 	list    *list
@@ -108,16 +92,4 @@ func (a upsertElementArgs) find(ctx context.Context, c *engine.Call) (*foundElem
 		return nil, err
 	}
 	return f, nil
-}
-
-// findOne reads the oldest element with a code; nil when there is none.
-func (l *list) findOne(ctx context.Context, c *engine.Call, code string) (*Record, error) {
-	found, err := l.readByCode(ctx, c, []string{code}, false)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	if n := len(found); n > 1 {
-		c.Note("%d elements have the code %s: the oldest is kept up to date", n, code)
-	}
-	return found[0], nil
 }

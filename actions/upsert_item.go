@@ -115,48 +115,6 @@ func (a upsertItemArgs) wishes(schema *itemSchema) (key, fields []wish, err erro
 	return key, fields, nil
 }
 
-// findByKey reads the items that carry the key, the oldest first.
-func (s *itemSchema) findByKey(ctx context.Context, c *engine.Call, key, fields []wish) ([]*Record, error) {
-	conditions := make([]condition, len(key))
-	selected := []string{"id"}
-	for i, w := range key {
-		conditions[i] = condition{field: w.field, op: "=", value: w.value}
-		selected = append(selected, w.field.name)
-	}
-	for _, w := range fields {
-		selected = append(selected, w.field.name)
-	}
-	call := bitrix.Call{Method: "crm.item.list", Params: map[string]any{
-		"entityTypeId": s.typ, "filter": filterParams(conditions, itemFilterOne),
-		"select": selected, "order": byID(), "start": 0,
-	}}
-	if call.Many = manyOwners(conditions[0], itemValue); call.Many != nil {
-		call.Many.List, call.Many.Wrapper = "@"+key[0].field.name, "items"
-	}
-	a := c.Portal.Do(ctx, call)[0]
-	raw, err := decodeRows(a, "items")
-	if err != nil {
-		return nil, err
-	}
-	items, err := s.decodeItems(raw)
-	if err != nil {
-		return nil, err
-	}
-	var found []*Record
-	for _, item := range items {
-		if item.Holds(key) {
-			found = append(found, item)
-		}
-	}
-	// A database that takes ABC for abc returns a few items too many. A portal
-	// that does not apply the filter returns everything, and ours may be on a
-	// later page: adding one then would double it.
-	if len(found) == 0 && a.Next >= 0 {
-		return nil, engine.ParkError("upsert_item: the portal returned %d items of type %d, and those seen do not have the key: it does not apply this filter", a.Total, s.typ)
-	}
-	return found, nil
-}
-
 func addItem(ctx context.Context, c *engine.Call, s *itemSchema, wishes []wish) (any, error) {
 	a := c.Portal.Do(ctx, addItemCall(s.typ, wishes))[0]
 	if a.Err != nil {
@@ -209,14 +167,6 @@ func changeItem(ctx context.Context, c *engine.Call, s *itemSchema, item *Record
 	noteRefused(c, stored, changed)
 	c.Note("updated %s: %s", item, wishNames(changed))
 	return true, nil
-}
-
-func wishNames(wishes []wish) string {
-	names := make([]string, len(wishes))
-	for i, w := range wishes {
-		names[i] = w.field.name
-	}
-	return strings.Join(names, ", ")
 }
 
 func upserted(id int, created, updated bool) map[string]any {

@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/engine"
@@ -30,4 +31,12 @@ func noteShortened(c *engine.Call, wishes ...wish) {
 			told[f] = true
 		}
 	}
+}
+
+func wishNames(wishes []wish) string {
+	names := make([]string, len(wishes))
+	for i, w := range wishes {
+		names[i] = w.field.name
+	}
+	return strings.Join(names, ", ")
 }

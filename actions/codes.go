@@ -1,0 +1,62 @@
+package actions
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/num"
+)
+
+// codePrefix begins every ELEMENT_CODE that a rule made.
+const codePrefix = "b24r-"
+
+// ownCodes makes the codes of one owner's elements in one scope. The codes are
+// what makes a repeated add harmless: a list refuses a code that it has.
+type ownCodes struct{ prefix string }
+
+// newOwnCodes takes the scope's properties by their PROPERTY_n, so that it does
+// not matter what a rule file calls them.
+func newOwnCodes(owner string, scope []wish) ownCodes {
+	parts := make([]string, 0, len(scope))
+	for _, w := range scope {
+		parts = append(parts, w.field.name+"="+w.field.canonical(w.value))
+	}
+	slices.Sort(parts)
+	return ownCodes{codePrefix + digest(append([]string{owner}, parts...), 6) + "-"}
+}
+
+// of returns the code of one key.
+func (o ownCodes) of(key string) string { return o.prefix + digest([]string{key}, 8) }
+
+// owns reports whether a code is one of these.
+func (o ownCodes) owns(code string) bool { return strings.HasPrefix(code, o.prefix) }
+
+// digest hashes parts so that no two lists of parts meet by their joints.
+func digest(parts []string, bytes int) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:bytes])
+}
+
+// keyText writes a key down; nothing, lists and records identify nothing.
+func keyText(v any) (string, error) {
+	if n, ok := v.(num.Num); ok {
+		return n.String(), nil
+	}
+	text, err := formula.ToText(v)
+	if err != nil || text == "" {
+		return "", fmt.Errorf("a key must be a number or text that is not empty")
+	}
+	return text, nil
+}
+
+// made reports whether a rule, this one or another, made an element.
+func made(code string) bool {
+	return strings.HasPrefix(code, codePrefix)
+}

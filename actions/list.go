@@ -1,0 +1,154 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
+)
+
+// list is a universal list and what is known of its fields.
+type list struct {
+	id     int
+	typ    string
+	schema *listSchema
+}
+
+// openList learns the fields of a list.
+func openList(ctx context.Context, c *engine.Call, id int, typ string) (*list, error) {
+	if typ == "" {
+		typ = "lists"
+	}
+	schema, err := loadListSchema(ctx, c, typ, id)
+	if err != nil {
+		return nil, err
+	}
+	return &list{id, typ, schema}, nil
+}
+
+// call is a reading call of a lists.* method on this list.
+func (l *list) call(method string, params map[string]any) bitrix.Call {
+	params["IBLOCK_TYPE_ID"] = l.typ
+	params["IBLOCK_ID"] = l.id
+	return bitrix.Call{Method: method, Params: params}
+}
+
+// write is a writing call. The writes of one step go to elements of their own,
+// so their order does not count.
+func (l *list) write(method string, params map[string]any) bitrix.Call {
+	call := l.call(method, params)
+	call.Write, call.Loose = true, true
+	return call
+}
+
+// listSchema is what is known of a list's fields and properties.
+type listSchema struct {
+	fields []*field
+	byName map[string]*field // by the REST API's name
+}
+
+func newListSchema(fields []*field) *listSchema {
+	s := &listSchema{fields: fields, byName: make(map[string]*field, len(fields))}
+	for _, f := range fields {
+		s.byName[f.name] = f
+	}
+	return s
+}
+
+// resolve finds a field by what a rule calls it: a property by its code, its
+// name or as PROPERTY_n, a system field by its name.
+func (s *listSchema) resolve(name string) (*field, error) {
+	if f := s.byName[name]; f != nil {
+		return f, nil
+	}
+	bare := strings.TrimPrefix(name, "PROPERTY_")
+	for _, is := range []func(*field) bool{
+		func(f *field) bool { return f.code != "" && (f.code == name || f.code == bare) },
+		func(f *field) bool { return f.title == name },
+		func(f *field) bool { return strings.EqualFold(f.code, name) || strings.EqualFold(f.name, name) },
+	} {
+		found := s.find(is)
+		if len(found) > 1 {
+			return nil, engine.ParkError("%d properties of the list are named %q: %s", len(found), name, names(found))
+		}
+		if len(found) == 1 {
+			return found[0], nil
+		}
+	}
+	var known []string
+	for _, f := range s.fields {
+		known = append(known, f.name, f.code, f.title)
+	}
+	if near := diag.Closest(name, known); near != "" {
+		return nil, engine.ParkError("the list has no property %q, did you mean %q?", name, near)
+	}
+	return nil, engine.ParkError("the list has no property %q, it has %s", name, names(s.fields))
+}
+
+func (s *listSchema) find(is func(*field) bool) []*field {
+	var out []*field
+	for _, f := range s.fields {
+		if is(f) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func names(fields []*field) string {
+	out := make([]string, len(fields))
+	for i, f := range fields {
+		out[i] = f.label()
+	}
+	return strings.Join(out, ", ")
+}
+
+// wishes resolves and checks named values. Two names of one property are an
+// error: one of the values would be lost.
+func (s *listSchema) wishes(fields engine.Fields) ([]wish, error) {
+	out := make([]wish, 0, len(fields))
+	for _, x := range fields {
+		f, err := s.resolve(x.Name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(out, func(w wish) bool { return w.field == f }) {
+			return nil, engine.ParkError("property %s is named twice", f.label())
+		}
+		if err := f.check(x.Value); err != nil {
+			return nil, engine.ParkError("%w", err)
+		}
+		out = append(out, wish{f, x.Value})
+	}
+	return out, nil
+}
+
+// elementWishes are the fields of one element and those of its scope.
+func (l *list) elementWishes(fields engine.Fields, scope []wish) ([]wish, error) {
+	out, err := l.schema.wishes(fields)
+	if err != nil {
+		return nil, err
+	}
+	named := false
+	for _, w := range out {
+		if w.field.name == "NAME" {
+			named = !w.field.empty(w.value)
+		}
+		if w.field.kind == kindFile {
+			return nil, errors.New("property " + w.field.label() + " holds files, which cannot be compared: leave it out")
+		}
+		for _, s := range scope {
+			if s.field == w.field {
+				return nil, errors.New("property " + w.field.label() + " stands in scope and in fields")
+			}
+		}
+	}
+	if !named {
+		return nil, errors.New("the element has no NAME, which every element needs")
+	}
+	return append(out, scope...), nil
+}
