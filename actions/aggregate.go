@@ -104,5 +104,5 @@ func groupKey(v any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return shortKind(v) + ":" + text, nil
+	return KindOf(v) + ":" + text, nil
 }

@@ -122,7 +122,7 @@ func callMethod(ctx context.Context, c *engine.Call, a callArgs) (any, error) {
 			return nil, err
 		}
 	}
-	params, _ := wire(a.Params).(map[string]any)
+	params, _ := ToREST(a.Params).(map[string]any)
 	answer := c.Portal.Do(ctx, bitrix.Call{Method: a.Method, Params: params, Write: writes})[0]
 	if answer.Err != nil {
 		return nil, answer.Err

@@ -17,8 +17,8 @@ var portalSets = []string{"ID", "IBLOCK_ID", "CODE", "BP_PUBLISHED", "MODIFIED_B
 func addFields(wishes []wish) map[string]any {
 	out := map[string]any{}
 	for _, w := range wishes {
-		if !w.field.empty(w.value) {
-			out[w.field.name] = w.field.listValue(w.value)
+		if !w.field.Empty(w.value) {
+			out[w.field.Name] = w.field.ListValue(w.value)
 		}
 	}
 	return out
@@ -34,11 +34,11 @@ func (s *listSchema) updateFields(e *Record, wishes []wish) map[string]any {
 // copyFields are the FIELDS of lists.element.add for a copy of an element that
 // has the wished values.
 func (s *listSchema) copyFields(e *Record, wishes []wish) map[string]any {
-	return s.wholeFields(e, wishes, func(e *Record, name string, f *field) any {
+	return s.wholeFields(e, wishes, func(e *Record, name string, f *Field) any {
 		values, _ := e.Values[name].([]any)
 		out := make([]any, len(values))
 		for i, v := range values {
-			out[i] = carriedOne(f, v)
+			out[i] = f.SentBack(v)
 		}
 		if len(out) == 1 {
 			return out[0]
@@ -47,10 +47,10 @@ func (s *listSchema) copyFields(e *Record, wishes []wish) map[string]any {
 	})
 }
 
-func (s *listSchema) wholeFields(e *Record, wishes []wish, property func(e *Record, name string, f *field) any) map[string]any {
+func (s *listSchema) wholeFields(e *Record, wishes []wish, property func(e *Record, name string, f *Field) any) map[string]any {
 	out := addFields(wishes)
 	for name, v := range e.Values {
-		if slices.ContainsFunc(wishes, func(w wish) bool { return w.field.name == name }) {
+		if slices.ContainsFunc(wishes, func(w wish) bool { return w.field.Name == name }) {
 			continue
 		}
 		f := s.byName[name]
@@ -71,11 +71,11 @@ func (s *listSchema) wholeFields(e *Record, wishes []wish, property func(e *Reco
 // carried is a property's value in the form {valueId: value}, which keeps the
 // values of every type: the portal updates them in place. A file is kept by its
 // id.
-func (e *Record) carried(name string, f *field) any {
+func (e *Record) carried(name string, f *Field) any {
 	values, _ := e.Values[name].([]any)
 	out := make(map[string]any, len(values))
 	for i, v := range values {
-		out[e.valueIDs[name][i]] = carriedOne(f, v)
+		out[e.valueIDs[name][i]] = f.SentBack(v)
 	}
 	return out
 }
@@ -87,23 +87,23 @@ func (l *list) learnDates(ctx context.Context, c *engine.Call, elements []*Recor
 	if !there {
 		return nil // and what is known stays
 	}
-	if seen.dayFirst == seen.monthFirst {
+	if seen.DayFirst == seen.MonthFirst {
 		changed, err := c.Portal.ListChanged(ctx, l.typ, l.id)
 		if err != nil {
 			return fmt.Errorf("learn how the portal writes dates: %w", err)
 		}
-		seen = slashes{}
-		seen.look(changed)
+		seen = DateOrder{}
+		seen.Observe(changed)
 	}
 	for _, f := range l.schema.fields {
-		f.dayFirst = seen.dayFirst
+		f.DayFirst = seen.DayFirst
 	}
 	return nil
 }
 
 // slashes is what elements tell about dates with slashes, and whether there are
 // any.
-func (s *listSchema) slashes(elements []*Record) (seen slashes, there bool) {
+func (s *listSchema) slashes(elements []*Record) (seen DateOrder, there bool) {
 	for _, e := range elements {
 		for _, v := range e.Values {
 			list, ok := v.([]any)
@@ -112,7 +112,7 @@ func (s *listSchema) slashes(elements []*Record) (seen slashes, there bool) {
 			}
 			for _, x := range list {
 				if text, ok := x.(string); ok && strings.Count(text, "/") == 2 && len(text) < 32 {
-					there = seen.look(text) || there
+					there = seen.Observe(text) || there
 				}
 			}
 		}

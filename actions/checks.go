@@ -192,7 +192,7 @@ func callTouches(t *engine.ArgTypes) []engine.Touch {
 	touch := engine.Touch{Kind: engine.TouchItems, Adds: parts[2] == "add", Updates: parts[2] == "update", Deletes: parts[2] == "delete"}
 	if parts[1] == "item" {
 		typ, _ := t.Entry("params", "entityTypeId")
-		n, _ := numberOf(typ)
+		n, _ := NumberOf(typ)
 		id, _ := n.Int64()
 		touch.Type = int(id)
 	} else if o, ok := schemas.LookupOwner(parts[1]); ok {

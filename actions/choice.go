@@ -11,15 +11,15 @@ import (
 
 // choice returns the id of a choice that was named by its id or by its text.
 // What names none is returned as it is.
-func (f *field) choice(v any) string {
-	text := textOf(v)
+func (f *Field) choice(v any) string {
+	text := TextOf(v)
 	if b, ok := v.(bool); ok {
 		text = "N"
 		if b {
 			text = "Y"
 		}
 	}
-	if _, ok := f.choices[text]; ok {
+	if _, ok := f.Choices[text]; ok {
 		return text
 	}
 	if ids := f.choicesNamed(text); len(ids) > 0 {
@@ -30,10 +30,10 @@ func (f *field) choice(v any) string {
 
 // choicesNamed are the ids of the choices with a text; those that are spelt the
 // same come before those that differ in case only.
-func (f *field) choicesNamed(text string) []string {
+func (f *Field) choicesNamed(text string) []string {
 	var exact, loose []string
-	for _, id := range slices.Sorted(maps.Keys(f.choices)) {
-		switch shown := f.choices[id]; {
+	for _, id := range slices.Sorted(maps.Keys(f.Choices)) {
+		switch shown := f.Choices[id]; {
 		case shown == text:
 			exact = append(exact, id)
 		case strings.EqualFold(shown, text):
@@ -46,20 +46,20 @@ func (f *field) choicesNamed(text string) []string {
 	return loose
 }
 
-func (f *field) checkChoice(v any) error {
-	if len(f.choices) == 0 {
+func (f *Field) checkChoice(v any) error {
+	if len(f.Choices) == 0 {
 		return nil
 	}
 	id := f.choice(v)
-	if _, ok := f.choices[id]; ok {
-		if same := f.choicesNamed(textOf(v)); id != textOf(v) && len(same) > 1 {
-			return fmt.Errorf("field %s has several choices with the text %q, name one by its id: %s", f.label(), textOf(v), strings.Join(same, ", "))
+	if _, ok := f.Choices[id]; ok {
+		if same := f.choicesNamed(TextOf(v)); id != TextOf(v) && len(same) > 1 {
+			return fmt.Errorf("field %s has several choices with the text %q, name one by its id: %s", f.Label(), TextOf(v), strings.Join(same, ", "))
 		}
 		return nil
 	}
-	shown := slices.Collect(maps.Values(f.choices))
-	if near := diag.Closest(textOf(v), shown); near != "" {
-		return fmt.Errorf("field %s has no choice of this name, did you mean %q?", f.label(), near)
+	shown := slices.Collect(maps.Values(f.Choices))
+	if near := diag.Closest(TextOf(v), shown); near != "" {
+		return fmt.Errorf("field %s has no choice of this name, did you mean %q?", f.Label(), near)
 	}
-	return fmt.Errorf("field %s has no such choice", f.label())
+	return fmt.Errorf("field %s has no such choice", f.Label())
 }

@@ -23,7 +23,7 @@ type ownCodes struct{ prefix string }
 func newOwnCodes(owner string, scope []wish) ownCodes {
 	parts := make([]string, 0, len(scope))
 	for _, w := range scope {
-		parts = append(parts, w.field.name+"="+w.field.canonical(w.value))
+		parts = append(parts, w.field.Name+"="+w.field.Canonical(w.value))
 	}
 	slices.Sort(parts)
 	return ownCodes{codePrefix + digest(append([]string{owner}, parts...), 6) + "-"}

@@ -8,18 +8,18 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// same reports whether a stored value and a wished one mean the same. The order
+// Same reports whether a stored value and a wished one mean the same. The order
 // of a multiple field's values counts where it means something.
-func (f *field) same(stored, wished any) bool {
-	if f.unordered {
+func (f *Field) Same(stored, wished any) bool {
+	if f.Unordered {
 		return slices.Equal(f.set(stored), f.set(wished))
 	}
-	a, b := f.values(stored), f.values(wished)
+	a, b := f.Split(stored), f.Split(wished)
 	if len(a) != len(b) {
 		return false
 	}
 	for i := range a {
-		if !f.sameOne(a[i], b[i]) {
+		if !f.SameOne(a[i], b[i]) {
 			return false
 		}
 	}
@@ -27,42 +27,42 @@ func (f *field) same(stored, wished any) bool {
 }
 
 // set is the values of v, each once, in an order of their own.
-func (f *field) set(v any) []string {
+func (f *Field) set(v any) []string {
 	out := []string{}
-	for _, x := range f.values(v) {
-		out = append(out, f.canonicalOne(x))
+	for _, x := range f.Split(v) {
+		out = append(out, f.CanonicalOne(x))
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
-func (f *field) sameOne(a, b any) bool {
-	switch f.kind {
-	case kindNumber:
+func (f *Field) SameOne(a, b any) bool {
+	switch f.Kind {
+	case KindNumber:
 		x, okX := f.number(a)
 		y, okY := f.number(b)
 		return okX && okY && x.Equal(y)
-	case kindFlag:
-		return flagOf(a) == flagOf(b)
-	case kindDay, kindMoment:
-		x, okX := momentOf(a, f.dayFirst)
-		y, okY := momentOf(b, f.dayFirst)
+	case KindFlag:
+		return FlagOf(a) == FlagOf(b)
+	case KindDay, KindDateTime:
+		x, okX := DateTimeOf(a, f.DayFirst)
+		y, okY := DateTimeOf(b, f.DayFirst)
 		if !okX || !okY {
-			return okX == okY && textOf(a) == textOf(b)
+			return okX == okY && TextOf(a) == TextOf(b)
 		}
-		if f.kind == kindDay {
-			return x.day() == y.day()
+		if f.Kind == KindDay {
+			return x.Day() == y.Day()
 		}
-		return x.same(y, f.zone)
-	case kindMoney:
+		return x.Same(y, f.Zone)
+	case KindMoney:
 		return moneyOf(a) == moneyOf(b)
-	case kindChoice:
+	case KindChoice:
 		return f.choice(a) == f.choice(b)
-	case kindHTML:
+	case KindHTML:
 		return htmlText(a) == htmlText(b)
 	}
-	if f.length > 0 {
-		return f.kept(textOf(a)) == f.kept(textOf(b))
+	if f.Length > 0 {
+		return f.truncate(TextOf(a)) == f.truncate(TextOf(b))
 	}
 	return sameText(a, b)
 }
@@ -73,31 +73,31 @@ func sameText(a, b any) bool {
 	_, numA := a.(num.Num)
 	_, numB := b.(num.Num)
 	if numA || numB {
-		x, okX := numberOf(a)
-		y, okY := numberOf(b)
+		x, okX := NumberOf(a)
+		y, okY := NumberOf(b)
 		if okX && okY {
 			return x.Equal(y)
 		}
 	}
-	return textOf(a) == textOf(b)
+	return TextOf(a) == TextOf(b)
 }
 
-// kept is what the portal keeps of a text.
-func (f *field) kept(text string) string {
-	if f.length == 0 || utf8.RuneCountInString(text) <= f.length {
+// truncate is what the portal keeps of a text.
+func (f *Field) truncate(text string) string {
+	if f.Length == 0 || utf8.RuneCountInString(text) <= f.Length {
 		return text
 	}
-	return string([]rune(text)[:f.length])
+	return string([]rune(text)[:f.Length])
 }
 
 // number reads a number as the field keeps it.
-func (f *field) number(v any) (num.Num, bool) {
-	n, ok := numberOf(v)
+func (f *Field) number(v any) (num.Num, bool) {
+	n, ok := NumberOf(v)
 	if !ok {
 		return n, false
 	}
-	if f.places != unknownPlaces {
-		n = n.Round(f.places)
+	if f.Places != UnknownPlaces {
+		n = n.Round(f.Places)
 	}
 	return storable(n), true
 }
@@ -116,41 +116,59 @@ func storable(n num.Num) num.Num {
 	return n
 }
 
-// canonical writes a value so that values that mean the same read the same.
-func (f *field) canonical(v any) string {
+// Canonical writes a value so that values that mean the same read the same.
+func (f *Field) Canonical(v any) string {
 	parts := []string{}
-	for _, x := range f.values(v) {
-		parts = append(parts, f.canonicalOne(x))
+	for _, x := range f.Split(v) {
+		parts = append(parts, f.CanonicalOne(x))
 	}
 	return strings.Join(parts, "\x00")
 }
 
-func (f *field) canonicalOne(v any) string {
-	switch f.kind {
-	case kindNumber:
+func (f *Field) CanonicalOne(v any) string {
+	switch f.Kind {
+	case KindNumber:
 		if n, ok := f.number(v); ok {
 			return n.String()
 		}
-	case kindDay:
-		if m, ok := momentOf(v, f.dayFirst); ok {
-			return m.day()
+	case KindDay:
+		if m, ok := DateTimeOf(v, f.DayFirst); ok {
+			return m.Day()
 		}
-	case kindMoment:
-		if m, ok := momentOf(v, f.dayFirst); ok {
-			if m = m.at(f.zone); m.zoned {
+	case KindDateTime:
+		if m, ok := DateTimeOf(v, f.DayFirst); ok {
+			if m = m.At(f.Zone); m.zoned {
 				m.t = m.t.UTC()
 			}
-			return m.iso()
+			return m.ISO()
 		}
-	case kindFlag:
-		return flagOf(v)
-	case kindMoney:
+	case KindFlag:
+		return FlagOf(v)
+	case KindMoney:
 		return moneyOf(v)
-	case kindChoice:
+	case KindChoice:
 		return f.choice(v)
-	case kindHTML:
+	case KindHTML:
 		return htmlText(v)
 	}
-	// textOf makes no difference between the id 5 and "5".
-	return textOf(v)
+	// TextOf makes no difference between the id 5 and "5".
+	return TextOf(v)
+}
+
+// Order compares a stored number or time with another one. The order of texts is
+// that of the portal's database and not known, and neither is that of days: the
+// zone may have shifted the midnight that a portal sends for one.
+func (f *Field) Order(stored, other any) (order int, known bool) {
+	switch f.Kind {
+	case KindNumber:
+		a, okA := NumberOf(stored)
+		b, okB := NumberOf(other)
+		return a.Cmp(b), okA && okB
+	case KindDateTime:
+		a, okA := DateTimeOf(stored, f.DayFirst)
+		b, okB := DateTimeOf(other, f.DayFirst)
+		b = b.At(f.Zone)
+		return a.t.Compare(b.t), okA && okB && a.zoned && b.zoned
+	}
+	return 0, false
 }

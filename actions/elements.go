@@ -40,14 +40,14 @@ func decodeElement(raw json.RawMessage) (*Record, error) {
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("read a list element: want an object, got %s", shortKind(v))
+		return nil, fmt.Errorf("read a list element: want an object, got %s", KindOf(v))
 	}
-	id, ok := numberOf(m["ID"])
+	id, ok := NumberOf(m["ID"])
 	n, whole := id.Int64()
 	if !ok || !whole || n <= 0 {
 		return nil, fmt.Errorf("read a list element: it has no ID")
 	}
-	e := &Record{ID: int(n), Code: textOf(m["CODE"]), Values: make(map[string]any, len(m)), valueIDs: make(map[string][]string, len(m))}
+	e := &Record{ID: int(n), Code: TextOf(m["CODE"]), Values: make(map[string]any, len(m)), valueIDs: make(map[string][]string, len(m))}
 	for name, x := range m {
 		if strings.HasPrefix(name, "PROPERTY_") {
 			e.Values[name], e.valueIDs[name] = decodeProperty(x)
@@ -92,19 +92,19 @@ func (s *listSchema) record(e *Record) map[string]any {
 		}
 	}
 	for _, f := range s.fields {
-		if !strings.HasPrefix(f.name, "PROPERTY_") {
+		if !strings.HasPrefix(f.Name, "PROPERTY_") {
 			continue
 		}
-		name := f.name
-		if f.code != "" {
-			name = f.code
+		name := f.Name
+		if f.Code != "" {
+			name = f.Code
 		}
-		out[name] = f.shown(e.Values[f.name])
+		out[name] = f.Shown(e.Values[f.Name])
 	}
 	out["id"] = count(e.ID)
 	out["code"] = e.Code
-	out["name"] = textOf(e.Values["NAME"])
-	out["sectionId"] = typed(e.Values["IBLOCK_SECTION_ID"], formula.Int, true)
+	out["name"] = TextOf(e.Values["NAME"])
+	out["sectionId"] = Typed(e.Values["IBLOCK_SECTION_ID"], formula.Int, true)
 	return out
 }
 
@@ -177,10 +177,10 @@ func addedID(a bitrix.Answer) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the answer of lists.element.add: %w", err)
 	}
-	n, ok := numberOf(v)
+	n, ok := NumberOf(v)
 	id, whole := n.Int64()
 	if !ok || !whole || id <= 0 {
-		return 0, fmt.Errorf("lists.element.add was answered with %s, want the id of the element", shortKind(v))
+		return 0, fmt.Errorf("lists.element.add was answered with %s, want the id of the element", KindOf(v))
 	}
 	return int(id), nil
 }

@@ -99,7 +99,7 @@ func fetchItems(ctx context.Context, c *engine.Call, a fetchItemsArgs) (any, err
 		if err != nil {
 			return nil, err
 		}
-		q.selected = append(q.selected, f.name)
+		q.selected = append(q.selected, f.Name)
 	}
 	items, err := schema.findItems(ctx, c, conditions, q)
 	if err != nil {
@@ -111,7 +111,7 @@ func fetchItems(ctx context.Context, c *engine.Call, a fetchItemsArgs) (any, err
 		if len(a.Select) == 0 {
 			item = record(item, schemas.ItemFields(schema.typ))
 		}
-		item["id"] = typed(item["id"], formula.Int, false)
+		item["id"] = Typed(item["id"], formula.Int, false)
 		out[i] = item
 	}
 	return out, nil

@@ -146,13 +146,13 @@ func decodeProductRows(raw []json.RawMessage, owner schemas.Owner, id int) ([]ma
 		}
 		m, ok := v.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("read a product row: want an object, got %s", shortKind(v))
+			return nil, fmt.Errorf("read a product row: want an object, got %s", KindOf(v))
 		}
 		row := productRow(m, fields)
-		if textOf(row["ownerId"]) != strconv.Itoa(id) || !strings.EqualFold(textOf(row["ownerType"]), owner.Short) {
-			return nil, engine.ParkError("asked for the product rows of %s %d, the portal returned a row of %s %s: it does not apply the filter", owner.Short, id, textOf(row["ownerType"]), textOf(row["ownerId"]))
+		if TextOf(row["ownerId"]) != strconv.Itoa(id) || !strings.EqualFold(TextOf(row["ownerType"]), owner.Short) {
+			return nil, engine.ParkError("asked for the product rows of %s %d, the portal returned a row of %s %s: it does not apply the filter", owner.Short, id, TextOf(row["ownerType"]), TextOf(row["ownerId"]))
 		}
-		if rowID := textOf(row["id"]); seen[rowID] {
+		if rowID := TextOf(row["id"]); seen[rowID] {
 			return nil, fmt.Errorf("product row %s came twice: the rows changed while they were read", rowID)
 		} else {
 			seen[rowID] = true
@@ -167,7 +167,7 @@ func decodeProductRows(raw []json.RawMessage, owner schemas.Owner, id int) ([]ma
 func productRow(raw map[string]any, fields []schemas.Field) map[string]any {
 	row := make(map[string]any, len(fields)+1) // and its key
 	for _, f := range fields {
-		row[f.Name] = typed(raw[f.Name], rowKind(f), f.Maybe)
+		row[f.Name] = Typed(raw[f.Name], rowKind(f), f.Maybe)
 	}
 	return row
 }
@@ -180,9 +180,9 @@ func keyed(rows []map[string]any) []any {
 	nth := map[string]int{}
 	out := make([]any, len(rows))
 	for i, row := range rows {
-		product := textOf(row["productId"])
+		product := TextOf(row["productId"])
 		if product == "0" {
-			product = "name:" + textOf(row["productName"])
+			product = "name:" + TextOf(row["productName"])
 		}
 		nth[product]++
 		row["key"] = product + "#" + strconv.Itoa(nth[product])

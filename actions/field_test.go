@@ -14,22 +14,22 @@ func TestSame(t *testing.T) {
 	plusTwo := time.FixedZone("", 2*3600)
 	newYear := time.Date(2024, 12, 31, 23, 59, 59, 500, plusTwo)
 	list := []any{}
-	text := field{name: "TEXT", places: unknownPlaces}
-	number := field{name: "N", kind: kindNumber, places: unknownPlaces}
-	amount := field{name: "opportunity", kind: kindNumber, places: 2, zeroIsEmpty: true}
-	flag := field{name: "opened", kind: kindFlag}
-	day := field{name: "D", kind: kindDay}
-	moment := field{name: "T", kind: kindMoment}
-	british := field{name: "T", kind: kindMoment, dayFirst: true}
-	money := field{name: "M", kind: kindMoney}
-	choice := field{name: "L", kind: kindChoice, choices: map[string]string{"81": "Shipped", "82": "Y"}}
-	html := field{name: "H", kind: kindHTML}
-	ids := field{name: "contactIds", multiple: true, zeroIsEmpty: true}
-	texts := field{name: "S", multiple: true}
+	text := Field{Name: "TEXT", Places: UnknownPlaces}
+	number := Field{Name: "N", Kind: KindNumber, Places: UnknownPlaces}
+	amount := Field{Name: "opportunity", Kind: KindNumber, Places: 2, ZeroIsEmpty: true}
+	flag := Field{Name: "opened", Kind: KindFlag}
+	day := Field{Name: "D", Kind: KindDay}
+	moment := Field{Name: "T", Kind: KindDateTime}
+	british := Field{Name: "T", Kind: KindDateTime, DayFirst: true}
+	money := Field{Name: "M", Kind: KindMoney}
+	choice := Field{Name: "L", Kind: KindChoice, Choices: map[string]string{"81": "Shipped", "82": "Y"}}
+	html := Field{Name: "H", Kind: KindHTML}
+	ids := Field{Name: "contactIds", Multiple: true, ZeroIsEmpty: true}
+	texts := Field{Name: "S", Multiple: true}
 
 	tests := []struct {
 		name           string
-		field          field
+		field          Field
 		stored, wished any
 		same           bool
 	}{
@@ -84,10 +84,10 @@ func TestSame(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := tt.field.same(tt.stored, tt.wished); got != tt.same {
+			if got := tt.field.Same(tt.stored, tt.wished); got != tt.same {
 				t.Errorf("same(%v, %v) = %v, want %v", tt.stored, tt.wished, got, tt.same)
 			}
-			if got := tt.field.same(tt.wished, tt.stored); got != tt.same {
+			if got := tt.field.Same(tt.wished, tt.stored); got != tt.same {
 				t.Errorf("the other way round it is %v", got)
 			}
 		})
@@ -97,31 +97,31 @@ func TestSame(t *testing.T) {
 func TestFieldCheck(t *testing.T) {
 	tests := []struct {
 		name  string
-		field field
+		field Field
 		value any
 		want  string
 	}{
-		{"nil clears anything", field{name: "N", kind: kindNumber}, nil, ""},
-		{"number", field{name: "N", kind: kindNumber}, n("1"), ""},
-		{"number as text", field{name: "N", kind: kindNumber}, "1.5", ""},
-		{"no number", field{name: "PROPERTY_1", code: "SUM", kind: kindNumber}, "much", "field SUM takes a number, this is another text"},
-		{"read-only", field{name: "id", readOnly: true}, n("1"), "field id cannot be written: the portal sets it"},
-		{"a file", field{name: "logo", kind: kindFile}, []any{"a.txt", "YQ=="}, "field logo holds files, which cannot be compared and would be written in every run: write it by call, with once"},
-		{"no file", field{name: "logo", kind: kindFile}, nil, ""},
-		{"list in a single field", field{name: "title"}, []any{"a"}, "field title takes one value, this is a list"},
-		{"record in a text", field{name: "title"}, map[string]any{}, "field title takes text, this is a record"},
-		{"no date", field{name: "D", kind: kindDay}, "tomorrow", "field D takes a date, this is another text"},
-		{"number for a date", field{name: "D", kind: kindMoment}, n("3"), "field D takes a date and time, this is a number"},
-		{"no flag", field{name: "opened", title: "Open", kind: kindFlag}, "perhaps", "field opened (Open) takes true or false, this is another text"},
-		{"money", field{name: "M", kind: kindMoney}, "300|USD", ""},
-		{"money without currency", field{name: "M", kind: kindMoney}, n("300"), "field M takes money such as 300|USD, this is a number"},
-		{"near choice", field{name: "L", kind: kindChoice, choices: map[string]string{"1": "Shipped"}}, "Shiped", `field L has no choice of this name, did you mean "Shipped"?`},
-		{"no choice", field{name: "L", kind: kindChoice, choices: map[string]string{"1": "Shipped"}}, "x", "field L has no such choice"},
+		{"nil clears anything", Field{Name: "N", Kind: KindNumber}, nil, ""},
+		{"number", Field{Name: "N", Kind: KindNumber}, n("1"), ""},
+		{"number as text", Field{Name: "N", Kind: KindNumber}, "1.5", ""},
+		{"no number", Field{Name: "PROPERTY_1", Code: "SUM", Kind: KindNumber}, "much", "field SUM takes a number, this is another text"},
+		{"read-only", Field{Name: "id", ReadOnly: true}, n("1"), "field id cannot be written: the portal sets it"},
+		{"a file", Field{Name: "logo", Kind: KindFile}, []any{"a.txt", "YQ=="}, "field logo holds files, which cannot be compared and would be written in every run: write it by call, with once"},
+		{"no file", Field{Name: "logo", Kind: KindFile}, nil, ""},
+		{"list in a single field", Field{Name: "title"}, []any{"a"}, "field title takes one value, this is a list"},
+		{"record in a text", Field{Name: "title"}, map[string]any{}, "field title takes text, this is a record"},
+		{"no date", Field{Name: "D", Kind: KindDay}, "tomorrow", "field D takes a date, this is another text"},
+		{"number for a date", Field{Name: "D", Kind: KindDateTime}, n("3"), "field D takes a date and time, this is a number"},
+		{"no flag", Field{Name: "opened", Title: "Open", Kind: KindFlag}, "perhaps", "field opened (Open) takes true or false, this is another text"},
+		{"money", Field{Name: "M", Kind: KindMoney}, "300|USD", ""},
+		{"money without currency", Field{Name: "M", Kind: KindMoney}, n("300"), "field M takes money such as 300|USD, this is a number"},
+		{"near choice", Field{Name: "L", Kind: KindChoice, Choices: map[string]string{"1": "Shipped"}}, "Shiped", `field L has no choice of this name, did you mean "Shipped"?`},
+		{"no choice", Field{Name: "L", Kind: KindChoice, Choices: map[string]string{"1": "Shipped"}}, "x", "field L has no such choice"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := ""
-			if err := tt.field.check(tt.value); err != nil {
+			if err := tt.field.Check(tt.value); err != nil {
 				got = err.Error()
 			}
 			if got != tt.want {
@@ -144,9 +144,9 @@ func TestSlashes(t *testing.T) {
 		{"a/b/c", false, false},
 	}
 	for _, tt := range tests {
-		var s slashes
-		s.look(tt.text)
-		if s.dayFirst != tt.dayFirst || s.monthFirst != tt.monthFirst {
+		var s DateOrder
+		s.Observe(tt.text)
+		if s.DayFirst != tt.dayFirst || s.MonthFirst != tt.monthFirst {
 			t.Errorf("%s gives %+v", tt.text, s)
 		}
 	}
@@ -156,26 +156,26 @@ func TestWireValues(t *testing.T) {
 	at := time.Date(2024, 12, 31, 23, 59, 59, 0, time.FixedZone("", 3*3600))
 	tests := []struct {
 		name       string
-		field      field
+		field      Field
 		value      any
 		item, list any
 	}{
-		{"nil clears", field{}, nil, "", ""},
-		{"number", field{kind: kindNumber, places: unknownPlaces}, n("10.50"), json.Number("10.5"), "10.5"},
-		{"rounded as the field keeps it", field{kind: kindNumber, places: 2}, n("1.005"), json.Number("1.01"), "1.005"},
-		{"number as text", field{kind: kindNumber, places: unknownPlaces}, "7", json.Number("7"), "7"},
-		{"flag", field{kind: kindFlag}, false, "N", "N"},
-		{"day", field{kind: kindDay}, at, "2024-12-31", "2024-12-31"},
-		{"moment", field{kind: kindMoment}, at, "2024-12-31T23:59:59+03:00", "2024-12-31 23:59:59"},
-		{"choice", field{kind: kindChoice, choices: map[string]string{"81": "Shipped"}}, "Shipped", json.Number("81"), "81"},
-		{"bool in a text", field{}, true, "Y", "Y"},
+		{"nil clears", Field{}, nil, "", ""},
+		{"number", Field{Kind: KindNumber, Places: UnknownPlaces}, n("10.50"), json.Number("10.5"), "10.5"},
+		{"rounded as the field keeps it", Field{Kind: KindNumber, Places: 2}, n("1.005"), json.Number("1.01"), "1.005"},
+		{"number as text", Field{Kind: KindNumber, Places: UnknownPlaces}, "7", json.Number("7"), "7"},
+		{"flag", Field{Kind: KindFlag}, false, "N", "N"},
+		{"day", Field{Kind: KindDay}, at, "2024-12-31", "2024-12-31"},
+		{"moment", Field{Kind: KindDateTime}, at, "2024-12-31T23:59:59+03:00", "2024-12-31 23:59:59"},
+		{"choice", Field{Kind: KindChoice, Choices: map[string]string{"81": "Shipped"}}, "Shipped", json.Number("81"), "81"},
+		{"bool in a text", Field{}, true, "Y", "Y"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := tt.field.itemValue(tt.value); got != tt.item {
+			if got := tt.field.ItemValue(tt.value); got != tt.item {
 				t.Errorf("in an item: %#v, want %#v", got, tt.item)
 			}
-			if got := tt.field.listValue(tt.value); got != tt.list {
+			if got := tt.field.ListValue(tt.value); got != tt.list {
 				t.Errorf("in a list: %#v, want %#v", got, tt.list)
 			}
 		})

@@ -82,31 +82,31 @@ func unknownField(warn func(code, format string, args ...any) *diag.Finding, wha
 // of a text that is no number or date, and of a list or record where one value
 // stands. The step would be parked, or the portal would store nothing.
 func checkFieldValue(n engine.NamedArg, what string, f schemas.Field) {
-	own := &field{name: f.Name, kind: itemKind(f.Type), multiple: f.Multiple, places: unknownPlaces}
+	own := &Field{Name: f.Name, Kind: itemKind(f.Type), Multiple: f.Multiple, Places: UnknownPlaces}
 	if v, constant := n.Const(); constant {
-		shown := shortKind(v)
+		shown := KindOf(v)
 		if text, isText := v.(string); isText {
 			shown = fmt.Sprintf("%.40q", text)
 		}
 		switch _, isList := v.([]any); {
-		case own.check(v) == nil && isID(f.Type) && !f.Multiple && !wholeNumber(v):
+		case own.Check(v) == nil && isID(f.Type) && !f.Multiple && !wholeNumber(v):
 			n.WarnValuef("field-type", "%s of %s takes an id, this is %s", f.Name, what, shown)
-		case own.check(v) != nil && isList && !f.Multiple:
+		case own.Check(v) != nil && isList && !f.Multiple:
 			n.WarnValuef("field-type", "%s of %s takes one value, this is a list", f.Name, what)
-		case own.check(v) != nil:
-			n.WarnValuef("field-type", "%s of %s takes %s, this is %s", f.Name, what, own.kind, shown)
+		case own.Check(v) != nil:
+			n.WarnValuef("field-type", "%s of %s takes %s, this is %s", f.Name, what, own.Kind, shown)
 		}
 		return
 	}
 	switch t := n.Type(); {
 	case t.Kind == formula.List && !f.Multiple:
 		n.WarnValuef("field-type", "%s of %s takes one value, this is a list", f.Name, what)
-	case t.Kind == formula.Record && own.kind != kindFile:
-		n.WarnValuef("field-type", "%s of %s takes %s, this is a record", f.Name, what, own.kind)
-	case t.Kind == formula.Time && (own.kind == kindNumber || isID(f.Type)), t.Kind == formula.Bool && isID(f.Type):
+	case t.Kind == formula.Record && own.Kind != KindFile:
+		n.WarnValuef("field-type", "%s of %s takes %s, this is a record", f.Name, what, own.Kind)
+	case t.Kind == formula.Time && (own.Kind == KindNumber || isID(f.Type)), t.Kind == formula.Bool && isID(f.Type):
 		n.WarnValuef("field-type", "%s of %s takes a number, this is %s", f.Name, what, t)
-	case (t.Kind == formula.Int || t.Kind == formula.Number) && (own.kind == kindDay || own.kind == kindMoment):
-		n.WarnValuef("field-type", "%s of %s takes %s, this is a number", f.Name, what, own.kind)
+	case (t.Kind == formula.Int || t.Kind == formula.Number) && (own.Kind == KindDay || own.Kind == KindDateTime):
+		n.WarnValuef("field-type", "%s of %s takes %s, this is a number", f.Name, what, own.Kind)
 	}
 }
 
@@ -127,7 +127,7 @@ func wholeNumber(v any) bool {
 	if _, isFlag := v.(bool); isFlag {
 		return false
 	}
-	n, ok := numberOf(v)
+	n, ok := NumberOf(v)
 	return ok && n.IsInt()
 }
 

@@ -17,7 +17,7 @@ var operators = []string{"!=%", "!%=", "!@", "!=", "!%", "=%", "%=", ">=", "<=",
 
 // condition is one entry of a filter.
 type condition struct {
-	field *field
+	field *Field
 	op    string
 	value any
 	// group is set instead of field for a nested group {logic: OR, …}, which
@@ -26,7 +26,7 @@ type condition struct {
 }
 
 // parseConditions reads a filter. resolve finds a field by its name.
-func parseConditions(filter engine.Fields, resolve func(string) (*field, error)) ([]condition, error) {
+func parseConditions(filter engine.Fields, resolve func(string) (*Field, error)) ([]condition, error) {
 	out := make([]condition, 0, len(filter))
 	for _, x := range filter {
 		if _, nested := x.Value.(map[string]any); nested {
@@ -58,15 +58,15 @@ func (c condition) key() string {
 		return c.group
 	}
 	if c.op == "" {
-		return "=" + c.field.name
+		return "=" + c.field.Name
 	}
-	return c.op + c.field.name
+	return c.op + c.field.Name
 }
 
 // sent is the filter's value as it is sent.
-func (c condition) sent(one func(f *field, v any) any) any {
+func (c condition) sent(one func(f *Field, v any) any) any {
 	if c.field == nil {
-		return wire(c.value)
+		return ToREST(c.value)
 	}
 	list, ok := c.value.([]any)
 	if !ok {
@@ -80,7 +80,7 @@ func (c condition) sent(one func(f *field, v any) any) any {
 }
 
 // filterParams is a filter as a method takes it.
-func filterParams(conditions []condition, one func(f *field, v any) any) map[string]any {
+func filterParams(conditions []condition, one func(f *Field, v any) any) map[string]any {
 	out := make(map[string]any, len(conditions))
 	for _, c := range conditions {
 		out[c.key()] = c.sent(one)
@@ -89,16 +89,16 @@ func filterParams(conditions []condition, one func(f *field, v any) any) map[str
 }
 
 // itemFilterOne writes a value for a filter of crm.item.list.
-func itemFilterOne(f *field, v any) any {
-	if f.kind == kindFlag && f.custom {
+func itemFilterOne(f *Field, v any) any {
+	if f.Kind == KindFlag && f.Custom {
 		// Custom flags are filtered by 1 and 0, though they read Y and N.
 		// https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html
-		if flagOf(v) == "Y" {
+		if FlagOf(v) == "Y" {
 			return json.Number("1")
 		}
 		return json.Number("0")
 	}
-	return f.itemOne(v)
+	return f.ItemOne(v)
 }
 
 // holds reports whether a row fulfils the condition, and whether that can be
@@ -125,17 +125,17 @@ func (c condition) any(stored any, strict bool) bool {
 	if !ok {
 		wished = []any{c.value}
 	}
-	have := c.field.values(stored)
+	have := c.field.Split(stored)
 	for _, w := range wished {
-		if c.field.emptyOne(w) {
+		if c.field.EmptyOne(w) {
 			if len(have) == 0 {
 				return true
 			}
 			continue
 		}
 		for _, h := range have {
-			loose := !strict && c.field.kind == kindText && collated(textOf(h)) == collated(textOf(w))
-			if loose || c.field.sameOne(h, w) {
+			loose := !strict && c.field.Kind == KindText && collated(TextOf(h)) == collated(TextOf(w))
+			if loose || c.field.SameOne(h, w) {
 				return true
 			}
 		}
@@ -155,29 +155,10 @@ func collated(text string) string {
 	return strings.TrimRight(bare, " ")
 }
 
-// compares tells the order of numbers and dates; that of texts is the
-// database's secret.
+// compares tells the order of numbers and dates.
 func (c condition) compares(stored any) (holds, known bool) {
-	var order int
-	switch c.field.kind {
-	case kindNumber:
-		a, okA := numberOf(stored)
-		b, okB := numberOf(c.value)
-		if !okA || !okB {
-			return false, false
-		}
-		order = a.Cmp(b)
-	case kindDay, kindMoment:
-		a, okA := momentOf(stored, c.field.dayFirst)
-		b, okB := momentOf(c.value, c.field.dayFirst)
-		if !okA || !okB {
-			return false, false
-		}
-		if b = b.at(c.field.zone); c.field.kind == kindDay || !a.zoned || !b.zoned {
-			return false, false // a midnight that a zone may have shifted
-		}
-		order = a.t.Compare(b.t)
-	default:
+	order, known := c.field.Order(stored, c.value)
+	if !known {
 		return false, false
 	}
 	switch c.op {
@@ -195,7 +176,7 @@ func (c condition) compares(stored any) (holds, known bool) {
 // it ignored must not pass unnoticed. strict also refuses what cannot be told,
 // and leaves out a row whose text is another one, though the portal's database
 // takes both for equal.
-func verify(conditions []condition, value func(*field) (any, bool), what string, strict bool) (in bool, err error) {
+func verify(conditions []condition, value func(*Field) (any, bool), what string, strict bool) (in bool, err error) {
 	in = true
 	for _, c := range conditions {
 		if c.field == nil {
@@ -208,7 +189,7 @@ func verify(conditions []condition, value func(*field) (any, bool), what string,
 		holds, known := c.holds(stored, there, false)
 		switch {
 		case known && !holds:
-			return false, engine.ParkError("the portal returned %s, which the filter on %s excludes: it does not apply this filter", what, c.field.label())
+			return false, engine.ParkError("the portal returned %s, which the filter on %s excludes: it does not apply this filter", what, c.field.Label())
 		case !known && (strict || !there && (c.op == "" || c.op == "=")):
 			return false, engine.ParkError("the filter on %s cannot be checked against %s", c.key(), what)
 		}
@@ -232,7 +213,7 @@ func refuseEmpty(conditions []condition) error {
 			list = []any{cond.value}
 		}
 		if len(list) == 0 || slices.ContainsFunc(list, cond.findsAll) {
-			return engine.ParkError("the filter on %s has no value: it would find what has none there, such as the items of no deal", cond.field.label())
+			return engine.ParkError("the filter on %s has no value: it would find what has none there, such as the items of no deal", cond.field.Label())
 		}
 	}
 	return nil
@@ -245,8 +226,8 @@ func (c condition) findsAll(v any) bool {
 	case ">", ">=", "<", "<=":
 		return v == nil || v == ""
 	}
-	if c.field.kind == kindFlag {
+	if c.field.Kind == KindFlag {
 		return v == nil || v == "" // N is what it is
 	}
-	return c.field.emptyOne(v)
+	return c.field.EmptyOne(v)
 }

@@ -10,19 +10,19 @@ import (
 )
 
 func testItemSchema() *itemSchema {
-	s := &itemSchema{typ: 2, byName: map[string]*field{}}
-	for _, f := range []*field{
-		{name: "id", kind: kindNumber, readOnly: true, zeroIsEmpty: true, places: unknownPlaces},
-		{name: "title", zeroIsEmpty: true},
-		{name: "opportunity", kind: kindNumber, zeroIsEmpty: true, places: 2},
-		{name: "opened", kind: kindFlag, zeroIsEmpty: true},
-		{name: "ufCrm_7", kind: kindFlag, custom: true, zeroIsEmpty: true},
-		{name: "contactIds", multiple: true, zeroIsEmpty: true},
-		{name: "createdTime", kind: kindMoment, zeroIsEmpty: true},
-		{name: "companyId", zeroIsEmpty: true},
+	s := &itemSchema{typ: 2, byName: map[string]*Field{}}
+	for _, f := range []*Field{
+		{Name: "id", Kind: KindNumber, ReadOnly: true, ZeroIsEmpty: true, Places: UnknownPlaces},
+		{Name: "title", ZeroIsEmpty: true},
+		{Name: "opportunity", Kind: KindNumber, ZeroIsEmpty: true, Places: 2},
+		{Name: "opened", Kind: KindFlag, ZeroIsEmpty: true},
+		{Name: "ufCrm_7", Kind: KindFlag, Custom: true, ZeroIsEmpty: true},
+		{Name: "contactIds", Multiple: true, ZeroIsEmpty: true},
+		{Name: "createdTime", Kind: KindDateTime, ZeroIsEmpty: true},
+		{Name: "companyId", ZeroIsEmpty: true},
 	} {
 		s.fields = append(s.fields, f)
-		s.byName[f.name] = f
+		s.byName[f.Name] = f
 	}
 	return s
 }
@@ -72,7 +72,7 @@ func TestVerify(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			value := func(f *field) (any, bool) { v, ok := item[f.name]; return v, ok }
+			value := func(f *Field) (any, bool) { v, ok := item[f.Name]; return v, ok }
 			for strict, want := range map[bool]string{false: tt.loose, true: tt.tight} {
 				in, got := verify(conditions, value, "item 7 of type 2", strict)
 				switch {

@@ -171,7 +171,7 @@ func postBody(v any) (json.RawMessage, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(travelling(v, nil)); err != nil {
+	if err := e.Encode(ToJSON(v)); err != nil {
 		return nil, fmt.Errorf("the body cannot be written as JSON: %w", err)
 	}
 	return bytes.TrimSpace(out.Bytes()), nil

@@ -16,19 +16,19 @@ import (
 // itemSchema is what a portal says of the fields of one CRM type.
 type itemSchema struct {
 	typ    int
-	fields []*field
-	byName map[string]*field // also by the stored name: UF_CRM_5_TOTAL
+	fields []*Field
+	byName map[string]*Field // also by the stored name: UF_CRM_5_TOTAL
 }
 
 // resolve finds a field by its name. The portal ignores unknown names of fields
 // without a word, so they are refused here.
-func (s *itemSchema) resolve(name string) (*field, error) {
+func (s *itemSchema) resolve(name string) (*Field, error) {
 	if f := s.byName[name]; f != nil {
 		return f, nil
 	}
 	known := make([]string, 0, len(s.fields))
 	for _, f := range s.fields {
-		known = append(known, f.name)
+		known = append(known, f.Name)
 	}
 	if near := diag.Closest(name, known); near != "" {
 		return nil, engine.ParkError("items of type %d have no field %q, did you mean %q?", s.typ, name, near)
@@ -45,9 +45,9 @@ func (s *itemSchema) wishes(fields engine.Fields) ([]wish, error) {
 			return nil, err
 		}
 		if slices.ContainsFunc(out, func(w wish) bool { return w.field == f }) {
-			return nil, engine.ParkError("field %s is named twice", f.name)
+			return nil, engine.ParkError("field %s is named twice", f.Name)
 		}
-		if err := f.check(x.Value); err != nil {
+		if err := f.Check(x.Value); err != nil {
 			return nil, engine.ParkError("%w", err)
 		}
 		out = append(out, wish{f, x.Value})
@@ -59,7 +59,7 @@ func (s *itemSchema) wishes(fields engine.Fields) ([]wish, error) {
 func itemFields(wishes []wish) map[string]any {
 	out := make(map[string]any, len(wishes))
 	for _, w := range wishes {
-		out[w.field.name] = w.field.itemValue(w.value)
+		out[w.field.Name] = w.field.ItemValue(w.value)
 	}
 	return out
 }
@@ -84,7 +84,7 @@ func deleteItemCall(typ, id int) bitrix.Call {
 // what it cannot read, and computes some fields itself.
 func noteRefused(c *engine.Call, stored *Record, wishes []wish) {
 	for _, w := range stored.Differing(wishes) {
-		c.Note("field %s did not take its value: the portal ignored it or sets the field by itself", w.field.name)
+		c.Note("field %s did not take its value: the portal ignored it or sets the field by itself", w.field.Name)
 	}
 }
 
@@ -99,7 +99,7 @@ func (s *itemSchema) decodeItems(raw []json.RawMessage) ([]*Record, error) {
 		}
 		item, ok := v.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("read an item: want an object, got %s", shortKind(v))
+			return nil, fmt.Errorf("read an item: want an object, got %s", KindOf(v))
 		}
 		r, err := s.newItem(item)
 		if err != nil {
@@ -115,7 +115,7 @@ func (s *itemSchema) decodeItems(raw []json.RawMessage) ([]*Record, error) {
 
 // newItem makes a record of an item's fields.
 func (s *itemSchema) newItem(fields map[string]any) (*Record, error) {
-	n, ok := numberOf(fields["id"])
+	n, ok := NumberOf(fields["id"])
 	id, whole := n.Int64()
 	if !ok || !whole || id <= 0 {
 		return nil, fmt.Errorf("read an item: it has no id")
@@ -141,7 +141,7 @@ func (s *itemSchema) findItems(ctx context.Context, c *engine.Call, conditions [
 		selected := append([]string{"id"}, q.selected...)
 		for _, cond := range conditions {
 			if cond.field != nil {
-				selected = append(selected, cond.field.name)
+				selected = append(selected, cond.field.Name)
 			}
 		}
 		slices.Sort(selected)
@@ -157,7 +157,7 @@ func (s *itemSchema) findItems(ctx context.Context, c *engine.Call, conditions [
 	}
 	inside := make([]*Record, 0, len(items))
 	for _, item := range items {
-		value := func(f *field) (any, bool) { v, ok := item.Values[f.name]; return v, ok }
+		value := func(f *Field) (any, bool) { v, ok := item.Values[f.Name]; return v, ok }
 		in, err := verify(conditions, value, item.String(), q.strict)
 		if err != nil {
 			return nil, err
@@ -192,23 +192,23 @@ func (s *itemSchema) itemOrder(order engine.Fields) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	direction := strings.ToUpper(textOf(order[0].Value))
+	direction := strings.ToUpper(TextOf(order[0].Value))
 	if direction != "ASC" && direction != "DESC" {
-		return nil, engine.ParkError("order takes asc or desc for %s", f.name)
+		return nil, engine.ParkError("order takes asc or desc for %s", f.Name)
 	}
-	return map[string]any{f.name: direction}, nil
+	return map[string]any{f.Name: direction}, nil
 }
 
 // keyOf is the key of an item; ours is false when none of its fields is filled.
-func keyOf(item *Record, keys []*field) (text string, ours bool) {
+func keyOf(item *Record, keys []*Field) (text string, ours bool) {
 	texts := make([]string, 0, len(keys))
 	for _, f := range keys {
-		v := item.Values[f.name]
-		if f.empty(v) {
+		v := item.Values[f.Name]
+		if f.Empty(v) {
 			continue
 		}
 		ours = true
-		texts = append(texts, f.name+"="+f.canonical(v))
+		texts = append(texts, f.Name+"="+f.Canonical(v))
 	}
 	slices.Sort(texts)
 	return strings.Join(texts, "\x00"), ours
@@ -239,17 +239,17 @@ func (s *itemSchema) findByKey(ctx context.Context, c *engine.Call, key, fields 
 	selected := []string{"id"}
 	for i, w := range key {
 		conditions[i] = condition{field: w.field, op: "=", value: w.value}
-		selected = append(selected, w.field.name)
+		selected = append(selected, w.field.Name)
 	}
 	for _, w := range fields {
-		selected = append(selected, w.field.name)
+		selected = append(selected, w.field.Name)
 	}
 	call := bitrix.Call{Method: "crm.item.list", Params: map[string]any{
 		"entityTypeId": s.typ, "filter": filterParams(conditions, itemFilterOne),
 		"select": selected, "order": byID(), "start": 0,
 	}}
 	if call.Many = manyOwners(conditions[0], itemValue); call.Many != nil {
-		call.Many.List, call.Many.Wrapper = "@"+key[0].field.name, "items"
+		call.Many.List, call.Many.Wrapper = "@"+key[0].field.Name, "items"
 	}
 	a := c.Portal.Do(ctx, call)[0]
 	raw, err := decodeRows(a, "items")

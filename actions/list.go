@@ -47,29 +47,29 @@ func (l *list) write(method string, params map[string]any) bitrix.Call {
 
 // listSchema is what is known of a list's fields and properties.
 type listSchema struct {
-	fields []*field
-	byName map[string]*field // by the REST API's name
+	fields []*Field
+	byName map[string]*Field // by the REST API's name
 }
 
-func newListSchema(fields []*field) *listSchema {
-	s := &listSchema{fields: fields, byName: make(map[string]*field, len(fields))}
+func newListSchema(fields []*Field) *listSchema {
+	s := &listSchema{fields: fields, byName: make(map[string]*Field, len(fields))}
 	for _, f := range fields {
-		s.byName[f.name] = f
+		s.byName[f.Name] = f
 	}
 	return s
 }
 
 // resolve finds a field by what a rule calls it: a property by its code, its
 // name or as PROPERTY_n, a system field by its name.
-func (s *listSchema) resolve(name string) (*field, error) {
+func (s *listSchema) resolve(name string) (*Field, error) {
 	if f := s.byName[name]; f != nil {
 		return f, nil
 	}
 	bare := strings.TrimPrefix(name, "PROPERTY_")
-	for _, is := range []func(*field) bool{
-		func(f *field) bool { return f.code != "" && (f.code == name || f.code == bare) },
-		func(f *field) bool { return f.title == name },
-		func(f *field) bool { return strings.EqualFold(f.code, name) || strings.EqualFold(f.name, name) },
+	for _, is := range []func(*Field) bool{
+		func(f *Field) bool { return f.Code != "" && (f.Code == name || f.Code == bare) },
+		func(f *Field) bool { return f.Title == name },
+		func(f *Field) bool { return strings.EqualFold(f.Code, name) || strings.EqualFold(f.Name, name) },
 	} {
 		found := s.find(is)
 		if len(found) > 1 {
@@ -81,7 +81,7 @@ func (s *listSchema) resolve(name string) (*field, error) {
 	}
 	var known []string
 	for _, f := range s.fields {
-		known = append(known, f.name, f.code, f.title)
+		known = append(known, f.Name, f.Code, f.Title)
 	}
 	if near := diag.Closest(name, known); near != "" {
 		return nil, engine.ParkError("the list has no property %q, did you mean %q?", name, near)
@@ -89,8 +89,8 @@ func (s *listSchema) resolve(name string) (*field, error) {
 	return nil, engine.ParkError("the list has no property %q, it has %s", name, names(s.fields))
 }
 
-func (s *listSchema) find(is func(*field) bool) []*field {
-	var out []*field
+func (s *listSchema) find(is func(*Field) bool) []*Field {
+	var out []*Field
 	for _, f := range s.fields {
 		if is(f) {
 			out = append(out, f)
@@ -99,10 +99,10 @@ func (s *listSchema) find(is func(*field) bool) []*field {
 	return out
 }
 
-func names(fields []*field) string {
+func names(fields []*Field) string {
 	out := make([]string, len(fields))
 	for i, f := range fields {
-		out[i] = f.label()
+		out[i] = f.Label()
 	}
 	return strings.Join(out, ", ")
 }
@@ -117,9 +117,9 @@ func (s *listSchema) wishes(fields engine.Fields) ([]wish, error) {
 			return nil, err
 		}
 		if slices.ContainsFunc(out, func(w wish) bool { return w.field == f }) {
-			return nil, engine.ParkError("property %s is named twice", f.label())
+			return nil, engine.ParkError("property %s is named twice", f.Label())
 		}
-		if err := f.check(x.Value); err != nil {
+		if err := f.Check(x.Value); err != nil {
 			return nil, engine.ParkError("%w", err)
 		}
 		out = append(out, wish{f, x.Value})
@@ -135,15 +135,15 @@ func (l *list) elementWishes(fields engine.Fields, scope []wish) ([]wish, error)
 	}
 	named := false
 	for _, w := range out {
-		if w.field.name == "NAME" {
-			named = !w.field.empty(w.value)
+		if w.field.Name == "NAME" {
+			named = !w.field.Empty(w.value)
 		}
-		if w.field.kind == kindFile {
-			return nil, errors.New("property " + w.field.label() + " holds files, which cannot be compared: leave it out")
+		if w.field.Kind == KindFile {
+			return nil, errors.New("property " + w.field.Label() + " holds files, which cannot be compared: leave it out")
 		}
 		for _, s := range scope {
 			if s.field == w.field {
-				return nil, errors.New("property " + w.field.label() + " stands in scope and in fields")
+				return nil, errors.New("property " + w.field.Label() + " stands in scope and in fields")
 			}
 		}
 	}

@@ -19,14 +19,14 @@ func loadItemSchema(ctx context.Context, c *engine.Call, typ int) (*itemSchema, 
 }
 
 func newItemSchema(typ int, meta *bitrix.ItemFields, zone *time.Location) *itemSchema {
-	s := &itemSchema{typ: typ, byName: map[string]*field{}}
-	stored := map[string]*field{}
+	s := &itemSchema{typ: typ, byName: map[string]*Field{}}
+	stored := map[string]*Field{}
 	for _, name := range meta.Names() {
 		m, _ := meta.Lookup(name)
-		f := &field{
-			name: name, title: m.Title, kind: itemKind(m.Type), multiple: m.Multiple, readOnly: m.ReadOnly,
-			custom: m.Dynamic, zeroIsEmpty: true, places: itemPlaces(m), choices: m.Enum, zone: zone,
-			unordered: isUnordered(m),
+		f := &Field{
+			Name: name, Title: m.Title, Kind: itemKind(m.Type), Multiple: m.Multiple, ReadOnly: m.ReadOnly,
+			Custom: m.Dynamic, ZeroIsEmpty: true, Places: itemPlaces(m), Choices: m.Enum, Zone: zone,
+			Unordered: isUnordered(m),
 		}
 		s.fields = append(s.fields, f)
 		s.byName[name] = f
@@ -42,24 +42,24 @@ func newItemSchema(typ int, meta *bitrix.ItemFields, zone *time.Location) *itemS
 
 // itemKind maps the types of crm.item.fields. Ids compare as texts do, for text
 // and number are the same there.
-func itemKind(typ string) kind {
+func itemKind(typ string) Kind {
 	switch typ {
 	case "integer", "double":
-		return kindNumber
+		return KindNumber
 	case "boolean":
-		return kindFlag
+		return KindFlag
 	case "date":
-		return kindDay
+		return KindDay
 	case "datetime":
-		return kindMoment
+		return KindDateTime
 	case "money":
-		return kindMoney
+		return KindMoney
 	case "enumeration":
-		return kindChoice
+		return KindChoice
 	case "file":
-		return kindFile
+		return KindFile
 	}
-	return kindText
+	return KindText
 }
 
 // itemPlaces is how many digits after the point a field keeps. The amounts of an
@@ -73,7 +73,7 @@ func itemPlaces(m bitrix.ItemField) int {
 	case m.Type == "double" && m.Precision >= 0:
 		return m.Precision
 	}
-	return unknownPlaces
+	return UnknownPlaces
 }
 
 // loadListSchema learns the fields of a universal list.
@@ -83,16 +83,16 @@ func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*l
 		return nil, err
 	}
 	all := meta.All()
-	fields := make([]*field, 0, len(all))
+	fields := make([]*Field, 0, len(all))
 	for _, m := range all {
 		length := 0
 		if m.ID == "NAME" {
 			length = nameLength
 		}
-		fields = append(fields, &field{
-			name: m.ID, length: length, code: m.Code, title: m.Name, kind: listKind(m.Type), multiple: m.Multiple,
-			reference: isReference(m.Type), unordered: m.Multiple && (m.Type == "L" || isReference(m.Type)),
-			drive: m.Type == "S:DiskFile", places: unknownPlaces, choices: m.Enum, zone: c.Zone,
+		fields = append(fields, &Field{
+			Name: m.ID, Length: length, Code: m.Code, Title: m.Name, Kind: listKind(m.Type), Multiple: m.Multiple,
+			Reference: isReference(m.Type), Unordered: m.Multiple && (m.Type == "L" || isReference(m.Type)),
+			Drive: m.Type == "S:DiskFile", Places: UnknownPlaces, Choices: m.Enum, Zone: c.Zone,
 		})
 	}
 	return newListSchema(fields), nil
@@ -105,24 +105,24 @@ const nameLength = 255
 
 // listKind maps the types of lists.field.get.
 // https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-type-get.html
-func listKind(typ string) kind {
+func listKind(typ string) Kind {
 	switch typ {
 	case "N", "N:Sequence", "SORT":
-		return kindNumber
+		return KindNumber
 	case "L":
-		return kindChoice
+		return KindChoice
 	case "F", "S:DiskFile", "PREVIEW_PICTURE", "DETAIL_PICTURE":
-		return kindFile
+		return KindFile
 	case "S:Date":
-		return kindDay
+		return KindDay
 	case "S:DateTime", "ACTIVE_FROM", "ACTIVE_TO", "DATE_CREATE", "TIMESTAMP_X":
-		return kindMoment
+		return KindDateTime
 	case "S:Money":
-		return kindMoney
+		return KindMoney
 	case "S:HTML":
-		return kindHTML
+		return KindHTML
 	}
-	return kindText
+	return KindText
 }
 
 // isReference reports a property of a list that holds the ids of other things.
@@ -148,7 +148,7 @@ func isUnordered(m bitrix.ItemField) bool {
 // itself can keep.
 func (s *listSchema) holdsDriveFiles(e *Record) bool {
 	for _, f := range s.fields {
-		if values, _ := e.Values[f.name].([]any); f.drive && len(values) > 0 {
+		if values, _ := e.Values[f.Name].([]any); f.Drive && len(values) > 0 {
 			return true
 		}
 	}

@@ -44,7 +44,7 @@ func TestPortalNumbers(t *testing.T) {
 	if problems != nil {
 		t.Fatal(problems)
 	}
-	field := field{name: "ufCrm5Total", kind: kindNumber, places: 2}
+	field := Field{Name: "ufCrm5Total", Kind: KindNumber, Places: 2}
 	for range 500 {
 		var raw []json.RawMessage
 		want := new(big.Rat)
@@ -69,7 +69,7 @@ func TestPortalNumbers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		travels, err := json.Marshal(field.itemValue(v))
+		travels, err := json.Marshal(field.ItemValue(v))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,10 +88,10 @@ func TestPortalNumbers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !field.same(stored, v) {
+			if !field.Same(stored, v) {
 				t.Fatalf("the stored %s is taken to differ from %v", form, v)
 			}
-			if more, err := v.(num.Num).Add(num.MustParse("0.01")); err != nil || field.same(stored, more) {
+			if more, err := v.(num.Num).Add(num.MustParse("0.01")); err != nil || field.Same(stored, more) {
 				t.Fatalf("the stored %s is taken for %v", form, more)
 			}
 		}

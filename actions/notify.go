@@ -126,10 +126,10 @@ func receivers(to any) ([]string, error) {
 	var out []string
 	seen := map[int64]bool{0: true}
 	for _, v := range list {
-		n, ok := numberOf(v)
+		n, ok := NumberOf(v)
 		id, whole := n.Int64()
 		if v != nil && (!ok || !whole || n.Cmp(num.Num{}) < 0) {
-			return nil, engine.ParkError("notify: %s is no id of a user", textOf(v))
+			return nil, engine.ParkError("notify: %s is no id of a user", TextOf(v))
 		}
 		if seen[id] {
 			continue

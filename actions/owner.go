@@ -111,14 +111,14 @@ func record(raw map[string]any, fields []schemas.Field) map[string]any {
 			if ok {
 				out := make([]any, 0, len(list))
 				for _, x := range list {
-					out = append(out, typed(x, schemaKind(f.Type), false))
+					out = append(out, Typed(x, schemaKind(f.Type), false))
 				}
 				raw[f.Name] = out
 				continue
 			}
 		}
 		if there || !f.Maybe {
-			raw[f.Name] = typed(v, schemaKind(f.Type), f.Maybe)
+			raw[f.Name] = Typed(v, schemaKind(f.Type), f.Maybe)
 		} else {
 			raw[f.Name] = nil
 		}

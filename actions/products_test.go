@@ -21,7 +21,7 @@ func TestKeyed(t *testing.T) {
 		var out []string
 		for _, r := range keyed(rows) {
 			m, _ := r.(map[string]any)
-			out = append(out, fmt.Sprintf("%s=%v", textOf(m["id"]), m["key"]))
+			out = append(out, fmt.Sprintf("%s=%v", TextOf(m["id"]), m["key"]))
 		}
 		return strings.Join(out, " ")
 	}

@@ -31,7 +31,7 @@ func (r *Record) String() string {
 // Holds reports whether the record has all of the values.
 func (r *Record) Holds(values []wish) bool {
 	for _, v := range values {
-		if !v.field.same(r.Values[v.field.name], v.value) {
+		if !v.field.Same(r.Values[v.field.Name], v.value) {
 			return false
 		}
 	}
@@ -42,7 +42,7 @@ func (r *Record) Holds(values []wish) bool {
 func (r *Record) Differing(values []wish) []wish {
 	var out []wish
 	for _, v := range values {
-		if !v.field.same(r.Values[v.field.name], v.value) {
+		if !v.field.Same(r.Values[v.field.Name], v.value) {
 			out = append(out, v)
 		}
 	}

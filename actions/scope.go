@@ -45,11 +45,11 @@ func (l *list) scopeWishes(scope engine.Fields) ([]wish, error) {
 		return nil, err
 	}
 	for _, w := range out {
-		if w.field.empty(w.value) {
-			return nil, engine.ParkError("scope %s has no value: the step would touch other elements", w.field.label())
+		if w.field.Empty(w.value) {
+			return nil, engine.ParkError("scope %s has no value: the step would touch other elements", w.field.Label())
 		}
 		if _, isList := w.value.([]any); isList {
-			return nil, engine.ParkError("scope %s is a list, want one value", w.field.label())
+			return nil, engine.ParkError("scope %s is a list, want one value", w.field.Label())
 		}
 	}
 	return out, nil
@@ -65,7 +65,7 @@ func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish, prom
 	}
 	call := l.call("lists.element.get", map[string]any{
 		"ELEMENT_ORDER": map[string]any{"ID": "asc"},
-		"FILTER":        filterParams(conditions, (*field).listOne),
+		"FILTER":        filterParams(conditions, (*Field).ListOne),
 	})
 	call.Prompt, call.Many = prompt, manyOwners(conditions[0], elementValue)
 	if call.Many != nil {
@@ -97,26 +97,26 @@ func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish, prom
 // manyOwners lets a listing share a command with those of other owners, the
 // values of a condition. It is nil where a value can be written in several ways.
 func manyOwners(c condition, stored func(row map[string]json.RawMessage, name string) []any) *bitrix.Many {
-	if c.field.kind != kindNumber && c.field.kind != kindText {
+	if c.field.Kind != KindNumber && c.field.Kind != KindText {
 		return nil
 	}
 	f := c.field
 	many := &bitrix.Many{
-		Param: "filter", Key: c.key(), Owner: f.canonicalOne(c.value), Bare: true,
+		Param: "filter", Key: c.key(), Owner: f.CanonicalOne(c.value), Bare: true,
 		Owners: func(row json.RawMessage) []string {
 			var members map[string]json.RawMessage
 			if json.Unmarshal(row, &members) != nil {
 				return nil
 			}
 			var owners []string
-			for _, v := range stored(members, f.name) {
-				owners = append(owners, f.canonicalOne(v))
+			for _, v := range stored(members, f.Name) {
+				owners = append(owners, f.CanonicalOne(v))
 			}
 			return owners
 		},
 	}
-	if f.kind == kindNumber {
-		many.From, many.To = ">="+f.name, "<="+f.name
+	if f.Kind == KindNumber {
+		many.From, many.To = ">="+f.Name, "<="+f.Name
 	}
 	return many
 }

@@ -5,15 +5,15 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// shown is a property's value as formulas see it.
-func (f *field) shown(v any) any {
-	values := f.values(v)
+// Shown is a property's value as formulas see it.
+func (f *Field) Shown(v any) any {
+	values := f.Split(v)
 	out := make([]any, 0, len(values))
 	for _, x := range values {
 		out = append(out, f.shownOne(x))
 	}
 	switch {
-	case f.multiple:
+	case f.Multiple:
 		return out
 	case len(out) == 0:
 		return nil
@@ -21,42 +21,42 @@ func (f *field) shown(v any) any {
 	return out[0]
 }
 
-func (f *field) shownOne(v any) any {
-	switch f.kind {
-	case kindNumber:
-		if n, ok := numberOf(v); ok {
+func (f *Field) shownOne(v any) any {
+	switch f.Kind {
+	case KindNumber:
+		if n, ok := NumberOf(v); ok {
 			return n
 		}
-	case kindDay:
-		if m, ok := momentOf(v, f.dayFirst); ok {
-			return m.day()
+	case KindDay:
+		if m, ok := DateTimeOf(v, f.DayFirst); ok {
+			return m.Day()
 		}
-	case kindMoment:
-		if m, ok := momentOf(v, f.dayFirst); ok {
-			return m.wall()
+	case KindDateTime:
+		if m, ok := DateTimeOf(v, f.DayFirst); ok {
+			return m.Wall()
 		}
-	case kindHTML:
+	case KindHTML:
 		return htmlText(v)
-	case kindChoice:
-		if n, err := num.Parse(textOf(v)); err == nil {
+	case KindChoice:
+		if n, err := num.Parse(TextOf(v)); err == nil {
 			return n
 		}
-	case kindText:
-		if n, err := num.Parse(textOf(v)); err == nil && f.reference {
+	case KindText:
+		if n, err := num.Parse(TextOf(v)); err == nil && f.Reference {
 			return n
 		}
 	}
 	return v
 }
 
-// typed turns a portal's value into one of a kind.
-func typed(v any, k formula.Kind, maybe bool) any {
+// Typed turns a portal's value into one of a kind.
+func Typed(v any, k formula.Kind, maybe bool) any {
 	if v == nil && maybe {
 		return nil
 	}
 	switch k {
 	case formula.Int, formula.Number:
-		if n, ok := numberOf(v); ok && (k == formula.Number || n.IsInt()) {
+		if n, ok := NumberOf(v); ok && (k == formula.Number || n.IsInt()) {
 			return n
 		}
 		if maybe {
@@ -67,9 +67,9 @@ func typed(v any, k formula.Kind, maybe bool) any {
 		if _, isList := v.([]any); isList {
 			return "" // PHP writes an empty record as a list
 		}
-		return textOf(v)
+		return TextOf(v)
 	case formula.Bool:
-		return flagOf(v) == "Y"
+		return FlagOf(v) == "Y"
 	}
 	return v
 }

@@ -134,7 +134,7 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 }
 
 // wants computes what each row's item should be, and the fields of the key.
-func (a syncItemsArgs) wants(ctx context.Context, s *itemSchema, scope []wish) (out []Desired, keys []*field, err error) {
+func (a syncItemsArgs) wants(ctx context.Context, s *itemSchema, scope []wish) (out []Desired, keys []*Field, err error) {
 	first := map[string]int{}
 	for i, row := range a.Rows {
 		w, err := a.want(ctx, s, scope, row, i)
@@ -183,10 +183,10 @@ func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, ro
 	}
 	texts := make([]string, len(w.Exact))
 	for j, k := range w.Exact {
-		if k.field.empty(k.value) {
-			return w, engine.ParkError("row %d: the key %s has no value", i+1, k.field.name)
+		if k.field.Empty(k.value) {
+			return w, engine.ParkError("row %d: the key %s has no value", i+1, k.field.Name)
 		}
-		texts[j] = k.field.name + "=" + k.field.canonical(k.value)
+		texts[j] = k.field.Name + "=" + k.field.Canonical(k.value)
 	}
 	slices.Sort(texts)
 	w.Key = strings.Join(texts, "\x00")
@@ -196,14 +196,14 @@ func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, ro
 	if w.Values, err = s.wishes(fields); err != nil {
 		return w, engine.ParkError("row %d: %w", i+1, err)
 	}
-	named := map[*field]string{}
+	named := map[*Field]string{}
 	for _, part := range []struct {
 		of     string
 		wishes []wish
 	}{{"fields", w.Values}, {"key", w.Exact}, {"scope", scope}} {
 		for _, x := range part.wishes {
 			if other := named[x.field]; other != "" {
-				return w, engine.ParkError("field %s stands in %s and in %s", x.field.name, other, part.of)
+				return w, engine.ParkError("field %s stands in %s and in %s", x.field.Name, other, part.of)
 			}
 			named[x.field] = part.of
 		}
@@ -212,15 +212,15 @@ func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, ro
 	return w, nil
 }
 
-func selectedBy(wants []Desired, keys []*field) []string {
+func selectedBy(wants []Desired, keys []*Field) []string {
 	var out []string
 	for _, w := range wants {
 		for _, x := range w.Values {
-			out = append(out, x.field.name)
+			out = append(out, x.field.Name)
 		}
 	}
 	for _, f := range keys {
-		out = append(out, f.name)
+		out = append(out, f.Name)
 	}
 	slices.Sort(out)
 	return slices.Compact(append(out, "id"))

@@ -106,7 +106,7 @@ func Diff(existing []*Record, wanted []Desired, o Options) Plan {
 func adoptable(others []*Record, taken map[*Record]bool, d Desired, free func(*Record) bool) *Record {
 	blank := true
 	for _, m := range d.Match {
-		blank = blank && m.field.empty(m.value)
+		blank = blank && m.field.Empty(m.value)
 	}
 	if blank {
 		return nil
@@ -132,7 +132,7 @@ func elementOptions(codes ownCodes, removeForeign bool) Options {
 
 // itemOptions are the options for items, which are known by the values of their
 // key fields. An item whose key fields are empty was made by a person.
-func itemOptions(keys []*field, removeForeign bool) Options {
+func itemOptions(keys []*Field, removeForeign bool) Options {
 	return Options{
 		Key:           func(r *Record) (string, bool) { return keyOf(r, keys) },
 		Free:          func(*Record) bool { return true },

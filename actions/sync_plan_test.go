@@ -12,14 +12,14 @@ import (
 
 // testList is a list with a property of each kind that matters here.
 func testList() *listSchema {
-	return newListSchema([]*field{
-		{name: "NAME", title: "Name", places: unknownPlaces},
-		{name: "PROPERTY_101", code: "DEAL", title: "Deal", places: unknownPlaces},
-		{name: "PROPERTY_102", code: "PRODUCT", title: "Product", places: unknownPlaces},
-		{name: "PROPERTY_103", code: "QTY", title: "Quantity", kind: kindNumber, places: unknownPlaces},
-		{name: "PROPERTY_104", title: "Отгружено", places: unknownPlaces},
-		{name: "PROPERTY_105", title: "Note", places: unknownPlaces},
-		{name: "PROPERTY_106", title: "Note", places: unknownPlaces},
+	return newListSchema([]*Field{
+		{Name: "NAME", Title: "Name", Places: UnknownPlaces},
+		{Name: "PROPERTY_101", Code: "DEAL", Title: "Deal", Places: UnknownPlaces},
+		{Name: "PROPERTY_102", Code: "PRODUCT", Title: "Product", Places: UnknownPlaces},
+		{Name: "PROPERTY_103", Code: "QTY", Title: "Quantity", Kind: KindNumber, Places: UnknownPlaces},
+		{Name: "PROPERTY_104", Title: "Отгружено", Places: UnknownPlaces},
+		{Name: "PROPERTY_105", Title: "Note", Places: UnknownPlaces},
+		{Name: "PROPERTY_106", Title: "Note", Places: UnknownPlaces},
 	})
 }
 
@@ -110,17 +110,17 @@ func TestPlanSync(t *testing.T) {
 
 // testType has a text key, a number key and two fields that rows fill.
 func testType() *itemSchema {
-	s := &itemSchema{typ: 1030, byName: map[string]*field{}}
-	for _, f := range []*field{
-		{name: "id", kind: kindNumber, readOnly: true, zeroIsEmpty: true, places: unknownPlaces},
-		{name: "title", zeroIsEmpty: true, places: unknownPlaces},
-		{name: "ufDeal", kind: kindNumber, zeroIsEmpty: true, places: unknownPlaces},
-		{name: "ufRow", zeroIsEmpty: true, places: unknownPlaces},
-		{name: "ufPart", kind: kindNumber, zeroIsEmpty: true, places: unknownPlaces},
-		{name: "ufQty", kind: kindNumber, zeroIsEmpty: true, places: 2},
+	s := &itemSchema{typ: 1030, byName: map[string]*Field{}}
+	for _, f := range []*Field{
+		{Name: "id", Kind: KindNumber, ReadOnly: true, ZeroIsEmpty: true, Places: UnknownPlaces},
+		{Name: "title", ZeroIsEmpty: true, Places: UnknownPlaces},
+		{Name: "ufDeal", Kind: KindNumber, ZeroIsEmpty: true, Places: UnknownPlaces},
+		{Name: "ufRow", ZeroIsEmpty: true, Places: UnknownPlaces},
+		{Name: "ufPart", Kind: KindNumber, ZeroIsEmpty: true, Places: UnknownPlaces},
+		{Name: "ufQty", Kind: KindNumber, ZeroIsEmpty: true, Places: 2},
 	} {
 		s.fields = append(s.fields, f)
-		s.byName[f.name] = f
+		s.byName[f.Name] = f
 	}
 	return s
 }
@@ -140,7 +140,7 @@ func TestPlanItems(t *testing.T) {
 		out := Desired{Exact: append([]wish{{row, key}}, more...)}
 		texts := make([]string, len(out.Exact))
 		for j, k := range out.Exact {
-			texts[j] = k.field.name + "=" + k.field.canonical(k.value)
+			texts[j] = k.field.Name + "=" + k.field.Canonical(k.value)
 		}
 		slices.Sort(texts)
 		out.Key = strings.Join(texts, "\x00")
@@ -176,10 +176,10 @@ func TestPlanItems(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			keys := []*field{row}
+			keys := []*Field{row}
 			for _, w := range tt.wants {
 				if len(w.Exact) > 1 {
-					keys = []*field{row, part}
+					keys = []*Field{row, part}
 				}
 			}
 			p := Diff(tt.existing, tt.wants, itemOptions(keys, tt.remove))
@@ -261,7 +261,7 @@ func TestResolve(t *testing.T) {
 		"DEAL": "PROPERTY_101", "PROPERTY_101": "PROPERTY_101", "PROPERTY_DEAL": "PROPERTY_101", "Deal": "PROPERTY_101",
 		"Отгружено": "PROPERTY_104", "NAME": "NAME", "Name": "NAME", "name": "NAME", "deal": "PROPERTY_101",
 	} {
-		if f, err := s.resolve(name); err != nil || f.name != want {
+		if f, err := s.resolve(name); err != nil || f.Name != want {
 			t.Errorf("%s is %v, %v, want %s", name, f, err, want)
 		}
 	}
@@ -320,7 +320,7 @@ func applied(s *listSchema, existing []*Record, p Plan, id *int64) []*Record {
 	set := func(e *Record, w Desired) {
 		e.Code = w.Key
 		for _, x := range w.Values {
-			e.Values[x.field.name] = []any{x.value}
+			e.Values[x.field.Name] = []any{x.value}
 		}
 	}
 	for _, u := range p.Updates {
@@ -336,16 +336,16 @@ func applied(s *listSchema, existing []*Record, p Plan, id *int64) []*Record {
 }
 
 func TestUpdateFieldsCarryOver(t *testing.T) {
-	s := newListSchema([]*field{
-		{name: "NAME"},
-		{name: "PROPERTY_1", code: "QTY", kind: kindNumber, places: unknownPlaces},
-		{name: "PROPERTY_2", multiple: true},
-		{name: "PROPERTY_3", kind: kindMoment},
-		{name: "PROPERTY_4", kind: kindHTML},
-		{name: "PROPERTY_5", kind: kindFile, multiple: true},
-		{name: "PROPERTY_6", kind: kindMoney},
-		{name: "PROPERTY_7", kind: kindDay},
-		{name: "DETAIL_TEXT"},
+	s := newListSchema([]*Field{
+		{Name: "NAME"},
+		{Name: "PROPERTY_1", Code: "QTY", Kind: KindNumber, Places: UnknownPlaces},
+		{Name: "PROPERTY_2", Multiple: true},
+		{Name: "PROPERTY_3", Kind: KindDateTime},
+		{Name: "PROPERTY_4", Kind: KindHTML},
+		{Name: "PROPERTY_5", Kind: KindFile, Multiple: true},
+		{Name: "PROPERTY_6", Kind: KindMoney},
+		{Name: "PROPERTY_7", Kind: KindDay},
+		{Name: "DETAIL_TEXT"},
 	})
 	e, err := decodeElement([]byte(`{"ID":"12","IBLOCK_ID":"47","NAME":"old","CODE":"x","IBLOCK_SECTION_ID":"3","CREATED_BY":"1","BP_PUBLISHED":"Y","DETAIL_TEXT":"long",
 		"PROPERTY_1":{"100":"5.0000"},"PROPERTY_2":{"1010":"b","102":"a"},"PROPERTY_3":{"103":"03/04/2024 10:00:00"},"PROPERTY_4":{"104":{"TEXT":"<b>x</b>","TYPE":"HTML"}},

@@ -95,11 +95,11 @@ func (a upsertItemArgs) wishes(schema *itemSchema) (key, fields []wish, err erro
 		return nil, nil, err
 	}
 	for _, w := range key {
-		if w.field.empty(w.value) {
-			return nil, nil, engine.ParkError("upsert_item: the key %s has no value", w.field.name)
+		if w.field.Empty(w.value) {
+			return nil, nil, engine.ParkError("upsert_item: the key %s has no value", w.field.Name)
 		}
 		if _, isList := w.value.([]any); isList {
-			return nil, nil, engine.ParkError("upsert_item: the key %s is a list, want one value", w.field.name)
+			return nil, nil, engine.ParkError("upsert_item: the key %s is a list, want one value", w.field.Name)
 		}
 	}
 	if fields, err = schema.wishes(a.Fields); err != nil {
@@ -108,7 +108,7 @@ func (a upsertItemArgs) wishes(schema *itemSchema) (key, fields []wish, err erro
 	for _, w := range fields {
 		for _, k := range key {
 			if w.field == k.field {
-				return nil, nil, engine.ParkError("upsert_item: field %s stands in key and in fields", w.field.name)
+				return nil, nil, engine.ParkError("upsert_item: field %s stands in key and in fields", w.field.Name)
 			}
 		}
 	}

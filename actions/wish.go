@@ -9,25 +9,25 @@ import (
 
 // wish is the value that a rule wants a field to have.
 type wish struct {
-	field *field
+	field *Field
 	value any
 }
 
 // noteShortened says which fields keep less of a value than was wished, each
 // field once.
 func noteShortened(c *engine.Call, wishes ...wish) {
-	told := map[*field]bool{}
+	told := map[*Field]bool{}
 	for _, w := range wishes {
 		if told[w.field] {
 			continue
 		}
-		n, ok := numberOf(w.value)
+		n, ok := NumberOf(w.value)
 		switch f := w.field; {
-		case ok && f.kind == kindNumber && f.places != unknownPlaces && n.Scale() > f.places:
-			c.Note("field %s keeps %d digits after the point: its value was rounded", f.name, f.places)
+		case ok && f.Kind == KindNumber && f.Places != UnknownPlaces && n.Scale() > f.Places:
+			c.Note("field %s keeps %d digits after the point: its value was rounded", f.Name, f.Places)
 			told[f] = true
-		case f.length > 0 && utf8.RuneCountInString(textOf(w.value)) > f.length:
-			c.Note("field %s keeps %d characters: its value was cut", f.name, f.length)
+		case f.Length > 0 && utf8.RuneCountInString(TextOf(w.value)) > f.Length:
+			c.Note("field %s keeps %d characters: its value was cut", f.Name, f.Length)
 			told[f] = true
 		}
 	}
@@ -36,7 +36,7 @@ func noteShortened(c *engine.Call, wishes ...wish) {
 func wishNames(wishes []wish) string {
 	names := make([]string, len(wishes))
 	for i, w := range wishes {
-		names[i] = w.field.name
+		names[i] = w.field.Name
 	}
 	return strings.Join(names, ", ")
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// moment is a point in time as a portal writes it: with an offset, or as the
+// DateTime is a point in time as a portal writes it: with an offset, or as the
 // clock on the portal's wall shows it.
-type moment struct {
+type DateTime struct {
 	t     time.Time
 	zoned bool
 }
@@ -24,22 +24,22 @@ var (
 	dayFirstLayouts   = []string{"2/1/2006", "2/1/2006 15:04:05", "2/1/2006 15:04", "2/1/2006 3:04:05 pm", "2/1/2006 3:04 pm"}
 )
 
-// momentOf reads a time from a formula's value or a portal's text. dayFirst
+// DateTimeOf reads a time from a formula's value or a portal's text. dayFirst
 // decides how 03/04/2024 is read.
-func momentOf(v any, dayFirst bool) (moment, bool) {
+func DateTimeOf(v any, dayFirst bool) (DateTime, bool) {
 	if t, ok := v.(time.Time); ok {
-		return moment{t, true}, true
+		return DateTime{t, true}, true
 	}
 	text, ok := v.(string)
 	if !ok {
-		return moment{}, false
+		return DateTime{}, false
 	}
 	text = strings.TrimSpace(text)
 	if t, ok := parseAny(text, zonedLayouts); ok {
-		return moment{t, true}, true
+		return DateTime{t, true}, true
 	}
 	if t, ok := parseAny(text, plainLayouts); ok {
-		return moment{t, false}, true
+		return DateTime{t, false}, true
 	}
 	first, second := monthFirstLayouts, dayFirstLayouts
 	if dayFirst {
@@ -50,7 +50,7 @@ func momentOf(v any, dayFirst bool) (moment, bool) {
 	if !ok {
 		t, ok = parseAny(text, second)
 	}
-	return moment{t, false}, ok
+	return DateTime{t, false}, ok
 }
 
 func parseAny(text string, layouts []string) (time.Time, bool) {
@@ -62,54 +62,54 @@ func parseAny(text string, layouts []string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// day is the calendar day as it was printed. A date field comes as a midnight
+// Day is the calendar day as it was printed. A date field comes as a midnight
 // that the zone may have shifted; the day in its own offset is the right one.
-func (m moment) day() string { return m.t.Format(time.DateOnly) }
+func (m DateTime) Day() string { return m.t.Format(time.DateOnly) }
 
-// wall is what the clock shows, without a zone.
-func (m moment) wall() string { return m.t.Format(time.DateTime) }
+// Wall is what the clock shows, without a zone.
+func (m DateTime) Wall() string { return m.t.Format(time.DateTime) }
 
-// at is the moment as a clock in the zone shows it. Without an offset of its own
+// At is the moment as a clock in the zone shows it. Without an offset of its own
 // it is what that clock shows. A nil zone changes nothing.
-func (m moment) at(zone *time.Location) moment {
+func (m DateTime) At(zone *time.Location) DateTime {
 	switch {
 	case zone == nil:
 		return m
 	case m.zoned:
-		return moment{m.t.In(zone), true}
+		return DateTime{m.t.In(zone), true}
 	}
 	y, month, d := m.t.Date()
-	return moment{time.Date(y, month, d, m.t.Hour(), m.t.Minute(), m.t.Second(), 0, zone), true}
+	return DateTime{time.Date(y, month, d, m.t.Hour(), m.t.Minute(), m.t.Second(), 0, zone), true}
 }
 
-// same compares instants when both are known, else what the clocks show. A wish
+// Same compares instants when both are known, else what the clocks show. A wish
 // is taken for one of the portal's zone, as it is written. Portals keep whole
 // seconds.
-func (m moment) same(wish moment, zone *time.Location) bool {
+func (m DateTime) Same(wish DateTime, zone *time.Location) bool {
 	if m.zoned || wish.zoned {
-		wish = wish.at(zone)
+		wish = wish.At(zone)
 	}
 	if m.zoned && wish.zoned {
 		return m.t.Truncate(time.Second).Equal(wish.t.Truncate(time.Second))
 	}
-	return m.wall() == wish.wall()
+	return m.Wall() == wish.Wall()
 }
 
-// iso writes the moment so that a CRM method reads it right.
-func (m moment) iso() string {
+// ISO writes the moment so that a CRM method reads it right.
+func (m DateTime) ISO() string {
 	if m.zoned {
 		return m.t.Format(time.RFC3339)
 	}
 	return m.t.Format("2006-01-02T15:04:05")
 }
 
-// slashes gathers evidence of how a portal orders the parts of 03/04/2024.
-type slashes struct{ dayFirst, monthFirst bool }
+// DateOrder gathers evidence of how a portal orders the parts of 03/04/2024.
+type DateOrder struct{ DayFirst, MonthFirst bool }
 
-// look reads one date of the portal. A part above 12 is a day; am and pm stand
+// Observe reads one date of the portal. A part above 12 is a day; am and pm stand
 // beside a month that comes first; a 24-hour clock beside a day that does.
 // It reports whether the text is such a date.
-func (s *slashes) look(text string) bool {
+func (s *DateOrder) Observe(text string) bool {
 	date, clock, _ := strings.Cut(strings.TrimSpace(text), " ")
 	parts := strings.Split(date, "/")
 	if len(parts) != 3 || len(parts[2]) != 4 {
@@ -118,9 +118,9 @@ func (s *slashes) look(text string) bool {
 	clock = strings.ToLower(clock)
 	switch {
 	case parts[0] > "12" && len(parts[0]) == 2, strings.Contains(clock, ":") && !strings.HasSuffix(clock, "m"):
-		s.dayFirst = true
+		s.DayFirst = true
 	case parts[1] > "12" && len(parts[1]) == 2, strings.HasSuffix(clock, "m"):
-		s.monthFirst = true
+		s.MonthFirst = true
 	}
 	return true
 }
