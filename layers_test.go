@@ -42,15 +42,18 @@ var layers = map[string]int{
 
 	"emulator/internal/value": 0,
 	"emulator/internal/query": 0,
+
+	"actions/internal/value": 1,
 }
 
 // peers are the arrows inside a layer.
 var peers = map[string][]string{
-	"bitrix":            {"internal/php", "bitrix/internal/limit", "internal/wakeup"},
-	"internal/yamlfile": {"internal/diag"},
-	"engine":            {"engine/formula"},
-	"engine/formula":    nil,
-	"internal/rulefmt":  {"engine/formula"},
+	"bitrix":                 {"internal/php", "bitrix/internal/limit", "internal/wakeup"},
+	"internal/yamlfile":      {"internal/diag"},
+	"engine":                 {"engine/formula"},
+	"actions/internal/value": {"engine/formula"},
+	"engine/formula":         nil,
+	"internal/rulefmt":       {"engine/formula"},
 
 	"emulator/internal/value": {"engine/num", "internal/php"},
 	"emulator/internal/query": {"emulator/internal/value", "engine/num", "internal/php"},

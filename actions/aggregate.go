@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
@@ -104,5 +105,5 @@ func groupKey(v any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return KindOf(v) + ":" + text, nil
+	return value.KindOf(v) + ":" + text, nil
 }

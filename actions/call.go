@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -122,7 +123,7 @@ func callMethod(ctx context.Context, c *engine.Call, a callArgs) (any, error) {
 			return nil, err
 		}
 	}
-	params, _ := ToREST(a.Params).(map[string]any)
+	params, _ := value.ToREST(a.Params).(map[string]any)
 	answer := c.Portal.Do(ctx, bitrix.Call{Method: a.Method, Params: params, Write: writes})[0]
 	if answer.Err != nil {
 		return nil, answer.Err

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 )
 
@@ -34,7 +35,7 @@ func (s *listSchema) updateFields(e *Record, wishes []wish) map[string]any {
 // copyFields are the FIELDS of lists.element.add for a copy of an element that
 // has the wished values.
 func (s *listSchema) copyFields(e *Record, wishes []wish) map[string]any {
-	return s.wholeFields(e, wishes, func(e *Record, name string, f *Field) any {
+	return s.wholeFields(e, wishes, func(e *Record, name string, f *value.Field) any {
 		values, _ := e.Values[name].([]any)
 		out := make([]any, len(values))
 		for i, v := range values {
@@ -47,7 +48,7 @@ func (s *listSchema) copyFields(e *Record, wishes []wish) map[string]any {
 	})
 }
 
-func (s *listSchema) wholeFields(e *Record, wishes []wish, property func(e *Record, name string, f *Field) any) map[string]any {
+func (s *listSchema) wholeFields(e *Record, wishes []wish, property func(e *Record, name string, f *value.Field) any) map[string]any {
 	out := addFields(wishes)
 	for name, v := range e.Values {
 		if slices.ContainsFunc(wishes, func(w wish) bool { return w.field.Name == name }) {
@@ -71,7 +72,7 @@ func (s *listSchema) wholeFields(e *Record, wishes []wish, property func(e *Reco
 // carried is a property's value in the form {valueId: value}, which keeps the
 // values of every type: the portal updates them in place. A file is kept by its
 // id.
-func (e *Record) carried(name string, f *Field) any {
+func (e *Record) carried(name string, f *value.Field) any {
 	values, _ := e.Values[name].([]any)
 	out := make(map[string]any, len(values))
 	for i, v := range values {
@@ -92,7 +93,7 @@ func (l *list) learnDates(ctx context.Context, c *engine.Call, elements []*Recor
 		if err != nil {
 			return fmt.Errorf("learn how the portal writes dates: %w", err)
 		}
-		seen = DateOrder{}
+		seen = value.DateOrder{}
 		seen.Observe(changed)
 	}
 	for _, f := range l.schema.fields {
@@ -103,7 +104,7 @@ func (l *list) learnDates(ctx context.Context, c *engine.Call, elements []*Recor
 
 // slashes is what elements tell about dates with slashes, and whether there are
 // any.
-func (s *listSchema) slashes(elements []*Record) (seen DateOrder, there bool) {
+func (s *listSchema) slashes(elements []*Record) (seen value.DateOrder, there bool) {
 	for _, e := range elements {
 		for _, v := range e.Values {
 			list, ok := v.([]any)

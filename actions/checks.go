@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
@@ -192,7 +193,7 @@ func callTouches(t *engine.ArgTypes) []engine.Touch {
 	touch := engine.Touch{Kind: engine.TouchItems, Adds: parts[2] == "add", Updates: parts[2] == "update", Deletes: parts[2] == "delete"}
 	if parts[1] == "item" {
 		typ, _ := t.Entry("params", "entityTypeId")
-		n, _ := NumberOf(typ)
+		n, _ := value.NumberOf(typ)
 		id, _ := n.Int64()
 		touch.Type = int(id)
 	} else if o, ok := schemas.LookupOwner(parts[1]); ok {

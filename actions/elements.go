@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -40,14 +41,14 @@ func decodeElement(raw json.RawMessage) (*Record, error) {
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("read a list element: want an object, got %s", KindOf(v))
+		return nil, fmt.Errorf("read a list element: want an object, got %s", value.KindOf(v))
 	}
-	id, ok := NumberOf(m["ID"])
+	id, ok := value.NumberOf(m["ID"])
 	n, whole := id.Int64()
 	if !ok || !whole || n <= 0 {
 		return nil, fmt.Errorf("read a list element: it has no ID")
 	}
-	e := &Record{ID: int(n), Code: TextOf(m["CODE"]), Values: make(map[string]any, len(m)), valueIDs: make(map[string][]string, len(m))}
+	e := &Record{ID: int(n), Code: value.TextOf(m["CODE"]), Values: make(map[string]any, len(m)), valueIDs: make(map[string][]string, len(m))}
 	for name, x := range m {
 		if strings.HasPrefix(name, "PROPERTY_") {
 			e.Values[name], e.valueIDs[name] = decodeProperty(x)
@@ -103,8 +104,8 @@ func (s *listSchema) record(e *Record) map[string]any {
 	}
 	out["id"] = count(e.ID)
 	out["code"] = e.Code
-	out["name"] = TextOf(e.Values["NAME"])
-	out["sectionId"] = Typed(e.Values["IBLOCK_SECTION_ID"], formula.Int, true)
+	out["name"] = value.TextOf(e.Values["NAME"])
+	out["sectionId"] = value.Typed(e.Values["IBLOCK_SECTION_ID"], formula.Int, true)
 	return out
 }
 
@@ -177,10 +178,10 @@ func addedID(a bitrix.Answer) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the answer of lists.element.add: %w", err)
 	}
-	n, ok := NumberOf(v)
+	n, ok := value.NumberOf(v)
 	id, whole := n.Int64()
 	if !ok || !whole || id <= 0 {
-		return 0, fmt.Errorf("lists.element.add was answered with %s, want the id of the element", KindOf(v))
+		return 0, fmt.Errorf("lists.element.add was answered with %s, want the id of the element", value.KindOf(v))
 	}
 	return int(id), nil
 }

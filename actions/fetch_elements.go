@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
@@ -55,7 +56,7 @@ func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (an
 	}
 	call := l.call("lists.element.get", map[string]any{
 		"ELEMENT_ORDER": map[string]any{"ID": "asc"},
-		"FILTER":        filterParams(conditions, (*Field).ListOne),
+		"FILTER":        filterParams(conditions, (*value.Field).ListOne),
 	})
 	raw, err := readPages(ctx, c, call, "", limit)
 	if err != nil {
@@ -71,7 +72,7 @@ func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (an
 	out := make([]any, len(elements))
 	for i, e := range elements {
 		// A property without a value is left out of the answer.
-		value := func(f *Field) (any, bool) { return e.Values[f.Name], true }
+		value := func(f *value.Field) (any, bool) { return e.Values[f.Name], true }
 		if _, err := verify(conditions, value, e.String(), false); err != nil {
 			return nil, err
 		}

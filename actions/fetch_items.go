@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/schemas"
@@ -111,7 +112,7 @@ func fetchItems(ctx context.Context, c *engine.Call, a fetchItemsArgs) (any, err
 		if len(a.Select) == 0 {
 			item = record(item, schemas.ItemFields(schema.typ))
 		}
-		item["id"] = Typed(item["id"], formula.Int, false)
+		item["id"] = value.Typed(item["id"], formula.Int, false)
 		out[i] = item
 	}
 	return out, nil

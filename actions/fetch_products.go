@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -146,13 +147,13 @@ func decodeProductRows(raw []json.RawMessage, owner schemas.Owner, id int) ([]ma
 		}
 		m, ok := v.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("read a product row: want an object, got %s", KindOf(v))
+			return nil, fmt.Errorf("read a product row: want an object, got %s", value.KindOf(v))
 		}
 		row := productRow(m, fields)
-		if TextOf(row["ownerId"]) != strconv.Itoa(id) || !strings.EqualFold(TextOf(row["ownerType"]), owner.Short) {
-			return nil, engine.ParkError("asked for the product rows of %s %d, the portal returned a row of %s %s: it does not apply the filter", owner.Short, id, TextOf(row["ownerType"]), TextOf(row["ownerId"]))
+		if value.TextOf(row["ownerId"]) != strconv.Itoa(id) || !strings.EqualFold(value.TextOf(row["ownerType"]), owner.Short) {
+			return nil, engine.ParkError("asked for the product rows of %s %d, the portal returned a row of %s %s: it does not apply the filter", owner.Short, id, value.TextOf(row["ownerType"]), value.TextOf(row["ownerId"]))
 		}
-		if rowID := TextOf(row["id"]); seen[rowID] {
+		if rowID := value.TextOf(row["id"]); seen[rowID] {
 			return nil, fmt.Errorf("product row %s came twice: the rows changed while they were read", rowID)
 		} else {
 			seen[rowID] = true
@@ -167,7 +168,7 @@ func decodeProductRows(raw []json.RawMessage, owner schemas.Owner, id int) ([]ma
 func productRow(raw map[string]any, fields []schemas.Field) map[string]any {
 	row := make(map[string]any, len(fields)+1) // and its key
 	for _, f := range fields {
-		row[f.Name] = Typed(raw[f.Name], rowKind(f), f.Maybe)
+		row[f.Name] = value.Typed(raw[f.Name], rowKind(f), f.Maybe)
 	}
 	return row
 }
@@ -180,9 +181,9 @@ func keyed(rows []map[string]any) []any {
 	nth := map[string]int{}
 	out := make([]any, len(rows))
 	for i, row := range rows {
-		product := TextOf(row["productId"])
+		product := value.TextOf(row["productId"])
 		if product == "0" {
-			product = "name:" + TextOf(row["productName"])
+			product = "name:" + value.TextOf(row["productName"])
 		}
 		nth[product]++
 		row["key"] = product + "#" + strconv.Itoa(nth[product])

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -82,9 +83,9 @@ func unknownField(warn func(code, format string, args ...any) *diag.Finding, wha
 // of a text that is no number or date, and of a list or record where one value
 // stands. The step would be parked, or the portal would store nothing.
 func checkFieldValue(n engine.NamedArg, what string, f schemas.Field) {
-	own := &Field{Name: f.Name, Kind: itemKind(f.Type), Multiple: f.Multiple, Places: UnknownPlaces}
+	own := &value.Field{Name: f.Name, Kind: itemKind(f.Type), Multiple: f.Multiple, Places: value.UnknownPlaces}
 	if v, constant := n.Const(); constant {
-		shown := KindOf(v)
+		shown := value.KindOf(v)
 		if text, isText := v.(string); isText {
 			shown = fmt.Sprintf("%.40q", text)
 		}
@@ -101,11 +102,11 @@ func checkFieldValue(n engine.NamedArg, what string, f schemas.Field) {
 	switch t := n.Type(); {
 	case t.Kind == formula.List && !f.Multiple:
 		n.WarnValuef("field-type", "%s of %s takes one value, this is a list", f.Name, what)
-	case t.Kind == formula.Record && own.Kind != KindFile:
+	case t.Kind == formula.Record && own.Kind != value.KindFile:
 		n.WarnValuef("field-type", "%s of %s takes %s, this is a record", f.Name, what, own.Kind)
-	case t.Kind == formula.Time && (own.Kind == KindNumber || isID(f.Type)), t.Kind == formula.Bool && isID(f.Type):
+	case t.Kind == formula.Time && (own.Kind == value.KindNumber || isID(f.Type)), t.Kind == formula.Bool && isID(f.Type):
 		n.WarnValuef("field-type", "%s of %s takes a number, this is %s", f.Name, what, t)
-	case (t.Kind == formula.Int || t.Kind == formula.Number) && (own.Kind == KindDay || own.Kind == KindDateTime):
+	case (t.Kind == formula.Int || t.Kind == formula.Number) && (own.Kind == value.KindDay || own.Kind == value.KindDateTime):
 		n.WarnValuef("field-type", "%s of %s takes %s, this is a number", f.Name, what, own.Kind)
 	}
 }
@@ -127,7 +128,7 @@ func wholeNumber(v any) bool {
 	if _, isFlag := v.(bool); isFlag {
 		return false
 	}
-	n, ok := NumberOf(v)
+	n, ok := value.NumberOf(v)
 	return ok && n.IsInt()
 }
 

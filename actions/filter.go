@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 )
 
@@ -17,7 +18,7 @@ var operators = []string{"!=%", "!%=", "!@", "!=", "!%", "=%", "%=", ">=", "<=",
 
 // condition is one entry of a filter.
 type condition struct {
-	field *Field
+	field *value.Field
 	op    string
 	value any
 	// group is set instead of field for a nested group {logic: OR, …}, which
@@ -26,7 +27,7 @@ type condition struct {
 }
 
 // parseConditions reads a filter. resolve finds a field by its name.
-func parseConditions(filter engine.Fields, resolve func(string) (*Field, error)) ([]condition, error) {
+func parseConditions(filter engine.Fields, resolve func(string) (*value.Field, error)) ([]condition, error) {
 	out := make([]condition, 0, len(filter))
 	for _, x := range filter {
 		if _, nested := x.Value.(map[string]any); nested {
@@ -64,9 +65,9 @@ func (c condition) key() string {
 }
 
 // sent is the filter's value as it is sent.
-func (c condition) sent(one func(f *Field, v any) any) any {
+func (c condition) sent(one func(f *value.Field, v any) any) any {
 	if c.field == nil {
-		return ToREST(c.value)
+		return value.ToREST(c.value)
 	}
 	list, ok := c.value.([]any)
 	if !ok {
@@ -80,7 +81,7 @@ func (c condition) sent(one func(f *Field, v any) any) any {
 }
 
 // filterParams is a filter as a method takes it.
-func filterParams(conditions []condition, one func(f *Field, v any) any) map[string]any {
+func filterParams(conditions []condition, one func(f *value.Field, v any) any) map[string]any {
 	out := make(map[string]any, len(conditions))
 	for _, c := range conditions {
 		out[c.key()] = c.sent(one)
@@ -89,11 +90,11 @@ func filterParams(conditions []condition, one func(f *Field, v any) any) map[str
 }
 
 // itemFilterOne writes a value for a filter of crm.item.list.
-func itemFilterOne(f *Field, v any) any {
-	if f.Kind == KindFlag && f.Custom {
+func itemFilterOne(f *value.Field, v any) any {
+	if f.Kind == value.KindFlag && f.Custom {
 		// Custom flags are filtered by 1 and 0, though they read Y and N.
 		// https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html
-		if FlagOf(v) == "Y" {
+		if value.FlagOf(v) == "Y" {
 			return json.Number("1")
 		}
 		return json.Number("0")
@@ -134,7 +135,7 @@ func (c condition) any(stored any, strict bool) bool {
 			continue
 		}
 		for _, h := range have {
-			loose := !strict && c.field.Kind == KindText && collated(TextOf(h)) == collated(TextOf(w))
+			loose := !strict && c.field.Kind == value.KindText && collated(value.TextOf(h)) == collated(value.TextOf(w))
 			if loose || c.field.SameOne(h, w) {
 				return true
 			}
@@ -176,7 +177,7 @@ func (c condition) compares(stored any) (holds, known bool) {
 // it ignored must not pass unnoticed. strict also refuses what cannot be told,
 // and leaves out a row whose text is another one, though the portal's database
 // takes both for equal.
-func verify(conditions []condition, value func(*Field) (any, bool), what string, strict bool) (in bool, err error) {
+func verify(conditions []condition, value func(*value.Field) (any, bool), what string, strict bool) (in bool, err error) {
 	in = true
 	for _, c := range conditions {
 		if c.field == nil {
@@ -226,7 +227,7 @@ func (c condition) findsAll(v any) bool {
 	case ">", ">=", "<", "<=":
 		return v == nil || v == ""
 	}
-	if c.field.Kind == KindFlag {
+	if c.field.Kind == value.KindFlag {
 		return v == nil || v == "" // N is what it is
 	}
 	return c.field.EmptyOne(v)

@@ -6,19 +6,21 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 func testItemSchema() *itemSchema {
-	s := &itemSchema{typ: 2, byName: map[string]*Field{}}
-	for _, f := range []*Field{
-		{Name: "id", Kind: KindNumber, ReadOnly: true, ZeroIsEmpty: true, Places: UnknownPlaces},
+	s := &itemSchema{typ: 2, byName: map[string]*value.Field{}}
+	for _, f := range []*value.Field{
+		{Name: "id", Kind: value.KindNumber, ReadOnly: true, ZeroIsEmpty: true, Places: value.UnknownPlaces},
 		{Name: "title", ZeroIsEmpty: true},
-		{Name: "opportunity", Kind: KindNumber, ZeroIsEmpty: true, Places: 2},
-		{Name: "opened", Kind: KindFlag, ZeroIsEmpty: true},
-		{Name: "ufCrm_7", Kind: KindFlag, Custom: true, ZeroIsEmpty: true},
+		{Name: "opportunity", Kind: value.KindNumber, ZeroIsEmpty: true, Places: 2},
+		{Name: "opened", Kind: value.KindFlag, ZeroIsEmpty: true},
+		{Name: "ufCrm_7", Kind: value.KindFlag, Custom: true, ZeroIsEmpty: true},
 		{Name: "contactIds", Multiple: true, ZeroIsEmpty: true},
-		{Name: "createdTime", Kind: KindDateTime, ZeroIsEmpty: true},
+		{Name: "createdTime", Kind: value.KindDateTime, ZeroIsEmpty: true},
 		{Name: "companyId", ZeroIsEmpty: true},
 	} {
 		s.fields = append(s.fields, f)
@@ -26,6 +28,8 @@ func testItemSchema() *itemSchema {
 	}
 	return s
 }
+
+func n(text string) num.Num { return num.MustParse(text) }
 
 func TestVerify(t *testing.T) {
 	s := testItemSchema()
@@ -72,7 +76,7 @@ func TestVerify(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			value := func(f *Field) (any, bool) { v, ok := item[f.Name]; return v, ok }
+			value := func(f *value.Field) (any, bool) { v, ok := item[f.Name]; return v, ok }
 			for strict, want := range map[bool]string{false: tt.loose, true: tt.tight} {
 				in, got := verify(conditions, value, "item 7 of type 2", strict)
 				switch {

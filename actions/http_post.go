@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
@@ -171,7 +172,7 @@ func postBody(v any) (json.RawMessage, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(ToJSON(v)); err != nil {
+	if err := e.Encode(value.ToJSON(v)); err != nil {
 		return nil, fmt.Errorf("the body cannot be written as JSON: %w", err)
 	}
 	return bytes.TrimSpace(out.Bytes()), nil

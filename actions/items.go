@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -16,13 +17,13 @@ import (
 // itemSchema is what a portal says of the fields of one CRM type.
 type itemSchema struct {
 	typ    int
-	fields []*Field
-	byName map[string]*Field // also by the stored name: UF_CRM_5_TOTAL
+	fields []*value.Field
+	byName map[string]*value.Field // also by the stored name: UF_CRM_5_TOTAL
 }
 
 // resolve finds a field by its name. The portal ignores unknown names of fields
 // without a word, so they are refused here.
-func (s *itemSchema) resolve(name string) (*Field, error) {
+func (s *itemSchema) resolve(name string) (*value.Field, error) {
 	if f := s.byName[name]; f != nil {
 		return f, nil
 	}
@@ -99,7 +100,7 @@ func (s *itemSchema) decodeItems(raw []json.RawMessage) ([]*Record, error) {
 		}
 		item, ok := v.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("read an item: want an object, got %s", KindOf(v))
+			return nil, fmt.Errorf("read an item: want an object, got %s", value.KindOf(v))
 		}
 		r, err := s.newItem(item)
 		if err != nil {
@@ -115,7 +116,7 @@ func (s *itemSchema) decodeItems(raw []json.RawMessage) ([]*Record, error) {
 
 // newItem makes a record of an item's fields.
 func (s *itemSchema) newItem(fields map[string]any) (*Record, error) {
-	n, ok := NumberOf(fields["id"])
+	n, ok := value.NumberOf(fields["id"])
 	id, whole := n.Int64()
 	if !ok || !whole || id <= 0 {
 		return nil, fmt.Errorf("read an item: it has no id")
@@ -157,7 +158,7 @@ func (s *itemSchema) findItems(ctx context.Context, c *engine.Call, conditions [
 	}
 	inside := make([]*Record, 0, len(items))
 	for _, item := range items {
-		value := func(f *Field) (any, bool) { v, ok := item.Values[f.Name]; return v, ok }
+		value := func(f *value.Field) (any, bool) { v, ok := item.Values[f.Name]; return v, ok }
 		in, err := verify(conditions, value, item.String(), q.strict)
 		if err != nil {
 			return nil, err
@@ -192,7 +193,7 @@ func (s *itemSchema) itemOrder(order engine.Fields) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	direction := strings.ToUpper(TextOf(order[0].Value))
+	direction := strings.ToUpper(value.TextOf(order[0].Value))
 	if direction != "ASC" && direction != "DESC" {
 		return nil, engine.ParkError("order takes asc or desc for %s", f.Name)
 	}
@@ -200,7 +201,7 @@ func (s *itemSchema) itemOrder(order engine.Fields) (map[string]any, error) {
 }
 
 // keyOf is the key of an item; ours is false when none of its fields is filled.
-func keyOf(item *Record, keys []*Field) (text string, ours bool) {
+func keyOf(item *Record, keys []*value.Field) (text string, ours bool) {
 	texts := make([]string, 0, len(keys))
 	for _, f := range keys {
 		v := item.Values[f.Name]

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -47,12 +48,12 @@ func (l *list) write(method string, params map[string]any) bitrix.Call {
 
 // listSchema is what is known of a list's fields and properties.
 type listSchema struct {
-	fields []*Field
-	byName map[string]*Field // by the REST API's name
+	fields []*value.Field
+	byName map[string]*value.Field // by the REST API's name
 }
 
-func newListSchema(fields []*Field) *listSchema {
-	s := &listSchema{fields: fields, byName: make(map[string]*Field, len(fields))}
+func newListSchema(fields []*value.Field) *listSchema {
+	s := &listSchema{fields: fields, byName: make(map[string]*value.Field, len(fields))}
 	for _, f := range fields {
 		s.byName[f.Name] = f
 	}
@@ -61,15 +62,15 @@ func newListSchema(fields []*Field) *listSchema {
 
 // resolve finds a field by what a rule calls it: a property by its code, its
 // name or as PROPERTY_n, a system field by its name.
-func (s *listSchema) resolve(name string) (*Field, error) {
+func (s *listSchema) resolve(name string) (*value.Field, error) {
 	if f := s.byName[name]; f != nil {
 		return f, nil
 	}
 	bare := strings.TrimPrefix(name, "PROPERTY_")
-	for _, is := range []func(*Field) bool{
-		func(f *Field) bool { return f.Code != "" && (f.Code == name || f.Code == bare) },
-		func(f *Field) bool { return f.Title == name },
-		func(f *Field) bool { return strings.EqualFold(f.Code, name) || strings.EqualFold(f.Name, name) },
+	for _, is := range []func(*value.Field) bool{
+		func(f *value.Field) bool { return f.Code != "" && (f.Code == name || f.Code == bare) },
+		func(f *value.Field) bool { return f.Title == name },
+		func(f *value.Field) bool { return strings.EqualFold(f.Code, name) || strings.EqualFold(f.Name, name) },
 	} {
 		found := s.find(is)
 		if len(found) > 1 {
@@ -89,8 +90,8 @@ func (s *listSchema) resolve(name string) (*Field, error) {
 	return nil, engine.ParkError("the list has no property %q, it has %s", name, names(s.fields))
 }
 
-func (s *listSchema) find(is func(*Field) bool) []*Field {
-	var out []*Field
+func (s *listSchema) find(is func(*value.Field) bool) []*value.Field {
+	var out []*value.Field
 	for _, f := range s.fields {
 		if is(f) {
 			out = append(out, f)
@@ -99,7 +100,7 @@ func (s *listSchema) find(is func(*Field) bool) []*Field {
 	return out
 }
 
-func names(fields []*Field) string {
+func names(fields []*value.Field) string {
 	out := make([]string, len(fields))
 	for i, f := range fields {
 		out[i] = f.Label()
@@ -138,7 +139,7 @@ func (l *list) elementWishes(fields engine.Fields, scope []wish) ([]wish, error)
 		if w.field.Name == "NAME" {
 			named = !w.field.Empty(w.value)
 		}
-		if w.field.Kind == KindFile {
+		if w.field.Kind == value.KindFile {
 			return nil, errors.New("property " + w.field.Label() + " holds files, which cannot be compared: leave it out")
 		}
 		for _, s := range scope {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 )
@@ -19,11 +20,11 @@ func loadItemSchema(ctx context.Context, c *engine.Call, typ int) (*itemSchema, 
 }
 
 func newItemSchema(typ int, meta *bitrix.ItemFields, zone *time.Location) *itemSchema {
-	s := &itemSchema{typ: typ, byName: map[string]*Field{}}
-	stored := map[string]*Field{}
+	s := &itemSchema{typ: typ, byName: map[string]*value.Field{}}
+	stored := map[string]*value.Field{}
 	for _, name := range meta.Names() {
 		m, _ := meta.Lookup(name)
-		f := &Field{
+		f := &value.Field{
 			Name: name, Title: m.Title, Kind: itemKind(m.Type), Multiple: m.Multiple, ReadOnly: m.ReadOnly,
 			Custom: m.Dynamic, ZeroIsEmpty: true, Places: itemPlaces(m), Choices: m.Enum, Zone: zone,
 			Unordered: isUnordered(m),
@@ -42,24 +43,24 @@ func newItemSchema(typ int, meta *bitrix.ItemFields, zone *time.Location) *itemS
 
 // itemKind maps the types of crm.item.fields. Ids compare as texts do, for text
 // and number are the same there.
-func itemKind(typ string) Kind {
+func itemKind(typ string) value.Kind {
 	switch typ {
 	case "integer", "double":
-		return KindNumber
+		return value.KindNumber
 	case "boolean":
-		return KindFlag
+		return value.KindFlag
 	case "date":
-		return KindDay
+		return value.KindDay
 	case "datetime":
-		return KindDateTime
+		return value.KindDateTime
 	case "money":
-		return KindMoney
+		return value.KindMoney
 	case "enumeration":
-		return KindChoice
+		return value.KindChoice
 	case "file":
-		return KindFile
+		return value.KindFile
 	}
-	return KindText
+	return value.KindText
 }
 
 // itemPlaces is how many digits after the point a field keeps. The amounts of an
@@ -73,7 +74,7 @@ func itemPlaces(m bitrix.ItemField) int {
 	case m.Type == "double" && m.Precision >= 0:
 		return m.Precision
 	}
-	return UnknownPlaces
+	return value.UnknownPlaces
 }
 
 // loadListSchema learns the fields of a universal list.
@@ -83,16 +84,16 @@ func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*l
 		return nil, err
 	}
 	all := meta.All()
-	fields := make([]*Field, 0, len(all))
+	fields := make([]*value.Field, 0, len(all))
 	for _, m := range all {
 		length := 0
 		if m.ID == "NAME" {
 			length = nameLength
 		}
-		fields = append(fields, &Field{
+		fields = append(fields, &value.Field{
 			Name: m.ID, Length: length, Code: m.Code, Title: m.Name, Kind: listKind(m.Type), Multiple: m.Multiple,
 			Reference: isReference(m.Type), Unordered: m.Multiple && (m.Type == "L" || isReference(m.Type)),
-			Drive: m.Type == "S:DiskFile", Places: UnknownPlaces, Choices: m.Enum, Zone: c.Zone,
+			Drive: m.Type == "S:DiskFile", Places: value.UnknownPlaces, Choices: m.Enum, Zone: c.Zone,
 		})
 	}
 	return newListSchema(fields), nil
@@ -105,24 +106,24 @@ const nameLength = 255
 
 // listKind maps the types of lists.field.get.
 // https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-type-get.html
-func listKind(typ string) Kind {
+func listKind(typ string) value.Kind {
 	switch typ {
 	case "N", "N:Sequence", "SORT":
-		return KindNumber
+		return value.KindNumber
 	case "L":
-		return KindChoice
+		return value.KindChoice
 	case "F", "S:DiskFile", "PREVIEW_PICTURE", "DETAIL_PICTURE":
-		return KindFile
+		return value.KindFile
 	case "S:Date":
-		return KindDay
+		return value.KindDay
 	case "S:DateTime", "ACTIVE_FROM", "ACTIVE_TO", "DATE_CREATE", "TIMESTAMP_X":
-		return KindDateTime
+		return value.KindDateTime
 	case "S:Money":
-		return KindMoney
+		return value.KindMoney
 	case "S:HTML":
-		return KindHTML
+		return value.KindHTML
 	}
-	return KindText
+	return value.KindText
 }
 
 // isReference reports a property of a list that holds the ids of other things.

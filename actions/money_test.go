@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/schemas"
@@ -44,7 +45,7 @@ func TestPortalNumbers(t *testing.T) {
 	if problems != nil {
 		t.Fatal(problems)
 	}
-	field := Field{Name: "ufCrm5Total", Kind: KindNumber, Places: 2}
+	field := value.Field{Name: "ufCrm5Total", Kind: value.KindNumber, Places: 2}
 	for range 500 {
 		var raw []json.RawMessage
 		want := new(big.Rat)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"strconv"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -126,10 +127,10 @@ func receivers(to any) ([]string, error) {
 	var out []string
 	seen := map[int64]bool{0: true}
 	for _, v := range list {
-		n, ok := NumberOf(v)
+		n, ok := value.NumberOf(v)
 		id, whole := n.Int64()
 		if v != nil && (!ok || !whole || n.Cmp(num.Num{}) < 0) {
-			return nil, engine.ParkError("notify: %s is no id of a user", TextOf(v))
+			return nil, engine.ParkError("notify: %s is no id of a user", value.TextOf(v))
 		}
 		if seen[id] {
 			continue

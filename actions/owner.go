@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -111,14 +112,14 @@ func record(raw map[string]any, fields []schemas.Field) map[string]any {
 			if ok {
 				out := make([]any, 0, len(list))
 				for _, x := range list {
-					out = append(out, Typed(x, schemaKind(f.Type), false))
+					out = append(out, value.Typed(x, schemaKind(f.Type), false))
 				}
 				raw[f.Name] = out
 				continue
 			}
 		}
 		if there || !f.Maybe {
-			raw[f.Name] = Typed(v, schemaKind(f.Type), f.Maybe)
+			raw[f.Name] = value.Typed(v, schemaKind(f.Type), f.Maybe)
 		} else {
 			raw[f.Name] = nil
 		}

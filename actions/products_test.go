@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/schemas"
@@ -21,7 +22,7 @@ func TestKeyed(t *testing.T) {
 		var out []string
 		for _, r := range keyed(rows) {
 			m, _ := r.(map[string]any)
-			out = append(out, fmt.Sprintf("%s=%v", TextOf(m["id"]), m["key"]))
+			out = append(out, fmt.Sprintf("%s=%v", value.TextOf(m["id"]), m["key"]))
 		}
 		return strings.Join(out, " ")
 	}

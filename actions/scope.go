@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -65,7 +66,7 @@ func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish, prom
 	}
 	call := l.call("lists.element.get", map[string]any{
 		"ELEMENT_ORDER": map[string]any{"ID": "asc"},
-		"FILTER":        filterParams(conditions, (*Field).ListOne),
+		"FILTER":        filterParams(conditions, (*value.Field).ListOne),
 	})
 	call.Prompt, call.Many = prompt, manyOwners(conditions[0], elementValue)
 	if call.Many != nil {
@@ -97,7 +98,7 @@ func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish, prom
 // manyOwners lets a listing share a command with those of other owners, the
 // values of a condition. It is nil where a value can be written in several ways.
 func manyOwners(c condition, stored func(row map[string]json.RawMessage, name string) []any) *bitrix.Many {
-	if c.field.Kind != KindNumber && c.field.Kind != KindText {
+	if c.field.Kind != value.KindNumber && c.field.Kind != value.KindText {
 		return nil
 	}
 	f := c.field
@@ -115,7 +116,7 @@ func manyOwners(c condition, stored func(row map[string]json.RawMessage, name st
 			return owners
 		},
 	}
-	if f.Kind == KindNumber {
+	if f.Kind == value.KindNumber {
 		many.From, many.To = ">="+f.Name, "<="+f.Name
 	}
 	return many

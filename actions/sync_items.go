@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
@@ -134,7 +135,7 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 }
 
 // wants computes what each row's item should be, and the fields of the key.
-func (a syncItemsArgs) wants(ctx context.Context, s *itemSchema, scope []wish) (out []Desired, keys []*Field, err error) {
+func (a syncItemsArgs) wants(ctx context.Context, s *itemSchema, scope []wish) (out []Desired, keys []*value.Field, err error) {
 	first := map[string]int{}
 	for i, row := range a.Rows {
 		w, err := a.want(ctx, s, scope, row, i)
@@ -196,7 +197,7 @@ func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, ro
 	if w.Values, err = s.wishes(fields); err != nil {
 		return w, engine.ParkError("row %d: %w", i+1, err)
 	}
-	named := map[*Field]string{}
+	named := map[*value.Field]string{}
 	for _, part := range []struct {
 		of     string
 		wishes []wish
@@ -212,7 +213,7 @@ func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, ro
 	return w, nil
 }
 
-func selectedBy(wants []Desired, keys []*Field) []string {
+func selectedBy(wants []Desired, keys []*value.Field) []string {
 	var out []string
 	for _, w := range wants {
 		for _, x := range w.Values {

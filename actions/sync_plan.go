@@ -1,5 +1,7 @@
 package actions
 
+import "github.com/b24rules/b24rules/actions/internal/value"
+
 // Desired is a record as a rule wants it to be.
 type Desired struct {
 	Row int // of the rows, from 0
@@ -132,7 +134,7 @@ func elementOptions(codes ownCodes, removeForeign bool) Options {
 
 // itemOptions are the options for items, which are known by the values of their
 // key fields. An item whose key fields are empty was made by a person.
-func itemOptions(keys []*Field, removeForeign bool) Options {
+func itemOptions(keys []*value.Field, removeForeign bool) Options {
 	return Options{
 		Key:           func(r *Record) (string, bool) { return keyOf(r, keys) },
 		Free:          func(*Record) bool { return true },

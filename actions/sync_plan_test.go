@@ -7,19 +7,20 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/google/go-cmp/cmp"
 )
 
 // testList is a list with a property of each kind that matters here.
 func testList() *listSchema {
-	return newListSchema([]*Field{
-		{Name: "NAME", Title: "Name", Places: UnknownPlaces},
-		{Name: "PROPERTY_101", Code: "DEAL", Title: "Deal", Places: UnknownPlaces},
-		{Name: "PROPERTY_102", Code: "PRODUCT", Title: "Product", Places: UnknownPlaces},
-		{Name: "PROPERTY_103", Code: "QTY", Title: "Quantity", Kind: KindNumber, Places: UnknownPlaces},
-		{Name: "PROPERTY_104", Title: "Отгружено", Places: UnknownPlaces},
-		{Name: "PROPERTY_105", Title: "Note", Places: UnknownPlaces},
-		{Name: "PROPERTY_106", Title: "Note", Places: UnknownPlaces},
+	return newListSchema([]*value.Field{
+		{Name: "NAME", Title: "Name", Places: value.UnknownPlaces},
+		{Name: "PROPERTY_101", Code: "DEAL", Title: "Deal", Places: value.UnknownPlaces},
+		{Name: "PROPERTY_102", Code: "PRODUCT", Title: "Product", Places: value.UnknownPlaces},
+		{Name: "PROPERTY_103", Code: "QTY", Title: "Quantity", Kind: value.KindNumber, Places: value.UnknownPlaces},
+		{Name: "PROPERTY_104", Title: "Отгружено", Places: value.UnknownPlaces},
+		{Name: "PROPERTY_105", Title: "Note", Places: value.UnknownPlaces},
+		{Name: "PROPERTY_106", Title: "Note", Places: value.UnknownPlaces},
 	})
 }
 
@@ -110,14 +111,14 @@ func TestPlanSync(t *testing.T) {
 
 // testType has a text key, a number key and two fields that rows fill.
 func testType() *itemSchema {
-	s := &itemSchema{typ: 1030, byName: map[string]*Field{}}
-	for _, f := range []*Field{
-		{Name: "id", Kind: KindNumber, ReadOnly: true, ZeroIsEmpty: true, Places: UnknownPlaces},
-		{Name: "title", ZeroIsEmpty: true, Places: UnknownPlaces},
-		{Name: "ufDeal", Kind: KindNumber, ZeroIsEmpty: true, Places: UnknownPlaces},
-		{Name: "ufRow", ZeroIsEmpty: true, Places: UnknownPlaces},
-		{Name: "ufPart", Kind: KindNumber, ZeroIsEmpty: true, Places: UnknownPlaces},
-		{Name: "ufQty", Kind: KindNumber, ZeroIsEmpty: true, Places: 2},
+	s := &itemSchema{typ: 1030, byName: map[string]*value.Field{}}
+	for _, f := range []*value.Field{
+		{Name: "id", Kind: value.KindNumber, ReadOnly: true, ZeroIsEmpty: true, Places: value.UnknownPlaces},
+		{Name: "title", ZeroIsEmpty: true, Places: value.UnknownPlaces},
+		{Name: "ufDeal", Kind: value.KindNumber, ZeroIsEmpty: true, Places: value.UnknownPlaces},
+		{Name: "ufRow", ZeroIsEmpty: true, Places: value.UnknownPlaces},
+		{Name: "ufPart", Kind: value.KindNumber, ZeroIsEmpty: true, Places: value.UnknownPlaces},
+		{Name: "ufQty", Kind: value.KindNumber, ZeroIsEmpty: true, Places: 2},
 	} {
 		s.fields = append(s.fields, f)
 		s.byName[f.Name] = f
@@ -176,10 +177,10 @@ func TestPlanItems(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			keys := []*Field{row}
+			keys := []*value.Field{row}
 			for _, w := range tt.wants {
 				if len(w.Exact) > 1 {
-					keys = []*Field{row, part}
+					keys = []*value.Field{row, part}
 				}
 			}
 			p := Diff(tt.existing, tt.wants, itemOptions(keys, tt.remove))
@@ -336,15 +337,15 @@ func applied(s *listSchema, existing []*Record, p Plan, id *int64) []*Record {
 }
 
 func TestUpdateFieldsCarryOver(t *testing.T) {
-	s := newListSchema([]*Field{
+	s := newListSchema([]*value.Field{
 		{Name: "NAME"},
-		{Name: "PROPERTY_1", Code: "QTY", Kind: KindNumber, Places: UnknownPlaces},
+		{Name: "PROPERTY_1", Code: "QTY", Kind: value.KindNumber, Places: value.UnknownPlaces},
 		{Name: "PROPERTY_2", Multiple: true},
-		{Name: "PROPERTY_3", Kind: KindDateTime},
-		{Name: "PROPERTY_4", Kind: KindHTML},
-		{Name: "PROPERTY_5", Kind: KindFile, Multiple: true},
-		{Name: "PROPERTY_6", Kind: KindMoney},
-		{Name: "PROPERTY_7", Kind: KindDay},
+		{Name: "PROPERTY_3", Kind: value.KindDateTime},
+		{Name: "PROPERTY_4", Kind: value.KindHTML},
+		{Name: "PROPERTY_5", Kind: value.KindFile, Multiple: true},
+		{Name: "PROPERTY_6", Kind: value.KindMoney},
+		{Name: "PROPERTY_7", Kind: value.KindDay},
 		{Name: "DETAIL_TEXT"},
 	})
 	e, err := decodeElement([]byte(`{"ID":"12","IBLOCK_ID":"47","NAME":"old","CODE":"x","IBLOCK_SECTION_ID":"3","CREATED_BY":"1","BP_PUBLISHED":"Y","DETAIL_TEXT":"long",

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 )
@@ -14,7 +15,7 @@ import (
 type itemTarget struct {
 	schema *itemSchema
 	// refused counts the items whose field did not take its value.
-	refused map[*Field]int
+	refused map[*value.Field]int
 }
 
 func (x *itemTarget) call(w write) bitrix.Call {
@@ -48,7 +49,7 @@ func (x *itemTarget) judge(w write, a bitrix.Answer) error {
 	}
 	for _, v := range stored.Differing(values) {
 		if x.refused == nil {
-			x.refused = map[*Field]int{}
+			x.refused = map[*value.Field]int{}
 		}
 		x.refused[v.field]++
 	}
@@ -77,7 +78,7 @@ func (x *itemTarget) notes(c *engine.Call, p Plan, t Tally) {
 	if p.Doubles > 0 {
 		c.Note("%d items had the key of an older one", p.Doubles)
 	}
-	for _, f := range slices.SortedFunc(maps.Keys(x.refused), func(a, b *Field) int { return strings.Compare(a.Name, b.Name) }) {
+	for _, f := range slices.SortedFunc(maps.Keys(x.refused), func(a, b *value.Field) int { return strings.Compare(a.Name, b.Name) }) {
 		c.Note("field %s did not take its value in %d items: the portal ignored it or sets the field by itself", f.Name, x.refused[f])
 	}
 }

@@ -4,29 +4,30 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 )
 
 // wish is the value that a rule wants a field to have.
 type wish struct {
-	field *Field
+	field *value.Field
 	value any
 }
 
 // noteShortened says which fields keep less of a value than was wished, each
 // field once.
 func noteShortened(c *engine.Call, wishes ...wish) {
-	told := map[*Field]bool{}
+	told := map[*value.Field]bool{}
 	for _, w := range wishes {
 		if told[w.field] {
 			continue
 		}
-		n, ok := NumberOf(w.value)
+		n, ok := value.NumberOf(w.value)
 		switch f := w.field; {
-		case ok && f.Kind == KindNumber && f.Places != UnknownPlaces && n.Scale() > f.Places:
+		case ok && f.Kind == value.KindNumber && f.Places != value.UnknownPlaces && n.Scale() > f.Places:
 			c.Note("field %s keeps %d digits after the point: its value was rounded", f.Name, f.Places)
 			told[f] = true
-		case f.Length > 0 && utf8.RuneCountInString(TextOf(w.value)) > f.Length:
+		case f.Length > 0 && utf8.RuneCountInString(value.TextOf(w.value)) > f.Length:
 			c.Note("field %s keeps %d characters: its value was cut", f.Name, f.Length)
 			told[f] = true
 		}

@@ -1,4 +1,4 @@
-package actions
+package value
 
 import (
 	"github.com/b24rules/b24rules/engine/formula"
