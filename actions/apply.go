@@ -10,21 +10,21 @@ import (
 
 // write is one write of a plan.
 type write struct {
-	record  *Record  // nil for an addition
-	desired *Desired // nil for a deletion
-	changed []wish   // of an update: the values that differ
+	record  *Record      // nil for an addition
+	desired *Desired     // nil for a deletion
+	changed []FieldValue // of an update: the values that differ
 }
 
-// target is where a plan is written: the elements of a list or the items of a
+// Target is where a plan is written: the elements of a list or the items of a
 // CRM type.
-type target interface {
-	// call is the request of a write.
+type Target interface {
+	// Call is the request of a write.
 	call(w write) bitrix.Call
 	// judge says what the answer to a write means; nil is done.
 	judge(w write, a bitrix.Answer) error
 	// retry tries in other ways what judge did not find done, and returns what
 	// it could not do.
-	retry(ctx context.Context, c *engine.Call, open []undone, t *Tally) failures
+	retry(ctx context.Context, c *engine.Call, open []undone, t *Tally) Failures
 	// noun is what the records are called in messages.
 	noun() string
 	// notes tells the step's history what was done.
@@ -34,13 +34,13 @@ type target interface {
 // isUpdate reports a write that changes a record.
 func (w write) isUpdate() bool { return w.record != nil && w.desired != nil }
 
-// noRow is the row of what does not come from a row.
-const noRow = -1
+// NoRow is the row of what does not come from a row.
+const NoRow = -1
 
 // failed completes an error with the row that asked for the write.
 func (w write) failed(err error) error {
 	switch {
-	case w.desired == nil || w.desired.Row == noRow:
+	case w.desired == nil || w.desired.Row == NoRow:
 		return err
 	case w.record == nil:
 		return fmt.Errorf("row %d: %w", w.desired.Row+1, err)
@@ -71,7 +71,7 @@ func (t *Tally) count(w write) {
 
 // Apply writes a plan, all of it at once. When a write fails, the others are
 // done all the same, and the next attempt finds them done.
-func Apply(ctx context.Context, c *engine.Call, to target, p Plan) (Tally, error) {
+func Apply(ctx context.Context, c *engine.Call, to Target, p Plan) (Tally, error) {
 	writes := make([]write, 0, len(p.Adds)+len(p.Updates)+len(p.Deletes))
 	for i := range p.Adds {
 		writes = append(writes, write{desired: &p.Adds[i]})
@@ -84,31 +84,31 @@ func Apply(ctx context.Context, c *engine.Call, to target, p Plan) (Tally, error
 		writes = append(writes, write{record: r})
 	}
 	t := Tally{Kept: p.Kept, Adopted: p.Adopted}
-	var failed failures
+	var failed Failures
 	if open := send(ctx, c, to, writes, &t); len(open) > 0 {
 		failed = to.retry(ctx, c, open, &t)
 	}
 	to.notes(c, p, t)
-	return t, failed.err("write the " + to.noun())
+	return t, failed.Err("write the " + to.noun())
 }
 
 // Delete deletes records and returns how many were.
-func Delete(ctx context.Context, c *engine.Call, to target, records []*Record) (int, error) {
+func Delete(ctx context.Context, c *engine.Call, to Target, records []*Record) (int, error) {
 	writes := make([]write, len(records))
 	for i, r := range records {
 		writes[i] = write{record: r}
 	}
 	var t Tally
-	var failed failures
+	var failed Failures
 	for _, u := range send(ctx, c, to, writes, &t) {
-		failed.add(u.err)
+		failed.Add(u.err)
 	}
-	return t.Deleted, failed.err("delete the " + to.noun())
+	return t.Deleted, failed.Err("delete the " + to.noun())
 }
 
 // send makes the requests of writes, counts those that are done and returns the
 // others.
-func send(ctx context.Context, c *engine.Call, to target, writes []write, t *Tally) []undone {
+func send(ctx context.Context, c *engine.Call, to Target, writes []write, t *Tally) []undone {
 	if len(writes) == 0 {
 		return nil
 	}

@@ -15,11 +15,11 @@ import (
 var portalSets = []string{"ID", "IBLOCK_ID", "CODE", "BP_PUBLISHED", "MODIFIED_BY", "TIMESTAMP_X"}
 
 // addFields are the FIELDS of lists.element.add.
-func addFields(wishes []wish) map[string]any {
+func addFields(wishes []FieldValue) map[string]any {
 	out := map[string]any{}
 	for _, w := range wishes {
-		if !w.field.Empty(w.value) {
-			out[w.field.Name] = w.field.ListValue(w.value)
+		if !w.Field.Empty(w.Value) {
+			out[w.Field.Name] = w.Field.ListValue(w.Value)
 		}
 	}
 	return out
@@ -28,13 +28,13 @@ func addFields(wishes []wish) map[string]any {
 // updateFields are the FIELDS of lists.element.update: the wished values, and
 // everything else as it was read, for the portal clears what it is not given.
 // https://apidocs.bitrix24.com/api-reference/lists/elements/lists-element-update.html
-func (s *listSchema) updateFields(e *Record, wishes []wish) map[string]any {
-	return s.wholeFields(e, wishes, (*Record).carried)
+func (s *ListSchema) updateFields(e *Record, wishes []FieldValue) map[string]any {
+	return s.wholeFields(e, wishes, (*Record).preserved)
 }
 
 // copyFields are the FIELDS of lists.element.add for a copy of an element that
 // has the wished values.
-func (s *listSchema) copyFields(e *Record, wishes []wish) map[string]any {
+func (s *ListSchema) copyFields(e *Record, wishes []FieldValue) map[string]any {
 	return s.wholeFields(e, wishes, func(e *Record, name string, f *value.Field) any {
 		values, _ := e.Values[name].([]any)
 		out := make([]any, len(values))
@@ -48,10 +48,10 @@ func (s *listSchema) copyFields(e *Record, wishes []wish) map[string]any {
 	})
 }
 
-func (s *listSchema) wholeFields(e *Record, wishes []wish, property func(e *Record, name string, f *value.Field) any) map[string]any {
+func (s *ListSchema) wholeFields(e *Record, wishes []FieldValue, property func(e *Record, name string, f *value.Field) any) map[string]any {
 	out := addFields(wishes)
 	for name, v := range e.Values {
-		if slices.ContainsFunc(wishes, func(w wish) bool { return w.field.Name == name }) {
+		if slices.ContainsFunc(wishes, func(w FieldValue) bool { return w.Field.Name == name }) {
 			continue
 		}
 		f := s.byName[name]
@@ -69,10 +69,10 @@ func (s *listSchema) wholeFields(e *Record, wishes []wish, property func(e *Reco
 	return out
 }
 
-// carried is a property's value in the form {valueId: value}, which keeps the
+// preserved is a property's value in the form {valueId: value}, which keeps the
 // values of every type: the portal updates them in place. A file is kept by its
 // id.
-func (e *Record) carried(name string, f *value.Field) any {
+func (e *Record) preserved(name string, f *value.Field) any {
 	values, _ := e.Values[name].([]any)
 	out := make(map[string]any, len(values))
 	for i, v := range values {
@@ -81,10 +81,10 @@ func (e *Record) carried(name string, f *value.Field) any {
 	return out
 }
 
-// learnDates finds out how the portal orders the parts of a date with slashes
+// LearnDates finds out how the portal orders the parts of a date with slashes
 // and lets all fields know: what was read may tell, else the list itself does.
-func (l *list) learnDates(ctx context.Context, c *engine.Call, elements []*Record) error {
-	seen, there := l.schema.slashes(elements)
+func (l *List) LearnDates(ctx context.Context, c *engine.Call, elements []*Record) error {
+	seen, there := l.Schema.dateOrder(elements)
 	if !there {
 		return nil // and what is known stays
 	}
@@ -96,15 +96,15 @@ func (l *list) learnDates(ctx context.Context, c *engine.Call, elements []*Recor
 		seen = value.DateOrder{}
 		seen.Observe(changed)
 	}
-	for _, f := range l.schema.fields {
+	for _, f := range l.Schema.fields {
 		f.DayFirst = seen.DayFirst
 	}
 	return nil
 }
 
-// slashes is what elements tell about dates with slashes, and whether there are
+// dateOrder is what elements tell about dates with slashes, and whether there are
 // any.
-func (s *listSchema) slashes(elements []*Record) (seen value.DateOrder, there bool) {
+func (s *ListSchema) dateOrder(elements []*Record) (seen value.DateOrder, there bool) {
 	for _, e := range elements {
 		for _, v := range e.Values {
 			list, ok := v.([]any)

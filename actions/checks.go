@@ -219,7 +219,7 @@ func checkScope(c *engine.StepCheck) {
 // checkDeleteLimit finds a wrong limit when the file is loaded.
 func checkDeleteLimit(c *engine.StepCheck) {
 	if v, ok := c.Types().Const("delete_limit"); ok && v != nil {
-		if _, err := parseDeleteLimit(v); err != nil {
+		if _, err := ParseDeleteLimit(v); err != nil {
 			c.Errorf("delete_limit", "invalid-value", "%s", err)
 		}
 	}

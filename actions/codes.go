@@ -14,26 +14,26 @@ import (
 // codePrefix begins every ELEMENT_CODE that a rule made.
 const codePrefix = "b24r-"
 
-// ownCodes makes the codes of one owner's elements in one scope. The codes are
+// Codes makes the codes of one owner's elements in one scope. The codes are
 // what makes a repeated add harmless: a list refuses a code that it has.
-type ownCodes struct{ prefix string }
+type Codes struct{ prefix string }
 
-// newOwnCodes takes the scope's properties by their PROPERTY_n, so that it does
+// NewCodes takes the scope's properties by their PROPERTY_n, so that it does
 // not matter what a rule file calls them.
-func newOwnCodes(owner string, scope []wish) ownCodes {
+func NewCodes(owner string, scope []FieldValue) Codes {
 	parts := make([]string, 0, len(scope))
 	for _, w := range scope {
-		parts = append(parts, w.field.Name+"="+w.field.Canonical(w.value))
+		parts = append(parts, w.Field.Name+"="+w.Field.Canonical(w.Value))
 	}
 	slices.Sort(parts)
-	return ownCodes{codePrefix + digest(append([]string{owner}, parts...), 6) + "-"}
+	return Codes{codePrefix + digest(append([]string{owner}, parts...), 6) + "-"}
 }
 
-// of returns the code of one key.
-func (o ownCodes) of(key string) string { return o.prefix + digest([]string{key}, 8) }
+// Of returns the code of one key.
+func (o Codes) Of(key string) string { return o.prefix + digest([]string{key}, 8) }
 
-// owns reports whether a code is one of these.
-func (o ownCodes) owns(code string) bool { return strings.HasPrefix(code, o.prefix) }
+// Owns reports whether a code is one of these.
+func (o Codes) Owns(code string) bool { return strings.HasPrefix(code, o.prefix) }
 
 // digest hashes parts so that no two lists of parts meet by their joints.
 func digest(parts []string, bytes int) string {
@@ -44,8 +44,8 @@ func digest(parts []string, bytes int) string {
 	return hex.EncodeToString(h.Sum(nil)[:bytes])
 }
 
-// keyText writes a key down; nothing, lists and records identify nothing.
-func keyText(v any) (string, error) {
+// KeyText writes a key down; nothing, lists and records identify nothing.
+func KeyText(v any) (string, error) {
 	if n, ok := v.(num.Num); ok {
 		return n.String(), nil
 	}

@@ -27,7 +27,7 @@ The result says how many were deleted.`,
 		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Deletes: true, Which: "scope"}}
 	},
 	Ahead: func(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) {
-		return openScope(ctx, c, a.List, a.ListType, a.Scope)
+		return OpenScope(ctx, c, a.List, a.ListType, a.Scope)
 	},
 	AheadArgs: []string{"list", "list_type", "scope"},
 	Check:     checkDeleteElements,
@@ -44,14 +44,14 @@ type deleteElementsArgs struct {
 const defaultDeleteElements = 1000
 
 func deleteElements(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) {
-	s, err := engine.ReadAhead[*listScope](ctx, c)
+	s, err := engine.ReadAhead[*Scope](ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	codes := newOwnCodes(c.Owner, s.wishes)
+	codes := NewCodes(c.Owner, s.Values)
 	var going []*Record
-	for _, e := range s.elements {
-		if a.Foreign != "keep" || codes.owns(e.Code) {
+	for _, e := range s.Elements {
+		if a.Foreign != "keep" || codes.Owns(e.Code) {
 			going = append(going, e)
 		}
 	}
@@ -68,7 +68,7 @@ func deleteElements(ctx context.Context, c *engine.Call, a deleteElementsArgs) (
 	if err := c.Deleting(len(going)); err != nil {
 		return nil, err
 	}
-	deleted, err := Delete(ctx, c, newElementTarget(s.list, nil), going)
-	c.Note("%d deleted, %d kept", deleted, len(s.elements)-len(going))
+	deleted, err := Delete(ctx, c, NewElementTarget(s.List, nil), going)
+	c.Note("%d deleted, %d kept", deleted, len(s.Elements)-len(going))
 	return map[string]any{"deleted": count(deleted)}, err
 }

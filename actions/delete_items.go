@@ -54,25 +54,25 @@ func deleteItems(ctx context.Context, c *engine.Call, a deleteItemsArgs) (any, e
 	if err != nil {
 		return nil, err
 	}
-	conditions, err := parseConditions(a.Filter, schema.resolve)
+	conditions, err := ParseConditions(a.Filter, schema.Resolve)
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseEmpty(conditions); err != nil {
+	if err := RefuseEmpty(conditions); err != nil {
 		return nil, err
 	}
 	limit := a.Limit
 	if limit == 0 {
 		limit = defaultDeleteItems
 	}
-	items, err := schema.findItems(ctx, c, conditions, itemQuery{selected: []string{"id"}, order: byID(), limit: limit, strict: true})
+	items, err := schema.FindItems(ctx, c, conditions, ItemQuery{Selected: []string{"id"}, Order: ByID(), Limit: limit, Strict: true})
 	if err != nil || len(items) == 0 {
 		return map[string]any{"deleted": count(0)}, err
 	}
 	if err := c.Deleting(len(items)); err != nil {
 		return nil, err
 	}
-	deleted, err := Delete(ctx, c, &itemTarget{schema: schema}, items)
-	c.Note("deleted %d items of type %d", deleted, schema.typ)
+	deleted, err := Delete(ctx, c, &ItemTarget{Schema: schema}, items)
+	c.Note("deleted %d items of type %d", deleted, schema.Type)
 	return map[string]any{"deleted": count(deleted)}, err
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// deleteLimit is how many elements or items a sync may delete at once.
-type deleteLimit struct {
+// DeleteLimit is how many elements or items a sync may delete at once.
+type DeleteLimit struct {
 	count   int
 	percent bool
 }
@@ -21,8 +21,8 @@ const (
 	leastDeletes         = 5
 )
 
-// parseDeleteLimit reads 200 or "50%". Nil is the default.
-func parseDeleteLimit(v any) (*deleteLimit, error) {
+// ParseDeleteLimit reads 200 or "50%". Nil is the default.
+func ParseDeleteLimit(v any) (*DeleteLimit, error) {
 	wrong := fmt.Errorf("delete_limit takes a number of elements such as 200, or a share such as 50%%")
 	switch x := v.(type) {
 	case nil:
@@ -32,7 +32,7 @@ func parseDeleteLimit(v any) (*deleteLimit, error) {
 		if !ok || n < 0 {
 			return nil, wrong
 		}
-		return &deleteLimit{count: int(n)}, nil
+		return &DeleteLimit{count: int(n)}, nil
 	case string:
 		digits, percent := strings.CutSuffix(x, "%")
 		n, err := num.Parse(digits)
@@ -40,13 +40,13 @@ func parseDeleteLimit(v any) (*deleteLimit, error) {
 		if err != nil || !ok || whole < 0 || (percent && whole > 100) {
 			return nil, wrong
 		}
-		return &deleteLimit{count: int(whole), percent: percent}, nil
+		return &DeleteLimit{count: int(whole), percent: percent}, nil
 	}
 	return nil, wrong
 }
 
-// of is the limit for a step that may delete any of mine elements.
-func (l *deleteLimit) of(mine int) int {
+// Of is the limit for a step that may delete any of mine elements.
+func (l *DeleteLimit) of(mine int) int {
 	switch {
 	case l == nil:
 		return max(mine*defaultDeletePercent/100, leastDeletes)
@@ -56,9 +56,9 @@ func (l *deleteLimit) of(mine int) int {
 	return l.count
 }
 
-// brake refuses to delete more than the limit of what is the step's own. things
+// Check refuses to delete more than the limit of what is the step's own. things
 // are elements or items.
-func (l *deleteLimit) brake(deletes, mine int, things string) error {
+func (l *DeleteLimit) Check(deletes, mine int, things string) error {
 	if limit := l.of(mine); deletes > limit {
 		return engine.ParkError("the step would delete %d of %d %s, its limit is %d: nothing was written; raise delete_limit if this is right", deletes, mine, things, limit)
 	}

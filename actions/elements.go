@@ -16,8 +16,8 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// decodeElements reads the answer of lists.element.get.
-func (s *listSchema) decodeElements(raw []json.RawMessage) ([]*Record, error) {
+// DecodeElements reads the answer of lists.element.get.
+func (s *ListSchema) DecodeElements(raw []json.RawMessage) ([]*Record, error) {
 	out := make([]*Record, 0, len(raw))
 	now := time.Now()
 	for _, r := range raw {
@@ -84,8 +84,8 @@ func decodeProperty(v any) (values []any, ids []string) {
 	return values, ids
 }
 
-// record is an element as formulas see it.
-func (s *listSchema) record(e *Record) map[string]any {
+// Shown is an element as formulas see it.
+func (s *ListSchema) Shown(e *Record) map[string]any {
 	out := map[string]any{}
 	for name, v := range e.Values {
 		if !strings.HasPrefix(name, "PROPERTY_") {
@@ -109,9 +109,9 @@ func (s *listSchema) record(e *Record) map[string]any {
 	return out
 }
 
-// findOne reads the oldest element with a code; nil when there is none.
-func (l *list) findOne(ctx context.Context, c *engine.Call, code string) (*Record, error) {
-	found, err := l.readByCode(ctx, c, []string{code}, false)
+// FindByCode reads the oldest element with a code; nil when there is none.
+func (l *List) FindByCode(ctx context.Context, c *engine.Call, code string) (*Record, error) {
+	found, err := l.ReadByCode(ctx, c, []string{code}, false)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -121,27 +121,27 @@ func (l *list) findOne(ctx context.Context, c *engine.Call, code string) (*Recor
 	return found[0], nil
 }
 
-// readByCode reads the elements with given codes, the oldest of each code
+// ReadByCode reads the elements with given codes, the oldest of each code
 // first. prompt goes before what others ask for.
-func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string, prompt bool) ([]*Record, error) {
+func (l *List) ReadByCode(ctx context.Context, c *engine.Call, codes []string, prompt bool) ([]*Record, error) {
 	calls := make([]bitrix.Call, len(codes))
 	for i, code := range codes {
-		calls[i] = l.call("lists.element.get", map[string]any{
+		calls[i] = l.Call("lists.element.get", map[string]any{
 			"ELEMENT_CODE": code, "ELEMENT_ORDER": map[string]any{"ID": "asc"},
 		})
 		calls[i].Prompt = prompt
 	}
 	var out []*Record
 	for i, a := range c.Portal.Do(ctx, calls...) {
-		raw, err := decodeRows(a, "")
+		raw, err := DecodeRows(a, "")
 		if err != nil {
 			return nil, err
 		}
-		elements, err := l.schema.decodeElements(raw)
+		elements, err := l.Schema.DecodeElements(raw)
 		if err != nil {
 			return nil, err
 		}
-		if err := l.learnDates(ctx, c, elements); err != nil {
+		if err := l.LearnDates(ctx, c, elements); err != nil {
 			return nil, err
 		}
 		for _, e := range elements {
@@ -154,21 +154,21 @@ func (l *list) readByCode(ctx context.Context, c *engine.Call, codes []string, p
 }
 
 // addCall adds an element under its code.
-func (l *list) addCall(d Desired) bitrix.Call {
+func (l *List) addCall(d Desired) bitrix.Call {
 	return l.write("lists.element.add", map[string]any{"ELEMENT_CODE": d.Key, "FIELDS": addFields(d.Values)})
 }
 
 // updateCall gives an element its desired values. The code goes along, also as a
 // sign of adoption: updating by ELEMENT_ID alone blanks it.
-func (l *list) updateCall(r *Record, d Desired) bitrix.Call {
+func (l *List) updateCall(r *Record, d Desired) bitrix.Call {
 	call := l.write("lists.element.update", map[string]any{
-		"ELEMENT_ID": r.ID, "ELEMENT_CODE": d.Key, "FIELDS": l.schema.updateFields(r, d.Values),
+		"ELEMENT_ID": r.ID, "ELEMENT_CODE": d.Key, "FIELDS": l.Schema.updateFields(r, d.Values),
 	})
 	call.Fresh = r.read.Add(freshFor)
 	return call
 }
 
-func (l *list) deleteCall(r *Record) bitrix.Call {
+func (l *List) deleteCall(r *Record) bitrix.Call {
 	return l.write("lists.element.delete", map[string]any{"ELEMENT_ID": r.ID})
 }
 

@@ -8,32 +8,32 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// failures collects what went wrong among calls that were sent together. One
+// Failures collects what went wrong among calls that were sent together. One
 // refused write does not hide the others, and those that were done stay done.
-type failures struct {
+type Failures struct {
 	count int
 	cause error
 }
 
-// add notes a failure. One that another attempt may mend decides what becomes
+// Add notes a failure. One that another attempt may mend decides what becomes
 // of the run: what is done by then is found done. Of such the one decides that
 // may be under way the longest.
-func (f *failures) add(err error) {
+func (f *Failures) Add(err error) {
 	f.count++
-	if f.cause == nil || mayPass(err) && (!mayPass(f.cause) || settled(err).After(settled(f.cause))) {
+	if f.cause == nil || mayPass(err) && (!mayPass(f.cause) || endOf(err).After(endOf(f.cause))) {
 		f.cause = err
 	}
 }
 
-// park notes a failure that no attempt can mend.
-func (f *failures) park(err error) {
+// Park notes a failure that no attempt can mend.
+func (f *Failures) Park(err error) {
 	f.count++
 	if f.cause == nil {
 		f.cause = err
 	}
 }
 
-func (f *failures) err(what string) error {
+func (f *Failures) Err(what string) error {
 	switch {
 	case f.count == 0:
 		return nil
@@ -43,12 +43,12 @@ func (f *failures) err(what string) error {
 	return fmt.Errorf("%s: %d calls failed, one of them: %w", what, f.count, f.cause)
 }
 
-// removed says that what was to be changed is gone. The error passes: the next
+// Removed says that what was to be changed is gone. The error passes: the next
 // attempt finds it gone and makes it anew.
-func removed(what *Record) error { return fmt.Errorf("%s was removed meanwhile", what) }
+func Removed(what *Record) error { return fmt.Errorf("%s was removed meanwhile", what) }
 
-// settled is when a call has ended for sure.
-func settled(err error) time.Time {
+// endOf is when a call has ended for sure.
+func endOf(err error) time.Time {
 	if e := (*bitrix.Error)(nil); errors.As(err, &e) {
 		return e.Settled
 	}

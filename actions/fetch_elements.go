@@ -42,11 +42,11 @@ type fetchElementsArgs struct {
 }
 
 func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (any, error) {
-	l, err := openList(ctx, c, a.List, a.ListType)
+	l, err := OpenList(ctx, c, a.List, a.ListType)
 	if err != nil {
 		return nil, err
 	}
-	conditions, err := parseConditions(a.Filter, l.schema.resolve)
+	conditions, err := ParseConditions(a.Filter, l.Schema.Resolve)
 	if err != nil {
 		return nil, err
 	}
@@ -54,29 +54,29 @@ func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (an
 	if limit == 0 {
 		limit = defaultLimit
 	}
-	call := l.call("lists.element.get", map[string]any{
+	call := l.Call("lists.element.get", map[string]any{
 		"ELEMENT_ORDER": map[string]any{"ID": "asc"},
-		"FILTER":        filterParams(conditions, (*value.Field).ListOne),
+		"FILTER":        FilterParams(conditions, (*value.Field).ListOne),
 	})
-	raw, err := readPages(ctx, c, call, "", limit)
+	raw, err := ReadPages(ctx, c, call, "", limit)
 	if err != nil {
 		return nil, err
 	}
-	elements, err := l.schema.decodeElements(raw)
+	elements, err := l.Schema.DecodeElements(raw)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.learnDates(ctx, c, elements); err != nil {
+	if err := l.LearnDates(ctx, c, elements); err != nil {
 		return nil, err
 	}
 	out := make([]any, len(elements))
 	for i, e := range elements {
 		// A property without a value is left out of the answer.
 		value := func(f *value.Field) (any, bool) { return e.Values[f.Name], true }
-		if _, err := verify(conditions, value, e.String(), false); err != nil {
+		if _, err := Verify(conditions, value, e.String(), false); err != nil {
 			return nil, err
 		}
-		out[i] = l.schema.record(e)
+		out[i] = l.Schema.Shown(e)
 	}
 	return out, nil
 }

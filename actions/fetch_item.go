@@ -47,14 +47,14 @@ func fetchItem(ctx context.Context, c *engine.Call, a fetchItemArgs) (any, error
 		return nil, err
 	}
 	if a.Optional {
-		answer := c.Portal.Do(ctx, getItem(typ, a.ID))[0]
+		answer := c.Portal.Do(ctx, GetItemCall(typ, a.ID))[0]
 		if bitrix.IsNotFound(answer.Err) {
 			return nil, nil
 		}
 		if answer.Err != nil {
 			return nil, answer.Err
 		}
-		item, err := decodeItem(answer.Result)
+		item, err := DecodeItem(answer.Result)
 		if err != nil {
 			return nil, err
 		}

@@ -47,7 +47,7 @@ func selectedType(t *engine.ArgTypes) formula.Type {
 		return open
 	}
 	for name := range filter.Fields {
-		_, name = splitOperator(name)
+		_, name = SplitOperator(name)
 		list = append(list, name)
 	}
 	known, _, _ := documented(t)
@@ -84,25 +84,25 @@ func fetchItems(ctx context.Context, c *engine.Call, a fetchItemsArgs) (any, err
 	if err != nil {
 		return nil, err
 	}
-	conditions, err := parseConditions(a.Filter, schema.resolve)
+	conditions, err := ParseConditions(a.Filter, schema.Resolve)
 	if err != nil {
 		return nil, err
 	}
-	q := itemQuery{limit: a.Limit}
-	if q.limit == 0 {
-		q.limit = defaultLimit
+	q := ItemQuery{Limit: a.Limit}
+	if q.Limit == 0 {
+		q.Limit = defaultLimit
 	}
-	if q.order, err = schema.itemOrder(a.Order); err != nil {
+	if q.Order, err = schema.Order(a.Order); err != nil {
 		return nil, err
 	}
 	for _, name := range a.Select {
-		f, err := schema.resolve(name)
+		f, err := schema.Resolve(name)
 		if err != nil {
 			return nil, err
 		}
-		q.selected = append(q.selected, f.Name)
+		q.Selected = append(q.Selected, f.Name)
 	}
-	items, err := schema.findItems(ctx, c, conditions, q)
+	items, err := schema.FindItems(ctx, c, conditions, q)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func fetchItems(ctx context.Context, c *engine.Call, a fetchItemsArgs) (any, err
 	for i, r := range items {
 		item := r.Values
 		if len(a.Select) == 0 {
-			item = record(item, schemas.ItemFields(schema.typ))
+			item = record(item, schemas.ItemFields(schema.Type))
 		}
 		item["id"] = value.Typed(item["id"], formula.Int, false)
 		out[i] = item

@@ -117,14 +117,14 @@ func readRows(ctx context.Context, c *engine.Call, owner schemas.Owner, id int) 
 // portal answers an unknown owner with an empty list, and saving a product tab
 // deletes rows before it makes the new ones.
 func emptyForSure(ctx context.Context, c *engine.Call, owner schemas.Owner, id int) ([]map[string]any, error) {
-	answers := c.Portal.Do(ctx, getItem(owner.ID, id), rowsCall(owner, id))
+	answers := c.Portal.Do(ctx, GetItemCall(owner.ID, id), rowsCall(owner, id))
 	if bitrix.IsNotFound(answers[0].Err) {
 		return nil, c.Missing(owner.ID, id, answers[0].Err)
 	}
 	if answers[0].Err != nil {
 		return nil, answers[0].Err
 	}
-	raw, err := decodeRows(answers[1], "productRows")
+	raw, err := DecodeRows(answers[1], "productRows")
 	if err != nil {
 		return nil, err
 	}

@@ -16,35 +16,35 @@ import (
 // begin with.
 var operators = []string{"!=%", "!%=", "!@", "!=", "!%", "=%", "%=", ">=", "<=", ">", "<", "@", "%", "=", "!"}
 
-// condition is one entry of a filter.
-type condition struct {
-	field *value.Field
-	op    string
-	value any
-	// group is set instead of field for a nested group {logic: OR, …}, which
+// Condition is one entry of a filter.
+type Condition struct {
+	Field *value.Field
+	Op    string
+	Value any
+	// Group is set instead of field for a nested group {logic: OR, …}, which
 	// only the portal understands.
-	group string
+	Group string
 }
 
-// parseConditions reads a filter. resolve finds a field by its name.
-func parseConditions(filter engine.Fields, resolve func(string) (*value.Field, error)) ([]condition, error) {
-	out := make([]condition, 0, len(filter))
+// ParseConditions reads a filter. resolve finds a field by its name.
+func ParseConditions(filter engine.Fields, resolve func(string) (*value.Field, error)) ([]Condition, error) {
+	out := make([]Condition, 0, len(filter))
 	for _, x := range filter {
 		if _, nested := x.Value.(map[string]any); nested {
-			out = append(out, condition{group: x.Name, value: x.Value})
+			out = append(out, Condition{Group: x.Name, Value: x.Value})
 			continue
 		}
-		op, name := splitOperator(x.Name)
+		op, name := SplitOperator(x.Name)
 		f, err := resolve(name)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, condition{field: f, op: op, value: x.Value})
+		out = append(out, Condition{Field: f, Op: op, Value: x.Value})
 	}
 	return out, nil
 }
 
-func splitOperator(key string) (op, name string) {
+func SplitOperator(key string) (op, name string) {
 	for _, op := range operators {
 		if rest, ok := strings.CutPrefix(key, op); ok {
 			return op, rest
@@ -54,34 +54,34 @@ func splitOperator(key string) (op, name string) {
 }
 
 // key is the filter's key as it is sent.
-func (c condition) key() string {
-	if c.field == nil {
-		return c.group
+func (c Condition) key() string {
+	if c.Field == nil {
+		return c.Group
 	}
-	if c.op == "" {
-		return "=" + c.field.Name
+	if c.Op == "" {
+		return "=" + c.Field.Name
 	}
-	return c.op + c.field.Name
+	return c.Op + c.Field.Name
 }
 
 // sent is the filter's value as it is sent.
-func (c condition) sent(one func(f *value.Field, v any) any) any {
-	if c.field == nil {
-		return value.ToREST(c.value)
+func (c Condition) sent(one func(f *value.Field, v any) any) any {
+	if c.Field == nil {
+		return value.ToREST(c.Value)
 	}
-	list, ok := c.value.([]any)
+	list, ok := c.Value.([]any)
 	if !ok {
-		return one(c.field, c.value)
+		return one(c.Field, c.Value)
 	}
 	out := make([]any, 0, len(list))
 	for _, v := range list {
-		out = append(out, one(c.field, v))
+		out = append(out, one(c.Field, v))
 	}
 	return out
 }
 
-// filterParams is a filter as a method takes it.
-func filterParams(conditions []condition, one func(f *value.Field, v any) any) map[string]any {
+// FilterParams is a filter as a method takes it.
+func FilterParams(conditions []Condition, one func(f *value.Field, v any) any) map[string]any {
 	out := make(map[string]any, len(conditions))
 	for _, c := range conditions {
 		out[c.key()] = c.sent(one)
@@ -104,11 +104,11 @@ func itemFilterOne(f *value.Field, v any) any {
 
 // holds reports whether a row fulfils the condition, and whether that can be
 // told at all. strict also tells texts apart that a database takes for equal.
-func (c condition) holds(stored any, there, strict bool) (holds, known bool) {
-	if c.field == nil || !there {
+func (c Condition) holds(stored any, there, strict bool) (holds, known bool) {
+	if c.Field == nil || !there {
 		return false, false
 	}
-	switch c.op {
+	switch c.Op {
 	case "", "=", "@":
 		return c.any(stored, strict), true
 	case "!", "!=", "!@":
@@ -121,22 +121,22 @@ func (c condition) holds(stored any, there, strict bool) (holds, known bool) {
 
 // any reports whether one of the stored values is one of the wished ones. A
 // multiple field fulfils a filter with any of its values.
-func (c condition) any(stored any, strict bool) bool {
-	wished, ok := c.value.([]any)
+func (c Condition) any(stored any, strict bool) bool {
+	wished, ok := c.Value.([]any)
 	if !ok {
-		wished = []any{c.value}
+		wished = []any{c.Value}
 	}
-	have := c.field.Split(stored)
+	have := c.Field.Split(stored)
 	for _, w := range wished {
-		if c.field.EmptyOne(w) {
+		if c.Field.EmptyOne(w) {
 			if len(have) == 0 {
 				return true
 			}
 			continue
 		}
 		for _, h := range have {
-			loose := !strict && c.field.Kind == value.KindText && collated(value.TextOf(h)) == collated(value.TextOf(w))
-			if loose || c.field.SameOne(h, w) {
+			loose := !strict && c.Field.Kind == value.KindText && collated(value.TextOf(h)) == collated(value.TextOf(w))
+			if loose || c.Field.SameOne(h, w) {
 				return true
 			}
 		}
@@ -157,12 +157,12 @@ func collated(text string) string {
 }
 
 // compares tells the order of numbers and dates.
-func (c condition) compares(stored any) (holds, known bool) {
-	order, known := c.field.Order(stored, c.value)
+func (c Condition) compares(stored any) (holds, known bool) {
+	order, known := c.Field.Order(stored, c.Value)
 	if !known {
 		return false, false
 	}
-	switch c.op {
+	switch c.Op {
 	case ">":
 		return order > 0, true
 	case ">=":
@@ -173,25 +173,25 @@ func (c condition) compares(stored any) (holds, known bool) {
 	return order <= 0, true
 }
 
-// verify checks a row that a portal returned against the filter: a filter that
+// Verify checks a row that a portal returned against the filter: a filter that
 // it ignored must not pass unnoticed. strict also refuses what cannot be told,
 // and leaves out a row whose text is another one, though the portal's database
 // takes both for equal.
-func verify(conditions []condition, value func(*value.Field) (any, bool), what string, strict bool) (in bool, err error) {
+func Verify(conditions []Condition, value func(*value.Field) (any, bool), what string, strict bool) (in bool, err error) {
 	in = true
 	for _, c := range conditions {
-		if c.field == nil {
+		if c.Field == nil {
 			if strict {
-				return false, engine.ParkError("the group %q of the filter cannot be checked: name the conditions themselves", c.group)
+				return false, engine.ParkError("the group %q of the filter cannot be checked: name the conditions themselves", c.Group)
 			}
 			continue
 		}
-		stored, there := value(c.field)
+		stored, there := value(c.Field)
 		holds, known := c.holds(stored, there, false)
 		switch {
 		case known && !holds:
-			return false, engine.ParkError("the portal returned %s, which the filter on %s excludes: it does not apply this filter", what, c.field.Label())
-		case !known && (strict || !there && (c.op == "" || c.op == "=")):
+			return false, engine.ParkError("the portal returned %s, which the filter on %s excludes: it does not apply this filter", what, c.Field.Label())
+		case !known && (strict || !there && (c.Op == "" || c.Op == "=")):
 			return false, engine.ParkError("the filter on %s cannot be checked against %s", c.key(), what)
 		}
 		exactly, _ := c.holds(stored, there, true)
@@ -200,21 +200,21 @@ func verify(conditions []condition, value func(*value.Field) (any, bool), what s
 	return in, nil
 }
 
-// refuseEmpty refuses a filter that could find everything.
-func refuseEmpty(conditions []condition) error {
+// RefuseEmpty refuses a filter that could find everything.
+func RefuseEmpty(conditions []Condition) error {
 	if len(conditions) == 0 {
 		return engine.ParkError("an empty filter would delete everything")
 	}
 	for _, cond := range conditions {
-		if cond.field == nil {
+		if cond.Field == nil {
 			continue
 		}
-		list, several := cond.value.([]any)
+		list, several := cond.Value.([]any)
 		if !several {
-			list = []any{cond.value}
+			list = []any{cond.Value}
 		}
 		if len(list) == 0 || slices.ContainsFunc(list, cond.findsAll) {
-			return engine.ParkError("the filter on %s has no value: it would find what has none there, such as the items of no deal", cond.field.Label())
+			return engine.ParkError("the filter on %s has no value: it would find what has none there, such as the items of no deal", cond.Field.Label())
 		}
 	}
 	return nil
@@ -222,13 +222,13 @@ func refuseEmpty(conditions []condition) error {
 
 // findsAll reports a value that a condition more likely got by mistake than was
 // meant to have: nothing, and 0 where the portal cannot tell it from nothing.
-func (c condition) findsAll(v any) bool {
-	switch c.op {
+func (c Condition) findsAll(v any) bool {
+	switch c.Op {
 	case ">", ">=", "<", "<=":
 		return v == nil || v == ""
 	}
-	if c.field.Kind == value.KindFlag {
+	if c.Field.Kind == value.KindFlag {
 		return v == nil || v == "" // N is what it is
 	}
-	return c.field.EmptyOne(v)
+	return c.Field.EmptyOne(v)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-func testItemSchema() *itemSchema {
-	s := &itemSchema{typ: 2, byName: map[string]*value.Field{}}
+func testItemSchema() *ItemSchema {
+	s := &ItemSchema{Type: 2, byName: map[string]*value.Field{}}
 	for _, f := range []*value.Field{
 		{Name: "id", Kind: value.KindNumber, ReadOnly: true, ZeroIsEmpty: true, Places: value.UnknownPlaces},
 		{Name: "title", ZeroIsEmpty: true},
@@ -72,13 +72,13 @@ func TestVerify(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.key, func(t *testing.T) {
-			conditions, err := parseConditions(engine.Fields{{Name: tt.key, Value: tt.value}}, s.resolve)
+			conditions, err := ParseConditions(engine.Fields{{Name: tt.key, Value: tt.value}}, s.Resolve)
 			if err != nil {
 				t.Fatal(err)
 			}
 			value := func(f *value.Field) (any, bool) { v, ok := item[f.Name]; return v, ok }
 			for strict, want := range map[bool]string{false: tt.loose, true: tt.tight} {
-				in, got := verify(conditions, value, "item 7 of type 2", strict)
+				in, got := Verify(conditions, value, "item 7 of type 2", strict)
 				switch {
 				case want == "out" && (in || got != nil):
 					t.Errorf("strict %v: in is %v, %v, want that it is left out", strict, in, got)
@@ -101,7 +101,7 @@ func replace(text, name string) string {
 
 func TestFilterParams(t *testing.T) {
 	s := testItemSchema()
-	conditions, err := parseConditions(engine.Fields{
+	conditions, err := ParseConditions(engine.Fields{
 		{Name: "title", Value: "Roof"},
 		{Name: ">=opportunity", Value: n("0.10")},
 		{Name: "@id", Value: []any{n("1"), n("2")}},
@@ -109,7 +109,7 @@ func TestFilterParams(t *testing.T) {
 		{Name: "ufCrm_7", Value: true},
 		{Name: "companyId", Value: nil},
 		{Name: "0", Value: map[string]any{"logic": "OR", "title": "a"}},
-	}, s.resolve)
+	}, s.Resolve)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,10 +117,10 @@ func TestFilterParams(t *testing.T) {
 		"=title": "Roof", ">=opportunity": json.Number("0.1"), "@id": []any{json.Number("1"), json.Number("2")},
 		"=opened": "Y", "=ufCrm_7": json.Number("1"), "=companyId": "", "0": map[string]any{"logic": "OR", "title": "a"},
 	}
-	if diff := cmp.Diff(want, filterParams(conditions, itemFilterOne)); diff != "" {
+	if diff := cmp.Diff(want, FilterParams(conditions, itemFilterOne)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if _, err := parseConditions(engine.Fields{{Name: ">=oportunity", Value: n("1")}}, s.resolve); err == nil || err.Error() != `items of type 2 have no field "oportunity", did you mean "opportunity"?` {
+	if _, err := ParseConditions(engine.Fields{{Name: ">=oportunity", Value: n("1")}}, s.Resolve); err == nil || err.Error() != `items of type 2 have no field "oportunity", did you mean "opportunity"?` {
 		t.Errorf("a misspelt name gives %v", err)
 	}
 }
@@ -137,20 +137,20 @@ func TestRefuseEmpty(t *testing.T) {
 		{{Name: "!=companyId", Value: n("0")}},
 		{{Name: ">opportunity", Value: nil}},
 	} {
-		conditions, err := parseConditions(f, s.resolve)
+		conditions, err := ParseConditions(f, s.Resolve)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if refuseEmpty(conditions) == nil {
+		if RefuseEmpty(conditions) == nil {
 			t.Errorf("the filter %v is taken", f)
 		}
 	}
 	for _, f := range []engine.Fields{{{Name: ">opportunity", Value: n("0")}}, {{Name: "opened", Value: false}}, {{Name: "@companyId", Value: []any{n("5")}}}} {
-		conditions, err := parseConditions(f, s.resolve)
+		conditions, err := ParseConditions(f, s.Resolve)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := refuseEmpty(conditions); err != nil {
+		if err := RefuseEmpty(conditions); err != nil {
 			t.Errorf("the filter %v: %v", f, err)
 		}
 	}

@@ -12,15 +12,15 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// list is a universal list and what is known of its fields.
-type list struct {
+// List is a universal list and what is known of its fields.
+type List struct {
 	id     int
 	typ    string
-	schema *listSchema
+	Schema *ListSchema
 }
 
-// openList learns the fields of a list.
-func openList(ctx context.Context, c *engine.Call, id int, typ string) (*list, error) {
+// OpenList learns the fields of a list.
+func OpenList(ctx context.Context, c *engine.Call, id int, typ string) (*List, error) {
 	if typ == "" {
 		typ = "lists"
 	}
@@ -28,11 +28,11 @@ func openList(ctx context.Context, c *engine.Call, id int, typ string) (*list, e
 	if err != nil {
 		return nil, err
 	}
-	return &list{id, typ, schema}, nil
+	return &List{id, typ, schema}, nil
 }
 
-// call is a reading call of a lists.* method on this list.
-func (l *list) call(method string, params map[string]any) bitrix.Call {
+// Call is a reading call of a lists.* method on this list.
+func (l *List) Call(method string, params map[string]any) bitrix.Call {
 	params["IBLOCK_TYPE_ID"] = l.typ
 	params["IBLOCK_ID"] = l.id
 	return bitrix.Call{Method: method, Params: params}
@@ -40,29 +40,29 @@ func (l *list) call(method string, params map[string]any) bitrix.Call {
 
 // write is a writing call. The writes of one step go to elements of their own,
 // so their order does not count.
-func (l *list) write(method string, params map[string]any) bitrix.Call {
-	call := l.call(method, params)
+func (l *List) write(method string, params map[string]any) bitrix.Call {
+	call := l.Call(method, params)
 	call.Write, call.Loose = true, true
 	return call
 }
 
-// listSchema is what is known of a list's fields and properties.
-type listSchema struct {
+// ListSchema is what is known of a list's fields and properties.
+type ListSchema struct {
 	fields []*value.Field
 	byName map[string]*value.Field // by the REST API's name
 }
 
-func newListSchema(fields []*value.Field) *listSchema {
-	s := &listSchema{fields: fields, byName: make(map[string]*value.Field, len(fields))}
+func newListSchema(fields []*value.Field) *ListSchema {
+	s := &ListSchema{fields: fields, byName: make(map[string]*value.Field, len(fields))}
 	for _, f := range fields {
 		s.byName[f.Name] = f
 	}
 	return s
 }
 
-// resolve finds a field by what a rule calls it: a property by its code, its
+// Resolve finds a field by what a rule calls it: a property by its code, its
 // name or as PROPERTY_n, a system field by its name.
-func (s *listSchema) resolve(name string) (*value.Field, error) {
+func (s *ListSchema) Resolve(name string) (*value.Field, error) {
 	if f := s.byName[name]; f != nil {
 		return f, nil
 	}
@@ -90,7 +90,7 @@ func (s *listSchema) resolve(name string) (*value.Field, error) {
 	return nil, engine.ParkError("the list has no property %q, it has %s", name, names(s.fields))
 }
 
-func (s *listSchema) find(is func(*value.Field) bool) []*value.Field {
+func (s *ListSchema) find(is func(*value.Field) bool) []*value.Field {
 	var out []*value.Field
 	for _, f := range s.fields {
 		if is(f) {
@@ -108,43 +108,43 @@ func names(fields []*value.Field) string {
 	return strings.Join(out, ", ")
 }
 
-// wishes resolves and checks named values. Two names of one property are an
+// Values resolves and checks named values. Two names of one property are an
 // error: one of the values would be lost.
-func (s *listSchema) wishes(fields engine.Fields) ([]wish, error) {
-	out := make([]wish, 0, len(fields))
+func (s *ListSchema) FieldValues(fields engine.Fields) ([]FieldValue, error) {
+	out := make([]FieldValue, 0, len(fields))
 	for _, x := range fields {
-		f, err := s.resolve(x.Name)
+		f, err := s.Resolve(x.Name)
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(out, func(w wish) bool { return w.field == f }) {
+		if slices.ContainsFunc(out, func(w FieldValue) bool { return w.Field == f }) {
 			return nil, engine.ParkError("property %s is named twice", f.Label())
 		}
 		if err := f.Check(x.Value); err != nil {
 			return nil, engine.ParkError("%w", err)
 		}
-		out = append(out, wish{f, x.Value})
+		out = append(out, FieldValue{f, x.Value})
 	}
 	return out, nil
 }
 
-// elementWishes are the fields of one element and those of its scope.
-func (l *list) elementWishes(fields engine.Fields, scope []wish) ([]wish, error) {
-	out, err := l.schema.wishes(fields)
+// ElementValues are the fields of one element and those of its scope.
+func (l *List) ElementValues(fields engine.Fields, scope []FieldValue) ([]FieldValue, error) {
+	out, err := l.Schema.FieldValues(fields)
 	if err != nil {
 		return nil, err
 	}
 	named := false
 	for _, w := range out {
-		if w.field.Name == "NAME" {
-			named = !w.field.Empty(w.value)
+		if w.Field.Name == "NAME" {
+			named = !w.Field.Empty(w.Value)
 		}
-		if w.field.Kind == value.KindFile {
-			return nil, errors.New("property " + w.field.Label() + " holds files, which cannot be compared: leave it out")
+		if w.Field.Kind == value.KindFile {
+			return nil, errors.New("property " + w.Field.Label() + " holds files, which cannot be compared: leave it out")
 		}
 		for _, s := range scope {
-			if s.field == w.field {
-				return nil, errors.New("property " + w.field.Label() + " stands in scope and in fields")
+			if s.Field == w.Field {
+				return nil, errors.New("property " + w.Field.Label() + " stands in scope and in fields")
 			}
 		}
 	}

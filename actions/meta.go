@@ -9,9 +9,9 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// loadItemSchema learns the fields of a CRM type. The client keeps the answer
+// LoadItemSchema learns the fields of a CRM type. The client keeps the answer
 // for a while.
-func loadItemSchema(ctx context.Context, c *engine.Call, typ int) (*itemSchema, error) {
+func LoadItemSchema(ctx context.Context, c *engine.Call, typ int) (*ItemSchema, error) {
 	meta, err := c.Portal.ItemFields(ctx, typ)
 	if err != nil {
 		return nil, err
@@ -19,13 +19,13 @@ func loadItemSchema(ctx context.Context, c *engine.Call, typ int) (*itemSchema, 
 	return newItemSchema(typ, meta, c.Zone), nil
 }
 
-func newItemSchema(typ int, meta *bitrix.ItemFields, zone *time.Location) *itemSchema {
-	s := &itemSchema{typ: typ, byName: map[string]*value.Field{}}
+func newItemSchema(typ int, meta *bitrix.ItemFields, zone *time.Location) *ItemSchema {
+	s := &ItemSchema{Type: typ, byName: map[string]*value.Field{}}
 	stored := map[string]*value.Field{}
 	for _, name := range meta.Names() {
 		m, _ := meta.Lookup(name)
 		f := &value.Field{
-			Name: name, Title: m.Title, Kind: itemKind(m.Type), Multiple: m.Multiple, ReadOnly: m.ReadOnly,
+			Name: name, Title: m.Title, Kind: ItemKind(m.Type), Multiple: m.Multiple, ReadOnly: m.ReadOnly,
 			Custom: m.Dynamic, ZeroIsEmpty: true, Places: itemPlaces(m), Choices: m.Enum, Zone: zone,
 			Unordered: isUnordered(m),
 		}
@@ -41,9 +41,9 @@ func newItemSchema(typ int, meta *bitrix.ItemFields, zone *time.Location) *itemS
 	return s
 }
 
-// itemKind maps the types of crm.item.fields. Ids compare as texts do, for text
+// ItemKind maps the types of crm.item.fields. Ids compare as texts do, for text
 // and number are the same there.
-func itemKind(typ string) value.Kind {
+func ItemKind(typ string) value.Kind {
 	switch typ {
 	case "integer", "double":
 		return value.KindNumber
@@ -78,7 +78,7 @@ func itemPlaces(m bitrix.ItemField) int {
 }
 
 // loadListSchema learns the fields of a universal list.
-func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*listSchema, error) {
+func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*ListSchema, error) {
 	meta, err := c.Portal.ListFields(ctx, typ, id)
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func isUnordered(m bitrix.ItemField) bool {
 
 // holdsDriveFiles reports whether an element has files that only the element
 // itself can keep.
-func (s *listSchema) holdsDriveFiles(e *Record) bool {
+func (s *ListSchema) holdsDriveFiles(e *Record) bool {
 	for _, f := range s.fields {
 		if values, _ := e.Values[f.Name].([]any); f.Drive && len(values) > 0 {
 			return true

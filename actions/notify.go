@@ -85,17 +85,17 @@ func notify(ctx context.Context, c *engine.Call, a notifyArgs) (any, error) {
 		}
 		return nil, nil
 	}
-	var failed failures // one who is gone does not keep the others from another attempt
+	var failed Failures // one who is gone does not keep the others from another attempt
 	for i, answer := range c.Portal.Do(ctx, calls...) {
 		if answer.Err != nil {
-			failed.add(answer.Err)
+			failed.Add(answer.Err)
 			continue
 		}
 		if err := isDone(ctx, c, keys[i], "telling user "+calls[i].Params["USER_ID"].(string)); err != nil {
 			return nil, err
 		}
 	}
-	return nil, failed.err("notify")
+	return nil, failed.Err("notify")
 }
 
 // call is the request for one user. By a webhook a tag needs a CLIENT_ID, which

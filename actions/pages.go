@@ -9,12 +9,12 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// readPages reads all rows of a listing call, but refuses to read more than
+// ReadPages reads all rows of a listing call, but refuses to read more than
 // limit: the first page tells how many there are. wrapper is the key under
 // which the rows stand, "" for a bare array.
-func readPages(ctx context.Context, c *engine.Call, call bitrix.Call, wrapper string, limit int) ([]json.RawMessage, error) {
+func ReadPages(ctx context.Context, c *engine.Call, call bitrix.Call, wrapper string, limit int) ([]json.RawMessage, error) {
 	first := c.Portal.Do(ctx, call)[0]
-	rows, err := decodeRows(first, wrapper)
+	rows, err := DecodeRows(first, wrapper)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func tooMany(method string, n, limit int) error {
 	return engine.ParkError("%s finds %d, the limit is %d: narrow the filter or raise limit", method, n, limit)
 }
 
-func decodeRows(a bitrix.Answer, wrapper string) ([]json.RawMessage, error) {
+func DecodeRows(a bitrix.Answer, wrapper string) ([]json.RawMessage, error) {
 	if a.Err != nil {
 		return nil, a.Err
 	}

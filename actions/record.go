@@ -8,7 +8,7 @@ import (
 // Record is an element of a list or an item of the CRM as the portal holds it.
 type Record struct {
 	ID int
-	// typ is the entityTypeId of an item, 0 for an element.
+	// Type is the entityTypeId of an item, 0 for an element.
 	typ int
 	// Code is the symbolic code of an element.
 	Code   string
@@ -29,9 +29,9 @@ func (r *Record) String() string {
 }
 
 // Holds reports whether the record has all of the values.
-func (r *Record) Holds(values []wish) bool {
+func (r *Record) Holds(values []FieldValue) bool {
 	for _, v := range values {
-		if !v.field.Same(r.Values[v.field.Name], v.value) {
+		if !v.Field.Same(r.Values[v.Field.Name], v.Value) {
 			return false
 		}
 	}
@@ -39,10 +39,10 @@ func (r *Record) Holds(values []wish) bool {
 }
 
 // Differing are the values that the record does not have yet.
-func (r *Record) Differing(values []wish) []wish {
-	var out []wish
+func (r *Record) Differing(values []FieldValue) []FieldValue {
+	var out []FieldValue
 	for _, v := range values {
-		if !v.field.Same(r.Values[v.field.Name], v.value) {
+		if !v.Field.Same(r.Values[v.Field.Name], v.Value) {
 			out = append(out, v)
 		}
 	}

@@ -12,24 +12,24 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// listScope is a scope of a list and what it holds.
-type listScope struct {
-	list     *list
-	wishes   []wish    // what all elements of the scope have
-	elements []*Record // in the order of their ids
+// Scope is a scope of a list and what it holds.
+type Scope struct {
+	List     *List
+	Values   []FieldValue // what all elements of the scope have
+	Elements []*Record    // in the order of their ids
 }
 
-// openScope reads what a scope holds.
-func openScope(ctx context.Context, c *engine.Call, iblock int, listType string, scope engine.Fields) (*listScope, error) {
-	l, err := openList(ctx, c, iblock, listType)
+// OpenScope reads what a scope holds.
+func OpenScope(ctx context.Context, c *engine.Call, iblock int, listType string, scope engine.Fields) (*Scope, error) {
+	l, err := OpenList(ctx, c, iblock, listType)
 	if err != nil {
 		return nil, err
 	}
-	s := &listScope{list: l}
-	if s.wishes, err = l.scopeWishes(scope); err != nil {
+	s := &Scope{List: l}
+	if s.Values, err = l.scopeWishes(scope); err != nil {
 		return nil, err
 	}
-	if s.elements, err = l.readScope(ctx, c, s.wishes, false); err != nil {
+	if s.Elements, err = l.readScope(ctx, c, s.Values, false); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -37,20 +37,20 @@ func openScope(ctx context.Context, c *engine.Call, iblock int, listType string,
 
 // scopeWishes resolves a scope: all that a step may touch. A value that is
 // empty would mean the whole list.
-func (l *list) scopeWishes(scope engine.Fields) ([]wish, error) {
+func (l *List) scopeWishes(scope engine.Fields) ([]FieldValue, error) {
 	if len(scope) == 0 {
 		return nil, engine.ParkError("scope names no property: the step would touch the whole list")
 	}
-	out, err := l.schema.wishes(scope)
+	out, err := l.Schema.FieldValues(scope)
 	if err != nil {
 		return nil, err
 	}
 	for _, w := range out {
-		if w.field.Empty(w.value) {
-			return nil, engine.ParkError("scope %s has no value: the step would touch other elements", w.field.Label())
+		if w.Field.Empty(w.Value) {
+			return nil, engine.ParkError("scope %s has no value: the step would touch other elements", w.Field.Label())
 		}
-		if _, isList := w.value.([]any); isList {
-			return nil, engine.ParkError("scope %s is a list, want one value", w.field.Label())
+		if _, isList := w.Value.([]any); isList {
+			return nil, engine.ParkError("scope %s is a list, want one value", w.Field.Label())
 		}
 	}
 	return out, nil
@@ -59,14 +59,14 @@ func (l *list) scopeWishes(scope engine.Fields) ([]wish, error) {
 // readScope reads all elements of a scope, in the order of their ids. The
 // portal's filter is not believed: only elements that have the scope's values
 // are returned. prompt goes before what others ask for.
-func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish, prompt bool) ([]*Record, error) {
-	conditions := make([]condition, len(scope))
+func (l *List) readScope(ctx context.Context, c *engine.Call, scope []FieldValue, prompt bool) ([]*Record, error) {
+	conditions := make([]Condition, len(scope))
 	for i, w := range scope {
-		conditions[i] = condition{field: w.field, op: "=", value: w.value}
+		conditions[i] = Condition{Field: w.Field, Op: "=", Value: w.Value}
 	}
-	call := l.call("lists.element.get", map[string]any{
+	call := l.Call("lists.element.get", map[string]any{
 		"ELEMENT_ORDER": map[string]any{"ID": "asc"},
-		"FILTER":        filterParams(conditions, (*value.Field).ListOne),
+		"FILTER":        FilterParams(conditions, (*value.Field).ListOne),
 	})
 	call.Prompt, call.Many = prompt, manyOwners(conditions[0], elementValue)
 	if call.Many != nil {
@@ -76,11 +76,11 @@ func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish, prom
 	if err != nil {
 		return nil, err
 	}
-	all, err := l.schema.decodeElements(raw)
+	all, err := l.Schema.DecodeElements(raw)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.learnDates(ctx, c, all); err != nil {
+	if err := l.LearnDates(ctx, c, all); err != nil {
 		return nil, err
 	}
 	inside := make([]*Record, 0, len(all))
@@ -97,13 +97,13 @@ func (l *list) readScope(ctx context.Context, c *engine.Call, scope []wish, prom
 
 // manyOwners lets a listing share a command with those of other owners, the
 // values of a condition. It is nil where a value can be written in several ways.
-func manyOwners(c condition, stored func(row map[string]json.RawMessage, name string) []any) *bitrix.Many {
-	if c.field.Kind != value.KindNumber && c.field.Kind != value.KindText {
+func manyOwners(c Condition, stored func(row map[string]json.RawMessage, name string) []any) *bitrix.Many {
+	if c.Field.Kind != value.KindNumber && c.Field.Kind != value.KindText {
 		return nil
 	}
-	f := c.field
+	f := c.Field
 	many := &bitrix.Many{
-		Param: "filter", Key: c.key(), Owner: f.CanonicalOne(c.value), Bare: true,
+		Param: "filter", Key: c.key(), Owner: f.CanonicalOne(c.Value), Bare: true,
 		Owners: func(row json.RawMessage) []string {
 			var members map[string]json.RawMessage
 			if json.Unmarshal(row, &members) != nil {
@@ -144,15 +144,15 @@ func itemValue(row map[string]json.RawMessage, name string) []any {
 	return []any{v}
 }
 
-// ownerStands makes sure that the entity of the run can still be read, before
+// OwnerStands makes sure that the entity of the run can still be read, before
 // its last elements are deleted. In the steps of a deleted entity its absence
 // is what is expected.
-func ownerStands(ctx context.Context, c *engine.Call) error {
+func OwnerStands(ctx context.Context, c *engine.Call) error {
 	id, err := strconv.Atoi(c.Entity.ID)
 	if c.Entity.TypeID == 0 || err != nil {
 		return nil
 	}
-	a := c.Portal.Do(ctx, getItem(c.Entity.TypeID, id))[0]
+	a := c.Portal.Do(ctx, GetItemCall(c.Entity.TypeID, id))[0]
 	if bitrix.IsNotFound(a.Err) {
 		// In the steps of a deleted entity Missing gives the error back.
 		if gone := c.Missing(c.Entity.TypeID, id, a.Err); gone != a.Err { //nolint:errorlint // the same value, not its kind

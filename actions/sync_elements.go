@@ -32,7 +32,7 @@ The result counts the elements: added, updated, deleted, kept, adopted.`,
 	Cost: engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Commands(1)), Worst: engine.Pages("elements").Plus(engine.Per("rows")).Plus(engine.Per("elements"))},
 	Run:  syncElements,
 	Ahead: func(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) {
-		return openScope(ctx, c, a.List, a.ListType, a.Scope)
+		return OpenScope(ctx, c, a.List, a.ListType, a.Scope)
 	},
 	AheadArgs: []string{"list", "list_type", "scope"},
 	Result:    syncResultType,
@@ -71,38 +71,38 @@ func checkSyncElements(c *engine.StepCheck) {
 }
 
 func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) {
-	limit, err := parseDeleteLimit(a.DeleteLimit)
+	limit, err := ParseDeleteLimit(a.DeleteLimit)
 	if err != nil {
 		return nil, engine.ParkError("%w", err)
 	}
-	s, err := engine.ReadAhead[*listScope](ctx, c)
+	s, err := engine.ReadAhead[*Scope](ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	l, codes := s.list, newOwnCodes(c.Owner, s.wishes)
+	l, codes := s.List, NewCodes(c.Owner, s.Values)
 	// All formulas first: a bad one writes nothing.
-	wants, err := a.wants(ctx, l, s.wishes, codes)
+	wants, err := a.wants(ctx, l, s.Values, codes)
 	if err != nil {
 		return nil, err
 	}
-	p := Diff(s.elements, wants, elementOptions(codes, a.Foreign == "remove"))
+	p := Diff(s.Elements, wants, ElementOptions(codes, a.Foreign == "remove"))
 	if len(wants) == 0 && p.Mine > 0 {
-		if err := ownerStands(ctx, c); err != nil {
+		if err := OwnerStands(ctx, c); err != nil {
 			return nil, err
 		}
 	}
-	if err := limit.brake(len(p.Deletes), p.Mine, "elements"); err != nil {
+	if err := limit.Check(len(p.Deletes), p.Mine, "elements"); err != nil {
 		return nil, err
 	}
 	if err := c.Deleting(len(p.Deletes)); err != nil {
 		return nil, err
 	}
-	var wishes []wish
+	var wishes []FieldValue
 	for _, w := range wants {
 		wishes = append(wishes, w.Values...)
 	}
-	noteShortened(c, wishes...)
-	t, err := Apply(ctx, c, newElementTarget(l, func() ([]*Record, error) { return l.readScope(ctx, c, s.wishes, true) }), p)
+	NoteShortened(c, wishes...)
+	t, err := Apply(ctx, c, NewElementTarget(l, func() ([]*Record, error) { return l.readScope(ctx, c, s.Values, true) }), p)
 	return map[string]any{
 		"added": count(t.Added), "updated": count(t.Updated), "deleted": count(t.Deleted),
 		"kept": count(t.Kept), "adopted": count(t.Adopted),
@@ -110,7 +110,7 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 }
 
 // wants computes what each row's element should be.
-func (a syncElementsArgs) wants(ctx context.Context, l *list, scope []wish, codes ownCodes) ([]Desired, error) {
+func (a syncElementsArgs) wants(ctx context.Context, l *List, scope []FieldValue, codes Codes) ([]Desired, error) {
 	out := make([]Desired, 0, len(a.Rows))
 	first := map[string]int{}
 	for i, row := range a.Rows {
@@ -127,22 +127,22 @@ func (a syncElementsArgs) wants(ctx context.Context, l *list, scope []wish, code
 	return out, nil
 }
 
-func (a syncElementsArgs) want(ctx context.Context, l *list, scope []wish, codes ownCodes, row any, i int) (Desired, error) {
+func (a syncElementsArgs) want(ctx context.Context, l *List, scope []FieldValue, codes Codes, row any, i int) (Desired, error) {
 	w := Desired{Row: i}
 	key, err := a.Key.Eval(ctx, row, i)
 	if err != nil {
 		return w, err
 	}
-	text, err := keyText(key)
+	text, err := KeyText(key)
 	if err != nil {
 		return w, a.Key.Errorf("row %d: %w", i+1, err)
 	}
-	w.Key = codes.of(text)
+	w.Key = codes.Of(text)
 	fields, err := a.Fields.Eval(ctx, row, i)
 	if err != nil {
 		return w, err
 	}
-	if w.Values, err = l.elementWishes(fields, scope); err != nil {
+	if w.Values, err = l.ElementValues(fields, scope); err != nil {
 		return w, engine.ParkError("row %d: %w", i+1, err)
 	}
 	if a.Match.Given() {
@@ -150,7 +150,7 @@ func (a syncElementsArgs) want(ctx context.Context, l *list, scope []wish, codes
 		if err != nil {
 			return w, err
 		}
-		if w.Match, err = l.schema.wishes(match); err != nil {
+		if w.Match, err = l.Schema.FieldValues(match); err != nil {
 			return w, engine.ParkError("row %d, match: %w", i+1, err)
 		}
 	}

@@ -86,22 +86,22 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 	if err != nil {
 		return nil, err
 	}
-	limit, err := parseDeleteLimit(a.DeleteLimit)
+	limit, err := ParseDeleteLimit(a.DeleteLimit)
 	if err != nil {
 		return nil, engine.ParkError("%w", err)
 	}
-	scope, err := schema.wishes(a.Scope)
+	scope, err := schema.FieldValues(a.Scope)
 	if err != nil {
 		return nil, err
 	}
-	conditions := make([]condition, len(scope))
+	conditions := make([]Condition, len(scope))
 	for i, w := range scope {
-		conditions[i] = condition{field: w.field, op: "=", value: w.value}
+		conditions[i] = Condition{Field: w.Field, Op: "=", Value: w.Value}
 	}
 	if len(scope) == 0 {
 		return nil, engine.ParkError("sync_items: an empty scope is every item")
 	}
-	if err := refuseEmpty(conditions); err != nil {
+	if err := RefuseEmpty(conditions); err != nil {
 		return nil, err
 	}
 	// All formulas first: a bad one writes nothing.
@@ -109,33 +109,33 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 	if err != nil {
 		return nil, err
 	}
-	existing, err := schema.findItems(ctx, c, conditions, itemQuery{selected: selectedBy(wants, keys), order: byID(), limit: maxScopeItems, strict: true})
+	existing, err := schema.FindItems(ctx, c, conditions, ItemQuery{Selected: selectedBy(wants, keys), Order: ByID(), Limit: maxScopeItems, Strict: true})
 	if err != nil {
 		return nil, err
 	}
-	p := Diff(existing, wants, itemOptions(keys, a.Foreign == "remove"))
+	p := Diff(existing, wants, ItemOptions(keys, a.Foreign == "remove"))
 	if len(wants) == 0 && p.Mine > 0 {
-		if err := ownerStands(ctx, c); err != nil {
+		if err := OwnerStands(ctx, c); err != nil {
 			return nil, err
 		}
 	}
-	if err := limit.brake(len(p.Deletes), p.Mine, "items"); err != nil {
+	if err := limit.Check(len(p.Deletes), p.Mine, "items"); err != nil {
 		return nil, err
 	}
 	if err := c.Deleting(len(p.Deletes)); err != nil {
 		return nil, err
 	}
-	var wishes []wish
+	var wishes []FieldValue
 	for _, w := range wants {
 		wishes = append(wishes, w.Values...)
 	}
-	noteShortened(c, wishes...)
-	t, err := Apply(ctx, c, &itemTarget{schema: schema}, p)
+	NoteShortened(c, wishes...)
+	t, err := Apply(ctx, c, &ItemTarget{Schema: schema}, p)
 	return map[string]any{"added": count(t.Added), "updated": count(t.Updated), "deleted": count(t.Deleted), "kept": count(t.Kept)}, err
 }
 
 // wants computes what each row's item should be, and the fields of the key.
-func (a syncItemsArgs) wants(ctx context.Context, s *itemSchema, scope []wish) (out []Desired, keys []*value.Field, err error) {
+func (a syncItemsArgs) wants(ctx context.Context, s *ItemSchema, scope []FieldValue) (out []Desired, keys []*value.Field, err error) {
 	first := map[string]int{}
 	for i, row := range a.Rows {
 		w, err := a.want(ctx, s, scope, row, i)
@@ -147,8 +147,8 @@ func (a syncItemsArgs) wants(ctx context.Context, s *itemSchema, scope []wish) (
 		}
 		first[w.Key] = i
 		for _, k := range w.Exact {
-			if !slices.Contains(keys, k.field) {
-				keys = append(keys, k.field)
+			if !slices.Contains(keys, k.Field) {
+				keys = append(keys, k.Field)
 			}
 		}
 		out = append(out, w)
@@ -160,7 +160,7 @@ func (a syncItemsArgs) wants(ctx context.Context, s *itemSchema, scope []wish) (
 			return nil, nil, err
 		}
 		for _, name := range names {
-			f, err := s.resolve(name)
+			f, err := s.Resolve(name)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -170,13 +170,13 @@ func (a syncItemsArgs) wants(ctx context.Context, s *itemSchema, scope []wish) (
 	return out, keys, nil
 }
 
-func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, row any, i int) (Desired, error) {
+func (a syncItemsArgs) want(ctx context.Context, s *ItemSchema, scope []FieldValue, row any, i int) (Desired, error) {
 	w := Desired{Row: i}
 	fields, err := a.Key.Eval(ctx, row, i)
 	if err != nil {
 		return w, err
 	}
-	if w.Exact, err = s.wishes(fields); err != nil {
+	if w.Exact, err = s.FieldValues(fields); err != nil {
 		return w, engine.ParkError("row %d, key: %w", i+1, err)
 	}
 	if len(w.Exact) == 0 {
@@ -184,29 +184,29 @@ func (a syncItemsArgs) want(ctx context.Context, s *itemSchema, scope []wish, ro
 	}
 	texts := make([]string, len(w.Exact))
 	for j, k := range w.Exact {
-		if k.field.Empty(k.value) {
-			return w, engine.ParkError("row %d: the key %s has no value", i+1, k.field.Name)
+		if k.Field.Empty(k.Value) {
+			return w, engine.ParkError("row %d: the key %s has no value", i+1, k.Field.Name)
 		}
-		texts[j] = k.field.Name + "=" + k.field.Canonical(k.value)
+		texts[j] = k.Field.Name + "=" + k.Field.Canonical(k.Value)
 	}
 	slices.Sort(texts)
 	w.Key = strings.Join(texts, "\x00")
 	if fields, err = a.Fields.Eval(ctx, row, i); err != nil {
 		return w, err
 	}
-	if w.Values, err = s.wishes(fields); err != nil {
+	if w.Values, err = s.FieldValues(fields); err != nil {
 		return w, engine.ParkError("row %d: %w", i+1, err)
 	}
 	named := map[*value.Field]string{}
 	for _, part := range []struct {
 		of     string
-		wishes []wish
+		wishes []FieldValue
 	}{{"fields", w.Values}, {"key", w.Exact}, {"scope", scope}} {
 		for _, x := range part.wishes {
-			if other := named[x.field]; other != "" {
-				return w, engine.ParkError("field %s stands in %s and in %s", x.field.Name, other, part.of)
+			if other := named[x.Field]; other != "" {
+				return w, engine.ParkError("field %s stands in %s and in %s", x.Field.Name, other, part.of)
 			}
-			named[x.field] = part.of
+			named[x.Field] = part.of
 		}
 	}
 	w.Values = slices.Concat(w.Values, w.Exact, scope)
@@ -217,7 +217,7 @@ func selectedBy(wants []Desired, keys []*value.Field) []string {
 	var out []string
 	for _, w := range wants {
 		for _, x := range w.Values {
-			out = append(out, x.field.Name)
+			out = append(out, x.Field.Name)
 		}
 	}
 	for _, f := range keys {

@@ -8,11 +8,11 @@ type Desired struct {
 	// Key is what the record is found again by: the code of an element, the
 	// values of an item's key fields as one text.
 	Key    string
-	Values []wish // of all fields that the rule names, those of key and scope too
+	Values []FieldValue // of all fields that the rule names, those of key and scope too
 	// Exact are values that a record found by its key must have.
-	Exact []wish
+	Exact []FieldValue
 	// Match are values that a record without a key must have to be adopted.
-	Match []wish
+	Match []FieldValue
 }
 
 // Change is a record that has to become what a rule wants.
@@ -20,7 +20,7 @@ type Change struct {
 	Record  *Record
 	Desired Desired
 	// Changed are the values that differ.
-	Changed []wish
+	Changed []FieldValue
 }
 
 // Plan is what a sync would do. Making one reads and writes nothing.
@@ -108,7 +108,7 @@ func Diff(existing []*Record, wanted []Desired, o Options) Plan {
 func adoptable(others []*Record, taken map[*Record]bool, d Desired, free func(*Record) bool) *Record {
 	blank := true
 	for _, m := range d.Match {
-		blank = blank && m.field.Empty(m.value)
+		blank = blank && m.Field.Empty(m.Value)
 	}
 	if blank {
 		return nil
@@ -121,20 +121,20 @@ func adoptable(others []*Record, taken map[*Record]bool, d Desired, free func(*R
 	return nil
 }
 
-// elementOptions are the options for elements: the key of an element is its code.
+// ElementOptions are the options for elements: the key of an element is its code.
 // An element that another rule made is not free: two rules would take it from
 // each other without end.
-func elementOptions(codes ownCodes, removeForeign bool) Options {
+func ElementOptions(codes Codes, removeForeign bool) Options {
 	return Options{
-		Key:           func(r *Record) (string, bool) { return r.Code, codes.owns(r.Code) },
+		Key:           func(r *Record) (string, bool) { return r.Code, codes.Owns(r.Code) },
 		Free:          func(r *Record) bool { return !made(r.Code) },
 		RemoveForeign: removeForeign,
 	}
 }
 
-// itemOptions are the options for items, which are known by the values of their
+// ItemOptions are the options for items, which are known by the values of their
 // key fields. An item whose key fields are empty was made by a person.
-func itemOptions(keys []*value.Field, removeForeign bool) Options {
+func ItemOptions(keys []*value.Field, removeForeign bool) Options {
 	return Options{
 		Key:           func(r *Record) (string, bool) { return keyOf(r, keys) },
 		Free:          func(*Record) bool { return true },

@@ -12,7 +12,7 @@ import (
 )
 
 // testList is a list with a property of each kind that matters here.
-func testList() *listSchema {
+func testList() *ListSchema {
 	return newListSchema([]*value.Field{
 		{Name: "NAME", Title: "Name", Places: value.UnknownPlaces},
 		{Name: "PROPERTY_101", Code: "DEAL", Title: "Deal", Places: value.UnknownPlaces},
@@ -25,7 +25,7 @@ func testList() *listSchema {
 }
 
 // have makes an element of the deal 7.
-func have(s *listSchema, id int64, code, name, product, quantity string) *Record {
+func have(s *ListSchema, id int64, code, name, product, quantity string) *Record {
 	e := &Record{ID: int(id), Code: code, Values: map[string]any{}, valueIDs: map[string][]string{}}
 	e.Values["NAME"] = name
 	for prop, v := range map[string]string{"PROPERTY_101": "7", "PROPERTY_102": product, "PROPERTY_103": quantity} {
@@ -36,11 +36,11 @@ func have(s *listSchema, id int64, code, name, product, quantity string) *Record
 	return e
 }
 
-func want(s *listSchema, codes ownCodes, key, name, product, quantity string) Desired {
+func want(s *ListSchema, codes Codes, key, name, product, quantity string) Desired {
 	return Desired{
-		Key:    codes.of(key),
-		Values: []wish{{s.byName["NAME"], name}, {s.byName["PROPERTY_102"], product}, {s.byName["PROPERTY_103"], n(quantity)}, {s.byName["PROPERTY_101"], n("7")}},
-		Match:  []wish{{s.byName["PROPERTY_102"], product}},
+		Key:    codes.Of(key),
+		Values: []FieldValue{{s.byName["NAME"], name}, {s.byName["PROPERTY_102"], product}, {s.byName["PROPERTY_103"], n(quantity)}, {s.byName["PROPERTY_101"], n("7")}},
+		Match:  []FieldValue{{s.byName["PROPERTY_102"], product}},
 	}
 }
 
@@ -63,18 +63,18 @@ func (p Plan) describe(add func(Desired) string, update func(Change) string) str
 
 // ofElements describes a plan for elements whose names are "row" and their key.
 func ofElements(p Plan) string {
-	name := func(d Desired) string { return strings.TrimPrefix(d.Values[0].value.(string), "row ") }
+	name := func(d Desired) string { return strings.TrimPrefix(d.Values[0].Value.(string), "row ") }
 	return p.describe(name, func(u Change) string { return "for " + name(u.Desired) })
 }
 
 func TestPlanSync(t *testing.T) {
 	s := testList()
-	scope := []wish{{s.byName["PROPERTY_101"], n("7")}}
-	codes := newOwnCodes("deal-shipments", scope)
-	other := newOwnCodes("returns", scope)
+	scope := []FieldValue{{s.byName["PROPERTY_101"], n("7")}}
+	codes := NewCodes("deal-shipments", scope)
+	other := NewCodes("returns", scope)
 	w := func(key, product, quantity string) Desired { return want(s, codes, key, "row "+key, product, quantity) }
 	e := func(id int64, key, product, quantity string) *Record {
-		return have(s, id, codes.of(key), "row "+key, product, quantity)
+		return have(s, id, codes.Of(key), "row "+key, product, quantity)
 	}
 	tests := []struct {
 		name     string
@@ -97,12 +97,12 @@ func TestPlanSync(t *testing.T) {
 			"add 5#3\nupdate 1 for 5#1\nupdate 2 for 5#2\nkept 0 adopted 2 doubles 0 foreign 1 mine 0",
 		},
 		{"nothing empty is taken over", []*Record{have(s, 1, "", "x", "", "1")}, []Desired{w("a", "", "1")}, false, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},
-		{"another rule's is not taken over", []*Record{have(s, 1, other.of("a"), "x", "1", "1")}, []Desired{w("a", "1", "1")}, true, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},
+		{"another rule's is not taken over", []*Record{have(s, 1, other.Of("a"), "x", "1", "1")}, []Desired{w("a", "1", "1")}, true, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},
 		{"two of one code", []*Record{e(1, "a", "1", "1"), e(2, "a", "1", "1")}, []Desired{w("a", "1", "1")}, false, "delete 2\nkept 1 adopted 0 doubles 1 foreign 0 mine 2"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.plan, ofElements(Diff(tt.existing, tt.wants, elementOptions(codes, tt.remove)))); diff != "" {
+			if diff := cmp.Diff(tt.plan, ofElements(Diff(tt.existing, tt.wants, ElementOptions(codes, tt.remove)))); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
@@ -110,8 +110,8 @@ func TestPlanSync(t *testing.T) {
 }
 
 // testType has a text key, a number key and two fields that rows fill.
-func testType() *itemSchema {
-	s := &itemSchema{typ: 1030, byName: map[string]*value.Field{}}
+func testType() *ItemSchema {
+	s := &ItemSchema{Type: 1030, byName: map[string]*value.Field{}}
 	for _, f := range []*value.Field{
 		{Name: "id", Kind: value.KindNumber, ReadOnly: true, ZeroIsEmpty: true, Places: value.UnknownPlaces},
 		{Name: "title", ZeroIsEmpty: true, Places: value.UnknownPlaces},
@@ -130,22 +130,22 @@ func TestPlanItems(t *testing.T) {
 	s := testType()
 	row, part := s.byName["ufRow"], s.byName["ufPart"]
 	i := func(id int, key any, quantity string) *Record {
-		return &Record{ID: id, typ: s.typ, Values: map[string]any{"id": n(fmt.Sprint(id)), "title": "row", "ufDeal": n("7"), "ufRow": key, "ufPart": nil, "ufQty": n(quantity)}}
+		return &Record{ID: id, typ: s.Type, Values: map[string]any{"id": n(fmt.Sprint(id)), "title": "row", "ufDeal": n("7"), "ufRow": key, "ufPart": nil, "ufQty": n(quantity)}}
 	}
 	parted := func(id int, key, partOf any, quantity string) *Record {
 		item := i(id, key, quantity)
 		item.Values["ufPart"] = partOf
 		return item
 	}
-	w := func(key, quantity string, more ...wish) Desired {
-		out := Desired{Exact: append([]wish{{row, key}}, more...)}
+	w := func(key, quantity string, more ...FieldValue) Desired {
+		out := Desired{Exact: append([]FieldValue{{row, key}}, more...)}
 		texts := make([]string, len(out.Exact))
 		for j, k := range out.Exact {
-			texts[j] = k.field.Name + "=" + k.field.Canonical(k.value)
+			texts[j] = k.Field.Name + "=" + k.Field.Canonical(k.Value)
 		}
 		slices.Sort(texts)
 		out.Key = strings.Join(texts, "\x00")
-		out.Values = append([]wish{{s.byName["ufQty"], n(quantity)}, {s.byName["ufDeal"], n("7")}}, out.Exact...)
+		out.Values = append([]FieldValue{{s.byName["ufQty"], n(quantity)}, {s.byName["ufDeal"], n("7")}}, out.Exact...)
 		return out
 	}
 	tests := []struct {
@@ -169,7 +169,7 @@ func TestPlanItems(t *testing.T) {
 		{
 			"a key of two fields",
 			[]*Record{parted(1, "a", n("1"), "1"), parted(2, "a", n("2"), "1"), parted(3, "a", nil, "1"), parted(4, nil, n("3"), "1")},
-			[]Desired{w("a", "1", wish{part, n("1")}), w("a", "2", wish{part, n("2")})},
+			[]Desired{w("a", "1", FieldValue{part, n("1")}), w("a", "2", FieldValue{part, n("2")})},
 			false,
 			"update 2 ufQty\ndelete 3\ndelete 4\nkept 1 adopted 0 doubles 0 foreign 0 mine 4",
 		},
@@ -183,9 +183,9 @@ func TestPlanItems(t *testing.T) {
 					keys = []*value.Field{row, part}
 				}
 			}
-			p := Diff(tt.existing, tt.wants, itemOptions(keys, tt.remove))
-			key := func(d Desired) string { return d.Exact[0].value.(string) }
-			got := p.describe(key, func(u Change) string { return wishNames(u.Changed) })
+			p := Diff(tt.existing, tt.wants, ItemOptions(keys, tt.remove))
+			key := func(d Desired) string { return d.Exact[0].Value.(string) }
+			got := p.describe(key, func(u Change) string { return FieldNames(u.Changed) })
 			if diff := cmp.Diff(tt.plan, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
@@ -211,16 +211,16 @@ func TestDeleteLimit(t *testing.T) {
 		{"100%", 3, 3, false},
 		{"200", 400, 200, false},
 	} {
-		l, err := parseDeleteLimit(tt.limit)
+		l, err := ParseDeleteLimit(tt.limit)
 		if err != nil {
 			t.Fatalf("%v: %v", tt.limit, err)
 		}
-		if err := l.brake(tt.deletes, tt.mine, "elements"); (err != nil) != tt.refused {
+		if err := l.Check(tt.deletes, tt.mine, "elements"); (err != nil) != tt.refused {
 			t.Errorf("limit %v: deleting %d of %d gives %v", tt.limit, tt.deletes, tt.mine, err)
 		}
 	}
 	for _, bad := range []any{"half", "-1", n("1.5"), n("-1"), "101%", "%", true} {
-		if _, err := parseDeleteLimit(bad); err == nil {
+		if _, err := ParseDeleteLimit(bad); err == nil {
 			t.Errorf("%v is taken for a limit", bad)
 		}
 	}
@@ -228,30 +228,30 @@ func TestDeleteLimit(t *testing.T) {
 
 func TestOwnCodes(t *testing.T) {
 	s := testList()
-	deal := func(v any) []wish { return []wish{{s.byName["PROPERTY_101"], v}} }
-	a := newOwnCodes("deal-shipments", deal(n("7")))
-	if b := newOwnCodes("deal-shipments", deal("7")); a != b {
+	deal := func(v any) []FieldValue { return []FieldValue{{s.byName["PROPERTY_101"], v}} }
+	a := NewCodes("deal-shipments", deal(n("7")))
+	if b := NewCodes("deal-shipments", deal("7")); a != b {
 		t.Error("the id 7 and the text 7 give different codes")
 	}
-	two := []wish{{s.byName["PROPERTY_101"], "7"}, {s.byName["PROPERTY_102"], "1"}}
-	if newOwnCodes("x", two) != newOwnCodes("x", []wish{two[1], two[0]}) {
+	two := []FieldValue{{s.byName["PROPERTY_101"], "7"}, {s.byName["PROPERTY_102"], "1"}}
+	if NewCodes("x", two) != NewCodes("x", []FieldValue{two[1], two[0]}) {
 		t.Error("the order of the scope changes the codes")
 	}
 	seen := map[string]string{}
 	for _, c := range []struct{ owner, deal, key string }{
 		{"deal-shipments", "7", "1#1"}, {"deal-shipments", "7", "1#11"}, {"deal-shipments", "71", "#1"}, {"deal-shipments7", "", "1#1"}, {"returns", "7", "1#1"},
 	} {
-		code := newOwnCodes(c.owner, deal(c.deal)).of(c.key)
+		code := NewCodes(c.owner, deal(c.deal)).Of(c.key)
 		if prev, taken := seen[code]; taken || len(code) > 40 || !made(code) {
 			t.Errorf("%v has the code %s (%s)", c, code, prev)
 		}
 		seen[code] = fmt.Sprint(c)
 	}
-	if want := "b24r-"; !strings.HasPrefix(a.of("x"), want) || !a.owns(a.of("x")) || a.owns("") {
-		t.Errorf("%s is not known again", a.of("x"))
+	if want := "b24r-"; !strings.HasPrefix(a.Of("x"), want) || !a.Owns(a.Of("x")) || a.Owns("") {
+		t.Errorf("%s is not known again", a.Of("x"))
 	}
 	// A change here makes every list's elements anew: it must be meant.
-	if got, want := a.of("9621#1"), "b24r-cb1388242dc8-b8e7f2f744d60fdd"; got != want {
+	if got, want := a.Of("9621#1"), "b24r-cb1388242dc8-b8e7f2f744d60fdd"; got != want {
 		t.Errorf("the code of a known key is %s, was %s", got, want)
 	}
 }
@@ -262,7 +262,7 @@ func TestResolve(t *testing.T) {
 		"DEAL": "PROPERTY_101", "PROPERTY_101": "PROPERTY_101", "PROPERTY_DEAL": "PROPERTY_101", "Deal": "PROPERTY_101",
 		"Отгружено": "PROPERTY_104", "NAME": "NAME", "Name": "NAME", "name": "NAME", "deal": "PROPERTY_101",
 	} {
-		if f, err := s.resolve(name); err != nil || f.Name != want {
+		if f, err := s.Resolve(name); err != nil || f.Name != want {
 			t.Errorf("%s is %v, %v, want %s", name, f, err, want)
 		}
 	}
@@ -271,7 +271,7 @@ func TestResolve(t *testing.T) {
 		"Note": `2 properties of the list are named "Note": PROPERTY_105 (Note), PROPERTY_106 (Note)`,
 		"???":  `the list has no property "???", it has NAME, DEAL, PRODUCT, QTY, PROPERTY_104 (Отгружено), PROPERTY_105 (Note), PROPERTY_106 (Note)`,
 	} {
-		if _, err := s.resolve(name); err == nil || err.Error() != want {
+		if _, err := s.Resolve(name); err == nil || err.Error() != want {
 			t.Errorf("%s gives %v\nwant %s", name, err, want)
 		}
 	}
@@ -282,24 +282,24 @@ func TestResolve(t *testing.T) {
 // for two rows.
 func TestPlanComesToRest(t *testing.T) {
 	s := testList()
-	scope := []wish{{s.byName["PROPERTY_101"], n("7")}}
-	codes := newOwnCodes("deal-shipments", scope)
+	scope := []FieldValue{{s.byName["PROPERTY_101"], n("7")}}
+	codes := NewCodes("deal-shipments", scope)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 500 {
 		var existing []*Record
 		id := int64(0)
 		for range rnd.IntN(8) {
 			id++
-			code := []string{"", "old", codes.of(fmt.Sprint(rnd.IntN(4)))}[rnd.IntN(3)]
+			code := []string{"", "old", codes.Of(fmt.Sprint(rnd.IntN(4)))}[rnd.IntN(3)]
 			existing = append(existing, have(s, id, code, "x", fmt.Sprint(rnd.IntN(4)), fmt.Sprint(rnd.IntN(3))))
 		}
 		var wants []Desired
 		for _, key := range rnd.Perm(6)[:rnd.IntN(6)] {
 			wants = append(wants, want(s, codes, fmt.Sprint(key), "row", fmt.Sprint(rnd.IntN(4)), fmt.Sprint(rnd.IntN(3))))
 		}
-		p := Diff(existing, wants, elementOptions(codes, false))
+		p := Diff(existing, wants, ElementOptions(codes, false))
 		after := applied(s, existing, p, &id)
-		again := Diff(after, wants, elementOptions(codes, false))
+		again := Diff(after, wants, ElementOptions(codes, false))
 		if len(again.Adds)+len(again.Updates)+len(again.Deletes) > 0 || again.Kept != len(wants) {
 			t.Fatalf("first\n%s\nthen\n%s", ofElements(p), ofElements(again))
 		}
@@ -307,7 +307,7 @@ func TestPlanComesToRest(t *testing.T) {
 }
 
 // applied is the list after a plan was written.
-func applied(s *listSchema, existing []*Record, p Plan, id *int64) []*Record {
+func applied(s *ListSchema, existing []*Record, p Plan, id *int64) []*Record {
 	gone := map[*Record]bool{}
 	for _, e := range p.Deletes {
 		gone[e] = true
@@ -321,7 +321,7 @@ func applied(s *listSchema, existing []*Record, p Plan, id *int64) []*Record {
 	set := func(e *Record, w Desired) {
 		e.Code = w.Key
 		for _, x := range w.Values {
-			e.Values[x.field.Name] = []any{x.value}
+			e.Values[x.Field.Name] = []any{x.Value}
 		}
 	}
 	for _, u := range p.Updates {
@@ -354,11 +354,11 @@ func TestUpdateFieldsCarryOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &list{schema: s}
-	if err := l.learnDates(t.Context(), nil, []*Record{e}); err != nil { // 31/12 tells, the portal is not asked
+	l := &List{Schema: s}
+	if err := l.LearnDates(t.Context(), nil, []*Record{e}); err != nil { // 31/12 tells, the portal is not asked
 		t.Fatal(err)
 	}
-	got := s.updateFields(e, []wish{{s.byName["NAME"], "new"}, {s.byName["PROPERTY_1"], nil}})
+	got := s.updateFields(e, []FieldValue{{s.byName["NAME"], "new"}, {s.byName["PROPERTY_1"], nil}})
 	want := map[string]any{
 		"NAME": "new", "IBLOCK_SECTION_ID": "3", "DETAIL_TEXT": "long",
 		"PROPERTY_2":  map[string]any{"102": "a", "1010": "b"},

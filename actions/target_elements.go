@@ -11,22 +11,22 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// elementTarget is the target of sync_elements, upsert_element and delete_elements.
-type elementTarget struct {
-	list *list
+// ElementTarget is the target of sync_elements, upsert_element and delete_elements.
+type ElementTarget struct {
+	list *List
 	// reread reads again what the plan was made of.
 	reread func() ([]*Record, error)
 	// ids are those of the elements that were written, by their codes.
 	ids map[string]int
 }
 
-// newElementTarget is the target for the elements of a list. reread reads again
+// NewElementTarget is the target for the elements of a list. reread reads again
 // what the plan was made of.
-func newElementTarget(l *list, reread func() ([]*Record, error)) *elementTarget {
-	return &elementTarget{l, reread, map[string]int{}}
+func NewElementTarget(l *List, reread func() ([]*Record, error)) *ElementTarget {
+	return &ElementTarget{l, reread, map[string]int{}}
 }
 
-func (x *elementTarget) call(w write) bitrix.Call {
+func (x *ElementTarget) call(w write) bitrix.Call {
 	switch {
 	case w.record == nil:
 		return x.list.addCall(*w.desired)
@@ -36,7 +36,7 @@ func (x *elementTarget) call(w write) bitrix.Call {
 	return x.list.updateCall(w.record, *w.desired)
 }
 
-func (x *elementTarget) judge(w write, a bitrix.Answer) error {
+func (x *ElementTarget) judge(w write, a bitrix.Answer) error {
 	if w.desired == nil && bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND") {
 		return nil // another request has deleted it
 	}
@@ -57,7 +57,7 @@ func (x *elementTarget) judge(w write, a bitrix.Answer) error {
 
 // retry deals with codes that are taken, with updates that waited for too long,
 // and with portals that do not let a code be changed.
-func (x *elementTarget) retry(ctx context.Context, c *engine.Call, open []undone, t *Tally) (failed failures) {
+func (x *ElementTarget) retry(ctx context.Context, c *engine.Call, open []undone, t *Tally) (failed Failures) {
 	var taken, stale, fixed []write
 	for _, u := range open {
 		switch {
@@ -68,7 +68,7 @@ func (x *elementTarget) retry(ctx context.Context, c *engine.Call, open []undone
 		case u.codeIsFixed():
 			fixed = append(fixed, u.write)
 		default:
-			failed.add(elementError(u))
+			failed.Add(elementError(u))
 		}
 	}
 	x.retryAsUpdate(ctx, c, taken, t, &failed)
@@ -86,14 +86,14 @@ func (u undone) codeIsFixed() bool {
 // elementError is the error of a write that nothing more can be done for.
 func elementError(u undone) error {
 	if u.isUpdate() && bitrix.IsCode(u.err, "ERROR_ELEMENT_NOT_FOUND") {
-		return removed(u.record)
+		return Removed(u.record)
 	}
 	return u.failed(u.err)
 }
 
 // retryAsUpdate updates elements that exist though the scope did not show them:
 // a person moved one out of the scope, or an add was done whose answer was lost.
-func (x *elementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken []write, t *Tally, failed *failures) {
+func (x *ElementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken []write, t *Tally, failed *Failures) {
 	if len(taken) == 0 {
 		return
 	}
@@ -101,16 +101,16 @@ func (x *elementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken
 	for i, w := range taken {
 		codes[i] = w.desired.Key
 	}
-	found, err := x.list.readByCode(ctx, c, codes, false)
+	found, err := x.list.ReadByCode(ctx, c, codes, false)
 	if err != nil {
-		failed.add(err)
+		failed.Add(err)
 		return
 	}
 	var updates []write
 	for _, w := range taken {
 		i := slices.IndexFunc(found, func(r *Record) bool { return r.Code == w.desired.Key })
 		if i < 0 {
-			failed.add(w.failed(fmt.Errorf("the list has an element with the code %s and does not show it", w.desired.Key)))
+			failed.Add(w.failed(fmt.Errorf("the list has an element with the code %s and does not show it", w.desired.Key)))
 			continue
 		}
 		x.ids[w.desired.Key] = found[i].ID
@@ -120,13 +120,13 @@ func (x *elementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken
 		}
 		updates = append(updates, write{record: found[i], desired: w.desired})
 	}
-	byCode := &elementTarget{x.list, func() ([]*Record, error) { return x.list.readByCode(ctx, c, codes, true) }, x.ids}
+	byCode := &ElementTarget{x.list, func() ([]*Record, error) { return x.list.ReadByCode(ctx, c, codes, true) }, x.ids}
 	var stale []write
 	for _, u := range send(ctx, c, byCode, updates, t) {
 		if errors.Is(u.err, bitrix.ErrStale) {
 			stale = append(stale, u.write)
 		} else {
-			failed.add(elementError(u))
+			failed.Add(elementError(u))
 		}
 	}
 	byCode.renew(ctx, c, stale, t, failed) // their codes stay
@@ -134,13 +134,13 @@ func (x *elementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken
 
 // renew sends updates again that waited for too long, made of what the list
 // holds now. It returns those of elements that could not be given another code.
-func (x *elementTarget) renew(ctx context.Context, c *engine.Call, stale []write, t *Tally, failed *failures) (fixed []write) {
+func (x *ElementTarget) renew(ctx context.Context, c *engine.Call, stale []write, t *Tally, failed *Failures) (fixed []write) {
 	if len(stale) == 0 {
 		return nil
 	}
 	now, err := x.reread()
 	if err != nil {
-		failed.add(err)
+		failed.Add(err)
 		return nil
 	}
 	var updates []write
@@ -148,7 +148,7 @@ func (x *elementTarget) renew(ctx context.Context, c *engine.Call, stale []write
 		i := slices.IndexFunc(now, func(r *Record) bool { return r.ID == w.record.ID })
 		switch {
 		case i < 0:
-			failed.add(removed(w.record))
+			failed.Add(Removed(w.record))
 		case now[i].Code == w.desired.Key && now[i].Holds(w.desired.Values):
 			x.ids[w.desired.Key] = now[i].ID
 			t.Kept++
@@ -160,7 +160,7 @@ func (x *elementTarget) renew(ctx context.Context, c *engine.Call, stale []write
 		if u.codeIsFixed() {
 			fixed = append(fixed, u.write)
 		} else {
-			failed.add(elementError(u))
+			failed.Add(elementError(u))
 		}
 	}
 	return fixed
@@ -169,10 +169,10 @@ func (x *elementTarget) renew(ctx context.Context, c *engine.Call, stale []write
 // immediate is the target for elements that were read just now because their
 // updates had waited for too long. They go before other calls: they cannot be
 // any fresher.
-type immediate struct{ *elementTarget }
+type immediate struct{ *ElementTarget }
 
 func (x *immediate) call(w write) bitrix.Call {
-	call := x.elementTarget.call(w)
+	call := x.ElementTarget.call(w)
 	call.Fresh, call.Prompt = time.Time{}, true
 	return call
 }
@@ -181,17 +181,17 @@ func (x *immediate) call(w write) bitrix.Call {
 // that has both the given id and the given code, so that a code can never
 // change (isExist in modules/lists/lib/entity/element.php). A copy is added
 // under our code, and the element is deleted when that is done.
-func (x *elementTarget) replace(ctx context.Context, c *engine.Call, fixed []write, t *Tally, failed *failures) {
+func (x *ElementTarget) replace(ctx context.Context, c *engine.Call, fixed []write, t *Tally, failed *Failures) {
 	var adds []bitrix.Call
 	var old []write
 	for _, w := range fixed {
-		if x.list.schema.holdsDriveFiles(w.record) {
-			failed.park(engine.ParkError("%s cannot be taken over: the portal does not let its code be changed, and its files on Drive cannot be copied", w.record))
+		if x.list.Schema.holdsDriveFiles(w.record) {
+			failed.Park(engine.ParkError("%s cannot be taken over: the portal does not let its code be changed, and its files on Drive cannot be copied", w.record))
 			continue
 		}
 		old = append(old, w)
 		adds = append(adds, x.list.write("lists.element.add", map[string]any{
-			"ELEMENT_CODE": w.desired.Key, "FIELDS": x.list.schema.copyFields(w.record, w.desired.Values),
+			"ELEMENT_CODE": w.desired.Key, "FIELDS": x.list.Schema.copyFields(w.record, w.desired.Values),
 		}))
 	}
 	if len(adds) == 0 {
@@ -200,7 +200,7 @@ func (x *elementTarget) replace(ctx context.Context, c *engine.Call, fixed []wri
 	var deletes []write
 	for i, a := range c.Portal.Do(ctx, adds...) {
 		if a.Err != nil {
-			failed.add(fmt.Errorf("row %d, copy of %s: %w", old[i].desired.Row+1, old[i].record, a.Err))
+			failed.Add(fmt.Errorf("row %d, copy of %s: %w", old[i].desired.Row+1, old[i].record, a.Err))
 			continue
 		}
 		t.Updated++
@@ -209,13 +209,13 @@ func (x *elementTarget) replace(ctx context.Context, c *engine.Call, fixed []wri
 	}
 	var gone Tally // they are no deletions of rows
 	for _, u := range send(ctx, c, x, deletes, &gone) {
-		failed.add(u.err)
+		failed.Add(u.err)
 	}
 }
 
-func (x *elementTarget) noun() string { return "elements" }
+func (x *ElementTarget) noun() string { return "elements" }
 
-func (x *elementTarget) notes(c *engine.Call, p Plan, t Tally) {
+func (x *ElementTarget) notes(c *engine.Call, p Plan, t Tally) {
 	c.Note("%d added, %d updated (%d of them adopted), %d deleted, %d kept", t.Added, t.Updated, t.Adopted, t.Deleted, t.Kept)
 	if p.Foreign > 0 {
 		c.Note("%d elements of the scope were not made by this step and stay", p.Foreign)
@@ -225,12 +225,12 @@ func (x *elementTarget) notes(c *engine.Call, p Plan, t Tally) {
 	}
 }
 
-// oneElement is the target of a step that writes one element.
-type oneElement struct{ *elementTarget }
+// OneElement is the target of a step that writes one element.
+type OneElement struct{ *ElementTarget }
 
-func (x *oneElement) noun() string { return "element" }
+func (x *OneElement) noun() string { return "element" }
 
-func (x *oneElement) notes(c *engine.Call, _ Plan, t Tally) {
+func (x *OneElement) notes(c *engine.Call, _ Plan, t Tally) {
 	for _, id := range x.ids {
 		switch {
 		case t.Added > 0:

@@ -11,28 +11,28 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// itemTarget is the target of sync_items.
-type itemTarget struct {
-	schema *itemSchema
+// ItemTarget is the target of sync_items.
+type ItemTarget struct {
+	Schema *ItemSchema
 	// refused counts the items whose field did not take its value.
 	refused map[*value.Field]int
 }
 
-func (x *itemTarget) call(w write) bitrix.Call {
+func (x *ItemTarget) call(w write) bitrix.Call {
 	var call bitrix.Call
 	switch {
 	case w.record == nil:
-		call = addItemCall(x.schema.typ, w.desired.Values)
+		call = AddItemCall(x.Schema.Type, w.desired.Values)
 	case w.desired == nil:
-		call = deleteItemCall(x.schema.typ, w.record.ID)
+		call = deleteItemCall(x.Schema.Type, w.record.ID)
 	default:
-		call = updateItemCall(x.schema.typ, w.record.ID, w.changed)
+		call = UpdateItemCall(x.Schema.Type, w.record.ID, w.changed)
 	}
 	call.Loose = true // each goes to an item of its own
 	return call
 }
 
-func (x *itemTarget) judge(w write, a bitrix.Answer) error {
+func (x *ItemTarget) judge(w write, a bitrix.Answer) error {
 	if w.desired == nil && bitrix.IsNotFound(a.Err) {
 		return nil // another request has deleted it
 	}
@@ -43,7 +43,7 @@ func (x *itemTarget) judge(w write, a bitrix.Answer) error {
 	if w.record == nil {
 		values = w.desired.Values
 	}
-	stored, err := x.schema.decodeItem(a.Result)
+	stored, err := x.Schema.DecodeItem(a.Result)
 	if err != nil {
 		return nil // it was written all the same
 	}
@@ -51,26 +51,26 @@ func (x *itemTarget) judge(w write, a bitrix.Answer) error {
 		if x.refused == nil {
 			x.refused = map[*value.Field]int{}
 		}
-		x.refused[v.field]++
+		x.refused[v.Field]++
 	}
 	return nil
 }
 
 // retry leaves everything to the next attempt of the run.
-func (x *itemTarget) retry(_ context.Context, _ *engine.Call, open []undone, _ *Tally) (failed failures) {
+func (x *ItemTarget) retry(_ context.Context, _ *engine.Call, open []undone, _ *Tally) (failed Failures) {
 	for _, u := range open {
 		if u.record != nil && bitrix.IsNotFound(u.err) {
-			failed.add(removed(u.record))
+			failed.Add(Removed(u.record))
 		} else {
-			failed.add(u.failed(u.err))
+			failed.Add(u.failed(u.err))
 		}
 	}
 	return failed
 }
 
-func (x *itemTarget) noun() string { return "items" }
+func (x *ItemTarget) noun() string { return "items" }
 
-func (x *itemTarget) notes(c *engine.Call, p Plan, t Tally) {
+func (x *ItemTarget) notes(c *engine.Call, p Plan, t Tally) {
 	c.Note("%d added, %d updated, %d deleted, %d kept", t.Added, t.Updated, t.Deleted, t.Kept)
 	if p.Foreign > 0 {
 		c.Note("%d items of the scope have no key and stay", p.Foreign)

@@ -44,19 +44,19 @@ func updateItem(ctx context.Context, c *engine.Call, a updateItemArgs) (any, err
 	if err != nil {
 		return nil, err
 	}
-	fields, err := schema.wishes(a.Fields)
+	fields, err := schema.FieldValues(a.Fields)
 	if err != nil {
 		return nil, err
 	}
-	values, err := readItem(ctx, c, schema.typ, a.ID)
+	values, err := readItem(ctx, c, schema.Type, a.ID)
 	if err != nil {
 		return nil, err
 	}
-	item := &Record{ID: a.ID, typ: schema.typ, Values: values}
-	noteShortened(c, fields...)
+	item := &Record{ID: a.ID, typ: schema.Type, Values: values}
+	NoteShortened(c, fields...)
 	updated, err := changeItem(ctx, c, schema, item, fields)
 	if bitrix.IsNotFound(err) {
-		return nil, c.Missing(schema.typ, a.ID, fmt.Errorf("%s was removed meanwhile: %w", item, err))
+		return nil, c.Missing(schema.Type, a.ID, fmt.Errorf("%s was removed meanwhile: %w", item, err))
 	}
 	if err != nil {
 		return nil, err

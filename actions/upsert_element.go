@@ -47,11 +47,11 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 	if err != nil {
 		return nil, err
 	}
-	d := Desired{Row: noRow, Key: f.code}
-	if d.Values, err = f.list.elementWishes(a.Fields, nil); err != nil {
+	d := Desired{Row: NoRow, Key: f.code}
+	if d.Values, err = f.list.ElementValues(a.Fields, nil); err != nil {
 		return nil, engine.ParkError("upsert_element: %w", err)
 	}
-	noteShortened(c, d.Values...)
+	NoteShortened(c, d.Values...)
 	p := Plan{Adds: []Desired{d}}
 	switch e := f.element; {
 	case e == nil:
@@ -60,8 +60,8 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 	default:
 		p = Plan{Updates: []Change{{Record: e, Desired: d}}}
 	}
-	one := &oneElement{newElementTarget(f.list, func() ([]*Record, error) {
-		return f.list.readByCode(ctx, c, []string{f.code}, true)
+	one := &OneElement{NewElementTarget(f.list, func() ([]*Record, error) {
+		return f.list.ReadByCode(ctx, c, []string{f.code}, true)
 	})}
 	t, err := Apply(ctx, c, one, p)
 	if err != nil {
@@ -72,23 +72,23 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 
 // foundElement is the element with a code, nil when there is none.
 type foundElement struct {
-	list    *list
+	list    *List
 	code    string
 	element *Record
 }
 
 // find reads the element that has the key.
 func (a upsertElementArgs) find(ctx context.Context, c *engine.Call) (*foundElement, error) {
-	key, err := keyText(a.Key)
+	key, err := KeyText(a.Key)
 	if err != nil {
 		return nil, engine.ParkError("upsert_element: %w", err)
 	}
-	l, err := openList(ctx, c, a.List, a.ListType)
+	l, err := OpenList(ctx, c, a.List, a.ListType)
 	if err != nil {
 		return nil, err
 	}
-	f := &foundElement{list: l, code: newOwnCodes(c.Owner, nil).of(key)}
-	if f.element, err = l.findOne(ctx, c, f.code); err != nil {
+	f := &foundElement{list: l, code: NewCodes(c.Owner, nil).Of(key)}
+	if f.element, err = l.FindByCode(ctx, c, f.code); err != nil {
 		return nil, err
 	}
 	return f, nil

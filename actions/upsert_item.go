@@ -55,7 +55,7 @@ func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, err
 	if err != nil {
 		return nil, err
 	}
-	noteShortened(c, fields...)
+	NoteShortened(c, fields...)
 	if len(f.items) == 0 {
 		return addItem(ctx, c, f.schema, append(key, fields...))
 	}
@@ -64,7 +64,7 @@ func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, err
 
 // foundItems are the items that carry a key, the oldest first.
 type foundItems struct {
-	schema *itemSchema
+	schema *ItemSchema
 	items  []*Record
 }
 
@@ -78,7 +78,7 @@ func (a upsertItemArgs) find(ctx context.Context, c *engine.Call) (*foundItems, 
 	if err != nil {
 		return nil, err
 	}
-	items, err := schema.findByKey(ctx, c, key, fields)
+	items, err := schema.FindByKey(ctx, c, key, fields)
 	if err != nil {
 		return nil, err
 	}
@@ -87,61 +87,61 @@ func (a upsertItemArgs) find(ctx context.Context, c *engine.Call) (*foundItems, 
 
 // wishes checks the arguments before anything is asked: a key without a value
 // would find other people's items.
-func (a upsertItemArgs) wishes(schema *itemSchema) (key, fields []wish, err error) {
+func (a upsertItemArgs) wishes(schema *ItemSchema) (key, fields []FieldValue, err error) {
 	if len(a.Key) == 0 {
 		return nil, nil, engine.ParkError("upsert_item: the key names no field")
 	}
-	if key, err = schema.wishes(a.Key); err != nil {
+	if key, err = schema.FieldValues(a.Key); err != nil {
 		return nil, nil, err
 	}
 	for _, w := range key {
-		if w.field.Empty(w.value) {
-			return nil, nil, engine.ParkError("upsert_item: the key %s has no value", w.field.Name)
+		if w.Field.Empty(w.Value) {
+			return nil, nil, engine.ParkError("upsert_item: the key %s has no value", w.Field.Name)
 		}
-		if _, isList := w.value.([]any); isList {
-			return nil, nil, engine.ParkError("upsert_item: the key %s is a list, want one value", w.field.Name)
+		if _, isList := w.Value.([]any); isList {
+			return nil, nil, engine.ParkError("upsert_item: the key %s is a list, want one value", w.Field.Name)
 		}
 	}
-	if fields, err = schema.wishes(a.Fields); err != nil {
+	if fields, err = schema.FieldValues(a.Fields); err != nil {
 		return nil, nil, err
 	}
 	for _, w := range fields {
 		for _, k := range key {
-			if w.field == k.field {
-				return nil, nil, engine.ParkError("upsert_item: field %s stands in key and in fields", w.field.Name)
+			if w.Field == k.Field {
+				return nil, nil, engine.ParkError("upsert_item: field %s stands in key and in fields", w.Field.Name)
 			}
 		}
 	}
 	return key, fields, nil
 }
 
-func addItem(ctx context.Context, c *engine.Call, s *itemSchema, wishes []wish) (any, error) {
-	a := c.Portal.Do(ctx, addItemCall(s.typ, wishes))[0]
+func addItem(ctx context.Context, c *engine.Call, s *ItemSchema, wishes []FieldValue) (any, error) {
+	a := c.Portal.Do(ctx, AddItemCall(s.Type, wishes))[0]
 	if a.Err != nil {
 		// Also of an unknown outcome: the next attempt looks first.
 		return nil, a.Err
 	}
-	item, err := s.decodeItem(a.Result)
+	item, err := s.DecodeItem(a.Result)
 	if err != nil {
 		return nil, err
 	}
-	noteRefused(c, item, wishes)
+	NoteRefused(c, item, wishes)
 	c.Note("added %s", item)
 	return upserted(item.ID, true, false), nil
 }
 
-func changeFound(ctx context.Context, c *engine.Call, s *itemSchema, found []*Record, fields []wish) (any, error) {
+func changeFound(ctx context.Context, c *engine.Call, s *ItemSchema, found []*Record, fields []FieldValue) (any, error) {
 	item := found[0]
 	if len(found) > 1 {
 		others := make([]string, 0, len(found)-1)
 		for _, item := range found[1:] {
 			others = append(others, strconv.Itoa(item.ID))
 		}
-		c.Note("%d items of type %d have the key: the oldest, %d, is kept up to date, the others are %s", len(found), s.typ, item.ID, strings.Join(others, ", "))
+		c.Note("%d items of type %d have the key: the oldest, %d, is kept up to date, the others are %s", len(found), s.Type, item.ID, strings.Join(others, ", "))
 	}
 	updated, err := changeItem(ctx, c, s, item, fields)
 	if bitrix.IsNotFound(err) {
-		return nil, c.Missing(s.typ, item.ID, removed(item))
+		return nil, c.Missing(s.Type, item.ID, Removed(item))
 	}
 	if err != nil {
 		return nil, err
@@ -151,21 +151,21 @@ func changeFound(ctx context.Context, c *engine.Call, s *itemSchema, found []*Re
 
 // changeItem writes the fields that differ and reports whether any did. An item
 // that is gone by then is an error of the kind bitrix.IsNotFound.
-func changeItem(ctx context.Context, c *engine.Call, s *itemSchema, item *Record, fields []wish) (bool, error) {
+func changeItem(ctx context.Context, c *engine.Call, s *ItemSchema, item *Record, fields []FieldValue) (bool, error) {
 	changed := item.Differing(fields)
 	if len(changed) == 0 {
 		return false, nil
 	}
-	a := c.Portal.Do(ctx, updateItemCall(s.typ, item.ID, changed))[0]
+	a := c.Portal.Do(ctx, UpdateItemCall(s.Type, item.ID, changed))[0]
 	if a.Err != nil {
 		return false, a.Err
 	}
-	stored, err := s.decodeItem(a.Result)
+	stored, err := s.DecodeItem(a.Result)
 	if err != nil {
 		return false, err
 	}
-	noteRefused(c, stored, changed)
-	c.Note("updated %s: %s", item, wishNames(changed))
+	NoteRefused(c, stored, changed)
+	c.Note("updated %s: %s", item, FieldNames(changed))
 	return true, nil
 }
 

@@ -8,36 +8,36 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// wish is the value that a rule wants a field to have.
-type wish struct {
-	field *value.Field
-	value any
+// FieldValue is the value that a rule wants a field to have.
+type FieldValue struct {
+	Field *value.Field
+	Value any
 }
 
-// noteShortened says which fields keep less of a value than was wished, each
+// NoteShortened says which fields keep less of a value than was wished, each
 // field once.
-func noteShortened(c *engine.Call, wishes ...wish) {
+func NoteShortened(c *engine.Call, wishes ...FieldValue) {
 	told := map[*value.Field]bool{}
 	for _, w := range wishes {
-		if told[w.field] {
+		if told[w.Field] {
 			continue
 		}
-		n, ok := value.NumberOf(w.value)
-		switch f := w.field; {
+		n, ok := value.NumberOf(w.Value)
+		switch f := w.Field; {
 		case ok && f.Kind == value.KindNumber && f.Places != value.UnknownPlaces && n.Scale() > f.Places:
 			c.Note("field %s keeps %d digits after the point: its value was rounded", f.Name, f.Places)
 			told[f] = true
-		case f.Length > 0 && utf8.RuneCountInString(value.TextOf(w.value)) > f.Length:
+		case f.Length > 0 && utf8.RuneCountInString(value.TextOf(w.Value)) > f.Length:
 			c.Note("field %s keeps %d characters: its value was cut", f.Name, f.Length)
 			told[f] = true
 		}
 	}
 }
 
-func wishNames(wishes []wish) string {
+func FieldNames(wishes []FieldValue) string {
 	names := make([]string, len(wishes))
 	for i, w := range wishes {
-		names[i] = w.field.Name
+		names[i] = w.Field.Name
 	}
 	return strings.Join(names, ", ")
 }
