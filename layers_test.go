@@ -44,6 +44,7 @@ var layers = map[string]int{
 	"emulator/internal/query": 0,
 
 	"actions/internal/value": 1,
+	"actions/internal/plan":  1,
 }
 
 // peers are the arrows inside a layer.
@@ -52,6 +53,7 @@ var peers = map[string][]string{
 	"internal/yamlfile":      {"internal/diag"},
 	"engine":                 {"engine/formula"},
 	"actions/internal/value": {"engine/formula"},
+	"actions/internal/plan":  {"actions/internal/value", "engine", "engine/formula"},
 	"engine/formula":         nil,
 	"internal/rulefmt":       {"engine/formula"},
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -219,7 +220,7 @@ func checkScope(c *engine.StepCheck) {
 // checkDeleteLimit finds a wrong limit when the file is loaded.
 func checkDeleteLimit(c *engine.StepCheck) {
 	if v, ok := c.Types().Const("delete_limit"); ok && v != nil {
-		if _, err := ParseDeleteLimit(v); err != nil {
+		if _, err := plan.ParseDeleteLimit(v); err != nil {
 			c.Errorf("delete_limit", "invalid-value", "%s", err)
 		}
 	}

@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/engine"
 )
 
@@ -27,7 +28,7 @@ The result says how many were deleted.`,
 		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Deletes: true, Which: "scope"}}
 	},
 	Ahead: func(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) {
-		return OpenScope(ctx, c, a.List, a.ListType, a.Scope)
+		return plan.OpenScope(ctx, c, a.List, a.ListType, a.Scope)
 	},
 	AheadArgs: []string{"list", "list_type", "scope"},
 	Check:     checkDeleteElements,
@@ -44,12 +45,12 @@ type deleteElementsArgs struct {
 const defaultDeleteElements = 1000
 
 func deleteElements(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) {
-	s, err := engine.ReadAhead[*Scope](ctx, c)
+	s, err := engine.ReadAhead[*plan.Scope](ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	codes := NewCodes(c.Owner, s.Values)
-	var going []*Record
+	codes := plan.NewCodes(c.Owner, s.Values)
+	var going []*plan.Record
 	for _, e := range s.Elements {
 		if a.Foreign != "keep" || codes.Owns(e.Code) {
 			going = append(going, e)
@@ -68,7 +69,7 @@ func deleteElements(ctx context.Context, c *engine.Call, a deleteElementsArgs) (
 	if err := c.Deleting(len(going)); err != nil {
 		return nil, err
 	}
-	deleted, err := Delete(ctx, c, NewElementTarget(s.List, nil), going)
+	deleted, err := plan.Delete(ctx, c, plan.NewElementTarget(s.List, nil), going)
 	c.Note("%d deleted, %d kept", deleted, len(s.Elements)-len(going))
 	return map[string]any{"deleted": count(deleted)}, err
 }

@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
@@ -54,25 +55,25 @@ func deleteItems(ctx context.Context, c *engine.Call, a deleteItemsArgs) (any, e
 	if err != nil {
 		return nil, err
 	}
-	conditions, err := ParseConditions(a.Filter, schema.Resolve)
+	conditions, err := plan.ParseConditions(a.Filter, schema.Resolve)
 	if err != nil {
 		return nil, err
 	}
-	if err := RefuseEmpty(conditions); err != nil {
+	if err := plan.RefuseEmpty(conditions); err != nil {
 		return nil, err
 	}
 	limit := a.Limit
 	if limit == 0 {
 		limit = defaultDeleteItems
 	}
-	items, err := schema.FindItems(ctx, c, conditions, ItemQuery{Selected: []string{"id"}, Order: ByID(), Limit: limit, Strict: true})
+	items, err := schema.FindItems(ctx, c, conditions, plan.ItemQuery{Selected: []string{"id"}, Order: plan.ByID(), Limit: limit, Strict: true})
 	if err != nil || len(items) == 0 {
 		return map[string]any{"deleted": count(0)}, err
 	}
 	if err := c.Deleting(len(items)); err != nil {
 		return nil, err
 	}
-	deleted, err := Delete(ctx, c, &ItemTarget{Schema: schema}, items)
+	deleted, err := plan.Delete(ctx, c, &plan.ItemTarget{Schema: schema}, items)
 	c.Note("deleted %d items of type %d", deleted, schema.Type)
 	return map[string]any{"deleted": count(deleted)}, err
 }

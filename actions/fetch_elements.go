@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -42,11 +43,11 @@ type fetchElementsArgs struct {
 }
 
 func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (any, error) {
-	l, err := OpenList(ctx, c, a.List, a.ListType)
+	l, err := plan.OpenList(ctx, c, a.List, a.ListType)
 	if err != nil {
 		return nil, err
 	}
-	conditions, err := ParseConditions(a.Filter, l.Schema.Resolve)
+	conditions, err := plan.ParseConditions(a.Filter, l.Schema.Resolve)
 	if err != nil {
 		return nil, err
 	}
@@ -56,9 +57,9 @@ func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (an
 	}
 	call := l.Call("lists.element.get", map[string]any{
 		"ELEMENT_ORDER": map[string]any{"ID": "asc"},
-		"FILTER":        FilterParams(conditions, (*value.Field).ListOne),
+		"FILTER":        plan.FilterParams(conditions, (*value.Field).ListOne),
 	})
-	raw, err := ReadPages(ctx, c, call, "", limit)
+	raw, err := plan.ReadPages(ctx, c, call, "", limit)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (an
 	for i, e := range elements {
 		// A property without a value is left out of the answer.
 		value := func(f *value.Field) (any, bool) { return e.Values[f.Name], true }
-		if _, err := Verify(conditions, value, e.String(), false); err != nil {
+		if _, err := plan.Verify(conditions, value, e.String(), false); err != nil {
 			return nil, err
 		}
 		out[i] = l.Schema.Shown(e)

@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -46,21 +47,16 @@ func fetchItem(ctx context.Context, c *engine.Call, a fetchItemArgs) (any, error
 	if err != nil {
 		return nil, err
 	}
-	if a.Optional {
-		answer := c.Portal.Do(ctx, GetItemCall(typ, a.ID))[0]
-		if bitrix.IsNotFound(answer.Err) {
-			return nil, nil
-		}
-		if answer.Err != nil {
-			return nil, answer.Err
-		}
-		item, err := DecodeItem(answer.Result)
-		if err != nil {
-			return nil, err
-		}
-		return record(item, schemas.ItemFields(typ)), nil
+	answer := c.Portal.Do(ctx, plan.GetItemCall(typ, a.ID))[0]
+	switch {
+	case bitrix.IsNotFound(answer.Err) && a.Optional:
+		return nil, nil
+	case bitrix.IsNotFound(answer.Err):
+		return nil, c.Missing(typ, a.ID, answer.Err)
+	case answer.Err != nil:
+		return nil, answer.Err
 	}
-	item, err := readItem(ctx, c, typ, a.ID)
+	item, err := plan.DecodeItem(answer.Result)
 	if err != nil {
 		return nil, err
 	}

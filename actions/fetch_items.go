@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -47,7 +48,7 @@ func selectedType(t *engine.ArgTypes) formula.Type {
 		return open
 	}
 	for name := range filter.Fields {
-		_, name = SplitOperator(name)
+		_, name = plan.SplitOperator(name)
 		list = append(list, name)
 	}
 	known, _, _ := documented(t)
@@ -84,11 +85,11 @@ func fetchItems(ctx context.Context, c *engine.Call, a fetchItemsArgs) (any, err
 	if err != nil {
 		return nil, err
 	}
-	conditions, err := ParseConditions(a.Filter, schema.Resolve)
+	conditions, err := plan.ParseConditions(a.Filter, schema.Resolve)
 	if err != nil {
 		return nil, err
 	}
-	q := ItemQuery{Limit: a.Limit}
+	q := plan.ItemQuery{Limit: a.Limit}
 	if q.Limit == 0 {
 		q.Limit = defaultLimit
 	}

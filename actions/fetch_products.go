@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
@@ -117,14 +118,14 @@ func readRows(ctx context.Context, c *engine.Call, owner schemas.Owner, id int) 
 // portal answers an unknown owner with an empty list, and saving a product tab
 // deletes rows before it makes the new ones.
 func emptyForSure(ctx context.Context, c *engine.Call, owner schemas.Owner, id int) ([]map[string]any, error) {
-	answers := c.Portal.Do(ctx, GetItemCall(owner.ID, id), rowsCall(owner, id))
+	answers := c.Portal.Do(ctx, plan.GetItemCall(owner.ID, id), rowsCall(owner, id))
 	if bitrix.IsNotFound(answers[0].Err) {
 		return nil, c.Missing(owner.ID, id, answers[0].Err)
 	}
 	if answers[0].Err != nil {
 		return nil, answers[0].Err
 	}
-	raw, err := DecodeRows(answers[1], "productRows")
+	raw, err := plan.DecodeRows(answers[1], "productRows")
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -42,7 +43,7 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 	c.EachName(arg, func(n engine.NamedArg) {
 		operator, name := "", n.Name
 		if !written {
-			operator, name = SplitOperator(name)
+			operator, name = plan.SplitOperator(name)
 		}
 		if ofPortal(name) || !written && name == "logic" { // logic joins the parts of a filter
 			return
@@ -83,7 +84,7 @@ func unknownField(warn func(code, format string, args ...any) *diag.Finding, wha
 // of a text that is no number or date, and of a list or record where one value
 // stands. The step would be parked, or the portal would store nothing.
 func checkFieldValue(n engine.NamedArg, what string, f schemas.Field) {
-	own := &value.Field{Name: f.Name, Kind: ItemKind(f.Type), Multiple: f.Multiple, Places: value.UnknownPlaces}
+	own := &value.Field{Name: f.Name, Kind: plan.ItemKind(f.Type), Multiple: f.Multiple, Places: value.UnknownPlaces}
 	if v, constant := n.Const(); constant {
 		shown := value.KindOf(v)
 		if text, isText := v.(string); isText {

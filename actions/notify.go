@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"strconv"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
@@ -85,7 +86,7 @@ func notify(ctx context.Context, c *engine.Call, a notifyArgs) (any, error) {
 		}
 		return nil, nil
 	}
-	var failed Failures // one who is gone does not keep the others from another attempt
+	var failed plan.Failures // one who is gone does not keep the others from another attempt
 	for i, answer := range c.Portal.Do(ctx, calls...) {
 		if answer.Err != nil {
 			failed.Add(answer.Err)

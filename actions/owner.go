@@ -3,8 +3,8 @@ package actions
 import (
 	"context"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
-	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
@@ -29,12 +29,12 @@ func entityType(owner string, entityTypeID int) (int, error) {
 }
 
 // openItems loads the fields of the items that a step is about.
-func openItems(ctx context.Context, c *engine.Call, owner string, entityTypeID int) (*ItemSchema, error) {
+func openItems(ctx context.Context, c *engine.Call, owner string, entityTypeID int) (*plan.ItemSchema, error) {
 	typ, err := entityType(owner, entityTypeID)
 	if err != nil {
 		return nil, err
 	}
-	return LoadItemSchema(ctx, c, typ)
+	return plan.LoadItemSchema(ctx, c, typ)
 }
 
 // checkOwner wants exactly one of owner and entityTypeId.
@@ -125,18 +125,6 @@ func record(raw map[string]any, fields []schemas.Field) map[string]any {
 		}
 	}
 	return raw
-}
-
-// readItem reads the fields of one item. A missing one is c.Missing's error.
-func readItem(ctx context.Context, c *engine.Call, entityTypeID, id int) (map[string]any, error) {
-	a := c.Portal.Do(ctx, GetItemCall(entityTypeID, id))[0]
-	if bitrix.IsNotFound(a.Err) {
-		return nil, c.Missing(entityTypeID, id, a.Err)
-	}
-	if a.Err != nil {
-		return nil, a.Err
-	}
-	return DecodeItem(a.Result)
 }
 
 // count is a number of things as a result holds it.

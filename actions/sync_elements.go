@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
@@ -32,7 +33,7 @@ The result counts the elements: added, updated, deleted, kept, adopted.`,
 	Cost: engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Commands(1)), Worst: engine.Pages("elements").Plus(engine.Per("rows")).Plus(engine.Per("elements"))},
 	Run:  syncElements,
 	Ahead: func(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) {
-		return OpenScope(ctx, c, a.List, a.ListType, a.Scope)
+		return plan.OpenScope(ctx, c, a.List, a.ListType, a.Scope)
 	},
 	AheadArgs: []string{"list", "list_type", "scope"},
 	Result:    syncResultType,
@@ -71,23 +72,23 @@ func checkSyncElements(c *engine.StepCheck) {
 }
 
 func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) {
-	limit, err := ParseDeleteLimit(a.DeleteLimit)
+	limit, err := plan.ParseDeleteLimit(a.DeleteLimit)
 	if err != nil {
 		return nil, engine.ParkError("%w", err)
 	}
-	s, err := engine.ReadAhead[*Scope](ctx, c)
+	s, err := engine.ReadAhead[*plan.Scope](ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	l, codes := s.List, NewCodes(c.Owner, s.Values)
+	l, codes := s.List, plan.NewCodes(c.Owner, s.Values)
 	// All formulas first: a bad one writes nothing.
 	wants, err := a.wants(ctx, l, s.Values, codes)
 	if err != nil {
 		return nil, err
 	}
-	p := Diff(s.Elements, wants, ElementOptions(codes, a.Foreign == "remove"))
+	p := plan.Diff(s.Elements, wants, plan.ElementOptions(codes, a.Foreign == "remove"))
 	if len(wants) == 0 && p.Mine > 0 {
-		if err := OwnerStands(ctx, c); err != nil {
+		if err := plan.OwnerStands(ctx, c); err != nil {
 			return nil, err
 		}
 	}
@@ -97,12 +98,12 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 	if err := c.Deleting(len(p.Deletes)); err != nil {
 		return nil, err
 	}
-	var wishes []FieldValue
+	var wishes []plan.FieldValue
 	for _, w := range wants {
 		wishes = append(wishes, w.Values...)
 	}
-	NoteShortened(c, wishes...)
-	t, err := Apply(ctx, c, NewElementTarget(l, func() ([]*Record, error) { return l.readScope(ctx, c, s.Values, true) }), p)
+	plan.NoteShortened(c, wishes...)
+	t, err := plan.Apply(ctx, c, plan.NewElementTarget(l, func() ([]*plan.Record, error) { return s.Reread(ctx, c) }), p)
 	return map[string]any{
 		"added": count(t.Added), "updated": count(t.Updated), "deleted": count(t.Deleted),
 		"kept": count(t.Kept), "adopted": count(t.Adopted),
@@ -110,8 +111,8 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 }
 
 // wants computes what each row's element should be.
-func (a syncElementsArgs) wants(ctx context.Context, l *List, scope []FieldValue, codes Codes) ([]Desired, error) {
-	out := make([]Desired, 0, len(a.Rows))
+func (a syncElementsArgs) wants(ctx context.Context, l *plan.List, scope []plan.FieldValue, codes plan.Codes) ([]plan.Desired, error) {
+	out := make([]plan.Desired, 0, len(a.Rows))
 	first := map[string]int{}
 	for i, row := range a.Rows {
 		w, err := a.want(ctx, l, scope, codes, row, i)
@@ -127,13 +128,13 @@ func (a syncElementsArgs) wants(ctx context.Context, l *List, scope []FieldValue
 	return out, nil
 }
 
-func (a syncElementsArgs) want(ctx context.Context, l *List, scope []FieldValue, codes Codes, row any, i int) (Desired, error) {
-	w := Desired{Row: i}
+func (a syncElementsArgs) want(ctx context.Context, l *plan.List, scope []plan.FieldValue, codes plan.Codes, row any, i int) (plan.Desired, error) {
+	w := plan.Desired{Row: i}
 	key, err := a.Key.Eval(ctx, row, i)
 	if err != nil {
 		return w, err
 	}
-	text, err := KeyText(key)
+	text, err := plan.KeyText(key)
 	if err != nil {
 		return w, a.Key.Errorf("row %d: %w", i+1, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -86,7 +87,7 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 	if err != nil {
 		return nil, err
 	}
-	limit, err := ParseDeleteLimit(a.DeleteLimit)
+	limit, err := plan.ParseDeleteLimit(a.DeleteLimit)
 	if err != nil {
 		return nil, engine.ParkError("%w", err)
 	}
@@ -94,14 +95,14 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 	if err != nil {
 		return nil, err
 	}
-	conditions := make([]Condition, len(scope))
+	conditions := make([]plan.Condition, len(scope))
 	for i, w := range scope {
-		conditions[i] = Condition{Field: w.Field, Op: "=", Value: w.Value}
+		conditions[i] = plan.Condition{Field: w.Field, Op: "=", Value: w.Value}
 	}
 	if len(scope) == 0 {
 		return nil, engine.ParkError("sync_items: an empty scope is every item")
 	}
-	if err := RefuseEmpty(conditions); err != nil {
+	if err := plan.RefuseEmpty(conditions); err != nil {
 		return nil, err
 	}
 	// All formulas first: a bad one writes nothing.
@@ -109,13 +110,13 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 	if err != nil {
 		return nil, err
 	}
-	existing, err := schema.FindItems(ctx, c, conditions, ItemQuery{Selected: selectedBy(wants, keys), Order: ByID(), Limit: maxScopeItems, Strict: true})
+	existing, err := schema.FindItems(ctx, c, conditions, plan.ItemQuery{Selected: selectedBy(wants, keys), Order: plan.ByID(), Limit: maxScopeItems, Strict: true})
 	if err != nil {
 		return nil, err
 	}
-	p := Diff(existing, wants, ItemOptions(keys, a.Foreign == "remove"))
+	p := plan.Diff(existing, wants, plan.ItemOptions(keys, a.Foreign == "remove"))
 	if len(wants) == 0 && p.Mine > 0 {
-		if err := OwnerStands(ctx, c); err != nil {
+		if err := plan.OwnerStands(ctx, c); err != nil {
 			return nil, err
 		}
 	}
@@ -125,17 +126,17 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 	if err := c.Deleting(len(p.Deletes)); err != nil {
 		return nil, err
 	}
-	var wishes []FieldValue
+	var wishes []plan.FieldValue
 	for _, w := range wants {
 		wishes = append(wishes, w.Values...)
 	}
-	NoteShortened(c, wishes...)
-	t, err := Apply(ctx, c, &ItemTarget{Schema: schema}, p)
+	plan.NoteShortened(c, wishes...)
+	t, err := plan.Apply(ctx, c, &plan.ItemTarget{Schema: schema}, p)
 	return map[string]any{"added": count(t.Added), "updated": count(t.Updated), "deleted": count(t.Deleted), "kept": count(t.Kept)}, err
 }
 
 // wants computes what each row's item should be, and the fields of the key.
-func (a syncItemsArgs) wants(ctx context.Context, s *ItemSchema, scope []FieldValue) (out []Desired, keys []*value.Field, err error) {
+func (a syncItemsArgs) wants(ctx context.Context, s *plan.ItemSchema, scope []plan.FieldValue) (out []plan.Desired, keys []*value.Field, err error) {
 	first := map[string]int{}
 	for i, row := range a.Rows {
 		w, err := a.want(ctx, s, scope, row, i)
@@ -170,8 +171,8 @@ func (a syncItemsArgs) wants(ctx context.Context, s *ItemSchema, scope []FieldVa
 	return out, keys, nil
 }
 
-func (a syncItemsArgs) want(ctx context.Context, s *ItemSchema, scope []FieldValue, row any, i int) (Desired, error) {
-	w := Desired{Row: i}
+func (a syncItemsArgs) want(ctx context.Context, s *plan.ItemSchema, scope []plan.FieldValue, row any, i int) (plan.Desired, error) {
+	w := plan.Desired{Row: i}
 	fields, err := a.Key.Eval(ctx, row, i)
 	if err != nil {
 		return w, err
@@ -200,7 +201,7 @@ func (a syncItemsArgs) want(ctx context.Context, s *ItemSchema, scope []FieldVal
 	named := map[*value.Field]string{}
 	for _, part := range []struct {
 		of     string
-		wishes []FieldValue
+		wishes []plan.FieldValue
 	}{{"fields", w.Values}, {"key", w.Exact}, {"scope", scope}} {
 		for _, x := range part.wishes {
 			if other := named[x.Field]; other != "" {
@@ -213,7 +214,7 @@ func (a syncItemsArgs) want(ctx context.Context, s *ItemSchema, scope []FieldVal
 	return w, nil
 }
 
-func selectedBy(wants []Desired, keys []*value.Field) []string {
+func selectedBy(wants []plan.Desired, keys []*value.Field) []string {
 	var out []string
 	for _, w := range wants {
 		for _, x := range w.Values {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -48,12 +49,11 @@ func updateItem(ctx context.Context, c *engine.Call, a updateItemArgs) (any, err
 	if err != nil {
 		return nil, err
 	}
-	values, err := readItem(ctx, c, schema.Type, a.ID)
+	item, err := schema.Read(ctx, c, a.ID)
 	if err != nil {
 		return nil, err
 	}
-	item := &Record{ID: a.ID, typ: schema.Type, Values: values}
-	NoteShortened(c, fields...)
+	plan.NoteShortened(c, fields...)
 	updated, err := changeItem(ctx, c, schema, item, fields)
 	if bitrix.IsNotFound(err) {
 		return nil, c.Missing(schema.Type, a.ID, fmt.Errorf("%s was removed meanwhile: %w", item, err))

@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
@@ -47,47 +48,47 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 	if err != nil {
 		return nil, err
 	}
-	d := Desired{Row: NoRow, Key: f.code}
+	d := plan.Desired{Row: plan.NoRow, Key: f.code}
 	if d.Values, err = f.list.ElementValues(a.Fields, nil); err != nil {
 		return nil, engine.ParkError("upsert_element: %w", err)
 	}
-	NoteShortened(c, d.Values...)
-	p := Plan{Adds: []Desired{d}}
+	plan.NoteShortened(c, d.Values...)
+	p := plan.Plan{Adds: []plan.Desired{d}}
 	switch e := f.element; {
 	case e == nil:
 	case e.Holds(d.Values):
 		return upserted(e.ID, false, false), nil
 	default:
-		p = Plan{Updates: []Change{{Record: e, Desired: d}}}
+		p = plan.Plan{Updates: []plan.Change{{Record: e, Desired: d}}}
 	}
-	one := &OneElement{NewElementTarget(f.list, func() ([]*Record, error) {
+	one := plan.NewOneElement(f.list, func() ([]*plan.Record, error) {
 		return f.list.ReadByCode(ctx, c, []string{f.code}, true)
-	})}
-	t, err := Apply(ctx, c, one, p)
+	})
+	t, err := plan.Apply(ctx, c, one, p)
 	if err != nil {
 		return nil, err
 	}
-	return upserted(one.ids[f.code], t.Added > 0, t.Updated > 0), nil
+	return upserted(one.ID(f.code), t.Added > 0, t.Updated > 0), nil
 }
 
 // foundElement is the element with a code, nil when there is none.
 type foundElement struct {
-	list    *List
+	list    *plan.List
 	code    string
-	element *Record
+	element *plan.Record
 }
 
 // find reads the element that has the key.
 func (a upsertElementArgs) find(ctx context.Context, c *engine.Call) (*foundElement, error) {
-	key, err := KeyText(a.Key)
+	key, err := plan.KeyText(a.Key)
 	if err != nil {
 		return nil, engine.ParkError("upsert_element: %w", err)
 	}
-	l, err := OpenList(ctx, c, a.List, a.ListType)
+	l, err := plan.OpenList(ctx, c, a.List, a.ListType)
 	if err != nil {
 		return nil, err
 	}
-	f := &foundElement{list: l, code: NewCodes(c.Owner, nil).Of(key)}
+	f := &foundElement{list: l, code: plan.NewCodes(c.Owner, nil).Of(key)}
 	if f.element, err = l.FindByCode(ctx, c, f.code); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -55,7 +56,7 @@ func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, err
 	if err != nil {
 		return nil, err
 	}
-	NoteShortened(c, fields...)
+	plan.NoteShortened(c, fields...)
 	if len(f.items) == 0 {
 		return addItem(ctx, c, f.schema, append(key, fields...))
 	}
@@ -64,8 +65,8 @@ func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, err
 
 // foundItems are the items that carry a key, the oldest first.
 type foundItems struct {
-	schema *ItemSchema
-	items  []*Record
+	schema *plan.ItemSchema
+	items  []*plan.Record
 }
 
 // find reads the items that carry the key. Of the fields it needs the names.
@@ -87,7 +88,7 @@ func (a upsertItemArgs) find(ctx context.Context, c *engine.Call) (*foundItems, 
 
 // wishes checks the arguments before anything is asked: a key without a value
 // would find other people's items.
-func (a upsertItemArgs) wishes(schema *ItemSchema) (key, fields []FieldValue, err error) {
+func (a upsertItemArgs) wishes(schema *plan.ItemSchema) (key, fields []plan.FieldValue, err error) {
 	if len(a.Key) == 0 {
 		return nil, nil, engine.ParkError("upsert_item: the key names no field")
 	}
@@ -115,8 +116,8 @@ func (a upsertItemArgs) wishes(schema *ItemSchema) (key, fields []FieldValue, er
 	return key, fields, nil
 }
 
-func addItem(ctx context.Context, c *engine.Call, s *ItemSchema, wishes []FieldValue) (any, error) {
-	a := c.Portal.Do(ctx, AddItemCall(s.Type, wishes))[0]
+func addItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, wishes []plan.FieldValue) (any, error) {
+	a := c.Portal.Do(ctx, plan.AddItemCall(s.Type, wishes))[0]
 	if a.Err != nil {
 		// Also of an unknown outcome: the next attempt looks first.
 		return nil, a.Err
@@ -125,12 +126,12 @@ func addItem(ctx context.Context, c *engine.Call, s *ItemSchema, wishes []FieldV
 	if err != nil {
 		return nil, err
 	}
-	NoteRefused(c, item, wishes)
+	plan.NoteRefused(c, item, wishes)
 	c.Note("added %s", item)
 	return upserted(item.ID, true, false), nil
 }
 
-func changeFound(ctx context.Context, c *engine.Call, s *ItemSchema, found []*Record, fields []FieldValue) (any, error) {
+func changeFound(ctx context.Context, c *engine.Call, s *plan.ItemSchema, found []*plan.Record, fields []plan.FieldValue) (any, error) {
 	item := found[0]
 	if len(found) > 1 {
 		others := make([]string, 0, len(found)-1)
@@ -141,7 +142,7 @@ func changeFound(ctx context.Context, c *engine.Call, s *ItemSchema, found []*Re
 	}
 	updated, err := changeItem(ctx, c, s, item, fields)
 	if bitrix.IsNotFound(err) {
-		return nil, c.Missing(s.Type, item.ID, Removed(item))
+		return nil, c.Missing(s.Type, item.ID, plan.Removed(item))
 	}
 	if err != nil {
 		return nil, err
@@ -151,12 +152,12 @@ func changeFound(ctx context.Context, c *engine.Call, s *ItemSchema, found []*Re
 
 // changeItem writes the fields that differ and reports whether any did. An item
 // that is gone by then is an error of the kind bitrix.IsNotFound.
-func changeItem(ctx context.Context, c *engine.Call, s *ItemSchema, item *Record, fields []FieldValue) (bool, error) {
+func changeItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, item *plan.Record, fields []plan.FieldValue) (bool, error) {
 	changed := item.Differing(fields)
 	if len(changed) == 0 {
 		return false, nil
 	}
-	a := c.Portal.Do(ctx, UpdateItemCall(s.Type, item.ID, changed))[0]
+	a := c.Portal.Do(ctx, plan.UpdateItemCall(s.Type, item.ID, changed))[0]
 	if a.Err != nil {
 		return false, a.Err
 	}
@@ -164,8 +165,8 @@ func changeItem(ctx context.Context, c *engine.Call, s *ItemSchema, item *Record
 	if err != nil {
 		return false, err
 	}
-	NoteRefused(c, stored, changed)
-	c.Note("updated %s: %s", item, FieldNames(changed))
+	plan.NoteRefused(c, stored, changed)
+	c.Note("updated %s: %s", item, plan.FieldNames(changed))
 	return true, nil
 }
 

@@ -1,4 +1,4 @@
-package actions
+package plan
 
 import (
 	"context"
@@ -274,4 +274,16 @@ func (s *ItemSchema) FindByKey(ctx context.Context, c *engine.Call, key, fields 
 		return nil, engine.ParkError("upsert_item: the portal returned %d items of type %d, and those seen do not have the key: it does not apply this filter", a.Total, s.Type)
 	}
 	return found, nil
+}
+
+// Read reads one item. The error for a missing one is that of c.Missing.
+func (s *ItemSchema) Read(ctx context.Context, c *engine.Call, id int) (*Record, error) {
+	a := c.Portal.Do(ctx, GetItemCall(s.Type, id))[0]
+	if bitrix.IsNotFound(a.Err) {
+		return nil, c.Missing(s.Type, id, a.Err)
+	}
+	if a.Err != nil {
+		return nil, a.Err
+	}
+	return s.DecodeItem(a.Result)
 }

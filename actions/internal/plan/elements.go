@@ -1,4 +1,4 @@
-package actions
+package plan
 
 import (
 	"cmp"
@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/num"
 )
 
 // DecodeElements reads the answer of lists.element.get.
@@ -102,7 +103,7 @@ func (s *ListSchema) Shown(e *Record) map[string]any {
 		}
 		out[name] = f.Shown(e.Values[f.Name])
 	}
-	out["id"] = count(e.ID)
+	out["id"] = num.FromInt(int64(e.ID))
 	out["code"] = e.Code
 	out["name"] = value.TextOf(e.Values["NAME"])
 	out["sectionId"] = value.Typed(e.Values["IBLOCK_SECTION_ID"], formula.Int, true)

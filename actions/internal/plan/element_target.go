@@ -1,4 +1,4 @@
-package actions
+package plan
 
 import (
 	"context"
@@ -228,6 +228,11 @@ func (x *ElementTarget) notes(c *engine.Call, p Plan, t Tally) {
 // OneElement is the target of a step that writes one element.
 type OneElement struct{ *ElementTarget }
 
+// NewOneElement is NewElementTarget for a step that writes one element.
+func NewOneElement(l *List, reread func() ([]*Record, error)) *OneElement {
+	return &OneElement{NewElementTarget(l, reread)}
+}
+
 func (x *OneElement) noun() string { return "element" }
 
 func (x *OneElement) notes(c *engine.Call, _ Plan, t Tally) {
@@ -240,3 +245,6 @@ func (x *OneElement) notes(c *engine.Call, _ Plan, t Tally) {
 		}
 	}
 }
+
+// ID is the id of the element with a code, once it is written.
+func (x *ElementTarget) ID(code string) int { return x.ids[code] }

@@ -1,4 +1,4 @@
-package actions
+package plan
 
 import (
 	"crypto/sha256"

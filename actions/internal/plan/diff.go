@@ -1,4 +1,4 @@
-package actions
+package plan
 
 import "github.com/b24rules/b24rules/actions/internal/value"
 

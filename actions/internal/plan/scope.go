@@ -1,4 +1,4 @@
-package actions
+package plan
 
 import (
 	"context"
@@ -164,4 +164,9 @@ func OwnerStands(ctx context.Context, c *engine.Call) error {
 		return fmt.Errorf("look at %s again before its last elements are deleted: %w", c.Entity, a.Err)
 	}
 	return nil
+}
+
+// Reread reads the elements of the scope again, before what others ask for.
+func (s *Scope) Reread(ctx context.Context, c *engine.Call) ([]*Record, error) {
+	return s.List.readScope(ctx, c, s.Values, true)
 }
