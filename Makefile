@@ -65,10 +65,8 @@ gen-check: ## fail when a generated file is not current
 .PHONY: golden
 golden: ## rewrite the golden files of tests
 	go test ./internal/ruletest -run '^(TestGolden|TestProofsCanFail)$$' -count=1 -update
-	go test ./engine -run '^TestFindings$$' -count=1 -update
 	go test ./internal/rulefmt -run '^TestLayout$$' -count=1 -update
 	go test ./actions -run '^TestActions$$' -count=1 -update
-	go test ./internal/yamlfile -run '^TestFindings$$' -count=1 -update
 	go test ./internal/app/cli -run '^TestGolden' -count=1 -update-findings
 	UPDATE_SCRIPTS=1 go test ./internal/app/cli -run '^(TestScripts|TestRuns|TestPlan)' -count=1
 

@@ -39,6 +39,7 @@ var layers = map[string]int{
 	"internal/wakeup":       0,
 	"schemas":               0,
 	"internal/yamlfile":     0,
+	"internal/wanttest":     1,
 
 	"emulator/internal/value": 0,
 	"emulator/internal/query": 0,

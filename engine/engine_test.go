@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,14 +12,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/wanttest"
 )
-
-var update = flag.Bool("update", false, "rewrite the wanted findings of testdata")
 
 // The actions of these tests are small: the engine knows no others.
 
@@ -165,77 +163,72 @@ func compileOne(t *testing.T, text string, out *[]saved) *engine.RuleSet {
 	return set
 }
 
-// TestFindings compiles the rule of each testdata/findings file and compares
-// what is found, place by place.
-func TestFindings(t *testing.T) {
-	files, err := filepath.Glob("testdata/findings/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no testdata: %v", err)
+// readFiles returns the files of the tests that a pattern names.
+func readFiles(t testing.TB, pattern string) map[string][]txtar.File {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no %s: %v", pattern, err)
 	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			ar, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if *update && len(ar.Files) == 1 {
-				ar.Files = append(ar.Files, txtar.File{Name: "findings"})
-			}
-			rule, want := ar.Files[0], ar.Files[1]
-			set, list := engine.Compile(rule.Name, rule.Data, testActions(new([]saved)))
-			var got strings.Builder
-			for _, f := range list {
-				fmt.Fprintf(&got, "%d:%d %s %s: %s", f.Line, f.Column, severity(f), f.Code, f.Text())
-				if f.Hint != "" {
-					fmt.Fprintf(&got, " (%s)", f.HintText())
+	out := map[string][]txtar.File{}
+	for _, path := range paths {
+		if out[filepath.Base(path)], err = wanttest.Read(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// compileAll compiles files and checks them together.
+func compileAll(t testing.TB, files []txtar.File, acts []*engine.Action) diag.List {
+	t.Helper()
+	var list diag.List
+	var sets []*engine.RuleSet
+	for _, f := range files {
+		set, found := engine.Compile(f.Name, f.Data, acts)
+		if (set == nil) != found.HasErrors() {
+			t.Errorf("%s: set is nil: %v, errors: %v", f.Name, set == nil, found.HasErrors())
+		}
+		list.Add(found...)
+		if set != nil {
+			sets = append(sets, set)
+		}
+	}
+	list.Add(engine.CheckTogether(sets)...)
+	list.Sort()
+	return list
+}
+
+// TestFindings compiles the files of testdata/findings with the small actions
+// of these tests, and those of testdata/lint with the actions of the program.
+func TestFindings(t *testing.T) {
+	for pattern, acts := range map[string][]*engine.Action{
+		"testdata/findings/*.yaml": testActions(new([]saved)),
+		"testdata/lint/*":          actions.All,
+	} {
+		for name, files := range readFiles(t, pattern) {
+			t.Run(name, func(t *testing.T) {
+				for _, problem := range wanttest.Problems(files, compileAll(t, files, acts)) {
+					t.Error(problem)
 				}
-				got.WriteString("\n")
-			}
-			if *update {
-				ar.Files[1].Data = []byte(got.String())
-				if err := os.WriteFile(file, txtar.Format(ar), 0o666); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(want.Data), got.String()); diff != "" {
-				t.Errorf("findings (-want +got):\n%s\n%s", diff, got.String())
-			}
-			if (set == nil) != list.HasErrors() {
-				t.Errorf("set is nil: %v, errors: %v", set == nil, list.HasErrors())
-			}
-		})
+			})
+		}
 	}
 }
 
 // TestPlacesInEveryEncoding holds that a file has the same findings at the same
 // places with the line ends of Windows or old Macs and with a byte order mark.
 func TestPlacesInEveryEncoding(t *testing.T) {
-	files, err := filepath.Glob("testdata/findings/*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		ar, err := txtar.ParseFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := string(ar.Files[0].Data)
-		_, want := engine.Compile("rule.yaml", []byte(text), testActions(new([]saved)))
-		for name, other := range map[string]string{
+	for name, files := range readFiles(t, "testdata/findings/*.yaml") {
+		text := string(files[0].Data)
+		_, want := engine.Compile(name, []byte(text), testActions(new([]saved)))
+		for encoding, other := range map[string]string{
 			"CRLF": strings.ReplaceAll(text, "\n", "\r\n"), "CR": strings.ReplaceAll(text, "\n", "\r"), "BOM": "\ufeff" + text,
 		} {
-			_, got := engine.Compile("rule.yaml", []byte(other), testActions(new([]saved)))
+			_, got := engine.Compile(name, []byte(other), testActions(new([]saved)))
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s as %s (-LF +%s)\n%s", file, name, name, diff)
+				t.Errorf("%s as %s (-LF +%s)\n%s", name, encoding, encoding, diff)
 			}
 		}
 	}
-}
-
-func severity(f diag.Finding) string {
-	if f.Severity == diag.Warning {
-		return "warning"
-	}
-	return "error"
 }

@@ -1,11 +1,8 @@
 package engine_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/b24rules/b24rules/engine"
 )
@@ -13,16 +10,8 @@ import (
 // FuzzCompile feeds the compiler anything: it must not panic, must place each
 // finding inside the file, and must give a set exactly if there is no error.
 func FuzzCompile(f *testing.F) {
-	files, err := filepath.Glob("testdata/findings/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		ar, err := txtar.ParseFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(string(ar.Files[0].Data))
+	for _, files := range readFiles(f, "testdata/findings/*.yaml") {
+		f.Add(string(files[0].Data))
 	}
 	acts := testActions(new([]saved))
 	f.Fuzz(func(t *testing.T, text string) {
@@ -41,14 +30,11 @@ func FuzzCompile(f *testing.F) {
 
 // BenchmarkCompile compiles the shipped size of rule file.
 func BenchmarkCompile(b *testing.B) {
-	ar, err := txtar.ParseFile("testdata/findings/good.txtar")
-	if err != nil {
-		b.Fatal(err)
-	}
+	good := readFiles(b, "testdata/findings/good.yaml")["good.yaml"]
 	acts := testActions(new([]saved))
 	b.ReportAllocs()
 	for b.Loop() {
-		if set, list := engine.Compile("rule.yaml", ar.Files[0].Data, acts); set == nil {
+		if set, list := engine.Compile("rule.yaml", good[0].Data, acts); set == nil {
 			b.Fatal(list)
 		}
 	}

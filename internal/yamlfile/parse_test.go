@@ -1,9 +1,7 @@
 package yamlfile_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -11,10 +9,9 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/wanttest"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func lines(list diag.List) string {
 	var b strings.Builder
@@ -24,35 +21,19 @@ func lines(list diag.List) string {
 	return b.String()
 }
 
-// TestFindings compares what Parse says about each broken file of the golden
-// archive with what it should say.
+// TestFindings parses each broken file of the archive.
 func TestFindings(t *testing.T) {
-	const golden = "testdata/findings.txtar"
-	archive, err := txtar.ParseFile(golden)
+	files, err := wanttest.Read("testdata/findings.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := 0; i+1 < len(archive.Files); i += 2 {
-		src, want := archive.Files[i], &archive.Files[i+1]
-		name := strings.TrimSuffix(src.Name, ".yaml")
-		t.Run(name, func(t *testing.T) {
-			if want.Name != name+".want" {
-				t.Fatalf("%s is followed by %s", src.Name, want.Name)
-			}
-			_, list := yamlfile.Parse("x", src.Data)
-			got := lines(list)
-			if *update {
-				want.Data = []byte(got)
-			}
-			if diff := cmp.Diff(string(want.Data), got); diff != "" {
-				t.Errorf("%s(-want +got)\n%s", src.Data, diff)
+	for _, f := range files {
+		t.Run(f.Name, func(t *testing.T) {
+			_, list := yamlfile.Parse(f.Name, f.Data)
+			for _, problem := range wanttest.Problems([]txtar.File{f}, list) {
+				t.Errorf("%s\n%s", problem, f.Data)
 			}
 		})
-	}
-	if *update {
-		if err := os.WriteFile(golden, txtar.Format(archive), 0o644); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 

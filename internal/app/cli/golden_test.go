@@ -5,8 +5,6 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -56,41 +54,5 @@ func TestGoldenFindings(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
-	}
-}
-
-// TestGoldenFindingsAreMany counts the distinct mistakes of all golden files:
-// findings that differ in more than a name or a number.
-func TestGoldenFindingsAreMany(t *testing.T) {
-	var kinds []string
-	add := func(pattern string, line *regexp.Regexp) {
-		files, err := filepath.Glob(pattern)
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no %s: %v", pattern, err)
-		}
-		details := regexp.MustCompile(`"[^"]*"|'[^']*'|[0-9]+`)
-		for _, file := range files {
-			ar, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, f := range ar.Files {
-				if f.Name != "findings" {
-					continue
-				}
-				for _, m := range line.FindAllStringSubmatch(string(f.Data), -1) {
-					kinds = append(kinds, details.ReplaceAllString(m[1], "…"))
-				}
-			}
-		}
-	}
-	add("testdata/findings/*.txtar", regexp.MustCompile(`(?m)^[\w-]+\.yaml:\d+:\d+: (?:warning: )?(.*?)( \(.*\))?$`))
-	add("../../../engine/testdata/findings/*.txtar", regexp.MustCompile(`(?m)^\d+:\d+ (?:error|warning) ([a-z-]+: .*?)( \(.*\))?$`))
-	add("../../../actions/testdata/*_findings.txtar", regexp.MustCompile(`(?m)^rule\.yaml:\d+:\d+: (.*?)( \(.*\))?$`))
-	slices.Sort(kinds)
-	kinds = slices.Compact(kinds)
-	t.Logf("%d distinct mistakes", len(kinds))
-	if len(kinds) < 60 {
-		t.Errorf("want at least 60")
 	}
 }
