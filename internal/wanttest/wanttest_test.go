@@ -29,16 +29,19 @@ func TestProblems(t *testing.T) {
 		{"Windows", "a\r\nb # want bad-name `the`\r\n", diag.List{finding}, nil},
 		{"none", "a\nb # wanted: nothing\n", nil, nil},
 		{
-			"a finding without a want", "a\nb\n", diag.List{finding},
+			"a finding without a want", "a\nb\n",
+			diag.List{finding},
 			[]string{`no want for the finding a.yaml:2:4: the name "x" is taken [bad-name] (choose another)`},
 		},
 		{"a want without a finding", "a # want bad-name `x`\n", nil, []string{"no finding for the want a.yaml:1: bad-name `x`"}},
 		{
-			"one want for two findings", "a\nb # want bad-name `.*the`\n", diag.List{finding, warning},
+			"one want for two findings", "a\nb # want bad-name `.*the`\n",
+			diag.List{finding, warning},
 			[]string{`no want for the finding a.yaml:2:4: warning: the name "x" is taken [bad-name] (choose another)`},
 		},
 		{
-			"an error is no warning", "a\nb # want bad-name:4 `warning: the`\n", diag.List{finding},
+			"an error is no warning", "a\nb # want bad-name:4 `warning: the`\n",
+			diag.List{finding},
 			[]string{
 				`no want for the finding a.yaml:2:4: the name "x" is taken [bad-name] (choose another)`,
 				"no finding for the want a.yaml:2:4: bad-name `warning: the`",
