@@ -14,10 +14,11 @@ import (
 func (s *script) rehearse(run engine.Run) {
 	s.t.Helper()
 	before := len(s.portal.History())
-	run.Rehearsal, run.Log = &engine.Rehearsal{}, nil
+	dry := &engine.Dry{}
+	run.DryRun, run.Log = dry, nil
 	_, err := s.rules.Rules[0].Run(context.Background(), run)
-	s.rehearsed = run.Rehearsal.Writes()
-	changes, readErr := run.Rehearsal.Changes(context.Background())
+	s.rehearsed = dry.Writes()
+	changes, readErr := dry.Changes(context.Background())
 	if readErr != nil {
 		s.t.Errorf("what the rehearsal would change: %v", readErr)
 	}
@@ -26,7 +27,7 @@ func (s *script) rehearse(run engine.Run) {
 	}
 	var b strings.Builder
 	for _, c := range changes {
-		fmt.Fprintf(&b, "%s %s\n", c.Kind, strings.TrimSpace(c.Method+" "+c.Thing+" "+c.Title))
+		fmt.Fprintf(&b, "%s %s\n", c.Kind, strings.TrimSpace(c.Method+" "+c.Record+" "+c.Title))
 		for _, f := range c.Fields {
 			fmt.Fprintf(&b, "\t%s: %s -> %s\n", f.Name, compact(f.Before), compact(f.After))
 		}

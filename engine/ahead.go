@@ -120,7 +120,7 @@ func (s *step) bindAhead(ctx context.Context, sc scope) (reflect.Value, error) {
 
 // readAhead begins what need not wait. What goes wrong here is said by its step.
 func (x *execution) readAhead(ctx context.Context, sc scope) {
-	if x.run.InOrder || x.run.Rehearsal != nil {
+	if x.run.InOrder || x.run.DryRun != nil {
 		return
 	}
 	for _, s := range x.rule.ahead {

@@ -30,9 +30,9 @@ type Change struct {
 	Step   string     `json:"step"`
 	Kind   ChangeKind `json:"kind"`
 	Method string     `json:"method"`
-	// Thing is "item 1038:7" or "element 47:12"; what would be added has no id
+	// Record is "item 1038:7" or "element 47:12"; what would be added has no id
 	// yet. It is "" for a call.
-	Thing string `json:"thing,omitempty"`
+	Record string `json:"thing,omitempty"`
 	// Title is the thing's name before, or after when it is new.
 	Title string `json:"title,omitempty"`
 	// Fields are those that would change, by name; of what would be deleted none.
@@ -47,9 +47,9 @@ type FieldChange struct {
 	After  any    `json:"after"`
 }
 
-// Changes tells the writes of the rehearsal as differences. Things that the run
-// did not read are read now.
-func (r *Rehearsal) Changes(ctx context.Context) ([]Change, error) {
+// Changes returns the writes of the run as differences. It reads the records that
+// the run did not read.
+func (r *Dry) Changes(ctx context.Context) ([]Change, error) {
 	writes := r.Writes()
 	before, err := r.before(ctx, writes)
 	if err != nil {
@@ -57,9 +57,9 @@ func (r *Rehearsal) Changes(ctx context.Context) ([]Change, error) {
 	}
 	out := make([]Change, 0, len(writes))
 	for _, w := range writes {
-		c := r.change(w, before[w.thing])
+		c := r.change(w, before[w.record])
 		if w.Call.Method == "crm.item.update" {
-			before[w.thing] = patched(before[w.thing], w.Call)
+			before[w.record] = patched(before[w.record], w.Call)
 		}
 		out = append(out, c)
 	}
@@ -77,16 +77,16 @@ func patched(item map[string]any, c bitrix.Call) map[string]any {
 	return out
 }
 
-// thingOf tells what a call is about; the zero thing when it is no single item
+// recordOf tells what a call is about; the zero thing when it is no single item
 // or element.
-func thingOf(c bitrix.Call) thing {
+func recordOf(c bitrix.Call) record {
 	switch method := strings.ToLower(c.Method); {
 	case strings.HasPrefix(method, "crm.item.") && strings.Count(method, ".") == 2:
-		return thing{of: paramInt(c, "entityTypeId"), id: paramInt(c, "id")}
+		return record{of: paramInt(c, "entityTypeId"), id: paramInt(c, "id")}
 	case strings.HasPrefix(method, "lists.element."):
-		return thing{list: true, of: paramInt(c, "IBLOCK_ID"), id: paramInt(c, "ELEMENT_ID")}
+		return record{list: true, of: paramInt(c, "IBLOCK_ID"), id: paramInt(c, "ELEMENT_ID")}
 	}
-	return thing{}
+	return record{}
 }
 
 func paramInt(c bitrix.Call, name string) int {
@@ -97,7 +97,7 @@ func paramInt(c bitrix.Call, name string) int {
 	return n
 }
 
-func (t thing) String() string {
+func (t record) String() string {
 	what := "item"
 	if t.list {
 		what = "element"
@@ -109,13 +109,13 @@ func (t thing) String() string {
 }
 
 // before is what is known of the things that would be changed.
-func (r *Rehearsal) before(ctx context.Context, writes []Write) (map[thing]map[string]any, error) {
+func (r *Dry) before(ctx context.Context, writes []Write) (map[record]map[string]any, error) {
 	r.mu.Lock()
 	reads, portal := r.reads, r.portal
 	r.mu.Unlock()
-	known := map[thing]map[string]any{}
+	known := map[record]map[string]any{}
 	for _, s := range reads {
-		t := thingOf(s.call)
+		t := recordOf(s.call)
 		for _, row := range s.rows {
 			v, err := formula.FromJSON(row)
 			if err != nil {
@@ -132,12 +132,12 @@ func (r *Rehearsal) before(ctx context.Context, writes []Write) (map[thing]map[s
 		}
 	}
 	var calls []bitrix.Call
-	var at []thing
+	var at []record
 	for _, w := range writes {
-		if w.thing.id == 0 || w.thing.id >= firstPlaceholder || enough(known[w.thing], w.Call) || slices.Contains(at, w.thing) {
+		if w.record.id == 0 || w.record.id >= firstPlaceholder || enough(known[w.record], w.Call) || slices.Contains(at, w.record) {
 			continue
 		}
-		at, calls = append(at, w.thing), append(calls, w.thing.read(w.Call))
+		at, calls = append(at, w.record), append(calls, w.record.read(w.Call))
 	}
 	if len(calls) == 0 {
 		return known, nil
@@ -173,7 +173,7 @@ func enough(m map[string]any, c bitrix.Call) bool {
 }
 
 // read is the call that reads the thing.
-func (t thing) read(write bitrix.Call) bitrix.Call {
+func (t record) read(write bitrix.Call) bitrix.Call {
 	if t.list {
 		return bitrix.Call{Method: "lists.element.get", Params: map[string]any{
 			"IBLOCK_TYPE_ID": write.Params["IBLOCK_TYPE_ID"], "IBLOCK_ID": t.of, "ELEMENT_ID": t.id,
@@ -192,7 +192,7 @@ func titleOf(m map[string]any) string {
 }
 
 // change compares a write with what there was.
-func (r *Rehearsal) change(w Write, before map[string]any) Change {
+func (r *Dry) change(w Write, before map[string]any) Change {
 	c := Change{Step: w.Step, Method: w.Call.Method, Kind: ChangeCall}
 	fields, _ := cmp.Or(w.Call.Params["fields"], w.Call.Params["FIELDS"]).(map[string]any)
 	switch strings.ToLower(w.Call.Method) {
@@ -211,16 +211,16 @@ func (r *Rehearsal) change(w Write, before map[string]any) Change {
 		}
 		return c
 	}
-	c.Thing, c.Title = w.thing.String(), cmp.Or(titleOf(before), titleOf(fields))
-	if code, ok := w.Call.Params["ELEMENT_CODE"]; ok && !sameMeaning(before["CODE"], code) && c.Kind == ChangeUpdate {
+	c.Record, c.Title = w.record.String(), cmp.Or(titleOf(before), titleOf(fields))
+	if code, ok := w.Call.Params["ELEMENT_CODE"]; ok && !equal(before["CODE"], code) && c.Kind == ChangeUpdate {
 		c.Fields = append(c.Fields, FieldChange{"CODE", before["CODE"], code})
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		f := FieldChange{Name: name, Before: before[name], After: fields[name]}
-		if w.thing.list {
-			f = r.property(w.thing.of, f)
+		if w.record.list {
+			f = r.property(w.record.of, f)
 		}
-		if c.Kind == ChangeAdd || !sameMeaning(f.Before, f.After) {
+		if c.Kind == ChangeAdd || !equal(f.Before, f.After) {
 			c.Fields = append(c.Fields, f)
 		}
 	}
@@ -229,7 +229,7 @@ func (r *Rehearsal) change(w Write, before map[string]any) Change {
 
 // property names a property as people do and takes its values out of the form
 // {valueId: value}.
-func (r *Rehearsal) property(list int, f FieldChange) FieldChange {
+func (r *Dry) property(list int, f FieldChange) FieldChange {
 	r.mu.Lock()
 	known := r.lists[list]
 	r.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// sameMeaning compares values of a portal by what they mean.
-func sameMeaning(a, b any) bool {
+// equal compares values of a portal by what they mean.
+func equal(a, b any) bool {
 	x, y := plainText(a), plainText(b)
 	if x == y {
 		return true
@@ -21,7 +21,7 @@ func sameMeaning(a, b any) bool {
 			return m.Equal(n)
 		}
 	}
-	return sameMoment(x, y)
+	return sameDateTime(x, y)
 }
 
 // plainText writes a value so that equal values have equal texts.
@@ -49,12 +49,12 @@ func plainText(v any) string {
 	return string(marshal(v))
 }
 
-// momentLayouts are the forms in which portals write dates.
-var momentLayouts = [...]string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.DateOnly, "02.01.2006 15:04:05", "02.01.2006", "01/02/2006 03:04:05 pm", "01/02/2006", "02/01/2006"}
+// dateTimeLayouts are the forms in which portals write dates.
+var dateTimeLayouts = [...]string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.DateOnly, "02.01.2006 15:04:05", "02.01.2006", "01/02/2006 03:04:05 pm", "01/02/2006", "02/01/2006"}
 
-func sameMoment(a, b string) bool {
-	for _, m := range momentsOf(a) {
-		for _, n := range momentsOf(b) {
+func sameDateTime(a, b string) bool {
+	for _, m := range dateTimesOf(a) {
+		for _, n := range dateTimesOf(b) {
 			if m.Equal(n) {
 				return true
 			}
@@ -63,12 +63,12 @@ func sameMoment(a, b string) bool {
 	return false
 }
 
-// momentsOf are the moments that a text may mean.
-func momentsOf(s string) (out []time.Time) {
+// dateTimesOf are the moments that a text may mean.
+func dateTimesOf(s string) (out []time.Time) {
 	if len(s) < 10 || len(s) > 30 {
 		return nil
 	}
-	for _, layout := range momentLayouts {
+	for _, layout := range dateTimeLayouts {
 		if t, err := time.Parse(layout, strings.ToLower(s)); err == nil {
 			out = append(out, t)
 		} else if t, err := time.Parse(layout, s); err == nil {

@@ -59,8 +59,8 @@ type SendFunc func(ctx context.Context, p Post) (Reply, error)
 // rehearsal nothing is sent: sent is false then.
 func (c *Call) Post(ctx context.Context, p Post, send SendFunc) (reply Reply, sent bool, err error) {
 	call := p.Call()
-	if r := c.x.run.Rehearsal; r != nil {
-		r.outside(c.Step, call)
+	if r := c.x.run.DryRun; r != nil {
+		r.Outside(c.Step, call)
 		return Reply{}, false, nil
 	}
 	if c.x.run.Send != nil {

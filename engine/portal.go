@@ -53,12 +53,12 @@ type meter struct {
 // portal is the run's portal for a step.
 func (x *execution) portal(t *StepTrace) *meter {
 	m := &meter{Portal: x.run.Client, usage: x.usage, guard: x.run.Guard, run: x.run, trace: x.trace, step: t, beside: len(x.ahead) > 0}
-	if x.run.Rehearsal != nil {
+	if x.run.DryRun != nil {
 		name := ""
 		if t != nil {
 			name = t.Step
 		}
-		m.Portal = x.run.Rehearsal.over(x.run.Client, name)
+		m.Portal = x.run.DryRun.Over(x.run.Client, name)
 	}
 	return m
 }

@@ -12,26 +12,25 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Rehearsal lets a run read everything and change nothing: set Run.Rehearsal to
-// a new one. Writes are noted in place of being sent and answered as a portal
-// would that takes them; Changes tells them as differences. Neither once values
-// nor marks of completed effects are kept.
+// Dry lets a run read everything and change nothing. It notes the writes instead
+// of sending them and answers them as a portal that accepts them. Changes returns
+// them as differences.
 //
-// A later step of the same run sees items that an earlier one would have added
+// A later step of the same run sees items that an earlier step would have added
 // or changed when it reads them by their id, but not in lists. The zero value is
 // ready. It is safe for concurrent use.
-type Rehearsal struct {
+type Dry struct {
 	mu     sync.Mutex
 	portal Portal
 	writes []Write
-	reads  []sighting
+	reads  []seenRead
 	// added and changed are items as they would be now, by thing.
-	items map[thing]map[string]any
+	items map[record]map[string]any
 	lists map[int]*bitrix.ListFields
 	next  int
 }
 
-// Write is a call that a rehearsal did not send.
+// Write is a call that a dry run did not send.
 type Write struct {
 	// Step is the step's id, or its verb and number.
 	Step string
@@ -40,67 +39,67 @@ type Write struct {
 	// system.
 	Outside bool
 
-	thing thing
+	record record
 }
 
 // firstPlaceholder is the first id of what would be added. No portal has got so
 // far, and it fits where ids do.
 const firstPlaceholder = 2_000_000_001
 
-// thing is an item or a list element.
-type thing struct {
+// record is an item or a list element.
+type record struct {
 	list bool // an element of a universal list
 	of   int  // entityTypeId or IBLOCK_ID
 	id   int
 }
 
-// sighting is what a read brought, decoded when somebody wants to know.
-type sighting struct {
+// seenRead is what a read brought, decoded when somebody wants to know.
+type seenRead struct {
 	call bitrix.Call
 	rows []json.RawMessage
 }
 
 // Writes returns what would have been sent so far, in order.
-func (r *Rehearsal) Writes() []Write {
+func (r *Dry) Writes() []Write {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]Write(nil), r.writes...)
 }
 
-// over is the rehearsal of a portal, for one step.
-func (r *Rehearsal) over(p Portal, step string) Portal {
+// Over returns a portal that one step uses instead of p: it reads p and writes nothing.
+func (r *Dry) Over(p Portal, step string) Portal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.portal = p
-	return &rehearsedPortal{Portal: p, r: r, step: step}
+	return &dryPortal{Portal: p, r: r, step: step}
 }
 
-// outside notes an effect that does not go through the portal.
-func (r *Rehearsal) outside(step string, call bitrix.Call) {
+// Outside notes a request to another system, which is not sent.
+func (r *Dry) Outside(step string, call bitrix.Call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.writes = append(r.writes, Write{Step: step, Call: call, Outside: true})
 }
 
-// rehearsedPortal is what a step in rehearsal talks to.
-type rehearsedPortal struct {
+// dryPortal is the portal that a step of a dry run uses.
+type dryPortal struct {
 	Portal
-	r    *Rehearsal
+	r    *Dry
 	step string
 }
 
 // Do lets reads through. What the table of methods knows as a write is one,
 // whatever the call says of itself.
-func (p *rehearsedPortal) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
+func (p *dryPortal) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 	answers := make([]bitrix.Answer, len(calls))
 	var reads []bitrix.Call
 	var at []int
 	for i, c := range calls {
 		if isWrite(c) {
-			answers[i] = p.r.pretend(p.step, c)
+			answers[i] = p.r.answerWrite(p.step, c)
 			continue
 		}
-		if a, ok := p.r.recall(c); ok {
+		if a, ok := p.r.lookUp(c); ok {
 			answers[i] = a
 			continue
 		}
@@ -119,7 +118,7 @@ func (p *rehearsedPortal) Do(ctx context.Context, calls ...bitrix.Call) []bitrix
 }
 
 // List reads all pages. A listing call that writes does not exist.
-func (p *rehearsedPortal) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
+func (p *dryPortal) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
 	if isWrite(call) {
 		return nil, ParkError("%s writes: it cannot be read page by page", call.Method)
 	}
@@ -131,7 +130,7 @@ func (p *rehearsedPortal) List(ctx context.Context, call bitrix.Call, wrapper st
 }
 
 // ListFields remembers the names of a list's properties for Changes.
-func (p *rehearsedPortal) ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error) {
+func (p *dryPortal) ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error) {
 	fields, err := p.Portal.ListFields(ctx, iblockType, iblockID)
 	if err == nil {
 		p.r.mu.Lock()
@@ -153,13 +152,13 @@ func isWrite(c bitrix.Call) bool {
 }
 
 // see remembers what a read brought of items and elements.
-func (r *Rehearsal) see(c bitrix.Call, rows []json.RawMessage) {
+func (r *Dry) see(c bitrix.Call, rows []json.RawMessage) {
 	if len(rows) == 0 {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reads = append(r.reads, sighting{c, rows})
+	r.reads = append(r.reads, seenRead{c, rows})
 }
 
 // rowsOf are the items or elements in an answer.
@@ -180,22 +179,22 @@ func rowsOf(method string, result json.RawMessage) (rows []json.RawMessage) {
 	return rows
 }
 
-// pretend notes a write and answers it.
-func (r *Rehearsal) pretend(step string, c bitrix.Call) bitrix.Answer {
+// answerWrite notes a write and answers it.
+func (r *Dry) answerWrite(step string, c bitrix.Call) bitrix.Answer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w := Write{Step: step, Call: c, thing: thingOf(c)}
+	w := Write{Step: step, Call: c, record: recordOf(c)}
 	answer := bitrix.Answer{Total: -1, Next: -1, Result: json.RawMessage("null")}
 	switch strings.ToLower(c.Method) {
 	case "crm.item.add", "lists.element.add":
 		r.next++
-		w.thing.id = firstPlaceholder + r.next - 1
-		answer.Result = marshal(w.thing.id)
-		if !w.thing.list {
-			answer.Result = marshal(map[string]any{"item": r.imagine(w.thing, c)})
+		w.record.id = firstPlaceholder + r.next - 1
+		answer.Result = marshal(w.record.id)
+		if !w.record.list {
+			answer.Result = marshal(map[string]any{"item": r.simulateWrite(w.record, c)})
 		}
 	case "crm.item.update":
-		answer.Result = marshal(map[string]any{"item": r.imagine(w.thing, c)})
+		answer.Result = marshal(map[string]any{"item": r.simulateWrite(w.record, c)})
 	case "crm.item.delete":
 		answer.Result = json.RawMessage("[]")
 	case "lists.element.update", "lists.element.delete":
@@ -205,8 +204,8 @@ func (r *Rehearsal) pretend(step string, c bitrix.Call) bitrix.Answer {
 	return answer
 }
 
-// imagine is an item as it would be after a write.
-func (r *Rehearsal) imagine(t thing, c bitrix.Call) map[string]any {
+// simulateWrite is an item as it would be after a write.
+func (r *Dry) simulateWrite(t record, c bitrix.Call) map[string]any {
 	item := maps.Clone(r.items[t])
 	if item == nil {
 		item = map[string]any{"id": t.id, "entityTypeId": t.of}
@@ -214,20 +213,20 @@ func (r *Rehearsal) imagine(t thing, c bitrix.Call) map[string]any {
 	fields, _ := c.Params["fields"].(map[string]any)
 	maps.Copy(item, fields)
 	if r.items == nil {
-		r.items = map[thing]map[string]any{}
+		r.items = map[record]map[string]any{}
 	}
 	r.items[t] = item
 	return item
 }
 
-// recall answers a read of an item that the portal does not have yet.
-func (r *Rehearsal) recall(c bitrix.Call) (bitrix.Answer, bool) {
+// lookUp answers a read of an item that the portal does not have yet.
+func (r *Dry) lookUp(c bitrix.Call) (bitrix.Answer, bool) {
 	if !strings.EqualFold(c.Method, "crm.item.get") {
 		return bitrix.Answer{}, false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := thingOf(c)
+	t := recordOf(c)
 	if t.id < firstPlaceholder {
 		return bitrix.Answer{}, false
 	}
@@ -248,23 +247,3 @@ func marshal(v any) json.RawMessage {
 	}
 	return out
 }
-
-// rehearsedMemory remembers nothing new.
-type rehearsedMemory struct{ Memory }
-
-// Once returns what a real run has left.
-func (m rehearsedMemory) Once(ctx context.Context, step string) (string, bool, error) {
-	if m.Memory == nil {
-		return "", false, nil
-	}
-	return m.Memory.Once(ctx, step)
-}
-
-// SetOnce does nothing.
-func (rehearsedMemory) SetOnce(string, string) {}
-
-// Done is false: no attempt came before.
-func (rehearsedMemory) Done(context.Context, string) (bool, error) { return false, nil }
-
-// MarkDone does nothing.
-func (rehearsedMemory) MarkDone(context.Context, string) error { return nil }

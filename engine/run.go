@@ -43,9 +43,9 @@ type Run struct {
 	Zone *time.Location
 	// Log receives what log steps say. Nil discards it.
 	Log *slog.Logger
-	// Rehearsal, if not nil, keeps the run from changing anything: Client is
-	// only read, Memory only asked, and Guard has no say.
-	Rehearsal *Rehearsal
+	// DryRun, if not nil, keeps the run from changing anything: Client and Memory
+	// are only read, and Guard is not used.
+	DryRun DryRun
 	// ID tells this run from all others of its portal, in every attempt. "" is a
 	// run that nobody repeats.
 	ID string
@@ -57,6 +57,14 @@ type Run struct {
 	InOrder bool
 
 	rule *Rule
+}
+
+// DryRun takes the writes of a run instead of the portal and other systems.
+type DryRun interface {
+	// Over returns what a step of the run uses instead of the portal p.
+	Over(p Portal, step string) Portal
+	// Outside notes a request to another system that is not sent.
+	Outside(step string, call bitrix.Call)
 }
 
 // Memory keeps what runs remember about an entity.
@@ -102,8 +110,8 @@ func (r *Rule) Run(ctx context.Context, run Run) (*Trace, error) {
 		usage: &usage{limit: limit},
 		trace: &Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []StepTrace{}, inputs: run.Inputs, secret: r.Set.secretInputs()},
 	}
-	if run.Rehearsal != nil {
-		run.Guard, run.Memory = nil, rehearsedMemory{run.Memory}
+	if run.DryRun != nil {
+		run.Guard, run.Memory = nil, dryMemory{run.Memory}
 	}
 	outcome, err := x.do(ctx)
 	x.trace.Outcome = outcome

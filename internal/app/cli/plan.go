@@ -99,11 +99,13 @@ func (p *planning) plan(ctx context.Context, a *app, t target) (planned, error) 
 	if p.later {
 		run.Client = a.portals[p.portal].later()
 	}
+	dry := &engine.Dry{}
+	run.DryRun = dry
 	trace, err := t.rule.Run(ctx, run)
 	if ctx.Err() != nil {
 		return planned{}, ctx.Err()
 	}
-	changes, readErr := run.Rehearsal.Changes(ctx)
+	changes, readErr := dry.Changes(ctx)
 	if readErr != nil {
 		return planned{}, readErr
 	}
@@ -203,7 +205,7 @@ func (s *sheet) change(c engine.Change) {
 		sign, colour = "-", red
 	case engine.ChangeCall, engine.ChangeOutside:
 	}
-	head := c.Thing
+	head := c.Record
 	if head == "" {
 		head = c.Method
 	}

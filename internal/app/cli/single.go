@@ -178,12 +178,12 @@ func (s *single) without(env environment, gen *generation, err error) error {
 	return usagef("no rule of portal %s hears of %s", s.portal, s.entity)
 }
 
-// engineRun is what the engine is given for a target.
+// planRun is a run of a target, to be made a dry one.
 func (a *app) planRun(p *portal, t target, deleted bool) engine.Run {
 	return engine.Run{
 		Portal: p.name, Client: p.client, Entity: t.entity, Event: t.event, Count: 1, Deleted: deleted,
 		Attempt: 1, LastAttempt: true, Inputs: t.inputs, Zone: p.zone,
-		Memory: remembered{a.queue, p.name, t.rule.ID, t.entity.String()}, Rehearsal: &engine.Rehearsal{},
+		Memory: remembered{a.queue, p.name, t.rule.ID, t.entity.String()},
 	}
 }
 
