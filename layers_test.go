@@ -24,6 +24,7 @@ var layers = map[string]int{
 	"internal/ingest":       2,
 	"internal/queue":        2,
 	"internal/catchup":      3,
+	"engine/dryrun":         2,
 	"engine":                1,
 	"engine/formula":        1,
 	"emulator":              1,

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/dryrun"
 )
 
 // rehearse runs the rule without its writes, before every real run of every
@@ -14,7 +15,7 @@ import (
 func (s *script) rehearse(run engine.Run) {
 	s.t.Helper()
 	before := len(s.portal.History())
-	dry := &engine.Dry{}
+	dry := &dryrun.Run{}
 	run.DryRun, run.Log = dry, nil
 	_, err := s.rules.Rules[0].Run(context.Background(), run)
 	s.rehearsed = dry.Writes()

@@ -25,6 +25,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/dryrun"
 )
 
 var update = flag.Bool("update", false, "rewrite what the scripts of testdata want")
@@ -70,7 +71,7 @@ type script struct {
 	rules  *engine.RuleSet
 	// What the last run left.
 	findings, outcome, notes, changes string
-	rehearsed                         []engine.Write
+	rehearsed                         []dryrun.Write
 	log                               bytes.Buffer
 	given                             map[string]string // inputs
 	memory                            *memory

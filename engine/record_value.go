@@ -61,7 +61,7 @@ func (w *recordWriter) bounded(v any, room *int, depth int) {
 	default:
 		before := len(w.buf)
 		if !w.scalar(v) {
-			w.buf = append(w.buf, marshal(v)...)
+			w.buf = append(w.buf, encode(v)...)
 		}
 		*room -= len(w.buf) - before
 	}
@@ -178,7 +178,7 @@ func (w *recordWriter) whole(v any, room *int) bool {
 		}
 		w.buf = append(w.buf, '}')
 	default:
-		w.buf = append(w.buf, marshal(v)...)
+		w.buf = append(w.buf, encode(v)...)
 		*room -= len(w.buf) - before
 	}
 	return *room > 0
@@ -217,4 +217,13 @@ func appendText(buf []byte, s string) []byte {
 		start = i
 	}
 	return append(append(buf, s[start:]...), '"')
+}
+
+// encode writes a value that can be written.
+func encode(v any) json.RawMessage {
+	out, err := json.Marshal(v)
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return out
 }

@@ -341,7 +341,7 @@ func describeAll[T any](w *recordWriter, name string, all map[int]T, fields func
 }
 
 func (w *recordWriter) description(id int, fields []FieldRecord) {
-	text := marshal(fields)
+	text := encode(fields)
 	if len(text) > min(w.left, maxFields) {
 		w.cut = true
 		return

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/dryrun"
 )
 
 var planCmd = &command{
@@ -56,7 +57,7 @@ type planned struct {
 	Error   string          `json:"error,omitempty"`
 	Calls   int             `json:"calls"`
 	Skipped []skippedStep   `json:"skipped,omitempty"`
-	Changes []engine.Change `json:"changes"`
+	Changes []dryrun.Change `json:"changes"`
 }
 
 type skippedStep struct {
@@ -99,7 +100,7 @@ func (p *planning) plan(ctx context.Context, a *app, t target) (planned, error) 
 	if p.later {
 		run.Client = a.portals[p.portal].later()
 	}
-	dry := &engine.Dry{}
+	dry := &dryrun.Run{}
 	run.DryRun = dry
 	trace, err := t.rule.Run(ctx, run)
 	if ctx.Err() != nil {
@@ -156,20 +157,20 @@ func (s *sheet) plan(p planned) {
 }
 
 func planSummary(p planned) string {
-	counts := map[engine.ChangeKind]int{}
+	counts := map[dryrun.ChangeKind]int{}
 	for _, c := range p.Changes {
 		counts[c.Kind]++
 	}
 	var parts []string
 	for _, k := range []struct {
-		kind engine.ChangeKind
+		kind dryrun.ChangeKind
 		word string
 	}{
-		{engine.ChangeAdd, "to add"},
-		{engine.ChangeUpdate, "to change"},
-		{engine.ChangeDelete, "to delete"},
-		{engine.ChangeCall, "to call"},
-		{engine.ChangeOutside, "elsewhere"},
+		{dryrun.ChangeAdd, "to add"},
+		{dryrun.ChangeUpdate, "to change"},
+		{dryrun.ChangeDelete, "to delete"},
+		{dryrun.ChangeCall, "to call"},
+		{dryrun.ChangeOutside, "elsewhere"},
 	} {
 		if n := counts[k.kind]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, k.word))
@@ -194,16 +195,16 @@ func planSummary(p planned) string {
 }
 
 // change writes one change with its fields below it.
-func (s *sheet) change(c engine.Change) {
+func (s *sheet) change(c dryrun.Change) {
 	sign, colour := "!", cyan
 	switch c.Kind {
-	case engine.ChangeAdd:
+	case dryrun.ChangeAdd:
 		sign, colour = "+", green
-	case engine.ChangeUpdate:
+	case dryrun.ChangeUpdate:
 		sign, colour = "~", yellow
-	case engine.ChangeDelete:
+	case dryrun.ChangeDelete:
 		sign, colour = "-", red
-	case engine.ChangeCall, engine.ChangeOutside:
+	case dryrun.ChangeCall, dryrun.ChangeOutside:
 	}
 	head := c.Record
 	if head == "" {
@@ -223,12 +224,12 @@ func (s *sheet) change(c engine.Change) {
 		name := fit(f.Name, width)
 		line := "      " + name + spaces(width-utf8.RuneCountInString(name)) + "  "
 		text := fieldText(f.After)
-		if c.Kind == engine.ChangeUpdate {
+		if c.Kind == dryrun.ChangeUpdate {
 			text = fieldText(f.Before) + " -> " + text
 		}
 		s.WriteString(line + fit(text, s.room(utf8.RuneCountInString(line))) + "\n")
 	}
-	if c.Kind == engine.ChangeUpdate && len(c.Fields) == 0 {
+	if c.Kind == dryrun.ChangeUpdate && len(c.Fields) == 0 {
 		fmt.Fprintf(s, "      %s\n", s.in(dim, "the same values again"))
 	}
 }

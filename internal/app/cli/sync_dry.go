@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/dryrun"
 )
 
 // rehearsals is how many runs of a dry run are under way at once: they fill
@@ -111,13 +112,13 @@ func (r *dryResult) add(p planned) {
 	}
 	for _, c := range p.Changes {
 		switch c.Kind {
-		case engine.ChangeAdd:
+		case dryrun.ChangeAdd:
 			r.Add++
-		case engine.ChangeUpdate:
+		case dryrun.ChangeUpdate:
 			r.Change++
-		case engine.ChangeDelete:
+		case dryrun.ChangeDelete:
 			r.Delete++
-		case engine.ChangeCall, engine.ChangeOutside:
+		case dryrun.ChangeCall, dryrun.ChangeOutside:
 			r.Calls++
 		}
 	}

@@ -1,4 +1,4 @@
-package engine
+package dryrun
 
 import (
 	"cmp"
@@ -49,7 +49,7 @@ type FieldChange struct {
 
 // Changes returns the writes of the run as differences. It reads the records that
 // the run did not read.
-func (r *Dry) Changes(ctx context.Context) ([]Change, error) {
+func (r *Run) Changes(ctx context.Context) ([]Change, error) {
 	writes := r.Writes()
 	before, err := r.before(ctx, writes)
 	if err != nil {
@@ -109,7 +109,7 @@ func (t record) String() string {
 }
 
 // before is what is known of the things that would be changed.
-func (r *Dry) before(ctx context.Context, writes []Write) (map[record]map[string]any, error) {
+func (r *Run) before(ctx context.Context, writes []Write) (map[record]map[string]any, error) {
 	r.mu.Lock()
 	reads, portal := r.reads, r.portal
 	r.mu.Unlock()
@@ -192,7 +192,7 @@ func titleOf(m map[string]any) string {
 }
 
 // change compares a write with what there was.
-func (r *Dry) change(w Write, before map[string]any) Change {
+func (r *Run) change(w Write, before map[string]any) Change {
 	c := Change{Step: w.Step, Method: w.Call.Method, Kind: ChangeCall}
 	fields, _ := cmp.Or(w.Call.Params["fields"], w.Call.Params["FIELDS"]).(map[string]any)
 	switch strings.ToLower(w.Call.Method) {
@@ -229,7 +229,7 @@ func (r *Dry) change(w Write, before map[string]any) Change {
 
 // property names a property as people do and takes its values out of the form
 // {valueId: value}.
-func (r *Dry) property(list int, f FieldChange) FieldChange {
+func (r *Run) property(list int, f FieldChange) FieldChange {
 	r.mu.Lock()
 	known := r.lists[list]
 	r.mu.Unlock()

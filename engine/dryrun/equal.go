@@ -1,4 +1,4 @@
-package engine
+package dryrun
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package engine
+package dryrun
 
 import (
 	"context"
@@ -9,19 +9,20 @@ import (
 	"sync"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Dry lets a run read everything and change nothing. It notes the writes instead
+// Run lets a run read everything and change nothing. It notes the writes instead
 // of sending them and answers them as a portal that accepts them. Changes returns
 // them as differences.
 //
 // A later step of the same run sees items that an earlier step would have added
 // or changed when it reads them by their id, but not in lists. The zero value is
 // ready. It is safe for concurrent use.
-type Dry struct {
+type Run struct {
 	mu     sync.Mutex
-	portal Portal
+	portal engine.Portal
 	writes []Write
 	reads  []seenRead
 	// added and changed are items as they would be now, by thing.
@@ -60,14 +61,14 @@ type seenRead struct {
 }
 
 // Writes returns what would have been sent so far, in order.
-func (r *Dry) Writes() []Write {
+func (r *Run) Writes() []Write {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]Write(nil), r.writes...)
 }
 
 // Over returns a portal that one step uses instead of p: it reads p and writes nothing.
-func (r *Dry) Over(p Portal, step string) Portal {
+func (r *Run) Over(p engine.Portal, step string) engine.Portal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.portal = p
@@ -75,7 +76,7 @@ func (r *Dry) Over(p Portal, step string) Portal {
 }
 
 // Outside notes a request to another system, which is not sent.
-func (r *Dry) Outside(step string, call bitrix.Call) {
+func (r *Run) Outside(step string, call bitrix.Call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.writes = append(r.writes, Write{Step: step, Call: call, Outside: true})
@@ -83,8 +84,8 @@ func (r *Dry) Outside(step string, call bitrix.Call) {
 
 // dryPortal is the portal that a step of a dry run uses.
 type dryPortal struct {
-	Portal
-	r    *Dry
+	engine.Portal
+	r    *Run
 	step string
 }
 
@@ -120,7 +121,7 @@ func (p *dryPortal) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answe
 // List reads all pages. A listing call that writes does not exist.
 func (p *dryPortal) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
 	if isWrite(call) {
-		return nil, ParkError("%s writes: it cannot be read page by page", call.Method)
+		return nil, engine.ParkError("%s writes: it cannot be read page by page", call.Method)
 	}
 	rows, err := p.Portal.List(ctx, call, wrapper)
 	if err == nil {
@@ -152,7 +153,7 @@ func isWrite(c bitrix.Call) bool {
 }
 
 // see remembers what a read brought of items and elements.
-func (r *Dry) see(c bitrix.Call, rows []json.RawMessage) {
+func (r *Run) see(c bitrix.Call, rows []json.RawMessage) {
 	if len(rows) == 0 {
 		return
 	}
@@ -180,7 +181,7 @@ func rowsOf(method string, result json.RawMessage) (rows []json.RawMessage) {
 }
 
 // answerWrite notes a write and answers it.
-func (r *Dry) answerWrite(step string, c bitrix.Call) bitrix.Answer {
+func (r *Run) answerWrite(step string, c bitrix.Call) bitrix.Answer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := Write{Step: step, Call: c, record: recordOf(c)}
@@ -205,7 +206,7 @@ func (r *Dry) answerWrite(step string, c bitrix.Call) bitrix.Answer {
 }
 
 // simulateWrite is an item as it would be after a write.
-func (r *Dry) simulateWrite(t record, c bitrix.Call) map[string]any {
+func (r *Run) simulateWrite(t record, c bitrix.Call) map[string]any {
 	item := maps.Clone(r.items[t])
 	if item == nil {
 		item = map[string]any{"id": t.id, "entityTypeId": t.of}
@@ -220,7 +221,7 @@ func (r *Dry) simulateWrite(t record, c bitrix.Call) map[string]any {
 }
 
 // lookUp answers a read of an item that the portal does not have yet.
-func (r *Dry) lookUp(c bitrix.Call) (bitrix.Answer, bool) {
+func (r *Run) lookUp(c bitrix.Call) (bitrix.Answer, bool) {
 	if !strings.EqualFold(c.Method, "crm.item.get") {
 		return bitrix.Answer{}, false
 	}
