@@ -27,11 +27,11 @@ The result says how many were deleted.`,
 	Touches: func(*engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Deletes: true, Which: "scope"}}
 	},
-	Ahead: func(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) {
+	Prefetch: func(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) {
 		return plan.OpenScope(ctx, c, a.List, a.ListType, a.Scope)
 	},
-	AheadArgs: []string{"list", "list_type", "scope"},
-	Check:     checkDeleteElements,
+	PrefetchArgs: []string{"list", "list_type", "scope"},
+	Check:        checkDeleteElements,
 })
 
 type deleteElementsArgs struct {

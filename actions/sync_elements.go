@@ -32,11 +32,11 @@ The result counts the elements: added, updated, deleted, kept, adopted.`,
 	Says: "keeps one element of list {list} where {scope} for each of {rows}, by the key {key}: adds, changes and deletes elements until they say {fields}",
 	Cost: engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Commands(1)), Worst: engine.Pages("elements").Plus(engine.Per("rows")).Plus(engine.Per("elements"))},
 	Run:  syncElements,
-	Ahead: func(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) {
+	Prefetch: func(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) {
 		return plan.OpenScope(ctx, c, a.List, a.ListType, a.Scope)
 	},
-	AheadArgs: []string{"list", "list_type", "scope"},
-	Result:    syncResultType,
+	PrefetchArgs: []string{"list", "list_type", "scope"},
+	Result:       syncResultType,
 	Touches: func(*engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Adds: true, Updates: true, Deletes: true, Which: "scope", Fields: "fields", Compares: true, Syncs: true}}
 	},

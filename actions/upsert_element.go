@@ -31,9 +31,9 @@ The result has the element's id and says whether it was created or updated.`,
 	Touches: func(*engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Adds: true, Updates: true, Which: "key", Fields: "fields", Compares: true}}
 	},
-	Ahead:     func(ctx context.Context, c *engine.Call, a upsertElementArgs) (any, error) { return a.find(ctx, c) },
-	AheadArgs: []string{"list", "list_type", "key"},
-	Check:     checkUpsertElement,
+	Prefetch:     func(ctx context.Context, c *engine.Call, a upsertElementArgs) (any, error) { return a.find(ctx, c) },
+	PrefetchArgs: []string{"list", "list_type", "key"},
+	Check:        checkUpsertElement,
 })
 
 type upsertElementArgs struct {

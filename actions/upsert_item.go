@@ -23,12 +23,12 @@ written, and nothing when none does. Of several items the oldest is kept up to
 date.
 
 The result has the item's id and says whether it was created or updated.`,
-	Says:       "finds the {owner|item of type @entityTypeId} whose {key} and writes what differs in {fields}; adds it when there is none",
-	Cost:       engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(2), Worst: engine.Commands(2)},
-	Run:        upsertItem,
-	Ahead:      func(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, error) { return a.find(ctx, c) },
-	AheadArgs:  []string{"owner", "entityTypeId", "key"},
-	AheadNames: []string{"fields"},
+	Says:          "finds the {owner|item of type @entityTypeId} whose {key} and writes what differs in {fields}; adds it when there is none",
+	Cost:          engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(2), Worst: engine.Commands(2)},
+	Run:           upsertItem,
+	Prefetch:      func(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, error) { return a.find(ctx, c) },
+	PrefetchArgs:  []string{"owner", "entityTypeId", "key"},
+	PrefetchNames: []string{"fields"},
 	Result: func(*engine.ArgTypes) formula.Type {
 		return formula.RecordOf(map[string]formula.Type{
 			"id": {Kind: formula.Int}, "created": {Kind: formula.Bool}, "updated": {Kind: formula.Bool},

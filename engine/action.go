@@ -37,13 +37,13 @@ type Spec[A any] struct {
 	Effect Effect
 	// Run does the work. Its arguments are bound and validated.
 	Run func(ctx context.Context, c *Call, args A) (any, error)
-	// Ahead reads of the portal what Run is going to need, as far as AheadArgs
+	// Prefetch reads of the portal what Run is going to need, as far as AheadArgs
 	// and, of the names of their fields, AheadNames say it; the other arguments
 	// are zero. The engine calls it while steps before this one wait for their
 	// answers, or when Run asks for its result by ReadAhead. It must write nothing. Nil
 	// reads nothing ahead, unless the step only reads: then Run is called ahead.
-	Ahead                 func(ctx context.Context, c *Call, args A) (any, error)
-	AheadArgs, AheadNames []string
+	Prefetch                    func(ctx context.Context, c *Call, args A) (any, error)
+	PrefetchArgs, PrefetchNames []string
 	// Result gives the type of what Run returns. Nil means the action has no
 	// result and its step needs no id.
 	Result func(t *ArgTypes) formula.Type
@@ -84,19 +84,19 @@ type Action struct {
 	// Ends is as in Spec.
 	Ends bool
 
-	args   *argStruct
-	run    func(ctx context.Context, c *Call, args reflect.Value) (any, error)
-	ahead  func(ctx context.Context, c *Call, args reflect.Value) (any, error)
-	result func(t *ArgTypes) formula.Type
-	check  func(c *StepCheck)
+	Arguments *ArgStruct
+	Run       func(ctx context.Context, c *Call, args reflect.Value) (any, error)
+	Prefetch  func(ctx context.Context, c *Call, args reflect.Value) (any, error)
+	Result    func(t *ArgTypes) formula.Type
+	Check     func(c *StepCheck)
 
-	effectOf func(t *ArgTypes) Effect
-	touches  func(t *ArgTypes) []Touch
+	EffectOf func(t *ArgTypes) Effect
+	Touches  func(t *ArgTypes) []Touch
 
-	says string
-	cost Cost
+	Says string
+	Cost Cost
 
-	aheadArgs, aheadNames []string
+	PrefetchArgs, PrefetchNames []string
 }
 
 // Define makes an action of its description. It panics when the argument
@@ -111,23 +111,23 @@ func Define[A any](s Spec[A]) *Action {
 		err = args.suggest(s.Suggest)
 	}
 	if err == nil {
-		err = args.checkAhead(s.AheadArgs, s.AheadNames)
+		err = args.checkAhead(s.PrefetchArgs, s.PrefetchNames)
 	}
 	if err != nil {
 		panic(fmt.Sprintf("engine: action %s: %v", s.Name, err))
 	}
 	return &Action{
 		Name: s.Name, Doc: s.Doc, Effect: s.Effect, Spread: s.Spread, Ends: s.Ends,
-		args:      args,
-		result:    s.Result,
-		check:     s.Check,
-		effectOf:  s.EffectOf,
-		touches:   s.Touches,
-		says:      s.Says,
-		cost:      s.Cost,
-		run:       called(s.Run),
-		ahead:     called(s.Ahead),
-		aheadArgs: s.AheadArgs, aheadNames: s.AheadNames,
+		Arguments:    args,
+		Result:       s.Result,
+		Check:        s.Check,
+		EffectOf:     s.EffectOf,
+		Touches:      s.Touches,
+		Says:         s.Says,
+		Cost:         s.Cost,
+		Run:          called(s.Run),
+		Prefetch:     called(s.Prefetch),
+		PrefetchArgs: s.PrefetchArgs, PrefetchNames: s.PrefetchNames,
 	}
 }
 
@@ -143,15 +143,15 @@ func called[A any](f func(context.Context, *Call, A) (any, error)) func(context.
 // schemas. An action whose whole value is a list of names (compute) has one
 // argument without a name.
 func (a *Action) Args() []Arg {
-	out := make([]Arg, len(a.args.fields))
-	for i, f := range a.args.fields {
+	out := make([]Arg, len(a.Arguments.Fields))
+	for i, f := range a.Arguments.Fields {
 		out[i] = f.Arg
 	}
 	return out
 }
 
 // HasResult reports whether a step of this action may be given an id.
-func (a *Action) HasResult() bool { return a.result != nil }
+func (a *Action) HasResult() bool { return a.Result != nil }
 
 // Arg describes one argument of an action.
 type Arg struct {

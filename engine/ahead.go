@@ -12,7 +12,7 @@ import (
 // rows. Such reads begin with the run, as long as nothing before them writes.
 
 // aheadNames are what formulas see before the first step.
-var aheadNames = []string{nameEvent, nameInputs, nameVars}
+var aheadNames = []string{NameEvent, NameInputs, NameVars}
 
 // ahead is what a step reads before its turn.
 type ahead struct {
@@ -43,69 +43,69 @@ func (a *ahead) end() {
 // aheadOf finds the steps of a list whose reads need not wait for the steps
 // before them. A step that may not run at all reads nothing ahead, and none does
 // after one that writes or may end the run.
-func aheadOf(steps []*step) []*step {
-	var out []*step
+func aheadOf(steps []*Step) []*Step {
+	var out []*Step
 	for i, s := range steps {
 		if i > 0 && s.readsAhead() {
 			out = append(out, s)
 		}
-		if s.effect() == Writes || s.action.Ends || s.onError == run {
+		if s.Effect() == Writes || s.Action.Ends || s.OnError == OnErrorSteps {
 			break
 		}
 	}
 	return out
 }
 
-func (s *step) readsAhead() bool {
-	if s.when != nil || s.once != nil || s.forEach != nil || s.timeout > 0 {
+func (s *Step) readsAhead() bool {
+	if s.When != nil || s.Once != nil || s.ForEach != nil || s.Timeout > 0 {
 		return false
 	}
-	if s.effect() != Reads && s.action.ahead == nil {
+	if s.Effect() != Reads && s.Action.Prefetch == nil {
 		return false
 	}
 	early := true
-	for _, a := range s.args {
-		a.readsAhead(s.action, func(name string) { early = early && slices.Contains(aheadNames, name) })
+	for _, a := range s.Args {
+		a.readsAhead(s.Action, func(name string) { early = early && slices.Contains(aheadNames, name) })
 	}
 	return early
 }
 
 // readsAhead calls add for every name that the part of an argument reads which
 // has to be known ahead.
-func (a *argValueOf) readsAhead(of *Action, add func(name string)) {
+func (a *Argument) readsAhead(of *Action, add func(name string)) {
 	switch {
-	case of.early(a.field.Name):
-		a.value.reads(add)
-		if a.fields != nil {
-			a.fields.reads(add)
+	case of.early(a.Field.Name):
+		a.Value.Reads(add)
+		if a.Fields != nil {
+			a.Fields.Reads(add)
 		}
-		for _, n := range a.names {
-			n.value.reads(add)
+		for _, n := range a.Names {
+			n.Value.Reads(add)
 		}
-	case slices.Contains(of.aheadNames, a.field.Name):
-		for _, e := range a.fields.entries {
-			e.key.reads(add)
+	case slices.Contains(of.PrefetchNames, a.Field.Name):
+		for _, e := range a.Fields.Entries {
+			e.Key.Reads(add)
 		}
 	}
 }
 
 // early reports whether an action needs a whole argument to read ahead.
 func (a *Action) early(arg string) bool {
-	return a.ahead == nil || slices.Contains(a.aheadArgs, arg)
+	return a.Prefetch == nil || slices.Contains(a.PrefetchArgs, arg)
 }
 
 // bindAhead is bind for what can be known before a step's turn.
-func (s *step) bindAhead(ctx context.Context, sc scope) (reflect.Value, error) {
-	out := reflect.New(s.action.args.typ).Elem()
-	for _, a := range s.args {
+func (s *Step) bindAhead(ctx context.Context, sc Scope) (reflect.Value, error) {
+	out := reflect.New(s.Action.Arguments.Type).Elem()
+	for _, a := range s.Args {
 		var v reflect.Value
 		var err error
 		switch {
-		case s.action.early(a.field.Name):
+		case s.Action.early(a.Field.Name):
 			v, err = a.bind(ctx, sc)
-		case slices.Contains(s.action.aheadNames, a.field.Name):
+		case slices.Contains(s.Action.PrefetchNames, a.Field.Name):
 			var f Fields
-			f, err = a.fields.evalNames(ctx, sc)
+			f, err = a.Fields.EvalNames(ctx, sc)
 			v = reflect.ValueOf(f)
 		default:
 			continue
@@ -113,17 +113,17 @@ func (s *step) bindAhead(ctx context.Context, sc scope) (reflect.Value, error) {
 		if err != nil {
 			return reflect.Value{}, err
 		}
-		out.Field(a.field.index).Set(v)
+		out.Field(a.Field.Index).Set(v)
 	}
 	return out, nil
 }
 
 // readAhead begins what need not wait. What goes wrong here is said by its step.
-func (x *execution) readAhead(ctx context.Context, sc scope) {
+func (x *execution) readAhead(ctx context.Context, sc Scope) {
 	if x.run.InOrder || x.run.DryRun != nil {
 		return
 	}
-	for _, s := range x.rule.ahead {
+	for _, s := range x.rule.Prefetch {
 		args, err := s.bindAhead(ctx, sc)
 		if err != nil {
 			continue
@@ -131,12 +131,12 @@ func (x *execution) readAhead(ctx context.Context, sc scope) {
 		ctx, stop := context.WithCancel(ctx)
 		a := &ahead{trace: newStepTrace(s), stop: stop, done: make(chan struct{}), args: args}
 		if x.ahead == nil {
-			x.ahead = map[*step]*ahead{}
+			x.ahead = map[*Step]*ahead{}
 		}
 		x.ahead[s] = a
-		do := s.action.ahead
+		do := s.Action.Prefetch
 		if do == nil {
-			do = s.action.run
+			do = s.Action.Run
 		}
 		c := x.call(s, a.trace, noRow)
 		go func() {
@@ -149,7 +149,7 @@ func (x *execution) readAhead(ctx context.Context, sc scope) {
 // endAhead ends what was read ahead for steps that had no turn, and keeps what
 // they sent for the history.
 func (x *execution) endAhead() {
-	for _, s := range x.rule.ahead {
+	for _, s := range x.rule.Prefetch {
 		a := x.ahead[s]
 		if a == nil {
 			continue

@@ -76,7 +76,7 @@ func aheadActions() []*engine.Action {
 		Result: func(*engine.ArgTypes) formula.Type { return formula.Type{Kind: formula.Any} },
 	}), engine.Define(engine.Spec[keepArgs]{
 		Name: "keep", Doc: "keeps", Effect: engine.Writes,
-		Ahead: read, AheadArgs: []string{"scope"}, AheadNames: []string{"fields"},
+		Prefetch: read, PrefetchArgs: []string{"scope"}, PrefetchNames: []string{"fields"},
 		Run: func(ctx context.Context, c *engine.Call, a keepArgs) (any, error) {
 			found, err := engine.ReadAhead[string](ctx, c)
 			if err != nil {
@@ -201,8 +201,8 @@ func TestReadAheadIsTold(t *testing.T) {
 // its first test.
 func TestDefineAhead(t *testing.T) {
 	for _, spec := range []engine.Spec[keepArgs]{
-		{Name: "a", AheadArgs: []string{"scoop"}},
-		{Name: "b", AheadNames: []string{"scope"}},
+		{Name: "a", PrefetchArgs: []string{"scoop"}},
+		{Name: "b", PrefetchNames: []string{"scope"}},
 	} {
 		func() {
 			defer func() {

@@ -11,32 +11,32 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// argKind says how an argument is compiled and bound.
-type argKind uint8
+// ArgKind says how an argument is compiled and bound.
+type ArgKind uint8
 
 const (
-	argValue     argKind = iota // computed once, converted to the field's Go type
-	argDuration                 // literal text such as 2s
-	argFields                   // names and values, computed once
-	argNames                    // names being defined, computed by the action
-	argRowValue                 // computed for each row
-	argRowFields                // names and values, computed for each row
-	argSecrets                  // names and texts that may hold secrets
+	ArgValue     ArgKind = iota // computed once, converted to the field's Go type
+	ArgDuration                 // literal text such as 2s
+	ArgFields                   // names and values, computed once
+	ArgNames                    // names being defined, computed by the action
+	ArgRowValue                 // computed for each row
+	ArgRowFields                // names and values, computed for each row
+	ArgSecrets                  // names and texts that may hold secrets
 )
 
-// argField is one argument of an action, as its struct describes it.
-type argField struct {
+// ArgField is one argument of an action, as its struct describes it.
+type ArgField struct {
 	Arg
-	index int // of the struct's field; -1 when the struct itself is the value
-	kind  argKind
-	typ   formula.Type // what a value must give
-	group bool         // sees group instead of row
+	Index int // of the struct's field; -1 when the struct itself is the value
+	Kind  ArgKind
+	Takes formula.Type // what a value must give
+	Group bool         // sees group instead of row
 }
 
-// argStruct describes the arguments of an action.
-type argStruct struct {
-	typ    reflect.Type
-	fields []*argField
+// ArgStruct describes the arguments of an action.
+type ArgStruct struct {
+	Type   reflect.Type
+	Fields []*ArgField
 }
 
 var (
@@ -50,10 +50,10 @@ var (
 )
 
 // describeArgs reads the tags of an argument struct.
-func describeArgs(t reflect.Type) (*argStruct, error) {
-	out := &argStruct{typ: t}
+func describeArgs(t reflect.Type) (*ArgStruct, error) {
+	out := &ArgStruct{Type: t}
 	if t == typeNames {
-		out.fields = []*argField{{Arg: Arg{Type: t, Required: true}, index: -1, kind: argNames}}
+		out.Fields = []*ArgField{{Arg: Arg{Type: t, Required: true}, Index: -1, Kind: ArgNames}}
 		return out, nil
 	}
 	if t.Kind() != reflect.Struct {
@@ -65,46 +65,46 @@ func describeArgs(t reflect.Type) (*argStruct, error) {
 		if name == "" || !f.IsExported() {
 			return nil, fmt.Errorf("field %s wants a yaml tag and a capital", f.Name)
 		}
-		a := &argField{index: i, Arg: Arg{Name: name, Doc: f.Tag.Get("doc"), Example: f.Tag.Get("example"), Default: f.Tag.Get("default"), Type: f.Type, PerRow: f.Tag.Get("rows")}}
+		a := &ArgField{Index: i, Arg: Arg{Name: name, Doc: f.Tag.Get("doc"), Example: f.Tag.Get("example"), Default: f.Tag.Get("default"), Type: f.Type, PerRow: f.Tag.Get("rows")}}
 		if a.Doc == "" {
 			return nil, fmt.Errorf("field %s wants a doc tag", f.Name)
 		}
 		a.Required, a.Rules = splitRules(f.Tag.Get("validate"))
 		if g := f.Tag.Get("group"); g != "" {
-			a.PerRow, a.group = g, true
+			a.PerRow, a.Group = g, true
 		}
 		var err error
-		if a.kind, a.typ, err = argType(f.Type); err != nil {
+		if a.Kind, a.Takes, err = argType(f.Type); err != nil {
 			return nil, fmt.Errorf("field %s: %w", f.Name, err)
 		}
-		if perRow := a.kind == argRowValue || a.kind == argRowFields; perRow && a.PerRow == "" {
+		if perRow := a.Kind == ArgRowValue || a.Kind == ArgRowFields; perRow && a.PerRow == "" {
 			return nil, fmt.Errorf("field %s wants a rows tag that names the list", f.Name)
 		}
-		out.fields = append(out.fields, a)
+		out.Fields = append(out.Fields, a)
 	}
 	return out, nil
 }
 
 // suggest notes the values that an editor offers for arguments.
-func (s *argStruct) suggest(values map[string]func() []Suggestion) error {
+func (s *ArgStruct) suggest(values map[string]func() []Suggestion) error {
 	for name, list := range values {
-		i := slices.IndexFunc(s.fields, func(f *argField) bool { return f.Name == name })
+		i := slices.IndexFunc(s.Fields, func(f *ArgField) bool { return f.Name == name })
 		if i < 0 {
 			return fmt.Errorf("suggestions for an argument %s that there is not", name)
 		}
-		s.fields[i].Suggest = list
+		s.Fields[i].Suggest = list
 	}
 	return nil
 }
 
 // checkAhead makes sure that there are the arguments that are read ahead of.
-func (s *argStruct) checkAhead(whole, names []string) error {
+func (s *ArgStruct) checkAhead(whole, names []string) error {
 	for _, name := range slices.Concat(whole, names) {
-		i := slices.IndexFunc(s.fields, func(f *argField) bool { return f.Name == name })
+		i := slices.IndexFunc(s.Fields, func(f *ArgField) bool { return f.Name == name })
 		switch {
 		case i < 0:
 			return fmt.Errorf("it reads ahead of an argument %s that there is not", name)
-		case slices.Contains(names, name) && s.fields[i].kind != argFields:
+		case slices.Contains(names, name) && s.Fields[i].Kind != ArgFields:
 			return fmt.Errorf("argument %s, whose names are read ahead, is no Fields", name)
 		}
 	}
@@ -127,23 +127,23 @@ func splitRules(tag string) (required bool, rest string) {
 }
 
 // argType tells how a Go type is bound and what a value must give for it.
-func argType(t reflect.Type) (argKind, formula.Type, error) {
+func argType(t reflect.Type) (ArgKind, formula.Type, error) {
 	switch t {
 	case typeDuration:
-		return argDuration, formula.Type{}, nil
+		return ArgDuration, formula.Type{}, nil
 	case typeFields:
-		return argFields, formula.Type{Kind: formula.Any}, nil
+		return ArgFields, formula.Type{Kind: formula.Any}, nil
 	case typeNames:
-		return argNames, formula.Type{Kind: formula.Any}, nil
+		return ArgNames, formula.Type{Kind: formula.Any}, nil
 	case typeRowValue:
-		return argRowValue, formula.Type{Kind: formula.Any}, nil
+		return ArgRowValue, formula.Type{Kind: formula.Any}, nil
 	case typeRowFields:
-		return argRowFields, formula.Type{Kind: formula.Any}, nil
+		return ArgRowFields, formula.Type{Kind: formula.Any}, nil
 	case typeSecrets:
-		return argSecrets, formula.Type{Kind: formula.Any}, nil
+		return ArgSecrets, formula.Type{Kind: formula.Any}, nil
 	}
 	vt, err := valueType(t)
-	return argValue, vt, err
+	return ArgValue, vt, err
 }
 
 // valueType is the formula type that fits a Go type.
@@ -228,7 +228,7 @@ func convert(v any, t reflect.Type) (reflect.Value, error) {
 			return convertList(x, t)
 		}
 	}
-	return reflect.Value{}, fmt.Errorf("want %s, got %s", goTypeName(t), kindOf(v))
+	return reflect.Value{}, fmt.Errorf("want %s, got %s", goTypeName(t), KindOf(v))
 }
 
 func convertList(xs []any, t reflect.Type) (reflect.Value, error) {
@@ -254,8 +254,8 @@ func goTypeName(t reflect.Type) string {
 	return vt.String()
 }
 
-// kindOf names the kind of a run-time value without showing the data.
-func kindOf(v any) string {
+// KindOf names the kind of a run-time value without showing the data.
+func KindOf(v any) string {
 	switch v.(type) {
 	case nil:
 		return "nothing"

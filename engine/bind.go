@@ -6,13 +6,13 @@ import (
 )
 
 // bind computes the arguments of a step and fills the action's struct.
-func (s *step) bind(ctx context.Context, sc scope) (reflect.Value, error) {
-	spec := s.action.args
-	out := reflect.New(spec.typ).Elem()
-	for _, a := range s.args {
+func (s *Step) bind(ctx context.Context, sc Scope) (reflect.Value, error) {
+	spec := s.Action.Arguments
+	out := reflect.New(spec.Type).Elem()
+	for _, a := range s.Args {
 		target := out
-		if a.field.index >= 0 {
-			target = out.Field(a.field.index)
+		if a.Field.Index >= 0 {
+			target = out.Field(a.Field.Index)
 		}
 		v, err := a.bind(ctx, sc)
 		if err != nil {
@@ -23,40 +23,40 @@ func (s *step) bind(ctx context.Context, sc scope) (reflect.Value, error) {
 	return out, nil
 }
 
-func (a *argValueOf) bind(ctx context.Context, sc scope) (reflect.Value, error) {
-	switch a.field.kind {
-	case argDuration:
-		return reflect.ValueOf(a.fixed), nil
-	case argFields:
-		f, err := a.fields.eval(ctx, sc)
+func (a *Argument) bind(ctx context.Context, sc Scope) (reflect.Value, error) {
+	switch a.Field.Kind {
+	case ArgDuration:
+		return reflect.ValueOf(a.Fixed), nil
+	case ArgFields:
+		f, err := a.Fields.Eval(ctx, sc)
 		return reflect.ValueOf(f), err
-	case argSecrets:
-		f, err := a.fields.evalSecrets(ctx, sc)
+	case ArgSecrets:
+		f, err := a.Fields.EvalSecrets(ctx, sc)
 		return reflect.ValueOf(f), err
-	case argNames:
-		return reflect.ValueOf(Names{fields: a.names, scope: sc}), nil
-	case argRowValue:
-		return reflect.ValueOf(RowValue{value: a.value, scope: sc.child(nil)}), nil
-	case argRowFields:
-		return reflect.ValueOf(RowFields{fields: a.fields, scope: sc.child(nil)}), nil
+	case ArgNames:
+		return reflect.ValueOf(Names{fields: a.Names, scope: sc}), nil
+	case ArgRowValue:
+		return reflect.ValueOf(RowValue{value: a.Value, scope: sc.Child(nil)}), nil
+	case ArgRowFields:
+		return reflect.ValueOf(RowFields{fields: a.Fields, scope: sc.Child(nil)}), nil
 	}
-	v, err := a.value.eval(ctx, sc)
+	v, err := a.Value.Eval(ctx, sc)
 	if err != nil {
 		return reflect.Value{}, err
 	}
-	if v == nil && a.field.Required {
-		return reflect.Value{}, a.value.errorf("argument %s has no value", a.field.Name)
+	if v == nil && a.Field.Required {
+		return reflect.Value{}, a.Value.Errorf("argument %s has no value", a.Field.Name)
 	}
 	if v == nil {
-		return reflect.Zero(a.field.Type), nil
+		return reflect.Zero(a.Field.Type), nil
 	}
-	x, err := convert(v, a.field.Type)
+	x, err := convert(v, a.Field.Type)
 	if err != nil {
-		return reflect.Value{}, a.value.errorf("argument %s: %w", a.field.Name, err)
+		return reflect.Value{}, a.Value.Errorf("argument %s: %w", a.Field.Name, err)
 	}
-	if a.field.Rules != "" {
-		if err := validate.Var(x.Interface(), a.field.Rules); err != nil {
-			return reflect.Value{}, a.value.errorf("argument %s %s", a.field.Name, ruleText(err))
+	if a.Field.Rules != "" {
+		if err := validate.Var(x.Interface(), a.Field.Rules); err != nil {
+			return reflect.Value{}, a.Value.Errorf("argument %s %s", a.Field.Name, ruleText(err))
 		}
 	}
 	return x, nil

@@ -25,7 +25,7 @@ func Compile(name string, data []byte, actions []*Action) (*RuleSet, diag.List) 
 		c.actions[a.Name] = a
 		c.verbs = append(c.verbs, a.Name)
 	}
-	set := &RuleSet{Name: setName(name), File: name, Version: digest(data), file: f}
+	set := &RuleSet{Name: setName(name), File: name, Version: digest(data), Source: f}
 	if f.Root == nil {
 		if !c.list.HasErrors() {
 			c.list.Errorf(diag.Pos{File: name, Line: 1, Column: 1}, "empty-file", "the file holds no rules").Hint = "begin with `version: 1`"
@@ -64,7 +64,7 @@ func CheckTogether(sets []*RuleSet) diag.List {
 		names[s.Name] = s
 		for _, r := range s.Rules {
 			if prev := first[r.ID]; prev != nil {
-				ended(s.file, r.node, list.Errorf(r.Pos, "duplicate-rule", "the rule id %q is taken by %s", r.ID, prev.Pos)).Hint = "give one of them another id"
+				ended(s.Source, r.Node, list.Errorf(r.Pos, "duplicate-rule", "the rule id %q is taken by %s", r.ID, prev.Pos)).Hint = "give one of them another id"
 				continue
 			}
 			first[r.ID] = r

@@ -18,12 +18,12 @@ import (
 // ArgTypes are the types of a step's arguments, for actions whose result
 // depends on them.
 type ArgTypes struct {
-	args map[string]*argValueOf
+	args map[string]*Argument
 	// stands are the arguments of the file, those with a finding too.
 	stands map[string]bool
 }
 
-func (t *ArgTypes) arg(name string) *argValueOf {
+func (t *ArgTypes) Arg(name string) *Argument {
 	if t == nil {
 		return nil
 	}
@@ -34,40 +34,40 @@ func (t *ArgTypes) arg(name string) *argValueOf {
 func (t *ArgTypes) Stands(name string) bool { return t.stands[name] }
 
 // Given reports whether the argument stands in the file, without a finding.
-func (t *ArgTypes) Given(name string) bool { return t.arg(name) != nil }
+func (t *ArgTypes) Given(name string) bool { return t.Arg(name) != nil }
 
 // Type returns the type of an argument; Any when it is not given.
 func (t *ArgTypes) Type(name string) formula.Type {
-	if a := t.arg(name); a != nil {
-		return a.typ
+	if a := t.Arg(name); a != nil {
+		return a.Type
 	}
 	return formula.Type{Kind: formula.Any}
 }
 
 // Const returns an argument's value if it is the same in every run.
 func (t *ArgTypes) Const(name string) (any, bool) {
-	if a := t.arg(name); a != nil {
-		return a.value.constant()
+	if a := t.Arg(name); a != nil {
+		return a.Value.Const()
 	}
 	return nil, false
 }
 
 // Entry returns the constant value of one name of an argument that is a mapping.
 func (t *ArgTypes) Entry(arg, name string) (any, bool) {
-	a := t.arg(arg)
+	a := t.Arg(arg)
 	if a == nil {
 		return nil, false
 	}
-	fields := a.fields
-	if a.value != nil {
-		fields = a.value.record
+	fields := a.Fields
+	if a.Value != nil {
+		fields = a.Value.Record
 	}
 	if fields == nil {
 		return nil, false
 	}
-	for _, e := range fields.entries {
-		if e.key.literal == name {
-			return e.value.constant()
+	for _, e := range fields.Entries {
+		if e.Key.Literal == name {
+			return e.Value.Const()
 		}
 	}
 	return nil, false
@@ -75,13 +75,13 @@ func (t *ArgTypes) Entry(arg, name string) (any, bool) {
 
 // readArgs compiles the arguments of a step. It returns nil when they cannot be
 // told apart at all.
-func (c *checker) readArgs(s *step, verb yamlfile.Entry, env formula.Env) *ArgTypes {
-	types := &ArgTypes{args: map[string]*argValueOf{}, stands: map[string]bool{}}
-	spec := s.action.args
-	if len(spec.fields) == 1 && spec.fields[0].index < 0 {
+func (c *checker) readArgs(s *Step, verb yamlfile.Entry, env formula.Env) *ArgTypes {
+	types := &ArgTypes{args: map[string]*Argument{}, stands: map[string]bool{}}
+	spec := s.Action.Arguments
+	if len(spec.Fields) == 1 && spec.Fields[0].Index < 0 {
 		if names := c.names(verb.Value, env); names != nil {
-			a := &argValueOf{field: spec.fields[0], names: names, typ: namesType(names)}
-			s.args = append(s.args, a)
+			a := &Argument{Field: spec.Fields[0], Names: names, Type: namesType(names)}
+			s.Args = append(s.Args, a)
 			types.args[""] = a
 		}
 		return types
@@ -91,43 +91,43 @@ func (c *checker) readArgs(s *step, verb yamlfile.Entry, env formula.Env) *ArgTy
 	if value.Kind != yaml.ScalarNode || value.Tag != "!!null" {
 		var ok bool
 		if value.Kind != yaml.MappingNode {
-			c.errorf(value, "wrong-type", "%s takes arguments by name", s.action.Name).Hint = s.action.Name + ": {" + requiredArgs(spec) + "}"
+			c.errorf(value, "wrong-type", "%s takes arguments by name", s.Action.Name).Hint = s.Action.Name + ": {" + requiredArgs(spec) + "}"
 			return nil
 		}
 		if m, ok = c.mapping(value); !ok {
 			return nil
 		}
 	}
-	c.keys(m, s.action.Name, spec.names()...)
-	for _, f := range spec.fields {
+	c.keys(m, s.Action.Name, spec.Names()...)
+	for _, f := range spec.Fields {
 		e, given := m.Get(f.Name)
 		if !given {
 			if f.Required {
-				c.errorf(verb.Key, "missing-argument", "%s needs %s: %s", s.action.Name, f.Name, f.Doc)
+				c.errorf(verb.Key, "missing-argument", "%s needs %s: %s", s.Action.Name, f.Name, f.Doc)
 			}
 			continue
 		}
 		types.stands[f.Name] = true
 		if a := c.readArg(f, e, env, types); a != nil {
-			s.args = append(s.args, a)
+			s.Args = append(s.Args, a)
 			types.args[f.Name] = a
 		}
 	}
 	return types
 }
 
-func (a *argStruct) names() []string {
-	out := make([]string, len(a.fields))
-	for i, f := range a.fields {
+func (a *ArgStruct) Names() []string {
+	out := make([]string, len(a.Fields))
+	for i, f := range a.Fields {
 		out[i] = f.Name
 	}
 	return out
 }
 
 // requiredArgs lists the required arguments for a hint.
-func requiredArgs(a *argStruct) string {
+func requiredArgs(a *ArgStruct) string {
 	out := ""
-	for _, f := range a.fields {
+	for _, f := range a.Fields {
 		if f.Required {
 			if out != "" {
 				out += ", "
@@ -138,18 +138,18 @@ func requiredArgs(a *argStruct) string {
 	return out
 }
 
-func (c *checker) readArg(f *argField, e yamlfile.Entry, env formula.Env, types *ArgTypes) *argValueOf {
+func (c *checker) readArg(f *ArgField, e yamlfile.Entry, env formula.Env, types *ArgTypes) *Argument {
 	if f.PerRow != "" {
-		if f.group {
+		if f.Group {
 			env = with(env, groupNames(types.Type(f.PerRow), types.Type("by")))
 		} else {
 			env = with(env, rowNames(types.Type(f.PerRow)))
 		}
 	}
-	a := &argValueOf{field: f, key: e.Key, typ: f.typ}
-	w := want{typ: f.typ, what: "argument " + f.Name, plain: f.Rules != "" || f.Name == "method"}
-	switch f.kind {
-	case argDuration:
+	a := &Argument{Field: f, Key: e.Key, Type: f.Takes}
+	w := want{typ: f.Takes, what: "argument " + f.Name, plain: f.Rules != "" || f.Name == "method"}
+	switch f.Kind {
+	case ArgDuration:
 		w.literal = func(text string) (any, error) {
 			d, err := time.ParseDuration(text)
 			if err != nil {
@@ -161,40 +161,40 @@ func (c *checker) readArg(f *argField, e yamlfile.Entry, env formula.Env, types 
 		if v == nil {
 			return nil
 		}
-		a.fixed = v.literal
-	case argFields, argRowFields:
+		a.Fixed = v.Literal
+	case ArgFields, ArgRowFields:
 		if !c.wantMapping(e.Value, w.what+" takes names and values", f.Name+": {name: value}") {
 			return nil
 		}
-		if a.fields = c.fields(e.Value, wantAny, env); a.fields == nil {
+		if a.Fields = c.fields(e.Value, wantAny, env); a.Fields == nil {
 			return nil
 		}
-		a.typ = a.fields.typ()
-	case argSecrets:
+		a.Type = a.Fields.typ()
+	case ArgSecrets:
 		text := want{typ: formula.Type{Kind: formula.String}, what: "a value of " + f.Name, secret: true}
-		if a.fields = c.fields(e.Value, text, env); a.fields == nil {
+		if a.Fields = c.fields(e.Value, text, env); a.Fields == nil {
 			return nil
 		}
-		a.typ = a.fields.typ()
-	case argNames:
-		if a.names = c.names(e.Value, env); a.names == nil {
+		a.Type = a.Fields.typ()
+	case ArgNames:
+		if a.Names = c.names(e.Value, env); a.Names == nil {
 			return nil
 		}
-		a.typ = namesType(a.names)
+		a.Type = namesType(a.Names)
 	default:
-		if a.value = c.value(e.Value, w, env); a.value == nil {
+		if a.Value = c.value(e.Value, w, env); a.Value == nil {
 			return nil
 		}
-		a.typ = a.value.typ
-		c.checkLiteral(f, a.value)
+		a.Type = a.Value.Type
+		c.checkLiteral(f, a.Value)
 	}
 	return a
 }
 
 // checkLiteral holds a constant argument against its validator rules, so that
 // a wrong one is found before anything runs.
-func (c *checker) checkLiteral(f *argField, v *value) {
-	x, ok := v.constant()
+func (c *checker) checkLiteral(f *ArgField, v *Value) {
+	x, ok := v.Const()
 	if !ok || f.Rules == "" || x == nil {
 		return
 	}
@@ -203,7 +203,7 @@ func (c *checker) checkLiteral(f *argField, v *value) {
 		return // its type was reported
 	}
 	if err := validate.Var(goValue.Interface(), f.Rules); err != nil {
-		finding := c.errorf(v.node, "invalid-value", "argument %s %s", f.Name, ruleText(err))
+		finding := c.errorf(v.Node, "invalid-value", "argument %s %s", f.Name, ruleText(err))
 		if text, ok := x.(string); ok {
 			if near := nearest(text, oneOf(f.Rules)); near != "" {
 				finding.Hint = "did you mean " + near + "?"
@@ -260,7 +260,7 @@ func oneOf(rules string) []string {
 }
 
 // names compiles a mapping that defines names, each seeing those before it.
-func (c *checker) names(n *yaml.Node, env formula.Env) []*namedValue {
+func (c *checker) names(n *yaml.Node, env formula.Env) []*NamedValue {
 	if !c.wantMapping(n, "names are computed by a mapping", "total: =…, without a - before it") {
 		return nil
 	}
@@ -271,23 +271,23 @@ func (c *checker) names(n *yaml.Node, env formula.Env) []*namedValue {
 	if len(m.Entries) == 0 {
 		c.errorf(n, "missing-key", "no names are computed here")
 	}
-	out := []*namedValue{}
+	out := []*NamedValue{}
 	env = with(env, nil) // a map of our own, to which each name is added
 	for _, e := range m.Entries {
 		v := c.value(e.Value, wantAny, env)
 		if v == nil {
-			v = &value{file: c.file, node: e.Value, typ: formula.Type{Kind: formula.Any}}
+			v = &Value{File: c.file, Node: e.Value, Type: formula.Type{Kind: formula.Any}}
 		}
-		out = append(out, &namedValue{name: e.Name, key: e.Key, value: v})
-		env.Vars[e.Name] = v.typ
+		out = append(out, &NamedValue{Name: e.Name, Key: e.Key, Value: v})
+		env.Vars[e.Name] = v.Type
 	}
 	return out
 }
 
-func namesType(names []*namedValue) formula.Type {
+func namesType(names []*NamedValue) formula.Type {
 	fields := make(map[string]formula.Type, len(names))
 	for _, n := range names {
-		fields[n.name] = n.value.typ
+		fields[n.Name] = n.Value.Type
 	}
 	return formula.RecordOf(fields)
 }

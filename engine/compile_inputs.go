@@ -39,7 +39,7 @@ func (c *checker) readInputs(n *yaml.Node) {
 			c.errorf(e.Key, "bad-name", "an input's name is lower-case letters, digits and _, this is %q", e.Name)
 			continue
 		}
-		in := Input{Name: e.Name, Pos: c.file.Pos(e.Key), node: e.Key}
+		in := Input{Name: e.Name, Pos: c.file.Pos(e.Key), Node: e.Key}
 		if !c.readInput(e, &in) {
 			continue
 		}
@@ -83,7 +83,7 @@ func (c *checker) readInput(e yamlfile.Entry, in *Input) bool {
 		if v == nil {
 			return false
 		}
-		x, constant := v.constant()
+		x, constant := v.Const()
 		if !constant {
 			c.errorf(d.Value, "wrong-type", "the default of input %s must be a literal", e.Name)
 			return false
@@ -105,7 +105,7 @@ func (c *checker) readVars(m yamlfile.Mapping) formula.Type {
 	if !ok {
 		return typ
 	}
-	env := formula.Env{Vars: map[string]formula.Type{nameInputs: c.inputs, nameVars: typ}} // typ grows by each var
+	env := formula.Env{Vars: map[string]formula.Type{NameInputs: c.inputs, NameVars: typ}} // typ grows by each var
 	for _, v := range vm.Entries {
 		if !inputName.MatchString(v.Name) {
 			c.errorf(v.Key, "bad-name", "the name of a var is lower-case letters, digits and _, this is %q", v.Name)
@@ -116,8 +116,8 @@ func (c *checker) readVars(m yamlfile.Mapping) formula.Type {
 			typ.Fields[v.Name] = formula.Type{Kind: formula.Any} // no second finding where it is used
 			continue
 		}
-		typ.Fields[v.Name] = val.typ
-		c.set.vars = append(c.set.vars, &namedValue{name: v.Name, key: v.Key, value: val})
+		typ.Fields[v.Name] = val.Type
+		c.set.Vars = append(c.set.Vars, &NamedValue{Name: v.Name, Key: v.Key, Value: val})
 	}
 	return typ
 }

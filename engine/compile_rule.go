@@ -27,7 +27,7 @@ const (
 )
 
 func (c *checker) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
-	r := &Rule{ID: e.Name, node: e.Key, Set: c.set, Owner: e.Name, Pos: c.file.Pos(e.Key), Debounce: defaultDebounce, Ceiling: defaultDebounce * ceilingFactor}
+	r := &Rule{ID: e.Name, Node: e.Key, Set: c.set, Owner: e.Name, Pos: c.file.Pos(e.Key), Debounce: defaultDebounce, Ceiling: defaultDebounce * ceilingFactor}
 	c.rule, c.taken = r, map[string]diag.Pos{}
 	if !ruleID(e.Name) {
 		f := c.errorf(e.Key, "bad-name", "a rule's id begins with a lower-case letter and goes on with letters, digits, - and _ (64 at most), this is %q", e.Name)
@@ -49,10 +49,10 @@ func (c *checker) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
 	c.readTriggers(r, on)
 	k := c.ruleNames(r, vars)
 	if w, ok := m.Get("entity"); ok {
-		r.entity = c.readEntity(w.Value, before(k.env(nil), r))
+		r.Entity = c.readEntity(w.Value, before(k.env(nil), r))
 	}
 	if w, ok := m.Get("when"); ok {
-		r.when = c.value(w.Value, want{typ: formula.Type{Kind: formula.Bool}, what: "when"}, before(k.env(nil), r))
+		r.When = c.value(w.Value, want{typ: formula.Type{Kind: formula.Bool}, what: "when"}, before(k.env(nil), r))
 	}
 	c.ruleSteps(r, m, e, k)
 	return r
@@ -194,7 +194,7 @@ func (c *checker) readTrigger(r *Rule, n *yaml.Node, typeID int, typed bool, see
 		c.errorf(n, "duplicate-event", "%s comes with both its base code and a suffixed one: the portal sends both for one change", ev.Code).Hint = "keep one of them"
 	}
 	seen[upper] = true
-	t := Trigger{Event: ev, EntityTypeID: suffix, node: n}
+	t := Trigger{Event: ev, EntityTypeID: suffix, Node: n}
 	if ev.Entity == "item" && suffix == 0 {
 		switch {
 		case !typed:
@@ -239,7 +239,7 @@ func (c *checker) ruleNames(r *Rule, vars formula.Type) *known {
 		}
 	}
 	k := &known{types: map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r)}
-	k.types[nameEvent] = formula.RecordOf(map[string]formula.Type{
+	k.types[NameEvent] = formula.RecordOf(map[string]formula.Type{
 		"id":           id,
 		"entityTypeId": typeID,
 		"added":        {Kind: formula.Bool},
@@ -248,8 +248,8 @@ func (c *checker) ruleNames(r *Rule, vars formula.Type) *known {
 		"portal":       {Kind: formula.String},
 		"time":         {Kind: formula.Time},
 	})
-	k.types[nameInputs] = c.inputs
-	k.types[nameVars] = vars
+	k.types[NameInputs] = c.inputs
+	k.types[NameVars] = vars
 	return k
 }
 
@@ -266,16 +266,16 @@ func (c *checker) ruleSteps(r *Rule, m yamlfile.Mapping, e yamlfile.Entry, k *kn
 	case !hasDeleted && deleteEvent >= 0:
 		c.errorf(e.Key, "delete-event", "on lists %s, but the rule has no deleted: its steps are for an entity that exists", r.Triggers[deleteEvent].Code).Hint = "add deleted: or take the event out"
 	}
-	conditions := r.when.conjuncts()
-	k = k.knowing(r.when.facts())
+	conditions := r.When.Conjuncts()
+	k = k.knowing(r.When.Facts())
 	if hasSteps {
 		c.part = partSteps
-		r.steps = c.readSteps(steps.Value, k.clone(), conditions, partSteps)
-		r.ahead = aheadOf(r.steps)
+		r.Steps = c.readSteps(steps.Value, k.clone(), conditions, partSteps)
+		r.Prefetch = aheadOf(r.Steps)
 	}
 	if hasDeleted {
 		c.part = partDeleted
-		r.deleted = c.readSteps(deleted.Value, k.clone(), conditions, partDeleted)
+		r.Deleted = c.readSteps(deleted.Value, k.clone(), conditions, partDeleted)
 	}
 }
 

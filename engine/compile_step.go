@@ -19,7 +19,7 @@ const maxForEach = 10_000
 
 // readSteps compiles a list of steps. Each sees the results of those before it;
 // conditions hold for all of them.
-func (c *checker) readSteps(n *yaml.Node, k *known, conditions []string, what string) []*step {
+func (c *checker) readSteps(n *yaml.Node, k *known, conditions []string, what string) []*Step {
 	n = yamlfile.Resolve(n)
 	if n.Kind != yaml.SequenceNode {
 		c.errorf(n, "wrong-type", "%s takes a list of steps, each beginning with -", what)
@@ -29,7 +29,7 @@ func (c *checker) readSteps(n *yaml.Node, k *known, conditions []string, what st
 		c.errorf(n, "missing-key", "%s has no step", what)
 	}
 	c.announce(n, k)
-	var out []*step
+	var out []*Step
 	for i, e := range n.Content {
 		if s := c.readStep(e, i, k, conditions); s != nil {
 			out = append(out, s)
@@ -63,7 +63,7 @@ func (c *checker) announce(n *yaml.Node, k *known) {
 	k.later = later
 }
 
-func (c *checker) readStep(n *yaml.Node, index int, k *known, conditions []string) *step {
+func (c *checker) readStep(n *yaml.Node, index int, k *known, conditions []string) *Step {
 	n = yamlfile.Resolve(n)
 	if n.Kind != yaml.MappingNode {
 		c.errorf(n, "wrong-type", "a step is an action with its arguments").Hint = suggest(n.Value, c.verbs)
@@ -77,37 +77,37 @@ func (c *checker) readStep(n *yaml.Node, index int, k *known, conditions []strin
 	if !ok {
 		return nil
 	}
-	s := &step{action: c.actions[verb.Name], pos: c.file.Pos(verb.Key), verb: verb.Key, limit: defaultForEach, label: fmt.Sprintf("%s[%d]", verb.Name, index+1)}
+	s := &Step{Action: c.actions[verb.Name], Pos: c.file.Pos(verb.Key), Verb: verb.Key, Limit: defaultForEach, Label: fmt.Sprintf("%s[%d]", verb.Name, index+1)}
 	when := c.stepWhen(s, m, k, conditions)
-	k = k.knowing(s.when.facts())
+	k = k.knowing(s.When.Facts())
 	inside := slices.Concat(conditions, when)
 	env := k.env(inside)
 	if e, ok := m.Get("once"); ok {
-		s.hasOnce = true
-		s.once = c.value(e.Value, want{typ: formula.Type{Kind: formula.Any}, what: "once"}, env)
-		if s.once != nil && s.once.formula == nil {
+		s.HasOnce = true
+		s.Once = c.value(e.Value, want{typ: formula.Type{Kind: formula.Any}, what: "once"}, env)
+		if s.Once != nil && s.Once.Formula == nil {
 			c.errorf(e.Value, "wrong-type", "once takes a formula whose value says what is new, such as =deal.stageId")
 		}
 	}
 	if e, ok := m.Get("for_each"); ok {
-		s.forEach = c.value(e.Value, want{typ: formula.ListOf(formula.Type{Kind: formula.Any}), what: "for_each"}, env)
-		if s.forEach != nil {
-			env = with(env, rowNames(s.forEach.typ))
+		s.ForEach = c.value(e.Value, want{typ: formula.ListOf(formula.Type{Kind: formula.Any}), what: "for_each"}, env)
+		if s.ForEach != nil {
+			env = with(env, rowNames(s.ForEach.Type))
 		}
 	}
 	types := c.readArgs(s, verb, env)
-	s.types = types
+	s.Types = types
 	c.stepOptions(s, m)
 	guards := when
 	if e, ok := m.Get("on_error"); ok {
 		c.readOnError(s, e, k, inside)
 	}
-	if s.once != nil || s.onError != park {
+	if s.Once != nil || s.OnError != OnErrorPark {
 		guards = append(slices.Clone(guards), never)
 	}
 	c.stepNames(s, m, types, k, guards)
-	if s.action.check != nil && types != nil {
-		s.action.check(&StepCheck{c: c, step: s, types: types, verb: verb})
+	if s.Action.Check != nil && types != nil {
+		s.Action.Check(&StepCheck{c: c, step: s, types: types, verb: verb})
 	}
 	return s
 }
@@ -138,70 +138,70 @@ func (c *checker) verb(n *yaml.Node, m yamlfile.Mapping) (yamlfile.Entry, bool) 
 }
 
 // stepWhen compiles the condition of a step and returns its parts.
-func (c *checker) stepWhen(s *step, m yamlfile.Mapping, k *known, conditions []string) []string {
+func (c *checker) stepWhen(s *Step, m yamlfile.Mapping, k *known, conditions []string) []string {
 	e, ok := m.Get("when")
 	if !ok {
 		return nil
 	}
-	s.when = c.value(e.Value, want{typ: formula.Type{Kind: formula.Bool}, what: "when"}, k.env(conditions))
-	return s.when.conjuncts()
+	s.When = c.value(e.Value, want{typ: formula.Type{Kind: formula.Bool}, what: "when"}, k.env(conditions))
+	return s.When.Conjuncts()
 }
 
-func (c *checker) stepOptions(s *step, m yamlfile.Mapping) {
+func (c *checker) stepOptions(s *Step, m yamlfile.Mapping) {
 	if e, ok := m.Get("limit"); ok {
-		if s.forEach == nil {
+		if s.ForEach == nil {
 			c.errorf(e.Key, "unknown-key", "limit belongs to for_each, this step has none")
 		}
-		list := yamlfile.Decode(c.file, e.Value, &s.limit)
+		list := yamlfile.Decode(c.file, e.Value, &s.Limit)
 		c.list = append(c.list, list...)
-		if len(list) == 0 && (s.limit < 1 || s.limit > maxForEach) {
-			c.errorf(e.Value, "invalid-value", "limit takes a number of elements from 1 to %d, this is %d", maxForEach, s.limit)
+		if len(list) == 0 && (s.Limit < 1 || s.Limit > maxForEach) {
+			c.errorf(e.Value, "invalid-value", "limit takes a number of elements from 1 to %d, this is %d", maxForEach, s.Limit)
 		}
 	}
 	if e, ok := m.Get("timeout"); ok {
 		n := len(c.list)
-		if s.timeout = c.duration(e.Value, "timeout"); s.timeout == 0 && len(c.list) == n {
+		if s.Timeout = c.duration(e.Value, "timeout"); s.Timeout == 0 && len(c.list) == n {
 			c.errorf(e.Value, "invalid-value", "a timeout of %s lets the step do nothing", e.Value.Value).Hint = "leave it out for no limit of its own"
 		}
 	}
 	if e, ok := m.Get("retry"); ok {
-		list := yamlfile.Decode(c.file, e.Value, &s.retry)
+		list := yamlfile.Decode(c.file, e.Value, &s.Retry)
 		c.list = append(c.list, list...)
-		if len(list) == 0 && (s.retry < 1 || s.retry > 100) {
-			c.errorf(e.Value, "invalid-value", "retry takes a number of attempts from 1 to 100, this is %d", s.retry)
+		if len(list) == 0 && (s.Retry < 1 || s.Retry > 100) {
+			c.errorf(e.Value, "invalid-value", "retry takes a number of attempts from 1 to 100, this is %d", s.Retry)
 		}
 	}
 }
 
 // readOnError reads park, skip or a list of steps.
-func (c *checker) readOnError(s *step, e yamlfile.Entry, k *known, conditions []string) {
+func (c *checker) readOnError(s *Step, e yamlfile.Entry, k *known, conditions []string) {
 	n := yamlfile.Resolve(e.Value)
 	switch {
 	case n.Kind == yaml.SequenceNode:
 		inner := k.clone()
 		text := formula.Type{Kind: formula.String}
-		inner.define(nameError, formula.RecordOf(map[string]formula.Type{"code": text, "message": text, "step": text}), nil)
-		s.onError = run
-		s.inner = c.readSteps(n, inner, conditions, "on_error")
+		inner.define(NameError, formula.RecordOf(map[string]formula.Type{"code": text, "message": text, "step": text}), nil)
+		s.OnError = OnErrorSteps
+		s.Instead = c.readSteps(n, inner, conditions, "on_error")
 	case n.Value == "park":
 	case n.Value == "skip":
-		s.onError = skip
+		s.OnError = OnErrorSkip
 	default:
 		c.errorf(n, "invalid-value", "on_error takes park, skip or a list of steps, this is %q", n.Value)
 	}
 }
 
 // stepNames defines what later steps see of this one.
-func (c *checker) stepNames(s *step, m yamlfile.Mapping, types *ArgTypes, k *known, guards []string) {
+func (c *checker) stepNames(s *Step, m yamlfile.Mapping, types *ArgTypes, k *known, guards []string) {
 	result := formula.Type{Kind: formula.Any}
-	if types != nil && s.action.result != nil {
-		result = s.action.result(types)
+	if types != nil && s.Action.Result != nil {
+		result = s.Action.Result(types)
 	}
-	if s.action.Spread && types != nil {
-		for _, a := range s.args {
-			for _, nv := range a.names {
-				if c.newName(nv.key, nv.name) {
-					k.define(nv.name, nv.value.typ, guards)
+	if s.Action.Spread && types != nil {
+		for _, a := range s.Args {
+			for _, nv := range a.Names {
+				if c.newName(nv.Key, nv.Name) {
+					k.define(nv.Name, nv.Value.Type, guards)
 				}
 			}
 		}
@@ -211,8 +211,8 @@ func (c *checker) stepNames(s *step, m yamlfile.Mapping, types *ArgTypes, k *kno
 		return
 	}
 	name := c.text(e.Value, "id")
-	if s.action.result == nil {
-		c.errorf(e.Key, "no-result", "%s has no result, so its step needs no id", s.action.Name)
+	if s.Action.Result == nil {
+		c.errorf(e.Key, "no-result", "%s has no result, so its step needs no id", s.Action.Name)
 		return
 	}
 	if !c.newName(e.Value, name) {
@@ -221,8 +221,8 @@ func (c *checker) stepNames(s *step, m yamlfile.Mapping, types *ArgTypes, k *kno
 		}
 		return
 	}
-	s.id, s.label, s.idNode = name, name, e.Value
-	if s.forEach != nil {
+	s.ID, s.Label, s.IDNode = name, name, e.Value
+	if s.ForEach != nil {
 		result = formula.ListOf(result)
 	}
 	k.define(name, result, guards)
@@ -237,7 +237,7 @@ func (c *checker) newName(n *yaml.Node, name string) bool {
 		c.errorf(n, "bad-name", "%s", err)
 		return false
 	}
-	if name == nameGroup {
+	if name == NameGroup {
 		c.errorf(n, "bad-name", "%q is what aggregate calls a group of rows", name)
 		return false
 	}

@@ -30,7 +30,7 @@ var wantAny = want{typ: formula.Type{Kind: formula.Any}, what: "this value"}
 
 // value compiles one value. It returns nil when there was a finding that leaves
 // nothing to go on with.
-func (c *checker) value(n *yaml.Node, w want, env formula.Env) *value {
+func (c *checker) value(n *yaml.Node, w want, env formula.Env) *Value {
 	n = yamlfile.Resolve(n)
 	switch n.Kind {
 	case yaml.ScalarNode:
@@ -50,7 +50,7 @@ func (c *checker) value(n *yaml.Node, w want, env formula.Env) *value {
 		if f == nil {
 			return nil
 		}
-		return &value{file: c.file, node: n, typ: f.typ(), record: f}
+		return &Value{File: c.file, Node: n, Type: f.typ(), Record: f}
 	}
 	c.errorf(n, "wrong-type", "%s takes %s", w.what, typeName(w.typ))
 	return nil
@@ -58,7 +58,7 @@ func (c *checker) value(n *yaml.Node, w want, env formula.Env) *value {
 
 func accepts(t formula.Type, k formula.Kind) bool { return t.Kind == formula.Any || t.Kind == k }
 
-func (c *checker) sequence(n *yaml.Node, w want, env formula.Env) *value {
+func (c *checker) sequence(n *yaml.Node, w want, env formula.Env) *Value {
 	if w.literal != nil || !accepts(w.typ, formula.List) {
 		f := c.errorf(n, "wrong-type", "%s takes %s, this is a list", w.what, typeName(w.typ))
 		if w.typ.Kind == formula.Bool {
@@ -70,7 +70,7 @@ func (c *checker) sequence(n *yaml.Node, w want, env formula.Env) *value {
 	if w.typ.Elem != nil {
 		elem.typ = *w.typ.Elem
 	}
-	v := &value{file: c.file, node: n, list: []*value{}}
+	v := &Value{File: c.file, Node: n, List: []*Value{}}
 	typ := formula.Type{Kind: formula.Any}
 	for i, e := range n.Content {
 		x := c.value(e, elem, env)
@@ -78,21 +78,21 @@ func (c *checker) sequence(n *yaml.Node, w want, env formula.Env) *value {
 			return nil
 		}
 		if i == 0 {
-			typ = x.typ
+			typ = x.Type
 		} else {
-			typ = formula.Unify(typ, x.typ)
+			typ = formula.Unify(typ, x.Type)
 		}
-		v.list = append(v.list, x)
+		v.List = append(v.List, x)
 	}
-	v.typ = formula.ListOf(typ)
+	v.Type = formula.ListOf(typ)
 	return v
 }
 
-func (c *checker) scalar(n *yaml.Node, w want, env formula.Env) *value {
+func (c *checker) scalar(n *yaml.Node, w want, env formula.Env) *Value {
 	if !strings.HasPrefix(n.Tag, "!!") {
 		return nil // a tag of its own was reported when the file was read
 	}
-	v := &value{file: c.file, node: n}
+	v := &Value{File: c.file, Node: n}
 	text := n.Value
 	isText := n.Tag == "!!str" || n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
 	switch {
@@ -102,10 +102,10 @@ func (c *checker) scalar(n *yaml.Node, w want, env formula.Env) *value {
 			c.errorf(n, "wrong-type", "%s: %s", w.what, err)
 			return nil
 		}
-		v.literal = x
+		v.Literal = x
 		return v
 	case isText && strings.HasPrefix(text, "=="):
-		v.literal, v.typ = text[1:], formula.Type{Kind: formula.String}
+		v.Literal, v.Type = text[1:], formula.Type{Kind: formula.String}
 	case isText && strings.HasPrefix(text, "="):
 		return c.formula(v, w, env)
 	case isText && formula.HasHole(text):
@@ -117,25 +117,25 @@ func (c *checker) scalar(n *yaml.Node, w want, env formula.Env) *value {
 }
 
 // formula compiles a scalar that begins with "=".
-func (c *checker) formula(v *value, w want, env formula.Env) *value {
-	src := v.node.Value[formulaOffset:]
+func (c *checker) formula(v *Value, w want, env formula.Env) *Value {
+	src := v.Node.Value[FormulaOffset:]
 	f, problems := formula.Compile(src, env)
 	if len(problems) > 0 {
-		if message, hint := yamlfile.FormulaTrap(c.file, v.node); message != "" {
-			c.errorf(v.node, "yaml-trap", "%s", message).Hint = hint
+		if message, hint := yamlfile.FormulaTrap(c.file, v.Node); message != "" {
+			c.errorf(v.Node, "yaml-trap", "%s", message).Hint = hint
 			return nil
 		}
-		c.problems(v.node, formulaOffset, literalMeant(src, w, problems))
+		c.problems(v.Node, FormulaOffset, literalMeant(src, w, problems))
 		return nil
 	}
-	v.formula, v.typ = f, f.Type()
+	v.Formula, v.Type = f, f.Type()
 	if !c.secretsIn(v, w, env) {
 		return nil
 	}
-	c.doubts(v.node, formulaOffset, f.Doubts())
+	c.doubts(v.Node, FormulaOffset, f.Doubts())
 	if e := f.Fails(); e != nil {
 		p := formula.Problem{From: e.From, To: e.To, Code: "failing-formula", Message: "the formula fails in every run: " + e.Message}
-		c.problems(v.node, formulaOffset, []formula.Problem{p})
+		c.problems(v.Node, FormulaOffset, []formula.Problem{p})
 		return nil
 	}
 	return c.fits(v, w)
@@ -159,17 +159,17 @@ func literalMeant(src string, w want, problems []formula.Problem) []formula.Prob
 	return problems
 }
 
-func (c *checker) template(v *value, w want, env formula.Env) *value {
-	t, problems := formula.CompileTemplate(v.node.Value, env)
+func (c *checker) template(v *Value, w want, env formula.Env) *Value {
+	t, problems := formula.CompileTemplate(v.Node.Value, env)
 	if len(problems) > 0 {
-		c.problems(v.node, 0, problems)
+		c.problems(v.Node, 0, problems)
 		return nil
 	}
-	v.template, v.typ = t, formula.Type{Kind: formula.String}
+	v.Template, v.Type = t, formula.Type{Kind: formula.String}
 	if !c.secretsIn(v, w, env) {
 		return nil
 	}
-	c.doubts(v.node, 0, t.Doubts())
+	c.doubts(v.Node, 0, t.Doubts())
 	return c.fits(v, w)
 }
 
@@ -191,35 +191,35 @@ func (c *checker) placed(n *yaml.Node, offset int, ps []formula.Problem, s diag.
 }
 
 // fits reports a value whose type the place does not take.
-func (c *checker) fits(v *value, w want) *value {
-	if formula.Fits(v.typ, w.typ) {
+func (c *checker) fits(v *Value, w want) *Value {
+	if formula.Fits(v.Type, w.typ) {
 		return v
 	}
 	switch {
-	case v.typ.Maybe && formula.Fits(v.typ.Present(), w.typ):
-		c.errorf(v.node, "maybe-missing", "%s takes %s, this may be missing", w.what, typeName(w.typ)).Hint = "add a value for that case with ??"
-	case v.template != nil && w.typ.Kind != formula.String:
-		f := c.errorf(v.node, "wrong-type", "%s takes %s, and text with a value in it is text", w.what, typeName(w.typ))
-		if src, ok := v.template.Hole(); ok {
+	case v.Type.Maybe && formula.Fits(v.Type.Present(), w.typ):
+		c.errorf(v.Node, "maybe-missing", "%s takes %s, this may be missing", w.what, typeName(w.typ)).Hint = "add a value for that case with ??"
+	case v.Template != nil && w.typ.Kind != formula.String:
+		f := c.errorf(v.Node, "wrong-type", "%s takes %s, and text with a value in it is text", w.what, typeName(w.typ))
+		if src, ok := v.Template.Hole(); ok {
 			f.Hint = "=" + src
 		}
-	case v.formula == nil && w.typ.Kind == formula.Bool:
-		c.errorf(v.node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, typeName(v.typ)).Hint = "=" + strings.TrimSpace(v.node.Value)
-	case w.typ.Kind == formula.String && (v.typ.Kind == formula.Number || v.typ.Kind == formula.Int):
-		f := c.errorf(v.node, "wrong-type", "%s takes text, the formula gives a number", w.what)
-		f.Hint = "{{ " + v.node.Value[formulaOffset:] + " }}"
+	case v.Formula == nil && w.typ.Kind == formula.Bool:
+		c.errorf(v.Node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, typeName(v.Type)).Hint = "=" + strings.TrimSpace(v.Node.Value)
+	case w.typ.Kind == formula.String && (v.Type.Kind == formula.Number || v.Type.Kind == formula.Int):
+		f := c.errorf(v.Node, "wrong-type", "%s takes text, the formula gives a number", w.what)
+		f.Hint = "{{ " + v.Node.Value[FormulaOffset:] + " }}"
 	default:
-		c.errorf(v.node, "wrong-type", "%s takes %s, this is %s", w.what, typeName(w.typ), typeName(v.typ)).Hint = comparing(v, w)
+		c.errorf(v.Node, "wrong-type", "%s takes %s, this is %s", w.what, typeName(w.typ), typeName(v.Type)).Hint = comparing(v, w)
 	}
 	return nil
 }
 
 // comparing is the hint for a formula that should have been a condition.
-func comparing(v *value, w want) string {
-	if v.formula == nil || w.typ.Kind != formula.Bool {
+func comparing(v *Value, w want) string {
+	if v.Formula == nil || w.typ.Kind != formula.Bool {
 		return ""
 	}
-	switch v.typ.Kind {
+	switch v.Type.Kind {
 	case formula.String:
 		return `compare it: … == "Y", or … != ""`
 	case formula.Int, formula.Number:
@@ -232,15 +232,15 @@ func comparing(v *value, w want) string {
 
 // literal reads a scalar that is neither a formula nor text with holes, by the
 // type that the place takes rather than by YAML's guess.
-func (c *checker) literal(v *value, w want, env formula.Env, isText bool) *value {
-	n := v.node
+func (c *checker) literal(v *Value, w want, env formula.Env, isText bool) *Value {
+	n := v.Node
 	if n.Tag == "!!null" && !isText {
-		v.typ = formula.Type{Kind: formula.Nil}
+		v.Type = formula.Type{Kind: formula.Nil}
 		return c.fits(v, w)
 	}
 	switch w.typ.Kind {
 	case formula.String:
-		v.literal, v.typ = n.Value, formula.Type{Kind: formula.String}
+		v.Literal, v.Type = n.Value, formula.Type{Kind: formula.String}
 		if !w.plain {
 			c.looksLike(n, env)
 		}
@@ -253,7 +253,7 @@ func (c *checker) literal(v *value, w want, env formula.Env, isText bool) *value
 			}
 			return nil
 		}
-		v.literal, v.typ = x, numberType(x)
+		v.Literal, v.Type = x, numberType(x)
 	case formula.Bool:
 		if n.Value != "true" && n.Value != "false" {
 			text := strings.TrimSpace(n.Value) // a block has a line break at its end
@@ -263,7 +263,7 @@ func (c *checker) literal(v *value, w want, env formula.Env, isText bool) *value
 			}
 			return nil
 		}
-		v.literal, v.typ = n.Value == "true", formula.Type{Kind: formula.Bool}
+		v.Literal, v.Type = n.Value == "true", formula.Type{Kind: formula.Bool}
 	default:
 		return c.untyped(v, w, env, isText)
 	}
@@ -271,8 +271,8 @@ func (c *checker) literal(v *value, w want, env formula.Env, isText bool) *value
 }
 
 // untyped reads a literal where any value may stand.
-func (c *checker) untyped(v *value, w want, env formula.Env, isText bool) *value {
-	n := v.node
+func (c *checker) untyped(v *Value, w want, env formula.Env, isText bool) *Value {
+	n := v.Node
 	plain := n.Value
 	switch {
 	case !isText && (n.Tag == "!!int" || n.Tag == "!!float"):
@@ -286,12 +286,12 @@ func (c *checker) untyped(v *value, w want, env formula.Env, isText bool) *value
 			c.errorf(n, "wrong-type", "%s", err)
 			return nil
 		}
-		v.literal, v.typ = x, numberType(x)
+		v.Literal, v.Type = x, numberType(x)
 	case !isText && n.Tag == "!!bool":
-		v.literal, v.typ = strings.EqualFold(plain, "true"), formula.Type{Kind: formula.Bool}
+		v.Literal, v.Type = strings.EqualFold(plain, "true"), formula.Type{Kind: formula.Bool}
 	default:
-		v.literal, v.typ = plain, formula.Type{Kind: formula.String}
-		if !formula.Fits(v.typ, w.typ) && c.compiles(plain, env) {
+		v.Literal, v.Type = plain, formula.Type{Kind: formula.String}
+		if !formula.Fits(v.Type, w.typ) && c.compiles(plain, env) {
 			c.errorf(n, "wrong-type", "%s takes %s, this is the text %q; a formula starts with =", w.what, typeName(w.typ), plain).Hint = "=" + plain
 			return nil
 		}
@@ -314,12 +314,12 @@ func numberType(x num.Num) formula.Type {
 }
 
 // fields compiles a mapping whose keys may be formulas.
-func (c *checker) fields(n *yaml.Node, w want, env formula.Env) *fieldsValue {
+func (c *checker) fields(n *yaml.Node, w want, env formula.Env) *FieldsValue {
 	m, ok := c.mapping(n)
 	if !ok {
 		return nil
 	}
-	out := &fieldsValue{}
+	out := &FieldsValue{}
 	good := true
 	for _, e := range m.Entries {
 		key := c.scalar(e.Key, want{typ: formula.Type{Kind: formula.String}, what: "a name", plain: !strings.Contains(e.Key.Value, ".")}, env)
@@ -328,7 +328,7 @@ func (c *checker) fields(n *yaml.Node, w want, env formula.Env) *fieldsValue {
 			good = false
 			continue
 		}
-		out.entries = append(out.entries, &fieldEntry{key: key, value: val})
+		out.Entries = append(out.Entries, &FieldEntry{Key: key, Value: val})
 	}
 	if !good {
 		return nil
@@ -337,13 +337,13 @@ func (c *checker) fields(n *yaml.Node, w want, env formula.Env) *fieldsValue {
 }
 
 // typ is the record type of a mapping: open when a key is computed.
-func (f *fieldsValue) typ() formula.Type {
-	fields := make(map[string]formula.Type, len(f.entries))
+func (f *FieldsValue) typ() formula.Type {
+	fields := make(map[string]formula.Type, len(f.Entries))
 	open := false
-	for _, e := range f.entries {
-		if name, ok := e.key.constant(); ok {
+	for _, e := range f.Entries {
+		if name, ok := e.Key.Const(); ok {
 			if s, ok := name.(string); ok {
-				fields[s] = e.value.typ
+				fields[s] = e.Value.Type
 				continue
 			}
 		}

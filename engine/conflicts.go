@@ -53,7 +53,7 @@ func meet(a, b *effect) bool {
 }
 
 func (e *effect) conditions() []string {
-	return append(e.rule.when.conjuncts(), e.step.when.conjuncts()...)
+	return append(e.rule.When.Conjuncts(), e.step.When.Conjuncts()...)
 }
 
 // exclusive reports whether one condition is the opposite of another: x and
@@ -95,7 +95,7 @@ func conflict(a, b *effect) (diag.Finding, bool) {
 		return b.finding(diag.Warning, "same-item", b.Which,
 			"%s keeps the item with this key too: both may add it, and each run writes over the other", b.toldOf(a)), true
 	case a.Kind == TouchItems && a.Updates && b.Updates && a.same(b) && a.sameEvent(b):
-		if name := contested(a, b); name != "" && len(a.conditions()) == 0 && len(b.conditions()) == 0 && a.step.once == nil && b.step.once == nil {
+		if name := contested(a, b); name != "" && len(a.conditions()) == 0 && len(b.conditions()) == 0 && a.step.Once == nil && b.step.Once == nil {
 			return b.finding(diag.Warning, "contested-field", b.Fields,
 				"%s gives the field %s another value: each writes over the other, again and again if they hear the change", b.toldOf(a), name), true
 		}
@@ -144,7 +144,7 @@ func (e *effect) texts(arg string) map[string]string {
 	}
 	out := map[string]string{}
 	for _, x := range e.entries(arg) {
-		out[e.rule.textOf(x.key, nil)] = e.rule.textOf(x.value, nil)
+		out[e.rule.textOf(x.Key, nil)] = e.rule.textOf(x.Value, nil)
 	}
 	if e.said == nil {
 		e.said = map[string]map[string]string{}
@@ -169,12 +169,12 @@ func (e *effect) which() string {
 }
 
 func (e *effect) whichOnce() string {
-	a := e.step.types.arg(e.Which)
+	a := e.step.Types.Arg(e.Which)
 	if a == nil {
 		return ""
 	}
-	if a.fields == nil {
-		return e.rule.textOf(a.value, nil)
+	if a.Fields == nil {
+		return e.rule.textOf(a.Value, nil)
 	}
 	texts := e.texts(e.Which)
 	var parts []string
@@ -221,25 +221,25 @@ func contested(a, b *effect) string {
 func (e *effect) toldOf(o *effect) string {
 	switch {
 	case e.rule == o.rule:
-		return fmt.Sprintf("the %s on line %d", o.step.action.Name, o.step.pos.Line)
+		return fmt.Sprintf("the %s on line %d", o.step.Action.Name, o.step.Pos.Line)
 	case e.rule.Set == o.rule.Set:
-		return fmt.Sprintf("rule %s (line %d)", o.rule.ID, o.step.pos.Line)
+		return fmt.Sprintf("rule %s (line %d)", o.rule.ID, o.step.Pos.Line)
 	}
-	return fmt.Sprintf("rule %s (%s:%d)", o.rule.ID, o.rule.Set.File, o.step.pos.Line)
+	return fmt.Sprintf("rule %s (%s:%d)", o.rule.ID, o.rule.Set.File, o.step.Pos.Line)
 }
 
 // finding is one at an argument of the step.
 func (e *effect) finding(s diag.Severity, code, arg, format string, args ...any) diag.Finding {
-	n := e.step.verb
-	if a := e.step.types.arg(arg); a != nil {
+	n := e.step.Verb
+	if a := e.step.Types.Arg(arg); a != nil {
 		switch {
-		case a.value != nil:
-			n = a.value.node
-		case a.key != nil:
-			n = a.key
+		case a.Value != nil:
+			n = a.Value.Node
+		case a.Key != nil:
+			n = a.Key
 		}
 	}
-	file := e.rule.Set.file
+	file := e.rule.Set.Source
 	f := diag.Finding{Pos: file.Pos(n), Severity: s, Code: code, Message: fmt.Sprintf(format, args...)}
 	return *ended(file, n, &f)
 }

@@ -112,17 +112,17 @@ func (t Term) each() string {
 // MarshalText writes the amount as String does.
 func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// plus adds the cost of a step to that of the steps before it.
-func (c Cost) plus(d Cost) Cost {
+// Plus adds the cost of a step to that of the steps before it.
+func (c Cost) Plus(d Cost) Cost {
 	return Cost{Least: c.Least.Plus(d.Least), Typical: c.Typical.Plus(d.Typical), Worst: c.Worst.Plus(d.Worst)}
 }
 
 // cost is what the step sends with its options: one that may be skipped costs
 // nothing at least, and for_each multiplies.
-func (s *step) cost() Cost {
-	c := s.action.cost
-	if s.forEach != nil {
-		of := s.forEach.words()
+func (s *Step) cost() Cost {
+	c := s.Action.Cost
+	if s.ForEach != nil {
+		of := s.ForEach.words()
 		if formula.CheckName(of) != nil {
 			of = "each"
 		}
@@ -134,7 +134,7 @@ func (s *step) cost() Cost {
 		}
 		c = Cost{Least: each(c.Least), Typical: each(c.Typical), Worst: each(c.Worst)}
 	}
-	if s.when != nil || s.once != nil {
+	if s.When != nil || s.Once != nil {
 		c.Least = Amount{}
 	}
 	return c

@@ -120,21 +120,21 @@ func (s *RuleSet) Describe() Description {
 
 func (r *Rule) describe() RuleDescription {
 	d := RuleDescription{
-		ID: r.ID, Title: r.Title, Line: r.Pos.Line, Portals: r.Portals, When: r.when.words(), Entity: r.entity.words(),
+		ID: r.ID, Title: r.Title, Line: r.Pos.Line, Portals: r.Portals, When: r.When.words(), Entity: r.Entity.words(),
 		Quiet: Duration(r.Debounce), Max: Duration(r.Ceiling), Limits: LimitsDescription(r.Limits),
-		Steps: describeSteps(r.steps), Deleted: describeSteps(r.deleted),
-		Cost: CostDescription(costOf(r.steps)), DeletedCost: CostDescription(costOf(r.deleted)),
+		Steps: describeSteps(r.Steps), Deleted: describeSteps(r.Deleted),
+		Cost: CostDescription(costOf(r.Steps)), DeletedCost: CostDescription(costOf(r.Deleted)),
 	}
 	for _, t := range r.Triggers {
 		d.Events = append(d.Events, t.words())
 	}
 	if d.Limits.Calls == 0 {
-		d.Limits.Calls = defaultCalls
+		d.Limits.Calls = DefaultCalls
 	}
 	if r.hearsEnd() {
 		// Whether the entity is gone is asked first.
 		ask := Commands(1)
-		d.DeletedCost = CostDescription(Cost{ask, ask, ask}.plus(costOf(r.deleted)))
+		d.DeletedCost = CostDescription(Cost{ask, ask, ask}.Plus(costOf(r.Deleted)))
 	}
 	return d
 }
@@ -154,29 +154,29 @@ func (t Trigger) words() string {
 	return t.Code
 }
 
-func costOf(steps []*step) Cost {
+func costOf(steps []*Step) Cost {
 	var c Cost
 	for _, s := range steps {
-		c = c.plus(s.cost())
+		c = c.Plus(s.cost())
 	}
 	return c
 }
 
-func describeSteps(steps []*step) []StepDescription {
+func describeSteps(steps []*Step) []StepDescription {
 	var out []StepDescription
 	for _, s := range steps {
 		d := StepDescription{
-			Step: s.label, Action: s.action.Name, Line: s.pos.Line,
-			Effect: map[Effect]string{Reads: "reads", Writes: "writes"}[s.effect()],
-			When:   s.when.words(), Once: s.once.words(), ForEach: s.forEach.words(),
-			Timeout: Duration(s.timeout), Retry: s.retry, Ends: s.action.Ends,
-			OnError: map[onError]string{park: "park", skip: "skip", run: "steps"}[s.onError],
-			Instead: describeSteps(s.inner), Cost: CostDescription(s.cost()),
+			Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line,
+			Effect: map[Effect]string{Reads: "reads", Writes: "writes"}[s.Effect()],
+			When:   s.When.words(), Once: s.Once.words(), ForEach: s.ForEach.words(),
+			Timeout: Duration(s.Timeout), Retry: s.Retry, Ends: s.Action.Ends,
+			OnError: map[OnError]string{OnErrorPark: "park", OnErrorSkip: "skip", OnErrorSteps: "steps"}[s.OnError],
+			Instead: describeSteps(s.Instead), Cost: CostDescription(s.cost()),
 		}
-		if s.forEach != nil {
-			d.Limit = s.limit
+		if s.ForEach != nil {
+			d.Limit = s.Limit
 		}
-		for _, a := range s.args {
+		for _, a := range s.Args {
 			d.Args = append(d.Args, a.describe()...)
 		}
 		d.Does = s.says(d.Args)
@@ -185,27 +185,27 @@ func describeSteps(steps []*step) []StepDescription {
 	return out
 }
 
-func (a *argValueOf) describe() []ArgumentDescription {
-	name := a.field.Name
+func (a *Argument) describe() []ArgumentDescription {
+	name := a.Field.Name
 	switch {
-	case a.fields != nil:
-		return []ArgumentDescription{{name, a.fields.words()}}
-	case a.value != nil:
-		return []ArgumentDescription{{name, a.value.words()}}
-	case a.names != nil:
+	case a.Fields != nil:
+		return []ArgumentDescription{{name, a.Fields.words()}}
+	case a.Value != nil:
+		return []ArgumentDescription{{name, a.Value.words()}}
+	case a.Names != nil:
 		var parts []string
-		for _, n := range a.names {
-			parts = append(parts, n.name+": "+n.value.words())
+		for _, n := range a.Names {
+			parts = append(parts, n.Name+": "+n.Value.words())
 		}
 		return []ArgumentDescription{{name, strings.Join(parts, ", ")}}
 	}
-	return []ArgumentDescription{{name, fmt.Sprint(a.fixed)}}
+	return []ArgumentDescription{{name, fmt.Sprint(a.Fixed)}}
 }
 
 // says fills the arguments into what the action says of itself.
-func (s *step) says(args []ArgumentDescription) string {
+func (s *Step) says(args []ArgumentDescription) string {
 	var b strings.Builder
-	rest := s.action.says
+	rest := s.Action.Says
 	for {
 		before, after, ok := strings.Cut(rest, "{")
 		b.WriteString(before)
@@ -237,39 +237,39 @@ func fillHole(hole string, args []ArgumentDescription) string {
 }
 
 // words is the text of a value: that of its formula, or of its literal.
-func (v *value) words() string {
+func (v *Value) words() string {
 	switch {
 	case v == nil:
 		return ""
-	case v.formula != nil:
-		return strings.TrimSpace(v.formula.Source())
-	case v.list != nil:
-		parts := make([]string, len(v.list))
-		for i, e := range v.list {
+	case v.Formula != nil:
+		return strings.TrimSpace(v.Formula.Source())
+	case v.List != nil:
+		parts := make([]string, len(v.List))
+		for i, e := range v.List {
 			parts[i] = e.words()
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
-	case v.record != nil:
-		return "{" + v.record.words() + "}"
-	case v.node.Kind == yaml.ScalarNode && v.template == nil && v.literal == nil:
+	case v.Record != nil:
+		return "{" + v.Record.words() + "}"
+	case v.Node.Kind == yaml.ScalarNode && v.Template == nil && v.Literal == nil:
 		return "nothing"
-	case v.template != nil:
-		return `"` + v.node.Value + `"`
+	case v.Template != nil:
+		return `"` + v.Node.Value + `"`
 	}
-	return fmt.Sprint(v.literal)
+	return fmt.Sprint(v.Literal)
 }
 
-func (f *fieldsValue) words() string {
-	parts := make([]string, len(f.entries))
-	for i, e := range f.entries {
-		parts[i] = e.key.words() + " = " + e.value.words()
+func (f *FieldsValue) words() string {
+	parts := make([]string, len(f.Entries))
+	for i, e := range f.Entries {
+		parts[i] = e.Key.words() + " = " + e.Value.words()
 	}
 	return strings.Join(parts, ", ")
 }
 
 // checkSays finds places in what an action says that name no argument.
-func (a *argStruct) checkSays(says string) error {
-	names := a.names()
+func (a *ArgStruct) checkSays(says string) error {
+	names := a.Names()
 	for rest := says; ; {
 		_, after, ok := strings.Cut(rest, "{")
 		if !ok {
@@ -287,4 +287,4 @@ func (a *argStruct) checkSays(says string) error {
 }
 
 // Described reports whether the action says in words what it does.
-func (a *Action) Described() bool { return a.says != "" }
+func (a *Action) Described() bool { return a.Says != "" }

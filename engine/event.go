@@ -23,8 +23,8 @@ type Event struct {
 	Time time.Time
 }
 
-// field returns data[FIELDS][name], or data[name] where an event has no FIELDS.
-func (e Event) field(name string) string {
+// Field returns data[FIELDS][name], or data[name] where an event has no FIELDS.
+func (e Event) Field(name string) string {
 	if fields, ok := e.Data["FIELDS"].(map[string]any); ok {
 		if s, ok := fields[name].(string); ok {
 			return s
@@ -34,8 +34,8 @@ func (e Event) field(name string) string {
 	return s
 }
 
-// id returns what data says that the event is about, "" when it says nothing.
-func (e Event) id(known schemas.Event) string {
+// EntityID returns what data says that the event is about, "" when it says nothing.
+func (e Event) EntityID(known schemas.Event) string {
 	for _, place := range known.IDs {
 		data := e.Data
 		group, name, nested := strings.Cut(place, ".")
@@ -77,7 +77,7 @@ func ParseEntity(s string) (Entity, error) {
 		return Entity{}, fmt.Errorf("%q is not an entity such as deal:759 or item:31:7", s)
 	}
 	if kind != "item" {
-		return Entity{Kind: kind, TypeID: ownerTypeID(kind), ID: rest}, nil
+		return Entity{Kind: kind, TypeID: OwnerTypeID(kind), ID: rest}, nil
 	}
 	typ, id, _ := strings.Cut(rest, ":")
 	n, err := strconv.Atoi(typ)
@@ -87,7 +87,7 @@ func ParseEntity(s string) (Entity, error) {
 	return Entity{Kind: kind, TypeID: n, ID: id}, nil
 }
 
-func ownerTypeID(kind string) int {
+func OwnerTypeID(kind string) int {
 	if o, ok := schemas.LookupOwner(kind); ok {
 		return o.ID
 	}
@@ -109,7 +109,7 @@ func (s *RuleSet) Route(portal string, e Event, inputs map[string]any) []Route {
 	if !ok {
 		return nil
 	}
-	ent, ok := entityOf(known, suffix, e)
+	ent, ok := EntityOf(known, suffix, e)
 	if !ok {
 		return nil
 	}
@@ -121,7 +121,7 @@ func (s *RuleSet) Route(portal string, e Event, inputs map[string]any) []Route {
 		if !r.hears(known, suffix, ent) {
 			continue
 		}
-		out = append(out, Route{Rule: r, Entity: r.about(ent, portal, e, inputs), Added: known.Op == "add", Deleted: known.Op == "delete"})
+		out = append(out, Route{Rule: r, Entity: r.About(ent, portal, e, inputs), Added: known.Op == "add", Deleted: known.Op == "delete"})
 	}
 	return out
 }
@@ -141,9 +141,9 @@ func (r *Rule) hears(known schemas.Event, suffix int, ent Entity) bool {
 	return false
 }
 
-// entityOf reads what an event is about.
-func entityOf(known schemas.Event, suffix int, e Event) (Entity, bool) {
-	id := e.id(known)
+// EntityOf reads what an event is about.
+func EntityOf(known schemas.Event, suffix int, e Event) (Entity, bool) {
+	id := e.EntityID(known)
 	if id == "" {
 		return Entity{}, false
 	}
@@ -160,20 +160,20 @@ func entityOf(known schemas.Event, suffix int, e Event) (Entity, bool) {
 	case "item":
 		typ := suffix
 		if typ == 0 {
-			typ, _ = strconv.Atoi(e.field("ENTITY_TYPE_ID"))
+			typ, _ = strconv.Atoi(e.Field("ENTITY_TYPE_ID"))
 		}
 		return Entity{Kind: "item", TypeID: typ, ID: id}, typ > 0
 	}
-	return Entity{Kind: known.Entity, TypeID: ownerTypeID(known.Entity), ID: id}, true
+	return Entity{Kind: known.Entity, TypeID: OwnerTypeID(known.Entity), ID: id}, true
 }
 
-// about applies the rule's entity formula. When it fails the run is about the
+// About applies the rule's entity formula. When it fails the run is about the
 // event's own entity and fails at its start, where the failure is told.
-func (r *Rule) about(ent Entity, portal string, e Event, inputs map[string]any) Entity {
-	if r.entity == nil {
+func (r *Rule) About(ent Entity, portal string, e Event, inputs map[string]any) Entity {
+	if r.Entity == nil {
 		return ent
 	}
-	id, err := r.entityID(context.Background(), eventScope(ent, portal, e, 1, false), inputs)
+	id, err := r.EntityID(context.Background(), EventScope(ent, portal, e, 1, false), inputs)
 	if err != nil {
 		return ent
 	}
@@ -181,21 +181,21 @@ func (r *Rule) about(ent Entity, portal string, e Event, inputs map[string]any) 
 	return ent
 }
 
-func (r *Rule) entityID(ctx context.Context, event map[string]any, inputs map[string]any) (string, error) {
-	sc := scope{vars: map[string]any{nameEvent: event, nameInputs: inputs, nameVars: map[string]any{}}, machine: formula.NewMachine(ctx)}
-	v, err := r.entity.eval(ctx, sc)
+func (r *Rule) EntityID(ctx context.Context, event map[string]any, inputs map[string]any) (string, error) {
+	sc := Scope{Vars: map[string]any{NameEvent: event, NameInputs: inputs, NameVars: map[string]any{}}, Machine: formula.NewMachine(ctx)}
+	v, err := r.Entity.Eval(ctx, sc)
 	if err != nil {
 		return "", err
 	}
 	text, err := formula.ToText(v)
 	if err != nil || text == "" {
-		return "", r.entity.errorf("entity must give an id, this gives %s", kindOf(v))
+		return "", r.Entity.Errorf("entity must give an id, this gives %s", KindOf(v))
 	}
 	return text, nil
 }
 
-// eventScope is what formulas see as event.
-func eventScope(ent Entity, portal string, e Event, count int, added bool) map[string]any {
+// EventScope is what formulas see as event.
+func EventScope(ent Entity, portal string, e Event, count int, added bool) map[string]any {
 	out := map[string]any{
 		"id": any(ent.ID), "entityTypeId": nil, "added": added, "count": numInt(count),
 		"data": any(e.Data), "portal": portal, "time": e.Time,

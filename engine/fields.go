@@ -39,8 +39,8 @@ func (f Fields) Map() map[string]any {
 // Names are computed names in the order of the file, each seeing those before
 // it. The zero value has none.
 type Names struct {
-	fields []*namedValue
-	scope  scope
+	fields []*NamedValue
+	scope  Scope
 }
 
 // Len returns how many names there are.
@@ -49,15 +49,15 @@ func (n Names) Len() int { return len(n.fields) }
 // Eval computes all names in order. extra holds the names that the action adds
 // to what the formulas see, such as group; nil adds none.
 func (n Names) Eval(ctx context.Context, extra map[string]any) (Fields, error) {
-	sc := n.scope.child(extra)
+	sc := n.scope.Child(extra)
 	out := make(Fields, 0, len(n.fields))
 	for _, f := range n.fields {
-		v, err := f.value.eval(ctx, sc)
+		v, err := f.Value.Eval(ctx, sc)
 		if err != nil {
 			return nil, err
 		}
-		sc.vars[f.name] = v
-		out = append(out, Field{Name: f.name, Value: v})
+		sc.Vars[f.Name] = v
+		out = append(out, Field{Name: f.Name, Value: v})
 	}
 	return out, nil
 }
@@ -65,8 +65,8 @@ func (n Names) Eval(ctx context.Context, extra map[string]any) (Fields, error) {
 // RowValue is an argument that is computed anew for each row. The zero value
 // was not given.
 type RowValue struct {
-	value *value
-	scope scope
+	value *Value
+	scope Scope
 }
 
 // Given reports whether the argument stands in the file.
@@ -74,19 +74,19 @@ func (r RowValue) Given() bool { return r.value != nil }
 
 // Eval computes the value for one row.
 func (r RowValue) Eval(ctx context.Context, row any, index int) (any, error) {
-	return r.value.eval(ctx, r.scope.row(row, index))
+	return r.value.Eval(ctx, r.scope.Row(row, index))
 }
 
 // Errorf returns an error that names the place of this argument.
 func (r RowValue) Errorf(format string, args ...any) error {
-	return r.value.errorf(format, args...)
+	return r.value.Errorf(format, args...)
 }
 
 // RowFields are named values that are computed anew for each row. The zero
 // value was not given.
 type RowFields struct {
-	fields *fieldsValue
-	scope  scope
+	fields *FieldsValue
+	scope  Scope
 }
 
 // Given reports whether the argument stands in the file.
@@ -94,14 +94,14 @@ func (r RowFields) Given() bool { return r.fields != nil }
 
 // Eval computes the names and values for one row. Omitted values are left out.
 func (r RowFields) Eval(ctx context.Context, row any, index int) (Fields, error) {
-	return r.fields.eval(ctx, r.scope.row(row, index))
+	return r.fields.Eval(ctx, r.scope.Row(row, index))
 }
 
 // Names are the names that the file gives without a row. A name that depends on
 // the row is an error.
 func (r RowFields) Names(ctx context.Context) ([]string, error) {
 	var out []string
-	for _, e := range r.fields.entries {
+	for _, e := range r.fields.Entries {
 		name, err := e.name(ctx, r.scope)
 		if err != nil {
 			return nil, err
@@ -113,17 +113,17 @@ func (r RowFields) Names(ctx context.Context) ([]string, error) {
 
 // evalFields computes names and values; a name that comes out empty or twice is
 // an error at its place, before anything was written.
-func (f *fieldsValue) eval(ctx context.Context, sc scope) (Fields, error) {
-	out := make(Fields, 0, len(f.entries))
-	for _, e := range f.entries {
+func (f *FieldsValue) Eval(ctx context.Context, sc Scope) (Fields, error) {
+	out := make(Fields, 0, len(f.Entries))
+	for _, e := range f.Entries {
 		name, err := e.name(ctx, sc)
 		if err != nil {
 			return nil, err
 		}
 		if _, taken := out.Get(name); taken {
-			return nil, e.key.errorf("the name %q comes out twice", name)
+			return nil, e.Key.Errorf("the name %q comes out twice", name)
 		}
-		v, err := e.value.eval(ctx, sc)
+		v, err := e.Value.Eval(ctx, sc)
 		if err != nil {
 			return nil, err
 		}
@@ -135,10 +135,10 @@ func (f *fieldsValue) eval(ctx context.Context, sc scope) (Fields, error) {
 	return out, nil
 }
 
-// evalNames computes the names alone.
-func (f *fieldsValue) evalNames(ctx context.Context, sc scope) (Fields, error) {
-	out := make(Fields, 0, len(f.entries))
-	for _, e := range f.entries {
+// EvalNames computes the names alone.
+func (f *FieldsValue) EvalNames(ctx context.Context, sc Scope) (Fields, error) {
+	out := make(Fields, 0, len(f.Entries))
+	for _, e := range f.Entries {
 		name, err := e.name(ctx, sc)
 		if err != nil {
 			return nil, err
@@ -149,14 +149,14 @@ func (f *fieldsValue) evalNames(ctx context.Context, sc scope) (Fields, error) {
 }
 
 // name computes the text of a key.
-func (e *fieldEntry) name(ctx context.Context, sc scope) (string, error) {
-	v, err := e.key.eval(ctx, sc)
+func (e *FieldEntry) name(ctx context.Context, sc Scope) (string, error) {
+	v, err := e.Key.Eval(ctx, sc)
 	if err != nil {
 		return "", err
 	}
 	s, ok := v.(string)
 	if !ok || s == "" {
-		return "", e.key.errorf("a name must be text that is not empty, this gives %s", describe(v))
+		return "", e.Key.Errorf("a name must be text that is not empty, this gives %s", describe(v))
 	}
 	return s, nil
 }

@@ -13,24 +13,24 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// flow tells where the values of a rule come from.
-type flow struct {
-	rule *Rule
-	// computed are the values of names, fetched the steps behind ids.
-	computed map[string]*value
-	fetched  map[string]*step
+// Flow tells where the values of a rule come from.
+type Flow struct {
+	Rule *Rule
+	// Computed are the values of names, fetched the steps behind ids.
+	Computed map[string]*Value
+	Fetched  map[string]*Step
 }
 
-func newFlow(r *Rule) *flow {
-	f := &flow{rule: r, computed: map[string]*value{}, fetched: map[string]*step{}}
-	for _, s := range r.allSteps() {
-		if s.id != "" {
-			f.fetched[s.id] = s
+func NewFlow(r *Rule) *Flow {
+	f := &Flow{Rule: r, Computed: map[string]*Value{}, Fetched: map[string]*Step{}}
+	for _, s := range r.AllSteps() {
+		if s.ID != "" {
+			f.Fetched[s.ID] = s
 		}
-		for _, a := range s.args {
-			for _, n := range a.names {
-				if s.action.Spread {
-					f.computed[n.name] = n.value
+		for _, a := range s.Args {
+			for _, n := range a.Names {
+				if s.Action.Spread {
+					f.Computed[n.Name] = n.Value
 				}
 			}
 		}
@@ -41,23 +41,23 @@ func newFlow(r *Rule) *flow {
 // maxTrace bounds how far a value is followed back.
 const maxTrace = 50
 
-// sources calls add for every path that a value depends on, through computed
+// Sources calls add for every path that a value depends on, through computed
 // names and the arguments of the steps whose results it reads.
-func (f *flow) sources(v *value, add func(path string)) {
+func (f *Flow) Sources(v *Value, add func(path string)) {
 	seen := map[string]bool{}
-	var follow func(v *value)
-	follow = func(v *value) {
-		v.paths(func(p string) {
+	var follow func(v *Value)
+	follow = func(v *Value) {
+		v.Paths(func(p string) {
 			if seen[p] || len(seen) > maxTrace {
 				return
 			}
 			seen[p] = true
 			add(p)
-			name := prefix(p, 1)
-			if c := f.computed[name]; c != nil {
+			name := PathPrefix(p, 1)
+			if c := f.Computed[name]; c != nil {
 				follow(c)
-			} else if s := f.fetched[name]; s != nil {
-				s.values(follow)
+			} else if s := f.Fetched[name]; s != nil {
+				s.EachValue(follow)
 			}
 		})
 	}
@@ -66,11 +66,11 @@ func (f *flow) sources(v *value, add func(path string)) {
 
 // depends reports whether a value comes from what the run is about, and not
 // from the file and its inputs alone.
-func (f *flow) depends(v *value) bool {
+func (f *Flow) depends(v *Value) bool {
 	out := false
-	f.sources(v, func(p string) {
-		name := prefix(p, 1)
-		out = out || name != nameInputs && name != nameVars && f.computed[name] == nil
+	f.Sources(v, func(p string) {
+		name := PathPrefix(p, 1)
+		out = out || name != NameInputs && name != NameVars && f.Computed[name] == nil
 	})
 	return out
 }
@@ -81,13 +81,13 @@ func (e *effect) grows() bool {
 	if e.Which == "" {
 		return true
 	}
-	f := newFlow(e.rule)
-	return slices.ContainsFunc(e.entries(e.Which), func(x *fieldEntry) bool { return f.depends(x.value) })
+	f := NewFlow(e.rule)
+	return slices.ContainsFunc(e.entries(e.Which), func(x *FieldEntry) bool { return f.depends(x.Value) })
 }
 
 // keepsGoing tells why an effect writes again when its echo comes back, "" when
 // it does not.
-func (f *flow) keepsGoing(e *effect, op string) string {
+func (f *Flow) keepsGoing(e *effect, op string) string {
 	switch {
 	case op == schemas.OpDelete:
 		return "" // nothing is deleted twice
@@ -95,10 +95,10 @@ func (f *flow) keepsGoing(e *effect, op string) string {
 		return "an item is added without looking whether it is there"
 	case op == schemas.OpAdd:
 		return "" // found by its key the second time
-	case e.step.once != nil && f.stirred(e, e.step.once) == "":
+	case e.step.Once != nil && f.stirred(e, e.step.Once) == "":
 		return ""
 	case !e.Compares:
-		return fmt.Sprintf("%s writes even what is as it should be", e.step.action.Name)
+		return fmt.Sprintf("%s writes even what is as it should be", e.step.Action.Name)
 	}
 	for _, x := range e.entries(e.Fields) {
 		if why := f.restless(e, x); why != "" {
@@ -109,32 +109,32 @@ func (f *flow) keepsGoing(e *effect, op string) string {
 }
 
 // restless tells why a field gets another value in each pass.
-func (f *flow) restless(e *effect, x *fieldEntry) string {
-	if why := f.stirred(e, x.value); why != "" {
+func (f *Flow) restless(e *effect, x *FieldEntry) string {
+	if why := f.stirred(e, x.Value); why != "" {
 		return fmt.Sprintf("%s is computed from %s", fieldName(x), why)
 	}
-	name, ok := x.key.literal.(string)
-	if !ok || !f.readsField(e, x.value, name) || f.guarded(e, name) || f.repeats(x.value, name) {
+	name, ok := x.Key.Literal.(string)
+	if !ok || !f.readsField(e, x.Value, name) || f.guarded(e, name) || f.repeats(x.Value, name) {
 		return ""
 	}
 	return fmt.Sprintf("%s is computed from itself", name)
 }
 
-func fieldName(x *fieldEntry) string {
-	if name, ok := x.key.literal.(string); ok {
+func fieldName(x *FieldEntry) string {
+	if name, ok := x.Key.Literal.(string); ok {
 		return name
 	}
 	return "a field"
 }
 
 // stirred names what changes from pass to pass though nobody changes anything.
-func (f *flow) stirred(_ *effect, v *value) string {
+func (f *Flow) stirred(_ *effect, v *Value) string {
 	out := ""
-	f.sources(v, func(p string) {
+	f.Sources(v, func(p string) {
 		switch p {
 		case "event.time", "event.count":
 			out = p + ", which differs in every pass"
-		case nameEvent:
+		case NameEvent:
 			out = "the whole event, which differs in every pass"
 		}
 	})
@@ -143,15 +143,15 @@ func (f *flow) stirred(_ *effect, v *value) string {
 
 // readsField reports whether a value depends on a field of the items that e
 // writes, as they were read.
-func (f *flow) readsField(e *effect, v *value, field string) bool {
+func (f *Flow) readsField(e *effect, v *Value, field string) bool {
 	out := false
-	f.sources(v, func(p string) {
-		s := f.fetched[prefix(p, 1)]
-		if s == nil || s.effect() != Reads || !f.reads(s, e) {
+	f.Sources(v, func(p string) {
+		s := f.Fetched[PathPrefix(p, 1)]
+		if s == nil || s.Effect() != Reads || !f.reads(s, e) {
 			return
 		}
 		_, rest, whole := strings.Cut(p, ".")
-		if prefix(rest, 1) == field || !whole && mentions(v, field) {
+		if PathPrefix(rest, 1) == field || !whole && mentions(v, field) {
 			out = true
 		}
 	})
@@ -161,22 +161,22 @@ func (f *flow) readsField(e *effect, v *value, field string) bool {
 // carries reports whether what e writes depends on what an effect before it
 // wrote. changed is the value that does not pass it on as it is, or in a way that
 // a second pass does not change; nil when there is none.
-func (f *flow) carries(e, before *effect) (carries bool, changed *yaml.Node) {
-	if e.step.once != nil {
+func (f *Flow) carries(e, before *effect) (carries bool, changed *yaml.Node) {
+	if e.step.Once != nil {
 		return false, nil
 	}
 	for _, x := range e.entries(e.Fields) {
 		for _, w := range before.entries(before.Fields) {
-			name, ok := w.key.literal.(string)
-			if !ok || !f.readsField(before, x.value, name) {
+			name, ok := w.Key.Literal.(string)
+			if !ok || !f.readsField(before, x.Value, name) {
 				continue
 			}
 			if f.guarded(e, name) {
 				return false, nil
 			}
 			carries = true
-			if changed == nil && !f.repeats(x.value, name) {
-				changed = x.value.node
+			if changed == nil && !f.repeats(x.Value, name) {
+				changed = x.Value.Node
 			}
 		}
 	}
@@ -184,18 +184,18 @@ func (f *flow) carries(e, before *effect) (carries bool, changed *yaml.Node) {
 }
 
 // mentions looks for a field of a list's elements, which no path shows.
-func mentions(v *value, field string) bool {
-	return v.formula != nil && strings.Contains(v.formula.Source(), "."+field)
+func mentions(v *Value, field string) bool {
+	return v.Formula != nil && strings.Contains(v.Formula.Source(), "."+field)
 }
 
 // reads reports whether a step reads items of the type that e writes.
-func (f *flow) reads(s *step, e *effect) bool {
+func (f *Flow) reads(s *Step, e *effect) bool {
 	for _, arg := range []string{"owner", "entityTypeId"} {
-		a := s.types.arg(arg)
+		a := s.Types.Arg(arg)
 		if a == nil {
 			continue
 		}
-		r := effect{Touch: Touch{Of: arg}, rule: f.rule, step: s}
+		r := effect{Touch: Touch{Of: arg}, rule: f.Rule, step: s}
 		r.resolve(nil)
 		return r.of != "" && r.of == e.of
 	}
@@ -204,22 +204,22 @@ func (f *flow) reads(s *step, e *effect) bool {
 
 // guarded reports whether a condition of the step or rule looks at the field:
 // it is taken for one that keeps a second pass out.
-func (f *flow) guarded(e *effect, field string) bool {
+func (f *Flow) guarded(e *effect, field string) bool {
 	out := false
-	for _, v := range []*value{e.step.when, e.rule.when} {
-		f.sources(v, func(p string) { out = out || strings.HasSuffix(p, "."+field) })
+	for _, v := range []*Value{e.step.When, e.rule.When} {
+		f.Sources(v, func(p string) { out = out || strings.HasSuffix(p, "."+field) })
 	}
 	return out
 }
 
 // repeats reports whether a formula of one field gives its own result again
 // when it is fed with it: round(deal.opportunity, 2) does.
-func (f *flow) repeats(v *value, field string) bool {
-	if v.formula == nil {
+func (f *Flow) repeats(v *Value, field string) bool {
+	if v.Formula == nil {
 		return false
 	}
 	base := ""
-	for _, p := range v.formula.Paths() {
+	for _, p := range v.Formula.Paths() {
 		name, rest, _ := strings.Cut(p, ".")
 		if rest != field || base != "" {
 			return false
@@ -228,7 +228,7 @@ func (f *flow) repeats(v *value, field string) bool {
 	}
 	m := formula.NewMachine(context.Background())
 	apply := func(x any) (any, bool) {
-		out, err := v.formula.Eval(m, map[string]any{base: map[string]any{field: x}})
+		out, err := v.Formula.Eval(m, map[string]any{base: map[string]any{field: x}})
 		return out, err == nil
 	}
 	worked := false
@@ -260,10 +260,10 @@ func sameValue(a, b any) bool {
 
 // blame is the node that keeps a ring going: the field's value, or the step.
 func (e *effect) blame() *yaml.Node {
-	f := newFlow(e.rule)
+	f := NewFlow(e.rule)
 	for _, x := range e.entries(e.Fields) {
 		if f.restless(e, x) != "" {
-			return x.value.node
+			return x.Value.Node
 		}
 	}
 	return e.where()

@@ -23,17 +23,17 @@ var absent = map[string]string{
 // elsewhere are names that a formula of the rule does not see, with the reason.
 func elsewhere(r *Rule) map[string]string {
 	out := map[string]string{
-		nameRow:   "is there only in arguments for each row and beside for_each",
-		nameIndex: "is there only in arguments for each row and beside for_each",
-		nameGroup: "is there only in the compute of aggregate",
-		nameError: "is there only in the steps of on_error",
+		NameRow:   "is there only in arguments for each row and beside for_each",
+		NameIndex: "is there only in arguments for each row and beside for_each",
+		NameGroup: "is there only in the compute of aggregate",
+		NameError: "is there only in the steps of on_error",
 		"steps":   "is not needed: the result of a step is named by the step's id alone",
 		"env":     "is not there: a formula sees no environment, only inputs",
 		"now":     "is not there: a run can be repeated, so take event.time",
 		"today":   "is not there: a run can be repeated, so take event.time",
 	}
 	for _, t := range r.Triggers {
-		if ownerTypeID(t.Entity) != 0 {
+		if OwnerTypeID(t.Entity) != 0 {
 			out[t.Entity] = fmt.Sprintf("is not read by itself: add a step with id: %s and fetch_item: {owner: %s, id: =event.id}", t.Entity, t.Entity)
 		}
 	}

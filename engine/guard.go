@@ -108,7 +108,7 @@ func written(c bitrix.Call, result json.RawMessage) (Entity, bool) {
 	kind, _, _ := strings.Cut(rest, ".")
 	id := fmt.Sprint(c.Params["id"])
 	if kind != "item" {
-		return Entity{Kind: kind, TypeID: ownerTypeID(kind), ID: id}, ownerTypeID(kind) != 0
+		return Entity{Kind: kind, TypeID: OwnerTypeID(kind), ID: id}, OwnerTypeID(kind) != 0
 	}
 	typ := fmt.Sprint(c.Params["entityTypeId"])
 	if method == "crm.item.add" {

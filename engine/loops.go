@@ -13,7 +13,7 @@ func (t Trigger) itemType() int {
 	if t.Entity == "item" {
 		return t.EntityTypeID
 	}
-	return ownerTypeID(t.Entity)
+	return OwnerTypeID(t.Entity)
 }
 
 // BindProblems reports loops that only a portal's inputs make visible: a helper
@@ -36,9 +36,9 @@ func (s *RuleSet) BindProblems(inputs map[string]any) []InputProblem {
 
 // byInput tells the input that alone names the type, if one does.
 func (e *effect) byInput() (string, bool) {
-	a := e.step.types.arg(e.Of)
-	if a == nil || a.value == nil || a.value.formula == nil {
+	a := e.step.Types.Arg(e.Of)
+	if a == nil || a.Value == nil || a.Value.Formula == nil {
 		return "", false
 	}
-	return strings.CutPrefix(a.value.formula.Source(), nameInputs+".")
+	return strings.CutPrefix(a.Value.Formula.Source(), NameInputs+".")
 }

@@ -29,15 +29,15 @@ func (a *Action) manual(b *bytes.Buffer) {
 	if rest = strings.TrimSpace(rest); rest != "" {
 		b.WriteString("\n" + rest + "\n")
 	}
-	if a.args.typ == typeNames {
+	if a.Arguments.Type == typeNames {
 		b.WriteString("\nIts value is a mapping of names to formulas; each sees those before it.\n")
 		return
 	}
-	if len(a.args.fields) == 0 {
+	if len(a.Arguments.Fields) == 0 {
 		return
 	}
 	b.WriteString("\n| argument | takes | |\n| --- | --- | --- |\n")
-	for _, f := range a.args.fields {
+	for _, f := range a.Arguments.Fields {
 		fmt.Fprintf(b, "| `%s`%s | %s | %s |\n", f.Name, mark(f.Required), cell(f.takes()), cell(f.describe()))
 	}
 }
@@ -60,7 +60,7 @@ func cell(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\n", " "), "|", `\|`)
 }
 
-func (f *argField) describe() string {
+func (f *ArgField) describe() string {
 	text := f.Doc
 	if f.Default != "" {
 		text += "; `" + f.Default + "` when it is not given"
@@ -72,19 +72,19 @@ func (f *argField) describe() string {
 }
 
 // takes words what an argument accepts.
-func (f *argField) takes() string {
-	switch f.kind {
-	case argDuration:
+func (f *ArgField) takes() string {
+	switch f.Kind {
+	case ArgDuration:
 		return "a duration"
-	case argFields:
+	case ArgFields:
 		return "names and values"
-	case argNames:
+	case ArgNames:
 		return "names and formulas, for each group as `group`"
-	case argRowValue:
+	case ArgRowValue:
 		return "a value for each row of `" + f.PerRow + "`"
-	case argSecrets:
+	case ArgSecrets:
 		return "names and texts, which may hold secrets"
-	case argRowFields:
+	case ArgRowFields:
 		return "names and values for each row of `" + f.PerRow + "`"
 	}
 	if words := oneOf(f.Rules); len(words) > 0 {
@@ -93,5 +93,5 @@ func (f *argField) takes() string {
 	if f.Type.Kind() == reflect.Interface {
 		return "a value"
 	}
-	return typeName(f.typ)
+	return typeName(f.Takes)
 }

@@ -64,7 +64,7 @@ func (c *checker) unknownVerb(e, verb yamlfile.Entry, names []string) {
 	if verb.Key == nil || !isNull(verb.Value) {
 		return
 	}
-	if args := c.actions[verb.Name].args.names(); contains(args, e.Name) {
+	if args := c.actions[verb.Name].Arguments.Names(); contains(args, e.Name) {
 		f.Hint = fmt.Sprintf("%s is an argument of %s: indent it below", e.Name, verb.Name)
 	}
 }
@@ -112,7 +112,7 @@ func eventHint(text string) string {
 }
 
 // readEntity compiles the formula that says what an event is about.
-func (c *checker) readEntity(n *yaml.Node, env formula.Env) *value {
+func (c *checker) readEntity(n *yaml.Node, env formula.Env) *Value {
 	n = yamlfile.Resolve(n)
 	if n.Kind == yaml.ScalarNode && !isNull(n) && !strings.HasPrefix(n.Value, "=") {
 		hint := "=event.data.FIELDS_AFTER.TASK_ID"
@@ -133,7 +133,7 @@ func before(env formula.Env, r *Rule) formula.Env {
 		later[name] = reason
 	}
 	for _, t := range r.Triggers {
-		if ownerTypeID(t.Entity) != 0 {
+		if OwnerTypeID(t.Entity) != 0 {
 			later[t.Entity] = "is not read here: only event, inputs and vars are there before the first step, so fetch it in a step and give the steps below it the when"
 		}
 	}

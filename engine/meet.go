@@ -46,7 +46,7 @@ func (r *Rule) meet(m *Meeting, portal string, e Event, inputs map[string]any) {
 		m.because("%s is no event of Bitrix24", strings.ToUpper(e.Code))
 		return
 	}
-	ent, ok := entityOf(known, suffix, e)
+	ent, ok := EntityOf(known, suffix, e)
 	if why := r.deaf(known, suffix, ent, e); why != "" {
 		m.because("%s", why)
 		return
@@ -63,16 +63,16 @@ func (r *Rule) meet(m *Meeting, portal string, e Event, inputs map[string]any) {
 		m.because("the rule is for the portals %s, not for %s", strings.Join(r.Portals, ", "), portal)
 		return
 	}
-	ent = r.about(ent, portal, e, inputs)
+	ent = r.About(ent, portal, e, inputs)
 	m.Entity = ent.String()
 	m.Part = "steps"
 	if known.Op == "delete" {
 		m.Part = "deleted"
 	}
-	sc := scope{machine: formula.NewMachine(context.Background()), vars: map[string]any{
-		nameEvent: eventScope(ent, portal, e, 1, known.Op == "add"), nameInputs: inputs,
+	sc := Scope{Machine: formula.NewMachine(context.Background()), Vars: map[string]any{
+		NameEvent: EventScope(ent, portal, e, 1, known.Op == "add"), NameInputs: inputs,
 	}}
-	sc.vars[nameVars] = r.Set.varsOf(sc)
+	sc.Vars[NameVars] = r.Set.varsOf(sc)
 	switch r.allows(m, sc, inputs) {
 	case yes:
 		m.Meets = !m.Perhaps
@@ -101,7 +101,7 @@ func (r *Rule) deaf(known schemas.Event, suffix int, ent Entity, e Event) string
 		case t.EntityTypeID == 0:
 			return fmt.Sprintf("the rule hears %s itself; the portal sends it beside %s_%d for the same change", t.Code, known.Code, suffix)
 		case ent.TypeID == 0:
-			return fmt.Sprintf("the event does not say its entityTypeId, the rule hears type %d: data[FIELDS][ENTITY_TYPE_ID] is %q", t.EntityTypeID, e.field("ENTITY_TYPE_ID"))
+			return fmt.Sprintf("the event does not say its entityTypeId, the rule hears type %d: data[FIELDS][ENTITY_TYPE_ID] is %q", t.EntityTypeID, e.Field("ENTITY_TYPE_ID"))
 		case t.EntityTypeID == ent.TypeID:
 			return ""
 		default:
@@ -112,12 +112,12 @@ func (r *Rule) deaf(known schemas.Event, suffix int, ent Entity, e Event) string
 }
 
 // varsOf computes the constants of the file, as far as they can be.
-func (s *RuleSet) varsOf(sc scope) map[string]any {
+func (s *RuleSet) varsOf(sc Scope) map[string]any {
 	vars := map[string]any{}
-	for _, v := range s.vars {
-		sc.vars[nameVars] = vars
-		if x, err := v.value.eval(context.Background(), sc); err == nil {
-			vars[v.name] = x
+	for _, v := range s.Vars {
+		sc.Vars[NameVars] = vars
+		if x, err := v.Value.Eval(context.Background(), sc); err == nil {
+			vars[v.Name] = x
 		}
 	}
 	return vars
@@ -133,16 +133,16 @@ const (
 )
 
 // allows evaluates the rule's when and tells which of its parts are false.
-func (r *Rule) allows(m *Meeting, sc scope, inputs map[string]any) answer {
-	if r.when == nil {
+func (r *Rule) allows(m *Meeting, sc Scope, inputs map[string]any) answer {
+	if r.When == nil {
 		return yes
 	}
 	if missing := r.unknownInputs(inputs); len(missing) > 0 {
-		m.because("when: %s depends on %s, which the configuration supplies", r.when.words(), strings.Join(missing, ", "))
+		m.because("when: %s depends on %s, which the configuration supplies", r.When.words(), strings.Join(missing, ", "))
 		return perhaps
 	}
 	ctx := context.Background()
-	ok, err := truth(ctx, r.when, sc)
+	ok, err := truth(ctx, r.When, sc)
 	if err != nil {
 		m.because("when fails: %v", err)
 		return no
@@ -150,7 +150,7 @@ func (r *Rule) allows(m *Meeting, sc scope, inputs map[string]any) answer {
 	if ok {
 		return yes
 	}
-	parts := r.when.conjuncts()
+	parts := r.When.Conjuncts()
 	for _, part := range parts {
 		if len(parts) < 2 || !isTrue(part, sc) {
 			m.because("when: %s is false", index.ReplaceAllString(part, ".$1"))
@@ -166,22 +166,22 @@ func (r *Rule) allows(m *Meeting, sc scope, inputs map[string]any) answer {
 var index = regexp.MustCompile(`\["([A-Za-z_][A-Za-z0-9_]*)"\]`)
 
 // isTrue evaluates a part of a condition by itself.
-func isTrue(part string, sc scope) bool {
+func isTrue(part string, sc Scope) bool {
 	free := formula.Type{Kind: formula.Any}
-	f, problems := formula.Compile(part, formula.Env{Vars: map[string]formula.Type{nameEvent: free, nameInputs: free, nameVars: free}})
+	f, problems := formula.Compile(part, formula.Env{Vars: map[string]formula.Type{NameEvent: free, NameInputs: free, NameVars: free}})
 	if len(problems) > 0 {
 		return false
 	}
-	v, err := f.Eval(sc.machine, sc.vars)
+	v, err := f.Eval(sc.Machine, sc.Vars)
 	return err == nil && v == true
 }
 
 // unknownInputs are the inputs without a value that the rule's when reads.
 func (r *Rule) unknownInputs(inputs map[string]any) []string {
 	var out []string
-	newFlow(r).sources(r.when, func(path string) {
+	NewFlow(r).Sources(r.When, func(path string) {
 		space, name, _ := strings.Cut(path, ".")
-		if _, known := inputs[name]; space == nameInputs && name != "" && !known {
+		if _, known := inputs[name]; space == NameInputs && name != "" && !known {
 			out = append(out, path)
 		}
 	})
@@ -198,5 +198,5 @@ func (e Event) noID(known schemas.Event) string {
 	for i, p := range known.IDs {
 		places[i] = "data[" + strings.ReplaceAll(p, ".", "][") + "]"
 	}
-	return fmt.Sprintf("%s is %q", strings.Join(places, " or "), e.id(known))
+	return fmt.Sprintf("%s is %q", strings.Join(places, " or "), e.EntityID(known))
 }

@@ -26,9 +26,9 @@ func (s *RuleSet) model(wording bool) string {
 	for _, in := range s.Inputs {
 		fmt.Fprintf(b, "input %s %s %v %v\n", in.Name, in.Type, in.HasDefault, in.Default)
 	}
-	for _, v := range s.vars {
-		fmt.Fprintf(b, "var %s ", v.name)
-		v.value.model(b)
+	for _, v := range s.Vars {
+		fmt.Fprintf(b, "var %s ", v.Name)
+		v.Value.model(b)
 		b.WriteString("\n")
 	}
 	for _, r := range s.Rules {
@@ -45,75 +45,75 @@ func (r *Rule) model(b *modeler) {
 	}
 	slices.Sort(triggers)
 	fmt.Fprintf(b, "on %s\nwhen ", strings.Join(triggers, " "))
-	r.when.model(b)
+	r.When.model(b)
 	b.WriteString(" entity ")
-	r.entity.model(b)
+	r.Entity.model(b)
 	b.WriteString("\n")
-	modelSteps(b, "steps", r.steps)
-	modelSteps(b, "deleted", r.deleted)
+	modelSteps(b, "steps", r.Steps)
+	modelSteps(b, "deleted", r.Deleted)
 }
 
-func modelSteps(b *modeler, what string, steps []*step) {
+func modelSteps(b *modeler, what string, steps []*Step) {
 	for i, s := range steps {
-		fmt.Fprintf(b, "%s %d %s id %s limit %d timeout %s retry %d on_error %d", what, i, s.action.Name, s.id, s.limit, s.timeout, s.retry, s.onError)
+		fmt.Fprintf(b, "%s %d %s id %s limit %d timeout %s retry %d on_error %d", what, i, s.Action.Name, s.ID, s.Limit, s.Timeout, s.Retry, s.OnError)
 		b.WriteString(" when ")
-		s.when.model(b)
+		s.When.model(b)
 		b.WriteString(" once ")
-		s.once.model(b)
+		s.Once.model(b)
 		b.WriteString(" for_each ")
-		s.forEach.model(b)
+		s.ForEach.model(b)
 		b.WriteString("\n")
-		for _, a := range s.args {
-			fmt.Fprintf(b, "  %s %v ", a.field.Name, a.fixed)
-			a.value.model(b)
-			a.fields.model(b)
-			for _, n := range a.names {
-				fmt.Fprintf(b, " %s: ", n.name)
-				n.value.model(b)
+		for _, a := range s.Args {
+			fmt.Fprintf(b, "  %s %v ", a.Field.Name, a.Fixed)
+			a.Value.model(b)
+			a.Fields.model(b)
+			for _, n := range a.Names {
+				fmt.Fprintf(b, " %s: ", n.Name)
+				n.Value.model(b)
 			}
 			b.WriteString("\n")
 		}
-		modelSteps(b, what+"/on_error", s.inner)
+		modelSteps(b, what+"/on_error", s.Instead)
 	}
 }
 
-func (v *value) model(b *modeler) {
+func (v *Value) model(b *modeler) {
 	switch {
 	case v == nil:
 		b.WriteString("-")
-	case v.formula != nil:
-		b.WriteString("=" + strings.Join(v.formula.Conjuncts(), " && "))
-	case v.template != nil:
+	case v.Formula != nil:
+		b.WriteString("=" + strings.Join(v.Formula.Conjuncts(), " && "))
+	case v.Template != nil:
 		b.WriteString("text ")
 		if b.wording {
-			fmt.Fprintf(b, "%q", v.node.Value)
+			fmt.Fprintf(b, "%q", v.Node.Value)
 		}
-		for _, f := range v.template.Sources() {
+		for _, f := range v.Template.Sources() {
 			fmt.Fprintf(b, "{{%s}}", f)
 		}
-	case v.list != nil:
+	case v.List != nil:
 		b.WriteString("[")
-		for _, e := range v.list {
+		for _, e := range v.List {
 			e.model(b)
 			b.WriteString(", ")
 		}
 		b.WriteString("]")
-	case v.record != nil:
-		v.record.model(b)
+	case v.Record != nil:
+		v.Record.model(b)
 	default:
-		fmt.Fprintf(b, "%T %v", v.literal, v.literal)
+		fmt.Fprintf(b, "%T %v", v.Literal, v.Literal)
 	}
 }
 
-func (f *fieldsValue) model(b *modeler) {
+func (f *FieldsValue) model(b *modeler) {
 	if f == nil {
 		return
 	}
 	b.WriteString("{")
-	for _, e := range f.entries {
-		e.key.model(b)
+	for _, e := range f.Entries {
+		e.Key.model(b)
 		b.WriteString(": ")
-		e.value.model(b)
+		e.Value.model(b)
 		b.WriteString(", ")
 	}
 	b.WriteString("}")

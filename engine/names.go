@@ -92,12 +92,12 @@ func with(env formula.Env, extra map[string]formula.Type) formula.Env {
 
 // rowNames are the names inside rows and for_each.
 func rowNames(list formula.Type) map[string]formula.Type {
-	return map[string]formula.Type{nameRow: elemOf(list), nameIndex: {Kind: formula.Int}}
+	return map[string]formula.Type{NameRow: elemOf(list), NameIndex: {Kind: formula.Int}}
 }
 
 // groupNames are the names inside a group of rows.
 func groupNames(list, key formula.Type) map[string]formula.Type {
-	return map[string]formula.Type{nameGroup: formula.RecordOf(map[string]formula.Type{
+	return map[string]formula.Type{NameGroup: formula.RecordOf(map[string]formula.Type{
 		"key": key, "rows": formula.ListOf(elemOf(list)),
 	})}
 }
@@ -109,20 +109,20 @@ func elemOf(list formula.Type) formula.Type {
 	return formula.Type{Kind: formula.Any}
 }
 
-// conjuncts are the conditions that a when stands for.
-func (v *value) conjuncts() []string {
-	if v == nil || v.formula == nil {
+// Conjuncts are the conditions that a when stands for.
+func (v *Value) Conjuncts() []string {
+	if v == nil || v.Formula == nil {
 		return nil
 	}
-	return v.formula.Conjuncts()
+	return v.Formula.Conjuncts()
 }
 
-// facts is what is known where the condition holds.
-func (v *value) facts() formula.Facts {
-	if v == nil || v.formula == nil {
+// Facts is what is known where the condition holds.
+func (v *Value) Facts() formula.Facts {
+	if v == nil || v.Formula == nil {
 		return nil
 	}
-	return v.formula.Facts()
+	return v.Formula.Facts()
 }
 
 // ruleID tells whether a text may be a rule's id.

@@ -47,48 +47,48 @@ type Managed struct {
 // types that are formulas.
 func (r *Rule) Outline(inputs map[string]any) Outline {
 	var out Outline
-	if r.when != nil {
-		out.When = r.when.file.Pos(r.when.node).Line
+	if r.When != nil {
+		out.When = r.When.File.Pos(r.When.Node).Line
 	}
-	sc := scope{vars: map[string]any{nameInputs: inputs}, machine: formula.NewMachine(context.Background())}
-	var walk func(part string, steps []*step)
-	walk = func(part string, steps []*step) {
+	sc := Scope{Vars: map[string]any{NameInputs: inputs}, Machine: formula.NewMachine(context.Background())}
+	var walk func(part string, steps []*Step)
+	walk = func(part string, steps []*Step) {
 		for _, s := range steps {
 			out.Steps = append(out.Steps, StepOutline{
-				Step: s.label, Action: s.action.Name, Line: s.pos.Line, Part: part,
-				When: s.when != nil, Once: s.once != nil, Writes: s.action.Effect == Writes, Managed: s.managed(sc),
+				Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line, Part: part,
+				When: s.When != nil, Once: s.Once != nil, Writes: s.Action.Effect == Writes, Managed: s.managed(sc),
 			})
-			walk("on_error", s.inner)
+			walk("on_error", s.Instead)
 		}
 	}
-	walk("steps", r.steps)
-	walk("deleted", r.deleted)
+	walk("steps", r.Steps)
+	walk("deleted", r.Deleted)
 	return out
 }
 
 // managed reads the arguments that name fields. What only selects, as match and
 // where do, is not written.
-func (s *step) managed(sc scope) Managed {
+func (s *Step) managed(sc Scope) Managed {
 	var m Managed
-	if s.action.Effect != Writes {
+	if s.Action.Effect != Writes {
 		return m
 	}
-	for _, a := range s.args {
-		switch a.field.Name {
+	for _, a := range s.Args {
+		switch a.Field.Name {
 		case "entityTypeId":
-			m.EntityTypeID = fixedInt(a.value, sc)
+			m.EntityTypeID = fixedInt(a.Value, sc)
 		case "owner":
-			if name, ok := fixed(a.value, sc); ok {
+			if name, ok := fixed(a.Value, sc); ok {
 				text, _ := name.(string)
 				o, _ := schemas.LookupOwner(text)
 				m.EntityTypeID = o.ID
 			}
 		case "list":
-			m.List = fixedInt(a.value, sc)
+			m.List = fixedInt(a.Value, sc)
 		case "key", "fields", "scope":
-			names := a.fields.names(sc, &m.Open)
+			names := a.Fields.names(sc, &m.Open)
 			m.Names = append(m.Names, names...)
-			if a.field.Name == "key" {
+			if a.Field.Name == "key" {
 				m.Keys = names
 			}
 		}
@@ -96,13 +96,13 @@ func (s *step) managed(sc scope) Managed {
 	return m
 }
 
-func (f *fieldsValue) names(sc scope, open *bool) []string {
+func (f *FieldsValue) names(sc Scope, open *bool) []string {
 	if f == nil {
 		return nil
 	}
 	var out []string
-	for _, e := range f.entries {
-		if name, ok := fixed(e.key, sc); ok {
+	for _, e := range f.Entries {
+		if name, ok := fixed(e.Key, sc); ok {
 			if text, _ := name.(string); text != "" {
 				out = append(out, text)
 				continue
@@ -114,20 +114,20 @@ func (f *fieldsValue) names(sc scope, open *bool) []string {
 }
 
 // fixed returns a value that only the inputs decide.
-func fixed(v *value, sc scope) (any, bool) {
+func fixed(v *Value, sc Scope) (any, bool) {
 	if v == nil {
 		return nil, false
 	}
 	known := true
-	v.reads(func(name string) { known = known && name == nameInputs })
+	v.Reads(func(name string) { known = known && name == NameInputs })
 	if !known {
 		return nil, false
 	}
-	out, err := v.eval(context.Background(), sc)
+	out, err := v.Eval(context.Background(), sc)
 	return out, err == nil
 }
 
-func fixedInt(v *value, sc scope) int {
+func fixedInt(v *Value, sc Scope) int {
 	out, _ := fixed(v, sc)
 	n, _ := out.(num.Num)
 	i, _ := n.Int64()

@@ -27,8 +27,8 @@ type Portal interface {
 	ItemFields(ctx context.Context, entityTypeID int) (*bitrix.ItemFields, error)
 }
 
-// defaultCalls is the limit of REST commands of one run.
-const defaultCalls = 10_000
+// DefaultCalls is the limit of REST commands of one run.
+const DefaultCalls = 10_000
 
 // usage is what all steps of a run have asked of its portal.
 type usage struct {

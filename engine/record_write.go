@@ -144,7 +144,7 @@ func (w *recordWriter) step(s *StepTrace) {
 		w.key("notes")
 		w.value(s.Notes, maxValue)
 	}
-	if s.rows >= 0 && s.step != nil && s.step.forEach != nil {
+	if s.rows >= 0 && s.step != nil && s.step.ForEach != nil {
 		w.number("rows", s.rows)
 	}
 	w.args(s)
@@ -198,17 +198,17 @@ func (w *recordWriter) args(s *StepTrace) {
 		w.number("row", max(a.row, 0))
 		w.key("values")
 		w.open()
-		for _, given := range s.step.args {
-			field := given.field
-			if field.index < 0 || field.kind == argNames {
+		for _, given := range s.step.Args {
+			field := given.Field
+			if field.Index < 0 || field.Kind == ArgNames {
 				continue // the result has them
 			}
 			w.key(field.Name)
-			switch field.kind {
-			case argRowValue, argRowFields:
+			switch field.Kind {
+			case ArgRowValue, ArgRowFields:
 				w.buf = appendText(w.buf, given.source())
 			default:
-				w.value(counted(a.values.Field(field.index).Interface()), w.most())
+				w.value(counted(a.values.Field(field.Index).Interface()), w.most())
 			}
 		}
 		w.close()
@@ -218,17 +218,17 @@ func (w *recordWriter) args(s *StepTrace) {
 }
 
 // source is a per-row argument as the rule file has it.
-func (a *argValueOf) source() string {
-	if a.value != nil && a.value.node != nil && a.value.node.Value != "" {
-		return a.value.node.Value
+func (a *Argument) source() string {
+	if a.Value != nil && a.Value.Node != nil && a.Value.Node.Value != "" {
+		return a.Value.Node.Value
 	}
-	if a.fields == nil {
+	if a.Fields == nil {
 		return "for each row"
 	}
 	var parts []string
-	for _, e := range a.fields.entries {
-		if e.key.node != nil && e.value.node != nil {
-			parts = append(parts, e.key.node.Value+": "+e.value.node.Value)
+	for _, e := range a.Fields.Entries {
+		if e.Key.Node != nil && e.Value.Node != nil {
+			parts = append(parts, e.Key.Node.Value+": "+e.Value.Node.Value)
 		}
 	}
 	return strings.Join(parts, ", ")

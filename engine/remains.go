@@ -25,9 +25,9 @@ type Remain struct {
 // deleted steps do something of which the places cannot be told.
 func (r *Rule) Remains(inputs map[string]any) (places []Remain, known bool) {
 	known = true
-	sc := scope{vars: map[string]any{nameInputs: inputs}, machine: formula.NewMachine(context.Background())}
-	for _, s := range flatten(r.deleted) {
-		if s.effect() != Writes {
+	sc := Scope{Vars: map[string]any{NameInputs: inputs}, Machine: formula.NewMachine(context.Background())}
+	for _, s := range Flatten(r.Deleted) {
+		if s.Effect() != Writes {
 			continue
 		}
 		found, ok := s.remains(sc)
@@ -39,32 +39,32 @@ func (r *Rule) Remains(inputs map[string]any) (places []Remain, known bool) {
 }
 
 // remains tells where a step finds the things of its entity.
-func (s *step) remains(sc scope) (Remain, bool) {
+func (s *Step) remains(sc Scope) (Remain, bool) {
 	m := s.managed(sc)
 	out := Remain{List: m.List, ListType: "lists", EntityTypeID: m.EntityTypeID}
-	for _, a := range s.args {
-		switch a.field.Name {
+	for _, a := range s.Args {
+		switch a.Field.Name {
 		case "list_type":
-			if v, ok := fixed(a.value, sc); ok {
+			if v, ok := fixed(a.Value, sc); ok {
 				out.ListType, _ = v.(string)
 			}
 		case "scope", "filter", "key":
-			out.Field = a.fields.holding(sc)
+			out.Field = a.Fields.holding(sc)
 		}
 	}
 	return out, out.Field != "" && out.List+out.EntityTypeID > 0
 }
 
 // holding is the name of the field whose value is the id of the run's entity.
-func (f *fieldsValue) holding(sc scope) string {
+func (f *FieldsValue) holding(sc Scope) string {
 	if f == nil {
 		return ""
 	}
-	for _, e := range f.entries {
-		if !e.value.isEntityID() {
+	for _, e := range f.Entries {
+		if !e.Value.isEntityID() {
 			continue
 		}
-		if v, ok := fixed(e.key, sc); ok {
+		if v, ok := fixed(e.Key, sc); ok {
 			name, _ := v.(string)
 			return name
 		}
@@ -72,11 +72,11 @@ func (f *fieldsValue) holding(sc scope) string {
 	return ""
 }
 
-func (v *value) isEntityID() bool {
-	if v == nil || v.node == nil || v.formula == nil && v.template == nil {
+func (v *Value) isEntityID() bool {
+	if v == nil || v.Node == nil || v.Formula == nil && v.Template == nil {
 		return false
 	}
-	text := strings.TrimSpace(v.node.Value)
+	text := strings.TrimSpace(v.Node.Value)
 	text = strings.TrimPrefix(text, "=")
 	text = strings.TrimSuffix(strings.TrimPrefix(text, "{{"), "}}")
 	return strings.TrimSpace(text) == "event.id"
@@ -86,20 +86,20 @@ func (v *value) isEntityID() bool {
 // that has not changed: a call, a message. A step with once does not.
 func (r *Rule) Loud() []string {
 	var out []string
-	for _, s := range r.allSteps() {
-		if s.once == nil && s.effect() == Writes && !s.settles() {
-			out = append(out, s.label)
+	for _, s := range r.AllSteps() {
+		if s.Once == nil && s.Effect() == Writes && !s.settles() {
+			out = append(out, s.Label)
 		}
 	}
 	return out
 }
 
 // settles reports whether a second run of the step finds nothing to do.
-func (s *step) settles() bool {
-	if s.action.touches == nil || s.types == nil {
+func (s *Step) settles() bool {
+	if s.Action.Touches == nil || s.Types == nil {
 		return false
 	}
-	touches := s.action.touches(s.types)
+	touches := s.Action.Touches(s.Types)
 	for _, t := range touches {
 		if !t.Compares && !(t.Deletes && !t.Adds && !t.Updates) {
 			return false
@@ -110,4 +110,4 @@ func (s *step) settles() bool {
 
 // Derived reports whether a formula of the rule says what it is about, which
 // only an event can tell.
-func (r *Rule) Derived() bool { return r.entity != nil }
+func (r *Rule) Derived() bool { return r.Entity != nil }

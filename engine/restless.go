@@ -61,7 +61,7 @@ func (g *ringGraph) restless(l ringLink) bool {
 		f := g.flows[l.e.rule]
 		restive = f.keepsGoing(l.e, l.op) != ""
 		g.restive[l] = restive
-		g.passive[l.e] = !slices.ContainsFunc(l.e.entries(l.e.Fields), func(x *fieldEntry) bool { return f.depends(x.value) })
+		g.passive[l.e] = !slices.ContainsFunc(l.e.entries(l.e.Fields), func(x *FieldEntry) bool { return f.depends(x.Value) })
 	}
 	return restive
 }

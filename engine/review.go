@@ -17,15 +17,15 @@ func (c *checker) review() {
 		return
 	}
 	used := map[string]bool{}
-	read := func(path string) { used[prefix(path, 2)] = true }
-	for _, v := range c.set.vars {
-		v.value.paths(read)
+	read := func(path string) { used[PathPrefix(path, 2)] = true }
+	for _, v := range c.set.Vars {
+		v.Value.Paths(read)
 	}
 	for _, r := range c.set.Rules {
-		r.when.paths(read)
-		r.entity.paths(read)
-		for _, s := range r.allSteps() {
-			s.values(func(v *value) { v.paths(read) })
+		r.When.Paths(read)
+		r.Entity.Paths(read)
+		for _, s := range r.AllSteps() {
+			s.EachValue(func(v *Value) { v.Paths(read) })
 		}
 		c.reviewRule(r)
 	}
@@ -34,8 +34,8 @@ func (c *checker) review() {
 	c.list = append(c.list, checkConflicts([]*RuleSet{c.set}, false)...)
 }
 
-// prefix returns the first n names of a path.
-func prefix(path string, n int) string {
+// PathPrefix returns the first n names of a path.
+func PathPrefix(path string, n int) string {
 	parts := strings.SplitN(path, ".", n+1)
 	return strings.Join(parts[:min(n, len(parts))], ".")
 }
@@ -44,131 +44,131 @@ func prefix(path string, n int) string {
 // reads inputs as a whole reads all of them.
 func (c *checker) unusedConstants(used map[string]bool) {
 	for _, in := range c.set.Inputs {
-		if !used[nameInputs] && !used[nameInputs+"."+in.Name] {
-			f := c.warnf(in.node, "unused-input", "no formula reads the input %q", in.Name)
+		if !used[NameInputs] && !used[NameInputs+"."+in.Name] {
+			f := c.warnf(in.Node, "unused-input", "no formula reads the input %q", in.Name)
 			if f.Hint = "take it out"; !in.HasDefault {
 				f.Message += ", yet every portal has to supply it"
 			}
 		}
 	}
-	for _, v := range c.set.vars {
-		if !used[nameVars] && !used[nameVars+"."+v.name] {
-			c.warnf(v.key, "unused-var", "no formula reads the var %q", v.name).Hint = "take it out"
+	for _, v := range c.set.Vars {
+		if !used[NameVars] && !used[NameVars+"."+v.Name] {
+			c.warnf(v.Key, "unused-var", "no formula reads the var %q", v.Name).Hint = "take it out"
 		}
 	}
 }
 
 func (c *checker) reviewRule(r *Rule) {
 	c.reviewTriggers(r)
-	c.constantWhen(r.when, "the rule")
+	c.constantWhen(r.When, "the rule")
 	names := map[string]bool{}
-	for _, s := range r.allSteps() {
-		s.values(func(v *value) { v.reads(func(name string) { names[name] = true }) })
+	for _, s := range r.AllSteps() {
+		s.EachValue(func(v *Value) { v.Reads(func(name string) { names[name] = true }) })
 	}
-	for _, s := range r.allSteps() {
-		c.constantWhen(s.when, "the step")
+	for _, s := range r.AllSteps() {
+		c.constantWhen(s.When, "the step")
 		c.unusedNames(s, names)
 		c.idleLoop(s)
 	}
-	c.stepLists(r.steps)
-	c.stepLists(r.deleted)
+	c.stepLists(r.Steps)
+	c.stepLists(r.Deleted)
 }
 
 // constantWhen warns of a condition that decides nothing.
-func (c *checker) constantWhen(v *value, what string) {
-	x, constant := v.constant()
+func (c *checker) constantWhen(v *Value, what string) {
+	x, constant := v.Const()
 	if b, ok := x.(bool); constant && ok {
-		f := c.warnf(v.node, "constant-condition", "when is always %t, so %s %s", b, what, map[bool]string{true: "always runs", false: "never runs"}[b])
+		f := c.warnf(v.Node, "constant-condition", "when is always %t, so %s %s", b, what, map[bool]string{true: "always runs", false: "never runs"}[b])
 		f.Hint = map[bool]string{true: "leave when out", false: "take " + what + " out, or allow this finding while it rests"}[b]
 	}
 }
 
-// effect is what a step does, by its arguments.
-func (s *step) effect() Effect {
-	if s.action.effectOf != nil && s.types != nil {
-		return s.action.effectOf(s.types)
+// Effect is what a step does, by its arguments.
+func (s *Step) Effect() Effect {
+	if s.Action.EffectOf != nil && s.Types != nil {
+		return s.Action.EffectOf(s.Types)
 	}
-	return s.action.Effect
+	return s.Action.Effect
 }
 
 // unusedNames warns of results that nobody reads. The id of a step that writes
 // also names the step in the history, so it needs no reader.
-func (c *checker) unusedNames(s *step, names map[string]bool) {
-	for _, a := range s.args {
-		for _, n := range a.names {
-			own := s.id != "" && names[s.id]
-			if s.action.Spread && !names[n.name] && !own {
-				c.warnf(n.key, "unused-name", "nothing reads the computed name %q", n.name).Hint = "take it out"
+func (c *checker) unusedNames(s *Step, names map[string]bool) {
+	for _, a := range s.Args {
+		for _, n := range a.Names {
+			own := s.ID != "" && names[s.ID]
+			if s.Action.Spread && !names[n.Name] && !own {
+				c.warnf(n.Key, "unused-name", "nothing reads the computed name %q", n.Name).Hint = "take it out"
 			}
 		}
 	}
-	if s.action.result == nil || s.action.Spread || s.effect() == Writes {
+	if s.Action.Result == nil || s.Action.Spread || s.Effect() == Writes {
 		return
 	}
 	switch {
-	case s.id == "":
-		c.warnf(s.verb, "unused-result", "the result of %s has no name, so nothing can read it", s.action.Name).Hint = "give the step an id, or take it out"
-	case !names[s.id]:
-		c.warnf(s.idNode, "unused-result", "nothing reads the result %q of %s", s.id, s.action.Name).Hint = "take the step out"
+	case s.ID == "":
+		c.warnf(s.Verb, "unused-result", "the result of %s has no name, so nothing can read it", s.Action.Name).Hint = "give the step an id, or take it out"
+	case !names[s.ID]:
+		c.warnf(s.IDNode, "unused-result", "nothing reads the result %q of %s", s.ID, s.Action.Name).Hint = "take the step out"
 	}
 }
 
 // idleLoop warns of a for_each whose step does the same each time.
-func (c *checker) idleLoop(s *step) {
-	if s.forEach == nil {
+func (c *checker) idleLoop(s *Step) {
+	if s.ForEach == nil {
 		return
 	}
 	reads := false
-	for _, a := range s.args {
-		if a.field.PerRow != "" {
+	for _, a := range s.Args {
+		if a.Field.PerRow != "" {
 			continue // its row is another one
 		}
-		a.values(func(v *value) {
-			v.reads(func(name string) { reads = reads || name == nameRow || name == nameIndex })
+		a.EachValue(func(v *Value) {
+			v.Reads(func(name string) { reads = reads || name == NameRow || name == NameIndex })
 		})
 	}
 	if !reads {
-		c.warnf(s.forEach.node, "idle-loop", "for_each runs %s with the same arguments for every element", s.action.Name).Hint = "use row in the arguments, or leave for_each out"
+		c.warnf(s.ForEach.Node, "idle-loop", "for_each runs %s with the same arguments for every element", s.Action.Name).Hint = "use row in the arguments, or leave for_each out"
 	}
 }
 
 // stepLists looks at steps that stand in one list: those after an end, and
 // those that stand twice.
-func (c *checker) stepLists(steps []*step) {
-	first := map[string]*step{}
-	var end *step
+func (c *checker) stepLists(steps []*Step) {
+	first := map[string]*Step{}
+	var end *Step
 	for _, s := range steps {
 		if end != nil {
-			c.warnf(s.verb, "unreachable-step", "no run comes here: the %s on line %d ends every run", end.action.Name, end.pos.Line).Hint = "give it a when, or take this step out"
+			c.warnf(s.Verb, "unreachable-step", "no run comes here: the %s on line %d ends every run", end.Action.Name, end.Pos.Line).Hint = "give it a when, or take this step out"
 			end = nil // once is enough
 		}
-		if s.action.Ends && s.when == nil && s.once == nil && s.forEach == nil && s.onError == park {
+		if s.Action.Ends && s.When == nil && s.Once == nil && s.ForEach == nil && s.OnError == OnErrorPark {
 			end = s
 		}
 		text := c.stepText(s)
-		if prev := first[text]; prev != nil && !s.action.Spread {
-			c.warnf(s.verb, "duplicate-step", "this step does the same as the one on line %d", prev.pos.Line).Hint = "take one of them out"
+		if prev := first[text]; prev != nil && !s.Action.Spread {
+			c.warnf(s.Verb, "duplicate-step", "this step does the same as the one on line %d", prev.Pos.Line).Hint = "take one of them out"
 		} else {
 			first[text] = s
 		}
-		c.stepLists(s.inner)
+		c.stepLists(s.Instead)
 	}
 }
 
 // stepText is a text that is equal for steps that do the same.
-func (c *checker) stepText(s *step) string {
+func (c *checker) stepText(s *Step) string {
 	var b strings.Builder
-	b.WriteString(s.action.Name)
-	for _, n := range []*value{s.when, s.once, s.forEach} {
+	b.WriteString(s.Action.Name)
+	for _, n := range []*Value{s.When, s.Once, s.ForEach} {
 		b.WriteString("|")
 		if n != nil {
-			writeNode(&b, n.node)
+			writeNode(&b, n.Node)
 		}
 	}
-	for _, a := range s.args {
-		b.WriteString("|" + a.field.Name)
-		a.values(func(v *value) { writeNode(&b, v.node) })
-		fmt.Fprintf(&b, "%v", a.fixed)
+	for _, a := range s.Args {
+		b.WriteString("|" + a.Field.Name)
+		a.EachValue(func(v *Value) { writeNode(&b, v.Node) })
+		fmt.Fprintf(&b, "%v", a.Fixed)
 	}
 	return b.String()
 }
@@ -190,12 +190,12 @@ func (c *checker) reviewTriggers(r *Rule) {
 	for _, t := range r.Triggers {
 		switch {
 		case t.AppOnly:
-			c.warnf(t.node, "app-only-event", "%s cannot be chosen in an outbound webhook, only an application can bind it", t.Code).Hint = appInstead(t.Event)
+			c.warnf(t.Node, "app-only-event", "%s cannot be chosen in an outbound webhook, only an application can bind it", t.Code).Hint = appInstead(t.Event)
 		case t.Legacy:
-			c.warnf(t.node, "legacy-event", "%s belongs to a part of the CRM that Bitrix24 no longer develops", t.Code).Hint = legacyInstead(t.Event)
+			c.warnf(t.Node, "legacy-event", "%s belongs to a part of the CRM that Bitrix24 no longer develops", t.Code).Hint = legacyInstead(t.Event)
 		}
 		if len(t.IDs) == 0 {
-			c.warnf(t.node, "event-without-id", "%s does not say by an id what it is about, so no rule can be run for it", t.Code)
+			c.warnf(t.Node, "event-without-id", "%s does not say by an id what it is about, so no rule can be run for it", t.Code)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func checkRings(sets []*RuleSet, across bool) diag.List {
 			f.Message = fmt.Sprintf("rule %s starts itself without end, because %s: %s", r.Rules[0], r.Why, r.Chain)
 		}
 		f.Hint = r.last.wayOut(r.births)
-		list.Add(*ended(r.last.rule.Set.file, r.blame, &f))
+		list.Add(*ended(r.last.rule.Set.Source, r.blame, &f))
 	}
 	return list
 }
@@ -88,7 +88,7 @@ type ringGraph struct {
 	of      map[ringNode][]*effect
 	rules   []*Rule
 	heard   map[string][]ringNode // by type and operation
-	flows   map[*Rule]*flow
+	flows   map[*Rule]*Flow
 	budget  int               // of pairs of effects that are still looked at
 	restive map[ringLink]bool // known of a link: it writes again whatever came before
 	passive map[*effect]bool  // known with it: what it writes depends on nothing
@@ -100,13 +100,13 @@ const maxPairs = 100_000
 
 func newRingGraph(sets []*RuleSet) *ringGraph {
 	g := &ringGraph{
-		of: map[ringNode][]*effect{}, heard: map[string][]ringNode{}, flows: map[*Rule]*flow{},
+		of: map[ringNode][]*effect{}, heard: map[string][]ringNode{}, flows: map[*Rule]*Flow{},
 		budget: maxPairs, restive: map[ringLink]bool{}, passive: map[*effect]bool{},
 	}
 	for _, s := range sets {
 		for _, r := range s.Rules {
 			g.rules = append(g.rules, r)
-			g.flows[r] = newFlow(r)
+			g.flows[r] = NewFlow(r)
 			for _, e := range r.effects(nil) {
 				if e.Kind != TouchItems {
 					continue
@@ -140,7 +140,7 @@ func (g *ringGraph) hearers(typ int, op string) []ringNode {
 // every type, and asks for none, is sure to hear it.
 func (r *Rule) hearsItem(typ int, op string) (Trigger, bool) {
 	for _, t := range r.Triggers {
-		if t.Op != op || ownerTypeID(t.Entity) == 0 && t.Entity != "item" {
+		if t.Op != op || OwnerTypeID(t.Entity) == 0 && t.Entity != "item" {
 			continue
 		}
 		anyType := t.Entity == "item" && t.EntityTypeID == 0
@@ -162,11 +162,11 @@ func isItemType(typ int) bool {
 // asksType reports whether the rule's condition keeps items of a type out.
 func (r *Rule) asksType(typ int) bool {
 	asks, own := false, false
-	r.when.paths(func(p string) { asks = asks || p == nameEvent+".entityTypeId" || p == nameEvent })
+	r.When.Paths(func(p string) { asks = asks || p == NameEvent+".entityTypeId" || p == NameEvent })
 	if !asks {
 		return false
 	}
-	for _, c := range r.when.conjuncts() {
+	for _, c := range r.When.Conjuncts() {
 		own = own || typ != 0 && strings.HasPrefix(c, `(event["entityTypeId"] == `+numInt(typ).String()+")")
 	}
 	return !own
@@ -273,14 +273,14 @@ func (g *ringGraph) ring(way []ringLink, births bool) Ring {
 	} else {
 		r.Settles, r.births, r.last = false, true, way[0].e
 		r.Why = "each new item starts it again"
-		r.sure = len(way) == 1 && r.last.step.when == nil && r.last.rule.when == nil
+		r.sure = len(way) == 1 && r.last.step.When == nil && r.last.rule.When == nil
 	}
 	chain = append(chain, "rule "+way[0].e.rule.ID)
 	r.Chain, r.files = strings.Join(chain, " → "), len(files)
 	if r.blame == nil {
 		r.blame = r.last.blame()
 	}
-	r.Pos = r.last.rule.Set.file.Pos(r.blame)
+	r.Pos = r.last.rule.Set.Source.Pos(r.blame)
 	return r
 }
 
@@ -321,7 +321,7 @@ func (g *ringGraph) judge(r *Ring, way []ringLink) {
 // words tells one link of a chain.
 func (l ringLink) words(births bool) string {
 	doing := map[string]string{schemas.OpAdd: "adds", schemas.OpUpdate: "changes", schemas.OpDelete: "deletes"}[l.op]
-	return fmt.Sprintf("rule %s %s %s (%s, line %d) → %s", l.e.rule.ID, doing, typeWords(l.e.typ), l.e.step.action.Name, l.e.step.pos.Line, eventWords(l.e.typ, l.op))
+	return fmt.Sprintf("rule %s %s %s (%s, line %d) → %s", l.e.rule.ID, doing, typeWords(l.e.typ), l.e.step.Action.Name, l.e.step.Pos.Line, eventWords(l.e.typ, l.op))
 }
 
 // typeWords names the items of a type.

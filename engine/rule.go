@@ -28,12 +28,12 @@ type RuleSet struct {
 	// Rules in file order.
 	Rules []*Rule
 
-	vars []*namedValue
-	file *yamlfile.File
+	Vars   []*NamedValue
+	Source *yamlfile.File
 }
 
-// secretInputs are the names of the inputs that are secrets; nil without any.
-func (s *RuleSet) secretInputs() map[string]bool {
+// SecretInputs are the names of the inputs that are secrets; nil without any.
+func (s *RuleSet) SecretInputs() map[string]bool {
 	var out map[string]bool
 	for _, in := range s.Inputs {
 		if in.Type == TypeSecret {
@@ -59,7 +59,7 @@ type Input struct {
 	HasDefault bool
 	Pos        diag.Pos
 
-	node *yaml.Node
+	Node *yaml.Node
 }
 
 // Rule binds events to steps.
@@ -84,12 +84,12 @@ type Rule struct {
 	Limits Limits
 	Pos    diag.Pos
 
-	node    *yaml.Node // of the id
-	when    *value
-	entity  *value
-	steps   []*step
-	ahead   []*step // of steps, those that read ahead
-	deleted []*step
+	Node     *yaml.Node // of the id
+	When     *Value
+	Entity   *Value
+	Steps    []*Step
+	Prefetch []*Step // of steps, those that read ahead
+	Deleted  []*Step
 }
 
 // Limits are brakes of one run.
@@ -108,49 +108,49 @@ type Trigger struct {
 	// one type. 0 hears all of them.
 	EntityTypeID int
 
-	node *yaml.Node
+	Node *yaml.Node
 }
 
-// step is one action of a rule with its options.
-type step struct {
-	id     string // "" when the step has none
-	label  string // id or verb and number: names the step in history
-	action *Action
-	pos    diag.Pos
-	verb   *yaml.Node // the action's name
-	idNode *yaml.Node // nil when the step has no id
-	types  *ArgTypes
+// Step is one action of a rule with its options.
+type Step struct {
+	ID     string // "" when the step has none
+	Label  string // id or verb and number: names the step in history
+	Action *Action
+	Pos    diag.Pos
+	Verb   *yaml.Node // the action's name
+	IDNode *yaml.Node // nil when the step has no id
+	Types  *ArgTypes
 
-	when    *value
-	once    *value
-	hasOnce bool // the file says once, be its formula right or wrong
-	forEach *value
-	limit   int // of for_each
-	timeout time.Duration
-	retry   int // attempts; 0 leaves it to the queue
-	onError onError
-	args    []*argValueOf
+	When    *Value
+	Once    *Value
+	HasOnce bool // the file says once, be its formula right or wrong
+	ForEach *Value
+	Limit   int // of for_each
+	Timeout time.Duration
+	Retry   int // attempts; 0 leaves it to the queue
+	OnError OnError
+	Args    []*Argument
 
-	// inner are the steps that run in place of the failed one.
-	inner []*step
+	// Instead are the steps that run in place of the failed one.
+	Instead []*Step
 }
 
-// onError says what follows when a step has failed for good.
-type onError uint8
+// OnError says what follows when a step has failed for good.
+type OnError uint8
 
 const (
-	park onError = iota // the run is parked
-	skip                // the step has no result, the run goes on
-	run                 // other steps run instead
+	OnErrorPark  OnError = iota // the run is parked
+	OnErrorSkip                 // the step has no result, the run goes on
+	OnErrorSteps                // other steps run instead
 )
 
-// argValueOf is a compiled argument of a step.
-type argValueOf struct {
-	field  *argField
-	key    *yaml.Node    // the argument's name in the file
-	value  *value        // argValue, argRowValue
-	fields *fieldsValue  // argFields, argRowFields, argSecrets
-	names  []*namedValue // argNames
-	fixed  any           // argDuration
-	typ    formula.Type
+// Argument is a compiled argument of a step.
+type Argument struct {
+	Field  *ArgField
+	Key    *yaml.Node    // the argument's name in the file
+	Value  *Value        // argValue, argRowValue
+	Fields *FieldsValue  // argFields, argRowFields, argSecrets
+	Names  []*NamedValue // argNames
+	Fixed  any           // argDuration
+	Type   formula.Type
 }

@@ -89,7 +89,7 @@ type execution struct {
 	// deleted says that the deleted steps are running.
 	deleted bool
 	removed int // things deleted so far
-	ahead   map[*step]*ahead
+	ahead   map[*Step]*ahead
 	hide    *strings.Replacer // takes the secrets out of a text; nil without any
 }
 
@@ -101,14 +101,14 @@ func (r *Rule) Run(ctx context.Context, run Run) (*Trace, error) {
 	if run.Log == nil {
 		run.Log = slog.New(slog.DiscardHandler)
 	}
-	limit := int64(defaultCalls)
+	limit := int64(DefaultCalls)
 	if r.Limits.Calls > 0 {
 		limit = int64(r.Limits.Calls)
 	}
 	x := &execution{
 		run: &run, rule: r,
 		usage: &usage{limit: limit},
-		trace: &Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []StepTrace{}, inputs: run.Inputs, secret: r.Set.secretInputs()},
+		trace: &Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []StepTrace{}, inputs: run.Inputs, secret: r.Set.SecretInputs()},
 	}
 	if run.DryRun != nil {
 		run.Guard, run.Memory = nil, dryMemory{run.Memory}
@@ -139,8 +139,8 @@ func (x *execution) do(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return "", err
 	}
-	if x.rule.when != nil {
-		ok, err := truth(ctx, x.rule.when, sc)
+	if x.rule.When != nil {
+		ok, err := truth(ctx, x.rule.When, sc)
 		if err != nil || !ok {
 			return Skipped, err
 		}
@@ -154,24 +154,24 @@ func (x *execution) do(ctx context.Context) (Outcome, error) {
 		}
 	}
 	if !gone {
-		outcome, err := x.existing(ctx, sc.child(nil))
+		outcome, err := x.existing(ctx, sc.Child(nil))
 		var lost *errGone
 		if !errors.As(err, &lost) {
 			return outcome, err
 		}
 	}
-	if len(x.rule.deleted) == 0 {
+	if len(x.rule.Deleted) == 0 {
 		return Gone, nil
 	}
 	x.deleted = true
-	return outcomeOf(Removed, x.steps(ctx, x.rule.deleted, sc))
+	return outcomeOf(Removed, x.steps(ctx, x.rule.Deleted, sc))
 }
 
 // existing runs the steps for an entity that exists.
-func (x *execution) existing(ctx context.Context, sc scope) (Outcome, error) {
+func (x *execution) existing(ctx context.Context, sc Scope) (Outcome, error) {
 	x.readAhead(ctx, sc)
 	defer x.endAhead()
-	return outcomeOf(Done, x.steps(ctx, x.rule.steps, sc))
+	return outcomeOf(Done, x.steps(ctx, x.rule.Steps, sc))
 }
 
 func outcomeOf(o Outcome, err error) (Outcome, error) {
@@ -183,11 +183,11 @@ func outcomeOf(o Outcome, err error) (Outcome, error) {
 }
 
 // scope is what the rule's formulas see before its first step.
-func (x *execution) scope(ctx context.Context) (scope, error) {
+func (x *execution) scope(ctx context.Context) (Scope, error) {
 	r := x.run
-	if x.rule.entity != nil {
-		if _, err := x.rule.entityID(ctx, eventScope(r.Entity, r.Portal, r.Event, r.Count, r.Added), r.Inputs); err != nil {
-			return scope{}, err
+	if x.rule.Entity != nil {
+		if _, err := x.rule.EntityID(ctx, EventScope(r.Entity, r.Portal, r.Event, r.Count, r.Added), r.Inputs); err != nil {
+			return Scope{}, err
 		}
 	}
 	event := r.Event
@@ -197,19 +197,19 @@ func (x *execution) scope(ctx context.Context) (scope, error) {
 	vars := map[string]any{}
 	inputs, secrets := splitSecrets(r.Inputs)
 	x.hide = secretReplacer(secrets)
-	sc := scope{machine: formula.NewMachine(ctx), secrets: secrets, vars: map[string]any{
-		nameEvent:  eventScope(r.Entity, r.Portal, event, r.Count, r.Added),
-		nameInputs: inputs,
-		nameVars:   vars,
+	sc := Scope{Machine: formula.NewMachine(ctx), Secrets: secrets, Vars: map[string]any{
+		NameEvent:  EventScope(r.Entity, r.Portal, event, r.Count, r.Added),
+		NameInputs: inputs,
+		NameVars:   vars,
 	}}
-	for _, v := range x.rule.Set.vars {
-		val, err := v.value.eval(ctx, sc)
+	for _, v := range x.rule.Set.Vars {
+		val, err := v.Value.Eval(ctx, sc)
 		if err != nil {
-			return scope{}, err
+			return Scope{}, err
 		}
 		vars = maps.Clone(vars)
-		vars[v.name] = val
-		sc.vars[nameVars] = vars
+		vars[v.Name] = val
+		sc.Vars[NameVars] = vars
 	}
 	return sc, nil
 }

@@ -90,12 +90,12 @@ func stepSchema(actions []*Action) yamlfile.Schema {
 }
 
 func (a *Action) schema() yamlfile.Schema {
-	if a.args.typ == typeNames {
+	if a.Arguments.Type == typeNames {
 		return yamlfile.Schema{"type": "object", "minProperties": 1, "propertyNames": takesName}.Described(a.Doc, "", "")
 	}
 	properties := yamlfile.Schema{}
 	var required []string
-	for _, f := range a.args.fields {
+	for _, f := range a.Arguments.Fields {
 		properties[f.Name] = titled(f.schema(), f.Name)
 		if f.Required {
 			required = append(required, f.Name)
@@ -118,27 +118,27 @@ func titled(s yamlfile.Schema, title string) yamlfile.Schema {
 	return s
 }
 
-func (f *argField) schema() yamlfile.Schema {
+func (f *ArgField) schema() yamlfile.Schema {
 	return f.takesSchema().Described(f.Doc, f.Example, f.Default)
 }
 
-func (f *argField) takesSchema() yamlfile.Schema {
-	switch f.kind {
-	case argDuration:
+func (f *ArgField) takesSchema() yamlfile.Schema {
+	switch f.Kind {
+	case ArgDuration:
 		return takesDuration
-	case argFields, argRowFields, argNames, argSecrets:
+	case ArgFields, ArgRowFields, ArgNames, ArgSecrets:
 		return yamlfile.Schema{"type": "object"}
-	case argRowValue:
+	case ArgRowValue:
 		return yamlfile.Schema{}
 	}
 	if f.Type.Kind() == reflect.Interface {
 		return yamlfile.Schema{}
 	}
-	s, _ := typeSchema(f.typ).Ruled(f.Rules)
+	s, _ := typeSchema(f.Takes).Ruled(f.Rules)
 	if f.Suggest != nil {
 		return suggestions(f.Suggest(), s)
 	}
-	if f.typ.Kind == formula.String && s["enum"] == nil {
+	if f.Takes.Kind == formula.String && s["enum"] == nil {
 		return s // a formula is text, too
 	}
 	return orFormula(s)

@@ -9,35 +9,35 @@ import (
 
 // The names that the engine itself puts before a formula.
 const (
-	nameEvent  = "event"
-	nameInputs = "inputs"
-	nameVars   = "vars"
-	nameRow    = "row"
-	nameIndex  = "index"
-	nameError  = "error"
-	nameGroup  = "group"
+	NameEvent  = "event"
+	NameInputs = "inputs"
+	NameVars   = "vars"
+	NameRow    = "row"
+	NameIndex  = "index"
+	NameError  = "error"
+	NameGroup  = "group"
 )
 
-// scope is what formulas see while a run goes on.
-type scope struct {
-	vars    map[string]any
-	machine *formula.Machine
-	// secrets are inputs that formulas do not see.
-	secrets map[string]bitrix.Secret
+// Scope is what formulas see while a run goes on.
+type Scope struct {
+	Vars    map[string]any
+	Machine *formula.Machine
+	// Secrets are inputs that formulas do not see.
+	Secrets map[string]bitrix.Secret
 }
 
-// child returns a scope of its own that also holds extra.
-func (s scope) child(extra map[string]any) scope {
-	vars := make(map[string]any, len(s.vars)+len(extra)+4)
-	maps.Copy(vars, s.vars)
+// Child returns a scope of its own that also holds extra.
+func (s Scope) Child(extra map[string]any) Scope {
+	vars := make(map[string]any, len(s.Vars)+len(extra)+4)
+	maps.Copy(vars, s.Vars)
 	maps.Copy(vars, extra)
-	return scope{vars: vars, machine: s.machine, secrets: s.secrets}
+	return Scope{Vars: vars, Machine: s.Machine, Secrets: s.Secrets}
 }
 
-// row points a scope made by child at another row. It changes the scope in
+// Row points a scope made by child at another row. It changes the scope in
 // place: the thousands of rows of a sync share one map.
-func (s scope) row(row any, index int) scope {
-	s.vars[nameRow] = row
-	s.vars[nameIndex] = numInt(index)
+func (s Scope) Row(row any, index int) Scope {
+	s.Vars[NameRow] = row
+	s.Vars[NameIndex] = numInt(index)
 	return s
 }

@@ -68,10 +68,10 @@ func (f SecretFields) MarshalJSON() ([]byte, error) { return json.Marshal(f.Show
 // fields, texts and histories. of names the value's formula or its hole.
 func (c *checker) checkSecrets(n *yaml.Node, paths []string) bool {
 	for _, p := range paths {
-		name, ok := strings.CutPrefix(p, nameInputs+".")
+		name, ok := strings.CutPrefix(p, NameInputs+".")
 		name, _, _ = strings.Cut(name, ".")
 		switch {
-		case p == nameInputs && len(c.secrets) > 0:
+		case p == NameInputs && len(c.secrets) > 0:
 			c.errorf(n, "misplaced-secret", "inputs as a whole hold the secret %s, which no formula may see", c.secrets[0]).Hint = "name the one that is meant"
 			return false
 		case ok && slices.Contains(c.secrets, name):
@@ -85,24 +85,24 @@ func (c *checker) checkSecrets(n *yaml.Node, paths []string) bool {
 
 // isSecret reports whether a formula is a secret and nothing else.
 func (c *checker) isSecret(source string) bool {
-	name, ok := strings.CutPrefix(strings.TrimSpace(source), nameInputs+".")
+	name, ok := strings.CutPrefix(strings.TrimSpace(source), NameInputs+".")
 	return ok && slices.Contains(c.secrets, name)
 }
 
 // secretsIn checks the formulas of a value. Where the place takes secrets, one
 // may stand alone in it or in a hole of a text.
-func (c *checker) secretsIn(v *value, w want, env formula.Env) bool {
-	if v.formula != nil {
-		return w.secret && c.isSecret(v.formula.Source()) || c.checkSecrets(v.node, v.formula.Paths())
+func (c *checker) secretsIn(v *Value, w want, env formula.Env) bool {
+	if v.Formula != nil {
+		return w.secret && c.isSecret(v.Formula.Source()) || c.checkSecrets(v.Node, v.Formula.Paths())
 	}
 	if !w.secret {
-		return c.checkSecrets(v.node, v.template.Paths())
+		return c.checkSecrets(v.Node, v.Template.Paths())
 	}
-	for _, source := range v.template.Sources() {
+	for _, source := range v.Template.Sources() {
 		if c.isSecret(source) {
 			continue
 		}
-		if f, problems := formula.Compile(source, env); len(problems) == 0 && !c.checkSecrets(v.node, f.Paths()) {
+		if f, problems := formula.Compile(source, env); len(problems) == 0 && !c.checkSecrets(v.Node, f.Paths()) {
 			return false
 		}
 	}
@@ -111,13 +111,13 @@ func (c *checker) secretsIn(v *value, w want, env formula.Env) bool {
 
 // secretText computes a text that may hold secrets: once with them, and once as
 // it may be shown.
-func (v *value) secretText(ctx context.Context, sc scope) (SecretText, error) {
-	inputs, _ := sc.vars[nameInputs].(map[string]any)
+func (v *Value) secretText(ctx context.Context, sc Scope) (SecretText, error) {
+	inputs, _ := sc.Vars[NameInputs].(map[string]any)
 	open, hidden := maps.Clone(inputs), maps.Clone(inputs)
 	if open == nil {
 		open, hidden = map[string]any{}, map[string]any{}
 	}
-	for name, s := range sc.secrets {
+	for name, s := range sc.Secrets {
 		open[name], hidden[name] = s.Reveal(), s.String()
 	}
 	var out SecretText
@@ -125,29 +125,29 @@ func (v *value) secretText(ctx context.Context, sc scope) (SecretText, error) {
 		inputs map[string]any
 		into   *string
 	}{{hidden, &out.shown}, {open, &out.text}} {
-		x, err := v.eval(ctx, sc.child(map[string]any{nameInputs: part.inputs}))
+		x, err := v.Eval(ctx, sc.Child(map[string]any{NameInputs: part.inputs}))
 		if err != nil {
 			return SecretText{}, err
 		}
 		if *part.into, err = formula.ToText(x); err != nil {
-			return SecretText{}, v.errorf("%w", err)
+			return SecretText{}, v.Errorf("%w", err)
 		}
 	}
 	return out, nil
 }
 
-// evalSecrets computes named texts that may hold secrets.
-func (f *fieldsValue) evalSecrets(ctx context.Context, sc scope) (SecretFields, error) {
-	names, err := f.evalNames(ctx, sc)
+// EvalSecrets computes named texts that may hold secrets.
+func (f *FieldsValue) EvalSecrets(ctx context.Context, sc Scope) (SecretFields, error) {
+	names, err := f.EvalNames(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
-	out := make(SecretFields, 0, len(f.entries))
-	for i, e := range f.entries {
+	out := make(SecretFields, 0, len(f.Entries))
+	for i, e := range f.Entries {
 		if slices.ContainsFunc(out, func(x SecretField) bool { return strings.EqualFold(x.Name, names[i].Name) }) {
-			return nil, e.key.errorf("the name %q comes out twice", names[i].Name)
+			return nil, e.Key.Errorf("the name %q comes out twice", names[i].Name)
 		}
-		text, err := e.value.secretText(ctx, sc)
+		text, err := e.Value.secretText(ctx, sc)
 		if err != nil {
 			return nil, err
 		}

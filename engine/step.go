@@ -11,20 +11,20 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-func truth(ctx context.Context, v *value, sc scope) (bool, error) {
-	x, err := v.eval(ctx, sc)
+func truth(ctx context.Context, v *Value, sc Scope) (bool, error) {
+	x, err := v.Eval(ctx, sc)
 	if err != nil {
 		return false, err
 	}
 	b, ok := x.(bool)
 	if !ok {
-		return false, v.errorf("when must give true or false, this gives %s", kindOf(x))
+		return false, v.Errorf("when must give true or false, this gives %s", KindOf(x))
 	}
 	return b, nil
 }
 
 // steps runs a list of steps; what they define is added to sc.
-func (x *execution) steps(ctx context.Context, steps []*step, sc scope) error {
+func (x *execution) steps(ctx context.Context, steps []*Step, sc Scope) error {
 	for _, s := range steps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -37,7 +37,7 @@ func (x *execution) steps(ctx context.Context, steps []*step, sc scope) error {
 }
 
 // step runs one step and decides what its failure means.
-func (x *execution) step(ctx context.Context, s *step, sc scope) error {
+func (x *execution) step(ctx context.Context, s *Step, sc Scope) error {
 	t := newStepTrace(s)
 	early := x.ahead[s]
 	if early != nil {
@@ -60,29 +60,29 @@ func (x *execution) step(ctx context.Context, s *step, sc scope) error {
 		return err
 	}
 	re := x.stepError(s, err)
-	if s.onError == park || ctx.Err() != nil || re.Verdict == Later || (re.Verdict == Retry && !x.run.LastAttempt) {
+	if s.OnError == OnErrorPark || ctx.Err() != nil || re.Verdict == Later || (re.Verdict == Retry && !x.run.LastAttempt) {
 		return re
 	}
 	x.undefine(s, sc)
-	if s.onError == skip {
+	if s.OnError == OnErrorSkip {
 		return nil
 	}
-	inner := sc.child(map[string]any{nameError: map[string]any{"code": ErrorCode(err), "message": err.Error(), "step": s.label}})
-	return x.steps(ctx, s.inner, inner)
+	inner := sc.Child(map[string]any{NameError: map[string]any{"code": ErrorCode(err), "message": err.Error(), "step": s.Label}})
+	return x.steps(ctx, s.Instead, inner)
 }
 
 // stepError wraps a step's failure and applies the step's own number of
 // attempts.
-func (x *execution) stepError(s *step, err error) *RunError {
+func (x *execution) stepError(s *Step, err error) *RunError {
 	var inner *RunError
 	if errors.As(err, &inner) {
 		return inner
 	}
 	v, at := verdict(err)
-	if v == Retry && s.retry > 0 && x.run.Attempt >= s.retry {
+	if v == Retry && s.Retry > 0 && x.run.Attempt >= s.Retry {
 		v = Park
 	}
-	pos := s.pos
+	pos := s.Pos
 	var placed *PlaceError
 	if errors.As(err, &placed) {
 		pos = placed.Pos
@@ -90,27 +90,27 @@ func (x *execution) stepError(s *step, err error) *RunError {
 			err = placed.Err // the place is said once
 		}
 	}
-	return &RunError{Rule: x.rule.ID, Step: s.label, Pos: pos, Verdict: v, NotBefore: at, Err: err}
+	return &RunError{Rule: x.rule.ID, Step: s.Label, Pos: pos, Verdict: v, NotBefore: at, Err: err}
 }
 
 // undefine gives the names of a step that has no result the value nil.
-func (x *execution) undefine(s *step, sc scope) {
-	if s.id != "" {
-		sc.vars[s.id] = nil
+func (x *execution) undefine(s *Step, sc Scope) {
+	if s.ID != "" {
+		sc.Vars[s.ID] = nil
 	}
-	if s.action.Spread {
-		for _, a := range s.args {
-			for _, n := range a.names {
-				sc.vars[n.name] = nil
+	if s.Action.Spread {
+		for _, a := range s.Args {
+			for _, n := range a.Names {
+				sc.Vars[n.Name] = nil
 			}
 		}
 	}
 }
 
 // attempt runs a step if its when and once say so.
-func (x *execution) attempt(ctx context.Context, s *step, sc scope, t *StepTrace) error {
-	if s.when != nil {
-		ok, err := truth(ctx, s.when, sc)
+func (x *execution) attempt(ctx context.Context, s *Step, sc Scope, t *StepTrace) error {
+	if s.When != nil {
+		ok, err := truth(ctx, s.When, sc)
 		if err != nil {
 			return err
 		}
@@ -121,13 +121,13 @@ func (x *execution) attempt(ctx context.Context, s *step, sc scope, t *StepTrace
 		}
 	}
 	once := ""
-	if s.once != nil {
-		v, err := s.once.eval(ctx, sc)
+	if s.Once != nil {
+		v, err := s.Once.Eval(ctx, sc)
 		if err != nil {
 			return err
 		}
 		once = onceText(v)
-		before, ok, err := x.run.Memory.Once(ctx, s.label)
+		before, ok, err := x.run.Memory.Once(ctx, s.Label)
 		if err != nil {
 			return fmt.Errorf("read what once was: %w", err)
 		}
@@ -137,9 +137,9 @@ func (x *execution) attempt(ctx context.Context, s *step, sc scope, t *StepTrace
 			return nil
 		}
 	}
-	if s.timeout > 0 {
+	if s.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.timeout)
+		ctx, cancel = context.WithTimeout(ctx, s.Timeout)
 		defer cancel()
 	}
 	result, err := x.perform(ctx, s, sc, t)
@@ -148,46 +148,46 @@ func (x *execution) attempt(ctx context.Context, s *step, sc scope, t *StepTrace
 	}
 	t.result, t.ran = result, true
 	x.define(s, sc, result)
-	if s.once != nil {
-		x.run.Memory.SetOnce(s.label, once)
+	if s.Once != nil {
+		x.run.Memory.SetOnce(s.Label, once)
 	}
 	return nil
 }
 
 // define makes a step's result visible to later steps.
-func (x *execution) define(s *step, sc scope, result any) {
-	if s.action.Spread {
+func (x *execution) define(s *Step, sc Scope, result any) {
+	if s.Action.Spread {
 		if fields, ok := result.(map[string]any); ok {
-			maps.Copy(sc.vars, fields)
+			maps.Copy(sc.Vars, fields)
 		}
 	}
-	if s.id != "" {
-		sc.vars[s.id] = result
+	if s.ID != "" {
+		sc.Vars[s.ID] = result
 	}
 }
 
 // perform runs the action, once or for each row.
-func (x *execution) perform(ctx context.Context, s *step, sc scope, t *StepTrace) (any, error) {
-	if s.forEach == nil {
+func (x *execution) perform(ctx context.Context, s *Step, sc Scope, t *StepTrace) (any, error) {
+	if s.ForEach == nil {
 		return x.act(ctx, s, sc, t, noRow)
 	}
-	list, err := s.forEach.eval(ctx, sc)
+	list, err := s.ForEach.Eval(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
 	rows, ok := list.([]any)
 	if !ok {
-		return nil, s.forEach.errorf("for_each takes a list, this gives %s", kindOf(list))
+		return nil, s.ForEach.Errorf("for_each takes a list, this gives %s", KindOf(list))
 	}
-	if len(rows) > s.limit {
-		return nil, &parkError{err: s.forEach.errorf("for_each has %d rows, its limit is %d", len(rows), s.limit)}
+	if len(rows) > s.Limit {
+		return nil, &parkError{err: s.ForEach.Errorf("for_each has %d rows, its limit is %d", len(rows), s.Limit)}
 	}
 	t.rows = len(rows)
-	inner := sc.child(nil)
+	inner := sc.Child(nil)
 	results := make([]any, 0, len(rows))
 	var failed rowErrors
 	for i, row := range rows {
-		v, err := x.act(ctx, s, inner.row(row, i), t, i)
+		v, err := x.act(ctx, s, inner.Row(row, i), t, i)
 		if err != nil {
 			if ctx.Err() != nil || isEnd(err) {
 				return nil, err
@@ -211,9 +211,9 @@ func isEnd(err error) bool {
 const noRow = -1
 
 // act binds the arguments and calls the action.
-func (x *execution) act(ctx context.Context, s *step, sc scope, t *StepTrace, row int) (any, error) {
+func (x *execution) act(ctx context.Context, s *Step, sc Scope, t *StepTrace, row int) (any, error) {
 	early := x.ahead[s]
-	if early != nil && s.action.ahead == nil { // all of it was done ahead
+	if early != nil && s.Action.Prefetch == nil { // all of it was done ahead
 		t.bound(row, early.args)
 		return early.wait(ctx)
 	}
@@ -227,20 +227,20 @@ func (x *execution) act(ctx context.Context, s *step, sc scope, t *StepTrace, ro
 		if early != nil {
 			return early.wait(ctx)
 		}
-		return s.action.ahead(ctx, c, args)
+		return s.Action.Prefetch(ctx, c, args)
 	}
-	return s.action.run(ctx, c, args)
+	return s.Action.Run(ctx, c, args)
 }
 
-func (x *execution) call(s *step, t *StepTrace, row int) *Call {
-	key := x.rule.ID + "/" + s.label + "/" + x.run.Entity.String()
+func (x *execution) call(s *Step, t *StepTrace, row int) *Call {
+	key := x.rule.ID + "/" + s.Label + "/" + x.run.Entity.String()
 	if row != noRow {
 		key += "/" + strconv.Itoa(row)
 	}
 	return &Call{
-		Portal: x.portal(t), PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.label,
-		Entity: x.run.Entity, Key: key, Pos: s.pos, Memory: x.run.Memory, Zone: x.run.Zone,
-		Log: x.run.Log.With("portal", x.run.Portal, "rule", x.rule.ID, "step", s.label, "entity", x.run.Entity.String()),
+		Portal: x.portal(t), PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.Label,
+		Entity: x.run.Entity, Key: key, Pos: s.Pos, Memory: x.run.Memory, Zone: x.run.Zone,
+		Log: x.run.Log.With("portal", x.run.Portal, "rule", x.rule.ID, "step", s.Label, "entity", x.run.Entity.String()),
 		x:   x, trace: t,
 	}
 }
@@ -251,5 +251,5 @@ func onceText(v any) string {
 	if err != nil {
 		return canonicalJSON(v)
 	}
-	return kindOf(v) + ":" + text
+	return KindOf(v) + ":" + text
 }

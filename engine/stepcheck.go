@@ -13,7 +13,7 @@ import (
 // StepCheck is what an action's own check sees of one step.
 type StepCheck struct {
 	c     *checker
-	step  *step
+	step  *Step
 	types *ArgTypes
 	verb  yamlfile.Entry
 }
@@ -24,18 +24,18 @@ func (s *StepCheck) Types() *ArgTypes { return s.types }
 // Source returns the formula of an argument without its "=", or that of its only
 // field; "" when there is none.
 func (s *StepCheck) Source(arg string) string {
-	a := s.types.arg(arg)
+	a := s.types.Arg(arg)
 	if a == nil {
 		return ""
 	}
-	v := a.value
-	if a.fields != nil && len(a.fields.entries) == 1 {
-		v = a.fields.entries[0].value
+	v := a.Value
+	if a.Fields != nil && len(a.Fields.Entries) == 1 {
+		v = a.Fields.Entries[0].Value
 	}
-	if v == nil || v.formula == nil {
+	if v == nil || v.Formula == nil {
 		return ""
 	}
-	return v.formula.Source()
+	return v.Formula.Source()
 }
 
 // Errorf reports a mistake at an argument, or at the action's name when the
@@ -50,25 +50,25 @@ func (s *StepCheck) Warnf(arg, code, format string, args ...any) *diag.Finding {
 }
 
 func (s *StepCheck) node(arg string) *yaml.Node {
-	switch a := s.types.arg(arg); {
+	switch a := s.types.Arg(arg); {
 	case a == nil:
-	case a.value != nil:
-		return a.value.node
-	case a.key != nil:
-		return a.key
+	case a.Value != nil:
+		return a.Value.Node
+	case a.Key != nil:
+		return a.Key
 	}
 	return s.verb.Key
 }
 
 // Once reports whether the step is to run once for each value of a formula, be
 // the formula right or wrong.
-func (s *StepCheck) Once() bool { return s.step.hasOnce }
+func (s *StepCheck) Once() bool { return s.step.HasOnce }
 
 // Parks reports whether a failure of the step parks the run.
-func (s *StepCheck) Parks() bool { return s.step.onError == park }
+func (s *StepCheck) Parks() bool { return s.step.OnError == OnErrorPark }
 
 // Repeated reports whether the step runs for each element of a list.
-func (s *StepCheck) Repeated() bool { return s.step.forEach != nil }
+func (s *StepCheck) Repeated() bool { return s.step.ForEach != nil }
 
 // Deleted reports whether the step runs for an entity that is gone.
 func (s *StepCheck) Deleted() bool { return s.c.part == partDeleted }
@@ -76,8 +76,8 @@ func (s *StepCheck) Deleted() bool { return s.c.part == partDeleted }
 // Reads returns the names that an argument's formulas read, sorted.
 func (s *StepCheck) Reads(arg string) []string {
 	var out []string
-	if a := s.types.arg(arg); a != nil {
-		a.values(func(v *value) { v.reads(func(name string) { out = append(out, name) }) })
+	if a := s.types.Arg(arg); a != nil {
+		a.EachValue(func(v *Value) { v.Reads(func(name string) { out = append(out, name) }) })
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -89,7 +89,7 @@ func (s *StepCheck) Rule() *Rule { return s.c.rule }
 // EventTypes returns the entityTypeIds of what event.id may be the id of: 0 for
 // things outside the CRM. It is nil when that is not known.
 func (r *Rule) EventTypes() []int {
-	if r.entity != nil {
+	if r.Entity != nil {
 		return nil
 	}
 	var out []int
@@ -108,33 +108,33 @@ func (r *Rule) EventTypes() []int {
 type NamedArg struct {
 	Name  string
 	c     *checker
-	entry *fieldEntry
+	entry *FieldEntry
 }
 
 // Type returns the type of the value.
-func (n NamedArg) Type() formula.Type { return n.entry.value.typ }
+func (n NamedArg) Type() formula.Type { return n.entry.Value.Type }
 
 // Const returns the value if it is the same in every run.
-func (n NamedArg) Const() (any, bool) { return n.entry.value.constant() }
+func (n NamedArg) Const() (any, bool) { return n.entry.Value.Const() }
 
 // WarnNamef reports a likely mistake at the name.
 func (n NamedArg) WarnNamef(code, format string, args ...any) *diag.Finding {
-	return n.c.warnf(n.entry.key.node, code, format, args...)
+	return n.c.warnf(n.entry.Key.Node, code, format, args...)
 }
 
 // WarnValuef reports a likely mistake at the value.
 func (n NamedArg) WarnValuef(code, format string, args ...any) *diag.Finding {
-	return n.c.warnf(n.entry.value.node, code, format, args...)
+	return n.c.warnf(n.entry.Value.Node, code, format, args...)
 }
 
 // EachName calls f for every entry of an argument whose name is known.
 func (s *StepCheck) EachName(arg string, f func(n NamedArg)) {
-	a := s.types.arg(arg)
-	if a == nil || a.fields == nil {
+	a := s.types.Arg(arg)
+	if a == nil || a.Fields == nil {
 		return
 	}
-	for _, e := range a.fields.entries {
-		if x, ok := s.c.rule.fixed(e.key, nil); ok {
+	for _, e := range a.Fields.Entries {
+		if x, ok := s.c.rule.Fixed(e.Key, nil); ok {
 			if name, err := formula.ToText(x); err == nil {
 				f(NamedArg{Name: name, c: s.c, entry: e})
 			}
@@ -145,13 +145,13 @@ func (s *StepCheck) EachName(arg string, f func(n NamedArg)) {
 // EachElement calls f for every constant element of an argument that is written
 // as a list, with what reports a likely mistake at it.
 func (s *StepCheck) EachElement(arg string, f func(v any, warn func(code, format string, args ...any) *diag.Finding)) {
-	a := s.types.arg(arg)
-	if a == nil || a.value == nil {
+	a := s.types.Arg(arg)
+	if a == nil || a.Value == nil {
 		return
 	}
-	for _, e := range a.value.list {
-		if v, constant := e.constant(); constant {
-			f(v, func(code, format string, args ...any) *diag.Finding { return s.c.warnf(e.node, code, format, args...) })
+	for _, e := range a.Value.List {
+		if v, constant := e.Const(); constant {
+			f(v, func(code, format string, args ...any) *diag.Finding { return s.c.warnf(e.Node, code, format, args...) })
 		}
 	}
 }

@@ -47,7 +47,7 @@ type Touch struct {
 type effect struct {
 	Touch
 	rule    *Rule
-	step    *step
+	step    *Step
 	deleted bool // among the steps of a deleted entity
 	// typ is the entityTypeId or the list's id, 0 when it is not known.
 	typ int
@@ -62,20 +62,20 @@ type effect struct {
 // the defaults stand for them.
 func (r *Rule) effects(inputs map[string]any) []effect {
 	var out []effect
-	add := func(steps []*step, deleted bool) {
-		for _, s := range flatten(steps) {
-			if s.action.touches == nil || s.types == nil {
+	add := func(steps []*Step, deleted bool) {
+		for _, s := range Flatten(steps) {
+			if s.Action.Touches == nil || s.Types == nil {
 				continue
 			}
-			for _, t := range s.action.touches(s.types) {
+			for _, t := range s.Action.Touches(s.Types) {
 				e := effect{Touch: t, rule: r, step: s, deleted: deleted}
 				e.resolve(inputs)
 				out = append(out, e)
 			}
 		}
 	}
-	add(r.steps, false)
-	add(r.deleted, true)
+	add(r.Steps, false)
+	add(r.Deleted, true)
 	return out
 }
 
@@ -85,28 +85,28 @@ func (e *effect) resolve(inputs map[string]any) {
 		e.of = "#" + numInt(e.typ).String()
 		return
 	}
-	a := e.step.types.arg(e.Of)
+	a := e.step.Types.Arg(e.Of)
 	if a == nil {
 		return
 	}
-	switch v, _ := e.rule.fixed(a.value, inputs); x := v.(type) {
+	switch v, _ := e.rule.Fixed(a.Value, inputs); x := v.(type) {
 	case num.Num:
 		n, _ := x.Int64()
 		e.typ = int(n)
 	case string:
-		e.typ = ownerTypeID(x)
+		e.typ = OwnerTypeID(x)
 	}
-	if e.of = e.rule.textOf(a.value, inputs); e.typ != 0 {
+	if e.of = e.rule.textOf(a.Value, inputs); e.typ != 0 {
 		e.of = "#" + numInt(e.typ).String()
 	}
 }
 
 // where is the node that names what is touched.
 func (e *effect) where() *yaml.Node {
-	if a := e.step.types.arg(e.Of); a != nil && a.value != nil {
-		return a.value.node
+	if a := e.step.Types.Arg(e.Of); a != nil && a.Value != nil {
+		return a.Value.Node
 	}
-	return e.step.verb
+	return e.step.Verb
 }
 
 // ops are the operations of events that the touch may cause.
@@ -125,35 +125,35 @@ func (e *effect) ops() []string {
 }
 
 // entries are the names and values of an argument such as fields, key or scope.
-func (e *effect) entries(arg string) []*fieldEntry {
-	a := e.step.types.arg(arg)
-	if a == nil || a.fields == nil {
+func (e *effect) entries(arg string) []*FieldEntry {
+	a := e.step.Types.Arg(arg)
+	if a == nil || a.Fields == nil {
 		return nil
 	}
-	return a.fields.entries
+	return a.Fields.Entries
 }
 
-// fixed returns a value that is known before anything runs: a constant, a var
+// Fixed returns a value that is known before anything runs: a constant, a var
 // that is one, an input, for which its default stands when inputs is nil.
-func (r *Rule) fixed(v *value, inputs map[string]any) (any, bool) {
-	if x, ok := v.constant(); ok {
+func (r *Rule) Fixed(v *Value, inputs map[string]any) (any, bool) {
+	if x, ok := v.Const(); ok {
 		return x, true
 	}
-	if v == nil || v.formula == nil {
+	if v == nil || v.Formula == nil {
 		return nil, false
 	}
-	space, name, ok := strings.Cut(strings.TrimSpace(v.formula.Source()), ".")
+	space, name, ok := strings.Cut(strings.TrimSpace(v.Formula.Source()), ".")
 	switch {
-	case ok && space == nameVars:
-		for _, n := range r.Set.vars {
-			if n.name == name {
-				return r.fixed(n.value, inputs)
+	case ok && space == NameVars:
+		for _, n := range r.Set.Vars {
+			if n.Name == name {
+				return r.Fixed(n.Value, inputs)
 			}
 		}
-	case ok && space == nameInputs && inputs != nil:
+	case ok && space == NameInputs && inputs != nil:
 		x, known := inputs[name]
 		return x, known && x != nil
-	case ok && space == nameInputs:
+	case ok && space == NameInputs:
 		for _, in := range r.Set.Inputs {
 			if in.Name == name && in.HasDefault {
 				return in.Default, true
@@ -166,11 +166,11 @@ func (r *Rule) fixed(v *value, inputs map[string]any) (any, bool) {
 // textOf is a text that two values share if they are equal for one entity; ""
 // when that cannot be told. Values that depend on a set's inputs or a rule's
 // results are equal only inside the set or rule.
-func (r *Rule) textOf(v *value, inputs map[string]any) string {
+func (r *Rule) textOf(v *Value, inputs map[string]any) string {
 	if v == nil {
 		return ""
 	}
-	if x, ok := r.fixed(v, inputs); ok {
+	if x, ok := r.Fixed(v, inputs); ok {
 		switch x := x.(type) {
 		case num.Num:
 			return "#" + x.String()
@@ -183,18 +183,18 @@ func (r *Rule) textOf(v *value, inputs map[string]any) string {
 	}
 	var text string
 	switch {
-	case v.formula != nil:
-		text = strings.Join(v.formula.Conjuncts(), " && ")
-	case v.template != nil:
-		text = "{" + v.node.Value
+	case v.Formula != nil:
+		text = strings.Join(v.Formula.Conjuncts(), " && ")
+	case v.Template != nil:
+		text = "{" + v.Node.Value
 	default:
 		return ""
 	}
 	home := ""
-	v.reads(func(name string) {
+	v.Reads(func(name string) {
 		switch {
-		case name == nameEvent:
-		case name == nameInputs || name == nameVars:
+		case name == NameEvent:
+		case name == NameInputs || name == NameVars:
 			home = max(home, r.Set.Name+"/")
 		default:
 			home = r.Set.Name + "/" + r.ID + "/"
@@ -203,41 +203,41 @@ func (r *Rule) textOf(v *value, inputs map[string]any) string {
 	return home + "=" + text
 }
 
-// flatten lists steps with those of their on_error.
-func flatten(steps []*step) []*step {
-	var out []*step
+// Flatten lists steps with those of their on_error.
+func Flatten(steps []*Step) []*Step {
+	var out []*Step
 	for _, s := range steps {
 		out = append(out, s)
-		out = append(out, flatten(s.inner)...)
+		out = append(out, Flatten(s.Instead)...)
 	}
 	return out
 }
 
-func (r *Rule) allSteps() []*step { return slices.Concat(flatten(r.steps), flatten(r.deleted)) }
+func (r *Rule) AllSteps() []*Step { return slices.Concat(Flatten(r.Steps), Flatten(r.Deleted)) }
 
-// values calls f for every value of a step, that of on_error's steps excepted.
-func (s *step) values(f func(*value)) {
-	for _, v := range []*value{s.when, s.once, s.forEach} {
+// EachValue calls f for every value of a step, that of on_error's steps excepted.
+func (s *Step) EachValue(f func(*Value)) {
+	for _, v := range []*Value{s.When, s.Once, s.ForEach} {
 		if v != nil {
 			f(v)
 		}
 	}
-	for _, a := range s.args {
-		a.values(f)
+	for _, a := range s.Args {
+		a.EachValue(f)
 	}
 }
 
-func (a *argValueOf) values(f func(*value)) {
-	if a.value != nil {
-		f(a.value)
+func (a *Argument) EachValue(f func(*Value)) {
+	if a.Value != nil {
+		f(a.Value)
 	}
-	if a.fields != nil {
-		for _, e := range a.fields.entries {
-			f(e.key)
-			f(e.value)
+	if a.Fields != nil {
+		for _, e := range a.Fields.Entries {
+			f(e.Key)
+			f(e.Value)
 		}
 	}
-	for _, n := range a.names {
-		f(n.value)
+	for _, n := range a.Names {
+		f(n.Value)
 	}
 }

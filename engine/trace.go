@@ -58,7 +58,7 @@ type StepTrace struct {
 	Error   string
 	Took    time.Duration
 
-	step     *step
+	step     *Step
 	rows     int // for_each: how many; -1 without
 	args     []boundArgs
 	result   any
@@ -95,8 +95,8 @@ const (
 	maxArgs = 3
 )
 
-func newStepTrace(s *step) *StepTrace {
-	return &StepTrace{Step: s.label, Action: s.action.Name, Line: s.pos.Line, step: s, rows: -1}
+func newStepTrace(s *Step) *StepTrace {
+	return &StepTrace{Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line, step: s, rows: -1}
 }
 
 // count adds commands to those of a step; nil is before the first.

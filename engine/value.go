@@ -13,59 +13,59 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// value is a value of a rule file, compiled: a literal, a formula, text with
+// Value is a value of a rule file, compiled: a literal, a formula, text with
 // {{ }}, a list or a record of values. Exactly one of them is set.
-type value struct {
-	file *yamlfile.File
-	node *yaml.Node
-	typ  formula.Type
+type Value struct {
+	File *yamlfile.File
+	Node *yaml.Node
+	Type formula.Type
 
-	literal  any
-	formula  *formula.Formula
-	template *formula.Template
-	list     []*value
-	record   *fieldsValue
+	Literal  any
+	Formula  *formula.Formula
+	Template *formula.Template
+	List     []*Value
+	Record   *FieldsValue
 }
 
-// fieldsValue is a mapping whose keys may be formulas.
-type fieldsValue struct {
-	entries []*fieldEntry
+// FieldsValue is a mapping whose keys may be formulas.
+type FieldsValue struct {
+	Entries []*FieldEntry
 }
 
-type fieldEntry struct {
-	key, value *value
+type FieldEntry struct {
+	Key, Value *Value
 }
 
-// namedValue is one entry of a mapping whose keys are names being defined.
-type namedValue struct {
-	name  string
-	key   *yaml.Node
-	value *value
+// NamedValue is one entry of a mapping whose keys are names being defined.
+type NamedValue struct {
+	Name  string
+	Key   *yaml.Node
+	Value *Value
 }
 
-// formulaOffset is the number of characters before a formula in a scalar: "=".
-const formulaOffset = 1
+// FormulaOffset is the number of characters before a formula in a scalar: "=".
+const FormulaOffset = 1
 
-// constant returns the value if it is the same in every run.
-func (v *value) constant() (any, bool) {
+// Const returns the value if it is the same in every run.
+func (v *Value) Const() (any, bool) {
 	switch {
 	case v == nil:
 		return nil, false
-	case v.formula != nil:
-		return v.formula.Const()
-	case v.list != nil:
+	case v.Formula != nil:
+		return v.Formula.Const()
+	case v.List != nil:
 		return v.constantList()
-	case v.template != nil, v.record != nil:
+	case v.Template != nil, v.Record != nil:
 		return nil, false
 	}
-	return v.literal, true
+	return v.Literal, true
 }
 
 // constantList is a written list of constants.
-func (v *value) constantList() (any, bool) {
-	list := make([]any, len(v.list))
-	for i, e := range v.list {
-		x, constant := e.constant()
+func (v *Value) constantList() (any, bool) {
+	list := make([]any, len(v.List))
+	for i, e := range v.List {
+		x, constant := e.Const()
 		if !constant {
 			return nil, false
 		}
@@ -74,82 +74,82 @@ func (v *value) constantList() (any, bool) {
 	return list, true
 }
 
-// reads calls add for every name that the value's formulas read.
-func (v *value) reads(add func(name string)) {
+// Reads calls add for every name that the value's formulas read.
+func (v *Value) Reads(add func(name string)) {
 	if v == nil {
 		return
 	}
 	switch {
-	case v.formula != nil:
-		for _, n := range v.formula.Vars() {
+	case v.Formula != nil:
+		for _, n := range v.Formula.Vars() {
 			add(n)
 		}
-	case v.template != nil:
-		for _, n := range v.template.Vars() {
+	case v.Template != nil:
+		for _, n := range v.Template.Vars() {
 			add(n)
 		}
 	}
-	for _, e := range v.list {
-		e.reads(add)
+	for _, e := range v.List {
+		e.Reads(add)
 	}
-	if v.record != nil {
-		v.record.reads(add)
+	if v.Record != nil {
+		v.Record.Reads(add)
 	}
 }
 
-// paths calls add for every path that the value's formulas read.
-func (v *value) paths(add func(path string)) {
+// Paths calls add for every path that the value's formulas read.
+func (v *Value) Paths(add func(path string)) {
 	if v == nil {
 		return
 	}
 	var own []string
 	switch {
-	case v.formula != nil:
-		own = v.formula.Paths()
-	case v.template != nil:
-		own = v.template.Paths()
+	case v.Formula != nil:
+		own = v.Formula.Paths()
+	case v.Template != nil:
+		own = v.Template.Paths()
 	}
 	for _, p := range own {
 		add(p)
 	}
-	for _, e := range v.list {
-		e.paths(add)
+	for _, e := range v.List {
+		e.Paths(add)
 	}
-	if v.record != nil {
-		v.record.paths(add)
+	if v.Record != nil {
+		v.Record.Paths(add)
 	}
 }
 
-func (f *fieldsValue) paths(add func(path string)) {
+func (f *FieldsValue) Paths(add func(path string)) {
 	if f == nil {
 		return
 	}
-	for _, e := range f.entries {
-		e.key.paths(add)
-		e.value.paths(add)
+	for _, e := range f.Entries {
+		e.Key.Paths(add)
+		e.Value.Paths(add)
 	}
 }
 
-func (f *fieldsValue) reads(add func(name string)) {
-	for _, e := range f.entries {
-		e.key.reads(add)
-		e.value.reads(add)
+func (f *FieldsValue) Reads(add func(name string)) {
+	for _, e := range f.Entries {
+		e.Key.Reads(add)
+		e.Value.Reads(add)
 	}
 }
 
-// eval computes the value. Its error is a *PlaceError.
-func (v *value) eval(ctx context.Context, sc scope) (any, error) {
+// Eval computes the value. Its error is a *PlaceError.
+func (v *Value) Eval(ctx context.Context, sc Scope) (any, error) {
 	switch {
-	case v.formula != nil:
-		out, err := v.formula.Eval(sc.machine, sc.vars)
-		return out, v.placed(err, formulaOffset)
-	case v.template != nil:
-		out, err := v.template.Eval(sc.machine, sc.vars)
+	case v.Formula != nil:
+		out, err := v.Formula.Eval(sc.Machine, sc.Vars)
+		return out, v.placed(err, FormulaOffset)
+	case v.Template != nil:
+		out, err := v.Template.Eval(sc.Machine, sc.Vars)
 		return out, v.placed(err, 0)
-	case v.list != nil:
-		out := make([]any, 0, len(v.list))
-		for _, e := range v.list {
-			x, err := e.eval(ctx, sc)
+	case v.List != nil:
+		out := make([]any, 0, len(v.List))
+		for _, e := range v.List {
+			x, err := e.Eval(ctx, sc)
 			if err != nil {
 				return nil, err
 			}
@@ -158,29 +158,29 @@ func (v *value) eval(ctx context.Context, sc scope) (any, error) {
 			}
 		}
 		return out, nil
-	case v.record != nil:
-		fields, err := v.record.eval(ctx, sc)
+	case v.Record != nil:
+		fields, err := v.Record.Eval(ctx, sc)
 		return fields.Map(), err
 	}
-	return v.literal, nil
+	return v.Literal, nil
 }
 
 // placed gives a formula's error its place in the file. offset is where the
 // formula's text begins in the scalar.
-func (v *value) placed(err error, offset int) error {
+func (v *Value) placed(err error, offset int) error {
 	if err == nil {
 		return nil
 	}
 	var fe *formula.Error
 	if !errors.As(err, &fe) {
-		return &PlaceError{Pos: v.file.Pos(v.node), Err: err}
+		return &PlaceError{Pos: v.File.Pos(v.Node), Err: err}
 	}
-	return &PlaceError{Pos: v.file.At(v.node, offset+fe.From), Err: err}
+	return &PlaceError{Pos: v.File.At(v.Node, offset+fe.From), Err: err}
 }
 
-// errorf returns an error at the value's place.
-func (v *value) errorf(format string, args ...any) error {
-	return &PlaceError{Pos: v.file.Pos(v.node), Err: fmt.Errorf(format, args...)}
+// Errorf returns an error at the value's place.
+func (v *Value) Errorf(format string, args ...any) error {
+	return &PlaceError{Pos: v.File.Pos(v.Node), Err: fmt.Errorf(format, args...)}
 }
 
 // PlaceError is an error of a run that names the place in the rule file where
