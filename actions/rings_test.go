@@ -63,7 +63,7 @@ func TestRings(t *testing.T) {
 			if set == nil {
 				return
 			}
-			rings := engine.Rings([]*engine.RuleSet{set})
+			rings := engine.Cycles([]*engine.RuleSet{set})
 			if tt.why == "" {
 				if len(rings) > 0 {
 					t.Errorf("rings %+v", rings)
@@ -73,13 +73,13 @@ func TestRings(t *testing.T) {
 			if len(rings) == 0 {
 				t.Fatal("no ring")
 			}
-			goesOn := slices.ContainsFunc(rings, func(r engine.Ring) bool { return !r.Settles })
+			goesOn := slices.ContainsFunc(rings, func(r engine.Cycle) bool { return !r.Terminates })
 			for _, r := range rings {
-				if r.Settles && goesOn {
+				if r.Terminates && goesOn {
 					continue // a shorter one that rests by itself
 				}
-				if r.Settles != tt.settles || !strings.Contains(r.Why, tt.why) || !strings.HasSuffix(r.Chain, "rule "+r.Rules[0]) {
-					t.Errorf("settles: %v, because %s (%s)", r.Settles, r.Why, r.Chain)
+				if r.Terminates != tt.settles || !strings.Contains(r.Why, tt.why) || !strings.HasSuffix(r.Chain, "rule "+r.Rules[0]) {
+					t.Errorf("settles: %v, because %s (%s)", r.Terminates, r.Why, r.Chain)
 				}
 			}
 		})

@@ -33,6 +33,9 @@ func Compile(name string, data []byte, actions []*Action) (*RuleSet, diag.List) 
 	} else {
 		c.ruleFile(set)
 	}
+	if !c.list.HasErrors() {
+		c.list = append(c.list, lintFile(set)...)
+	}
 	c.list.Sort()
 	if c.list.HasErrors() {
 		return nil, c.list
@@ -48,32 +51,6 @@ func setName(path string) string {
 func digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:6])
-}
-
-// CheckTogether reports what is wrong between sets that are fine each by
-// itself: a rule id that two files use, rules of different files that start
-// each other without end, or that write the same things.
-func CheckTogether(sets []*RuleSet) diag.List {
-	var list diag.List
-	first := map[string]*Rule{}
-	names := map[string]*RuleSet{}
-	for _, s := range sets {
-		if prev := names[s.Name]; prev != nil {
-			list.Errorf(diag.Pos{File: s.File, Line: 1, Column: 1}, "duplicate-set", "two rule files are named %q: this one and %s; inputs could not tell them apart", s.Name, prev.File)
-		}
-		names[s.Name] = s
-		for _, r := range s.Rules {
-			if prev := first[r.ID]; prev != nil {
-				ended(s.Source, r.Node, list.Errorf(r.Pos, "duplicate-rule", "the rule id %q is taken by %s", r.ID, prev.Pos)).Hint = "give one of them another id"
-				continue
-			}
-			first[r.ID] = r
-		}
-	}
-	list = append(list, checkRings(sets, true)...)
-	list = append(list, checkConflicts(sets, true)...)
-	list.Sort()
-	return list
 }
 
 // checker compiles one file and collects what it finds.
@@ -93,19 +70,11 @@ type checker struct {
 }
 
 func (c *checker) errorf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
-	return ended(c.file, n, c.list.Errorf(c.file.Pos(n), code, format, args...))
+	return c.file.WithEnd(n, c.list.Errorf(c.file.Pos(n), code, format, args...))
 }
 
 func (c *checker) warnf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
-	return ended(c.file, n, c.list.Warnf(c.file.Pos(n), code, format, args...))
-}
-
-// ended gives a finding about a scalar its end.
-func ended(file *yamlfile.File, n *yaml.Node, f *diag.Finding) *diag.Finding {
-	if end := file.End(n); f.Pos.Before(end) {
-		f.EndLine, f.EndColumn = end.Line, end.Column
-	}
-	return f
+	return c.file.WithEnd(n, c.list.Warnf(c.file.Pos(n), code, format, args...))
 }
 
 // mapping reads a mapping node; false means that there was none.
@@ -171,7 +140,6 @@ func (c *checker) ruleFile(set *RuleSet) {
 			set.Rules = append(set.Rules, r)
 		}
 	}
-	c.review()
 }
 
 func (c *checker) version(m yamlfile.Mapping) {

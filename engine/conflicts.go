@@ -17,7 +17,7 @@ func checkConflicts(sets []*RuleSet, across bool) diag.List {
 	var order []string
 	for _, s := range sets {
 		for _, r := range s.Rules {
-			for _, e := range r.effects(nil) {
+			for _, e := range effectsOf(r, nil) {
 				if e.of == "" || e.Which == "" {
 					continue
 				}
@@ -34,7 +34,7 @@ func checkConflicts(sets []*RuleSet, across bool) diag.List {
 		for i, b := range group {
 			// The nearest earlier one is told; a long list of pairs helps nobody.
 			for _, a := range slices.Backward(group[:i]) {
-				if across != (a.rule.Set != b.rule.Set) || !meet(a, b) {
+				if across != (a.rule.Set != b.rule.Set) || !overlaps(a, b) {
 					continue
 				}
 				if f, ok := conflict(a, b); ok {
@@ -47,8 +47,8 @@ func checkConflicts(sets []*RuleSet, across bool) diag.List {
 	return list
 }
 
-// meet reports whether two steps can both run for one entity.
-func meet(a, b *effect) bool {
+// overlaps reports whether two steps can both run for one entity.
+func overlaps(a, b *effect) bool {
 	return a.step != b.step && a.deleted == b.deleted && share(a.rule.Portals, b.rule.Portals) && !exclusive(a.conditions(), b.conditions())
 }
 
@@ -104,7 +104,7 @@ func conflict(a, b *effect) (diag.Finding, bool) {
 }
 
 func scopeConflict(a, b *effect) (diag.Finding, bool) {
-	if !overlap(a, b) {
+	if !sameScope(a, b) {
 		return diag.Finding{}, false
 	}
 	if a.rule.Owner == b.rule.Owner {
@@ -119,9 +119,9 @@ func scopeConflict(a, b *effect) (diag.Finding, bool) {
 	return f, true
 }
 
-// overlap reports whether two scopes may hold the same elements: one says what
+// sameScope reports whether two scopes may hold the same elements: one says what
 // the other says and perhaps more, and no property has two different values.
-func overlap(a, b *effect) bool {
+func sameScope(a, b *effect) bool {
 	x, y := a.texts("scope"), b.texts("scope")
 	if len(x) > len(y) {
 		x, y = y, x
@@ -144,7 +144,7 @@ func (e *effect) texts(arg string) map[string]string {
 	}
 	out := map[string]string{}
 	for _, x := range e.entries(arg) {
-		out[e.rule.textOf(x.Key, nil)] = e.rule.textOf(x.Value, nil)
+		out[textOf(e.rule, x.Key, nil)] = textOf(e.rule, x.Value, nil)
 	}
 	if e.said == nil {
 		e.said = map[string]map[string]string{}
@@ -174,7 +174,7 @@ func (e *effect) whichOnce() string {
 		return ""
 	}
 	if a.Fields == nil {
-		return e.rule.textOf(a.Value, nil)
+		return textOf(e.rule, a.Value, nil)
 	}
 	texts := e.texts(e.Which)
 	var parts []string
@@ -241,5 +241,5 @@ func (e *effect) finding(s diag.Severity, code, arg, format string, args ...any)
 	}
 	file := e.rule.Set.Source
 	f := diag.Finding{Pos: file.Pos(n), Severity: s, Code: code, Message: fmt.Sprintf(format, args...)}
-	return *ended(file, n, &f)
+	return *file.WithEnd(n, &f)
 }

@@ -194,7 +194,7 @@ func compileAll(t testing.TB, files []txtar.File, acts []*engine.Action) diag.Li
 			sets = append(sets, set)
 		}
 	}
-	list.Add(engine.CheckTogether(sets)...)
+	list.Add(engine.Together(sets)...)
 	list.Sort()
 	return list
 }

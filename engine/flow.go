@@ -13,60 +13,17 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Flow tells where the values of a rule come from.
-type Flow struct {
-	Rule *Rule
-	// Computed are the values of names, fetched the steps behind ids.
-	Computed map[string]*Value
-	Fetched  map[string]*Step
+// flow follows values through a rule and from one rule to another.
+type flow struct {
+	*Origins
+	rule *Rule
 }
 
-func NewFlow(r *Rule) *Flow {
-	f := &Flow{Rule: r, Computed: map[string]*Value{}, Fetched: map[string]*Step{}}
-	for _, s := range r.AllSteps() {
-		if s.ID != "" {
-			f.Fetched[s.ID] = s
-		}
-		for _, a := range s.Args {
-			for _, n := range a.Names {
-				if s.Action.Spread {
-					f.Computed[n.Name] = n.Value
-				}
-			}
-		}
-	}
-	return f
-}
-
-// maxTrace bounds how far a value is followed back.
-const maxTrace = 50
-
-// Sources calls add for every path that a value depends on, through computed
-// names and the arguments of the steps whose results it reads.
-func (f *Flow) Sources(v *Value, add func(path string)) {
-	seen := map[string]bool{}
-	var follow func(v *Value)
-	follow = func(v *Value) {
-		v.Paths(func(p string) {
-			if seen[p] || len(seen) > maxTrace {
-				return
-			}
-			seen[p] = true
-			add(p)
-			name := PathPrefix(p, 1)
-			if c := f.Computed[name]; c != nil {
-				follow(c)
-			} else if s := f.Fetched[name]; s != nil {
-				s.EachValue(follow)
-			}
-		})
-	}
-	follow(v)
-}
+func newFlow(r *Rule) *flow { return &flow{NewOrigins(r), r} }
 
 // depends reports whether a value comes from what the run is about, and not
 // from the file and its inputs alone.
-func (f *Flow) depends(v *Value) bool {
+func (f *flow) depends(v *Value) bool {
 	out := false
 	f.Sources(v, func(p string) {
 		name := PathPrefix(p, 1)
@@ -81,13 +38,13 @@ func (e *effect) grows() bool {
 	if e.Which == "" {
 		return true
 	}
-	f := NewFlow(e.rule)
+	f := newFlow(e.rule)
 	return slices.ContainsFunc(e.entries(e.Which), func(x *FieldEntry) bool { return f.depends(x.Value) })
 }
 
 // keepsGoing tells why an effect writes again when its echo comes back, "" when
 // it does not.
-func (f *Flow) keepsGoing(e *effect, op string) string {
+func (f *flow) keepsGoing(e *effect, op string) string {
 	switch {
 	case op == schemas.OpDelete:
 		return "" // nothing is deleted twice
@@ -101,15 +58,15 @@ func (f *Flow) keepsGoing(e *effect, op string) string {
 		return fmt.Sprintf("%s writes even what is as it should be", e.step.Action.Name)
 	}
 	for _, x := range e.entries(e.Fields) {
-		if why := f.restless(e, x); why != "" {
+		if why := f.unstable(e, x); why != "" {
 			return why
 		}
 	}
 	return ""
 }
 
-// restless tells why a field gets another value in each pass.
-func (f *Flow) restless(e *effect, x *FieldEntry) string {
+// unstable tells why a field gets another value in each pass.
+func (f *flow) unstable(e *effect, x *FieldEntry) string {
 	if why := f.stirred(e, x.Value); why != "" {
 		return fmt.Sprintf("%s is computed from %s", fieldName(x), why)
 	}
@@ -128,7 +85,7 @@ func fieldName(x *FieldEntry) string {
 }
 
 // stirred names what changes from pass to pass though nobody changes anything.
-func (f *Flow) stirred(_ *effect, v *Value) string {
+func (f *flow) stirred(_ *effect, v *Value) string {
 	out := ""
 	f.Sources(v, func(p string) {
 		switch p {
@@ -143,7 +100,7 @@ func (f *Flow) stirred(_ *effect, v *Value) string {
 
 // readsField reports whether a value depends on a field of the items that e
 // writes, as they were read.
-func (f *Flow) readsField(e *effect, v *Value, field string) bool {
+func (f *flow) readsField(e *effect, v *Value, field string) bool {
 	out := false
 	f.Sources(v, func(p string) {
 		s := f.Fetched[PathPrefix(p, 1)]
@@ -158,10 +115,10 @@ func (f *Flow) readsField(e *effect, v *Value, field string) bool {
 	return out
 }
 
-// carries reports whether what e writes depends on what an effect before it
+// passesOn reports whether what e writes depends on what an effect before it
 // wrote. changed is the value that does not pass it on as it is, or in a way that
 // a second pass does not change; nil when there is none.
-func (f *Flow) carries(e, before *effect) (carries bool, changed *yaml.Node) {
+func (f *flow) passesOn(e, before *effect) (carries bool, changed *yaml.Node) {
 	if e.step.Once != nil {
 		return false, nil
 	}
@@ -189,13 +146,13 @@ func mentions(v *Value, field string) bool {
 }
 
 // reads reports whether a step reads items of the type that e writes.
-func (f *Flow) reads(s *Step, e *effect) bool {
+func (f *flow) reads(s *Step, e *effect) bool {
 	for _, arg := range []string{"owner", "entityTypeId"} {
 		a := s.Types.Arg(arg)
 		if a == nil {
 			continue
 		}
-		r := effect{Touch: Touch{Of: arg}, rule: f.Rule, step: s}
+		r := effect{Touch: Touch{Of: arg}, rule: f.rule, step: s}
 		r.resolve(nil)
 		return r.of != "" && r.of == e.of
 	}
@@ -204,7 +161,7 @@ func (f *Flow) reads(s *Step, e *effect) bool {
 
 // guarded reports whether a condition of the step or rule looks at the field:
 // it is taken for one that keeps a second pass out.
-func (f *Flow) guarded(e *effect, field string) bool {
+func (f *flow) guarded(e *effect, field string) bool {
 	out := false
 	for _, v := range []*Value{e.step.When, e.rule.When} {
 		f.Sources(v, func(p string) { out = out || strings.HasSuffix(p, "."+field) })
@@ -214,7 +171,7 @@ func (f *Flow) guarded(e *effect, field string) bool {
 
 // repeats reports whether a formula of one field gives its own result again
 // when it is fed with it: round(deal.opportunity, 2) does.
-func (f *Flow) repeats(v *Value, field string) bool {
+func (f *flow) repeats(v *Value, field string) bool {
 	if v.Formula == nil {
 		return false
 	}
@@ -260,9 +217,9 @@ func sameValue(a, b any) bool {
 
 // blame is the node that keeps a ring going: the field's value, or the step.
 func (e *effect) blame() *yaml.Node {
-	f := NewFlow(e.rule)
+	f := newFlow(e.rule)
 	for _, x := range e.entries(e.Fields) {
-		if f.restless(e, x) != "" {
+		if f.unstable(e, x) != "" {
 			return x.Value.Node
 		}
 	}

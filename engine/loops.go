@@ -7,26 +7,17 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// itemType is the type whose items a trigger is about; 0 when it is about
-// something else or about all types.
-func (t Trigger) itemType() int {
-	if t.Entity == "item" {
-		return t.EntityTypeID
-	}
-	return OwnerTypeID(t.Entity)
-}
-
 // BindProblems reports loops that only a portal's inputs make visible: a helper
 // type that is the very type the rule hears.
-func (s *RuleSet) BindProblems(inputs map[string]any) []InputProblem {
+func BindProblems(s *RuleSet, inputs map[string]any) []InputProblem {
 	var out []InputProblem
 	for _, r := range s.Rules {
-		for _, e := range r.effects(inputs) {
+		for _, e := range effectsOf(r, inputs) {
 			name, ok := e.byInput()
 			if !ok || !e.Adds || e.Kind != TouchItems || e.typ == 0 || !e.grows() {
 				continue
 			}
-			if _, hears := r.hearsItem(e.typ, schemas.OpAdd); hears {
+			if _, hears := subscribesTo(r, e.typ, schemas.OpAdd); hears {
 				out = append(out, InputProblem{Name: name, Message: fmt.Sprintf("rule %s would start itself: it hears the items of type %d and adds items of the same type", r.ID, e.typ)})
 			}
 		}

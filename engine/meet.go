@@ -179,7 +179,7 @@ func isTrue(part string, sc Scope) bool {
 // unknownInputs are the inputs without a value that the rule's when reads.
 func (r *Rule) unknownInputs(inputs map[string]any) []string {
 	var out []string
-	NewFlow(r).Sources(r.When, func(path string) {
+	NewOrigins(r).Sources(r.When, func(path string) {
 		space, name, _ := strings.Cut(path, ".")
 		if _, known := inputs[name]; space == NameInputs && name != "" && !known {
 			out = append(out, path)

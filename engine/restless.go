@@ -2,35 +2,35 @@ package engine
 
 import "slices"
 
-// restlessWay is a breadth-first search for a ring through e in which every step
+// nonTerminatingWay is a breadth-first search for a ring through e in which every step
 // finds something to write in every pass: the shortest ring of all may come to
 // rest while a longer one, over other steps or rules, does not.
-func (g *ringGraph) restlessWay(e *effect) []ringLink {
+func (g *cycleGraph) nonTerminatingWay(e *effect) []cycleLink {
 	type visit struct {
-		link ringLink
+		link cycleLink
 		from int // of the queue; -1 at the beginning
 	}
 	var queue []visit
-	seen := map[ringLink]bool{}
+	seen := map[cycleLink]bool{}
 	for _, op := range e.ops() {
-		if first := (ringLink{e, op}); g.restless(first) || !g.passive[e] {
+		if first := (cycleLink{e, op}); g.repeats(first) || !g.passive[e] {
 			queue = append(queue, visit{first, -1})
 		}
 	}
 	for at := 0; at < len(queue); at++ {
 		last := queue[at].link
-		for _, n := range g.hearers(last.e.typ, last.op) {
+		for _, n := range g.subscribers(last.e.typ, last.op) {
 			if !share(last.e.rule.Portals, n.rule.Portals) {
 				continue
 			}
 			for _, x := range g.of[n] {
 				for _, op := range x.ops() {
-					next := ringLink{x, op}
+					next := cycleLink{x, op}
 					if seen[next] || !g.passes(last.e, next) {
 						continue
 					}
 					if x == e {
-						return wayOf(at, func(i int) (ringLink, int) { return queue[i].link, queue[i].from })
+						return wayOf(at, func(i int) (cycleLink, int) { return queue[i].link, queue[i].from })
 					}
 					seen[next] = true
 					queue = append(queue, visit{next, at})
@@ -42,8 +42,8 @@ func (g *ringGraph) restlessWay(e *effect) []ringLink {
 }
 
 // wayOf follows a search back to its beginning.
-func wayOf(at int, visited func(i int) (link ringLink, from int)) []ringLink {
-	var way []ringLink
+func wayOf(at int, visited func(i int) (link cycleLink, from int)) []cycleLink {
+	var way []cycleLink
 	for at >= 0 {
 		link, from := visited(at)
 		way = append(way, link)
@@ -53,14 +53,14 @@ func wayOf(at int, visited func(i int) (link ringLink, from int)) []ringLink {
 	return way
 }
 
-// restless reports whether a step writes again whatever came before. It notes
+// repeats reports whether a step writes again whatever came before. It notes
 // which steps are passive: what they write depends on nothing.
-func (g *ringGraph) restless(l ringLink) bool {
-	restive, known := g.restive[l]
+func (g *cycleGraph) repeats(l cycleLink) bool {
+	restive, known := g.repeating[l]
 	if !known {
 		f := g.flows[l.e.rule]
 		restive = f.keepsGoing(l.e, l.op) != ""
-		g.restive[l] = restive
+		g.repeating[l] = restive
 		g.passive[l.e] = !slices.ContainsFunc(l.e.entries(l.e.Fields), func(x *FieldEntry) bool { return f.depends(x.Value) })
 	}
 	return restive
@@ -68,14 +68,14 @@ func (g *ringGraph) restless(l ringLink) bool {
 
 // passes reports whether a step writes again after before has written, as far as
 // the budget goes.
-func (g *ringGraph) passes(before *effect, l ringLink) bool {
-	if g.restless(l) {
+func (g *cycleGraph) passes(before *effect, l cycleLink) bool {
+	if g.repeats(l) {
 		return true
 	}
 	if g.passive[l.e] || g.budget <= 0 {
 		return false
 	}
 	g.budget--
-	carries, _ := g.flows[l.e.rule].carries(l.e, before)
+	carries, _ := g.flows[l.e.rule].passesOn(l.e, before)
 	return carries
 }

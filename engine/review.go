@@ -6,16 +6,14 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// review reports what is allowed in a whole file and likely a mistake. It is
-// silent about a file with errors: what they hide would be called unused.
-func (c *checker) review() {
-	if c.list.HasErrors() {
-		return
-	}
+// lintFile reports what is allowed in a file and likely a mistake. The set has no
+// errors: what they hide would be called unused.
+func lintFile(set *RuleSet) diag.List {
+	c := &reviewer{set: set}
 	used := map[string]bool{}
 	read := func(path string) { used[PathPrefix(path, 2)] = true }
 	for _, v := range c.set.Vars {
@@ -30,19 +28,24 @@ func (c *checker) review() {
 		c.reviewRule(r)
 	}
 	c.unusedConstants(used)
-	c.list = append(c.list, checkRings([]*RuleSet{c.set}, false)...)
+	c.list = append(c.list, checkCycles([]*RuleSet{c.set}, false)...)
 	c.list = append(c.list, checkConflicts([]*RuleSet{c.set}, false)...)
+	return c.list
 }
 
-// PathPrefix returns the first n names of a path.
-func PathPrefix(path string, n int) string {
-	parts := strings.SplitN(path, ".", n+1)
-	return strings.Join(parts[:min(n, len(parts))], ".")
+// reviewer collects what it finds in one file.
+type reviewer struct {
+	set  *RuleSet
+	list diag.List
+}
+
+func (c *reviewer) warnf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
+	return c.set.Source.WithEnd(n, c.list.Warnf(c.set.Source.Pos(n), code, format, args...))
 }
 
 // unusedConstants warns of inputs and vars that nothing reads. A formula that
 // reads inputs as a whole reads all of them.
-func (c *checker) unusedConstants(used map[string]bool) {
+func (c *reviewer) unusedConstants(used map[string]bool) {
 	for _, in := range c.set.Inputs {
 		if !used[NameInputs] && !used[NameInputs+"."+in.Name] {
 			f := c.warnf(in.Node, "unused-input", "no formula reads the input %q", in.Name)
@@ -58,7 +61,7 @@ func (c *checker) unusedConstants(used map[string]bool) {
 	}
 }
 
-func (c *checker) reviewRule(r *Rule) {
+func (c *reviewer) reviewRule(r *Rule) {
 	c.reviewTriggers(r)
 	c.constantWhen(r.When, "the rule")
 	names := map[string]bool{}
@@ -75,7 +78,7 @@ func (c *checker) reviewRule(r *Rule) {
 }
 
 // constantWhen warns of a condition that decides nothing.
-func (c *checker) constantWhen(v *Value, what string) {
+func (c *reviewer) constantWhen(v *Value, what string) {
 	x, constant := v.Const()
 	if b, ok := x.(bool); constant && ok {
 		f := c.warnf(v.Node, "constant-condition", "when is always %t, so %s %s", b, what, map[bool]string{true: "always runs", false: "never runs"}[b])
@@ -83,17 +86,9 @@ func (c *checker) constantWhen(v *Value, what string) {
 	}
 }
 
-// Effect is what a step does, by its arguments.
-func (s *Step) Effect() Effect {
-	if s.Action.EffectOf != nil && s.Types != nil {
-		return s.Action.EffectOf(s.Types)
-	}
-	return s.Action.Effect
-}
-
 // unusedNames warns of results that nobody reads. The id of a step that writes
 // also names the step in the history, so it needs no reader.
-func (c *checker) unusedNames(s *Step, names map[string]bool) {
+func (c *reviewer) unusedNames(s *Step, names map[string]bool) {
 	for _, a := range s.Args {
 		for _, n := range a.Names {
 			own := s.ID != "" && names[s.ID]
@@ -114,7 +109,7 @@ func (c *checker) unusedNames(s *Step, names map[string]bool) {
 }
 
 // idleLoop warns of a for_each whose step does the same each time.
-func (c *checker) idleLoop(s *Step) {
+func (c *reviewer) idleLoop(s *Step) {
 	if s.ForEach == nil {
 		return
 	}
@@ -134,7 +129,7 @@ func (c *checker) idleLoop(s *Step) {
 
 // stepLists looks at steps that stand in one list: those after an end, and
 // those that stand twice.
-func (c *checker) stepLists(steps []*Step) {
+func (c *reviewer) stepLists(steps []*Step) {
 	first := map[string]*Step{}
 	var end *Step
 	for _, s := range steps {
@@ -156,7 +151,7 @@ func (c *checker) stepLists(steps []*Step) {
 }
 
 // stepText is a text that is equal for steps that do the same.
-func (c *checker) stepText(s *Step) string {
+func (c *reviewer) stepText(s *Step) string {
 	var b strings.Builder
 	b.WriteString(s.Action.Name)
 	for _, n := range []*Value{s.When, s.Once, s.ForEach} {
@@ -186,7 +181,7 @@ func writeNode(b *strings.Builder, n *yaml.Node) {
 
 // reviewTriggers warns of events that a portal does not send the way the
 // engine hears them.
-func (c *checker) reviewTriggers(r *Rule) {
+func (c *reviewer) reviewTriggers(r *Rule) {
 	for _, t := range r.Triggers {
 		switch {
 		case t.AppOnly:
@@ -212,27 +207,4 @@ func legacyInstead(e schemas.Event) string {
 		return "smart invoices send ONCRMDYNAMICITEM" + strings.ToUpper(e.Op) + " with entityTypeId 31"
 	}
 	return ""
-}
-
-// looksLike warns of literal text that was likely meant to be a formula.
-func (c *checker) looksLike(n *yaml.Node, env formula.Env) {
-	text := n.Value
-	if strings.Contains(text, "{=") && strings.Contains(text, "}") {
-		c.warnf(n, "looks-like-formula", "the text %q holds a place of Bitrix24's own robots, which is not filled in here", text).Hint = "{{ formula }} inserts a value"
-		return
-	}
-	if open := strings.IndexByte(text, '{'); open >= 0 {
-		inner, _, closed := strings.Cut(text[open+1:], "}")
-		if closed && c.compiles(strings.TrimSpace(inner), env) {
-			c.warnf(n, "looks-like-formula", "the text %q is taken as it stands: a value is inserted between two braces", text).Hint = "{{ " + strings.TrimSpace(inner) + " }}"
-		}
-		return
-	}
-	_, isName := env.Vars[text]
-	if _, isOwner := schemas.LookupOwner(text); isOwner {
-		isName = false // ENTITY_TYPE: deal beside a step that is called deal
-	}
-	if isName || !strings.Contains(text, " = ") && strings.ContainsAny(text, ".+*/()[]") && c.compiles(text, env) {
-		c.warnf(n, "looks-like-formula", "the text %q reads like a formula, but formulas start with =", text).Hint = "=" + text
-	}
 }

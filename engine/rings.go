@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -11,16 +12,16 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Ring is a way in which what a rule writes comes back to it as an event.
-type Ring struct {
+// Cycle is a way in which what a rule writes comes back to it as an event.
+type Cycle struct {
 	// Rules are the rules of the ring by their ids, in order.
 	Rules []string
 	// Chain tells the way in words: rule, what it writes, event, rule.
 	Chain string
-	// Settles says that the ring comes to rest by itself, and Why how, or what
+	// Terminates says that the ring comes to rest by itself, and Why how, or what
 	// keeps it going.
-	Settles bool
-	Why     string
+	Terminates bool
+	Why        string
 	// Pos is the place in the file that keeps the ring going, or the step that
 	// closes it.
 	Pos diag.Pos
@@ -29,21 +30,21 @@ type Ring struct {
 	last  *effect
 	blame *yaml.Node
 	sure  bool // it never settles
-	// births says that each pass adds an item.
-	births bool
+	// adds says that each pass adds an item.
+	adds bool
 }
 
-// Rings lists the rings among the rules of some sets: for each step that writes
+// Cycles lists the rings among the rules of some sets: for each step that writes
 // what some rule hears, the shortest way back to it, and where that settles, the
 // shortest that does not. Those that settle, because what is as wished already is
 // not written again, are listed too.
-func Rings(sets []*RuleSet) []Ring {
-	g := newRingGraph(sets)
-	var out []Ring
+func Cycles(sets []*RuleSet) []Cycle {
+	g := newCycleGraph(sets)
+	var out []Cycle
 	seen := map[string]bool{}
 	for _, e := range g.effects {
-		for _, r := range g.ringsOf(e) {
-			if key := fmt.Sprint(slices.Sorted(slices.Values(r.Rules)), r.Settles, r.Why); !seen[key] {
+		for _, r := range g.cyclesOf(e) {
+			if key := fmt.Sprint(slices.Sorted(slices.Values(r.Rules)), r.Terminates, r.Why); !seen[key] {
 				seen[key] = true
 				out = append(out, r)
 			}
@@ -52,12 +53,12 @@ func Rings(sets []*RuleSet) []Ring {
 	return out
 }
 
-// checkRings reports the rings that may not settle; across says whether those
+// checkCycles reports the rings that may not settle; across says whether those
 // that pass through several files are wanted, or those within one.
-func checkRings(sets []*RuleSet, across bool) diag.List {
+func checkCycles(sets []*RuleSet, across bool) diag.List {
 	var list diag.List
-	for _, r := range Rings(sets) {
-		if r.Settles || across != (r.files > 1) {
+	for _, r := range Cycles(sets) {
+		if r.Terminates || across != (r.files > 1) {
 			continue
 		}
 		f := diag.Finding{Pos: r.Pos, Severity: diag.Warning, Code: "ring"}
@@ -70,48 +71,48 @@ func checkRings(sets []*RuleSet, across bool) diag.List {
 			f.Severity = diag.Error
 			f.Message = fmt.Sprintf("rule %s starts itself without end, because %s: %s", r.Rules[0], r.Why, r.Chain)
 		}
-		f.Hint = r.last.wayOut(r.births)
-		list.Add(*ended(r.last.rule.Set.Source, r.blame, &f))
+		f.Hint = r.last.wayOut(r.adds)
+		list.Add(*r.last.rule.Set.Source.WithEnd(r.blame, &f))
 	}
 	return list
 }
 
-// ringNode is a rule with one of its lists of steps.
-type ringNode struct {
+// cycleNode is a rule with one of its lists of steps.
+type cycleNode struct {
 	rule    *Rule
 	deleted bool
 }
 
-// ringGraph joins rules by what they write and hear.
-type ringGraph struct {
-	effects []*effect
-	of      map[ringNode][]*effect
-	rules   []*Rule
-	heard   map[string][]ringNode // by type and operation
-	flows   map[*Rule]*Flow
-	budget  int               // of pairs of effects that are still looked at
-	restive map[ringLink]bool // known of a link: it writes again whatever came before
-	passive map[*effect]bool  // known with it: what it writes depends on nothing
+// cycleGraph joins rules by what they write and hear.
+type cycleGraph struct {
+	effects    []*effect
+	of         map[cycleNode][]*effect
+	rules      []*Rule
+	subscribed map[string][]cycleNode // by type and operation
+	flows      map[*Rule]*flow
+	budget     int                // of pairs of effects that are still looked at
+	repeating  map[cycleLink]bool // known of a link: it writes again whatever came before
+	passive    map[*effect]bool   // known with it: what it writes depends on nothing
 }
 
 // maxPairs bounds the search for rings that do not settle: so many rules that
 // hear each other have no simple answer.
 const maxPairs = 100_000
 
-func newRingGraph(sets []*RuleSet) *ringGraph {
-	g := &ringGraph{
-		of: map[ringNode][]*effect{}, heard: map[string][]ringNode{}, flows: map[*Rule]*Flow{},
-		budget: maxPairs, restive: map[ringLink]bool{}, passive: map[*effect]bool{},
+func newCycleGraph(sets []*RuleSet) *cycleGraph {
+	g := &cycleGraph{
+		of: map[cycleNode][]*effect{}, subscribed: map[string][]cycleNode{}, flows: map[*Rule]*flow{},
+		budget: maxPairs, repeating: map[cycleLink]bool{}, passive: map[*effect]bool{},
 	}
 	for _, s := range sets {
 		for _, r := range s.Rules {
 			g.rules = append(g.rules, r)
-			g.flows[r] = NewFlow(r)
-			for _, e := range r.effects(nil) {
+			g.flows[r] = newFlow(r)
+			for _, e := range effectsOf(r, nil) {
 				if e.Kind != TouchItems {
 					continue
 				}
-				n := ringNode{r, e.deleted}
+				n := cycleNode{r, e.deleted}
 				g.of[n] = append(g.of[n], &e)
 				g.effects = append(g.effects, &e)
 			}
@@ -120,34 +121,34 @@ func newRingGraph(sets []*RuleSet) *ringGraph {
 	return g
 }
 
-// hearers are the rules that hear an operation on the items of a type.
-func (g *ringGraph) hearers(typ int, op string) []ringNode {
-	key := op + numInt(typ).String()
-	out, ok := g.heard[key]
+// subscribers are the rules that hear an operation on the items of a type.
+func (g *cycleGraph) subscribers(typ int, op string) []cycleNode {
+	key := op + strconv.Itoa(typ)
+	out, ok := g.subscribed[key]
 	if !ok {
 		for _, r := range g.rules {
-			if _, hears := r.hearsItem(typ, op); hears {
-				out = append(out, ringNode{r, op == schemas.OpDelete})
+			if _, hears := subscribesTo(r, typ, op); hears {
+				out = append(out, cycleNode{r, op == schemas.OpDelete})
 			}
 		}
-		g.heard[key] = out
+		g.subscribed[key] = out
 	}
 	return out
 }
 
-// hearsItem finds the trigger by which the rule hears an operation on items of
+// subscribesTo finds the trigger by which the rule hears an operation on items of
 // a type. A type of 0 is one that nothing is known of: only a rule that hears
 // every type, and asks for none, is sure to hear it.
-func (r *Rule) hearsItem(typ int, op string) (Trigger, bool) {
+func subscribesTo(r *Rule, typ int, op string) (Trigger, bool) {
 	for _, t := range r.Triggers {
 		if t.Op != op || OwnerTypeID(t.Entity) == 0 && t.Entity != "item" {
 			continue
 		}
 		anyType := t.Entity == "item" && t.EntityTypeID == 0
 		switch {
-		case anyType && isItemType(typ) && !r.asksType(typ):
+		case anyType && isItemType(typ) && !excludesType(r, typ):
 			return t, true
-		case !anyType && typ != 0 && t.itemType() == typ:
+		case !anyType && typ != 0 && t.ItemType() == typ:
 			return t, true
 		}
 	}
@@ -159,42 +160,42 @@ func isItemType(typ int) bool {
 	return typ == 0 || typ == schemas.TypeSmartInvoice || typ >= schemas.FirstDynamicType
 }
 
-// asksType reports whether the rule's condition keeps items of a type out.
-func (r *Rule) asksType(typ int) bool {
+// excludesType reports whether the rule's condition keeps items of a type out.
+func excludesType(r *Rule, typ int) bool {
 	asks, own := false, false
 	r.When.Paths(func(p string) { asks = asks || p == NameEvent+".entityTypeId" || p == NameEvent })
 	if !asks {
 		return false
 	}
 	for _, c := range r.When.Conjuncts() {
-		own = own || typ != 0 && strings.HasPrefix(c, `(event["entityTypeId"] == `+numInt(typ).String()+")")
+		own = own || typ != 0 && strings.HasPrefix(c, `(event["entityTypeId"] == `+strconv.Itoa(typ)+")")
 	}
 	return !own
 }
 
-// ringLink is one step of a ring: what was written, and the operation heard.
-type ringLink struct {
+// cycleLink is one step of a ring: what was written, and the operation heard.
+type cycleLink struct {
 	e  *effect
 	op string
 }
 
-// ringsOf finds the shortest ways from an effect back to its own rule: one of
+// cyclesOf finds the shortest ways from an effect back to its own rule: one of
 // births only, and one of any kind.
-func (g *ringGraph) ringsOf(e *effect) []Ring {
-	var out []Ring
+func (g *cycleGraph) cyclesOf(e *effect) []Cycle {
+	var out []Cycle
 	if e.Adds && e.grows() {
 		if way := g.way(e, true); way != nil {
-			return append(out, g.ring(way, true))
+			return append(out, g.cycle(way, true))
 		}
 	}
 	way := g.way(e, false)
 	if way == nil {
 		return out
 	}
-	out = append(out, g.ring(way, false))
-	if out[0].Settles {
-		if way := g.restlessWay(e); way != nil {
-			if r := g.ring(way, false); !r.Settles {
+	out = append(out, g.cycle(way, false))
+	if out[0].Terminates {
+		if way := g.nonTerminatingWay(e); way != nil {
+			if r := g.cycle(way, false); !r.Terminates {
 				out = append(out, r)
 			}
 		}
@@ -204,29 +205,29 @@ func (g *ringGraph) ringsOf(e *effect) []Ring {
 
 // way is a breadth-first search from what e causes back to e's own list of
 // steps.
-func (g *ringGraph) way(e *effect, births bool) []ringLink {
+func (g *cycleGraph) way(e *effect, births bool) []cycleLink {
 	type visit struct {
-		node ringNode
-		way  []ringLink
+		node cycleNode
+		way  []cycleLink
 	}
-	home := ringNode{e.rule, e.deleted}
-	seen := map[ringNode]bool{}
+	home := cycleNode{e.rule, e.deleted}
+	seen := map[cycleNode]bool{}
 	var queue []visit
-	push := func(e *effect, way []ringLink) []ringLink {
+	push := func(e *effect, way []cycleLink) []cycleLink {
 		for _, op := range e.ops() {
 			if births && (op != schemas.OpAdd || !e.grows()) {
 				continue
 			}
 			if g.reaches(e, op, home) { // without a look at all that hear it
-				return append(slices.Clone(way), ringLink{e, op})
+				return append(slices.Clone(way), cycleLink{e, op})
 			}
-			for _, n := range g.hearers(e.typ, op) {
+			for _, n := range g.subscribers(e.typ, op) {
 				if !share(e.rule.Portals, n.rule.Portals) {
 					continue
 				}
 				if !seen[n] {
 					seen[n] = true
-					queue = append(queue, visit{n, append(slices.Clone(way), ringLink{e, op})})
+					queue = append(queue, visit{n, append(slices.Clone(way), cycleLink{e, op})})
 				}
 			}
 		}
@@ -248,8 +249,8 @@ func (g *ringGraph) way(e *effect, births bool) []ringLink {
 }
 
 // reaches reports whether what e does starts a list of steps.
-func (g *ringGraph) reaches(e *effect, op string, n ringNode) bool {
-	_, hears := n.rule.hearsItem(e.typ, op)
+func (g *cycleGraph) reaches(e *effect, op string, n cycleNode) bool {
+	_, hears := subscribesTo(n.rule, e.typ, op)
 	return hears && n.deleted == (op == schemas.OpDelete) && share(e.rule.Portals, n.rule.Portals)
 }
 
@@ -258,9 +259,9 @@ func share(a, b []string) bool {
 	return len(a) == 0 || len(b) == 0 || slices.ContainsFunc(a, func(p string) bool { return slices.Contains(b, p) })
 }
 
-// ring judges a way back.
-func (g *ringGraph) ring(way []ringLink, births bool) Ring {
-	r := Ring{last: way[len(way)-1].e}
+// cycle judges a way back.
+func (g *cycleGraph) cycle(way []cycleLink, births bool) Cycle {
+	r := Cycle{last: way[len(way)-1].e}
 	files := map[string]bool{}
 	var chain []string
 	for _, l := range way {
@@ -271,7 +272,7 @@ func (g *ringGraph) ring(way []ringLink, births bool) Ring {
 	if !births {
 		g.judge(&r, way)
 	} else {
-		r.Settles, r.births, r.last = false, true, way[0].e
+		r.Terminates, r.adds, r.last = false, true, way[0].e
 		r.Why = "each new item starts it again"
 		r.sure = len(way) == 1 && r.last.step.When == nil && r.last.rule.When == nil
 	}
@@ -287,7 +288,7 @@ func (g *ringGraph) ring(way []ringLink, births bool) Ring {
 // judge tells whether a ring settles. It goes on only if every rule of it finds
 // something to write in every pass: because its values are fresh each time, or
 // because they are made of what the rule before it wrote.
-func (g *ringGraph) judge(r *Ring, way []ringLink) {
+func (g *cycleGraph) judge(r *Cycle, way []cycleLink) {
 	fresh, source := "", (*effect)(nil)
 	var changer *effect
 	var changed *yaml.Node
@@ -297,12 +298,12 @@ func (g *ringGraph) judge(r *Ring, way []ringLink) {
 		if why != "" && fresh == "" {
 			fresh, source = why, l.e
 		}
-		carries, at := f.carries(l.e, before)
+		carries, at := f.passesOn(l.e, before)
 		if at != nil && changed == nil {
 			changer, changed = l.e, at
 		}
 		if why == "" && !carries {
-			r.Settles = true
+			r.Terminates = true
 			r.Why = fmt.Sprintf("rule %s finds everything as it should be in a second pass and writes nothing", l.e.rule.ID)
 			return
 		}
@@ -311,7 +312,7 @@ func (g *ringGraph) judge(r *Ring, way []ringLink) {
 	case fresh != "":
 		r.Why, r.last = fresh, source
 	case len(way) == 1 || changed == nil:
-		r.Settles, r.Why = true, "a second pass computes the same values and writes nothing"
+		r.Terminates, r.Why = true, "a second pass computes the same values and writes nothing"
 	default:
 		r.Why = "each computes its values from what the other wrote"
 		r.last, r.blame = changer, changed
@@ -319,7 +320,7 @@ func (g *ringGraph) judge(r *Ring, way []ringLink) {
 }
 
 // words tells one link of a chain.
-func (l ringLink) words(births bool) string {
+func (l cycleLink) words(births bool) string {
 	doing := map[string]string{schemas.OpAdd: "adds", schemas.OpUpdate: "changes", schemas.OpDelete: "deletes"}[l.op]
 	return fmt.Sprintf("rule %s %s %s (%s, line %d) → %s", l.e.rule.ID, doing, typeWords(l.e.typ), l.e.step.Action.Name, l.e.step.Pos.Line, eventWords(l.e.typ, l.op))
 }

@@ -97,7 +97,7 @@ func (r *Rule) EventTypes() []int {
 		if t.Entity == "item" && t.EntityTypeID == 0 {
 			return nil // items of any type
 		}
-		out = append(out, t.itemType())
+		out = append(out, t.ItemType())
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

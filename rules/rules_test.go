@@ -32,7 +32,7 @@ func TestRulesCompile(t *testing.T) {
 		}
 		sets = append(sets, set)
 	}
-	for _, f := range engine.CheckTogether(sets) {
+	for _, f := range engine.Together(sets) {
 		t.Error(f)
 	}
 }

@@ -99,6 +99,14 @@ func (f *File) End(n *yaml.Node) diag.Pos {
 	return end
 }
 
+// WithEnd gives a finding about a scalar its end. It returns the finding.
+func (f *File) WithEnd(n *yaml.Node, finding *diag.Finding) *diag.Finding {
+	if end := f.End(n); finding.Pos.Before(end) {
+		finding.EndLine, finding.EndColumn = end.Line, end.Column
+	}
+	return finding
+}
+
 // Resolve follows aliases to the node they stand for. It returns nil for nil.
 func Resolve(n *yaml.Node) *yaml.Node {
 	for range MaxDepth {

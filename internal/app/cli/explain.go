@@ -80,7 +80,7 @@ func (e *explanation) run(_ context.Context, env environment, args []string) err
 	if err := v.read(env.In, args); err != nil {
 		return err
 	}
-	v.list.Add(engine.CheckTogether(v.sets)...)
+	v.list.Add(engine.Together(v.sets)...)
 	v.list.Sort()
 	if v.list.HasErrors() {
 		if err := diag.WriteText(env.Err, v.list, func(file string) []byte { return v.sources[file] }, color(env.Err)); err != nil {

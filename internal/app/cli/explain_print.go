@@ -40,8 +40,8 @@ func (e *explanation) sets(w io.Writer, sets []*engine.RuleSet) error {
 	for _, s := range sets {
 		out.Sets = append(out.Sets, s.Describe())
 	}
-	for _, r := range engine.Rings(sets) {
-		out.Rings = append(out.Rings, ringText{r.Rules, r.Chain, r.Settles, r.Why})
+	for _, r := range engine.Cycles(sets) {
+		out.Rings = append(out.Rings, ringText{r.Rules, r.Chain, r.Terminates, r.Why})
 	}
 	if e.format == "json" {
 		return writeJSON(w, out)

@@ -206,7 +206,7 @@ func (b *builder) settle() {
 			sets[i] = s.set
 		}
 		wrong := map[string]diag.List{}
-		for _, f := range engine.CheckTogether(sets) {
+		for _, f := range engine.Together(sets) {
 			if f.Severity == diag.Error {
 				wrong[f.File] = append(wrong[f.File], f)
 			} else {
@@ -290,7 +290,7 @@ func bind(set *engine.RuleSet, portals []portalConfig) (*boundSet, diag.List) {
 		list.Add(missing...)
 		values, problems := set.BindInputs(given)
 		if len(problems) == 0 {
-			problems = set.BindProblems(values)
+			problems = engine.BindProblems(set, values)
 		}
 		for _, problem := range problems {
 			known := slices.ContainsFunc(set.Inputs, func(in engine.Input) bool { return in.Name == problem.Name })

@@ -89,7 +89,7 @@ func (v *validation) run(_ context.Context, env environment, paths []string) err
 
 // together checks the sets with one another and takes out what comments allow.
 func (v *validation) together() {
-	v.list.Add(engine.CheckTogether(v.sets)...)
+	v.list.Add(engine.Together(v.sets)...)
 	codes := docs.FindingCodes()
 	for _, name := range slices.Sorted(maps.Keys(v.sources)) {
 		v.list = diag.Allow(v.list, name, v.sources[name], codes)

@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// effect is a touch of one step of one rule, with what the file says of it.
+type effect struct {
+	Touch
+	rule    *Rule
+	step    *Step
+	deleted bool // among the steps of a deleted entity
+	// typ is the entityTypeId or the list's id, 0 when it is not known.
+	typ int
+	// of is a text that is equal for equal types or lists; "" when unknown.
+	of string
+	// said and whichText keep what texts and which have found.
+	said      map[string]map[string]string
+	whichText *string
+}
+
+// effectsOf lists what the steps of a rule may change. inputs may be nil: then
+// the defaults stand for them.
+func effectsOf(r *Rule, inputs map[string]any) []effect {
+	var out []effect
+	add := func(steps []*Step, deleted bool) {
+		for _, s := range Flatten(steps) {
+			if s.Action.Touches == nil || s.Types == nil {
+				continue
+			}
+			for _, t := range s.Action.Touches(s.Types) {
+				e := effect{Touch: t, rule: r, step: s, deleted: deleted}
+				e.resolve(inputs)
+				out = append(out, e)
+			}
+		}
+	}
+	add(r.Steps, false)
+	add(r.Deleted, true)
+	return out
+}
+
+// resolve finds the type or list that is touched.
+func (e *effect) resolve(inputs map[string]any) {
+	if e.typ = e.Type; e.typ != 0 {
+		e.of = "#" + strconv.Itoa(e.typ)
+		return
+	}
+	a := e.step.Types.Arg(e.Of)
+	if a == nil {
+		return
+	}
+	switch v, _ := e.rule.Fixed(a.Value, inputs); x := v.(type) {
+	case num.Num:
+		n, _ := x.Int64()
+		e.typ = int(n)
+	case string:
+		e.typ = OwnerTypeID(x)
+	}
+	if e.of = textOf(e.rule, a.Value, inputs); e.typ != 0 {
+		e.of = "#" + strconv.Itoa(e.typ)
+	}
+}
+
+// where is the node that names what is touched.
+func (e *effect) where() *yaml.Node {
+	if a := e.step.Types.Arg(e.Of); a != nil && a.Value != nil {
+		return a.Value.Node
+	}
+	return e.step.Verb
+}
+
+// ops are the operations of events that the touch may cause.
+func (e *effect) ops() []string {
+	var out []string
+	if e.Updates { // first: a second pass of an upsert updates
+		out = append(out, schemas.OpUpdate)
+	}
+	if e.Adds {
+		out = append(out, schemas.OpAdd)
+	}
+	if e.Deletes {
+		out = append(out, schemas.OpDelete)
+	}
+	return out
+}
+
+// entries are the names and values of an argument such as fields, key or scope.
+func (e *effect) entries(arg string) []*FieldEntry {
+	a := e.step.Types.Arg(arg)
+	if a == nil || a.Fields == nil {
+		return nil
+	}
+	return a.Fields.Entries
+}
+
+// textOf is a text that two values share if they are equal for one entity; ""
+// when that cannot be told. Values that depend on a set's inputs or a rule's
+// results are equal only inside the set or rule.
+func textOf(r *Rule, v *Value, inputs map[string]any) string {
+	if v == nil {
+		return ""
+	}
+	if x, ok := r.Fixed(v, inputs); ok {
+		switch x := x.(type) {
+		case num.Num:
+			return "#" + x.String()
+		case string:
+			return "'" + x
+		case bool:
+			return map[bool]string{true: "true", false: "false"}[x]
+		}
+		return ""
+	}
+	var text string
+	switch {
+	case v.Formula != nil:
+		text = strings.Join(v.Formula.Conjuncts(), " && ")
+	case v.Template != nil:
+		text = "{" + v.Node.Value
+	default:
+		return ""
+	}
+	home := ""
+	v.Reads(func(name string) {
+		switch {
+		case name == NameEvent:
+		case name == NameInputs || name == NameVars:
+			home = max(home, r.Set.Name+"/")
+		default:
+			home = r.Set.Name + "/" + r.ID + "/"
+		}
+	})
+	return home + "=" + text
+}

@@ -1,0 +1,52 @@
+package engine
+
+// Origins finds what the values of a rule depend on.
+type Origins struct {
+	// Computed are the values of computed names, Fetched the steps by their ids.
+	Computed map[string]*Value
+	Fetched  map[string]*Step
+}
+
+// NewOrigins reads the names and ids of a rule.
+func NewOrigins(r *Rule) *Origins {
+	o := &Origins{Computed: map[string]*Value{}, Fetched: map[string]*Step{}}
+	for _, s := range r.AllSteps() {
+		if s.ID != "" {
+			o.Fetched[s.ID] = s
+		}
+		for _, a := range s.Args {
+			for _, n := range a.Names {
+				if s.Action.Spread {
+					o.Computed[n.Name] = n.Value
+				}
+			}
+		}
+	}
+	return o
+}
+
+// maxTrace bounds how far a value is followed back.
+const maxTrace = 50
+
+// Sources calls add for every path that a value depends on, through computed
+// names and the arguments of the steps whose results it reads.
+func (o *Origins) Sources(v *Value, add func(path string)) {
+	seen := map[string]bool{}
+	var follow func(v *Value)
+	follow = func(v *Value) {
+		v.Paths(func(p string) {
+			if seen[p] || len(seen) > maxTrace {
+				return
+			}
+			seen[p] = true
+			add(p)
+			name := PathPrefix(p, 1)
+			if c := o.Computed[name]; c != nil {
+				follow(c)
+			} else if s := o.Fetched[name]; s != nil {
+				s.EachValue(follow)
+			}
+		})
+	}
+	follow(v)
+}

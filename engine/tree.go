@@ -1,0 +1,101 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+)
+
+// Flatten lists steps with those of their on_error.
+func Flatten(steps []*Step) []*Step {
+	var out []*Step
+	for _, s := range steps {
+		out = append(out, s)
+		out = append(out, Flatten(s.Instead)...)
+	}
+	return out
+}
+
+// AllSteps lists the steps and the deleted steps of the rule, with those of their
+// on_error.
+func (r *Rule) AllSteps() []*Step { return slices.Concat(Flatten(r.Steps), Flatten(r.Deleted)) }
+
+// EachValue calls f for every value of the step itself, not of its on_error.
+func (s *Step) EachValue(f func(*Value)) {
+	for _, v := range []*Value{s.When, s.Once, s.ForEach} {
+		if v != nil {
+			f(v)
+		}
+	}
+	for _, a := range s.Args {
+		a.EachValue(f)
+	}
+}
+
+// EachValue calls f for every value of the argument.
+func (a *Argument) EachValue(f func(*Value)) {
+	if a.Value != nil {
+		f(a.Value)
+	}
+	if a.Fields != nil {
+		for _, e := range a.Fields.Entries {
+			f(e.Key)
+			f(e.Value)
+		}
+	}
+	for _, n := range a.Names {
+		f(n.Value)
+	}
+}
+
+// Effect returns what the step does, as its arguments decide it.
+func (s *Step) Effect() Effect {
+	if s.Action.EffectOf != nil && s.Types != nil {
+		return s.Action.EffectOf(s.Types)
+	}
+	return s.Action.Effect
+}
+
+// Fixed returns a value that is known before anything runs: a constant, a var
+// that is one, an input, for which its default stands when inputs is nil.
+func (r *Rule) Fixed(v *Value, inputs map[string]any) (any, bool) {
+	if x, ok := v.Const(); ok {
+		return x, true
+	}
+	if v == nil || v.Formula == nil {
+		return nil, false
+	}
+	space, name, ok := strings.Cut(strings.TrimSpace(v.Formula.Source()), ".")
+	switch {
+	case ok && space == NameVars:
+		for _, n := range r.Set.Vars {
+			if n.Name == name {
+				return r.Fixed(n.Value, inputs)
+			}
+		}
+	case ok && space == NameInputs && inputs != nil:
+		x, known := inputs[name]
+		return x, known && x != nil
+	case ok && space == NameInputs:
+		for _, in := range r.Set.Inputs {
+			if in.Name == name && in.HasDefault {
+				return in.Default, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// ItemType is the type whose items a trigger is about; 0 when it is about
+// something else or about all types.
+func (t Trigger) ItemType() int {
+	if t.Entity == "item" {
+		return t.EntityTypeID
+	}
+	return OwnerTypeID(t.Entity)
+}
+
+// PathPrefix returns the first n names of a path.
+func PathPrefix(path string, n int) string {
+	parts := strings.SplitN(path, ".", n+1)
+	return strings.Join(parts[:min(n, len(parts))], ".")
+}
