@@ -10,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 )
 
 // remembered answers listings with what the portal has said before, so that
@@ -33,7 +34,7 @@ func BenchmarkUnchangedDeal(b *testing.B) {
 
 func benchmarkUnchanged(b *testing.B, rows int) {
 	s := newScript(b, emulator.Config{})
-	set, findings := engine.Compile("rule.yaml", []byte(peopleRule), actions.All)
+	set, findings := load.File("rule.yaml", []byte(peopleRule), actions.All)
 	if findings.HasErrors() {
 		b.Fatal(findings)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -107,7 +108,7 @@ func newBurst(t testing.TB, cfg emulator.Config, deals int, change ...func(*bitr
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, list := engine.Compile("deal-shipments.yaml", data, actions.All)
+	set, list := load.File("deal-shipments.yaml", data, actions.All)
 	if list.HasErrors() {
 		t.Fatal(list)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 )
 
 // BenchmarkRecord is what the history of a run costs: the time to write its
@@ -45,7 +46,7 @@ func shippedRun(tb testing.TB, rows int, written bool) *engine.Trace {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	set, findings := engine.Compile("rules/deal-shipments.yaml", text, actions.All)
+	set, findings := load.File("rules/deal-shipments.yaml", text, actions.All)
 	if findings.HasErrors() {
 		tb.Fatal(findings)
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/lint"
+	"github.com/b24rules/b24rules/engine/load"
 )
 
 // deals is a rule on deals that reads the deal and takes the given steps.
@@ -52,7 +54,7 @@ func TestRings(t *testing.T) {
 		{"one item for all", "  a:\n    on: {events: [ONCRMDYNAMICITEMADD, ONCRMDYNAMICITEMUPDATE], entityTypeId: 1038}\n    steps:\n      - upsert_item: {entityTypeId: 1038, key: {title: all}, fields: {ufCrm5X: 1}}\n", true, "writes nothing"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			set, list := engine.Compile("a.yaml", []byte("version: 1\nrules:\n"+tt.rules), actions.All)
+			set, list := load.File("a.yaml", []byte("version: 1\nrules:\n"+tt.rules), actions.All)
 			reported := false
 			for _, f := range list {
 				reported = reported || f.Code == "ring" || f.Code == "self-trigger"
@@ -63,7 +65,7 @@ func TestRings(t *testing.T) {
 			if set == nil {
 				return
 			}
-			rings := engine.Cycles([]*engine.RuleSet{set})
+			rings := lint.Cycles([]*engine.RuleSet{set})
 			if tt.why == "" {
 				if len(rings) > 0 {
 					t.Errorf("rings %+v", rings)
@@ -73,7 +75,7 @@ func TestRings(t *testing.T) {
 			if len(rings) == 0 {
 				t.Fatal("no ring")
 			}
-			goesOn := slices.ContainsFunc(rings, func(r engine.Cycle) bool { return !r.Terminates })
+			goesOn := slices.ContainsFunc(rings, func(r lint.Cycle) bool { return !r.Terminates })
 			for _, r := range rings {
 				if r.Terminates && goesOn {
 					continue // a shorter one that rests by itself
@@ -91,7 +93,7 @@ func TestRings(t *testing.T) {
 func TestModel(t *testing.T) {
 	base := "version: 1\nrules:\n" + deals("a", write("title: =deal.comments ?? ''", ""))
 	model := func(text string) (string, string) {
-		set, list := engine.Compile("a.yaml", []byte(text), actions.All)
+		set, list := load.File("a.yaml", []byte(text), actions.All)
 		if set == nil {
 			t.Fatal(list)
 		}

@@ -26,6 +26,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
+	"github.com/b24rules/b24rules/engine/load"
 )
 
 var update = flag.Bool("update", false, "rewrite what the scripts of testdata want")
@@ -147,7 +148,7 @@ func newScript(t testing.TB, cfg emulator.Config) *script {
 }
 
 func (s *script) compile(data []byte) {
-	set, list := engine.Compile("rule.yaml", data, actions.All)
+	set, list := load.File("rule.yaml", data, actions.All)
 	var b strings.Builder
 	for _, f := range list {
 		fmt.Fprintf(&b, "%s: %s [%s]", f.Pos, f.Text(), f.Code)

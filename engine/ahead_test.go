@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/engine/num"
 )
 
@@ -130,7 +131,7 @@ func TestReadAhead(t *testing.T) {
 
 func runAhead(t *testing.T, steps string, inOrder bool) (time.Duration, *slowPortal, *engine.Trace, error) {
 	t.Helper()
-	set, list := engine.Compile("rule.yaml", []byte("version: 1\nrules:\n  r:\n    on: [ONCRMDEALUPDATE]\n    steps:\n"+steps), aheadActions())
+	set, list := load.File("rule.yaml", []byte("version: 1\nrules:\n  r:\n    on: [ONCRMDEALUPDATE]\n    steps:\n"+steps), aheadActions())
 	if list.HasErrors() {
 		t.Fatalf("findings: %v", list)
 	}

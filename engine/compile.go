@@ -33,9 +33,6 @@ func Compile(name string, data []byte, actions []*Action) (*RuleSet, diag.List) 
 	} else {
 		c.ruleFile(set)
 	}
-	if !c.list.HasErrors() {
-		c.list = append(c.list, lintFile(set)...)
-	}
 	c.list.Sort()
 	if c.list.HasErrors() {
 		return nil, c.list

@@ -16,6 +16,8 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/lint"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/wanttest"
@@ -156,7 +158,7 @@ func newMemory() *memory                                     { return &memory{on
 // do: that nobody reads a result does not matter to them.
 func compileOne(t *testing.T, text string, out *[]saved) *engine.RuleSet {
 	t.Helper()
-	set, list := engine.Compile("rule.yaml", []byte(text), testActions(out))
+	set, list := load.File("rule.yaml", []byte(text), testActions(out))
 	if list.HasErrors() {
 		t.Fatalf("findings: %v", list)
 	}
@@ -185,7 +187,7 @@ func compileAll(t testing.TB, files []txtar.File, acts []*engine.Action) diag.Li
 	var list diag.List
 	var sets []*engine.RuleSet
 	for _, f := range files {
-		set, found := engine.Compile(f.Name, f.Data, acts)
+		set, found := load.File(f.Name, f.Data, acts)
 		if (set == nil) != found.HasErrors() {
 			t.Errorf("%s: set is nil: %v, errors: %v", f.Name, set == nil, found.HasErrors())
 		}
@@ -194,7 +196,7 @@ func compileAll(t testing.TB, files []txtar.File, acts []*engine.Action) diag.Li
 			sets = append(sets, set)
 		}
 	}
-	list.Add(engine.Together(sets)...)
+	list.Add(lint.Together(sets)...)
 	list.Sort()
 	return list
 }
@@ -221,11 +223,11 @@ func TestFindings(t *testing.T) {
 func TestPlacesInEveryEncoding(t *testing.T) {
 	for name, files := range readFiles(t, "testdata/findings/*.yaml") {
 		text := string(files[0].Data)
-		_, want := engine.Compile(name, []byte(text), testActions(new([]saved)))
+		_, want := load.File(name, []byte(text), testActions(new([]saved)))
 		for encoding, other := range map[string]string{
 			"CRLF": strings.ReplaceAll(text, "\n", "\r\n"), "CR": strings.ReplaceAll(text, "\n", "\r"), "BOM": "\ufeff" + text,
 		} {
-			_, got := engine.Compile(name, []byte(other), testActions(new([]saved)))
+			_, got := load.File(name, []byte(other), testActions(new([]saved)))
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s as %s (-LF +%s)\n%s", name, encoding, encoding, diff)
 			}

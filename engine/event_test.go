@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 )
 
 // TestEventsSayWhatTheyAreAbout routes events whose ids stand in different
@@ -34,7 +35,7 @@ func TestEventsSayWhatTheyAreAbout(t *testing.T) {
 		if tt.on == "ONTASKDELETE" {
 			steps = "deleted: [{compute: {x: =event.id}}]"
 		}
-		set, list := engine.Compile("a.yaml", []byte("version: 1\nrules:\n  r:\n    on: "+tt.on+"\n    "+steps+"\n"), testActions(new([]saved)))
+		set, list := load.File("a.yaml", []byte("version: 1\nrules:\n  r:\n    on: "+tt.on+"\n    "+steps+"\n"), testActions(new([]saved)))
 		if set == nil {
 			t.Errorf("%s: %v", tt.on, list)
 			continue

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 )
 
 // FuzzCompile feeds the compiler anything: it must not panic, must place each
@@ -15,7 +15,7 @@ func FuzzCompile(f *testing.F) {
 	}
 	acts := testActions(new([]saved))
 	f.Fuzz(func(t *testing.T, text string) {
-		set, list := engine.Compile("f.yaml", []byte(text), acts)
+		set, list := load.File("f.yaml", []byte(text), acts)
 		if (set == nil) != list.HasErrors() {
 			t.Errorf("set is nil: %v, errors: %v", set == nil, list.HasErrors())
 		}
@@ -34,7 +34,7 @@ func BenchmarkCompile(b *testing.B) {
 	acts := testActions(new([]saved))
 	b.ReportAllocs()
 	for b.Loop() {
-		if set, list := engine.Compile("rule.yaml", good[0].Data, acts); set == nil {
+		if set, list := load.File("rule.yaml", good[0].Data, acts); set == nil {
 			b.Fatal(list)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 )
 
 func record(t *testing.T, trace *engine.Trace) *engine.Record {
@@ -95,7 +96,7 @@ func TestRecordStaysSmall(t *testing.T) {
 			return nil, engine.ParkError("%s", strings.Repeat("bad ", 10000))
 		},
 	})
-	set, list := engine.Compile("r.yaml", []byte(strings.Replace(ruleHead, ", ONCRMDEALDELETE", "", 1)+"    steps:\n      - ask: {with: x}\n"), []*engine.Action{ask})
+	set, list := load.File("r.yaml", []byte(strings.Replace(ruleHead, ", ONCRMDEALDELETE", "", 1)+"    steps:\n      - ask: {with: x}\n"), []*engine.Action{ask})
 	if set == nil {
 		t.Fatal(list)
 	}

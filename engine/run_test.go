@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/engine/num"
 )
 
@@ -235,7 +236,7 @@ rules:
 `, new([]saved))
 	values, problems := set.BindInputs(map[string]string{"helper": "1038"})
 	want := map[string]any{"helper": num.FromInt(1038), "field": "ufCrm5Total", "exact": true}
-	if diff := cmp.Diff(want, values); diff != "" || len(problems) > 0 || len(engine.BindProblems(set, values)) > 0 {
+	if diff := cmp.Diff(want, values); diff != "" || len(problems) > 0 || len(lint.BindProblems(set, values)) > 0 {
 		t.Errorf("(-want +got):\n%s\nproblems %v", diff, problems)
 	}
 	for _, tt := range []struct {
@@ -259,7 +260,7 @@ rules:
 		}
 	}
 	values, _ = set.BindInputs(map[string]string{"helper": "31"})
-	if p := engine.BindProblems(set, values); len(p) != 1 || p[0].Name != "helper" {
+	if p := lint.BindProblems(set, values); len(p) != 1 || p[0].Name != "helper" {
 		t.Errorf("a helper type that the rule hears gives %v", p)
 	}
 }

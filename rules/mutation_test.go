@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -93,7 +93,7 @@ func TestMutations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			whole, _ := engine.Compile(file, data, actions.All)
+			whole, _ := load.File(file, data, actions.All)
 			caught, counted := 0, 0
 			for round := range max(rounds, 1) {
 				rnd := rand.New(rand.NewPCG(uint64(4+round), uint64(n)))
@@ -130,7 +130,7 @@ func try(t *testing.T, file string, m mutant, model string) (changes, found bool
 			t.Errorf("%s: panic: %v", m.what, p)
 		}
 	}()
-	set, list := engine.Compile(file, []byte(m.text), actions.All)
+	set, list := load.File(file, []byte(m.text), actions.All)
 	found = len(list) > 0
 	return found || set.Logic() != model, found
 }

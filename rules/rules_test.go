@@ -8,6 +8,8 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/lint"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/ruletest"
 	"github.com/b24rules/b24rules/rules"
 )
@@ -26,13 +28,13 @@ func TestRulesCompile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		set, list := engine.Compile(file, data, actions.All)
+		set, list := load.File(file, data, actions.All)
 		for _, f := range list {
 			t.Error(f)
 		}
 		sets = append(sets, set)
 	}
-	for _, f := range engine.Together(sets) {
+	for _, f := range lint.Together(sets) {
 		t.Error(f)
 	}
 }

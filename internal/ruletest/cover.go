@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -141,7 +142,7 @@ func (c *Coverage) declareUntested(paths []string, actions []*engine.Action, src
 		if err != nil {
 			return err
 		}
-		set, _ := engine.Compile(path, data, actions)
+		set, _ := load.File(path, data, actions)
 		if set == nil {
 			continue // validate tells what is wrong with it
 		}

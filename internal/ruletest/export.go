@@ -155,7 +155,7 @@ func (w *recordedWorld) stage(text func(rules string) []byte) (s *stage, done fu
 	if err := os.WriteFile(file, text(filepath.ToSlash(rules)), 0o600); err != nil {
 		return nil, nil, err
 	}
-	f, list, err := load(file, w.run.Actions, sources{})
+	f, list, err := loadTest(file, w.run.Actions, sources{})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -28,9 +29,9 @@ func (f *testFile) portalName() string {
 // sources are the texts of all files that findings may be about.
 type sources map[string][]byte
 
-// load reads a test file and the rule files under test. The findings are those
+// loadTest reads a test file and the rule files under test. The findings are those
 // of all of them; the file is nil when one is an error.
-func load(path string, actions []*engine.Action, src sources) (*testFile, diag.List, error) {
+func loadTest(path string, actions []*engine.Action, src sources) (*testFile, diag.List, error) {
 	data, err := yamlfile.ReadFile(path)
 	if err != nil {
 		return nil, nil, err
@@ -91,7 +92,7 @@ func (f *testFile) loadRules(actions []*engine.Action, src sources, list *diag.L
 			return err
 		}
 		src[r.path] = data
-		set, found := engine.Compile(r.path, data, actions)
+		set, found := load.File(r.path, data, actions)
 		for _, x := range found {
 			if x.Severity == diag.Error {
 				list.Add(x)

@@ -100,7 +100,7 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 	}
 	var jobs []*job
 	for _, path := range files {
-		f, list, err := load(path, o.Actions, r.sources)
+		f, list, err := loadTest(path, o.Actions, r.sources)
 		if err != nil {
 			return nil, err
 		}

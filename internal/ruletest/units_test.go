@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -178,7 +178,7 @@ func TestEventIDs(t *testing.T) {
 			part = "deleted"
 		}
 		text := fmt.Sprintf("version: 1\nrules: {r: {on: %s, %s: [{log: {message: a}}]}}\n", known.Code, part)
-		set, list := engine.Compile("a.yaml", []byte(text), actions.All)
+		set, list := load.File("a.yaml", []byte(text), actions.All)
 		if set == nil {
 			t.Errorf("%s: %v", known.Code, list)
 			continue

@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -80,7 +81,7 @@ func (e *explanation) run(_ context.Context, env environment, args []string) err
 	if err := v.read(env.In, args); err != nil {
 		return err
 	}
-	v.list.Add(engine.Together(v.sets)...)
+	v.list.Add(lint.Together(v.sets)...)
 	v.list.Sort()
 	if v.list.HasErrors() {
 		if err := diag.WriteText(env.Err, v.list, func(file string) []byte { return v.sources[file] }, color(env.Err)); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/lint"
 )
 
 // Limits of the standard plan: requests a second that last, and commands that
@@ -40,7 +41,7 @@ func (e *explanation) sets(w io.Writer, sets []*engine.RuleSet) error {
 	for _, s := range sets {
 		out.Sets = append(out.Sets, s.Describe())
 	}
-	for _, r := range engine.Cycles(sets) {
+	for _, r := range lint.Cycles(sets) {
 		out.Rings = append(out.Rings, ringText{r.Rules, r.Chain, r.Terminates, r.Why})
 	}
 	if e.format == "json" {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/docs"
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest"
 )
@@ -173,7 +173,7 @@ var beyondText = []struct{ code, text string }{
 // TestFindingsBeyondText tries them.
 func TestFindingsBeyondText(t *testing.T) {
 	for _, tt := range beyondText {
-		_, list := engine.Compile("a.yaml", []byte(tt.text), actions.All)
+		_, list := load.File("a.yaml", []byte(tt.text), actions.All)
 		if len(list) == 0 || list[0].Code != tt.code {
 			t.Errorf("%.20q: %v, want %s", tt.text, list, tt.code)
 		}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/rulefmt"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -117,7 +117,7 @@ func (f *formatting) files(env environment, paths []string) error {
 
 // file formats one file. Only what makes going on useless is an error.
 func (f *formatting) file(env environment, name string, data []byte) error {
-	_, list := engine.Compile(name, data, env.actions)
+	_, list := load.File(name, data, env.actions)
 	if list.HasErrors() {
 		return f.refuse(env, name, data, list)
 	}

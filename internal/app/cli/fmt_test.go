@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/rulefmt"
 )
 
@@ -83,7 +83,7 @@ var lineNumber = regexp.MustCompile(`"line": \d+`)
 // when it has errors. The findings belong to it, without their places.
 func meaning(t *testing.T, data []byte) (string, bool) {
 	t.Helper()
-	set, list := engine.Compile("rule.yaml", data, actions.All)
+	set, list := load.File("rule.yaml", data, actions.All)
 	if set == nil {
 		return "", false
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/docs"
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -43,7 +43,7 @@ func TestGoldenExamples(t *testing.T) {
 		show(e.code, e.findings(t), sources)
 	}
 	for _, b := range beyondText {
-		_, list := engine.Compile("a.yaml", []byte(b.text), actions.All)
+		_, list := load.File("a.yaml", []byte(b.text), actions.All)
 		show(b.code, list, nil) // the text itself cannot be printed
 	}
 	show("no-rules", startFindings("b24rules.yaml", &generation{}), nil)

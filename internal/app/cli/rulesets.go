@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/lint"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -168,7 +170,7 @@ type builder struct {
 }
 
 func (b *builder) add(f ruleFile) {
-	set, list := engine.Compile(f.name, f.data, b.actions)
+	set, list := load.File(f.name, f.data, b.actions)
 	if set == nil {
 		b.breaks(f.name, list)
 		return
@@ -206,7 +208,7 @@ func (b *builder) settle() {
 			sets[i] = s.set
 		}
 		wrong := map[string]diag.List{}
-		for _, f := range engine.Together(sets) {
+		for _, f := range lint.Together(sets) {
 			if f.Severity == diag.Error {
 				wrong[f.File] = append(wrong[f.File], f)
 			} else {
@@ -290,7 +292,7 @@ func bind(set *engine.RuleSet, portals []portalConfig) (*boundSet, diag.List) {
 		list.Add(missing...)
 		values, problems := set.BindInputs(given)
 		if len(problems) == 0 {
-			problems = engine.BindProblems(set, values)
+			problems = lint.BindProblems(set, values)
 		}
 		for _, problem := range problems {
 			known := slices.ContainsFunc(set.Inputs, func(in engine.Input) bool { return in.Name == problem.Name })

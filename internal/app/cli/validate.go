@@ -16,6 +16,8 @@ import (
 
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/lint"
+	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -89,7 +91,7 @@ func (v *validation) run(_ context.Context, env environment, paths []string) err
 
 // together checks the sets with one another and takes out what comments allow.
 func (v *validation) together() {
-	v.list.Add(engine.Together(v.sets)...)
+	v.list.Add(lint.Together(v.sets)...)
 	codes := docs.FindingCodes()
 	for _, name := range slices.Sorted(maps.Keys(v.sources)) {
 		v.list = diag.Allow(v.list, name, v.sources[name], codes)
@@ -147,7 +149,7 @@ func (v *validation) readFiles(names []string) error {
 				r := &results[i]
 				r.name = names[i]
 				if r.data, r.err = yamlfile.ReadFile(r.name); r.err == nil {
-					r.set, r.list = engine.Compile(r.name, r.data, v.actions)
+					r.set, r.list = load.File(r.name, r.data, v.actions)
 				}
 			}
 		})
@@ -163,7 +165,7 @@ func (v *validation) readFiles(names []string) error {
 }
 
 func (v *validation) compile(name string, data []byte) {
-	set, list := engine.Compile(name, data, v.actions)
+	set, list := load.File(name, data, v.actions)
 	v.add(compiled{name: name, data: data, set: set, list: list})
 }
 

@@ -1,4 +1,4 @@
-package engine
+package lint
 
 import (
 	"fmt"
@@ -6,16 +6,17 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// lintFile reports what is allowed in a file and likely a mistake. The set has no
+// File reports what is allowed in one rule file and is likely a mistake. set has no
 // errors: what they hide would be called unused.
-func lintFile(set *RuleSet) diag.List {
+func File(set *engine.RuleSet) diag.List {
 	c := &reviewer{set: set}
 	used := map[string]bool{}
-	read := func(path string) { used[PathPrefix(path, 2)] = true }
+	read := func(path string) { used[engine.PathPrefix(path, 2)] = true }
 	for _, v := range c.set.Vars {
 		v.Value.Paths(read)
 	}
@@ -23,19 +24,19 @@ func lintFile(set *RuleSet) diag.List {
 		r.When.Paths(read)
 		r.Entity.Paths(read)
 		for _, s := range r.AllSteps() {
-			s.EachValue(func(v *Value) { v.Paths(read) })
+			s.EachValue(func(v *engine.Value) { v.Paths(read) })
 		}
 		c.reviewRule(r)
 	}
 	c.unusedConstants(used)
-	c.list = append(c.list, checkCycles([]*RuleSet{c.set}, false)...)
-	c.list = append(c.list, checkConflicts([]*RuleSet{c.set}, false)...)
+	c.list = append(c.list, checkCycles([]*engine.RuleSet{c.set}, false)...)
+	c.list = append(c.list, checkConflicts([]*engine.RuleSet{c.set}, false)...)
 	return c.list
 }
 
 // reviewer collects what it finds in one file.
 type reviewer struct {
-	set  *RuleSet
+	set  *engine.RuleSet
 	list diag.List
 }
 
@@ -47,7 +48,7 @@ func (c *reviewer) warnf(n *yaml.Node, code, format string, args ...any) *diag.F
 // reads inputs as a whole reads all of them.
 func (c *reviewer) unusedConstants(used map[string]bool) {
 	for _, in := range c.set.Inputs {
-		if !used[NameInputs] && !used[NameInputs+"."+in.Name] {
+		if !used[engine.NameInputs] && !used[engine.NameInputs+"."+in.Name] {
 			f := c.warnf(in.Node, "unused-input", "no formula reads the input %q", in.Name)
 			if f.Hint = "take it out"; !in.HasDefault {
 				f.Message += ", yet every portal has to supply it"
@@ -55,18 +56,18 @@ func (c *reviewer) unusedConstants(used map[string]bool) {
 		}
 	}
 	for _, v := range c.set.Vars {
-		if !used[NameVars] && !used[NameVars+"."+v.Name] {
+		if !used[engine.NameVars] && !used[engine.NameVars+"."+v.Name] {
 			c.warnf(v.Key, "unused-var", "no formula reads the var %q", v.Name).Hint = "take it out"
 		}
 	}
 }
 
-func (c *reviewer) reviewRule(r *Rule) {
+func (c *reviewer) reviewRule(r *engine.Rule) {
 	c.reviewTriggers(r)
 	c.constantWhen(r.When, "the rule")
 	names := map[string]bool{}
 	for _, s := range r.AllSteps() {
-		s.EachValue(func(v *Value) { v.Reads(func(name string) { names[name] = true }) })
+		s.EachValue(func(v *engine.Value) { v.Reads(func(name string) { names[name] = true }) })
 	}
 	for _, s := range r.AllSteps() {
 		c.constantWhen(s.When, "the step")
@@ -78,7 +79,7 @@ func (c *reviewer) reviewRule(r *Rule) {
 }
 
 // constantWhen warns of a condition that decides nothing.
-func (c *reviewer) constantWhen(v *Value, what string) {
+func (c *reviewer) constantWhen(v *engine.Value, what string) {
 	x, constant := v.Const()
 	if b, ok := x.(bool); constant && ok {
 		f := c.warnf(v.Node, "constant-condition", "when is always %t, so %s %s", b, what, map[bool]string{true: "always runs", false: "never runs"}[b])
@@ -88,7 +89,7 @@ func (c *reviewer) constantWhen(v *Value, what string) {
 
 // unusedNames warns of results that nobody reads. The id of a step that writes
 // also names the step in the history, so it needs no reader.
-func (c *reviewer) unusedNames(s *Step, names map[string]bool) {
+func (c *reviewer) unusedNames(s *engine.Step, names map[string]bool) {
 	for _, a := range s.Args {
 		for _, n := range a.Names {
 			own := s.ID != "" && names[s.ID]
@@ -97,7 +98,7 @@ func (c *reviewer) unusedNames(s *Step, names map[string]bool) {
 			}
 		}
 	}
-	if s.Action.Result == nil || s.Action.Spread || s.Effect() == Writes {
+	if s.Action.Result == nil || s.Action.Spread || s.Effect() == engine.Writes {
 		return
 	}
 	switch {
@@ -109,7 +110,7 @@ func (c *reviewer) unusedNames(s *Step, names map[string]bool) {
 }
 
 // idleLoop warns of a for_each whose step does the same each time.
-func (c *reviewer) idleLoop(s *Step) {
+func (c *reviewer) idleLoop(s *engine.Step) {
 	if s.ForEach == nil {
 		return
 	}
@@ -118,8 +119,8 @@ func (c *reviewer) idleLoop(s *Step) {
 		if a.Field.PerRow != "" {
 			continue // its row is another one
 		}
-		a.EachValue(func(v *Value) {
-			v.Reads(func(name string) { reads = reads || name == NameRow || name == NameIndex })
+		a.EachValue(func(v *engine.Value) {
+			v.Reads(func(name string) { reads = reads || name == engine.NameRow || name == engine.NameIndex })
 		})
 	}
 	if !reads {
@@ -129,15 +130,15 @@ func (c *reviewer) idleLoop(s *Step) {
 
 // stepLists looks at steps that stand in one list: those after an end, and
 // those that stand twice.
-func (c *reviewer) stepLists(steps []*Step) {
-	first := map[string]*Step{}
-	var end *Step
+func (c *reviewer) stepLists(steps []*engine.Step) {
+	first := map[string]*engine.Step{}
+	var end *engine.Step
 	for _, s := range steps {
 		if end != nil {
 			c.warnf(s.Verb, "unreachable-step", "no run comes here: the %s on line %d ends every run", end.Action.Name, end.Pos.Line).Hint = "give it a when, or take this step out"
 			end = nil // once is enough
 		}
-		if s.Action.Ends && s.When == nil && s.Once == nil && s.ForEach == nil && s.OnError == OnErrorPark {
+		if s.Action.Ends && s.When == nil && s.Once == nil && s.ForEach == nil && s.OnError == engine.OnErrorPark {
 			end = s
 		}
 		text := c.stepText(s)
@@ -151,10 +152,10 @@ func (c *reviewer) stepLists(steps []*Step) {
 }
 
 // stepText is a text that is equal for steps that do the same.
-func (c *reviewer) stepText(s *Step) string {
+func (c *reviewer) stepText(s *engine.Step) string {
 	var b strings.Builder
 	b.WriteString(s.Action.Name)
-	for _, n := range []*Value{s.When, s.Once, s.ForEach} {
+	for _, n := range []*engine.Value{s.When, s.Once, s.ForEach} {
 		b.WriteString("|")
 		if n != nil {
 			writeNode(&b, n.Node)
@@ -162,7 +163,7 @@ func (c *reviewer) stepText(s *Step) string {
 	}
 	for _, a := range s.Args {
 		b.WriteString("|" + a.Field.Name)
-		a.EachValue(func(v *Value) { writeNode(&b, v.Node) })
+		a.EachValue(func(v *engine.Value) { writeNode(&b, v.Node) })
 		fmt.Fprintf(&b, "%v", a.Fixed)
 	}
 	return b.String()
@@ -181,7 +182,7 @@ func writeNode(b *strings.Builder, n *yaml.Node) {
 
 // reviewTriggers warns of events that a portal does not send the way the
 // engine hears them.
-func (c *reviewer) reviewTriggers(r *Rule) {
+func (c *reviewer) reviewTriggers(r *engine.Rule) {
 	for _, t := range r.Triggers {
 		switch {
 		case t.AppOnly:

@@ -1,4 +1,4 @@
-package engine
+package lint
 
 import (
 	"strconv"
@@ -6,15 +6,16 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/schemas"
 )
 
 // effect is a touch of one step of one rule, with what the file says of it.
 type effect struct {
-	Touch
-	rule    *Rule
-	step    *Step
+	engine.Touch
+	rule    *engine.Rule
+	step    *engine.Step
 	deleted bool // among the steps of a deleted entity
 	// typ is the entityTypeId or the list's id, 0 when it is not known.
 	typ int
@@ -27,10 +28,10 @@ type effect struct {
 
 // effectsOf lists what the steps of a rule may change. inputs may be nil: then
 // the defaults stand for them.
-func effectsOf(r *Rule, inputs map[string]any) []effect {
+func effectsOf(r *engine.Rule, inputs map[string]any) []effect {
 	var out []effect
-	add := func(steps []*Step, deleted bool) {
-		for _, s := range Flatten(steps) {
+	add := func(steps []*engine.Step, deleted bool) {
+		for _, s := range engine.Flatten(steps) {
 			if s.Action.Touches == nil || s.Types == nil {
 				continue
 			}
@@ -61,7 +62,7 @@ func (e *effect) resolve(inputs map[string]any) {
 		n, _ := x.Int64()
 		e.typ = int(n)
 	case string:
-		e.typ = OwnerTypeID(x)
+		e.typ = engine.OwnerTypeID(x)
 	}
 	if e.of = textOf(e.rule, a.Value, inputs); e.typ != 0 {
 		e.of = "#" + strconv.Itoa(e.typ)
@@ -92,7 +93,7 @@ func (e *effect) ops() []string {
 }
 
 // entries are the names and values of an argument such as fields, key or scope.
-func (e *effect) entries(arg string) []*FieldEntry {
+func (e *effect) entries(arg string) []*engine.FieldEntry {
 	a := e.step.Types.Arg(arg)
 	if a == nil || a.Fields == nil {
 		return nil
@@ -103,7 +104,7 @@ func (e *effect) entries(arg string) []*FieldEntry {
 // textOf is a text that two values share if they are equal for one entity; ""
 // when that cannot be told. Values that depend on a set's inputs or a rule's
 // results are equal only inside the set or rule.
-func textOf(r *Rule, v *Value, inputs map[string]any) string {
+func textOf(r *engine.Rule, v *engine.Value, inputs map[string]any) string {
 	if v == nil {
 		return ""
 	}
@@ -130,8 +131,8 @@ func textOf(r *Rule, v *Value, inputs map[string]any) string {
 	home := ""
 	v.Reads(func(name string) {
 		switch {
-		case name == NameEvent:
-		case name == NameInputs || name == NameVars:
+		case name == engine.NameEvent:
+		case name == engine.NameInputs || name == engine.NameVars:
 			home = max(home, r.Set.Name+"/")
 		default:
 			home = r.Set.Name + "/" + r.ID + "/"

@@ -1,4 +1,4 @@
-package engine
+package lint
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -38,7 +39,7 @@ type Cycle struct {
 // what some rule hears, the shortest way back to it, and where that settles, the
 // shortest that does not. Those that settle, because what is as wished already is
 // not written again, are listed too.
-func Cycles(sets []*RuleSet) []Cycle {
+func Cycles(sets []*engine.RuleSet) []Cycle {
 	g := newCycleGraph(sets)
 	var out []Cycle
 	seen := map[string]bool{}
@@ -55,7 +56,7 @@ func Cycles(sets []*RuleSet) []Cycle {
 
 // checkCycles reports the rings that may not settle; across says whether those
 // that pass through several files are wanted, or those within one.
-func checkCycles(sets []*RuleSet, across bool) diag.List {
+func checkCycles(sets []*engine.RuleSet, across bool) diag.List {
 	var list diag.List
 	for _, r := range Cycles(sets) {
 		if r.Terminates || across != (r.files > 1) {
@@ -79,7 +80,7 @@ func checkCycles(sets []*RuleSet, across bool) diag.List {
 
 // cycleNode is a rule with one of its lists of steps.
 type cycleNode struct {
-	rule    *Rule
+	rule    *engine.Rule
 	deleted bool
 }
 
@@ -87,9 +88,9 @@ type cycleNode struct {
 type cycleGraph struct {
 	effects    []*effect
 	of         map[cycleNode][]*effect
-	rules      []*Rule
+	rules      []*engine.Rule
 	subscribed map[string][]cycleNode // by type and operation
-	flows      map[*Rule]*flow
+	flows      map[*engine.Rule]*flow
 	budget     int                // of pairs of effects that are still looked at
 	repeating  map[cycleLink]bool // known of a link: it writes again whatever came before
 	passive    map[*effect]bool   // known with it: what it writes depends on nothing
@@ -99,9 +100,9 @@ type cycleGraph struct {
 // hear each other have no simple answer.
 const maxPairs = 100_000
 
-func newCycleGraph(sets []*RuleSet) *cycleGraph {
+func newCycleGraph(sets []*engine.RuleSet) *cycleGraph {
 	g := &cycleGraph{
-		of: map[cycleNode][]*effect{}, subscribed: map[string][]cycleNode{}, flows: map[*Rule]*flow{},
+		of: map[cycleNode][]*effect{}, subscribed: map[string][]cycleNode{}, flows: map[*engine.Rule]*flow{},
 		budget: maxPairs, repeating: map[cycleLink]bool{}, passive: map[*effect]bool{},
 	}
 	for _, s := range sets {
@@ -109,7 +110,7 @@ func newCycleGraph(sets []*RuleSet) *cycleGraph {
 			g.rules = append(g.rules, r)
 			g.flows[r] = newFlow(r)
 			for _, e := range effectsOf(r, nil) {
-				if e.Kind != TouchItems {
+				if e.Kind != engine.TouchItems {
 					continue
 				}
 				n := cycleNode{r, e.deleted}
@@ -139,9 +140,9 @@ func (g *cycleGraph) subscribers(typ int, op string) []cycleNode {
 // subscribesTo finds the trigger by which the rule hears an operation on items of
 // a type. A type of 0 is one that nothing is known of: only a rule that hears
 // every type, and asks for none, is sure to hear it.
-func subscribesTo(r *Rule, typ int, op string) (Trigger, bool) {
+func subscribesTo(r *engine.Rule, typ int, op string) (engine.Trigger, bool) {
 	for _, t := range r.Triggers {
-		if t.Op != op || OwnerTypeID(t.Entity) == 0 && t.Entity != "item" {
+		if t.Op != op || engine.OwnerTypeID(t.Entity) == 0 && t.Entity != "item" {
 			continue
 		}
 		anyType := t.Entity == "item" && t.EntityTypeID == 0
@@ -152,7 +153,7 @@ func subscribesTo(r *Rule, typ int, op string) (Trigger, bool) {
 			return t, true
 		}
 	}
-	return Trigger{}, false
+	return engine.Trigger{}, false
 }
 
 // isItemType tells types whose events are those of smart processes.
@@ -161,9 +162,9 @@ func isItemType(typ int) bool {
 }
 
 // excludesType reports whether the rule's condition keeps items of a type out.
-func excludesType(r *Rule, typ int) bool {
+func excludesType(r *engine.Rule, typ int) bool {
 	asks, own := false, false
-	r.When.Paths(func(p string) { asks = asks || p == NameEvent+".entityTypeId" || p == NameEvent })
+	r.When.Paths(func(p string) { asks = asks || p == engine.NameEvent+".entityTypeId" || p == engine.NameEvent })
 	if !asks {
 		return false
 	}

@@ -1,6 +1,10 @@
-package engine
+package lint
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/b24rules/b24rules/engine"
+)
 
 // nonTerminatingWay is a breadth-first search for a ring through e in which every step
 // finds something to write in every pass: the shortest ring of all may come to
@@ -61,7 +65,7 @@ func (g *cycleGraph) repeats(l cycleLink) bool {
 		f := g.flows[l.e.rule]
 		restive = f.keepsGoing(l.e, l.op) != ""
 		g.repeating[l] = restive
-		g.passive[l.e] = !slices.ContainsFunc(l.e.entries(l.e.Fields), func(x *FieldEntry) bool { return f.depends(x.Value) })
+		g.passive[l.e] = !slices.ContainsFunc(l.e.entries(l.e.Fields), func(x *engine.FieldEntry) bool { return f.depends(x.Value) })
 	}
 	return restive
 }

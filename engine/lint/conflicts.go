@@ -1,4 +1,4 @@
-package engine
+package lint
 
 import (
 	"fmt"
@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // checkConflicts reports steps that write the same thing: across says whether
 // those of different files are wanted, or those within one.
-func checkConflicts(sets []*RuleSet, across bool) diag.List {
+func checkConflicts(sets []*engine.RuleSet, across bool) diag.List {
 	var list diag.List
 	groups := map[string][]*effect{}
 	var order []string
@@ -85,16 +86,16 @@ func conflict(a, b *effect) (diag.Finding, bool) {
 	switch {
 	case a.Syncs && b.Syncs:
 		return scopeConflict(a, b)
-	case a.Kind == TouchElements && a.Adds && b.Adds && !a.Syncs && !b.Syncs:
+	case a.Kind == engine.TouchElements && a.Adds && b.Adds && !a.Syncs && !b.Syncs:
 		// Steps of one rule follow each other, and each leaves the other's fields.
 		if a.rule != b.rule && a.rule.Owner == b.rule.Owner && a.same(b) {
 			return b.finding(diag.Warning, "same-element", b.Which,
 				"this is the element that %s writes too: both make its code of the owner %q and the same key", b.toldOf(a), b.rule.Owner), true
 		}
-	case a.rule != b.rule && a.Kind == TouchItems && a.Adds && b.Adds && a.sameEvent(b) && a.same(b):
+	case a.rule != b.rule && a.Kind == engine.TouchItems && a.Adds && b.Adds && a.sameEvent(b) && a.same(b):
 		return b.finding(diag.Warning, "same-item", b.Which,
 			"%s keeps the item with this key too: both may add it, and each run writes over the other", b.toldOf(a)), true
-	case a.Kind == TouchItems && a.Updates && b.Updates && a.same(b) && a.sameEvent(b):
+	case a.Kind == engine.TouchItems && a.Updates && b.Updates && a.same(b) && a.sameEvent(b):
 		if name := contested(a, b); name != "" && len(a.conditions()) == 0 && len(b.conditions()) == 0 && a.step.Once == nil && b.step.Once == nil {
 			return b.finding(diag.Warning, "contested-field", b.Fields,
 				"%s gives the field %s another value: each writes over the other, again and again if they hear the change", b.toldOf(a), name), true

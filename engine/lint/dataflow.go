@@ -1,4 +1,4 @@
-package engine
+package lint
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/schemas"
@@ -15,19 +16,19 @@ import (
 
 // flow follows values through a rule and from one rule to another.
 type flow struct {
-	*Origins
-	rule *Rule
+	*engine.Origins
+	rule *engine.Rule
 }
 
-func newFlow(r *Rule) *flow { return &flow{NewOrigins(r), r} }
+func newFlow(r *engine.Rule) *flow { return &flow{engine.NewOrigins(r), r} }
 
 // depends reports whether a value comes from what the run is about, and not
 // from the file and its inputs alone.
-func (f *flow) depends(v *Value) bool {
+func (f *flow) depends(v *engine.Value) bool {
 	out := false
 	f.Sources(v, func(p string) {
-		name := PathPrefix(p, 1)
-		out = out || name != NameInputs && name != NameVars && f.Computed[name] == nil
+		name := engine.PathPrefix(p, 1)
+		out = out || name != engine.NameInputs && name != engine.NameVars && f.Computed[name] == nil
 	})
 	return out
 }
@@ -39,7 +40,7 @@ func (e *effect) grows() bool {
 		return true
 	}
 	f := newFlow(e.rule)
-	return slices.ContainsFunc(e.entries(e.Which), func(x *FieldEntry) bool { return f.depends(x.Value) })
+	return slices.ContainsFunc(e.entries(e.Which), func(x *engine.FieldEntry) bool { return f.depends(x.Value) })
 }
 
 // keepsGoing tells why an effect writes again when its echo comes back, "" when
@@ -66,7 +67,7 @@ func (f *flow) keepsGoing(e *effect, op string) string {
 }
 
 // unstable tells why a field gets another value in each pass.
-func (f *flow) unstable(e *effect, x *FieldEntry) string {
+func (f *flow) unstable(e *effect, x *engine.FieldEntry) string {
 	if why := f.stirred(e, x.Value); why != "" {
 		return fmt.Sprintf("%s is computed from %s", fieldName(x), why)
 	}
@@ -77,7 +78,7 @@ func (f *flow) unstable(e *effect, x *FieldEntry) string {
 	return fmt.Sprintf("%s is computed from itself", name)
 }
 
-func fieldName(x *FieldEntry) string {
+func fieldName(x *engine.FieldEntry) string {
 	if name, ok := x.Key.Literal.(string); ok {
 		return name
 	}
@@ -85,13 +86,13 @@ func fieldName(x *FieldEntry) string {
 }
 
 // stirred names what changes from pass to pass though nobody changes anything.
-func (f *flow) stirred(_ *effect, v *Value) string {
+func (f *flow) stirred(_ *effect, v *engine.Value) string {
 	out := ""
 	f.Sources(v, func(p string) {
 		switch p {
 		case "event.time", "event.count":
 			out = p + ", which differs in every pass"
-		case NameEvent:
+		case engine.NameEvent:
 			out = "the whole event, which differs in every pass"
 		}
 	})
@@ -100,15 +101,15 @@ func (f *flow) stirred(_ *effect, v *Value) string {
 
 // readsField reports whether a value depends on a field of the items that e
 // writes, as they were read.
-func (f *flow) readsField(e *effect, v *Value, field string) bool {
+func (f *flow) readsField(e *effect, v *engine.Value, field string) bool {
 	out := false
 	f.Sources(v, func(p string) {
-		s := f.Fetched[PathPrefix(p, 1)]
-		if s == nil || s.Effect() != Reads || !f.reads(s, e) {
+		s := f.Fetched[engine.PathPrefix(p, 1)]
+		if s == nil || s.Effect() != engine.Reads || !f.reads(s, e) {
 			return
 		}
 		_, rest, whole := strings.Cut(p, ".")
-		if PathPrefix(rest, 1) == field || !whole && mentions(v, field) {
+		if engine.PathPrefix(rest, 1) == field || !whole && mentions(v, field) {
 			out = true
 		}
 	})
@@ -141,18 +142,18 @@ func (f *flow) passesOn(e, before *effect) (carries bool, changed *yaml.Node) {
 }
 
 // mentions looks for a field of a list's elements, which no path shows.
-func mentions(v *Value, field string) bool {
+func mentions(v *engine.Value, field string) bool {
 	return v.Formula != nil && strings.Contains(v.Formula.Source(), "."+field)
 }
 
 // reads reports whether a step reads items of the type that e writes.
-func (f *flow) reads(s *Step, e *effect) bool {
+func (f *flow) reads(s *engine.Step, e *effect) bool {
 	for _, arg := range []string{"owner", "entityTypeId"} {
 		a := s.Types.Arg(arg)
 		if a == nil {
 			continue
 		}
-		r := effect{Touch: Touch{Of: arg}, rule: f.rule, step: s}
+		r := effect{Touch: engine.Touch{Of: arg}, rule: f.rule, step: s}
 		r.resolve(nil)
 		return r.of != "" && r.of == e.of
 	}
@@ -163,7 +164,7 @@ func (f *flow) reads(s *Step, e *effect) bool {
 // it is taken for one that keeps a second pass out.
 func (f *flow) guarded(e *effect, field string) bool {
 	out := false
-	for _, v := range []*Value{e.step.When, e.rule.When} {
+	for _, v := range []*engine.Value{e.step.When, e.rule.When} {
 		f.Sources(v, func(p string) { out = out || strings.HasSuffix(p, "."+field) })
 	}
 	return out
@@ -171,7 +172,7 @@ func (f *flow) guarded(e *effect, field string) bool {
 
 // repeats reports whether a formula of one field gives its own result again
 // when it is fed with it: round(deal.opportunity, 2) does.
-func (f *flow) repeats(v *Value, field string) bool {
+func (f *flow) repeats(v *engine.Value, field string) bool {
 	if v.Formula == nil {
 		return false
 	}
@@ -230,7 +231,7 @@ func (e *effect) blame() *yaml.Node {
 // only.
 func (e *effect) wayOut(births bool) string {
 	switch {
-	case births && slices.ContainsFunc(e.rule.Triggers, func(t Trigger) bool { return t.Entity == "item" && t.EntityTypeID == 0 }):
+	case births && slices.ContainsFunc(e.rule.Triggers, func(t engine.Trigger) bool { return t.Entity == "item" && t.EntityTypeID == 0 }):
 		return "name the entityTypeId in on"
 	case births && e.Which == "":
 		return "use upsert_item, which looks first"
