@@ -51,7 +51,7 @@ func benchmarkUnchanged(b *testing.B, rows int) {
 	run := engine.Run{Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1}
 	work := func() {
 		run.Memory = &memoryOfRun{memory: s.memory}
-		if _, err := set.Rules[0].Run(b.Context(), run); err != nil {
+		if _, err := engine.ExecuteRule(b.Context(), set.Rules[0], run); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -170,7 +170,7 @@ func (b *burst) run(deals int, over time.Duration) (time.Duration, []sentRequest
 				Portal: "test", Client: b.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: fmt.Sprint(i + 1)}, Count: 1, Attempt: 1,
 				Inputs: b.inputs, Memory: &memoryOfRun{memory: b.memory},
 			}
-			if _, err := b.rule.Run(b.t.Context(), run); err != nil {
+			if _, err := engine.ExecuteRule(b.t.Context(), b.rule, run); err != nil {
 				b.t.Error(err)
 			}
 		})

@@ -36,7 +36,7 @@ func testCost(t *testing.T, many bool) {
 					Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: fmt.Sprint(i + 1)},
 					Count: 1, Attempt: 1, Memory: &memoryOfRun{memory: s.memory},
 				}
-				if _, err := s.rules.Rules[0].Run(context.Background(), run); err != nil {
+				if _, err := engine.ExecuteRule(context.Background(), s.rules.Rules[0], run); err != nil {
 					t.Error(err)
 				}
 			})

@@ -35,7 +35,7 @@ func TestCostHolds(t *testing.T) {
 	s.perform("rest", `crm.item.productrow.set {"ownerType":"D","ownerId":1,"productRows":[`+text[1:]+`]}`)
 	cost := s.rules.Describe().Rules[0].Cost
 	sent := func() int {
-		trace, err := s.rules.Rules[0].Run(context.Background(), engine.Run{
+		trace, err := engine.ExecuteRule(context.Background(), s.rules.Rules[0], engine.Run{
 			Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"},
 			Count: 1, Attempt: 1, Memory: &memoryOfRun{memory: s.memory},
 		})

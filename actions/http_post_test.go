@@ -96,7 +96,7 @@ func (s *script) post(m *memoryOfRun) (*engine.Trace, error) {
 	if len(problems) > 0 {
 		s.t.Fatal(problems)
 	}
-	return s.rules.Rules[0].Run(s.t.Context(), engine.Run{
+	return engine.ExecuteRule(s.t.Context(), s.rules.Rules[0], engine.Run{
 		Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1,
 		Inputs: inputs, Memory: m, ID: "12",
 	})

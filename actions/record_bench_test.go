@@ -71,11 +71,11 @@ func shippedRun(tb testing.TB, rows int, written bool) *engine.Trace {
 		tb.Fatal(a.Err)
 	}
 	if !written {
-		if _, err := set.Rules[0].Run(context.Background(), run); err != nil {
+		if _, err := engine.ExecuteRule(context.Background(), set.Rules[0], run); err != nil {
 			tb.Fatal(err)
 		}
 	}
-	trace, err := set.Rules[0].Run(context.Background(), run)
+	trace, err := engine.ExecuteRule(context.Background(), set.Rules[0], run)
 	if err != nil || (trace.Writes > 0) != written {
 		tb.Fatalf("%d writes, %v", trace.Writes, err)
 	}

@@ -17,7 +17,7 @@ func (s *script) rehearse(run engine.Run) {
 	before := len(s.portal.History())
 	dry := &dryrun.Run{}
 	run.DryRun, run.Log = dry, nil
-	_, err := s.rules.Rules[0].Run(context.Background(), run)
+	_, err := engine.ExecuteRule(context.Background(), s.rules.Rules[0], run)
 	s.rehearsed = dry.Writes()
 	changes, readErr := dry.Changes(context.Background())
 	if readErr != nil {

@@ -250,7 +250,7 @@ func (s *script) run(words []string) {
 	}
 	s.rehearse(run)
 	s.client.take()
-	trace, err := s.rules.Rules[0].Run(context.Background(), run)
+	trace, err := engine.ExecuteRule(context.Background(), s.rules.Rules[0], run)
 	s.sameWrites(trace, s.client.peek())
 	s.outcome = string(trace.Outcome) + "\n"
 	if err != nil {

@@ -77,7 +77,7 @@ func TestUnchangedIsNotWritten(t *testing.T) {
 			Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1,
 			Memory: &memoryOfRun{memory: s.memory},
 		}
-		if _, err := s.rules.Rules[0].Run(t.Context(), run); err != nil {
+		if _, err := engine.ExecuteRule(t.Context(), s.rules.Rules[0], run); err != nil {
 			t.Fatal(err)
 		}
 		return s.client.Stats().Writes - before

@@ -18,7 +18,7 @@ func (s *script) runAt(zone *time.Location) (writes, outcome string) {
 		s.t.Fatal(s.findings)
 	}
 	s.client.take()
-	_, err := s.rules.Rules[0].Run(s.t.Context(), engine.Run{
+	_, err := engine.ExecuteRule(s.t.Context(), s.rules.Rules[0], engine.Run{
 		Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1,
 		Memory: &memoryOfRun{memory: s.memory}, Zone: zone,
 	})

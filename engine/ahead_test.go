@@ -139,7 +139,7 @@ func runAhead(t *testing.T, steps string, inOrder bool) (time.Duration, *slowPor
 	portal := &slowPortal{}
 	run.Client, run.InOrder = portal, inOrder
 	started := time.Now()
-	trace, err := set.Rules[0].Run(t.Context(), run)
+	trace, err := engine.ExecuteRule(t.Context(), set.Rules[0], run)
 	return time.Since(started), portal, trace, err
 }
 

@@ -5,25 +5,8 @@ import (
 	"reflect"
 )
 
-// bind computes the arguments of a step and fills the action's struct.
-func (s *Step) bind(ctx context.Context, sc Scope) (reflect.Value, error) {
-	spec := s.Action.Arguments
-	out := reflect.New(spec.Type).Elem()
-	for _, a := range s.Args {
-		target := out
-		if a.Field.Index >= 0 {
-			target = out.Field(a.Field.Index)
-		}
-		v, err := a.bind(ctx, sc)
-		if err != nil {
-			return reflect.Value{}, err
-		}
-		target.Set(v)
-	}
-	return out, nil
-}
-
-func (a *Argument) bind(ctx context.Context, sc Scope) (reflect.Value, error) {
+// Bind computes the argument and returns the Go value for the action's struct.
+func (a *Argument) Bind(ctx context.Context, sc Scope) (reflect.Value, error) {
 	switch a.Field.Kind {
 	case ArgDuration:
 		return reflect.ValueOf(a.Fixed), nil

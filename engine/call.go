@@ -30,23 +30,46 @@ type Call struct {
 	// Zone is the portal's time zone; nil when the configuration names none.
 	Zone *time.Location
 
-	x     *execution
-	trace *StepTrace
-	read  func(context.Context) (any, error) // what the action's Ahead reads
+	// RunID is the run's id, equal in every attempt; "" for a run that is never
+	// repeated.
+	RunID string
+	// Removed reports that the step runs for an entity that no longer exists.
+	Removed bool
+
+	host Host
+}
+
+// Host is what the engine does for a call. Package run implements it.
+type Host interface {
+	// Note adds a line to the history of the step.
+	Note(text string)
+	// Delete counts n deletions of the run. Its error refuses them.
+	Delete(n int) error
+	// Post sends a request to another system and keeps it for the history; sent is
+	// false in a dry run.
+	Post(ctx context.Context, p Post, send SendFunc) (reply Reply, sent bool, err error)
+	// Prefetched returns what the action's Prefetch has read, or reads it now.
+	Prefetched(ctx context.Context) (any, error)
+}
+
+// NewCall returns a call whose methods use h.
+func NewCall(c Call, h Host) *Call {
+	c.host = h
+	return &c
 }
 
 // Note adds a line to the step's history. It must not hold data of the portal
 // beyond ids and counts.
 func (c *Call) Note(format string, args ...any) {
-	c.trace.Notes = append(c.trace.Notes, fmt.Sprintf(format, args...))
+	c.host.Note(fmt.Sprintf(format, args...))
 }
 
 // Missing turns a portal's "not found" for an entity into the right error: when
 // it is the one that the run is about, the run goes on with its deleted steps
 // or ends; otherwise the error stands.
 func (c *Call) Missing(entityTypeID, id int, err error) error {
-	if !c.x.deleted && c.Entity.TypeID == entityTypeID && c.Entity.ID == strconv.Itoa(id) {
-		return &errGone{err: err}
+	if !c.Removed && c.Entity.TypeID == entityTypeID && c.Entity.ID == strconv.Itoa(id) {
+		return &GoneError{Err: err}
 	}
 	return err
 }
@@ -54,10 +77,16 @@ func (c *Call) Missing(entityTypeID, id int, err error) error {
 // Deleting holds back a step that would delete more than the rule's limits
 // allow. It is asked before anything is written.
 func (c *Call) Deleting(n int) error {
-	limit := c.x.rule.Limits.Deletes
-	if limit > 0 && c.x.removed+n > limit {
-		return ParkError("the run would delete %d things, limits.deletes of rule %s is %d", c.x.removed+n, c.Rule, limit)
+	return c.host.Delete(n)
+}
+
+// ReadAhead returns what the action's Prefetch reads for this step: what it has
+// read before, or reads now. Run calls it once.
+func ReadAhead[T any](ctx context.Context, c *Call) (T, error) {
+	v, err := c.host.Prefetched(ctx)
+	if err != nil {
+		var none T
+		return none, err
 	}
-	c.x.removed += n
-	return nil
+	return v.(T), nil
 }

@@ -271,7 +271,7 @@ func (c *checker) ruleSteps(r *Rule, m yamlfile.Mapping, e yamlfile.Entry, k *kn
 	if hasSteps {
 		c.part = partSteps
 		r.Steps = c.readSteps(steps.Value, k.clone(), conditions, partSteps)
-		r.Prefetch = aheadOf(r.Steps)
+		r.Prefetch = Prefetchable(r.Steps)
 	}
 	if hasDeleted {
 		c.part = partDeleted

@@ -211,12 +211,3 @@ func EventScope(ent Entity, portal string, e Event, count int, added bool) map[s
 	}
 	return out
 }
-
-// canonical names a CRM entity by the kind that its events carry.
-func (e Entity) canonical() Entity {
-	switch e.TypeID {
-	case 1, 2, 3, 4, 7:
-		e.Kind = schemas.OwnerByType(e.TypeID).Name
-	}
-	return e
-}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // Limits of a LoopGuard.
@@ -132,5 +133,14 @@ func entityOfType(typ, id string) (Entity, bool) {
 	if err != nil {
 		return Entity{}, false
 	}
-	return ent.canonical(), true
+	return canonical(ent), true
+}
+
+// canonical names a CRM entity by the kind that its events carry.
+func canonical(e Entity) Entity {
+	switch e.TypeID {
+	case 1, 2, 3, 4, 7:
+		e.Kind = schemas.OwnerByType(e.TypeID).Name
+	}
+	return e
 }

@@ -142,7 +142,7 @@ func (r *Rule) allows(m *Meeting, sc Scope, inputs map[string]any) answer {
 		return perhaps
 	}
 	ctx := context.Background()
-	ok, err := truth(ctx, r.When, sc)
+	ok, err := r.When.True(ctx, sc)
 	if err != nil {
 		m.because("when fails: %v", err)
 		return no

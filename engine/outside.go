@@ -54,62 +54,18 @@ type Reply struct {
 // known to have been taken.
 type SendFunc func(ctx context.Context, p Post) (Reply, error)
 
-// Post sends a request by send, or by Run.Send where that is set, and keeps it
-// for the history. Secrets are taken out of the answer and the error. In a
-// rehearsal nothing is sent: sent is false then.
+// Post sends a request by send and keeps it for the history. Secrets are hidden in
+// the answer and in the error. Tests replace send, and a dry run sends nothing:
+// sent is false then.
 func (c *Call) Post(ctx context.Context, p Post, send SendFunc) (reply Reply, sent bool, err error) {
-	call := p.Call()
-	if r := c.x.run.DryRun; r != nil {
-		r.Outside(c.Step, call)
-		return Reply{}, false, nil
-	}
-	if c.x.run.Send != nil {
-		send = c.x.run.Send
-	}
-	started := time.Now()
-	reply, err = send(ctx, p)
-	if c.x.hide != nil {
-		reply.Body = []byte(c.x.hide.Replace(string(reply.Body)))
-	}
-	if err != nil {
-		err = c.x.hideIn(err)
-	} else {
-		c.x.usage.writes.Add(1)
-		c.x.trace.count(c.trace, 0, 1)
-	}
-	note := commandTrace{call: call, listed: -1, err: err, took: time.Since(started)}
-	switch {
-	case err == nil && reply.Status/100 != 2:
-		note.err = &statusError{reply.Status}
-	case json.Valid(reply.Body):
-		note.result = reply.Body
-	}
-	c.x.trace.note(c.trace, note)
-	return reply, true, err
+	return c.host.Post(ctx, p, send)
 }
 
-// hideIn takes the secrets out of an error's text.
-func (x *execution) hideIn(err error) error {
-	if x.hide == nil {
-		return err
-	}
-	return &hiddenError{text: x.hide.Replace(err.Error()), err: err}
-}
+// StatusError is an answer of another system that is no success.
+type StatusError struct{ Status int }
 
-// hiddenError is an error whose text may have held a secret.
-type hiddenError struct {
-	text string
-	err  error
-}
-
-func (e *hiddenError) Error() string { return e.text }
-func (e *hiddenError) Unwrap() error { return e.err }
-
-// statusError is an answer without success, for the history.
-type statusError struct{ status int }
-
-func (e *statusError) Error() string {
-	return strings.TrimSpace(strconv.Itoa(e.status) + " " + http.StatusText(e.status))
+func (e *StatusError) Error() string {
+	return strings.TrimSpace(strconv.Itoa(e.Status) + " " + http.StatusText(e.Status))
 }
 
 // LaterError says that a system wants to be asked again, not before a time: the
@@ -128,7 +84,7 @@ func (e *LaterError) Unwrap() error { return e.Err }
 // run for the same content, and different for every other. what is the content.
 func (c *Call) EffectKey(what []byte) string {
 	h := sha256.New()
-	for _, part := range []string{c.PortalName, c.x.run.ID, c.Key, string(what)} {
+	for _, part := range []string{c.PortalName, c.RunID, c.Key, string(what)} {
 		fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	return "b24r-" + hex.EncodeToString(h.Sum(nil)[:16])

@@ -102,7 +102,7 @@ func TestRecordStaysSmall(t *testing.T) {
 	}
 	run := dealRun()
 	run.Client = manyErrors{}
-	trace, err := set.Rules[0].Run(context.Background(), run)
+	trace, err := engine.ExecuteRule(context.Background(), set.Rules[0], run)
 	if err == nil {
 		t.Fatal("the run did not fail")
 	}

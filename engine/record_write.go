@@ -25,7 +25,7 @@ func (t *Trace) Record(limit int, hide *bitrix.Hider) json.RawMessage {
 	limit = cmp.Or(limit, DefaultRecordLimit)
 	buf := recordBuffers.Get().(*[]byte)
 	defer recordBuffers.Put(buf)
-	w := &recordWriter{buf: (*buf)[:0], brief: !t.failed && t.Writes == 0, left: limit}
+	w := &recordWriter{buf: (*buf)[:0], brief: !t.Failed && t.Writes == 0, left: limit}
 	w.trace(t)
 	*buf = w.buf
 	return pack(hide.JSON(w.buf))
@@ -115,13 +115,13 @@ func (w *recordWriter) trace(t *Trace) {
 }
 
 func (w *recordWriter) inputs(t *Trace) {
-	if len(t.inputs) == 0 {
+	if len(t.Inputs) == 0 {
 		return
 	}
-	shown := t.inputs
-	if len(t.secret) > 0 {
+	shown := t.Inputs
+	if len(t.Secrets) > 0 {
 		shown = maps.Clone(shown)
-		for name := range t.secret {
+		for name := range t.Secrets {
 			shown[name] = bitrix.Secret("x").String()
 		}
 	}
@@ -144,16 +144,16 @@ func (w *recordWriter) step(s *StepTrace) {
 		w.key("notes")
 		w.value(s.Notes, maxValue)
 	}
-	if s.rows >= 0 && s.step != nil && s.step.ForEach != nil {
-		w.number("rows", s.rows)
+	if s.Rows >= 0 && s.step != nil && s.step.ForEach != nil {
+		w.number("rows", s.Rows)
 	}
 	w.args(s)
-	if s.ran && s.result != nil {
+	if s.Ran && s.Result != nil {
 		w.key("result")
 		if w.brief {
-			w.value(counted(s.result), w.most())
+			w.value(counted(s.Result), w.most())
 		} else {
-			w.value(s.result, w.most())
+			w.value(s.Result, w.most())
 		}
 	}
 	w.commands(s.commands)
@@ -206,7 +206,7 @@ func (w *recordWriter) args(s *StepTrace) {
 			w.key(field.Name)
 			switch field.Kind {
 			case ArgRowValue, ArgRowFields:
-				w.buf = appendText(w.buf, given.source())
+				w.buf = appendText(w.buf, sourceOf(given))
 			default:
 				w.value(counted(a.values.Field(field.Index).Interface()), w.most())
 			}
@@ -217,8 +217,8 @@ func (w *recordWriter) args(s *StepTrace) {
 	w.buf, w.first = append(w.buf, ']'), false
 }
 
-// source is a per-row argument as the rule file has it.
-func (a *Argument) source() string {
+// sourceOf is a per-row argument as the rule file has it.
+func sourceOf(a *Argument) string {
 	if a.Value != nil && a.Value.Node != nil && a.Value.Node.Value != "" {
 		return a.Value.Node.Value
 	}
@@ -234,7 +234,7 @@ func (a *Argument) source() string {
 	return strings.Join(parts, ", ")
 }
 
-func (w *recordWriter) commands(cs []commandTrace) {
+func (w *recordWriter) commands(cs []Command) {
 	if len(cs) == 0 {
 		return
 	}
@@ -249,28 +249,28 @@ func (w *recordWriter) commands(cs []commandTrace) {
 	w.buf, w.first = append(w.buf, ']'), false
 }
 
-func (w *recordWriter) command(c *commandTrace) {
+func (w *recordWriter) command(c *Command) {
 	w.open()
 	w.key("method")
-	w.buf = appendText(w.buf, c.call.Method)
-	w.flag("write", c.call.Write)
+	w.buf = appendText(w.buf, c.Call.Method)
+	w.flag("write", c.Call.Write)
 	cut := c.cut
 	if !w.brief {
-		cut = !w.params(c.call.Params) || cut
+		cut = !w.params(c.Call.Params) || cut
 		cut = !w.answer(c) || cut
 		w.flag("cut", cut)
 		w.cut = w.cut || cut
 	}
-	if c.listed > 0 {
-		w.number("rows", c.listed)
+	if c.Listed > 0 {
+		w.number("rows", c.Listed)
 	}
 	w.number("bytes", c.bytes)
-	w.number("batch", c.batch)
-	if c.err != nil {
-		w.text("code", ErrorCode(c.err))
-		w.text("error", shortened(c.err.Error(), maxError/4))
+	w.number("batch", c.Batch)
+	if c.Err != nil {
+		w.text("code", ErrorCode(c.Err))
+		w.text("error", shortened(c.Err.Error(), maxError/4))
 	}
-	w.took(c.took)
+	w.took(c.Took)
 	w.close()
 }
 
@@ -291,11 +291,11 @@ func (w *recordWriter) params(p map[string]any) bool {
 }
 
 // answer writes what the portal answered: whole, or of a list the first rows.
-func (w *recordWriter) answer(c *commandTrace) bool {
-	if c.listed >= 0 && c.rows != nil {
+func (w *recordWriter) answer(c *Command) bool {
+	if c.Listed >= 0 && c.Rows != nil {
 		w.key("result")
 		w.buf = append(w.buf, '[')
-		for i, r := range c.rows {
+		for i, r := range c.Rows {
 			if len(r) >= w.left {
 				w.buf, w.left = append(w.buf, ']'), 0
 				return false
@@ -308,14 +308,14 @@ func (w *recordWriter) answer(c *commandTrace) bool {
 		w.buf = append(w.buf, ']')
 		return !c.cut
 	}
-	if len(c.result) == 0 {
+	if len(c.Result) == 0 {
 		return !c.cut
 	}
-	if len(c.result) >= w.left {
+	if len(c.Result) >= w.left {
 		return false
 	}
 	w.key("result")
-	w.buf, w.left = append(w.buf, c.result...), w.left-len(c.result)
+	w.buf, w.left = append(w.buf, c.Result...), w.left-len(c.Result)
 	return true
 }
 

@@ -16,7 +16,7 @@ type rowErrors struct {
 func (r *rowErrors) add(row int, err error) {
 	// The failure that asks for another attempt decides what becomes of the
 	// run: the rows that are done find nothing to do then.
-	if v, _ := verdict(err); r.cause == nil || v == Retry {
+	if v, _ := verdictOf(err); r.cause == nil || v == Retry {
 		r.cause, r.first = err, row
 	}
 	r.count++

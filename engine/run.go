@@ -67,19 +67,6 @@ type DryRun interface {
 	Outside(step string, call bitrix.Call)
 }
 
-// Memory keeps what runs remember about an entity.
-type Memory interface {
-	// Once returns the value that a step's once had at the last successful run
-	// of this rule for this entity.
-	Once(ctx context.Context, step string) (value string, ok bool, err error)
-	// SetOnce remembers a value when the run succeeds.
-	SetOnce(step, value string)
-	// Done reports whether an effect of this run was completed before, and
-	// MarkDone says at once and durably that it now is.
-	Done(ctx context.Context, key string) (bool, error)
-	MarkDone(ctx context.Context, key string) error
-}
-
 // execution is the state of a run while it goes on.
 type execution struct {
 	run   *Run
@@ -87,15 +74,15 @@ type execution struct {
 	usage *usage
 	trace *Trace
 	// deleted says that the deleted steps are running.
-	deleted bool
-	removed int // things deleted so far
-	ahead   map[*Step]*ahead
-	hide    *strings.Replacer // takes the secrets out of a text; nil without any
+	deleted    bool
+	removed    int // things deleted so far
+	prefetched map[*Step]*prefetched
+	hide       *strings.Replacer // takes the secrets out of a text; nil without any
 }
 
-// Run executes the rule for one entity. The trace tells what was done, also
+// ExecuteRule executes the rule for one entity. The trace tells what was done, also
 // when the run failed; the error is a *RunError.
-func (r *Rule) Run(ctx context.Context, run Run) (*Trace, error) {
+func ExecuteRule(ctx context.Context, r *Rule, run Run) (*Trace, error) {
 	started := time.Now()
 	run.rule = r
 	if run.Log == nil {
@@ -108,7 +95,7 @@ func (r *Rule) Run(ctx context.Context, run Run) (*Trace, error) {
 	x := &execution{
 		run: &run, rule: r,
 		usage: &usage{limit: limit},
-		trace: &Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []StepTrace{}, inputs: run.Inputs, secret: r.Set.SecretInputs()},
+		trace: &Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []StepTrace{}, Inputs: run.Inputs, Secrets: r.Set.SecretInputs()},
 	}
 	if run.DryRun != nil {
 		run.Guard, run.Memory = nil, dryMemory{run.Memory}
@@ -118,7 +105,7 @@ func (r *Rule) Run(ctx context.Context, run Run) (*Trace, error) {
 	x.trace.Calls, x.trace.Writes = int(x.usage.calls.Load()), int(x.usage.writes.Load())
 	x.trace.Took = time.Since(started)
 	if err != nil {
-		x.trace.Outcome, x.trace.failed = "", true
+		x.trace.Outcome, x.trace.Failed = "", true
 		return x.trace, x.failure(err)
 	}
 	return x.trace, nil
@@ -130,7 +117,7 @@ func (x *execution) failure(err error) error {
 	if errors.As(err, &re) {
 		return re
 	}
-	v, at := verdict(err)
+	v, at := verdictOf(err)
 	return &RunError{Rule: x.rule.ID, Pos: x.rule.Pos, Verdict: v, NotBefore: at, Err: err}
 }
 
@@ -140,7 +127,7 @@ func (x *execution) do(ctx context.Context) (Outcome, error) {
 		return "", err
 	}
 	if x.rule.When != nil {
-		ok, err := truth(ctx, x.rule.When, sc)
+		ok, err := x.rule.When.True(ctx, sc)
 		if err != nil || !ok {
 			return Skipped, err
 		}
@@ -155,7 +142,7 @@ func (x *execution) do(ctx context.Context) (Outcome, error) {
 	}
 	if !gone {
 		outcome, err := x.existing(ctx, sc.Child(nil))
-		var lost *errGone
+		var lost *GoneError
 		if !errors.As(err, &lost) {
 			return outcome, err
 		}
@@ -169,13 +156,13 @@ func (x *execution) do(ctx context.Context) (Outcome, error) {
 
 // existing runs the steps for an entity that exists.
 func (x *execution) existing(ctx context.Context, sc Scope) (Outcome, error) {
-	x.readAhead(ctx, sc)
-	defer x.endAhead()
+	x.prefetch(ctx, sc)
+	defer x.endPrefetch()
 	return outcomeOf(Done, x.steps(ctx, x.rule.Steps, sc))
 }
 
 func outcomeOf(o Outcome, err error) (Outcome, error) {
-	var stop *errStop
+	var stop *StopError
 	if errors.As(err, &stop) {
 		return Stopped, nil
 	}

@@ -32,7 +32,7 @@ func runSteps(t *testing.T, steps string, run engine.Run) (*engine.Trace, []save
 	var out []saved
 	text := ruleHead + "    deleted:\n      - save: {entityTypeId: 9, fields: {gone: =event.id}}\n    steps:\n" + steps
 	set := compileOne(t, text, &out)
-	trace, err := set.Rules[0].Run(context.Background(), run)
+	trace, err := engine.ExecuteRule(context.Background(), set.Rules[0], run)
 	return trace, out, err
 }
 
@@ -157,7 +157,7 @@ func TestOnce(t *testing.T) {
 	for i, step := range []struct{ count, saves int }{{1, 1}, {1, 1}, {2, 2}, {1, 3}} {
 		run := dealRun()
 		run.Memory, run.Count = m, step.count
-		if _, err := set.Rules[0].Run(context.Background(), run); err != nil {
+		if _, err := engine.ExecuteRule(context.Background(), set.Rules[0], run); err != nil {
 			t.Fatal(err)
 		}
 		m.once = m.staged // the run succeeded

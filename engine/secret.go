@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,9 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
-	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
@@ -64,51 +60,6 @@ func (f SecretFields) Shown() map[string]any {
 // MarshalJSON writes the fields with their secrets hidden.
 func (f SecretFields) MarshalJSON() ([]byte, error) { return json.Marshal(f.Shown()) }
 
-// checkSecrets refuses secrets in a formula: its value would carry them into
-// fields, texts and histories. of names the value's formula or its hole.
-func (c *checker) checkSecrets(n *yaml.Node, paths []string) bool {
-	for _, p := range paths {
-		name, ok := strings.CutPrefix(p, NameInputs+".")
-		name, _, _ = strings.Cut(name, ".")
-		switch {
-		case p == NameInputs && len(c.secrets) > 0:
-			c.errorf(n, "misplaced-secret", "inputs as a whole hold the secret %s, which no formula may see", c.secrets[0]).Hint = "name the one that is meant"
-			return false
-		case ok && slices.Contains(c.secrets, name):
-			f := c.errorf(n, "misplaced-secret", "inputs.%s is a secret: it may stand only in text that is sent as it is, such as a header of http_post, and in no formula", name)
-			f.Hint = "http_post: {headers: {Authorization: 'Bearer {{ inputs." + name + " }}'}}"
-			return false
-		}
-	}
-	return true
-}
-
-// isSecret reports whether a formula is a secret and nothing else.
-func (c *checker) isSecret(source string) bool {
-	name, ok := strings.CutPrefix(strings.TrimSpace(source), NameInputs+".")
-	return ok && slices.Contains(c.secrets, name)
-}
-
-// secretsIn checks the formulas of a value. Where the place takes secrets, one
-// may stand alone in it or in a hole of a text.
-func (c *checker) secretsIn(v *Value, w want, env formula.Env) bool {
-	if v.Formula != nil {
-		return w.secret && c.isSecret(v.Formula.Source()) || c.checkSecrets(v.Node, v.Formula.Paths())
-	}
-	if !w.secret {
-		return c.checkSecrets(v.Node, v.Template.Paths())
-	}
-	for _, source := range v.Template.Sources() {
-		if c.isSecret(source) {
-			continue
-		}
-		if f, problems := formula.Compile(source, env); len(problems) == 0 && !c.checkSecrets(v.Node, f.Paths()) {
-			return false
-		}
-	}
-	return true
-}
-
 // secretText computes a text that may hold secrets: once with them, and once as
 // it may be shown.
 func (v *Value) secretText(ctx context.Context, sc Scope) (SecretText, error) {
@@ -154,44 +105,4 @@ func (f *FieldsValue) EvalSecrets(ctx context.Context, sc Scope) (SecretFields, 
 		out = append(out, SecretField{Name: names[i].Name, Value: text})
 	}
 	return out, nil
-}
-
-// splitSecrets parts the values of inputs into those that formulas see and the
-// secrets.
-func splitSecrets(inputs map[string]any) (seen map[string]any, secrets map[string]bitrix.Secret) {
-	for name, v := range inputs {
-		s, ok := v.(bitrix.Secret)
-		if !ok {
-			continue
-		}
-		if secrets == nil {
-			seen, secrets = maps.Clone(inputs), map[string]bitrix.Secret{}
-		}
-		secrets[name] = s
-		delete(seen, name)
-	}
-	if secrets == nil {
-		return inputs, nil
-	}
-	return seen, secrets
-}
-
-// secretReplacer takes secrets out of a text, also of one that is JSON. It is
-// nil without secrets.
-func secretReplacer(secrets map[string]bitrix.Secret) *strings.Replacer {
-	if len(secrets) == 0 {
-		return nil
-	}
-	var texts []string
-	for _, s := range secrets {
-		quoted, _ := json.Marshal(s.Reveal()) // text can always be written
-		texts = append(texts, s.Reveal(), string(quoted[1:len(quoted)-1]))
-	}
-	// One may begin with another.
-	slices.SortFunc(texts, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-	var pairs []string
-	for _, text := range texts {
-		pairs = append(pairs, text, bitrix.Secret(text).String())
-	}
-	return strings.NewReplacer(pairs...)
 }

@@ -5,23 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strconv"
 	"time"
 
 	"github.com/b24rules/b24rules/engine/formula"
 )
-
-func truth(ctx context.Context, v *Value, sc Scope) (bool, error) {
-	x, err := v.Eval(ctx, sc)
-	if err != nil {
-		return false, err
-	}
-	b, ok := x.(bool)
-	if !ok {
-		return false, v.Errorf("when must give true or false, this gives %s", KindOf(x))
-	}
-	return b, nil
-}
 
 // steps runs a list of steps; what they define is added to sc.
 func (x *execution) steps(ctx context.Context, steps []*Step, sc Scope) error {
@@ -38,8 +25,8 @@ func (x *execution) steps(ctx context.Context, steps []*Step, sc Scope) error {
 
 // step runs one step and decides what its failure means.
 func (x *execution) step(ctx context.Context, s *Step, sc Scope) error {
-	t := newStepTrace(s)
-	early := x.ahead[s]
+	t := NewStep(s)
+	early := x.prefetched[s]
 	if early != nil {
 		t = early.trace
 	}
@@ -47,15 +34,15 @@ func (x *execution) step(ctx context.Context, s *Step, sc Scope) error {
 	err := x.attempt(ctx, s, sc, t)
 	if early != nil {
 		early.end()
-		delete(x.ahead, s)
+		delete(x.prefetched, s)
 	}
 	t.Took = time.Since(started)
 	if err != nil {
 		t.Error = err.Error()
 	}
 	x.trace.Steps = append(x.trace.Steps, *t)
-	var stop *errStop
-	var gone *errGone
+	var stop *StopError
+	var gone *GoneError
 	if err == nil || errors.As(err, &stop) || (errors.As(err, &gone) && !x.deleted) {
 		return err
 	}
@@ -78,7 +65,7 @@ func (x *execution) stepError(s *Step, err error) *RunError {
 	if errors.As(err, &inner) {
 		return inner
 	}
-	v, at := verdict(err)
+	v, at := verdictOf(err)
 	if v == Retry && s.Retry > 0 && x.run.Attempt >= s.Retry {
 		v = Park
 	}
@@ -110,7 +97,7 @@ func (x *execution) undefine(s *Step, sc Scope) {
 // attempt runs a step if its when and once say so.
 func (x *execution) attempt(ctx context.Context, s *Step, sc Scope, t *StepTrace) error {
 	if s.When != nil {
-		ok, err := truth(ctx, s.When, sc)
+		ok, err := s.When.True(ctx, sc)
 		if err != nil {
 			return err
 		}
@@ -146,7 +133,7 @@ func (x *execution) attempt(ctx context.Context, s *Step, sc Scope, t *StepTrace
 	if err != nil {
 		return err
 	}
-	t.result, t.ran = result, true
+	t.Result, t.Ran = result, true
 	x.define(s, sc, result)
 	if s.Once != nil {
 		x.run.Memory.SetOnce(s.Label, once)
@@ -180,9 +167,9 @@ func (x *execution) perform(ctx context.Context, s *Step, sc Scope, t *StepTrace
 		return nil, s.ForEach.Errorf("for_each takes a list, this gives %s", KindOf(list))
 	}
 	if len(rows) > s.Limit {
-		return nil, &parkError{err: s.ForEach.Errorf("for_each has %d rows, its limit is %d", len(rows), s.Limit)}
+		return nil, &ParkedError{Err: s.ForEach.Errorf("for_each has %d rows, its limit is %d", len(rows), s.Limit)}
 	}
-	t.rows = len(rows)
+	t.Rows = len(rows)
 	inner := sc.Child(nil)
 	results := make([]any, 0, len(rows))
 	var failed rowErrors
@@ -202,8 +189,8 @@ func (x *execution) perform(ctx context.Context, s *Step, sc Scope, t *StepTrace
 
 // isEnd reports an error that ends the run rather than one row.
 func isEnd(err error) bool {
-	var stop *errStop
-	var gone *errGone
+	var stop *StopError
+	var gone *GoneError
 	return errors.As(err, &stop) || errors.As(err, &gone)
 }
 
@@ -212,37 +199,25 @@ const noRow = -1
 
 // act binds the arguments and calls the action.
 func (x *execution) act(ctx context.Context, s *Step, sc Scope, t *StepTrace, row int) (any, error) {
-	early := x.ahead[s]
+	early := x.prefetched[s]
 	if early != nil && s.Action.Prefetch == nil { // all of it was done ahead
-		t.bound(row, early.args)
+		t.Bound(row, early.args)
 		return early.wait(ctx)
 	}
-	args, err := s.bind(ctx, sc)
+	args, err := bindStep(ctx, s, sc)
 	if err != nil {
 		return nil, err
 	}
-	t.bound(row, args)
-	c := x.call(s, t, row)
-	c.read = func(ctx context.Context) (any, error) {
+	t.Bound(row, args)
+	h := &callHost{x: x, trace: t}
+	c := x.call(s, row, h)
+	h.prefetched = func(ctx context.Context) (any, error) {
 		if early != nil {
 			return early.wait(ctx)
 		}
 		return s.Action.Prefetch(ctx, c, args)
 	}
 	return s.Action.Run(ctx, c, args)
-}
-
-func (x *execution) call(s *Step, t *StepTrace, row int) *Call {
-	key := x.rule.ID + "/" + s.Label + "/" + x.run.Entity.String()
-	if row != noRow {
-		key += "/" + strconv.Itoa(row)
-	}
-	return &Call{
-		Portal: x.portal(t), PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.Label,
-		Entity: x.run.Entity, Key: key, Pos: s.Pos, Memory: x.run.Memory, Zone: x.run.Zone,
-		Log: x.run.Log.With("portal", x.run.Portal, "rule", x.rule.ID, "step", s.Label, "entity", x.run.Entity.String()),
-		x:   x, trace: t,
-	}
 }
 
 // onceText writes a value of once down so that equal values have equal texts.

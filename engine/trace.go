@@ -33,15 +33,15 @@ type Trace struct {
 	Steps   []StepTrace
 	Took    time.Duration
 
-	failed bool
-	inputs map[string]any
-	secret map[string]bool // names of inputs that are secrets
+	Failed  bool
+	Inputs  map[string]any
+	Secrets map[string]bool // names of inputs that are secrets
 
 	mu    sync.Mutex
-	first []commandTrace // sent before the first step
-	held  int            // bytes of the answers that are kept
-	more  int            // commands that are not kept
-	kept  int            // commands that are
+	first []Command // sent before the first step
+	held  int       // bytes of the answers that are kept
+	more  int       // commands that are not kept
+	kept  int       // commands that are
 	types map[int]*bitrix.ItemFields
 	lists map[int]*bitrix.ListFields
 }
@@ -59,11 +59,11 @@ type StepTrace struct {
 	Took    time.Duration
 
 	step     *Step
-	rows     int // for_each: how many; -1 without
+	Rows     int // for_each: how many; -1 without
 	args     []boundArgs
-	result   any
-	ran      bool // result is set
-	commands []commandTrace
+	Result   any
+	Ran      bool // result is set
+	commands []Command
 }
 
 // boundArgs are the arguments of a step, of one of its rows.
@@ -72,16 +72,16 @@ type boundArgs struct {
 	values reflect.Value
 }
 
-// commandTrace is one REST command.
-type commandTrace struct {
-	call   bitrix.Call
-	result json.RawMessage
-	rows   []json.RawMessage // of a listing that was read page by page
-	listed int               // how many rows there were; -1 for no listing
+// Command is one REST command.
+type Command struct {
+	Call   bitrix.Call
+	Result json.RawMessage
+	Rows   []json.RawMessage // of a listing that was read page by page
+	Listed int               // how many rows there were; -1 for no listing
 	bytes  int               // of the answer
-	batch  int               // commands of the request
-	err    error
-	took   time.Duration
+	Batch  int               // commands of the request
+	Err    error
+	Took   time.Duration
 	cut    bool // the answer is not kept whole
 }
 
@@ -95,12 +95,12 @@ const (
 	maxArgs = 3
 )
 
-func newStepTrace(s *Step) *StepTrace {
-	return &StepTrace{Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line, step: s, rows: -1}
+func NewStep(s *Step) *StepTrace {
+	return &StepTrace{Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line, step: s, Rows: -1}
 }
 
-// count adds commands to those of a step; nil is before the first.
-func (t *Trace) count(s *StepTrace, calls, writes int) {
+// Count adds commands to those of a step; nil is before the first.
+func (t *Trace) Count(s *StepTrace, calls, writes int) {
 	if s == nil {
 		return
 	}
@@ -110,17 +110,17 @@ func (t *Trace) count(s *StepTrace, calls, writes int) {
 	s.Writes += writes
 }
 
-// note keeps a command for the record.
-func (t *Trace) note(s *StepTrace, c commandTrace) {
+// Add keeps a command for the record.
+func (t *Trace) Add(s *StepTrace, c Command) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.kept >= maxCommands && (c.err == nil || t.kept >= 2*maxCommands) {
+	if t.kept >= maxCommands && (c.Err == nil || t.kept >= 2*maxCommands) {
 		t.more++
 		return
 	}
 	t.kept++
-	c.bytes = len(c.result)
-	for _, r := range c.rows {
+	c.bytes = len(c.Result)
+	for _, r := range c.Rows {
 		c.bytes += len(r)
 	}
 	if room := maxHeld - t.held; c.bytes > room {
@@ -136,24 +136,24 @@ func (t *Trace) note(s *StepTrace, c commandTrace) {
 
 // trim keeps so much of an answer as fits: the first rows of a list, or nothing.
 // What it drops can be freed.
-func (c *commandTrace) trim(room int) {
-	c.cut, c.result = true, nil
+func (c *Command) trim(room int) {
+	c.cut, c.Result = true, nil
 	n := 0
-	for n < len(c.rows) && len(c.rows[n]) <= room {
-		room -= len(c.rows[n])
+	for n < len(c.Rows) && len(c.Rows[n]) <= room {
+		room -= len(c.Rows[n])
 		n++
 	}
-	c.rows = append([]json.RawMessage(nil), c.rows[:n]...)
+	c.Rows = append([]json.RawMessage(nil), c.Rows[:n]...)
 }
 
-// bound keeps the arguments of the first rows, and of the first that failed.
-func (s *StepTrace) bound(row int, values reflect.Value) {
+// Bound keeps the arguments of the first rows, and of the first that failed.
+func (s *StepTrace) Bound(row int, values reflect.Value) {
 	if len(s.args) < maxArgs {
 		s.args = append(s.args, boundArgs{row, values})
 	}
 }
 
-func (t *Trace) noteType(id int, f *bitrix.ItemFields) {
+func (t *Trace) AddType(id int, f *bitrix.ItemFields) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.types == nil {
@@ -162,7 +162,7 @@ func (t *Trace) noteType(id int, f *bitrix.ItemFields) {
 	t.types[id] = f
 }
 
-func (t *Trace) noteList(id int, f *bitrix.ListFields) {
+func (t *Trace) AddList(id int, f *bitrix.ListFields) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.lists == nil {

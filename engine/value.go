@@ -165,6 +165,19 @@ func (v *Value) Eval(ctx context.Context, sc Scope) (any, error) {
 	return v.Literal, nil
 }
 
+// True evaluates a condition. An error says that it failed or gave no bool.
+func (v *Value) True(ctx context.Context, sc Scope) (bool, error) {
+	x, err := v.Eval(ctx, sc)
+	if err != nil {
+		return false, err
+	}
+	b, ok := x.(bool)
+	if !ok {
+		return false, v.Errorf("when must give true or false, this gives %s", KindOf(x))
+	}
+	return b, nil
+}
+
 // placed gives a formula's error its place in the file. offset is where the
 // formula's text begins in the scalar.
 func (v *Value) placed(err error, offset int) error {

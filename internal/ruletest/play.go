@@ -175,7 +175,7 @@ func (s *stage) run(ctx context.Context, w *world, b boundSet, route engine.Rout
 	for attempt := 1; ; attempt++ {
 		alive, kill := context.WithCancel(ctx)
 		w.rec.begin(kill)
-		r.trace, r.err = route.Rule.Run(alive, engine.Run{
+		r.trace, r.err = engine.ExecuteRule(alive, route.Rule, engine.Run{
 			Portal: s.file.portalName(), Client: w.rec, Entity: route.Entity, Event: e, Count: count,
 			Added: route.Added, Deleted: route.Deleted, LastAttempt: true, Attempt: attempt,
 			Inputs: b.inputs, Memory: m, InOrder: true, Send: w.rec.post,

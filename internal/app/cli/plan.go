@@ -102,7 +102,7 @@ func (p *planning) plan(ctx context.Context, a *app, t target) (planned, error) 
 	}
 	dry := &dryrun.Run{}
 	run.DryRun = dry
-	trace, err := t.rule.Run(ctx, run)
+	trace, err := engine.ExecuteRule(ctx, t.rule, run)
 	if ctx.Err() != nil {
 		return planned{}, ctx.Err()
 	}

@@ -77,7 +77,7 @@ func (a *app) work(ctx context.Context, r *queue.Run) error {
 	if err != nil {
 		return queue.Park(err)
 	}
-	trace, err := rule.Run(ctx, run)
+	trace, err := engine.ExecuteRule(ctx, rule, run)
 	r.Record(trace.Record(a.config.History.Record, a.hider))
 	outcome := string(trace.Outcome)
 	if err != nil {

@@ -1,0 +1,49 @@
+package engine
+
+import (
+	"context"
+	"reflect"
+	"slices"
+)
+
+// bindStep computes the arguments of a step and fills the action's struct.
+func bindStep(ctx context.Context, s *Step, sc Scope) (reflect.Value, error) {
+	spec := s.Action.Arguments
+	out := reflect.New(spec.Type).Elem()
+	for _, a := range s.Args {
+		target := out
+		if a.Field.Index >= 0 {
+			target = out.Field(a.Field.Index)
+		}
+		v, err := a.Bind(ctx, sc)
+		if err != nil {
+			return reflect.Value{}, err
+		}
+		target.Set(v)
+	}
+	return out, nil
+}
+
+// bindPrefetch is bind for what can be known before a step's turn.
+func bindPrefetch(ctx context.Context, s *Step, sc Scope) (reflect.Value, error) {
+	out := reflect.New(s.Action.Arguments.Type).Elem()
+	for _, a := range s.Args {
+		var v reflect.Value
+		var err error
+		switch {
+		case s.Action.NeedsWhole(a.Field.Name):
+			v, err = a.Bind(ctx, sc)
+		case slices.Contains(s.Action.PrefetchNames, a.Field.Name):
+			var f Fields
+			f, err = a.Fields.EvalNames(ctx, sc)
+			v = reflect.ValueOf(f)
+		default:
+			continue
+		}
+		if err != nil {
+			return reflect.Value{}, err
+		}
+		out.Field(a.Field.Index).Set(v)
+	}
+	return out, nil
+}

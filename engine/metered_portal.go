@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+)
+
+// usage is what all steps of a run have asked of its portal.
+type usage struct {
+	limit  int64
+	calls  atomic.Int64
+	writes atomic.Int64
+}
+
+// meter is the portal of one step: it counts commands, keeps them for the
+// history and stops a run that sends too many.
+type meter struct {
+	Portal
+	usage *usage
+	guard *LoopGuard
+	run   *Run
+	trace *Trace
+	step  *StepTrace // nil before the first
+	// parallel says that other steps are asking, too.
+	parallel bool
+}
+
+// portal is the run's portal for a step.
+func (x *execution) portal(t *StepTrace) *meter {
+	m := &meter{Portal: x.run.Client, usage: x.usage, guard: x.run.Guard, run: x.run, trace: x.trace, step: t, parallel: len(x.prefetched) > 0}
+	if x.run.DryRun != nil {
+		name := ""
+		if t != nil {
+			name = t.Step
+		}
+		m.Portal = x.run.DryRun.Over(x.run.Client, name)
+	}
+	return m
+}
+
+// forget takes back that a call was counted: it was not sent.
+func (m *meter) forget() {
+	m.usage.calls.Add(-1)
+	m.trace.Count(m.step, -1, 0)
+}
+
+// ask counts calls that are about to be sent, and refuses too many.
+func (m *meter) ask(calls int) error {
+	m.trace.Count(m.step, calls, 0)
+	if n := m.usage.calls.Add(int64(calls)); n > m.usage.limit {
+		return ParkError("the run would send %d REST commands, its limit is %d", n, m.usage.limit)
+	}
+	return nil
+}
+
+// Do counts the calls and passes them on.
+func (m *meter) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
+	fail := func(err error) []bitrix.Answer {
+		out := make([]bitrix.Answer, len(calls))
+		for i := range out {
+			out[i] = bitrix.Answer{Total: -1, Next: -1, Err: err}
+		}
+		return out
+	}
+	if err := m.ask(len(calls)); err != nil {
+		return fail(err)
+	}
+	if err := m.guard.check(m.run, calls); err != nil {
+		return fail(err)
+	}
+	started := time.Now()
+	if m.parallel {
+		calls = slices.Clone(calls)
+		for i := range calls {
+			calls[i].Beside = true
+		}
+	}
+	answers := m.Portal.Do(ctx, calls...)
+	took := time.Since(started)
+	for i, c := range calls {
+		a := &answers[i]
+		if errors.Is(a.Err, bitrix.ErrStale) {
+			m.forget()
+			continue
+		}
+		if c.Write && a.Err == nil {
+			m.usage.writes.Add(1)
+			m.trace.Count(m.step, 0, 1)
+		}
+		m.trace.Add(m.step, Command{Call: c, Result: a.Result, Listed: a.Total, Batch: a.Batch, Err: a.Err, Took: took})
+	}
+	m.guard.note(m.run, calls, answers)
+	return answers
+}
+
+// List counts as one command; its further pages travel with it.
+func (m *meter) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
+	if err := m.ask(1); err != nil {
+		return nil, err
+	}
+	call.Beside = m.parallel
+	started := time.Now()
+	rows, err := m.Portal.List(ctx, call, wrapper)
+	if rows == nil {
+		rows = []json.RawMessage{}
+	}
+	m.trace.Add(m.step, Command{Call: call, Rows: rows, Listed: len(rows), Err: err, Took: time.Since(started)})
+	return rows, err
+}
+
+// ListFields describes a list. What the client remembers is no command.
+func (m *meter) ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error) {
+	started := time.Now()
+	f, err := m.Portal.ListFields(ctx, iblockType, iblockID)
+	if err != nil {
+		m.noteFailure("lists.field.get", map[string]any{"IBLOCK_TYPE_ID": iblockType, "IBLOCK_ID": iblockID}, err, started)
+	} else {
+		m.trace.AddList(iblockID, f)
+	}
+	return f, err
+}
+
+// ItemFields describes a CRM type. What the client remembers is no command.
+func (m *meter) ItemFields(ctx context.Context, entityTypeID int) (*bitrix.ItemFields, error) {
+	started := time.Now()
+	f, err := m.Portal.ItemFields(ctx, entityTypeID)
+	if err != nil {
+		m.noteFailure("crm.item.fields", map[string]any{"entityTypeId": entityTypeID}, err, started)
+	} else {
+		m.trace.AddType(entityTypeID, f)
+	}
+	return f, err
+}
+
+func (m *meter) noteFailure(method string, params map[string]any, err error, started time.Time) {
+	m.trace.Add(m.step, Command{Call: bitrix.Call{Method: method, Params: params}, Listed: -1, Err: err, Took: time.Since(started)})
+}

@@ -1,0 +1,57 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Post sends a request by send, or by Run.Send where that is set, and keeps it for
+// the history. A dry run notes it instead.
+func (h *callHost) Post(ctx context.Context, p Post, send SendFunc) (reply Reply, sent bool, err error) {
+	x, call := h.x, p.Call()
+	if r := x.run.DryRun; r != nil {
+		r.Outside(h.trace.Step, call)
+		return Reply{}, false, nil
+	}
+	if x.run.Send != nil {
+		send = x.run.Send
+	}
+	started := time.Now()
+	reply, err = send(ctx, p)
+	if x.hide != nil {
+		reply.Body = []byte(x.hide.Replace(string(reply.Body)))
+	}
+	if err != nil {
+		err = x.hideIn(err)
+	} else {
+		x.usage.writes.Add(1)
+		x.trace.Count(h.trace, 0, 1)
+	}
+	note := Command{Call: call, Listed: -1, Err: err, Took: time.Since(started)}
+	switch {
+	case err == nil && reply.Status/100 != 2:
+		note.Err = &StatusError{reply.Status}
+	case json.Valid(reply.Body):
+		note.Result = reply.Body
+	}
+	x.trace.Add(h.trace, note)
+	return reply, true, err
+}
+
+// hideIn takes the secrets out of an error's text.
+func (x *execution) hideIn(err error) error {
+	if x.hide == nil {
+		return err
+	}
+	return &hiddenError{text: x.hide.Replace(err.Error()), err: err}
+}
+
+// hiddenError is an error whose text may have held a secret.
+type hiddenError struct {
+	text string
+	err  error
+}
+
+func (e *hiddenError) Error() string { return e.text }
+func (e *hiddenError) Unwrap() error { return e.err }

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/diag"
+)
+
+// Verdict says what should follow from a failed run.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Retry Verdict = iota // try again after a while
+	Park                 // trying again changes nothing until somebody does something
+	Later                // the portal said when to come back; this was no attempt
+)
+
+// RunError is why a run failed, with the step and the place in the rule file.
+type RunError struct {
+	Rule      string
+	Step      string
+	Pos       diag.Pos
+	Verdict   Verdict
+	NotBefore time.Time // of Later, and of Retry when a write may still be under way
+	Err       error
+}
+
+func (e *RunError) Error() string {
+	if e.Step == "" {
+		return fmt.Sprintf("rule %s: %s", e.Rule, e.Err)
+	}
+	return fmt.Sprintf("%s: rule %s, step %s: %s", e.Pos, e.Rule, e.Step, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *RunError) Unwrap() error { return e.Err }
+
+// verdictOf tells from an error what should follow.
+func verdictOf(err error) (Verdict, time.Time) {
+	var parked *ParkedError
+	var placed *PlaceError
+	var rest *bitrix.Error
+	if errors.As(err, &rest) && rest.Outcome == bitrix.Unknown && !rest.Settled.IsZero() {
+		return Retry, rest.Settled // before that, looking whether it was done tells nothing
+	}
+	var later *LaterError
+	if errors.As(err, &later) {
+		return Retry, later.NotBefore
+	}
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return Retry, time.Time{}
+	case errors.As(err, &parked):
+		return Park, time.Time{}
+	case errors.As(err, &rest):
+		if !rest.NotBefore.IsZero() {
+			return Later, rest.NotBefore
+		}
+		if rest.Temporary() || rest.Outcome == bitrix.Unknown {
+			return Retry, time.Time{}
+		}
+		return Park, time.Time{}
+	case errors.As(err, &placed):
+		return Park, time.Time{}
+	}
+	return Retry, time.Time{}
+}
