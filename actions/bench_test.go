@@ -11,6 +11,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/engine/run"
 )
 
 // remembered answers listings with what the portal has said before, so that
@@ -48,10 +49,10 @@ func benchmarkUnchanged(b *testing.B, rows int) {
 	if a := s.client.Do(b.Context(), call)[0]; a.Err != nil {
 		b.Fatal(a.Err)
 	}
-	run := engine.Run{Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1}
+	run := run.Run{Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1}
 	work := func() {
 		run.Memory = &memoryOfRun{memory: s.memory}
-		if _, err := engine.ExecuteRule(b.Context(), set.Rules[0], run); err != nil {
+		if _, err := run.Do(b.Context(), set.Rules[0]); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -166,11 +167,11 @@ func (b *burst) run(deals int, over time.Duration) (time.Duration, []sentRequest
 	for i := range deals {
 		wg.Go(func() {
 			time.Sleep(over * time.Duration(i) / time.Duration(deals))
-			run := engine.Run{
+			run := run.Run{
 				Portal: "test", Client: b.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: fmt.Sprint(i + 1)}, Count: 1, Attempt: 1,
 				Inputs: b.inputs, Memory: &memoryOfRun{memory: b.memory},
 			}
-			if _, err := engine.ExecuteRule(b.t.Context(), b.rule, run); err != nil {
+			if _, err := run.Do(b.t.Context(), b.rule); err != nil {
 				b.t.Error(err)
 			}
 		})

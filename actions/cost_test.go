@@ -8,6 +8,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/run"
 )
 
 // TestCost counts the HTTP requests of 20 deals that change at the same moment.
@@ -32,11 +33,11 @@ func testCost(t *testing.T, many bool) {
 		var all sync.WaitGroup
 		for i := range deals {
 			all.Go(func() {
-				run := engine.Run{
+				run := run.Run{
 					Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: fmt.Sprint(i + 1)},
 					Count: 1, Attempt: 1, Memory: &memoryOfRun{memory: s.memory},
 				}
-				if _, err := engine.ExecuteRule(context.Background(), s.rules.Rules[0], run); err != nil {
+				if _, err := run.Do(context.Background(), s.rules.Rules[0]); err != nil {
 					t.Error(err)
 				}
 			})

@@ -8,6 +8,7 @@ import (
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/run"
 )
 
 // TestSays wants words for every action: explain has nothing else to say.
@@ -35,10 +36,10 @@ func TestCostHolds(t *testing.T) {
 	s.perform("rest", `crm.item.productrow.set {"ownerType":"D","ownerId":1,"productRows":[`+text[1:]+`]}`)
 	cost := s.rules.Describe().Rules[0].Cost
 	sent := func() int {
-		trace, err := engine.ExecuteRule(context.Background(), s.rules.Rules[0], engine.Run{
+		trace, err := run.Run{
 			Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"},
 			Count: 1, Attempt: 1, Memory: &memoryOfRun{memory: s.memory},
-		})
+		}.Do(context.Background(), s.rules.Rules[0])
 		if err != nil {
 			t.Fatal(err)
 		}

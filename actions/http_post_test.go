@@ -15,6 +15,8 @@ import (
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/engine/run"
 )
 
 const stockToken = `t0k/en"with\quotes`
@@ -91,15 +93,15 @@ rules:
 }
 
 // post runs the rule over a real connection.
-func (s *script) post(m *memoryOfRun) (*engine.Trace, error) {
+func (s *script) post(m *memoryOfRun) (*history.Trace, error) {
 	inputs, problems := s.rules.BindInputs(map[string]string{"token": stockToken})
 	if len(problems) > 0 {
 		s.t.Fatal(problems)
 	}
-	return engine.ExecuteRule(s.t.Context(), s.rules.Rules[0], engine.Run{
+	return run.Run{
 		Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1,
 		Inputs: inputs, Memory: m, ID: "12",
-	})
+	}.Do(s.t.Context(), s.rules.Rules[0])
 }
 
 // TestPostSends: what another system gets, and what is kept of it.
@@ -125,7 +127,7 @@ func TestPostSends(t *testing.T) {
 	if got := x.state(want); !strings.Contains(got, `Bearer <secret> 0.1 200`) {
 		t.Errorf("the portal has %s", got)
 	}
-	text, err := engine.UnpackRecord(trace.Record(0, nil))
+	text, err := history.UnpackRecord(trace.Record(0, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +163,7 @@ func TestPostAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		fail    http.HandlerFunc
-		verdict engine.Verdict
+		verdict run.Verdict
 		text    string // of the error; "" is none
 		later   bool
 	}{
@@ -170,12 +172,12 @@ func TestPostAnswers(t *testing.T) {
 		{"no JSON", answer(200, "", "", "thanks"), 0, "", false},
 		{"too long", answer(200, "", "", `"`+strings.Repeat("x", 2<<20)+`"`), 0, "", false},
 		{"an answer that breaks off", cutShort, 0, "", false},
-		{"no answer", breakOff, engine.Retry, "the request to ", false},
-		{"busy", answer(503, "", "", ""), engine.Retry, "was answered 503 Service Unavailable", false},
-		{"busy until", answer(429, "Retry-After", "600", ""), engine.Retry, "was answered 429 Too Many Requests", true},
-		{"refused", answer(422, "", "", `{"error":"no such product, Bearer `+`t0k/en\"with\\quotes"}`), engine.Park, `was answered 422 Unprocessable Entity: {"error":"no such product, Bearer <secret>"}`, false},
-		{"elsewhere", answer(307, "Location", other.URL, ""), engine.Park, "was answered 307 Temporary Redirect: redirects are followed on the same host alone", false},
-		{"to a page", answer(302, "Location", "/login", ""), engine.Park, "was answered 302 Found", false},
+		{"no answer", breakOff, run.Retry, "the request to ", false},
+		{"busy", answer(503, "", "", ""), run.Retry, "was answered 503 Service Unavailable", false},
+		{"busy until", answer(429, "Retry-After", "600", ""), run.Retry, "was answered 429 Too Many Requests", true},
+		{"refused", answer(422, "", "", `{"error":"no such product, Bearer `+`t0k/en\"with\\quotes"}`), run.Park, `was answered 422 Unprocessable Entity: {"error":"no such product, Bearer <secret>"}`, false},
+		{"elsewhere", answer(307, "Location", other.URL, ""), run.Park, "was answered 307 Temporary Redirect: redirects are followed on the same host alone", false},
+		{"to a page", answer(302, "Location", "/login", ""), run.Park, "was answered 302 Found", false},
 		{"moved on the same host", answer(308, "Location", "/v2/reservations", ""), 0, "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -184,7 +186,7 @@ func TestPostAnswers(t *testing.T) {
 			s.fail = []http.HandlerFunc{tt.fail}
 			m := &memoryOfRun{memory: x.memory}
 			_, err := x.post(m)
-			var re *engine.RunError
+			var re *run.RunError
 			switch {
 			case tt.text == "":
 				if err != nil {

@@ -11,7 +11,9 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/engine/run"
 )
 
 // BenchmarkRecord is what the history of a run costs: the time to write its
@@ -39,7 +41,7 @@ func BenchmarkRecord(b *testing.B) {
 }
 
 // shippedRun is a run of the shipped rule for a deal.
-func shippedRun(tb testing.TB, rows int, written bool) *engine.Trace {
+func shippedRun(tb testing.TB, rows int, written bool) *history.Trace {
 	tb.Helper()
 	s := newScript(tb, emulator.Config{})
 	text, err := os.ReadFile("../rules/deal-shipments.yaml")
@@ -59,7 +61,7 @@ func shippedRun(tb testing.TB, rows int, written bool) *engine.Trace {
 	for i := range rows {
 		given = append(given, map[string]any{"productId": i + 1, "productName": fmt.Sprint("Плитка ", i), "price": 33.33, "quantity": 2})
 	}
-	run := engine.Run{Portal: "test", Client: s.client, Count: 1, Attempt: 1, Inputs: inputs, Memory: &memoryOfRun{memory: s.memory}}
+	run := run.Run{Portal: "test", Client: s.client, Count: 1, Attempt: 1, Inputs: inputs, Memory: &memoryOfRun{memory: s.memory}}
 	answer := s.client.Do(context.Background(), bitrix.Call{Method: "crm.deal.add", Write: true, Params: map[string]any{"fields": map[string]any{"TITLE": "Roof"}}})[0]
 	var id int
 	if err := json.Unmarshal(answer.Result, &id); err != nil {
@@ -71,11 +73,11 @@ func shippedRun(tb testing.TB, rows int, written bool) *engine.Trace {
 		tb.Fatal(a.Err)
 	}
 	if !written {
-		if _, err := engine.ExecuteRule(context.Background(), set.Rules[0], run); err != nil {
+		if _, err := run.Do(context.Background(), set.Rules[0]); err != nil {
 			tb.Fatal(err)
 		}
 	}
-	trace, err := engine.ExecuteRule(context.Background(), set.Rules[0], run)
+	trace, err := run.Do(context.Background(), set.Rules[0])
 	if err != nil || (trace.Writes > 0) != written {
 		tb.Fatalf("%d writes, %v", trace.Writes, err)
 	}

@@ -5,18 +5,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 )
 
 // readRecord reads a record and checks that it is JSON of about the length that
 // was allowed.
-func readRecord(t *testing.T, trace *engine.Trace, limit int) *engine.Record {
+func readRecord(t *testing.T, trace *history.Trace, limit int) *history.Record {
 	t.Helper()
 	data := trace.Record(limit, nil)
 	if !json.Valid(data) {
 		t.Fatalf("not JSON: %s", data)
 	}
-	text, err := engine.UnpackRecord(data)
+	text, err := history.UnpackRecord(data)
 	if err != nil || !json.Valid(text) {
 		t.Fatalf("%v: %s", err, text)
 	}
@@ -24,16 +24,16 @@ func readRecord(t *testing.T, trace *engine.Trace, limit int) *engine.Record {
 	if most := limit + 1024 + 200*len(allCommands(trace, t)); limit > 0 && len(text) > most {
 		t.Errorf("the record has %d bytes, its limit is %d", len(text), limit)
 	}
-	r, err := engine.ReadRecord(data)
+	r, err := history.ReadRecord(data)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-func allCommands(trace *engine.Trace, t *testing.T) (out []engine.CommandRecord) {
+func allCommands(trace *history.Trace, t *testing.T) (out []history.CommandRecord) {
 	t.Helper()
-	r, err := engine.ReadRecord(trace.Record(0, nil))
+	r, err := history.ReadRecord(trace.Record(0, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func allCommands(trace *engine.Trace, t *testing.T) (out []engine.CommandRecord)
 
 func TestRecordOfWrites(t *testing.T) {
 	r := readRecord(t, shippedRun(t, 3, true), 0)
-	if r.Rule != "deal-shipments" || r.File != "rules/deal-shipments.yaml" || len(r.Version) < 8 || r.Outcome != engine.Done || r.Calls != 5 || r.Writes != 3 || r.Brief || r.Cut {
+	if r.Rule != "deal-shipments" || r.File != "rules/deal-shipments.yaml" || len(r.Version) < 8 || r.Outcome != history.Done || r.Calls != 5 || r.Writes != 3 || r.Brief || r.Cut {
 		t.Errorf("the head: %+v", r)
 	}
 	if got := r.Inputs["list"]; got != json.Number("47") {
@@ -131,7 +131,7 @@ func TestRecordLimit(t *testing.T) {
 	}
 }
 
-func allOf(r *engine.Record) (out []engine.CommandRecord) {
+func allOf(r *history.Record) (out []history.CommandRecord) {
 	for _, s := range r.Steps {
 		out = append(out, s.Commands...)
 	}

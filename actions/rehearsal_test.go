@@ -5,19 +5,20 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
+	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/engine/run"
 )
 
 // rehearse runs the rule without its writes, before every real run of every
 // script: whatever an action does, the portal must be the same afterwards. What
 // it would have changed is what the parts named "changes" hold.
-func (s *script) rehearse(run engine.Run) {
+func (s *script) rehearse(run run.Run) {
 	s.t.Helper()
 	before := len(s.portal.History())
 	dry := &dryrun.Run{}
 	run.DryRun, run.Log = dry, nil
-	_, err := engine.ExecuteRule(context.Background(), s.rules.Rules[0], run)
+	_, err := run.Do(context.Background(), s.rules.Rules[0])
 	s.rehearsed = dry.Writes()
 	changes, readErr := dry.Changes(context.Background())
 	if readErr != nil {
@@ -41,7 +42,7 @@ func (s *script) rehearse(run engine.Run) {
 
 // sameWrites checks that a run sent what its rehearsal said, as far as the
 // portal took it: refusals make an action do more than it had in mind.
-func (s *script) sameWrites(trace *engine.Trace, calls string) {
+func (s *script) sameWrites(trace *history.Trace, calls string) {
 	s.t.Helper()
 	var sent []string
 	for line := range strings.Lines(calls) {

@@ -27,6 +27,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/engine/run"
 )
 
 var update = flag.Bool("update", false, "rewrite what the scripts of testdata want")
@@ -235,7 +236,7 @@ func (s *script) run(words []string) {
 	if len(problems) > 0 {
 		s.t.Fatal(problems)
 	}
-	run := engine.Run{
+	r := run.Run{
 		Inputs: inputs, Send: s.client.post,
 		InOrder: true,
 		Portal:  "test", Client: s.client, Entity: entity, Count: 1, Attempt: 1,
@@ -248,14 +249,14 @@ func (s *script) run(words []string) {
 			return a
 		}})),
 	}
-	s.rehearse(run)
+	s.rehearse(r)
 	s.client.take()
-	trace, err := engine.ExecuteRule(context.Background(), s.rules.Rules[0], run)
+	trace, err := r.Do(context.Background(), s.rules.Rules[0])
 	s.sameWrites(trace, s.client.peek())
 	s.outcome = string(trace.Outcome) + "\n"
 	if err != nil {
-		verdict := engine.Retry
-		var re *engine.RunError
+		verdict := run.Retry
+		var re *run.RunError
 		if errors.As(err, &re) {
 			verdict = re.Verdict
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/run"
 )
 
 // unchangedRule writes every form of a value by every action that writes one.
@@ -73,11 +74,11 @@ func TestUnchangedIsNotWritten(t *testing.T) {
 	s.perform("rest", `crm.deal.add {"fields":{"TITLE":"Roof"}}`)
 	work := func() int64 {
 		before := s.client.Stats().Writes
-		run := engine.Run{
+		run := run.Run{
 			Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1,
 			Memory: &memoryOfRun{memory: s.memory},
 		}
-		if _, err := engine.ExecuteRule(t.Context(), s.rules.Rules[0], run); err != nil {
+		if _, err := run.Do(t.Context(), s.rules.Rules[0]); err != nil {
 			t.Fatal(err)
 		}
 		return s.client.Stats().Writes - before

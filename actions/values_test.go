@@ -9,6 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/run"
 )
 
 // runAt runs the script's rule for deal 1 with a time zone of the portal.
@@ -18,10 +19,10 @@ func (s *script) runAt(zone *time.Location) (writes, outcome string) {
 		s.t.Fatal(s.findings)
 	}
 	s.client.take()
-	_, err := engine.ExecuteRule(s.t.Context(), s.rules.Rules[0], engine.Run{
+	_, err := run.Run{
 		Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1,
 		Memory: &memoryOfRun{memory: s.memory}, Zone: zone,
-	})
+	}.Do(s.t.Context(), s.rules.Rules[0])
 	for line := range strings.Lines(s.client.take()) {
 		if strings.Contains(line, "write ") {
 			writes += line

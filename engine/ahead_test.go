@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/engine/num"
 )
@@ -129,7 +130,7 @@ func TestReadAhead(t *testing.T) {
 	}
 }
 
-func runAhead(t *testing.T, steps string, inOrder bool) (time.Duration, *slowPortal, *engine.Trace, error) {
+func runAhead(t *testing.T, steps string, inOrder bool) (time.Duration, *slowPortal, *history.Trace, error) {
 	t.Helper()
 	set, list := load.File("rule.yaml", []byte("version: 1\nrules:\n  r:\n    on: [ONCRMDEALUPDATE]\n    steps:\n"+steps), aheadActions())
 	if list.HasErrors() {
@@ -139,7 +140,7 @@ func runAhead(t *testing.T, steps string, inOrder bool) (time.Duration, *slowPor
 	portal := &slowPortal{}
 	run.Client, run.InOrder = portal, inOrder
 	started := time.Now()
-	trace, err := engine.ExecuteRule(t.Context(), set.Rules[0], run)
+	trace, err := run.Do(t.Context(), set.Rules[0])
 	return time.Since(started), portal, trace, err
 }
 

@@ -7,12 +7,13 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/load"
 )
 
-func record(t *testing.T, trace *engine.Trace) *engine.Record {
+func record(t *testing.T, trace *history.Trace) *history.Record {
 	t.Helper()
-	r, err := engine.ReadRecord(trace.Record(0, bitrix.NewHider("s3cret-of-the-portal")))
+	r, err := history.ReadRecord(trace.Record(0, bitrix.NewHider("s3cret-of-the-portal")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestRecordTellsWhy(t *testing.T) {
 
 func TestRecordOfGarbage(t *testing.T) {
 	for _, bad := range []string{"", "{", "[]", `{"deflate":"!"}`, `{"deflate":"AAAA"}`, `{"deflate":1}`} {
-		if r, err := engine.ReadRecord([]byte(bad)); err == nil {
+		if r, err := history.ReadRecord([]byte(bad)); err == nil {
 			t.Errorf("%q was read as %+v", bad, r)
 		}
 	}
@@ -102,16 +103,16 @@ func TestRecordStaysSmall(t *testing.T) {
 	}
 	run := dealRun()
 	run.Client = manyErrors{}
-	trace, err := engine.ExecuteRule(context.Background(), set.Rules[0], run)
+	trace, err := run.Do(context.Background(), set.Rules[0])
 	if err == nil {
 		t.Fatal("the run did not fail")
 	}
 	data := trace.Record(0, nil)
-	text, err := engine.UnpackRecord(data)
+	text, err := history.UnpackRecord(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := engine.ReadRecord(data)
+	r, err := history.ReadRecord(data)
 	if err != nil || r.More < 8000 || !r.Cut {
 		t.Errorf("%v: %d more, cut %v", err, r.More, r.Cut)
 	}

@@ -11,13 +11,15 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/engine/run"
 )
 
 // dealRun is a run for deal 7.
-func dealRun() engine.Run {
-	return engine.Run{
+func dealRun() run.Run {
+	return run.Run{
 		Portal: "main", Client: noPortal{}, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "7"},
 		Event: engine.Event{Code: "ONCRMDEALUPDATE"}, Count: 1, Attempt: 1, Memory: newMemory(),
 	}
@@ -27,12 +29,12 @@ const ruleHead = "version: 1\nrules:\n  r:\n    on: [ONCRMDEALUPDATE, ONCRMDEALD
 
 // runSteps runs a rule whose steps are given, and whose deleted step notes
 // that it ran.
-func runSteps(t *testing.T, steps string, run engine.Run) (*engine.Trace, []saved, error) {
+func runSteps(t *testing.T, steps string, run run.Run) (*history.Trace, []saved, error) {
 	t.Helper()
 	var out []saved
 	text := ruleHead + "    deleted:\n      - save: {entityTypeId: 9, fields: {gone: =event.id}}\n    steps:\n" + steps
 	set := compileOne(t, text, &out)
-	trace, err := engine.ExecuteRule(context.Background(), set.Rules[0], run)
+	trace, err := run.Do(context.Background(), set.Rules[0])
 	return trace, out, err
 }
 
@@ -77,27 +79,27 @@ func TestRunOutcomes(t *testing.T) {
 	tests := []struct {
 		name    string
 		steps   string
-		change  func(*engine.Run)
-		outcome engine.Outcome
+		change  func(*run.Run)
+		outcome history.Outcome
 		saves   int
 	}{
-		{"steps run", "      - save: {entityTypeId: 9}\n", nil, engine.Done, 1},
-		{"stop ends well", "      - fail: {with: stop}\n      - save: {entityTypeId: 9}\n", nil, engine.Stopped, 0},
-		{"a step finds the entity gone", "      - fail: {with: gone}\n      - save: {entityTypeId: 9}\n", nil, engine.Removed, 1},
-		{"deleted, and the portal agrees", "      - make_rows: {count: 1}\n", func(r *engine.Run) { r.Deleted, r.Client = true, noPortal{err: gone} }, engine.Removed, 1},
-		{"deleted, but the portal still has it", "      - make_rows: {count: 1}\n", func(r *engine.Run) { r.Deleted = true }, engine.Done, 0},
-		{"when is false", "      - {when: =event.count > 5, save: {entityTypeId: 9}}\n", nil, engine.Done, 0},
-		{"for_each", "      - {for_each: '=[1, 2, 3]', save: {entityTypeId: =row}}\n", nil, engine.Done, 3},
-		{"on_error skip", "      - {on_error: skip, fail: {with: park}}\n      - save: {entityTypeId: 9}\n", nil, engine.Done, 1},
-		{"on_error steps", "      - on_error:\n          - save: {entityTypeId: 9, fields: {e: '{{ error.step }}: {{ error.message }}'}}\n        fail: {with: park}\n", nil, engine.Done, 1},
+		{"steps run", "      - save: {entityTypeId: 9}\n", nil, history.Done, 1},
+		{"stop ends well", "      - fail: {with: stop}\n      - save: {entityTypeId: 9}\n", nil, history.Stopped, 0},
+		{"a step finds the entity gone", "      - fail: {with: gone}\n      - save: {entityTypeId: 9}\n", nil, history.Removed, 1},
+		{"deleted, and the portal agrees", "      - make_rows: {count: 1}\n", func(r *run.Run) { r.Deleted, r.Client = true, noPortal{err: gone} }, history.Removed, 1},
+		{"deleted, but the portal still has it", "      - make_rows: {count: 1}\n", func(r *run.Run) { r.Deleted = true }, history.Done, 0},
+		{"when is false", "      - {when: =event.count > 5, save: {entityTypeId: 9}}\n", nil, history.Done, 0},
+		{"for_each", "      - {for_each: '=[1, 2, 3]', save: {entityTypeId: =row}}\n", nil, history.Done, 3},
+		{"on_error skip", "      - {on_error: skip, fail: {with: park}}\n      - save: {entityTypeId: 9}\n", nil, history.Done, 1},
+		{"on_error steps", "      - on_error:\n          - save: {entityTypeId: 9, fields: {e: '{{ error.step }}: {{ error.message }}'}}\n        fail: {with: park}\n", nil, history.Done, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			run := dealRun()
+			r := dealRun()
 			if tt.change != nil {
-				tt.change(&run)
+				tt.change(&r)
 			}
-			trace, out, err := runSteps(t, tt.steps, run)
+			trace, out, err := runSteps(t, tt.steps, r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,37 +115,37 @@ func TestRunFailures(t *testing.T) {
 	tests := []struct {
 		name    string
 		steps   string
-		change  func(*engine.Run)
-		verdict engine.Verdict
+		change  func(*run.Run)
+		verdict run.Verdict
 		text    string
 	}{
-		{"division by zero is placed", "      - compute:\n          a: =1 / (event.count - 1)\n", nil, engine.Park, "rule.yaml:9:17"},
-		{"an unknown failure is tried again", "      - fail: {with: oops}\n", nil, engine.Retry, "step fail[1]: oops"},
-		{"a step's own attempts are used up", "      - {retry: 1, fail: {with: oops}}\n", nil, engine.Park, "oops"},
-		{"on_error waits for the last attempt", "      - {on_error: skip, fail: {with: oops}}\n", nil, engine.Retry, "oops"},
-		{"an argument out of range", "      - make_rows: {count: =event.count * 9}\n", nil, engine.Park, "argument count wants at most 5"},
-		{"a name comes out twice", "      - save: {entityTypeId: 9, fields: {='a': 1, a: 2}}\n", nil, engine.Park, `the name "a" comes out twice`},
-		{"too many rows", "      - {for_each: '=[1, 2, 3]', limit: 2, save: {entityTypeId: =row}}\n", nil, engine.Park, "for_each has 3 rows, its limit is 2"},
-		{"one row of three fails", "      - {for_each: '=[1, 0, 2]', make_rows: {count: =round(4 / row)}}\n", nil, engine.Park, "1 of 3 rows failed, row 2"},
-		{"the portal says when", "      - make_rows: {count: 1}\n", func(r *engine.Run) {
+		{"division by zero is placed", "      - compute:\n          a: =1 / (event.count - 1)\n", nil, run.Park, "rule.yaml:9:17"},
+		{"an unknown failure is tried again", "      - fail: {with: oops}\n", nil, run.Retry, "step fail[1]: oops"},
+		{"a step's own attempts are used up", "      - {retry: 1, fail: {with: oops}}\n", nil, run.Park, "oops"},
+		{"on_error waits for the last attempt", "      - {on_error: skip, fail: {with: oops}}\n", nil, run.Retry, "oops"},
+		{"an argument out of range", "      - make_rows: {count: =event.count * 9}\n", nil, run.Park, "argument count wants at most 5"},
+		{"a name comes out twice", "      - save: {entityTypeId: 9, fields: {='a': 1, a: 2}}\n", nil, run.Park, `the name "a" comes out twice`},
+		{"too many rows", "      - {for_each: '=[1, 2, 3]', limit: 2, save: {entityTypeId: =row}}\n", nil, run.Park, "for_each has 3 rows, its limit is 2"},
+		{"one row of three fails", "      - {for_each: '=[1, 0, 2]', make_rows: {count: =round(4 / row)}}\n", nil, run.Park, "1 of 3 rows failed, row 2"},
+		{"the portal says when", "      - make_rows: {count: 1}\n", func(r *run.Run) {
 			r.Deleted, r.Client = true, noPortal{err: &bitrix.Error{Method: "crm.item.get", Status: 429, Code: "OPERATION_TIME_LIMIT", NotBefore: later}}
-		}, engine.Later, "OPERATION_TIME_LIMIT"},
+		}, run.Later, "OPERATION_TIME_LIMIT"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			run := dealRun()
+			r := dealRun()
 			if tt.change != nil {
-				tt.change(&run)
+				tt.change(&r)
 			}
-			_, _, err := runSteps(t, tt.steps, run)
-			var re *engine.RunError
+			_, _, err := runSteps(t, tt.steps, r)
+			var re *run.RunError
 			if !errors.As(err, &re) {
 				t.Fatalf("error %v is no RunError", err)
 			}
 			if re.Verdict != tt.verdict || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("verdict %d: %s\nwant %d: %s", re.Verdict, err, tt.verdict, tt.text)
 			}
-			if tt.verdict == engine.Later && !re.NotBefore.Equal(later) {
+			if tt.verdict == run.Later && !re.NotBefore.Equal(later) {
 				t.Errorf("not before %s, want %s", re.NotBefore, later)
 			}
 		})
@@ -155,9 +157,9 @@ func TestOnce(t *testing.T) {
 	set := compileOne(t, "version: 1\nrules:\n  r:\n    on: ONCRMDEALUPDATE\n    steps:\n      - id: n\n        make_rows: {count: =event.count}\n      - once: =len(n)\n        save: {entityTypeId: 9}\n", &out)
 	m := newMemory()
 	for i, step := range []struct{ count, saves int }{{1, 1}, {1, 1}, {2, 2}, {1, 3}} {
-		run := dealRun()
-		run.Memory, run.Count = m, step.count
-		if _, err := engine.ExecuteRule(context.Background(), set.Rules[0], run); err != nil {
+		r := dealRun()
+		r.Memory, r.Count = m, step.count
+		if _, err := r.Do(context.Background(), set.Rules[0]); err != nil {
 			t.Fatal(err)
 		}
 		m.once = m.staged // the run succeeded

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -159,7 +160,7 @@ func (c *Coverage) see(p played) {
 		k := keyOf(r.rule)
 		if line := r.rule.Outline(nil).When; line != 0 {
 			what := ruleTrue
-			if r.trace.Outcome == engine.Skipped {
+			if r.trace.Outcome == history.Skipped {
 				what = ruleFalse
 			}
 			c.hit(k, line, what)

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -62,7 +62,7 @@ func (s *stage) verifyState(p played) (out []Failure) {
 func handled(p played) (out []Failure) {
 	for _, r := range p.runs {
 		for _, step := range r.trace.Steps {
-			if r.err == nil && step.Error != "" && r.outcome == string(engine.Done) {
+			if r.err == nil && step.Error != "" && r.outcome == string(history.Done) {
 				out = append(out, Failure{
 					Pos:     p.act.scene.Event.pos,
 					Message: fmt.Sprintf("to note: step %s of %s failed, and on_error took over: %s", step.Step, r.rule.ID, step.Error),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
@@ -23,7 +24,7 @@ type Recorded struct {
 	// RuleFile is the rule file as it is now, Rules how the test names it.
 	RuleFile, Rules string
 	// Record is the history of one attempt. A brief one holds no reads.
-	Record *engine.Record
+	Record *history.Record
 	// Entity is what the run was about, Code and Data the event as the portal
 	// sent it, Time when.
 	Entity engine.Entity

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 )
 
 func (w *recordedWorld) readElements(params map[string]any, result any) {
@@ -68,7 +68,7 @@ func (w *recordedWorld) label(list int, name string) string {
 	return name
 }
 
-func propertyLabel(f engine.FieldRecord) string {
+func propertyLabel(f history.FieldRecord) string {
 	if f.Code != "" {
 		return f.Code
 	}

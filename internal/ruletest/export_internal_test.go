@@ -4,11 +4,12 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/schemas"
 )
 
 func TestMasks(t *testing.T) {
-	w := newRecordedWorld(Recorded{Record: &engine.Record{}, Entity: engine.Entity{Kind: "deal", TypeID: schemas.TypeDeal, ID: "1"}}, `
+	w := newRecordedWorld(Recorded{Record: &history.Record{}, Entity: engine.Entity{Kind: "deal", TypeID: schemas.TypeDeal, ID: "1"}}, `
 version: 1
 rules:
   r:

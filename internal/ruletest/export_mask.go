@@ -11,7 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 )
 
 // masks are what stands for names and texts. nil masks nothing.
@@ -174,7 +174,7 @@ func (k *masker) give(what, s string) {
 // the masked calls of the record.
 func (w *recordedWorld) mask(ctx context.Context, same bool) error {
 	k := &masker{w: w, texts: map[string]string{}, counts: map[string]int{}, keep: map[string]bool{}, words: map[string]bool{}}
-	for _, described := range []map[string][]engine.FieldRecord{w.run.Record.Types, w.run.Record.Lists} {
+	for _, described := range []map[string][]history.FieldRecord{w.run.Record.Types, w.run.Record.Lists} {
 		for _, fields := range described {
 			for _, f := range fields {
 				for _, option := range f.Enum {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/schemas"
 )
 
@@ -85,7 +86,7 @@ func (w *recordedWorld) read() {
 	}
 }
 
-func (w *recordedWorld) commands(list []engine.CommandRecord, call bool) {
+func (w *recordedWorld) commands(list []history.CommandRecord, call bool) {
 	for _, c := range list {
 		if c.Cut {
 			w.incomplete = true
@@ -103,7 +104,7 @@ var passing = []string{
 	bitrix.CodeNetwork, bitrix.CodeBadAnswer, bitrix.CodeQueryLimit, bitrix.CodeOperationLimit, bitrix.CodeOverload, bitrix.CodeMoved, "INTERNAL_SERVER_ERROR", "error",
 }
 
-func (w *recordedWorld) command(c engine.CommandRecord, call bool) {
+func (w *recordedWorld) command(c history.CommandRecord, call bool) {
 	params := record(decoded(c.Params))
 	method := strings.ToLower(c.Method)
 	if method == engine.MethodPost {
@@ -158,7 +159,7 @@ func withoutNull(v any) any {
 }
 
 // failure makes a refusal of a command that failed.
-func (w *recordedWorld) failure(c engine.CommandRecord, method string) {
+func (w *recordedWorld) failure(c history.CommandRecord, method string) {
 	switch {
 	case method == "crm.item.get" && c.Code == "" || slices.Contains(native, strings.ToUpper(c.Code)):
 	case slices.Contains(passing, c.Code):
@@ -309,8 +310,8 @@ func (w *recordedWorld) named(name string) bool {
 }
 
 // fieldText is a field's value as tests write it: choices by their texts.
-func (w *recordedWorld) fieldText(of string, described map[string][]engine.FieldRecord, name string, v any) any {
-	i := slices.IndexFunc(described[of], func(f engine.FieldRecord) bool { return f.Name == name })
+func (w *recordedWorld) fieldText(of string, described map[string][]history.FieldRecord, name string, v any) any {
+	i := slices.IndexFunc(described[of], func(f history.FieldRecord) bool { return f.Name == name })
 	if i < 0 {
 		return v
 	}

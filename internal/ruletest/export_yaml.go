@@ -12,7 +12,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -196,7 +196,7 @@ func (w *recordedWorld) typeNode(typ int, fields *document) *yaml.Node {
 }
 
 // typeColumns are the custom fields that the rule names or that something has.
-func (w *recordedWorld) typeColumns(fields []engine.FieldRecord) *document {
+func (w *recordedWorld) typeColumns(fields []history.FieldRecord) *document {
 	d := mapping()
 	for _, f := range fields {
 		used := w.named(f.Name)
@@ -218,7 +218,7 @@ func (w *recordedWorld) typeColumns(fields []engine.FieldRecord) *document {
 	return d
 }
 
-func propertyNode(f engine.FieldRecord) *yaml.Node {
+func propertyNode(f history.FieldRecord) *yaml.Node {
 	typ := "string"
 	for _, t := range propertyTypes {
 		if t.typ == f.Type {
@@ -229,7 +229,7 @@ func propertyNode(f engine.FieldRecord) *yaml.Node {
 	return columnNode(f, typ, id)
 }
 
-func columnNode(f engine.FieldRecord, typ string, id int) *yaml.Node {
+func columnNode(f history.FieldRecord, typ string, id int) *yaml.Node {
 	if id == 0 && len(f.Enum) == 0 && !f.Multiple {
 		return scalarNode(typ)
 	}

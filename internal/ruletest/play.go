@@ -11,6 +11,8 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/schemas"
 )
 
@@ -31,7 +33,7 @@ type variation struct {
 type ran struct {
 	rule    *engine.Rule
 	route   engine.Route
-	trace   *engine.Trace
+	trace   *history.Trace
 	outcome string
 	err     error
 }
@@ -175,11 +177,11 @@ func (s *stage) run(ctx context.Context, w *world, b boundSet, route engine.Rout
 	for attempt := 1; ; attempt++ {
 		alive, kill := context.WithCancel(ctx)
 		w.rec.begin(kill)
-		r.trace, r.err = engine.ExecuteRule(alive, route.Rule, engine.Run{
+		r.trace, r.err = run.Run{
 			Portal: s.file.portalName(), Client: w.rec, Entity: route.Entity, Event: e, Count: count,
 			Added: route.Added, Deleted: route.Deleted, LastAttempt: true, Attempt: attempt,
 			Inputs: b.inputs, Memory: m, InOrder: true, Send: w.rec.post,
-		})
+		}.Do(alive, route.Rule)
 		kill()
 		if !w.rec.killed() || ctx.Err() != nil {
 			break
@@ -211,14 +213,14 @@ func (r *recorder) killed() bool {
 }
 
 func verdict(err error) string {
-	var re *engine.RunError
+	var re *run.RunError
 	if errors.As(err, &re) {
 		switch re.Verdict {
-		case engine.Park:
+		case run.Park:
 			return "parked"
-		case engine.Later:
+		case run.Later:
 			return "postponed"
-		case engine.Retry:
+		case run.Retry:
 		}
 	}
 	return "failed"

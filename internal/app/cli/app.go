@@ -15,7 +15,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/wakeup"
@@ -41,7 +41,7 @@ type portal struct {
 	client *bitrix.Client
 	token  bitrix.Secret
 	app    *application // nil for a webhook
-	guard  engine.LoopGuard
+	guard  run.LoopGuard
 	zone   *time.Location
 
 	// heard says that no event has been missed since the last sign of life, as

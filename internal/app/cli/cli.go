@@ -21,7 +21,7 @@ import (
 // Main runs the program with the arguments that follow its name and returns its
 // exit code.
 func Main(ctx context.Context, args []string, std Std, actions []*engine.Action) int {
-	return run(ctx, args, environment{Std: std, actions: actions})
+	return runCommand(ctx, args, environment{Std: std, actions: actions})
 }
 
 // Exit codes. They are part of the command line: scripts rely on them.
@@ -90,8 +90,8 @@ func (e *usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// run is main without the process: it returns the exit code.
-func run(ctx context.Context, args []string, env environment) int {
+// runCommand is main without the process: it returns the exit code.
+func runCommand(ctx context.Context, args []string, env environment) int {
 	if len(args) == 0 {
 		printOverview(env.Err)
 		return exitUsage

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -57,7 +57,7 @@ func (s dealState) agrees() bool { return s.Rows == s.Elements }
 // ranRun is a run with what its last attempt recorded.
 type ranRun struct {
 	queue.Info
-	trace engine.Record
+	trace history.Record
 	took  time.Duration
 }
 
@@ -145,7 +145,7 @@ func (d *demonstration) runsAfter(ctx context.Context, id int64) ([]ranRun, erro
 			last := attempts[len(attempts)-1]
 			run.took = last.Finished.Sub(last.Started)
 			if last.Record != nil {
-				record, err := engine.ReadRecord(last.Record)
+				record, err := history.ReadRecord(last.Record)
 				if err != nil {
 					return nil, fmt.Errorf("run %d: %w", info.ID, err)
 				}

@@ -145,7 +145,7 @@ func TestReadmeFinding(t *testing.T) {
 	rule := strings.Replace(block("yaml"), ".price", ".pryce", 1)
 	var out, talk bytes.Buffer
 	args := []string{"validate", "--stdin-path", "rules/invoice-total.yaml", "-"}
-	if code := run(t.Context(), args, environment{Std: Std{In: strings.NewReader(rule), Out: &out, Err: &talk}, actions: actions.All}); code != exitFindings {
+	if code := runCommand(t.Context(), args, environment{Std: Std{In: strings.NewReader(rule), Out: &out, Err: &talk}, actions: actions.All}); code != exitFindings {
 		t.Errorf("exit code %d: %s", code, talk.String())
 	}
 	if want := "$ b24rules validate rules/\n" + out.String(); block("console") != want {

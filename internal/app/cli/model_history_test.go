@@ -9,9 +9,9 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 )
 
-// A history is what happens to a portal and its engine: a script that can be
+// A scenario is what happens to a portal and its engine: a script that can be
 // read, run again and made shorter.
-type history struct {
+type scenario struct {
 	seed  uint64
 	world worldKind
 	steps []step
@@ -164,7 +164,7 @@ func faultsText(faults []emulator.Fault) string {
 	return strings.Join(out, "; ")
 }
 
-func (h history) String() string {
+func (h scenario) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d\n%s\n", h.seed, h.world)
 	for i, s := range h.steps {
@@ -173,10 +173,10 @@ func (h history) String() string {
 	return b.String()
 }
 
-// newHistory makes the history of a seed.
-func newHistory(seed uint64) history {
+// newScenario makes the history of a seed.
+func newScenario(seed uint64) scenario {
 	g := generator{rand.New(rand.NewPCG(seed, 5))}
-	h := history{seed: seed, world: worldKind{
+	h := scenario{seed: seed, world: worldKind{
 		plan: pick(g.rnd, emulator.PlanUnlimited, emulator.PlanStandard), many: g.one(2), strict: g.one(2),
 		latency: pick(g.rnd, 0, 3*time.Millisecond, 40*time.Millisecond, 2*time.Second), grace: pick(g.rnd, time.Millisecond, 10*time.Second),
 	}}

@@ -39,7 +39,7 @@ func TestModel(t *testing.T) {
 				if i >= rounds {
 					return
 				}
-				h := newHistory(uint64(seed + i))
+				h := newScenario(uint64(seed + i))
 				if wrong, _ := m.run(t, h); len(wrong) > 0 {
 					failed.Add(1)
 					m.report(t, h, wrong)
@@ -65,7 +65,7 @@ func TestLateWrites(t *testing.T) {
 		"stopped in a rush": {{op: opLose, wait: late}, {op: opDeliverAll}, {op: opSleep, wait: 1010 * time.Millisecond}, {op: opStop}, {op: opStart}, {op: opTouchBill}, {op: opDeliverAll}},
 	} {
 		for _, add := range []op{opAddBill, opAddDeal} {
-			h := history{world: worldKind{plan: emulator.PlanUnlimited, latency: 20 * time.Millisecond, grace: time.Millisecond}}
+			h := scenario{world: worldKind{plan: emulator.PlanUnlimited, latency: 20 * time.Millisecond, grace: time.Millisecond}}
 			h.steps = append([]step{{op: add, rows: rows}}, steps...)
 			if wrong, log := m.run(t, h); len(wrong) > 0 {
 				t.Errorf("%s:\n%s\nwent wrong:\n  - %s\n%s", name, h, strings.Join(wrong, "\n  - "), log)
@@ -108,7 +108,7 @@ func newModel(t *testing.T) *model {
 }
 
 // run runs a history in a time of its own and returns what went wrong.
-func (m *model) run(t *testing.T, h history) (wrong []string, log string) {
+func (m *model) run(t *testing.T, h scenario) (wrong []string, log string) {
 	t.Helper()
 	m.runs.Add(1)
 	dir, err := os.MkdirTemp("", "b24rules-model-")
@@ -141,7 +141,7 @@ func (m *model) run(t *testing.T, h history) (wrong []string, log string) {
 }
 
 // report makes a failing history short and prints it.
-func (m *model) report(t *testing.T, h history, wrong []string) {
+func (m *model) report(t *testing.T, h scenario, wrong []string) {
 	t.Helper()
 	short, wrong := m.shrink(t, h, wrong)
 	_, log := m.run(t, short)
@@ -151,9 +151,9 @@ func (m *model) report(t *testing.T, h history, wrong []string) {
 
 // shrink leaves out steps, and makes the world simpler, as long as something
 // goes wrong.
-func (m *model) shrink(t *testing.T, h history, wrong []string) (history, []string) {
+func (m *model) shrink(t *testing.T, h scenario, wrong []string) (scenario, []string) {
 	t.Helper()
-	fails := func(try history) bool {
+	fails := func(try scenario) bool {
 		for range 2 { // the order of goroutines is not the history's
 			if w, _ := m.run(t, try); len(w) > 0 {
 				wrong = w

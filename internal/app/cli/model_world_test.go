@@ -80,7 +80,7 @@ type modelEngine struct {
 	ended  chan error
 }
 
-func newWorld(h history, rules *generation, dir string, empty []byte) (*world, error) {
+func newWorld(h scenario, rules *generation, dir string, empty []byte) (*world, error) {
 	w := &world{
 		kind: h.world, rules: rules, dir: dir, empty: empty, rnd: rand.New(rand.NewPCG(h.seed, 9)),
 		byHand: map[int64]*handMade{}, alike: 4, edits: map[string][]string{}, log: newLogBuffer(),

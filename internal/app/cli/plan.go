@@ -9,8 +9,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
+	"github.com/b24rules/b24rules/engine/history"
 )
 
 var planCmd = &command{
@@ -53,7 +53,7 @@ type planned struct {
 	Version string          `json:"version"`
 	Portal  string          `json:"portal"`
 	Entity  string          `json:"entity"`
-	Outcome engine.Outcome  `json:"outcome,omitempty"`
+	Outcome history.Outcome `json:"outcome,omitempty"`
 	Error   string          `json:"error,omitempty"`
 	Calls   int             `json:"calls"`
 	Skipped []skippedStep   `json:"skipped,omitempty"`
@@ -102,7 +102,7 @@ func (p *planning) plan(ctx context.Context, a *app, t target) (planned, error) 
 	}
 	dry := &dryrun.Run{}
 	run.DryRun = dry
-	trace, err := engine.ExecuteRule(ctx, t.rule, run)
+	trace, err := run.Do(ctx, t.rule)
 	if ctx.Err() != nil {
 		return planned{}, ctx.Err()
 	}
@@ -181,15 +181,15 @@ func planSummary(p planned) string {
 		text = "nothing to change"
 	}
 	switch p.Outcome {
-	case engine.Skipped:
+	case history.Skipped:
 		text += " (the rule's when is false)"
-	case engine.Gone:
+	case history.Gone:
 		text += " (it does not exist, and the rule has no steps for that)"
-	case engine.Removed:
+	case history.Removed:
 		text += " (it does not exist: the deleted steps run)"
-	case engine.Stopped:
+	case history.Stopped:
 		text += " (a stop step ends the run)"
-	case engine.Done:
+	case history.Done:
 	}
 	return text
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/ruletest"
 	"github.com/b24rules/b24rules/schemas"
@@ -154,7 +155,7 @@ func (e *exporting) recorded(env environment, c *config, st *story, a toldAttemp
 
 // ruleFileFor finds the file of the rule: where it was, or where the
 // configuration has it now.
-func ruleFileFor(c *config, r *engine.Record) (string, error) {
+func ruleFileFor(c *config, r *history.Record) (string, error) {
 	if info, err := os.Stat(r.File); err == nil && !info.IsDir() {
 		return r.File, nil
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -120,7 +120,7 @@ func sayPauses(ctx context.Context, env environment, q *queue.Queue) error {
 type listedRun struct {
 	queue.Info
 	took   time.Duration
-	record *engine.Record // nil without one
+	record *history.Record // nil without one
 }
 
 func describeRun(ctx context.Context, q *queue.Queue, r queue.Info) (listedRun, error) {
@@ -136,7 +136,7 @@ func describeRun(ctx context.Context, q *queue.Queue, r queue.Info) (listedRun, 
 	out.took = last.Finished.Sub(last.Started)
 	if last.Record != nil {
 		// A record that cannot be read is no reason not to list the run.
-		out.record, _ = engine.ReadRecord(last.Record)
+		out.record, _ = history.ReadRecord(last.Record)
 	}
 	return out, nil
 }

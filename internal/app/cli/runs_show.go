@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -77,7 +77,7 @@ type story struct {
 // toldAttempt is an attempt with its record; that is nil when there is none.
 type toldAttempt struct {
 	queue.Attempt
-	record *engine.Record
+	record *history.Record
 }
 
 func readStory(ctx context.Context, q *queue.Queue, id int64) (*story, error) {
@@ -96,7 +96,7 @@ func readStory(ctx context.Context, q *queue.Queue, id int64) (*story, error) {
 	for _, a := range attempts {
 		t := toldAttempt{Attempt: a}
 		if a.Record != nil {
-			if t.record, err = engine.ReadRecord(a.Record); err != nil {
+			if t.record, err = history.ReadRecord(a.Record); err != nil {
 				return nil, err
 			}
 		}
@@ -176,7 +176,7 @@ func (st *story) json() jsonStory {
 		out.EventList = append(out.EventList, storedEvent{e.ID, e.Code, e.Data, stamp(e.Sent), stamp(e.Received)})
 	}
 	for _, a := range st.attempts {
-		record, _ := engine.UnpackRecord(a.Record) // it has been read
+		record, _ := history.UnpackRecord(a.Record) // it has been read
 		out.Attempts = append(out.Attempts, jsonAttempt{
 			Number: a.Number, Outcome: string(a.Outcome), Error: a.Error, Started: stamp(a.Started), Finished: stamp(a.Finished), Record: record,
 		})

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -169,7 +169,7 @@ func outcomeColour(o queue.Outcome) string {
 	return yellow
 }
 
-func (t *teller) step(n int, s engine.StepRecord, brief bool) {
+func (t *teller) step(n int, s history.StepRecord, brief bool) {
 	name := s.Step
 	if !strings.HasPrefix(name, s.Action) {
 		name += ": " + s.Action
@@ -290,7 +290,7 @@ func (t *teller) detail(label, text string) {
 // fewCommands is how many commands of a step are told at first.
 const fewCommands = 12
 
-func (t *teller) commands(cs []engine.CommandRecord, brief bool) {
+func (t *teller) commands(cs []history.CommandRecord, brief bool) {
 	for i, c := range cs {
 		if !t.show.verbose && i == fewCommands-1 && len(cs) > fewCommands {
 			failed := 0
@@ -307,7 +307,7 @@ func (t *teller) commands(cs []engine.CommandRecord, brief bool) {
 	}
 }
 
-func (t *teller) command(c engine.CommandRecord, brief bool) {
+func (t *teller) command(c history.CommandRecord, brief bool) {
 	sign, colour := "read", dim
 	if c.Write {
 		sign, colour = "write", yellow

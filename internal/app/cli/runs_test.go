@@ -66,7 +66,7 @@ func (c *cli) runWith(ctx context.Context, code int, args ...string) (out, talk 
 	c.h.t.Helper()
 	args = append(args, "--config", c.config)
 	var stdout, stderr bytes.Buffer
-	got := run(ctx, args, environment{Std: Std{In: strings.NewReader(""), Out: &stdout, Err: &stderr}, actions: actions.All})
+	got := runCommand(ctx, args, environment{Std: Std{In: strings.NewReader(""), Out: &stdout, Err: &stderr}, actions: actions.All})
 	if got != code {
 		c.h.t.Fatalf("b24rules %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout.String(), stderr.String())
 	}

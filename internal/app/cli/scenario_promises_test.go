@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/emulator"
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -80,7 +80,7 @@ func (h *harness) history() []byte {
 			h.t.Fatal(err)
 		}
 		for _, a := range attempts {
-			text, err := engine.UnpackRecord(a.Record)
+			text, err := history.UnpackRecord(a.Record)
 			if err != nil {
 				h.t.Fatal(err)
 			}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -179,8 +180,8 @@ func (s *single) without(env environment, gen *generation, err error) error {
 }
 
 // planRun is a run of a target, to be made a dry one.
-func (a *app) planRun(p *portal, t target, deleted bool) engine.Run {
-	return engine.Run{
+func (a *app) planRun(p *portal, t target, deleted bool) run.Run {
+	return run.Run{
 		Portal: p.name, Client: p.client, Entity: t.entity, Event: t.event, Count: 1, Deleted: deleted,
 		Attempt: 1, LastAttempt: true, Inputs: t.inputs, Zone: p.zone,
 		Memory: remembered{a.queue, p.name, t.rule.ID, t.entity.String()},

@@ -225,7 +225,7 @@ func TestSyncBesideAnotherOne(t *testing.T) {
 	ctx, cancel := context.WithCancel(h.context())
 	talk := &watchedText{until: "rule deal-shipments in all portals is paused since", then: cancel}
 	args := []string{"sync", "--rule", "deal-shipments", "--since", "1h", "--config", c.config}
-	if code := run(ctx, args, environment{Std: Std{In: strings.NewReader(""), Out: io.Discard, Err: talk}, actions: actions.All}); code != exitFailure || !strings.Contains(talk.String(), "going on with the sync of") {
+	if code := runCommand(ctx, args, environment{Std: Std{In: strings.NewReader(""), Out: io.Discard, Err: talk}, actions: actions.All}); code != exitFailure || !strings.Contains(talk.String(), "going on with the sync of") {
 		t.Errorf("exit code %d, it says %s", code, talk)
 	}
 	c.run(exitFine, "runs", "resume", "--rule", "deal-shipments")

@@ -11,6 +11,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -77,7 +78,7 @@ func (a *app) work(ctx context.Context, r *queue.Run) error {
 	if err != nil {
 		return queue.Park(err)
 	}
-	trace, err := engine.ExecuteRule(ctx, rule, run)
+	trace, err := run.Do(ctx, rule)
 	r.Record(trace.Record(a.config.History.Record, a.hider))
 	outcome := string(trace.Outcome)
 	if err != nil {
@@ -109,14 +110,14 @@ func absent(gen *generation, r *queue.Run) error {
 	return queue.Park(err)
 }
 
-func (a *app) engineRun(p *portal, r *queue.Run, inputs map[string]any) (engine.Run, error) {
+func (a *app) engineRun(p *portal, r *queue.Run, inputs map[string]any) (run.Run, error) {
 	entity, err := engine.ParseEntity(r.Entity)
 	if err != nil {
-		return engine.Run{}, err
+		return run.Run{}, err
 	}
 	event, err := engineEvent(r.Event)
 	if err != nil {
-		return engine.Run{}, err
+		return run.Run{}, err
 	}
 	if r.Event.Code == catchup.CodeSync || r.Event.Code == catchup.CodeAbsence {
 		event.Data, event.Time = entityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // no portal has sent it
@@ -125,7 +126,7 @@ func (a *app) engineRun(p *portal, r *queue.Run, inputs map[string]any) (engine.
 	if r.Priority == queue.Backfill { // the burst is for the events of people
 		client = p.later()
 	}
-	return engine.Run{
+	return run.Run{
 		// A new database counts from 1 again.
 		ID:     fmt.Sprintf("%d/%d", r.ID, r.First.UnixMicro()),
 		Portal: p.name, Client: client, Entity: entity, Event: event,
@@ -138,16 +139,16 @@ func (a *app) engineRun(p *portal, r *queue.Run, inputs map[string]any) (engine.
 // verdict translates what the engine says of a failure for the queue. The
 // engine says whether to try again, the queue alone says when.
 func verdict(err error) (outcome string, forQueue error) {
-	var re *engine.RunError
+	var re *run.RunError
 	if !errors.As(err, &re) {
 		return "failed", err
 	}
 	switch re.Verdict {
-	case engine.Park:
+	case run.Park:
 		return "parked", queue.Park(err)
-	case engine.Later:
+	case run.Later:
 		return "postponed", queue.Postpone(re.NotBefore, err)
-	case engine.Retry:
+	case run.Retry:
 		if !re.NotBefore.IsZero() {
 			return "failed", queue.RetryFrom(re.NotBefore, err)
 		}

@@ -1,18 +1,21 @@
-package engine
+package run
 
 import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 )
 
 // Post sends a request by send, or by Run.Send where that is set, and keeps it for
 // the history. A dry run notes it instead.
-func (h *callHost) Post(ctx context.Context, p Post, send SendFunc) (reply Reply, sent bool, err error) {
+func (h *callHost) Post(ctx context.Context, p engine.Post, send engine.SendFunc) (reply engine.Reply, sent bool, err error) {
 	x, call := h.x, p.Call()
 	if r := x.run.DryRun; r != nil {
 		r.Outside(h.trace.Step, call)
-		return Reply{}, false, nil
+		return engine.Reply{}, false, nil
 	}
 	if x.run.Send != nil {
 		send = x.run.Send
@@ -28,10 +31,10 @@ func (h *callHost) Post(ctx context.Context, p Post, send SendFunc) (reply Reply
 		x.usage.writes.Add(1)
 		x.trace.Count(h.trace, 0, 1)
 	}
-	note := Command{Call: call, Listed: -1, Err: err, Took: time.Since(started)}
+	note := history.Command{Call: call, Listed: -1, Err: err, Took: time.Since(started)}
 	switch {
 	case err == nil && reply.Status/100 != 2:
-		note.Err = &StatusError{reply.Status}
+		note.Err = &engine.StatusError{Status: reply.Status}
 	case json.Valid(reply.Body):
 		note.Result = reply.Body
 	}

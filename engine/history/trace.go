@@ -1,4 +1,4 @@
-package engine
+package history
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // Outcome says how a run ended.
@@ -58,7 +59,7 @@ type StepTrace struct {
 	Error   string
 	Took    time.Duration
 
-	step     *Step
+	step     *engine.Step
 	Rows     int // for_each: how many; -1 without
 	args     []boundArgs
 	Result   any
@@ -95,7 +96,7 @@ const (
 	maxArgs = 3
 )
 
-func NewStep(s *Step) *StepTrace {
+func NewStep(s *engine.Step) *StepTrace {
 	return &StepTrace{Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line, step: s, Rows: -1}
 }
 

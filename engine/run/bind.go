@@ -1,13 +1,15 @@
-package engine
+package run
 
 import (
 	"context"
 	"reflect"
 	"slices"
+
+	"github.com/b24rules/b24rules/engine"
 )
 
 // bindStep computes the arguments of a step and fills the action's struct.
-func bindStep(ctx context.Context, s *Step, sc Scope) (reflect.Value, error) {
+func bindStep(ctx context.Context, s *engine.Step, sc engine.Scope) (reflect.Value, error) {
 	spec := s.Action.Arguments
 	out := reflect.New(spec.Type).Elem()
 	for _, a := range s.Args {
@@ -25,7 +27,7 @@ func bindStep(ctx context.Context, s *Step, sc Scope) (reflect.Value, error) {
 }
 
 // bindPrefetch is bind for what can be known before a step's turn.
-func bindPrefetch(ctx context.Context, s *Step, sc Scope) (reflect.Value, error) {
+func bindPrefetch(ctx context.Context, s *engine.Step, sc engine.Scope) (reflect.Value, error) {
 	out := reflect.New(s.Action.Arguments.Type).Elem()
 	for _, a := range s.Args {
 		var v reflect.Value
@@ -34,7 +36,7 @@ func bindPrefetch(ctx context.Context, s *Step, sc Scope) (reflect.Value, error)
 		case s.Action.NeedsWhole(a.Field.Name):
 			v, err = a.Bind(ctx, sc)
 		case slices.Contains(s.Action.PrefetchNames, a.Field.Name):
-			var f Fields
+			var f engine.Fields
 			f, err = a.Fields.EvalNames(ctx, sc)
 			v = reflect.ValueOf(f)
 		default:

@@ -1,4 +1,4 @@
-package engine
+package run
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 )
 
 // usage is what all steps of a run have asked of its portal.
@@ -21,18 +23,18 @@ type usage struct {
 // meter is the portal of one step: it counts commands, keeps them for the
 // history and stops a run that sends too many.
 type meter struct {
-	Portal
+	engine.Portal
 	usage *usage
 	guard *LoopGuard
 	run   *Run
-	trace *Trace
-	step  *StepTrace // nil before the first
+	trace *history.Trace
+	step  *history.StepTrace // nil before the first
 	// parallel says that other steps are asking, too.
 	parallel bool
 }
 
 // portal is the run's portal for a step.
-func (x *execution) portal(t *StepTrace) *meter {
+func (x *execution) portal(t *history.StepTrace) *meter {
 	m := &meter{Portal: x.run.Client, usage: x.usage, guard: x.run.Guard, run: x.run, trace: x.trace, step: t, parallel: len(x.prefetched) > 0}
 	if x.run.DryRun != nil {
 		name := ""
@@ -54,7 +56,7 @@ func (m *meter) forget() {
 func (m *meter) ask(calls int) error {
 	m.trace.Count(m.step, calls, 0)
 	if n := m.usage.calls.Add(int64(calls)); n > m.usage.limit {
-		return ParkError("the run would send %d REST commands, its limit is %d", n, m.usage.limit)
+		return engine.ParkError("the run would send %d REST commands, its limit is %d", n, m.usage.limit)
 	}
 	return nil
 }
@@ -93,7 +95,7 @@ func (m *meter) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 			m.usage.writes.Add(1)
 			m.trace.Count(m.step, 0, 1)
 		}
-		m.trace.Add(m.step, Command{Call: c, Result: a.Result, Listed: a.Total, Batch: a.Batch, Err: a.Err, Took: took})
+		m.trace.Add(m.step, history.Command{Call: c, Result: a.Result, Listed: a.Total, Batch: a.Batch, Err: a.Err, Took: took})
 	}
 	m.guard.note(m.run, calls, answers)
 	return answers
@@ -110,7 +112,7 @@ func (m *meter) List(ctx context.Context, call bitrix.Call, wrapper string) ([]j
 	if rows == nil {
 		rows = []json.RawMessage{}
 	}
-	m.trace.Add(m.step, Command{Call: call, Rows: rows, Listed: len(rows), Err: err, Took: time.Since(started)})
+	m.trace.Add(m.step, history.Command{Call: call, Rows: rows, Listed: len(rows), Err: err, Took: time.Since(started)})
 	return rows, err
 }
 
@@ -139,5 +141,5 @@ func (m *meter) ItemFields(ctx context.Context, entityTypeID int) (*bitrix.ItemF
 }
 
 func (m *meter) noteFailure(method string, params map[string]any, err error, started time.Time) {
-	m.trace.Add(m.step, Command{Call: bitrix.Call{Method: method, Params: params}, Listed: -1, Err: err, Took: time.Since(started)})
+	m.trace.Add(m.step, history.Command{Call: bitrix.Call{Method: method, Params: params}, Listed: -1, Err: err, Took: time.Since(started)})
 }

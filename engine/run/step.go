@@ -1,4 +1,4 @@
-package engine
+package run
 
 import (
 	"context"
@@ -7,11 +7,13 @@ import (
 	"maps"
 	"time"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/history"
 )
 
 // steps runs a list of steps; what they define is added to sc.
-func (x *execution) steps(ctx context.Context, steps []*Step, sc Scope) error {
+func (x *execution) steps(ctx context.Context, steps []*engine.Step, sc engine.Scope) error {
 	for _, s := range steps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -24,8 +26,8 @@ func (x *execution) steps(ctx context.Context, steps []*Step, sc Scope) error {
 }
 
 // step runs one step and decides what its failure means.
-func (x *execution) step(ctx context.Context, s *Step, sc Scope) error {
-	t := NewStep(s)
+func (x *execution) step(ctx context.Context, s *engine.Step, sc engine.Scope) error {
+	t := history.NewStep(s)
 	early := x.prefetched[s]
 	if early != nil {
 		t = early.trace
@@ -41,26 +43,26 @@ func (x *execution) step(ctx context.Context, s *Step, sc Scope) error {
 		t.Error = err.Error()
 	}
 	x.trace.Steps = append(x.trace.Steps, *t)
-	var stop *StopError
-	var gone *GoneError
+	var stop *engine.StopError
+	var gone *engine.GoneError
 	if err == nil || errors.As(err, &stop) || (errors.As(err, &gone) && !x.deleted) {
 		return err
 	}
 	re := x.stepError(s, err)
-	if s.OnError == OnErrorPark || ctx.Err() != nil || re.Verdict == Later || (re.Verdict == Retry && !x.run.LastAttempt) {
+	if s.OnError == engine.OnErrorPark || ctx.Err() != nil || re.Verdict == Later || (re.Verdict == Retry && !x.run.LastAttempt) {
 		return re
 	}
 	x.undefine(s, sc)
-	if s.OnError == OnErrorSkip {
+	if s.OnError == engine.OnErrorSkip {
 		return nil
 	}
-	inner := sc.Child(map[string]any{NameError: map[string]any{"code": ErrorCode(err), "message": err.Error(), "step": s.Label}})
+	inner := sc.Child(map[string]any{engine.NameError: map[string]any{"code": engine.ErrorCode(err), "message": err.Error(), "step": s.Label}})
 	return x.steps(ctx, s.Instead, inner)
 }
 
 // stepError wraps a step's failure and applies the step's own number of
 // attempts.
-func (x *execution) stepError(s *Step, err error) *RunError {
+func (x *execution) stepError(s *engine.Step, err error) *RunError {
 	var inner *RunError
 	if errors.As(err, &inner) {
 		return inner
@@ -70,7 +72,7 @@ func (x *execution) stepError(s *Step, err error) *RunError {
 		v = Park
 	}
 	pos := s.Pos
-	var placed *PlaceError
+	var placed *engine.PlaceError
 	if errors.As(err, &placed) {
 		pos = placed.Pos
 		if err == error(placed) {
@@ -81,7 +83,7 @@ func (x *execution) stepError(s *Step, err error) *RunError {
 }
 
 // undefine gives the names of a step that has no result the value nil.
-func (x *execution) undefine(s *Step, sc Scope) {
+func (x *execution) undefine(s *engine.Step, sc engine.Scope) {
 	if s.ID != "" {
 		sc.Vars[s.ID] = nil
 	}
@@ -95,7 +97,7 @@ func (x *execution) undefine(s *Step, sc Scope) {
 }
 
 // attempt runs a step if its when and once say so.
-func (x *execution) attempt(ctx context.Context, s *Step, sc Scope, t *StepTrace) error {
+func (x *execution) attempt(ctx context.Context, s *engine.Step, sc engine.Scope, t *history.StepTrace) error {
 	if s.When != nil {
 		ok, err := s.When.True(ctx, sc)
 		if err != nil {
@@ -142,7 +144,7 @@ func (x *execution) attempt(ctx context.Context, s *Step, sc Scope, t *StepTrace
 }
 
 // define makes a step's result visible to later steps.
-func (x *execution) define(s *Step, sc Scope, result any) {
+func (x *execution) define(s *engine.Step, sc engine.Scope, result any) {
 	if s.Action.Spread {
 		if fields, ok := result.(map[string]any); ok {
 			maps.Copy(sc.Vars, fields)
@@ -154,7 +156,7 @@ func (x *execution) define(s *Step, sc Scope, result any) {
 }
 
 // perform runs the action, once or for each row.
-func (x *execution) perform(ctx context.Context, s *Step, sc Scope, t *StepTrace) (any, error) {
+func (x *execution) perform(ctx context.Context, s *engine.Step, sc engine.Scope, t *history.StepTrace) (any, error) {
 	if s.ForEach == nil {
 		return x.act(ctx, s, sc, t, noRow)
 	}
@@ -164,10 +166,10 @@ func (x *execution) perform(ctx context.Context, s *Step, sc Scope, t *StepTrace
 	}
 	rows, ok := list.([]any)
 	if !ok {
-		return nil, s.ForEach.Errorf("for_each takes a list, this gives %s", KindOf(list))
+		return nil, s.ForEach.Errorf("for_each takes a list, this gives %s", engine.KindOf(list))
 	}
 	if len(rows) > s.Limit {
-		return nil, &ParkedError{Err: s.ForEach.Errorf("for_each has %d rows, its limit is %d", len(rows), s.Limit)}
+		return nil, &engine.ParkedError{Err: s.ForEach.Errorf("for_each has %d rows, its limit is %d", len(rows), s.Limit)}
 	}
 	t.Rows = len(rows)
 	inner := sc.Child(nil)
@@ -189,8 +191,8 @@ func (x *execution) perform(ctx context.Context, s *Step, sc Scope, t *StepTrace
 
 // isEnd reports an error that ends the run rather than one row.
 func isEnd(err error) bool {
-	var stop *StopError
-	var gone *GoneError
+	var stop *engine.StopError
+	var gone *engine.GoneError
 	return errors.As(err, &stop) || errors.As(err, &gone)
 }
 
@@ -198,7 +200,7 @@ func isEnd(err error) bool {
 const noRow = -1
 
 // act binds the arguments and calls the action.
-func (x *execution) act(ctx context.Context, s *Step, sc Scope, t *StepTrace, row int) (any, error) {
+func (x *execution) act(ctx context.Context, s *engine.Step, sc engine.Scope, t *history.StepTrace, row int) (any, error) {
 	early := x.prefetched[s]
 	if early != nil && s.Action.Prefetch == nil { // all of it was done ahead
 		t.Bound(row, early.args)
@@ -226,5 +228,5 @@ func onceText(v any) string {
 	if err != nil {
 		return canonicalJSON(v)
 	}
-	return KindOf(v) + ":" + text
+	return engine.KindOf(v) + ":" + text
 }

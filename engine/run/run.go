@@ -1,4 +1,4 @@
-package engine
+package run
 
 import (
 	"context"
@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/history"
 )
 
 // Run is one execution of one rule for one entity.
@@ -18,11 +20,11 @@ type Run struct {
 	// Portal is the name of the portal in the configuration.
 	Portal string
 	// Client is the portal itself.
-	Client Portal
+	Client engine.Portal
 	// Entity is what the run is about.
-	Entity Entity
+	Entity engine.Entity
 	// Event is the latest of the events that the run stands for.
-	Event Event
+	Event engine.Event
 	// Count is how many events the run stands for, Added whether the entity's
 	// birth is among them, Deleted whether its end is.
 	Count          int
@@ -35,7 +37,7 @@ type Run struct {
 	// Inputs are the values that RuleSet.BindInputs gave.
 	Inputs map[string]any
 	// Memory keeps what outlives the run.
-	Memory Memory
+	Memory engine.Memory
 	// Guard cuts rings of rules. Nil does not guard.
 	Guard *LoopGuard
 	// Zone is the portal's time zone. Nil leaves times as the portal wrote
@@ -51,18 +53,18 @@ type Run struct {
 	ID string
 	// Send takes the place of the network for requests to other systems, in
 	// tests. Nil sends them.
-	Send SendFunc
+	Send engine.SendFunc
 	// InOrder keeps steps from reading ahead, so that equal runs send equal
 	// calls in one order.
 	InOrder bool
 
-	rule *Rule
+	rule *engine.Rule
 }
 
 // DryRun takes the writes of a run instead of the portal and other systems.
 type DryRun interface {
 	// Over returns what a step of the run uses instead of the portal p.
-	Over(p Portal, step string) Portal
+	Over(p engine.Portal, step string) engine.Portal
 	// Outside notes a request to another system that is not sent.
 	Outside(step string, call bitrix.Call)
 }
@@ -70,32 +72,32 @@ type DryRun interface {
 // execution is the state of a run while it goes on.
 type execution struct {
 	run   *Run
-	rule  *Rule
+	rule  *engine.Rule
 	usage *usage
-	trace *Trace
+	trace *history.Trace
 	// deleted says that the deleted steps are running.
 	deleted    bool
 	removed    int // things deleted so far
-	prefetched map[*Step]*prefetched
+	prefetched map[*engine.Step]*prefetched
 	hide       *strings.Replacer // takes the secrets out of a text; nil without any
 }
 
-// ExecuteRule executes the rule for one entity. The trace tells what was done, also
-// when the run failed; the error is a *RunError.
-func ExecuteRule(ctx context.Context, r *Rule, run Run) (*Trace, error) {
+// Do executes a rule for the entity of the run. The trace says what was done, also
+// when the run failed. The error is a *RunError.
+func (run Run) Do(ctx context.Context, r *engine.Rule) (*history.Trace, error) {
 	started := time.Now()
 	run.rule = r
 	if run.Log == nil {
 		run.Log = slog.New(slog.DiscardHandler)
 	}
-	limit := int64(DefaultCalls)
+	limit := int64(engine.DefaultCalls)
 	if r.Limits.Calls > 0 {
 		limit = int64(r.Limits.Calls)
 	}
 	x := &execution{
 		run: &run, rule: r,
 		usage: &usage{limit: limit},
-		trace: &Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []StepTrace{}, Inputs: run.Inputs, Secrets: r.Set.SecretInputs()},
+		trace: &history.Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []history.StepTrace{}, Inputs: run.Inputs, Secrets: r.Set.SecretInputs()},
 	}
 	if run.DryRun != nil {
 		run.Guard, run.Memory = nil, dryMemory{run.Memory}
@@ -121,7 +123,7 @@ func (x *execution) failure(err error) error {
 	return &RunError{Rule: x.rule.ID, Pos: x.rule.Pos, Verdict: v, NotBefore: at, Err: err}
 }
 
-func (x *execution) do(ctx context.Context) (Outcome, error) {
+func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 	sc, err := x.scope(ctx)
 	if err != nil {
 		return "", err
@@ -129,7 +131,7 @@ func (x *execution) do(ctx context.Context) (Outcome, error) {
 	if x.rule.When != nil {
 		ok, err := x.rule.When.True(ctx, sc)
 		if err != nil || !ok {
-			return Skipped, err
+			return history.Skipped, err
 		}
 	}
 	gone := x.run.Deleted
@@ -142,39 +144,39 @@ func (x *execution) do(ctx context.Context) (Outcome, error) {
 	}
 	if !gone {
 		outcome, err := x.existing(ctx, sc.Child(nil))
-		var lost *GoneError
+		var lost *engine.GoneError
 		if !errors.As(err, &lost) {
 			return outcome, err
 		}
 	}
 	if len(x.rule.Deleted) == 0 {
-		return Gone, nil
+		return history.Gone, nil
 	}
 	x.deleted = true
-	return outcomeOf(Removed, x.steps(ctx, x.rule.Deleted, sc))
+	return outcomeOf(history.Removed, x.steps(ctx, x.rule.Deleted, sc))
 }
 
 // existing runs the steps for an entity that exists.
-func (x *execution) existing(ctx context.Context, sc Scope) (Outcome, error) {
+func (x *execution) existing(ctx context.Context, sc engine.Scope) (history.Outcome, error) {
 	x.prefetch(ctx, sc)
 	defer x.endPrefetch()
-	return outcomeOf(Done, x.steps(ctx, x.rule.Steps, sc))
+	return outcomeOf(history.Done, x.steps(ctx, x.rule.Steps, sc))
 }
 
-func outcomeOf(o Outcome, err error) (Outcome, error) {
-	var stop *StopError
+func outcomeOf(o history.Outcome, err error) (history.Outcome, error) {
+	var stop *engine.StopError
 	if errors.As(err, &stop) {
-		return Stopped, nil
+		return history.Stopped, nil
 	}
 	return o, err
 }
 
 // scope is what the rule's formulas see before its first step.
-func (x *execution) scope(ctx context.Context) (Scope, error) {
+func (x *execution) scope(ctx context.Context) (engine.Scope, error) {
 	r := x.run
 	if x.rule.Entity != nil {
-		if _, err := x.rule.EntityID(ctx, EventScope(r.Entity, r.Portal, r.Event, r.Count, r.Added), r.Inputs); err != nil {
-			return Scope{}, err
+		if _, err := x.rule.EntityID(ctx, engine.EventScope(r.Entity, r.Portal, r.Event, r.Count, r.Added), r.Inputs); err != nil {
+			return engine.Scope{}, err
 		}
 	}
 	event := r.Event
@@ -184,19 +186,19 @@ func (x *execution) scope(ctx context.Context) (Scope, error) {
 	vars := map[string]any{}
 	inputs, secrets := splitSecrets(r.Inputs)
 	x.hide = secretReplacer(secrets)
-	sc := Scope{Machine: formula.NewMachine(ctx), Secrets: secrets, Vars: map[string]any{
-		NameEvent:  EventScope(r.Entity, r.Portal, event, r.Count, r.Added),
-		NameInputs: inputs,
-		NameVars:   vars,
+	sc := engine.Scope{Machine: formula.NewMachine(ctx), Secrets: secrets, Vars: map[string]any{
+		engine.NameEvent:  engine.EventScope(r.Entity, r.Portal, event, r.Count, r.Added),
+		engine.NameInputs: inputs,
+		engine.NameVars:   vars,
 	}}
 	for _, v := range x.rule.Set.Vars {
 		val, err := v.Value.Eval(ctx, sc)
 		if err != nil {
-			return Scope{}, err
+			return engine.Scope{}, err
 		}
 		vars = maps.Clone(vars)
 		vars[v.Name] = val
-		sc.Vars[NameVars] = vars
+		sc.Vars[engine.NameVars] = vars
 	}
 	return sc, nil
 }

@@ -1,4 +1,4 @@
-package engine
+package run
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -42,13 +43,13 @@ func (e *RunError) Unwrap() error { return e.Err }
 
 // verdictOf tells from an error what should follow.
 func verdictOf(err error) (Verdict, time.Time) {
-	var parked *ParkedError
-	var placed *PlaceError
+	var parked *engine.ParkedError
+	var placed *engine.PlaceError
 	var rest *bitrix.Error
 	if errors.As(err, &rest) && rest.Outcome == bitrix.Unknown && !rest.Settled.IsZero() {
 		return Retry, rest.Settled // before that, looking whether it was done tells nothing
 	}
-	var later *LaterError
+	var later *engine.LaterError
 	if errors.As(err, &later) {
 		return Retry, later.NotBefore
 	}

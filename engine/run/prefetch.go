@@ -1,13 +1,16 @@
-package engine
+package run
 
 import (
 	"context"
 	"reflect"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 )
 
 // prefetched is what a step reads before its turn.
 type prefetched struct {
-	trace *StepTrace
+	trace *history.StepTrace
 	stop  context.CancelFunc
 	done  chan struct{} // closed when value and err are there
 	args  reflect.Value
@@ -32,7 +35,7 @@ func (a *prefetched) end() {
 }
 
 // prefetch begins what need not wait. What goes wrong here is said by its step.
-func (x *execution) prefetch(ctx context.Context, sc Scope) {
+func (x *execution) prefetch(ctx context.Context, sc engine.Scope) {
 	if x.run.InOrder || x.run.DryRun != nil {
 		return
 	}
@@ -42,9 +45,9 @@ func (x *execution) prefetch(ctx context.Context, sc Scope) {
 			continue
 		}
 		ctx, stop := context.WithCancel(ctx)
-		a := &prefetched{trace: NewStep(s), stop: stop, done: make(chan struct{}), args: args}
+		a := &prefetched{trace: history.NewStep(s), stop: stop, done: make(chan struct{}), args: args}
 		if x.prefetched == nil {
-			x.prefetched = map[*Step]*prefetched{}
+			x.prefetched = map[*engine.Step]*prefetched{}
 		}
 		x.prefetched[s] = a
 		do := s.Action.Prefetch

@@ -1,9 +1,13 @@
-package engine
+package run
 
-import "context"
+import (
+	"context"
+
+	"github.com/b24rules/b24rules/engine"
+)
 
 // dryMemory remembers nothing new.
-type dryMemory struct{ Memory }
+type dryMemory struct{ engine.Memory }
 
 // Once returns what a real run has left.
 func (m dryMemory) Once(ctx context.Context, step string) (string, bool, error) {

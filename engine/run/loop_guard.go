@@ -1,4 +1,4 @@
-package engine
+package run
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/schemas"
 )
 
@@ -46,7 +47,7 @@ func (g *LoopGuard) check(r *Run, calls []bitrix.Call) error {
 	defer g.mu.Unlock()
 	l := g.links[r.Entity.String()]
 	if l.depth >= ringLimit && time.Since(l.at) < ringMemory {
-		return ParkError("%d runs have followed from one another, each by the write of the one before (the last by rule %s): the rules form a ring that does not settle", l.depth, l.rule)
+		return engine.ParkError("%d runs have followed from one another, each by the write of the one before (the last by rule %s): the rules form a ring that does not settle", l.depth, l.rule)
 	}
 	return nil
 }
@@ -100,16 +101,16 @@ func hasWrite(calls []bitrix.Call) bool {
 
 // written tells which CRM entity a call has changed. Lists send no events, so
 // their writes cannot close a ring.
-func written(c bitrix.Call, result json.RawMessage) (Entity, bool) {
+func written(c bitrix.Call, result json.RawMessage) (engine.Entity, bool) {
 	method := strings.ToLower(c.Method)
 	rest, ok := strings.CutPrefix(method, "crm.")
 	if !ok {
-		return Entity{}, false
+		return engine.Entity{}, false
 	}
 	kind, _, _ := strings.Cut(rest, ".")
 	id := fmt.Sprint(c.Params["id"])
 	if kind != "item" {
-		return Entity{Kind: kind, TypeID: OwnerTypeID(kind), ID: id}, OwnerTypeID(kind) != 0
+		return engine.Entity{Kind: kind, TypeID: engine.OwnerTypeID(kind), ID: id}, engine.OwnerTypeID(kind) != 0
 	}
 	typ := fmt.Sprint(c.Params["entityTypeId"])
 	if method == "crm.item.add" {
@@ -119,7 +120,7 @@ func written(c bitrix.Call, result json.RawMessage) (Entity, bool) {
 			} `json:"item"`
 		}
 		if json.Unmarshal(result, &added) != nil {
-			return Entity{}, false
+			return engine.Entity{}, false
 		}
 		id = fmt.Sprint(int64(added.Item.ID))
 	}
@@ -128,16 +129,16 @@ func written(c bitrix.Call, result json.RawMessage) (Entity, bool) {
 
 // entityOfType names an item as the events of its type do: a deal changed
 // through crm.item.update sends the deal's own event.
-func entityOfType(typ, id string) (Entity, bool) {
-	ent, err := ParseEntity("item:" + typ + ":" + id)
+func entityOfType(typ, id string) (engine.Entity, bool) {
+	ent, err := engine.ParseEntity("item:" + typ + ":" + id)
 	if err != nil {
-		return Entity{}, false
+		return engine.Entity{}, false
 	}
 	return canonical(ent), true
 }
 
 // canonical names a CRM entity by the kind that its events carry.
-func canonical(e Entity) Entity {
+func canonical(e engine.Entity) engine.Entity {
 	switch e.TypeID {
 	case 1, 2, 3, 4, 7:
 		e.Kind = schemas.OwnerByType(e.TypeID).Name

@@ -1,24 +1,27 @@
-package engine
+package run
 
 import (
 	"context"
 	"strconv"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 )
 
 // callHost serves the calls of one step.
 type callHost struct {
 	x          *execution
-	trace      *StepTrace
+	trace      *history.StepTrace
 	prefetched func(context.Context) (any, error)
 }
 
 // call describes the step for its action; row is noRow without for_each.
-func (x *execution) call(s *Step, row int, h *callHost) *Call {
+func (x *execution) call(s *engine.Step, row int, h *callHost) *engine.Call {
 	key := x.rule.ID + "/" + s.Label + "/" + x.run.Entity.String()
 	if row != noRow {
 		key += "/" + strconv.Itoa(row)
 	}
-	return NewCall(Call{
+	return engine.NewCall(engine.Call{
 		Portal: x.portal(h.trace), PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.Label,
 		Entity: x.run.Entity, Key: key, Pos: s.Pos, Memory: x.run.Memory, Zone: x.run.Zone,
 		Log:   x.run.Log.With("portal", x.run.Portal, "rule", x.rule.ID, "step", s.Label, "entity", x.run.Entity.String()),
@@ -33,7 +36,7 @@ func (h *callHost) Note(text string) { h.trace.Notes = append(h.trace.Notes, tex
 func (h *callHost) Delete(n int) error {
 	limit := h.x.rule.Limits.Deletes
 	if limit > 0 && h.x.removed+n > limit {
-		return ParkError("the run would delete %d things, limits.deletes of rule %s is %d", h.x.removed+n, h.x.rule.ID, limit)
+		return engine.ParkError("the run would delete %d things, limits.deletes of rule %s is %d", h.x.removed+n, h.x.rule.ID, limit)
 	}
 	h.x.removed += n
 	return nil

@@ -1,4 +1,4 @@
-package engine
+package history
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 )
 
 // Record writes a trace down for the history: what ReadRecord reads, of at most
@@ -200,12 +201,12 @@ func (w *recordWriter) args(s *StepTrace) {
 		w.open()
 		for _, given := range s.step.Args {
 			field := given.Field
-			if field.Index < 0 || field.Kind == ArgNames {
+			if field.Index < 0 || field.Kind == engine.ArgNames {
 				continue // the result has them
 			}
 			w.key(field.Name)
 			switch field.Kind {
-			case ArgRowValue, ArgRowFields:
+			case engine.ArgRowValue, engine.ArgRowFields:
 				w.buf = appendText(w.buf, sourceOf(given))
 			default:
 				w.value(counted(a.values.Field(field.Index).Interface()), w.most())
@@ -218,7 +219,7 @@ func (w *recordWriter) args(s *StepTrace) {
 }
 
 // sourceOf is a per-row argument as the rule file has it.
-func sourceOf(a *Argument) string {
+func sourceOf(a *engine.Argument) string {
 	if a.Value != nil && a.Value.Node != nil && a.Value.Node.Value != "" {
 		return a.Value.Node.Value
 	}
@@ -267,7 +268,7 @@ func (w *recordWriter) command(c *Command) {
 	w.number("bytes", c.bytes)
 	w.number("batch", c.Batch)
 	if c.Err != nil {
-		w.text("code", ErrorCode(c.Err))
+		w.text("code", engine.ErrorCode(c.Err))
 		w.text("error", shortened(c.Err.Error(), maxError/4))
 	}
 	w.took(c.Took)

@@ -1,4 +1,4 @@
-package engine
+package history
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
 )
@@ -52,7 +53,7 @@ func (w *recordWriter) bounded(v any, room *int, depth int) {
 	case map[string]any:
 		names := slices.Sorted(maps.Keys(x))
 		w.boundedRecord(names, func(i int) any { return x[names[i]] }, room, depth)
-	case Fields:
+	case engine.Fields:
 		names := make([]string, len(x))
 		for i, f := range x {
 			names[i] = f.Name

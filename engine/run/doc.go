@@ -1,0 +1,3 @@
+// Package run executes one rule for one entity of a portal. It is for b24rules
+// itself and may change.
+package run
