@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
+	"github.com/go-playground/validator/v10"
 )
 
 // ArgKind says how an argument is compiled and bound.
@@ -276,4 +278,58 @@ func KindOf(v any) string {
 		return "omit"
 	}
 	return fmt.Sprintf("%T", v)
+}
+
+// Names lists the names of the arguments.
+func (a *ArgStruct) Names() []string {
+	out := make([]string, len(a.Fields))
+	for i, f := range a.Fields {
+		out[i] = f.Name
+	}
+	return out
+}
+
+// validate is safe for concurrent use and keeps only a cache.
+var validate = validator.New()
+
+// Convert turns a formula's value into the Go value of the argument.
+func (f *ArgField) Convert(v any) (reflect.Value, error) { return convert(v, f.Type) }
+
+// Broken names the validator rule that a value breaks, "" when it breaks none.
+func (f *ArgField) Broken(v reflect.Value) string {
+	if f.Rules == "" {
+		return ""
+	}
+	if err := validate.Var(v.Interface(), f.Rules); err != nil {
+		return ruleText(err)
+	}
+	return ""
+}
+
+// ruleText words the first broken validator rule.
+func ruleText(err error) string {
+	var list validator.ValidationErrors
+	if !errors.As(err, &list) || len(list) == 0 {
+		return err.Error()
+	}
+	switch f := list[0]; f.Tag() {
+	case "oneof":
+		return fmt.Sprintf("wants one of %s, this is %q", strings.Join(strings.Fields(f.Param()), ", "), f.Value())
+	case "min", "gte":
+		return "wants at least " + f.Param()
+	case "max", "lte":
+		return "wants at most " + f.Param()
+	default:
+		return "breaks the rule " + f.Tag() + " " + f.Param()
+	}
+}
+
+// OneOf lists the words that the argument takes; nil when it takes others.
+func (a Arg) OneOf() []string {
+	for rule := range strings.SplitSeq(a.Rules, ",") {
+		if list, ok := strings.CutPrefix(rule, "oneof="); ok {
+			return strings.Fields(list)
+		}
+	}
+	return nil
 }

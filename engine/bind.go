@@ -33,14 +33,12 @@ func (a *Argument) Bind(ctx context.Context, sc Scope) (reflect.Value, error) {
 	if v == nil {
 		return reflect.Zero(a.Field.Type), nil
 	}
-	x, err := convert(v, a.Field.Type)
+	x, err := a.Field.Convert(v)
 	if err != nil {
 		return reflect.Value{}, a.Value.Errorf("argument %s: %w", a.Field.Name, err)
 	}
-	if a.Field.Rules != "" {
-		if err := validate.Var(x.Interface(), a.Field.Rules); err != nil {
-			return reflect.Value{}, a.Value.Errorf("argument %s %s", a.Field.Name, ruleText(err))
-		}
+	if broken := a.Field.Broken(x); broken != "" {
+		return reflect.Value{}, a.Value.Errorf("argument %s %s", a.Field.Name, broken)
 	}
 	return x, nil
 }

@@ -20,18 +20,21 @@ const Version = 1
 // them is an error the set is nil.
 func Compile(name string, data []byte, actions []*Action) (*RuleSet, diag.List) {
 	f, list := yamlfile.Parse(name, data)
-	c := &checker{file: f, list: list, actions: make(map[string]*Action, len(actions))}
+	set := &RuleSet{Name: setName(name), File: name, Version: digest(data), Source: f}
+	c := &fileCompiler{
+		values: &values{reporter: &reporter{file: f, list: list}}, set: set,
+		actions: make(map[string]*Action, len(actions)), inputs: formula.RecordOf(map[string]formula.Type{}),
+	}
 	for _, a := range actions {
 		c.actions[a.Name] = a
 		c.verbs = append(c.verbs, a.Name)
 	}
-	set := &RuleSet{Name: setName(name), File: name, Version: digest(data), Source: f}
 	if f.Root == nil {
 		if !c.list.HasErrors() {
 			c.list.Errorf(diag.Pos{File: name, Line: 1, Column: 1}, "empty-file", "the file holds no rules").Hint = "begin with `version: 1`"
 		}
 	} else {
-		c.ruleFile(set)
+		c.ruleFile()
 	}
 	c.list.Sort()
 	if c.list.HasErrors() {
@@ -50,45 +53,63 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// checker compiles one file and collects what it finds.
-type checker struct {
-	file    *yamlfile.File
-	list    diag.List
-	actions map[string]*Action
-	verbs   []string
-
-	set    *RuleSet
-	inputs formula.Type
-	// secrets are the names of the inputs that are secrets.
-	secrets []string
-	rule    *Rule
-	part    string              // of the rule: steps or deleted
-	taken   map[string]diag.Pos // names of the rule's steps
+// reporter collects the findings of one file and reads plain nodes.
+type reporter struct {
+	file *yamlfile.File
+	list diag.List
 }
 
-func (c *checker) errorf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
+// values compiles values: literals, formulas, texts with formulas, lists, records.
+type values struct {
+	*reporter
+	// secrets are the names of the inputs that are secrets.
+	secrets []string
+}
+
+// fileCompiler compiles one file.
+type fileCompiler struct {
+	*values
+	actions map[string]*Action
+	verbs   []string // the names of the actions
+	set     *RuleSet
+	inputs  formula.Type
+}
+
+// ruleCompiler compiles one rule of a file.
+type ruleCompiler struct {
+	*fileCompiler
+	rule  *Rule
+	taken map[string]diag.Pos // names of the rule's steps
+}
+
+// stepCompiler compiles one list of steps of a rule.
+type stepCompiler struct {
+	*ruleCompiler
+	part string // steps or deleted
+}
+
+func (c *reporter) Errorf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
 	return c.file.WithEnd(n, c.list.Errorf(c.file.Pos(n), code, format, args...))
 }
 
-func (c *checker) warnf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
+func (c *reporter) Warnf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
 	return c.file.WithEnd(n, c.list.Warnf(c.file.Pos(n), code, format, args...))
 }
 
 // mapping reads a mapping node; false means that there was none.
-func (c *checker) mapping(n *yaml.Node) (yamlfile.Mapping, bool) {
+func (c *reporter) mapping(n *yaml.Node) (yamlfile.Mapping, bool) {
 	m, list := c.file.Mapping(n)
 	c.list = append(c.list, list...)
 	return m, !list.HasErrors() && m.Node != nil
 }
 
 // keys reports keys that are not among those allowed.
-func (c *checker) keys(m yamlfile.Mapping, what string, allowed ...string) {
+func (c *reporter) keys(m yamlfile.Mapping, what string, allowed ...string) {
 	for _, e := range m.Entries {
 		if contains(allowed, e.Name) {
 			continue
 		}
-		f := c.errorf(e.Key, "unknown-key", "unknown key %q in %s", e.Name, what)
-		f.Hint = suggest(e.Name, allowed)
+		suggest(c.Errorf(e.Key, "unknown-key", "unknown key %q in %s", e.Name, what), e.Name, allowed)
 	}
 }
 
@@ -101,8 +122,8 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-func (c *checker) ruleFile(set *RuleSet) {
-	c.set = set
+func (c *fileCompiler) ruleFile() {
+	set := c.set
 	m, ok := c.mapping(c.file.Root)
 	if !ok {
 		return
@@ -112,14 +133,13 @@ func (c *checker) ruleFile(set *RuleSet) {
 	if e, ok := m.Get("title"); ok {
 		set.Title = c.text(e.Value, "title")
 	}
-	c.inputs = formula.RecordOf(map[string]formula.Type{})
 	if e, ok := m.Get("inputs"); ok {
 		c.readInputs(e.Value)
 	}
 	varsType := c.readVars(m)
 	rules, ok := m.Get("rules")
 	if !ok {
-		c.errorf(c.file.Root, "missing-key", "a rule file needs rules").Hint = "rules:"
+		c.Errorf(c.file.Root, "missing-key", "a rule file needs rules").Hint = "rules:"
 		return
 	}
 	if !c.wantMapping(rules.Value, "rules takes the rules by their ids", "rules: {rule-id: {on: ONCRMDEALUPDATE, steps: […]}}") {
@@ -130,31 +150,32 @@ func (c *checker) ruleFile(set *RuleSet) {
 		return
 	}
 	if len(rm.Entries) == 0 {
-		c.errorf(rules.Key, "missing-key", "rules is empty")
+		c.Errorf(rules.Key, "missing-key", "rules is empty")
 	}
 	for _, e := range rm.Entries {
-		if r := c.readRule(e, varsType); r != nil {
+		r := &ruleCompiler{fileCompiler: c, taken: map[string]diag.Pos{}}
+		if r := r.readRule(e, varsType); r != nil {
 			set.Rules = append(set.Rules, r)
 		}
 	}
 }
 
-func (c *checker) version(m yamlfile.Mapping) {
+func (c *fileCompiler) version(m yamlfile.Mapping) {
 	e, ok := m.Get("version")
 	if !ok {
-		c.errorf(c.file.Root, "missing-key", "a rule file needs a version").Hint = "version: 1"
+		c.Errorf(c.file.Root, "missing-key", "a rule file needs a version").Hint = "version: 1"
 		return
 	}
 	if e.Value.Value != "1" {
-		c.errorf(e.Value, "invalid-value", "version %q is not known, this engine reads version 1", e.Value.Value)
+		c.Errorf(e.Value, "invalid-value", "version %q is not known, this engine reads version 1", e.Value.Value)
 	}
 }
 
 // text reads a literal text.
-func (c *checker) text(n *yaml.Node, what string) string {
+func (c *reporter) text(n *yaml.Node, what string) string {
 	n = yamlfile.Resolve(n)
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-		c.errorf(n, "wrong-type", "%s takes text", what)
+		c.Errorf(n, "wrong-type", "%s takes text", what)
 		return ""
 	}
 	return n.Value

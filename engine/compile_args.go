@@ -2,12 +2,10 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-playground/validator/v10"
 	"gopkg.in/yaml.v3"
 
 	"github.com/b24rules/b24rules/engine/formula"
@@ -15,74 +13,16 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// ArgTypes are the types of a step's arguments, for actions whose result
-// depends on them.
-type ArgTypes struct {
-	args map[string]*Argument
-	// stands are the arguments of the file, those with a finding too.
-	stands map[string]bool
-}
-
-func (t *ArgTypes) Arg(name string) *Argument {
-	if t == nil {
-		return nil
-	}
-	return t.args[name]
-}
-
-// Stands reports whether the argument stands in the file, right or wrong.
-func (t *ArgTypes) Stands(name string) bool { return t.stands[name] }
-
-// Given reports whether the argument stands in the file, without a finding.
-func (t *ArgTypes) Given(name string) bool { return t.Arg(name) != nil }
-
-// Type returns the type of an argument; Any when it is not given.
-func (t *ArgTypes) Type(name string) formula.Type {
-	if a := t.Arg(name); a != nil {
-		return a.Type
-	}
-	return formula.Type{Kind: formula.Any}
-}
-
-// Const returns an argument's value if it is the same in every run.
-func (t *ArgTypes) Const(name string) (any, bool) {
-	if a := t.Arg(name); a != nil {
-		return a.Value.Const()
-	}
-	return nil, false
-}
-
-// Entry returns the constant value of one name of an argument that is a mapping.
-func (t *ArgTypes) Entry(arg, name string) (any, bool) {
-	a := t.Arg(arg)
-	if a == nil {
-		return nil, false
-	}
-	fields := a.Fields
-	if a.Value != nil {
-		fields = a.Value.Record
-	}
-	if fields == nil {
-		return nil, false
-	}
-	for _, e := range fields.Entries {
-		if e.Key.Literal == name {
-			return e.Value.Const()
-		}
-	}
-	return nil, false
-}
-
 // readArgs compiles the arguments of a step. It returns nil when they cannot be
 // told apart at all.
-func (c *checker) readArgs(s *Step, verb yamlfile.Entry, env formula.Env) *ArgTypes {
-	types := &ArgTypes{args: map[string]*Argument{}, stands: map[string]bool{}}
+func (c *stepCompiler) readArgs(s *Step, verb yamlfile.Entry, env formula.Env) *ArgTypes {
+	types := NewArgTypes()
 	spec := s.Action.Arguments
 	if len(spec.Fields) == 1 && spec.Fields[0].Index < 0 {
 		if names := c.names(verb.Value, env); names != nil {
 			a := &Argument{Field: spec.Fields[0], Names: names, Type: namesType(names)}
 			s.Args = append(s.Args, a)
-			types.args[""] = a
+			types.Add("", a)
 		}
 		return types
 	}
@@ -91,7 +31,7 @@ func (c *checker) readArgs(s *Step, verb yamlfile.Entry, env formula.Env) *ArgTy
 	if value.Kind != yaml.ScalarNode || value.Tag != "!!null" {
 		var ok bool
 		if value.Kind != yaml.MappingNode {
-			c.errorf(value, "wrong-type", "%s takes arguments by name", s.Action.Name).Hint = s.Action.Name + ": {" + requiredArgs(spec) + "}"
+			c.Errorf(value, "wrong-type", "%s takes arguments by name", s.Action.Name).Hint = s.Action.Name + ": {" + requiredArgs(spec) + "}"
 			return nil
 		}
 		if m, ok = c.mapping(value); !ok {
@@ -103,25 +43,16 @@ func (c *checker) readArgs(s *Step, verb yamlfile.Entry, env formula.Env) *ArgTy
 		e, given := m.Get(f.Name)
 		if !given {
 			if f.Required {
-				c.errorf(verb.Key, "missing-argument", "%s needs %s: %s", s.Action.Name, f.Name, f.Doc)
+				c.Errorf(verb.Key, "missing-argument", "%s needs %s: %s", s.Action.Name, f.Name, f.Doc)
 			}
 			continue
 		}
-		types.stands[f.Name] = true
-		if a := c.readArg(f, e, env, types); a != nil {
+		a := c.readArg(f, e, env, types)
+		if types.Add(f.Name, a); a != nil {
 			s.Args = append(s.Args, a)
-			types.args[f.Name] = a
 		}
 	}
 	return types
-}
-
-func (a *ArgStruct) Names() []string {
-	out := make([]string, len(a.Fields))
-	for i, f := range a.Fields {
-		out[i] = f.Name
-	}
-	return out
 }
 
 // requiredArgs lists the required arguments for a hint.
@@ -138,7 +69,7 @@ func requiredArgs(a *ArgStruct) string {
 	return out
 }
 
-func (c *checker) readArg(f *ArgField, e yamlfile.Entry, env formula.Env, types *ArgTypes) *Argument {
+func (c *stepCompiler) readArg(f *ArgField, e yamlfile.Entry, env formula.Env, types *ArgTypes) *Argument {
 	if f.PerRow != "" {
 		if f.Group {
 			env = with(env, groupNames(types.Type(f.PerRow), types.Type("by")))
@@ -169,13 +100,13 @@ func (c *checker) readArg(f *ArgField, e yamlfile.Entry, env formula.Env, types 
 		if a.Fields = c.fields(e.Value, wantAny, env); a.Fields == nil {
 			return nil
 		}
-		a.Type = a.Fields.typ()
+		a.Type = recordType(a.Fields)
 	case ArgSecrets:
 		text := want{typ: formula.Type{Kind: formula.String}, what: "a value of " + f.Name, secret: true}
 		if a.Fields = c.fields(e.Value, text, env); a.Fields == nil {
 			return nil
 		}
-		a.Type = a.Fields.typ()
+		a.Type = recordType(a.Fields)
 	case ArgNames:
 		if a.Names = c.names(e.Value, env); a.Names == nil {
 			return nil
@@ -193,43 +124,22 @@ func (c *checker) readArg(f *ArgField, e yamlfile.Entry, env formula.Env, types 
 
 // checkLiteral holds a constant argument against its validator rules, so that
 // a wrong one is found before anything runs.
-func (c *checker) checkLiteral(f *ArgField, v *Value) {
+func (c *stepCompiler) checkLiteral(f *ArgField, v *Value) {
 	x, ok := v.Const()
 	if !ok || f.Rules == "" || x == nil {
 		return
 	}
-	goValue, err := convert(x, f.Type)
+	goValue, err := f.Convert(x)
 	if err != nil {
 		return // its type was reported
 	}
-	if err := validate.Var(goValue.Interface(), f.Rules); err != nil {
-		finding := c.errorf(v.Node, "invalid-value", "argument %s %s", f.Name, ruleText(err))
+	if broken := f.Broken(goValue); broken != "" {
+		finding := c.Errorf(v.Node, "invalid-value", "argument %s %s", f.Name, broken)
 		if text, ok := x.(string); ok {
-			if near := nearest(text, oneOf(f.Rules)); near != "" {
+			if near := nearest(text, f.OneOf()); near != "" {
 				finding.Hint = "did you mean " + near + "?"
 			}
 		}
-	}
-}
-
-// validate is safe for concurrent use and keeps only a cache.
-var validate = validator.New()
-
-// ruleText words the first broken validator rule.
-func ruleText(err error) string {
-	var list validator.ValidationErrors
-	if !errors.As(err, &list) || len(list) == 0 {
-		return err.Error()
-	}
-	switch f := list[0]; f.Tag() {
-	case "oneof":
-		return fmt.Sprintf("wants one of %s, this is %q", strings.Join(strings.Fields(f.Param()), ", "), f.Value())
-	case "min", "gte":
-		return "wants at least " + f.Param()
-	case "max", "lte":
-		return "wants at most " + f.Param()
-	default:
-		return "breaks the rule " + f.Tag() + " " + f.Param()
 	}
 }
 
@@ -249,18 +159,8 @@ func nearest(text string, words []string) string {
 	return words[i]
 }
 
-// oneOf returns the words that validator rules allow, if they list them.
-func oneOf(rules string) []string {
-	for rule := range strings.SplitSeq(rules, ",") {
-		if list, ok := strings.CutPrefix(rule, "oneof="); ok {
-			return strings.Fields(list)
-		}
-	}
-	return nil
-}
-
 // names compiles a mapping that defines names, each seeing those before it.
-func (c *checker) names(n *yaml.Node, env formula.Env) []*NamedValue {
+func (c *values) names(n *yaml.Node, env formula.Env) []*NamedValue {
 	if !c.wantMapping(n, "names are computed by a mapping", "total: =…, without a - before it") {
 		return nil
 	}
@@ -269,7 +169,7 @@ func (c *checker) names(n *yaml.Node, env formula.Env) []*NamedValue {
 		return nil
 	}
 	if len(m.Entries) == 0 {
-		c.errorf(n, "missing-key", "no names are computed here")
+		c.Errorf(n, "missing-key", "no names are computed here")
 	}
 	out := []*NamedValue{}
 	env = with(env, nil) // a map of our own, to which each name is added

@@ -9,7 +9,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -26,11 +25,11 @@ const (
 	ceilingFactor   = 10 // a debounce of 1s puts a run off for 10s at most
 )
 
-func (c *checker) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
+func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
 	r := &Rule{ID: e.Name, Node: e.Key, Set: c.set, Owner: e.Name, Pos: c.file.Pos(e.Key), Debounce: defaultDebounce, Ceiling: defaultDebounce * ceilingFactor}
-	c.rule, c.taken = r, map[string]diag.Pos{}
+	c.rule = r
 	if !ruleID(e.Name) {
-		f := c.errorf(e.Key, "bad-name", "a rule's id begins with a lower-case letter and goes on with letters, digits, - and _ (64 at most), this is %q", e.Name)
+		f := c.Errorf(e.Key, "bad-name", "a rule's id begins with a lower-case letter and goes on with letters, digits, - and _ (64 at most), this is %q", e.Name)
 		if strings.HasSuffix(e.Name, "-") {
 			f.Hint = "it must not end with -"
 		}
@@ -43,7 +42,7 @@ func (c *checker) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
 	c.ruleOptions(r, m)
 	on, ok := m.Get("on")
 	if !ok {
-		c.errorf(e.Key, "missing-key", "rule %q needs the events it hears", e.Name).Hint = "on: [ONCRMDEALUPDATE]"
+		c.Errorf(e.Key, "missing-key", "rule %q needs the events it hears", e.Name).Hint = "on: [ONCRMDEALUPDATE]"
 		return nil
 	}
 	c.readTriggers(r, on)
@@ -59,7 +58,7 @@ func (c *checker) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
 }
 
 // ruleOptions reads the plain keys of a rule.
-func (c *checker) ruleOptions(r *Rule, m yamlfile.Mapping) {
+func (c *ruleCompiler) ruleOptions(r *Rule, m yamlfile.Mapping) {
 	for _, e := range m.Entries {
 		switch e.Name {
 		case "title":
@@ -67,7 +66,7 @@ func (c *checker) ruleOptions(r *Rule, m yamlfile.Mapping) {
 		case "owner":
 			r.Owner = c.text(e.Value, "owner")
 			if !ruleID(r.Owner) {
-				c.errorf(e.Value, "bad-name", "an owner is written like a rule's id, this is %q", r.Owner)
+				c.Errorf(e.Value, "bad-name", "an owner is written like a rule's id, this is %q", r.Owner)
 			}
 		case "debounce":
 			c.readDebounce(r, e.Value)
@@ -82,7 +81,7 @@ func (c *checker) ruleOptions(r *Rule, m yamlfile.Mapping) {
 }
 
 // readDebounce reads `2s` or `{quiet: 2s, max: 30s}`.
-func (c *checker) readDebounce(r *Rule, n *yaml.Node) {
+func (c *ruleCompiler) readDebounce(r *Rule, n *yaml.Node) {
 	n = yamlfile.Resolve(n)
 	if n.Kind == yaml.ScalarNode {
 		r.Debounce = c.duration(n, "debounce")
@@ -102,15 +101,15 @@ func (c *checker) readDebounce(r *Rule, n *yaml.Node) {
 		r.Ceiling = c.duration(e.Value, "max")
 	}
 	if r.Ceiling < r.Debounce {
-		c.errorf(n, "invalid-value", "max (%s) is shorter than quiet (%s)", r.Ceiling, r.Debounce)
+		c.Errorf(n, "invalid-value", "max (%s) is shorter than quiet (%s)", r.Ceiling, r.Debounce)
 	}
 }
 
-func (c *checker) duration(n *yaml.Node, what string) time.Duration {
+func (c *reporter) duration(n *yaml.Node, what string) time.Duration {
 	n = yamlfile.Resolve(n)
 	d, err := time.ParseDuration(n.Value)
 	if n.Kind != yaml.ScalarNode || err != nil || d < 0 || d > 24*time.Hour {
-		f := c.errorf(n, "wrong-type", "%s takes a duration up to 24h, such as 500ms, 2s or 5m", what)
+		f := c.Errorf(n, "wrong-type", "%s takes a duration up to 24h, such as 500ms, 2s or 5m", what)
 		if _, err := time.ParseDuration(n.Value + "s"); err == nil {
 			f.Hint = n.Value + "s"
 		}
@@ -121,7 +120,7 @@ func (c *checker) duration(n *yaml.Node, what string) time.Duration {
 
 // readTriggers reads `on`: a code, a list of codes, or a mapping with events
 // and entityTypeId.
-func (c *checker) readTriggers(r *Rule, e yamlfile.Entry) {
+func (c *ruleCompiler) readTriggers(r *Rule, e yamlfile.Entry) {
 	n := yamlfile.Resolve(e.Value)
 	events := n
 	typeID, typeNode := 0, (*yaml.Node)(nil)
@@ -133,7 +132,7 @@ func (c *checker) readTriggers(r *Rule, e yamlfile.Entry) {
 		c.keys(m, "on", keyNames(onKeys)...)
 		ev, ok := m.Get("events")
 		if !ok {
-			c.errorf(n, "missing-key", "on needs events").Hint = "events: [ONCRMDYNAMICITEMUPDATE]"
+			c.Errorf(n, "missing-key", "on needs events").Hint = "events: [ONCRMDYNAMICITEMUPDATE]"
 			return
 		}
 		events = yamlfile.Resolve(ev.Value)
@@ -147,7 +146,7 @@ func (c *checker) readTriggers(r *Rule, e yamlfile.Entry) {
 		codes = events.Content
 	}
 	if len(codes) == 0 {
-		c.errorf(events, "missing-key", "a rule needs at least one event")
+		c.Errorf(events, "missing-key", "a rule needs at least one event")
 	}
 	seen := map[string]bool{}
 	for _, code := range codes {
@@ -158,14 +157,14 @@ func (c *checker) readTriggers(r *Rule, e yamlfile.Entry) {
 // anyType is how a file says that it wants the items of every smart process.
 const anyType = -1
 
-func (c *checker) entityTypeID(n *yaml.Node) int {
+func (c *ruleCompiler) entityTypeID(n *yaml.Node) int {
 	n = yamlfile.Resolve(n)
 	if n.Value == "any" {
 		return anyType
 	}
 	var id int
 	if list := yamlfile.Decode(c.file, n, &id); len(list) > 0 || id <= 0 {
-		f := c.errorf(n, "wrong-type", "entityTypeId takes the number of a type, such as 31 for smart invoices, or any")
+		f := c.Errorf(n, "wrong-type", "entityTypeId takes the number of a type, such as 31 for smart invoices, or any")
 		if src, isFormula := strings.CutPrefix(n.Value, "="); isFormula {
 			f.Message += "; which events a rule hears cannot be computed"
 			f.Hint = "entityTypeId: any, and in the rule when: =event.entityTypeId == " + src
@@ -176,34 +175,34 @@ func (c *checker) entityTypeID(n *yaml.Node) int {
 	return id
 }
 
-func (c *checker) readTrigger(r *Rule, n *yaml.Node, typeID int, typed bool, seen map[string]bool) {
+func (c *ruleCompiler) readTrigger(r *Rule, n *yaml.Node, typeID int, typed bool, seen map[string]bool) {
 	if n.Kind != yaml.ScalarNode {
-		c.errorf(n, "wrong-type", "an event is a code such as ONCRMDEALUPDATE")
+		c.Errorf(n, "wrong-type", "an event is a code such as ONCRMDEALUPDATE")
 		return
 	}
 	ev, suffix, ok := schemas.LookupEvent(n.Value)
 	if !ok {
-		c.errorf(n, "unknown-event", "unknown event %q", n.Value).Hint = eventHint(n.Value)
+		hintEvent(c.Errorf(n, "unknown-event", "unknown event %q", n.Value), n.Value)
 		return
 	}
 	upper := strings.ToUpper(n.Value)
 	switch {
 	case seen[upper]:
-		c.errorf(n, "duplicate-event", "event %s stands twice", upper).Hint = "take one of them out"
+		c.Errorf(n, "duplicate-event", "event %s stands twice", upper).Hint = "take one of them out"
 	case seen[ev.Code] || (suffix == 0 && hasSuffixed(seen, ev.Code)):
-		c.errorf(n, "duplicate-event", "%s comes with both its base code and a suffixed one: the portal sends both for one change", ev.Code).Hint = "keep one of them"
+		c.Errorf(n, "duplicate-event", "%s comes with both its base code and a suffixed one: the portal sends both for one change", ev.Code).Hint = "keep one of them"
 	}
 	seen[upper] = true
 	t := Trigger{Event: ev, EntityTypeID: suffix, Node: n}
 	if ev.Entity == "item" && suffix == 0 {
 		switch {
 		case !typed:
-			c.errorf(n, "missing-entity-type", "%s is sent for the items of every smart process and for smart invoices", ev.Code).Hint = "on: {events: [" + ev.Code + "], entityTypeId: 31}, or entityTypeId: any"
+			c.Errorf(n, "missing-entity-type", "%s is sent for the items of every smart process and for smart invoices", ev.Code).Hint = "on: {events: [" + ev.Code + "], entityTypeId: 31}, or entityTypeId: any"
 		case typeID > 0:
 			t.EntityTypeID = typeID
 		}
 	} else if typed {
-		c.errorf(n, "invalid-value", "entityTypeId is for ONCRMDYNAMICITEM events without a suffix, not for %s", upper)
+		c.Errorf(n, "invalid-value", "entityTypeId is for ONCRMDYNAMICITEM events without a suffix, not for %s", upper)
 	}
 	r.Triggers = append(r.Triggers, t)
 }
@@ -227,7 +226,7 @@ func eventCodes() []string {
 }
 
 // ruleNames are the names that every formula of a rule sees.
-func (c *checker) ruleNames(r *Rule, vars formula.Type) *known {
+func (c *ruleCompiler) ruleNames(r *Rule, vars formula.Type) *known {
 	id := formula.Type{Kind: formula.Int}
 	typeID := formula.Type{Kind: formula.Int}
 	for _, t := range r.Triggers {
@@ -254,28 +253,26 @@ func (c *checker) ruleNames(r *Rule, vars formula.Type) *known {
 }
 
 // ruleSteps reads steps and deleted and holds them against the events.
-func (c *checker) ruleSteps(r *Rule, m yamlfile.Mapping, e yamlfile.Entry, k *known) {
+func (c *ruleCompiler) ruleSteps(r *Rule, m yamlfile.Mapping, e yamlfile.Entry, k *known) {
 	steps, hasSteps := m.Get("steps")
 	deleted, hasDeleted := m.Get("deleted")
 	deleteEvent := slices.IndexFunc(r.Triggers, func(t Trigger) bool { return t.Op == "delete" })
 	switch {
 	case !hasSteps && !hasDeleted:
-		c.errorf(e.Key, "missing-key", "rule %q needs steps", r.ID)
+		c.Errorf(e.Key, "missing-key", "rule %q needs steps", r.ID)
 	case hasDeleted && deleteEvent < 0:
-		c.errorf(deleted.Key, "delete-event", "deleted never runs: on lists no delete event").Hint = deleteCode(r)
+		c.Errorf(deleted.Key, "delete-event", "deleted never runs: on lists no delete event").Hint = deleteCode(r)
 	case !hasDeleted && deleteEvent >= 0:
-		c.errorf(e.Key, "delete-event", "on lists %s, but the rule has no deleted: its steps are for an entity that exists", r.Triggers[deleteEvent].Code).Hint = "add deleted: or take the event out"
+		c.Errorf(e.Key, "delete-event", "on lists %s, but the rule has no deleted: its steps are for an entity that exists", r.Triggers[deleteEvent].Code).Hint = "add deleted: or take the event out"
 	}
 	conditions := r.When.Conjuncts()
 	k = k.knowing(r.When.Facts())
 	if hasSteps {
-		c.part = partSteps
-		r.Steps = c.readSteps(steps.Value, k.clone(), conditions, partSteps)
+		r.Steps = (&stepCompiler{c, partSteps}).readSteps(steps.Value, k.clone(), conditions, partSteps)
 		r.Prefetch = Prefetchable(r.Steps)
 	}
 	if hasDeleted {
-		c.part = partDeleted
-		r.Deleted = c.readSteps(deleted.Value, k.clone(), conditions, partDeleted)
+		r.Deleted = (&stepCompiler{c, partDeleted}).readSteps(deleted.Value, k.clone(), conditions, partDeleted)
 	}
 }
 

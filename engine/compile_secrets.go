@@ -10,16 +10,16 @@ import (
 
 // checkSecrets refuses secrets in a formula: its value would carry them into
 // fields, texts and histories. of names the value's formula or its hole.
-func (c *checker) checkSecrets(n *yaml.Node, paths []string) bool {
+func (c *values) checkSecrets(n *yaml.Node, paths []string) bool {
 	for _, p := range paths {
 		name, ok := strings.CutPrefix(p, NameInputs+".")
 		name, _, _ = strings.Cut(name, ".")
 		switch {
 		case p == NameInputs && len(c.secrets) > 0:
-			c.errorf(n, "misplaced-secret", "inputs as a whole hold the secret %s, which no formula may see", c.secrets[0]).Hint = "name the one that is meant"
+			c.Errorf(n, "misplaced-secret", "inputs as a whole hold the secret %s, which no formula may see", c.secrets[0]).Hint = "name the one that is meant"
 			return false
 		case ok && slices.Contains(c.secrets, name):
-			f := c.errorf(n, "misplaced-secret", "inputs.%s is a secret: it may stand only in text that is sent as it is, such as a header of http_post, and in no formula", name)
+			f := c.Errorf(n, "misplaced-secret", "inputs.%s is a secret: it may stand only in text that is sent as it is, such as a header of http_post, and in no formula", name)
 			f.Hint = "http_post: {headers: {Authorization: 'Bearer {{ inputs." + name + " }}'}}"
 			return false
 		}
@@ -28,14 +28,14 @@ func (c *checker) checkSecrets(n *yaml.Node, paths []string) bool {
 }
 
 // isSecret reports whether a formula is a secret and nothing else.
-func (c *checker) isSecret(source string) bool {
+func (c *values) isSecret(source string) bool {
 	name, ok := strings.CutPrefix(strings.TrimSpace(source), NameInputs+".")
 	return ok && slices.Contains(c.secrets, name)
 }
 
 // secretsIn checks the formulas of a value. Where the place takes secrets, one
 // may stand alone in it or in a hole of a text.
-func (c *checker) secretsIn(v *Value, w want, env formula.Env) bool {
+func (c *values) secretsIn(v *Value, w want, env formula.Env) bool {
 	if v.Formula != nil {
 		return w.secret && c.isSecret(v.Formula.Source()) || c.checkSecrets(v.Node, v.Formula.Paths())
 	}

@@ -19,14 +19,14 @@ const maxForEach = 10_000
 
 // readSteps compiles a list of steps. Each sees the results of those before it;
 // conditions hold for all of them.
-func (c *checker) readSteps(n *yaml.Node, k *known, conditions []string, what string) []*Step {
+func (c *stepCompiler) readSteps(n *yaml.Node, k *known, conditions []string, what string) []*Step {
 	n = yamlfile.Resolve(n)
 	if n.Kind != yaml.SequenceNode {
-		c.errorf(n, "wrong-type", "%s takes a list of steps, each beginning with -", what)
+		c.Errorf(n, "wrong-type", "%s takes a list of steps, each beginning with -", what)
 		return nil
 	}
 	if len(n.Content) == 0 {
-		c.errorf(n, "missing-key", "%s has no step", what)
+		c.Errorf(n, "missing-key", "%s has no step", what)
 	}
 	c.announce(n, k)
 	var out []*Step
@@ -40,7 +40,7 @@ func (c *checker) readSteps(n *yaml.Node, k *known, conditions []string, what st
 
 // announce notes the ids of all steps of a list, so that a formula that reads
 // one too early is told where it comes from.
-func (c *checker) announce(n *yaml.Node, k *known) {
+func (c *stepCompiler) announce(n *yaml.Node, k *known) {
 	later := map[string]string{}
 	for name, hint := range k.later {
 		later[name] = hint
@@ -63,10 +63,10 @@ func (c *checker) announce(n *yaml.Node, k *known) {
 	k.later = later
 }
 
-func (c *checker) readStep(n *yaml.Node, index int, k *known, conditions []string) *Step {
+func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []string) *Step {
 	n = yamlfile.Resolve(n)
 	if n.Kind != yaml.MappingNode {
-		c.errorf(n, "wrong-type", "a step is an action with its arguments").Hint = suggest(n.Value, c.verbs)
+		suggest(c.Errorf(n, "wrong-type", "a step is an action with its arguments"), n.Value, c.verbs)
 		return nil
 	}
 	m, ok := c.mapping(n)
@@ -86,7 +86,7 @@ func (c *checker) readStep(n *yaml.Node, index int, k *known, conditions []strin
 		s.HasOnce = true
 		s.Once = c.value(e.Value, want{typ: formula.Type{Kind: formula.Any}, what: "once"}, env)
 		if s.Once != nil && s.Once.Formula == nil {
-			c.errorf(e.Value, "wrong-type", "once takes a formula whose value says what is new, such as =deal.stageId")
+			c.Errorf(e.Value, "wrong-type", "once takes a formula whose value says what is new, such as =deal.stageId")
 		}
 	}
 	if e, ok := m.Get("for_each"); ok {
@@ -107,13 +107,13 @@ func (c *checker) readStep(n *yaml.Node, index int, k *known, conditions []strin
 	}
 	c.stepNames(s, m, types, k, guards)
 	if s.Action.Check != nil && types != nil {
-		s.Action.Check(&StepCheck{c: c, step: s, types: types, verb: verb})
+		s.Action.Check(NewStepCheck(c, c.rule, s, c.part == partDeleted))
 	}
 	return s
 }
 
 // verb finds the one key of a step that is an action.
-func (c *checker) verb(n *yaml.Node, m yamlfile.Mapping) (yamlfile.Entry, bool) {
+func (c *stepCompiler) verb(n *yaml.Node, m yamlfile.Mapping) (yamlfile.Entry, bool) {
 	var verb yamlfile.Entry
 	unknown := false
 	for _, e := range m.Entries {
@@ -125,20 +125,20 @@ func (c *checker) verb(n *yaml.Node, m yamlfile.Mapping) (yamlfile.Entry, bool) 
 			unknown = true
 			c.unknownVerb(e, verb, slices.Concat(c.verbs, stepOptions))
 		case verb.Key != nil:
-			c.errorf(e.Key, "two-actions", "a step is one action, this one has %s and %s", verb.Name, e.Name).Hint = "begin a new step with -"
+			c.Errorf(e.Key, "two-actions", "a step is one action, this one has %s and %s", verb.Name, e.Name).Hint = "begin a new step with -"
 			return verb, false
 		default:
 			verb = e
 		}
 	}
 	if verb.Key == nil && !unknown {
-		c.errorf(n, "missing-action", "the step has no action").Hint = suggest("", c.verbs)
+		suggest(c.Errorf(n, "missing-action", "the step has no action"), "", c.verbs)
 	}
 	return verb, verb.Key != nil && !unknown
 }
 
 // stepWhen compiles the condition of a step and returns its parts.
-func (c *checker) stepWhen(s *Step, m yamlfile.Mapping, k *known, conditions []string) []string {
+func (c *stepCompiler) stepWhen(s *Step, m yamlfile.Mapping, k *known, conditions []string) []string {
 	e, ok := m.Get("when")
 	if !ok {
 		return nil
@@ -147,34 +147,34 @@ func (c *checker) stepWhen(s *Step, m yamlfile.Mapping, k *known, conditions []s
 	return s.When.Conjuncts()
 }
 
-func (c *checker) stepOptions(s *Step, m yamlfile.Mapping) {
+func (c *stepCompiler) stepOptions(s *Step, m yamlfile.Mapping) {
 	if e, ok := m.Get("limit"); ok {
 		if s.ForEach == nil {
-			c.errorf(e.Key, "unknown-key", "limit belongs to for_each, this step has none")
+			c.Errorf(e.Key, "unknown-key", "limit belongs to for_each, this step has none")
 		}
 		list := yamlfile.Decode(c.file, e.Value, &s.Limit)
 		c.list = append(c.list, list...)
 		if len(list) == 0 && (s.Limit < 1 || s.Limit > maxForEach) {
-			c.errorf(e.Value, "invalid-value", "limit takes a number of elements from 1 to %d, this is %d", maxForEach, s.Limit)
+			c.Errorf(e.Value, "invalid-value", "limit takes a number of elements from 1 to %d, this is %d", maxForEach, s.Limit)
 		}
 	}
 	if e, ok := m.Get("timeout"); ok {
 		n := len(c.list)
 		if s.Timeout = c.duration(e.Value, "timeout"); s.Timeout == 0 && len(c.list) == n {
-			c.errorf(e.Value, "invalid-value", "a timeout of %s lets the step do nothing", e.Value.Value).Hint = "leave it out for no limit of its own"
+			c.Errorf(e.Value, "invalid-value", "a timeout of %s lets the step do nothing", e.Value.Value).Hint = "leave it out for no limit of its own"
 		}
 	}
 	if e, ok := m.Get("retry"); ok {
 		list := yamlfile.Decode(c.file, e.Value, &s.Retry)
 		c.list = append(c.list, list...)
 		if len(list) == 0 && (s.Retry < 1 || s.Retry > 100) {
-			c.errorf(e.Value, "invalid-value", "retry takes a number of attempts from 1 to 100, this is %d", s.Retry)
+			c.Errorf(e.Value, "invalid-value", "retry takes a number of attempts from 1 to 100, this is %d", s.Retry)
 		}
 	}
 }
 
 // readOnError reads park, skip or a list of steps.
-func (c *checker) readOnError(s *Step, e yamlfile.Entry, k *known, conditions []string) {
+func (c *stepCompiler) readOnError(s *Step, e yamlfile.Entry, k *known, conditions []string) {
 	n := yamlfile.Resolve(e.Value)
 	switch {
 	case n.Kind == yaml.SequenceNode:
@@ -187,12 +187,12 @@ func (c *checker) readOnError(s *Step, e yamlfile.Entry, k *known, conditions []
 	case n.Value == "skip":
 		s.OnError = OnErrorSkip
 	default:
-		c.errorf(n, "invalid-value", "on_error takes park, skip or a list of steps, this is %q", n.Value)
+		c.Errorf(n, "invalid-value", "on_error takes park, skip or a list of steps, this is %q", n.Value)
 	}
 }
 
 // stepNames defines what later steps see of this one.
-func (c *checker) stepNames(s *Step, m yamlfile.Mapping, types *ArgTypes, k *known, guards []string) {
+func (c *stepCompiler) stepNames(s *Step, m yamlfile.Mapping, types *ArgTypes, k *known, guards []string) {
 	result := formula.Type{Kind: formula.Any}
 	if types != nil && s.Action.Result != nil {
 		result = s.Action.Result(types)
@@ -212,7 +212,7 @@ func (c *checker) stepNames(s *Step, m yamlfile.Mapping, types *ArgTypes, k *kno
 	}
 	name := c.text(e.Value, "id")
 	if s.Action.Result == nil {
-		c.errorf(e.Key, "no-result", "%s has no result, so its step needs no id", s.Action.Name)
+		c.Errorf(e.Key, "no-result", "%s has no result, so its step needs no id", s.Action.Name)
 		return
 	}
 	if !c.newName(e.Value, name) {
@@ -229,20 +229,20 @@ func (c *checker) stepNames(s *Step, m yamlfile.Mapping, types *ArgTypes, k *kno
 }
 
 // newName reports a name that may not be given or is taken in this rule.
-func (c *checker) newName(n *yaml.Node, name string) bool {
+func (c *stepCompiler) newName(n *yaml.Node, name string) bool {
 	if name == "" {
 		return false
 	}
 	if err := formula.CheckName(name); err != nil {
-		c.errorf(n, "bad-name", "%s", err)
+		c.Errorf(n, "bad-name", "%s", err)
 		return false
 	}
 	if name == NameGroup {
-		c.errorf(n, "bad-name", "%q is what aggregate calls a group of rows", name)
+		c.Errorf(n, "bad-name", "%q is what aggregate calls a group of rows", name)
 		return false
 	}
 	if pos, taken := c.taken[name]; taken {
-		c.errorf(n, "duplicate-name", "the name %q is taken by line %d of this rule", name, pos.Line)
+		c.Errorf(n, "duplicate-name", "the name %q is taken by line %d of this rule", name, pos.Line)
 		return false
 	}
 	c.taken[name] = c.file.Pos(n)

@@ -30,7 +30,7 @@ var wantAny = want{typ: formula.Type{Kind: formula.Any}, what: "this value"}
 
 // value compiles one value. It returns nil when there was a finding that leaves
 // nothing to go on with.
-func (c *checker) value(n *yaml.Node, w want, env formula.Env) *Value {
+func (c *values) value(n *yaml.Node, w want, env formula.Env) *Value {
 	n = yamlfile.Resolve(n)
 	switch n.Kind {
 	case yaml.ScalarNode:
@@ -39,28 +39,28 @@ func (c *checker) value(n *yaml.Node, w want, env formula.Env) *Value {
 		return c.sequence(n, w, env)
 	case yaml.MappingNode:
 		if message, hint := yamlfile.FormulaTrap(c.file, n); message != "" {
-			c.errorf(n, "yaml-trap", "%s", message).Hint = hint
+			c.Errorf(n, "yaml-trap", "%s", message).Hint = hint
 			return nil
 		}
 		if w.literal != nil || !accepts(w.typ, formula.Record) {
-			c.errorf(n, "wrong-type", "%s takes %s, this is a mapping", w.what, typeName(w.typ))
+			c.Errorf(n, "wrong-type", "%s takes %s, this is a mapping", w.what, typeName(w.typ))
 			return nil
 		}
 		f := c.fields(n, wantAny, env)
 		if f == nil {
 			return nil
 		}
-		return &Value{File: c.file, Node: n, Type: f.typ(), Record: f}
+		return &Value{File: c.file, Node: n, Type: recordType(f), Record: f}
 	}
-	c.errorf(n, "wrong-type", "%s takes %s", w.what, typeName(w.typ))
+	c.Errorf(n, "wrong-type", "%s takes %s", w.what, typeName(w.typ))
 	return nil
 }
 
 func accepts(t formula.Type, k formula.Kind) bool { return t.Kind == formula.Any || t.Kind == k }
 
-func (c *checker) sequence(n *yaml.Node, w want, env formula.Env) *Value {
+func (c *values) sequence(n *yaml.Node, w want, env formula.Env) *Value {
 	if w.literal != nil || !accepts(w.typ, formula.List) {
-		f := c.errorf(n, "wrong-type", "%s takes %s, this is a list", w.what, typeName(w.typ))
+		f := c.Errorf(n, "wrong-type", "%s takes %s, this is a list", w.what, typeName(w.typ))
 		if w.typ.Kind == formula.Bool {
 			f.Hint = "join the conditions: =a && b"
 		}
@@ -88,7 +88,7 @@ func (c *checker) sequence(n *yaml.Node, w want, env formula.Env) *Value {
 	return v
 }
 
-func (c *checker) scalar(n *yaml.Node, w want, env formula.Env) *Value {
+func (c *values) scalar(n *yaml.Node, w want, env formula.Env) *Value {
 	if !strings.HasPrefix(n.Tag, "!!") {
 		return nil // a tag of its own was reported when the file was read
 	}
@@ -99,7 +99,7 @@ func (c *checker) scalar(n *yaml.Node, w want, env formula.Env) *Value {
 	case w.literal != nil:
 		x, err := w.literal(text)
 		if err != nil {
-			c.errorf(n, "wrong-type", "%s: %s", w.what, err)
+			c.Errorf(n, "wrong-type", "%s: %s", w.what, err)
 			return nil
 		}
 		v.Literal = x
@@ -117,12 +117,12 @@ func (c *checker) scalar(n *yaml.Node, w want, env formula.Env) *Value {
 }
 
 // formula compiles a scalar that begins with "=".
-func (c *checker) formula(v *Value, w want, env formula.Env) *Value {
+func (c *values) formula(v *Value, w want, env formula.Env) *Value {
 	src := v.Node.Value[FormulaOffset:]
 	f, problems := formula.Compile(src, env)
 	if len(problems) > 0 {
 		if message, hint := yamlfile.FormulaTrap(c.file, v.Node); message != "" {
-			c.errorf(v.Node, "yaml-trap", "%s", message).Hint = hint
+			c.Errorf(v.Node, "yaml-trap", "%s", message).Hint = hint
 			return nil
 		}
 		c.problems(v.Node, FormulaOffset, literalMeant(src, w, problems))
@@ -159,7 +159,7 @@ func literalMeant(src string, w want, problems []formula.Problem) []formula.Prob
 	return problems
 }
 
-func (c *checker) template(v *Value, w want, env formula.Env) *Value {
+func (c *values) template(v *Value, w want, env formula.Env) *Value {
 	t, problems := formula.CompileTemplate(v.Node.Value, env)
 	if len(problems) > 0 {
 		c.problems(v.Node, 0, problems)
@@ -174,16 +174,16 @@ func (c *checker) template(v *Value, w want, env formula.Env) *Value {
 }
 
 // problems reports what is wrong inside a formula, each at its own place.
-func (c *checker) problems(n *yaml.Node, offset int, ps []formula.Problem) {
+func (c *reporter) problems(n *yaml.Node, offset int, ps []formula.Problem) {
 	c.placed(n, offset, ps, diag.Error)
 }
 
 // doubts warns of what is allowed inside a formula and likely a mistake.
-func (c *checker) doubts(n *yaml.Node, offset int, ps []formula.Problem) {
+func (c *reporter) doubts(n *yaml.Node, offset int, ps []formula.Problem) {
 	c.placed(n, offset, ps, diag.Warning)
 }
 
-func (c *checker) placed(n *yaml.Node, offset int, ps []formula.Problem, s diag.Severity) {
+func (c *reporter) placed(n *yaml.Node, offset int, ps []formula.Problem, s diag.Severity) {
 	for _, p := range ps {
 		start, end := c.file.Span(n, offset+p.From, offset+p.To)
 		c.list.Add(diag.Finding{Pos: start, EndLine: end.Line, EndColumn: end.Column, Severity: s, Code: p.Code, Message: p.Message, Args: p.Args, Hint: p.Hint, HintArgs: p.HintArgs})
@@ -191,25 +191,25 @@ func (c *checker) placed(n *yaml.Node, offset int, ps []formula.Problem, s diag.
 }
 
 // fits reports a value whose type the place does not take.
-func (c *checker) fits(v *Value, w want) *Value {
+func (c *values) fits(v *Value, w want) *Value {
 	if formula.Fits(v.Type, w.typ) {
 		return v
 	}
 	switch {
 	case v.Type.Maybe && formula.Fits(v.Type.Present(), w.typ):
-		c.errorf(v.Node, "maybe-missing", "%s takes %s, this may be missing", w.what, typeName(w.typ)).Hint = "add a value for that case with ??"
+		c.Errorf(v.Node, "maybe-missing", "%s takes %s, this may be missing", w.what, typeName(w.typ)).Hint = "add a value for that case with ??"
 	case v.Template != nil && w.typ.Kind != formula.String:
-		f := c.errorf(v.Node, "wrong-type", "%s takes %s, and text with a value in it is text", w.what, typeName(w.typ))
+		f := c.Errorf(v.Node, "wrong-type", "%s takes %s, and text with a value in it is text", w.what, typeName(w.typ))
 		if src, ok := v.Template.Hole(); ok {
 			f.Hint = "=" + src
 		}
 	case v.Formula == nil && w.typ.Kind == formula.Bool:
-		c.errorf(v.Node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, typeName(v.Type)).Hint = "=" + strings.TrimSpace(v.Node.Value)
+		c.Errorf(v.Node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, typeName(v.Type)).Hint = "=" + strings.TrimSpace(v.Node.Value)
 	case w.typ.Kind == formula.String && (v.Type.Kind == formula.Number || v.Type.Kind == formula.Int):
-		f := c.errorf(v.Node, "wrong-type", "%s takes text, the formula gives a number", w.what)
+		f := c.Errorf(v.Node, "wrong-type", "%s takes text, the formula gives a number", w.what)
 		f.Hint = "{{ " + v.Node.Value[FormulaOffset:] + " }}"
 	default:
-		c.errorf(v.Node, "wrong-type", "%s takes %s, this is %s", w.what, typeName(w.typ), typeName(v.Type)).Hint = comparing(v, w)
+		c.Errorf(v.Node, "wrong-type", "%s takes %s, this is %s", w.what, typeName(w.typ), typeName(v.Type)).Hint = comparing(v, w)
 	}
 	return nil
 }
@@ -232,7 +232,7 @@ func comparing(v *Value, w want) string {
 
 // literal reads a scalar that is neither a formula nor text with holes, by the
 // type that the place takes rather than by YAML's guess.
-func (c *checker) literal(v *Value, w want, env formula.Env, isText bool) *Value {
+func (c *values) literal(v *Value, w want, env formula.Env, isText bool) *Value {
 	n := v.Node
 	if n.Tag == "!!null" && !isText {
 		v.Type = formula.Type{Kind: formula.Nil}
@@ -247,7 +247,7 @@ func (c *checker) literal(v *Value, w want, env formula.Env, isText bool) *Value
 	case formula.Int, formula.Number:
 		x, err := num.Parse(n.Value)
 		if err != nil || isText {
-			f := c.errorf(n, "wrong-type", "%s takes %s, this is %q", w.what, typeName(w.typ), n.Value)
+			f := c.Errorf(n, "wrong-type", "%s takes %s, this is %q", w.what, typeName(w.typ), n.Value)
 			if c.compiles(n.Value, env) {
 				f.Hint = "=" + n.Value
 			}
@@ -257,7 +257,7 @@ func (c *checker) literal(v *Value, w want, env formula.Env, isText bool) *Value
 	case formula.Bool:
 		if n.Value != "true" && n.Value != "false" {
 			text := strings.TrimSpace(n.Value) // a block has a line break at its end
-			f := c.errorf(n, "wrong-type", "%s wants true or false, this is the text %q; a formula starts with =", w.what, text)
+			f := c.Errorf(n, "wrong-type", "%s wants true or false, this is the text %q; a formula starts with =", w.what, text)
 			if c.compiles(text, env) {
 				f.Hint = "=" + text
 			}
@@ -271,19 +271,19 @@ func (c *checker) literal(v *Value, w want, env formula.Env, isText bool) *Value
 }
 
 // untyped reads a literal where any value may stand.
-func (c *checker) untyped(v *Value, w want, env formula.Env, isText bool) *Value {
+func (c *values) untyped(v *Value, w want, env formula.Env, isText bool) *Value {
 	n := v.Node
 	plain := n.Value
 	switch {
 	case !isText && (n.Tag == "!!int" || n.Tag == "!!float"):
 		digits := strings.TrimLeft(plain, "+-")
 		if len(digits) > 1 && digits[0] == '0' && digits[1] != '.' {
-			c.errorf(n, "leading-zero", "%q has a leading zero: YAML reads it as another number", plain).Hint = "'" + plain + "'"
+			c.Errorf(n, "leading-zero", "%q has a leading zero: YAML reads it as another number", plain).Hint = "'" + plain + "'"
 			return nil
 		}
 		x, err := num.Parse(plain)
 		if err != nil {
-			c.errorf(n, "wrong-type", "%s", err)
+			c.Errorf(n, "wrong-type", "%s", err)
 			return nil
 		}
 		v.Literal, v.Type = x, numberType(x)
@@ -292,7 +292,7 @@ func (c *checker) untyped(v *Value, w want, env formula.Env, isText bool) *Value
 	default:
 		v.Literal, v.Type = plain, formula.Type{Kind: formula.String}
 		if !formula.Fits(v.Type, w.typ) && c.compiles(plain, env) {
-			c.errorf(n, "wrong-type", "%s takes %s, this is the text %q; a formula starts with =", w.what, typeName(w.typ), plain).Hint = "=" + plain
+			c.Errorf(n, "wrong-type", "%s takes %s, this is the text %q; a formula starts with =", w.what, typeName(w.typ), plain).Hint = "=" + plain
 			return nil
 		}
 		c.looksLike(n, env)
@@ -301,7 +301,7 @@ func (c *checker) untyped(v *Value, w want, env formula.Env, isText bool) *Value
 }
 
 // compiles reports whether text is a formula that reads names of the scope.
-func (c *checker) compiles(text string, env formula.Env) bool {
+func (c *values) compiles(text string, env formula.Env) bool {
 	f, problems := formula.Compile(text, env)
 	return len(problems) == 0 && len(f.Vars()) > 0
 }
@@ -314,7 +314,7 @@ func numberType(x num.Num) formula.Type {
 }
 
 // fields compiles a mapping whose keys may be formulas.
-func (c *checker) fields(n *yaml.Node, w want, env formula.Env) *FieldsValue {
+func (c *values) fields(n *yaml.Node, w want, env formula.Env) *FieldsValue {
 	m, ok := c.mapping(n)
 	if !ok {
 		return nil
@@ -336,8 +336,8 @@ func (c *checker) fields(n *yaml.Node, w want, env formula.Env) *FieldsValue {
 	return out
 }
 
-// typ is the record type of a mapping: open when a key is computed.
-func (f *FieldsValue) typ() formula.Type {
+// recordType is the record type of a mapping: open when a key is computed.
+func recordType(f *FieldsValue) formula.Type {
 	fields := make(map[string]formula.Type, len(f.Entries))
 	open := false
 	for _, e := range f.Entries {

@@ -13,6 +13,9 @@ type key struct {
 	takes   yamlfile.Schema
 }
 
+// FormulaPattern is text that is a formula: "=" and something else than "=".
+const FormulaPattern = "^=[^=]"
+
 // keyNames lists the names of keys.
 func keyNames(keys []key) []string {
 	out := make([]string, len(keys))
@@ -26,7 +29,7 @@ func keyNames(keys []key) []string {
 func keySchema(keys []key, required ...string) yamlfile.Schema {
 	properties := yamlfile.Schema{}
 	for _, k := range keys {
-		properties[k.name] = titled(k.takes.Described(k.doc, k.example, k.value), k.name)
+		properties[k.name] = k.takes.Described(k.doc, k.example, k.value).Titled(k.name)
 	}
 	out := yamlfile.Schema{"type": "object", "additionalProperties": false, "properties": properties}
 	if len(required) > 0 {
@@ -37,13 +40,13 @@ func keySchema(keys []key, required ...string) yamlfile.Schema {
 
 // Parts of the schema that several keys take.
 var (
-	takesFormula  = ref("formula")
+	takesFormula  = yamlfile.RefSchema("formula")
 	takesDuration = yamlfile.DurationSchema()
 	takesCount    = yamlfile.Schema{"type": "integer", "minimum": 1}
 	takesName     = yamlfile.PatternSchema("^[a-z][a-z0-9_]*$", "want small letters, digits and _, beginning with a letter")
 	takesRuleID   = yamlfile.PatternSchema("^[a-z]([a-z0-9_-]{0,62}[a-z0-9_])?$", "want small letters, digits, - and _, beginning with a letter and not ending with -, 64 at most")
 	takesIf       = orFormula(yamlfile.Schema{"type": "boolean"})
-	takesSteps    = ref("steps")
+	takesSteps    = yamlfile.RefSchema("steps")
 )
 
 var fileKeys = []key{
@@ -51,14 +54,14 @@ var fileKeys = []key{
 	{name: "title", doc: "what the file is for", takes: yamlfile.TextSchema()},
 	{
 		name: "inputs", doc: "what the configuration of a portal supplies; formulas see them as `inputs.name`",
-		example: "{list: {type: integer, title: IBLOCK_ID of the shipment list}}", takes: namedSchema(ref("input")),
+		example: "{list: {type: integer, title: IBLOCK_ID of the shipment list}}", takes: namedSchema(yamlfile.RefSchema("input")),
 	},
 	{
 		name: "vars", doc: "constants of the file, seen as `vars.name`; each may be a formula of the inputs and of the vars before it",
 		example: "{vat: 0.2}", takes: namedSchema(yamlfile.Schema{}),
 	},
 	{name: "rules", doc: "the rules by their ids", takes: yamlfile.Schema{
-		"type": "object", "minProperties": 1, "additionalProperties": ref("rule"), "propertyNames": takesRuleID,
+		"type": "object", "minProperties": 1, "additionalProperties": yamlfile.RefSchema("rule"), "propertyNames": takesRuleID,
 	}},
 }
 
@@ -89,7 +92,7 @@ var ruleKeys = []key{
 }
 
 var onKeys = []key{
-	{name: "events", doc: "the events", takes: yamlfile.AnySchema(ref("event"), eventList())},
+	{name: "events", doc: "the events", takes: yamlfile.AnySchema(yamlfile.RefSchema("event"), eventList())},
 	{
 		name: "entityTypeId", doc: "the type of the items: 31 for smart invoices, the number of a smart process, or `any`",
 		example: "31", takes: yamlfile.AnySchema(takesCount, yamlfile.Schema{"const": "any"}),
@@ -131,9 +134,14 @@ func namedSchema(values yamlfile.Schema) yamlfile.Schema {
 }
 
 func eventList() yamlfile.Schema {
-	return yamlfile.Schema{"type": "array", "minItems": 1, "items": ref("event")}
+	return yamlfile.Schema{"type": "array", "minItems": 1, "items": yamlfile.RefSchema("event")}
 }
 
 func onSchema() yamlfile.Schema {
-	return yamlfile.AnySchema(ref("event"), eventList(), keySchema(onKeys, "events"))
+	return yamlfile.AnySchema(yamlfile.RefSchema("event"), eventList(), keySchema(onKeys, "events"))
+}
+
+// orFormula takes a value of a type or a formula that gives one.
+func orFormula(s yamlfile.Schema) yamlfile.Schema {
+	return yamlfile.AnySchema(s, yamlfile.Schema{"type": "string", "pattern": FormulaPattern})
 }

@@ -87,7 +87,7 @@ func (f *ArgField) takes() string {
 	case ArgRowFields:
 		return "names and values for each row of `" + f.PerRow + "`"
 	}
-	if words := oneOf(f.Rules); len(words) > 0 {
+	if words := f.OneOf(); len(words) > 0 {
 		return "`" + strings.Join(words, "`, `") + "`"
 	}
 	if f.Type.Kind() == reflect.Interface {

@@ -37,29 +37,23 @@ var noWords = map[string]string{
 	"wait":     "a run does not wait; debounce says how long an entity must be quiet",
 }
 
-// suggest words a hint: our name for a word of others, or the nearest of the
-// names, else all of them if few.
-func suggest(word string, names []string) string {
-	near := otherWords[strings.ToLower(word)]
-	if !contains(names, near) {
-		near = diag.Closest(word, names)
+// suggest hints at our name for a word of other engines, or at the nearest of the
+// names.
+func suggest(f *diag.Finding, word string, names []string) {
+	if ours := otherWords[strings.ToLower(word)]; contains(names, ours) {
+		f.Hintf("did you mean %s?", ours)
+		return
 	}
-	if near != "" {
-		return "did you mean " + near + "?" + diag.Lookalike(word, near)
-	}
-	if len(names) > 8 {
-		return ""
-	}
-	return "want one of " + strings.Join(names, ", ")
+	f.Suggest(word, names)
 }
 
 // unknownVerb reports a key of a step that is neither an action nor an option.
 // verb is an action that stands beside it without arguments: those may be
 // indented too little.
-func (c *checker) unknownVerb(e, verb yamlfile.Entry, names []string) {
-	f := c.errorf(e.Key, "unknown-action", "unknown action or option %q", e.Name)
+func (c *stepCompiler) unknownVerb(e, verb yamlfile.Entry, names []string) {
+	f := c.Errorf(e.Key, "unknown-action", "unknown action or option %q", e.Name)
 	if f.Hint = noWords[e.Name]; f.Hint == "" {
-		f.Hint = suggest(e.Name, names)
+		suggest(f, e.Name, names)
 	}
 	if verb.Key == nil || !isNull(verb.Value) {
 		return
@@ -75,7 +69,7 @@ func isNull(n *yaml.Node) bool {
 }
 
 // wantMapping reports what should have been a mapping, with what would be one.
-func (c *checker) wantMapping(n *yaml.Node, what, hint string) bool {
+func (c *reporter) wantMapping(n *yaml.Node, what, hint string) bool {
 	if n = yamlfile.Resolve(n); n.Kind == yaml.MappingNode || isNull(n) {
 		return true
 	}
@@ -83,19 +77,20 @@ func (c *checker) wantMapping(n *yaml.Node, what, hint string) bool {
 	if n.Kind == yaml.ScalarNode {
 		is = fmt.Sprintf("%q", n.Value)
 	}
-	c.errorf(n, "wrong-type", "%s, this is %s", what, is).Hint = hint
+	c.Errorf(n, "wrong-type", "%s, this is %s", what, is).Hint = hint
 	return false
 }
 
-// eventHint guesses what was meant by an event that there is not: a code with a
-// typo, deal_update, or several codes in one text.
-func eventHint(text string) string {
+// hintEvent guesses which event an unknown code means: a code with a typo,
+// deal_update, or several codes in one text.
+func hintEvent(f *diag.Finding, text string) {
 	if codes := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' }); len(codes) > 1 {
-		return "on: [" + strings.Join(codes, ", ") + "]"
+		f.Hintf("on: [%s]", strings.Join(codes, ", "))
+		return
 	}
 	known := eventCodes()
-	if hint := suggest(strings.ToUpper(text), known); hint != "" {
-		return hint
+	if suggest(f, strings.ToUpper(text), known); f.Hint != "" {
+		return
 	}
 	letters := strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {
@@ -105,21 +100,22 @@ func eventHint(text string) string {
 	}, strings.ToUpper(text))
 	for _, prefix := range []string{"ON", "ONCRM"} {
 		if contains(known, prefix+letters) {
-			return "did you mean " + prefix + letters + "?"
+			f.Hintf("did you mean %s?", prefix+letters)
+			return
 		}
 	}
-	return "codes are written like ONCRMDEALUPDATE"
+	f.Hint = "codes are written like ONCRMDEALUPDATE"
 }
 
 // readEntity compiles the formula that says what an event is about.
-func (c *checker) readEntity(n *yaml.Node, env formula.Env) *Value {
+func (c *ruleCompiler) readEntity(n *yaml.Node, env formula.Env) *Value {
 	n = yamlfile.Resolve(n)
 	if n.Kind == yaml.ScalarNode && !isNull(n) && !strings.HasPrefix(n.Value, "=") {
 		hint := "=event.data.FIELDS_AFTER.TASK_ID"
 		if c.compiles(n.Value, env) {
 			hint = "=" + n.Value
 		}
-		c.errorf(n, "wrong-type", "entity takes a formula that finds the id in the event, this is the text %q", n.Value).Hint = hint
+		c.Errorf(n, "wrong-type", "entity takes a formula that finds the id in the event, this is the text %q", n.Value).Hint = hint
 		return nil
 	}
 	return c.value(n, want{typ: formula.Type{Kind: formula.Any}, what: "entity"}, env)

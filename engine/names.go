@@ -109,22 +109,6 @@ func elemOf(list formula.Type) formula.Type {
 	return formula.Type{Kind: formula.Any}
 }
 
-// Conjuncts are the conditions that a when stands for.
-func (v *Value) Conjuncts() []string {
-	if v == nil || v.Formula == nil {
-		return nil
-	}
-	return v.Formula.Conjuncts()
-}
-
-// Facts is what is known where the condition holds.
-func (v *Value) Facts() formula.Facts {
-	if v == nil || v.Formula == nil {
-		return nil
-	}
-	return v.Formula.Facts()
-}
-
 // ruleID tells whether a text may be a rule's id.
 func ruleID(s string) bool {
 	if s == "" || len(s) > 64 || s[0] < 'a' || s[0] > 'z' || s[len(s)-1] == '-' {

@@ -255,7 +255,7 @@ rules:
 		_, problems := set.BindInputs(tt.given)
 		var got []string
 		for _, p := range problems {
-			got = append(got, p.Message)
+			got = append(got, p.Finding.Text())
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

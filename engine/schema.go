@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,9 +11,6 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 	"github.com/b24rules/b24rules/schemas"
 )
-
-// formulaPattern is text that is a formula: "=" and something else than "=".
-const formulaPattern = "^=[^=]"
 
 // Schema returns the JSON Schema of rule files for editors. It is made of the
 // same descriptions that the compiler reads, so completion and hover text cannot
@@ -25,11 +21,11 @@ func Schema(actions []*Action) ([]byte, error) {
 	root["title"] = "b24rules rule file"
 	root["definitions"] = yamlfile.Schema{
 		"input": keySchema(inputKeys, "type"),
-		"formula": yamlfile.Schema{"type": "string", "pattern": formulaPattern}.
+		"formula": yamlfile.Schema{"type": "string", "pattern": FormulaPattern}.
 			Described("a formula: it begins with `=` and keeps its type", "", ""),
 		"event": eventSchema(),
 		"rule":  keySchema(ruleKeys, "on"),
-		"steps": yamlfile.Schema{"type": "array", "minItems": 1, "items": ref("step")},
+		"steps": yamlfile.Schema{"type": "array", "minItems": 1, "items": yamlfile.RefSchema("step")},
 		"step":  stepSchema(actions),
 	}
 	return WriteSchema(root)
@@ -44,15 +40,6 @@ func WriteSchema(s yamlfile.Schema) ([]byte, error) {
 	err := enc.Encode(s)
 	return buf.Bytes(), err
 }
-
-func ref(name string) yamlfile.Schema { return yamlfile.Schema{"$ref": "#/definitions/" + name} }
-
-// orFormula takes a value of a type or a formula that gives one.
-func orFormula(s yamlfile.Schema) yamlfile.Schema {
-	return yamlfile.AnySchema(s, yamlfile.Schema{"type": "string", "pattern": formulaPattern})
-}
-
-func inputTypeNames() []string { return slices.Sorted(maps.Keys(inputTypes)) }
 
 // eventSchema takes the documented codes, with what is known of each. A code in
 // other letters than capitals is left to the compiler: a schema cannot compare
@@ -96,7 +83,7 @@ func (a *Action) schema() yamlfile.Schema {
 	properties := yamlfile.Schema{}
 	var required []string
 	for _, f := range a.Arguments.Fields {
-		properties[f.Name] = titled(f.schema(), f.Name)
+		properties[f.Name] = f.schema().Titled(f.Name)
 		if f.Required {
 			required = append(required, f.Name)
 		}
@@ -109,13 +96,7 @@ func (a *Action) schema() yamlfile.Schema {
 		// A step may be just "- log:" where nothing is required.
 		out["type"] = []string{"object", "null"}
 	}
-	return titled(out.Described(a.Doc, "", ""), a.Name)
-}
-
-// titled gives a schema the name that an editor shows above its text.
-func titled(s yamlfile.Schema, title string) yamlfile.Schema {
-	s["title"] = title
-	return s
+	return out.Described(a.Doc, "", "").Titled(a.Name)
 }
 
 func (f *ArgField) schema() yamlfile.Schema {

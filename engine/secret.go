@@ -15,10 +15,6 @@ import (
 // sent and stand nowhere else.
 const TypeSecret = "secret"
 
-// minSecret is how long a secret must be: a shorter one could not be told from
-// other text where an answer repeats it.
-const minSecret = 6
-
 // SecretText is text that may hold secrets. However it is printed, formatted or
 // marshalled, it reads as text with <secret> in it.
 type SecretText struct{ text, shown string }

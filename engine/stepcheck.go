@@ -7,24 +7,38 @@ import (
 
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/diag"
-	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 // StepCheck is what an action's own check sees of one step.
 type StepCheck struct {
-	c     *checker
-	step  *Step
-	types *ArgTypes
-	verb  yamlfile.Entry
+	report  Reporter
+	rule    *Rule
+	step    *Step
+	deleted bool
+}
+
+// Reporter takes findings at places of a rule file. Package compile implements it;
+// a test of an action's check can.
+type Reporter interface {
+	// Errorf reports a mistake at a node. The result is for setting a hint at once.
+	Errorf(n *yaml.Node, code, format string, args ...any) *diag.Finding
+	// Warnf reports a likely mistake.
+	Warnf(n *yaml.Node, code, format string, args ...any) *diag.Finding
+}
+
+// NewStepCheck returns what the check of a step's action sees. deleted says that
+// the step is among the rule's deleted steps.
+func NewStepCheck(report Reporter, rule *Rule, step *Step, deleted bool) *StepCheck {
+	return &StepCheck{report: report, rule: rule, step: step, deleted: deleted}
 }
 
 // Types returns the types of the step's arguments.
-func (s *StepCheck) Types() *ArgTypes { return s.types }
+func (s *StepCheck) Types() *ArgTypes { return s.step.Types }
 
 // Source returns the formula of an argument without its "=", or that of its only
 // field; "" when there is none.
 func (s *StepCheck) Source(arg string) string {
-	a := s.types.Arg(arg)
+	a := s.step.Types.Arg(arg)
 	if a == nil {
 		return ""
 	}
@@ -41,23 +55,23 @@ func (s *StepCheck) Source(arg string) string {
 // Errorf reports a mistake at an argument, or at the action's name when the
 // argument is not there.
 func (s *StepCheck) Errorf(arg, code, format string, args ...any) *diag.Finding {
-	return s.c.errorf(s.node(arg), code, format, args...)
+	return s.report.Errorf(s.node(arg), code, format, args...)
 }
 
 // Warnf reports something that is likely a mistake.
 func (s *StepCheck) Warnf(arg, code, format string, args ...any) *diag.Finding {
-	return s.c.warnf(s.node(arg), code, format, args...)
+	return s.report.Warnf(s.node(arg), code, format, args...)
 }
 
 func (s *StepCheck) node(arg string) *yaml.Node {
-	switch a := s.types.Arg(arg); {
+	switch a := s.step.Types.Arg(arg); {
 	case a == nil:
 	case a.Value != nil:
 		return a.Value.Node
 	case a.Key != nil:
 		return a.Key
 	}
-	return s.verb.Key
+	return s.step.Verb
 }
 
 // Once reports whether the step is to run once for each value of a formula, be
@@ -71,12 +85,12 @@ func (s *StepCheck) Parks() bool { return s.step.OnError == OnErrorPark }
 func (s *StepCheck) Repeated() bool { return s.step.ForEach != nil }
 
 // Deleted reports whether the step runs for an entity that is gone.
-func (s *StepCheck) Deleted() bool { return s.c.part == partDeleted }
+func (s *StepCheck) Deleted() bool { return s.deleted }
 
 // Reads returns the names that an argument's formulas read, sorted.
 func (s *StepCheck) Reads(arg string) []string {
 	var out []string
-	if a := s.types.Arg(arg); a != nil {
+	if a := s.step.Types.Arg(arg); a != nil {
 		a.EachValue(func(v *Value) { v.Reads(func(name string) { out = append(out, name) }) })
 	}
 	slices.Sort(out)
@@ -84,7 +98,7 @@ func (s *StepCheck) Reads(arg string) []string {
 }
 
 // Rule describes what the rule of the step hears.
-func (s *StepCheck) Rule() *Rule { return s.c.rule }
+func (s *StepCheck) Rule() *Rule { return s.rule }
 
 // EventTypes returns the entityTypeIds of what event.id may be the id of: 0 for
 // things outside the CRM. It is nil when that is not known.
@@ -106,9 +120,9 @@ func (r *Rule) EventTypes() []int {
 // NamedArg is one entry of an argument such as fields whose name the file itself
 // says, be it by an input's default.
 type NamedArg struct {
-	Name  string
-	c     *checker
-	entry *FieldEntry
+	Name   string
+	report Reporter
+	entry  *FieldEntry
 }
 
 // Type returns the type of the value.
@@ -119,24 +133,24 @@ func (n NamedArg) Const() (any, bool) { return n.entry.Value.Const() }
 
 // WarnNamef reports a likely mistake at the name.
 func (n NamedArg) WarnNamef(code, format string, args ...any) *diag.Finding {
-	return n.c.warnf(n.entry.Key.Node, code, format, args...)
+	return n.report.Warnf(n.entry.Key.Node, code, format, args...)
 }
 
 // WarnValuef reports a likely mistake at the value.
 func (n NamedArg) WarnValuef(code, format string, args ...any) *diag.Finding {
-	return n.c.warnf(n.entry.Value.Node, code, format, args...)
+	return n.report.Warnf(n.entry.Value.Node, code, format, args...)
 }
 
 // EachName calls f for every entry of an argument whose name is known.
 func (s *StepCheck) EachName(arg string, f func(n NamedArg)) {
-	a := s.types.Arg(arg)
+	a := s.step.Types.Arg(arg)
 	if a == nil || a.Fields == nil {
 		return
 	}
 	for _, e := range a.Fields.Entries {
-		if x, ok := s.c.rule.Fixed(e.Key, nil); ok {
+		if x, ok := s.rule.Fixed(e.Key, nil); ok {
 			if name, err := formula.ToText(x); err == nil {
-				f(NamedArg{Name: name, c: s.c, entry: e})
+				f(NamedArg{Name: name, report: s.report, entry: e})
 			}
 		}
 	}
@@ -145,13 +159,15 @@ func (s *StepCheck) EachName(arg string, f func(n NamedArg)) {
 // EachElement calls f for every constant element of an argument that is written
 // as a list, with what reports a likely mistake at it.
 func (s *StepCheck) EachElement(arg string, f func(v any, warn func(code, format string, args ...any) *diag.Finding)) {
-	a := s.types.Arg(arg)
+	a := s.step.Types.Arg(arg)
 	if a == nil || a.Value == nil {
 		return
 	}
 	for _, e := range a.Value.List {
 		if v, constant := e.Const(); constant {
-			f(v, func(code, format string, args ...any) *diag.Finding { return s.c.warnf(e.Node, code, format, args...) })
+			f(v, func(code, format string, args ...any) *diag.Finding {
+				return s.report.Warnf(e.Node, code, format, args...)
+			})
 		}
 	}
 }

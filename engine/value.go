@@ -137,6 +137,22 @@ func (f *FieldsValue) Reads(add func(name string)) {
 	}
 }
 
+// Conjuncts are the conditions that a when stands for.
+func (v *Value) Conjuncts() []string {
+	if v == nil || v.Formula == nil {
+		return nil
+	}
+	return v.Formula.Conjuncts()
+}
+
+// Facts is what is known where the condition holds.
+func (v *Value) Facts() formula.Facts {
+	if v == nil || v.Formula == nil {
+		return nil
+	}
+	return v.Formula.Facts()
+}
+
 // Eval computes the value. Its error is a *PlaceError.
 func (v *Value) Eval(ctx context.Context, sc Scope) (any, error) {
 	switch {

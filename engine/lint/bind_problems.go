@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/b24rules/b24rules/engine"
@@ -19,7 +18,7 @@ func BindProblems(s *engine.RuleSet, inputs map[string]any) []engine.InputProble
 				continue
 			}
 			if _, hears := subscribesTo(r, e.typ, schemas.OpAdd); hears {
-				out = append(out, engine.InputProblem{Name: name, Message: fmt.Sprintf("rule %s would start itself: it hears the items of type %d and adds items of the same type", r.ID, e.typ)})
+				out = append(out, engine.NewInputProblem(name, "rule %s would start itself: it hears the items of type %d and adds items of the same type", r.ID, e.typ))
 			}
 		}
 	}

@@ -42,6 +42,21 @@ func Closest(word string, candidates []string) string {
 	return best
 }
 
+// mostNames is how many names a hint lists at most.
+const mostNames = 8
+
+// Suggest sets the hint about a word that is none of the names: the name that it
+// was probably meant to be, or all names when they are few. It returns f.
+func (f *Finding) Suggest(word string, names []string) *Finding {
+	if near := Closest(word, names); near != "" {
+		return f.Hintf("did you mean %s?%s", near, Lookalike(word, near))
+	}
+	if len(names) > mostNames {
+		return f
+	}
+	return f.Hintf("want one of %s", strings.Join(names, ", "))
+}
+
 // cyrillic letters look like these Latin ones; a keyboard that was left in the
 // other layout gives them unseen.
 var cyrillic = strings.NewReplacer(

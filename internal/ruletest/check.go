@@ -94,10 +94,11 @@ func (c *checker) bind(t *test) {
 			if in, ok := fields(merged).get(p.Name); ok {
 				pos = in.valuePos
 			}
-			finding := c.list.Errorf(pos, "bad-input", "%s", p.Message)
-			if finding.Hint = p.Hint; pos == t.Name.pos {
-				finding.Hint = fmt.Sprintf("inputs: {%s: …}", p.Name)
+			finding := p.Finding
+			if finding.Pos = pos; pos == t.Name.pos {
+				finding.Hintf("inputs: {%s: …}", p.Name)
 			}
+			c.list.Add(finding)
 		}
 	}
 }

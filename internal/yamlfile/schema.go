@@ -72,6 +72,15 @@ func EnumSchema(words ...string) Schema { return Schema{"enum": words} }
 // ConstSchema takes one word, and tells what it means.
 func ConstSchema(word, doc string) Schema { return Schema{"const": word}.Described(doc, "", "") }
 
+// RefSchema refers to a definition of the schema.
+func RefSchema(name string) Schema { return Schema{"$ref": "#/definitions/" + name} }
+
+// Titled gives the schema the name that an editor shows above its text.
+func (s Schema) Titled(title string) Schema {
+	s["title"] = title
+	return s
+}
+
 // Described returns a copy of the schema that tells its reader what the value
 // is: doc is Markdown, example and the default value are YAML. Empty ones are
 // left out.

@@ -296,7 +296,9 @@ func bind(set *engine.RuleSet, portals []portalConfig) (*boundSet, diag.List) {
 		}
 		for _, problem := range problems {
 			known := slices.ContainsFunc(set.Inputs, func(in engine.Input) bool { return in.Name == problem.Name })
-			list.Errorf(here.place(problem.Name, known), "bad-input", "portal %s: %s", p.Name, problem.Message).Hint = problem.Hint
+			f := problem.Finding
+			f.Pos, f.Message, f.Args = here.place(problem.Name, known), "portal %s: "+f.Message, append([]any{p.Name}, f.Args...)
+			list.Add(f)
 		}
 		out.inputs[p.Name] = values
 	}

@@ -1,0 +1,74 @@
+package engine
+
+import "github.com/b24rules/b24rules/engine/formula"
+
+// ArgTypes are the types of a step's arguments, for actions whose result
+// depends on them.
+type ArgTypes struct {
+	args map[string]*Argument
+	// written are the arguments of the file, those with a finding too.
+	written map[string]bool
+}
+
+// NewArgTypes returns the types of no arguments.
+func NewArgTypes() *ArgTypes {
+	return &ArgTypes{args: map[string]*Argument{}, written: map[string]bool{}}
+}
+
+// Add adds an argument of the file; a is nil when there was a finding.
+func (t *ArgTypes) Add(name string, a *Argument) {
+	if t.written[name] = true; a != nil {
+		t.args[name] = a
+	}
+}
+
+// Arg returns an argument, nil when it is not given or has a finding.
+func (t *ArgTypes) Arg(name string) *Argument {
+	if t == nil {
+		return nil
+	}
+	return t.args[name]
+}
+
+// Stands reports whether the argument stands in the file, right or wrong.
+func (t *ArgTypes) Stands(name string) bool { return t.written[name] }
+
+// Given reports whether the argument stands in the file, without a finding.
+func (t *ArgTypes) Given(name string) bool { return t.Arg(name) != nil }
+
+// Type returns the type of an argument; Any when it is not given.
+func (t *ArgTypes) Type(name string) formula.Type {
+	if a := t.Arg(name); a != nil {
+		return a.Type
+	}
+	return formula.Type{Kind: formula.Any}
+}
+
+// Const returns an argument's value if it is the same in every run.
+func (t *ArgTypes) Const(name string) (any, bool) {
+	if a := t.Arg(name); a != nil {
+		return a.Value.Const()
+	}
+	return nil, false
+}
+
+// Entry returns the constant value of one name of an argument that is a mapping.
+func (t *ArgTypes) Entry(arg, name string) (any, bool) {
+	a := t.Arg(arg)
+	if a == nil {
+		return nil, false
+	}
+	fields := a.Fields
+	if a.Value != nil {
+		fields = a.Value.Record
+	}
+	if fields == nil {
+		return nil, false
+	}
+	for _, e := range fields.Entries {
+		if e.Key.Literal == name {
+			return e.Value.Const()
+		}
+	}
+	return nil, false
+}
