@@ -43,7 +43,7 @@ func (c *values) value(n *yaml.Node, w want, env formula.Env) *Value {
 			return nil
 		}
 		if w.literal != nil || !accepts(w.typ, formula.Record) {
-			c.Errorf(n, "wrong-type", "%s takes %s, this is a mapping", w.what, typeName(w.typ))
+			c.Errorf(n, "wrong-type", "%s takes %s, this is a mapping", w.what, TypeName(w.typ))
 			return nil
 		}
 		f := c.fields(n, wantAny, env)
@@ -52,7 +52,7 @@ func (c *values) value(n *yaml.Node, w want, env formula.Env) *Value {
 		}
 		return &Value{File: c.file, Node: n, Type: recordType(f), Record: f}
 	}
-	c.Errorf(n, "wrong-type", "%s takes %s", w.what, typeName(w.typ))
+	c.Errorf(n, "wrong-type", "%s takes %s", w.what, TypeName(w.typ))
 	return nil
 }
 
@@ -60,7 +60,7 @@ func accepts(t formula.Type, k formula.Kind) bool { return t.Kind == formula.Any
 
 func (c *values) sequence(n *yaml.Node, w want, env formula.Env) *Value {
 	if w.literal != nil || !accepts(w.typ, formula.List) {
-		f := c.Errorf(n, "wrong-type", "%s takes %s, this is a list", w.what, typeName(w.typ))
+		f := c.Errorf(n, "wrong-type", "%s takes %s, this is a list", w.what, TypeName(w.typ))
 		if w.typ.Kind == formula.Bool {
 			f.Hint = "join the conditions: =a && b"
 		}
@@ -197,19 +197,19 @@ func (c *values) fits(v *Value, w want) *Value {
 	}
 	switch {
 	case v.Type.Maybe && formula.Fits(v.Type.Present(), w.typ):
-		c.Errorf(v.Node, "maybe-missing", "%s takes %s, this may be missing", w.what, typeName(w.typ)).Hint = "add a value for that case with ??"
+		c.Errorf(v.Node, "maybe-missing", "%s takes %s, this may be missing", w.what, TypeName(w.typ)).Hint = "add a value for that case with ??"
 	case v.Template != nil && w.typ.Kind != formula.String:
-		f := c.Errorf(v.Node, "wrong-type", "%s takes %s, and text with a value in it is text", w.what, typeName(w.typ))
+		f := c.Errorf(v.Node, "wrong-type", "%s takes %s, and text with a value in it is text", w.what, TypeName(w.typ))
 		if src, ok := v.Template.Hole(); ok {
 			f.Hint = "=" + src
 		}
 	case v.Formula == nil && w.typ.Kind == formula.Bool:
-		c.Errorf(v.Node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, typeName(v.Type)).Hint = "=" + strings.TrimSpace(v.Node.Value)
+		c.Errorf(v.Node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, TypeName(v.Type)).Hint = "=" + strings.TrimSpace(v.Node.Value)
 	case w.typ.Kind == formula.String && (v.Type.Kind == formula.Number || v.Type.Kind == formula.Int):
 		f := c.Errorf(v.Node, "wrong-type", "%s takes text, the formula gives a number", w.what)
 		f.Hint = "{{ " + v.Node.Value[FormulaOffset:] + " }}"
 	default:
-		c.Errorf(v.Node, "wrong-type", "%s takes %s, this is %s", w.what, typeName(w.typ), typeName(v.Type)).Hint = comparing(v, w)
+		c.Errorf(v.Node, "wrong-type", "%s takes %s, this is %s", w.what, TypeName(w.typ), TypeName(v.Type)).Hint = comparing(v, w)
 	}
 	return nil
 }
@@ -247,7 +247,7 @@ func (c *values) literal(v *Value, w want, env formula.Env, isText bool) *Value 
 	case formula.Int, formula.Number:
 		x, err := num.Parse(n.Value)
 		if err != nil || isText {
-			f := c.Errorf(n, "wrong-type", "%s takes %s, this is %q", w.what, typeName(w.typ), n.Value)
+			f := c.Errorf(n, "wrong-type", "%s takes %s, this is %q", w.what, TypeName(w.typ), n.Value)
 			if c.compiles(n.Value, env) {
 				f.Hint = "=" + n.Value
 			}
@@ -292,7 +292,7 @@ func (c *values) untyped(v *Value, w want, env formula.Env, isText bool) *Value 
 	default:
 		v.Literal, v.Type = plain, formula.Type{Kind: formula.String}
 		if !formula.Fits(v.Type, w.typ) && c.compiles(plain, env) {
-			c.Errorf(n, "wrong-type", "%s takes %s, this is the text %q; a formula starts with =", w.what, typeName(w.typ), plain).Hint = "=" + plain
+			c.Errorf(n, "wrong-type", "%s takes %s, this is the text %q; a formula starts with =", w.what, TypeName(w.typ), plain).Hint = "=" + plain
 			return nil
 		}
 		c.looksLike(n, env)
@@ -352,8 +352,8 @@ func recordType(f *FieldsValue) formula.Type {
 	return formula.Type{Kind: formula.Record, Fields: fields, Open: open}
 }
 
-// typeName words a type for a message: with an article, without what is inside.
-func typeName(t formula.Type) string {
+// TypeName words a type for a message: with an article, without what is inside.
+func TypeName(t formula.Type) string {
 	switch t.Kind {
 	case formula.Int:
 		return "a whole number"

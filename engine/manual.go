@@ -93,5 +93,5 @@ func (f *ArgField) takes() string {
 	if f.Type.Kind() == reflect.Interface {
 		return "a value"
 	}
-	return typeName(f.Takes)
+	return TypeName(f.Takes)
 }

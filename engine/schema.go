@@ -16,15 +16,15 @@ import (
 // same descriptions that the compiler reads, so completion and hover text cannot
 // differ from what the engine takes.
 func Schema(actions []*Action) ([]byte, error) {
-	root := keySchema(fileKeys, "version", "rules")
+	root := KeySchema(FileKeys, "version", "rules")
 	root["$schema"] = yamlfile.SchemaDraft
 	root["title"] = "b24rules rule file"
 	root["definitions"] = yamlfile.Schema{
-		"input": keySchema(inputKeys, "type"),
+		"input": KeySchema(InputKeys, "type"),
 		"formula": yamlfile.Schema{"type": "string", "pattern": FormulaPattern}.
 			Described("a formula: it begins with `=` and keeps its type", "", ""),
 		"event": eventSchema(),
-		"rule":  keySchema(ruleKeys, "on"),
+		"rule":  KeySchema(RuleKeys, "on"),
 		"steps": yamlfile.Schema{"type": "array", "minItems": 1, "items": yamlfile.RefSchema("step")},
 		"step":  stepSchema(actions),
 	}
@@ -67,7 +67,7 @@ func eventSchema() yamlfile.Schema {
 }
 
 func stepSchema(actions []*Action) yamlfile.Schema {
-	out := keySchema(stepKeys)
+	out := KeySchema(StepKeys)
 	out["minProperties"] = 1
 	properties, _ := out["properties"].(yamlfile.Schema)
 	for _, a := range actions {
@@ -78,7 +78,7 @@ func stepSchema(actions []*Action) yamlfile.Schema {
 
 func (a *Action) schema() yamlfile.Schema {
 	if a.Arguments.Type == typeNames {
-		return yamlfile.Schema{"type": "object", "minProperties": 1, "propertyNames": takesName}.Described(a.Doc, "", "")
+		return yamlfile.Schema{"type": "object", "minProperties": 1, "propertyNames": NameSchema}.Described(a.Doc, "", "")
 	}
 	properties := yamlfile.Schema{}
 	var required []string
@@ -106,7 +106,7 @@ func (f *ArgField) schema() yamlfile.Schema {
 func (f *ArgField) takesSchema() yamlfile.Schema {
 	switch f.Kind {
 	case ArgDuration:
-		return takesDuration
+		return yamlfile.DurationSchema()
 	case ArgFields, ArgRowFields, ArgNames, ArgSecrets:
 		return yamlfile.Schema{"type": "object"}
 	case ArgRowValue:
@@ -122,7 +122,7 @@ func (f *ArgField) takesSchema() yamlfile.Schema {
 	if f.Takes.Kind == formula.String && s["enum"] == nil {
 		return s // a formula is text, too
 	}
-	return orFormula(s)
+	return OrFormula(s)
 }
 
 // suggestions are values that an editor offers though others are taken too.
