@@ -15,7 +15,7 @@ import (
 func TestSays(t *testing.T) {
 	t.Parallel()
 	for _, a := range actions.All {
-		if !a.Described() {
+		if a.Says == "" {
 			t.Errorf("%s has no Says", a.Name)
 		}
 	}
@@ -34,7 +34,7 @@ func TestCostHolds(t *testing.T) {
 		text += fmt.Sprintf(`,{"productId":%d,"productName":"A","price":1,"quantity":1}`, i+1)
 	}
 	s.perform("rest", `crm.item.productrow.set {"ownerType":"D","ownerId":1,"productRows":[`+text[1:]+`]}`)
-	cost := s.rules.Describe().Rules[0].Cost
+	cost := engine.Describe(s.rules).Rules[0].Cost
 	sent := func() int {
 		trace, err := run.Run{
 			Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"},

@@ -97,7 +97,7 @@ func TestModel(t *testing.T) {
 		if set == nil {
 			t.Fatal(list)
 		}
-		return set.Model(), set.Logic()
+		return engine.Model(set), engine.Logic(set)
 	}
 	want, _ := model(base)
 	same := []string{

@@ -333,3 +333,26 @@ func (a Arg) OneOf() []string {
 	}
 	return nil
 }
+
+// checkSays finds places in what an action says that name no argument.
+func (a *ArgStruct) checkSays(says string) error {
+	names := a.Names()
+	for rest := says; ; {
+		_, after, ok := strings.Cut(rest, "{")
+		if !ok {
+			return nil
+		}
+		var hole string
+		hole, rest, _ = strings.Cut(after, "}")
+		for alternative := range strings.SplitSeq(hole, "|") {
+			name := alternative[strings.Index(alternative, "@")+1:]
+			if !slices.Contains(names, name) {
+				return fmt.Errorf("says {%s}, and there is no argument %q", hole, name)
+			}
+		}
+	}
+}
+
+// IsNames reports that the whole value of the action is a mapping of names, as that
+// of compute.
+func (a *ArgStruct) IsNames() bool { return a.Type == typeNames }

@@ -18,7 +18,7 @@ import (
 func (c *stepCompiler) readArgs(s *Step, verb yamlfile.Entry, env formula.Env) *ArgTypes {
 	types := NewArgTypes()
 	spec := s.Action.Arguments
-	if len(spec.Fields) == 1 && spec.Fields[0].Index < 0 {
+	if spec.IsNames() {
 		if names := c.names(verb.Value, env); names != nil {
 			a := &Argument{Field: spec.Fields[0], Names: names, Type: namesType(names)}
 			s.Args = append(s.Args, a)

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // Cost is how many REST commands a step sends, apart from descriptions of
@@ -115,27 +113,4 @@ func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 // Plus adds the cost of a step to that of the steps before it.
 func (c Cost) Plus(d Cost) Cost {
 	return Cost{Least: c.Least.Plus(d.Least), Typical: c.Typical.Plus(d.Typical), Worst: c.Worst.Plus(d.Worst)}
-}
-
-// cost is what the step sends with its options: one that may be skipped costs
-// nothing at least, and for_each multiplies.
-func (s *Step) cost() Cost {
-	c := s.Action.Cost
-	if s.ForEach != nil {
-		of := s.ForEach.words()
-		if formula.CheckName(of) != nil {
-			of = "each"
-		}
-		each := func(a Amount) Amount {
-			if a.Zero() {
-				return a
-			}
-			return Amount{Terms: []Term{{Of: of, Each: &a}}}
-		}
-		c = Cost{Least: each(c.Least), Typical: each(c.Typical), Worst: each(c.Worst)}
-	}
-	if s.When != nil || s.Once != nil {
-		c.Least = Amount{}
-	}
-	return c
 }

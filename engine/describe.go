@@ -103,7 +103,7 @@ type ArgumentDescription struct {
 }
 
 // Describe tells what the rules of the set do.
-func (s *RuleSet) Describe() Description {
+func Describe(s *RuleSet) Description {
 	out := Description{Name: s.Name, Title: s.Title, File: s.File, Rules: []RuleDescription{}}
 	for _, in := range s.Inputs {
 		d := InputDescription{Name: in.Name, Type: in.Type, Title: in.Title, Required: !in.HasDefault}
@@ -113,25 +113,25 @@ func (s *RuleSet) Describe() Description {
 		out.Inputs = append(out.Inputs, d)
 	}
 	for _, r := range s.Rules {
-		out.Rules = append(out.Rules, r.describe())
+		out.Rules = append(out.Rules, describeRule(r))
 	}
 	return out
 }
 
-func (r *Rule) describe() RuleDescription {
+func describeRule(r *Rule) RuleDescription {
 	d := RuleDescription{
-		ID: r.ID, Title: r.Title, Line: r.Pos.Line, Portals: r.Portals, When: r.When.words(), Entity: r.Entity.words(),
+		ID: r.ID, Title: r.Title, Line: r.Pos.Line, Portals: r.Portals, When: valueText(r.When), Entity: valueText(r.Entity),
 		Quiet: Duration(r.Debounce), Max: Duration(r.Ceiling), Limits: LimitsDescription(r.Limits),
 		Steps: describeSteps(r.Steps), Deleted: describeSteps(r.Deleted),
 		Cost: CostDescription(costOf(r.Steps)), DeletedCost: CostDescription(costOf(r.Deleted)),
 	}
 	for _, t := range r.Triggers {
-		d.Events = append(d.Events, t.words())
+		d.Events = append(d.Events, triggerText(t))
 	}
 	if d.Limits.Calls == 0 {
 		d.Limits.Calls = DefaultCalls
 	}
-	if r.hearsEnd() {
+	if subscribesToDelete(r) {
 		// Whether the entity is gone is asked first.
 		ask := Commands(1)
 		d.DeletedCost = CostDescription(Cost{ask, ask, ask}.Plus(costOf(r.Deleted)))
@@ -139,12 +139,12 @@ func (r *Rule) describe() RuleDescription {
 	return d
 }
 
-func (r *Rule) hearsEnd() bool {
+func subscribesToDelete(r *Rule) bool {
 	return slices.ContainsFunc(r.Triggers, func(t Trigger) bool { return t.Op == "delete" && t.Entity != "" })
 }
 
-// words names what a trigger hears.
-func (t Trigger) words() string {
+// triggerText names what a trigger hears.
+func triggerText(t Trigger) string {
 	switch {
 	case t.Entity == "item" && t.EntityTypeID == 0:
 		return t.Code + " of any type"
@@ -157,7 +157,7 @@ func (t Trigger) words() string {
 func costOf(steps []*Step) Cost {
 	var c Cost
 	for _, s := range steps {
-		c = c.Plus(s.cost())
+		c = c.Plus(stepCost(s))
 	}
 	return c
 }
@@ -168,34 +168,34 @@ func describeSteps(steps []*Step) []StepDescription {
 		d := StepDescription{
 			Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line,
 			Effect: map[Effect]string{Reads: "reads", Writes: "writes"}[s.Effect()],
-			When:   s.When.words(), Once: s.Once.words(), ForEach: s.ForEach.words(),
+			When:   valueText(s.When), Once: valueText(s.Once), ForEach: valueText(s.ForEach),
 			Timeout: Duration(s.Timeout), Retry: s.Retry, Ends: s.Action.Ends,
 			OnError: map[OnError]string{OnErrorPark: "park", OnErrorSkip: "skip", OnErrorSteps: "steps"}[s.OnError],
-			Instead: describeSteps(s.Instead), Cost: CostDescription(s.cost()),
+			Instead: describeSteps(s.Instead), Cost: CostDescription(stepCost(s)),
 		}
 		if s.ForEach != nil {
 			d.Limit = s.Limit
 		}
 		for _, a := range s.Args {
-			d.Args = append(d.Args, a.describe()...)
+			d.Args = append(d.Args, describeArgument(a)...)
 		}
-		d.Does = s.says(d.Args)
+		d.Does = says(s, d.Args)
 		out = append(out, d)
 	}
 	return out
 }
 
-func (a *Argument) describe() []ArgumentDescription {
+func describeArgument(a *Argument) []ArgumentDescription {
 	name := a.Field.Name
 	switch {
 	case a.Fields != nil:
-		return []ArgumentDescription{{name, a.Fields.words()}}
+		return []ArgumentDescription{{name, fieldsText(a.Fields)}}
 	case a.Value != nil:
-		return []ArgumentDescription{{name, a.Value.words()}}
+		return []ArgumentDescription{{name, valueText(a.Value)}}
 	case a.Names != nil:
 		var parts []string
 		for _, n := range a.Names {
-			parts = append(parts, n.Name+": "+n.Value.words())
+			parts = append(parts, n.Name+": "+valueText(n.Value))
 		}
 		return []ArgumentDescription{{name, strings.Join(parts, ", ")}}
 	}
@@ -203,7 +203,7 @@ func (a *Argument) describe() []ArgumentDescription {
 }
 
 // says fills the arguments into what the action says of itself.
-func (s *Step) says(args []ArgumentDescription) string {
+func says(s *Step, args []ArgumentDescription) string {
 	var b strings.Builder
 	rest := s.Action.Says
 	for {
@@ -236,8 +236,8 @@ func fillHole(hole string, args []ArgumentDescription) string {
 	return ""
 }
 
-// words is the text of a value: that of its formula, or of its literal.
-func (v *Value) words() string {
+// valueText is the text of a value: that of its formula, or of its literal.
+func valueText(v *Value) string {
 	switch {
 	case v == nil:
 		return ""
@@ -246,11 +246,11 @@ func (v *Value) words() string {
 	case v.List != nil:
 		parts := make([]string, len(v.List))
 		for i, e := range v.List {
-			parts[i] = e.words()
+			parts[i] = valueText(e)
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
 	case v.Record != nil:
-		return "{" + v.Record.words() + "}"
+		return "{" + fieldsText(v.Record) + "}"
 	case v.Node.Kind == yaml.ScalarNode && v.Template == nil && v.Literal == nil:
 		return "nothing"
 	case v.Template != nil:
@@ -259,32 +259,10 @@ func (v *Value) words() string {
 	return fmt.Sprint(v.Literal)
 }
 
-func (f *FieldsValue) words() string {
+func fieldsText(f *FieldsValue) string {
 	parts := make([]string, len(f.Entries))
 	for i, e := range f.Entries {
-		parts[i] = e.Key.words() + " = " + e.Value.words()
+		parts[i] = valueText(e.Key) + " = " + valueText(e.Value)
 	}
 	return strings.Join(parts, ", ")
 }
-
-// checkSays finds places in what an action says that name no argument.
-func (a *ArgStruct) checkSays(says string) error {
-	names := a.Names()
-	for rest := says; ; {
-		_, after, ok := strings.Cut(rest, "{")
-		if !ok {
-			return nil
-		}
-		var hole string
-		hole, rest, _ = strings.Cut(after, "}")
-		for alternative := range strings.SplitSeq(hole, "|") {
-			name := alternative[strings.Index(alternative, "@")+1:]
-			if !slices.Contains(names, name) {
-				return fmt.Errorf("says {%s}, and there is no argument %q", hole, name)
-			}
-		}
-	}
-}
-
-// Described reports whether the action says in words what it does.
-func (a *Action) Described() bool { return a.Says != "" }

@@ -17,19 +17,19 @@ func Manual(actions []*Action) []byte {
 		fmt.Fprintf(&b, "- [`%s`](#%s): %s\n", a.Name, a.Name, title)
 	}
 	for _, a := range actions {
-		a.manual(&b)
+		writeManual(a, &b)
 	}
 	return b.Bytes()
 }
 
-func (a *Action) manual(b *bytes.Buffer) {
+func writeManual(a *Action, b *bytes.Buffer) {
 	fmt.Fprintf(b, "\n## %s\n\n", a.Name)
 	title, rest, _ := strings.Cut(a.Doc, "\n")
 	b.WriteString(sentence(title) + "\n")
 	if rest = strings.TrimSpace(rest); rest != "" {
 		b.WriteString("\n" + rest + "\n")
 	}
-	if a.Arguments.Type == typeNames {
+	if a.Arguments.IsNames() {
 		b.WriteString("\nIts value is a mapping of names to formulas; each sees those before it.\n")
 		return
 	}
@@ -38,7 +38,7 @@ func (a *Action) manual(b *bytes.Buffer) {
 	}
 	b.WriteString("\n| argument | takes | |\n| --- | --- | --- |\n")
 	for _, f := range a.Arguments.Fields {
-		fmt.Fprintf(b, "| `%s`%s | %s | %s |\n", f.Name, mark(f.Required), cell(f.takes()), cell(f.describe()))
+		fmt.Fprintf(b, "| `%s`%s | %s | %s |\n", f.Name, mark(f.Required), cell(argTakes(f)), cell(argDoc(f)))
 	}
 }
 
@@ -60,7 +60,7 @@ func cell(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\n", " "), "|", `\|`)
 }
 
-func (f *ArgField) describe() string {
+func argDoc(f *ArgField) string {
 	text := f.Doc
 	if f.Default != "" {
 		text += "; `" + f.Default + "` when it is not given"
@@ -71,8 +71,8 @@ func (f *ArgField) describe() string {
 	return text
 }
 
-// takes words what an argument accepts.
-func (f *ArgField) takes() string {
+// argTakes words what an argument accepts.
+func argTakes(f *ArgField) string {
 	switch f.Kind {
 	case ArgDuration:
 		return "a duration"

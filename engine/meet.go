@@ -11,14 +11,14 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Meeting says whether a rule answers an event, and if not, why.
-type Meeting struct {
+// RuleMatch says whether a rule answers an event, and if not, why.
+type RuleMatch struct {
 	Rule string `json:"rule"`
 	File string `json:"file"`
 	Line int    `json:"line"`
-	// Meets says that a run follows. Perhaps says that it depends on what is not
+	// Matches says that a run follows. Perhaps says that it depends on what is not
 	// known here.
-	Meets   bool `json:"meets"`
+	Matches bool `json:"meets"`
 	Perhaps bool `json:"perhaps,omitempty"`
 	// Entity is what the run is about, such as deal:7; "" without one.
 	Entity string `json:"entity,omitempty"`
@@ -27,32 +27,32 @@ type Meeting struct {
 	Why  []string `json:"why,omitempty"`
 }
 
-// Meet tells for each rule of the set what an event would do. portal is the
+// Match tells for each rule of the set what an event would do. portal is the
 // portal's name, "" when it is not known; inputs hold what is known of the
 // inputs.
-func (s *RuleSet) Meet(portal string, e Event, inputs map[string]any) []Meeting {
-	var out []Meeting
+func Match(s *RuleSet, portal string, e Event, inputs map[string]any) []RuleMatch {
+	var out []RuleMatch
 	for _, r := range s.Rules {
-		m := Meeting{Rule: r.ID, File: s.File, Line: r.Pos.Line}
-		r.meet(&m, portal, e, inputs)
+		m := RuleMatch{Rule: r.ID, File: s.File, Line: r.Pos.Line}
+		matchRule(r, &m, portal, e, inputs)
 		out = append(out, m)
 	}
 	return out
 }
 
-func (r *Rule) meet(m *Meeting, portal string, e Event, inputs map[string]any) {
+func matchRule(r *Rule, m *RuleMatch, portal string, e Event, inputs map[string]any) {
 	known, suffix, ok := schemas.LookupEvent(e.Code)
 	if !ok {
 		m.because("%s is no event of Bitrix24", strings.ToUpper(e.Code))
 		return
 	}
 	ent, ok := EntityOf(known, suffix, e)
-	if why := r.deaf(known, suffix, ent, e); why != "" {
+	if why := mismatch(r, known, suffix, ent, e); why != "" {
 		m.because("%s", why)
 		return
 	}
 	if !ok {
-		m.because("the event has no id that a run could be about: %s", e.noID(known))
+		m.because("the event has no id that a run could be about: %s", noID(e, known))
 		return
 	}
 	switch {
@@ -72,10 +72,10 @@ func (r *Rule) meet(m *Meeting, portal string, e Event, inputs map[string]any) {
 	sc := Scope{Machine: formula.NewMachine(context.Background()), Vars: map[string]any{
 		NameEvent: EventScope(ent, portal, e, 1, known.Op == "add"), NameInputs: inputs,
 	}}
-	sc.Vars[NameVars] = r.Set.varsOf(sc)
-	switch r.allows(m, sc, inputs) {
+	sc.Vars[NameVars] = varsOf(r.Set, sc)
+	switch allows(r, m, sc, inputs) {
 	case yes:
-		m.Meets = !m.Perhaps
+		m.Matches = !m.Perhaps
 	case perhaps:
 		m.Perhaps = true
 	case no:
@@ -83,15 +83,15 @@ func (r *Rule) meet(m *Meeting, portal string, e Event, inputs map[string]any) {
 	}
 }
 
-func (m *Meeting) because(format string, args ...any) {
+func (m *RuleMatch) because(format string, args ...any) {
 	m.Why = append(m.Why, fmt.Sprintf(format, args...))
 }
 
-// deaf tells why no trigger of the rule takes an event, "" when one does.
-func (r *Rule) deaf(known schemas.Event, suffix int, ent Entity, e Event) string {
+// mismatch tells why no trigger of the rule takes an event, "" when one does.
+func mismatch(r *Rule, known schemas.Event, suffix int, ent Entity, e Event) string {
 	var hears []string
 	for _, t := range r.Triggers {
-		hears = append(hears, t.words())
+		hears = append(hears, triggerText(t))
 		if t.Code != known.Code {
 			continue
 		}
@@ -112,7 +112,7 @@ func (r *Rule) deaf(known schemas.Event, suffix int, ent Entity, e Event) string
 }
 
 // varsOf computes the constants of the file, as far as they can be.
-func (s *RuleSet) varsOf(sc Scope) map[string]any {
+func varsOf(s *RuleSet, sc Scope) map[string]any {
 	vars := map[string]any{}
 	for _, v := range s.Vars {
 		sc.Vars[NameVars] = vars
@@ -133,12 +133,12 @@ const (
 )
 
 // allows evaluates the rule's when and tells which of its parts are false.
-func (r *Rule) allows(m *Meeting, sc Scope, inputs map[string]any) answer {
+func allows(r *Rule, m *RuleMatch, sc Scope, inputs map[string]any) answer {
 	if r.When == nil {
 		return yes
 	}
-	if missing := r.unknownInputs(inputs); len(missing) > 0 {
-		m.because("when: %s depends on %s, which the configuration supplies", r.When.words(), strings.Join(missing, ", "))
+	if missing := unknownInputs(r, inputs); len(missing) > 0 {
+		m.because("when: %s depends on %s, which the configuration supplies", valueText(r.When), strings.Join(missing, ", "))
 		return perhaps
 	}
 	ctx := context.Background()
@@ -177,7 +177,7 @@ func isTrue(part string, sc Scope) bool {
 }
 
 // unknownInputs are the inputs without a value that the rule's when reads.
-func (r *Rule) unknownInputs(inputs map[string]any) []string {
+func unknownInputs(r *Rule, inputs map[string]any) []string {
 	var out []string
 	NewOrigins(r).Sources(r.When, func(path string) {
 		space, name, _ := strings.Cut(path, ".")
@@ -190,7 +190,7 @@ func (r *Rule) unknownInputs(inputs map[string]any) []string {
 }
 
 // noID says where an id was looked for.
-func (e Event) noID(known schemas.Event) string {
+func noID(e Event, known schemas.Event) string {
 	if len(known.IDs) == 0 {
 		return known.Code + " carries none"
 	}

@@ -15,29 +15,29 @@ type modeler struct {
 // Model returns a text of all that the set does: inputs, vars, rules and steps
 // with their values, in canonical form. Titles, comments, places and the layout
 // of the file are not in it, so that two files with one model run alike.
-func (s *RuleSet) Model() string { return s.model(true) }
+func Model(s *RuleSet) string { return model(s, true) }
 
 // Logic is Model without the words that stand between the holes of a text:
 // like titles they are for people.
-func (s *RuleSet) Logic() string { return s.model(false) }
+func Logic(s *RuleSet) string { return model(s, false) }
 
-func (s *RuleSet) model(wording bool) string {
+func model(s *RuleSet, wording bool) string {
 	b := &modeler{wording: wording}
 	for _, in := range s.Inputs {
 		fmt.Fprintf(b, "input %s %s %v %v\n", in.Name, in.Type, in.HasDefault, in.Default)
 	}
 	for _, v := range s.Vars {
 		fmt.Fprintf(b, "var %s ", v.Name)
-		v.Value.model(b)
+		modelValue(v.Value, b)
 		b.WriteString("\n")
 	}
 	for _, r := range s.Rules {
-		r.model(b)
+		modelRule(r, b)
 	}
 	return b.String()
 }
 
-func (r *Rule) model(b *modeler) {
+func modelRule(r *Rule, b *modeler) {
 	fmt.Fprintf(b, "rule %s owner %s debounce %s %s limits %v portals %v\n", r.ID, r.Owner, r.Debounce, r.Ceiling, r.Limits, r.Portals)
 	triggers := make([]string, len(r.Triggers))
 	for i, t := range r.Triggers {
@@ -45,9 +45,9 @@ func (r *Rule) model(b *modeler) {
 	}
 	slices.Sort(triggers)
 	fmt.Fprintf(b, "on %s\nwhen ", strings.Join(triggers, " "))
-	r.When.model(b)
+	modelValue(r.When, b)
 	b.WriteString(" entity ")
-	r.Entity.model(b)
+	modelValue(r.Entity, b)
 	b.WriteString("\n")
 	modelSteps(b, "steps", r.Steps)
 	modelSteps(b, "deleted", r.Deleted)
@@ -57,19 +57,19 @@ func modelSteps(b *modeler, what string, steps []*Step) {
 	for i, s := range steps {
 		fmt.Fprintf(b, "%s %d %s id %s limit %d timeout %s retry %d on_error %d", what, i, s.Action.Name, s.ID, s.Limit, s.Timeout, s.Retry, s.OnError)
 		b.WriteString(" when ")
-		s.When.model(b)
+		modelValue(s.When, b)
 		b.WriteString(" once ")
-		s.Once.model(b)
+		modelValue(s.Once, b)
 		b.WriteString(" for_each ")
-		s.ForEach.model(b)
+		modelValue(s.ForEach, b)
 		b.WriteString("\n")
 		for _, a := range s.Args {
 			fmt.Fprintf(b, "  %s %v ", a.Field.Name, a.Fixed)
-			a.Value.model(b)
-			a.Fields.model(b)
+			modelValue(a.Value, b)
+			modelFields(a.Fields, b)
 			for _, n := range a.Names {
 				fmt.Fprintf(b, " %s: ", n.Name)
-				n.Value.model(b)
+				modelValue(n.Value, b)
 			}
 			b.WriteString("\n")
 		}
@@ -77,7 +77,7 @@ func modelSteps(b *modeler, what string, steps []*Step) {
 	}
 }
 
-func (v *Value) model(b *modeler) {
+func modelValue(v *Value, b *modeler) {
 	switch {
 	case v == nil:
 		b.WriteString("-")
@@ -94,26 +94,26 @@ func (v *Value) model(b *modeler) {
 	case v.List != nil:
 		b.WriteString("[")
 		for _, e := range v.List {
-			e.model(b)
+			modelValue(e, b)
 			b.WriteString(", ")
 		}
 		b.WriteString("]")
 	case v.Record != nil:
-		v.Record.model(b)
+		modelFields(v.Record, b)
 	default:
 		fmt.Fprintf(b, "%T %v", v.Literal, v.Literal)
 	}
 }
 
-func (f *FieldsValue) model(b *modeler) {
+func modelFields(f *FieldsValue, b *modeler) {
 	if f == nil {
 		return
 	}
 	b.WriteString("{")
 	for _, e := range f.Entries {
-		e.Key.model(b)
+		modelValue(e.Key, b)
 		b.WriteString(": ")
-		e.Value.model(b)
+		modelValue(e.Value, b)
 		b.WriteString(", ")
 	}
 	b.WriteString("}")

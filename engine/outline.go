@@ -42,10 +42,10 @@ type Managed struct {
 	Open bool
 }
 
-// Outline describes the rule's steps in the order of the file, each followed by
+// NewOutline describes the rule's steps in the order of the file, each followed by
 // those of its on_error. inputs are what BindInputs gave: they decide names and
 // types that are formulas.
-func (r *Rule) Outline(inputs map[string]any) Outline {
+func NewOutline(r *Rule, inputs map[string]any) Outline {
 	var out Outline
 	if r.When != nil {
 		out.When = r.When.File.Pos(r.When.Node).Line
@@ -56,7 +56,7 @@ func (r *Rule) Outline(inputs map[string]any) Outline {
 		for _, s := range steps {
 			out.Steps = append(out.Steps, StepOutline{
 				Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line, Part: part,
-				When: s.When != nil, Once: s.Once != nil, Writes: s.Action.Effect == Writes, Managed: s.managed(sc),
+				When: s.When != nil, Once: s.Once != nil, Writes: s.Action.Effect == Writes, Managed: managedFields(s, sc),
 			})
 			walk("on_error", s.Instead)
 		}
@@ -66,9 +66,9 @@ func (r *Rule) Outline(inputs map[string]any) Outline {
 	return out
 }
 
-// managed reads the arguments that name fields. What only selects, as match and
+// managedFields reads the arguments that name fields. What only selects, as match and
 // where do, is not written.
-func (s *Step) managed(sc Scope) Managed {
+func managedFields(s *Step, sc Scope) Managed {
 	var m Managed
 	if s.Action.Effect != Writes {
 		return m
@@ -86,7 +86,7 @@ func (s *Step) managed(sc Scope) Managed {
 		case "list":
 			m.List = fixedInt(a.Value, sc)
 		case "key", "fields", "scope":
-			names := a.Fields.names(sc, &m.Open)
+			names := fieldNames(a.Fields, sc, &m.Open)
 			m.Names = append(m.Names, names...)
 			if a.Field.Name == "key" {
 				m.Keys = names
@@ -96,7 +96,7 @@ func (s *Step) managed(sc Scope) Managed {
 	return m
 }
 
-func (f *FieldsValue) names(sc Scope, open *bool) []string {
+func fieldNames(f *FieldsValue, sc Scope, open *bool) []string {
 	if f == nil {
 		return nil
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// Remain is a place where a rule leaves things of an entity that are to go with
+// Leftover is a place where a rule leaves things of an entity that are to go with
 // it: the deleted steps find them there by a field that holds the entity's id.
-type Remain struct {
+type Leftover struct {
 	// List is the IBLOCK_ID of a list and ListType its kind, or EntityTypeID the
 	// type of items.
 	List         int
@@ -20,17 +20,17 @@ type Remain struct {
 	Field string
 }
 
-// Remains lists where things can remain of entities that were deleted while
+// Leftovers lists where things can remain of entities that were deleted while
 // nobody listened. inputs are what BindInputs gave. known is false when the
 // deleted steps do something of which the places cannot be told.
-func (r *Rule) Remains(inputs map[string]any) (places []Remain, known bool) {
+func Leftovers(r *Rule, inputs map[string]any) (places []Leftover, known bool) {
 	known = true
 	sc := Scope{Vars: map[string]any{NameInputs: inputs}, Machine: formula.NewMachine(context.Background())}
 	for _, s := range Flatten(r.Deleted) {
 		if s.Effect() != Writes {
 			continue
 		}
-		found, ok := s.remains(sc)
+		found, ok := leftoverOf(s, sc)
 		if known = known && ok; ok && !slices.Contains(places, found) {
 			places = append(places, found)
 		}
@@ -38,10 +38,10 @@ func (r *Rule) Remains(inputs map[string]any) (places []Remain, known bool) {
 	return places, known
 }
 
-// remains tells where a step finds the things of its entity.
-func (s *Step) remains(sc Scope) (Remain, bool) {
-	m := s.managed(sc)
-	out := Remain{List: m.List, ListType: "lists", EntityTypeID: m.EntityTypeID}
+// leftoverOf tells where a step finds the things of its entity.
+func leftoverOf(s *Step, sc Scope) (Leftover, bool) {
+	m := managedFields(s, sc)
+	out := Leftover{List: m.List, ListType: "lists", EntityTypeID: m.EntityTypeID}
 	for _, a := range s.Args {
 		switch a.Field.Name {
 		case "list_type":
@@ -49,19 +49,19 @@ func (s *Step) remains(sc Scope) (Remain, bool) {
 				out.ListType, _ = v.(string)
 			}
 		case "scope", "filter", "key":
-			out.Field = a.Fields.holding(sc)
+			out.Field = fieldWithID(a.Fields, sc)
 		}
 	}
 	return out, out.Field != "" && out.List+out.EntityTypeID > 0
 }
 
-// holding is the name of the field whose value is the id of the run's entity.
-func (f *FieldsValue) holding(sc Scope) string {
+// fieldWithID is the name of the field whose value is the id of the run's entity.
+func fieldWithID(f *FieldsValue, sc Scope) string {
 	if f == nil {
 		return ""
 	}
 	for _, e := range f.Entries {
-		if !e.Value.isEntityID() {
+		if !isEntityID(e.Value) {
 			continue
 		}
 		if v, ok := fixed(e.Key, sc); ok {
@@ -72,7 +72,7 @@ func (f *FieldsValue) holding(sc Scope) string {
 	return ""
 }
 
-func (v *Value) isEntityID() bool {
+func isEntityID(v *Value) bool {
 	if v == nil || v.Node == nil || v.Formula == nil && v.Template == nil {
 		return false
 	}
@@ -82,20 +82,20 @@ func (v *Value) isEntityID() bool {
 	return strings.TrimSpace(text) == "event.id"
 }
 
-// Loud lists the steps that do something again when the rule runs for an entity
+// Repeats lists the steps that do something again when the rule runs for an entity
 // that has not changed: a call, a message. A step with once does not.
-func (r *Rule) Loud() []string {
+func Repeats(r *Rule) []string {
 	var out []string
 	for _, s := range r.AllSteps() {
-		if s.Once == nil && s.Effect() == Writes && !s.settles() {
+		if s.Once == nil && s.Effect() == Writes && !terminates(s) {
 			out = append(out, s.Label)
 		}
 	}
 	return out
 }
 
-// settles reports whether a second run of the step finds nothing to do.
-func (s *Step) settles() bool {
+// terminates reports whether a second run of the step finds nothing to do.
+func terminates(s *Step) bool {
 	if s.Action.Touches == nil || s.Types == nil {
 		return false
 	}
@@ -107,7 +107,3 @@ func (s *Step) settles() bool {
 	}
 	return len(touches) > 0
 }
-
-// Derived reports whether a formula of the rule says what it is about, which
-// only an event can tell.
-func (r *Rule) Derived() bool { return r.Entity != nil }

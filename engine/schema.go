@@ -71,19 +71,19 @@ func stepSchema(actions []*Action) yamlfile.Schema {
 	out["minProperties"] = 1
 	properties, _ := out["properties"].(yamlfile.Schema)
 	for _, a := range actions {
-		properties[a.Name] = a.schema()
+		properties[a.Name] = actionSchema(a)
 	}
 	return out
 }
 
-func (a *Action) schema() yamlfile.Schema {
-	if a.Arguments.Type == typeNames {
+func actionSchema(a *Action) yamlfile.Schema {
+	if a.Arguments.IsNames() {
 		return yamlfile.Schema{"type": "object", "minProperties": 1, "propertyNames": NameSchema}.Described(a.Doc, "", "")
 	}
 	properties := yamlfile.Schema{}
 	var required []string
 	for _, f := range a.Arguments.Fields {
-		properties[f.Name] = f.schema().Titled(f.Name)
+		properties[f.Name] = argSchema(f).Titled(f.Name)
 		if f.Required {
 			required = append(required, f.Name)
 		}
@@ -99,11 +99,11 @@ func (a *Action) schema() yamlfile.Schema {
 	return out.Described(a.Doc, "", "").Titled(a.Name)
 }
 
-func (f *ArgField) schema() yamlfile.Schema {
-	return f.takesSchema().Described(f.Doc, f.Example, f.Default)
+func argSchema(f *ArgField) yamlfile.Schema {
+	return takesSchema(f).Described(f.Doc, f.Example, f.Default)
 }
 
-func (f *ArgField) takesSchema() yamlfile.Schema {
+func takesSchema(f *ArgField) yamlfile.Schema {
 	switch f.Kind {
 	case ArgDuration:
 		return yamlfile.DurationSchema()

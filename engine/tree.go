@@ -99,3 +99,7 @@ func PathPrefix(path string, n int) string {
 	parts := strings.SplitN(path, ".", n+1)
 	return strings.Join(parts[:min(n, len(parts))], ".")
 }
+
+// Derived reports whether a formula of the rule says what it is about, which
+// only an event can tell.
+func (r *Rule) Derived() bool { return r.Entity != nil }

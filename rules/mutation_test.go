@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/rules"
 )
@@ -99,7 +100,7 @@ func TestMutations(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(uint64(4+round), uint64(n)))
 				for range mutations {
 					m := mutate(rnd, string(data))
-					changes, found := try(t, file, m, whole.Logic())
+					changes, found := try(t, file, m, engine.Logic(whole))
 					if changes {
 						counted++
 					}
@@ -132,5 +133,5 @@ func try(t *testing.T, file string, m mutant, model string) (changes, found bool
 	}()
 	set, list := load.File(file, []byte(m.text), actions.All)
 	found = len(list) > 0
-	return found || set.Logic() != model, found
+	return found || engine.Logic(set) != model, found
 }

@@ -129,7 +129,7 @@ func (c *Coverage) declare(s *stage) {
 func (c *Coverage) declareRule(r *engine.Rule, inputs map[string]any) {
 	k := keyOf(r)
 	if c.rules[k] == nil {
-		c.rules[k] = &RuleCoverage{File: k.file, Rule: k.rule, Points: points(r.Outline(inputs))}
+		c.rules[k] = &RuleCoverage{File: k.file, Rule: k.rule, Points: points(engine.NewOutline(r, inputs))}
 	}
 }
 
@@ -158,7 +158,7 @@ func (c *Coverage) declareUntested(paths []string, actions []*engine.Action, src
 func (c *Coverage) see(p played) {
 	for _, r := range p.runs {
 		k := keyOf(r.rule)
-		if line := r.rule.Outline(nil).When; line != 0 {
+		if line := engine.NewOutline(r.rule, nil).When; line != 0 {
 			what := ruleTrue
 			if r.trace.Outcome == history.Skipped {
 				what = ruleFalse

@@ -28,7 +28,7 @@ func (s *stage) managed() *managed {
 	m := &managed{items: map[int]map[string]bool{}, elements: map[int]map[string]bool{}}
 	for _, b := range s.sets {
 		for _, r := range b.set.Rules {
-			for _, step := range r.Outline(b.inputs).Steps {
+			for _, step := range engine.NewOutline(r, b.inputs).Steps {
 				m.outlines = append(m.outlines, step)
 				m.called = m.called || step.Action == "call"
 				m.open = m.open || step.Managed.Open

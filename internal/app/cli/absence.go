@@ -190,8 +190,8 @@ func whyNot(r *engine.Rule, foreign []string) string {
 	switch {
 	case r.Derived():
 		return "only an event tells what it is about"
-	case len(r.Loud()) > 0:
-		return "it would do again what it has done: " + strings.Join(r.Loud(), ", ")
+	case len(engine.Repeats(r)) > 0:
+		return "it would do again what it has done: " + strings.Join(engine.Repeats(r), ", ")
 	}
 	return "what it hears of cannot be listed: " + strings.Join(foreign, ", ")
 }

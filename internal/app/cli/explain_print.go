@@ -39,7 +39,7 @@ type ringText struct {
 func (e *explanation) sets(w io.Writer, sets []*engine.RuleSet) error {
 	out := explained{Version: 1, Sets: []engine.Description{}, Rings: []ringText{}}
 	for _, s := range sets {
-		out.Sets = append(out.Sets, s.Describe())
+		out.Sets = append(out.Sets, engine.Describe(s))
 	}
 	for _, r := range lint.Cycles(sets) {
 		out.Rings = append(out.Rings, ringText{r.Rules, r.Chain, r.Terminates, r.Why})
@@ -213,15 +213,15 @@ func rate(a engine.Amount) string {
 
 // meetings says what an event does.
 func (e *explanation) meetings(w io.Writer, sets []*engine.RuleSet, event engine.Event) error {
-	all := []engine.Meeting{}
+	all := []engine.RuleMatch{}
 	for _, s := range sets {
-		all = append(all, s.Meet(e.portal, event, defaults(s))...)
+		all = append(all, engine.Match(s, e.portal, event, defaults(s))...)
 	}
 	if e.format == "json" {
 		return writeJSON(w, map[string]any{"version": 1, "event": strings.ToUpper(event.Code), "rules": all})
 	}
 	p := &prose{w: w}
-	met := slices.ContainsFunc(all, func(m engine.Meeting) bool { return m.Meets || m.Perhaps })
+	met := slices.ContainsFunc(all, func(m engine.RuleMatch) bool { return m.Matches || m.Perhaps })
 	if !met {
 		p.line(0, "%s meets no rule", strings.ToUpper(event.Code))
 	} else {
@@ -233,10 +233,10 @@ func (e *explanation) meetings(w io.Writer, sets []*engine.RuleSet, event engine
 	return p.err
 }
 
-func (p *prose) meeting(m engine.Meeting) {
+func (p *prose) meeting(m engine.RuleMatch) {
 	says := "does not run"
 	switch {
-	case m.Meets:
+	case m.Matches:
 		says = fmt.Sprintf("runs its %s for %s", m.Part, m.Entity)
 	case m.Perhaps:
 		says = fmt.Sprintf("may run its %s for %s", m.Part, m.Entity)

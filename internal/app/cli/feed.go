@@ -35,7 +35,7 @@ func (a *app) jobRoutes(j catchup.Job, typeID int, id string) []queue.Route {
 
 // settles reports whether a rule does nothing for an entity that has not
 // changed, and can be run without an event.
-func settles(r *engine.Rule) bool { return len(r.Loud()) == 0 && !r.Derived() }
+func settles(r *engine.Rule) bool { return len(engine.Repeats(r)) == 0 && !r.Derived() }
 
 // about returns the rules that hear events of an entity, each once.
 func (g *generation) about(portal string, typeID int, id string) []engine.Route {

@@ -1,0 +1,26 @@
+package engine
+
+import "github.com/b24rules/b24rules/engine/formula"
+
+// stepCost is what the step sends with its options: one that may be skipped costs
+// nothing at least, and for_each multiplies.
+func stepCost(s *Step) Cost {
+	c := s.Action.Cost
+	if s.ForEach != nil {
+		of := valueText(s.ForEach)
+		if formula.CheckName(of) != nil {
+			of = "each"
+		}
+		each := func(a Amount) Amount {
+			if a.Zero() {
+				return a
+			}
+			return Amount{Terms: []Term{{Of: of, Each: &a}}}
+		}
+		c = Cost{Least: each(c.Least), Typical: each(c.Typical), Worst: each(c.Worst)}
+	}
+	if s.When != nil || s.Once != nil {
+		c.Least = Amount{}
+	}
+	return c
+}
