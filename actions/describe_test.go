@@ -8,6 +8,7 @@ import (
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/run"
 )
 
@@ -34,7 +35,7 @@ func TestCostHolds(t *testing.T) {
 		text += fmt.Sprintf(`,{"productId":%d,"productName":"A","price":1,"quantity":1}`, i+1)
 	}
 	s.perform("rest", `crm.item.productrow.set {"ownerType":"D","ownerId":1,"productRows":[`+text[1:]+`]}`)
-	cost := engine.Describe(s.rules).Rules[0].Cost
+	cost := describe.Set(s.rules).Rules[0].Cost
 	sent := func() int {
 		trace, err := run.Run{
 			Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"},

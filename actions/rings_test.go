@@ -7,6 +7,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/engine/load"
 )
@@ -97,7 +98,7 @@ func TestModel(t *testing.T) {
 		if set == nil {
 			t.Fatal(list)
 		}
-		return engine.Model(set), engine.Logic(set)
+		return describe.Model(set), describe.Logic(set)
 	}
 	want, _ := model(base)
 	same := []string{

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 )
 
 var update = flag.Bool("update", false, "write the generated files")
@@ -15,13 +15,13 @@ var update = flag.Bool("update", false, "write the generated files")
 // TestGenerated holds the generated files against what the code would write
 // now.
 func TestGenerated(t *testing.T) {
-	schema, err := engine.Schema(actions.All)
+	schema, err := describe.Schema(actions.All)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for file, want := range map[string][]byte{
 		"../schemas/rules.schema.json": schema,
-		"actions.md":                   engine.Manual(actions.All),
+		"actions.md":                   describe.Manual(actions.All),
 	} {
 		if *update {
 			if err := os.WriteFile(file, want, 0o666); err != nil {

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/rules"
 )
@@ -100,7 +100,7 @@ func TestMutations(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(uint64(4+round), uint64(n)))
 				for range mutations {
 					m := mutate(rnd, string(data))
-					changes, found := try(t, file, m, engine.Logic(whole))
+					changes, found := try(t, file, m, describe.Logic(whole))
 					if changes {
 						counted++
 					}
@@ -133,5 +133,5 @@ func try(t *testing.T, file string, m mutant, model string) (changes, found bool
 	}()
 	set, list := load.File(file, []byte(m.text), actions.All)
 	found = len(list) > 0
-	return found || engine.Logic(set) != model, found
+	return found || describe.Logic(set) != model, found
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/compile"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/internal/diag"
 )
@@ -9,7 +10,7 @@ import (
 // File reads one rule file. The findings are sorted by place; when one of them is
 // an error, the set is nil.
 func File(name string, data []byte, actions []*engine.Action) (*engine.RuleSet, diag.List) {
-	set, list := engine.Compile(name, data, actions)
+	set, list := compile.File(name, data, actions)
 	if set == nil {
 		return nil, list
 	}

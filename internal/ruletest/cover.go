@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -91,7 +92,7 @@ func (c *Coverage) hit(k ruleKey, line int, what string) {
 }
 
 // points are all places of a rule.
-func points(o engine.Outline) []Point {
+func points(o describe.Outline) []Point {
 	var out []Point
 	if o.When != 0 {
 		out = append(out, Point{Line: o.When, What: ruleTrue}, Point{Line: o.When, What: ruleFalse})
@@ -129,7 +130,7 @@ func (c *Coverage) declare(s *stage) {
 func (c *Coverage) declareRule(r *engine.Rule, inputs map[string]any) {
 	k := keyOf(r)
 	if c.rules[k] == nil {
-		c.rules[k] = &RuleCoverage{File: k.file, Rule: k.rule, Points: points(engine.NewOutline(r, inputs))}
+		c.rules[k] = &RuleCoverage{File: k.file, Rule: k.rule, Points: points(describe.OutlineOf(r, inputs))}
 	}
 }
 
@@ -158,7 +159,7 @@ func (c *Coverage) declareUntested(paths []string, actions []*engine.Action, src
 func (c *Coverage) see(p played) {
 	for _, r := range p.runs {
 		k := keyOf(r.rule)
-		if line := engine.NewOutline(r.rule, nil).When; line != 0 {
+		if line := describe.OutlineOf(r.rule, nil).When; line != 0 {
 			what := ruleTrue
 			if r.trace.Outcome == history.Skipped {
 				what = ruleFalse

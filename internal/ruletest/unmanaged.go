@@ -10,7 +10,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 )
 
 // managed tells the fields that the rules keep up to date from those that
@@ -21,14 +21,14 @@ type managed struct {
 	// called says that a rule calls methods by name, so that what its calls
 	// name is managed too; open that a rule computes names.
 	called, open bool
-	outlines     []engine.StepOutline
+	outlines     []describe.StepOutline
 }
 
 func (s *stage) managed() *managed {
 	m := &managed{items: map[int]map[string]bool{}, elements: map[int]map[string]bool{}}
 	for _, b := range s.sets {
 		for _, r := range b.set.Rules {
-			for _, step := range engine.NewOutline(r, b.inputs).Steps {
+			for _, step := range describe.OutlineOf(r, b.inputs).Steps {
 				m.outlines = append(m.outlines, step)
 				m.called = m.called || step.Action == "call"
 				m.open = m.open || step.Managed.Open
@@ -41,7 +41,7 @@ func (s *stage) managed() *managed {
 
 // add takes the names of one step, for every type and list when its own is only
 // known when it runs.
-func (m *managed) add(s *schema, step engine.Managed) {
+func (m *managed) add(s *schema, step describe.Managed) {
 	for id, t := range s.types {
 		if step.List != 0 || step.EntityTypeID != 0 && step.EntityTypeID != id {
 			continue
@@ -311,7 +311,7 @@ func (m *managed) marks(own map[string]bool, columns []*portalField, x thing, li
 // identifies tells whether a field is a part of a step's key, which nobody
 // could spoil without making another thing of it.
 func (m *managed) identifies(name string, list, typ int) bool {
-	return slices.ContainsFunc(m.outlines, func(s engine.StepOutline) bool {
+	return slices.ContainsFunc(m.outlines, func(s describe.StepOutline) bool {
 		fitsPlace := (list == 0 || s.Managed.List == list) && (typ == 0 || s.Managed.EntityTypeID == typ)
 		return fitsPlace && slices.Contains(s.Managed.Keys, name)
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/catchup"
 )
 
@@ -190,8 +191,8 @@ func whyNot(r *engine.Rule, foreign []string) string {
 	switch {
 	case r.Derived():
 		return "only an event tells what it is about"
-	case len(engine.Repeats(r)) > 0:
-		return "it would do again what it has done: " + strings.Join(engine.Repeats(r), ", ")
+	case len(describe.Repeats(r)) > 0:
+		return "it would do again what it has done: " + strings.Join(describe.Repeats(r), ", ")
 	}
 	return "what it hears of cannot be listed: " + strings.Join(foreign, ", ")
 }

@@ -234,7 +234,7 @@ func TestExampleForTheEmulator(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(gen.sets) != 2 || len(gen.broken) > 0 || len(gen.notes) > 0 {
-		t.Errorf("%v", describe(gen))
+		t.Errorf("%v", describeSets(gen))
 	}
 	p := emulator.New(emulator.Config{Secret: emulatorSecret})
 	defer p.Close()

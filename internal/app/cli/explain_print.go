@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/lint"
 )
 
@@ -23,9 +24,9 @@ const sampleRows = 10
 
 // explained is the JSON form of what explain says of rules.
 type explained struct {
-	Version int                  `json:"version"`
-	Sets    []engine.Description `json:"sets"`
-	Rings   []ringText           `json:"rings"`
+	Version int                    `json:"version"`
+	Sets    []describe.Description `json:"sets"`
+	Rings   []ringText             `json:"rings"`
 }
 
 // ringText is a way in which rules start themselves or each other.
@@ -37,9 +38,9 @@ type ringText struct {
 }
 
 func (e *explanation) sets(w io.Writer, sets []*engine.RuleSet) error {
-	out := explained{Version: 1, Sets: []engine.Description{}, Rings: []ringText{}}
+	out := explained{Version: 1, Sets: []describe.Description{}, Rings: []ringText{}}
 	for _, s := range sets {
-		out.Sets = append(out.Sets, engine.Describe(s))
+		out.Sets = append(out.Sets, describe.Set(s))
 	}
 	for _, r := range lint.Cycles(sets) {
 		out.Rings = append(out.Rings, ringText{r.Rules, r.Chain, r.Terminates, r.Why})
@@ -81,7 +82,7 @@ func (p *prose) line(indent int, format string, args ...any) {
 	}
 }
 
-func (p *prose) set(s engine.Description) {
+func (p *prose) set(s describe.Description) {
 	p.line(0, "%s", join(": ", s.File, s.Title))
 	if len(s.Inputs) > 0 {
 		p.line(1, "a portal's configuration supplies:")
@@ -99,7 +100,7 @@ func (p *prose) set(s engine.Description) {
 	}
 }
 
-func (p *prose) rule(r engine.RuleDescription) {
+func (p *prose) rule(r describe.RuleDescription) {
 	p.line(0, "rule %s", join(": ", r.ID, r.Title))
 	p.line(1, "listens to %s", strings.Join(r.Events, ", "))
 	if len(r.Portals) > 0 {
@@ -136,7 +137,7 @@ func portals(names []string) string {
 	return "the portals " + strings.Join(names, ", ")
 }
 
-func (p *prose) steps(indent int, steps []engine.StepDescription) {
+func (p *prose) steps(indent int, steps []describe.StepDescription) {
 	for i, s := range steps {
 		p.line(indent, "%d. %s%s", i+1, s.Does, options(s))
 		if s.OnError == "steps" {
@@ -147,7 +148,7 @@ func (p *prose) steps(indent int, steps []engine.StepDescription) {
 }
 
 // options words the options of a step.
-func options(s engine.StepDescription) string {
+func options(s describe.StepDescription) string {
 	var out []string
 	add := func(given bool, format string, args ...any) {
 		if given {
@@ -164,7 +165,7 @@ func options(s engine.StepDescription) string {
 }
 
 // cost says what an event costs and how many a second the plan sustains.
-func (p *prose) cost(indent int, what string, c engine.CostDescription) {
+func (p *prose) cost(indent int, what string, c describe.CostDescription) {
 	if c.Worst.Zero() {
 		p.line(indent, "%s costs no REST commands", what)
 		return
@@ -213,15 +214,15 @@ func rate(a engine.Amount) string {
 
 // meetings says what an event does.
 func (e *explanation) meetings(w io.Writer, sets []*engine.RuleSet, event engine.Event) error {
-	all := []engine.RuleMatch{}
+	all := []describe.RuleMatch{}
 	for _, s := range sets {
-		all = append(all, engine.Match(s, e.portal, event, defaults(s))...)
+		all = append(all, describe.Match(s, e.portal, event, defaults(s))...)
 	}
 	if e.format == "json" {
 		return writeJSON(w, map[string]any{"version": 1, "event": strings.ToUpper(event.Code), "rules": all})
 	}
 	p := &prose{w: w}
-	met := slices.ContainsFunc(all, func(m engine.RuleMatch) bool { return m.Matches || m.Perhaps })
+	met := slices.ContainsFunc(all, func(m describe.RuleMatch) bool { return m.Matches || m.Perhaps })
 	if !met {
 		p.line(0, "%s meets no rule", strings.ToUpper(event.Code))
 	} else {
@@ -233,7 +234,7 @@ func (e *explanation) meetings(w io.Writer, sets []*engine.RuleSet, event engine
 	return p.err
 }
 
-func (p *prose) meeting(m engine.RuleMatch) {
+func (p *prose) meeting(m describe.RuleMatch) {
 	says := "does not run"
 	switch {
 	case m.Matches:

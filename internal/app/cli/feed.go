@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
@@ -35,7 +36,7 @@ func (a *app) jobRoutes(j catchup.Job, typeID int, id string) []queue.Route {
 
 // settles reports whether a rule does nothing for an entity that has not
 // changed, and can be run without an event.
-func settles(r *engine.Rule) bool { return len(engine.Repeats(r)) == 0 && !r.Derived() }
+func settles(r *engine.Rule) bool { return len(describe.Repeats(r)) == 0 && !r.Derived() }
 
 // about returns the rules that hear events of an entity, each once.
 func (g *generation) about(portal string, typeID int, id string) []engine.Route {

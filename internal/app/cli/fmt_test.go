@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/rulefmt"
 )
@@ -88,7 +88,7 @@ func meaning(t *testing.T, data []byte) (string, bool) {
 	if set == nil {
 		return "", false
 	}
-	text, err := json.MarshalIndent(engine.Describe(set), "", " ")
+	text, err := json.MarshalIndent(describe.Set(set), "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,8 +37,8 @@ func memorySource(files map[string]string, names ...string) ruleSource {
 	}
 }
 
-// describe writes a generation down.
-func describe(g *generation) []string {
+// describeSets writes a generation down.
+func describeSets(g *generation) []string {
 	var out []string
 	for _, s := range g.sets {
 		out = append(out, "runs "+s.set.File+" "+s.set.Title)
@@ -91,7 +91,7 @@ func TestLoader(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := describe(now)
+		got := describeSets(now)
 		if diff := cmp.Diff(s.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", s.name, diff)
 		}
@@ -211,7 +211,7 @@ func TestReload(t *testing.T) {
 		s.change()
 		log.wait(t, from, s.log...)
 	}
-	if diff := cmp.Diff([]string{"runs " + filepath.Join(dir, "d.yaml") + " 2"}, describe(l.current.Load())); diff != "" {
+	if diff := cmp.Diff([]string{"runs " + filepath.Join(dir, "d.yaml") + " 2"}, describeSets(l.current.Load())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

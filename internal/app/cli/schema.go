@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/ruletest"
 )
 
@@ -45,9 +46,9 @@ func (s fileSchema) file() string { return s.name + ".schema.json" }
 
 // fileSchemas are all schemas.
 var fileSchemas = []fileSchema{
-	{"rules", "rule files", engine.Schema},
-	{"tests", "rule tests, *_test.yaml", func([]*engine.Action) ([]byte, error) { return engine.WriteSchema(ruletest.Schema()) }},
-	{"config", "the configuration, b24rules.yaml", func([]*engine.Action) ([]byte, error) { return engine.WriteSchema(configSchema()) }},
+	{"rules", "rule files", describe.Schema},
+	{"tests", "rule tests, *_test.yaml", func([]*engine.Action) ([]byte, error) { return describe.WriteSchema(ruletest.Schema()) }},
+	{"config", "the configuration, b24rules.yaml", func([]*engine.Action) ([]byte, error) { return describe.WriteSchema(configSchema()) }},
 }
 
 func runSchema(env environment, dir string, names []string) error {

@@ -57,7 +57,7 @@ portals:
 			if err != nil {
 				t.Fatal(err)
 			}
-			told := strings.Join(describe(gen), "\n")
+			told := strings.Join(describeSets(gen), "\n")
 			for _, b := range gen.broken {
 				told += "\n" + b.findings.Err().Error()
 			}

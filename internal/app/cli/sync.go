@@ -13,6 +13,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
@@ -140,7 +141,7 @@ func (s *syncing) fit(r *engine.Rule) error {
 	if len(types) == 0 && !every {
 		return usagef("rule %s hears %s, which is about no entity of the CRM that could be listed", r.ID, strings.Join(foreign, ", "))
 	}
-	if loud := engine.Repeats(r); len(loud) > 0 && !s.effects && !s.dry {
+	if loud := describe.Repeats(r); len(loud) > 0 && !s.effects && !s.dry {
 		return usagef("rule %s does something each time it runs (%s), and would do it for each entity: give the step a once, or --allow-effects", r.ID, strings.Join(loud, ", "))
 	}
 	return nil
@@ -262,7 +263,7 @@ func remainsOf(t target) []catchup.Remain {
 	if len(types) != 1 || every {
 		return nil
 	}
-	places, _ := engine.Leftovers(t.rule, t.inputs)
+	places, _ := describe.Leftovers(t.rule, t.inputs)
 	out := make([]catchup.Remain, len(places))
 	for i, p := range places {
 		out[i] = catchup.Remain{TypeID: types[0], List: p.List, ListType: p.ListType, EntityTypeID: p.EntityTypeID, Field: p.Field}

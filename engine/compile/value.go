@@ -1,10 +1,11 @@
-package engine
+package compile
 
 import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -30,7 +31,7 @@ var wantAny = want{typ: formula.Type{Kind: formula.Any}, what: "this value"}
 
 // value compiles one value. It returns nil when there was a finding that leaves
 // nothing to go on with.
-func (c *values) value(n *yaml.Node, w want, env formula.Env) *Value {
+func (c *values) value(n *yaml.Node, w want, env formula.Env) *engine.Value {
 	n = yamlfile.Resolve(n)
 	switch n.Kind {
 	case yaml.ScalarNode:
@@ -50,7 +51,7 @@ func (c *values) value(n *yaml.Node, w want, env formula.Env) *Value {
 		if f == nil {
 			return nil
 		}
-		return &Value{File: c.file, Node: n, Type: recordType(f), Record: f}
+		return &engine.Value{File: c.file, Node: n, Type: recordType(f), Record: f}
 	}
 	c.Errorf(n, "wrong-type", "%s takes %s", w.what, TypeName(w.typ))
 	return nil
@@ -58,7 +59,7 @@ func (c *values) value(n *yaml.Node, w want, env formula.Env) *Value {
 
 func accepts(t formula.Type, k formula.Kind) bool { return t.Kind == formula.Any || t.Kind == k }
 
-func (c *values) sequence(n *yaml.Node, w want, env formula.Env) *Value {
+func (c *values) sequence(n *yaml.Node, w want, env formula.Env) *engine.Value {
 	if w.literal != nil || !accepts(w.typ, formula.List) {
 		f := c.Errorf(n, "wrong-type", "%s takes %s, this is a list", w.what, TypeName(w.typ))
 		if w.typ.Kind == formula.Bool {
@@ -70,7 +71,7 @@ func (c *values) sequence(n *yaml.Node, w want, env formula.Env) *Value {
 	if w.typ.Elem != nil {
 		elem.typ = *w.typ.Elem
 	}
-	v := &Value{File: c.file, Node: n, List: []*Value{}}
+	v := &engine.Value{File: c.file, Node: n, List: []*engine.Value{}}
 	typ := formula.Type{Kind: formula.Any}
 	for i, e := range n.Content {
 		x := c.value(e, elem, env)
@@ -88,11 +89,11 @@ func (c *values) sequence(n *yaml.Node, w want, env formula.Env) *Value {
 	return v
 }
 
-func (c *values) scalar(n *yaml.Node, w want, env formula.Env) *Value {
+func (c *values) scalar(n *yaml.Node, w want, env formula.Env) *engine.Value {
 	if !strings.HasPrefix(n.Tag, "!!") {
 		return nil // a tag of its own was reported when the file was read
 	}
-	v := &Value{File: c.file, Node: n}
+	v := &engine.Value{File: c.file, Node: n}
 	text := n.Value
 	isText := n.Tag == "!!str" || n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
 	switch {
@@ -117,25 +118,25 @@ func (c *values) scalar(n *yaml.Node, w want, env formula.Env) *Value {
 }
 
 // formula compiles a scalar that begins with "=".
-func (c *values) formula(v *Value, w want, env formula.Env) *Value {
-	src := v.Node.Value[FormulaOffset:]
+func (c *values) formula(v *engine.Value, w want, env formula.Env) *engine.Value {
+	src := v.Node.Value[engine.FormulaOffset:]
 	f, problems := formula.Compile(src, env)
 	if len(problems) > 0 {
 		if message, hint := yamlfile.FormulaTrap(c.file, v.Node); message != "" {
 			c.Errorf(v.Node, "yaml-trap", "%s", message).Hint = hint
 			return nil
 		}
-		c.problems(v.Node, FormulaOffset, literalMeant(src, w, problems))
+		c.problems(v.Node, engine.FormulaOffset, literalMeant(src, w, problems))
 		return nil
 	}
 	v.Formula, v.Type = f, f.Type()
 	if !c.secretsIn(v, w, env) {
 		return nil
 	}
-	c.doubts(v.Node, FormulaOffset, f.Doubts())
+	c.doubts(v.Node, engine.FormulaOffset, f.Doubts())
 	if e := f.Fails(); e != nil {
 		p := formula.Problem{From: e.From, To: e.To, Code: "failing-formula", Message: "the formula fails in every run: " + e.Message}
-		c.problems(v.Node, FormulaOffset, []formula.Problem{p})
+		c.problems(v.Node, engine.FormulaOffset, []formula.Problem{p})
 		return nil
 	}
 	return c.fits(v, w)
@@ -159,7 +160,7 @@ func literalMeant(src string, w want, problems []formula.Problem) []formula.Prob
 	return problems
 }
 
-func (c *values) template(v *Value, w want, env formula.Env) *Value {
+func (c *values) template(v *engine.Value, w want, env formula.Env) *engine.Value {
 	t, problems := formula.CompileTemplate(v.Node.Value, env)
 	if len(problems) > 0 {
 		c.problems(v.Node, 0, problems)
@@ -191,7 +192,7 @@ func (c *reporter) placed(n *yaml.Node, offset int, ps []formula.Problem, s diag
 }
 
 // fits reports a value whose type the place does not take.
-func (c *values) fits(v *Value, w want) *Value {
+func (c *values) fits(v *engine.Value, w want) *engine.Value {
 	if formula.Fits(v.Type, w.typ) {
 		return v
 	}
@@ -207,7 +208,7 @@ func (c *values) fits(v *Value, w want) *Value {
 		c.Errorf(v.Node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, TypeName(v.Type)).Hint = "=" + strings.TrimSpace(v.Node.Value)
 	case w.typ.Kind == formula.String && (v.Type.Kind == formula.Number || v.Type.Kind == formula.Int):
 		f := c.Errorf(v.Node, "wrong-type", "%s takes text, the formula gives a number", w.what)
-		f.Hint = "{{ " + v.Node.Value[FormulaOffset:] + " }}"
+		f.Hint = "{{ " + v.Node.Value[engine.FormulaOffset:] + " }}"
 	default:
 		c.Errorf(v.Node, "wrong-type", "%s takes %s, this is %s", w.what, TypeName(w.typ), TypeName(v.Type)).Hint = comparing(v, w)
 	}
@@ -215,7 +216,7 @@ func (c *values) fits(v *Value, w want) *Value {
 }
 
 // comparing is the hint for a formula that should have been a condition.
-func comparing(v *Value, w want) string {
+func comparing(v *engine.Value, w want) string {
 	if v.Formula == nil || w.typ.Kind != formula.Bool {
 		return ""
 	}
@@ -232,7 +233,7 @@ func comparing(v *Value, w want) string {
 
 // literal reads a scalar that is neither a formula nor text with holes, by the
 // type that the place takes rather than by YAML's guess.
-func (c *values) literal(v *Value, w want, env formula.Env, isText bool) *Value {
+func (c *values) literal(v *engine.Value, w want, env formula.Env, isText bool) *engine.Value {
 	n := v.Node
 	if n.Tag == "!!null" && !isText {
 		v.Type = formula.Type{Kind: formula.Nil}
@@ -271,7 +272,7 @@ func (c *values) literal(v *Value, w want, env formula.Env, isText bool) *Value 
 }
 
 // untyped reads a literal where any value may stand.
-func (c *values) untyped(v *Value, w want, env formula.Env, isText bool) *Value {
+func (c *values) untyped(v *engine.Value, w want, env formula.Env, isText bool) *engine.Value {
 	n := v.Node
 	plain := n.Value
 	switch {
@@ -314,12 +315,12 @@ func numberType(x num.Num) formula.Type {
 }
 
 // fields compiles a mapping whose keys may be formulas.
-func (c *values) fields(n *yaml.Node, w want, env formula.Env) *FieldsValue {
+func (c *values) fields(n *yaml.Node, w want, env formula.Env) *engine.FieldsValue {
 	m, ok := c.mapping(n)
 	if !ok {
 		return nil
 	}
-	out := &FieldsValue{}
+	out := &engine.FieldsValue{}
 	good := true
 	for _, e := range m.Entries {
 		key := c.scalar(e.Key, want{typ: formula.Type{Kind: formula.String}, what: "a name", plain: !strings.Contains(e.Key.Value, ".")}, env)
@@ -328,7 +329,7 @@ func (c *values) fields(n *yaml.Node, w want, env formula.Env) *FieldsValue {
 			good = false
 			continue
 		}
-		out.Entries = append(out.Entries, &FieldEntry{Key: key, Value: val})
+		out.Entries = append(out.Entries, &engine.FieldEntry{Key: key, Value: val})
 	}
 	if !good {
 		return nil
@@ -337,7 +338,7 @@ func (c *values) fields(n *yaml.Node, w want, env formula.Env) *FieldsValue {
 }
 
 // recordType is the record type of a mapping: open when a key is computed.
-func recordType(f *FieldsValue) formula.Type {
+func recordType(f *engine.FieldsValue) formula.Type {
 	fields := make(map[string]formula.Type, len(f.Entries))
 	open := false
 	for _, e := range f.Entries {

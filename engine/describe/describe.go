@@ -1,4 +1,4 @@
-package engine
+package describe
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/engine"
 	"gopkg.in/yaml.v3"
 )
 
@@ -67,9 +68,9 @@ func (d Duration) String() string { return time.Duration(d).String() }
 
 // CostDescription is a Cost in words that programs can read.
 type CostDescription struct {
-	Least   Amount `json:"least"`
-	Typical Amount `json:"typical"`
-	Worst   Amount `json:"worst"`
+	Least   engine.Amount `json:"least"`
+	Typical engine.Amount `json:"typical"`
+	Worst   engine.Amount `json:"worst"`
 }
 
 // StepDescription says what a step does.
@@ -102,8 +103,8 @@ type ArgumentDescription struct {
 	Value string `json:"value"`
 }
 
-// Describe tells what the rules of the set do.
-func Describe(s *RuleSet) Description {
+// Set tells what the rules of the set do.
+func Set(s *engine.RuleSet) Description {
 	out := Description{Name: s.Name, Title: s.Title, File: s.File, Rules: []RuleDescription{}}
 	for _, in := range s.Inputs {
 		d := InputDescription{Name: in.Name, Type: in.Type, Title: in.Title, Required: !in.HasDefault}
@@ -118,7 +119,7 @@ func Describe(s *RuleSet) Description {
 	return out
 }
 
-func describeRule(r *Rule) RuleDescription {
+func describeRule(r *engine.Rule) RuleDescription {
 	d := RuleDescription{
 		ID: r.ID, Title: r.Title, Line: r.Pos.Line, Portals: r.Portals, When: valueText(r.When), Entity: valueText(r.Entity),
 		Quiet: Duration(r.Debounce), Max: Duration(r.Ceiling), Limits: LimitsDescription(r.Limits),
@@ -129,22 +130,22 @@ func describeRule(r *Rule) RuleDescription {
 		d.Events = append(d.Events, triggerText(t))
 	}
 	if d.Limits.Calls == 0 {
-		d.Limits.Calls = DefaultCalls
+		d.Limits.Calls = engine.DefaultCalls
 	}
 	if subscribesToDelete(r) {
 		// Whether the entity is gone is asked first.
-		ask := Commands(1)
-		d.DeletedCost = CostDescription(Cost{ask, ask, ask}.Plus(costOf(r.Deleted)))
+		ask := engine.Commands(1)
+		d.DeletedCost = CostDescription(engine.Cost{Least: ask, Typical: ask, Worst: ask}.Plus(costOf(r.Deleted)))
 	}
 	return d
 }
 
-func subscribesToDelete(r *Rule) bool {
-	return slices.ContainsFunc(r.Triggers, func(t Trigger) bool { return t.Op == "delete" && t.Entity != "" })
+func subscribesToDelete(r *engine.Rule) bool {
+	return slices.ContainsFunc(r.Triggers, func(t engine.Trigger) bool { return t.Op == "delete" && t.Entity != "" })
 }
 
 // triggerText names what a trigger hears.
-func triggerText(t Trigger) string {
+func triggerText(t engine.Trigger) string {
 	switch {
 	case t.Entity == "item" && t.EntityTypeID == 0:
 		return t.Code + " of any type"
@@ -154,23 +155,23 @@ func triggerText(t Trigger) string {
 	return t.Code
 }
 
-func costOf(steps []*Step) Cost {
-	var c Cost
+func costOf(steps []*engine.Step) engine.Cost {
+	var c engine.Cost
 	for _, s := range steps {
 		c = c.Plus(stepCost(s))
 	}
 	return c
 }
 
-func describeSteps(steps []*Step) []StepDescription {
+func describeSteps(steps []*engine.Step) []StepDescription {
 	var out []StepDescription
 	for _, s := range steps {
 		d := StepDescription{
 			Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line,
-			Effect: map[Effect]string{Reads: "reads", Writes: "writes"}[s.Effect()],
+			Effect: map[engine.Effect]string{engine.Reads: "reads", engine.Writes: "writes"}[s.Effect()],
 			When:   valueText(s.When), Once: valueText(s.Once), ForEach: valueText(s.ForEach),
 			Timeout: Duration(s.Timeout), Retry: s.Retry, Ends: s.Action.Ends,
-			OnError: map[OnError]string{OnErrorPark: "park", OnErrorSkip: "skip", OnErrorSteps: "steps"}[s.OnError],
+			OnError: map[engine.OnError]string{engine.OnErrorPark: "park", engine.OnErrorSkip: "skip", engine.OnErrorSteps: "steps"}[s.OnError],
 			Instead: describeSteps(s.Instead), Cost: CostDescription(stepCost(s)),
 		}
 		if s.ForEach != nil {
@@ -185,7 +186,7 @@ func describeSteps(steps []*Step) []StepDescription {
 	return out
 }
 
-func describeArgument(a *Argument) []ArgumentDescription {
+func describeArgument(a *engine.Argument) []ArgumentDescription {
 	name := a.Field.Name
 	switch {
 	case a.Fields != nil:
@@ -203,7 +204,7 @@ func describeArgument(a *Argument) []ArgumentDescription {
 }
 
 // says fills the arguments into what the action says of itself.
-func says(s *Step, args []ArgumentDescription) string {
+func says(s *engine.Step, args []ArgumentDescription) string {
 	var b strings.Builder
 	rest := s.Action.Says
 	for {
@@ -237,7 +238,7 @@ func fillHole(hole string, args []ArgumentDescription) string {
 }
 
 // valueText is the text of a value: that of its formula, or of its literal.
-func valueText(v *Value) string {
+func valueText(v *engine.Value) string {
 	switch {
 	case v == nil:
 		return ""
@@ -259,7 +260,7 @@ func valueText(v *Value) string {
 	return fmt.Sprint(v.Literal)
 }
 
-func fieldsText(f *FieldsValue) string {
+func fieldsText(f *engine.FieldsValue) string {
 	parts := make([]string, len(f.Entries))
 	for i, e := range f.Entries {
 		parts[i] = valueText(e.Key) + " = " + valueText(e.Value)

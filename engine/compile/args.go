@@ -1,4 +1,4 @@
-package engine
+package compile
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -15,12 +16,12 @@ import (
 
 // readArgs compiles the arguments of a step. It returns nil when they cannot be
 // told apart at all.
-func (c *stepCompiler) readArgs(s *Step, verb yamlfile.Entry, env formula.Env) *ArgTypes {
-	types := NewArgTypes()
+func (c *stepCompiler) readArgs(s *engine.Step, verb yamlfile.Entry, env formula.Env) *engine.ArgTypes {
+	types := engine.NewArgTypes()
 	spec := s.Action.Arguments
 	if spec.IsNames() {
 		if names := c.names(verb.Value, env); names != nil {
-			a := &Argument{Field: spec.Fields[0], Names: names, Type: namesType(names)}
+			a := &engine.Argument{Field: spec.Fields[0], Names: names, Type: namesType(names)}
 			s.Args = append(s.Args, a)
 			types.Add("", a)
 		}
@@ -56,7 +57,7 @@ func (c *stepCompiler) readArgs(s *Step, verb yamlfile.Entry, env formula.Env) *
 }
 
 // requiredArgs lists the required arguments for a hint.
-func requiredArgs(a *ArgStruct) string {
+func requiredArgs(a *engine.ArgStruct) string {
 	out := ""
 	for _, f := range a.Fields {
 		if f.Required {
@@ -69,7 +70,7 @@ func requiredArgs(a *ArgStruct) string {
 	return out
 }
 
-func (c *stepCompiler) readArg(f *ArgField, e yamlfile.Entry, env formula.Env, types *ArgTypes) *Argument {
+func (c *stepCompiler) readArg(f *engine.ArgField, e yamlfile.Entry, env formula.Env, types *engine.ArgTypes) *engine.Argument {
 	if f.PerRow != "" {
 		if f.Group {
 			env = with(env, groupNames(types.Type(f.PerRow), types.Type("by")))
@@ -77,10 +78,10 @@ func (c *stepCompiler) readArg(f *ArgField, e yamlfile.Entry, env formula.Env, t
 			env = with(env, rowNames(types.Type(f.PerRow)))
 		}
 	}
-	a := &Argument{Field: f, Key: e.Key, Type: f.Takes}
+	a := &engine.Argument{Field: f, Key: e.Key, Type: f.Takes}
 	w := want{typ: f.Takes, what: "argument " + f.Name, plain: f.Rules != "" || f.Name == "method"}
 	switch f.Kind {
-	case ArgDuration:
+	case engine.ArgDuration:
 		w.literal = func(text string) (any, error) {
 			d, err := time.ParseDuration(text)
 			if err != nil {
@@ -93,7 +94,7 @@ func (c *stepCompiler) readArg(f *ArgField, e yamlfile.Entry, env formula.Env, t
 			return nil
 		}
 		a.Fixed = v.Literal
-	case ArgFields, ArgRowFields:
+	case engine.ArgFields, engine.ArgRowFields:
 		if !c.wantMapping(e.Value, w.what+" takes names and values", f.Name+": {name: value}") {
 			return nil
 		}
@@ -101,13 +102,13 @@ func (c *stepCompiler) readArg(f *ArgField, e yamlfile.Entry, env formula.Env, t
 			return nil
 		}
 		a.Type = recordType(a.Fields)
-	case ArgSecrets:
+	case engine.ArgSecrets:
 		text := want{typ: formula.Type{Kind: formula.String}, what: "a value of " + f.Name, secret: true}
 		if a.Fields = c.fields(e.Value, text, env); a.Fields == nil {
 			return nil
 		}
 		a.Type = recordType(a.Fields)
-	case ArgNames:
+	case engine.ArgNames:
 		if a.Names = c.names(e.Value, env); a.Names == nil {
 			return nil
 		}
@@ -124,7 +125,7 @@ func (c *stepCompiler) readArg(f *ArgField, e yamlfile.Entry, env formula.Env, t
 
 // checkLiteral holds a constant argument against its validator rules, so that
 // a wrong one is found before anything runs.
-func (c *stepCompiler) checkLiteral(f *ArgField, v *Value) {
+func (c *stepCompiler) checkLiteral(f *engine.ArgField, v *engine.Value) {
 	x, ok := v.Const()
 	if !ok || f.Rules == "" || x == nil {
 		return
@@ -160,7 +161,7 @@ func nearest(text string, words []string) string {
 }
 
 // names compiles a mapping that defines names, each seeing those before it.
-func (c *values) names(n *yaml.Node, env formula.Env) []*NamedValue {
+func (c *values) names(n *yaml.Node, env formula.Env) []*engine.NamedValue {
 	if !c.wantMapping(n, "names are computed by a mapping", "total: =…, without a - before it") {
 		return nil
 	}
@@ -171,20 +172,20 @@ func (c *values) names(n *yaml.Node, env formula.Env) []*NamedValue {
 	if len(m.Entries) == 0 {
 		c.Errorf(n, "missing-key", "no names are computed here")
 	}
-	out := []*NamedValue{}
+	out := []*engine.NamedValue{}
 	env = with(env, nil) // a map of our own, to which each name is added
 	for _, e := range m.Entries {
 		v := c.value(e.Value, wantAny, env)
 		if v == nil {
-			v = &Value{File: c.file, Node: e.Value, Type: formula.Type{Kind: formula.Any}}
+			v = &engine.Value{File: c.file, Node: e.Value, Type: formula.Type{Kind: formula.Any}}
 		}
-		out = append(out, &NamedValue{Name: e.Name, Key: e.Key, Value: v})
+		out = append(out, &engine.NamedValue{Name: e.Name, Key: e.Key, Value: v})
 		env.Vars[e.Name] = v.Type
 	}
 	return out
 }
 
-func namesType(names []*NamedValue) formula.Type {
+func namesType(names []*engine.NamedValue) formula.Type {
 	fields := make(map[string]formula.Type, len(names))
 	for _, n := range names {
 		fields[n.Name] = n.Value.Type

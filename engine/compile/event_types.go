@@ -1,8 +1,9 @@
-package engine
+package compile
 
 import (
 	"fmt"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
@@ -21,19 +22,19 @@ var absent = map[string]string{
 }
 
 // elsewhere are names that a formula of the rule does not see, with the reason.
-func elsewhere(r *Rule) map[string]string {
+func elsewhere(r *engine.Rule) map[string]string {
 	out := map[string]string{
-		NameRow:   "is there only in arguments for each row and beside for_each",
-		NameIndex: "is there only in arguments for each row and beside for_each",
-		NameGroup: "is there only in the compute of aggregate",
-		NameError: "is there only in the steps of on_error",
-		"steps":   "is not needed: the result of a step is named by the step's id alone",
-		"env":     "is not there: a formula sees no environment, only inputs",
-		"now":     "is not there: a run can be repeated, so take event.time",
-		"today":   "is not there: a run can be repeated, so take event.time",
+		engine.NameRow:   "is there only in arguments for each row and beside for_each",
+		engine.NameIndex: "is there only in arguments for each row and beside for_each",
+		engine.NameGroup: "is there only in the compute of aggregate",
+		engine.NameError: "is there only in the steps of on_error",
+		"steps":          "is not needed: the result of a step is named by the step's id alone",
+		"env":            "is not there: a formula sees no environment, only inputs",
+		"now":            "is not there: a run can be repeated, so take event.time",
+		"today":          "is not there: a run can be repeated, so take event.time",
 	}
 	for _, t := range r.Triggers {
-		if OwnerTypeID(t.Entity) != 0 {
+		if engine.OwnerTypeID(t.Entity) != 0 {
 			out[t.Entity] = fmt.Sprintf("is not read by itself: add a step with id: %s and fetch_item: {owner: %s, id: =event.id}", t.Entity, t.Entity)
 		}
 	}
@@ -42,7 +43,7 @@ func elsewhere(r *Rule) map[string]string {
 
 // eventData is the type of event.data: what all the events of a rule carry. It
 // is open, for a portal may send more than is documented.
-func eventData(triggers []Trigger) formula.Type {
+func eventData(triggers []engine.Trigger) formula.Type {
 	// How many of the events surely carry a key.
 	fields, data := map[string]int{}, map[string]int{}
 	nested := map[string]bool{}

@@ -1,4 +1,4 @@
-package engine
+package compile
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -19,7 +20,7 @@ const maxForEach = 10_000
 
 // readSteps compiles a list of steps. Each sees the results of those before it;
 // conditions hold for all of them.
-func (c *stepCompiler) readSteps(n *yaml.Node, k *known, conditions []string, what string) []*Step {
+func (c *stepCompiler) readSteps(n *yaml.Node, k *known, conditions []string, what string) []*engine.Step {
 	n = yamlfile.Resolve(n)
 	if n.Kind != yaml.SequenceNode {
 		c.Errorf(n, "wrong-type", "%s takes a list of steps, each beginning with -", what)
@@ -29,7 +30,7 @@ func (c *stepCompiler) readSteps(n *yaml.Node, k *known, conditions []string, wh
 		c.Errorf(n, "missing-key", "%s has no step", what)
 	}
 	c.announce(n, k)
-	var out []*Step
+	var out []*engine.Step
 	for i, e := range n.Content {
 		if s := c.readStep(e, i, k, conditions); s != nil {
 			out = append(out, s)
@@ -63,7 +64,7 @@ func (c *stepCompiler) announce(n *yaml.Node, k *known) {
 	k.later = later
 }
 
-func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []string) *Step {
+func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []string) *engine.Step {
 	n = yamlfile.Resolve(n)
 	if n.Kind != yaml.MappingNode {
 		suggest(c.Errorf(n, "wrong-type", "a step is an action with its arguments"), n.Value, c.verbs)
@@ -77,7 +78,7 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 	if !ok {
 		return nil
 	}
-	s := &Step{Action: c.actions[verb.Name], Pos: c.file.Pos(verb.Key), Verb: verb.Key, Limit: defaultForEach, Label: fmt.Sprintf("%s[%d]", verb.Name, index+1)}
+	s := &engine.Step{Action: c.actions[verb.Name], Pos: c.file.Pos(verb.Key), Verb: verb.Key, Limit: defaultForEach, Label: fmt.Sprintf("%s[%d]", verb.Name, index+1)}
 	when := c.stepWhen(s, m, k, conditions)
 	k = k.knowing(s.When.Facts())
 	inside := slices.Concat(conditions, when)
@@ -102,12 +103,12 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 	if e, ok := m.Get("on_error"); ok {
 		c.readOnError(s, e, k, inside)
 	}
-	if s.Once != nil || s.OnError != OnErrorPark {
+	if s.Once != nil || s.OnError != engine.OnErrorPark {
 		guards = append(slices.Clone(guards), never)
 	}
 	c.stepNames(s, m, types, k, guards)
 	if s.Action.Check != nil && types != nil {
-		s.Action.Check(NewStepCheck(c, c.rule, s, c.part == partDeleted))
+		s.Action.Check(engine.NewStepCheck(c, c.rule, s, c.part == partDeleted))
 	}
 	return s
 }
@@ -138,7 +139,7 @@ func (c *stepCompiler) verb(n *yaml.Node, m yamlfile.Mapping) (yamlfile.Entry, b
 }
 
 // stepWhen compiles the condition of a step and returns its parts.
-func (c *stepCompiler) stepWhen(s *Step, m yamlfile.Mapping, k *known, conditions []string) []string {
+func (c *stepCompiler) stepWhen(s *engine.Step, m yamlfile.Mapping, k *known, conditions []string) []string {
 	e, ok := m.Get("when")
 	if !ok {
 		return nil
@@ -147,7 +148,7 @@ func (c *stepCompiler) stepWhen(s *Step, m yamlfile.Mapping, k *known, condition
 	return s.When.Conjuncts()
 }
 
-func (c *stepCompiler) stepOptions(s *Step, m yamlfile.Mapping) {
+func (c *stepCompiler) stepOptions(s *engine.Step, m yamlfile.Mapping) {
 	if e, ok := m.Get("limit"); ok {
 		if s.ForEach == nil {
 			c.Errorf(e.Key, "unknown-key", "limit belongs to for_each, this step has none")
@@ -174,25 +175,25 @@ func (c *stepCompiler) stepOptions(s *Step, m yamlfile.Mapping) {
 }
 
 // readOnError reads park, skip or a list of steps.
-func (c *stepCompiler) readOnError(s *Step, e yamlfile.Entry, k *known, conditions []string) {
+func (c *stepCompiler) readOnError(s *engine.Step, e yamlfile.Entry, k *known, conditions []string) {
 	n := yamlfile.Resolve(e.Value)
 	switch {
 	case n.Kind == yaml.SequenceNode:
 		inner := k.clone()
 		text := formula.Type{Kind: formula.String}
-		inner.define(NameError, formula.RecordOf(map[string]formula.Type{"code": text, "message": text, "step": text}), nil)
-		s.OnError = OnErrorSteps
+		inner.define(engine.NameError, formula.RecordOf(map[string]formula.Type{"code": text, "message": text, "step": text}), nil)
+		s.OnError = engine.OnErrorSteps
 		s.Instead = c.readSteps(n, inner, conditions, "on_error")
 	case n.Value == "park":
 	case n.Value == "skip":
-		s.OnError = OnErrorSkip
+		s.OnError = engine.OnErrorSkip
 	default:
 		c.Errorf(n, "invalid-value", "on_error takes park, skip or a list of steps, this is %q", n.Value)
 	}
 }
 
 // stepNames defines what later steps see of this one.
-func (c *stepCompiler) stepNames(s *Step, m yamlfile.Mapping, types *ArgTypes, k *known, guards []string) {
+func (c *stepCompiler) stepNames(s *engine.Step, m yamlfile.Mapping, types *engine.ArgTypes, k *known, guards []string) {
 	result := formula.Type{Kind: formula.Any}
 	if types != nil && s.Action.Result != nil {
 		result = s.Action.Result(types)
@@ -237,7 +238,7 @@ func (c *stepCompiler) newName(n *yaml.Node, name string) bool {
 		c.Errorf(n, "bad-name", "%s", err)
 		return false
 	}
-	if name == NameGroup {
+	if name == engine.NameGroup {
 		c.Errorf(n, "bad-name", "%q is what aggregate calls a group of rows", name)
 		return false
 	}

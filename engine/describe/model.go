@@ -1,9 +1,11 @@
-package engine
+package describe
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/b24rules/b24rules/engine"
 )
 
 // modeler writes a model.
@@ -15,13 +17,13 @@ type modeler struct {
 // Model returns a text of all that the set does: inputs, vars, rules and steps
 // with their values, in canonical form. Titles, comments, places and the layout
 // of the file are not in it, so that two files with one model run alike.
-func Model(s *RuleSet) string { return model(s, true) }
+func Model(s *engine.RuleSet) string { return model(s, true) }
 
 // Logic is Model without the words that stand between the holes of a text:
 // like titles they are for people.
-func Logic(s *RuleSet) string { return model(s, false) }
+func Logic(s *engine.RuleSet) string { return model(s, false) }
 
-func model(s *RuleSet, wording bool) string {
+func model(s *engine.RuleSet, wording bool) string {
 	b := &modeler{wording: wording}
 	for _, in := range s.Inputs {
 		fmt.Fprintf(b, "input %s %s %v %v\n", in.Name, in.Type, in.HasDefault, in.Default)
@@ -37,7 +39,7 @@ func model(s *RuleSet, wording bool) string {
 	return b.String()
 }
 
-func modelRule(r *Rule, b *modeler) {
+func modelRule(r *engine.Rule, b *modeler) {
 	fmt.Fprintf(b, "rule %s owner %s debounce %s %s limits %v portals %v\n", r.ID, r.Owner, r.Debounce, r.Ceiling, r.Limits, r.Portals)
 	triggers := make([]string, len(r.Triggers))
 	for i, t := range r.Triggers {
@@ -53,7 +55,7 @@ func modelRule(r *Rule, b *modeler) {
 	modelSteps(b, "deleted", r.Deleted)
 }
 
-func modelSteps(b *modeler, what string, steps []*Step) {
+func modelSteps(b *modeler, what string, steps []*engine.Step) {
 	for i, s := range steps {
 		fmt.Fprintf(b, "%s %d %s id %s limit %d timeout %s retry %d on_error %d", what, i, s.Action.Name, s.ID, s.Limit, s.Timeout, s.Retry, s.OnError)
 		b.WriteString(" when ")
@@ -77,7 +79,7 @@ func modelSteps(b *modeler, what string, steps []*Step) {
 	}
 }
 
-func modelValue(v *Value, b *modeler) {
+func modelValue(v *engine.Value, b *modeler) {
 	switch {
 	case v == nil:
 		b.WriteString("-")
@@ -105,7 +107,7 @@ func modelValue(v *Value, b *modeler) {
 	}
 }
 
-func modelFields(f *FieldsValue, b *modeler) {
+func modelFields(f *engine.FieldsValue, b *modeler) {
 	if f == nil {
 		return
 	}

@@ -1,10 +1,11 @@
-package engine
+package describe
 
 import (
 	"context"
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
@@ -23,11 +24,11 @@ type Leftover struct {
 // Leftovers lists where things can remain of entities that were deleted while
 // nobody listened. inputs are what BindInputs gave. known is false when the
 // deleted steps do something of which the places cannot be told.
-func Leftovers(r *Rule, inputs map[string]any) (places []Leftover, known bool) {
+func Leftovers(r *engine.Rule, inputs map[string]any) (places []Leftover, known bool) {
 	known = true
-	sc := Scope{Vars: map[string]any{NameInputs: inputs}, Machine: formula.NewMachine(context.Background())}
-	for _, s := range Flatten(r.Deleted) {
-		if s.Effect() != Writes {
+	sc := engine.Scope{Vars: map[string]any{engine.NameInputs: inputs}, Machine: formula.NewMachine(context.Background())}
+	for _, s := range engine.Flatten(r.Deleted) {
+		if s.Effect() != engine.Writes {
 			continue
 		}
 		found, ok := leftoverOf(s, sc)
@@ -39,7 +40,7 @@ func Leftovers(r *Rule, inputs map[string]any) (places []Leftover, known bool) {
 }
 
 // leftoverOf tells where a step finds the things of its entity.
-func leftoverOf(s *Step, sc Scope) (Leftover, bool) {
+func leftoverOf(s *engine.Step, sc engine.Scope) (Leftover, bool) {
 	m := managedFields(s, sc)
 	out := Leftover{List: m.List, ListType: "lists", EntityTypeID: m.EntityTypeID}
 	for _, a := range s.Args {
@@ -56,7 +57,7 @@ func leftoverOf(s *Step, sc Scope) (Leftover, bool) {
 }
 
 // fieldWithID is the name of the field whose value is the id of the run's entity.
-func fieldWithID(f *FieldsValue, sc Scope) string {
+func fieldWithID(f *engine.FieldsValue, sc engine.Scope) string {
 	if f == nil {
 		return ""
 	}
@@ -72,7 +73,7 @@ func fieldWithID(f *FieldsValue, sc Scope) string {
 	return ""
 }
 
-func isEntityID(v *Value) bool {
+func isEntityID(v *engine.Value) bool {
 	if v == nil || v.Node == nil || v.Formula == nil && v.Template == nil {
 		return false
 	}
@@ -84,10 +85,10 @@ func isEntityID(v *Value) bool {
 
 // Repeats lists the steps that do something again when the rule runs for an entity
 // that has not changed: a call, a message. A step with once does not.
-func Repeats(r *Rule) []string {
+func Repeats(r *engine.Rule) []string {
 	var out []string
 	for _, s := range r.AllSteps() {
-		if s.Once == nil && s.Effect() == Writes && !terminates(s) {
+		if s.Once == nil && s.Effect() == engine.Writes && !terminates(s) {
 			out = append(out, s.Label)
 		}
 	}
@@ -95,7 +96,7 @@ func Repeats(r *Rule) []string {
 }
 
 // terminates reports whether a second run of the step finds nothing to do.
-func terminates(s *Step) bool {
+func terminates(s *engine.Step) bool {
 	if s.Action.Touches == nil || s.Types == nil {
 		return false
 	}

@@ -1,4 +1,4 @@
-package engine
+package compile
 
 import (
 	"maps"
@@ -7,6 +7,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -18,7 +19,7 @@ var inputTypes = map[string]formula.Kind{
 	"string":  formula.String,
 	"boolean": formula.Bool,
 	// Where a secret may stand it is text.
-	TypeSecret: formula.String,
+	engine.TypeSecret: formula.String,
 }
 
 // inputName is what an input may be called.
@@ -35,19 +36,19 @@ func (c *fileCompiler) readInputs(n *yaml.Node) {
 			c.Errorf(e.Key, "bad-name", "an input's name is lower-case letters, digits and _, this is %q", e.Name)
 			continue
 		}
-		in := Input{Name: e.Name, Pos: c.file.Pos(e.Key), Node: e.Key}
+		in := engine.Input{Name: e.Name, Pos: c.file.Pos(e.Key), Node: e.Key}
 		if !c.readInput(e, &in) {
 			continue
 		}
 		c.set.Inputs = append(c.set.Inputs, in)
 		c.inputs.Fields[e.Name] = formula.Type{Kind: inputTypes[in.Type]}
-		if in.Type == TypeSecret {
+		if in.Type == engine.TypeSecret {
 			c.secrets = append(c.secrets, in.Name)
 		}
 	}
 }
 
-func (c *fileCompiler) readInput(e yamlfile.Entry, in *Input) bool {
+func (c *fileCompiler) readInput(e yamlfile.Entry, in *engine.Input) bool {
 	if !c.wantMapping(e.Value, "an input takes a type", e.Name+": {type: string, default: "+yamlfile.Resolve(e.Value).Value+"}") {
 		return false
 	}
@@ -71,7 +72,7 @@ func (c *fileCompiler) readInput(e yamlfile.Entry, in *Input) bool {
 		return false
 	}
 	if d, ok := m.Get("default"); ok {
-		if in.Type == TypeSecret {
+		if in.Type == engine.TypeSecret {
 			c.Errorf(d.Key, "invalid-value", "a secret has no default: it would stand in the rule file").Hint = "the portal's configuration says it, such as ${STOCK_TOKEN}"
 			return false
 		}
@@ -101,7 +102,7 @@ func (c *fileCompiler) readVars(m yamlfile.Mapping) formula.Type {
 	if !ok {
 		return typ
 	}
-	env := formula.Env{Vars: map[string]formula.Type{NameInputs: c.inputs, NameVars: typ}} // typ grows by each var
+	env := formula.Env{Vars: map[string]formula.Type{engine.NameInputs: c.inputs, engine.NameVars: typ}} // typ grows by each var
 	for _, v := range vm.Entries {
 		if !inputName.MatchString(v.Name) {
 			c.Errorf(v.Key, "bad-name", "the name of a var is lower-case letters, digits and _, this is %q", v.Name)
@@ -113,7 +114,7 @@ func (c *fileCompiler) readVars(m yamlfile.Mapping) formula.Type {
 			continue
 		}
 		typ.Fields[v.Name] = val.Type
-		c.set.Vars = append(c.set.Vars, &NamedValue{Name: v.Name, Key: v.Key, Value: val})
+		c.set.Vars = append(c.set.Vars, &engine.NamedValue{Name: v.Name, Key: v.Key, Value: val})
 	}
 	return typ
 }

@@ -1,4 +1,4 @@
-package engine
+package compile
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -108,7 +109,7 @@ func hintEvent(f *diag.Finding, text string) {
 }
 
 // readEntity compiles the formula that says what an event is about.
-func (c *ruleCompiler) readEntity(n *yaml.Node, env formula.Env) *Value {
+func (c *ruleCompiler) readEntity(n *yaml.Node, env formula.Env) *engine.Value {
 	n = yamlfile.Resolve(n)
 	if n.Kind == yaml.ScalarNode && !isNull(n) && !strings.HasPrefix(n.Value, "=") {
 		hint := "=event.data.FIELDS_AFTER.TASK_ID"
@@ -123,13 +124,13 @@ func (c *ruleCompiler) readEntity(n *yaml.Node, env formula.Env) *Value {
 
 // before is what formulas see that are computed before the first step: they are
 // told apart from those of steps, which can read what there is to read.
-func before(env formula.Env, r *Rule) formula.Env {
+func before(env formula.Env, r *engine.Rule) formula.Env {
 	later := make(map[string]string, len(env.Later))
 	for name, reason := range env.Later {
 		later[name] = reason
 	}
 	for _, t := range r.Triggers {
-		if OwnerTypeID(t.Entity) != 0 {
+		if engine.OwnerTypeID(t.Entity) != 0 {
 			later[t.Entity] = "is not read here: only event, inputs and vars are there before the first step, so fetch it in a step and give the steps below it the when"
 		}
 	}

@@ -1,9 +1,10 @@
-package engine
+package compile
 
 import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"gopkg.in/yaml.v3"
 )
@@ -12,10 +13,10 @@ import (
 // fields, texts and histories. of names the value's formula or its hole.
 func (c *values) checkSecrets(n *yaml.Node, paths []string) bool {
 	for _, p := range paths {
-		name, ok := strings.CutPrefix(p, NameInputs+".")
+		name, ok := strings.CutPrefix(p, engine.NameInputs+".")
 		name, _, _ = strings.Cut(name, ".")
 		switch {
-		case p == NameInputs && len(c.secrets) > 0:
+		case p == engine.NameInputs && len(c.secrets) > 0:
 			c.Errorf(n, "misplaced-secret", "inputs as a whole hold the secret %s, which no formula may see", c.secrets[0]).Hint = "name the one that is meant"
 			return false
 		case ok && slices.Contains(c.secrets, name):
@@ -29,13 +30,13 @@ func (c *values) checkSecrets(n *yaml.Node, paths []string) bool {
 
 // isSecret reports whether a formula is a secret and nothing else.
 func (c *values) isSecret(source string) bool {
-	name, ok := strings.CutPrefix(strings.TrimSpace(source), NameInputs+".")
+	name, ok := strings.CutPrefix(strings.TrimSpace(source), engine.NameInputs+".")
 	return ok && slices.Contains(c.secrets, name)
 }
 
 // secretsIn checks the formulas of a value. Where the place takes secrets, one
 // may stand alone in it or in a hole of a text.
-func (c *values) secretsIn(v *Value, w want, env formula.Env) bool {
+func (c *values) secretsIn(v *engine.Value, w want, env formula.Env) bool {
 	if v.Formula != nil {
 		return w.secret && c.isSecret(v.Formula.Source()) || c.checkSecrets(v.Node, v.Formula.Paths())
 	}

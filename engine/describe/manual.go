@@ -1,15 +1,18 @@
-package engine
+package describe
 
 import (
 	"bytes"
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/compile"
 )
 
 // Manual returns the reference of actions in Markdown, made of the same
 // descriptions that the compiler uses.
-func Manual(actions []*Action) []byte {
+func Manual(actions []*engine.Action) []byte {
 	var b bytes.Buffer
 	b.WriteString("# Actions\n\nGenerated from the actions' own descriptions: do not edit, run `make gen`.\n\n")
 	for _, a := range actions {
@@ -22,7 +25,7 @@ func Manual(actions []*Action) []byte {
 	return b.Bytes()
 }
 
-func writeManual(a *Action, b *bytes.Buffer) {
+func writeManual(a *engine.Action, b *bytes.Buffer) {
 	fmt.Fprintf(b, "\n## %s\n\n", a.Name)
 	title, rest, _ := strings.Cut(a.Doc, "\n")
 	b.WriteString(sentence(title) + "\n")
@@ -60,7 +63,7 @@ func cell(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\n", " "), "|", `\|`)
 }
 
-func argDoc(f *ArgField) string {
+func argDoc(f *engine.ArgField) string {
 	text := f.Doc
 	if f.Default != "" {
 		text += "; `" + f.Default + "` when it is not given"
@@ -72,19 +75,19 @@ func argDoc(f *ArgField) string {
 }
 
 // argTakes words what an argument accepts.
-func argTakes(f *ArgField) string {
+func argTakes(f *engine.ArgField) string {
 	switch f.Kind {
-	case ArgDuration:
+	case engine.ArgDuration:
 		return "a duration"
-	case ArgFields:
+	case engine.ArgFields:
 		return "names and values"
-	case ArgNames:
+	case engine.ArgNames:
 		return "names and formulas, for each group as `group`"
-	case ArgRowValue:
+	case engine.ArgRowValue:
 		return "a value for each row of `" + f.PerRow + "`"
-	case ArgSecrets:
+	case engine.ArgSecrets:
 		return "names and texts, which may hold secrets"
-	case ArgRowFields:
+	case engine.ArgRowFields:
 		return "names and values for each row of `" + f.PerRow + "`"
 	}
 	if words := f.OneOf(); len(words) > 0 {
@@ -93,5 +96,5 @@ func argTakes(f *ArgField) string {
 	if f.Type.Kind() == reflect.Interface {
 		return "a value"
 	}
-	return TypeName(f.Takes)
+	return compile.TypeName(f.Takes)
 }

@@ -1,6 +1,9 @@
-package engine
+package compile
 
-import "github.com/b24rules/b24rules/internal/yamlfile"
+import (
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/yamlfile"
+)
 
 // Key is a key of the language that is no argument of an action: what a file,
 // a rule or a step may have. The checker takes the names from here and the
@@ -87,7 +90,7 @@ var RuleKeys = []Key{
 		Example: "{quiet: 2s, max: 1m}", Value: "1s",
 		Takes: yamlfile.AnySchema(takesDuration, KeySchema(debounceKeys)),
 	},
-	{Name: "limits", Doc: "what a run may do at most; above, it is parked", Example: "{calls: 500, deletes: 20}", Takes: yamlfile.SchemaFor[Limits]()},
+	{Name: "limits", Doc: "what a run may do at most; above, it is parked", Example: "{calls: 500, deletes: 20}", Takes: yamlfile.SchemaFor[engine.Limits]()},
 	{Name: "portals", Doc: "the portals that the rule is for, by their names in the configuration; all when left out", Takes: yamlfile.ListSchema(yamlfile.TextSchema())},
 }
 

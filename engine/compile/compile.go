@@ -1,4 +1,4 @@
-package engine
+package compile
 
 import (
 	"crypto/sha256"
@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -16,14 +17,14 @@ import (
 // Version is the version of the rule language.
 const Version = 1
 
-// Compile reads one rule file. The findings are sorted by place; when one of
+// File reads one rule file. The findings are sorted by place; when one of
 // them is an error the set is nil.
-func Compile(name string, data []byte, actions []*Action) (*RuleSet, diag.List) {
+func File(name string, data []byte, actions []*engine.Action) (*engine.RuleSet, diag.List) {
 	f, list := yamlfile.Parse(name, data)
-	set := &RuleSet{Name: setName(name), File: name, Version: digest(data), Source: f}
+	set := &engine.RuleSet{Name: setName(name), File: name, Version: digest(data), Source: f}
 	c := &fileCompiler{
 		values: &values{reporter: &reporter{file: f, list: list}}, set: set,
-		actions: make(map[string]*Action, len(actions)), inputs: formula.RecordOf(map[string]formula.Type{}),
+		actions: make(map[string]*engine.Action, len(actions)), inputs: formula.RecordOf(map[string]formula.Type{}),
 	}
 	for _, a := range actions {
 		c.actions[a.Name] = a
@@ -69,16 +70,16 @@ type values struct {
 // fileCompiler compiles one file.
 type fileCompiler struct {
 	*values
-	actions map[string]*Action
+	actions map[string]*engine.Action
 	verbs   []string // the names of the actions
-	set     *RuleSet
+	set     *engine.RuleSet
 	inputs  formula.Type
 }
 
 // ruleCompiler compiles one rule of a file.
 type ruleCompiler struct {
 	*fileCompiler
-	rule  *Rule
+	rule  *engine.Rule
 	taken map[string]diag.Pos // names of the rule's steps
 }
 

@@ -1,4 +1,4 @@
-package engine
+package describe
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/compile"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 	"github.com/b24rules/b24rules/schemas"
@@ -15,16 +17,16 @@ import (
 // Schema returns the JSON Schema of rule files for editors. It is made of the
 // same descriptions that the compiler reads, so completion and hover text cannot
 // differ from what the engine takes.
-func Schema(actions []*Action) ([]byte, error) {
-	root := KeySchema(FileKeys, "version", "rules")
+func Schema(actions []*engine.Action) ([]byte, error) {
+	root := compile.KeySchema(compile.FileKeys, "version", "rules")
 	root["$schema"] = yamlfile.SchemaDraft
 	root["title"] = "b24rules rule file"
 	root["definitions"] = yamlfile.Schema{
-		"input": KeySchema(InputKeys, "type"),
-		"formula": yamlfile.Schema{"type": "string", "pattern": FormulaPattern}.
+		"input": compile.KeySchema(compile.InputKeys, "type"),
+		"formula": yamlfile.Schema{"type": "string", "pattern": compile.FormulaPattern}.
 			Described("a formula: it begins with `=` and keeps its type", "", ""),
 		"event": eventSchema(),
-		"rule":  KeySchema(RuleKeys, "on"),
+		"rule":  compile.KeySchema(compile.RuleKeys, "on"),
 		"steps": yamlfile.Schema{"type": "array", "minItems": 1, "items": yamlfile.RefSchema("step")},
 		"step":  stepSchema(actions),
 	}
@@ -66,8 +68,8 @@ func eventSchema() yamlfile.Schema {
 	return out
 }
 
-func stepSchema(actions []*Action) yamlfile.Schema {
-	out := KeySchema(StepKeys)
+func stepSchema(actions []*engine.Action) yamlfile.Schema {
+	out := compile.KeySchema(compile.StepKeys)
 	out["minProperties"] = 1
 	properties, _ := out["properties"].(yamlfile.Schema)
 	for _, a := range actions {
@@ -76,9 +78,9 @@ func stepSchema(actions []*Action) yamlfile.Schema {
 	return out
 }
 
-func actionSchema(a *Action) yamlfile.Schema {
+func actionSchema(a *engine.Action) yamlfile.Schema {
 	if a.Arguments.IsNames() {
-		return yamlfile.Schema{"type": "object", "minProperties": 1, "propertyNames": NameSchema}.Described(a.Doc, "", "")
+		return yamlfile.Schema{"type": "object", "minProperties": 1, "propertyNames": compile.NameSchema}.Described(a.Doc, "", "")
 	}
 	properties := yamlfile.Schema{}
 	var required []string
@@ -99,17 +101,17 @@ func actionSchema(a *Action) yamlfile.Schema {
 	return out.Described(a.Doc, "", "").Titled(a.Name)
 }
 
-func argSchema(f *ArgField) yamlfile.Schema {
+func argSchema(f *engine.ArgField) yamlfile.Schema {
 	return takesSchema(f).Described(f.Doc, f.Example, f.Default)
 }
 
-func takesSchema(f *ArgField) yamlfile.Schema {
+func takesSchema(f *engine.ArgField) yamlfile.Schema {
 	switch f.Kind {
-	case ArgDuration:
+	case engine.ArgDuration:
 		return yamlfile.DurationSchema()
-	case ArgFields, ArgRowFields, ArgNames, ArgSecrets:
+	case engine.ArgFields, engine.ArgRowFields, engine.ArgNames, engine.ArgSecrets:
 		return yamlfile.Schema{"type": "object"}
-	case ArgRowValue:
+	case engine.ArgRowValue:
 		return yamlfile.Schema{}
 	}
 	if f.Type.Kind() == reflect.Interface {
@@ -122,11 +124,11 @@ func takesSchema(f *ArgField) yamlfile.Schema {
 	if f.Takes.Kind == formula.String && s["enum"] == nil {
 		return s // a formula is text, too
 	}
-	return OrFormula(s)
+	return compile.OrFormula(s)
 }
 
 // suggestions are values that an editor offers though others are taken too.
-func suggestions(list []Suggestion, others yamlfile.Schema) yamlfile.Schema {
+func suggestions(list []engine.Suggestion, others yamlfile.Schema) yamlfile.Schema {
 	var of []yamlfile.Schema
 	for _, s := range list {
 		of = append(of, yamlfile.ConstSchema(s.Value, s.Doc))

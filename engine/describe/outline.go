@@ -1,8 +1,9 @@
-package engine
+package describe
 
 import (
 	"context"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/schemas"
@@ -42,21 +43,21 @@ type Managed struct {
 	Open bool
 }
 
-// NewOutline describes the rule's steps in the order of the file, each followed by
+// OutlineOf describes the rule's steps in the order of the file, each followed by
 // those of its on_error. inputs are what BindInputs gave: they decide names and
 // types that are formulas.
-func NewOutline(r *Rule, inputs map[string]any) Outline {
+func OutlineOf(r *engine.Rule, inputs map[string]any) Outline {
 	var out Outline
 	if r.When != nil {
 		out.When = r.When.File.Pos(r.When.Node).Line
 	}
-	sc := Scope{Vars: map[string]any{NameInputs: inputs}, Machine: formula.NewMachine(context.Background())}
-	var walk func(part string, steps []*Step)
-	walk = func(part string, steps []*Step) {
+	sc := engine.Scope{Vars: map[string]any{engine.NameInputs: inputs}, Machine: formula.NewMachine(context.Background())}
+	var walk func(part string, steps []*engine.Step)
+	walk = func(part string, steps []*engine.Step) {
 		for _, s := range steps {
 			out.Steps = append(out.Steps, StepOutline{
 				Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line, Part: part,
-				When: s.When != nil, Once: s.Once != nil, Writes: s.Action.Effect == Writes, Managed: managedFields(s, sc),
+				When: s.When != nil, Once: s.Once != nil, Writes: s.Action.Effect == engine.Writes, Managed: managedFields(s, sc),
 			})
 			walk("on_error", s.Instead)
 		}
@@ -68,9 +69,9 @@ func NewOutline(r *Rule, inputs map[string]any) Outline {
 
 // managedFields reads the arguments that name fields. What only selects, as match and
 // where do, is not written.
-func managedFields(s *Step, sc Scope) Managed {
+func managedFields(s *engine.Step, sc engine.Scope) Managed {
 	var m Managed
-	if s.Action.Effect != Writes {
+	if s.Action.Effect != engine.Writes {
 		return m
 	}
 	for _, a := range s.Args {
@@ -96,7 +97,7 @@ func managedFields(s *Step, sc Scope) Managed {
 	return m
 }
 
-func fieldNames(f *FieldsValue, sc Scope, open *bool) []string {
+func fieldNames(f *engine.FieldsValue, sc engine.Scope, open *bool) []string {
 	if f == nil {
 		return nil
 	}
@@ -114,12 +115,12 @@ func fieldNames(f *FieldsValue, sc Scope, open *bool) []string {
 }
 
 // fixed returns a value that only the inputs decide.
-func fixed(v *Value, sc Scope) (any, bool) {
+func fixed(v *engine.Value, sc engine.Scope) (any, bool) {
 	if v == nil {
 		return nil, false
 	}
 	known := true
-	v.Reads(func(name string) { known = known && name == NameInputs })
+	v.Reads(func(name string) { known = known && name == engine.NameInputs })
 	if !known {
 		return nil, false
 	}
@@ -127,7 +128,7 @@ func fixed(v *Value, sc Scope) (any, bool) {
 	return out, err == nil
 }
 
-func fixedInt(v *Value, sc Scope) int {
+func fixedInt(v *engine.Value, sc engine.Scope) int {
 	out, _ := fixed(v, sc)
 	n, _ := out.(num.Num)
 	i, _ := n.Int64()

@@ -1,10 +1,11 @@
-package engine
+package compile
 
 import (
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
@@ -92,12 +93,12 @@ func with(env formula.Env, extra map[string]formula.Type) formula.Env {
 
 // rowNames are the names inside rows and for_each.
 func rowNames(list formula.Type) map[string]formula.Type {
-	return map[string]formula.Type{NameRow: elemOf(list), NameIndex: {Kind: formula.Int}}
+	return map[string]formula.Type{engine.NameRow: elemOf(list), engine.NameIndex: {Kind: formula.Int}}
 }
 
 // groupNames are the names inside a group of rows.
 func groupNames(list, key formula.Type) map[string]formula.Type {
-	return map[string]formula.Type{NameGroup: formula.RecordOf(map[string]formula.Type{
+	return map[string]formula.Type{engine.NameGroup: formula.RecordOf(map[string]formula.Type{
 		"key": key, "rows": formula.ListOf(elemOf(list)),
 	})}
 }

@@ -1,4 +1,4 @@
-package engine
+package compile
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 	"github.com/b24rules/b24rules/schemas"
@@ -25,8 +26,8 @@ const (
 	ceilingFactor   = 10 // a debounce of 1s puts a run off for 10s at most
 )
 
-func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
-	r := &Rule{ID: e.Name, Node: e.Key, Set: c.set, Owner: e.Name, Pos: c.file.Pos(e.Key), Debounce: defaultDebounce, Ceiling: defaultDebounce * ceilingFactor}
+func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *engine.Rule {
+	r := &engine.Rule{ID: e.Name, Node: e.Key, Set: c.set, Owner: e.Name, Pos: c.file.Pos(e.Key), Debounce: defaultDebounce, Ceiling: defaultDebounce * ceilingFactor}
 	c.rule = r
 	if !ruleID(e.Name) {
 		f := c.Errorf(e.Key, "bad-name", "a rule's id begins with a lower-case letter and goes on with letters, digits, - and _ (64 at most), this is %q", e.Name)
@@ -58,7 +59,7 @@ func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *Rule {
 }
 
 // ruleOptions reads the plain keys of a rule.
-func (c *ruleCompiler) ruleOptions(r *Rule, m yamlfile.Mapping) {
+func (c *ruleCompiler) ruleOptions(r *engine.Rule, m yamlfile.Mapping) {
 	for _, e := range m.Entries {
 		switch e.Name {
 		case "title":
@@ -81,7 +82,7 @@ func (c *ruleCompiler) ruleOptions(r *Rule, m yamlfile.Mapping) {
 }
 
 // readDebounce reads `2s` or `{quiet: 2s, max: 30s}`.
-func (c *ruleCompiler) readDebounce(r *Rule, n *yaml.Node) {
+func (c *ruleCompiler) readDebounce(r *engine.Rule, n *yaml.Node) {
 	n = yamlfile.Resolve(n)
 	if n.Kind == yaml.ScalarNode {
 		r.Debounce = c.duration(n, "debounce")
@@ -120,7 +121,7 @@ func (c *reporter) duration(n *yaml.Node, what string) time.Duration {
 
 // readTriggers reads `on`: a code, a list of codes, or a mapping with events
 // and entityTypeId.
-func (c *ruleCompiler) readTriggers(r *Rule, e yamlfile.Entry) {
+func (c *ruleCompiler) readTriggers(r *engine.Rule, e yamlfile.Entry) {
 	n := yamlfile.Resolve(e.Value)
 	events := n
 	typeID, typeNode := 0, (*yaml.Node)(nil)
@@ -175,7 +176,7 @@ func (c *ruleCompiler) entityTypeID(n *yaml.Node) int {
 	return id
 }
 
-func (c *ruleCompiler) readTrigger(r *Rule, n *yaml.Node, typeID int, typed bool, seen map[string]bool) {
+func (c *ruleCompiler) readTrigger(r *engine.Rule, n *yaml.Node, typeID int, typed bool, seen map[string]bool) {
 	if n.Kind != yaml.ScalarNode {
 		c.Errorf(n, "wrong-type", "an event is a code such as ONCRMDEALUPDATE")
 		return
@@ -193,7 +194,7 @@ func (c *ruleCompiler) readTrigger(r *Rule, n *yaml.Node, typeID int, typed bool
 		c.Errorf(n, "duplicate-event", "%s comes with both its base code and a suffixed one: the portal sends both for one change", ev.Code).Hint = "keep one of them"
 	}
 	seen[upper] = true
-	t := Trigger{Event: ev, EntityTypeID: suffix, Node: n}
+	t := engine.Trigger{Event: ev, EntityTypeID: suffix, Node: n}
 	if ev.Entity == "item" && suffix == 0 {
 		switch {
 		case !typed:
@@ -226,7 +227,7 @@ func eventCodes() []string {
 }
 
 // ruleNames are the names that every formula of a rule sees.
-func (c *ruleCompiler) ruleNames(r *Rule, vars formula.Type) *known {
+func (c *ruleCompiler) ruleNames(r *engine.Rule, vars formula.Type) *known {
 	id := formula.Type{Kind: formula.Int}
 	typeID := formula.Type{Kind: formula.Int}
 	for _, t := range r.Triggers {
@@ -238,7 +239,7 @@ func (c *ruleCompiler) ruleNames(r *Rule, vars formula.Type) *known {
 		}
 	}
 	k := &known{types: map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r)}
-	k.types[NameEvent] = formula.RecordOf(map[string]formula.Type{
+	k.types[engine.NameEvent] = formula.RecordOf(map[string]formula.Type{
 		"id":           id,
 		"entityTypeId": typeID,
 		"added":        {Kind: formula.Bool},
@@ -247,16 +248,16 @@ func (c *ruleCompiler) ruleNames(r *Rule, vars formula.Type) *known {
 		"portal":       {Kind: formula.String},
 		"time":         {Kind: formula.Time},
 	})
-	k.types[NameInputs] = c.inputs
-	k.types[NameVars] = vars
+	k.types[engine.NameInputs] = c.inputs
+	k.types[engine.NameVars] = vars
 	return k
 }
 
 // ruleSteps reads steps and deleted and holds them against the events.
-func (c *ruleCompiler) ruleSteps(r *Rule, m yamlfile.Mapping, e yamlfile.Entry, k *known) {
+func (c *ruleCompiler) ruleSteps(r *engine.Rule, m yamlfile.Mapping, e yamlfile.Entry, k *known) {
 	steps, hasSteps := m.Get("steps")
 	deleted, hasDeleted := m.Get("deleted")
-	deleteEvent := slices.IndexFunc(r.Triggers, func(t Trigger) bool { return t.Op == "delete" })
+	deleteEvent := slices.IndexFunc(r.Triggers, func(t engine.Trigger) bool { return t.Op == "delete" })
 	switch {
 	case !hasSteps && !hasDeleted:
 		c.Errorf(e.Key, "missing-key", "rule %q needs steps", r.ID)
@@ -269,7 +270,7 @@ func (c *ruleCompiler) ruleSteps(r *Rule, m yamlfile.Mapping, e yamlfile.Entry, 
 	k = k.knowing(r.When.Facts())
 	if hasSteps {
 		r.Steps = (&stepCompiler{c, partSteps}).readSteps(steps.Value, k.clone(), conditions, partSteps)
-		r.Prefetch = Prefetchable(r.Steps)
+		r.Prefetch = engine.Prefetchable(r.Steps)
 	}
 	if hasDeleted {
 		r.Deleted = (&stepCompiler{c, partDeleted}).readSteps(deleted.Value, k.clone(), conditions, partDeleted)
@@ -277,7 +278,7 @@ func (c *ruleCompiler) ruleSteps(r *Rule, m yamlfile.Mapping, e yamlfile.Entry, 
 }
 
 // deleteCode suggests the delete event that belongs to a rule's other events.
-func deleteCode(r *Rule) string {
+func deleteCode(r *engine.Rule) string {
 	for _, t := range r.Triggers {
 		for _, op := range []string{"ADD", "UPDATE"} {
 			if base, ok := strings.CutSuffix(t.Code, op); ok {

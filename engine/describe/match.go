@@ -1,4 +1,4 @@
-package engine
+package describe
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -30,7 +31,7 @@ type RuleMatch struct {
 // Match tells for each rule of the set what an event would do. portal is the
 // portal's name, "" when it is not known; inputs hold what is known of the
 // inputs.
-func Match(s *RuleSet, portal string, e Event, inputs map[string]any) []RuleMatch {
+func Match(s *engine.RuleSet, portal string, e engine.Event, inputs map[string]any) []RuleMatch {
 	var out []RuleMatch
 	for _, r := range s.Rules {
 		m := RuleMatch{Rule: r.ID, File: s.File, Line: r.Pos.Line}
@@ -40,13 +41,13 @@ func Match(s *RuleSet, portal string, e Event, inputs map[string]any) []RuleMatc
 	return out
 }
 
-func matchRule(r *Rule, m *RuleMatch, portal string, e Event, inputs map[string]any) {
+func matchRule(r *engine.Rule, m *RuleMatch, portal string, e engine.Event, inputs map[string]any) {
 	known, suffix, ok := schemas.LookupEvent(e.Code)
 	if !ok {
 		m.because("%s is no event of Bitrix24", strings.ToUpper(e.Code))
 		return
 	}
-	ent, ok := EntityOf(known, suffix, e)
+	ent, ok := engine.EntityOf(known, suffix, e)
 	if why := mismatch(r, known, suffix, ent, e); why != "" {
 		m.because("%s", why)
 		return
@@ -69,10 +70,10 @@ func matchRule(r *Rule, m *RuleMatch, portal string, e Event, inputs map[string]
 	if known.Op == "delete" {
 		m.Part = "deleted"
 	}
-	sc := Scope{Machine: formula.NewMachine(context.Background()), Vars: map[string]any{
-		NameEvent: EventScope(ent, portal, e, 1, known.Op == "add"), NameInputs: inputs,
+	sc := engine.Scope{Machine: formula.NewMachine(context.Background()), Vars: map[string]any{
+		engine.NameEvent: engine.EventScope(ent, portal, e, 1, known.Op == "add"), engine.NameInputs: inputs,
 	}}
-	sc.Vars[NameVars] = varsOf(r.Set, sc)
+	sc.Vars[engine.NameVars] = varsOf(r.Set, sc)
 	switch allows(r, m, sc, inputs) {
 	case yes:
 		m.Matches = !m.Perhaps
@@ -88,7 +89,7 @@ func (m *RuleMatch) because(format string, args ...any) {
 }
 
 // mismatch tells why no trigger of the rule takes an event, "" when one does.
-func mismatch(r *Rule, known schemas.Event, suffix int, ent Entity, e Event) string {
+func mismatch(r *engine.Rule, known schemas.Event, suffix int, ent engine.Entity, e engine.Event) string {
 	var hears []string
 	for _, t := range r.Triggers {
 		hears = append(hears, triggerText(t))
@@ -112,10 +113,10 @@ func mismatch(r *Rule, known schemas.Event, suffix int, ent Entity, e Event) str
 }
 
 // varsOf computes the constants of the file, as far as they can be.
-func varsOf(s *RuleSet, sc Scope) map[string]any {
+func varsOf(s *engine.RuleSet, sc engine.Scope) map[string]any {
 	vars := map[string]any{}
 	for _, v := range s.Vars {
-		sc.Vars[NameVars] = vars
+		sc.Vars[engine.NameVars] = vars
 		if x, err := v.Value.Eval(context.Background(), sc); err == nil {
 			vars[v.Name] = x
 		}
@@ -133,7 +134,7 @@ const (
 )
 
 // allows evaluates the rule's when and tells which of its parts are false.
-func allows(r *Rule, m *RuleMatch, sc Scope, inputs map[string]any) answer {
+func allows(r *engine.Rule, m *RuleMatch, sc engine.Scope, inputs map[string]any) answer {
 	if r.When == nil {
 		return yes
 	}
@@ -166,9 +167,9 @@ func allows(r *Rule, m *RuleMatch, sc Scope, inputs map[string]any) answer {
 var index = regexp.MustCompile(`\["([A-Za-z_][A-Za-z0-9_]*)"\]`)
 
 // isTrue evaluates a part of a condition by itself.
-func isTrue(part string, sc Scope) bool {
+func isTrue(part string, sc engine.Scope) bool {
 	free := formula.Type{Kind: formula.Any}
-	f, problems := formula.Compile(part, formula.Env{Vars: map[string]formula.Type{NameEvent: free, NameInputs: free, NameVars: free}})
+	f, problems := formula.Compile(part, formula.Env{Vars: map[string]formula.Type{engine.NameEvent: free, engine.NameInputs: free, engine.NameVars: free}})
 	if len(problems) > 0 {
 		return false
 	}
@@ -177,11 +178,11 @@ func isTrue(part string, sc Scope) bool {
 }
 
 // unknownInputs are the inputs without a value that the rule's when reads.
-func unknownInputs(r *Rule, inputs map[string]any) []string {
+func unknownInputs(r *engine.Rule, inputs map[string]any) []string {
 	var out []string
-	NewOrigins(r).Sources(r.When, func(path string) {
+	engine.NewOrigins(r).Sources(r.When, func(path string) {
 		space, name, _ := strings.Cut(path, ".")
-		if _, known := inputs[name]; space == NameInputs && name != "" && !known {
+		if _, known := inputs[name]; space == engine.NameInputs && name != "" && !known {
 			out = append(out, path)
 		}
 	})
@@ -190,7 +191,7 @@ func unknownInputs(r *Rule, inputs map[string]any) []string {
 }
 
 // noID says where an id was looked for.
-func noID(e Event, known schemas.Event) string {
+func noID(e engine.Event, known schemas.Event) string {
 	if len(known.IDs) == 0 {
 		return known.Code + " carries none"
 	}
