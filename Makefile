@@ -55,12 +55,14 @@ staticcheck: ## run staticcheck
 .PHONY: gen
 gen: ## write the generated files: schemas/*.json, docs/actions.md, docs/configuration.md
 	go test ./docs -run '^TestGenerated$$' -count=1 -update
-	go test ./internal/app/cli -run '^(TestGeneratedSchemas|TestConfigManual)$$' -count=1 -update-schemas
+	go test ./internal/app/config -run '^TestConfigManual$$' -count=1 -update
+	go test ./internal/app/cli -run '^TestGeneratedSchemas$$' -count=1 -update-schemas
 
 .PHONY: gen-check
 gen-check: ## fail when a generated file is not current
 	go test ./docs -run '^TestGenerated$$' -count=1
-	go test ./internal/app/cli -run '^(TestGeneratedSchemas|TestConfigManual)$$' -count=1
+	go test ./internal/app/config -run '^TestConfigManual$$' -count=1
+	go test ./internal/app/cli -run '^TestGeneratedSchemas$$' -count=1
 
 .PHONY: golden
 golden: ## rewrite the golden files of tests

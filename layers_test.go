@@ -19,6 +19,7 @@ var layers = map[string]int{
 	"cmd/b24rules":          6,
 	".":                     5,
 	"internal/app/cli":      4,
+	"internal/app/config":   3,
 	"internal/ruletest":     3,
 	"actions":               2,
 	"internal/ingest":       2,

@@ -114,3 +114,12 @@ func distance(a, b []rune) int {
 	}
 	return last[len(b)]
 }
+
+// Alternatives writes "a, b or c".
+func Alternatives(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}

@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
 )
 
 // quickCatchUp is a catch-up whose margin does not reach back to before a test.
-func quickCatchUp() *catchUpConfig {
-	c := defaultCatchUp
+func quickCatchUp() *config.CatchUp {
+	c := config.DefaultCatchUp
 	c.Margin = time.Second
 	return &c
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine/run"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/wakeup"
@@ -23,7 +24,7 @@ import (
 
 // app is one running engine: everything that a configuration names.
 type app struct {
-	config  *config
+	config  *config.Config
 	log     *slog.Logger
 	rules   *ruleLoader
 	queue   *queue.Queue
@@ -54,10 +55,10 @@ func (p *portal) later() bitrix.Later { return bitrix.Later{Client: p.client} }
 
 // newApp opens the database and the portals. The rules have been loaded. The
 // caller closes the app.
-func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger) (*app, error) {
+func newApp(ctx context.Context, c *config.Config, rules *ruleLoader, log *slog.Logger) (*app, error) {
 	a := &app{
 		config: c, log: log, rules: rules, portals: map[string]*portal{},
-		conns: &ingest.Conns{Most: c.Limits.Connections, Log: log}, metrics: newMetrics(), hider: c.hider(),
+		conns: &ingest.Conns{Most: c.Limits.Connections, Log: log}, metrics: newMetrics(), hider: c.Hider(),
 	}
 	var names []string
 	for _, p := range c.Portals {
@@ -68,7 +69,7 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 	q, err := queue.Open(ctx, c.Database, queue.Options{
 		Portals: names, Handover: a.handover, Rested: a.rested, Silenced: a.allLost,
 		Attempts: c.Limits.Attempts, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
-		Workers: c.Limits.Runs, Grace: c.Limits.grace(), Settle: c.Limits.settle(), Log: log,
+		Workers: c.Limits.Runs, Grace: c.Limits.ShutdownGrace(), Settle: c.Limits.SettleTime(), Log: log,
 		KeepSucceeded: time.Duration(c.History.Succeeded), KeepDiscarded: time.Duration(c.History.Discarded),
 		KeepParked: time.Duration(c.History.Parked), KeepEvents: time.Duration(c.History.Events),
 	})
@@ -87,7 +88,7 @@ func newApp(ctx context.Context, c *config, rules *ruleLoader, log *slog.Logger)
 	return a, nil
 }
 
-func (a *app) restConfig(p portalConfig) bitrix.Config {
+func (a *app) restConfig(p config.Portal) bitrix.Config {
 	log := a.log
 	if a.config.Log.Requests {
 		log = slog.New(everything{log.Handler()})
@@ -103,13 +104,13 @@ func (a *app) restConfig(p portalConfig) bitrix.Config {
 	}
 	return bitrix.Config{
 		Gate:    func() error { return a.mayAct(p.Name) },
-		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, Settle: a.config.Limits.settle(), Log: log.With("portal", p.Name),
+		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, Settle: a.config.Limits.SettleTime(), Log: log.With("portal", p.Name),
 		HTTP: &http.Client{Transport: timed{transport, a.metrics.restSeconds.WithLabelValues(p.Name)}},
 	}
 }
 
 // newPortal makes what the runs of a portal share.
-func (a *app) newPortal(ctx context.Context, c portalConfig) (*portal, error) {
+func (a *app) newPortal(ctx context.Context, c config.Portal) (*portal, error) {
 	p := &portal{name: c.Name, token: c.Token, zone: c.Zone}
 	rest := a.restConfig(c)
 	if o := c.OAuth; o != nil {
@@ -245,7 +246,7 @@ func (a *app) serve(ctx context.Context, ln net.Listener) error {
 	a.lastBeats(context.WithoutCancel(ctx))
 	// Events first: what was answered with 200 is stored, and runs of it may
 	// still begin while the last requests end.
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Limits.grace())
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.Limits.ShutdownGrace())
 	defer cancel()
 	if err := server.Shutdown(patience); err != nil {
 		_ = server.Close()

@@ -30,7 +30,7 @@ const (
 // the rules hear, and fetches the events that the portal keeps.
 func (a *app) attend(ctx context.Context, p *portal) {
 	every := pollNoticed
-	if a.config.hook(p.name) == "" {
+	if a.config.Hook(p.name) == "" {
 		every = pollAlone
 	}
 	var (

@@ -71,7 +71,7 @@ func (a *app) bind(ctx context.Context, p *portal, gen *generation) error {
 		a.log.Error("the portal does not offer an event that a rule hears: the application may lack a scope",
 			slog.String("portal", p.name), slog.String("event", code))
 	}
-	if a.config.hook(p.name) == "" && !p.app.offline {
+	if a.config.Hook(p.name) == "" && !p.app.offline {
 		a.log.Error("no event can be bound: the configuration has no public_url", "portal", p.name)
 	}
 	bound, err := p.client.Subscriptions(ctx)
@@ -98,7 +98,7 @@ func (a *app) bind(ctx context.Context, p *portal, gen *generation) error {
 // is those alone that the portal keeps.
 func (a *app) wanted(p *portal, gen *generation, offers []string, connector string) (want []bitrix.Subscription, missing []string) {
 	codes, missing := gen.hears(p.name, offers)
-	hook := a.config.hook(p.name)
+	hook := a.config.Hook(p.name)
 	posted := codes
 	if p.app.offline {
 		for _, code := range codes {

@@ -139,7 +139,7 @@ func (c *command) sub(env environment, args []string) (*command, []string) {
 	for i, s := range c.subs {
 		words[i] = strings.TrimPrefix(s.name, c.name+" ")
 	}
-	text := fmt.Sprintf("%s: unknown command %q: want %s", c.name, args[0], alternatives(words))
+	text := fmt.Sprintf("%s: unknown command %q: want %s", c.name, args[0], diag.Alternatives(words))
 	if near := diag.Closest(args[0], words); near != "" {
 		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
@@ -264,7 +264,7 @@ func oneOf(name, value string, words ...string) error {
 			return nil
 		}
 	}
-	text := fmt.Sprintf("--%s %q: want %s", name, value, alternatives(words))
+	text := fmt.Sprintf("--%s %q: want %s", name, value, diag.Alternatives(words))
 	if near := diag.Closest(value, words); near != "" {
 		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
@@ -277,13 +277,4 @@ func none(args []string) error {
 		return usagef("unexpected argument %q", args[0])
 	}
 	return nil
-}
-
-// alternatives writes "a, b or c".
-func alternatives(words []string) string {
-	last := len(words) - 1
-	if last < 1 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:last], ", ") + " or " + words[last]
 }

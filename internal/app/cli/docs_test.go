@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/b24rules/b24rules/internal/app/config"
 )
 
 // TestManualExamples holds that every YAML block of the manual is right: a rule
@@ -63,7 +65,7 @@ func blockFindings(t *testing.T, text string) (out []string) {
 			}
 			return "t0k3n", true
 		}
-		_, list := parseConfig(filepath.Join(dir, "b24rules.yaml"), []byte(text), env)
+		_, list := config.Parse(filepath.Join(dir, "b24rules.yaml"), []byte(text), env)
 		for _, f := range list {
 			if f.Code != "unreadable-file" { // secrets of the reader's own
 				out = append(out, f.Error())

@@ -16,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest"
 )
@@ -91,7 +92,7 @@ func (e example) findings(t *testing.T) diag.List {
 	v := &validation{actions: actions.All, sources: map[string][]byte{}}
 	env := func(name string) (string, bool) { return "t0k3n", name == "TOKEN" }
 	if strings.Contains(e.text, "portals:\n") && strings.Contains(e.text, "webhook") {
-		c, list := parseConfig("b24rules.yaml", files[0].data, env)
+		c, list := config.Parse("b24rules.yaml", files[0].data, env)
 		if list.HasErrors() || len(files) == 1 {
 			return list
 		}

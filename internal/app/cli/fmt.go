@@ -101,7 +101,7 @@ func (f *formatting) files(env environment, paths []string) error {
 		return plain(err)
 	}
 	if len(paths) > 0 && len(names) == 0 {
-		return fmt.Errorf("no rule files in %s", alternatives(paths))
+		return fmt.Errorf("no rule files in %s", diag.Alternatives(paths))
 	}
 	for _, name := range names {
 		data, err := yamlfile.ReadFile(name)

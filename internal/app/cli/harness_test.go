@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
 )
@@ -35,10 +36,10 @@ type harnessOptions struct {
 	// and {type} stand for the seed's list and smart process.
 	inputs map[string]map[string]string
 	// limits of the engine. Retries wait 20 ms at most unless said otherwise.
-	limits limitsConfig
+	limits config.Limits
 	// application and catchUp are as in stageOptions.
 	application string
-	catchUp     *catchUpConfig
+	catchUp     *config.CatchUp
 	// dir is the folder of the database; "" means one of the test's own.
 	dir string
 	// database is a DSN; "" means SQLite in dir.

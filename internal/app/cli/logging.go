@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+
+	"github.com/b24rules/b24rules/internal/app/config"
 )
 
 // logFileName is the file that log.dir gets. Whoever rotates it copies and
@@ -13,7 +15,7 @@ import (
 const logFileName = "b24rules.log"
 
 // openLog opens the log that a configuration asks for. The caller calls close.
-func openLog(c logConfig, stderr io.Writer) (log *slog.Logger, closeLog func(), err error) {
+func openLog(c config.Log, stderr io.Writer) (log *slog.Logger, closeLog func(), err error) {
 	if c.Off {
 		return slog.New(slog.DiscardHandler), func() {}, nil
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -25,9 +26,9 @@ import (
 // beginning. B24_MEMORY_EVENTS is how many events there are.
 func TestMemoryStaysFlat(t *testing.T) {
 	events := envInt(t, "B24_MEMORY_EVENTS", rounds(3_600, 1_200))
-	c := &config{
+	c := &config.Config{
 		Database: "sqlite:" + t.TempDir() + "/q.db",
-		Portals:  []portalConfig{{Name: stagePortal, Webhook: bitrix.Secret("http://127.0.0.1:1/rest/1/s3cr3t/"), Token: modelToken, Plan: bitrix.PlanUnlimited}},
+		Portals:  []config.Portal{{Name: stagePortal, Webhook: bitrix.Secret("http://127.0.0.1:1/rest/1/s3cr3t/"), Token: modelToken, Plan: bitrix.PlanUnlimited}},
 	}
 	text := strings.Replace(rule("note", "      - log: {message: 'deal {{ event.id }}'}\n"), "debounce: 0s", "debounce: 200ms", 1)
 	loader := &ruleLoader{actions: actions.All, source: filesIn(fstest.MapFS{"note.yaml": {Data: []byte(text)}}), portals: c.Portals}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -97,9 +98,9 @@ func TestFallingBehind(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		log := newLogBuffer()
-		c := &config{
+		c := &config.Config{
 			Database: "sqlite:" + dir + "/q.db",
-			Portals:  []portalConfig{{Name: "demo", Webhook: bitrix.Secret("http://127.0.0.1:1/rest/1/s3cr3t/"), Plan: bitrix.PlanStandard}, {Name: "idle", Webhook: "http://127.0.0.1:1/rest/1/s3cr3t/", Plan: bitrix.PlanStandard}},
+			Portals:  []config.Portal{{Name: "demo", Webhook: bitrix.Secret("http://127.0.0.1:1/rest/1/s3cr3t/"), Plan: bitrix.PlanStandard}, {Name: "idle", Webhook: "http://127.0.0.1:1/rest/1/s3cr3t/", Plan: bitrix.PlanStandard}},
 		}
 		a, err := newApp(t.Context(), c, &ruleLoader{}, log.logger())
 		if err != nil {

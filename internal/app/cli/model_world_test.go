@@ -16,6 +16,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/config"
 )
 
 // A world is a portal, its people, the post between portal and engine, and the
@@ -133,12 +134,12 @@ func (w *world) start() {
 		return
 	}
 	e := &modelEngine{wire: &wire{w: w, cut: make(chan struct{})}, ended: make(chan error, 1)}
-	c := &config{
+	c := &config.Config{
 		Database: "sqlite:" + filepath.Join(w.database, modelDatabase),
-		Portals:  []portalConfig{{Name: stagePortal, Webhook: w.webhook(), Token: modelToken, Plan: bitrix.Plan(w.kind.plan), Transport: e.wire}},
+		Portals:  []config.Portal{{Name: stagePortal, Webhook: w.webhook(), Token: modelToken, Plan: bitrix.Plan(w.kind.plan), Transport: e.wire}},
 		// A run of a history is never given up: what it leaves undone would be
 		// right to be undone.
-		Limits: limitsConfig{Attempts: 10_000, RetryMax: time.Minute, Grace: w.kind.grace},
+		Limits: config.Limits{Attempts: 10_000, RetryMax: time.Minute, Grace: w.kind.grace},
 	}
 	rules := &ruleLoader{}
 	rules.current.Store(w.rules)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/config"
 )
 
 // newApplicationHarness is a harness whose engine is the portal's application,
@@ -176,7 +177,7 @@ func (h *harness) offlineLeft() []string {
 	var rows []struct {
 		Name string `json:"EVENT_NAME"`
 	}
-	h.asApp("event.offline.list", map[string]any{"auth_connector": defaultConnector, "order": map[string]any{"ID": "DESC"}}, &rows)
+	h.asApp("event.offline.list", map[string]any{"auth_connector": config.DefaultConnector, "order": map[string]any{"ID": "DESC"}}, &rows)
 	var out []string
 	for _, r := range rows {
 		out = append(out, r.Name)
@@ -225,7 +226,7 @@ func TestApplicationOffline(t *testing.T) {
 		t.Fatalf("the portal keeps %d events on the first page, want 50 with a deletion", len(left))
 	}
 	// A process takes a batch and is killed before it has stored it.
-	h.asApp("event.offline.get", map[string]any{"clear": 0, "auth_connector": defaultConnector}, nil)
+	h.asApp("event.offline.get", map[string]any{"clear": 0, "auth_connector": config.DefaultConnector}, nil)
 	h.start()
 	h.until("everything is worked off", func() bool {
 		h.wait()

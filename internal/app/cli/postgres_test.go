@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestCommandsOnPostgreSQL(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir, database: newPostgres(t), limits: limitsConfig{Attempts: 1}, catchUp: quickCatchUp()})
+	h := newHarness(t, harnessOptions{dir: dir, database: newPostgres(t), limits: config.Limits{Attempts: 1}, catchUp: quickCatchUp()})
 	c := newCLI(h, dir)
 	h.until("alive", func() bool { return h.logged("the first start with this portal") == 1 })
 

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/config"
 )
 
 // process is this program as a process of its own.
@@ -347,7 +348,7 @@ func TestEmulatorSnippet(t *testing.T) {
 			text += line + "\n"
 		}
 	}
-	c, list := parse(t, text)
+	c, list := config.Parse("etc/b24rules.yaml", []byte(text), os.LookupEnv)
 	if len(list) > 0 || len(c.Portals) != 1 {
 		t.Errorf("findings %v in:\n%s", list, text)
 	}

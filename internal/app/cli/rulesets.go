@@ -10,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -133,7 +134,7 @@ func servesPortal(r *engine.Rule, portal string) bool {
 type ruleLoader struct {
 	source  ruleSource
 	actions []*engine.Action // that rules may use
-	portals []portalConfig
+	portals []config.Portal
 
 	mu      sync.Mutex // one load at a time
 	current atomic.Pointer[generation]
@@ -162,7 +163,7 @@ func (l *ruleLoader) load() (before, now *generation, err error) {
 // builder makes the next generation.
 type builder struct {
 	actions []*engine.Action
-	portals []portalConfig
+	portals []config.Portal
 	old     *generation
 	next    *generation
 	// same are sets that run already, fresh are those that would be new.
@@ -254,12 +255,12 @@ func (b *builder) checkNames(files []ruleFile) {
 		names = append(names, setName(f.name))
 	}
 	for _, p := range b.portals {
-		for _, s := range p.Inputs.sets {
-			if slices.Contains(names, s.name) {
+		for _, s := range p.Inputs.Sets {
+			if slices.Contains(names, s.Name) {
 				continue
 			}
-			f := b.next.notes.Errorf(s.pos, "unknown-set", "no rule file is named %q, so portal %s cannot have inputs for it", s.name, p.Name)
-			if near := diag.Closest(s.name, names); near != "" {
+			f := b.next.notes.Errorf(s.Pos, "unknown-set", "no rule file is named %q, so portal %s cannot have inputs for it", s.Name, p.Name)
+			if near := diag.Closest(s.Name, names); near != "" {
 				f.Hint = "did you mean " + near + "?"
 			}
 		}
@@ -267,7 +268,7 @@ func (b *builder) checkNames(files []ruleFile) {
 	for _, s := range b.next.sets {
 		for _, r := range s.set.Rules {
 			for _, name := range r.Portals {
-				if !slices.ContainsFunc(b.portals, func(p portalConfig) bool { return p.Name == name }) {
+				if !slices.ContainsFunc(b.portals, func(p config.Portal) bool { return p.Name == name }) {
 					b.next.notes.Warnf(r.Pos, "unknown-portal", "rule %s is for portal %q, which the configuration does not have", r.ID, name)
 				}
 			}
@@ -277,18 +278,18 @@ func (b *builder) checkNames(files []ruleFile) {
 }
 
 // bind gives a rule set the inputs of the portals that it is for.
-func bind(set *engine.RuleSet, portals []portalConfig) (*boundSet, diag.List) {
+func bind(set *engine.RuleSet, portals []config.Portal) (*boundSet, diag.List) {
 	out := &boundSet{set: set, inputs: map[string]map[string]any{}}
 	var list diag.List
 	for _, p := range portals {
 		if !slices.ContainsFunc(set.Rules, func(r *engine.Rule) bool { return servesPortal(r, p.Name) }) {
 			continue
 		}
-		here, ok := p.Inputs.set(set.Name)
+		here, ok := p.Inputs.Set(set.Name)
 		if !ok {
-			here.pos = p.Pos
+			here.Pos = p.Pos
 		}
-		given, missing := here.givenTo(set, p.Inputs.env)
+		given, missing := inputsFor(set, p.Inputs, here)
 		list.Add(missing...)
 		values, problems := set.BindInputs(given)
 		if len(problems) == 0 {
@@ -297,10 +298,31 @@ func bind(set *engine.RuleSet, portals []portalConfig) (*boundSet, diag.List) {
 		for _, problem := range problems {
 			known := slices.ContainsFunc(set.Inputs, func(in engine.Input) bool { return in.Name == problem.Name })
 			f := problem.Finding
-			f.Pos, f.Message, f.Args = here.place(problem.Name, known), "portal %s: "+f.Message, append([]any{p.Name}, f.Args...)
+			f.Pos, f.Message, f.Args = here.Place(problem.Name, known), "portal %s: "+f.Message, append([]any{p.Name}, f.Args...)
 			list.Add(f)
 		}
 		out.inputs[p.Name] = values
+	}
+	return out, list
+}
+
+// inputsFor are the given inputs of a rule set, with the environment's variables
+// in those that are secrets. Elsewhere ${x} is text.
+func inputsFor(set *engine.RuleSet, all config.Inputs, given config.SetInputs) (map[string]string, diag.List) {
+	out := given.Values()
+	var list diag.List
+	for _, in := range set.Inputs {
+		text, ok := out[in.Name]
+		if in.Type != engine.TypeSecret || !ok {
+			continue
+		}
+		filled, missing := all.Expand(text)
+		for _, name := range missing {
+			list.Errorf(given.Place(in.Name, true), "missing-variable", "the environment has no variable %s", name)
+		}
+		if len(missing) == 0 { // else the text stays: it is no secret
+			out[in.Name] = filled
+		}
 	}
 	return out, list
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -57,9 +58,9 @@ func describeSets(g *generation) []string {
 }
 
 func TestLoader(t *testing.T) {
-	main := portalConfig{Name: "main", Inputs: inputTable{sets: []setInputs{{name: "c", values: []inputValue{{name: "list", scalar: scalar{text: "5"}}}}}}}
+	main := config.Portal{Name: "main", Inputs: config.NewInputs(map[string]map[string]string{"c": {"list": "5"}})}
 	files := map[string]string{}
-	l := &ruleLoader{actions: actions.All, source: memorySource(files, "a.yaml", "b.yaml", "c.yaml"), portals: []portalConfig{main}}
+	l := &ruleLoader{actions: actions.All, source: memorySource(files, "a.yaml", "b.yaml", "c.yaml"), portals: []config.Portal{main}}
 	set := func(pairs ...string) {
 		for i := 0; i < len(pairs); i += 2 {
 			if files[pairs[i]] = pairs[i+1]; pairs[i+1] == "" {
@@ -117,7 +118,7 @@ func TestGenerationRoute(t *testing.T) {
 	l := &ruleLoader{
 		actions: actions.All,
 		source:  memorySource(map[string]string{"a.yaml": ruleText("all", "x"), "b.yaml": only}, "a.yaml", "b.yaml"),
-		portals: []portalConfig{{Name: "a"}, {Name: "b"}},
+		portals: []config.Portal{{Name: "a"}, {Name: "b"}},
 	}
 	_, g, err := l.load()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -50,7 +51,7 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 	if err := oneOf("format", o.show.format, "text", "json"); err != nil {
 		return err
 	}
-	if o.config != defaultConfigFile {
+	if o.config != config.DefaultFile {
 		o.show.config = " --config " + o.config
 	}
 	ctx, stop := interruptible(ctx)

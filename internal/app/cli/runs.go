@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -35,7 +35,7 @@ start and with the rule as it is now, or discarded.`,
 
 // openHistory opens the database of a configuration that serve has made. It is
 // closed by the caller.
-func openHistory(ctx context.Context, env environment, path string) (*config, *queue.Queue, error) {
+func openHistory(ctx context.Context, env environment, path string) (*config.Config, *queue.Queue, error) {
 	c, err := loadConfig(env, path)
 	if err != nil {
 		return nil, nil, err
@@ -51,7 +51,7 @@ func openHistory(ctx context.Context, env environment, path string) (*config, *q
 }
 
 // haveDatabase refuses a configuration whose database serve has not made yet.
-func haveDatabase(c *config) error {
+func haveDatabase(c *config.Config) error {
 	file, ok := strings.CutPrefix(c.Database, "sqlite:")
 	if _, err := os.Stat(file); ok && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no database %s yet: serve makes it", file)
@@ -65,7 +65,7 @@ func warnings(env environment) *slog.Logger {
 }
 
 // withHistory calls do with the database and closes it.
-func withHistory(ctx context.Context, env environment, path string, do func(c *config, q *queue.Queue) error) (err error) {
+func withHistory(ctx context.Context, env environment, path string, do func(c *config.Config, q *queue.Queue) error) (err error) {
 	c, q, err := openHistory(ctx, env, path)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (f *runFilter) flags(fs *flag.FlagSet) {
 func (f *runFilter) empty() bool { return *f == runFilter{} }
 
 // filter reads the flags.
-func (f *runFilter) filter(c *config, now time.Time) (queue.Filter, error) {
+func (f *runFilter) filter(c *config.Config, now time.Time) (queue.Filter, error) {
 	out := queue.Filter{Portal: f.portal, Rule: f.rule, Entity: f.entity}
 	if f.entity != "" {
 		e, err := parseEntity(f.entity)
@@ -120,29 +120,7 @@ func (f *runFilter) filter(c *config, now time.Time) (queue.Filter, error) {
 			return out, err
 		}
 	}
-	return out, c.checkPortal(f.portal, true)
-}
-
-// checkPortal refuses a portal that the configuration does not have. Runs of
-// one that it had once are still there, so near is how a filter asks: then only
-// what looks like a mistake is refused.
-func (c *config) checkPortal(name string, near bool) error {
-	var names []string
-	for _, p := range c.Portals {
-		names = append(names, p.Name)
-	}
-	if name == "" || slices.Contains(names, name) {
-		return nil
-	}
-	text := fmt.Sprintf("--portal %q is not in the configuration", name)
-	closest := diag.Closest(name, names)
-	switch {
-	case closest != "":
-		text += fmt.Sprintf(" (did you mean %s?)", closest)
-	case near:
-		return nil
-	}
-	return &usageError{text}
+	return out, checkPortal(c, f.portal, true)
 }
 
 // parseEntity reads an entity as people write it, also with the words that rule

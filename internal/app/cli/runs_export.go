@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/ruletest"
 	"github.com/b24rules/b24rules/schemas"
@@ -52,7 +53,7 @@ with the rule as it is now, is said.`,
 			if base := filepath.Base(e.out); e.out != "" && (isRuleFile(base) || !strings.HasSuffix(strings.TrimSuffix(base, filepath.Ext(base)), "_test")) {
 				return usagef("--out %q: test files are named like deal_test.yaml", e.out)
 			}
-			return withHistory(ctx, env, *path, func(c *config, q *queue.Queue) error {
+			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
 				return e.export(ctx, env, c, q, ids[0])
 			})
 		}
@@ -65,7 +66,7 @@ type exporting struct {
 	keepNames bool
 }
 
-func (e *exporting) export(ctx context.Context, env environment, c *config, q *queue.Queue, id int64) error {
+func (e *exporting) export(ctx context.Context, env environment, c *config.Config, q *queue.Queue, id int64) error {
 	st, err := readStory(ctx, q, id)
 	if err != nil {
 		return err
@@ -126,7 +127,7 @@ func (e *exporting) choose(st *story) (toldAttempt, error) {
 	return toldAttempt{}, fmt.Errorf("run %d cannot be exported: it has not run yet", st.run.ID)
 }
 
-func (e *exporting) recorded(env environment, c *config, st *story, a toldAttempt) (ruletest.Recorded, error) {
+func (e *exporting) recorded(env environment, c *config.Config, st *story, a toldAttempt) (ruletest.Recorded, error) {
 	out := ruletest.Recorded{
 		Actions: env.actions,
 		Name:    fmt.Sprintf("run %d: %s for %s", st.run.ID, st.run.Rule, st.run.Entity),
@@ -155,7 +156,7 @@ func (e *exporting) recorded(env environment, c *config, st *story, a toldAttemp
 
 // ruleFileFor finds the file of the rule: where it was, or where the
 // configuration has it now.
-func ruleFileFor(c *config, r *history.Record) (string, error) {
+func ruleFileFor(c *config.Config, r *history.Record) (string, error) {
 	if info, err := os.Stat(r.File); err == nil && !info.IsDir() {
 		return r.File, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -43,7 +44,7 @@ The output for a terminal is cut to its width. --format json prints one object:
 
 // configFlag is the flag that names the configuration.
 func configFlag(fs *flag.FlagSet) *string {
-	return fs.String("config", defaultConfigFile, "read the configuration from `FILE`")
+	return fs.String("config", config.DefaultFile, "read the configuration from `FILE`")
 }
 
 type runsList struct {
@@ -63,7 +64,7 @@ func (l *runsList) run(ctx context.Context, env environment, path string) error 
 	if l.before < 0 {
 		return usagef("--before %d: want the number of a run", l.before)
 	}
-	return withHistory(ctx, env, path, func(c *config, q *queue.Queue) error {
+	return withHistory(ctx, env, path, func(c *config.Config, q *queue.Queue) error {
 		f, err := l.filter.filter(c, time.Now())
 		if err != nil {
 			return err

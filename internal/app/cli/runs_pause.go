@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -29,7 +30,7 @@ nothing. --force pauses it all the same, such as a rule whose file is yet to com
 			if err := p.check(args); err != nil {
 				return err
 			}
-			return withHistory(ctx, env, *path, func(c *config, q *queue.Queue) error {
+			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
 				if !*force {
 					if err := p.known(env, c); err != nil {
 						return err
@@ -58,7 +59,7 @@ starts at once.`,
 			if err := p.check(args); err != nil {
 				return err
 			}
-			return withHistory(ctx, env, *path, func(_ *config, q *queue.Queue) error {
+			return withHistory(ctx, env, *path, func(_ *config.Config, q *queue.Queue) error {
 				was, err := q.Resume(ctx, p.portal, p.rule)
 				if err != nil {
 					return err
@@ -95,11 +96,11 @@ func (p *pauseFlags) check(args []string) error {
 }
 
 // known refuses what the configuration does not have.
-func (p *pauseFlags) known(env environment, c *config) error {
-	if err := c.checkPortal(p.portal, false); err != nil || p.rule == "" {
+func (p *pauseFlags) known(env environment, c *config.Config) error {
+	if err := checkPortal(c, p.portal, false); err != nil || p.rule == "" {
 		return err
 	}
-	_, gen, err := c.loadRules(env)
+	_, gen, err := loadRules(env, c)
 	if err != nil {
 		return err
 	}

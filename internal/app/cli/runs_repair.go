@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -67,7 +68,7 @@ func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, conte
 		case len(ids) > 0 && !r.filter.empty():
 			return usagef("name runs by their numbers or choose them by flags, not both")
 		}
-		return withHistory(ctx, env, *path, func(c *config, q *queue.Queue) error {
+		return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
 			if len(ids) > 0 {
 				return r.named(ctx, env, q, ids)
 			}
@@ -113,7 +114,7 @@ func (r *repair) able() string {
 }
 
 // chosen repairs the runs that the flags choose.
-func (r *repair) chosen(ctx context.Context, env environment, c *config, q *queue.Queue) error {
+func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, q *queue.Queue) error {
 	f, err := r.filter.filter(c, time.Now())
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -42,12 +43,12 @@ parameters and answers.`,
 			if len(ids) != 1 {
 				return usagef("which run? 'b24rules runs list' shows their numbers")
 			}
-			return withHistory(ctx, env, *path, func(_ *config, q *queue.Queue) error {
+			return withHistory(ctx, env, *path, func(_ *config.Config, q *queue.Queue) error {
 				st, err := readStory(ctx, q, ids[0])
 				if err != nil {
 					return err
 				}
-				if s.config = ""; *path != defaultConfigFile {
+				if s.config = ""; *path != config.DefaultFile {
 					s.config = " --config " + *path
 				}
 				return s.print(env.Out, st)

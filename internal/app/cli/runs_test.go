@@ -15,6 +15,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
 )
@@ -122,7 +123,7 @@ func golden(t *testing.T, name, got string) {
 func TestRunsBesideServe(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir, limits: limitsConfig{Attempts: 2}})
+	h := newHarness(t, harnessOptions{dir: dir, limits: config.Limits{Attempts: 2}})
 	c := newCLI(h, dir)
 
 	_, talk := c.run(exitFine, "runs", "list")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -24,7 +25,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	h := newHarness(t, harnessOptions{
 		dir:      dir,
 		emulator: emulator.Config{Secret: code, ApplicationToken: token},
-		limits:   limitsConfig{Attempts: 2},
+		limits:   config.Limits{Attempts: 2},
 	})
 	// What people wrote, and what a portal puts into addresses of its own.
 	deal := h.addDeal("Roof", row{"Tiles " + code, "10", "1"}, row{"see https://bob:" + password + "@host.example/?auth=" + token, "1", "1"})

@@ -9,6 +9,8 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest"
 )
 
@@ -48,7 +50,7 @@ func (s fileSchema) file() string { return s.name + ".schema.json" }
 var fileSchemas = []fileSchema{
 	{"rules", "rule files", describe.Schema},
 	{"tests", "rule tests, *_test.yaml", func([]*engine.Action) ([]byte, error) { return describe.WriteSchema(ruletest.Schema()) }},
-	{"config", "the configuration, b24rules.yaml", func([]*engine.Action) ([]byte, error) { return describe.WriteSchema(configSchema()) }},
+	{"config", "the configuration, b24rules.yaml", func([]*engine.Action) ([]byte, error) { return describe.WriteSchema(config.Schema()) }},
 }
 
 func runSchema(env environment, dir string, names []string) error {
@@ -91,7 +93,7 @@ func schemaNamed(name string) (fileSchema, error) {
 			return s, nil
 		}
 	}
-	return fileSchema{}, usagef("unknown schema %q: want %s", name, alternatives(known))
+	return fileSchema{}, usagef("unknown schema %q: want %s", name, diag.Alternatives(known))
 }
 
 func writeSchemas(env environment, dir string, list []fileSchema) error {

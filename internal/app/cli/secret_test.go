@@ -8,6 +8,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/config"
 )
 
 // TestSecretInputs: the secrets of rules come from the environment, other inputs
@@ -40,7 +41,7 @@ rules:
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("B24_TEST_TOKEN", "environment-token")
-			config := write("b24rules.yaml", `
+			path := write("b24rules.yaml", `
 rules: [stock.yaml]
 portals:
   main:
@@ -48,7 +49,7 @@ portals:
     application_token: t0k3n
     inputs: {stock: {token: "`+tt.token+`", path: "${x}"}}
 `)
-			c, list, err := readConfig(config)
+			c, list, err := config.Read(path)
 			if err != nil || len(list) > 0 {
 				t.Fatalf("%v, %v", err, list)
 			}

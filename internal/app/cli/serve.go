@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -33,7 +34,7 @@ nothing either.
 Exit codes: 0 stopped, 1 the configuration or all rules have mistakes, 2 wrong
 usage, 3 it could not start, such as when the port or the database is taken.`,
 	setup: func(fs *flag.FlagSet) runFunc {
-		path := fs.String("config", defaultConfigFile, "read the configuration from `FILE`")
+		path := fs.String("config", config.DefaultFile, "read the configuration from `FILE`")
 		return func(ctx context.Context, env environment, args []string) error {
 			if err := none(args); err != nil {
 				return err
@@ -55,7 +56,7 @@ func serve(ctx context.Context, env environment, path string) error {
 	defer closeLog()
 
 	ctx, stop := interruptibleBy(ctx, func() {
-		env.say("stopping: runs have %s to end, the others wait for the next start; a second Ctrl-C ends at once", c.Limits.grace())
+		env.say("stopping: runs have %s to end, the others wait for the next start; a second Ctrl-C ends at once", c.Limits.ShutdownGrace())
 	})
 	defer stop()
 
@@ -99,12 +100,12 @@ func serve(ctx context.Context, env environment, path string) error {
 
 // prepare reads the configuration and the rules, and tells what is wrong with
 // them.
-func prepare(env environment, path string) (*config, *ruleLoader, error) {
+func prepare(env environment, path string) (*config.Config, *ruleLoader, error) {
 	c, err := loadConfig(env, path)
 	if err != nil {
 		return nil, nil, err
 	}
-	rules, gen, err := c.loadRules(env)
+	rules, gen, err := loadRules(env, c)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/run"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -25,7 +26,7 @@ type single struct {
 }
 
 func (s *single) flags(fs *flag.FlagSet) {
-	fs.StringVar(&s.config, "config", defaultConfigFile, "read the configuration from `FILE`")
+	fs.StringVar(&s.config, "config", config.DefaultFile, "read the configuration from `FILE`")
 	fs.StringVar(&s.rule, "rule", "", "only the rule `ID`; without it all rules that hear of such an entity")
 	fs.StringVar(&s.portal, "portal", "", "the portal `NAME`; not needed when there is one")
 	fs.StringVar(&s.entity, "entity", "", "the `ENTITY`: deal:759, smart_invoice:7 or item:31:7")
@@ -54,14 +55,14 @@ func (s *single) open(ctx context.Context, env environment) (a *app, targets []t
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if s.portal, err = c.onePortal(s.portal); err != nil {
+	if s.portal, err = onePortal(c, s.portal); err != nil {
 		return nil, nil, nil, err
 	}
 	c.Only = s.portal
 	if len(s.files) > 0 {
-		c.Rules, c.rulesAt = s.files, nil
+		c.Rules, c.RulesAt = s.files, nil
 	}
-	rules, gen, err := c.loadRules(env)
+	rules, gen, err := loadRules(env, c)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -83,7 +84,7 @@ func (s *single) open(ctx context.Context, env environment) (a *app, targets []t
 
 // temporaryDatabase gives a configuration whose database serve has not made yet
 // one that forget removes.
-func temporaryDatabase(c *config) (forget func(), err error) {
+func temporaryDatabase(c *config.Config) (forget func(), err error) {
 	file, ok := strings.CutPrefix(c.Database, "sqlite:")
 	if _, statErr := os.Stat(file); !ok || !errors.Is(statErr, fs.ErrNotExist) {
 		return func() {}, nil

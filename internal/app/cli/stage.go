@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/app/config"
 )
 
 // stageOptions say what to set up.
@@ -27,7 +28,7 @@ type stageOptions struct {
 	// inputs are their inputs: rule set, input, value. A value {list} is the
 	// seed's list, {type} its smart process.
 	inputs map[string]map[string]string
-	limits limitsConfig
+	limits config.Limits
 	// listen is where the engine takes events; "" means a free port of its own.
 	listen string
 	// dir is a folder for the database, which is SQLite's unless database names
@@ -39,7 +40,7 @@ type stageOptions struct {
 	// kind: online or offline. "" is a webhook.
 	application string
 	// catchUp is what the engine makes up for; nil means nothing.
-	catchUp *catchUpConfig
+	catchUp *config.CatchUp
 	// before, if not nil, is called when the portal is up and the engine is
 	// not.
 	before func(*stage)
@@ -146,33 +147,34 @@ func (s *stage) startEngine(ctx context.Context) error {
 }
 
 // config is the configuration of the stage's engine.
-func (s *stage) config() *config {
-	p := portalConfig{
+func (s *stage) config() *config.Config {
+	p := config.Portal{
 		Name: stagePortal, Webhook: s.webhook(), Token: bitrix.Secret(s.options.emulator.ApplicationToken),
 		Plan: bitrix.Plan(s.options.emulator.Plan),
 	}
 	if kind := s.options.application; kind != "" {
 		p.Webhook, p.Token, p.Offline = "", "", kind == "offline"
-		p.OAuth = &oauthConfig{
+		p.OAuth = &config.OAuth{
 			Portal: s.portalURL, ClientID: s.portal.ClientID(), ClientSecret: bitrix.Secret(s.portal.ClientSecret()),
-			TokenURL: s.portalURL + "/oauth/token/", Connector: defaultConnector,
+			TokenURL: s.portalURL + "/oauth/token/", Connector: config.DefaultConnector,
 		}
 	}
 	fill := strings.NewReplacer("{list}", fmt.Sprint(s.seed.ListID), "{type}", fmt.Sprint(s.seed.TypeID))
+	inputs := map[string]map[string]string{}
 	for name, values := range s.options.inputs {
-		set := setInputs{name: name}
+		inputs[name] = map[string]string{}
 		for input, text := range values {
-			set.values = append(set.values, inputValue{name: input, scalar: scalar{text: fill.Replace(text)}})
+			inputs[name][input] = fill.Replace(text)
 		}
-		p.Inputs.sets = append(p.Inputs.sets, set)
 	}
-	catchUp := catchUpConfig{Off: true} // what is seen there comes from events
+	p.Inputs = config.NewInputs(inputs)
+	catchUp := config.CatchUp{Off: true} // what is seen there comes from events
 	if s.options.catchUp != nil {
 		catchUp = *s.options.catchUp
 	}
-	return &config{
+	return &config.Config{
 		Database: cmp.Or(s.options.database, "sqlite:"+filepath.Join(s.options.dir, "b24rules.db")),
-		Portals:  []portalConfig{p}, Limits: s.options.limits, CatchUp: catchUp,
+		Portals:  []config.Portal{p}, Limits: s.options.limits, CatchUp: catchUp,
 		PublicURL: "http://" + s.hookAddr,
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
@@ -46,7 +47,7 @@ Exit codes: 0 all runs succeeded, 1 some failed, or a rule file has findings, 2
 wrong usage, 3 it could not be done.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		s := &syncing{}
-		fs.StringVar(&s.config, "config", defaultConfigFile, "read the configuration from `FILE`")
+		fs.StringVar(&s.config, "config", config.DefaultFile, "read the configuration from `FILE`")
 		fs.StringVar(&s.portal, "portal", "", "the portal `NAME`; not needed when there is one")
 		fs.StringVar(&s.rule, "rule", "", "the rule's `ID`")
 		fs.StringVar(&s.since, "since", "", "only entities that have changed since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
@@ -102,11 +103,11 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *app, t targ
 	if err != nil {
 		return nil, t, nil, err
 	}
-	if s.portal, err = c.onePortal(s.portal); err != nil {
+	if s.portal, err = onePortal(c, s.portal); err != nil {
 		return nil, t, nil, err
 	}
 	c.Only = s.portal
-	rules, gen, err := c.loadRules(env)
+	rules, gen, err := loadRules(env, c)
 	if err != nil {
 		return nil, t, nil, err
 	}

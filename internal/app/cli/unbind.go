@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -33,7 +34,7 @@ Exit codes: 0 removed, or shown; 1 the configuration has findings, or with
 --unused a rule file; 2 wrong usage; 3 it could not be done.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		u := &unbinding{}
-		fs.StringVar(&u.config, "config", defaultConfigFile, "read the configuration from `FILE`")
+		fs.StringVar(&u.config, "config", config.DefaultFile, "read the configuration from `FILE`")
 		fs.StringVar(&u.portal, "portal", "", "the portal `NAME`; not needed when there is one")
 		fs.BoolVar(&u.unused, "unused", false, "only handlers of events that no rule hears any more")
 		fs.BoolVar(&u.all, "all", false, "all handlers of the application, those with other addresses too")
@@ -119,17 +120,17 @@ func (u *unbinding) open(ctx context.Context, env environment) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u.portal, err = c.onePortal(u.portal); err != nil {
+	if u.portal, err = onePortal(c, u.portal); err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(c.Portals, func(p portalConfig) bool { return p.Name == u.portal })
+	i := slices.IndexFunc(c.Portals, func(p config.Portal) bool { return p.Name == u.portal })
 	if c.Portals[i].OAuth == nil {
 		return nil, fmt.Errorf("portal %s has a webhook, so nothing is bound from here: delete its outbound webhook in Bitrix24", u.portal)
 	}
 	rules := &ruleLoader{}
 	if u.unused {
 		var gen *generation
-		if rules, gen, err = c.loadRules(env); err != nil {
+		if rules, gen, err = loadRules(env, c); err != nil {
 			return nil, err
 		}
 		if found := gen.findings(); len(found) > 0 {
@@ -152,7 +153,7 @@ func (u *unbinding) choose(ctx context.Context, a *app, p *portal, bound []bitri
 		}
 		want, _ = a.wanted(p, a.rules.current.Load(), offers, "")
 	}
-	hook := a.config.hook(p.name)
+	hook := a.config.Hook(p.name)
 	for _, s := range bound {
 		ours := u.all || s.Offline && (s.Connector == "" || s.Connector == p.app.source) || hook != "" && s.Handler == hook
 		plain := s

@@ -10,6 +10,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/php"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -29,10 +30,10 @@ func newBench(t *testing.T, files map[string]string, portal http.HandlerFunc) *b
 	}
 	server := httptest.NewServer(portal)
 	t.Cleanup(server.Close)
-	c := &config{
+	c := &config.Config{
 		Database: "sqlite:" + t.TempDir() + "/test.db",
-		Portals:  []portalConfig{{Name: "main", Webhook: bitrix.Secret(server.URL + "/rest/1/s3cr3t/"), Plan: bitrix.PlanUnlimited, Token: "t"}},
-		Limits:   limitsConfig{Attempts: 2, RetryFirst: time.Millisecond, RetryMax: time.Millisecond},
+		Portals:  []config.Portal{{Name: "main", Webhook: bitrix.Secret(server.URL + "/rest/1/s3cr3t/"), Plan: bitrix.PlanUnlimited, Token: "t"}},
+		Limits:   config.Limits{Attempts: 2, RetryFirst: time.Millisecond, RetryMax: time.Millisecond},
 	}
 	b := &bench{t: t, files: files, log: newLogBuffer()}
 	l := &ruleLoader{actions: actions.All, source: memorySource(files, "a.yaml", "b.yaml"), portals: c.Portals}

@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// oauthConfig is an application: the counterpart of CRest's C_REST_CLIENT_ID
+// OAuth is an application: the counterpart of CRest's C_REST_CLIENT_ID
 // and C_REST_CLIENT_SECRET.
-type oauthConfig struct {
+type OAuth struct {
 	// Portal is the address of the portal that may install it.
 	Portal       string
 	ClientID     string
@@ -31,12 +31,12 @@ type oauthFile struct {
 	Connector        scalar `yaml:"connector" default:"b24rules" doc:"the source of our changes, which offline events leave out: auth_connector"`
 }
 
-// defaultConnector is the auth_connector of offline events.
-const defaultConnector = "b24rules"
+// DefaultConnector is the auth_connector of offline events.
+const DefaultConnector = "b24rules"
 
 // oauth reads how a portal is called as an application. It returns nil when
 // there is fault with it.
-func (r *configReader) oauth(p namedPortal) *oauthConfig {
+func (r *reader) oauth(p namedPortal) *OAuth {
 	in := p.OAuth
 	if in.bad {
 		return nil
@@ -47,7 +47,7 @@ func (r *configReader) oauth(p namedPortal) *oauthConfig {
 	if s := firstSet(p.ApplicationToken, p.ApplicationTokenFile); s.set() {
 		r.errorf(s.pos, "invalid-value", "with oauth the application token comes with the installation").Hint = "leave it out"
 	}
-	out := &oauthConfig{Connector: defaultConnector}
+	out := &OAuth{Connector: DefaultConnector}
 	ok := true
 	out.Portal, ok = r.address(in.Portal, in, "oauth.portal", "the address of the portal such as https://acme.bitrix24.com")
 	switch {
@@ -98,7 +98,7 @@ func firstSet(all ...scalar) scalar {
 }
 
 // address reads an http(s) address without anything behind the host.
-func (r *configReader) address(s scalar, in oauthBlock, key, want string) (string, bool) {
+func (r *reader) address(s scalar, in oauthBlock, key, want string) (string, bool) {
 	switch {
 	case s.bad:
 		return "", false
@@ -116,7 +116,7 @@ func (r *configReader) address(s scalar, in oauthBlock, key, want string) (strin
 }
 
 // publicURL reads the address under which portals reach us.
-func (r *configReader) publicURL(s scalar) string {
+func (r *reader) publicURL(s scalar) string {
 	if !s.set() {
 		return ""
 	}
@@ -130,7 +130,7 @@ func (r *configReader) publicURL(s scalar) string {
 }
 
 // events reads how a portal's events come in.
-func (r *configReader) events(p namedPortal, out *portalConfig) {
+func (r *reader) events(p namedPortal, out *Portal) {
 	if !p.Events.set() || !r.words(p.Events, "events", "online", "offline") {
 		return
 	}
@@ -140,8 +140,8 @@ func (r *configReader) events(p namedPortal, out *portalConfig) {
 	}
 }
 
-// catchUpConfig says what serve makes up for after it was away.
-type catchUpConfig struct {
+// CatchUp says what serve makes up for after it was away.
+type CatchUp struct {
 	Off bool
 	// Longest is the longest absence that is made up for; less than 0 is any.
 	Longest time.Duration
@@ -151,7 +151,7 @@ type catchUpConfig struct {
 	Margin time.Duration
 }
 
-var defaultCatchUp = catchUpConfig{Longest: 7 * 24 * time.Hour, Entities: 10_000, Margin: 5 * time.Minute}
+var DefaultCatchUp = CatchUp{Longest: 7 * 24 * time.Hour, Entities: 10_000, Margin: 5 * time.Minute}
 
 type catchUpFile struct {
 	Longest  keep          `yaml:"longest" default:"7d" doc:"the longest absence that is made up for"`
@@ -159,8 +159,8 @@ type catchUpFile struct {
 	Margin   time.Duration `yaml:"margin" validate:"min=1ms" default:"5m" doc:"how far before the last sign of life the look begins"`
 }
 
-func (r *configReader) catchUp(in catchUpBlock) catchUpConfig {
-	out := defaultCatchUp
+func (r *reader) catchUp(in catchUpBlock) CatchUp {
+	out := DefaultCatchUp
 	out.Off = in.off
 	if in.Longest != 0 {
 		out.Longest = time.Duration(in.Longest)
@@ -178,7 +178,7 @@ func (r *configReader) catchUp(in catchUpBlock) catchUpConfig {
 }
 
 // hook is where a portal posts its events, "" when that is not known.
-func (c *config) hook(portal string) string {
+func (c *Config) Hook(portal string) string {
 	if c.PublicURL == "" {
 		return ""
 	}

@@ -1,11 +1,11 @@
-package cli
+package config
 
 import "github.com/b24rules/b24rules/internal/yamlfile"
 
-// configSchema is the JSON Schema of the configuration for editors, made of the
+// Schema is the JSON Schema of the configuration for editors, made of the
 // structs that it is read into.
-func configSchema() yamlfile.Schema {
-	root := yamlfile.SchemaFor[configFile]()
+func Schema() yamlfile.Schema {
+	root := yamlfile.SchemaFor[layout]()
 	root["type"], root["required"] = "object", []string{"rules", "portals"}
 	root["$schema"] = yamlfile.SchemaDraft
 	root["title"] = "b24rules configuration"
@@ -37,7 +37,7 @@ func (p *portalFiles) NodeSchema() yamlfile.Schema {
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
-func (t *inputTable) NodeSchema() yamlfile.Schema {
+func (t *Inputs) NodeSchema() yamlfile.Schema {
 	return yamlfile.MapSchema(yamlfile.MapSchema(yamlfile.ScalarSchema()))
 }
 

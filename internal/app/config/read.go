@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"errors"
@@ -18,26 +18,26 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// configReader turns a configuration as it is written into one that can be
+// reader turns a configuration as it is written into one that can be
 // used, and collects what is wrong with it.
-type configReader struct {
+type reader struct {
 	file *yamlfile.File
 	dir  string
 	env  func(string) (string, bool)
 	list diag.List
 }
 
-func (r *configReader) errorf(pos diag.Pos, code, format string, args ...any) *diag.Finding {
+func (r *reader) errorf(pos diag.Pos, code, format string, args ...any) *diag.Finding {
 	return r.list.Errorf(pos, code, format, args...)
 }
 
 // later reports something that the design knows and this version does not.
-func (r *configReader) later(pos diag.Pos, what, hint string) {
+func (r *reader) later(pos diag.Pos, what, hint string) {
 	r.errorf(pos, "not-supported", "%s not supported by this version", what).Hint = hint
 }
 
-func (r *configReader) config(in *configFile) *config {
-	c := &config{Listen: "127.0.0.1:8400", Limits: in.Limits, History: in.History}
+func (r *reader) config(in *layout) *Config {
+	c := &Config{Listen: "127.0.0.1:8400", Limits: in.Limits, History: in.History}
 	if in.Listen.set() {
 		c.Listen = r.listen("listen", in.Listen, "127.0.0.1:8400")
 	}
@@ -53,7 +53,7 @@ func (r *configReader) config(in *configFile) *config {
 		r.errorf(in.Rules.pos, "missing-key", "rules names no file and no folder")
 	}
 	for _, p := range in.Rules.all {
-		c.Rules, c.rulesAt = append(c.Rules, r.path(p)), append(c.rulesAt, p.pos)
+		c.Rules, c.RulesAt = append(c.Rules, r.path(p)), append(c.RulesAt, p.pos)
 	}
 	c.PublicURL = r.publicURL(in.PublicURL)
 	c.CatchUp = r.catchUp(in.CatchUp)
@@ -69,7 +69,7 @@ func (r *configReader) config(in *configFile) *config {
 }
 
 // place is where the value of a key stands, or of one that leads to it.
-func (r *configReader) place(keys ...string) diag.Pos {
+func (r *reader) place(keys ...string) diag.Pos {
 	n := r.file.Root
 	for _, key := range keys {
 		m, _ := r.file.Mapping(n) // what is wrong with it has been reported
@@ -83,7 +83,7 @@ func (r *configReader) place(keys ...string) diag.Pos {
 }
 
 // path resolves a path of the file.
-func (r *configReader) path(s scalar) string {
+func (r *reader) path(s scalar) string {
 	if s.text == "" {
 		r.errorf(s.pos, "invalid-value", "an empty path")
 		return ""
@@ -94,7 +94,7 @@ func (r *configReader) path(s scalar) string {
 	return filepath.Join(r.dir, s.text)
 }
 
-func (r *configReader) listen(key string, s scalar, example string) string {
+func (r *reader) listen(key string, s scalar, example string) string {
 	_, port, err := net.SplitHostPort(s.text)
 	n, numErr := strconv.Atoi(port)
 	if err != nil || numErr != nil || n < 0 || n > 65535 {
@@ -106,7 +106,7 @@ func (r *configReader) listen(key string, s scalar, example string) string {
 // portalName is what can stand in a hook's URL as it is.
 var portalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
-func (r *configReader) portals(c *config, in *configFile, root diag.Pos) {
+func (r *reader) portals(c *Config, in *layout, root diag.Pos) {
 	if len(in.Portals.all) == 0 {
 		pos := root
 		if in.Portals.pos.Line > 0 {
@@ -122,8 +122,8 @@ func (r *configReader) portals(c *config, in *configFile, root diag.Pos) {
 	}
 }
 
-func (r *configReader) portal(p namedPortal) portalConfig {
-	out := portalConfig{Name: p.name, Pos: p.pos, Plan: bitrix.PlanStandard, Shared: p.Shared, Insecure: p.TLS.InsecureSkipVerify, Inputs: p.Inputs}
+func (r *reader) portal(p namedPortal) Portal {
+	out := Portal{Name: p.name, Pos: p.pos, Plan: bitrix.PlanStandard, Shared: p.Shared, Insecure: p.TLS.InsecureSkipVerify, Inputs: p.Inputs}
 	out.Inputs.env = r.env
 	if p.OAuth.set() {
 		out.OAuth = r.oauth(p)
@@ -149,7 +149,7 @@ func (r *configReader) portal(p namedPortal) portalConfig {
 }
 
 // token reads the application token of an outbound webhook's events.
-func (r *configReader) token(p namedPortal) bitrix.Secret {
+func (r *reader) token(p namedPortal) bitrix.Secret {
 	token, pos, ok := r.secret(p, "application_token", p.ApplicationToken, p.ApplicationTokenFile)
 	if ok && token == "" {
 		r.errorf(pos, "invalid-value", "the application token is empty, so no event would be admitted").Hint = "the portal shows it in the form of the outbound webhook"
@@ -158,21 +158,21 @@ func (r *configReader) token(p namedPortal) bitrix.Secret {
 }
 
 // words checks a value that must be one of a few words.
-func (r *configReader) words(s scalar, key string, words ...string) bool {
+func (r *reader) words(s scalar, key string, words ...string) bool {
 	for _, w := range words {
 		if s.text == w {
 			return true
 		}
 	}
 	f := r.errorf(s.pos, "invalid-value", "%s %q is not known", key, s.text)
-	f.Hint = "want " + alternatives(words)
+	f.Hint = "want " + diag.Alternatives(words)
 	if near := diag.Closest(s.text, words); near != "" {
 		f.Hint = "did you mean " + near + "?"
 	}
 	return false
 }
 
-func (r *configReader) zone(s scalar) *time.Location {
+func (r *reader) zone(s scalar) *time.Location {
 	zone, err := time.LoadLocation(s.text)
 	if err != nil || s.text == "" || s.text == "Local" {
 		r.errorf(s.pos, "invalid-value", "time zone %q is not known", s.text).Hint = "want a name such as Europe/Moscow"
@@ -183,7 +183,7 @@ func (r *configReader) zone(s scalar) *time.Location {
 
 // webhook reads the URL of the inbound webhook. What is wrong with it is told
 // without repeating it.
-func (r *configReader) webhook(p namedPortal) bitrix.Secret {
+func (r *reader) webhook(p namedPortal) bitrix.Secret {
 	text, pos, ok := r.secret(p, "webhook", p.Webhook, p.WebhookFile)
 	if !ok {
 		return ""
@@ -199,7 +199,7 @@ func (r *configReader) webhook(p namedPortal) bitrix.Secret {
 
 // secret reads a secret that stands in the file, in the environment or in a
 // file of its own. It returns false when it has found fault.
-func (r *configReader) secret(p namedPortal, key string, here, file scalar) (text string, pos diag.Pos, ok bool) {
+func (r *reader) secret(p namedPortal, key string, here, file scalar) (text string, pos diag.Pos, ok bool) {
 	switch {
 	case here.bad || file.bad:
 		return "", p.pos, false
@@ -217,7 +217,7 @@ func (r *configReader) secret(p namedPortal, key string, here, file scalar) (tex
 	return "", p.pos, false
 }
 
-func (r *configReader) secretFile(s scalar, key string) (string, bool) {
+func (r *reader) secretFile(s scalar, key string) (string, bool) {
 	data, err := os.ReadFile(r.path(s))
 	if err != nil {
 		var path *fs.PathError
@@ -233,12 +233,12 @@ func (r *configReader) secretFile(s scalar, key string) (string, bool) {
 var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
 
 // expand fills in the environment's variables.
-func (r *configReader) expand(s scalar) (string, bool) {
+func (r *reader) expand(s scalar) (string, bool) {
 	return r.expandWith(s, func(value string) string { return value })
 }
 
 // expandWith fills in the environment's variables, escaped for their place.
-func (r *configReader) expandWith(s scalar, escape func(string) string) (string, bool) {
+func (r *reader) expandWith(s scalar, escape func(string) string) (string, bool) {
 	text, missing := fillIn(s.text, func(name string) (string, bool) {
 		value, found := r.env(name)
 		return escape(value), found
@@ -266,8 +266,8 @@ func fillIn(text string, env func(name string) (string, bool)) (filled string, m
 	return filled, missing
 }
 
-func (r *configReader) log(c *config, in logFile) {
-	c.Log = logConfig{Requests: in.Requests, Off: in.Off}
+func (r *reader) log(c *Config, in logFile) {
+	c.Log = Log{Requests: in.Requests, Off: in.Off}
 	if in.Level.set() && r.words(in.Level, "level", "debug", "info", "warn", "error") {
 		_ = c.Log.Level.UnmarshalText([]byte(in.Level.text)) // it is one of slog's words
 	}

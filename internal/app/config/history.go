@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"math"
@@ -12,9 +12,9 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// historyConfig says how long history is kept. The zero value keeps it as long
+// History says how long history is kept. The zero value keeps it as long
 // as the queue does by default.
-type historyConfig struct {
+type History struct {
 	Succeeded keep `yaml:"succeeded" default:"30d" doc:"runs that succeeded, with their events and steps"`
 	Discarded keep `yaml:"discarded" default:"30d" doc:"runs that somebody has discarded"`
 	Parked    keep `yaml:"parked" default:"365d" doc:"runs that failed for good, and can be replayed"`

@@ -1,10 +1,8 @@
-package cli
+// Package config reads and checks the configuration of the program.
+package config
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -16,42 +14,42 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// defaultConfigFile is what serve reads when it is not told otherwise.
-const defaultConfigFile = "b24rules.yaml"
+// DefaultFile is what serve reads when it is not told otherwise.
+const DefaultFile = "b24rules.yaml"
 
 // config is a configuration that has been read and checked.
-type config struct {
+type Config struct {
 	// Listen is the address that events come in at.
 	Listen string
 	// Metrics is the address that /metrics is served at; "" serves none.
 	Metrics string
 	// Database is the DSN of the queue.
 	Database string
-	// Rules are files and folders of rule sets, and rulesAt where each stands.
+	// Rules are files and folders of rule sets, and RulesAt where each stands.
 	Rules   []string
-	rulesAt []diag.Pos
+	RulesAt []diag.Pos
 	// Portals in the order of the file.
-	Portals []portalConfig
+	Portals []Portal
 	// Only, unless it is "", is the one portal that a command works where several
 	// processes share the work (PostgreSQL): it takes no other from a serve.
 	Only    string
-	Log     logConfig
-	Limits  limitsConfig
-	History historyConfig
+	Log     Log
+	Limits  Limits
+	History History
 	// PublicURL is the address under which portals reach Listen, "" when an
 	// application does not bind its events itself.
 	PublicURL string
-	CatchUp   catchUpConfig
+	CatchUp   CatchUp
 }
 
-// portalConfig is what is known of one portal.
-type portalConfig struct {
+// Portal is what is known of one portal.
+type Portal struct {
 	// Name is the portal's name here: the last part of its hook URL.
 	Name string
 	// Webhook is the URL of the inbound webhook.
 	Webhook bitrix.Secret
 	// OAuth calls the portal as an application; nil means with the webhook.
-	OAuth *oauthConfig
+	OAuth *OAuth
 	// Offline fetches the events that the portal keeps for the application.
 	Offline bool
 	// Token is the application token that the portal's events carry. With OAuth
@@ -68,12 +66,12 @@ type portalConfig struct {
 	// Zone is the portal's time zone. Nil leaves times as the portal wrote them.
 	Zone *time.Location
 	// Inputs are the values of the rule sets' inputs.
-	Inputs inputTable
+	Inputs Inputs
 	Pos    diag.Pos
 }
 
-// logConfig says what is logged and where to.
-type logConfig struct {
+// Log says what is logged and where to.
+type Log struct {
 	Level slog.Level
 	// JSON asks for one JSON object a line instead of text.
 	JSON bool
@@ -85,8 +83,8 @@ type logConfig struct {
 	Dir string
 }
 
-// limitsConfig are the brakes. Zero values mean the defaults of the parts.
-type limitsConfig struct {
+// Limits are the brakes. Zero values mean the defaults of the parts.
+type Limits struct {
 	Runs       int           `yaml:"runs" validate:"min=1,max=10000" default:"1000" doc:"runs of one portal at the same time"`
 	Attempts   int           `yaml:"attempts" validate:"min=1,max=100" default:"8" doc:"attempts before a run is parked"`
 	RetryFirst time.Duration `yaml:"retry_first" validate:"min=1ms" default:"5s" doc:"longest wait after the first failure"`
@@ -101,10 +99,10 @@ type limitsConfig struct {
 }
 
 // grace is how long a stop waits for what is under way.
-func (l limitsConfig) grace() time.Duration { return cmp.Or(l.Grace, 10*time.Second) }
+func (l Limits) ShutdownGrace() time.Duration { return cmp.Or(l.Grace, 10*time.Second) }
 
 // hider hides the secrets of the configuration.
-func (c *config) hider() *bitrix.Hider {
+func (c *Config) Hider() *bitrix.Hider {
 	var secrets []bitrix.Secret
 	for _, p := range c.Portals {
 		secrets = append(secrets, p.Webhook, p.Token)
@@ -121,24 +119,24 @@ func (c *config) hider() *bitrix.Hider {
 // settle is how long a portal may go on with a request that was cut off. The
 // cloud ends every request after a minute.
 // https://apidocs.bitrix24.com/limits.html
-func (l limitsConfig) settle() time.Duration { return cmp.Or(l.Settle, time.Minute) }
+func (l Limits) SettleTime() time.Duration { return cmp.Or(l.Settle, time.Minute) }
 
-// configFile is the file as it is written. The doc of a key is what an editor
+// layout is the file as it is written. The doc of a key is what an editor
 // shows: `make gen` writes it to schemas/.
-type configFile struct {
-	Listen               scalar        `yaml:"listen" default:"127.0.0.1:8400" doc:"the address that events come in at"`
-	Metrics              scalar        `yaml:"metrics" doc:"the address that metrics are read at; none when it is not given" example:"127.0.0.1:8401"`
-	Database             scalar        `yaml:"database" default:"sqlite:b24rules.db" doc:"where events and runs are kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME; it may hold ${VARIABLE}" example:"sqlite:/var/lib/b24rules/b24rules.db"`
-	DatabaseFile         scalar        `yaml:"database_file" doc:"instead of database: a file that holds it"`
-	DatabasePasswordFile scalar        `yaml:"database_password_file" doc:"a file that holds the password of a PostgreSQL database"`
-	Rules                scalars       `yaml:"rules" doc:"files and folders of rule sets, seen from this file" example:"[rules]"`
-	Portals              portalFiles   `yaml:"portals" doc:"the portals by their names here; events come in at /hooks/NAME"`
-	Log                  logFile       `yaml:"log" doc:"what is logged, and where to"`
-	Limits               limitsConfig  `yaml:"limits" doc:"brakes"`
-	History              historyConfig `yaml:"history" doc:"how long finished runs are kept"`
-	Console              scalar        `yaml:"console" doc:"web pages over queue and rules; not in this version"`
-	PublicURL            scalar        `yaml:"public_url" doc:"the address under which portals reach listen: applications bind their events to it" example:"https://b24rules.example.com"`
-	CatchUp              catchUpBlock  `yaml:"catch_up" doc:"what is made up for after an absence: off, on, or limits"`
+type layout struct {
+	Listen               scalar       `yaml:"listen" default:"127.0.0.1:8400" doc:"the address that events come in at"`
+	Metrics              scalar       `yaml:"metrics" doc:"the address that metrics are read at; none when it is not given" example:"127.0.0.1:8401"`
+	Database             scalar       `yaml:"database" default:"sqlite:b24rules.db" doc:"where events and runs are kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME; it may hold ${VARIABLE}" example:"sqlite:/var/lib/b24rules/b24rules.db"`
+	DatabaseFile         scalar       `yaml:"database_file" doc:"instead of database: a file that holds it"`
+	DatabasePasswordFile scalar       `yaml:"database_password_file" doc:"a file that holds the password of a PostgreSQL database"`
+	Rules                scalars      `yaml:"rules" doc:"files and folders of rule sets, seen from this file" example:"[rules]"`
+	Portals              portalFiles  `yaml:"portals" doc:"the portals by their names here; events come in at /hooks/NAME"`
+	Log                  logFile      `yaml:"log" doc:"what is logged, and where to"`
+	Limits               Limits       `yaml:"limits" doc:"brakes"`
+	History              History      `yaml:"history" doc:"how long finished runs are kept"`
+	Console              scalar       `yaml:"console" doc:"web pages over queue and rules; not in this version"`
+	PublicURL            scalar       `yaml:"public_url" doc:"the address under which portals reach listen: applications bind their events to it" example:"https://b24rules.example.com"`
+	CatchUp              catchUpBlock `yaml:"catch_up" doc:"what is made up for after an absence: off, on, or limits"`
 }
 
 type logFile struct {
@@ -158,7 +156,7 @@ type portalFile struct {
 	OAuth                oauthBlock `yaml:"oauth" doc:"access as an application, instead of webhook and application_token"`
 	Plan                 scalar     `yaml:"plan" words:"standard enterprise unlimited" default:"standard" doc:"how many requests a second the portal allows"`
 	Shared               bool       `yaml:"shared" default:"false" doc:"other programs at this address use the portal's rate, too: begin with half of it and no burst"`
-	Inputs               inputTable `yaml:"inputs" doc:"the inputs of rule sets: file name without ending, input, value" example:"{deal-shipments: {list: 47}}"`
+	Inputs               Inputs     `yaml:"inputs" doc:"the inputs of rule sets: file name without ending, input, value" example:"{deal-shipments: {list: 47}}"`
 	TLS                  tlsFile    `yaml:"tls" doc:"how the portal's certificate is checked"`
 	TimeZone             scalar     `yaml:"time_zone" doc:"the portal's time zone; without it times stay as the portal wrote them" example:"Europe/Moscow"`
 	Events               scalar     `yaml:"events" words:"online offline" default:"online" doc:"how events come: sent by the portal, or fetched from its queue"`
@@ -169,76 +167,29 @@ type tlsFile struct {
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false" doc:"accept any certificate; only for a portal on your own network"`
 }
 
-// readConfig reads a configuration file. The error says that there is no file
+// Read reads a configuration file. The error says that there is no file
 // to read; the findings say what is wrong in it.
-func readConfig(path string) (*config, diag.List, error) {
+func Read(path string) (*Config, diag.List, error) {
 	data, err := yamlfile.ReadFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	c, list := parseConfig(path, data, os.LookupEnv)
+	c, list := Parse(path, data, os.LookupEnv)
 	return c, list, nil
 }
 
-// loadConfig reads a configuration for a command, and tells what is wrong in it.
-func loadConfig(env environment, path string) (*config, error) {
-	c, list, err := readConfig(path)
-	switch {
-	case err != nil && path == defaultConfigFile && errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("no configuration: there is no %s here: name one with --config FILE, or copy docs/examples/b24rules.yaml", path)
-	case err != nil:
-		return nil, fmt.Errorf("no configuration: %w", plain(err))
-	case list.HasErrors():
-		return nil, tell(env, list)
-	}
-	return c, nil
-}
-
-// loadRules loads the rules of the configuration, and tells which of its paths
-// cannot be read.
-func (c *config) loadRules(env environment) (*ruleLoader, *generation, error) {
-	var list diag.List
-	for i, pos := range c.rulesAt {
-		if _, err := os.Stat(c.Rules[i]); err != nil {
-			list.Errorf(pos, "unreadable-file", "rules: %v", plain(err)).Hint = "paths are seen from the folder of the configuration"
-		}
-	}
-	if len(list) > 0 {
-		return nil, nil, tell(env, list)
-	}
-	rules := &ruleLoader{source: filesOf(c.Rules), actions: env.actions, portals: c.Portals}
-	_, gen, err := rules.load()
-	return rules, gen, err
-}
-
-// onePortal returns the name of the portal that a command is for: the one that
-// is named, or the only one.
-func (c *config) onePortal(name string) (string, error) {
-	if name != "" {
-		return name, c.checkPortal(name, false)
-	}
-	names := make([]string, len(c.Portals))
-	for i, p := range c.Portals {
-		names[i] = p.Name
-	}
-	if len(names) != 1 {
-		return "", usagef("which portal? --portal %s", alternatives(names))
-	}
-	return names[0], nil
-}
-
-// parseConfig reads the text of a configuration. Paths in it are relative to
+// Parse reads the text of a configuration. Paths in it are relative to
 // the folder of the file; env gives the variables that it may name.
-func parseConfig(path string, data []byte, env func(string) (string, bool)) (*config, diag.List) {
+func Parse(path string, data []byte, env func(string) (string, bool)) (*Config, diag.List) {
 	f, list := yamlfile.Parse(path, data)
-	r := &configReader{file: f, dir: filepath.Dir(path), env: env, list: list}
+	r := &reader{file: f, dir: filepath.Dir(path), env: env, list: list}
 	if f.Root == nil {
 		if !list.HasErrors() {
 			r.list.Errorf(diag.Pos{File: path, Line: 1, Column: 1}, "empty-file", "the configuration is empty").Hint = "it needs rules and portals"
 		}
 		return nil, r.list
 	}
-	var in configFile
+	var in layout
 	r.list.Add(yamlfile.Decode(f, f.Root, &in)...)
 	c := r.config(&in)
 	r.list.Sort()

@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"net/url"
@@ -11,7 +11,7 @@ import (
 
 // database returns the DSN of the queue. What is wrong with it is told without
 // repeating it: it may hold a password.
-func (r *configReader) database(in *configFile) string {
+func (r *reader) database(in *layout) string {
 	here, file := in.Database, in.DatabaseFile
 	text, pos := "sqlite:b24rules.db", here.pos
 	ok := true
@@ -56,7 +56,7 @@ func (r *configReader) database(in *configFile) string {
 
 // expandURL fills in the environment's variables. What stands before the host
 // of a URL is escaped: a password may hold anything.
-func (r *configReader) expandURL(s scalar) (string, bool) {
+func (r *reader) expandURL(s scalar) (string, bool) {
 	at := strings.LastIndexByte(s.text, '@')
 	if !strings.HasPrefix(s.text, "postgres") || at < 0 {
 		return r.expand(s)
@@ -70,7 +70,7 @@ func (r *configReader) expandURL(s scalar) (string, bool) {
 func userinfo(text string) string { return url.User(text).String() }
 
 // withPassword puts the password of a file into a URL.
-func (r *configReader) withPassword(dsn string, file scalar) (string, bool) {
+func (r *reader) withPassword(dsn string, file scalar) (string, bool) {
 	password, ok := r.secretFile(file, "database_password")
 	if !ok {
 		return "", false

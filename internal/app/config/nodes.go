@@ -1,9 +1,11 @@
-package cli
+package config
 
 import (
+	"maps"
+	"slices"
+
 	"gopkg.in/yaml.v3"
 
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -121,17 +123,31 @@ func (p *portalFiles) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return list
 }
 
-// inputTable holds the inputs of a portal: rule set, input, value.
-type inputTable struct {
-	sets []setInputs
+// Inputs holds the inputs of a portal: rule set, input, value.
+type Inputs struct {
+	Sets []SetInputs
 	// env is where secrets may come from; nil is nowhere.
 	env func(name string) (string, bool)
 }
 
-// setInputs are the inputs of one rule set.
-type setInputs struct {
-	name   string
-	pos    diag.Pos
+// NewInputs makes a table that no file holds.
+func NewInputs(values map[string]map[string]string) Inputs {
+	var t Inputs
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		set := SetInputs{Name: name}
+		for _, input := range slices.Sorted(maps.Keys(values[name])) {
+			set.values = append(set.values, inputValue{name: input, scalar: scalar{text: values[name][input]}})
+		}
+		t.Sets = append(t.Sets, set)
+	}
+	return t
+}
+
+// SetInputs are the inputs of one rule set.
+type SetInputs struct {
+	// Name is the rule set's, Pos where the file has it.
+	Name   string
+	Pos    diag.Pos
 	values []inputValue
 }
 
@@ -142,10 +158,10 @@ type inputValue struct {
 }
 
 // UnmarshalNode implements yamlfile.NodeUnmarshaler.
-func (t *inputTable) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+func (t *Inputs) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	sets, list := f.Mapping(n)
 	for _, e := range sets.Entries {
-		set := setInputs{name: e.Name, pos: f.Pos(e.Key)}
+		set := SetInputs{Name: e.Name, Pos: f.Pos(e.Key)}
 		values, found := f.Mapping(e.Value)
 		list.Add(found...)
 		for _, v := range values.Entries {
@@ -153,23 +169,27 @@ func (t *inputTable) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 			list.Add(in.UnmarshalNode(f, v.Value)...)
 			set.values = append(set.values, in)
 		}
-		t.sets = append(t.sets, set)
+		t.Sets = append(t.Sets, set)
 	}
 	return list
 }
 
-// set returns the inputs of a rule set as BindInputs wants them, and where
-// they stand.
-func (t inputTable) set(name string) (setInputs, bool) {
-	for _, s := range t.sets {
-		if s.name == name {
+// Set returns the inputs of a rule set.
+func (t Inputs) Set(name string) (SetInputs, bool) {
+	for _, s := range t.Sets {
+		if s.Name == name {
 			return s, true
 		}
 	}
-	return setInputs{}, false
+	return SetInputs{}, false
 }
 
-func (s setInputs) given() map[string]string {
+// Expand replaces each ${NAME} in the value of a secret input by the
+// environment's variable. missing are those that the environment lacks.
+func (t Inputs) Expand(text string) (filled string, missing []string) { return fillIn(text, t.env) }
+
+// Values returns the texts of the inputs by their names.
+func (s SetInputs) Values() map[string]string {
 	out := make(map[string]string, len(s.values))
 	for _, v := range s.values {
 		out[v.name] = v.text
@@ -177,31 +197,9 @@ func (s setInputs) given() map[string]string {
 	return out
 }
 
-// givenTo is given with the variables of the environment filled in where a
-// secret is wanted. Elsewhere ${x} is text.
-func (s setInputs) givenTo(set *engine.RuleSet, env func(string) (string, bool)) (map[string]string, diag.List) {
-	out := s.given()
-	var list diag.List
-	for _, in := range set.Inputs {
-		text, ok := out[in.Name]
-		if in.Type != engine.TypeSecret || !ok {
-			continue
-		}
-		filled, missing := fillIn(text, env)
-		for _, name := range missing {
-			list.Errorf(s.place(in.Name, true), "missing-variable", "the environment has no variable %s", name)
-		}
-		out[in.Name] = filled
-		if len(missing) > 0 {
-			out[in.Name] = text // which is no secret, and was reported
-		}
-	}
-	return out, list
-}
-
-// place is where an input stands: its value, or its name when that is what is
-// wrong. One that is not there is missed at its rule set.
-func (s setInputs) place(input string, known bool) diag.Pos {
+// Place is the position of an input's value, or of its name for an input that
+// the rule set does not know. A missing input has the position of its rule set.
+func (s SetInputs) Place(input string, known bool) diag.Pos {
 	for _, v := range s.values {
 		switch {
 		case v.name == input && known:
@@ -210,7 +208,7 @@ func (s setInputs) place(input string, known bool) diag.Pos {
 			return v.pos
 		}
 	}
-	return s.pos
+	return s.Pos
 }
 
 func wrongType(pos diag.Pos, message string) diag.List {

@@ -1,4 +1,4 @@
-package cli
+package config
 
 import (
 	"fmt"
@@ -11,9 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -28,10 +26,10 @@ func minimal(lines ...string) string {
 	return text
 }
 
-func parse(t *testing.T, text string) (*config, diag.List) {
+func parse(t *testing.T, text string) (*Config, diag.List) {
 	t.Helper()
 	env := map[string]string{"TOKEN": "t0k3n", "EMPTY": "", "HOOK": hook}
-	return parseConfig("etc/b24rules.yaml", []byte(text), func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+	return Parse("etc/b24rules.yaml", []byte(text), func(name string) (string, bool) { v, ok := env[name]; return v, ok })
 }
 
 func TestConfig(t *testing.T) {
@@ -70,15 +68,15 @@ console: false
 	if diff := cmp.Diff([]string{"etc/rules", "/srv/more.yaml"}, c.Rules); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(logConfig{Level: slog.LevelWarn, JSON: true, Dir: "etc/logs"}, c.Log); diff != "" {
+	if diff := cmp.Diff(Log{Level: slog.LevelWarn, JSON: true, Dir: "etc/logs"}, c.Log); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}
-	limits := limitsConfig{Runs: 7, Attempts: 3, RetryFirst: time.Second, RetryMax: time.Minute, MaxBody: 4096, Grace: 2 * time.Second}
+	limits := Limits{Runs: 7, Attempts: 3, RetryFirst: time.Second, RetryMax: time.Minute, MaxBody: 4096, Grace: 2 * time.Second}
 	if diff := cmp.Diff(limits, c.Limits); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)
 	}
 	const day = keep(24 * time.Hour)
-	if want := (historyConfig{Succeeded: 7 * day, Discarded: day * 3 / 2, Parked: -1}); c.History != want {
+	if want := (History{Succeeded: 7 * day, Discarded: day * 3 / 2, Parked: -1}); c.History != want {
 		t.Errorf("history %+v, want %+v", c.History, want)
 	}
 	if len(c.Portals) != 2 || c.Portals[0].Name != "main" || c.Portals[1].Name != "other" {
@@ -91,8 +89,8 @@ console: false
 	if other.Webhook.Reveal() != hook || other.Token.Reveal() != "x-t0k3n" || other.Plan != bitrix.PlanStandard || other.Shared || other.Insecure || other.Zone != nil {
 		t.Errorf("portal other: %s %s %s %v %v", other.Webhook.Reveal(), other.Token.Reveal(), other.Plan, other.Insecure, other.Zone)
 	}
-	set, ok := p.Inputs.set("deal-shipments")
-	if diff := cmp.Diff(map[string]string{"list": "047", "deal_property": "DEAL"}, set.given()); diff != "" || !ok {
+	set, ok := p.Inputs.Set("deal-shipments")
+	if diff := cmp.Diff(map[string]string{"list": "047", "deal_property": "DEAL"}, set.Values()); diff != "" || !ok {
 		t.Errorf("inputs (-want +got):\n%s", diff)
 	}
 }
@@ -102,8 +100,8 @@ func TestConfigDefaults(t *testing.T) {
 	if len(list) > 0 {
 		t.Fatalf("findings: %v", list)
 	}
-	if c.CatchUp != defaultCatchUp {
-		t.Errorf("catch_up %+v, want %+v", c.CatchUp, defaultCatchUp)
+	if c.CatchUp != DefaultCatchUp {
+		t.Errorf("catch_up %+v, want %+v", c.CatchUp, DefaultCatchUp)
 	}
 	if c.Listen != "127.0.0.1:8400" || c.Database != "sqlite:etc/b24rules.db" || c.Log.Level != slog.LevelInfo || c.Log.Off {
 		t.Errorf("%+v", c)
@@ -221,32 +219,6 @@ func TestConfigReportsAll(t *testing.T) {
 	}
 }
 
-// TestExampleForTheEmulator: the example fits the emulator and the shipped
-// rule sets as they are.
-func TestExampleForTheEmulator(t *testing.T) {
-	c, list, err := readConfig("../../../docs/examples/emulator.yaml")
-	if err != nil || len(list) > 0 {
-		t.Fatalf("%v, %v", err, list)
-	}
-	l := &ruleLoader{actions: actions.All, source: filesOf(c.Rules), portals: c.Portals}
-	_, gen, err := l.load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(gen.sets) != 2 || len(gen.broken) > 0 || len(gen.notes) > 0 {
-		t.Errorf("%v", describeSets(gen))
-	}
-	p := emulator.New(emulator.Config{Secret: emulatorSecret})
-	defer p.Close()
-	ids := emulator.Demo(p)
-	in := c.Portals[0]
-	totals, _ := in.Inputs.set("invoice-total")
-	shipments, _ := in.Inputs.set("deal-shipments")
-	if !strings.HasSuffix(in.Webhook.Reveal(), p.WebhookPath()) || totals.given()["helper_type"] != fmt.Sprint(ids.TotalsType) || shipments.given()["list"] != fmt.Sprint(ids.ShipmentList) {
-		t.Errorf("%s, %v, %v", in.Webhook.Reveal(), totals.given(), shipments.given())
-	}
-}
-
 // TestConfigOfPostgres: a password may hold anything and stand anywhere.
 func TestConfigOfPostgres(t *testing.T) {
 	dir := t.TempDir()
@@ -262,12 +234,12 @@ func TestConfigOfPostgres(t *testing.T) {
 		"database_file: " + dir + "/url":                                                           "postgres://u:p%40@h/d",
 		"database: postgres://u@h/d?sslmode=disable\ndatabase_password_file: " + dir + "/password": "postgres://u:p%40%3A%2F%3F%23%25@h/d?sslmode=disable",
 	} {
-		c, list := parseConfig("etc/b24rules.yaml", []byte(text+"\n"+minimal("webhook: "+hook, "application_token: t")),
+		c, list := Parse("etc/b24rules.yaml", []byte(text+"\n"+minimal("webhook: "+hook, "application_token: t")),
 			func(name string) (string, bool) { v, ok := env[name]; return v, ok })
 		if len(list) > 0 || c.Database != want {
 			t.Errorf("%s: %q, %v, want %q", text, c.Database, list, want)
 		}
-		if hidden := c.hider().Text("a p@:/?#% b"); strings.Contains(text, "PASSWORD") && strings.Contains(hidden, "#") {
+		if hidden := c.Hider().Text("a p@:/?#% b"); strings.Contains(text, "PASSWORD") && strings.Contains(hidden, "#") {
 			t.Errorf("the password is not hidden: %s", hidden)
 		}
 	}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/diag"
+)
+
+// loadConfig reads a configuration for a command, and tells what is wrong in it.
+func loadConfig(env environment, path string) (*config.Config, error) {
+	c, list, err := config.Read(path)
+	switch {
+	case err != nil && path == config.DefaultFile && errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("no configuration: there is no %s here: name one with --config FILE, or copy docs/examples/b24rules.yaml", path)
+	case err != nil:
+		return nil, fmt.Errorf("no configuration: %w", plain(err))
+	case list.HasErrors():
+		return nil, tell(env, list)
+	}
+	return c, nil
+}
+
+// loadRules loads the rules of the configuration, and tells which of its paths
+// cannot be read.
+func loadRules(env environment, c *config.Config) (*ruleLoader, *generation, error) {
+	var list diag.List
+	for i, pos := range c.RulesAt {
+		if _, err := os.Stat(c.Rules[i]); err != nil {
+			list.Errorf(pos, "unreadable-file", "rules: %v", plain(err)).Hint = "paths are seen from the folder of the configuration"
+		}
+	}
+	if len(list) > 0 {
+		return nil, nil, tell(env, list)
+	}
+	rules := &ruleLoader{source: filesOf(c.Rules), actions: env.actions, portals: c.Portals}
+	_, gen, err := rules.load()
+	return rules, gen, err
+}
+
+// onePortal returns the name of the portal that a command is for: the one that
+// is named, or the only one.
+func onePortal(c *config.Config, name string) (string, error) {
+	if name != "" {
+		return name, checkPortal(c, name, false)
+	}
+	names := make([]string, len(c.Portals))
+	for i, p := range c.Portals {
+		names[i] = p.Name
+	}
+	if len(names) != 1 {
+		return "", usagef("which portal? --portal %s", diag.Alternatives(names))
+	}
+	return names[0], nil
+}
+
+// checkPortal refuses a portal that the configuration does not have. Runs of
+// one that it had once are still there, so near is how a filter asks: then only
+// what looks like a mistake is refused.
+func checkPortal(c *config.Config, name string, near bool) error {
+	var names []string
+	for _, p := range c.Portals {
+		names = append(names, p.Name)
+	}
+	if name == "" || slices.Contains(names, name) {
+		return nil
+	}
+	text := fmt.Sprintf("--portal %q is not in the configuration", name)
+	closest := diag.Closest(name, names)
+	switch {
+	case closest != "":
+		text += fmt.Sprintf(" (did you mean %s?)", closest)
+	case near:
+		return nil
+	}
+	return &usageError{text}
+}
