@@ -30,7 +30,7 @@ names. Without by all rows are one group, also when there are none.`,
 type aggregateArgs struct {
 	Rows    []any           `yaml:"rows" validate:"required" doc:"the rows to group" example:"=rows"`
 	By      engine.RowValue `yaml:"by" rows:"rows" doc:"what rows of one group have in common" example:"=row.productId"`
-	Compute engine.Names    `yaml:"compute" group:"rows" validate:"required" doc:"the values of a group" example:"{total: '=sum(group.rows, .price)'}"`
+	Compute engine.Names    `yaml:"compute" group:"rows,by" validate:"required" doc:"the values of a group" example:"{total: '=sum(group.rows, .price)'}"`
 }
 
 func aggregateType(t *engine.ArgTypes) formula.Type {

@@ -14,8 +14,9 @@ import (
 
 // CallMethod calls any REST method.
 var CallMethod = engine.Define(engine.Spec[callArgs]{
-	Name:   "call",
-	Effect: engine.Writes,
+	Name:       "call",
+	Effect:     engine.Writes,
+	AlsoCalled: []string{"rest"},
 	Doc: `call any method of the REST API by its name
 
 Whether the method reads or writes is taken from a table of the documented

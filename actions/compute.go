@@ -9,7 +9,8 @@ import (
 
 // Compute defines names for later steps.
 var Compute = engine.Define(engine.Spec[engine.Names]{
-	Name: "compute",
+	Name:       "compute",
+	AlsoCalled: []string{"set", "assign", "let"},
 	Doc: `compute values and give them names
 
 Each name can be used by the formulas below it, in this step and in later ones.`,

@@ -25,7 +25,7 @@ The result says how many were deleted.`,
 	Run:    deleteElements,
 	Result: deletedType,
 	Touches: func(*engine.ArgTypes) []engine.Touch {
-		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Deletes: true, Which: "scope"}}
+		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Deletes: true, ListType: "list_type", Which: "scope", Names: []string{"scope"}}}
 	},
 	Prefetch: func(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) {
 		return plan.OpenScope(ctx, c, a.List, a.ListType, a.Scope)

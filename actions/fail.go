@@ -8,8 +8,9 @@ import (
 
 // Fail parks the run.
 var Fail = engine.Define(engine.Spec[failArgs]{
-	Ends: true,
-	Name: "fail",
+	Ends:       true,
+	Name:       "fail",
+	AlsoCalled: []string{"abort"},
 	Doc: `end the run as a failure
 
 The run is not tried again by itself; it waits until somebody looks at it. Use it

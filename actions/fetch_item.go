@@ -32,7 +32,11 @@ is about that very item, the run goes on with its deleted steps instead.`,
 		}
 		return typ
 	},
-	Check: checkItemOfEvent,
+	Touches: func(t *engine.ArgTypes) []engine.Touch {
+		return []engine.Touch{{Kind: engine.TouchItems, Reads: true, Of: ownerArg(t), Which: "id"}}
+	},
+	ReadsEntity: func(kind string) string { return "fetch_item: {owner: " + kind + ", id: =event.id}" },
+	Check:       checkItemOfEvent,
 })
 
 type fetchItemArgs struct {

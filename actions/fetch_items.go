@@ -33,6 +33,9 @@ More items than limit are an error: nothing is cut off.`,
 		}
 		return formula.ListOf(itemType(t))
 	},
+	Touches: func(t *engine.ArgTypes) []engine.Touch {
+		return []engine.Touch{{Kind: engine.TouchItems, Reads: true, Of: ownerArg(t), Which: "filter"}}
+	},
 	Check: checkFetchItems,
 })
 

@@ -38,7 +38,10 @@ on with its deleted steps.`,
 	Cost:   engine.Cost{Least: engine.Pages("rows"), Typical: engine.Pages("rows"), Worst: engine.Pages("rows").Plus(engine.Commands(2))},
 	Run:    fetchProducts,
 	Result: func(*engine.ArgTypes) formula.Type { return formula.ListOf(productRowType()) },
-	Check:  checkItemOfEvent,
+	Touches: func(t *engine.ArgTypes) []engine.Touch {
+		return []engine.Touch{{Kind: engine.TouchItems, Reads: true, Of: ownerArg(t), Which: "id"}}
+	},
+	Check: checkItemOfEvent,
 })
 
 type fetchProductsArgs struct {

@@ -17,8 +17,9 @@ import (
 
 // HTTPPost sends JSON to a system that is not the portal.
 var HTTPPost = engine.Define(engine.Spec[httpPostArgs]{
-	Name:   engine.MethodPost,
-	Effect: engine.Writes,
+	Name:       "http_post",
+	Effect:     engine.Writes,
+	AlsoCalled: []string{"request", "http", "webhook"},
 	Doc: `send JSON to another system by HTTP POST
 
 An answer of 2xx is a success. 429 and 5xx are tried again, not before the time

@@ -9,7 +9,8 @@ import (
 
 // Log writes a line to the program's log.
 var Log = engine.Define(engine.Spec[logArgs]{
-	Name: "log",
+	Name:       "log",
+	AlsoCalled: []string{"print"},
 	Doc: `write a line to the log
 
 The line carries the portal, the rule, the step and the entity by itself.`,

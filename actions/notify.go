@@ -16,8 +16,9 @@ import (
 
 // Notify tells people something in the portal's messenger.
 var Notify = engine.Define(engine.Spec[notifyArgs]{
-	Name:   "notify",
-	Effect: engine.Writes,
+	Name:       "notify",
+	Effect:     engine.Writes,
+	AlsoCalled: []string{"message", "send_message", "email", "send_email"},
 	Doc: `send a notification to people
 
 It appears under the bell of the portal, and in the mail or on the telephone of

@@ -8,8 +8,9 @@ import (
 
 // Stop ends the run as a success.
 var Stop = engine.Define(engine.Spec[stopArgs]{
-	Ends: true,
-	Name: "stop",
+	Ends:       true,
+	Name:       "stop",
+	AlsoCalled: []string{"exit", "return"},
 	Doc: `end the run, successfully
 
 Later steps do not run. Use it with when.`,

@@ -38,7 +38,7 @@ The result counts the elements: added, updated, deleted, kept, adopted.`,
 	PrefetchArgs: []string{"list", "list_type", "scope"},
 	Result:       syncResultType,
 	Touches: func(*engine.ArgTypes) []engine.Touch {
-		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Adds: true, Updates: true, Deletes: true, Which: "scope", Fields: "fields", Compares: true, Syncs: true}}
+		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Adds: true, Updates: true, Deletes: true, ListType: "list_type", Which: "scope", Fields: "fields", Names: []string{"scope", "fields"}, Compares: true, Syncs: true}}
 	},
 	Check: checkSyncElements,
 })

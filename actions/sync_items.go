@@ -44,7 +44,7 @@ The result counts the items: added, updated, deleted, kept.`,
 	},
 	Touches: func(t *engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{
-			Kind: engine.TouchItems, Of: ownerArg(t), Adds: true, Updates: true, Deletes: true, Which: "scope", Fields: "fields", Compares: true,
+			Kind: engine.TouchItems, Of: ownerArg(t), Adds: true, Updates: true, Deletes: true, Which: "scope", Fields: "fields", Names: []string{"scope", "key", "fields"}, Key: "key", Compares: true,
 		}}
 	},
 	Check: checkSyncItems,

@@ -28,7 +28,7 @@ The result has the item's id and says whether it was updated.`,
 		return formula.RecordOf(map[string]formula.Type{"id": {Kind: formula.Int}, "updated": {Kind: formula.Bool}})
 	},
 	Touches: func(t *engine.ArgTypes) []engine.Touch {
-		return []engine.Touch{{Kind: engine.TouchItems, Of: ownerArg(t), Updates: true, Which: "id", Fields: "fields", Compares: true}}
+		return []engine.Touch{{Kind: engine.TouchItems, Of: ownerArg(t), Updates: true, Which: "id", Fields: "fields", Names: []string{"fields"}, Compares: true}}
 	},
 	Check: checkUpdateItem,
 })

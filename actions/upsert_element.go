@@ -11,8 +11,9 @@ import (
 // UpsertElement makes sure that one list element exists and has the given
 // fields.
 var UpsertElement = engine.Define(engine.Spec[upsertElementArgs]{
-	Name:   "upsert_element",
-	Effect: engine.Writes,
+	Name:       "upsert_element",
+	Effect:     engine.Writes,
+	AlsoCalled: []string{"create_element", "add_element"},
 	Doc: `find an element of a universal list by a key and change it, or add it
 
 The element's symbolic code is made of the rule's owner and the key, so that a
@@ -29,7 +30,7 @@ The result has the element's id and says whether it was created or updated.`,
 		})
 	},
 	Touches: func(*engine.ArgTypes) []engine.Touch {
-		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Adds: true, Updates: true, Which: "key", Fields: "fields", Compares: true}}
+		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Adds: true, Updates: true, ListType: "list_type", Which: "key", Fields: "fields", Names: []string{"fields"}, Compares: true}}
 	},
 	Prefetch:     func(ctx context.Context, c *engine.Call, a upsertElementArgs) (any, error) { return a.find(ctx, c) },
 	PrefetchArgs: []string{"list", "list_type", "key"},

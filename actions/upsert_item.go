@@ -13,8 +13,9 @@ import (
 
 // UpsertItem makes sure that an item with a key exists and has the given fields.
 var UpsertItem = engine.Define(engine.Spec[upsertItemArgs]{
-	Name:   "upsert_item",
-	Effect: engine.Writes,
+	Name:       "upsert_item",
+	Effect:     engine.Writes,
+	AlsoCalled: []string{"create_item", "add_item"},
 	Doc: `find an item by its key and change it, or add it
 
 The item is the one whose key fields have the given values. It is added with
@@ -35,7 +36,7 @@ The result has the item's id and says whether it was created or updated.`,
 		})
 	},
 	Touches: func(t *engine.ArgTypes) []engine.Touch {
-		return []engine.Touch{{Kind: engine.TouchItems, Of: ownerArg(t), Adds: true, Updates: true, Which: "key", Fields: "fields", Compares: true}}
+		return []engine.Touch{{Kind: engine.TouchItems, Of: ownerArg(t), Adds: true, Updates: true, Which: "key", Fields: "fields", Names: []string{"key", "fields"}, Key: "key", Compares: true}}
 	},
 	Check: checkUpsertItem,
 })

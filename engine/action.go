@@ -67,6 +67,13 @@ type Spec[A any] struct {
 	Says string
 	// Cost is what a step sends to the portal. The zero value sends nothing.
 	Cost Cost
+	// AlsoCalled are the words of other engines for this action. A file that uses one
+	// gets this action as a hint.
+	AlsoCalled []string
+	// ReadsEntity returns the step that reads the entity of an event, as a rule file
+	// writes it: "fetch_item: {owner: deal, id: =event.id}". kind is the entity's kind.
+	// Hints use it. Nil for all other actions.
+	ReadsEntity func(kind string) string
 	// Suggest gives values that an editor offers for an argument, by its name.
 	// Other values are taken too.
 	Suggest map[string]func() []Suggestion
@@ -75,28 +82,12 @@ type Spec[A any] struct {
 // Suggestion is a value that an editor offers.
 type Suggestion struct{ Value, Doc string }
 
-// Action is a verb of the rule language. Make one with Define.
+// Action is a verb of the rule language, with functions that take the arguments as a
+// reflect.Value. Make one with Define.
 type Action struct {
-	Name   string
-	Doc    string
-	Effect Effect
-	Spread bool
-	// Ends is as in Spec.
-	Ends bool
-
+	Spec[reflect.Value]
+	// Arguments describe the struct of the arguments.
 	Arguments *ArgStruct
-	Run       func(ctx context.Context, c *Call, args reflect.Value) (any, error)
-	Prefetch  func(ctx context.Context, c *Call, args reflect.Value) (any, error)
-	Result    func(t *ArgTypes) formula.Type
-	Check     func(c *StepCheck)
-
-	EffectOf func(t *ArgTypes) Effect
-	Touches  func(t *ArgTypes) []Touch
-
-	Says string
-	Cost Cost
-
-	PrefetchArgs, PrefetchNames []string
 }
 
 // Define makes an action of its description. It panics when the argument
@@ -116,19 +107,12 @@ func Define[A any](s Spec[A]) *Action {
 	if err != nil {
 		panic(fmt.Sprintf("engine: action %s: %v", s.Name, err))
 	}
-	return &Action{
+	return &Action{Arguments: args, Spec: Spec[reflect.Value]{
 		Name: s.Name, Doc: s.Doc, Effect: s.Effect, Spread: s.Spread, Ends: s.Ends,
-		Arguments:    args,
-		Result:       s.Result,
-		Check:        s.Check,
-		EffectOf:     s.EffectOf,
-		Touches:      s.Touches,
-		Says:         s.Says,
-		Cost:         s.Cost,
-		Run:          called(s.Run),
-		Prefetch:     called(s.Prefetch),
-		PrefetchArgs: s.PrefetchArgs, PrefetchNames: s.PrefetchNames,
-	}
+		Run: called(s.Run), Prefetch: called(s.Prefetch), PrefetchArgs: s.PrefetchArgs, PrefetchNames: s.PrefetchNames,
+		Result: s.Result, Check: s.Check, EffectOf: s.EffectOf, Touches: s.Touches, Says: s.Says, Cost: s.Cost,
+		AlsoCalled: s.AlsoCalled, ReadsEntity: s.ReadsEntity, Suggest: s.Suggest,
+	}}
 }
 
 // called makes one type of the functions of all actions; nil stays nil.
@@ -169,6 +153,13 @@ type Arg struct {
 	// PerRow is the name of the list argument whose rows this one is computed
 	// for, "" when it is computed once.
 	PerRow string
+	// AlsoCalled are the words of other engines for this action. A file that uses one
+	// gets this action as a hint.
+	AlsoCalled []string
+	// ReadsEntity returns the step that reads the entity of an event, as a rule file
+	// writes it: "fetch_item: {owner: deal, id: =event.id}". kind is the entity's kind.
+	// Hints use it. Nil for all other actions.
+	ReadsEntity func(kind string) string
 	// Suggest gives values that an editor offers; nil offers none.
 	Suggest func() []Suggestion
 }

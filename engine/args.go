@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -29,10 +30,10 @@ const (
 // ArgField is one argument of an action, as its struct describes it.
 type ArgField struct {
 	Arg
-	Index int // of the struct's field; -1 when the struct itself is the value
-	Kind  ArgKind
-	Takes formula.Type // what a value must give
-	Group bool         // sees group instead of row
+	Index    int // of the struct's field; -1 when the struct itself is the value
+	Kind     ArgKind
+	Takes    formula.Type // what a value must give
+	GroupKey string       // the argument that is group.key where this one is computed; "" for a row
 }
 
 // ArgStruct describes the arguments of an action.
@@ -72,8 +73,9 @@ func describeArgs(t reflect.Type) (*ArgStruct, error) {
 			return nil, fmt.Errorf("field %s wants a doc tag", f.Name)
 		}
 		a.Required, a.Rules = splitRules(f.Tag.Get("validate"))
-		if g := f.Tag.Get("group"); g != "" {
-			a.PerRow, a.Group = g, true
+		a.PerRow, a.GroupKey, _ = strings.Cut(cmp.Or(f.Tag.Get("group"), a.PerRow), ",")
+		if f.Tag.Get("group") != "" && a.GroupKey == "" {
+			return nil, fmt.Errorf("field %s needs a group tag that names the list and the key: rows,by", f.Name)
 		}
 		var err error
 		if a.Kind, a.Takes, err = argType(f.Type); err != nil {

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"strconv"
 	"time"
-
-	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // Call is what an action knows of the step that it runs for.
@@ -24,7 +22,7 @@ type Call struct {
 	// for every step, row and entity.
 	Key string
 	// Pos is the place of the step in the rule file.
-	Pos    diag.Pos
+	Pos    Pos
 	Log    *slog.Logger
 	Memory Memory
 	// Zone is the portal's time zone; nil when the configuration names none.

@@ -36,7 +36,7 @@ type saveArgs struct {
 	Fields       engine.Fields    `yaml:"fields" doc:"fields"`
 	Each         engine.RowFields `yaml:"each" rows:"rows" doc:"fields of a row"`
 	Mode         string           `yaml:"mode" validate:"omitempty,oneof=soft hard" doc:"mode"`
-	Sums         engine.Names     `yaml:"sums" group:"rows" doc:"sums"`
+	Sums         engine.Names     `yaml:"sums" group:"rows,name" doc:"sums"`
 	Extra        map[string]any   `yaml:"extra" doc:"free"`
 }
 

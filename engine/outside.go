@@ -14,16 +14,15 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// MethodPost is what histories, tests and plans call a request to another
-// system, beside the methods of the REST API. It is the name of its action.
-const MethodPost = "http_post"
-
 // KeyHeader is the header by which a system can tell a request that it has seen.
 // https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 const KeyHeader = "Idempotency-Key"
 
 // Post is a request to a system that is not the portal.
 type Post struct {
+	// Method is what histories, tests and plans call the request: the name of the
+	// action. Call.Post sets it.
+	Method  string
 	URL     string
 	Headers SecretFields
 	// Body is JSON.
@@ -36,7 +35,7 @@ func (p Post) Call() bitrix.Call {
 	if len(p.Headers) > 0 {
 		params["headers"] = p.Headers.Shown()
 	}
-	return bitrix.Call{Method: MethodPost, Params: params, Write: true}
+	return bitrix.Call{Method: p.Method, Params: params, Write: true}
 }
 
 // Reply is what another system answered.

@@ -6,7 +6,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -28,8 +27,11 @@ type RuleSet struct {
 	// Rules in file order.
 	Rules []*Rule
 
-	Vars   []*NamedValue
-	Source *yamlfile.File
+	// Vars are the constants of the file, in file order.
+	Vars []*NamedValue
+	// Actions are those that the file could use.
+	Actions []*Action
+	Source  *yamlfile.File
 }
 
 // SecretInputs are the names of the inputs that are secrets; nil without any.
@@ -57,7 +59,7 @@ type Input struct {
 	// false and the input must be configured.
 	Default    any
 	HasDefault bool
-	Pos        diag.Pos
+	Pos        Pos
 
 	Node *yaml.Node
 }
@@ -82,7 +84,7 @@ type Rule struct {
 	Portals []string
 	// Limits stop a run that would do too much.
 	Limits Limits
-	Pos    diag.Pos
+	Pos    Pos
 
 	Node     *yaml.Node // of the id
 	When     *Value
@@ -116,7 +118,7 @@ type Step struct {
 	ID     string // "" when the step has none
 	Label  string // id or verb and number: names the step in history
 	Action *Action
-	Pos    diag.Pos
+	Pos    Pos
 	Verb   *yaml.Node // the action's name
 	IDNode *yaml.Node // nil when the step has no id
 	Types  *ArgTypes

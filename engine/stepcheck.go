@@ -6,7 +6,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // StepCheck is what an action's own check sees of one step.
@@ -21,9 +20,9 @@ type StepCheck struct {
 // a test of an action's check can.
 type Reporter interface {
 	// Errorf reports a mistake at a node. The result is for setting a hint at once.
-	Errorf(n *yaml.Node, code, format string, args ...any) *diag.Finding
+	Errorf(n *yaml.Node, code, format string, args ...any) *Finding
 	// Warnf reports a likely mistake.
-	Warnf(n *yaml.Node, code, format string, args ...any) *diag.Finding
+	Warnf(n *yaml.Node, code, format string, args ...any) *Finding
 }
 
 // NewStepCheck returns what the check of a step's action sees. deleted says that
@@ -54,12 +53,12 @@ func (s *StepCheck) Source(arg string) string {
 
 // Errorf reports a mistake at an argument, or at the action's name when the
 // argument is not there.
-func (s *StepCheck) Errorf(arg, code, format string, args ...any) *diag.Finding {
+func (s *StepCheck) Errorf(arg, code, format string, args ...any) *Finding {
 	return s.report.Errorf(s.node(arg), code, format, args...)
 }
 
 // Warnf reports something that is likely a mistake.
-func (s *StepCheck) Warnf(arg, code, format string, args ...any) *diag.Finding {
+func (s *StepCheck) Warnf(arg, code, format string, args ...any) *Finding {
 	return s.report.Warnf(s.node(arg), code, format, args...)
 }
 
@@ -132,12 +131,12 @@ func (n NamedArg) Type() formula.Type { return n.entry.Value.Type }
 func (n NamedArg) Const() (any, bool) { return n.entry.Value.Const() }
 
 // WarnNamef reports a likely mistake at the name.
-func (n NamedArg) WarnNamef(code, format string, args ...any) *diag.Finding {
+func (n NamedArg) WarnNamef(code, format string, args ...any) *Finding {
 	return n.report.Warnf(n.entry.Key.Node, code, format, args...)
 }
 
 // WarnValuef reports a likely mistake at the value.
-func (n NamedArg) WarnValuef(code, format string, args ...any) *diag.Finding {
+func (n NamedArg) WarnValuef(code, format string, args ...any) *Finding {
 	return n.report.Warnf(n.entry.Value.Node, code, format, args...)
 }
 
@@ -158,14 +157,14 @@ func (s *StepCheck) EachName(arg string, f func(n NamedArg)) {
 
 // EachElement calls f for every constant element of an argument that is written
 // as a list, with what reports a likely mistake at it.
-func (s *StepCheck) EachElement(arg string, f func(v any, warn func(code, format string, args ...any) *diag.Finding)) {
+func (s *StepCheck) EachElement(arg string, f func(v any, warn func(code, format string, args ...any) *Finding)) {
 	a := s.step.Types.Arg(arg)
 	if a == nil || a.Value == nil {
 		return
 	}
 	for _, e := range a.Value.List {
 		if v, constant := e.Const(); constant {
-			f(v, func(code, format string, args ...any) *diag.Finding {
+			f(v, func(code, format string, args ...any) *Finding {
 				return s.report.Warnf(e.Node, code, format, args...)
 			})
 		}

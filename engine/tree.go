@@ -55,6 +55,14 @@ func (s *Step) Effect() Effect {
 	return s.Action.Effect
 }
 
+// Touches lists what the step may read or change, as far as its action knows.
+func (s *Step) Touches() []Touch {
+	if s.Action.Touches == nil || s.Types == nil {
+		return nil
+	}
+	return s.Action.Touches(s.Types)
+}
+
 // Fixed returns a value that is known before anything runs: a constant, a var
 // that is one, an input, for which its default stands when inputs is nil.
 func (r *Rule) Fixed(v *Value, inputs map[string]any) (any, bool) {

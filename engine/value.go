@@ -9,7 +9,6 @@ import (
 
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
-	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
@@ -215,7 +214,7 @@ func (v *Value) Errorf(format string, args ...any) error {
 // PlaceError is an error of a run that names the place in the rule file where
 // it arose: a formula that divided by zero, a value of the wrong type.
 type PlaceError struct {
-	Pos diag.Pos
+	Pos Pos
 	Err error
 }
 

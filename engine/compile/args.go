@@ -72,14 +72,14 @@ func requiredArgs(a *engine.ArgStruct) string {
 
 func (c *stepCompiler) readArg(f *engine.ArgField, e yamlfile.Entry, env formula.Env, types *engine.ArgTypes) *engine.Argument {
 	if f.PerRow != "" {
-		if f.Group {
-			env = with(env, groupNames(types.Type(f.PerRow), types.Type("by")))
+		if f.GroupKey != "" {
+			env = with(env, groupNames(types.Type(f.PerRow), types.Type(f.GroupKey)))
 		} else {
 			env = with(env, rowNames(types.Type(f.PerRow)))
 		}
 	}
 	a := &engine.Argument{Field: f, Key: e.Key, Type: f.Takes}
-	w := want{typ: f.Takes, what: "argument " + f.Name, plain: f.Rules != "" || f.Name == "method"}
+	w := want{typ: f.Takes, what: "argument " + f.Name, plain: f.Rules != "" || f.Suggest != nil}
 	switch f.Kind {
 	case engine.ArgDuration:
 		w.literal = func(text string) (any, error) {

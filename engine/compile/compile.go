@@ -21,14 +21,17 @@ const Version = 1
 // them is an error the set is nil.
 func File(name string, data []byte, actions []*engine.Action) (*engine.RuleSet, diag.List) {
 	f, list := yamlfile.Parse(name, data)
-	set := &engine.RuleSet{Name: setName(name), File: name, Version: digest(data), Source: f}
+	set := &engine.RuleSet{Name: setName(name), File: name, Version: digest(data), Source: f, Actions: actions}
 	c := &fileCompiler{
-		values: &values{reporter: &reporter{file: f, list: list}}, set: set,
-		actions: make(map[string]*engine.Action, len(actions)), inputs: formula.RecordOf(map[string]formula.Type{}),
+		values: &values{reporter: &reporter{file: f, list: list}, known: actions}, set: set,
+		actions: make(map[string]*engine.Action, len(actions)), alsoCalled: map[string]string{}, inputs: formula.RecordOf(map[string]formula.Type{}),
 	}
 	for _, a := range actions {
 		c.actions[a.Name] = a
 		c.verbs = append(c.verbs, a.Name)
+		for _, word := range a.AlsoCalled {
+			c.alsoCalled[word] = a.Name
+		}
 	}
 	if f.Root == nil {
 		if !c.list.HasErrors() {
@@ -63,8 +66,9 @@ type reporter struct {
 // values compiles values: literals, formulas, texts with formulas, lists, records.
 type values struct {
 	*reporter
-	// secrets are the names of the inputs that are secrets.
+	// secrets are the names of the inputs that are secrets, known the actions.
 	secrets []string
+	known   []*engine.Action
 }
 
 // fileCompiler compiles one file.
@@ -72,8 +76,10 @@ type fileCompiler struct {
 	*values
 	actions map[string]*engine.Action
 	verbs   []string // the names of the actions
-	set     *engine.RuleSet
-	inputs  formula.Type
+	// alsoCalled are other engines' words for actions, and our names.
+	alsoCalled map[string]string
+	set        *engine.RuleSet
+	inputs     formula.Type
 }
 
 // ruleCompiler compiles one rule of a file.

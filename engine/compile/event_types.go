@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -16,17 +17,17 @@ var absent = map[string]string{
 	"event.type":    "many events become one run, so it has no name: use event.added, or what the entity says now",
 	"event.updated": "a run stands for the entity as it is now; event.added says whether it is new",
 	"event.deleted": "a deleted entity has steps of its own, under deleted:",
-	"event.fields":  "an event carries an id and no fields: read the entity with fetch_item",
-	"event.user":    "an event does not say whose change it was; fetch_item has updatedBy",
-	"event.userId":  "an event does not say whose change it was; fetch_item has updatedBy",
+	"event.fields":  "an event carries an id and no fields: read the entity in a step",
+	"event.user":    "an event does not say whose change it was; the entity has updatedBy",
+	"event.userId":  "an event does not say whose change it was; the entity has updatedBy",
 }
 
 // elsewhere are names that a formula of the rule does not see, with the reason.
-func elsewhere(r *engine.Rule) map[string]string {
+func elsewhere(r *engine.Rule, actions []*engine.Action) map[string]string {
 	out := map[string]string{
 		engine.NameRow:   "is there only in arguments for each row and beside for_each",
 		engine.NameIndex: "is there only in arguments for each row and beside for_each",
-		engine.NameGroup: "is there only in the compute of aggregate",
+		engine.NameGroup: "is there only in values of a group of rows",
 		engine.NameError: "is there only in the steps of on_error",
 		"steps":          "is not needed: the result of a step is named by the step's id alone",
 		"env":            "is not there: a formula sees no environment, only inputs",
@@ -35,7 +36,10 @@ func elsewhere(r *engine.Rule) map[string]string {
 	}
 	for _, t := range r.Triggers {
 		if engine.OwnerTypeID(t.Entity) != 0 {
-			out[t.Entity] = fmt.Sprintf("is not read by itself: add a step with id: %s and fetch_item: {owner: %s, id: =event.id}", t.Entity, t.Entity)
+			out[t.Entity] = "is not read by itself: add a step that reads it"
+			if i := slices.IndexFunc(actions, func(a *engine.Action) bool { return a.ReadsEntity != nil }); i >= 0 {
+				out[t.Entity] = fmt.Sprintf("is not read by itself: add a step with id: %s and %s", t.Entity, actions[i].ReadsEntity(t.Entity))
+			}
 		}
 	}
 	return out

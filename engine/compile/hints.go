@@ -21,9 +21,6 @@ var otherWords = map[string]string{
 	"name": "title", "description": "title", "on_delete": "deleted", "on_deleted": "deleted", "delay": "debounce", "throttle": "debounce",
 	"loop": "for_each", "each": "for_each", "with_items": "for_each", "repeat": "for_each",
 	"catch": "on_error", "rescue": "on_error", "continue_on_error": "on_error", "retries": "retry", "attempts": "retry",
-	"set": "compute", "assign": "compute", "let": "compute", "print": "log", "exit": "stop", "return": "stop", "abort": "fail",
-	"create_item": "upsert_item", "add_item": "upsert_item", "create_element": "upsert_element", "add_element": "upsert_element",
-	"message": "notify", "send_message": "notify", "email": "notify", "send_email": "notify", "rest": "call", "request": "http_post", "http": "http_post", "webhook": "http_post",
 	"variables": "vars", "constants": "vars", "parameters": "inputs", "params": "inputs", "settings": "inputs",
 }
 
@@ -54,7 +51,7 @@ func suggest(f *diag.Finding, word string, names []string) {
 func (c *stepCompiler) unknownVerb(e, verb yamlfile.Entry, names []string) {
 	f := c.Errorf(e.Key, "unknown-action", "unknown action or option %q", e.Name)
 	if f.Hint = noWords[e.Name]; f.Hint == "" {
-		suggest(f, e.Name, names)
+		c.suggestVerb(f, e.Name, names)
 	}
 	if verb.Key == nil || !isNull(verb.Value) {
 		return
@@ -62,6 +59,16 @@ func (c *stepCompiler) unknownVerb(e, verb yamlfile.Entry, names []string) {
 	if args := c.actions[verb.Name].Arguments.Names(); contains(args, e.Name) {
 		f.Hint = fmt.Sprintf("%s is an argument of %s: indent it below", e.Name, verb.Name)
 	}
+}
+
+// suggestVerb hints at the action that other engines call so, or at the nearest of
+// the names.
+func (c *stepCompiler) suggestVerb(f *diag.Finding, word string, names []string) {
+	if ours := c.alsoCalled[strings.ToLower(word)]; ours != "" {
+		f.Hintf("did you mean %s?", ours)
+		return
+	}
+	suggest(f, word, names)
 }
 
 func isNull(n *yaml.Node) bool {

@@ -238,7 +238,7 @@ func (c *ruleCompiler) ruleNames(r *engine.Rule, vars formula.Type) *known {
 			typeID.Maybe = true
 		}
 	}
-	k := &known{types: map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r)}
+	k := &known{types: map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r, c.set.Actions)}
 	k.types[engine.NameEvent] = formula.RecordOf(map[string]formula.Type{
 		"id":           id,
 		"entityTypeId": typeID,

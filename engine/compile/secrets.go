@@ -20,12 +20,28 @@ func (c *values) checkSecrets(n *yaml.Node, paths []string) bool {
 			c.Errorf(n, "misplaced-secret", "inputs as a whole hold the secret %s, which no formula may see", c.secrets[0]).Hint = "name the one that is meant"
 			return false
 		case ok && slices.Contains(c.secrets, name):
-			f := c.Errorf(n, "misplaced-secret", "inputs.%s is a secret: it may stand only in text that is sent as it is, such as a header of http_post, and in no formula", name)
-			f.Hint = "http_post: {headers: {Authorization: 'Bearer {{ inputs." + name + " }}'}}"
+			f := c.Errorf(n, "misplaced-secret", "inputs.%s is a secret: it may stand only in text that is sent as it is, and in no formula", name)
+			if action, arg := c.takesSecrets(); action != "" {
+				f.Message = "inputs.%s is a secret: it may stand only in text that is sent as it is, such as %s of %s, and in no formula"
+				f.Args = append(f.Args, arg, action)
+				f.Hintf("%s: {%s: {Authorization: 'Bearer {{ inputs.%s }}'}}", action, arg, name)
+			}
 			return false
 		}
 	}
 	return true
+}
+
+// takesSecrets names an action and its argument where secrets may stand.
+func (c *values) takesSecrets() (action, arg string) {
+	for _, a := range c.known {
+		for _, f := range a.Arguments.Fields {
+			if f.Kind == engine.ArgSecrets {
+				return a.Name, f.Name
+			}
+		}
+	}
+	return "", ""
 }
 
 // isSecret reports whether a formula is a secret and nothing else.

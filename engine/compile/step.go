@@ -239,7 +239,7 @@ func (c *stepCompiler) newName(n *yaml.Node, name string) bool {
 		return false
 	}
 	if name == engine.NameGroup {
-		c.Errorf(n, "bad-name", "%q is what aggregate calls a group of rows", name)
+		c.Errorf(n, "bad-name", "%q is the name of a group of rows", name)
 		return false
 	}
 	if pos, taken := c.taken[name]; taken {

@@ -43,17 +43,24 @@ func Leftovers(r *engine.Rule, inputs map[string]any) (places []Leftover, known 
 func leftoverOf(s *engine.Step, sc engine.Scope) (Leftover, bool) {
 	m := managedFields(s, sc)
 	out := Leftover{List: m.List, ListType: "lists", EntityTypeID: m.EntityTypeID}
-	for _, a := range s.Args {
-		switch a.Field.Name {
-		case "list_type":
-			if v, ok := fixed(a.Value, sc); ok {
-				out.ListType, _ = v.(string)
-			}
-		case "scope", "filter", "key":
+	for _, t := range s.Touches() {
+		if v, ok := fixed(argValue(s, t.ListType), sc); ok {
+			out.ListType, _ = v.(string)
+		}
+		// A sync finds its records by their rows too, which are not known here.
+		if a := s.Types.Arg(t.Which); a != nil && !(t.Adds && t.Deletes) {
 			out.Field = fieldWithID(a.Fields, sc)
 		}
 	}
 	return out, out.Field != "" && out.List+out.EntityTypeID > 0
+}
+
+// argValue is the value of an argument, nil without one.
+func argValue(s *engine.Step, name string) *engine.Value {
+	if a := s.Types.Arg(name); a != nil {
+		return a.Value
+	}
+	return nil
 }
 
 // fieldWithID is the name of the field whose value is the id of the run's entity.
@@ -97,10 +104,7 @@ func Repeats(r *engine.Rule) []string {
 
 // terminates reports whether a second run of the step finds nothing to do.
 func terminates(s *engine.Step) bool {
-	if s.Action.Touches == nil || s.Types == nil {
-		return false
-	}
-	touches := s.Action.Touches(s.Types)
+	touches := s.Touches()
 	for _, t := range touches {
 		if !t.Compares && !(t.Deletes && !t.Adds && !t.Updates) {
 			return false

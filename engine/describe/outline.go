@@ -6,7 +6,6 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
-	"github.com/b24rules/b24rules/schemas"
 )
 
 // Outline is what can be said of a rule from outside: the places that a test
@@ -39,6 +38,8 @@ type Managed struct {
 	// Keys are the fields that tell one item from another, Names all fields
 	// that the step writes, keys and scope among them.
 	Keys, Names []string
+	// Unique says that the keys alone tell one record from another.
+	Unique bool
 	// Open says that there are names that are only known when the step runs.
 	Open bool
 }
@@ -74,27 +75,41 @@ func managedFields(s *engine.Step, sc engine.Scope) Managed {
 	if s.Action.Effect != engine.Writes {
 		return m
 	}
-	for _, a := range s.Args {
-		switch a.Field.Name {
-		case "entityTypeId":
-			m.EntityTypeID = fixedInt(a.Value, sc)
-		case "owner":
-			if name, ok := fixed(a.Value, sc); ok {
-				text, _ := name.(string)
-				o, _ := schemas.LookupOwner(text)
-				m.EntityTypeID = o.ID
+	for _, t := range s.Touches() {
+		m.EntityTypeID = t.Type
+		if of := s.Types.Arg(t.Of); of != nil {
+			m.resolve(t.Kind, of.Value, sc)
+		}
+		for _, arg := range t.Names {
+			a := s.Types.Arg(arg)
+			if a == nil {
+				continue
 			}
-		case "list":
-			m.List = fixedInt(a.Value, sc)
-		case "key", "fields", "scope":
 			names := fieldNames(a.Fields, sc, &m.Open)
 			m.Names = append(m.Names, names...)
-			if a.Field.Name == "key" {
+			if arg == t.Key {
 				m.Keys = names
 			}
 		}
+		m.Unique = t.Key != "" && t.Key == t.Which
 	}
 	return m
+}
+
+// resolve finds the type or list that an argument names.
+func (m *Managed) resolve(kind engine.TouchKind, v *engine.Value, sc engine.Scope) {
+	out, _ := fixed(v, sc)
+	switch x := out.(type) {
+	case num.Num:
+		n, _ := x.Int64()
+		if kind == engine.TouchElements {
+			m.List = int(n)
+		} else {
+			m.EntityTypeID = int(n)
+		}
+	case string:
+		m.EntityTypeID = engine.OwnerTypeID(x)
+	}
 }
 
 func fieldNames(f *engine.FieldsValue, sc engine.Scope, open *bool) []string {
@@ -126,11 +141,4 @@ func fixed(v *engine.Value, sc engine.Scope) (any, bool) {
 	}
 	out, err := v.Eval(context.Background(), sc)
 	return out, err == nil
-}
-
-func fixedInt(v *engine.Value, sc engine.Scope) int {
-	out, _ := fixed(v, sc)
-	n, _ := out.(num.Num)
-	i, _ := n.Int64()
-	return int(i)
 }

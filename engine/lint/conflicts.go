@@ -109,12 +109,12 @@ func scopeConflict(a, b *effect) (diag.Finding, bool) {
 		return diag.Finding{}, false
 	}
 	if a.rule.Owner == b.rule.Owner {
-		f := b.finding(diag.Error, "same-scope", "scope",
+		f := b.finding(diag.Error, "same-scope", b.Which,
 			"%s keeps elements of this scope under the same owner %q: each would delete what the other made", b.toldOf(a), b.rule.Owner)
 		f.Hint = "give one of the rules an owner of its own, or make it one step over all rows"
 		return f, true
 	}
-	f := b.finding(diag.Warning, "shared-scope", "scope",
+	f := b.finding(diag.Warning, "shared-scope", b.Which,
 		"%s keeps elements of this scope too, under the owner %q: the list holds those of both", b.toldOf(a), a.rule.Owner)
 	f.Hint = "add a property to the scopes that tells them apart"
 	return f, true
@@ -123,7 +123,7 @@ func scopeConflict(a, b *effect) (diag.Finding, bool) {
 // sameScope reports whether two scopes may hold the same elements: one says what
 // the other says and perhaps more, and no property has two different values.
 func sameScope(a, b *effect) bool {
-	x, y := a.texts("scope"), b.texts("scope")
+	x, y := a.texts(a.Which), b.texts(b.Which)
 	if len(x) > len(y) {
 		x, y = y, x
 	}

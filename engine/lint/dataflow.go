@@ -148,16 +148,11 @@ func mentions(v *engine.Value, field string) bool {
 
 // reads reports whether a step reads items of the type that e writes.
 func (f *flow) reads(s *engine.Step, e *effect) bool {
-	for _, arg := range []string{"owner", "entityTypeId"} {
-		a := s.Types.Arg(arg)
-		if a == nil {
-			continue
-		}
-		r := effect{Touch: engine.Touch{Of: arg}, rule: f.rule, step: s}
+	return slices.ContainsFunc(s.Touches(), func(t engine.Touch) bool {
+		r := effect{Touch: t, rule: f.rule, step: s}
 		r.resolve(nil)
-		return r.of != "" && r.of == e.of
-	}
-	return false
+		return t.Reads && r.of != "" && r.of == e.of
+	})
 }
 
 // guarded reports whether a condition of the step or rule looks at the field:
@@ -234,11 +229,23 @@ func (e *effect) wayOut(births bool) string {
 	case births && slices.ContainsFunc(e.rule.Triggers, func(t engine.Trigger) bool { return t.Entity == "item" && t.EntityTypeID == 0 }):
 		return "name the entityTypeId in on"
 	case births && e.Which == "":
-		return "use upsert_item, which looks first"
+		return useInstead(e, "which finds an item before it adds one", func(t engine.Touch) bool { return t.Adds && t.Which != "" && !t.Deletes })
 	case births:
 		return "add items of another type, or give the step a when that keeps its own items out"
 	case !e.Compares && e.Updates:
-		return "use update_item, which writes only what differs, or once"
+		return useInstead(e, "which writes only what differs, or once", func(t engine.Touch) bool { return t.Updates && t.Compares && !t.Adds })
 	}
 	return "give the step a when that is false the second time, or once"
+}
+
+// useInstead hints at an action for items whose touch is suitable.
+func useInstead(e *effect, which string, suitable func(engine.Touch) bool) string {
+	for _, a := range e.rule.Set.Actions {
+		if a.Touches != nil && slices.ContainsFunc(a.Touches(engine.NewArgTypes()), func(t engine.Touch) bool {
+			return t.Kind == engine.TouchItems && suitable(t)
+		}) {
+			return "use " + a.Name + ", " + which
+		}
+	}
+	return "use an action " + which
 }

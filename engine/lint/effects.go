@@ -32,10 +32,10 @@ func effectsOf(r *engine.Rule, inputs map[string]any) []effect {
 	var out []effect
 	add := func(steps []*engine.Step, deleted bool) {
 		for _, s := range engine.Flatten(steps) {
-			if s.Action.Touches == nil || s.Types == nil {
-				continue
-			}
-			for _, t := range s.Action.Touches(s.Types) {
+			for _, t := range s.Touches() {
+				if t.Reads {
+					continue
+				}
 				e := effect{Touch: t, rule: r, step: s, deleted: deleted}
 				e.resolve(inputs)
 				out = append(out, e)

@@ -12,6 +12,7 @@ import (
 // Post sends a request by send, or by Run.Send where that is set, and keeps it for
 // the history. A dry run notes it instead.
 func (h *callHost) Post(ctx context.Context, p engine.Post, send engine.SendFunc) (reply engine.Reply, sent bool, err error) {
+	p.Method = h.trace.Action
 	x, call := h.x, p.Call()
 	if r := x.run.DryRun; r != nil {
 		r.Outside(h.trace.Step, call)

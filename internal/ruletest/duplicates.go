@@ -60,13 +60,13 @@ func (p place) String() string {
 	return fmt.Sprintf("item %d of type %d", p.id, p.typ)
 }
 
-// upsertKeys are the key fields of upsert_item, by type; those of an unknown
+// upsertKeys are the fields that tell one item from another, by type; those of an unknown
 // type stand under 0.
 func (s *stage) upsertKeys() map[int][][]string {
 	out := map[int][][]string{}
 	for _, step := range s.managed().outlines {
 		m := step.Managed
-		if step.Action != "upsert_item" || len(m.Keys) == 0 || m.Open {
+		if !m.Unique || len(m.Keys) == 0 || m.Open {
 			continue
 		}
 		out[m.EntityTypeID] = append(out[m.EntityTypeID], m.Keys)

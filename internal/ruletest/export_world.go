@@ -70,9 +70,9 @@ func (w *recordedWorld) read() {
 		w.incomplete = true
 		w.warn("the record tells of the first commands only: %d more are missing", r.More)
 	}
-	w.commands(r.Commands, false)
+	w.commands(r.Commands, "")
 	for _, s := range r.Steps {
-		w.commands(s.Commands, s.Action == "call")
+		w.commands(s.Commands, s.Action)
 	}
 	for method := range w.refuse {
 		if w.answered[method] {
@@ -86,13 +86,13 @@ func (w *recordedWorld) read() {
 	}
 }
 
-func (w *recordedWorld) commands(list []history.CommandRecord, call bool) {
+func (w *recordedWorld) commands(list []history.CommandRecord, action string) {
 	for _, c := range list {
 		if c.Cut {
 			w.incomplete = true
 			w.warn("the record is cut: %s is not whole", c.Method)
 		}
-		w.command(c, call)
+		w.command(c, action)
 	}
 }
 
@@ -104,10 +104,11 @@ var passing = []string{
 	bitrix.CodeNetwork, bitrix.CodeBadAnswer, bitrix.CodeQueryLimit, bitrix.CodeOperationLimit, bitrix.CodeOverload, bitrix.CodeMoved, "INTERNAL_SERVER_ERROR", "error",
 }
 
-func (w *recordedWorld) command(c history.CommandRecord, call bool) {
+func (w *recordedWorld) command(c history.CommandRecord, action string) {
 	params := record(decoded(c.Params))
 	method := strings.ToLower(c.Method)
-	if method == engine.MethodPost {
+	call := action == "call"
+	if c.Method == action { // a request to another system has the name of its action
 		delete(record(params["headers"]), engine.KeyHeader) // another run has another one
 		call = true
 	}

@@ -165,7 +165,7 @@ func (r *recorder) send(ctx context.Context, calls []bitrix.Call) []bitrix.Answe
 }
 
 // post takes a request to another system, which has no network here: it answers
-// 200 with what the test has for http_post, or the status that it refuses with.
+// 200 with what the test has for its action, or the status that it refuses with.
 func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) {
 	r.mu.Lock()
 	if r.crashed {
@@ -176,7 +176,7 @@ func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) 
 	r.writes = append(r.writes, p.Call())
 	r.sent++
 	r.crashed = r.sent == r.crashAfter
-	crashed, status := r.crashed, r.refusals[engine.MethodPost]
+	crashed, status := r.crashed, r.refusals[p.Method]
 	r.mu.Unlock()
 	if crashed {
 		r.kill()
@@ -185,7 +185,7 @@ func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) 
 	reply := engine.Reply{Status: http.StatusOK}
 	if n, err := strconv.Atoi(status); err == nil {
 		reply.Status = n
-	} else if a, ok := r.standIn(engine.MethodPost); ok {
+	} else if a, ok := r.standIn(p.Method); ok {
 		reply.Body = a.Result
 	}
 	return reply, nil

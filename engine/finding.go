@@ -1,0 +1,9 @@
+package engine
+
+import "github.com/b24rules/b24rules/internal/diag"
+
+// Finding is a mistake at a place of a rule file, as StepCheck reports it.
+type Finding = diag.Finding
+
+// Pos is a place in a rule file.
+type Pos = diag.Pos
