@@ -1,52 +1,10 @@
 package ruletest
 
 import (
-	"encoding/json"
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
-
-	"github.com/b24rules/b24rules/engine/num"
 )
-
-// empty tells what portals write where there is no value.
-func empty(v any) bool {
-	switch x := v.(type) {
-	case nil:
-		return true
-	case string:
-		return x == ""
-	case []any:
-		return len(x) == 0
-	case map[string]any:
-		return len(x) == 0
-	}
-	return false
-}
-
-// number reads a number, or text that is one.
-func number(v any) (num.Num, bool) {
-	switch x := v.(type) {
-	case num.Num:
-		return x, true
-	case json.Number, int, int64:
-		n, err := num.Parse(fmt.Sprint(x))
-		return n, err == nil
-	case string:
-		n, err := num.Parse(x)
-		return n, err == nil
-	}
-	return num.Num{}, false
-}
-
-func isNumber(v any) bool {
-	switch v.(type) {
-	case num.Num, json.Number, int, int64:
-		return true
-	}
-	return false
-}
 
 // fits tells whether what a portal holds means what a test wants: 10.5 is
 // "10.50", true is "Y", null is nothing, a date is the same day in any form,

@@ -24,7 +24,7 @@ func proveNoDuplicates(_ context.Context, c *proving) ([]disproof, bool, error) 
 // one time though a rule means them to be one: elements with one code, items
 // with one key of upsert_item, and other items that runs added with the same
 // content. What people made is theirs.
-func (w *world) duplicates(s *stage) []string {
+func (w *sandbox) duplicates(s *stage) []string {
 	keys := s.upsertKeys()
 	living := map[place]string{}
 	byIdentity := map[string]place{}
@@ -76,7 +76,7 @@ func (s *stage) upsertKeys() map[int][][]string {
 
 // identity is what only one thing may have, "" when nothing is known that must
 // be so.
-func (w *world) identity(ch emulator.Change, keys map[int][][]string, i int) string {
+func (w *sandbox) identity(ch emulator.Change, keys map[int][][]string, i int) string {
 	if ch.IBlockID != 0 {
 		if ch.Code == "" {
 			return ""

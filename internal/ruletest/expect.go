@@ -47,7 +47,7 @@ func (s *stage) verify(p played) []Failure {
 func (s *stage) verifyState(p played) (out []Failure) {
 	sc := p.act.scene
 	byType := sc.Expect.byType()
-	for _, typ := range sortedKeys(byType) {
+	for _, typ := range slices.Sorted(maps.Keys(byType)) {
 		out = append(out, thingsFailure(sc, byType[typ], typeName(typ), p.after.items[typ])...)
 	}
 	for _, ref := range numbersFirst(sc.Expect.Elements) {

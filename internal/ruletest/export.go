@@ -53,125 +53,118 @@ func Export(ctx context.Context, r Recorded) (text []byte, warnings []string, er
 	if err != nil {
 		return nil, nil, err
 	}
-	w := newRecordedWorld(r, string(ruleText))
-	w.read()
-	calls, passes, err := w.try(ctx, nil)
+	rec := newRecordedWorld(r, string(ruleText))
+	rec.read()
+	x := &exporter{rec: rec, text: &testText{rec: rec}}
+	a, err := x.try(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	w.calls = calls
-	if !passes {
-		w.warn("the test does not pass with the rule as it is now: the rule has changed since, or what it read is not all kept")
+	x.text.calls = a.recorded
+	if !a.passes {
+		rec.warn("the test does not pass with the rule as it is now: the rule has changed since, or what it read is not all kept")
 	}
 	if !r.KeepNames {
-		if err := w.mask(ctx, passes); err != nil {
+		if err := x.mask(ctx, a.passes); err != nil {
 			return nil, nil, err
 		}
 	}
-	if err := w.prove(ctx); err != nil {
+	if err := x.prove(ctx); err != nil {
 		return nil, nil, err
 	}
-	return w.yaml(r.Rules), w.warnings, nil
+	return x.text.yaml(r.Rules), rec.warnings, nil
+}
+
+// exporter makes the test of a run.
+type exporter struct {
+	rec  *recordedWorld
+	text *testText
 }
 
 // prove runs the test as b24rules test would. Proofs that do not hold are left
 // out of it, with the reason.
-func (w *recordedWorld) prove(ctx context.Context) error {
-	s, done, err := w.stage(w.yaml)
+func (x *exporter) prove(ctx context.Context) error {
+	t, err := x.trial()
 	if err != nil {
 		return err
 	}
-	defer done()
-	r, err := s.test1(ctx, newCoverage())
+	r, err := t.Test(ctx)
 	if err != nil {
 		return err
 	}
 	for _, f := range r.Failures {
 		if f.Proof == "" {
-			w.warn("the test fails: %s", f.Message)
+			x.rec.warn("the test fails: %s", f.Message)
 			continue
 		}
-		if w.skip == nil {
-			w.skip = map[string]string{}
+		if x.text.skip == nil {
+			x.text.skip = map[string]string{}
 		}
-		w.skip[f.Proof] = "did not hold when the run was exported"
-		if len(w.refuse) > 0 {
-			w.skip[f.Proof] = "the portal refuses what the run does"
+		x.text.skip[f.Proof] = "did not hold when the run was exported"
+		if len(x.rec.refuse) > 0 {
+			x.text.skip[f.Proof] = "the portal refuses what the run does"
 			continue
 		}
-		w.warn("the proof %s does not hold and is skipped: %s", f.Proof, f.Message)
+		x.rec.warn("the proof %s does not hold and is skipped: %s", f.Proof, f.Message)
 	}
 	return nil
 }
 
-// try plays the run in the world that it has read and returns the calls that
-// the record tells of, as tests write them, and whether the play made the same.
-// check, if not nil, gets what was played.
-func (w *recordedWorld) try(ctx context.Context, check func(s *stage, p played)) (calls []wantedCall, passes bool, err error) {
-	s, done, err := w.stage(w.yaml)
+// try plays the run in the world that it has read.
+func (x *exporter) try(ctx context.Context) (attempt, error) {
+	t, err := x.trial()
 	if err != nil {
-		return nil, false, err
+		return attempt{}, err
 	}
-	defer done()
-	for _, c := range w.writes {
-		calls = append(calls, s.wanted(c))
+	a := attempt{trial: t}
+	for _, c := range x.rec.writes {
+		a.recorded = append(a.recorded, t.Expected(c))
 	}
-	world, scenes, err := s.play(ctx, variation{})
-	if err != nil {
-		return calls, false, fmt.Errorf("play the run: %w", err)
+	expected := a.recorded
+	if x.rec.incomplete {
+		expected = nil
+	} else if expected == nil {
+		expected = []wantedCall{}
 	}
-	defer world.close()
-	p := scenes[0]
-	if check != nil {
-		check(s, p)
-	}
-	sc := p.act.scene
-	sc.Calls = nil
-	passes = len(s.verify(p)) == 0 && (w.incomplete || s.callsDiff(&callsOf{list: calls}, p.writes) == "")
-	return calls, passes, nil
+	a.made, a.passes, err = t.Play(ctx, expected)
+	return a, err
 }
 
-type callsOf = calls
+// attempt is what came of a trial.
+type attempt struct {
+	trial *Trial
+	// recorded are the calls that the record tells of, as tests write them.
+	recorded []wantedCall
+	// made are the writing calls that the rule made now.
+	made []bitrix.Call
+	// passes says that these are the same, and that the run ended as it did.
+	passes bool
+}
 
-// stage reads the test that a text is, from a folder of its own.
-func (w *recordedWorld) stage(text func(rules string) []byte) (s *stage, done func(), err error) {
+// trial reads the test that was made of the run, from a folder of its own.
+func (x *exporter) trial() (*Trial, error) {
 	dir, err := os.MkdirTemp("", "b24rules")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	done = func() { _ = os.RemoveAll(dir) }
-	defer func() {
-		if err != nil {
-			done()
-		}
-	}()
-	rules, err := filepath.Abs(w.run.RuleFile)
+	defer func() { _ = os.RemoveAll(dir) }()
+	rules, err := filepath.Abs(x.rec.run.RuleFile)
 	if err == nil {
 		rules, err = filepath.Rel(dir, rules)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	file := filepath.Join(dir, "export_test.yaml")
-	if err := os.WriteFile(file, text(filepath.ToSlash(rules)), 0o600); err != nil {
-		return nil, nil, err
+	if err := os.WriteFile(file, x.text.yaml(filepath.ToSlash(rules)), 0o600); err != nil {
+		return nil, err
 	}
-	f, list, err := loadTest(file, w.run.Actions, sources{})
+	t, list, err := ReadTrial(file, x.rec.run.Actions)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if list.HasErrors() {
-		return nil, nil, fmt.Errorf("the run cannot be told as a test: %s", strings.ReplaceAll(list.Err().Error(), dir+string(filepath.Separator), ""))
+		return nil, fmt.Errorf("the run cannot be told as a test: %s", strings.ReplaceAll(list.Err().Error(), dir+string(filepath.Separator), ""))
 	}
-	return newStage(f, f.layout.Tests[0]), done, nil
-}
-
-// wanted is a writing call as a test expects it: without what differs from
-// portal to portal.
-func (s *stage) wanted(c bitrix.Call) wantedCall {
-	params := s.readable(c)
-	for _, name := range []string{"ELEMENT_CODE", "IBLOCK_TYPE_ID"} {
-		delete(params, name)
-	}
-	return wantedCall{c.Method, params}
+	return t, nil
 }

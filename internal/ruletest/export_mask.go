@@ -172,7 +172,8 @@ func (k *masker) give(what, s string) {
 // mask gives all texts their masks. same says that the rule of now does what
 // the record tells; then what it does with the masked texts is expected, else
 // the masked calls of the record.
-func (w *recordedWorld) mask(ctx context.Context, same bool) error {
+func (x *exporter) mask(ctx context.Context, same bool) error {
+	w := x.rec
 	k := &masker{w: w, texts: map[string]string{}, counts: map[string]int{}, keep: map[string]bool{}, words: map[string]bool{}}
 	for _, described := range []map[string][]history.FieldRecord{w.run.Record.Types, w.run.Record.Lists} {
 		for _, fields := range described {
@@ -186,23 +187,23 @@ func (w *recordedWorld) mask(ctx context.Context, same bool) error {
 	for _, word := range wordsOf(w.ruleText) {
 		k.words[word] = true
 	}
-	w.eachItem(func(_ int, x *recordedItem) {
-		for _, r := range x.rows {
+	w.eachItem(func(_ int, item *recordedItem) {
+		for _, r := range item.rows {
 			k.name("Product", r["productName"])
 		}
 	})
-	w.eachItem(func(typ int, x *recordedItem) {
+	w.eachItem(func(typ int, item *recordedItem) {
 		if typ == w.run.Entity.TypeID {
-			k.name("Title", x.fields["title"])
+			k.name("Title", item.fields["title"])
 		}
 	})
 	plain := newMasks(maps.Clone(k.texts))
-	w.eachItem(func(_ int, x *recordedItem) {
-		k.text("Title", x.fields["title"], plain)
-		for _, name := range slices.Sorted(maps.Keys(x.fields)) {
-			k.text("Text", x.fields[name], plain)
+	w.eachItem(func(_ int, item *recordedItem) {
+		k.text("Title", item.fields["title"], plain)
+		for _, name := range slices.Sorted(maps.Keys(item.fields)) {
+			k.text("Text", item.fields[name], plain)
 		}
-		for _, r := range x.rows {
+		for _, r := range item.rows {
 			for _, name := range slices.Sorted(maps.Keys(r)) {
 				k.text("Text", r[name], plain)
 			}
@@ -222,19 +223,11 @@ func (w *recordedWorld) mask(ctx context.Context, same bool) error {
 		}
 	}
 	m := newMasks(k.texts)
-	if err := w.maskCodes(ctx, m); err != nil {
+	if err := x.maskCodes(ctx, m); err != nil {
 		return err
 	}
-	w.masks = m
-	return w.expectMasked(ctx, same)
-}
-
-func (w *recordedWorld) eachItem(do func(typ int, x *recordedItem)) {
-	for _, typ := range slices.Sorted(maps.Keys(w.items)) {
-		for _, id := range slices.Sorted(maps.Keys(w.items[typ])) {
-			do(typ, w.items[typ][id])
-		}
-	}
+	x.text.masks = m
+	return x.expectMasked(ctx, same)
 }
 
 // newMasks replaces the longest texts first.
@@ -262,32 +255,31 @@ func longestFirst(texts map[string]string) []string {
 	return out
 }
 
-// bare is the world without what the run keeps up to date: no elements, and of
+// bare is the same run without what it keeps up to date: no elements, and of
 // items those of the run's own type.
-func (w *recordedWorld) bare(m *masks) *recordedWorld {
-	out := *w
-	out.elements, out.refuse, out.calls, out.masks = nil, nil, nil, m
-	out.items = map[int]map[int64]*recordedItem{}
-	if own, ok := w.items[w.run.Entity.TypeID]; ok {
-		out.items[w.run.Entity.TypeID] = own
+func (x *exporter) bare(m *masks) *exporter {
+	rec := *x.rec
+	rec.elements, rec.refuse = nil, nil
+	rec.items = map[int]map[int64]*recordedItem{}
+	if own, ok := x.rec.items[x.rec.run.Entity.TypeID]; ok {
+		rec.items[x.rec.run.Entity.TypeID] = own
 	}
-	return &out
+	return &exporter{rec: &rec, text: &testText{rec: &rec, masks: m}}
 }
 
 // maskCodes finds the codes that elements get when their keys are masked: a run
 // that finds no elements adds them all, in the order of the rows.
-func (w *recordedWorld) maskCodes(ctx context.Context, m *masks) error {
-	if len(w.elements) == 0 {
+func (x *exporter) maskCodes(ctx context.Context, m *masks) error {
+	if len(x.rec.elements) == 0 {
 		return nil
 	}
 	codes := func(masked *masks) (out []string, err error) {
-		_, _, err = w.bare(masked).try(ctx, func(_ *stage, p played) {
-			for _, c := range p.writes {
-				if strings.EqualFold(c.Method, "lists.element.add") {
-					out = append(out, text(c.Params["ELEMENT_CODE"]))
-				}
+		a, err := x.bare(masked).try(ctx)
+		for _, c := range a.made {
+			if strings.EqualFold(c.Method, "lists.element.add") {
+				out = append(out, text(c.Params["ELEMENT_CODE"]))
 			}
-		})
+		}
 		return out, err
 	}
 	before, err := codes(nil)
@@ -308,28 +300,27 @@ func (w *recordedWorld) maskCodes(ctx context.Context, m *masks) error {
 }
 
 // expectMasked sets the calls to expect in the masked world.
-func (w *recordedWorld) expectMasked(ctx context.Context, same bool) error {
-	if !same || w.incomplete {
+func (x *exporter) expectMasked(ctx context.Context, same bool) error {
+	if !same || x.rec.incomplete {
 		return nil // the record's calls are masked as they are written
 	}
-	var made []wantedCall
-	_, _, err := w.try(ctx, func(s *stage, p played) {
-		for _, c := range p.writes {
-			made = append(made, s.wanted(c))
-		}
-	})
+	a, err := x.try(ctx)
 	if err != nil {
 		return err
 	}
-	recorded := w.calls
+	var made []wantedCall
+	for _, c := range a.made {
+		made = append(made, a.trial.Expected(c))
+	}
+	recorded := x.text.calls
 	sameShape := len(made) == len(recorded)
 	for i := 0; sameShape && i < len(made); i++ {
 		sameShape = strings.EqualFold(made[i].method, recorded[i].method)
 	}
 	if !sameShape {
-		w.warn("with masked names the rule does something else: --keep-names keeps them")
+		x.rec.warn("with masked names the rule does something else: --keep-names keeps them")
 		return nil
 	}
-	w.calls, w.callsMasked = made, true
+	x.text.calls, x.text.callsMasked = made, true
 	return nil
 }

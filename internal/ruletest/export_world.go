@@ -3,6 +3,7 @@ package ruletest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,13 +30,7 @@ type recordedWorld struct {
 	answered map[string]bool // methods that the portal did not refuse
 	added    map[string]bool // elements that the run itself has made
 	writes   []bitrix.Call
-	calls    []wantedCall
-	// callsMasked says that the calls hold masks already.
-	callsMasked bool
-	// skip are proofs that the run does not fit, with the reason.
-	skip  map[string]string
-	lists map[int]bool // that appear
-	masks *masks       // nil while nothing is masked
+	lists    map[int]bool // that appear
 }
 
 type recordedItem struct {
@@ -349,4 +344,12 @@ func (w *recordedWorld) outcome() (word, errorText string) {
 		errorText = strings.TrimSpace(errorText)
 	}
 	return "parked", errorText
+}
+
+func (w *recordedWorld) eachItem(do func(typ int, x *recordedItem)) {
+	for _, typ := range slices.Sorted(maps.Keys(w.items)) {
+		for _, id := range slices.Sorted(maps.Keys(w.items[typ])) {
+			do(typ, w.items[typ][id])
+		}
+	}
 }

@@ -98,8 +98,19 @@ func fieldOrder(m map[string]any) []string {
 	})
 }
 
+// testText writes the test of a run.
+type testText struct {
+	rec   *recordedWorld
+	calls []wantedCall
+	// callsMasked says that the calls hold masks already.
+	callsMasked bool
+	// skip are proofs that the run does not fit, with the reason.
+	skip  map[string]string
+	masks *masks // nil while nothing is masked
+}
+
 // yaml writes the test file.
-func (w *recordedWorld) yaml(rules string) []byte {
+func (w *testText) yaml(rules string) []byte {
 	root := mapping()
 	root.add("rules", node([]any{rules}))
 	if p := w.portalNode(); !p.empty() {
@@ -109,7 +120,7 @@ func (w *recordedWorld) yaml(rules string) []byte {
 		root.add("inputs", in.flow())
 	}
 	test := mapping()
-	test.add("name", scalarNode(w.run.Name))
+	test.add("name", scalarNode(w.rec.run.Name))
 	if given := w.givenNode(); !given.empty() {
 		test.add("given", &given.Node)
 	}
@@ -117,7 +128,7 @@ func (w *recordedWorld) yaml(rules string) []byte {
 	w.expectNodes(test)
 	root.add("tests", &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{&test.Node}})
 	var b bytes.Buffer
-	for line := range strings.Lines(w.run.Comment) {
+	for line := range strings.Lines(w.rec.run.Comment) {
 		b.WriteString("# " + strings.TrimRight(line, "\n") + "\n")
 	}
 	e := yaml.NewEncoder(&b)
@@ -128,21 +139,21 @@ func (w *recordedWorld) yaml(rules string) []byte {
 	return b.Bytes()
 }
 
-func (w *recordedWorld) inputsNode() *document {
+func (w *testText) inputsNode() *document {
 	d := mapping()
-	for _, name := range slices.Sorted(maps.Keys(w.run.Record.Inputs)) {
-		d.add(name, scalarNode(w.run.Record.Inputs[name]))
+	for _, name := range slices.Sorted(maps.Keys(w.rec.run.Record.Inputs)) {
+		d.add(name, scalarNode(w.rec.run.Record.Inputs[name]))
 	}
 	return d
 }
 
 // portalNode describes the types and lists, as far as the run needs them.
-func (w *recordedWorld) portalNode() *document {
+func (w *testText) portalNode() *document {
 	out := mapping()
 	types := mapping()
-	for _, key := range numbersFirst(w.run.Record.Types) {
+	for _, key := range numbersFirst(w.rec.run.Record.Types) {
 		typ, _ := strconv.Atoi(key)
-		fields := w.typeColumns(w.run.Record.Types[key])
+		fields := w.typeColumns(w.rec.run.Record.Types[key])
 		switch {
 		case builtinKeys[typ] != "":
 			if !fields.empty() {
@@ -152,8 +163,8 @@ func (w *recordedWorld) portalNode() *document {
 			types.add(key, w.typeNode(typ, fields))
 		}
 	}
-	for _, typ := range slices.Sorted(maps.Keys(w.items)) {
-		if _, told := w.run.Record.Types[strconv.Itoa(typ)]; !told && typ >= schemas.FirstDynamicType {
+	for _, typ := range slices.Sorted(maps.Keys(w.rec.items)) {
+		if _, told := w.rec.run.Record.Types[strconv.Itoa(typ)]; !told && typ >= schemas.FirstDynamicType {
 			types.add(strconv.Itoa(typ), w.typeNode(typ, mapping()))
 		}
 	}
@@ -161,9 +172,9 @@ func (w *recordedWorld) portalNode() *document {
 		out.add("types", &types.Node)
 	}
 	lists := mapping()
-	for _, id := range slices.Sorted(maps.Keys(w.lists)) {
+	for _, id := range slices.Sorted(maps.Keys(w.rec.lists)) {
 		properties := mapping()
-		for _, f := range w.run.Record.Lists[strconv.Itoa(id)] {
+		for _, f := range w.rec.run.Record.Lists[strconv.Itoa(id)] {
 			properties.add(propertyLabel(f), propertyNode(f))
 		}
 		l := mapping().add("name", scalarNode("List "+strconv.Itoa(id)))
@@ -175,15 +186,15 @@ func (w *recordedWorld) portalNode() *document {
 	return out
 }
 
-func (w *recordedWorld) typeNode(typ int, fields *document) *yaml.Node {
+func (w *testText) typeNode(typ int, fields *document) *yaml.Node {
 	d := mapping().add("title", scalarNode("Type "+strconv.Itoa(typ)))
 	rows, stages := false, false
-	for _, x := range w.items[typ] {
+	for _, x := range w.rec.items[typ] {
 		rows = rows || x.hasRows
 		_, staged := x.fields["stageId"]
 		stages = stages || staged
 	}
-	if rows || w.run.Entity.TypeID == typ {
+	if rows || w.rec.run.Entity.TypeID == typ {
 		d.add("products", scalarNode(true))
 	}
 	if stages {
@@ -196,11 +207,11 @@ func (w *recordedWorld) typeNode(typ int, fields *document) *yaml.Node {
 }
 
 // typeColumns are the custom fields that the rule names or that something has.
-func (w *recordedWorld) typeColumns(fields []history.FieldRecord) *document {
+func (w *testText) typeColumns(fields []history.FieldRecord) *document {
 	d := mapping()
 	for _, f := range fields {
-		used := w.named(f.Name)
-		for _, items := range w.items {
+		used := w.rec.named(f.Name)
+		for _, items := range w.rec.items {
 			for _, x := range items {
 				_, has := x.fields[f.Name]
 				used = used || has
@@ -250,13 +261,13 @@ func columnNode(f history.FieldRecord, typ string, id int) *yaml.Node {
 	return d.flow()
 }
 
-func (w *recordedWorld) givenNode() *document {
+func (w *testText) givenNode() *document {
 	out := mapping()
 	others := mapping()
-	for _, typ := range slices.Sorted(maps.Keys(w.items)) {
+	for _, typ := range slices.Sorted(maps.Keys(w.rec.items)) {
 		items := mapping()
-		for _, id := range slices.Sorted(maps.Keys(w.items[typ])) {
-			items.add(strconv.FormatInt(id, 10), w.itemNode(w.items[typ][id]))
+		for _, id := range slices.Sorted(maps.Keys(w.rec.items[typ])) {
+			items.add(strconv.FormatInt(id, 10), w.itemNode(w.rec.items[typ][id]))
 		}
 		if key := builtinKeys[typ]; key != "" {
 			out.add(key, &items.Node)
@@ -268,9 +279,9 @@ func (w *recordedWorld) givenNode() *document {
 		out.add("items", &others.Node)
 	}
 	elements := mapping()
-	for _, id := range slices.Sorted(maps.Keys(w.elements)) {
+	for _, id := range slices.Sorted(maps.Keys(w.rec.elements)) {
 		seq := &yaml.Node{Kind: yaml.SequenceNode}
-		for _, e := range w.elements[id] {
+		for _, e := range w.rec.elements[id] {
 			values := maps.Clone(w.masks.values(e.values))
 			values["ID"] = json.Number(strconv.FormatInt(e.id, 10))
 			if e.code != "" {
@@ -288,7 +299,7 @@ func (w *recordedWorld) givenNode() *document {
 	return out
 }
 
-func (w *recordedWorld) itemNode(x *recordedItem) *yaml.Node {
+func (w *testText) itemNode(x *recordedItem) *yaml.Node {
 	values := w.masks.values(x.fields)
 	if len(x.rows) == 0 {
 		return node(values)
@@ -305,50 +316,50 @@ func (w *recordedWorld) itemNode(x *recordedItem) *yaml.Node {
 }
 
 // eventNode writes the event, short where that says everything.
-func (w *recordedWorld) eventNode() *yaml.Node {
-	id := w.run.Entity.ID
-	if f := record(w.run.Data["FIELDS"]); f != nil && text(f["ID"]) != "" {
+func (w *testText) eventNode() *yaml.Node {
+	id := w.rec.run.Entity.ID
+	if f := record(w.rec.run.Data["FIELDS"]); f != nil && text(f["ID"]) != "" {
 		id = text(f["ID"])
 	}
 	data := map[string]any{}
-	for name, v := range w.run.Data {
+	for name, v := range w.rec.run.Data {
 		if name != "FIELDS" {
 			data[name] = v
 		}
 	}
-	timed := strings.Contains(w.ruleText, "event.time") && !w.run.Time.IsZero()
+	timed := strings.Contains(w.rec.ruleText, "event.time") && !w.rec.run.Time.IsZero()
 	if len(data) == 0 && !timed {
-		short := w.run.Code + " " + id
-		if _, suffix, ok := schemas.LookupEvent(w.run.Code); ok && suffix == 0 && w.run.Entity.Kind == "item" {
-			short = w.run.Code + " " + strconv.Itoa(w.run.Entity.TypeID) + ":" + id
+		short := w.rec.run.Code + " " + id
+		if _, suffix, ok := schemas.LookupEvent(w.rec.run.Code); ok && suffix == 0 && w.rec.run.Entity.Kind == "item" {
+			short = w.rec.run.Code + " " + strconv.Itoa(w.rec.run.Entity.TypeID) + ":" + id
 		}
 		return scalarNode(short)
 	}
-	d := mapping().add("code", scalarNode(w.run.Code)).add("id", scalarNode(id))
-	if w.run.Entity.Kind == "item" {
-		d.add("entityTypeId", scalarNode(strconv.Itoa(w.run.Entity.TypeID)))
+	d := mapping().add("code", scalarNode(w.rec.run.Code)).add("id", scalarNode(id))
+	if w.rec.run.Entity.Kind == "item" {
+		d.add("entityTypeId", scalarNode(strconv.Itoa(w.rec.run.Entity.TypeID)))
 	}
 	if len(data) > 0 {
 		d.add("data", node(w.masks.values(data)))
 	}
 	if timed {
-		d.add("time", scalarNode(w.run.Time.Format(time.RFC3339)))
+		d.add("time", scalarNode(w.rec.run.Time.Format(time.RFC3339)))
 	}
 	return d.flow()
 }
 
-func (w *recordedWorld) expectNodes(test *document) {
-	if len(w.answers) > 0 {
-		test.add("answers", block(w.masks.values(w.answers)))
+func (w *testText) expectNodes(test *document) {
+	if len(w.rec.answers) > 0 {
+		test.add("answers", block(w.masks.values(w.rec.answers)))
 	}
-	if len(w.refuse) > 0 {
+	if len(w.rec.refuse) > 0 {
 		refused := map[string]any{}
-		for method, code := range w.refuse {
+		for method, code := range w.rec.refuse {
 			refused[method] = code
 		}
 		test.add("refuse", block(refused))
 	}
-	word, errorText := w.outcome()
+	word, errorText := w.rec.outcome()
 	if word != "" {
 		test.add("outcome", scalarNode(word))
 	}
@@ -364,7 +375,7 @@ func (w *recordedWorld) expectNodes(test *document) {
 			test.add("skip_proofs", &reasons.Node)
 		}()
 	}
-	if w.incomplete || w.calls == nil && w.writes != nil {
+	if w.rec.incomplete || w.calls == nil && w.rec.writes != nil {
 		return
 	}
 	calls := &yaml.Node{Kind: yaml.SequenceNode}

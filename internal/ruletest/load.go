@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/load"
@@ -103,4 +104,15 @@ func (f *testFile) loadRules(actions []*engine.Action, src sources, list *diag.L
 		}
 	}
 	return nil
+}
+
+// inputsFor binds the inputs that a set knows.
+func inputsFor(set *engine.RuleSet, given inputs) (map[string]any, []engine.InputProblem) {
+	texts := map[string]string{}
+	for _, f := range given {
+		if slices.ContainsFunc(set.Inputs, func(in engine.Input) bool { return in.Name == f.name }) {
+			texts[f.name], _ = f.value.(string)
+		}
+	}
+	return set.BindInputs(texts)
 }

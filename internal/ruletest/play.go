@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -15,8 +14,6 @@ import (
 	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/schemas"
 )
-
-func httpClient(h http.Handler) *http.Client { return &http.Client{Transport: inMemory{h}} }
 
 // variation is how a test is played differently to prove something.
 type variation struct {
@@ -49,6 +46,22 @@ type played struct {
 	before, after *snapshot
 }
 
+// sandbox is a portal of its own with what runs do in it and remember.
+type sandbox struct {
+	*world
+	rec *recorder
+	// memory of each rule for each entity.
+	memory map[string]*memory
+}
+
+func newSandbox(spec *portalSpec, s *schema) (*sandbox, error) {
+	w, err := newWorld(spec, s)
+	if err != nil {
+		return nil, err
+	}
+	return &sandbox{world: w, rec: &recorder{Client: w.client}, memory: map[string]*memory{}}, nil
+}
+
 // stage is a test on its way: the rule sets with their inputs, bound.
 type stage struct {
 	file   *testFile
@@ -64,8 +77,8 @@ type boundSet struct {
 }
 
 // play runs all scenes of the test in a new world, which the caller closes.
-func (s *stage) play(ctx context.Context, v variation) (*world, []played, error) {
-	w, err := newWorld(&s.file.layout.Portal, s.schema)
+func (s *stage) play(ctx context.Context, v variation) (*sandbox, []played, error) {
+	w, err := newSandbox(&s.file.layout.Portal, s.schema)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,7 +95,7 @@ func (s *stage) play(ctx context.Context, v variation) (*world, []played, error)
 	return w, scenes, nil
 }
 
-func (s *stage) playScene(ctx context.Context, w *world, a act, v variation) (played, error) {
+func (s *stage) playScene(ctx context.Context, w *sandbox, a act, v variation) (played, error) {
 	p := played{act: a}
 	if err := w.apply(a.change, v.arrange); err != nil {
 		return p, err
@@ -126,7 +139,7 @@ func (r *recorder) standInWith(s *scene) {
 
 // entityType is the type of what an event is about, 0 when it is nothing that
 // the portal keeps here.
-func (w *world) entityType(e *event) int {
+func (w *sandbox) entityType(e *event) int {
 	typ := e.typeID
 	if o, ok := schemas.LookupOwner(e.known.Entity); ok {
 		typ = o.ID
@@ -138,7 +151,7 @@ func (w *world) entityType(e *event) int {
 }
 
 // deleteEntity takes away what an event is about, unless it is gone already.
-func (w *world) deleteEntity(e *event) error {
+func (w *sandbox) deleteEntity(e *event) error {
 	typ := w.entityType(e)
 	if typ == 0 {
 		return nil
@@ -154,7 +167,7 @@ func (w *world) deleteEntity(e *event) error {
 }
 
 // hear lets all rules run that hear an event.
-func (s *stage) hear(ctx context.Context, w *world, e *event, count int) ([]ran, error) {
+func (s *stage) hear(ctx context.Context, w *sandbox, e *event, count int) ([]ran, error) {
 	var out []ran
 	heard := e.engineEvent()
 	name := s.file.portalName()
@@ -171,7 +184,7 @@ func (s *stage) hear(ctx context.Context, w *world, e *event, count int) ([]ran,
 }
 
 // run executes a rule as the queue would, once more when it was killed.
-func (s *stage) run(ctx context.Context, w *world, b boundSet, route engine.Route, e engine.Event, count int) ran {
+func (s *stage) run(ctx context.Context, w *sandbox, b boundSet, route engine.Route, e engine.Event, count int) ran {
 	r := ran{rule: route.Rule, route: route}
 	m := w.remember(route)
 	for attempt := 1; ; attempt++ {
@@ -233,7 +246,7 @@ type memory struct {
 	done    map[string]bool   // effects of a run that has not ended
 }
 
-func (w *world) remember(r engine.Route) *memory {
+func (w *sandbox) remember(r engine.Route) *memory {
 	key := r.Rule.ID + " " + r.Entity.String()
 	m := w.memory[key]
 	if m == nil {

@@ -1,6 +1,7 @@
 package ruletest
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,7 +120,7 @@ func (p *portalSpec) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 		schemas.TypeCompany: form.Companies, schemas.TypeQuote: form.Quotes, schemas.TypeSmartInvoice: form.Invoices,
 	}
 	p.fields = map[int][]emulator.UserField{}
-	for _, typ := range sortedKeys(p.columns) {
+	for _, typ := range slices.Sorted(maps.Keys(p.columns)) {
 		p.fields[typ] = userFields(&list, p.columns[typ])
 	}
 	p.readTypes(&list, f.Pos(n), form)
@@ -171,21 +172,6 @@ func (p *portalSpec) readLists(list *diag.List, pos diag.Pos, form portalForm) {
 		}
 		p.lists = append(p.lists, made)
 	}
-}
-
-// numbersFirst returns keys in the order of their numbers.
-func numbersFirst[T any](m map[string]T) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(a) - len(b)
-		}
-		return strings.Compare(a, b)
-	})
-	return keys
 }
 
 // propertyTypes are words for the portal's types of properties.
@@ -311,7 +297,7 @@ func (p *portalSpec) setUp(portal *emulator.Portal) error {
 	for _, l := range p.lists {
 		portal.AddList(l)
 	}
-	for _, typ := range sortedKeys(p.fields) {
+	for _, typ := range slices.Sorted(maps.Keys(p.fields)) {
 		for _, f := range p.fields[typ] {
 			if err := portal.AddUserField(typ, f); err != nil {
 				return err

@@ -11,14 +11,14 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// proof is something that holds for every rule, whatever its test expects.
-type proof struct {
-	name string
-	// doc says what is proven, for the manual and the reports.
-	doc string
-	// run returns what is wrong, nothing when the proof holds. applies is false
-	// when there is nothing that could be proven.
-	run func(ctx context.Context, c *proving) (wrong []disproof, applies bool, err error)
+// prove returns what is wrong, nothing when the proof holds. applies is false
+// when there is nothing that could be proven.
+type prove func(ctx context.Context, c *proving) (wrong []disproof, applies bool, err error)
+
+// proofRuns are the functions of the proofs.
+var proofRuns = map[string]prove{
+	"second_run": proveSecondRun, "doubled": proveDoubled, "shuffled": proveShuffled, "resaved": proveResaved, "crash": proveCrash,
+	"after_delete": proveAfterDelete, "unmanaged": proveUnmanaged, "duplicates": proveNoDuplicates,
 }
 
 // disproof is a way in which a proof has failed.
@@ -28,31 +28,8 @@ type disproof struct{ message, diff string }
 type proving struct {
 	*stage
 	base   []played
-	world  *world // of the base
+	world  *sandbox // of the base
 	writes int
-}
-
-// proofs in the order in which they are run and told.
-var proofs = [...]proof{
-	{"second_run", "a second run after each event writes nothing", proveSecondRun},
-	{"doubled", "an event that comes twice ends in the same state", proveDoubled},
-	{"shuffled", "product rows in another order end in the same state", proveShuffled},
-	{"resaved", "product rows saved anew, with new ids and in another order, change nothing", proveResaved},
-	{"crash", "a crash after any single write and a retry end in the same state", proveCrash},
-	{"after_delete", "an update that comes after the deletion changes nothing", proveAfterDelete},
-	{"unmanaged", "fields that the rule does not manage stay as they were", proveUnmanaged},
-	{"duplicates", "no two things with one key ever existed", proveNoDuplicates},
-}
-
-// ProofNames are the names that skip_proofs takes, in the order of the proofs.
-func ProofNames() []string { return proofNames() }
-
-func proofNames() []string {
-	out := make([]string, len(proofs))
-	for i, p := range proofs {
-		out[i] = p.name
-	}
-	return out
 }
 
 // replay plays the test differently and compares how it ends.

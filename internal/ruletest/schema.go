@@ -1,7 +1,6 @@
 package ruletest
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -197,23 +196,4 @@ func (w *world) readList(l map[string]any) (*listType, error) {
 		return strings.Compare(a.name, b.name)
 	})
 	return out, nil
-}
-
-// record is a JSON object; PHP writes an empty one as [].
-func record(v any) map[string]any {
-	m, _ := v.(map[string]any)
-	return m
-}
-
-func list(v any) []any {
-	l, _ := v.([]any)
-	return l
-}
-
-// text writes a scalar down, nil as nothing.
-func text(v any) string {
-	if v == nil {
-		return ""
-	}
-	return fmt.Sprint(v)
 }

@@ -71,7 +71,7 @@ func (s *Seed) check(list *diag.List, f *yamlfile.File) {
 	}
 	defer w.close()
 	s.schema = w.schema
-	c := checker{&testFile{name: f.Name, schema: w.schema}, list}
+	c := dataChecker{w.schema, list}
 	if c.state(&s.layout.Data, false); list.HasErrors() {
 		return
 	}

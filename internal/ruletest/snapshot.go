@@ -1,6 +1,7 @@
 package ruletest
 
 import (
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -30,14 +31,14 @@ var portalKeeps = map[string]bool{
 // snapshot reads everything.
 func (w *world) snapshot() (*snapshot, error) {
 	s := &snapshot{items: map[int][]thing{}, elements: map[int][]thing{}}
-	for _, typ := range sortedKeys(w.schema.types) {
+	for _, typ := range slices.Sorted(maps.Keys(w.schema.types)) {
 		things, err := w.items(typ)
 		if err != nil {
 			return nil, err
 		}
 		s.items[typ] = things
 	}
-	for _, id := range sortedKeys(w.schema.lists) {
+	for _, id := range slices.Sorted(maps.Keys(w.schema.lists)) {
 		things, err := w.elements(id)
 		if err != nil {
 			return nil, err

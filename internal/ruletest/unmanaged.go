@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,12 +170,12 @@ func (s *stage) namedBy(writes []bitrix.Call, typ, list int) func(x thing) map[s
 // violations are the fields of other people that a run has changed.
 func (c *proving) violations(m *managed, before, after *snapshot, writes []bitrix.Call) []string {
 	var out []string
-	for _, typ := range sortedKeys(before.items) {
+	for _, typ := range slices.Sorted(maps.Keys(before.items)) {
 		for _, text := range m.lost(m.items[typ], before.items[typ], after.items[typ], c.namedBy(writes, typ, 0)) {
 			out = append(out, typeName(typ)+": "+text)
 		}
 	}
-	for _, list := range sortedKeys(before.elements) {
+	for _, list := range slices.Sorted(maps.Keys(before.elements)) {
 		for _, text := range m.lost(m.elements[list], before.elements[list], after.elements[list], c.namedBy(writes, 0, list)) {
 			out = append(out, fmt.Sprintf("elements.%d: %s", list, text))
 		}
@@ -222,7 +223,7 @@ func proveUnmanaged(ctx context.Context, c *proving) ([]disproof, bool, error) {
 		return nil, true, err
 	}
 	tell("people filled the free fields of what the rule had written, and its next run changed them", c.violations(m, before, after, w.rec.take()))
-	for _, list := range sortedKeys(before.elements) {
+	for _, list := range slices.Sorted(maps.Keys(before.elements)) {
 		for _, e := range before.elements[list] {
 			if _, there := find(after.elements[list], e.id); !there {
 				tell("people filled the free fields of what the rule had written, and its next run deleted it", []string{fmt.Sprintf("element %d of list %d", e.id, list)})
@@ -234,10 +235,10 @@ func proveUnmanaged(ctx context.Context, c *proving) ([]disproof, bool, error) {
 
 // fillFree fills the free fields of everything that runs have added or updated
 // and spoils one of the managed fields.
-func (c *proving) fillFree(w *world, m *managed, last played) (touched bool, err error) {
+func (c *proving) fillFree(w *sandbox, m *managed, last played) (touched bool, err error) {
 	written := w.written()
 	err = w.asPeople(func() error {
-		for _, list := range sortedKeys(last.after.elements) {
+		for _, list := range slices.Sorted(maps.Keys(last.after.elements)) {
 			l := c.schema.lists[list]
 			for _, e := range last.after.elements[list] {
 				set := m.marks(m.elements[list], l.columns, e, list, 0)
@@ -251,7 +252,7 @@ func (c *proving) fillFree(w *world, m *managed, last played) (touched bool, err
 				}
 			}
 		}
-		for _, typ := range sortedKeys(last.after.items) {
+		for _, typ := range slices.Sorted(maps.Keys(last.after.items)) {
 			var all []*portalField
 			for _, name := range c.schema.types[typ].names {
 				all = append(all, c.schema.types[typ].fields[name])
@@ -285,7 +286,7 @@ func (m *managed) marks(own map[string]bool, columns []*portalField, x thing, li
 		if !empty(x.values[name]) || own[name] || f.readOnly || list == 0 && !f.custom && name != "comments" && name != "sourceDescription" {
 			continue
 		}
-		if v := f.mark(); v != nil && f.multiple {
+		if v := mark(f); v != nil && f.multiple {
 			set[name] = []any{v}
 		} else if v != nil {
 			set[name] = v
@@ -318,7 +319,7 @@ func (m *managed) identifies(name string, list, typ int) bool {
 }
 
 // mark is a value of the field's type, nil when nothing simple will do.
-func (f *portalField) mark() any {
+func mark(f *portalField) any {
 	if len(f.options) > 0 {
 		var ids []string
 		for id := range f.options {
@@ -347,7 +348,7 @@ type place struct {
 }
 
 // written are the things that runs have added or updated.
-func (w *world) written() map[place]bool {
+func (w *sandbox) written() map[place]bool {
 	out := map[place]bool{}
 	for i, ch := range w.portal.History() {
 		if !w.byPeople(i) && ch.Op != "delete" {
@@ -359,8 +360,4 @@ func (w *world) written() map[place]bool {
 
 func placeOf(ch emulator.Change) place {
 	return place{typ: ch.EntityTypeID, list: ch.IBlockID, id: ch.ID}
-}
-
-func (w *world) byPeople(i int) bool {
-	return slices.ContainsFunc(w.people, func(p [2]int) bool { return p[0] <= i && i < p[1] })
 }

@@ -2,11 +2,11 @@ package ruletest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -14,17 +14,13 @@ import (
 // baseURL is where the portal is said to be. Nothing is ever sent there.
 const baseURL = "http://portal.test"
 
-// world is a portal of its own with the client that runs talk to it through,
-// and what runs remember.
+// world is a portal of its own with the client that runs talk to it through.
 type world struct {
 	portal *emulator.Portal
 	path   string // where people call methods: the webhook's
 	client *bitrix.Client
 	schema *schema
-	rec    *recorder
 	next   int // of the last listing
-	// memory of each rule for each entity.
-	memory map[string]*memory
 	// people are the parts of the portal's history that people made: from, to.
 	people [][2]int
 }
@@ -36,7 +32,7 @@ func newWorld(spec *portalSpec, s *schema) (*world, error) {
 		return nil, err
 	}
 	portal.SetBaseURL(baseURL)
-	w := &world{portal: portal, path: portal.WebhookPath(), schema: s, memory: map[string]*memory{}}
+	w := &world{portal: portal, path: portal.WebhookPath(), schema: s}
 	w.client, err = bitrix.NewClient(bitrix.Config{
 		Webhook: bitrix.Secret(baseURL + portal.WebhookPath()), Plan: bitrix.PlanUnlimited, HTTP: httpClient(portal),
 	})
@@ -44,7 +40,6 @@ func newWorld(spec *portalSpec, s *schema) (*world, error) {
 		portal.Close()
 		return nil, err
 	}
-	w.rec = &recorder{Client: w.client}
 	if s == nil {
 		if w.schema, err = w.readSchema(spec); err != nil {
 			w.close()
@@ -74,7 +69,7 @@ type order func(rows []fields) []fields
 func (w *world) apply(s *state, arrange order) error {
 	return w.asPeople(func() error {
 		items := s.byType()
-		for _, typ := range sortedKeys(items) {
+		for _, typ := range slices.Sorted(maps.Keys(items)) {
 			for _, x := range items[typ] {
 				if err := w.applyEntity(typ, x, arrange); err != nil {
 					return err
@@ -270,22 +265,6 @@ func canonical(l *listType, fs fields) map[string]any {
 	return out
 }
 
-func sortedKeys[T any](m map[int]T) []int {
-	keys := make([]int, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// inputsFor binds the inputs that a set knows.
-func inputsFor(set *engine.RuleSet, given inputs) (map[string]any, []engine.InputProblem) {
-	texts := map[string]string{}
-	for _, f := range given {
-		if slices.ContainsFunc(set.Inputs, func(in engine.Input) bool { return in.Name == f.name }) {
-			texts[f.name], _ = f.value.(string)
-		}
-	}
-	return set.BindInputs(texts)
+func (w *world) byPeople(i int) bool {
+	return slices.ContainsFunc(w.people, func(p [2]int) bool { return p[0] <= i && i < p[1] })
 }
