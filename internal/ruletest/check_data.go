@@ -183,3 +183,14 @@ func (c *dataChecker) row(r fields) {
 		}
 	}
 }
+
+// hint is the nearest of the words, else all of them if they are few.
+func hint(word string, words []string) string {
+	if near := diag.Closest(word, words); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(words) > 12 {
+		return ""
+	}
+	return "want one of " + strings.Join(words, ", ")
+}

@@ -334,17 +334,6 @@ func checkWord(list *diag.List, pos diag.Pos, what, word string, words []string)
 	finding.Hint = hint(word, words)
 }
 
-// hint is the nearest of the words, else all of them if they are few.
-func hint(word string, words []string) string {
-	if near := diag.Closest(word, words); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
-	}
-	if len(words) > 12 {
-		return ""
-	}
-	return "want one of " + strings.Join(words, ", ")
-}
-
 // calls are the expected writing calls, in their order.
 type calls struct {
 	list []wantedCall

@@ -2,14 +2,8 @@ package ruletest
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/engine/load"
-	"github.com/b24rules/b24rules/internal/diag"
-	"github.com/b24rules/b24rules/schemas"
 )
 
 func TestFits(t *testing.T) {
@@ -96,96 +90,5 @@ g:
   h: true`
 	if got := strings.Join(render(doc), "\n"); got != want {
 		t.Errorf("got\n%s", got)
-	}
-}
-
-func TestStoredName(t *testing.T) {
-	for name, want := range map[string]string{
-		"ufCrm5Total": "UF_CRM_5_TOTAL", "ufCrm5InvoiceId": "UF_CRM_5_INVOICE_ID", "ufCrm_5_D10": "UF_CRM_5_D10",
-		"UF_CRM_REGION": "UF_CRM_REGION", "ufCrm12": "UF_CRM_12", "ufCrm5_1721": "UF_CRM_5_1721",
-	} {
-		if got := storedName(name); got != want {
-			t.Errorf("%s is stored as %s, want %s", name, got, want)
-		}
-	}
-}
-
-func TestShuffle(t *testing.T) {
-	row := func(product, quantity string) fields {
-		return fields{{name: "productId", value: json.Number(product)}, {name: "quantity", value: json.Number(quantity)}}
-	}
-	rows := []fields{row("1", "1"), row("2", "1"), row("1", "2"), row("3", "1"), row("1", "3")}
-	others := 0
-	for seed := range uint64(20) {
-		got := shuffle(seed)(rows)
-		var products, ones string
-		for _, r := range got {
-			p, _ := r.get("productId")
-			q, _ := r.get("quantity")
-			products += text(p.value)
-			if text(p.value) == "1" {
-				ones += text(q.value)
-			}
-		}
-		if ones != "123" || len(got) != len(rows) {
-			t.Errorf("seed %d: rows of one product changed their order: %s", seed, ones)
-		}
-		if products != "12131" {
-			others++
-		}
-	}
-	if others < 10 {
-		t.Errorf("only %d of 20 orders are others", others)
-	}
-}
-
-func TestEventWith(t *testing.T) {
-	for _, test := range []struct{ code, op, want string }{
-		{"ONCRMDEALADD", "delete", "ONCRMDEALDELETE"},
-		{"ONCRMDEALDELETE", "update", "ONCRMDEALUPDATE"},
-		{"ONCRMDYNAMICITEMUPDATE", "delete", "ONCRMDYNAMICITEMDELETE"},
-		{"ONCRMDYNAMICITEMUPDATE_1038", "delete", "ONCRMDYNAMICITEMDELETE_1038"},
-	} {
-		e := &event{}
-		if list := e.read(eventForm{Code: test.code, ID: "7", EntityTypeID: 1038}); list.HasErrors() {
-			t.Fatal(list)
-		}
-		if got, ok := e.with(test.op); !ok || got.code != test.want || got.id != "7" {
-			t.Errorf("%s of %s is %v, want %s", test.op, test.code, got, test.want)
-		}
-	}
-	var list diag.List
-	checkWord(&list, diag.Pos{}, "outcome", "doen", outcomes)
-	if len(list) != 1 || list[0].HintText() != `did you mean "done"?` {
-		t.Errorf("findings %v", list)
-	}
-}
-
-// TestEventIDs holds that the short form of an event puts the id where a portal
-// does.
-func TestEventIDs(t *testing.T) {
-	for _, known := range schemas.Events() {
-		if len(known.IDs) == 0 || known.Entity == "item" {
-			continue
-		}
-		e := &event{}
-		if list := e.read(eventForm{Code: known.Code, ID: "7"}); list.HasErrors() {
-			t.Errorf("%s: %v", known.Code, list)
-			continue
-		}
-		part := "steps"
-		if known.Op == "delete" {
-			part = "deleted"
-		}
-		text := fmt.Sprintf("version: 1\nrules: {r: {on: %s, %s: [{log: {message: a}}]}}\n", known.Code, part)
-		set, list := load.File("a.yaml", []byte(text), actions.All)
-		if set == nil {
-			t.Errorf("%s: %v", known.Code, list)
-			continue
-		}
-		routes := set.Route("main", e.engineEvent(), nil)
-		if len(routes) != 1 || routes[0].Entity.ID != "7" {
-			t.Errorf("%s: routes %+v", known.Code, routes)
-		}
 	}
 }

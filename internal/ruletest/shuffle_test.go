@@ -1,0 +1,35 @@
+package ruletest
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+func TestShuffle(t *testing.T) {
+	row := func(product, quantity string) fields {
+		return fields{{name: "productId", value: json.Number(product)}, {name: "quantity", value: json.Number(quantity)}}
+	}
+	rows := []fields{row("1", "1"), row("2", "1"), row("1", "2"), row("3", "1"), row("1", "3")}
+	others := 0
+	for seed := range uint64(20) {
+		got := shuffle(seed)(rows)
+		var products, ones string
+		for _, r := range got {
+			p, _ := r.get("productId")
+			q, _ := r.get("quantity")
+			products += text(p.value)
+			if text(p.value) == "1" {
+				ones += text(q.value)
+			}
+		}
+		if ones != "123" || len(got) != len(rows) {
+			t.Errorf("seed %d: rows of one product changed their order: %s", seed, ones)
+		}
+		if products != "12131" {
+			others++
+		}
+	}
+	if others < 10 {
+		t.Errorf("only %d of 20 orders are others", others)
+	}
+}
