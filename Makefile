@@ -66,7 +66,7 @@ gen-check: ## fail when a generated file is not current
 
 .PHONY: golden
 golden: ## rewrite the golden files of tests
-	go test ./internal/ruletest -run '^(TestGolden|TestProofsCanFail)$$' -count=1 -update
+	go test ./internal/ruletest -run '^(TestGolden|TestChecksCanFail)$$' -count=1 -update
 	go test ./internal/rulefmt -run '^TestLayout$$' -count=1 -update
 	go test ./actions -run '^TestActions$$' -count=1 -update
 	go test ./internal/app/cli -run '^TestGolden' -count=1 -update-findings

@@ -1,14 +1,14 @@
 package ruletest
 
 // proof is something that holds for every rule, whatever its test expects.
-type proof struct {
+type builtinCheck struct {
 	name string
 	// doc says what is proven, for the manual and the reports.
 	doc string
 }
 
 // proofs in the order in which they are run and told.
-var proofs = [...]proof{
+var builtinChecks = [...]builtinCheck{
 	{"second_run", "a second run after each event writes nothing"},
 	{"doubled", "an event that comes twice ends in the same state"},
 	{"shuffled", "product rows in another order end in the same state"},
@@ -20,9 +20,9 @@ var proofs = [...]proof{
 }
 
 // ProofNames are the names that skip_proofs takes, in the order of the proofs.
-func ProofNames() []string {
-	out := make([]string, len(proofs))
-	for i, p := range proofs {
+func CheckNames() []string {
+	out := make([]string, len(builtinChecks))
+	for i, p := range builtinChecks {
 		out[i] = p.name
 	}
 	return out

@@ -12,15 +12,15 @@ import (
 
 // callsDiff compares writing calls in their order. Parameters that are not
 // named may be anything; those that are named must be equal as a whole.
-func (s *stage) callsDiff(want *calls, made []bitrix.Call) string {
-	got := make([]wantedCall, len(made))
+func (s *fixture) callsDiff(want *calls, made []bitrix.Call) string {
+	got := make([]call, len(made))
 	for i, c := range made {
-		got[i] = wantedCall{c.Method, s.readable(c)}
+		got[i] = call{c.Method, s.readable(c)}
 	}
-	wanted := make([]wantedCall, len(want.list))
+	wanted := make([]call, len(want.list))
 	for i, w := range want.list {
-		wanted[i] = wantedCall{w.method, w.params}
-		if j := slices.IndexFunc(got, func(g wantedCall) bool { return strings.EqualFold(g.method, w.method) }); j >= 0 {
+		wanted[i] = call{w.method, w.params}
+		if j := slices.IndexFunc(got, func(g call) bool { return strings.EqualFold(g.method, w.method) }); j >= 0 {
 			wanted[i].params = s.readableFields(w.params, text(got[j].params["IBLOCK_ID"]))
 		}
 	}
@@ -29,14 +29,14 @@ func (s *stage) callsDiff(want *calls, made []bitrix.Call) string {
 	for i, w := range wanted {
 		wantDoc = append(wantDoc, map[string]any{w.method: w.params})
 		if j, ok := pairs[i]; ok {
-			got[j].params = shapedCall(w.params, got[j].params)
+			got[j].params = shapeCall(w.params, got[j].params)
 			got[j].method = w.method
 		}
 	}
 	for _, g := range got {
 		gotDoc = append(gotDoc, map[string]any{g.method: g.params})
 	}
-	return unified(render(orEmpty(wantDoc)), render(orEmpty(gotDoc)))
+	return diff(render(orEmpty(wantDoc)), render(orEmpty(gotDoc)))
 }
 
 func orEmpty(l []any) []any {
@@ -46,12 +46,12 @@ func orEmpty(l []any) []any {
 	return l
 }
 
-func callFits(want, got wantedCall) bool {
+func callMatches(want, got call) bool {
 	if !strings.EqualFold(want.method, got.method) {
 		return false
 	}
 	for name, v := range want.params {
-		if !fits(v, got.params[name], true) {
+		if !equal(v, got.params[name], true) {
 			return false
 		}
 	}
@@ -59,11 +59,11 @@ func callFits(want, got wantedCall) bool {
 }
 
 // shapedCall leaves out the parameters that were not asked for.
-func shapedCall(want, got map[string]any) map[string]any {
+func shapeCall(want, got map[string]any) map[string]any {
 	out := map[string]any{}
 	for name, v := range want {
-		if g, ok := got[name]; ok || fits(v, nil, true) {
-			out[name] = shaped(v, g, true)
+		if g, ok := got[name]; ok || equal(v, nil, true) {
+			out[name] = shape(v, g, true)
 		}
 	}
 	return out
@@ -71,14 +71,14 @@ func shapedCall(want, got map[string]any) map[string]any {
 
 // pairCalls finds for each wanted call the one to compare it with: as many as
 // possible that fit, in order, and between those the ones of the same method.
-func pairCalls(want, got []wantedCall) map[int]int {
+func pairCalls(want, got []call) map[int]int {
 	best := make([][]int, len(want)+1)
 	for i := range best {
 		best[i] = make([]int, len(got)+1)
 	}
 	score := func(i, j int) int {
 		switch {
-		case callFits(want[i], got[j]):
+		case callMatches(want[i], got[j]):
 			return 1000
 		case strings.EqualFold(want[i].method, got[j].method):
 			return 1
@@ -110,7 +110,7 @@ func pairCalls(want, got []wantedCall) map[int]int {
 
 // readable is a call's parameters as tests write them: properties by their
 // codes, choices by their texts.
-func (s *stage) readable(c bitrix.Call) map[string]any {
+func (s *fixture) readable(c bitrix.Call) map[string]any {
 	raw, err := json.Marshal(c.Params)
 	if err != nil {
 		return map[string]any{}
@@ -127,7 +127,7 @@ func (s *stage) readable(c bitrix.Call) map[string]any {
 // fieldsKey holds the fields of a list's element.
 const fieldsKey = "FIELDS"
 
-func (s *stage) readableFields(params map[string]any, list string) map[string]any {
+func (s *fixture) readableFields(params map[string]any, list string) map[string]any {
 	_, l, ok := s.schema.list(list)
 	given, isRecord := params[fieldsKey].(map[string]any)
 	if !ok || !isRecord {
@@ -142,7 +142,7 @@ func (s *stage) readableFields(params map[string]any, list string) map[string]an
 			continue
 		}
 		if m, ok := v.(map[string]any); ok && valueIDs(m) {
-			v = c.property(m)
+			v = c.propertyValue(m)
 		}
 		named[c.label()] = c.shown(v)
 	}

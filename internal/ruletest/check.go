@@ -14,11 +14,11 @@ import (
 // describes.
 type fileChecker struct {
 	dataChecker
-	file *testFile
+	file *file
 }
 
-func (f *testFile) check(list *diag.List) error {
-	w, err := newWorld(&f.layout.Portal, nil)
+func (f *file) check(list *diag.List) error {
+	w, err := newPortal(&f.content.Portal, nil)
 	if err != nil {
 		list.Errorf(diag.Pos{File: f.name, Line: 1, Column: 1}, "invalid-value", "the portal cannot be set up: %v", err)
 		return nil
@@ -26,13 +26,13 @@ func (f *testFile) check(list *diag.List) error {
 	defer w.close()
 	f.schema = w.schema
 	c := fileChecker{dataChecker{w.schema, list}, f}
-	c.customFields(f.layout.Portal.columns)
-	if v := f.layout.Version; v != "" && v != "1" {
+	c.customFields(f.content.Portal.columns)
+	if v := f.content.Version; v != "" && v != "1" {
 		list.Errorf(diag.Pos{File: f.name, Line: 1, Column: 1}, "invalid-value", "version %q is not known, this is version 1", v)
 	}
-	c.inputNames(f.layout.Inputs)
+	c.inputNames(f.content.Inputs)
 	taken := map[string]diag.Pos{}
-	for _, t := range f.layout.Tests {
+	for _, t := range f.content.Tests {
 		if before, twice := taken[t.Name.text]; twice {
 			list.Errorf(t.Name.pos, "duplicate-name", "the name %q is taken by line %d", t.Name.text, before.Line)
 		}
@@ -46,14 +46,14 @@ func (c *fileChecker) test(t *test) {
 	c.inputNames(t.Inputs)
 	c.bind(t)
 	for _, skip := range t.SkipProofs {
-		checkWord(c.list, skip.pos, "proof", skip.name, ProofNames())
+		checkWord(c.list, skip.pos, "proof", skip.name, CheckNames())
 		if strings.TrimSpace(text(skip.value)) == "" {
 			c.list.Errorf(skip.valuePos, "invalid-value", "to skip the proof %s needs a reason", skip.name)
 		}
 	}
-	for i, a := range t.acts() {
+	for i, a := range t.phases() {
 		c.state(a.change, i > 0)
-		c.scene(a.scene)
+		c.scene(a.scenario)
 	}
 }
 
@@ -73,7 +73,7 @@ func (c *fileChecker) inputNames(given inputs) {
 
 // bind checks that every input has a value that fits.
 func (c *fileChecker) bind(t *test) {
-	merged := mergeInputs(c.file.layout.Inputs, t.Inputs)
+	merged := mergeInputs(c.file.content.Inputs, t.Inputs)
 	for _, s := range c.file.sets {
 		_, problems := inputsFor(s, merged)
 		for _, p := range problems {
@@ -101,7 +101,7 @@ func mergeInputs(file, test inputs) inputs {
 	return out
 }
 
-func (c *fileChecker) scene(s *scene) {
+func (c *fileChecker) scene(s *scenario) {
 	if s.Outcome != nil {
 		for rule := range s.Outcome.byRule {
 			var ids []string
@@ -123,7 +123,7 @@ func (c *fileChecker) scene(s *scene) {
 	if s.Expect == nil {
 		return
 	}
-	for _, key := range numbersFirst(s.Expect.Items) {
+	for _, key := range sortedByNumber(s.Expect.Items) {
 		if id, err := strconv.Atoi(key); err != nil || c.schema.types[id] == nil {
 			c.unknownType(s.Expect.Items[key].pos, key)
 		}
@@ -153,13 +153,13 @@ func (c *fileChecker) expected(e *expectation) {
 					continue
 				}
 				x.fields[i].name = known.name
-				if n, ok := number(f.value); ok && n.Sign() == 0 && (known.typ == "double" || known.typ == "integer") {
-					x.fields[i].value = noNumber{}
+				if n, ok := number(f.value); ok && n.Sign() == 0 && (known.dataType == "double" || known.dataType == "integer") {
+					x.fields[i].value = zeroNumber{}
 				}
 			}
 		}
 	}
-	for _, ref := range numbersFirst(e.Elements) {
+	for _, ref := range sortedByNumber(e.Elements) {
 		set := e.Elements[ref]
 		_, l, ok := c.schema.list(ref)
 		if !ok {

@@ -31,7 +31,7 @@ func (c *dataChecker) customFields(byType map[int]columns) {
 	}
 }
 
-func (c *dataChecker) state(s *state, change bool) {
+func (c *dataChecker) state(s *data, change bool) {
 	for key, items := range s.Items {
 		id, err := strconv.Atoi(key)
 		if (err != nil || c.schema.types[id] == nil) && len(items) > 0 {
@@ -47,7 +47,7 @@ func (c *dataChecker) state(s *state, change bool) {
 			c.entity(typ, &items[typ][i], change)
 		}
 	}
-	for _, ref := range numbersFirst(s.Elements) {
+	for _, ref := range sortedByNumber(s.Elements) {
 		_, l, ok := c.schema.list(ref)
 		for i := range s.Elements[ref] {
 			x := &s.Elements[ref][i]
@@ -93,7 +93,7 @@ func (c *dataChecker) unknownList(pos diag.Pos, ref string) {
 	}
 }
 
-func (c *dataChecker) entity(typ int, x *entity, change bool) {
+func (c *dataChecker) entity(typ int, x *item, change bool) {
 	t := c.schema.types[typ]
 	if x.gone && !change {
 		c.list.Errorf(x.pos, "invalid-value", "what is not there need not be given")
@@ -128,7 +128,7 @@ func (c *dataChecker) fields(t *itemType, fs fields, write bool) {
 }
 
 // option checks the text of a choice.
-func (c *dataChecker) option(known *portalField, f field) {
+func (c *dataChecker) option(known *fieldInfo, f field) {
 	if len(known.options) == 0 || empty(f.value) {
 		return
 	}

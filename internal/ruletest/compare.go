@@ -10,7 +10,7 @@ import (
 // "10.50", true is "Y", null is nothing, a date is the same day in any form,
 // and /…/ is a regular expression. A record must hold what the wanted one
 // names; with exact it may hold nothing else.
-func fits(want, got any, exact bool) bool {
+func equal(want, got any, exact bool) bool {
 	switch w := want.(type) {
 	case map[string]any:
 		g, ok := got.(map[string]any)
@@ -18,7 +18,7 @@ func fits(want, got any, exact bool) bool {
 			return len(w) == 0 && empty(got)
 		}
 		for name, x := range w {
-			if !fits(x, g[name], exact) {
+			if !equal(x, g[name], exact) {
 				return false
 			}
 		}
@@ -39,7 +39,7 @@ func fits(want, got any, exact bool) bool {
 			return false
 		}
 		for i := range w {
-			if !fits(w[i], g[i], exact) {
+			if !equal(w[i], g[i], exact) {
 				return false
 			}
 		}
@@ -48,20 +48,20 @@ func fits(want, got any, exact bool) bool {
 	if several, ok := got.([]any); ok && len(several) == 1 {
 		got = several[0]
 	}
-	return same(want, got)
+	return equalScalar(want, got)
 }
 
 // noNumber is a wanted 0 in a field of an item. crm.item.add and update take 0
 // for empty, so that a portal holds nothing there.
-type noNumber struct{}
+type zeroNumber struct{}
 
 // String is how it was written.
-func (noNumber) String() string { return "0" }
+func (zeroNumber) String() string { return "0" }
 
 // same compares single values.
-func same(want, got any) bool {
+func equalScalar(want, got any) bool {
 	switch w := want.(type) {
-	case noNumber:
+	case zeroNumber:
 		n, ok := number(got)
 		return empty(got) || ok && n.Sign() == 0
 	case nil:
@@ -155,8 +155,8 @@ func wallClock(s string) (t time.Time, dayOnly, ok bool) {
 // shaped is what there is in the shape of what was wanted: where the two mean
 // the same it reads like the wanted one, and what was not asked for is left
 // out. So a diff of the two shows nothing but differences.
-func shaped(want, got any, exact bool) any {
-	if fits(want, got, exact) {
+func shape(want, got any, exact bool) any {
+	if equal(want, got, exact) {
 		return want
 	}
 	switch w := want.(type) {
@@ -167,8 +167,8 @@ func shaped(want, got any, exact bool) any {
 		}
 		out := map[string]any{}
 		for name, x := range w {
-			if v, there := g[name]; there || fits(x, nil, exact) {
-				out[name] = shaped(x, v, exact)
+			if v, there := g[name]; there || equal(x, nil, exact) {
+				out[name] = shape(x, v, exact)
 			}
 		}
 		if exact {
@@ -188,7 +188,7 @@ func shaped(want, got any, exact bool) any {
 		for i, x := range g {
 			out[i] = x
 			if i < len(w) {
-				out[i] = shaped(w[i], x, exact)
+				out[i] = shape(w[i], x, exact)
 			}
 		}
 		return out

@@ -119,7 +119,7 @@ func whenFalse(step string) string  { return "step " + step + " is skipped: when
 func nothingNew(step string) string { return "step " + step + " is skipped: once has nothing new" }
 
 // declare adds the rules of a test's files, so that what no test reaches shows.
-func (c *Coverage) declare(s *stage) {
+func (c *Coverage) declare(s *fixture) {
 	for _, b := range s.sets {
 		for _, r := range b.set.Rules {
 			c.declareRule(r, b.inputs)
@@ -156,7 +156,7 @@ func (c *Coverage) declareUntested(paths []string, actions []*engine.Action, src
 }
 
 // see counts what the runs of a scene reached.
-func (c *Coverage) see(p played) {
+func (c *Coverage) see(p scenarioResult) {
 	for _, r := range p.runs {
 		k := keyOf(r.rule)
 		if line := describe.OutlineOf(r.rule, nil).When; line != 0 {

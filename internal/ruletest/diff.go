@@ -65,7 +65,7 @@ func scalarText(v any) string {
 	case nil:
 		return "null"
 	case string:
-		if plainText(x) {
+		if isPlain(x) {
 			return x
 		}
 		quoted, err := json.Marshal(x)
@@ -78,7 +78,7 @@ func scalarText(v any) string {
 }
 
 // plainText tells text that reads as itself in YAML.
-func plainText(s string) bool {
+func isPlain(s string) bool {
 	switch strings.ToLower(s) {
 	case "", "null", "true", "false", "~", "yes", "no", "on", "off":
 		return false
@@ -98,7 +98,7 @@ const maxCells = 4_000_000
 
 // unified returns the differences of two texts, "" when there are none: lines
 // that were wanted begin with -, those that there are with +.
-func unified(want, got []string) string {
+func diff(want, got []string) string {
 	edits := align(want, got)
 	keep := make([]bool, len(edits))
 	for i, e := range edits {

@@ -20,7 +20,7 @@ func TestManual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range ruletest.ProofNames() {
+	for _, p := range ruletest.CheckNames() {
 		if !strings.Contains(string(manual), "| `"+p+"` |") {
 			t.Errorf("the manual does not tell of the proof %s", p)
 		}

@@ -12,10 +12,10 @@ import (
 
 var one = num.FromInt(1)
 
-func proveNoDuplicates(_ context.Context, c *proving) ([]disproof, bool, error) {
-	var wrong []disproof
-	for _, text := range c.world.duplicates(c.stage) {
-		wrong = append(wrong, disproof{message: text})
+func checkDuplicates(_ context.Context, c *baseline) ([]violation, bool, error) {
+	var wrong []violation
+	for _, text := range c.sandbox.duplicates(c.fixture) {
+		wrong = append(wrong, violation{message: text})
 	}
 	return wrong, c.writes > 0, nil
 }
@@ -24,13 +24,13 @@ func proveNoDuplicates(_ context.Context, c *proving) ([]disproof, bool, error) 
 // one time though a rule means them to be one: elements with one code, items
 // with one key of upsert_item, and other items that runs added with the same
 // content. What people made is theirs.
-func (w *sandbox) duplicates(s *stage) []string {
+func (w *sandbox) duplicates(s *fixture) []string {
 	keys := s.upsertKeys()
-	living := map[place]string{}
-	byIdentity := map[string]place{}
+	living := map[location]string{}
+	byIdentity := map[string]location{}
 	var out []string
-	for i, ch := range w.portal.History() {
-		at := placeOf(ch)
+	for i, ch := range w.emulator.History() {
+		at := locationOf(ch)
 		if id, known := living[at]; known {
 			delete(living, at)
 			if byIdentity[id] == at {
@@ -53,7 +53,7 @@ func (w *sandbox) duplicates(s *stage) []string {
 }
 
 // String names a thing in messages.
-func (p place) String() string {
+func (p location) String() string {
 	if p.list != 0 {
 		return fmt.Sprintf("element %d of list %d", p.id, p.list)
 	}
@@ -62,7 +62,7 @@ func (p place) String() string {
 
 // upsertKeys are the fields that tell one item from another, by type; those of an unknown
 // type stand under 0.
-func (s *stage) upsertKeys() map[int][][]string {
+func (s *fixture) upsertKeys() map[int][][]string {
 	out := map[int][][]string{}
 	for _, step := range s.managed().outlines {
 		m := step.Managed
@@ -104,7 +104,7 @@ func (w *sandbox) identity(ch emulator.Change, keys map[int][][]string, i int) s
 	if ch.Op != "add" || w.byPeople(i) {
 		return ""
 	}
-	for name := range portalKeeps {
+	for name := range automaticFields {
 		delete(values, name)
 	}
 	content, err := json.Marshal(values)

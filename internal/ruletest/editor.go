@@ -8,7 +8,7 @@ import (
 // Schema returns the JSON Schema of test files for editors, made of the structs
 // that they are read into.
 func Schema() yamlfile.Schema {
-	root := yamlfile.SchemaFor[layout]()
+	root := yamlfile.SchemaFor[content]()
 	root["$schema"] = yamlfile.SchemaDraft
 	root["title"] = "b24rules rule tests"
 	return root
@@ -35,7 +35,7 @@ func (v *inputs) NodeSchema() yamlfile.Schema { return yamlfile.MapSchema(yamlfi
 // NodeSchema implements yamlfile.NodeSchema.
 func (v *skips) NodeSchema() yamlfile.Schema {
 	properties := yamlfile.Schema{}
-	for _, p := range proofs {
+	for _, p := range builtinChecks {
 		properties[p.name] = yamlfile.TextSchema().Described("why it does not hold here: "+p.doc, "", "")
 	}
 	return yamlfile.Schema{"type": []string{"object", "null"}, "additionalProperties": false, "properties": properties}
@@ -75,6 +75,6 @@ func (c *calls) NodeSchema() yamlfile.Schema {
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
-func (w *wanted) NodeSchema() yamlfile.Schema {
+func (w *expectedRecords) NodeSchema() yamlfile.Schema {
 	return yamlfile.AnySchema(yamlfile.ListSchema(yamlfile.SchemaFor[fields]()), idKeys(yamlfile.SchemaFor[fields]()))
 }

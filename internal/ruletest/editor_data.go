@@ -18,8 +18,8 @@ func (cs *columns) NodeSchema() yamlfile.Schema {
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
-func (p *portalSpec) NodeSchema() yamlfile.Schema {
-	return yamlfile.AnySchema(yamlfile.EnumSchema("demo"), yamlfile.SchemaFor[portalForm]())
+func (p *setup) NodeSchema() yamlfile.Schema {
+	return yamlfile.AnySchema(yamlfile.EnumSchema("demo"), yamlfile.SchemaFor[setupForm]())
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
@@ -28,7 +28,7 @@ func (fs *fields) NodeSchema() yamlfile.Schema {
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
-func (es *entities) NodeSchema() yamlfile.Schema {
+func (es *items) NodeSchema() yamlfile.Schema {
 	rows := yamlfile.ListSchema(yamlfile.SchemaFor[fields]()).Described("the product rows, with the fields of crm.item.productrow", "[{productName: Tile, price: 10.5, quantity: 3}]", "")
 	return idKeys(yamlfile.Schema{"type": []string{"object", "null"}, "properties": yamlfile.Schema{rowsKey: rows}})
 }

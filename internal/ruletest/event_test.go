@@ -21,7 +21,7 @@ func TestEventWith(t *testing.T) {
 		if list := e.read(eventForm{Code: test.code, ID: "7", EntityTypeID: 1038}); list.HasErrors() {
 			t.Fatal(list)
 		}
-		if got, ok := e.with(test.op); !ok || got.code != test.want || got.id != "7" {
+		if got, ok := e.withOperation(test.op); !ok || got.code != test.want || got.id != "7" {
 			t.Errorf("%s of %s is %v, want %s", test.op, test.code, got, test.want)
 		}
 	}

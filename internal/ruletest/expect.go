@@ -18,7 +18,7 @@ type Failure struct {
 	diag.Pos
 	// Proof is the name of the proof that failed, "" when it was the test's own
 	// expectation.
-	Proof string
+	Check string
 	// Message says what is wrong in one line.
 	Message string
 	// Diff shows what was wanted and what there is, "" when the message says
@@ -27,44 +27,44 @@ type Failure struct {
 }
 
 // verify compares what a scene did with what its file expects.
-func (s *stage) verify(p played) []Failure {
-	sc := p.act.scene
+func (s *fixture) verify(p scenarioResult) []Failure {
+	sc := p.phase.scenario
 	out := s.verifyOutcome(p)
 	if sc.Calls != nil {
 		if d := s.callsDiff(sc.Calls, p.writes); d != "" {
-			out = append(out, Failure{Pos: sc.Calls.pos, Message: fmt.Sprintf("after %s other calls were made than expected (-want +got)", sc.Event.original), Diff: d})
+			out = append(out, Failure{Pos: sc.Calls.pos, Message: fmt.Sprintf("after %s other calls were made than expected (-want +got)", sc.Event.label), Diff: d})
 		}
 	}
 	if sc.Expect != nil {
 		out = append(out, s.verifyState(p)...)
 	}
 	if len(out) > 0 {
-		out = append(out, handled(p)...)
+		out = append(out, handledErrors(p)...)
 	}
 	return out
 }
 
-func (s *stage) verifyState(p played) (out []Failure) {
-	sc := p.act.scene
+func (s *fixture) verifyState(p scenarioResult) (out []Failure) {
+	sc := p.phase.scenario
 	byType := sc.Expect.byType()
 	for _, typ := range slices.Sorted(maps.Keys(byType)) {
-		out = append(out, thingsFailure(sc, byType[typ], typeName(typ), p.after.items[typ])...)
+		out = append(out, recordsFailure(sc, byType[typ], typeName(typ), p.after.items[typ])...)
 	}
-	for _, ref := range numbersFirst(sc.Expect.Elements) {
+	for _, ref := range sortedByNumber(sc.Expect.Elements) {
 		id, _, _ := s.schema.list(ref)
-		out = append(out, thingsFailure(sc, sc.Expect.Elements[ref], "elements."+ref, p.after.elements[id])...)
+		out = append(out, recordsFailure(sc, sc.Expect.Elements[ref], "elements."+ref, p.after.elements[id])...)
 	}
 	return out
 }
 
 // handled tells of steps that failed though their runs did not: on_error hides
 // what may be the reason for everything else.
-func handled(p played) (out []Failure) {
+func handledErrors(p scenarioResult) (out []Failure) {
 	for _, r := range p.runs {
 		for _, step := range r.trace.Steps {
 			if r.err == nil && step.Error != "" && r.outcome == string(history.Done) {
 				out = append(out, Failure{
-					Pos:     p.act.scene.Event.pos,
+					Pos:     p.phase.scenario.Event.pos,
 					Message: fmt.Sprintf("to note: step %s of %s failed, and on_error took over: %s", step.Step, r.rule.ID, step.Error),
 				})
 			}
@@ -73,18 +73,18 @@ func handled(p played) (out []Failure) {
 	return out
 }
 
-func thingsFailure(sc *scene, w *wanted, what string, got []thing) []Failure {
-	d := thingsDiff(w, got, sc.Expect.Partial)
+func recordsFailure(sc *scenario, w *expectedRecords, what string, got []record) []Failure {
+	d := recordsDiff(w, got, sc.Expect.Partial)
 	if d == "" {
 		return nil
 	}
-	return []Failure{{Pos: w.pos, Message: fmt.Sprintf("after %s the portal holds other %s than expected (-want +got)", sc.Event.original, what), Diff: d}}
+	return []Failure{{Pos: w.pos, Message: fmt.Sprintf("after %s the portal holds other %s than expected (-want +got)", sc.Event.label, what), Diff: d}}
 }
 
 // verifyOutcome holds how the runs ended against outcome and error. Without
 // these no run may fail.
-func (s *stage) verifyOutcome(p played) []Failure {
-	sc := p.act.scene
+func (s *fixture) verifyOutcome(p scenarioResult) []Failure {
+	sc := p.phase.scenario
 	pos := sc.Event.pos
 	if sc.Outcome != nil {
 		pos = sc.Outcome.pos
@@ -95,7 +95,7 @@ func (s *stage) verifyOutcome(p played) []Failure {
 	}
 	if len(p.runs) == 0 {
 		if sc.Outcome == nil || sc.Outcome.word != "none" {
-			fail("%s", s.unheard(sc.Event))
+			fail("%s", s.noSubscriber(sc.Event))
 		}
 		return out
 	}
@@ -112,16 +112,16 @@ func (s *stage) verifyOutcome(p played) []Failure {
 		wrong = wrong || expectedError
 		switch {
 		case want != "" && want != r.outcome:
-			fail("the run of %s for %s ended as %s, want %s%s", r.rule.ID, sc.Event.original, r.outcome, want, because(r))
+			fail("the run of %s for %s ended as %s, want %s%s", r.rule.ID, sc.Event.label, r.outcome, want, reason(r))
 		case r.err != nil && want == "" && sc.Error == nil:
-			fail("the run of %s for %s was %s%s", r.rule.ID, sc.Event.original, r.outcome, because(r))
+			fail("the run of %s for %s was %s%s", r.rule.ID, sc.Event.label, r.outcome, reason(r))
 		}
 	}
 	if sc.Outcome != nil {
 		for _, rule := range slices.Sorted(maps.Keys(sc.Outcome.byRule)) {
-			heard := slices.ContainsFunc(p.runs, func(r ran) bool { return r.rule.ID == rule })
+			heard := slices.ContainsFunc(p.runs, func(r ruleRun) bool { return r.rule.ID == rule })
 			if heard == (sc.Outcome.byRule[rule] == "none") {
-				fail("whether %s hears %s: want outcome %s", rule, sc.Event.original, sc.Outcome.byRule[rule])
+				fail("whether %s hears %s: want outcome %s", rule, sc.Event.label, sc.Outcome.byRule[rule])
 			}
 		}
 	}
@@ -129,14 +129,14 @@ func (s *stage) verifyOutcome(p played) []Failure {
 		pos = sc.Error.pos
 		var said []string
 		for _, r := range p.runs {
-			said = append(said, r.outcome+because(r))
+			said = append(said, r.outcome+reason(r))
 		}
 		fail("no run failed with the text %q: %s", sc.Error.text, strings.Join(said, "; "))
 	}
 	return out
 }
 
-func because(r ran) string {
+func reason(r ruleRun) string {
 	if r.err == nil {
 		return ""
 	}
@@ -149,8 +149,8 @@ func because(r ran) string {
 }
 
 // thingsDiff compares a set of things with those that must be there.
-func thingsDiff(w *wanted, got []thing, partial bool) string {
-	pairs := pairThings(w.list, got)
+func recordsDiff(w *expectedRecords, got []record, partial bool) string {
+	pairs := pairRecords(w.list, got)
 	var wantDoc, gotDoc []any
 	taken := map[int]bool{}
 	for i, x := range w.list {
@@ -158,23 +158,23 @@ func thingsDiff(w *wanted, got []thing, partial bool) string {
 		if x.gone {
 			if ok {
 				taken[j] = true
-				gotDoc = append(gotDoc, labelled(x.id, told(got[j])))
+				gotDoc = append(gotDoc, labelled(x.id, withoutDefaults(got[j])))
 			}
 			continue
 		}
 		wantDoc = append(wantDoc, labelled(x.id, x.fields.values()))
 		if ok {
 			taken[j] = true
-			shape, _ := shaped(x.fields.values(), got[j].values, false).(map[string]any)
+			shape, _ := shape(x.fields.values(), got[j].values, false).(map[string]any)
 			gotDoc = append(gotDoc, labelled(x.id, shape))
 		}
 	}
 	for j, x := range got {
 		if !taken[j] && !partial {
-			gotDoc = append(gotDoc, told(x))
+			gotDoc = append(gotDoc, withoutDefaults(x))
 		}
 	}
-	return unified(render(orEmpty(wantDoc)), render(orEmpty(gotDoc)))
+	return diff(render(orEmpty(wantDoc)), render(orEmpty(gotDoc)))
 }
 
 func labelled(id string, values map[string]any) any {
@@ -185,7 +185,7 @@ func labelled(id string, values map[string]any) any {
 }
 
 // told is a thing that nobody expected, without what every thing has.
-func told(x thing) map[string]any {
+func withoutDefaults(x record) map[string]any {
 	out := map[string]any{}
 	for name, v := range x.values {
 		switch name {
@@ -194,7 +194,7 @@ func told(x thing) map[string]any {
 			"isNew", "isRecurring", "isReturnCustomer", "isRepeatedApproach", "closed", "stageSemanticId":
 			continue
 		}
-		if !portalKeeps[name] {
+		if !automaticFields[name] {
 			out[name] = v
 		}
 	}
@@ -203,12 +203,12 @@ func told(x thing) map[string]any {
 
 // pairThings finds for each wanted thing the one to compare it with: a perfect
 // matching of those that fit, then the most similar of the rest.
-func pairThings(want []wantedThing, got []thing) map[int]int {
+func pairRecords(want []expectedRecord, got []record) map[int]int {
 	owner := map[int]int{} // of a thing that there is
 	var try func(i int, seen map[int]bool) bool
 	try = func(i int, seen map[int]bool) bool {
 		for j, x := range got {
-			if seen[j] || !thingFits(want[i], x) {
+			if seen[j] || !recordMatches(want[i], x) {
 				continue
 			}
 			seen[j] = true
@@ -230,7 +230,7 @@ func pairThings(want []wantedThing, got []thing) map[int]int {
 	return pairs
 }
 
-func pairSimilar(want []wantedThing, got []thing, owner, pairs map[int]int) {
+func pairSimilar(want []expectedRecord, got []record, owner, pairs map[int]int) {
 	for i, w := range want {
 		if _, paired := pairs[i]; paired || w.gone {
 			continue
@@ -245,7 +245,7 @@ func pairSimilar(want []wantedThing, got []thing, owner, pairs map[int]int) {
 				score = 1
 			}
 			for _, f := range w.fields {
-				if fits(f.value, x.values[f.name], false) {
+				if equal(f.value, x.values[f.name], false) {
 					score++
 				}
 			}
@@ -259,9 +259,9 @@ func pairSimilar(want []wantedThing, got []thing, owner, pairs map[int]int) {
 	}
 }
 
-func thingFits(w wantedThing, x thing) bool {
+func recordMatches(w expectedRecord, x record) bool {
 	if w.id != "" && w.id != strconv.FormatInt(x.id, 10) {
 		return false
 	}
-	return w.gone || fits(w.fields.values(), x.values, false)
+	return w.gone || equal(w.fields.values(), x.values, false)
 }

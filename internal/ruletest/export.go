@@ -16,7 +16,7 @@ import (
 )
 
 // Recorded is a run of which a test can be made.
-type Recorded struct {
+type Run_ struct {
 	// Actions are the actions that rules may use.
 	Actions []*engine.Action
 	// Name is the test's name, Comment what stands above it.
@@ -45,7 +45,7 @@ var ErrNoReads = errors.New("its history keeps no reads: the run wrote nothing")
 // Export makes a test of a run: what it has read is the given portal, what it
 // wrote are the expected calls. The warnings say what could not be told, and
 // whether the test fails with the rule as it is now.
-func Export(ctx context.Context, r Recorded) (text []byte, warnings []string, err error) {
+func FromRun(ctx context.Context, r Run_) (text []byte, warnings []string, err error) {
 	if r.Record.Brief {
 		return nil, nil, ErrNoReads
 	}
@@ -53,10 +53,10 @@ func Export(ctx context.Context, r Recorded) (text []byte, warnings []string, er
 	if err != nil {
 		return nil, nil, err
 	}
-	rec := newRecordedWorld(r, string(ruleText))
+	rec := newRecording(r, string(ruleText))
 	rec.read()
 	x := &exporter{rec: rec, text: &testText{rec: rec}}
-	a, err := x.try(ctx)
+	a, err := x.playAgain(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -69,7 +69,7 @@ func Export(ctx context.Context, r Recorded) (text []byte, warnings []string, er
 			return nil, nil, err
 		}
 	}
-	if err := x.prove(ctx); err != nil {
+	if err := x.runChecks(ctx); err != nil {
 		return nil, nil, err
 	}
 	return x.text.yaml(r.Rules), rec.warnings, nil
@@ -77,13 +77,13 @@ func Export(ctx context.Context, r Recorded) (text []byte, warnings []string, er
 
 // exporter makes the test of a run.
 type exporter struct {
-	rec  *recordedWorld
+	rec  *recording
 	text *testText
 }
 
 // prove runs the test as b24rules test would. Proofs that do not hold are left
 // out of it, with the reason.
-func (x *exporter) prove(ctx context.Context) error {
+func (x *exporter) runChecks(ctx context.Context) error {
 	t, err := x.trial()
 	if err != nil {
 		return err
@@ -93,30 +93,30 @@ func (x *exporter) prove(ctx context.Context) error {
 		return err
 	}
 	for _, f := range r.Failures {
-		if f.Proof == "" {
+		if f.Check == "" {
 			x.rec.warn("the test fails: %s", f.Message)
 			continue
 		}
 		if x.text.skip == nil {
 			x.text.skip = map[string]string{}
 		}
-		x.text.skip[f.Proof] = "did not hold when the run was exported"
+		x.text.skip[f.Check] = "did not hold when the run was exported"
 		if len(x.rec.refuse) > 0 {
-			x.text.skip[f.Proof] = "the portal refuses what the run does"
+			x.text.skip[f.Check] = "the portal refuses what the run does"
 			continue
 		}
-		x.rec.warn("the proof %s does not hold and is skipped: %s", f.Proof, f.Message)
+		x.rec.warn("the proof %s does not hold and is skipped: %s", f.Check, f.Message)
 	}
 	return nil
 }
 
 // try plays the run in the world that it has read.
-func (x *exporter) try(ctx context.Context) (attempt, error) {
+func (x *exporter) playAgain(ctx context.Context) (trialResult, error) {
 	t, err := x.trial()
 	if err != nil {
-		return attempt{}, err
+		return trialResult{}, err
 	}
-	a := attempt{trial: t}
+	a := trialResult{trial: t}
 	for _, c := range x.rec.writes {
 		a.recorded = append(a.recorded, t.Expected(c))
 	}
@@ -124,17 +124,17 @@ func (x *exporter) try(ctx context.Context) (attempt, error) {
 	if x.rec.incomplete {
 		expected = nil
 	} else if expected == nil {
-		expected = []wantedCall{}
+		expected = []call{}
 	}
 	a.made, a.passes, err = t.Play(ctx, expected)
 	return a, err
 }
 
 // attempt is what came of a trial.
-type attempt struct {
+type trialResult struct {
 	trial *Trial
 	// recorded are the calls that the record tells of, as tests write them.
-	recorded []wantedCall
+	recorded []call
 	// made are the writing calls that the rule made now.
 	made []bitrix.Call
 	// passes says that these are the same, and that the run ended as it did.

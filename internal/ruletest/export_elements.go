@@ -9,7 +9,7 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 )
 
-func (w *recordedWorld) readElements(params map[string]any, result any) {
+func (w *recording) readElements(params map[string]any, result any) {
 	id := intOf(params["IBLOCK_ID"])
 	w.lists[id] = true
 	if typ := text(params["IBLOCK_TYPE_ID"]); typ != "lists" && typ != "" {
@@ -17,8 +17,8 @@ func (w *recordedWorld) readElements(params map[string]any, result any) {
 		w.warn("tests have no lists of type %s", typ)
 		return
 	}
-	for _, r := range list(result) {
-		m := record(r)
+	for _, r := range array(result) {
+		m := object(r)
 		e := recordedElement{id: int64(intOf(m["ID"])), code: text(m["CODE"]), values: map[string]any{}}
 		if w.added[text(m["ID"])] || slices.ContainsFunc(w.elements[id], func(x recordedElement) bool { return x.id == e.id }) {
 			continue
@@ -59,7 +59,7 @@ func valuesOf(v any) any {
 }
 
 // label is how the test calls a property.
-func (w *recordedWorld) label(list int, name string) string {
+func (w *recording) label(list int, name string) string {
 	for _, f := range w.run.Record.Lists[strconv.Itoa(list)] {
 		if f.Name == name {
 			return propertyLabel(f)

@@ -9,7 +9,7 @@ import (
 )
 
 func TestMasks(t *testing.T) {
-	w := newRecordedWorld(Recorded{Record: &history.Record{}, Entity: engine.Entity{Kind: "deal", TypeID: schemas.TypeDeal, ID: "1"}}, `
+	w := newRecording(Run_{Record: &history.Record{}, Entity: engine.Entity{Kind: "deal", TypeID: schemas.TypeDeal, ID: "1"}}, `
 version: 1
 rules:
   r:

@@ -81,7 +81,7 @@ func (m *masks) code(code string) string {
 
 // masker finds the texts that tell of people and things.
 type masker struct {
-	w      *recordedWorld
+	w      *recording
 	texts  map[string]string
 	counts map[string]int
 	keep   map[string]bool // choices
@@ -97,7 +97,7 @@ var (
 
 // tells reports whether a text may say who or what something is about. Words in
 // capitals are codes, save where names stand.
-func (k *masker) tells(s string, isName bool) bool {
+func (k *masker) isSensitive(s string, isName bool) bool {
 	if k.keep[s] || k.quoted(s) {
 		return false
 	}
@@ -120,15 +120,15 @@ func (k *masker) quoted(s string) bool {
 
 // name gives a name a mask.
 func (k *masker) name(what string, v any) {
-	if s, ok := v.(string); ok && k.tells(s, true) {
-		k.give(what, s)
+	if s, ok := v.(string); ok && k.isSensitive(s, true) {
+		k.assign(what, s)
 	}
 }
 
 // own reports whether a text is made of names that have masks and of the rule's
 // own words: "Tile × 3", "Invoice 5". As a whole it would be no longer what the
 // rule makes.
-func (k *masker) own(s string, names *masks) bool {
+func (k *masker) isRuleText(s string, names *masks) bool {
 	if looksLikeTel.MatchString(s) {
 		return false
 	}
@@ -148,8 +148,8 @@ func wordsOf(s string) []string {
 func (k *masker) text(what string, v any, names *masks) {
 	switch x := v.(type) {
 	case string:
-		if k.tells(x, false) && !k.own(x, names) {
-			k.give(what, x)
+		if k.isSensitive(x, false) && !k.isRuleText(x, names) {
+			k.assign(what, x)
 		}
 	case []any:
 		for _, e := range x {
@@ -162,7 +162,7 @@ func (k *masker) text(what string, v any, names *masks) {
 	}
 }
 
-func (k *masker) give(what, s string) {
+func (k *masker) assign(what, s string) {
 	if _, known := k.texts[s]; !known {
 		k.counts[what]++
 		k.texts[s] = fmt.Sprintf("%s %d", what, k.counts[what])
@@ -274,7 +274,7 @@ func (x *exporter) maskCodes(ctx context.Context, m *masks) error {
 		return nil
 	}
 	codes := func(masked *masks) (out []string, err error) {
-		a, err := x.bare(masked).try(ctx)
+		a, err := x.bare(masked).playAgain(ctx)
 		for _, c := range a.made {
 			if strings.EqualFold(c.Method, "lists.element.add") {
 				out = append(out, text(c.Params["ELEMENT_CODE"]))
@@ -304,11 +304,11 @@ func (x *exporter) expectMasked(ctx context.Context, same bool) error {
 	if !same || x.rec.incomplete {
 		return nil // the record's calls are masked as they are written
 	}
-	a, err := x.try(ctx)
+	a, err := x.playAgain(ctx)
 	if err != nil {
 		return err
 	}
-	var made []wantedCall
+	var made []call
 	for _, c := range a.made {
 		made = append(made, a.trial.Expected(c))
 	}
@@ -321,6 +321,6 @@ func (x *exporter) expectMasked(ctx context.Context, same bool) error {
 		x.rec.warn("with masked names the rule does something else: --keep-names keeps them")
 		return nil
 	}
-	x.text.calls, x.text.callsMasked = made, true
+	x.text.calls, x.text.callsAreMasked = made, true
 	return nil
 }

@@ -15,8 +15,8 @@ import (
 )
 
 // recordedWorld is what a run has read and written.
-type recordedWorld struct {
-	run      Recorded
+type recording struct {
+	run      Run_
 	ruleText string
 	warnings []string
 	// incomplete says that the record or the portal left something open, so
@@ -45,21 +45,21 @@ type recordedElement struct {
 	values map[string]any // by label
 }
 
-func newRecordedWorld(r Recorded, ruleText string) *recordedWorld {
-	return &recordedWorld{
+func newRecording(r Run_, ruleText string) *recording {
+	return &recording{
 		run: r, ruleText: ruleText, items: map[int]map[int64]*recordedItem{}, elements: map[int][]recordedElement{},
 		answers: map[string]any{}, refuse: map[string]string{}, answered: map[string]bool{}, added: map[string]bool{}, lists: map[int]bool{},
 	}
 }
 
-func (w *recordedWorld) warn(format string, args ...any) {
+func (w *recording) warn(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(w.warnings, text) {
 		w.warnings = append(w.warnings, text)
 	}
 }
 
 // read goes through the commands of the record.
-func (w *recordedWorld) read() {
+func (w *recording) read() {
 	r := w.run.Record
 	if r.More > 0 {
 		w.incomplete = true
@@ -81,7 +81,7 @@ func (w *recordedWorld) read() {
 	}
 }
 
-func (w *recordedWorld) commands(list []history.CommandRecord, action string) {
+func (w *recording) commands(list []history.CommandRecord, action string) {
 	for _, c := range list {
 		if c.Cut {
 			w.incomplete = true
@@ -92,19 +92,19 @@ func (w *recordedWorld) commands(list []history.CommandRecord, action string) {
 }
 
 // native are errors that the emulator makes by itself.
-var native = []string{bitrix.CodeNotFound, "ERROR_ELEMENT_ALREADY_EXISTS", "ERROR_ELEMENT_NOT_FOUND", "OWNER_NOT_FOUND"}
+var emulatorErrors = []string{bitrix.CodeNotFound, "ERROR_ELEMENT_ALREADY_EXISTS", "ERROR_ELEMENT_NOT_FOUND", "OWNER_NOT_FOUND"}
 
 // passing are errors that say nothing of the call: it may succeed another time.
-var passing = []string{
+var transientErrors = []string{
 	bitrix.CodeNetwork, bitrix.CodeBadAnswer, bitrix.CodeQueryLimit, bitrix.CodeOperationLimit, bitrix.CodeOverload, bitrix.CodeMoved, "INTERNAL_SERVER_ERROR", "error",
 }
 
-func (w *recordedWorld) command(c history.CommandRecord, action string) {
-	params := record(decoded(c.Params))
+func (w *recording) command(c history.CommandRecord, action string) {
+	params := object(decoded(c.Params))
 	method := strings.ToLower(c.Method)
 	call := action == "call"
 	if c.Method == action { // a request to another system has the name of its action
-		delete(record(params["headers"]), engine.KeyHeader) // another run has another one
+		delete(object(params["headers"]), engine.KeyHeader) // another run has another one
 		call = true
 	}
 	if c.Write {
@@ -130,7 +130,7 @@ func (w *recordedWorld) command(c history.CommandRecord, action string) {
 		w.lists[intOf(params["IBLOCK_ID"])] = true
 	case strings.HasPrefix(method, "crm.item."):
 	case call:
-		if before, ok := w.answers[c.Method]; ok && !fits(before, withoutNull(result), true) {
+		if before, ok := w.answers[c.Method]; ok && !equal(before, withoutNull(result), true) {
 			w.incomplete = true
 			w.warn("%s was called several times with different answers; the test gives the first one always", c.Method)
 			return
@@ -155,10 +155,10 @@ func withoutNull(v any) any {
 }
 
 // failure makes a refusal of a command that failed.
-func (w *recordedWorld) failure(c history.CommandRecord, method string) {
+func (w *recording) failure(c history.CommandRecord, method string) {
 	switch {
-	case method == "crm.item.get" && c.Code == "" || slices.Contains(native, strings.ToUpper(c.Code)):
-	case slices.Contains(passing, c.Code):
+	case method == "crm.item.get" && c.Code == "" || slices.Contains(emulatorErrors, strings.ToUpper(c.Code)):
+	case slices.Contains(transientErrors, c.Code):
 		w.incomplete = true
 		w.warn("%s failed on the way to the portal: the test leaves that out", c.Method)
 	default:
@@ -189,7 +189,7 @@ func intOf(v any) int {
 
 // item is the item of a type, new when it was not known. nil is a type that a
 // test cannot hold.
-func (w *recordedWorld) item(typ int, id int64) *recordedItem {
+func (w *recording) item(typ int, id int64) *recordedItem {
 	if typ < schemas.FirstDynamicType && builtinKeys[typ] == "" {
 		w.incomplete = true
 		w.warn("tests have no items of type %d: what the run read of them is left out", typ)
@@ -209,14 +209,14 @@ func (w *recordedWorld) item(typ int, id int64) *recordedItem {
 // rowsFields are kept of every product row; others when the rule names them.
 var rowsFields = []string{"productId", "productName", "price", "quantity"}
 
-func (w *recordedWorld) productRows(params map[string]any, result any) {
-	filter := record(params["filter"])
+func (w *recording) productRows(params map[string]any, result any) {
+	filter := object(params["filter"])
 	short, owner := text(filter["=ownerType"]), int64(intOf(filter["=ownerId"]))
 	typ := typeOfShort(short)
-	if m := record(result); m != nil {
+	if m := object(result); m != nil {
 		result = m["productRows"]
 	}
-	rows := list(result)
+	rows := array(result)
 	if len(rows) == 0 {
 		// No rows, or no owner: that is told by other commands.
 		if x := w.items[typ][owner]; x != nil {
@@ -231,7 +231,7 @@ func (w *recordedWorld) productRows(params map[string]any, result any) {
 	x.rows, x.hasRows = nil, true
 	var sorted []map[string]any
 	for _, r := range rows {
-		sorted = append(sorted, record(r))
+		sorted = append(sorted, object(r))
 	}
 	slices.SortStableFunc(sorted, func(a, b map[string]any) int {
 		if d := intOf(a["sort"]) - intOf(b["sort"]); d != 0 {
@@ -267,21 +267,21 @@ func typeOfShort(short string) int {
 	return 0
 }
 
-func (w *recordedWorld) readItems(params map[string]any, result any) {
+func (w *recording) readItems(params map[string]any, result any) {
 	typ := intOf(params["entityTypeId"])
-	rows := list(record(result)["items"])
-	whole := record(record(result)["item"])
+	rows := array(object(result)["items"])
+	whole := object(object(result)["item"])
 	if whole != nil {
 		rows = []any{any(whole)}
 	}
 	for _, r := range rows {
-		m := record(r)
+		m := object(r)
 		x := w.item(typ, int64(intOf(m["id"])))
 		if x == nil {
 			return
 		}
 		for name, v := range m {
-			if _, seen := x.fields[name]; seen || portalKeeps[name] || empty(v) {
+			if _, seen := x.fields[name]; seen || automaticFields[name] || empty(v) {
 				continue
 			}
 			if whole != nil && name != "title" && !w.named(name) {
@@ -293,7 +293,7 @@ func (w *recordedWorld) readItems(params map[string]any, result any) {
 }
 
 // named reports whether the rule file or its inputs name a field.
-func (w *recordedWorld) named(name string) bool {
+func (w *recording) named(name string) bool {
 	if strings.Contains(w.ruleText, name) || strings.Contains(w.ruleText, storedName(name)) {
 		return true
 	}
@@ -306,7 +306,7 @@ func (w *recordedWorld) named(name string) bool {
 }
 
 // fieldText is a field's value as tests write it: choices by their texts.
-func (w *recordedWorld) fieldText(of string, described map[string][]history.FieldRecord, name string, v any) any {
+func (w *recording) fieldText(of string, described map[string][]history.FieldRecord, name string, v any) any {
 	i := slices.IndexFunc(described[of], func(f history.FieldRecord) bool { return f.Name == name })
 	if i < 0 {
 		return v
@@ -330,7 +330,7 @@ func optionOf(options map[string]string, v any) any {
 }
 
 // outcome is how the run must end, and a part of its error.
-func (w *recordedWorld) outcome() (word, errorText string) {
+func (w *recording) outcome() (word, errorText string) {
 	switch {
 	case w.run.Parked == "":
 		return string(w.run.Record.Outcome), ""
@@ -346,7 +346,7 @@ func (w *recordedWorld) outcome() (word, errorText string) {
 	return "parked", errorText
 }
 
-func (w *recordedWorld) eachItem(do func(typ int, x *recordedItem)) {
+func (w *recording) eachItem(do func(typ int, x *recordedItem)) {
 	for _, typ := range slices.Sorted(maps.Keys(w.items)) {
 		for _, id := range slices.Sorted(maps.Keys(w.items[typ])) {
 			do(typ, w.items[typ][id])

@@ -49,7 +49,7 @@ func scalarNode(v any) *yaml.Node {
 		n.Value = x
 		if !plainNumber.MatchString(x) {
 			n.Tag = "!!str"
-			if bare := x != "" && !plainText(x); bare || x == "" {
+			if bare := x != "" && !isPlain(x); bare || x == "" {
 				n.Style = yaml.DoubleQuotedStyle
 			}
 		}
@@ -100,10 +100,10 @@ func fieldOrder(m map[string]any) []string {
 
 // testText writes the test of a run.
 type testText struct {
-	rec   *recordedWorld
-	calls []wantedCall
+	rec   *recording
+	calls []call
 	// callsMasked says that the calls hold masks already.
-	callsMasked bool
+	callsAreMasked bool
 	// skip are proofs that the run does not fit, with the reason.
 	skip  map[string]string
 	masks *masks // nil while nothing is masked
@@ -151,7 +151,7 @@ func (w *testText) inputsNode() *document {
 func (w *testText) portalNode() *document {
 	out := mapping()
 	types := mapping()
-	for _, key := range numbersFirst(w.rec.run.Record.Types) {
+	for _, key := range sortedByNumber(w.rec.run.Record.Types) {
 		typ, _ := strconv.Atoi(key)
 		fields := w.typeColumns(w.rec.run.Record.Types[key])
 		switch {
@@ -164,7 +164,7 @@ func (w *testText) portalNode() *document {
 		}
 	}
 	for _, typ := range slices.Sorted(maps.Keys(w.rec.items)) {
-		if _, told := w.rec.run.Record.Types[strconv.Itoa(typ)]; !told && typ >= schemas.FirstDynamicType {
+		if _, described := w.rec.run.Record.Types[strconv.Itoa(typ)]; !described && typ >= schemas.FirstDynamicType {
 			types.add(strconv.Itoa(typ), w.typeNode(typ, mapping()))
 		}
 	}
@@ -253,7 +253,7 @@ func columnNode(f history.FieldRecord, typ string, id int) *yaml.Node {
 	}
 	if len(f.Enum) > 0 {
 		var options []any
-		for _, key := range numbersFirst(f.Enum) {
+		for _, key := range sortedByNumber(f.Enum) {
 			options = append(options, f.Enum[key])
 		}
 		d.add("options", node(options))
@@ -318,7 +318,7 @@ func (w *testText) itemNode(x *recordedItem) *yaml.Node {
 // eventNode writes the event, short where that says everything.
 func (w *testText) eventNode() *yaml.Node {
 	id := w.rec.run.Entity.ID
-	if f := record(w.rec.run.Data["FIELDS"]); f != nil && text(f["ID"]) != "" {
+	if f := object(w.rec.run.Data["FIELDS"]); f != nil && text(f["ID"]) != "" {
 		id = text(f["ID"])
 	}
 	data := map[string]any{}
@@ -381,7 +381,7 @@ func (w *testText) expectNodes(test *document) {
 	calls := &yaml.Node{Kind: yaml.SequenceNode}
 	for _, c := range w.calls {
 		params := c.params
-		if !w.callsMasked {
+		if !w.callsAreMasked {
 			params = w.masks.values(params)
 		}
 		calls.Content = append(calls.Content, &mapping().add(c.method, block(params)).Node)

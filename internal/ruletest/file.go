@@ -17,32 +17,32 @@ import (
 )
 
 // layout is a test file as it is written.
-type layout struct {
-	Version string     `yaml:"version" doc:"1; may be left out"`
-	Rules   names      `yaml:"rules" doc:"the rule file under test, or a list of them, seen from this file; the file of the same name without _test when it is not given" example:"deal-shipments.yaml"`
-	Inputs  inputs     `yaml:"inputs" doc:"values for the inputs of the rule files" example:"{list: 47}"`
-	Portal  portalSpec `yaml:"portal" doc:"what people have set up in the portal: demo, or its types and lists" example:"demo"`
-	Tests   []*test    `yaml:"tests" validate:"required" doc:"the tests, at least one"`
+type content struct {
+	Version string  `yaml:"version" doc:"1; may be left out"`
+	Rules   names   `yaml:"rules" doc:"the rule file under test, or a list of them, seen from this file; the file of the same name without _test when it is not given" example:"deal-shipments.yaml"`
+	Inputs  inputs  `yaml:"inputs" doc:"values for the inputs of the rule files" example:"{list: 47}"`
+	Portal  setup   `yaml:"portal" doc:"what people have set up in the portal: demo, or its types and lists" example:"demo"`
+	Tests   []*test `yaml:"tests" validate:"required" doc:"the tests, at least one"`
 }
 
 // test is one entry of tests.
 type test struct {
-	Name       name   `yaml:"name" validate:"required" doc:"what must be so; --run chooses by it" example:"a won deal gets an element for each row"`
-	Inputs     inputs `yaml:"inputs" doc:"values for inputs in this test alone"`
-	Given      state  `yaml:"given" doc:"what the portal holds before the event"`
-	Scene      scene  `yaml:",inline"`
-	Then       []then `yaml:"then" doc:"what happens next: changes, an event, and what must follow"`
-	SkipProofs skips  `yaml:"skip_proofs" doc:"proofs that do not hold for this rule, each with its reason" example:"{shuffled: the first row is the main product}"`
+	Name       name     `yaml:"name" validate:"required" doc:"what must be so; --run chooses by it" example:"a won deal gets an element for each row"`
+	Inputs     inputs   `yaml:"inputs" doc:"values for inputs in this test alone"`
+	Given      data     `yaml:"given" doc:"what the portal holds before the event"`
+	Scenario   scenario `yaml:",inline"`
+	Then       []then   `yaml:"then" doc:"what happens next: changes, an event, and what must follow"`
+	SkipProofs skips    `yaml:"skip_proofs" doc:"proofs that do not hold for this rule, each with its reason" example:"{shuffled: the first row is the main product}"`
 }
 
 // then is what happens after the test's first event.
 type then struct {
-	Change state `yaml:"change" doc:"what people change before the event; null deletes"`
-	Scene  scene `yaml:",inline"`
+	Change   data     `yaml:"change" doc:"what people change before the event; null deletes"`
+	Scenario scenario `yaml:",inline"`
 }
 
 // scene is an event and what must follow.
-type scene struct {
+type scenario struct {
 	Event   *event            `yaml:"event" validate:"required" doc:"the event that comes: its code and id, with the type before the id for items of smart processes and smart invoices (31)" example:"ONCRMDEALUPDATE 759"`
 	Answers map[string]value  `yaml:"answers" doc:"what the portal answers to methods that the emulator does not have" example:"{crm.activity.add: 77}"`
 	Refuse  map[string]string `yaml:"refuse" doc:"the codes that the portal refuses methods with" example:"{crm.activity.add: ACCESS_DENIED}"`
@@ -53,16 +53,16 @@ type scene struct {
 }
 
 // act is a scene with the people's changes before it.
-type act struct {
-	change *state
-	scene  *scene
+type phase struct {
+	change   *data
+	scenario *scenario
 }
 
 // acts are the scenes of a test in their order.
-func (t *test) acts() []act {
-	out := []act{{&t.Given, &t.Scene}}
+func (t *test) phases() []phase {
+	out := []phase{{&t.Given, &t.Scenario}}
 	for i := range t.Then {
-		out = append(out, act{&t.Then[i].Change, &t.Then[i].Scene})
+		out = append(out, phase{&t.Then[i].Change, &t.Then[i].Scenario})
 	}
 	return out
 }
@@ -101,11 +101,11 @@ func (v *names) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 }
 
 // value is any value: nil, bool, string, json.Number, []any, map[string]any.
-type value struct{ v any }
+type value struct{ value any }
 
 // UnmarshalNode reads the value.
 func (v *value) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
-	return yamlfile.Decode(f, n, &v.v)
+	return yamlfile.Decode(f, n, &v.value)
 }
 
 // inputs are named texts: the values of a rule set's inputs.
@@ -132,14 +132,14 @@ func (v *skips) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 
 // event is an event of the portal.
 type event struct {
-	code     string
-	id       string
-	typeID   int
-	data     map[string]any
-	time     time.Time
-	pos      diag.Pos
-	known    schemas.Event
-	original string // as it is written in messages
+	code   string
+	id     string
+	typeID int
+	data   map[string]any
+	time   time.Time
+	pos    diag.Pos
+	kind   schemas.Event
+	label  string // as it is written in messages
 }
 
 // eventForm is the long form of an event.
@@ -192,7 +192,7 @@ func (e *event) read(form eventForm) (list diag.List) {
 		}
 		return list
 	}
-	e.known = known
+	e.kind = known
 	if suffix != 0 {
 		e.typeID = suffix
 	}
@@ -209,24 +209,24 @@ func (e *event) read(form eventForm) (list diag.List) {
 	case known.Entity == "item" && e.typeID == 0:
 		list.Errorf(e.pos, "missing-key", "the event %s is about an item of which type?", e.code).Hint = "event: " + e.code + " 31:" + e.id
 	}
-	e.original = e.code + " " + e.id
+	e.label = e.code + " " + e.id
 	if known.Entity == "item" && suffix == 0 {
-		e.original = fmt.Sprintf("%s %d:%s", e.code, e.typeID, e.id)
+		e.label = fmt.Sprintf("%s %d:%s", e.code, e.typeID, e.id)
 	}
 	return list
 }
 
 // with returns the event of another operation on the same entity, with the
 // code for it that the portal would send.
-func (e *event) with(op string) (*event, bool) {
-	if e.known.Op == "" {
+func (e *event) withOperation(op string) (*event, bool) {
+	if e.kind.Op == "" {
 		return nil, false
 	}
-	i := strings.LastIndex(e.code, strings.ToUpper(e.known.Op))
+	i := strings.LastIndex(e.code, strings.ToUpper(e.kind.Op))
 	if i < 0 {
 		return nil, false
 	}
-	code := e.code[:i] + strings.ToUpper(op) + e.code[i+len(e.known.Op):]
+	code := e.code[:i] + strings.ToUpper(op) + e.code[i+len(e.kind.Op):]
 	other := *e
 	if list := other.read(eventForm{Code: code, ID: e.id, EntityTypeID: e.typeID}); list.HasErrors() {
 		return nil, false
@@ -242,13 +242,13 @@ func (e *event) engineEvent() engine.Event {
 	if e.id != "" {
 		fields["ID"] = e.id
 	}
-	if e.known.Entity == "item" {
+	if e.kind.Entity == "item" {
 		fields["ENTITY_TYPE_ID"] = fmt.Sprint(e.typeID)
 	}
 	data := map[string]any{"FIELDS": fields}
-	if len(e.known.IDs) > 0 && e.known.IDs[0] != "FIELDS.ID" && e.id != "" {
+	if len(e.kind.IDs) > 0 && e.kind.IDs[0] != "FIELDS.ID" && e.id != "" {
 		delete(fields, "ID")
-		group, name, nested := strings.Cut(e.known.IDs[0], ".")
+		group, name, nested := strings.Cut(e.kind.IDs[0], ".")
 		switch inner, _ := data[group].(map[string]any); {
 		case inner != nil:
 			inner[name] = e.id
@@ -336,11 +336,11 @@ func checkWord(list *diag.List, pos diag.Pos, what, word string, words []string)
 
 // calls are the expected writing calls, in their order.
 type calls struct {
-	list []wantedCall
+	list []call
 	pos  diag.Pos
 }
 
-type wantedCall struct {
+type call struct {
 	method string
 	params map[string]any
 }
@@ -360,7 +360,7 @@ func (c *calls) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 			list.Errorf(f.Pos(n), "wrong-type", "a call is one method with its parameters").Hint = "- crm.item.update: {entityTypeId: 31, id: 7}"
 			continue
 		}
-		w := wantedCall{method: m.Entries[0].Name}
+		w := call{method: m.Entries[0].Name}
 		list.Add(yamlfile.Decode(f, m.Entries[0].Value, &w.params)...)
 		c.list = append(c.list, w)
 	}

@@ -12,7 +12,7 @@ import (
 
 // Find lists what paths name: test files to run, and rule files of folders,
 // which count for the coverage even without a test. Of a folder *_test.yaml in
-// all folders below it are taken, a rule file stands for the tests beside it,
+// all folders below it are taken, a rule file stands for the tests testFile it,
 // and names that begin with a dot are left out.
 func Find(paths []string) (tests, rules []string, err error) {
 	for _, p := range paths {
@@ -29,11 +29,11 @@ func Find(paths []string) (tests, rules []string, err error) {
 		case isTestFile(p):
 			tests = append(tests, filepath.Clean(p))
 		default:
-			beside := testFileOf(p)
-			if _, err := os.Stat(beside); errors.Is(err, fs.ErrNotExist) {
-				return nil, nil, fmt.Errorf("%s has no tests: there is no %s", p, beside)
+			testFile := testFileOf(p)
+			if _, err := os.Stat(testFile); errors.Is(err, fs.ErrNotExist) {
+				return nil, nil, fmt.Errorf("%s has no tests: there is no %s", p, testFile)
 			}
-			tests = append(tests, filepath.Clean(beside))
+			tests = append(tests, filepath.Clean(testFile))
 		}
 	}
 	slices.Sort(tests)

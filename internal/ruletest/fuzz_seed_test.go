@@ -31,7 +31,7 @@ func FuzzSeed(f *testing.F) {
 		}
 		portal := emulator.New(emulator.Config{})
 		defer portal.Close()
-		if err := seed.Sow(portal); err != nil {
+		if err := seed.Fill(portal); err != nil {
 			t.Error(err)
 		}
 	})

@@ -80,9 +80,9 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestProofsCanFail runs a faulty rule for each proof. Its test file expects
+// TestChecksCanFail runs a faulty rule for each proof. Its test file expects
 // just what the rule does, so that nothing but the proof finds the fault.
-func TestProofsCanFail(t *testing.T) {
+func TestChecksCanFail(t *testing.T) {
 	files, err := filepath.Glob("testdata/faults/*.txtar")
 	if err != nil {
 		t.Fatal(err)
@@ -90,8 +90,8 @@ func TestProofsCanFail(t *testing.T) {
 	var seen []string
 	for _, file := range files {
 		fault := strings.TrimSuffix(filepath.Base(file), ".txtar")
-		proof, _, _ := strings.Cut(fault, "-")
-		seen = append(seen, proof)
+		check, _, _ := strings.Cut(fault, "-")
+		seen = append(seen, check)
 		t.Run(fault, func(t *testing.T) {
 			report := runArchive(t, file)
 			if len(report.Results) == 0 {
@@ -100,18 +100,18 @@ func TestProofsCanFail(t *testing.T) {
 			for _, r := range report.Results {
 				caught := false
 				for _, f := range r.Failures {
-					if f.Proof == "" {
+					if f.Check == "" {
 						t.Errorf("%s failed without a proof: %s", r.Name, f.Message)
 					}
-					caught = caught || f.Proof == proof
+					caught = caught || f.Check == check
 				}
 				if !caught {
-					t.Errorf("%s: the proof %s has not caught the fault", r.Name, proof)
+					t.Errorf("%s: the proof %s has not caught the fault", r.Name, check)
 				}
 			}
 		})
 	}
-	for _, name := range ruletest.ProofNames() {
+	for _, name := range ruletest.CheckNames() {
 		if !slices.Contains(seen, name) {
 			t.Errorf("nothing shows that the proof %s can fail: add testdata/faults/%s.txtar", name, name)
 		}

@@ -13,18 +13,18 @@ import (
 )
 
 // testFile is a test file that has been read and checked.
-type testFile struct {
-	name   string
-	layout layout
-	sets   []*engine.RuleSet
-	schema *schema
+type file struct {
+	name    string
+	content content
+	sets    []*engine.RuleSet
+	schema  *schema
 }
 
-func (f *testFile) portalName() string {
-	if f.layout.Portal.name == "" {
-		return portalName
+func (f *file) portalName() string {
+	if f.content.Portal.name == "" {
+		return defaultName
 	}
-	return f.layout.Portal.name
+	return f.content.Portal.name
 }
 
 // sources are the texts of all files that findings may be about.
@@ -32,19 +32,19 @@ type sources map[string][]byte
 
 // loadTest reads a test file and the rule files under test. The findings are those
 // of all of them; the file is nil when one is an error.
-func loadTest(path string, actions []*engine.Action, src sources) (*testFile, diag.List, error) {
+func loadFile(path string, actions []*engine.Action, src sources) (*file, diag.List, error) {
 	data, err := yamlfile.ReadFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	src[path] = data
 	parsed, list := yamlfile.Parse(path, data)
-	f := &testFile{name: path}
+	f := &file{name: path}
 	if !list.HasErrors() {
 		if parsed.Root == nil {
 			list.Errorf(diag.Pos{File: path, Line: 1, Column: 1}, "empty-file", "the file holds no tests").Hint = "begin with `tests:`"
 		} else {
-			list.Add(yamlfile.Decode(parsed, parsed.Root, &f.layout)...)
+			list.Add(yamlfile.Decode(parsed, parsed.Root, &f.content)...)
 		}
 	}
 	if list.HasErrors() {
@@ -68,15 +68,15 @@ func loadTest(path string, actions []*engine.Action, src sources) (*testFile, di
 
 // loadRules compiles the rule files under test. Warnings in them are for
 // validate.
-func (f *testFile) loadRules(actions []*engine.Action, src sources, list *diag.List) error {
+func (f *file) loadRules(actions []*engine.Action, src sources, list *diag.List) error {
 	type named struct {
 		path string
 		pos  diag.Pos
 	}
 	rules := []named{{ruleFileOf(f.name), diag.Pos{File: f.name, Line: 1, Column: 1}}}
-	if len(f.layout.Rules) > 0 {
+	if len(f.content.Rules) > 0 {
 		rules = nil
-		for _, n := range f.layout.Rules {
+		for _, n := range f.content.Rules {
 			rules = append(rules, named{filepath.Join(filepath.Dir(f.name), n.text), n.pos})
 		}
 	}
@@ -84,7 +84,7 @@ func (f *testFile) loadRules(actions []*engine.Action, src sources, list *diag.L
 		data, err := yamlfile.ReadFile(r.path)
 		if errors.Is(err, fs.ErrNotExist) {
 			finding := list.Errorf(r.pos, "unreadable-file", "there is no rule file %s", r.path)
-			if len(f.layout.Rules) == 0 {
+			if len(f.content.Rules) == 0 {
 				finding.Hint = "name it: `rules: [other.yaml]`"
 			}
 			continue

@@ -23,11 +23,11 @@ type variation struct {
 	again bool
 	// crashAfter kills the run after so many writes, and starts it again.
 	crashAfter int
-	arrange    order
+	arrange    rowOrder
 }
 
 // ran is one run of one rule.
-type ran struct {
+type ruleRun struct {
 	rule    *engine.Rule
 	route   engine.Route
 	trace   *history.Trace
@@ -36,9 +36,9 @@ type ran struct {
 }
 
 // played is what one scene did.
-type played struct {
-	act    act
-	runs   []ran
+type scenarioResult struct {
+	phase  phase
+	runs   []ruleRun
 	writes []bitrix.Call
 	// again are the writes of the second run.
 	again []bitrix.Call
@@ -48,23 +48,23 @@ type played struct {
 
 // sandbox is a portal of its own with what runs do in it and remember.
 type sandbox struct {
-	*world
+	*portal
 	rec *recorder
 	// memory of each rule for each entity.
 	memory map[string]*memory
 }
 
-func newSandbox(spec *portalSpec, s *schema) (*sandbox, error) {
-	w, err := newWorld(spec, s)
+func newSandbox(spec *setup, s *schema) (*sandbox, error) {
+	w, err := newPortal(spec, s)
 	if err != nil {
 		return nil, err
 	}
-	return &sandbox{world: w, rec: &recorder{Client: w.client}, memory: map[string]*memory{}}, nil
+	return &sandbox{portal: w, rec: &recorder{Client: w.client}, memory: map[string]*memory{}}, nil
 }
 
 // stage is a test on its way: the rule sets with their inputs, bound.
-type stage struct {
-	file   *testFile
+type fixture struct {
+	file   *file
 	test   *test
 	sets   []boundSet
 	schema *schema
@@ -77,15 +77,15 @@ type boundSet struct {
 }
 
 // play runs all scenes of the test in a new world, which the caller closes.
-func (s *stage) play(ctx context.Context, v variation) (*sandbox, []played, error) {
-	w, err := newSandbox(&s.file.layout.Portal, s.schema)
+func (s *fixture) runScenarios(ctx context.Context, v variation) (*sandbox, []scenarioResult, error) {
+	w, err := newSandbox(&s.file.content.Portal, s.schema)
 	if err != nil {
 		return nil, nil, err
 	}
 	w.rec.crashAfter = v.crashAfter
-	var scenes []played
-	for _, a := range s.test.acts() {
-		p, err := s.playScene(ctx, w, a, v)
+	var scenes []scenarioResult
+	for _, a := range s.test.phases() {
+		p, err := s.runScenario(ctx, w, a, v)
 		if err != nil {
 			w.close()
 			return nil, nil, err
@@ -95,42 +95,42 @@ func (s *stage) play(ctx context.Context, v variation) (*sandbox, []played, erro
 	return w, scenes, nil
 }
 
-func (s *stage) playScene(ctx context.Context, w *sandbox, a act, v variation) (played, error) {
-	p := played{act: a}
+func (s *fixture) runScenario(ctx context.Context, w *sandbox, a phase, v variation) (scenarioResult, error) {
+	p := scenarioResult{phase: a}
 	if err := w.apply(a.change, v.arrange); err != nil {
 		return p, err
 	}
-	if a.scene.Event.known.Op == "delete" {
-		if err := w.deleteEntity(a.scene.Event); err != nil {
+	if a.scenario.Event.kind.Op == "delete" {
+		if err := w.deleteEntity(a.scenario.Event); err != nil {
 			return p, err
 		}
 	}
-	w.rec.standInWith(a.scene)
+	w.rec.setAnswers(a.scenario)
 	var err error
 	if p.before, err = w.snapshot(); err != nil {
 		return p, err
 	}
-	if p.runs, err = s.hear(ctx, w, a.scene.Event, max(1, v.count)); err != nil {
+	if p.runs, err = s.deliver(ctx, w, a.scenario.Event, max(1, v.count)); err != nil {
 		return p, err
 	}
-	p.writes = w.rec.take()
+	p.writes = w.rec.takeWrites()
 	if v.again {
-		if _, err := s.hear(ctx, w, a.scene.Event, 1); err != nil {
+		if _, err := s.deliver(ctx, w, a.scenario.Event, 1); err != nil {
 			return p, err
 		}
-		p.again = w.rec.take()
+		p.again = w.rec.takeWrites()
 	}
 	p.after, err = w.snapshot()
 	return p, err
 }
 
 // standInWith takes the answers of the scene.
-func (r *recorder) standInWith(s *scene) {
+func (r *recorder) setAnswers(s *scenario) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answers, r.refusals = map[string]any{}, map[string]string{}
 	for method, v := range s.Answers {
-		r.answers[strings.ToLower(method)] = v.v
+		r.answers[strings.ToLower(method)] = v.value
 	}
 	for method, code := range s.Refuse {
 		r.refusals[strings.ToLower(method)] = code
@@ -141,7 +141,7 @@ func (r *recorder) standInWith(s *scene) {
 // the portal keeps here.
 func (w *sandbox) entityType(e *event) int {
 	typ := e.typeID
-	if o, ok := schemas.LookupOwner(e.known.Entity); ok {
+	if o, ok := schemas.LookupOwner(e.kind.Entity); ok {
 		typ = o.ID
 	}
 	if w.schema.types[typ] == nil {
@@ -158,22 +158,22 @@ func (w *sandbox) deleteEntity(e *event) error {
 	}
 	return w.asPeople(func() error {
 		params := map[string]any{"entityTypeId": typ, "id": e.id}
-		if _, err := w.rest("crm.item.get", params); err != nil {
+		if _, err := w.call("crm.item.get", params); err != nil {
 			return nil // there is none to delete
 		}
-		_, err := w.rest("crm.item.delete", params)
-		return wrapMisfit(e.pos, err)
+		_, err := w.call("crm.item.delete", params)
+		return wrapSeedError(e.pos, err)
 	})
 }
 
 // hear lets all rules run that hear an event.
-func (s *stage) hear(ctx context.Context, w *sandbox, e *event, count int) ([]ran, error) {
-	var out []ran
+func (s *fixture) deliver(ctx context.Context, w *sandbox, e *event, count int) ([]ruleRun, error) {
+	var out []ruleRun
 	heard := e.engineEvent()
 	name := s.file.portalName()
 	for _, b := range s.sets {
 		for _, route := range b.set.Route(name, heard, b.inputs) {
-			r := s.run(ctx, w, b, route, heard, count)
+			r := s.runRule(ctx, w, b, route, heard, count)
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
@@ -184,12 +184,12 @@ func (s *stage) hear(ctx context.Context, w *sandbox, e *event, count int) ([]ra
 }
 
 // run executes a rule as the queue would, once more when it was killed.
-func (s *stage) run(ctx context.Context, w *sandbox, b boundSet, route engine.Route, e engine.Event, count int) ran {
-	r := ran{rule: route.Rule, route: route}
+func (s *fixture) runRule(ctx context.Context, w *sandbox, b boundSet, route engine.Route, e engine.Event, count int) ruleRun {
+	r := ruleRun{rule: route.Rule, route: route}
 	m := w.remember(route)
 	for attempt := 1; ; attempt++ {
 		alive, kill := context.WithCancel(ctx)
-		w.rec.begin(kill)
+		w.rec.startAttempt(kill)
 		r.trace, r.err = run.Run{
 			Portal: s.file.portalName(), Client: w.rec, Entity: route.Entity, Event: e, Count: count,
 			Added: route.Added, Deleted: route.Deleted, LastAttempt: true, Attempt: attempt,
@@ -213,7 +213,7 @@ func (s *stage) run(ctx context.Context, w *sandbox, b boundSet, route engine.Ro
 
 // begin makes ready for an attempt, and killed reports whether it was cut
 // short.
-func (r *recorder) begin(kill context.CancelFunc) {
+func (r *recorder) startAttempt(kill context.CancelFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.kill, r.crashed = kill, false
@@ -278,20 +278,20 @@ func (m *memory) MarkDone(ctx context.Context, key string) error {
 }
 
 // unheard says why no rule took an event.
-func (s *stage) unheard(e *event) string {
+func (s *fixture) noSubscriber(e *event) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "no rule hears %s", e.original)
+	fmt.Fprintf(&b, "no rule hears %s", e.label)
 	for _, set := range s.sets {
 		for _, r := range set.set.Rules {
-			var hears []string
+			var subscribed []string
 			for _, t := range r.Triggers {
 				text := t.Code
 				if t.EntityTypeID != 0 {
 					text = fmt.Sprintf("%s of type %d", t.Code, t.EntityTypeID)
 				}
-				hears = append(hears, text)
+				subscribed = append(subscribed, text)
 			}
-			fmt.Fprintf(&b, "; %s hears %s", r.ID, strings.Join(hears, ", "))
+			fmt.Fprintf(&b, "; %s hears %s", r.ID, strings.Join(subscribed, ", "))
 			if len(r.Portals) > 0 && !slices.Contains(r.Portals, s.file.portalName()) {
 				fmt.Fprintf(&b, " of the portals %s, this one is %s", strings.Join(r.Portals, ", "), s.file.portalName())
 			}

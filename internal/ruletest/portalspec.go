@@ -17,7 +17,7 @@ import (
 
 // portalSpec is what people have set up in the portal: its smart processes,
 // lists and custom fields.
-type portalSpec struct {
+type setup struct {
 	demo  bool
 	name  string
 	types []emulator.Type
@@ -29,10 +29,10 @@ type portalSpec struct {
 }
 
 // portalName is what the portal is called when its file does not say.
-const portalName = "test"
+const defaultName = "test"
 
 // portalForm is the long form of a portal.
-type portalForm struct {
+type setupForm struct {
 	Name      string              `yaml:"name" default:"test" doc:"the portal's name, which the rules' portals are held against"`
 	Types     map[string]typeForm `yaml:"types" doc:"smart processes by their entityTypeId" example:"{1032: {title: Order, fields: {ufCrm9Weight: double}}}"`
 	Lists     map[string]listForm `yaml:"lists" doc:"universal lists by their IBLOCK_ID" example:"{47: {name: Shipments, properties: {DEAL: number}}}"`
@@ -102,7 +102,7 @@ func (cs *columns) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 }
 
 // UnmarshalNode reads "demo" or the long form.
-func (p *portalSpec) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+func (p *setup) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	var list diag.List
 	if r := yamlfile.Resolve(n); r != nil && r.Kind == yaml.ScalarNode {
 		if p.demo = r.Value == "demo"; !p.demo {
@@ -110,7 +110,7 @@ func (p *portalSpec) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 		}
 		return list
 	}
-	var form portalForm
+	var form setupForm
 	if list = yamlfile.Decode(f, n, &form); list.HasErrors() {
 		return list
 	}
@@ -128,8 +128,8 @@ func (p *portalSpec) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return list
 }
 
-func (p *portalSpec) readTypes(list *diag.List, pos diag.Pos, form portalForm) {
-	for _, key := range numbersFirst(form.Types) {
+func (p *setup) readTypes(list *diag.List, pos diag.Pos, form setupForm) {
+	for _, key := range sortedByNumber(form.Types) {
 		t := form.Types[key]
 		id, err := strconv.Atoi(key)
 		if err != nil || id < 128 {
@@ -147,8 +147,8 @@ func (p *portalSpec) readTypes(list *diag.List, pos diag.Pos, form portalForm) {
 	}
 }
 
-func (p *portalSpec) readLists(list *diag.List, pos diag.Pos, form portalForm) {
-	for _, key := range numbersFirst(form.Lists) {
+func (p *setup) readLists(list *diag.List, pos diag.Pos, form setupForm) {
+	for _, key := range sortedByNumber(form.Lists) {
 		l := form.Lists[key]
 		id, err := strconv.Atoi(key)
 		if err != nil || id <= 0 {
@@ -277,7 +277,7 @@ func numberIn(cs columns) int {
 }
 
 // build makes the portal.
-func (p *portalSpec) build() (*emulator.Portal, error) {
+func (p *setup) build() (*emulator.Portal, error) {
 	portal := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited, EventDelay: -1, KeepCalls: -1})
 	if err := p.setUp(portal); err != nil {
 		portal.Close()
@@ -287,7 +287,7 @@ func (p *portalSpec) build() (*emulator.Portal, error) {
 }
 
 // setUp sets up a new portal.
-func (p *portalSpec) setUp(portal *emulator.Portal) error {
+func (p *setup) setUp(portal *emulator.Portal) error {
 	if p.demo {
 		emulator.Demo(portal)
 	}

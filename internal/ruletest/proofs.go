@@ -13,57 +13,57 @@ import (
 
 // prove returns what is wrong, nothing when the proof holds. applies is false
 // when there is nothing that could be proven.
-type prove func(ctx context.Context, c *proving) (wrong []disproof, applies bool, err error)
+type checkFunc func(ctx context.Context, c *baseline) (wrong []violation, applies bool, err error)
 
 // proofRuns are the functions of the proofs.
-var proofRuns = map[string]prove{
-	"second_run": proveSecondRun, "doubled": proveDoubled, "shuffled": proveShuffled, "resaved": proveResaved, "crash": proveCrash,
-	"after_delete": proveAfterDelete, "unmanaged": proveUnmanaged, "duplicates": proveNoDuplicates,
+var checkFuncs = map[string]checkFunc{
+	"second_run": checkSecondRun, "doubled": checkDoubled, "shuffled": checkShuffled, "resaved": checkResaved, "crash": checkCrash,
+	"after_delete": checkAfterDelete, "unmanaged": checkUnmanaged, "duplicates": checkDuplicates,
 }
 
 // disproof is a way in which a proof has failed.
-type disproof struct{ message, diff string }
+type violation struct{ message, diff string }
 
 // proving is a test whose own expectations hold.
-type proving struct {
-	*stage
-	base   []played
-	world  *sandbox // of the base
-	writes int
+type baseline struct {
+	*fixture
+	results []scenarioResult
+	sandbox *sandbox // of the base
+	writes  int
 }
 
 // replay plays the test differently and compares how it ends.
-func (c *proving) replay(ctx context.Context, v variation, what string) ([]disproof, error) {
-	w, scenes, err := c.play(ctx, v)
+func (c *baseline) replay(ctx context.Context, v variation, what string) ([]violation, error) {
+	w, scenes, err := c.runScenarios(ctx, v)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
 	wrong := c.differs(scenes, what)
-	if twice := w.duplicates(c.stage); len(twice) > 0 && len(c.world.duplicates(c.stage)) == 0 {
-		wrong = append(wrong, disproof{message: what + ": " + strings.Join(twice, "; ")})
+	if twice := w.duplicates(c.fixture); len(twice) > 0 && len(c.sandbox.duplicates(c.fixture)) == 0 {
+		wrong = append(wrong, violation{message: what + ": " + strings.Join(twice, "; ")})
 	}
 	return wrong, nil
 }
 
 // differs compares the ends of two plays.
-func (c *proving) differs(scenes []played, what string) []disproof {
-	var wrong []disproof
+func (c *baseline) differs(scenes []scenarioResult, what string) []violation {
+	var wrong []violation
 	for i, p := range scenes {
-		if a, b := endings(c.base[i]), endings(p); a != b {
-			wrong = append(wrong, disproof{message: fmt.Sprintf("%s: the run for %s ended as %s, without it as %s", what, p.act.scene.Event.original, b, a)})
+		if a, b := outcomesOf(c.results[i]), outcomesOf(p); a != b {
+			wrong = append(wrong, violation{message: fmt.Sprintf("%s: the run for %s ended as %s, without it as %s", what, p.phase.scenario.Event.label, b, a)})
 		}
 	}
 	last := len(scenes) - 1
-	if d := unified(c.base[last].after.comparable(false), scenes[last].after.comparable(false)); d != "" {
-		wrong = append(wrong, disproof{what + ": the portal ends in another state (-without +with)", d})
+	if d := diff(c.results[last].after.comparable(false), scenes[last].after.comparable(false)); d != "" {
+		wrong = append(wrong, violation{what + ": the portal ends in another state (-without +with)", d})
 	}
 	return wrong
 }
 
 // endings are the outcomes of a scene's runs as one text. A run that found
 // nothing to do because it was done before has ended well too.
-func endings(p played) string {
+func outcomesOf(p scenarioResult) string {
 	var out []string
 	for _, r := range p.runs {
 		out = append(out, r.outcome)
@@ -71,18 +71,18 @@ func endings(p played) string {
 	return cmp.Or(strings.Join(out, ", "), "none")
 }
 
-func proveSecondRun(ctx context.Context, c *proving) ([]disproof, bool, error) {
-	w, scenes, err := c.play(ctx, variation{again: true})
+func checkSecondRun(ctx context.Context, c *baseline) ([]violation, bool, error) {
+	w, scenes, err := c.runScenarios(ctx, variation{again: true})
 	if err != nil {
 		return nil, true, err
 	}
 	defer w.close()
-	var wrong []disproof
+	var wrong []violation
 	for _, p := range scenes {
 		if len(p.again) > 0 {
-			wrong = append(wrong, disproof{
-				message: fmt.Sprintf("a second run for %s writes again, with nothing changed in between", p.act.scene.Event.original),
-				diff:    c.tell(p.again),
+			wrong = append(wrong, violation{
+				message: fmt.Sprintf("a second run for %s writes again, with nothing changed in between", p.phase.scenario.Event.label),
+				diff:    c.callLines(p.again),
 			})
 		}
 	}
@@ -93,15 +93,15 @@ func proveSecondRun(ctx context.Context, c *proving) ([]disproof, bool, error) {
 }
 
 // tell writes calls as lines of a diff.
-func (c *proving) tell(calls []bitrix.Call) string {
+func (c *baseline) callLines(calls []bitrix.Call) string {
 	var doc []any
 	for _, call := range calls {
 		doc = append(doc, map[string]any{call.Method: c.readable(call)})
 	}
-	return unified(nil, render(doc))
+	return diff(nil, render(doc))
 }
 
-func proveDoubled(ctx context.Context, c *proving) ([]disproof, bool, error) {
+func checkDoubled(ctx context.Context, c *baseline) ([]violation, bool, error) {
 	wrong, err := c.replay(ctx, variation{count: 2}, "two events in one run")
 	if err != nil || len(wrong) > 0 {
 		return wrong, true, err
@@ -113,7 +113,7 @@ func proveDoubled(ctx context.Context, c *proving) ([]disproof, bool, error) {
 // shuffles is how many orders of product rows are tried beside the reverse.
 const shuffles = 3
 
-func proveShuffled(ctx context.Context, c *proving) ([]disproof, bool, error) {
+func checkShuffled(ctx context.Context, c *baseline) ([]violation, bool, error) {
 	if !c.anyRows() {
 		return nil, false, nil
 	}
@@ -127,8 +127,8 @@ func proveShuffled(ctx context.Context, c *proving) ([]disproof, bool, error) {
 }
 
 // anyRows tells whether there is an order that could be another one.
-func (c *proving) anyRows() bool {
-	for _, a := range c.test.acts() {
+func (c *baseline) anyRows() bool {
+	for _, a := range c.test.phases() {
 		for _, items := range a.change.byType() {
 			for _, x := range items {
 				if len(x.rows) > 1 {
@@ -142,7 +142,7 @@ func (c *proving) anyRows() bool {
 
 // shuffle arranges rows in another order: 0 reverses them. Rows of one product
 // keep their order among themselves, for it tells them apart.
-func shuffle(seed uint64) order {
+func shuffle(seed uint64) rowOrder {
 	return func(rows []fields) []fields {
 		out := slices.Clone(rows)
 		if seed == 0 {
@@ -176,18 +176,18 @@ func product(r fields) string {
 // proveResaved saves every product tab anew after the last event, so that all
 // rows have new ids, and lets the rules run again: each element and item has to
 // stay the one that it was.
-func proveResaved(ctx context.Context, c *proving) ([]disproof, bool, error) {
-	w, scenes, err := c.play(ctx, variation{})
+func checkResaved(ctx context.Context, c *baseline) ([]violation, bool, error) {
+	w, scenes, err := c.runScenarios(ctx, variation{})
 	if err != nil {
 		return nil, true, err
 	}
 	defer w.close()
 	last := scenes[len(scenes)-1]
-	event := last.act.scene.Event
+	event := last.phase.scenario.Event
 	saved := false
 	err = w.asPeople(func() error {
-		for typ, things := range last.after.items {
-			for _, x := range things {
+		for typ, records := range last.after.items {
+			for _, x := range records {
 				given, ok := c.rowsOf(typ, x.id)
 				if !ok || x.values[rowsKey] == nil {
 					continue
@@ -200,43 +200,43 @@ func proveResaved(ctx context.Context, c *proving) ([]disproof, bool, error) {
 		}
 		return nil
 	})
-	if err != nil || !saved || event.known.Op == "delete" {
+	if err != nil || !saved || event.kind.Op == "delete" {
 		return nil, false, err
 	}
 	before, err := w.snapshot()
 	if err != nil {
 		return nil, true, err
 	}
-	runs, err := c.hear(ctx, w, event, 1)
+	runs, err := c.deliver(ctx, w, event, 1)
 	if err != nil {
 		return nil, true, err
 	}
 	const what = "product rows saved anew, so that they have new ids"
-	if a, b := endings(last), endings(played{runs: runs}); a != b {
-		return []disproof{{message: fmt.Sprintf("%s: the run ended as %s, before as %s%s", what, b, a, because(firstFailed(runs)))}}, true, nil
+	if a, b := outcomesOf(last), outcomesOf(scenarioResult{runs: runs}); a != b {
+		return []violation{{message: fmt.Sprintf("%s: the run ended as %s, before as %s%s", what, b, a, reason(firstFailed(runs)))}}, true, nil
 	}
 	after, err := w.snapshot()
 	if err != nil {
 		return nil, true, err
 	}
-	if d := unified(before.comparable(true), after.comparable(true)); d != "" {
-		return []disproof{{what + ": elements or items are changed or made anew (-before +after)", d}}, true, nil
+	if d := diff(before.comparable(true), after.comparable(true)); d != "" {
+		return []violation{{what + ": elements or items are changed or made anew (-before +after)", d}}, true, nil
 	}
 	return nil, true, nil
 }
 
-func firstFailed(runs []ran) ran {
+func firstFailed(runs []ruleRun) ruleRun {
 	for _, r := range runs {
 		if r.err != nil {
 			return r
 		}
 	}
-	return ran{}
+	return ruleRun{}
 }
 
 // rowsOf returns an item with the rows that people gave it last.
-func (c *proving) rowsOf(typ int, id int64) (entity, bool) {
-	acts := c.test.acts()
+func (c *baseline) rowsOf(typ int, id int64) (item, bool) {
+	acts := c.test.phases()
 	for _, a := range slices.Backward(acts) {
 		for _, x := range a.change.byType()[typ] {
 			if x.id == id && x.hasRows {
@@ -244,14 +244,14 @@ func (c *proving) rowsOf(typ int, id int64) (entity, bool) {
 			}
 		}
 	}
-	return entity{}, false
+	return item{}, false
 }
 
 // maxCrashes is how many crashes are tried; of more writes some are chosen,
 // evenly.
 const maxCrashes = 100
 
-func proveCrash(ctx context.Context, c *proving) ([]disproof, bool, error) {
+func checkCrash(ctx context.Context, c *baseline) ([]violation, bool, error) {
 	if c.writes == 0 {
 		return nil, false, nil
 	}
@@ -266,15 +266,15 @@ func proveCrash(ctx context.Context, c *proving) ([]disproof, bool, error) {
 	return nil, true, nil
 }
 
-func proveAfterDelete(ctx context.Context, c *proving) ([]disproof, bool, error) {
-	last := c.base[len(c.base)-1]
-	event := last.act.scene.Event
-	gone, ok := event.with("delete")
-	late, also := event.with("update")
-	if !ok || !also || c.world.entityType(event) == 0 {
+func checkAfterDelete(ctx context.Context, c *baseline) ([]violation, bool, error) {
+	last := c.results[len(c.results)-1]
+	event := last.phase.scenario.Event
+	gone, ok := event.withOperation("delete")
+	late, also := event.withOperation("update")
+	if !ok || !also || c.sandbox.entityType(event) == 0 {
 		return nil, false, nil
 	}
-	w, _, err := c.play(ctx, variation{})
+	w, _, err := c.runScenarios(ctx, variation{})
 	if err != nil {
 		return nil, true, err
 	}
@@ -282,29 +282,29 @@ func proveAfterDelete(ctx context.Context, c *proving) ([]disproof, bool, error)
 	if err := w.deleteEntity(event); err != nil {
 		return nil, true, err
 	}
-	if _, err := c.hear(ctx, w, gone, 1); err != nil {
+	if _, err := c.deliver(ctx, w, gone, 1); err != nil {
 		return nil, true, err
 	}
 	before, err := w.snapshot()
 	if err != nil {
 		return nil, true, err
 	}
-	w.rec.take()
-	runs, err := c.hear(ctx, w, late, 1)
+	w.rec.takeWrites()
+	runs, err := c.deliver(ctx, w, late, 1)
 	if err != nil || len(runs) == 0 {
 		return nil, len(runs) > 0, err
 	}
-	writes := w.rec.take()
+	writes := w.rec.takeWrites()
 	after, err := w.snapshot()
 	if err != nil {
 		return nil, true, err
 	}
-	message := fmt.Sprintf("%s comes after the deletion and still ", late.original)
-	if d := unified(before.comparable(true), after.comparable(true)); d != "" {
-		return []disproof{{message + "changes the portal (-before +after)", d}}, true, nil
+	message := fmt.Sprintf("%s comes after the deletion and still ", late.label)
+	if d := diff(before.comparable(true), after.comparable(true)); d != "" {
+		return []violation{{message + "changes the portal (-before +after)", d}}, true, nil
 	}
 	if len(writes) > 0 {
-		return []disproof{{message + "writes", c.tell(writes)}}, true, nil
+		return []violation{{message + "writes", c.callLines(writes)}}, true, nil
 	}
 	return nil, true, nil
 }

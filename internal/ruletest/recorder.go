@@ -68,7 +68,7 @@ func (r *recorder) send(ctx context.Context, calls []bitrix.Call) []bitrix.Answe
 	var real []bitrix.Call
 	var at []int
 	for i, c := range calls {
-		if a, ok := r.standIn(c.Method); ok {
+		if a, ok := r.answerFor(c.Method); ok {
 			answers[i] = a
 			continue
 		}
@@ -103,14 +103,14 @@ func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) 
 	reply := engine.Reply{Status: http.StatusOK}
 	if n, err := strconv.Atoi(status); err == nil {
 		reply.Status = n
-	} else if a, ok := r.standIn(p.Method); ok {
+	} else if a, ok := r.answerFor(p.Method); ok {
 		reply.Body = a.Result
 	}
 	return reply, nil
 }
 
 // standIn is what the test says of a method.
-func (r *recorder) standIn(method string) (bitrix.Answer, bool) {
+func (r *recorder) answerFor(method string) (bitrix.Answer, bool) {
 	key := strings.ToLower(method)
 	if code, ok := r.refusals[key]; ok {
 		return bitrix.Answer{Total: -1, Next: -1, Err: &bitrix.Error{
@@ -133,7 +133,7 @@ func (r *recorder) List(ctx context.Context, call bitrix.Call, wrapper string) (
 	if crashed {
 		return nil, errCrash
 	}
-	if a, ok := r.standIn(call.Method); ok {
+	if a, ok := r.answerFor(call.Method); ok {
 		if a.Err != nil {
 			return nil, a.Err
 		}
@@ -155,7 +155,7 @@ func rowsIn(result json.RawMessage, wrapper string) (rows []json.RawMessage, err
 }
 
 // take returns the writes since the last take.
-func (r *recorder) take() []bitrix.Call {
+func (r *recorder) takeWrites() []bitrix.Call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := r.writes

@@ -64,7 +64,7 @@ func (p *printer) result(x *Result) {
 	if x.Passed() {
 		if p.o.Verbose {
 			p.line("%s %s: %s", p.paint(green, "ok  "), x.File, x.Name)
-			p.proofs(x)
+			p.checks(x)
 		}
 		return
 	}
@@ -74,8 +74,8 @@ func (p *printer) result(x *Result) {
 		if f.Pos != x.Pos {
 			at = fmt.Sprintf("line %d: ", f.Line)
 		}
-		if f.Proof != "" {
-			at += "proof " + p.paint(bold, f.Proof) + ": "
+		if f.Check != "" {
+			at += "proof " + p.paint(bold, f.Check) + ": "
 		}
 		p.line("    %s%s", at, f.Message)
 		for l := range strings.Lines(f.Diff) {
@@ -83,7 +83,7 @@ func (p *printer) result(x *Result) {
 		}
 	}
 	if p.o.Verbose {
-		p.proofs(x)
+		p.checks(x)
 	}
 }
 
@@ -101,8 +101,8 @@ func (p *printer) diffLine(l string) {
 	p.line("        %s", l)
 }
 
-func (p *printer) proofs(x *Result) {
-	for _, pr := range x.Proofs {
+func (p *printer) checks(x *Result) {
+	for _, pr := range x.Checks {
 		text := fmt.Sprintf("         %-7s %s", pr.Status, pr.Name)
 		if pr.Reason != "" {
 			text += ": " + pr.Reason
@@ -133,7 +133,7 @@ func Summary(r *Report) string {
 			failed++
 		}
 	}
-	n := r.Proofs()
+	n := r.Checks()
 	parts := []string{amount(r.Files, "file"), amount(len(r.Results), "test"), amount(n[Passed]+n[Failed], "proof")}
 	if n[Skipped] > 0 {
 		parts = append(parts, amount(n[Skipped], "proof")+" skipped")
@@ -179,17 +179,17 @@ type jsonTest struct {
 	Name     string        `json:"name"`
 	Passed   bool          `json:"passed"`
 	Failures []jsonFailure `json:"failures,omitempty"`
-	Proofs   []jsonProof   `json:"proofs,omitempty"`
+	Checks   []jsonCheck   `json:"proofs,omitempty"`
 }
 
 type jsonFailure struct {
 	Line    int    `json:"line"`
-	Proof   string `json:"proof,omitempty"`
+	Check   string `json:"proof,omitempty"`
 	Message string `json:"message"`
 	Diff    string `json:"diff,omitempty"`
 }
 
-type jsonProof struct {
+type jsonCheck struct {
 	Name   string `json:"name"`
 	Status Status `json:"status"`
 	Reason string `json:"reason,omitempty"`
@@ -222,10 +222,10 @@ func WriteJSON(w io.Writer, r *Report, cover bool) error {
 	for _, x := range r.Results {
 		t := jsonTest{File: x.File, Line: x.Line, Name: x.Name, Passed: x.Passed()}
 		for _, f := range x.Failures {
-			t.Failures = append(t.Failures, jsonFailure{f.Line, f.Proof, f.Message, f.Diff})
+			t.Failures = append(t.Failures, jsonFailure{f.Line, f.Check, f.Message, f.Diff})
 		}
-		for _, p := range x.Proofs {
-			t.Proofs = append(t.Proofs, jsonProof(p))
+		for _, p := range x.Checks {
+			t.Checks = append(t.Checks, jsonCheck(p))
 		}
 		doc.Tests = append(doc.Tests, t)
 	}
@@ -331,8 +331,8 @@ func failureText(x *Result) string {
 	var b strings.Builder
 	for _, f := range x.Failures {
 		fmt.Fprintf(&b, "%s:%d: ", f.File, f.Line)
-		if f.Proof != "" {
-			b.WriteString("proof " + f.Proof + ": ")
+		if f.Check != "" {
+			b.WriteString("proof " + f.Check + ": ")
 		}
 		b.WriteString(f.Message + "\n" + f.Diff)
 	}

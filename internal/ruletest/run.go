@@ -40,7 +40,7 @@ type Result struct {
 	diag.Pos
 	Name     string
 	Failures []Failure
-	Proofs   []ProofResult
+	Checks   []CheckResult
 	Took     time.Duration
 }
 
@@ -48,7 +48,7 @@ type Result struct {
 func (r *Result) Passed() bool { return len(r.Failures) == 0 }
 
 // ProofResult is what became of one proof.
-type ProofResult struct {
+type CheckResult struct {
 	Name   string
 	Status Status
 	Reason string // of Skipped
@@ -78,10 +78,10 @@ func (r *Report) Failed() bool {
 }
 
 // Proofs counts the proofs by status.
-func (r *Report) Proofs() map[Status]int {
+func (r *Report) Checks() map[Status]int {
 	out := map[Status]int{}
 	for _, x := range r.Results {
-		for _, p := range x.Proofs {
+		for _, p := range x.Checks {
 			out[p.Status]++
 		}
 	}
@@ -93,14 +93,14 @@ func (r *Report) Proofs() map[Status]int {
 func Run(ctx context.Context, files, untested []string, o Options) (*Report, error) {
 	r := &Report{Coverage: newCoverage(), Files: len(files), sources: sources{}}
 	type job struct {
-		stage  *stage
-		result *Result
-		cover  *Coverage
-		err    error
+		fixture *fixture
+		result  *Result
+		cover   *Coverage
+		err     error
 	}
 	var jobs []*job
 	for _, path := range files {
-		f, list, err := loadTest(path, o.Actions, r.sources)
+		f, list, err := loadFile(path, o.Actions, r.sources)
 		if err != nil {
 			return nil, err
 		}
@@ -108,11 +108,11 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 		if f == nil {
 			continue
 		}
-		for _, t := range f.layout.Tests {
-			s := newStage(f, t)
+		for _, t := range f.content.Tests {
+			s := newFixture(f, t)
 			r.Coverage.declare(s)
 			if o.Match == nil || o.Match.MatchString(t.Name.text) {
-				jobs = append(jobs, &job{stage: s, cover: newCoverage()})
+				jobs = append(jobs, &job{fixture: s, cover: newCoverage()})
 			}
 		}
 	}
@@ -130,7 +130,7 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()
-			j.result, j.err = j.stage.test1(ctx, j.cover)
+			j.result, j.err = j.fixture.runTest(ctx, j.cover)
 		})
 	}
 	wg.Wait()
@@ -145,9 +145,9 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 }
 
 // newStage binds the inputs of a test, which were checked with its file.
-func newStage(f *testFile, t *test) *stage {
-	s := &stage{file: f, test: t, schema: f.schema}
-	merged := mergeInputs(f.layout.Inputs, t.Inputs)
+func newFixture(f *file, t *test) *fixture {
+	s := &fixture{file: f, test: t, schema: f.schema}
+	merged := mergeInputs(f.content.Inputs, t.Inputs)
 	for _, set := range f.sets {
 		values, _ := inputsFor(set, merged)
 		s.sets = append(s.sets, boundSet{set, values})
@@ -156,16 +156,16 @@ func newStage(f *testFile, t *test) *stage {
 }
 
 // test1 runs one test: its expectations, and when they hold its proofs.
-func (s *stage) test1(ctx context.Context, cover *Coverage) (*Result, error) {
+func (s *fixture) runTest(ctx context.Context, cover *Coverage) (*Result, error) {
 	started := time.Now()
 	r := &Result{Pos: s.test.Name.pos, Name: s.test.Name.text}
 	defer func() { r.Took = time.Since(started) }()
-	w, scenes, err := s.play(ctx, variation{})
+	w, scenes, err := s.runScenarios(ctx, variation{})
 	if err != nil {
-		return r, s.judge(r, "", err)
+		return r, s.dataFailure(r, "", err)
 	}
 	defer w.close()
-	c := &proving{stage: s, base: scenes, world: w}
+	c := &baseline{fixture: s, results: scenes, sandbox: w}
 	for _, p := range scenes {
 		r.Failures = append(r.Failures, s.verify(p)...)
 		c.writes += len(p.writes)
@@ -174,23 +174,23 @@ func (s *stage) test1(ctx context.Context, cover *Coverage) (*Result, error) {
 	if !r.Passed() {
 		return r, nil
 	}
-	for _, p := range proofs {
+	for _, p := range builtinChecks {
 		if skip, ok := fields(s.test.SkipProofs).get(p.name); ok {
-			r.Proofs = append(r.Proofs, ProofResult{p.name, Skipped, text(skip.value)})
+			r.Checks = append(r.Checks, CheckResult{p.name, Skipped, text(skip.value)})
 			continue
 		}
-		if err := s.prove(ctx, r, c, p); err != nil {
+		if err := s.runCheck(ctx, r, c, p); err != nil {
 			return r, err
 		}
 	}
 	return r, nil
 }
 
-func (s *stage) prove(ctx context.Context, r *Result, c *proving, p proof) error {
-	wrong, applies, err := proofRuns[p.name](ctx, c)
+func (s *fixture) runCheck(ctx context.Context, r *Result, c *baseline, p builtinCheck) error {
+	wrong, applies, err := checkFuncs[p.name](ctx, c)
 	if err != nil {
-		r.Proofs = append(r.Proofs, ProofResult{Name: p.name, Status: Failed})
-		return s.judge(r, p.name, err)
+		r.Checks = append(r.Checks, CheckResult{Name: p.name, Status: Failed})
+		return s.dataFailure(r, p.name, err)
 	}
 	status := Passed
 	switch {
@@ -199,21 +199,21 @@ func (s *stage) prove(ctx context.Context, r *Result, c *proving, p proof) error
 	case !applies:
 		status = NotFit
 	}
-	r.Proofs = append(r.Proofs, ProofResult{Name: p.name, Status: status})
+	r.Checks = append(r.Checks, CheckResult{Name: p.name, Status: status})
 	for _, d := range wrong {
-		r.Failures = append(r.Failures, Failure{Pos: s.test.Name.pos, Proof: p.name, Message: d.message, Diff: d.diff})
+		r.Failures = append(r.Failures, Failure{Pos: s.test.Name.pos, Check: p.name, Message: d.message, Diff: d.diff})
 	}
 	return nil
 }
 
 // judge turns what the portal said of the test's own data into a failure of the
 // test; everything else is ours.
-func (s *stage) judge(r *Result, proof string, err error) error {
-	var misfit *diag.Finding
-	if !errors.As(err, &misfit) {
+func (s *fixture) dataFailure(r *Result, check string, err error) error {
+	var refused *diag.Finding
+	if !errors.As(err, &refused) {
 		return fmt.Errorf("%s: test %q: %w", s.test.Name.pos, s.test.Name.text, err)
 	}
-	r.Failures = append(r.Failures, Failure{Pos: misfit.Pos, Proof: proof, Message: misfit.Text()})
+	r.Failures = append(r.Failures, Failure{Pos: refused.Pos, Check: check, Message: refused.Text()})
 	return nil
 }
 

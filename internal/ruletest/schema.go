@@ -17,30 +17,30 @@ type schema struct {
 
 // itemType are the fields of a type of items.
 type itemType struct {
-	fields map[string]*portalField // by the name that crm.item.* uses
-	names  []string                // of those that can be written
-	short  string                  // the owner type of product rows
+	fields map[string]*fieldInfo // by the name that crm.item.* uses
+	names  []string              // of those that can be written
+	short  string                // the owner type of product rows
 	rows   bool
 }
 
 // listType are the fields of a list.
 type listType struct {
 	id, code, name string
-	columns        []*portalField
+	columns        []*fieldInfo
 }
 
 // portalField is a field or a property.
-type portalField struct {
+type fieldInfo struct {
 	name             string // title, ufCrm5Total; NAME, PROPERTY_101
 	code, title      string // of a property
-	typ              string
+	dataType         string
 	readOnly, custom bool
 	multiple         bool
 	options          map[string]string // texts by their ids
 }
 
 // label is how tests call it: a property by its code.
-func (c *portalField) label() string {
+func (c *fieldInfo) label() string {
 	if c.code != "" {
 		return c.code
 	}
@@ -48,7 +48,7 @@ func (c *portalField) label() string {
 }
 
 // optionID returns the id of an option's text.
-func (c *portalField) optionID(text string) (string, bool) {
+func (c *fieldInfo) optionID(text string) (string, bool) {
 	for id, t := range c.options {
 		if t == text || id == text {
 			return id, true
@@ -59,7 +59,7 @@ func (c *portalField) optionID(text string) (string, bool) {
 
 // find returns the field of a type by the name in a test, which may be the
 // stored one.
-func (t *itemType) find(name string) *portalField {
+func (t *itemType) find(name string) *fieldInfo {
 	if c := t.fields[name]; c != nil {
 		return c
 	}
@@ -72,13 +72,13 @@ func (t *itemType) find(name string) *portalField {
 }
 
 // find returns the property with a name: its code, its title, PROPERTY_101.
-func (l *listType) find(name string) *portalField {
+func (l *listType) find(name string) *fieldInfo {
 	bare := strings.TrimPrefix(name, "PROPERTY_")
-	for _, is := range []func(*portalField) bool{
-		func(c *portalField) bool { return c.name == name },
-		func(c *portalField) bool { return c.code != "" && (c.code == name || c.code == bare) },
-		func(c *portalField) bool { return c.title != "" && c.title == name },
-		func(c *portalField) bool { return strings.EqualFold(c.code, name) && c.code != "" },
+	for _, is := range []func(*fieldInfo) bool{
+		func(c *fieldInfo) bool { return c.name == name },
+		func(c *fieldInfo) bool { return c.code != "" && (c.code == name || c.code == bare) },
+		func(c *fieldInfo) bool { return c.title != "" && c.title == name },
+		func(c *fieldInfo) bool { return strings.EqualFold(c.code, name) && c.code != "" },
 	} {
 		if i := slices.IndexFunc(l.columns, is); i >= 0 {
 			return l.columns[i]
@@ -107,18 +107,18 @@ func (s *schema) list(ref string) (int, *listType, bool) {
 }
 
 // readSchema asks the portal.
-func (w *world) readSchema(spec *portalSpec) (*schema, error) {
+func (w *portal) readSchema(spec *setup) (*schema, error) {
 	s := &schema{types: map[int]*itemType{}, lists: map[int]*listType{}}
 	var types []int
 	for _, o := range schemas.Owners() {
 		types = append(types, o.ID)
 	}
-	result, err := w.rest("crm.type.list", map[string]any{})
+	result, err := w.call("crm.type.list", map[string]any{})
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range list(record(result)["types"]) {
-		id, _ := strconv.Atoi(text(record(t)["entityTypeId"]))
+	for _, t := range array(object(result)["types"]) {
+		id, _ := strconv.Atoi(text(object(t)["entityTypeId"]))
 		types = append(types, id)
 	}
 	for _, id := range types {
@@ -126,7 +126,7 @@ func (w *world) readSchema(spec *portalSpec) (*schema, error) {
 			return nil, err
 		}
 	}
-	lists, err := w.restAll("lists.get", map[string]any{"IBLOCK_TYPE_ID": "lists"}, "")
+	lists, err := w.callAll("lists.get", map[string]any{"IBLOCK_TYPE_ID": "lists"}, "")
 	if err != nil {
 		return nil, err
 	}
@@ -145,20 +145,20 @@ func (w *world) readSchema(spec *portalSpec) (*schema, error) {
 	return s, nil
 }
 
-func (w *world) readType(id int) (*itemType, error) {
-	result, err := w.rest("crm.item.fields", map[string]any{"entityTypeId": id})
+func (w *portal) readType(id int) (*itemType, error) {
+	result, err := w.call("crm.item.fields", map[string]any{"entityTypeId": id})
 	if err != nil {
 		return nil, err
 	}
-	t := &itemType{fields: map[string]*portalField{}, short: schemas.OwnerByType(id).Short}
-	for name, v := range record(record(result)["fields"]) {
-		d := record(v)
-		c := &portalField{
-			name: name, title: text(d["upperName"]), typ: text(d["type"]), readOnly: d["isReadOnly"] == true,
+	t := &itemType{fields: map[string]*fieldInfo{}, short: schemas.OwnerByType(id).Short}
+	for name, v := range object(object(result)["fields"]) {
+		d := object(v)
+		c := &fieldInfo{
+			name: name, title: text(d["upperName"]), dataType: text(d["type"]), readOnly: d["isReadOnly"] == true,
 			custom: d["isDynamic"] == true, multiple: d["isMultiple"] == true, options: map[string]string{},
 		}
-		for _, o := range list(d["items"]) {
-			c.options[text(record(o)["ID"])] = text(record(o)["VALUE"])
+		for _, o := range array(d["items"]) {
+			c.options[text(object(o)["ID"])] = text(object(o)["VALUE"])
 		}
 		t.fields[name] = c
 		if !c.readOnly {
@@ -169,27 +169,27 @@ func (w *world) readType(id int) (*itemType, error) {
 	return t, nil
 }
 
-func (w *world) readList(l map[string]any) (*listType, error) {
+func (w *portal) readList(l map[string]any) (*listType, error) {
 	out := &listType{id: text(l["ID"]), code: text(l["CODE"]), name: text(l["NAME"])}
-	result, err := w.rest("lists.field.get", map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": out.id})
+	result, err := w.call("lists.field.get", map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": out.id})
 	if err != nil {
 		return nil, err
 	}
-	for name, v := range record(result) {
-		d := record(v)
-		c := &portalField{
-			name: name, code: text(d["CODE"]), typ: text(d["TYPE"]), multiple: text(d["MULTIPLE"]) == "Y",
+	for name, v := range object(result) {
+		d := object(v)
+		c := &fieldInfo{
+			name: name, code: text(d["CODE"]), dataType: text(d["TYPE"]), multiple: text(d["MULTIPLE"]) == "Y",
 			readOnly: !strings.HasPrefix(name, "PROPERTY_") && name != "NAME", options: map[string]string{},
 		}
 		if strings.HasPrefix(name, "PROPERTY_") {
 			c.title = text(d["NAME"])
 		}
-		for id, o := range record(d["DISPLAY_VALUES_FORM"]) {
+		for id, o := range object(d["DISPLAY_VALUES_FORM"]) {
 			c.options[id] = text(o)
 		}
 		out.columns = append(out.columns, c)
 	}
-	slices.SortFunc(out.columns, func(a, b *portalField) int {
+	slices.SortFunc(out.columns, func(a, b *fieldInfo) int {
 		if len(a.name) != len(b.name) {
 			return len(a.name) - len(b.name)
 		}

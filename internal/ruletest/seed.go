@@ -22,9 +22,9 @@ type Seed struct {
 // seedLayout is the file as it is written.
 type seedLayout struct {
 	Version string              `yaml:"version" doc:"1; may be left out"`
-	Portal  *portalSpec         `yaml:"portal" doc:"what people have set up: demo, or types and lists; demo when it is not given" example:"demo"`
+	Portal  *setup              `yaml:"portal" doc:"what people have set up: demo, or types and lists; demo when it is not given" example:"demo"`
 	Users   map[string]userForm `yaml:"users" doc:"users by their ids; 1 is the administrator whom the webhook belongs to" example:"{7: {name: Berta, admin: false}}"`
-	Data    state               `yaml:",inline"`
+	Data    data                `yaml:",inline"`
 }
 
 type userForm struct {
@@ -45,7 +45,7 @@ func ReadSeed(name string, data []byte) (*Seed, diag.List) {
 	s := &Seed{}
 	list.Add(yamlfile.Decode(f, f.Root, &s.layout)...)
 	if s.layout.Portal == nil {
-		s.layout.Portal = &portalSpec{demo: true}
+		s.layout.Portal = &setup{demo: true}
 	}
 	if !list.HasErrors() {
 		s.check(&list, f)
@@ -64,7 +64,7 @@ func (s *Seed) check(list *diag.List, f *yamlfile.File) {
 		list.Errorf(start, "invalid-value", "version %q is not known, this is version 1", v)
 	}
 	s.readUsers(list, f)
-	w, err := newWorld(s.layout.Portal, nil)
+	w, err := newPortal(s.layout.Portal, nil)
 	if err != nil {
 		list.Errorf(start, "invalid-value", "the portal cannot be set up: %v", err)
 		return
@@ -109,18 +109,18 @@ func (s *Seed) readUsers(list *diag.List, f *yamlfile.File) {
 // Sow sets a new portal up and fills it as people in its pages would, which no
 // limit of the portal holds up. Counters and history begin after it. An error
 // means that the portal is not new.
-func (s *Seed) Sow(portal *emulator.Portal) error {
-	if err := s.layout.Portal.setUp(portal); err != nil {
+func (s *Seed) Fill(emulated *emulator.Portal) error {
+	if err := s.layout.Portal.setUp(emulated); err != nil {
 		return err
 	}
 	for _, u := range s.users {
-		portal.AddUser(u)
+		emulated.AddUser(u)
 	}
-	w := &world{portal: portal, path: "/_emulator/person/", schema: s.schema}
+	w := &portal{emulator: emulated, path: "/_emulator/person/", schema: s.schema}
 	if err := w.apply(&s.layout.Data, nil); err != nil {
 		return err
 	}
-	portal.Reset()
+	emulated.Reset()
 	return nil
 }
 

@@ -27,7 +27,7 @@ func TestSeed(t *testing.T) {
 	}
 	p := emulator.New(emulator.Config{Plan: emulator.PlanStandard})
 	t.Cleanup(p.Close)
-	if err := seed.Sow(p); err != nil {
+	if err := seed.Fill(p); err != nil {
 		t.Fatal(err)
 	}
 	if s := p.Stats(); s.Requests != 0 || s.HighestLevel != 0 || len(p.History()) != 0 {
@@ -53,7 +53,7 @@ func TestSeed(t *testing.T) {
 		t.Error(err)
 	}
 	// Twice does not go: the portal is not new any more.
-	if err := seed.Sow(p); err == nil {
+	if err := seed.Fill(p); err == nil {
 		t.Error("sown twice")
 	}
 }

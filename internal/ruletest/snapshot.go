@@ -9,7 +9,7 @@ import (
 )
 
 // thing is an item or an element as tests see it.
-type thing struct {
+type record struct {
 	id     int64
 	code   string         // of an element
 	values map[string]any // without empty ones; properties by their codes
@@ -17,48 +17,48 @@ type thing struct {
 
 // snapshot is the portal's data.
 type snapshot struct {
-	items    map[int][]thing // by type, in the order of ids
-	elements map[int][]thing // by list
+	items    map[int][]record // by type, in the order of ids
+	elements map[int][]record // by list
 }
 
 // portalKeeps are fields of items that the portal writes by itself and that
 // depend on when a thing was made.
-var portalKeeps = map[string]bool{
+var automaticFields = map[string]bool{
 	"id": true, "entityTypeId": true, "createdTime": true, "updatedTime": true, "movedTime": true, "lastActivityTime": true,
 	"createdBy": true, "updatedBy": true, "movedBy": true, "lastActivityBy": true, "previousStageId": true, "accountNumber": true,
 }
 
 // snapshot reads everything.
-func (w *world) snapshot() (*snapshot, error) {
-	s := &snapshot{items: map[int][]thing{}, elements: map[int][]thing{}}
+func (w *portal) snapshot() (*snapshot, error) {
+	s := &snapshot{items: map[int][]record{}, elements: map[int][]record{}}
 	for _, typ := range slices.Sorted(maps.Keys(w.schema.types)) {
-		things, err := w.items(typ)
+		records, err := w.items(typ)
 		if err != nil {
 			return nil, err
 		}
-		s.items[typ] = things
+		s.items[typ] = records
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.schema.lists)) {
-		things, err := w.elements(id)
+		records, err := w.elements(id)
 		if err != nil {
 			return nil, err
 		}
-		s.elements[id] = things
+		s.elements[id] = records
 	}
 	return s, nil
 }
 
-func (w *world) items(typ int) ([]thing, error) {
-	rows, err := w.restAll("crm.item.list", map[string]any{"entityTypeId": typ, "order": map[string]any{"id": "asc"}}, "items")
+func (w *portal) items(typ int) ([]record, error) {
+	rows, err := w.callAll("crm.item.list", map[string]any{"entityTypeId": typ, "order": map[string]any{"id": "asc"}}, "items")
 	if err != nil {
 		return nil, err
 	}
 	t := w.schema.types[typ]
-	out := make([]thing, 0, len(rows))
+	out := make([]record, 0, len(rows))
 	for _, r := range rows {
-		x := t.thing(r)
+		x := t.record(r)
 		if t.rows {
-			products, err := w.restAll("crm.item.productrow.list", map[string]any{
+			products, err := w.callAll("crm.item.productrow.list", map[string]any{
 				"filter": map[string]any{"=ownerType": t.short, "=ownerId": x.id}, "order": map[string]any{"sort": "asc", "id": "asc"},
 			}, "productRows")
 			if err != nil {
@@ -73,15 +73,15 @@ func (w *world) items(typ int) ([]thing, error) {
 	return out, nil
 }
 
-func (t *itemType) thing(r map[string]any) thing {
+func (t *itemType) record(r map[string]any) record {
 	id, _ := strconv.ParseInt(text(r["id"]), 10, 64)
-	x := thing{id: id, values: map[string]any{}}
+	x := record{id: id, values: map[string]any{}}
 	for name, v := range r {
 		c := t.fields[name]
 		if c != nil {
 			v = c.shown(v)
 		}
-		if !empty(v) && !(c != nil && c.linksNothing(v)) {
+		if !empty(v) && !(c != nil && c.isEmptyLink(v)) {
 			x.values[name] = v
 		}
 	}
@@ -89,12 +89,12 @@ func (t *itemType) thing(r map[string]any) thing {
 }
 
 // linksNothing tells the 0 that some links have where they lead nowhere.
-func (c *portalField) linksNothing(v any) bool {
-	return text(v) == "0" && (strings.HasPrefix(c.typ, "crm_") || c.name == "webformId")
+func (c *fieldInfo) isEmptyLink(v any) bool {
+	return text(v) == "0" && (strings.HasPrefix(c.dataType, "crm_") || c.name == "webformId")
 }
 
 // shown is a value as tests write it: choices by their texts.
-func (c *portalField) shown(v any) any {
+func (c *fieldInfo) shown(v any) any {
 	if several, ok := v.([]any); ok {
 		out := make([]any, len(several))
 		for i, x := range several {
@@ -123,30 +123,30 @@ func rowValues(rows []map[string]any) []any {
 	return out
 }
 
-func (w *world) elements(list int) ([]thing, error) {
-	rows, err := w.restAll("lists.element.get", map[string]any{
+func (w *portal) elements(list int) ([]record, error) {
+	rows, err := w.callAll("lists.element.get", map[string]any{
 		"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": list, "ELEMENT_ORDER": map[string]any{"ID": "asc"},
 	}, "")
 	if err != nil {
 		return nil, err
 	}
-	out := make([]thing, 0, len(rows))
+	out := make([]record, 0, len(rows))
 	for _, r := range rows {
-		out = append(out, w.schema.lists[list].thing(r))
+		out = append(out, w.schema.lists[list].record(r))
 	}
 	return out, nil
 }
 
-func (l *listType) thing(r map[string]any) thing {
+func (l *listType) record(r map[string]any) record {
 	id, _ := strconv.ParseInt(text(r["ID"]), 10, 64)
-	x := thing{id: id, code: text(r["CODE"]), values: map[string]any{"ID": text(r["ID"])}}
+	x := record{id: id, code: text(r["CODE"]), values: map[string]any{"ID": text(r["ID"])}}
 	if x.code != "" {
 		x.values["CODE"] = x.code
 	}
 	for _, c := range l.columns {
 		v := r[c.name]
 		if strings.HasPrefix(c.name, "PROPERTY_") {
-			v = c.property(v)
+			v = c.propertyValue(v)
 		}
 		if !empty(v) {
 			x.values[c.label()] = v
@@ -156,7 +156,7 @@ func (l *listType) thing(r map[string]any) thing {
 }
 
 // property reads {valueId: value}: one value, or the list of them.
-func (c *portalField) property(v any) any {
+func (c *fieldInfo) propertyValue(v any) any {
 	byID, ok := v.(map[string]any)
 	if !ok {
 		return c.shown(v)
@@ -179,12 +179,12 @@ func (c *portalField) property(v any) any {
 }
 
 // find returns the thing with an id.
-func find(things []thing, id int64) (thing, bool) {
-	i := slices.IndexFunc(things, func(x thing) bool { return x.id == id })
+func find(records []record, id int64) (record, bool) {
+	i := slices.IndexFunc(records, func(x record) bool { return x.id == id })
 	if i < 0 {
-		return thing{}, false
+		return record{}, false
 	}
-	return things[i], true
+	return records[i], true
 }
 
 // comparable is the data written so that two portals that came to it in
@@ -192,34 +192,34 @@ func find(things []thing, id int64) (thing, bool) {
 // it also says which element is which.
 func (s *snapshot) comparable(ids bool) []string {
 	doc := map[string]any{}
-	for typ, things := range s.items {
-		if len(things) > 0 {
-			doc[typeName(typ)] = sortedDocs(things, ids)
+	for typ, records := range s.items {
+		if len(records) > 0 {
+			doc[typeName(typ)] = sortedDocs(records, ids)
 		}
 	}
-	for list, things := range s.elements {
-		if len(things) > 0 {
-			doc["elements."+strconv.Itoa(list)] = sortedDocs(things, ids)
+	for list, records := range s.elements {
+		if len(records) > 0 {
+			doc["elements."+strconv.Itoa(list)] = sortedDocs(records, ids)
 		}
 	}
 	return render(doc)
 }
 
-// sortedDocs orders things by their text, so that the order in which they were
+// sortedDocs orders records by their text, so that the order in which they were
 // made does not matter.
-func sortedDocs(things []thing, ids bool) []any {
+func sortedDocs(records []record, ids bool) []any {
 	type entry struct {
 		text string
 		doc  map[string]any
 	}
-	entries := make([]entry, 0, len(things))
-	for _, x := range things {
+	entries := make([]entry, 0, len(records))
+	for _, x := range records {
 		doc := map[string]any{}
 		for name, v := range x.values {
 			switch {
 			case name == rowsKey:
 				doc[name] = sortedRows(v)
-			case !portalKeeps[name] && name != "ID" && name != "CODE":
+			case !automaticFields[name] && name != "ID" && name != "CODE":
 				doc[name] = v
 			}
 		}
@@ -237,7 +237,7 @@ func sortedDocs(things []thing, ids bool) []any {
 }
 
 func sortedRows(v any) any {
-	rows := slices.Clone(list(v))
+	rows := slices.Clone(array(v))
 	slices.SortStableFunc(rows, func(a, b any) int {
 		return strings.Compare(strings.Join(render(a), "\n"), strings.Join(render(b), "\n"))
 	})

@@ -52,14 +52,14 @@ func (fs *fields) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 }
 
 // state is what a portal holds, or what people change in it.
-type state struct {
-	Deals     entities            `yaml:"deals" doc:"deals by their ids; rows are the product rows" example:"{759: {title: Roof, rows: [{productName: Tile, price: 10.5, quantity: 3}]}}"`
-	Leads     entities            `yaml:"leads" doc:"leads by their ids" example:"{5: {title: A call, opportunity: 100}}"`
-	Contacts  entities            `yaml:"contacts" doc:"contacts by their ids" example:"{3: {name: Anna, companyId: 4}}"`
-	Companies entities            `yaml:"companies" doc:"companies by their ids" example:"{4: {title: Daisy}}"`
-	Quotes    entities            `yaml:"quotes" doc:"estimates by their ids" example:"{8: {title: Offer, dealId: 759}}"`
-	Invoices  entities            `yaml:"invoices" doc:"smart invoices by their ids" example:"{7: {title: Invoice, rows: []}}"`
-	Items     map[string]entities `yaml:"items" doc:"items of smart processes by entityTypeId and id" example:"{1032: {5: {ufCrm9Weight: 100}}}"`
+type data struct {
+	Deals     items               `yaml:"deals" doc:"deals by their ids; rows are the product rows" example:"{759: {title: Roof, rows: [{productName: Tile, price: 10.5, quantity: 3}]}}"`
+	Leads     items               `yaml:"leads" doc:"leads by their ids" example:"{5: {title: A call, opportunity: 100}}"`
+	Contacts  items               `yaml:"contacts" doc:"contacts by their ids" example:"{3: {name: Anna, companyId: 4}}"`
+	Companies items               `yaml:"companies" doc:"companies by their ids" example:"{4: {title: Daisy}}"`
+	Quotes    items               `yaml:"quotes" doc:"estimates by their ids" example:"{8: {title: Offer, dealId: 759}}"`
+	Invoices  items               `yaml:"invoices" doc:"smart invoices by their ids" example:"{7: {title: Invoice, rows: []}}"`
+	Items     map[string]items    `yaml:"items" doc:"items of smart processes by entityTypeId and id" example:"{1032: {5: {ufCrm9Weight: 100}}}"`
 	Elements  map[string]elements `yaml:"elements" doc:"elements of lists, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile, DEAL: 759}]}"`
 }
 
@@ -71,9 +71,9 @@ var builtinKeys = map[int]string{
 }
 
 // byType returns the items of all types, by type.
-func (s *state) byType() map[int]entities {
-	out := map[int]entities{}
-	for typ, items := range map[int]entities{
+func (s *data) byType() map[int]items {
+	out := map[int]items{}
+	for typ, items := range map[int]items{
 		schemas.TypeLead: s.Leads, schemas.TypeDeal: s.Deals, schemas.TypeContact: s.Contacts,
 		schemas.TypeCompany: s.Companies, schemas.TypeQuote: s.Quotes, schemas.TypeSmartInvoice: s.Invoices,
 	} {
@@ -89,10 +89,10 @@ func (s *state) byType() map[int]entities {
 }
 
 // entities are items of one type, in the order of their ids.
-type entities []entity
+type items []item
 
 // entity is an item with its product rows.
-type entity struct {
+type item struct {
 	id     int64
 	pos    diag.Pos
 	fields fields
@@ -103,10 +103,10 @@ type entity struct {
 }
 
 // UnmarshalNode reads a mapping of ids to fields; null takes an item away.
-func (es *entities) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+func (es *items) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	m, list := f.Mapping(n)
 	for _, e := range m.Entries {
-		x := entity{pos: f.Pos(e.Key)}
+		x := item{pos: f.Pos(e.Key)}
 		var err error
 		if x.id, err = strconv.ParseInt(e.Name, 10, 64); err != nil || x.id <= 0 {
 			list.Errorf(x.pos, "invalid-value", "want an id, this is %q", e.Name).Hint = "759: {title: Roof}"
@@ -119,14 +119,14 @@ func (es *entities) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 		}
 		*es = append(*es, x)
 	}
-	slices.SortStableFunc(*es, func(a, b entity) int { return cmp.Compare(a.id, b.id) })
+	slices.SortStableFunc(*es, func(a, b item) int { return cmp.Compare(a.id, b.id) })
 	return list
 }
 
 // rowsKey holds the product rows of an item.
 const rowsKey = "rows"
 
-func (x *entity) read(f *yamlfile.File, n *yaml.Node) diag.List {
+func (x *item) read(f *yamlfile.File, n *yaml.Node) diag.List {
 	m, list := f.Mapping(n)
 	for _, e := range m.Entries {
 		if e.Name == rowsKey {

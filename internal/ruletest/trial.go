@@ -11,41 +11,43 @@ import (
 
 // Trial is the first test of a file, to be played outside of Run: an exported
 // run is tried before it is written.
-type Trial struct{ stage *stage }
+type Trial struct{ fixture *fixture }
 
 // ReadTrial reads a test file. With an error among the findings there is no trial.
 func ReadTrial(path string, actions []*engine.Action) (*Trial, diag.List, error) {
-	f, list, err := loadTest(path, actions, sources{})
+	f, list, err := loadFile(path, actions, sources{})
 	if err != nil || list.HasErrors() {
 		return nil, list, err
 	}
-	return &Trial{newStage(f, f.layout.Tests[0])}, list, nil
+	return &Trial{newFixture(f, f.content.Tests[0])}, list, nil
 }
 
 // Play plays the first event of the test. It returns the writing calls that the
 // runs made, and whether what the test expects holds. Calls are compared with the
 // given ones instead of those of the test; nil compares none.
-func (t *Trial) Play(ctx context.Context, expected []wantedCall) (made []bitrix.Call, passes bool, err error) {
-	world, scenes, err := t.stage.play(ctx, variation{})
+func (t *Trial) Play(ctx context.Context, expected []call) (made []bitrix.Call, passes bool, err error) {
+	world, scenes, err := t.fixture.runScenarios(ctx, variation{})
 	if err != nil {
 		return nil, false, fmt.Errorf("play the run: %w", err)
 	}
 	defer world.close()
 	p := scenes[0]
-	p.act.scene.Calls = nil
-	passes = len(t.stage.verify(p)) == 0 && (expected == nil || t.stage.callsDiff(&calls{list: expected}, p.writes) == "")
+	p.phase.scenario.Calls = nil
+	passes = len(t.fixture.verify(p)) == 0 && (expected == nil || t.fixture.callsDiff(&calls{list: expected}, p.writes) == "")
 	return p.writes, passes, nil
 }
 
 // Test runs the test with its proofs.
-func (t *Trial) Test(ctx context.Context) (*Result, error) { return t.stage.test1(ctx, newCoverage()) }
+func (t *Trial) Test(ctx context.Context) (*Result, error) {
+	return t.fixture.runTest(ctx, newCoverage())
+}
 
 // Expected is a writing call as a test expects it: without what differs from
 // portal to portal.
-func (t *Trial) Expected(c bitrix.Call) wantedCall {
-	params := t.stage.readable(c)
+func (t *Trial) Expected(c bitrix.Call) call {
+	params := t.fixture.readable(c)
 	for _, name := range []string{"ELEMENT_CODE", "IBLOCK_TYPE_ID"} {
 		delete(params, name)
 	}
-	return wantedCall{c.Method, params}
+	return call{c.Method, params}
 }

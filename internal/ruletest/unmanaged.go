@@ -25,7 +25,7 @@ type managed struct {
 	outlines     []describe.StepOutline
 }
 
-func (s *stage) managed() *managed {
+func (s *fixture) managed() *managed {
 	m := &managed{items: map[int]map[string]bool{}, elements: map[int]map[string]bool{}}
 	for _, b := range s.sets {
 		for _, r := range b.set.Rules {
@@ -83,9 +83,9 @@ var follows = map[string][]string{
 	"opportunity":         {"taxValue"},
 }
 
-// lost compares things before and after a run and returns the fields of other
+// lost compares records before and after a run and returns the fields of other
 // people that have changed. named are the fields that the run's calls name.
-func (m *managed) lost(own map[string]bool, before, after []thing, named func(x thing) map[string]bool) []string {
+func (m *managed) changedFields(own map[string]bool, before, after []record, named func(x record) map[string]bool) []string {
 	var out []string
 	for _, b := range before {
 		a, ok := find(after, b.id)
@@ -107,7 +107,7 @@ func (m *managed) lost(own map[string]bool, before, after []thing, named func(x 
 			}
 		}
 		for _, name := range fieldNames(b, a) {
-			if !allowed[name] && !portalKeeps[name] && name != "ID" && name != "CODE" && !fits(b.values[name], a.values[name], true) {
+			if !allowed[name] && !automaticFields[name] && name != "ID" && name != "CODE" && !equal(b.values[name], a.values[name], true) {
 				out = append(out, fmt.Sprintf("%s of %d was %s and is %s", name, b.id, short(b.values[name]), short(a.values[name])))
 			}
 		}
@@ -115,9 +115,9 @@ func (m *managed) lost(own map[string]bool, before, after []thing, named func(x 
 	return out
 }
 
-func fieldNames(things ...thing) []string {
+func fieldNames(records ...record) []string {
 	var out []string
-	for _, x := range things {
+	for _, x := range records {
 		for name := range x.values {
 			out = append(out, name)
 		}
@@ -138,8 +138,8 @@ func short(v any) string {
 }
 
 // namedBy collects what writing calls name of an item or an element.
-func (s *stage) namedBy(writes []bitrix.Call, typ, list int) func(x thing) map[string]bool {
-	return func(x thing) map[string]bool {
+func (s *fixture) fieldsInCalls(writes []bitrix.Call, typ, list int) func(x record) map[string]bool {
+	return func(x record) map[string]bool {
 		out := map[string]bool{}
 		for _, c := range writes {
 			p := s.readable(c)
@@ -147,14 +147,14 @@ func (s *stage) namedBy(writes []bitrix.Call, typ, list int) func(x thing) map[s
 			sameElement := text(p["ELEMENT_ID"]) == key || empty(p["ELEMENT_ID"]) && text(p["ELEMENT_CODE"]) == x.code
 			if list != 0 && text(p["IBLOCK_ID"]) == strconv.Itoa(list) && sameElement {
 				clear(out) // an update overwrites the whole element: the last one counts
-				for name := range record(p[fieldsKey]) {
+				for name := range object(p[fieldsKey]) {
 					out[name] = true
 				}
 			}
 			if typ == 0 || text(p["id"]) != key && text(p["ID"]) != key && text(p["ownerId"]) != key {
 				continue
 			}
-			for name := range record(p["fields"]) {
+			for name := range object(p["fields"]) {
 				if f := s.schema.types[typ].find(name); f != nil {
 					out[f.name] = true
 				}
@@ -168,15 +168,15 @@ func (s *stage) namedBy(writes []bitrix.Call, typ, list int) func(x thing) map[s
 }
 
 // violations are the fields of other people that a run has changed.
-func (c *proving) violations(m *managed, before, after *snapshot, writes []bitrix.Call) []string {
+func (c *baseline) violations(m *managed, before, after *snapshot, writes []bitrix.Call) []string {
 	var out []string
 	for _, typ := range slices.Sorted(maps.Keys(before.items)) {
-		for _, text := range m.lost(m.items[typ], before.items[typ], after.items[typ], c.namedBy(writes, typ, 0)) {
+		for _, text := range m.changedFields(m.items[typ], before.items[typ], after.items[typ], c.fieldsInCalls(writes, typ, 0)) {
 			out = append(out, typeName(typ)+": "+text)
 		}
 	}
 	for _, list := range slices.Sorted(maps.Keys(before.elements)) {
-		for _, text := range m.lost(m.elements[list], before.elements[list], after.elements[list], c.namedBy(writes, 0, list)) {
+		for _, text := range m.changedFields(m.elements[list], before.elements[list], after.elements[list], c.fieldsInCalls(writes, 0, list)) {
 			out = append(out, fmt.Sprintf("elements.%d: %s", list, text))
 		}
 	}
@@ -186,27 +186,27 @@ func (c *proving) violations(m *managed, before, after *snapshot, writes []bitri
 // proveUnmanaged looks at what was there before each event. Then people fill
 // every free field of what the rules wrote and spoil a field that the rules
 // manage, so that they have to write it again.
-func proveUnmanaged(ctx context.Context, c *proving) ([]disproof, bool, error) {
+func checkUnmanaged(ctx context.Context, c *baseline) ([]violation, bool, error) {
 	m := c.managed()
-	var wrong []disproof
-	tell := func(what string, violations []string) {
+	var wrong []violation
+	report := func(what string, violations []string) {
 		if len(violations) > 0 {
-			wrong = append(wrong, disproof{message: what + ": " + strings.Join(violations, "; ")})
+			wrong = append(wrong, violation{message: what + ": " + strings.Join(violations, "; ")})
 		}
 	}
-	for _, p := range c.base {
-		tell("after "+p.act.scene.Event.original+" fields have changed that the rule does not manage", c.violations(m, p.before, p.after, p.writes))
+	for _, p := range c.results {
+		report("after "+p.phase.scenario.Event.label+" fields have changed that the rule does not manage", c.violations(m, p.before, p.after, p.writes))
 	}
 	if len(wrong) > 0 || c.writes == 0 {
 		return wrong, c.writes > 0, nil
 	}
-	w, scenes, err := c.play(ctx, variation{})
+	w, scenes, err := c.runScenarios(ctx, variation{})
 	if err != nil {
 		return nil, true, err
 	}
 	defer w.close()
 	last := scenes[len(scenes)-1]
-	touched, err := c.fillFree(w, m, last)
+	touched, err := c.fillUnmanaged(w, m, last)
 	if err != nil || !touched {
 		return nil, true, err
 	}
@@ -214,19 +214,19 @@ func proveUnmanaged(ctx context.Context, c *proving) ([]disproof, bool, error) {
 	if err != nil {
 		return nil, true, err
 	}
-	w.rec.take()
-	if _, err := c.hear(ctx, w, last.act.scene.Event, 1); err != nil {
+	w.rec.takeWrites()
+	if _, err := c.deliver(ctx, w, last.phase.scenario.Event, 1); err != nil {
 		return nil, true, err
 	}
 	after, err := w.snapshot()
 	if err != nil {
 		return nil, true, err
 	}
-	tell("people filled the free fields of what the rule had written, and its next run changed them", c.violations(m, before, after, w.rec.take()))
+	report("people filled the free fields of what the rule had written, and its next run changed them", c.violations(m, before, after, w.rec.takeWrites()))
 	for _, list := range slices.Sorted(maps.Keys(before.elements)) {
 		for _, e := range before.elements[list] {
 			if _, there := find(after.elements[list], e.id); !there {
-				tell("people filled the free fields of what the rule had written, and its next run deleted it", []string{fmt.Sprintf("element %d of list %d", e.id, list)})
+				report("people filled the free fields of what the rule had written, and its next run deleted it", []string{fmt.Sprintf("element %d of list %d", e.id, list)})
 			}
 		}
 	}
@@ -235,14 +235,14 @@ func proveUnmanaged(ctx context.Context, c *proving) ([]disproof, bool, error) {
 
 // fillFree fills the free fields of everything that runs have added or updated
 // and spoils one of the managed fields.
-func (c *proving) fillFree(w *sandbox, m *managed, last played) (touched bool, err error) {
-	written := w.written()
+func (c *baseline) fillUnmanaged(w *sandbox, m *managed, last scenarioResult) (touched bool, err error) {
+	written := w.writtenRecords()
 	err = w.asPeople(func() error {
 		for _, list := range slices.Sorted(maps.Keys(last.after.elements)) {
 			l := c.schema.lists[list]
 			for _, e := range last.after.elements[list] {
-				set := m.marks(m.elements[list], l.columns, e, list, 0)
-				if !written[place{list: list, id: e.id}] || len(set) == 0 {
+				set := m.samples(m.elements[list], l.columns, e, list, 0)
+				if !written[location{list: list, id: e.id}] || len(set) == 0 {
 					continue
 				}
 				touched = true
@@ -253,13 +253,13 @@ func (c *proving) fillFree(w *sandbox, m *managed, last played) (touched bool, e
 			}
 		}
 		for _, typ := range slices.Sorted(maps.Keys(last.after.items)) {
-			var all []*portalField
+			var all []*fieldInfo
 			for _, name := range c.schema.types[typ].names {
 				all = append(all, c.schema.types[typ].fields[name])
 			}
 			for _, x := range last.after.items[typ] {
-				set := m.marks(m.items[typ], all, x, 0, typ)
-				if !written[place{typ: typ, id: x.id}] || len(set) == 0 {
+				set := m.samples(m.items[typ], all, x, 0, typ)
+				if !written[location{typ: typ, id: x.id}] || len(set) == 0 {
 					continue
 				}
 				touched = true
@@ -267,7 +267,7 @@ func (c *proving) fillFree(w *sandbox, m *managed, last played) (touched bool, e
 					set[name] = c.schema.types[typ].fields[name].stored(v)
 				}
 				params := map[string]any{"entityTypeId": typ, "id": x.id, "fields": set}
-				if _, err := w.rest("crm.item.update", params); err != nil {
+				if _, err := w.call("crm.item.update", params); err != nil {
 					return err
 				}
 			}
@@ -279,14 +279,14 @@ func (c *proving) fillFree(w *sandbox, m *managed, last played) (touched bool, e
 
 // marks are the values that people put into free fields, and into one that the
 // rules manage.
-func (m *managed) marks(own map[string]bool, columns []*portalField, x thing, list, typ int) map[string]any {
+func (m *managed) samples(own map[string]bool, columns []*fieldInfo, x record, list, typ int) map[string]any {
 	set := map[string]any{}
 	for _, f := range columns {
 		name := f.label()
 		if !empty(x.values[name]) || own[name] || f.readOnly || list == 0 && !f.custom && name != "comments" && name != "sourceDescription" {
 			continue
 		}
-		if v := mark(f); v != nil && f.multiple {
+		if v := sampleValue(f); v != nil && f.multiple {
 			set[name] = []any{v}
 		} else if v != nil {
 			set[name] = v
@@ -300,7 +300,7 @@ func (m *managed) marks(own map[string]bool, columns []*portalField, x thing, li
 	}
 	for _, f := range columns {
 		name := f.label()
-		if n, ok := number(x.values[name]); ok && own[name] && len(f.options) == 0 && !m.identifies(name, list, typ) && !f.readOnly && f.typ == "double" {
+		if n, ok := number(x.values[name]); ok && own[name] && len(f.options) == 0 && !m.identifies(name, list, typ) && !f.readOnly && f.dataType == "double" {
 			sum, _ := n.Add(one)
 			set[name] = json.Number(sum.String())
 			break
@@ -319,7 +319,7 @@ func (m *managed) identifies(name string, list, typ int) bool {
 }
 
 // mark is a value of the field's type, nil when nothing simple will do.
-func mark(f *portalField) any {
+func sampleValue(f *fieldInfo) any {
 	if len(f.options) > 0 {
 		var ids []string
 		for id := range f.options {
@@ -328,7 +328,7 @@ func mark(f *portalField) any {
 		slices.Sort(ids)
 		return f.options[ids[0]]
 	}
-	switch f.typ {
+	switch f.dataType {
 	case "S", "string", "text":
 		return "written by a person"
 	case "N", "integer", "double":
@@ -342,22 +342,22 @@ func mark(f *portalField) any {
 }
 
 // place is where a thing is.
-type place struct {
+type location struct {
 	typ, list int
 	id        int64
 }
 
-// written are the things that runs have added or updated.
-func (w *sandbox) written() map[place]bool {
-	out := map[place]bool{}
-	for i, ch := range w.portal.History() {
+// written are the records that runs have added or updated.
+func (w *sandbox) writtenRecords() map[location]bool {
+	out := map[location]bool{}
+	for i, ch := range w.emulator.History() {
 		if !w.byPeople(i) && ch.Op != "delete" {
-			out[placeOf(ch)] = true
+			out[locationOf(ch)] = true
 		}
 	}
 	return out
 }
 
-func placeOf(ch emulator.Change) place {
-	return place{typ: ch.EntityTypeID, list: ch.IBlockID, id: ch.ID}
+func locationOf(ch emulator.Change) location {
+	return location{typ: ch.EntityTypeID, list: ch.IBlockID, id: ch.ID}
 }

@@ -48,12 +48,12 @@ func isNumber(v any) bool {
 }
 
 // record is a JSON object; PHP writes an empty one as [].
-func record(v any) map[string]any {
+func object(v any) map[string]any {
 	m, _ := v.(map[string]any)
 	return m
 }
 
-func list(v any) []any {
+func array(v any) []any {
 	l, _ := v.([]any)
 	return l
 }
@@ -67,7 +67,7 @@ func text(v any) string {
 }
 
 // numbersFirst returns keys in the order of their numbers.
-func numbersFirst[T any](m map[string]T) []string {
+func sortedByNumber[T any](m map[string]T) []string {
 	var keys []string
 	for k := range m {
 		keys = append(keys, k)

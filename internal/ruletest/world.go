@@ -15,29 +15,29 @@ import (
 const baseURL = "http://portal.test"
 
 // world is a portal of its own with the client that runs talk to it through.
-type world struct {
-	portal *emulator.Portal
-	path   string // where people call methods: the webhook's
-	client *bitrix.Client
-	schema *schema
-	next   int // of the last listing
+type portal struct {
+	emulator *emulator.Portal
+	path     string // where people call methods: the webhook's
+	client   *bitrix.Client
+	schema   *schema
+	next     int // of the last listing
 	// people are the parts of the portal's history that people made: from, to.
 	people [][2]int
 }
 
 // newWorld makes a portal as it has been set up, without data.
-func newWorld(spec *portalSpec, s *schema) (*world, error) {
-	portal, err := spec.build()
+func newPortal(spec *setup, s *schema) (*portal, error) {
+	emulated, err := spec.build()
 	if err != nil {
 		return nil, err
 	}
-	portal.SetBaseURL(baseURL)
-	w := &world{portal: portal, path: portal.WebhookPath(), schema: s}
+	emulated.SetBaseURL(baseURL)
+	w := &portal{emulator: emulated, path: emulated.WebhookPath(), schema: s}
 	w.client, err = bitrix.NewClient(bitrix.Config{
-		Webhook: bitrix.Secret(baseURL + portal.WebhookPath()), Plan: bitrix.PlanUnlimited, HTTP: httpClient(portal),
+		Webhook: bitrix.Secret(baseURL + emulated.WebhookPath()), Plan: bitrix.PlanUnlimited, HTTP: httpClient(emulated),
 	})
 	if err != nil {
-		portal.Close()
+		emulated.Close()
 		return nil, err
 	}
 	if s == nil {
@@ -49,24 +49,24 @@ func newWorld(spec *portalSpec, s *schema) (*world, error) {
 	return w, nil
 }
 
-func (w *world) close() {
+func (w *portal) close() {
 	w.client.Close()
-	w.portal.Close()
+	w.emulator.Close()
 }
 
 // asPeople lets people do something, which is told apart from what runs do.
-func (w *world) asPeople(do func() error) error {
-	from := len(w.portal.History())
+func (w *portal) asPeople(do func() error) error {
+	from := len(w.emulator.History())
 	err := do()
-	w.people = append(w.people, [2]int{from, len(w.portal.History())})
+	w.people = append(w.people, [2]int{from, len(w.emulator.History())})
 	return err
 }
 
 // order arranges product rows anew; nil leaves them.
-type order func(rows []fields) []fields
+type rowOrder func(rows []fields) []fields
 
 // apply does what people did. Its errors are findings with places.
-func (w *world) apply(s *state, arrange order) error {
+func (w *portal) apply(s *data, arrange rowOrder) error {
 	return w.asPeople(func() error {
 		items := s.byType()
 		for _, typ := range slices.Sorted(maps.Keys(items)) {
@@ -76,7 +76,7 @@ func (w *world) apply(s *state, arrange order) error {
 				}
 			}
 		}
-		for _, ref := range numbersFirst(s.Elements) {
+		for _, ref := range sortedByNumber(s.Elements) {
 			id, l, _ := w.schema.list(ref) // checked when the file is read
 			for _, x := range s.Elements[ref] {
 				if err := w.applyElement(id, l, x); err != nil {
@@ -89,29 +89,29 @@ func (w *world) apply(s *state, arrange order) error {
 }
 
 // misfit is a finding that only the portal could make.
-func misfit(pos diag.Pos, err error) error {
+func seedError(pos diag.Pos, err error) error {
 	return &diag.Finding{Pos: pos, Code: "invalid-value", Message: "the portal does not take this: " + err.Error()}
 }
 
-func (w *world) applyEntity(typ int, x entity, arrange order) error {
+func (w *portal) applyEntity(typ int, x item, arrange rowOrder) error {
 	params := map[string]any{"entityTypeId": typ, "id": x.id}
-	_, err := w.rest("crm.item.get", params)
+	_, err := w.call("crm.item.get", params)
 	exists := err == nil
 	switch {
 	case x.gone && !exists:
-		return misfit(x.pos, fmt.Errorf("there is no such item to delete"))
+		return seedError(x.pos, fmt.Errorf("there is no such item to delete"))
 	case x.gone:
-		_, err := w.rest("crm.item.delete", params)
-		return wrapMisfit(x.pos, err)
+		_, err := w.call("crm.item.delete", params)
+		return wrapSeedError(x.pos, err)
 	}
 	params["fields"] = w.itemFields(typ, x.fields)
 	if exists {
-		_, err = w.rest("crm.item.update", params)
-	} else if err = w.portal.NextItemID(typ, x.id); err == nil {
-		_, err = w.rest("crm.item.add", params)
+		_, err = w.call("crm.item.update", params)
+	} else if err = w.emulator.NextItemID(typ, x.id); err == nil {
+		_, err = w.call("crm.item.add", params)
 	}
 	if err != nil {
-		return misfit(x.pos, err)
+		return seedError(x.pos, err)
 	}
 	if !x.hasRows {
 		return nil
@@ -119,19 +119,19 @@ func (w *world) applyEntity(typ int, x entity, arrange order) error {
 	return w.setRows(typ, x, arrange)
 }
 
-func wrapMisfit(pos diag.Pos, err error) error {
+func wrapSeedError(pos diag.Pos, err error) error {
 	if err == nil {
 		return nil
 	}
-	return misfit(pos, err)
+	return seedError(pos, err)
 }
 
 // setRows saves a product tab. Rows are added one by one: set would make one of
 // two that are equal.
-func (w *world) setRows(typ int, x entity, arrange order) error {
+func (w *portal) setRows(typ int, x item, arrange rowOrder) error {
 	short := schemas.OwnerByType(typ).Short
-	if _, err := w.rest("crm.item.productrow.set", map[string]any{"ownerType": short, "ownerId": x.id, "productRows": []any{}}); err != nil {
-		return misfit(x.rowsPos, err)
+	if _, err := w.call("crm.item.productrow.set", map[string]any{"ownerType": short, "ownerId": x.id, "productRows": []any{}}); err != nil {
+		return seedError(x.rowsPos, err)
 	}
 	rows := x.rows
 	if arrange != nil {
@@ -140,15 +140,15 @@ func (w *world) setRows(typ int, x entity, arrange order) error {
 	for _, r := range rows {
 		values := r.values()
 		values["ownerType"], values["ownerId"] = short, x.id
-		if _, err := w.rest("crm.item.productrow.add", map[string]any{"fields": values}); err != nil {
-			return misfit(x.rowsPos, err)
+		if _, err := w.call("crm.item.productrow.add", map[string]any{"fields": values}); err != nil {
+			return seedError(x.rowsPos, err)
 		}
 	}
 	return nil
 }
 
 // itemFields are the fields as the portal takes them: choices by their ids.
-func (w *world) itemFields(typ int, fs fields) map[string]any {
+func (w *portal) itemFields(typ int, fs fields) map[string]any {
 	out := map[string]any{}
 	for _, f := range fs {
 		c := w.schema.types[typ].find(f.name)
@@ -158,7 +158,7 @@ func (w *world) itemFields(typ int, fs fields) map[string]any {
 }
 
 // stored is a value as the portal takes it.
-func (c *portalField) stored(v any) any {
+func (c *fieldInfo) stored(v any) any {
 	if several, ok := v.([]any); ok {
 		out := make([]any, len(several))
 		for i, x := range several {
@@ -180,9 +180,9 @@ func (c *portalField) stored(v any) any {
 	return v
 }
 
-func (w *world) applyElement(id int, l *listType, x elementChange) error {
+func (w *portal) applyElement(id int, l *listType, x elementChange) error {
 	if x.where == nil {
-		return wrapMisfit(x.pos, w.addElement(id, l, x.set))
+		return wrapSeedError(x.pos, w.addElement(id, l, x.set))
 	}
 	found, err := w.elements(id)
 	if err != nil {
@@ -190,38 +190,38 @@ func (w *world) applyElement(id int, l *listType, x elementChange) error {
 	}
 	matched := false
 	for _, e := range found {
-		if !fits(canonical(l, x.where), e.values, false) {
+		if !equal(canonical(l, x.where), e.values, false) {
 			continue
 		}
 		matched = true
 		params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": id, "ELEMENT_ID": e.id}
 		if x.delete {
-			if _, err := w.rest("lists.element.delete", params); err != nil {
-				return misfit(x.pos, err)
+			if _, err := w.call("lists.element.delete", params); err != nil {
+				return seedError(x.pos, err)
 			}
 			continue
 		}
 		if err := w.changeElement(params, e, l, canonical(l, x.set)); err != nil {
-			return misfit(x.pos, err)
+			return seedError(x.pos, err)
 		}
 	}
 	if !matched {
-		return misfit(x.pos, fmt.Errorf("no element of list %s has these values", l.id))
+		return seedError(x.pos, fmt.Errorf("no element of list %s has these values", l.id))
 	}
 	return nil
 }
 
 // addElement adds an element as an older script or a person has made it: with
 // an id and a code of its own when it is given none.
-func (w *world) addElement(id int, l *listType, fs fields) error {
-	params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": id, "ELEMENT_CODE": fmt.Sprintf("given-%d", len(w.portal.History())+1)}
+func (w *portal) addElement(id int, l *listType, fs fields) error {
+	params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": id, "ELEMENT_CODE": fmt.Sprintf("given-%d", len(w.emulator.History())+1)}
 	values := map[string]any{}
 	for _, f := range fs {
 		switch f.name {
 		case "ID":
 			n, _ := number(f.value)
 			i, _ := n.Int64()
-			if err := w.portal.NextElementID(i); err != nil {
+			if err := w.emulator.NextElementID(i); err != nil {
 				return err
 			}
 		case "CODE":
@@ -232,13 +232,13 @@ func (w *world) addElement(id int, l *listType, fs fields) error {
 		}
 	}
 	params["FIELDS"] = values
-	_, err := w.rest("lists.element.add", params)
+	_, err := w.call("lists.element.add", params)
 	return err
 }
 
 // changeElement writes an element as the list's form does: with all its fields,
 // since the portal clears those that it is not given.
-func (w *world) changeElement(params map[string]any, e thing, l *listType, set map[string]any) error {
+func (w *portal) changeElement(params map[string]any, e record, l *listType, set map[string]any) error {
 	values := map[string]any{}
 	for _, c := range l.columns {
 		if v, ok := set[c.label()]; ok {
@@ -248,7 +248,7 @@ func (w *world) changeElement(params map[string]any, e thing, l *listType, set m
 		}
 	}
 	params["ELEMENT_CODE"], params["FIELDS"] = e.code, values
-	_, err := w.rest("lists.element.update", params)
+	_, err := w.call("lists.element.update", params)
 	return err
 }
 
@@ -265,6 +265,6 @@ func canonical(l *listType, fs fields) map[string]any {
 	return out
 }
 
-func (w *world) byPeople(i int) bool {
+func (w *portal) byPeople(i int) bool {
 	return slices.ContainsFunc(w.people, func(p [2]int) bool { return p[0] <= i && i < p[1] })
 }

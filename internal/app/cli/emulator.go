@@ -113,7 +113,7 @@ func (o *emulatorOptions) fill(portal *emulator.Portal, base string, seed *rulet
 	if seed == nil {
 		introduction = o.introduction(base, webhook, emulator.Demo(portal))
 	} else {
-		if err := seed.Sow(portal); err != nil {
+		if err := seed.Fill(portal); err != nil {
 			return "", err
 		}
 		introduction = o.introductionOf(base, webhook, seed)
