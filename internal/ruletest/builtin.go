@@ -1,14 +1,14 @@
 package ruletest
 
 // proof is something that holds for every rule, whatever its test expects.
-type builtinCheck struct {
-	name string
+type BuiltinCheck struct {
+	Name string
 	// doc says what is proven, for the manual and the reports.
 	doc string
 }
 
 // proofs in the order in which they are run and told.
-var builtinChecks = [...]builtinCheck{
+var BuiltinChecks = [...]BuiltinCheck{
 	{"second_run", "a second run after each event writes nothing"},
 	{"doubled", "an event that comes twice ends in the same state"},
 	{"shuffled", "product rows in another order end in the same state"},
@@ -21,9 +21,9 @@ var builtinChecks = [...]builtinCheck{
 
 // ProofNames are the names that skip_proofs takes, in the order of the proofs.
 func CheckNames() []string {
-	out := make([]string, len(builtinChecks))
-	for i, p := range builtinChecks {
-		out[i] = p.name
+	out := make([]string, len(BuiltinChecks))
+	for i, p := range BuiltinChecks {
+		out[i] = p.Name
 	}
 	return out
 }

@@ -12,31 +12,31 @@ import (
 
 // callsDiff compares writing calls in their order. Parameters that are not
 // named may be anything; those that are named must be equal as a whole.
-func (s *fixture) callsDiff(want *calls, made []bitrix.Call) string {
-	got := make([]call, len(made))
+func (s *fixture) callsDiff(want *Calls, made []bitrix.Call) string {
+	got := make([]Call, len(made))
 	for i, c := range made {
-		got[i] = call{c.Method, s.readable(c)}
+		got[i] = Call{c.Method, s.readable(c)}
 	}
-	wanted := make([]call, len(want.list))
-	for i, w := range want.list {
-		wanted[i] = call{w.method, w.params}
-		if j := slices.IndexFunc(got, func(g call) bool { return strings.EqualFold(g.method, w.method) }); j >= 0 {
-			wanted[i].params = s.readableFields(w.params, text(got[j].params["IBLOCK_ID"]))
+	wanted := make([]Call, len(want.List))
+	for i, w := range want.List {
+		wanted[i] = Call{w.Method, w.Params}
+		if j := slices.IndexFunc(got, func(g Call) bool { return strings.EqualFold(g.Method, w.Method) }); j >= 0 {
+			wanted[i].Params = s.readableFields(w.Params, Text(got[j].Params["IBLOCK_ID"]))
 		}
 	}
 	pairs := pairCalls(wanted, got)
 	var wantDoc, gotDoc []any
 	for i, w := range wanted {
-		wantDoc = append(wantDoc, map[string]any{w.method: w.params})
+		wantDoc = append(wantDoc, map[string]any{w.Method: w.Params})
 		if j, ok := pairs[i]; ok {
-			got[j].params = shapeCall(w.params, got[j].params)
-			got[j].method = w.method
+			got[j].Params = shapeCall(w.Params, got[j].Params)
+			got[j].Method = w.Method
 		}
 	}
 	for _, g := range got {
-		gotDoc = append(gotDoc, map[string]any{g.method: g.params})
+		gotDoc = append(gotDoc, map[string]any{g.Method: g.Params})
 	}
-	return diff(render(orEmpty(wantDoc)), render(orEmpty(gotDoc)))
+	return Diff(Render(orEmpty(wantDoc)), Render(orEmpty(gotDoc)))
 }
 
 func orEmpty(l []any) []any {
@@ -46,12 +46,12 @@ func orEmpty(l []any) []any {
 	return l
 }
 
-func callMatches(want, got call) bool {
-	if !strings.EqualFold(want.method, got.method) {
+func callMatches(want, got Call) bool {
+	if !strings.EqualFold(want.Method, got.Method) {
 		return false
 	}
-	for name, v := range want.params {
-		if !equal(v, got.params[name], true) {
+	for name, v := range want.Params {
+		if !Equal(v, got.Params[name], true) {
 			return false
 		}
 	}
@@ -62,8 +62,8 @@ func callMatches(want, got call) bool {
 func shapeCall(want, got map[string]any) map[string]any {
 	out := map[string]any{}
 	for name, v := range want {
-		if g, ok := got[name]; ok || equal(v, nil, true) {
-			out[name] = shape(v, g, true)
+		if g, ok := got[name]; ok || Equal(v, nil, true) {
+			out[name] = Shape(v, g, true)
 		}
 	}
 	return out
@@ -71,7 +71,7 @@ func shapeCall(want, got map[string]any) map[string]any {
 
 // pairCalls finds for each wanted call the one to compare it with: as many as
 // possible that fit, in order, and between those the ones of the same method.
-func pairCalls(want, got []call) map[int]int {
+func pairCalls(want, got []Call) map[int]int {
 	best := make([][]int, len(want)+1)
 	for i := range best {
 		best[i] = make([]int, len(got)+1)
@@ -80,7 +80,7 @@ func pairCalls(want, got []call) map[int]int {
 		switch {
 		case callMatches(want[i], got[j]):
 			return 1000
-		case strings.EqualFold(want[i].method, got[j].method):
+		case strings.EqualFold(want[i].Method, got[j].Method):
 			return 1
 		}
 		return 0
@@ -121,14 +121,14 @@ func (s *fixture) readable(c bitrix.Call) map[string]any {
 	if d.Decode(&params) != nil {
 		return map[string]any{}
 	}
-	return s.readableFields(params, text(params["IBLOCK_ID"]))
+	return s.readableFields(params, Text(params["IBLOCK_ID"]))
 }
 
 // fieldsKey holds the fields of a list's element.
 const fieldsKey = "FIELDS"
 
 func (s *fixture) readableFields(params map[string]any, list string) map[string]any {
-	_, l, ok := s.schema.list(list)
+	_, l, ok := s.schema.List(list)
 	given, isRecord := params[fieldsKey].(map[string]any)
 	if !ok || !isRecord {
 		return params
@@ -136,15 +136,15 @@ func (s *fixture) readableFields(params map[string]any, list string) map[string]
 	out := maps.Clone(params)
 	named := map[string]any{}
 	for name, v := range given {
-		c := l.find(name)
+		c := l.Find(name)
 		if c == nil {
 			named[name] = v
 			continue
 		}
 		if m, ok := v.(map[string]any); ok && valueIDs(m) {
-			v = c.propertyValue(m)
+			v = c.PropertyValue(m)
 		}
-		named[c.label()] = c.shown(v)
+		named[c.Label()] = c.Shown(v)
 	}
 	out[fieldsKey] = named
 	return out

@@ -13,119 +13,119 @@ import (
 // fileChecker holds a test file against its rules and the portal that it
 // describes.
 type fileChecker struct {
-	dataChecker
-	file *file
+	DataChecker
+	file *File
 }
 
-func (f *file) check(list *diag.List) error {
-	w, err := newPortal(&f.content.Portal, nil)
+func (f *File) check(list *diag.List) error {
+	w, err := NewPortal(&f.Content.Portal, nil)
 	if err != nil {
 		list.Errorf(diag.Pos{File: f.name, Line: 1, Column: 1}, "invalid-value", "the portal cannot be set up: %v", err)
 		return nil
 	}
-	defer w.close()
-	f.schema = w.schema
-	c := fileChecker{dataChecker{w.schema, list}, f}
-	c.customFields(f.content.Portal.columns)
-	if v := f.content.Version; v != "" && v != "1" {
+	defer w.Close()
+	f.Schema = w.Schema
+	c := fileChecker{DataChecker{w.Schema, list}, f}
+	c.CustomFields(f.Content.Portal.Columns)
+	if v := f.Content.Version; v != "" && v != "1" {
 		list.Errorf(diag.Pos{File: f.name, Line: 1, Column: 1}, "invalid-value", "version %q is not known, this is version 1", v)
 	}
-	c.inputNames(f.content.Inputs)
+	c.inputNames(f.Content.Inputs)
 	taken := map[string]diag.Pos{}
-	for _, t := range f.content.Tests {
-		if before, twice := taken[t.Name.text]; twice {
-			list.Errorf(t.Name.pos, "duplicate-name", "the name %q is taken by line %d", t.Name.text, before.Line)
+	for _, t := range f.Content.Tests {
+		if before, twice := taken[t.Name.Text]; twice {
+			list.Errorf(t.Name.Pos, "duplicate-name", "the name %q is taken by line %d", t.Name.Text, before.Line)
 		}
-		taken[t.Name.text] = t.Name.pos
+		taken[t.Name.Text] = t.Name.Pos
 		c.test(t)
 	}
 	return nil
 }
 
-func (c *fileChecker) test(t *test) {
+func (c *fileChecker) test(t *Test) {
 	c.inputNames(t.Inputs)
 	c.bind(t)
 	for _, skip := range t.SkipProofs {
-		checkWord(c.list, skip.pos, "proof", skip.name, CheckNames())
-		if strings.TrimSpace(text(skip.value)) == "" {
-			c.list.Errorf(skip.valuePos, "invalid-value", "to skip the proof %s needs a reason", skip.name)
+		checkWord(c.List, skip.Pos, "proof", skip.Name, CheckNames())
+		if strings.TrimSpace(Text(skip.Value)) == "" {
+			c.List.Errorf(skip.ValuePos, "invalid-value", "to skip the proof %s needs a reason", skip.Name)
 		}
 	}
-	for i, a := range t.phases() {
-		c.state(a.change, i > 0)
-		c.scene(a.scenario)
+	for i, a := range t.Phases() {
+		c.State(a.Change, i > 0)
+		c.scene(a.Scenario)
 	}
 }
 
 func (c *fileChecker) inputNames(given inputs) {
 	var known []string
-	for _, s := range c.file.sets {
+	for _, s := range c.file.Sets {
 		for _, in := range s.Inputs {
 			known = append(known, in.Name)
 		}
 	}
 	for _, in := range given {
-		if !slices.Contains(known, in.name) {
-			c.list.Errorf(in.pos, "bad-input", "no rule file under test has an input %q", in.name).Hint = hint(in.name, known)
+		if !slices.Contains(known, in.Name) {
+			c.List.Errorf(in.Pos, "bad-input", "no rule file under test has an input %q", in.Name).Hint = Hint(in.Name, known)
 		}
 	}
 }
 
 // bind checks that every input has a value that fits.
-func (c *fileChecker) bind(t *test) {
-	merged := mergeInputs(c.file.content.Inputs, t.Inputs)
-	for _, s := range c.file.sets {
-		_, problems := inputsFor(s, merged)
+func (c *fileChecker) bind(t *Test) {
+	merged := MergeInputs(c.file.Content.Inputs, t.Inputs)
+	for _, s := range c.file.Sets {
+		_, problems := InputsFor(s, merged)
 		for _, p := range problems {
-			pos := t.Name.pos
-			if in, ok := fields(merged).get(p.Name); ok {
-				pos = in.valuePos
+			pos := t.Name.Pos
+			if in, ok := Fields(merged).Get(p.Name); ok {
+				pos = in.ValuePos
 			}
 			finding := p.Finding
-			if finding.Pos = pos; pos == t.Name.pos {
+			if finding.Pos = pos; pos == t.Name.Pos {
 				finding.Hintf("inputs: {%s: …}", p.Name)
 			}
-			c.list.Add(finding)
+			c.List.Add(finding)
 		}
 	}
 }
 
 // mergeInputs lets the inputs of a test win over those of its file.
-func mergeInputs(file, test inputs) inputs {
+func MergeInputs(file, test inputs) inputs {
 	out := slices.Clone(test)
 	for _, in := range file {
-		if _, own := fields(test).get(in.name); !own {
+		if _, own := Fields(test).Get(in.Name); !own {
 			out = append(out, in)
 		}
 	}
 	return out
 }
 
-func (c *fileChecker) scene(s *scenario) {
+func (c *fileChecker) scene(s *Scenario) {
 	if s.Outcome != nil {
-		for rule := range s.Outcome.byRule {
+		for rule := range s.Outcome.ByRule {
 			var ids []string
-			for _, set := range c.file.sets {
+			for _, set := range c.file.Sets {
 				for _, r := range set.Rules {
 					ids = append(ids, r.ID)
 				}
 			}
-			checkWord(c.list, s.Outcome.pos, "rule", rule, ids)
+			checkWord(c.List, s.Outcome.Pos, "rule", rule, ids)
 		}
 	}
 	if s.Calls != nil {
-		for _, w := range s.Calls.list {
-			if m, known := schemas.LookupMethod(w.method); known && m.Effect == schemas.Read {
-				c.list.Errorf(s.Calls.pos, "invalid-value", "calls lists the writing calls, %s reads", w.method)
+		for _, w := range s.Calls.List {
+			if m, known := schemas.LookupMethod(w.Method); known && m.Effect == schemas.Read {
+				c.List.Errorf(s.Calls.Pos, "invalid-value", "calls lists the writing calls, %s reads", w.Method)
 			}
 		}
 	}
 	if s.Expect == nil {
 		return
 	}
-	for _, key := range sortedByNumber(s.Expect.Items) {
-		if id, err := strconv.Atoi(key); err != nil || c.schema.types[id] == nil {
-			c.unknownType(s.Expect.Items[key].pos, key)
+	for _, key := range SortedByNumber(s.Expect.Items) {
+		if id, err := strconv.Atoi(key); err != nil || c.Schema.Types[id] == nil {
+			c.UnknownType(s.Expect.Items[key].Pos, key)
 		}
 	}
 	c.expected(s.Expect)
@@ -133,41 +133,41 @@ func (c *fileChecker) scene(s *scenario) {
 
 // expected checks the names of what must be there and gives each field its own.
 func (c *fileChecker) expected(e *expectation) {
-	byType := e.byType()
+	byType := e.ByType()
 	for _, typ := range slices.Sorted(maps.Keys(byType)) {
-		t, set := c.schema.types[typ], byType[typ]
+		t, set := c.Schema.Types[typ], byType[typ]
 		if t == nil {
 			continue
 		}
-		for _, x := range set.list {
-			var own fields
-			for _, f := range x.fields {
-				if f.name != rowsKey {
+		for _, x := range set.List {
+			var own Fields
+			for _, f := range x.Fields {
+				if f.Name != RowsKey {
 					own = append(own, f)
 				}
 			}
-			c.fields(t, own, false)
-			for i, f := range x.fields {
-				known := t.find(f.name)
+			c.Fields(t, own, false)
+			for i, f := range x.Fields {
+				known := t.Find(f.Name)
 				if known == nil {
 					continue
 				}
-				x.fields[i].name = known.name
-				if n, ok := number(f.value); ok && n.Sign() == 0 && (known.dataType == "double" || known.dataType == "integer") {
-					x.fields[i].value = zeroNumber{}
+				x.Fields[i].Name = known.Name
+				if n, ok := Number(f.Value); ok && n.Sign() == 0 && (known.DataType == "double" || known.DataType == "integer") {
+					x.Fields[i].Value = ZeroNumber{}
 				}
 			}
 		}
 	}
-	for _, ref := range sortedByNumber(e.Elements) {
+	for _, ref := range SortedByNumber(e.Elements) {
 		set := e.Elements[ref]
-		_, l, ok := c.schema.list(ref)
+		_, l, ok := c.Schema.List(ref)
 		if !ok {
-			c.unknownList(set.pos, ref)
+			c.UnknownList(set.Pos, ref)
 			continue
 		}
-		for _, x := range set.list {
-			c.columns(l, x.fields, false)
+		for _, x := range set.List {
+			c.Columns(l, x.Fields, false)
 		}
 	}
 }

@@ -12,67 +12,67 @@ import (
 )
 
 // dataChecker holds the data of a file against the portal that it is for.
-type dataChecker struct {
-	schema *schema
-	list   *diag.List
+type DataChecker struct {
+	Schema *PortalSchema
+	List   *diag.List
 }
 
 // customFields holds the names of custom fields against those that the portal
 // gives them: a field of deals is ufCrm_REGION, not ufCrmRegion.
-func (c *dataChecker) customFields(byType map[int]columns) {
+func (c *DataChecker) CustomFields(byType map[int]columns) {
 	for _, typ := range slices.Sorted(maps.Keys(byType)) {
 		for _, col := range byType[typ] {
-			t, stored := c.schema.types[typ], storedName(col.name)
-			if t == nil || t.find(col.name) != nil || t.find(stored) == nil {
+			t, stored := c.Schema.Types[typ], StoredName(col.name)
+			if t == nil || t.Find(col.name) != nil || t.Find(stored) == nil {
 				continue
 			}
-			c.list.Errorf(col.pos, "unknown-field", "crm.item.* has no such name for a custom field of %s: %q", typeName(typ), col.name).Hint = fmt.Sprintf("did you mean %q?", t.find(stored).name)
+			c.List.Errorf(col.pos, "unknown-field", "crm.item.* has no such name for a custom field of %s: %q", TypeName(typ), col.name).Hint = fmt.Sprintf("did you mean %q?", t.Find(stored).Name)
 		}
 	}
 }
 
-func (c *dataChecker) state(s *data, change bool) {
+func (c *DataChecker) State(s *Data, change bool) {
 	for key, items := range s.Items {
 		id, err := strconv.Atoi(key)
-		if (err != nil || c.schema.types[id] == nil) && len(items) > 0 {
-			c.unknownType(items[0].pos, key)
+		if (err != nil || c.Schema.Types[id] == nil) && len(items) > 0 {
+			c.UnknownType(items[0].pos, key)
 		}
 	}
-	items := s.byType()
+	items := s.ByType()
 	for _, typ := range slices.Sorted(maps.Keys(items)) {
-		if c.schema.types[typ] == nil {
+		if c.Schema.Types[typ] == nil {
 			continue
 		}
 		for i := range items[typ] {
 			c.entity(typ, &items[typ][i], change)
 		}
 	}
-	for _, ref := range sortedByNumber(s.Elements) {
-		_, l, ok := c.schema.list(ref)
+	for _, ref := range SortedByNumber(s.Elements) {
+		_, l, ok := c.Schema.List(ref)
 		for i := range s.Elements[ref] {
 			x := &s.Elements[ref][i]
 			if !ok {
-				c.unknownList(x.pos, ref)
+				c.UnknownList(x.pos, ref)
 				break
 			}
 			if x.where != nil && !change {
-				c.list.Errorf(x.pos, "unknown-key", "where changes elements that there are; given lists new ones")
+				c.List.Errorf(x.pos, "unknown-key", "where changes elements that there are; given lists new ones")
 			}
-			c.columns(l, x.where, false)
-			c.columns(l, x.set, true)
-			if name, _ := x.set.get("NAME"); x.where == nil && empty(name.value) {
-				c.list.Errorf(x.pos, "missing-key", "an element needs a NAME")
+			c.Columns(l, x.where, false)
+			c.Columns(l, x.set, true)
+			if name, _ := x.set.Get("NAME"); x.where == nil && Empty(name.Value) {
+				c.List.Errorf(x.pos, "missing-key", "an element needs a NAME")
 			}
 		}
 	}
 }
 
-func (c *dataChecker) unknownType(pos diag.Pos, key string) {
-	finding := c.list.Errorf(pos, "unknown-type", "the portal has no type %s of items", key)
+func (c *DataChecker) UnknownType(pos diag.Pos, key string) {
+	finding := c.List.Errorf(pos, "unknown-type", "the portal has no type %s of items", key)
 	finding.Hint = "portal: {types: {" + key + ": …}} adds one"
 	var known []string
-	for _, id := range slices.Sorted(maps.Keys(c.schema.types)) {
-		if builtinKeys[id] == "" {
+	for _, id := range slices.Sorted(maps.Keys(c.Schema.Types)) {
+		if BuiltinKeys[id] == "" {
 			known = append(known, strconv.Itoa(id))
 		}
 	}
@@ -81,111 +81,111 @@ func (c *dataChecker) unknownType(pos diag.Pos, key string) {
 	}
 }
 
-func (c *dataChecker) unknownList(pos diag.Pos, ref string) {
+func (c *DataChecker) UnknownList(pos diag.Pos, ref string) {
 	var known []string
-	for _, id := range slices.Sorted(maps.Keys(c.schema.lists)) {
+	for _, id := range slices.Sorted(maps.Keys(c.Schema.Lists)) {
 		known = append(known, strconv.Itoa(id))
 	}
-	finding := c.list.Errorf(pos, "unknown-list", "the portal has no list %s", ref)
+	finding := c.List.Errorf(pos, "unknown-list", "the portal has no list %s", ref)
 	finding.Hint = "portal: {lists: {" + ref + ": …}} adds one"
 	if len(known) > 0 {
 		finding.Hint = "it has " + strings.Join(known, ", ") + "; " + finding.Hint
 	}
 }
 
-func (c *dataChecker) entity(typ int, x *item, change bool) {
-	t := c.schema.types[typ]
+func (c *DataChecker) entity(typ int, x *Item, change bool) {
+	t := c.Schema.Types[typ]
 	if x.gone && !change {
-		c.list.Errorf(x.pos, "invalid-value", "what is not there need not be given")
+		c.List.Errorf(x.pos, "invalid-value", "what is not there need not be given")
 	}
-	c.fields(t, x.fields, true)
-	if x.hasRows && !t.rows {
-		c.list.Errorf(x.rowsPos, "unknown-key", "items of type %d have no product rows", typ).Hint = "portal: {types: {…: {products: true}}}"
+	c.Fields(t, x.fields, true)
+	if x.HasRows && !t.rows {
+		c.List.Errorf(x.rowsPos, "unknown-key", "items of type %d have no product rows", typ).Hint = "portal: {types: {…: {products: true}}}"
 	}
-	for _, r := range x.rows {
+	for _, r := range x.Rows {
 		c.row(r)
 	}
 }
 
 // fields checks the names of an item's fields and gives each its own.
-func (c *dataChecker) fields(t *itemType, fs fields, write bool) {
+func (c *DataChecker) Fields(t *itemType, fs Fields, write bool) {
 	for i, f := range fs {
-		known := t.find(f.name)
+		known := t.Find(f.Name)
 		if known == nil {
-			names := t.names
+			names := t.Names
 			if !write {
 				names = append(slices.Clone(names), "id", "opportunity", "stageSemanticId")
 			}
-			c.list.Errorf(f.pos, "unknown-field", "unknown field %q", f.name).Hint = hint(f.name, names)
+			c.List.Errorf(f.Pos, "unknown-field", "unknown field %q", f.Name).Hint = Hint(f.Name, names)
 			continue
 		}
-		if write && known.readOnly {
-			c.list.Errorf(f.pos, "read-only-field", "the field %s cannot be written: the portal fills it in", f.name)
+		if write && known.ReadOnly {
+			c.List.Errorf(f.Pos, "read-only-field", "the field %s cannot be written: the portal fills it in", f.Name)
 		}
-		fs[i].name = known.name
+		fs[i].Name = known.Name
 		c.option(known, f)
 	}
 }
 
 // option checks the text of a choice.
-func (c *dataChecker) option(known *fieldInfo, f field) {
-	if len(known.options) == 0 || empty(f.value) {
+func (c *DataChecker) option(known *FieldInfo, f Field) {
+	if len(known.Options) == 0 || Empty(f.Value) {
 		return
 	}
-	several, ok := f.value.([]any)
+	several, ok := f.Value.([]any)
 	if !ok {
-		several = []any{f.value}
+		several = []any{f.Value}
 	}
 	for _, v := range several {
-		if _, found := known.optionID(text(v)); !found {
+		if _, found := known.optionID(Text(v)); !found {
 			var texts []string
-			for _, t := range known.options {
+			for _, t := range known.Options {
 				texts = append(texts, t)
 			}
 			slices.Sort(texts)
-			c.list.Errorf(f.valuePos, "invalid-value", "%s has no option %q", f.name, text(v)).Hint = hint(text(v), texts)
+			c.List.Errorf(f.ValuePos, "invalid-value", "%s has no option %q", f.Name, Text(v)).Hint = Hint(Text(v), texts)
 		}
 	}
 }
 
-func (c *dataChecker) columns(l *listType, fs fields, write bool) {
+func (c *DataChecker) Columns(l *listType, fs Fields, write bool) {
 	for i, f := range fs {
-		if f.name == "ID" || f.name == "CODE" {
+		if f.Name == "ID" || f.Name == "CODE" {
 			continue
 		}
-		known := l.find(f.name)
+		known := l.Find(f.Name)
 		if known == nil {
-			c.list.Errorf(f.pos, "unknown-field", "list %s has no property %q", l.id, f.name).Hint = hint(f.name, l.labels())
+			c.List.Errorf(f.Pos, "unknown-field", "list %s has no property %q", l.id, f.Name).Hint = Hint(f.Name, l.labels())
 			continue
 		}
-		if write && known.readOnly {
-			c.list.Errorf(f.pos, "read-only-field", "the field %s cannot be written: the portal fills it in", f.name)
+		if write && known.ReadOnly {
+			c.List.Errorf(f.Pos, "read-only-field", "the field %s cannot be written: the portal fills it in", f.Name)
 		}
-		fs[i].name = known.label()
+		fs[i].Name = known.Label()
 		c.option(known, f)
 	}
 }
 
 // writableRows are the fields of a product row that people enter.
-var writableRows = [...]string{
+var WritableRows = [...]string{
 	"productId", "productName", "price", "quantity", "discountTypeId", "discountRate", "discountSum", "taxRate",
 	"taxIncluded", "customized", "measureCode", "sort",
 }
 
-func (c *dataChecker) row(r fields) {
+func (c *DataChecker) row(r Fields) {
 	for _, f := range r {
 		switch {
-		case slices.Contains(writableRows[:], f.name):
-		case slices.ContainsFunc(schemas.ProductRowFields(), func(x schemas.Field) bool { return x.Name == f.name }):
-			c.list.Errorf(f.pos, "read-only-field", "the field %s of a product row cannot be written: the portal fills it in", f.name)
+		case slices.Contains(WritableRows[:], f.Name):
+		case slices.ContainsFunc(schemas.ProductRowFields(), func(x schemas.Field) bool { return x.Name == f.Name }):
+			c.List.Errorf(f.Pos, "read-only-field", "the field %s of a product row cannot be written: the portal fills it in", f.Name)
 		default:
-			c.list.Errorf(f.pos, "unknown-field", "unknown field %q of a product row", f.name).Hint = hint(f.name, writableRows[:])
+			c.List.Errorf(f.Pos, "unknown-field", "unknown field %q of a product row", f.Name).Hint = Hint(f.Name, WritableRows[:])
 		}
 	}
 }
 
 // hint is the nearest of the words, else all of them if they are few.
-func hint(word string, words []string) string {
+func Hint(word string, words []string) string {
 	if near := diag.Closest(word, words); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}

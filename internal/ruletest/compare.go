@@ -10,21 +10,21 @@ import (
 // "10.50", true is "Y", null is nothing, a date is the same day in any form,
 // and /…/ is a regular expression. A record must hold what the wanted one
 // names; with exact it may hold nothing else.
-func equal(want, got any, exact bool) bool {
+func Equal(want, got any, exact bool) bool {
 	switch w := want.(type) {
 	case map[string]any:
 		g, ok := got.(map[string]any)
 		if !ok {
-			return len(w) == 0 && empty(got)
+			return len(w) == 0 && Empty(got)
 		}
 		for name, x := range w {
-			if !equal(x, g[name], exact) {
+			if !Equal(x, g[name], exact) {
 				return false
 			}
 		}
 		if exact {
 			for name, x := range g {
-				if _, named := w[name]; !named && !empty(x) {
+				if _, named := w[name]; !named && !Empty(x) {
 					return false
 				}
 			}
@@ -32,14 +32,14 @@ func equal(want, got any, exact bool) bool {
 		return true
 	case []any:
 		g, ok := got.([]any)
-		if !ok && !empty(got) {
+		if !ok && !Empty(got) {
 			g = []any{got}
 		}
 		if len(w) != len(g) {
 			return false
 		}
 		for i := range w {
-			if !equal(w[i], g[i], exact) {
+			if !Equal(w[i], g[i], exact) {
 				return false
 			}
 		}
@@ -53,27 +53,27 @@ func equal(want, got any, exact bool) bool {
 
 // noNumber is a wanted 0 in a field of an item. crm.item.add and update take 0
 // for empty, so that a portal holds nothing there.
-type zeroNumber struct{}
+type ZeroNumber struct{}
 
 // String is how it was written.
-func (zeroNumber) String() string { return "0" }
+func (ZeroNumber) String() string { return "0" }
 
 // same compares single values.
 func equalScalar(want, got any) bool {
 	switch w := want.(type) {
-	case zeroNumber:
-		n, ok := number(got)
-		return empty(got) || ok && n.Sign() == 0
+	case ZeroNumber:
+		n, ok := Number(got)
+		return Empty(got) || ok && n.Sign() == 0
 	case nil:
-		return empty(got)
+		return Empty(got)
 	case bool:
 		yes, known := flag(got)
 		return known && yes == w
 	case string:
 		if re, ok := pattern(w); ok {
-			return re.MatchString(text(got))
+			return re.MatchString(Text(got))
 		}
-		if w == text(got) || w == "" && empty(got) || sameDate(w, text(got)) {
+		if w == Text(got) || w == "" && Empty(got) || sameDate(w, Text(got)) {
 			return true
 		}
 		if !isNumber(got) {
@@ -83,14 +83,14 @@ func equalScalar(want, got any) bool {
 	if !isNumber(want) && !isNumber(got) {
 		return false
 	}
-	a, ok := number(want)
-	b, also := number(got)
+	a, ok := Number(want)
+	b, also := Number(got)
 	return ok && also && a.Equal(b)
 }
 
 // flag reads a truth value as portals write it.
 func flag(v any) (yes, known bool) {
-	switch text(v) {
+	switch Text(v) {
 	case "Y", "1", "true":
 		return true, true
 	case "N", "0", "false", "":
@@ -155,8 +155,8 @@ func wallClock(s string) (t time.Time, dayOnly, ok bool) {
 // shaped is what there is in the shape of what was wanted: where the two mean
 // the same it reads like the wanted one, and what was not asked for is left
 // out. So a diff of the two shows nothing but differences.
-func shape(want, got any, exact bool) any {
-	if equal(want, got, exact) {
+func Shape(want, got any, exact bool) any {
+	if Equal(want, got, exact) {
 		return want
 	}
 	switch w := want.(type) {
@@ -167,13 +167,13 @@ func shape(want, got any, exact bool) any {
 		}
 		out := map[string]any{}
 		for name, x := range w {
-			if v, there := g[name]; there || equal(x, nil, exact) {
-				out[name] = shape(x, v, exact)
+			if v, there := g[name]; there || Equal(x, nil, exact) {
+				out[name] = Shape(x, v, exact)
 			}
 		}
 		if exact {
 			for name, x := range g {
-				if _, named := w[name]; !named && !empty(x) {
+				if _, named := w[name]; !named && !Empty(x) {
 					out[name] = x
 				}
 			}
@@ -188,7 +188,7 @@ func shape(want, got any, exact bool) any {
 		for i, x := range g {
 			out[i] = x
 			if i < len(w) {
-				out[i] = shape(w[i], x, exact)
+				out[i] = Shape(w[i], x, exact)
 			}
 		}
 		return out

@@ -41,16 +41,16 @@ func TestFits(t *testing.T) {
 		{"all fields", map[string]any{"a": n("1")}, map[string]any{"a": "1", "b": "2"}, true, false},
 		{"all fields but empty ones", map[string]any{"a": n("1")}, map[string]any{"a": "1", "b": ""}, true, true},
 		{"a missing field", map[string]any{"a": n("1"), "b": nil}, map[string]any{"a": "1"}, true, true},
-		{"no 0 in an item", zeroNumber{}, nil, false, true},
-		{"a 0 in an item", zeroNumber{}, n("0.00"), false, true},
-		{"1 is not 0", zeroNumber{}, n("1"), false, false},
+		{"no 0 in an item", ZeroNumber{}, nil, false, true},
+		{"a 0 in an item", ZeroNumber{}, n("0.00"), false, true},
+		{"1 is not 0", ZeroNumber{}, n("1"), false, false},
 	}
 	for _, test := range tests {
-		if got := equal(test.want, test.got, test.exact); got != test.fits {
+		if got := Equal(test.want, test.got, test.exact); got != test.fits {
 			t.Errorf("%s: %v fits %v: %v", test.name, test.want, test.got, got)
 		}
 		// What does not fit has to show in a diff, what fits must not.
-		d := diff(render(test.want), render(shape(test.want, test.got, test.exact)))
+		d := Diff(Render(test.want), Render(Shape(test.want, test.got, test.exact)))
 		if (d == "") != test.fits {
 			t.Errorf("%s: the diff is %q", test.name, d)
 		}
@@ -66,7 +66,7 @@ func TestUnified(t *testing.T) {
 		{"x 2 3 4 5 6 7 8 9", "1 2 3 4 5 6 7 8 9", "- x\n+ 1\n  2\n  3\n  4\n  …\n"},
 		{"a", "b a", "+ b\n  a\n"},
 	} {
-		if got := diff(split(test.want), split(test.got)); got != test.diff {
+		if got := Diff(split(test.want), split(test.got)); got != test.diff {
 			t.Errorf("%s, %s: %q, want %q", test.want, test.got, got, test.diff)
 		}
 	}
@@ -88,7 +88,7 @@ e: "a: b"
 f: Крыша × 3
 g:
   h: true`
-	if got := strings.Join(render(doc), "\n"); got != want {
+	if got := strings.Join(Render(doc), "\n"); got != want {
 		t.Errorf("got\n%s", got)
 	}
 }

@@ -135,7 +135,7 @@ func (c *Coverage) declareRule(r *engine.Rule, inputs map[string]any) {
 }
 
 // declareUntested adds rule files without tests.
-func (c *Coverage) declareUntested(paths []string, actions []*engine.Action, src sources) error {
+func (c *Coverage) declareUntested(paths []string, actions []*engine.Action, src Sources) error {
 	for _, path := range paths {
 		if src[path] != nil {
 			continue

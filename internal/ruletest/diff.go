@@ -12,7 +12,7 @@ import (
 
 // render writes data as YAML-like lines, always in the same way: keys are
 // sorted, text is quoted where it could be taken for something else.
-func render(v any) []string {
+func Render(v any) []string {
 	switch x := v.(type) {
 	case map[string]any:
 		if len(x) == 0 {
@@ -29,7 +29,7 @@ func render(v any) []string {
 		}
 		var out []string
 		for _, e := range x {
-			lines := render(e)
+			lines := Render(e)
 			out = append(out, "- "+lines[0])
 			for _, l := range lines[1:] {
 				out = append(out, "  "+l)
@@ -42,7 +42,7 @@ func render(v any) []string {
 
 // under writes a key with its value: beside it, or below it.
 func under(key string, v any) []string {
-	lines := render(v)
+	lines := Render(v)
 	nested := false
 	switch x := v.(type) {
 	case map[string]any:
@@ -65,7 +65,7 @@ func scalarText(v any) string {
 	case nil:
 		return "null"
 	case string:
-		if isPlain(x) {
+		if IsPlain(x) {
 			return x
 		}
 		quoted, err := json.Marshal(x)
@@ -78,7 +78,7 @@ func scalarText(v any) string {
 }
 
 // plainText tells text that reads as itself in YAML.
-func isPlain(s string) bool {
+func IsPlain(s string) bool {
 	switch strings.ToLower(s) {
 	case "", "null", "true", "false", "~", "yes", "no", "on", "off":
 		return false
@@ -98,7 +98,7 @@ const maxCells = 4_000_000
 
 // unified returns the differences of two texts, "" when there are none: lines
 // that were wanted begin with -, those that there are with +.
-func diff(want, got []string) string {
+func Diff(want, got []string) string {
 	edits := align(want, got)
 	keep := make([]bool, len(edits))
 	for i, e := range edits {

@@ -29,7 +29,7 @@ func (w *sandbox) duplicates(s *fixture) []string {
 	living := map[location]string{}
 	byIdentity := map[string]location{}
 	var out []string
-	for i, ch := range w.emulator.History() {
+	for i, ch := range w.Emulator.History() {
 		at := locationOf(ch)
 		if id, known := living[at]; known {
 			delete(living, at)
@@ -44,7 +44,7 @@ func (w *sandbox) duplicates(s *fixture) []string {
 		if id == "" {
 			continue
 		}
-		if other, taken := byIdentity[id]; taken && !w.byPeople(i) {
+		if other, taken := byIdentity[id]; taken && !w.ByPeople(i) {
 			out = append(out, fmt.Sprintf("%s and %s both had %.120s", other, at, id))
 		}
 		living[at], byIdentity[id] = id, at
@@ -83,7 +83,7 @@ func (w *sandbox) identity(ch emulator.Change, keys map[int][][]string, i int) s
 		}
 		return fmt.Sprintf("the code %s in list %d", strings.ToLower(ch.Code), ch.IBlockID)
 	}
-	t := w.schema.types[ch.EntityTypeID]
+	t := w.Schema.Types[ch.EntityTypeID]
 	var values map[string]any
 	d := json.NewDecoder(strings.NewReader(string(ch.Values)))
 	d.UseNumber()
@@ -93,18 +93,18 @@ func (w *sandbox) identity(ch emulator.Change, keys map[int][][]string, i int) s
 	for _, set := range append(keys[ch.EntityTypeID], keys[0]...) {
 		var parts []string
 		for _, name := range set {
-			if f := t.find(name); f != nil && !empty(values[f.name]) {
-				parts = append(parts, f.name+" "+text(values[f.name]))
+			if f := t.Find(name); f != nil && !Empty(values[f.Name]) {
+				parts = append(parts, f.Name+" "+Text(values[f.Name]))
 			}
 		}
 		if len(parts) == len(set) {
 			return strings.Join(parts, ", ") + fmt.Sprintf(" in type %d", ch.EntityTypeID)
 		}
 	}
-	if ch.Op != "add" || w.byPeople(i) {
+	if ch.Op != "add" || w.ByPeople(i) {
 		return ""
 	}
-	for name := range automaticFields {
+	for name := range AutomaticFields {
 		delete(values, name)
 	}
 	content, err := json.Marshal(values)

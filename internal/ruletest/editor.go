@@ -35,15 +35,15 @@ func (v *inputs) NodeSchema() yamlfile.Schema { return yamlfile.MapSchema(yamlfi
 // NodeSchema implements yamlfile.NodeSchema.
 func (v *skips) NodeSchema() yamlfile.Schema {
 	properties := yamlfile.Schema{}
-	for _, p := range builtinChecks {
-		properties[p.name] = yamlfile.TextSchema().Described("why it does not hold here: "+p.doc, "", "")
+	for _, p := range BuiltinChecks {
+		properties[p.Name] = yamlfile.TextSchema().Described("why it does not hold here: "+p.doc, "", "")
 	}
 	return yamlfile.Schema{"type": []string{"object", "null"}, "additionalProperties": false, "properties": properties}
 }
 
 // NodeSchema implements yamlfile.NodeSchema. Codes with an id behind them cannot
 // be completed, so an editor is offered the beginnings.
-func (e *event) NodeSchema() yamlfile.Schema {
+func (e *Event) NodeSchema() yamlfile.Schema {
 	var begin []yamlfile.Schema
 	for _, known := range schemas.Events() {
 		if known.Entity == "" || known.Legacy {
@@ -68,13 +68,13 @@ func (o *outcome) NodeSchema() yamlfile.Schema {
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
-func (c *calls) NodeSchema() yamlfile.Schema {
+func (c *Calls) NodeSchema() yamlfile.Schema {
 	return yamlfile.ListSchema(yamlfile.Schema{
 		"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": yamlfile.Schema{"type": []string{"object", "null"}},
 	})
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
-func (w *expectedRecords) NodeSchema() yamlfile.Schema {
-	return yamlfile.AnySchema(yamlfile.ListSchema(yamlfile.SchemaFor[fields]()), idKeys(yamlfile.SchemaFor[fields]()))
+func (w *ExpectedRecords) NodeSchema() yamlfile.Schema {
+	return yamlfile.AnySchema(yamlfile.ListSchema(yamlfile.SchemaFor[Fields]()), IdKeys(yamlfile.SchemaFor[Fields]()))
 }

@@ -3,7 +3,7 @@ package ruletest
 import "github.com/b24rules/b24rules/internal/yamlfile"
 
 // idKeys are the keys of things that stand under their ids.
-func idKeys(values yamlfile.Schema) yamlfile.Schema {
+func IdKeys(values yamlfile.Schema) yamlfile.Schema {
 	return yamlfile.Schema{
 		"type": []string{"object", "null"}, "propertyNames": yamlfile.Schema{"pattern": "^[1-9][0-9]*$"},
 		"additionalProperties": values,
@@ -18,22 +18,22 @@ func (cs *columns) NodeSchema() yamlfile.Schema {
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
-func (p *setup) NodeSchema() yamlfile.Schema {
+func (p *Setup) NodeSchema() yamlfile.Schema {
 	return yamlfile.AnySchema(yamlfile.EnumSchema("demo"), yamlfile.SchemaFor[setupForm]())
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
-func (fs *fields) NodeSchema() yamlfile.Schema {
+func (fs *Fields) NodeSchema() yamlfile.Schema {
 	return yamlfile.Schema{"type": []string{"object", "null"}}
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
 func (es *items) NodeSchema() yamlfile.Schema {
-	rows := yamlfile.ListSchema(yamlfile.SchemaFor[fields]()).Described("the product rows, with the fields of crm.item.productrow", "[{productName: Tile, price: 10.5, quantity: 3}]", "")
-	return idKeys(yamlfile.Schema{"type": []string{"object", "null"}, "properties": yamlfile.Schema{rowsKey: rows}})
+	rows := yamlfile.ListSchema(yamlfile.SchemaFor[Fields]()).Described("the product rows, with the fields of crm.item.productrow", "[{productName: Tile, price: 10.5, quantity: 3}]", "")
+	return IdKeys(yamlfile.Schema{"type": []string{"object", "null"}, "properties": yamlfile.Schema{RowsKey: rows}})
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
 func (es *elements) NodeSchema() yamlfile.Schema {
-	return yamlfile.ListSchema(yamlfile.AnySchema(yamlfile.SchemaFor[elementForm](), yamlfile.SchemaFor[fields]()))
+	return yamlfile.ListSchema(yamlfile.AnySchema(yamlfile.SchemaFor[elementForm](), yamlfile.SchemaFor[Fields]()))
 }

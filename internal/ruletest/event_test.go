@@ -17,11 +17,11 @@ func TestEventWith(t *testing.T) {
 		{"ONCRMDYNAMICITEMUPDATE", "delete", "ONCRMDYNAMICITEMDELETE"},
 		{"ONCRMDYNAMICITEMUPDATE_1038", "delete", "ONCRMDYNAMICITEMDELETE_1038"},
 	} {
-		e := &event{}
+		e := &Event{}
 		if list := e.read(eventForm{Code: test.code, ID: "7", EntityTypeID: 1038}); list.HasErrors() {
 			t.Fatal(list)
 		}
-		if got, ok := e.withOperation(test.op); !ok || got.code != test.want || got.id != "7" {
+		if got, ok := e.WithOperation(test.op); !ok || got.code != test.want || got.ID != "7" {
 			t.Errorf("%s of %s is %v, want %s", test.op, test.code, got, test.want)
 		}
 	}
@@ -39,7 +39,7 @@ func TestEventIDs(t *testing.T) {
 		if len(known.IDs) == 0 || known.Entity == "item" {
 			continue
 		}
-		e := &event{}
+		e := &Event{}
 		if list := e.read(eventForm{Code: known.Code, ID: "7"}); list.HasErrors() {
 			t.Errorf("%s: %v", known.Code, list)
 			continue
@@ -54,7 +54,7 @@ func TestEventIDs(t *testing.T) {
 			t.Errorf("%s: %v", known.Code, list)
 			continue
 		}
-		routes := set.Route("main", e.engineEvent(), nil)
+		routes := set.Route("main", e.EngineEvent(), nil)
 		if len(routes) != 1 || routes[0].Entity.ID != "7" {
 			t.Errorf("%s: routes %+v", known.Code, routes)
 		}

@@ -28,11 +28,11 @@ type Failure struct {
 
 // verify compares what a scene did with what its file expects.
 func (s *fixture) verify(p scenarioResult) []Failure {
-	sc := p.phase.scenario
+	sc := p.phase.Scenario
 	out := s.verifyOutcome(p)
 	if sc.Calls != nil {
 		if d := s.callsDiff(sc.Calls, p.writes); d != "" {
-			out = append(out, Failure{Pos: sc.Calls.pos, Message: fmt.Sprintf("after %s other calls were made than expected (-want +got)", sc.Event.label), Diff: d})
+			out = append(out, Failure{Pos: sc.Calls.Pos, Message: fmt.Sprintf("after %s other calls were made than expected (-want +got)", sc.Event.Label), Diff: d})
 		}
 	}
 	if sc.Expect != nil {
@@ -45,14 +45,14 @@ func (s *fixture) verify(p scenarioResult) []Failure {
 }
 
 func (s *fixture) verifyState(p scenarioResult) (out []Failure) {
-	sc := p.phase.scenario
-	byType := sc.Expect.byType()
+	sc := p.phase.Scenario
+	byType := sc.Expect.ByType()
 	for _, typ := range slices.Sorted(maps.Keys(byType)) {
-		out = append(out, recordsFailure(sc, byType[typ], typeName(typ), p.after.items[typ])...)
+		out = append(out, recordsFailure(sc, byType[typ], TypeName(typ), p.after.Items[typ])...)
 	}
-	for _, ref := range sortedByNumber(sc.Expect.Elements) {
-		id, _, _ := s.schema.list(ref)
-		out = append(out, recordsFailure(sc, sc.Expect.Elements[ref], "elements."+ref, p.after.elements[id])...)
+	for _, ref := range SortedByNumber(sc.Expect.Elements) {
+		id, _, _ := s.schema.List(ref)
+		out = append(out, recordsFailure(sc, sc.Expect.Elements[ref], "elements."+ref, p.after.Elements[id])...)
 	}
 	return out
 }
@@ -64,7 +64,7 @@ func handledErrors(p scenarioResult) (out []Failure) {
 		for _, step := range r.trace.Steps {
 			if r.err == nil && step.Error != "" && r.outcome == string(history.Done) {
 				out = append(out, Failure{
-					Pos:     p.phase.scenario.Event.pos,
+					Pos:     p.phase.Scenario.Event.Pos,
 					Message: fmt.Sprintf("to note: step %s of %s failed, and on_error took over: %s", step.Step, r.rule.ID, step.Error),
 				})
 			}
@@ -73,28 +73,28 @@ func handledErrors(p scenarioResult) (out []Failure) {
 	return out
 }
 
-func recordsFailure(sc *scenario, w *expectedRecords, what string, got []record) []Failure {
+func recordsFailure(sc *Scenario, w *ExpectedRecords, what string, got []Record) []Failure {
 	d := recordsDiff(w, got, sc.Expect.Partial)
 	if d == "" {
 		return nil
 	}
-	return []Failure{{Pos: w.pos, Message: fmt.Sprintf("after %s the portal holds other %s than expected (-want +got)", sc.Event.label, what), Diff: d}}
+	return []Failure{{Pos: w.Pos, Message: fmt.Sprintf("after %s the portal holds other %s than expected (-want +got)", sc.Event.Label, what), Diff: d}}
 }
 
 // verifyOutcome holds how the runs ended against outcome and error. Without
 // these no run may fail.
 func (s *fixture) verifyOutcome(p scenarioResult) []Failure {
-	sc := p.phase.scenario
-	pos := sc.Event.pos
+	sc := p.phase.Scenario
+	pos := sc.Event.Pos
 	if sc.Outcome != nil {
-		pos = sc.Outcome.pos
+		pos = sc.Outcome.Pos
 	}
 	var out []Failure
 	fail := func(format string, args ...any) {
 		out = append(out, Failure{Pos: pos, Message: fmt.Sprintf(format, args...)})
 	}
 	if len(p.runs) == 0 {
-		if sc.Outcome == nil || sc.Outcome.word != "none" {
+		if sc.Outcome == nil || sc.Outcome.Word != "none" {
 			fail("%s", s.noSubscriber(sc.Event))
 		}
 		return out
@@ -103,35 +103,35 @@ func (s *fixture) verifyOutcome(p scenarioResult) []Failure {
 	for _, r := range p.runs {
 		want := ""
 		if sc.Outcome != nil {
-			want = sc.Outcome.word
-			if sc.Outcome.byRule != nil {
-				want = sc.Outcome.byRule[r.rule.ID]
+			want = sc.Outcome.Word
+			if sc.Outcome.ByRule != nil {
+				want = sc.Outcome.ByRule[r.rule.ID]
 			}
 		}
-		expectedError := sc.Error != nil && r.err != nil && strings.Contains(r.err.Error(), sc.Error.text)
+		expectedError := sc.Error != nil && r.err != nil && strings.Contains(r.err.Error(), sc.Error.Text)
 		wrong = wrong || expectedError
 		switch {
 		case want != "" && want != r.outcome:
-			fail("the run of %s for %s ended as %s, want %s%s", r.rule.ID, sc.Event.label, r.outcome, want, reason(r))
+			fail("the run of %s for %s ended as %s, want %s%s", r.rule.ID, sc.Event.Label, r.outcome, want, reason(r))
 		case r.err != nil && want == "" && sc.Error == nil:
-			fail("the run of %s for %s was %s%s", r.rule.ID, sc.Event.label, r.outcome, reason(r))
+			fail("the run of %s for %s was %s%s", r.rule.ID, sc.Event.Label, r.outcome, reason(r))
 		}
 	}
 	if sc.Outcome != nil {
-		for _, rule := range slices.Sorted(maps.Keys(sc.Outcome.byRule)) {
+		for _, rule := range slices.Sorted(maps.Keys(sc.Outcome.ByRule)) {
 			heard := slices.ContainsFunc(p.runs, func(r ruleRun) bool { return r.rule.ID == rule })
-			if heard == (sc.Outcome.byRule[rule] == "none") {
-				fail("whether %s hears %s: want outcome %s", rule, sc.Event.label, sc.Outcome.byRule[rule])
+			if heard == (sc.Outcome.ByRule[rule] == "none") {
+				fail("whether %s hears %s: want outcome %s", rule, sc.Event.Label, sc.Outcome.ByRule[rule])
 			}
 		}
 	}
 	if sc.Error != nil && !wrong {
-		pos = sc.Error.pos
+		pos = sc.Error.Pos
 		var said []string
 		for _, r := range p.runs {
 			said = append(said, r.outcome+reason(r))
 		}
-		fail("no run failed with the text %q: %s", sc.Error.text, strings.Join(said, "; "))
+		fail("no run failed with the text %q: %s", sc.Error.Text, strings.Join(said, "; "))
 	}
 	return out
 }
@@ -149,24 +149,24 @@ func reason(r ruleRun) string {
 }
 
 // thingsDiff compares a set of things with those that must be there.
-func recordsDiff(w *expectedRecords, got []record, partial bool) string {
-	pairs := pairRecords(w.list, got)
+func recordsDiff(w *ExpectedRecords, got []Record, partial bool) string {
+	pairs := pairRecords(w.List, got)
 	var wantDoc, gotDoc []any
 	taken := map[int]bool{}
-	for i, x := range w.list {
+	for i, x := range w.List {
 		j, ok := pairs[i]
-		if x.gone {
+		if x.Gone {
 			if ok {
 				taken[j] = true
-				gotDoc = append(gotDoc, labelled(x.id, withoutDefaults(got[j])))
+				gotDoc = append(gotDoc, labelled(x.ID, withoutDefaults(got[j])))
 			}
 			continue
 		}
-		wantDoc = append(wantDoc, labelled(x.id, x.fields.values()))
+		wantDoc = append(wantDoc, labelled(x.ID, x.Fields.Values()))
 		if ok {
 			taken[j] = true
-			shape, _ := shape(x.fields.values(), got[j].values, false).(map[string]any)
-			gotDoc = append(gotDoc, labelled(x.id, shape))
+			shape, _ := Shape(x.Fields.Values(), got[j].Values, false).(map[string]any)
+			gotDoc = append(gotDoc, labelled(x.ID, shape))
 		}
 	}
 	for j, x := range got {
@@ -174,7 +174,7 @@ func recordsDiff(w *expectedRecords, got []record, partial bool) string {
 			gotDoc = append(gotDoc, withoutDefaults(x))
 		}
 	}
-	return diff(render(orEmpty(wantDoc)), render(orEmpty(gotDoc)))
+	return Diff(Render(orEmpty(wantDoc)), Render(orEmpty(gotDoc)))
 }
 
 func labelled(id string, values map[string]any) any {
@@ -185,16 +185,16 @@ func labelled(id string, values map[string]any) any {
 }
 
 // told is a thing that nobody expected, without what every thing has.
-func withoutDefaults(x record) map[string]any {
+func withoutDefaults(x Record) map[string]any {
 	out := map[string]any{}
-	for name, v := range x.values {
+	for name, v := range x.Values {
 		switch name {
 		case "ID", "CODE", "opened", "assignedById", "categoryId", "stageId", "begindate", "closedate", "currencyId",
 			"sourceId", "typeId", "companyId", "contactId", "mycompanyId", "webformId", "isManualOpportunity", "taxValue",
 			"isNew", "isRecurring", "isReturnCustomer", "isRepeatedApproach", "closed", "stageSemanticId":
 			continue
 		}
-		if !automaticFields[name] {
+		if !AutomaticFields[name] {
 			out[name] = v
 		}
 	}
@@ -203,7 +203,7 @@ func withoutDefaults(x record) map[string]any {
 
 // pairThings finds for each wanted thing the one to compare it with: a perfect
 // matching of those that fit, then the most similar of the rest.
-func pairRecords(want []expectedRecord, got []record) map[int]int {
+func pairRecords(want []ExpectedRecord, got []Record) map[int]int {
 	owner := map[int]int{} // of a thing that there is
 	var try func(i int, seen map[int]bool) bool
 	try = func(i int, seen map[int]bool) bool {
@@ -230,22 +230,22 @@ func pairRecords(want []expectedRecord, got []record) map[int]int {
 	return pairs
 }
 
-func pairSimilar(want []expectedRecord, got []record, owner, pairs map[int]int) {
+func pairSimilar(want []ExpectedRecord, got []Record, owner, pairs map[int]int) {
 	for i, w := range want {
-		if _, paired := pairs[i]; paired || w.gone {
+		if _, paired := pairs[i]; paired || w.Gone {
 			continue
 		}
 		best, most := -1, 0
 		for j, x := range got {
-			if _, taken := owner[j]; taken || w.id != "" && w.id != strconv.FormatInt(x.id, 10) {
+			if _, taken := owner[j]; taken || w.ID != "" && w.ID != strconv.FormatInt(x.ID, 10) {
 				continue
 			}
 			score := 0
-			if w.id != "" {
+			if w.ID != "" {
 				score = 1
 			}
-			for _, f := range w.fields {
-				if equal(f.value, x.values[f.name], false) {
+			for _, f := range w.Fields {
+				if Equal(f.Value, x.Values[f.Name], false) {
 					score++
 				}
 			}
@@ -259,9 +259,9 @@ func pairSimilar(want []expectedRecord, got []record, owner, pairs map[int]int) 
 	}
 }
 
-func recordMatches(w expectedRecord, x record) bool {
-	if w.id != "" && w.id != strconv.FormatInt(x.id, 10) {
+func recordMatches(w ExpectedRecord, x Record) bool {
+	if w.ID != "" && w.ID != strconv.FormatInt(x.ID, 10) {
 		return false
 	}
-	return w.gone || equal(w.fields.values(), x.values, false)
+	return w.Gone || Equal(w.Fields.Values(), x.Values, false)
 }

@@ -124,7 +124,7 @@ func (x *exporter) playAgain(ctx context.Context) (trialResult, error) {
 	if x.rec.incomplete {
 		expected = nil
 	} else if expected == nil {
-		expected = []call{}
+		expected = []Call{}
 	}
 	a.made, a.passes, err = t.Play(ctx, expected)
 	return a, err
@@ -134,7 +134,7 @@ func (x *exporter) playAgain(ctx context.Context) (trialResult, error) {
 type trialResult struct {
 	trial *Trial
 	// recorded are the calls that the record tells of, as tests write them.
-	recorded []call
+	recorded []Call
 	// made are the writing calls that the rule made now.
 	made []bitrix.Call
 	// passes says that these are the same, and that the run ended as it did.

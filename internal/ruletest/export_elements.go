@@ -12,22 +12,22 @@ import (
 func (w *recording) readElements(params map[string]any, result any) {
 	id := intOf(params["IBLOCK_ID"])
 	w.lists[id] = true
-	if typ := text(params["IBLOCK_TYPE_ID"]); typ != "lists" && typ != "" {
+	if typ := Text(params["IBLOCK_TYPE_ID"]); typ != "lists" && typ != "" {
 		w.incomplete = true
 		w.warn("tests have no lists of type %s", typ)
 		return
 	}
-	for _, r := range array(result) {
-		m := object(r)
-		e := recordedElement{id: int64(intOf(m["ID"])), code: text(m["CODE"]), values: map[string]any{}}
-		if w.added[text(m["ID"])] || slices.ContainsFunc(w.elements[id], func(x recordedElement) bool { return x.id == e.id }) {
+	for _, r := range Array(result) {
+		m := Object(r)
+		e := recordedElement{id: int64(intOf(m["ID"])), code: Text(m["CODE"]), values: map[string]any{}}
+		if w.added[Text(m["ID"])] || slices.ContainsFunc(w.elements[id], func(x recordedElement) bool { return x.id == e.id }) {
 			continue
 		}
 		for name, v := range m {
 			switch {
 			case name == "NAME":
 				e.values[name] = v
-			case strings.HasPrefix(name, "PROPERTY_") && !empty(v):
+			case strings.HasPrefix(name, "PROPERTY_") && !Empty(v):
 				v = valuesOf(v)
 				e.values[w.label(id, name)] = w.fieldText(strconv.Itoa(id), w.run.Record.Lists, name, v)
 			}

@@ -277,7 +277,7 @@ func (x *exporter) maskCodes(ctx context.Context, m *masks) error {
 		a, err := x.bare(masked).playAgain(ctx)
 		for _, c := range a.made {
 			if strings.EqualFold(c.Method, "lists.element.add") {
-				out = append(out, text(c.Params["ELEMENT_CODE"]))
+				out = append(out, Text(c.Params["ELEMENT_CODE"]))
 			}
 		}
 		return out, err
@@ -308,14 +308,14 @@ func (x *exporter) expectMasked(ctx context.Context, same bool) error {
 	if err != nil {
 		return err
 	}
-	var made []call
+	var made []Call
 	for _, c := range a.made {
 		made = append(made, a.trial.Expected(c))
 	}
 	recorded := x.text.calls
 	sameShape := len(made) == len(recorded)
 	for i := 0; sameShape && i < len(made); i++ {
-		sameShape = strings.EqualFold(made[i].method, recorded[i].method)
+		sameShape = strings.EqualFold(made[i].Method, recorded[i].Method)
 	}
 	if !sameShape {
 		x.rec.warn("with masked names the rule does something else: --keep-names keeps them")

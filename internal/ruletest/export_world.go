@@ -100,11 +100,11 @@ var transientErrors = []string{
 }
 
 func (w *recording) command(c history.CommandRecord, action string) {
-	params := object(decoded(c.Params))
+	params := Object(decoded(c.Params))
 	method := strings.ToLower(c.Method)
 	call := action == "call"
 	if c.Method == action { // a request to another system has the name of its action
-		delete(object(params["headers"]), engine.KeyHeader) // another run has another one
+		delete(Object(params["headers"]), engine.KeyHeader) // another run has another one
 		call = true
 	}
 	if c.Write {
@@ -125,12 +125,12 @@ func (w *recording) command(c history.CommandRecord, action string) {
 		w.readElements(params, result)
 	case method == "lists.element.add":
 		w.lists[intOf(params["IBLOCK_ID"])] = true
-		w.added[text(result)] = true
+		w.added[Text(result)] = true
 	case strings.HasPrefix(method, "lists.element."):
 		w.lists[intOf(params["IBLOCK_ID"])] = true
 	case strings.HasPrefix(method, "crm.item."):
 	case call:
-		if before, ok := w.answers[c.Method]; ok && !equal(before, withoutNull(result), true) {
+		if before, ok := w.answers[c.Method]; ok && !Equal(before, withoutNull(result), true) {
 			w.incomplete = true
 			w.warn("%s was called several times with different answers; the test gives the first one always", c.Method)
 			return
@@ -180,7 +180,7 @@ func decoded(raw json.RawMessage) any {
 }
 
 func intOf(v any) int {
-	n, err := strconv.Atoi(text(v))
+	n, err := strconv.Atoi(Text(v))
 	if err != nil {
 		return 0
 	}
@@ -190,7 +190,7 @@ func intOf(v any) int {
 // item is the item of a type, new when it was not known. nil is a type that a
 // test cannot hold.
 func (w *recording) item(typ int, id int64) *recordedItem {
-	if typ < schemas.FirstDynamicType && builtinKeys[typ] == "" {
+	if typ < schemas.FirstDynamicType && BuiltinKeys[typ] == "" {
 		w.incomplete = true
 		w.warn("tests have no items of type %d: what the run read of them is left out", typ)
 		return nil
@@ -210,13 +210,13 @@ func (w *recording) item(typ int, id int64) *recordedItem {
 var rowsFields = []string{"productId", "productName", "price", "quantity"}
 
 func (w *recording) productRows(params map[string]any, result any) {
-	filter := object(params["filter"])
-	short, owner := text(filter["=ownerType"]), int64(intOf(filter["=ownerId"]))
+	filter := Object(params["filter"])
+	short, owner := Text(filter["=ownerType"]), int64(intOf(filter["=ownerId"]))
 	typ := typeOfShort(short)
-	if m := object(result); m != nil {
+	if m := Object(result); m != nil {
 		result = m["productRows"]
 	}
-	rows := array(result)
+	rows := Array(result)
 	if len(rows) == 0 {
 		// No rows, or no owner: that is told by other commands.
 		if x := w.items[typ][owner]; x != nil {
@@ -231,7 +231,7 @@ func (w *recording) productRows(params map[string]any, result any) {
 	x.rows, x.hasRows = nil, true
 	var sorted []map[string]any
 	for _, r := range rows {
-		sorted = append(sorted, object(r))
+		sorted = append(sorted, Object(r))
 	}
 	slices.SortStableFunc(sorted, func(a, b map[string]any) int {
 		if d := intOf(a["sort"]) - intOf(b["sort"]); d != 0 {
@@ -243,9 +243,9 @@ func (w *recording) productRows(params map[string]any, result any) {
 		kept := map[string]any{}
 		for name, v := range r {
 			switch {
-			case name == "id" || name == "ownerId" || name == "ownerType" || empty(v):
-			case name == "productId" && text(v) == "0":
-			case slices.Contains(rowsFields, name) || slices.Contains(writableRows[:], name) && w.named(name):
+			case name == "id" || name == "ownerId" || name == "ownerType" || Empty(v):
+			case name == "productId" && Text(v) == "0":
+			case slices.Contains(rowsFields, name) || slices.Contains(WritableRows[:], name) && w.named(name):
 				kept[name] = v
 			}
 		}
@@ -269,19 +269,19 @@ func typeOfShort(short string) int {
 
 func (w *recording) readItems(params map[string]any, result any) {
 	typ := intOf(params["entityTypeId"])
-	rows := array(object(result)["items"])
-	whole := object(object(result)["item"])
+	rows := Array(Object(result)["items"])
+	whole := Object(Object(result)["item"])
 	if whole != nil {
 		rows = []any{any(whole)}
 	}
 	for _, r := range rows {
-		m := object(r)
+		m := Object(r)
 		x := w.item(typ, int64(intOf(m["id"])))
 		if x == nil {
 			return
 		}
 		for name, v := range m {
-			if _, seen := x.fields[name]; seen || automaticFields[name] || empty(v) {
+			if _, seen := x.fields[name]; seen || AutomaticFields[name] || Empty(v) {
 				continue
 			}
 			if whole != nil && name != "title" && !w.named(name) {
@@ -294,11 +294,11 @@ func (w *recording) readItems(params map[string]any, result any) {
 
 // named reports whether the rule file or its inputs name a field.
 func (w *recording) named(name string) bool {
-	if strings.Contains(w.ruleText, name) || strings.Contains(w.ruleText, storedName(name)) {
+	if strings.Contains(w.ruleText, name) || strings.Contains(w.ruleText, StoredName(name)) {
 		return true
 	}
 	for _, v := range w.run.Record.Inputs {
-		if text(v) == name || text(v) == storedName(name) {
+		if Text(v) == name || Text(v) == StoredName(name) {
 			return true
 		}
 	}
@@ -323,7 +323,7 @@ func (w *recording) fieldText(of string, described map[string][]history.FieldRec
 }
 
 func optionOf(options map[string]string, v any) any {
-	if t, ok := options[text(v)]; ok {
+	if t, ok := options[Text(v)]; ok {
 		return t
 	}
 	return v

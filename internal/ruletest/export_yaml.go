@@ -49,12 +49,12 @@ func scalarNode(v any) *yaml.Node {
 		n.Value = x
 		if !plainNumber.MatchString(x) {
 			n.Tag = "!!str"
-			if bare := x != "" && !isPlain(x); bare || x == "" {
+			if bare := x != "" && !IsPlain(x); bare || x == "" {
 				n.Style = yaml.DoubleQuotedStyle
 			}
 		}
 	default:
-		n.Value = text(v)
+		n.Value = Text(v)
 		if num, err := num.Parse(n.Value); err == nil {
 			n.Value = num.String()
 		}
@@ -101,7 +101,7 @@ func fieldOrder(m map[string]any) []string {
 // testText writes the test of a run.
 type testText struct {
 	rec   *recording
-	calls []call
+	calls []Call
 	// callsMasked says that the calls hold masks already.
 	callsAreMasked bool
 	// skip are proofs that the run does not fit, with the reason.
@@ -151,13 +151,13 @@ func (w *testText) inputsNode() *document {
 func (w *testText) portalNode() *document {
 	out := mapping()
 	types := mapping()
-	for _, key := range sortedByNumber(w.rec.run.Record.Types) {
+	for _, key := range SortedByNumber(w.rec.run.Record.Types) {
 		typ, _ := strconv.Atoi(key)
 		fields := w.typeColumns(w.rec.run.Record.Types[key])
 		switch {
-		case builtinKeys[typ] != "":
+		case BuiltinKeys[typ] != "":
 			if !fields.empty() {
-				out.add(builtinKeys[typ], &fields.Node)
+				out.add(BuiltinKeys[typ], &fields.Node)
 			}
 		case typ >= schemas.FirstDynamicType:
 			types.add(key, w.typeNode(typ, fields))
@@ -221,7 +221,7 @@ func (w *testText) typeColumns(fields []history.FieldRecord) *document {
 			continue
 		}
 		typ := f.Type
-		if !slices.Contains(fieldWords[:], typ) {
+		if !slices.Contains(FieldWords[:], typ) {
 			typ = "string"
 		}
 		d.add(f.Name, columnNode(f, typ, 0))
@@ -231,9 +231,9 @@ func (w *testText) typeColumns(fields []history.FieldRecord) *document {
 
 func propertyNode(f history.FieldRecord) *yaml.Node {
 	typ := "string"
-	for _, t := range propertyTypes {
-		if t.typ == f.Type {
-			typ = t.word
+	for _, t := range PropertyTypes {
+		if t.Typ == f.Type {
+			typ = t.Word
 		}
 	}
 	id, _ := strconv.Atoi(strings.TrimPrefix(f.Name, "PROPERTY_"))
@@ -253,7 +253,7 @@ func columnNode(f history.FieldRecord, typ string, id int) *yaml.Node {
 	}
 	if len(f.Enum) > 0 {
 		var options []any
-		for _, key := range sortedByNumber(f.Enum) {
+		for _, key := range SortedByNumber(f.Enum) {
 			options = append(options, f.Enum[key])
 		}
 		d.add("options", node(options))
@@ -269,7 +269,7 @@ func (w *testText) givenNode() *document {
 		for _, id := range slices.Sorted(maps.Keys(w.rec.items[typ])) {
 			items.add(strconv.FormatInt(id, 10), w.itemNode(w.rec.items[typ][id]))
 		}
-		if key := builtinKeys[typ]; key != "" {
+		if key := BuiltinKeys[typ]; key != "" {
 			out.add(key, &items.Node)
 		} else {
 			others.add(strconv.Itoa(typ), &items.Node)
@@ -312,14 +312,14 @@ func (w *testText) itemNode(x *recordedItem) *yaml.Node {
 	for _, r := range x.rows {
 		rows.Content = append(rows.Content, node(w.masks.values(r)))
 	}
-	return &d.add(rowsKey, rows).Node
+	return &d.add(RowsKey, rows).Node
 }
 
 // eventNode writes the event, short where that says everything.
 func (w *testText) eventNode() *yaml.Node {
 	id := w.rec.run.Entity.ID
-	if f := object(w.rec.run.Data["FIELDS"]); f != nil && text(f["ID"]) != "" {
-		id = text(f["ID"])
+	if f := Object(w.rec.run.Data["FIELDS"]); f != nil && Text(f["ID"]) != "" {
+		id = Text(f["ID"])
 	}
 	data := map[string]any{}
 	for name, v := range w.rec.run.Data {
@@ -380,11 +380,11 @@ func (w *testText) expectNodes(test *document) {
 	}
 	calls := &yaml.Node{Kind: yaml.SequenceNode}
 	for _, c := range w.calls {
-		params := c.params
+		params := c.Params
 		if !w.callsAreMasked {
 			params = w.masks.values(params)
 		}
-		calls.Content = append(calls.Content, &mapping().add(c.method, block(params)).Node)
+		calls.Content = append(calls.Content, &mapping().add(c.Method, block(params)).Node)
 	}
 	if len(calls.Content) == 0 {
 		calls.Style = yaml.FlowStyle

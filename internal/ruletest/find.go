@@ -26,7 +26,7 @@ func Find(paths []string) (tests, rules []string, err error) {
 				return nil, nil, err
 			}
 			tests, rules = append(tests, t...), append(rules, r...)
-		case isTestFile(p):
+		case IsTestFile(p):
 			tests = append(tests, filepath.Clean(p))
 		default:
 			testFile := testFileOf(p)
@@ -56,7 +56,7 @@ func walk(root string) (tests, rules []string, err error) {
 		case hidden && d.IsDir():
 			return filepath.SkipDir
 		case hidden || d.IsDir() || ext != ".yaml" && ext != ".yml":
-		case isTestFile(path):
+		case IsTestFile(path):
 			tests = append(tests, path)
 		default:
 			rules = append(rules, path)

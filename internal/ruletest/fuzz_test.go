@@ -26,7 +26,7 @@ func FuzzTestFile(f *testing.F) {
 			f.Fatal(err)
 		}
 		for _, file := range a.Files {
-			if isTestFile(file.Name) {
+			if IsTestFile(file.Name) {
 				f.Add(string(file.Data))
 			}
 		}

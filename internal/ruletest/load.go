@@ -13,38 +13,38 @@ import (
 )
 
 // testFile is a test file that has been read and checked.
-type file struct {
+type File struct {
 	name    string
-	content content
-	sets    []*engine.RuleSet
-	schema  *schema
+	Content content
+	Sets    []*engine.RuleSet
+	Schema  *PortalSchema
 }
 
-func (f *file) portalName() string {
-	if f.content.Portal.name == "" {
-		return defaultName
+func (f *File) PortalName() string {
+	if f.Content.Portal.Name == "" {
+		return DefaultName
 	}
-	return f.content.Portal.name
+	return f.Content.Portal.Name
 }
 
 // sources are the texts of all files that findings may be about.
-type sources map[string][]byte
+type Sources map[string][]byte
 
 // loadTest reads a test file and the rule files under test. The findings are those
 // of all of them; the file is nil when one is an error.
-func loadFile(path string, actions []*engine.Action, src sources) (*file, diag.List, error) {
+func LoadFile(path string, actions []*engine.Action, src Sources) (*File, diag.List, error) {
 	data, err := yamlfile.ReadFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	src[path] = data
 	parsed, list := yamlfile.Parse(path, data)
-	f := &file{name: path}
+	f := &File{name: path}
 	if !list.HasErrors() {
 		if parsed.Root == nil {
 			list.Errorf(diag.Pos{File: path, Line: 1, Column: 1}, "empty-file", "the file holds no tests").Hint = "begin with `tests:`"
 		} else {
-			list.Add(yamlfile.Decode(parsed, parsed.Root, &f.content)...)
+			list.Add(yamlfile.Decode(parsed, parsed.Root, &f.Content)...)
 		}
 	}
 	if list.HasErrors() {
@@ -68,23 +68,23 @@ func loadFile(path string, actions []*engine.Action, src sources) (*file, diag.L
 
 // loadRules compiles the rule files under test. Warnings in them are for
 // validate.
-func (f *file) loadRules(actions []*engine.Action, src sources, list *diag.List) error {
+func (f *File) loadRules(actions []*engine.Action, src Sources, list *diag.List) error {
 	type named struct {
 		path string
 		pos  diag.Pos
 	}
 	rules := []named{{ruleFileOf(f.name), diag.Pos{File: f.name, Line: 1, Column: 1}}}
-	if len(f.content.Rules) > 0 {
+	if len(f.Content.Rules) > 0 {
 		rules = nil
-		for _, n := range f.content.Rules {
-			rules = append(rules, named{filepath.Join(filepath.Dir(f.name), n.text), n.pos})
+		for _, n := range f.Content.Rules {
+			rules = append(rules, named{filepath.Join(filepath.Dir(f.name), n.Text), n.Pos})
 		}
 	}
 	for _, r := range rules {
 		data, err := yamlfile.ReadFile(r.path)
 		if errors.Is(err, fs.ErrNotExist) {
 			finding := list.Errorf(r.pos, "unreadable-file", "there is no rule file %s", r.path)
-			if len(f.content.Rules) == 0 {
+			if len(f.Content.Rules) == 0 {
 				finding.Hint = "name it: `rules: [other.yaml]`"
 			}
 			continue
@@ -100,18 +100,18 @@ func (f *file) loadRules(actions []*engine.Action, src sources, list *diag.List)
 			}
 		}
 		if set != nil {
-			f.sets = append(f.sets, set)
+			f.Sets = append(f.Sets, set)
 		}
 	}
 	return nil
 }
 
 // inputsFor binds the inputs that a set knows.
-func inputsFor(set *engine.RuleSet, given inputs) (map[string]any, []engine.InputProblem) {
+func InputsFor(set *engine.RuleSet, given inputs) (map[string]any, []engine.InputProblem) {
 	texts := map[string]string{}
 	for _, f := range given {
-		if slices.ContainsFunc(set.Inputs, func(in engine.Input) bool { return in.Name == f.name }) {
-			texts[f.name], _ = f.value.(string)
+		if slices.ContainsFunc(set.Inputs, func(in engine.Input) bool { return in.Name == f.Name }) {
+			texts[f.Name], _ = f.Value.(string)
 		}
 	}
 	return set.BindInputs(texts)

@@ -23,7 +23,7 @@ type variation struct {
 	again bool
 	// crashAfter kills the run after so many writes, and starts it again.
 	crashAfter int
-	arrange    rowOrder
+	arrange    RowOrder
 }
 
 // ran is one run of one rule.
@@ -37,37 +37,37 @@ type ruleRun struct {
 
 // played is what one scene did.
 type scenarioResult struct {
-	phase  phase
+	phase  Phase
 	runs   []ruleRun
 	writes []bitrix.Call
 	// again are the writes of the second run.
 	again []bitrix.Call
 	// before is the data when the event came, after when all runs had ended.
-	before, after *snapshot
+	before, after *Snapshot
 }
 
 // sandbox is a portal of its own with what runs do in it and remember.
 type sandbox struct {
-	*portal
+	*Portal
 	rec *recorder
 	// memory of each rule for each entity.
 	memory map[string]*memory
 }
 
-func newSandbox(spec *setup, s *schema) (*sandbox, error) {
-	w, err := newPortal(spec, s)
+func newSandbox(spec *Setup, s *PortalSchema) (*sandbox, error) {
+	w, err := NewPortal(spec, s)
 	if err != nil {
 		return nil, err
 	}
-	return &sandbox{portal: w, rec: &recorder{Client: w.client}, memory: map[string]*memory{}}, nil
+	return &sandbox{Portal: w, rec: &recorder{Client: w.Client}, memory: map[string]*memory{}}, nil
 }
 
 // stage is a test on its way: the rule sets with their inputs, bound.
 type fixture struct {
-	file   *file
-	test   *test
+	file   *File
+	test   *Test
 	sets   []boundSet
-	schema *schema
+	schema *PortalSchema
 }
 
 // boundSet is a rule set with the values of its inputs.
@@ -78,16 +78,16 @@ type boundSet struct {
 
 // play runs all scenes of the test in a new world, which the caller closes.
 func (s *fixture) runScenarios(ctx context.Context, v variation) (*sandbox, []scenarioResult, error) {
-	w, err := newSandbox(&s.file.content.Portal, s.schema)
+	w, err := newSandbox(&s.file.Content.Portal, s.schema)
 	if err != nil {
 		return nil, nil, err
 	}
 	w.rec.crashAfter = v.crashAfter
 	var scenes []scenarioResult
-	for _, a := range s.test.phases() {
+	for _, a := range s.test.Phases() {
 		p, err := s.runScenario(ctx, w, a, v)
 		if err != nil {
-			w.close()
+			w.Close()
 			return nil, nil, err
 		}
 		scenes = append(scenes, p)
@@ -95,42 +95,42 @@ func (s *fixture) runScenarios(ctx context.Context, v variation) (*sandbox, []sc
 	return w, scenes, nil
 }
 
-func (s *fixture) runScenario(ctx context.Context, w *sandbox, a phase, v variation) (scenarioResult, error) {
+func (s *fixture) runScenario(ctx context.Context, w *sandbox, a Phase, v variation) (scenarioResult, error) {
 	p := scenarioResult{phase: a}
-	if err := w.apply(a.change, v.arrange); err != nil {
+	if err := w.Apply(a.Change, v.arrange); err != nil {
 		return p, err
 	}
-	if a.scenario.Event.kind.Op == "delete" {
-		if err := w.deleteEntity(a.scenario.Event); err != nil {
+	if a.Scenario.Event.Kind.Op == "delete" {
+		if err := w.deleteEntity(a.Scenario.Event); err != nil {
 			return p, err
 		}
 	}
-	w.rec.setAnswers(a.scenario)
+	w.rec.setAnswers(a.Scenario)
 	var err error
-	if p.before, err = w.snapshot(); err != nil {
+	if p.before, err = w.Snapshot(); err != nil {
 		return p, err
 	}
-	if p.runs, err = s.deliver(ctx, w, a.scenario.Event, max(1, v.count)); err != nil {
+	if p.runs, err = s.deliver(ctx, w, a.Scenario.Event, max(1, v.count)); err != nil {
 		return p, err
 	}
 	p.writes = w.rec.takeWrites()
 	if v.again {
-		if _, err := s.deliver(ctx, w, a.scenario.Event, 1); err != nil {
+		if _, err := s.deliver(ctx, w, a.Scenario.Event, 1); err != nil {
 			return p, err
 		}
 		p.again = w.rec.takeWrites()
 	}
-	p.after, err = w.snapshot()
+	p.after, err = w.Snapshot()
 	return p, err
 }
 
 // standInWith takes the answers of the scene.
-func (r *recorder) setAnswers(s *scenario) {
+func (r *recorder) setAnswers(s *Scenario) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answers, r.refusals = map[string]any{}, map[string]string{}
 	for method, v := range s.Answers {
-		r.answers[strings.ToLower(method)] = v.value
+		r.answers[strings.ToLower(method)] = v.Value
 	}
 	for method, code := range s.Refuse {
 		r.refusals[strings.ToLower(method)] = code
@@ -139,38 +139,38 @@ func (r *recorder) setAnswers(s *scenario) {
 
 // entityType is the type of what an event is about, 0 when it is nothing that
 // the portal keeps here.
-func (w *sandbox) entityType(e *event) int {
-	typ := e.typeID
-	if o, ok := schemas.LookupOwner(e.kind.Entity); ok {
+func (w *sandbox) entityType(e *Event) int {
+	typ := e.TypeID
+	if o, ok := schemas.LookupOwner(e.Kind.Entity); ok {
 		typ = o.ID
 	}
-	if w.schema.types[typ] == nil {
+	if w.Schema.Types[typ] == nil {
 		return 0
 	}
 	return typ
 }
 
 // deleteEntity takes away what an event is about, unless it is gone already.
-func (w *sandbox) deleteEntity(e *event) error {
+func (w *sandbox) deleteEntity(e *Event) error {
 	typ := w.entityType(e)
 	if typ == 0 {
 		return nil
 	}
-	return w.asPeople(func() error {
-		params := map[string]any{"entityTypeId": typ, "id": e.id}
-		if _, err := w.call("crm.item.get", params); err != nil {
+	return w.AsPeople(func() error {
+		params := map[string]any{"entityTypeId": typ, "id": e.ID}
+		if _, err := w.Call("crm.item.get", params); err != nil {
 			return nil // there is none to delete
 		}
-		_, err := w.call("crm.item.delete", params)
-		return wrapSeedError(e.pos, err)
+		_, err := w.Call("crm.item.delete", params)
+		return WrapSeedError(e.Pos, err)
 	})
 }
 
 // hear lets all rules run that hear an event.
-func (s *fixture) deliver(ctx context.Context, w *sandbox, e *event, count int) ([]ruleRun, error) {
+func (s *fixture) deliver(ctx context.Context, w *sandbox, e *Event, count int) ([]ruleRun, error) {
 	var out []ruleRun
-	heard := e.engineEvent()
-	name := s.file.portalName()
+	heard := e.EngineEvent()
+	name := s.file.PortalName()
 	for _, b := range s.sets {
 		for _, route := range b.set.Route(name, heard, b.inputs) {
 			r := s.runRule(ctx, w, b, route, heard, count)
@@ -191,7 +191,7 @@ func (s *fixture) runRule(ctx context.Context, w *sandbox, b boundSet, route eng
 		alive, kill := context.WithCancel(ctx)
 		w.rec.startAttempt(kill)
 		r.trace, r.err = run.Run{
-			Portal: s.file.portalName(), Client: w.rec, Entity: route.Entity, Event: e, Count: count,
+			Portal: s.file.PortalName(), Client: w.rec, Entity: route.Entity, Event: e, Count: count,
 			Added: route.Added, Deleted: route.Deleted, LastAttempt: true, Attempt: attempt,
 			Inputs: b.inputs, Memory: m, InOrder: true, Send: w.rec.post,
 		}.Do(alive, route.Rule)
@@ -278,9 +278,9 @@ func (m *memory) MarkDone(ctx context.Context, key string) error {
 }
 
 // unheard says why no rule took an event.
-func (s *fixture) noSubscriber(e *event) string {
+func (s *fixture) noSubscriber(e *Event) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "no rule hears %s", e.label)
+	fmt.Fprintf(&b, "no rule hears %s", e.Label)
 	for _, set := range s.sets {
 		for _, r := range set.set.Rules {
 			var subscribed []string
@@ -292,8 +292,8 @@ func (s *fixture) noSubscriber(e *event) string {
 				subscribed = append(subscribed, text)
 			}
 			fmt.Fprintf(&b, "; %s hears %s", r.ID, strings.Join(subscribed, ", "))
-			if len(r.Portals) > 0 && !slices.Contains(r.Portals, s.file.portalName()) {
-				fmt.Fprintf(&b, " of the portals %s, this one is %s", strings.Join(r.Portals, ", "), s.file.portalName())
+			if len(r.Portals) > 0 && !slices.Contains(r.Portals, s.file.PortalName()) {
+				fmt.Fprintf(&b, " of the portals %s, this one is %s", strings.Join(r.Portals, ", "), s.file.PortalName())
 			}
 		}
 	}

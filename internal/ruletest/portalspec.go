@@ -17,19 +17,19 @@ import (
 
 // portalSpec is what people have set up in the portal: its smart processes,
 // lists and custom fields.
-type setup struct {
+type Setup struct {
 	demo  bool
-	name  string
+	Name  string
 	types []emulator.Type
 	lists []emulator.List
 	// fields are custom fields of the types that every portal has.
 	fields map[int][]emulator.UserField
 	// columns are the custom fields of all types as the file has them.
-	columns map[int]columns
+	Columns map[int]columns
 }
 
 // portalName is what the portal is called when its file does not say.
-const defaultName = "test"
+const DefaultName = "test"
 
 // portalForm is the long form of a portal.
 type setupForm struct {
@@ -102,7 +102,7 @@ func (cs *columns) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 }
 
 // UnmarshalNode reads "demo" or the long form.
-func (p *setup) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+func (p *Setup) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	var list diag.List
 	if r := yamlfile.Resolve(n); r != nil && r.Kind == yaml.ScalarNode {
 		if p.demo = r.Value == "demo"; !p.demo {
@@ -114,32 +114,32 @@ func (p *setup) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	if list = yamlfile.Decode(f, n, &form); list.HasErrors() {
 		return list
 	}
-	p.name = form.Name
-	p.columns = map[int]columns{
+	p.Name = form.Name
+	p.Columns = map[int]columns{
 		schemas.TypeLead: form.Leads, schemas.TypeDeal: form.Deals, schemas.TypeContact: form.Contacts,
 		schemas.TypeCompany: form.Companies, schemas.TypeQuote: form.Quotes, schemas.TypeSmartInvoice: form.Invoices,
 	}
 	p.fields = map[int][]emulator.UserField{}
-	for _, typ := range slices.Sorted(maps.Keys(p.columns)) {
-		p.fields[typ] = userFields(&list, p.columns[typ])
+	for _, typ := range slices.Sorted(maps.Keys(p.Columns)) {
+		p.fields[typ] = userFields(&list, p.Columns[typ])
 	}
 	p.readTypes(&list, f.Pos(n), form)
 	p.readLists(&list, f.Pos(n), form)
 	return list
 }
 
-func (p *setup) readTypes(list *diag.List, pos diag.Pos, form setupForm) {
-	for _, key := range sortedByNumber(form.Types) {
+func (p *Setup) readTypes(list *diag.List, pos diag.Pos, form setupForm) {
+	for _, key := range SortedByNumber(form.Types) {
 		t := form.Types[key]
 		id, err := strconv.Atoi(key)
 		if err != nil || id < 128 {
 			finding := list.Errorf(pos, "invalid-value", "want the entityTypeId of a smart process, from 128 on, this is %q", key)
-			if own := builtinKeys[id]; own != "" {
+			if own := BuiltinKeys[id]; own != "" {
 				finding.Hint = "the custom fields of " + own + " stand under " + own + ":"
 			}
 			continue
 		}
-		p.columns[id] = t.Fields
+		p.Columns[id] = t.Fields
 		p.types = append(p.types, emulator.Type{
 			EntityTypeID: id, ID: numberIn(t.Fields), Title: t.Title, Fields: userFields(list, t.Fields),
 			NoStages: !t.Stages, Products: t.Products, Clients: t.Clients, Dates: t.Dates,
@@ -147,8 +147,8 @@ func (p *setup) readTypes(list *diag.List, pos diag.Pos, form setupForm) {
 	}
 }
 
-func (p *setup) readLists(list *diag.List, pos diag.Pos, form setupForm) {
-	for _, key := range sortedByNumber(form.Lists) {
+func (p *Setup) readLists(list *diag.List, pos diag.Pos, form setupForm) {
+	for _, key := range SortedByNumber(form.Lists) {
 		l := form.Lists[key]
 		id, err := strconv.Atoi(key)
 		if err != nil || id <= 0 {
@@ -159,7 +159,7 @@ func (p *setup) readLists(list *diag.List, pos diag.Pos, form setupForm) {
 		for i, c := range l.Properties {
 			typ, ok := propertyType(c.form.Type)
 			if !ok {
-				list.Errorf(c.pos, "invalid-value", "unknown type %q of the property %s", c.form.Type, c.name).Hint = hint(c.form.Type, propertyWords())
+				list.Errorf(c.pos, "invalid-value", "unknown type %q of the property %s", c.form.Type, c.name).Hint = Hint(c.form.Type, propertyWords())
 			}
 			f := emulator.ListField{
 				ID: c.form.ID, Type: typ, Code: c.name, Name: c.form.Title, Required: c.form.Required,
@@ -175,7 +175,7 @@ func (p *setup) readLists(list *diag.List, pos diag.Pos, form setupForm) {
 }
 
 // propertyTypes are words for the portal's types of properties.
-var propertyTypes = [...]struct{ word, typ string }{
+var PropertyTypes = [...]struct{ Word, Typ string }{
 	{"string", "S"},
 	{"number", "N"},
 	{"list", "L"},
@@ -192,9 +192,9 @@ var propertyTypes = [...]struct{ word, typ string }{
 
 // propertyType translates a word; the portal's own types stay.
 func propertyType(word string) (string, bool) {
-	for _, t := range propertyTypes {
-		if word == t.word || word == t.typ {
-			return t.typ, true
+	for _, t := range PropertyTypes {
+		if word == t.Word || word == t.Typ {
+			return t.Typ, true
 		}
 	}
 	return "S", word == "S" || word == "E:EList" || word == "N:Sequence" || word == "S:DiskFile"
@@ -202,13 +202,13 @@ func propertyType(word string) (string, bool) {
 
 func propertyWords() []string {
 	var out []string
-	for _, t := range propertyTypes {
-		out = append(out, t.word)
+	for _, t := range PropertyTypes {
+		out = append(out, t.Word)
 	}
 	return out
 }
 
-var fieldWords = [...]string{
+var FieldWords = [...]string{
 	"string", "integer", "double", "boolean", "enumeration", "date", "datetime", "money", "url", "employee", "crm", "crm_status",
 }
 
@@ -222,10 +222,10 @@ func userFields(list *diag.List, cs columns) []emulator.UserField {
 		case "number":
 			typ = "double"
 		}
-		if !slices.Contains(fieldWords[:], typ) {
-			list.Errorf(c.pos, "invalid-value", "unknown type %q of the field %s", c.form.Type, c.name).Hint = hint(c.form.Type, fieldWords[:])
+		if !slices.Contains(FieldWords[:], typ) {
+			list.Errorf(c.pos, "invalid-value", "unknown type %q of the field %s", c.form.Type, c.name).Hint = Hint(c.form.Type, FieldWords[:])
 		}
-		upper := storedName(c.name)
+		upper := StoredName(c.name)
 		if !strings.HasPrefix(upper, "UF_") {
 			list.Errorf(c.pos, "invalid-value", "a custom field's name begins with ufCrm or UF_CRM_, this is %q", c.name)
 		}
@@ -243,7 +243,7 @@ func userFields(list *diag.List, cs columns) []emulator.UserField {
 
 // storedName turns the name that crm.item.* gives a custom field back into the
 // stored one: ufCrm5Total is UF_CRM_5_TOTAL, ufCrm_5_D10 is UF_CRM_5_D10.
-func storedName(name string) string {
+func StoredName(name string) string {
 	if rest, ok := strings.CutPrefix(name, "ufCrm_"); ok {
 		return "UF_CRM_" + strings.ToUpper(rest)
 	}
@@ -266,7 +266,7 @@ func storedName(name string) string {
 // without one.
 func numberIn(cs columns) int {
 	for _, c := range cs {
-		rest, ok := strings.CutPrefix(storedName(c.name), "UF_CRM_")
+		rest, ok := strings.CutPrefix(StoredName(c.name), "UF_CRM_")
 		if number, _, _ := strings.Cut(rest, "_"); ok {
 			if n, err := strconv.Atoi(number); err == nil {
 				return n
@@ -277,7 +277,7 @@ func numberIn(cs columns) int {
 }
 
 // build makes the portal.
-func (p *setup) build() (*emulator.Portal, error) {
+func (p *Setup) build() (*emulator.Portal, error) {
 	portal := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited, EventDelay: -1, KeepCalls: -1})
 	if err := p.setUp(portal); err != nil {
 		portal.Close()
@@ -287,7 +287,7 @@ func (p *setup) build() (*emulator.Portal, error) {
 }
 
 // setUp sets up a new portal.
-func (p *setup) setUp(portal *emulator.Portal) error {
+func (p *Setup) setUp(portal *emulator.Portal) error {
 	if p.demo {
 		emulator.Demo(portal)
 	}

@@ -38,7 +38,7 @@ func (c *baseline) replay(ctx context.Context, v variation, what string) ([]viol
 	if err != nil {
 		return nil, err
 	}
-	defer w.close()
+	defer w.Close()
 	wrong := c.differs(scenes, what)
 	if twice := w.duplicates(c.fixture); len(twice) > 0 && len(c.sandbox.duplicates(c.fixture)) == 0 {
 		wrong = append(wrong, violation{message: what + ": " + strings.Join(twice, "; ")})
@@ -51,11 +51,11 @@ func (c *baseline) differs(scenes []scenarioResult, what string) []violation {
 	var wrong []violation
 	for i, p := range scenes {
 		if a, b := outcomesOf(c.results[i]), outcomesOf(p); a != b {
-			wrong = append(wrong, violation{message: fmt.Sprintf("%s: the run for %s ended as %s, without it as %s", what, p.phase.scenario.Event.label, b, a)})
+			wrong = append(wrong, violation{message: fmt.Sprintf("%s: the run for %s ended as %s, without it as %s", what, p.phase.Scenario.Event.Label, b, a)})
 		}
 	}
 	last := len(scenes) - 1
-	if d := diff(c.results[last].after.comparable(false), scenes[last].after.comparable(false)); d != "" {
+	if d := Diff(c.results[last].after.Comparable(false), scenes[last].after.Comparable(false)); d != "" {
 		wrong = append(wrong, violation{what + ": the portal ends in another state (-without +with)", d})
 	}
 	return wrong
@@ -76,12 +76,12 @@ func checkSecondRun(ctx context.Context, c *baseline) ([]violation, bool, error)
 	if err != nil {
 		return nil, true, err
 	}
-	defer w.close()
+	defer w.Close()
 	var wrong []violation
 	for _, p := range scenes {
 		if len(p.again) > 0 {
 			wrong = append(wrong, violation{
-				message: fmt.Sprintf("a second run for %s writes again, with nothing changed in between", p.phase.scenario.Event.label),
+				message: fmt.Sprintf("a second run for %s writes again, with nothing changed in between", p.phase.Scenario.Event.Label),
 				diff:    c.callLines(p.again),
 			})
 		}
@@ -98,7 +98,7 @@ func (c *baseline) callLines(calls []bitrix.Call) string {
 	for _, call := range calls {
 		doc = append(doc, map[string]any{call.Method: c.readable(call)})
 	}
-	return diff(nil, render(doc))
+	return Diff(nil, Render(doc))
 }
 
 func checkDoubled(ctx context.Context, c *baseline) ([]violation, bool, error) {
@@ -128,10 +128,10 @@ func checkShuffled(ctx context.Context, c *baseline) ([]violation, bool, error) 
 
 // anyRows tells whether there is an order that could be another one.
 func (c *baseline) anyRows() bool {
-	for _, a := range c.test.phases() {
-		for _, items := range a.change.byType() {
+	for _, a := range c.test.Phases() {
+		for _, items := range a.Change.ByType() {
 			for _, x := range items {
-				if len(x.rows) > 1 {
+				if len(x.Rows) > 1 {
 					return true
 				}
 			}
@@ -142,8 +142,8 @@ func (c *baseline) anyRows() bool {
 
 // shuffle arranges rows in another order: 0 reverses them. Rows of one product
 // keep their order among themselves, for it tells them apart.
-func shuffle(seed uint64) rowOrder {
-	return func(rows []fields) []fields {
+func shuffle(seed uint64) RowOrder {
+	return func(rows []Fields) []Fields {
 		out := slices.Clone(rows)
 		if seed == 0 {
 			slices.Reverse(out)
@@ -151,7 +151,7 @@ func shuffle(seed uint64) rowOrder {
 			r := rand.New(rand.NewPCG(seed, uint64(len(rows))))
 			r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 		}
-		queue := map[string][]fields{}
+		queue := map[string][]Fields{}
 		for _, r := range rows {
 			queue[product(r)] = append(queue[product(r)], r)
 		}
@@ -165,12 +165,12 @@ func shuffle(seed uint64) rowOrder {
 
 // product is what makes rows ones of the same product, as the key of
 // fetch_products has it.
-func product(r fields) string {
-	if id, ok := r.get("productId"); ok && text(id.value) != "0" {
-		return text(id.value)
+func product(r Fields) string {
+	if id, ok := r.Get("productId"); ok && Text(id.Value) != "0" {
+		return Text(id.Value)
 	}
-	n, _ := r.get("productName")
-	return "name:" + text(n.value)
+	n, _ := r.Get("productName")
+	return "name:" + Text(n.Value)
 }
 
 // proveResaved saves every product tab anew after the last event, so that all
@@ -181,29 +181,29 @@ func checkResaved(ctx context.Context, c *baseline) ([]violation, bool, error) {
 	if err != nil {
 		return nil, true, err
 	}
-	defer w.close()
+	defer w.Close()
 	last := scenes[len(scenes)-1]
-	event := last.phase.scenario.Event
+	event := last.phase.Scenario.Event
 	saved := false
-	err = w.asPeople(func() error {
-		for typ, records := range last.after.items {
+	err = w.AsPeople(func() error {
+		for typ, records := range last.after.Items {
 			for _, x := range records {
-				given, ok := c.rowsOf(typ, x.id)
-				if !ok || x.values[rowsKey] == nil {
+				given, ok := c.rowsOf(typ, x.ID)
+				if !ok || x.Values[RowsKey] == nil {
 					continue
 				}
 				saved = true
-				if err := w.setRows(typ, given, shuffle(0)); err != nil {
+				if err := w.SetRows(typ, given, shuffle(0)); err != nil {
 					return err
 				}
 			}
 		}
 		return nil
 	})
-	if err != nil || !saved || event.kind.Op == "delete" {
+	if err != nil || !saved || event.Kind.Op == "delete" {
 		return nil, false, err
 	}
-	before, err := w.snapshot()
+	before, err := w.Snapshot()
 	if err != nil {
 		return nil, true, err
 	}
@@ -215,11 +215,11 @@ func checkResaved(ctx context.Context, c *baseline) ([]violation, bool, error) {
 	if a, b := outcomesOf(last), outcomesOf(scenarioResult{runs: runs}); a != b {
 		return []violation{{message: fmt.Sprintf("%s: the run ended as %s, before as %s%s", what, b, a, reason(firstFailed(runs)))}}, true, nil
 	}
-	after, err := w.snapshot()
+	after, err := w.Snapshot()
 	if err != nil {
 		return nil, true, err
 	}
-	if d := diff(before.comparable(true), after.comparable(true)); d != "" {
+	if d := Diff(before.Comparable(true), after.Comparable(true)); d != "" {
 		return []violation{{what + ": elements or items are changed or made anew (-before +after)", d}}, true, nil
 	}
 	return nil, true, nil
@@ -235,16 +235,16 @@ func firstFailed(runs []ruleRun) ruleRun {
 }
 
 // rowsOf returns an item with the rows that people gave it last.
-func (c *baseline) rowsOf(typ int, id int64) (item, bool) {
-	acts := c.test.phases()
+func (c *baseline) rowsOf(typ int, id int64) (Item, bool) {
+	acts := c.test.Phases()
 	for _, a := range slices.Backward(acts) {
-		for _, x := range a.change.byType()[typ] {
-			if x.id == id && x.hasRows {
+		for _, x := range a.Change.ByType()[typ] {
+			if x.ID == id && x.HasRows {
 				return x, true
 			}
 		}
 	}
-	return item{}, false
+	return Item{}, false
 }
 
 // maxCrashes is how many crashes are tried; of more writes some are chosen,
@@ -268,9 +268,9 @@ func checkCrash(ctx context.Context, c *baseline) ([]violation, bool, error) {
 
 func checkAfterDelete(ctx context.Context, c *baseline) ([]violation, bool, error) {
 	last := c.results[len(c.results)-1]
-	event := last.phase.scenario.Event
-	gone, ok := event.withOperation("delete")
-	late, also := event.withOperation("update")
+	event := last.phase.Scenario.Event
+	gone, ok := event.WithOperation("delete")
+	late, also := event.WithOperation("update")
 	if !ok || !also || c.sandbox.entityType(event) == 0 {
 		return nil, false, nil
 	}
@@ -278,14 +278,14 @@ func checkAfterDelete(ctx context.Context, c *baseline) ([]violation, bool, erro
 	if err != nil {
 		return nil, true, err
 	}
-	defer w.close()
+	defer w.Close()
 	if err := w.deleteEntity(event); err != nil {
 		return nil, true, err
 	}
 	if _, err := c.deliver(ctx, w, gone, 1); err != nil {
 		return nil, true, err
 	}
-	before, err := w.snapshot()
+	before, err := w.Snapshot()
 	if err != nil {
 		return nil, true, err
 	}
@@ -295,12 +295,12 @@ func checkAfterDelete(ctx context.Context, c *baseline) ([]violation, bool, erro
 		return nil, len(runs) > 0, err
 	}
 	writes := w.rec.takeWrites()
-	after, err := w.snapshot()
+	after, err := w.Snapshot()
 	if err != nil {
 		return nil, true, err
 	}
-	message := fmt.Sprintf("%s comes after the deletion and still ", late.label)
-	if d := diff(before.comparable(true), after.comparable(true)); d != "" {
+	message := fmt.Sprintf("%s comes after the deletion and still ", late.Label)
+	if d := Diff(before.Comparable(true), after.Comparable(true)); d != "" {
 		return []violation{{message + "changes the portal (-before +after)", d}}, true, nil
 	}
 	if len(writes) > 0 {

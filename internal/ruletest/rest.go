@@ -34,7 +34,7 @@ func (w *response) WriteHeader(status int)      { w.status = status }
 func (w *response) Write(p []byte) (int, error) { return w.body.Write(p) }
 
 // rest makes a call as a person or another program would.
-func (w *portal) call(method string, params map[string]any) (any, error) {
+func (w *Portal) Call(method string, params map[string]any) (any, error) {
 	body, err := json.Marshal(params)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func (w *portal) call(method string, params map[string]any) (any, error) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp := &response{header: http.Header{}, status: http.StatusOK}
-	w.emulator.ServeHTTP(resp, req)
+	w.Emulator.ServeHTTP(resp, req)
 	var answer struct {
 		Result any    `json:"result"`
 		Error  any    `json:"error"`
@@ -65,11 +65,11 @@ func (w *portal) call(method string, params map[string]any) (any, error) {
 }
 
 // restAll reads all rows of a listing.
-func (w *portal) callAll(method string, params map[string]any, wrapper string) ([]map[string]any, error) {
+func (w *Portal) callAll(method string, params map[string]any, wrapper string) ([]map[string]any, error) {
 	var out []map[string]any
 	for start := 0; ; start = w.next {
 		params["start"] = start
-		result, err := w.call(method, params)
+		result, err := w.Call(method, params)
 		if err != nil {
 			return nil, err
 		}

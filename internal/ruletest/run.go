@@ -66,7 +66,7 @@ type Report struct {
 	// Files is how many test files there were.
 	Files int
 
-	sources sources
+	sources Sources
 }
 
 // Source returns the text of a file that findings are about.
@@ -91,7 +91,7 @@ func (r *Report) Checks() map[Status]int {
 // Run runs the tests of files. untested are rule files that count for the
 // coverage though no test names them.
 func Run(ctx context.Context, files, untested []string, o Options) (*Report, error) {
-	r := &Report{Coverage: newCoverage(), Files: len(files), sources: sources{}}
+	r := &Report{Coverage: newCoverage(), Files: len(files), sources: Sources{}}
 	type job struct {
 		fixture *fixture
 		result  *Result
@@ -100,7 +100,7 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 	}
 	var jobs []*job
 	for _, path := range files {
-		f, list, err := loadFile(path, o.Actions, r.sources)
+		f, list, err := LoadFile(path, o.Actions, r.sources)
 		if err != nil {
 			return nil, err
 		}
@@ -108,10 +108,10 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 		if f == nil {
 			continue
 		}
-		for _, t := range f.content.Tests {
+		for _, t := range f.Content.Tests {
 			s := newFixture(f, t)
 			r.Coverage.declare(s)
-			if o.Match == nil || o.Match.MatchString(t.Name.text) {
+			if o.Match == nil || o.Match.MatchString(t.Name.Text) {
 				jobs = append(jobs, &job{fixture: s, cover: newCoverage()})
 			}
 		}
@@ -145,11 +145,11 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 }
 
 // newStage binds the inputs of a test, which were checked with its file.
-func newFixture(f *file, t *test) *fixture {
-	s := &fixture{file: f, test: t, schema: f.schema}
-	merged := mergeInputs(f.content.Inputs, t.Inputs)
-	for _, set := range f.sets {
-		values, _ := inputsFor(set, merged)
+func newFixture(f *File, t *Test) *fixture {
+	s := &fixture{file: f, test: t, schema: f.Schema}
+	merged := MergeInputs(f.Content.Inputs, t.Inputs)
+	for _, set := range f.Sets {
+		values, _ := InputsFor(set, merged)
 		s.sets = append(s.sets, boundSet{set, values})
 	}
 	return s
@@ -158,13 +158,13 @@ func newFixture(f *file, t *test) *fixture {
 // test1 runs one test: its expectations, and when they hold its proofs.
 func (s *fixture) runTest(ctx context.Context, cover *Coverage) (*Result, error) {
 	started := time.Now()
-	r := &Result{Pos: s.test.Name.pos, Name: s.test.Name.text}
+	r := &Result{Pos: s.test.Name.Pos, Name: s.test.Name.Text}
 	defer func() { r.Took = time.Since(started) }()
 	w, scenes, err := s.runScenarios(ctx, variation{})
 	if err != nil {
 		return r, s.dataFailure(r, "", err)
 	}
-	defer w.close()
+	defer w.Close()
 	c := &baseline{fixture: s, results: scenes, sandbox: w}
 	for _, p := range scenes {
 		r.Failures = append(r.Failures, s.verify(p)...)
@@ -174,9 +174,9 @@ func (s *fixture) runTest(ctx context.Context, cover *Coverage) (*Result, error)
 	if !r.Passed() {
 		return r, nil
 	}
-	for _, p := range builtinChecks {
-		if skip, ok := fields(s.test.SkipProofs).get(p.name); ok {
-			r.Checks = append(r.Checks, CheckResult{p.name, Skipped, text(skip.value)})
+	for _, p := range BuiltinChecks {
+		if skip, ok := Fields(s.test.SkipProofs).Get(p.Name); ok {
+			r.Checks = append(r.Checks, CheckResult{p.Name, Skipped, Text(skip.Value)})
 			continue
 		}
 		if err := s.runCheck(ctx, r, c, p); err != nil {
@@ -186,11 +186,11 @@ func (s *fixture) runTest(ctx context.Context, cover *Coverage) (*Result, error)
 	return r, nil
 }
 
-func (s *fixture) runCheck(ctx context.Context, r *Result, c *baseline, p builtinCheck) error {
-	wrong, applies, err := checkFuncs[p.name](ctx, c)
+func (s *fixture) runCheck(ctx context.Context, r *Result, c *baseline, p BuiltinCheck) error {
+	wrong, applies, err := checkFuncs[p.Name](ctx, c)
 	if err != nil {
-		r.Checks = append(r.Checks, CheckResult{Name: p.name, Status: Failed})
-		return s.dataFailure(r, p.name, err)
+		r.Checks = append(r.Checks, CheckResult{Name: p.Name, Status: Failed})
+		return s.dataFailure(r, p.Name, err)
 	}
 	status := Passed
 	switch {
@@ -199,9 +199,9 @@ func (s *fixture) runCheck(ctx context.Context, r *Result, c *baseline, p builti
 	case !applies:
 		status = NotFit
 	}
-	r.Checks = append(r.Checks, CheckResult{Name: p.name, Status: status})
+	r.Checks = append(r.Checks, CheckResult{Name: p.Name, Status: status})
 	for _, d := range wrong {
-		r.Failures = append(r.Failures, Failure{Pos: s.test.Name.pos, Check: p.name, Message: d.message, Diff: d.diff})
+		r.Failures = append(r.Failures, Failure{Pos: s.test.Name.Pos, Check: p.Name, Message: d.message, Diff: d.diff})
 	}
 	return nil
 }
@@ -211,7 +211,7 @@ func (s *fixture) runCheck(ctx context.Context, r *Result, c *baseline, p builti
 func (s *fixture) dataFailure(r *Result, check string, err error) error {
 	var refused *diag.Finding
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("%s: test %q: %w", s.test.Name.pos, s.test.Name.text, err)
+		return fmt.Errorf("%s: test %q: %w", s.test.Name.Pos, s.test.Name.Text, err)
 	}
 	r.Failures = append(r.Failures, Failure{Pos: refused.Pos, Check: check, Message: refused.Text()})
 	return nil

@@ -10,15 +10,15 @@ import (
 )
 
 // schema is what the portal says of its types and lists.
-type schema struct {
-	types map[int]*itemType
-	lists map[int]*listType
+type PortalSchema struct {
+	Types map[int]*itemType
+	Lists map[int]*listType
 }
 
 // itemType are the fields of a type of items.
 type itemType struct {
-	fields map[string]*fieldInfo // by the name that crm.item.* uses
-	names  []string              // of those that can be written
+	Fields map[string]*FieldInfo // by the name that crm.item.* uses
+	Names  []string              // of those that can be written
 	short  string                // the owner type of product rows
 	rows   bool
 }
@@ -26,30 +26,30 @@ type itemType struct {
 // listType are the fields of a list.
 type listType struct {
 	id, code, name string
-	columns        []*fieldInfo
+	Columns        []*FieldInfo
 }
 
 // portalField is a field or a property.
-type fieldInfo struct {
-	name             string // title, ufCrm5Total; NAME, PROPERTY_101
+type FieldInfo struct {
+	Name             string // title, ufCrm5Total; NAME, PROPERTY_101
 	code, title      string // of a property
-	dataType         string
-	readOnly, custom bool
-	multiple         bool
-	options          map[string]string // texts by their ids
+	DataType         string
+	ReadOnly, Custom bool
+	Multiple         bool
+	Options          map[string]string // texts by their ids
 }
 
 // label is how tests call it: a property by its code.
-func (c *fieldInfo) label() string {
+func (c *FieldInfo) Label() string {
 	if c.code != "" {
 		return c.code
 	}
-	return c.name
+	return c.Name
 }
 
 // optionID returns the id of an option's text.
-func (c *fieldInfo) optionID(text string) (string, bool) {
-	for id, t := range c.options {
+func (c *FieldInfo) optionID(text string) (string, bool) {
+	for id, t := range c.Options {
 		if t == text || id == text {
 			return id, true
 		}
@@ -59,11 +59,11 @@ func (c *fieldInfo) optionID(text string) (string, bool) {
 
 // find returns the field of a type by the name in a test, which may be the
 // stored one.
-func (t *itemType) find(name string) *fieldInfo {
-	if c := t.fields[name]; c != nil {
+func (t *itemType) Find(name string) *FieldInfo {
+	if c := t.Fields[name]; c != nil {
 		return c
 	}
-	for _, c := range t.fields {
+	for _, c := range t.Fields {
 		if c.title == name { // the stored name
 			return c
 		}
@@ -72,33 +72,33 @@ func (t *itemType) find(name string) *fieldInfo {
 }
 
 // find returns the property with a name: its code, its title, PROPERTY_101.
-func (l *listType) find(name string) *fieldInfo {
+func (l *listType) Find(name string) *FieldInfo {
 	bare := strings.TrimPrefix(name, "PROPERTY_")
-	for _, is := range []func(*fieldInfo) bool{
-		func(c *fieldInfo) bool { return c.name == name },
-		func(c *fieldInfo) bool { return c.code != "" && (c.code == name || c.code == bare) },
-		func(c *fieldInfo) bool { return c.title != "" && c.title == name },
-		func(c *fieldInfo) bool { return strings.EqualFold(c.code, name) && c.code != "" },
+	for _, is := range []func(*FieldInfo) bool{
+		func(c *FieldInfo) bool { return c.Name == name },
+		func(c *FieldInfo) bool { return c.code != "" && (c.code == name || c.code == bare) },
+		func(c *FieldInfo) bool { return c.title != "" && c.title == name },
+		func(c *FieldInfo) bool { return strings.EqualFold(c.code, name) && c.code != "" },
 	} {
-		if i := slices.IndexFunc(l.columns, is); i >= 0 {
-			return l.columns[i]
+		if i := slices.IndexFunc(l.Columns, is); i >= 0 {
+			return l.Columns[i]
 		}
 	}
 	return nil
 }
 
 func (l *listType) labels() []string {
-	out := make([]string, len(l.columns))
-	for i, c := range l.columns {
-		out[i] = c.label()
+	out := make([]string, len(l.Columns))
+	for i, c := range l.Columns {
+		out[i] = c.Label()
 	}
 	return out
 }
 
 // list finds a list by its IBLOCK_ID, its code or its name.
-func (s *schema) list(ref string) (int, *listType, bool) {
-	for _, id := range slices.Sorted(maps.Keys(s.lists)) {
-		l := s.lists[id]
+func (s *PortalSchema) List(ref string) (int, *listType, bool) {
+	for _, id := range slices.Sorted(maps.Keys(s.Lists)) {
+		l := s.Lists[id]
 		if l.id == ref || l.code != "" && l.code == ref || l.name == ref {
 			return id, l, true
 		}
@@ -107,22 +107,22 @@ func (s *schema) list(ref string) (int, *listType, bool) {
 }
 
 // readSchema asks the portal.
-func (w *portal) readSchema(spec *setup) (*schema, error) {
-	s := &schema{types: map[int]*itemType{}, lists: map[int]*listType{}}
+func (w *Portal) readSchema(spec *Setup) (*PortalSchema, error) {
+	s := &PortalSchema{Types: map[int]*itemType{}, Lists: map[int]*listType{}}
 	var types []int
 	for _, o := range schemas.Owners() {
 		types = append(types, o.ID)
 	}
-	result, err := w.call("crm.type.list", map[string]any{})
+	result, err := w.Call("crm.type.list", map[string]any{})
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range array(object(result)["types"]) {
-		id, _ := strconv.Atoi(text(object(t)["entityTypeId"]))
+	for _, t := range Array(Object(result)["types"]) {
+		id, _ := strconv.Atoi(Text(Object(t)["entityTypeId"]))
 		types = append(types, id)
 	}
 	for _, id := range types {
-		if s.types[id], err = w.readType(id); err != nil {
+		if s.Types[id], err = w.readType(id); err != nil {
 			return nil, err
 		}
 	}
@@ -131,12 +131,12 @@ func (w *portal) readSchema(spec *setup) (*schema, error) {
 		return nil, err
 	}
 	for _, l := range lists {
-		id, _ := strconv.Atoi(text(l["ID"]))
-		if s.lists[id], err = w.readList(l); err != nil {
+		id, _ := strconv.Atoi(Text(l["ID"]))
+		if s.Lists[id], err = w.readList(l); err != nil {
 			return nil, err
 		}
 	}
-	for typ, t := range s.types {
+	for typ, t := range s.Types {
 		t.rows = typ < schemas.FirstDynamicType && schemas.OwnerByType(typ).Rows
 		for _, made := range spec.types {
 			t.rows = t.rows || made.EntityTypeID == typ && made.Products
@@ -145,55 +145,55 @@ func (w *portal) readSchema(spec *setup) (*schema, error) {
 	return s, nil
 }
 
-func (w *portal) readType(id int) (*itemType, error) {
-	result, err := w.call("crm.item.fields", map[string]any{"entityTypeId": id})
+func (w *Portal) readType(id int) (*itemType, error) {
+	result, err := w.Call("crm.item.fields", map[string]any{"entityTypeId": id})
 	if err != nil {
 		return nil, err
 	}
-	t := &itemType{fields: map[string]*fieldInfo{}, short: schemas.OwnerByType(id).Short}
-	for name, v := range object(object(result)["fields"]) {
-		d := object(v)
-		c := &fieldInfo{
-			name: name, title: text(d["upperName"]), dataType: text(d["type"]), readOnly: d["isReadOnly"] == true,
-			custom: d["isDynamic"] == true, multiple: d["isMultiple"] == true, options: map[string]string{},
+	t := &itemType{Fields: map[string]*FieldInfo{}, short: schemas.OwnerByType(id).Short}
+	for name, v := range Object(Object(result)["fields"]) {
+		d := Object(v)
+		c := &FieldInfo{
+			Name: name, title: Text(d["upperName"]), DataType: Text(d["type"]), ReadOnly: d["isReadOnly"] == true,
+			Custom: d["isDynamic"] == true, Multiple: d["isMultiple"] == true, Options: map[string]string{},
 		}
-		for _, o := range array(d["items"]) {
-			c.options[text(object(o)["ID"])] = text(object(o)["VALUE"])
+		for _, o := range Array(d["items"]) {
+			c.Options[Text(Object(o)["ID"])] = Text(Object(o)["VALUE"])
 		}
-		t.fields[name] = c
-		if !c.readOnly {
-			t.names = append(t.names, name)
+		t.Fields[name] = c
+		if !c.ReadOnly {
+			t.Names = append(t.Names, name)
 		}
 	}
-	slices.Sort(t.names)
+	slices.Sort(t.Names)
 	return t, nil
 }
 
-func (w *portal) readList(l map[string]any) (*listType, error) {
-	out := &listType{id: text(l["ID"]), code: text(l["CODE"]), name: text(l["NAME"])}
-	result, err := w.call("lists.field.get", map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": out.id})
+func (w *Portal) readList(l map[string]any) (*listType, error) {
+	out := &listType{id: Text(l["ID"]), code: Text(l["CODE"]), name: Text(l["NAME"])}
+	result, err := w.Call("lists.field.get", map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": out.id})
 	if err != nil {
 		return nil, err
 	}
-	for name, v := range object(result) {
-		d := object(v)
-		c := &fieldInfo{
-			name: name, code: text(d["CODE"]), dataType: text(d["TYPE"]), multiple: text(d["MULTIPLE"]) == "Y",
-			readOnly: !strings.HasPrefix(name, "PROPERTY_") && name != "NAME", options: map[string]string{},
+	for name, v := range Object(result) {
+		d := Object(v)
+		c := &FieldInfo{
+			Name: name, code: Text(d["CODE"]), DataType: Text(d["TYPE"]), Multiple: Text(d["MULTIPLE"]) == "Y",
+			ReadOnly: !strings.HasPrefix(name, "PROPERTY_") && name != "NAME", Options: map[string]string{},
 		}
 		if strings.HasPrefix(name, "PROPERTY_") {
-			c.title = text(d["NAME"])
+			c.title = Text(d["NAME"])
 		}
-		for id, o := range object(d["DISPLAY_VALUES_FORM"]) {
-			c.options[id] = text(o)
+		for id, o := range Object(d["DISPLAY_VALUES_FORM"]) {
+			c.Options[id] = Text(o)
 		}
-		out.columns = append(out.columns, c)
+		out.Columns = append(out.Columns, c)
 	}
-	slices.SortFunc(out.columns, func(a, b *fieldInfo) int {
-		if len(a.name) != len(b.name) {
-			return len(a.name) - len(b.name)
+	slices.SortFunc(out.Columns, func(a, b *FieldInfo) int {
+		if len(a.Name) != len(b.Name) {
+			return len(a.Name) - len(b.Name)
 		}
-		return strings.Compare(a.name, b.name)
+		return strings.Compare(a.Name, b.Name)
 	})
 	return out, nil
 }

@@ -16,15 +16,15 @@ import (
 type Seed struct {
 	layout seedLayout
 	users  []emulator.User
-	schema *schema
+	schema *PortalSchema
 }
 
 // seedLayout is the file as it is written.
 type seedLayout struct {
 	Version string              `yaml:"version" doc:"1; may be left out"`
-	Portal  *setup              `yaml:"portal" doc:"what people have set up: demo, or types and lists; demo when it is not given" example:"demo"`
+	Portal  *Setup              `yaml:"portal" doc:"what people have set up: demo, or types and lists; demo when it is not given" example:"demo"`
 	Users   map[string]userForm `yaml:"users" doc:"users by their ids; 1 is the administrator whom the webhook belongs to" example:"{7: {name: Berta, admin: false}}"`
-	Data    data                `yaml:",inline"`
+	Data    Data                `yaml:",inline"`
 }
 
 type userForm struct {
@@ -45,7 +45,7 @@ func ReadSeed(name string, data []byte) (*Seed, diag.List) {
 	s := &Seed{}
 	list.Add(yamlfile.Decode(f, f.Root, &s.layout)...)
 	if s.layout.Portal == nil {
-		s.layout.Portal = &setup{demo: true}
+		s.layout.Portal = &Setup{demo: true}
 	}
 	if !list.HasErrors() {
 		s.check(&list, f)
@@ -64,18 +64,18 @@ func (s *Seed) check(list *diag.List, f *yamlfile.File) {
 		list.Errorf(start, "invalid-value", "version %q is not known, this is version 1", v)
 	}
 	s.readUsers(list, f)
-	w, err := newPortal(s.layout.Portal, nil)
+	w, err := NewPortal(s.layout.Portal, nil)
 	if err != nil {
 		list.Errorf(start, "invalid-value", "the portal cannot be set up: %v", err)
 		return
 	}
-	defer w.close()
-	s.schema = w.schema
-	c := dataChecker{w.schema, list}
-	if c.state(&s.layout.Data, false); list.HasErrors() {
+	defer w.Close()
+	s.schema = w.Schema
+	c := DataChecker{w.Schema, list}
+	if c.State(&s.layout.Data, false); list.HasErrors() {
 		return
 	}
-	if err := w.apply(&s.layout.Data, nil); err != nil {
+	if err := w.Apply(&s.layout.Data, nil); err != nil {
 		if finding, ok := errors.AsType[*diag.Finding](err); ok {
 			list.Add(*finding)
 			return
@@ -116,8 +116,8 @@ func (s *Seed) Fill(emulated *emulator.Portal) error {
 	for _, u := range s.users {
 		emulated.AddUser(u)
 	}
-	w := &portal{emulator: emulated, path: "/_emulator/person/", schema: s.schema}
-	if err := w.apply(&s.layout.Data, nil); err != nil {
+	w := &Portal{Emulator: emulated, path: "/_emulator/person/", Schema: s.schema}
+	if err := w.Apply(&s.layout.Data, nil); err != nil {
 		return err
 	}
 	emulated.Reset()
@@ -127,7 +127,7 @@ func (s *Seed) Fill(emulated *emulator.Portal) error {
 // Counts says how much the seed holds: items by their type's id, and elements.
 func (s *Seed) Counts() (items map[int]int, elements int) {
 	items = map[int]int{}
-	for typ, list := range s.layout.Data.byType() {
+	for typ, list := range s.layout.Data.ByType() {
 		items[typ] = len(list)
 	}
 	for _, list := range s.layout.Data.Elements {

@@ -6,20 +6,20 @@ import (
 )
 
 func TestShuffle(t *testing.T) {
-	row := func(product, quantity string) fields {
-		return fields{{name: "productId", value: json.Number(product)}, {name: "quantity", value: json.Number(quantity)}}
+	row := func(product, quantity string) Fields {
+		return Fields{{Name: "productId", Value: json.Number(product)}, {Name: "quantity", Value: json.Number(quantity)}}
 	}
-	rows := []fields{row("1", "1"), row("2", "1"), row("1", "2"), row("3", "1"), row("1", "3")}
+	rows := []Fields{row("1", "1"), row("2", "1"), row("1", "2"), row("3", "1"), row("1", "3")}
 	others := 0
 	for seed := range uint64(20) {
 		got := shuffle(seed)(rows)
 		var products, ones string
 		for _, r := range got {
-			p, _ := r.get("productId")
-			q, _ := r.get("quantity")
-			products += text(p.value)
-			if text(p.value) == "1" {
-				ones += text(q.value)
+			p, _ := r.Get("productId")
+			q, _ := r.Get("quantity")
+			products += Text(p.Value)
+			if Text(p.Value) == "1" {
+				ones += Text(q.Value)
 			}
 		}
 		if ones != "123" || len(got) != len(rows) {

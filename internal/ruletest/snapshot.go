@@ -9,63 +9,63 @@ import (
 )
 
 // thing is an item or an element as tests see it.
-type record struct {
-	id     int64
-	code   string         // of an element
-	values map[string]any // without empty ones; properties by their codes
+type Record struct {
+	ID     int64
+	Code   string         // of an element
+	Values map[string]any // without empty ones; properties by their codes
 }
 
 // snapshot is the portal's data.
-type snapshot struct {
-	items    map[int][]record // by type, in the order of ids
-	elements map[int][]record // by list
+type Snapshot struct {
+	Items    map[int][]Record // by type, in the order of ids
+	Elements map[int][]Record // by list
 }
 
 // portalKeeps are fields of items that the portal writes by itself and that
 // depend on when a thing was made.
-var automaticFields = map[string]bool{
+var AutomaticFields = map[string]bool{
 	"id": true, "entityTypeId": true, "createdTime": true, "updatedTime": true, "movedTime": true, "lastActivityTime": true,
 	"createdBy": true, "updatedBy": true, "movedBy": true, "lastActivityBy": true, "previousStageId": true, "accountNumber": true,
 }
 
 // snapshot reads everything.
-func (w *portal) snapshot() (*snapshot, error) {
-	s := &snapshot{items: map[int][]record{}, elements: map[int][]record{}}
-	for _, typ := range slices.Sorted(maps.Keys(w.schema.types)) {
+func (w *Portal) Snapshot() (*Snapshot, error) {
+	s := &Snapshot{Items: map[int][]Record{}, Elements: map[int][]Record{}}
+	for _, typ := range slices.Sorted(maps.Keys(w.Schema.Types)) {
 		records, err := w.items(typ)
 		if err != nil {
 			return nil, err
 		}
-		s.items[typ] = records
+		s.Items[typ] = records
 	}
-	for _, id := range slices.Sorted(maps.Keys(w.schema.lists)) {
+	for _, id := range slices.Sorted(maps.Keys(w.Schema.Lists)) {
 		records, err := w.elements(id)
 		if err != nil {
 			return nil, err
 		}
-		s.elements[id] = records
+		s.Elements[id] = records
 	}
 	return s, nil
 }
 
-func (w *portal) items(typ int) ([]record, error) {
+func (w *Portal) items(typ int) ([]Record, error) {
 	rows, err := w.callAll("crm.item.list", map[string]any{"entityTypeId": typ, "order": map[string]any{"id": "asc"}}, "items")
 	if err != nil {
 		return nil, err
 	}
-	t := w.schema.types[typ]
-	out := make([]record, 0, len(rows))
+	t := w.Schema.Types[typ]
+	out := make([]Record, 0, len(rows))
 	for _, r := range rows {
 		x := t.record(r)
 		if t.rows {
 			products, err := w.callAll("crm.item.productrow.list", map[string]any{
-				"filter": map[string]any{"=ownerType": t.short, "=ownerId": x.id}, "order": map[string]any{"sort": "asc", "id": "asc"},
+				"filter": map[string]any{"=ownerType": t.short, "=ownerId": x.ID}, "order": map[string]any{"sort": "asc", "id": "asc"},
 			}, "productRows")
 			if err != nil {
 				return nil, err
 			}
 			if len(products) > 0 {
-				x.values[rowsKey] = rowValues(products)
+				x.Values[RowsKey] = rowValues(products)
 			}
 		}
 		out = append(out, x)
@@ -73,36 +73,36 @@ func (w *portal) items(typ int) ([]record, error) {
 	return out, nil
 }
 
-func (t *itemType) record(r map[string]any) record {
-	id, _ := strconv.ParseInt(text(r["id"]), 10, 64)
-	x := record{id: id, values: map[string]any{}}
+func (t *itemType) record(r map[string]any) Record {
+	id, _ := strconv.ParseInt(Text(r["id"]), 10, 64)
+	x := Record{ID: id, Values: map[string]any{}}
 	for name, v := range r {
-		c := t.fields[name]
+		c := t.Fields[name]
 		if c != nil {
-			v = c.shown(v)
+			v = c.Shown(v)
 		}
-		if !empty(v) && !(c != nil && c.isEmptyLink(v)) {
-			x.values[name] = v
+		if !Empty(v) && !(c != nil && c.isEmptyLink(v)) {
+			x.Values[name] = v
 		}
 	}
 	return x
 }
 
 // linksNothing tells the 0 that some links have where they lead nowhere.
-func (c *fieldInfo) isEmptyLink(v any) bool {
-	return text(v) == "0" && (strings.HasPrefix(c.dataType, "crm_") || c.name == "webformId")
+func (c *FieldInfo) isEmptyLink(v any) bool {
+	return Text(v) == "0" && (strings.HasPrefix(c.DataType, "crm_") || c.Name == "webformId")
 }
 
 // shown is a value as tests write it: choices by their texts.
-func (c *fieldInfo) shown(v any) any {
+func (c *FieldInfo) Shown(v any) any {
 	if several, ok := v.([]any); ok {
 		out := make([]any, len(several))
 		for i, x := range several {
-			out[i] = c.shown(x)
+			out[i] = c.Shown(x)
 		}
 		return out
 	}
-	if t, ok := c.options[text(v)]; ok {
+	if t, ok := c.Options[Text(v)]; ok {
 		return t
 	}
 	return v
@@ -114,7 +114,7 @@ func rowValues(rows []map[string]any) []any {
 	for i, r := range rows {
 		values := map[string]any{}
 		for name, v := range r {
-			if name != "id" && name != "ownerId" && name != "ownerType" && !empty(v) {
+			if name != "id" && name != "ownerId" && name != "ownerType" && !Empty(v) {
 				values[name] = v
 			}
 		}
@@ -123,43 +123,43 @@ func rowValues(rows []map[string]any) []any {
 	return out
 }
 
-func (w *portal) elements(list int) ([]record, error) {
+func (w *Portal) elements(list int) ([]Record, error) {
 	rows, err := w.callAll("lists.element.get", map[string]any{
 		"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": list, "ELEMENT_ORDER": map[string]any{"ID": "asc"},
 	}, "")
 	if err != nil {
 		return nil, err
 	}
-	out := make([]record, 0, len(rows))
+	out := make([]Record, 0, len(rows))
 	for _, r := range rows {
-		out = append(out, w.schema.lists[list].record(r))
+		out = append(out, w.Schema.Lists[list].record(r))
 	}
 	return out, nil
 }
 
-func (l *listType) record(r map[string]any) record {
-	id, _ := strconv.ParseInt(text(r["ID"]), 10, 64)
-	x := record{id: id, code: text(r["CODE"]), values: map[string]any{"ID": text(r["ID"])}}
-	if x.code != "" {
-		x.values["CODE"] = x.code
+func (l *listType) record(r map[string]any) Record {
+	id, _ := strconv.ParseInt(Text(r["ID"]), 10, 64)
+	x := Record{ID: id, Code: Text(r["CODE"]), Values: map[string]any{"ID": Text(r["ID"])}}
+	if x.Code != "" {
+		x.Values["CODE"] = x.Code
 	}
-	for _, c := range l.columns {
-		v := r[c.name]
-		if strings.HasPrefix(c.name, "PROPERTY_") {
-			v = c.propertyValue(v)
+	for _, c := range l.Columns {
+		v := r[c.Name]
+		if strings.HasPrefix(c.Name, "PROPERTY_") {
+			v = c.PropertyValue(v)
 		}
-		if !empty(v) {
-			x.values[c.label()] = v
+		if !Empty(v) {
+			x.Values[c.Label()] = v
 		}
 	}
 	return x
 }
 
 // property reads {valueId: value}: one value, or the list of them.
-func (c *fieldInfo) propertyValue(v any) any {
+func (c *FieldInfo) PropertyValue(v any) any {
 	byID, ok := v.(map[string]any)
 	if !ok {
-		return c.shown(v)
+		return c.Shown(v)
 	}
 	ids := make([]string, 0, len(byID))
 	for id := range byID {
@@ -170,7 +170,7 @@ func (c *fieldInfo) propertyValue(v any) any {
 	})
 	several := make([]any, len(ids))
 	for i, id := range ids {
-		several[i] = c.shown(byID[id])
+		several[i] = c.Shown(byID[id])
 	}
 	if len(several) == 1 {
 		return several[0]
@@ -179,10 +179,10 @@ func (c *fieldInfo) propertyValue(v any) any {
 }
 
 // find returns the thing with an id.
-func find(records []record, id int64) (record, bool) {
-	i := slices.IndexFunc(records, func(x record) bool { return x.id == id })
+func RecordByID(records []Record, id int64) (Record, bool) {
+	i := slices.IndexFunc(records, func(x Record) bool { return x.ID == id })
 	if i < 0 {
-		return record{}, false
+		return Record{}, false
 	}
 	return records[i], true
 }
@@ -190,24 +190,24 @@ func find(records []record, id int64) (record, bool) {
 // comparable is the data written so that two portals that came to it in
 // different ways can be compared: without what depends on the time. With ids,
 // it also says which element is which.
-func (s *snapshot) comparable(ids bool) []string {
+func (s *Snapshot) Comparable(ids bool) []string {
 	doc := map[string]any{}
-	for typ, records := range s.items {
+	for typ, records := range s.Items {
 		if len(records) > 0 {
-			doc[typeName(typ)] = sortedDocs(records, ids)
+			doc[TypeName(typ)] = sortedDocs(records, ids)
 		}
 	}
-	for list, records := range s.elements {
+	for list, records := range s.Elements {
 		if len(records) > 0 {
 			doc["elements."+strconv.Itoa(list)] = sortedDocs(records, ids)
 		}
 	}
-	return render(doc)
+	return Render(doc)
 }
 
 // sortedDocs orders records by their text, so that the order in which they were
 // made does not matter.
-func sortedDocs(records []record, ids bool) []any {
+func sortedDocs(records []Record, ids bool) []any {
 	type entry struct {
 		text string
 		doc  map[string]any
@@ -215,18 +215,18 @@ func sortedDocs(records []record, ids bool) []any {
 	entries := make([]entry, 0, len(records))
 	for _, x := range records {
 		doc := map[string]any{}
-		for name, v := range x.values {
+		for name, v := range x.Values {
 			switch {
-			case name == rowsKey:
+			case name == RowsKey:
 				doc[name] = sortedRows(v)
-			case !automaticFields[name] && name != "ID" && name != "CODE":
+			case !AutomaticFields[name] && name != "ID" && name != "CODE":
 				doc[name] = v
 			}
 		}
 		if ids {
-			doc["(id)"] = strconv.FormatInt(x.id, 10)
+			doc["(id)"] = strconv.FormatInt(x.ID, 10)
 		}
-		entries = append(entries, entry{strings.Join(render(doc), "\n"), doc})
+		entries = append(entries, entry{strings.Join(Render(doc), "\n"), doc})
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.text, b.text) })
 	out := make([]any, len(entries))
@@ -237,9 +237,9 @@ func sortedDocs(records []record, ids bool) []any {
 }
 
 func sortedRows(v any) any {
-	rows := slices.Clone(array(v))
+	rows := slices.Clone(Array(v))
 	slices.SortStableFunc(rows, func(a, b any) int {
-		return strings.Compare(strings.Join(render(a), "\n"), strings.Join(render(b), "\n"))
+		return strings.Compare(strings.Join(Render(a), "\n"), strings.Join(Render(b), "\n"))
 	})
 	return rows
 }

@@ -14,45 +14,45 @@ import (
 )
 
 // field is a named value with its places.
-type field struct {
-	name          string
-	value         any
-	pos, valuePos diag.Pos
+type Field struct {
+	Name          string
+	Value         any
+	Pos, ValuePos diag.Pos
 }
 
 // fields are named values in the order of the file.
-type fields []field
+type Fields []Field
 
-func (fs fields) get(name string) (field, bool) {
-	i := slices.IndexFunc(fs, func(f field) bool { return f.name == name })
+func (fs Fields) Get(name string) (Field, bool) {
+	i := slices.IndexFunc(fs, func(f Field) bool { return f.Name == name })
 	if i < 0 {
-		return field{}, false
+		return Field{}, false
 	}
 	return fs[i], true
 }
 
 // values are the fields as a record.
-func (fs fields) values() map[string]any {
+func (fs Fields) Values() map[string]any {
 	out := make(map[string]any, len(fs))
 	for _, f := range fs {
-		out[f.name] = f.value
+		out[f.Name] = f.Value
 	}
 	return out
 }
 
 // UnmarshalNode reads a mapping.
-func (fs *fields) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+func (fs *Fields) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	m, list := f.Mapping(n)
 	for _, e := range m.Entries {
-		x := field{name: e.Name, pos: f.Pos(e.Key), valuePos: f.Pos(e.Value)}
-		list.Add(yamlfile.Decode(f, e.Value, &x.value)...)
+		x := Field{Name: e.Name, Pos: f.Pos(e.Key), ValuePos: f.Pos(e.Value)}
+		list.Add(yamlfile.Decode(f, e.Value, &x.Value)...)
 		*fs = append(*fs, x)
 	}
 	return list
 }
 
 // state is what a portal holds, or what people change in it.
-type data struct {
+type Data struct {
 	Deals     items               `yaml:"deals" doc:"deals by their ids; rows are the product rows" example:"{759: {title: Roof, rows: [{productName: Tile, price: 10.5, quantity: 3}]}}"`
 	Leads     items               `yaml:"leads" doc:"leads by their ids" example:"{5: {title: A call, opportunity: 100}}"`
 	Contacts  items               `yaml:"contacts" doc:"contacts by their ids" example:"{3: {name: Anna, companyId: 4}}"`
@@ -65,13 +65,13 @@ type data struct {
 
 // builtinKeys are what test files call the items of the types that every portal
 // has; others stand under items by their entityTypeId.
-var builtinKeys = map[int]string{
+var BuiltinKeys = map[int]string{
 	schemas.TypeLead: "leads", schemas.TypeDeal: "deals", schemas.TypeContact: "contacts",
 	schemas.TypeCompany: "companies", schemas.TypeQuote: "quotes", schemas.TypeSmartInvoice: "invoices",
 }
 
 // byType returns the items of all types, by type.
-func (s *data) byType() map[int]items {
+func (s *Data) ByType() map[int]items {
 	out := map[int]items{}
 	for typ, items := range map[int]items{
 		schemas.TypeLead: s.Leads, schemas.TypeDeal: s.Deals, schemas.TypeContact: s.Contacts,
@@ -89,16 +89,16 @@ func (s *data) byType() map[int]items {
 }
 
 // entities are items of one type, in the order of their ids.
-type items []item
+type items []Item
 
 // entity is an item with its product rows.
-type item struct {
-	id     int64
+type Item struct {
+	ID     int64
 	pos    diag.Pos
-	fields fields
-	rows   []fields
+	fields Fields
+	Rows   []Fields
 	// hasRows says that rows are named, gone that the item is taken away.
-	hasRows, gone bool
+	HasRows, gone bool
 	rowsPos       diag.Pos
 }
 
@@ -106,9 +106,9 @@ type item struct {
 func (es *items) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	m, list := f.Mapping(n)
 	for _, e := range m.Entries {
-		x := item{pos: f.Pos(e.Key)}
+		x := Item{pos: f.Pos(e.Key)}
 		var err error
-		if x.id, err = strconv.ParseInt(e.Name, 10, 64); err != nil || x.id <= 0 {
+		if x.ID, err = strconv.ParseInt(e.Name, 10, 64); err != nil || x.ID <= 0 {
 			list.Errorf(x.pos, "invalid-value", "want an id, this is %q", e.Name).Hint = "759: {title: Roof}"
 			continue
 		}
@@ -119,23 +119,23 @@ func (es *items) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 		}
 		*es = append(*es, x)
 	}
-	slices.SortStableFunc(*es, func(a, b item) int { return cmp.Compare(a.id, b.id) })
+	slices.SortStableFunc(*es, func(a, b Item) int { return cmp.Compare(a.ID, b.ID) })
 	return list
 }
 
 // rowsKey holds the product rows of an item.
-const rowsKey = "rows"
+const RowsKey = "rows"
 
-func (x *item) read(f *yamlfile.File, n *yaml.Node) diag.List {
+func (x *Item) read(f *yamlfile.File, n *yaml.Node) diag.List {
 	m, list := f.Mapping(n)
 	for _, e := range m.Entries {
-		if e.Name == rowsKey {
-			x.hasRows, x.rowsPos = true, f.Pos(e.Key)
-			list.Add(yamlfile.Decode(f, e.Value, &x.rows)...)
+		if e.Name == RowsKey {
+			x.HasRows, x.rowsPos = true, f.Pos(e.Key)
+			list.Add(yamlfile.Decode(f, e.Value, &x.Rows)...)
 			continue
 		}
-		v := field{name: e.Name, pos: f.Pos(e.Key), valuePos: f.Pos(e.Value)}
-		list.Add(yamlfile.Decode(f, e.Value, &v.value)...)
+		v := Field{Name: e.Name, Pos: f.Pos(e.Key), ValuePos: f.Pos(e.Value)}
+		list.Add(yamlfile.Decode(f, e.Value, &v.Value)...)
 		x.fields = append(x.fields, v)
 	}
 	return list
@@ -148,15 +148,15 @@ type elements []elementChange
 // are.
 type elementChange struct {
 	pos    diag.Pos
-	where  fields // nil for a new element
-	set    fields
+	where  Fields // nil for a new element
+	set    Fields
 	delete bool
 }
 
 // elementForm is a change of the elements that have some values.
 type elementForm struct {
-	Where  fields `yaml:"where" validate:"required" doc:"the values that the elements have now" example:"{NAME: Tile}"`
-	Set    fields `yaml:"set" doc:"what a person changes, as the list's form does" example:"{SHIPPED: Yes}"`
+	Where  Fields `yaml:"where" validate:"required" doc:"the values that the elements have now" example:"{NAME: Tile}"`
+	Set    Fields `yaml:"set" doc:"what a person changes, as the list's form does" example:"{SHIPPED: Yes}"`
 	Delete bool   `yaml:"delete" default:"false" doc:"a person deletes them"`
 }
 
@@ -184,8 +184,8 @@ func (es *elements) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 }
 
 // String names a set of items for messages.
-func typeName(typ int) string {
-	if key := builtinKeys[typ]; key != "" {
+func TypeName(typ int) string {
+	if key := BuiltinKeys[typ]; key != "" {
 		return key
 	}
 	return fmt.Sprintf("items.%d", typ)

@@ -15,25 +15,25 @@ type Trial struct{ fixture *fixture }
 
 // ReadTrial reads a test file. With an error among the findings there is no trial.
 func ReadTrial(path string, actions []*engine.Action) (*Trial, diag.List, error) {
-	f, list, err := loadFile(path, actions, sources{})
+	f, list, err := LoadFile(path, actions, Sources{})
 	if err != nil || list.HasErrors() {
 		return nil, list, err
 	}
-	return &Trial{newFixture(f, f.content.Tests[0])}, list, nil
+	return &Trial{newFixture(f, f.Content.Tests[0])}, list, nil
 }
 
 // Play plays the first event of the test. It returns the writing calls that the
 // runs made, and whether what the test expects holds. Calls are compared with the
 // given ones instead of those of the test; nil compares none.
-func (t *Trial) Play(ctx context.Context, expected []call) (made []bitrix.Call, passes bool, err error) {
+func (t *Trial) Play(ctx context.Context, expected []Call) (made []bitrix.Call, passes bool, err error) {
 	world, scenes, err := t.fixture.runScenarios(ctx, variation{})
 	if err != nil {
 		return nil, false, fmt.Errorf("play the run: %w", err)
 	}
-	defer world.close()
+	defer world.Close()
 	p := scenes[0]
-	p.phase.scenario.Calls = nil
-	passes = len(t.fixture.verify(p)) == 0 && (expected == nil || t.fixture.callsDiff(&calls{list: expected}, p.writes) == "")
+	p.phase.Scenario.Calls = nil
+	passes = len(t.fixture.verify(p)) == 0 && (expected == nil || t.fixture.callsDiff(&Calls{List: expected}, p.writes) == "")
 	return p.writes, passes, nil
 }
 
@@ -44,10 +44,10 @@ func (t *Trial) Test(ctx context.Context) (*Result, error) {
 
 // Expected is a writing call as a test expects it: without what differs from
 // portal to portal.
-func (t *Trial) Expected(c bitrix.Call) call {
+func (t *Trial) Expected(c bitrix.Call) Call {
 	params := t.fixture.readable(c)
 	for _, name := range []string{"ELEMENT_CODE", "IBLOCK_TYPE_ID"} {
 		delete(params, name)
 	}
-	return call{c.Method, params}
+	return Call{c.Method, params}
 }

@@ -42,24 +42,24 @@ func (s *fixture) managed() *managed {
 
 // add takes the names of one step, for every type and list when its own is only
 // known when it runs.
-func (m *managed) add(s *schema, step describe.Managed) {
-	for id, t := range s.types {
+func (m *managed) add(s *PortalSchema, step describe.Managed) {
+	for id, t := range s.Types {
 		if step.List != 0 || step.EntityTypeID != 0 && step.EntityTypeID != id {
 			continue
 		}
 		for _, name := range step.Names {
-			if f := t.find(name); f != nil {
-				put(m.items, id, f.name)
+			if f := t.Find(name); f != nil {
+				put(m.items, id, f.Name)
 			}
 		}
 	}
-	for id, l := range s.lists {
+	for id, l := range s.Lists {
 		if step.EntityTypeID != 0 || step.List != 0 && step.List != id {
 			continue
 		}
 		for _, name := range step.Names {
-			if f := l.find(name); f != nil {
-				put(m.elements, id, f.label())
+			if f := l.Find(name); f != nil {
+				put(m.elements, id, f.Label())
 			}
 		}
 	}
@@ -78,17 +78,17 @@ var follows = map[string][]string{
 	"categoryId":          {"stageId", "stageSemanticId", "closed", "isNew"},
 	"contactId":           {"contactIds"},
 	"contactIds":          {"contactId"},
-	rowsKey:               {"opportunity", "taxValue"},
+	RowsKey:               {"opportunity", "taxValue"},
 	"isManualOpportunity": {"opportunity", "taxValue"},
 	"opportunity":         {"taxValue"},
 }
 
 // lost compares records before and after a run and returns the fields of other
 // people that have changed. named are the fields that the run's calls name.
-func (m *managed) changedFields(own map[string]bool, before, after []record, named func(x record) map[string]bool) []string {
+func (m *managed) changedFields(own map[string]bool, before, after []Record, named func(x Record) map[string]bool) []string {
 	var out []string
 	for _, b := range before {
-		a, ok := find(after, b.id)
+		a, ok := RecordByID(after, b.ID)
 		if !ok || m.open {
 			continue
 		}
@@ -107,18 +107,18 @@ func (m *managed) changedFields(own map[string]bool, before, after []record, nam
 			}
 		}
 		for _, name := range fieldNames(b, a) {
-			if !allowed[name] && !automaticFields[name] && name != "ID" && name != "CODE" && !equal(b.values[name], a.values[name], true) {
-				out = append(out, fmt.Sprintf("%s of %d was %s and is %s", name, b.id, short(b.values[name]), short(a.values[name])))
+			if !allowed[name] && !AutomaticFields[name] && name != "ID" && name != "CODE" && !Equal(b.Values[name], a.Values[name], true) {
+				out = append(out, fmt.Sprintf("%s of %d was %s and is %s", name, b.ID, short(b.Values[name]), short(a.Values[name])))
 			}
 		}
 	}
 	return out
 }
 
-func fieldNames(records ...record) []string {
+func fieldNames(records ...Record) []string {
 	var out []string
 	for _, x := range records {
-		for name := range x.values {
+		for name := range x.Values {
 			out = append(out, name)
 		}
 	}
@@ -127,7 +127,7 @@ func fieldNames(records ...record) []string {
 }
 
 func short(v any) string {
-	if empty(v) {
+	if Empty(v) {
 		return "empty"
 	}
 	raw, err := json.Marshal(v)
@@ -138,29 +138,29 @@ func short(v any) string {
 }
 
 // namedBy collects what writing calls name of an item or an element.
-func (s *fixture) fieldsInCalls(writes []bitrix.Call, typ, list int) func(x record) map[string]bool {
-	return func(x record) map[string]bool {
+func (s *fixture) fieldsInCalls(writes []bitrix.Call, typ, list int) func(x Record) map[string]bool {
+	return func(x Record) map[string]bool {
 		out := map[string]bool{}
 		for _, c := range writes {
 			p := s.readable(c)
-			key := strconv.FormatInt(x.id, 10)
-			sameElement := text(p["ELEMENT_ID"]) == key || empty(p["ELEMENT_ID"]) && text(p["ELEMENT_CODE"]) == x.code
-			if list != 0 && text(p["IBLOCK_ID"]) == strconv.Itoa(list) && sameElement {
+			key := strconv.FormatInt(x.ID, 10)
+			sameElement := Text(p["ELEMENT_ID"]) == key || Empty(p["ELEMENT_ID"]) && Text(p["ELEMENT_CODE"]) == x.Code
+			if list != 0 && Text(p["IBLOCK_ID"]) == strconv.Itoa(list) && sameElement {
 				clear(out) // an update overwrites the whole element: the last one counts
-				for name := range object(p[fieldsKey]) {
+				for name := range Object(p[fieldsKey]) {
 					out[name] = true
 				}
 			}
-			if typ == 0 || text(p["id"]) != key && text(p["ID"]) != key && text(p["ownerId"]) != key {
+			if typ == 0 || Text(p["id"]) != key && Text(p["ID"]) != key && Text(p["ownerId"]) != key {
 				continue
 			}
-			for name := range object(p["fields"]) {
-				if f := s.schema.types[typ].find(name); f != nil {
-					out[f.name] = true
+			for name := range Object(p["fields"]) {
+				if f := s.schema.Types[typ].Find(name); f != nil {
+					out[f.Name] = true
 				}
 			}
 			if strings.Contains(strings.ToLower(c.Method), "productrow") {
-				out[rowsKey] = true
+				out[RowsKey] = true
 			}
 		}
 		return out
@@ -168,15 +168,15 @@ func (s *fixture) fieldsInCalls(writes []bitrix.Call, typ, list int) func(x reco
 }
 
 // violations are the fields of other people that a run has changed.
-func (c *baseline) violations(m *managed, before, after *snapshot, writes []bitrix.Call) []string {
+func (c *baseline) violations(m *managed, before, after *Snapshot, writes []bitrix.Call) []string {
 	var out []string
-	for _, typ := range slices.Sorted(maps.Keys(before.items)) {
-		for _, text := range m.changedFields(m.items[typ], before.items[typ], after.items[typ], c.fieldsInCalls(writes, typ, 0)) {
-			out = append(out, typeName(typ)+": "+text)
+	for _, typ := range slices.Sorted(maps.Keys(before.Items)) {
+		for _, text := range m.changedFields(m.items[typ], before.Items[typ], after.Items[typ], c.fieldsInCalls(writes, typ, 0)) {
+			out = append(out, TypeName(typ)+": "+text)
 		}
 	}
-	for _, list := range slices.Sorted(maps.Keys(before.elements)) {
-		for _, text := range m.changedFields(m.elements[list], before.elements[list], after.elements[list], c.fieldsInCalls(writes, 0, list)) {
+	for _, list := range slices.Sorted(maps.Keys(before.Elements)) {
+		for _, text := range m.changedFields(m.elements[list], before.Elements[list], after.Elements[list], c.fieldsInCalls(writes, 0, list)) {
 			out = append(out, fmt.Sprintf("elements.%d: %s", list, text))
 		}
 	}
@@ -195,7 +195,7 @@ func checkUnmanaged(ctx context.Context, c *baseline) ([]violation, bool, error)
 		}
 	}
 	for _, p := range c.results {
-		report("after "+p.phase.scenario.Event.label+" fields have changed that the rule does not manage", c.violations(m, p.before, p.after, p.writes))
+		report("after "+p.phase.Scenario.Event.Label+" fields have changed that the rule does not manage", c.violations(m, p.before, p.after, p.writes))
 	}
 	if len(wrong) > 0 || c.writes == 0 {
 		return wrong, c.writes > 0, nil
@@ -204,29 +204,29 @@ func checkUnmanaged(ctx context.Context, c *baseline) ([]violation, bool, error)
 	if err != nil {
 		return nil, true, err
 	}
-	defer w.close()
+	defer w.Close()
 	last := scenes[len(scenes)-1]
 	touched, err := c.fillUnmanaged(w, m, last)
 	if err != nil || !touched {
 		return nil, true, err
 	}
-	before, err := w.snapshot()
+	before, err := w.Snapshot()
 	if err != nil {
 		return nil, true, err
 	}
 	w.rec.takeWrites()
-	if _, err := c.deliver(ctx, w, last.phase.scenario.Event, 1); err != nil {
+	if _, err := c.deliver(ctx, w, last.phase.Scenario.Event, 1); err != nil {
 		return nil, true, err
 	}
-	after, err := w.snapshot()
+	after, err := w.Snapshot()
 	if err != nil {
 		return nil, true, err
 	}
 	report("people filled the free fields of what the rule had written, and its next run changed them", c.violations(m, before, after, w.rec.takeWrites()))
-	for _, list := range slices.Sorted(maps.Keys(before.elements)) {
-		for _, e := range before.elements[list] {
-			if _, there := find(after.elements[list], e.id); !there {
-				report("people filled the free fields of what the rule had written, and its next run deleted it", []string{fmt.Sprintf("element %d of list %d", e.id, list)})
+	for _, list := range slices.Sorted(maps.Keys(before.Elements)) {
+		for _, e := range before.Elements[list] {
+			if _, there := RecordByID(after.Elements[list], e.ID); !there {
+				report("people filled the free fields of what the rule had written, and its next run deleted it", []string{fmt.Sprintf("element %d of list %d", e.ID, list)})
 			}
 		}
 	}
@@ -237,37 +237,37 @@ func checkUnmanaged(ctx context.Context, c *baseline) ([]violation, bool, error)
 // and spoils one of the managed fields.
 func (c *baseline) fillUnmanaged(w *sandbox, m *managed, last scenarioResult) (touched bool, err error) {
 	written := w.writtenRecords()
-	err = w.asPeople(func() error {
-		for _, list := range slices.Sorted(maps.Keys(last.after.elements)) {
-			l := c.schema.lists[list]
-			for _, e := range last.after.elements[list] {
-				set := m.samples(m.elements[list], l.columns, e, list, 0)
-				if !written[location{list: list, id: e.id}] || len(set) == 0 {
+	err = w.AsPeople(func() error {
+		for _, list := range slices.Sorted(maps.Keys(last.after.Elements)) {
+			l := c.schema.Lists[list]
+			for _, e := range last.after.Elements[list] {
+				set := m.samples(m.elements[list], l.Columns, e, list, 0)
+				if !written[location{list: list, id: e.ID}] || len(set) == 0 {
 					continue
 				}
 				touched = true
-				params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": list, "ELEMENT_ID": e.id}
-				if err := w.changeElement(params, e, l, set); err != nil {
+				params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": list, "ELEMENT_ID": e.ID}
+				if err := w.ChangeElement(params, e, l, set); err != nil {
 					return err
 				}
 			}
 		}
-		for _, typ := range slices.Sorted(maps.Keys(last.after.items)) {
-			var all []*fieldInfo
-			for _, name := range c.schema.types[typ].names {
-				all = append(all, c.schema.types[typ].fields[name])
+		for _, typ := range slices.Sorted(maps.Keys(last.after.Items)) {
+			var all []*FieldInfo
+			for _, name := range c.schema.Types[typ].Names {
+				all = append(all, c.schema.Types[typ].Fields[name])
 			}
-			for _, x := range last.after.items[typ] {
+			for _, x := range last.after.Items[typ] {
 				set := m.samples(m.items[typ], all, x, 0, typ)
-				if !written[location{typ: typ, id: x.id}] || len(set) == 0 {
+				if !written[location{typ: typ, id: x.ID}] || len(set) == 0 {
 					continue
 				}
 				touched = true
 				for name, v := range set {
-					set[name] = c.schema.types[typ].fields[name].stored(v)
+					set[name] = c.schema.Types[typ].Fields[name].Stored(v)
 				}
-				params := map[string]any{"entityTypeId": typ, "id": x.id, "fields": set}
-				if _, err := w.call("crm.item.update", params); err != nil {
+				params := map[string]any{"entityTypeId": typ, "id": x.ID, "fields": set}
+				if _, err := w.Call("crm.item.update", params); err != nil {
 					return err
 				}
 			}
@@ -279,14 +279,14 @@ func (c *baseline) fillUnmanaged(w *sandbox, m *managed, last scenarioResult) (t
 
 // marks are the values that people put into free fields, and into one that the
 // rules manage.
-func (m *managed) samples(own map[string]bool, columns []*fieldInfo, x record, list, typ int) map[string]any {
+func (m *managed) samples(own map[string]bool, columns []*FieldInfo, x Record, list, typ int) map[string]any {
 	set := map[string]any{}
 	for _, f := range columns {
-		name := f.label()
-		if !empty(x.values[name]) || own[name] || f.readOnly || list == 0 && !f.custom && name != "comments" && name != "sourceDescription" {
+		name := f.Label()
+		if !Empty(x.Values[name]) || own[name] || f.ReadOnly || list == 0 && !f.Custom && name != "comments" && name != "sourceDescription" {
 			continue
 		}
-		if v := sampleValue(f); v != nil && f.multiple {
+		if v := sampleValue(f); v != nil && f.Multiple {
 			set[name] = []any{v}
 		} else if v != nil {
 			set[name] = v
@@ -299,8 +299,8 @@ func (m *managed) samples(own map[string]bool, columns []*fieldInfo, x record, l
 		}
 	}
 	for _, f := range columns {
-		name := f.label()
-		if n, ok := number(x.values[name]); ok && own[name] && len(f.options) == 0 && !m.identifies(name, list, typ) && !f.readOnly && f.dataType == "double" {
+		name := f.Label()
+		if n, ok := Number(x.Values[name]); ok && own[name] && len(f.Options) == 0 && !m.identifies(name, list, typ) && !f.ReadOnly && f.DataType == "double" {
 			sum, _ := n.Add(one)
 			set[name] = json.Number(sum.String())
 			break
@@ -319,16 +319,16 @@ func (m *managed) identifies(name string, list, typ int) bool {
 }
 
 // mark is a value of the field's type, nil when nothing simple will do.
-func sampleValue(f *fieldInfo) any {
-	if len(f.options) > 0 {
+func sampleValue(f *FieldInfo) any {
+	if len(f.Options) > 0 {
 		var ids []string
-		for id := range f.options {
+		for id := range f.Options {
 			ids = append(ids, id)
 		}
 		slices.Sort(ids)
-		return f.options[ids[0]]
+		return f.Options[ids[0]]
 	}
-	switch f.dataType {
+	switch f.DataType {
 	case "S", "string", "text":
 		return "written by a person"
 	case "N", "integer", "double":
@@ -350,8 +350,8 @@ type location struct {
 // written are the records that runs have added or updated.
 func (w *sandbox) writtenRecords() map[location]bool {
 	out := map[location]bool{}
-	for i, ch := range w.emulator.History() {
-		if !w.byPeople(i) && ch.Op != "delete" {
+	for i, ch := range w.Emulator.History() {
+		if !w.ByPeople(i) && ch.Op != "delete" {
 			out[locationOf(ch)] = true
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // empty tells what portals write where there is no value.
-func empty(v any) bool {
+func Empty(v any) bool {
 	switch x := v.(type) {
 	case nil:
 		return true
@@ -25,7 +25,7 @@ func empty(v any) bool {
 }
 
 // number reads a number, or text that is one.
-func number(v any) (num.Num, bool) {
+func Number(v any) (num.Num, bool) {
 	switch x := v.(type) {
 	case num.Num:
 		return x, true
@@ -48,18 +48,18 @@ func isNumber(v any) bool {
 }
 
 // record is a JSON object; PHP writes an empty one as [].
-func object(v any) map[string]any {
+func Object(v any) map[string]any {
 	m, _ := v.(map[string]any)
 	return m
 }
 
-func array(v any) []any {
+func Array(v any) []any {
 	l, _ := v.([]any)
 	return l
 }
 
 // text writes a scalar down, nil as nothing.
-func text(v any) string {
+func Text(v any) string {
 	if v == nil {
 		return ""
 	}
@@ -67,7 +67,7 @@ func text(v any) string {
 }
 
 // numbersFirst returns keys in the order of their numbers.
-func sortedByNumber[T any](m map[string]T) []string {
+func SortedByNumber[T any](m map[string]T) []string {
 	var keys []string
 	for k := range m {
 		keys = append(keys, k)
