@@ -11,6 +11,7 @@ import (
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/ruletest"
+	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -42,7 +43,7 @@ func TestRulesCompile(t *testing.T) {
 // TestRules runs the tests beside the rule files, with all proofs. Every rule
 // file ships and has tests that reach all of it.
 func TestRules(t *testing.T) {
-	tests, files, err := ruletest.Find([]string{"."})
+	tests, files, err := testfile.Find([]string{"."})
 	if err != nil || len(tests) != len(files) {
 		t.Fatalf("rule files %v, tests %v, %v", files, tests, err)
 	}

@@ -8,20 +8,22 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/ruletest/compare"
+	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
 
 // callsDiff compares writing calls in their order. Parameters that are not
 // named may be anything; those that are named must be equal as a whole.
-func (s *fixture) callsDiff(want *Calls, made []bitrix.Call) string {
-	got := make([]Call, len(made))
+func (s *fixture) callsDiff(want *testfile.Calls, made []bitrix.Call) string {
+	got := make([]testfile.Call, len(made))
 	for i, c := range made {
-		got[i] = Call{c.Method, s.readable(c)}
+		got[i] = testfile.Call{Method: c.Method, Params: s.readable(c)}
 	}
-	wanted := make([]Call, len(want.List))
+	wanted := make([]testfile.Call, len(want.List))
 	for i, w := range want.List {
-		wanted[i] = Call{w.Method, w.Params}
-		if j := slices.IndexFunc(got, func(g Call) bool { return strings.EqualFold(g.Method, w.Method) }); j >= 0 {
-			wanted[i].Params = s.readableFields(w.Params, Text(got[j].Params["IBLOCK_ID"]))
+		wanted[i] = testfile.Call{Method: w.Method, Params: w.Params}
+		if j := slices.IndexFunc(got, func(g testfile.Call) bool { return strings.EqualFold(g.Method, w.Method) }); j >= 0 {
+			wanted[i].Params = s.readableFields(w.Params, compare.Text(got[j].Params["IBLOCK_ID"]))
 		}
 	}
 	pairs := pairCalls(wanted, got)
@@ -36,7 +38,7 @@ func (s *fixture) callsDiff(want *Calls, made []bitrix.Call) string {
 	for _, g := range got {
 		gotDoc = append(gotDoc, map[string]any{g.Method: g.Params})
 	}
-	return Diff(Render(orEmpty(wantDoc)), Render(orEmpty(gotDoc)))
+	return compare.Diff(compare.Render(orEmpty(wantDoc)), compare.Render(orEmpty(gotDoc)))
 }
 
 func orEmpty(l []any) []any {
@@ -46,12 +48,12 @@ func orEmpty(l []any) []any {
 	return l
 }
 
-func callMatches(want, got Call) bool {
+func callMatches(want, got testfile.Call) bool {
 	if !strings.EqualFold(want.Method, got.Method) {
 		return false
 	}
 	for name, v := range want.Params {
-		if !Equal(v, got.Params[name], true) {
+		if !compare.Equal(v, got.Params[name], true) {
 			return false
 		}
 	}
@@ -62,8 +64,8 @@ func callMatches(want, got Call) bool {
 func shapeCall(want, got map[string]any) map[string]any {
 	out := map[string]any{}
 	for name, v := range want {
-		if g, ok := got[name]; ok || Equal(v, nil, true) {
-			out[name] = Shape(v, g, true)
+		if g, ok := got[name]; ok || compare.Equal(v, nil, true) {
+			out[name] = compare.Shape(v, g, true)
 		}
 	}
 	return out
@@ -71,7 +73,7 @@ func shapeCall(want, got map[string]any) map[string]any {
 
 // pairCalls finds for each wanted call the one to compare it with: as many as
 // possible that fit, in order, and between those the ones of the same method.
-func pairCalls(want, got []Call) map[int]int {
+func pairCalls(want, got []testfile.Call) map[int]int {
 	best := make([][]int, len(want)+1)
 	for i := range best {
 		best[i] = make([]int, len(got)+1)
@@ -121,7 +123,7 @@ func (s *fixture) readable(c bitrix.Call) map[string]any {
 	if d.Decode(&params) != nil {
 		return map[string]any{}
 	}
-	return s.readableFields(params, Text(params["IBLOCK_ID"]))
+	return s.readableFields(params, compare.Text(params["IBLOCK_ID"]))
 }
 
 // fieldsKey holds the fields of a list's element.

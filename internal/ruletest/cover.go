@@ -10,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
@@ -135,7 +136,7 @@ func (c *Coverage) declareRule(r *engine.Rule, inputs map[string]any) {
 }
 
 // declareUntested adds rule files without tests.
-func (c *Coverage) declareUntested(paths []string, actions []*engine.Action, src Sources) error {
+func (c *Coverage) declareUntested(paths []string, actions []*engine.Action, src testfile.Sources) error {
 	for _, path := range paths {
 		if src[path] != nil {
 			continue

@@ -9,6 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/internal/ruletest"
+	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
 
 // docBlock is a YAML block of the manual that begins with its file's name.
@@ -20,7 +21,7 @@ func TestManual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range ruletest.CheckNames() {
+	for _, p := range testfile.CheckNames() {
 		if !strings.Contains(string(manual), "| `"+p+"` |") {
 			t.Errorf("the manual does not tell of the proof %s", p)
 		}
@@ -32,7 +33,7 @@ func TestManual(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	tests, rules, err := ruletest.Find([]string{"."})
+	tests, rules, err := testfile.Find([]string{"."})
 	if err != nil || len(tests) < 3 || len(rules) != len(tests) {
 		t.Fatalf("examples: rules %v, tests %v, %v", rules, tests, err)
 	}

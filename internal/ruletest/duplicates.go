@@ -8,6 +8,8 @@ import (
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/ruletest/compare"
+	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
 var one = num.FromInt(1)
@@ -93,8 +95,8 @@ func (w *sandbox) identity(ch emulator.Change, keys map[int][][]string, i int) s
 	for _, set := range append(keys[ch.EntityTypeID], keys[0]...) {
 		var parts []string
 		for _, name := range set {
-			if f := t.Find(name); f != nil && !Empty(values[f.Name]) {
-				parts = append(parts, f.Name+" "+Text(values[f.Name]))
+			if f := t.Find(name); f != nil && !compare.Empty(values[f.Name]) {
+				parts = append(parts, f.Name+" "+compare.Text(values[f.Name]))
 			}
 		}
 		if len(parts) == len(set) {
@@ -104,7 +106,7 @@ func (w *sandbox) identity(ch emulator.Change, keys map[int][][]string, i int) s
 	if ch.Op != "add" || w.ByPeople(i) {
 		return ""
 	}
-	for name := range AutomaticFields {
+	for name := range testportal.AutomaticFields {
 		delete(values, name)
 	}
 	content, err := json.Marshal(values)

@@ -11,6 +11,9 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ruletest/compare"
+	"github.com/b24rules/b24rules/internal/ruletest/testfile"
+	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
 // Failure is one thing that a test found wrong.
@@ -48,9 +51,9 @@ func (s *fixture) verifyState(p scenarioResult) (out []Failure) {
 	sc := p.phase.Scenario
 	byType := sc.Expect.ByType()
 	for _, typ := range slices.Sorted(maps.Keys(byType)) {
-		out = append(out, recordsFailure(sc, byType[typ], TypeName(typ), p.after.Items[typ])...)
+		out = append(out, recordsFailure(sc, byType[typ], testportal.TypeName(typ), p.after.Items[typ])...)
 	}
-	for _, ref := range SortedByNumber(sc.Expect.Elements) {
+	for _, ref := range compare.SortedByNumber(sc.Expect.Elements) {
 		id, _, _ := s.schema.List(ref)
 		out = append(out, recordsFailure(sc, sc.Expect.Elements[ref], "elements."+ref, p.after.Elements[id])...)
 	}
@@ -73,7 +76,7 @@ func handledErrors(p scenarioResult) (out []Failure) {
 	return out
 }
 
-func recordsFailure(sc *Scenario, w *ExpectedRecords, what string, got []Record) []Failure {
+func recordsFailure(sc *testfile.Scenario, w *testfile.ExpectedRecords, what string, got []testportal.Record) []Failure {
 	d := recordsDiff(w, got, sc.Expect.Partial)
 	if d == "" {
 		return nil
@@ -149,7 +152,7 @@ func reason(r ruleRun) string {
 }
 
 // thingsDiff compares a set of things with those that must be there.
-func recordsDiff(w *ExpectedRecords, got []Record, partial bool) string {
+func recordsDiff(w *testfile.ExpectedRecords, got []testportal.Record, partial bool) string {
 	pairs := pairRecords(w.List, got)
 	var wantDoc, gotDoc []any
 	taken := map[int]bool{}
@@ -165,7 +168,7 @@ func recordsDiff(w *ExpectedRecords, got []Record, partial bool) string {
 		wantDoc = append(wantDoc, labelled(x.ID, x.Fields.Values()))
 		if ok {
 			taken[j] = true
-			shape, _ := Shape(x.Fields.Values(), got[j].Values, false).(map[string]any)
+			shape, _ := compare.Shape(x.Fields.Values(), got[j].Values, false).(map[string]any)
 			gotDoc = append(gotDoc, labelled(x.ID, shape))
 		}
 	}
@@ -174,7 +177,7 @@ func recordsDiff(w *ExpectedRecords, got []Record, partial bool) string {
 			gotDoc = append(gotDoc, withoutDefaults(x))
 		}
 	}
-	return Diff(Render(orEmpty(wantDoc)), Render(orEmpty(gotDoc)))
+	return compare.Diff(compare.Render(orEmpty(wantDoc)), compare.Render(orEmpty(gotDoc)))
 }
 
 func labelled(id string, values map[string]any) any {
@@ -185,7 +188,7 @@ func labelled(id string, values map[string]any) any {
 }
 
 // told is a thing that nobody expected, without what every thing has.
-func withoutDefaults(x Record) map[string]any {
+func withoutDefaults(x testportal.Record) map[string]any {
 	out := map[string]any{}
 	for name, v := range x.Values {
 		switch name {
@@ -194,7 +197,7 @@ func withoutDefaults(x Record) map[string]any {
 			"isNew", "isRecurring", "isReturnCustomer", "isRepeatedApproach", "closed", "stageSemanticId":
 			continue
 		}
-		if !AutomaticFields[name] {
+		if !testportal.AutomaticFields[name] {
 			out[name] = v
 		}
 	}
@@ -203,7 +206,7 @@ func withoutDefaults(x Record) map[string]any {
 
 // pairThings finds for each wanted thing the one to compare it with: a perfect
 // matching of those that fit, then the most similar of the rest.
-func pairRecords(want []ExpectedRecord, got []Record) map[int]int {
+func pairRecords(want []testfile.ExpectedRecord, got []testportal.Record) map[int]int {
 	owner := map[int]int{} // of a thing that there is
 	var try func(i int, seen map[int]bool) bool
 	try = func(i int, seen map[int]bool) bool {
@@ -230,7 +233,7 @@ func pairRecords(want []ExpectedRecord, got []Record) map[int]int {
 	return pairs
 }
 
-func pairSimilar(want []ExpectedRecord, got []Record, owner, pairs map[int]int) {
+func pairSimilar(want []testfile.ExpectedRecord, got []testportal.Record, owner, pairs map[int]int) {
 	for i, w := range want {
 		if _, paired := pairs[i]; paired || w.Gone {
 			continue
@@ -245,7 +248,7 @@ func pairSimilar(want []ExpectedRecord, got []Record, owner, pairs map[int]int) 
 				score = 1
 			}
 			for _, f := range w.Fields {
-				if Equal(f.Value, x.Values[f.Name], false) {
+				if compare.Equal(f.Value, x.Values[f.Name], false) {
 					score++
 				}
 			}
@@ -259,9 +262,9 @@ func pairSimilar(want []ExpectedRecord, got []Record, owner, pairs map[int]int) 
 	}
 }
 
-func recordMatches(w ExpectedRecord, x Record) bool {
+func recordMatches(w testfile.ExpectedRecord, x testportal.Record) bool {
 	if w.ID != "" && w.ID != strconv.FormatInt(x.ID, 10) {
 		return false
 	}
-	return w.Gone || Equal(w.Fields.Values(), x.Values, false)
+	return w.Gone || compare.Equal(w.Fields.Values(), x.Values, false)
 }

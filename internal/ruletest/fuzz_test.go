@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
 
 // FuzzTestFile reads and runs any text as a test file beside a rule: nothing
@@ -26,7 +27,7 @@ func FuzzTestFile(f *testing.F) {
 			f.Fatal(err)
 		}
 		for _, file := range a.Files {
-			if IsTestFile(file.Name) {
+			if testfile.IsTestFile(file.Name) {
 				f.Add(string(file.Data))
 			}
 		}

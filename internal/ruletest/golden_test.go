@@ -14,6 +14,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/internal/ruletest"
+	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden output of testdata")
@@ -44,7 +45,7 @@ func runArchive(t *testing.T, file string) *ruletest.Report {
 	if want < 0 {
 		t.Fatalf("%s has no part out", file)
 	}
-	tests, rules, err := ruletest.Find([]string{"."})
+	tests, rules, err := testfile.Find([]string{"."})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestChecksCanFail(t *testing.T) {
 			}
 		})
 	}
-	for _, name := range ruletest.CheckNames() {
+	for _, name := range testfile.CheckNames() {
 		if !slices.Contains(seen, name) {
 			t.Errorf("nothing shows that the proof %s can fail: add testdata/faults/%s.txtar", name, name)
 		}

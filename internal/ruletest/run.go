@@ -12,6 +12,9 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ruletest/compare"
+	"github.com/b24rules/b24rules/internal/ruletest/testfile"
+	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
 // Options say what to run.
@@ -66,7 +69,7 @@ type Report struct {
 	// Files is how many test files there were.
 	Files int
 
-	sources Sources
+	sources testfile.Sources
 }
 
 // Source returns the text of a file that findings are about.
@@ -91,7 +94,7 @@ func (r *Report) Checks() map[Status]int {
 // Run runs the tests of files. untested are rule files that count for the
 // coverage though no test names them.
 func Run(ctx context.Context, files, untested []string, o Options) (*Report, error) {
-	r := &Report{Coverage: newCoverage(), Files: len(files), sources: Sources{}}
+	r := &Report{Coverage: newCoverage(), Files: len(files), sources: testfile.Sources{}}
 	type job struct {
 		fixture *fixture
 		result  *Result
@@ -100,7 +103,7 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 	}
 	var jobs []*job
 	for _, path := range files {
-		f, list, err := LoadFile(path, o.Actions, r.sources)
+		f, list, err := testfile.LoadFile(path, o.Actions, r.sources)
 		if err != nil {
 			return nil, err
 		}
@@ -145,11 +148,11 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 }
 
 // newStage binds the inputs of a test, which were checked with its file.
-func newFixture(f *File, t *Test) *fixture {
+func newFixture(f *testfile.File, t *testfile.Test) *fixture {
 	s := &fixture{file: f, test: t, schema: f.Schema}
-	merged := MergeInputs(f.Content.Inputs, t.Inputs)
+	merged := testfile.MergeInputs(f.Content.Inputs, t.Inputs)
 	for _, set := range f.Sets {
-		values, _ := InputsFor(set, merged)
+		values, _ := testfile.InputsFor(set, merged)
 		s.sets = append(s.sets, boundSet{set, values})
 	}
 	return s
@@ -174,9 +177,9 @@ func (s *fixture) runTest(ctx context.Context, cover *Coverage) (*Result, error)
 	if !r.Passed() {
 		return r, nil
 	}
-	for _, p := range BuiltinChecks {
-		if skip, ok := Fields(s.test.SkipProofs).Get(p.Name); ok {
-			r.Checks = append(r.Checks, CheckResult{p.Name, Skipped, Text(skip.Value)})
+	for _, p := range testfile.BuiltinChecks {
+		if skip, ok := testportal.Fields(s.test.SkipProofs).Get(p.Name); ok {
+			r.Checks = append(r.Checks, CheckResult{p.Name, Skipped, compare.Text(skip.Value)})
 			continue
 		}
 		if err := s.runCheck(ctx, r, c, p); err != nil {
@@ -186,7 +189,7 @@ func (s *fixture) runTest(ctx context.Context, cover *Coverage) (*Result, error)
 	return r, nil
 }
 
-func (s *fixture) runCheck(ctx context.Context, r *Result, c *baseline, p BuiltinCheck) error {
+func (s *fixture) runCheck(ctx context.Context, r *Result, c *baseline, p testfile.BuiltinCheck) error {
 	wrong, applies, err := checkFuncs[p.Name](ctx, c)
 	if err != nil {
 		r.Checks = append(r.Checks, CheckResult{Name: p.Name, Status: Failed})

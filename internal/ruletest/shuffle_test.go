@@ -3,13 +3,16 @@ package ruletest
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/b24rules/b24rules/internal/ruletest/compare"
+	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
 func TestShuffle(t *testing.T) {
-	row := func(product, quantity string) Fields {
-		return Fields{{Name: "productId", Value: json.Number(product)}, {Name: "quantity", Value: json.Number(quantity)}}
+	row := func(product, quantity string) testportal.Fields {
+		return testportal.Fields{{Name: "productId", Value: json.Number(product)}, {Name: "quantity", Value: json.Number(quantity)}}
 	}
-	rows := []Fields{row("1", "1"), row("2", "1"), row("1", "2"), row("3", "1"), row("1", "3")}
+	rows := []testportal.Fields{row("1", "1"), row("2", "1"), row("1", "2"), row("3", "1"), row("1", "3")}
 	others := 0
 	for seed := range uint64(20) {
 		got := shuffle(seed)(rows)
@@ -17,9 +20,9 @@ func TestShuffle(t *testing.T) {
 		for _, r := range got {
 			p, _ := r.Get("productId")
 			q, _ := r.Get("quantity")
-			products += Text(p.Value)
-			if Text(p.Value) == "1" {
-				ones += Text(q.Value)
+			products += compare.Text(p.Value)
+			if compare.Text(p.Value) == "1" {
+				ones += compare.Text(q.Value)
 			}
 		}
 		if ones != "123" || len(got) != len(rows) {

@@ -12,6 +12,8 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine/describe"
+	"github.com/b24rules/b24rules/internal/ruletest/compare"
+	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
 // managed tells the fields that the rules keep up to date from those that
@@ -42,7 +44,7 @@ func (s *fixture) managed() *managed {
 
 // add takes the names of one step, for every type and list when its own is only
 // known when it runs.
-func (m *managed) add(s *PortalSchema, step describe.Managed) {
+func (m *managed) add(s *testportal.Schema, step describe.Managed) {
 	for id, t := range s.Types {
 		if step.List != 0 || step.EntityTypeID != 0 && step.EntityTypeID != id {
 			continue
@@ -78,17 +80,17 @@ var follows = map[string][]string{
 	"categoryId":          {"stageId", "stageSemanticId", "closed", "isNew"},
 	"contactId":           {"contactIds"},
 	"contactIds":          {"contactId"},
-	RowsKey:               {"opportunity", "taxValue"},
+	testportal.RowsKey:    {"opportunity", "taxValue"},
 	"isManualOpportunity": {"opportunity", "taxValue"},
 	"opportunity":         {"taxValue"},
 }
 
 // lost compares records before and after a run and returns the fields of other
 // people that have changed. named are the fields that the run's calls name.
-func (m *managed) changedFields(own map[string]bool, before, after []Record, named func(x Record) map[string]bool) []string {
+func (m *managed) changedFields(own map[string]bool, before, after []testportal.Record, named func(x testportal.Record) map[string]bool) []string {
 	var out []string
 	for _, b := range before {
-		a, ok := RecordByID(after, b.ID)
+		a, ok := testportal.RecordByID(after, b.ID)
 		if !ok || m.open {
 			continue
 		}
@@ -107,7 +109,7 @@ func (m *managed) changedFields(own map[string]bool, before, after []Record, nam
 			}
 		}
 		for _, name := range fieldNames(b, a) {
-			if !allowed[name] && !AutomaticFields[name] && name != "ID" && name != "CODE" && !Equal(b.Values[name], a.Values[name], true) {
+			if !allowed[name] && !testportal.AutomaticFields[name] && name != "ID" && name != "CODE" && !compare.Equal(b.Values[name], a.Values[name], true) {
 				out = append(out, fmt.Sprintf("%s of %d was %s and is %s", name, b.ID, short(b.Values[name]), short(a.Values[name])))
 			}
 		}
@@ -115,7 +117,7 @@ func (m *managed) changedFields(own map[string]bool, before, after []Record, nam
 	return out
 }
 
-func fieldNames(records ...Record) []string {
+func fieldNames(records ...testportal.Record) []string {
 	var out []string
 	for _, x := range records {
 		for name := range x.Values {
@@ -127,7 +129,7 @@ func fieldNames(records ...Record) []string {
 }
 
 func short(v any) string {
-	if Empty(v) {
+	if compare.Empty(v) {
 		return "empty"
 	}
 	raw, err := json.Marshal(v)
@@ -138,29 +140,29 @@ func short(v any) string {
 }
 
 // namedBy collects what writing calls name of an item or an element.
-func (s *fixture) fieldsInCalls(writes []bitrix.Call, typ, list int) func(x Record) map[string]bool {
-	return func(x Record) map[string]bool {
+func (s *fixture) fieldsInCalls(writes []bitrix.Call, typ, list int) func(x testportal.Record) map[string]bool {
+	return func(x testportal.Record) map[string]bool {
 		out := map[string]bool{}
 		for _, c := range writes {
 			p := s.readable(c)
 			key := strconv.FormatInt(x.ID, 10)
-			sameElement := Text(p["ELEMENT_ID"]) == key || Empty(p["ELEMENT_ID"]) && Text(p["ELEMENT_CODE"]) == x.Code
-			if list != 0 && Text(p["IBLOCK_ID"]) == strconv.Itoa(list) && sameElement {
+			sameElement := compare.Text(p["ELEMENT_ID"]) == key || compare.Empty(p["ELEMENT_ID"]) && compare.Text(p["ELEMENT_CODE"]) == x.Code
+			if list != 0 && compare.Text(p["IBLOCK_ID"]) == strconv.Itoa(list) && sameElement {
 				clear(out) // an update overwrites the whole element: the last one counts
-				for name := range Object(p[fieldsKey]) {
+				for name := range compare.Object(p[fieldsKey]) {
 					out[name] = true
 				}
 			}
-			if typ == 0 || Text(p["id"]) != key && Text(p["ID"]) != key && Text(p["ownerId"]) != key {
+			if typ == 0 || compare.Text(p["id"]) != key && compare.Text(p["ID"]) != key && compare.Text(p["ownerId"]) != key {
 				continue
 			}
-			for name := range Object(p["fields"]) {
+			for name := range compare.Object(p["fields"]) {
 				if f := s.schema.Types[typ].Find(name); f != nil {
 					out[f.Name] = true
 				}
 			}
 			if strings.Contains(strings.ToLower(c.Method), "productrow") {
-				out[RowsKey] = true
+				out[testportal.RowsKey] = true
 			}
 		}
 		return out
@@ -168,11 +170,11 @@ func (s *fixture) fieldsInCalls(writes []bitrix.Call, typ, list int) func(x Reco
 }
 
 // violations are the fields of other people that a run has changed.
-func (c *baseline) violations(m *managed, before, after *Snapshot, writes []bitrix.Call) []string {
+func (c *baseline) violations(m *managed, before, after *testportal.Snapshot, writes []bitrix.Call) []string {
 	var out []string
 	for _, typ := range slices.Sorted(maps.Keys(before.Items)) {
 		for _, text := range m.changedFields(m.items[typ], before.Items[typ], after.Items[typ], c.fieldsInCalls(writes, typ, 0)) {
-			out = append(out, TypeName(typ)+": "+text)
+			out = append(out, testportal.TypeName(typ)+": "+text)
 		}
 	}
 	for _, list := range slices.Sorted(maps.Keys(before.Elements)) {
@@ -225,7 +227,7 @@ func checkUnmanaged(ctx context.Context, c *baseline) ([]violation, bool, error)
 	report("people filled the free fields of what the rule had written, and its next run changed them", c.violations(m, before, after, w.rec.takeWrites()))
 	for _, list := range slices.Sorted(maps.Keys(before.Elements)) {
 		for _, e := range before.Elements[list] {
-			if _, there := RecordByID(after.Elements[list], e.ID); !there {
+			if _, there := testportal.RecordByID(after.Elements[list], e.ID); !there {
 				report("people filled the free fields of what the rule had written, and its next run deleted it", []string{fmt.Sprintf("element %d of list %d", e.ID, list)})
 			}
 		}
@@ -253,7 +255,7 @@ func (c *baseline) fillUnmanaged(w *sandbox, m *managed, last scenarioResult) (t
 			}
 		}
 		for _, typ := range slices.Sorted(maps.Keys(last.after.Items)) {
-			var all []*FieldInfo
+			var all []*testportal.FieldInfo
 			for _, name := range c.schema.Types[typ].Names {
 				all = append(all, c.schema.Types[typ].Fields[name])
 			}
@@ -279,11 +281,11 @@ func (c *baseline) fillUnmanaged(w *sandbox, m *managed, last scenarioResult) (t
 
 // marks are the values that people put into free fields, and into one that the
 // rules manage.
-func (m *managed) samples(own map[string]bool, columns []*FieldInfo, x Record, list, typ int) map[string]any {
+func (m *managed) samples(own map[string]bool, columns []*testportal.FieldInfo, x testportal.Record, list, typ int) map[string]any {
 	set := map[string]any{}
 	for _, f := range columns {
 		name := f.Label()
-		if !Empty(x.Values[name]) || own[name] || f.ReadOnly || list == 0 && !f.Custom && name != "comments" && name != "sourceDescription" {
+		if !compare.Empty(x.Values[name]) || own[name] || f.ReadOnly || list == 0 && !f.Custom && name != "comments" && name != "sourceDescription" {
 			continue
 		}
 		if v := sampleValue(f); v != nil && f.Multiple {
@@ -300,7 +302,7 @@ func (m *managed) samples(own map[string]bool, columns []*FieldInfo, x Record, l
 	}
 	for _, f := range columns {
 		name := f.Label()
-		if n, ok := Number(x.Values[name]); ok && own[name] && len(f.Options) == 0 && !m.identifies(name, list, typ) && !f.ReadOnly && f.DataType == "double" {
+		if n, ok := compare.Number(x.Values[name]); ok && own[name] && len(f.Options) == 0 && !m.identifies(name, list, typ) && !f.ReadOnly && f.DataType == "double" {
 			sum, _ := n.Add(one)
 			set[name] = json.Number(sum.String())
 			break
@@ -319,7 +321,7 @@ func (m *managed) identifies(name string, list, typ int) bool {
 }
 
 // mark is a value of the field's type, nil when nothing simple will do.
-func sampleValue(f *FieldInfo) any {
+func sampleValue(f *testportal.FieldInfo) any {
 	if len(f.Options) > 0 {
 		var ids []string
 		for id := range f.Options {

@@ -14,7 +14,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/emulator"
-	"github.com/b24rules/b24rules/internal/ruletest"
+	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
 var emulatorCmd = &command{
@@ -108,7 +108,7 @@ func (o *emulatorOptions) run(ctx context.Context, env environment, args []strin
 }
 
 // fill sets a portal up and says what there is to know of it.
-func (o *emulatorOptions) fill(portal *emulator.Portal, base string, seed *ruletest.Seed, faults []emulator.Fault) (introduction string, err error) {
+func (o *emulatorOptions) fill(portal *emulator.Portal, base string, seed *testportal.Seed, faults []emulator.Fault) (introduction string, err error) {
 	webhook := base + portal.WebhookPath()
 	if seed == nil {
 		introduction = o.introduction(base, webhook, emulator.Demo(portal))
@@ -163,7 +163,7 @@ func (o *emulatorOptions) introduction(base, webhook string, seed emulator.DemoI
 }
 
 // introductionOf is what the command prints of a portal that was seeded.
-func (o *emulatorOptions) introductionOf(base, webhook string, seed *ruletest.Seed) string {
+func (o *emulatorOptions) introductionOf(base, webhook string, seed *testportal.Seed) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s\n", webhook, seeded(o.seed, seed))
 	o.more(&b, base)

@@ -9,14 +9,14 @@ import (
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/diag"
-	"github.com/b24rules/b24rules/internal/ruletest"
+	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 // prepare reads the files that the options name.
-func (o *emulatorOptions) prepare(env environment) (seed *ruletest.Seed, faults []emulator.Fault, err error) {
+func (o *emulatorOptions) prepare(env environment) (seed *testportal.Seed, faults []emulator.Fault, err error) {
 	if o.seed != "" {
-		if seed, err = readFindings(env, o.seed, ruletest.ReadSeed); err != nil {
+		if seed, err = readFindings(env, o.seed, testportal.ReadSeed); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -65,7 +65,7 @@ func parseLatency(text string) (l emulator.Latency, err error) {
 }
 
 // seeded says what a seed has brought.
-func seeded(path string, seed *ruletest.Seed) string {
+func seeded(path string, seed *testportal.Seed) string {
 	items, elements := seed.Counts()
 	parts := []string{plural(items[2], "deal", "deals"), plural(items[31], "invoice", "invoices")}
 	var types []int

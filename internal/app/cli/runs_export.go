@@ -17,7 +17,7 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
-	"github.com/b24rules/b24rules/internal/ruletest"
+	"github.com/b24rules/b24rules/internal/ruletest/export"
 	"github.com/b24rules/b24rules/schemas"
 )
 
@@ -79,8 +79,8 @@ func (e *exporting) export(ctx context.Context, env environment, c *config.Confi
 	if err != nil {
 		return err
 	}
-	text, warnings, err := ruletest.FromRun(ctx, r)
-	if errors.Is(err, ruletest.ErrNoReads) {
+	text, warnings, err := export.FromRun(ctx, r)
+	if errors.Is(err, export.ErrNoReads) {
 		return fmt.Errorf("run %d cannot be exported: %w", id, err)
 	}
 	if err != nil {
@@ -127,8 +127,8 @@ func (e *exporting) choose(st *story) (toldAttempt, error) {
 	return toldAttempt{}, fmt.Errorf("run %d cannot be exported: it has not run yet", st.run.ID)
 }
 
-func (e *exporting) recorded(env environment, c *config.Config, st *story, a toldAttempt) (ruletest.Run_, error) {
-	out := ruletest.Run_{
+func (e *exporting) recorded(env environment, c *config.Config, st *story, a toldAttempt) (export.Run, error) {
+	out := export.Run{
 		Actions: env.actions,
 		Name:    fmt.Sprintf("run %d: %s for %s", st.run.ID, st.run.Rule, st.run.Entity),
 		Comment: fmt.Sprintf("Run %d of rule %s for %s, exported by b24rules runs export.\nThe rule file had the version %s.", st.run.ID, st.run.Rule, st.run.Entity, a.record.Version),

@@ -11,7 +11,7 @@ import (
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/diag"
-	"github.com/b24rules/b24rules/internal/ruletest"
+	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
 
 var schemaCmd = &command{
@@ -49,7 +49,7 @@ func (s fileSchema) file() string { return s.name + ".schema.json" }
 // fileSchemas are all schemas.
 var fileSchemas = []fileSchema{
 	{"rules", "rule files", describe.Schema},
-	{"tests", "rule tests, *_test.yaml", func([]*engine.Action) ([]byte, error) { return describe.WriteSchema(ruletest.Schema()) }},
+	{"tests", "rule tests, *_test.yaml", func([]*engine.Action) ([]byte, error) { return describe.WriteSchema(testfile.Schema()) }},
 	{"config", "the configuration, b24rules.yaml", func([]*engine.Action) ([]byte, error) { return describe.WriteSchema(config.Schema()) }},
 }
 

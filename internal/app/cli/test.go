@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/internal/ruletest"
+	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
 
 var testCmd = &command{
@@ -64,7 +65,7 @@ func (t *testRun) run(ctx context.Context, env environment, paths []string) erro
 	if err != nil {
 		return err
 	}
-	tests, rules, err := ruletest.Find(paths)
+	tests, rules, err := testfile.Find(paths)
 	if err != nil {
 		return plain(err)
 	}

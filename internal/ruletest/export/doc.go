@@ -1,0 +1,2 @@
+// Package export writes a run from the history as a rule test.
+package export

@@ -1,0 +1,303 @@
+package ruletest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/engine/run"
+	"github.com/b24rules/b24rules/internal/ruletest/testfile"
+	"github.com/b24rules/b24rules/internal/ruletest/testportal"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// variation is how a test is played differently to prove something.
+type variation struct {
+	// count is how many events each run stands for; 0 is one.
+	count int
+	// again runs the rules once more after each event.
+	again bool
+	// crashAfter kills the run after so many writes, and starts it again.
+	crashAfter int
+	arrange    testportal.RowOrder
+}
+
+// ran is one run of one rule.
+type ruleRun struct {
+	rule    *engine.Rule
+	route   engine.Route
+	trace   *history.Trace
+	outcome string
+	err     error
+}
+
+// played is what one scene did.
+type scenarioResult struct {
+	phase  testfile.Phase
+	runs   []ruleRun
+	writes []bitrix.Call
+	// again are the writes of the second run.
+	again []bitrix.Call
+	// before is the data when the event came, after when all runs had ended.
+	before, after *testportal.Snapshot
+}
+
+// sandbox is a portal of its own with what runs do in it and remember.
+type sandbox struct {
+	*testportal.Portal
+	rec *recorder
+	// memory of each rule for each entity.
+	memory map[string]*memory
+}
+
+func newSandbox(spec *testportal.Setup, s *testportal.Schema) (*sandbox, error) {
+	w, err := testportal.NewPortal(spec, s)
+	if err != nil {
+		return nil, err
+	}
+	return &sandbox{Portal: w, rec: &recorder{Client: w.Client}, memory: map[string]*memory{}}, nil
+}
+
+// stage is a test on its way: the rule sets with their inputs, bound.
+type fixture struct {
+	file   *testfile.File
+	test   *testfile.Test
+	sets   []boundSet
+	schema *testportal.Schema
+}
+
+// boundSet is a rule set with the values of its inputs.
+type boundSet struct {
+	set    *engine.RuleSet
+	inputs map[string]any
+}
+
+// play runs all scenes of the test in a new world, which the caller closes.
+func (s *fixture) runScenarios(ctx context.Context, v variation) (*sandbox, []scenarioResult, error) {
+	w, err := newSandbox(&s.file.Content.Portal, s.schema)
+	if err != nil {
+		return nil, nil, err
+	}
+	w.rec.crashAfter = v.crashAfter
+	var scenes []scenarioResult
+	for _, a := range s.test.Phases() {
+		p, err := s.runScenario(ctx, w, a, v)
+		if err != nil {
+			w.Close()
+			return nil, nil, err
+		}
+		scenes = append(scenes, p)
+	}
+	return w, scenes, nil
+}
+
+func (s *fixture) runScenario(ctx context.Context, w *sandbox, a testfile.Phase, v variation) (scenarioResult, error) {
+	p := scenarioResult{phase: a}
+	if err := w.Apply(a.Change, v.arrange); err != nil {
+		return p, err
+	}
+	if a.Scenario.Event.Kind.Op == "delete" {
+		if err := w.deleteEntity(a.Scenario.Event); err != nil {
+			return p, err
+		}
+	}
+	w.rec.setAnswers(a.Scenario)
+	var err error
+	if p.before, err = w.Snapshot(); err != nil {
+		return p, err
+	}
+	if p.runs, err = s.deliver(ctx, w, a.Scenario.Event, max(1, v.count)); err != nil {
+		return p, err
+	}
+	p.writes = w.rec.takeWrites()
+	if v.again {
+		if _, err := s.deliver(ctx, w, a.Scenario.Event, 1); err != nil {
+			return p, err
+		}
+		p.again = w.rec.takeWrites()
+	}
+	p.after, err = w.Snapshot()
+	return p, err
+}
+
+// standInWith takes the answers of the scene.
+func (r *recorder) setAnswers(s *testfile.Scenario) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers, r.refusals = map[string]any{}, map[string]string{}
+	for method, v := range s.Answers {
+		r.answers[strings.ToLower(method)] = v.Value
+	}
+	for method, code := range s.Refuse {
+		r.refusals[strings.ToLower(method)] = code
+	}
+}
+
+// entityType is the type of what an event is about, 0 when it is nothing that
+// the portal keeps here.
+func (w *sandbox) entityType(e *testfile.Event) int {
+	typ := e.TypeID
+	if o, ok := schemas.LookupOwner(e.Kind.Entity); ok {
+		typ = o.ID
+	}
+	if w.Schema.Types[typ] == nil {
+		return 0
+	}
+	return typ
+}
+
+// deleteEntity takes away what an event is about, unless it is gone already.
+func (w *sandbox) deleteEntity(e *testfile.Event) error {
+	typ := w.entityType(e)
+	if typ == 0 {
+		return nil
+	}
+	return w.AsPeople(func() error {
+		params := map[string]any{"entityTypeId": typ, "id": e.ID}
+		if _, err := w.Call("crm.item.get", params); err != nil {
+			return nil // there is none to delete
+		}
+		_, err := w.Call("crm.item.delete", params)
+		return testportal.WrapSeedError(e.Pos, err)
+	})
+}
+
+// hear lets all rules run that hear an event.
+func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, count int) ([]ruleRun, error) {
+	var out []ruleRun
+	heard := e.EngineEvent()
+	name := s.file.PortalName()
+	for _, b := range s.sets {
+		for _, route := range b.set.Route(name, heard, b.inputs) {
+			r := s.runRule(ctx, w, b, route, heard, count)
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// run executes a rule as the queue would, once more when it was killed.
+func (s *fixture) runRule(ctx context.Context, w *sandbox, b boundSet, route engine.Route, e engine.Event, count int) ruleRun {
+	r := ruleRun{rule: route.Rule, route: route}
+	m := w.remember(route)
+	for attempt := 1; ; attempt++ {
+		alive, kill := context.WithCancel(ctx)
+		w.rec.startAttempt(kill)
+		r.trace, r.err = run.Run{
+			Portal: s.file.PortalName(), Client: w.rec, Entity: route.Entity, Event: e, Count: count,
+			Added: route.Added, Deleted: route.Deleted, LastAttempt: true, Attempt: attempt,
+			Inputs: b.inputs, Memory: m, InOrder: true, Send: w.rec.post,
+		}.Do(alive, route.Rule)
+		kill()
+		if !w.rec.killed() || ctx.Err() != nil {
+			break
+		}
+		m.pending = map[string]string{}
+	}
+	r.outcome = string(r.trace.Outcome)
+	if r.err != nil {
+		r.outcome = verdict(r.err)
+	} else {
+		maps.Copy(m.once, m.pending)
+	}
+	m.pending, m.done = map[string]string{}, map[string]bool{}
+	return r
+}
+
+// begin makes ready for an attempt, and killed reports whether it was cut
+// short.
+func (r *recorder) startAttempt(kill context.CancelFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kill, r.crashed = kill, false
+}
+
+func (r *recorder) killed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.crashed
+}
+
+func verdict(err error) string {
+	var re *run.RunError
+	if errors.As(err, &re) {
+		switch re.Verdict {
+		case run.Park:
+			return "parked"
+		case run.Later:
+			return "postponed"
+		case run.Retry:
+		}
+	}
+	return "failed"
+}
+
+// memory is what runs of one rule remember about one entity.
+type memory struct {
+	once    map[string]string
+	pending map[string]string // set by a run that has not ended
+	done    map[string]bool   // effects of a run that has not ended
+}
+
+func (w *sandbox) remember(r engine.Route) *memory {
+	key := r.Rule.ID + " " + r.Entity.String()
+	m := w.memory[key]
+	if m == nil {
+		m = &memory{once: map[string]string{}, pending: map[string]string{}, done: map[string]bool{}}
+		w.memory[key] = m
+	}
+	return m
+}
+
+// Once returns what a step's once was at the last successful run.
+func (m *memory) Once(_ context.Context, step string) (string, bool, error) {
+	v, ok := m.once[step]
+	return v, ok, nil
+}
+
+// SetOnce remembers a value when the run succeeds.
+func (m *memory) SetOnce(step, value string) { m.pending[step] = value }
+
+// Done reports whether an earlier attempt has completed an effect.
+func (m *memory) Done(_ context.Context, key string) (bool, error) { return m.done[key], nil }
+
+// MarkDone remembers a completed effect. A killed process writes nothing down.
+func (m *memory) MarkDone(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.done[key] = true
+	return nil
+}
+
+// unheard says why no rule took an event.
+func (s *fixture) noSubscriber(e *testfile.Event) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "no rule hears %s", e.Label)
+	for _, set := range s.sets {
+		for _, r := range set.set.Rules {
+			var subscribed []string
+			for _, t := range r.Triggers {
+				text := t.Code
+				if t.EntityTypeID != 0 {
+					text = fmt.Sprintf("%s of type %d", t.Code, t.EntityTypeID)
+				}
+				subscribed = append(subscribed, text)
+			}
+			fmt.Fprintf(&b, "; %s hears %s", r.ID, strings.Join(subscribed, ", "))
+			if len(r.Portals) > 0 && !slices.Contains(r.Portals, s.file.PortalName()) {
+				fmt.Fprintf(&b, " of the portals %s, this one is %s", strings.Join(r.Portals, ", "), s.file.PortalName())
+			}
+		}
+	}
+	return b.String()
+}

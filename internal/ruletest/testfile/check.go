@@ -1,0 +1,175 @@
+package testfile
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ruletest/compare"
+	"github.com/b24rules/b24rules/internal/ruletest/testportal"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// fileChecker holds a test file against its rules and the portal that it
+// describes.
+type fileChecker struct {
+	testportal.DataChecker
+	file *File
+}
+
+func (f *File) check(list *diag.List) error {
+	w, err := testportal.NewPortal(&f.Content.Portal, nil)
+	if err != nil {
+		list.Errorf(diag.Pos{File: f.name, Line: 1, Column: 1}, "invalid-value", "the portal cannot be set up: %v", err)
+		return nil
+	}
+	defer w.Close()
+	f.Schema = w.Schema
+	c := fileChecker{testportal.DataChecker{Schema: w.Schema, List: list}, f}
+	c.CustomFields(f.Content.Portal.Columns)
+	if v := f.Content.Version; v != "" && v != "1" {
+		list.Errorf(diag.Pos{File: f.name, Line: 1, Column: 1}, "invalid-value", "version %q is not known, this is version 1", v)
+	}
+	c.inputNames(f.Content.Inputs)
+	taken := map[string]diag.Pos{}
+	for _, t := range f.Content.Tests {
+		if before, twice := taken[t.Name.Text]; twice {
+			list.Errorf(t.Name.Pos, "duplicate-name", "the name %q is taken by line %d", t.Name.Text, before.Line)
+		}
+		taken[t.Name.Text] = t.Name.Pos
+		c.test(t)
+	}
+	return nil
+}
+
+func (c *fileChecker) test(t *Test) {
+	c.inputNames(t.Inputs)
+	c.bind(t)
+	for _, skip := range t.SkipProofs {
+		checkWord(c.List, skip.Pos, "proof", skip.Name, CheckNames())
+		if strings.TrimSpace(compare.Text(skip.Value)) == "" {
+			c.List.Errorf(skip.ValuePos, "invalid-value", "to skip the proof %s needs a reason", skip.Name)
+		}
+	}
+	for i, a := range t.Phases() {
+		c.State(a.Change, i > 0)
+		c.scene(a.Scenario)
+	}
+}
+
+func (c *fileChecker) inputNames(given inputs) {
+	var known []string
+	for _, s := range c.file.Sets {
+		for _, in := range s.Inputs {
+			known = append(known, in.Name)
+		}
+	}
+	for _, in := range given {
+		if !slices.Contains(known, in.Name) {
+			c.List.Errorf(in.Pos, "bad-input", "no rule file under test has an input %q", in.Name).Hint = testportal.Hint(in.Name, known)
+		}
+	}
+}
+
+// bind checks that every input has a value that fits.
+func (c *fileChecker) bind(t *Test) {
+	merged := MergeInputs(c.file.Content.Inputs, t.Inputs)
+	for _, s := range c.file.Sets {
+		_, problems := InputsFor(s, merged)
+		for _, p := range problems {
+			pos := t.Name.Pos
+			if in, ok := testportal.Fields(merged).Get(p.Name); ok {
+				pos = in.ValuePos
+			}
+			finding := p.Finding
+			if finding.Pos = pos; pos == t.Name.Pos {
+				finding.Hintf("inputs: {%s: …}", p.Name)
+			}
+			c.List.Add(finding)
+		}
+	}
+}
+
+// mergeInputs lets the inputs of a test win over those of its file.
+func MergeInputs(file, test inputs) inputs {
+	out := slices.Clone(test)
+	for _, in := range file {
+		if _, own := testportal.Fields(test).Get(in.Name); !own {
+			out = append(out, in)
+		}
+	}
+	return out
+}
+
+func (c *fileChecker) scene(s *Scenario) {
+	if s.Outcome != nil {
+		for rule := range s.Outcome.ByRule {
+			var ids []string
+			for _, set := range c.file.Sets {
+				for _, r := range set.Rules {
+					ids = append(ids, r.ID)
+				}
+			}
+			checkWord(c.List, s.Outcome.Pos, "rule", rule, ids)
+		}
+	}
+	if s.Calls != nil {
+		for _, w := range s.Calls.List {
+			if m, known := schemas.LookupMethod(w.Method); known && m.Effect == schemas.Read {
+				c.List.Errorf(s.Calls.Pos, "invalid-value", "calls lists the writing calls, %s reads", w.Method)
+			}
+		}
+	}
+	if s.Expect == nil {
+		return
+	}
+	for _, key := range compare.SortedByNumber(s.Expect.Items) {
+		if id, err := strconv.Atoi(key); err != nil || c.Schema.Types[id] == nil {
+			c.UnknownType(s.Expect.Items[key].Pos, key)
+		}
+	}
+	c.expected(s.Expect)
+}
+
+// expected checks the names of what must be there and gives each field its own.
+func (c *fileChecker) expected(e *expectation) {
+	byType := e.ByType()
+	for _, typ := range slices.Sorted(maps.Keys(byType)) {
+		t, set := c.Schema.Types[typ], byType[typ]
+		if t == nil {
+			continue
+		}
+		for _, x := range set.List {
+			var own testportal.Fields
+			for _, f := range x.Fields {
+				if f.Name != testportal.RowsKey {
+					own = append(own, f)
+				}
+			}
+			c.Fields(t, own, false)
+			for i, f := range x.Fields {
+				known := t.Find(f.Name)
+				if known == nil {
+					continue
+				}
+				x.Fields[i].Name = known.Name
+				if n, ok := compare.Number(f.Value); ok && n.Sign() == 0 && (known.DataType == "double" || known.DataType == "integer") {
+					x.Fields[i].Value = compare.ZeroNumber{}
+				}
+			}
+		}
+	}
+	for _, ref := range compare.SortedByNumber(e.Elements) {
+		set := e.Elements[ref]
+		_, l, ok := c.Schema.List(ref)
+		if !ok {
+			c.UnknownList(set.Pos, ref)
+			continue
+		}
+		for _, x := range set.List {
+			c.Columns(l, x.Fields, false)
+		}
+	}
+}

@@ -1,0 +1,381 @@
+package testfile
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ruletest/testportal"
+	"github.com/b24rules/b24rules/internal/yamlfile"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// layout is a test file as it is written.
+type content struct {
+	Version string           `yaml:"version" doc:"1; may be left out"`
+	Rules   names            `yaml:"rules" doc:"the rule file under test, or a list of them, seen from this file; the file of the same name without _test when it is not given" example:"deal-shipments.yaml"`
+	Inputs  inputs           `yaml:"inputs" doc:"values for the inputs of the rule files" example:"{list: 47}"`
+	Portal  testportal.Setup `yaml:"portal" doc:"what people have set up in the portal: demo, or its types and lists" example:"demo"`
+	Tests   []*Test          `yaml:"tests" validate:"required" doc:"the tests, at least one"`
+}
+
+// test is one entry of tests.
+type Test struct {
+	Name       name            `yaml:"name" validate:"required" doc:"what must be so; --run chooses by it" example:"a won deal gets an element for each row"`
+	Inputs     inputs          `yaml:"inputs" doc:"values for inputs in this test alone"`
+	Given      testportal.Data `yaml:"given" doc:"what the portal holds before the event"`
+	Scenario   Scenario        `yaml:",inline"`
+	Then       []then          `yaml:"then" doc:"what happens next: changes, an event, and what must follow"`
+	SkipProofs skips           `yaml:"skip_proofs" doc:"proofs that do not hold for this rule, each with its reason" example:"{shuffled: the first row is the main product}"`
+}
+
+// then is what happens after the test's first event.
+type then struct {
+	Change   testportal.Data `yaml:"change" doc:"what people change before the event; null deletes"`
+	Scenario Scenario        `yaml:",inline"`
+}
+
+// scene is an event and what must follow.
+type Scenario struct {
+	Event   *Event            `yaml:"event" validate:"required" doc:"the event that comes: its code and id, with the type before the id for items of smart processes and smart invoices (31)" example:"ONCRMDEALUPDATE 759"`
+	Answers map[string]value  `yaml:"answers" doc:"what the portal answers to methods that the emulator does not have" example:"{crm.activity.add: 77}"`
+	Refuse  map[string]string `yaml:"refuse" doc:"the codes that the portal refuses methods with" example:"{crm.activity.add: ACCESS_DENIED}"`
+	Calls   *Calls            `yaml:"calls" doc:"the writing REST calls that must follow, in order; [] is none" example:"[{crm.item.update: {id: 759}}]"`
+	Expect  *expectation      `yaml:"expect" doc:"what the portal must hold then"`
+	Outcome *outcome          `yaml:"outcome" doc:"how the run must end: one word, or a word for each rule" example:"deleted"`
+	Error   *name             `yaml:"error" doc:"text that the error of a failed run must hold"`
+}
+
+// act is a scene with the people's changes before it.
+type Phase struct {
+	Change   *testportal.Data
+	Scenario *Scenario
+}
+
+// acts are the scenes of a test in their order.
+func (t *Test) Phases() []Phase {
+	out := []Phase{{&t.Given, &t.Scenario}}
+	for i := range t.Then {
+		out = append(out, Phase{&t.Then[i].Change, &t.Then[i].Scenario})
+	}
+	return out
+}
+
+// name is text with its place.
+type name struct {
+	Text string
+	Pos  diag.Pos
+}
+
+// UnmarshalNode reads the text.
+func (v *name) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	v.Pos = f.Pos(n)
+	list := yamlfile.Decode(f, n, &v.Text)
+	if !list.HasErrors() && v.Text == "" {
+		list.Errorf(v.Pos, "invalid-value", "want text that is not empty")
+	}
+	return list
+}
+
+// names are one name or a list of them.
+type names []name
+
+// UnmarshalNode reads one name or a list.
+func (v *names) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	if r := yamlfile.Resolve(n); r != nil && r.Kind == yaml.SequenceNode {
+		var several []name
+		list := yamlfile.Decode(f, n, &several)
+		*v = several
+		return list
+	}
+	var one name
+	list := yamlfile.Decode(f, n, &one)
+	*v = names{one}
+	return list
+}
+
+// value is any value: nil, bool, string, json.Number, []any, map[string]any.
+type value struct{ Value any }
+
+// UnmarshalNode reads the value.
+func (v *value) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	return yamlfile.Decode(f, n, &v.Value)
+}
+
+// inputs are named texts: the values of a rule set's inputs.
+type inputs []testportal.Field
+
+// UnmarshalNode reads a mapping of scalars.
+func (v *inputs) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	m, list := f.Mapping(n)
+	for _, e := range m.Entries {
+		var text string
+		list.Add(yamlfile.Decode(f, e.Value, &text)...)
+		*v = append(*v, testportal.Field{Name: e.Name, Value: text, Pos: f.Pos(e.Key), ValuePos: f.Pos(e.Value)})
+	}
+	return list
+}
+
+// skips are the proofs that a test does not want, with the reasons.
+type skips []testportal.Field
+
+// UnmarshalNode reads a mapping of proofs to reasons.
+func (v *skips) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	return (*inputs)(v).UnmarshalNode(f, n)
+}
+
+// event is an event of the portal.
+type Event struct {
+	code   string
+	ID     string
+	TypeID int
+	data   map[string]any
+	time   time.Time
+	Pos    diag.Pos
+	Kind   schemas.Event
+	Label  string // as it is written in messages
+}
+
+// eventForm is the long form of an event.
+type eventForm struct {
+	Code         string         `yaml:"code" validate:"required" doc:"the event's code" example:"ONCRMDEALUPDATE"`
+	ID           string         `yaml:"id" doc:"the id of what the event is about" example:"759"`
+	EntityTypeID int            `yaml:"entityTypeId" validate:"omitempty,min=1" doc:"the type of an item of a smart process, 31 of a smart invoice"`
+	Data         map[string]any `yaml:"data" doc:"more of the event's data" example:"{FIELDS: {CATEGORY_ID: 3}}"`
+	Time         string         `yaml:"time" doc:"when it is sent" example:"'2026-01-02T12:00:00+03:00'"`
+}
+
+// shortEvent is "ONCRMDEALUPDATE 759" or "ONCRMDYNAMICITEMUPDATE 31:7".
+var shortEvent = regexp.MustCompile(`^(\S+)(?:\s+(?:(\d+):)?([^\s:]+))?$`)
+
+// defaultTime is when events are sent whose time does not matter, so that a
+// test is the same on every day.
+var defaultTime = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// UnmarshalNode reads the short form, text, or the long one.
+func (e *Event) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	var list diag.List
+	var form eventForm
+	e.Pos = f.Pos(n)
+	if r := yamlfile.Resolve(n); r != nil && r.Kind == yaml.ScalarNode {
+		m := shortEvent.FindStringSubmatch(r.Value)
+		if m == nil {
+			list.Errorf(e.Pos, "invalid-value", "want an event's code and what it is about, this is %q", r.Value).Hint = "such as ONCRMDEALUPDATE 759 or ONCRMDYNAMICITEMUPDATE 31:7"
+			return list
+		}
+		form.Code, form.ID = m[1], m[3]
+		_, _ = fmt.Sscan(m[2], &form.EntityTypeID) // empty without a type
+	} else if list = yamlfile.Decode(f, n, &form); list.HasErrors() {
+		return list
+	}
+	list.Add(e.read(form)...)
+	return list
+}
+
+func (e *Event) read(form eventForm) (list diag.List) {
+	e.code, e.ID, e.TypeID, e.data, e.time = strings.ToUpper(form.Code), form.ID, form.EntityTypeID, form.Data, defaultTime
+	known, suffix, ok := schemas.LookupEvent(form.Code)
+	if !ok {
+		var codes []string
+		for _, k := range schemas.Events() {
+			codes = append(codes, k.Code)
+		}
+		finding := list.Errorf(e.Pos, "unknown-event", "unknown event %q", form.Code)
+		if near := diag.Closest(e.code, codes); near != "" {
+			finding.Hint = "did you mean " + near + "?"
+		}
+		return list
+	}
+	e.Kind = known
+	if suffix != 0 {
+		e.TypeID = suffix
+	}
+	if form.Time != "" {
+		t, err := time.Parse(time.RFC3339, form.Time)
+		if err != nil {
+			list.Errorf(e.Pos, "invalid-value", "the event's time %q is not written like 2026-01-02T12:00:00+03:00", form.Time)
+		}
+		e.time = t
+	}
+	switch {
+	case e.ID == "" && form.Data == nil:
+		list.Errorf(e.Pos, "missing-key", "the event %s has no id", e.code).Hint = "event: " + e.code + " 759"
+	case known.Entity == "item" && e.TypeID == 0:
+		list.Errorf(e.Pos, "missing-key", "the event %s is about an item of which type?", e.code).Hint = "event: " + e.code + " 31:" + e.ID
+	}
+	e.Label = e.code + " " + e.ID
+	if known.Entity == "item" && suffix == 0 {
+		e.Label = fmt.Sprintf("%s %d:%s", e.code, e.TypeID, e.ID)
+	}
+	return list
+}
+
+// with returns the event of another operation on the same entity, with the
+// code for it that the portal would send.
+func (e *Event) WithOperation(op string) (*Event, bool) {
+	if e.Kind.Op == "" {
+		return nil, false
+	}
+	i := strings.LastIndex(e.code, strings.ToUpper(e.Kind.Op))
+	if i < 0 {
+		return nil, false
+	}
+	code := e.code[:i] + strings.ToUpper(op) + e.code[i+len(e.Kind.Op):]
+	other := *e
+	if list := other.read(eventForm{Code: code, ID: e.ID, EntityTypeID: e.TypeID}); list.HasErrors() {
+		return nil, false
+	}
+	other.time = e.time
+	return &other, true
+}
+
+// engineEvent is the event as rules see it: all values are text, as they come
+// in a form.
+func (e *Event) EngineEvent() engine.Event {
+	fields := map[string]any{}
+	if e.ID != "" {
+		fields["ID"] = e.ID
+	}
+	if e.Kind.Entity == "item" {
+		fields["ENTITY_TYPE_ID"] = fmt.Sprint(e.TypeID)
+	}
+	data := map[string]any{"FIELDS": fields}
+	if len(e.Kind.IDs) > 0 && e.Kind.IDs[0] != "FIELDS.ID" && e.ID != "" {
+		delete(fields, "ID")
+		group, name, nested := strings.Cut(e.Kind.IDs[0], ".")
+		switch inner, _ := data[group].(map[string]any); {
+		case inner != nil:
+			inner[name] = e.ID
+		case nested:
+			data[group] = map[string]any{name: e.ID}
+		default:
+			data[group] = e.ID
+		}
+	}
+	for k, v := range e.data {
+		if more, ok := asText(v).(map[string]any); ok && k == "FIELDS" {
+			for name, x := range more {
+				fields[name] = x
+			}
+			continue
+		}
+		data[k] = asText(v)
+	}
+	return engine.Event{Code: e.code, Data: data, Time: e.time}
+}
+
+func asText(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for k, e := range x {
+			out[k] = asText(e)
+		}
+		return out
+	case []any:
+		out := make([]any, len(x))
+		for i, e := range x {
+			out[i] = asText(e)
+		}
+		return out
+	case nil:
+		return ""
+	case bool:
+		if x {
+			return "1"
+		}
+		return "0"
+	}
+	return fmt.Sprint(v)
+}
+
+// outcomes are the words for how a run ends.
+var outcomes = []string{"done", "skipped", "stopped", "deleted", "gone", "parked", "failed", "postponed", "none"}
+
+// outcome is one word for every rule, or a word for each.
+type outcome struct {
+	Word   string
+	ByRule map[string]string
+	Pos    diag.Pos
+}
+
+// UnmarshalNode reads a word, or a mapping of rules to words.
+func (o *outcome) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	o.Pos = f.Pos(n)
+	if r := yamlfile.Resolve(n); r == nil || r.Kind != yaml.MappingNode {
+		list := yamlfile.Decode(f, n, &o.Word)
+		if !list.HasErrors() {
+			checkWord(&list, o.Pos, "outcome", o.Word, outcomes)
+		}
+		return list
+	}
+	m, list := f.Mapping(n)
+	o.ByRule = map[string]string{}
+	for _, e := range m.Entries {
+		var word string
+		list.Add(yamlfile.Decode(f, e.Value, &word)...)
+		checkWord(&list, f.Pos(e.Value), "outcome", word, outcomes)
+		o.ByRule[e.Name] = word
+	}
+	return list
+}
+
+func checkWord(list *diag.List, pos diag.Pos, what, word string, words []string) {
+	if slices.Contains(words, word) {
+		return
+	}
+	finding := list.Errorf(pos, "invalid-value", "unknown %s %q", what, word)
+	finding.Hint = testportal.Hint(word, words)
+}
+
+// calls are the expected writing calls, in their order.
+type Calls struct {
+	List []Call
+	Pos  diag.Pos
+}
+
+type Call struct {
+	Method string
+	Params map[string]any
+}
+
+// UnmarshalNode reads a list of {method: parameters}.
+func (c *Calls) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	c.Pos = f.Pos(n)
+	var nodes []*yaml.Node
+	list := yamlfile.Decode(f, n, &nodes)
+	for _, n := range nodes {
+		m, more := f.Mapping(n)
+		list.Add(more...)
+		if more.HasErrors() {
+			continue
+		}
+		if len(m.Entries) != 1 {
+			list.Errorf(f.Pos(n), "wrong-type", "a call is one method with its parameters").Hint = "- crm.item.update: {entityTypeId: 31, id: 7}"
+			continue
+		}
+		w := Call{Method: m.Entries[0].Name}
+		list.Add(yamlfile.Decode(f, m.Entries[0].Value, &w.Params)...)
+		c.List = append(c.List, w)
+	}
+	return list
+}
+
+// isTestFile tells test files from rule files.
+func IsTestFile(path string) bool {
+	ext := filepath.Ext(path)
+	return (ext == ".yaml" || ext == ".yml") && strings.HasSuffix(strings.TrimSuffix(path, ext), "_test")
+}
+
+// ruleFileOf is the rule file that a test file is named after.
+func ruleFileOf(path string) string {
+	ext := filepath.Ext(path)
+	return strings.TrimSuffix(strings.TrimSuffix(path, ext), "_test") + ext
+}

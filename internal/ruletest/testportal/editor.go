@@ -1,0 +1,39 @@
+package testportal
+
+import "github.com/b24rules/b24rules/internal/yamlfile"
+
+// idKeys are the keys of things that stand under their ids.
+func IdKeys(values yamlfile.Schema) yamlfile.Schema {
+	return yamlfile.Schema{
+		"type": []string{"object", "null"}, "propertyNames": yamlfile.Schema{"pattern": "^[1-9][0-9]*$"},
+		"additionalProperties": values,
+	}
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (cs *columns) NodeSchema() yamlfile.Schema {
+	return yamlfile.MapSchema(yamlfile.AnySchema(
+		yamlfile.Schema{"type": "string"}, yamlfile.ListSchema(yamlfile.TextSchema()), yamlfile.SchemaFor[columnForm](),
+	))
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (p *Setup) NodeSchema() yamlfile.Schema {
+	return yamlfile.AnySchema(yamlfile.EnumSchema("demo"), yamlfile.SchemaFor[setupForm]())
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (fs *Fields) NodeSchema() yamlfile.Schema {
+	return yamlfile.Schema{"type": []string{"object", "null"}}
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (es *items) NodeSchema() yamlfile.Schema {
+	rows := yamlfile.ListSchema(yamlfile.SchemaFor[Fields]()).Described("the product rows, with the fields of crm.item.productrow", "[{productName: Tile, price: 10.5, quantity: 3}]", "")
+	return IdKeys(yamlfile.Schema{"type": []string{"object", "null"}, "properties": yamlfile.Schema{RowsKey: rows}})
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (es *elements) NodeSchema() yamlfile.Schema {
+	return yamlfile.ListSchema(yamlfile.AnySchema(yamlfile.SchemaFor[elementForm](), yamlfile.SchemaFor[Fields]()))
+}

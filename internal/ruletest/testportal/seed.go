@@ -1,0 +1,137 @@
+package testportal
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
+)
+
+// Seed is what a portal begins with: a file in the words of tests, which says
+// what people have set up and what the portal holds.
+type Seed struct {
+	layout seedLayout
+	users  []emulator.User
+	schema *Schema
+}
+
+// seedLayout is the file as it is written.
+type seedLayout struct {
+	Version string              `yaml:"version" doc:"1; may be left out"`
+	Portal  *Setup              `yaml:"portal" doc:"what people have set up: demo, or types and lists; demo when it is not given" example:"demo"`
+	Users   map[string]userForm `yaml:"users" doc:"users by their ids; 1 is the administrator whom the webhook belongs to" example:"{7: {name: Berta, admin: false}}"`
+	Data    Data                `yaml:",inline"`
+}
+
+type userForm struct {
+	Name     string `yaml:"name" validate:"required" doc:"first name"`
+	LastName string `yaml:"last_name" doc:"last name"`
+	Email    string `yaml:"email" doc:"address"`
+	Admin    bool   `yaml:"admin" default:"false" doc:"an administrator"`
+}
+
+// ReadSeed reads a seed file and tries it out on a portal of its own. The
+// findings name places in the file, called name; with an error among them the
+// seed is nil.
+func ReadSeed(name string, data []byte) (*Seed, diag.List) {
+	f, list := yamlfile.Parse(name, data)
+	if list.HasErrors() {
+		return nil, list
+	}
+	s := &Seed{}
+	list.Add(yamlfile.Decode(f, f.Root, &s.layout)...)
+	if s.layout.Portal == nil {
+		s.layout.Portal = &Setup{demo: true}
+	}
+	if !list.HasErrors() {
+		s.check(&list, f)
+	}
+	list.Sort()
+	if list.HasErrors() {
+		return nil, list
+	}
+	return s, list
+}
+
+// check holds the seed against a portal, and sows it there.
+func (s *Seed) check(list *diag.List, f *yamlfile.File) {
+	start := f.Pos(f.Root)
+	if v := s.layout.Version; v != "" && v != "1" {
+		list.Errorf(start, "invalid-value", "version %q is not known, this is version 1", v)
+	}
+	s.readUsers(list, f)
+	w, err := NewPortal(s.layout.Portal, nil)
+	if err != nil {
+		list.Errorf(start, "invalid-value", "the portal cannot be set up: %v", err)
+		return
+	}
+	defer w.Close()
+	s.schema = w.Schema
+	c := DataChecker{w.Schema, list}
+	if c.State(&s.layout.Data, false); list.HasErrors() {
+		return
+	}
+	if err := w.Apply(&s.layout.Data, nil); err != nil {
+		if finding, ok := errors.AsType[*diag.Finding](err); ok {
+			list.Add(*finding)
+			return
+		}
+		list.Errorf(start, "invalid-value", "the portal does not take this: %v", err)
+	}
+}
+
+func (s *Seed) readUsers(list *diag.List, f *yamlfile.File) {
+	m, _ := f.Mapping(f.Root) // it has been decoded
+	e, ok := m.Get("users")
+	if !ok {
+		return
+	}
+	users, _ := f.Mapping(e.Value)
+	for _, u := range users.Entries {
+		id, err := strconv.ParseInt(u.Name, 10, 64)
+		if err != nil || id <= 0 {
+			list.Errorf(f.Pos(u.Key), "invalid-value", "want a user's id, this is %q", u.Name).Hint = "7: {name: Berta}"
+			continue
+		}
+		form := s.layout.Users[u.Name]
+		if id == 1 && !form.Admin {
+			list.Errorf(f.Pos(u.Key), "invalid-value", "user 1 is the administrator whom the webhook belongs to").Hint = "admin: true"
+		}
+		s.users = append(s.users, emulator.User{ID: id, Name: form.Name, LastName: form.LastName, Email: form.Email, NotAdmin: !form.Admin})
+	}
+	slices.SortFunc(s.users, func(a, b emulator.User) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// Sow sets a new portal up and fills it as people in its pages would, which no
+// limit of the portal holds up. Counters and history begin after it. An error
+// means that the portal is not new.
+func (s *Seed) Fill(emulated *emulator.Portal) error {
+	if err := s.layout.Portal.setUp(emulated); err != nil {
+		return err
+	}
+	for _, u := range s.users {
+		emulated.AddUser(u)
+	}
+	w := &Portal{Emulator: emulated, path: "/_emulator/person/", Schema: s.schema}
+	if err := w.Apply(&s.layout.Data, nil); err != nil {
+		return err
+	}
+	emulated.Reset()
+	return nil
+}
+
+// Counts says how much the seed holds: items by their type's id, and elements.
+func (s *Seed) Counts() (items map[int]int, elements int) {
+	items = map[int]int{}
+	for typ, list := range s.layout.Data.ByType() {
+		items[typ] = len(list)
+	}
+	for _, list := range s.layout.Data.Elements {
+		elements += len(list)
+	}
+	return items, elements
+}

@@ -1,0 +1,309 @@
+package testportal
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ruletest/compare"
+	"github.com/b24rules/b24rules/internal/yamlfile"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// portalSpec is what people have set up in the portal: its smart processes,
+// lists and custom fields.
+type Setup struct {
+	demo  bool
+	Name  string
+	types []emulator.Type
+	lists []emulator.List
+	// fields are custom fields of the types that every portal has.
+	fields map[int][]emulator.UserField
+	// columns are the custom fields of all types as the file has them.
+	Columns map[int]columns
+}
+
+// portalName is what the portal is called when its file does not say.
+const DefaultName = "test"
+
+// portalForm is the long form of a portal.
+type setupForm struct {
+	Name      string              `yaml:"name" default:"test" doc:"the portal's name, which the rules' portals are held against"`
+	Types     map[string]typeForm `yaml:"types" doc:"smart processes by their entityTypeId" example:"{1032: {title: Order, fields: {ufCrm9Weight: double}}}"`
+	Lists     map[string]listForm `yaml:"lists" doc:"universal lists by their IBLOCK_ID" example:"{47: {name: Shipments, properties: {DEAL: number}}}"`
+	Deals     columns             `yaml:"deals" doc:"custom fields of deals" example:"{ufCrm_REGION: string}"`
+	Leads     columns             `yaml:"leads" doc:"custom fields of leads"`
+	Contacts  columns             `yaml:"contacts" doc:"custom fields of contacts"`
+	Companies columns             `yaml:"companies" doc:"custom fields of companies"`
+	Quotes    columns             `yaml:"quotes" doc:"custom fields of estimates"`
+	Invoices  columns             `yaml:"invoices" doc:"custom fields of smart invoices"`
+}
+
+type typeForm struct {
+	Title    string  `yaml:"title" doc:"its name"`
+	Fields   columns `yaml:"fields" doc:"its custom fields, by the names that crm.item.* gives them" example:"{ufCrm9Weight: double}"`
+	Products bool    `yaml:"products" default:"false" doc:"items have product rows"`
+	Stages   bool    `yaml:"stages" default:"false" doc:"items have stages"`
+	Clients  bool    `yaml:"clients" default:"false" doc:"items have a company and contacts"`
+	Dates    bool    `yaml:"dates" default:"false" doc:"items have dates of begin and end"`
+}
+
+type listForm struct {
+	Name       string  `yaml:"name" doc:"its name"`
+	Code       string  `yaml:"code" doc:"its symbol code"`
+	Properties columns `yaml:"properties" validate:"required" doc:"its properties by their codes" example:"{DEAL: number, SHIPPED: [Yes]}"`
+}
+
+// columns are custom fields or properties by name, in the order of the file.
+type columns []column
+
+type column struct {
+	name string
+	pos  diag.Pos
+	form columnForm
+}
+
+// columnForm is the long form of a field; a field can also be its type alone.
+type columnForm struct {
+	Type      string   `yaml:"type" doc:"its type, list for a choice"`
+	ID        int      `yaml:"id" validate:"omitempty,min=1" doc:"the number of a property: 101 for PROPERTY_101"`
+	Title     string   `yaml:"title" doc:"its name"`
+	Options   []string `yaml:"options" doc:"what can be chosen"`
+	Multiple  bool     `yaml:"multiple" default:"false" doc:"it holds several values"`
+	Required  bool     `yaml:"required" default:"false" doc:"it must not be empty"`
+	Precision int      `yaml:"precision" validate:"omitempty,min=1,max=12" doc:"decimals of a number"`
+}
+
+// UnmarshalNode reads a mapping of names to types or to long forms.
+func (cs *columns) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	m, list := f.Mapping(n)
+	for _, e := range m.Entries {
+		c := column{name: e.Name, pos: f.Pos(e.Key)}
+		switch v := yamlfile.Resolve(e.Value); v.Kind {
+		case yaml.SequenceNode: // a choice by its options
+			c.form.Type = "list"
+			list.Add(yamlfile.Decode(f, e.Value, &c.form.Options)...)
+		case yaml.MappingNode:
+			list.Add(yamlfile.Decode(f, e.Value, &c.form)...)
+			if c.form.Type == "" && len(c.form.Options) > 0 {
+				c.form.Type = "list"
+			}
+		default:
+			list.Add(yamlfile.Decode(f, e.Value, &c.form.Type)...)
+		}
+		*cs = append(*cs, c)
+	}
+	return list
+}
+
+// UnmarshalNode reads "demo" or the long form.
+func (p *Setup) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	var list diag.List
+	if r := yamlfile.Resolve(n); r != nil && r.Kind == yaml.ScalarNode {
+		if p.demo = r.Value == "demo"; !p.demo {
+			list.Errorf(f.Pos(n), "invalid-value", "unknown portal %q", r.Value).Hint = "demo, or the portal's types and lists"
+		}
+		return list
+	}
+	var form setupForm
+	if list = yamlfile.Decode(f, n, &form); list.HasErrors() {
+		return list
+	}
+	p.Name = form.Name
+	p.Columns = map[int]columns{
+		schemas.TypeLead: form.Leads, schemas.TypeDeal: form.Deals, schemas.TypeContact: form.Contacts,
+		schemas.TypeCompany: form.Companies, schemas.TypeQuote: form.Quotes, schemas.TypeSmartInvoice: form.Invoices,
+	}
+	p.fields = map[int][]emulator.UserField{}
+	for _, typ := range slices.Sorted(maps.Keys(p.Columns)) {
+		p.fields[typ] = userFields(&list, p.Columns[typ])
+	}
+	p.readTypes(&list, f.Pos(n), form)
+	p.readLists(&list, f.Pos(n), form)
+	return list
+}
+
+func (p *Setup) readTypes(list *diag.List, pos diag.Pos, form setupForm) {
+	for _, key := range compare.SortedByNumber(form.Types) {
+		t := form.Types[key]
+		id, err := strconv.Atoi(key)
+		if err != nil || id < 128 {
+			finding := list.Errorf(pos, "invalid-value", "want the entityTypeId of a smart process, from 128 on, this is %q", key)
+			if own := BuiltinKeys[id]; own != "" {
+				finding.Hint = "the custom fields of " + own + " stand under " + own + ":"
+			}
+			continue
+		}
+		p.Columns[id] = t.Fields
+		p.types = append(p.types, emulator.Type{
+			EntityTypeID: id, ID: numberIn(t.Fields), Title: t.Title, Fields: userFields(list, t.Fields),
+			NoStages: !t.Stages, Products: t.Products, Clients: t.Clients, Dates: t.Dates,
+		})
+	}
+}
+
+func (p *Setup) readLists(list *diag.List, pos diag.Pos, form setupForm) {
+	for _, key := range compare.SortedByNumber(form.Lists) {
+		l := form.Lists[key]
+		id, err := strconv.Atoi(key)
+		if err != nil || id <= 0 {
+			list.Errorf(pos, "invalid-value", "want the IBLOCK_ID of a list, this is %q", key)
+			continue
+		}
+		made := emulator.List{ID: id, Code: l.Code, Name: l.Name}
+		for i, c := range l.Properties {
+			typ, ok := propertyType(c.form.Type)
+			if !ok {
+				list.Errorf(c.pos, "invalid-value", "unknown type %q of the property %s", c.form.Type, c.name).Hint = Hint(c.form.Type, propertyWords())
+			}
+			f := emulator.ListField{
+				ID: c.form.ID, Type: typ, Code: c.name, Name: c.form.Title, Required: c.form.Required,
+				Multiple: c.form.Multiple, Options: c.form.Options,
+			}
+			if f.ID == 0 {
+				f.ID = id*1000 + i + 1 // unlike the ids of other lists
+			}
+			made.Fields = append(made.Fields, f)
+		}
+		p.lists = append(p.lists, made)
+	}
+}
+
+// propertyTypes are words for the portal's types of properties.
+var PropertyTypes = [...]struct{ Word, Typ string }{
+	{"string", "S"},
+	{"number", "N"},
+	{"list", "L"},
+	{"date", "S:Date"},
+	{"datetime", "S:DateTime"},
+	{"html", "S:HTML"},
+	{"money", "S:Money"},
+	{"crm", "S:ECrm"},
+	{"employee", "S:employee"},
+	{"element", "E"},
+	{"section", "G"},
+	{"file", "F"},
+}
+
+// propertyType translates a word; the portal's own types stay.
+func propertyType(word string) (string, bool) {
+	for _, t := range PropertyTypes {
+		if word == t.Word || word == t.Typ {
+			return t.Typ, true
+		}
+	}
+	return "S", word == "S" || word == "E:EList" || word == "N:Sequence" || word == "S:DiskFile"
+}
+
+func propertyWords() []string {
+	var out []string
+	for _, t := range PropertyTypes {
+		out = append(out, t.Word)
+	}
+	return out
+}
+
+var FieldWords = [...]string{
+	"string", "integer", "double", "boolean", "enumeration", "date", "datetime", "money", "url", "employee", "crm", "crm_status",
+}
+
+func userFields(list *diag.List, cs columns) []emulator.UserField {
+	var out []emulator.UserField
+	for _, c := range cs {
+		typ := c.form.Type
+		switch typ {
+		case "list":
+			typ = "enumeration"
+		case "number":
+			typ = "double"
+		}
+		if !slices.Contains(FieldWords[:], typ) {
+			list.Errorf(c.pos, "invalid-value", "unknown type %q of the field %s", c.form.Type, c.name).Hint = Hint(c.form.Type, FieldWords[:])
+		}
+		upper := StoredName(c.name)
+		if !strings.HasPrefix(upper, "UF_") {
+			list.Errorf(c.pos, "invalid-value", "a custom field's name begins with ufCrm or UF_CRM_, this is %q", c.name)
+		}
+		f := emulator.UserField{
+			Name: upper, Type: typ, Title: c.form.Title, Multiple: c.form.Multiple, Required: c.form.Required,
+			Precision: c.form.Precision, Options: c.form.Options,
+		}
+		if typ == "double" && f.Precision == 0 {
+			f.Precision = 2
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// storedName turns the name that crm.item.* gives a custom field back into the
+// stored one: ufCrm5Total is UF_CRM_5_TOTAL, ufCrm_5_D10 is UF_CRM_5_D10.
+func StoredName(name string) string {
+	if rest, ok := strings.CutPrefix(name, "ufCrm_"); ok {
+		return "UF_CRM_" + strings.ToUpper(rest)
+	}
+	if name == strings.ToUpper(name) {
+		return name
+	}
+	var b strings.Builder
+	var before rune
+	for _, r := range name {
+		if before != 0 && (unicode.IsUpper(r) || unicode.IsDigit(r) != unicode.IsDigit(before) && r != '_' && before != '_') {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToUpper(r))
+		before = r
+	}
+	return b.String()
+}
+
+// numberIn is the number of the smart process that its fields' names hold, 0
+// without one.
+func numberIn(cs columns) int {
+	for _, c := range cs {
+		rest, ok := strings.CutPrefix(StoredName(c.name), "UF_CRM_")
+		if number, _, _ := strings.Cut(rest, "_"); ok {
+			if n, err := strconv.Atoi(number); err == nil {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+// build makes the portal.
+func (p *Setup) build() (*emulator.Portal, error) {
+	portal := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited, EventDelay: -1, KeepCalls: -1})
+	if err := p.setUp(portal); err != nil {
+		portal.Close()
+		return nil, err
+	}
+	return portal, nil
+}
+
+// setUp sets up a new portal.
+func (p *Setup) setUp(portal *emulator.Portal) error {
+	if p.demo {
+		emulator.Demo(portal)
+	}
+	for _, t := range p.types {
+		portal.AddType(t)
+	}
+	for _, l := range p.lists {
+		portal.AddList(l)
+	}
+	for _, typ := range slices.Sorted(maps.Keys(p.fields)) {
+		for _, f := range p.fields[typ] {
+			if err := portal.AddUserField(typ, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
