@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"maps"
@@ -8,161 +9,105 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 )
 
 // Record writes a trace down for the history: what ReadRecord reads, of at most
-// about limit bytes before compression (0 means DefaultRecordLimit). hide takes
-// the secrets out; nil takes out none but the secret inputs.
+// about limit bytes before compression (0 means DefaultRecordLimit). hide hides
+// secrets; nil hides only the secret inputs.
 //
-// Answers go first when there is not enough room, then parameters, arguments
-// and results; that each step and command was there is always told.
+// When there is not enough room, Record omits answers first, then parameters,
+// arguments and results. Each step and each command stays in the record.
 func (t *Trace) Record(limit int, hide *bitrix.Hider) json.RawMessage {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	limit = cmp.Or(limit, DefaultRecordLimit)
-	buf := recordBuffers.Get().(*[]byte)
+	w := &writer{brief: !t.Failed && t.Writes == 0, left: cmp.Or(limit, DefaultRecordLimit)}
+	buf := recordBuffers.Get().(*bytes.Buffer)
 	defer recordBuffers.Put(buf)
-	w := &recordWriter{buf: (*buf)[:0], brief: !t.Failed && t.Writes == 0, left: limit}
-	w.trace(t)
-	*buf = w.buf
-	return pack(hide.JSON(w.buf))
+	buf.Reset()
+	e := json.NewEncoder(buf)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(w.record(t)); err != nil {
+		// Values of formulas and answers of a portal can always be written.
+		return encode(Record{Rule: t.Rule, Version: t.Version, Steps: []StepRecord{}, Cut: true})
+	}
+	return pack(hide.JSON(bytes.TrimSpace(buf.Bytes())))
 }
 
-// recordBuffers are what records are written in before they are packed.
-var recordBuffers = sync.Pool{New: func() any { return new([]byte) }}
+// recordBuffers hold records before they are packed.
+var recordBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// recordWriter writes JSON by hand: a record is written for every run, and most
-// of it is the portal's own text.
-type recordWriter struct {
-	buf   []byte
+// writer makes a record of a trace.
+type writer struct {
 	brief bool
-	left  int  // bytes for everything that can be left out
-	cut   bool // something was
-	first bool // no member of the open object yet
+	left  int  // bytes for everything that can be omitted
+	cut   bool // something is omitted
 }
 
-func (w *recordWriter) open()  { w.buf, w.first = append(w.buf, '{'), true }
-func (w *recordWriter) close() { w.buf, w.first = append(w.buf, '}'), false }
-
-func (w *recordWriter) key(name string) {
-	if !w.first {
-		w.buf = append(w.buf, ',')
+func (w *writer) record(t *Trace) Record {
+	r := Record{
+		Rule: t.Rule, File: t.File, Version: t.Version, Outcome: t.Outcome, Calls: t.Calls, Writes: t.Writes, Took: t.Took,
+		Brief: w.brief, Inputs: w.inputs(t), Commands: w.commands(t.first), Steps: make([]StepRecord, len(t.Steps)), More: t.more,
 	}
-	w.first = false
-	w.buf = append(append(append(w.buf, '"'), name...), `":`...)
-}
-
-func (w *recordWriter) text(name, value string) {
-	if value != "" {
-		w.key(name)
-		w.buf = appendText(w.buf, value)
-	}
-}
-
-func (w *recordWriter) number(name string, n int) {
-	if n != 0 {
-		w.key(name)
-		w.buf = strconv.AppendInt(w.buf, int64(n), 10)
-	}
-}
-
-func (w *recordWriter) took(d time.Duration) {
-	w.key("took")
-	w.buf = strconv.AppendInt(w.buf, int64(d), 10)
-}
-
-func (w *recordWriter) flag(name string, yes bool) {
-	if yes {
-		w.key(name)
-		w.buf = append(w.buf, "true"...)
-	}
-}
-
-func (w *recordWriter) trace(t *Trace) {
-	w.open()
-	w.key("rule")
-	w.buf = appendText(w.buf, t.Rule)
-	w.text("file", t.File)
-	w.key("version")
-	w.buf = appendText(w.buf, t.Version)
-	w.text("outcome", string(t.Outcome))
-	w.key("calls")
-	w.buf = strconv.AppendInt(w.buf, int64(t.Calls), 10)
-	w.key("writes")
-	w.buf = strconv.AppendInt(w.buf, int64(t.Writes), 10)
-	w.took(t.Took)
-	w.flag("brief", w.brief)
-	w.inputs(t)
-	w.commands(t.first)
-	w.key("steps")
-	w.buf = append(w.buf, '[')
 	for i := range t.Steps {
-		if i > 0 {
-			w.buf = append(w.buf, ',')
-		}
-		w.step(&t.Steps[i])
+		r.Steps[i] = w.step(&t.Steps[i])
 	}
-	w.buf, w.first = append(w.buf, ']'), false
-	w.number("more", t.more)
 	if !w.brief {
-		w.fields(t)
+		r.Types = descriptions(w, t.types, customFields)
+		r.Lists = descriptions(w, t.lists, propertiesOf)
 	}
-	w.flag("cut", w.cut)
-	w.close()
+	r.Cut = w.cut
+	return r
 }
 
-func (w *recordWriter) inputs(t *Trace) {
+func (w *writer) inputs(t *Trace) map[string]any {
 	if len(t.Inputs) == 0 {
-		return
+		return nil
 	}
-	shown := t.Inputs
-	if len(t.Secrets) > 0 {
-		shown = maps.Clone(shown)
-		for name := range t.Secrets {
-			shown[name] = bitrix.Secret("x").String()
-		}
+	shown := maps.Clone(t.Inputs)
+	for name := range t.Secrets {
+		shown[name] = bitrix.Secret("x").String()
 	}
-	w.key("inputs")
-	w.value(shown, maxValue)
+	out, _ := w.value(shown, maxValue).(map[string]any)
+	return out
 }
 
-func (w *recordWriter) step(s *StepTrace) {
-	w.open()
-	w.key("step")
-	w.buf = appendText(w.buf, s.Step)
-	w.text("action", s.Action)
-	w.number("line", s.Line)
-	w.text("skipped", s.Skipped)
-	w.text("error", shortened(s.Error, maxError))
-	w.number("calls", s.Calls)
-	w.number("writes", s.Writes)
-	w.took(s.Took)
+func (w *writer) step(s *StepTrace) StepRecord {
+	r := StepRecord{
+		Step: s.Step, Action: s.Action, Line: s.Line, Skipped: s.Skipped, Error: shortened(s.Error, maxError),
+		Calls: s.Calls, Writes: s.Writes, Took: s.Took,
+	}
 	if len(s.Notes) > 0 {
-		w.key("notes")
-		w.value(s.Notes, maxValue)
+		r.Notes = w.notes(s.Notes)
 	}
-	if s.Rows >= 0 && s.step != nil && s.step.ForEach != nil {
-		w.number("rows", s.Rows)
+	if s.step != nil && s.step.ForEach != nil {
+		r.Rows = max(s.Rows, 0)
 	}
-	w.args(s)
+	r.Args = w.args(s)
 	if s.Ran && s.Result != nil {
-		w.key("result")
+		result := s.Result
 		if w.brief {
-			w.value(counted(s.Result), w.most())
-		} else {
-			w.value(s.Result, w.most())
+			result = counted(result)
 		}
+		r.Result = w.value(result, w.most())
 	}
-	w.commands(s.commands)
-	w.close()
+	r.Commands = w.commands(s.commands)
+	return r
 }
 
-// counted is how many rows there are in place of rows: what they hold stands
-// with the step that has read them.
+func (w *writer) notes(notes []string) []string {
+	list, _ := w.value(notes, maxValue).([]any)
+	out := make([]string, len(list))
+	for i, n := range list {
+		out[i], _ = n.(string)
+	}
+	return out
+}
+
+// counted replaces rows by their number. The step that has read the rows holds
+// them.
 func counted(v any) any {
 	rows, ok := v.([]any)
 	if !ok || len(rows) == 0 {
@@ -178,47 +123,36 @@ func counted(v any) any {
 }
 
 // most is how long one value of a step may be.
-func (w *recordWriter) most() int {
+func (w *writer) most() int {
 	if w.brief {
 		return maxValue / 4
 	}
 	return maxValue
 }
 
-func (w *recordWriter) args(s *StepTrace) {
+func (w *writer) args(s *StepTrace) []ArgsRecord {
 	if len(s.args) == 0 || s.step == nil {
-		return
+		return nil
 	}
-	w.key("args")
-	w.buf = append(w.buf, '[')
+	out := make([]ArgsRecord, len(s.args))
 	for i, a := range s.args {
-		if i > 0 {
-			w.buf = append(w.buf, ',')
-		}
-		w.open()
-		w.number("row", max(a.row, 0))
-		w.key("values")
-		w.open()
+		values := map[string]any{}
 		for _, given := range s.step.Args {
 			field := given.Field
-			if field.Index < 0 || field.Kind == engine.ArgNames {
-				continue // the result has them
-			}
-			w.key(field.Name)
-			switch field.Kind {
-			case engine.ArgRowValue, engine.ArgRowFields:
-				w.buf = appendText(w.buf, sourceOf(given))
+			switch {
+			case field.Index < 0 || field.Kind == engine.ArgNames: // the result has them
+			case field.Kind == engine.ArgRowValue || field.Kind == engine.ArgRowFields:
+				values[field.Name] = sourceOf(given)
 			default:
-				w.value(counted(a.values.Field(field.Index).Interface()), w.most())
+				values[field.Name] = w.value(counted(a.values.Field(field.Index).Interface()), w.most())
 			}
 		}
-		w.close()
-		w.close()
+		out[i] = ArgsRecord{Row: max(a.row, 0), Values: values}
 	}
-	w.buf, w.first = append(w.buf, ']'), false
+	return out
 }
 
-// sourceOf is a per-row argument as the rule file has it.
+// sourceOf is an argument that is computed for each row, as the rule file has it.
 func sourceOf(a *engine.Argument) string {
 	if a.Value != nil && a.Value.Node != nil && a.Value.Node.Value != "" {
 		return a.Value.Node.Value
@@ -235,123 +169,109 @@ func sourceOf(a *engine.Argument) string {
 	return strings.Join(parts, ", ")
 }
 
-func (w *recordWriter) commands(cs []Command) {
+func (w *writer) commands(cs []Command) []CommandRecord {
 	if len(cs) == 0 {
-		return
+		return nil
 	}
-	w.key("commands")
-	w.buf = append(w.buf, '[')
+	out := make([]CommandRecord, len(cs))
 	for i := range cs {
-		if i > 0 {
-			w.buf = append(w.buf, ',')
-		}
-		w.command(&cs[i])
+		out[i] = w.command(&cs[i])
 	}
-	w.buf, w.first = append(w.buf, ']'), false
+	return out
 }
 
-func (w *recordWriter) command(c *Command) {
-	w.open()
-	w.key("method")
-	w.buf = appendText(w.buf, c.Call.Method)
-	w.flag("write", c.Call.Write)
-	cut := c.cut
+func (w *writer) command(c *Command) CommandRecord {
+	r := CommandRecord{Method: c.Call.Method, Write: c.Call.Write, Rows: max(c.Listed, 0), Bytes: c.bytes, Batch: c.Batch, Took: c.Took}
 	if !w.brief {
-		cut = !w.params(c.Call.Params) || cut
-		cut = !w.answer(c) || cut
-		w.flag("cut", cut)
-		w.cut = w.cut || cut
+		var whole bool
+		r.Params, whole = w.params(c.Call.Params)
+		r.Cut = c.cut || !whole
+		r.Result, whole = w.answer(c)
+		r.Cut = r.Cut || !whole
+		w.cut = w.cut || r.Cut
 	}
-	if c.Listed > 0 {
-		w.number("rows", c.Listed)
-	}
-	w.number("bytes", c.bytes)
-	w.number("batch", c.Batch)
 	if c.Err != nil {
-		w.text("code", engine.ErrorCode(c.Err))
-		w.text("error", shortened(c.Err.Error(), maxError/4))
+		r.Code, r.Error = engine.ErrorCode(c.Err), shortened(c.Err.Error(), maxError/4)
 	}
-	w.took(c.Took)
-	w.close()
+	return r
 }
 
 // params writes the parameters of a command, whole or not at all.
-func (w *recordWriter) params(p map[string]any) bool {
+func (w *writer) params(p map[string]any) (text json.RawMessage, whole bool) {
 	if len(p) == 0 {
-		return true
+		return nil, true
 	}
-	before, left, cut := len(w.buf), w.left, w.cut
-	w.key("params")
-	room := w.left
-	if !w.whole(p, &room) {
-		w.buf, w.left, w.cut, w.first = w.buf[:before], left, cut, false
-		return false
+	text = encode(p)
+	if len(text) >= w.left {
+		return nil, false
 	}
-	w.left = room
-	return true
+	w.left -= len(text)
+	return text, true
 }
 
-// answer writes what the portal answered: whole, or of a list the first rows.
-func (w *recordWriter) answer(c *Command) bool {
-	if c.Listed >= 0 && c.Rows != nil {
-		w.key("result")
-		w.buf = append(w.buf, '[')
-		for i, r := range c.Rows {
-			if len(r) >= w.left {
-				w.buf, w.left = append(w.buf, ']'), 0
-				return false
-			}
-			if i > 0 {
-				w.buf = append(w.buf, ',')
-			}
-			w.buf, w.left = append(w.buf, r...), w.left-len(r)
+// answer returns what the portal answered: whole, or of a list the first rows.
+func (w *writer) answer(c *Command) (text json.RawMessage, whole bool) {
+	if c.Listed < 0 || c.Rows == nil {
+		if len(c.Result) == 0 {
+			return nil, true
 		}
-		w.buf = append(w.buf, ']')
-		return !c.cut
+		if len(c.Result) >= w.left {
+			return nil, false
+		}
+		w.left -= len(c.Result)
+		return c.Result, true
 	}
-	if len(c.Result) == 0 {
-		return !c.cut
+	n := 0
+	for n < len(c.Rows) && len(c.Rows[n]) < w.left {
+		w.left -= len(c.Rows[n])
+		n++
 	}
-	if len(c.Result) >= w.left {
-		return false
+	if n < len(c.Rows) {
+		w.left = 0
 	}
-	w.key("result")
-	w.buf, w.left = append(w.buf, c.Result...), w.left-len(c.Result)
-	return true
+	rows := []byte{'['}
+	for i, row := range c.Rows[:n] {
+		if i > 0 {
+			rows = append(rows, ',')
+		}
+		rows = append(rows, row...)
+	}
+	return append(rows, ']'), n == len(c.Rows)
 }
 
 // maxEnum bounds the options of a field that are kept.
 const maxEnum = 30
 
-// fields describes what the run read and wrote.
-func (w *recordWriter) fields(t *Trace) {
-	describeAll(w, "types", t.types, customFields)
-	describeAll(w, "lists", t.lists, propertiesOf)
-}
-
-func describeAll[T any](w *recordWriter, name string, all map[int]T, fields func(T) []FieldRecord) {
-	if len(all) == 0 {
-		return
-	}
-	w.key(name)
-	w.open()
+// descriptions describe the fields of what the run read and wrote.
+func descriptions[T any](w *writer, all map[int]T, fields func(T) []FieldRecord) map[string][]FieldRecord {
+	out := map[string][]FieldRecord{}
 	for _, id := range slices.Sorted(maps.Keys(all)) {
-		w.description(id, fields(all[id]))
+		list := fields(all[id])
+		size := sizeOf(list)
+		if size > min(w.left, maxFields) {
+			w.cut = true
+			continue
+		}
+		out[strconv.Itoa(id)] = list
+		w.left -= size
 	}
-	w.close()
+	return out
 }
 
-func (w *recordWriter) description(id int, fields []FieldRecord) {
-	text := encode(fields)
-	if len(text) > min(w.left, maxFields) {
-		w.cut = true
-		return
+// sizeOf is about how long the descriptions of fields are.
+func sizeOf(fields []FieldRecord) int {
+	const names = 50 // of the members
+	size := 0
+	for _, f := range fields {
+		size += names + len(f.Name) + len(f.Code) + len(f.Title) + len(f.Type)
+		for id, text := range f.Enum {
+			size += len(id) + len(text) + 6
+		}
 	}
-	w.key(strconv.Itoa(id))
-	w.buf, w.left = append(w.buf, text...), w.left-len(text)
+	return size
 }
 
-// customFields are the custom fields of a CRM type: those that every portal has
+// customFields are the custom fields of a CRM type. The fields of every portal
 // need no description.
 func customFields(f *bitrix.ItemFields) []FieldRecord {
 	out := []FieldRecord{}
