@@ -54,6 +54,7 @@ var layers = map[string]int{
 	"schemas":               0,
 	"internal/yamlfile":     0,
 	"internal/wanttest":     1,
+	"internal/enginetest":   3,
 
 	"emulator/internal/value": 0,
 	"emulator/internal/query": 0,

@@ -5,6 +5,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/enginetest"
 )
 
 // TestEventsSayWhatTheyAreAbout routes events whose ids stand in different
@@ -35,7 +36,7 @@ func TestEventsSayWhatTheyAreAbout(t *testing.T) {
 		if tt.on == "ONTASKDELETE" {
 			steps = "deleted: [{compute: {x: =event.id}}]"
 		}
-		set, list := load.File("a.yaml", []byte("version: 1\nrules:\n  r:\n    on: "+tt.on+"\n    "+steps+"\n"), testActions(new([]saved)))
+		set, list := load.File("a.yaml", []byte("version: 1\nrules:\n  r:\n    on: "+tt.on+"\n    "+steps+"\n"), enginetest.Actions(new([]enginetest.Saved)))
 		if set == nil {
 			t.Errorf("%s: %v", tt.on, list)
 			continue

@@ -22,7 +22,7 @@ import (
 func corpus(t testing.TB) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
-	for _, pattern := range []string{"../../rules/*.yaml", "../../docs/examples/*.yaml", "../../engine/testdata/*/*.yaml"} {
+	for _, pattern := range []string{"../../rules/*.yaml", "../../docs/examples/*.yaml", "../../engine/compile/testdata/findings/*.yaml", "../../engine/lint/testdata/*.yaml"} {
 		names, _ := filepath.Glob(pattern)
 		for _, name := range names {
 			data, err := os.ReadFile(name)
@@ -32,7 +32,7 @@ func corpus(t testing.TB) map[string][]byte {
 			out[filepath.Base(name)] = data
 		}
 	}
-	for _, pattern := range []string{"../../engine/testdata/lint/*.txtar", "../../actions/testdata/*.txtar", "testdata/*.txtar"} {
+	for _, pattern := range []string{"../../engine/lint/testdata/*.txtar", "../../actions/testdata/*.txtar", "testdata/*.txtar"} {
 		names, _ := filepath.Glob(pattern)
 		for _, name := range names {
 			a, err := txtar.ParseFile(name)

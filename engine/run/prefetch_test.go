@@ -1,4 +1,4 @@
-package engine_test
+package run_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/enginetest"
 )
 
 // slowPortal answers each call after a second.
@@ -72,7 +73,7 @@ func aheadActions() []*engine.Action {
 		}
 		return ask(ctx, c, strings.Join(names, "+"), false)
 	}
-	return append(testActions(new([]saved)), engine.Define(engine.Spec[askArgs]{
+	return append(enginetest.Actions(new([]enginetest.Saved)), engine.Define(engine.Spec[askArgs]{
 		Name: "ask", Doc: "asks", Effect: engine.Reads,
 		Run:    func(ctx context.Context, c *engine.Call, a askArgs) (any, error) { return ask(ctx, c, a.What, false) },
 		Result: func(*engine.ArgTypes) formula.Type { return formula.Type{Kind: formula.Any} },
@@ -136,7 +137,7 @@ func runAhead(t *testing.T, steps string, inOrder bool) (time.Duration, *slowPor
 	if list.HasErrors() {
 		t.Fatalf("findings: %v", list)
 	}
-	run := dealRun()
+	run := enginetest.DealRun()
 	portal := &slowPortal{}
 	run.Client, run.InOrder = portal, inOrder
 	started := time.Now()

@@ -1,4 +1,4 @@
-package engine_test
+package history_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/enginetest"
 )
 
 func record(t *testing.T, trace *history.Trace) *history.Record {
@@ -21,9 +22,9 @@ func record(t *testing.T, trace *history.Trace) *history.Record {
 }
 
 func TestRecordTellsWhy(t *testing.T) {
-	run := dealRun()
+	run := enginetest.DealRun()
 	run.LastAttempt = true
-	trace, _, err := runSteps(t, `
+	trace, _, err := enginetest.RunSteps(t, `
       - when: =event.id == 8
         save: {entityTypeId: 9, fields: {A: 1}}
       - id: rows
@@ -87,9 +88,9 @@ func (manyErrors) Do(_ context.Context, calls ...bitrix.Call) []bitrix.Answer {
 
 // TestRecordStaysSmall: thousands of commands that fail with long texts fit.
 func TestRecordStaysSmall(t *testing.T) {
-	ask := engine.Define(engine.Spec[failArgs]{
+	ask := engine.Define(engine.Spec[enginetest.FailArgs]{
 		Name: "ask", Doc: "asks a lot", Effect: engine.Reads,
-		Run: func(ctx context.Context, c *engine.Call, _ failArgs) (any, error) {
+		Run: func(ctx context.Context, c *engine.Call, _ enginetest.FailArgs) (any, error) {
 			for i := range 9000 {
 				c.Note("%d %s", i, strings.Repeat("note ", 1000))
 				c.Portal.Do(ctx, bitrix.Call{Method: "a.b", Params: map[string]any{"text": strings.Repeat("x", 1000)}})
@@ -97,11 +98,11 @@ func TestRecordStaysSmall(t *testing.T) {
 			return nil, engine.ParkError("%s", strings.Repeat("bad ", 10000))
 		},
 	})
-	set, list := load.File("r.yaml", []byte(strings.Replace(ruleHead, ", ONCRMDEALDELETE", "", 1)+"    steps:\n      - ask: {with: x}\n"), []*engine.Action{ask})
+	set, list := load.File("r.yaml", []byte(strings.Replace(enginetest.Head, ", ONCRMDEALDELETE", "", 1)+"    steps:\n      - ask: {with: x}\n"), []*engine.Action{ask})
 	if set == nil {
 		t.Fatal(list)
 	}
-	run := dealRun()
+	run := enginetest.DealRun()
 	run.Client = manyErrors{}
 	trace, err := run.Do(context.Background(), set.Rules[0])
 	if err == nil {

@@ -1,10 +1,11 @@
-package engine_test
+package compile_test
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/enginetest"
 )
 
 // FuzzCompile feeds the compiler anything: it must not panic, must place each
@@ -13,7 +14,7 @@ func FuzzCompile(f *testing.F) {
 	for _, files := range readFiles(f, "testdata/findings/*.yaml") {
 		f.Add(string(files[0].Data))
 	}
-	acts := testActions(new([]saved))
+	acts := enginetest.Actions(new([]enginetest.Saved))
 	f.Fuzz(func(t *testing.T, text string) {
 		set, list := load.File("f.yaml", []byte(text), acts)
 		if (set == nil) != list.HasErrors() {
@@ -31,7 +32,7 @@ func FuzzCompile(f *testing.F) {
 // BenchmarkCompile compiles the shipped size of rule file.
 func BenchmarkCompile(b *testing.B) {
 	good := readFiles(b, "testdata/findings/good.yaml")["good.yaml"]
-	acts := testActions(new([]saved))
+	acts := enginetest.Actions(new([]enginetest.Saved))
 	b.ReportAllocs()
 	for b.Loop() {
 		if set, list := load.File("rule.yaml", good[0].Data, acts); set == nil {
