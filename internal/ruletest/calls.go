@@ -12,8 +12,8 @@ import (
 	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
 
-// callsDiff compares writing calls in their order. Parameters that are not
-// named may be anything; those that are named must be equal as a whole.
+// callsDiff compares writing calls in order. A parameter that the test does not name can
+// have any value. A named parameter must be equal as a whole.
 func (s *fixture) callsDiff(want *testfile.Calls, made []bitrix.Call) string {
 	got := make([]testfile.Call, len(made))
 	for i, c := range made {
@@ -60,7 +60,7 @@ func callMatches(want, got testfile.Call) bool {
 	return true
 }
 
-// shapedCall leaves out the parameters that were not asked for.
+// shapeCall removes the parameters that the test does not name.
 func shapeCall(want, got map[string]any) map[string]any {
 	out := map[string]any{}
 	for name, v := range want {
@@ -71,8 +71,8 @@ func shapeCall(want, got map[string]any) map[string]any {
 	return out
 }
 
-// pairCalls finds for each wanted call the one to compare it with: as many as
-// possible that fit, in order, and between those the ones of the same method.
+// pairCalls returns for each expected call the call to compare it with. It keeps the
+// order, pairs as many equal calls as possible, and then calls of the same method.
 func pairCalls(want, got []testfile.Call) map[int]int {
 	best := make([][]int, len(want)+1)
 	for i := range best {
@@ -110,8 +110,8 @@ func pairCalls(want, got []testfile.Call) map[int]int {
 	return pairs
 }
 
-// readable is a call's parameters as tests write them: properties by their
-// codes, choices by their texts.
+// readable returns the parameters of a call in the form of tests: properties by code, list
+// options by text.
 func (s *fixture) readable(c bitrix.Call) map[string]any {
 	raw, err := json.Marshal(c.Params)
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *fixture) readable(c bitrix.Call) map[string]any {
 	return s.readableFields(params, compare.Text(params["IBLOCK_ID"]))
 }
 
-// fieldsKey holds the fields of a list's element.
+// fieldsKey is the parameter with the fields of a list element.
 const fieldsKey = "FIELDS"
 
 func (s *fixture) readableFields(params map[string]any, list string) map[string]any {
@@ -152,7 +152,7 @@ func (s *fixture) readableFields(params map[string]any, list string) map[string]
 	return out
 }
 
-// valueIDs tells {valueId: value} from other records.
+// valueIDs reports whether m has the form {valueId: value}.
 func valueIDs(m map[string]any) bool {
 	for key := range m {
 		if _, err := strconv.Atoi(strings.TrimPrefix(key, "n")); err != nil {

@@ -13,28 +13,28 @@ import (
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
-// prove returns what is wrong, nothing when the proof holds. applies is false
-// when there is nothing that could be proven.
+// checkFunc runs a built-in check and returns its violations. applies is false if the
+// check does not apply to the test.
 type checkFunc func(ctx context.Context, c *baseline) (wrong []violation, applies bool, err error)
 
-// proofRuns are the functions of the proofs.
+// checkFuncs are the functions of testfile.BuiltinChecks.
 var checkFuncs = map[string]checkFunc{
 	"second_run": checkSecondRun, "doubled": checkDoubled, "shuffled": checkShuffled, "resaved": checkResaved, "crash": checkCrash,
 	"after_delete": checkAfterDelete, "unmanaged": checkUnmanaged, "duplicates": checkDuplicates,
 }
 
-// disproof is a way in which a proof has failed.
+// violation is one failure of a check.
 type violation struct{ message, diff string }
 
-// proving is a test whose own expectations hold.
+// baseline is a test whose own expectations hold, with the results of its first play.
 type baseline struct {
 	*fixture
 	results []scenarioResult
-	sandbox *sandbox // of the base
+	sandbox *sandbox // of the first play
 	writes  int
 }
 
-// replay plays the test differently and compares how it ends.
+// replay plays the test in a variation and compares the result with the baseline.
 func (c *baseline) replay(ctx context.Context, v variation, what string) ([]violation, error) {
 	w, scenes, err := c.runScenarios(ctx, v)
 	if err != nil {
@@ -48,23 +48,22 @@ func (c *baseline) replay(ctx context.Context, v variation, what string) ([]viol
 	return wrong, nil
 }
 
-// differs compares the ends of two plays.
+// differs compares the results of two plays.
 func (c *baseline) differs(scenes []scenarioResult, what string) []violation {
 	var wrong []violation
 	for i, p := range scenes {
 		if a, b := outcomesOf(c.results[i]), outcomesOf(p); a != b {
-			wrong = append(wrong, violation{message: fmt.Sprintf("%s: the run for %s ended as %s, without it as %s", what, p.phase.Scenario.Event.Label, b, a)})
+			wrong = append(wrong, violation{message: fmt.Sprintf("%s: the run for %s ended as %s, but without it as %s", what, p.phase.Scenario.Event.Label, b, a)})
 		}
 	}
 	last := len(scenes) - 1
 	if d := compare.Diff(c.results[last].after.Comparable(false), scenes[last].after.Comparable(false)); d != "" {
-		wrong = append(wrong, violation{what + ": the portal ends in another state (-without +with)", d})
+		wrong = append(wrong, violation{what + ": the portal has another state at the end (-without +with)", d})
 	}
 	return wrong
 }
 
-// endings are the outcomes of a scene's runs as one text. A run that found
-// nothing to do because it was done before has ended well too.
+// outcomesOf returns the outcomes of a scenario's runs as one text.
 func outcomesOf(p scenarioResult) string {
 	var out []string
 	for _, r := range p.runs {
@@ -83,7 +82,7 @@ func checkSecondRun(ctx context.Context, c *baseline) ([]violation, bool, error)
 	for _, p := range scenes {
 		if len(p.again) > 0 {
 			wrong = append(wrong, violation{
-				message: fmt.Sprintf("a second run for %s writes again, with nothing changed in between", p.phase.Scenario.Event.Label),
+				message: fmt.Sprintf("a second run for %s writes again, although nothing has changed", p.phase.Scenario.Event.Label),
 				diff:    c.callLines(p.again),
 			})
 		}
@@ -94,7 +93,7 @@ func checkSecondRun(ctx context.Context, c *baseline) ([]violation, bool, error)
 	return wrong, true, nil
 }
 
-// tell writes calls as lines of a diff.
+// callLines returns calls as lines of a diff.
 func (c *baseline) callLines(calls []bitrix.Call) string {
 	var doc []any
 	for _, call := range calls {
@@ -108,11 +107,11 @@ func checkDoubled(ctx context.Context, c *baseline) ([]violation, bool, error) {
 	if err != nil || len(wrong) > 0 {
 		return wrong, true, err
 	}
-	wrong, err = c.replay(ctx, variation{count: 2, again: true}, "an event while the run for another one is under way")
+	wrong, err = c.replay(ctx, variation{count: 2, again: true}, "an event during the run of another event")
 	return wrong, true, err
 }
 
-// shuffles is how many orders of product rows are tried beside the reverse.
+// shuffles is the number of random orders of product rows, in addition to the reverse order.
 const shuffles = 3
 
 func checkShuffled(ctx context.Context, c *baseline) ([]violation, bool, error) {
@@ -128,7 +127,7 @@ func checkShuffled(ctx context.Context, c *baseline) ([]violation, bool, error) 
 	return nil, true, nil
 }
 
-// anyRows tells whether there is an order that could be another one.
+// anyRows reports whether an item of the test has two or more product rows.
 func (c *baseline) anyRows() bool {
 	for _, a := range c.test.Phases() {
 		for _, items := range a.Change.ByType() {
@@ -142,8 +141,8 @@ func (c *baseline) anyRows() bool {
 	return false
 }
 
-// shuffle arranges rows in another order: 0 reverses them. Rows of one product
-// keep their order among themselves, for it tells them apart.
+// shuffle returns a function that reorders rows; seed 0 reverses them. Rows of the same
+// product keep their order, because rules distinguish them by it.
 func shuffle(seed uint64) testportal.RowOrder {
 	return func(rows []testportal.Fields) []testportal.Fields {
 		out := slices.Clone(rows)
@@ -165,8 +164,7 @@ func shuffle(seed uint64) testportal.RowOrder {
 	}
 }
 
-// product is what makes rows ones of the same product, as the key of
-// fetch_products has it.
+// product returns the product of a row in the same way as the key of fetch_products.
 func product(r testportal.Fields) string {
 	if id, ok := r.Get("productId"); ok && compare.Text(id.Value) != "0" {
 		return compare.Text(id.Value)
@@ -175,9 +173,8 @@ func product(r testportal.Fields) string {
 	return "name:" + compare.Text(n.Value)
 }
 
-// proveResaved saves every product tab anew after the last event, so that all
-// rows have new ids, and lets the rules run again: each element and item has to
-// stay the one that it was.
+// checkResaved saves every product tab again after the last event, so that all rows have
+// new ids, and runs the rules again. Each element and item must keep its id.
 func checkResaved(ctx context.Context, c *baseline) ([]violation, bool, error) {
 	w, scenes, err := c.runScenarios(ctx, variation{})
 	if err != nil {
@@ -213,16 +210,16 @@ func checkResaved(ctx context.Context, c *baseline) ([]violation, bool, error) {
 	if err != nil {
 		return nil, true, err
 	}
-	const what = "product rows saved anew, so that they have new ids"
+	const what = "product rows saved again with new ids"
 	if a, b := outcomesOf(last), outcomesOf(scenarioResult{runs: runs}); a != b {
-		return []violation{{message: fmt.Sprintf("%s: the run ended as %s, before as %s%s", what, b, a, reason(firstFailed(runs)))}}, true, nil
+		return []violation{{message: fmt.Sprintf("%s: the run ended as %s, but before as %s%s", what, b, a, reason(firstFailed(runs)))}}, true, nil
 	}
 	after, err := w.Snapshot()
 	if err != nil {
 		return nil, true, err
 	}
 	if d := compare.Diff(before.Comparable(true), after.Comparable(true)); d != "" {
-		return []violation{{what + ": elements or items are changed or made anew (-before +after)", d}}, true, nil
+		return []violation{{what + ": elements or items were changed or created again (-before +after)", d}}, true, nil
 	}
 	return nil, true, nil
 }
@@ -236,7 +233,7 @@ func firstFailed(runs []ruleRun) ruleRun {
 	return ruleRun{}
 }
 
-// rowsOf returns an item with the rows that people gave it last.
+// rowsOf returns an item with the rows that people saved last.
 func (c *baseline) rowsOf(typ int, id int64) (testportal.Item, bool) {
 	acts := c.test.Phases()
 	for _, a := range slices.Backward(acts) {
@@ -249,8 +246,7 @@ func (c *baseline) rowsOf(typ int, id int64) (testportal.Item, bool) {
 	return testportal.Item{}, false
 }
 
-// maxCrashes is how many crashes are tried; of more writes some are chosen,
-// evenly.
+// maxCrashes is the largest number of crashes. For more writes, they are spread evenly.
 const maxCrashes = 100
 
 func checkCrash(ctx context.Context, c *baseline) ([]violation, bool, error) {
@@ -301,7 +297,7 @@ func checkAfterDelete(ctx context.Context, c *baseline) ([]violation, bool, erro
 	if err != nil {
 		return nil, true, err
 	}
-	message := fmt.Sprintf("%s comes after the deletion and still ", late.Label)
+	message := fmt.Sprintf("%s arrives after the deletion and still ", late.Label)
 	if d := compare.Diff(before.Comparable(true), after.Comparable(true)); d != "" {
 		return []violation{{message + "changes the portal (-before +after)", d}}, true, nil
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// Coverage says which places of the rules the tests have reached: every step
-// run, every when true and false, every once new and not new. Only the events of
-// the tests count, not what the proofs do with them.
+// Coverage records which points of the rules the tests reach: every step runs, every when
+// is true and false, every once is new and not new. Only the tests themselves count, not
+// the built-in checks.
 type Coverage struct {
 	rules map[ruleKey]*RuleCoverage
 }
@@ -27,17 +27,17 @@ type RuleCoverage struct {
 	Points     []Point
 }
 
-// Point is a place that a test can reach.
+// Point is a point of a rule that a test can reach.
 type Point struct {
 	Line int
 	What string
 	Hit  bool
 }
 
-// Percent is the share of points that were reached.
+// Percent returns the share of reached points.
 func (r *RuleCoverage) Percent() float64 { return percent(r.Points) }
 
-// Missed are the points that no test has reached.
+// Missed returns the points that no test reaches.
 func (r *RuleCoverage) Missed() []Point {
 	return slices.DeleteFunc(slices.Clone(r.Points), func(p Point) bool { return p.Hit })
 }
@@ -68,7 +68,7 @@ func (c *Coverage) Rules() []*RuleCoverage {
 	return out
 }
 
-// Percent is the share of points of all rules that were reached.
+// Percent returns the share of reached points of all rules.
 func (c *Coverage) Percent() float64 {
 	var all []Point
 	for _, r := range c.rules {
@@ -92,7 +92,7 @@ func (c *Coverage) hit(k ruleKey, line int, what string) {
 	r.Points = append(r.Points, Point{line, what, true})
 }
 
-// points are all places of a rule.
+// points returns all points of a rule.
 func points(o describe.Outline) []Point {
 	var out []Point
 	if o.When != 0 {
@@ -119,7 +119,7 @@ func stepRan(step string) string    { return "step " + step + " runs" }
 func whenFalse(step string) string  { return "step " + step + " is skipped: when is false" }
 func nothingNew(step string) string { return "step " + step + " is skipped: once has nothing new" }
 
-// declare adds the rules of a test's files, so that what no test reaches shows.
+// declare adds the rules of a test, so that points without a test are reported.
 func (c *Coverage) declare(s *fixture) {
 	for _, b := range s.sets {
 		for _, r := range b.set.Rules {
@@ -147,7 +147,7 @@ func (c *Coverage) declareUntested(paths []string, actions []*engine.Action, src
 		}
 		set, _ := load.File(path, data, actions)
 		if set == nil {
-			continue // validate tells what is wrong with it
+			continue // validate reports the errors
 		}
 		for _, r := range set.Rules {
 			c.declareRule(r, map[string]any{})
@@ -156,7 +156,7 @@ func (c *Coverage) declareUntested(paths []string, actions []*engine.Action, src
 	return nil
 }
 
-// see counts what the runs of a scene reached.
+// see records the points that the runs of a scenario reached.
 func (c *Coverage) see(p scenarioResult) {
 	for _, r := range p.runs {
 		k := keyOf(r.rule)
@@ -191,7 +191,7 @@ func (c *Coverage) merge(o *Coverage) {
 	}
 }
 
-// String writes a point as a place with what should happen there.
+// place returns a missed point with its position.
 func (r *RuleCoverage) place(p Point) string {
 	return fmt.Sprintf("%s: never: %s", diag.Pos{File: r.File, Line: p.Line}, p.What)
 }

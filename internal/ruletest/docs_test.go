@@ -12,7 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
 
-// docBlock is a YAML block of the manual that begins with its file's name.
+// docBlock is a YAML block of the manual that starts with its file's name.
 var docBlock = regexp.MustCompile("(?s)```yaml\n# ([a-z_]+\\.yaml)\n(.*?)```")
 
 // TestManual runs the examples of docs/testing.md.
@@ -23,7 +23,7 @@ func TestManual(t *testing.T) {
 	}
 	for _, p := range testfile.CheckNames() {
 		if !strings.Contains(string(manual), "| `"+p+"` |") {
-			t.Errorf("the manual does not tell of the proof %s", p)
+			t.Errorf("the manual does not describe the check %s", p)
 		}
 	}
 	t.Chdir(t.TempDir())

@@ -22,10 +22,10 @@ func checkDuplicates(_ context.Context, c *baseline) ([]violation, bool, error) 
 	return wrong, c.writes > 0, nil
 }
 
-// duplicates looks through the portal's history for two things that existed at
-// one time though a rule means them to be one: elements with one code, items
-// with one key of upsert_item, and other items that runs added with the same
-// content. What people made is theirs.
+// duplicates searches the portal's history for two records that existed at the same time
+// although the rule needs only one: elements with the same code, items with the same key
+// of upsert_item, and other items that runs added with the same content. Records of people
+// do not count.
 func (w *sandbox) duplicates(s *fixture) []string {
 	keys := s.upsertKeys()
 	living := map[location]string{}
@@ -54,7 +54,7 @@ func (w *sandbox) duplicates(s *fixture) []string {
 	return out
 }
 
-// String names a thing in messages.
+// String returns the name of a record for messages.
 func (p location) String() string {
 	if p.list != 0 {
 		return fmt.Sprintf("element %d of list %d", p.id, p.list)
@@ -62,8 +62,8 @@ func (p location) String() string {
 	return fmt.Sprintf("item %d of type %d", p.id, p.typ)
 }
 
-// upsertKeys are the fields that tell one item from another, by type; those of an unknown
-// type stand under 0.
+// upsertKeys returns the fields that identify an item, by type. Type 0 means an unknown
+// type.
 func (s *fixture) upsertKeys() map[int][][]string {
 	out := map[int][][]string{}
 	for _, step := range s.managed().outlines {
@@ -76,8 +76,7 @@ func (s *fixture) upsertKeys() map[int][][]string {
 	return out
 }
 
-// identity is what only one thing may have, "" when nothing is known that must
-// be so.
+// identity returns what only one record may have, "" if nothing must be unique.
 func (w *sandbox) identity(ch emulator.Change, keys map[int][][]string, i int) string {
 	if ch.IBlockID != 0 {
 		if ch.Code == "" {

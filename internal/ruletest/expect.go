@@ -16,26 +16,24 @@ import (
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
-// Failure is one thing that a test found wrong.
+// Failure is one failed expectation or check of a test.
 type Failure struct {
 	diag.Pos
-	// Proof is the name of the proof that failed, "" when it was the test's own
-	// expectation.
+	// Check is the name of the built-in check, "" for an expectation of the test.
 	Check string
-	// Message says what is wrong in one line.
+	// Message describes the failure in one line.
 	Message string
-	// Diff shows what was wanted and what there is, "" when the message says
-	// it all.
+	// Diff shows the expected and the actual value, "" if the message is enough.
 	Diff string
 }
 
-// verify compares what a scene did with what its file expects.
+// verify compares the result of a scenario with its expectations.
 func (s *fixture) verify(p scenarioResult) []Failure {
 	sc := p.phase.Scenario
 	out := s.verifyOutcome(p)
 	if sc.Calls != nil {
 		if d := s.callsDiff(sc.Calls, p.writes); d != "" {
-			out = append(out, Failure{Pos: sc.Calls.Pos, Message: fmt.Sprintf("after %s other calls were made than expected (-want +got)", sc.Event.Label), Diff: d})
+			out = append(out, Failure{Pos: sc.Calls.Pos, Message: fmt.Sprintf("after %s the calls differ from the expected calls (-want +got)", sc.Event.Label), Diff: d})
 		}
 	}
 	if sc.Expect != nil {
@@ -60,15 +58,15 @@ func (s *fixture) verifyState(p scenarioResult) (out []Failure) {
 	return out
 }
 
-// handled tells of steps that failed though their runs did not: on_error hides
-// what may be the reason for everything else.
+// handledErrors reports steps that failed in successful runs, because an error that
+// on_error handled can be the cause of the other failures.
 func handledErrors(p scenarioResult) (out []Failure) {
 	for _, r := range p.runs {
 		for _, step := range r.trace.Steps {
 			if r.err == nil && step.Error != "" && r.outcome == string(history.Done) {
 				out = append(out, Failure{
 					Pos:     p.phase.Scenario.Event.Pos,
-					Message: fmt.Sprintf("to note: step %s of %s failed, and on_error took over: %s", step.Step, r.rule.ID, step.Error),
+					Message: fmt.Sprintf("note: step %s of %s failed and on_error handled it: %s", step.Step, r.rule.ID, step.Error),
 				})
 			}
 		}
@@ -81,11 +79,11 @@ func recordsFailure(sc *testfile.Scenario, w *testfile.ExpectedRecords, what str
 	if d == "" {
 		return nil
 	}
-	return []Failure{{Pos: w.Pos, Message: fmt.Sprintf("after %s the portal holds other %s than expected (-want +got)", sc.Event.Label, what), Diff: d}}
+	return []Failure{{Pos: w.Pos, Message: fmt.Sprintf("after %s the portal has other %s than expected (-want +got)", sc.Event.Label, what), Diff: d}}
 }
 
-// verifyOutcome holds how the runs ended against outcome and error. Without
-// these no run may fail.
+// verifyOutcome compares how the runs ended with outcome and error. Without these keys no
+// run may fail.
 func (s *fixture) verifyOutcome(p scenarioResult) []Failure {
 	sc := p.phase.Scenario
 	pos := sc.Event.Pos
@@ -102,7 +100,7 @@ func (s *fixture) verifyOutcome(p scenarioResult) []Failure {
 		}
 		return out
 	}
-	wrong := false // an error with the expected text
+	wrong := false // a run failed with the expected error
 	for _, r := range p.runs {
 		want := ""
 		if sc.Outcome != nil {
@@ -115,7 +113,7 @@ func (s *fixture) verifyOutcome(p scenarioResult) []Failure {
 		wrong = wrong || expectedError
 		switch {
 		case want != "" && want != r.outcome:
-			fail("the run of %s for %s ended as %s, want %s%s", r.rule.ID, sc.Event.Label, r.outcome, want, reason(r))
+			fail("the run of %s for %s ended as %s, expected %s%s", r.rule.ID, sc.Event.Label, r.outcome, want, reason(r))
 		case r.err != nil && want == "" && sc.Error == nil:
 			fail("the run of %s for %s was %s%s", r.rule.ID, sc.Event.Label, r.outcome, reason(r))
 		}
@@ -124,7 +122,7 @@ func (s *fixture) verifyOutcome(p scenarioResult) []Failure {
 		for _, rule := range slices.Sorted(maps.Keys(sc.Outcome.ByRule)) {
 			heard := slices.ContainsFunc(p.runs, func(r ruleRun) bool { return r.rule.ID == rule })
 			if heard == (sc.Outcome.ByRule[rule] == "none") {
-				fail("whether %s hears %s: want outcome %s", rule, sc.Event.Label, sc.Outcome.ByRule[rule])
+				fail("%s and event %s: the expected outcome is %s", rule, sc.Event.Label, sc.Outcome.ByRule[rule])
 			}
 		}
 	}
@@ -146,12 +144,12 @@ func reason(r ruleRun) string {
 	text := ": " + r.err.Error()
 	var rest *bitrix.Error
 	if errors.As(r.err, &rest) && rest.Code == "ERROR_METHOD_NOT_FOUND" {
-		text += fmt.Sprintf(" (the emulated portal does not have it: give its answer, `answers: {%s: …}`)", rest.Method)
+		text += fmt.Sprintf(" (the emulated portal does not have this method: write its answer, `answers: {%s: …}`)", rest.Method)
 	}
 	return text
 }
 
-// thingsDiff compares a set of things with those that must be there.
+// recordsDiff compares records with the expected ones.
 func recordsDiff(w *testfile.ExpectedRecords, got []testportal.Record, partial bool) string {
 	pairs := pairRecords(w.List, got)
 	var wantDoc, gotDoc []any
@@ -187,7 +185,7 @@ func labelled(id string, values map[string]any) any {
 	return map[string]any{id: values}
 }
 
-// told is a thing that nobody expected, without what every thing has.
+// withoutDefaults returns an unexpected record without the fields that every record has.
 func withoutDefaults(x testportal.Record) map[string]any {
 	out := map[string]any{}
 	for name, v := range x.Values {
@@ -204,10 +202,10 @@ func withoutDefaults(x testportal.Record) map[string]any {
 	return out
 }
 
-// pairThings finds for each wanted thing the one to compare it with: a perfect
-// matching of those that fit, then the most similar of the rest.
+// pairRecords returns for each expected record the record to compare it with: first a
+// perfect matching of equal records, then the most similar ones of the rest.
 func pairRecords(want []testfile.ExpectedRecord, got []testportal.Record) map[int]int {
-	owner := map[int]int{} // of a thing that there is
+	owner := map[int]int{} // expected record of each actual one
 	var try func(i int, seen map[int]bool) bool
 	try = func(i int, seen map[int]bool) bool {
 		for j, x := range got {

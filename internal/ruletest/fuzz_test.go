@@ -14,8 +14,8 @@ import (
 	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
 
-// FuzzTestFile reads and runs any text as a test file beside a rule: nothing
-// panics, every finding has a place, and what is no finding runs to its end.
+// FuzzTestFile reads and runs any text as the test file of a rule. Nothing panics, every
+// finding has a position, and a file without findings runs to its end.
 func FuzzTestFile(f *testing.F) {
 	archives, err := filepath.Glob("testdata/*/*.txtar")
 	if err != nil || len(archives) == 0 {
@@ -45,14 +45,14 @@ func FuzzTestFile(f *testing.F) {
 		}
 		report, err := Run(context.Background(), []string{filepath.Join(dir, "a_test.yaml")}, nil, Options{Actions: actions.All, Workers: 1})
 		if path := (*fs.PathError)(nil); errors.As(err, &path) {
-			t.Skip(err) // rules names what cannot be read
+			t.Skip(err) // the key rules names a file that cannot be read
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, finding := range report.Findings {
 			if finding.Line < 1 || finding.Column < 1 || finding.Message == "" {
-				t.Errorf("a finding without a place: %+v", finding)
+				t.Errorf("a finding without a position: %+v", finding)
 			}
 		}
 	})

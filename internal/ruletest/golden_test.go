@@ -70,7 +70,7 @@ func runArchive(t *testing.T, file string) *ruletest.Report {
 	return report
 }
 
-// TestGolden shows what people see of passing, failing and broken files.
+// TestGolden compares the report of passing, failing and broken files.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/golden/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -81,8 +81,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestChecksCanFail runs a faulty rule for each proof. Its test file expects
-// just what the rule does, so that nothing but the proof finds the fault.
+// TestChecksCanFail runs a faulty rule for each built-in check. The test file expects
+// exactly what the rule does, so only the check can find the fault.
 func TestChecksCanFail(t *testing.T) {
 	files, err := filepath.Glob("testdata/faults/*.txtar")
 	if err != nil {
@@ -102,25 +102,25 @@ func TestChecksCanFail(t *testing.T) {
 				caught := false
 				for _, f := range r.Failures {
 					if f.Check == "" {
-						t.Errorf("%s failed without a proof: %s", r.Name, f.Message)
+						t.Errorf("%s failed without a check: %s", r.Name, f.Message)
 					}
 					caught = caught || f.Check == check
 				}
 				if !caught {
-					t.Errorf("%s: the proof %s has not caught the fault", r.Name, check)
+					t.Errorf("%s: the check %s has not found the fault", r.Name, check)
 				}
 			}
 		})
 	}
 	for _, name := range testfile.CheckNames() {
 		if !slices.Contains(seen, name) {
-			t.Errorf("nothing shows that the proof %s can fail: add testdata/faults/%s.txtar", name, name)
+			t.Errorf("no test shows that the check %s can fail: add testdata/faults/%s.txtar", name, name)
 		}
 	}
 }
 
-// TestNothingMeasured holds that a file which runs nothing has no coverage, and
-// not a full one.
+// TestNothingMeasured checks that a file without tests has no coverage instead of full
+// coverage.
 func TestNothingMeasured(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, text := range map[string]string{

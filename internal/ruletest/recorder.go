@@ -14,27 +14,26 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// errCrash is what a run sees whose process has been killed.
+// errCrash is the error of all calls after a simulated kill.
 var errCrash = errors.New("the process was killed")
 
-// recorder is the portal of a run: the real client, with everything written
-// down that is sent to write.
+// recorder is the portal of a run: the real client, which also records writing calls.
 type recorder struct {
 	*bitrix.Client
 
 	mu sync.Mutex
-	// answers and refusals stand in for methods, by lower-case name.
+	// answers and refusals of the test by method, in lower case.
 	answers  map[string]any
 	refusals map[string]string
-	writes   []bitrix.Call // since the last take
-	sent     int           // all writes
-	// crashAfter kills the run when so many writes have been done; 0 never.
+	writes   []bitrix.Call // since the last takeWrites
+	sent     int           // number of all writes
+	// crashAfter is the number of writes after which the run is killed; 0 means never.
 	crashAfter int
 	kill       context.CancelFunc
 	crashed    bool
 }
 
-// Do passes calls on, up to the write after which the run is killed.
+// Do sends calls, up to the write after which the run is killed.
 func (r *recorder) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 	r.mu.Lock()
 	if r.crashed {
@@ -62,7 +61,7 @@ func (r *recorder) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer
 	return answers
 }
 
-// send asks the portal for everything that has no answer of the test's own.
+// send sends the calls for which the test has no answer.
 func (r *recorder) send(ctx context.Context, calls []bitrix.Call) []bitrix.Answer {
 	answers := make([]bitrix.Answer, len(calls))
 	var real []bitrix.Call
@@ -82,8 +81,8 @@ func (r *recorder) send(ctx context.Context, calls []bitrix.Call) []bitrix.Answe
 	return answers
 }
 
-// post takes a request to another system, which has no network here: it answers
-// 200 with what the test has for its action, or the status that it refuses with.
+// post answers a request to another system without a network: with 200 and the test's
+// answer for the action, or with the status under refuse.
 func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) {
 	r.mu.Lock()
 	if r.crashed {
@@ -109,7 +108,7 @@ func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) 
 	return reply, nil
 }
 
-// standIn is what the test says of a method.
+// answerFor returns the test's answer for a method.
 func (r *recorder) answerFor(method string) (bitrix.Answer, bool) {
 	key := strings.ToLower(method)
 	if code, ok := r.refusals[key]; ok {
@@ -154,7 +153,7 @@ func rowsIn(result json.RawMessage, wrapper string) (rows []json.RawMessage, err
 	return rows, err
 }
 
-// take returns the writes since the last take.
+// takeWrites returns the writes since its last call.
 func (r *recorder) takeWrites() []bitrix.Call {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,11 +11,11 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// TextOptions say how WriteText prints.
+// TextOptions are the options of WriteText.
 type TextOptions struct {
-	// Verbose prints passed tests and all proofs too.
+	// Verbose also prints passed tests and all built-in checks.
 	Verbose bool
-	// Color paints for a terminal.
+	// Color prints in colours for a terminal.
 	Color bool
 	// Cover prints the coverage.
 	Cover bool
@@ -29,8 +29,7 @@ const (
 	reset = "\x1b[0m"
 )
 
-// WriteText prints findings, failed tests with their differences, and with
-// Cover the coverage.
+// WriteText prints findings, failed tests with their diffs, and with Cover the coverage.
 func WriteText(w io.Writer, r *Report, o TextOptions) error {
 	out := bufio.NewWriter(w)
 	p := &printer{out: out, o: o}
@@ -58,7 +57,7 @@ func (p *printer) paint(color, s string) string {
 	return color + s + reset
 }
 
-func (p *printer) line(format string, args ...any) { _, _ = fmt.Fprintf(p.out, format+"\n", args...) } // Flush tells
+func (p *printer) line(format string, args ...any) { _, _ = fmt.Fprintf(p.out, format+"\n", args...) } // Flush returns the error
 
 func (p *printer) result(x *Result) {
 	if x.Passed() {
@@ -75,7 +74,7 @@ func (p *printer) result(x *Result) {
 			at = fmt.Sprintf("line %d: ", f.Line)
 		}
 		if f.Check != "" {
-			at += "proof " + p.paint(bold, f.Check) + ": "
+			at += "check " + p.paint(bold, f.Check) + ": "
 		}
 		p.line("    %s%s", at, f.Message)
 		for l := range strings.Lines(f.Diff) {
@@ -125,7 +124,7 @@ func (p *printer) coverage(c *Coverage) {
 	p.line("coverage: %.1f%%", c.Percent())
 }
 
-// Summary is one line about the report.
+// Summary returns the report in one line.
 func Summary(r *Report) string {
 	failed := 0
 	for _, x := range r.Results {
@@ -134,9 +133,9 @@ func Summary(r *Report) string {
 		}
 	}
 	n := r.Checks()
-	parts := []string{amount(r.Files, "file"), amount(len(r.Results), "test"), amount(n[Passed]+n[Failed], "proof")}
+	parts := []string{amount(r.Files, "file"), amount(len(r.Results), "test"), amount(n[Passed]+n[Failed], "built-in check")}
 	if n[Skipped] > 0 {
-		parts = append(parts, amount(n[Skipped], "proof")+" skipped")
+		parts = append(parts, amount(n[Skipped], "check")+" skipped")
 	}
 	if errs := len(r.Findings); errs > 0 {
 		parts = append(parts, amount(errs, "finding"))
@@ -213,7 +212,7 @@ type jsonPoint struct {
 	Hit  bool   `json:"hit"`
 }
 
-// WriteJSON prints the report for machines.
+// WriteJSON prints the report for programs.
 func WriteJSON(w io.Writer, r *Report, cover bool) error {
 	doc := jsonReport{Version: 1, Passed: !r.Failed(), Findings: []jsonFinding{}, Tests: []jsonTest{}}
 	for _, f := range r.Findings {
@@ -277,8 +276,8 @@ type junitFailure struct {
 	Text    string `xml:",chardata"`
 }
 
-// WriteJUnit prints the report as JUnit's XML: a suite for each file; a file
-// that could not be read has a case with an error for each finding.
+// WriteJUnit prints the report as JUnit XML with one suite per file. Each finding is a case
+// with an error.
 func WriteJUnit(w io.Writer, r *Report) error {
 	var doc junitSuites
 	byFile := map[string]int{}
@@ -332,14 +331,14 @@ func failureText(x *Result) string {
 	for _, f := range x.Failures {
 		fmt.Fprintf(&b, "%s:%d: ", f.File, f.Line)
 		if f.Check != "" {
-			b.WriteString("proof " + f.Check + ": ")
+			b.WriteString("check " + f.Check + ": ")
 		}
 		b.WriteString(f.Message + "\n" + f.Diff)
 	}
 	return b.String()
 }
 
-// clean leaves out what XML cannot hold.
+// clean replaces characters that XML does not allow.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' && r != '\t' {

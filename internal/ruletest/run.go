@@ -17,28 +17,28 @@ import (
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
-// Options say what to run.
+// Options are the options of Run.
 type Options struct {
 	// Actions are the actions that rules may use.
 	Actions []*engine.Action
-	// Match chooses tests by their names. Nil runs all.
+	// Match selects tests by name. Nil runs all.
 	Match *regexp.Regexp
-	// Workers is how many tests run at once. 0 is one per processor.
+	// Workers is the number of tests that run at the same time. 0 means one per processor.
 	Workers int
 }
 
-// Status is how a test or a proof ended.
+// Status is the result of a built-in check.
 type Status string
 
 // The statuses.
 const (
 	Passed  Status = "passed"
 	Failed  Status = "failed"
-	Skipped Status = "skipped" // a proof that the test opts out of
-	NotFit  Status = "n/a"     // a proof that says nothing about this test
+	Skipped Status = "skipped" // the test skips the check
+	NotFit  Status = "n/a"     // the check does not apply to the test
 )
 
-// Result is what became of one test.
+// Result is the result of one test.
 type Result struct {
 	diag.Pos
 	Name     string
@@ -50,37 +50,37 @@ type Result struct {
 // Passed reports whether nothing failed.
 func (r *Result) Passed() bool { return len(r.Failures) == 0 }
 
-// ProofResult is what became of one proof.
+// CheckResult is the result of one built-in check.
 type CheckResult struct {
 	Name   string
 	Status Status
-	Reason string // of Skipped
+	Reason string // why the test skips the check
 }
 
-// Report is what became of all tests.
+// Report holds the results of all tests.
 type Report struct {
-	// Findings are what is wrong with test files and rule files; tests of such
-	// a file do not run.
+	// Findings are the findings in test files and rule files. The tests of a file with an
+	// error do not run.
 	Findings diag.List
-	// Results are in the order of files and tests.
+	// Results are in the order of the files and tests.
 	Results []*Result
-	// Coverage of the rules under test.
+	// Coverage is the coverage of the rules under test.
 	Coverage *Coverage
-	// Files is how many test files there were.
+	// Files is the number of test files.
 	Files int
 
 	sources testfile.Sources
 }
 
-// Source returns the text of a file that findings are about.
+// Source returns the text of a file with findings.
 func (r *Report) Source(file string) []byte { return r.sources[file] }
 
-// Failed reports whether a test failed or a file is broken.
+// Failed reports whether a test failed or a file has an error.
 func (r *Report) Failed() bool {
 	return r.Findings.HasErrors() || slices.ContainsFunc(r.Results, func(x *Result) bool { return !x.Passed() })
 }
 
-// Proofs counts the proofs by status.
+// Checks counts the built-in checks by status.
 func (r *Report) Checks() map[Status]int {
 	out := map[Status]int{}
 	for _, x := range r.Results {
@@ -91,8 +91,8 @@ func (r *Report) Checks() map[Status]int {
 	return out
 }
 
-// Run runs the tests of files. untested are rule files that count for the
-// coverage though no test names them.
+// Run runs the tests of files. untested are rule files that count for the coverage even
+// without a test.
 func Run(ctx context.Context, files, untested []string, o Options) (*Report, error) {
 	r := &Report{Coverage: newCoverage(), Files: len(files), sources: testfile.Sources{}}
 	type job struct {
@@ -147,7 +147,7 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 	return r, ctx.Err()
 }
 
-// newStage binds the inputs of a test, which were checked with its file.
+// newFixture binds the inputs of a test, which were checked with the file.
 func newFixture(f *testfile.File, t *testfile.Test) *fixture {
 	s := &fixture{file: f, test: t, schema: f.Schema}
 	merged := testfile.MergeInputs(f.Content.Inputs, t.Inputs)
@@ -158,7 +158,7 @@ func newFixture(f *testfile.File, t *testfile.Test) *fixture {
 	return s
 }
 
-// test1 runs one test: its expectations, and when they hold its proofs.
+// runTest runs one test: its expectations, and if they hold, the built-in checks.
 func (s *fixture) runTest(ctx context.Context, cover *Coverage) (*Result, error) {
 	started := time.Now()
 	r := &Result{Pos: s.test.Name.Pos, Name: s.test.Name.Text}
@@ -209,8 +209,8 @@ func (s *fixture) runCheck(ctx context.Context, r *Result, c *baseline, p testfi
 	return nil
 }
 
-// judge turns what the portal said of the test's own data into a failure of the
-// test; everything else is ours.
+// dataFailure turns a refusal of the test's data by the portal into a failure of the test.
+// It returns other errors.
 func (s *fixture) dataFailure(r *Result, check string, err error) error {
 	var refused *diag.Finding
 	if !errors.As(err, &refused) {
@@ -220,7 +220,7 @@ func (s *fixture) dataFailure(r *Result, check string, err error) error {
 	return nil
 }
 
-// ruleKey names a rule of a file.
+// ruleKey identifies a rule of a file.
 type ruleKey struct{ file, rule string }
 
 func keyOf(r *engine.Rule) ruleKey { return ruleKey{r.Set.File, r.ID} }

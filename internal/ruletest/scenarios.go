@@ -17,18 +17,19 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// variation is how a test is played differently to prove something.
+// variation says how a built-in check changes the play of a test.
 type variation struct {
-	// count is how many events each run stands for; 0 is one.
+	// count is the number of events per run; 0 means one.
 	count int
-	// again runs the rules once more after each event.
+	// again runs the rules a second time after each event.
 	again bool
-	// crashAfter kills the run after so many writes, and starts it again.
+	// crashAfter is the number of writes after which the run is killed and retried; 0 means
+	// never.
 	crashAfter int
 	arrange    testportal.RowOrder
 }
 
-// ran is one run of one rule.
+// ruleRun is one run of one rule.
 type ruleRun struct {
 	rule    *engine.Rule
 	route   engine.Route
@@ -37,22 +38,22 @@ type ruleRun struct {
 	err     error
 }
 
-// played is what one scene did.
+// scenarioResult is the result of one scenario.
 type scenarioResult struct {
 	phase  testfile.Phase
 	runs   []ruleRun
 	writes []bitrix.Call
-	// again are the writes of the second run.
+	// again are the writes of the second run, see variation.
 	again []bitrix.Call
-	// before is the data when the event came, after when all runs had ended.
+	// before is the data when the event arrives, after is the data when all runs have ended.
 	before, after *testportal.Snapshot
 }
 
-// sandbox is a portal of its own with what runs do in it and remember.
+// sandbox is a new portal with a recorder and the memory of runs.
 type sandbox struct {
 	*testportal.Portal
 	rec *recorder
-	// memory of each rule for each entity.
+	// memory by rule and entity.
 	memory map[string]*memory
 }
 
@@ -64,7 +65,7 @@ func newSandbox(spec *testportal.Setup, s *testportal.Schema) (*sandbox, error) 
 	return &sandbox{Portal: w, rec: &recorder{Client: w.Client}, memory: map[string]*memory{}}, nil
 }
 
-// stage is a test on its way: the rule sets with their inputs, bound.
+// fixture is a test with its rule sets and their bound inputs.
 type fixture struct {
 	file   *testfile.File
 	test   *testfile.Test
@@ -78,7 +79,7 @@ type boundSet struct {
 	inputs map[string]any
 }
 
-// play runs all scenes of the test in a new world, which the caller closes.
+// runScenarios plays all scenarios of the test on a new portal, which the caller closes.
 func (s *fixture) runScenarios(ctx context.Context, v variation) (*sandbox, []scenarioResult, error) {
 	w, err := newSandbox(&s.file.Content.Portal, s.schema)
 	if err != nil {
@@ -126,7 +127,7 @@ func (s *fixture) runScenario(ctx context.Context, w *sandbox, a testfile.Phase,
 	return p, err
 }
 
-// standInWith takes the answers of the scene.
+// setAnswers sets the answers and refusals of a scenario.
 func (r *recorder) setAnswers(s *testfile.Scenario) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,8 +140,7 @@ func (r *recorder) setAnswers(s *testfile.Scenario) {
 	}
 }
 
-// entityType is the type of what an event is about, 0 when it is nothing that
-// the portal keeps here.
+// entityType returns the type of an event's entity, 0 if test portals do not have it.
 func (w *sandbox) entityType(e *testfile.Event) int {
 	typ := e.TypeID
 	if o, ok := schemas.LookupOwner(e.Kind.Entity); ok {
@@ -152,7 +152,7 @@ func (w *sandbox) entityType(e *testfile.Event) int {
 	return typ
 }
 
-// deleteEntity takes away what an event is about, unless it is gone already.
+// deleteEntity deletes the entity of an event if it exists.
 func (w *sandbox) deleteEntity(e *testfile.Event) error {
 	typ := w.entityType(e)
 	if typ == 0 {
@@ -161,14 +161,14 @@ func (w *sandbox) deleteEntity(e *testfile.Event) error {
 	return w.AsPeople(func() error {
 		params := map[string]any{"entityTypeId": typ, "id": e.ID}
 		if _, err := w.Call("crm.item.get", params); err != nil {
-			return nil // there is none to delete
+			return nil // it does not exist
 		}
 		_, err := w.Call("crm.item.delete", params)
 		return testportal.WrapSeedError(e.Pos, err)
 	})
 }
 
-// hear lets all rules run that hear an event.
+// deliver runs all rules that subscribe to an event.
 func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, count int) ([]ruleRun, error) {
 	var out []ruleRun
 	heard := e.EngineEvent()
@@ -185,7 +185,7 @@ func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, co
 	return out, nil
 }
 
-// run executes a rule as the queue would, once more when it was killed.
+// runRule runs a rule as the queue does, and again if it was killed.
 func (s *fixture) runRule(ctx context.Context, w *sandbox, b boundSet, route engine.Route, e engine.Event, count int) ruleRun {
 	r := ruleRun{rule: route.Rule, route: route}
 	m := w.remember(route)
@@ -213,8 +213,7 @@ func (s *fixture) runRule(ctx context.Context, w *sandbox, b boundSet, route eng
 	return r
 }
 
-// begin makes ready for an attempt, and killed reports whether it was cut
-// short.
+// startAttempt prepares for an attempt. killed reports whether it was killed.
 func (r *recorder) startAttempt(kill context.CancelFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -241,10 +240,10 @@ func verdict(err error) string {
 	return "failed"
 }
 
-// memory is what runs of one rule remember about one entity.
+// memory holds the remembered values of one rule for one entity.
 type memory struct {
 	once    map[string]string
-	pending map[string]string // set by a run that has not ended
+	pending map[string]string // values of a run that has not ended
 	done    map[string]bool   // effects of a run that has not ended
 }
 
@@ -258,19 +257,19 @@ func (w *sandbox) remember(r engine.Route) *memory {
 	return m
 }
 
-// Once returns what a step's once was at the last successful run.
+// Once returns the value of a step's once in the last successful run.
 func (m *memory) Once(_ context.Context, step string) (string, bool, error) {
 	v, ok := m.once[step]
 	return v, ok, nil
 }
 
-// SetOnce remembers a value when the run succeeds.
+// SetOnce stores a value if the run succeeds.
 func (m *memory) SetOnce(step, value string) { m.pending[step] = value }
 
 // Done reports whether an earlier attempt has completed an effect.
 func (m *memory) Done(_ context.Context, key string) (bool, error) { return m.done[key], nil }
 
-// MarkDone remembers a completed effect. A killed process writes nothing down.
+// MarkDone records a completed effect. A killed process records nothing.
 func (m *memory) MarkDone(ctx context.Context, key string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -279,10 +278,10 @@ func (m *memory) MarkDone(ctx context.Context, key string) error {
 	return nil
 }
 
-// unheard says why no rule took an event.
+// noSubscriber explains why no rule ran for an event.
 func (s *fixture) noSubscriber(e *testfile.Event) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "no rule hears %s", e.Label)
+	fmt.Fprintf(&b, "no rule subscribes to %s", e.Label)
 	for _, set := range s.sets {
 		for _, r := range set.set.Rules {
 			var subscribed []string
@@ -293,9 +292,9 @@ func (s *fixture) noSubscriber(e *testfile.Event) string {
 				}
 				subscribed = append(subscribed, text)
 			}
-			fmt.Fprintf(&b, "; %s hears %s", r.ID, strings.Join(subscribed, ", "))
+			fmt.Fprintf(&b, "; %s subscribes to %s", r.ID, strings.Join(subscribed, ", "))
 			if len(r.Portals) > 0 && !slices.Contains(r.Portals, s.file.PortalName()) {
-				fmt.Fprintf(&b, " of the portals %s, this one is %s", strings.Join(r.Portals, ", "), s.file.PortalName())
+				fmt.Fprintf(&b, " on the portals %s, and this portal is %s", strings.Join(r.Portals, ", "), s.file.PortalName())
 			}
 		}
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
 
-// Trial is the first test of a file, to be played outside of Run: an exported
-// run is tried before it is written.
+// Trial is the first test of a file, played outside of Run. Package export tries a test
+// before it writes it.
 type Trial struct{ fixture *fixture }
 
-// ReadTrial reads a test file. With an error among the findings there is no trial.
+// ReadTrial reads a test file. The trial is nil if a finding is an error.
 func ReadTrial(path string, actions []*engine.Action) (*Trial, diag.List, error) {
 	f, list, err := testfile.LoadFile(path, actions, testfile.Sources{})
 	if err != nil || list.HasErrors() {
@@ -23,9 +23,9 @@ func ReadTrial(path string, actions []*engine.Action) (*Trial, diag.List, error)
 	return &Trial{newFixture(f, f.Content.Tests[0])}, list, nil
 }
 
-// Play plays the first event of the test. It returns the writing calls that the
-// runs made, and whether what the test expects holds. Calls are compared with the
-// given ones instead of those of the test; nil compares none.
+// Play plays the scenarios of the test. It returns the writing calls of the first one,
+// and whether its expectations hold. Calls are compared with expected instead of those of
+// the test; nil compares no calls.
 func (t *Trial) Play(ctx context.Context, expected []testfile.Call) (made []bitrix.Call, passes bool, err error) {
 	world, scenes, err := t.fixture.runScenarios(ctx, variation{})
 	if err != nil {
@@ -38,13 +38,13 @@ func (t *Trial) Play(ctx context.Context, expected []testfile.Call) (made []bitr
 	return p.writes, passes, nil
 }
 
-// Test runs the test with its proofs.
+// Test runs the test with the built-in checks.
 func (t *Trial) Test(ctx context.Context) (*Result, error) {
 	return t.fixture.runTest(ctx, newCoverage())
 }
 
-// Expected is a writing call as a test expects it: without what differs from
-// portal to portal.
+// Expected returns a writing call in the form of a test, without parameters that differ
+// between portals.
 func (t *Trial) Expected(c bitrix.Call) testfile.Call {
 	params := t.fixture.readable(c)
 	for _, name := range []string{"ELEMENT_CODE", "IBLOCK_TYPE_ID"} {

@@ -16,13 +16,12 @@ import (
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
-// managed tells the fields that the rules keep up to date from those that
-// belong to people.
+// managed holds the fields that rules manage. All other fields belong to people.
 type managed struct {
 	items    map[int]map[string]bool
 	elements map[int]map[string]bool
-	// called says that a rule calls methods by name, so that what its calls
-	// name is managed too; open that a rule computes names.
+	// called is true if a rule calls methods by name; then the fields in its calls are
+	// managed too. open is true if a rule computes field names.
 	called, open bool
 	outlines     []describe.StepOutline
 }
@@ -42,8 +41,8 @@ func (s *fixture) managed() *managed {
 	return m
 }
 
-// add takes the names of one step, for every type and list when its own is only
-// known when it runs.
+// add adds the field names of one step. If its type or list is known only at run time, it
+// adds them for every type and list.
 func (m *managed) add(s *testportal.Schema, step describe.Managed) {
 	for id, t := range s.Types {
 		if step.List != 0 || step.EntityTypeID != 0 && step.EntityTypeID != id {
@@ -74,7 +73,7 @@ func put(m map[int]map[string]bool, id int, name string) {
 	m[id][name] = true
 }
 
-// follows are fields that the portal changes by itself along with another.
+// follows are fields that the portal changes together with another field.
 var follows = map[string][]string{
 	"stageId":             {"stageSemanticId", "closed", "isNew"},
 	"categoryId":          {"stageId", "stageSemanticId", "closed", "isNew"},
@@ -85,8 +84,8 @@ var follows = map[string][]string{
 	"opportunity":         {"taxValue"},
 }
 
-// lost compares records before and after a run and returns the fields of other
-// people that have changed. named are the fields that the run's calls name.
+// changedFields compares records before and after a run and returns the unmanaged fields
+// that have changed. named returns the fields that the run's calls name.
 func (m *managed) changedFields(own map[string]bool, before, after []testportal.Record, named func(x testportal.Record) map[string]bool) []string {
 	var out []string
 	for _, b := range before {
@@ -139,7 +138,7 @@ func short(v any) string {
 	return string(raw)
 }
 
-// namedBy collects what writing calls name of an item or an element.
+// fieldsInCalls returns the fields of a record that writing calls name.
 func (s *fixture) fieldsInCalls(writes []bitrix.Call, typ, list int) func(x testportal.Record) map[string]bool {
 	return func(x testportal.Record) map[string]bool {
 		out := map[string]bool{}
@@ -148,7 +147,7 @@ func (s *fixture) fieldsInCalls(writes []bitrix.Call, typ, list int) func(x test
 			key := strconv.FormatInt(x.ID, 10)
 			sameElement := compare.Text(p["ELEMENT_ID"]) == key || compare.Empty(p["ELEMENT_ID"]) && compare.Text(p["ELEMENT_CODE"]) == x.Code
 			if list != 0 && compare.Text(p["IBLOCK_ID"]) == strconv.Itoa(list) && sameElement {
-				clear(out) // an update overwrites the whole element: the last one counts
+				clear(out) // an update overwrites the whole element, so only the last one counts
 				for name := range compare.Object(p[fieldsKey]) {
 					out[name] = true
 				}
@@ -169,7 +168,7 @@ func (s *fixture) fieldsInCalls(writes []bitrix.Call, typ, list int) func(x test
 	}
 }
 
-// violations are the fields of other people that a run has changed.
+// violations returns the unmanaged fields that a run has changed.
 func (c *baseline) violations(m *managed, before, after *testportal.Snapshot, writes []bitrix.Call) []string {
 	var out []string
 	for _, typ := range slices.Sorted(maps.Keys(before.Items)) {
@@ -185,9 +184,9 @@ func (c *baseline) violations(m *managed, before, after *testportal.Snapshot, wr
 	return out
 }
 
-// proveUnmanaged looks at what was there before each event. Then people fill
-// every free field of what the rules wrote and spoil a field that the rules
-// manage, so that they have to write it again.
+// checkUnmanaged first checks the unmanaged fields of the records before each event. Then
+// people fill every unmanaged field of the records that the rules wrote and change a
+// managed field, so that the rules must write it again.
 func checkUnmanaged(ctx context.Context, c *baseline) ([]violation, bool, error) {
 	m := c.managed()
 	var wrong []violation
@@ -197,7 +196,7 @@ func checkUnmanaged(ctx context.Context, c *baseline) ([]violation, bool, error)
 		}
 	}
 	for _, p := range c.results {
-		report("after "+p.phase.Scenario.Event.Label+" fields have changed that the rule does not manage", c.violations(m, p.before, p.after, p.writes))
+		report("after "+p.phase.Scenario.Event.Label+" fields changed that the rule does not manage", c.violations(m, p.before, p.after, p.writes))
 	}
 	if len(wrong) > 0 || c.writes == 0 {
 		return wrong, c.writes > 0, nil
@@ -224,19 +223,19 @@ func checkUnmanaged(ctx context.Context, c *baseline) ([]violation, bool, error)
 	if err != nil {
 		return nil, true, err
 	}
-	report("people filled the free fields of what the rule had written, and its next run changed them", c.violations(m, before, after, w.rec.takeWrites()))
+	report("people filled unmanaged fields of the records that the rule wrote, and its next run changed them", c.violations(m, before, after, w.rec.takeWrites()))
 	for _, list := range slices.Sorted(maps.Keys(before.Elements)) {
 		for _, e := range before.Elements[list] {
 			if _, there := testportal.RecordByID(after.Elements[list], e.ID); !there {
-				report("people filled the free fields of what the rule had written, and its next run deleted it", []string{fmt.Sprintf("element %d of list %d", e.ID, list)})
+				report("people filled unmanaged fields of the records that the rule wrote, and its next run deleted a record", []string{fmt.Sprintf("element %d of list %d", e.ID, list)})
 			}
 		}
 	}
 	return wrong, true, nil
 }
 
-// fillFree fills the free fields of everything that runs have added or updated
-// and spoils one of the managed fields.
+// fillUnmanaged fills the unmanaged fields of all records that runs have added or updated
+// and changes one of the managed fields.
 func (c *baseline) fillUnmanaged(w *sandbox, m *managed, last scenarioResult) (touched bool, err error) {
 	written := w.writtenRecords()
 	err = w.AsPeople(func() error {
@@ -279,8 +278,8 @@ func (c *baseline) fillUnmanaged(w *sandbox, m *managed, last scenarioResult) (t
 	return touched, err
 }
 
-// marks are the values that people put into free fields, and into one that the
-// rules manage.
+// samples returns the values that people write into unmanaged fields, and into one managed
+// field.
 func (m *managed) samples(own map[string]bool, columns []*testportal.FieldInfo, x testportal.Record, list, typ int) map[string]any {
 	set := map[string]any{}
 	for _, f := range columns {
@@ -311,8 +310,8 @@ func (m *managed) samples(own map[string]bool, columns []*testportal.FieldInfo, 
 	return set
 }
 
-// identifies tells whether a field is a part of a step's key, which nobody
-// could spoil without making another thing of it.
+// identifies reports whether a field is part of a step's key. Changing it would make it
+// another record.
 func (m *managed) identifies(name string, list, typ int) bool {
 	return slices.ContainsFunc(m.outlines, func(s describe.StepOutline) bool {
 		fitsPlace := (list == 0 || s.Managed.List == list) && (typ == 0 || s.Managed.EntityTypeID == typ)
@@ -320,7 +319,7 @@ func (m *managed) identifies(name string, list, typ int) bool {
 	})
 }
 
-// mark is a value of the field's type, nil when nothing simple will do.
+// sampleValue returns a value of the field's type, nil if no simple value is possible.
 func sampleValue(f *testportal.FieldInfo) any {
 	if len(f.Options) > 0 {
 		var ids []string
@@ -343,13 +342,13 @@ func sampleValue(f *testportal.FieldInfo) any {
 	return nil
 }
 
-// place is where a thing is.
+// location identifies a record in the portal.
 type location struct {
 	typ, list int
 	id        int64
 }
 
-// written are the records that runs have added or updated.
+// writtenRecords returns the records that runs have added or updated.
 func (w *sandbox) writtenRecords() map[location]bool {
 	out := map[location]bool{}
 	for i, ch := range w.Emulator.History() {

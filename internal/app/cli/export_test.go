@@ -23,7 +23,7 @@ func exportAll(t *testing.T, c *cli, names []string) map[string]int {
 	for _, r := range listJSON(c, "--limit", "1000") {
 		id := fmt.Sprint(r.ID)
 		if r.State == "succeeded" && r.Writes == 0 {
-			if _, talk := c.run(exitFailure, "runs", "export", id); !strings.Contains(talk, "its history keeps no reads") {
+			if _, talk := c.run(exitFailure, "runs", "export", id); !strings.Contains(talk, "its history has no reads") {
 				t.Errorf("export of a run that wrote nothing: %s", talk)
 			}
 			continue
@@ -180,7 +180,7 @@ func TestExportWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, talk := c.run(exitFine, "runs", "export", id)
-	if !strings.Contains(talk, "does not pass with the rule as it is now") || !strings.Contains(out, "SUM: 1") {
+	if !strings.Contains(talk, "does not pass with the current rule") || !strings.Contains(out, "SUM: 1") {
 		t.Errorf("export with another rule: %s%s", talk, out)
 	}
 	if err := os.Remove(shipped); err != nil {

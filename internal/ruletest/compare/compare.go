@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// fits tells whether what a portal holds means what a test wants: 10.5 is
-// "10.50", true is "Y", null is nothing, a date is the same day in any form,
-// and /…/ is a regular expression. A record must hold what the wanted one
-// names; with exact it may hold nothing else.
+// Equal reports whether a value of a portal has the meaning that a test expects: 10.5
+// equals "10.50", true equals "Y", null equals an empty value, a date equals the same day
+// in every format, and /…/ is a regular expression. A record must have the fields of the
+// expected record; with exact it may have no others.
 func Equal(want, got any, exact bool) bool {
 	switch w := want.(type) {
 	case map[string]any:
@@ -51,14 +51,14 @@ func Equal(want, got any, exact bool) bool {
 	return equalScalar(want, got)
 }
 
-// noNumber is a wanted 0 in a field of an item. crm.item.add and update take 0
-// for empty, so that a portal holds nothing there.
+// ZeroNumber is an expected 0 in a number field of an item. crm.item.add and
+// crm.item.update store 0 as empty, so it equals an empty value.
 type ZeroNumber struct{}
 
-// String is how it was written.
+// String returns the text in the test file.
 func (ZeroNumber) String() string { return "0" }
 
-// same compares single values.
+// equalScalar compares single values.
 func equalScalar(want, got any) bool {
 	switch w := want.(type) {
 	case ZeroNumber:
@@ -88,7 +88,7 @@ func equalScalar(want, got any) bool {
 	return ok && also && a.Equal(b)
 }
 
-// flag reads a truth value as portals write it.
+// flag reads a boolean in the forms of the portal.
 func flag(v any) (yes, known bool) {
 	switch Text(v) {
 	case "Y", "1", "true":
@@ -113,8 +113,8 @@ var (
 	timeLayouts = [...]string{time.DateTime, "2006-01-02T15:04:05", "2006-01-02T15:04", "01/02/2006 03:04:05 pm", "02.01.2006 15:04:05"}
 )
 
-// sameDate compares moments in the forms of portals and of people. A day
-// without a time is the day that the other text names.
+// sameDate compares dates and times in the formats of portals and people. A date without
+// a time equals every time on that day.
 func sameDate(want, got string) bool {
 	if a, err := time.Parse(time.RFC3339, want); err == nil {
 		b, err := time.Parse(time.RFC3339, got)
@@ -131,7 +131,7 @@ func sameDate(want, got string) bool {
 	return a.Equal(b)
 }
 
-// wallClock reads a moment as a clock in the portal shows it.
+// wallClock reads a date or time in the portal's zone.
 func wallClock(s string) (t time.Time, dayOnly, ok bool) {
 	for _, layout := range dayLayouts {
 		if t, err := time.Parse(layout, s); err == nil {
@@ -152,9 +152,8 @@ func wallClock(s string) (t time.Time, dayOnly, ok bool) {
 	return time.Time{}, false, false
 }
 
-// shaped is what there is in the shape of what was wanted: where the two mean
-// the same it reads like the wanted one, and what was not asked for is left
-// out. So a diff of the two shows nothing but differences.
+// Shape returns got in the form of want, so that a diff shows only real differences.
+// Equal values get the text of want, and values that want does not name are omitted.
 func Shape(want, got any, exact bool) any {
 	if Equal(want, got, exact) {
 		return want

@@ -10,8 +10,8 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// render writes data as YAML-like lines, always in the same way: keys are
-// sorted, text is quoted where it could be taken for something else.
+// Render writes data as lines similar to YAML. Keys are sorted, and text is quoted if it
+// could be read as another type. Equal data gives equal lines.
 func Render(v any) []string {
 	switch x := v.(type) {
 	case map[string]any:
@@ -40,7 +40,7 @@ func Render(v any) []string {
 	return []string{scalarText(v)}
 }
 
-// under writes a key with its value: beside it, or below it.
+// under writes a key with its value, on the same line or below it.
 func under(key string, v any) []string {
 	lines := Render(v)
 	nested := false
@@ -77,7 +77,7 @@ func scalarText(v any) string {
 	return fmt.Sprint(v)
 }
 
-// plainText tells text that reads as itself in YAML.
+// IsPlain reports whether text needs no quotes in YAML.
 func IsPlain(s string) bool {
 	switch strings.ToLower(s) {
 	case "", "null", "true", "false", "~", "yes", "no", "on", "off":
@@ -90,14 +90,14 @@ func IsPlain(s string) bool {
 		!strings.HasSuffix(s, ":") && !strings.ContainsAny(s[:1], "-?:,[]{}#&*!|>'%@`=")
 }
 
-// around is how many equal lines a diff shows around a difference.
+// around is the number of equal lines that a diff shows around a difference.
 const around = 3
 
-// maxCells bounds the table that a diff is found with.
+// maxCells limits the memory for a diff.
 const maxCells = 4_000_000
 
-// unified returns the differences of two texts, "" when there are none: lines
-// that were wanted begin with -, those that there are with +.
+// Diff returns the differences of two texts, "" if they are equal. Lines of want start
+// with -, lines of got with +.
 func Diff(want, got []string) string {
 	edits := align(want, got)
 	keep := make([]bool, len(edits))
@@ -128,7 +128,7 @@ func Diff(want, got []string) string {
 	return b.String()
 }
 
-// edit is a line that stays, goes or comes.
+// edit is a line that is equal (' '), only in want ('-') or only in got ('+').
 type edit struct {
 	sign byte
 	line string

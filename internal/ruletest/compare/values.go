@@ -9,7 +9,7 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// empty tells what portals write where there is no value.
+// Empty reports whether v is one of the forms in which portals write a missing value.
 func Empty(v any) bool {
 	switch x := v.(type) {
 	case nil:
@@ -24,7 +24,7 @@ func Empty(v any) bool {
 	return false
 }
 
-// number reads a number, or text that is one.
+// Number reads a number, or text that contains one.
 func Number(v any) (num.Num, bool) {
 	switch x := v.(type) {
 	case num.Num:
@@ -47,7 +47,8 @@ func isNumber(v any) bool {
 	return false
 }
 
-// record is a JSON object; PHP writes an empty one as [].
+// Object returns v as a JSON object. It is nil for other values, also for [], which is
+// PHP's form of an empty object.
 func Object(v any) map[string]any {
 	m, _ := v.(map[string]any)
 	return m
@@ -58,7 +59,7 @@ func Array(v any) []any {
 	return l
 }
 
-// text writes a scalar down, nil as nothing.
+// Text returns a scalar as text, and "" for nil.
 func Text(v any) string {
 	if v == nil {
 		return ""
@@ -66,7 +67,7 @@ func Text(v any) string {
 	return fmt.Sprint(v)
 }
 
-// numbersFirst returns keys in the order of their numbers.
+// SortedByNumber returns the keys of m in numeric order.
 func SortedByNumber[T any](m map[string]T) []string {
 	var keys []string
 	for k := range m {

@@ -15,7 +15,7 @@ func (w *recording) readElements(params map[string]any, result any) {
 	w.lists[id] = true
 	if typ := compare.Text(params["IBLOCK_TYPE_ID"]); typ != "lists" && typ != "" {
 		w.incomplete = true
-		w.warn("tests have no lists of type %s", typ)
+		w.warn("tests do not support lists of type %s", typ)
 		return
 	}
 	for _, r := range compare.Array(result) {
@@ -37,7 +37,7 @@ func (w *recording) readElements(params map[string]any, result any) {
 	}
 }
 
-// valuesOf takes the values out of {valueId: value}.
+// valuesOf returns the values of {valueId: value}.
 func valuesOf(v any) any {
 	m, ok := v.(map[string]any)
 	if !ok {
@@ -59,7 +59,7 @@ func valuesOf(v any) any {
 	return out
 }
 
-// label is how the test calls a property.
+// label returns the name of a property in tests.
 func (w *recording) label(list int, name string) string {
 	for _, f := range w.run.Record.Lists[strconv.Itoa(list)] {
 		if f.Name == name {

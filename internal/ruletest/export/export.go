@@ -17,36 +17,34 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// Recorded is a run of which a test can be made.
+// Run is a run in the history that can be exported as a test.
 type Run struct {
 	// Actions are the actions that rules may use.
 	Actions []*engine.Action
-	// Name is the test's name, Comment what stands above it.
+	// Name is the name of the test, Comment the text above it.
 	Name, Comment string
-	// RuleFile is the rule file as it is now, Rules how the test names it.
+	// RuleFile is the path of the current rule file, Rules its path in the test.
 	RuleFile, Rules string
-	// Record is the history of one attempt. A brief one holds no reads.
+	// Record is the history of one attempt. A brief record has no reads.
 	Record *history.Record
-	// Entity is what the run was about, Code and Data the event as the portal
-	// sent it, Time when.
+	// Entity is the run's entity. Code, Data and Time are those of the event from the portal.
 	Entity engine.Entity
 	Code   string
 	Data   map[string]any
 	Time   time.Time
-	// Parked is the error with which the attempt failed for good; "" when it
-	// did not.
+	// Parked is the error with which the attempt was parked, "" if it was not.
 	Parked string
-	// KeepNames leaves names and texts as they are. Otherwise they are masked,
-	// each text always by the same mask, and numbers stay.
+	// KeepNames turns masking off. Otherwise names and texts are masked, equal texts by
+	// equal masks. Numbers are never masked.
 	KeepNames bool
 }
 
-// ErrNoReads is returned for a run whose history keeps no reads.
-var ErrNoReads = errors.New("its history keeps no reads: the run wrote nothing")
+// ErrNoReads is the error for a run whose history has no reads.
+var ErrNoReads = errors.New("its history has no reads because the run wrote nothing")
 
-// Export makes a test of a run: what it has read is the given portal, what it
-// wrote are the expected calls. The warnings say what could not be told, and
-// whether the test fails with the rule as it is now.
+// FromRun writes a run as a test file. The data that the run read is the given data, and
+// its writes are the expected calls. The warnings report what a test cannot express, and
+// whether the test fails with the current rule.
 func FromRun(ctx context.Context, r Run) (text []byte, warnings []string, err error) {
 	if r.Record.Brief {
 		return nil, nil, ErrNoReads
@@ -64,7 +62,7 @@ func FromRun(ctx context.Context, r Run) (text []byte, warnings []string, err er
 	}
 	x.text.calls = a.recorded
 	if !a.passes {
-		rec.warn("the test does not pass with the rule as it is now: the rule has changed since, or what it read is not all kept")
+		rec.warn("the test does not pass with the current rule: the rule has changed since, or the record is not complete")
 	}
 	if !r.KeepNames {
 		if err := x.mask(ctx, a.passes); err != nil {
@@ -77,14 +75,14 @@ func FromRun(ctx context.Context, r Run) (text []byte, warnings []string, err er
 	return x.text.yaml(r.Rules), rec.warnings, nil
 }
 
-// exporter makes the test of a run.
+// exporter tries the test of a run and improves it.
 type exporter struct {
 	rec  *recording
 	text *testText
 }
 
-// prove runs the test as b24rules test would. Proofs that do not hold are left
-// out of it, with the reason.
+// runChecks runs the test as b24rules test does. The test skips the built-in checks that
+// fail, with the reason.
 func (x *exporter) runChecks(ctx context.Context) error {
 	t, err := x.trial()
 	if err != nil {
@@ -102,17 +100,17 @@ func (x *exporter) runChecks(ctx context.Context) error {
 		if x.text.skip == nil {
 			x.text.skip = map[string]string{}
 		}
-		x.text.skip[f.Check] = "did not hold when the run was exported"
+		x.text.skip[f.Check] = "failed when the run was exported"
 		if len(x.rec.refuse) > 0 {
-			x.text.skip[f.Check] = "the portal refuses what the run does"
+			x.text.skip[f.Check] = "the portal refuses a call of the run"
 			continue
 		}
-		x.rec.warn("the proof %s does not hold and is skipped: %s", f.Check, f.Message)
+		x.rec.warn("the built-in check %s fails and is skipped: %s", f.Check, f.Message)
 	}
 	return nil
 }
 
-// try plays the run in the world that it has read.
+// playAgain plays the run on a portal with the data that it read.
 func (x *exporter) playAgain(ctx context.Context) (trialResult, error) {
 	t, err := x.trial()
 	if err != nil {
@@ -132,18 +130,18 @@ func (x *exporter) playAgain(ctx context.Context) (trialResult, error) {
 	return a, err
 }
 
-// attempt is what came of a trial.
+// trialResult is the result of a trial.
 type trialResult struct {
 	trial *ruletest.Trial
-	// recorded are the calls that the record tells of, as tests write them.
+	// recorded are the writing calls of the record, in the form of tests.
 	recorded []testfile.Call
-	// made are the writing calls that the rule made now.
+	// made are the writing calls of the current rule.
 	made []bitrix.Call
-	// passes says that these are the same, and that the run ended as it did.
+	// passes is true if both are equal and the run ended in the same way.
 	passes bool
 }
 
-// trial reads the test that was made of the run, from a folder of its own.
+// trial writes the test to a temporary folder and reads it.
 func (x *exporter) trial() (*ruletest.Trial, error) {
 	dir, err := os.MkdirTemp("", "b24rules")
 	if err != nil {
@@ -166,7 +164,7 @@ func (x *exporter) trial() (*ruletest.Trial, error) {
 		return nil, err
 	}
 	if list.HasErrors() {
-		return nil, fmt.Errorf("the run cannot be told as a test: %s", strings.ReplaceAll(list.Err().Error(), dir+string(filepath.Separator), ""))
+		return nil, fmt.Errorf("the run cannot be written as a test: %s", strings.ReplaceAll(list.Err().Error(), dir+string(filepath.Separator), ""))
 	}
 	return t, nil
 }

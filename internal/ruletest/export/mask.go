@@ -16,14 +16,14 @@ import (
 	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
 
-// masks are what stands for names and texts. nil masks nothing.
+// masks replaces names and texts. A nil *masks replaces nothing.
 type masks struct {
 	texts map[string]string
-	codes map[string]string // of elements
-	// prefixes of codes, for those of rows that are gone.
+	codes map[string]string // codes of elements
+	// prefixes of codes, for elements whose rows do not exist any more.
 	prefixes map[string]string
 	replacer *strings.Replacer
-	remover  *strings.Replacer // takes the texts out
+	remover  *strings.Replacer // removes the texts
 }
 
 // value masks the texts in a value.
@@ -65,7 +65,7 @@ func (m *masks) text(s string) string {
 	return m.replacer.Replace(s)
 }
 
-// code is the code that the element has when its key is masked.
+// code returns the code of an element whose key is masked.
 func (m *masks) code(code string) string {
 	if m == nil {
 		return code
@@ -81,13 +81,13 @@ func (m *masks) code(code string) string {
 	return code
 }
 
-// masker finds the texts that tell of people and things.
+// masker finds the texts that can identify people or products.
 type masker struct {
 	w      *recording
 	texts  map[string]string
 	counts map[string]int
-	keep   map[string]bool // choices
-	words  map[string]bool // of the rule file
+	keep   map[string]bool // list options
+	words  map[string]bool // words of the rule file
 }
 
 var (
@@ -97,8 +97,8 @@ var (
 	looksLikeTel  = regexp.MustCompile(`^\+?[\d\s()\-]{7,}$`)
 )
 
-// tells reports whether a text may say who or what something is about. Words in
-// capitals are codes, save where names stand.
+// isSensitive reports whether a text can identify a person or a product. A word in
+// capitals is a code unless it is a name.
 func (k *masker) isSensitive(s string, isName bool) bool {
 	if k.keep[s] || k.quoted(s) {
 		return false
@@ -120,16 +120,16 @@ func (k *masker) quoted(s string) bool {
 	return strings.Contains(k.w.ruleText, `"`+s+`"`) || strings.Contains(k.w.ruleText, `'`+s+`'`)
 }
 
-// name gives a name a mask.
+// name assigns a mask to a name.
 func (k *masker) name(what string, v any) {
 	if s, ok := v.(string); ok && k.isSensitive(s, true) {
 		k.assign(what, s)
 	}
 }
 
-// own reports whether a text is made of names that have masks and of the rule's
-// own words: "Tile × 3", "Invoice 5". As a whole it would be no longer what the
-// rule makes.
+// isRuleText reports whether a text consists only of masked names and words of the rule,
+// such as "Tile × 3" or "Invoice 5". Such a text must not be masked as a whole, because
+// the rule would not produce the mask.
 func (k *masker) isRuleText(s string, names *masks) bool {
 	if looksLikeTel.MatchString(s) {
 		return false
@@ -146,7 +146,7 @@ func wordsOf(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) })
 }
 
-// text gives the texts in a value their masks, unless they are the rule's own.
+// text assigns masks to the texts in a value, except to texts of the rule.
 func (k *masker) text(what string, v any, names *masks) {
 	switch x := v.(type) {
 	case string:
@@ -171,9 +171,9 @@ func (k *masker) assign(what, s string) {
 	}
 }
 
-// mask gives all texts their masks. same says that the rule of now does what
-// the record tells; then what it does with the masked texts is expected, else
-// the masked calls of the record.
+// mask masks all texts. If same is true, the current rule makes the recorded calls; then
+// the test expects its calls with the masked texts. Otherwise the test expects the masked
+// recorded calls.
 func (x *exporter) mask(ctx context.Context, same bool) error {
 	w := x.rec
 	k := &masker{w: w, texts: map[string]string{}, counts: map[string]int{}, keep: map[string]bool{}, words: map[string]bool{}}
@@ -232,7 +232,7 @@ func (x *exporter) mask(ctx context.Context, same bool) error {
 	return x.expectMasked(ctx, same)
 }
 
-// newMasks replaces the longest texts first.
+// newMasks returns masks that replace the longest texts first.
 func newMasks(texts map[string]string) *masks {
 	var replaced, removed []string
 	for _, t := range longestFirst(texts) {
@@ -245,7 +245,7 @@ func newMasks(texts map[string]string) *masks {
 	}
 }
 
-// longestFirst are the texts that can be looked for in others.
+// longestFirst returns the texts that can be replaced inside other texts.
 func longestFirst(texts map[string]string) []string {
 	var out []string
 	for t := range texts {
@@ -257,8 +257,8 @@ func longestFirst(texts map[string]string) []string {
 	return out
 }
 
-// bare is the same run without what it keeps up to date: no elements, and of
-// items those of the run's own type.
+// bare returns the same run without the records that the rule writes: no elements, and
+// only items of the run's own type.
 func (x *exporter) bare(m *masks) *exporter {
 	rec := *x.rec
 	rec.elements, rec.refuse = nil, nil
@@ -269,8 +269,8 @@ func (x *exporter) bare(m *masks) *exporter {
 	return &exporter{rec: &rec, text: &testText{rec: &rec, masks: m}}
 }
 
-// maskCodes finds the codes that elements get when their keys are masked: a run
-// that finds no elements adds them all, in the order of the rows.
+// maskCodes finds the codes of elements whose keys are masked. A run that finds no elements
+// adds all of them in the order of the rows.
 func (x *exporter) maskCodes(ctx context.Context, m *masks) error {
 	if len(x.rec.elements) == 0 {
 		return nil
@@ -301,10 +301,10 @@ func (x *exporter) maskCodes(ctx context.Context, m *masks) error {
 	return nil
 }
 
-// expectMasked sets the calls to expect in the masked world.
+// expectMasked sets the expected calls for the masked data.
 func (x *exporter) expectMasked(ctx context.Context, same bool) error {
 	if !same || x.rec.incomplete {
-		return nil // the record's calls are masked as they are written
+		return nil // the recorded calls are masked when they are written
 	}
 	a, err := x.playAgain(ctx)
 	if err != nil {
@@ -320,7 +320,7 @@ func (x *exporter) expectMasked(ctx context.Context, same bool) error {
 		sameShape = strings.EqualFold(made[i].Method, recorded[i].Method)
 	}
 	if !sameShape {
-		x.rec.warn("with masked names the rule does something else: --keep-names keeps them")
+		x.rec.warn("with masked names the rule makes other calls (use --keep-names to turn masking off)")
 		return nil
 	}
 	x.text.calls, x.text.callsAreMasked = made, true

@@ -16,13 +16,12 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// recordedWorld is what a run has read and written.
+// recording holds the data that a run has read and its writes.
 type recording struct {
 	run      Run
 	ruleText string
 	warnings []string
-	// incomplete says that the record or the portal left something open, so
-	// that the calls say nothing.
+	// incomplete is true if something is missing, so that calls cannot be compared.
 	incomplete bool
 
 	items    map[int]map[int64]*recordedItem
@@ -30,9 +29,9 @@ type recording struct {
 	answers  map[string]any
 	refuse   map[string]string
 	answered map[string]bool // methods that the portal did not refuse
-	added    map[string]bool // elements that the run itself has made
+	added    map[string]bool // elements that the run has added
 	writes   []bitrix.Call
-	lists    map[int]bool // that appear
+	lists    map[int]bool // lists in the record
 }
 
 type recordedItem struct {
@@ -60,12 +59,12 @@ func (w *recording) warn(format string, args ...any) {
 	}
 }
 
-// read goes through the commands of the record.
+// read reads the commands of the record.
 func (w *recording) read() {
 	r := w.run.Record
 	if r.More > 0 {
 		w.incomplete = true
-		w.warn("the record tells of the first commands only: %d more are missing", r.More)
+		w.warn("the record has only the first commands, %d more are missing", r.More)
 	}
 	w.commands(r.Commands, "")
 	for _, s := range r.Steps {
@@ -75,7 +74,7 @@ func (w *recording) read() {
 		if w.answered[method] {
 			delete(w.refuse, method)
 			w.incomplete = true
-			w.warn("%s was refused in one call and taken in another: a test cannot tell that", method)
+			w.warn("%s was refused in one call and accepted in another, which a test cannot express", method)
 		}
 	}
 	if w.run.Parked != "" && len(w.refuse) == 0 && w.incomplete {
@@ -87,16 +86,16 @@ func (w *recording) commands(list []history.CommandRecord, action string) {
 	for _, c := range list {
 		if c.Cut {
 			w.incomplete = true
-			w.warn("the record is cut: %s is not whole", c.Method)
+			w.warn("the record was cut, %s is not complete", c.Method)
 		}
 		w.command(c, action)
 	}
 }
 
-// native are errors that the emulator makes by itself.
+// emulatorErrors are errors that the emulator returns too.
 var emulatorErrors = []string{bitrix.CodeNotFound, "ERROR_ELEMENT_ALREADY_EXISTS", "ERROR_ELEMENT_NOT_FOUND", "OWNER_NOT_FOUND"}
 
-// passing are errors that say nothing of the call: it may succeed another time.
+// transientErrors are errors that do not depend on the call. A repeated call can succeed.
 var transientErrors = []string{
 	bitrix.CodeNetwork, bitrix.CodeBadAnswer, bitrix.CodeQueryLimit, bitrix.CodeOperationLimit, bitrix.CodeOverload, bitrix.CodeMoved, "INTERNAL_SERVER_ERROR", "error",
 }
@@ -106,7 +105,7 @@ func (w *recording) command(c history.CommandRecord, action string) {
 	method := strings.ToLower(c.Method)
 	call := action == "call"
 	if c.Method == action { // a request to another system has the name of its action
-		delete(compare.Object(params["headers"]), engine.KeyHeader) // another run has another one
+		delete(compare.Object(params["headers"]), engine.KeyHeader) // it differs in every run
 		call = true
 	}
 	if c.Write {
@@ -134,14 +133,14 @@ func (w *recording) command(c history.CommandRecord, action string) {
 	case call:
 		if before, ok := w.answers[c.Method]; ok && !compare.Equal(before, withoutNull(result), true) {
 			w.incomplete = true
-			w.warn("%s was called several times with different answers; the test gives the first one always", c.Method)
+			w.warn("%s was called several times with different answers; the test always returns the first one", c.Method)
 			return
 		}
 		w.answers[c.Method] = withoutNull(result)
 	}
 }
 
-// withoutNull leaves out what an answer has no value for.
+// withoutNull removes null values.
 func withoutNull(v any) any {
 	m, ok := v.(map[string]any)
 	if !ok {
@@ -156,13 +155,13 @@ func withoutNull(v any) any {
 	return out
 }
 
-// failure makes a refusal of a command that failed.
+// failure records a failed command as a refusal.
 func (w *recording) failure(c history.CommandRecord, method string) {
 	switch {
 	case method == "crm.item.get" && c.Code == "" || slices.Contains(emulatorErrors, strings.ToUpper(c.Code)):
 	case slices.Contains(transientErrors, c.Code):
 		w.incomplete = true
-		w.warn("%s failed on the way to the portal: the test leaves that out", c.Method)
+		w.warn("%s failed on the way to the portal; the test omits this", c.Method)
 	default:
 		w.refuse[c.Method] = c.Code
 	}
@@ -189,12 +188,12 @@ func intOf(v any) int {
 	return n
 }
 
-// item is the item of a type, new when it was not known. nil is a type that a
-// test cannot hold.
+// item returns the item of a type and creates it if necessary. nil means that tests do not
+// support the type.
 func (w *recording) item(typ int, id int64) *recordedItem {
 	if typ < schemas.FirstDynamicType && testportal.BuiltinKeys[typ] == "" {
 		w.incomplete = true
-		w.warn("tests have no items of type %d: what the run read of them is left out", typ)
+		w.warn("tests do not support items of type %d; the data that the run read of them is omitted", typ)
 		return nil
 	}
 	if w.items[typ] == nil {
@@ -208,7 +207,7 @@ func (w *recording) item(typ int, id int64) *recordedItem {
 	return x
 }
 
-// rowsFields are kept of every product row; others when the rule names them.
+// rowsFields are always exported; other fields of a product row if the rule names them.
 var rowsFields = []string{"productId", "productName", "price", "quantity"}
 
 func (w *recording) productRows(params map[string]any, result any) {
@@ -220,7 +219,7 @@ func (w *recording) productRows(params map[string]any, result any) {
 	}
 	rows := compare.Array(result)
 	if len(rows) == 0 {
-		// No rows, or no owner: that is told by other commands.
+		// Either the owner has no rows or it does not exist. Other commands show which.
 		if x := w.items[typ][owner]; x != nil {
 			x.rows, x.hasRows = nil, true
 		}
@@ -287,7 +286,7 @@ func (w *recording) readItems(params map[string]any, result any) {
 				continue
 			}
 			if whole != nil && name != "title" && !w.named(name) {
-				continue // an item has dozens of fields, and the rule reads a few
+				continue // an item has dozens of fields, and the rule reads only a few
 			}
 			x.fields[name] = w.fieldText(strconv.Itoa(typ), w.run.Record.Types, name, v)
 		}
@@ -307,7 +306,7 @@ func (w *recording) named(name string) bool {
 	return false
 }
 
-// fieldText is a field's value as tests write it: choices by their texts.
+// fieldText returns a field's value in the form of tests: list options as text.
 func (w *recording) fieldText(of string, described map[string][]history.FieldRecord, name string, v any) any {
 	i := slices.IndexFunc(described[of], func(f history.FieldRecord) bool { return f.Name == name })
 	if i < 0 {
@@ -331,7 +330,7 @@ func optionOf(options map[string]string, v any) any {
 	return v
 }
 
-// outcome is how the run must end, and a part of its error.
+// outcome returns the expected outcome and a part of the expected error.
 func (w *recording) outcome() (word, errorText string) {
 	switch {
 	case w.run.Parked == "":
@@ -341,7 +340,7 @@ func (w *recording) outcome() (word, errorText string) {
 	}
 	last := w.run.Record.Steps
 	if n := len(last); n > 0 && len(w.refuse) == 0 {
-		// Up to what may be data of the portal.
+		// The rest of the text can contain data of the portal.
 		errorText, _, _ = strings.Cut(last[n-1].Error, `"`)
 		errorText = strings.TrimSpace(errorText)
 	}

@@ -39,8 +39,8 @@ func (d *document) empty() bool { return len(d.Content) == 0 }
 
 var plainNumber = regexp.MustCompile(`^-?(0|[1-9]\d{0,15})(\.\d{1,10})?$`)
 
-// scalarNode writes a scalar: numbers as numbers, also those that a portal has
-// sent as text, for values compare by what they mean.
+// scalarNode writes a scalar. A number that the portal sent as text becomes a number,
+// because values are compared by meaning.
 func scalarNode(v any) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode}
 	switch x := v.(type) {
@@ -65,7 +65,7 @@ func scalarNode(v any) *yaml.Node {
 	return n
 }
 
-// node writes any value, records in one line.
+// node writes any value. A record is written on one line.
 func node(v any) *yaml.Node {
 	switch x := v.(type) {
 	case map[string]any:
@@ -84,7 +84,7 @@ func node(v any) *yaml.Node {
 	return scalarNode(v)
 }
 
-// fieldOrder puts what people look for first.
+// fieldOrder returns the names of m, the most important ones first.
 func fieldOrder(m map[string]any) []string {
 	first := []string{"ID", "CODE", "NAME", "title", "productId", "productName", "price", "quantity", "entityTypeId", "id", "IBLOCK_ID", "ELEMENT_ID"}
 	rank := func(name string) int {
@@ -105,11 +105,11 @@ func fieldOrder(m map[string]any) []string {
 type testText struct {
 	rec   *recording
 	calls []testfile.Call
-	// callsMasked says that the calls hold masks already.
+	// callsAreMasked is true if calls contain masks already.
 	callsAreMasked bool
-	// skip are proofs that the run does not fit, with the reason.
+	// skip holds the built-in checks that the test skips, with the reason.
 	skip  map[string]string
-	masks *masks // nil while nothing is masked
+	masks *masks // nil if nothing is masked
 }
 
 // yaml writes the test file.
@@ -137,7 +137,7 @@ func (w *testText) yaml(rules string) []byte {
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
 	if err := e.Encode(&root.Node); err != nil {
-		panic(err) // nodes of ours can be written
+		panic(err) // these nodes can always be encoded
 	}
 	return b.Bytes()
 }
@@ -150,7 +150,7 @@ func (w *testText) inputsNode() *document {
 	return d
 }
 
-// portalNode describes the types and lists, as far as the run needs them.
+// portalNode describes the types and lists that the run needs.
 func (w *testText) portalNode() *document {
 	out := mapping()
 	types := mapping()
@@ -209,7 +209,7 @@ func (w *testText) typeNode(typ int, fields *document) *yaml.Node {
 	return &d.Node
 }
 
-// typeColumns are the custom fields that the rule names or that something has.
+// typeColumns returns the custom fields that the rule names or an item has.
 func (w *testText) typeColumns(fields []history.FieldRecord) *document {
 	d := mapping()
 	for _, f := range fields {
@@ -318,7 +318,7 @@ func (w *testText) itemNode(x *recordedItem) *yaml.Node {
 	return &d.add(testportal.RowsKey, rows).Node
 }
 
-// eventNode writes the event, short where that says everything.
+// eventNode writes the event, in the short form if possible.
 func (w *testText) eventNode() *yaml.Node {
 	id := w.rec.run.Entity.ID
 	if f := compare.Object(w.rec.run.Data["FIELDS"]); f != nil && compare.Text(f["ID"]) != "" {

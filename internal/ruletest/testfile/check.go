@@ -12,8 +12,7 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// fileChecker holds a test file against its rules and the portal that it
-// describes.
+// fileChecker checks a test file against its rules and its portal.
 type fileChecker struct {
 	testportal.DataChecker
 	file *File
@@ -30,13 +29,13 @@ func (f *File) check(list *diag.List) error {
 	c := fileChecker{testportal.DataChecker{Schema: w.Schema, List: list}, f}
 	c.CustomFields(f.Content.Portal.Columns)
 	if v := f.Content.Version; v != "" && v != "1" {
-		list.Errorf(diag.Pos{File: f.name, Line: 1, Column: 1}, "invalid-value", "version %q is not known, this is version 1", v)
+		list.Errorf(diag.Pos{File: f.name, Line: 1, Column: 1}, "invalid-value", "unknown version %q, the current version is 1", v)
 	}
 	c.inputNames(f.Content.Inputs)
 	taken := map[string]diag.Pos{}
 	for _, t := range f.Content.Tests {
 		if before, twice := taken[t.Name.Text]; twice {
-			list.Errorf(t.Name.Pos, "duplicate-name", "the name %q is taken by line %d", t.Name.Text, before.Line)
+			list.Errorf(t.Name.Pos, "duplicate-name", "the name %q is already used in line %d", t.Name.Text, before.Line)
 		}
 		taken[t.Name.Text] = t.Name.Pos
 		c.test(t)
@@ -48,9 +47,9 @@ func (c *fileChecker) test(t *Test) {
 	c.inputNames(t.Inputs)
 	c.bind(t)
 	for _, skip := range t.SkipProofs {
-		checkWord(c.List, skip.Pos, "proof", skip.Name, CheckNames())
+		checkWord(c.List, skip.Pos, "check", skip.Name, CheckNames())
 		if strings.TrimSpace(compare.Text(skip.Value)) == "" {
-			c.List.Errorf(skip.ValuePos, "invalid-value", "to skip the proof %s needs a reason", skip.Name)
+			c.List.Errorf(skip.ValuePos, "invalid-value", "skipping the check %s needs a reason", skip.Name)
 		}
 	}
 	for i, a := range t.Phases() {
@@ -73,7 +72,7 @@ func (c *fileChecker) inputNames(given inputs) {
 	}
 }
 
-// bind checks that every input has a value that fits.
+// bind checks that every input has a value of its type.
 func (c *fileChecker) bind(t *Test) {
 	merged := MergeInputs(c.file.Content.Inputs, t.Inputs)
 	for _, s := range c.file.Sets {
@@ -92,7 +91,8 @@ func (c *fileChecker) bind(t *Test) {
 	}
 }
 
-// mergeInputs lets the inputs of a test win over those of its file.
+// MergeInputs returns the inputs of a test and of its file. Those of the test take
+// precedence.
 func MergeInputs(file, test inputs) inputs {
 	out := slices.Clone(test)
 	for _, in := range file {
@@ -118,7 +118,7 @@ func (c *fileChecker) scene(s *Scenario) {
 	if s.Calls != nil {
 		for _, w := range s.Calls.List {
 			if m, known := schemas.LookupMethod(w.Method); known && m.Effect == schemas.Read {
-				c.List.Errorf(s.Calls.Pos, "invalid-value", "calls lists the writing calls, %s reads", w.Method)
+				c.List.Errorf(s.Calls.Pos, "invalid-value", "calls lists only writing calls, and %s reads", w.Method)
 			}
 		}
 	}
@@ -133,7 +133,8 @@ func (c *fileChecker) scene(s *Scenario) {
 	c.expected(s.Expect)
 }
 
-// expected checks the names of what must be there and gives each field its own.
+// expected checks the field names of the expected records and replaces them by the
+// names that the portal uses.
 func (c *fileChecker) expected(e *expectation) {
 	byType := e.ByType()
 	for _, typ := range slices.Sorted(maps.Keys(byType)) {

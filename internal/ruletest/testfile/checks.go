@@ -1,25 +1,25 @@
 package testfile
 
-// proof is something that holds for every rule, whatever its test expects.
+// BuiltinCheck is a check that every test runs in addition to its own expectations.
 type BuiltinCheck struct {
 	Name string
-	// doc says what is proven, for the manual and the reports.
+	// doc describes the check in the editor schema.
 	doc string
 }
 
-// proofs in the order in which they are run and told.
+// BuiltinChecks are the checks in the order in which they run and are reported.
 var BuiltinChecks = [...]BuiltinCheck{
 	{"second_run", "a second run after each event writes nothing"},
-	{"doubled", "an event that comes twice ends in the same state"},
-	{"shuffled", "product rows in another order end in the same state"},
-	{"resaved", "product rows saved anew, with new ids and in another order, change nothing"},
-	{"crash", "a crash after any single write and a retry end in the same state"},
-	{"after_delete", "an update that comes after the deletion changes nothing"},
-	{"unmanaged", "fields that the rule does not manage stay as they were"},
-	{"duplicates", "no two things with one key ever existed"},
+	{"doubled", "an event that arrives twice leads to the same state"},
+	{"shuffled", "product rows in another order lead to the same state"},
+	{"resaved", "product rows that are saved again, with new ids and in another order, change nothing"},
+	{"crash", "a crash after any single write and a retry lead to the same state"},
+	{"after_delete", "an update that arrives after the deletion changes nothing"},
+	{"unmanaged", "fields that the rule does not manage keep their values"},
+	{"duplicates", "no two records with the same key ever existed"},
 }
 
-// ProofNames are the names that skip_proofs takes, in the order of the proofs.
+// CheckNames returns the names that skip_proofs accepts, in the order of the checks.
 func CheckNames() []string {
 	out := make([]string, len(BuiltinChecks))
 	for i, p := range BuiltinChecks {

@@ -6,8 +6,8 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Schema returns the JSON Schema of test files for editors, made of the structs
-// that they are read into.
+// Schema returns the JSON Schema of test files for editors, built from the structs into
+// which they are decoded.
 func Schema() yamlfile.Schema {
 	root := yamlfile.SchemaFor[content]()
 	root["$schema"] = yamlfile.SchemaDraft
@@ -15,7 +15,7 @@ func Schema() yamlfile.Schema {
 	return root
 }
 
-// What types take that read themselves.
+// The schemas of types with their own UnmarshalNode.
 
 // NodeSchema implements yamlfile.NodeSchema.
 func (v *name) NodeSchema() yamlfile.Schema {
@@ -37,13 +37,13 @@ func (v *inputs) NodeSchema() yamlfile.Schema { return yamlfile.MapSchema(yamlfi
 func (v *skips) NodeSchema() yamlfile.Schema {
 	properties := yamlfile.Schema{}
 	for _, p := range BuiltinChecks {
-		properties[p.Name] = yamlfile.TextSchema().Described("why it does not hold here: "+p.doc, "", "")
+		properties[p.Name] = yamlfile.TextSchema().Described("why this rule fails the check: "+p.doc, "", "")
 	}
 	return yamlfile.Schema{"type": []string{"object", "null"}, "additionalProperties": false, "properties": properties}
 }
 
-// NodeSchema implements yamlfile.NodeSchema. Codes with an id behind them cannot
-// be completed, so an editor is offered the beginnings.
+// NodeSchema implements yamlfile.NodeSchema. An editor cannot
+// complete a code with an id after it, so the schema offers examples to start from.
 func (e *Event) NodeSchema() yamlfile.Schema {
 	var begin []yamlfile.Schema
 	for _, known := range schemas.Events() {

@@ -10,30 +10,29 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// expectation is what the portal must hold after an event.
+// expectation is the expected data of the portal after an event.
 type expectation struct {
-	Partial   bool                        `yaml:"partial" default:"false" doc:"other things may be there too"`
-	Deals     *ExpectedRecords            `yaml:"deals" doc:"the deals that must be there: a list in any order, or by their ids" example:"{759: {title: Roof}}"`
-	Leads     *ExpectedRecords            `yaml:"leads" doc:"the leads that must be there"`
-	Contacts  *ExpectedRecords            `yaml:"contacts" doc:"the contacts that must be there"`
-	Companies *ExpectedRecords            `yaml:"companies" doc:"the companies that must be there"`
-	Quotes    *ExpectedRecords            `yaml:"quotes" doc:"the estimates that must be there"`
-	Invoices  *ExpectedRecords            `yaml:"invoices" doc:"the smart invoices that must be there"`
-	Items     map[string]*ExpectedRecords `yaml:"items" doc:"the items that must be there, by entityTypeId" example:"{1038: [{ufCrm5Total: 99}]}"`
-	Elements  map[string]*ExpectedRecords `yaml:"elements" doc:"the elements that must be there, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile}]}"`
+	Partial   bool                        `yaml:"partial" default:"false" doc:"other records may exist too"`
+	Deals     *ExpectedRecords            `yaml:"deals" doc:"the expected deals: a list in any order, or by id" example:"{759: {title: Roof}}"`
+	Leads     *ExpectedRecords            `yaml:"leads" doc:"the expected leads"`
+	Contacts  *ExpectedRecords            `yaml:"contacts" doc:"the expected contacts"`
+	Companies *ExpectedRecords            `yaml:"companies" doc:"the expected companies"`
+	Quotes    *ExpectedRecords            `yaml:"quotes" doc:"the expected estimates"`
+	Invoices  *ExpectedRecords            `yaml:"invoices" doc:"the expected smart invoices"`
+	Items     map[string]*ExpectedRecords `yaml:"items" doc:"the expected items, by entityTypeId" example:"{1038: [{ufCrm5Total: 99}]}"`
+	Elements  map[string]*ExpectedRecords `yaml:"elements" doc:"the expected elements, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile}]}"`
 }
 
-// wanted is the set of things that must be there: by their ids, or a list
-// whose order does not matter.
+// ExpectedRecords is a set of expected records: by id, or a list in any order.
 type ExpectedRecords struct {
 	Pos  diag.Pos
 	List []ExpectedRecord
 }
 
-// wantedThing is one thing and those of its fields that matter.
+// ExpectedRecord is one record with the fields that a test names.
 type ExpectedRecord struct {
-	ID     string // "" when it does not matter
-	Gone   bool   // it must not be there
+	ID     string // "" if the test names no id
+	Gone   bool   // the record must not exist
 	pos    diag.Pos
 	Fields testportal.Fields
 }
@@ -56,7 +55,7 @@ func (w *ExpectedRecords) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.Lis
 	for _, e := range m.Entries {
 		x := ExpectedRecord{ID: e.Name, pos: f.Pos(e.Key)}
 		if _, err := strconv.ParseInt(e.Name, 10, 64); err != nil {
-			list.Errorf(x.pos, "wrong-type", "want a list of records, or ids with their fields; %q is no id", e.Name).Hint = "- {" + e.Name + ": …}"
+			list.Errorf(x.pos, "wrong-type", "expected a list of records, or ids with their fields; %q is not an id", e.Name).Hint = "- {" + e.Name + ": …}"
 			continue
 		}
 		if v := yamlfile.Resolve(e.Value); v.Kind == yaml.ScalarNode && v.ShortTag() == "!!null" {
@@ -69,7 +68,7 @@ func (w *ExpectedRecords) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.Lis
 	return list
 }
 
-// byType returns what is expected of items, by type.
+// ByType returns the expected items by entityTypeId.
 func (e *expectation) ByType() map[int]*ExpectedRecords {
 	out := map[int]*ExpectedRecords{}
 	for typ, set := range map[int]*ExpectedRecords{

@@ -17,49 +17,49 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// layout is a test file as it is written.
+// content is a decoded test file.
 type content struct {
-	Version string           `yaml:"version" doc:"1; may be left out"`
-	Rules   names            `yaml:"rules" doc:"the rule file under test, or a list of them, seen from this file; the file of the same name without _test when it is not given" example:"deal-shipments.yaml"`
+	Version string           `yaml:"version" doc:"1; optional"`
+	Rules   names            `yaml:"rules" doc:"the rule file under test, or a list of rule files, relative to this file; by default the file with the same name without _test" example:"deal-shipments.yaml"`
 	Inputs  inputs           `yaml:"inputs" doc:"values for the inputs of the rule files" example:"{list: 47}"`
-	Portal  testportal.Setup `yaml:"portal" doc:"what people have set up in the portal: demo, or its types and lists" example:"demo"`
+	Portal  testportal.Setup `yaml:"portal" doc:"the settings of the portal: demo, or its types and lists" example:"demo"`
 	Tests   []*Test          `yaml:"tests" validate:"required" doc:"the tests, at least one"`
 }
 
-// test is one entry of tests.
+// Test is one test of a file.
 type Test struct {
-	Name       name            `yaml:"name" validate:"required" doc:"what must be so; --run chooses by it" example:"a won deal gets an element for each row"`
-	Inputs     inputs          `yaml:"inputs" doc:"values for inputs in this test alone"`
-	Given      testportal.Data `yaml:"given" doc:"what the portal holds before the event"`
+	Name       name            `yaml:"name" validate:"required" doc:"the expected behaviour in words; --run selects tests by name" example:"a won deal gets an element for each row"`
+	Inputs     inputs          `yaml:"inputs" doc:"values for inputs, only in this test"`
+	Given      testportal.Data `yaml:"given" doc:"the data of the portal before the event"`
 	Scenario   Scenario        `yaml:",inline"`
-	Then       []then          `yaml:"then" doc:"what happens next: changes, an event, and what must follow"`
-	SkipProofs skips           `yaml:"skip_proofs" doc:"proofs that do not hold for this rule, each with its reason" example:"{shuffled: the first row is the main product}"`
+	Then       []then          `yaml:"then" doc:"the next steps: changes, an event, and the expected result"`
+	SkipProofs skips           `yaml:"skip_proofs" doc:"built-in checks that do not apply to this rule, each with a reason" example:"{shuffled: the first row is the main product}"`
 }
 
-// then is what happens after the test's first event.
+// then is a later event of a test, with changes before it.
 type then struct {
 	Change   testportal.Data `yaml:"change" doc:"what people change before the event; null deletes"`
 	Scenario Scenario        `yaml:",inline"`
 }
 
-// scene is an event and what must follow.
+// Scenario is an event and its expected result.
 type Scenario struct {
-	Event   *Event            `yaml:"event" validate:"required" doc:"the event that comes: its code and id, with the type before the id for items of smart processes and smart invoices (31)" example:"ONCRMDEALUPDATE 759"`
-	Answers map[string]value  `yaml:"answers" doc:"what the portal answers to methods that the emulator does not have" example:"{crm.activity.add: 77}"`
-	Refuse  map[string]string `yaml:"refuse" doc:"the codes that the portal refuses methods with" example:"{crm.activity.add: ACCESS_DENIED}"`
-	Calls   *Calls            `yaml:"calls" doc:"the writing REST calls that must follow, in order; [] is none" example:"[{crm.item.update: {id: 759}}]"`
-	Expect  *expectation      `yaml:"expect" doc:"what the portal must hold then"`
-	Outcome *outcome          `yaml:"outcome" doc:"how the run must end: one word, or a word for each rule" example:"deleted"`
-	Error   *name             `yaml:"error" doc:"text that the error of a failed run must hold"`
+	Event   *Event            `yaml:"event" validate:"required" doc:"the event that arrives: its code and id; for items of smart processes and smart invoices (31) with the type before the id" example:"ONCRMDEALUPDATE 759"`
+	Answers map[string]value  `yaml:"answers" doc:"the portal's answers to methods that the emulator does not have" example:"{crm.activity.add: 77}"`
+	Refuse  map[string]string `yaml:"refuse" doc:"the error codes with which the portal refuses methods" example:"{crm.activity.add: ACCESS_DENIED}"`
+	Calls   *Calls            `yaml:"calls" doc:"the expected writing REST calls, in order; [] means none" example:"[{crm.item.update: {id: 759}}]"`
+	Expect  *expectation      `yaml:"expect" doc:"the expected data of the portal after the run"`
+	Outcome *outcome          `yaml:"outcome" doc:"how the run must end: one word, or one word per rule" example:"deleted"`
+	Error   *name             `yaml:"error" doc:"text that the error of a failed run must contain"`
 }
 
-// act is a scene with the people's changes before it.
+// Phase is a scenario with the changes that people make before it.
 type Phase struct {
 	Change   *testportal.Data
 	Scenario *Scenario
 }
 
-// acts are the scenes of a test in their order.
+// Phases returns the scenarios of a test in order.
 func (t *Test) Phases() []Phase {
 	out := []Phase{{&t.Given, &t.Scenario}}
 	for i := range t.Then {
@@ -68,7 +68,7 @@ func (t *Test) Phases() []Phase {
 	return out
 }
 
-// name is text with its place.
+// name is text with its position in the file.
 type name struct {
 	Text string
 	Pos  diag.Pos
@@ -79,7 +79,7 @@ func (v *name) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	v.Pos = f.Pos(n)
 	list := yamlfile.Decode(f, n, &v.Text)
 	if !list.HasErrors() && v.Text == "" {
-		list.Errorf(v.Pos, "invalid-value", "want text that is not empty")
+		list.Errorf(v.Pos, "invalid-value", "expected text that is not empty")
 	}
 	return list
 }
@@ -123,15 +123,15 @@ func (v *inputs) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return list
 }
 
-// skips are the proofs that a test does not want, with the reasons.
+// skips are the checks that a test skips, with the reasons.
 type skips []testportal.Field
 
-// UnmarshalNode reads a mapping of proofs to reasons.
+// UnmarshalNode reads a mapping of checks to reasons.
 func (v *skips) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return (*inputs)(v).UnmarshalNode(f, n)
 }
 
-// event is an event of the portal.
+// Event is an event of the portal.
 type Event struct {
 	code   string
 	ID     string
@@ -140,26 +140,26 @@ type Event struct {
 	time   time.Time
 	Pos    diag.Pos
 	Kind   schemas.Event
-	Label  string // as it is written in messages
+	Label  string // its text in messages
 }
 
 // eventForm is the long form of an event.
 type eventForm struct {
 	Code         string         `yaml:"code" validate:"required" doc:"the event's code" example:"ONCRMDEALUPDATE"`
-	ID           string         `yaml:"id" doc:"the id of what the event is about" example:"759"`
-	EntityTypeID int            `yaml:"entityTypeId" validate:"omitempty,min=1" doc:"the type of an item of a smart process, 31 of a smart invoice"`
-	Data         map[string]any `yaml:"data" doc:"more of the event's data" example:"{FIELDS: {CATEGORY_ID: 3}}"`
-	Time         string         `yaml:"time" doc:"when it is sent" example:"'2026-01-02T12:00:00+03:00'"`
+	ID           string         `yaml:"id" doc:"the id of the event's entity" example:"759"`
+	EntityTypeID int            `yaml:"entityTypeId" validate:"omitempty,min=1" doc:"the type of a smart process item; 31 for a smart invoice"`
+	Data         map[string]any `yaml:"data" doc:"further data of the event" example:"{FIELDS: {CATEGORY_ID: 3}}"`
+	Time         string         `yaml:"time" doc:"the time when the event is sent" example:"'2026-01-02T12:00:00+03:00'"`
 }
 
 // shortEvent is "ONCRMDEALUPDATE 759" or "ONCRMDYNAMICITEMUPDATE 31:7".
 var shortEvent = regexp.MustCompile(`^(\S+)(?:\s+(?:(\d+):)?([^\s:]+))?$`)
 
-// defaultTime is when events are sent whose time does not matter, so that a
-// test is the same on every day.
+// defaultTime is the time of events without a time, so that a test gives the same result
+// on every day.
 var defaultTime = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// UnmarshalNode reads the short form, text, or the long one.
+// UnmarshalNode reads the short form (text) or the long form.
 func (e *Event) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	var list diag.List
 	var form eventForm
@@ -167,7 +167,7 @@ func (e *Event) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	if r := yamlfile.Resolve(n); r != nil && r.Kind == yaml.ScalarNode {
 		m := shortEvent.FindStringSubmatch(r.Value)
 		if m == nil {
-			list.Errorf(e.Pos, "invalid-value", "want an event's code and what it is about, this is %q", r.Value).Hint = "such as ONCRMDEALUPDATE 759 or ONCRMDYNAMICITEMUPDATE 31:7"
+			list.Errorf(e.Pos, "invalid-value", "expected an event's code and an id, got %q", r.Value).Hint = "for example ONCRMDEALUPDATE 759 or ONCRMDYNAMICITEMUPDATE 31:7"
 			return list
 		}
 		form.Code, form.ID = m[1], m[3]
@@ -200,7 +200,7 @@ func (e *Event) read(form eventForm) (list diag.List) {
 	if form.Time != "" {
 		t, err := time.Parse(time.RFC3339, form.Time)
 		if err != nil {
-			list.Errorf(e.Pos, "invalid-value", "the event's time %q is not written like 2026-01-02T12:00:00+03:00", form.Time)
+			list.Errorf(e.Pos, "invalid-value", "the event's time %q is not in the form 2026-01-02T12:00:00+03:00", form.Time)
 		}
 		e.time = t
 	}
@@ -208,7 +208,7 @@ func (e *Event) read(form eventForm) (list diag.List) {
 	case e.ID == "" && form.Data == nil:
 		list.Errorf(e.Pos, "missing-key", "the event %s has no id", e.code).Hint = "event: " + e.code + " 759"
 	case known.Entity == "item" && e.TypeID == 0:
-		list.Errorf(e.Pos, "missing-key", "the event %s is about an item of which type?", e.code).Hint = "event: " + e.code + " 31:" + e.ID
+		list.Errorf(e.Pos, "missing-key", "the event %s has no type for its item", e.code).Hint = "event: " + e.code + " 31:" + e.ID
 	}
 	e.Label = e.code + " " + e.ID
 	if known.Entity == "item" && suffix == 0 {
@@ -217,8 +217,8 @@ func (e *Event) read(form eventForm) (list diag.List) {
 	return list
 }
 
-// with returns the event of another operation on the same entity, with the
-// code for it that the portal would send.
+// WithOperation returns the event that the portal sends for another operation (add,
+// update, delete) on the same entity.
 func (e *Event) WithOperation(op string) (*Event, bool) {
 	if e.Kind.Op == "" {
 		return nil, false
@@ -236,8 +236,7 @@ func (e *Event) WithOperation(op string) (*Event, bool) {
 	return &other, true
 }
 
-// engineEvent is the event as rules see it: all values are text, as they come
-// in a form.
+// EngineEvent returns the event for rules. All values are text, as in a form.
 func (e *Event) EngineEvent() engine.Event {
 	fields := map[string]any{}
 	if e.ID != "" {
@@ -296,10 +295,10 @@ func asText(v any) any {
 	return fmt.Sprint(v)
 }
 
-// outcomes are the words for how a run ends.
+// outcomes are the possible outcomes of a run.
 var outcomes = []string{"done", "skipped", "stopped", "deleted", "gone", "parked", "failed", "postponed", "none"}
 
-// outcome is one word for every rule, or a word for each.
+// outcome is one word for all rules, or one word per rule.
 type outcome struct {
 	Word   string
 	ByRule map[string]string
@@ -335,7 +334,7 @@ func checkWord(list *diag.List, pos diag.Pos, what, word string, words []string)
 	finding.Hint = testportal.Hint(word, words)
 }
 
-// calls are the expected writing calls, in their order.
+// Calls are the expected writing calls in order.
 type Calls struct {
 	List []Call
 	Pos  diag.Pos
@@ -358,7 +357,7 @@ func (c *Calls) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 			continue
 		}
 		if len(m.Entries) != 1 {
-			list.Errorf(f.Pos(n), "wrong-type", "a call is one method with its parameters").Hint = "- crm.item.update: {entityTypeId: 31, id: 7}"
+			list.Errorf(f.Pos(n), "wrong-type", "a call has one method with its parameters").Hint = "- crm.item.update: {entityTypeId: 31, id: 7}"
 			continue
 		}
 		w := Call{Method: m.Entries[0].Name}
@@ -368,13 +367,13 @@ func (c *Calls) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return list
 }
 
-// isTestFile tells test files from rule files.
+// IsTestFile reports whether path is a test file and not a rule file.
 func IsTestFile(path string) bool {
 	ext := filepath.Ext(path)
 	return (ext == ".yaml" || ext == ".yml") && strings.HasSuffix(strings.TrimSuffix(path, ext), "_test")
 }
 
-// ruleFileOf is the rule file that a test file is named after.
+// ruleFileOf returns the default rule file of a test file.
 func ruleFileOf(path string) string {
 	ext := filepath.Ext(path)
 	return strings.TrimSuffix(strings.TrimSuffix(path, ext), "_test") + ext

@@ -10,10 +10,9 @@ import (
 	"strings"
 )
 
-// Find lists what paths name: test files to run, and rule files of folders,
-// which count for the coverage even without a test. Of a folder *_test.yaml in
-// all folders below it are taken, a rule file stands for the tests testFile it,
-// and names that begin with a dot are left out.
+// Find returns the test files of paths, and the rule files of folders, which count for
+// the coverage even without a test. A folder means all files below it except those whose
+// name starts with a dot. A rule file means its test file.
 func Find(paths []string) (tests, rules []string, err error) {
 	for _, p := range paths {
 		info, err := os.Stat(p)
@@ -31,7 +30,7 @@ func Find(paths []string) (tests, rules []string, err error) {
 		default:
 			testFile := testFileOf(p)
 			if _, err := os.Stat(testFile); errors.Is(err, fs.ErrNotExist) {
-				return nil, nil, fmt.Errorf("%s has no tests: there is no %s", p, testFile)
+				return nil, nil, fmt.Errorf("%s has no tests: %s does not exist", p, testFile)
 			}
 			tests = append(tests, filepath.Clean(testFile))
 		}

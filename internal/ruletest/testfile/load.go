@@ -13,7 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// testFile is a test file that has been read and checked.
+// File is a test file that was read and checked.
 type File struct {
 	name    string
 	Content content
@@ -28,11 +28,11 @@ func (f *File) PortalName() string {
 	return f.Content.Portal.Name
 }
 
-// sources are the texts of all files that findings may be about.
+// Sources are the texts of files by name, for findings.
 type Sources map[string][]byte
 
-// loadTest reads a test file and the rule files under test. The findings are those
-// of all of them; the file is nil when one is an error.
+// Load reads a test file and its rule files. It returns the findings of all of them. The
+// file is nil if one of them is an error.
 func LoadFile(path string, actions []*engine.Action, src Sources) (*File, diag.List, error) {
 	data, err := yamlfile.ReadFile(path)
 	if err != nil {
@@ -43,7 +43,7 @@ func LoadFile(path string, actions []*engine.Action, src Sources) (*File, diag.L
 	f := &File{name: path}
 	if !list.HasErrors() {
 		if parsed.Root == nil {
-			list.Errorf(diag.Pos{File: path, Line: 1, Column: 1}, "empty-file", "the file holds no tests").Hint = "begin with `tests:`"
+			list.Errorf(diag.Pos{File: path, Line: 1, Column: 1}, "empty-file", "the file has no tests").Hint = "start with `tests:`"
 		} else {
 			list.Add(yamlfile.Decode(parsed, parsed.Root, &f.Content)...)
 		}
@@ -67,8 +67,8 @@ func LoadFile(path string, actions []*engine.Action, src Sources) (*File, diag.L
 	return f, list, nil
 }
 
-// loadRules compiles the rule files under test. Warnings in them are for
-// validate.
+// loadRules compiles the rule files under test. It ignores warnings, which validate
+// reports.
 func (f *File) loadRules(actions []*engine.Action, src Sources, list *diag.List) error {
 	type named struct {
 		path string
@@ -84,7 +84,7 @@ func (f *File) loadRules(actions []*engine.Action, src Sources, list *diag.List)
 	for _, r := range rules {
 		data, err := yamlfile.ReadFile(r.path)
 		if errors.Is(err, fs.ErrNotExist) {
-			finding := list.Errorf(r.pos, "unreadable-file", "there is no rule file %s", r.path)
+			finding := list.Errorf(r.pos, "unreadable-file", "the rule file %s does not exist", r.path)
 			if len(f.Content.Rules) == 0 {
 				finding.Hint = "name it: `rules: [other.yaml]`"
 			}
@@ -107,7 +107,7 @@ func (f *File) loadRules(actions []*engine.Action, src Sources, list *diag.List)
 	return nil
 }
 
-// inputsFor binds the inputs that a set knows.
+// InputsFor binds the values for the inputs of a rule set.
 func InputsFor(set *engine.RuleSet, given inputs) (map[string]any, []engine.InputProblem) {
 	texts := map[string]string{}
 	for _, f := range given {

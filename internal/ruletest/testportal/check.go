@@ -12,14 +12,14 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// dataChecker holds the data of a file against the portal that it is for.
+// DataChecker checks the data of a file against the schema of its portal.
 type DataChecker struct {
 	Schema *Schema
 	List   *diag.List
 }
 
-// customFields holds the names of custom fields against those that the portal
-// gives them: a field of deals is ufCrm_REGION, not ufCrmRegion.
+// CustomFields checks that the names of custom fields are those of crm.item.*: a field of
+// deals is ufCrm_REGION, not ufCrmRegion.
 func (c *DataChecker) CustomFields(byType map[int]columns) {
 	for _, typ := range slices.Sorted(maps.Keys(byType)) {
 		for _, col := range byType[typ] {
@@ -27,7 +27,7 @@ func (c *DataChecker) CustomFields(byType map[int]columns) {
 			if t == nil || t.Find(col.name) != nil || t.Find(stored) == nil {
 				continue
 			}
-			c.List.Errorf(col.pos, "unknown-field", "crm.item.* has no such name for a custom field of %s: %q", TypeName(typ), col.name).Hint = fmt.Sprintf("did you mean %q?", t.Find(stored).Name)
+			c.List.Errorf(col.pos, "unknown-field", "crm.item.* does not use the name %q for a custom field of %s", col.name, TypeName(typ)).Hint = fmt.Sprintf("did you mean %q?", t.Find(stored).Name)
 		}
 	}
 }
@@ -57,7 +57,7 @@ func (c *DataChecker) State(s *Data, change bool) {
 				break
 			}
 			if x.where != nil && !change {
-				c.List.Errorf(x.pos, "unknown-key", "where changes elements that there are; given lists new ones")
+				c.List.Errorf(x.pos, "unknown-key", "where changes existing elements, but given lists new ones")
 			}
 			c.Columns(l, x.where, false)
 			c.Columns(l, x.set, true)
@@ -97,7 +97,7 @@ func (c *DataChecker) UnknownList(pos diag.Pos, ref string) {
 func (c *DataChecker) entity(typ int, x *Item, change bool) {
 	t := c.Schema.Types[typ]
 	if x.gone && !change {
-		c.List.Errorf(x.pos, "invalid-value", "what is not there need not be given")
+		c.List.Errorf(x.pos, "invalid-value", "null is not allowed in given")
 	}
 	c.Fields(t, x.fields, true)
 	if x.HasRows && !t.rows {
@@ -108,7 +108,8 @@ func (c *DataChecker) entity(typ int, x *Item, change bool) {
 	}
 }
 
-// fields checks the names of an item's fields and gives each its own.
+// Fields checks the names of an item's fields and replaces them by the names that the
+// portal uses.
 func (c *DataChecker) Fields(t *itemType, fs Fields, write bool) {
 	for i, f := range fs {
 		known := t.Find(f.Name)
@@ -121,14 +122,14 @@ func (c *DataChecker) Fields(t *itemType, fs Fields, write bool) {
 			continue
 		}
 		if write && known.ReadOnly {
-			c.List.Errorf(f.Pos, "read-only-field", "the field %s cannot be written: the portal fills it in", f.Name)
+			c.List.Errorf(f.Pos, "read-only-field", "the field %s cannot be written because the portal sets it", f.Name)
 		}
 		fs[i].Name = known.Name
 		c.option(known, f)
 	}
 }
 
-// option checks the text of a choice.
+// option checks the text of a list option.
 func (c *DataChecker) option(known *FieldInfo, f Field) {
 	if len(known.Options) == 0 || compare.Empty(f.Value) {
 		return
@@ -160,14 +161,14 @@ func (c *DataChecker) Columns(l *listType, fs Fields, write bool) {
 			continue
 		}
 		if write && known.ReadOnly {
-			c.List.Errorf(f.Pos, "read-only-field", "the field %s cannot be written: the portal fills it in", f.Name)
+			c.List.Errorf(f.Pos, "read-only-field", "the field %s cannot be written because the portal sets it", f.Name)
 		}
 		fs[i].Name = known.Label()
 		c.option(known, f)
 	}
 }
 
-// writableRows are the fields of a product row that people enter.
+// WritableRows are the fields of a product row that a client can write.
 var WritableRows = [...]string{
 	"productId", "productName", "price", "quantity", "discountTypeId", "discountRate", "discountSum", "taxRate",
 	"taxIncluded", "customized", "measureCode", "sort",
@@ -178,14 +179,14 @@ func (c *DataChecker) row(r Fields) {
 		switch {
 		case slices.Contains(WritableRows[:], f.Name):
 		case slices.ContainsFunc(schemas.ProductRowFields(), func(x schemas.Field) bool { return x.Name == f.Name }):
-			c.List.Errorf(f.Pos, "read-only-field", "the field %s of a product row cannot be written: the portal fills it in", f.Name)
+			c.List.Errorf(f.Pos, "read-only-field", "the field %s of a product row cannot be written because the portal sets it", f.Name)
 		default:
 			c.List.Errorf(f.Pos, "unknown-field", "unknown field %q of a product row", f.Name).Hint = Hint(f.Name, WritableRows[:])
 		}
 	}
 }
 
-// hint is the nearest of the words, else all of them if they are few.
+// Hint suggests the most similar of words, or lists all if they are few.
 func Hint(word string, words []string) string {
 	if near := diag.Closest(word, words); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)

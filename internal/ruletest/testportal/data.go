@@ -13,14 +13,14 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// field is a named value with its places.
+// Field is a named value with its positions in the file.
 type Field struct {
 	Name          string
 	Value         any
 	Pos, ValuePos diag.Pos
 }
 
-// fields are named values in the order of the file.
+// Fields are named values in the order of the file.
 type Fields []Field
 
 func (fs Fields) Get(name string) (Field, bool) {
@@ -31,7 +31,7 @@ func (fs Fields) Get(name string) (Field, bool) {
 	return fs[i], true
 }
 
-// values are the fields as a record.
+// Values returns the fields as a map.
 func (fs Fields) Values() map[string]any {
 	out := make(map[string]any, len(fs))
 	for _, f := range fs {
@@ -51,26 +51,26 @@ func (fs *Fields) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return list
 }
 
-// state is what a portal holds, or what people change in it.
+// Data is the data of a portal, or changes that people make in it.
 type Data struct {
-	Deals     items               `yaml:"deals" doc:"deals by their ids; rows are the product rows" example:"{759: {title: Roof, rows: [{productName: Tile, price: 10.5, quantity: 3}]}}"`
-	Leads     items               `yaml:"leads" doc:"leads by their ids" example:"{5: {title: A call, opportunity: 100}}"`
-	Contacts  items               `yaml:"contacts" doc:"contacts by their ids" example:"{3: {name: Anna, companyId: 4}}"`
-	Companies items               `yaml:"companies" doc:"companies by their ids" example:"{4: {title: Daisy}}"`
-	Quotes    items               `yaml:"quotes" doc:"estimates by their ids" example:"{8: {title: Offer, dealId: 759}}"`
-	Invoices  items               `yaml:"invoices" doc:"smart invoices by their ids" example:"{7: {title: Invoice, rows: []}}"`
+	Deals     items               `yaml:"deals" doc:"deals by id; rows are the product rows" example:"{759: {title: Roof, rows: [{productName: Tile, price: 10.5, quantity: 3}]}}"`
+	Leads     items               `yaml:"leads" doc:"leads by id" example:"{5: {title: A call, opportunity: 100}}"`
+	Contacts  items               `yaml:"contacts" doc:"contacts by id" example:"{3: {name: Anna, companyId: 4}}"`
+	Companies items               `yaml:"companies" doc:"companies by id" example:"{4: {title: Daisy}}"`
+	Quotes    items               `yaml:"quotes" doc:"estimates by id" example:"{8: {title: Offer, dealId: 759}}"`
+	Invoices  items               `yaml:"invoices" doc:"smart invoices by id" example:"{7: {title: Invoice, rows: []}}"`
 	Items     map[string]items    `yaml:"items" doc:"items of smart processes by entityTypeId and id" example:"{1032: {5: {ufCrm9Weight: 100}}}"`
 	Elements  map[string]elements `yaml:"elements" doc:"elements of lists, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile, DEAL: 759}]}"`
 }
 
-// builtinKeys are what test files call the items of the types that every portal
-// has; others stand under items by their entityTypeId.
+// BuiltinKeys are the keys of test files for the types that every portal has. Other types
+// are under items by entityTypeId.
 var BuiltinKeys = map[int]string{
 	schemas.TypeLead: "leads", schemas.TypeDeal: "deals", schemas.TypeContact: "contacts",
 	schemas.TypeCompany: "companies", schemas.TypeQuote: "quotes", schemas.TypeSmartInvoice: "invoices",
 }
 
-// byType returns the items of all types, by type.
+// ByType returns the items of all types by entityTypeId.
 func (s *Data) ByType() map[int]items {
 	out := map[int]items{}
 	for typ, items := range map[int]items{
@@ -88,28 +88,28 @@ func (s *Data) ByType() map[int]items {
 	return out
 }
 
-// entities are items of one type, in the order of their ids.
+// items are items of one type in the order of their ids.
 type items []Item
 
-// entity is an item with its product rows.
+// Item is an item with its product rows.
 type Item struct {
 	ID     int64
 	pos    diag.Pos
 	fields Fields
 	Rows   []Fields
-	// hasRows says that rows are named, gone that the item is taken away.
+	// HasRows is true if the file names rows, gone if it deletes the item.
 	HasRows, gone bool
 	rowsPos       diag.Pos
 }
 
-// UnmarshalNode reads a mapping of ids to fields; null takes an item away.
+// UnmarshalNode reads a mapping of ids to fields. null deletes an item.
 func (es *items) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	m, list := f.Mapping(n)
 	for _, e := range m.Entries {
 		x := Item{pos: f.Pos(e.Key)}
 		var err error
 		if x.ID, err = strconv.ParseInt(e.Name, 10, 64); err != nil || x.ID <= 0 {
-			list.Errorf(x.pos, "invalid-value", "want an id, this is %q", e.Name).Hint = "759: {title: Roof}"
+			list.Errorf(x.pos, "invalid-value", "expected an id, got %q", e.Name).Hint = "759: {title: Roof}"
 			continue
 		}
 		if v := yamlfile.Resolve(e.Value); v.Kind == yaml.ScalarNode && v.ShortTag() == "!!null" {
@@ -123,7 +123,7 @@ func (es *items) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return list
 }
 
-// rowsKey holds the product rows of an item.
+// RowsKey is the key of the product rows of an item.
 const RowsKey = "rows"
 
 func (x *Item) read(f *yamlfile.File, n *yaml.Node) diag.List {
@@ -144,8 +144,7 @@ func (x *Item) read(f *yamlfile.File, n *yaml.Node) diag.List {
 // elements are elements of one list, or changes of them.
 type elements []elementChange
 
-// elementChange is a new element, or with where a change of those that there
-// are.
+// elementChange is a new element, or with where a change of existing elements.
 type elementChange struct {
 	pos    diag.Pos
 	where  Fields // nil for a new element
@@ -153,11 +152,11 @@ type elementChange struct {
 	delete bool
 }
 
-// elementForm is a change of the elements that have some values.
+// elementForm is a change of the elements with given values.
 type elementForm struct {
-	Where  Fields `yaml:"where" validate:"required" doc:"the values that the elements have now" example:"{NAME: Tile}"`
-	Set    Fields `yaml:"set" doc:"what a person changes, as the list's form does" example:"{SHIPPED: Yes}"`
-	Delete bool   `yaml:"delete" default:"false" doc:"a person deletes them"`
+	Where  Fields `yaml:"where" validate:"required" doc:"the current values of the elements" example:"{NAME: Tile}"`
+	Set    Fields `yaml:"set" doc:"the values that a person changes in the form of the list" example:"{SHIPPED: Yes}"`
+	Delete bool   `yaml:"delete" default:"false" doc:"a person deletes the elements"`
 }
 
 // UnmarshalNode reads a list of elements.
@@ -172,7 +171,7 @@ func (es *elements) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 			more = yamlfile.Decode(f, n, &form)
 			x.where, x.set, x.delete = form.Where, form.Set, form.Delete
 			if !more.HasErrors() && (len(x.set) == 0) != x.delete {
-				more.Errorf(x.pos, "missing-key", "want either set or delete beside where").Hint = "{where: {NAME: Tile}, set: {SHIPPED: Yes}}"
+				more.Errorf(x.pos, "missing-key", "where needs either set or delete").Hint = "{where: {NAME: Tile}, set: {SHIPPED: Yes}}"
 			}
 		} else if !more.HasErrors() {
 			more = yamlfile.Decode(f, n, &x.set)
@@ -183,7 +182,7 @@ func (es *elements) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return list
 }
 
-// String names a set of items for messages.
+// TypeName returns the key of a type for messages.
 func TypeName(typ int) string {
 	if key := BuiltinKeys[typ]; key != "" {
 		return key

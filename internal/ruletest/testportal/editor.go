@@ -2,7 +2,7 @@ package testportal
 
 import "github.com/b24rules/b24rules/internal/yamlfile"
 
-// idKeys are the keys of things that stand under their ids.
+// idKeys is the schema of a mapping from ids to values.
 func IdKeys(values yamlfile.Schema) yamlfile.Schema {
 	return yamlfile.Schema{
 		"type": []string{"object", "null"}, "propertyNames": yamlfile.Schema{"pattern": "^[1-9][0-9]*$"},

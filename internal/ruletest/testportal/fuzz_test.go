@@ -7,8 +7,8 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 )
 
-// FuzzSeed reads any text as a seed: nothing panics, every finding has a place,
-// and what has none can be sown.
+// FuzzSeed reads any text as a seed. Nothing panics, every finding has a position, and a
+// seed without findings fills a portal.
 func FuzzSeed(f *testing.F) {
 	for _, path := range []string{"../../../docs/examples/seed.yaml"} {
 		data, err := os.ReadFile(path)
@@ -23,7 +23,7 @@ func FuzzSeed(f *testing.F) {
 		seed, list := ReadSeed("seed.yaml", []byte(data))
 		for _, finding := range list {
 			if finding.Line < 1 || finding.Column < 1 || finding.Message == "" {
-				t.Errorf("a finding without a place: %+v", finding)
+				t.Errorf("a finding without a position: %+v", finding)
 			}
 		}
 		if seed == nil {

@@ -12,21 +12,22 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// baseURL is where the portal is said to be. Nothing is ever sent there.
+// baseURL is the address of the portal. Requests to it stay in memory.
 const baseURL = "http://portal.test"
 
-// world is a portal of its own with the client that runs talk to it through.
+// Portal is an emulated portal with a REST client for runs.
 type Portal struct {
 	Emulator *emulator.Portal
-	path     string // where people call methods: the webhook's
+	path     string // path for REST calls of people: the webhook's
 	Client   *bitrix.Client
 	Schema   *Schema
-	next     int // of the last listing
-	// people are the parts of the portal's history that people made: from, to.
+	next     int // position of the next page of the last listing
+	// people are the ranges of the portal's history that people caused: from, to.
 	people [][2]int
 }
 
-// newWorld makes a portal as it has been set up, without data.
+// NewPortal creates a portal with these settings and without data. If s is nil, it reads
+// the schema from the portal.
 func NewPortal(spec *Setup, s *Schema) (*Portal, error) {
 	emulated, err := spec.build()
 	if err != nil {
@@ -55,7 +56,7 @@ func (w *Portal) Close() {
 	w.Emulator.Close()
 }
 
-// asPeople lets people do something, which is told apart from what runs do.
+// AsPeople runs do and records its changes as changes of people, not of runs.
 func (w *Portal) AsPeople(do func() error) error {
 	from := len(w.Emulator.History())
 	err := do()
@@ -63,10 +64,11 @@ func (w *Portal) AsPeople(do func() error) error {
 	return err
 }
 
-// order arranges product rows anew; nil leaves them.
+// RowOrder returns product rows in another order.
 type RowOrder func(rows []Fields) []Fields
 
-// apply does what people did. Its errors are findings with places.
+// Apply makes the changes of people. arrange reorders product rows; nil keeps their order.
+// Its errors are findings with positions.
 func (w *Portal) Apply(s *Data, arrange RowOrder) error {
 	return w.AsPeople(func() error {
 		items := s.ByType()
@@ -89,9 +91,9 @@ func (w *Portal) Apply(s *Data, arrange RowOrder) error {
 	})
 }
 
-// misfit is a finding that only the portal could make.
+// seedError is a finding for data that the portal refused.
 func seedError(pos diag.Pos, err error) error {
-	return &diag.Finding{Pos: pos, Code: "invalid-value", Message: "the portal does not take this: " + err.Error()}
+	return &diag.Finding{Pos: pos, Code: "invalid-value", Message: "the portal refuses this: " + err.Error()}
 }
 
 func (w *Portal) applyEntity(typ int, x Item, arrange RowOrder) error {
@@ -100,7 +102,7 @@ func (w *Portal) applyEntity(typ int, x Item, arrange RowOrder) error {
 	exists := err == nil
 	switch {
 	case x.gone && !exists:
-		return seedError(x.pos, fmt.Errorf("there is no such item to delete"))
+		return seedError(x.pos, fmt.Errorf("the item to delete does not exist"))
 	case x.gone:
 		_, err := w.Call("crm.item.delete", params)
 		return WrapSeedError(x.pos, err)
@@ -127,8 +129,8 @@ func WrapSeedError(pos diag.Pos, err error) error {
 	return seedError(pos, err)
 }
 
-// setRows saves a product tab. Rows are added one by one: set would make one of
-// two that are equal.
+// SetRows saves a product tab. It adds rows one by one, because productrow.set would merge
+// two equal rows.
 func (w *Portal) SetRows(typ int, x Item, arrange RowOrder) error {
 	short := schemas.OwnerByType(typ).Short
 	if _, err := w.Call("crm.item.productrow.set", map[string]any{"ownerType": short, "ownerId": x.ID, "productRows": []any{}}); err != nil {
@@ -148,7 +150,7 @@ func (w *Portal) SetRows(typ int, x Item, arrange RowOrder) error {
 	return nil
 }
 
-// itemFields are the fields as the portal takes them: choices by their ids.
+// itemFields returns the fields in the form that the portal accepts, list options by id.
 func (w *Portal) itemFields(typ int, fs Fields) map[string]any {
 	out := map[string]any{}
 	for _, f := range fs {
@@ -158,7 +160,7 @@ func (w *Portal) itemFields(typ int, fs Fields) map[string]any {
 	return out
 }
 
-// stored is a value as the portal takes it.
+// Stored returns a value in the form that the portal accepts.
 func (c *FieldInfo) Stored(v any) any {
 	if several, ok := v.([]any); ok {
 		out := make([]any, len(several))
@@ -212,8 +214,8 @@ func (w *Portal) applyElement(id int, l *listType, x elementChange) error {
 	return nil
 }
 
-// addElement adds an element as an older script or a person has made it: with
-// an id and a code of its own when it is given none.
+// addElement adds an element as an older script or a person would. Without CODE it gets a
+// code that no rule creates.
 func (w *Portal) addElement(id int, l *listType, fs Fields) error {
 	params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": id, "ELEMENT_CODE": fmt.Sprintf("given-%d", len(w.Emulator.History())+1)}
 	values := map[string]any{}
@@ -237,8 +239,8 @@ func (w *Portal) addElement(id int, l *listType, fs Fields) error {
 	return err
 }
 
-// changeElement writes an element as the list's form does: with all its fields,
-// since the portal clears those that it is not given.
+// ChangeElement writes an element as the form of the list does: with all its fields,
+// because the portal clears fields that are missing.
 func (w *Portal) ChangeElement(params map[string]any, e Record, l *listType, set map[string]any) error {
 	values := map[string]any{}
 	for _, c := range l.Columns {
@@ -253,7 +255,7 @@ func (w *Portal) ChangeElement(params map[string]any, e Record, l *listType, set
 	return err
 }
 
-// canonical names the fields of a list as snapshots do.
+// canonical returns values by the field labels of snapshots.
 func canonical(l *listType, fs Fields) map[string]any {
 	out := map[string]any{}
 	for _, f := range fs {

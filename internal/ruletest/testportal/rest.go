@@ -22,7 +22,7 @@ func (t inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// response collects what a handler answers.
+// response collects the answer of a handler.
 type response struct {
 	header http.Header
 	status int
@@ -33,7 +33,7 @@ func (w *response) Header() http.Header         { return w.header }
 func (w *response) WriteHeader(status int)      { w.status = status }
 func (w *response) Write(p []byte) (int, error) { return w.body.Write(p) }
 
-// rest makes a call as a person or another program would.
+// Call calls a REST method as a person or another program would.
 func (w *Portal) Call(method string, params map[string]any) (any, error) {
 	body, err := json.Marshal(params)
 	if err != nil {
@@ -64,7 +64,7 @@ func (w *Portal) Call(method string, params map[string]any) (any, error) {
 	return answer.Result, nil
 }
 
-// restAll reads all rows of a listing.
+// callAll reads all pages of a list method.
 func (w *Portal) callAll(method string, params map[string]any, wrapper string) ([]map[string]any, error) {
 	var out []map[string]any
 	for start := 0; ; start = w.next {

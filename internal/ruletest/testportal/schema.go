@@ -10,37 +10,37 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// schema is what the portal says of its types and lists.
+// Schema describes the types and lists of a portal.
 type Schema struct {
 	Types map[int]*itemType
 	Lists map[int]*listType
 }
 
-// itemType are the fields of a type of items.
+// itemType describes the fields of a type of items.
 type itemType struct {
 	Fields map[string]*FieldInfo // by the name that crm.item.* uses
-	Names  []string              // of those that can be written
+	Names  []string              // of writable fields
 	short  string                // the owner type of product rows
 	rows   bool
 }
 
-// listType are the fields of a list.
+// listType describes the fields of a list.
 type listType struct {
 	id, code, name string
 	Columns        []*FieldInfo
 }
 
-// portalField is a field or a property.
+// FieldInfo describes a field of an item or a property of a list.
 type FieldInfo struct {
 	Name             string // title, ufCrm5Total; NAME, PROPERTY_101
 	code, title      string // of a property
 	DataType         string
 	ReadOnly, Custom bool
 	Multiple         bool
-	Options          map[string]string // texts by their ids
+	Options          map[string]string // texts of list options by id
 }
 
-// label is how tests call it: a property by its code.
+// Label is the name in tests: for a property its code.
 func (c *FieldInfo) Label() string {
 	if c.code != "" {
 		return c.code
@@ -48,7 +48,7 @@ func (c *FieldInfo) Label() string {
 	return c.Name
 }
 
-// optionID returns the id of an option's text.
+// optionID returns the id of a list option by its text or id.
 func (c *FieldInfo) optionID(text string) (string, bool) {
 	for id, t := range c.Options {
 		if t == text || id == text {
@@ -58,8 +58,8 @@ func (c *FieldInfo) optionID(text string) (string, bool) {
 	return "", false
 }
 
-// find returns the field of a type by the name in a test, which may be the
-// stored one.
+// Find returns the field with a name in a test, which can also be the stored name. nil
+// means that the field does not exist.
 func (t *itemType) Find(name string) *FieldInfo {
 	if c := t.Fields[name]; c != nil {
 		return c
@@ -72,7 +72,8 @@ func (t *itemType) Find(name string) *FieldInfo {
 	return nil
 }
 
-// find returns the property with a name: its code, its title, PROPERTY_101.
+// Find returns the property by its code, its title or a name like PROPERTY_101. nil means
+// that the property does not exist.
 func (l *listType) Find(name string) *FieldInfo {
 	bare := strings.TrimPrefix(name, "PROPERTY_")
 	for _, is := range []func(*FieldInfo) bool{
@@ -96,7 +97,7 @@ func (l *listType) labels() []string {
 	return out
 }
 
-// list finds a list by its IBLOCK_ID, its code or its name.
+// List finds a list by its IBLOCK_ID, its code or its name.
 func (s *Schema) List(ref string) (int, *listType, bool) {
 	for _, id := range slices.Sorted(maps.Keys(s.Lists)) {
 		l := s.Lists[id]
@@ -107,7 +108,7 @@ func (s *Schema) List(ref string) (int, *listType, bool) {
 	return 0, nil, false
 }
 
-// readSchema asks the portal.
+// readSchema reads the schema over REST.
 func (w *Portal) readSchema(spec *Setup) (*Schema, error) {
 	s := &Schema{Types: map[int]*itemType{}, Lists: map[int]*listType{}}
 	var types []int

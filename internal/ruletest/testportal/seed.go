@@ -11,32 +11,31 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// Seed is what a portal begins with: a file in the words of tests, which says
-// what people have set up and what the portal holds.
+// Seed is the initial content of a portal: its settings and data, in the format of test
+// files.
 type Seed struct {
 	layout seedLayout
 	users  []emulator.User
 	schema *Schema
 }
 
-// seedLayout is the file as it is written.
+// seedLayout is the decoded file.
 type seedLayout struct {
-	Version string              `yaml:"version" doc:"1; may be left out"`
-	Portal  *Setup              `yaml:"portal" doc:"what people have set up: demo, or types and lists; demo when it is not given" example:"demo"`
-	Users   map[string]userForm `yaml:"users" doc:"users by their ids; 1 is the administrator whom the webhook belongs to" example:"{7: {name: Berta, admin: false}}"`
+	Version string              `yaml:"version" doc:"1; optional"`
+	Portal  *Setup              `yaml:"portal" doc:"the settings of the portal: demo, or types and lists; by default demo" example:"demo"`
+	Users   map[string]userForm `yaml:"users" doc:"users by id; user 1 is the administrator who owns the webhook" example:"{7: {name: Berta, admin: false}}"`
 	Data    Data                `yaml:",inline"`
 }
 
 type userForm struct {
 	Name     string `yaml:"name" validate:"required" doc:"first name"`
 	LastName string `yaml:"last_name" doc:"last name"`
-	Email    string `yaml:"email" doc:"address"`
-	Admin    bool   `yaml:"admin" default:"false" doc:"an administrator"`
+	Email    string `yaml:"email" doc:"email address"`
+	Admin    bool   `yaml:"admin" default:"false" doc:"the user is an administrator"`
 }
 
-// ReadSeed reads a seed file and tries it out on a portal of its own. The
-// findings name places in the file, called name; with an error among them the
-// seed is nil.
+// ReadSeed reads a seed file and tries it on a new portal. name is the file name in
+// findings. The seed is nil if a finding is an error.
 func ReadSeed(name string, data []byte) (*Seed, diag.List) {
 	f, list := yamlfile.Parse(name, data)
 	if list.HasErrors() {
@@ -57,11 +56,11 @@ func ReadSeed(name string, data []byte) (*Seed, diag.List) {
 	return s, list
 }
 
-// check holds the seed against a portal, and sows it there.
+// check checks the seed against a new portal and fills that portal.
 func (s *Seed) check(list *diag.List, f *yamlfile.File) {
 	start := f.Pos(f.Root)
 	if v := s.layout.Version; v != "" && v != "1" {
-		list.Errorf(start, "invalid-value", "version %q is not known, this is version 1", v)
+		list.Errorf(start, "invalid-value", "unknown version %q, the current version is 1", v)
 	}
 	s.readUsers(list, f)
 	w, err := NewPortal(s.layout.Portal, nil)
@@ -80,12 +79,12 @@ func (s *Seed) check(list *diag.List, f *yamlfile.File) {
 			list.Add(*finding)
 			return
 		}
-		list.Errorf(start, "invalid-value", "the portal does not take this: %v", err)
+		list.Errorf(start, "invalid-value", "the portal refuses this: %v", err)
 	}
 }
 
 func (s *Seed) readUsers(list *diag.List, f *yamlfile.File) {
-	m, _ := f.Mapping(f.Root) // it has been decoded
+	m, _ := f.Mapping(f.Root) // it was decoded before
 	e, ok := m.Get("users")
 	if !ok {
 		return
@@ -94,21 +93,20 @@ func (s *Seed) readUsers(list *diag.List, f *yamlfile.File) {
 	for _, u := range users.Entries {
 		id, err := strconv.ParseInt(u.Name, 10, 64)
 		if err != nil || id <= 0 {
-			list.Errorf(f.Pos(u.Key), "invalid-value", "want a user's id, this is %q", u.Name).Hint = "7: {name: Berta}"
+			list.Errorf(f.Pos(u.Key), "invalid-value", "expected a user's id, got %q", u.Name).Hint = "7: {name: Berta}"
 			continue
 		}
 		form := s.layout.Users[u.Name]
 		if id == 1 && !form.Admin {
-			list.Errorf(f.Pos(u.Key), "invalid-value", "user 1 is the administrator whom the webhook belongs to").Hint = "admin: true"
+			list.Errorf(f.Pos(u.Key), "invalid-value", "user 1 must be an administrator because the webhook belongs to this user").Hint = "admin: true"
 		}
 		s.users = append(s.users, emulator.User{ID: id, Name: form.Name, LastName: form.LastName, Email: form.Email, NotAdmin: !form.Admin})
 	}
 	slices.SortFunc(s.users, func(a, b emulator.User) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-// Sow sets a new portal up and fills it as people in its pages would, which no
-// limit of the portal holds up. Counters and history begin after it. An error
-// means that the portal is not new.
+// Fill applies the seed to a new portal as changes of people, without rate limits.
+// Counters and history start after it. It returns an error if the portal is not new.
 func (s *Seed) Fill(emulated *emulator.Portal) error {
 	if err := s.layout.Portal.setUp(emulated); err != nil {
 		return err
@@ -124,7 +122,7 @@ func (s *Seed) Fill(emulated *emulator.Portal) error {
 	return nil
 }
 
-// Counts says how much the seed holds: items by their type's id, and elements.
+// Counts returns the number of items by entityTypeId, and the number of elements.
 func (s *Seed) Counts() (items map[int]int, elements int) {
 	items = map[int]int{}
 	for typ, list := range s.layout.Data.ByType() {

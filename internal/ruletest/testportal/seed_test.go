@@ -12,8 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
-// TestSeed sows the example into a portal with a plan's limits and reads it
-// back through REST.
+// TestSeed fills a portal with rate limits from the example and reads the data over REST.
 func TestSeed(t *testing.T) {
 	t.Parallel()
 	const file = "../../../docs/examples/seed.yaml"
@@ -31,7 +30,7 @@ func TestSeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := p.Stats(); s.Requests != 0 || s.HighestLevel != 0 || len(p.History()) != 0 {
-		t.Errorf("sowing counts: %+v", s)
+		t.Errorf("filling counts: %+v", s)
 	}
 	for query, want := range map[string]string{
 		"crm.deal.get?id=759":                                 `"TITLE":"Roof"`,
@@ -52,9 +51,9 @@ func TestSeed(t *testing.T) {
 	if _, err := p.Authorize(7); err != nil {
 		t.Error(err)
 	}
-	// Twice does not go: the portal is not new any more.
+	// A second time fails because the portal is not new any more.
 	if err := seed.Fill(p); err == nil {
-		t.Error("sown twice")
+		t.Error("filled twice")
 	}
 }
 
@@ -75,17 +74,17 @@ func TestSeedInManual(t *testing.T) {
 	}
 }
 
-// TestSeedMistakes wants each to be found with its place.
+// TestSeedMistakes checks that each mistake is found with its position.
 func TestSeedMistakes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ file, want string }{
 		{"deels: {}", `seed.yaml:1:1: unknown key "deels" [unknown-key] (did you mean "deals"?)`},
-		{"deals: {x: {title: a}}", `seed.yaml:1:9: want an id`},
+		{"deals: {x: {title: a}}", `seed.yaml:1:9: expected an id`},
 		{"deals: {1: {titel: a}}", `seed.yaml:1:13: unknown field "titel" [unknown-field] (did you mean "title"?)`},
 		{"deals: {1: {rows: [{prise: 1}]}}", `seed.yaml:1:21: unknown field "prise" of a product row [unknown-field] (did you mean "price"?)`},
-		{"deals: {1: {stageId: NOWHERE}}", `seed.yaml:1:9: the portal does not take this`},
+		{"deals: {1: {stageId: NOWHERE}}", `seed.yaml:1:9: the portal refuses this`},
 		{"deals: {1: {id: 5}}", `seed.yaml:1:13: the field id cannot be written`},
-		{"deals: {1: null}", `seed.yaml:1:9: what is not there need not be given`},
+		{"deals: {1: null}", `seed.yaml:1:9: null is not allowed in given`},
 		{"items: {1099: {1: {title: a}}}", `seed.yaml:1:16: the portal has no type 1099 of items`},
 		{"elements: {48: [{NAME: a}]}", `seed.yaml:1:17: the portal has no list 48`},
 		{"elements: {47: [{NAME: a, SHIPED: Yes}]}", `seed.yaml:1:27: list 47 has no property "SHIPED" [unknown-field] (did you mean "SHIPPED"?)`},
@@ -93,10 +92,10 @@ func TestSeedMistakes(t *testing.T) {
 		{"elements: {47: [{DEAL: 1}]}", `seed.yaml:1:17: an element needs a NAME`},
 		{"portal: dem", `seed.yaml:1:9: unknown portal "dem"`},
 		{"portal: {types: {1038: {fields: {ufCrm5A: strin}}}}", `seed.yaml:1:34: unknown type "strin" of the field ufCrm5A [invalid-value] (did you mean "string"?)`},
-		{"users: {x: {name: a}}", `seed.yaml:1:9: want a user's id`},
+		{"users: {x: {name: a}}", `seed.yaml:1:9: expected a user's id`},
 		{"users: {7: {}}", `missing key "name"`},
-		{"users: {1: {name: a}}", `seed.yaml:1:9: user 1 is the administrator`},
-		{"version: 2", `version "2" is not known`},
+		{"users: {1: {name: a}}", `seed.yaml:1:9: user 1 must be an administrator`},
+		{"version: 2", `unknown version "2"`},
 		{"deals: [", `seed.yaml:1:`},
 		{"x", `want a mapping`},
 	} {
@@ -105,7 +104,7 @@ func TestSeedMistakes(t *testing.T) {
 			t.Errorf("%s: %v\nwant %s", c.file, err, c.want)
 		}
 	}
-	// Nothing is a portal without data.
+	// An empty file is a portal without data.
 	if seed, list := testportal.ReadSeed("seed.yaml", nil); seed == nil || len(list) > 0 {
 		t.Errorf("%v", list)
 	}

@@ -16,27 +16,26 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// portalSpec is what people have set up in the portal: its smart processes,
-// lists and custom fields.
+// Setup holds the settings of a portal: its smart processes, lists and custom fields.
 type Setup struct {
 	demo  bool
 	Name  string
 	types []emulator.Type
 	lists []emulator.List
-	// fields are custom fields of the types that every portal has.
+	// fields are custom fields of the built-in types.
 	fields map[int][]emulator.UserField
-	// columns are the custom fields of all types as the file has them.
+	// Columns are the custom fields of all types, as written in the file.
 	Columns map[int]columns
 }
 
-// portalName is what the portal is called when its file does not say.
+// DefaultName is the name of a portal without a name.
 const DefaultName = "test"
 
-// portalForm is the long form of a portal.
+// setupForm is the long form of Setup.
 type setupForm struct {
-	Name      string              `yaml:"name" default:"test" doc:"the portal's name, which the rules' portals are held against"`
-	Types     map[string]typeForm `yaml:"types" doc:"smart processes by their entityTypeId" example:"{1032: {title: Order, fields: {ufCrm9Weight: double}}}"`
-	Lists     map[string]listForm `yaml:"lists" doc:"universal lists by their IBLOCK_ID" example:"{47: {name: Shipments, properties: {DEAL: number}}}"`
+	Name      string              `yaml:"name" default:"test" doc:"the portal's name; it is compared with portals of the rules"`
+	Types     map[string]typeForm `yaml:"types" doc:"smart processes by entityTypeId" example:"{1032: {title: Order, fields: {ufCrm9Weight: double}}}"`
+	Lists     map[string]listForm `yaml:"lists" doc:"universal lists by IBLOCK_ID" example:"{47: {name: Shipments, properties: {DEAL: number}}}"`
 	Deals     columns             `yaml:"deals" doc:"custom fields of deals" example:"{ufCrm_REGION: string}"`
 	Leads     columns             `yaml:"leads" doc:"custom fields of leads"`
 	Contacts  columns             `yaml:"contacts" doc:"custom fields of contacts"`
@@ -46,21 +45,21 @@ type setupForm struct {
 }
 
 type typeForm struct {
-	Title    string  `yaml:"title" doc:"its name"`
-	Fields   columns `yaml:"fields" doc:"its custom fields, by the names that crm.item.* gives them" example:"{ufCrm9Weight: double}"`
+	Title    string  `yaml:"title" doc:"the name of the smart process"`
+	Fields   columns `yaml:"fields" doc:"custom fields by their names in crm.item.*" example:"{ufCrm9Weight: double}"`
 	Products bool    `yaml:"products" default:"false" doc:"items have product rows"`
 	Stages   bool    `yaml:"stages" default:"false" doc:"items have stages"`
 	Clients  bool    `yaml:"clients" default:"false" doc:"items have a company and contacts"`
-	Dates    bool    `yaml:"dates" default:"false" doc:"items have dates of begin and end"`
+	Dates    bool    `yaml:"dates" default:"false" doc:"items have a start date and an end date"`
 }
 
 type listForm struct {
-	Name       string  `yaml:"name" doc:"its name"`
-	Code       string  `yaml:"code" doc:"its symbol code"`
-	Properties columns `yaml:"properties" validate:"required" doc:"its properties by their codes" example:"{DEAL: number, SHIPPED: [Yes]}"`
+	Name       string  `yaml:"name" doc:"the name of the list"`
+	Code       string  `yaml:"code" doc:"the symbolic code of the list"`
+	Properties columns `yaml:"properties" validate:"required" doc:"properties by code" example:"{DEAL: number, SHIPPED: [Yes]}"`
 }
 
-// columns are custom fields or properties by name, in the order of the file.
+// columns are custom fields or properties by name in the order of the file.
 type columns []column
 
 type column struct {
@@ -69,15 +68,15 @@ type column struct {
 	form columnForm
 }
 
-// columnForm is the long form of a field; a field can also be its type alone.
+// columnForm is the long form of a field. The short form is only the type.
 type columnForm struct {
-	Type      string   `yaml:"type" doc:"its type, list for a choice"`
+	Type      string   `yaml:"type" doc:"the type; list for a field with options"`
 	ID        int      `yaml:"id" validate:"omitempty,min=1" doc:"the number of a property: 101 for PROPERTY_101"`
-	Title     string   `yaml:"title" doc:"its name"`
-	Options   []string `yaml:"options" doc:"what can be chosen"`
-	Multiple  bool     `yaml:"multiple" default:"false" doc:"it holds several values"`
-	Required  bool     `yaml:"required" default:"false" doc:"it must not be empty"`
-	Precision int      `yaml:"precision" validate:"omitempty,min=1,max=12" doc:"decimals of a number"`
+	Title     string   `yaml:"title" doc:"the title of the field"`
+	Options   []string `yaml:"options" doc:"the options of a list field"`
+	Multiple  bool     `yaml:"multiple" default:"false" doc:"the field holds several values"`
+	Required  bool     `yaml:"required" default:"false" doc:"the field must not be empty"`
+	Precision int      `yaml:"precision" validate:"omitempty,min=1,max=12" doc:"the number of decimals"`
 }
 
 // UnmarshalNode reads a mapping of names to types or to long forms.
@@ -86,7 +85,7 @@ func (cs *columns) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	for _, e := range m.Entries {
 		c := column{name: e.Name, pos: f.Pos(e.Key)}
 		switch v := yamlfile.Resolve(e.Value); v.Kind {
-		case yaml.SequenceNode: // a choice by its options
+		case yaml.SequenceNode: // a list field by its options
 			c.form.Type = "list"
 			list.Add(yamlfile.Decode(f, e.Value, &c.form.Options)...)
 		case yaml.MappingNode:
@@ -107,7 +106,7 @@ func (p *Setup) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	var list diag.List
 	if r := yamlfile.Resolve(n); r != nil && r.Kind == yaml.ScalarNode {
 		if p.demo = r.Value == "demo"; !p.demo {
-			list.Errorf(f.Pos(n), "invalid-value", "unknown portal %q", r.Value).Hint = "demo, or the portal's types and lists"
+			list.Errorf(f.Pos(n), "invalid-value", "unknown portal %q", r.Value).Hint = "write demo, or the types and lists of the portal"
 		}
 		return list
 	}
@@ -134,9 +133,9 @@ func (p *Setup) readTypes(list *diag.List, pos diag.Pos, form setupForm) {
 		t := form.Types[key]
 		id, err := strconv.Atoi(key)
 		if err != nil || id < 128 {
-			finding := list.Errorf(pos, "invalid-value", "want the entityTypeId of a smart process, from 128 on, this is %q", key)
+			finding := list.Errorf(pos, "invalid-value", "expected the entityTypeId of a smart process (128 or more), got %q", key)
 			if own := BuiltinKeys[id]; own != "" {
-				finding.Hint = "the custom fields of " + own + " stand under " + own + ":"
+				finding.Hint = "write the custom fields of " + own + " under " + own + ":"
 			}
 			continue
 		}
@@ -153,7 +152,7 @@ func (p *Setup) readLists(list *diag.List, pos diag.Pos, form setupForm) {
 		l := form.Lists[key]
 		id, err := strconv.Atoi(key)
 		if err != nil || id <= 0 {
-			list.Errorf(pos, "invalid-value", "want the IBLOCK_ID of a list, this is %q", key)
+			list.Errorf(pos, "invalid-value", "expected the IBLOCK_ID of a list, got %q", key)
 			continue
 		}
 		made := emulator.List{ID: id, Code: l.Code, Name: l.Name}
@@ -167,7 +166,7 @@ func (p *Setup) readLists(list *diag.List, pos diag.Pos, form setupForm) {
 				Multiple: c.form.Multiple, Options: c.form.Options,
 			}
 			if f.ID == 0 {
-				f.ID = id*1000 + i + 1 // unlike the ids of other lists
+				f.ID = id*1000 + i + 1 // differs from the ids of other lists
 			}
 			made.Fields = append(made.Fields, f)
 		}
@@ -175,7 +174,7 @@ func (p *Setup) readLists(list *diag.List, pos diag.Pos, form setupForm) {
 	}
 }
 
-// propertyTypes are words for the portal's types of properties.
+// PropertyTypes are the words of test files for the portal's property types.
 var PropertyTypes = [...]struct{ Word, Typ string }{
 	{"string", "S"},
 	{"number", "N"},
@@ -191,7 +190,7 @@ var PropertyTypes = [...]struct{ Word, Typ string }{
 	{"file", "F"},
 }
 
-// propertyType translates a word; the portal's own types stay.
+// propertyType translates a word. It also accepts the portal's own types.
 func propertyType(word string) (string, bool) {
 	for _, t := range PropertyTypes {
 		if word == t.Word || word == t.Typ {
@@ -228,7 +227,7 @@ func userFields(list *diag.List, cs columns) []emulator.UserField {
 		}
 		upper := StoredName(c.name)
 		if !strings.HasPrefix(upper, "UF_") {
-			list.Errorf(c.pos, "invalid-value", "a custom field's name begins with ufCrm or UF_CRM_, this is %q", c.name)
+			list.Errorf(c.pos, "invalid-value", "the name of a custom field starts with ufCrm or UF_CRM_, got %q", c.name)
 		}
 		f := emulator.UserField{
 			Name: upper, Type: typ, Title: c.form.Title, Multiple: c.form.Multiple, Required: c.form.Required,
@@ -242,8 +241,8 @@ func userFields(list *diag.List, cs columns) []emulator.UserField {
 	return out
 }
 
-// storedName turns the name that crm.item.* gives a custom field back into the
-// stored one: ufCrm5Total is UF_CRM_5_TOTAL, ufCrm_5_D10 is UF_CRM_5_D10.
+// StoredName returns the stored name for the name of a custom field in crm.item.*:
+// ufCrm5Total is UF_CRM_5_TOTAL, ufCrm_5_D10 is UF_CRM_5_D10.
 func StoredName(name string) string {
 	if rest, ok := strings.CutPrefix(name, "ufCrm_"); ok {
 		return "UF_CRM_" + strings.ToUpper(rest)
@@ -263,8 +262,8 @@ func StoredName(name string) string {
 	return b.String()
 }
 
-// numberIn is the number of the smart process that its fields' names hold, 0
-// without one.
+// numberIn returns the number of the smart process from the names of its fields, 0 if they
+// contain none.
 func numberIn(cs columns) int {
 	for _, c := range cs {
 		rest, ok := strings.CutPrefix(StoredName(c.name), "UF_CRM_")
@@ -277,7 +276,7 @@ func numberIn(cs columns) int {
 	return 0
 }
 
-// build makes the portal.
+// build creates an emulated portal with these settings.
 func (p *Setup) build() (*emulator.Portal, error) {
 	portal := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited, EventDelay: -1, KeepCalls: -1})
 	if err := p.setUp(portal); err != nil {
@@ -287,7 +286,7 @@ func (p *Setup) build() (*emulator.Portal, error) {
 	return portal, nil
 }
 
-// setUp sets up a new portal.
+// setUp applies the settings to a new portal.
 func (p *Setup) setUp(portal *emulator.Portal) error {
 	if p.demo {
 		emulator.Demo(portal)

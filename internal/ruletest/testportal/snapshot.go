@@ -10,27 +10,27 @@ import (
 	"github.com/b24rules/b24rules/internal/ruletest/compare"
 )
 
-// thing is an item or an element as tests see it.
+// Record is an item or an element in the form of tests.
 type Record struct {
 	ID     int64
-	Code   string         // of an element
-	Values map[string]any // without empty ones; properties by their codes
+	Code   string         // ELEMENT_CODE, only of an element
+	Values map[string]any // without empty values; properties by code
 }
 
-// snapshot is the portal's data.
+// Snapshot is the data of a portal at one time.
 type Snapshot struct {
-	Items    map[int][]Record // by type, in the order of ids
-	Elements map[int][]Record // by list
+	Items    map[int][]Record // by entityTypeId, ordered by id
+	Elements map[int][]Record // by IBLOCK_ID, ordered by id
 }
 
-// portalKeeps are fields of items that the portal writes by itself and that
-// depend on when a thing was made.
+// AutomaticFields are fields of items that the portal sets and that depend on the time of
+// a change.
 var AutomaticFields = map[string]bool{
 	"id": true, "entityTypeId": true, "createdTime": true, "updatedTime": true, "movedTime": true, "lastActivityTime": true,
 	"createdBy": true, "updatedBy": true, "movedBy": true, "lastActivityBy": true, "previousStageId": true, "accountNumber": true,
 }
 
-// snapshot reads everything.
+// Snapshot reads all data of the portal.
 func (w *Portal) Snapshot() (*Snapshot, error) {
 	s := &Snapshot{Items: map[int][]Record{}, Elements: map[int][]Record{}}
 	for _, typ := range slices.Sorted(maps.Keys(w.Schema.Types)) {
@@ -90,12 +90,12 @@ func (t *itemType) record(r map[string]any) Record {
 	return x
 }
 
-// linksNothing tells the 0 that some links have where they lead nowhere.
+// isEmptyLink reports whether v is the 0 that some link fields have when they are empty.
 func (c *FieldInfo) isEmptyLink(v any) bool {
 	return compare.Text(v) == "0" && (strings.HasPrefix(c.DataType, "crm_") || c.Name == "webformId")
 }
 
-// shown is a value as tests write it: choices by their texts.
+// Shown returns a value in the form of tests: list options as text.
 func (c *FieldInfo) Shown(v any) any {
 	if several, ok := v.([]any); ok {
 		out := make([]any, len(several))
@@ -110,7 +110,7 @@ func (c *FieldInfo) Shown(v any) any {
 	return v
 }
 
-// rowValues leaves out the ids of rows, which change with every save.
+// rowValues removes the ids of rows, which change with every save.
 func rowValues(rows []map[string]any) []any {
 	out := make([]any, len(rows))
 	for i, r := range rows {
@@ -157,7 +157,7 @@ func (l *listType) record(r map[string]any) Record {
 	return x
 }
 
-// property reads {valueId: value}: one value, or the list of them.
+// PropertyValue reads {valueId: value} as one value or a list of values.
 func (c *FieldInfo) PropertyValue(v any) any {
 	byID, ok := v.(map[string]any)
 	if !ok {
@@ -180,7 +180,7 @@ func (c *FieldInfo) PropertyValue(v any) any {
 	return several
 }
 
-// find returns the thing with an id.
+// RecordByID returns the record with an id.
 func RecordByID(records []Record, id int64) (Record, bool) {
 	i := slices.IndexFunc(records, func(x Record) bool { return x.ID == id })
 	if i < 0 {
@@ -189,9 +189,9 @@ func RecordByID(records []Record, id int64) (Record, bool) {
 	return records[i], true
 }
 
-// comparable is the data written so that two portals that came to it in
-// different ways can be compared: without what depends on the time. With ids,
-// it also says which element is which.
+// Comparable returns the data as lines without values that depend on the time, so that
+// portals with different histories can be compared. With ids, it includes the id of each
+// record.
 func (s *Snapshot) Comparable(ids bool) []string {
 	doc := map[string]any{}
 	for typ, records := range s.Items {
@@ -207,8 +207,7 @@ func (s *Snapshot) Comparable(ids bool) []string {
 	return compare.Render(doc)
 }
 
-// sortedDocs orders records by their text, so that the order in which they were
-// made does not matter.
+// sortedDocs orders records by their text, so that the order of creation does not matter.
 func sortedDocs(records []Record, ids bool) []any {
 	type entry struct {
 		text string
