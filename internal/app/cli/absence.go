@@ -11,30 +11,42 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 const (
-	// beatEvery is how often serve writes down that it takes events.
-	beatEvery = 20 * time.Second
-	// silence is from when on no sign of life was an absence: a process that
-	// was stopped, a computer that slept, a database that was not there.
-	silence = 3 * beatEvery
-	// remainsAfter is the absence from which on it is looked for what deleted
-	// entities have left: that goes through whole lists.
-	remainsAfter = time.Minute
+	// heartbeatEvery is how often serve stores that it receives events.
+	heartbeatEvery = 20 * time.Second
+	// longestGap is the time without a heartbeat from which on it counts as a
+	// downtime: of a process that was stopped, a computer that slept, or a
+	// database that did not answer.
+	longestGap = 3 * heartbeatEvery
+	// leftoversAfter is the downtime from which on catch-up also looks for the
+	// leftovers of deleted entities: that reads whole lists.
+	leftoversAfter = time.Minute
 )
 
-func aliveNote(portal string) string { return "alive." + portal }
+// downtime notices when events may have been missed, and has them caught up.
+type downtime struct {
+	config  *config.Config
+	queue   *queue.Queue
+	rules   *Rules
+	portals portals
+	log     *slog.Logger
+}
 
-// watchAbsence writes down that events are taken, and makes up for the time
-// when they were not. That begins with every start: how short it ever was, the
-// portal has sent its events once.
-func (a *app) watchAbsence(ctx context.Context) {
-	tick := time.NewTicker(beatEvery)
+// HeartbeatNote is the name of the note that holds a portal's last heartbeat.
+func HeartbeatNote(portal string) string { return "alive." + portal }
+
+// watch stores heartbeats until ctx ends. The first one notices the downtime
+// before the start: the portal sends each event once, however short that was.
+func (d *downtime) watch(ctx context.Context) {
+	tick := time.NewTicker(heartbeatEvery)
 	defer tick.Stop()
 	for {
-		a.beats(ctx)
+		d.heartbeats(ctx)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -43,32 +55,32 @@ func (a *app) watchAbsence(ctx context.Context) {
 	}
 }
 
-// beats stores a sign of life for each portal whose events are lost while nobody
-// listens. Offline events are kept by the portal.
-func (a *app) beats(ctx context.Context) {
-	if a.config.CatchUp.Off {
+// heartbeats stores a heartbeat for each portal whose events are lost while no
+// process receives them. Offline events are kept by the portal.
+func (d *downtime) heartbeats(ctx context.Context) {
+	if d.config.CatchUp.Off {
 		return
 	}
-	for _, c := range a.config.Portals {
+	for _, c := range d.config.Portals {
 		if c.Offline {
 			continue
 		}
-		if err := a.beat(ctx, a.portals[c.Name]); err != nil && !errors.Is(err, context.Canceled) {
-			a.log.Error("the sign of life cannot be stored", "portal", c.Name, "error", err)
+		if err := d.heartbeat(ctx, d.portals[c.Name]); err != nil && !errors.Is(err, context.Canceled) {
+			d.log.Error("the sign of life cannot be stored", "portal", c.Name, "error", err)
 		}
 	}
 }
 
-// beat stores a sign of life. What was missed since the one before is on disk
-// before it, so that neither a crash nor a database that fails forgets it.
-func (a *app) beat(ctx context.Context, p *portal) (err error) {
+// heartbeat stores a heartbeat. The job for a downtime since the one before is
+// stored before it, so that neither a crash nor a failing database loses it.
+func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
 	missed := !p.heard.Swap(true)
 	defer func() {
 		if missed && err != nil {
 			p.heard.Store(false)
 		}
 	}()
-	last, known, err := a.queue.Note(ctx, aliveNote(p.name))
+	last, known, err := d.queue.Note(ctx, HeartbeatNote(p.Name))
 	if err != nil {
 		return err
 	}
@@ -76,59 +88,59 @@ func (a *app) beat(ctx context.Context, p *portal) (err error) {
 	gap := now.Sub(last.Set)
 	switch {
 	case !known:
-		a.log.Info("the first start with this portal: sync fills in what there is", "portal", p.name)
-	case missed || gap > silence:
+		d.log.Info("the first start with this portal: sync fills in what there is", "portal", p.Name)
+	case missed || gap > longestGap:
 		// A clock that was set back tells nothing of how long it was.
 		from := now.Add(-max(gap, 0))
-		if err := catchup.Missed(ctx, a.queue, p.name, catchup.Away{From: from, To: now}); err != nil {
+		if err := catchup.Missed(ctx, d.queue, p.Name, catchup.Away{From: from, To: now}); err != nil {
 			return err
 		}
-		a.log.Info("events may have been missed", slog.String("portal", p.name), slog.Time("since", from), slog.Duration("away", gap.Round(time.Second)))
+		d.log.Info("events may have been missed", slog.String("portal", p.Name), slog.Time("since", from), slog.Duration("away", gap.Round(time.Second)))
 	}
-	return a.queue.SetNote(ctx, aliveNote(p.name), "")
+	return d.queue.SetNote(ctx, HeartbeatNote(p.Name), "")
 }
 
-// lost notes that an event of a portal was not stored. It is made up for with
-// the next sign of life.
-func (a *app) lost(portal string) {
-	if p := a.portals[portal]; p != nil {
+// lost notes that an event of a portal was not stored. The next heartbeat has it
+// caught up.
+func (d *downtime) lost(portal string) {
+	if p := d.portals[portal]; p != nil {
 		p.heard.Store(false)
 	}
 }
 
-// allLost is lost for all portals: another process was silenced, and what it was
-// just being told nobody has.
-func (a *app) allLost() {
-	for name := range a.portals {
-		a.lost(name)
+// allLost is lost for all portals: another process lost its leases, and with
+// them the events that it was just receiving.
+func (d *downtime) allLost() {
+	for name := range d.portals {
+		d.lost(name)
 	}
 }
 
-// lastBeats stores the last signs of life of a process that ends.
-func (a *app) lastBeats(ctx context.Context) {
+// lastHeartbeats stores the last heartbeats of a process that ends.
+func (d *downtime) lastHeartbeats(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	a.beats(ctx)
+	d.heartbeats(ctx)
 }
 
-// prepare finds out what was missed in an absence.
-func (a *app) prepare(ctx context.Context, j catchup.Job) (catchup.Job, error) {
-	limits := a.config.CatchUp
+// prepare finds the entities that changed during a downtime.
+func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, error) {
+	limits := d.config.CatchUp
 	away := j.Away.To.Sub(j.Away.From)
-	client := a.portals[j.Portal].later()
+	client := d.portals[j.Portal].Later()
 	now, err := catchup.Now(ctx, client)
 	if err != nil {
 		return j, err
 	}
 	// The times of entities are by the portal's clock.
 	j.Since = j.Away.From.Add(time.Until(now) - limits.Margin).In(now.Location()).Truncate(time.Second)
-	rules, types, err := a.missedBy(ctx, j.Portal)
+	rules, types, err := d.missedBy(ctx, j.Portal)
 	if err != nil {
 		return j, err
 	}
 	if limits.Longest > 0 && away > limits.Longest {
 		j.Failed = fmt.Sprintf("away for %s, catch_up makes up for %s", away.Round(time.Second), limits.Longest)
-		a.tellMissed(j, rules)
+		d.logMissed(j, rules)
 		return j, nil
 	}
 	for _, typ := range types {
@@ -141,24 +153,24 @@ func (a *app) prepare(ctx context.Context, j catchup.Job) (catchup.Job, error) {
 		}
 		if n > limits.Entities {
 			j.Failed = fmt.Sprintf("%d entities of type %d have changed, catch_up takes %d", n, typ, limits.Entities)
-			a.tellMissed(j, rules)
+			d.logMissed(j, rules)
 			return j, nil
 		}
 		j.Total += n
 	}
 	j.Types = types
-	if away >= remainsAfter {
-		j.Remains = remains(rules)
+	if away >= leftoversAfter {
+		j.Remains = leftovers(rules)
 	}
-	a.log.Info("catching up", slog.String("portal", j.Portal), slog.Time("since", j.Since), slog.Int("entities", j.Total))
+	d.log.Info("catching up", slog.String("portal", j.Portal), slog.Time("since", j.Since), slog.Int("entities", j.Total))
 	return j, nil
 }
 
-// missedBy are the rules of a portal that can be made up for, and the types of
+// missedBy are the rules of a portal that can be caught up, and the types of
 // entities that they are about.
-func (a *app) missedBy(ctx context.Context, portal string) (rules []target, types []int, err error) {
+func (d *downtime) missedBy(ctx context.Context, portal string) (rules []Target, types []int, err error) {
 	every := false
-	for _, set := range a.rules.current.Load().sets {
+	for _, set := range d.rules.Current().sets {
 		inputs, ok := set.inputs[portal]
 		if !ok {
 			continue
@@ -167,17 +179,17 @@ func (a *app) missedBy(ctx context.Context, portal string) (rules []target, type
 			if !servesPortal(r, portal) {
 				continue
 			}
-			all, wide, foreign := scopeOf(r)
-			if !settles(r) || len(all) == 0 && !wide {
-				a.log.Warn("a rule is not caught up: "+whyNot(r, foreign), "portal", portal, "rule", r.ID)
+			all, wide, foreign := ScopeOf(r)
+			if !canCatchUp(r) || len(all) == 0 && !wide {
+				d.log.Warn("a rule is not caught up: "+whyNot(r, foreign), "portal", portal, "rule", r.ID)
 				continue
 			}
-			rules, every = append(rules, target{rule: r, inputs: inputs}), every || wide
+			rules, every = append(rules, Target{Rule: r, Inputs: inputs}), every || wide
 			types = append(types, all...)
 		}
 	}
 	if every {
-		all, err := dynamicTypes(ctx, a.portals[portal].later())
+		all, err := DynamicTypes(ctx, d.portals[portal].Later())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -197,11 +209,11 @@ func whyNot(r *engine.Rule, foreign []string) string {
 	return "what it hears of cannot be listed: " + strings.Join(foreign, ", ")
 }
 
-// remains are the places where the rules leave things of entities.
-func remains(rules []target) []catchup.Remain {
+// leftovers are the places where rules leave records of their entities.
+func leftovers(rules []Target) []catchup.Remain {
 	var out []catchup.Remain
 	for _, t := range rules {
-		for _, r := range remainsOf(t) {
+		for _, r := range t.Leftovers() {
 			if !slices.Contains(out, r) {
 				out = append(out, r)
 			}
@@ -210,12 +222,12 @@ func remains(rules []target) []catchup.Remain {
 	return out
 }
 
-// tellMissed says what to do about an absence that is not made up for.
-func (a *app) tellMissed(j catchup.Job, rules []target) {
+// logMissed logs the command that catches up what catch-up does not.
+func (d *downtime) logMissed(j catchup.Job, rules []Target) {
 	ids := make([]string, len(rules))
 	for i, t := range rules {
-		ids[i] = t.rule.ID
+		ids[i] = t.Rule.ID
 	}
-	a.log.Error("what was missed is not made up for: b24rules sync --rule ID --since "+j.Since.Format(time.RFC3339),
+	d.log.Error("what was missed is not made up for: b24rules sync --rule ID --since "+j.Since.Format(time.RFC3339),
 		slog.String("portal", j.Portal), slog.String("why", j.Failed), slog.String("rules", strings.Join(ids, ",")))
 }

@@ -30,7 +30,7 @@ func (h *harness) aged(by time.Duration) {
 		h.t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	if _, err := db.Exec(`UPDATE b24_note SET set_at = set_at - $1 WHERE name = $2`, by.Microseconds(), aliveNote(stagePortal)); err != nil {
+	if _, err := db.Exec(`UPDATE b24_note SET set_at = set_at - $1 WHERE name = $2`, by.Microseconds(), HeartbeatNote(stagePortal)); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -51,7 +51,7 @@ func (h *harness) caughtUp(since time.Time) catchup.Job {
 	h.until("caught up", func() bool {
 		var ok bool
 		var err error
-		if j, ok, err = catchup.Load(h.context(), h.app.queue, stagePortal, ""); err != nil {
+		if j, ok, err = catchup.Load(h.context(), h.service.Queue(), stagePortal, ""); err != nil {
 			h.t.Fatal(err)
 		}
 		return ok && j.Over() && !j.Started.Before(since.Round(0))
@@ -80,7 +80,7 @@ func TestServeCatchesUp(t *testing.T) {
 	if err := h.portal.WaitIdle(h.context()); err != nil {
 		t.Fatal(err)
 	}
-	h.aged(2 * remainsAfter) // so that it is looked for what deleted deals left
+	h.aged(2 * leftoversAfter) // so that it is looked for what deleted deals left
 	j := h.back()
 	if n := h.missing(added); n != 0 {
 		t.Errorf("%d deals have no element", n)
@@ -119,7 +119,7 @@ func TestCatchUpSurvivesACrash(t *testing.T) {
 	}
 	h.start()
 	h.until("a page is stored", func() bool {
-		j, ok, err := catchup.Load(h.context(), h.app.queue, stagePortal, "")
+		j, ok, err := catchup.Load(h.context(), h.service.Queue(), stagePortal, "")
 		return err == nil && ok && j.Seen > 0 && !j.Over()
 	})
 	h.stop()
@@ -172,7 +172,7 @@ rules:
 	if n := h.missing(added); n != 0 {
 		t.Errorf("%d deals have no element", n)
 	}
-	runs, err := h.app.queue.Runs(h.context(), queue.Filter{Rule: "loud"})
+	runs, err := h.service.Queue().Runs(h.context(), queue.Filter{Rule: "loud"})
 	if err != nil || len(runs) != 0 || h.logged("it would do again what it has done") == 0 {
 		t.Errorf("%d runs of a rule that calls something each time, %v", len(runs), err)
 	}
@@ -183,25 +183,25 @@ rules:
 func TestSilenceIsAnAbsence(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, harnessOptions{catchUp: quickCatchUp()})
-	if err := h.app.beat(h.context(), h.app.portals[stagePortal]); err != nil {
+	if err := h.service.downtime.heartbeat(h.context(), h.service.Portal(stagePortal)); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, err := catchup.Load(h.context(), h.app.queue, stagePortal, ""); ok || err != nil {
+	if _, ok, err := catchup.Load(h.context(), h.service.Queue(), stagePortal, ""); ok || err != nil {
 		t.Errorf("a beat in time makes a job (%v)", err)
 	}
 	since := time.Now()
-	h.aged(silence + time.Second)
-	if err := h.app.beat(h.context(), h.app.portals[stagePortal]); err != nil {
+	h.aged(longestGap + time.Second)
+	if err := h.service.downtime.heartbeat(h.context(), h.service.Portal(stagePortal)); err != nil {
 		t.Fatal(err)
 	}
 	h.caughtUp(since)
-	h.aged(silence + time.Second)
+	h.aged(longestGap + time.Second)
 	ctx, cancel := context.WithCancel(h.context())
 	cancel()
-	if err := h.app.beat(ctx, h.app.portals[stagePortal]); err == nil {
+	if err := h.service.downtime.heartbeat(ctx, h.service.Portal(stagePortal)); err == nil {
 		t.Error("a beat without a database is no error")
 	}
-	if n, _, err := h.app.queue.Note(h.context(), aliveNote(stagePortal)); err != nil || time.Since(n.Set) < silence {
+	if n, _, err := h.service.Queue().Note(h.context(), HeartbeatNote(stagePortal)); err != nil || time.Since(n.Set) < longestGap {
 		t.Error("a sign of life was stored before what was missed")
 	}
 }
@@ -241,7 +241,7 @@ func TestAnEventThatWasNotStoredIsMadeUpFor(t *testing.T) {
 	}
 	allow()
 	since := time.Now()
-	if err := h.app.beat(h.context(), h.app.portals[stagePortal]); err != nil {
+	if err := h.service.downtime.heartbeat(h.context(), h.service.Portal(stagePortal)); err != nil {
 		t.Fatal(err)
 	}
 	h.caughtUp(since)
@@ -266,7 +266,7 @@ func TestAnAbsenceThatCannotBeStoredIsNotForgotten(t *testing.T) {
 	}
 	allow()
 	since := time.Now()
-	if err := h.app.beat(h.context(), h.app.portals[stagePortal]); err != nil {
+	if err := h.service.downtime.heartbeat(h.context(), h.service.Portal(stagePortal)); err != nil {
 		t.Fatal(err)
 	}
 	h.caughtUp(since)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/config"
 )
 
 const (
@@ -26,15 +27,29 @@ const (
 	rulesEvery = 5 * time.Second
 )
 
-// attend looks after an application in one portal until ctx ends: it binds what
-// the rules hear, and fetches the events that the portal keeps.
-func (a *app) attend(ctx context.Context, p *portal) {
-	every := pollNoticed
-	if a.config.Hook(p.name) == "" {
+// offlinePoller binds the events of an application in one portal, and fetches
+// those that the portal keeps.
+type offlinePoller struct {
+	portal *Portal
+	rules  *Rules
+	events *subscriptions
+	push   func(ctx context.Context, portal string, e bitrix.Event) error
+	log    *slog.Logger
+	logged string // the failure that was logged last
+}
+
+func newOfflinePoller(c *config.Config, rules *Rules, p *Portal, push func(context.Context, string, bitrix.Event) error, log *slog.Logger) *offlinePoller {
+	return &offlinePoller{portal: p, rules: rules, events: &subscriptions{portal: p, hook: c.Hook(p.Name), log: log}, push: push, log: log}
+}
+
+// run works until ctx ends.
+func (o *offlinePoller) run(ctx context.Context) {
+	p, every := o.portal, pollNoticed
+	if o.events.hook == "" {
 		every = pollAlone
 	}
 	var (
-		bound    *generation // for which the events are bound
+		bound    *Generation // for which the events are bound
 		bindAt   time.Time
 		fetchAt  time.Time
 		noticed  bool
@@ -44,25 +59,25 @@ func (a *app) attend(ctx context.Context, p *portal) {
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		now := time.Now()
-		gen := a.rules.current.Load()
+		gen := o.rules.Current()
 		if p.app.takeInstalled() {
 			bound, bindAt = nil, now
 		}
-		mine := a.mayAct(p.name) == nil // else another process does it
+		mine := p.permit() == nil // else another process does it
 		if mine && gen != bound && !now.Before(bindAt) {
-			if err := a.bind(ctx, p, gen); err != nil {
-				a.tellOffline(ctx, p, "events could not be bound", err)
+			if err := o.events.bind(ctx, gen); err != nil {
+				o.logFailure(ctx, "events could not be bound", err)
 				bindAt = now.Add(bindAgain)
 			} else {
-				bound, p.app.told = gen, ""
+				bound, o.logged = gen, ""
 			}
 		}
-		if mine && p.app.offline && p.app.ready && !now.Before(fetchAt) {
-			some, err := a.fetch(ctx, p, reserved)
+		if mine && o.events.offline && !now.Before(fetchAt) {
+			some, err := o.fetch(ctx, reserved)
 			reserved = err != nil // what was taken may not have been confirmed
 			switch {
 			case err != nil:
-				a.tellOffline(ctx, p, "offline events could not be fetched", err)
+				o.logFailure(ctx, "offline events could not be fetched", err)
 				fetchAt = time.Now().Add(pollAlone)
 			case some || noticed:
 				fetchAt = time.Now().Add(pollAgain)
@@ -71,14 +86,14 @@ func (a *app) attend(ctx context.Context, p *portal) {
 			}
 			noticed = false
 		}
-		next := time.NewTimer(untilFetch(p, fetchAt, mine))
+		next := time.NewTimer(o.untilFetch(fetchAt, mine))
 		select {
 		case <-p.app.changed:
 			fetchAt, noticed = time.Time{}, true
 		case <-next.C:
 		case <-tick.C:
 			if err := p.app.load(ctx); err != nil && ctx.Err() == nil {
-				a.log.Error("the application token cannot be read", "portal", p.name, "error", err)
+				o.log.Error("the application token cannot be read", "portal", p.Name, "error", err)
 			}
 		case <-ctx.Done():
 		}
@@ -87,24 +102,24 @@ func (a *app) attend(ctx context.Context, p *portal) {
 }
 
 // untilFetch is the time until offline events are to be fetched.
-func untilFetch(p *portal, at time.Time, mine bool) time.Duration {
-	if !mine || !p.app.offline || !p.app.ready {
+func (o *offlinePoller) untilFetch(at time.Time, mine bool) time.Duration {
+	if !mine || !o.events.offline {
 		return rulesEvery
 	}
 	return max(0, time.Until(at))
 }
 
-// tellOffline logs a failure of attend. One that lasts is told once.
-func (a *app) tellOffline(ctx context.Context, p *portal, what string, err error) {
-	if ctx.Err() != nil || p.app.told == err.Error() {
+// logFailure logs a failure of run. One that lasts is logged once.
+func (o *offlinePoller) logFailure(ctx context.Context, what string, err error) {
+	if ctx.Err() != nil || o.logged == err.Error() {
 		return
 	}
-	p.app.told = err.Error()
+	o.logged = err.Error()
 	level := slog.LevelError
 	if bitrix.IsCode(err, bitrix.CodeNotInstalled) {
 		level = slog.LevelWarn
 	}
-	a.log.Log(ctx, level, what, slog.String("portal", p.name), slog.Any("error", err))
+	o.log.Log(ctx, level, what, slog.String("portal", o.portal.Name), slog.Any("error", err))
 }
 
 // fetch moves the events that the portal keeps into the queue until there are
@@ -112,50 +127,50 @@ func (a *app) tellOffline(ctx context.Context, p *portal, what string, err error
 // killed in between leaves it reserved, and finds it again (reserved). So
 // nothing is lost, and what comes twice is one run, or a second one that finds
 // nothing to do.
-func (a *app) fetch(ctx context.Context, p *portal, reserved bool) (some bool, err error) {
+func (o *offlinePoller) fetch(ctx context.Context, reserved bool) (some bool, err error) {
 	if reserved {
-		batches, err := p.client.ReservedOffline(ctx, p.app.connector)
+		batches, err := o.portal.Client.ReservedOffline(ctx, o.events.connector)
 		if err != nil {
 			return some, err
 		}
 		for _, b := range batches {
-			if err := a.keep(ctx, p, b); err != nil {
+			if err := o.keep(ctx, b); err != nil {
 				return some, err
 			}
-			a.log.Info("offline events of a process that has ended", "portal", p.name, "events", len(b.Events))
+			o.log.Info("offline events of a process that has ended", "portal", o.portal.Name, "events", len(b.Events))
 		}
 	}
 	for {
-		b, err := p.client.FetchOffline(ctx, p.app.connector)
+		b, err := o.portal.Client.FetchOffline(ctx, o.events.connector)
 		if err != nil {
 			return some, err
 		}
 		if len(b.Events)+len(b.Broken) == 0 {
-			p.app.told = ""
+			o.logged = ""
 			return some, nil
 		}
-		if err := a.keep(ctx, p, b); err != nil {
+		if err := o.keep(ctx, b); err != nil {
 			return some, err
 		}
 		some = true
-		a.log.Info("offline events", slog.String("portal", p.name), slog.Int("events", len(b.Events)))
+		o.log.Info("offline events", slog.String("portal", o.portal.Name), slog.Int("events", len(b.Events)))
 	}
 }
 
 // keep stores a batch and confirms it. Its events are pushed at the same time,
 // so that they share a transaction.
-func (a *app) keep(ctx context.Context, p *portal, b bitrix.OfflineBatch) error {
+func (o *offlinePoller) keep(ctx context.Context, b bitrix.OfflineBatch) error {
 	errs := make([]error, len(b.Events))
 	var wg sync.WaitGroup
 	for i, e := range b.Events {
-		wg.Go(func() { errs[i] = a.push(ctx, p.name, e.Event) })
+		wg.Go(func() { errs[i] = o.push(ctx, o.portal.Name, e.Event) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	if len(b.Broken) > 0 {
-		a.log.Error("offline events without readable data: the portal keeps them, marked as failed", "portal", p.name, "events", len(b.Broken))
+		o.log.Error("offline events without readable data: the portal keeps them, marked as failed", "portal", o.portal.Name, "events", len(b.Broken))
 	}
-	return p.client.ConfirmOffline(ctx, b)
+	return o.portal.Client.ConfirmOffline(ctx, b)
 }

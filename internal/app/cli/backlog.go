@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -15,10 +16,18 @@ type backlog struct {
 	overdue time.Duration // of the live run that has been due longest; a backfill takes its time
 }
 
-// backlogs returns that of each portal of the configuration, those without
-// work too, and of portals that runs were left of.
-func (a *app) backlogs(ctx context.Context) ([]backlog, error) {
-	counts, err := a.queue.Backlogs(ctx)
+// backlogs reads and watches the backlogs of the portals.
+type backlogs struct {
+	config  *config.Config
+	queue   *queue.Queue
+	portals portals
+	log     *slog.Logger
+}
+
+// read returns the backlog of each portal of the configuration, also without
+// work, and of other portals that still have runs.
+func (b *backlogs) read(ctx context.Context) ([]backlog, error) {
+	counts, err := b.queue.Backlogs(ctx)
 	var all []backlog
 	place := map[string]int{}
 	of := func(portal string) *backlog {
@@ -31,15 +40,15 @@ func (a *app) backlogs(ctx context.Context) ([]backlog, error) {
 		}
 		return &all[i]
 	}
-	for _, p := range a.config.Portals {
+	for _, p := range b.config.Portals {
 		of(p.Name)
 	}
 	now := time.Now()
 	for _, c := range counts {
-		b := of(c.Portal)
-		b.runs[c.State] += c.Runs
+		one := of(c.Portal)
+		one.runs[c.State] += c.Runs
 		if c.Priority == queue.Live && c.State != queue.Parked && c.State != queue.Running {
-			b.overdue = max(b.overdue, now.Sub(c.Due))
+			one.overdue = max(one.overdue, now.Sub(c.Due))
 		}
 	}
 	return all, err
@@ -48,15 +57,15 @@ func (a *app) backlogs(ctx context.Context) ([]backlog, error) {
 const (
 	// lookEvery is how often the backlog is looked at for the log.
 	lookEvery = 15 * time.Second
-	// behind is how long a run may be overdue before somebody is told.
+	// behind is how long a run may be overdue before somebody is logged.
 	behind = time.Minute
 )
 
-// watchBacklog tells when a portal falls behind and when it has caught up,
+// watch tells when a portal falls behind and when it has caught up,
 // until ctx ends: a queue that grows in silence is found by those who miss
 // their data.
-func (a *app) watchBacklog(ctx context.Context) {
-	told := map[string]time.Time{} // portals that are behind, and when it was last said
+func (b *backlogs) watch(ctx context.Context) {
+	logged := map[string]time.Time{} // portals that are behind, and when it was last said
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -65,37 +74,37 @@ func (a *app) watchBacklog(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		all, err := a.backlogs(ctx)
+		all, err := b.read(ctx)
 		if err != nil {
 			continue // whoever works the queue tells
 		}
-		for _, b := range all {
-			a.tellBacklog(told, b)
+		for _, one := range all {
+			b.logBacklog(logged, one)
 		}
 	}
 }
 
-// tellBacklog says so at first and then every ten minutes.
-func (a *app) tellBacklog(told map[string]time.Time, b backlog) {
-	last, was := told[b.portal]
-	if b.overdue < behind {
+// logBacklog says so at first and then every ten minutes.
+func (b *backlogs) logBacklog(logged map[string]time.Time, one backlog) {
+	last, was := logged[one.portal]
+	if one.overdue < behind {
 		if was {
-			delete(told, b.portal)
-			a.log.Info("a portal has caught up", slog.String("portal", b.portal))
+			delete(logged, one.portal)
+			b.log.Info("a portal has caught up", slog.String("portal", one.portal))
 		}
 		return
 	}
 	if was && time.Since(last) < 10*time.Minute {
 		return
 	}
-	told[b.portal] = time.Now()
+	logged[one.portal] = time.Now()
 	attrs := []any{
-		slog.String("portal", b.portal), slog.Duration("overdue", b.overdue.Round(time.Second)),
-		slog.Int("waiting", b.runs[queue.Waiting]+b.runs[queue.Blocked]+b.runs[queue.Queued]), slog.Int("running", b.runs[queue.Running]),
+		slog.String("portal", one.portal), slog.Duration("overdue", one.overdue.Round(time.Second)),
+		slog.Int("waiting", one.runs[queue.Waiting]+one.runs[queue.Blocked]+one.runs[queue.Queued]), slog.Int("running", one.runs[queue.Running]),
 	}
-	if p := a.portals[b.portal]; p != nil {
-		s := p.client.Stats()
+	if p := b.portals[one.portal]; p != nil {
+		s := p.Client.Stats()
 		attrs = append(attrs, slog.Int64("calls", s.Waiting), slog.Int64("refused", s.Refused))
 	}
-	a.log.Warn("a portal falls behind", attrs...)
+	b.log.Warn("a portal falls behind", attrs...)
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// hears are the events that a portal's rules listen to, as they are bound:
-// the base code of smart processes, or suffixed codes when no rule wants all of
-// them. offers are the codes that the portal has.
-func (g *generation) hears(portal string, offers []string) (codes, missing []string) {
+// eventCodes are the events that a portal's rules listen to, as they are bound:
+// the base code of smart processes, or suffixed codes when no rule needs all of
+// them. offers are the codes that the portal has, missing those that it lacks.
+func (g *Generation) eventCodes(portal string, offers []string) (codes, missing []string) {
 	base, typed := map[string]bool{}, map[string]string{}
 	for _, s := range g.sets {
 		if _, ok := s.inputs[portal]; !ok {
@@ -51,95 +51,106 @@ func (g *generation) hears(portal string, offers []string) (codes, missing []str
 	return codes, missing
 }
 
-// lifeEvents are bound beside those of the rules: to learn of another version
-// and of the end of the application.
-var lifeEvents = []string{bitrix.EventUpdate, bitrix.EventUninstall}
+// lifecycleEvents are bound next to those of the rules: they report another
+// version and the end of the application.
+var lifecycleEvents = []string{bitrix.EventUpdate, bitrix.EventUninstall}
 
-// bind makes the portal send, or keep, what the rules listen to. What is bound
-// already stays, also what no rule listens to any more: others may want it.
-func (a *app) bind(ctx context.Context, p *portal, gen *generation) error {
-	connector, err := a.prepareOffline(ctx, p)
+// subscriptions are the events of an application that one portal sends or keeps.
+type subscriptions struct {
+	portal *Portal
+	hook   string // where the portal posts events; "" when that is not known
+	log    *slog.Logger
+
+	connector string // the auth_connector in use; "" when the portal's plan has none
+	offline   bool   // offline events can be fetched
+}
+
+// bind makes the portal send, or keep, the events that the rules listen to. It
+// removes no subscription, because others may need those that no rule needs.
+func (s *subscriptions) bind(ctx context.Context, gen *Generation) error {
+	p := s.portal
+	connector, err := s.prepareOffline(ctx)
 	if err != nil {
 		return err
 	}
-	offers, err := p.client.EventCodes(ctx)
+	offers, err := p.Client.EventCodes(ctx)
 	if err != nil {
 		return err
 	}
-	want, missing := a.wanted(p, gen, offers, connector)
+	desired, missing := s.desired(gen, offers, connector)
 	for _, code := range missing {
-		a.log.Error("the portal does not offer an event that a rule hears: the application may lack a scope",
-			slog.String("portal", p.name), slog.String("event", code))
+		s.log.Error("the portal does not offer an event that a rule hears: the application may lack a scope",
+			slog.String("portal", p.Name), slog.String("event", code))
 	}
-	if a.config.Hook(p.name) == "" && !p.app.offline {
-		a.log.Error("no event can be bound: the configuration has no public_url", "portal", p.name)
+	if s.hook == "" && !p.app.offline {
+		s.log.Error("no event can be bound: the configuration has no public_url", "portal", p.Name)
 	}
-	bound, err := p.client.Subscriptions(ctx)
+	bound, err := p.Client.Subscriptions(ctx)
 	if err != nil {
 		return err
 	}
-	want = slices.DeleteFunc(want, func(s bitrix.Subscription) bool { return slices.Contains(bound, s) })
-	if len(want) == 0 {
+	desired = slices.DeleteFunc(desired, func(one bitrix.Subscription) bool { return slices.Contains(bound, one) })
+	if len(desired) == 0 {
 		return nil
 	}
-	if err := p.client.Bind(ctx, want...); err != nil {
+	if err := p.Client.Bind(ctx, desired...); err != nil {
 		return fmt.Errorf("bind %w", err)
 	}
-	names := make([]string, len(want))
-	for i, s := range want {
-		names[i] = s.Event
+	names := make([]string, len(desired))
+	for i, one := range desired {
+		names[i] = one.Event
 	}
-	a.log.Info("events bound", slog.String("portal", p.name), slog.String("events", strings.Join(names, ",")))
+	s.log.Info("events bound", slog.String("portal", p.Name), slog.String("events", strings.Join(names, ",")))
 	return nil
 }
 
-// wanted are the subscriptions that a portal's rules need, and the codes among
-// their events that the portal does not offer. Without an address to post to it
-// is those alone that the portal keeps.
-func (a *app) wanted(p *portal, gen *generation, offers []string, connector string) (want []bitrix.Subscription, missing []string) {
-	codes, missing := gen.hears(p.name, offers)
-	hook := a.config.Hook(p.name)
+// desired are the subscriptions that a portal's rules need, and the codes among
+// their events that the portal does not offer. Without an address to post to
+// these are only the events that the portal keeps.
+func (s *subscriptions) desired(gen *Generation, offers []string, connector string) (desired []bitrix.Subscription, missing []string) {
+	codes, missing := gen.eventCodes(s.portal.Name, offers)
 	posted := codes
-	if p.app.offline {
+	if s.portal.app.offline {
 		for _, code := range codes {
-			want = append(want, bitrix.Subscription{Event: code, Offline: true, Connector: connector})
+			desired = append(desired, bitrix.Subscription{Event: code, Offline: true, Connector: connector})
 		}
 		posted = []string{bitrix.EventOffline}
 	}
-	posted = append(posted, lifeEvents...)
-	if hook == "" {
-		return want, missing
+	posted = append(posted, lifecycleEvents...)
+	if s.hook == "" {
+		return desired, missing
 	}
 	for _, code := range posted {
-		want = append(want, bitrix.Subscription{Event: code, Handler: hook})
+		desired = append(desired, bitrix.Subscription{Event: code, Handler: s.hook})
 	}
-	return want, missing
+	return desired, missing
 }
 
 // prepareOffline asks what the portal's plan has of what offline events need,
 // and returns the connector to use.
-func (a *app) prepareOffline(ctx context.Context, p *portal) (connector string, err error) {
-	p.app.ready = false
+func (s *subscriptions) prepareOffline(ctx context.Context) (connector string, err error) {
+	p := s.portal
+	s.offline = false
 	if !p.app.offline {
 		return "", nil
 	}
-	extended, err := p.client.Feature(ctx, bitrix.FeatureOffline)
+	extended, err := p.Client.Feature(ctx, bitrix.FeatureOffline)
 	if err != nil {
 		return "", err
 	}
 	if !extended {
 		return "", fmt.Errorf("the portal's plan lacks %s, without which a crash would lose events: use events: online with catch_up", bitrix.FeatureOffline)
 	}
-	sources, err := p.client.Feature(ctx, bitrix.FeatureConnector)
+	sources, err := p.Client.Feature(ctx, bitrix.FeatureConnector)
 	if err != nil {
 		return "", err
 	}
-	connector = p.app.source
+	connector = p.app.connector
 	if !sources {
 		connector = ""
-		a.log.Warn("the portal's plan lacks "+bitrix.FeatureConnector+": our own changes come back as events and find nothing to do", "portal", p.name)
+		s.log.Warn("the portal's plan lacks "+bitrix.FeatureConnector+": our own changes come back as events and find nothing to do", "portal", p.Name)
 	}
-	p.client.SetConnector(connector)
-	p.app.connector, p.app.ready = connector, true
+	p.Client.SetConnector(connector)
+	s.connector, s.offline = connector, true
 	return connector, nil
 }

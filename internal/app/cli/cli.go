@@ -88,6 +88,14 @@ type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }
 
+// usageOf makes an error say that the command line is wrong. nil stays nil.
+func usageOf(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err.Error()}
+}
+
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 // runCommand is main without the process: it returns the exit code.

@@ -56,7 +56,7 @@ func demo(ctx context.Context, env environment, once, asJSON bool) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	s, err := newStage(ctx, stageOptions{
 		emulator: emulator.Config{Plan: emulator.PlanEnterprise, ApplicationToken: "demo-application-token"},
-		rules:    filesIn(rules.FS),
+		rules:    FilesIn(rules.FS),
 		actions:  env.actions,
 		inputs:   shippedInputs(),
 		dir:      dir,

@@ -64,7 +64,7 @@ type ranRun struct {
 // report reads what happened from the engine and what there is from the portal.
 func (d *demonstration) report(ctx context.Context) (*report, error) {
 	r := &report{Invoices: []invoiceState{}, Deals: []dealState{}}
-	stats := d.app.portals[stagePortal].client.Stats()
+	stats := d.service.Portal(stagePortal).Client.Stats()
 	r.Requests, r.Commands, r.Writes = stats.Requests, stats.Commands, stats.Writes
 	if err := d.history(ctx, r); err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (d *demonstration) report(ctx context.Context) (*report, error) {
 }
 
 func (d *demonstration) history(ctx context.Context, r *report) error {
-	stats, err := d.app.queue.Stats(ctx)
+	stats, err := d.service.Queue().Stats(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (d *demonstration) history(ctx context.Context, r *report) error {
 	r.codes = map[string]int{}
 	seen := map[int64]bool{}
 	for _, run := range r.ran {
-		events, err := d.app.queue.Events(ctx, run.ID)
+		events, err := d.service.Queue().Events(ctx, run.ID)
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (d *demonstration) history(ctx context.Context, r *report) error {
 
 // lastRun returns the id of the newest run.
 func (d *demonstration) lastRun(ctx context.Context) (int64, error) {
-	newest, err := d.app.queue.Runs(ctx, queue.Filter{Limit: 1})
+	newest, err := d.service.Queue().Runs(ctx, queue.Filter{Limit: 1})
 	if err != nil || len(newest) == 0 {
 		return 0, err
 	}
@@ -127,7 +127,7 @@ const demoRuns = 10_000
 
 // runsAfter returns the runs that are newer than one, in order.
 func (d *demonstration) runsAfter(ctx context.Context, id int64) ([]ranRun, error) {
-	infos, err := d.app.queue.Runs(ctx, queue.Filter{Limit: demoRuns})
+	infos, err := d.service.Queue().Runs(ctx, queue.Filter{Limit: demoRuns})
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (d *demonstration) runsAfter(ctx context.Context, id int64) ([]ranRun, erro
 			continue
 		}
 		run := ranRun{Info: info}
-		attempts, err := d.app.queue.Attempts(ctx, info.ID)
+		attempts, err := d.service.Queue().Attempts(ctx, info.ID)
 		if err != nil {
 			return nil, err
 		}

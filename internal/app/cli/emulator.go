@@ -88,10 +88,9 @@ func (o *emulatorOptions) run(ctx context.Context, env environment, args []strin
 	ctx, stop := interruptible(ctx)
 	defer stop()
 
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", o.listen)
+	ln, err := Listen(ctx, o.listen)
 	if err != nil {
-		return listenError(o.listen, err)
+		return err
 	}
 	portal := emulator.New(emulator.Config{Plan: o.plan, Secret: emulatorSecret, ApplicationToken: o.token, Latency: latency})
 	defer portal.Close()

@@ -17,8 +17,8 @@ func TestExampleForTheEmulator(t *testing.T) {
 	if err != nil || len(list) > 0 {
 		t.Fatalf("%v, %v", err, list)
 	}
-	l := &ruleLoader{actions: actions.All, source: filesOf(c.Rules), portals: c.Portals}
-	_, gen, err := l.load()
+	l := &Rules{Actions: actions.All, Source: FilesOf(c.Rules), Portals: c.Portals}
+	_, gen, err := l.Load()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func (o *emulatorOptions) prepare(env environment) (seed *testportal.Seed, fault
 func readFindings[T any](env environment, path string, read func(string, []byte) (T, diag.List)) (v T, err error) {
 	data, err := yamlfile.ReadFile(path)
 	if err != nil {
-		return v, fmt.Errorf("cannot read %w", plain(err))
+		return v, fmt.Errorf("cannot read %w", Plain(err))
 	}
 	v, list := read(path, data)
 	if err := diag.WriteText(env.Err, list, func(string) []byte { return data }, color(env.Err)); err != nil {

@@ -134,7 +134,7 @@ func (e *explanation) readEvent(in io.Reader) (engine.Event, error) {
 		data, err = os.ReadFile(e.event)
 	}
 	if err != nil {
-		return engine.Event{}, plain(err)
+		return engine.Event{}, Plain(err)
 	}
 	data = bytes.TrimSpace(data)
 	var ev engine.Event

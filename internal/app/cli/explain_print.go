@@ -104,7 +104,7 @@ func (p *prose) rule(r describe.RuleDescription) {
 	p.line(0, "rule %s", join(": ", r.ID, r.Title))
 	p.line(1, "listens to %s", strings.Join(r.Events, ", "))
 	if len(r.Portals) > 0 {
-		p.line(1, "only in %s", portals(r.Portals))
+		p.line(1, "only in %s", portalNames(r.Portals))
 	}
 	if r.Entity != "" {
 		p.line(1, "is about the entity with the id %s", r.Entity)
@@ -130,7 +130,7 @@ func (p *prose) rule(r describe.RuleDescription) {
 	p.line(1, "is parked %s, and when a step fails for good unless it says otherwise", limits)
 }
 
-func portals(names []string) string {
+func portalNames(names []string) string {
 	if len(names) == 1 {
 		return "the portal " + names[0]
 	}

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,21 +14,29 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// feeder feeds the jobs of a portal: syncs, and what was missed.
-func (a *app) feeder(p *portal) *catchup.Feeder {
+// syncJobs feeds the queue with the runs of sync jobs and of catch-up jobs.
+type syncJobs struct {
+	queue   *queue.Queue
+	rules   *Rules
+	prepare func(ctx context.Context, j catchup.Job) (catchup.Job, error) // of a catch-up job
+	log     *slog.Logger
+}
+
+// feeder feeds the jobs of a portal.
+func (s *syncJobs) feeder(p *Portal) *catchup.Feeder {
 	return &catchup.Feeder{
-		Queue: a.queue, Name: p.name, Portal: p.later(), Log: a.log,
-		May:    func() bool { return a.mayAct(p.name) == nil },
-		Routes: a.jobRoutes, Prepare: a.prepare,
+		Queue: s.queue, Name: p.Name, Portal: p.Later(), Log: s.log,
+		May:    func() bool { return p.permit() == nil },
+		Routes: s.routes, Prepare: s.prepare,
 	}
 }
 
-// jobRoutes asks for the runs of an entity that a job is for: those that an
-// event of the entity would have asked for.
-func (a *app) jobRoutes(j catchup.Job, typeID int, id string) []queue.Route {
+// routes asks for the runs of an entity that a job is for: those that an event
+// of the entity would have asked for.
+func (s *syncJobs) routes(j catchup.Job, typeID int, id string) []queue.Route {
 	var out []queue.Route
-	for _, r := range a.rules.current.Load().about(j.Portal, typeID, id) {
-		if j.Rule != "" && r.Rule.ID != j.Rule || j.Rule == "" && !settles(r.Rule) {
+	for _, r := range s.rules.Current().about(j.Portal, typeID, id) {
+		if j.Rule != "" && r.Rule.ID != j.Rule || j.Rule == "" && !canCatchUp(r.Rule) {
 			continue
 		}
 		out = append(out, queue.Route{Rule: r.Rule.ID, Entity: r.Entity.String()})
@@ -34,15 +44,15 @@ func (a *app) jobRoutes(j catchup.Job, typeID int, id string) []queue.Route {
 	return out
 }
 
-// settles reports whether a rule does nothing for an entity that has not
-// changed, and can be run without an event.
-func settles(r *engine.Rule) bool { return len(describe.Repeats(r)) == 0 && !r.Derived() }
+// canCatchUp reports whether a rule does nothing for an entity that has not
+// changed, and can run without an event.
+func canCatchUp(r *engine.Rule) bool { return len(describe.Repeats(r)) == 0 && !r.Derived() }
 
-// about returns the rules that hear events of an entity, each once.
-func (g *generation) about(portal string, typeID int, id string) []engine.Route {
+// about returns the rules that match events of an entity, each once.
+func (g *Generation) about(portal string, typeID int, id string) []engine.Route {
 	var out []engine.Route
 	seen := map[string]bool{}
-	e := entityEvent(typeID, id)
+	e := EntityEvent(typeID, id)
 	for _, code := range codesOf(typeID) {
 		e.Code = code
 		for _, r := range g.route(portal, e) {
@@ -55,17 +65,18 @@ func (g *generation) about(portal string, typeID int, id string) []engine.Route 
 	return out
 }
 
-// entityEvent is an event that tells of an entity and came from nobody.
-func entityEvent(typeID int, id string) engine.Event {
+// EntityEvent is an event about an entity that no portal has sent. It has no
+// code.
+func EntityEvent(typeID int, id string) engine.Event {
 	fields := map[string]any{"ID": id}
-	if kindOfType(typeID) == "item" {
+	if KindOfType(typeID) == "item" {
 		fields["ENTITY_TYPE_ID"] = strconv.Itoa(typeID)
 	}
 	return engine.Event{Data: map[string]any{"FIELDS": fields}}
 }
 
-// kindOfType is what events call entities of a type.
-func kindOfType(typeID int) string {
+// KindOfType is what events call entities of a type.
+func KindOfType(typeID int) string {
 	switch typeID {
 	case schemas.TypeLead, schemas.TypeDeal, schemas.TypeContact, schemas.TypeCompany, schemas.TypeQuote:
 		return schemas.OwnerByType(typeID).Name
@@ -75,7 +86,7 @@ func kindOfType(typeID int) string {
 
 // codesOf are the codes of a type's events, those of changes first.
 func codesOf(typeID int) []string {
-	kind := kindOfType(typeID)
+	kind := KindOfType(typeID)
 	var codes []string
 	for _, e := range schemas.Events() {
 		if e.Entity == kind {
@@ -95,10 +106,10 @@ func codesOf(typeID int) []string {
 	return codes
 }
 
-// scopeOf are the types of entities that a rule is about. every says that it
-// hears of all smart processes; foreign are events that are about no entity of
-// the CRM.
-func scopeOf(r *engine.Rule) (types []int, every bool, foreign []string) {
+// ScopeOf returns the types of entities that a rule is about. every says that its
+// events are those of all smart processes; foreign are events that are about no
+// entity of the CRM.
+func ScopeOf(r *engine.Rule) (types []int, every bool, foreign []string) {
 	for _, t := range r.Triggers {
 		switch {
 		case t.Entity == "":

@@ -43,8 +43,8 @@ func examples() []example {
 }
 
 // files cuts an example at "# file: NAME" and completes what is a piece.
-func (e example) files() []ruleFile {
-	var out []ruleFile
+func (e example) files() []RuleFile {
+	var out []RuleFile
 	for i, part := range strings.Split("\n"+e.text, "\n# file: ") {
 		name, text := "rule.yaml", strings.TrimPrefix(part, "\n")
 		if i > 0 {
@@ -52,7 +52,7 @@ func (e example) files() []ruleFile {
 		} else if strings.TrimSpace(part) == "" {
 			continue
 		}
-		out = append(out, ruleFile{name, []byte(whole(name, text))})
+		out = append(out, RuleFile{name, []byte(whole(name, text))})
 	}
 	return out
 }
@@ -86,18 +86,18 @@ func indent(text, by string) string {
 func (e example) findings(t *testing.T) diag.List {
 	t.Helper()
 	files := e.files()
-	if i := slices.IndexFunc(files, func(f ruleFile) bool { return strings.HasSuffix(f.name, "_test.yaml") }); i >= 0 {
-		return testFileFindings(t, files, files[i].name)
+	if i := slices.IndexFunc(files, func(f RuleFile) bool { return strings.HasSuffix(f.Name, "_test.yaml") }); i >= 0 {
+		return testFileFindings(t, files, files[i].Name)
 	}
 	v := &validation{actions: actions.All, sources: map[string][]byte{}}
 	env := func(name string) (string, bool) { return "t0k3n", name == "TOKEN" }
 	if strings.Contains(e.text, "portals:\n") && strings.Contains(e.text, "webhook") {
-		c, list := config.Parse("b24rules.yaml", files[0].data, env)
+		c, list := config.Parse("b24rules.yaml", files[0].Data, env)
 		if list.HasErrors() || len(files) == 1 {
 			return list
 		}
-		l := &ruleLoader{actions: actions.All, source: func() ([]ruleFile, error) { return files[1:], nil }, portals: c.Portals}
-		_, gen, err := l.load()
+		l := &Rules{Actions: actions.All, Source: func() ([]RuleFile, error) { return files[1:], nil }, Portals: c.Portals}
+		_, gen, err := l.Load()
 		if err != nil {
 			list.Errorf(diag.Pos{}, "test", "%v", err)
 		}
@@ -108,18 +108,18 @@ func (e example) findings(t *testing.T) diag.List {
 		return list
 	}
 	for _, f := range files {
-		v.compile(f.name, f.data)
+		v.compile(f.Name, f.Data)
 	}
 	v.together()
 	return v.list
 }
 
 // testFileFindings runs an example that is a rule test.
-func testFileFindings(t *testing.T, files []ruleFile, name string) diag.List {
+func testFileFindings(t *testing.T, files []RuleFile, name string) diag.List {
 	t.Helper()
 	dir := t.TempDir()
 	for _, f := range files {
-		writeFile(t, filepath.Join(dir, f.name), string(f.data))
+		writeFile(t, filepath.Join(dir, f.Name), string(f.Data))
 	}
 	report, err := ruletest.Run(t.Context(), []string{filepath.Join(dir, name)}, nil, ruletest.Options{Actions: actions.All})
 	if err != nil {
@@ -179,7 +179,7 @@ func TestFindingsBeyondText(t *testing.T) {
 			t.Errorf("%.20q: %v, want %s", tt.text, list, tt.code)
 		}
 	}
-	if list := startFindings("b24rules.yaml", &generation{}); len(list) != 1 || list[0].Code != "no-rules" {
+	if list := new(Generation).StartFindings("b24rules.yaml"); len(list) != 1 || list[0].Code != "no-rules" {
 		t.Errorf("no rules: %v", list)
 	}
 }
@@ -196,7 +196,7 @@ var codeWord = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
 // emitted anywhere must be in the manual, and nothing else.
 func TestEveryCodeHasASection(t *testing.T) {
 	emitted := map[string]string{}
-	for _, dir := range []string{"internal/yamlfile", "engine", "engine/*", "actions", "actions/internal/*", "internal/diag", "internal/ruletest", "internal/app/cli"} {
+	for _, dir := range []string{"internal/yamlfile", "engine", "engine/*", "actions", "actions/internal/*", "internal/diag", "internal/ruletest", "internal/app/*"} {
 		files, err := filepath.Glob("../../../" + dir + "/*.go")
 		if err != nil {
 			t.Fatal(err)

@@ -96,9 +96,9 @@ func (f *formatting) run(_ context.Context, env environment, paths []string) err
 }
 
 func (f *formatting) files(env environment, paths []string) error {
-	names, err := findRuleFiles(paths)
+	names, err := FindRuleFiles(paths)
 	if err != nil {
-		return plain(err)
+		return Plain(err)
 	}
 	if len(paths) > 0 && len(names) == 0 {
 		return fmt.Errorf("no rule files in %s", diag.Alternatives(paths))
@@ -106,7 +106,7 @@ func (f *formatting) files(env environment, paths []string) error {
 	for _, name := range names {
 		data, err := yamlfile.ReadFile(name)
 		if err != nil {
-			return plain(err)
+			return Plain(err)
 		}
 		if err := f.file(env, name, data); err != nil {
 			return err
@@ -141,7 +141,7 @@ func (f *formatting) file(env environment, name string, data []byte) error {
 		return nil
 	}
 	env.say("%s: formatted", name)
-	return plain(replaceFile(name, out))
+	return Plain(replaceFile(name, out))
 }
 
 // refuse prints the errors of a file.

@@ -38,7 +38,7 @@ func TestGoldenExamples(t *testing.T) {
 		}
 		sources := map[string][]byte{}
 		for _, f := range e.files() {
-			sources[f.name] = f.data
+			sources[f.Name] = f.Data
 		}
 		show(e.code, e.findings(t), sources)
 	}
@@ -46,7 +46,7 @@ func TestGoldenExamples(t *testing.T) {
 		_, list := load.File("a.yaml", []byte(b.text), actions.All)
 		show(b.code, list, nil) // the text itself cannot be printed
 	}
-	show("no-rules", startFindings("b24rules.yaml", &generation{}), nil)
+	show("no-rules", new(Generation).StartFindings("b24rules.yaml"), nil)
 
 	for _, code := range docs.FindingCodes() {
 		if !slices.Contains(covered, code) {

@@ -95,7 +95,7 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 		}
 	})
 	s, err := newStage(h.context(), stageOptions{
-		listen: freeAddr(t), emulator: o.emulator, rules: quick(filesIn(o.rules), o.debounce), actions: actions.All, inputs: o.inputs, limits: o.limits, dir: o.dir, database: o.database,
+		listen: freeAddr(t), emulator: o.emulator, rules: quick(FilesIn(o.rules), o.debounce), actions: actions.All, inputs: o.inputs, limits: o.limits, dir: o.dir, database: o.database,
 		application: o.application, catchUp: o.catchUp,
 		log: h.log.logger(), before: o.before,
 	})
@@ -110,11 +110,11 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 	})
 	if o.catchUp != nil { // who stops it before its first sign of life sees another absence
 		h.until("alive", func() bool {
-			_, ok, err := h.app.queue.Note(h.context(), aliveNote(stagePortal))
+			_, ok, err := h.service.Queue().Note(h.context(), HeartbeatNote(stagePortal))
 			return ok && err == nil
 		})
 		// The first one may not have heard yet that it is stored.
-		if err := h.app.beat(h.context(), h.app.portals[stagePortal]); err != nil {
+		if err := h.service.downtime.heartbeat(h.context(), h.service.Portal(stagePortal)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -124,12 +124,12 @@ func newHarness(t testing.TB, o harnessOptions) *harness {
 var ruleOn = regexp.MustCompile(`(?m)^    on:`)
 
 // quick gives rules a shorter debounce than the default one.
-func quick(source ruleSource, debounce time.Duration) ruleSource {
-	return func() ([]ruleFile, error) {
+func quick(source RuleSource, debounce time.Duration) RuleSource {
+	return func() ([]RuleFile, error) {
 		files, err := source()
 		for i, f := range files {
-			if !bytes.Contains(f.data, []byte("debounce:")) {
-				files[i].data = ruleOn.ReplaceAll(f.data, []byte("    debounce: "+debounce.String()+"\n    on:"))
+			if !bytes.Contains(f.Data, []byte("debounce:")) {
+				files[i].Data = ruleOn.ReplaceAll(f.Data, []byte("    debounce: "+debounce.String()+"\n    on:"))
 			}
 		}
 		return files, err
@@ -152,7 +152,7 @@ func (h *harness) wait() {
 }
 
 func (h *harness) states() map[queue.State]int {
-	stats, err := h.app.queue.Stats(context.WithoutCancel(h.t.Context()))
+	stats, err := h.service.Queue().Stats(context.WithoutCancel(h.t.Context()))
 	if err != nil {
 		h.t.Errorf("stats: %v", err)
 	}
@@ -163,14 +163,14 @@ func (h *harness) states() map[queue.State]int {
 // events have one run, however slow the machine is.
 func (h *harness) atOnce(do func()) {
 	h.t.Helper()
-	if err := h.app.queue.Pause(h.context(), stagePortal, "", "people are at work"); err != nil {
+	if err := h.service.Queue().Pause(h.context(), stagePortal, "", "people are at work"); err != nil {
 		h.t.Fatal(err)
 	}
 	do()
 	if err := h.portal.WaitIdle(h.context()); err != nil {
 		h.t.Fatal(err)
 	}
-	if _, err := h.app.queue.Resume(h.context(), stagePortal, ""); err != nil {
+	if _, err := h.service.Queue().Resume(h.context(), stagePortal, ""); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -186,7 +186,7 @@ func (h *harness) rest(method string, params map[string]any, into any) {
 
 // counters are what the engine has sent to the portal.
 func (h *harness) counters() bitrix.Stats {
-	return h.app.portals[stagePortal].client.Stats()
+	return h.service.Portal(stagePortal).Client.Stats()
 }
 
 // stop stops the engine as Ctrl-C does.

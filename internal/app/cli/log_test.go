@@ -82,7 +82,7 @@ func holdsAll(line string, texts []string) bool {
 func TestOpenLog(t *testing.T) {
 	var stderr bytes.Buffer
 	dir := t.TempDir() + "/logs"
-	log, closeLog, err := openLog(config.Log{Dir: dir, JSON: true, Level: slog.LevelWarn}, &stderr)
+	log, closeLog, err := OpenLog(config.Log{Dir: dir, JSON: true, Level: slog.LevelWarn}, &stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,13 +93,13 @@ func TestOpenLog(t *testing.T) {
 	if !strings.Contains(text, `"msg":"taken","took":1000000000`) || strings.Contains(text, "too low") || stderr.Len() > 0 {
 		t.Errorf("file %s, stderr %s", text, stderr.String())
 	}
-	log, closeLog, err = openLog(config.Log{Off: true}, &stderr)
+	log, closeLog, err = OpenLog(config.Log{Off: true}, &stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	log.Error("nobody hears it")
 	closeLog()
-	log, closeLog, err = openLog(config.Log{}, &stderr)
+	log, closeLog, err = OpenLog(config.Log{}, &stderr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 // truncates: it is opened once.
 const logFileName = "b24rules.log"
 
-// openLog opens the log that a configuration asks for. The caller calls close.
-func openLog(c config.Log, stderr io.Writer) (log *slog.Logger, closeLog func(), err error) {
+// OpenLog opens the log that a configuration asks for. The caller calls close.
+func OpenLog(c config.Log, stderr io.Writer) (log *slog.Logger, closeLog func(), err error) {
 	if c.Off {
 		return slog.New(slog.DiscardHandler), func() {}, nil
 	}

@@ -31,26 +31,26 @@ func TestMemoryStaysFlat(t *testing.T) {
 		Portals:  []config.Portal{{Name: stagePortal, Webhook: bitrix.Secret("http://127.0.0.1:1/rest/1/s3cr3t/"), Token: modelToken, Plan: bitrix.PlanUnlimited}},
 	}
 	text := strings.Replace(rule("note", "      - log: {message: 'deal {{ event.id }}'}\n"), "debounce: 0s", "debounce: 200ms", 1)
-	loader := &ruleLoader{actions: actions.All, source: filesIn(fstest.MapFS{"note.yaml": {Data: []byte(text)}}), portals: c.Portals}
-	if _, gen, err := loader.load(); err != nil || len(gen.sets) != 1 {
+	loader := &Rules{Actions: actions.All, Source: FilesIn(fstest.MapFS{"note.yaml": {Data: []byte(text)}}), Portals: c.Portals}
+	if _, gen, err := loader.Load(); err != nil || len(gen.sets) != 1 {
 		t.Fatalf("rules: %v, %+v", err, gen.broken)
 	}
-	a, err := newApp(t.Context(), c, loader, slog.New(slog.DiscardHandler))
+	a, err := New(t.Context(), Options{Config: c, Rules: loader, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.close()
+	defer a.Close()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var worked sync.WaitGroup
 	worked.Go(func() {
-		if err := a.queue.Work(ctx, a.work); err != nil {
+		if err := a.queue.Work(ctx, a.worker.work); err != nil {
 			t.Errorf("work: %v", err)
 		}
 	})
 	defer worked.Wait()
 	defer stop()
 
-	hooks := a.handler()
+	hooks := a.intake.handler()
 	const parts = 12
 	var heaps []uint64
 	started := time.Now()

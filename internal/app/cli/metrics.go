@@ -3,12 +3,12 @@ package cli
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -71,8 +71,13 @@ func (t timed) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// gauges are read from the app when somebody asks for the metrics.
-type gauges struct{ app *app }
+// gauges are read when somebody asks for the metrics.
+type gauges struct {
+	backlogs *backlogs
+	conns    *ingest.Conns
+	portals  portals
+	log      *slog.Logger
+}
 
 var (
 	runsDesc    = prometheus.NewDesc("b24rules_runs", "Runs that are not over, by state; parked ones too.", []string{"portal", "state"}, nil)
@@ -118,55 +123,49 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	backlogs, err := g.app.backlogs(ctx)
+	all, err := g.backlogs.read(ctx)
 	up := 1.0
 	if err != nil {
-		g.app.log.Warn("metrics: the database does not answer", slog.Any("error", err))
+		g.log.Warn("metrics: the database does not answer", slog.Any("error", err))
 		up = 0
 	}
 	gauge(storedDesc, up)
-	for _, b := range backlogs {
+	for _, b := range all {
 		for state, n := range b.runs {
 			gauge(runsDesc, float64(n), b.portal, string(state))
 		}
 		gauge(overdueDesc, b.overdue.Seconds(), b.portal)
 	}
-	conns := g.app.conns.Stats()
+	conns := g.conns.Stats()
 	gauge(openDesc, float64(conns.Open))
 	counter(closedDesc, conns.Closed)
 	counter(refusedDesc, conns.Refused)
-	for _, p := range g.app.portals {
-		s := p.client.Stats()
+	for _, p := range g.portals {
+		s := p.Client.Stats()
 		for what, n := range map[string]int64{
 			"requests": s.Requests, "batches": s.Batches, "commands": s.Commands,
 			"writes": s.Writes, "refused": s.Refused, "repeated": s.Repeated,
 		} {
-			counter(restDesc[what], n, p.name)
+			counter(restDesc[what], n, p.Name)
 		}
-		gauge(waitingDesc, float64(s.Waiting), p.name)
+		gauge(waitingDesc, float64(s.Waiting), p.Name)
 	}
 }
 
-// startMetrics answers GET /metrics at the configured address until the
-// returned function is called. It has an address of its own: the one for events
-// is open to the internet, and how much a company has to do is nobody else's
-// business.
-func (a *app) startMetrics(ctx context.Context) (end func(), err error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", a.config.Metrics)
+// ServeMetrics answers GET /metrics at an address until end is called. It has its
+// own address because the one for events is open to the internet, and how much a
+// company has to do is private.
+func (s *Service) ServeMetrics(ctx context.Context, addr string) (end func(), err error) {
+	ln, err := Listen(ctx, addr)
 	if err != nil {
-		return nil, listenError(a.config.Metrics, err)
+		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{
-		MaxRequestsInFlight: 4, Timeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{
+		MaxRequestsInFlight: 4, Timeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}))
-	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
-	}
-	a.log.Info("metrics", slog.String("url", "http://"+ln.Addr().String()+"/metrics"))
+	server := NewServer(mux, s.log)
+	s.log.Info("metrics", slog.String("url", "http://"+ln.Addr().String()+"/metrics"))
 	var served sync.WaitGroup
 	served.Go(func() { _ = server.Serve(ln) }) // ends with Close
 	return func() {

@@ -19,9 +19,8 @@ import (
 // scrape reads the metrics of a harness's engine.
 func (h *harness) scrape() string {
 	h.t.Helper()
-	h.app.config.Metrics = "127.0.0.1:0"
 	from := h.log.size()
-	end, err := h.app.startMetrics(h.context())
+	end, err := h.service.ServeMetrics(h.context(), "127.0.0.1:0")
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -102,14 +101,14 @@ func TestFallingBehind(t *testing.T) {
 			Database: "sqlite:" + dir + "/q.db",
 			Portals:  []config.Portal{{Name: "demo", Webhook: bitrix.Secret("http://127.0.0.1:1/rest/1/s3cr3t/"), Plan: bitrix.PlanStandard}, {Name: "idle", Webhook: "http://127.0.0.1:1/rest/1/s3cr3t/", Plan: bitrix.PlanStandard}},
 		}
-		a, err := newApp(t.Context(), c, &ruleLoader{}, log.logger())
+		a, err := New(t.Context(), Options{Config: c, Rules: &Rules{}, Log: log.logger()})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer a.close()
+		defer a.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { defer close(ended); a.watchBacklog(ctx) }()
+		go func() { defer close(ended); a.backlogs.watch(ctx) }()
 		if err := a.queue.Push(ctx, queue.Event{Portal: "demo", Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
 			t.Fatal(err)
 		}

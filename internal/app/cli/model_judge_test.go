@@ -294,7 +294,7 @@ func (w *world) byPeople(at int) bool {
 
 // judgeQueue looks at the engine's books.
 func (w *world) judgeQueue() {
-	stats, err := w.engine.app.queue.Stats(context.Background())
+	stats, err := w.engine.service.Queue().Stats(context.Background())
 	if err != nil {
 		w.complain("stats: %v", err)
 		return
@@ -312,7 +312,7 @@ func (w *world) judgeQueue() {
 
 // judgeQuiet tells of every deal and invoice once more: nothing may be written.
 func (w *world) judgeQuiet() {
-	before, from := w.engine.app.portals[stagePortal].client.Stats(), len(w.portal.History())
+	before, from := w.engine.service.Portal(stagePortal).Client.Stats(), len(w.portal.History())
 	tell := func(all []*modelOwner, update, remove, typ string) {
 		for _, o := range all {
 			code := update
@@ -325,7 +325,7 @@ func (w *world) judgeQuiet() {
 	tell(w.deals, "ONCRMDEALUPDATE", "ONCRMDEALDELETE", "")
 	tell(w.bills, "ONCRMDYNAMICITEMUPDATE", "ONCRMDYNAMICITEMUPDATE", "31")
 	w.settle()
-	after := w.engine.app.portals[stagePortal].client.Stats()
+	after := w.engine.service.Portal(stagePortal).Client.Stats()
 	if after.Writes != before.Writes || len(w.portal.History()) != from {
 		w.complain("%d writes and %d changes though nothing had changed", after.Writes-before.Writes, len(w.portal.History())-from)
 	}

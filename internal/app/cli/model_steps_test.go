@@ -172,7 +172,7 @@ func (w *world) rest() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
 	defer cancel()
-	if err := w.engine.app.queue.WaitIdle(ctx); err != nil {
+	if err := w.engine.service.Queue().WaitIdle(ctx); err != nil {
 		w.complain("runs do not end: %v", err)
 	}
 }

@@ -76,7 +76,7 @@ func TestLateWrites(t *testing.T) {
 
 // model is what all histories share.
 type model struct {
-	rules *generation
+	rules *Generation
 	empty []byte
 	runs  atomic.Int64
 }
@@ -87,8 +87,8 @@ func newModel(t *testing.T) *model {
 	ids := emulator.Demo(portal)
 	portal.Close()
 	s := stage{options: stageOptions{inputs: shippedInputs()}, seed: stageSeed{TypeID: ids.TotalsType, ListID: ids.ShipmentList}, portal: portal}
-	loader := &ruleLoader{actions: actions.All, source: filesIn(rules.FS), portals: s.config().Portals}
-	_, gen, err := loader.load()
+	loader := &Rules{Actions: actions.All, Source: FilesIn(rules.FS), Portals: s.config().Portals}
+	_, gen, err := loader.Load()
 	if err != nil || len(gen.broken) > 0 || len(gen.sets) != 2 {
 		t.Fatalf("the shipped rule sets: %v, %+v", err, gen.broken)
 	}

@@ -23,7 +23,7 @@ import (
 // engine, without a socket and in the time of a synctest bubble.
 type world struct {
 	kind   worldKind
-	rules  *generation
+	rules  *Generation
 	dir    string // for databases
 	empty  []byte // a database without anything in it
 	portal *emulator.Portal
@@ -74,14 +74,14 @@ type handMade struct {
 
 // modelEngine is one life of the engine.
 type modelEngine struct {
-	app    *app
-	hooks  http.Handler
-	wire   *wire
-	cancel context.CancelFunc
-	ended  chan error
+	service *Service
+	hooks   http.Handler
+	wire    *wire
+	cancel  context.CancelFunc
+	ended   chan error
 }
 
-func newWorld(h scenario, rules *generation, dir string, empty []byte) (*world, error) {
+func newWorld(h scenario, rules *Generation, dir string, empty []byte) (*world, error) {
 	w := &world{
 		kind: h.world, rules: rules, dir: dir, empty: empty, rnd: rand.New(rand.NewPCG(h.seed, 9)),
 		byHand: map[int64]*handMade{}, alike: 4, edits: map[string][]string{}, log: newLogBuffer(),
@@ -141,17 +141,17 @@ func (w *world) start() {
 		// right to be undone.
 		Limits: config.Limits{Attempts: 10_000, RetryMax: time.Minute, Grace: w.kind.grace},
 	}
-	rules := &ruleLoader{}
+	rules := &Rules{}
 	rules.current.Store(w.rules)
 	var err error
-	if e.app, err = newApp(context.Background(), c, rules, w.log.logger()); err != nil {
+	if e.service, err = New(context.Background(), Options{Config: c, Rules: rules, Log: w.log.logger()}); err != nil {
 		w.complain("the engine does not start: %v", err)
 		return
 	}
-	e.hooks = e.app.handler()
+	e.hooks = e.service.intake.handler()
 	ctx, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
-	go func() { e.ended <- e.app.queue.Work(ctx, e.app.work) }()
+	go func() { e.ended <- e.service.queue.Work(ctx, e.service.worker.work) }()
 	w.engines++
 	w.engine = e
 }
@@ -165,7 +165,7 @@ func (w *world) stop() {
 	if err := <-w.engine.ended; err != nil {
 		w.complain("the engine ended with: %v", err)
 	}
-	w.engine.app.close()
+	w.engine.service.Close()
 	w.engine = nil
 }
 
@@ -280,7 +280,7 @@ func (w *world) settle() {
 			w.complain("events do not end: %v", err)
 			return
 		}
-		if err := w.engine.app.queue.WaitIdle(ctx); err != nil {
+		if err := w.engine.service.Queue().WaitIdle(ctx); err != nil {
 			w.complain("runs do not end: %v", err)
 			return
 		}

@@ -43,7 +43,7 @@ func (h *harness) logged(text string) int { return strings.Count(h.log.String(),
 // noSecrets looks for secrets of the application in the log.
 func (h *harness) noSecrets() {
 	h.t.Helper()
-	stored, err := tokensOf(h.app.queue, stagePortal).Load(h.context())
+	stored, err := tokensOf(h.service.Queue(), stagePortal).Load(h.context())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestApplicationOnline(t *testing.T) {
 	h.portal.UninstallApp(false)
 	h.wait()
 	h.until("told that it is uninstalled", func() bool { return h.logged("uninstalled") == 1 })
-	stored, err := tokensOf(h.app.queue, stagePortal).Load(h.context())
+	stored, err := tokensOf(h.service.Queue(), stagePortal).Load(h.context())
 	if err != nil || stored != (bitrix.Tokens{}) {
 		t.Errorf("after the end of the application there are tokens: %v, %v", stored, err)
 	}
@@ -129,7 +129,7 @@ func TestForgedInstallations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := tokensOf(h.app.queue, stagePortal).Load(h.context())
+	before, err := tokensOf(h.service.Queue(), stagePortal).Load(h.context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestForgedInstallations(t *testing.T) {
 			t.Errorf("%s: status %d, want %d", name, got, tt.want)
 		}
 	}
-	after, err := tokensOf(h.app.queue, stagePortal).Load(h.context())
+	after, err := tokensOf(h.service.Queue(), stagePortal).Load(h.context())
 	if err != nil || after.Application != before.Application || after.Access != before.Access {
 		t.Errorf("a forged installation has changed the tokens (%v)", err)
 	}
@@ -163,7 +163,7 @@ func TestForgedInstallations(t *testing.T) {
 	for range 30 {
 		h.post(h.hookURL, "application/x-www-form-urlencoded", form("a", "b", here))
 	}
-	if n := len(h.portal.Calls()) - asked; n > 3*proofsPerMinute {
+	if n := len(h.portal.Calls()) - asked; n > 3*checksPerMinute {
 		t.Errorf("30 forged installations made us ask %d times", n)
 	}
 	if h.logged(his.Access)+h.logged(admin.Refresh) > 0 {

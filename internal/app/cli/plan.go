@@ -70,7 +70,7 @@ func (p *planning) run(ctx context.Context, env environment, args []string) erro
 	if err := oneOf("format", p.format, "text", "json"); err != nil {
 		return err
 	}
-	p.files, p.rehearsal = args, true
+	p.files, p.dry = args, true
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	a, targets, done, err := p.open(ctx, env)
@@ -95,14 +95,14 @@ func (p *planning) run(ctx context.Context, env environment, args []string) erro
 	return nil
 }
 
-func (p *planning) plan(ctx context.Context, a *app, t target) (planned, error) {
-	run := a.planRun(a.portals[p.portal], t, p.deleted)
+func (p *planning) plan(ctx context.Context, a *Service, t Target) (planned, error) {
+	run := t.PlanRun(a.Portal(p.portal), a.Queue(), p.deleted)
 	if p.later {
-		run.Client = a.portals[p.portal].later()
+		run.Client = a.Portal(p.portal).Later()
 	}
 	dry := &dryrun.Run{}
 	run.DryRun = dry
-	trace, err := run.Do(ctx, t.rule)
+	trace, err := run.Do(ctx, t.Rule)
 	if ctx.Err() != nil {
 		return planned{}, ctx.Err()
 	}
@@ -111,11 +111,11 @@ func (p *planning) plan(ctx context.Context, a *app, t target) (planned, error) 
 		return planned{}, readErr
 	}
 	out := planned{
-		Rule: t.rule.ID, File: trace.File, Version: trace.Version, Portal: p.portal, Entity: t.entity.String(),
+		Rule: t.Rule.ID, File: trace.File, Version: trace.Version, Portal: p.portal, Entity: t.Entity.String(),
 		Outcome: trace.Outcome, Calls: trace.Calls, Changes: changes,
 	}
 	if err != nil {
-		out.Error = a.hider.Text(err.Error())
+		out.Error = p.hider.Text(err.Error())
 	}
 	for _, s := range trace.Steps {
 		if s.Skipped != "" {

@@ -25,19 +25,36 @@ const (
 
 // watcher reads rule files again when they change.
 type watcher struct {
-	paths  []string
-	loader *ruleLoader
-	log    *slog.Logger
-	fs     *fsnotify.Watcher
+	paths []string
+	rules *Rules
+	log   *slog.Logger
+	fs    *fsnotify.Watcher
+}
+
+// Watch logs the rule sets that run, and loads rules again that change in files
+// and folders, or when a signal comes, until end is called.
+func Watch(ctx context.Context, paths []string, rules *Rules, reload <-chan os.Signal, log *slog.Logger) (end func(), err error) {
+	logChanges(log, nil, rules.Current())
+	w, err := newWatcher(paths, rules, log)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() { defer close(ended); w.run(ctx, reload) }()
+	return func() {
+		cancel()
+		<-ended
+	}, nil
 }
 
 // newWatcher watches files and folders of rules until Close.
-func newWatcher(paths []string, loader *ruleLoader, log *slog.Logger) (*watcher, error) {
+func newWatcher(paths []string, rules *Rules, log *slog.Logger) (*watcher, error) {
 	n, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err
 	}
-	w := &watcher{loader: loader, log: log, fs: n}
+	w := &watcher{rules: rules, log: log, fs: n}
 	for _, p := range paths {
 		w.paths = append(w.paths, filepath.Clean(p))
 	}
@@ -111,11 +128,11 @@ func (w *watcher) concerns(e fsnotify.Event) bool {
 	}
 	below := slices.ContainsFunc(w.paths, func(p string) bool { return strings.HasPrefix(e.Name, p+string(filepath.Separator)) || p == "." })
 	// What comes and goes may be a folder or a link to one.
-	return below && (isRuleFile(e.Name) || !e.Op.Has(fsnotify.Write))
+	return below && (IsRuleFile(e.Name) || !e.Op.Has(fsnotify.Write))
 }
 
 func (w *watcher) reload() {
-	before, now, err := w.loader.load()
+	before, now, err := w.rules.Load()
 	if err != nil {
 		w.log.Error("the rules stay as they are", "error", err)
 		return
@@ -125,7 +142,7 @@ func (w *watcher) reload() {
 }
 
 // logChanges tells what a reload has changed.
-func logChanges(log *slog.Logger, before, now *generation) {
+func logChanges(log *slog.Logger, before, now *Generation) {
 	for _, s := range now.sets {
 		if old := before.of(s.set.File); old == nil || old.set.Version != s.set.Version {
 			log.Info("rule set runs", "file", s.set.File, "version", s.set.Version, "rules", len(s.set.Rules))
@@ -148,7 +165,7 @@ func logChanges(log *slog.Logger, before, now *generation) {
 }
 
 // logBroken tells of files that are broken, once for the same mistakes.
-func logBroken(log *slog.Logger, before, now *generation) {
+func logBroken(log *slog.Logger, before, now *Generation) {
 	for _, b := range now.broken {
 		if old, ok := before.brokenFile(b.file); ok && slices.Equal(lines(old.findings), lines(b.findings)) {
 			continue
@@ -166,7 +183,7 @@ func logBroken(log *slog.Logger, before, now *generation) {
 	}
 }
 
-func (g *generation) brokenFile(file string) (brokenFile, bool) {
+func (g *Generation) brokenFile(file string) (brokenFile, bool) {
 	if g != nil {
 		for _, b := range g.broken {
 			if b.file == file {

@@ -12,29 +12,29 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// ruleFile is the text of one rule file.
-type ruleFile struct {
-	name string
-	data []byte
+// RuleFile is the text of one rule file.
+type RuleFile struct {
+	Name string
+	Data []byte
 }
 
-// ruleSource reads all rule files there are now.
-type ruleSource func() ([]ruleFile, error)
+// RuleSource reads the rule files that exist now.
+type RuleSource func() ([]RuleFile, error)
 
-// isRuleFile tells rule files from the tests beside them.
-func isRuleFile(name string) bool {
+// IsRuleFile tells rule files from the tests beside them.
+func IsRuleFile(name string) bool {
 	ext := filepath.Ext(name)
 	return (ext == ".yaml" || ext == ".yml") && !strings.HasSuffix(strings.TrimSuffix(name, ext), "_test")
 }
 
-// filesOf is the source for files and folders on disk.
-func filesOf(paths []string) ruleSource {
-	return func() ([]ruleFile, error) {
-		names, err := findRuleFiles(paths)
+// FilesOf is the source for files and folders on disk.
+func FilesOf(paths []string) RuleSource {
+	return func() ([]RuleFile, error) {
+		names, err := FindRuleFiles(paths)
 		if err != nil {
 			return nil, err
 		}
-		var out []ruleFile
+		var out []RuleFile
 		for _, name := range names {
 			data, err := yamlfile.ReadFile(name)
 			if errors.Is(err, fs.ErrNotExist) {
@@ -43,38 +43,38 @@ func filesOf(paths []string) ruleSource {
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, ruleFile{name, data})
+			out = append(out, RuleFile{name, data})
 		}
 		return out, nil
 	}
 }
 
-// filesIn is the source for files that do not change, such as the shipped ones.
-func filesIn(fsys fs.FS) ruleSource {
-	return func() ([]ruleFile, error) {
+// FilesIn is the source for files that do not change, such as the shipped ones.
+func FilesIn(fsys fs.FS) RuleSource {
+	return func() ([]RuleFile, error) {
 		entries, err := fs.ReadDir(fsys, ".")
 		if err != nil {
 			return nil, err
 		}
-		var out []ruleFile
+		var out []RuleFile
 		for _, e := range entries {
-			if e.IsDir() || !isRuleFile(e.Name()) {
+			if e.IsDir() || !IsRuleFile(e.Name()) {
 				continue
 			}
 			data, err := fs.ReadFile(fsys, e.Name())
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, ruleFile{e.Name(), data})
+			out = append(out, RuleFile{e.Name(), data})
 		}
 		return out, nil
 	}
 }
 
-// findRuleFiles lists the rule files that the paths name, sorted, each once. A
+// FindRuleFiles lists the rule files that the paths name, sorted, each once. A
 // file that is named itself is taken whatever it is called; of a folder, rule
 // files are, in all folders below it.
-func findRuleFiles(paths []string) ([]string, error) {
+func FindRuleFiles(paths []string) ([]string, error) {
 	var out []string
 	for _, p := range paths {
 		info, err := os.Stat(p)
@@ -105,7 +105,7 @@ func walkRuleFiles(root string) ([]string, error) {
 			if path != root && hidden(d.Name()) {
 				return filepath.SkipDir
 			}
-		case !hidden(d.Name()) && isRuleFile(d.Name()) && isFile(path):
+		case !hidden(d.Name()) && IsRuleFile(d.Name()) && isFile(path):
 			out = append(out, path)
 		}
 		return nil
@@ -124,3 +124,10 @@ func isFile(path string) bool {
 
 // hidden names are those of editors and version control.
 func hidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+// SetName is the name of the rule set in a file, under which its inputs are
+// configured.
+func SetName(path string) string {
+	base := filepath.Base(path)
+	return strings.TrimSuffix(base, filepath.Ext(base))
+}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +15,8 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// A generation is the rule sets that run at one moment. It does not change.
-type generation struct {
+// A Generation is the rule sets that run at one moment. It does not change.
+type Generation struct {
 	sets []*boundSet
 	// broken are the files whose text of now does not run.
 	broken []brokenFile
@@ -37,8 +38,8 @@ type brokenFile struct {
 	running bool
 }
 
-// route returns the rules that hear an event of a portal.
-func (g *generation) route(portal string, e engine.Event) []engine.Route {
+// route returns the rules that match an event of a portal.
+func (g *Generation) route(portal string, e engine.Event) []engine.Route {
 	var out []engine.Route
 	for _, s := range g.sets {
 		if inputs, ok := s.inputs[portal]; ok {
@@ -48,8 +49,8 @@ func (g *generation) route(portal string, e engine.Event) []engine.Route {
 	return out
 }
 
-// rule finds a rule and its inputs for a portal.
-func (g *generation) rule(id, portal string) (*engine.Rule, map[string]any, bool) {
+// Rule finds a rule and its inputs for a portal.
+func (g *Generation) Rule(id, portal string) (*engine.Rule, map[string]any, bool) {
 	for _, s := range g.sets {
 		inputs, ok := s.inputs[portal]
 		if !ok {
@@ -64,9 +65,9 @@ func (g *generation) rule(id, portal string) (*engine.Rule, map[string]any, bool
 	return nil, nil, false
 }
 
-// checkRule refuses a rule that a portal does not have, or that no portal has
-// (portal ""), and says what would be right.
-func (g *generation) checkRule(id, portal string) error {
+// CheckRule returns an error for a rule that a portal does not have, or that no
+// portal has (portal ""), with what may have been meant.
+func (g *Generation) CheckRule(id, portal string) error {
 	var here, others []string
 	for _, s := range g.sets {
 		for _, r := range s.set.Rules {
@@ -95,17 +96,17 @@ func (g *generation) checkRule(id, portal string) error {
 	} else if near != "" {
 		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
-	return &usageError{text}
+	return errors.New(text)
 }
 
-// missing reports whether a file is broken of which nothing runs: a rule that
-// cannot be found may stand in it.
-func (g *generation) missing() bool {
+// Missing reports whether there is a broken file of which nothing runs: it may
+// contain a rule that cannot be found.
+func (g *Generation) Missing() bool {
 	return slices.ContainsFunc(g.broken, func(b brokenFile) bool { return !b.running })
 }
 
-// findings are those of all broken files.
-func (g *generation) findings() diag.List {
+// Findings are those of all broken files.
+func (g *Generation) Findings() diag.List {
 	var all diag.List
 	for _, b := range g.broken {
 		all.Add(b.findings...)
@@ -114,7 +115,34 @@ func (g *generation) findings() diag.List {
 	return all
 }
 
-func (g *generation) of(file string) *boundSet {
+// StartFindings are the errors with which serve does not start: those of the
+// configuration in path, and those of the rules when no rule set is valid.
+func (g *Generation) StartFindings(path string) diag.List {
+	var config, all diag.List
+	config.Add(g.notes...)
+	for _, b := range g.broken {
+		all.Add(b.findings...)
+		for _, f := range b.findings {
+			if f.File == path {
+				config.Add(f)
+			}
+		}
+	}
+	if config.HasErrors() {
+		config.Sort()
+		return config
+	}
+	if len(g.sets) > 0 {
+		return nil
+	}
+	if len(all) == 0 {
+		all.Errorf(diag.Pos{File: path, Line: 1, Column: 1}, "no-rules", "the rules paths hold no rule file")
+	}
+	all.Sort()
+	return all
+}
+
+func (g *Generation) of(file string) *boundSet {
 	if g == nil {
 		return nil
 	}
@@ -130,31 +158,37 @@ func servesPortal(r *engine.Rule, portal string) bool {
 	return len(r.Portals) == 0 || slices.Contains(r.Portals, portal)
 }
 
-// ruleLoader makes generations of the rule files of now.
-type ruleLoader struct {
-	source  ruleSource
-	actions []*engine.Action // that rules may use
-	portals []config.Portal
+// Rules are the rules of a service, loaded from files that may change.
+type Rules struct {
+	// Source reads the rule files.
+	Source RuleSource
+	// Actions are the actions that rules may use.
+	Actions []*engine.Action
+	// Portals are those of the configuration, with the inputs of rule sets.
+	Portals []config.Portal
 
 	mu      sync.Mutex // one load at a time
-	current atomic.Pointer[generation]
+	current atomic.Pointer[Generation]
 }
 
-// load reads the rule files again and returns the generation before and the
-// one that runs now. A file with mistakes leaves what runs of it in place.
-func (l *ruleLoader) load() (before, now *generation, err error) {
+// Current returns the rules that run now. It is nil before the first Load.
+func (l *Rules) Current() *Generation { return l.current.Load() }
+
+// Load reads the rule files again and returns the generation before and the one
+// that runs now. A file with errors keeps its last valid version running.
+func (l *Rules) Load() (before, now *Generation, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	files, err := l.source()
+	files, err := l.Source()
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the rules: %w", plain(err))
+		return nil, nil, fmt.Errorf("read the rules: %w", Plain(err))
 	}
 	before = l.current.Load()
-	b := &builder{actions: l.actions, portals: l.portals, old: before, next: &generation{}}
+	b := &builder{actions: l.Actions, portals: l.Portals, old: before, next: &Generation{}}
 	for _, f := range files {
 		b.add(f)
 	}
-	b.settle()
+	b.finish()
 	b.checkNames(files)
 	l.current.Store(b.next)
 	return before, b.next, nil
@@ -164,46 +198,46 @@ func (l *ruleLoader) load() (before, now *generation, err error) {
 type builder struct {
 	actions []*engine.Action
 	portals []config.Portal
-	old     *generation
-	next    *generation
-	// same are sets that run already, fresh are those that would be new.
-	same, fresh []*boundSet
+	old     *Generation
+	next    *Generation
+	// running are sets that run already, added those that would be new.
+	running, added []*boundSet
 }
 
-func (b *builder) add(f ruleFile) {
-	set, list := load.File(f.name, f.data, b.actions)
+func (b *builder) add(f RuleFile) {
+	set, list := load.File(f.Name, f.Data, b.actions)
 	if set == nil {
-		b.breaks(f.name, list)
+		b.breaks(f.Name, list)
 		return
 	}
 	bound, problems := bind(set, b.portals)
 	if problems.HasErrors() {
-		b.breaks(f.name, problems)
+		b.breaks(f.Name, problems)
 		return
 	}
 	b.next.notes.Add(append(list, problems...)...)
-	if old := b.old.of(f.name); old != nil && old.set.Version == set.Version {
-		b.same = append(b.same, old)
+	if old := b.old.of(f.Name); old != nil && old.set.Version == set.Version {
+		b.running = append(b.running, old)
 		return
 	}
-	b.fresh = append(b.fresh, bound)
+	b.added = append(b.added, bound)
 }
 
 // breaks notes a file that does not run; what runs of it stays.
 func (b *builder) breaks(file string, list diag.List) {
 	old := b.old.of(file)
 	if old != nil {
-		b.same = append(b.same, old)
+		b.running = append(b.running, old)
 	}
 	list.Sort()
 	b.next.broken = append(b.next.broken, brokenFile{file: file, findings: list, running: old != nil})
 }
 
-// settle takes sets back that do not get along with the others. Those that run
-// already are asked first, so that the blame falls on what is new.
-func (b *builder) settle() {
+// finish removes sets that conflict with others, until none does. It removes new
+// sets before those that run already.
+func (b *builder) finish() {
 	for {
-		all := append(slices.Clone(b.same), b.fresh...)
+		all := append(slices.Clone(b.running), b.added...)
 		sets := make([]*engine.RuleSet, len(all))
 		for i, s := range all {
 			sets[i] = s.set
@@ -229,9 +263,9 @@ func (b *builder) settle() {
 // leaves less that can be wrong.
 func (b *builder) without(wrong map[string]diag.List) {
 	blamed := func(s *boundSet) bool { _, ok := wrong[s.set.File]; return ok }
-	from := &b.fresh
-	if !slices.ContainsFunc(b.fresh, blamed) {
-		from = &b.same
+	from := &b.added
+	if !slices.ContainsFunc(b.added, blamed) {
+		from = &b.running
 	}
 	taken := slices.Clone(*from)
 	*from = slices.DeleteFunc(*from, blamed)
@@ -239,7 +273,7 @@ func (b *builder) without(wrong map[string]diag.List) {
 		if !blamed(s) {
 			continue
 		}
-		if from == &b.fresh {
+		if from == &b.added {
 			b.breaks(s.set.File, wrong[s.set.File])
 		} else {
 			b.next.broken = append(b.next.broken, brokenFile{file: s.set.File, findings: wrong[s.set.File]})
@@ -249,10 +283,10 @@ func (b *builder) without(wrong map[string]diag.List) {
 
 // checkNames looks for inputs of rule sets, and rules for portals, that are not
 // there.
-func (b *builder) checkNames(files []ruleFile) {
+func (b *builder) checkNames(files []RuleFile) {
 	var names []string
 	for _, f := range files {
-		names = append(names, setName(f.name))
+		names = append(names, SetName(f.Name))
 	}
 	for _, p := range b.portals {
 		for _, s := range p.Inputs.Sets {

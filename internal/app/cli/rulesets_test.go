@@ -26,12 +26,12 @@ const (
 )
 
 // memorySource serves what files holds at the moment.
-func memorySource(files map[string]string, names ...string) ruleSource {
-	return func() ([]ruleFile, error) {
-		var out []ruleFile
+func memorySource(files map[string]string, names ...string) RuleSource {
+	return func() ([]RuleFile, error) {
+		var out []RuleFile
 		for _, name := range names {
 			if text, ok := files[name]; ok {
-				out = append(out, ruleFile{name, []byte(text)})
+				out = append(out, RuleFile{name, []byte(text)})
 			}
 		}
 		return out, nil
@@ -39,7 +39,7 @@ func memorySource(files map[string]string, names ...string) ruleSource {
 }
 
 // describeSets writes a generation down.
-func describeSets(g *generation) []string {
+func describeSets(g *Generation) []string {
 	var out []string
 	for _, s := range g.sets {
 		out = append(out, "runs "+s.set.File+" "+s.set.Title)
@@ -60,7 +60,7 @@ func describeSets(g *generation) []string {
 func TestLoader(t *testing.T) {
 	main := config.Portal{Name: "main", Inputs: config.NewInputs(map[string]map[string]string{"c": {"list": "5"}})}
 	files := map[string]string{}
-	l := &ruleLoader{actions: actions.All, source: memorySource(files, "a.yaml", "b.yaml", "c.yaml"), portals: []config.Portal{main}}
+	l := &Rules{Actions: actions.All, Source: memorySource(files, "a.yaml", "b.yaml", "c.yaml"), Portals: []config.Portal{main}}
 	set := func(pairs ...string) {
 		for i := 0; i < len(pairs); i += 2 {
 			if files[pairs[i]] = pairs[i+1]; pairs[i+1] == "" {
@@ -88,7 +88,7 @@ func TestLoader(t *testing.T) {
 	}
 	for _, s := range steps {
 		set(s.change...)
-		_, now, err := l.load()
+		_, now, err := l.Load()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,25 +102,25 @@ func TestLoader(t *testing.T) {
 // TestLoaderKeepsWhatRuns: a failure to read the files leaves everything.
 func TestLoaderKeepsWhatRuns(t *testing.T) {
 	files := map[string]string{"a.yaml": ruleText("a", "1")}
-	l := &ruleLoader{actions: actions.All, source: memorySource(files, "a.yaml")}
-	if _, _, err := l.load(); err != nil {
+	l := &Rules{Actions: actions.All, Source: memorySource(files, "a.yaml")}
+	if _, _, err := l.Load(); err != nil {
 		t.Fatal(err)
 	}
-	good := l.current.Load()
-	l.source = func() ([]ruleFile, error) { return nil, os.ErrPermission }
-	if _, _, err := l.load(); err == nil || l.current.Load() != good {
-		t.Errorf("error %v, generation changed: %v", err, l.current.Load() != good)
+	good := l.Current()
+	l.Source = func() ([]RuleFile, error) { return nil, os.ErrPermission }
+	if _, _, err := l.Load(); err == nil || l.Current() != good {
+		t.Errorf("error %v, generation changed: %v", err, l.Current() != good)
 	}
 }
 
 func TestGenerationRoute(t *testing.T) {
 	only := strings.Replace(ruleText("only", "x"), "    on:", "    portals: [b]\n    on:", 1)
-	l := &ruleLoader{
-		actions: actions.All,
-		source:  memorySource(map[string]string{"a.yaml": ruleText("all", "x"), "b.yaml": only}, "a.yaml", "b.yaml"),
-		portals: []config.Portal{{Name: "a"}, {Name: "b"}},
+	l := &Rules{
+		Actions: actions.All,
+		Source:  memorySource(map[string]string{"a.yaml": ruleText("all", "x"), "b.yaml": only}, "a.yaml", "b.yaml"),
+		Portals: []config.Portal{{Name: "a"}, {Name: "b"}},
 	}
-	_, g, err := l.load()
+	_, g, err := l.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,10 +134,10 @@ func TestGenerationRoute(t *testing.T) {
 			t.Errorf("portal %s (-want +got):\n%s", portal, diff)
 		}
 	}
-	if _, _, ok := g.rule("only", "a"); ok {
+	if _, _, ok := g.Rule("only", "a"); ok {
 		t.Error("portal a finds a rule of portal b")
 	}
-	if _, _, ok := g.rule("only", "b"); !ok {
+	if _, _, ok := g.Rule("only", "b"); !ok {
 		t.Error("portal b does not find its rule")
 	}
 }
@@ -150,7 +150,7 @@ func TestFindRuleFiles(t *testing.T) {
 	if err := os.Symlink(filepath.Join(dir, "d.txt"), filepath.Join(dir, "link.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	got, err := findRuleFiles([]string{dir, filepath.Join(dir, "a.yaml"), filepath.Join(dir, "d.txt")})
+	got, err := FindRuleFiles([]string{dir, filepath.Join(dir, "a.yaml"), filepath.Join(dir, "d.txt")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestFindRuleFiles(t *testing.T) {
 	if diff := cmp.Diff([]string{"a.yaml", "b.yml", "below/e.yaml", "d.txt", "link.yaml"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if _, err := findRuleFiles([]string{filepath.Join(dir, "nope")}); err == nil {
+	if _, err := FindRuleFiles([]string{filepath.Join(dir, "nope")}); err == nil {
 		t.Error("a path that is not there is no error")
 	}
 }
@@ -170,8 +170,8 @@ func TestReload(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "rules")
 	writeFile(t, filepath.Join(dir, "a.yaml"), ruleText("a", "1"))
-	l := &ruleLoader{actions: actions.All, source: filesOf([]string{dir})}
-	if _, _, err := l.load(); err != nil {
+	l := &Rules{Actions: actions.All, Source: FilesOf([]string{dir})}
+	if _, _, err := l.Load(); err != nil {
 		t.Fatal(err)
 	}
 	log := newLogBuffer()
@@ -212,7 +212,7 @@ func TestReload(t *testing.T) {
 		s.change()
 		log.wait(t, from, s.log...)
 	}
-	if diff := cmp.Diff([]string{"runs " + filepath.Join(dir, "d.yaml") + " 2"}, describeSets(l.current.Load())); diff != "" {
+	if diff := cmp.Diff([]string{"runs " + filepath.Join(dir, "d.yaml") + " 2"}, describeSets(l.Current())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -224,17 +224,17 @@ func TestStartFindings(t *testing.T) {
 	fine := []*boundSet{{}}
 	for _, tt := range []struct {
 		name string
-		gen  generation
+		gen  Generation
 		want []string
 	}{
-		{"all is well", generation{sets: fine}, nil},
-		{"one file is broken, another runs", generation{sets: fine, broken: []brokenFile{bad}}, nil},
-		{"nothing runs", generation{broken: []brokenFile{bad}}, []string{"x"}},
-		{"nothing is there", generation{}, []string{"no-rules"}},
-		{"the configuration does not fit", generation{sets: fine, broken: []brokenFile{bad, inputs}, notes: note}, []string{"unknown-set", "bad-input"}},
+		{"all is well", Generation{sets: fine}, nil},
+		{"one file is broken, another runs", Generation{sets: fine, broken: []brokenFile{bad}}, nil},
+		{"nothing runs", Generation{broken: []brokenFile{bad}}, []string{"x"}},
+		{"nothing is there", Generation{}, []string{"no-rules"}},
+		{"the configuration does not fit", Generation{sets: fine, broken: []brokenFile{bad, inputs}, notes: note}, []string{"unknown-set", "bad-input"}},
 	} {
 		var got []string
-		for _, f := range startFindings("b24rules.yaml", &tt.gen) {
+		for _, f := range tt.gen.StartFindings("b24rules.yaml") {
 			got = append(got, f.Code)
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {

@@ -61,21 +61,21 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 		return err
 	}
 	defer done()
-	if o.deleted && targets[0].entity.TypeID == 0 {
+	if o.deleted && targets[0].Entity.TypeID == 0 {
 		return usagef("--deleted: the portal cannot be asked whether %s is gone, so only its own event can say that", o.entity)
 	}
 	ids, err := o.push(ctx, a, targets)
 	if err != nil {
 		return err
 	}
-	end, err := a.workUnlessServed(ctx, env)
+	end, err := workUnlessServed(ctx, env, a)
 	if err != nil {
 		return err
 	}
 	defer end()
 	failed := false
 	for _, id := range ids {
-		st, err := a.tried(ctx, id)
+		st, err := tried(ctx, a.Queue(), id)
 		if err != nil {
 			return err
 		}
@@ -91,21 +91,21 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 }
 
 // push asks for the runs and returns them.
-func (o *oneRun) push(ctx context.Context, a *app, targets []target) ([]int64, error) {
+func (o *oneRun) push(ctx context.Context, a *Service, targets []Target) ([]int64, error) {
 	routes := make([]queue.Route, len(targets))
 	for i, t := range targets {
-		routes[i] = queue.Route{Rule: t.rule.ID, Entity: t.entity.String(), Deleted: o.deleted}
+		routes[i] = queue.Route{Rule: t.Rule.ID, Entity: t.Entity.String(), Deleted: o.deleted}
 	}
-	data, err := json.Marshal(targets[0].event.Data)
+	data, err := json.Marshal(targets[0].Event.Data)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.queue.Push(ctx, queue.Event{Portal: o.portal, Code: eventByHand, Data: data, Sent: time.Now()}, routes); err != nil {
+	if err := a.Queue().Push(ctx, queue.Event{Portal: o.portal, Code: eventByHand, Data: data, Sent: time.Now()}, routes); err != nil {
 		return nil, err
 	}
 	ids := make([]int64, len(routes))
 	for i, r := range routes {
-		runs, err := a.queue.Runs(ctx, queue.Filter{Portal: o.portal, Rule: r.Rule, Entity: r.Entity, Limit: 1})
+		runs, err := a.Queue().Runs(ctx, queue.Filter{Portal: o.portal, Rule: r.Rule, Entity: r.Entity, Limit: 1})
 		if err != nil {
 			return nil, err
 		}
@@ -117,42 +117,30 @@ func (o *oneRun) push(ctx context.Context, a *app, targets []target) ([]int64, e
 	return ids, nil
 }
 
-// workUnlessServed works the queue until end is called, unless another process
+// workUnlessServed runs what is due until end is called, unless another process
 // does.
-func (a *app) workUnlessServed(ctx context.Context, env environment) (end func(), err error) {
-	err = a.queue.Lock(ctx)
+func workUnlessServed(ctx context.Context, env environment, s *Service) (end func(), err error) {
+	end, err = s.Work(ctx, "")
 	if errors.Is(err, queue.ErrInUse) {
 		env.say("serve does it")
 		return func() {}, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	a.working.Store(true)
-	working, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- a.queue.Work(working, a.work) }()
-	return func() {
-		stop()
-		if err := <-ended; err != nil {
-			env.say("%v", err)
-		}
-	}, nil
+	return end, err
 }
 
 // lookAgain is how often a run is looked at that another process may work.
 const lookAgain = 100 * time.Millisecond
 
 // tried waits until a run has ended, or waits for another attempt.
-func (a *app) tried(ctx context.Context, id int64) (*story, error) {
-	before, err := readStory(ctx, a.queue, id)
+func tried(ctx context.Context, q *queue.Queue, id int64) (*story, error) {
+	before, err := readStory(ctx, q, id)
 	if err != nil {
 		return nil, err
 	}
 	ticks := time.NewTicker(lookAgain)
 	defer ticks.Stop()
 	for {
-		st, err := readStory(ctx, a.queue, id)
+		st, err := readStory(ctx, q, id)
 		if err != nil {
 			return nil, err
 		}

@@ -50,7 +50,7 @@ with the rule as it is now, is said.`,
 			if len(ids) != 1 {
 				return usagef("which run? 'b24rules runs list' shows their numbers")
 			}
-			if base := filepath.Base(e.out); e.out != "" && (isRuleFile(base) || !strings.HasSuffix(strings.TrimSuffix(base, filepath.Ext(base)), "_test")) {
+			if base := filepath.Base(e.out); e.out != "" && (IsRuleFile(base) || !strings.HasSuffix(strings.TrimSuffix(base, filepath.Ext(base)), "_test")) {
 				return usagef("--out %q: test files are named like deal_test.yaml", e.out)
 			}
 			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
@@ -84,7 +84,7 @@ func (e *exporting) export(ctx context.Context, env environment, c *config.Confi
 		return fmt.Errorf("run %d cannot be exported: %w", id, err)
 	}
 	if err != nil {
-		return fmt.Errorf("run %d cannot be exported: %w", id, plain(err))
+		return fmt.Errorf("run %d cannot be exported: %w", id, Plain(err))
 	}
 	for _, w := range warnings {
 		env.say("%s", strings.TrimSpace(w))
@@ -95,7 +95,7 @@ func (e *exporting) export(ctx context.Context, env environment, c *config.Confi
 	}
 	f, err := os.OpenFile(e.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return plain(err)
+		return Plain(err)
 	}
 	_, err = bytes.NewReader(text).WriteTo(f)
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -160,7 +160,7 @@ func ruleFileFor(c *config.Config, r *history.Record) (string, error) {
 	if info, err := os.Stat(r.File); err == nil && !info.IsDir() {
 		return r.File, nil
 	}
-	names, err := findRuleFiles(c.Rules)
+	names, err := FindRuleFiles(c.Rules)
 	if err != nil {
 		return "", err
 	}

@@ -104,8 +104,8 @@ func (p *pauseFlags) known(env environment, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	err = gen.checkRule(p.rule, p.portal)
-	if err != nil && gen.missing() {
+	err = usageOf(gen.CheckRule(p.rule, p.portal))
+	if err != nil && gen.Missing() {
 		return usagef("%v; a rule file is broken and may hold it: see 'b24rules validate', or say --force", err)
 	}
 	return err

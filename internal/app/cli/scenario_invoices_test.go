@@ -171,7 +171,7 @@ func TestOtherEvents(t *testing.T) {
 
 func (h *harness) events() int {
 	h.t.Helper()
-	stats, err := h.app.queue.Stats(h.context())
+	stats, err := h.service.Queue().Stats(h.context())
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -132,7 +132,7 @@ func (k *killTest) configure(dir, database string) {
 		k.t.Fatal(err)
 	}
 	for _, f := range files {
-		writeFile(k.t.(*testing.T), filepath.Join(dir, "rules", filepath.Base(f.name)), string(f.data))
+		writeFile(k.t.(*testing.T), filepath.Join(dir, "rules", filepath.Base(f.Name)), string(f.Data))
 	}
 	if database == "" {
 		database = "sqlite:b24rules.db"

@@ -37,7 +37,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.event("ONCRMDEALUPDATE", map[string]string{"ID": fmt.Sprint(deal)})
-	if err := h.app.queue.WaitIdle(h.context()); err != nil {
+	if err := h.service.Queue().WaitIdle(h.context()); err != nil {
 		t.Fatal(err)
 	}
 	if parked := h.states()["parked"]; parked != 1 {
@@ -71,12 +71,12 @@ func TestSecretsStaySecret(t *testing.T) {
 func (h *harness) history() []byte {
 	h.t.Helper()
 	var out bytes.Buffer
-	runs, err := h.app.queue.Runs(h.context(), queue.Filter{Limit: 1000})
+	runs, err := h.service.Queue().Runs(h.context(), queue.Filter{Limit: 1000})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	for _, r := range runs {
-		attempts, err := h.app.queue.Attempts(h.context(), r.ID)
+		attempts, err := h.service.Queue().Attempts(h.context(), r.ID)
 		if err != nil {
 			h.t.Fatal(err)
 		}

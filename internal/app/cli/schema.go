@@ -98,7 +98,7 @@ func schemaNamed(name string) (fileSchema, error) {
 
 func writeSchemas(env environment, dir string, list []fileSchema) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return plain(err)
+		return Plain(err)
 	}
 	for _, s := range list {
 		data, err := s.build(env.actions)
@@ -107,7 +107,7 @@ func writeSchemas(env environment, dir string, list []fileSchema) error {
 		}
 		path := filepath.Join(dir, s.file())
 		if err := os.WriteFile(path, data, 0o666); err != nil {
-			return plain(err)
+			return Plain(err)
 		}
 		env.say("wrote %s", path)
 	}

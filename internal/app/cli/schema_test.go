@@ -109,13 +109,13 @@ func TestSchemasTakeWhatIsRight(t *testing.T) {
 	}
 	for _, e := range examples() {
 		for _, f := range e.files() {
-			text := string(f.data)
+			text := string(f.Data)
 			switch {
 			case !e.good || strings.Contains(text, "b24rules: allow") && e.code == "bad-allow":
 			case strings.Contains(text, "webhook:"):
-				check(e.code, config, f.data)
+				check(e.code, config, f.Data)
 			case strings.HasPrefix(strings.TrimSpace(text), "version:"):
-				check(e.code, rules, f.data)
+				check(e.code, rules, f.Data)
 			}
 		}
 	}
@@ -153,11 +153,11 @@ func TestSchemasRefuseWhatIsWrong(t *testing.T) {
 			continue
 		}
 		for _, f := range e.files() {
-			if !strings.HasPrefix(strings.TrimSpace(string(f.data)), "version:") {
+			if !strings.HasPrefix(strings.TrimSpace(string(f.Data)), "version:") {
 				continue
 			}
-			if err := rules.Validate(asJSON(t, f.data)); err == nil {
-				t.Errorf("%s: the schema takes\n%s", e.code, f.data)
+			if err := rules.Validate(asJSON(t, f.Data)); err == nil {
+				t.Errorf("%s: the schema takes\n%s", e.code, f.Data)
 			}
 			seen = append(seen, e.code)
 		}

@@ -53,8 +53,8 @@ portals:
 			if err != nil || len(list) > 0 {
 				t.Fatalf("%v, %v", err, list)
 			}
-			l := &ruleLoader{actions: actions.All, source: filesOf(c.Rules), portals: c.Portals}
-			_, gen, err := l.load()
+			l := &Rules{Actions: actions.All, Source: FilesOf(c.Rules), Portals: c.Portals}
+			_, gen, err := l.Load()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +68,7 @@ portals:
 				}
 				return
 			}
-			_, inputs, ok := gen.rule("r", "main")
+			_, inputs, ok := gen.Rule("r", "main")
 			if !ok {
 				t.Fatal(told)
 			}

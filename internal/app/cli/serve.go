@@ -2,14 +2,10 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
-	"net"
 	"os"
 	"os/signal"
-	"syscall"
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -49,7 +45,7 @@ func serve(ctx context.Context, env environment, path string) error {
 	if err != nil {
 		return err
 	}
-	log, closeLog, err := openLog(c.Log, env.Err)
+	log, closeLog, err := OpenLog(c.Log, env.Err)
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
@@ -60,29 +56,31 @@ func serve(ctx context.Context, env environment, path string) error {
 	})
 	defer stop()
 
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", c.Listen)
-	if err != nil {
-		return listenError(c.Listen, err)
-	}
-	defer func() { _ = ln.Close() }() // the server closes it too
-	a, err := newApp(ctx, c, rules, log)
+	ln, err := Listen(ctx, c.Listen)
 	if err != nil {
 		return err
 	}
-	defer a.close()
+	defer func() { _ = ln.Close() }() // the server closes it too
+	s, err := New(ctx, Options{Config: c, Rules: rules, Log: log})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
 	// Before any event is taken: another process may work the database.
-	if err := a.queue.Lock(ctx); err != nil {
+	if err := s.Queue().Lock(ctx); err != nil {
 		return err
 	}
 	if c.Metrics != "" {
-		end, err := a.startMetrics(ctx)
+		end, err := s.ServeMetrics(ctx, c.Metrics)
 		if err != nil {
 			return err
 		}
 		defer end()
 	}
-	endWatch, err := a.watch(ctx)
+	reload := make(chan os.Signal, 1)
+	notifyReload(reload)
+	defer signal.Stop(reload)
+	endWatch, err := Watch(ctx, c.Rules, rules, reload, log)
 	if err != nil {
 		return fmt.Errorf("watch the rules: %w", err)
 	}
@@ -91,7 +89,7 @@ func serve(ctx context.Context, env environment, path string) error {
 	for _, p := range c.Portals {
 		env.say("portal %s: events at http://%s/hooks/%s", p.Name, ln.Addr(), p.Name)
 	}
-	if err := a.serve(ctx, ln); err != nil {
+	if err := s.Serve(ctx, ln); err != nil {
 		return err
 	}
 	env.say("stopped")
@@ -100,7 +98,7 @@ func serve(ctx context.Context, env environment, path string) error {
 
 // prepare reads the configuration and the rules, and tells what is wrong with
 // them.
-func prepare(env environment, path string) (*config.Config, *ruleLoader, error) {
+func prepare(env environment, path string) (*config.Config, *Rules, error) {
 	c, err := loadConfig(env, path)
 	if err != nil {
 		return nil, nil, err
@@ -109,57 +107,10 @@ func prepare(env environment, path string) (*config.Config, *ruleLoader, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	if found := startFindings(path, gen); len(found) > 0 {
+	if found := gen.StartFindings(path); len(found) > 0 {
 		return nil, nil, tell(env, found)
 	}
 	return c, rules, nil
-}
-
-// watch logs what runs and reloads rules that change, until the returned
-// function is called.
-func (a *app) watch(ctx context.Context) (end func(), err error) {
-	logChanges(a.log, nil, a.rules.current.Load())
-	w, err := newWatcher(a.config.Rules, a.rules, a.log)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	asked := make(chan os.Signal, 1)
-	notifyReload(asked)
-	ended := make(chan struct{})
-	go func() { defer close(ended); w.run(ctx, asked) }()
-	return func() {
-		signal.Stop(asked)
-		cancel()
-		<-ended
-	}, nil
-}
-
-// startFindings are the mistakes that a start does not overlook: those of the
-// configuration, and those of the rules when nothing would run.
-func startFindings(path string, gen *generation) diag.List {
-	var config, all diag.List
-	config.Add(gen.notes...)
-	for _, b := range gen.broken {
-		all.Add(b.findings...)
-		for _, f := range b.findings {
-			if f.File == path {
-				config.Add(f)
-			}
-		}
-	}
-	if config.HasErrors() {
-		config.Sort()
-		return config
-	}
-	if len(gen.sets) > 0 {
-		return nil
-	}
-	if len(all) == 0 {
-		all.Errorf(diag.Pos{File: path, Line: 1, Column: 1}, "no-rules", "the rules paths hold no rule file")
-	}
-	all.Sort()
-	return all
 }
 
 // tell prints findings of a configuration. Their source lines are left out:
@@ -169,25 +120,4 @@ func tell(env environment, list diag.List) error {
 		return err
 	}
 	return errFindings
-}
-
-func listenError(addr string, err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("cannot listen on %s: another program does already", addr)
-	}
-	return fmt.Errorf("cannot listen on %s: %v", addr, plain(err))
-}
-
-// plain removes the operation and the path from a system error where the
-// sentence around it says them.
-func plain(err error) error {
-	var path *fs.PathError
-	var op *net.OpError
-	switch {
-	case errors.As(err, &op):
-		return op.Err
-	case errors.As(err, &path):
-		return errors.New(path.Path + ": " + path.Err.Error())
-	}
-	return err
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -23,7 +22,7 @@ type stageOptions struct {
 	// emulator configures the portal.
 	emulator emulator.Config
 	// rules are the rule sets to run, with the actions that they may use.
-	rules   ruleSource
+	rules   RuleSource
 	actions []*engine.Action
 	// inputs are their inputs: rule set, input, value. A value {list} is the
 	// seed's list, {type} its smart process.
@@ -57,11 +56,11 @@ type stage struct {
 	portalURL, hookURL string
 	people             *people
 
-	server   *http.Server
-	hookAddr string
-	app      *app
-	stopApp  context.CancelFunc
-	appEnded chan error
+	server     *http.Server
+	hookAddr   string
+	service    *Service
+	stopApp    context.CancelFunc
+	serveEnded chan error
 }
 
 // stageSeed is what the portal holds from the start.
@@ -85,7 +84,7 @@ func newStage(ctx context.Context, o stageOptions) (s *stage, err error) {
 	ids := emulator.Demo(s.portal)
 	s.ids = ids
 	s.seed = stageSeed{TypeID: ids.TotalsType, ListID: ids.ShipmentList}
-	ln, err := listenLoopback(ctx, "127.0.0.1:0")
+	ln, err := Listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		return s, err
 	}
@@ -117,7 +116,7 @@ func (s *stage) webhook() bitrix.Secret {
 // startEngine starts the engine, again on the same address and database after
 // stopEngine.
 func (s *stage) startEngine(ctx context.Context) error {
-	ln, err := listenLoopback(ctx, cmp.Or(s.hookAddr, s.options.listen, "127.0.0.1:0"))
+	ln, err := Listen(ctx, cmp.Or(s.hookAddr, s.options.listen, "127.0.0.1:0"))
 	if err != nil {
 		return err
 	}
@@ -129,20 +128,20 @@ func (s *stage) startEngine(ctx context.Context) error {
 		}
 	}
 	c := s.config()
-	rules := &ruleLoader{source: s.options.rules, actions: s.options.actions, portals: c.Portals}
-	_, gen, err := rules.load()
-	if err == nil && len(gen.broken) > 0 {
-		err = gen.broken[0].findings.Err()
+	rules := &Rules{Source: s.options.rules, Actions: s.options.actions, Portals: c.Portals}
+	_, gen, err := rules.Load()
+	if err == nil {
+		err = gen.Findings().Err()
 	}
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	if s.app, err = newApp(ctx, c, rules, s.options.log); err != nil {
+	if s.service, err = New(ctx, Options{Config: c, Rules: rules, Log: s.options.log}); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.stopApp, s.appEnded = cancel, make(chan error, 1)
-	go func() { s.appEnded <- s.app.serve(running, ln) }()
+	s.stopApp, s.serveEnded = cancel, make(chan error, 1)
+	go func() { s.serveEnded <- s.service.Serve(running, ln) }()
 	return nil
 }
 
@@ -181,13 +180,13 @@ func (s *stage) config() *config.Config {
 
 // stopEngine stops the engine as Ctrl-C does.
 func (s *stage) stopEngine() error {
-	if s.app == nil {
+	if s.service == nil {
 		return nil
 	}
 	s.stopApp()
-	err := <-s.appEnded
-	s.app.close()
-	s.app = nil
+	err := <-s.serveEnded
+	s.service.Close()
+	s.service = nil
 	return err
 }
 
@@ -198,18 +197,18 @@ func (s *stage) wait(ctx context.Context) error {
 		if err := s.portal.WaitIdle(ctx); err != nil {
 			return fmt.Errorf("wait for the events: %w", err)
 		}
-		before, err := s.app.queue.Stats(ctx)
+		before, err := s.service.Queue().Stats(ctx)
 		if err != nil {
 			return err
 		}
-		if err := s.app.queue.WaitIdle(ctx); err != nil {
+		if err := s.service.Queue().WaitIdle(ctx); err != nil {
 			return fmt.Errorf("wait for the runs: %w", err)
 		}
 		// A run may have written meanwhile, and its write have become an event.
 		if err := s.portal.WaitIdle(ctx); err != nil {
 			return fmt.Errorf("wait for the events: %w", err)
 		}
-		after, err := s.app.queue.Stats(ctx)
+		after, err := s.service.Queue().Stats(ctx)
 		if err != nil {
 			return err
 		}
@@ -230,15 +229,6 @@ func (s *stage) close() error {
 		err = errors.Join(err, s.server.Close())
 	}
 	return err
-}
-
-func listenLoopback(ctx context.Context, addr string) (net.Listener, error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, listenError(addr, err)
-	}
-	return ln, nil
 }
 
 // crmEvents are the events that an outbound webhook for the shipped rule sets

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,13 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
-	"github.com/b24rules/b24rules/schemas"
 )
 
 var syncCmd = &command{
@@ -98,7 +95,7 @@ func (s *syncing) run(ctx context.Context, env environment, args []string) error
 }
 
 // openSync reads the configuration, the rule, and opens the app.
-func (s *syncing) openSync(ctx context.Context, env environment) (a *app, t target, done func(), err error) {
+func (s *syncing) openSync(ctx context.Context, env environment) (a *Service, t Target, done func(), err error) {
 	c, err := loadConfig(env, s.config)
 	if err != nil {
 		return nil, t, nil, err
@@ -106,15 +103,14 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *app, t targ
 	if s.portal, err = onePortal(c, s.portal); err != nil {
 		return nil, t, nil, err
 	}
-	c.Only = s.portal
+	c.Only, s.hider = s.portal, c.Hider()
 	rules, gen, err := loadRules(env, c)
 	if err != nil {
 		return nil, t, nil, err
 	}
-	r, inputs, ok := gen.rule(s.rule, s.portal)
+	r, inputs, ok := gen.Rule(s.rule, s.portal)
 	if !ok {
-		_, err := s.targets(gen, engine.Entity{}) // it has the words for this
-		return nil, t, nil, s.without(env, gen, err)
+		return nil, t, nil, s.without(env, gen, usageOf(gen.CheckRule(s.rule, s.portal)))
 	}
 	if err := s.fit(r); err != nil {
 		return nil, t, nil, err
@@ -126,11 +122,11 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *app, t targ
 		}
 	}
 	log := slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelError}))
-	if a, err = newApp(ctx, c, rules, log); err != nil {
+	if a, err = New(ctx, Options{Config: c, Rules: rules, Log: log}); err != nil {
 		forget()
 		return nil, t, nil, err
 	}
-	return a, target{rule: r, inputs: inputs}, func() { a.close(); forget() }, nil
+	return a, Target{Rule: r, Inputs: inputs}, func() { a.Close(); forget() }, nil
 }
 
 // fit refuses rules that cannot be run without their events.
@@ -138,7 +134,7 @@ func (s *syncing) fit(r *engine.Rule) error {
 	if r.Derived() {
 		return usagef("rule %s says by a formula (entity) what it is about: only an event can tell", r.ID)
 	}
-	types, every, foreign := scopeOf(r)
+	types, every, foreign := ScopeOf(r)
 	if len(types) == 0 && !every {
 		return usagef("rule %s hears %s, which is about no entity of the CRM that could be listed", r.ID, strings.Join(foreign, ", "))
 	}
@@ -149,8 +145,8 @@ func (s *syncing) fit(r *engine.Rule) error {
 }
 
 // begin stores the job, or goes on with the one that was stopped.
-func (s *syncing) begin(ctx context.Context, env environment, a *app, t target) (catchup.Job, error) {
-	old, ok, err := catchup.Load(ctx, a.queue, s.portal, s.rule)
+func (s *syncing) begin(ctx context.Context, env environment, a *Service, t Target) (catchup.Job, error) {
+	old, ok, err := catchup.Load(ctx, a.Queue(), s.portal, s.rule)
 	if err != nil && !s.restart {
 		return catchup.Job{}, err
 	}
@@ -159,7 +155,7 @@ func (s *syncing) begin(ctx context.Context, env environment, a *app, t target) 
 		return catchup.Job{}, err
 	}
 	if under && !s.restart {
-		if err := s.same(old, a.portals[s.portal].zone); err != nil {
+		if err := s.same(old, a.Portal(s.portal).Zone); err != nil {
 			return catchup.Job{}, err
 		}
 		env.say("going on with the sync of %s: %d of %s", old.Started.Local().Format(time.DateTime), old.Seen, plural(old.Total, "entity", "entities"))
@@ -169,10 +165,10 @@ func (s *syncing) begin(ctx context.Context, env environment, a *app, t target) 
 	if err != nil {
 		return job, err
 	}
-	if err := countAll(ctx, a.portals[s.portal].later(), &job); err != nil {
+	if err := countAll(ctx, a.Portal(s.portal).Later(), &job); err != nil {
 		return job, err
 	}
-	return job, catchup.Begin(ctx, a.queue, job)
+	return job, catchup.Begin(ctx, a.Queue(), job)
 }
 
 // countAll counts the entities of a sync.
@@ -216,21 +212,21 @@ func inZone(t time.Time, zone *time.Location) time.Time {
 
 // underWay reports whether a job still has something to find, or runs that are
 // not over.
-func (s *syncing) underWay(ctx context.Context, a *app, j catchup.Job, ok bool) (bool, error) {
+func (s *syncing) underWay(ctx context.Context, a *Service, j catchup.Job, ok bool) (bool, error) {
 	if !ok || j.Failed != "" || !j.Over() {
 		return ok && j.Failed == "", nil
 	}
-	counts, err := a.queue.Tally(ctx, j.Portal, j.Code(), j.Rule, j.Event)
+	counts, err := a.Queue().Tally(ctx, j.Portal, j.Code(), j.Rule, j.Event)
 	return catchup.Open(counts) > 0, err
 }
 
 // job is what is to be gone over.
-func (s *syncing) job(ctx context.Context, a *app, t target) (catchup.Job, error) {
-	client := a.portals[s.portal].later()
+func (s *syncing) job(ctx context.Context, a *Service, t Target) (catchup.Job, error) {
+	client := a.Portal(s.portal).Later()
 	job := catchup.Job{Portal: s.portal, Rule: s.rule, Started: time.Now()}
-	types, every, _ := scopeOf(t.rule)
+	types, every, _ := ScopeOf(t.Rule)
 	if every {
-		all, err := dynamicTypes(ctx, client)
+		all, err := DynamicTypes(ctx, client)
 		if err != nil {
 			return job, err
 		}
@@ -246,71 +242,35 @@ func (s *syncing) job(ctx context.Context, a *app, t target) (catchup.Job, error
 		if err != nil {
 			return job, err
 		}
-		if job.Since, err = parseSince(s.since, inZone(now, a.portals[s.portal].zone)); err != nil {
+		if job.Since, err = parseSince(s.since, inZone(now, a.Portal(s.portal).Zone)); err != nil {
 			return job, err
 		}
 		if job.Since.After(now) {
 			return job, usagef("--since %s lies in the future: at the portal it is %s", s.since, now.Format(time.RFC3339))
 		}
 	}
-	job.Remains = remainsOf(t)
+	job.Remains = t.Leftovers()
 	return job, nil
-}
-
-// remainsOf are the places where a rule leaves things of its entities. With
-// entities of several types an id does not say of which it is.
-func remainsOf(t target) []catchup.Remain {
-	types, every, _ := scopeOf(t.rule)
-	if len(types) != 1 || every {
-		return nil
-	}
-	places, _ := describe.Leftovers(t.rule, t.inputs)
-	out := make([]catchup.Remain, len(places))
-	for i, p := range places {
-		out[i] = catchup.Remain{TypeID: types[0], List: p.List, ListType: p.ListType, EntityTypeID: p.EntityTypeID, Field: p.Field}
-	}
-	return out
-}
-
-// dynamicTypes are smart invoices and all smart processes of a portal.
-func dynamicTypes(ctx context.Context, c bitrix.Later) ([]int, error) {
-	rows, err := c.List(ctx, bitrix.Call{Method: "crm.type.list"}, "types")
-	if err != nil {
-		return nil, err
-	}
-	out := []int{schemas.TypeSmartInvoice}
-	for _, row := range rows {
-		var t struct {
-			ID int `json:"entityTypeId"`
-		}
-		if err := json.Unmarshal(row, &t); err != nil {
-			return nil, fmt.Errorf("crm.type.list: the result has another shape: %w", err)
-		}
-		if t.ID > 0 && !slices.Contains(out, t.ID) {
-			out = append(out, t.ID)
-		}
-	}
-	return out, nil
 }
 
 // follow shows how a job goes on until its last run has ended. When nobody
 // works the queue it does.
-func (s *syncing) follow(ctx context.Context, env environment, a *app, job catchup.Job) error {
-	all, err := a.queue.Pauses(ctx)
+func (s *syncing) follow(ctx context.Context, env environment, a *Service, job catchup.Job) error {
+	all, err := a.Queue().Pauses(ctx)
 	if err != nil {
 		return err
 	}
 	for _, p := range pausesOf(all, job.Portal, job.Rule) {
 		env.say("%s: the runs wait", pauseText(p))
 	}
-	w := &jobWatch{app: a, env: env, job: job, format: s.format, begun: time.Now(), command: "b24rules sync --rule " + s.rule}
+	w := &jobWatch{queue: a.Queue(), env: env, job: job, format: s.format, begun: time.Now(), command: "b24rules sync --rule " + s.rule}
 	end := func() {}
 	defer func() { end() }()
 	working, served := false, false
 	var lockAt time.Time
 	for {
 		if !working && time.Now().After(lockAt) {
-			stop, err := a.workJobs(ctx, a.portals[s.portal])
+			stop, err := a.Work(ctx, s.portal)
 			switch {
 			case err == nil:
 				end, working, served = stop, true, false
@@ -329,7 +289,7 @@ func (s *syncing) follow(ctx context.Context, env environment, a *app, job catch
 		}
 		if ctx.Err() != nil {
 			w.clear()
-			if working && a.queue.Holds(s.portal) == nil || !working && !served {
+			if working && a.Queue().Holds(s.portal) == nil || !working && !served {
 				return fmt.Errorf("stopped at %d of %s: the same command goes on from there", w.job.Seen, plural(w.job.Total, "entity", "entities"))
 			}
 			env.say("serve goes on")
@@ -343,23 +303,4 @@ func (s *syncing) follow(ctx context.Context, env environment, a *app, job catch
 		case <-ctx.Done():
 		}
 	}
-}
-
-// workJobs works the queue and feeds the jobs of a portal until end is called.
-// It fails with ErrInUse when another process does.
-func (a *app) workJobs(ctx context.Context, p *portal) (end func(), err error) {
-	if err := a.queue.Lock(ctx); err != nil {
-		return nil, err
-	}
-	working, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 2)
-	a.working.Store(true)
-	go func() { ended <- a.queue.Work(working, a.work) }()
-	go func() { a.feeder(p).Run(working); ended <- nil }()
-	return func() {
-		stop()
-		if err := errors.Join(<-ended, <-ended); err != nil {
-			a.log.Error("the queue", "error", err)
-		}
-	}, nil
 }

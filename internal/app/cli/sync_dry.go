@@ -37,13 +37,13 @@ type dryResult struct {
 const maxPlans = 1000
 
 // rehearse shows what a sync would write.
-func (s *syncing) rehearse(ctx context.Context, env environment, a *app, t target) error {
+func (s *syncing) rehearse(ctx context.Context, env environment, a *Service, t Target) error {
 	job, err := s.job(ctx, a, t)
 	if err != nil {
 		return err
 	}
-	p := a.portals[s.portal]
-	if err := countAll(ctx, p.later(), &job); err != nil {
+	p := a.Portal(s.portal)
+	if err := countAll(ctx, p.Later(), &job); err != nil {
 		return err
 	}
 	out := dryResult{Portal: s.portal, Rule: s.rule, Plans: []planned{}}
@@ -51,7 +51,7 @@ func (s *syncing) rehearse(ctx context.Context, env environment, a *app, t targe
 	for more := true; more; {
 		var typ int
 		var ids []int
-		if typ, ids, more, err = job.Next(ctx, p.later()); err != nil {
+		if typ, ids, more, err = job.Next(ctx, p.Later()); err != nil {
 			return err
 		}
 		plans, err := s.rehearsePage(ctx, a, t, typ, ids)
@@ -74,7 +74,7 @@ func (s *syncing) rehearse(ctx context.Context, env environment, a *app, t targe
 }
 
 // rehearsePage rehearses the runs of a page, in the order of its ids.
-func (s *syncing) rehearsePage(ctx context.Context, a *app, t target, typ int, ids []int) ([]planned, error) {
+func (s *syncing) rehearsePage(ctx context.Context, a *Service, t Target, typ int, ids []int) ([]planned, error) {
 	out := make([]planned, len(ids))
 	errs := make([]error, len(ids))
 	slots := make(chan struct{}, rehearsals)
@@ -85,9 +85,9 @@ func (s *syncing) rehearsePage(ctx context.Context, a *app, t target, typ int, i
 		wg.Go(func() {
 			defer func() { <-slots }()
 			one := t
-			one.entity = engine.Entity{Kind: kindOfType(typ), TypeID: typ, ID: strconv.Itoa(id)}
-			one.event = entityEvent(typ, one.entity.ID)
-			one.event.Time = time.Now()
+			one.Entity = engine.Entity{Kind: KindOfType(typ), TypeID: typ, ID: strconv.Itoa(id)}
+			one.Event = EntityEvent(typ, one.Entity.ID)
+			one.Event.Time = time.Now()
 			out[i], errs[i] = p.plan(ctx, a, one)
 		})
 	}

@@ -209,11 +209,11 @@ func TestSyncBesideAnotherOne(t *testing.T) {
 	c.run(exitFine, "runs", "pause", "--rule", "deal-shipments", "--reason", "stocktaking")
 	since := time.Now().Add(-time.Hour).Format(time.RFC3339)
 	job := catchup.Job{Portal: stagePortal, Rule: "deal-shipments", Types: []int{2}, Started: time.Now(), Since: time.Now().Add(-time.Hour).Truncate(time.Second)}
-	if err := catchup.Begin(h.context(), h.app.queue, job); err != nil {
+	if err := catchup.Begin(h.context(), h.service.Queue(), job); err != nil {
 		t.Fatal(err)
 	}
 	h.until("found", func() bool {
-		j, _, err := catchup.Load(h.context(), h.app.queue, stagePortal, "deal-shipments")
+		j, _, err := catchup.Load(h.context(), h.service.Queue(), stagePortal, "deal-shipments")
 		return err == nil && j.Over()
 	})
 	if _, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments"); !strings.Contains(talk, "a sync of what has changed since "+since[:16]) {

@@ -26,7 +26,7 @@ const (
 
 // jobWatch shows how a job goes on.
 type jobWatch struct {
-	app     *app
+	queue   *queue.Queue
 	env     environment
 	job     catchup.Job
 	format  string
@@ -54,7 +54,7 @@ func (w *jobWatch) pause() time.Duration {
 
 // look reads how far the job is and shows it. It reports whether all is over.
 func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
-	job, ok, err := catchup.Load(ctx, w.app.queue, w.job.Portal, w.job.Rule)
+	job, ok, err := catchup.Load(ctx, w.queue, w.job.Portal, w.job.Rule)
 	if err != nil {
 		return false, err
 	}
@@ -62,7 +62,7 @@ func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
 		return false, fmt.Errorf("the sync was taken out of the database")
 	}
 	w.job = job
-	if w.counts, err = w.app.queue.Tally(ctx, job.Portal, job.Code(), job.Rule, job.Event); err != nil {
+	if w.counts, err = w.queue.Tally(ctx, job.Portal, job.Code(), job.Rule, job.Event); err != nil {
 		return false, err
 	}
 	if job.Failed != "" && job.Finished.IsZero() {

@@ -47,6 +47,8 @@ Exit codes: 0 removed, or shown; 1 the configuration has findings, or with
 type unbinding struct {
 	config, portal, format string
 	unused, all, yes       bool
+
+	hook string // where the portal posts events, by the configuration
 }
 
 // handler is a subscription as it is printed.
@@ -73,16 +75,16 @@ func (u *unbinding) run(ctx context.Context, env environment, args []string) err
 	if err != nil {
 		return err
 	}
-	defer a.close()
-	p := a.portals[u.portal]
+	defer a.Close()
+	p := a.Portal(u.portal)
 	if u.yes && !u.unused {
-		if err := a.queue.Lock(ctx); errors.Is(err, queue.ErrInUse) {
+		if err := a.Queue().Lock(ctx); errors.Is(err, queue.ErrInUse) {
 			return fmt.Errorf("serve would bind the events again, stop it first: %w", err)
 		} else if err != nil {
 			return err
 		}
 	}
-	bound, err := p.client.Subscriptions(ctx)
+	bound, err := p.Client.Subscriptions(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,7 +93,7 @@ func (u *unbinding) run(ctx context.Context, env environment, args []string) err
 		return err
 	}
 	if u.yes {
-		if err := unbindAll(ctx, p.client, drop); err != nil {
+		if err := unbindAll(ctx, p.Client, drop); err != nil {
 			return err
 		}
 	}
@@ -115,7 +117,7 @@ func unbindAll(ctx context.Context, c *bitrix.Client, all []bitrix.Subscription)
 
 // open reads the configuration, and the rules when they are asked, and opens
 // the app. The caller closes it.
-func (u *unbinding) open(ctx context.Context, env environment) (*app, error) {
+func (u *unbinding) open(ctx context.Context, env environment) (*Service, error) {
 	c, err := loadConfig(env, u.config)
 	if err != nil {
 		return nil, err
@@ -127,35 +129,34 @@ func (u *unbinding) open(ctx context.Context, env environment) (*app, error) {
 	if c.Portals[i].OAuth == nil {
 		return nil, fmt.Errorf("portal %s has a webhook, so nothing is bound from here: delete its outbound webhook in Bitrix24", u.portal)
 	}
-	rules := &ruleLoader{}
+	u.hook = c.Hook(u.portal)
+	rules := &Rules{}
 	if u.unused {
-		var gen *generation
+		var gen *Generation
 		if rules, gen, err = loadRules(env, c); err != nil {
 			return nil, err
 		}
-		if found := gen.findings(); len(found) > 0 {
+		if found := gen.Findings(); len(found) > 0 {
 			return nil, tell(env, found) // nobody knows what they hear
 		}
 	}
 	if err := haveDatabase(c); err != nil {
 		return nil, err
 	}
-	return newApp(ctx, c, rules, warnings(env))
+	return New(ctx, Options{Config: c, Rules: rules, Log: warnings(env)})
 }
 
 // choose divides what is bound into what goes and what stays.
-func (u *unbinding) choose(ctx context.Context, a *app, p *portal, bound []bitrix.Subscription) (drop, keep []bitrix.Subscription, err error) {
+func (u *unbinding) choose(ctx context.Context, a *Service, p *Portal, bound []bitrix.Subscription) (drop, keep []bitrix.Subscription, err error) {
 	var want []bitrix.Subscription
 	if u.unused {
-		offers, err := p.client.EventCodes(ctx)
-		if err != nil {
+		if want, err = a.DesiredSubscriptions(ctx, p); err != nil {
 			return nil, nil, err
 		}
-		want, _ = a.wanted(p, a.rules.current.Load(), offers, "")
 	}
-	hook := a.config.Hook(p.name)
+	hook := u.hook
 	for _, s := range bound {
-		ours := u.all || s.Offline && (s.Connector == "" || s.Connector == p.app.source) || hook != "" && s.Handler == hook
+		ours := u.all || s.Offline && (s.Connector == "" || s.Connector == p.Connector()) || hook != "" && s.Handler == hook
 		plain := s
 		plain.Connector = "" // whether one is in use depends on the portal's plan
 		switch {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -116,9 +115,9 @@ func (v *validation) read(in io.Reader, paths []string) error {
 		}
 		v.compile(v.stdinPath, data)
 	}
-	files, err := findRuleFiles(named)
+	files, err := FindRuleFiles(named)
 	if err != nil {
-		return plain(err)
+		return Plain(err)
 	}
 	if err := v.readFiles(files); err != nil {
 		return err
@@ -157,7 +156,7 @@ func (v *validation) readFiles(names []string) error {
 	workers.Wait()
 	for _, r := range results {
 		if r.err != nil {
-			return plain(r.err)
+			return Plain(r.err)
 		}
 		v.add(r)
 	}
@@ -227,11 +226,4 @@ func summary(files, errs, warnings int) string {
 // amount is plural for words that take an s.
 func amount(n int, what string) string {
 	return plural(n, what, what+"s")
-}
-
-// setName is the name of the rule set in a file, under which its inputs are
-// configured.
-func setName(path string) string {
-	base := filepath.Base(path)
-	return strings.TrimSuffix(base, filepath.Ext(base))
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,88 +9,55 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// push stores an event with the runs that it asks for. Its data is kept as it
-// came, so that a run sees what the portal has sent.
-func (a *app) push(ctx context.Context, portal string, e bitrix.Event) error {
-	if taken, err := a.life(ctx, a.portals[portal], e); taken {
-		return err
-	}
-	data := json.RawMessage("null")
-	if e.Data != nil {
-		text, err := json.Marshal(e.Data)
-		if err != nil {
-			return fmt.Errorf("event %s: %w", e.Code, err)
-		}
-		data = text
-	}
-	stored := queue.Event{Portal: portal, Code: e.Code, Data: data, Sent: e.Time}
-	event, err := engineEvent(stored)
-	if err != nil {
-		return err
-	}
-	var routes []queue.Route
-	for _, r := range a.rules.current.Load().route(portal, event) {
-		routes = append(routes, queue.Route{
-			Rule: r.Rule.ID, Entity: r.Entity.String(), Debounce: r.Rule.Debounce, Ceiling: r.Rule.Ceiling,
-			Added: r.Added, Deleted: r.Deleted,
-		})
-	}
-	storing := a.metrics.storing.WithLabelValues(portal)
-	storing.Inc()
-	defer storing.Dec()
-	return a.queue.Push(ctx, stored, routes)
+// worker executes runs.
+type worker struct {
+	record  int // bytes that the record of an attempt may have; 0 means the default
+	hider   *bitrix.Hider
+	rules   *Rules
+	portals portals
+	metrics *metrics
+	log     *slog.Logger
 }
 
-// engineEvent reads a stored event the way rules see it.
-func engineEvent(e queue.Event) (engine.Event, error) {
-	v, err := formula.FromJSON(e.Data)
-	if err != nil {
-		return engine.Event{}, fmt.Errorf("data of event %s: %w", e.Code, err)
-	}
-	data, _ := v.(map[string]any) // PHP writes an empty array for an empty map
-	return engine.Event{Code: e.Code, Data: data, Time: e.Sent}, nil
-}
-
-// absence is how long a run waits for a rule that may stand in a file that is
-// broken at the moment.
-const absence = 30 * time.Second
+// ruleWait is how long a run waits for a rule that may be in a rule file with
+// errors.
+const ruleWait = 30 * time.Second
 
 // work executes a run with the rule as it is now.
-func (a *app) work(ctx context.Context, r *queue.Run) error {
+func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	started := time.Now()
-	p, ok := a.portals[r.Portal]
+	p, ok := w.portals[r.Portal]
 	if !ok {
 		return queue.Park(fmt.Errorf("portal %q is no longer in the configuration", r.Portal))
 	}
-	gen := a.rules.current.Load()
-	rule, inputs, ok := gen.rule(r.Rule, r.Portal)
+	gen := w.rules.Current()
+	rule, inputs, ok := gen.Rule(r.Rule, r.Portal)
 	if !ok {
 		return absent(gen, r)
 	}
-	run, err := a.engineRun(p, r, inputs)
+	run, err := w.engineRun(p, r, inputs)
 	if err != nil {
 		return queue.Park(err)
 	}
 	trace, err := run.Do(ctx, rule)
-	r.Record(trace.Record(a.config.History.Record, a.hider))
+	r.Record(trace.Record(w.record, w.hider))
 	outcome := string(trace.Outcome)
 	if err != nil {
 		outcome, err = verdict(err)
 	}
 	took := time.Since(started)
-	a.metrics.attempts.WithLabelValues(r.Portal, outcome).Inc()
-	a.metrics.runSeconds.Observe(took.Seconds())
+	w.metrics.attempts.WithLabelValues(r.Portal, outcome).Inc()
+	w.metrics.runSeconds.Observe(took.Seconds())
 	if err == nil {
-		a.metrics.delaySeconds.Observe(time.Since(r.First).Seconds())
+		w.metrics.delaySeconds.Observe(time.Since(r.First).Seconds())
 	}
 	// The queue tells the text of a failure; this line tells what each run cost.
-	a.log.LogAttrs(ctx, slog.LevelInfo, "run",
+	w.log.LogAttrs(ctx, slog.LevelInfo, "run",
 		slog.String("portal", r.Portal), slog.String("rule", r.Rule), slog.String("entity", r.Entity),
 		slog.String("outcome", outcome), slog.Int("calls", trace.Calls), slog.Int("writes", trace.Writes),
 		slog.Duration("took", took.Round(time.Microsecond)),
@@ -102,15 +68,15 @@ func (a *app) work(ctx context.Context, r *queue.Run) error {
 // absent decides about a run whose rule is not there. It is parked, not
 // forgotten: a deployment may remove a file for a moment, and a parked run can
 // be replayed when the rule is back.
-func absent(gen *generation, r *queue.Run) error {
+func absent(gen *Generation, r *queue.Run) error {
 	err := fmt.Errorf("rule %q is not among the rules of portal %s: replay the run when it is back", r.Rule, r.Portal)
-	if gen.missing() {
-		return queue.Postpone(time.Now().Add(absence), fmt.Errorf("%w (a rule file is broken, it may stand there)", err))
+	if gen.Missing() {
+		return queue.Postpone(time.Now().Add(ruleWait), fmt.Errorf("%w (a rule file is broken, it may stand there)", err))
 	}
 	return queue.Park(err)
 }
 
-func (a *app) engineRun(p *portal, r *queue.Run, inputs map[string]any) (run.Run, error) {
+func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.Run, error) {
 	entity, err := engine.ParseEntity(r.Entity)
 	if err != nil {
 		return run.Run{}, err
@@ -120,19 +86,19 @@ func (a *app) engineRun(p *portal, r *queue.Run, inputs map[string]any) (run.Run
 		return run.Run{}, err
 	}
 	if r.Event.Code == catchup.CodeSync || r.Event.Code == catchup.CodeAbsence {
-		event.Data, event.Time = entityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // no portal has sent it
+		event.Data, event.Time = EntityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // no portal has sent it
 	}
-	var client engine.Portal = p.client
+	var client engine.Portal = p.Client
 	if r.Priority == queue.Backfill { // the burst is for the events of people
-		client = p.later()
+		client = p.Later()
 	}
 	return run.Run{
 		// A new database counts from 1 again.
 		ID:     fmt.Sprintf("%d/%d", r.ID, r.First.UnixMicro()),
-		Portal: p.name, Client: client, Entity: entity, Event: event,
+		Portal: p.Name, Client: client, Entity: entity, Event: event,
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted,
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
-		Inputs: inputs, Memory: r, Guard: &p.guard, Zone: p.zone, Log: a.log,
+		Inputs: inputs, Memory: r, Guard: &p.guard, Zone: p.Zone, Log: w.log,
 	}, nil
 }
 

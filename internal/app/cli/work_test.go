@@ -17,7 +17,7 @@ import (
 
 // bench is an app without HTTP in front of it, whose portal is a function.
 type bench struct {
-	*app
+	*Service
 	t     *testing.T
 	files map[string]string
 	log   *logBuffer
@@ -36,16 +36,16 @@ func newBench(t *testing.T, files map[string]string, portal http.HandlerFunc) *b
 		Limits:   config.Limits{Attempts: 2, RetryFirst: time.Millisecond, RetryMax: time.Millisecond},
 	}
 	b := &bench{t: t, files: files, log: newLogBuffer()}
-	l := &ruleLoader{actions: actions.All, source: memorySource(files, "a.yaml", "b.yaml"), portals: c.Portals}
-	if _, _, err := l.load(); err != nil {
+	l := &Rules{Actions: actions.All, Source: memorySource(files, "a.yaml", "b.yaml"), Portals: c.Portals}
+	if _, _, err := l.Load(); err != nil {
 		t.Fatal(err)
 	}
-	a, err := newApp(t.Context(), c, l, b.log.logger())
+	a, err := New(t.Context(), Options{Config: c, Rules: l, Log: b.log.logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.app = a
-	t.Cleanup(a.close)
+	b.Service = a
+	t.Cleanup(a.Close)
 	return b
 }
 
@@ -56,7 +56,7 @@ func (b *bench) send(deal string) {
 	fields.Set("ID", deal)
 	data := php.NewArray()
 	data.Set("FIELDS", fields)
-	if err := b.push(b.t.Context(), "main", bitrix.Event{Code: "ONCRMDEALUPDATE", Data: data, Time: time.Unix(1729797011, 0)}); err != nil {
+	if err := b.intake.push(b.t.Context(), "main", bitrix.Event{Code: "ONCRMDEALUPDATE", Data: data, Time: time.Unix(1729797011, 0)}); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -67,7 +67,7 @@ func (b *bench) run(state queue.State) queue.Info {
 	from := b.log.size()
 	ctx, stop := contextOf(b.t)
 	ended := make(chan error, 1)
-	go func() { ended <- b.queue.Work(ctx, b.work) }()
+	go func() { ended <- b.queue.Work(ctx, b.worker.work) }()
 	switch state {
 	case queue.Waiting:
 		b.log.wait(b.t, from, "run postponed")
@@ -174,7 +174,7 @@ func TestWorkUsesTheRuleOfNow(t *testing.T) {
 			for name, text := range tt.change {
 				b.files[name] = text
 			}
-			if _, _, err := b.rules.load(); err != nil {
+			if _, _, err := b.rules.Load(); err != nil {
 				t.Fatal(err)
 			}
 			if run := b.run(tt.state); !strings.Contains(run.Error, tt.error) {
@@ -190,7 +190,7 @@ func TestWorkPortalRemoved(t *testing.T) {
 	b.send("7")
 	gone := b.portals["main"]
 	delete(b.portals, "main")
-	gone.client.Close()
+	gone.Client.Close()
 	if run := b.run(queue.Parked); !strings.Contains(run.Error, `portal "main" is no longer in the configuration`) {
 		t.Errorf("error %q", run.Error)
 	}
@@ -207,7 +207,7 @@ func TestPushKeepsTheData(t *testing.T) {
 	if e := runs[0].Event; string(e.Data) != `{"FIELDS":{"ID":"007"}}` || e.Sent.Unix() != 1729797011 || runs[0].Entity != "deal:7" {
 		t.Errorf("data %s, sent %s, entity %s", e.Data, e.Sent, runs[0].Entity)
 	}
-	if err := b.push(t.Context(), "main", bitrix.Event{Code: "ONCRMWHATEVER", Data: php.NewArray()}); err != nil {
+	if err := b.intake.push(t.Context(), "main", bitrix.Event{Code: "ONCRMWHATEVER", Data: php.NewArray()}); err != nil {
 		t.Errorf("an event that no rule hears: %v", err)
 	}
 	if stats, err := b.queue.Stats(t.Context()); err != nil || stats.Events != 2 || stats.NoRule != 1 {
@@ -218,13 +218,13 @@ func TestPushKeepsTheData(t *testing.T) {
 // TestBackfillLeavesTheBurst: a run that no event asked for goes through the
 // client's door for what can wait.
 func TestBackfillLeavesTheBurst(t *testing.T) {
-	p := &portal{client: new(bitrix.Client)}
+	p := &Portal{Client: new(bitrix.Client)}
 	for _, tt := range []struct {
 		priority queue.Priority
 		later    bool
 	}{{queue.Live, false}, {queue.Backfill, true}} {
 		r := &queue.Run{Info: queue.Info{Entity: "deal:7", Priority: tt.priority, Event: queue.Event{Data: []byte("null")}}}
-		run, err := new(app).engineRun(p, r, nil)
+		run, err := new(worker).engineRun(p, r, nil)
 		if _, later := run.Client.(bitrix.Later); err != nil || later != tt.later {
 			t.Errorf("%s: later %t, %v", tt.priority, later, err)
 		}
