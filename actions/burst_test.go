@@ -124,7 +124,7 @@ func (b *burst) fill(deals int) {
 	b.t.Helper()
 	var adds []bitrix.Call
 	for range deals {
-		adds = append(adds, bitrix.Call{Method: "crm.item.add", Write: true, Loose: true, Params: map[string]any{"entityTypeId": 2, "fields": map[string]any{"title": "Deal"}}})
+		adds = append(adds, bitrix.Call{Method: "crm.item.add", Write: true, Unordered: true, Params: map[string]any{"entityTypeId": 2, "fields": map[string]any{"title": "Deal"}}})
 	}
 	b.do(adds...)
 	b.setRows(deals, 1)
@@ -139,7 +139,7 @@ func (b *burst) setRows(deals, least int) {
 		for j := range rows {
 			rows[j] = map[string]any{"productName": fmt.Sprint("Product ", j), "price": "10.50", "quantity": i%7 + least}
 		}
-		sets = append(sets, bitrix.Call{Method: "crm.item.productrow.set", Write: true, Loose: true, Params: map[string]any{"ownerType": "D", "ownerId": i + 1, "productRows": rows}})
+		sets = append(sets, bitrix.Call{Method: "crm.item.productrow.set", Write: true, Unordered: true, Params: map[string]any{"ownerType": "D", "ownerId": i + 1, "productRows": rows}})
 	}
 	b.do(sets...)
 }

@@ -1,6 +1,7 @@
 package bitrix
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -45,14 +46,35 @@ func decodeBatch(data json.RawMessage) (*batchResult, error) {
 	return &out, nil
 }
 
-// batch makes one request of several commands, each with a reply of its own.
-// HTTP 200 says nothing about any of them.
-func (c *Client) batch(commands []*command) []reply {
+// send makes one request of commands and returns a reply for each.
+func (t *transport) send(ctx context.Context, commands []Command) []Reply {
+	if len(commands) == 1 {
+		return []Reply{t.single(ctx, commands[0])}
+	}
+	return t.batch(ctx, commands)
+}
+
+// single makes one command as a request of its own.
+func (t *transport) single(ctx context.Context, cmd Command) Reply {
+	body, err := cmd.Body()
+	if err != nil {
+		return failed(&Error{Code: codeArgument, Detail: "the parameters cannot be sent: " + err.Error(), Outcome: NotExecuted}, false)
+	}
+	env, fault := t.post(ctx, cmd.Method, body, 1)
+	if fault != nil {
+		return failed(fault, false)
+	}
+	t.note(cmd.Method, env.time, time.Now())
+	return Reply{Result: env.result, Total: env.total, Next: env.next}
+}
+
+// batch makes one request of several commands. HTTP 200 says nothing about any
+// of them: each has a reply of its own.
+func (t *transport) batch(ctx context.Context, commands []Command) []Reply {
 	req := batchRequest{Commands: make([]string, len(commands))}
 	for i, cmd := range commands {
-		req.Commands[i] = cmd.query
+		req.Commands[i] = cmd.Query
 	}
-	out := make([]reply, len(commands))
 	var result *batchResult
 	body, err := json.Marshal(req)
 	var fault *Error
@@ -60,47 +82,43 @@ func (c *Client) batch(commands []*command) []reply {
 	if err != nil {
 		fault = &Error{Code: codeArgument, Detail: err.Error(), Outcome: NotExecuted}
 	} else {
-		env, fault = c.post("batch", body, len(commands))
+		env, fault = t.post(ctx, "batch", body, len(commands))
 	}
 	if fault == nil {
 		if result, err = decodeBatch(env.result); err != nil {
 			fault = &Error{Status: env.status, Code: CodeBadAnswer, Detail: "the answer of a batch has another shape", Outcome: Unknown, cause: err}
 		}
 	}
+	out := make([]Reply, len(commands))
 	now := time.Now()
 	for i, cmd := range commands {
 		if fault != nil {
-			out[i] = reply{Answer: noAnswer(nil), err: fault, whole: true}
+			out[i] = failed(fault, true)
 			continue
 		}
 		key := strconv.Itoa(i)
-		out[i] = c.batchReply(result, key)
-		c.noteTime(cmd.call.Method, decodeTime(result.times[key]), now)
+		out[i] = t.batchReply(result, key)
+		t.note(cmd.Method, decodeTime(result.times[key]), now)
 	}
 	return out
 }
 
-// batchReply reads the reply of one command.
-func (c *Client) batchReply(b *batchResult, key string) reply {
-	r := reply{Answer: noAnswer(nil)}
-	if raw, failed := b.errors[key]; failed {
-		r.err = c.batchError(raw)
-		return r
+// batchReply reads the reply to one command.
+func (t *transport) batchReply(b *batchResult, key string) Reply {
+	if raw, isError := b.errors[key]; isError {
+		return failed(t.batchError(raw), false)
 	}
 	result, ok := b.results[key]
 	if !ok {
-		// With halt 0 every command has a place. The portal may have been cut
-		// off, and where is not told.
-		r.err = &Error{Code: CodeBadAnswer, Detail: "the batch has no answer for this command", Outcome: Unknown}
-		return r
+		// With halt 0 every command has a place. The portal may have been cut off
+		// at any of them.
+		return failed(&Error{Code: CodeBadAnswer, Detail: "the batch has no answer for this command", Outcome: Unknown}, false)
 	}
-	r.Result = result
-	r.Total, r.Next = looseInt(b.totals[key]), looseInt(b.nexts[key])
-	return r
+	return Reply{Result: result, Total: looseInt(b.totals[key]), Next: looseInt(b.nexts[key])}
 }
 
 // batchError reads the error of one command: an object, or in places bare text.
-func (c *Client) batchError(raw json.RawMessage) *Error {
+func (t *transport) batchError(raw json.RawMessage) *Error {
 	var item struct {
 		Error       json.RawMessage `json:"error"`
 		Description json.RawMessage `json:"error_description"`
@@ -111,7 +129,35 @@ func (c *Client) batchError(raw json.RawMessage) *Error {
 	} else {
 		e.Detail = looseText(raw)
 	}
-	e.Detail = c.clean(e.Detail)
+	e.Detail = t.clean(e.Detail)
 	e.Outcome = outcomeOf(0, e.Code)
 	return e
+}
+
+// failed is the reply of a command that failed. whole says that the error is
+// that of a batch as a whole.
+func failed(e *Error, whole bool) Reply {
+	r := noReply(e)
+	switch e.code() {
+	case CodeQueryLimit:
+		r.Fault = RateLimited
+	case CodeOperationLimit:
+		r.Fault = MethodLimited
+		if whole {
+			r.Fault = BatchLimited
+		}
+	case CodeOverload:
+		r.Fault = Blocked
+		if e.Detail == "" {
+			e.Detail = "REST is blocked for this portal because of overload; only its support can lift that"
+		}
+	default:
+		switch {
+		case e.code() == CodeNetwork && e.Outcome == NotExecuted:
+			r.Fault = Unsent
+		case e.Outcome == Unknown:
+			r.Fault = Lost
+		}
+	}
+	return r
 }

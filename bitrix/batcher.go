@@ -1,81 +1,235 @@
 package bitrix
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/b24rules/b24rules/bitrix/internal/limit"
 )
 
 const (
-	// maxRepeats bounds how often the client itself repeats what failed on the
-	// network. A run has its own attempts besides.
+	// maxRepeats is how often the batcher repeats a command that failed on the
+	// network. The caller's own attempts come on top.
 	maxRepeats = 2
-	// repeatPause is the wait before the first repeat; it grows fourfold.
+	// repeatPause is the pause before the first repeat; it grows fourfold.
 	repeatPause = 300 * time.Millisecond
-	// maxRefusals bounds how often the rate limit may refuse one call. With the
+	// maxRefusals is how often the rate limit may refuse one command. With the
 	// bucket's pauses this takes some minutes.
 	maxRefusals = 10
-	// refusedFor is when a caller whose call was refused so often comes back.
+	// refusedFor is when a caller whose command was refused so often comes back.
 	refusedFor = 30 * time.Second
-	// overloadPause is how long a portal that blocked REST is left alone.
-	overloadPause = 10 * time.Minute
+	// blockedFor is how long no request goes to a portal that has blocked REST.
+	blockedFor = 10 * time.Minute
 )
 
-// serve is one of the InFlight senders: it takes what may travel together,
-// sends it, hands out the answers, and begins anew.
-func (c *Client) serve() {
-	for {
-		commands := c.next()
-		if commands == nil {
-			return
-		}
-		replies := c.send(commands)
-		c.settle(commands, replies)
+// Options are the parts of a Batcher.
+type Options struct {
+	// Send makes one request of several commands, or of one, and returns a reply
+	// for each. ctx ends when the batcher is closed.
+	Send func(ctx context.Context, commands []Command) []Reply
+	// Bucket and Operating are the portal's limits.
+	Bucket    *limit.Bucket
+	Operating *limit.Operating
+	// MaxWaiting is how many commands may wait. Commands above it fail at once.
+	MaxWaiting int
+	// InFlight is how many requests may be in progress at once.
+	InFlight int
+	// Log gets what an operator should know.
+	Log *slog.Logger
+}
+
+// Reply is the result of one command.
+type Reply struct {
+	// Result is the method's result as the portal sent it.
+	Result json.RawMessage
+	// Total and Next are those of a listing, -1 when absent.
+	Total, Next int
+	// Batch is how many commands were in the request, 0 when there was none.
+	Batch int
+	// Err is why there is no result: an error of Send, or a *QueueError.
+	Err error
+	// Fault says how the batcher treats Err.
+	Fault Fault
+	// NotBefore is when the portal will take the command again; zero when
+	// unknown.
+	NotBefore time.Time
+}
+
+func noReply(err error) Reply { return Reply{Total: -1, Next: -1, Err: err} }
+
+// Fault is how the batcher treats a failed command.
+type Fault uint8
+
+// The faults.
+const (
+	Final         Fault = iota // the caller gets the error
+	RateLimited                // the rate limit refused it; it is sent again after a pause
+	MethodLimited              // its method has used up its working time
+	BatchLimited               // the method batch has; commands then go one by one
+	Blocked                    // the portal has blocked REST; every command fails for a while
+	Unsent                     // it did not reach the portal; it is sent again
+	Lost                       // its outcome is unknown; a read is sent again
+)
+
+// QueueError is why a command has no reply of the portal.
+type QueueError struct {
+	Reason Reason
+	Detail string
+	// Sent says that the command was sent: it may still run.
+	Sent bool
+	// Cause is the error of the caller's context, for GaveUp.
+	Cause error
+}
+
+// Reason is the kind of a QueueError.
+type Reason uint8
+
+// The reasons.
+const (
+	NotSendable Reason = iota // its query cannot be sent
+	Stale                     // its deadline is over
+	QueueFull                 // too many commands wait
+	HeldBack                  // its method has used up its working time
+	GaveUp                    // the caller's context ended
+)
+
+// Error says why the command has no reply.
+func (e *QueueError) Error() string { return e.Detail }
+
+func gaveUp(cause error, sent bool) Reply {
+	return noReply(&QueueError{Reason: GaveUp, Detail: "the caller gave up: " + cause.Error(), Sent: sent, Cause: cause})
+}
+
+// Counters count the work of a batcher.
+type Counters struct {
+	Requests, Batches, Commands, Writes, Refused, Repeated, Waiting int64
+}
+
+// Batcher sends the commands of many callers in as few requests as possible. It
+// is safe for concurrent use. Close it.
+type Batcher struct {
+	opt   Options
+	queue *requestQueue
+	turn  chan struct{} // held by the sender that chooses the next commands
+	life  context.Context
+	work  sync.WaitGroup
+
+	requests, batches, commands, writes, refused, repeated atomic.Int64
+}
+
+// NewBatcher starts a batcher that sends until ctx ends.
+func NewBatcher(ctx context.Context, opt Options) *Batcher {
+	b := &Batcher{opt: opt, queue: newRequestQueue(opt.MaxWaiting), turn: make(chan struct{}, 1), life: ctx}
+	for range opt.InFlight {
+		b.work.Go(b.serve)
+	}
+	return b
+}
+
+// Close gives every waiting command, and every later one, the error err, and
+// waits for the requests in progress. The context of NewBatcher must have ended.
+func (b *Batcher) Close(err error) {
+	b.queue.stop(noReply(err), time.Time{})
+	b.work.Wait()
+}
+
+// Stats returns the counters.
+func (b *Batcher) Stats() Counters {
+	return Counters{
+		Requests: b.requests.Load(), Batches: b.batches.Load(), Commands: b.commands.Load(), Writes: b.writes.Load(),
+		Refused: b.refused.Load(), Repeated: b.repeated.Load(), Waiting: int64(b.queue.length()),
 	}
 }
 
-// next waits until a request may be sent and something is there to send, and
-// only then chooses what: the longer the line has to wait, the fuller the
-// batches are. One sender at a time waits here. It returns nil when the client
-// is closed.
-func (c *Client) next() []*command {
+// Do sends commands and returns their replies in the same order. When ctx ends
+// first, the commands without a reply fail with the reason GaveUp.
+func (b *Batcher) Do(ctx context.Context, commands []Command) []Reply {
+	g := newGroup(commands)
+	if err := ctx.Err(); err != nil {
+		g.fail(gaveUp(err, false))
+	} else {
+		b.queue.add(g)
+	}
 	select {
-	case c.turn <- struct{}{}:
-	case <-c.life.Done():
+	case <-g.done:
+	case <-ctx.Done():
+		b.queue.leave(g, ctx.Err())
+	}
+	return g.replies
+}
+
+// serve is one of the senders: it takes commands that may travel together, sends
+// them and delivers the replies.
+func (b *Batcher) serve() {
+	for {
+		taken := b.next()
+		if taken == nil {
+			return
+		}
+		b.process(taken, b.send(taken))
+	}
+}
+
+// next waits until a request may be sent and a command waits, and only then
+// chooses the commands: the longer the wait, the fuller the request. One sender
+// at a time waits here. It returns nil when the batcher is closed.
+func (b *Batcher) next() []*pending {
+	select {
+	case b.turn <- struct{}{}:
+	case <-b.life.Done():
 		return nil
 	}
-	defer func() { <-c.turn }()
-	for c.life.Err() == nil {
+	defer func() { <-b.turn }()
+	bucket := b.opt.Bucket
+	for b.life.Err() == nil {
 		now := time.Now()
-		roomy := c.bucket.HasBurst(now)
-		wait := c.line.ready(now)
+		hasBurst := bucket.HasBurst(now)
+		wait := b.queue.ready(now)
 		if wait == 0 {
-			wait = c.bucket.Wait(now, c.line.promote(now))
+			wait = bucket.Wait(now, b.queue.promote(now))
 		}
 		if wait == 0 {
-			wait = c.line.company(now, c.bucket.Width(now), c.bucket.GatherWait(now), roomy)
+			wait = b.queue.gatherWait(now, bucket.Width(now), bucket.GatherWait(now), hasBurst)
 		}
 		if wait != 0 {
-			c.sleep(wait)
+			b.sleep(wait)
 			continue
 		}
-		runtime.Gosched() // callers that are about to ask get their chance at no cost
+		runtime.Gosched() // callers that are about to call get their chance at no cost
 		room := maxBatch
-		if c.operating.Blocked("batch", now) || roomy && c.line.probes() {
+		if b.opt.Operating.Blocked("batch", now) || hasBurst && b.queue.urgent() {
 			room = 1
 		}
-		commands := c.line.take(now, room, func(cmd *command) (time.Time, *Error) { return c.admit(cmd, now) })
-		if len(commands) > 0 {
-			c.bucket.Take(now)
-			return commands
+		taken := b.queue.take(now, room, func(p *pending) (time.Time, *Reply) { return b.admit(p.Method, now) })
+		if len(taken) > 0 {
+			bucket.Take(now)
+			return taken
 		}
 	}
 	return nil
 }
 
-// sleep waits for d, for ever when it is negative, or until something changes.
-func (c *Client) sleep(d time.Duration) {
+// admit lets a command of a method go, or says when it may, or why it fails.
+func (b *Batcher) admit(method string, now time.Time) (time.Time, *Reply) {
+	a := b.opt.Operating.Admit(method, now)
+	if !a.TooLong {
+		return a.NotBefore, nil
+	}
+	r := noReply(&QueueError{Reason: HeldBack, Detail: fmt.Sprintf("the method has used %s of working time in ten minutes", a.Used.Round(time.Second))})
+	r.NotBefore = a.NotBefore
+	return time.Time{}, &r
+}
+
+// sleep waits for d, without an end when d is negative, or until something
+// changes.
+func (b *Batcher) sleep(d time.Duration) {
 	var over <-chan time.Time
 	if d > 0 {
 		t := time.NewTimer(d)
@@ -84,128 +238,98 @@ func (c *Client) sleep(d time.Duration) {
 	}
 	select {
 	case <-over:
-	case <-c.line.wake:
-	case <-c.life.Done():
+	case <-b.queue.wake:
+	case <-b.life.Done():
 	}
 }
 
-// send makes one request of commands.
-func (c *Client) send(commands []*command) []reply {
-	c.requests.Add(1)
-	c.commands.Add(int64(len(commands)))
-	for _, cmd := range commands {
-		if cmd.call.Write {
-			c.writes.Add(1)
+// send makes one request.
+func (b *Batcher) send(taken []*pending) []Reply {
+	b.requests.Add(1)
+	b.commands.Add(int64(len(taken)))
+	if len(taken) > 1 {
+		b.batches.Add(1)
+	}
+	commands := make([]Command, len(taken))
+	for i, p := range taken {
+		commands[i] = p.Command
+		if p.Write {
+			b.writes.Add(1)
 		}
 	}
-	if len(commands) == 1 {
-		return []reply{c.single(commands[0])}
-	}
-	c.batches.Add(1)
-	return c.batch(commands)
+	return b.opt.Send(b.life, commands)
 }
 
-// reply is what came of a command: an answer, or an error to be judged.
-type reply struct {
-	Answer
-	err *Error
-	// whole says that the error is that of the batch as a whole.
-	whole bool
-}
-
-// settle gives answers to their callers and repeats what may be repeated: what
-// the rate limit refused, what was never sent, and reads of unknown outcome.
-func (c *Client) settle(commands []*command, replies []reply) {
+// process delivers the replies of a request and repeats what may be repeated:
+// what the rate limit refused, what did not reach the portal, and reads of
+// unknown outcome.
+func (b *Batcher) process(taken []*pending, replies []Reply) {
 	now := time.Now()
-	jitter := rand.Float64() // one for all: what was lost together is repeated together
-	results := make([]landed, len(commands))
+	jitter := rand.Float64() // one for all: commands that were lost together are repeated together
+	results := make([]result, len(taken))
 	refused := false
-	for i, cmd := range commands {
+	for i, p := range taken {
 		r := &replies[i]
-		results[i] = landed{cmd: cmd}
-		r.Batch = len(commands)
-		if r.err != nil {
-			refused = refused || r.err.code() == CodeQueryLimit
-			if c.again(cmd, r, now, jitter) {
-				c.repeated.Add(1)
-				continue
-			}
-			own := r.err.of(cmd.call.Method)
-			if !cmd.call.Write {
-				own.Settled = time.Time{} // a look is repeated without harm
-			}
-			r.Err = own
+		r.Batch = len(taken)
+		results[i] = result{pending: p, reply: r}
+		refused = refused || r.Fault == RateLimited
+		if r.Err != nil && b.repeats(p, r, now, jitter) {
+			b.repeated.Add(1)
+			results[i].reply = nil
 		}
-		results[i].answer = &r.Answer
 	}
 	if refused {
-		c.refused.Add(1)
-		pause := c.bucket.Refuse(now)
-		c.log.Warn("the portal refused a request for the rate limit", "pause", pause)
+		b.refused.Add(1)
+		pause := b.opt.Bucket.Refuse(now)
+		b.opt.Log.Warn("the portal refused a request because of the rate limit", "pause", pause)
 	} else {
-		c.bucket.Accept()
+		b.opt.Bucket.Accept()
 	}
-	c.line.settle(results)
+	b.queue.deliver(results)
 }
 
-// again decides whether the client itself sends a failed command once more, and
-// when. If not, it completes the error.
-func (c *Client) again(cmd *command, r *reply, now time.Time, jitter float64) bool {
-	switch r.err.code() {
-	case CodeQueryLimit:
-		cmd.refusals++
-		if cmd.refusals <= maxRefusals {
+// repeats decides whether a failed command is sent again, and when. If not, it
+// completes the reply.
+func (b *Batcher) repeats(p *pending, r *Reply, now time.Time, jitter float64) bool {
+	switch r.Fault {
+	case RateLimited:
+		p.refusals++
+		if p.refusals <= maxRefusals {
 			return true
 		}
-		r.err = r.err.of(cmd.call.Method)
-		r.err.NotBefore = now.Add(refusedFor)
+		r.NotBefore = now.Add(refusedFor)
 		return false
-	case CodeOperationLimit:
-		if r.whole {
-			// An older core counts the batch itself: go on one by one.
-			c.operating.Refuse("batch", now)
-			return true
+	case BatchLimited:
+		// An older core counts the batch itself.
+		b.opt.Operating.Refuse("batch", now)
+		return true
+	case MethodLimited:
+		r.NotBefore = b.opt.Operating.Refuse(p.Method, now)
+		b.opt.Log.Warn("a method has used up its working time", "method", p.Method, "until", r.NotBefore)
+		return false
+	case Blocked:
+		b.block(r, now)
+		return false
+	case Unsent, Lost:
+		if r.Fault == Lost && p.Write || p.repeats >= maxRepeats || b.life.Err() != nil {
+			return false
 		}
-		r.err = r.err.of(cmd.call.Method)
-		r.err.NotBefore = c.operating.Refuse(cmd.call.Method, now)
-		c.log.Warn("a method has used up its time", "method", cmd.call.Method, "until", r.err.NotBefore)
-		return false
-	case CodeOverload:
-		c.overload(r, now)
-		return false
+		pause := float64(repeatPause<<(2*p.repeats)) * (1 + jitter)
+		p.repeats++
+		p.notBefore = now.Add(time.Duration(pause))
+		return true
+	case Final:
 	}
-	unsent := r.err.code() == CodeNetwork && r.err.Outcome == NotExecuted
-	lost := r.err.Outcome == Unknown && !cmd.call.Write
-	if !unsent && !lost || cmd.repeats >= maxRepeats || c.life.Err() != nil {
-		return false
-	}
-	pause := float64(repeatPause<<(2*cmd.repeats)) * (1 + jitter)
-	cmd.repeats++
-	cmd.notBefore = now.Add(time.Duration(pause))
-	return true
+	return false
 }
 
-// overload stops the client for a while: the portal has been blocked by hand,
-// and whoever goes on calling stays blocked.
-func (c *Client) overload(r *reply, now time.Time) {
-	r.err = r.err.of("")
-	r.err.NotBefore = now.Add(overloadPause)
-	if r.err.Detail == "" {
-		r.err.Detail = "REST is blocked for this portal because of overload; only its support can lift that"
-	}
-	if c.line.stop(r.err) {
-		c.log.Error("the portal has blocked REST because of overload", "until", r.err.NotBefore)
-	}
-}
-
-// admit lets a command go, or says when it may, or why it fails.
-func (c *Client) admit(cmd *command, now time.Time) (time.Time, *Error) {
-	a := c.operating.Admit(cmd.call.Method, now)
-	if !a.TooLong {
-		return a.NotBefore, nil
-	}
-	return time.Time{}, &Error{
-		Code: CodeOperationLimit, Detail: fmt.Sprintf("the method has used %s of working time in ten minutes", a.Used.Round(time.Second)),
-		Outcome: NotExecuted, NotBefore: a.NotBefore,
+// block fails every command for a while: the portal has blocked REST, and
+// further calls would prolong that.
+func (b *Batcher) block(r *Reply, now time.Time) {
+	r.NotBefore = now.Add(blockedFor)
+	down := noReply(r.Err)
+	down.NotBefore = r.NotBefore
+	if b.queue.stop(down, r.NotBefore) {
+		b.opt.Log.Error("the portal has blocked REST because of overload", "until", r.NotBefore)
 	}
 }

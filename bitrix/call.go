@@ -13,63 +13,65 @@ type Call struct {
 	// Method is the method's name, such as crm.item.get.
 	Method string
 	// Params are the call's parameters: nested maps, slices, text, numbers,
-	// booleans, nil and what marshals itself to JSON. A call with a value that a
-	// batch cannot carry (nil, true, an empty list, text such as $result[x]) is
-	// sent as a request of its own: write "" and "Y" where the method takes them.
+	// booleans, nil and values that marshal themselves to JSON. A batch cannot
+	// carry nil, true, an empty list, and text such as $result[x]: a call with
+	// such a value is a request of its own. Write "" and "Y" where the method
+	// takes them.
 	Params map[string]any
-	// Write says that the call may change data, so that it is not repeated
-	// when nobody knows whether it ran.
+	// Write says that the call may change data. The client does not repeat a
+	// write whose outcome is unknown.
 	Write bool
-	// Loose says of a write that it may run before or after the other calls of
-	// its Do, so that what is left of one request fits into the next.
-	Loose bool
+	// Unordered says that a write may run before or after the other calls of its
+	// Do, so that it can fill the room that is left in a request.
+	Unordered bool
 	// Many, if not nil, lets a listing call share a command with the same call
-	// for other owners. It counts in a Do of this call alone. The answer then
-	// has all the owner's rows, not a page of them.
+	// for other owners. Only a Do with this one call uses it. The answer then
+	// has all rows of the owner instead of one page.
 	Many *Many
 
-	// Fresh, if not zero, is until when the call may leave: what it was made of
-	// is too old then, and it fails with ErrStale. Calls that fail so do so a
-	// few at a time, when their turn has come, so that making them anew is not in
-	// vain: call Prompt then.
-	Fresh time.Time
-	// Prompt lets the call go before those of others: its turn had come before.
-	Prompt bool
-	// Beside says that the caller is making other calls at the same time: an
-	// idle client waits a millisecond for them, for a request costs more.
-	Beside bool
+	// Deadline, if not zero, is the time after which the call is not sent and
+	// fails with ErrStale, because the data that it was made of is too old. Such
+	// calls fail a few at a time, shortly before their turn. The caller then makes
+	// the call again with new data and sets Immediate.
+	Deadline time.Time
+	// Immediate lets the call go before those of others, because its turn had
+	// come before.
+	Immediate bool
+	// Parallel says that the caller makes other calls at the same time. An idle
+	// client waits a millisecond for them, because a request costs more.
+	Parallel bool
 
-	later bool // it can wait: see Later
+	background bool // see Later
 }
 
-// ErrStale is the cause of the error of a call that was not sent because the
-// time in Fresh was over.
-var ErrStale = errors.New("what the call was made of is too old")
+// ErrStale is the cause of the error of a call that was not sent because its
+// Deadline was over.
+var ErrStale = errors.New("the data that the call was made of is too old")
 
-// Answer is what came of one call.
+// Answer is the result of one call.
 type Answer struct {
-	// Result is the method's result as it was sent; it may be null.
+	// Result is the method's result as the portal sent it; it may be null.
 	Result json.RawMessage
 	// Total and Next are those of a listing, -1 when absent.
 	Total, Next int
-	// Batch is how many commands travelled in the request that brought the
-	// answer, 0 when there was none.
+	// Batch is how many commands were in the request that brought the answer, 0
+	// when there was none.
 	Batch int
 	// Err is a *Error, nil when the call succeeded.
 	Err error
 }
 
-// noAnswer is an answer with nothing but an error.
+// noAnswer is an answer with only an error.
 func noAnswer(err error) Answer { return Answer{Total: -1, Next: -1, Err: err} }
 
 // Call makes one call and decodes its result into result, which may be nil. It
-// counts as a write: it is not repeated when nobody knows whether it ran.
+// counts as a write: the client does not repeat it when its outcome is unknown.
 func (c *Client) Call(ctx context.Context, method string, params map[string]any, result any) error {
-	return c.decode(ctx, Call{Method: method, Params: params, Write: true}, result)
+	return decode(ctx, c, Call{Method: method, Params: params, Write: true}, result)
 }
 
 // decode makes one call and decodes its result.
-func (c *Client) decode(ctx context.Context, call Call, result any) error {
+func decode(ctx context.Context, c *Client, call Call, result any) error {
 	a := c.Do(ctx, call)[0]
 	if a.Err != nil || result == nil {
 		return a.Err
@@ -80,76 +82,48 @@ func (c *Client) decode(ctx context.Context, call Call, result any) error {
 	return nil
 }
 
-// badShape says that a method has answered something else than is known of it.
+// badShape says that the result of a method has an unknown form.
 func badShape(method string, err error) error {
 	return &Error{Method: method, Code: CodeBadAnswer, Detail: "the result has another shape: " + err.Error(), Outcome: Executed, cause: err}
 }
 
 // Do makes calls that are ready at the same time and returns their answers in
-// the same order. They travel in as few requests as possible, together with
-// the calls of other goroutines. Calls among which there is a write run in the
-// order given, in one request while they fit in it; nothing but reads and loose
-// writes may overtake one another. When ctx ends first, the calls without an
-// answer fail with its error; those under way may still run, which their Outcome
-// tells.
+// the same order. They travel in as few requests as possible, together with the
+// calls of other goroutines. If one of the calls is a write, they run in the
+// given order, in one request as long as they fit into it; only reads and
+// unordered writes may overtake each other. When ctx ends first, the calls
+// without an answer fail with its error. Calls that were sent may still run; the
+// Outcome of their error says so.
 func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
+	var answers []Answer
 	if len(calls) == 1 && calls[0].Many != nil {
-		return []Answer{c.askMany(ctx, calls[0])}
+		answers = []Answer{c.merger.do(ctx, calls[0])}
+	} else {
+		answers = c.sender.do(ctx, calls...)
 	}
-	answers := c.await(ctx, newGroup(calls))
 	for i := range answers {
-		answers[i].Err = c.doubt(calls[i], answers[i].Err)
+		answers[i].Err = c.meta.doubt(calls[i], answers[i].Err)
 	}
 	return answers
 }
 
-// Later is the way to a portal for work that can wait, such as the first fill
-// of a list. Its calls travel in the room that others leave in their requests,
-// or alone, but then they leave half of a burst to the others. After a minute
-// in the line a call waits no longer than others. The client stays the caller's.
+// Later is a client for work that can wait, such as the first sync of a list.
+// Its calls travel in the room that others leave in their requests. If they
+// travel alone, they leave half of a burst to the others. After a minute in the
+// queue a call has the rank of the others. The caller still closes the client.
 type Later struct{ *Client }
 
 // Do is Client.Do for calls that can wait.
 func (l Later) Do(ctx context.Context, calls ...Call) []Answer {
 	calls = slices.Clone(calls)
 	for i := range calls {
-		calls[i].later = true
+		calls[i].background = true
 	}
 	return l.Client.Do(ctx, calls...)
 }
 
 // List is Client.List for a listing that can wait.
 func (l Later) List(ctx context.Context, call Call, wrapper string) ([]json.RawMessage, error) {
-	call.later = true
+	call.background = true
 	return l.Client.List(ctx, call, wrapper)
-}
-
-// doLate makes a call that is complete only when it leaves: late is asked then.
-// Several wait for it, so it does not wait behind their other calls.
-func (c *Client) doLate(call Call, probe func() bool, late func() Call) Answer {
-	g := newGroup([]Call{call})
-	g.first, g.probe = true, probe
-	for _, cmd := range g.waiting {
-		cmd.late = late
-	}
-	return c.await(c.life, g)[0]
-}
-
-// await lines a group up and waits for its answers.
-func (c *Client) await(ctx context.Context, g *group) []Answer {
-	if err := ctx.Err(); err != nil {
-		g.fail(gaveUp(err, NotExecuted))
-	} else if err := c.line.add(g); err != nil {
-		g.fail(err)
-	}
-	select {
-	case <-g.done:
-	case <-ctx.Done():
-		c.line.leave(g, ctx.Err())
-	}
-	return g.answers
-}
-
-func gaveUp(err error, outcome Outcome) *Error {
-	return &Error{Detail: "the caller gave up: " + err.Error(), Outcome: outcome, cause: err}
 }

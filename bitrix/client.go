@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix/internal/limit"
@@ -17,49 +15,50 @@ import (
 // Config describes how to reach one portal.
 type Config struct {
 	// Webhook is the URL of the inbound webhook:
-	// https://portal.bitrix24.com/rest/1/code/. Required, unless there is OAuth.
+	// https://portal.bitrix24.com/rest/1/code/. Required without OAuth.
 	Webhook Secret
 	// OAuth, if not nil, calls the portal as an application instead.
 	OAuth *OAuth
 	// Plan sets the request rate. Empty means PlanStandard.
 	Plan Plan
 	// Shared says that other programs at this address use the portal's rate,
-	// too. The client then begins with half of it and without a burst. It learns
-	// the rest either way: more from requests that are taken, less from refusals.
+	// too. The client then starts with half of the rate and without a burst. In
+	// either case it learns its share: more when the portal accepts requests,
+	// less when it refuses one.
 	Shared bool
 	// HTTP sends the requests. Nil means a client of its own. It is copied, and
 	// redirects are never followed: they would turn POST into GET.
 	HTTP *http.Client
 	// Timeout is how long one request may take. 0 means 75 seconds; the portal
-	// itself cuts one after 60.
+	// itself cuts a request off after 60.
 	Timeout time.Duration
-	// Settle is how long the portal may go on working on a request whose
+	// Settle is how long the portal may continue to work on a request whose
 	// connection was lost. 0 means 60 seconds, after which the cloud cuts every
 	// request off; less than 0 means not at all.
 	// https://apidocs.bitrix24.com/limits.html
 	Settle time.Duration
-	// InFlight is how many requests may be under way at once. 0 means 10: a full
-	// batch takes a second or so, and a burst is 50 of them. A request that is
-	// not full seldom leaves beside others.
+	// InFlight is how many requests may be in progress at once. 0 means 10: a
+	// full batch takes about a second, and a burst is 50 of them. A request that
+	// is not full rarely leaves while others are in progress.
 	InFlight int
 	// OperatingLimit is the working time that one method may use in ten
-	// minutes. 0 means 480 seconds, less means no limit.
+	// minutes. 0 means 480 seconds, less than 0 means no limit.
 	OperatingLimit time.Duration
-	// MaxWaiting is how many calls may wait for their turn; what is more is
-	// refused at once. 0 means 100,000.
+	// MaxWaiting is how many calls may wait for their turn. Further calls fail
+	// at once. 0 means 100,000.
 	MaxWaiting int
 	// MaxAnswer is how many bytes the portal may answer. 0 means 64 MiB.
 	MaxAnswer int64
-	// MetadataLife is how long descriptions of fields are believed. 0 means 5
+	// MetadataLife is how long the client uses a description of fields. 0 means 5
 	// minutes.
 	MetadataLife time.Duration
-	// Gate, if not nil, is asked before each request and once more when its body
+	// Permit, if not nil, is called before each request and again when its body
 	// is about to leave, after any wait for a connection. An error keeps the
-	// request from being sent: whoever loses the right to act for a portal must
-	// not send what it began before. It must not block.
-	Gate func() error
-	// Log gets one debug line per request and what an operator should know.
-	// Nil discards.
+	// request from being sent. So a process that loses the right to act for a
+	// portal does not send what it had started. Permit must not block.
+	Permit func() error
+	// Log gets one debug line per request, and warnings and errors for the
+	// operator. Nil discards.
 	Log *slog.Logger
 }
 
@@ -101,53 +100,41 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// Stats counts what a client has done.
+// Stats counts the work of a client.
 type Stats struct {
 	Requests int64 // HTTP requests
-	Batches  int64 // those of them that were batches
-	Commands int64 // calls that travelled in them, repeats included
-	Writes   int64 // those of them that were writes
-	Refused  int64 // requests refused by the rate limit
-	Repeated int64 // calls that the client sent once more
+	Batches  int64 // requests that were batches
+	Commands int64 // calls in the requests, repeats included
+	Writes   int64 // calls that were writes
+	Refused  int64 // requests that the rate limit refused
+	Repeated int64 // calls that the client sent again
 	Waiting  int64 // calls that wait now
 }
 
 // Client calls one portal. It is safe for concurrent use. Close it.
 type Client struct {
-	cfg       Config
-	base      string            // the webhook's URL with a trailing slash
-	scrub     *strings.Replacer // hides the webhook in texts of the portal
-	auth      *authority        // of an application; nil for a webhook
-	http      *http.Client
-	log       *slog.Logger
-	line      *line
-	bucket    *limit.Bucket
-	operating *limit.Operating
+	transport *transport
+	batcher   *Batcher
+	sender    *sender
+	merger    *merger
 	meta      *metadata
-	many      merger
-
-	turn  chan struct{} // held by the sender that chooses what goes next
-	life  context.Context
-	close context.CancelFunc
-	work  sync.WaitGroup
-
-	requests, batches, commands, writes, refused, repeated atomic.Int64
+	cancel    context.CancelFunc
 }
 
 // ErrClosed is the error of calls on a closed client.
 var ErrClosed = errors.New("the client is closed")
 
-// NewClient makes a client. It sends nothing until it is asked to.
+// NewClient makes a client. It sends nothing before the first call.
 func NewClient(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
-	c := &Client{cfg: cfg, log: cfg.Log}
+	t := &transport{cfg: cfg}
 	var err error
 	if cfg.OAuth != nil {
 		err = cfg.OAuth.check()
 	} else {
 		var code string
-		c.base, code, err = webhookURL(cfg.Webhook)
-		c.scrub = strings.NewReplacer(c.base, hidden, code, hidden)
+		t.base, code, err = webhookURL(cfg.Webhook)
+		t.scrub = strings.NewReplacer(t.base, hidden, code, hidden)
 	}
 	if err != nil {
 		return nil, err
@@ -157,25 +144,29 @@ func NewClient(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	capacity, drain := plan.rate()
-	h := http.Client{}
+	t.bucket, t.operating = limit.NewBucket(capacity, drain, cfg.Shared), limit.NewOperating(cfg.OperatingLimit)
+	t.http = &http.Client{}
 	if cfg.HTTP != nil {
-		h = *cfg.HTTP
+		*t.http = *cfg.HTTP
 	}
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c.http, c.line, c.bucket = &h, newLine(cfg.MaxWaiting, max(0, cfg.Settle)), limit.NewBucket(capacity, drain, cfg.Shared)
-	c.operating, c.meta, c.turn = limit.NewOperating(cfg.OperatingLimit), newMetadata(cfg.MetadataLife), make(chan struct{}, 1)
+	t.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if cfg.OAuth != nil {
-		c.auth = newAuthority(*cfg.OAuth, c.http, c.log)
+		t.auth = newAuthority(*cfg.OAuth, t.http, cfg.Log)
 	}
-	c.life, c.close = context.WithCancel(context.Background())
-	for range cfg.InFlight {
-		c.work.Go(c.serve)
-	}
-	return c, nil
+	life, cancel := context.WithCancel(context.Background())
+	b := NewBatcher(life, Options{
+		Send: t.send, Bucket: t.bucket, Operating: t.operating,
+		MaxWaiting: cfg.MaxWaiting, InFlight: cfg.InFlight, Log: cfg.Log,
+	})
+	s := &sender{batcher: b, settle: max(0, cfg.Settle)}
+	return &Client{
+		transport: t, batcher: b, sender: s, merger: &merger{sender: s, life: life},
+		meta: newMetadata(cfg.MetadataLife), cancel: cancel,
+	}, nil
 }
 
-// webhookURL checks an inbound webhook's URL without ever repeating it in an
-// error, and tells its secret part.
+// webhookURL checks an inbound webhook's URL and returns its secret part. An
+// error never repeats the URL.
 func webhookURL(s Secret) (base, code string, err error) {
 	const want = "want https://PORTAL/rest/USER/CODE/"
 	text := strings.TrimSpace(s.Reveal())
@@ -194,31 +185,29 @@ func webhookURL(s Secret) (base, code string, err error) {
 	return u.String(), parts[len(parts)-1], nil
 }
 
-// Close ends the client: calls that wait or are under way fail, and it returns
+// Close ends the client: calls that wait or are in progress fail. It returns
 // when nothing of the client runs any more.
 func (c *Client) Close() {
-	c.close()
-	c.line.shut(&Error{Detail: ErrClosed.Error(), Outcome: NotExecuted, cause: ErrClosed})
-	c.many.shut()
-	c.work.Wait()
+	c.cancel()
+	c.batcher.Close(&Error{Detail: ErrClosed.Error(), Outcome: NotExecuted, cause: ErrClosed})
+	c.merger.close()
 }
 
 // Stats returns the counters since the client was made.
 func (c *Client) Stats() Stats {
-	return Stats{
-		Requests: c.requests.Load(), Batches: c.batches.Load(), Commands: c.commands.Load(), Writes: c.writes.Load(),
-		Refused: c.refused.Load(), Repeated: c.repeated.Load(), Waiting: int64(c.line.length()),
-	}
+	s := Stats(c.batcher.Stats())
+	s.Requests += c.transport.resent.Load()
+	return s
 }
 
 // UsedUntil says that another process may have used the portal's rate until the
 // given time, such as the process that had the portal's lease before this one.
 // The client then assumes that the portal's bucket was as full at that time as
 // the client itself would have filled it.
-func (c *Client) UsedUntil(at time.Time) { c.bucket.UsedUntil(at, time.Now()) }
+func (c *Client) UsedUntil(at time.Time) { c.transport.bucket.UsedUntil(at, time.Now()) }
 
 // SpareSince returns how long ago the portal's bucket would have been full to
 // hold what it holds now, as far as this client knows. The next process passes
 // that time to UsedUntil. It is 0 for a full bucket and for a portal without a
 // limit.
-func (c *Client) SpareSince() time.Duration { return c.bucket.SpareSince(time.Now()) }
+func (c *Client) SpareSince() time.Duration { return c.transport.bucket.SpareSince(time.Now()) }

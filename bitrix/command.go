@@ -2,84 +2,100 @@ package bitrix
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// command is one call on its way.
-type command struct {
-	call   Call
-	params *php.Array // what was given, as it was then
-	group  *group
-	index  int // in the group
-
-	// alone says that the call cannot be part of a batch. query is what it is
-	// there.
-	alone bool
-	query string
-	// late, if not nil, gives the call as it is when the command leaves.
-	late func() Call
-
-	repeats   int       // after answers that never came
-	refusals  int       // by the rate limit
-	notBefore time.Time // when it may be sent
+// Command is one REST call on its way to the portal.
+type Command struct {
+	// Method is the method's name, such as crm.item.get.
+	Method string
+	// Query is the call as a batch carries it. "" means that a batch cannot carry
+	// it and the call needs a request of its own.
+	Query string
+	// Params are the parameters for a request of its own.
+	Params *php.Array
+	// Write says that the call may change data: it is not repeated when its
+	// outcome is unknown.
+	Write bool
+	// Unordered says that a write may run before or after the other commands of
+	// its caller.
+	Unordered bool
+	// Deadline, if not zero, is the time after which the command is not sent and
+	// fails with the reason Stale.
+	Deadline time.Time
+	// Rank says which commands go first.
+	Rank Rank
+	// Parallel says that the caller makes other calls at the same time. An idle
+	// batcher waits a millisecond for them.
+	Parallel bool
+	// Urgent, if not nil, reports whether several callers wait for the command.
+	// While it does, the command does not wait for others to fill the request.
+	Urgent func() bool
+	// Late, if not nil, gives the query that the command has when it leaves. It
+	// is called once, with the queue locked.
+	Late func() (Command, error)
 }
+
+// Rank is the order in which commands go. Callers have the rank of their first
+// command, or Background if one of their commands has it.
+type Rank int8
+
+// The ranks, from the first to the last. The zero value is Normal.
+const (
+	Probe      Rank = -2 // shows what the portal supports; others wait for it
+	Immediate  Rank = -1 // several callers wait for it, or its turn had come before
+	Normal     Rank = 0
+	Background Rank = 1 // travels in the room that the others leave
+)
 
 const (
 	// maxQuery is how long a command of a batch may be: 50 of them are 5 MB.
 	maxQuery = 100 << 10
-	// maxVars is how many values a command of a batch may have. PHP's parse_str,
-	// which takes it apart, drops what is over max_input_vars without a word;
+	// MaxVars is how many values a command of a batch may have. PHP's parse_str,
+	// which takes the command apart, silently drops what exceeds max_input_vars;
 	// its default is 1000. JSON has no such limit.
-	maxVars = 900
+	MaxVars = 900
 	// maxNesting is the same for max_input_nesting_level, 64 by default.
 	maxNesting = 50
 )
 
-// newCommand prepares a call. Its parameters are copied, so that the caller may
-// change them when it has given up.
-func newCommand(g *group, index int, call Call) (*command, *Error) {
-	cmd := &command{call: call, group: g, index: index, params: php.NewArray()}
-	if !methodName(call.Method) {
-		return cmd, &Error{Code: codeArgument, Detail: "the name of a method is letters, digits, dots and _, such as crm.item.get", Outcome: NotExecuted}
+// NewCommand prepares a call. It copies the parameters, so that the caller may
+// change them later.
+func NewCommand(method string, params map[string]any) (Command, error) {
+	cmd := Command{Method: method, Params: php.NewArray()}
+	if !methodName(method) {
+		return cmd, errors.New("the name of a method is letters, digits, dots and _, such as crm.item.get")
 	}
-	v, err := php.FromGo(call.Params)
+	v, err := php.FromGo(params)
 	if err != nil {
-		return cmd, &Error{Code: codeArgument, Detail: "the parameters cannot be sent: " + err.Error(), Outcome: NotExecuted, cause: err}
+		return cmd, fmt.Errorf("the parameters cannot be sent: %w", err)
 	}
 	if a, ok := v.(*php.Array); ok {
-		cmd.params = a
+		cmd.Params = a
 	}
-	vars := 0
-	cmd.alone = unbatchable[strings.ToLower(call.Method)] || !fitsQuery(cmd.params, 1, &vars)
-	if !cmd.alone {
-		cmd.query = call.Method
-		if q := php.BuildQuery(cmd.params); q != "" {
-			cmd.query += "?" + q
+	if !unbatchable[strings.ToLower(method)] && FitsQuery(cmd.Params, MaxVars) {
+		cmd.Query = method
+		if q := php.BuildQuery(cmd.Params); q != "" {
+			cmd.Query += "?" + q
 		}
-		cmd.alone = len(cmd.query) > maxQuery
+		if len(cmd.Query) > maxQuery {
+			cmd.Query = ""
+		}
 	}
 	return cmd, nil
 }
 
-// stale says that the call was made of what is too old by now.
-func (c *command) stale(now time.Time) bool {
-	return !c.call.Fresh.IsZero() && c.call.Fresh.Before(now)
-}
-
-// complete asks for the call that leaves. What it says fits a batch.
-func (c *command) complete() {
-	if c.late == nil {
-		return
+// Body is the call as a JSON request of its own.
+func (c Command) Body() ([]byte, error) {
+	if c.Params.Len() == 0 {
+		return []byte("{}"), nil
 	}
-	call := c.late()
-	c.late = nil
-	v, err := php.FromGo(call.Params)
-	if a, ok := v.(*php.Array); ok && err == nil {
-		c.params, c.query = a, call.Method+"?"+php.BuildQuery(a)
-	}
+	return json.Marshal(c.Params)
 }
 
 // unbatchable are methods that a portal refuses inside a batch.
@@ -92,17 +108,20 @@ func methodName(s string) bool {
 	return s != "" && len(s) <= 100 && strings.IndexFunc(s, bad) < 0
 }
 
-// fitsQuery reports whether parameters mean the same in the query string of a
-// batch command as in JSON. There, nil and empty lists vanish, true becomes "1"
-// (which crm.item.* takes for false), and text such as $result[x] is replaced.
-// Numbers and false stay what they are to PHP.
+// FitsQuery reports whether parameters are at most maxVars values and mean the
+// same in the query string of a batch command as in JSON. In a query string nil
+// and empty lists vanish, true becomes "1" (which crm.item.* takes for false),
+// and the portal replaces text such as $result[x]. PHP reads numbers and false
+// alike in both.
 // Source: modules/crm/lib/controller/item.php and rest_provider.php.
+func FitsQuery(params *php.Array, maxVars int) bool { return fitsQuery(params, 1, &maxVars) }
+
 func fitsQuery(a *php.Array, depth int, vars *int) bool {
 	if depth > maxNesting {
 		return false
 	}
 	for k, v := range a.All() {
-		if *vars++; *vars > maxVars || isReference(k) || !fitsKey(k, depth) {
+		if *vars--; *vars < 0 || IsReference(k) || !fitsKey(k, depth) {
 			return false
 		}
 		switch v := v.(type) {
@@ -113,7 +132,7 @@ func fitsQuery(a *php.Array, depth int, vars *int) bool {
 				return false
 			}
 		case string:
-			if isReference(v) {
+			if IsReference(v) {
 				return false
 			}
 		case *php.Array:
@@ -133,9 +152,10 @@ func fitsKey(k string, depth int) bool {
 	return strings.TrimSpace(k) != "" && !strings.ContainsAny(k, "]\x00")
 }
 
-// isReference reports whether a batch would replace parts of a text by results
-// of other commands. What people wrote into a deal's title must stay as it is.
-func isReference(s string) bool {
+// IsReference reports whether a batch would replace parts of a text by results
+// of other commands. Text that a person wrote into a deal's title must arrive
+// unchanged.
+func IsReference(s string) bool {
 	for rest := s; ; {
 		i := strings.IndexByte(rest, '$')
 		if i < 0 {
@@ -148,12 +168,4 @@ func isReference(s string) bool {
 			}
 		}
 	}
-}
-
-// body is the call as a JSON request of its own.
-func (c *command) body() ([]byte, error) {
-	if c.params.Len() == 0 {
-		return []byte("{}"), nil
-	}
-	return json.Marshal(c.params)
 }

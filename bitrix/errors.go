@@ -62,6 +62,12 @@ func (e *Error) of(method string) *Error {
 	return &own
 }
 
+// callerGaveUp is the error of a caller whose context ended before anything was
+// sent.
+func callerGaveUp(cause error) *Error {
+	return &Error{Detail: "the caller gave up: " + cause.Error(), Outcome: NotExecuted, cause: cause}
+}
+
 // Error names the method, the code and what the portal said.
 func (e *Error) Error() string {
 	parts := []string{e.Method}

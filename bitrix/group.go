@@ -1,125 +1,141 @@
 package bitrix
 
 import (
+	"errors"
 	"time"
 )
 
-// group is what one caller wants done together.
-type group struct {
-	methods []string
-	answers []Answer
-	done    chan struct{} // closed when every call has its answer
+// pending is a command that waits in a queue or has been sent.
+type pending struct {
+	Command
+	group *group
+	index int // in the group
 
-	// The rest is guarded by the line's mutex.
-	writes  bool // there is a write
-	ordered bool // there is a write and the order counts
-	first   bool // several wait for it, or its turn had come before
-	beside  bool // its caller makes others beside it
-	// probe, if not nil, tells whether many wait for what the group tells of the
-	// portal.
-	probe   func() bool
-	later   bool       // it can wait
-	waiting []*command // by index
-	flying  int        // commands that are under way
-	open    int        // calls without an answer
-	left    bool       // the caller has gone
-	turn    int        // commands taken since the group was last at the end
-	at      time.Time  // when it came
+	repeats   int       // after answers that never came
+	refusals  int       // by the rate limit
+	notBefore time.Time // when it may be sent
 }
 
-// newGroup prepares the calls of a caller. Calls that cannot be sent have their
-// answers already.
-func newGroup(calls []Call) *group {
-	g := &group{methods: make([]string, len(calls)), answers: make([]Answer, len(calls)), done: make(chan struct{}), open: len(calls)}
-	for i, call := range calls {
-		g.methods[i], g.answers[i] = call.Method, noAnswer(nil)
-		cmd, err := newCommand(g, i, call)
-		if err != nil {
-			g.answer(cmd, noAnswer(err.of(call.Method)))
-			continue
-		}
-		g.writes = g.writes || call.Write
-		g.ordered = g.ordered || call.Write && !call.Loose
-		g.later = g.later || call.later
-		g.first = g.first || call.Prompt
-		g.beside = g.beside || call.Beside
-		g.waiting = append(g.waiting, cmd)
+// single reports whether the command needs a request of its own.
+func (p *pending) single() bool { return p.Query == "" }
+
+// stale reports whether the command's deadline is over.
+func (p *pending) stale(now time.Time) bool {
+	return !p.Deadline.IsZero() && p.Deadline.Before(now)
+}
+
+// complete asks for the query of a command that is about to leave.
+func (p *pending) complete() error {
+	if p.Late == nil {
+		return nil
 	}
-	if len(calls) == 0 {
+	late, err := p.Late()
+	p.Late = nil
+	if err == nil && late.Query == "" {
+		err = errors.New("the command cannot be part of a batch")
+	}
+	p.Params, p.Query = late.Params, late.Query
+	return err
+}
+
+// group is the commands that one caller sends together.
+type group struct {
+	replies []Reply
+	done    chan struct{} // closed when every command has its reply
+
+	// The queue's mutex guards the rest.
+	rank     Rank
+	ordered  bool // there is a write whose order counts
+	parallel bool // its caller makes other calls at the same time
+	urgent   func() bool
+	waiting  []*pending // by index
+	inFlight int        // commands that were sent and have no reply
+	open     int        // commands without a reply
+	left     bool       // the caller has gone
+	turn     int        // commands taken since the group was last at the end
+	at       time.Time  // when it came
+}
+
+// newGroup prepares the commands of a caller.
+func newGroup(commands []Command) *group {
+	g := &group{replies: make([]Reply, len(commands)), done: make(chan struct{}), open: len(commands), waiting: make([]*pending, len(commands))}
+	background := false
+	for i, cmd := range commands {
+		g.waiting[i] = &pending{Command: cmd, group: g, index: i}
+		g.ordered = g.ordered || cmd.Write && !cmd.Unordered
+		g.parallel = g.parallel || cmd.Parallel
+		g.rank = min(g.rank, cmd.Rank)
+		background = background || cmd.Rank == Background
+		if cmd.Urgent != nil {
+			g.urgent = cmd.Urgent
+		}
+	}
+	if background {
+		g.rank = Background
+	}
+	if len(commands) == 0 {
 		close(g.done)
 	}
 	return g
 }
 
-// answer settles one call.
-func (g *group) answer(cmd *command, a Answer) {
+// answer gives one command its reply.
+func (g *group) answer(p *pending, r Reply) {
 	if g.left {
 		return
 	}
-	g.answers[cmd.index] = a
+	g.replies[p.index] = r
 	if g.open--; g.open == 0 {
 		close(g.done)
 	}
 }
 
-// fail settles all calls that wait.
-func (g *group) fail(err *Error) {
+// fail gives all commands that wait the same reply.
+func (g *group) fail(r Reply) {
 	waiting := g.waiting
 	g.waiting = nil
-	for _, cmd := range waiting {
-		g.answer(cmd, noAnswer(err.of(cmd.call.Method)))
+	for _, p := range waiting {
+		g.answer(p, r)
 	}
 }
 
-// rank is where a group stands: probes first, then reads for several callers,
-// then the others, then those that can wait.
-func (g *group) rank() int {
-	switch {
-	case g.later:
-		return 3
-	case g.probe != nil:
-		return 0
-	case g.first:
-		return 1
-	}
-	return 2
-}
-
-// pick takes a group's next commands for a request that has taken already. A
-// group whose order counts is taken whole or left for the next request, of which
-// it will be the first.
-func (g *group) pick(now time.Time, room, taken int, pass gate) []*command {
-	if g.ordered && g.flying > 0 {
+// pick takes a group's next commands for a request that already has some. An
+// ordered group is taken whole, or it is the first of the next request.
+func (g *group) pick(now time.Time, room, taken int, admit admission) []*pending {
+	if g.ordered && g.inFlight > 0 {
 		return nil
 	}
 	if g.ordered && taken > 0 && taken+min(len(g.waiting), maxBatch) > room {
 		return nil
 	}
-	var out, rest []*command
-	stuck := false // what follows must not overtake
-	for _, cmd := range g.waiting {
-		if stuck || taken+len(out) == room || len(out) == 1 && out[0].alone {
-			rest = append(rest, cmd)
+	var out, rest []*pending
+	stuck := false // a command stays, and the following ones must not overtake it
+	for _, p := range g.waiting {
+		if stuck || taken+len(out) == room || len(out) == 1 && out[0].single() {
+			rest = append(rest, p)
 			continue
 		}
-		ready := !cmd.notBefore.After(now) && !cmd.stale(now) && (!cmd.alone || taken+len(out) == 0)
+		ready := !p.notBefore.After(now) && !p.stale(now) && (!p.single() || taken+len(out) == 0)
 		if ready {
-			later, err := pass(cmd)
-			if err != nil {
-				g.answer(cmd, noAnswer(err.of(cmd.call.Method)))
+			later, fault := admit(p)
+			if fault != nil {
+				g.answer(p, *fault)
 				continue
 			}
-			cmd.notBefore, ready = later, later.IsZero()
+			p.notBefore, ready = later, later.IsZero()
 		}
-		if ready {
-			cmd.complete()
-			out = append(out, cmd)
+		if !ready {
+			rest = append(rest, p)
+			stuck = g.ordered
 			continue
 		}
-		rest = append(rest, cmd)
-		stuck = g.ordered
+		if err := p.complete(); err != nil {
+			g.answer(p, noReply(&QueueError{Reason: NotSendable, Detail: err.Error()}))
+			continue
+		}
+		out = append(out, p)
 	}
 	g.waiting = rest
-	g.flying += len(out)
+	g.inFlight += len(out)
 	return out
 }

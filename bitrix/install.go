@@ -62,7 +62,7 @@ func Prove(ctx context.Context, cfg Config, t Tokens) (Tokens, error) {
 	if !strings.EqualFold(info.Code, oauth.ClientID) {
 		// An application of the market is named there by its code. Only tokens
 		// of this application can be renewed with its secret.
-		if _, fault := c.auth.renew(ctx, store.t.Access); fault != nil {
+		if _, fault := c.transport.auth.renew(ctx, store.t.Access); fault != nil {
 			return Tokens{}, unproven(fault)
 		}
 	}

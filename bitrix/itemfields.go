@@ -64,7 +64,7 @@ func (c *Client) ItemFields(ctx context.Context, entityTypeID int) (*ItemFields,
 			Fields json.RawMessage `json:"fields"`
 		}
 		call := Call{Method: "crm.item.fields", Params: map[string]any{"entityTypeId": entityTypeID}}
-		if err := c.decode(ctx, call, &result); err != nil {
+		if err := decode(ctx, c, call, &result); err != nil {
 			return nil, err
 		}
 		return decodeItemFields(result.Fields)

@@ -9,180 +9,170 @@ import (
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
-// maxBatch is how many commands a batch request may hold.
-// Source: https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
-const maxBatch = 50
+const (
+	// maxBatch is how many commands a batch request may hold.
+	// Source: https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
+	maxBatch = 50
+	// gathering is how long callers who got their replies together have to make
+	// their next calls together.
+	gathering = 5 * time.Millisecond
+	// arriving is how long a command waits for the parallel calls of its caller.
+	arriving = time.Millisecond
+	// renewAhead is how many requests before their turn stale commands fail: the
+	// reads that the caller makes then need one.
+	renewAhead = 2
+	// backgroundWait is the time after which a background command has the rank of
+	// the others.
+	backgroundWait = time.Minute
+)
 
-// gathering is how long callers who got their answers together have to ask
-// again together.
-const gathering = 5 * time.Millisecond
+// requestQueue is where commands wait for a request. It serves groups in the
+// order of their rank and arrival. A group that has had a whole batch goes to
+// the end.
+type requestQueue struct {
+	max  int           // commands that may wait
+	wake wakeup.Signal // sent when there may be something to send
 
-// arriving is how long a call waits for those that its caller makes beside it.
-const arriving = time.Millisecond
-
-// renewAhead is how many requests before their turn stale calls are made anew:
-// the reads that this takes need one.
-const renewAhead = 2
-
-// laterPatience is after what time work that can wait is done like any other.
-const laterPatience = time.Minute
-
-// line is where calls wait for a request to travel in. Groups are served in the
-// order of their arrival; one that has had a whole batch goes to the end. Those
-// that can wait get the room that others leave.
-type line struct {
-	max    int
-	ending time.Duration // how long a request goes on that nobody waits for
-	wake   wakeup.Signal // sent when something was added
-
-	mu      sync.Mutex
-	groups  []*group // those with waiting commands; those that can wait stand behind
-	waiting int
-	flying  int       // requests under way
-	gather  time.Time // when those whose answers came together may have asked again
-	renewed time.Time // when those whose calls were stale may have
-	down    *Error    // nothing is let in
-	until   time.Time // when down ends; zero is never
+	mu       sync.Mutex
+	groups   []*group // those with waiting commands, by rank
+	waiting  int      // commands
+	inFlight int      // requests
+	gather   time.Time
+	renewed  time.Time
+	down     *Reply    // every command gets this reply at once
+	until    time.Time // when down ends; zero means never
 }
 
-func newLine(limit int, settle time.Duration) *line {
-	return &line{max: limit, ending: settle, wake: wakeup.New()}
+func newRequestQueue(limit int) *requestQueue {
+	return &requestQueue{max: limit, wake: wakeup.New()}
 }
 
-func (l *line) length() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.waiting
+func (q *requestQueue) length() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting
 }
 
-// add lets a group in.
-func (l *line) add(g *group) *Error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch down := l.closed(time.Now()); {
+// add puts a group into the queue, or fails it.
+func (q *requestQueue) add(g *group) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch down := q.closed(time.Now()); {
 	case down != nil:
-		return down
-	case l.waiting+len(g.waiting) > l.max:
-		return &Error{Detail: fmt.Sprintf("%d calls wait for this portal already", l.waiting), Outcome: NotExecuted, passing: true}
+		g.fail(*down)
+		return
+	case q.waiting+len(g.waiting) > q.max:
+		g.fail(noReply(&QueueError{Reason: QueueFull, Detail: fmt.Sprintf("%d calls wait for this portal already", q.waiting)}))
+		return
 	case len(g.waiting) == 0:
-		return nil
+		return
 	}
 	g.at = time.Now()
-	l.queue(g)
-	l.waiting += len(g.waiting)
-	l.wake.Send()
-	return nil
+	q.insert(g)
+	q.waiting += len(g.waiting)
+	q.wake.Send()
 }
 
-// queue lines a group up behind its like.
-func (l *line) queue(g *group) {
-	at := slices.IndexFunc(l.groups, func(o *group) bool { return g.rank() < o.rank() })
+// insert puts a group behind those of its rank.
+func (q *requestQueue) insert(g *group) {
+	at := slices.IndexFunc(q.groups, func(o *group) bool { return g.rank < o.rank })
 	if at < 0 {
-		at = len(l.groups)
+		at = len(q.groups)
 	}
-	l.groups = slices.Insert(l.groups, at, g)
+	q.groups = slices.Insert(q.groups, at, g)
 }
 
-// probes reports whether a probe is the next to go.
-func (l *line) probes() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.rushes()
+// urgent reports whether an urgent command is the next to go.
+func (q *requestQueue) urgent() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.urgentLocked()
 }
 
-func (l *line) rushes() bool {
-	return len(l.groups) > 0 && l.groups[0].probe != nil && !l.groups[0].later && l.groups[0].probe()
+func (q *requestQueue) urgentLocked() bool {
+	return len(q.groups) > 0 && q.groups[0].urgent != nil && q.groups[0].rank != Background && q.groups[0].urgent()
 }
 
-// urgent is how many groups there are that cannot wait.
-func (l *line) urgent() int {
-	if i := slices.IndexFunc(l.groups, func(g *group) bool { return g.later }); i >= 0 {
+// foreground returns how many groups are not in the background.
+func (q *requestQueue) foreground() int {
+	if i := slices.IndexFunc(q.groups, func(g *group) bool { return g.rank == Background }); i >= 0 {
 		return i
 	}
-	return len(l.groups)
+	return len(q.groups)
 }
 
-// promote lets groups that have waited for long wait no more, and reports
-// whether only such stand in the line that can.
-func (l *line) promote(now time.Time) (allLater bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, g := range l.groups[l.urgent():] { // the first ones have waited longest
-		if now.Sub(g.at) < laterPatience {
+// promote gives background groups that have waited long the normal rank. It
+// reports whether only background groups are left.
+func (q *requestQueue) promote(now time.Time) (background bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, g := range q.groups[q.foreground():] { // the first ones have waited longest
+		if now.Sub(g.at) < backgroundWait {
 			break
 		}
-		g.later = false
+		g.rank = Normal
 	}
-	return l.urgent() == 0
+	return q.foreground() == 0
 }
 
-// closed returns why nothing is let in, if so.
-func (l *line) closed(now time.Time) *Error {
-	if l.down != nil && !l.until.IsZero() && !l.until.After(now) {
-		l.down = nil
+// closed returns the reply that every command gets now, nil while the queue is
+// open.
+func (q *requestQueue) closed(now time.Time) *Reply {
+	if q.down != nil && !q.until.IsZero() && !q.until.After(now) {
+		q.down = nil
 	}
-	return l.down
+	return q.down
 }
 
-// leave takes out a group whose caller has gone. What is under way runs on.
-func (l *line) leave(g *group, cause error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// leave removes a group whose caller has gone. Commands that were sent run on.
+func (q *requestQueue) leave(g *group, cause error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if g.open == 0 {
 		return
 	}
-	l.waiting -= len(g.waiting)
-	l.groups = slices.DeleteFunc(l.groups, func(o *group) bool { return o == g })
-	g.fail(gaveUp(cause, NotExecuted))
-	for i, a := range g.answers {
-		if a.Err == nil && a.Result == nil { // under way
-			err := gaveUp(cause, Unknown).of(g.methods[i])
-			if g.writes {
-				err.Settled = time.Now().Add(l.ending)
-			}
-			g.answers[i] = noAnswer(err)
+	q.waiting -= len(g.waiting)
+	q.groups = slices.DeleteFunc(q.groups, func(o *group) bool { return o == g })
+	g.fail(gaveUp(cause, false))
+	for i, r := range g.replies {
+		if r.Err == nil && r.Result == nil { // it was sent
+			g.replies[i] = gaveUp(cause, true)
 		}
 	}
 	g.left = true
 }
 
-// stop fails what waits with an error that names its time, and lets nothing in
-// until then. It reports whether the line was open before.
-func (l *line) stop(err *Error) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	was := l.closed(time.Now())
-	if was != nil && l.until.IsZero() {
-		return false // shut for good
+// stop gives every waiting command a reply, and every new one until the given
+// time; zero means permanently. It reports whether the queue was open before.
+func (q *requestQueue) stop(r Reply, until time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	was := q.closed(time.Now())
+	if was != nil && q.until.IsZero() {
+		return false // closed permanently
 	}
-	l.down, l.until = err, err.NotBefore
-	for _, g := range l.groups {
-		g.fail(err)
+	q.down, q.until = &r, until
+	for _, g := range q.groups {
+		g.fail(r)
 	}
-	l.groups, l.waiting = nil, 0
+	q.groups, q.waiting = nil, 0
 	return was == nil
 }
 
-// shut is stop for good.
-func (l *line) shut(err *Error) {
-	err.NotBefore = time.Time{}
-	l.stop(err)
-}
-
-// ready returns how long to wait until a command may go, 0 when one may now and
+// ready returns how long to wait until a command may go: 0 when one may go now,
 // -1 when none waits.
-func (l *line) ready(now time.Time) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (q *requestQueue) ready(now time.Time) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	wait := time.Duration(-1)
-	for _, g := range l.groups {
-		if g.ordered && g.flying > 0 {
-			continue // its caller wants it after what is under way
+	for _, g := range q.groups {
+		if g.ordered && g.inFlight > 0 {
+			continue // its commands come after those that were sent
 		}
-		for _, cmd := range g.waiting {
-			d := max(0, cmd.notBefore.Sub(now))
-			if cmd.stale(now) {
-				d = max(0, l.renewed.Sub(now))
+		for _, p := range g.waiting {
+			d := max(0, p.notBefore.Sub(now))
+			if p.stale(now) {
+				d = max(0, q.renewed.Sub(now))
 			}
 			if d == 0 {
 				return 0
@@ -198,144 +188,145 @@ func (l *line) ready(now time.Time) time.Duration {
 	return wait
 }
 
-// company returns how long a request should wait for more commands. While
-// another is under way, one that would not be full gives the first of its
-// callers patience; when it lands, or there are enough, it goes at once. So
-// nobody who is alone waits, but for the millisecond in which calls beside it
-// arrive, and a burst is not spent on requests of one or two.
-// It is negative while width requests are under way: one has to land first. A
-// probe waits for nobody when there is room for requests of one command.
-func (l *line) company(now time.Time, width int, patience time.Duration, roomy bool) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.flying >= width {
+// gatherWait returns how long a request waits for more commands. While other
+// requests are in progress, a request that is not full waits for up to patience,
+// counted from its first command. It goes at once when one of the others ends or
+// when it is full. So a caller alone does not wait, except for the millisecond
+// in which its parallel calls arrive, and a burst is not used up by requests
+// with one or two commands.
+// It is negative while width requests are in progress: one of them has to end
+// first. An urgent command does not wait while the portal has a burst left.
+func (q *requestQueue) gatherWait(now time.Time, width int, patience time.Duration, hasBurst bool) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.inFlight >= width {
 		return -1
 	}
-	if d := l.renewed.Sub(now); d > 0 {
+	if d := q.renewed.Sub(now); d > 0 {
 		return d
 	}
-	if len(l.groups) == 0 || l.waiting >= maxBatch || roomy && l.rushes() {
+	if len(q.groups) == 0 || q.waiting >= maxBatch || hasBurst && q.urgentLocked() {
 		return 0
 	}
-	if d := l.gather.Sub(now); d > 0 {
+	if d := q.gather.Sub(now); d > 0 {
 		return d
 	}
-	if l.flying == 0 {
-		if l.groups[0].beside {
-			return max(0, arriving-now.Sub(l.groups[0].at))
+	if q.inFlight == 0 {
+		if q.groups[0].parallel {
+			return max(0, arriving-now.Sub(q.groups[0].at))
 		}
 		return 0
 	}
-	oldest := l.groups[0].at
-	if i := slices.IndexFunc(l.groups, func(g *group) bool { return !g.first }); i >= 0 && l.groups[i].at.Before(oldest) {
-		oldest = l.groups[i].at
+	oldest := q.groups[0].at
+	if i := slices.IndexFunc(q.groups, func(g *group) bool { return g.rank >= Normal }); i >= 0 && q.groups[i].at.Before(oldest) {
+		oldest = q.groups[i].at
 	}
 	return max(0, patience-now.Sub(oldest))
 }
 
-// gate tells whether a command may go now: nil and zero, or the time when it
-// may, or why it may not at all.
-type gate func(*command) (time.Time, *Error)
+// admission says whether a command may go: now if the time is zero, at that
+// time, or not at all with the reply that it gets.
+type admission func(*pending) (time.Time, *Reply)
 
-// take picks up to room commands that travel together. What the gate lets not
-// pass stays, or fails at once. What is stale fails shortly before its turn.
-func (l *line) take(now time.Time, room int, pass gate) []*command {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var out []*command
-	var tired []*group
-	for _, g := range l.groups {
-		if len(out) == room || len(out) == 1 && out[0].alone {
+// take picks up to room commands for one request. A command that may not go yet
+// stays; one that may not go at all, or is stale shortly before its turn, fails.
+func (q *requestQueue) take(now time.Time, room int, admit admission) []*pending {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []*pending
+	var served []*group // a whole batch in a row
+	for _, g := range q.groups {
+		if len(out) == room || len(out) == 1 && out[0].single() {
 			break
 		}
 		before := len(g.waiting)
-		picked := g.pick(now, room, len(out), pass)
-		l.waiting -= before - len(g.waiting)
+		picked := g.pick(now, room, len(out), admit)
+		q.waiting -= before - len(g.waiting)
 		out = append(out, picked...)
 		if g.turn += len(picked); g.turn >= maxBatch {
 			g.turn = 0
-			tired = append(tired, g)
+			served = append(served, g)
 		}
 	}
-	l.groups = slices.DeleteFunc(l.groups, func(g *group) bool { return len(g.waiting) == 0 || slices.Contains(tired, g) })
-	for _, g := range tired {
+	q.groups = slices.DeleteFunc(q.groups, func(g *group) bool { return len(g.waiting) == 0 || slices.Contains(served, g) })
+	for _, g := range served {
 		if len(g.waiting) > 0 {
-			l.queue(g)
+			q.insert(g)
 		}
 	}
 	if len(out) > 0 {
-		l.flying++
+		q.inFlight++
 	}
-	l.renew(now)
+	q.dropStale(now)
 	return out
 }
 
-// renew fails what is stale of the commands that fill the next requests, so that
-// what is made in their place is ready when it is their turn, and no sooner.
-func (l *line) renew(now time.Time) {
+// dropStale fails the stale commands among those that fill the next requests, so
+// that their callers' new ones are ready when their turn comes, and no sooner.
+func (q *requestQueue) dropStale(now time.Time) {
 	place, stale := 0, 0
-	for _, g := range l.groups {
+	for _, g := range q.groups {
 		if place >= renewAhead*maxBatch {
 			break
 		}
-		g.waiting = slices.DeleteFunc(g.waiting, func(cmd *command) bool {
+		g.waiting = slices.DeleteFunc(g.waiting, func(p *pending) bool {
 			place++
-			if place > renewAhead*maxBatch || !cmd.stale(now) {
+			if place > renewAhead*maxBatch || !p.stale(now) {
 				return false
 			}
 			stale++
-			g.answer(cmd, noAnswer((&Error{Detail: "not sent: " + ErrStale.Error(), Outcome: NotExecuted, passing: true, cause: ErrStale}).of(cmd.call.Method)))
+			g.answer(p, noReply(&QueueError{Reason: Stale}))
 			return true
 		})
 	}
 	if stale > 0 {
-		l.waiting -= stale
-		l.groups = slices.DeleteFunc(l.groups, func(g *group) bool { return len(g.waiting) == 0 })
-		l.renewed = now.Add(gathering)
+		q.waiting -= stale
+		q.groups = slices.DeleteFunc(q.groups, func(g *group) bool { return len(g.waiting) == 0 })
+		q.renewed = now.Add(gathering)
 	}
 }
 
-// landed is what became of a command that was sent: an answer, or nil when it
-// is to be sent again.
-type landed struct {
-	cmd    *command
-	answer *Answer
+// result is a command that was sent with its reply, nil when it is to be sent
+// again.
+type result struct {
+	pending *pending
+	reply   *Reply
 }
 
-// settle hands out the answers of a request and lines up again, at the head,
-// what has none.
-func (l *line) settle(results []landed) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// deliver gives the replies of one request to their callers. Commands that are
+// sent again go to the head of the queue.
+func (q *requestQueue) deliver(results []result) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	var back []*group
-	l.flying--
-	down := l.closed(time.Now())
+	q.inFlight--
+	down := q.closed(time.Now())
 	for _, r := range results {
-		g := r.cmd.group
-		g.flying--
+		g := r.pending.group
+		g.inFlight--
 		switch {
-		case r.answer != nil:
-			g.answer(r.cmd, *r.answer)
+		case r.reply != nil:
+			g.answer(r.pending, *r.reply)
 		case down != nil:
-			g.answer(r.cmd, noAnswer(down.of(r.cmd.call.Method)))
+			g.answer(r.pending, *down)
 		case !g.left:
-			at, _ := slices.BinarySearchFunc(g.waiting, r.cmd.index, func(c *command, i int) int { return c.index - i })
-			g.waiting = slices.Insert(g.waiting, at, r.cmd)
-			l.waiting++
-			if !slices.Contains(l.groups, g) && !slices.Contains(back, g) {
+			at, _ := slices.BinarySearchFunc(g.waiting, r.pending.index, func(p *pending, i int) int { return p.index - i })
+			g.waiting = slices.Insert(g.waiting, at, r.pending)
+			q.waiting++
+			if !slices.Contains(q.groups, g) && !slices.Contains(back, g) {
 				back = append(back, g)
 			}
 		}
 	}
 	for _, g := range slices.Backward(back) {
 		at := 0
-		if g.later {
-			at = l.urgent()
+		if g.rank == Background {
+			at = q.foreground()
 		}
-		l.groups = slices.Insert(l.groups, at, g)
+		q.groups = slices.Insert(q.groups, at, g)
 	}
 	if len(results) > 1 {
-		l.gather = time.Now().Add(gathering)
+		q.gather = time.Now().Add(gathering)
 	}
-	l.wake.Send()
+	q.wake.Send()
 }

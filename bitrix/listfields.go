@@ -106,7 +106,7 @@ func (c *Client) ListChanged(ctx context.Context, iblockType string, iblockID in
 			Changed json.RawMessage `json:"TIMESTAMP_X"`
 		}
 		call := Call{Method: "lists.get", Params: map[string]any{"IBLOCK_TYPE_ID": iblockType, "IBLOCK_ID": iblockID}}
-		if err := c.decode(ctx, call, &lists); err != nil || len(lists) == 0 {
+		if err := decode(ctx, c, call, &lists); err != nil || len(lists) == 0 {
 			return "", err
 		}
 		return looseText(lists[0].Changed), nil

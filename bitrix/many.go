@@ -13,61 +13,60 @@ import (
 )
 
 // Many says how a listing call for the rows of one owner becomes one for those
-// of several, so that calls which wait at the same time share a command. What a
-// portal takes is found out by its answers; nobody has to know.
+// of several owners, so that calls which wait at the same time share a command.
+// The client finds out from the portal's answers which form the portal takes.
 //
 // The documentation gives crm.item.productrow.list and lists.element.get array
-// filters, the server's source takes one owner in each call. From one owner to
-// another is in both.
+// filters. The server's source takes one owner in each call. Both know filters
+// from one owner to another.
 // Source: https://apidocs.bitrix24.com/api-reference/crm/universal/product-rows/crm-item-productrow-list.html
 type Many struct {
 	// Param is the parameter that holds the filter, and Key the owner's key in
 	// it: "filter" and "=ownerId".
 	Param, Key string
-	// List is the key that a list of owners needs; "" when it is Key.
+	// List is the key for a list of owners; "" when it is Key.
 	List string
 	// From and To are the keys of the least and the greatest owner, both
 	// included, where owners are numbers: ">=PROPERTY_101" and
-	// "<=PROPERTY_101". "" when there are none. They want Bare.
+	// "<=PROPERTY_101". "" when the method has none. They need Bare.
 	From, To string
-	// Wrapper is the key under which the rows stand in the result, "" when the
-	// result is the bare list.
+	// Wrapper is the key of the rows in the result, "" when the result is the
+	// bare list.
 	Wrapper string
 	// Owner is the owner as Owners writes it.
 	Owner string
-	// Owners tells whose a row is: usually one owner, several for a field with
+	// Owners returns the owners of a row: usually one, several for a field with
 	// several values. It must not depend on the call.
 	Owners func(row json.RawMessage) []string
-	// Bare says that the method may be asked without an owner, which is how the
-	// portal's form is found out. Without it, it is by the answers for those
-	// who are asked for.
+	// Bare says that the method may be called without an owner. The client uses
+	// that to find out the portal's form. Without it, it finds out from the
+	// answers for the owners of the callers.
 	Bare bool
 }
 
 // Bounds of the owners in one command.
 const (
 	firstOwners = 16  // when nothing is known of them
-	maxOwners   = 100 // far below maxVars; what is learned of some may not hold for others
-	// fillRows is how many rows a command should bring: some fewer than a
-	// page, so that a second one is seldom needed.
+	maxOwners   = 100 // far below batch.MaxVars, because some owners may have more rows than others
+	// fillRows is how many rows a command should bring: a few less than a page,
+	// so that a second page is rarely needed.
 	fillRows = 45
-	// maxGaps is how many owners a range may span for each that is asked for:
-	// the rows of those between them travel for nothing.
+	// maxGaps is how many owners a range may span for each that is asked for.
+	// The rows of the owners between them travel for nothing.
 	maxGaps = 2
-	// maxCarried is how many rows a command may find: much more than were
-	// expected are better read for each owner.
-	maxCarried = 20 * pageSize
-	// maxTries is how many carriers may tell nothing until the portal is asked
-	// for each owner.
+	// maxMergedRows is how many rows a command may find. If there are more, each
+	// caller reads its own.
+	maxMergedRows = 20 * pageSize
+	// maxTries is how many merged calls may show nothing before the client asks
+	// for each owner alone.
 	maxTries = 5
-	// rushPause is how long a probe that travels alone is not followed by
-	// another.
-	rushPause = time.Second
-	// maxMerges bounds how many kinds of calls are remembered.
+	// urgentPause is the pause after a probe that travels alone before the next.
+	urgentPause = time.Second
+	// maxMerges is how many kinds of calls the client remembers.
 	maxMerges = 1000
 )
 
-// form is how several owners stand in one command.
+// form is how one command names several owners.
 type form uint8
 
 // The forms, the best first.
@@ -77,7 +76,7 @@ const (
 	byOne               // the portal takes neither
 )
 
-// verdict is what an answer tells of a form.
+// verdict is what an answer shows of a form.
 type verdict uint8
 
 const (
@@ -86,8 +85,8 @@ const (
 	refuted
 )
 
-// mergeKey is what calls have in common that can share a command. ok is false
-// for a call that cannot be shared.
+// mergeKey is what calls that can share a command have in common. ok is false
+// for a call that cannot share one.
 func mergeKey(call Call) (key string, ok bool) {
 	if call.Write || call.Many.Owners == nil {
 		return "", false
@@ -97,8 +96,7 @@ func mergeKey(call Call) (key string, ok bool) {
 	}
 	v, err := php.FromGo(call.without().Params)
 	a, isArray := v.(*php.Array)
-	vars := 0
-	if err != nil || !isArray || !fitsQuery(a, 1, &vars) || isReference(call.Many.Owner) || vars+maxOwners > maxVars {
+	if err != nil || !isArray || !FitsQuery(a, MaxVars-maxOwners) || IsReference(call.Many.Owner) {
 		return "", false
 	}
 	return call.Method + "?" + php.BuildQuery(a) + "#" + call.Many.Key, true
@@ -140,7 +138,7 @@ func (c Call) forOwners(f form, owners []string) Call {
 // span returns the least and the greatest of numbers of one length.
 func span(owners []string) (from, to string) { return slices.Min(owners), slices.Max(owners) }
 
-// number reads an owner that can stand in a range.
+// number reads an owner that a range can hold.
 func number(owner string) (n uint64, ok bool) {
 	n, err := strconv.ParseUint(owner, 10, 63)
 	return n, err == nil && n > 0 && strconv.FormatUint(n, 10) == owner

@@ -1,69 +1,74 @@
 package bitrix
 
 import (
+	"context"
 	"maps"
 	"math/bits"
 	"sync"
 	"time"
 )
 
-// ask is one owner's call.
-type ask struct {
+// waiter is a caller who waits for the rows of one owner.
+type waiter struct {
 	call Call
-	done chan asked // of capacity 1
+	done chan merged // of capacity 1
 }
 
-// asked is what became of an ask. alone says that the call has to be made for
-// itself.
-type asked struct {
-	answer Answer
-	alone  bool
+// merged is what a waiter gets. unmerged says that it has to make its own call.
+type merged struct {
+	answer   Answer
+	unmerged bool
 }
 
-// carrier is a command for several owners. They may join until it leaves.
-type carrier struct {
-	form   form
-	first  Call // of the one who started it
-	asks   []*ask
-	probe  bool // it is to tell the form
-	rushes bool // it travels alone when that costs nothing
-	sealed bool
-	whole  bool // it reads the rows of all owners there are
-	owners int  // when it is sealed
+// mergedCall is a command for several owners. They may join until it leaves.
+type mergedCall struct {
+	form    form
+	first   Call // of the caller who started it
+	waiters []*waiter
+	probe   bool // it is to find out the form
+	urgent  bool // it travels alone when that costs nothing
+	sealed  bool
+	whole   bool // it reads the rows of all owners of the portal
+	owners  int  // when it is sealed
 }
 
-// merge gathers the calls that differ in nothing but their owner.
+// merge gathers the calls that differ only in their owner.
 type merge struct {
 	form     form
 	proven   bool
-	open     map[place]*carrier
-	probing  bool      // a carrier is about to tell the form
-	waiting  []*ask    // for what it tells
-	rushed   time.Time // when all were asked for last
-	tries    int       // carriers that told nothing
+	open     map[place]*mergedCall
+	probing  bool      // a merged call is about to find out the form
+	waiting  []*waiter // for what it finds out
+	askedAll time.Time // when the rows of all owners were last asked for
+	tries    int       // merged calls that showed nothing
 	perOwner float64   // rows; below 0 when unknown
 }
 
-// place tells the carriers apart that an owner may join: one for all in the
-// form of a list, one for each stretch of numbers in that of a range, and others
-// for what can wait. Numbers of as many digits have the same order as texts, should a portal compare texts.
+// place tells the merged calls apart that an owner may join: one for all in the
+// form of a list, one for each stretch of numbers in the form of a range, and
+// others for background calls. Numbers of as many digits have the same order as
+// texts, in case a portal compares texts.
 type place struct {
-	digits int
-	block  uint64
-	later  bool
+	digits     int
+	block      uint64
+	background bool
 }
 
-// merger keeps the merges of a client by what their calls have in common.
+// merger merges the listing calls of a client. It keeps the merges by what their
+// calls have in common.
 type merger struct {
+	sender *sender
+	life   context.Context // of the client: merged calls belong to no caller
+	work   sync.WaitGroup
+
 	mu     sync.Mutex
 	merges map[string]*merge
 	closed bool
-	work   sync.WaitGroup
 }
 
-// join gives an ask its place: in a carrier, which it may have to start, or
-// among those who wait for what a probe tells. It returns the carrier to start.
-func (m *merger) join(key string, a *ask) (start *carrier, of *merge, alone bool) {
+// join gives a waiter its place: in a merged call, which it may have to start,
+// or among those who wait for a probe. It returns the merged call to start.
+func (m *merger) join(key string, w *waiter) (start *mergedCall, of *merge, unmerged bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	of = m.merges[key]
@@ -71,64 +76,66 @@ func (m *merger) join(key string, a *ask) (start *carrier, of *merge, alone bool
 		if m.merges == nil || len(m.merges) >= maxMerges {
 			m.merges = map[string]*merge{}
 		}
-		of = &merge{perOwner: -1, open: map[place]*carrier{}}
+		of = &merge{perOwner: -1, open: map[place]*mergedCall{}}
 		m.merges[key] = of
 	}
 	if m.closed {
 		return nil, of, true
 	}
-	start, alone = of.seat(a)
-	return start, of, alone
+	start, unmerged = of.join(w)
+	return start, of, unmerged
 }
 
-// seat is join for one merge, with the merger's lock held.
-func (of *merge) seat(a *ask) (start *carrier, alone bool) {
+// join is merger.join for one merge. The caller holds the merger's lock.
+func (of *merge) join(w *waiter) (start *mergedCall, unmerged bool) {
 	room := of.room()
-	at, ok := of.place(a, room)
+	at, ok := of.place(w, room)
 	if !ok {
 		return nil, true
 	}
-	if k := of.open[at]; k != nil && len(k.asks) < room {
-		k.asks = append(k.asks, a)
+	if k := of.open[at]; k != nil && len(k.waiters) < room {
+		k.waiters = append(k.waiters, w)
 		return nil, false
 	}
 	if !of.proven && of.probing {
-		of.waiting = append(of.waiting, a)
+		of.waiting = append(of.waiting, w)
 		return nil, false
 	}
 	of.probing = !of.proven
-	k := &carrier{form: of.form, first: a.call, asks: []*ask{a}, probe: !of.proven, rushes: of.rush(a.call)}
+	k := &mergedCall{form: of.form, first: w.call, waiters: []*waiter{w}, probe: !of.proven, urgent: of.urgent(w.call)}
 	of.open[at] = k
 	return k, false
 }
 
-// rush reports whether a carrier is to travel alone: many wait for what a probe
-// tells. A list that holds little tells nothing, however often it is asked for.
-func (of *merge) rush(call Call) bool {
-	return !of.proven && call.Many.Bare && time.Since(of.rushed) >= rushPause
+// urgent reports whether a merged call is to travel alone, because several wait
+// for a probe. A list with few rows shows nothing, however often it is asked
+// for.
+func (of *merge) urgent(call Call) bool {
+	return !of.proven && call.Many.Bare && time.Since(of.askedAll) >= urgentPause
 }
 
-// wanted reports whether several wait for what a carrier tells.
-func (m *merger) wanted(of *merge, k *carrier) bool {
+// severalWait reports whether several callers wait for what a merged call shows.
+func (m *merger) severalWait(of *merge, k *mergedCall) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(k.asks)+len(of.waiting) > 1
+	return len(k.waiters)+len(of.waiting) > 1
 }
 
-// place tells which carrier an ask may join. ok is false when it has to go alone.
-func (of *merge) place(a *ask, room int) (at place, ok bool) {
+// place says which merged call a waiter may join. ok is false when it has to
+// make its own call.
+func (of *merge) place(w *waiter, room int) (at place, ok bool) {
 	switch of.form {
 	case byList:
-		return place{later: a.call.later}, true
+		return place{background: w.call.background}, true
 	case byRange:
-		n, ok := number(a.call.Many.Owner)
-		return place{len(a.call.Many.Owner), n >> (bits.Len(uint(room)) - 1), a.call.later}, ok
+		n, ok := number(w.call.Many.Owner)
+		return place{len(w.call.Many.Owner), n >> (bits.Len(uint(room)) - 1), w.call.background}, ok
 	case byOne:
 	}
 	return place{}, false
 }
 
-// room is how many owners a carrier takes.
+// room is how many owners a merged call takes.
 func (of *merge) room() int {
 	if of.perOwner < 0 {
 		return firstOwners
@@ -139,43 +146,44 @@ func (of *merge) room() int {
 	return max(1, int(min(maxOwners, fillRows/of.perOwner)))
 }
 
-// seal ends the joining and returns the call to send. A single owner's is sent
-// as it is. While nothing is proven, everybody's rows are asked for, where that
-// can be: often they are few, and if not, they show who can be asked for to
-// find the form out. Then it also answers those who wait.
-func (m *merger) seal(of *merge, k *carrier) Call {
+// seal ends the joining and returns the call to send. A single owner's call
+// stays as it is. While no form is proven, the call asks for the rows of all
+// owners, where the method allows that: often they are few, and the answer also
+// serves those who wait for the probe. If they are many, they show for which
+// owners to ask to find out the form.
+func (m *merger) seal(of *merge, k *mergedCall) Call {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if k.sealed {
 		return k.first
 	}
 	k.sealed = true
-	maps.DeleteFunc(of.open, func(_ place, open *carrier) bool { return open == k })
+	maps.DeleteFunc(of.open, func(_ place, open *mergedCall) bool { return open == k })
 	owners := k.distinct()
 	if k.form == byRange && !k.probe && sparse(owners) {
-		for _, a := range k.asks[1:] {
-			a.done <- asked{alone: true}
+		for _, w := range k.waiters[1:] {
+			w.done <- merged{unmerged: true}
 		}
-		k.asks, owners = k.asks[:1], owners[:1]
+		k.waiters, owners = k.waiters[:1], owners[:1]
 	}
 	k.owners = len(owners)
 	switch {
 	case k.owners == 1:
-		return k.asks[0].call
+		return k.waiters[0].call
 	case k.probe && k.first.Many.Bare:
-		k.whole, of.rushed = true, time.Now()
-		k.asks = append(k.asks, of.waiting...)
+		k.whole, of.askedAll = true, time.Now()
+		k.waiters = append(k.waiters, of.waiting...)
 		of.waiting = nil
 		return k.first.without()
 	}
 	return k.first.forOwners(k.form, owners)
 }
 
-// distinct returns the owners of a carrier, each once.
-func (k *carrier) distinct() []string {
-	owners, seen := make([]string, 0, len(k.asks)), make(map[string]bool, len(k.asks))
-	for _, a := range k.asks {
-		if owner := a.call.Many.Owner; !seen[owner] {
+// distinct returns the owners of a merged call, each once.
+func (k *mergedCall) distinct() []string {
+	owners, seen := make([]string, 0, len(k.waiters)), make(map[string]bool, len(k.waiters))
+	for _, w := range k.waiters {
+		if owner := w.call.Many.Owner; !seen[owner] {
 			seen[owner] = true
 			owners = append(owners, owner)
 		}
@@ -183,7 +191,8 @@ func (k *carrier) distinct() []string {
 	return owners
 }
 
-// sparse says that a range of these owners would bring too much of others.
+// sparse reports whether a range of these owners would bring too many rows of
+// others.
 func sparse(owners []string) bool {
 	from, to := span(owners)
 	low, _ := number(from)
@@ -191,9 +200,9 @@ func sparse(owners []string) bool {
 	return high-low >= uint64(maxGaps*len(owners))
 }
 
-// learn notes how many rows the owners have that have any. Others may have some
-// soon, and a second page costs more than one command more: what is more is
-// believed at once.
+// learn notes how many rows the owners have that have any. Other owners may soon
+// have as many, and a second page costs more than one command more. So a higher
+// number counts at once.
 func (m *merger) learn(of *merge, rows, owners int) {
 	if rows <= 0 || owners == 0 {
 		return
@@ -207,18 +216,18 @@ func (m *merger) learn(of *merge, rows, owners int) {
 	of.perOwner = now
 }
 
-// ended notes what a carrier told of its form, and whether it was of use at
-// all, and gives places to those who wait and to those it could not answer. It
-// returns the carriers to start.
-func (m *merger) ended(of *merge, k *carrier, told verdict, useful bool, again []*ask) (start []*carrier) {
+// ended notes what a merged call showed of its form and whether it was useful,
+// and gives places to those who wait and to those it could not answer. It
+// returns the merged calls to start.
+func (m *merger) ended(of *merge, k *mergedCall, found verdict, useful bool, again []*waiter) (start []*mergedCall) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if of.form == k.form {
-		of.judged(k, told)
+		of.judge(k, found)
 	}
 	if k.probe {
 		of.probing = false
-		if told == unsure && !useful {
+		if found == unsure && !useful {
 			if of.tries++; of.tries >= maxTries {
 				of.form = byOne
 			}
@@ -226,21 +235,21 @@ func (m *merger) ended(of *merge, k *carrier, told verdict, useful bool, again [
 		again = append(again, of.waiting...)
 		of.waiting = nil
 	}
-	for _, a := range again {
-		s, alone := of.seat(a)
+	for _, w := range again {
+		s, unmerged := of.join(w)
 		if s != nil {
 			start = append(start, s)
 		}
-		if alone {
-			a.done <- asked{alone: true}
+		if unmerged {
+			w.done <- merged{unmerged: true}
 		}
 	}
 	return start
 }
 
-// judged takes a verdict on the form in use.
-func (of *merge) judged(k *carrier, told verdict) {
-	switch told {
+// judge takes a verdict on the form in use.
+func (of *merge) judge(k *mergedCall, found verdict) {
+	switch found {
 	case proven:
 		of.proven = true
 	case refuted:
@@ -250,16 +259,17 @@ func (of *merge) judged(k *carrier, told verdict) {
 	}
 }
 
-// next is the form to try when that of a carrier is refuted.
-func (k *carrier) next() form {
+// next is the form to try when that of a merged call is refuted.
+func (k *mergedCall) next() form {
 	if k.form == byList && k.first.Many.Bare && k.first.Many.From != "" && k.first.Many.To != "" {
 		return byRange
 	}
 	return byOne
 }
 
-// shut makes every later call go alone and waits for the carriers under way.
-func (m *merger) shut() {
+// close makes every later call go unmerged and waits for the merged calls in
+// progress.
+func (m *merger) close() {
 	m.mu.Lock()
 	m.closed = true
 	m.mu.Unlock()

@@ -43,13 +43,13 @@ func (m *metadata) get(ctx context.Context, key string, load func() (any, error)
 		e, mine := m.claim(key)
 		if mine {
 			e.value, e.err = load()
-			m.settle(key, e)
+			m.resolve(key, e)
 			return e.value, e.err
 		}
 		select {
 		case <-e.ready:
 		case <-ctx.Done():
-			return nil, gaveUp(ctx.Err(), NotExecuted)
+			return nil, callerGaveUp(ctx.Err())
 		}
 		if e.err != nil && ctx.Err() == nil && isGivenUp(e.err) {
 			continue
@@ -76,8 +76,8 @@ func (m *metadata) claim(key string) (e *metaEntry, mine bool) {
 	return e, true
 }
 
-// settle hands a filled entry to those who wait for it.
-func (m *metadata) settle(key string, e *metaEntry) {
+// resolve hands a filled entry to those who wait for it.
+func (m *metadata) resolve(key string, e *metaEntry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e.at = time.Now()
@@ -104,9 +104,9 @@ func isGivenUp(err error) bool {
 // doubt looks at a call that the portal refused for what was in it. The fields
 // may have changed since they were described: the description is forgotten, and
 // the error says that another attempt, with the new one, may succeed.
-func (c *Client) doubt(call Call, err error) error {
+func (m *metadata) doubt(call Call, err error) error {
 	e, ok := err.(*Error) //nolint:errorlint // an Answer has this type of error
-	if !ok || e.Outcome != Executed || e.code() != "INVALID_ARG_VALUE" && e.code() != codeArgument || !c.meta.drop(describedBy(call)) {
+	if !ok || e.Outcome != Executed || e.code() != "INVALID_ARG_VALUE" && e.code() != codeArgument || !m.drop(describedBy(call)) {
 		return err
 	}
 	e = e.of(e.Method)

@@ -109,7 +109,7 @@ func (a *authority) renew(ctx context.Context, used Secret) (Tokens, *Error) {
 	select {
 	case a.turn <- struct{}{}:
 	case <-ctx.Done():
-		return Tokens{}, gaveUp(ctx.Err(), NotExecuted)
+		return Tokens{}, callerGaveUp(ctx.Err())
 	}
 	defer func() { <-a.turn }()
 	a.mu.Lock()
@@ -286,11 +286,11 @@ func (a *authority) sign(body []byte, t Tokens) []byte {
 }
 
 // scrubber hides what must not be shown in texts of the portal.
-func (c *Client) scrubber() *strings.Replacer {
-	if c.auth == nil {
-		return c.scrub
+func (t *transport) scrubber() *strings.Replacer {
+	if t.auth == nil {
+		return t.scrub
 	}
-	return c.auth.scrubber()
+	return t.auth.scrubber()
 }
 
 func (a *authority) scrubber() *strings.Replacer {
@@ -308,18 +308,18 @@ func (a *authority) scrubber() *strings.Replacer {
 // Reauthorize makes the next call read the tokens from their store again, as
 // after an installation. It does nothing for a webhook.
 func (c *Client) Reauthorize() {
-	if c.auth != nil {
-		c.auth.forget()
+	if c.transport.auth != nil {
+		c.transport.auth.forget()
 	}
 }
 
 // Lost reports whether the refresh token is no longer taken, so that nothing
 // works until somebody brings new tokens.
 func (c *Client) Lost() bool {
-	if c.auth == nil {
+	if c.transport.auth == nil {
 		return false
 	}
-	c.auth.mu.Lock()
-	defer c.auth.mu.Unlock()
-	return c.auth.lost != "" && c.auth.lost == c.auth.current.Refresh
+	c.transport.auth.mu.Lock()
+	defer c.transport.auth.mu.Unlock()
+	return c.transport.auth.lost != "" && c.transport.auth.lost == c.transport.auth.current.Refresh
 }

@@ -30,7 +30,7 @@ func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
 		Offline   json.RawMessage `json:"offline"`
 		Connector string          `json:"connector_id"`
 	}
-	if err := c.decode(ctx, Call{Method: "event.get"}, &rows); err != nil {
+	if err := decode(ctx, c, Call{Method: "event.get"}, &rows); err != nil {
 		return nil, err
 	}
 	out := make([]Subscription, len(rows))
@@ -43,7 +43,7 @@ func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
 // EventCodes returns the events that the application may bind.
 func (c *Client) EventCodes(ctx context.Context) ([]string, error) {
 	var codes []string
-	if err := c.decode(ctx, Call{Method: "events"}, &codes); err != nil {
+	if err := decode(ctx, c, Call{Method: "events"}, &codes); err != nil {
 		return nil, err
 	}
 	for i := range codes {
@@ -77,7 +77,7 @@ func (c *Client) each(ctx context.Context, method string, all []Subscription, fi
 		} else {
 			params["handler"] = s.Handler
 		}
-		calls[i] = Call{Method: method, Params: params, Write: true, Loose: true}
+		calls[i] = Call{Method: method, Params: params, Write: true, Unordered: true}
 	}
 	for i, a := range c.Do(ctx, calls...) {
 		if e, ok := a.Err.(*Error); ok && !fine(e) { //nolint:errorlint // an Answer has this type of error
@@ -99,19 +99,19 @@ func (c *Client) Feature(ctx context.Context, code string) (bool, error) {
 	var out struct {
 		Value string `json:"value"`
 	}
-	err := c.decode(ctx, Call{Method: "feature.get", Params: map[string]any{"CODE": code}}, &out)
+	err := decode(ctx, c, Call{Method: "feature.get", Params: map[string]any{"CODE": code}}, &out)
 	return out.Value == "Y", err
 }
 
 // SetConnector sets the auth_connector that goes with every request from now
 // on; see OAuth.Connector. It does nothing for a webhook.
 func (c *Client) SetConnector(connector string) {
-	if c.auth == nil {
+	if c.transport.auth == nil {
 		return
 	}
-	c.auth.mu.Lock()
-	defer c.auth.mu.Unlock()
-	c.auth.cfg.Connector = connector
+	c.transport.auth.mu.Lock()
+	defer c.transport.auth.mu.Unlock()
+	c.transport.auth.cfg.Connector = connector
 }
 
 // OfflineEvent is an event that the portal has kept for the application.
@@ -155,7 +155,7 @@ func (c *Client) FetchOffline(ctx context.Context, connector string) (OfflineBat
 	}
 	// A read that reserves: when nobody knows whether it ran, ReservedOffline
 	// finds what it took.
-	if err := c.decode(ctx, Call{Method: "event.offline.get", Params: params, Write: true}, &out); err != nil {
+	if err := decode(ctx, c, Call{Method: "event.offline.get", Params: params, Write: true}, &out); err != nil {
 		return OfflineBatch{}, err
 	}
 	if len(out.Events) > 0 && out.Process == "" {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/b24rules/b24rules/bitrix/internal/limit"
 )
 
 // envelope is what every method answers when it succeeds.
@@ -25,50 +27,49 @@ type envelope struct {
 	time        callTime
 }
 
-// single makes one call as a request of its own.
-func (c *Client) single(cmd *command) reply {
-	body, err := cmd.body()
-	if err != nil {
-		return reply{Answer: noAnswer(nil), err: &Error{Code: codeArgument, Detail: "the parameters cannot be sent: " + err.Error(), Outcome: NotExecuted}}
-	}
-	env, fault := c.post(cmd.call.Method, body, 1)
-	if fault != nil {
-		return reply{Answer: noAnswer(nil), err: fault}
-	}
-	c.noteTime(cmd.call.Method, env.time, time.Now())
-	return reply{Answer: Answer{Result: env.result, Total: env.total, Next: env.next}}
+// transport makes the requests to one portal and reads their answers. It knows
+// nothing of queues.
+type transport struct {
+	cfg       Config
+	base      string            // the webhook's URL with a trailing slash
+	scrub     *strings.Replacer // hides the webhook in texts of the portal
+	auth      *authority        // of an application; nil for a webhook
+	http      *http.Client
+	bucket    *limit.Bucket
+	operating *limit.Operating
+	resent    atomic.Int64 // requests with a new token
 }
 
 // post sends a request and reads its envelope. An application whose token has
 // expired gets another one and sends the request once more: the portal refused
 // it before it looked at it.
-func (c *Client) post(method string, body []byte, commands int) (*envelope, *Error) {
-	if c.auth == nil {
-		return c.request(method, c.base, body, commands)
+func (t *transport) post(ctx context.Context, method string, body []byte, commands int) (*envelope, *Error) {
+	if t.auth == nil {
+		return t.request(ctx, method, t.base, body, commands)
 	}
-	t, fault := c.auth.now(c.life)
+	tokens, fault := t.auth.now(ctx)
 	if fault != nil {
 		return nil, fault.of(method)
 	}
-	env, fault := c.request(method, t.Endpoint, c.auth.sign(body, t), commands)
+	env, fault := t.request(ctx, method, tokens.Endpoint, t.auth.sign(body, tokens), commands)
 	if fault == nil || fault.code() != codeExpired && fault.code() != codeInvalid {
 		return env, fault
 	}
-	if t, fault = c.auth.renew(c.life, t.Access); fault != nil {
+	if tokens, fault = t.auth.renew(ctx, tokens.Access); fault != nil {
 		return nil, fault.of(method)
 	}
-	c.requests.Add(1)
-	c.bucket.Take(time.Now())
-	return c.request(method, t.Endpoint, c.auth.sign(body, t), commands)
+	t.resent.Add(1)
+	t.bucket.Take(time.Now())
+	return t.request(ctx, method, tokens.Endpoint, t.auth.sign(body, tokens), commands)
 }
 
 // request makes one HTTP request and reads the envelope of its answer.
-func (c *Client) request(method, base string, body []byte, commands int) (*envelope, *Error) {
+func (t *transport) request(ctx context.Context, method, base string, body []byte, commands int) (*envelope, *Error) {
 	started := time.Now()
-	status, data, fault := c.exchange(base+method, body)
+	status, data, fault := t.exchange(ctx, base+method, body)
 	var env *envelope
 	if fault == nil {
-		env, fault = c.open(status, data)
+		env, fault = t.open(status, data)
 	}
 	attrs := []slog.Attr{
 		slog.String("method", method), slog.Int("status", status), slog.Duration("duration", time.Since(started)),
@@ -76,19 +77,19 @@ func (c *Client) request(method, base string, body []byte, commands int) (*envel
 	}
 	if fault != nil {
 		if fault.Outcome == Unknown && (status == 0 || status == http.StatusGatewayTimeout) {
-			fault.Settled = started.Add(max(0, c.cfg.Settle)) // nobody has said that it has ended
+			fault.Settled = started.Add(max(0, t.cfg.Settle)) // nobody has said that it has ended
 		}
 		fault.Method = method
 		attrs = append(attrs, slog.String("error", fault.Error()))
 	}
-	c.log.LogAttrs(c.life, slog.LevelDebug, "request", attrs...)
+	t.cfg.Log.LogAttrs(ctx, slog.LevelDebug, "request", attrs...)
 	return env, fault
 }
 
 // open reads an answer. Nothing in it is taken for granted: portals answer
 // errors with status 200, numbers as text, [] for an empty object, and what
 // stands before them answers HTML.
-func (c *Client) open(status int, data []byte) (*envelope, *Error) {
+func (t *transport) open(status int, data []byte) (*envelope, *Error) {
 	var raw struct {
 		Result      json.RawMessage `json:"result"`
 		Total       json.RawMessage `json:"total"`
@@ -107,7 +108,7 @@ func (c *Client) open(status int, data []byte) (*envelope, *Error) {
 			_ = json.Unmarshal(raw.Error, &v3) // what it lacks stays empty
 			fault.Code, fault.Detail = v3.Code, v3.Message
 		}
-		fault.Code, fault.Detail = c.clean(fault.Code), c.clean(fault.Detail)
+		fault.Code, fault.Detail = t.clean(fault.Code), t.clean(fault.Detail)
 		fault.Outcome = outcomeOf(status, fault.Code)
 		return nil, fault
 	}
@@ -123,8 +124,8 @@ func (c *Client) open(status int, data []byte) (*envelope, *Error) {
 const maxDetail = 500
 
 // clean takes our secrets out of a text of the portal, and shortens it.
-func (c *Client) clean(text string) string {
-	text = c.scrubber().Replace(strings.ToValidUTF8(text, "\uFFFD"))
+func (t *transport) clean(text string) string {
+	text = t.scrubber().Replace(strings.ToValidUTF8(text, "\uFFFD"))
 	if r := []rune(text); len(r) > maxDetail {
 		text = string(r[:maxDetail]) + "…"
 	}
@@ -139,9 +140,10 @@ type callTime struct {
 	resetIn time.Duration
 }
 
-func (c *Client) noteTime(method string, t callTime, now time.Time) {
-	if t.known {
-		c.operating.Note(method, t.used, t.resetIn, now)
+// note passes the working time of an answer on.
+func (t *transport) note(method string, c callTime, now time.Time) {
+	if c.known {
+		t.operating.Note(method, c.used, c.resetIn, now)
 	}
 }
 
@@ -180,64 +182,64 @@ func seconds(f float64) time.Duration {
 
 // exchange makes the HTTP request. The callers' contexts do not end it: others
 // wait for the same answer, and a write that was sent has been sent.
-func (c *Client) exchange(address string, body []byte) (status int, data []byte, fault *Error) {
-	if c.cfg.Gate != nil {
-		if err := c.cfg.Gate(); err != nil {
-			return 0, nil, barred(err)
+func (t *transport) exchange(ctx context.Context, address string, body []byte) (status int, data []byte, fault *Error) {
+	if t.cfg.Permit != nil {
+		if err := t.cfg.Permit(); err != nil {
+			return 0, nil, errNotPermitted(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(c.life, c.cfg.Timeout)
+	timed, cancel := context.WithTimeout(ctx, t.cfg.Timeout)
 	defer cancel()
 	var dialing, connected atomic.Bool
 	trace := &httptrace.ClientTrace{
 		GetConn: func(string) { dialing.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodPost, address, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(timed, trace), http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, &Error{Code: codeArgument, Detail: "the request cannot be made", Outcome: NotExecuted}
 	}
-	c.gate(req, body)
+	t.permit(req, body)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
-	resp, err := c.http.Do(req)
+	resp, err := t.http.Do(req)
 	if err != nil {
-		return 0, nil, c.networkError(err, dialing.Load() && !connected.Load())
+		return 0, nil, t.networkError(ctx, err, dialing.Load() && !connected.Load())
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		return resp.StatusCode, nil, c.moved(resp)
+		return resp.StatusCode, nil, t.moved(resp)
 	}
-	data, err = io.ReadAll(io.LimitReader(resp.Body, c.cfg.MaxAnswer+1))
+	data, err = io.ReadAll(io.LimitReader(resp.Body, t.cfg.MaxAnswer+1))
 	if err != nil {
-		return resp.StatusCode, nil, c.networkError(err, false)
+		return resp.StatusCode, nil, t.networkError(ctx, err, false)
 	}
-	if int64(len(data)) > c.cfg.MaxAnswer {
-		return resp.StatusCode, nil, &Error{Status: resp.StatusCode, Code: CodeBadAnswer, Detail: fmt.Sprintf("the answer is larger than %d bytes", c.cfg.MaxAnswer), Outcome: Unknown}
+	if int64(len(data)) > t.cfg.MaxAnswer {
+		return resp.StatusCode, nil, &Error{Status: resp.StatusCode, Code: CodeBadAnswer, Detail: fmt.Sprintf("the answer is larger than %d bytes", t.cfg.MaxAnswer), Outcome: Unknown}
 	}
 	return resp.StatusCode, data, nil
 }
 
 // networkError describes a failed exchange without the URL, which has the
 // secret in its path. unsent says that there never was a connection.
-func (c *Client) networkError(err error, unsent bool) *Error {
+func (t *transport) networkError(ctx context.Context, err error, unsent bool) *Error {
 	for ue := (*url.Error)(nil); errors.As(err, &ue); {
 		err = ue.Err
 	}
-	if g := (*gateError)(nil); errors.As(err, &g) {
-		return barred(g.err)
+	if p := (*permitError)(nil); errors.As(err, &p) {
+		return errNotPermitted(p.err)
 	}
-	e := &Error{Code: CodeNetwork, Detail: c.clean(err.Error()), Outcome: Unknown, cause: err}
+	e := &Error{Code: CodeNetwork, Detail: t.clean(err.Error()), Outcome: Unknown, cause: err}
 	var op *net.OpError
 	if unsent || errors.As(err, &op) && op.Op == "dial" {
 		e.Outcome = NotExecuted
 	}
 	switch {
-	case c.life.Err() != nil:
+	case ctx.Err() != nil:
 		e.Detail, e.cause = ErrClosed.Error(), ErrClosed
 	case errors.Is(err, context.DeadlineExceeded):
 		// The caller's own time is not over, so its error is not this one.
-		e.Detail, e.cause = fmt.Sprintf("no answer within %s", c.cfg.Timeout), nil
+		e.Detail, e.cause = fmt.Sprintf("no answer within %s", t.cfg.Timeout), nil
 	case e.Detail != err.Error():
 		e.cause = nil // it would tell what Detail does not
 	}
@@ -246,7 +248,7 @@ func (c *Client) networkError(err error, unsent bool) *Error {
 
 // moved describes the redirect of a portal that was renamed. It is not
 // followed: the new address would get the secret, and POST would become GET.
-func (c *Client) moved(resp *http.Response) *Error {
+func (t *transport) moved(resp *http.Response) *Error {
 	host := "another address"
 	if u, err := resp.Location(); err == nil && u.Host != "" {
 		host = u.Host
@@ -255,7 +257,7 @@ func (c *Client) moved(resp *http.Response) *Error {
 		Status: resp.StatusCode, Code: CodeMoved, Outcome: NotExecuted,
 		Detail: fmt.Sprintf("the portal has moved to %.100s: put that into the webhook's URL", host),
 	}
-	if c.auth != nil {
+	if t.auth != nil {
 		e.Detail = fmt.Sprintf("the portal has moved to %.100s: put that into oauth.portal and install the application anew", host)
 	}
 	return e

@@ -80,7 +80,7 @@ func (m *meter) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 	if m.parallel {
 		calls = slices.Clone(calls)
 		for i := range calls {
-			calls[i].Beside = true
+			calls[i].Parallel = true
 		}
 	}
 	answers := m.Portal.Do(ctx, calls...)
@@ -106,7 +106,7 @@ func (m *meter) List(ctx context.Context, call bitrix.Call, wrapper string) ([]j
 	if err := m.ask(1); err != nil {
 		return nil, err
 	}
-	call.Beside = m.parallel
+	call.Parallel = m.parallel
 	started := time.Now()
 	rows, err := m.Portal.List(ctx, call, wrapper)
 	if rows == nil {

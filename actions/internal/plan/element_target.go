@@ -173,7 +173,7 @@ type immediate struct{ *ElementTarget }
 
 func (x *immediate) call(w write) bitrix.Call {
 	call := x.ElementTarget.call(w)
-	call.Fresh, call.Prompt = time.Time{}, true
+	call.Deadline, call.Immediate = time.Time{}, true
 	return call
 }
 

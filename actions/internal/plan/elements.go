@@ -130,7 +130,7 @@ func (l *List) ReadByCode(ctx context.Context, c *engine.Call, codes []string, p
 		calls[i] = l.Call("lists.element.get", map[string]any{
 			"ELEMENT_CODE": code, "ELEMENT_ORDER": map[string]any{"ID": "asc"},
 		})
-		calls[i].Prompt = prompt
+		calls[i].Immediate = prompt
 	}
 	var out []*Record
 	for i, a := range c.Portal.Do(ctx, calls...) {
@@ -165,7 +165,7 @@ func (l *List) updateCall(r *Record, d Desired) bitrix.Call {
 	call := l.write("lists.element.update", map[string]any{
 		"ELEMENT_ID": r.ID, "ELEMENT_CODE": d.Key, "FIELDS": l.Schema.updateFields(r, d.Values),
 	})
-	call.Fresh = r.read.Add(freshFor)
+	call.Deadline = r.read.Add(freshFor)
 	return call
 }
 

@@ -28,7 +28,7 @@ func (x *ItemTarget) call(w write) bitrix.Call {
 	default:
 		call = UpdateItemCall(x.Schema.Type, w.record.ID, w.changed)
 	}
-	call.Loose = true // each goes to an item of its own
+	call.Unordered = true // each goes to an item of its own
 	return call
 }
 

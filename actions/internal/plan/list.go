@@ -42,7 +42,7 @@ func (l *List) Call(method string, params map[string]any) bitrix.Call {
 // so their order does not count.
 func (l *List) write(method string, params map[string]any) bitrix.Call {
 	call := l.Call(method, params)
-	call.Write, call.Loose = true, true
+	call.Write, call.Unordered = true, true
 	return call
 }
 

@@ -68,7 +68,7 @@ func (l *List) readScope(ctx context.Context, c *engine.Call, scope []FieldValue
 		"ELEMENT_ORDER": map[string]any{"ID": "asc"},
 		"FILTER":        FilterParams(conditions, (*value.Field).ListOne),
 	})
-	call.Prompt, call.Many = prompt, manyOwners(conditions[0], elementValue)
+	call.Immediate, call.Many = prompt, manyOwners(conditions[0], elementValue)
 	if call.Many != nil {
 		call.Many.Param = "FILTER"
 	}

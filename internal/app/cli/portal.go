@@ -58,7 +58,7 @@ func (all portals) spareSince(portal string) time.Duration { return all[portal].
 func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, error) {
 	p := &Portal{Name: c.Name, token: c.Token, Zone: c.Zone, permit: func() error { return s.permits.get(c.Name) }}
 	rest := s.restConfig(c)
-	rest.Gate = p.permit
+	rest.Permit = p.permit
 	if o := c.OAuth; o != nil {
 		p.app = &application{
 			portal: c.Name, home: o.Portal, tokens: tokensOf(s.queue, c.Name), changed: wakeup.New(),
@@ -66,7 +66,7 @@ func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, erro
 		}
 		rest.OAuth = &bitrix.OAuth{ClientID: o.ClientID, ClientSecret: o.ClientSecret, TokenURL: o.TokenURL, Store: p.app.tokens}
 		p.app.config = rest
-		p.app.config.Gate = nil // the process that receives an installation checks it
+		p.app.config.Permit = nil // the process that receives an installation checks it
 		if err := p.app.load(ctx); err != nil {
 			return nil, err
 		}

@@ -37,7 +37,7 @@ func TestGate(t *testing.T) {
 	c, err := bitrix.NewClient(bitrix.Config{
 		Webhook: bitrix.Secret(server.URL + "/rest/1/" + secretCode + "/"), Plan: bitrix.PlanUnlimited,
 		HTTP: &http.Client{Transport: transport},
-		Gate: func() error {
+		Permit: func() error {
 			if shut.Load() {
 				return errShut
 			}

@@ -28,7 +28,7 @@ func TestStaleCalls(t *testing.T) {
 		for i := range callers {
 			wg.Go(func() {
 				call := update(i)
-				call.Fresh = start.Add(good)
+				call.Deadline = start.Add(good)
 				a := c.Do(t.Context(), call)[0]
 				again := time.Time{}
 				var e *bitrix.Error
@@ -40,7 +40,7 @@ func TestStaleCalls(t *testing.T) {
 						t.Errorf("stale after %s", d)
 					}
 					again = time.Now()
-					call.Fresh, call.Prompt = time.Time{}, true
+					call.Deadline, call.Immediate = time.Time{}, true
 					a = c.Do(t.Context(), call)[0]
 				}
 				if a.Err != nil {

@@ -1,0 +1,326 @@
+package bitrix
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// do makes a listing call that may share a command with the same call for other
+// owners.
+func (m *merger) do(ctx context.Context, call Call) Answer {
+	plain := call
+	plain.Many = nil
+	key, ok := mergeKey(call)
+	if !ok {
+		return m.sender.do(ctx, plain)[0]
+	}
+	w := &waiter{call: call, done: make(chan merged, 1)}
+	start, of, unmerged := m.join(key, w)
+	if unmerged {
+		return m.sender.do(ctx, plain)[0]
+	}
+	if start != nil {
+		m.start(of, start)
+	}
+	select {
+	case r := <-w.done:
+		if !r.unmerged {
+			return r.answer
+		}
+		return m.sender.do(ctx, plain)[0]
+	case <-ctx.Done():
+		return noAnswer(callerGaveUp(ctx.Err()).of(call.Method))
+	}
+}
+
+// start sends a merged call. It runs on when callers that joined it give up.
+func (m *merger) start(of *merge, k *mergedCall) {
+	m.work.Go(func() {
+		found, useful, again := m.send(of, k)
+		for _, next := range m.ended(of, k, found, useful, again) {
+			m.start(of, next)
+		}
+	})
+}
+
+// send makes a merged call, hands out the answers and returns what they show of
+// the portal. useful says that the callers have their answers; again are those
+// who still need one and may share a command.
+func (m *merger) send(of *merge, k *mergedCall) (found verdict, useful bool, again []*waiter) {
+	call, answer := m.sendLate(of, k)
+	if call.Method == "" { // it never left
+		m.seal(of, k)
+		k.all(merged{answer: answer})
+		return unsure, true, nil
+	}
+	if k.owners == 1 {
+		if answer.Err == nil {
+			m.learn(of, answer.Total, 1)
+		}
+		k.all(merged{answer: answer})
+		return unsure, true, nil
+	}
+	if answer.Err != nil {
+		found, useful = k.failed(answer)
+		return found, useful, nil
+	}
+	if k.whole {
+		return m.answerFromAll(of, k, call, answer)
+	}
+	found, useful = m.answerFromOwners(of, k, call, answer)
+	if !useful {
+		k.all(merged{unmerged: true})
+	}
+	return found, useful, nil
+}
+
+// sendLate sends a merged call, which others may join until it leaves. It
+// returns the call that left. Several callers wait for it, so it does not wait
+// behind their other calls.
+func (m *merger) sendLate(of *merge, k *mergedCall) (left Call, answer Answer) {
+	cmd, err := k.first.command()
+	if err != nil {
+		return left, noAnswer(err)
+	}
+	if cmd.Rank != Background {
+		cmd.Rank = Immediate
+	}
+	if k.urgent {
+		cmd.Rank = min(cmd.Rank, Probe)
+		if k.first.background {
+			cmd.Rank = Background
+		}
+		cmd.Urgent = func() bool { return m.severalWait(of, k) }
+	}
+	cmd.Late = func() (Command, error) {
+		left = m.seal(of, k)
+		return NewCommand(left.Method, left.Params)
+	}
+	answer = m.sender.send(m.life, k.first, cmd) // sets left
+	return left, answer
+}
+
+// answerFromOwners hands out the rows of the owners that were asked for.
+func (m *merger) answerFromOwners(of *merge, k *mergedCall, call Call, answer Answer) (found verdict, useful bool) {
+	rows, err := pageRows(call.Method, answer, call.Many.Wrapper)
+	if _, strangers := k.split(rows); err == nil && strangers { // before the further pages of rows that no caller asked for
+		return refuted, false
+	}
+	rows, ok := m.allRows(call, answer)
+	if !ok {
+		return unsure, false
+	}
+	byOwner, strangers := k.split(rows)
+	switch {
+	case strangers:
+		return refuted, false
+	case k.probe && len(byOwner) < 2:
+		// A portal that reads only the first owner, or takes a list for a number,
+		// returns the rows of one owner at most.
+		return unsure, false
+	}
+	k.handOut(byOwner)
+	m.learn(of, len(rows), len(byOwner))
+	return proven, true
+}
+
+// answerFromAll hands out the rows of all owners when they are one page. When
+// they are more, it finds out which form the portal takes.
+func (m *merger) answerFromAll(of *merge, k *mergedCall, call Call, answer Answer) (found verdict, useful bool, again []*waiter) {
+	rows, err := pageRows(call.Method, answer, call.Many.Wrapper)
+	if err != nil {
+		k.all(merged{unmerged: true})
+		return unsure, false, nil
+	}
+	if answer.Next < 0 && (answer.Total < 0 || answer.Total == len(rows)) {
+		byOwner, _ := k.split(rows)
+		k.handOut(byOwner)
+		return unsure, true, nil
+	}
+	m.learn(of, len(rows), max(1, len(k.ownersOf(rows))-1)) // the last one may have more rows on the next page
+	found = m.askWitnesses(k, rows)
+	if found == refuted && k.next() == byRange {
+		m.ended(of, &mergedCall{form: k.form, first: k.first}, refuted, true, nil)
+		k.form = byRange
+		found = m.askWitnesses(k, rows)
+	}
+	if found == unsure {
+		k.all(merged{unmerged: true})
+		return unsure, false, nil
+	}
+	return found, true, k.waiters
+}
+
+// all gives every waiter the same.
+func (k *mergedCall) all(r merged) {
+	for _, w := range k.waiters {
+		w.done <- r
+	}
+}
+
+// handOut gives every waiter the rows of its owner.
+func (k *mergedCall) handOut(byOwner map[string][]json.RawMessage) {
+	for _, w := range k.waiters {
+		w.done <- merged{answer: rowsAnswer(w.call.Many.Wrapper, byOwner[w.call.Many.Owner])}
+	}
+}
+
+// failed hands out an error. A temporary one is everybody's. With another one
+// the portal may mean the form, or one of the owners: each caller then asks
+// alone.
+func (k *mergedCall) failed(answer Answer) (found verdict, useful bool) {
+	e, ok := answer.Err.(*Error) //nolint:errorlint // an Answer has this type of error
+	if !ok || e.Temporary() || e.Outcome != Executed {
+		k.all(merged{answer: answer})
+		return unsure, true
+	}
+	k.all(merged{unmerged: true})
+	if k.whole || e.code() == "ACCESS_DENIED" || IsNotFound(e) {
+		return unsure, false // these say nothing about the form
+	}
+	return refuted, false
+}
+
+// allRows reads the further pages of an answer. ok is false when the pages do
+// not fit together.
+func (m *merger) allRows(call Call, first Answer) (rows []json.RawMessage, ok bool) {
+	rows, err := pageRows(call.Method, first, call.Many.Wrapper)
+	if err != nil || first.Total > maxMergedRows {
+		return nil, false
+	}
+	if first.Next > 0 {
+		if first.Total <= 0 {
+			return nil, false
+		}
+		var pages []Call
+		for start := first.Next; start < first.Total; start += pageSize {
+			next := page(call, start)
+			next.Many = nil
+			pages = append(pages, next)
+		}
+		for _, a := range m.sender.do(m.life, pages...) {
+			more, err := pageRows(call.Method, a, call.Many.Wrapper)
+			if err != nil || a.Total != first.Total {
+				return nil, false
+			}
+			rows = append(rows, more...)
+		}
+	}
+	return rows, first.Total < 0 || len(rows) == first.Total
+}
+
+// split sorts rows by the owners that were asked for. strangers says that some
+// rows would not be there if the portal had applied the filter.
+func (k *mergedCall) split(rows []json.RawMessage) (byOwner map[string][]json.RawMessage, strangers bool) {
+	asked := make(map[string]bool, len(k.waiters))
+	for _, w := range k.waiters {
+		asked[w.call.Many.Owner] = true
+	}
+	within := func(owner string) bool { return asked[owner] }
+	if k.form == byRange {
+		from, to := span(k.distinct())
+		within = func(owner string) bool { return len(owner) == len(from) && from <= owner && owner <= to }
+	}
+	byOwner = make(map[string][]json.RawMessage, len(k.waiters))
+	for _, row := range rows {
+		known := false
+		for _, owner := range k.waiters[0].call.Many.Owners(row) {
+			known = known || within(owner)
+			if asked[owner] {
+				byOwner[owner] = append(byOwner[owner], row)
+			}
+		}
+		strangers = strangers || !known
+	}
+	return byOwner, strangers
+}
+
+// askWitnesses finds out whether the portal takes a form: it asks for two owners
+// of which it has seen rows. The rows of both, and of no other owner, prove the
+// form. A portal that reads only the first owner, takes a list for a number or
+// ignores an end of a range does not return them.
+func (m *merger) askWitnesses(k *mergedCall, rows []json.RawMessage) verdict {
+	two := k.witnesses(rows)
+	if two == nil {
+		return unsure
+	}
+	pair := &mergedCall{form: k.form}
+	for _, owner := range two {
+		one := *k.first.Many
+		one.Owner = owner
+		call := k.first
+		call.Many = &one
+		pair.waiters = append(pair.waiters, &waiter{call: call})
+	}
+	call := k.first.forOwners(k.form, two)
+	call.Many = nil
+	cmd, err := call.command()
+	if err != nil {
+		return unsure
+	}
+	if cmd.Rank != Background {
+		cmd.Rank = Probe
+	}
+	cmd.Urgent = func() bool { return true }
+	answer := m.sender.send(m.life, call, cmd)
+	if e, ok := answer.Err.(*Error); ok { //nolint:errorlint // an Answer has this type of error
+		if e.Temporary() || e.Outcome != Executed {
+			return unsure
+		}
+		return refuted
+	}
+	rows, err = pageRows(call.Method, answer, k.first.Many.Wrapper)
+	if err != nil {
+		return unsure
+	}
+	found, strangers := pair.split(rows)
+	switch {
+	case strangers:
+		return refuted
+	case answer.Next > 0:
+		return unsure // the next page may have strangers, or the other owner's rows
+	case len(found) == 2:
+		return proven
+	}
+	return refuted
+}
+
+// ownersOf returns the owners of rows in the order of numbers, each once. For a
+// range they are numbers.
+func (k *mergedCall) ownersOf(rows []json.RawMessage) []string {
+	var owners []string
+	for _, row := range rows {
+		for _, owner := range k.first.Many.Owners(row) {
+			if _, ok := number(owner); owner != "" && (ok || k.form == byList) {
+				owners = append(owners, owner)
+			}
+		}
+	}
+	slices.SortFunc(owners, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) })
+	return slices.Compact(owners)
+}
+
+// witnesses chooses two owners of rows, nil when there are fewer. For a range
+// they are the nearest ones, so that few lie between them.
+func (k *mergedCall) witnesses(rows []json.RawMessage) []string {
+	owners := k.ownersOf(rows)
+	if k.form == byList {
+		if len(owners) < 2 {
+			return nil
+		}
+		return owners[:2]
+	}
+	var best []string
+	var least uint64
+	for i := range len(owners) - 1 {
+		a, _ := number(owners[i])
+		b, _ := number(owners[i+1])
+		if len(owners[i]) == len(owners[i+1]) && (best == nil || b-a < least) {
+			best, least = owners[i:i+2], b-a
+		}
+	}
+	return best
+}
