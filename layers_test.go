@@ -44,6 +44,7 @@ var layers = map[string]int{
 	"internal/rulefmt":      1,
 	"rules":                 0,
 	"bitrix":                0,
+	"bitrix/internal/batch": 0,
 	"bitrix/internal/limit": 0,
 	"internal/php":          0,
 	"internal/diag":         0,
@@ -65,7 +66,8 @@ var layers = map[string]int{
 
 // peers are the arrows inside a layer.
 var peers = map[string][]string{
-	"bitrix":                 {"internal/php", "bitrix/internal/limit", "internal/wakeup"},
+	"bitrix":                 {"internal/php", "bitrix/internal/batch", "bitrix/internal/limit"},
+	"bitrix/internal/batch":  {"internal/php", "bitrix/internal/limit", "internal/wakeup"},
 	"internal/yamlfile":      {"internal/diag"},
 	"internal/ruletest":      {"internal/ruletest/testfile"},
 	"engine":                 {"engine/formula"},

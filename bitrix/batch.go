@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strconv"
 	"time"
+
+	"github.com/b24rules/b24rules/bitrix/internal/batch"
 )
 
 // batchRequest is what the method batch takes. A list of commands gives them
@@ -47,15 +49,15 @@ func decodeBatch(data json.RawMessage) (*batchResult, error) {
 }
 
 // send makes one request of commands and returns a reply for each.
-func (t *transport) send(ctx context.Context, commands []Command) []Reply {
+func (t *transport) send(ctx context.Context, commands []batch.Command) []batch.Reply {
 	if len(commands) == 1 {
-		return []Reply{t.single(ctx, commands[0])}
+		return []batch.Reply{t.single(ctx, commands[0])}
 	}
 	return t.batch(ctx, commands)
 }
 
 // single makes one command as a request of its own.
-func (t *transport) single(ctx context.Context, cmd Command) Reply {
+func (t *transport) single(ctx context.Context, cmd batch.Command) batch.Reply {
 	body, err := cmd.Body()
 	if err != nil {
 		return failed(&Error{Code: codeArgument, Detail: "the parameters cannot be sent: " + err.Error(), Outcome: NotExecuted}, false)
@@ -65,12 +67,12 @@ func (t *transport) single(ctx context.Context, cmd Command) Reply {
 		return failed(fault, false)
 	}
 	t.note(cmd.Method, env.time, time.Now())
-	return Reply{Result: env.result, Total: env.total, Next: env.next}
+	return batch.Reply{Result: env.result, Total: env.total, Next: env.next}
 }
 
 // batch makes one request of several commands. HTTP 200 says nothing about any
 // of them: each has a reply of its own.
-func (t *transport) batch(ctx context.Context, commands []Command) []Reply {
+func (t *transport) batch(ctx context.Context, commands []batch.Command) []batch.Reply {
 	req := batchRequest{Commands: make([]string, len(commands))}
 	for i, cmd := range commands {
 		req.Commands[i] = cmd.Query
@@ -89,7 +91,7 @@ func (t *transport) batch(ctx context.Context, commands []Command) []Reply {
 			fault = &Error{Status: env.status, Code: CodeBadAnswer, Detail: "the answer of a batch has another shape", Outcome: Unknown, cause: err}
 		}
 	}
-	out := make([]Reply, len(commands))
+	out := make([]batch.Reply, len(commands))
 	now := time.Now()
 	for i, cmd := range commands {
 		if fault != nil {
@@ -104,7 +106,7 @@ func (t *transport) batch(ctx context.Context, commands []Command) []Reply {
 }
 
 // batchReply reads the reply to one command.
-func (t *transport) batchReply(b *batchResult, key string) Reply {
+func (t *transport) batchReply(b *batchResult, key string) batch.Reply {
 	if raw, isError := b.errors[key]; isError {
 		return failed(t.batchError(raw), false)
 	}
@@ -114,7 +116,7 @@ func (t *transport) batchReply(b *batchResult, key string) Reply {
 		// at any of them.
 		return failed(&Error{Code: CodeBadAnswer, Detail: "the batch has no answer for this command", Outcome: Unknown}, false)
 	}
-	return Reply{Result: result, Total: looseInt(b.totals[key]), Next: looseInt(b.nexts[key])}
+	return batch.Reply{Result: result, Total: looseInt(b.totals[key]), Next: looseInt(b.nexts[key])}
 }
 
 // batchError reads the error of one command: an object, or in places bare text.
@@ -136,27 +138,27 @@ func (t *transport) batchError(raw json.RawMessage) *Error {
 
 // failed is the reply of a command that failed. whole says that the error is
 // that of a batch as a whole.
-func failed(e *Error, whole bool) Reply {
-	r := noReply(e)
+func failed(e *Error, whole bool) batch.Reply {
+	r := batch.NoReply(e)
 	switch e.code() {
 	case CodeQueryLimit:
-		r.Fault = RateLimited
+		r.Fault = batch.RateLimited
 	case CodeOperationLimit:
-		r.Fault = MethodLimited
+		r.Fault = batch.MethodLimited
 		if whole {
-			r.Fault = BatchLimited
+			r.Fault = batch.BatchLimited
 		}
 	case CodeOverload:
-		r.Fault = Blocked
+		r.Fault = batch.Blocked
 		if e.Detail == "" {
 			e.Detail = "REST is blocked for this portal because of overload; only its support can lift that"
 		}
 	default:
 		switch {
 		case e.code() == CodeNetwork && e.Outcome == NotExecuted:
-			r.Fault = Unsent
+			r.Fault = batch.Unsent
 		case e.Outcome == Unknown:
-			r.Fault = Lost
+			r.Fault = batch.Lost
 		}
 	}
 	return r

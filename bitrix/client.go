@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/bitrix/internal/batch"
 	"github.com/b24rules/b24rules/bitrix/internal/limit"
 )
 
@@ -114,7 +115,7 @@ type Stats struct {
 // Client calls one portal. It is safe for concurrent use. Close it.
 type Client struct {
 	transport *transport
-	batcher   *Batcher
+	batcher   *batch.Batcher
 	sender    *sender
 	merger    *merger
 	meta      *metadata
@@ -154,7 +155,7 @@ func NewClient(cfg Config) (*Client, error) {
 		t.auth = newAuthority(*cfg.OAuth, t.http, cfg.Log)
 	}
 	life, cancel := context.WithCancel(context.Background())
-	b := NewBatcher(life, Options{
+	b := batch.New(life, batch.Options{
 		Send: t.send, Bucket: t.bucket, Operating: t.operating,
 		MaxWaiting: cfg.MaxWaiting, InFlight: cfg.InFlight, Log: cfg.Log,
 	})

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/b24rules/b24rules/bitrix/internal/batch"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -96,7 +97,7 @@ func mergeKey(call Call) (key string, ok bool) {
 	}
 	v, err := php.FromGo(call.without().Params)
 	a, isArray := v.(*php.Array)
-	if err != nil || !isArray || !FitsQuery(a, MaxVars-maxOwners) || IsReference(call.Many.Owner) {
+	if err != nil || !isArray || !batch.FitsQuery(a, batch.MaxVars-maxOwners) || batch.IsReference(call.Many.Owner) {
 		return "", false
 	}
 	return call.Method + "?" + php.BuildQuery(a) + "#" + call.Many.Key, true

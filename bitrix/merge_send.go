@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/b24rules/b24rules/bitrix/internal/batch"
 )
 
 // do makes a listing call that may share a command with the same call for other
@@ -85,19 +87,19 @@ func (m *merger) sendLate(of *merge, k *mergedCall) (left Call, answer Answer) {
 	if err != nil {
 		return left, noAnswer(err)
 	}
-	if cmd.Rank != Background {
-		cmd.Rank = Immediate
+	if cmd.Rank != batch.Background {
+		cmd.Rank = batch.Immediate
 	}
 	if k.urgent {
-		cmd.Rank = min(cmd.Rank, Probe)
+		cmd.Rank = min(cmd.Rank, batch.Probe)
 		if k.first.background {
-			cmd.Rank = Background
+			cmd.Rank = batch.Background
 		}
 		cmd.Urgent = func() bool { return m.severalWait(of, k) }
 	}
-	cmd.Late = func() (Command, error) {
+	cmd.Late = func() (batch.Command, error) {
 		left = m.seal(of, k)
-		return NewCommand(left.Method, left.Params)
+		return batch.NewCommand(left.Method, left.Params)
 	}
 	answer = m.sender.send(m.life, k.first, cmd) // sets left
 	return left, answer
@@ -261,8 +263,8 @@ func (m *merger) askWitnesses(k *mergedCall, rows []json.RawMessage) verdict {
 	if err != nil {
 		return unsure
 	}
-	if cmd.Rank != Background {
-		cmd.Rank = Probe
+	if cmd.Rank != batch.Background {
+		cmd.Rank = batch.Probe
 	}
 	cmd.Urgent = func() bool { return true }
 	answer := m.sender.send(m.life, call, cmd)

@@ -3,18 +3,20 @@ package bitrix
 import (
 	"context"
 	"time"
+
+	"github.com/b24rules/b24rules/bitrix/internal/batch"
 )
 
 // sender turns calls into commands, and the replies to them into answers.
 type sender struct {
-	batcher *Batcher
+	batcher *batch.Batcher
 	settle  time.Duration // how long the portal may work on a lost request
 }
 
 // do sends calls as they are and waits for their answers.
 func (s *sender) do(ctx context.Context, calls ...Call) []Answer {
 	answers := make([]Answer, len(calls))
-	commands := make([]Command, 0, len(calls))
+	commands := make([]batch.Command, 0, len(calls))
 	for i, call := range calls {
 		cmd, err := call.command()
 		if err != nil {
@@ -33,28 +35,28 @@ func (s *sender) do(ctx context.Context, calls ...Call) []Answer {
 }
 
 // send sends one command of a call.
-func (s *sender) send(ctx context.Context, call Call, cmd Command) Answer {
-	return s.answer(call, s.batcher.Do(ctx, []Command{cmd})[0])
+func (s *sender) send(ctx context.Context, call Call, cmd batch.Command) Answer {
+	return s.answer(call, s.batcher.Do(ctx, []batch.Command{cmd})[0])
 }
 
 // command prepares a call. The error is a *Error.
-func (c Call) command() (Command, error) {
-	cmd, err := NewCommand(c.Method, c.Params)
+func (c Call) command() (batch.Command, error) {
+	cmd, err := batch.NewCommand(c.Method, c.Params)
 	if err != nil {
 		return cmd, &Error{Method: c.Method, Code: codeArgument, Detail: err.Error(), Outcome: NotExecuted, cause: err}
 	}
 	cmd.Write, cmd.Unordered, cmd.Deadline, cmd.Parallel = c.Write, c.Unordered, c.Deadline, c.Parallel
 	switch {
 	case c.background:
-		cmd.Rank = Background
+		cmd.Rank = batch.Background
 	case c.Immediate:
-		cmd.Rank = Immediate
+		cmd.Rank = batch.Immediate
 	}
 	return cmd, nil
 }
 
 // answer reads the reply to a call.
-func (s *sender) answer(call Call, r Reply) Answer {
+func (s *sender) answer(call Call, r batch.Reply) Answer {
 	a := Answer{Result: r.Result, Total: r.Total, Next: r.Next, Batch: r.Batch}
 	if r.Err == nil {
 		return a
@@ -72,21 +74,21 @@ func (s *sender) answer(call Call, r Reply) Answer {
 
 // failure is the error of a reply.
 func (s *sender) failure(err error) *Error {
-	q, ok := err.(*QueueError) //nolint:errorlint // a Reply has this type of error
+	q, ok := err.(*batch.QueueError) //nolint:errorlint // a Reply has this type of error
 	if !ok {
 		return err.(*Error) //nolint:errorlint,forcetypeassert // or this one, which transport made
 	}
 	e := &Error{Detail: q.Detail, Outcome: NotExecuted, cause: q.Cause}
 	switch q.Reason {
-	case NotSendable:
+	case batch.NotSendable:
 		e.Code = codeArgument
-	case Stale:
+	case batch.Stale:
 		e.Detail, e.passing, e.cause = "not sent: "+ErrStale.Error(), true, ErrStale
-	case QueueFull:
+	case batch.QueueFull:
 		e.passing = true
-	case HeldBack:
+	case batch.HeldBack:
 		e.Code = CodeOperationLimit
-	case GaveUp:
+	case batch.GaveUp:
 	}
 	if q.Sent {
 		e.Outcome, e.Settled = Unknown, time.Now().Add(s.settle)

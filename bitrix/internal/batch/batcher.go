@@ -1,4 +1,4 @@
-package bitrix
+package batch
 
 import (
 	"context"
@@ -62,7 +62,8 @@ type Reply struct {
 	NotBefore time.Time
 }
 
-func noReply(err error) Reply { return Reply{Total: -1, Next: -1, Err: err} }
+// NoReply is a reply with only an error.
+func NoReply(err error) Reply { return Reply{Total: -1, Next: -1, Err: err} }
 
 // Fault is how the batcher treats a failed command.
 type Fault uint8
@@ -104,7 +105,7 @@ const (
 func (e *QueueError) Error() string { return e.Detail }
 
 func gaveUp(cause error, sent bool) Reply {
-	return noReply(&QueueError{Reason: GaveUp, Detail: "the caller gave up: " + cause.Error(), Sent: sent, Cause: cause})
+	return NoReply(&QueueError{Reason: GaveUp, Detail: "the caller gave up: " + cause.Error(), Sent: sent, Cause: cause})
 }
 
 // Counters count the work of a batcher.
@@ -124,8 +125,8 @@ type Batcher struct {
 	requests, batches, commands, writes, refused, repeated atomic.Int64
 }
 
-// NewBatcher starts a batcher that sends until ctx ends.
-func NewBatcher(ctx context.Context, opt Options) *Batcher {
+// New starts a batcher that sends until ctx ends.
+func New(ctx context.Context, opt Options) *Batcher {
 	b := &Batcher{opt: opt, queue: newRequestQueue(opt.MaxWaiting), turn: make(chan struct{}, 1), life: ctx}
 	for range opt.InFlight {
 		b.work.Go(b.serve)
@@ -134,9 +135,9 @@ func NewBatcher(ctx context.Context, opt Options) *Batcher {
 }
 
 // Close gives every waiting command, and every later one, the error err, and
-// waits for the requests in progress. The context of NewBatcher must have ended.
+// waits for the requests in progress. The context of New must have ended.
 func (b *Batcher) Close(err error) {
-	b.queue.stop(noReply(err), time.Time{})
+	b.queue.stop(NoReply(err), time.Time{})
 	b.work.Wait()
 }
 
@@ -222,7 +223,7 @@ func (b *Batcher) admit(method string, now time.Time) (time.Time, *Reply) {
 	if !a.TooLong {
 		return a.NotBefore, nil
 	}
-	r := noReply(&QueueError{Reason: HeldBack, Detail: fmt.Sprintf("the method has used %s of working time in ten minutes", a.Used.Round(time.Second))})
+	r := NoReply(&QueueError{Reason: HeldBack, Detail: fmt.Sprintf("the method has used %s of working time in ten minutes", a.Used.Round(time.Second))})
 	r.NotBefore = a.NotBefore
 	return time.Time{}, &r
 }
@@ -327,7 +328,7 @@ func (b *Batcher) repeats(p *pending, r *Reply, now time.Time, jitter float64) b
 // further calls would prolong that.
 func (b *Batcher) block(r *Reply, now time.Time) {
 	r.NotBefore = now.Add(blockedFor)
-	down := noReply(r.Err)
+	down := NoReply(r.Err)
 	down.NotBefore = r.NotBefore
 	if b.queue.stop(down, r.NotBefore) {
 		b.opt.Log.Error("the portal has blocked REST because of overload", "until", r.NotBefore)

@@ -1,4 +1,4 @@
-package bitrix
+package batch
 
 import (
 	"fmt"
@@ -62,7 +62,7 @@ func (q *requestQueue) add(g *group) {
 		g.fail(*down)
 		return
 	case q.waiting+len(g.waiting) > q.max:
-		g.fail(noReply(&QueueError{Reason: QueueFull, Detail: fmt.Sprintf("%d calls wait for this portal already", q.waiting)}))
+		g.fail(NoReply(&QueueError{Reason: QueueFull, Detail: fmt.Sprintf("%d calls wait for this portal already", q.waiting)}))
 		return
 	case len(g.waiting) == 0:
 		return
@@ -275,7 +275,7 @@ func (q *requestQueue) dropStale(now time.Time) {
 				return false
 			}
 			stale++
-			g.answer(p, noReply(&QueueError{Reason: Stale}))
+			g.answer(p, NoReply(&QueueError{Reason: Stale}))
 			return true
 		})
 	}

@@ -1,4 +1,4 @@
-package bitrix
+package batch
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package bitrix
+package batch
 
 import (
 	"errors"
@@ -130,7 +130,7 @@ func (g *group) pick(now time.Time, room, taken int, admit admission) []*pending
 			continue
 		}
 		if err := p.complete(); err != nil {
-			g.answer(p, noReply(&QueueError{Reason: NotSendable, Detail: err.Error()}))
+			g.answer(p, NoReply(&QueueError{Reason: NotSendable, Detail: err.Error()}))
 			continue
 		}
 		out = append(out, p)
