@@ -30,7 +30,7 @@ func checkItemOfEvent(c *engine.StepCheck) {
 		return
 	}
 	if slices.Contains(heard, typ) {
-		if c.Deleted() && len(heard) == 1 && c.Parks() && !c.Types().Stands("optional") {
+		if c.Deleted() && len(heard) == 1 && c.Parks() && !c.Types().Written("optional") {
 			c.Errorf("id", "deleted-entity", "%s is gone when the deleted steps run, so this step fails and the run is parked", typeName(typ)).Hint = "event.id is all that is left of it: find by it what was made for it"
 		}
 		return

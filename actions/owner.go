@@ -39,7 +39,7 @@ func openItems(ctx context.Context, c *engine.Call, owner string, entityTypeID i
 
 // checkOwner wants exactly one of owner and entityTypeId.
 func checkOwner(c *engine.StepCheck) {
-	owner, typ := c.Types().Stands("owner"), c.Types().Stands("entityTypeId")
+	owner, typ := c.Types().Written("owner"), c.Types().Written("entityTypeId")
 	switch {
 	case owner && typ:
 		c.Errorf("entityTypeId", "two-owners", "owner and entityTypeId say the same thing twice")

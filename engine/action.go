@@ -102,7 +102,7 @@ func Define[A any](s Spec[A]) *Action {
 		err = args.suggest(s.Suggest)
 	}
 	if err == nil {
-		err = args.checkAhead(s.PrefetchArgs, s.PrefetchNames)
+		err = args.checkPrefetch(s.PrefetchArgs, s.PrefetchNames)
 	}
 	if err != nil {
 		panic(fmt.Sprintf("engine: action %s: %v", s.Name, err))

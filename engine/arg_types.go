@@ -30,8 +30,8 @@ func (t *ArgTypes) Arg(name string) *Argument {
 	return t.args[name]
 }
 
-// Stands reports whether the argument stands in the file, right or wrong.
-func (t *ArgTypes) Stands(name string) bool { return t.written[name] }
+// Written reports whether the argument stands in the file, right or wrong.
+func (t *ArgTypes) Written(name string) bool { return t.written[name] }
 
 // Given reports whether the argument stands in the file, without a finding.
 func (t *ArgTypes) Given(name string) bool { return t.Arg(name) != nil }

@@ -101,8 +101,8 @@ func (s *ArgStruct) suggest(values map[string]func() []Suggestion) error {
 	return nil
 }
 
-// checkAhead makes sure that there are the arguments that are read ahead of.
-func (s *ArgStruct) checkAhead(whole, names []string) error {
+// checkPrefetch makes sure that there are the arguments that are read ahead of.
+func (s *ArgStruct) checkPrefetch(whole, names []string) error {
 	for _, name := range slices.Concat(whole, names) {
 		i := slices.IndexFunc(s.Fields, func(f *ArgField) bool { return f.Name == name })
 		switch {

@@ -118,7 +118,7 @@ func (s *RuleSet) Route(portal string, e Event, inputs map[string]any) []Route {
 		if len(r.Portals) > 0 && !slices.Contains(r.Portals, portal) {
 			continue
 		}
-		if !r.hears(known, suffix, ent) {
+		if !r.matches(known, suffix, ent) {
 			continue
 		}
 		out = append(out, Route{Rule: r, Entity: r.About(ent, portal, e, inputs), Added: known.Op == "add", Deleted: known.Op == "delete"})
@@ -126,10 +126,10 @@ func (s *RuleSet) Route(portal string, e Event, inputs map[string]any) []Route {
 	return out
 }
 
-// hears reports whether one of the rule's triggers takes the event. A portal
+// matches reports whether one of the rule's triggers takes the event. A portal
 // sends a suffixed code beside the base one, so a trigger takes only the form
 // that the file names.
-func (r *Rule) hears(known schemas.Event, suffix int, ent Entity) bool {
+func (r *Rule) matches(known schemas.Event, suffix int, ent Entity) bool {
 	for _, t := range r.Triggers {
 		if t.Code != known.Code {
 			continue

@@ -90,15 +90,15 @@ func conflict(a, b *effect) (diag.Finding, bool) {
 		// Steps of one rule follow each other, and each leaves the other's fields.
 		if a.rule != b.rule && a.rule.Owner == b.rule.Owner && a.same(b) {
 			return b.finding(diag.Warning, "same-element", b.Which,
-				"this is the element that %s writes too: both make its code of the owner %q and the same key", b.toldOf(a), b.rule.Owner), true
+				"this is the element that %s writes too: both make its code of the owner %q and the same key", b.nameOf(a), b.rule.Owner), true
 		}
 	case a.rule != b.rule && a.Kind == engine.TouchItems && a.Adds && b.Adds && a.sameEvent(b) && a.same(b):
 		return b.finding(diag.Warning, "same-item", b.Which,
-			"%s keeps the item with this key too: both may add it, and each run writes over the other", b.toldOf(a)), true
+			"%s keeps the item with this key too: both may add it, and each run writes over the other", b.nameOf(a)), true
 	case a.Kind == engine.TouchItems && a.Updates && b.Updates && a.same(b) && a.sameEvent(b):
 		if name := contested(a, b); name != "" && len(a.conditions()) == 0 && len(b.conditions()) == 0 && a.step.Once == nil && b.step.Once == nil {
 			return b.finding(diag.Warning, "contested-field", b.Fields,
-				"%s gives the field %s another value: each writes over the other, again and again if they hear the change", b.toldOf(a), name), true
+				"%s gives the field %s another value: each writes over the other, again and again if they hear the change", b.nameOf(a), name), true
 		}
 	}
 	return diag.Finding{}, false
@@ -110,12 +110,12 @@ func scopeConflict(a, b *effect) (diag.Finding, bool) {
 	}
 	if a.rule.Owner == b.rule.Owner {
 		f := b.finding(diag.Error, "same-scope", b.Which,
-			"%s keeps elements of this scope under the same owner %q: each would delete what the other made", b.toldOf(a), b.rule.Owner)
+			"%s keeps elements of this scope under the same owner %q: each would delete what the other made", b.nameOf(a), b.rule.Owner)
 		f.Hint = "give one of the rules an owner of its own, or make it one step over all rows"
 		return f, true
 	}
 	f := b.finding(diag.Warning, "shared-scope", b.Which,
-		"%s keeps elements of this scope too, under the owner %q: the list holds those of both", b.toldOf(a), a.rule.Owner)
+		"%s keeps elements of this scope too, under the owner %q: the list holds those of both", b.nameOf(a), a.rule.Owner)
 	f.Hint = "add a property to the scopes that tells them apart"
 	return f, true
 }
@@ -218,8 +218,8 @@ func contested(a, b *effect) string {
 	return slices.Min(names)
 }
 
-// toldOf names another step in a message about this one.
-func (e *effect) toldOf(o *effect) string {
+// nameOf names another step in a message about this one.
+func (e *effect) nameOf(o *effect) string {
 	switch {
 	case e.rule == o.rule:
 		return fmt.Sprintf("the %s on line %d", o.step.Action.Name, o.step.Pos.Line)

@@ -219,7 +219,7 @@ func (e *effect) blame() *yaml.Node {
 			return x.Value.Node
 		}
 	}
-	return e.where()
+	return e.node()
 }
 
 // wayOut hints at what ends a ring; births says that it is one of new items

@@ -69,8 +69,8 @@ func (e *effect) resolve(inputs map[string]any) {
 	}
 }
 
-// where is the node that names what is touched.
-func (e *effect) where() *yaml.Node {
+// node is the node that names what is touched.
+func (e *effect) node() *yaml.Node {
 	if a := e.step.Types.Arg(e.Of); a != nil && a.Value != nil {
 		return a.Value.Node
 	}

@@ -14,11 +14,11 @@ import (
 
 // Limits of a LoopGuard.
 const (
-	// ringLimit is how many runs may follow from one another by their writes.
+	// maxChain is how many runs may follow from one another by their writes.
 	// An honest chain of rules is a handful long.
-	ringLimit = 25
-	// ringMemory is how long after a write its echo is expected.
-	ringMemory = time.Minute
+	maxChain = 25
+	// chainMemory is how long after a write its echo is expected.
+	chainMemory = time.Minute
 )
 
 // LoopGuard cuts rings of runs that keep writing: a run whose entity was
@@ -46,7 +46,7 @@ func (g *LoopGuard) check(r *Run, calls []bitrix.Call) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.links[r.Entity.String()]
-	if l.depth >= ringLimit && time.Since(l.at) < ringMemory {
+	if l.depth >= maxChain && time.Since(l.at) < chainMemory {
 		return engine.ParkError("%d runs have followed from one another, each by the write of the one before (the last by rule %s): the rules form a ring that does not settle", l.depth, l.rule)
 	}
 	return nil
@@ -61,7 +61,7 @@ func (g *LoopGuard) note(r *Run, calls []bitrix.Call, answers []bitrix.Answer) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	depth := 1
-	if l, ok := g.links[r.Entity.String()]; ok && now.Sub(l.at) < ringMemory {
+	if l, ok := g.links[r.Entity.String()]; ok && now.Sub(l.at) < chainMemory {
 		depth = l.depth + 1
 	}
 	for i, c := range calls {
@@ -84,7 +84,7 @@ func (g *LoopGuard) sweep(now time.Time) {
 		return
 	}
 	for k, l := range g.links {
-		if now.Sub(l.at) > ringMemory {
+		if now.Sub(l.at) > chainMemory {
 			delete(g.links, k)
 		}
 	}
