@@ -7,8 +7,8 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// BindProblems reports loops that only a portal's inputs make visible: a helper
-// type that is the very type the rule hears.
+// BindProblems reports cycles that only the inputs of a portal reveal: the type of
+// helper items is the type whose events the rule subscribes to.
 func BindProblems(s *engine.RuleSet, inputs map[string]any) []engine.InputProblem {
 	var out []engine.InputProblem
 	for _, r := range s.Rules {
@@ -17,15 +17,16 @@ func BindProblems(s *engine.RuleSet, inputs map[string]any) []engine.InputProble
 			if !ok || !e.Adds || e.Kind != engine.TouchItems || e.typ == 0 || !e.grows() {
 				continue
 			}
-			if _, hears := subscribesTo(r, e.typ, schemas.OpAdd); hears {
-				out = append(out, engine.NewInputProblem(name, "rule %s would start itself: it hears the items of type %d and adds items of the same type", r.ID, e.typ))
+			if _, subscribed := subscribesTo(r, e.typ, schemas.OpAdd); subscribed {
+				out = append(out, engine.NewInputProblem(name, "rule %s would trigger itself: it subscribes to items of type %d and adds items of that type", r.ID, e.typ))
 			}
 		}
 	}
 	return out
 }
 
-// byInput tells the input that alone names the type, if one does.
+// byInput returns the input that alone names the type. ok is false when no single
+// input does.
 func (e *effect) byInput() (string, bool) {
 	a := e.step.Types.Arg(e.Of)
 	if a == nil || a.Value == nil || a.Value.Formula == nil {

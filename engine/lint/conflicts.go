@@ -10,8 +10,8 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// checkConflicts reports steps that write the same thing: across says whether
-// those of different files are wanted, or those within one.
+// checkConflicts reports steps that write the same records. across selects the pairs
+// in different files; otherwise it reports the pairs inside one file.
 func checkConflicts(sets []*engine.RuleSet, across bool) diag.List {
 	var list diag.List
 	groups := map[string][]*effect{}
@@ -33,7 +33,7 @@ func checkConflicts(sets []*engine.RuleSet, across bool) diag.List {
 	for _, key := range order {
 		group := groups[key]
 		for i, b := range group {
-			// The nearest earlier one is told; a long list of pairs helps nobody.
+			// Each step is reported once, with the nearest step before it.
 			for _, a := range slices.Backward(group[:i]) {
 				if across != (a.rule.Set != b.rule.Set) || !overlaps(a, b) {
 					continue
@@ -75,30 +75,31 @@ func exclusive(a, b []string) bool {
 	return false
 }
 
-// literalText tells the canonical text of a literal, with the bracket behind it.
+// literalText reports whether a text is the canonical text of a literal, with or
+// without a closing bracket.
 func literalText(s string) bool {
 	s = strings.TrimSuffix(s, ")")
 	return s != "" && (s[0] == '"' || s[0] == '-' || s[0] >= '0' && s[0] <= '9')
 }
 
-// conflict words what is wrong when both a and b run; b is the later one.
+// conflict returns what is wrong when both a and b run. b is the later step.
 func conflict(a, b *effect) (diag.Finding, bool) {
 	switch {
 	case a.Syncs && b.Syncs:
 		return scopeConflict(a, b)
 	case a.Kind == engine.TouchElements && a.Adds && b.Adds && !a.Syncs && !b.Syncs:
-		// Steps of one rule follow each other, and each leaves the other's fields.
+		// Steps of one rule run one after another, and each keeps the other's fields.
 		if a.rule != b.rule && a.rule.Owner == b.rule.Owner && a.same(b) {
 			return b.finding(diag.Warning, "same-element", b.Which,
-				"this is the element that %s writes too: both make its code of the owner %q and the same key", b.nameOf(a), b.rule.Owner), true
+				"%s writes the same element: both have the owner %q and the same key", b.nameOf(a), b.rule.Owner), true
 		}
 	case a.rule != b.rule && a.Kind == engine.TouchItems && a.Adds && b.Adds && a.sameEvent(b) && a.same(b):
 		return b.finding(diag.Warning, "same-item", b.Which,
-			"%s keeps the item with this key too: both may add it, and each run writes over the other", b.nameOf(a)), true
+			"%s keeps an item with the same key: both may add it, and each overwrites the other", b.nameOf(a)), true
 	case a.Kind == engine.TouchItems && a.Updates && b.Updates && a.same(b) && a.sameEvent(b):
 		if name := contested(a, b); name != "" && len(a.conditions()) == 0 && len(b.conditions()) == 0 && a.step.Once == nil && b.step.Once == nil {
 			return b.finding(diag.Warning, "contested-field", b.Fields,
-				"%s gives the field %s another value: each writes over the other, again and again if they hear the change", b.nameOf(a), name), true
+				"%s sets the field %s to another value: each overwrites the other, without end if they subscribe to the change", b.nameOf(a), name), true
 		}
 	}
 	return diag.Finding{}, false
@@ -110,18 +111,18 @@ func scopeConflict(a, b *effect) (diag.Finding, bool) {
 	}
 	if a.rule.Owner == b.rule.Owner {
 		f := b.finding(diag.Error, "same-scope", b.Which,
-			"%s keeps elements of this scope under the same owner %q: each would delete what the other made", b.nameOf(a), b.rule.Owner)
-		f.Hint = "give one of the rules an owner of its own, or make it one step over all rows"
+			"%s syncs the same scope under the same owner %q: each step would delete the elements of the other", b.nameOf(a), b.rule.Owner)
+		f.Hint = "set another owner on one of the rules, or sync all rows in one step"
 		return f, true
 	}
 	f := b.finding(diag.Warning, "shared-scope", b.Which,
-		"%s keeps elements of this scope too, under the owner %q: the list holds those of both", b.nameOf(a), a.rule.Owner)
+		"%s syncs the same scope under the owner %q: the list will hold the elements of both", b.nameOf(a), a.rule.Owner)
 	f.Hint = "add a property to the scopes that tells them apart"
 	return f, true
 }
 
-// sameScope reports whether two scopes may hold the same elements: one says what
-// the other says and perhaps more, and no property has two different values.
+// sameScope reports whether two scopes may hold the same elements: one scope names all
+// properties of the other, and no property has two different values.
 func sameScope(a, b *effect) bool {
 	x, y := a.texts(a.Which), b.texts(b.Which)
 	if len(x) > len(y) {
@@ -140,21 +141,21 @@ func isFixed(text string) bool { return text != "" && (text[0] == '#' || text[0]
 
 // texts are the comparable texts of an argument's names and values.
 func (e *effect) texts(arg string) map[string]string {
-	if out, ok := e.said[arg]; ok {
+	if out, ok := e.argTexts[arg]; ok {
 		return out
 	}
 	out := map[string]string{}
 	for _, x := range e.entries(arg) {
 		out[textOf(e.rule, x.Key, nil)] = textOf(e.rule, x.Value, nil)
 	}
-	if e.said == nil {
-		e.said = map[string]map[string]string{}
+	if e.argTexts == nil {
+		e.argTexts = map[string]map[string]string{}
 	}
-	e.said[arg] = out
+	e.argTexts[arg] = out
 	return out
 }
 
-// same reports whether both surely write the same element or item.
+// same reports whether both certainly write the same element or item.
 func (e *effect) same(o *effect) bool {
 	return e.Which == o.Which && e.which() != "" && e.which() == o.which()
 }
@@ -219,17 +220,17 @@ func contested(a, b *effect) string {
 }
 
 // nameOf names another step in a message about this one.
-func (e *effect) nameOf(o *effect) string {
+func (e *effect) nameOf(o *effect) diag.Phrase {
 	switch {
 	case e.rule == o.rule:
-		return fmt.Sprintf("the %s on line %d", o.step.Action.Name, o.step.Pos.Line)
+		return diag.Phrasef("the %s on line %d", o.step.Action.Name, o.step.Pos.Line)
 	case e.rule.Set == o.rule.Set:
-		return fmt.Sprintf("rule %s (line %d)", o.rule.ID, o.step.Pos.Line)
+		return diag.Phrasef("rule %s (line %d)", o.rule.ID, o.step.Pos.Line)
 	}
-	return fmt.Sprintf("rule %s (%s:%d)", o.rule.ID, o.rule.Set.File, o.step.Pos.Line)
+	return diag.Phrasef("rule %s (%s:%d)", o.rule.ID, o.rule.Set.File, o.step.Pos.Line)
 }
 
-// finding is one at an argument of the step.
+// finding returns a finding at an argument of the step.
 func (e *effect) finding(s diag.Severity, code, arg, format string, args ...any) diag.Finding {
 	n := e.step.Verb
 	if a := e.step.Types.Arg(arg); a != nil {
@@ -241,6 +242,8 @@ func (e *effect) finding(s diag.Severity, code, arg, format string, args ...any)
 		}
 	}
 	file := e.rule.Set.Source
-	f := diag.Finding{Pos: file.Pos(n), Severity: s, Code: code, Message: fmt.Sprintf(format, args...)}
-	return *file.WithEnd(n, &f)
+	var l diag.List
+	f := l.Warnf(file.Pos(n), code, format, args...)
+	f.Severity = s
+	return *file.WithEnd(n, f)
 }

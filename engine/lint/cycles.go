@@ -13,32 +13,33 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Cycle is a way in which what a rule writes comes back to it as an event.
+// Cycle is a chain of writes and events that leads back to the rule that it started
+// from.
 type Cycle struct {
-	// Rules are the rules of the ring by their ids, in order.
+	// Rules are the ids of the rules in the cycle, in order.
 	Rules []string
-	// Chain tells the way in words: rule, what it writes, event, rule.
-	Chain string
-	// Terminates says that the ring comes to rest by itself, and Why how, or what
-	// keeps it going.
+	// Chain describes the cycle in words: rule, what it writes, event, rule.
+	Chain diag.Phrase
+	// Terminates reports whether the cycle ends because some step finds nothing to
+	// write. Why says which step that is, or what makes the cycle continue.
 	Terminates bool
-	Why        string
-	// Pos is the place in the file that keeps the ring going, or the step that
+	Why        diag.Phrase
+	// Pos is the place in the file that makes the cycle continue, or the step that
 	// closes it.
 	Pos diag.Pos
 
 	files int
 	last  *effect
 	blame *yaml.Node
-	sure  bool // it never settles
-	// adds says that each pass adds an item.
+	sure  bool // it never terminates
+	// adds reports whether each pass adds an item.
 	adds bool
 }
 
-// Cycles lists the rings among the rules of some sets: for each step that writes
-// what some rule hears, the shortest way back to it, and where that settles, the
-// shortest that does not. Those that settle, because what is as wished already is
-// not written again, are listed too.
+// Cycles lists the cycles among the rules of some sets. For each step that writes what
+// a rule subscribes to, it returns the shortest cycle. If that cycle terminates, it
+// also returns the shortest cycle that does not. A cycle terminates when a step
+// compares before it writes and finds no difference.
 func Cycles(sets []*engine.RuleSet) []Cycle {
 	g := newCycleGraph(sets)
 	var out []Cycle
@@ -54,26 +55,25 @@ func Cycles(sets []*engine.RuleSet) []Cycle {
 	return out
 }
 
-// checkCycles reports the rings that may not settle; across says whether those
-// that pass through several files are wanted, or those within one.
+// checkCycles reports the cycles that may not terminate. across selects cycles through
+// several files; otherwise it reports those inside one file.
 func checkCycles(sets []*engine.RuleSet, across bool) diag.List {
 	var list diag.List
 	for _, r := range Cycles(sets) {
 		if r.Terminates || across != (r.files > 1) {
 			continue
 		}
-		f := diag.Finding{Pos: r.Pos, Severity: diag.Warning, Code: "ring"}
-		f.Message = fmt.Sprintf("rules %s may start each other without end, because %s: %s", strings.Join(r.Rules, " and "), r.Why, r.Chain)
-		if len(r.Rules) == 1 {
-			f.Code = "self-trigger"
-			f.Message = fmt.Sprintf("rule %s may start itself without end, because %s: %s", r.Rules[0], r.Why, r.Chain)
+		var f *diag.Finding
+		switch {
+		case len(r.Rules) > 1:
+			f = list.Warnf(r.Pos, "ring", "rules %s may trigger each other without end, because %s: %s", strings.Join(r.Rules, ", "), r.Why, r.Chain)
+		case r.sure:
+			f = list.Errorf(r.Pos, "self-trigger", "rule %s triggers itself without end, because %s: %s", r.Rules[0], r.Why, r.Chain)
+		default:
+			f = list.Warnf(r.Pos, "self-trigger", "rule %s may trigger itself without end, because %s: %s", r.Rules[0], r.Why, r.Chain)
 		}
-		if r.sure {
-			f.Severity = diag.Error
-			f.Message = fmt.Sprintf("rule %s starts itself without end, because %s: %s", r.Rules[0], r.Why, r.Chain)
-		}
-		f.Hint = r.last.wayOut(r.adds)
-		list.Add(*r.last.rule.Set.Source.WithEnd(r.blame, &f))
+		r.last.hintWayOut(f, r.adds)
+		r.last.rule.Set.Source.WithEnd(r.blame, f)
 	}
 	return list
 }
@@ -84,20 +84,20 @@ type cycleNode struct {
 	deleted bool
 }
 
-// cycleGraph joins rules by what they write and hear.
+// cycleGraph connects rules by what they write and what they subscribe to.
 type cycleGraph struct {
 	effects    []*effect
 	of         map[cycleNode][]*effect
 	rules      []*engine.Rule
 	subscribed map[string][]cycleNode // by type and operation
 	flows      map[*engine.Rule]*flow
-	budget     int                // of pairs of effects that are still looked at
-	repeating  map[cycleLink]bool // known of a link: it writes again whatever came before
-	passive    map[*effect]bool   // known with it: what it writes depends on nothing
+	budget     int                // pairs of effects that may still be compared
+	repeating  map[cycleLink]bool // whether a link writes again regardless of the links before it
+	passive    map[*effect]bool   // whether an effect's values depend on nothing; filled together with repeating
 }
 
-// maxPairs bounds the search for rings that do not settle: so many rules that
-// hear each other have no simple answer.
+// maxPairs bounds the search for cycles that do not terminate. With more pairs, so
+// many rules trigger each other that no short answer exists.
 const maxPairs = 100_000
 
 func newCycleGraph(sets []*engine.RuleSet) *cycleGraph {
@@ -122,13 +122,13 @@ func newCycleGraph(sets []*engine.RuleSet) *cycleGraph {
 	return g
 }
 
-// subscribers are the rules that hear an operation on the items of a type.
+// subscribers lists the rules that subscribe to an operation on the items of a type.
 func (g *cycleGraph) subscribers(typ int, op string) []cycleNode {
 	key := op + strconv.Itoa(typ)
 	out, ok := g.subscribed[key]
 	if !ok {
 		for _, r := range g.rules {
-			if _, hears := subscribesTo(r, typ, op); hears {
+			if _, subscribed := subscribesTo(r, typ, op); subscribed {
 				out = append(out, cycleNode{r, op == schemas.OpDelete})
 			}
 		}
@@ -137,9 +137,9 @@ func (g *cycleGraph) subscribers(typ int, op string) []cycleNode {
 	return out
 }
 
-// subscribesTo finds the trigger by which the rule hears an operation on items of
-// a type. A type of 0 is one that nothing is known of: only a rule that hears
-// every type, and asks for none, is sure to hear it.
+// subscribesTo finds the trigger by which the rule subscribes to an operation on items
+// of a type. Type 0 means that the type is not known. Then only a rule that subscribes
+// to every type, and excludes none, certainly matches.
 func subscribesTo(r *engine.Rule, typ int, op string) (engine.Trigger, bool) {
 	for _, t := range r.Triggers {
 		if t.Op != op || engine.OwnerTypeID(t.Entity) == 0 && t.Entity != "item" {
@@ -156,12 +156,12 @@ func subscribesTo(r *engine.Rule, typ int, op string) (engine.Trigger, bool) {
 	return engine.Trigger{}, false
 }
 
-// isItemType tells types whose events are those of smart processes.
+// isItemType reports whether the events of a type are those of smart processes.
 func isItemType(typ int) bool {
 	return typ == 0 || typ == schemas.TypeSmartInvoice || typ >= schemas.FirstDynamicType
 }
 
-// excludesType reports whether the rule's condition keeps items of a type out.
+// excludesType reports whether the rule's condition excludes items of a type.
 func excludesType(r *engine.Rule, typ int) bool {
 	asks, own := false, false
 	r.When.Paths(func(p string) { asks = asks || p == engine.NameEvent+".entityTypeId" || p == engine.NameEvent })
@@ -174,14 +174,15 @@ func excludesType(r *engine.Rule, typ int) bool {
 	return !own
 }
 
-// cycleLink is one step of a ring: what was written, and the operation heard.
+// cycleLink is one link of a cycle: what was written, and the operation that the event
+// reports.
 type cycleLink struct {
 	e  *effect
 	op string
 }
 
-// cyclesOf finds the shortest ways from an effect back to its own rule: one of
-// births only, and one of any kind.
+// cyclesOf finds the shortest cycles through an effect: one in which every link adds
+// items, and one of any kind.
 func (g *cycleGraph) cyclesOf(e *effect) []Cycle {
 	var out []Cycle
 	if e.Adds && e.grows() {
@@ -204,9 +205,9 @@ func (g *cycleGraph) cyclesOf(e *effect) []Cycle {
 	return out
 }
 
-// way is a breadth-first search from what e causes back to e's own list of
-// steps.
-func (g *cycleGraph) way(e *effect, births bool) []cycleLink {
+// way is a breadth-first search from the events that e causes back to e's own list of
+// steps. With onlyAdds, every link must add items.
+func (g *cycleGraph) way(e *effect, onlyAdds bool) []cycleLink {
 	type visit struct {
 		node cycleNode
 		way  []cycleLink
@@ -216,10 +217,10 @@ func (g *cycleGraph) way(e *effect, births bool) []cycleLink {
 	var queue []visit
 	push := func(e *effect, way []cycleLink) []cycleLink {
 		for _, op := range e.ops() {
-			if births && (op != schemas.OpAdd || !e.grows()) {
+			if onlyAdds && (op != schemas.OpAdd || !e.grows()) {
 				continue
 			}
-			if g.reaches(e, op, home) { // without a look at all that hear it
+			if g.reaches(e, op, home) { // checked first, so that not all subscribers are compared
 				return append(slices.Clone(way), cycleLink{e, op})
 			}
 			for _, n := range g.subscribers(e.typ, op) {
@@ -249,36 +250,36 @@ func (g *cycleGraph) way(e *effect, births bool) []cycleLink {
 	return nil
 }
 
-// reaches reports whether what e does starts a list of steps.
+// reaches reports whether the event of an effect starts a list of steps.
 func (g *cycleGraph) reaches(e *effect, op string, n cycleNode) bool {
-	_, hears := subscribesTo(n.rule, e.typ, op)
-	return hears && n.deleted == (op == schemas.OpDelete) && share(e.rule.Portals, n.rule.Portals)
+	_, subscribed := subscribesTo(n.rule, e.typ, op)
+	return subscribed && n.deleted == (op == schemas.OpDelete) && share(e.rule.Portals, n.rule.Portals)
 }
 
-// share reports whether two rules serve a portal together.
+// share reports whether two rules serve a common portal.
 func share(a, b []string) bool {
 	return len(a) == 0 || len(b) == 0 || slices.ContainsFunc(a, func(p string) bool { return slices.Contains(b, p) })
 }
 
-// cycle judges a way back.
-func (g *cycleGraph) cycle(way []cycleLink, births bool) Cycle {
+// cycle describes a cycle and decides whether it terminates.
+func (g *cycleGraph) cycle(way []cycleLink, onlyAdds bool) Cycle {
 	r := Cycle{last: way[len(way)-1].e}
 	files := map[string]bool{}
-	var chain []string
+	var links []any
 	for _, l := range way {
 		r.Rules = append(r.Rules, l.e.rule.ID)
 		files[l.e.rule.Set.File] = true
-		chain = append(chain, l.words(births))
+		links = append(links, l.words())
 	}
-	if !births {
+	if !onlyAdds {
 		g.judge(&r, way)
 	} else {
 		r.Terminates, r.adds, r.last = false, true, way[0].e
-		r.Why = "each new item starts it again"
+		r.Why = diag.Phrasef("each new item triggers it again")
 		r.sure = len(way) == 1 && r.last.step.When == nil && r.last.rule.When == nil
 	}
-	chain = append(chain, "rule "+way[0].e.rule.ID)
-	r.Chain, r.files = strings.Join(chain, " → "), len(files)
+	links = append(links, way[0].e.rule.ID)
+	r.Chain, r.files = diag.Phrase{Format: strings.Repeat("%s → ", len(way)) + "rule %s", Args: links}, len(files)
 	if r.blame == nil {
 		r.blame = r.last.blame()
 	}
@@ -286,62 +287,63 @@ func (g *cycleGraph) cycle(way []cycleLink, births bool) Cycle {
 	return r
 }
 
-// judge tells whether a ring settles. It goes on only if every rule of it finds
-// something to write in every pass: because its values are fresh each time, or
-// because they are made of what the rule before it wrote.
+// judge decides whether a cycle terminates. It continues only if each rule finds
+// something to write in each pass: because its values differ each time, or because
+// they are computed from what the rule before it wrote.
 func (g *cycleGraph) judge(r *Cycle, way []cycleLink) {
-	fresh, source := "", (*effect)(nil)
+	var reason diag.Phrase
+	var source *effect
 	var changer *effect
 	var changed *yaml.Node
 	for i, l := range way {
 		f, before := g.flows[l.e.rule], way[(i+len(way)-1)%len(way)].e
 		why := f.keepsGoing(l.e, l.op)
-		if why != "" && fresh == "" {
-			fresh, source = why, l.e
+		if !why.Empty() && reason.Empty() {
+			reason, source = why, l.e
 		}
-		carries, at := f.passesOn(l.e, before)
+		depends, at := f.passesOn(l.e, before)
 		if at != nil && changed == nil {
 			changer, changed = l.e, at
 		}
-		if why == "" && !carries {
+		if why.Empty() && !depends {
 			r.Terminates = true
-			r.Why = fmt.Sprintf("rule %s finds everything as it should be in a second pass and writes nothing", l.e.rule.ID)
+			r.Why = diag.Phrasef("rule %s finds no difference in a second pass and writes nothing", l.e.rule.ID)
 			return
 		}
 	}
 	switch {
-	case fresh != "":
-		r.Why, r.last = fresh, source
+	case !reason.Empty():
+		r.Why, r.last = reason, source
 	case len(way) == 1 || changed == nil:
-		r.Terminates, r.Why = true, "a second pass computes the same values and writes nothing"
+		r.Terminates, r.Why = true, diag.Phrasef("a second pass computes the same values and writes nothing")
 	default:
-		r.Why = "each computes its values from what the other wrote"
+		r.Why = diag.Phrasef("each computes its values from what the other wrote")
 		r.last, r.blame = changer, changed
 	}
 }
 
-// words tells one link of a chain.
-func (l cycleLink) words(births bool) string {
-	doing := map[string]string{schemas.OpAdd: "adds", schemas.OpUpdate: "changes", schemas.OpDelete: "deletes"}[l.op]
-	return fmt.Sprintf("rule %s %s %s (%s, line %d) → %s", l.e.rule.ID, doing, typeWords(l.e.typ), l.e.step.Action.Name, l.e.step.Pos.Line, eventWords(l.e.typ, l.op))
+// words describes one link of a chain.
+func (l cycleLink) words() diag.Phrase {
+	doing := map[string]diag.Phrase{schemas.OpAdd: diag.Phrasef("adds"), schemas.OpUpdate: diag.Phrasef("changes"), schemas.OpDelete: diag.Phrasef("deletes")}[l.op]
+	return diag.Phrasef("rule %s %s %s (%s, line %d) → %s", l.e.rule.ID, doing, typeWords(l.e.typ), l.e.step.Action.Name, l.e.step.Pos.Line, eventCode(l.e.typ, l.op))
 }
 
 // typeWords names the items of a type.
-func typeWords(typ int) string {
+func typeWords(typ int) diag.Phrase {
 	switch o := schemas.OwnerByType(typ); {
 	case typ == 0:
-		return "items"
-	case typ >= schemas.FirstDynamicType:
-		return fmt.Sprintf("items of type %d", typ)
+		return diag.Phrasef("items")
+	case typ >= schemas.FirstDynamicType || o.Name == "":
+		return diag.Phrasef("items of type %d", typ)
 	case o.Name == "company":
-		return "companies"
-	case o.Name != "":
-		return strings.ReplaceAll(o.Name, "_", " ") + "s"
+		return diag.Phrasef("companies")
+	default:
+		return diag.Phrase{Format: strings.ReplaceAll(o.Name, "_", " ") + "s"}
 	}
-	return fmt.Sprintf("items of type %d", typ)
 }
 
-func eventWords(typ int, op string) string {
+// eventCode is the event of an operation on items of a type.
+func eventCode(typ int, op string) string {
 	if isItemType(typ) {
 		return "ONCRMDYNAMICITEM" + strings.ToUpper(op)
 	}

@@ -2,7 +2,6 @@ package lint
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
 
@@ -22,8 +22,8 @@ type flow struct {
 
 func newFlow(r *engine.Rule) *flow { return &flow{engine.NewOrigins(r), r} }
 
-// depends reports whether a value comes from what the run is about, and not
-// from the file and its inputs alone.
+// depends reports whether a value depends on the run, and not only on the file and its
+// inputs.
 func (f *flow) depends(v *engine.Value) bool {
 	out := false
 	f.Sources(v, func(p string) {
@@ -33,8 +33,8 @@ func (f *flow) depends(v *engine.Value) bool {
 	return out
 }
 
-// grows reports whether the items that an effect adds are new ones in every
-// run: added without a key, or found by a key that depends on the run.
+// grows reports whether an effect adds new items in every run: it adds without a key,
+// or its key depends on the run.
 func (e *effect) grows() bool {
 	if e.Which == "" {
 		return true
@@ -43,64 +43,66 @@ func (e *effect) grows() bool {
 	return slices.ContainsFunc(e.entries(e.Which), func(x *engine.FieldEntry) bool { return f.depends(x.Value) })
 }
 
-// keepsGoing tells why an effect writes again when its echo comes back, "" when
-// it does not.
-func (f *flow) keepsGoing(e *effect, op string) string {
+// keepsGoing says why an effect writes again when the event of its own write arrives.
+// The phrase is empty when the effect finds nothing to write.
+func (f *flow) keepsGoing(e *effect, op string) diag.Phrase {
 	switch {
 	case op == schemas.OpDelete:
-		return "" // nothing is deleted twice
+		return diag.Phrase{} // no record is deleted twice
 	case op == schemas.OpAdd && e.Which == "":
-		return "an item is added without looking whether it is there"
+		return diag.Phrasef("the step adds an item without checking whether it exists")
 	case op == schemas.OpAdd:
-		return "" // found by its key the second time
-	case e.step.Once != nil && f.stirred(e, e.step.Once) == "":
-		return ""
+		return diag.Phrase{} // the second pass finds it by its key
+	case e.step.Once != nil && f.varying(e.step.Once).Empty():
+		return diag.Phrase{}
 	case !e.Compares:
-		return fmt.Sprintf("%s writes even what is as it should be", e.step.Action.Name)
+		return diag.Phrasef("%s writes even when nothing differs", e.step.Action.Name)
 	}
 	for _, x := range e.entries(e.Fields) {
-		if why := f.unstable(e, x); why != "" {
+		if why := f.unstable(e, x); !why.Empty() {
 			return why
 		}
 	}
-	return ""
+	return diag.Phrase{}
 }
 
-// unstable tells why a field gets another value in each pass.
-func (f *flow) unstable(e *effect, x *engine.FieldEntry) string {
-	if why := f.stirred(e, x.Value); why != "" {
-		return fmt.Sprintf("%s is computed from %s", fieldName(x), why)
+// unstable says why a field gets another value in each pass. The phrase is empty when
+// it does not.
+func (f *flow) unstable(e *effect, x *engine.FieldEntry) diag.Phrase {
+	if what := f.varying(x.Value); !what.Empty() {
+		return diag.Phrasef("%s is computed from %s, which differs in every pass", fieldName(x), what)
 	}
 	name, ok := x.Key.Literal.(string)
 	if !ok || !f.readsField(e, x.Value, name) || f.guarded(e, name) || f.repeats(x.Value, name) {
-		return ""
+		return diag.Phrase{}
 	}
-	return fmt.Sprintf("%s is computed from itself", name)
+	return diag.Phrasef("%s is computed from itself", name)
 }
 
-func fieldName(x *engine.FieldEntry) string {
+func fieldName(x *engine.FieldEntry) diag.Phrase {
 	if name, ok := x.Key.Literal.(string); ok {
-		return name
+		return diag.Phrasef("%s", name)
 	}
-	return "a field"
+	return diag.Phrasef("a field")
 }
 
-// stirred names what changes from pass to pass though nobody changes anything.
-func (f *flow) stirred(_ *effect, v *engine.Value) string {
-	out := ""
+// varying names what differs from pass to pass while no data of the portal changes.
+// The phrase is empty when nothing does.
+func (f *flow) varying(v *engine.Value) diag.Phrase {
+	var out diag.Phrase
 	f.Sources(v, func(p string) {
 		switch p {
 		case "event.time", "event.count":
-			out = p + ", which differs in every pass"
+			out = diag.Phrasef("%s", p)
 		case engine.NameEvent:
-			out = "the whole event, which differs in every pass"
+			out = diag.Phrasef("the whole event")
 		}
 	})
 	return out
 }
 
-// readsField reports whether a value depends on a field of the items that e
-// writes, as they were read.
+// readsField reports whether a value depends on a field of the items that e writes, as
+// a step has read them.
 func (f *flow) readsField(e *effect, v *engine.Value, field string) bool {
 	out := false
 	f.Sources(v, func(p string) {
@@ -116,10 +118,10 @@ func (f *flow) readsField(e *effect, v *engine.Value, field string) bool {
 	return out
 }
 
-// passesOn reports whether what e writes depends on what an effect before it
-// wrote. changed is the value that does not pass it on as it is, or in a way that
-// a second pass does not change; nil when there is none.
-func (f *flow) passesOn(e, before *effect) (carries bool, changed *yaml.Node) {
+// passesOn reports whether the values of e depend on what before wrote. changed is a
+// value that differs from the field that it reads even in a second pass. It is nil
+// when each value repeats what it reads.
+func (f *flow) passesOn(e, before *effect) (depends bool, changed *yaml.Node) {
 	if e.step.Once != nil {
 		return false, nil
 	}
@@ -132,16 +134,17 @@ func (f *flow) passesOn(e, before *effect) (carries bool, changed *yaml.Node) {
 			if f.guarded(e, name) {
 				return false, nil
 			}
-			carries = true
+			depends = true
 			if changed == nil && !f.repeats(x.Value, name) {
 				changed = x.Value.Node
 			}
 		}
 	}
-	return carries, changed
+	return depends, changed
 }
 
-// mentions looks for a field of a list's elements, which no path shows.
+// mentions looks for the field in the source of a formula. No path shows fields of a
+// list's elements.
 func mentions(v *engine.Value, field string) bool {
 	return v.Formula != nil && strings.Contains(v.Formula.Source(), "."+field)
 }
@@ -155,8 +158,8 @@ func (f *flow) reads(s *engine.Step, e *effect) bool {
 	})
 }
 
-// guarded reports whether a condition of the step or rule looks at the field:
-// it is taken for one that keeps a second pass out.
+// guarded reports whether a condition of the step or the rule reads the field. Such a
+// condition is assumed to end the cycle.
 func (f *flow) guarded(e *effect, field string) bool {
 	out := false
 	for _, v := range []*engine.Value{e.step.When, e.rule.When} {
@@ -165,8 +168,8 @@ func (f *flow) guarded(e *effect, field string) bool {
 	return out
 }
 
-// repeats reports whether a formula of one field gives its own result again
-// when it is fed with it: round(deal.opportunity, 2) does.
+// repeats reports whether a formula of one field returns its own result when that
+// result is its input. round(deal.opportunity, 2) does.
 func (f *flow) repeats(v *engine.Value, field string) bool {
 	if v.Formula == nil {
 		return false
@@ -211,41 +214,42 @@ func sameValue(a, b any) bool {
 	return false
 }
 
-// blame is the node that keeps a ring going: the field's value, or the step.
+// blame is the node that makes a cycle continue: the value of a field, or the step.
 func (e *effect) blame() *yaml.Node {
 	f := newFlow(e.rule)
 	for _, x := range e.entries(e.Fields) {
-		if f.unstable(e, x) != "" {
+		if !f.unstable(e, x).Empty() {
 			return x.Value.Node
 		}
 	}
 	return e.node()
 }
 
-// wayOut hints at what ends a ring; births says that it is one of new items
-// only.
-func (e *effect) wayOut(births bool) string {
+// hintWayOut says in the hint of a finding how to end a cycle. onlyAdds says that each
+// link of the cycle adds items.
+func (e *effect) hintWayOut(f *diag.Finding, onlyAdds bool) {
 	switch {
-	case births && slices.ContainsFunc(e.rule.Triggers, func(t engine.Trigger) bool { return t.Entity == "item" && t.EntityTypeID == 0 }):
-		return "name the entityTypeId in on"
-	case births && e.Which == "":
-		return useInstead(e, "which finds an item before it adds one", func(t engine.Touch) bool { return t.Adds && t.Which != "" && !t.Deletes })
-	case births:
-		return "add items of another type, or give the step a when that keeps its own items out"
+	case onlyAdds && slices.ContainsFunc(e.rule.Triggers, func(t engine.Trigger) bool { return t.Entity == "item" && t.EntityTypeID == 0 }):
+		f.Hint = "add entityTypeId to on"
+	case onlyAdds && e.Which == "":
+		f.Hintf("use %s: it finds an item before it adds one", e.action(func(t engine.Touch) bool { return t.Adds && t.Which != "" && !t.Deletes }))
+	case onlyAdds:
+		f.Hint = "add items of another type, or give the step a when that excludes its own items"
 	case !e.Compares && e.Updates:
-		return useInstead(e, "which writes only what differs, or once", func(t engine.Touch) bool { return t.Updates && t.Compares && !t.Adds })
+		f.Hintf("use %s: it writes only what differs; or add once", e.action(func(t engine.Touch) bool { return t.Updates && t.Compares && !t.Adds }))
+	default:
+		f.Hint = "give the step a when that is false the second time, or once"
 	}
-	return "give the step a when that is false the second time, or once"
 }
 
-// useInstead hints at an action for items whose touch is suitable.
-func useInstead(e *effect, which string, suitable func(engine.Touch) bool) string {
+// action names an action for items whose touch is suitable.
+func (e *effect) action(suitable func(engine.Touch) bool) diag.Phrase {
 	for _, a := range e.rule.Set.Actions {
 		if a.Touches != nil && slices.ContainsFunc(a.Touches(engine.NewArgTypes()), func(t engine.Touch) bool {
 			return t.Kind == engine.TouchItems && suitable(t)
 		}) {
-			return "use " + a.Name + ", " + which
+			return diag.Phrasef("%s", a.Name)
 		}
 	}
-	return "use an action " + which
+	return diag.Phrasef("an action")
 }

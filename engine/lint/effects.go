@@ -11,23 +11,23 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// effect is a touch of one step of one rule, with what the file says of it.
+// effect is a touch of one step, with what the file says about it.
 type effect struct {
 	engine.Touch
 	rule    *engine.Rule
 	step    *engine.Step
-	deleted bool // among the steps of a deleted entity
+	deleted bool // in the steps of a deleted entity
 	// typ is the entityTypeId or the list's id, 0 when it is not known.
 	typ int
-	// of is a text that is equal for equal types or lists; "" when unknown.
+	// of is a text that is equal for equal types or lists, "" when it is not known.
 	of string
-	// said and whichText keep what texts and which have found.
-	said      map[string]map[string]string
+	// argTexts and whichText cache the results of texts and which.
+	argTexts  map[string]map[string]string
 	whichText *string
 }
 
-// effectsOf lists what the steps of a rule may change. inputs may be nil: then
-// the defaults stand for them.
+// effectsOf lists what the steps of a rule may change. Without inputs, their defaults
+// are used.
 func effectsOf(r *engine.Rule, inputs map[string]any) []effect {
 	var out []effect
 	add := func(steps []*engine.Step, deleted bool) {
@@ -69,7 +69,7 @@ func (e *effect) resolve(inputs map[string]any) {
 	}
 }
 
-// node is the node that names what is touched.
+// node is the node that names what the step touches.
 func (e *effect) node() *yaml.Node {
 	if a := e.step.Types.Arg(e.Of); a != nil && a.Value != nil {
 		return a.Value.Node
@@ -77,10 +77,10 @@ func (e *effect) node() *yaml.Node {
 	return e.step.Verb
 }
 
-// ops are the operations of events that the touch may cause.
+// ops lists the operations of the events that the touch may cause.
 func (e *effect) ops() []string {
 	var out []string
-	if e.Updates { // first: a second pass of an upsert updates
+	if e.Updates { // first, because the second pass of an upsert updates
 		out = append(out, schemas.OpUpdate)
 	}
 	if e.Adds {
@@ -101,9 +101,9 @@ func (e *effect) entries(arg string) []*engine.FieldEntry {
 	return a.Fields.Entries
 }
 
-// textOf is a text that two values share if they are equal for one entity; ""
-// when that cannot be told. Values that depend on a set's inputs or a rule's
-// results are equal only inside the set or rule.
+// textOf returns a text that two values share if they are equal for one entity, ""
+// when this is not known. Values that depend on the inputs of a set or on the results
+// of a rule are equal only inside that set or rule.
 func textOf(r *engine.Rule, v *engine.Value, inputs map[string]any) string {
 	if v == nil {
 		return ""

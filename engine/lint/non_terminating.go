@@ -6,13 +6,13 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// nonTerminatingWay is a breadth-first search for a ring through e in which every step
-// finds something to write in every pass: the shortest ring of all may come to
-// rest while a longer one, over other steps or rules, does not.
+// nonTerminatingWay is a breadth-first search for a cycle through e in which every
+// step finds something to write in every pass. The shortest cycle may terminate while
+// a longer one, over other steps or rules, does not.
 func (g *cycleGraph) nonTerminatingWay(e *effect) []cycleLink {
 	type visit struct {
 		link cycleLink
-		from int // of the queue; -1 at the beginning
+		from int // index in the queue; -1 at the start
 	}
 	var queue []visit
 	seen := map[cycleLink]bool{}
@@ -45,7 +45,7 @@ func (g *cycleGraph) nonTerminatingWay(e *effect) []cycleLink {
 	return nil
 }
 
-// wayOf follows a search back to its beginning.
+// wayOf follows a search back to its start.
 func wayOf(at int, visited func(i int) (link cycleLink, from int)) []cycleLink {
 	var way []cycleLink
 	for at >= 0 {
@@ -57,21 +57,21 @@ func wayOf(at int, visited func(i int) (link cycleLink, from int)) []cycleLink {
 	return way
 }
 
-// repeats reports whether a step writes again whatever came before. It notes
-// which steps are passive: what they write depends on nothing.
+// repeats reports whether a step writes again regardless of the links before it. It
+// also records whether the step is passive: its values depend on nothing.
 func (g *cycleGraph) repeats(l cycleLink) bool {
 	restive, known := g.repeating[l]
 	if !known {
 		f := g.flows[l.e.rule]
-		restive = f.keepsGoing(l.e, l.op) != ""
+		restive = !f.keepsGoing(l.e, l.op).Empty()
 		g.repeating[l] = restive
 		g.passive[l.e] = !slices.ContainsFunc(l.e.entries(l.e.Fields), func(x *engine.FieldEntry) bool { return f.depends(x.Value) })
 	}
 	return restive
 }
 
-// passes reports whether a step writes again after before has written, as far as
-// the budget goes.
+// passes reports whether a step writes again after before has written. It says no when
+// the budget is used up.
 func (g *cycleGraph) passes(before *effect, l cycleLink) bool {
 	if g.repeats(l) {
 		return true
@@ -80,6 +80,6 @@ func (g *cycleGraph) passes(before *effect, l cycleLink) bool {
 		return false
 	}
 	g.budget--
-	carries, _ := g.flows[l.e.rule].passesOn(l.e, before)
-	return carries
+	depends, _ := g.flows[l.e.rule].passesOn(l.e, before)
+	return depends
 }

@@ -8,11 +8,11 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
-	"github.com/b24rules/b24rules/schemas"
 )
 
-// File reports what is allowed in one rule file and is likely a mistake. set has no
-// errors: what they hide would be called unused.
+// File reports what is allowed in one rule file and is probably a mistake. The set
+// must have no errors. Otherwise names that only broken steps use would be reported as
+// unused.
 func File(set *engine.RuleSet) diag.List {
 	c := &reviewer{set: set}
 	used := map[string]bool{}
@@ -44,33 +44,34 @@ func (c *reviewer) warnf(n *yaml.Node, code, format string, args ...any) *diag.F
 	return c.set.Source.WithEnd(n, c.list.Warnf(c.set.Source.Pos(n), code, format, args...))
 }
 
-// unusedConstants warns of inputs and vars that nothing reads. A formula that
-// reads inputs as a whole reads all of them.
+// unusedConstants warns of inputs and vars that no formula reads. A formula that reads
+// inputs as a whole reads all of them.
 func (c *reviewer) unusedConstants(used map[string]bool) {
 	for _, in := range c.set.Inputs {
 		if !used[engine.NameInputs] && !used[engine.NameInputs+"."+in.Name] {
-			f := c.warnf(in.Node, "unused-input", "no formula reads the input %q", in.Name)
-			if f.Hint = "take it out"; !in.HasDefault {
-				f.Message += ", yet every portal has to supply it"
+			format := "no formula reads the input %q"
+			if !in.HasDefault {
+				format = "no formula reads the input %q, but every portal must supply it"
 			}
+			c.warnf(in.Node, "unused-input", format, in.Name).Hint = "remove it"
 		}
 	}
 	for _, v := range c.set.Vars {
 		if !used[engine.NameVars] && !used[engine.NameVars+"."+v.Name] {
-			c.warnf(v.Key, "unused-var", "no formula reads the var %q", v.Name).Hint = "take it out"
+			c.warnf(v.Key, "unused-var", "no formula reads the var %q", v.Name).Hint = "remove it"
 		}
 	}
 }
 
 func (c *reviewer) reviewRule(r *engine.Rule) {
 	c.reviewTriggers(r)
-	c.constantWhen(r.When, "the rule")
+	c.constantWhen(r.When, diag.Phrasef("the rule"))
 	names := map[string]bool{}
 	for _, s := range r.AllSteps() {
 		s.EachValue(func(v *engine.Value) { v.Reads(func(name string) { names[name] = true }) })
 	}
 	for _, s := range r.AllSteps() {
-		c.constantWhen(s.When, "the step")
+		c.constantWhen(s.When, diag.Phrasef("the step"))
 		c.unusedNames(s, names)
 		c.idleLoop(s)
 	}
@@ -79,22 +80,25 @@ func (c *reviewer) reviewRule(r *engine.Rule) {
 }
 
 // constantWhen warns of a condition that decides nothing.
-func (c *reviewer) constantWhen(v *engine.Value, what string) {
+func (c *reviewer) constantWhen(v *engine.Value, what diag.Phrase) {
 	x, constant := v.Const()
 	if b, ok := x.(bool); constant && ok {
-		f := c.warnf(v.Node, "constant-condition", "when is always %t, so %s %s", b, what, map[bool]string{true: "always runs", false: "never runs"}[b])
-		f.Hint = map[bool]string{true: "leave when out", false: "take " + what + " out, or allow this finding while it rests"}[b]
+		if b {
+			c.warnf(v.Node, "constant-condition", "when is always true, so %s always runs", what).Hint = "remove when"
+		} else {
+			c.warnf(v.Node, "constant-condition", "when is always false, so %s never runs", what).Hintf("remove %s, or allow this finding while it is paused", what)
+		}
 	}
 }
 
-// unusedNames warns of results that nobody reads. The id of a step that writes
+// unusedNames warns of results that no formula reads. The id of a step that writes
 // also names the step in the history, so it needs no reader.
 func (c *reviewer) unusedNames(s *engine.Step, names map[string]bool) {
 	for _, a := range s.Args {
 		for _, n := range a.Names {
 			own := s.ID != "" && names[s.ID]
 			if s.Action.Spread && !names[n.Name] && !own {
-				c.warnf(n.Key, "unused-name", "nothing reads the computed name %q", n.Name).Hint = "take it out"
+				c.warnf(n.Key, "unused-name", "no formula reads the computed name %q", n.Name).Hint = "remove it"
 			}
 		}
 	}
@@ -103,9 +107,9 @@ func (c *reviewer) unusedNames(s *engine.Step, names map[string]bool) {
 	}
 	switch {
 	case s.ID == "":
-		c.warnf(s.Verb, "unused-result", "the result of %s has no name, so nothing can read it", s.Action.Name).Hint = "give the step an id, or take it out"
+		c.warnf(s.Verb, "unused-result", "the result of %s has no name, so no formula can read it", s.Action.Name).Hint = "give the step an id, or remove it"
 	case !names[s.ID]:
-		c.warnf(s.IDNode, "unused-result", "nothing reads the result %q of %s", s.ID, s.Action.Name).Hint = "take the step out"
+		c.warnf(s.IDNode, "unused-result", "no formula reads the result %q of %s", s.ID, s.Action.Name).Hint = "remove the step"
 	}
 }
 
@@ -117,33 +121,33 @@ func (c *reviewer) idleLoop(s *engine.Step) {
 	reads := false
 	for _, a := range s.Args {
 		if a.Field.PerRow != "" {
-			continue // its row is another one
+			continue // its row differs each time
 		}
 		a.EachValue(func(v *engine.Value) {
 			v.Reads(func(name string) { reads = reads || name == engine.NameRow || name == engine.NameIndex })
 		})
 	}
 	if !reads {
-		c.warnf(s.ForEach.Node, "idle-loop", "for_each runs %s with the same arguments for every element", s.Action.Name).Hint = "use row in the arguments, or leave for_each out"
+		c.warnf(s.ForEach.Node, "idle-loop", "for_each runs %s with the same arguments for every element", s.Action.Name).Hint = "use row in the arguments, or remove for_each"
 	}
 }
 
-// stepLists looks at steps that stand in one list: those after an end, and
-// those that stand twice.
+// stepLists checks the steps of one list: steps after the end of the run, and steps
+// that do the same as an earlier one.
 func (c *reviewer) stepLists(steps []*engine.Step) {
 	first := map[string]*engine.Step{}
 	var end *engine.Step
 	for _, s := range steps {
 		if end != nil {
-			c.warnf(s.Verb, "unreachable-step", "no run comes here: the %s on line %d ends every run", end.Action.Name, end.Pos.Line).Hint = "give it a when, or take this step out"
-			end = nil // once is enough
+			c.warnf(s.Verb, "unreachable-step", "this step never runs: the %s on line %d ends every run", end.Action.Name, end.Pos.Line).Hint = "add a when to that step, or remove this one"
+			end = nil // one finding is enough
 		}
 		if s.Action.Ends && s.When == nil && s.Once == nil && s.ForEach == nil && s.OnError == engine.OnErrorPark {
 			end = s
 		}
 		text := c.stepText(s)
 		if prev := first[text]; prev != nil && !s.Action.Spread {
-			c.warnf(s.Verb, "duplicate-step", "this step does the same as the one on line %d", prev.Pos.Line).Hint = "take one of them out"
+			c.warnf(s.Verb, "duplicate-step", "this step does the same as the one on line %d", prev.Pos.Line).Hint = "remove one of them"
 		} else {
 			first[text] = s
 		}
@@ -180,32 +184,24 @@ func writeNode(b *strings.Builder, n *yaml.Node) {
 	b.WriteString(">")
 }
 
-// reviewTriggers warns of events that a portal does not send the way the
-// engine hears them.
+// reviewTriggers warns of events that a portal does not send to a webhook, or no
+// longer sends.
 func (c *reviewer) reviewTriggers(r *engine.Rule) {
 	for _, t := range r.Triggers {
 		switch {
 		case t.AppOnly:
-			c.warnf(t.Node, "app-only-event", "%s cannot be chosen in an outbound webhook, only an application can bind it", t.Code).Hint = appInstead(t.Event)
+			f := c.warnf(t.Node, "app-only-event", "%s cannot be selected in an outbound webhook: only an application can subscribe to it", t.Code)
+			if t.Entity != "" {
+				f.Hintf("a webhook can send ONCRM%sUPDATE", strings.ToUpper(t.Entity))
+			}
 		case t.Legacy:
-			c.warnf(t.Node, "legacy-event", "%s belongs to a part of the CRM that Bitrix24 no longer develops", t.Code).Hint = legacyInstead(t.Event)
+			f := c.warnf(t.Node, "legacy-event", "%s belongs to a part of the CRM that Bitrix24 no longer develops", t.Code)
+			if strings.HasPrefix(t.Code, "ONCRMINVOICE") && t.Op != "" {
+				f.Hintf("smart invoices send ONCRMDYNAMICITEM%s with entityTypeId 31", strings.ToUpper(t.Op))
+			}
 		}
 		if len(t.IDs) == 0 {
-			c.warnf(t.Node, "event-without-id", "%s does not say by an id what it is about, so no rule can be run for it", t.Code)
+			c.warnf(t.Node, "event-without-id", "%s carries no id, so no run can start for it", t.Code)
 		}
 	}
-}
-
-func appInstead(e schemas.Event) string {
-	if e.Entity != "" {
-		return "a webhook can send ONCRM" + strings.ToUpper(e.Entity) + "UPDATE"
-	}
-	return ""
-}
-
-func legacyInstead(e schemas.Event) string {
-	if strings.HasPrefix(e.Code, "ONCRMINVOICE") && e.Op != "" {
-		return "smart invoices send ONCRMDYNAMICITEM" + strings.ToUpper(e.Op) + " with entityTypeId 31"
-	}
-	return ""
 }

@@ -88,8 +88,23 @@ type Finding struct {
 }
 
 // Phrase is a value of a message in our own words, such as "a whole number". It
-// is translated with the message; other values are the user's.
-type Phrase string
+// is translated with the message; other values are the user's. The zero Phrase
+// has no words.
+type Phrase struct {
+	Format string
+	Args   []any
+}
+
+// Phrasef returns a phrase of a format and its values.
+func Phrasef(format string, args ...any) Phrase {
+	return Phrase{unvalued(format, args...), plain(args)}
+}
+
+// String returns the phrase with its values.
+func (p Phrase) String() string { return Format(p.Format, p.Args) }
+
+// Empty reports whether the phrase has no words.
+func (p Phrase) Empty() bool { return p.Format == "" }
 
 // Text returns the message with its values.
 func (f Finding) Text() string { return Format(f.Message, f.Args) }

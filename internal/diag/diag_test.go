@@ -132,7 +132,7 @@ func ExampleList() {
 
 func TestFindingKeepsValuesApart(t *testing.T) {
 	var l diag.List
-	l.Errorf(diag.Pos{}, "x", "%s takes %d, this is %q", diag.Phrase("a list"), 3, "50%").Hintf("write %d", 3)
+	l.Errorf(diag.Pos{}, "x", "%s takes %d, this is %q", diag.Phrasef("a list"), 3, "50%").Hintf("write %d", 3)
 	l.Warnf(diag.Pos{}, "y", "100%% sure").Hint = "write 50%"
 	f := l[0]
 	if f.Message != "%s takes %d, this is %q" || len(f.Args) != 3 || f.Hint != "write %d" || len(f.HintArgs) != 1 {

@@ -43,7 +43,7 @@ func (e *explanation) sets(w io.Writer, sets []*engine.RuleSet) error {
 		out.Sets = append(out.Sets, describe.Set(s))
 	}
 	for _, r := range lint.Cycles(sets) {
-		out.Rings = append(out.Rings, ringText{r.Rules, r.Chain, r.Terminates, r.Why})
+		out.Rings = append(out.Rings, ringText{r.Rules, r.Chain.String(), r.Terminates, r.Why.String()})
 	}
 	if e.format == "json" {
 		return writeJSON(w, out)
@@ -60,9 +60,9 @@ func (e *explanation) sets(w io.Writer, sets []*engine.RuleSet) error {
 			p.line(0, "")
 			p.line(0, "Ways in which what the rules write comes back to them:")
 		}
-		rest := "may not come to rest: " + r.Why
+		rest := "may not terminate: " + r.Why
 		if r.Settles {
-			rest = "comes to rest: " + r.Why
+			rest = "terminates: " + r.Why
 		}
 		p.line(1, "%s; %s", r.Chain, rest)
 	}
