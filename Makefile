@@ -69,6 +69,7 @@ golden: ## rewrite the golden files of tests
 	go test ./internal/ruletest -run '^(TestGolden|TestChecksCanFail)$$' -count=1 -update
 	go test ./internal/rulefmt -run '^TestLayout$$' -count=1 -update
 	go test ./actions -run '^TestActions$$' -count=1 -update
+	go test ./engine/describe -run '^(TestSet|TestManual)$$' -count=1 -update
 	go test ./internal/app/cli -run '^TestGolden' -count=1 -update-findings
 	UPDATE_SCRIPTS=1 go test ./internal/app/cli -run '^(TestScripts|TestRuns|TestPlan)' -count=1
 
