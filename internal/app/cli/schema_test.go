@@ -307,7 +307,7 @@ func TestEditorHelp(t *testing.T) {
 		{"hover argument", "rules", rule + "    steps:\n      - sync_elements:\n          for¦eign: keep\n", "Default: `keep`"},
 		{"hover option", "rules", rule + "    steps:\n      - onc¦e: =event.id\n", "differs from the one at its last successful run"},
 		{"hover rule", "rules", "version: 1\nrules:\n  a:\n    deb¦ounce: 2s\n", "max: 1m"},
-		{"hover test", "tests", "tests:\n  - na¦me: a\n", "what must be so"},
+		{"hover test", "tests", "tests:\n  - na¦me: a\n", "the expected behaviour in words"},
 		{"hover config", "config", "portals:\n  a:\n    pl¦an: standard\n", "* `enterprise`"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
