@@ -103,7 +103,7 @@ func Run(ctx context.Context, files, untested []string, o Options) (*Report, err
 	}
 	var jobs []*job
 	for _, path := range files {
-		f, list, err := testfile.LoadFile(path, o.Actions, r.sources)
+		f, list, err := testfile.Load(path, o.Actions, r.sources)
 		if err != nil {
 			return nil, err
 		}

@@ -16,7 +16,7 @@ type Trial struct{ fixture *fixture }
 
 // ReadTrial reads a test file. The trial is nil if a finding is an error.
 func ReadTrial(path string, actions []*engine.Action) (*Trial, diag.List, error) {
-	f, list, err := testfile.LoadFile(path, actions, testfile.Sources{})
+	f, list, err := testfile.Load(path, actions, testfile.Sources{})
 	if err != nil || list.HasErrors() {
 		return nil, list, err
 	}

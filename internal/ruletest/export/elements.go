@@ -12,12 +12,12 @@ import (
 
 func (w *recording) readElements(params map[string]any, result any) {
 	id := intOf(params["IBLOCK_ID"])
-	w.lists[id] = true
 	if typ := compare.Text(params["IBLOCK_TYPE_ID"]); typ != "lists" && typ != "" {
 		w.incomplete = true
 		w.warn("tests do not support lists of type %s", typ)
 		return
 	}
+	w.lists[id] = true
 	for _, r := range compare.Array(result) {
 		m := compare.Object(r)
 		e := recordedElement{id: int64(intOf(m["ID"])), code: compare.Text(m["CODE"]), values: map[string]any{}}

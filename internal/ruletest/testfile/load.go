@@ -33,7 +33,7 @@ type Sources map[string][]byte
 
 // Load reads a test file and its rule files. It returns the findings of all of them. The
 // file is nil if one of them is an error.
-func LoadFile(path string, actions []*engine.Action, src Sources) (*File, diag.List, error) {
+func Load(path string, actions []*engine.Action, src Sources) (*File, diag.List, error) {
 	data, err := yamlfile.ReadFile(path)
 	if err != nil {
 		return nil, nil, err
