@@ -67,6 +67,7 @@ gen-check: ## fail when a generated file is not current
 .PHONY: golden
 golden: ## rewrite the golden files of tests
 	go test ./internal/ruletest -run '^(TestGolden|TestChecksCanFail)$$' -count=1 -update
+	go test ./internal/ruletest/export -run '^TestFromRun$$' -count=1 -update
 	go test ./internal/rulefmt -run '^TestLayout$$' -count=1 -update
 	go test ./actions -run '^TestActions$$' -count=1 -update
 	go test ./engine/describe -run '^(TestSet|TestManual)$$' -count=1 -update

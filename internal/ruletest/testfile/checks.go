@@ -3,8 +3,8 @@ package testfile
 // BuiltinCheck is a check that every test runs in addition to its own expectations.
 type BuiltinCheck struct {
 	Name string
-	// doc describes the check in the editor schema.
-	doc string
+	// Doc describes the check in the editor schema.
+	Doc string
 }
 
 // BuiltinChecks are the checks in the order in which they run and are reported.

@@ -37,7 +37,7 @@ func (v *inputs) NodeSchema() yamlfile.Schema { return yamlfile.MapSchema(yamlfi
 func (v *skips) NodeSchema() yamlfile.Schema {
 	properties := yamlfile.Schema{}
 	for _, p := range BuiltinChecks {
-		properties[p.Name] = yamlfile.TextSchema().Described("why this rule fails the check: "+p.doc, "", "")
+		properties[p.Name] = yamlfile.TextSchema().Described("why this rule fails the check: "+p.Doc, "", "")
 	}
 	return yamlfile.Schema{"type": []string{"object", "null"}, "additionalProperties": false, "properties": properties}
 }

@@ -32,6 +32,7 @@ func (c *DataChecker) CustomFields(byType map[int]columns) {
 	}
 }
 
+// State checks the entities and elements of s. A change may also name existing elements.
 func (c *DataChecker) State(s *Data, change bool) {
 	for key, items := range s.Items {
 		id, err := strconv.Atoi(key)
