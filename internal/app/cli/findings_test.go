@@ -19,6 +19,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest"
+	"github.com/b24rules/b24rules/internal/wanttest"
 )
 
 // example is a piece of docs/findings.md that is run.
@@ -90,28 +91,69 @@ func (e example) findings(t *testing.T) diag.List {
 		return testFileFindings(t, files, files[i].Name)
 	}
 	v := &validation{actions: actions.All, sources: map[string][]byte{}}
-	env := func(name string) (string, bool) { return "t0k3n", name == "TOKEN" }
 	if strings.Contains(e.text, "portals:\n") && strings.Contains(e.text, "webhook") {
-		c, list := config.Parse("b24rules.yaml", files[0].Data, env)
-		if list.HasErrors() || len(files) == 1 {
+		if len(files) == 1 {
+			_, list := exampleConfig(files[0].Data)
 			return list
 		}
-		l := &Rules{Actions: actions.All, Source: func() ([]RuleFile, error) { return files[1:], nil }, Portals: c.Portals}
-		_, gen, err := l.Load()
-		if err != nil {
-			list.Errorf(diag.Pos{}, "test", "%v", err)
-		}
-		list.Add(gen.notes...)
-		for _, b := range gen.broken {
-			list.Add(b.findings...)
-		}
-		return list
+		return configuredFindings(t, files[0].Data, files[1:])
 	}
 	for _, f := range files {
 		v.compile(f.Name, f.Data)
 	}
 	v.together()
 	return v.list
+}
+
+// exampleConfig reads a configuration with the variable TOKEN.
+func exampleConfig(text []byte) (*config.Config, diag.List) {
+	return config.Parse("b24rules.yaml", text, func(name string) (string, bool) { return "t0k3n", name == "TOKEN" })
+}
+
+// configuredFindings are those of a configuration b24rules.yaml and of the rule
+// files that it names.
+func configuredFindings(t *testing.T, configuration []byte, rules []RuleFile) diag.List {
+	t.Helper()
+	c, list := exampleConfig(configuration)
+	if list.HasErrors() {
+		return list
+	}
+	l := &Rules{Actions: actions.All, Source: func() ([]RuleFile, error) { return rules, nil }, Portals: c.Portals}
+	_, gen, err := l.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list.Add(gen.notes...)
+	for _, b := range gen.broken {
+		list.Add(b.findings...)
+	}
+	if len(list) == 0 {
+		list.Add(gen.StartFindings("b24rules.yaml")...)
+	}
+	return list
+}
+
+// TestConfiguredFindings loads the configuration and the rules of each archive.
+func TestConfiguredFindings(t *testing.T) {
+	archives, err := filepath.Glob("testdata/configured/*.txtar")
+	if err != nil || len(archives) == 0 {
+		t.Fatalf("no archives: %v", err)
+	}
+	for _, archive := range archives {
+		t.Run(filepath.Base(archive), func(t *testing.T) {
+			files, err := wanttest.Read(archive)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var rules []RuleFile
+			for _, f := range files[1:] {
+				rules = append(rules, RuleFile{f.Name, f.Data})
+			}
+			for _, problem := range wanttest.Problems(files, configuredFindings(t, files[0].Data, rules)) {
+				t.Error(problem)
+			}
+		})
+	}
 }
 
 // testFileFindings runs an example that is a rule test.
@@ -156,7 +198,8 @@ func TestFindingExamples(t *testing.T) {
 		})
 	}
 	for _, code := range docs.FindingCodes() {
-		// Some cannot be shown in a page of text; TestFindingsBeyondText has them.
+		// Some cannot be shown in a page of text: TestFindingsBeyondText and
+		// TestConfiguredFindings have them.
 		if beyond := slices.Contains([]string{"yaml-encoding", "yaml-limit", "no-rules"}, code); !beyond && (has[code+"+"] == 0 || has[code+"-"] == 0) {
 			t.Errorf("%s has %d good and %d bad examples", code, has[code+"+"], has[code+"-"])
 		}
@@ -178,9 +221,6 @@ func TestFindingsBeyondText(t *testing.T) {
 		if len(list) == 0 || list[0].Code != tt.code {
 			t.Errorf("%.20q: %v, want %s", tt.text, list, tt.code)
 		}
-	}
-	if list := new(Generation).StartFindings("b24rules.yaml"); len(list) != 1 || list[0].Code != "no-rules" {
-		t.Errorf("no rules: %v", list)
 	}
 }
 
