@@ -5,8 +5,8 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// stepCost is what the step sends with its options: one that may be skipped costs
-// nothing at least, and for_each multiplies.
+// stepCost is the number of REST commands of a step with its options. A step that may
+// be skipped costs nothing at least, and for_each multiplies.
 func stepCost(s *engine.Step) engine.Cost {
 	c := s.Action.Cost
 	if s.ForEach != nil {

@@ -28,8 +28,8 @@ type InputDescription struct {
 	Required bool   `json:"required"`
 }
 
-// RuleDescription says what a rule listens to and does. Formulas are told by
-// their text, without the =.
+// RuleDescription says what a rule subscribes to and does. A formula is given as its
+// text without the =.
 type RuleDescription struct {
 	ID      string   `json:"id"`
 	Title   string   `json:"title,omitempty"`
@@ -46,13 +46,13 @@ type RuleDescription struct {
 
 	Steps   []StepDescription `json:"steps,omitempty"`
 	Deleted []StepDescription `json:"deleted,omitempty"`
-	// Cost is that of the steps, DeletedCost that of deleted. What on_error
-	// does comes on top.
+	// Cost is the cost of steps, DeletedCost that of deleted. Neither counts the steps
+	// of on_error.
 	Cost        CostDescription `json:"cost"`
 	DeletedCost CostDescription `json:"deleted_cost,omitzero"`
 }
 
-// LimitsDescription are the brakes of a run; no deletes means no limit.
+// LimitsDescription are the limits of a run. Deletes is 0 when it has no limit.
 type LimitsDescription struct {
 	Calls   int `json:"calls"`
 	Deletes int `json:"deletes,omitempty"`
@@ -66,7 +66,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 
 func (d Duration) String() string { return time.Duration(d).String() }
 
-// CostDescription is a Cost in words that programs can read.
+// CostDescription is a Cost as JSON.
 type CostDescription struct {
 	Least   engine.Amount `json:"least"`
 	Typical engine.Amount `json:"typical"`
@@ -78,7 +78,7 @@ type StepDescription struct {
 	Step   string `json:"step"` // its id, or its action and number
 	Action string `json:"action"`
 	Line   int    `json:"line"`
-	// Does says it in words.
+	// Does says in words what the step does.
 	Does string `json:"does"`
 	// Effect is reads, writes or "" for a step that stays inside the run.
 	Effect  string   `json:"effect,omitempty"`
@@ -103,7 +103,7 @@ type ArgumentDescription struct {
 	Value string `json:"value"`
 }
 
-// Set tells what the rules of the set do.
+// Set describes the rules of the set.
 func Set(s *engine.RuleSet) Description {
 	out := Description{Name: s.Name, Title: s.Title, File: s.File, Rules: []RuleDescription{}}
 	for _, in := range s.Inputs {
@@ -133,7 +133,7 @@ func describeRule(r *engine.Rule) RuleDescription {
 		d.Limits.Calls = engine.DefaultCalls
 	}
 	if subscribesToDelete(r) {
-		// Whether the entity is gone is asked first.
+		// A run first asks the portal whether the entity still exists.
 		ask := engine.Commands(1)
 		d.DeletedCost = CostDescription(engine.Cost{Least: ask, Typical: ask, Worst: ask}.Plus(costOf(r.Deleted)))
 	}
@@ -144,7 +144,7 @@ func subscribesToDelete(r *engine.Rule) bool {
 	return slices.ContainsFunc(r.Triggers, func(t engine.Trigger) bool { return t.Op == "delete" && t.Entity != "" })
 }
 
-// triggerText names what a trigger hears.
+// triggerText names the event of a trigger.
 func triggerText(t engine.Trigger) string {
 	switch {
 	case t.Entity == "item" && t.EntityTypeID == 0:
@@ -203,7 +203,7 @@ func describeArgument(a *engine.Argument) []ArgumentDescription {
 	return []ArgumentDescription{{name, fmt.Sprint(a.Fixed)}}
 }
 
-// says fills the arguments into what the action says of itself.
+// says fills the arguments of a step into the Says text of its action.
 func says(s *engine.Step, args []ArgumentDescription) string {
 	var b strings.Builder
 	rest := s.Action.Says
@@ -219,9 +219,9 @@ func says(s *engine.Step, args []ArgumentDescription) string {
 	}
 }
 
-// fillHole finds a value for one place: the first of several arguments that the
-// file gives, with the words around it. "owner|items of type @entityTypeId" is
-// the owner, or the type with words before it.
+// fillHole returns the text for one pair of braces of a Says text: the value of the
+// first argument that the file gives, with the words before its @. From
+// "owner|items of type @entityTypeId" it takes the owner, or "items of type 31".
 func fillHole(hole string, args []ArgumentDescription) string {
 	for alternative := range strings.SplitSeq(hole, "|") {
 		words, name, ok := strings.Cut(alternative, "@")
@@ -237,7 +237,7 @@ func fillHole(hole string, args []ArgumentDescription) string {
 	return ""
 }
 
-// valueText is the text of a value: that of its formula, or of its literal.
+// valueText is the text of a value's formula or literal.
 func valueText(v *engine.Value) string {
 	switch {
 	case v == nil:

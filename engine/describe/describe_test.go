@@ -47,8 +47,8 @@ var described = map[string]map[string]string{
 	"testdata/options.yaml":           {"type": "1038"},
 }
 
-// TestSet holds what explain, the tests' coverage and the clean-up after downtime
-// know of rules.
+// TestSet compares everything that explain, the coverage of rule tests and the
+// clean-up after downtime know about rules.
 func TestSet(t *testing.T) {
 	for path, given := range described {
 		name := strings.TrimSuffix(filepath.Base(path), ".yaml")
@@ -95,7 +95,7 @@ type reserveArgs struct {
 	Mode    string `yaml:"mode" validate:"omitempty,oneof=soft hard" doc:"whether others can take it back"`
 }
 
-// TestManual holds the manual page of an action.
+// TestManual compares the manual pages of actions.
 func TestManual(t *testing.T) {
 	reserve := engine.Define(engine.Spec[reserveArgs]{
 		Name: "reserve_stock", Doc: "reserve pieces of a product", Effect: engine.Writes,
@@ -137,8 +137,8 @@ func compile(t *testing.T, text string) *engine.RuleSet {
 	return set
 }
 
-// TestLogic holds which changes of a rule file change the digest of its logic:
-// those of formulas, conditions and values, not those of titles and comments.
+// TestLogic checks which changes of a rule file change its logic: those of formulas,
+// conditions and values, not those of titles and comments.
 func TestLogic(t *testing.T) {
 	const head = "version: 1\nrules:\n  r:\n    on: ONCRMDEALUPDATE\n"
 	const rule = head + "    steps: [{log: {message: '{{ event.count + 1 }}'}}]\n"
@@ -171,8 +171,8 @@ func TestLogic(t *testing.T) {
 	}
 }
 
-// TestMatchNamesTheFalsePart holds that of a condition with several parts only
-// the false ones are given as the reason.
+// TestMatchNamesTheFalsePart checks that only the false parts of a condition are given
+// as the reason.
 func TestMatchNamesTheFalsePart(t *testing.T) {
 	set := compile(t, "version: 1\nrules:\n  r: {on: ONCRMDEALUPDATE, when: =event.count == 1 && event.id == 8, steps: [{log: {message: a}}]}\n")
 	e := engine.Event{Code: "ONCRMDEALUPDATE", Data: map[string]any{"FIELDS": map[string]any{"ID": "7"}}}
@@ -182,7 +182,37 @@ func TestMatchNamesTheFalsePart(t *testing.T) {
 	}
 }
 
-// TestMatch asks for each rule whether an event starts it, and why not.
+// TestMatchUnknownInputs checks that a rule may match when its condition needs an input
+// without a value, however the condition reads the input.
+func TestMatchUnknownInputs(t *testing.T) {
+	e := engine.Event{Code: "ONCRMDEALUPDATE", Data: map[string]any{"FIELDS": map[string]any{"ID": "7"}}}
+	for _, tt := range []struct{ when, depends string }{
+		{"event.count > inputs.least", "inputs.least"},
+		{"event.count > vars.direct", "inputs.least"},
+		{"event.count > vars.twice", "inputs.least"},
+		{"event.count > vars.fixed", ""},
+		{`vars["direct"] > 0`, "inputs.least"},
+		{"any([inputs], .least > 0)", "inputs.least, inputs.other"},
+	} {
+		set := compile(t, `
+version: 1
+inputs: {least: {type: integer}, other: {type: integer}, known: {type: integer, default: 1}}
+vars: {direct: =inputs.least, twice: =vars.direct * 2, fixed: =inputs.known * 7}
+rules:
+  r: {on: ONCRMDEALUPDATE, when: '=`+tt.when+`', steps: [{log: {message: a}}]}
+`)
+		got := describe.Match(set, "main", e, map[string]any{"known": num.FromInt(1)})[0]
+		want := []string{"when: " + tt.when + " depends on " + tt.depends + ", and only the configuration knows that value"}
+		if tt.depends == "" {
+			want = []string{"when: (event.count > vars.fixed) is false"}
+		}
+		if diff := cmp.Diff(want, got.Why); diff != "" || got.Matches || got.Perhaps != (tt.depends != "") {
+			t.Errorf("%s: matches %t, perhaps %t (-want +got)\n%s", tt.when, got.Matches, got.Perhaps, diff)
+		}
+	}
+}
+
+// TestMatch checks for each rule whether an event starts it.
 func TestMatch(t *testing.T) {
 	set := compile(t, `
 version: 1

@@ -9,11 +9,11 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// Leftover is a place where a rule leaves things of an entity that are to go with
-// it: the deleted steps find them there by a field that holds the entity's id.
+// Leftover is a list, or a type of items, that can hold records of an entity that no
+// longer exists. The deleted steps find these records by a field with the entity's id.
 type Leftover struct {
-	// List is the IBLOCK_ID of a list and ListType its kind, or EntityTypeID the
-	// type of items.
+	// List is the IBLOCK_ID of a list and ListType its IBLOCK_TYPE_ID. EntityTypeID is
+	// the type of items. Only one of List and EntityTypeID is set.
 	List         int
 	ListType     string
 	EntityTypeID int
@@ -21,9 +21,9 @@ type Leftover struct {
 	Field string
 }
 
-// Leftovers lists where things can remain of entities that were deleted while
-// nobody listened. inputs are what BindInputs gave. known is false when the
-// deleted steps do something of which the places cannot be told.
+// Leftovers lists where records can be left of entities that were deleted during
+// downtime. inputs are the result of BindInputs. known is false when the place is not
+// known for some step of deleted.
 func Leftovers(r *engine.Rule, inputs map[string]any) (places []Leftover, known bool) {
 	known = true
 	sc := engine.Scope{Vars: map[string]any{engine.NameInputs: inputs}, Machine: formula.NewMachine(context.Background())}
@@ -39,7 +39,7 @@ func Leftovers(r *engine.Rule, inputs map[string]any) (places []Leftover, known 
 	return places, known
 }
 
-// leftoverOf tells where a step finds the things of its entity.
+// leftoverOf returns where a step finds the records of its entity.
 func leftoverOf(s *engine.Step, sc engine.Scope) (Leftover, bool) {
 	m := managedFields(s, sc)
 	out := Leftover{List: m.List, ListType: "lists", EntityTypeID: m.EntityTypeID}
@@ -47,7 +47,7 @@ func leftoverOf(s *engine.Step, sc engine.Scope) (Leftover, bool) {
 		if v, ok := fixed(argValue(s, t.ListType), sc); ok {
 			out.ListType, _ = v.(string)
 		}
-		// A sync finds its records by their rows too, which are not known here.
+		// A sync also finds its records by their rows, which are not known here.
 		if a := s.Types.Arg(t.Which); a != nil && !(t.Adds && t.Deletes) {
 			out.Field = fieldWithID(a.Fields, sc)
 		}
@@ -55,7 +55,7 @@ func leftoverOf(s *engine.Step, sc engine.Scope) (Leftover, bool) {
 	return out, out.Field != "" && out.List+out.EntityTypeID > 0
 }
 
-// argValue is the value of an argument, nil without one.
+// argValue is the value of an argument, nil when the file does not give it.
 func argValue(s *engine.Step, name string) *engine.Value {
 	if a := s.Types.Arg(name); a != nil {
 		return a.Value
@@ -90,8 +90,8 @@ func isEntityID(v *engine.Value) bool {
 	return strings.TrimSpace(text) == "event.id"
 }
 
-// Repeats lists the steps that do something again when the rule runs for an entity
-// that has not changed: a call, a message. A step with once does not.
+// Repeats lists the steps that act again when the rule runs for an entity that has
+// not changed, such as a call or a message. A step with once does not.
 func Repeats(r *engine.Rule) []string {
 	var out []string
 	for _, s := range r.AllSteps() {

@@ -10,8 +10,8 @@ import (
 	"github.com/b24rules/b24rules/engine/compile"
 )
 
-// Manual returns the reference of actions in Markdown, made of the same
-// descriptions that the compiler uses.
+// Manual returns the reference of actions in Markdown. It uses the same descriptions
+// as the compiler.
 func Manual(actions []*engine.Action) []byte {
 	var b bytes.Buffer
 	b.WriteString("# Actions\n\nGenerated from the actions' own descriptions: do not edit, run `make gen`.\n\n")
@@ -74,7 +74,7 @@ func argDoc(f *engine.ArgField) string {
 	return text
 }
 
-// argTakes words what an argument accepts.
+// argTakes says which values an argument takes.
 func argTakes(f *engine.ArgField) string {
 	switch f.Kind {
 	case engine.ArgDuration:

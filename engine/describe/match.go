@@ -12,25 +12,25 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// RuleMatch says whether a rule answers an event, and if not, why.
+// RuleMatch says whether an event starts a rule, and if not, why.
 type RuleMatch struct {
 	Rule string `json:"rule"`
 	File string `json:"file"`
 	Line int    `json:"line"`
-	// Matches says that a run follows. Perhaps says that it depends on what is not
-	// known here.
+	// Matches says that a run follows. Perhaps says that this depends on a portal or an
+	// input that is not known here.
 	Matches bool `json:"meets"`
 	Perhaps bool `json:"perhaps,omitempty"`
-	// Entity is what the run is about, such as deal:7; "" without one.
+	// Entity is what the run is about, such as deal:7; "" when the event has no id.
 	Entity string `json:"entity,omitempty"`
 	// Part is the list of steps that runs: steps or deleted.
 	Part string   `json:"part,omitempty"`
 	Why  []string `json:"why,omitempty"`
 }
 
-// Match tells for each rule of the set what an event would do. portal is the
-// portal's name, "" when it is not known; inputs hold what is known of the
-// inputs.
+// Match says for each rule of the set whether an event starts it. portal is the
+// portal's name, "" when it is not known. inputs hold the values of the inputs that
+// are known.
 func Match(s *engine.RuleSet, portal string, e engine.Event, inputs map[string]any) []RuleMatch {
 	var out []RuleMatch
 	for _, r := range s.Rules {
@@ -44,7 +44,7 @@ func Match(s *engine.RuleSet, portal string, e engine.Event, inputs map[string]a
 func matchRule(r *engine.Rule, m *RuleMatch, portal string, e engine.Event, inputs map[string]any) {
 	known, suffix, ok := schemas.LookupEvent(e.Code)
 	if !ok {
-		m.because("%s is no event of Bitrix24", strings.ToUpper(e.Code))
+		m.because("Bitrix24 has no event %s", strings.ToUpper(e.Code))
 		return
 	}
 	ent, ok := engine.EntityOf(known, suffix, e)
@@ -53,15 +53,15 @@ func matchRule(r *engine.Rule, m *RuleMatch, portal string, e engine.Event, inpu
 		return
 	}
 	if !ok {
-		m.because("the event has no id that a run could be about: %s", noID(e, known))
+		m.because("the event carries no id of an entity: %s", noID(e, known))
 		return
 	}
 	switch {
 	case len(r.Portals) > 0 && portal == "":
 		m.Perhaps = true
-		m.because("the rule is for the portals %s only", strings.Join(r.Portals, ", "))
+		m.because("the rule runs only for the portals %s", strings.Join(r.Portals, ", "))
 	case len(r.Portals) > 0 && !slices.Contains(r.Portals, portal):
-		m.because("the rule is for the portals %s, not for %s", strings.Join(r.Portals, ", "), portal)
+		m.because("the rule runs for the portals %s, not for %s", strings.Join(r.Portals, ", "), portal)
 		return
 	}
 	ent = r.About(ent, portal, e, inputs)
@@ -88,11 +88,11 @@ func (m *RuleMatch) because(format string, args ...any) {
 	m.Why = append(m.Why, fmt.Sprintf(format, args...))
 }
 
-// mismatch tells why no trigger of the rule takes an event, "" when one does.
+// mismatch says why no trigger of the rule matches an event, "" when one does.
 func mismatch(r *engine.Rule, known schemas.Event, suffix int, ent engine.Entity, e engine.Event) string {
-	var hears []string
+	var codes []string
 	for _, t := range r.Triggers {
-		hears = append(hears, triggerText(t))
+		codes = append(codes, triggerText(t))
 		if t.Code != known.Code {
 			continue
 		}
@@ -100,19 +100,20 @@ func mismatch(r *engine.Rule, known schemas.Event, suffix int, ent engine.Entity
 		case t.EntityTypeID == 0 && suffix == 0:
 			return ""
 		case t.EntityTypeID == 0:
-			return fmt.Sprintf("the rule hears %s itself; the portal sends it beside %s_%d for the same change", t.Code, known.Code, suffix)
+			return fmt.Sprintf("the rule subscribes to %s without a type; the portal sends that event together with %s_%d", t.Code, known.Code, suffix)
 		case ent.TypeID == 0:
-			return fmt.Sprintf("the event does not say its entityTypeId, the rule hears type %d: data[FIELDS][ENTITY_TYPE_ID] is %q", t.EntityTypeID, e.Field("ENTITY_TYPE_ID"))
+			return fmt.Sprintf("the event does not say its entityTypeId, and the rule subscribes to type %d: data[FIELDS][ENTITY_TYPE_ID] is %q", t.EntityTypeID, e.Field("ENTITY_TYPE_ID"))
 		case t.EntityTypeID == ent.TypeID:
 			return ""
 		default:
-			return fmt.Sprintf("the event is about an item of type %d, the rule hears type %d", ent.TypeID, t.EntityTypeID)
+			return fmt.Sprintf("the event is about an item of type %d, and the rule subscribes to type %d", ent.TypeID, t.EntityTypeID)
 		}
 	}
-	return fmt.Sprintf("the event is %s, the rule hears %s", strings.ToUpper(e.Code), strings.Join(hears, ", "))
+	return fmt.Sprintf("the event is %s, and the rule subscribes to %s", strings.ToUpper(e.Code), strings.Join(codes, ", "))
 }
 
-// varsOf computes the constants of the file, as far as they can be.
+// varsOf computes the constants of the file. It omits those that fail, for example
+// because an input has no value.
 func varsOf(s *engine.RuleSet, sc engine.Scope) map[string]any {
 	vars := map[string]any{}
 	for _, v := range s.Vars {
@@ -124,7 +125,7 @@ func varsOf(s *engine.RuleSet, sc engine.Scope) map[string]any {
 	return vars
 }
 
-// answer is what is known of a condition.
+// answer is the result of a condition.
 type answer uint8
 
 const (
@@ -133,13 +134,13 @@ const (
 	yes
 )
 
-// allows evaluates the rule's when and tells which of its parts are false.
+// allows evaluates the rule's when and gives its false parts as the reason.
 func allows(r *engine.Rule, m *RuleMatch, sc engine.Scope, inputs map[string]any) answer {
 	if r.When == nil {
 		return yes
 	}
 	if missing := unknownInputs(r, inputs); len(missing) > 0 {
-		m.because("when: %s depends on %s, which the configuration supplies", valueText(r.When), strings.Join(missing, ", "))
+		m.because("when: %s depends on %s, and only the configuration knows that value", valueText(r.When), strings.Join(missing, ", "))
 		return perhaps
 	}
 	ctx := context.Background()
@@ -163,10 +164,10 @@ func allows(r *engine.Rule, m *RuleMatch, sc engine.Scope, inputs map[string]any
 	return no
 }
 
-// index is how the canonical text of a formula writes a field.
+// index matches a field in the canonical text of a formula.
 var index = regexp.MustCompile(`\["([A-Za-z_][A-Za-z0-9_]*)"\]`)
 
-// isTrue evaluates a part of a condition by itself.
+// isTrue evaluates one part of a condition.
 func isTrue(part string, sc engine.Scope) bool {
 	free := formula.Type{Kind: formula.Any}
 	f, problems := formula.Compile(part, formula.Env{Vars: map[string]formula.Type{engine.NameEvent: free, engine.NameInputs: free, engine.NameVars: free}})
@@ -177,23 +178,40 @@ func isTrue(part string, sc engine.Scope) bool {
 	return err == nil && v == true
 }
 
-// unknownInputs are the inputs without a value that the rule's when reads.
+// unknownInputs lists the inputs without a value that the rule's when reads, itself
+// or through the constants of the file. A formula that reads inputs or vars as a
+// whole reads all of them.
 func unknownInputs(r *engine.Rule, inputs map[string]any) []string {
 	var out []string
-	engine.NewOrigins(r).Sources(r.When, func(path string) {
-		space, name, _ := strings.Cut(path, ".")
-		if _, known := inputs[name]; space == engine.NameInputs && name != "" && !known {
-			out = append(out, path)
-		}
-	})
+	var follow func(v *engine.Value)
+	follow = func(v *engine.Value) {
+		v.Paths(func(path string) {
+			space, name, _ := strings.Cut(engine.PathPrefix(path, 2), ".")
+			switch space {
+			case engine.NameInputs:
+				for _, in := range r.Set.Inputs {
+					if _, known := inputs[in.Name]; !known && (name == "" || name == in.Name) {
+						out = append(out, engine.NameInputs+"."+in.Name)
+					}
+				}
+			case engine.NameVars:
+				for _, n := range r.Set.Vars {
+					if name == "" || name == n.Name {
+						follow(n.Value)
+					}
+				}
+			}
+		})
+	}
+	follow(r.When)
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
-// noID says where an id was looked for.
+// noID says where the event should carry the id.
 func noID(e engine.Event, known schemas.Event) string {
 	if len(known.IDs) == 0 {
-		return known.Code + " carries none"
+		return known.Code + " never carries one"
 	}
 	places := make([]string, len(known.IDs))
 	for i, p := range known.IDs {

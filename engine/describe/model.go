@@ -8,19 +8,18 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// modeler writes a model.
+// modeler writes a model. wording says that it also writes the words of texts.
 type modeler struct {
 	strings.Builder
 	wording bool
 }
 
-// Model returns a text of all that the set does: inputs, vars, rules and steps
-// with their values, in canonical form. Titles, comments, places and the layout
-// of the file are not in it, so that two files with one model run alike.
+// Model returns a canonical text of the set: its inputs, vars, rules and steps with
+// their values. Titles, comments, places and the layout of the file are not part of
+// it, so two files with the same model do the same.
 func Model(s *engine.RuleSet) string { return model(s, true) }
 
-// Logic is Model without the words that stand between the holes of a text:
-// like titles they are for people.
+// Logic is Model without the words of texts. Like titles, these words are for people.
 func Logic(s *engine.RuleSet) string { return model(s, false) }
 
 func model(s *engine.RuleSet, wording bool) string {

@@ -8,8 +8,8 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// Outline is what can be said of a rule from outside: the places that a test
-// can reach and the fields that its steps write.
+// Outline lists what rule tests need to know about a rule: the lines that a test can
+// reach, and the fields that the steps write.
 type Outline struct {
 	// When is the line of the rule's own when, 0 without one.
 	When  int
@@ -21,7 +21,7 @@ type Outline struct {
 type StepOutline struct {
 	Step, Action string
 	Line         int
-	// Part is the list that the step stands in: steps, deleted or on_error.
+	// Part is the list that holds the step: steps, deleted or on_error.
 	Part string
 	// When and Once say that the step has these options.
 	When, Once bool
@@ -32,21 +32,21 @@ type StepOutline struct {
 
 // Managed are the fields that a step keeps up to date.
 type Managed struct {
-	// EntityTypeID is the type of the items, List the IBLOCK_ID of the list; 0
-	// when the step has none or it is only known when it runs.
+	// EntityTypeID is the type of the items, List the IBLOCK_ID of the list. They are 0
+	// when the step has none, or when only a run can tell which.
 	EntityTypeID, List int
-	// Keys are the fields that tell one item from another, Names all fields
-	// that the step writes, keys and scope among them.
+	// Keys are the fields that tell one record from another. Names are all fields that
+	// the step writes, including those of key and scope.
 	Keys, Names []string
-	// Unique says that the keys alone tell one record from another.
+	// Unique says that each value of the keys belongs to one record only.
 	Unique bool
-	// Open says that there are names that are only known when the step runs.
+	// Open says that some names are known only when the step runs.
 	Open bool
 }
 
-// OutlineOf describes the rule's steps in the order of the file, each followed by
-// those of its on_error. inputs are what BindInputs gave: they decide names and
-// types that are formulas.
+// OutlineOf describes the rule's steps in the order of the file, each followed by the
+// steps of its on_error. inputs are the result of BindInputs. They are needed for
+// names and types that are formulas.
 func OutlineOf(r *engine.Rule, inputs map[string]any) Outline {
 	var out Outline
 	if r.When != nil {
@@ -68,8 +68,8 @@ func OutlineOf(r *engine.Rule, inputs map[string]any) Outline {
 	return out
 }
 
-// managedFields reads the arguments that name fields. What only selects, as match and
-// where do, is not written.
+// managedFields reads the arguments whose names are fields. Arguments that only select
+// records, such as match and where, are not among them.
 func managedFields(s *engine.Step, sc engine.Scope) Managed {
 	var m Managed
 	if s.Action.Effect != engine.Writes {
@@ -129,7 +129,7 @@ func fieldNames(f *engine.FieldsValue, sc engine.Scope, open *bool) []string {
 	return out
 }
 
-// fixed returns a value that only the inputs decide.
+// fixed returns a value that depends on nothing but the inputs.
 func fixed(v *engine.Value, sc engine.Scope) (any, bool) {
 	if v == nil {
 		return nil, false

@@ -14,9 +14,8 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Schema returns the JSON Schema of rule files for editors. It is made of the
-// same descriptions that the compiler reads, so completion and hover text cannot
-// differ from what the engine takes.
+// Schema returns the JSON Schema of rule files for editors. It uses the same
+// descriptions as the compiler, so completion and hover text always fit the engine.
 func Schema(actions []*engine.Action) ([]byte, error) {
 	root := compile.KeySchema(compile.FileKeys, "version", "rules")
 	root["$schema"] = yamlfile.SchemaDraft
@@ -24,7 +23,7 @@ func Schema(actions []*engine.Action) ([]byte, error) {
 	root["definitions"] = yamlfile.Schema{
 		"input": compile.KeySchema(compile.InputKeys, "type"),
 		"formula": yamlfile.Schema{"type": "string", "pattern": compile.FormulaPattern}.
-			Described("a formula: it begins with `=` and keeps its type", "", ""),
+			Described("a formula: it starts with `=`, and its result keeps its type", "", ""),
 		"event": eventSchema(),
 		"rule":  compile.KeySchema(compile.RuleKeys, "on"),
 		"steps": yamlfile.Schema{"type": "array", "minItems": 1, "items": yamlfile.RefSchema("step")},
@@ -33,7 +32,7 @@ func Schema(actions []*engine.Action) ([]byte, error) {
 	return WriteSchema(root)
 }
 
-// WriteSchema writes a schema down as it is kept in a file.
+// WriteSchema returns a schema as the text of its file.
 func WriteSchema(s yamlfile.Schema) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -43,10 +42,10 @@ func WriteSchema(s yamlfile.Schema) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// eventSchema takes the documented codes, with what is known of each. A code in
-// other letters than capitals is left to the compiler: a schema cannot compare
-// regardless of case. What an editor says of a wrong code is the message of the
-// first alternative.
+// eventSchema takes the documented codes, each with its description. It accepts any
+// code that has small letters, because a schema cannot compare regardless of case; the
+// compiler checks those. For a wrong code an editor shows the message of the first
+// alternative.
 func eventSchema() yamlfile.Schema {
 	var known []yamlfile.Schema
 	var legacy []string
@@ -57,11 +56,11 @@ func eventSchema() yamlfile.Schema {
 		}
 		known = append(known, yamlfile.ConstSchema(e.Code, e.About()))
 	}
-	// Old events are taken, but not offered, as they would be as constants.
+	// Legacy events are accepted but not offered. As constants they would be offered.
 	old := "^(" + strings.Join(legacy, "|") + ")$"
 	out := yamlfile.AnySchema(slices.Concat([]yamlfile.Schema{{
 		"type": "string", "pattern": "^(ONCRMDYNAMICITEM(ADD|UPDATE|DELETE)_[1-9][0-9]*|[A-Z._0-9]*[a-z][A-Za-z._0-9]*)$",
-		"patternErrorMessage": "no event of Bitrix24 has this code",
+		"patternErrorMessage": "Bitrix24 has no event with this code",
 	}}, known, []yamlfile.Schema{{"type": "string", "pattern": old}})...)
 	out["if"] = yamlfile.Schema{"type": "string", "pattern": old}
 	out["then"] = yamlfile.Schema{"deprecationMessage": "this event belongs to a part of the CRM that Bitrix24 no longer develops"}
@@ -95,7 +94,7 @@ func actionSchema(a *engine.Action) yamlfile.Schema {
 		slices.Sort(required)
 		out["required"] = required
 	} else {
-		// A step may be just "- log:" where nothing is required.
+		// When nothing is required, a step may be just "- log:".
 		out["type"] = []string{"object", "null"}
 	}
 	return out.Described(a.Doc, "", "").Titled(a.Name)
@@ -122,12 +121,12 @@ func takesSchema(f *engine.ArgField) yamlfile.Schema {
 		return suggestions(f.Suggest(), s)
 	}
 	if f.Takes.Kind == formula.String && s["enum"] == nil {
-		return s // a formula is text, too
+		return s // a formula is also text
 	}
 	return compile.OrFormula(s)
 }
 
-// suggestions are values that an editor offers though others are taken too.
+// suggestions takes any value of others. An editor offers the values of the list.
 func suggestions(list []engine.Suggestion, others yamlfile.Schema) yamlfile.Schema {
 	var of []yamlfile.Schema
 	for _, s := range list {
