@@ -177,7 +177,7 @@ func (f *Feeder) put(ctx context.Context, j Job, typeID int, ids []int) error {
 }
 
 func (j *Job) count(r queue.BackfillResult) {
-	j.Begun += r.Begun
+	j.Begun += r.Started
 	j.Joined += r.Joined
 }
 

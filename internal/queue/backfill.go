@@ -58,9 +58,9 @@ var ErrMoved = errors.New("somebody else has gone on with this backfill")
 
 // BackfillResult tells what became of a page.
 type BackfillResult struct {
-	Event  int64 // of the page; 0 when it began no run
-	Begun  int   // runs
-	Joined int   // routes for which a run was pending already: it does what they ask for
+	Event   int64 // of the page; 0 when it began no run
+	Started int   // runs
+	Joined  int   // routes for which a run was pending already: it does what they ask for
 }
 
 // Backfill stores a page of runs of the lowest priority, due at once, and
@@ -79,7 +79,7 @@ func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
 		return BackfillResult{}, fmt.Errorf("backfill of %s: %d routes in a page, want at most %d", p.Portal, len(p.Routes), maxPage)
 	}
 	var result BackfillResult
-	err := q.writes.alone(ctx, func(ctx context.Context, t *tx) (err error) {
+	err := q.writes.doAlone(ctx, func(ctx context.Context, t *tx) (err error) {
 		if p.Note.Name != "" {
 			n, err := t.exec(ctx, swapNote, p.Note.Name, p.Note.Value, micros(time.Now()), p.NoteWas)
 			if err == nil && n == 0 {
@@ -125,9 +125,9 @@ func (q *Queue) backfill(ctx context.Context, t *tx, e Event, routes []Route) (B
 		if _, err := t.exec(ctx, insertRunEvent, id, result.Event); err != nil {
 			return BackfillResult{}, fmt.Errorf("store a run of rule %s for %s: %w", r.Rule, r.Entity, err)
 		}
-		result.Begun++
+		result.Started++
 	}
-	if result.Begun == 0 {
+	if result.Started == 0 {
 		_, err := t.exec(ctx, `DELETE FROM b24_event WHERE id = $1`, result.Event)
 		result.Event = 0
 		return result, err

@@ -102,12 +102,12 @@ func eventsOf(t testing.TB, q *queue.Queue, run int64) []queue.Event {
 
 // A backfill leaves pending runs as they are; an event makes its runs live ones
 // with the debounce of an event.
-func testBackfillAndEventsMeet(t *testing.T) {
+func testBackfillAndEventsOverlap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
 		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1", Debounce: time.Minute})
 		got := backfill(t, q, "deal:1", "deal:2")
-		if want := (queue.BackfillResult{Event: got.Event, Begun: 1, Joined: 1}); got != want || got.Event == 0 {
+		if want := (queue.BackfillResult{Event: got.Event, Started: 1, Joined: 1}); got != want || got.Event == 0 {
 			t.Errorf("backfill: %+v, want %+v", got, want)
 		}
 		if got := backfill(t, q, "deal:1", "deal:2"); got != (queue.BackfillResult{Joined: 2}) {

@@ -22,11 +22,11 @@ const (
 // it, a claim may have been made that nobody knows of. And another process may
 // discard the run that a third is being blocked by at this moment.
 type check struct {
-	next   time.Time
-	queued map[int64]bool  // handed on, and not begun
-	lost   map[int64]int64 // running, but not here; by id, the claim
-	barred int             // blocked, by nothing
-	began  int64           // how many had begun
+	next        time.Time
+	queued      map[int64]bool  // handed on, and not begun
+	lost        map[int64]int64 // running, but not here; by id, the claim
+	blocked     int             // blocked, by nothing
+	startedRuns int64           // how many had begun
 }
 
 const (
@@ -34,26 +34,26 @@ const (
 	selectBusy = `
 SELECT id, state, claim FROM b24_run WHERE portal = $1 AND entity > '' AND state IN ('queued', 'running')`
 
-	notBarred = `
+	blockedByNone = `
 portal = $1 AND state = 'blocked' AND NOT EXISTS (
     SELECT 1 FROM b24_run b
     WHERE b.portal = b24_run.portal AND b.entity = b24_run.entity AND b.state IN ('queued', 'running'))`
 
-	countBarred = `SELECT COUNT(*) FROM b24_run WHERE ` + notBarred
-	freeBarred  = `UPDATE b24_run SET state = 'waiting' WHERE ` + notBarred
+	countBlockedByNone = `SELECT COUNT(*) FROM b24_run WHERE ` + blockedByNone
+	freeBlockedByNone  = `UPDATE b24_run SET state = 'waiting' WHERE ` + blockedByNone
 )
 
 // check compares the shards that it is time for.
 func (d *dispatcher) check(ctx context.Context) error {
 	for _, s := range d.shards.all() {
-		if time.Now().Before(s.checked.next) || !s.mayBegin() {
+		if time.Now().Before(s.checked.next) || !s.mayStart() {
 			continue
 		}
 		found, err := d.q.compare(ctx, s)
 		if err != nil {
 			return fmt.Errorf("compare portal %s: %w", s.portal, err)
 		}
-		if err := d.mend(ctx, s, found); err != nil {
+		if err := d.repair(ctx, s, found); err != nil {
 			return fmt.Errorf("mend portal %s: %w", s.portal, err)
 		}
 		s.checked = found
@@ -64,7 +64,7 @@ func (d *dispatcher) check(ctx context.Context) error {
 func (q *Queue) compare(ctx context.Context, s *shard) (found check, err error) {
 	found = check{queued: map[int64]bool{}, lost: map[int64]int64{}}
 	s.mu.Lock()
-	found.began = s.began
+	found.startedRuns = s.startedRuns
 	s.mu.Unlock()
 	rows, err := q.db.read.QueryContext(ctx, selectBusy, s.portal)
 	if err != nil {
@@ -90,11 +90,11 @@ func (q *Queue) compare(ctx context.Context, s *shard) (found check, err error) 
 	if err := rows.Err(); err != nil {
 		return check{}, err
 	}
-	if err := q.db.read.QueryRowContext(ctx, countBarred, s.portal).Scan(&found.barred); err != nil {
+	if err := q.db.read.QueryRowContext(ctx, countBlockedByNone, s.portal).Scan(&found.blocked); err != nil {
 		return check{}, err
 	}
 	wait := checkIdle
-	if len(found.queued)+len(found.lost)+found.barred+s.unbegun() > 0 {
+	if len(found.queued)+len(found.lost)+found.blocked+s.notStarted() > 0 {
 		wait = checkEvery
 	}
 	found.next = time.Now().Add(wait)
@@ -105,21 +105,21 @@ func (q *Queue) compare(ctx context.Context, s *shard) (found check, err error) 
 func (s *shard) has(run int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.begun[run] > 0
+	return s.running[run] > 0
 }
 
 const (
-	unhandRun = `UPDATE b24_run SET state = 'waiting' WHERE id = $1 AND state = 'queued'`
-	lostRun   = `UPDATE b24_run SET claim = 0 WHERE id = $1 AND state = 'running' AND claim = $2`
+	dequeueRun = `UPDATE b24_run SET state = 'waiting' WHERE id = $1 AND state = 'queued'`
+	lostRun    = `UPDATE b24_run SET claim = 0 WHERE id = $1 AND state = 'running' AND claim = $2`
 )
 
 // mend returns to the waiting ones what was odd before and still is.
-func (d *dispatcher) mend(ctx context.Context, s *shard, found check) error {
+func (d *dispatcher) repair(ctx context.Context, s *shard, found check) error {
 	stuck := 0
-	if s.checked.barred > 0 && found.barred > 0 {
-		stuck += found.barred
-		err := d.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
-			_, err := t.exec(ctx, freeBarred, s.portal)
+	if s.checked.blocked > 0 && found.blocked > 0 {
+		stuck += found.blocked
+		err := d.q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
+			_, err := t.exec(ctx, freeBlockedByNone, s.portal)
 			t.touch(d.q, s.portal)
 			return err
 		})
@@ -144,14 +144,14 @@ func (d *dispatcher) mend(ctx context.Context, s *shard, found check) error {
 			return err
 		}
 	}
-	if s.checked.began == found.began && s.roomToBegin() {
+	if s.checked.startedRuns == found.startedRuns && s.hasFreeWorker() {
 		for id := range found.queued {
 			if !s.checked.queued[id] {
 				continue
 			}
 			stuck++
 			err := d.q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-				_, err := t.exec(ctx, unhandRun, id)
+				_, err := t.exec(ctx, dequeueRun, id)
 				return err
 			})
 			if err != nil {
@@ -159,7 +159,7 @@ func (d *dispatcher) mend(ctx context.Context, s *shard, found check) error {
 			}
 		}
 		if stuck > 0 {
-			s.forgetUnbegun() // their jobs are summonses to nothing now
+			s.forgetNotStarted() // their jobs are summonses to nothing now
 			d.q.touched.add(s.portal)
 		}
 	}
@@ -170,15 +170,15 @@ func (d *dispatcher) mend(ctx context.Context, s *shard, found check) error {
 }
 
 // roomToBegin tells whether a worker is free.
-func (s *shard) roomToBegin() bool {
+func (s *shard) hasFreeWorker() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.begun) < s.worker
+	return len(s.running) < s.worker
 }
 
 // forgetUnbegun counts only the jobs that have begun from now on.
-func (s *shard) forgetUnbegun() {
+func (s *shard) forgetNotStarted() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.jobs = [priorities]int{Live: len(s.begun)}
+	s.jobs = [priorities]int{Live: len(s.running)}
 }

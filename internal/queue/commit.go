@@ -33,11 +33,11 @@ type committer struct {
 }
 
 type operation struct {
-	alone  bool            // shares its transaction with no other
-	key    string          // what it changes: portal and entity
-	ctx    context.Context // only asked whether the caller still waits
-	run    func(ctx context.Context, t *tx) error
-	result chan error
+	ownTransaction bool            // shares its transaction with no other
+	key            string          // what it changes: portal and entity
+	ctx            context.Context // only asked whether the caller still waits
+	run            func(ctx context.Context, t *tx) error
+	result         chan error
 }
 
 func newCommitter(db backend) *committer {
@@ -60,8 +60,8 @@ func (c *committer) do(ctx context.Context, run func(ctx context.Context, t *tx)
 
 // alone is do for an operation that changes many entities: it shares its
 // transaction with nobody where others write at the same time.
-func (c *committer) alone(ctx context.Context, run func(ctx context.Context, t *tx) error) error {
-	return c.submit(&operation{alone: c.db.leases(), ctx: ctx, run: run, result: make(chan error, 1)})
+func (c *committer) doAlone(ctx context.Context, run func(ctx context.Context, t *tx) error) error {
+	return c.submit(&operation{ownTransaction: c.db.leases(), ctx: ctx, run: run, result: make(chan error, 1)})
 }
 
 // entityKey is the key of an operation that changes runs of an entity.
@@ -114,14 +114,14 @@ func (c *committer) loop() {
 		case <-c.quit:
 			return
 		}
-		for !batch[len(batch)-1].alone && len(batch) < maxBatch {
-			op := c.waiting()
+		for !batch[len(batch)-1].ownTransaction && len(batch) < maxBatch {
+			op := c.nextWaiting()
 			if op == nil {
 				break
 			}
 			batch = append(batch, op)
 		}
-		if last := len(batch) - 1; batch[last].alone && last > 0 {
+		if last := len(batch) - 1; batch[last].ownTransaction && last > 0 {
 			c.commit(batch[:last])
 			batch = batch[last:]
 		}
@@ -130,7 +130,7 @@ func (c *committer) loop() {
 }
 
 // waiting returns an operation that waits already, or nil.
-func (c *committer) waiting() *operation {
+func (c *committer) nextWaiting() *operation {
 	select {
 	case op := <-c.operations:
 		return op
@@ -142,7 +142,7 @@ func (c *committer) waiting() *operation {
 // patience is how long a batch is tried again after the connection to the
 // database was lost, as when the server is restarted: who waits for it rather
 // waits a little longer than loses an event.
-const patience = 8 * time.Second
+const retryFor = 8 * time.Second
 
 // commit runs a batch in one transaction and tells every caller its result.
 //
@@ -155,14 +155,14 @@ func (c *committer) commit(batch []*operation) {
 	// A caller that gives up must not take the others' transaction along.
 	ctx := context.WithoutCancel(batch[0].ctx)
 	var (
-		t     *tx
-		errs  []error
-		err   error
-		begun = time.Now()
+		t       *tx
+		errs    []error
+		err     error
+		started = time.Now()
 	)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		t, errs = &tx{}, make([]error, len(batch))
-		if err = c.transact(ctx, t, batch, errs); err == nil || !c.db.lost(err) || time.Since(begun) > patience || c.stopping() {
+		if err = c.transact(ctx, t, batch, errs); err == nil || !c.db.lost(err) || time.Since(started) > retryFor || c.stopping() {
 			break
 		}
 		time.Sleep(rand.N(wait))

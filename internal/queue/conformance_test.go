@@ -20,7 +20,7 @@ var conformance = []struct {
 }{
 	{"LiveRunsGoBeforeBackfill", testLiveRunsGoBeforeBackfill},
 	{"AnEventBringsABackfillForward", testAnEventBringsABackfillForward},
-	{"BackfillAndEventsMeet", testBackfillAndEventsMeet},
+	{"BackfillAndEventsMeet", testBackfillAndEventsOverlap},
 	{"ABackfillKeepsItsPlace", testABackfillKeepsItsPlace},
 	{"Notes", testNotes},
 	{"NotesAreUpdatedByOneProcessAtATime", testNotesAreUpdatedByOneProcessAtATime},

@@ -26,7 +26,7 @@ type backend interface {
 	migrate(ctx context.Context, log *slog.Logger) error
 
 	// newRiver makes a client that shares write transactions.
-	newRiver(config *river.Config, b *bell) (riverClient, error)
+	newRiver(config *river.Config, b *notifier) (riverClient, error)
 
 	// lost tells whether an error says that the connection or the transaction
 	// has failed, and not what was asked of it: it may be asked once more.

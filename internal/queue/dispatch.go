@@ -23,7 +23,7 @@ const (
 
 	// ringEvery is how often queues are told of jobs that they were told of
 	// before. See shard.
-	ringEvery = time.Second
+	notifyEvery = time.Second
 
 	// lookEvery is how often the dispatcher looks without being told to.
 	lookEvery = time.Minute
@@ -32,10 +32,10 @@ const (
 // A dispatcher hands runs to River when they are due. It sleeps until the next
 // due time or until somebody touches the queue.
 type dispatcher struct {
-	q      *Queue
-	client riverClient
-	bell   *bell
-	shards shards
+	q        *Queue
+	client   riverClient
+	notifier *notifier
+	shards   shards
 }
 
 func (d *dispatcher) loop(ctx context.Context) {
@@ -46,21 +46,21 @@ func (d *dispatcher) loop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.q.touched.told:
+		case <-d.q.touched.wake:
 		case <-timer.C:
 		}
 		wait, err := d.dispatch(ctx)
 		if err != nil && ctx.Err() == nil {
 			d.q.options.Log.ErrorContext(ctx, "cannot start due runs, trying again", slog.Any("error", err))
-			d.q.touched.keep() // what it took is to be looked at again, and not before
+			d.q.touched.addAllQuietly() // what it took is to be looked at again, and not before
 			wait = dispatchRetry
 		}
 		for _, s := range d.shards.all() {
-			if s.unbegun() > 0 {
+			if s.notStarted() > 0 {
 				d.wake(ctx, s)
-				wait = min(wait, ringEvery)
+				wait = min(wait, notifyEvery)
 			}
-			wait = min(wait, max(time.Until(s.checked.next), ringEvery))
+			wait = min(wait, max(time.Until(s.checked.next), notifyEvery))
 		}
 		timer.Reset(wait)
 	}
@@ -94,7 +94,7 @@ func (d *dispatcher) dispatch(ctx context.Context) (wait time.Duration, err erro
 		if len(due) == 0 {
 			return wait, nil
 		}
-		if err := d.hand(ctx, due); err != nil {
+		if err := d.enqueue(ctx, due); err != nil {
 			return 0, err
 		}
 	}
@@ -134,7 +134,7 @@ SELECT due_at FROM b24_run
 WHERE state = 'waiting' AND portal = $1 AND priority = $2 AND ` + notPaused + `
 ORDER BY due_at, id LIMIT 1`
 
-	handRun = `
+	enqueueRun = `
 UPDATE b24_run SET state = CASE WHEN EXISTS (
         SELECT 1 FROM b24_run b
         WHERE b.portal = b24_run.portal AND b.entity = b24_run.entity AND b.state IN ('queued', 'running'))
@@ -144,7 +144,7 @@ RETURNING state`
 )
 
 // handed is what one look at a shard came to.
-type handed struct {
+type enqueued struct {
 	jobs [priorities]int
 	next time.Time // when there is more to hand on; zero: when somebody says so
 }
@@ -152,12 +152,12 @@ type handed struct {
 // hand gives due runs of the shards to River, live ones first, and notes when
 // to look at each again. It blocks the runs whose entity is busy: whoever keeps
 // it busy wakes them (see unblock).
-func (d *dispatcher) hand(ctx context.Context, due []*shard) error {
-	results := make([]handed, len(due))
-	err := d.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
+func (d *dispatcher) enqueue(ctx context.Context, due []*shard) error {
+	results := make([]enqueued, len(due))
+	err := d.q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
 		var jobs []river.InsertManyParams
 		for i, s := range due {
-			h, some, err := s.hand(ctx, t)
+			h, some, err := s.enqueue(ctx, t)
 			if err != nil {
 				return err
 			}
@@ -182,9 +182,9 @@ func (d *dispatcher) hand(ctx context.Context, due []*shard) error {
 }
 
 // hand hands on what there is room for.
-func (s *shard) hand(ctx context.Context, t *tx) (h handed, jobs []river.InsertManyParams, err error) {
-	if !s.mayBegin() {
-		return handed{}, nil, nil
+func (s *shard) enqueue(ctx context.Context, t *tx) (h enqueued, jobs []river.InsertManyParams, err error) {
+	if !s.mayStart() {
+		return enqueued{}, nil, nil
 	}
 	now := time.Now()
 	for p := range Priority(priorities) {
@@ -194,12 +194,12 @@ func (s *shard) hand(ctx context.Context, t *tx) (h handed, jobs []river.InsertM
 		}
 		due, err := dueRuns(t.query(ctx, selectDue+t.skipLocked(), s.portal, p, micros(now), room))
 		if err != nil {
-			return handed{}, nil, err
+			return enqueued{}, nil, err
 		}
 		for _, r := range due {
 			var state State
-			if err := t.queryRow(ctx, handRun, r.Run).Scan(&state); err != nil {
-				return handed{}, nil, err
+			if err := t.queryRow(ctx, enqueueRun, r.Run).Scan(&state); err != nil {
+				return enqueued{}, nil, err
 			}
 			if state == Queued {
 				h.jobs[p]++
@@ -216,7 +216,7 @@ func (s *shard) hand(ctx context.Context, t *tx) (h handed, jobs []river.InsertM
 		switch err := t.queryRow(ctx, selectNext, s.portal, p).Scan(&next); {
 		case errors.Is(err, sql.ErrNoRows):
 		case err != nil:
-			return handed{}, nil, err
+			return enqueued{}, nil, err
 		default:
 			at := fromMicros(next)
 			if !at.After(now) {
@@ -250,13 +250,13 @@ func dueRuns(rows rows, err error) ([]runArgs, error) {
 // queue that starts looks by itself. If it does not start, the loop leads back
 // here.
 func (d *dispatcher) wake(ctx context.Context, s *shard) {
-	s.life.Lock()
-	defer s.life.Unlock()
+	s.starting.Lock()
+	defer s.starting.Unlock()
 	switch {
 	case s.closed:
 		return
 	case s.started:
-		d.bell.ring(s.queue)
+		d.notifier.notify(s.queue)
 		return
 	}
 	if err := d.client.addQueue(s.queue, d.q.options.Workers); err != nil {
@@ -276,8 +276,8 @@ func (d *dispatcher) close(ctx context.Context, portal string, all bool) {
 	if s == nil {
 		return
 	}
-	s.life.Lock()
-	defer s.life.Unlock()
+	s.starting.Lock()
+	defer s.starting.Unlock()
 	s.closed = true
 	if !s.started || all {
 		return

@@ -3,9 +3,9 @@ package queue
 // Deaf opens no connection that listens: a read that waits for the network keeps
 // the clock of testing/synctest from moving. What others store is found by
 // looking for it every second.
-func Deaf(q *Queue) *Queue {
+func PollOnly(q *Queue) *Queue {
 	if db, ok := q.db.backend.(*postgresDB); ok {
-		db.deaf = true
+		db.pollOnly = true
 	}
 	return q
 }

@@ -59,14 +59,14 @@ func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
 		v.turn = turn{due: until, notBefore: until, attempt: r.Attempt - 1, text: v.text}
 	case stopped:
 		v.outcome = OutcomeInterrupted
-		due, notBefore := q.settled()
+		due, notBefore := q.safeAfter()
 		v.turn = turn{due: due, notBefore: notBefore, attempt: r.Attempt - 1, text: v.text, atOnce: true}
 	case r.Attempt >= r.MaxAttempts:
 		v.outcome = OutcomeParked
 	default:
 		v.outcome = OutcomeFailed
 		v.turn = turn{due: time.Now().Add(q.backoff(r.Attempt)), attempt: r.Attempt, text: v.text}
-		if u := (*unsettled)(nil); errors.As(err, &u) {
+		if u := (*retryFrom)(nil); errors.As(err, &u) {
 			v.turn.notBefore = u.until
 			if v.turn.due.Before(u.until) {
 				v.turn.due = u.until
@@ -78,7 +78,7 @@ func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
 
 // settled is when a run that was cut off may begin again, and before which not
 // even a new event starts it: what it had sent may still be at work.
-func (q *Queue) settled() (due, notBefore time.Time) {
+func (q *Queue) safeAfter() (due, notBefore time.Time) {
 	due = time.Now().Add(q.options.Settle)
 	if q.options.Settle > 0 {
 		notBefore = due

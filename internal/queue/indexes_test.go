@@ -12,7 +12,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 	list, _ := Filter{Portal: "acme", Rule: "r"}.conditions()
 	for _, tt := range []struct{ name, text, want string }{
 		{"busy runs", selectBusy, "b24_run_busy (portal=? AND entity>?)"},
-		{"barred runs", countBarred, "b24_run_blocked (portal=?)"},
+		{"barred runs", countBlockedByNone, "b24_run_blocked (portal=?)"},
 		{"due runs", selectDue, "b24_run_due (portal=? AND priority=? AND due_at<?)"},
 		{"the next due run", selectNext, "b24_run_due (portal=? AND priority=?)"},
 		{"portals", selectPortals, "b24_run_state (state=?)"},

@@ -102,7 +102,7 @@ func (l *lease) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.runs--
-	l.settle()
+	l.update()
 }
 
 // drain lets no further run begin; idle tells when the last has ended.
@@ -111,7 +111,7 @@ func (l *lease) drain() {
 	defer l.mu.Unlock()
 	if !l.leaving {
 		l.leaving = true
-		l.settle()
+		l.update()
 	}
 }
 
@@ -121,7 +121,7 @@ func (l *lease) isLeaving() bool {
 	return l.leaving
 }
 
-func (l *lease) settle() {
+func (l *lease) update() {
 	if l.leaving && l.runs == 0 {
 		close(l.idle)
 	}

@@ -153,7 +153,7 @@ func TestAWorkerFindsItsPortals(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer closeQueue(t, q)
-		work := work(t, queue.Deaf(q), func(context.Context, *queue.Run) error { return nil })
+		work := work(t, queue.PollOnly(q), func(context.Context, *queue.Run) error { return nil })
 		time.Sleep(3 * time.Second)
 		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
 		begun := time.Now()

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // leases are the portals that this process works, on a database that several
@@ -52,25 +54,18 @@ type holder struct {
 	q    *Queue
 	d    *dispatcher
 	id   string
-	wake chan struct{} // look at once
+	wake wakeup.Signal // look at once
 
 	rows     map[string]leaseRow
-	workers  map[string]beatSeen
+	workers  map[string]workerRow
 	ending   sync.WaitGroup // of leases that are being given back
 	stopping atomic.Bool    // River stops as a whole
 }
 
 func newHolder(q *Queue, d *dispatcher) *holder {
 	return &holder{
-		q: q, d: d, id: rand.Text(), wake: make(chan struct{}, 1),
-		rows: map[string]leaseRow{}, workers: map[string]beatSeen{},
-	}
-}
-
-func (h *holder) look() {
-	select {
-	case h.wake <- struct{}{}:
-	default:
+		q: q, d: d, id: rand.Text(), wake: wakeup.New(),
+		rows: map[string]leaseRow{}, workers: map[string]workerRow{},
 	}
 }
 
@@ -115,7 +110,7 @@ func (h *holder) tick(ctx context.Context, leaving bool) error {
 			h.giveBack(l, 0)
 		}
 	}
-	if err := h.returnStrays(ctx); err != nil || leaving {
+	if err := h.returnOrphans(ctx); err != nil || leaving {
 		return err
 	}
 	portals := h.q.options.Portals
@@ -127,14 +122,14 @@ func (h *holder) tick(ctx context.Context, leaving bool) error {
 	}
 	v := view{me: h.id, term: h.q.options.Lease, portals: portals, rows: h.rows, workers: h.workers, mine: map[string]bool{}}
 	for _, id := range v.silenced() {
-		h.tellSilenced(id)
+		h.logSilenced(id)
 	}
 	held := h.q.leases.all()
 	for _, l := range held {
 		v.mine[l.portal] = true
 	}
 	for _, part := range v.parts() {
-		for _, portal := range part.wanted() {
+		for _, portal := range part.toTake() {
 			if err := h.take(ctx, portal); err != nil {
 				return err
 			}
@@ -190,12 +185,12 @@ var errTaken = errors.New("another process has taken the lease")
 // take takes a lease that is free, and with it what its last holder has left.
 func (h *holder) take(ctx context.Context, portal string) error {
 	seen, sent := h.rows[portal], time.Now()
-	var token, rested int64
-	err := h.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
+	var token, spare int64
+	err := h.q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
 		if _, err := t.exec(ctx, newLeaseRow, portal); err != nil {
 			return err
 		}
-		if err := t.queryRow(ctx, takeLease, portal, h.id, seen.token, seen.beat).Scan(&token, &rested); err != nil {
+		if err := t.queryRow(ctx, takeLease, portal, h.id, seen.token, seen.heartbeat).Scan(&token, &spare); err != nil {
 			return noRow(err, errTaken)
 		}
 		if _, err := t.exec(ctx, usedLease, portal); err != nil {
@@ -210,7 +205,7 @@ func (h *holder) take(ctx context.Context, portal string) error {
 		return fmt.Errorf("take portal %s: %w", portal, err)
 	}
 	if token > 1 && seen.owner != h.id { // not the first one ever
-		h.q.handover(portal, time.Now().Add(-time.Duration(rested)*time.Microsecond))
+		h.q.takeover(portal, time.Now().Add(-time.Duration(spare)*time.Microsecond))
 	}
 	l := newLease(portal, token, h.q.options.Lease, sent)
 	h.q.leases.add(l)
@@ -227,7 +222,7 @@ func (h *holder) take(ctx context.Context, portal string) error {
 // returnStrays gives back what is mine by the database alone: a lease was taken
 // though the answer was lost, or could not be given back. Renewed with the
 // others, it would never run out, and nobody would work its portal.
-func (h *holder) returnStrays(ctx context.Context) error {
+func (h *holder) returnOrphans(ctx context.Context) error {
 	for portal, row := range h.rows {
 		if row.owner != h.id || h.q.leases.of(portal) != nil {
 			continue
@@ -240,9 +235,9 @@ func (h *holder) returnStrays(ctx context.Context) error {
 }
 
 // returnRow gives back a portal in the database, if it is mine there.
-func (h *holder) returnRow(ctx context.Context, portal string, token int64, rested time.Duration) error {
-	return h.q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, returnLease, portal, h.id, token, rested.Microseconds())
+func (h *holder) returnRow(ctx context.Context, portal string, token int64, spare time.Duration) error {
+	return h.q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, returnLease, portal, h.id, token, spare.Microseconds())
 		t.announce(leaseNews)
 		return err
 	})
@@ -276,11 +271,11 @@ func (h *holder) finish(l *lease) {
 	lost := l.ctx.Err() != nil
 	l.end() // first: whoever asks Holds, such as a catch-up, must stop before another process may begin
 	h.d.close(ctx, l.portal, h.stopping.Load())
-	var rested time.Duration
-	if h.q.options.Rested != nil {
-		rested = h.q.options.Rested(l.portal)
+	var spare time.Duration
+	if h.q.options.Spare != nil {
+		spare = h.q.options.Spare(l.portal)
 	}
-	if err := h.returnRow(ctx, l.portal, l.token, rested); err != nil { // it will run out
+	if err := h.returnRow(ctx, l.portal, l.token, spare); err != nil { // it will run out
 		h.q.options.Log.WarnContext(ctx, "cannot give back the lease of a portal", slog.String("portal", l.portal), slog.Any("error", err))
 	}
 	level, reason := slog.LevelInfo, "it is handed over"
@@ -289,7 +284,7 @@ func (h *holder) finish(l *lease) {
 	}
 	h.q.options.Log.Log(ctx, level, "no longer works a portal", slog.String("portal", l.portal), slog.String("reason", reason))
 	h.q.leases.remove(l)
-	h.look()
+	h.wake.Send()
 }
 
 // leave is for a worker that ends: it takes nothing more, and gives back.
@@ -298,7 +293,7 @@ func (h *holder) leave(ctx context.Context) {
 	for _, l := range h.q.leases.all() {
 		h.giveBack(l, h.q.options.Grace+h.q.options.Lease) // River cancels them before
 	}
-	err := h.q.writes.alone(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
+	err := h.q.writes.doAlone(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, endWorker, h.id)
 		return err
 	})

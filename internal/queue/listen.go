@@ -19,17 +19,17 @@ const (
 // watch listens on a connection of its own, and looks every second while there
 // is none.
 func (db *postgresDB) watch(ctx context.Context, log *slog.Logger, heard func(news string)) {
-	told := false
+	logged := false
 	for ctx.Err() == nil {
-		if !db.deaf {
+		if !db.pollOnly {
 			err := db.listen(ctx, heard)
 			if ctx.Err() != nil {
 				return
 			}
-			if !told {
+			if !logged {
 				log.WarnContext(ctx, "no connection that tells of new events, looking for them every second", slog.Any("error", cleanError(err)))
 			}
-			told = true
+			logged = true
 		}
 		heard("")
 		if pause(ctx, pollEvery) != nil {

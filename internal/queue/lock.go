@@ -43,15 +43,15 @@ func (q *Queue) Lock(ctx context.Context) error {
 		if last.Value == "" && last.Set.Before(until) {
 			until = last.Set
 		}
-		q.handover("", until)
+		q.takeover("", until)
 	}
 	host, _ := os.Hostname() // only told to people
 	return q.SetNote(ctx, holderNote, fmt.Sprintf("process %d on %s", os.Getpid(), host))
 }
 
-func (q *Queue) handover(portal string, until time.Time) {
-	if q.options.Handover != nil {
-		q.options.Handover(portal, until)
+func (q *Queue) takeover(portal string, until time.Time) {
+	if q.options.Takeover != nil {
+		q.options.Takeover(portal, until)
 	}
 }
 

@@ -23,7 +23,7 @@ ON CONFLICT (portal, rule) DO UPDATE SET reason = excluded.reason`
 
 	// What was handed to River waits again. So do the runs that it blocked, of
 	// other rules too: the dispatcher blocks them anew where need be.
-	unhandPaused = `
+	dequeuePaused = `
 UPDATE b24_run SET state = 'waiting'
 WHERE state = 'queued' AND ($1 = '' OR portal = $1) AND ($2 = '' OR rule = $2)`
 
@@ -43,11 +43,11 @@ func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
 	if portal == "" && rule == "" {
 		return errors.New("pause: want a portal, a rule or both")
 	}
-	err := q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
+	err := q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
 		if _, err := t.exec(ctx, setPause, portal, rule, reason, micros(time.Now())); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, unhandPaused, portal, rule); err != nil {
+		if _, err := t.exec(ctx, dequeuePaused, portal, rule); err != nil {
 			return err
 		}
 		if _, err := t.exec(ctx, unblockPortal, portal); err != nil {

@@ -39,9 +39,9 @@ const (
 
 // A postgresDB is a PostgreSQL database, of 13 or later.
 type postgresDB struct {
-	pool *pgxpool.Pool
-	name string
-	deaf bool // does not listen: see pollOnly
+	pool     *pgxpool.Pool
+	name     string
+	pollOnly bool // does not listen: see pollOnly
 }
 
 // openPostgres connects. Errors of the driver that may repeat the DSN are left out.
@@ -181,7 +181,7 @@ func (db *postgresDB) migrate(ctx context.Context, log *slog.Logger) error {
 	return migrate[pgx.Tx](ctx, db, riverpgxv5.New(db.pool), "schema/postgres", log)
 }
 
-func (db *postgresDB) newRiver(config *river.Config, b *bell) (riverClient, error) {
+func (db *postgresDB) newRiver(config *river.Config, b *notifier) (riverClient, error) {
 	return newRiver(riverpgxv5.New(db.pool), config, b, func(t txConn) pgx.Tx { return t.(*pgTx).tx })
 }
 

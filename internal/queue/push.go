@@ -44,7 +44,7 @@ type Route struct {
 
 // tombstoneLife is how long a deleted entity is remembered: late updates of it
 // come within seconds, and repeats by people within days.
-const tombstoneLife = 30 * 24 * time.Hour
+const tombstoneRetention = 30 * 24 * time.Hour
 
 // Push stores an event and what it asks for, and returns nil only after they
 // are on disk. Pushes that wait at the same time share one transaction. An
@@ -106,7 +106,7 @@ func (q *Queue) push(ctx context.Context, t *tx, e Event, routes []Route) error 
 		return fmt.Errorf("store the event: %w", err)
 	}
 	for _, r := range routes {
-		if err := noteLife(ctx, t, e, r); err != nil {
+		if err := noteLifecycle(ctx, t, e, r); err != nil {
 			return fmt.Errorf("note that %s was added or deleted: %w", r.Entity, err)
 		}
 		id, err := q.join(ctx, t, e, r)
@@ -137,7 +137,7 @@ WHERE portal = $1 AND entity = $2 AND deleted AND state NOT IN ('succeeded', 'di
 
 // noteLife keeps the tombstones: a deleted entity wins over updates that come
 // late (nothing promises the order of events), not over its restoration.
-func noteLife(ctx context.Context, t *tx, e Event, r Route) error {
+func noteLifecycle(ctx context.Context, t *tx, e Event, r Route) error {
 	if r.Deleted {
 		_, err := t.exec(ctx, bury, e.Portal, r.Entity, micros(e.Received))
 		return err

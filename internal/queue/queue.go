@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // Options of a queue. The zero value is a good one.
@@ -40,7 +42,7 @@ type Options struct {
 	// such runs is kept after their end, with their events and attempts;
 	// KeepEvents is how long an event is kept that no run has. 0 means 30 days,
 	// for parked runs 365; less than 0 means for ever.
-	KeepSucceeded, KeepDiscarded, KeepParked, KeepEvents time.Duration
+	RetainSucceeded, RetainDiscarded, RetainParked, RetainEvents time.Duration
 
 	// Portals are those that this process works, where several processes share
 	// a database (PostgreSQL). nil means all that have runs. On SQLite they have
@@ -55,12 +57,12 @@ type Options struct {
 	// process may have worked until a moment, before the first run of it begins
 	// here: what that process has used up of the portal's limits, it has used up
 	// for this one. It must not block.
-	Handover func(portal string, until time.Time)
+	Takeover func(portal string, until time.Time)
 
 	// Rested, if not nil, tells how long ago a portal's limits counted as used up
 	// when this process gives the portal back: the next one is told of that moment
 	// by its Handover, and otherwise of the present.
-	Rested func(portal string) time.Duration
+	Spare func(portal string) time.Duration
 
 	// Silenced, if not nil, is told when another process that shares the database
 	// has fallen silent: it was killed, is frozen or cut off, perhaps while it took
@@ -79,10 +81,10 @@ func (o Options) withDefaults() Options {
 	o.Grace = cmp.Or(o.Grace, 10*time.Second)
 	o.Lease = cmp.Or(o.Lease, 4*time.Second)
 	const day = 24 * time.Hour
-	o.KeepSucceeded = cmp.Or(o.KeepSucceeded, 30*day)
-	o.KeepDiscarded = cmp.Or(o.KeepDiscarded, 30*day)
-	o.KeepParked = cmp.Or(o.KeepParked, 365*day)
-	o.KeepEvents = cmp.Or(o.KeepEvents, 30*day)
+	o.RetainSucceeded = cmp.Or(o.RetainSucceeded, 30*day)
+	o.RetainDiscarded = cmp.Or(o.RetainDiscarded, 30*day)
+	o.RetainParked = cmp.Or(o.RetainParked, 365*day)
+	o.RetainEvents = cmp.Or(o.RetainEvents, 30*day)
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -153,41 +155,34 @@ type touched struct {
 	mu      sync.Mutex
 	all     bool
 	portals map[string]bool
-	told    chan struct{}
+	wake    wakeup.Signal
 }
 
 func newTouched() touched {
-	return touched{portals: map[string]bool{}, told: make(chan struct{}, 1)}
+	return touched{portals: map[string]bool{}, wake: wakeup.New()}
 }
 
 func (t *touched) add(portal string) {
 	t.mu.Lock()
 	t.portals[portal] = true
 	t.mu.Unlock()
-	t.tell()
+	t.wake.Send()
 }
 
 func (t *touched) addAll() {
-	t.keep()
-	t.tell()
+	t.addAllQuietly()
+	t.wake.Send()
 }
 
 // keep is addAll for the dispatcher itself: it tells nobody.
-func (t *touched) keep() {
+func (t *touched) addAllQuietly() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all = true
 }
 
-func (t *touched) tell() {
-	select {
-	case t.told <- struct{}{}:
-	default: // it has been told and has not looked yet
-	}
-}
-
 // heard is for what another process has announced.
-func (q *Queue) heard(news string, look func()) {
+func (q *Queue) received(news string, look func()) {
 	switch news {
 	case leaseNews:
 		look()

@@ -38,7 +38,7 @@ func openDSN(t testing.TB, dsn string, o queue.Options) *queue.Queue {
 			t.Error(err)
 		}
 	})
-	return queue.Deaf(q)
+	return queue.PollOnly(q)
 }
 
 // emptyDatabase is a fresh database, made once: its migrations would otherwise

@@ -244,7 +244,7 @@ const pingNote = "queue.ping"
 
 // pingKept is how long a Ping without an error answers for the next ones, so that
 // nobody keeps the disk busy by asking.
-const pingKept = time.Second
+const pingValidFor = time.Second
 
 // pingSize is about what an event takes in the database with its run.
 const pingSize = 16 << 10
@@ -252,7 +252,7 @@ const pingSize = 16 << 10
 // Ping reports whether the database takes events: it writes as much as one, for
 // a database on a full disk still answers.
 func (q *Queue) Ping(ctx context.Context) error {
-	if at := q.pinged.Load(); at != nil && time.Since(*at) < pingKept {
+	if at := q.pinged.Load(); at != nil && time.Since(*at) < pingValidFor {
 		return nil
 	}
 	if err := q.SetNote(ctx, pingNote, strings.Repeat("-", pingSize)); err != nil {

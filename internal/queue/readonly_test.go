@@ -48,10 +48,10 @@ func TestAReadOnlyDatabase(t *testing.T) {
 func TestADatabaseThatStartsNoRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		var told atomic.Int64
+		var lines atomic.Int64
 		q := openTest(t)
 		q.options.Log = slog.New(slog.NewTextHandler(writerFunc(func(line []byte) {
-			if strings.Contains(string(line), "cannot start due runs") && told.Add(1) > 100 {
+			if strings.Contains(string(line), "cannot start due runs") && lines.Add(1) > 100 {
 				cancel()
 			}
 		}), nil))
@@ -63,8 +63,8 @@ func TestADatabaseThatStartsNoRun(t *testing.T) {
 		go func() { ended <- q.Work(ctx, func(context.Context, *Run) error { close(ran); return nil }) }()
 		execute(t, q, "CREATE TRIGGER full BEFORE UPDATE ON b24_run BEGIN SELECT RAISE(ABORT, 'no room'); END")
 		time.Sleep(15 * time.Second)
-		if n := told.Load(); n < 5 || n > 40 {
-			t.Errorf("told %d times in some 10 seconds, want about once a second", n)
+		if n := lines.Load(); n < 5 || n > 40 {
+			t.Errorf("logged %d times in some 10 seconds, want about once a second", n)
 		}
 		execute(t, q, "DROP TRIGGER full")
 		select {

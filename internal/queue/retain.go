@@ -44,8 +44,8 @@ AND NOT EXISTS (SELECT 1 FROM b24_run_event WHERE event_id = $1)`
 // sweep forgets what is over and older than Options say, until ctx ends.
 func (q *Queue) sweep(ctx context.Context) error {
 	now := time.Now()
-	err := q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, sweepTombstones, micros(now.Add(-tombstoneLife)))
+	err := q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, sweepTombstones, micros(now.Add(-tombstoneRetention)))
 		return err
 	})
 	if err != nil {
@@ -54,7 +54,7 @@ func (q *Queue) sweep(ctx context.Context) error {
 	for _, over := range []struct {
 		state State
 		keep  time.Duration
-	}{{Succeeded, q.options.KeepSucceeded}, {Discarded, q.options.KeepDiscarded}, {Parked, q.options.KeepParked}} {
+	}{{Succeeded, q.options.RetainSucceeded}, {Discarded, q.options.RetainDiscarded}, {Parked, q.options.RetainParked}} {
 		if over.keep < 0 {
 			continue
 		}
@@ -62,10 +62,10 @@ func (q *Queue) sweep(ctx context.Context) error {
 			return fmt.Errorf("forget %s runs: %w", over.state, err)
 		}
 	}
-	if q.options.KeepEvents < 0 {
+	if q.options.RetainEvents < 0 {
 		return nil
 	}
-	if err := q.sweepEvents(ctx, now.Add(-q.options.KeepEvents)); err != nil {
+	if err := q.sweepEvents(ctx, now.Add(-q.options.RetainEvents)); err != nil {
 		return fmt.Errorf("forget events: %w", err)
 	}
 	return nil
@@ -74,7 +74,7 @@ func (q *Queue) sweep(ctx context.Context) error {
 func (q *Queue) sweepRuns(ctx context.Context, state State, before time.Time) error {
 	for {
 		var n int64
-		err := q.writes.alone(ctx, func(ctx context.Context, t *tx) (err error) {
+		err := q.writes.doAlone(ctx, func(ctx context.Context, t *tx) (err error) {
 			n, err = t.exec(ctx, sweepRuns, string(state), micros(before), sweepBatch)
 			return err
 		})
@@ -94,7 +94,7 @@ func (q *Queue) sweepEvents(ctx context.Context, before time.Time) error {
 		if err != nil || len(old) == 0 {
 			return err
 		}
-		err = q.writes.alone(ctx, func(ctx context.Context, t *tx) error {
+		err = q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
 			for _, e := range old {
 				if _, err := t.exec(ctx, sweepEvent, e.id); err != nil {
 					return err

@@ -24,9 +24,9 @@ func testHistoryIsKeptForItsTime(t *testing.T) {
 		// Of each of three states one run with an event, and an event alone.
 		{"by default", queue.Options{}, map[time.Duration]left{29 * day: {3, 4}, 31 * day: {1, 1}, 364 * day: {1, 1}, 366 * day: {0, 0}}},
 		{"each by its own", queue.Options{
-			KeepSucceeded: day, KeepDiscarded: 3 * day, KeepParked: 5 * day, KeepEvents: 7 * day,
+			RetainSucceeded: day, RetainDiscarded: 3 * day, RetainParked: 5 * day, RetainEvents: 7 * day,
 		}, map[time.Duration]left{2 * day: {2, 4}, 4 * day: {1, 4}, 6 * day: {0, 4}, 8 * day: {0, 0}}},
-		{"for ever", queue.Options{KeepSucceeded: -1, KeepDiscarded: -1, KeepParked: -1, KeepEvents: -1}, map[time.Duration]left{900 * day: {3, 4}}},
+		{"for ever", queue.Options{RetainSucceeded: -1, RetainDiscarded: -1, RetainParked: -1, RetainEvents: -1}, map[time.Duration]left{900 * day: {3, 4}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for after, want := range tt.want {
@@ -69,7 +69,7 @@ func testHistoryIsKeptForItsTime(t *testing.T) {
 // What is deleted is deleted in small steps, and never what a run still needs.
 func testSweepingMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := openNew(t, queue.Options{KeepSucceeded: time.Hour, KeepEvents: time.Hour})
+		q := openNew(t, queue.Options{RetainSucceeded: time.Hour, RetainEvents: time.Hour})
 		var wg sync.WaitGroup
 		for i := range 900 {
 			wg.Go(func() { push(t, q, "0", queue.Route{Rule: "r", Entity: fmt.Sprint("deal:", i%500)}) })

@@ -42,7 +42,7 @@ func testAFailingRunIsRetriedAndThenParked(t *testing.T) {
 		if len(run) != 1 || run[0].Error != errPortal.Error() || run[0].Attempt != 8 || run[0].Finished.IsZero() {
 			t.Fatalf("parked runs are %+v", run)
 		}
-		story, err := q.Attempts(t.Context(), run[0].ID)
+		attempts, err := q.Attempts(t.Context(), run[0].ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,8 +51,8 @@ func testAFailingRunIsRetriedAndThenParked(t *testing.T) {
 			want = append(want, queue.Attempt{Number: n, Outcome: queue.OutcomeFailed, Error: errPortal.Error(), Record: []byte(`{"step":1}`)})
 		}
 		want[7].Outcome = queue.OutcomeParked
-		if diff := cmp.Diff(want, story, cmpopts.IgnoreTypes(time.Time{})); diff != "" {
-			t.Errorf("story (-want +got):\n%s", diff)
+		if diff := cmp.Diff(want, attempts, cmpopts.IgnoreTypes(time.Time{})); diff != "" {
+			t.Errorf("attempts (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -165,12 +165,12 @@ func testResultsOfAnAttempt(t *testing.T) {
 				if run.State != tt.state || !strings.HasPrefix(run.Error, tt.error) || (tt.error == "") != (run.Error == "") {
 					t.Errorf("run is %s with error %q, want %s with %q", run.State, run.Error, tt.state, tt.error)
 				}
-				story, err := q.Attempts(t.Context(), run.ID)
+				attempts, err := q.Attempts(t.Context(), run.ID)
 				if err != nil {
 					t.Fatal(err)
 				}
 				var outcomes []queue.Outcome
-				for _, a := range story {
+				for _, a := range attempts {
 					outcomes = append(outcomes, a.Outcome)
 				}
 				if diff := cmp.Diff(tt.outcomes, outcomes); diff != "" {

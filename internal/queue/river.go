@@ -28,7 +28,7 @@ type riverOf[T any] struct {
 	tx     func(txConn) T
 }
 
-func newRiver[T any](driver riverdriver.Driver[T], config *river.Config, b *bell, tx func(txConn) T) (riverClient, error) {
+func newRiver[T any](driver riverdriver.Driver[T], config *river.Config, b *notifier, tx func(txConn) T) (riverClient, error) {
 	client, err := river.NewClient(&riverDriver[T]{driver, b}, config)
 	if err != nil {
 		return nil, fmt.Errorf("river: %w", err)
@@ -63,7 +63,7 @@ func (r *riverOf[T]) removeQueue(ctx context.Context, name string) error {
 // little later.
 type riverDriver[T any] struct {
 	riverdriver.Driver[T]
-	bell *bell
+	notifier *notifier
 }
 
 // SupportsListener makes River ask for GetListener.
@@ -74,7 +74,7 @@ func (d *riverDriver[T]) SupportsListenNotify() bool { return false }
 
 // GetListener gives River the bell to listen to.
 func (d *riverDriver[T]) GetListener(*riverdriver.GetListenenerParams) riverdriver.Listener {
-	return d.bell
+	return d.notifier
 }
 
 // quiet is the log for River: what it says below a warning is about itself.

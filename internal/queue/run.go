@@ -148,17 +148,17 @@ func (p *postponed) Unwrap() error { return p.err }
 // past or very near means in a second.
 func Postpone(until time.Time, err error) error { return &postponed{until, err} }
 
-type unsettled struct {
+type retryFrom struct {
 	until time.Time
 	err   error
 }
 
-func (u *unsettled) Error() string { return u.err.Error() }
-func (u *unsettled) Unwrap() error { return u.err }
+func (u *retryFrom) Error() string { return u.err.Error() }
+func (u *retryFrom) Unwrap() error { return u.err }
 
 // RetryFrom makes an error that says: try again, and not before until, as when
 // what was sent may still be at work. It counts as an attempt.
-func RetryFrom(until time.Time, err error) error { return &unsettled{until, err} }
+func RetryFrom(until time.Time, err error) error { return &retryFrom{until, err} }
 
 type parked struct{ err error }
 

@@ -34,14 +34,14 @@ type shard struct {
 	next    time.Time // when to look at it; zero: when somebody says so
 	checked check
 
-	life    sync.Mutex
-	started bool // its River queue
-	closed  bool
+	starting sync.Mutex
+	started  bool // its River queue
+	closed   bool
 
-	mu    sync.Mutex
-	jobs  [priorities]int // given to River and not ended
-	begun map[int64]int   // of these, by run
-	began int64           // how many ever have
+	mu          sync.Mutex
+	jobs        [priorities]int // given to River and not ended
+	running     map[int64]int   // of these, by run
+	startedRuns int64           // how many ever have
 }
 
 // room is how many more jobs of a priority River may be given. Of live ones, as
@@ -67,31 +67,31 @@ func (s *shard) given(jobs [priorities]int) bool {
 	return jobs != [priorities]int{}
 }
 
-func (s *shard) begin(run int64) {
+func (s *shard) start(run int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.begun[run]++ // two jobs can summon to one run
-	s.began++
+	s.running[run]++ // two jobs can summon to one run
+	s.startedRuns++
 }
 
 func (s *shard) end(run int64, p Priority) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.begun[run]--; s.begun[run] == 0 {
-		delete(s.begun, run)
+	if s.running[run]--; s.running[run] == 0 {
+		delete(s.running, run)
 	}
 	s.jobs[p] = max(0, s.jobs[p]-1)
 }
 
 // unbegun is how many jobs River has and has not begun.
-func (s *shard) unbegun() int {
+func (s *shard) notStarted() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.jobs[Live] + s.jobs[Backfill] - len(s.begun)
+	return s.jobs[Live] + s.jobs[Backfill] - len(s.running)
 }
 
 // mayBegin tells whether runs of the shard may still begin here.
-func (s *shard) mayBegin() bool {
+func (s *shard) mayStart() bool {
 	return s.lease == nil || !s.lease.isLeaving() && s.lease.holds() == nil
 }
 
@@ -127,7 +127,7 @@ func (s *shards) open(l *lease) {
 }
 
 func (s *shards) make(portal string, l *lease) *shard {
-	one := &shard{portal: portal, queue: portalQueue(portal), worker: s.workers, lease: l, begun: map[int64]int{}}
+	one := &shard{portal: portal, queue: portalQueue(portal), worker: s.workers, lease: l, running: map[int64]int{}}
 	s.byName[portal], s.byQueue[one.queue] = one, one
 	return one
 }

@@ -11,20 +11,20 @@ import (
 
 // leaseRow is a row of b24_lease as it was last seen.
 type leaseRow struct {
-	owner       string
-	token, beat int64
-	since       time.Time // when it was first seen like this
+	owner            string
+	token, heartbeat int64
+	since            time.Time // when it was first seen like this
 }
 
 // beatSeen is a row of b24_worker as it was last seen.
-type beatSeen struct {
-	beat  int64
-	since time.Time
-	only  map[string]bool // the portals that it can work; nil for all
-	lived bool            // its beat has changed before our eyes
+type workerRow struct {
+	heartbeat int64
+	since     time.Time
+	only      map[string]bool // the portals that it can work; nil for all
+	wasAlive  bool            // its beat has changed before our eyes
 }
 
-func (w beatSeen) can(portal string) bool { return w.only == nil || w.only[portal] }
+func (w workerRow) can(portal string) bool { return w.only == nil || w.only[portal] }
 
 // A view is what a worker knows of all: who lives and who holds what. Its parts
 // have the living workers alone.
@@ -33,31 +33,31 @@ type view struct {
 	term    time.Duration
 	portals []string // that I can work
 	rows    map[string]leaseRow
-	workers map[string]beatSeen
+	workers map[string]workerRow
 	mine    map[string]bool // portals that I hold or am about to give back
 }
 
 // patience is how long a lease or a worker has to be silent before it counts as
 // gone: longer than a term, since clocks run a little differently.
-func (v view) patience() time.Duration { return v.term + v.term/10 }
+func (v view) goneAfter() time.Duration { return v.term + v.term/10 }
 
 // free tells whether a portal can be taken: nobody has it, its owner has been
 // silent for too long, or it is I who had it and has lost it.
 func (v view) free(portal string) bool {
 	row, ok := v.rows[portal]
-	return !ok || row.owner == "" || row.owner == v.me || time.Since(row.since) > v.patience()
+	return !ok || row.owner == "" || row.owner == v.me || time.Since(row.since) > v.goneAfter()
 }
 
 // silenced are the workers that lived and do not any more, if it is up to me to
 // tell of them: to the first of those that go on.
 func (v view) silenced() (ids []string) {
 	for id, w := range v.workers {
-		gone := time.Since(w.since) > v.patience()
+		gone := time.Since(w.since) > v.goneAfter()
 		switch {
 		case id == v.me:
 		case !gone && id < v.me:
 			return nil
-		case gone && w.lived:
+		case gone && w.wasAlive:
 			ids = append(ids, id)
 		}
 	}
@@ -69,9 +69,9 @@ func (v view) silenced() (ids []string) {
 func (v view) parts() []view {
 	byWorkers := map[string]*view{}
 	for _, portal := range v.portals {
-		can := map[string]beatSeen{}
+		can := map[string]workerRow{}
 		for id, w := range v.workers {
-			if id == v.me || w.can(portal) && time.Since(w.since) <= v.patience() {
+			if id == v.me || w.can(portal) && time.Since(w.since) <= v.goneAfter() {
 				can[id] = w
 			}
 		}
@@ -124,7 +124,7 @@ func (v view) target() int {
 
 // wanted are the portals to take: as many free ones as are missing to my share.
 // Workers begin at different ones, so that they seldom reach for the same.
-func (v view) wanted() []string {
+func (v view) toTake() []string {
 	room := v.target() - len(v.mine)
 	if room <= 0 {
 		return nil

@@ -26,8 +26,8 @@ func newWorld(portals int) *world {
 	return w
 }
 
-// settle lets the workers look in turn until nothing moves.
-func (w *world) settle() {
+// stabilize lets the workers look in turn until nothing moves.
+func (w *world) stabilize() {
 	for before := -1; before != w.moved; {
 		before = w.moved
 		for _, id := range slices.Sorted(maps.Keys(w.workers)) {
@@ -37,9 +37,9 @@ func (w *world) settle() {
 }
 
 func (w *world) look(id string) {
-	v := view{me: id, term: time.Second, portals: w.portals, rows: map[string]leaseRow{}, workers: map[string]beatSeen{}, mine: map[string]bool{}}
+	v := view{me: id, term: time.Second, portals: w.portals, rows: map[string]leaseRow{}, workers: map[string]workerRow{}, mine: map[string]bool{}}
 	for worker := range w.workers {
-		one := beatSeen{since: time.Now()}
+		one := workerRow{since: time.Now()}
 		if only := w.only[worker]; only != nil {
 			one.only = map[string]bool{}
 			for _, portal := range only {
@@ -58,7 +58,7 @@ func (w *world) look(id string) {
 		}
 	}
 	for _, part := range v.parts() {
-		for _, portal := range part.wanted() {
+		for _, portal := range part.toTake() {
 			w.owner[portal] = id
 			w.moved++
 		}
@@ -119,7 +119,7 @@ func TestPortalsAreSharedFairly(t *testing.T) {
 	} {
 		step.do()
 		before := w.moved
-		w.settle()
+		w.stabilize()
 		if got := w.shares(); !slices.Equal(got, step.want) || w.moved-before != step.moves {
 			t.Errorf("%s: shares %v after %d moves, want %v after %d", step.name, got, w.moved-before, step.want, step.moves)
 		}

@@ -179,7 +179,7 @@ func (db *sqliteDB) migrate(ctx context.Context, log *slog.Logger) (err error) {
 	return err
 }
 
-func (db *sqliteDB) newRiver(config *river.Config, b *bell) (riverClient, error) {
+func (db *sqliteDB) newRiver(config *river.Config, b *notifier) (riverClient, error) {
 	return newRiver(riversqlite.New(db.write), config, b, func(t txConn) *sql.Tx { return t.(*sqliteTx).Tx })
 }
 

@@ -11,11 +11,11 @@ import (
 const (
 	// claimLife is how long a process may take to change a note before another
 	// one may begin. One that was killed holds the others up for as long.
-	claimLife = 45 * time.Second
+	noteClaimTimeout = 45 * time.Second
 	// changeTime is what the change itself may take of it.
-	changeTime = 30 * time.Second
+	noteChangeTimeout = 30 * time.Second
 	// claimPause is how long to wait for a claim that somebody else has.
-	claimPause = 100 * time.Millisecond
+	noteClaimRetry = 100 * time.Millisecond
 )
 
 // UpdateNote gives a note's value to change ("" when there is no such note) and
@@ -39,11 +39,11 @@ func (q *Queue) UpdateNote(ctx context.Context, name string, change func(ctx con
 		if mine {
 			break
 		}
-		if err := pause(ctx, claimPause); err != nil {
+		if err := pause(ctx, noteClaimRetry); err != nil {
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteChangeTimeout)
 	defer cancel()
 	old, _, err := q.Note(ctx, name)
 	value := ""
@@ -67,7 +67,7 @@ WHERE b24_note.set_at < $4 OR b24_note.value = excluded.value` // ours: it is re
 func (q *Queue) claimNote(ctx context.Context, name, id string) (mine bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		now := time.Now()
-		n, err := t.exec(ctx, takeClaim, claimOf(name), id, micros(now), micros(now.Add(-claimLife)))
+		n, err := t.exec(ctx, takeClaim, claimOf(name), id, micros(now), micros(now.Add(-noteClaimTimeout)))
 		mine = n > 0
 		return err
 	})

@@ -26,7 +26,7 @@ const (
 	fetchPoll = 30 * time.Second
 
 	// jobsKept is how long River keeps finished jobs. The runs are history enough.
-	jobsKept = time.Minute
+	jobRetention = time.Minute
 
 	jobKind   = "b24rules_run"
 	idleQueue = "idle" // River wants at least one queue before it knows any portal
@@ -58,8 +58,8 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 		return unlessEnded(ctx, err)
 	}
 	defer q.endLock(context.WithoutCancel(ctx))
-	b := newBell()
-	d := &dispatcher{q: q, bell: b, shards: newShards(!q.db.leases(), q.options.Workers)}
+	b := newNotifier()
+	d := &dispatcher{q: q, notifier: b, shards: newShards(!q.db.leases(), q.options.Workers)}
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, &worker{q: q, do: do, shards: &d.shards}); err != nil {
 		return fmt.Errorf("river: %w", err)
@@ -75,12 +75,12 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	look := func() {}
 	if q.db.leases() {
 		h := newHolder(q, d)
-		look = h.look
+		look = h.wake.Send
 		wg.Go(func() { h.loop(ctx, d.client.stopped()) })
 	}
 	wg.Go(func() { d.loop(ctx) })
 	wg.Go(func() { q.sweeping(ctx) })
-	wg.Go(func() { q.db.watch(ctx, q.options.Log, func(news string) { q.heard(news, look) }) })
+	wg.Go(func() { q.db.watch(ctx, q.options.Log, func(news string) { q.received(news, look) }) })
 	<-d.client.stopped()
 	wg.Wait()
 	return nil
@@ -88,7 +88,7 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 
 func (q *Queue) riverConfig(workers *river.Workers) *river.Config {
 	return &river.Config{
-		CompletedJobRetentionPeriod: jobsKept,
+		CompletedJobRetentionPeriod: jobRetention,
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPoll,
 		JobTimeout:                  -1, // the rule's own limits end a run
@@ -123,7 +123,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 	if s == nil {
 		return nil
 	}
-	s.begin(job.Args.Run)
+	s.start(job.Args.Run)
 	defer func() {
 		s.end(job.Args.Run, Priority(job.Priority-1))
 		w.q.touched.add(s.portal) // there is room, and the entity is free
@@ -227,7 +227,7 @@ const (
 
 	// First those that nobody has claimed: a claim that is being made holds this
 	// up, and then the run is among the running ones.
-	unhand        = `UPDATE b24_run SET state = 'waiting' WHERE state IN ('blocked', 'queued') AND ($1 = '' OR portal = $1)`
+	dequeueAll    = `UPDATE b24_run SET state = 'waiting' WHERE state IN ('blocked', 'queued') AND ($1 = '' OR portal = $1)`
 	selectRunning = `SELECT id FROM b24_run WHERE state = 'running' AND ($1 = '' OR portal = $1) ORDER BY id`
 )
 
@@ -242,14 +242,14 @@ func (q *Queue) recover(ctx context.Context, t *tx, portal string) error {
 	if _, err := t.exec(ctx, clearJobs, jobKind, queue); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, unhand, portal); err != nil {
+	if _, err := t.exec(ctx, dequeueAll, portal); err != nil {
 		return err
 	}
 	running, err := ids(t.query(ctx, selectRunning, portal))
 	if err != nil {
 		return err
 	}
-	due, notBefore := q.settled()
+	due, notBefore := q.safeAfter()
 	for _, id := range running {
 		if err := requeue(ctx, t, id, turn{due: due, notBefore: notBefore, atOnce: true}); err != nil {
 			return err

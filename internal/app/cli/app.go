@@ -81,11 +81,11 @@ func openQueue(ctx context.Context, c *config.Config, all portals, d *downtime, 
 		}
 	}
 	return queue.Open(ctx, c.Database, queue.Options{
-		Portals: names, Handover: all.takeover, Rested: all.spareSince, Silenced: d.allLost,
+		Portals: names, Takeover: all.takeover, Spare: all.spareSince, Silenced: d.allLost,
 		Attempts: c.Limits.Attempts, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
 		Workers: c.Limits.Runs, Grace: c.Limits.ShutdownGrace(), Settle: c.Limits.SettleTime(), Log: log,
-		KeepSucceeded: time.Duration(c.History.Succeeded), KeepDiscarded: time.Duration(c.History.Discarded),
-		KeepParked: time.Duration(c.History.Parked), KeepEvents: time.Duration(c.History.Events),
+		RetainSucceeded: time.Duration(c.History.Succeeded), RetainDiscarded: time.Duration(c.History.Discarded),
+		RetainParked: time.Duration(c.History.Parked), RetainEvents: time.Duration(c.History.Events),
 	})
 }
 

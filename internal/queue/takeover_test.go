@@ -13,21 +13,21 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// told is what Options.Handover was told.
-type told struct {
+// takeover is a call of Options.Takeover.
+type takeover struct {
 	Portal string
 	Ago    time.Duration
 }
 
-// On SQLite a process may follow on another one that ended as it should, which
-// tells when, or was killed.
-func TestHandoverOfAFile(t *testing.T) {
+// On SQLite a process may follow another one that ended in order, and noted when,
+// or that was killed.
+func TestTakeoverOfAFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dsn := newDSN(t)
-		var got []told
+		var got []takeover
 		reopen := func() *queue.Queue {
-			return openDSN(t, dsn, queue.Options{Handover: func(portal string, until time.Time) {
-				got = append(got, told{portal, time.Since(until).Round(time.Second)})
+			return openDSN(t, dsn, queue.Options{Takeover: func(portal string, until time.Time) {
+				got = append(got, takeover{portal, time.Since(until).Round(time.Second)})
 			}})
 		}
 		rest := func(context.Context, *queue.Run) error { return nil }
@@ -37,7 +37,7 @@ func TestHandoverOfAFile(t *testing.T) {
 		stop()
 		closeQueue(t, q)
 		if len(got) > 0 {
-			t.Errorf("a new database is handed over: %v", got)
+			t.Errorf("a new database is takeovers over: %v", got)
 		}
 		time.Sleep(10 * time.Second)
 		q = reopen()
@@ -50,68 +50,68 @@ func TestHandoverOfAFile(t *testing.T) {
 		stop = work(t, q, rest)
 		time.Sleep(time.Second)
 		stop()
-		if diff := cmp.Diff([]told{{"", 10 * time.Second}, {"", 0}}, got); diff != "" {
-			t.Errorf("told (-want +got):\n%s", diff)
+		if diff := cmp.Diff([]takeover{{"", 10 * time.Second}, {"", 0}}, got); diff != "" {
+			t.Errorf("takeovers (-want +got):\n%s", diff)
 		}
 	})
 }
 
 // On PostgreSQL a portal goes from one process to another while this one works.
-func TestHandoverOfALease(t *testing.T) {
+func TestTakeoverOfALease(t *testing.T) {
 	dsn := newPostgres(t)
 	synctest.Test(t, func(t *testing.T) {
-		handed := make(chan told, 10)
-		q := openDSN(t, dsn, queue.Options{Portals: []string{"acme", "zeta"}, Handover: func(portal string, until time.Time) {
-			handed <- told{portal, time.Since(until).Round(time.Second)}
+		takeovers := make(chan takeover, 10)
+		q := openDSN(t, dsn, queue.Options{Portals: []string{"acme", "zeta"}, Takeover: func(portal string, until time.Time) {
+			takeovers <- takeover{portal, time.Since(until).Round(time.Second)}
 		}})
 		work(t, q, func(context.Context, *queue.Run) error { return nil })
 		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
 		waitIdle(t, q)
-		if len(handed) > 0 {
-			t.Errorf("portals that nobody had are handed over: %v", <-handed)
+		if len(takeovers) > 0 {
+			t.Errorf("portals that nobody had are takeovers over: %v", <-takeovers)
 		}
 		behind(t, dsn, takenByAnother)
-		if got := <-handed; got != (told{"acme", 0}) {
-			t.Errorf("told %v, want acme until now", got)
+		if got := <-takeovers; got != (takeover{"acme", 0}) {
+			t.Errorf("takeover %v, want acme until now", got)
 		}
 		push(t, q, "1", queue.Route{Rule: "r", Entity: "deal:1"})
 		waitIdle(t, q)
-		if len(handed) > 0 {
-			t.Errorf("what was not handed over: %v", <-handed)
+		if len(takeovers) > 0 {
+			t.Errorf("what was not takeovers over: %v", <-takeovers)
 		}
 		// The other gives it back, and says how much of the limits it has left.
 		behind(t, dsn, takenByAnother)
 		behind(t, dsn, `UPDATE b24_lease SET owner = '', token = token + 1, rested = 7000000 WHERE portal = 'acme'`)
-		if got := <-handed; got != (told{"acme", 7 * time.Second}) {
-			t.Errorf("told %v, want acme until 7 s ago", got)
+		if got := <-takeovers; got != (takeover{"acme", 7 * time.Second}) {
+			t.Errorf("takeover %v, want acme until 7 s ago", got)
 		}
 		behind(t, dsn, takenByAnother)
-		if got := <-handed; got != (told{"acme", 0}) {
-			t.Errorf("told %v, want acme until now: the other tells nothing", got)
+		if got := <-takeovers; got != (takeover{"acme", 0}) {
+			t.Errorf("takeover %v, want acme until now: the other process has not said since when", got)
 		}
 	})
 }
 
-// A process that lived and falls silent is told of once, by one of the others.
+// A process that falls silent is reported once, by one of the others.
 func TestAnotherProcessFallsSilent(t *testing.T) {
 	dsn := newPostgres(t)
 	synctest.Test(t, func(t *testing.T) {
-		var told atomic.Int32
+		var calls atomic.Int32
 		behind(t, dsn, `INSERT INTO b24_worker (id, info, beat) VALUES ('zz long gone', '', 7), ('zz other', '', 1)`)
 		for range 2 {
-			q := openDSN(t, dsn, queue.Options{Silenced: func() { told.Add(1) }})
+			q := openDSN(t, dsn, queue.Options{Silenced: func() { calls.Add(1) }})
 			work(t, q, func(context.Context, *queue.Run) error { return nil })
 		}
 		for range 3 {
 			time.Sleep(2 * time.Second)
 			behind(t, dsn, `UPDATE b24_worker SET beat = beat + 1 WHERE id = 'zz other'`)
 		}
-		if n := told.Load(); n != 0 {
-			t.Errorf("told %d times of processes that live or never did", n)
+		if n := calls.Load(); n != 0 {
+			t.Errorf("Silenced was called %d times for processes that live or never did", n)
 		}
 		time.Sleep(time.Minute)
-		if n := told.Load(); n != 1 {
-			t.Errorf("told %d times of one that fell silent, want once", n)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("Silenced was called %d times for a process that fell silent, want once", n)
 		}
 		time.Sleep(5 * time.Minute)
 		var left int

@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	beatWorker = `
+	renewWorker = `
 INSERT INTO b24_worker (id, info, beat, portals) VALUES ($1, $2, 1, $3)
 ON CONFLICT (id) DO UPDATE SET beat = b24_worker.beat + 1`
 
-	beatLeases    = `UPDATE b24_lease SET beat = beat + 1 WHERE owner = $1`
+	renewLeases   = `UPDATE b24_lease SET beat = beat + 1 WHERE owner = $1`
 	selectLeases  = `SELECT portal, owner, token, beat FROM b24_lease`
 	selectWorkers = `SELECT id, beat, portals FROM b24_worker`
 	endWorker     = `DELETE FROM b24_worker WHERE id = $1`
@@ -32,16 +32,16 @@ func (h *holder) renew(ctx context.Context, leaving bool) error {
 		portals = string(text)
 	}
 	sent := time.Now()
-	rows, workers := map[string]leaseRow{}, map[string]beatSeen{}
+	rows, workers := map[string]leaseRow{}, map[string]workerRow{}
 	err := transact(ctx, h.q.db, func(t txConn) error {
 		clear(rows)
 		clear(workers)
 		if !leaving {
-			if _, err := t.exec(ctx, beatWorker, h.id, fmt.Sprintf("process %d on %s", os.Getpid(), host), portals); err != nil {
+			if _, err := t.exec(ctx, renewWorker, h.id, fmt.Sprintf("process %d on %s", os.Getpid(), host), portals); err != nil {
 				return err
 			}
 		}
-		if _, err := t.exec(ctx, beatLeases, h.id); err != nil {
+		if _, err := t.exec(ctx, renewLeases, h.id); err != nil {
 			return err
 		}
 		if err := readLeases(ctx, t, rows); err != nil {
@@ -74,7 +74,7 @@ func readLeases(ctx context.Context, t txConn, to map[string]leaseRow) error {
 			portal string
 			row    leaseRow
 		)
-		if err := found.Scan(&portal, &row.owner, &row.token, &row.beat); err != nil {
+		if err := found.Scan(&portal, &row.owner, &row.token, &row.heartbeat); err != nil {
 			return err
 		}
 		to[portal] = row
@@ -82,7 +82,7 @@ func readLeases(ctx context.Context, t txConn, to map[string]leaseRow) error {
 	return found.Err()
 }
 
-func readWorkers(ctx context.Context, t txConn, to map[string]beatSeen) error {
+func readWorkers(ctx context.Context, t txConn, to map[string]workerRow) error {
 	found, err := t.query(ctx, selectWorkers)
 	if err != nil {
 		return err
@@ -91,9 +91,9 @@ func readWorkers(ctx context.Context, t txConn, to map[string]beatSeen) error {
 	for found.Next() {
 		var (
 			id, portals string
-			one         beatSeen
+			one         workerRow
 		)
-		if err := found.Scan(&id, &one.beat, &portals); err != nil {
+		if err := found.Scan(&id, &one.heartbeat, &portals); err != nil {
 			return err
 		}
 		if portals != "" {
@@ -112,11 +112,11 @@ func readWorkers(ctx context.Context, t txConn, to map[string]beatSeen) error {
 }
 
 // observe notes since when each row has been as it is.
-func (h *holder) observe(rows map[string]leaseRow, workers map[string]beatSeen) {
+func (h *holder) observe(rows map[string]leaseRow, workers map[string]workerRow) {
 	now := time.Now()
 	for portal, row := range rows {
 		row.since = now
-		if old := h.rows[portal]; old.token == row.token && old.beat == row.beat {
+		if old := h.rows[portal]; old.token == row.token && old.heartbeat == row.heartbeat {
 			row.since = old.since
 		}
 		rows[portal] = row
@@ -124,7 +124,7 @@ func (h *holder) observe(rows map[string]leaseRow, workers map[string]beatSeen) 
 	for id, w := range workers {
 		w.since = now
 		if old, ok := h.workers[id]; ok {
-			if w.lived = old.lived || old.beat != w.beat; old.beat == w.beat {
+			if w.wasAlive = old.wasAlive || old.heartbeat != w.heartbeat; old.heartbeat == w.heartbeat {
 				w.since = old.since
 			}
 		}
@@ -134,9 +134,9 @@ func (h *holder) observe(rows map[string]leaseRow, workers map[string]beatSeen) 
 }
 
 // tellSilenced tells once of a worker that has fallen silent.
-func (h *holder) tellSilenced(id string) {
+func (h *holder) logSilenced(id string) {
 	w := h.workers[id]
-	w.lived = false
+	w.wasAlive = false
 	h.workers[id] = w
 	h.q.options.Log.Warn("a process that shares the database has fallen silent", slog.String("worker", id))
 	if h.q.options.Silenced != nil {
@@ -155,7 +155,7 @@ func (h *holder) forget(ctx context.Context) error {
 			continue
 		}
 		err := transact(ctx, h.q.db, func(t txConn) error {
-			_, err := t.exec(ctx, `DELETE FROM b24_worker WHERE id = $1 AND beat = $2`, id, w.beat)
+			_, err := t.exec(ctx, `DELETE FROM b24_worker WHERE id = $1 AND beat = $2`, id, w.heartbeat)
 			return err
 		})
 		if err != nil {
