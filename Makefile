@@ -33,7 +33,7 @@ race: ## run all tests under the race detector
 	go test $(RACE) -timeout 20m ./...
 
 .PHONY: check
-check: fmt-check vet staticcheck test race gen-check fuzz-smoke validate-rules test-rules fmt-rules-check ## what CI runs
+check: fmt-check vet staticcheck test cover race gen-check fuzz-smoke validate-rules test-rules fmt-rules-check ## what CI runs
 
 .PHONY: fmt
 fmt: ## format the code
@@ -100,8 +100,8 @@ test-rules: build ## run the tests of the shipped rule sets; they must reach all
 	bin/b24rules test --cover-min 100 rules
 
 .PHONY: cover
-cover: ## coverage of each package
-	go test -cover ./...
+cover: ## fail when the engine's or the test portal's own tests reach too little of it
+	go test -cover ./engine/... ./emulator/... ./internal/ruletest/... | go run ./internal/covercheck
 
 .PHONY: bench
 bench: ## measure against the emulator with a portal's limits and write docs/performance.md

@@ -52,6 +52,7 @@ var layers = map[string]int{
 	"engine/num":            0,
 	"internal/pgtemp":       0,
 	"internal/wakeup":       0,
+	"internal/covercheck":   0,
 	"schemas":               0,
 	"internal/yamlfile":     0,
 	"internal/wanttest":     1,
