@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,7 +53,7 @@ func TestCluster(t *testing.T) {
 		// Less than its limit lets be worked: a backlog would only cost time.
 		wg.Go(func() { c.edit(editing, p, 3*time.Second, &told) })
 	}
-	for range envInt(t, "CLUSTER_ROUNDS", 1) {
+	for range testkit.EnvInt(t, "CLUSTER_ROUNDS", 1) {
 		c.round()
 	}
 	stop()
@@ -64,18 +66,18 @@ func (c *cluster) round() {
 	c.t.Helper()
 	c.wantShares()
 	victim := c.members[0]
-	victim.signal(syscall.SIGKILL)
+	victim.Signal(syscall.SIGKILL)
 	c.wantGone("killed", victim)
-	victim.exit()
+	victim.Exit()
 	c.join(0)
 
 	c.wantShares()
 	frozen := c.members[1]
-	frozen.signal(syscall.SIGSTOP)
+	frozen.Signal(syscall.SIGSTOP)
 	c.wantGone("frozen", frozen)
 	time.Sleep(onTheWay + time.Second) // others have been at its portals for a while
-	frozen.signal(syscall.SIGCONT)
-	frozen.log.wait(c.t, 0, "no longer works a portal")
+	frozen.Signal(syscall.SIGCONT)
+	frozen.Log.Wait(c.t, 0, "no longer works a portal")
 
 	begun := time.Now()
 	if err := c.pg.Halt(); err != nil {
@@ -91,9 +93,9 @@ func (c *cluster) round() {
 
 	leaving := c.members[2]
 	c.until("portals for the one that is to leave", func() bool { return c.owners()[leaving.pid()] > 0 })
-	leaving.signal(syscall.SIGTERM)
+	leaving.Signal(syscall.SIGTERM)
 	c.wantGone("stopped", leaving)
-	if code := leaving.exit(); code != 0 {
+	if code := leaving.Exit(); code != 0 {
 		c.t.Errorf("a process that was stopped ended with %d", code)
 	}
 	c.join(2)
@@ -165,12 +167,12 @@ FROM b24_lease l LEFT JOIN audit_worker a ON a.id = l.owner GROUP BY 1`)
 	return all
 }
 
-func (m *member) pid() string { return fmt.Sprint(m.cmd.Process.Pid) }
+func (m *member) pid() string { return fmt.Sprint(m.Cmd.Process.Pid) }
 
 // until polls a condition.
 func (c *cluster) until(what string, done func() bool) time.Duration {
 	c.t.Helper()
-	limit := harnessPatience
+	limit := testkit.Patience
 	if os.Getenv("CLUSTER_ROUNDS") != "" {
 		limit = takeoverLimit
 	}
@@ -245,7 +247,7 @@ func (c *cluster) settle() {
 		c.t.Fatal(err)
 	}
 	defer func() { _ = q.Close() }()
-	ctx, cancel := context.WithTimeout(c.t.Context(), harnessPatience)
+	ctx, cancel := context.WithTimeout(c.t.Context(), testkit.Patience)
 	defer cancel()
 	if err := q.WaitIdle(ctx); err != nil {
 		backlogs, _ := q.Backlogs(context.WithoutCancel(ctx))
@@ -256,10 +258,10 @@ func (c *cluster) settle() {
 		c.t.Errorf("runs are %v, %v, want none parked", stats.Runs, err)
 	}
 	for _, m := range c.members {
-		m.signal(syscall.SIGTERM)
+		m.Signal(syscall.SIGTERM)
 	}
 	for _, m := range c.members {
-		if code := m.exit(); code != 0 {
+		if code := m.Exit(); code != 0 {
 			c.t.Errorf("process %d ended with %d", m.n, code)
 		}
 	}
@@ -278,16 +280,16 @@ func (c *cluster) check(p *clusterPortal) {
 		c.t.Errorf("%s refused %d requests, its bucket rose to %.0f of %.0f", p.name, stats.Refused, stats.HighestLevel, stats.Capacity)
 	}
 	for deal, rows := range p.deals {
-		elements, err := p.people.elements(c.t.Context(), deal)
+		elements, err := p.people.Elements(c.t.Context(), deal)
 		if err != nil {
 			c.t.Fatal(err)
 		}
 		var got, want []string
 		for _, e := range elements {
-			got = append(got, e.text("NAME"))
+			got = append(got, apptest.Text(e, "NAME"))
 		}
 		for _, r := range rows {
-			want = append(want, r.name+" × "+r.quantity)
+			want = append(want, r.Name+" × "+r.Quantity)
 		}
 		slices.Sort(got)
 		slices.Sort(want)

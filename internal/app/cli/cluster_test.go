@@ -19,6 +19,8 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/pgtemp"
 
 	"github.com/jackc/pgx/v5"
@@ -45,16 +47,16 @@ const clusterToken = "t0k3n"
 type clusterPortal struct {
 	name   string
 	portal *emulator.Portal
-	people *people
+	people *demo.People
 
 	mu    sync.Mutex
-	deals map[int][]row // what was last saved and told to the engine
+	deals map[int][]demo.Row // what was last saved and told to the engine
 }
 
 // member is one process. It reaches the portals through an address of its own,
 // so that what it sends can be told from what the others send.
 type member struct {
-	*process
+	*testkit.Process
 	n     int
 	hooks string // address for events
 	file  string // its configuration
@@ -92,7 +94,7 @@ func newCluster(t *testing.T, portals int) *cluster {
 // newPortal makes a portal of the standard plan with two deals.
 func (c *cluster) newPortal(name string) *clusterPortal {
 	c.t.Helper()
-	p := &clusterPortal{name: name, deals: map[int][]row{}, portal: emulator.New(emulator.Config{
+	p := &clusterPortal{name: name, deals: map[int][]demo.Row{}, portal: emulator.New(emulator.Config{
 		Plan: emulator.PlanStandard, ApplicationToken: clusterToken, Latency: emulator.Latency{Request: 20 * time.Millisecond},
 	})}
 	c.t.Cleanup(p.portal.Close)
@@ -103,12 +105,11 @@ func (c *cluster) newPortal(name string) *clusterPortal {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(client.Close)
-	p.people = &people{client: client, list: ids.ShipmentList}
-	if err := p.people.readProperties(c.t.Context()); err != nil {
+	if p.people, err = demo.NewPeople(c.t.Context(), client, ids.ShipmentList); err != nil {
 		c.t.Fatal(err)
 	}
 	for i := range 2 {
-		deal, err := p.people.addDeal(c.t.Context(), fmt.Sprint("Deal ", i))
+		deal, err := p.people.AddDeal(c.t.Context(), fmt.Sprint("Deal ", i))
 		if err != nil {
 			c.t.Fatal(err)
 		}
@@ -133,7 +134,7 @@ func (c *cluster) listen(h http.Handler) (base string) {
 // join puts a process in a place and waits until it takes events.
 func (c *cluster) join(place int) *member {
 	c.t.Helper()
-	m := &member{n: len(c.everybody), hooks: freeAddr(c.t)}
+	m := &member{n: len(c.everybody), hooks: testkit.FreeAddr(c.t)}
 	base := c.listen(c.front(m))
 	rules, err := filepath.Abs("../../../rules/deal-shipments.yaml")
 	if err != nil {
@@ -144,12 +145,12 @@ func (c *cluster) join(place int) *member {
 		m.hooks, c.pg.DSN("postgres"), rules)
 	for _, p := range c.portals {
 		fmt.Fprintf(&text, "  %s: {webhook: %s/%s%s, application_token: %s, inputs: {deal-shipments: {list: %d}}}\n",
-			p.name, base, p.name, p.portal.WebhookPath(), clusterToken, p.people.list)
+			p.name, base, p.name, p.portal.WebhookPath(), clusterToken, p.people.List)
 	}
 	m.file = filepath.Join(c.dir, fmt.Sprintf("member-%d.yaml", m.n))
-	writeFile(c.t, m.file, text.String())
-	m.process = startProcess(c.t, nil, "serve", "--config", m.file)
-	m.log.wait(c.t, 0, "events at http://"+m.hooks+"/hooks/"+c.portals[len(c.portals)-1].name)
+	testkit.WriteFile(c.t, m.file, text.String())
+	m.Process = testkit.StartProcess(c.t, nil, "serve", "--config", m.file)
+	m.Log.Wait(c.t, 0, "events at http://"+m.hooks+"/hooks/"+c.portals[len(c.portals)-1].name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.members[place] = m
@@ -188,11 +189,11 @@ func (c *cluster) edit(ctx context.Context, p *clusterPortal, every time.Duratio
 				return
 			case <-time.After(every):
 			}
-			rows := make([]row, 1+n%3)
+			rows := make([]demo.Row, 1+n%3)
 			for i := range rows {
-				rows[i] = row{fmt.Sprint("Part ", i), "1.10", fmt.Sprint(n)}
+				rows[i] = row(fmt.Sprint("Part ", i), "1.10", fmt.Sprint(n))
 			}
-			if err := p.people.setRows(c.t.Context(), "D", deal, rows); err != nil {
+			if err := p.people.SetRows(c.t.Context(), "D", deal, rows); err != nil {
 				c.t.Errorf("%s: %v", p.name, err)
 				return
 			}

@@ -8,21 +8,19 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 )
 
 // TestDemoJSON runs the demo as the makefile does.
 func TestDemoJSON(t *testing.T) {
 	t.Parallel()
-	demo := startProcess(t, nil, "demo", "--once", "--format", "json")
-	data, err := io.ReadAll(demo.stdout)
+	demo := testkit.StartProcess(t, nil, "demo", "--once", "--format", "json")
+	data, err := io.ReadAll(demo.Stdout)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code := demo.exit(); code != 0 {
-		t.Fatalf("exit code %d\n%s\n%s", code, demo.log, data)
+	if code := demo.Exit(); code != 0 {
+		t.Fatalf("exit code %d\n%s\n%s", code, demo.Log, data)
 	}
 	var r struct {
 		Events, Runs, Failed, Requests int
@@ -61,9 +59,9 @@ func TestDemoJSON(t *testing.T) {
 // terminal.
 func TestDemoText(t *testing.T) {
 	t.Parallel()
-	demo := startProcess(t, nil, "demo")
-	data, err := io.ReadAll(demo.stdout)
-	if code := demo.exit(); err != nil || code != 0 {
+	demo := testkit.StartProcess(t, nil, "demo")
+	data, err := io.ReadAll(demo.Stdout)
+	if code := demo.Exit(); err != nil || code != 0 {
 		t.Fatalf("%v, exit code %d\n%s", err, code, data)
 	}
 	for _, want := range []string{"What came in:", "What ran:", "What the portal holds", "invoice-total", "deal-shipments", "(deleted)"} {
@@ -71,36 +69,8 @@ func TestDemoText(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, data)
 		}
 	}
-	if strings.Contains(string(data), "DIFFERS") || demo.log.size() > 0 {
-		t.Errorf("it went wrong:\n%s\n%s", data, demo.log)
+	if strings.Contains(string(data), "DIFFERS") || demo.Log.Size() > 0 {
+		t.Errorf("it went wrong:\n%s\n%s", data, demo.Log)
 	}
 	t.Logf("\n%s", data)
-}
-
-func TestReportDisagreements(t *testing.T) {
-	fine, off := num.MustParse("0.3"), num.MustParse("0.30000000000000004")
-	r := &report{
-		Failed: 2,
-		Invoices: []invoiceState{
-			{ID: 1, Total: fine, HelperTotal: &fine, Helpers: 1},
-			{ID: 2, Total: fine, HelperTotal: &off, Helpers: 1},
-			{ID: 3, Total: fine, HelperTotal: &fine, Helpers: 2},
-			{ID: 4, Total: fine},
-		},
-		Deals: []dealState{{ID: 1, Rows: 3, Elements: 3}, {ID: 2, Rows: 3, Elements: 2}, {ID: 3, Deleted: true, Elements: 1}},
-	}
-	want := []string{
-		"2 runs failed",
-		"invoice 2: the total is 0.3, 1 helper with 0.30000000000000004",
-		"invoice 3: the total is 0.3, 2 helpers with 0.3",
-		"invoice 4: the total is 0.3, 0 helpers with nothing",
-		"deal 2 has 3 rows and 2 elements",
-		"deal 3 has 0 rows and 1 element",
-	}
-	if diff := cmp.Diff(want, r.disagreements()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	if got := (&report{Invoices: r.Invoices[:1], Deals: r.Deals[:1]}).disagreements(); got != nil {
-		t.Errorf("all is well, but %v", got)
-	}
 }

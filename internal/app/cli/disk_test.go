@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -25,15 +26,15 @@ import (
 func TestADiskWithoutRoom(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "rules", "r.yaml"), rule("r", readDeal))
-	addr := freeAddr(t)
-	file := serveConfig(t, dir, addr, "http://127.0.0.1:1/rest/1/s3cr3t/", "", "rules")
-	serve := startProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file)
-	serve.log.wait(t, 0, "portal demo: events at")
+	testkit.WriteFile(t, filepath.Join(dir, "rules", "r.yaml"), testkit.Rule("r", testkit.ReadDeal))
+	addr := testkit.FreeAddr(t)
+	file := testkit.ServeConfig(t, dir, addr, "http://127.0.0.1:1/rest/1/s3cr3t/", "", "rules")
+	serve := testkit.StartProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file)
+	serve.Log.Wait(t, 0, "portal demo: events at")
 	hook := "http://" + addr + "/hooks/demo"
 	limit := func(bytes string) {
 		t.Helper()
-		text, err := exec.Command("prlimit", "--pid", fmt.Sprint(serve.cmd.Process.Pid), "--fsize="+bytes+":unlimited").CombinedOutput()
+		text, err := exec.Command("prlimit", "--pid", fmt.Sprint(serve.Cmd.Process.Pid), "--fsize="+bytes+":unlimited").CombinedOutput()
 		if err != nil {
 			t.Fatalf("prlimit: %v: %s", err, text)
 		}
@@ -102,11 +103,11 @@ func TestADiskWithoutRoom(t *testing.T) {
 			t.Fatal("no event is taken though there is room again")
 		}
 	}
-	serve.signal(syscall.SIGTERM)
-	if code := serve.exit(); code != 0 {
+	serve.Signal(syscall.SIGTERM)
+	if code := serve.Exit(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	if !strings.Contains(serve.log.String(), "stopping: runs have 10s to end") {
+	if !strings.Contains(serve.Log.String(), "stopping: runs have 10s to end") {
 		t.Error("it does not say that it is stopping")
 	}
 	if got := countEvents(t, filepath.Join(dir, "test.db")); got != stored {
@@ -133,13 +134,13 @@ func countEvents(t *testing.T, path string) int {
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "rules", "r.yaml"), rule("r", readDeal))
-	file := serveConfig(t, dir, freeAddr(t), "http://127.0.0.1:1/rest/1/s3cr3t/", "", "rules")
-	serve := startProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file)
-	serve.log.wait(t, 0, "portal demo: events at")
+	testkit.WriteFile(t, filepath.Join(dir, "rules", "r.yaml"), testkit.Rule("r", testkit.ReadDeal))
+	file := testkit.ServeConfig(t, dir, testkit.FreeAddr(t), "http://127.0.0.1:1/rest/1/s3cr3t/", "", "rules")
+	serve := testkit.StartProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file)
+	serve.Log.Wait(t, 0, "portal demo: events at")
 	used := func() (ticks int) {
 		t.Helper()
-		text := readFile(t, fmt.Sprintf("/proc/%d/stat", serve.cmd.Process.Pid))
+		text := testkit.ReadFile(t, fmt.Sprintf("/proc/%d/stat", serve.Cmd.Process.Pid))
 		fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 		for _, i := range []int{11, 12} { // utime and stime, in hundredths of a second
 			n, err := strconv.Atoi(fields[i])
@@ -151,7 +152,7 @@ func TestIdle(t *testing.T) {
 		return ticks
 	}
 	// The start may leave something to do for a while.
-	for end := time.Now().Add(harnessPatience); ; {
+	for end := time.Now().Add(testkit.Patience); ; {
 		before := used()
 		<-time.After(2 * time.Second)
 		ticks := used() - before

@@ -14,6 +14,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -21,7 +22,7 @@ import (
 func manualBlocks(t *testing.T, page, language string) []string {
 	t.Helper()
 	var out []string
-	for _, m := range regexp.MustCompile("(?s)\n```"+language+"\n(.*?)```").FindAllStringSubmatch(readFile(t, "../../../docs/"+page), -1) {
+	for _, m := range regexp.MustCompile("(?s)\n```"+language+"\n(.*?)```").FindAllStringSubmatch(testkit.ReadFile(t, "../../../docs/"+page), -1) {
 		out = append(out, m[1])
 	}
 	return out
@@ -91,7 +92,7 @@ func TestCIPage(t *testing.T) {
 			if len(reports) != 2 {
 				t.Errorf("reports %q, want that of the tests and that of the findings", reports)
 			}
-			writeFile(t, filepath.Join(dir, "rules", "broken.yaml"), "version: 1\nrulez: {}\n")
+			testkit.WriteFile(t, filepath.Join(dir, "rules", "broken.yaml"), "version: 1\nrulez: {}\n")
 			failed := 0
 			for _, line := range commands {
 				if run(line) != nil {
@@ -114,7 +115,7 @@ func copyTests(t *testing.T, dir string) {
 		t.Fatalf("no tests: %v", err)
 	}
 	for _, f := range files {
-		writeFile(t, filepath.Join(dir, filepath.Base(f)), readFile(t, f))
+		testkit.WriteFile(t, filepath.Join(dir, filepath.Base(f)), testkit.ReadFile(t, f))
 	}
 }
 
@@ -129,7 +130,7 @@ func TestPagesNameWhatExists(t *testing.T) {
 	flagWord := regexp.MustCompile(`^--?([a-z][a-z-]*)`)
 	seen := 0
 	for _, page := range append(pages, "README.md") {
-		text := readFile(t, "../../../"+page)
+		text := testkit.ReadFile(t, "../../../"+page)
 		for _, m := range line.FindAllStringSubmatch(text, -1) {
 			c := find(m[1])
 			if c == nil {
@@ -198,7 +199,7 @@ func TestEditorPage(t *testing.T) {
 		}
 	}
 	// The problem matcher fits what validate prints.
-	matcher := regexp.MustCompile(`"regexp": "(.*)"`).FindStringSubmatch(readFile(t, "../../../docs/editor.md"))
+	matcher := regexp.MustCompile(`"regexp": "(.*)"`).FindStringSubmatch(testkit.ReadFile(t, "../../../docs/editor.md"))
 	if matcher == nil {
 		t.Fatal("no problem matcher")
 	}

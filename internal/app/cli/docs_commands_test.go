@@ -11,19 +11,20 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 )
 
 // manualPages are the pages of the manual and the README, from the root of the
 // repository, with their texts.
 func manualPages(t *testing.T) map[string]string {
 	t.Helper()
-	out := map[string]string{"README.md": readFile(t, "../../../README.md")}
+	out := map[string]string{"README.md": testkit.ReadFile(t, "../../../README.md")}
 	pages, err := filepath.Glob("../../../docs/*.md")
 	if err != nil || len(pages) == 0 {
 		t.Fatal(pages, err)
 	}
 	for _, p := range pages {
-		out["docs/"+filepath.Base(p)] = readFile(t, p)
+		out["docs/"+filepath.Base(p)] = testkit.ReadFile(t, p)
 	}
 	return out
 }
@@ -37,7 +38,7 @@ var (
 // TestManualCommands: each command line that the manual shows is one, with flags
 // that there are.
 func TestManualCommands(t *testing.T) {
-	makefile := readFile(t, "../../../Makefile")
+	makefile := testkit.ReadFile(t, "../../../Makefile")
 	seen := map[string]bool{}
 	for page, text := range manualPages(t) {
 		for _, m := range commandShown.FindAllStringSubmatch(text, -1) {
@@ -133,7 +134,7 @@ func TestManualLinks(t *testing.T) {
 // TestReadmeFinding: the README shows what validate says of its rule with a
 // mistake in it.
 func TestReadmeFinding(t *testing.T) {
-	readme := readFile(t, "../../../README.md")
+	readme := testkit.ReadFile(t, "../../../README.md")
 	block := func(language string) string {
 		t.Helper()
 		m := regexp.MustCompile("(?s)\n```" + language + "\n(.*?)```").FindStringSubmatch(readme)

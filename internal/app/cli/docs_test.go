@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 )
 
 // TestManualExamples holds that every YAML block of the manual is right: a rule
@@ -52,7 +53,7 @@ func blockFindings(t *testing.T, text string) (out []string) {
 	isRule := strings.HasPrefix(first, "- ") || strings.HasPrefix(first, "on:") || strings.Contains(text, "version: ")
 	if !isRule {
 		dir := t.TempDir()
-		writeFile(t, filepath.Join(dir, "main-webhook"), "https://example.bitrix24.com/rest/1/code/\n")
+		testkit.WriteFile(t, filepath.Join(dir, "main-webhook"), "https://example.bitrix24.com/rest/1/code/\n")
 		if !strings.Contains(text, "portals:") {
 			text = "portals:\n  main: {webhook_file: main-webhook, application_token: t0k3n}\n" + text
 		}

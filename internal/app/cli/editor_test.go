@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 )
 
 // languageServer is the YAML language server that editors start.
@@ -199,7 +200,7 @@ func (e *editor) openText(name, text string) (doc document, findings []string) {
 	doc = document{uri: "file://" + filepath.Join(e.dir, name)}
 	doc.line = strings.Count(before, "\n")
 	doc.column = len([]rune(before[strings.LastIndex(before, "\n")+1:]))
-	writeFile(e.t, filepath.Join(e.dir, name), before+after)
+	testkit.WriteFile(e.t, filepath.Join(e.dir, name), before+after)
 	e.send(map[string]any{"method": "textDocument/didOpen", "params": map[string]any{
 		"textDocument": map[string]any{"uri": doc.uri, "languageId": "yaml", "version": 1, "text": before + after},
 	}})

@@ -12,8 +12,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
@@ -88,7 +91,7 @@ func (o *emulatorOptions) run(ctx context.Context, env environment, args []strin
 	ctx, stop := interruptible(ctx)
 	defer stop()
 
-	ln, err := Listen(ctx, o.listen)
+	ln, err := service.Listen(ctx, o.listen)
 	if err != nil {
 		return err
 	}
@@ -122,14 +125,14 @@ func (o *emulatorOptions) fill(portal *emulator.Portal, base string, seed *testp
 		return "", err
 	}
 	if o.handler != "" {
-		portal.AddWebhook(o.handler, crmEvents...)
+		portal.AddWebhook(o.handler, demo.CRMEvents...)
 	}
 	return introduction, nil
 }
 
 // servePortal serves until ctx ends.
 func servePortal(ctx context.Context, ln net.Listener, portal http.Handler) error {
-	server := &http.Server{Handler: portal, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout}
+	server := &http.Server{Handler: portal, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ln) }()
 	select {
@@ -182,7 +185,7 @@ func (o *emulatorOptions) more(b *strings.Builder, base string) {
 		p("CRM events are posted to %s", o.handler)
 	} else {
 		p("CRM events are posted nowhere; --handler URL changes that, or at any time:")
-		p(`  curl -s %s/_emulator/webhooks -d '{"url": "http://127.0.0.1:8400/hooks/demo", "events": ["%s"]}'`, base, strings.Join(crmEvents, `", "`))
+		p(`  curl -s %s/_emulator/webhooks -d '{"url": "http://127.0.0.1:8400/hooks/demo", "events": ["%s"]}'`, base, strings.Join(demo.CRMEvents, `", "`))
 	}
 }
 

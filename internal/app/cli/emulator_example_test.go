@@ -8,6 +8,7 @@ import (
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/service"
 )
 
 // TestExampleForTheEmulator: the example fits the emulator and the shipped
@@ -17,13 +18,13 @@ func TestExampleForTheEmulator(t *testing.T) {
 	if err != nil || len(list) > 0 {
 		t.Fatalf("%v, %v", err, list)
 	}
-	l := &Rules{Actions: actions.All, Source: FilesOf(c.Rules), Portals: c.Portals}
+	l := &service.Rules{Actions: actions.All, Source: service.FilesOf(c.Rules), Portals: c.Portals}
 	_, gen, err := l.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(gen.sets) != 2 || len(gen.broken) > 0 || len(gen.notes) > 0 {
-		t.Errorf("%v", describeSets(gen))
+	if len(gen.Findings()) > 0 || len(gen.Notes()) > 0 {
+		t.Errorf("%v, %v", gen.Findings(), gen.Notes())
 	}
 	p := emulator.New(emulator.Config{Secret: emulatorSecret})
 	defer p.Close()

@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/lint"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -134,7 +135,7 @@ func (e *explanation) readEvent(in io.Reader) (engine.Event, error) {
 		data, err = os.ReadFile(e.event)
 	}
 	if err != nil {
-		return engine.Event{}, Plain(err)
+		return engine.Event{}, service.Plain(err)
 	}
 	data = bytes.TrimSpace(data)
 	var ev engine.Event

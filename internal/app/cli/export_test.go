@@ -10,6 +10,9 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/ruletest"
 )
 
@@ -35,7 +38,7 @@ func exportAll(t *testing.T, c *cli, names []string) map[string]int {
 			if strings.Contains(talk, "does not pass") || strings.Contains(talk, "the test fails") || strings.Contains(talk, "something else") {
 				t.Errorf("run %s (%s for %s): %s", id, r.Rule, r.Entity, talk)
 			}
-			text := readFile(t, file)
+			text := testkit.ReadFile(t, file)
 			for _, name := range names {
 				if flags == nil && strings.Contains(text, name) {
 					t.Errorf("the test of run %s holds the name %q:\n%s", id, name, text)
@@ -53,7 +56,7 @@ func exportAll(t *testing.T, c *cli, names []string) map[string]int {
 		_ = ruletest.WriteText(&b, report, ruletest.TextOptions{})
 		for _, r := range report.Results {
 			if !r.Passed() {
-				b.WriteString(readFile(t, r.File))
+				b.WriteString(testkit.ReadFile(t, r.File))
 			}
 		}
 		t.Errorf("an exported test fails:\n%s", b.String())
@@ -66,46 +69,46 @@ func exportAll(t *testing.T, c *cli, names []string) map[string]int {
 func TestExportedTestsPass(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir})
 	c := newCLI(h, dir)
 	names := []string{"Roof of Smith", "Плитка", "Nägel", "Müller", "Olga", "+49 170", "Invoice for Jones", "Rechnung"}
 
-	deal := h.addDeal("Roof of Smith", row{"Плитка керамическая", "33.335", "3"}, row{"Nägel", "0.07", "1000"})
-	h.setRows(deal, row{"Плитка керамическая", "33.335", "4"}, row{"Плитка керамическая", "30", "1"})
-	for name, e := range h.elements(deal) {
-		params := h.stage.elementParams(e.text("CODE"), name, map[string]any{
-			"DEAL": deal, "PRODUCT_ID": h.property(e, "PRODUCT_ID"), "COMMENT": "for Olga: Roof of Smith, +49 170 1234567", "SHIPPED": h.people.shipped,
+	deal := h.AddDeal("Roof of Smith", row("Плитка керамическая", "33.335", "3"), row("Nägel", "0.07", "1000"))
+	h.SetRows(deal, row("Плитка керамическая", "33.335", "4"), row("Плитка керамическая", "30", "1"))
+	for name, e := range h.Elements(deal) {
+		params := h.ElementParams(apptest.Text(e, "CODE"), name, map[string]any{
+			"DEAL": deal, "PRODUCT_ID": h.Property(e, "PRODUCT_ID"), "COMMENT": "for Olga: Roof of Smith, +49 170 1234567", "SHIPPED": h.People.Shipped,
 		})
-		params["ELEMENT_ID"] = e.text("ID")
-		h.rest("lists.element.update", params, nil)
+		params["ELEMENT_ID"] = apptest.Text(e, "ID")
+		h.Rest("lists.element.update", params, nil)
 	}
-	h.addElement("old-1", "Dachrinne by Müller", map[string]any{"DEAL": deal, "PRODUCT_ID": 7})
-	h.setRows(deal, row{"Плитка керамическая", "33.335", "5"})
-	many := make([]row, 7)
+	h.AddElement("old-1", "Dachrinne by Müller", map[string]any{"DEAL": deal, "PRODUCT_ID": 7})
+	h.SetRows(deal, row("Плитка керамическая", "33.335", "5"))
+	many := make([]demo.Row, 7)
 	for i := range many {
-		many[i] = row{fmt.Sprintf("Nägel %d", i), "1", "1"}
+		many[i] = row(fmt.Sprintf("Nägel %d", i), "1", "1")
 	}
-	big := h.addDeal("Roof of Smith 2", many...)
-	h.setRows(big) // the brake holds: seven of seven would go
-	invoice, err := h.people.addInvoice(h.context(), "Invoice for Jones", row{"Rechnung", "33.33", "3"})
+	big := h.AddDeal("Roof of Smith 2", many...)
+	h.SetRows(big) // the brake holds: seven of seven would go
+	invoice, err := h.People.AddInvoice(h.Context(), "Invoice for Jones", row("Rechnung", "33.33", "3"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.wait()
-	if err := h.people.setRows(h.context(), "SI", invoice, []row{{"Rechnung", "10", "1"}}); err != nil {
+	h.Wait()
+	if err := h.People.SetRows(h.Context(), "SI", invoice, []demo.Row{row("Rechnung", "10", "1")}); err != nil {
 		t.Fatal(err)
 	}
-	h.rest("crm.item.update", map[string]any{"entityTypeId": 31, "id": invoice, "fields": map[string]any{"title": "Invoice for Jones!"}}, nil)
-	h.wait()
-	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "lists.element.update", Code: "ACCESS_DENIED"}); err != nil {
+	h.Rest("crm.item.update", map[string]any{"entityTypeId": 31, "id": invoice, "fields": map[string]any{"title": "Invoice for Jones!"}}, nil)
+	h.Wait()
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "lists.element.update", Code: "ACCESS_DENIED"}); err != nil {
 		t.Fatal(err)
 	}
-	h.setRows(deal, row{"Плитка керамическая", "33.335", "6"})
-	if err := h.portal.SetFaults(); err != nil {
+	h.SetRows(deal, row("Плитка керамическая", "33.335", "6"))
+	if err := h.Portal.SetFaults(); err != nil {
 		t.Fatal(err)
 	}
-	h.rest("crm.deal.delete", map[string]any{"id": deal}, nil)
-	h.wait()
+	h.Rest("crm.deal.delete", map[string]any{"id": deal}, nil)
+	h.Wait()
 
 	exported := exportAll(t, c, names)
 	if exported["deal-shipments"] < 6 || exported["invoice-total"] < 2 {
@@ -140,15 +143,15 @@ rules:
           params: {fields: {FIELD_NAME: NOTE, LABEL: "{{ deal.title }}"}}
         on_error: skip
 `
-	h := newHarness(t, harnessOptions{dir: dir, rules: fstest.MapFS{"note.yaml": {Data: []byte(rule)}}, inputs: map[string]map[string]string{}})
+	h := newHarness(t, apptest.Options{Dir: dir, Rules: fstest.MapFS{"note.yaml": {Data: []byte(rule)}}, Inputs: map[string]map[string]string{}})
 	c := newCLI(h, dir)
 	if err := os.WriteFile(filepath.Join(dir, "rules", "note.yaml"), []byte(rule), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	deal := h.addDeal("Roof of Smith")
-	h.touch(deal, "Roof of Smith & Jones")
-	h.rest("crm.item.update", map[string]any{"entityTypeId": 2, "id": deal, "fields": map[string]any{"stageId": "WON"}}, nil)
-	h.wait()
+	deal := h.AddDeal("Roof of Smith")
+	h.Touch(deal, "Roof of Smith & Jones")
+	h.Rest("crm.item.update", map[string]any{"entityTypeId": 2, "id": deal, "fields": map[string]any{"stageId": "WON"}}, nil)
+	h.Wait()
 	if n := exportAll(t, c, []string{"Smith"})["stage-note"]; n < 1 {
 		t.Errorf("%d runs were exported", n)
 	}
@@ -157,9 +160,9 @@ rules:
 func TestExportWrong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir})
 	c := newCLI(h, dir)
-	h.addDeal("Roof", row{"Tiles", "1", "1"})
+	h.AddDeal("Roof", row("Tiles", "1", "1"))
 	id := firstRun(c, "--rule", "deal-shipments")
 	c.run(exitUsage, "runs", "export")
 	c.run(exitUsage, "runs", "export", id, "--out", filepath.Join(dir, "deal.yaml"))
@@ -170,12 +173,12 @@ func TestExportWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.run(exitFailure, "runs", "export", id, "--out", taken)
-	if readFile(t, taken) != "mine" {
+	if testkit.ReadFile(t, taken) != "mine" {
 		t.Error("export overwrites a file")
 	}
 	// The rule has changed: the test tells what happened, and that it fails now.
 	shipped := filepath.Join(dir, "rules", "deal-shipments.yaml")
-	text := strings.ReplaceAll(readFile(t, shipped), "round(row.price * row.quantity, 2)", "round(row.price * row.quantity * 2, 2)")
+	text := strings.ReplaceAll(testkit.ReadFile(t, shipped), "round(row.price * row.quantity, 2)", "round(row.price * row.quantity * 2, 2)")
 	if err := os.WriteFile(shipped, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/rulefmt"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -96,9 +97,9 @@ func (f *formatting) run(_ context.Context, env environment, paths []string) err
 }
 
 func (f *formatting) files(env environment, paths []string) error {
-	names, err := FindRuleFiles(paths)
+	names, err := service.FindRuleFiles(paths)
 	if err != nil {
-		return Plain(err)
+		return service.Plain(err)
 	}
 	if len(paths) > 0 && len(names) == 0 {
 		return fmt.Errorf("no rule files in %s", diag.Alternatives(paths))
@@ -106,7 +107,7 @@ func (f *formatting) files(env environment, paths []string) error {
 	for _, name := range names {
 		data, err := yamlfile.ReadFile(name)
 		if err != nil {
-			return Plain(err)
+			return service.Plain(err)
 		}
 		if err := f.file(env, name, data); err != nil {
 			return err
@@ -141,7 +142,7 @@ func (f *formatting) file(env environment, name string, data []byte) error {
 		return nil
 	}
 	env.say("%s: formatted", name)
-	return Plain(replaceFile(name, out))
+	return service.Plain(replaceFile(name, out))
 }
 
 // refuse prints the errors of a file.

@@ -12,6 +12,8 @@ import (
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -46,7 +48,7 @@ func TestGoldenExamples(t *testing.T) {
 		_, list := load.File("a.yaml", []byte(b.text), actions.All)
 		show(b.code, list, nil) // the text itself cannot be printed
 	}
-	show("no-rules", new(Generation).StartFindings("b24rules.yaml"), nil)
+	show("no-rules", new(service.Generation).StartFindings("b24rules.yaml"), nil)
 
 	for _, code := range docs.FindingCodes() {
 		if !slices.Contains(covered, code) {
@@ -58,7 +60,7 @@ func TestGoldenExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff(readFile(t, examplesGolden), got.String()); diff != "" {
+	if diff := cmp.Diff(testkit.ReadFile(t, examplesGolden), got.String()); diff != "" {
 		t.Errorf("go test ./internal/app/cli -run TestGolden -update-findings rewrites it (-want +got)\n%s", diff)
 	}
 }

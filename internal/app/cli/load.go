@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -18,7 +19,7 @@ func loadConfig(env environment, path string) (*config.Config, error) {
 	case err != nil && path == config.DefaultFile && errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("no configuration: there is no %s here: name one with --config FILE, or copy docs/examples/b24rules.yaml", path)
 	case err != nil:
-		return nil, fmt.Errorf("no configuration: %w", Plain(err))
+		return nil, fmt.Errorf("no configuration: %w", service.Plain(err))
 	case list.HasErrors():
 		return nil, tell(env, list)
 	}
@@ -27,17 +28,17 @@ func loadConfig(env environment, path string) (*config.Config, error) {
 
 // loadRules loads the rules of the configuration, and tells which of its paths
 // cannot be read.
-func loadRules(env environment, c *config.Config) (*Rules, *Generation, error) {
+func loadRules(env environment, c *config.Config) (*service.Rules, *service.Generation, error) {
 	var list diag.List
 	for i, pos := range c.RulesAt {
 		if _, err := os.Stat(c.Rules[i]); err != nil {
-			list.Errorf(pos, "unreadable-file", "rules: %v", Plain(err)).Hint = "paths are seen from the folder of the configuration"
+			list.Errorf(pos, "unreadable-file", "rules: %v", service.Plain(err)).Hint = "paths are seen from the folder of the configuration"
 		}
 	}
 	if len(list) > 0 {
 		return nil, nil, tell(env, list)
 	}
-	rules := &Rules{Source: FilesOf(c.Rules), Actions: env.actions, Portals: c.Portals}
+	rules := &service.Rules{Source: service.FilesOf(c.Rules), Actions: env.actions, Portals: c.Portals}
 	_, gen, err := rules.Load()
 	return rules, gen, err
 }

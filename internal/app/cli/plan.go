@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/internal/app/service"
 )
 
 var planCmd = &command{
@@ -95,7 +96,7 @@ func (p *planning) run(ctx context.Context, env environment, args []string) erro
 	return nil
 }
 
-func (p *planning) plan(ctx context.Context, a *Service, t Target) (planned, error) {
+func (p *planning) plan(ctx context.Context, a *service.Service, t service.Target) (planned, error) {
 	run := t.PlanRun(a.Portal(p.portal), a.Queue(), p.deleted)
 	if p.later {
 		run.Client = a.Portal(p.portal).Later()

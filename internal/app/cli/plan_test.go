@@ -8,19 +8,21 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/b24rules/b24rules/internal/app/apptest"
 )
 
 // TestPlanThenRun: plan shows what run does, and nothing is written before.
 func TestPlanThenRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir})
 	c := newCLI(h, dir)
-	deal := h.addDeal("Roof", row{"Плитка", "33.33", "3"}, row{"Nails", "0.07", "1000"})
-	h.stop()
-	h.setRowsQuietly(deal, row{"Плитка", "33.33", "4"}, row{"Delivery", "5", "1"})
+	deal := h.AddDeal("Roof", row("Плитка", "33.33", "3"), row("Nails", "0.07", "1000"))
+	h.Stop()
+	h.SetRowsQuietly(deal, row("Плитка", "33.33", "4"), row("Delivery", "5", "1"))
 
-	before := len(h.portal.History())
+	before := len(h.Portal.History())
 	entity := fmt.Sprintf("deal:%d", deal)
 	plan, _ := c.run(exitFine, "plan", "--entity", entity)
 	golden(t, "plan.txt", settled(plan))
@@ -29,8 +31,8 @@ func TestPlanThenRun(t *testing.T) {
 	if err := json.Unmarshal([]byte(asJSON), &out); err != nil || len(out.Plans) != 1 || len(out.Plans[0].Changes) != 3 {
 		t.Errorf("%v: %s", err, asJSON)
 	}
-	if after := len(h.portal.History()); after != before {
-		t.Fatalf("plan changed the portal: %v", h.portal.History()[before:])
+	if after := len(h.Portal.History()); after != before {
+		t.Fatalf("plan changed the portal: %v", h.Portal.History()[before:])
 	}
 
 	// Without a serve run works by itself.
@@ -43,27 +45,16 @@ func TestPlanThenRun(t *testing.T) {
 	}
 
 	// Beside a serve that one does it.
-	h.start()
-	h.setRows(deal, row{"Плитка", "33.33", "5"})
+	h.Start()
+	h.SetRows(deal, row("Плитка", "33.33", "5"))
 	story, talk = c.run(exitFine, "run", "--entity", entity, "--rule", "deal-shipments")
 	if !strings.Contains(story, "succeeded  deal-shipments for "+entity) || !strings.Contains(talk, "serve does it") {
 		t.Errorf("run beside serve: %s%s", story, talk)
 	}
-	h.rest("crm.deal.delete", map[string]any{"id": deal}, nil)
-	h.wait()
+	h.Rest("crm.deal.delete", map[string]any{"id": deal}, nil)
+	h.Wait()
 	if plan, _ = c.run(exitFine, "plan", "--entity", entity, "--deleted"); !strings.Contains(plan, "it does not exist: the deleted steps run") {
 		t.Errorf("the plan for a deleted deal: %s", plan)
-	}
-}
-
-// setRowsQuietly changes rows while no engine listens.
-func (h *harness) setRowsQuietly(deal int, rows ...row) {
-	h.t.Helper()
-	if err := h.people.setRows(h.context(), "D", deal, rows); err != nil {
-		h.t.Fatal(err)
-	}
-	if err := h.portal.WaitIdle(h.context()); err != nil {
-		h.t.Fatal(err)
 	}
 }
 
@@ -71,9 +62,9 @@ func (h *harness) setRowsQuietly(deal int, rows ...row) {
 func TestPlanOfFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir})
 	c := newCLI(h, dir)
-	deal := h.addDeal("Roof", row{"Tiles", "10", "3"})
+	deal := h.AddDeal("Roof", row("Tiles", "10", "3"))
 	file := filepath.Join(dir, "note.yaml")
 	write := func(text string) {
 		t.Helper()
@@ -121,7 +112,7 @@ rules:
 func TestPlanWrong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir})
 	c := newCLI(h, dir)
 	for _, tt := range []struct {
 		code int
@@ -153,7 +144,7 @@ func TestPlanWrong(t *testing.T) {
 		t.Errorf("interrupted, plan says %q", talk)
 	}
 	// A plan needs no database and leaves none.
-	h.stop()
+	h.Stop()
 	if err := os.Remove(filepath.Join(dir, "b24rules.db")); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,10 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -15,16 +18,16 @@ import (
 func TestCommandsOnPostgreSQL(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir, database: newPostgres(t), limits: config.Limits{Attempts: 1}, catchUp: quickCatchUp()})
+	h := newHarness(t, apptest.Options{Dir: dir, Database: testkit.NewPostgres(t), Limits: config.Limits{Attempts: 1}, CatchUp: apptest.QuickCatchUp()})
 	c := newCLI(h, dir)
-	h.until("alive", func() bool { return h.logged("the first start with this portal") == 1 })
+	h.Until("alive", func() bool { return h.Logged("the first start with this portal") == 1 })
 
 	// A dead letter, replayed; one that is discarded.
-	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "lists.element.*", Code: "ACCESS_DENIED"}); err != nil {
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "lists.element.*", Code: "ACCESS_DENIED"}); err != nil {
 		t.Fatal(err)
 	}
-	roof, wall := h.addDeal("Roof", row{"Tiles", "10", "1"}), h.addDeal("Wall", row{"Bricks", "1", "500"})
-	if err := h.portal.SetFaults(); err != nil {
+	roof, wall := h.AddDeal("Roof", row("Tiles", "10", "1")), h.AddDeal("Wall", row("Bricks", "1", "500"))
+	if err := h.Portal.SetFaults(); err != nil {
 		t.Fatal(err)
 	}
 	parked := firstRun(c, "--entity", fmt.Sprintf("deal:%d", roof), "--state", "parked")
@@ -35,46 +38,46 @@ func TestCommandsOnPostgreSQL(t *testing.T) {
 	if out, _ := c.run(exitFine, "runs", "discard", "--entity", fmt.Sprintf("deal:%d", wall), "--yes"); out != "discarded 1 run\n" {
 		t.Errorf("discard says %s", out)
 	}
-	h.wait()
-	wantNames(t, h.elements(roof), "Tiles × 1")
+	h.Wait()
+	apptest.WantNames(t, h.Elements(roof), "Tiles × 1")
 
 	// A pause keeps what comes.
-	c.run(exitFine, "runs", "pause", "--rule", "deal-shipments", "--portal", stagePortal)
-	deal, err := h.people.addDeal(h.context(), "Floor", row{"Parquet", "80", "20"})
+	c.run(exitFine, "runs", "pause", "--rule", "deal-shipments", "--portal", demo.PortalName)
+	deal, err := h.People.AddDeal(h.Context(), "Floor", row("Parquet", "80", "20"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.until("it waits", func() bool { return h.states()[queue.Waiting] == 1 })
-	c.run(exitFine, "runs", "resume", "--rule", "deal-shipments", "--portal", stagePortal)
-	h.wait()
-	wantNames(t, h.elements(deal), "Parquet × 20")
+	h.Until("it waits", func() bool { return h.States()[queue.Waiting] == 1 })
+	c.run(exitFine, "runs", "resume", "--rule", "deal-shipments", "--portal", demo.PortalName)
+	h.Wait()
+	apptest.WantNames(t, h.Elements(deal), "Parquet × 20")
 
 	// Beside serve that one goes on to work the portal.
 	if out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments"); !strings.HasPrefix(out, "deal-shipments: 3 entities, 3 runs, 0 failed") {
 		t.Errorf("sync beside serve says %s", out)
 	}
-	wantNames(t, h.elements(wall), "Bricks × 500")
+	apptest.WantNames(t, h.Elements(wall), "Bricks × 500")
 	if out, _ := c.run(exitFine, "run", "--entity", fmt.Sprintf("deal:%d", wall)); !strings.Contains(out, "succeeded") {
 		t.Errorf("run beside serve says %s", out)
 	}
-	if h.logged("it is handed over") != 0 {
+	if h.Logged("it is handed over") != 0 {
 		t.Error("serve has given its portal to a command")
 	}
 
 	// Without one the commands do the work.
-	h.stop()
-	deals := h.fill(5)
-	if out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments"); !strings.HasPrefix(out, "deal-shipments: 8 entities, 8 runs, 0 failed") || h.missing(deals) != 0 {
-		t.Errorf("sync without serve says %s, %d deals have no element", out, h.missing(deals))
+	h.Stop()
+	deals := h.Fill(5)
+	if out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments"); !strings.HasPrefix(out, "deal-shipments: 8 entities, 8 runs, 0 failed") || h.Missing(deals) != 0 {
+		t.Errorf("sync without serve says %s, %d deals have no element", out, h.Missing(deals))
 	}
-	h.setRowsQuietly(deals[0], row{"Nails", "1", "7"})
+	h.SetRowsQuietly(deals[0], row("Nails", "1", "7"))
 	if out, _ := c.run(exitFine, "run", "--entity", fmt.Sprintf("deal:%d", deals[0])); !strings.Contains(out, "succeeded") {
 		t.Errorf("run without serve says %s", out)
 	}
-	wantNames(t, h.elements(deals[0]), "Nails × 7")
+	apptest.WantNames(t, h.Elements(deals[0]), "Nails × 7")
 
 	// What serve has missed it makes up for.
-	h.setRowsQuietly(deals[1], row{"Nails", "1", "9"})
-	h.back()
-	wantNames(t, h.elements(deals[1]), "Nails × 9")
+	h.SetRowsQuietly(deals[1], row("Nails", "1", "9"))
+	h.Back()
+	apptest.WantNames(t, h.Elements(deals[1]), "Nails × 9")
 }

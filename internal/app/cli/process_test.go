@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -12,131 +11,49 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 )
-
-// process is this program as a process of its own.
-type process struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	stdout *bufio.Reader
-	log    *logBuffer // its stderr
-	waited sync.Once
-	code   int
-}
-
-func startProcess(t *testing.T, env []string, args ...string) *process {
-	t.Helper()
-	p := &process{t: t, cmd: exec.Command(os.Args[0], args...), log: newLogBuffer()}
-	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), env...)
-	p.cmd.Stderr = p.log
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.stdout = bufio.NewReader(out)
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // it may have ended
-		p.exit()
-		if t.Failed() {
-			t.Logf("%v said:\n%s", args, p.log)
-		}
-	})
-	return p
-}
-
-// signal sends a signal to the process.
-func (p *process) signal(s syscall.Signal) {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		p.t.Errorf("signal: %v", err)
-	}
-}
-
-// exit waits for the end and returns the exit code, -1 for a signal.
-func (p *process) exit() int {
-	p.waited.Do(func() {
-		ended := make(chan struct{})
-		timer := time.AfterFunc(harnessPatience, func() { _ = p.cmd.Process.Kill() })
-		go func() { defer close(ended); _ = p.cmd.Wait() }()
-		<-ended
-		timer.Stop()
-		p.code = p.cmd.ProcessState.ExitCode()
-	})
-	return p.code
-}
-
-// line reads a line of the process's stdout.
-func (p *process) line() string {
-	p.t.Helper()
-	text, err := p.stdout.ReadString('\n')
-	if err != nil {
-		p.t.Fatalf("stdout: %v\n%s", err, p.log)
-	}
-	return strings.TrimSuffix(text, "\n")
-}
-
-// serveConfig writes a configuration for serve and returns its path.
-func serveConfig(t *testing.T, dir, addr, webhook, inputs, rules string) string {
-	t.Helper()
-	path := filepath.Join(dir, "b24rules.yaml")
-	writeFile(t, path, fmt.Sprintf(`listen: %s
-database: sqlite:test.db
-rules: [%s]
-portals:
-  demo:
-    webhook: %s
-    application_token: ${TEST_TOKEN}
-    plan: unlimited
-%slog: {level: debug}
-limits: {retry_first: 10ms, retry_max: 20ms, settle: 1ms}
-`, addr, rules, webhook, inputs))
-	return path
-}
 
 // TestTwoProcesses runs the emulator and the engine as two programs, stops the
 // engine with Ctrl-C under a storm of events and starts it again: every event
 // that was answered with 200 has had its effect.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
-	emu := startProcess(t, nil, "emulator", "--listen", "127.0.0.1:0", "--plan", "unlimited", "--token", "t0k3n")
-	webhook := emu.line()
+	emu := testkit.StartProcess(t, nil, "emulator", "--listen", "127.0.0.1:0", "--plan", "unlimited", "--token", "t0k3n")
+	webhook := emu.Line()
 	if !strings.HasPrefix(webhook, "http://127.0.0.1:") || !strings.HasSuffix(webhook, "/") {
 		t.Fatalf("the first line is %q", webhook)
 	}
 	p := personAt(t, webhook)
 	var deals []int
 	for i := range 24 {
-		id, err := p.addDeal(t.Context(), fmt.Sprintf("Deal %d", i), row{"a", "1.10", "2"}, row{"b", "3", "1"})
+		id, err := p.AddDeal(t.Context(), fmt.Sprintf("Deal %d", i), row("a", "1.10", "2"), row("b", "3", "1"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		deals = append(deals, id)
 	}
 	dir := t.TempDir()
-	addr := freeAddr(t)
+	addr := testkit.FreeAddr(t)
 	rules, err := filepath.Abs("../../../rules")
 	if err != nil {
 		t.Fatal(err)
 	}
-	inputs := fmt.Sprintf("    inputs: {invoice-total: {helper_type: 1038}, deal-shipments: {list: %d}}\n", p.list)
-	file := serveConfig(t, dir, addr, webhook, inputs, rules)
-	start := func() *process {
-		s := startProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file)
-		s.log.wait(t, 0, "b24rules: portal demo: events at http://"+addr+"/hooks/demo")
+	inputs := fmt.Sprintf("    inputs: {invoice-total: {helper_type: 1038}, deal-shipments: {list: %d}}\n", p.List)
+	file := testkit.ServeConfig(t, dir, addr, webhook, inputs, rules)
+	start := func() *testkit.Process {
+		s := testkit.StartProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file)
+		s.Log.Wait(t, 0, "b24rules: portal demo: events at http://"+addr+"/hooks/demo")
 		return s
 	}
 	serve := start()
@@ -149,15 +66,15 @@ func TestTwoProcesses(t *testing.T) {
 		wg.Go(func() {
 			stored[i] = postDeal(hook, "t0k3n", deal)
 			if stored[i] && answered.Add(1) == int32(len(deals)/3) {
-				serve.signal(syscall.SIGINT)
+				serve.Signal(syscall.SIGINT)
 			}
 		})
 	}
 	wg.Wait()
-	if code := serve.exit(); code != 0 {
-		t.Fatalf("serve ended with %d after SIGINT\n%s", code, serve.log)
+	if code := serve.Exit(); code != 0 {
+		t.Fatalf("serve ended with %d after SIGINT\n%s", code, serve.Log)
 	}
-	if stdout, _ := io.ReadAll(serve.stdout); len(stdout) > 0 {
+	if stdout, _ := io.ReadAll(serve.Stdout); len(stdout) > 0 {
 		t.Errorf("serve wrote to stdout: %s", stdout)
 	}
 	again := start()
@@ -168,24 +85,24 @@ func TestTwoProcesses(t *testing.T) {
 		}
 		want++
 		done := fmt.Sprintf("entity=deal:%d outcome=done", deal)
-		if !strings.Contains(serve.log.String(), done) {
-			again.log.wait(t, 0, done)
+		if !strings.Contains(serve.Log.String(), done) {
+			again.Log.Wait(t, 0, done)
 		}
-		if elements, err := p.elements(t.Context(), deal); err != nil || len(elements) != 2 {
+		if elements, err := p.Elements(t.Context(), deal); err != nil || len(elements) != 2 {
 			t.Errorf("deal %d has %d elements, %v; want 2", deal, len(elements), err)
 		}
 	}
 	t.Logf("%d of %d events were stored before the stop, and none was lost", want, len(deals))
 
-	for _, s := range []*process{again, emu} {
-		s.signal(syscall.SIGTERM)
-		if code := s.exit(); code != 0 {
-			t.Errorf("%v ended with %d after SIGTERM", s.cmd.Args[1:], code)
+	for _, s := range []*testkit.Process{again, emu} {
+		s.Signal(syscall.SIGTERM)
+		if code := s.Exit(); code != 0 {
+			t.Errorf("%v ended with %d after SIGTERM", s.Cmd.Args[1:], code)
 		}
 	}
-	for _, s := range []*process{serve, again} {
-		if strings.Contains(s.log.String(), "t0k3n") || strings.Contains(s.log.String(), "rest/1/") {
-			t.Errorf("a secret is in the log:\n%s", s.log)
+	for _, s := range []*testkit.Process{serve, again} {
+		if strings.Contains(s.Log.String(), "t0k3n") || strings.Contains(s.Log.String(), "rest/1/") {
+			t.Errorf("a secret is in the log:\n%s", s.Log)
 		}
 	}
 }
@@ -193,34 +110,34 @@ func TestTwoProcesses(t *testing.T) {
 // TestTakenPortAndDatabase starts a second engine beside one that runs.
 func TestTakenPortAndDatabase(t *testing.T) {
 	t.Parallel()
-	dir, env, addr := t.TempDir(), []string{"TEST_TOKEN=t0k3n"}, freeAddr(t)
+	dir, env, addr := t.TempDir(), []string{"TEST_TOKEN=t0k3n"}, testkit.FreeAddr(t)
 	const webhook = "http://127.0.0.1:1/rest/1/s3cr3t/"
-	writeFile(t, filepath.Join(dir, "rules", "r.yaml"), rule("r", readDeal))
-	file := serveConfig(t, dir, addr, webhook, "", "rules")
-	first := startProcess(t, env, "serve", "--config", file)
-	first.log.wait(t, 0, "portal demo: events at")
-	port := startProcess(t, env, "serve", "--config", file)
-	if port.exit() != 3 || !strings.Contains(port.log.String(), "cannot listen on "+addr+": another program does already") {
-		t.Errorf("a taken port: exit code %d, %s", port.exit(), port.log)
+	testkit.WriteFile(t, filepath.Join(dir, "rules", "r.yaml"), testkit.Rule("r", testkit.ReadDeal))
+	file := testkit.ServeConfig(t, dir, addr, webhook, "", "rules")
+	first := testkit.StartProcess(t, env, "serve", "--config", file)
+	first.Log.Wait(t, 0, "portal demo: events at")
+	port := testkit.StartProcess(t, env, "serve", "--config", file)
+	if port.Exit() != 3 || !strings.Contains(port.Log.String(), "cannot listen on "+addr+": another program does already") {
+		t.Errorf("a taken port: exit code %d, %s", port.Exit(), port.Log)
 	}
-	file = serveConfig(t, dir, freeAddr(t), webhook, "", "rules")
-	database := startProcess(t, env, "serve", "--config", file)
-	if database.exit() != 3 || !strings.Contains(database.log.String(), "another process works this database: process ") {
-		t.Errorf("a taken database: exit code %d, %s", database.exit(), database.log)
+	file = testkit.ServeConfig(t, dir, testkit.FreeAddr(t), webhook, "", "rules")
+	database := testkit.StartProcess(t, env, "serve", "--config", file)
+	if database.Exit() != 3 || !strings.Contains(database.Log.String(), "another process works this database: process ") {
+		t.Errorf("a taken database: exit code %d, %s", database.Exit(), database.Log)
 	}
 	resp, err := http.Get("http://" + addr + "/healthz")
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("the first is not well: %v, %v", resp, err)
 	}
 	_ = resp.Body.Close()
-	first.signal(syscall.SIGTERM)
-	if code := first.exit(); code != 0 {
+	first.Signal(syscall.SIGTERM)
+	if code := first.Exit(); code != 0 {
 		t.Errorf("exit code %d after SIGTERM", code)
 	}
 }
 
 // personAt is somebody who works in the portal of an emulator process.
-func personAt(t *testing.T, webhook string) *people {
+func personAt(t *testing.T, webhook string) *demo.People {
 	t.Helper()
 	client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(webhook), Plan: bitrix.PlanUnlimited})
 	if err != nil {
@@ -233,8 +150,8 @@ func personAt(t *testing.T, webhook string) *people {
 	if err := client.Call(t.Context(), "lists.get", map[string]any{"IBLOCK_TYPE_ID": "lists"}, &lists); err != nil || len(lists) != 1 {
 		t.Fatalf("lists %v, %v", lists, err)
 	}
-	p := &people{client: client, list: int(lists[0].ID)}
-	if err := p.readProperties(t.Context()); err != nil {
+	p, err := demo.NewPeople(t.Context(), client, int(lists[0].ID))
+	if err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -268,19 +185,19 @@ func TestSecondSignal(t *testing.T) {
 	defer portal.Close()
 	defer close(release)
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "rules", "r.yaml"), rule("r", readDeal))
-	addr := freeAddr(t)
-	file := serveConfig(t, dir, addr, portal.URL+"/rest/1/s3cr3t/", "", "rules")
-	serve := startProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file)
-	serve.log.wait(t, 0, "portal demo: events at")
+	testkit.WriteFile(t, filepath.Join(dir, "rules", "r.yaml"), testkit.Rule("r", testkit.ReadDeal))
+	addr := testkit.FreeAddr(t)
+	file := testkit.ServeConfig(t, dir, addr, portal.URL+"/rest/1/s3cr3t/", "", "rules")
+	serve := testkit.StartProcess(t, []string{"TEST_TOKEN=t0k3n"}, "serve", "--config", file)
+	serve.Log.Wait(t, 0, "portal demo: events at")
 	if !postDeal("http://"+addr+"/hooks/demo", "t0k3n", 7) {
 		t.Fatal("the event was not taken")
 	}
 	<-asked
-	serve.signal(syscall.SIGINT)
+	serve.Signal(syscall.SIGINT)
 	// Once it takes no more events it is waiting for the run. Before, a second
 	// signal might become one with the first.
-	ctx, stop := contextOf(t)
+	ctx, stop := testkit.Context(t)
 	defer stop()
 	for refused := false; !refused && ctx.Err() == nil; {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
@@ -288,10 +205,10 @@ func TestSecondSignal(t *testing.T) {
 			_ = conn.Close()
 		}
 	}
-	serve.signal(syscall.SIGTERM) // what a shell starts in the background does not die of SIGINT
-	serve.exit()
-	if how := serve.cmd.ProcessState.Sys().(syscall.WaitStatus); how.Signal() != syscall.SIGTERM {
-		t.Errorf("it ended with %v, want an end by the second signal", serve.cmd.ProcessState)
+	serve.Signal(syscall.SIGTERM) // what a shell starts in the background does not die of SIGINT
+	serve.Exit()
+	if how := serve.Cmd.ProcessState.Sys().(syscall.WaitStatus); how.Signal() != syscall.SIGTERM {
+		t.Errorf("it ended with %v, want an end by the second signal", serve.Cmd.ProcessState)
 	}
 }
 
@@ -304,14 +221,14 @@ func TestEmulatorCommand(t *testing.T) {
 		got <- r.PostForm
 	}))
 	defer handler.Close()
-	emu := startProcess(t, nil, "emulator", "-listen=127.0.0.1:0", "-plan", "enterprise", "--handler", handler.URL+"/hooks/x", "--token", "t0k3n")
-	webhook := emu.line()
+	emu := testkit.StartProcess(t, nil, "emulator", "-listen=127.0.0.1:0", "-plan", "enterprise", "--handler", handler.URL+"/hooks/x", "--token", "t0k3n")
+	webhook := emu.Line()
 	p := personAt(t, webhook)
-	deal, err := p.addDeal(t.Context(), "Roof")
+	deal, err := p.AddDeal(t.Context(), "Roof")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := contextOf(t)
+	ctx, stop := testkit.Context(t)
 	defer stop()
 	select {
 	case form := <-got:
@@ -323,7 +240,7 @@ func TestEmulatorCommand(t *testing.T) {
 	}
 	text := []string{}
 	for line := ""; !strings.Contains(line, "deal-shipments:"); text = append(text, line) {
-		line = emu.line()
+		line = emu.Line()
 	}
 	whole := strings.Join(text, "\n")
 	for _, want := range []string{"entityTypeId 1038", "IBLOCK_ID 47", "t0k3n", handler.URL + "/hooks/x", "    webhook: " + webhook, "    plan: enterprise"} {
@@ -331,8 +248,8 @@ func TestEmulatorCommand(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, whole)
 		}
 	}
-	emu.signal(syscall.SIGINT)
-	if code := emu.exit(); code != 0 {
+	emu.Signal(syscall.SIGINT)
+	if code := emu.Exit(); code != 0 {
 		t.Errorf("exit code %d after SIGINT, want 0", code)
 	}
 }
@@ -340,10 +257,10 @@ func TestEmulatorCommand(t *testing.T) {
 // TestEmulatorSnippet pastes what the emulator prints into a configuration.
 func TestEmulatorSnippet(t *testing.T) {
 	t.Parallel()
-	emu := startProcess(t, nil, "emulator", "--listen", "127.0.0.1:0")
+	emu := testkit.StartProcess(t, nil, "emulator", "--listen", "127.0.0.1:0")
 	text := "rules: [rules]\n"
 	for line, on := "", false; !strings.Contains(line, "deal-shipments:"); {
-		line = emu.line()
+		line = emu.Line()
 		if on = on || line == "portals:"; on {
 			text += line + "\n"
 		}
@@ -358,9 +275,9 @@ func TestEmulatorSnippet(t *testing.T) {
 func TestEmulatorFiles(t *testing.T) {
 	t.Parallel()
 	const seed, faults = "../../../docs/examples/seed.yaml", "../../../docs/examples/faults.yaml"
-	emu := startProcess(t, nil, "emulator", "--listen", "127.0.0.1:0", "--seed", seed, "--faults", faults, "--latency", "1ms+1ms~10%")
-	webhook := emu.line()
-	if got, want := emu.line(), seed+": 2 deals, 1 invoice, 1 item of type 1038, 1 element"; got != want {
+	emu := testkit.StartProcess(t, nil, "emulator", "--listen", "127.0.0.1:0", "--seed", seed, "--faults", faults, "--latency", "1ms+1ms~10%")
+	webhook := emu.Line()
+	if got, want := emu.Line(), seed+": 2 deals, 1 invoice, 1 item of type 1038, 1 element"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	base, _, _ := strings.Cut(webhook, "/rest/")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -91,7 +92,7 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 }
 
 // push asks for the runs and returns them.
-func (o *oneRun) push(ctx context.Context, a *Service, targets []Target) ([]int64, error) {
+func (o *oneRun) push(ctx context.Context, a *service.Service, targets []service.Target) ([]int64, error) {
 	routes := make([]queue.Route, len(targets))
 	for i, t := range targets {
 		routes[i] = queue.Route{Rule: t.Rule.ID, Entity: t.Entity.String(), Deleted: o.deleted}
@@ -119,7 +120,7 @@ func (o *oneRun) push(ctx context.Context, a *Service, targets []Target) ([]int6
 
 // workUnlessServed runs what is due until end is called, unless another process
 // does.
-func workUnlessServed(ctx context.Context, env environment, s *Service) (end func(), err error) {
+func workUnlessServed(ctx context.Context, env environment, s *service.Service) (end func(), err error) {
 	end, err = s.Work(ctx, "")
 	if errors.Is(err, queue.ErrInUse) {
 		env.say("serve does it")

@@ -16,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/ruletest/export"
 	"github.com/b24rules/b24rules/schemas"
@@ -50,7 +51,7 @@ with the rule as it is now, is said.`,
 			if len(ids) != 1 {
 				return usagef("which run? 'b24rules runs list' shows their numbers")
 			}
-			if base := filepath.Base(e.out); e.out != "" && (IsRuleFile(base) || !strings.HasSuffix(strings.TrimSuffix(base, filepath.Ext(base)), "_test")) {
+			if base := filepath.Base(e.out); e.out != "" && (service.IsRuleFile(base) || !strings.HasSuffix(strings.TrimSuffix(base, filepath.Ext(base)), "_test")) {
 				return usagef("--out %q: test files are named like deal_test.yaml", e.out)
 			}
 			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
@@ -84,7 +85,7 @@ func (e *exporting) export(ctx context.Context, env environment, c *config.Confi
 		return fmt.Errorf("run %d cannot be exported: %w", id, err)
 	}
 	if err != nil {
-		return fmt.Errorf("run %d cannot be exported: %w", id, Plain(err))
+		return fmt.Errorf("run %d cannot be exported: %w", id, service.Plain(err))
 	}
 	for _, w := range warnings {
 		env.say("%s", strings.TrimSpace(w))
@@ -95,7 +96,7 @@ func (e *exporting) export(ctx context.Context, env environment, c *config.Confi
 	}
 	f, err := os.OpenFile(e.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return Plain(err)
+		return service.Plain(err)
 	}
 	_, err = bytes.NewReader(text).WriteTo(f)
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -160,7 +161,7 @@ func ruleFileFor(c *config.Config, r *history.Record) (string, error) {
 	if info, err := os.Stat(r.File); err == nil && !info.IsDir() {
 		return r.File, nil
 	}
-	names, err := FindRuleFiles(c.Rules)
+	names, err := service.FindRuleFiles(c.Rules)
 	if err != nil {
 		return "", err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
@@ -29,15 +30,15 @@ type cli struct {
 
 // newCLI writes the configuration that fits a harness.
 func newCLI(h *harness, dir string) *cli {
-	h.t.Helper()
+	h.T.Helper()
 	c := &cli{h: h, config: filepath.Join(dir, "b24rules.yaml")}
 	shipped := filepath.Join(dir, "rules")
 	if err := os.CopyFS(shipped, rules.FS); err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	database := "sqlite:b24rules.db"
-	if h.options.database != "" {
-		database = h.options.database
+	if h.Options.Database != "" {
+		database = h.Options.Database
 	}
 	text := fmt.Sprintf(`database: %s
 rules: [rules]
@@ -49,27 +50,27 @@ portals:
     inputs:
       invoice-total: {helper_type: %d}
       deal-shipments: {list: %d}
-`, database, h.webhook().Reveal(), h.options.emulator.ApplicationToken, h.seed.TypeID, h.seed.ListID)
+`, database, h.Webhook().Reveal(), h.Options.Emulator.ApplicationToken, h.IDs.TotalsType, h.IDs.ShipmentList)
 	if err := os.WriteFile(c.config, []byte(text), 0o600); err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	return c
 }
 
 // run runs a command and wants an exit code.
 func (c *cli) run(code int, args ...string) (out, talk string) {
-	c.h.t.Helper()
-	return c.runWith(c.h.context(), code, args...)
+	c.h.T.Helper()
+	return c.runWith(c.h.Context(), code, args...)
 }
 
 // runWith is run with an end.
 func (c *cli) runWith(ctx context.Context, code int, args ...string) (out, talk string) {
-	c.h.t.Helper()
+	c.h.T.Helper()
 	args = append(args, "--config", c.config)
 	var stdout, stderr bytes.Buffer
 	got := runCommand(ctx, args, environment{Std: Std{In: strings.NewReader(""), Out: &stdout, Err: &stderr}, actions: actions.All})
 	if got != code {
-		c.h.t.Fatalf("b24rules %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout.String(), stderr.String())
+		c.h.T.Fatalf("b24rules %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout.String(), stderr.String())
 	}
 	return stdout.String(), stderr.String()
 }
@@ -123,21 +124,21 @@ func golden(t *testing.T, name, got string) {
 func TestRunsBesideServe(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir, limits: config.Limits{Attempts: 2}})
+	h := newHarness(t, apptest.Options{Dir: dir, Limits: config.Limits{Attempts: 2}})
 	c := newCLI(h, dir)
 
 	_, talk := c.run(exitFine, "runs", "list")
 	if talk != "b24rules: no runs\n" {
 		t.Errorf("an empty history: %q", talk)
 	}
-	c.h.addDeal("Roof", row{"Плитка", "33.33", "3"}, row{"Nails", "0.07", "1000"})
-	h.wait()
-	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "lists.element.*", Code: "ACCESS_DENIED"}); err != nil {
+	c.h.AddDeal("Roof", row("Плитка", "33.33", "3"), row("Nails", "0.07", "1000"))
+	h.Wait()
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "lists.element.*", Code: "ACCESS_DENIED"}); err != nil {
 		t.Fatal(err)
 	}
-	second := h.addDeal("Wall", row{"Bricks", "1", "500"})
-	third := h.addDeal("Floor", row{"Parquet", "80", "20"})
-	h.wait()
+	second := h.AddDeal("Wall", row("Bricks", "1", "500"))
+	third := h.AddDeal("Floor", row("Parquet", "80", "20"))
+	h.Wait()
 
 	list, _ := c.run(exitFine, "runs", "list", "--rule", "deal-shipments")
 	golden(t, "list.txt", settled(list))
@@ -152,7 +153,7 @@ func TestRunsBesideServe(t *testing.T) {
 	}
 
 	// The cause is mended: one is replayed by its number, the other discarded.
-	if err := h.portal.SetFaults(); err != nil {
+	if err := h.Portal.SetFaults(); err != nil {
 		t.Fatal(err)
 	}
 	out, talk := c.run(exitUsage, "runs", "replay", "--state", "parked")
@@ -162,14 +163,14 @@ func TestRunsBesideServe(t *testing.T) {
 	if out, _ = c.run(exitFine, "runs", "replay", parked); out != "replayed run "+parked+"\n" {
 		t.Errorf("replay: %q", out)
 	}
-	h.wait()
-	if n := len(h.elements(second)); n != 1 {
+	h.Wait()
+	if n := len(h.Elements(second)); n != 1 {
 		t.Errorf("%d elements after the replay, want 1", n)
 	}
 	if out, _ = c.run(exitFine, "runs", "discard", "--state", "parked", "--yes"); out != "discarded 1 run\n" {
 		t.Errorf("discard: %q", out)
 	}
-	if n := len(h.elements(third)); n != 0 {
+	if n := len(h.Elements(third)); n != 0 {
 		t.Errorf("%d elements of a discarded run", n)
 	}
 	if _, talk = c.run(exitFailure, "runs", "discard", parked, "9999"); !strings.Contains(talk, "run "+parked+" is succeeded: only parked, waiting, blocked or queued runs can be discarded") || !strings.Contains(talk, "run 9999: there is no such run") {
@@ -185,20 +186,20 @@ func TestRunsBesideServe(t *testing.T) {
 
 // firstRun is the number of the latest run that flags choose.
 func firstRun(c *cli, flags ...string) string {
-	c.h.t.Helper()
+	c.h.T.Helper()
 	runs := listJSON(c, flags...)
 	if len(runs) == 0 {
-		c.h.t.Fatalf("no run for %v", flags)
+		c.h.T.Fatalf("no run for %v", flags)
 	}
 	return fmt.Sprint(runs[0].ID)
 }
 
 func listJSON(c *cli, flags ...string) []jsonRun {
-	c.h.t.Helper()
+	c.h.T.Helper()
 	out, _ := c.run(exitFine, append([]string{"runs", "list", "--format", "json"}, flags...)...)
 	var list struct{ Runs []jsonRun }
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
-		c.h.t.Fatalf("%v: %s", err, out)
+		c.h.T.Fatalf("%v: %s", err, out)
 	}
 	return list.Runs
 }
@@ -206,15 +207,15 @@ func listJSON(c *cli, flags ...string) []jsonRun {
 func TestRunsFilters(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir})
 	c := newCLI(h, dir)
-	first := h.addDeal("One", row{"A", "1", "1"})
-	if _, err := h.people.addInvoice(h.context(), "Two", row{"B", "1", "1"}); err != nil {
+	first := h.AddDeal("One", row("A", "1", "1"))
+	if _, err := h.People.AddInvoice(h.Context(), "Two", row("B", "1", "1")); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
-		h.touch(first, "again")
-		h.wait()
+		h.Touch(first, "again")
+		h.Wait()
 	}
 	all := listJSON(c)
 	if len(all) < 4 {
@@ -277,7 +278,7 @@ func TestRunsFilters(t *testing.T) {
 func TestRunsPause(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir})
 	c := newCLI(h, dir)
 	c.run(exitUsage, "runs", "pause", "--portal", "dmeo")
 	c.run(exitUsage, "runs", "pause", "--portal", "somewhere")
@@ -292,11 +293,11 @@ func TestRunsPause(t *testing.T) {
 	if out, _ := c.run(exitFine, "runs", "pause", "--rule", "deal-shipments", "--reason", "stocktaking"); out != "paused rule deal-shipments in all portals\n" {
 		t.Errorf("pause: %q", out)
 	}
-	deal, err := h.people.addDeal(h.context(), "Roof", row{"Tiles", "1", "1"})
+	deal, err := h.People.AddDeal(h.Context(), "Roof", row("Tiles", "1", "1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.portal.WaitIdle(h.context()); err != nil {
+	if err := h.Portal.WaitIdle(h.Context()); err != nil {
 		t.Fatal(err)
 	}
 	_, talk := c.run(exitFine, "runs", "list")
@@ -311,8 +312,8 @@ func TestRunsPause(t *testing.T) {
 		t.Errorf("resume of what is not paused: %q", talk)
 	}
 	c.run(exitFine, "runs", "resume", "--rule", "deal-shipments")
-	h.wait()
-	if n := len(h.elements(deal)); n != 1 {
+	h.Wait()
+	if n := len(h.Elements(deal)); n != 1 {
 		t.Errorf("%d elements after the pause, want 1", n)
 	}
 }

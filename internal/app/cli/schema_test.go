@@ -15,6 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 )
 
 var updateSchemas = flag.Bool("update-schemas", false, "write the files of schemas/")
@@ -130,7 +131,7 @@ func TestSchemasTakeWhatIsRight(t *testing.T) {
 			if strings.HasSuffix(file, "_test.yaml") != (schema == tests) {
 				continue
 			}
-			check(file, schema, []byte(readFile(t, file)))
+			check(file, schema, []byte(testkit.ReadFile(t, file)))
 		}
 	}
 	if right < 80 {
@@ -239,7 +240,7 @@ func TestEditorFindings(t *testing.T) {
 		"../../../rules/deal-shipments.yaml": "rules", "../../../rules/invoice-total.yaml": "rules",
 		"../../../rules/deal-shipments_test.yaml": "tests", "../../../docs/examples/b24rules.yaml": "config",
 	} {
-		text := ours.ReplaceAllString(readFile(t, file), "")
+		text := ours.ReplaceAllString(testkit.ReadFile(t, file), "")
 		if _, findings := e.open(filepath.Base(file), schema, text); len(findings) > 0 {
 			t.Errorf("%s: %q", file, findings)
 		}

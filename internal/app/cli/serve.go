@@ -8,6 +8,7 @@ import (
 	"os/signal"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -45,7 +46,7 @@ func serve(ctx context.Context, env environment, path string) error {
 	if err != nil {
 		return err
 	}
-	log, closeLog, err := OpenLog(c.Log, env.Err)
+	log, closeLog, err := service.OpenLog(c.Log, env.Err)
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
@@ -56,12 +57,12 @@ func serve(ctx context.Context, env environment, path string) error {
 	})
 	defer stop()
 
-	ln, err := Listen(ctx, c.Listen)
+	ln, err := service.Listen(ctx, c.Listen)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = ln.Close() }() // the server closes it too
-	s, err := New(ctx, Options{Config: c, Rules: rules, Log: log})
+	s, err := service.New(ctx, service.Options{Config: c, Rules: rules, Log: log})
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func serve(ctx context.Context, env environment, path string) error {
 	reload := make(chan os.Signal, 1)
 	notifyReload(reload)
 	defer signal.Stop(reload)
-	endWatch, err := Watch(ctx, c.Rules, rules, reload, log)
+	endWatch, err := service.Watch(ctx, c.Rules, rules, reload, log)
 	if err != nil {
 		return fmt.Errorf("watch the rules: %w", err)
 	}
@@ -98,7 +99,7 @@ func serve(ctx context.Context, env environment, path string) error {
 
 // prepare reads the configuration and the rules, and tells what is wrong with
 // them.
-func prepare(env environment, path string) (*config.Config, *Rules, error) {
+func prepare(env environment, path string) (*config.Config, *service.Rules, error) {
 	c, err := loadConfig(env, path)
 	if err != nil {
 		return nil, nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/service"
 )
 
 // single is what plan and run have in common: rules for one entity of a portal.
@@ -32,7 +33,7 @@ func (s *single) flags(fs *flag.FlagSet) {
 
 // open reads the configuration and the rules, and opens the app. The caller
 // calls done.
-func (s *single) open(ctx context.Context, env environment) (a *Service, targets []Target, done func(), err error) {
+func (s *single) open(ctx context.Context, env environment) (a *service.Service, targets []service.Target, done func(), err error) {
 	if s.entity == "" {
 		return nil, nil, nil, usagef("which entity? --entity deal:759")
 	}
@@ -55,7 +56,7 @@ func (s *single) open(ctx context.Context, env environment) (a *Service, targets
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if targets, err = TargetsOf(gen, s.portal, s.rule, entity, s.deleted); err != nil || len(targets) == 0 {
+	if targets, err = service.TargetsOf(gen, s.portal, s.rule, entity, s.deleted); err != nil || len(targets) == 0 {
 		return nil, nil, nil, s.without(env, gen, usageOf(err))
 	}
 	forget := func() {}
@@ -64,7 +65,7 @@ func (s *single) open(ctx context.Context, env environment) (a *Service, targets
 			return nil, nil, nil, err
 		}
 	}
-	if a, err = New(ctx, Options{Config: c, Rules: rules, Log: warnings(env)}); err != nil {
+	if a, err = service.New(ctx, service.Options{Config: c, Rules: rules, Log: warnings(env)}); err != nil {
 		forget()
 		return nil, nil, nil, err
 	}
@@ -87,7 +88,7 @@ func temporaryDatabase(c *config.Config) (forget func(), err error) {
 }
 
 // without says why there is nothing to run: findings of broken files first.
-func (s *single) without(env environment, gen *Generation, err error) error {
+func (s *single) without(env environment, gen *service.Generation, err error) error {
 	if all := gen.Findings(); len(all) > 0 {
 		if told := tell(env, all); !errors.Is(told, errFindings) || err == nil {
 			return told

@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -95,7 +96,7 @@ func (s *syncing) run(ctx context.Context, env environment, args []string) error
 }
 
 // openSync reads the configuration, the rule, and opens the app.
-func (s *syncing) openSync(ctx context.Context, env environment) (a *Service, t Target, done func(), err error) {
+func (s *syncing) openSync(ctx context.Context, env environment) (a *service.Service, t service.Target, done func(), err error) {
 	c, err := loadConfig(env, s.config)
 	if err != nil {
 		return nil, t, nil, err
@@ -122,11 +123,11 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *Service, t 
 		}
 	}
 	log := slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelError}))
-	if a, err = New(ctx, Options{Config: c, Rules: rules, Log: log}); err != nil {
+	if a, err = service.New(ctx, service.Options{Config: c, Rules: rules, Log: log}); err != nil {
 		forget()
 		return nil, t, nil, err
 	}
-	return a, Target{Rule: r, Inputs: inputs}, func() { a.Close(); forget() }, nil
+	return a, service.Target{Rule: r, Inputs: inputs}, func() { a.Close(); forget() }, nil
 }
 
 // fit refuses rules that cannot be run without their events.
@@ -134,7 +135,7 @@ func (s *syncing) fit(r *engine.Rule) error {
 	if r.Derived() {
 		return usagef("rule %s says by a formula (entity) what it is about: only an event can tell", r.ID)
 	}
-	types, every, foreign := ScopeOf(r)
+	types, every, foreign := service.ScopeOf(r)
 	if len(types) == 0 && !every {
 		return usagef("rule %s hears %s, which is about no entity of the CRM that could be listed", r.ID, strings.Join(foreign, ", "))
 	}
@@ -145,7 +146,7 @@ func (s *syncing) fit(r *engine.Rule) error {
 }
 
 // begin stores the job, or goes on with the one that was stopped.
-func (s *syncing) begin(ctx context.Context, env environment, a *Service, t Target) (catchup.Job, error) {
+func (s *syncing) begin(ctx context.Context, env environment, a *service.Service, t service.Target) (catchup.Job, error) {
 	old, ok, err := catchup.Load(ctx, a.Queue(), s.portal, s.rule)
 	if err != nil && !s.restart {
 		return catchup.Job{}, err
@@ -212,7 +213,7 @@ func inZone(t time.Time, zone *time.Location) time.Time {
 
 // underWay reports whether a job still has something to find, or runs that are
 // not over.
-func (s *syncing) underWay(ctx context.Context, a *Service, j catchup.Job, ok bool) (bool, error) {
+func (s *syncing) underWay(ctx context.Context, a *service.Service, j catchup.Job, ok bool) (bool, error) {
 	if !ok || j.Failed != "" || !j.Over() {
 		return ok && j.Failed == "", nil
 	}
@@ -221,12 +222,12 @@ func (s *syncing) underWay(ctx context.Context, a *Service, j catchup.Job, ok bo
 }
 
 // job is what is to be gone over.
-func (s *syncing) job(ctx context.Context, a *Service, t Target) (catchup.Job, error) {
+func (s *syncing) job(ctx context.Context, a *service.Service, t service.Target) (catchup.Job, error) {
 	client := a.Portal(s.portal).Later()
 	job := catchup.Job{Portal: s.portal, Rule: s.rule, Started: time.Now()}
-	types, every, _ := ScopeOf(t.Rule)
+	types, every, _ := service.ScopeOf(t.Rule)
 	if every {
-		all, err := DynamicTypes(ctx, client)
+		all, err := service.DynamicTypes(ctx, client)
 		if err != nil {
 			return job, err
 		}
@@ -255,7 +256,7 @@ func (s *syncing) job(ctx context.Context, a *Service, t Target) (catchup.Job, e
 
 // follow shows how a job goes on until its last run has ended. When nobody
 // works the queue it does.
-func (s *syncing) follow(ctx context.Context, env environment, a *Service, job catchup.Job) error {
+func (s *syncing) follow(ctx context.Context, env environment, a *service.Service, job catchup.Job) error {
 	all, err := a.Queue().Pauses(ctx)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
+	"github.com/b24rules/b24rules/internal/app/service"
 )
 
 // rehearsals is how many runs of a dry run are under way at once: they fill
@@ -37,7 +38,7 @@ type dryResult struct {
 const maxPlans = 1000
 
 // rehearse shows what a sync would write.
-func (s *syncing) rehearse(ctx context.Context, env environment, a *Service, t Target) error {
+func (s *syncing) rehearse(ctx context.Context, env environment, a *service.Service, t service.Target) error {
 	job, err := s.job(ctx, a, t)
 	if err != nil {
 		return err
@@ -74,7 +75,7 @@ func (s *syncing) rehearse(ctx context.Context, env environment, a *Service, t T
 }
 
 // rehearsePage rehearses the runs of a page, in the order of its ids.
-func (s *syncing) rehearsePage(ctx context.Context, a *Service, t Target, typ int, ids []int) ([]planned, error) {
+func (s *syncing) rehearsePage(ctx context.Context, a *service.Service, t service.Target, typ int, ids []int) ([]planned, error) {
 	out := make([]planned, len(ids))
 	errs := make([]error, len(ids))
 	slots := make(chan struct{}, rehearsals)
@@ -85,8 +86,8 @@ func (s *syncing) rehearsePage(ctx context.Context, a *Service, t Target, typ in
 		wg.Go(func() {
 			defer func() { <-slots }()
 			one := t
-			one.Entity = engine.Entity{Kind: KindOfType(typ), TypeID: typ, ID: strconv.Itoa(id)}
-			one.Event = EntityEvent(typ, one.Entity.ID)
+			one.Entity = engine.Entity{Kind: service.KindOfType(typ), TypeID: typ, ID: strconv.Itoa(id)}
+			one.Event = service.EntityEvent(typ, one.Entity.ID)
 			one.Event.Time = time.Now()
 			out[i], errs[i] = p.plan(ctx, a, one)
 		})

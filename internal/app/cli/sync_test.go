@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,46 +14,21 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// fill adds deals while nobody listens.
-func (h *harness) fill(n int) (deals []int) {
-	h.t.Helper()
-	for i := range n {
-		id, err := h.people.addDeal(h.context(), fmt.Sprint("Deal ", i), row{"Nails", "1", "5"})
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		deals = append(deals, id)
-	}
-	if err := h.portal.WaitIdle(h.context()); err != nil {
-		h.t.Fatal(err)
-	}
-	return deals
-}
-
-// missing counts the deals whose elements are not there.
-func (h *harness) missing(deals []int) int {
-	h.t.Helper()
-	n := 0
-	for _, id := range deals {
-		if len(h.elements(id)) != 1 {
-			n++
-		}
-	}
-	return n
-}
-
 func TestSyncAloneAndBesideServe(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir})
 	c := newCLI(h, dir)
-	h.stop()
-	deals := h.fill(120) // more than two pages
-	last := len(h.portal.History())
+	h.Stop()
+	deals := h.Fill(120) // more than two pages
+	last := len(h.Portal.History())
 
 	plan, _ := c.run(exitFine, "sync", "--rule", "deal-shipments", "--dry-run")
 	if !strings.Contains(plan, "deal-shipments would write for 120 of 120 entities: + 120  ~ 0  - 0  ! 0, and fail for 0") {
@@ -65,21 +39,21 @@ func TestSyncAloneAndBesideServe(t *testing.T) {
 	if err := json.Unmarshal([]byte(asJSON), &dry); err != nil || dry.Add != 120 || len(dry.Plans) != 120 {
 		t.Errorf("the dry run says %v, %+v", err, dry.Add)
 	}
-	if n := len(h.portal.History()) - last; n != 0 {
+	if n := len(h.Portal.History()) - last; n != 0 {
 		t.Fatalf("the dry run has changed %d things", n)
 	}
 
 	out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments")
-	if !strings.HasPrefix(out, "deal-shipments: 120 entities, 120 runs, 0 failed") || h.missing(deals) != 0 {
-		t.Errorf("sync says %s, %d deals have no element", out, h.missing(deals))
+	if !strings.HasPrefix(out, "deal-shipments: 120 entities, 120 runs, 0 failed") || h.Missing(deals) != 0 {
+		t.Errorf("sync says %s, %d deals have no element", out, h.Missing(deals))
 	}
 
 	// Everything agrees: a second sync writes nothing.
-	last = len(h.portal.History())
+	last = len(h.Portal.History())
 	if out, _ = c.run(exitFine, "sync", "--rule", "deal-shipments", "--format", "json"); !strings.Contains(out, `"runs": 120`) {
 		t.Errorf("a second sync says %s", out)
 	}
-	if n := len(h.portal.History()) - last; n != 0 {
+	if n := len(h.Portal.History()) - last; n != 0 {
 		t.Errorf("a second sync has changed %d things", n)
 	}
 
@@ -87,44 +61,44 @@ func TestSyncAloneAndBesideServe(t *testing.T) {
 	// nothing, one that was changed is put right, and since leaves out the rest.
 	since := time.Now().Truncate(time.Second).Add(time.Second) // updatedTime has whole seconds
 	time.Sleep(time.Until(since))
-	if err := h.people.deleteDeal(h.context(), deals[0]); err != nil {
+	if err := h.People.DeleteDeal(h.Context(), deals[0]); err != nil {
 		t.Fatal(err)
 	}
-	h.setRowsQuietly(deals[1], row{"Nails", "1", "7"})
-	h.start()
+	h.SetRowsQuietly(deals[1], row("Nails", "1", "7"))
+	h.Start()
 	out, talk := c.run(exitFine, "sync", "--rule", "deal-shipments", "--since", since.Format(time.RFC3339))
 	if !strings.Contains(talk, "serve does it") || !strings.Contains(out, "1 of deleted entities, 0 failed") {
 		t.Errorf("beside serve: %s%s", out, talk)
 	}
-	if n := len(h.elements(deals[0])); n != 0 {
+	if n := len(h.Elements(deals[0])); n != 0 {
 		t.Errorf("a deleted deal has %d elements", n)
 	}
-	wantNames(t, h.elements(deals[1]), "Nails × 7")
+	apptest.WantNames(t, h.Elements(deals[1]), "Nails × 7")
 }
 
 func TestSyncGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir})
 	c := newCLI(h, dir)
-	h.stop()
-	deals := h.fill(230)
+	h.Stop()
+	deals := h.Fill(230)
 	// The portal fails after the second page.
-	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Code: "ACCESS_DENIED", Method: "crm.item.list", Skip: 3}); err != nil {
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Code: "ACCESS_DENIED", Method: "crm.item.list", Skip: 3}); err != nil {
 		t.Fatal(err)
 	}
 	_, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments")
 	if !strings.Contains(talk, "the sync is not complete: crm.item.list: ACCESS_DENIED") {
 		t.Errorf("it says %s", talk)
 	}
-	if err := h.portal.SetFaults(); err != nil {
+	if err := h.Portal.SetFaults(); err != nil {
 		t.Fatal(err)
 	}
 	// One that is stopped in the middle goes on with the same command.
-	if err := h.portal.SetFaults(emulator.Fault{Kind: emulator.FaultDelay, Method: "crm.item.list", Delay: 2 * time.Second, Skip: 3}); err != nil {
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultDelay, Method: "crm.item.list", Delay: 2 * time.Second, Skip: 3}); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(h.context())
+	ctx, cancel := context.WithCancel(h.Context())
 	go func() {
 		defer cancel()
 		for ctx.Err() == nil && h.matched(0) < 4 {
@@ -134,14 +108,14 @@ func TestSyncGoesOnWhereItWas(t *testing.T) {
 	if _, talk = c.runWith(ctx, exitFailure, "sync", "--rule", "deal-shipments"); !strings.Contains(talk, "the same command goes on from there") {
 		t.Errorf("stopped, it says %s", talk)
 	}
-	if err := h.portal.SetFaults(); err != nil {
+	if err := h.Portal.SetFaults(); err != nil {
 		t.Fatal(err)
 	}
-	q, err := queue.Open(h.context(), "sqlite:"+filepath.Join(dir, "b24rules.db"), queue.Options{Log: h.log.logger()})
+	q, err := queue.Open(h.Context(), "sqlite:"+filepath.Join(dir, "b24rules.db"), queue.Options{Log: h.Log.Logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	job, ok, err := catchup.Load(h.context(), q, stagePortal, "deal-shipments")
+	job, ok, err := catchup.Load(h.Context(), q, demo.PortalName, "deal-shipments")
 	if err != nil || !ok || job.Over() {
 		t.Fatalf("the job: %v, %v, %+v", ok, err, job)
 	}
@@ -152,16 +126,16 @@ func TestSyncGoesOnWhereItWas(t *testing.T) {
 	if !strings.Contains(talk, "going on with the sync of") || !strings.HasPrefix(out, "deal-shipments: 230 entities, ") {
 		t.Errorf("it says %s%s, the job was at %d", talk, out, job.Seen)
 	}
-	h.start()
-	if job.Seen == 0 || job.Seen == 230 || h.missing(deals) != 0 {
-		t.Errorf("it was stopped at %d; %d deals have no element in the end", job.Seen, h.missing(deals))
+	h.Start()
+	if job.Seen == 0 || job.Seen == 230 || h.Missing(deals) != 0 {
+		t.Errorf("it was stopped at %d; %d deals have no element in the end", job.Seen, h.Missing(deals))
 	}
 }
 
 func TestSyncWrong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir})
 	c := newCLI(h, dir)
 	c.addRule("tasks", "ONTASKUPDATE", "log: {message: x}")
 	c.addRule("derived", "ONCRMDEALUPDATE", "log: {message: x}", "entity: =event.data.FIELDS.PARENT_ID")
@@ -203,17 +177,17 @@ func TestSyncWrong(t *testing.T) {
 func TestSyncBesideAnotherOne(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir})
 	c := newCLI(h, dir)
-	h.addDeal("Roof", row{"Tiles", "10", "1"})
+	h.AddDeal("Roof", row("Tiles", "10", "1"))
 	c.run(exitFine, "runs", "pause", "--rule", "deal-shipments", "--reason", "stocktaking")
 	since := time.Now().Add(-time.Hour).Format(time.RFC3339)
-	job := catchup.Job{Portal: stagePortal, Rule: "deal-shipments", Types: []int{2}, Started: time.Now(), Since: time.Now().Add(-time.Hour).Truncate(time.Second)}
-	if err := catchup.Begin(h.context(), h.service.Queue(), job); err != nil {
+	job := catchup.Job{Portal: demo.PortalName, Rule: "deal-shipments", Types: []int{2}, Started: time.Now(), Since: time.Now().Add(-time.Hour).Truncate(time.Second)}
+	if err := catchup.Begin(h.Context(), h.Service.Queue(), job); err != nil {
 		t.Fatal(err)
 	}
-	h.until("found", func() bool {
-		j, _, err := catchup.Load(h.context(), h.service.Queue(), stagePortal, "deal-shipments")
+	h.Until("found", func() bool {
+		j, _, err := catchup.Load(h.Context(), h.Service.Queue(), demo.PortalName, "deal-shipments")
 		return err == nil && j.Over()
 	})
 	if _, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments"); !strings.Contains(talk, "a sync of what has changed since "+since[:16]) {
@@ -222,7 +196,7 @@ func TestSyncBesideAnotherOne(t *testing.T) {
 	if _, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments", "--since", "3d"); !strings.Contains(talk, "--since 3d asks for more") {
 		t.Errorf("asked for more, it says %s", talk)
 	}
-	ctx, cancel := context.WithCancel(h.context())
+	ctx, cancel := context.WithCancel(h.Context())
 	talk := &watchedText{until: "rule deal-shipments in all portals is paused since", then: cancel}
 	args := []string{"sync", "--rule", "deal-shipments", "--since", "1h", "--config", c.config}
 	if code := runCommand(ctx, args, environment{Std: Std{In: strings.NewReader(""), Out: io.Discard, Err: talk}, actions: actions.All}); code != exitFailure || !strings.Contains(talk.String(), "going on with the sync of") {
@@ -267,27 +241,27 @@ func TestBar(t *testing.T) {
 
 // addRule adds a rule of one step to the rules of the configuration.
 func (c *cli) addRule(id, event, step string, more ...string) {
-	c.h.t.Helper()
+	c.h.T.Helper()
 	text := "version: 1\nrules:\n  " + id + ":\n    on: " + event + "\n"
 	for _, m := range more {
 		text += "    " + m + "\n"
 	}
 	text += "    steps:\n      - " + step + "\n"
 	if err := os.WriteFile(filepath.Join(filepath.Dir(c.config), "rules", id+".yaml"), []byte(text), 0o600); err != nil {
-		c.h.t.Fatal(err)
+		c.h.T.Fatal(err)
 	}
 }
 
 // A sync is killed again and again, and begun again each time: in the end every
-// deal has its element, and none ever had two.
+// deal has its demo.Element, and none ever had two.
 func TestSyncIsKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, harnessOptions{dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir})
 	c := newCLI(h, dir)
-	h.stop()
-	deals := h.fill(200)
-	if err := h.portal.SetFaults(
+	h.Stop()
+	deals := h.Fill(200)
+	if err := h.Portal.SetFaults(
 		emulator.Fault{Kind: emulator.FaultDelay, Method: "crm.item.list", Delay: 60 * time.Millisecond},
 		emulator.Fault{Kind: emulator.FaultDelay, Method: "lists.element.add", Delay: 20 * time.Millisecond},
 	); err != nil {
@@ -297,29 +271,29 @@ func TestSyncIsKilled(t *testing.T) {
 	resumed := 0
 	for round := range 6 {
 		adds := h.matched(1) + 1 + 7*round
-		p := startProcess(t, nil, "sync", "--rule", "deal-shipments", "--config", c.config)
+		p := testkit.StartProcess(t, nil, "sync", "--rule", "deal-shipments", "--config", c.config)
 		var ended atomic.Bool // a late one finds all done
 		go func() {
-			_, _ = io.Copy(io.Discard, p.stdout)
+			_, _ = io.Copy(io.Discard, p.Stdout)
 			ended.Store(true)
 		}()
-		h.until("so many elements were added", func() bool { return h.matched(1) >= adds || ended.Load() })
-		p.signal(syscall.SIGKILL)
-		p.exit()
-		resumed += strings.Count(p.log.String(), "going on with the sync of")
+		h.Until("so many elements were added", func() bool { return h.matched(1) >= adds || ended.Load() })
+		p.Signal(syscall.SIGKILL)
+		p.Exit()
+		resumed += strings.Count(p.Log.String(), "going on with the sync of")
 	}
-	if err := h.portal.SetFaults(); err != nil {
+	if err := h.Portal.SetFaults(); err != nil {
 		t.Fatal(err)
 	}
 	out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments")
 	if resumed == 0 || !strings.HasPrefix(out, "deal-shipments: 200 entities, ") {
 		t.Errorf("%d processes went on where the one before was; the last says %s", resumed, out)
 	}
-	if n := h.missing(deals); n != 0 {
+	if n := h.Missing(deals); n != 0 {
 		t.Errorf("%d deals do not have one element", n)
 	}
 	added := 0
-	for _, change := range h.portal.History() {
+	for _, change := range h.Portal.History() {
 		if change.IBlockID != 0 && change.Op == "add" {
 			added++
 		}
@@ -330,16 +304,16 @@ func TestSyncIsKilled(t *testing.T) {
 }
 
 // matched is how many commands a fault was meant for, struck or not.
-func (h *harness) matched(fault int) int { return h.portal.Faults()[fault].Matched }
+func (h *harness) matched(fault int) int { return h.Portal.Faults()[fault].Matched }
 
 // add appends to the configuration.
 func (c *cli) add(text string) {
-	c.h.t.Helper()
+	c.h.T.Helper()
 	old, err := os.ReadFile(c.config)
 	if err != nil {
-		c.h.t.Fatal(err)
+		c.h.T.Fatal(err)
 	}
 	if err := os.WriteFile(c.config, append(old, text...), 0o600); err != nil {
-		c.h.t.Fatal(err)
+		c.h.T.Fatal(err)
 	}
 }

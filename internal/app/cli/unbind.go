@@ -10,6 +10,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -117,7 +118,7 @@ func unbindAll(ctx context.Context, c *bitrix.Client, all []bitrix.Subscription)
 
 // open reads the configuration, and the rules when they are asked, and opens
 // the app. The caller closes it.
-func (u *unbinding) open(ctx context.Context, env environment) (*Service, error) {
+func (u *unbinding) open(ctx context.Context, env environment) (*service.Service, error) {
 	c, err := loadConfig(env, u.config)
 	if err != nil {
 		return nil, err
@@ -130,9 +131,9 @@ func (u *unbinding) open(ctx context.Context, env environment) (*Service, error)
 		return nil, fmt.Errorf("portal %s has a webhook, so nothing is bound from here: delete its outbound webhook in Bitrix24", u.portal)
 	}
 	u.hook = c.Hook(u.portal)
-	rules := &Rules{}
+	rules := &service.Rules{}
 	if u.unused {
-		var gen *Generation
+		var gen *service.Generation
 		if rules, gen, err = loadRules(env, c); err != nil {
 			return nil, err
 		}
@@ -143,11 +144,11 @@ func (u *unbinding) open(ctx context.Context, env environment) (*Service, error)
 	if err := haveDatabase(c); err != nil {
 		return nil, err
 	}
-	return New(ctx, Options{Config: c, Rules: rules, Log: warnings(env)})
+	return service.New(ctx, service.Options{Config: c, Rules: rules, Log: warnings(env)})
 }
 
 // choose divides what is bound into what goes and what stays.
-func (u *unbinding) choose(ctx context.Context, a *Service, p *Portal, bound []bitrix.Subscription) (drop, keep []bitrix.Subscription, err error) {
+func (u *unbinding) choose(ctx context.Context, a *service.Service, p *service.Portal, bound []bitrix.Subscription) (drop, keep []bitrix.Subscription, err error) {
 	var want []bitrix.Subscription
 	if u.unused {
 		if want, err = a.DesiredSubscriptions(ctx, p); err != nil {

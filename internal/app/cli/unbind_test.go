@@ -8,26 +8,28 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/rules"
 )
 
 // newAppCLI writes the configuration that fits a harness whose engine is an
 // application, with the shipped rules that are named.
 func newAppCLI(h *harness, sets ...string) *cli {
-	h.t.Helper()
-	dir := h.options.dir
+	h.T.Helper()
+	dir := h.Options.Dir
 	c := &cli{h: h, config: filepath.Join(dir, strings.Join(sets, "-")+"-config.yaml")}
 	inputs := map[string]string{"invoice-total": "invoice-total: {helper_type: 1}", "deal-shipments": "deal-shipments: {list: 1}"}
 	var names, values []string
 	for _, set := range sets {
 		data, err := rules.FS.ReadFile(set + ".yaml")
 		if err != nil {
-			h.t.Fatal(err)
+			h.T.Fatal(err)
 		}
-		writeFile(h.t, filepath.Join(dir, set+".yaml"), string(data))
+		testkit.WriteFile(h.T, filepath.Join(dir, set+".yaml"), string(data))
 		names, values = append(names, set+".yaml"), append(values, inputs[set])
 	}
-	writeFile(h.t, c.config, fmt.Sprintf(`public_url: http://%s
+	testkit.WriteFile(h.T, c.config, fmt.Sprintf(`public_url: http://%s
 database: sqlite:b24rules.db
 rules: [%s]
 portals:
@@ -35,19 +37,19 @@ portals:
     events: %s
     oauth: {portal: %s, client_id: %s, client_secret: %s, token_url: %s/oauth/token/}
     inputs: {%s}
-`, h.hookAddr, strings.Join(names, ", "), h.options.application, h.portalURL, h.portal.ClientID(), h.portal.ClientSecret(), h.portalURL, strings.Join(values, ", ")))
+`, h.HookAddr, strings.Join(names, ", "), h.Options.Application, h.PortalURL, h.Portal.ClientID(), h.Portal.ClientSecret(), h.PortalURL, strings.Join(values, ", ")))
 	return c
 }
 
 // bound are the events that the portal sends to the application or keeps for
 // it, offline ones with an exclamation mark.
 func (h *harness) bound() []string {
-	h.t.Helper()
+	h.T.Helper()
 	var rows []struct {
 		Event   string `json:"event"`
 		Offline int    `json:"offline"`
 	}
-	h.asApp("event.get", nil, &rows)
+	h.AsApp("event.get", nil, &rows)
 	out := []string{}
 	for _, r := range rows {
 		if r.Offline > 0 {
@@ -64,11 +66,11 @@ func TestUnbind(t *testing.T) {
 	for _, kind := range []string{"online", "offline"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			h := newApplicationHarness(t, kind, emulator.Config{})
+			h := &harness{apptest.NewApplication(t, kind, emulator.Config{})}
 			all := h.bound()
-			deal := h.addDeal("Roof", row{"Tiles", "33.33", "3"})
-			h.until("the engine is at work", func() bool { return len(h.elements(deal)) == 1 })
-			h.asApp("event.bind", map[string]any{"event": "ONCRMLEADADD", "handler": "http://old.example/hooks/demo"}, nil)
+			deal := h.AddDeal("Roof", row("Tiles", "33.33", "3"))
+			h.Until("the engine is at work", func() bool { return len(h.Elements(deal)) == 1 })
+			h.AsApp("event.bind", map[string]any{"event": "ONCRMLEADADD", "handler": "http://old.example/hooks/demo"}, nil)
 
 			both, invoices := newAppCLI(h, "deal-shipments", "invoice-total"), newAppCLI(h, "invoice-total")
 
@@ -95,7 +97,7 @@ func TestUnbind(t *testing.T) {
 			if _, talk := both.run(exitFailure, "unbind", "--yes"); !strings.Contains(talk, "serve would bind the events again, stop it first") {
 				t.Errorf("beside serve: %s", talk)
 			}
-			h.stop()
+			h.Stop()
 			out, talk = both.run(exitFine, "unbind", "--yes")
 			if !strings.Contains(out, "1 handler stays:\n  ONCRMLEADADD  http://old.example/hooks/demo\n") {
 				t.Errorf("ours: %s%s", out, talk)
@@ -111,8 +113,8 @@ func TestUnbind(t *testing.T) {
 			if got := h.bound(); len(got) != 0 {
 				t.Errorf("%v are left", got)
 			}
-			h.start() // the next start binds what its rules hear
-			h.until("bound anew", func() bool { return slices.Equal(h.bound(), all) })
+			h.Start() // the next start binds what its rules hear
+			h.Until("bound anew", func() bool { return slices.Equal(h.bound(), all) })
 		})
 	}
 }

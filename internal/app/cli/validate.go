@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -115,9 +116,9 @@ func (v *validation) read(in io.Reader, paths []string) error {
 		}
 		v.compile(v.stdinPath, data)
 	}
-	files, err := FindRuleFiles(named)
+	files, err := service.FindRuleFiles(named)
 	if err != nil {
-		return Plain(err)
+		return service.Plain(err)
 	}
 	if err := v.readFiles(files); err != nil {
 		return err
@@ -156,7 +157,7 @@ func (v *validation) readFiles(names []string) error {
 	workers.Wait()
 	for _, r := range results {
 		if r.err != nil {
-			return Plain(r.err)
+			return service.Plain(r.err)
 		}
 		v.add(r)
 	}

@@ -1,0 +1,54 @@
+package apptest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/catchup"
+)
+
+// Back starts the engine and waits until its absence has been made up for.
+func (h *Harness) Back() catchup.Job {
+	h.T.Helper()
+	since := time.Now()
+	h.Start()
+	return h.CaughtUp(since)
+}
+
+// CaughtUp waits until an absence that was noticed since then has been made up
+// for.
+func (h *Harness) CaughtUp(since time.Time) catchup.Job {
+	h.T.Helper()
+	var j catchup.Job
+	h.Until("caught up", func() bool {
+		var ok bool
+		var err error
+		if j, ok, err = catchup.Load(h.Context(), h.Service.Queue(), demo.PortalName, ""); err != nil {
+			h.T.Fatal(err)
+		}
+		return ok && j.Over() && !j.Started.Before(since.Round(0))
+	})
+	h.Wait()
+	return j
+}
+
+// QuickCatchUp is a catch-up whose margin does not reach back to before a test.
+func QuickCatchUp() *config.CatchUp {
+	c := config.DefaultCatchUp
+	c.Margin = time.Second
+	return &c
+}
+
+// NewApplication is a harness whose engine is the portal's application,
+// installed by the portal.
+func NewApplication(t testing.TB, kind string, e emulator.Config) *Harness {
+	t.Helper()
+	h := New(t, Options{Application: kind, Emulator: e})
+	h.Portal.InstallApp(h.HookURL)
+	h.Wait()
+	h.Until("events bound", func() bool { return h.Logged("events bound") > 0 })
+	return h
+}

@@ -1,7 +1,0 @@
-//go:build race
-
-package cli
-
-// rounds returns how often a test that repeats itself does so by default: less
-// under the race detector, where all takes several times as long.
-func rounds(_, underRace int) int { return underRace }

@@ -1,0 +1,235 @@
+package demo
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/service"
+)
+
+// FixtureOptions say what to set up.
+type FixtureOptions struct {
+	// Emulator configures the portal.
+	Emulator emulator.Config
+	// Rules are the rule sets to run, with the actions that they may use.
+	Rules   service.RuleSource
+	Actions []*engine.Action
+	// Inputs are their inputs: rule set, input, value. A value {list} is the
+	// seed's list, {type} its smart process.
+	Inputs map[string]map[string]string
+	Limits config.Limits
+	// Listen is where the engine takes events; "" means a free port of its own.
+	Listen string
+	// Dir is a folder for the database, which is SQLite's unless Database names
+	// another.
+	Dir, Database string
+	// Log is what the engine logs to.
+	Log *slog.Logger
+	// Application makes the engine the portal's application, with events of this
+	// kind: online or offline. "" is a webhook.
+	Application string
+	// CatchUp is what the engine makes up for; nil means nothing.
+	CatchUp *config.CatchUp
+	// Before, if not nil, is called when the portal is up and the engine is
+	// not.
+	Before func(*Fixture)
+}
+
+// Fixture is an emulated portal and an engine that serves it, both on loopback
+// and talking real HTTP.
+type Fixture struct {
+	Options FixtureOptions
+	Portal  *emulator.Portal
+	IDs     emulator.DemoIDs
+	// PortalURL and HookURL are where the two are reached, HookAddr is the
+	// engine's address.
+	PortalURL, HookURL, HookAddr string
+	People                       *People
+	// Service is the engine; nil while it is stopped.
+	Service *service.Service
+
+	server     *http.Server
+	stopServe  context.CancelFunc
+	serveEnded chan error
+}
+
+// PortalName is the portal's name in the configuration of a fixture.
+const PortalName = "demo"
+
+// NewFixture starts both. The caller closes the fixture.
+func NewFixture(ctx context.Context, o FixtureOptions) (s *Fixture, err error) {
+	s = &Fixture{Options: o, Portal: emulator.New(o.Emulator)}
+	defer func() {
+		if err != nil {
+			_ = s.Close()
+			s = nil
+		}
+	}()
+	s.IDs = emulator.Demo(s.Portal)
+	ln, err := service.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return s, err
+	}
+	s.PortalURL = "http://" + ln.Addr().String()
+	s.Portal.SetBaseURL(s.PortalURL)
+	s.server = &http.Server{Handler: s.Portal, ReadHeaderTimeout: time.Minute} // nobody but us comes here, on a machine that may be busy
+	go func() { _ = s.server.Serve(ln) }()                                     // ends with close
+	client, err := bitrix.NewClient(bitrix.Config{Webhook: s.Webhook(), Plan: bitrix.Plan(o.Emulator.Plan)})
+	if err != nil {
+		return s, err
+	}
+	if s.People, err = NewPeople(ctx, client, s.IDs.ShipmentList); err != nil {
+		return s, err
+	}
+	if o.Before != nil {
+		o.Before(s)
+	}
+	if err := s.Start(ctx); err != nil {
+		return s, err
+	}
+	return s, nil
+}
+
+// Webhook is the URL of the inbound webhook.
+func (s *Fixture) Webhook() bitrix.Secret {
+	return bitrix.Secret(s.PortalURL + s.Portal.WebhookPath())
+}
+
+// Start starts the engine, again on the same address and database after
+// Stop.
+func (s *Fixture) Start(ctx context.Context) error {
+	ln, err := service.Listen(ctx, cmp.Or(s.HookAddr, s.Options.Listen, "127.0.0.1:0"))
+	if err != nil {
+		return err
+	}
+	if s.HookAddr == "" {
+		s.HookAddr = ln.Addr().String()
+		s.HookURL = "http://" + s.HookAddr + "/hooks/" + PortalName
+		if s.Options.Application == "" {
+			s.Options.Emulator.ApplicationToken = s.Portal.AddWebhook(s.HookURL, CRMEvents...)
+		}
+	}
+	c := s.Config()
+	rules := &service.Rules{Source: s.Options.Rules, Actions: s.Options.Actions, Portals: c.Portals}
+	_, gen, err := rules.Load()
+	if err == nil {
+		err = gen.Findings().Err()
+	}
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	if s.Service, err = service.New(ctx, service.Options{Config: c, Rules: rules, Log: s.Options.Log}); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.stopServe, s.serveEnded = cancel, make(chan error, 1)
+	go func() { s.serveEnded <- s.Service.Serve(running, ln) }()
+	return nil
+}
+
+// Config is the configuration of the fixture's engine.
+func (s *Fixture) Config() *config.Config {
+	p := config.Portal{
+		Name: PortalName, Webhook: s.Webhook(), Token: bitrix.Secret(s.Options.Emulator.ApplicationToken),
+		Plan: bitrix.Plan(s.Options.Emulator.Plan),
+	}
+	if kind := s.Options.Application; kind != "" {
+		p.Webhook, p.Token, p.Offline = "", "", kind == "offline"
+		p.OAuth = &config.OAuth{
+			Portal: s.PortalURL, ClientID: s.Portal.ClientID(), ClientSecret: bitrix.Secret(s.Portal.ClientSecret()),
+			TokenURL: s.PortalURL + "/oauth/token/", Connector: config.DefaultConnector,
+		}
+	}
+	fill := strings.NewReplacer("{list}", fmt.Sprint(s.IDs.ShipmentList), "{type}", fmt.Sprint(s.IDs.TotalsType))
+	inputs := map[string]map[string]string{}
+	for name, values := range s.Options.Inputs {
+		inputs[name] = map[string]string{}
+		for input, text := range values {
+			inputs[name][input] = fill.Replace(text)
+		}
+	}
+	p.Inputs = config.NewInputs(inputs)
+	catchUp := config.CatchUp{Off: true} // what is seen there comes from events
+	if s.Options.CatchUp != nil {
+		catchUp = *s.Options.CatchUp
+	}
+	return &config.Config{
+		Database: cmp.Or(s.Options.Database, "sqlite:"+filepath.Join(s.Options.Dir, "b24rules.db")),
+		Portals:  []config.Portal{p}, Limits: s.Options.Limits, CatchUp: catchUp,
+		PublicURL: "http://" + s.HookAddr,
+	}
+}
+
+// StopPortal makes the portal unreachable.
+func (s *Fixture) StopPortal() error { return s.server.Close() }
+
+// Stop stops the engine as Ctrl-C does.
+func (s *Fixture) Stop() error {
+	if s.Service == nil {
+		return nil
+	}
+	s.stopServe()
+	err := <-s.serveEnded
+	s.Service.Close()
+	s.Service = nil
+	return err
+}
+
+// Wait returns as soon as nothing is under way: no event on its way, no run
+// waiting or at work.
+func (s *Fixture) Wait(ctx context.Context) error {
+	for {
+		if err := s.Portal.WaitIdle(ctx); err != nil {
+			return fmt.Errorf("wait for the events: %w", err)
+		}
+		before, err := s.Service.Queue().Stats(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.Service.Queue().WaitIdle(ctx); err != nil {
+			return fmt.Errorf("wait for the runs: %w", err)
+		}
+		// A run may have written meanwhile, and its write have become an event.
+		if err := s.Portal.WaitIdle(ctx); err != nil {
+			return fmt.Errorf("wait for the events: %w", err)
+		}
+		after, err := s.Service.Queue().Stats(ctx)
+		if err != nil {
+			return err
+		}
+		if before.Events == after.Events {
+			return nil
+		}
+	}
+}
+
+// Close ends everything.
+func (s *Fixture) Close() error {
+	err := s.Stop()
+	if s.People != nil {
+		s.People.Client.Close()
+	}
+	s.Portal.Close()
+	if s.server != nil {
+		err = errors.Join(err, s.server.Close())
+	}
+	return err
+}
+
+// CRMEvents are the events that an outbound webhook for the shipped rule sets
+// needs, and those of their neighbours that every portal sends along.
+var CRMEvents = []string{
+	"ONCRMDEALADD", "ONCRMDEALUPDATE", "ONCRMDEALDELETE",
+	"ONCRMDYNAMICITEMADD", "ONCRMDYNAMICITEMUPDATE", "ONCRMDYNAMICITEMDELETE",
+}

@@ -1,0 +1,110 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// backlog is the unfinished work of one portal.
+type backlog struct {
+	portal  string
+	runs    map[queue.State]int
+	overdue time.Duration // of the live run that has been due longest; a backfill takes its time
+}
+
+// backlogs reads and watches the backlogs of the portals.
+type backlogs struct {
+	config  *config.Config
+	queue   *queue.Queue
+	portals portals
+	log     *slog.Logger
+}
+
+// read returns the backlog of each portal of the configuration, also without
+// work, and of other portals that still have runs.
+func (b *backlogs) read(ctx context.Context) ([]backlog, error) {
+	counts, err := b.queue.Backlogs(ctx)
+	var all []backlog
+	place := map[string]int{}
+	of := func(portal string) *backlog {
+		i, ok := place[portal]
+		if !ok {
+			i, place[portal] = len(all), len(all)
+			all = append(all, backlog{portal: portal, runs: map[queue.State]int{
+				queue.Waiting: 0, queue.Blocked: 0, queue.Queued: 0, queue.Running: 0, queue.Parked: 0,
+			}})
+		}
+		return &all[i]
+	}
+	for _, p := range b.config.Portals {
+		of(p.Name)
+	}
+	now := time.Now()
+	for _, c := range counts {
+		one := of(c.Portal)
+		one.runs[c.State] += c.Runs
+		if c.Priority == queue.Live && c.State != queue.Parked && c.State != queue.Running {
+			one.overdue = max(one.overdue, now.Sub(c.Due))
+		}
+	}
+	return all, err
+}
+
+const (
+	// lookEvery is how often the backlog is looked at for the log.
+	lookEvery = 15 * time.Second
+	// behind is how long a run may be overdue before somebody is logged.
+	behind = time.Minute
+)
+
+// watch tells when a portal falls behind and when it has caught up,
+// until ctx ends: a queue that grows in silence is found by those who miss
+// their data.
+func (b *backlogs) watch(ctx context.Context) {
+	logged := map[string]time.Time{} // portals that are behind, and when it was last said
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		all, err := b.read(ctx)
+		if err != nil {
+			continue // whoever works the queue tells
+		}
+		for _, one := range all {
+			b.logBacklog(logged, one)
+		}
+	}
+}
+
+// logBacklog says so at first and then every ten minutes.
+func (b *backlogs) logBacklog(logged map[string]time.Time, one backlog) {
+	last, was := logged[one.portal]
+	if one.overdue < behind {
+		if was {
+			delete(logged, one.portal)
+			b.log.Info("a portal has caught up", slog.String("portal", one.portal))
+		}
+		return
+	}
+	if was && time.Since(last) < 10*time.Minute {
+		return
+	}
+	logged[one.portal] = time.Now()
+	attrs := []any{
+		slog.String("portal", one.portal), slog.Duration("overdue", one.overdue.Round(time.Second)),
+		slog.Int("waiting", one.runs[queue.Waiting]+one.runs[queue.Blocked]+one.runs[queue.Queued]), slog.Int("running", one.runs[queue.Running]),
+	}
+	if p := b.portals[one.portal]; p != nil {
+		s := p.Client.Stats()
+		attrs = append(attrs, slog.Int64("calls", s.Waiting), slog.Int64("refused", s.Refused))
+	}
+	b.log.Warn("a portal falls behind", attrs...)
+}

@@ -1,0 +1,250 @@
+package service_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/rules"
+)
+
+// aged makes the last sign of life older, as if serve had been away for longer.
+func (h *harness) aged(by time.Duration) {
+	h.T.Helper()
+	db, err := openRaw(filepath.Join(h.Options.Dir, "b24rules.db"))
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.Exec(`UPDATE b24_note SET set_at = set_at - $1 WHERE name = $2`, by.Microseconds(), service.HeartbeatNote(demo.PortalName)); err != nil {
+		h.T.Fatal(err)
+	}
+}
+
+// While serve is away deals are added, changed and deleted. After its start
+// everything agrees, although no event of it ever arrived.
+func TestServeCatchesUp(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
+	kept := h.AddDeal("Kept", row("Tiles", "10", "1"))
+	changed := h.AddDeal("Changed", row("Tiles", "10", "1"))
+	deleted := h.AddDeal("Deleted", row("Tiles", "10", "1"))
+	if h.Logged("the first start with this portal") != 1 || h.Logged("may have been missed") != 0 {
+		t.Error("the first start is not told, or taken for an absence")
+	}
+	h.Stop()
+	added := h.Fill(60)
+	h.SetRowsQuietly(changed, row("Tiles", "10", "3"))
+	if err := h.People.DeleteDeal(h.Context(), deleted); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Portal.WaitIdle(h.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.aged(2 * service.LeftoversAfter) // so that it is looked for what deleted deals left
+	j := h.Back()
+	if n := h.Missing(added); n != 0 {
+		t.Errorf("%d deals have no element", n)
+	}
+	apptest.WantNames(t, h.Elements(kept), "Tiles × 1")
+	apptest.WantNames(t, h.Elements(changed), "Tiles × 3")
+	apptest.WantNames(t, h.Elements(deleted))
+	if j.Orphans != 1 || j.Seen < 61 {
+		t.Errorf("the job is %+v", j)
+	}
+	if h.Logged("away=2m") == 0 || h.Logged("catch-up: all that was missed is in the queue") != 1 {
+		t.Error("the log does not tell of it")
+	}
+	// A short restart looks at what has changed of late only, and writes nothing.
+	time.Sleep(3100 * time.Millisecond) // a margin of a second, and two whose parts the portal does not tell
+	h.Stop()
+	writes := len(h.Portal.History())
+	if j = h.Back(); j.Seen != 0 || len(j.Remains) != 0 {
+		t.Errorf("after a short restart the job is %+v", j)
+	}
+	if n := len(h.Portal.History()) - writes; n != 0 {
+		t.Errorf("%d changes for nothing", n)
+	}
+}
+
+// The process ends in the middle of its catch-up and the next one goes on with
+// it, while the portal does not even answer at first.
+func TestCatchUpSurvivesACrash(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
+	h.AddDeal("First", row("Tiles", "10", "1"))
+	h.Stop()
+	added := h.Fill(130)
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultDelay, Method: "crm.item.list", Delay: 400 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	h.Start()
+	h.Until("a page is stored", func() bool {
+		j, ok, err := catchup.Load(h.Context(), h.Service.Queue(), demo.PortalName, "")
+		return err == nil && ok && j.Seen > 0 && !j.Over()
+	})
+	h.Stop()
+	if err := h.Portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	h.Back()
+	if n := h.Missing(added); n != 0 {
+		t.Errorf("%d deals have no element", n)
+	}
+}
+
+func TestCatchUpKeepsItsLimits(t *testing.T) {
+	t.Parallel()
+	limits := apptest.QuickCatchUp()
+	limits.Longest, limits.Entities = time.Hour, 10
+	h := newHarness(t, apptest.Options{CatchUp: limits})
+	h.Stop()
+	added := h.Fill(11)
+	if j := h.Back(); j.Failed == "" || h.Missing(added) != len(added) {
+		t.Errorf("11 entities where 10 are the limit: %+v", j)
+	}
+	h.Until("told", func() bool { return h.Logged("b24rules sync --rule ID --since") > 0 })
+	h.Stop()
+	h.aged(2 * time.Hour)
+	h.Start()
+	h.Until("told", func() bool { return h.Logged("catch_up makes up for 1h0m0s") > 0 })
+}
+
+// What would be done twice is not made up for.
+func TestCatchUpLeavesLoudRulesAlone(t *testing.T) {
+	t.Parallel()
+	set, err := rules.FS.ReadFile("deal-shipments.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHarness(t, apptest.Options{
+		CatchUp: apptest.QuickCatchUp(), Inputs: map[string]map[string]string{"deal-shipments": {"list": "{list}"}},
+		Rules: fstest.MapFS{"deal-shipments.yaml": {Data: set}, "loud.yaml": {Data: []byte(`version: 1
+rules:
+  loud:
+    on: ONCRMDEALADD
+    steps:
+      - call: {method: crm.deal.userfield.add, params: {fields: {FIELD_NAME: X}}}
+`)}},
+	})
+	h.Stop()
+	added := h.Fill(3)
+	h.Back()
+	if n := h.Missing(added); n != 0 {
+		t.Errorf("%d deals have no element", n)
+	}
+	runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: "loud"})
+	if err != nil || len(runs) != 0 || h.Logged("it would do again what it has done") == 0 {
+		t.Errorf("%d runs of a rule that calls something each time, %v", len(runs), err)
+	}
+}
+
+// A sign of life that is long ago although the process lives: it was stopped, or
+// its computer slept.
+func TestSilenceIsAnAbsence(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
+	if err := h.Service.Heartbeat(h.Context(), demo.PortalName); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := catchup.Load(h.Context(), h.Service.Queue(), demo.PortalName, ""); ok || err != nil {
+		t.Errorf("a beat in time makes a job (%v)", err)
+	}
+	since := time.Now()
+	h.aged(service.LongestGap + time.Second)
+	if err := h.Service.Heartbeat(h.Context(), demo.PortalName); err != nil {
+		t.Fatal(err)
+	}
+	h.CaughtUp(since)
+	h.aged(service.LongestGap + time.Second)
+	ctx, cancel := context.WithCancel(h.Context())
+	cancel()
+	if err := h.Service.Heartbeat(ctx, demo.PortalName); err == nil {
+		t.Error("a beat without a database is no error")
+	}
+	if n, _, err := h.Service.Queue().Note(h.Context(), service.HeartbeatNote(demo.PortalName)); err != nil || time.Since(n.Set) < service.LongestGap {
+		t.Error("a sign of life was stored before what was missed")
+	}
+}
+
+// refuse makes the database refuse rows of a table that meet a condition, until
+// it is allowed again.
+func (h *harness) refuse(table, when string) (allow func()) {
+	h.T.Helper()
+	db, err := openRaw(filepath.Join(h.Options.Dir, "b24rules.db"))
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	h.T.Cleanup(func() { _ = db.Close() })
+	exec := func(text string) {
+		h.T.Helper()
+		if _, err := db.Exec(text); err != nil {
+			h.T.Fatal(err)
+		}
+	}
+	exec(`CREATE TRIGGER refuse BEFORE INSERT ON ` + table + ` WHEN ` + when + ` BEGIN SELECT RAISE(ABORT, 'refused'); END`)
+	return func() { exec(`DROP TRIGGER refuse`) }
+}
+
+// An event that could not be stored is lost, for the portal does not send it
+// again; what it told of is looked for, however short that was.
+func TestAnEventThatWasNotStoredIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
+	h.Until("alive", func() bool { return h.Logged("the first start with this portal") == 1 })
+	allow := h.refuse("b24_event", "TRUE")
+	deal, err := h.People.AddDeal(h.Context(), "Roof", row("Tiles", "10", "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Portal.WaitIdle(h.Context()); err != nil {
+		t.Fatal(err)
+	}
+	allow()
+	since := time.Now()
+	if err := h.Service.Heartbeat(h.Context(), demo.PortalName); err != nil {
+		t.Fatal(err)
+	}
+	h.CaughtUp(since)
+	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
+}
+
+// A start at which the absence cannot be stored does not forget it, and nor does
+// an end right after it.
+func TestAnAbsenceThatCannotBeStoredIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
+	h.Until("alive", func() bool { return h.Logged("the first start with this portal") == 1 })
+	h.Stop()
+	added := h.Fill(1)
+	allow := h.refuse("b24_note", "NEW.name LIKE 'catchup.%'")
+	for n := 1; n <= 2; n++ {
+		h.Start()
+		h.Until("told", func() bool { return h.Logged("the sign of life cannot be stored") >= 2*n-1 })
+		if n == 1 {
+			h.Stop()
+		}
+	}
+	allow()
+	since := time.Now()
+	if err := h.Service.Heartbeat(h.Context(), demo.PortalName); err != nil {
+		t.Fatal(err)
+	}
+	h.CaughtUp(since)
+	if n := h.Missing(added); n != 0 {
+		t.Errorf("%d deals have no element", n)
+	}
+}
+
+func openRaw(path string) (*sql.DB, error) {
+	return sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)")
+}

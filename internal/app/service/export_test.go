@@ -1,0 +1,40 @@
+package service
+
+import (
+	"context"
+	"net/http"
+)
+
+// What the tests of the whole service need of its parts.
+const (
+	LongestGap      = longestGap
+	LeftoversAfter  = leftoversAfter
+	ChecksPerMinute = checksPerMinute
+)
+
+// TokensOf is where the tokens of a portal are stored.
+var TokensOf = tokensOf
+
+// Handler is the handler that Serve serves.
+func (s *Service) Handler() http.Handler { return s.intake.handler() }
+
+// RunQueue runs what is due without a lock on the database.
+func (s *Service) RunQueue(ctx context.Context) error { return s.queue.Work(ctx, s.worker.work) }
+
+// Heartbeat stores a heartbeat of a portal.
+func (s *Service) Heartbeat(ctx context.Context, portal string) error {
+	return s.downtime.heartbeat(ctx, s.portals[portal])
+}
+
+// WatchBacklog watches the backlogs until ctx ends.
+func (s *Service) WatchBacklog(ctx context.Context) { s.backlogs.watch(ctx) }
+
+// RulesAt are rules of which a generation runs, without files.
+func RulesAt(g *Generation) *Rules {
+	l := &Rules{}
+	l.current.Store(g)
+	return l
+}
+
+// Sets returns how many rule sets run.
+func (g *Generation) Sets() int { return len(g.sets) }

@@ -1,0 +1,168 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/wakeup"
+)
+
+// application is one application in one portal, which is called with OAuth: its
+// tokens, its installations and its end.
+type application struct {
+	portal    string
+	config    bitrix.Config // to check what claims to be an installation
+	client    *bitrix.Client
+	log       *slog.Logger
+	home      string // the host of the portal
+	tokens    *tokenNote
+	connector string // the auth_connector of the configuration
+	// offline says that the portal keeps its events until they are fetched.
+	offline bool
+	// changed wakes the offlinePoller: the application was installed, or the
+	// portal has events.
+	changed wakeup.Signal
+
+	mu sync.Mutex
+	// installed says that the application was installed and nothing bound since.
+	installed bool
+	// token is the application token of the events, as it was stored last.
+	token bitrix.Secret
+	// checks are the times of the last checks of installations. They bound the
+	// requests that strangers can cause.
+	checks []time.Time
+}
+
+// checksPerMinute is how many installations of one portal are checked.
+const checksPerMinute = 10
+
+var errTooManyChecks = errors.New("too many installations in a minute, this one was not looked at")
+
+// load reads the application token that events must carry.
+func (a *application) load(ctx context.Context) error {
+	t, err := a.tokens.Load(ctx)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.token != "" && t.Application != a.token { // another process took the installation
+		a.installed = true
+	}
+	a.token = t.Application
+	return nil
+}
+
+func (a *application) applicationToken() bitrix.Secret {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.token
+}
+
+// takeInstalled reports whether the application was installed since the last
+// time.
+func (a *application) takeInstalled() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	was := a.installed
+	a.installed = false
+	return was
+}
+
+// admit reports whether another installation may be checked now.
+func (a *application) admit(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.checks) > 0 && now.Sub(a.checks[0]) > time.Minute {
+		a.checks = a.checks[1:]
+	}
+	if len(a.checks) >= checksPerMinute {
+		return false
+	}
+	a.checks = append(a.checks, now)
+	return true
+}
+
+// install takes the events that bring an application's tokens. Anybody can post
+// them, so the portal itself is asked.
+func (a *application) install(ctx context.Context, e bitrix.Event) (taken bool, err error) {
+	if e.Code != bitrix.EventInstall && e.Code != bitrix.EventUpdate {
+		return false, nil
+	}
+	given := bitrix.Tokens{
+		Access: e.Auth.AccessToken, Refresh: e.Auth.RefreshToken, Endpoint: e.Auth.ClientEndpoint,
+		MemberID: e.Auth.MemberID, Application: e.Auth.ApplicationToken, Changed: time.Now(),
+	}
+	endpoint, err := bitrix.CheckEndpoint(given.Endpoint)
+	if u, urlErr := url.Parse(endpoint); err != nil || urlErr != nil || !strings.EqualFold(u.Scheme+"://"+u.Host, a.home) {
+		return true, ingest.ErrUnproven // another portal's; nobody is asked
+	}
+	given.Endpoint = endpoint
+	if !a.admit(time.Now()) {
+		return true, errTooManyChecks
+	}
+	proven, err := bitrix.Prove(ctx, a.config, given)
+	if errors.Is(err, bitrix.ErrUnproven) {
+		return true, errors.Join(ingest.ErrUnproven, err)
+	}
+	if err != nil {
+		return true, err
+	}
+	if err := a.tokens.put(ctx, proven); err != nil {
+		return true, err
+	}
+	a.mu.Lock()
+	a.token, a.installed = proven.Application, true
+	a.mu.Unlock()
+	a.client.Reauthorize()
+	a.changed.Send()
+	a.log.Info("the application is installed", slog.String("portal", a.portal), slog.String("event", e.Code), slog.String("member", proven.MemberID))
+	return true, nil
+}
+
+// lifecycle takes the events about the application itself that carry its
+// application token. They are not for rules.
+func (a *application) lifecycle(ctx context.Context, e bitrix.Event) (taken bool, err error) {
+	switch e.Code {
+	case bitrix.EventUninstall:
+		if err := a.tokens.put(ctx, bitrix.Tokens{}); err != nil {
+			return true, err
+		}
+		a.mu.Lock()
+		a.token = ""
+		a.mu.Unlock()
+		a.client.Reauthorize()
+		a.log.Error("the application was uninstalled: no event comes any more and runs wait until it is installed anew", "portal", a.portal)
+		return true, nil
+	case bitrix.EventOffline:
+		a.changed.Send()
+		return true, a.recoverTokens(ctx, e)
+	}
+	return false, nil
+}
+
+// recoverTokens takes the tokens that come with a notice when the stored ones are
+// lost: a process that died between renewing and storing them has lost the chain,
+// and a portal sends a refresh token with these notices.
+func (a *application) recoverTokens(ctx context.Context, e bitrix.Event) error {
+	if e.Auth.AccessToken == "" || e.Auth.RefreshToken == "" || !a.client.Lost() {
+		return nil
+	}
+	err := a.tokens.Update(ctx, func(_ context.Context, t bitrix.Tokens) (bitrix.Tokens, error) {
+		t.Access, t.Refresh, t.Changed = e.Auth.AccessToken, e.Auth.RefreshToken, time.Now()
+		return t, nil
+	})
+	if err != nil {
+		return err
+	}
+	a.client.Reauthorize()
+	a.log.Warn("the application's tokens were lost, the portal has sent new ones", "portal", a.portal)
+	return nil
+}

@@ -1,0 +1,104 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/gorilla/mux"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// intake stores the events that portals send.
+type intake struct {
+	limits   config.Limits
+	rules    *Rules
+	portals  portals
+	queue    *queue.Queue
+	downtime *downtime
+	metrics  *metrics
+	log      *slog.Logger
+}
+
+// handler receives events at /hooks/PORTAL and probes at /healthz.
+func (in *intake) handler() http.Handler {
+	r := mux.NewRouter().SkipClean(true) // a redirect would lose an event
+	r.Handle("/healthz", ingest.Ready(in.queue.Ping, in.log)).Methods(http.MethodGet, http.MethodHead)
+	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
+		Portal: in.token, Push: in.push, Lost: in.downtime.lost, Install: in.install, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
+		Log: in.log, Done: in.metrics.event,
+	}))
+	return r
+}
+
+// token is the application token of a portal's events.
+func (in *intake) token(portal string) (bitrix.Secret, bool) {
+	p, ok := in.portals[portal]
+	if !ok {
+		return "", false
+	}
+	if p.app != nil {
+		return p.app.applicationToken(), true
+	}
+	return p.token, true
+}
+
+// install takes the events that bring an application's tokens.
+func (in *intake) install(ctx context.Context, portal string, e bitrix.Event) (taken bool, err error) {
+	if p := in.portals[portal]; p != nil && p.app != nil {
+		return p.app.install(ctx, e)
+	}
+	return false, nil
+}
+
+// push stores an event with the runs that it asks for. Its data is stored
+// unchanged, so that a run sees what the portal has sent.
+func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error {
+	if p := in.portals[portal]; p != nil && p.app != nil {
+		if taken, err := p.app.lifecycle(ctx, e); taken {
+			return err
+		}
+	}
+	data := json.RawMessage("null")
+	if e.Data != nil {
+		text, err := json.Marshal(e.Data)
+		if err != nil {
+			return fmt.Errorf("event %s: %w", e.Code, err)
+		}
+		data = text
+	}
+	stored := queue.Event{Portal: portal, Code: e.Code, Data: data, Sent: e.Time}
+	event, err := engineEvent(stored)
+	if err != nil {
+		return err
+	}
+	var routes []queue.Route
+	for _, r := range in.rules.Current().route(portal, event) {
+		routes = append(routes, queue.Route{
+			Rule: r.Rule.ID, Entity: r.Entity.String(), Debounce: r.Rule.Debounce, Ceiling: r.Rule.Ceiling,
+			Added: r.Added, Deleted: r.Deleted,
+		})
+	}
+	storing := in.metrics.storing.WithLabelValues(portal)
+	storing.Inc()
+	defer storing.Dec()
+	return in.queue.Push(ctx, stored, routes)
+}
+
+// engineEvent reads a stored event the way rules see it.
+func engineEvent(e queue.Event) (engine.Event, error) {
+	v, err := formula.FromJSON(e.Data)
+	if err != nil {
+		return engine.Event{}, fmt.Errorf("data of event %s: %w", e.Code, err)
+	}
+	data, _ := v.(map[string]any) // PHP writes an empty array for an empty map
+	return engine.Event{Code: e.Code, Data: data, Time: e.Sent}, nil
+}

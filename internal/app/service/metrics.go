@@ -1,0 +1,175 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are what an app counts of itself. Labels have the names of portals
+// in the configuration, statuses, states and outcomes: nothing that a stranger
+// could choose, and no secret.
+type metrics struct {
+	registry *prometheus.Registry
+
+	events       *prometheus.CounterVec   // by portal and status
+	eventSeconds prometheus.Histogram     // until an event was answered
+	storing      *prometheus.GaugeVec     // events that wait for the store, by portal
+	attempts     *prometheus.CounterVec   // of runs, by portal and outcome
+	runSeconds   prometheus.Histogram     // of an attempt
+	delaySeconds prometheus.Histogram     // from an event to the end of its run
+	restSeconds  *prometheus.HistogramVec // of a request, by portal
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry:     prometheus.NewRegistry(),
+		events:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "b24rules_events_total", Help: "Events received, by the status of the answer; portal is empty for names that are not configured."}, []string{"portal", "status"}),
+		eventSeconds: seconds("b24rules_event_seconds", "Time until an event was answered.", prometheus.ExponentialBuckets(0.0005, 2, 16)),
+		storing:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "b24rules_events_storing", Help: "Events that wait to be stored."}, []string{"portal"}),
+		attempts:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "b24rules_run_attempts_total", Help: "Attempts of runs, by how they ended."}, []string{"portal", "outcome"}),
+		runSeconds:   seconds("b24rules_run_seconds", "Time that an attempt of a run took.", prometheus.ExponentialBuckets(0.001, 2, 18)),
+		delaySeconds: seconds("b24rules_event_to_end_seconds", "Time from the first event of a run to its successful end.", prometheus.ExponentialBuckets(0.05, 2, 18)),
+		restSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "b24rules_rest_request_seconds", Help: "Time until a portal answered a request.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 14),
+		}, []string{"portal"}),
+	}
+	m.registry.MustRegister(m.events, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func seconds(name, help string, buckets []float64) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+}
+
+// event counts a request that ingest has answered.
+func (m *metrics) event(portal string, status int, took time.Duration) {
+	m.events.WithLabelValues(portal, strconv.Itoa(status)).Inc()
+	m.eventSeconds.Observe(took.Seconds())
+}
+
+// timed measures the requests to a portal.
+type timed struct {
+	http.RoundTripper
+	seconds prometheus.Observer
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t timed) RoundTrip(r *http.Request) (*http.Response, error) {
+	started := time.Now()
+	resp, err := t.RoundTripper.RoundTrip(r)
+	t.seconds.Observe(time.Since(started).Seconds())
+	return resp, err
+}
+
+// gauges are read when somebody asks for the metrics.
+type gauges struct {
+	backlogs *backlogs
+	conns    *ingest.Conns
+	portals  portals
+	log      *slog.Logger
+}
+
+var (
+	runsDesc    = prometheus.NewDesc("b24rules_runs", "Runs that are not over, by state; parked ones too.", []string{"portal", "state"}, nil)
+	overdueDesc = prometheus.NewDesc("b24rules_oldest_due_seconds", "How long the longest overdue run has been due.", []string{"portal"}, nil)
+	storedDesc  = prometheus.NewDesc("b24rules_database_up", "1 when the database answers.", nil, nil)
+
+	openDesc    = prometheus.NewDesc("b24rules_connections", "Open connections to the event handler.", nil, nil)
+	closedDesc  = prometheus.NewDesc("b24rules_connections_closed_total", "Connections closed to make room for others.", nil, nil)
+	refusedDesc = prometheus.NewDesc("b24rules_connections_refused_total", "Connections refused since all others were at work.", nil, nil)
+
+	restDesc = map[string]*prometheus.Desc{
+		"requests": restCounter("requests", "Requests sent to the portal."),
+		"batches":  restCounter("batches", "Requests that were batches."),
+		"commands": restCounter("commands", "Calls that travelled in requests."),
+		"writes":   restCounter("writes", "Calls that were writes."),
+		"refused":  restCounter("refused", "Requests refused by the portal's rate limit."),
+		"repeated": restCounter("repeated", "Calls sent once more."),
+	}
+	waitingDesc = prometheus.NewDesc("b24rules_rest_waiting", "Calls that wait for their turn.", []string{"portal"}, nil)
+)
+
+func restCounter(what, help string) *prometheus.Desc {
+	return prometheus.NewDesc("b24rules_rest_"+what+"_total", help, []string{"portal"}, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (g gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{runsDesc, overdueDesc, storedDesc, openDesc, closedDesc, refusedDesc, waitingDesc} {
+		ch <- d
+	}
+	for _, d := range restDesc {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	all, err := g.backlogs.read(ctx)
+	up := 1.0
+	if err != nil {
+		g.log.Warn("metrics: the database does not answer", slog.Any("error", err))
+		up = 0
+	}
+	gauge(storedDesc, up)
+	for _, b := range all {
+		for state, n := range b.runs {
+			gauge(runsDesc, float64(n), b.portal, string(state))
+		}
+		gauge(overdueDesc, b.overdue.Seconds(), b.portal)
+	}
+	conns := g.conns.Stats()
+	gauge(openDesc, float64(conns.Open))
+	counter(closedDesc, conns.Closed)
+	counter(refusedDesc, conns.Refused)
+	for _, p := range g.portals {
+		s := p.Client.Stats()
+		for what, n := range map[string]int64{
+			"requests": s.Requests, "batches": s.Batches, "commands": s.Commands,
+			"writes": s.Writes, "refused": s.Refused, "repeated": s.Repeated,
+		} {
+			counter(restDesc[what], n, p.Name)
+		}
+		gauge(waitingDesc, float64(s.Waiting), p.Name)
+	}
+}
+
+// ServeMetrics answers GET /metrics at an address until end is called. It has its
+// own address because the one for events is open to the internet, and how much a
+// company has to do is private.
+func (s *Service) ServeMetrics(ctx context.Context, addr string) (end func(), err error) {
+	ln, err := Listen(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{
+		MaxRequestsInFlight: 4, Timeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}))
+	server := NewServer(mux, s.log)
+	s.log.Info("metrics", slog.String("url", "http://"+ln.Addr().String()+"/metrics"))
+	var served sync.WaitGroup
+	served.Go(func() { _ = server.Serve(ln) }) // ends with Close
+	return func() {
+		_ = server.Close()
+		served.Wait()
+	}, nil
+}

@@ -1,0 +1,191 @@
+package service_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/rules"
+)
+
+// TestModel runs short random histories of a portal, its people, its post and
+// the engine with the shipped rules, and compares the end, and what happened on
+// the way, with a simple reference (see judge). A history that goes wrong is
+// made as short as it gets and printed. B24_MODEL_ROUNDS is how many histories
+// there are, B24_MODEL_SEED the seed of the first; one round of the seed that
+// a failure names shows it again.
+func TestModel(t *testing.T) {
+	t.Parallel()
+	rounds, seed := testkit.EnvInt(t, "B24_MODEL_ROUNDS", testkit.Rounds(100, 30)), testkit.EnvInt(t, "B24_MODEL_SEED", 1)
+	t.Logf("B24_MODEL_ROUNDS=%d B24_MODEL_SEED=%d", rounds, seed)
+	m := newModel(t)
+	var next, failed atomic.Int64
+	for worker := range min(runtime.GOMAXPROCS(0), rounds) {
+		t.Run(fmt.Sprint("worker ", worker), func(t *testing.T) {
+			t.Parallel()
+			for failed.Load() == 0 {
+				i := int(next.Add(1)) - 1
+				if i >= rounds {
+					return
+				}
+				h := newScenario(uint64(seed + i))
+				if wrong, _ := m.run(t, h); len(wrong) > 0 {
+					failed.Add(1)
+					m.report(t, h, wrong)
+				}
+			}
+		})
+	}
+}
+
+// TestLateWrites are histories of writes that the portal makes after the engine
+// has given up on them: its connection was lost, or it was killed. Whoever looks
+// too early whether they were done does them twice.
+func TestLateWrites(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	rows := []modelRow{{name: "Bolt", cents: 110, tenths: 25}}
+	late := 40 * time.Second
+	for name, steps := range map[string][]step{
+		"lost":              {{op: opLose, wait: late}, {op: opDeliverAll}},
+		"lost, and told":    {{op: opLose, wait: late}, {op: opDeliverAll}, {op: opSleep, wait: 5 * time.Second}, {op: opAgain}},
+		"killed":            {{op: opDeliverAll}, {op: opCrashAtWork, flag: true, wait: late}, {op: opStart}},
+		"killed, and told":  {{op: opDeliverAll}, {op: opCrashAtWork, flag: true, wait: late}, {op: opStart}, {op: opAgain}},
+		"stopped in a rush": {{op: opLose, wait: late}, {op: opDeliverAll}, {op: opSleep, wait: 1010 * time.Millisecond}, {op: opStop}, {op: opStart}, {op: opTouchBill}, {op: opDeliverAll}},
+	} {
+		for _, add := range []op{opAddBill, opAddDeal} {
+			h := scenario{world: worldKind{plan: emulator.PlanUnlimited, latency: 20 * time.Millisecond, grace: time.Millisecond}}
+			h.steps = append([]step{{op: add, rows: rows}}, steps...)
+			if wrong, log := m.run(t, h); len(wrong) > 0 {
+				t.Errorf("%s:\n%s\nwent wrong:\n  - %s\n%s", name, h, strings.Join(wrong, "\n  - "), log)
+			}
+		}
+	}
+}
+
+// model is what all histories share.
+type model struct {
+	rules *service.Generation
+	empty []byte
+	runs  atomic.Int64
+}
+
+func newModel(t *testing.T) *model {
+	t.Helper()
+	portal := emulator.New(emulator.Config{})
+	ids := emulator.Demo(portal)
+	portal.Close()
+	s := demo.Fixture{Options: demo.FixtureOptions{Inputs: demo.ShippedInputs()}, IDs: ids, Portal: portal}
+	loader := &service.Rules{Actions: actions.All, Source: service.FilesIn(rules.FS), Portals: s.Config().Portals}
+	_, gen, err := loader.Load()
+	if err != nil || len(gen.Findings()) > 0 || gen.Sets() != 2 {
+		t.Fatalf("the shipped rule sets: %v, %+v", err, gen.Findings())
+	}
+	path := filepath.Join(t.TempDir(), modelDatabase)
+	q, err := queue.Open(context.Background(), "sqlite:"+path, queue.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	empty, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &model{rules: gen, empty: empty}
+}
+
+// run runs a history in a time of its own and returns what went wrong.
+func (m *model) run(t *testing.T, h scenario) (wrong []string, log string) {
+	t.Helper()
+	m.runs.Add(1)
+	dir, err := os.MkdirTemp("", "b24rules-model-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	synctest.Test(t, func(t *testing.T) {
+		w, err := newWorld(h, m.rules, dir, m.empty)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.close()
+		w.faultless = !slices.ContainsFunc(h.steps, func(s step) bool { return s.op == opFaults })
+		w.start()
+		for _, s := range h.steps {
+			w.do(s)
+		}
+		w.do(step{op: opHeal})
+		w.settle()
+		w.flying.Wait() // what killed engines have sent
+		w.settle()
+		if w.engine != nil {
+			w.judge()
+			w.judgeQuiet()
+		}
+		wrong, log = w.wrong, w.logText()
+	})
+	return wrong, log
+}
+
+// report makes a failing history short and prints it.
+func (m *model) report(t *testing.T, h scenario, wrong []string) {
+	t.Helper()
+	short, wrong := m.shrink(t, h, wrong)
+	_, log := m.run(t, short)
+	t.Errorf("history of %d steps, of %d, after %d runs:\n%s\nwent wrong:\n  - %s\n\nthe engine's log:\n%s",
+		len(short.steps), len(h.steps), m.runs.Load(), short, strings.Join(wrong, "\n  - "), log)
+}
+
+// shrink leaves out steps, and makes the world simpler, as long as something
+// goes wrong.
+func (m *model) shrink(t *testing.T, h scenario, wrong []string) (scenario, []string) {
+	t.Helper()
+	fails := func(try scenario) bool {
+		for range 2 { // the order of goroutines is not the history's
+			if w, _ := m.run(t, try); len(w) > 0 {
+				wrong = w
+				return true
+			}
+		}
+		return false
+	}
+	for size := len(h.steps) / 2; size > 0; size /= 2 {
+		for from := 0; from < len(h.steps); {
+			try := h
+			try.steps = slices.Concat(h.steps[:from], h.steps[min(len(h.steps), from+size):])
+			if fails(try) {
+				h = try
+			} else {
+				from += size
+			}
+		}
+	}
+	for _, simpler := range []func(*worldKind){
+		func(k *worldKind) { k.plan = emulator.PlanUnlimited },
+		func(k *worldKind) { k.many = false },
+		func(k *worldKind) { k.strict = false },
+		func(k *worldKind) { k.latency = 0 },
+	} {
+		try := h
+		if simpler(&try.world); try.world != h.world && fails(try) {
+			h = try
+		}
+	}
+	return h, wrong
+}

@@ -1,0 +1,100 @@
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine/run"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/wakeup"
+)
+
+// Portal is what all runs of a portal share.
+type Portal struct {
+	Name   string
+	Client *bitrix.Client
+	// Zone is the portal's time zone; nil leaves times as the portal wrote them.
+	Zone *time.Location
+
+	token  bitrix.Secret
+	app    *application // nil for a webhook
+	guard  run.LoopGuard
+	permit func() error
+
+	// heard says that this process has received every event since the last
+	// heartbeat, as far as it knows. A process that starts does not know.
+	heard atomic.Bool
+}
+
+// Later sends requests that can wait.
+func (p *Portal) Later() bitrix.Later { return bitrix.Later{Client: p.Client} }
+
+// Connector is the auth_connector of the configuration, which marks the changes
+// of this application among offline events.
+func (p *Portal) Connector() string { return p.app.connector }
+
+// portals are the portals of a configuration by their names.
+type portals map[string]*Portal
+
+// takeover makes the clients of portals ("" for all) take into account what
+// another process may have used of the portals' rates until a moment.
+func (all portals) takeover(portal string, until time.Time) {
+	for name, p := range all {
+		if portal == "" || portal == name {
+			p.Client.UsedUntil(until)
+		}
+	}
+}
+
+// spareSince is how long ago the rate of a portal was used up.
+func (all portals) spareSince(portal string) time.Duration { return all[portal].Client.SpareSince() }
+
+// newPortal makes what the runs of a portal share.
+func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, error) {
+	p := &Portal{Name: c.Name, token: c.Token, Zone: c.Zone, permit: func() error { return s.permits.get(c.Name) }}
+	rest := s.restConfig(c)
+	rest.Permit = p.permit
+	if o := c.OAuth; o != nil {
+		p.app = &application{
+			portal: c.Name, home: o.Portal, tokens: tokensOf(s.queue, c.Name), changed: wakeup.New(),
+			connector: o.Connector, offline: c.Offline, log: s.log,
+		}
+		rest.OAuth = &bitrix.OAuth{ClientID: o.ClientID, ClientSecret: o.ClientSecret, TokenURL: o.TokenURL, Store: p.app.tokens}
+		p.app.config = rest
+		p.app.config.Permit = nil // the process that receives an installation checks it
+		if err := p.app.load(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	p.Client, err = bitrix.NewClient(rest)
+	if p.app != nil {
+		p.app.client = p.Client
+	}
+	return p, err
+}
+
+func (s *Service) restConfig(p config.Portal) bitrix.Config {
+	log := s.log
+	if s.config.Log.Requests {
+		log = slog.New(everything{log.Handler()})
+	}
+	transport := p.Transport
+	if transport == nil {
+		network := http.DefaultTransport.(*http.Transport)
+		if p.Insecure {
+			network = network.Clone()
+			network.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // the configuration asks for it: C_REST_IGNORE_SSL
+		}
+		transport = network
+	}
+	return bitrix.Config{
+		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, Settle: s.config.Limits.SettleTime(), Log: log.With("portal", p.Name),
+		HTTP: &http.Client{Transport: timed{transport, s.metrics.restSeconds.WithLabelValues(p.Name)}},
+	}
+}

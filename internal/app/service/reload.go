@@ -1,0 +1,203 @@
+package service
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/b24rules/b24rules/internal/diag"
+)
+
+const (
+	// settleTime is how long rule files must be quiet before they are read
+	// again: editors and deployments write in several steps.
+	settleTime = 200 * time.Millisecond
+	// settleLimit is how long further changes can put that off.
+	settleLimit = 2 * time.Second
+)
+
+// watcher reads rule files again when they change.
+type watcher struct {
+	paths []string
+	rules *Rules
+	log   *slog.Logger
+	fs    *fsnotify.Watcher
+}
+
+// Watch logs the rule sets that run, and loads rules again that change in files
+// and folders, or when a signal comes, until end is called.
+func Watch(ctx context.Context, paths []string, rules *Rules, reload <-chan os.Signal, log *slog.Logger) (end func(), err error) {
+	logChanges(log, nil, rules.Current())
+	w, err := newWatcher(paths, rules, log)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() { defer close(ended); w.run(ctx, reload) }()
+	return func() {
+		cancel()
+		<-ended
+	}, nil
+}
+
+// newWatcher watches files and folders of rules until Close.
+func newWatcher(paths []string, rules *Rules, log *slog.Logger) (*watcher, error) {
+	n, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	w := &watcher{rules: rules, log: log, fs: n}
+	for _, p := range paths {
+		w.paths = append(w.paths, filepath.Clean(p))
+	}
+	w.follow()
+	return w, nil
+}
+
+// follow watches every folder that there is now, and the folder above each
+// path, where it would appear again after a removal.
+func (w *watcher) follow() {
+	for _, p := range w.paths {
+		w.add(filepath.Dir(p))
+		if info, err := os.Stat(p); err != nil || !info.IsDir() {
+			continue
+		}
+		_ = filepath.WalkDir(p, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				if path != p && hidden(d.Name()) {
+					return filepath.SkipDir
+				}
+				w.add(path)
+			}
+			return nil
+		})
+	}
+}
+
+func (w *watcher) add(dir string) {
+	if err := w.fs.Add(dir); err != nil {
+		w.log.Warn("cannot watch a folder of rules, send SIGHUP after changes", "dir", dir, "error", err)
+	}
+}
+
+// run reloads until ctx ends; asked is another way to ask for it.
+func (w *watcher) run(ctx context.Context, asked <-chan os.Signal) {
+	var first time.Time // of the changes that have not been read
+	settled := time.NewTimer(0)
+	settled.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			_ = w.fs.Close()
+			return
+		case <-asked:
+			w.log.Info("asked to read the rules again")
+			w.reload()
+		case err := <-w.fs.Errors:
+			w.log.Warn("watching the rules", "error", err)
+		case e := <-w.fs.Events:
+			if !w.concerns(e) {
+				continue
+			}
+			if first.IsZero() {
+				first = time.Now()
+			}
+			settled.Reset(min(settleTime, max(0, settleLimit-time.Since(first))))
+		case <-settled.C:
+			first = time.Time{}
+			w.reload()
+		}
+	}
+}
+
+// concerns tells a change of rules from other changes in their folders.
+func (w *watcher) concerns(e fsnotify.Event) bool {
+	if e.Op == fsnotify.Chmod {
+		return false
+	}
+	if slices.Contains(w.paths, e.Name) {
+		return true
+	}
+	below := slices.ContainsFunc(w.paths, func(p string) bool { return strings.HasPrefix(e.Name, p+string(filepath.Separator)) || p == "." })
+	// What comes and goes may be a folder or a link to one.
+	return below && (IsRuleFile(e.Name) || !e.Op.Has(fsnotify.Write))
+}
+
+func (w *watcher) reload() {
+	before, now, err := w.rules.Load()
+	if err != nil {
+		w.log.Error("the rules stay as they are", "error", err)
+		return
+	}
+	w.follow()
+	logChanges(w.log, before, now)
+}
+
+// logChanges tells what a reload has changed.
+func logChanges(log *slog.Logger, before, now *Generation) {
+	for _, s := range now.sets {
+		if old := before.of(s.set.File); old == nil || old.set.Version != s.set.Version {
+			log.Info("rule set runs", "file", s.set.File, "version", s.set.Version, "rules", len(s.set.Rules))
+		}
+	}
+	logBroken(log, before, now)
+	if before == nil {
+		return
+	}
+	for _, s := range before.sets {
+		if now.of(s.set.File) == nil {
+			log.Info("rule set removed", "file", s.set.File)
+		}
+	}
+	for _, b := range before.broken {
+		if _, still := now.brokenFile(b.file); !still && now.of(b.file) != nil {
+			log.Info("rule set mended", "file", b.file)
+		}
+	}
+}
+
+// logBroken tells of files that are broken, once for the same mistakes.
+func logBroken(log *slog.Logger, before, now *Generation) {
+	for _, b := range now.broken {
+		if old, ok := before.brokenFile(b.file); ok && slices.Equal(lines(old.findings), lines(b.findings)) {
+			continue
+		}
+		state := "nothing of it runs"
+		if b.running {
+			state = "its last good version goes on"
+		}
+		log.Error("rule set broken", "file", b.file, "state", state, "findings", lines(b.findings))
+	}
+	if before == nil || !slices.Equal(lines(before.notes), lines(now.notes)) {
+		for _, f := range now.notes {
+			log.Warn("rules", "finding", f.String())
+		}
+	}
+}
+
+func (g *Generation) brokenFile(file string) (brokenFile, bool) {
+	if g != nil {
+		for _, b := range g.broken {
+			if b.file == file {
+				return b, true
+			}
+		}
+	}
+	return brokenFile{}, false
+}
+
+func lines(l diag.List) []string {
+	out := make([]string, len(l))
+	for i, f := range l {
+		out[i] = f.String()
+	}
+	return out
+}

@@ -1,0 +1,133 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/b24rules/b24rules/internal/yamlfile"
+)
+
+// RuleFile is the text of one rule file.
+type RuleFile struct {
+	Name string
+	Data []byte
+}
+
+// RuleSource reads the rule files that exist now.
+type RuleSource func() ([]RuleFile, error)
+
+// IsRuleFile tells rule files from the tests beside them.
+func IsRuleFile(name string) bool {
+	ext := filepath.Ext(name)
+	return (ext == ".yaml" || ext == ".yml") && !strings.HasSuffix(strings.TrimSuffix(name, ext), "_test")
+}
+
+// FilesOf is the source for files and folders on disk.
+func FilesOf(paths []string) RuleSource {
+	return func() ([]RuleFile, error) {
+		names, err := FindRuleFiles(paths)
+		if err != nil {
+			return nil, err
+		}
+		var out []RuleFile
+		for _, name := range names {
+			data, err := yamlfile.ReadFile(name)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // it went between the listing and now
+			}
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, RuleFile{name, data})
+		}
+		return out, nil
+	}
+}
+
+// FilesIn is the source for files that do not change, such as the shipped ones.
+func FilesIn(fsys fs.FS) RuleSource {
+	return func() ([]RuleFile, error) {
+		entries, err := fs.ReadDir(fsys, ".")
+		if err != nil {
+			return nil, err
+		}
+		var out []RuleFile
+		for _, e := range entries {
+			if e.IsDir() || !IsRuleFile(e.Name()) {
+				continue
+			}
+			data, err := fs.ReadFile(fsys, e.Name())
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, RuleFile{e.Name(), data})
+		}
+		return out, nil
+	}
+}
+
+// FindRuleFiles lists the rule files that the paths name, sorted, each once. A
+// file that is named itself is taken whatever it is called; of a folder, rule
+// files are, in all folders below it.
+func FindRuleFiles(paths []string) ([]string, error) {
+	var out []string
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			out = append(out, filepath.Clean(p))
+			continue
+		}
+		found, err := walkRuleFiles(p)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+func walkRuleFiles(root string) ([]string, error) {
+	var out []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			if path != root && hidden(d.Name()) {
+				return filepath.SkipDir
+			}
+		case !hidden(d.Name()) && IsRuleFile(d.Name()) && isFile(path):
+			out = append(out, path)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the folder %s: %w", root, err)
+	}
+	return out, nil
+}
+
+// isFile follows links: a mounted configuration is often made of them.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// hidden names are those of editors and version control.
+func hidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+// SetName is the name of the rule set in a file, under which its inputs are
+// configured.
+func SetName(path string) string {
+	base := filepath.Base(path)
+	return strings.TrimSuffix(base, filepath.Ext(base))
+}

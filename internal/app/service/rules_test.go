@@ -1,0 +1,245 @@
+package service
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/diag"
+)
+
+// ruleText is a rule file with one rule; its title makes versions differ.
+func ruleText(id, title string) string {
+	return fmt.Sprintf("version: 1\ntitle: %s\nrules:\n  %s:\n    on: ONCRMDEALUPDATE\n    steps:\n      - log: {message: hi}\n", title, id)
+}
+
+const (
+	needsInput = "version: 1\ninputs:\n  list: {type: integer}\nrules:\n  needs:\n    on: ONCRMDEALUPDATE\n    steps:\n      - log: {message: '{{ inputs.list }}'}\n"
+	brokenText = "version: 1\nrules:\n  Broken: {}\n"
+)
+
+// memorySource serves what files holds at the moment.
+func memorySource(files map[string]string, names ...string) RuleSource {
+	return func() ([]RuleFile, error) {
+		var out []RuleFile
+		for _, name := range names {
+			if text, ok := files[name]; ok {
+				out = append(out, RuleFile{name, []byte(text)})
+			}
+		}
+		return out, nil
+	}
+}
+
+// describeSets writes a generation down.
+func describeSets(g *Generation) []string {
+	var out []string
+	for _, s := range g.sets {
+		out = append(out, "runs "+s.set.File+" "+s.set.Title)
+	}
+	for _, b := range g.broken {
+		text := "broken " + b.file + " " + b.findings[0].Code
+		if b.running {
+			text += ", runs on"
+		}
+		out = append(out, text)
+	}
+	for _, n := range g.notes {
+		out = append(out, "note "+n.Code)
+	}
+	return out
+}
+
+func TestLoader(t *testing.T) {
+	main := config.Portal{Name: "main", Inputs: config.NewInputs(map[string]map[string]string{"c": {"list": "5"}})}
+	files := map[string]string{}
+	l := &Rules{Actions: actions.All, Source: memorySource(files, "a.yaml", "b.yaml", "c.yaml"), Portals: []config.Portal{main}}
+	set := func(pairs ...string) {
+		for i := 0; i < len(pairs); i += 2 {
+			if files[pairs[i]] = pairs[i+1]; pairs[i+1] == "" {
+				delete(files, pairs[i])
+			}
+		}
+	}
+	steps := []struct {
+		name   string
+		change []string
+		want   []string
+	}{
+		{"start", []string{"a.yaml", ruleText("a", "1"), "c.yaml", needsInput}, []string{"runs a.yaml 1", "runs c.yaml "}},
+		{"an edit", []string{"a.yaml", ruleText("a", "2")}, []string{"runs a.yaml 2", "runs c.yaml "}},
+		{"a bad edit", []string{"a.yaml", brokenText}, []string{"runs a.yaml 2", "runs c.yaml ", "broken a.yaml bad-name, runs on"}},
+		{"mended", []string{"a.yaml", ruleText("a", "3")}, []string{"runs a.yaml 3", "runs c.yaml "}},
+		{"a new file with mistakes", []string{"b.yaml", brokenText}, []string{"runs a.yaml 3", "runs c.yaml ", "broken b.yaml bad-name"}},
+		{"a new file takes a rule's id", []string{"b.yaml", ruleText("a", "thief")}, []string{"runs a.yaml 3", "runs c.yaml ", "broken b.yaml duplicate-rule"}},
+		{"the owner gives the id up", []string{"a.yaml", ruleText("other", "4")}, []string{"runs a.yaml 4", "runs b.yaml thief", "runs c.yaml "}},
+		{"an edit takes an id that runs", []string{"a.yaml", ruleText("needs", "5")}, []string{"runs a.yaml 4", "runs b.yaml thief", "runs c.yaml ", "broken a.yaml duplicate-rule, runs on"}},
+		{"a new input that nothing is configured for", []string{"a.yaml", strings.Replace(needsInput, "needs", "more", 1)}, []string{"runs a.yaml 4", "runs b.yaml thief", "runs c.yaml ", "broken a.yaml bad-input, runs on"}},
+		{"removed", []string{"a.yaml", "", "b.yaml", ""}, []string{"runs c.yaml "}},
+		{"inputs without their set", []string{"c.yaml", "", "a.yaml", ruleText("a", "6")}, []string{"runs a.yaml 6", "note unknown-set"}},
+		{"a rule for another portal", []string{"a.yaml", strings.Replace(ruleText("a", "7"), "    on:", "    portals: [mian]\n    on:", 1)}, []string{"runs a.yaml 7", "note unknown-set", "note unknown-portal"}},
+	}
+	for _, s := range steps {
+		set(s.change...)
+		_, now, err := l.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := describeSets(now)
+		if diff := cmp.Diff(s.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", s.name, diff)
+		}
+	}
+}
+
+// TestLoaderKeepsWhatRuns: a failure to read the files leaves everything.
+func TestLoaderKeepsWhatRuns(t *testing.T) {
+	files := map[string]string{"a.yaml": ruleText("a", "1")}
+	l := &Rules{Actions: actions.All, Source: memorySource(files, "a.yaml")}
+	if _, _, err := l.Load(); err != nil {
+		t.Fatal(err)
+	}
+	good := l.Current()
+	l.Source = func() ([]RuleFile, error) { return nil, os.ErrPermission }
+	if _, _, err := l.Load(); err == nil || l.Current() != good {
+		t.Errorf("error %v, generation changed: %v", err, l.Current() != good)
+	}
+}
+
+func TestGenerationRoute(t *testing.T) {
+	only := strings.Replace(ruleText("only", "x"), "    on:", "    portals: [b]\n    on:", 1)
+	l := &Rules{
+		Actions: actions.All,
+		Source:  memorySource(map[string]string{"a.yaml": ruleText("all", "x"), "b.yaml": only}, "a.yaml", "b.yaml"),
+		Portals: []config.Portal{{Name: "a"}, {Name: "b"}},
+	}
+	_, g, err := l.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := engine.Event{Code: "ONCRMDEALUPDATE", Data: map[string]any{"FIELDS": map[string]any{"ID": "7"}}}
+	for portal, want := range map[string][]string{"a": {"all"}, "b": {"all", "only"}, "c": nil} {
+		var got []string
+		for _, r := range g.route(portal, event) {
+			got = append(got, r.Rule.ID)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("portal %s (-want +got):\n%s", portal, diff)
+		}
+	}
+	if _, _, ok := g.Rule("only", "a"); ok {
+		t.Error("portal a finds a rule of portal b")
+	}
+	if _, _, ok := g.Rule("only", "b"); !ok {
+		t.Error("portal b does not find its rule")
+	}
+}
+
+func TestFindRuleFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.yaml", "b.yml", "a_test.yaml", ".c.yaml", "d.txt", "below/e.yaml", ".git/f.yaml", "below/.hidden/g.yaml"} {
+		testkit.WriteFile(t, filepath.Join(dir, name), "x")
+	}
+	if err := os.Symlink(filepath.Join(dir, "d.txt"), filepath.Join(dir, "link.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	got, err := FindRuleFiles([]string{dir, filepath.Join(dir, "a.yaml"), filepath.Join(dir, "d.txt")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range got {
+		got[i], _ = filepath.Rel(dir, got[i])
+	}
+	if diff := cmp.Diff([]string{"a.yaml", "b.yml", "below/e.yaml", "d.txt", "link.yaml"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := FindRuleFiles([]string{filepath.Join(dir, "nope")}); err == nil {
+		t.Error("a path that is not there is no error")
+	}
+}
+
+func TestReload(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	dir := filepath.Join(root, "rules")
+	testkit.WriteFile(t, filepath.Join(dir, "a.yaml"), ruleText("a", "1"))
+	l := &Rules{Actions: actions.All, Source: FilesOf([]string{dir})}
+	if _, _, err := l.Load(); err != nil {
+		t.Fatal(err)
+	}
+	log := testkit.NewLog()
+	w, err := newWatcher([]string{dir}, l, log.Logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan os.Signal)
+	ctx, stop := testkit.Context(t)
+	ended := make(chan struct{})
+	go func() { defer close(ended); w.run(ctx, asked) }()
+	defer func() { stop(); <-ended }()
+
+	steps := []struct {
+		name   string
+		change func()
+		log    []string
+	}{
+		{"a bad edit", func() { testkit.WriteFile(t, filepath.Join(dir, "a.yaml"), brokenText) }, []string{"rule set broken", "a.yaml", "its last good version goes on", "a.yaml:3:3"}},
+		{"mended", func() { testkit.WriteFile(t, filepath.Join(dir, "a.yaml"), ruleText("a", "2")) }, []string{"rule set mended", "a.yaml"}},
+		{"an editor that renames", func() {
+			testkit.WriteFile(t, filepath.Join(dir, "a.tmp"), ruleText("a", "3"))
+			testkit.Rename(t, filepath.Join(dir, "a.tmp"), filepath.Join(dir, "a.yaml"))
+		}, []string{"rule set runs", "a.yaml"}},
+		{"a new folder", func() { testkit.WriteFile(t, filepath.Join(dir, "new", "b.yaml"), ruleText("b", "1")) }, []string{"rule set runs", "b.yaml"}},
+		{"a file in the new folder", func() { testkit.WriteFile(t, filepath.Join(dir, "new", "c.yaml"), ruleText("c", "1")) }, []string{"rule set runs", "c.yaml"}},
+		{"a removed file", func() { testkit.Remove(t, filepath.Join(dir, "new", "b.yaml")) }, []string{"rule set removed", "b.yaml"}},
+		{"the whole folder is exchanged", func() {
+			testkit.WriteFile(t, filepath.Join(root, "next", "d.yaml"), ruleText("d", "1"))
+			testkit.Rename(t, dir, filepath.Join(root, "old"))
+			testkit.Rename(t, filepath.Join(root, "next"), dir)
+		}, []string{"rule set runs", "d.yaml"}},
+		{"a change in the exchanged folder", func() { testkit.WriteFile(t, filepath.Join(dir, "d.yaml"), ruleText("d", "2")) }, []string{"rule set runs", "d.yaml"}},
+		{"a signal", func() { asked <- os.Interrupt }, []string{"asked to read the rules again"}},
+	}
+	for _, s := range steps {
+		from := log.Size()
+		s.change()
+		log.Wait(t, from, s.log...)
+	}
+	if diff := cmp.Diff([]string{"runs " + filepath.Join(dir, "d.yaml") + " 2"}, describeSets(l.Current())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestStartFindings(t *testing.T) {
+	bad := brokenFile{file: "a.yaml", findings: diag.List{{Pos: diag.Pos{File: "a.yaml", Line: 1, Column: 1}, Code: "x"}}}
+	inputs := brokenFile{file: "a.yaml", findings: diag.List{{Pos: diag.Pos{File: "b24rules.yaml", Line: 9, Column: 1}, Code: "bad-input"}}}
+	note := diag.List{{Pos: diag.Pos{File: "b24rules.yaml", Line: 8, Column: 1}, Code: "unknown-set"}}
+	fine := []*boundSet{{}}
+	for _, tt := range []struct {
+		name string
+		gen  Generation
+		want []string
+	}{
+		{"all is well", Generation{sets: fine}, nil},
+		{"one file is broken, another runs", Generation{sets: fine, broken: []brokenFile{bad}}, nil},
+		{"nothing runs", Generation{broken: []brokenFile{bad}}, []string{"x"}},
+		{"nothing is there", Generation{}, []string{"no-rules"}},
+		{"the configuration does not fit", Generation{sets: fine, broken: []brokenFile{bad, inputs}, notes: note}, []string{"unknown-set", "bad-input"}},
+	} {
+		var got []string
+		for _, f := range tt.gen.StartFindings("b24rules.yaml") {
+			got = append(got, f.Code)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}

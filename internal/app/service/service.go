@@ -1,0 +1,236 @@
+// Package service is the running program: it receives the events of portals, stores
+// them, and runs rules for them.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// Options say what a service works with.
+type Options struct {
+	Config *config.Config
+	// Rules have been loaded.
+	Rules *Rules
+	Log   *slog.Logger
+}
+
+// Service receives the events of portals and runs rules for them. It makes its
+// parts, and starts and stops them in order.
+type Service struct {
+	config   *config.Config
+	log      *slog.Logger
+	queue    *queue.Queue
+	portals  portals
+	conns    *ingest.Conns
+	metrics  *metrics
+	permits  *permits
+	rules    *Rules
+	intake   *intake
+	worker   *worker
+	downtime *downtime
+	jobs     *syncJobs
+	backlogs *backlogs
+}
+
+// New opens the database and the portals. The caller closes the service.
+func New(ctx context.Context, o Options) (*Service, error) {
+	c := o.Config
+	all := portals{}
+	s := &Service{
+		config: c, log: o.Log, rules: o.Rules, portals: all,
+		conns: &ingest.Conns{Most: c.Limits.Connections, Log: o.Log}, metrics: newMetrics(), permits: &permits{},
+	}
+	s.downtime = &downtime{config: c, rules: o.Rules, portals: all, log: o.Log}
+	var err error
+	if s.queue, err = openQueue(ctx, c, all, s.downtime, o.Log); err != nil {
+		return nil, err
+	}
+	s.permits.queue, s.downtime.queue = s.queue, s.queue
+	for _, p := range c.Portals {
+		if all[p.Name], err = s.newPortal(ctx, p); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("portal %s: %w", p.Name, err)
+		}
+	}
+	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, log: o.Log}
+	s.worker = &worker{record: c.History.Record, hider: c.Hider(), rules: o.Rules, portals: all, metrics: s.metrics, log: o.Log}
+	s.jobs = &syncJobs{queue: s.queue, rules: o.Rules, prepare: s.downtime.prepare, log: o.Log}
+	s.backlogs = &backlogs{config: c, queue: s.queue, portals: all, log: o.Log}
+	s.metrics.registry.MustRegister(gauges{backlogs: s.backlogs, conns: s.conns, portals: all, log: o.Log})
+	return s, nil
+}
+
+// openQueue opens the database for the portals of the configuration. It asks
+// portals that do not exist yet only when it works.
+func openQueue(ctx context.Context, c *config.Config, all portals, d *downtime, log *slog.Logger) (*queue.Queue, error) {
+	var names []string
+	for _, p := range c.Portals {
+		if c.Only == "" || c.Only == p.Name {
+			names = append(names, p.Name)
+		}
+	}
+	return queue.Open(ctx, c.Database, queue.Options{
+		Portals: names, Takeover: all.takeover, Spare: all.spareSince, Silenced: d.allLost,
+		Attempts: c.Limits.Attempts, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
+		Workers: c.Limits.Runs, Grace: c.Limits.ShutdownGrace(), Settle: c.Limits.SettleTime(), Log: log,
+		RetainSucceeded: time.Duration(c.History.Succeeded), RetainDiscarded: time.Duration(c.History.Discarded),
+		RetainParked: time.Duration(c.History.Parked), RetainEvents: time.Duration(c.History.Events),
+	})
+}
+
+// Queue is the queue of the service, which other commands read too.
+func (s *Service) Queue() *queue.Queue { return s.queue }
+
+// Portal returns a portal of the configuration.
+func (s *Service) Portal(name string) *Portal { return s.portals[name] }
+
+// Close releases what New opened. Serve and Work must have ended.
+func (s *Service) Close() {
+	if err := s.queue.Close(); err != nil {
+		s.log.Error("close the database", "error", err)
+	}
+	for _, p := range s.portals {
+		if p != nil && p.Client != nil {
+			p.Client.Close()
+		}
+	}
+}
+
+// Limits of one connection. A portal's queue server sends a small form and
+// wants a short answer.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = time.Minute
+	maxHeaderBytes    = 32 << 10
+)
+
+// NewServer returns a server for a handler that strangers can reach.
+func NewServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}
+
+// Serve receives events from the listener and runs rules for them until ctx
+// ends. Then it takes no more events, waits for running runs within the grace
+// period and keeps the other runs for the next start.
+func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
+	server := NewServer(s.intake.handler(), s.log)
+	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	ln = s.conns.Guard(server, ln)
+	ended := make(chan error, 2)
+	var wg, heartbeats sync.WaitGroup
+	listening, stopListening := context.WithCancel(working)
+	defer stopListening()
+	heartbeats.Go(func() { s.downtime.watch(listening) })
+	wg.Go(func() { s.backlogs.watch(working) })
+	s.permits.required.Store(true)
+	wg.Go(func() {
+		if err := s.queue.Work(working, s.worker.work); err != nil {
+			ended <- err
+		}
+	})
+	for _, p := range s.portals {
+		wg.Go(func() { s.jobs.feeder(p).Run(working) })
+		if p.app != nil {
+			wg.Go(func() { newOfflinePoller(s.config, s.rules, p, s.intake.push, s.log).run(working) })
+		}
+	}
+	wg.Go(func() {
+		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			ended <- err
+		}
+	})
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-ended:
+	}
+	// From here on the process may miss events. That it still runs for a while
+	// must not hide that.
+	stopListening()
+	heartbeats.Wait()
+	s.downtime.lastHeartbeats(context.WithoutCancel(ctx))
+	// Events first: what was answered with 200 is stored, and runs of it may
+	// still start while the last requests end.
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Limits.ShutdownGrace())
+	defer cancel()
+	if err := server.Shutdown(patience); err != nil {
+		_ = server.Close()
+	}
+	stopWork()
+	wg.Wait()
+	return failed
+}
+
+// Work runs what is due until end is called, and feeds the sync jobs of a portal
+// unless its name is "". It fails with queue.ErrInUse when another process works
+// the database.
+func (s *Service) Work(ctx context.Context, jobsOf string) (end func(), err error) {
+	if err := s.queue.Lock(ctx); err != nil {
+		return nil, err
+	}
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.permits.required.Store(true)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.queue.Work(working, s.worker.work); err != nil {
+			s.log.Error("the queue", "error", err)
+		}
+	})
+	if p := s.portals[jobsOf]; p != nil {
+		wg.Go(func() { s.jobs.feeder(p).Run(working) })
+	}
+	return func() {
+		stop()
+		wg.Wait()
+	}, nil
+}
+
+// DesiredSubscriptions are the events that the rules of a portal need, as they
+// are bound without an auth_connector.
+func (s *Service) DesiredSubscriptions(ctx context.Context, p *Portal) ([]bitrix.Subscription, error) {
+	offers, err := p.Client.EventCodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sub := &subscriptions{portal: p, hook: s.config.Hook(p.Name), log: s.log}
+	desired, _ := sub.desired(s.rules.Current(), offers, "")
+	return desired, nil
+}
+
+// permits say whether this process may send requests to a portal. Where several
+// processes work one database, runs of a portal act for it only under its lease.
+type permits struct {
+	queue    *queue.Queue
+	required atomic.Bool // this process works the queue; else somebody runs a command
+}
+
+func (p *permits) get(portal string) error {
+	if !p.required.Load() {
+		return nil
+	}
+	return p.queue.Holds(portal)
+}

@@ -1,0 +1,128 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// syncJobs feeds the queue with the runs of sync jobs and of catch-up jobs.
+type syncJobs struct {
+	queue   *queue.Queue
+	rules   *Rules
+	prepare func(ctx context.Context, j catchup.Job) (catchup.Job, error) // of a catch-up job
+	log     *slog.Logger
+}
+
+// feeder feeds the jobs of a portal.
+func (s *syncJobs) feeder(p *Portal) *catchup.Feeder {
+	return &catchup.Feeder{
+		Queue: s.queue, Name: p.Name, Portal: p.Later(), Log: s.log,
+		May:    func() bool { return p.permit() == nil },
+		Routes: s.routes, Prepare: s.prepare,
+	}
+}
+
+// routes asks for the runs of an entity that a job is for: those that an event
+// of the entity would have asked for.
+func (s *syncJobs) routes(j catchup.Job, typeID int, id string) []queue.Route {
+	var out []queue.Route
+	for _, r := range s.rules.Current().about(j.Portal, typeID, id) {
+		if j.Rule != "" && r.Rule.ID != j.Rule || j.Rule == "" && !canCatchUp(r.Rule) {
+			continue
+		}
+		out = append(out, queue.Route{Rule: r.Rule.ID, Entity: r.Entity.String()})
+	}
+	return out
+}
+
+// canCatchUp reports whether a rule does nothing for an entity that has not
+// changed, and can run without an event.
+func canCatchUp(r *engine.Rule) bool { return len(describe.Repeats(r)) == 0 && !r.Derived() }
+
+// about returns the rules that match events of an entity, each once.
+func (g *Generation) about(portal string, typeID int, id string) []engine.Route {
+	var out []engine.Route
+	seen := map[string]bool{}
+	e := EntityEvent(typeID, id)
+	for _, code := range codesOf(typeID) {
+		e.Code = code
+		for _, r := range g.route(portal, e) {
+			if !seen[r.Rule.ID] {
+				seen[r.Rule.ID] = true
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+// EntityEvent is an event about an entity that no portal has sent. It has no
+// code.
+func EntityEvent(typeID int, id string) engine.Event {
+	fields := map[string]any{"ID": id}
+	if KindOfType(typeID) == "item" {
+		fields["ENTITY_TYPE_ID"] = strconv.Itoa(typeID)
+	}
+	return engine.Event{Data: map[string]any{"FIELDS": fields}}
+}
+
+// KindOfType is what events call entities of a type.
+func KindOfType(typeID int) string {
+	switch typeID {
+	case schemas.TypeLead, schemas.TypeDeal, schemas.TypeContact, schemas.TypeCompany, schemas.TypeQuote:
+		return schemas.OwnerByType(typeID).Name
+	}
+	return "item"
+}
+
+// codesOf are the codes of a type's events, those of changes first.
+func codesOf(typeID int) []string {
+	kind := KindOfType(typeID)
+	var codes []string
+	for _, e := range schemas.Events() {
+		if e.Entity == kind {
+			codes = append(codes, e.Code)
+		}
+	}
+	rank := func(code string) int {
+		switch {
+		case strings.HasSuffix(code, "UPDATE"):
+			return 0
+		case strings.HasSuffix(code, "DELETE"):
+			return 2
+		}
+		return 1
+	}
+	slices.SortStableFunc(codes, func(a, b string) int { return rank(a) - rank(b) })
+	return codes
+}
+
+// ScopeOf returns the types of entities that a rule is about. every says that its
+// events are those of all smart processes; foreign are events that are about no
+// entity of the CRM.
+func ScopeOf(r *engine.Rule) (types []int, every bool, foreign []string) {
+	for _, t := range r.Triggers {
+		switch {
+		case t.Entity == "":
+			foreign = append(foreign, t.Code)
+		case t.Entity != "item":
+			if o, ok := schemas.LookupOwner(t.Entity); ok && !slices.Contains(types, o.ID) {
+				types = append(types, o.ID)
+			}
+		case t.EntityTypeID == 0:
+			every = true
+		case !slices.Contains(types, t.EntityTypeID):
+			types = append(types, t.EntityTypeID)
+		}
+	}
+	return types, every, foreign
+}

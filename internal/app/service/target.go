@@ -1,0 +1,163 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
+	"github.com/b24rules/b24rules/engine/run"
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// Target is one rule to run for an entity.
+type Target struct {
+	Rule   *engine.Rule
+	Inputs map[string]any
+	Entity engine.Entity
+	Event  engine.Event
+}
+
+// TargetsOf returns the rules of a portal that match events of an entity, or the
+// one with the id rule unless that is "". It fails when the portal does not have
+// that rule, or the rule does not match the entity.
+func TargetsOf(gen *Generation, portal, rule string, entity engine.Entity, deleted bool) ([]Target, error) {
+	var out []Target
+	for _, set := range gen.sets {
+		inputs, ok := set.inputs[portal]
+		if !ok {
+			continue
+		}
+		for _, r := range set.set.Rules {
+			if !servesPortal(r, portal) {
+				continue
+			}
+			if rule != "" && rule != r.ID {
+				continue
+			}
+			code, ok := matchingCode(r, entity, deleted)
+			if !ok && rule == "" {
+				continue
+			}
+			if !ok {
+				return nil, fmt.Errorf("rule %s does not hear of %s: it hears %s", r.ID, entity, eventList(r))
+			}
+			data := map[string]any{"ID": entity.ID}
+			if entity.Kind == "item" {
+				data["ENTITY_TYPE_ID"] = fmt.Sprint(entity.TypeID)
+			}
+			out = append(out, Target{Rule: r, Inputs: inputs, Entity: entity, Event: engine.Event{
+				Code: code, Data: map[string]any{"FIELDS": data}, Time: time.Now().Truncate(time.Second),
+			}})
+		}
+	}
+	if len(out) == 0 && rule != "" {
+		return nil, gen.CheckRule(rule, portal)
+	}
+	return out, nil
+}
+
+// matchingCode reports whether a rule matches events of such an entity, and the
+// code of the event that would ask for the run.
+func matchingCode(r *engine.Rule, e engine.Entity, deleted bool) (code string, ok bool) {
+	for _, t := range r.Triggers {
+		if !isAbout(t, e) {
+			continue
+		}
+		if code == "" || t.Op == "update" && !deleted || t.Op == "delete" && deleted {
+			code = t.Code
+		}
+	}
+	return code, code != ""
+}
+
+func isAbout(t engine.Trigger, e engine.Entity) bool {
+	switch t.Entity {
+	case "item":
+		return e.Kind == "item" && (t.EntityTypeID == 0 || t.EntityTypeID == e.TypeID)
+	case "":
+		return strings.EqualFold(strings.TrimSuffix(t.Code, strings.ToUpper(t.Op)), e.Kind)
+	}
+	return t.Entity == e.Kind
+}
+
+func eventList(r *engine.Rule) string {
+	codes := make([]string, len(r.Triggers))
+	for i, t := range r.Triggers {
+		codes[i] = t.Code
+	}
+	return strings.Join(codes, ", ")
+}
+
+// Leftovers are the places where a rule leaves records of its entities. With
+// entities of several types an id does not tell the type.
+func (t Target) Leftovers() []catchup.Remain {
+	types, every, _ := ScopeOf(t.Rule)
+	if len(types) != 1 || every {
+		return nil
+	}
+	places, _ := describe.Leftovers(t.Rule, t.Inputs)
+	out := make([]catchup.Remain, len(places))
+	for i, p := range places {
+		out[i] = catchup.Remain{TypeID: types[0], List: p.List, ListType: p.ListType, EntityTypeID: p.EntityTypeID, Field: p.Field}
+	}
+	return out
+}
+
+// DynamicTypes are smart invoices and all smart processes of a portal.
+func DynamicTypes(ctx context.Context, c bitrix.Later) ([]int, error) {
+	rows, err := c.List(ctx, bitrix.Call{Method: "crm.type.list"}, "types")
+	if err != nil {
+		return nil, err
+	}
+	out := []int{schemas.TypeSmartInvoice}
+	for _, row := range rows {
+		var t struct {
+			ID int `json:"entityTypeId"`
+		}
+		if err := json.Unmarshal(row, &t); err != nil {
+			return nil, fmt.Errorf("crm.type.list: the result has another shape: %w", err)
+		}
+		if t.ID > 0 && !slices.Contains(out, t.ID) {
+			out = append(out, t.ID)
+		}
+	}
+	return out, nil
+}
+
+// PlanRun is the run of a target in a portal, to be made a dry one. It reads the
+// memory of real runs from q.
+func (t Target) PlanRun(p *Portal, q *queue.Queue, deleted bool) run.Run {
+	return run.Run{
+		Portal: p.Name, Client: p.Client, Entity: t.Entity, Event: t.Event, Count: 1, Deleted: deleted,
+		Attempt: 1, LastAttempt: true, Inputs: t.Inputs, Zone: p.Zone,
+		Memory: remembered{q, p.Name, t.Rule.ID, t.Entity.String()},
+	}
+}
+
+// remembered is the memory of real runs, to be read.
+type remembered struct {
+	q                    *queue.Queue
+	portal, rule, entity string
+}
+
+// Once returns what the last successful run has left.
+func (m remembered) Once(ctx context.Context, step string) (string, bool, error) {
+	return m.q.Once(ctx, m.portal, m.rule, m.entity, step)
+}
+
+// SetOnce, Done and MarkDone are never reached: a dry run remembers nothing.
+func (remembered) SetOnce(string, string) {}
+
+// Done is false.
+func (remembered) Done(context.Context, string) (bool, error) { return false, nil }
+
+// MarkDone does nothing.
+func (remembered) MarkDone(context.Context, string) error { return nil }

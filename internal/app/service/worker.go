@@ -1,0 +1,123 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/run"
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// worker executes runs.
+type worker struct {
+	record  int // bytes that the record of an attempt may have; 0 means the default
+	hider   *bitrix.Hider
+	rules   *Rules
+	portals portals
+	metrics *metrics
+	log     *slog.Logger
+}
+
+// ruleWait is how long a run waits for a rule that may be in a rule file with
+// errors.
+const ruleWait = 30 * time.Second
+
+// work executes a run with the rule as it is now.
+func (w *worker) work(ctx context.Context, r *queue.Run) error {
+	started := time.Now()
+	p, ok := w.portals[r.Portal]
+	if !ok {
+		return queue.Park(fmt.Errorf("portal %q is no longer in the configuration", r.Portal))
+	}
+	gen := w.rules.Current()
+	rule, inputs, ok := gen.Rule(r.Rule, r.Portal)
+	if !ok {
+		return absent(gen, r)
+	}
+	run, err := w.engineRun(p, r, inputs)
+	if err != nil {
+		return queue.Park(err)
+	}
+	trace, err := run.Do(ctx, rule)
+	r.Record(trace.Record(w.record, w.hider))
+	outcome := string(trace.Outcome)
+	if err != nil {
+		outcome, err = verdict(err)
+	}
+	took := time.Since(started)
+	w.metrics.attempts.WithLabelValues(r.Portal, outcome).Inc()
+	w.metrics.runSeconds.Observe(took.Seconds())
+	if err == nil {
+		w.metrics.delaySeconds.Observe(time.Since(r.First).Seconds())
+	}
+	// The queue tells the text of a failure; this line tells what each run cost.
+	w.log.LogAttrs(ctx, slog.LevelInfo, "run",
+		slog.String("portal", r.Portal), slog.String("rule", r.Rule), slog.String("entity", r.Entity),
+		slog.String("outcome", outcome), slog.Int("calls", trace.Calls), slog.Int("writes", trace.Writes),
+		slog.Duration("took", took.Round(time.Microsecond)),
+		slog.Int64("run", r.ID), slog.Int("attempt", r.Attempt), slog.Int("events", r.Count))
+	return err
+}
+
+// absent decides about a run whose rule is not there. It is parked, not
+// forgotten: a deployment may remove a file for a moment, and a parked run can
+// be replayed when the rule is back.
+func absent(gen *Generation, r *queue.Run) error {
+	err := fmt.Errorf("rule %q is not among the rules of portal %s: replay the run when it is back", r.Rule, r.Portal)
+	if gen.Missing() {
+		return queue.Postpone(time.Now().Add(ruleWait), fmt.Errorf("%w (a rule file is broken, it may stand there)", err))
+	}
+	return queue.Park(err)
+}
+
+func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.Run, error) {
+	entity, err := engine.ParseEntity(r.Entity)
+	if err != nil {
+		return run.Run{}, err
+	}
+	event, err := engineEvent(r.Event)
+	if err != nil {
+		return run.Run{}, err
+	}
+	if r.Event.Code == catchup.CodeSync || r.Event.Code == catchup.CodeAbsence {
+		event.Data, event.Time = EntityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // no portal has sent it
+	}
+	var client engine.Portal = p.Client
+	if r.Priority == queue.Backfill { // the burst is for the events of people
+		client = p.Later()
+	}
+	return run.Run{
+		// A new database counts from 1 again.
+		ID:     fmt.Sprintf("%d/%d", r.ID, r.First.UnixMicro()),
+		Portal: p.Name, Client: client, Entity: entity, Event: event,
+		Count: r.Count, Added: r.Added, Deleted: r.Deleted,
+		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
+		Inputs: inputs, Memory: r, Guard: &p.guard, Zone: p.Zone, Log: w.log,
+	}, nil
+}
+
+// verdict translates what the engine says of a failure for the queue. The
+// engine says whether to try again, the queue alone says when.
+func verdict(err error) (outcome string, forQueue error) {
+	var re *run.RunError
+	if !errors.As(err, &re) {
+		return "failed", err
+	}
+	switch re.Verdict {
+	case run.Park:
+		return "parked", queue.Park(err)
+	case run.Later:
+		return "postponed", queue.Postpone(re.NotBefore, err)
+	case run.Retry:
+		if !re.NotBefore.IsZero() {
+			return "failed", queue.RetryFrom(re.NotBefore, err)
+		}
+	}
+	return "failed", err
+}

@@ -1,0 +1,32 @@
+// Package testkit has what tests of the program share and what needs no part of
+// it: a log that they can wait for, files, and free addresses.
+package testkit
+
+import (
+	"net"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"testing"
+)
+
+// ports counts the ports that FreeAddr has tried.
+var ports atomic.Int64
+
+// FreeAddr returns an address of loopback that nobody listens on and nobody will
+// by chance: its port is below those that a system hands out by itself, and no
+// other call returns it.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	const from, n = 10_000, 20_000
+	for range n {
+		port := from + (97*int64(os.Getpid())+ports.Add(1))%n // elsewhere for each process
+		addr := net.JoinHostPort("127.0.0.1", strconv.FormatInt(port, 10))
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			_ = ln.Close()
+			return addr
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
