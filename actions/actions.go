@@ -3,7 +3,7 @@ package actions
 import "github.com/b24rules/b24rules/engine"
 
 // All are the actions that ship with b24rules, in the order of the manual. A
-// program with actions of its own appends them to a clone.
+// program with its own actions appends them to a clone.
 var All = []*engine.Action{
 	FetchProducts,
 	FetchItem,

@@ -14,15 +14,15 @@ var Aggregate = engine.Define(engine.Spec[aggregateArgs]{
 	Name: "aggregate",
 	Doc: `group rows and compute values for each group
 
-The formulas of compute see group.key and group.rows. The result is a list of
-records in the order in which the groups first appear: key and the computed
-names. Without by all rows are one group, also when there are none.`,
+The formulas of compute use group.key and group.rows. The result is a list of
+records with key and the computed names, in the order in which the groups first
+appear. Without by, all rows are one group, even if there are no rows.`,
 	Says:   "groups {rows}{ by @by} and computes {compute}",
 	Run:    aggregate,
 	Result: aggregateType,
 	Check: func(c *engine.StepCheck) {
 		if _, taken := c.Types().Type("compute").Fields["key"]; taken {
-			c.Errorf("compute", "bad-name", "key is the name of what the group was made by")
+			c.Errorf("compute", "bad-name", "key is reserved for the value of by")
 		}
 	},
 })
@@ -95,8 +95,8 @@ func (a aggregateArgs) groups(ctx context.Context) ([]*group, error) {
 	return order, nil
 }
 
-// groupKey writes a key down so that equal values have equal texts and the text
-// "5" is not the number 5.
+// groupKey writes a key as text. Equal values have equal texts, and the text "5"
+// differs from the number 5.
 func groupKey(v any) (string, error) {
 	if v == nil {
 		return "nil", nil

@@ -25,8 +25,8 @@ func (r *remembered) List(_ context.Context, call bitrix.Call, _ string) ([]json
 	return r.lists[call.Method], nil
 }
 
-// BenchmarkUnchangedDeal is what a run costs beside the portal: formulas, the
-// comparison with the list, the trace.
+// BenchmarkUnchangedDeal measures the cost of a run without the portal: formulas,
+// the comparison with the list, the trace.
 func BenchmarkUnchangedDeal(b *testing.B) {
 	for _, rows := range []int{3, 100} {
 		b.Run(fmt.Sprintf("%drows", rows), func(b *testing.B) { benchmarkUnchanged(b, rows) })

@@ -226,7 +226,7 @@ func TestBurst(t *testing.T) {
 	}
 }
 
-// elements counts those of the list.
+// elements counts the elements of the list.
 func (b *burst) elements() int {
 	a := b.client.Do(b.t.Context(), bitrix.Call{Method: "lists.element.get", Params: map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": b.list}})[0]
 	if a.Err != nil {
@@ -235,8 +235,8 @@ func (b *burst) elements() int {
 	return a.Total
 }
 
-// TestOneEventAlone: a run that meets nobody reads in one request and writes in
-// another, also before anything is known of the list.
+// TestOneEventAlone: a single run reads in one request and writes in another, also
+// when it has not read the list before.
 func TestOneEventAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBurst(t, emulator.Config{}, 1)

@@ -19,12 +19,12 @@ var CallMethod = engine.Define(engine.Spec[callArgs]{
 	AlsoCalled: []string{"rest"},
 	Doc: `call any method of the REST API by its name
 
-Whether the method reads or writes is taken from a table of the documented
-methods; effect says it for others, which are taken for writes. A writing call
-is done at least once: when its answer is lost it may be done again. What was
-answered is not done again when the run is repeated, and its result is nil then.
+A table of the documented methods says whether the method reads or writes. Set
+effect for other methods, which otherwise count as writes. A writing call happens
+at least once: when its answer is lost, the call may be repeated. A call that was
+answered is not repeated when the run is, and its result is then nil.
 
-The result is what the portal answered under "result".`,
+The result is the member "result" of the portal's answer.`,
 	Says:     "calls {method}{ with @params}",
 	Cost:     engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(1), Worst: engine.Commands(1)},
 	Run:      callMethod,
@@ -38,7 +38,7 @@ The result is what the portal answered under "result".`,
 type callArgs struct {
 	Method string         `yaml:"method" validate:"required" doc:"the method's name" example:"crm.timeline.comment.add"`
 	Params map[string]any `yaml:"params" doc:"its parameters" example:"{fields: {ENTITY_ID: =event.id}}"`
-	Effect string         `yaml:"effect" validate:"oneof=read write" doc:"read or write; from a table of methods when it is not given"`
+	Effect string         `yaml:"effect" validate:"oneof=read write" doc:"read or write; the default comes from the table of methods"`
 }
 
 // checkCall finds a wrong method or effect when the file is loaded.
@@ -51,19 +51,19 @@ func checkCall(c *engine.StepCheck) {
 	effect, _ := c.Types().Const("effect")
 	given, _ := effect.(string)
 	if isBatch(name) {
-		c.Errorf("method", "no-batch", "batch cannot be called: calls travel in batches by themselves")
+		c.Errorf("method", "no-batch", "batch cannot be called, because b24rules itself puts calls into batches")
 		return
 	}
 	m, known := schemas.LookupMethod(name)
 	switch {
 	case known && m.Effect == schemas.Write && given == schemas.Read:
-		c.Errorf("effect", "wrong-effect", "%s writes, so effect: read is wrong", m.Name).Hint = "leave effect out"
+		c.Errorf("effect", "wrong-effect", "%s writes, so effect: read is wrong", m.Name).Hint = "remove effect"
 		return
 	case !known && given == "":
-		f := c.Warnf("method", "unknown-method", "%s is not in the table of documented methods, so it is taken for one that writes", name)
-		f.Hint = "say effect: read or effect: write"
+		f := c.Warnf("method", "unknown-method", "%s is not in the table of documented methods, so it counts as a write", name)
+		f.Hint = "add effect: read or effect: write"
 		if near := diag.Closest(name, methodNames()); near != "" {
-			f.Hint = "did you mean " + near + "? else say effect: read or effect: write"
+			f.Hint = "did you mean " + near + "? Otherwise add effect: read or effect: write"
 		}
 		return
 	}
@@ -73,7 +73,7 @@ func checkCall(c *engine.StepCheck) {
 // checkAtLeastOnce warns of a writing call that may be done twice.
 func checkAtLeastOnce(c *engine.StepCheck, name string) {
 	if callEffect(c.Types()) == engine.Writes && !c.Once() {
-		c.Warnf("method", "at-least-once", "%s is called in every run of the rule, and again when its answer is lost", name).Hint = "once: says for which value it is to be called once, such as =deal.stageId"
+		c.Warnf("method", "at-least-once", "%s is called in every run of the rule, and again when its answer is lost", name).Hint = "add once with the value that allows one call, such as once: =deal.stageId"
 	}
 }
 
@@ -102,11 +102,11 @@ func isBatch(method string) bool {
 // writes decides whether a call writes.
 func (a callArgs) writes() (bool, error) {
 	if isBatch(a.Method) {
-		return false, engine.ParkError("batch cannot be called: calls travel in batches by themselves")
+		return false, engine.ParkError("batch cannot be called, because b24rules itself puts calls into batches")
 	}
 	m, known := schemas.LookupMethod(a.Method)
 	if known && m.Effect == schemas.Write && a.Effect == schemas.Read {
-		return false, engine.ParkError("%s writes, effect: read is wrong", m.Name)
+		return false, engine.ParkError("%s writes, so effect: read is wrong", m.Name)
 	}
 	if a.Effect != "" {
 		return a.Effect == schemas.Write, nil

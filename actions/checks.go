@@ -11,9 +11,9 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// What is allowed in a step's arguments and likely a mistake.
+// Checks of a step's arguments, most of them for what is allowed and likely a mistake.
 
-// ownerArg is the argument that says which items are meant.
+// ownerArg is the argument that names the type of the items.
 func ownerArg(t *engine.ArgTypes) string {
 	if t.Given("owner") {
 		return "owner"
@@ -21,28 +21,28 @@ func ownerArg(t *engine.ArgTypes) string {
 	return "entityTypeId"
 }
 
-// checkItemOfEvent also warns of an item that is looked up by the id of
-// something else: event.id in a rule about deals is no lead's.
+// checkItemOfEvent also warns when a step looks up an item by the id of another
+// entity: in a rule about deals, event.id is not the id of a lead.
 func checkItemOfEvent(c *engine.StepCheck) {
 	checkOwner(c)
-	typ, heard := constType(c.Types()), c.Rule().EventTypes()
-	if c.Source("id") != "event.id" || typ == 0 || heard == nil {
+	typ, events := constType(c.Types()), c.Rule().EventTypes()
+	if c.Source("id") != "event.id" || typ == 0 || events == nil {
 		return
 	}
-	if slices.Contains(heard, typ) {
-		if c.Deleted() && len(heard) == 1 && c.Parks() && !c.Types().Written("optional") {
-			c.Errorf("id", "deleted-entity", "%s is gone when the deleted steps run, so this step fails and the run is parked", typeName(typ)).Hint = "event.id is all that is left of it: find by it what was made for it"
+	if slices.Contains(events, typ) {
+		if c.Deleted() && len(events) == 1 && c.Parks() && !c.Types().Written("optional") {
+			c.Errorf("id", "deleted-entity", "%s no longer exists when the deleted steps run, so this step fails and the run is parked", typeName(typ)).Hint = "only event.id is left: use it to find what the rule made"
 		}
 		return
 	}
-	about := make([]string, len(heard))
-	for i, id := range heard {
+	about := make([]string, len(events))
+	for i, id := range events {
 		about[i] = typeName(id)
 	}
-	c.Warnf("id", "other-entity", "event.id is the id of %s here, and this step asks for %s", strings.Join(about, " or "), typeName(typ))
+	c.Warnf("id", "other-entity", "event.id is the id of %s here, but this step reads %s", strings.Join(about, " or "), typeName(typ))
 }
 
-// typeName names one thing of a type.
+// typeName names one item of a type.
 func typeName(id int) string {
 	switch o := schemas.OwnerByType(id); {
 	case id == 0:
@@ -65,29 +65,29 @@ func checkUpsertItem(c *engine.StepCheck) {
 	checkItemFields(c, "fields", true)
 	t := c.Types()
 	if key := t.Type("key"); t.Given("key") && len(key.Fields) == 0 && !key.Open {
-		c.Errorf("key", "empty-key", "an empty key would find every item").Hint = "key: {ufCrm5InvoiceId: =event.id}"
+		c.Errorf("key", "empty-key", "an empty key finds every item").Hint = "key: {ufCrm5InvoiceId: =event.id}"
 		return
 	}
 	if t.Given("key") && !dependsOnRun(c, "key") {
-		c.Warnf("key", "constant-key", "the key is the same in every run, so all of them keep one and the same item").Hint = "use event.id in it"
+		c.Warnf("key", "constant-key", "the key is the same in every run, so all runs write the same item").Hint = "use event.id in it"
 		return
 	}
 	checkRepeatedKey(c, "item")
 }
 
-// checkRepeatedKey warns of a step that for_each repeats on one and the same
-// item or element: each pass would overwrite the one before.
+// checkRepeatedKey warns of a step that for_each repeats on the same item or
+// element: each pass would overwrite the previous one.
 func checkRepeatedKey(c *engine.StepCheck, what string) {
 	if c.Repeated() && c.Types().Given("key") && !readsRow(c, "key") {
-		c.Warnf("key", "same-key", "the key is the same for every element of for_each, so each of them overwrites one and the same %s", what).Hint = "use row in the key"
+		c.Warnf("key", "same-key", "the key is the same in every pass of for_each, so each pass overwrites the same %s", what).Hint = "use row in the key"
 	}
 }
 
 // checkRepeatedScope warns of a sync that for_each repeats in one scope: each
-// pass would take away what the one before has made.
+// pass would delete what the previous one has made.
 func checkRepeatedScope(c *engine.StepCheck) {
 	if c.Repeated() && c.Types().Given("scope") && !readsRow(c, "scope") {
-		c.Warnf("scope", "same-scope", "the scope is the same for every element of for_each, so each pass deletes what the one before has made").Hint = "use row in the scope, or sync once with all rows: flatten(map(list, .rows))"
+		c.Warnf("scope", "same-scope", "the scope is the same in every pass of for_each, so each pass deletes what the previous one made").Hint = "use row in the scope, or sync once with all rows: flatten(map(list, .rows))"
 	}
 }
 
@@ -106,13 +106,13 @@ func checkFetchItems(c *engine.StepCheck) {
 func checkUpsertElement(c *engine.StepCheck) {
 	checkElementName(c)
 	if c.Types().Given("key") && !dependsOnRun(c, "key") {
-		c.Warnf("key", "constant-key", "the key is the same in every run, so all of them keep one and the same element").Hint = "use event.id in it"
+		c.Warnf("key", "constant-key", "the key is the same in every run, so all runs write the same element").Hint = "use event.id in it"
 		return
 	}
 	checkRepeatedKey(c, "element")
 }
 
-// checkElementName wants the NAME that every element needs.
+// checkElementName warns when the fields have no NAME, which every element needs.
 func checkElementName(c *engine.StepCheck) {
 	var names []string
 	c.EachName("fields", func(n engine.NamedArg) { names = append(names, n.Name) })
@@ -128,25 +128,24 @@ func checkElementName(c *engine.StepCheck) {
 
 func checkDeleteElements(c *engine.StepCheck) {
 	checkScope(c)
-	checkScopeOfRun(c, "deletes the elements of all the others")
+	checkScopeOfRun(c, "deletes the elements of all other entities")
 }
 
 // checkScopeOfRun warns of a scope that all entities share: the run of one
-// would touch the elements of the others.
+// entity would change the elements of the others.
 func checkScopeOfRun(c *engine.StepCheck, does string) {
 	t := c.Types()
 	if scope := t.Type("scope"); t.Given("scope") && (len(scope.Fields) > 0 || scope.Open) && !dependsOnRun(c, "scope") {
-		c.Warnf("scope", "scope-of-all", "the scope is the same in every run, so the run of one entity %s", does).Hint = "name the entity in it: {DEAL: =event.id}"
+		c.Warnf("scope", "scope-of-all", "the scope is the same in every run, so the run of one entity %s", does).Hint = "add the entity, such as {DEAL: =event.id}"
 	}
 }
 
-// dependsOnRun reports whether an argument reads anything but the file's own
-// constants.
+// dependsOnRun reports whether an argument reads anything except inputs and vars.
 func dependsOnRun(c *engine.StepCheck, arg string) bool {
 	return slices.ContainsFunc(c.Reads(arg), func(name string) bool { return name != "inputs" && name != "vars" })
 }
 
-// checkRowKey warns of a key that does not tell rows apart, or not for long.
+// checkRowKey warns of a key that does not identify rows, or not permanently.
 func checkRowKey(c *engine.StepCheck) {
 	rows := c.Types().Type("rows")
 	hint := ""
@@ -159,15 +158,15 @@ func checkRowKey(c *engine.StepCheck) {
 	switch {
 	case !c.Types().Given("key"):
 	case c.Source("key") == "row.id" && hint != "":
-		c.Warnf("key", "row-id-key", "a row's id changes when the row is edited, and the element would be made anew").Hint = hint
+		c.Warnf("key", "row-id-key", "the id of a row changes when the row is edited, so its element would be deleted and added again").Hint = hint
 	case !slices.Contains(reads, "row") && !slices.Contains(reads, "index"):
-		c.Warnf("key", "same-key", "the key is the same for every row, and an element stands for one row").Hint = hint
+		c.Warnf("key", "same-key", "the key is the same for every row, but each element belongs to one row").Hint = hint
 	case !slices.Contains(reads, "row"):
-		c.Warnf("key", "index-key", "the place of a row changes when another one is added or removed, and elements would change their rows").Hint = hint
+		c.Warnf("key", "index-key", "the position of a row changes when another row is added or removed, so elements would get other rows").Hint = hint
 	}
 }
 
-// callEffect tells a reading call from a writing one.
+// callEffect reports whether a call reads or writes.
 func callEffect(t *engine.ArgTypes) engine.Effect {
 	method, _ := t.Const("method")
 	effect, _ := t.Const("effect")
@@ -180,7 +179,7 @@ func callEffect(t *engine.ArgTypes) engine.Effect {
 	return engine.Writes
 }
 
-// callTouches tells what a method of the CRM does to which items.
+// callTouches reports which items a method of the CRM writes.
 func callTouches(t *engine.ArgTypes) []engine.Touch {
 	if callEffect(t) == engine.Reads {
 		return nil
@@ -213,7 +212,7 @@ func checkScope(c *engine.StepCheck) {
 		return // reported as a missing argument
 	}
 	if scope := t.Type("scope"); len(scope.Fields) == 0 && !scope.Open {
-		c.Errorf("scope", "empty-scope", "an empty scope is the whole list").Hint = "scope: {DEAL: =event.id}"
+		c.Errorf("scope", "empty-scope", "an empty scope means the whole list").Hint = "scope: {DEAL: =event.id}"
 	}
 }
 

@@ -13,7 +13,7 @@ var Compute = engine.Define(engine.Spec[engine.Names]{
 	AlsoCalled: []string{"set", "assign", "let"},
 	Doc: `compute values and give them names
 
-Each name can be used by the formulas below it, in this step and in later ones.`,
+Formulas below a name can use it, in this step and in later steps.`,
 	Spread: true,
 	Says:   "computes {}",
 	Run: func(ctx context.Context, _ *engine.Call, names engine.Names) (any, error) {

@@ -13,13 +13,13 @@ var DeleteElements = engine.Define(engine.Spec[deleteElementsArgs]{
 	Effect: engine.Writes,
 	Doc: `delete the elements of a universal list that belong to a scope
 
-Use it among the steps of a deleted entity. All elements of the scope go, also
-those that people added, for what they belonged to is gone; foreign: keep deletes
-only those that this rule made. Every element is checked to lie in the scope
-before the first is deleted. More elements than limit are an error, and nothing
-is deleted.
+Use it in the deleted steps. It deletes all elements of the scope, also those
+that people added, because the entity that they belonged to no longer exists.
+With foreign: keep it deletes only elements that this rule made. The step checks
+that every element belongs to the scope before it deletes the first one. More
+elements than limit are an error, and nothing is deleted.
 
-The result says how many were deleted.`,
+The result has the number of deleted elements.`,
 	Says:   "deletes the elements of list {list} where {scope}",
 	Cost:   engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Per("elements")), Worst: engine.Pages("elements").Plus(engine.Per("elements"))},
 	Run:    deleteElements,
@@ -39,7 +39,7 @@ type deleteElementsArgs struct {
 	ListType string        `yaml:"list_type" validate:"oneof=lists bitrix_processes" default:"lists" doc:"lists or bitrix_processes"`
 	Scope    engine.Fields `yaml:"scope" validate:"required" doc:"the properties that the elements share" example:"{DEAL: =event.id}"`
 	Foreign  string        `yaml:"foreign" validate:"oneof=keep remove" default:"remove" doc:"remove or keep elements that this rule did not make"`
-	Limit    int           `yaml:"limit" validate:"min=1,max=50000" default:"1000" doc:"how many elements may be deleted"`
+	Limit    int           `yaml:"limit" validate:"min=1,max=50000" default:"1000" doc:"the largest number of elements to delete; more are an error"`
 }
 
 const defaultDeleteElements = 1000

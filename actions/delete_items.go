@@ -12,14 +12,14 @@ import (
 var DeleteItems = engine.Define(engine.Spec[deleteItemsArgs]{
 	Name:   "delete_items",
 	Effect: engine.Writes,
-	Doc: `delete the items of the CRM that fulfil a filter
+	Doc: `delete the items of the CRM that match a filter
 
-Every item is checked against the filter before the first is deleted, so the
-filter may only say what can be checked: equal, not equal, one of a list, and
-comparisons of numbers and times. More items than limit are an error, and nothing
-is deleted.
+The step checks every item against the filter before it deletes the first one.
+Therefore the filter may have only conditions that can be checked: equal, not
+equal, one of a list, and comparisons of numbers and times. More items than limit
+are an error, and nothing is deleted.
 
-The result says how many were deleted.`,
+The result has the number of deleted items.`,
 	Says:   "deletes {owner|items of type @entityTypeId} where {filter}",
 	Cost:   engine.Cost{Least: engine.Commands(1), Typical: engine.Pages("items").Plus(engine.Per("items")), Worst: engine.Pages("items").Plus(engine.Per("items"))},
 	Run:    deleteItems,
@@ -31,10 +31,10 @@ The result says how many were deleted.`,
 })
 
 type deleteItemsArgs struct {
-	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the items are" example:"lead"`
+	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"the type of the items" example:"lead"`
 	EntityTypeID int           `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"=inputs.helper_type"`
 	Filter       engine.Fields `yaml:"filter" validate:"required" doc:"fields and the values that they must have" example:"{ufCrm5InvoiceId: =event.id}"`
-	Limit        int           `yaml:"limit" validate:"min=1,max=5000" default:"50" doc:"how many items may be deleted"`
+	Limit        int           `yaml:"limit" validate:"min=1,max=5000" default:"50" doc:"the largest number of items to delete; more are an error"`
 }
 
 const defaultDeleteItems = 50
@@ -46,7 +46,7 @@ func deletedType(*engine.ArgTypes) formula.Type {
 func checkDeleteItems(c *engine.StepCheck) {
 	checkOwner(c)
 	if t := c.Types().Type("filter"); c.Types().Given("filter") && len(t.Fields) == 0 && !t.Open {
-		c.Errorf("filter", "empty-filter", "an empty filter would delete everything")
+		c.Errorf("filter", "empty-filter", "an empty filter deletes everything")
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/b24rules/b24rules/engine/run"
 )
 
-// TestSays wants words for every action: explain has nothing else to say.
+// TestSays checks that every action has Says, which explain prints.
 func TestSays(t *testing.T) {
 	t.Parallel()
 	for _, a := range actions.All {

@@ -7,10 +7,10 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// What an action does at least once is written down when it is done, so that a
-// later attempt of the run leaves it out.
+// An action that may happen twice records that it is done, so that a later
+// attempt of the run skips it.
 
-// wasDone reports whether an earlier attempt has done what has this key.
+// wasDone reports whether an earlier attempt of the run has recorded this key.
 func wasDone(ctx context.Context, c *engine.Call, key, what string) (bool, error) {
 	done, err := c.Memory.Done(ctx, key)
 	if err != nil {
@@ -22,7 +22,7 @@ func wasDone(ctx context.Context, c *engine.Call, key, what string) (bool, error
 	return done, nil
 }
 
-// isDone writes down that it is done.
+// isDone records that the effect with this key is done.
 func isDone(ctx context.Context, c *engine.Call, key, what string) error {
 	if err := c.Memory.MarkDone(ctx, key); err != nil {
 		return fmt.Errorf("record that %s is done: %w", what, err)

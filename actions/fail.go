@@ -13,8 +13,8 @@ var Fail = engine.Define(engine.Spec[failArgs]{
 	AlsoCalled: []string{"abort"},
 	Doc: `end the run as a failure
 
-The run is not tried again by itself; it waits until somebody looks at it. Use it
-with when.`,
+The run is parked: it waits for a person and is not retried automatically. Use
+fail with when.`,
 	Says: "parks the run: {message}",
 	Run: func(_ context.Context, _ *engine.Call, a failArgs) (any, error) {
 		return nil, engine.ParkError("%s", a.Message)

@@ -13,17 +13,16 @@ import (
 var FetchElements = engine.Define(engine.Spec[fetchElementsArgs]{
 	Name:   "fetch_elements",
 	Effect: engine.Reads,
-	Doc: `read the elements of a universal list that fulfil a filter
+	Doc: `read the elements of a universal list that match a filter
 
 The filter names properties by their code, their name or as PROPERTY_101, and
-system fields such as NAME. A key may begin with "=" (the default), ">", ">=",
+system fields such as NAME. A key may start with "=" (the default), ">", ">=",
 "<", "<=" or "%".
 
 Each element has id, code, name and sectionId, its other system fields by their
-names, and each property under its code (PROPERTY_101 when it has none): a number
-for a property of numbers and for ids, a text for all else, a date as
-2024-12-31 or 2024-12-31 23:59:59, a list for a multiple property, nil when it is
-empty.`,
+names, and each property under its code (PROPERTY_101 if it has no code). Numbers
+and ids are numbers, other values are texts. A date has the form 2024-12-31 or
+2024-12-31 23:59:59. A multiple property is a list. An empty property is nil.`,
 	Says: "reads the elements of list {list}{ where @filter}",
 	Cost: engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements"), Worst: engine.Pages("elements")},
 	Run:  fetchElements,
@@ -39,7 +38,7 @@ type fetchElementsArgs struct {
 	List     int           `yaml:"list" validate:"required,min=1" doc:"the list's IBLOCK_ID" example:"=inputs.list"`
 	ListType string        `yaml:"list_type" validate:"oneof=lists bitrix_processes" default:"lists" doc:"lists or bitrix_processes"`
 	Filter   engine.Fields `yaml:"filter" doc:"properties and the values that they must have" example:"{DEAL: =event.id}"`
-	Limit    int           `yaml:"limit" validate:"min=1,max=5000" default:"500" doc:"how many elements there may be"`
+	Limit    int           `yaml:"limit" validate:"min=1,max=5000" default:"500" doc:"the largest number of elements; more are an error"`
 }
 
 func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (any, error) {
@@ -72,7 +71,7 @@ func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (an
 	}
 	out := make([]any, len(elements))
 	for i, e := range elements {
-		// A property without a value is left out of the answer.
+		// The answer has no key for a property without a value.
 		value := func(f *value.Field) (any, bool) { return e.Values[f.Name], true }
 		if _, err := plan.Verify(conditions, value, e.String(), false); err != nil {
 			return nil, err

@@ -16,12 +16,11 @@ var FetchItem = engine.Define(engine.Spec[fetchItemArgs]{
 	Effect: engine.Reads,
 	Doc: `read one item of the CRM: a deal, an invoice, an item of a smart process
 
-The fields are named as crm.item.get names them, such as stageId and
-ufCrm5_1721244707107. Flags are the texts Y and N, and dates are texts, as the
-portal writes them.
+Fields have the names of crm.item.get, such as stageId and ufCrm5_1721244707107.
+Flags are the texts Y and N. Dates are texts in the form that the portal writes.
 
-An item that does not exist is an error, or nil with optional: true. If the run
-is about that very item, the run goes on with its deleted steps instead.`,
+A missing item is an error, or nil with optional: true. If the run is about that
+item, the run continues with its deleted steps instead.`,
 	Says: "reads {owner|item of type @entityTypeId} {id}",
 	Cost: engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(1), Worst: engine.Commands(1)},
 	Run:  fetchItem,
@@ -40,7 +39,7 @@ is about that very item, the run goes on with its deleted steps instead.`,
 })
 
 type fetchItemArgs struct {
-	Owner        string `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the item is" example:"deal"`
+	Owner        string `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"the type of the item" example:"deal"`
 	EntityTypeID int    `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"1072"`
 	ID           int    `yaml:"id" validate:"required,min=1" doc:"the item's id" example:"=event.id"`
 	Optional     bool   `yaml:"optional" default:"false" doc:"a missing item gives nil instead of an error"`

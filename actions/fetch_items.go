@@ -16,14 +16,14 @@ import (
 var FetchItems = engine.Define(engine.Spec[fetchItemsArgs]{
 	Name:   "fetch_items",
 	Effect: engine.Reads,
-	Doc: `read the items of the CRM that fulfil a filter
+	Doc: `read the items of the CRM that match a filter
 
-A filter's key may begin with an operator of crm.item.list: "=" (the default),
-"!=", ">", ">=", "<", "<=", "@" (one of a list), "!@", "%" (contains). Every item
-is checked against what can be checked of the filter, so that a filter that a
-portal does not apply is an error and not a long list.
+A key of the filter may start with an operator of crm.item.list: "=" (the
+default), "!=", ">", ">=", "<", "<=", "@" (one of a list), "!@", "%" (contains).
+The step checks every item against the filter as far as it can, so that a filter
+that the portal ignores is an error and not a long list.
 
-More items than limit are an error: nothing is cut off.`,
+More items than limit are an error. The result is never cut off.`,
 	Says: "reads {owner|items of type @entityTypeId}{ where @filter}",
 	Cost: engine.Cost{Least: engine.Pages("items"), Typical: engine.Pages("items"), Worst: engine.Pages("items")},
 	Run:  fetchItems,
@@ -39,8 +39,8 @@ More items than limit are an error: nothing is cut off.`,
 	Check: checkFetchItems,
 })
 
-// selectedType is an item of which some fields are read, those of select and of
-// the filter: the others are not there. The values are as the portal sends them.
+// selectedType is the type of an item with only the fields of select and of the
+// filter. The values are as the portal sends them.
 func selectedType(t *engine.ArgTypes) formula.Type {
 	fields := map[string]formula.Type{"id": {Kind: formula.Int}}
 	open := formula.OpenRecord(fields)
@@ -62,7 +62,7 @@ func selectedType(t *engine.ArgTypes) formula.Type {
 		case at >= 0:
 			name = known[at].Name
 		case !strings.HasPrefix(name, "ufCrm") && !strings.HasPrefix(name, "parentId"):
-			return open // the name that the portal gives it is not known here
+			return open // only the portal knows the name of the field in its answer
 		}
 		if name != "id" {
 			fields[name] = formula.Type{Kind: formula.Any}
@@ -72,15 +72,15 @@ func selectedType(t *engine.ArgTypes) formula.Type {
 }
 
 type fetchItemsArgs struct {
-	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the items are" example:"deal"`
+	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"the type of the items" example:"deal"`
 	EntityTypeID int           `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"1072"`
 	Filter       engine.Fields `yaml:"filter" doc:"fields and the values that they must have" example:"{companyId: =deal.companyId}"`
-	Order        engine.Fields `yaml:"order" doc:"asc or desc for one field; by id when it is not given" example:"{opportunity: desc}"`
-	Select       []string      `yaml:"select" doc:"the fields to read; all when it is not given" example:"[id, title]"`
-	Limit        int           `yaml:"limit" validate:"min=1,max=5000" default:"500" doc:"how many items there may be"`
+	Order        engine.Fields `yaml:"order" doc:"asc or desc for one field; the default is by id" example:"{opportunity: desc}"`
+	Select       []string      `yaml:"select" doc:"the fields to read; the default is all" example:"[id, title]"`
+	Limit        int           `yaml:"limit" validate:"min=1,max=5000" default:"500" doc:"the largest number of items; more are an error"`
 }
 
-// Limits of what one step reads.
+// defaultLimit is the largest number of records that one step reads.
 const defaultLimit = 500
 
 func fetchItems(ctx context.Context, c *engine.Call, a fetchItemsArgs) (any, error) {

@@ -24,16 +24,16 @@ var FetchProducts = engine.Define(engine.Spec[fetchProductsArgs]{
 	Effect: engine.Reads,
 	Doc: `read the product rows of a deal, a lead, an estimate, an invoice or an item
 
-The result is the list of rows in their order on the product tab. A row's
-price is final: discount and tax are in it, so a row costs price * quantity.
+The result is the list of rows in the order of the product tab. The price of a
+row is final: it includes discount and tax, so a row costs price * quantity.
 
-A row's id is not its identity: saving the product tab makes each changed row
-anew with another id. row.key survives that. It is the product's id (the name,
-for a row of free text) and the row's number among those of the same product:
-"9621#1".
+The id of a row does not identify it: when a person saves the product tab, each
+changed row gets a new id. row.key stays the same. It is the id of the product
+(or the name, for a row of free text) and the number of the row among the rows of
+that product: "9621#1".
 
-An entity without rows is looked up itself. If it does not exist, the run goes
-on with its deleted steps.`,
+If the entity has no rows, the step reads the entity itself. If it does not
+exist, the run continues with its deleted steps.`,
 	Says:   "reads the product rows of {owner|items of type @entityTypeId} {id}",
 	Cost:   engine.Cost{Least: engine.Pages("rows"), Typical: engine.Pages("rows"), Worst: engine.Pages("rows").Plus(engine.Commands(2))},
 	Run:    fetchProducts,
@@ -45,12 +45,12 @@ on with its deleted steps.`,
 })
 
 type fetchProductsArgs struct {
-	Owner        string `yaml:"owner" validate:"oneof=deal lead quote smart_invoice" doc:"what has the rows" example:"deal"`
+	Owner        string `yaml:"owner" validate:"oneof=deal lead quote smart_invoice" doc:"the type of the entity with the rows" example:"deal"`
 	EntityTypeID int    `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"1072"`
-	ID           int    `yaml:"id" validate:"required,min=1" doc:"the id of what has the rows" example:"=event.id"`
+	ID           int    `yaml:"id" validate:"required,min=1" doc:"the id of the entity with the rows" example:"=event.id"`
 }
 
-// productRowType is the type of one row. It is closed: a misspelt field is
+// productRowType is the type of one row. It is closed, so that a misspelt field is
 // found when the file is loaded.
 func productRowType() formula.Type {
 	fields := map[string]formula.Type{"key": {Kind: formula.String}}
@@ -98,7 +98,7 @@ func rowsCall(owner schemas.Owner, id int) bitrix.Call {
 	}}
 }
 
-// rowOwner tells whose a product row is.
+// rowOwner returns the id of the entity that a product row belongs to.
 func rowOwner(row json.RawMessage) []string {
 	var r struct {
 		OwnerID bitrix.ID `json:"ownerId"`
@@ -117,9 +117,9 @@ func readRows(ctx context.Context, c *engine.Call, owner schemas.Owner, id int) 
 	return decodeProductRows(raw, owner, id)
 }
 
-// emptyForSure looks twice before it believes that there are no rows. The
-// portal answers an unknown owner with an empty list, and saving a product tab
-// deletes rows before it makes the new ones.
+// emptyForSure reads the entity and its rows once more. The portal answers an
+// unknown owner with an empty list, and saving a product tab deletes rows before
+// it adds the new ones.
 func emptyForSure(ctx context.Context, c *engine.Call, owner schemas.Owner, id int) ([]map[string]any, error) {
 	answers := c.Portal.Do(ctx, plan.GetItemCall(owner.ID, id), rowsCall(owner, id))
 	if bitrix.IsNotFound(answers[0].Err) {
@@ -138,8 +138,8 @@ func emptyForSure(ctx context.Context, c *engine.Call, owner schemas.Owner, id i
 	return nil, nil
 }
 
-// decodeProductRows reads rows and makes sure that they are the owner's, each
-// once.
+// decodeProductRows decodes rows. It is an error when a row belongs to another
+// owner or comes twice.
 func decodeProductRows(raw []json.RawMessage, owner schemas.Owner, id int) ([]map[string]any, error) {
 	seen := map[string]bool{}
 	out := make([]map[string]any, 0, len(raw))
@@ -151,7 +151,7 @@ func decodeProductRows(raw []json.RawMessage, owner schemas.Owner, id int) ([]ma
 		}
 		m, ok := v.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("read a product row: want an object, got %s", value.KindOf(v))
+			return nil, fmt.Errorf("read a product row: got %s instead of an object", value.KindOf(v))
 		}
 		row := productRow(m, fields)
 		if value.TextOf(row["ownerId"]) != strconv.Itoa(id) || !strings.EqualFold(value.TextOf(row["ownerType"]), owner.Short) {
@@ -167,8 +167,7 @@ func decodeProductRows(raw []json.RawMessage, owner schemas.Owner, id int) ([]ma
 	return out, nil
 }
 
-// productRow keeps the documented fields of a row, each with the kind of value
-// that its type promises.
+// productRow keeps the documented fields of a row and converts each to its type.
 func productRow(raw map[string]any, fields []schemas.Field) map[string]any {
 	row := make(map[string]any, len(fields)+1) // and its key
 	for _, f := range fields {

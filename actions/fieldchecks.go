@@ -13,11 +13,11 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// What a step says of an item's fields, held against those that are documented.
+// Checks of the item fields in a step against the documented ones.
 
-// documented are the fields of the items that a step is about, and what one of
-// these is called. known is false when the type is an input's: any field of any
-// type may be meant then.
+// documented returns the documented fields of a step's items and the name of
+// one such item. known is false when an input decides the type. The fields are
+// then those of all types.
 func documented(t *engine.ArgTypes) (fields []schemas.Field, what string, known bool) {
 	typ := constType(t)
 	if fields = schemas.ItemFields(typ); len(fields) > 0 {
@@ -29,14 +29,14 @@ func documented(t *engine.ArgTypes) (fields []schemas.Field, what string, known 
 	return append(fields, schemas.ItemFields(schemas.FirstDynamicType)...), "an item", false
 }
 
-// ofPortal reports a field that a portal has made itself: it is not known here.
+// ofPortal reports a custom or parent field, which only the portal knows.
 func ofPortal(name string) bool {
 	return slices.ContainsFunc([]string{"ufCrm", "UF_CRM_", "parentId", "PARENT_ID_"}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// checkItemFields warns of names that items of a known type do not have, of two
-// names of one field, of fields that the portal fills in itself, and of values
-// that a field cannot take. written says that the step writes them.
+// checkItemFields warns of unknown field names, of two names of one field, of
+// fields that only the portal writes, and of values that a field cannot take.
+// written says that the step writes the fields.
 func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 	fields, what, known := documented(c.Types())
 	seen := map[string]string{}
@@ -62,7 +62,7 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 		switch {
 		case !written || !known:
 		case f.ReadOnly:
-			n.WarnNamef("read-only-field", "the portal fills in %s itself, a rule cannot write it", name)
+			n.WarnNamef("read-only-field", "a rule cannot write %s, only the portal can", name)
 		default:
 			checkFieldValue(n, what, f)
 		}
@@ -74,15 +74,15 @@ func unknownField(warn func(code, format string, args ...any) *diag.Finding, wha
 	for i, f := range fields {
 		names[i] = f.Name
 	}
-	f := warn("unknown-item-field", "%s has no field %q that is documented, and the portal's own begin with ufCrm", what, name)
+	f := warn("unknown-item-field", "%s has no documented field %q, and names of custom fields start with ufCrm", what, name)
 	if near := diag.Closest(name, names); near != "" {
 		f.Hint = "did you mean " + near + "?" + diag.Lookalike(name, near)
 	}
 }
 
-// checkFieldValue warns of a value that a documented field surely does not take:
-// of a text that is no number or date, and of a list or record where one value
-// stands. The step would be parked, or the portal would store nothing.
+// checkFieldValue warns of a value that a documented field cannot take, such as a
+// text for a date or a list for one value. The step would be parked, or the portal
+// would store nothing.
 func checkFieldValue(n engine.NamedArg, what string, f schemas.Field) {
 	own := &value.Field{Name: f.Name, Kind: plan.ItemKind(f.Type), Multiple: f.Multiple, Places: value.UnknownPlaces}
 	if v, constant := n.Const(); constant {
@@ -112,7 +112,7 @@ func checkFieldValue(n engine.NamedArg, what string, f schemas.Field) {
 	}
 }
 
-// isID reports a field that holds the id of a thing or a person.
+// isID reports a field that holds the id of a record or a user.
 func isID(typ string) bool {
 	switch typ {
 	case "user", "crm_company", "crm_contact", "crm_lead", "crm_deal", "crm_quote", "crm_category":
@@ -121,7 +121,7 @@ func isID(typ string) bool {
 	return false
 }
 
-// wholeNumber reports whether v can be an id, or is nothing.
+// wholeNumber reports whether v is empty or can be an id.
 func wholeNumber(v any) bool {
 	if v == nil || v == "" || v == formula.Omitted {
 		return true
@@ -145,8 +145,8 @@ func checkSelect(c *engine.StepCheck) {
 	})
 }
 
-// storedName spells a field as the portal's tables do, which steps take too:
-// stageId is STAGE_ID.
+// storedName is the upper-case name of a field, which steps take too: stageId is
+// STAGE_ID.
 func storedName(name string) string {
 	var b strings.Builder
 	for _, r := range name {

@@ -22,43 +22,42 @@ var HTTPPost = engine.Define(engine.Spec[httpPostArgs]{
 	AlsoCalled: []string{"request", "http", "webhook"},
 	Doc: `send JSON to another system by HTTP POST
 
-An answer of 2xx is a success. 429 and 5xx are tried again, not before the time
-that Retry-After gives, and so is a connection that breaks. Any other answer
-fails the step. Redirects are followed on the same host alone (307 and 308). The
-request may take 30 seconds, less with the step's timeout, and the answer may
-have 1 MiB.
+A 2xx answer is a success. After 429, 5xx or a broken connection the run is
+retried, not before the time of Retry-After. Any other answer fails the step. The
+step follows redirects only on the same host (307 and 308). The request may take
+30 seconds, or less with the timeout of the step. The answer may have 1 MiB.
 
-A request is sent at least once: when its answer is lost it is sent again, with
-the same Idempotency-Key in its header, by which the system can tell. What was
-answered with 2xx is not sent again when the run is repeated, and its result has
-neither status nor body then. Give the step a once, or it is sent at every edit.
+A request is sent at least once. If its answer is lost, the step sends it again
+with the same Idempotency-Key header, so that the other system can recognise it.
+A request that was answered with 2xx is not sent again when the run is repeated,
+and its result then has no status and no body. Add once to the step, or it sends
+a request at every edit.
 
-A header may be an input of type secret, or hold one in {{ }}. It is filled in
-when the request is sent and stands in no history; elsewhere secrets are refused.
-The connection is encrypted: http:// is taken for this machine only, or with
-plain_http: true.
+A header may be an input of type secret, or include one in {{ }}. The secret is
+filled in when the request is sent, and the history does not show it. Other
+arguments refuse secrets. The connection is encrypted: http:// is allowed only
+for this machine, or with plain_http: true.
 
-The result has the status and the body, decoded where it is JSON and else the
-text.`,
+The result has the status and the body: decoded if it is JSON, otherwise as text.`,
 	Says: "posts to {url}: {body}",
 	Run:  httpPost,
 	Result: func(*engine.ArgTypes) formula.Type {
 		return formula.RecordOf(map[string]formula.Type{"status": {Kind: formula.Int, Maybe: true}, "body": {Kind: formula.Any, Maybe: true}})
 	},
-	// What another system is told changes nothing that a rule could hear.
+	// A request to another system changes nothing that a rule could subscribe to.
 	Touches: func(*engine.ArgTypes) []engine.Touch { return nil },
 	Check:   checkHTTPPost,
 })
 
 type httpPostArgs struct {
-	URL       string              `yaml:"url" validate:"required" doc:"where to" example:"https://stock.example.com/reservations"`
-	Body      any                 `yaml:"body" validate:"required" doc:"what is sent, as JSON; omit leaves a member out" example:"{deal: =deal.id, sum: =deal.opportunity}"`
-	Headers   engine.SecretFields `yaml:"headers" doc:"more headers, which may hold secrets" example:"{Authorization: 'Bearer {{ inputs.token }}'}"`
-	PlainHTTP bool                `yaml:"plain_http" default:"false" doc:"takes http:// too, where everybody on the way can read and change what is sent"`
+	URL       string              `yaml:"url" validate:"required" doc:"the address" example:"https://stock.example.com/reservations"`
+	Body      any                 `yaml:"body" validate:"required" doc:"the value to send as JSON; a member with omit is not sent" example:"{deal: =deal.id, sum: =deal.opportunity}"`
+	Headers   engine.SecretFields `yaml:"headers" doc:"more headers, which may have secrets" example:"{Authorization: 'Bearer {{ inputs.token }}'}"`
+	PlainHTTP bool                `yaml:"plain_http" default:"false" doc:"allows http://, where others on the network can read and change the request"`
 }
 
 // checkHTTPPost finds a wrong address or header when the file is loaded, and
-// warns of a request that is sent again and again.
+// warns of a request that is sent in every run.
 func checkHTTPPost(c *engine.StepCheck) {
 	t := c.Types()
 	plain, _ := t.Const("plain_http")
@@ -74,7 +73,7 @@ func checkHTTPPost(c *engine.StepCheck) {
 		}
 	})
 	if !c.Once() {
-		c.Warnf("url", "at-least-once", "it is sent in every run of the rule, and again when its answer is lost").Hint = "once: says for which value it is to be sent once, such as =deal.stageId"
+		c.Warnf("url", "at-least-once", "the request is sent in every run of the rule, and again when its answer is lost").Hint = "add once with the value that allows one request, such as once: =deal.stageId"
 	}
 }
 
@@ -114,18 +113,18 @@ func httpPost(ctx context.Context, c *engine.Call, a httpPostArgs) (any, error) 
 		return nil, err
 	}
 	if reply.Lost != "" {
-		c.Note("%s was taken, but %s", what, reply.Lost)
+		c.Note("%s succeeded, but %s", what, reply.Lost)
 	}
 	return posted(count(reply.Status), replyBody(c, reply)), nil
 }
 
-// posted is the result of the step. nil is what is not known.
+// posted is the result of the step. An unknown status or body is nil.
 func posted(status, body any) map[string]any {
 	return map[string]any{"status": status, "body": body}
 }
 
-// refusal says what an answer without success means: whether asking again may
-// change it.
+// refusal returns the error for an answer without success. The kind of the error
+// says whether a retry may help.
 func refusal(what string, r engine.Reply) error {
 	switch {
 	case r.Status/100 == 2:
@@ -133,12 +132,12 @@ func refusal(what string, r engine.Reply) error {
 	case r.Status == http.StatusTooManyRequests || r.Status/100 == 5:
 		return &engine.LaterError{NotBefore: r.RetryAfter, Err: fmt.Errorf("%s was answered %s", what, statusText(r))}
 	case r.Status/100 == 3:
-		return engine.ParkError("%s was answered %s: redirects are followed on the same host alone, and only 307 and 308; give the address itself", what, statusText(r))
+		return engine.ParkError("%s was answered %s: only redirects to the same host with 307 and 308 are followed; write the final address", what, statusText(r))
 	}
 	return engine.ParkError("%s was answered %s", what, statusText(r))
 }
 
-// maxExcerpt is how much of an answer an error tells.
+// maxExcerpt is how many characters of an answer an error shows.
 const maxExcerpt = 200
 
 func statusText(r engine.Reply) string {
@@ -153,7 +152,7 @@ func statusText(r engine.Reply) string {
 	return text + ": " + words
 }
 
-// replyBody is the answer as formulas see it.
+// replyBody is the answer as a formula's value.
 func replyBody(c *engine.Call, r engine.Reply) any {
 	if len(bytes.TrimSpace(r.Body)) == 0 {
 		return nil
@@ -162,13 +161,13 @@ func replyBody(c *engine.Call, r engine.Reply) any {
 		return v
 	}
 	if !utf8.Valid(r.Body) {
-		c.Note("the answer is neither JSON nor text, the result has no body")
+		c.Note("the answer is neither JSON nor text, so the result has no body")
 		return nil
 	}
 	return string(r.Body)
 }
 
-// postBody writes a value as JSON, its members in a fixed order.
+// postBody writes a value as JSON with its members in a fixed order.
 func postBody(v any) (json.RawMessage, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)

@@ -176,7 +176,7 @@ func TestPostAnswers(t *testing.T) {
 		{"busy", answer(503, "", "", ""), run.Retry, "was answered 503 Service Unavailable", false},
 		{"busy until", answer(429, "Retry-After", "600", ""), run.Retry, "was answered 429 Too Many Requests", true},
 		{"refused", answer(422, "", "", `{"error":"no such product, Bearer `+`t0k/en\"with\\quotes"}`), run.Park, `was answered 422 Unprocessable Entity: {"error":"no such product, Bearer <secret>"}`, false},
-		{"elsewhere", answer(307, "Location", other.URL, ""), run.Park, "was answered 307 Temporary Redirect: redirects are followed on the same host alone", false},
+		{"elsewhere", answer(307, "Location", other.URL, ""), run.Park, "was answered 307 Temporary Redirect: only redirects to the same host", false},
 		{"to a page", answer(302, "Location", "/login", ""), run.Park, "was answered 302 Found", false},
 		{"moved on the same host", answer(308, "Location", "/v2/reservations", ""), 0, "", false},
 	} {

@@ -18,31 +18,31 @@ import (
 )
 
 const (
-	// postTimeout is how long a request to another system may take.
+	// postTimeout is the longest time of a request to another system.
 	postTimeout = 30 * time.Second
-	// maxReply is how long its answer may be.
+	// maxReply is the size limit of its answer in bytes.
 	maxReply = 1 << 20
-	// maxRetryAfter bounds how long a system may put a run off.
+	// maxRetryAfter bounds how long a system may postpone a run.
 	maxRetryAfter = 24 * time.Hour
 	maxRedirects  = 5
 )
 
-// ownHeaders are those that a request has by itself.
+// ownHeaders are set by b24rules or by net/http.
 var ownHeaders = []string{"Host", "Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade", "Te"}
 
-// postURL reads an address. plain takes http:// too.
+// postURL parses an address. plain also allows http://.
 func postURL(text string, plain bool) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Opaque != "":
-		return nil, errors.New("url is no address such as https://stock.example.com/reservations")
+		return nil, errors.New("url is not an address such as https://stock.example.com/reservations")
 	case u.User != nil:
 		return nil, errors.New("url has a name or a password in it: send an Authorization header, whose value may be a secret")
 	case u.Scheme == "https":
 	case u.Scheme != "http":
-		return nil, fmt.Errorf("url begins with %s://, want https://", u.Scheme)
+		return nil, fmt.Errorf("url starts with %s:// instead of https://", u.Scheme)
 	case !plain && !isLoopback(u.Hostname()):
-		return nil, errors.New("url begins with http://: everybody on the way could read it; want https://, or plain_http: true")
+		return nil, errors.New("url starts with http://, so that others on the network could read the request: use https://, or add plain_http: true")
 	}
 	u.Fragment = ""
 	return u, nil
@@ -53,14 +53,14 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// checkHeader says what is wrong with the name of a header.
+// checkHeader reports what is wrong with the name of a header.
 func checkHeader(name string) error {
 	const tokens = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	if name == "" || strings.Trim(name, tokens) != "" {
-		return fmt.Errorf("%q is no name of a header", name)
+		return fmt.Errorf("%q is not the name of a header", name)
 	}
 	if slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)) {
-		return fmt.Errorf("the header %s is set by itself, leave it out", name)
+		return fmt.Errorf("b24rules sets the header %s: remove it", name)
 	}
 	return nil
 }
@@ -70,13 +70,13 @@ func checkHeaderValue(h engine.SecretField) error {
 		return err
 	}
 	if strings.ContainsFunc(h.Value.Reveal(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-		return fmt.Errorf("the value of header %s has a line break or another control character in it", h.Name)
+		return fmt.Errorf("the value of header %s has a line break or another control character", h.Name)
 	}
 	return nil
 }
 
-// poster follows a redirect only where it repeats the request, to the same host:
-// what is sent is meant for nobody else.
+// poster follows a redirect only if it repeats the request to the same host,
+// because no other host may receive the data.
 var poster = &http.Client{CheckRedirect: func(next *http.Request, via []*http.Request) error {
 	first := via[0]
 	if next.Method != http.MethodPost || next.URL.Host != first.URL.Host || next.URL.Scheme != first.URL.Scheme || len(via) > maxRedirects {
@@ -85,8 +85,8 @@ var poster = &http.Client{CheckRedirect: func(next *http.Request, via []*http.Re
 	return nil
 }}
 
-// sendPost sends a request. Its error says that nobody knows whether it was
-// taken: what has a status was answered.
+// sendPost sends a request. After an error it is unknown whether the other system
+// has processed the request. An answer with any status is not an error.
 func sendPost(ctx context.Context, p engine.Post) (engine.Reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
@@ -102,9 +102,9 @@ func sendPost(ctx context.Context, p engine.Post) (engine.Reply, error) {
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := poster.Do(req)
 	if err != nil {
-		var told *url.Error
-		if errors.As(err, &told) {
-			err = told.Err // without the address, which may have a token in it
+		var inURL *url.Error
+		if errors.As(err, &inURL) {
+			err = inURL.Err // without the address, which may have a token in it
 		}
 		return engine.Reply{}, err
 	}
@@ -122,7 +122,7 @@ func sendPost(ctx context.Context, p engine.Post) (engine.Reply, error) {
 	return reply, nil
 }
 
-// retryAfter reads seconds or a date.
+// retryAfter parses a Retry-After header: seconds or a date.
 func retryAfter(text string, now time.Time) time.Time {
 	at, err := http.ParseTime(text)
 	if n, numErr := strconv.Atoi(strings.TrimSpace(text)); numErr == nil && n >= 0 {

@@ -13,7 +13,7 @@ var Log = engine.Define(engine.Spec[logArgs]{
 	AlsoCalled: []string{"print"},
 	Doc: `write a line to the log
 
-The line carries the portal, the rule, the step and the entity by itself.`,
+The line also has the portal, the rule, the step and the entity.`,
 	Says: "writes to the log: {message}",
 	Run: func(ctx context.Context, c *engine.Call, a logArgs) (any, error) {
 		level := slog.LevelInfo

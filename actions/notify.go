@@ -14,40 +14,40 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// Notify tells people something in the portal's messenger.
+// Notify sends a notification in the portal's messenger.
 var Notify = engine.Define(engine.Spec[notifyArgs]{
 	Name:       "notify",
 	Effect:     engine.Writes,
 	AlsoCalled: []string{"message", "send_message", "email", "send_email"},
 	Doc: `send a notification to people
 
-It appears under the bell of the portal, and in the mail or on the telephone of
-those who have asked for that. Everybody is told once, also when they stand in
-the list twice; who is nobody (nil, 0) is left out. Text may hold BBCode.
+The notification appears under the bell of the portal, and by mail or on the
+phone if the user has enabled that. Each user receives it once, even if the list
+has the user twice. The step skips empty ids (nil, 0). The text may have BBCode.
 
-A notification is sent at least once: when its answer is lost it is sent again,
-and takes the place of the first, for both carry one tag, made of the rule, the
-step, the entity and the text. A tag of your own lets a later notification take
-the place of an earlier one with another text. Give the step a once, or people
-are told at every edit.`,
+A notification is sent at least once. If its answer is lost, the step sends it
+again. Both have the same tag, made of the rule, the step, the entity and the
+text, so the second replaces the first. With your own tag, a later notification
+also replaces an earlier one with another text. Add once to the step, or people
+are notified at every edit.`,
 	Says: "notifies {to}: {message}",
 	Cost: engine.Cost{Typical: engine.Commands(1), Worst: engine.Per("people")},
 	Run:  notify,
-	// What people are told changes nothing that a rule could hear.
+	// A notification changes nothing that a rule could subscribe to.
 	Touches: func(*engine.ArgTypes) []engine.Touch { return nil },
 	Check:   checkNotify,
 })
 
 type notifyArgs struct {
 	To      any    `yaml:"to" validate:"required" doc:"the id of a user, or a list of ids" example:"=deal.assignedById"`
-	Message string `yaml:"message" validate:"required" doc:"what to say" example:"Deal {{ deal.title }} is won"`
-	Mail    string `yaml:"mail" doc:"what to say by mail, when that is something else" example:"A deal of yours is won: {{ deal.title }}"`
-	From    string `yaml:"from" validate:"oneof=system person" default:"system" doc:"whether it comes from the system or from the person whose webhook it is"`
-	Tag     string `yaml:"tag" doc:"a later notification with this tag takes the place of this one" example:"deal-{{ event.id }}"`
+	Message string `yaml:"message" validate:"required" doc:"the text" example:"Deal {{ deal.title }} is won"`
+	Mail    string `yaml:"mail" doc:"the text for mail, if it differs" example:"A deal of yours is won: {{ deal.title }}"`
+	From    string `yaml:"from" validate:"oneof=system person" default:"system" doc:"the sender: the system, or the person who owns the webhook"`
+	Tag     string `yaml:"tag" doc:"a later notification with this tag replaces this one" example:"deal-{{ event.id }}"`
 }
 
-// checkNotify finds receivers that cannot be any, and a step that tells people
-// the same again and again.
+// checkNotify finds receivers that are not ids of users, and a step that repeats
+// its notification in every run.
 func checkNotify(c *engine.StepCheck) {
 	t := c.Types().Type("to")
 	if t.Kind == formula.List && t.Elem != nil {
@@ -56,10 +56,10 @@ func checkNotify(c *engine.StepCheck) {
 	switch t.Kind {
 	case formula.Any, formula.Int, formula.Number:
 	default:
-		c.Errorf("to", "wrong-type", "argument to takes the id of a user or a list of ids, not %s", t).Hint = "=deal.assignedById"
+		c.Errorf("to", "wrong-type", "argument to takes the id of a user or a list of ids, not %s", t).Hint = "write to: =deal.assignedById"
 	}
 	if !c.Once() {
-		c.Warnf("to", "at-least-once", "they are notified in every run of the rule").Hint = "once: says for which value they are to be told once, such as =deal.stageId"
+		c.Warnf("to", "at-least-once", "the users are notified in every run of the rule").Hint = "add once with the value that allows one notification, such as once: =deal.stageId"
 	}
 }
 
@@ -72,7 +72,7 @@ func notify(ctx context.Context, c *engine.Call, a notifyArgs) (any, error) {
 	var keys []string
 	for _, user := range users {
 		key := c.Key + "/" + user
-		done, err := wasDone(ctx, c, key, "telling user "+user)
+		done, err := wasDone(ctx, c, key, "the notification of user "+user)
 		if err != nil {
 			return nil, err
 		}
@@ -83,24 +83,24 @@ func notify(ctx context.Context, c *engine.Call, a notifyArgs) (any, error) {
 	}
 	if len(calls) == 0 {
 		if len(users) == 0 {
-			c.Note("there is nobody to notify")
+			c.Note("no users to notify")
 		}
 		return nil, nil
 	}
-	var failed plan.Failures // one who is gone does not keep the others from another attempt
+	var failed plan.Failures // one refused user does not prevent another attempt for the others
 	for i, answer := range c.Portal.Do(ctx, calls...) {
 		if answer.Err != nil {
 			failed.Add(answer.Err)
 			continue
 		}
-		if err := isDone(ctx, c, keys[i], "telling user "+calls[i].Params["USER_ID"].(string)); err != nil {
+		if err := isDone(ctx, c, keys[i], "the notification of user "+calls[i].Params["USER_ID"].(string)); err != nil {
 			return nil, err
 		}
 	}
 	return nil, failed.Err("notify")
 }
 
-// call is the request for one user. By a webhook a tag needs a CLIENT_ID, which
+// call is the request for one user. With a webhook, a tag needs a CLIENT_ID, which
 // may be any name.
 // https://apidocs.bitrix24.com/api-reference/chats/notifications/im-notify-system-add.html
 func (a notifyArgs) call(c *engine.Call, user string) bitrix.Call {
@@ -132,7 +132,7 @@ func receivers(to any) ([]string, error) {
 		n, ok := value.NumberOf(v)
 		id, whole := n.Int64()
 		if v != nil && (!ok || !whole || n.Cmp(num.Num{}) < 0) {
-			return nil, engine.ParkError("notify: %s is no id of a user", value.TextOf(v))
+			return nil, engine.ParkError("notify: %s is not the id of a user", value.TextOf(v))
 		}
 		if seen[id] {
 			continue

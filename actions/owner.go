@@ -11,7 +11,7 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Every action on CRM items takes either an owner by name or an entityTypeId.
+// Every action on CRM items takes either an owner (a type by name) or an entityTypeId.
 
 // entityType returns the entityTypeId of an owner that was given either way.
 func entityType(owner string, entityTypeID int) (int, error) {
@@ -23,7 +23,7 @@ func entityType(owner string, entityTypeID int) (int, error) {
 	}
 	o, ok := schemas.LookupOwner(owner)
 	if !ok {
-		return 0, engine.ParkError("there is no owner %q", owner)
+		return 0, engine.ParkError("unknown owner %q", owner)
 	}
 	return o.ID, nil
 }
@@ -37,18 +37,18 @@ func openItems(ctx context.Context, c *engine.Call, owner string, entityTypeID i
 	return plan.LoadItemSchema(ctx, c, typ)
 }
 
-// checkOwner wants exactly one of owner and entityTypeId.
+// checkOwner reports an error unless exactly one of owner and entityTypeId is given.
 func checkOwner(c *engine.StepCheck) {
 	owner, typ := c.Types().Written("owner"), c.Types().Written("entityTypeId")
 	switch {
 	case owner && typ:
-		c.Errorf("entityTypeId", "two-owners", "owner and entityTypeId say the same thing twice")
+		c.Errorf("entityTypeId", "two-owners", "owner and entityTypeId both name the type of the items").Hint = "remove one"
 	case !owner && !typ:
-		c.Errorf("", "missing-argument", "which items are meant is missing").Hint = "owner: deal, or entityTypeId: … for a smart process"
+		c.Errorf("", "missing-argument", "the type of the items is missing").Hint = "add owner: deal, or entityTypeId: … for a smart process"
 	}
 }
 
-// constType returns the entityTypeId when the file itself says it, else 0.
+// constType returns the entityTypeId if it is a constant of the file, else 0.
 func constType(t *engine.ArgTypes) int {
 	if v, ok := t.Const("owner"); ok {
 		name, _ := v.(string)
@@ -63,7 +63,7 @@ func constType(t *engine.ArgTypes) int {
 	return 0
 }
 
-// itemType is what is known of an item before anything runs.
+// itemType is the type of an item as far as it is known without a portal.
 func itemType(t *engine.ArgTypes) formula.Type {
 	fields := map[string]formula.Type{"id": {Kind: formula.Int}}
 	for _, f := range schemas.ItemFields(constType(t)) {
@@ -72,7 +72,7 @@ func itemType(t *engine.ArgTypes) formula.Type {
 	return formula.OpenRecord(fields)
 }
 
-// schemaType is the type of the value that record gives a field.
+// schemaType is the type of a field's value in the result of record.
 func schemaType(f schemas.Field) formula.Type {
 	typ := formula.Type{Kind: schemaKind(f.Type)}
 	if f.Multiple {
@@ -84,8 +84,8 @@ func schemaType(f schemas.Field) formula.Type {
 	return typ
 }
 
-// schemaKind maps the types of crm.item.fields. Dates stay texts as the portal
-// wrote them, flags stay Y and N.
+// schemaKind maps the types of crm.item.fields. Dates stay texts in the form that
+// the portal writes, flags stay Y and N.
 func schemaKind(typ string) formula.Kind {
 	switch typ {
 	case "integer", "user", "crm_category", "crm_company", "crm_contact", "crm_lead", "crm_deal", "crm_quote":
@@ -98,9 +98,8 @@ func schemaKind(typ string) formula.Kind {
 	return formula.Any
 }
 
-// record makes the values of known fields what their types promise: ids are
-// numbers though a portal may say "5", and a field that always has a value has
-// one.
+// record converts the values of known fields to their types: an id is a number
+// even if the portal sends "5", and a field that always has a value gets one.
 func record(raw map[string]any, fields []schemas.Field) map[string]any {
 	for _, f := range fields {
 		v, there := raw[f.Name]
@@ -127,5 +126,5 @@ func record(raw map[string]any, fields []schemas.Field) map[string]any {
 	return raw
 }
 
-// count is a number of things as a result holds it.
+// count is a number of records as a result holds it.
 func count(n int) num.Num { return num.FromInt(int64(n)) }

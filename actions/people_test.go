@@ -29,8 +29,8 @@ rules:
           fields: {NAME: "{{ row.productName }}", PRODUCT: =row.productId, QTY: =row.quantity}
 `
 
-// peopleList has, beside the managed properties, one of each type that people
-// write into by hand.
+// peopleList has the managed properties and one property of each type for people
+// to write into.
 const peopleList = "list Shipments DEAL:S PRODUCT:S QTY:N SHIPPED:S TAGS:S* DAY:S:Date AT:S:DateTime HTML:S:HTML PRICE:S:Money WHO:S:employee NUM:N*"
 
 // TestPeopleWorkInTheList lets people edit a deal's rows and the list's other

@@ -48,7 +48,7 @@ func TestDecodeProductRows(t *testing.T) {
 		{"another deal's", `[{"id":1,"ownerId":8,"ownerType":"D"}]`, "asked for the product rows of D 7, the portal returned a row of D 8: it does not apply the filter"},
 		{"an invoice's", `[{"id":1,"ownerId":7,"ownerType":"SI"}]`, "asked for the product rows of D 7, the portal returned a row of SI 7: it does not apply the filter"},
 		{"twice", `[{"id":1,"ownerId":7,"ownerType":"D"},{"id":1,"ownerId":7,"ownerType":"D"}]`, "product row 1 came twice: the rows changed while they were read"},
-		{"no object", `["x"]`, "read a product row: want an object, got another text"},
+		{"no object", `["x"]`, "read a product row: got another text instead of an object"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var raw []json.RawMessage

@@ -20,7 +20,7 @@ func readRecord(t *testing.T, trace *history.Trace, limit int) *history.Record {
 	if err != nil || !json.Valid(text) {
 		t.Fatalf("%v: %s", err, text)
 	}
-	// What may not be left out is a line for each step and command.
+	// A line for each step and command is always in the record.
 	if most := limit + 1024 + 200*len(allCommands(trace, t)); limit > 0 && len(text) > most {
 		t.Errorf("the record has %d bytes, its limit is %d", len(text), limit)
 	}
@@ -94,7 +94,7 @@ func TestRecordOfNothing(t *testing.T) {
 	}
 }
 
-// TestRecordLimit: what does not fit is left out and said to be.
+// TestRecordLimit: the record says what it omits.
 func TestRecordLimit(t *testing.T) {
 	trace := shippedRun(t, 100, true)
 	whole := readRecord(t, trace, 1<<20)

@@ -73,7 +73,7 @@ type script struct {
 	rules  *engine.RuleSet
 	// What the last run left.
 	findings, outcome, notes, changes string
-	rehearsed                         []dryrun.Write
+	simulated                         []dryrun.Write
 	log                               bytes.Buffer
 	given                             map[string]string // inputs
 	memory                            *memory
@@ -249,7 +249,7 @@ func (s *script) run(words []string) {
 			return a
 		}})),
 	}
-	s.rehearse(r)
+	s.simulate(r)
 	s.client.take()
 	trace, err := r.Do(context.Background(), s.rules.Rules[0])
 	s.sameWrites(trace, s.client.peek())
@@ -341,8 +341,8 @@ func rowsOf(v any) []any {
 	return []any{v}
 }
 
-// plain leaves out what differs from run to run or says nothing here: times,
-// ids of values, empty fields.
+// plain omits what differs from run to run or is irrelevant: times, ids of values,
+// empty fields.
 func plain(v any) any {
 	m, ok := v.(map[string]any)
 	if !ok {

@@ -13,7 +13,7 @@ var Stop = engine.Define(engine.Spec[stopArgs]{
 	AlsoCalled: []string{"exit", "return"},
 	Doc: `end the run, successfully
 
-Later steps do not run. Use it with when.`,
+Later steps do not run. Use stop with when.`,
 	Says: "ends the run{: @reason}",
 	Run: func(_ context.Context, _ *engine.Call, a stopArgs) (any, error) {
 		return nil, engine.Stop(a.Reason)

@@ -14,22 +14,22 @@ var SyncElements = engine.Define(engine.Spec[syncElementsArgs]{
 	Effect: engine.Writes,
 	Doc: `keep one element of a universal list for each row
 
-Elements are added, changed and deleted until the scope holds one element for
-each row. An element is known again by its key, which becomes its symbolic code;
-an unchanged element is not written. Columns that the step does not name keep
-what people wrote into them.
+The step adds, updates and deletes elements until the scope has one element for
+each row. The key of a row becomes the symbolic code of its element, so that a
+later run finds the element again. An unchanged element is not written. Columns
+that the step does not name keep what people wrote into them.
 
-Properties are named by their code, their name or as PROPERTY_101. The scope is
-all that the step may touch; its properties are written, too. Elements of the
-scope that no rule made stay, unless match takes them over (those whose named
-properties are equal to a row's) or foreign: remove deletes them.
+Properties are named by their code, their name or as PROPERTY_101. The step
+touches only elements of the scope, and also writes the properties of the scope.
+Elements of the scope that no rule made stay, unless match adopts them (if their
+properties equal those of a row) or foreign: remove deletes them.
 
-Nothing is written when a formula fails, two rows have one key, or more elements
-than delete_limit would be deleted. When the last element would go, the entity
-of the run is looked up again first.
+Nothing is written if a formula fails, two rows have one key, or more elements
+than delete_limit would be deleted. Before the step deletes the last element, it
+checks that the entity of the run still exists.
 
 The result counts the elements: added, updated, deleted, kept, adopted.`,
-	Says: "keeps one element of list {list} where {scope} for each of {rows}, by the key {key}: adds, changes and deletes elements until they say {fields}",
+	Says: "keeps one element of list {list} where {scope} for each of {rows}, by the key {key}: adds, updates and deletes elements until they have {fields}",
 	Cost: engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Commands(1)), Worst: engine.Pages("elements").Plus(engine.Per("rows")).Plus(engine.Per("elements"))},
 	Run:  syncElements,
 	Prefetch: func(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) {
@@ -47,12 +47,12 @@ type syncElementsArgs struct {
 	List        int              `yaml:"list" validate:"required,min=1" doc:"the list's IBLOCK_ID" example:"=inputs.list"`
 	ListType    string           `yaml:"list_type" validate:"oneof=lists bitrix_processes" default:"lists" doc:"lists or bitrix_processes"`
 	Scope       engine.Fields    `yaml:"scope" validate:"required" doc:"the properties that all elements of this step share" example:"{DEAL: =event.id}"`
-	Rows        []any            `yaml:"rows" validate:"required" doc:"one element is kept for each" example:"=rows"`
-	Key         engine.RowValue  `yaml:"key" rows:"rows" validate:"required" doc:"what tells the rows apart for good" example:"=row.key"`
-	Fields      engine.RowFields `yaml:"fields" rows:"rows" validate:"required" doc:"the fields to keep up to date, NAME among them; nil clears, omit leaves alone" example:"{NAME: '{{ row.productName }}'}"`
-	Match       engine.RowFields `yaml:"match" rows:"rows" doc:"takes over elements that no rule made and whose properties are equal" example:"{PRODUCT: =row.productId}"`
+	Rows        []any            `yaml:"rows" validate:"required" doc:"the rows; each has one element" example:"=rows"`
+	Key         engine.RowValue  `yaml:"key" rows:"rows" validate:"required" doc:"identifies a row permanently" example:"=row.key"`
+	Fields      engine.RowFields `yaml:"fields" rows:"rows" validate:"required" doc:"the fields to keep up to date, including NAME; nil clears a field, omit leaves it unchanged" example:"{NAME: '{{ row.productName }}'}"`
+	Match       engine.RowFields `yaml:"match" rows:"rows" doc:"adopts elements that no rule made and whose properties are equal" example:"{PRODUCT: =row.productId}"`
 	Foreign     string           `yaml:"foreign" validate:"oneof=keep remove" default:"keep" doc:"keep or remove elements of the scope that no rule made"`
-	DeleteLimit any              `yaml:"delete_limit" doc:"how many elements may be deleted: 200 or 50%; half of what there is, but at least 5, when it is not given"`
+	DeleteLimit any              `yaml:"delete_limit" doc:"the largest number of elements to delete: 200 or 50%; the default is half of the elements, but at least 5"`
 }
 
 func syncResultType(*engine.ArgTypes) formula.Type {
@@ -64,7 +64,7 @@ func syncResultType(*engine.ArgTypes) formula.Type {
 
 func checkSyncElements(c *engine.StepCheck) {
 	checkScope(c)
-	checkScopeOfRun(c, "would delete the elements of all the others")
+	checkScopeOfRun(c, "would delete the elements of all other entities")
 	checkRepeatedScope(c)
 	checkRowKey(c)
 	checkElementName(c)
@@ -82,13 +82,13 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 	}
 	l, codes := s.List, plan.NewCodes(c.Owner, s.Values)
 	// All formulas first: a bad one writes nothing.
-	wants, err := a.wants(ctx, l, s.Values, codes)
+	desired, err := a.desired(ctx, l, s.Values, codes)
 	if err != nil {
 		return nil, err
 	}
-	p := plan.Diff(s.Elements, wants, plan.ElementOptions(codes, a.Foreign == "remove"))
-	if len(wants) == 0 && p.Mine > 0 {
-		if err := plan.OwnerStands(ctx, c); err != nil {
+	p := plan.Diff(s.Elements, desired, plan.ElementOptions(codes, a.Foreign == "remove"))
+	if len(desired) == 0 && p.Mine > 0 {
+		if err := plan.EntityExists(ctx, c); err != nil {
 			return nil, err
 		}
 	}
@@ -98,11 +98,7 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 	if err := c.Deleting(len(p.Deletes)); err != nil {
 		return nil, err
 	}
-	var wishes []plan.FieldValue
-	for _, w := range wants {
-		wishes = append(wishes, w.Values...)
-	}
-	plan.NoteShortened(c, wishes...)
+	plan.NoteShortened(c, plan.ValuesOf(desired)...)
 	t, err := plan.Apply(ctx, c, plan.NewElementTarget(l, func() ([]*plan.Record, error) { return s.Reread(ctx, c) }), p)
 	return map[string]any{
 		"added": count(t.Added), "updated": count(t.Updated), "deleted": count(t.Deleted),
@@ -110,17 +106,17 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 	}, err
 }
 
-// wants computes what each row's element should be.
-func (a syncElementsArgs) wants(ctx context.Context, l *plan.List, scope []plan.FieldValue, codes plan.Codes) ([]plan.Desired, error) {
+// desired computes the desired element of each row.
+func (a syncElementsArgs) desired(ctx context.Context, l *plan.List, scope []plan.FieldValue, codes plan.Codes) ([]plan.Desired, error) {
 	out := make([]plan.Desired, 0, len(a.Rows))
 	first := map[string]int{}
 	for i, row := range a.Rows {
-		w, err := a.want(ctx, l, scope, codes, row, i)
+		w, err := a.desiredOf(ctx, l, scope, codes, row, i)
 		if err != nil {
 			return nil, err
 		}
 		if prev, taken := first[w.Key]; taken {
-			return nil, a.Key.Errorf("rows %d and %d have the same key: an element stands for one row", prev+1, i+1)
+			return nil, a.Key.Errorf("rows %d and %d have the same key, but each element belongs to one row", prev+1, i+1)
 		}
 		first[w.Key] = i
 		out = append(out, w)
@@ -128,7 +124,7 @@ func (a syncElementsArgs) wants(ctx context.Context, l *plan.List, scope []plan.
 	return out, nil
 }
 
-func (a syncElementsArgs) want(ctx context.Context, l *plan.List, scope []plan.FieldValue, codes plan.Codes, row any, i int) (plan.Desired, error) {
+func (a syncElementsArgs) desiredOf(ctx context.Context, l *plan.List, scope []plan.FieldValue, codes plan.Codes, row any, i int) (plan.Desired, error) {
 	w := plan.Desired{Row: i}
 	key, err := a.Key.Eval(ctx, row, i)
 	if err != nil {

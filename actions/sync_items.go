@@ -17,19 +17,19 @@ var SyncItems = engine.Define(engine.Spec[syncItemsArgs]{
 	Effect: engine.Writes,
 	Doc: `keep one item of a smart process for each row
 
-Items are added, changed and deleted until the scope holds one item for each
-row. An item is known again by the fields of key, which belong to the rule alone:
-give them a field of the smart process that people do not fill in. An unchanged
-item is not written, and fields that the step does not name keep what people
-wrote into them.
+The step adds, updates and deletes items until the scope has one item for each
+row. The fields of key identify an item. Use a field of the smart process that
+only the rule fills in. An unchanged item is not written, and fields that the
+step does not name keep what people wrote into them.
 
-The scope is all that the step may touch; its fields are written, too. Items of
-the scope whose key fields are empty were made by people and stay, unless
-foreign: remove deletes them. Of two items with one key the older one stays.
+The step touches only items of the scope, and also writes the fields of the
+scope. Items of the scope with empty key fields were made by people. They stay,
+unless foreign: remove deletes them. If two items have one key, the older one
+stays.
 
-Nothing is written when a formula fails, two rows have one key, or more items
-than delete_limit would be deleted. When the last item would go, the entity of
-the run is looked up again first.
+Nothing is written if a formula fails, two rows have one key, or more items than
+delete_limit would be deleted. Before the step deletes the last item, it checks
+that the entity of the run still exists.
 
 The result counts the items: added, updated, deleted, kept.`,
 	Says: "keeps one {owner|item of type @entityTypeId} for each of {rows} where {scope}, known by {key}, and writes what differs in {fields}",
@@ -51,29 +51,29 @@ The result counts the items: added, updated, deleted, kept.`,
 })
 
 type syncItemsArgs struct {
-	Owner        string           `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the items are" example:"lead"`
+	Owner        string           `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"the type of the items" example:"lead"`
 	EntityTypeID int              `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"=inputs.line_type"`
 	Scope        engine.Fields    `yaml:"scope" validate:"required" doc:"the fields that all items of this step share" example:"{ufCrm5Deal: =event.id}"`
-	Rows         []any            `yaml:"rows" validate:"required" doc:"one item is kept for each" example:"=rows"`
-	Key          engine.RowFields `yaml:"key" rows:"rows" validate:"required" doc:"the fields that tell the items apart for good, and their values" example:"{ufCrm5Row: =row.key}"`
-	Fields       engine.RowFields `yaml:"fields" rows:"rows" validate:"required" doc:"the fields to keep up to date; nil clears, omit leaves alone" example:"{title: =row.productName}"`
+	Rows         []any            `yaml:"rows" validate:"required" doc:"the rows; each has one item" example:"=rows"`
+	Key          engine.RowFields `yaml:"key" rows:"rows" validate:"required" doc:"the fields that identify an item permanently, and their values" example:"{ufCrm5Row: =row.key}"`
+	Fields       engine.RowFields `yaml:"fields" rows:"rows" validate:"required" doc:"the fields to keep up to date; nil clears a field, omit leaves it unchanged" example:"{title: =row.productName}"`
 	Foreign      string           `yaml:"foreign" validate:"oneof=keep remove" default:"keep" doc:"keep or remove items of the scope whose key fields are empty"`
-	DeleteLimit  any              `yaml:"delete_limit" doc:"how many items may be deleted: 200 or 50%; half of what there is, but at least 5, when it is not given"`
+	DeleteLimit  any              `yaml:"delete_limit" doc:"the largest number of items to delete: 200 or 50%; the default is half of the items, but at least 5"`
 }
 
-// maxScopeItems is how many items a scope may hold.
+// maxScopeItems is the largest number of items in a scope.
 const maxScopeItems = 5000
 
 func checkSyncItems(c *engine.StepCheck) {
 	checkOwner(c)
 	t := c.Types()
 	if scope := t.Type("scope"); t.Given("scope") && len(scope.Fields) == 0 && !scope.Open {
-		c.Errorf("scope", "empty-scope", "an empty scope is every item").Hint = "scope: {ufCrm5Deal: =event.id}"
+		c.Errorf("scope", "empty-scope", "an empty scope means every item").Hint = "scope: {ufCrm5Deal: =event.id}"
 	}
 	if key := t.Type("key"); t.Given("key") && len(key.Fields) == 0 && !key.Open {
-		c.Errorf("key", "empty-key", "an empty key would take every item for the same").Hint = "key: {ufCrm5Row: =row.key}"
+		c.Errorf("key", "empty-key", "an empty key does not distinguish items").Hint = "key: {ufCrm5Row: =row.key}"
 	}
-	checkScopeOfRun(c, "would delete the items of all the others")
+	checkScopeOfRun(c, "would delete the items of all other entities")
 	checkRepeatedScope(c)
 	checkRowKey(c)
 	for _, arg := range []string{"scope", "key", "fields"} {
@@ -100,23 +100,23 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 		conditions[i] = plan.Condition{Field: w.Field, Op: "=", Value: w.Value}
 	}
 	if len(scope) == 0 {
-		return nil, engine.ParkError("sync_items: an empty scope is every item")
+		return nil, engine.ParkError("sync_items: an empty scope means every item")
 	}
 	if err := plan.RefuseEmpty(conditions); err != nil {
 		return nil, err
 	}
 	// All formulas first: a bad one writes nothing.
-	wants, keys, err := a.wants(ctx, schema, scope)
+	desired, keys, err := a.desired(ctx, schema, scope)
 	if err != nil {
 		return nil, err
 	}
-	existing, err := schema.FindItems(ctx, c, conditions, plan.ItemQuery{Selected: selectedBy(wants, keys), Order: plan.ByID(), Limit: maxScopeItems, Strict: true})
+	existing, err := schema.FindItems(ctx, c, conditions, plan.ItemQuery{Selected: selectedBy(desired, keys), Order: plan.ByID(), Limit: maxScopeItems, Strict: true})
 	if err != nil {
 		return nil, err
 	}
-	p := plan.Diff(existing, wants, plan.ItemOptions(keys, a.Foreign == "remove"))
-	if len(wants) == 0 && p.Mine > 0 {
-		if err := plan.OwnerStands(ctx, c); err != nil {
+	p := plan.Diff(existing, desired, plan.ItemOptions(keys, a.Foreign == "remove"))
+	if len(desired) == 0 && p.Mine > 0 {
+		if err := plan.EntityExists(ctx, c); err != nil {
 			return nil, err
 		}
 	}
@@ -126,25 +126,21 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 	if err := c.Deleting(len(p.Deletes)); err != nil {
 		return nil, err
 	}
-	var wishes []plan.FieldValue
-	for _, w := range wants {
-		wishes = append(wishes, w.Values...)
-	}
-	plan.NoteShortened(c, wishes...)
+	plan.NoteShortened(c, plan.ValuesOf(desired)...)
 	t, err := plan.Apply(ctx, c, &plan.ItemTarget{Schema: schema}, p)
 	return map[string]any{"added": count(t.Added), "updated": count(t.Updated), "deleted": count(t.Deleted), "kept": count(t.Kept)}, err
 }
 
-// wants computes what each row's item should be, and the fields of the key.
-func (a syncItemsArgs) wants(ctx context.Context, s *plan.ItemSchema, scope []plan.FieldValue) (out []plan.Desired, keys []*value.Field, err error) {
+// desired computes the desired item of each row, and the fields of the key.
+func (a syncItemsArgs) desired(ctx context.Context, s *plan.ItemSchema, scope []plan.FieldValue) (out []plan.Desired, keys []*value.Field, err error) {
 	first := map[string]int{}
 	for i, row := range a.Rows {
-		w, err := a.want(ctx, s, scope, row, i)
+		w, err := a.desiredOf(ctx, s, scope, row, i)
 		if err != nil {
 			return nil, nil, err
 		}
 		if prev, taken := first[w.Key]; taken {
-			return nil, nil, engine.ParkError("sync_items: rows %d and %d have the same key: an item stands for one row", prev+1, i+1)
+			return nil, nil, engine.ParkError("sync_items: rows %d and %d have the same key, but each item belongs to one row", prev+1, i+1)
 		}
 		first[w.Key] = i
 		for _, k := range w.Exact {
@@ -155,7 +151,7 @@ func (a syncItemsArgs) wants(ctx context.Context, s *plan.ItemSchema, scope []pl
 		out = append(out, w)
 	}
 	if len(a.Rows) == 0 {
-		// The names of the key are needed to tell our items from people's.
+		// The key fields decide which items are ours.
 		names, err := a.Key.Names(ctx)
 		if err != nil {
 			return nil, nil, err
@@ -171,7 +167,7 @@ func (a syncItemsArgs) wants(ctx context.Context, s *plan.ItemSchema, scope []pl
 	return out, keys, nil
 }
 
-func (a syncItemsArgs) want(ctx context.Context, s *plan.ItemSchema, scope []plan.FieldValue, row any, i int) (plan.Desired, error) {
+func (a syncItemsArgs) desiredOf(ctx context.Context, s *plan.ItemSchema, scope []plan.FieldValue, row any, i int) (plan.Desired, error) {
 	w := plan.Desired{Row: i}
 	fields, err := a.Key.Eval(ctx, row, i)
 	if err != nil {
@@ -201,11 +197,11 @@ func (a syncItemsArgs) want(ctx context.Context, s *plan.ItemSchema, scope []pla
 	named := map[*value.Field]string{}
 	for _, part := range []struct {
 		of     string
-		wishes []plan.FieldValue
+		values []plan.FieldValue
 	}{{"fields", w.Values}, {"key", w.Exact}, {"scope", scope}} {
-		for _, x := range part.wishes {
+		for _, x := range part.values {
 			if other := named[x.Field]; other != "" {
-				return w, engine.ParkError("field %s stands in %s and in %s", x.Field.Name, other, part.of)
+				return w, engine.ParkError("field %s is in %s and in %s", x.Field.Name, other, part.of)
 			}
 			named[x.Field] = part.of
 		}
@@ -214,12 +210,11 @@ func (a syncItemsArgs) want(ctx context.Context, s *plan.ItemSchema, scope []pla
 	return w, nil
 }
 
-func selectedBy(wants []plan.Desired, keys []*value.Field) []string {
+// selectedBy returns the names of the fields to read.
+func selectedBy(desired []plan.Desired, keys []*value.Field) []string {
 	var out []string
-	for _, w := range wants {
-		for _, x := range w.Values {
-			out = append(out, x.Field.Name)
-		}
+	for _, x := range plan.ValuesOf(desired) {
+		out = append(out, x.Field.Name)
 	}
 	for _, f := range keys {
 		out = append(out, f.Name)

@@ -10,17 +10,17 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// UpdateItem writes fields of one CRM item.
+// UpdateItem updates fields of one CRM item.
 var UpdateItem = engine.Define(engine.Spec[updateItemArgs]{
 	Name:   "update_item",
 	Effect: engine.Writes,
-	Doc: `change fields of one item of the CRM
+	Doc: `update fields of one item of the CRM
 
-The item is read first, and only the fields that differ are written: an item
-that already is as it should be is left alone, so that a rule that hears its own
-change comes to rest.
+The step reads the item first and writes only the fields that differ. Therefore a
+rule that subscribes to its own change does not run endlessly: its second run
+writes nothing.
 
-The result has the item's id and says whether it was updated.`,
+The result has the id of the item and the flag updated.`,
 	Says: "reads {owner|item of type @entityTypeId} {id} and writes what differs in {fields}",
 	Cost: engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(2), Worst: engine.Commands(2)},
 	Run:  updateItem,
@@ -34,10 +34,10 @@ The result has the item's id and says whether it was updated.`,
 })
 
 type updateItemArgs struct {
-	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the item is" example:"deal"`
+	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"the type of the item" example:"deal"`
 	EntityTypeID int           `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"1072"`
 	ID           int           `yaml:"id" validate:"required,min=1" doc:"the item's id" example:"=event.id"`
-	Fields       engine.Fields `yaml:"fields" validate:"required" doc:"the fields and their values; nil clears, omit leaves alone" example:"{title: Won}"`
+	Fields       engine.Fields `yaml:"fields" validate:"required" doc:"the fields and their values; nil clears a field, omit leaves it unchanged" example:"{title: Won}"`
 }
 
 func updateItem(ctx context.Context, c *engine.Call, a updateItemArgs) (any, error) {
@@ -56,7 +56,7 @@ func updateItem(ctx context.Context, c *engine.Call, a updateItemArgs) (any, err
 	plan.NoteShortened(c, fields...)
 	updated, err := changeItem(ctx, c, schema, item, fields)
 	if bitrix.IsNotFound(err) {
-		return nil, c.Missing(schema.Type, a.ID, fmt.Errorf("%s was removed meanwhile: %w", item, err))
+		return nil, c.Missing(schema.Type, a.ID, fmt.Errorf("%w: %w", plan.Removed(item), err))
 	}
 	if err != nil {
 		return nil, err

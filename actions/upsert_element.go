@@ -8,20 +8,19 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// UpsertElement makes sure that one list element exists and has the given
-// fields.
+// UpsertElement adds or updates one list element.
 var UpsertElement = engine.Define(engine.Spec[upsertElementArgs]{
 	Name:       "upsert_element",
 	Effect:     engine.Writes,
 	AlsoCalled: []string{"create_element", "add_element"},
-	Doc: `find an element of a universal list by a key and change it, or add it
+	Doc: `find an element of a universal list by a key and update it, or add it
 
-The element's symbolic code is made of the rule's owner and the key, so that a
-repeated run finds it again. Only an element that differs is written, and columns
-that the step does not name keep what people wrote into them.
+The symbolic code of the element is made of the rule's owner and the key, so that
+a repeated run finds the element again. The step writes the element only if it
+differs. Columns that the step does not name keep what people wrote into them.
 
-The result has the element's id and says whether it was created or updated.`,
-	Says: "finds the element of list {list} with the key {key} and writes what differs in {fields}; adds it when there is none",
+The result has the id of the element and the flags created and updated.`,
+	Says: "finds the element of list {list} with the key {key} and writes what differs in {fields}; adds it if there is none",
 	Cost: engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(2), Worst: engine.Commands(4)},
 	Run:  upsertElement,
 	Result: func(*engine.ArgTypes) formula.Type {
@@ -40,8 +39,8 @@ The result has the element's id and says whether it was created or updated.`,
 type upsertElementArgs struct {
 	List     int           `yaml:"list" validate:"required,min=1" doc:"the list's IBLOCK_ID" example:"=inputs.list"`
 	ListType string        `yaml:"list_type" validate:"oneof=lists bitrix_processes" default:"lists" doc:"lists or bitrix_processes"`
-	Key      any           `yaml:"key" validate:"required" doc:"what tells the element from others of this rule: a number or text" example:"=event.id"`
-	Fields   engine.Fields `yaml:"fields" validate:"required" doc:"the fields to keep up to date, NAME among them; nil clears, omit leaves alone" example:"{NAME: 'Deal {{ event.id }}'}"`
+	Key      any           `yaml:"key" validate:"required" doc:"identifies the element among those of this rule: a number or text" example:"=event.id"`
+	Fields   engine.Fields `yaml:"fields" validate:"required" doc:"the fields to keep up to date, including NAME; nil clears a field, omit leaves it unchanged" example:"{NAME: 'Deal {{ event.id }}'}"`
 }
 
 func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (any, error) {
@@ -72,7 +71,7 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 	return upserted(one.ID(f.code), t.Added > 0, t.Updated > 0), nil
 }
 
-// foundElement is the element with a code, nil when there is none.
+// foundElement is the element with a code. element is nil if there is none.
 type foundElement struct {
 	list    *plan.List
 	code    string

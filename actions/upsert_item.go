@@ -11,20 +11,19 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// UpsertItem makes sure that an item with a key exists and has the given fields.
+// UpsertItem adds or updates one item that a key identifies.
 var UpsertItem = engine.Define(engine.Spec[upsertItemArgs]{
 	Name:       "upsert_item",
 	Effect:     engine.Writes,
 	AlsoCalled: []string{"create_item", "add_item"},
-	Doc: `find an item by its key and change it, or add it
+	Doc: `find an item by its key and update it, or add it
 
-The item is the one whose key fields have the given values. It is added with
-the key and the fields when there is none; else only the fields that differ are
-written, and nothing when none does. Of several items the oldest is kept up to
-date.
+The key fields with their values identify the item. If there is no such item, the
+step adds one with the key and the fields. Otherwise it writes only the fields
+that differ. If several items have the key, the step updates the oldest.
 
-The result has the item's id and says whether it was created or updated.`,
-	Says:          "finds the {owner|item of type @entityTypeId} whose {key} and writes what differs in {fields}; adds it when there is none",
+The result has the id of the item and the flags created and updated.`,
+	Says:          "finds the {owner|item of type @entityTypeId} whose {key} and writes what differs in {fields}; adds it if there is none",
 	Cost:          engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(2), Worst: engine.Commands(2)},
 	Run:           upsertItem,
 	Prefetch:      func(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, error) { return a.find(ctx, c) },
@@ -42,10 +41,10 @@ The result has the item's id and says whether it was created or updated.`,
 })
 
 type upsertItemArgs struct {
-	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"what the item is" example:"deal"`
+	Owner        string        `yaml:"owner" validate:"oneof=deal lead quote smart_invoice contact company" doc:"the type of the item" example:"deal"`
 	EntityTypeID int           `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"=inputs.helper_type"`
 	Key          engine.Fields `yaml:"key" validate:"required" doc:"the fields that identify the item, and their values" example:"{ufCrm5InvoiceId: =event.id}"`
-	Fields       engine.Fields `yaml:"fields" validate:"required" doc:"the fields to keep up to date; nil clears, omit leaves alone" example:"{ufCrm5Total: =total}"`
+	Fields       engine.Fields `yaml:"fields" validate:"required" doc:"the fields to keep up to date; nil clears a field, omit leaves it unchanged" example:"{ufCrm5Total: =total}"`
 }
 
 func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, error) {
@@ -53,7 +52,7 @@ func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, err
 	if err != nil {
 		return nil, err
 	}
-	key, fields, err := a.wishes(f.schema)
+	key, fields, err := a.desired(f.schema)
 	if err != nil {
 		return nil, err
 	}
@@ -64,19 +63,19 @@ func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, err
 	return changeFound(ctx, c, f.schema, f.items, fields)
 }
 
-// foundItems are the items that carry a key, the oldest first.
+// foundItems are the items with a key, the oldest first.
 type foundItems struct {
 	schema *plan.ItemSchema
 	items  []*plan.Record
 }
 
-// find reads the items that carry the key. Of the fields it needs the names.
+// find reads the items with the key. Of the fields it needs the names.
 func (a upsertItemArgs) find(ctx context.Context, c *engine.Call) (*foundItems, error) {
 	schema, err := openItems(ctx, c, a.Owner, a.EntityTypeID)
 	if err != nil {
 		return nil, err
 	}
-	key, fields, err := a.wishes(schema)
+	key, fields, err := a.desired(schema)
 	if err != nil {
 		return nil, err
 	}
@@ -87,9 +86,9 @@ func (a upsertItemArgs) find(ctx context.Context, c *engine.Call) (*foundItems, 
 	return &foundItems{schema, items}, nil
 }
 
-// wishes checks the arguments before anything is asked: a key without a value
-// would find other people's items.
-func (a upsertItemArgs) wishes(schema *plan.ItemSchema) (key, fields []plan.FieldValue, err error) {
+// desired resolves and checks the arguments before the first call. A key without
+// a value would find items of other rules and people.
+func (a upsertItemArgs) desired(schema *plan.ItemSchema) (key, fields []plan.FieldValue, err error) {
 	if len(a.Key) == 0 {
 		return nil, nil, engine.ParkError("upsert_item: the key names no field")
 	}
@@ -101,7 +100,7 @@ func (a upsertItemArgs) wishes(schema *plan.ItemSchema) (key, fields []plan.Fiel
 			return nil, nil, engine.ParkError("upsert_item: the key %s has no value", w.Field.Name)
 		}
 		if _, isList := w.Value.([]any); isList {
-			return nil, nil, engine.ParkError("upsert_item: the key %s is a list, want one value", w.Field.Name)
+			return nil, nil, engine.ParkError("upsert_item: the key %s is a list, but takes one value", w.Field.Name)
 		}
 	}
 	if fields, err = schema.FieldValues(a.Fields); err != nil {
@@ -110,24 +109,24 @@ func (a upsertItemArgs) wishes(schema *plan.ItemSchema) (key, fields []plan.Fiel
 	for _, w := range fields {
 		for _, k := range key {
 			if w.Field == k.Field {
-				return nil, nil, engine.ParkError("upsert_item: field %s stands in key and in fields", w.Field.Name)
+				return nil, nil, engine.ParkError("upsert_item: field %s is in key and in fields", w.Field.Name)
 			}
 		}
 	}
 	return key, fields, nil
 }
 
-func addItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, wishes []plan.FieldValue) (any, error) {
-	a := c.Portal.Do(ctx, plan.AddItemCall(s.Type, wishes))[0]
+func addItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, values []plan.FieldValue) (any, error) {
+	a := c.Portal.Do(ctx, plan.AddItemCall(s.Type, values))[0]
 	if a.Err != nil {
-		// Also of an unknown outcome: the next attempt looks first.
+		// The outcome may be unknown. The next attempt reads first.
 		return nil, a.Err
 	}
 	item, err := s.DecodeItem(a.Result)
 	if err != nil {
 		return nil, err
 	}
-	plan.NoteRefused(c, item, wishes)
+	plan.NoteRefused(c, item, values)
 	c.Note("added %s", item)
 	return upserted(item.ID, true, false), nil
 }
@@ -139,7 +138,7 @@ func changeFound(ctx context.Context, c *engine.Call, s *plan.ItemSchema, found 
 		for _, item := range found[1:] {
 			others = append(others, strconv.Itoa(item.ID))
 		}
-		c.Note("%d items of type %d have the key: the oldest, %d, is kept up to date, the others are %s", len(found), s.Type, item.ID, strings.Join(others, ", "))
+		c.Note("%d items of type %d have the key: the step updates the oldest, %d; the others are %s", len(found), s.Type, item.ID, strings.Join(others, ", "))
 	}
 	updated, err := changeItem(ctx, c, s, item, fields)
 	if bitrix.IsNotFound(err) {
@@ -151,8 +150,8 @@ func changeFound(ctx context.Context, c *engine.Call, s *plan.ItemSchema, found 
 	return upserted(item.ID, false, updated), nil
 }
 
-// changeItem writes the fields that differ and reports whether any did. An item
-// that is gone by then is an error of the kind bitrix.IsNotFound.
+// changeItem writes the fields that differ and reports whether there were any. If
+// the item no longer exists, bitrix.IsNotFound is true for the error.
 func changeItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, item *plan.Record, fields []plan.FieldValue) (bool, error) {
 	changed := item.Differing(fields)
 	if len(changed) == 0 {

@@ -34,10 +34,10 @@ func (s *script) runAt(zone *time.Location) (writes, outcome string) {
 	return writes, "done"
 }
 
-// TestSettles: whatever the form of a value and however the portal keeps it, the
-// first run leaves the portal as the rule wants it, and the second run writes
+// TestTerminates: whatever the form of a value and however the portal keeps it, the
+// first run leaves the portal as the rule requires, and the second run writes
 // nothing.
-func TestSettles(t *testing.T) {
+func TestTerminates(t *testing.T) {
 	berlin := time.FixedZone("", 3600) // the emulator's portal is at +03:00
 	for _, tt := range []struct {
 		name, step string
@@ -124,9 +124,9 @@ crm.item.add {"entityTypeId":1030,"fields":{"title":"Thing"}}`)
 	}
 }
 
-// TestRemovedMeanwhile: a person removes what a step has just read. The next
-// attempt makes it anew, so the run is not parked.
-func TestRemovedMeanwhile(t *testing.T) {
+// TestRemovedWhileRunning: a person deletes what a step has just read. The next
+// attempt adds it again, so the run is not parked.
+func TestRemovedWhileRunning(t *testing.T) {
 	for _, tt := range []struct{ name, step, method, code string }{
 		{"element", `upsert_element: {list: 1, key: 1, fields: {NAME: =deal.title}}`, "lists.element.update", "ERROR_ELEMENT_NOT_FOUND"},
 		{"item", `upsert_item: {owner: contact, key: {name: Ann}, fields: {post: =deal.title}}`, "crm.item.update", "NOT_FOUND"},
@@ -147,7 +147,7 @@ func TestRemovedMeanwhile(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.run([]string{"deal:1"})
-			if !strings.HasPrefix(s.outcome, "retry: ") || !strings.Contains(s.outcome, "removed meanwhile") {
+			if !strings.HasPrefix(s.outcome, "retry: ") || !strings.Contains(s.outcome, "deleted while the step ran") {
 				t.Errorf("the run ends with %swant another attempt", s.outcome)
 			}
 		})

@@ -20,24 +20,24 @@ type write struct {
 type Target interface {
 	// Call is the request of a write.
 	call(w write) bitrix.Call
-	// judge says what the answer to a write means; nil is done.
+	// judge returns nil if the answer says that the write is done.
 	judge(w write, a bitrix.Answer) error
-	// retry tries in other ways what judge did not find done, and returns what
-	// it could not do.
+	// retry tries the writes that are not done in other ways, and returns what
+	// failed.
 	retry(ctx context.Context, c *engine.Call, open []undone, t *Tally) Failures
-	// noun is what the records are called in messages.
+	// noun names the records in messages.
 	noun() string
-	// notes tells the step's history what was done.
+	// notes adds what was done to the history of the step.
 	notes(c *engine.Call, p Plan, t Tally)
 }
 
-// isUpdate reports a write that changes a record.
+// isUpdate reports whether a write updates a record.
 func (w write) isUpdate() bool { return w.record != nil && w.desired != nil }
 
-// NoRow is the row of what does not come from a row.
+// NoRow is the Row of a Desired that does not come from a row.
 const NoRow = -1
 
-// failed completes an error with the row that asked for the write.
+// failed adds the row of the write to an error.
 func (w write) failed(err error) error {
 	switch {
 	case w.desired == nil || w.desired.Row == NoRow:
@@ -48,13 +48,13 @@ func (w write) failed(err error) error {
 	return fmt.Errorf("row %d, %s: %w", w.desired.Row+1, w.record, err)
 }
 
-// undone is a write that was answered with an error.
+// undone is a write whose answer does not say that it is done.
 type undone struct {
 	write
 	err error
 }
 
-// Tally counts what a step has done.
+// Tally counts the records that a step has written or kept.
 type Tally struct{ Added, Updated, Deleted, Kept, Adopted int }
 
 // count counts a write that is done.
@@ -69,8 +69,8 @@ func (t *Tally) count(w write) {
 	}
 }
 
-// Apply writes a plan, all of it at once. When a write fails, the others are
-// done all the same, and the next attempt finds them done.
+// Apply sends all writes of a plan together. A failed write does not stop the
+// others, and the next attempt finds those done.
 func Apply(ctx context.Context, c *engine.Call, to Target, p Plan) (Tally, error) {
 	writes := make([]write, 0, len(p.Adds)+len(p.Updates)+len(p.Deletes))
 	for i := range p.Adds {
@@ -92,7 +92,7 @@ func Apply(ctx context.Context, c *engine.Call, to Target, p Plan) (Tally, error
 	return t, failed.Err("write the " + to.noun())
 }
 
-// Delete deletes records and returns how many were.
+// Delete deletes records and returns how many are deleted.
 func Delete(ctx context.Context, c *engine.Call, to Target, records []*Record) (int, error) {
 	writes := make([]write, len(records))
 	for i, r := range records {
@@ -106,8 +106,7 @@ func Delete(ctx context.Context, c *engine.Call, to Target, records []*Record) (
 	return t.Deleted, failed.Err("delete the " + to.noun())
 }
 
-// send makes the requests of writes, counts those that are done and returns the
-// others.
+// send sends writes, counts those that are done and returns the others.
 func send(ctx context.Context, c *engine.Call, to Target, writes []write, t *Tally) []undone {
 	if len(writes) == 0 {
 		return nil

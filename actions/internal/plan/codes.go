@@ -11,15 +11,15 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// codePrefix begins every ELEMENT_CODE that a rule made.
+// codePrefix is the start of every ELEMENT_CODE that a rule makes.
 const codePrefix = "b24r-"
 
-// Codes makes the codes of one owner's elements in one scope. The codes are
-// what makes a repeated add harmless: a list refuses a code that it has.
+// Codes makes the codes of one owner's elements in one scope. Codes make a
+// repeated add harmless, because a list refuses a code that it already has.
 type Codes struct{ prefix string }
 
-// NewCodes takes the scope's properties by their PROPERTY_n, so that it does
-// not matter what a rule file calls them.
+// NewCodes uses the PROPERTY_n of the scope's properties, so that the codes do not
+// depend on the names in a rule file.
 func NewCodes(owner string, scope []FieldValue) Codes {
 	parts := make([]string, 0, len(scope))
 	for _, w := range scope {
@@ -32,10 +32,11 @@ func NewCodes(owner string, scope []FieldValue) Codes {
 // Of returns the code of one key.
 func (o Codes) Of(key string) string { return o.prefix + digest([]string{key}, 8) }
 
-// Owns reports whether a code is one of these.
+// Owns reports whether a code belongs to this owner and scope.
 func (o Codes) Owns(code string) bool { return strings.HasPrefix(code, o.prefix) }
 
-// digest hashes parts so that no two lists of parts meet by their joints.
+// digest hashes parts with their lengths, so that different lists of parts have
+// different hashes.
 func digest(parts []string, bytes int) string {
 	h := sha256.New()
 	for _, p := range parts {
@@ -44,19 +45,19 @@ func digest(parts []string, bytes int) string {
 	return hex.EncodeToString(h.Sum(nil)[:bytes])
 }
 
-// KeyText writes a key down; nothing, lists and records identify nothing.
+// KeyText writes a key as text. Empty values, lists and records are errors.
 func KeyText(v any) (string, error) {
 	if n, ok := v.(num.Num); ok {
 		return n.String(), nil
 	}
 	text, err := formula.ToText(v)
 	if err != nil || text == "" {
-		return "", fmt.Errorf("a key must be a number or text that is not empty")
+		return "", fmt.Errorf("a key must be a number or a text that is not empty")
 	}
 	return text, nil
 }
 
-// made reports whether a rule, this one or another, made an element.
+// made reports whether any rule made the element with a code.
 func made(code string) bool {
 	return strings.HasPrefix(code, codePrefix)
 }

@@ -8,22 +8,22 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// DeleteLimit is how many elements or items a sync may delete at once.
+// DeleteLimit is the largest number of records that a sync may delete at once.
 type DeleteLimit struct {
 	count   int
 	percent bool
 }
 
-// Defaults of a sync: a step that would remove more than half of what it made
-// has more likely read wrong than been meant.
+// Defaults of a sync. A step that would delete more than half of its records has
+// more likely read wrong data.
 const (
 	defaultDeletePercent = 50
 	leastDeletes         = 5
 )
 
-// ParseDeleteLimit reads 200 or "50%". Nil is the default.
+// ParseDeleteLimit reads 200 or "50%". nil means the default.
 func ParseDeleteLimit(v any) (*DeleteLimit, error) {
-	wrong := fmt.Errorf("delete_limit takes a number of elements such as 200, or a share such as 50%%")
+	wrong := fmt.Errorf("delete_limit takes a number such as 200 or a share such as 50%%")
 	switch x := v.(type) {
 	case nil:
 		return nil, nil
@@ -45,7 +45,7 @@ func ParseDeleteLimit(v any) (*DeleteLimit, error) {
 	return nil, wrong
 }
 
-// Of is the limit for a step that may delete any of mine elements.
+// of is the limit for a step that owns mine records.
 func (l *DeleteLimit) of(mine int) int {
 	switch {
 	case l == nil:
@@ -56,11 +56,11 @@ func (l *DeleteLimit) of(mine int) int {
 	return l.count
 }
 
-// Check refuses to delete more than the limit of what is the step's own. things
-// are elements or items.
-func (l *DeleteLimit) Check(deletes, mine int, things string) error {
+// Check returns an error if deletes exceeds the limit for a step that owns mine
+// records. noun is elements or items.
+func (l *DeleteLimit) Check(deletes, mine int, noun string) error {
 	if limit := l.of(mine); deletes > limit {
-		return engine.ParkError("the step would delete %d of %d %s, its limit is %d: nothing was written; raise delete_limit if this is right", deletes, mine, things, limit)
+		return engine.ParkError("the step would delete %d of %d %s, but its limit is %d: nothing was written; raise delete_limit if this is right", deletes, mine, noun, limit)
 	}
 	return nil
 }

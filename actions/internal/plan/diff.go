@@ -2,20 +2,20 @@ package plan
 
 import "github.com/b24rules/b24rules/actions/internal/value"
 
-// Desired is a record as a rule wants it to be.
+// Desired is a record as it should be after the step.
 type Desired struct {
 	Row int // of the rows, from 0
-	// Key is what the record is found again by: the code of an element, the
-	// values of an item's key fields as one text.
+	// Key identifies the record: the code of an element, or the values of an
+	// item's key fields as one text.
 	Key    string
-	Values []FieldValue // of all fields that the rule names, those of key and scope too
-	// Exact are values that a record found by its key must have.
+	Values []FieldValue // of all fields that the rule names, including key and scope
+	// Exact are values that a record with the Key must have.
 	Exact []FieldValue
-	// Match are values that a record without a key must have to be adopted.
+	// Match are the values of a record that may be adopted.
 	Match []FieldValue
 }
 
-// Change is a record that has to become what a rule wants.
+// Change is a record that differs from the desired one.
 type Change struct {
 	Record  *Record
 	Desired Desired
@@ -23,31 +23,31 @@ type Change struct {
 	Changed []FieldValue
 }
 
-// Plan is what a sync would do. Making one reads and writes nothing.
+// Plan is the difference between the existing and the desired records.
 type Plan struct {
 	Adds    []Desired
 	Updates []Change
 	Deletes []*Record
 	Kept    int
 	Adopted int // of the updates
-	Doubles int // of the deletes: records with the key of an older one
-	Foreign int // records that stay though no row asks for them
-	Mine    int // records that the step may delete: the base of a limit in per cent
+	Doubles int // of the deletes: records with the key of another one
+	Foreign int // records that stay though they belong to no row
+	Mine    int // records that the step may delete, the base of a limit in per cent
 }
 
-// Options say which of the existing records belong to a step.
+// Options decide which of the existing records belong to a step.
 type Options struct {
 	// Key returns the key of a record that the step made.
 	Key func(*Record) (key string, ours bool)
-	// Free reports whether a record that is not ours may be adopted or removed.
+	// Free reports whether a record that is not ours may be adopted or deleted.
 	Free func(*Record) bool
 	// RemoveForeign deletes free records that no row has adopted.
 	RemoveForeign bool
 }
 
-// Diff compares the existing records with the desired ones. existing is in the
-// order of ids, so that equal runs make equal plans.
-func Diff(existing []*Record, wanted []Desired, o Options) Plan {
+// Diff compares the existing records with the desired ones. existing must be in
+// the order of ids, so that equal runs make equal plans.
+func Diff(existing []*Record, desired []Desired, o Options) Plan {
 	var p Plan
 	byKey := make(map[string]*Record, len(existing))
 	var others []*Record
@@ -69,7 +69,7 @@ func Diff(existing []*Record, wanted []Desired, o Options) Plan {
 		p.Mine++
 	}
 	taken := make(map[*Record]bool, len(existing))
-	for _, d := range wanted {
+	for _, d := range desired {
 		r := byKey[d.Key]
 		if r != nil && r.Holds(d.Exact) {
 			taken[r] = true
@@ -103,8 +103,8 @@ func Diff(existing []*Record, wanted []Desired, o Options) Plan {
 	return p
 }
 
-// adoptable finds the oldest free record that no row has taken yet and whose
-// match values are equal. Values that are all empty match nothing.
+// adoptable finds the oldest free record that has the values of Match and is not
+// taken by another row. If all values are empty, they match nothing.
 func adoptable(others []*Record, taken map[*Record]bool, d Desired, free func(*Record) bool) *Record {
 	blank := true
 	for _, m := range d.Match {
@@ -122,8 +122,8 @@ func adoptable(others []*Record, taken map[*Record]bool, d Desired, free func(*R
 }
 
 // ElementOptions are the options for elements: the key of an element is its code.
-// An element that another rule made is not free: two rules would take it from
-// each other without end.
+// An element of another rule is not free. Otherwise two rules would adopt it
+// from each other endlessly.
 func ElementOptions(codes Codes, removeForeign bool) Options {
 	return Options{
 		Key:           func(r *Record) (string, bool) { return r.Code, codes.Owns(r.Code) },
@@ -132,12 +132,21 @@ func ElementOptions(codes Codes, removeForeign bool) Options {
 	}
 }
 
-// ItemOptions are the options for items, which are known by the values of their
-// key fields. An item whose key fields are empty was made by a person.
+// ItemOptions are the options for items, which the values of their key fields
+// identify. An item with empty key fields was made by a person.
 func ItemOptions(keys []*value.Field, removeForeign bool) Options {
 	return Options{
 		Key:           func(r *Record) (string, bool) { return keyOf(r, keys) },
 		Free:          func(*Record) bool { return true },
 		RemoveForeign: removeForeign,
 	}
+}
+
+// ValuesOf returns the values of all desired records.
+func ValuesOf(desired []Desired) []FieldValue {
+	var out []FieldValue
+	for _, d := range desired {
+		out = append(out, d.Values...)
+	}
+	return out
 }

@@ -250,7 +250,7 @@ func TestOwnCodes(t *testing.T) {
 	if want := "b24r-"; !strings.HasPrefix(a.Of("x"), want) || !a.Owns(a.Of("x")) || a.Owns("") {
 		t.Errorf("%s is not known again", a.Of("x"))
 	}
-	// A change here makes every list's elements anew: it must be meant.
+	// A change here replaces the elements of every list, so it must be intended.
 	if got, want := a.Of("9621#1"), "b24r-cb1388242dc8-b8e7f2f744d60fdd"; got != want {
 		t.Errorf("the code of a known key is %s, was %s", got, want)
 	}
@@ -277,10 +277,10 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// TestPlanComesToRest applies random plans to a list of elements in memory: the
-// second sync after any state must have nothing to do, and no element may stand
-// for two rows.
-func TestPlanComesToRest(t *testing.T) {
+// TestPlanTerminates applies random plans to a list of elements in memory: the
+// second sync after any state must be empty, and no element may belong to two
+// rows.
+func TestPlanTerminates(t *testing.T) {
 	s := testList()
 	scope := []FieldValue{{s.byName["PROPERTY_101"], n("7")}}
 	codes := NewCodes("deal-shipments", scope)
@@ -336,7 +336,7 @@ func applied(s *ListSchema, existing []*Record, p Plan, id *int64) []*Record {
 	return after
 }
 
-func TestUpdateFieldsCarryOver(t *testing.T) {
+func TestUpdateFieldsPreserve(t *testing.T) {
 	s := newListSchema([]*value.Field{
 		{Name: "NAME"},
 		{Name: "PROPERTY_1", Code: "QTY", Kind: value.KindNumber, Places: value.UnknownPlaces},

@@ -1,8 +1,7 @@
-// Package plan compares the records of a portal with those that a rule wants,
-// and writes the difference. A record is an element of a list or an item of the
-// CRM.
+// Package plan compares the records of a portal with the desired ones and writes
+// the difference. A record is an element of a list or an item of the CRM.
 //
 // Diff makes a plan and Apply writes it. The records come from a Scope of a list
-// or from the FindItems of an ItemSchema; an ElementTarget or an ItemTarget says
-// how a plan is written there.
+// or from FindItems of an ItemSchema. An ElementTarget or an ItemTarget writes the
+// plan there.
 package plan

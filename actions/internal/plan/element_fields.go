@@ -10,14 +10,14 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// portalSets are fields that a portal writes by itself or that have a parameter
-// of their own; sending them back would be wrong or without effect.
+// portalSets are fields that only the portal writes or that have a separate
+// parameter. An update must not send them back.
 var portalSets = []string{"ID", "IBLOCK_ID", "CODE", "BP_PUBLISHED", "MODIFIED_BY", "TIMESTAMP_X"}
 
 // addFields are the FIELDS of lists.element.add.
-func addFields(wishes []FieldValue) map[string]any {
+func addFields(desired []FieldValue) map[string]any {
 	out := map[string]any{}
-	for _, w := range wishes {
+	for _, w := range desired {
 		if !w.Field.Empty(w.Value) {
 			out[w.Field.Name] = w.Field.ListValue(w.Value)
 		}
@@ -25,17 +25,17 @@ func addFields(wishes []FieldValue) map[string]any {
 	return out
 }
 
-// updateFields are the FIELDS of lists.element.update: the wished values, and
-// everything else as it was read, for the portal clears what it is not given.
+// updateFields are the FIELDS of lists.element.update: the desired values and all
+// others as they were read, because the portal clears the fields that are missing.
 // https://apidocs.bitrix24.com/api-reference/lists/elements/lists-element-update.html
-func (s *ListSchema) updateFields(e *Record, wishes []FieldValue) map[string]any {
-	return s.wholeFields(e, wishes, (*Record).preserved)
+func (s *ListSchema) updateFields(e *Record, desired []FieldValue) map[string]any {
+	return s.wholeFields(e, desired, (*Record).preserved)
 }
 
 // copyFields are the FIELDS of lists.element.add for a copy of an element that
-// has the wished values.
-func (s *ListSchema) copyFields(e *Record, wishes []FieldValue) map[string]any {
-	return s.wholeFields(e, wishes, func(e *Record, name string, f *value.Field) any {
+// has the desired values.
+func (s *ListSchema) copyFields(e *Record, desired []FieldValue) map[string]any {
+	return s.wholeFields(e, desired, func(e *Record, name string, f *value.Field) any {
 		values, _ := e.Values[name].([]any)
 		out := make([]any, len(values))
 		for i, v := range values {
@@ -48,16 +48,16 @@ func (s *ListSchema) copyFields(e *Record, wishes []FieldValue) map[string]any {
 	})
 }
 
-func (s *ListSchema) wholeFields(e *Record, wishes []FieldValue, property func(e *Record, name string, f *value.Field) any) map[string]any {
-	out := addFields(wishes)
+func (s *ListSchema) wholeFields(e *Record, desired []FieldValue, property func(e *Record, name string, f *value.Field) any) map[string]any {
+	out := addFields(desired)
 	for name, v := range e.Values {
-		if slices.ContainsFunc(wishes, func(w FieldValue) bool { return w.Field.Name == name }) {
+		if slices.ContainsFunc(desired, func(w FieldValue) bool { return w.Field.Name == name }) {
 			continue
 		}
 		f := s.byName[name]
 		switch {
 		case strings.HasPrefix(name, "PROPERTY_"):
-			// Also of a property that is newer than what we know of the list.
+			// The property may be newer than the schema. f is nil then.
 			if values, _ := v.([]any); len(values) > 0 {
 				out[name] = property(e, name, f)
 			}
@@ -69,9 +69,8 @@ func (s *ListSchema) wholeFields(e *Record, wishes []FieldValue, property func(e
 	return out
 }
 
-// preserved is a property's value in the form {valueId: value}, which keeps the
-// values of every type: the portal updates them in place. A file is kept by its
-// id.
+// preserved is a property's value in the form {valueId: value}. The portal then
+// updates the values in place.
 func (e *Record) preserved(name string, f *value.Field) any {
 	values, _ := e.Values[name].([]any)
 	out := make(map[string]any, len(values))
@@ -81,12 +80,13 @@ func (e *Record) preserved(name string, f *value.Field) any {
 	return out
 }
 
-// LearnDates finds out how the portal orders the parts of a date with slashes
-// and lets all fields know: what was read may tell, else the list itself does.
+// LearnDates finds out how the portal orders the parts of a date with slashes and
+// sets DayFirst of all fields. If the elements do not show the order, the time of
+// the list's last change does.
 func (l *List) LearnDates(ctx context.Context, c *engine.Call, elements []*Record) error {
 	seen, there := l.Schema.dateOrder(elements)
 	if !there {
-		return nil // and what is known stays
+		return nil // the known order stays
 	}
 	if seen.DayFirst == seen.MonthFirst {
 		changed, err := c.Portal.ListChanged(ctx, l.typ, l.id)
@@ -102,8 +102,8 @@ func (l *List) LearnDates(ctx context.Context, c *engine.Call, elements []*Recor
 	return nil
 }
 
-// dateOrder is what elements tell about dates with slashes, and whether there are
-// any.
+// dateOrder reads the order from dates with slashes. there reports whether the
+// elements have any.
 func (s *ListSchema) dateOrder(elements []*Record) (seen value.DateOrder, there bool) {
 	for _, e := range elements {
 		for _, v := range e.Values {

@@ -14,14 +14,14 @@ import (
 // ElementTarget is the target of sync_elements, upsert_element and delete_elements.
 type ElementTarget struct {
 	list *List
-	// reread reads again what the plan was made of.
+	// reread reads the elements of the plan again.
 	reread func() ([]*Record, error)
-	// ids are those of the elements that were written, by their codes.
+	// ids are the ids of the written elements by their codes.
 	ids map[string]int
 }
 
-// NewElementTarget is the target for the elements of a list. reread reads again
-// what the plan was made of.
+// NewElementTarget returns the target for the elements of a list. reread reads
+// the elements of the plan again. It may be nil if the plan has no updates.
 func NewElementTarget(l *List, reread func() ([]*Record, error)) *ElementTarget {
 	return &ElementTarget{l, reread, map[string]int{}}
 }
@@ -38,7 +38,7 @@ func (x *ElementTarget) call(w write) bitrix.Call {
 
 func (x *ElementTarget) judge(w write, a bitrix.Answer) error {
 	if w.desired == nil && bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND") {
-		return nil // another request has deleted it
+		return nil // another request deleted it
 	}
 	if a.Err != nil || w.desired == nil {
 		return a.Err
@@ -55,8 +55,8 @@ func (x *ElementTarget) judge(w write, a bitrix.Answer) error {
 	return nil
 }
 
-// retry deals with codes that are taken, with updates that waited for too long,
-// and with portals that do not let a code be changed.
+// retry handles codes that are taken, updates that waited for too long, and
+// portals that do not let a code be changed.
 func (x *ElementTarget) retry(ctx context.Context, c *engine.Call, open []undone, t *Tally) (failed Failures) {
 	var taken, stale, fixed []write
 	for _, u := range open {
@@ -78,12 +78,12 @@ func (x *ElementTarget) retry(ctx context.Context, c *engine.Call, open []undone
 }
 
 // codeIsFixed reports an update that failed because the portal does not let the
-// code of the element be changed.
+// code of an element be changed.
 func (u undone) codeIsFixed() bool {
 	return u.isUpdate() && bitrix.IsCode(u.err, "ERROR_ELEMENT_NOT_FOUND") && u.record.Code != u.desired.Key
 }
 
-// elementError is the error of a write that nothing more can be done for.
+// elementError is the final error of a write.
 func elementError(u undone) error {
 	if u.isUpdate() && bitrix.IsCode(u.err, "ERROR_ELEMENT_NOT_FOUND") {
 		return Removed(u.record)
@@ -91,8 +91,8 @@ func elementError(u undone) error {
 	return u.failed(u.err)
 }
 
-// retryAsUpdate updates elements that exist though the scope did not show them:
-// a person moved one out of the scope, or an add was done whose answer was lost.
+// retryAsUpdate updates elements that exist but were not in the scope: a person
+// moved one out of the scope, or the answer of an add was lost.
 func (x *ElementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken []write, t *Tally, failed *Failures) {
 	if len(taken) == 0 {
 		return
@@ -110,7 +110,7 @@ func (x *ElementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken
 	for _, w := range taken {
 		i := slices.IndexFunc(found, func(r *Record) bool { return r.Code == w.desired.Key })
 		if i < 0 {
-			failed.Add(w.failed(fmt.Errorf("the list has an element with the code %s and does not show it", w.desired.Key)))
+			failed.Add(w.failed(fmt.Errorf("the list refuses the code %s as taken, but shows no element with it", w.desired.Key)))
 			continue
 		}
 		x.ids[w.desired.Key] = found[i].ID
@@ -129,11 +129,11 @@ func (x *ElementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken
 			failed.Add(elementError(u))
 		}
 	}
-	byCode.renew(ctx, c, stale, t, failed) // their codes stay
+	byCode.renew(ctx, c, stale, t, failed) // their codes do not change
 }
 
-// renew sends updates again that waited for too long, made of what the list
-// holds now. It returns those of elements that could not be given another code.
+// renew reads the elements of updates that waited for too long, and sends new
+// updates. It returns the updates that failed because the code cannot be changed.
 func (x *ElementTarget) renew(ctx context.Context, c *engine.Call, stale []write, t *Tally, failed *Failures) (fixed []write) {
 	if len(stale) == 0 {
 		return nil
@@ -166,9 +166,9 @@ func (x *ElementTarget) renew(ctx context.Context, c *engine.Call, stale []write
 	return fixed
 }
 
-// immediate is the target for elements that were read just now because their
-// updates had waited for too long. They go before other calls: they cannot be
-// any fresher.
+// immediate is the target for elements that were just read again because their
+// updates had waited for too long. Their updates go before other calls and have no
+// deadline.
 type immediate struct{ *ElementTarget }
 
 func (x *immediate) call(w write) bitrix.Call {
@@ -177,16 +177,16 @@ func (x *immediate) call(w write) bitrix.Call {
 	return call
 }
 
-// replace takes over elements on portals where an update looks for an element
-// that has both the given id and the given code, so that a code can never
-// change (isExist in modules/lists/lib/entity/element.php). A copy is added
-// under our code, and the element is deleted when that is done.
+// replace adopts elements on portals where an update finds an element only by
+// both its id and its code, so that a code can never change (isExist in
+// modules/lists/lib/entity/element.php). It adds a copy under our code and then
+// deletes the element.
 func (x *ElementTarget) replace(ctx context.Context, c *engine.Call, fixed []write, t *Tally, failed *Failures) {
 	var adds []bitrix.Call
 	var old []write
 	for _, w := range fixed {
 		if x.list.Schema.holdsDriveFiles(w.record) {
-			failed.Park(engine.ParkError("%s cannot be taken over: the portal does not let its code be changed, and its files on Drive cannot be copied", w.record))
+			failed.Park(engine.ParkError("%s cannot be adopted: the portal does not let its code be changed, and its files cannot be copied", w.record))
 			continue
 		}
 		old = append(old, w)
@@ -207,8 +207,8 @@ func (x *ElementTarget) replace(ctx context.Context, c *engine.Call, fixed []wri
 		c.Note("%s was replaced by a copy: the portal does not let its code be changed", old[i].record)
 		deletes = append(deletes, write{record: old[i].record})
 	}
-	var gone Tally // they are no deletions of rows
-	for _, u := range send(ctx, c, x, deletes, &gone) {
+	var copied Tally // these deletions belong to updates
+	for _, u := range send(ctx, c, x, deletes, &copied) {
 		failed.Add(u.err)
 	}
 }
@@ -218,14 +218,14 @@ func (x *ElementTarget) noun() string { return "elements" }
 func (x *ElementTarget) notes(c *engine.Call, p Plan, t Tally) {
 	c.Note("%d added, %d updated (%d of them adopted), %d deleted, %d kept", t.Added, t.Updated, t.Adopted, t.Deleted, t.Kept)
 	if p.Foreign > 0 {
-		c.Note("%d elements of the scope were not made by this step and stay", p.Foreign)
+		c.Note("%d elements of the scope were not made by this rule and stay", p.Foreign)
 	}
 	if p.Doubles > 0 {
 		c.Note("%d elements had the code of an older one", p.Doubles)
 	}
 }
 
-// OneElement is the target of a step that writes one element.
+// OneElement is the target of a step that writes a single element.
 type OneElement struct{ *ElementTarget }
 
 // NewOneElement is NewElementTarget for a step that writes one element.
@@ -246,5 +246,5 @@ func (x *OneElement) notes(c *engine.Call, _ Plan, t Tally) {
 	}
 }
 
-// ID is the id of the element with a code, once it is written.
+// ID is the id of the written element with a code.
 func (x *ElementTarget) ID(code string) int { return x.ids[code] }

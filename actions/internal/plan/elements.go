@@ -17,7 +17,7 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// DecodeElements reads the answer of lists.element.get.
+// DecodeElements decodes rows of lists.element.get. They are sorted by id.
 func (s *ListSchema) DecodeElements(raw []json.RawMessage) ([]*Record, error) {
 	out := make([]*Record, 0, len(raw))
 	now := time.Now()
@@ -30,7 +30,7 @@ func (s *ListSchema) DecodeElements(raw []json.RawMessage) ([]*Record, error) {
 		out = append(out, e)
 	}
 	slices.SortFunc(out, func(a, b *Record) int { return cmp.Compare(a.ID, b.ID) })
-	// A page that shifted while the pages were read brings an element twice.
+	// A page that shifted while the pages were read has an element twice.
 	out = slices.CompactFunc(out, func(a, b *Record) bool { return a.ID == b.ID })
 	return out, nil
 }
@@ -42,7 +42,7 @@ func decodeElement(raw json.RawMessage) (*Record, error) {
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("read a list element: want an object, got %s", value.KindOf(v))
+		return nil, fmt.Errorf("read a list element: got %s instead of an object", value.KindOf(v))
 	}
 	id, ok := value.NumberOf(m["ID"])
 	n, whole := id.Int64()
@@ -60,8 +60,8 @@ func decodeElement(raw json.RawMessage) (*Record, error) {
 	return e, nil
 }
 
-// decodeProperty reads {valueId: value}. Value ids grow, so their order is that
-// of the values.
+// decodeProperty reads {valueId: value}. Value ids grow, so their order is the
+// order of the values.
 func decodeProperty(v any) (values []any, ids []string) {
 	switch x := v.(type) {
 	case map[string]any:
@@ -85,7 +85,7 @@ func decodeProperty(v any) (values []any, ids []string) {
 	return values, ids
 }
 
-// Shown is an element as formulas see it.
+// Shown is an element as a formula's value.
 func (s *ListSchema) Shown(e *Record) map[string]any {
 	out := map[string]any{}
 	for name, v := range e.Values {
@@ -110,27 +110,27 @@ func (s *ListSchema) Shown(e *Record) map[string]any {
 	return out
 }
 
-// FindByCode reads the oldest element with a code; nil when there is none.
+// FindByCode reads the oldest element with a code. It is nil if there is none.
 func (l *List) FindByCode(ctx context.Context, c *engine.Call, code string) (*Record, error) {
 	found, err := l.ReadByCode(ctx, c, []string{code}, false)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
 	if n := len(found); n > 1 {
-		c.Note("%d elements have the code %s: the oldest is kept up to date", n, code)
+		c.Note("%d elements have the code %s: the step updates the oldest", n, code)
 	}
 	return found[0], nil
 }
 
 // ReadByCode reads the elements with given codes, the oldest of each code
-// first. prompt goes before what others ask for.
-func (l *List) ReadByCode(ctx context.Context, c *engine.Call, codes []string, prompt bool) ([]*Record, error) {
+// first. With immediate the calls go before those of others.
+func (l *List) ReadByCode(ctx context.Context, c *engine.Call, codes []string, immediate bool) ([]*Record, error) {
 	calls := make([]bitrix.Call, len(codes))
 	for i, code := range codes {
 		calls[i] = l.Call("lists.element.get", map[string]any{
 			"ELEMENT_CODE": code, "ELEMENT_ORDER": map[string]any{"ID": "asc"},
 		})
-		calls[i].Immediate = prompt
+		calls[i].Immediate = immediate
 	}
 	var out []*Record
 	for i, a := range c.Portal.Do(ctx, calls...) {
@@ -159,13 +159,13 @@ func (l *List) addCall(d Desired) bitrix.Call {
 	return l.write("lists.element.add", map[string]any{"ELEMENT_CODE": d.Key, "FIELDS": addFields(d.Values)})
 }
 
-// updateCall gives an element its desired values. The code goes along, also as a
-// sign of adoption: updating by ELEMENT_ID alone blanks it.
+// updateCall updates an element. The code is always sent, because an update by
+// ELEMENT_ID alone clears it. A new code adopts the element.
 func (l *List) updateCall(r *Record, d Desired) bitrix.Call {
 	call := l.write("lists.element.update", map[string]any{
 		"ELEMENT_ID": r.ID, "ELEMENT_CODE": d.Key, "FIELDS": l.Schema.updateFields(r, d.Values),
 	})
-	call.Deadline = r.read.Add(freshFor)
+	call.Deadline = r.read.Add(maxAge)
 	return call
 }
 
@@ -173,7 +173,7 @@ func (l *List) deleteCall(r *Record) bitrix.Call {
 	return l.write("lists.element.delete", map[string]any{"ELEMENT_ID": r.ID})
 }
 
-// addedID reads the id that lists.element.add answers.
+// addedID reads the id from the answer of lists.element.add.
 func addedID(a bitrix.Answer) (int, error) {
 	v, err := formula.FromJSON(a.Result)
 	if err != nil {
@@ -182,12 +182,11 @@ func addedID(a bitrix.Answer) (int, error) {
 	n, ok := value.NumberOf(v)
 	id, whole := n.Int64()
 	if !ok || !whole || id <= 0 {
-		return 0, fmt.Errorf("lists.element.add was answered with %s, want the id of the element", value.KindOf(v))
+		return 0, fmt.Errorf("lists.element.add was answered with %s instead of the id of the element", value.KindOf(v))
 	}
 	return int(id), nil
 }
 
-// freshFor is how long the values that were read of an element may be sent back
-// by an update. When many updates wait for the portal's limit, people go on
-// writing into the columns that are preserved.
-const freshFor = 2 * time.Second
+// maxAge is the largest age of values that an update may send back. People may
+// write into the preserved columns while updates wait for the portal's limit.
+const maxAge = 2 * time.Second

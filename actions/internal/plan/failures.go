@@ -8,16 +8,15 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// Failures collects what went wrong among calls that were sent together. One
-// refused write does not hide the others, and those that were done stay done.
+// Failures collects the errors of calls that were sent together. One refused
+// write does not hide the others, and those that are done stay done.
 type Failures struct {
 	count int
 	cause error
 }
 
-// Add notes a failure. One that another attempt may mend decides what becomes
-// of the run: what is done by then is found done. Of such the one decides that
-// may be under way the longest.
+// Add adds an error. An error that another attempt may fix decides what happens to
+// the run. If there are several, the call that may run longest decides.
 func (f *Failures) Add(err error) {
 	f.count++
 	if f.cause == nil || mayPass(err) && (!mayPass(f.cause) || endOf(err).After(endOf(f.cause))) {
@@ -25,7 +24,7 @@ func (f *Failures) Add(err error) {
 	}
 }
 
-// Park notes a failure that no attempt can mend.
+// Park adds an error that no other attempt can fix.
 func (f *Failures) Park(err error) {
 	f.count++
 	if f.cause == nil {
@@ -33,6 +32,7 @@ func (f *Failures) Park(err error) {
 	}
 }
 
+// Err is the error of all calls together, nil if none has failed. what names them.
 func (f *Failures) Err(what string) error {
 	switch {
 	case f.count == 0:
@@ -43,11 +43,11 @@ func (f *Failures) Err(what string) error {
 	return fmt.Errorf("%s: %d calls failed, one of them: %w", what, f.count, f.cause)
 }
 
-// Removed says that what was to be changed is gone. The error passes: the next
-// attempt finds it gone and makes it anew.
-func Removed(what *Record) error { return fmt.Errorf("%s was removed meanwhile", what) }
+// Removed is the error for a record that no longer exists when it is updated. The
+// run is retried, and the next attempt adds the record again.
+func Removed(what *Record) error { return fmt.Errorf("%s was deleted while the step ran", what) }
 
-// endOf is when a call has ended for sure.
+// endOf is when a call has certainly ended.
 func endOf(err error) time.Time {
 	if e := (*bitrix.Error)(nil); errors.As(err, &e) {
 		return e.Settled

@@ -12,8 +12,8 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// operators are the prefixes of filter keys, longer ones before those they
-// begin with.
+// operators are the prefixes of filter keys. A longer operator stands before its
+// own prefixes.
 var operators = []string{"!=%", "!%=", "!@", "!=", "!%", "=%", "%=", ">=", "<=", ">", "<", "@", "%", "=", "!"}
 
 // Condition is one entry of a filter.
@@ -21,8 +21,8 @@ type Condition struct {
 	Field *value.Field
 	Op    string
 	Value any
-	// Group is set instead of field for a nested group {logic: OR, …}, which
-	// only the portal understands.
+	// Group is set instead of Field for a nested group {logic: OR, …}, which
+	// only the portal can check.
 	Group string
 }
 
@@ -44,6 +44,7 @@ func ParseConditions(filter engine.Fields, resolve func(string) (*value.Field, e
 	return out, nil
 }
 
+// SplitOperator splits the key of a filter into its operator and the name.
 func SplitOperator(key string) (op, name string) {
 	for _, op := range operators {
 		if rest, ok := strings.CutPrefix(key, op); ok {
@@ -53,7 +54,7 @@ func SplitOperator(key string) (op, name string) {
 	return "", key
 }
 
-// key is the filter's key as it is sent.
+// key is the key of the filter in a call.
 func (c Condition) key() string {
 	if c.Field == nil {
 		return c.Group
@@ -64,7 +65,7 @@ func (c Condition) key() string {
 	return c.Op + c.Field.Name
 }
 
-// sent is the filter's value as it is sent.
+// sent is the value of the filter in a call.
 func (c Condition) sent(one func(f *value.Field, v any) any) any {
 	if c.Field == nil {
 		return value.ToREST(c.Value)
@@ -80,7 +81,7 @@ func (c Condition) sent(one func(f *value.Field, v any) any) any {
 	return out
 }
 
-// FilterParams is a filter as a method takes it.
+// FilterParams is the filter of a call. one converts a single value.
 func FilterParams(conditions []Condition, one func(f *value.Field, v any) any) map[string]any {
 	out := make(map[string]any, len(conditions))
 	for _, c := range conditions {
@@ -102,8 +103,8 @@ func itemFilterOne(f *value.Field, v any) any {
 	return f.ItemOne(v)
 }
 
-// holds reports whether a row fulfils the condition, and whether that can be
-// told at all. strict also tells texts apart that a database takes for equal.
+// holds reports whether a row matches the condition, and whether that can be
+// known. With strict, texts that a database takes for equal may differ.
 func (c Condition) holds(stored any, there, strict bool) (holds, known bool) {
 	if c.Field == nil || !there {
 		return false, false
@@ -119,15 +120,15 @@ func (c Condition) holds(stored any, there, strict bool) (holds, known bool) {
 	return false, false
 }
 
-// any reports whether one of the stored values is one of the wished ones. A
-// multiple field fulfils a filter with any of its values.
+// any reports whether one of the stored values is one of those of the condition. A
+// multiple field matches a filter with any of its values.
 func (c Condition) any(stored any, strict bool) bool {
-	wished, ok := c.Value.([]any)
+	given, ok := c.Value.([]any)
 	if !ok {
-		wished = []any{c.Value}
+		given = []any{c.Value}
 	}
 	have := c.Field.Split(stored)
-	for _, w := range wished {
+	for _, w := range given {
 		if c.Field.EmptyOne(w) {
 			if len(have) == 0 {
 				return true
@@ -135,8 +136,8 @@ func (c Condition) any(stored any, strict bool) bool {
 			continue
 		}
 		for _, h := range have {
-			loose := !strict && c.Field.Kind == value.KindText && collated(value.TextOf(h)) == collated(value.TextOf(w))
-			if loose || c.Field.SameOne(h, w) {
+			approximate := !strict && c.Field.Kind == value.KindText && collated(value.TextOf(h)) == collated(value.TextOf(w))
+			if approximate || c.Field.SameOne(h, w) {
 				return true
 			}
 		}
@@ -144,8 +145,8 @@ func (c Condition) any(stored any, strict bool) bool {
 	return false
 }
 
-// collated writes a text so that those that a database takes for equal are: it
-// compares without case, accents (Ё is Е) and trailing spaces.
+// collated makes texts equal that are equal for a database, which ignores case,
+// accents (Ё is Е) and trailing spaces.
 func collated(text string) string {
 	bare := strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Mn, r) {
@@ -156,7 +157,7 @@ func collated(text string) string {
 	return strings.TrimRight(bare, " ")
 }
 
-// compares tells the order of numbers and dates.
+// compares compares numbers and dates.
 func (c Condition) compares(stored any) (holds, known bool) {
 	order, known := c.Field.Order(stored, c.Value)
 	if !known {
@@ -173,16 +174,16 @@ func (c Condition) compares(stored any) (holds, known bool) {
 	return order <= 0, true
 }
 
-// Verify checks a row that a portal returned against the filter: a filter that
-// it ignored must not pass unnoticed. strict also refuses what cannot be told,
-// and leaves out a row whose text is another one, though the portal's database
-// takes both for equal.
+// Verify checks a row of an answer against the filter, so that a filter that the
+// portal ignored is an error. With strict, a condition that cannot be checked is
+// an error too, and in is false for a row whose text is different but equal for
+// the portal's database.
 func Verify(conditions []Condition, value func(*value.Field) (any, bool), what string, strict bool) (in bool, err error) {
 	in = true
 	for _, c := range conditions {
 		if c.Field == nil {
 			if strict {
-				return false, engine.ParkError("the group %q of the filter cannot be checked: name the conditions themselves", c.Group)
+				return false, engine.ParkError("the group %q of the filter cannot be checked: write its conditions without the group", c.Group)
 			}
 			continue
 		}
@@ -190,7 +191,7 @@ func Verify(conditions []Condition, value func(*value.Field) (any, bool), what s
 		holds, known := c.holds(stored, there, false)
 		switch {
 		case known && !holds:
-			return false, engine.ParkError("the portal returned %s, which the filter on %s excludes: it does not apply this filter", what, c.Field.Label())
+			return false, engine.ParkError("the portal returned %s, which does not match the filter on %s: it does not apply this filter", what, c.Field.Label())
 		case !known && (strict || !there && (c.Op == "" || c.Op == "=")):
 			return false, engine.ParkError("the filter on %s cannot be checked against %s", c.key(), what)
 		}
@@ -203,7 +204,7 @@ func Verify(conditions []Condition, value func(*value.Field) (any, bool), what s
 // RefuseEmpty refuses a filter that could find everything.
 func RefuseEmpty(conditions []Condition) error {
 	if len(conditions) == 0 {
-		return engine.ParkError("an empty filter would delete everything")
+		return engine.ParkError("an empty filter deletes everything")
 	}
 	for _, cond := range conditions {
 		if cond.Field == nil {
@@ -214,21 +215,21 @@ func RefuseEmpty(conditions []Condition) error {
 			list = []any{cond.Value}
 		}
 		if len(list) == 0 || slices.ContainsFunc(list, cond.findsAll) {
-			return engine.ParkError("the filter on %s has no value: it would find what has none there, such as the items of no deal", cond.Field.Label())
+			return engine.ParkError("the filter on %s has no value: it would find items with an empty field, such as those of no deal", cond.Field.Label())
 		}
 	}
 	return nil
 }
 
-// findsAll reports a value that a condition more likely got by mistake than was
-// meant to have: nothing, and 0 where the portal cannot tell it from nothing.
+// findsAll reports a value that is more likely a mistake: an empty value, and 0
+// if the portal does not distinguish it from an empty value.
 func (c Condition) findsAll(v any) bool {
 	switch c.Op {
 	case ">", ">=", "<", "<=":
 		return v == nil || v == ""
 	}
 	if c.Field.Kind == value.KindFlag {
-		return v == nil || v == "" // N is what it is
+		return v == nil || v == "" // N is a value
 	}
 	return c.Field.EmptyOne(v)
 }

@@ -37,11 +37,11 @@ func TestVerify(t *testing.T) {
 		"id": n("7"), "title": "Roof", "opportunity": n("100"), "opened": "Y", "ufCrm_7": "N",
 		"contactIds": []any{n("1"), n("2")}, "createdTime": "2024-07-23T19:10:26+02:00", "companyId": n("0"),
 	}
-	const ignored = "the portal returned item 7 of type 2, which the filter on %s excludes: it does not apply this filter"
+	const ignored = "the portal returned item 7 of type 2, which does not match the filter on %s: it does not apply this filter"
 	tests := []struct {
-		key          string
-		value        any
-		loose, tight string // the error, % is the field, "" when there is none
+		key                string
+		value              any
+		approximate, tight string // the error, % is the field, "" when there is none
 	}{
 		{"title", "Roof", "", ""},
 		{"title", "Wall", "title", "title"},
@@ -77,7 +77,7 @@ func TestVerify(t *testing.T) {
 				t.Fatal(err)
 			}
 			value := func(f *value.Field) (any, bool) { v, ok := item[f.Name]; return v, ok }
-			for strict, want := range map[bool]string{false: tt.loose, true: tt.tight} {
+			for strict, want := range map[bool]string{false: tt.approximate, true: tt.tight} {
 				in, got := Verify(conditions, value, "item 7 of type 2", strict)
 				switch {
 				case want == "out" && (in || got != nil):
@@ -96,7 +96,7 @@ func TestVerify(t *testing.T) {
 }
 
 func replace(text, name string) string {
-	return text[:len("the portal returned item 7 of type 2, which the filter on ")] + name + text[len("the portal returned item 7 of type 2, which the filter on %s"):]
+	return text[:len("the portal returned item 7 of type 2, which does not match the filter on ")] + name + text[len("the portal returned item 7 of type 2, which does not match the filter on %s"):]
 }
 
 func TestFilterParams(t *testing.T) {

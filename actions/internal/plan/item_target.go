@@ -14,7 +14,7 @@ import (
 // ItemTarget is the target of sync_items.
 type ItemTarget struct {
 	Schema *ItemSchema
-	// refused counts the items whose field did not take its value.
+	// refused counts the items whose field does not have its value after a write.
 	refused map[*value.Field]int
 }
 
@@ -28,13 +28,13 @@ func (x *ItemTarget) call(w write) bitrix.Call {
 	default:
 		call = UpdateItemCall(x.Schema.Type, w.record.ID, w.changed)
 	}
-	call.Unordered = true // each goes to an item of its own
+	call.Unordered = true // the writes are for different items
 	return call
 }
 
 func (x *ItemTarget) judge(w write, a bitrix.Answer) error {
 	if w.desired == nil && bitrix.IsNotFound(a.Err) {
-		return nil // another request has deleted it
+		return nil // another request deleted it
 	}
 	if a.Err != nil || w.desired == nil {
 		return a.Err
@@ -45,7 +45,7 @@ func (x *ItemTarget) judge(w write, a bitrix.Answer) error {
 	}
 	stored, err := x.Schema.DecodeItem(a.Result)
 	if err != nil {
-		return nil // it was written all the same
+		return nil // the write is done
 	}
 	for _, v := range stored.Differing(values) {
 		if x.refused == nil {
@@ -73,12 +73,12 @@ func (x *ItemTarget) noun() string { return "items" }
 func (x *ItemTarget) notes(c *engine.Call, p Plan, t Tally) {
 	c.Note("%d added, %d updated, %d deleted, %d kept", t.Added, t.Updated, t.Deleted, t.Kept)
 	if p.Foreign > 0 {
-		c.Note("%d items of the scope have no key and stay", p.Foreign)
+		c.Note("%d items of the scope have an empty key and stay", p.Foreign)
 	}
 	if p.Doubles > 0 {
 		c.Note("%d items had the key of an older one", p.Doubles)
 	}
 	for _, f := range slices.SortedFunc(maps.Keys(x.refused), func(a, b *value.Field) int { return strings.Compare(a.Name, b.Name) }) {
-		c.Note("field %s did not take its value in %d items: the portal ignored it or sets the field by itself", f.Name, x.refused[f])
+		c.Note("field %s has another value than was written in %d items: the portal ignored the value or computes the field", f.Name, x.refused[f])
 	}
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// ItemSchema is what a portal says of the fields of one CRM type.
+// ItemSchema describes the fields of one CRM type.
 type ItemSchema struct {
 	Type   int
 	fields []*value.Field
 	byName map[string]*value.Field // also by the stored name: UF_CRM_5_TOTAL
 }
 
-// Resolve finds a field by its name. The portal ignores unknown names of fields
-// without a word, so they are refused here.
+// Resolve finds a field by its name. An unknown name is an error, because the
+// portal ignores it silently.
 func (s *ItemSchema) Resolve(name string) (*value.Field, error) {
 	if f := s.byName[name]; f != nil {
 		return f, nil
@@ -37,7 +37,7 @@ func (s *ItemSchema) Resolve(name string) (*value.Field, error) {
 	return nil, engine.ParkError("items of type %d have no field %q", s.Type, name)
 }
 
-// Values resolves and checks named values.
+// FieldValues resolves and checks named values.
 func (s *ItemSchema) FieldValues(fields engine.Fields) ([]FieldValue, error) {
 	out := make([]FieldValue, 0, len(fields))
 	for _, x := range fields {
@@ -57,39 +57,41 @@ func (s *ItemSchema) FieldValues(fields engine.Fields) ([]FieldValue, error) {
 }
 
 // itemFields are the fields of crm.item.add and update.
-func itemFields(wishes []FieldValue) map[string]any {
-	out := make(map[string]any, len(wishes))
-	for _, w := range wishes {
+func itemFields(desired []FieldValue) map[string]any {
+	out := make(map[string]any, len(desired))
+	for _, w := range desired {
 		out[w.Field.Name] = w.Field.ItemValue(w.Value)
 	}
 	return out
 }
 
-func UpdateItemCall(typ, id int, wishes []FieldValue) bitrix.Call {
+// UpdateItemCall is the call that updates one item.
+func UpdateItemCall(typ, id int, desired []FieldValue) bitrix.Call {
 	return bitrix.Call{Method: "crm.item.update", Write: true, Params: map[string]any{
-		"entityTypeId": typ, "id": id, "fields": itemFields(wishes),
+		"entityTypeId": typ, "id": id, "fields": itemFields(desired),
 	}}
 }
 
-func AddItemCall(typ int, wishes []FieldValue) bitrix.Call {
-	// What is to be empty is said too: the portal may have something of its own
-	// for a field that is not given.
-	return bitrix.Call{Method: "crm.item.add", Write: true, Params: map[string]any{"entityTypeId": typ, "fields": itemFields(wishes)}}
+// AddItemCall is the call that adds an item.
+func AddItemCall(typ int, desired []FieldValue) bitrix.Call {
+	// Empty values are sent too, because the portal may have a default for a
+	// missing field.
+	return bitrix.Call{Method: "crm.item.add", Write: true, Params: map[string]any{"entityTypeId": typ, "fields": itemFields(desired)}}
 }
 
 func deleteItemCall(typ, id int) bitrix.Call {
 	return bitrix.Call{Method: "crm.item.delete", Write: true, Params: map[string]any{"entityTypeId": typ, "id": id}}
 }
 
-// NoteRefused says which fields did not take their values: the portal ignores
-// what it cannot read, and computes some fields itself.
-func NoteRefused(c *engine.Call, stored *Record, wishes []FieldValue) {
-	for _, w := range stored.Differing(wishes) {
-		c.Note("field %s did not take its value: the portal ignored it or sets the field by itself", w.Field.Name)
+// NoteRefused adds a note for each field that does not have its value after a
+// write. The portal ignores values that it cannot read, and computes some fields.
+func NoteRefused(c *engine.Call, stored *Record, desired []FieldValue) {
+	for _, w := range stored.Differing(desired) {
+		c.Note("field %s has another value than was written: the portal ignored the value or computes the field", w.Field.Name)
 	}
 }
 
-// decodeItems reads the rows of crm.item.list.
+// decodeItems decodes rows of crm.item.list.
 func (s *ItemSchema) decodeItems(raw []json.RawMessage) ([]*Record, error) {
 	out := make([]*Record, 0, len(raw))
 	seen := map[int]bool{}
@@ -100,7 +102,7 @@ func (s *ItemSchema) decodeItems(raw []json.RawMessage) ([]*Record, error) {
 		}
 		item, ok := v.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("read an item: want an object, got %s", value.KindOf(v))
+			return nil, fmt.Errorf("read an item: got %s instead of an object", value.KindOf(v))
 		}
 		r, err := s.newItem(item)
 		if err != nil {
@@ -114,7 +116,7 @@ func (s *ItemSchema) decodeItems(raw []json.RawMessage) ([]*Record, error) {
 	return out, nil
 }
 
-// newItem makes a record of an item's fields.
+// newItem returns a record with an item's fields.
 func (s *ItemSchema) newItem(fields map[string]any) (*Record, error) {
 	n, ok := value.NumberOf(fields["id"])
 	id, whole := n.Int64()
@@ -124,7 +126,7 @@ func (s *ItemSchema) newItem(fields map[string]any) (*Record, error) {
 	return &Record{ID: int(id), typ: s.Type, Values: fields}, nil
 }
 
-// DecodeItem reads {"item": {…}} as get, add and update answer it.
+// DecodeItem decodes {"item": {…}}, the answer of get, add and update.
 func (s *ItemSchema) DecodeItem(raw json.RawMessage) (*Record, error) {
 	item, err := DecodeItem(raw)
 	if err != nil {
@@ -133,7 +135,7 @@ func (s *ItemSchema) DecodeItem(raw json.RawMessage) (*Record, error) {
 	return s.newItem(item)
 }
 
-// FindItems lists the items that fulfil a filter and checks each against it.
+// FindItems reads the items that match a filter and checks each against it.
 func (s *ItemSchema) FindItems(ctx context.Context, c *engine.Call, conditions []Condition, q ItemQuery) ([]*Record, error) {
 	params := map[string]any{
 		"entityTypeId": s.Type, "filter": FilterParams(conditions, itemFilterOne), "order": q.Order, "start": 0,
@@ -170,15 +172,15 @@ func (s *ItemSchema) FindItems(ctx context.Context, c *engine.Call, conditions [
 	return inside, nil
 }
 
-// ItemQuery says what of the items to read and how many at most.
+// ItemQuery is the rest of a query by a filter.
 type ItemQuery struct {
 	Selected []string
 	Order    map[string]any
 	Limit    int
-	Strict   bool // refuse what cannot be checked, and return only exact matches
+	Strict   bool // fail if the filter cannot be checked, and return only exact matches
 }
 
-// ByID is the order in which pages do not shift.
+// ByID is the order by id, in which added items do not shift pages.
 func ByID() map[string]any { return map[string]any{"id": "ASC"} }
 
 // Order reads the argument order: asc or desc for one field.
@@ -187,7 +189,7 @@ func (s *ItemSchema) Order(order engine.Fields) (map[string]any, error) {
 		return ByID(), nil
 	}
 	if len(order) > 1 {
-		return nil, engine.ParkError("order takes one field, sort the result for more")
+		return nil, engine.ParkError("order takes one field: sort the result in a formula for more")
 	}
 	f, err := s.Resolve(order[0].Name)
 	if err != nil {
@@ -195,12 +197,12 @@ func (s *ItemSchema) Order(order engine.Fields) (map[string]any, error) {
 	}
 	direction := strings.ToUpper(value.TextOf(order[0].Value))
 	if direction != "ASC" && direction != "DESC" {
-		return nil, engine.ParkError("order takes asc or desc for %s", f.Name)
+		return nil, engine.ParkError("order of %s must be asc or desc", f.Name)
 	}
 	return map[string]any{f.Name: direction}, nil
 }
 
-// keyOf is the key of an item; ours is false when none of its fields is filled.
+// keyOf is the key of an item. ours is false if all its key fields are empty.
 func keyOf(item *Record, keys []*value.Field) (text string, ours bool) {
 	texts := make([]string, 0, len(keys))
 	for _, f := range keys {
@@ -220,7 +222,7 @@ func GetItemCall(entityTypeID, id int) bitrix.Call {
 	return bitrix.Call{Method: "crm.item.get", Params: map[string]any{"entityTypeId": entityTypeID, "id": id}}
 }
 
-// DecodeItem reads {"item": {…}} as get, add and update answer it.
+// DecodeItem decodes {"item": {…}}, the answer of get, add and update.
 func DecodeItem(raw json.RawMessage) (map[string]any, error) {
 	v, err := formula.FromJSON(raw)
 	if err != nil {
@@ -229,12 +231,12 @@ func DecodeItem(raw json.RawMessage) (map[string]any, error) {
 	outer, _ := v.(map[string]any)
 	item, ok := outer["item"].(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("read an item: the answer holds none")
+		return nil, fmt.Errorf("read an item: the answer has none")
 	}
 	return item, nil
 }
 
-// FindByKey reads the items that carry the key, the oldest first.
+// FindByKey reads the items that have the key, the oldest first.
 func (s *ItemSchema) FindByKey(ctx context.Context, c *engine.Call, key, fields []FieldValue) ([]*Record, error) {
 	conditions := make([]Condition, len(key))
 	selected := []string{"id"}
@@ -267,16 +269,16 @@ func (s *ItemSchema) FindByKey(ctx context.Context, c *engine.Call, key, fields 
 			found = append(found, item)
 		}
 	}
-	// A database that takes ABC for abc returns a few items too many. A portal
-	// that does not apply the filter returns everything, and ours may be on a
-	// later page: adding one then would double it.
+	// A database that ignores case also returns items with another key. But a
+	// portal that does not apply the filter returns all items, and ours may be on
+	// a later page. Adding one would then make a second one.
 	if len(found) == 0 && a.Next >= 0 {
-		return nil, engine.ParkError("upsert_item: the portal returned %d items of type %d, and those seen do not have the key: it does not apply this filter", a.Total, s.Type)
+		return nil, engine.ParkError("upsert_item: the portal returned %d items of type %d, and none of the first has the key: it does not apply this filter", a.Total, s.Type)
 	}
 	return found, nil
 }
 
-// Read reads one item. The error for a missing one is that of c.Missing.
+// Read reads one item. If it does not exist, the error is that of c.Missing.
 func (s *ItemSchema) Read(ctx context.Context, c *engine.Call, id int) (*Record, error) {
 	a := c.Portal.Do(ctx, GetItemCall(s.Type, id))[0]
 	if bitrix.IsNotFound(a.Err) {

@@ -12,14 +12,14 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// List is a universal list and what is known of its fields.
+// List is a universal list with its fields.
 type List struct {
 	id     int
 	typ    string
 	Schema *ListSchema
 }
 
-// OpenList learns the fields of a list.
+// OpenList reads the fields of a list.
 func OpenList(ctx context.Context, c *engine.Call, id int, typ string) (*List, error) {
 	if typ == "" {
 		typ = "lists"
@@ -38,15 +38,15 @@ func (l *List) Call(method string, params map[string]any) bitrix.Call {
 	return bitrix.Call{Method: method, Params: params}
 }
 
-// write is a writing call. The writes of one step go to elements of their own,
-// so their order does not count.
+// write is a writing call. The writes of one step are for different elements, so
+// their order does not matter.
 func (l *List) write(method string, params map[string]any) bitrix.Call {
 	call := l.Call(method, params)
 	call.Write, call.Unordered = true, true
 	return call
 }
 
-// ListSchema is what is known of a list's fields and properties.
+// ListSchema describes the fields and properties of a list.
 type ListSchema struct {
 	fields []*value.Field
 	byName map[string]*value.Field // by the REST API's name
@@ -60,8 +60,8 @@ func newListSchema(fields []*value.Field) *ListSchema {
 	return s
 }
 
-// Resolve finds a field by what a rule calls it: a property by its code, its
-// name or as PROPERTY_n, a system field by its name.
+// Resolve finds a field by its name in a rule: a property by its code, its title
+// or as PROPERTY_n, a system field by its name.
 func (s *ListSchema) Resolve(name string) (*value.Field, error) {
 	if f := s.byName[name]; f != nil {
 		return f, nil
@@ -108,8 +108,8 @@ func names(fields []*value.Field) string {
 	return strings.Join(out, ", ")
 }
 
-// Values resolves and checks named values. Two names of one property are an
-// error: one of the values would be lost.
+// FieldValues resolves and checks named values. Two names of one property are an
+// error, because one of the values would be lost.
 func (s *ListSchema) FieldValues(fields engine.Fields) ([]FieldValue, error) {
 	out := make([]FieldValue, 0, len(fields))
 	for _, x := range fields {
@@ -128,7 +128,7 @@ func (s *ListSchema) FieldValues(fields engine.Fields) ([]FieldValue, error) {
 	return out, nil
 }
 
-// ElementValues are the fields of one element and those of its scope.
+// ElementValues resolves the fields of one element and appends those of its scope.
 func (l *List) ElementValues(fields engine.Fields, scope []FieldValue) ([]FieldValue, error) {
 	out, err := l.Schema.FieldValues(fields)
 	if err != nil {
@@ -140,11 +140,11 @@ func (l *List) ElementValues(fields engine.Fields, scope []FieldValue) ([]FieldV
 			named = !w.Field.Empty(w.Value)
 		}
 		if w.Field.Kind == value.KindFile {
-			return nil, errors.New("property " + w.Field.Label() + " holds files, which cannot be compared: leave it out")
+			return nil, errors.New("property " + w.Field.Label() + " holds files, which cannot be compared: remove it")
 		}
 		for _, s := range scope {
 			if s.Field == w.Field {
-				return nil, errors.New("property " + w.Field.Label() + " stands in scope and in fields")
+				return nil, errors.New("property " + w.Field.Label() + " is in scope and in fields")
 			}
 		}
 	}

@@ -9,8 +9,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// LoadItemSchema learns the fields of a CRM type. The client keeps the answer
-// for a while.
+// LoadItemSchema reads the fields of a CRM type. The client caches the answer.
 func LoadItemSchema(ctx context.Context, c *engine.Call, typ int) (*ItemSchema, error) {
 	meta, err := c.Portal.ItemFields(ctx, typ)
 	if err != nil {
@@ -41,8 +40,8 @@ func newItemSchema(typ int, meta *bitrix.ItemFields, zone *time.Location) *ItemS
 	return s
 }
 
-// ItemKind maps the types of crm.item.fields. Ids compare as texts do, for text
-// and number are the same there.
+// ItemKind maps the types of crm.item.fields. Ids are texts, because texts and
+// numbers compare as equal.
 func ItemKind(typ string) value.Kind {
 	switch typ {
 	case "integer", "double":
@@ -63,8 +62,8 @@ func ItemKind(typ string) value.Kind {
 	return value.KindText
 }
 
-// itemPlaces is how many digits after the point a field keeps. The amounts of an
-// item are columns with two; people's fields say it in their settings.
+// itemPlaces is the number of digits after the point of a field. The amounts of an
+// item have two. The settings of a custom field name its digits.
 func itemPlaces(m bitrix.ItemField) int {
 	switch {
 	case m.Name == "opportunity" || m.Name == "taxValue":
@@ -77,7 +76,7 @@ func itemPlaces(m bitrix.ItemField) int {
 	return value.UnknownPlaces
 }
 
-// loadListSchema learns the fields of a universal list.
+// loadListSchema reads the fields of a universal list.
 func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*ListSchema, error) {
 	meta, err := c.Portal.ListFields(ctx, typ, id)
 	if err != nil {
@@ -99,9 +98,8 @@ func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*L
 	return newListSchema(fields), nil
 }
 
-// nameLength is how long the column is that holds the names of elements. What is
-// longer is cut by the database without a word, and would be found different in
-// every run.
+// nameLength is the length of the column with the names of elements. The database
+// silently cuts a longer name, which would then differ in every run.
 const nameLength = 255
 
 // listKind maps the types of lists.field.get.
@@ -126,7 +124,7 @@ func listKind(typ string) value.Kind {
 	return value.KindText
 }
 
-// isReference reports a property of a list that holds the ids of other things.
+// isReference reports a property of a list that holds ids of other records.
 func isReference(typ string) bool {
 	switch typ {
 	case "E", "G", "E:EList", "S:employee":
@@ -135,8 +133,8 @@ func isReference(typ string) bool {
 	return false
 }
 
-// isUnordered reports a field of an item whose values are a set. contactIds is
-// none: its first value is the main contact.
+// isUnordered reports a field of an item whose values are a set. contactIds is not
+// a set, because its first value is the main contact.
 func isUnordered(m bitrix.ItemField) bool {
 	switch m.Type {
 	case "enumeration", "employee", "iblock_element", "iblock_section", "crm":

@@ -9,9 +9,8 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// ReadPages reads all rows of a listing call, but refuses to read more than
-// limit: the first page tells how many there are. wrapper is the key under
-// which the rows stand, "" for a bare array.
+// ReadPages reads all rows of a listing call. More rows than limit are an error.
+// wrapper is the key of the rows in the answer, "" for a bare array.
 func ReadPages(ctx context.Context, c *engine.Call, call bitrix.Call, wrapper string, limit int) ([]json.RawMessage, error) {
 	first := c.Portal.Do(ctx, call)[0]
 	rows, err := DecodeRows(first, wrapper)
@@ -25,8 +24,9 @@ func ReadPages(ctx context.Context, c *engine.Call, call bitrix.Call, wrapper st
 	if first.Next <= 0 {
 		return rows, nil
 	}
-	// List begins anew, and again when rows come or go meanwhile: a row that
-	// moved to a page that was read would be missed, and an item be made twice.
+	// List reads the first page again, and starts over when rows are added or
+	// deleted in the meantime. Otherwise a row that moved to an earlier page would
+	// be missed, and an item would be added twice.
 	if rows, err = c.Portal.List(ctx, call, wrapper); err != nil {
 		return nil, err
 	}
@@ -37,9 +37,10 @@ func ReadPages(ctx context.Context, c *engine.Call, call bitrix.Call, wrapper st
 }
 
 func tooMany(method string, n, limit int) error {
-	return engine.ParkError("%s finds %d, the limit is %d: narrow the filter or raise limit", method, n, limit)
+	return engine.ParkError("%s finds %d records, but the limit is %d: narrow the filter or raise limit", method, n, limit)
 }
 
+// DecodeRows returns the rows of one page. wrapper is that of ReadPages.
 func DecodeRows(a bitrix.Answer, wrapper string) ([]json.RawMessage, error) {
 	if a.Err != nil {
 		return nil, a.Err

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// Record is an element of a list or an item of the CRM as the portal holds it.
+// Record is an element of a list or an item of the CRM in the portal.
 type Record struct {
 	ID int
-	// Type is the entityTypeId of an item, 0 for an element.
+	// typ is the entityTypeId of an item, 0 for an element.
 	typ int
 	// Code is the symbolic code of an element.
 	Code   string
 	Values map[string]any // as read, by field: "NAME", "PROPERTY_101", "stageId"
-	// valueIDs are the ids of the values of an element's property, in their
+	// valueIDs are the ids of the values of an element's properties, in the same
 	// order.
 	valueIDs map[string][]string
-	// read is when an element was read.
+	// read is the time when an element was read.
 	read time.Time
 }
 
@@ -28,7 +28,7 @@ func (r *Record) String() string {
 	return itemName(r.typ, r.ID)
 }
 
-// Holds reports whether the record has all of the values.
+// Holds reports whether the record has all the values.
 func (r *Record) Holds(values []FieldValue) bool {
 	for _, v := range values {
 		if !v.Field.Same(r.Values[v.Field.Name], v.Value) {
@@ -38,7 +38,7 @@ func (r *Record) Holds(values []FieldValue) bool {
 	return true
 }
 
-// Differing are the values that the record does not have yet.
+// Differing returns the values that the record does not have.
 func (r *Record) Differing(values []FieldValue) []FieldValue {
 	var out []FieldValue
 	for _, v := range values {

@@ -12,21 +12,21 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// Scope is a scope of a list and what it holds.
+// Scope is a scope of a list with its elements.
 type Scope struct {
 	List     *List
-	Values   []FieldValue // what all elements of the scope have
+	Values   []FieldValue // those that all elements of the scope have
 	Elements []*Record    // in the order of their ids
 }
 
-// OpenScope reads what a scope holds.
+// OpenScope reads the elements of a scope.
 func OpenScope(ctx context.Context, c *engine.Call, iblock int, listType string, scope engine.Fields) (*Scope, error) {
 	l, err := OpenList(ctx, c, iblock, listType)
 	if err != nil {
 		return nil, err
 	}
 	s := &Scope{List: l}
-	if s.Values, err = l.scopeWishes(scope); err != nil {
+	if s.Values, err = l.scopeValues(scope); err != nil {
 		return nil, err
 	}
 	if s.Elements, err = l.readScope(ctx, c, s.Values, false); err != nil {
@@ -35,11 +35,11 @@ func OpenScope(ctx context.Context, c *engine.Call, iblock int, listType string,
 	return s, nil
 }
 
-// scopeWishes resolves a scope: all that a step may touch. A value that is
-// empty would mean the whole list.
-func (l *List) scopeWishes(scope engine.Fields) ([]FieldValue, error) {
+// scopeValues resolves a scope: the values of all elements that a step may touch.
+// An empty value would mean the whole list.
+func (l *List) scopeValues(scope engine.Fields) ([]FieldValue, error) {
 	if len(scope) == 0 {
-		return nil, engine.ParkError("scope names no property: the step would touch the whole list")
+		return nil, engine.ParkError("scope has no property: the step would touch the whole list")
 	}
 	out, err := l.Schema.FieldValues(scope)
 	if err != nil {
@@ -50,16 +50,16 @@ func (l *List) scopeWishes(scope engine.Fields) ([]FieldValue, error) {
 			return nil, engine.ParkError("scope %s has no value: the step would touch other elements", w.Field.Label())
 		}
 		if _, isList := w.Value.([]any); isList {
-			return nil, engine.ParkError("scope %s is a list, want one value", w.Field.Label())
+			return nil, engine.ParkError("scope %s is a list, but takes one value", w.Field.Label())
 		}
 	}
 	return out, nil
 }
 
-// readScope reads all elements of a scope, in the order of their ids. The
-// portal's filter is not believed: only elements that have the scope's values
-// are returned. prompt goes before what others ask for.
-func (l *List) readScope(ctx context.Context, c *engine.Call, scope []FieldValue, prompt bool) ([]*Record, error) {
+// readScope reads all elements of a scope, in the order of their ids. It checks
+// the answer and returns only elements that have the scope's values. With
+// immediate the call goes before those of others.
+func (l *List) readScope(ctx context.Context, c *engine.Call, scope []FieldValue, immediate bool) ([]*Record, error) {
 	conditions := make([]Condition, len(scope))
 	for i, w := range scope {
 		conditions[i] = Condition{Field: w.Field, Op: "=", Value: w.Value}
@@ -68,7 +68,7 @@ func (l *List) readScope(ctx context.Context, c *engine.Call, scope []FieldValue
 		"ELEMENT_ORDER": map[string]any{"ID": "asc"},
 		"FILTER":        FilterParams(conditions, (*value.Field).ListOne),
 	})
-	call.Immediate, call.Many = prompt, manyOwners(conditions[0], elementValue)
+	call.Immediate, call.Many = immediate, manyOwners(conditions[0], elementValue)
 	if call.Many != nil {
 		call.Many.Param = "FILTER"
 	}
@@ -90,13 +90,13 @@ func (l *List) readScope(ctx context.Context, c *engine.Call, scope []FieldValue
 		}
 	}
 	if outside := len(all) - len(inside); outside > 0 {
-		c.Note("the portal also returned %d elements outside the scope, they were left alone", outside)
+		c.Note("the portal also returned %d elements outside the scope, which stay unchanged", outside)
 	}
 	return inside, nil
 }
 
-// manyOwners lets a listing share a command with those of other owners, the
-// values of a condition. It is nil where a value can be written in several ways.
+// manyOwners lets a listing share a command with listings for other values of the
+// condition. It is nil if a value can be written in several ways.
 func manyOwners(c Condition, stored func(row map[string]json.RawMessage, name string) []any) *bitrix.Many {
 	if c.Field.Kind != value.KindNumber && c.Field.Kind != value.KindText {
 		return nil
@@ -122,7 +122,7 @@ func manyOwners(c Condition, stored func(row map[string]json.RawMessage, name st
 	return many
 }
 
-// elementValue reads the values of a property of a list's element.
+// elementValue decodes the values of a property of an element.
 func elementValue(row map[string]json.RawMessage, name string) []any {
 	v, err := formula.FromJSON(row[name])
 	if err != nil {
@@ -132,7 +132,7 @@ func elementValue(row map[string]json.RawMessage, name string) []any {
 	return values
 }
 
-// itemValue reads the values of an item's field.
+// itemValue decodes the values of a field of an item.
 func itemValue(row map[string]json.RawMessage, name string) []any {
 	v, err := formula.FromJSON(row[name])
 	if err != nil {
@@ -144,29 +144,29 @@ func itemValue(row map[string]json.RawMessage, name string) []any {
 	return []any{v}
 }
 
-// OwnerStands makes sure that the entity of the run can still be read, before
-// its last elements are deleted. In the steps of a deleted entity its absence
-// is what is expected.
-func OwnerStands(ctx context.Context, c *engine.Call) error {
+// EntityExists returns an error if the entity of the run can no longer be read.
+// Steps call it before they delete the last records of the entity. In the deleted
+// steps a missing entity is expected and not an error.
+func EntityExists(ctx context.Context, c *engine.Call) error {
 	id, err := strconv.Atoi(c.Entity.ID)
 	if c.Entity.TypeID == 0 || err != nil {
 		return nil
 	}
 	a := c.Portal.Do(ctx, GetItemCall(c.Entity.TypeID, id))[0]
 	if bitrix.IsNotFound(a.Err) {
-		// In the steps of a deleted entity Missing gives the error back.
+		// In the deleted steps Missing returns the error unchanged.
 		if gone := c.Missing(c.Entity.TypeID, id, a.Err); gone != a.Err { //nolint:errorlint // the same value, not its kind
 			return gone
 		}
 		return nil
 	}
 	if a.Err != nil {
-		return fmt.Errorf("look at %s again before its last elements are deleted: %w", c.Entity, a.Err)
+		return fmt.Errorf("check that %s exists before its last records are deleted: %w", c.Entity, a.Err)
 	}
 	return nil
 }
 
-// Reread reads the elements of the scope again, before what others ask for.
+// Reread reads the elements of the scope again, before the calls of others.
 func (s *Scope) Reread(ctx context.Context, c *engine.Call) ([]*Record, error) {
 	return s.List.readScope(ctx, c, s.Values, true)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// choice returns the id of a choice that was named by its id or by its text.
-// What names none is returned as it is.
+// choice returns the id of the choice with an id or a text. A value that names no
+// choice is returned as text.
 func (f *Field) choice(v any) string {
 	text := TextOf(v)
 	if b, ok := v.(bool); ok {
@@ -28,22 +28,22 @@ func (f *Field) choice(v any) string {
 	return text
 }
 
-// choicesNamed are the ids of the choices with a text; those that are spelt the
-// same come before those that differ in case only.
+// choicesNamed returns the ids of the choices with a text. If none has exactly
+// this text, they are those that differ only in case.
 func (f *Field) choicesNamed(text string) []string {
-	var exact, loose []string
+	var exact, approximate []string
 	for _, id := range slices.Sorted(maps.Keys(f.Choices)) {
 		switch shown := f.Choices[id]; {
 		case shown == text:
 			exact = append(exact, id)
 		case strings.EqualFold(shown, text):
-			loose = append(loose, id)
+			approximate = append(approximate, id)
 		}
 	}
 	if len(exact) > 0 {
 		return exact
 	}
-	return loose
+	return approximate
 }
 
 func (f *Field) checkChoice(v any) error {
@@ -53,13 +53,13 @@ func (f *Field) checkChoice(v any) error {
 	id := f.choice(v)
 	if _, ok := f.Choices[id]; ok {
 		if same := f.choicesNamed(TextOf(v)); id != TextOf(v) && len(same) > 1 {
-			return fmt.Errorf("field %s has several choices with the text %q, name one by its id: %s", f.Label(), TextOf(v), strings.Join(same, ", "))
+			return fmt.Errorf("field %s has several choices with the text %q: use one of the ids %s", f.Label(), TextOf(v), strings.Join(same, ", "))
 		}
 		return nil
 	}
 	shown := slices.Collect(maps.Values(f.Choices))
 	if near := diag.Closest(TextOf(v), shown); near != "" {
-		return fmt.Errorf("field %s has no choice of this name, did you mean %q?", f.Label(), near)
+		return fmt.Errorf("field %s has no such choice, did you mean %q?", f.Label(), near)
 	}
 	return fmt.Errorf("field %s has no such choice", f.Label())
 }

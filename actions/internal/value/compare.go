@@ -8,13 +8,13 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// Same reports whether a stored value and a wished one mean the same. The order
-// of a multiple field's values counts where it means something.
-func (f *Field) Same(stored, wished any) bool {
+// Same reports whether a stored and a desired value are equal for the portal. The
+// order of a multiple field's values matters unless the field is Unordered.
+func (f *Field) Same(stored, desired any) bool {
 	if f.Unordered {
-		return slices.Equal(f.set(stored), f.set(wished))
+		return slices.Equal(f.set(stored), f.set(desired))
 	}
-	a, b := f.Split(stored), f.Split(wished)
+	a, b := f.Split(stored), f.Split(desired)
 	if len(a) != len(b) {
 		return false
 	}
@@ -26,7 +26,7 @@ func (f *Field) Same(stored, wished any) bool {
 	return true
 }
 
-// set is the values of v, each once, in an order of their own.
+// set returns the canonical values of v, sorted and without duplicates.
 func (f *Field) set(v any) []string {
 	out := []string{}
 	for _, x := range f.Split(v) {
@@ -36,6 +36,7 @@ func (f *Field) set(v any) []string {
 	return slices.Compact(out)
 }
 
+// SameOne is Same for single values.
 func (f *Field) SameOne(a, b any) bool {
 	switch f.Kind {
 	case KindNumber:
@@ -67,8 +68,8 @@ func (f *Field) SameOne(a, b any) bool {
 	return sameText(a, b)
 }
 
-// sameText compares texts; where one side is a number the other is read as one
-// too: an id is "5" in one method and 5 in the next.
+// sameText compares texts. If one side is a number, both are compared as numbers,
+// because an id is "5" in one method and 5 in another.
 func sameText(a, b any) bool {
 	_, numA := a.(num.Num)
 	_, numB := b.(num.Num)
@@ -82,7 +83,7 @@ func sameText(a, b any) bool {
 	return TextOf(a) == TextOf(b)
 }
 
-// truncate is what the portal keeps of a text.
+// truncate cuts a text to the length that the portal stores.
 func (f *Field) truncate(text string) string {
 	if f.Length == 0 || utf8.RuneCountInString(text) <= f.Length {
 		return text
@@ -90,7 +91,7 @@ func (f *Field) truncate(text string) string {
 	return string([]rune(text)[:f.Length])
 }
 
-// number reads a number as the field keeps it.
+// number reads a number and rounds it to what the field stores.
 func (f *Field) number(v any) (num.Num, bool) {
 	n, ok := NumberOf(v)
 	if !ok {
@@ -102,12 +103,12 @@ func (f *Field) number(v any) (num.Num, bool) {
 	return storable(n), true
 }
 
-// storableDigits is how many digits of a number survive in a portal: PHP turns
-// a float into text with 14 (the setting precision).
+// storableDigits is the number of digits that a portal stores: PHP writes a float
+// as text with 14 (the setting precision).
 const storableDigits = 14
 
-// storable returns n with the digits that a portal can keep, so that 1/3 is
-// not found different from its stored form in every run.
+// storable rounds n to the digits that a portal stores, so that 1/3 does not
+// differ from its stored form in every run.
 func storable(n num.Num) num.Num {
 	digits := strings.TrimLeft(strings.Replace(strings.TrimPrefix(n.String(), "-"), ".", "", 1), "0")
 	if extra := len(digits) - storableDigits; extra > 0 && n.Scale() > 0 {
@@ -116,7 +117,7 @@ func storable(n num.Num) num.Num {
 	return n
 }
 
-// Canonical writes a value so that values that mean the same read the same.
+// Canonical returns one text for all spellings of a value.
 func (f *Field) Canonical(v any) string {
 	parts := []string{}
 	for _, x := range f.Split(v) {
@@ -125,6 +126,7 @@ func (f *Field) Canonical(v any) string {
 	return strings.Join(parts, "\x00")
 }
 
+// CanonicalOne is Canonical for a single value.
 func (f *Field) CanonicalOne(v any) string {
 	switch f.Kind {
 	case KindNumber:
@@ -151,13 +153,13 @@ func (f *Field) CanonicalOne(v any) string {
 	case KindHTML:
 		return htmlText(v)
 	}
-	// TextOf makes no difference between the id 5 and "5".
+	// TextOf returns the same for the id 5 and "5".
 	return TextOf(v)
 }
 
 // Order compares a stored number or time with another one. The order of texts is
-// that of the portal's database and not known, and neither is that of days: the
-// zone may have shifted the midnight that a portal sends for one.
+// unknown, because the portal's database decides it. The order of days is unknown
+// too, because the zone may have shifted the midnight that a portal sends.
 func (f *Field) Order(stored, other any) (order int, known bool) {
 	switch f.Kind {
 	case KindNumber:

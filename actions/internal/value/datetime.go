@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// DateTime is a point in time as a portal writes it: with an offset, or as the
-// clock on the portal's wall shows it.
+// DateTime is a time in the form of a portal: with an offset, or as local time of
+// the portal without one.
 type DateTime struct {
 	t     time.Time
 	zoned bool
@@ -62,15 +62,15 @@ func parseAny(text string, layouts []string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// Day is the calendar day as it was printed. A date field comes as a midnight
-// that the zone may have shifted; the day in its own offset is the right one.
+// Day is the calendar day in the offset of the value. A date field has midnight of
+// the portal's zone, so the day in another zone would be wrong.
 func (m DateTime) Day() string { return m.t.Format(time.DateOnly) }
 
-// Wall is what the clock shows, without a zone.
+// Wall is the local date and time without a zone.
 func (m DateTime) Wall() string { return m.t.Format(time.DateTime) }
 
-// At is the moment as a clock in the zone shows it. Without an offset of its own
-// it is what that clock shows. A nil zone changes nothing.
+// At converts the time to a zone. A time without an offset is taken as local time
+// of the zone. A nil zone changes nothing.
 func (m DateTime) At(zone *time.Location) DateTime {
 	switch {
 	case zone == nil:
@@ -82,20 +82,20 @@ func (m DateTime) At(zone *time.Location) DateTime {
 	return DateTime{time.Date(y, month, d, m.t.Hour(), m.t.Minute(), m.t.Second(), 0, zone), true}
 }
 
-// Same compares instants when both are known, else what the clocks show. A wish
-// is taken for one of the portal's zone, as it is written. Portals keep whole
-// seconds.
-func (m DateTime) Same(wish DateTime, zone *time.Location) bool {
-	if m.zoned || wish.zoned {
-		wish = wish.At(zone)
+// Same compares instants if both are known, otherwise local times. A desired time
+// without an offset is in the portal's zone, because it is written so. Portals
+// store whole seconds.
+func (m DateTime) Same(desired DateTime, zone *time.Location) bool {
+	if m.zoned || desired.zoned {
+		desired = desired.At(zone)
 	}
-	if m.zoned && wish.zoned {
-		return m.t.Truncate(time.Second).Equal(wish.t.Truncate(time.Second))
+	if m.zoned && desired.zoned {
+		return m.t.Truncate(time.Second).Equal(desired.t.Truncate(time.Second))
 	}
-	return m.Wall() == wish.Wall()
+	return m.Wall() == desired.Wall()
 }
 
-// ISO writes the moment so that a CRM method reads it right.
+// ISO is the form that CRM methods read correctly.
 func (m DateTime) ISO() string {
 	if m.zoned {
 		return m.t.Format(time.RFC3339)
@@ -103,12 +103,12 @@ func (m DateTime) ISO() string {
 	return m.t.Format("2006-01-02T15:04:05")
 }
 
-// DateOrder gathers evidence of how a portal orders the parts of 03/04/2024.
+// DateOrder collects evidence of how a portal orders the parts of 03/04/2024.
 type DateOrder struct{ DayFirst, MonthFirst bool }
 
-// Observe reads one date of the portal. A part above 12 is a day; am and pm stand
-// beside a month that comes first; a 24-hour clock beside a day that does.
-// It reports whether the text is such a date.
+// Observe reads one date of the portal. A part above 12 is a day. A 12-hour clock
+// (am, pm) comes with the month first, a 24-hour clock with the day first. Observe
+// reports whether the text is such a date.
 func (s *DateOrder) Observe(text string) bool {
 	date, clock, _ := strings.Cut(strings.TrimSpace(text), " ")
 	parts := strings.Split(date, "/")

@@ -24,16 +24,15 @@ const (
 	KindFile
 )
 
-// String names the kind as messages do.
+// String names the kind in messages.
 func (k Kind) String() string {
 	return [...]string{"text", "a number", "true or false", "a date", "a date and time", "money such as 300|USD", "one of its choices", "text", "a file"}[k]
 }
 
-// UnknownPlaces says that a portal did not tell how many digits it keeps.
+// UnknownPlaces means that the number of digits is unknown.
 const UnknownPlaces = -1
 
-// Field is what is known of a field of an item or of a list when values are
-// compared and written.
+// Field describes a field of an item or of a list for comparing and writing values.
 type Field struct {
 	Name     string // as the REST API spells it: stageId, NAME, PROPERTY_101
 	Code     string // of a list's property; "" when it has none
@@ -41,33 +40,31 @@ type Field struct {
 	Kind     Kind
 	Multiple bool
 	ReadOnly bool
-	// Custom says that people made the field: its code begins with UF_.
+	// Custom says that the field is a user field: its code starts with UF_.
 	Custom bool
-	// ZeroIsEmpty says that the portal cannot tell 0 from no value:
-	// crm.item.update writes null for everything that PHP takes for empty.
+	// ZeroIsEmpty says that the portal does not distinguish 0 from no value:
+	// crm.item.update writes null for everything that is empty in PHP.
 	ZeroIsEmpty bool
-	// Reference says that the values are ids of other things.
+	// Reference says that the values are ids of other records.
 	Reference bool
-	// Unordered says that the order of the values means nothing: a portal may
-	// keep choices and ids in another one than they were written in, and once.
+	// Unordered says that the values are a set: a portal may change the order of
+	// choices and ids, and drop duplicates.
 	Unordered bool
 	// Drive says that the values are files on Drive.
 	Drive bool
-	// Places is how many digits after the point the portal keeps, or
-	// unknownPlaces.
+	// Places is the number of digits after the point, or UnknownPlaces.
 	Places int
-	// Length is how many characters of a text the portal keeps; 0 is no limit
-	// that is known.
+	// Length is the largest number of characters of a text, 0 if unknown.
 	Length int
 	// Choices are the texts of a choice's values by their ids.
 	Choices map[string]string
 	// DayFirst says that the portal writes 31/12/2024 rather than 12/31/2024.
 	DayFirst bool
-	// Zone is the portal's; nil when it is not known.
+	// Zone is the portal's time zone, nil if unknown.
 	Zone *time.Location
 }
 
-// Label names the field for a person.
+// Label names the field in messages.
 func (f *Field) Label() string {
 	switch {
 	case f.Code != "":
@@ -78,7 +75,7 @@ func (f *Field) Label() string {
 	return f.Name
 }
 
-// Empty reports whether v is no value of the field.
+// Empty reports whether v is an empty value of the field.
 func (f *Field) Empty(v any) bool { return len(f.Split(v)) == 0 }
 
 // Split returns the single values of v without the empty ones.
@@ -96,6 +93,7 @@ func (f *Field) Split(v any) []any {
 	return out
 }
 
+// EmptyOne is Empty for a single value.
 func (f *Field) EmptyOne(v any) bool {
 	switch x := v.(type) {
 	case nil:
@@ -108,11 +106,11 @@ func (f *Field) EmptyOne(v any) bool {
 			return n.Sign() == 0
 		}
 		if f.Kind == KindMoney && strings.HasPrefix(x, "|") {
-			return true // how a form says that there is no amount
+			return true // the form of an empty amount
 		}
 	case bool:
 		if f.Multiple && !x {
-			return true // how PHP says that a list is empty
+			return true // the form of an empty list in PHP
 		}
 	case num.Num:
 		if f.ZeroIsEmpty && x.Sign() == 0 {
@@ -126,7 +124,7 @@ func (f *Field) EmptyOne(v any) bool {
 	return f.Kind == KindFlag && FlagOf(v) != "Y"
 }
 
-// NumberOf reads a number in any form a portal writes it.
+// NumberOf reads a number in any form that a portal writes.
 func NumberOf(v any) (num.Num, bool) {
 	switch x := v.(type) {
 	case num.Num:
@@ -144,7 +142,7 @@ func NumberOf(v any) (num.Num, bool) {
 	return num.Num{}, false
 }
 
-// FlagOf returns Y, N, or the text of what is neither.
+// FlagOf returns Y, N, or the text of another value.
 func FlagOf(v any) string {
 	switch text := TextOf(v); strings.ToLower(text) {
 	case "y", "true", "1":
@@ -156,7 +154,7 @@ func FlagOf(v any) string {
 	}
 }
 
-// moneyOf returns "300|USD" in one spelling.
+// moneyOf returns an amount such as "300|USD" in one spelling.
 func moneyOf(v any) string {
 	amount, currency, _ := strings.Cut(TextOf(v), "|")
 	if n, ok := NumberOf(amount); ok {
@@ -165,8 +163,8 @@ func moneyOf(v any) string {
 	return amount + "|" + strings.ToUpper(strings.TrimSpace(currency))
 }
 
-// htmlText returns the text of an HTML property, which is {TEXT, TYPE} when read
-// and plain text when written.
+// htmlText returns the text of an HTML property, which is read as {TEXT, TYPE}
+// and written as plain text.
 func htmlText(v any) string {
 	if m, ok := v.(map[string]any); ok {
 		v = m["TEXT"]
@@ -174,8 +172,8 @@ func htmlText(v any) string {
 	return TextOf(v)
 }
 
-// TextOf writes a value down as text. Lists and records have none that means
-// anything; they are told apart all the same.
+// TextOf writes a value as text. The texts of lists and records are only good for
+// comparing them.
 func TextOf(v any) string {
 	switch x := v.(type) {
 	case nil:
@@ -195,17 +193,17 @@ func TextOf(v any) string {
 	return fmt.Sprint(v)
 }
 
-// Check says why a wished value cannot be written into the field.
+// Check reports why a desired value cannot be written into the field.
 func (f *Field) Check(v any) error {
 	if f.Kind == KindFile && v != nil && v != "" {
-		return fmt.Errorf("field %s holds files, which cannot be compared and would be written in every run: write it by call, with once", f.Label())
+		return fmt.Errorf("field %s holds files, which cannot be compared and would be written in every run: write it with the action call and once", f.Label())
 	}
 	list, isList := v.([]any)
 	if isList && !f.Multiple {
 		return fmt.Errorf("field %s takes one value, this is a list", f.Label())
 	}
 	if f.ReadOnly {
-		return fmt.Errorf("field %s cannot be written: the portal sets it", f.Label())
+		return fmt.Errorf("field %s cannot be written, only the portal sets it", f.Label())
 	}
 	if !isList {
 		list = []any{v}
@@ -251,7 +249,7 @@ func (f *Field) checkOne(v any) error {
 	return nil
 }
 
-// KindOf names the kind of a value without showing the data.
+// KindOf names the kind of a value without its data.
 func KindOf(v any) string {
 	switch v.(type) {
 	case num.Num:

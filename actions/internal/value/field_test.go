@@ -19,7 +19,7 @@ func TestSame(t *testing.T) {
 	amount := Field{Name: "opportunity", Kind: KindNumber, Places: 2, ZeroIsEmpty: true}
 	flag := Field{Name: "opened", Kind: KindFlag}
 	day := Field{Name: "D", Kind: KindDay}
-	moment := Field{Name: "T", Kind: KindDateTime}
+	dateTime := Field{Name: "T", Kind: KindDateTime}
 	british := Field{Name: "T", Kind: KindDateTime, DayFirst: true}
 	money := Field{Name: "M", Kind: KindMoney}
 	choice := Field{Name: "L", Kind: KindChoice, Choices: map[string]string{"81": "Shipped", "82": "Y"}}
@@ -28,10 +28,10 @@ func TestSame(t *testing.T) {
 	texts := Field{Name: "S", Multiple: true}
 
 	tests := []struct {
-		name           string
-		field          Field
-		stored, wished any
-		same           bool
+		name            string
+		field           Field
+		stored, desired any
+		same            bool
 	}{
 		{"number as text", number, "10.50", n("10.5"), true},
 		{"number with a comma", number, "1 000,5", n("1000.5"), true},
@@ -59,14 +59,14 @@ func TestSame(t *testing.T) {
 		{"day in a locale", day, "31.12.2024", "2024-12-31", true},
 		{"day in the other locale", day, "12/31/2024", newYear, true},
 		{"other day", day, "2024-07-23T02:00:00+02:00", "2024-07-22", false},
-		{"same instant", moment, "2024-12-31T21:59:59+00:00", newYear, true},
-		{"wall clock", moment, "12/31/2024 11:59:59 pm", newYear, true},
-		{"wall clock, dots", moment, "31.12.2024 23:59:59", "2024-12-31T23:59:59+02:00", true},
-		{"midnight", moment, "12/31/2024 12:00:00 am", "2024-12-31 00:00:00", true},
-		{"other second", moment, "31.12.2024 23:59:58", newYear, false},
+		{"same instant", dateTime, "2024-12-31T21:59:59+00:00", newYear, true},
+		{"wall clock", dateTime, "12/31/2024 11:59:59 pm", newYear, true},
+		{"wall clock, dots", dateTime, "31.12.2024 23:59:59", "2024-12-31T23:59:59+02:00", true},
+		{"midnight", dateTime, "12/31/2024 12:00:00 am", "2024-12-31 00:00:00", true},
+		{"other second", dateTime, "31.12.2024 23:59:58", newYear, false},
 		{"day first", british, "03/04/2024 10:00:00", "2024-04-03T10:00:00", true},
-		{"month first", moment, "03/04/2024 10:00:00", "2024-03-04T10:00:00", true},
-		{"no date", moment, "soon", newYear, false},
+		{"month first", dateTime, "03/04/2024 10:00:00", "2024-03-04T10:00:00", true},
+		{"no date", dateTime, "soon", newYear, false},
 		{"money", money, "300.00|USD", "300|usd", true},
 		{"other currency", money, "300|USD", "300|EUR", false},
 		{"choice by text", choice, "81", "shipped", true},
@@ -84,10 +84,10 @@ func TestSame(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := tt.field.Same(tt.stored, tt.wished); got != tt.same {
-				t.Errorf("same(%v, %v) = %v, want %v", tt.stored, tt.wished, got, tt.same)
+			if got := tt.field.Same(tt.stored, tt.desired); got != tt.same {
+				t.Errorf("same(%v, %v) = %v, want %v", tt.stored, tt.desired, got, tt.same)
 			}
-			if got := tt.field.Same(tt.wished, tt.stored); got != tt.same {
+			if got := tt.field.Same(tt.desired, tt.stored); got != tt.same {
 				t.Errorf("the other way round it is %v", got)
 			}
 		})
@@ -105,8 +105,8 @@ func TestFieldCheck(t *testing.T) {
 		{"number", Field{Name: "N", Kind: KindNumber}, n("1"), ""},
 		{"number as text", Field{Name: "N", Kind: KindNumber}, "1.5", ""},
 		{"no number", Field{Name: "PROPERTY_1", Code: "SUM", Kind: KindNumber}, "much", "field SUM takes a number, this is another text"},
-		{"read-only", Field{Name: "id", ReadOnly: true}, n("1"), "field id cannot be written: the portal sets it"},
-		{"a file", Field{Name: "logo", Kind: KindFile}, []any{"a.txt", "YQ=="}, "field logo holds files, which cannot be compared and would be written in every run: write it by call, with once"},
+		{"read-only", Field{Name: "id", ReadOnly: true}, n("1"), "field id cannot be written, only the portal sets it"},
+		{"a file", Field{Name: "logo", Kind: KindFile}, []any{"a.txt", "YQ=="}, "field logo holds files, which cannot be compared and would be written in every run: write it with the action call and once"},
 		{"no file", Field{Name: "logo", Kind: KindFile}, nil, ""},
 		{"list in a single field", Field{Name: "title"}, []any{"a"}, "field title takes one value, this is a list"},
 		{"record in a text", Field{Name: "title"}, map[string]any{}, "field title takes text, this is a record"},
@@ -115,7 +115,7 @@ func TestFieldCheck(t *testing.T) {
 		{"no flag", Field{Name: "opened", Title: "Open", Kind: KindFlag}, "perhaps", "field opened (Open) takes true or false, this is another text"},
 		{"money", Field{Name: "M", Kind: KindMoney}, "300|USD", ""},
 		{"money without currency", Field{Name: "M", Kind: KindMoney}, n("300"), "field M takes money such as 300|USD, this is a number"},
-		{"near choice", Field{Name: "L", Kind: KindChoice, Choices: map[string]string{"1": "Shipped"}}, "Shiped", `field L has no choice of this name, did you mean "Shipped"?`},
+		{"near choice", Field{Name: "L", Kind: KindChoice, Choices: map[string]string{"1": "Shipped"}}, "Shiped", `field L has no such choice, did you mean "Shipped"?`},
 		{"no choice", Field{Name: "L", Kind: KindChoice, Choices: map[string]string{"1": "Shipped"}}, "x", "field L has no such choice"},
 	}
 	for _, tt := range tests {
@@ -166,7 +166,7 @@ func TestWireValues(t *testing.T) {
 		{"number as text", Field{Kind: KindNumber, Places: UnknownPlaces}, "7", json.Number("7"), "7"},
 		{"flag", Field{Kind: KindFlag}, false, "N", "N"},
 		{"day", Field{Kind: KindDay}, at, "2024-12-31", "2024-12-31"},
-		{"moment", Field{Kind: KindDateTime}, at, "2024-12-31T23:59:59+03:00", "2024-12-31 23:59:59"},
+		{"dateTime", Field{Kind: KindDateTime}, at, "2024-12-31T23:59:59+03:00", "2024-12-31 23:59:59"},
 		{"choice", Field{Kind: KindChoice, Choices: map[string]string{"81": "Shipped"}}, "Shipped", json.Number("81"), "81"},
 		{"bool in a text", Field{}, true, "Y", "Y"},
 	}

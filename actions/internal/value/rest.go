@@ -8,15 +8,15 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// ToREST turns a formula's value into what travels: numbers exactly, times in ISO
-// 8601, nil as an empty text, which clears a field in every method. In a batch
-// commands are query strings, and PHP drops a null from those.
+// ToREST converts a formula's value to a parameter: numbers are exact, times are
+// ISO 8601. nil becomes an empty text, which clears a field in every method,
+// because PHP drops null from the query strings of a batch.
 func ToREST(v any) any { return encode(v, "") }
 
-// ToJSON is wire for JSON that no batch carries: nil stays null.
+// ToJSON is ToREST for JSON outside batches: nil stays null.
 func ToJSON(v any) any { return encode(v, nil) }
 
-// encode is wire with something else for nil.
+// encode converts a formula's value, with none for nil.
 func encode(v, none any) any {
 	switch x := v.(type) {
 	case nil:
@@ -45,7 +45,7 @@ func encode(v, none any) any {
 	return v
 }
 
-// ItemValue is what crm.item.add and update take for a wished value.
+// ItemValue is a desired value as a parameter of crm.item.add and update.
 func (f *Field) ItemValue(v any) any {
 	if f.Kind == KindFile {
 		return ToREST(v)
@@ -56,8 +56,8 @@ func (f *Field) ItemValue(v any) any {
 			out = append(out, f.ItemOne(x))
 		}
 		if len(out) == 0 {
-			// The portal takes all that PHP calls empty for null; an empty
-			// array would vanish from a batch's query string.
+			// The portal takes every empty value of PHP as null. An empty array
+			// would vanish from the query string of a batch.
 			return ""
 		}
 		return out
@@ -65,6 +65,7 @@ func (f *Field) ItemValue(v any) any {
 	return f.ItemOne(v)
 }
 
+// ItemOne is ItemValue for a single value.
 func (f *Field) ItemOne(v any) any {
 	if v == nil {
 		return ""
@@ -89,7 +90,7 @@ func (f *Field) ItemOne(v any) any {
 		}
 	case KindChoice:
 		if id := f.choice(v); id != TextOf(v) {
-			return json.Number(id) // it was named by its text
+			return json.Number(id) // v is the text of the choice
 		}
 	case KindText:
 		if b, ok := v.(bool); ok {
@@ -99,8 +100,8 @@ func (f *Field) ItemOne(v any) any {
 	return ToREST(v)
 }
 
-// ListValue is what lists.element.add and update take for a wished value: texts
-// everywhere.
+// ListValue is a desired value as a parameter of lists.element.add and update,
+// which take texts.
 func (f *Field) ListValue(v any) any {
 	if f.Kind == KindFile {
 		return ToREST(v)
@@ -115,6 +116,7 @@ func (f *Field) ListValue(v any) any {
 	return out
 }
 
+// ListOne is ListValue for a single value.
 func (f *Field) ListOne(v any) any {
 	if v == nil {
 		return ""
@@ -129,8 +131,7 @@ func (f *Field) ListOne(v any) any {
 			return m.Day()
 		}
 	case KindDateTime:
-		// The documented form; the portal reads it in its own zone, which is
-		// also how it writes dates down.
+		// The documented form. The portal reads and writes it in its own zone.
 		if m, ok := DateTimeOf(v, f.DayFirst); ok {
 			return m.At(f.Zone).Wall()
 		}
@@ -142,21 +143,20 @@ func (f *Field) ListOne(v any) any {
 	return f.truncate(TextOf(v))
 }
 
-// SentBack is what lists.element.update takes for a value that was read. The
-// field may be nil: a portal sends properties that are newer than what is known
-// of the list.
+// SentBack is a value that was read, as a parameter of lists.element.update. The
+// field may be nil, because a property may be newer than the schema.
 func (f *Field) SentBack(v any) any {
 	if f == nil {
 		return ToREST(v)
 	}
 	switch f.Kind {
 	case KindHTML:
-		// lists.element.update takes the text alone: it would make two values
-		// of {TEXT, TYPE}.
+		// lists.element.update takes only the text. It would make two values of
+		// {TEXT, TYPE}.
 		return htmlText(v)
 	case KindDay:
-		// The portal reads dates with strtotime, which takes 03/04/2024 for the
-		// 4th of March wherever it is; ISO is read right.
+		// The portal reads dates with strtotime, which takes 03/04/2024 as the
+		// 4th of March in every locale. It reads ISO dates correctly.
 		if m, ok := DateTimeOf(v, f.DayFirst); ok {
 			return m.Day()
 		}

@@ -5,7 +5,7 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// Shown is a property's value as formulas see it.
+// Shown is the value of a property as a formula's value.
 func (f *Field) Shown(v any) any {
 	values := f.Split(v)
 	out := make([]any, 0, len(values))
@@ -49,7 +49,7 @@ func (f *Field) shownOne(v any) any {
 	return v
 }
 
-// Typed turns a portal's value into one of a kind.
+// Typed converts a portal's value to a kind. maybe allows nil.
 func Typed(v any, k formula.Kind, maybe bool) any {
 	if v == nil && maybe {
 		return nil

@@ -10,22 +10,22 @@ import (
 	"github.com/b24rules/b24rules/engine/run"
 )
 
-// rehearse runs the rule without its writes, before every real run of every
-// script: whatever an action does, the portal must be the same afterwards. What
-// it would have changed is what the parts named "changes" hold.
-func (s *script) rehearse(run run.Run) {
+// simulate runs the rule without its writes before every real run of a script. The
+// portal must be the same afterwards. The parts named "changes" have what the run
+// would change.
+func (s *script) simulate(run run.Run) {
 	s.t.Helper()
 	before := len(s.portal.History())
 	dry := &dryrun.Run{}
 	run.DryRun, run.Log = dry, nil
 	_, err := run.Do(context.Background(), s.rules.Rules[0])
-	s.rehearsed = dry.Writes()
+	s.simulated = dry.Writes()
 	changes, readErr := dry.Changes(context.Background())
 	if readErr != nil {
-		s.t.Errorf("what the rehearsal would change: %v", readErr)
+		s.t.Errorf("what the dry run would change: %v", readErr)
 	}
 	if after := len(s.portal.History()); after != before {
-		s.t.Errorf("a rehearsal changed the portal: %v", s.portal.History()[before:])
+		s.t.Errorf("a dry run changed the portal: %v", s.portal.History()[before:])
 	}
 	var b strings.Builder
 	for _, c := range changes {
@@ -40,8 +40,8 @@ func (s *script) rehearse(run run.Run) {
 	s.changes = b.String()
 }
 
-// sameWrites checks that a run sent what its rehearsal said, as far as the
-// portal took it: refusals make an action do more than it had in mind.
+// sameWrites checks that a run sent what its dry run said, unless the
+// portal refused a write, because the action then tries another one.
 func (s *script) sameWrites(trace *history.Trace, calls string) {
 	s.t.Helper()
 	var sent []string
@@ -50,12 +50,12 @@ func (s *script) sameWrites(trace *history.Trace, calls string) {
 			sent = append(sent, strings.TrimSpace(write))
 		}
 	}
-	if len(sent) != trace.Writes || len(sent) != len(s.rehearsed) {
+	if len(sent) != trace.Writes || len(sent) != len(s.simulated) {
 		return
 	}
-	for i, w := range s.rehearsed {
+	for i, w := range s.simulated {
 		if said := w.Call.Method + " " + compact(w.Call.Params); said != sent[i] {
-			s.t.Errorf("the rehearsal said %s\nand the run sent %s", said, sent[i])
+			s.t.Errorf("the dry run said %s\nand the run sent %s", said, sent[i])
 		}
 	}
 }

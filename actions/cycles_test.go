@@ -22,12 +22,12 @@ func write(fields, options string) string {
 	return "      - update_item:\n          owner: deal\n          id: =event.id\n          fields:\n            " + fields + "\n" + options
 }
 
-// TestRings tells rings that come to rest from those that do not.
-func TestRings(t *testing.T) {
+// TestCycles checks which cycles are reported as not terminating.
+func TestCycles(t *testing.T) {
 	for _, tt := range []struct {
 		name, rules string
-		settles     bool
-		why         string // part of the reason; "" means that there is no ring
+		terminates  bool
+		why         string // part of the reason; "" means no cycle
 	}{
 		{"a constant", deals("a", write("title: x", "")), true, "writes nothing"},
 		{"a copy", deals("a", write("comments: =deal.title", "")), true, "writes nothing"},
@@ -60,37 +60,37 @@ func TestRings(t *testing.T) {
 			for _, f := range list {
 				reported = reported || f.Code == "ring" || f.Code == "self-trigger"
 			}
-			if reported == tt.settles {
-				t.Errorf("reported: %v, want %v: %v", reported, !tt.settles, list)
+			if reported == tt.terminates {
+				t.Errorf("reported: %v, want %v: %v", reported, !tt.terminates, list)
 			}
 			if set == nil {
 				return
 			}
-			rings := lint.Cycles([]*engine.RuleSet{set})
+			cycles := lint.Cycles([]*engine.RuleSet{set})
 			if tt.why == "" {
-				if len(rings) > 0 {
-					t.Errorf("rings %+v", rings)
+				if len(cycles) > 0 {
+					t.Errorf("cycles %+v", cycles)
 				}
 				return
 			}
-			if len(rings) == 0 {
-				t.Fatal("no ring")
+			if len(cycles) == 0 {
+				t.Fatal("no cycle")
 			}
-			goesOn := slices.ContainsFunc(rings, func(r lint.Cycle) bool { return !r.Terminates })
-			for _, r := range rings {
-				if r.Terminates && goesOn {
-					continue // a shorter one that rests by itself
+			endless := slices.ContainsFunc(cycles, func(r lint.Cycle) bool { return !r.Terminates })
+			for _, r := range cycles {
+				if r.Terminates && endless {
+					continue // a shorter one that terminates
 				}
-				if r.Terminates != tt.settles || !strings.Contains(r.Why.String(), tt.why) || !strings.HasSuffix(r.Chain.String(), "rule "+r.Rules[0]) {
-					t.Errorf("settles: %v, because %s (%s)", r.Terminates, r.Why, r.Chain)
+				if r.Terminates != tt.terminates || !strings.Contains(r.Why.String(), tt.why) || !strings.HasSuffix(r.Chain.String(), "rule "+r.Rules[0]) {
+					t.Errorf("terminates: %v, because %s (%s)", r.Terminates, r.Why, r.Chain)
 				}
 			}
 		})
 	}
 }
 
-// TestModel holds that a model does not depend on wording and layout, and does
-// on everything else.
+// TestModel checks that a model does not depend on wording and layout, but on
+// everything else.
 func TestModel(t *testing.T) {
 	base := "version: 1\nrules:\n" + deals("a", write("title: =deal.comments ?? ''", ""))
 	model := func(text string) (string, string) {

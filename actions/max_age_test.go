@@ -74,11 +74,10 @@ func (b *burst) comment(e map[string]any, column, text string) {
 	})
 }
 
-// carried is how long a value that was read for an update may be under way to
-// it: two seconds in which it counts as fresh, or three requests, one a second,
-// and the time of the batches that bring and take it. Without that it is as long
-// as all updates take.
-const carried = 6 * time.Second
+// maxPreserved is the longest time from the read of a value to the update that
+// sends it back: two seconds, or three requests, one a second, and the time of the
+// batches. Without the limit it is the time of all updates together.
+const maxPreserved = 6 * time.Second
 
 // TestWaitingUpdates: what people write into a column while updates wait for
 // the portal's limit is not overwritten with what was read before. 120 deals
@@ -171,7 +170,7 @@ func (b *burst) checkComments(updates int) {
 	if seen < updates/3 || updated != updates {
 		b.t.Errorf("%d comments and %d updates, want at least %d and %d", seen, updated, updates/3, updates)
 	}
-	if longest > carried {
+	if longest > maxPreserved {
 		b.t.Errorf("a comment that was %s old is lost, %d are", longest, lost)
 	}
 }
