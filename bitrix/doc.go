@@ -1,5 +1,5 @@
-// Package bitrix speaks with a Bitrix24 portal: it decodes the events that a
-// portal posts and calls its REST API over an inbound webhook.
+// Package bitrix calls the REST API of a Bitrix24 portal and decodes the events that
+// the portal sends.
 //
 // A Client is one portal. All goroutines that work for a portal share its
 // Client: their calls travel together in batch requests under one rate limiter,

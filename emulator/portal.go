@@ -1,7 +1,9 @@
-// Package emulator is a Bitrix24 portal in memory: an http.Handler that keeps
-// leads, deals, contacts, companies, estimates, smart invoices, smart processes,
-// product rows and universal lists, answers the REST methods for them with a real
-// portal's shapes and quirks, keeps its limits, and sends its events.
+// Package emulator is a Bitrix24 portal in memory, for tests and demonstrations.
+//
+// A Portal is an http.Handler. It keeps leads, deals, contacts, companies, estimates,
+// smart invoices, smart processes, product rows and universal lists. It answers the
+// REST methods for them with the shapes and quirks of a real portal, keeps the limits
+// of one, and sends its events.
 //
 // It is right before it is convenient. Where the public documentation and other
 // sources disagree, the documentation wins; where both are known to occur, a

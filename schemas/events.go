@@ -1,7 +1,8 @@
-// Package schemas holds what is known of Bitrix24 without asking a portal: its
-// events and what they carry, the fields of CRM items, product rows and list
-// elements, owner types, and which REST methods write. It is plain data taken
-// from the public documentation of the REST API; a portal adds its own fields.
+// Package schemas has the documented events, fields and REST methods of Bitrix24.
+//
+// It lists the events and their data, the fields of CRM items, product rows and list
+// elements, the owner types, and which REST methods write. It is plain data from the
+// public documentation of the REST API. A portal adds its own fields.
 package schemas
 
 import (

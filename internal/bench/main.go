@@ -1,6 +1,8 @@
-// Command bench measures the engine against an emulated portal with the documented
-// limits, compares it with a client that sends one request after another, and writes
-// docs/performance.md. See the cases in cases.go.
+// Command bench measures the engine against an emulated portal and writes
+// docs/performance.md.
+//
+// The portal has the documented limits. Each case of cases.go is compared with a client
+// that sends one request after another.
 package main
 
 import (

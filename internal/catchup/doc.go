@@ -1,5 +1,5 @@
-// Package catchup makes up for what no event has told: the first fill of a
-// rule, and what changed while nobody listened.
+// Package catchup queues runs without events: for the initial sync of a rule, and for
+// changes during downtime.
 //
 // A Job is kept in the database. Whoever works the portal feeds it with a
 // Feeder: it reads the ids of the entities page by page and asks the queue for a

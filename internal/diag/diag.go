@@ -1,5 +1,5 @@
-// Package diag is how b24rules talks about a rule author's mistakes: places in
-// files, findings at those places, lists of findings, and their printed forms.
+// Package diag has findings: mistakes at places in files, and the formats in which
+// they are printed.
 package diag
 
 import (

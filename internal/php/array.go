@@ -1,7 +1,7 @@
-// Package php handles values the way PHP sees them: ordered arrays that are
-// lists and maps at once, the bracket notation of forms and queries, and the
-// JSON that json_encode writes. Bitrix24 is written in PHP and its wire format
-// follows PHP's rules.
+// Package php reads and writes values as PHP does, because Bitrix24 is written in PHP.
+//
+// It has ordered arrays, which are lists and maps in one, the bracket notation of forms
+// and queries, and the JSON that json_encode writes.
 package php
 
 import (

@@ -1,7 +1,8 @@
-// Package rulefmt writes rule files in one layout: keys in the order in which
-// people look for them, two spaces a level, formulas quoted where YAML makes
-// them need it and nowhere else. Comments stay where they belong, and what the
-// file means never changes.
+// Package rulefmt formats rule files.
+//
+// Keys get a fixed order, each level is indented by two spaces, and formulas are quoted
+// only where YAML requires it. Comments stay with their lines, and the meaning of a file
+// never changes.
 package rulefmt
 
 import (

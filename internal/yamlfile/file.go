@@ -1,7 +1,8 @@
-// Package yamlfile reads YAML for people who make mistakes: every node and every
-// character of every scalar has its true place in the file, syntax errors have a
-// line and a column, what YAML takes away from a formula is explained, and
-// decoding into Go values is strict and reports everything at once.
+// Package yamlfile reads YAML files and reports mistakes at their exact places.
+//
+// Every node and every character of a scalar has its place in the file, and syntax
+// errors have a line and a column. Where YAML cuts a formula, the finding explains why.
+// Decoding into Go values is strict and reports all mistakes at once.
 package yamlfile
 
 import (

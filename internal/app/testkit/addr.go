@@ -1,5 +1,5 @@
-// Package testkit has what tests of the program share and what needs no part of
-// it: a log that they can wait for, files, and free addresses.
+// Package testkit has helpers for the tests of the program: a log to wait for, files,
+// and free addresses. It needs no part of the program.
 package testkit
 
 import (
