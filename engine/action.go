@@ -8,81 +8,85 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// Effect says what an action does to the world outside the run.
+// Effect says what an action does outside the run.
 type Effect uint8
 
-// The effects. A step of the effect Writes is what loop checks look at.
+// The effects.
 const (
-	Pure   Effect = iota // computes, logs, ends the run
-	Reads                // asks the portal and changes nothing
-	Writes               // may change the portal's data
+	Pure   Effect = iota // sends nothing: computes, logs or ends the run
+	Reads                // reads from the portal and changes nothing
+	Writes               // may change data of the portal or of another system
 )
 
 // Spec describes an action whose arguments are the struct A.
 //
-// The fields of A carry the tags yaml (the argument's name), validate
-// (go-playground/validator rules; "required" is checked when the file is
-// loaded), doc (a line for the manual), example and default (what holds when
-// the argument is not given, for its reader: Run sees a zero value then). Their
-// types are string,
-// bool, int, num.Num, time.Duration, any, slices of these, Fields, Names,
-// RowValue and RowFields.
+// The fields of A have these tags:
+//   - yaml: the argument's name
+//   - validate: rules of go-playground/validator; "required" is checked when the file is loaded
+//   - doc: a line for the manual
+//   - example: a value for the manual
+//   - default: the value that holds without the argument, for the manual only; Run sees a zero value
+//   - rows, group: the argument whose rows this one is computed for
+//
+// Their types are string, bool, int, num.Num, time.Duration, any, pointers to these,
+// slices of these, map[string]any, Fields, Names, RowValue, RowFields and SecretFields.
 type Spec[A any] struct {
-	// Name is the verb as it stands in a rule file: "fetch_products".
+	// Name is the word for the action in rule files: "fetch_products".
 	Name string
-	// Doc is the manual's text: a first line without a full stop, then
+	// Doc is the text of the manual: a first line without a full stop, then
 	// paragraphs.
 	Doc string
 	// Effect is Pure when not set.
 	Effect Effect
-	// Run does the work. Its arguments are bound and validated.
+	// Run does the work. Its arguments are computed and valid.
 	Run func(ctx context.Context, c *Call, args A) (any, error)
-	// Prefetch reads of the portal what Run is going to need, as far as AheadArgs
-	// and, of the names of their fields, AheadNames say it; the other arguments
-	// are zero. The engine calls it while steps before this one wait for their
-	// answers, or when Run asks for its result by ReadAhead. It must write nothing. Nil
-	// reads nothing ahead, unless the step only reads: then Run is called ahead.
+	// Prefetch reads from the portal what Run will need. It gets the arguments that
+	// PrefetchArgs lists; of those that PrefetchNames lists it gets the names of the
+	// fields without their values; all others are zero. The engine calls it while
+	// earlier steps wait for their answers, or when Run calls ReadAhead. It must write
+	// nothing. When it is nil, the engine calls Run early if the step only reads, and
+	// reads nothing early otherwise.
 	Prefetch                    func(ctx context.Context, c *Call, args A) (any, error)
 	PrefetchArgs, PrefetchNames []string
-	// Result gives the type of what Run returns. Nil means the action has no
-	// result and its step needs no id.
+	// Result returns the type of the value that Run returns. Nil means that the action
+	// has no result and its steps need no id.
 	Result func(t *ArgTypes) formula.Type
-	// Check reports what the argument types alone cannot say. Nil checks
+	// Check reports mistakes that the types of the arguments do not show. Nil checks
 	// nothing.
 	Check func(c *StepCheck)
-	// Spread makes the fields of the result names of their own, beside the
-	// step's id. Only compute does so.
+	// Spread says that each field of the result also becomes a name for later
+	// formulas, as those of compute do.
 	Spread bool
 	// Ends says that no step after this one runs.
 	Ends bool
-	// EffectOf tells the effect of one step where its arguments decide it. Nil
-	// means that it is always Effect.
+	// EffectOf returns the effect of one step when its arguments decide it. Nil means
+	// that it is always Effect.
 	EffectOf func(t *ArgTypes) Effect
-	// Touches tells what a step may change, as far as the file says it. The
-	// checks between rules are made of it. Nil means that nothing is known.
+	// Touches returns what a step may read or change, as far as the file says it. Lint
+	// uses it to find cycles and conflicts. Nil means that nothing is known.
 	Touches func(t *ArgTypes) []Touch
-	// Says tells in a few words what a step does, with its arguments in braces:
-	// "reads item {id}". Of "{owner|items of type @entityTypeId}" the argument
-	// that the file gives is taken, with the words before its @.
+	// Says describes a step in a few words, with its arguments in braces:
+	// "reads item {id}". "{owner|items of type @entityTypeId}" becomes the value of
+	// the argument that the file gives, with the words before its @.
 	Says string
 	// Cost is what a step sends to the portal. The zero value sends nothing.
 	Cost Cost
-	// AlsoCalled are the words of other engines for this action. A file that uses one
-	// gets this action as a hint.
+	// AlsoCalled are words of other engines for this action. The finding about an
+	// unknown word suggests this action.
 	AlsoCalled []string
 	// ReadsEntity returns the step that reads the entity of an event, as a rule file
 	// writes it: "fetch_item: {owner: deal, id: =event.id}". kind is the entity's kind.
-	// Hints use it. Nil for all other actions.
+	// Hints use it. It is nil for actions that do something else.
 	ReadsEntity func(kind string) string
-	// Suggest gives values that an editor offers for an argument, by its name.
-	// Other values are taken too.
+	// Suggest returns values that an editor offers for an argument, by the argument's
+	// name. Other values are accepted too.
 	Suggest map[string]func() []Suggestion
 }
 
 // Suggestion is a value that an editor offers.
 type Suggestion struct{ Value, Doc string }
 
-// Action is a verb of the rule language, with functions that take the arguments as a
+// Action is an action of the rule language. Its functions take the arguments as a
 // reflect.Value. Make one with Define.
 type Action struct {
 	Spec[reflect.Value]
@@ -90,9 +94,9 @@ type Action struct {
 	Arguments *ArgStruct
 }
 
-// Define makes an action of its description. It panics when the argument
-// struct uses a type or tag that the engine does not know: that is a mistake of
-// the program, found by its first test.
+// Define makes an action from its description. It panics when the argument struct has
+// a type or tag that the engine does not know: this is a mistake in the program, and
+// any test finds it.
 func Define[A any](s Spec[A]) *Action {
 	args, err := describeArgs(reflect.TypeFor[A]())
 	if err == nil {
@@ -115,7 +119,7 @@ func Define[A any](s Spec[A]) *Action {
 	}}
 }
 
-// called makes one type of the functions of all actions; nil stays nil.
+// called gives the functions of all actions one type; nil stays nil.
 func called[A any](f func(context.Context, *Call, A) (any, error)) func(context.Context, *Call, reflect.Value) (any, error) {
 	if f == nil {
 		return nil
@@ -124,8 +128,8 @@ func called[A any](f func(context.Context, *Call, A) (any, error)) func(context.
 }
 
 // Args lists the action's arguments in the order of the struct, for manuals and
-// schemas. An action whose whole value is a list of names (compute) has one
-// argument without a name.
+// schemas. An action whose value is a mapping of names has one argument without a
+// name.
 func (a *Action) Args() []Arg {
 	out := make([]Arg, len(a.Arguments.Fields))
 	for i, f := range a.Arguments.Fields {
@@ -134,7 +138,7 @@ func (a *Action) Args() []Arg {
 	return out
 }
 
-// HasResult reports whether a step of this action may be given an id.
+// HasResult reports whether a step of this action may have an id.
 func (a *Action) HasResult() bool { return a.Result != nil }
 
 // Arg describes one argument of an action.
@@ -142,24 +146,17 @@ type Arg struct {
 	Name    string
 	Doc     string
 	Example string
-	// Default is the value that holds when the argument is not given, as it is
-	// written in YAML; "" when that takes more words.
+	// Default is the value that holds without the argument, as YAML; "" when no value
+	// describes it.
 	Default  string
 	Required bool
 	// Type is the Go type that the value is bound to.
 	Type reflect.Type
-	// Rules are the validator rules of the argument besides "required".
+	// Rules are the validator rules of the argument without "required".
 	Rules string
 	// PerRow is the name of the list argument whose rows this one is computed
 	// for, "" when it is computed once.
 	PerRow string
-	// AlsoCalled are the words of other engines for this action. A file that uses one
-	// gets this action as a hint.
-	AlsoCalled []string
-	// ReadsEntity returns the step that reads the entity of an event, as a rule file
-	// writes it: "fetch_item: {owner: deal, id: =event.id}". kind is the entity's kind.
-	// Hints use it. Nil for all other actions.
-	ReadsEntity func(kind string) string
-	// Suggest gives values that an editor offers; nil offers none.
+	// Suggest returns values that an editor offers; nil offers none.
 	Suggest func() []Suggestion
 }

@@ -2,20 +2,20 @@ package engine
 
 import "github.com/b24rules/b24rules/engine/formula"
 
-// ArgTypes are the types of a step's arguments, for actions whose result
-// depends on them.
+// ArgTypes are the arguments of a step with their types, for actions whose result or
+// effect depends on them.
 type ArgTypes struct {
 	args map[string]*Argument
-	// written are the arguments of the file, those with a finding too.
+	// written are the arguments in the file, including those with a finding.
 	written map[string]bool
 }
 
-// NewArgTypes returns the types of no arguments.
+// NewArgTypes returns an empty list of arguments.
 func NewArgTypes() *ArgTypes {
 	return &ArgTypes{args: map[string]*Argument{}, written: map[string]bool{}}
 }
 
-// Add adds an argument of the file; a is nil when there was a finding.
+// Add adds an argument of the file; a is nil when it has a finding.
 func (t *ArgTypes) Add(name string, a *Argument) {
 	if t.written[name] = true; a != nil {
 		t.args[name] = a
@@ -30,13 +30,13 @@ func (t *ArgTypes) Arg(name string) *Argument {
 	return t.args[name]
 }
 
-// Written reports whether the argument stands in the file, right or wrong.
+// Written reports whether the file has the argument, right or wrong.
 func (t *ArgTypes) Written(name string) bool { return t.written[name] }
 
-// Given reports whether the argument stands in the file, without a finding.
+// Given reports whether the file has the argument, without a finding.
 func (t *ArgTypes) Given(name string) bool { return t.Arg(name) != nil }
 
-// Type returns the type of an argument; Any when it is not given.
+// Type returns the type of an argument, Any when it is not given.
 func (t *ArgTypes) Type(name string) formula.Type {
 	if a := t.Arg(name); a != nil {
 		return a.Type
@@ -52,7 +52,8 @@ func (t *ArgTypes) Const(name string) (any, bool) {
 	return nil, false
 }
 
-// Entry returns the constant value of one name of an argument that is a mapping.
+// Entry returns the value of one name in an argument that is a mapping. It reports
+// false when the value is not the same in every run.
 func (t *ArgTypes) Entry(arg, name string) (any, bool) {
 	a := t.Arg(arg)
 	if a == nil {

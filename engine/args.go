@@ -11,18 +11,20 @@ import (
 
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/go-playground/validator/v10"
 )
 
 // ArgKind says how an argument is compiled and bound.
 type ArgKind uint8
 
+// The kinds of arguments.
 const (
-	ArgValue     ArgKind = iota // computed once, converted to the field's Go type
+	ArgValue     ArgKind = iota // a value, computed once and converted to the field's Go type
 	ArgDuration                 // literal text such as 2s
 	ArgFields                   // names and values, computed once
-	ArgNames                    // names being defined, computed by the action
-	ArgRowValue                 // computed for each row
+	ArgNames                    // names that the argument defines, computed by the action
+	ArgRowValue                 // a value, computed for each row
 	ArgRowFields                // names and values, computed for each row
 	ArgSecrets                  // names and texts that may hold secrets
 )
@@ -32,8 +34,8 @@ type ArgField struct {
 	Arg
 	Index    int // of the struct's field; -1 when the struct itself is the value
 	Kind     ArgKind
-	Takes    formula.Type // what a value must give
-	GroupKey string       // the argument that is group.key where this one is computed; "" for a row
+	Takes    formula.Type // type that the value must have
+	GroupKey string       // argument that gives group.key; "" when this one is computed for rows
 }
 
 // ArgStruct describes the arguments of an action.
@@ -66,56 +68,56 @@ func describeArgs(t reflect.Type) (*ArgStruct, error) {
 		f := t.Field(i)
 		name := f.Tag.Get("yaml")
 		if name == "" || !f.IsExported() {
-			return nil, fmt.Errorf("field %s wants a yaml tag and a capital", f.Name)
+			return nil, fmt.Errorf("field %s must be exported and have a yaml tag", f.Name)
 		}
 		a := &ArgField{Index: i, Arg: Arg{Name: name, Doc: f.Tag.Get("doc"), Example: f.Tag.Get("example"), Default: f.Tag.Get("default"), Type: f.Type, PerRow: f.Tag.Get("rows")}}
 		if a.Doc == "" {
-			return nil, fmt.Errorf("field %s wants a doc tag", f.Name)
+			return nil, fmt.Errorf("field %s must have a doc tag", f.Name)
 		}
 		a.Required, a.Rules = splitRules(f.Tag.Get("validate"))
 		a.PerRow, a.GroupKey, _ = strings.Cut(cmp.Or(f.Tag.Get("group"), a.PerRow), ",")
 		if f.Tag.Get("group") != "" && a.GroupKey == "" {
-			return nil, fmt.Errorf("field %s needs a group tag that names the list and the key: rows,by", f.Name)
+			return nil, fmt.Errorf("the group tag of field %s must name the list and the key: rows,by", f.Name)
 		}
 		var err error
 		if a.Kind, a.Takes, err = argType(f.Type); err != nil {
 			return nil, fmt.Errorf("field %s: %w", f.Name, err)
 		}
 		if perRow := a.Kind == ArgRowValue || a.Kind == ArgRowFields; perRow && a.PerRow == "" {
-			return nil, fmt.Errorf("field %s wants a rows tag that names the list", f.Name)
+			return nil, fmt.Errorf("field %s must have a rows tag that names the list", f.Name)
 		}
 		out.Fields = append(out.Fields, a)
 	}
 	return out, nil
 }
 
-// suggest notes the values that an editor offers for arguments.
+// suggest stores the values that an editor offers for arguments.
 func (s *ArgStruct) suggest(values map[string]func() []Suggestion) error {
 	for name, list := range values {
 		i := slices.IndexFunc(s.Fields, func(f *ArgField) bool { return f.Name == name })
 		if i < 0 {
-			return fmt.Errorf("suggestions for an argument %s that there is not", name)
+			return fmt.Errorf("Suggest names the argument %s, which does not exist", name)
 		}
 		s.Fields[i].Suggest = list
 	}
 	return nil
 }
 
-// checkPrefetch makes sure that there are the arguments that are read ahead of.
+// checkPrefetch checks that the arguments of PrefetchArgs and PrefetchNames exist.
 func (s *ArgStruct) checkPrefetch(whole, names []string) error {
 	for _, name := range slices.Concat(whole, names) {
 		i := slices.IndexFunc(s.Fields, func(f *ArgField) bool { return f.Name == name })
 		switch {
 		case i < 0:
-			return fmt.Errorf("it reads ahead of an argument %s that there is not", name)
+			return fmt.Errorf("Prefetch needs the argument %s, which does not exist", name)
 		case slices.Contains(names, name) && s.Fields[i].Kind != ArgFields:
-			return fmt.Errorf("argument %s, whose names are read ahead, is no Fields", name)
+			return fmt.Errorf("PrefetchNames names the argument %s, which is not of type Fields", name)
 		}
 	}
 	return nil
 }
 
-// splitRules takes "required" out of a validate tag.
+// splitRules separates "required" from the other rules of a validate tag.
 func splitRules(tag string) (required bool, rest string) {
 	var keep []string
 	for r := range strings.SplitSeq(tag, ",") {
@@ -130,7 +132,7 @@ func splitRules(tag string) (required bool, rest string) {
 	return required, strings.Join(keep, ",")
 }
 
-// argType tells how a Go type is bound and what a value must give for it.
+// argType returns how a Go type is bound and which type its value must have.
 func argType(t reflect.Type) (ArgKind, formula.Type, error) {
 	switch t {
 	case typeDuration:
@@ -177,7 +179,7 @@ func valueType(t reflect.Type) (formula.Type, error) {
 		}
 		return formula.ListOf(elem), nil
 	}
-	return formula.Type{}, fmt.Errorf("no value of a rule file can become a %s", t)
+	return formula.Type{}, fmt.Errorf("a rule file has no values of type %s", t)
 }
 
 // convert turns a formula's value into a Go value of type t.
@@ -209,13 +211,13 @@ func convert(v any, t reflect.Type) (reflect.Value, error) {
 			return reflect.ValueOf(int(i)).Convert(t), nil
 		}
 		if t.Kind() == reflect.Int {
-			return reflect.Value{}, fmt.Errorf("want a whole number, got %s", x)
+			return reflect.Value{}, fmt.Errorf("%s is not a whole number", x)
 		}
 	case string:
 		if t.Kind() == reflect.String {
 			return reflect.ValueOf(x).Convert(t), nil
 		}
-		// A portal says ids as text in its older methods.
+		// The portal's older methods return ids as text.
 		if i, err := num.Parse(x); err == nil && (t.Kind() == reflect.Int || t == typeNum) {
 			return convert(i, t)
 		}
@@ -232,7 +234,7 @@ func convert(v any, t reflect.Type) (reflect.Value, error) {
 			return convertList(x, t)
 		}
 	}
-	return reflect.Value{}, fmt.Errorf("want %s, got %s", goTypeName(t), KindOf(v))
+	return reflect.Value{}, fmt.Errorf("the value is %s, not %s", KindOf(v), goTypeName(t))
 }
 
 func convertList(xs []any, t reflect.Type) (reflect.Value, error) {
@@ -258,7 +260,7 @@ func goTypeName(t reflect.Type) string {
 	return vt.String()
 }
 
-// KindOf names the kind of a run-time value without showing the data.
+// KindOf names the kind of a value of a run. It never shows the data.
 func KindOf(v any) string {
 	switch v.(type) {
 	case nil:
@@ -291,42 +293,43 @@ func (a *ArgStruct) Names() []string {
 	return out
 }
 
-// validate is safe for concurrent use and keeps only a cache.
+// validate is safe for concurrent use. It holds nothing but a cache.
 var validate = validator.New()
 
 // Convert turns a formula's value into the Go value of the argument.
 func (f *ArgField) Convert(v any) (reflect.Value, error) { return convert(v, f.Type) }
 
-// Broken names the validator rule that a value breaks, "" when it breaks none.
-func (f *ArgField) Broken(v reflect.Value) string {
+// Broken says which validator rule a value breaks. The phrase is empty when it breaks
+// none.
+func (f *ArgField) Broken(v reflect.Value) diag.Phrase {
 	if f.Rules == "" {
-		return ""
+		return diag.Phrase{}
 	}
 	if err := validate.Var(v.Interface(), f.Rules); err != nil {
 		return ruleText(err)
 	}
-	return ""
+	return diag.Phrase{}
 }
 
-// ruleText words the first broken validator rule.
-func ruleText(err error) string {
+// ruleText describes the first broken validator rule.
+func ruleText(err error) diag.Phrase {
 	var list validator.ValidationErrors
 	if !errors.As(err, &list) || len(list) == 0 {
-		return err.Error()
+		return diag.Phrasef("%s", err)
 	}
 	switch f := list[0]; f.Tag() {
 	case "oneof":
-		return fmt.Sprintf("wants one of %s, this is %q", strings.Join(strings.Fields(f.Param()), ", "), f.Value())
+		return diag.Phrasef("must be one of %s, not %q", strings.Join(strings.Fields(f.Param()), ", "), f.Value())
 	case "min", "gte":
-		return "wants at least " + f.Param()
+		return diag.Phrasef("must be at least %s", f.Param())
 	case "max", "lte":
-		return "wants at most " + f.Param()
+		return diag.Phrasef("must be at most %s", f.Param())
 	default:
-		return "breaks the rule " + f.Tag() + " " + f.Param()
+		return diag.Phrasef("breaks the rule %s %s", f.Tag(), f.Param())
 	}
 }
 
-// OneOf lists the words that the argument takes; nil when it takes others.
+// OneOf lists the words that the argument takes, nil when it takes other values.
 func (a Arg) OneOf() []string {
 	for rule := range strings.SplitSeq(a.Rules, ",") {
 		if list, ok := strings.CutPrefix(rule, "oneof="); ok {
@@ -336,7 +339,7 @@ func (a Arg) OneOf() []string {
 	return nil
 }
 
-// checkSays finds places in what an action says that name no argument.
+// checkSays checks that the braces of a Says text name arguments.
 func (a *ArgStruct) checkSays(says string) error {
 	names := a.Names()
 	for rest := says; ; {
@@ -349,12 +352,12 @@ func (a *ArgStruct) checkSays(says string) error {
 		for alternative := range strings.SplitSeq(hole, "|") {
 			name := alternative[strings.Index(alternative, "@")+1:]
 			if !slices.Contains(names, name) {
-				return fmt.Errorf("says {%s}, and there is no argument %q", hole, name)
+				return fmt.Errorf("Says has {%s}, but no argument is called %q", hole, name)
 			}
 		}
 	}
 }
 
-// IsNames reports that the whole value of the action is a mapping of names, as that
+// IsNames reports whether the value of the action is a mapping of names, such as that
 // of compute.
 func (a *ArgStruct) IsNames() bool { return a.Type == typeNames }

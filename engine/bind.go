@@ -37,7 +37,7 @@ func (a *Argument) Bind(ctx context.Context, sc Scope) (reflect.Value, error) {
 	if err != nil {
 		return reflect.Value{}, a.Value.Errorf("argument %s: %w", a.Field.Name, err)
 	}
-	if broken := a.Field.Broken(x); broken != "" {
+	if broken := a.Field.Broken(x); !broken.Empty() {
 		return reflect.Value{}, a.Value.Errorf("argument %s %s", a.Field.Name, broken)
 	}
 	return x, nil

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// Call is what an action knows of the step that it runs for.
+// Call describes the step that an action runs for.
 type Call struct {
 	Portal     Portal
-	PortalName string
+	PortalName string // in the configuration
 	// Rule is the rule's id and Owner the name under which it owns elements.
 	Rule, Owner string
-	// Step is the step's id, or its verb and number.
+	// Step is the step's id, or its action and number.
 	Step string
 	// Entity is what the run is about.
 	Entity Entity
-	// Key names this effect of this run: equal in every attempt, different
-	// for every step, row and entity.
+	// Key names this effect of this run. It is the same in every attempt, and
+	// different for each step, row and entity.
 	Key string
 	// Pos is the place of the step in the rule file.
 	Pos    Pos
@@ -28,10 +28,10 @@ type Call struct {
 	// Zone is the portal's time zone; nil when the configuration names none.
 	Zone *time.Location
 
-	// RunID is the run's id, equal in every attempt; "" for a run that is never
+	// RunID is the run's id, the same in every attempt; "" for a run that is never
 	// repeated.
 	RunID string
-	// Removed reports that the step runs for an entity that no longer exists.
+	// Removed says that the step runs for an entity that no longer exists.
 	Removed bool
 
 	host Host
@@ -43,10 +43,11 @@ type Host interface {
 	Note(text string)
 	// Delete counts n deletions of the run. Its error refuses them.
 	Delete(n int) error
-	// Post sends a request to another system and keeps it for the history; sent is
-	// false in a dry run.
+	// Post sends a request to another system and adds it to the history; sent is false
+	// in a dry run.
 	Post(ctx context.Context, p Post, send SendFunc) (reply Reply, sent bool, err error)
-	// Prefetched returns what the action's Prefetch has read, or reads it now.
+	// Prefetched returns the result of the action's Prefetch, and calls it now if the
+	// engine has not called it before.
 	Prefetched(ctx context.Context) (any, error)
 }
 
@@ -62,9 +63,9 @@ func (c *Call) Note(format string, args ...any) {
 	c.host.Note(fmt.Sprintf(format, args...))
 }
 
-// Missing turns a portal's "not found" for an entity into the right error: when
-// it is the one that the run is about, the run goes on with its deleted steps
-// or ends; otherwise the error stands.
+// Missing returns the error for an entity that the portal does not find. If the run is
+// about this entity, the run continues with its deleted steps or ends. Otherwise the
+// step fails with err.
 func (c *Call) Missing(entityTypeID, id int, err error) error {
 	if !c.Removed && c.Entity.TypeID == entityTypeID && c.Entity.ID == strconv.Itoa(id) {
 		return &GoneError{Err: err}
@@ -72,14 +73,14 @@ func (c *Call) Missing(entityTypeID, id int, err error) error {
 	return err
 }
 
-// Deleting holds back a step that would delete more than the rule's limits
-// allow. It is asked before anything is written.
+// Deleting returns an error when n more deletions would exceed the rule's limits. Call
+// it before anything is written.
 func (c *Call) Deleting(n int) error {
 	return c.host.Delete(n)
 }
 
-// ReadAhead returns what the action's Prefetch reads for this step: what it has
-// read before, or reads now. Run calls it once.
+// ReadAhead returns the result of the action's Prefetch for this step. It calls
+// Prefetch if the engine has not done so before. Run calls ReadAhead once.
 func ReadAhead[T any](ctx context.Context, c *Call) (T, error) {
 	v, err := c.host.Prefetched(ctx)
 	if err != nil {

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// Cost is how many REST commands a step sends, apart from descriptions of
-// fields, which are kept for minutes and shared by all runs.
+// Cost is how many REST commands a step sends. It does not count the descriptions of
+// fields, because all runs share them for minutes.
 type Cost struct {
-	// Least is for a run that finds everything as it should be, Typical for one
-	// that finds one difference, Worst for one that has everything to write.
+	// Least is for a run that finds no difference, Typical for one that finds one
+	// difference, Worst for one that writes everything.
 	Least, Typical, Worst Amount
 }
 
-// Amount is a number of commands: a fixed part, and parts that grow with what
-// the step handles.
+// Amount is a number of commands: a fixed part, and terms that grow with the number of
+// records.
 type Amount struct {
 	Fixed int
 	Terms []Term
@@ -23,24 +23,24 @@ type Amount struct {
 
 // Term is a part of an Amount that grows.
 type Term struct {
-	// Of is what is counted: rows, elements, items.
+	// Of names the counted records: rows, elements, items.
 	Of string
-	// Pages counts pages of 50 of them.
+	// Pages says that each page of 50 records costs one command.
 	Pages bool
-	// Each is what each of them costs when that is not one command.
+	// Each is the cost of each record; nil means one command.
 	Each *Amount
 }
 
-// pageSize is how many of a listing a portal answers at a time.
+// pageSize is how many records the portal returns on one page of a listing.
 const pageSize = 50
 
 // Commands is a fixed number of commands.
 func Commands(n int) Amount { return Amount{Fixed: n} }
 
-// Pages is a command for each 50 of something.
+// Pages is a command for each 50 records.
 func Pages(of string) Amount { return Amount{Terms: []Term{{Of: of, Pages: true}}} }
 
-// Per is a command for each of something.
+// Per is a command for each record.
 func Per(of string) Amount { return Amount{Terms: []Term{{Of: of}}} }
 
 // Plus returns the sum of two amounts.
@@ -48,10 +48,10 @@ func (a Amount) Plus(b Amount) Amount {
 	return Amount{Fixed: a.Fixed + b.Fixed, Terms: slices.Concat(a.Terms, b.Terms)}
 }
 
-// Zero reports whether it is no command at all.
+// Zero reports whether the amount is always 0.
 func (a Amount) Zero() bool { return a.Fixed == 0 && len(a.Terms) == 0 }
 
-// At returns the number of commands when there are n of everything counted.
+// At returns the number of commands for n records of each kind.
 func (a Amount) At(n int) int {
 	sum := a.Fixed
 	for _, t := range a.Terms {
@@ -96,7 +96,7 @@ func (a Amount) String() string {
 	return strings.Join(parts, " + ")
 }
 
-// each writes a term whose parts cost an amount.
+// each writes a term with a cost for each record.
 func (t Term) each() string {
 	switch {
 	case len(t.Each.Terms) > 0:
@@ -110,7 +110,7 @@ func (t Term) each() string {
 // MarshalText writes the amount as String does.
 func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// Plus adds the cost of a step to that of the steps before it.
+// Plus returns the sum of two costs.
 func (c Cost) Plus(d Cost) Cost {
 	return Cost{Least: c.Least.Plus(d.Least), Typical: c.Typical.Plus(d.Typical), Worst: c.Worst.Plus(d.Worst)}
 }

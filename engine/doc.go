@@ -1,11 +1,11 @@
-// Package engine compiles rule files and runs their rules.
+// Package engine defines what an action is and what a rule is.
 //
-// A rule file is YAML in which every value that begins with "=" is a formula.
-// Compile turns a parsed file into a RuleSet or into findings that carry the
-// exact place of each mistake; nothing of a set with an error can run. At run
-// time Rule.Run executes the steps of one rule for one entity against a portal.
+// An action is a value made by Define. The struct of its arguments is the only source
+// for decoding, checks, the editor's schema and the manual. The engine knows no action
+// by name: its callers pass a list of actions.
 //
-// The engine does not know the actions: the caller hands it their list. An
-// action is a value made by Define; the struct of its arguments is the only
-// source for decoding, checks, the editor's schema and the manual.
+// A rule file is YAML in which a value that starts with "=" is a formula. Package
+// compile turns a file into a RuleSet, or into findings with the place of each mistake.
+// Package lint finds likely mistakes, load does both. Package run executes the steps of
+// one rule for one entity, and history keeps what the run did.
 package engine

@@ -8,19 +8,19 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// ParkedError is a failure that a retry cannot mend.
+// ParkedError is a failure that a retry cannot fix. The run becomes a dead letter.
 type ParkedError struct{ Err error }
 
 func (e *ParkedError) Error() string { return e.Err.Error() }
 func (e *ParkedError) Unwrap() error { return e.Err }
 
-// ParkError returns an error that parks the run at once: an action's way to say
-// that trying again changes nothing.
+// ParkError returns an error that parks the run at once. An action returns it when
+// another attempt would fail in the same way.
 func ParkError(format string, args ...any) error {
 	return &ParkedError{Err: fmt.Errorf(format, args...)}
 }
 
-// StopError ends a run early and well.
+// StopError ends a run early as a success.
 type StopError struct{ Reason string }
 
 func (e *StopError) Error() string { return "stopped: " + e.Reason }

@@ -13,11 +13,11 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Event is one event of a portal as it arrived.
+// Event is one event as the portal sent it.
 type Event struct {
-	// Code is the event's code, suffixed or not, in any case.
+	// Code is the event's code in any case, with or without the suffix of a type.
 	Code string
-	// Data is the event's data[...], with values as the portal sent them.
+	// Data is the event's data[...]. The portal sends all values as text.
 	Data map[string]any
 	// Time is when the portal sent the event.
 	Time time.Time
@@ -34,7 +34,7 @@ func (e Event) Field(name string) string {
 	return s
 }
 
-// EntityID returns what data says that the event is about, "" when it says nothing.
+// EntityID returns the id of the event's entity, "" when data has none.
 func (e Event) EntityID(known schemas.Event) string {
 	for _, place := range known.IDs {
 		data := e.Data
@@ -70,7 +70,7 @@ func (e Entity) String() string {
 	return e.Kind + ":" + e.ID
 }
 
-// ParseEntity reads what String wrote.
+// ParseEntity reads a text that String returned.
 func ParseEntity(s string) (Entity, error) {
 	kind, rest, ok := strings.Cut(s, ":")
 	if !ok || kind == "" {
@@ -87,6 +87,8 @@ func ParseEntity(s string) (Entity, error) {
 	return Entity{Kind: kind, TypeID: n, ID: id}, nil
 }
 
+// OwnerTypeID returns the entityTypeId of a kind of CRM entity such as "deal", 0 for
+// other kinds.
 func OwnerTypeID(kind string) int {
 	if o, ok := schemas.LookupOwner(kind); ok {
 		return o.ID
@@ -94,16 +96,16 @@ func OwnerTypeID(kind string) int {
 	return 0
 }
 
-// Route is one rule that hears an event.
+// Route is one rule that an event matches.
 type Route struct {
 	Rule   *Rule
 	Entity Entity
-	// Added and Deleted say that the event tells of the entity's birth or end.
+	// Added and Deleted say that the event reports a new or a deleted entity.
 	Added, Deleted bool
 }
 
-// Route returns the rules of the set that hear an event of a portal. An event
-// that names no entity, or one that no rule hears, has none.
+// Route returns the rules of the set that an event of a portal matches. An event that
+// names no entity matches none.
 func (s *RuleSet) Route(portal string, e Event, inputs map[string]any) []Route {
 	known, suffix, ok := schemas.LookupEvent(e.Code)
 	if !ok {
@@ -126,9 +128,9 @@ func (s *RuleSet) Route(portal string, e Event, inputs map[string]any) []Route {
 	return out
 }
 
-// matches reports whether one of the rule's triggers takes the event. A portal
-// sends a suffixed code beside the base one, so a trigger takes only the form
-// that the file names.
+// matches reports whether one of the rule's triggers takes the event. The portal sends
+// each suffixed code together with the base code, so a trigger takes only the form that
+// the file names.
 func (r *Rule) matches(known schemas.Event, suffix int, ent Entity) bool {
 	for _, t := range r.Triggers {
 		if t.Code != known.Code {
@@ -141,7 +143,8 @@ func (r *Rule) matches(known schemas.Event, suffix int, ent Entity) bool {
 	return false
 }
 
-// EntityOf reads what an event is about.
+// EntityOf returns the entity that an event is about. It reports false when the event
+// carries no valid id.
 func EntityOf(known schemas.Event, suffix int, e Event) (Entity, bool) {
 	id := e.EntityID(known)
 	if id == "" {
@@ -167,8 +170,8 @@ func EntityOf(known schemas.Event, suffix int, e Event) (Entity, bool) {
 	return Entity{Kind: known.Entity, TypeID: OwnerTypeID(known.Entity), ID: id}, true
 }
 
-// About applies the rule's entity formula. When it fails the run is about the
-// event's own entity and fails at its start, where the failure is told.
+// About applies the rule's entity formula. If the formula fails, the run is about the
+// event's own entity. It then fails at its start and reports the error.
 func (r *Rule) About(ent Entity, portal string, e Event, inputs map[string]any) Entity {
 	if r.Entity == nil {
 		return ent
@@ -181,6 +184,7 @@ func (r *Rule) About(ent Entity, portal string, e Event, inputs map[string]any) 
 	return ent
 }
 
+// EntityID evaluates the rule's entity formula.
 func (r *Rule) EntityID(ctx context.Context, event map[string]any, inputs map[string]any) (string, error) {
 	sc := Scope{Vars: map[string]any{NameEvent: event, NameInputs: inputs, NameVars: map[string]any{}}, Machine: formula.NewMachine(ctx)}
 	v, err := r.Entity.Eval(ctx, sc)
@@ -189,12 +193,12 @@ func (r *Rule) EntityID(ctx context.Context, event map[string]any, inputs map[st
 	}
 	text, err := formula.ToText(v)
 	if err != nil || text == "" {
-		return "", r.Entity.Errorf("entity must give an id, this gives %s", KindOf(v))
+		return "", r.Entity.Errorf("entity must be an id, but the formula gives %s", KindOf(v))
 	}
 	return text, nil
 }
 
-// EventScope is what formulas see as event.
+// EventScope returns the value of event in formulas.
 func EventScope(ent Entity, portal string, e Event, count int, added bool) map[string]any {
 	out := map[string]any{
 		"id": any(ent.ID), "entityTypeId": nil, "added": added, "count": numInt(count),

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/b24rules/b24rules/engine/formula"
 )
@@ -10,11 +9,11 @@ import (
 // Field is one named value of Fields.
 type Field struct {
 	Name  string
-	Value any // a formula's value: nil clears, formula.Omitted is already left out
+	Value any // of a formula: nil clears the field; it is never formula.Omitted
 }
 
-// Fields are named values in the order of the file. A name may be a formula
-// in the file; here it is text, unique and not empty.
+// Fields are named values in the order of the file. Names that are formulas in the file
+// are computed. Each name is unique and not empty.
 type Fields []Field
 
 // Get returns the value of a name.
@@ -36,18 +35,18 @@ func (f Fields) Map() map[string]any {
 	return m
 }
 
-// Names are computed names in the order of the file, each seeing those before
-// it. The zero value has none.
+// Names are names and formulas in the order of the file. Each formula sees the names
+// before it. The zero value is empty.
 type Names struct {
 	fields []*NamedValue
 	scope  Scope
 }
 
-// Len returns how many names there are.
+// Len returns the number of names.
 func (n Names) Len() int { return len(n.fields) }
 
-// Eval computes all names in order. extra holds the names that the action adds
-// to what the formulas see, such as group; nil adds none.
+// Eval computes all names in order. The formulas also see the names of extra, such as
+// group; nil adds none.
 func (n Names) Eval(ctx context.Context, extra map[string]any) (Fields, error) {
 	sc := n.scope.Child(extra)
 	out := make(Fields, 0, len(n.fields))
@@ -62,14 +61,14 @@ func (n Names) Eval(ctx context.Context, extra map[string]any) (Fields, error) {
 	return out, nil
 }
 
-// RowValue is an argument that is computed anew for each row. The zero value
-// was not given.
+// RowValue is an argument that is computed for each row. Its zero value means that the
+// file does not give it.
 type RowValue struct {
 	value *Value
 	scope Scope
 }
 
-// Given reports whether the argument stands in the file.
+// Given reports whether the file has the argument.
 func (r RowValue) Given() bool { return r.value != nil }
 
 // Eval computes the value for one row.
@@ -82,23 +81,23 @@ func (r RowValue) Errorf(format string, args ...any) error {
 	return r.value.Errorf(format, args...)
 }
 
-// RowFields are named values that are computed anew for each row. The zero
-// value was not given.
+// RowFields are named values that are computed for each row. Their zero value means
+// that the file does not give them.
 type RowFields struct {
 	fields *FieldsValue
 	scope  Scope
 }
 
-// Given reports whether the argument stands in the file.
+// Given reports whether the file has the argument.
 func (r RowFields) Given() bool { return r.fields != nil }
 
-// Eval computes the names and values for one row. Omitted values are left out.
+// Eval computes the names and values for one row. Fields with the value omit are not
+// in the result.
 func (r RowFields) Eval(ctx context.Context, row any, index int) (Fields, error) {
 	return r.fields.Eval(ctx, r.scope.Row(row, index))
 }
 
-// Names are the names that the file gives without a row. A name that depends on
-// the row is an error.
+// Names computes the names without a row. A name that depends on the row is an error.
 func (r RowFields) Names(ctx context.Context) ([]string, error) {
 	var out []string
 	for _, e := range r.fields.Entries {
@@ -111,8 +110,8 @@ func (r RowFields) Names(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// evalFields computes names and values; a name that comes out empty or twice is
-// an error at its place, before anything was written.
+// Eval computes names and values. An empty or repeated name is an error at its place,
+// before anything is written.
 func (f *FieldsValue) Eval(ctx context.Context, sc Scope) (Fields, error) {
 	out := make(Fields, 0, len(f.Entries))
 	for _, e := range f.Entries {
@@ -121,7 +120,7 @@ func (f *FieldsValue) Eval(ctx context.Context, sc Scope) (Fields, error) {
 			return nil, err
 		}
 		if _, taken := out.Get(name); taken {
-			return nil, e.Key.Errorf("the name %q comes out twice", name)
+			return nil, e.Key.Errorf("two fields have the name %q", name)
 		}
 		v, err := e.Value.Eval(ctx, sc)
 		if err != nil {
@@ -135,7 +134,7 @@ func (f *FieldsValue) Eval(ctx context.Context, sc Scope) (Fields, error) {
 	return out, nil
 }
 
-// EvalNames computes the names alone.
+// EvalNames computes the names without their values.
 func (f *FieldsValue) EvalNames(ctx context.Context, sc Scope) (Fields, error) {
 	out := make(Fields, 0, len(f.Entries))
 	for _, e := range f.Entries {
@@ -156,22 +155,10 @@ func (e *FieldEntry) name(ctx context.Context, sc Scope) (string, error) {
 	}
 	s, ok := v.(string)
 	if !ok || s == "" {
-		return "", e.Key.Errorf("a name must be text that is not empty, this gives %s", describe(v))
+		if ok {
+			return "", e.Key.Errorf("a name must not be empty")
+		}
+		return "", e.Key.Errorf("a name must be text, but the formula gives %s", KindOf(v))
 	}
 	return s, nil
-}
-
-// describe names a value for an error text without printing the data.
-func describe(v any) string {
-	switch v.(type) {
-	case nil:
-		return "nothing"
-	case string:
-		return "an empty text"
-	case []any:
-		return "a list"
-	case map[string]any:
-		return "a record"
-	}
-	return fmt.Sprintf("%v", v)
 }

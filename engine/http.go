@@ -14,14 +14,14 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// KeyHeader is the header by which a system can tell a request that it has seen.
+// KeyHeader is the header by which a system recognises a repeated request.
 // https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 const KeyHeader = "Idempotency-Key"
 
 // Post is a request to a system that is not the portal.
 type Post struct {
-	// Method is what histories, tests and plans call the request: the name of the
-	// action. Call.Post sets it.
+	// Method is the request's name in histories, tests and plans: that of the action.
+	// Call.Post sets it.
 	Method  string
 	URL     string
 	Headers SecretFields
@@ -29,7 +29,7 @@ type Post struct {
 	Body json.RawMessage
 }
 
-// Call is the request as histories, tests and plans show it, without secrets.
+// Call returns the request as histories, tests and plans show it, without secrets.
 func (p Post) Call() bitrix.Call {
 	params := map[string]any{"url": p.URL, "body": p.Body}
 	if len(p.Headers) > 0 {
@@ -38,37 +38,36 @@ func (p Post) Call() bitrix.Call {
 	return bitrix.Call{Method: p.Method, Params: params, Write: true}
 }
 
-// Reply is what another system answered.
+// Reply is the answer of another system.
 type Reply struct {
 	Status int
 	Body   []byte
-	// Lost says why Body is not all that was answered; "" when it is.
+	// Lost says why Body is not the whole answer, "" when it is.
 	Lost string
-	// RetryAfter is when the system wants to be asked again; zero when it does
-	// not say.
+	// RetryAfter is the earliest time for another request, if the system gives one.
 	RetryAfter time.Time
 }
 
-// SendFunc sends a request to another system. Its error says that it is not
-// known to have been taken.
+// SendFunc sends a request to another system. An error means that the system may not
+// have received it.
 type SendFunc func(ctx context.Context, p Post) (Reply, error)
 
-// Post sends a request by send and keeps it for the history. Secrets are hidden in
-// the answer and in the error. Tests replace send, and a dry run sends nothing:
-// sent is false then.
+// Post sends a request by send and adds it to the history. It hides secrets in the
+// answer and in the error. Rule tests use another send. A dry run sends nothing, and
+// sent is false.
 func (c *Call) Post(ctx context.Context, p Post, send SendFunc) (reply Reply, sent bool, err error) {
 	return c.host.Post(ctx, p, send)
 }
 
-// StatusError is an answer of another system that is no success.
+// StatusError is an answer of another system whose status is no success.
 type StatusError struct{ Status int }
 
 func (e *StatusError) Error() string {
 	return strings.TrimSpace(strconv.Itoa(e.Status) + " " + http.StatusText(e.Status))
 }
 
-// LaterError says that a system wants to be asked again, not before a time: the
-// run is tried again then. It counts as an attempt.
+// LaterError is a failure with the earliest time for the next attempt. The failed
+// attempt counts.
 type LaterError struct {
 	NotBefore time.Time
 	Err       error
@@ -79,11 +78,11 @@ func (e *LaterError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *LaterError) Unwrap() error { return e.Err }
 
-// EffectKey names an effect outside of the portal: equal in every attempt of a
-// run for the same content, and different for every other. what is the content.
-func (c *Call) EffectKey(what []byte) string {
+// EffectKey names an effect outside the portal. Two keys are equal only for the same
+// step of the same run with the same content, in any attempt.
+func (c *Call) EffectKey(content []byte) string {
 	h := sha256.New()
-	for _, part := range []string{c.PortalName, c.RunID, c.Key, string(what)} {
+	for _, part := range []string{c.PortalName, c.RunID, c.Key, string(content)} {
 		fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	return "b24r-" + hex.EncodeToString(h.Sum(nil)[:16])

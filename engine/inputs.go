@@ -1,32 +1,32 @@
 package engine
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// InputProblem is an input of a portal's configuration that does not fit.
+// InputProblem is a mistake in the inputs of a portal's configuration.
 type InputProblem struct {
-	// Name is that of the input.
+	// Name is the name of the input.
 	Name string
-	// Finding says what is wrong. It has no place: the configuration knows it.
+	// Finding says what is wrong. It has no place, because only the configuration
+	// knows it.
 	Finding diag.Finding
 }
 
-// NewInputProblem returns a problem with an input. Its finding is for setting a hint.
+// NewInputProblem returns a problem with an input. Callers may set a hint in its
+// finding.
 func NewInputProblem(name, format string, args ...any) InputProblem {
 	var l diag.List
 	return InputProblem{name, *l.Errorf(diag.Pos{}, "bad-input", format, args...)}
 }
 
-// BindInputs checks what a portal's configuration says for the set's inputs
-// and returns the values that formulas see. given holds YAML scalars' text.
+// BindInputs checks the values that a portal's configuration gives for the set's
+// inputs. It returns the values for formulas. given holds the text of YAML scalars.
 func (s *RuleSet) BindInputs(given map[string]string) (map[string]any, []InputProblem) {
 	var problems []InputProblem
 	names := make([]string, 0, len(s.Inputs))
@@ -43,9 +43,9 @@ func (s *RuleSet) BindInputs(given map[string]string) (map[string]any, []InputPr
 			out[in.Name] = in.Default
 			continue
 		}
-		v, err := in.parse(text)
-		if err != nil {
-			p := NewInputProblem(in.Name, "input %s of rule set %s: %s", in.Name, s.Name, err)
+		v, wrong := in.parse(text)
+		if !wrong.Empty() {
+			p := NewInputProblem(in.Name, "input %s of rule set %s must be %s", in.Name, s.Name, wrong)
 			p.Finding.Hint = in.Title
 			problems = append(problems, p)
 		}
@@ -61,33 +61,33 @@ func (s *RuleSet) BindInputs(given map[string]string) (map[string]any, []InputPr
 	return out, problems
 }
 
-func (in Input) parse(text string) (any, error) {
+// parse returns the value of a text. wrong says what it must be, and is empty when the
+// text fits.
+func (in Input) parse(text string) (value any, wrong diag.Phrase) {
 	switch in.Type {
 	case "integer", "number":
 		x, err := num.Parse(text)
-		if err != nil || (in.Type == "integer" && !x.IsInt()) {
-			return nil, &typeError{want: in.Type, got: text}
+		switch {
+		case in.Type == "integer" && (err != nil || !x.IsInt()):
+			return nil, diag.Phrasef("an integer, not %q", text)
+		case err != nil:
+			return nil, diag.Phrasef("a number, not %q", text)
 		}
-		return x, nil
+		return x, diag.Phrase{}
 	case "boolean":
 		if text != "true" && text != "false" {
-			return nil, &typeError{want: "true or false", got: text}
+			return nil, diag.Phrasef("true or false, not %q", text)
 		}
-		return text == "true", nil
-	}
-	if in.Type == TypeSecret {
+		return text == "true", diag.Phrase{}
+	case TypeSecret:
 		if len(text) < minSecret {
-			return nil, fmt.Errorf("a secret has at least %d characters, this one has %d", minSecret, len(text))
+			return nil, diag.Phrasef("a secret of at least %d characters, not of %d", minSecret, len(text))
 		}
-		return bitrix.Secret(text), nil
+		return bitrix.Secret(text), diag.Phrase{}
 	}
-	return text, nil
+	return text, diag.Phrase{}
 }
 
-type typeError struct{ want, got string }
-
-func (e *typeError) Error() string { return "want " + e.want + ", got " + strconv.Quote(e.got) }
-
-// minSecret is how long a secret must be: a shorter one could not be told from
-// other text where an answer repeats it.
+// minSecret is the least length of a secret. A shorter one could be part of other text
+// in an answer, and hiding it would destroy that text.
 const minSecret = 6

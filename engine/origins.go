@@ -1,8 +1,8 @@
 package engine
 
-// Origins finds what the values of a rule depend on.
+// Origins finds the paths that the values of a rule depend on.
 type Origins struct {
-	// Computed are the values of computed names, Fetched the steps by their ids.
+	// Computed holds the values of computed names, Fetched the steps by their ids.
 	Computed map[string]*Value
 	Fetched  map[string]*Step
 }
@@ -25,11 +25,11 @@ func NewOrigins(r *Rule) *Origins {
 	return o
 }
 
-// maxTrace bounds how far a value is followed back.
+// maxTrace bounds the number of paths that Sources follows.
 const maxTrace = 50
 
-// Sources calls add for every path that a value depends on, through computed
-// names and the arguments of the steps whose results it reads.
+// Sources calls add for every path that a value depends on. It follows computed names,
+// and the arguments of the steps whose results the value reads.
 func (o *Origins) Sources(v *Value, add func(path string)) {
 	seen := map[string]bool{}
 	var follow func(v *Value)

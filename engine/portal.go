@@ -7,7 +7,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// Portal is what a run asks for and writes to. *bitrix.Client is one.
+// Portal is the portal that a run reads and writes. *bitrix.Client implements it.
 type Portal interface {
 	// Do sends calls that are ready at the same time and returns their answers
 	// in order.
@@ -16,12 +16,12 @@ type Portal interface {
 	List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error)
 	// ListFields describes the fields and properties of a universal list.
 	ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error)
-	// ListChanged is when a universal list was changed, as the portal writes
-	// dates.
+	// ListChanged returns when a universal list was last changed, in the portal's
+	// format for dates.
 	ListChanged(ctx context.Context, iblockType string, iblockID int) (string, error)
 	// ItemFields describes the fields of a CRM type.
 	ItemFields(ctx context.Context, entityTypeID int) (*bitrix.ItemFields, error)
 }
 
-// DefaultCalls is the limit of REST commands of one run.
+// DefaultCalls is how many REST commands a run may send when its rule has no limit.
 const DefaultCalls = 10_000

@@ -2,17 +2,17 @@ package engine
 
 import "slices"
 
-// A run asks its portal for one thing after another, and each answer is a round
-// trip. What a later step reads often does not depend on the answers before it:
-// the elements of a scope that is the event's id may travel with the product
-// rows. Such reads begin with the run, as long as nothing before them writes.
+// A run sends one request after another and waits for each answer. What a later step
+// reads often does not depend on these answers: for example, the elements of a scope
+// that is the event's id can be read together with the product rows. Such reads start
+// when the run starts, if no earlier step writes.
 
-// namesBeforeSteps are what formulas see before the first step.
+// namesBeforeSteps are the names that formulas see before the first step.
 var namesBeforeSteps = []string{NameEvent, NameInputs, NameVars}
 
-// Prefetchable finds the steps of a list whose reads need not wait for the steps
-// before them. A step that may not run at all reads nothing ahead, and none does
-// after one that writes or may end the run.
+// Prefetchable finds the steps of a list whose reads need not wait for the steps before
+// them. Steps that may be skipped are not among them, nor steps after one that writes
+// or may end the run.
 func Prefetchable(steps []*Step) []*Step {
 	var out []*Step
 	for i, s := range steps {
@@ -40,8 +40,7 @@ func (s *Step) prefetchable() bool {
 	return early
 }
 
-// readsBefore calls add for every name that the part of an argument reads which
-// has to be known ahead.
+// readsBefore calls add for every name that Prefetch needs of an argument.
 func (a *Argument) readsBefore(of *Action, add func(name string)) {
 	switch {
 	case of.NeedsWhole(a.Field.Name):
@@ -59,7 +58,8 @@ func (a *Argument) readsBefore(of *Action, add func(name string)) {
 	}
 }
 
-// NeedsWhole reports whether an action needs a whole argument to read ahead.
+// NeedsWhole reports whether Prefetch needs the values of an argument, and not only its
+// names.
 func (a *Action) NeedsWhole(arg string) bool {
 	return a.Prefetch == nil || slices.Contains(a.PrefetchArgs, arg)
 }

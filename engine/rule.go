@@ -10,31 +10,30 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// RuleSet is one compiled rule file. It is immutable and safe for concurrent
-// use.
+// RuleSet is one compiled rule file. It never changes and is safe for concurrent use.
 type RuleSet struct {
-	// Name is the file's name without folder and ending: "deal-shipments".
-	// Inputs are configured under it.
+	// Name is the file's name without folder and extension: "deal-shipments". The
+	// configuration gives inputs under this name.
 	Name string
 	// Title is the file's title, "" when it has none.
 	Title string
-	// File is the path that the set was read from, as it was given.
+	// File is the path of the file, as the caller gave it.
 	File string
-	// Version is a short digest of the file's text. A run records it.
+	// Version is a short digest of the file's text. The history stores it.
 	Version string
-	// Inputs are what a portal's configuration supplies, in file order.
+	// Inputs are the values that a portal's configuration supplies, in file order.
 	Inputs []Input
-	// Rules in file order.
+	// Rules are in file order.
 	Rules []*Rule
 
 	// Vars are the constants of the file, in file order.
 	Vars []*NamedValue
-	// Actions are those that the file could use.
+	// Actions are the actions that the file could use.
 	Actions []*Action
 	Source  *yamlfile.File
 }
 
-// SecretInputs are the names of the inputs that are secrets; nil without any.
+// SecretInputs returns the names of the inputs that are secrets, nil without any.
 func (s *RuleSet) SecretInputs() map[string]bool {
 	var out map[string]bool
 	for _, in := range s.Inputs {
@@ -55,8 +54,8 @@ type Input struct {
 	// is a bitrix.Secret.
 	Type  string
 	Title string
-	// Default is the value without configuration; nil when HasDefault is
-	// false and the input must be configured.
+	// Default is the value without configuration. HasDefault says that it exists;
+	// otherwise the configuration must give the input.
 	Default    any
 	HasDefault bool
 	Pos        Pos
@@ -70,19 +69,19 @@ type Rule struct {
 	ID string
 	// Title says for people what the rule does, "" when not given.
 	Title string
-	// Set is the file that the rule stands in.
+	// Set is the file that holds the rule.
 	Set *RuleSet
-	// Triggers are the events that the rule hears.
+	// Triggers are the events that the rule subscribes to.
 	Triggers []Trigger
-	// Owner is the name under which syncs of this rule own what they made. It
-	// is the id unless the file says otherwise.
+	// Owner is the name under which syncs of this rule own their records. It is the
+	// rule's id if the file does not set it.
 	Owner string
-	// Debounce is how long the entity must be quiet before a run starts, and
-	// Ceiling how long a run may be put off by further events.
+	// Debounce is how long the entity must be quiet before a run starts. Ceiling is
+	// how long further events can delay the run.
 	Debounce, Ceiling time.Duration
-	// Portals are the portals that the rule is for; empty means all.
+	// Portals are the portals where the rule runs; empty means all.
 	Portals []string
-	// Limits stop a run that would do too much.
+	// Limits park a run that would do too much.
 	Limits Limits
 	Pos    Pos
 
@@ -90,24 +89,24 @@ type Rule struct {
 	When     *Value
 	Entity   *Value
 	Steps    []*Step
-	Prefetch []*Step // of steps, those that read ahead
-	Deleted  []*Step
+	Prefetch []*Step // those of Steps whose reads start with the run
+	Deleted  []*Step // for an entity that no longer exists
 }
 
-// Limits are brakes of one run.
+// Limits bound what one run does.
 type Limits struct {
-	// Calls is how many REST commands a run may send. 0 means 10,000.
+	// Calls is how many REST commands a run may send. 0 means DefaultCalls.
 	Calls int `yaml:"calls" validate:"omitempty,min=1" doc:"REST commands of one run"`
-	// Deletes is how many things a run may delete. 0 means no limit but those
-	// of the steps.
+	// Deletes is how many records a run may delete. With 0 only the limits of the
+	// steps hold.
 	Deletes int `yaml:"deletes" validate:"omitempty,min=1" doc:"deletions of one run"`
 }
 
-// Trigger is one event that a rule hears.
+// Trigger is one event that a rule subscribes to.
 type Trigger struct {
 	schemas.Event
-	// EntityTypeID narrows the events of smart processes and smart invoices to
-	// one type. 0 hears all of them.
+	// EntityTypeID is the type whose events of smart processes and smart invoices
+	// match. 0 matches those of all types.
 	EntityTypeID int
 
 	Node *yaml.Node
@@ -116,16 +115,16 @@ type Trigger struct {
 // Step is one action of a rule with its options.
 type Step struct {
 	ID     string // "" when the step has none
-	Label  string // id or verb and number: names the step in history
+	Label  string // the id, or action and number: names the step in the history
 	Action *Action
 	Pos    Pos
-	Verb   *yaml.Node // the action's name
+	Verb   *yaml.Node // the action's name in the file
 	IDNode *yaml.Node // nil when the step has no id
 	Types  *ArgTypes
 
 	When    *Value
 	Once    *Value
-	HasOnce bool // the file says once, be its formula right or wrong
+	HasOnce bool // the file has once, even if its formula is wrong
 	ForEach *Value
 	Limit   int // of for_each
 	Timeout time.Duration
@@ -133,16 +132,17 @@ type Step struct {
 	OnError OnError
 	Args    []*Argument
 
-	// Instead are the steps that run in place of the failed one.
+	// Instead are the steps that run instead of the failed one.
 	Instead []*Step
 }
 
-// OnError says what follows when a step has failed for good.
+// OnError says what follows when a step has failed in its last attempt.
 type OnError uint8
 
+// The values of on_error.
 const (
 	OnErrorPark  OnError = iota // the run is parked
-	OnErrorSkip                 // the step has no result, the run goes on
+	OnErrorSkip                 // the step has no result, and the run continues
 	OnErrorSteps                // other steps run instead
 )
 
@@ -150,9 +150,9 @@ const (
 type Argument struct {
 	Field  *ArgField
 	Key    *yaml.Node    // the argument's name in the file
-	Value  *Value        // argValue, argRowValue
-	Fields *FieldsValue  // argFields, argRowFields, argSecrets
-	Names  []*NamedValue // argNames
-	Fixed  any           // argDuration
+	Value  *Value        // of ArgValue and ArgRowValue
+	Fields *FieldsValue  // of ArgFields, ArgRowFields and ArgSecrets
+	Names  []*NamedValue // of ArgNames
+	Fixed  any           // of ArgDuration
 	Type   formula.Type
 }

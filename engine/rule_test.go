@@ -88,8 +88,8 @@ rules:
 	}{
 		{nil, []string{"input helper (integer) of rule set rule is not set"}},
 		{map[string]string{"helper": "1.5", "feild": "x", "exact": "yes"}, []string{
-			`input helper of rule set rule: want integer, got "1.5"`,
-			`input exact of rule set rule: want true or false, got "yes"`,
+			`input helper of rule set rule must be an integer, not "1.5"`,
+			`input exact of rule set rule must be true or false, not "yes"`,
 			"rule set rule has no input feild",
 		}},
 	} {

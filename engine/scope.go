@@ -7,7 +7,7 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// The names that the engine itself puts before a formula.
+// The names that the engine itself defines for formulas.
 const (
 	NameEvent  = "event"
 	NameInputs = "inputs"
@@ -18,15 +18,15 @@ const (
 	NameGroup  = "group"
 )
 
-// Scope is what formulas see while a run goes on.
+// Scope holds the names and values that formulas see at one point of a run.
 type Scope struct {
 	Vars    map[string]any
 	Machine *formula.Machine
-	// Secrets are inputs that formulas do not see.
+	// Secrets are the secret inputs. Formulas do not see them.
 	Secrets map[string]bitrix.Secret
 }
 
-// Child returns a scope of its own that also holds extra.
+// Child returns a copy of the scope that also holds the names of extra.
 func (s Scope) Child(extra map[string]any) Scope {
 	vars := make(map[string]any, len(s.Vars)+len(extra)+4)
 	maps.Copy(vars, s.Vars)
@@ -34,8 +34,8 @@ func (s Scope) Child(extra map[string]any) Scope {
 	return Scope{Vars: vars, Machine: s.Machine, Secrets: s.Secrets}
 }
 
-// Row points a scope made by child at another row. It changes the scope in
-// place: the thousands of rows of a sync share one map.
+// Row sets the row of a scope that Child made. It changes the scope in place, so that
+// the thousands of rows of a sync share one map.
 func (s Scope) Row(row any, index int) Scope {
 	s.Vars[NameRow] = row
 	s.Vars[NameIndex] = numInt(index)

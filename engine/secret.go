@@ -11,27 +11,27 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// TypeSecret is the type of inputs whose values are filled in when a request is
-// sent and stand nowhere else.
+// TypeSecret is the type of inputs that are secrets. Their values appear only in the
+// requests that need them.
 const TypeSecret = "secret"
 
-// SecretText is text that may hold secrets. However it is printed, formatted or
-// marshalled, it reads as text with <secret> in it.
+// SecretText is text that may hold secrets. Printing, formatting and marshalling write
+// <secret> instead of each secret.
 type SecretText struct{ text, shown string }
 
 // PlainText is a text without secrets.
 func PlainText(text string) SecretText { return SecretText{text, text} }
 
-// Reveal returns the text itself, for the one place that sends it.
+// Reveal returns the text with its secrets. Only the code that sends it may use it.
 func (s SecretText) Reveal() string { return s.text }
 
-// String is the text with its secrets hidden.
+// String returns the text with its secrets hidden.
 func (s SecretText) String() string { return s.shown }
 
-// Format hides the secrets from every verb.
+// Format hides the secrets for every verb of package fmt.
 func (s SecretText) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.shown)) }
 
-// MarshalText hides the secrets from JSON, YAML and the like.
+// MarshalText hides the secrets in JSON, YAML and other encodings.
 func (s SecretText) MarshalText() ([]byte, error) { return []byte(s.shown), nil }
 
 // SecretField is one named value of SecretFields.
@@ -40,11 +40,11 @@ type SecretField struct {
 	Value SecretText
 }
 
-// SecretFields are named texts in the order of the file, which may hold secrets:
-// the headers of a request. An argument takes secrets if it is of this type.
+// SecretFields are named texts in the order of the file, such as the headers of a
+// request. An argument of this type takes secrets.
 type SecretFields []SecretField
 
-// Shown are the fields with their secrets hidden.
+// Shown returns the fields with their secrets hidden.
 func (f SecretFields) Shown() map[string]any {
 	out := make(map[string]any, len(f))
 	for _, x := range f {
@@ -56,8 +56,7 @@ func (f SecretFields) Shown() map[string]any {
 // MarshalJSON writes the fields with their secrets hidden.
 func (f SecretFields) MarshalJSON() ([]byte, error) { return json.Marshal(f.Shown()) }
 
-// secretText computes a text that may hold secrets: once with them, and once as
-// it may be shown.
+// secretText computes a text that may hold secrets, with them and without.
 func (v *Value) secretText(ctx context.Context, sc Scope) (SecretText, error) {
 	inputs, _ := sc.Vars[NameInputs].(map[string]any)
 	open, hidden := maps.Clone(inputs), maps.Clone(inputs)
@@ -92,7 +91,7 @@ func (f *FieldsValue) EvalSecrets(ctx context.Context, sc Scope) (SecretFields, 
 	out := make(SecretFields, 0, len(f.Entries))
 	for i, e := range f.Entries {
 		if slices.ContainsFunc(out, func(x SecretField) bool { return strings.EqualFold(x.Name, names[i].Name) }) {
-			return nil, e.Key.Errorf("the name %q comes out twice", names[i].Name)
+			return nil, e.Key.Errorf("two fields have the name %q", names[i].Name)
 		}
 		text, err := e.Value.secretText(ctx, sc)
 		if err != nil {

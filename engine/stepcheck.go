@@ -8,7 +8,7 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// StepCheck is what an action's own check sees of one step.
+// StepCheck gives an action's Check access to one step and reports its findings.
 type StepCheck struct {
 	report  Reporter
 	rule    *Rule
@@ -16,17 +16,18 @@ type StepCheck struct {
 	deleted bool
 }
 
-// Reporter takes findings at places of a rule file. Package compile implements it;
-// a test of an action's check can.
+// Reporter receives findings at places in a rule file. Package compile implements it,
+// and tests of an action's Check can do so.
 type Reporter interface {
-	// Errorf reports a mistake at a node. The result is for setting a hint at once.
+	// Errorf reports a mistake at a node. Callers may set a hint in the result, before
+	// the next finding.
 	Errorf(n *yaml.Node, code, format string, args ...any) *Finding
 	// Warnf reports a likely mistake.
 	Warnf(n *yaml.Node, code, format string, args ...any) *Finding
 }
 
-// NewStepCheck returns what the check of a step's action sees. deleted says that
-// the step is among the rule's deleted steps.
+// NewStepCheck returns the argument for the Check of a step's action. deleted says that
+// the step is one of the rule's deleted steps.
 func NewStepCheck(report Reporter, rule *Rule, step *Step, deleted bool) *StepCheck {
 	return &StepCheck{report: report, rule: rule, step: step, deleted: deleted}
 }
@@ -34,8 +35,8 @@ func NewStepCheck(report Reporter, rule *Rule, step *Step, deleted bool) *StepCh
 // Types returns the types of the step's arguments.
 func (s *StepCheck) Types() *ArgTypes { return s.step.Types }
 
-// Source returns the formula of an argument without its "=", or that of its only
-// field; "" when there is none.
+// Source returns the formula of an argument, or of its only field, without the "=". It
+// returns "" when the argument has no formula.
 func (s *StepCheck) Source(arg string) string {
 	a := s.step.Types.Arg(arg)
 	if a == nil {
@@ -51,13 +52,13 @@ func (s *StepCheck) Source(arg string) string {
 	return v.Formula.Source()
 }
 
-// Errorf reports a mistake at an argument, or at the action's name when the
-// argument is not there.
+// Errorf reports a mistake at an argument, or at the action's name when the file does
+// not have the argument.
 func (s *StepCheck) Errorf(arg, code, format string, args ...any) *Finding {
 	return s.report.Errorf(s.node(arg), code, format, args...)
 }
 
-// Warnf reports something that is likely a mistake.
+// Warnf reports a likely mistake at the same place as Errorf.
 func (s *StepCheck) Warnf(arg, code, format string, args ...any) *Finding {
 	return s.report.Warnf(s.node(arg), code, format, args...)
 }
@@ -73,8 +74,7 @@ func (s *StepCheck) node(arg string) *yaml.Node {
 	return s.step.Verb
 }
 
-// Once reports whether the step is to run once for each value of a formula, be
-// the formula right or wrong.
+// Once reports whether the step has once, even if its formula is wrong.
 func (s *StepCheck) Once() bool { return s.step.HasOnce }
 
 // Parks reports whether a failure of the step parks the run.
@@ -83,7 +83,7 @@ func (s *StepCheck) Parks() bool { return s.step.OnError == OnErrorPark }
 // Repeated reports whether the step runs for each element of a list.
 func (s *StepCheck) Repeated() bool { return s.step.ForEach != nil }
 
-// Deleted reports whether the step runs for an entity that is gone.
+// Deleted reports whether the step runs for an entity that no longer exists.
 func (s *StepCheck) Deleted() bool { return s.deleted }
 
 // Reads returns the names that an argument's formulas read, sorted.
@@ -96,11 +96,11 @@ func (s *StepCheck) Reads(arg string) []string {
 	return slices.Compact(out)
 }
 
-// Rule describes what the rule of the step hears.
+// Rule returns the rule that holds the step. Its steps are not complete yet.
 func (s *StepCheck) Rule() *Rule { return s.rule }
 
-// EventTypes returns the entityTypeIds of what event.id may be the id of: 0 for
-// things outside the CRM. It is nil when that is not known.
+// EventTypes returns the entityTypeIds of the entities that event.id can name, 0 for
+// entities outside the CRM. It is nil when the types are not known.
 func (r *Rule) EventTypes() []int {
 	if r.Entity != nil {
 		return nil
@@ -116,8 +116,8 @@ func (r *Rule) EventTypes() []int {
 	return slices.Compact(out)
 }
 
-// NamedArg is one entry of an argument such as fields whose name the file itself
-// says, be it by an input's default.
+// NamedArg is one entry of an argument such as fields. Its name is known from the file,
+// or from the default of an input.
 type NamedArg struct {
 	Name   string
 	report Reporter
@@ -140,7 +140,7 @@ func (n NamedArg) WarnValuef(code, format string, args ...any) *Finding {
 	return n.report.Warnf(n.entry.Value.Node, code, format, args...)
 }
 
-// EachName calls f for every entry of an argument whose name is known.
+// EachName calls f for each entry of an argument whose name is known.
 func (s *StepCheck) EachName(arg string, f func(n NamedArg)) {
 	a := s.step.Types.Arg(arg)
 	if a == nil || a.Fields == nil {
@@ -155,8 +155,8 @@ func (s *StepCheck) EachName(arg string, f func(n NamedArg)) {
 	}
 }
 
-// EachElement calls f for every constant element of an argument that is written
-// as a list, with what reports a likely mistake at it.
+// EachElement calls f for each constant element of an argument that is a list. warn
+// reports a likely mistake at the element.
 func (s *StepCheck) EachElement(arg string, f func(v any, warn func(code, format string, args ...any) *Finding)) {
 	a := s.step.Types.Arg(arg)
 	if a == nil || a.Value == nil {

@@ -47,7 +47,7 @@ func (a *Argument) EachValue(f func(*Value)) {
 	}
 }
 
-// Effect returns what the step does, as its arguments decide it.
+// Effect returns the effect of the step with its arguments.
 func (s *Step) Effect() Effect {
 	if s.Action.EffectOf != nil && s.Types != nil {
 		return s.Action.EffectOf(s.Types)
@@ -55,7 +55,8 @@ func (s *Step) Effect() Effect {
 	return s.Action.Effect
 }
 
-// Touches lists what the step may read or change, as far as its action knows.
+// Touches lists the records that the step may read or change, as far as its action
+// knows.
 func (s *Step) Touches() []Touch {
 	if s.Action.Touches == nil || s.Types == nil {
 		return nil
@@ -63,8 +64,8 @@ func (s *Step) Touches() []Touch {
 	return s.Action.Touches(s.Types)
 }
 
-// Fixed returns a value that is known before anything runs: a constant, a var
-// that is one, an input, for which its default stands when inputs is nil.
+// Fixed returns a value that is known before any run: a constant, a var that is
+// constant, or an input. When inputs is nil, inputs have their defaults.
 func (r *Rule) Fixed(v *Value, inputs map[string]any) (any, bool) {
 	if x, ok := v.Const(); ok {
 		return x, true
@@ -93,8 +94,8 @@ func (r *Rule) Fixed(v *Value, inputs map[string]any) (any, bool) {
 	return nil, false
 }
 
-// ItemType is the type whose items a trigger is about; 0 when it is about
-// something else or about all types.
+// ItemType returns the entityTypeId of a trigger's items, 0 when the trigger is about
+// other entities or about all types.
 func (t Trigger) ItemType() int {
 	if t.Entity == "item" {
 		return t.EntityTypeID
@@ -108,6 +109,6 @@ func PathPrefix(path string, n int) string {
 	return strings.Join(parts[:min(n, len(parts))], ".")
 }
 
-// Derived reports whether a formula of the rule says what it is about, which
-// only an event can tell.
+// Derived reports whether a formula decides what a run is about. Only an event can tell
+// the entity then.
 func (r *Rule) Derived() bool { return r.Entity != nil }

@@ -12,8 +12,8 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// Value is a value of a rule file, compiled: a literal, a formula, text with
-// {{ }}, a list or a record of values. Exactly one of them is set.
+// Value is a compiled value of a rule file: a literal, a formula, text with {{ }}, a
+// list or a record of values. Only one of these fields is set; a literal may be nil.
 type Value struct {
 	File *yamlfile.File
 	Node *yaml.Node
@@ -31,11 +31,12 @@ type FieldsValue struct {
 	Entries []*FieldEntry
 }
 
+// FieldEntry is one entry of a FieldsValue.
 type FieldEntry struct {
 	Key, Value *Value
 }
 
-// NamedValue is one entry of a mapping whose keys are names being defined.
+// NamedValue is one entry of a mapping whose keys define names.
 type NamedValue struct {
 	Name  string
 	Key   *yaml.Node
@@ -60,7 +61,7 @@ func (v *Value) Const() (any, bool) {
 	return v.Literal, true
 }
 
-// constantList is a written list of constants.
+// constantList returns the value of a list of constants.
 func (v *Value) constantList() (any, bool) {
 	list := make([]any, len(v.List))
 	for i, e := range v.List {
@@ -119,6 +120,7 @@ func (v *Value) Paths(add func(path string)) {
 	}
 }
 
+// Paths calls add for every path that the formulas of keys and values read.
 func (f *FieldsValue) Paths(add func(path string)) {
 	if f == nil {
 		return
@@ -129,6 +131,7 @@ func (f *FieldsValue) Paths(add func(path string)) {
 	}
 }
 
+// Reads calls add for every name that the formulas of keys and values read.
 func (f *FieldsValue) Reads(add func(name string)) {
 	for _, e := range f.Entries {
 		e.Key.Reads(add)
@@ -136,7 +139,7 @@ func (f *FieldsValue) Reads(add func(name string)) {
 	}
 }
 
-// Conjuncts are the conditions that a when stands for.
+// Conjuncts returns the canonical texts of the conditions that && joins in a when.
 func (v *Value) Conjuncts() []string {
 	if v == nil || v.Formula == nil {
 		return nil
@@ -144,7 +147,8 @@ func (v *Value) Conjuncts() []string {
 	return v.Formula.Conjuncts()
 }
 
-// Facts is what is known where the condition holds.
+// Facts returns what is known when the condition is true, for example that a value is
+// not nil.
 func (v *Value) Facts() formula.Facts {
 	if v == nil || v.Formula == nil {
 		return nil
@@ -180,7 +184,8 @@ func (v *Value) Eval(ctx context.Context, sc Scope) (any, error) {
 	return v.Literal, nil
 }
 
-// True evaluates a condition. An error says that it failed or gave no bool.
+// True evaluates a condition. It returns an error when the condition fails or is
+// neither true nor false.
 func (v *Value) True(ctx context.Context, sc Scope) (bool, error) {
 	x, err := v.Eval(ctx, sc)
 	if err != nil {
@@ -188,13 +193,13 @@ func (v *Value) True(ctx context.Context, sc Scope) (bool, error) {
 	}
 	b, ok := x.(bool)
 	if !ok {
-		return false, v.Errorf("when must give true or false, this gives %s", KindOf(x))
+		return false, v.Errorf("when must be true or false, but the formula gives %s", KindOf(x))
 	}
 	return b, nil
 }
 
-// placed gives a formula's error its place in the file. offset is where the
-// formula's text begins in the scalar.
+// placed adds the place in the file to a formula's error. offset is where the formula
+// starts in the scalar.
 func (v *Value) placed(err error, offset int) error {
 	if err == nil {
 		return nil
@@ -211,8 +216,8 @@ func (v *Value) Errorf(format string, args ...any) error {
 	return &PlaceError{Pos: v.File.Pos(v.Node), Err: fmt.Errorf(format, args...)}
 }
 
-// PlaceError is an error of a run that names the place in the rule file where
-// it arose: a formula that divided by zero, a value of the wrong type.
+// PlaceError is an error of a run with its place in the rule file, such as a formula
+// that divides by zero or a value of the wrong type.
 type PlaceError struct {
 	Pos Pos
 	Err error

@@ -134,7 +134,7 @@ func (c *stepCompiler) checkLiteral(f *engine.ArgField, v *engine.Value) {
 	if err != nil {
 		return // its type was reported
 	}
-	if broken := f.Broken(goValue); broken != "" {
+	if broken := f.Broken(goValue); !broken.Empty() {
 		finding := c.Errorf(v.Node, "invalid-value", "argument %s %s", f.Name, broken)
 		if text, ok := x.(string); ok {
 			if near := nearest(text, f.OneOf()); near != "" {

@@ -37,7 +37,7 @@ rules:
 		{"from the environment", "${B24_TEST_TOKEN}", ""},
 		{"in the file", "plain-text-token", ""},
 		{"not in the environment", "${B24_TEST_NONE}", "the environment has no variable B24_TEST_NONE"},
-		{"too short", "abc", "input token of rule set stock: a secret has at least 6 characters, this one has 3"},
+		{"too short", "abc", "input token of rule set stock must be a secret of at least 6 characters, not of 3"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("B24_TEST_TOKEN", "environment-token")
