@@ -1,7 +1,7 @@
 # make without a target explains the targets.
 .DEFAULT_GOAL := help
 
-# Tools are Go modules of their own, pinned in tools/go.mod.
+# Tools have their own Go module, tools/go.mod, which pins their versions.
 TOOL := go tool -modfile=tools/go.mod
 
 # Executions, not a time: up to Go 1.26 a target now and then fails with "context

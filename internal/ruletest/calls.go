@@ -19,16 +19,16 @@ func (s *fixture) callsDiff(want *testfile.Calls, made []bitrix.Call) string {
 	for i, c := range made {
 		got[i] = testfile.Call{Method: c.Method, Params: s.readable(c)}
 	}
-	wanted := make([]testfile.Call, len(want.List))
+	expected := make([]testfile.Call, len(want.List))
 	for i, w := range want.List {
-		wanted[i] = testfile.Call{Method: w.Method, Params: w.Params}
+		expected[i] = testfile.Call{Method: w.Method, Params: w.Params}
 		if j := slices.IndexFunc(got, func(g testfile.Call) bool { return strings.EqualFold(g.Method, w.Method) }); j >= 0 {
-			wanted[i].Params = s.readableFields(w.Params, compare.Text(got[j].Params["IBLOCK_ID"]))
+			expected[i].Params = s.readableFields(w.Params, compare.Text(got[j].Params["IBLOCK_ID"]))
 		}
 	}
-	pairs := pairCalls(wanted, got)
+	pairs := pairCalls(expected, got)
 	var wantDoc, gotDoc []any
-	for i, w := range wanted {
+	for i, w := range expected {
 		wantDoc = append(wantDoc, map[string]any{w.Method: w.Params})
 		if j, ok := pairs[i]; ok {
 			got[j].Params = shapeCall(w.Params, got[j].Params)
