@@ -48,7 +48,7 @@ var update = flag.Bool("update", false, "rewrite what the scripts of testdata wa
 //	findings    what is wrong with the rule file
 //	state       REST calls that read, each followed by what they give
 //
-// go test -update rewrites what is wanted.
+// go test -update rewrites what is expected.
 func TestActions(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -89,14 +89,14 @@ func runScript(t *testing.T, file string) {
 	s := newScript(t, emulator.Config{StrictElementCode: strict})
 	for i, f := range archive.Files {
 		body := string(f.Data)
-		got, wanted := body, true
+		got, expected := body, true
 		switch f.Name {
 		case "rule.yaml":
 			s.compile(f.Data)
-			wanted = false
+			expected = false
 		case "portal", "rest", "run", "inputs":
 			s.perform(f.Name, body)
-			wanted = false
+			expected = false
 		case "findings":
 			got = s.findings
 		case "outcome":
@@ -115,7 +115,7 @@ func runScript(t *testing.T, file string) {
 		default:
 			t.Fatalf("unknown part %q", f.Name)
 		}
-		if !wanted {
+		if !expected {
 			continue
 		}
 		if *update {
