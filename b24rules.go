@@ -1,5 +1,5 @@
 // Package b24rules is the b24rules program as a function. A program that adds
-// actions of its own calls it with them:
+// its own actions passes them to it:
 //
 //	var stockActions = append(slices.Clone(actions.All), stock.Reserve)
 //

@@ -9,7 +9,7 @@ import (
 )
 
 // layers is the order of the packages: each may import only packages of lower
-// layers, and those of its own layer that peers names. A new package fails the
+// layers, and the packages of the same layer that peers names. A new package fails the
 // test until it has a place here.
 var layers = map[string]int{
 	"internal/bench":       4,

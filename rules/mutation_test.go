@@ -67,7 +67,7 @@ func misspell(rnd *rand.Rand, word string) string {
 	switch rnd.IntN(3) {
 	case 0: // a letter is missing
 		return word[:i] + word[i+1:]
-	case 1: // a letter stands twice
+	case 1: // a letter is doubled
 		return word[:i] + word[i:i+1] + word[i:]
 	}
 	if j := i + 1; j < len(word) { // two letters have changed places

@@ -15,9 +15,9 @@ import (
 	"github.com/b24rules/b24rules/rules"
 )
 
-// TestRulesCompile holds the shipped files to what is asked of everybody's: no
-// findings, warnings included. That they do what they say is shown by the tests
-// beside them and by the scenarios of internal/app/cli.
+// TestRulesCompile checks that the included files have no findings, not even
+// warnings. The tests next to them and the scenarios of internal/app/service check
+// what they do.
 func TestRulesCompile(t *testing.T) {
 	files, err := fs.Glob(rules.FS, "*.yaml")
 	if err != nil || len(files) != 2 {
@@ -40,8 +40,8 @@ func TestRulesCompile(t *testing.T) {
 	}
 }
 
-// TestRules runs the tests beside the rule files, with all proofs. Every rule
-// file ships and has tests that reach all of it.
+// TestRules runs the tests next to the rule files, with all built-in checks. Every
+// included rule file has tests that reach all of it.
 func TestRules(t *testing.T) {
 	tests, files, err := testfile.Find([]string{"."})
 	if err != nil || len(tests) != len(files) {

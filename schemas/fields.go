@@ -309,13 +309,13 @@ func ProductRowFields() []Field {
 		field("sort", "integer", "Order", 0),
 		field("xmlId", "string", "External ID", ro),
 		field("type", "integer", "Product type", ro),
-		field("storeId", "integer", "Store", ro|maybe), // many answers leave it out
+		field("storeId", "integer", "Store", ro|maybe), // many answers omit it
 	}
 }
 
-// ListSystemFields returns the fields that every universal list may have beside
-// its properties, as lists.element.* names them. CODE is written by the
-// parameter ELEMENT_CODE, not among FIELDS.
+// ListSystemFields returns the fields that every universal list may have besides
+// its properties, with the names of lists.element.*. The parameter ELEMENT_CODE
+// writes CODE; FIELDS does not.
 //
 // https://apidocs.bitrix24.com/api-reference/lists/elements/lists-element-get.html
 func ListSystemFields() []Field {

@@ -21,8 +21,8 @@ type allowance struct {
 	used   bool
 }
 
-// comment finds the mark of such a comment. What comes before it is looked at
-// separately: the mark inside quotes is text.
+// comment finds the mark of such a comment. The text before the mark is checked
+// separately, because a mark inside quotes is text.
 var comment = regexp.MustCompile(`(^|[ \t])(#[ \t]*b24rules:[ \t]*(.*))$`)
 
 // Allow removes the warnings that comments in the text of a file allow, and

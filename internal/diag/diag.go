@@ -51,7 +51,7 @@ type Severity uint8
 
 const (
 	// Error refuses the file. It is the zero value, so that a finding whose
-	// severity nobody thought about is not lost.
+	// severity was forgotten is not lost.
 	Error Severity = iota
 	// Warning lets the file run.
 	Warning

@@ -9,7 +9,7 @@ import (
 )
 
 // WriteGitHub prints the findings as workflow commands, which GitHub shows as
-// annotations beside the lines of a pull request.
+// annotations next to the lines of a pull request.
 //
 // https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
 func WriteGitHub(w io.Writer, l List) error {
@@ -20,7 +20,7 @@ func WriteGitHub(w io.Writer, l List) error {
 	return out.Flush()
 }
 
-// annotation is the text of a finding beside its place and code.
+// annotation is the text of a finding without its place and code.
 func annotation(f Finding) string {
 	if f.Hint == "" {
 		return f.Text()
@@ -41,7 +41,7 @@ func githubPlace(f Finding) string {
 		add("col", fmt.Sprint(f.Column))
 		switch {
 		case f.EndLine > f.Line:
-			// Columns of two lines are ignored, so the lines alone are told.
+			// Columns of two lines are ignored, so only the lines are printed.
 			add("endLine", fmt.Sprint(f.EndLine))
 		case f.EndLine == f.Line && f.EndColumn > f.Column:
 			// The last column is counted in.

@@ -28,8 +28,8 @@ type gitlabPlace struct {
 }
 
 // WriteGitLab prints the findings as a Code Quality report, which GitLab shows
-// beside the lines of a merge request. Findings without a file cannot be shown
-// there and are left out.
+// next to the lines of a merge request. It omits findings without a file, because
+// GitLab cannot show them there.
 func WriteGitLab(w io.Writer, l List) error {
 	report := []gitlabIssue{}
 	seen := map[string]int{}

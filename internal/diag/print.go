@@ -32,7 +32,7 @@ const (
 // followed by its source line and a caret under the wrong text. The caret is
 // placed by display width, so it is right after tabs, Cyrillic, emoji and wide
 // characters. src returns the text of a file; when src is nil or returns nil,
-// or the place is not known, the source line is left out. Control characters
+// or the place is not known, the source line is omitted. Control characters
 // of the source never reach the terminal.
 func WriteText(w io.Writer, l List, src func(file string) []byte, color bool) error {
 	out := bufio.NewWriter(w)

@@ -139,7 +139,7 @@ func TestAFloodOfConnections(t *testing.T) {
 }
 
 // TestAConnectionAtWorkStays: while every connection has an event that is being
-// stored, a new one is told 503, and none of the others is lost.
+// stored, a new one gets 503, and none of the others is lost.
 func TestAConnectionAtWorkStays(t *testing.T) {
 	const most = 6
 	goOn := make(chan struct{})
@@ -194,8 +194,8 @@ func TestConnectionsAreForgotten(t *testing.T) {
 	s.open(0) // a stranger's connection is not kept alive
 }
 
-// TestOnePortalInAStorm: it leaves room for the others, and what it loses is
-// told of.
+// TestOnePortalInAStorm: a portal with too many events leaves room for the
+// others, and the log reports the events that are lost.
 func TestOnePortalInAStorm(t *testing.T) {
 	goOn := make(chan struct{})
 	var pushing sync.WaitGroup
@@ -235,8 +235,8 @@ func TestOnePortalInAStorm(t *testing.T) {
 	}
 }
 
-// TestLargeBodies: only so many are in memory at once, and they never stand in
-// the way of an ordinary event.
+// TestLargeBodies: only so many are in memory at once, and they never
+// block an ordinary event.
 func TestLargeBodies(t *testing.T) {
 	s := serve(t, 0, ingest.Config{BodyTimeout: time.Minute})
 	header := fmt.Sprintf("POST /hooks/acme HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", formURL, 1<<20)
@@ -279,16 +279,16 @@ func TestAnAnnouncedBody(t *testing.T) {
 // bytes.
 func TestGiantForms(t *testing.T) {
 	h, got, _ := handler(ingest.Config{})
-	proof := "event=X&auth[application_token]=" + token + "&"
+	start := "event=X&auth[application_token]=" + token + "&"
 	for name, form := range map[string]string{
-		"many keys":    proof + strings.Repeat("a=1&", 250_000),
-		"many arrays":  proof + strings.Repeat("a[][]=&", 140_000),
-		"a deep key":   proof + "data" + strings.Repeat("[a]", 300_000) + "=1",
-		"deep keys":    proof + strings.Repeat("data"+strings.Repeat("[a]", 16)+"=1&", 18_000),
-		"a long key":   proof + "data[" + strings.Repeat("x", 1_000_000) + "]=1",
-		"many escapes": proof + "data[x]=" + strings.Repeat("%41", 330_000),
-		"only signs":   proof + strings.Repeat("&", 1_000_000),
-		"only equals":  proof + strings.Repeat("=", 1_000_000),
+		"many keys":    start + strings.Repeat("a=1&", 250_000),
+		"many arrays":  start + strings.Repeat("a[][]=&", 140_000),
+		"a deep key":   start + "data" + strings.Repeat("[a]", 300_000) + "=1",
+		"deep keys":    start + strings.Repeat("data"+strings.Repeat("[a]", 16)+"=1&", 18_000),
+		"a long key":   start + "data[" + strings.Repeat("x", 1_000_000) + "]=1",
+		"many escapes": start + "data[x]=" + strings.Repeat("%41", 330_000),
+		"only signs":   start + strings.Repeat("&", 1_000_000),
+		"only equals":  start + strings.Repeat("=", 1_000_000),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -341,6 +341,6 @@ func TestDone(t *testing.T) {
 	post(h, "POST", "/hooks/acme", formURL, "event=X")
 	post(h, "POST", "/hooks/"+strings.Repeat("x", 100), formURL, body)
 	if fmt.Sprint(got) != "[acme 200 acme 403  403]" {
-		t.Errorf("told %q", got)
+		t.Errorf("got %q", got)
 	}
 }

@@ -108,14 +108,14 @@ func TestStatuses(t *testing.T) {
 			if stored := len(*got) == 1; stored != (tt.want == 200) {
 				t.Errorf("status %d and %d events stored", w.Code, len(*got))
 			}
-			if told := fmt.Sprint(lost) == "[acme]"; told != (tt.want == 503) {
-				t.Errorf("status %d, and lost is told of %v", w.Code, lost)
+			if logged := fmt.Sprint(lost) == "[acme]"; logged != (tt.want == 503) {
+				t.Errorf("status %d, and lost is called with %v", w.Code, lost)
 			}
 			if said := w.Body.String() + log.String(); strings.Contains(said, "k7f3") {
 				t.Errorf("a token is shown: %s", said)
 			}
 			if strings.Contains(w.Body.String(), "disk") {
-				t.Errorf("a stranger is told %q", w.Body)
+				t.Errorf("a stranger gets %q", w.Body)
 			}
 		})
 	}

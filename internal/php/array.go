@@ -122,7 +122,7 @@ func (a *Array) IsList() bool {
 	return true
 }
 
-// integerKey tells whether PHP takes a key for an integer: canonical decimal
+// integerKey reports whether PHP reads a key as an integer: canonical decimal
 // digits that fit 64 bits.
 func integerKey(key string) (int64, bool) {
 	n, err := strconv.ParseInt(key, 10, 64)

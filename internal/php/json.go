@@ -17,7 +17,7 @@ import (
 const maxJSONDepth = 512
 
 // DecodeJSON reads JSON into nil, bool, string, json.Number and *Array. Objects
-// keep the order of their keys; of a key that stands twice the last value
+// keep the order of their keys; of a key that is listed twice the last value
 // counts.
 func DecodeJSON(data []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
