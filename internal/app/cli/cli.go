@@ -8,11 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"strings"
-
-	"golang.org/x/term"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -48,17 +45,6 @@ type environment struct {
 func (s Std) say(format string, args ...any) {
 	// A failure cannot be reported anywhere else.
 	_, _ = fmt.Fprintf(s.Err, "b24rules: "+format+"\n", args...)
-}
-
-// terminal reports whether w is a terminal.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// color reports whether to paint what is written to w (https://no-color.org).
-func color(w io.Writer) bool {
-	return terminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // A command is one entry of the command table.

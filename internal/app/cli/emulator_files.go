@@ -34,7 +34,7 @@ func readFindings[T any](env environment, path string, read func(string, []byte)
 		return v, fmt.Errorf("cannot read %w", service.Plain(err))
 	}
 	v, list := read(path, data)
-	if err := diag.WriteText(env.Err, list, func(string) []byte { return data }, color(env.Err)); err != nil {
+	if err := diag.WriteText(env.Err, list, func(string) []byte { return data }, UsesColor(env.Err)); err != nil {
 		return v, err
 	}
 	if list.HasErrors() {
@@ -68,7 +68,7 @@ func parseLatency(text string) (l emulator.Latency, err error) {
 // seeded says what a seed has brought.
 func seeded(path string, seed *testportal.Seed) string {
 	items, elements := seed.Counts()
-	parts := []string{plural(items[2], "deal", "deals"), plural(items[31], "invoice", "invoices")}
+	parts := []string{Plural(items[2], "deal", "deals"), Plural(items[31], "invoice", "invoices")}
 	var types []int
 	for typ := range items {
 		if typ != 2 && typ != 31 {
@@ -77,7 +77,7 @@ func seeded(path string, seed *testportal.Seed) string {
 	}
 	slices.Sort(types)
 	for _, typ := range types {
-		parts = append(parts, plural(items[typ], fmt.Sprintf("item of type %d", typ), fmt.Sprintf("items of type %d", typ)))
+		parts = append(parts, Plural(items[typ], fmt.Sprintf("item of type %d", typ), fmt.Sprintf("items of type %d", typ)))
 	}
-	return fmt.Sprintf("%s: %s, %s", path, strings.Join(parts, ", "), plural(elements, "element", "elements"))
+	return fmt.Sprintf("%s: %s, %s", path, strings.Join(parts, ", "), Plural(elements, "element", "elements"))
 }

@@ -85,16 +85,16 @@ func (e *explanation) run(_ context.Context, env environment, args []string) err
 	v.list.Add(lint.Together(v.sets)...)
 	v.list.Sort()
 	if v.list.HasErrors() {
-		if err := diag.WriteText(env.Err, v.list, func(file string) []byte { return v.sources[file] }, color(env.Err)); err != nil {
+		if err := diag.WriteText(env.Err, v.list, func(file string) []byte { return v.sources[file] }, UsesColor(env.Err)); err != nil {
 			return err
 		}
 		env.say("rules with errors cannot be explained")
 		return errFindings
 	}
 	if event != nil {
-		return e.meetings(env.Out, v.sets, *event)
+		return WriteMatches(env.Out, e.format, e.portal, v.sets, *event)
 	}
-	return e.sets(env.Out, v.sets)
+	return WriteRules(env.Out, e.format, v.sets)
 }
 
 func contains(list []string, s string) bool {
@@ -110,7 +110,7 @@ func contains(list []string, s string) bool {
 func (e *explanation) code(env environment, arg string) (bool, error) {
 	if text, ok := docs.Finding(arg); ok {
 		if e.format == "json" {
-			return true, writeJSON(env.Out, map[string]any{"version": 1, "code": arg, "markdown": text})
+			return true, WriteJSON(env.Out, map[string]any{"version": 1, "code": arg, "markdown": text})
 		}
 		_, err := fmt.Fprintf(env.Out, "%s\n\n%s", arg, text)
 		return true, err
@@ -218,22 +218,4 @@ func textual(v any) any {
 		return v
 	}
 	return text
-}
-
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
-
-// defaults are the inputs whose values the files say.
-func defaults(s *engine.RuleSet) map[string]any {
-	out := map[string]any{}
-	for _, in := range s.Inputs {
-		if in.HasDefault {
-			out[in.Name] = in.Default
-		}
-	}
-	return out
 }

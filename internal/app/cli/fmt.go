@@ -155,7 +155,7 @@ func (f *formatting) refuse(env environment, name string, data []byte, list diag
 		}
 	}
 	env.say("%s: left as it is, it has %s", name, amount(len(errs), "error"))
-	return diag.WriteText(env.Err, errs, func(string) []byte { return data }, color(env.Err))
+	return diag.WriteText(env.Err, errs, func(string) []byte { return data }, UsesColor(env.Err))
 }
 
 func (f *formatting) show(w io.Writer, name string, data, out []byte) error {

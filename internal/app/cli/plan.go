@@ -3,14 +3,9 @@ package cli
 import (
 	"context"
 	"flag"
-	"fmt"
-	"io"
 	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/engine/dryrun"
-	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/app/service"
 )
 
@@ -47,26 +42,6 @@ type planning struct {
 	later  bool // nobody waits for it: what others want goes first
 }
 
-// planned is what one rule would do.
-type planned struct {
-	Rule    string          `json:"rule"`
-	File    string          `json:"file"`
-	Version string          `json:"version"`
-	Portal  string          `json:"portal"`
-	Entity  string          `json:"entity"`
-	Outcome history.Outcome `json:"outcome,omitempty"`
-	Error   string          `json:"error,omitempty"`
-	Calls   int             `json:"calls"`
-	Skipped []skippedStep   `json:"skipped,omitempty"`
-	Changes []dryrun.Change `json:"changes"`
-}
-
-type skippedStep struct {
-	Step   string `json:"step"`
-	Line   int    `json:"line"`
-	Reason string `json:"reason"`
-}
-
 func (p *planning) run(ctx context.Context, env environment, args []string) error {
 	if err := oneOf("format", p.format, "text", "json"); err != nil {
 		return err
@@ -79,7 +54,7 @@ func (p *planning) run(ctx context.Context, env environment, args []string) erro
 		return err
 	}
 	defer done()
-	plans := make([]planned, 0, len(targets))
+	plans := make([]Plan, 0, len(targets))
 	for _, t := range targets {
 		one, err := p.plan(ctx, a, t)
 		if err != nil {
@@ -87,16 +62,16 @@ func (p *planning) run(ctx context.Context, env environment, args []string) erro
 		}
 		plans = append(plans, one)
 	}
-	if err := p.print(env.Out, plans); err != nil {
+	if err := WritePlans(env.Out, p.format, plans); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(plans, func(one planned) bool { return one.Error != "" }) {
+	if slices.ContainsFunc(plans, func(one Plan) bool { return one.Error != "" }) {
 		return errFindings
 	}
 	return nil
 }
 
-func (p *planning) plan(ctx context.Context, a *service.Service, t service.Target) (planned, error) {
+func (p *planning) plan(ctx context.Context, a *service.Service, t service.Target) (Plan, error) {
 	run := t.PlanRun(a.Portal(p.portal), a.Queue(), p.deleted)
 	if p.later {
 		run.Client = a.Portal(p.portal).Later()
@@ -105,13 +80,13 @@ func (p *planning) plan(ctx context.Context, a *service.Service, t service.Targe
 	run.DryRun = dry
 	trace, err := run.Do(ctx, t.Rule)
 	if ctx.Err() != nil {
-		return planned{}, ctx.Err()
+		return Plan{}, ctx.Err()
 	}
 	changes, readErr := dry.Changes(ctx)
 	if readErr != nil {
-		return planned{}, readErr
+		return Plan{}, readErr
 	}
-	out := planned{
+	out := Plan{
 		Rule: t.Rule.ID, File: trace.File, Version: trace.Version, Portal: p.portal, Entity: t.Entity.String(),
 		Outcome: trace.Outcome, Calls: trace.Calls, Changes: changes,
 	}
@@ -120,125 +95,8 @@ func (p *planning) plan(ctx context.Context, a *service.Service, t service.Targe
 	}
 	for _, s := range trace.Steps {
 		if s.Skipped != "" {
-			out.Skipped = append(out.Skipped, skippedStep{s.Step, s.Line, s.Skipped})
+			out.Skipped = append(out.Skipped, SkippedStep{s.Step, s.Line, s.Skipped})
 		}
 	}
 	return out, nil
-}
-
-func (p *planning) print(w io.Writer, plans []planned) error {
-	if p.format == "json" {
-		return writeJSON(w, struct {
-			Plans []planned `json:"plans"`
-		}{plans})
-	}
-	s := newSheet(w)
-	for i, one := range plans {
-		if i > 0 {
-			s.WriteString("\n")
-		}
-		s.plan(one)
-	}
-	_, err := io.WriteString(w, s.String())
-	return err
-}
-
-func (s *sheet) plan(p planned) {
-	fmt.Fprintf(s, "%s for %s of portal %s: %s\n", s.in(bold, p.Rule), s.in(bold, p.Entity), p.Portal, planSummary(p))
-	for _, c := range p.Changes {
-		s.change(c)
-	}
-	for _, k := range p.Skipped {
-		fmt.Fprintf(s, "  %s\n", s.in(dim, fmt.Sprintf("step %s (line %d) would be skipped: %s", k.Step, k.Line, k.Reason)))
-	}
-	if p.Error != "" {
-		s.WriteString("  " + s.in(red, "would fail") + " ")
-		s.wrapped(4, p.Error)
-	}
-}
-
-func planSummary(p planned) string {
-	counts := map[dryrun.ChangeKind]int{}
-	for _, c := range p.Changes {
-		counts[c.Kind]++
-	}
-	var parts []string
-	for _, k := range []struct {
-		kind dryrun.ChangeKind
-		word string
-	}{
-		{dryrun.ChangeAdd, "to add"},
-		{dryrun.ChangeUpdate, "to change"},
-		{dryrun.ChangeDelete, "to delete"},
-		{dryrun.ChangeCall, "to call"},
-		{dryrun.ChangeOutside, "elsewhere"},
-	} {
-		if n := counts[k.kind]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, k.word))
-		}
-	}
-	text := strings.Join(parts, ", ")
-	if text == "" {
-		text = "nothing to change"
-	}
-	switch p.Outcome {
-	case history.Skipped:
-		text += " (the rule's when is false)"
-	case history.Gone:
-		text += " (it does not exist, and the rule has no steps for that)"
-	case history.Removed:
-		text += " (it does not exist: the deleted steps run)"
-	case history.Stopped:
-		text += " (a stop step ends the run)"
-	case history.Done:
-	}
-	return text
-}
-
-// change writes one change with its fields below it.
-func (s *sheet) change(c dryrun.Change) {
-	sign, colour := "!", cyan
-	switch c.Kind {
-	case dryrun.ChangeAdd:
-		sign, colour = "+", green
-	case dryrun.ChangeUpdate:
-		sign, colour = "~", yellow
-	case dryrun.ChangeDelete:
-		sign, colour = "-", red
-	case dryrun.ChangeCall, dryrun.ChangeOutside:
-	}
-	head := c.Record
-	if head == "" {
-		head = c.Method
-	}
-	if c.Title != "" {
-		head += "  " + c.Title
-	}
-	head = oneLine(head)
-	fmt.Fprintf(s, "  %s\n", s.in(colour, sign+" "+fit(head, s.room(4))))
-	width := 0
-	for _, f := range c.Fields {
-		width = max(width, utf8.RuneCountInString(f.Name))
-	}
-	width = min(width, 30)
-	for _, f := range c.Fields {
-		name := fit(f.Name, width)
-		line := "      " + name + spaces(width-utf8.RuneCountInString(name)) + "  "
-		text := fieldText(f.After)
-		if c.Kind == dryrun.ChangeUpdate {
-			text = fieldText(f.Before) + " -> " + text
-		}
-		s.WriteString(line + fit(text, s.room(utf8.RuneCountInString(line))) + "\n")
-	}
-	if c.Kind == dryrun.ChangeUpdate && len(c.Fields) == 0 {
-		fmt.Fprintf(s, "      %s\n", s.in(dim, "the same values again"))
-	}
-}
-
-// fieldText writes a field's value; nothing is said to be nothing.
-func fieldText(v any) string {
-	if text := oneLine(value(v)); text != "" && text != "null" {
-		return text
-	}
-	return "nothing"
 }

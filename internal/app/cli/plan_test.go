@@ -27,7 +27,7 @@ func TestPlanThenRun(t *testing.T) {
 	plan, _ := c.run(exitFine, "plan", "--entity", entity)
 	golden(t, "plan.txt", settled(plan))
 	asJSON, _ := c.run(exitFine, "plan", "--entity", entity, "--format", "json", "--rule", "deal-shipments")
-	var out struct{ Plans []planned }
+	var out struct{ Plans []Plan }
 	if err := json.Unmarshal([]byte(asJSON), &out); err != nil || len(out.Plans) != 1 || len(out.Plans[0].Changes) != 3 {
 		t.Errorf("%v: %s", err, asJSON)
 	}

@@ -31,7 +31,7 @@ wrong usage; 3 it could not be done.`,
 		o := &oneRun{}
 		o.flags(fs)
 		fs.StringVar(&o.show.format, "format", "text", "print as `FORMAT`: text or json")
-		fs.BoolVar(&o.show.verbose, "v", false, "tell parameters and answers too")
+		fs.BoolVar(&o.show.options.Verbose, "v", false, "tell parameters and answers too")
 		return o.run
 	},
 }
@@ -53,7 +53,7 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 		return err
 	}
 	if o.config != config.DefaultFile {
-		o.show.config = " --config " + o.config
+		o.show.options.ConfigFlag = " --config " + o.config
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
@@ -80,7 +80,7 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 		if err != nil {
 			return err
 		}
-		failed = failed || st.run.State != queue.Succeeded
+		failed = failed || st.Listed.State != queue.Succeeded
 		if err := o.show.print(env.Out, st); err != nil {
 			return err
 		}
@@ -133,27 +133,27 @@ func workUnlessServed(ctx context.Context, env environment, s *service.Service) 
 const lookAgain = 100 * time.Millisecond
 
 // tried waits until a run has ended, or waits for another attempt.
-func tried(ctx context.Context, q *queue.Queue, id int64) (*story, error) {
-	before, err := readStory(ctx, q, id)
+func tried(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {
+	before, err := ReadRun(ctx, q, id)
 	if err != nil {
 		return nil, err
 	}
 	ticks := time.NewTicker(lookAgain)
 	defer ticks.Stop()
 	for {
-		st, err := readStory(ctx, q, id)
+		st, err := ReadRun(ctx, q, id)
 		if err != nil {
 			return nil, err
 		}
-		switch st.run.State {
+		switch st.Listed.State {
 		case queue.Succeeded, queue.Parked, queue.Discarded:
 			return st, nil
 		case queue.Waiting:
-			if len(st.attempts) > len(before.attempts) {
+			if len(st.Attempts) > len(before.Attempts) {
 				return st, nil
 			}
-			if len(st.pauses) > 0 {
-				return nil, fmt.Errorf("%s: the run waits", pauseText(st.pauses[0]))
+			if len(st.Pauses) > 0 {
+				return nil, fmt.Errorf("%s: the run waits", PauseText(st.Pauses[0]))
 			}
 		case queue.Blocked, queue.Queued, queue.Running:
 		}

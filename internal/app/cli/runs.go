@@ -196,15 +196,3 @@ func runIDs(args []string) ([]int64, error) {
 	}
 	return out, nil
 }
-
-// findRun reads one run.
-func findRun(ctx context.Context, q *queue.Queue, id int64) (queue.Info, error) {
-	found, err := q.Runs(ctx, queue.Filter{ID: id})
-	if err != nil {
-		return queue.Info{}, err
-	}
-	if len(found) == 0 {
-		return queue.Info{}, fmt.Errorf("run %d: %w; it may have joined a later one, or be older than the history that is kept", id, queue.ErrNoRun)
-	}
-	return found[0], nil
-}

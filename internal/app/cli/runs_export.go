@@ -68,7 +68,7 @@ type exporting struct {
 }
 
 func (e *exporting) export(ctx context.Context, env environment, c *config.Config, q *queue.Queue, id int64) error {
-	st, err := readStory(ctx, q, id)
+	st, err := ReadRun(ctx, q, id)
 	if err != nil {
 		return err
 	}
@@ -108,14 +108,14 @@ func (e *exporting) export(ctx context.Context, env environment, c *config.Confi
 
 // choose takes the attempt that was asked for, or the last one that has more
 // than a brief record.
-func (e *exporting) choose(st *story) (toldAttempt, error) {
-	var last *toldAttempt
-	for i := range st.attempts {
-		a := &st.attempts[i]
-		if a.record == nil || e.attempt != 0 && a.Number != e.attempt {
+func (e *exporting) choose(st *Run) (Attempt, error) {
+	var last *Attempt
+	for i := range st.Attempts {
+		a := &st.Attempts[i]
+		if a.Trace == nil || e.attempt != 0 && a.Number != e.attempt {
 			continue
 		}
-		if last == nil || !a.record.Brief {
+		if last == nil || !a.Trace.Brief {
 			last = a
 		}
 	}
@@ -123,26 +123,26 @@ func (e *exporting) choose(st *story) (toldAttempt, error) {
 	case last != nil:
 		return *last, nil
 	case e.attempt != 0:
-		return toldAttempt{}, usagef("--attempt %d: the run has %s", e.attempt, plural(len(st.attempts), "attempt", "attempts"))
+		return Attempt{}, usagef("--attempt %d: the run has %s", e.attempt, Plural(len(st.Attempts), "attempt", "attempts"))
 	}
-	return toldAttempt{}, fmt.Errorf("run %d cannot be exported: it has not run yet", st.run.ID)
+	return Attempt{}, fmt.Errorf("run %d cannot be exported: it has not run yet", st.Listed.ID)
 }
 
-func (e *exporting) recorded(env environment, c *config.Config, st *story, a toldAttempt) (export.Run, error) {
+func (e *exporting) recorded(env environment, c *config.Config, st *Run, a Attempt) (export.Run, error) {
 	out := export.Run{
 		Actions: env.actions,
-		Name:    fmt.Sprintf("run %d: %s for %s", st.run.ID, st.run.Rule, st.run.Entity),
-		Comment: fmt.Sprintf("Run %d of rule %s for %s, exported by b24rules runs export.\nThe rule file had the version %s.", st.run.ID, st.run.Rule, st.run.Entity, a.record.Version),
-		Record:  a.record, KeepNames: e.keepNames,
+		Name:    fmt.Sprintf("run %d: %s for %s", st.Listed.ID, st.Listed.Rule, st.Listed.Entity),
+		Comment: fmt.Sprintf("Run %d of rule %s for %s, exported by b24rules runs export.\nThe rule file had the version %s.", st.Listed.ID, st.Listed.Rule, st.Listed.Entity, a.Trace.Version),
+		Record:  a.Trace, KeepNames: e.keepNames,
 	}
 	if !e.keepNames {
 		out.Comment += "\nNames and texts are masked."
 	}
 	var err error
-	if out.Entity, err = engine.ParseEntity(st.run.Entity); err != nil {
+	if out.Entity, err = engine.ParseEntity(st.Listed.Entity); err != nil {
 		return out, err
 	}
-	if out.RuleFile, err = ruleFileFor(c, a.record); err != nil {
+	if out.RuleFile, err = ruleFileFor(c, a.Trace); err != nil {
 		return out, err
 	}
 	if out.Rules, err = e.fromTest(out.RuleFile); err != nil {
@@ -189,14 +189,14 @@ func (e *exporting) fromTest(file string) (string, error) {
 
 // eventFor chooses the event that says what the run knew: that the entity is
 // new, or gone. What did not come from the portal is told as an update.
-func eventFor(st *story, entity engine.Entity) (code string, data map[string]any, at time.Time, err error) {
-	events := slices.Clone(st.events)
+func eventFor(st *Run, entity engine.Entity) (code string, data map[string]any, at time.Time, err error) {
+	events := slices.Clone(st.Events)
 	slices.Reverse(events)
 	op := "update"
 	switch {
-	case st.run.Deleted:
+	case st.Listed.Deleted:
 		op = "delete"
-	case st.run.Added:
+	case st.Listed.Added:
 		op = "add"
 	}
 	rank := func(e queue.Event) int {
@@ -210,7 +210,7 @@ func eventFor(st *story, entity engine.Entity) (code string, data map[string]any
 		return 1
 	}
 	slices.SortStableFunc(events, func(a, b queue.Event) int { return rank(a) - rank(b) })
-	e := st.run.Event
+	e := st.Listed.Event
 	if len(events) > 0 {
 		e = events[0]
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -39,7 +37,7 @@ nothing. --force pauses it all the same, such as a rule whose file is yet to com
 				if err := q.Pause(ctx, p.portal, p.rule, *reason); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(env.Out, "paused %s\n", pausedWhat(p.portal, p.rule))
+				_, err := fmt.Fprintf(env.Out, "paused %s\n", Paused(p.portal, p.rule))
 				return err
 			})
 		}
@@ -68,9 +66,9 @@ starts at once.`,
 					if err := sayPauses(ctx, env, q); err != nil {
 						return err
 					}
-					return fmt.Errorf("%s is not paused", pausedWhat(p.portal, p.rule))
+					return fmt.Errorf("%s is not paused", Paused(p.portal, p.rule))
 				}
-				_, err = fmt.Fprintf(env.Out, "resumed %s\n", pausedWhat(p.portal, p.rule))
+				_, err = fmt.Fprintf(env.Out, "resumed %s\n", Paused(p.portal, p.rule))
 				return err
 			})
 		}
@@ -109,29 +107,4 @@ func (p *pauseFlags) known(env environment, c *config.Config) error {
 		return usagef("%v; a rule file is broken and may hold it: see 'b24rules validate', or say --force", err)
 	}
 	return err
-}
-
-// pausesOf are the pauses that keep the runs of a rule in a portal from starting.
-func pausesOf(all []queue.Pause, portal, rule string) []queue.Pause {
-	return slices.DeleteFunc(all, func(p queue.Pause) bool {
-		return p.Portal != "" && p.Portal != portal || p.Rule != "" && p.Rule != rule
-	})
-}
-
-func pausedWhat(portal, rule string) string {
-	switch {
-	case portal == "":
-		return fmt.Sprintf("rule %s in all portals", rule)
-	case rule == "":
-		return fmt.Sprintf("portal %s", portal)
-	}
-	return fmt.Sprintf("rule %s in portal %s", rule, portal)
-}
-
-func pauseText(p queue.Pause) string {
-	text := fmt.Sprintf("%s is paused since %s", pausedWhat(p.Portal, p.Rule), p.Since.Local().Format(time.DateTime))
-	if p.Reason != "" {
-		text += ": " + oneLine(p.Reason)
-	}
-	return text
 }

@@ -88,7 +88,7 @@ func (r *repair) named(ctx context.Context, env environment, q *queue.Queue, ids
 			_, _ = fmt.Fprintf(env.Out, "%s run %d\n", r.done, id)
 			continue
 		case errors.Is(err, queue.ErrState):
-			run, findErr := findRun(ctx, q, id)
+			run, findErr := FindRun(ctx, q, id)
 			if findErr != nil {
 				return findErr
 			}
@@ -101,7 +101,7 @@ func (r *repair) named(ctx context.Context, env environment, q *queue.Queue, ids
 		failed++
 	}
 	if failed > 0 {
-		return fmt.Errorf("%s of %s could not be %s", plural(failed, "run", "runs"), fmt.Sprint(len(ids)), r.done)
+		return fmt.Errorf("%s of %s could not be %s", Plural(failed, "run", "runs"), fmt.Sprint(len(ids)), r.done)
 	}
 	return nil
 }
@@ -136,11 +136,11 @@ func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, 
 			env.say("no runs to %s", r.verb)
 			return nil
 		}
-		return usagef("this would %s %s: look at them with 'b24rules runs list' and the same flags, then add --yes", r.verb, plural(n, "run", "runs"))
+		return usagef("this would %s %s: look at them with 'b24rules runs list' and the same flags, then add --yes", r.verb, Plural(n, "run", "runs"))
 	}
 	n, err := r.all(q, ctx, f)
 	if n > 0 || err == nil {
-		_, _ = fmt.Fprintf(env.Out, "%s %s\n", r.done, plural(n, "run", "runs"))
+		_, _ = fmt.Fprintf(env.Out, "%s %s\n", r.done, Plural(n, "run", "runs"))
 	}
 	return err
 }

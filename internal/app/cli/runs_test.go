@@ -194,10 +194,10 @@ func firstRun(c *cli, flags ...string) string {
 	return fmt.Sprint(runs[0].ID)
 }
 
-func listJSON(c *cli, flags ...string) []jsonRun {
+func listJSON(c *cli, flags ...string) []runJSON {
 	c.h.T.Helper()
 	out, _ := c.run(exitFine, append([]string{"runs", "list", "--format", "json"}, flags...)...)
-	var list struct{ Runs []jsonRun }
+	var list struct{ Runs []runJSON }
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
 		c.h.T.Fatalf("%v: %s", err, out)
 	}
@@ -223,16 +223,16 @@ func TestRunsFilters(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		flags []string
-		want  func(r jsonRun) bool
+		want  func(r runJSON) bool
 	}{
-		{[]string{"--rule", "invoice-total"}, func(r jsonRun) bool { return r.Rule == "invoice-total" }},
-		{[]string{"--entity", fmt.Sprintf("deal:%d", first)}, func(r jsonRun) bool { return r.Entity == fmt.Sprintf("deal:%d", first) }},
-		{[]string{"--state", "succeeded,parked"}, func(jsonRun) bool { return true }},
-		{[]string{"--state", "running"}, func(jsonRun) bool { return false }},
-		{[]string{"--since", "1h"}, func(jsonRun) bool { return true }},
-		{[]string{"--since", "2999-01-01"}, func(jsonRun) bool { return false }},
-		{[]string{"--portal", "demo"}, func(jsonRun) bool { return true }},
-		{[]string{"--portal", "an old one"}, func(jsonRun) bool { return false }},
+		{[]string{"--rule", "invoice-total"}, func(r runJSON) bool { return r.Rule == "invoice-total" }},
+		{[]string{"--entity", fmt.Sprintf("deal:%d", first)}, func(r runJSON) bool { return r.Entity == fmt.Sprintf("deal:%d", first) }},
+		{[]string{"--state", "succeeded,parked"}, func(runJSON) bool { return true }},
+		{[]string{"--state", "running"}, func(runJSON) bool { return false }},
+		{[]string{"--since", "1h"}, func(runJSON) bool { return true }},
+		{[]string{"--since", "2999-01-01"}, func(runJSON) bool { return false }},
+		{[]string{"--portal", "demo"}, func(runJSON) bool { return true }},
+		{[]string{"--portal", "an old one"}, func(runJSON) bool { return false }},
 	} {
 		var want, got []int64
 		for _, r := range all {
@@ -253,7 +253,7 @@ func TestRunsFilters(t *testing.T) {
 	for range len(all) + 1 {
 		out, _ := c.run(exitFine, "runs", "list", "--format", "json", "--limit", "2", "--before", fmt.Sprint(before))
 		var list struct {
-			Runs []jsonRun
+			Runs []runJSON
 			Next int64
 		}
 		if err := json.Unmarshal([]byte(out), &list); err != nil {

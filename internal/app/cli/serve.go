@@ -117,7 +117,7 @@ func prepare(env environment, path string) (*config.Config, *service.Rules, erro
 // tell prints findings of a configuration. Their source lines are left out:
 // they may hold secrets.
 func tell(env environment, list diag.List) error {
-	if err := diag.WriteText(env.Err, list, nil, color(env.Err)); err != nil {
+	if err := diag.WriteText(env.Err, list, nil, UsesColor(env.Err)); err != nil {
 		return err
 	}
 	return errFindings

@@ -31,7 +31,7 @@ type dryResult struct {
 	Calls   int `json:"calls"`
 	Failed  int `json:"failed"`
 	// Plans are the first of them in detail.
-	Plans []planned `json:"plans"`
+	Plans []Plan `json:"plans"`
 }
 
 // maxPlans is how many plans the JSON of a dry run has.
@@ -47,7 +47,7 @@ func (s *syncing) rehearse(ctx context.Context, env environment, a *service.Serv
 	if err := countAll(ctx, p.Later(), &job); err != nil {
 		return err
 	}
-	out := dryResult{Portal: s.portal, Rule: s.rule, Plans: []planned{}}
+	out := dryResult{Portal: s.portal, Rule: s.rule, Plans: []Plan{}}
 	lineAt := time.Now().Add(lineEvery)
 	for more := true; more; {
 		var typ int
@@ -75,8 +75,8 @@ func (s *syncing) rehearse(ctx context.Context, env environment, a *service.Serv
 }
 
 // rehearsePage rehearses the runs of a page, in the order of its ids.
-func (s *syncing) rehearsePage(ctx context.Context, a *service.Service, t service.Target, typ int, ids []int) ([]planned, error) {
-	out := make([]planned, len(ids))
+func (s *syncing) rehearsePage(ctx context.Context, a *service.Service, t service.Target, typ int, ids []int) ([]Plan, error) {
+	out := make([]Plan, len(ids))
 	errs := make([]error, len(ids))
 	slots := make(chan struct{}, rehearsals)
 	var wg sync.WaitGroup
@@ -101,7 +101,7 @@ func (s *syncing) rehearsePage(ctx context.Context, a *service.Service, t servic
 	return out, nil
 }
 
-func (r *dryResult) add(p planned) {
+func (r *dryResult) add(p Plan) {
 	if p.Error != "" {
 		r.Failed++
 	}
@@ -127,23 +127,20 @@ func (r *dryResult) add(p planned) {
 
 // tellPlan writes the entities for which something would be done as they are
 // found.
-func (s *syncing) tellPlan(w io.Writer, p planned) error {
+func (s *syncing) tellPlan(w io.Writer, p Plan) error {
 	if s.format == "json" || len(p.Changes) == 0 && p.Error == "" {
 		return nil
 	}
-	sh := newSheet(w)
-	sh.plan(p)
-	_, err := io.WriteString(w, sh.String())
-	return err
+	return WritePlans(w, s.format, []Plan{p})
 }
 
 func (s *syncing) tellDry(env environment, r dryResult) error {
 	var err error
 	if s.format == "json" {
-		err = writeJSON(env.Out, r)
+		err = WriteJSON(env.Out, r)
 	} else {
 		_, err = fmt.Fprintf(env.Out, "%s would write for %d of %s: + %d  ~ %d  - %d  ! %d, and fail for %d\n",
-			r.Rule, r.Changed, plural(r.Entities+r.Gone, "entity", "entities"), r.Add, r.Change, r.Delete, r.Calls, r.Failed)
+			r.Rule, r.Changed, Plural(r.Entities+r.Gone, "entity", "entities"), r.Add, r.Change, r.Delete, r.Calls, r.Failed)
 	}
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ type progressMark struct {
 }
 
 func (w *jobWatch) pause() time.Duration {
-	if terminal(w.env.Err) {
+	if IsTerminal(w.env.Err) {
 		return barEvery
 	}
 	return time.Second
@@ -75,7 +75,7 @@ func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
 		w.marks = w.marks[1:]
 	}
 	switch {
-	case terminal(w.env.Err):
+	case IsTerminal(w.env.Err):
 		w.draw()
 	case now.After(w.lineAt):
 		if !w.lineAt.IsZero() {
@@ -120,14 +120,14 @@ func (w *jobWatch) text() string {
 	if rate := w.rate(); rate > 0 {
 		parts = append(parts, rateText(rate))
 		if left := w.total() - w.done(); left > 0 {
-			parts = append(parts, span(time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))+" left")
+			parts = append(parts, Span(time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))+" left")
 		}
 	}
 	if n := w.counts[queue.Parked]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", n))
 	}
 	if w.job.Waits != "" && !w.job.Over() {
-		parts = append(parts, "waits: "+oneLine(w.job.Waits))
+		parts = append(parts, "waits: "+OneLine(w.job.Waits))
 	}
 	if !w.job.Over() && w.job.Stage >= len(w.job.Types) {
 		parts = append(parts, "looking for what deleted entities left")
@@ -165,7 +165,7 @@ func bar(name string, done, total int, text string, width int) string {
 	percent := fmt.Sprintf("%3d%%", int(part*100))
 	room := width - len(name) - len(percent) - len([]rune(text)) - 6
 	if room < 5 {
-		return fit(strings.TrimSpace(name+" "+percent+"  "+text), width)
+		return Fit(strings.TrimSpace(name+" "+percent+"  "+text), width)
 	}
 	room = min(room, 40)
 	full := int(part * float64(room))
@@ -207,16 +207,16 @@ func (w *jobWatch) finish() error {
 	}
 	var err error
 	if w.format == "json" {
-		err = writeJSON(w.env.Out, r)
+		err = WriteJSON(w.env.Out, r)
 	} else {
-		text := fmt.Sprintf("%s: %s, %s", j.Rule, plural(r.Entities, "entity", "entities"), plural(r.Runs, "run", "runs"))
+		text := fmt.Sprintf("%s: %s, %s", j.Rule, Plural(r.Entities, "entity", "entities"), Plural(r.Runs, "run", "runs"))
 		if r.Pending > 0 {
 			text += fmt.Sprintf(", %d pending already", r.Pending)
 		}
 		if r.Gone > 0 {
 			text += fmt.Sprintf(", %d of deleted entities", r.Gone)
 		}
-		text += fmt.Sprintf(", %d failed, in %s", failed, span(took.Round(time.Millisecond)))
+		text += fmt.Sprintf(", %d failed, in %s", failed, Span(took.Round(time.Millisecond)))
 		_, err = fmt.Fprintln(w.env.Out, text)
 	}
 	if err != nil {

@@ -124,5 +124,5 @@ func (t *testRun) print(env environment, r *ruletest.Report) error {
 	if t.format == "json" {
 		return ruletest.WriteJSON(env.Out, r, t.cover)
 	}
-	return ruletest.WriteText(env.Out, r, ruletest.TextOptions{Verbose: t.verbose, Color: color(env.Out), Cover: t.cover})
+	return ruletest.WriteText(env.Out, r, ruletest.TextOptions{Verbose: t.verbose, Color: UsesColor(env.Out), Cover: t.cover})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
@@ -173,23 +174,23 @@ func (u *unbinding) choose(ctx context.Context, a *service.Service, p *service.P
 
 func (u *unbinding) print(env environment, drop, keep []bitrix.Subscription) error {
 	if u.format == "json" {
-		return writeJSON(env.Out, struct {
+		return WriteJSON(env.Out, struct {
 			Portal  string    `json:"portal"`
 			Removed bool      `json:"removed"`
 			Unbind  []handler `json:"unbind"`
 			Keep    []handler `json:"keep"`
 		}{u.portal, u.yes, handlers(drop), handlers(keep)})
 	}
-	s := newSheet(env.Out)
+	var s strings.Builder
 	verb := "to unbind"
 	if u.yes {
 		verb = "unbound"
 	}
-	fmt.Fprintf(s, "portal %s: %s %s\n", u.portal, plural(len(drop), "handler", "handlers"), verb)
-	s.handlers(drop)
+	fmt.Fprintf(&s, "portal %s: %s %s\n", u.portal, Plural(len(drop), "handler", "handlers"), verb)
+	writeHandlers(&s, drop)
 	if len(keep) > 0 {
-		fmt.Fprintf(s, "%s:\n", plural(len(keep), "handler stays", "handlers stay"))
-		s.handlers(keep)
+		fmt.Fprintf(&s, "%s:\n", Plural(len(keep), "handler stays", "handlers stay"))
+		writeHandlers(&s, keep)
 	}
 	if _, err := io.WriteString(env.Out, s.String()); err != nil {
 		return err
@@ -208,8 +209,8 @@ func handlers(all []bitrix.Subscription) []handler {
 	return out
 }
 
-// handlers writes a line for each handler.
-func (s *sheet) handlers(all []bitrix.Subscription) {
+// writeHandlers writes a line for each handler.
+func writeHandlers(s *strings.Builder, all []bitrix.Subscription) {
 	width := 0
 	for _, h := range all {
 		width = max(width, len(h.Event))
@@ -219,6 +220,6 @@ func (s *sheet) handlers(all []bitrix.Subscription) {
 		if h.Offline {
 			to = "kept by the portal"
 		}
-		fmt.Fprintf(s, "  %-*s  %s\n", width, oneLine(h.Event), oneLine(to))
+		fmt.Fprintf(s, "  %-*s  %s\n", width, OneLine(h.Event), OneLine(to))
 	}
 }

@@ -188,7 +188,7 @@ func (v *validation) print(env environment) error {
 	case "sarif":
 		return diag.WriteSARIF(env.Out, v.list, diag.Tool{Name: "b24rules", Version: programVersion(debug.ReadBuildInfo()), Help: docs.Finding})
 	}
-	return diag.WriteText(env.Out, v.list, func(file string) []byte { return v.sources[file] }, color(env.Out))
+	return diag.WriteText(env.Out, v.list, func(file string) []byte { return v.sources[file] }, UsesColor(env.Out))
 }
 
 // programVersion is the version of the module, "" for a build without one.
@@ -226,5 +226,5 @@ func summary(files, errs, warnings int) string {
 
 // amount is plural for words that take an s.
 func amount(n int, what string) string {
-	return plural(n, what, what+"s")
+	return Plural(n, what, what+"s")
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -13,37 +14,60 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// teller writes a story for people.
-type teller struct {
-	*sheet
-	show *runsShow
+// RunOptions say what WriteRun shows.
+type RunOptions struct {
+	// Verbose shows the steps of all attempts, parameters and answers.
+	Verbose bool
+	// Attempt is the number of the attempt whose steps are shown; 0 is the last
+	// one.
+	Attempt int
+	// ConfigFlag is added to the commands that the text recommends, such as
+	// " --config FILE".
+	ConfigFlag string
 }
 
-func (t *teller) story(st *story) {
-	r := st.run
-	fmt.Fprintf(t, "%s %s  %s for %s of portal %s\n", t.in(bold, fmt.Sprintf("run %d", r.ID)),
-		t.in(stateColour(r.State), string(r.State)), t.in(bold, oneLine(r.Rule)), t.in(bold, oneLine(r.Entity)), oneLine(r.Portal))
-	if r.record != nil {
-		t.item("rule", fmt.Sprintf("%s, version %s", r.record.File, r.record.Version))
+// WriteRun prints a run; format is text or json.
+func WriteRun(w io.Writer, format string, r *Run, o RunOptions) error {
+	if format == "json" {
+		return WriteJSON(w, r.json())
 	}
-	t.item("events", t.eventsText(st))
-	t.item("attempts", fmt.Sprintf("%d of %d", r.Attempt, r.MaxAttempts))
-	t.item("", t.timesText(r))
-	for _, p := range st.pauses {
-		t.item("paused", pauseText(p))
+	t := &runWriter{sheet: newSheet(w), options: o}
+	t.run(r)
+	_, err := io.WriteString(w, t.String())
+	return err
+}
+
+// runWriter prints a run for people.
+type runWriter struct {
+	*sheet
+	options RunOptions
+}
+
+func (t *runWriter) run(st *Run) {
+	r := st.Listed
+	fmt.Fprintf(t, "%s %s  %s for %s of portal %s\n", t.in(bold, fmt.Sprintf("run %d", r.ID)),
+		t.in(stateColour(r.State), string(r.State)), t.in(bold, OneLine(r.Rule)), t.in(bold, OneLine(r.Entity)), OneLine(r.Portal))
+	if r.Record != nil {
+		t.headLine("rule", fmt.Sprintf("%s, version %s", r.Record.File, r.Record.Version))
+	}
+	t.headLine("events", t.eventsText(st))
+	t.headLine("attempts", fmt.Sprintf("%d of %d", r.Attempt, r.MaxAttempts))
+	t.headLine("", t.timesText(r))
+	for _, p := range st.Pauses {
+		t.headLine("paused", PauseText(p))
 	}
 	if r.Error != "" {
-		t.item("error", t.in(red, ""))
+		t.headLine("error", t.in(red, ""))
 		t.error(r.Error, 11)
 	}
-	for i, a := range st.attempts {
-		t.attempt(a, t.tellsSteps(st, i))
+	for i, a := range st.Attempts {
+		t.attempt(a, t.showsSteps(st, i))
 	}
 	t.next(st)
 }
 
-// item writes a line of the head.
-func (t *teller) item(name, text string) {
+// headLine writes a line of the head.
+func (t *runWriter) headLine(name, text string) {
 	if name == "error" {
 		fmt.Fprintf(t, "  %-9s", name)
 		return
@@ -56,7 +80,7 @@ func (t *teller) item(name, text string) {
 }
 
 // error writes an error where the cursor is.
-func (t *teller) error(text string, indent int) {
+func (t *runWriter) error(text string, indent int) {
 	if t.paint {
 		t.WriteString("\x1b[" + red + "m")
 	}
@@ -67,33 +91,33 @@ func (t *teller) error(text string, indent int) {
 }
 
 // eventsText tells the events, the latest of many.
-func (t *teller) eventsText(st *story) string {
+func (t *runWriter) eventsText(st *Run) string {
 	const most = 5
 	var parts []string
-	for i, e := range slices.Backward(st.events) {
+	for i, e := range slices.Backward(st.Events) {
 		if len(parts) == most {
 			parts = append(parts, fmt.Sprintf("and %d before", i+1))
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s at %s", oneLine(e.Code), t.moment(e.Received)))
+		parts = append(parts, fmt.Sprintf("%s at %s", OneLine(e.Code), t.dateTime(e.Received)))
 	}
 	text := strings.Join(parts, ", ")
-	if n := len(st.events); n > 1 {
+	if n := len(st.Events); n > 1 {
 		text = fmt.Sprintf("%d: %s", n, text)
 	}
 	switch {
-	case st.run.Deleted:
+	case st.Listed.Deleted:
 		text += "; the entity is deleted"
-	case st.run.Added:
+	case st.Listed.Added:
 		text += "; the entity is new"
 	}
 	return text
 }
 
-func (t *teller) timesText(r listedRun) string {
+func (t *runWriter) timesText(r Listed) string {
 	switch r.State {
 	case queue.Waiting:
-		text := "starts at " + t.moment(r.Due)
+		text := "starts at " + t.dateTime(r.Due)
 		if !r.NotBefore.IsZero() {
 			text += ", as the portal has asked"
 		}
@@ -103,57 +127,57 @@ func (t *teller) timesText(r listedRun) string {
 	case queue.Queued:
 		return "starts as soon as there is room"
 	case queue.Running:
-		return fmt.Sprintf("since %s, %s ago", t.moment(r.Started), span(t.now.Sub(r.Started)))
+		return fmt.Sprintf("since %s, %s ago", t.dateTime(r.Started), Span(t.now.Sub(r.Started)))
 	case queue.Succeeded, queue.Parked, queue.Discarded:
 	}
-	return fmt.Sprintf("ended at %s, %s after the first event", t.moment(r.Finished), span(r.Finished.Sub(r.First)))
+	return fmt.Sprintf("ended at %s, %s after the first event", t.dateTime(r.Finished), Span(r.Finished.Sub(r.First)))
 }
 
-// tellsSteps decides of which attempts the steps are told.
-func (t *teller) tellsSteps(st *story, i int) bool {
+// showsSteps decides of which attempts the steps are told.
+func (t *runWriter) showsSteps(st *Run, i int) bool {
 	switch {
-	case t.show.attempt != 0:
-		return st.attempts[i].Number == t.show.attempt
-	case t.show.verbose:
+	case t.options.Attempt != 0:
+		return st.Attempts[i].Number == t.options.Attempt
+	case t.options.Verbose:
 		return true
 	}
-	return i == len(st.attempts)-1
+	return i == len(st.Attempts)-1
 }
 
-func (t *teller) attempt(a toldAttempt, steps bool) {
+func (t *runWriter) attempt(a Attempt, steps bool) {
 	took := a.Finished.Sub(a.Started)
-	line := fmt.Sprintf("at %s, %s", t.moment(a.Started), span(took))
-	if a.record != nil {
-		line += fmt.Sprintf(", %s, %s", plural(a.record.Calls, "command", "commands"), plural(a.record.Writes, "write", "writes"))
-		if a.record.Outcome != "" {
-			line += ", " + string(a.record.Outcome)
+	line := fmt.Sprintf("at %s, %s", t.dateTime(a.Started), Span(took))
+	if a.Trace != nil {
+		line += fmt.Sprintf(", %s, %s", Plural(a.Trace.Calls, "command", "commands"), Plural(a.Trace.Writes, "write", "writes"))
+		if a.Trace.Outcome != "" {
+			line += ", " + string(a.Trace.Outcome)
 		}
 	}
 	fmt.Fprintf(t, "\n%s %s  %s\n", t.in(bold, fmt.Sprintf("attempt %d", a.Number)), t.in(outcomeColour(a.Outcome), string(a.Outcome)), line)
-	if !steps || a.record == nil {
+	if !steps || a.Trace == nil {
 		if a.Error != "" {
 			t.WriteString("  ")
 			t.error(a.Error, 2)
 		}
 		return
 	}
-	if len(a.record.Inputs) > 0 && t.show.verbose {
+	if len(a.Trace.Inputs) > 0 && t.options.Verbose {
 		t.WriteString("  inputs  ")
-		t.wrapped(10, values(a.record.Inputs))
+		t.wrapped(10, values(a.Trace.Inputs))
 	}
-	for _, c := range a.record.Commands {
-		t.command(c, a.record.Brief)
+	for _, c := range a.Trace.Commands {
+		t.command(c, a.Trace.Brief)
 	}
-	for i, s := range a.record.Steps {
-		t.step(i+1, s, a.record.Brief)
+	for i, s := range a.Trace.Steps {
+		t.step(i+1, s, a.Trace.Brief)
 	}
-	if a.record.More > 0 {
-		fmt.Fprintf(t, "  %s\n", t.in(dim, fmt.Sprintf("and %s that the record does not tell", plural(a.record.More, "command", "commands"))))
+	if a.Trace.More > 0 {
+		fmt.Fprintf(t, "  %s\n", t.in(dim, fmt.Sprintf("and %s that the record does not tell", Plural(a.Trace.More, "command", "commands"))))
 	}
-	if a.record.Cut {
+	if a.Trace.Cut {
 		fmt.Fprintf(t, "  %s\n", t.in(dim, "the record is cut: history.record of the configuration bounds it"))
 	}
-	if n := len(a.record.Steps); a.Error != "" && (n == 0 || a.record.Steps[n-1].Error == "") {
+	if n := len(a.Trace.Steps); a.Error != "" && (n == 0 || a.Trace.Steps[n-1].Error == "") {
 		t.WriteString("  ")
 		t.error(a.Error, 2)
 	}
@@ -169,12 +193,12 @@ func outcomeColour(o queue.Outcome) string {
 	return yellow
 }
 
-func (t *teller) step(n int, s history.StepRecord, brief bool) {
+func (t *runWriter) step(n int, s history.StepRecord, brief bool) {
 	name := s.Step
 	if !strings.HasPrefix(name, s.Action) {
 		name += ": " + s.Action
 	}
-	line := fmt.Sprintf("line %d, %s", s.Line, span(s.Took))
+	line := fmt.Sprintf("line %d, %s", s.Line, Span(s.Took))
 	if s.Skipped != "" {
 		fmt.Fprintf(t, "  %d. %s  %s\n", n, t.in(bold, name), t.in(yellow, fmt.Sprintf("skipped: %s (line %d)", s.Skipped, s.Line)))
 		return
@@ -190,7 +214,7 @@ func (t *teller) step(n int, s history.StepRecord, brief bool) {
 		t.named(label, a.Values)
 	}
 	if more := s.Rows - len(s.Args); s.Rows > 0 && more > 0 {
-		t.detail("", fmt.Sprintf("and %s more", plural(more, "row", "rows")))
+		t.detail("", fmt.Sprintf("and %s more", Plural(more, "row", "rows")))
 	}
 	t.commands(s.Commands, brief)
 	for _, note := range s.Notes {
@@ -204,16 +228,16 @@ func (t *teller) step(n int, s history.StepRecord, brief bool) {
 }
 
 // named writes named values: on one line if they fit, else each on its own.
-func (t *teller) named(label string, m map[string]any) {
+func (t *runWriter) named(label string, m map[string]any) {
 	all := values(m)
-	if room := t.room(12); room == 0 || utf8.RuneCountInString(all) <= room || t.show.verbose && len(m) < 2 {
+	if room := t.room(12); room == 0 || utf8.RuneCountInString(all) <= room || t.options.Verbose && len(m) < 2 {
 		t.detail(label, all)
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		text := name + ": " + value(m[name])
-		if !t.show.verbose {
-			text = fit(oneLine(text), t.room(12))
+		if !t.options.Verbose {
+			text = Fit(OneLine(text), t.room(12))
 		}
 		t.detail(label, text)
 		label = ""
@@ -225,7 +249,7 @@ const fewRows = 5
 
 // result tells what a step gave: rows one below the other, without what is empty
 // in them.
-func (t *teller) result(v any) {
+func (t *runWriter) result(v any) {
 	rows, ok := v.([]any)
 	if _, records := first(rows).(map[string]any); !ok || !records {
 		if v != nil {
@@ -235,19 +259,19 @@ func (t *teller) result(v any) {
 	}
 	label := "result"
 	for i, row := range rows {
-		if i == fewRows && len(rows) > fewRows && !t.show.verbose {
-			t.detail("", plural(len(rows)-i, "row", "rows")+" more, -v tells them")
+		if i == fewRows && len(rows) > fewRows && !t.options.Verbose {
+			t.detail("", Plural(len(rows)-i, "row", "rows")+" more, -v tells them")
 			return
 		}
 		text := value(row)
 		if m, ok := row.(map[string]any); ok {
-			if !t.show.verbose {
+			if !t.options.Verbose {
 				m = withoutEmpty(m)
 			}
 			text = values(m)
 		}
-		if !t.show.verbose {
-			text = fit(oneLine(text), t.room(12))
+		if !t.options.Verbose {
+			text = Fit(OneLine(text), t.room(12))
 		}
 		t.detail(label, text)
 		label = ""
@@ -276,12 +300,12 @@ func withoutEmpty(m map[string]any) map[string]any {
 
 // detail writes something of a step. It is cut to two lines unless everything
 // is wanted.
-func (t *teller) detail(label, text string) {
+func (t *runWriter) detail(label, text string) {
 	if text == "" {
 		return
 	}
-	if !t.show.verbose && t.width > 0 {
-		text = fit(oneLine(text), 2*t.room(12)-10)
+	if !t.options.Verbose && t.width > 0 {
+		text = Fit(OneLine(text), 2*t.room(12)-10)
 	}
 	fmt.Fprintf(t, "     %-7s", label)
 	t.wrapped(12, text)
@@ -290,9 +314,9 @@ func (t *teller) detail(label, text string) {
 // fewCommands is how many commands of a step are told at first.
 const fewCommands = 12
 
-func (t *teller) commands(cs []history.CommandRecord, brief bool) {
+func (t *runWriter) commands(cs []history.CommandRecord, brief bool) {
 	for i, c := range cs {
-		if !t.show.verbose && i == fewCommands-1 && len(cs) > fewCommands {
+		if !t.options.Verbose && i == fewCommands-1 && len(cs) > fewCommands {
 			failed := 0
 			for _, rest := range cs[i:] {
 				if rest.Error != "" {
@@ -300,21 +324,21 @@ func (t *teller) commands(cs []history.CommandRecord, brief bool) {
 					t.command(rest, brief)
 				}
 			}
-			fmt.Fprintf(t, "     %s\n", t.in(dim, fmt.Sprintf("and %s more, -v tells them", plural(len(cs)-i-failed, "command", "commands"))))
+			fmt.Fprintf(t, "     %s\n", t.in(dim, fmt.Sprintf("and %s more, -v tells them", Plural(len(cs)-i-failed, "command", "commands"))))
 			return
 		}
 		t.command(c, brief)
 	}
 }
 
-func (t *teller) command(c history.CommandRecord, brief bool) {
+func (t *runWriter) command(c history.CommandRecord, brief bool) {
 	sign, colour := "read", dim
 	if c.Write {
 		sign, colour = "write", yellow
 	}
-	line := fmt.Sprintf("%s  %s", c.Method, span(c.Took))
+	line := fmt.Sprintf("%s  %s", c.Method, Span(c.Took))
 	if c.Rows > 0 {
-		line += ", " + plural(c.Rows, "row", "rows")
+		line += ", " + Plural(c.Rows, "row", "rows")
 	}
 	if c.Batch > 1 {
 		line += fmt.Sprintf(", in a batch of %d", c.Batch)
@@ -327,7 +351,7 @@ func (t *teller) command(c history.CommandRecord, brief bool) {
 	if c.Error != "" {
 		fmt.Fprintf(t, "            ")
 		t.error(c.Error, 12)
-	} else if t.show.verbose && !brief {
+	} else if t.options.Verbose && !brief {
 		t.data("= ", compactJSON(c.Result))
 		if c.Cut {
 			fmt.Fprintf(t, "            %s\n", t.in(dim, fmt.Sprintf("not all of it is kept: the answer had %d bytes", c.Bytes)))
@@ -336,13 +360,13 @@ func (t *teller) command(c history.CommandRecord, brief bool) {
 }
 
 // data writes parameters or an answer: one line, or all of it.
-func (t *teller) data(sign, text string) {
+func (t *runWriter) data(sign, text string) {
 	if text == "" {
 		return
 	}
-	text = sign + oneLine(text)
-	if !t.show.verbose {
-		text = fit(text, t.room(12))
+	text = sign + OneLine(text)
+	if !t.options.Verbose {
+		text = Fit(text, t.room(12))
 	}
 	fmt.Fprintf(t, "            %s\n", t.in(dim, text))
 }

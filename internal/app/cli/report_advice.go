@@ -83,13 +83,13 @@ func advice(text string) string {
 }
 
 // next says what can be done.
-func (t *teller) next(st *story) {
-	r := st.run
+func (t *runWriter) next(st *Run) {
+	r := st.Listed
 	var lines []string
-	if l := st.later; l != nil && r.State == queue.Parked {
+	if l := st.Later; l != nil && r.State == queue.Parked {
 		switch l.State {
 		case queue.Succeeded:
-			lines = append(lines, fmt.Sprintf("Run %d of the same rule and entity has succeeded since, at %s, with the state of then: nothing is left to do here.", l.ID, t.moment(l.Finished)))
+			lines = append(lines, fmt.Sprintf("Run %d of the same rule and entity has succeeded since, at %s, with the state of then: nothing is left to do here.", l.ID, t.dateTime(l.Finished)))
 		default:
 			lines = append(lines, fmt.Sprintf("Run %d of the same rule and entity came later and is %s.", l.ID, l.State))
 		}
@@ -107,7 +107,7 @@ func (t *teller) next(st *story) {
 	if r.State == queue.Parked || r.State == queue.Waiting {
 		commands = append(commands, [2]string{"b24rules runs discard " + id, "give it up"})
 	}
-	for _, p := range st.pauses {
+	for _, p := range st.Pauses {
 		commands = append(commands, [2]string{"b24rules runs resume" + pauseArgs(p), "lift the pause"})
 	}
 	if len(lines) == 0 && len(commands) == 0 {
@@ -119,7 +119,7 @@ func (t *teller) next(st *story) {
 		t.wrapped(2, l)
 	}
 	for _, c := range commands {
-		line := c[0] + t.show.config
+		line := c[0] + t.options.ConfigFlag
 		if len(line) > 36 {
 			fmt.Fprintf(t, "  %s\n      ", line)
 			t.wrapped(6, c[1])

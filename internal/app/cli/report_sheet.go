@@ -11,6 +11,17 @@ import (
 	"golang.org/x/term"
 )
 
+// IsTerminal reports whether w is a IsTerminal.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// UsesColor reports whether to paint what is written to w (https://no-UsesColor.org).
+func UsesColor(w io.Writer) bool {
+	return IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
 // sheet writes text for a terminal: with colours and as wide as it is, or
 // plainly when it goes elsewhere.
 type sheet struct {
@@ -22,8 +33,8 @@ type sheet struct {
 }
 
 func newSheet(w io.Writer) *sheet {
-	s := &sheet{paint: color(w), now: time.Now()}
-	if f, ok := w.(*os.File); ok && terminal(w) {
+	s := &sheet{paint: UsesColor(w), now: time.Now()}
+	if f, ok := w.(*os.File); ok && IsTerminal(w) {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
 			s.width = width
 		}
@@ -49,9 +60,9 @@ func (s *sheet) in(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// fit cuts a text to n columns. It counts characters, which is right for
+// Fit cuts a text to n columns. It counts characters, which is right for
 // everything that is not Chinese or an emoji.
-func fit(text string, n int) string {
+func Fit(text string, n int) string {
 	if n <= 0 || utf8.RuneCountInString(text) <= n {
 		return text
 	}
@@ -59,8 +70,8 @@ func fit(text string, n int) string {
 	return string(r[:max(n-1, 0)]) + "…"
 }
 
-// oneLine makes a text safe and short enough for a line.
-func oneLine(text string) string {
+// OneLine makes a text safe and short enough for a line.
+func OneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == 0x9b {
 			return ' '
@@ -82,7 +93,7 @@ func (s *sheet) room(indent int) int {
 func (s *sheet) wrapped(indent int, text string) {
 	room := s.room(indent)
 	column := 0
-	for i, word := range strings.Fields(oneLine(text)) {
+	for i, word := range strings.Fields(OneLine(text)) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case i > 0 && room > 0 && column+1+n > room:
@@ -98,8 +109,8 @@ func (s *sheet) wrapped(indent int, text string) {
 	s.WriteString("\n")
 }
 
-// moment writes a time: the clock alone for today, with the date before.
-func (s *sheet) moment(t time.Time) string {
+// dateTime writes a time: the clock alone for today, with the date before.
+func (s *sheet) dateTime(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
@@ -113,8 +124,8 @@ func (s *sheet) moment(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// span writes a duration with as many digits as anybody wants to read.
-func span(d time.Duration) string {
+// Span writes a duration with as many digits as anybody wants to read.
+func Span(d time.Duration) string {
 	switch {
 	case d <= 0:
 		return "0s"
@@ -128,8 +139,8 @@ func span(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// plural writes a number with its noun.
-func plural(n int, one, many string) string {
+// Plural writes a number with its noun.
+func Plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}

@@ -22,31 +22,32 @@ const (
 // sampleRows is how many rows, elements and items the figures are for.
 const sampleRows = 10
 
-// explained is the JSON form of what explain says of rules.
+// explained is the JSON form of described rules.
 type explained struct {
 	Version int                    `json:"version"`
 	Sets    []describe.Description `json:"sets"`
-	Rings   []ringText             `json:"rings"`
+	Cycles  []cycleText            `json:"rings"`
 }
 
-// ringText is a way in which rules start themselves or each other.
-type ringText struct {
-	Rules   []string `json:"rules"`
-	Chain   string   `json:"chain"`
-	Settles bool     `json:"settles"`
-	Why     string   `json:"why"`
+// cycleText is a way in which rules start themselves or each other.
+type cycleText struct {
+	Rules      []string `json:"rules"`
+	Chain      string   `json:"chain"`
+	Terminates bool     `json:"settles"`
+	Why        string   `json:"why"`
 }
 
-func (e *explanation) sets(w io.Writer, sets []*engine.RuleSet) error {
-	out := explained{Version: 1, Sets: []describe.Description{}, Rings: []ringText{}}
+// WriteRules describes rules; format is text or json.
+func WriteRules(w io.Writer, format string, sets []*engine.RuleSet) error {
+	out := explained{Version: 1, Sets: []describe.Description{}, Cycles: []cycleText{}}
 	for _, s := range sets {
 		out.Sets = append(out.Sets, describe.Set(s))
 	}
 	for _, r := range lint.Cycles(sets) {
-		out.Rings = append(out.Rings, ringText{r.Rules, r.Chain.String(), r.Terminates, r.Why.String()})
+		out.Cycles = append(out.Cycles, cycleText{r.Rules, r.Chain.String(), r.Terminates, r.Why.String()})
 	}
-	if e.format == "json" {
-		return writeJSON(w, out)
+	if format == "json" {
+		return WriteJSON(w, out)
 	}
 	p := &prose{w: w}
 	for i, s := range out.Sets {
@@ -55,13 +56,13 @@ func (e *explanation) sets(w io.Writer, sets []*engine.RuleSet) error {
 		}
 		p.set(s)
 	}
-	for i, r := range out.Rings {
+	for i, r := range out.Cycles {
 		if i == 0 {
 			p.line(0, "")
 			p.line(0, "Ways in which what the rules write comes back to them:")
 		}
 		rest := "may not terminate: " + r.Why
-		if r.Settles {
+		if r.Terminates {
 			rest = "terminates: " + r.Why
 		}
 		p.line(1, "%s; %s", r.Chain, rest)
@@ -212,14 +213,15 @@ func rate(a engine.Amount) string {
 	return fmt.Sprint(planRequests * batchCommands / n)
 }
 
-// meetings says what an event does.
-func (e *explanation) meetings(w io.Writer, sets []*engine.RuleSet, event engine.Event) error {
+// WriteMatches prints which rules an event of a portal starts, and why the others
+// do not match; format is text or json. Inputs have their defaults.
+func WriteMatches(w io.Writer, format, portal string, sets []*engine.RuleSet, event engine.Event) error {
 	all := []describe.RuleMatch{}
 	for _, s := range sets {
-		all = append(all, describe.Match(s, e.portal, event, defaults(s))...)
+		all = append(all, describe.Match(s, portal, event, defaults(s))...)
 	}
-	if e.format == "json" {
-		return writeJSON(w, map[string]any{"version": 1, "event": strings.ToUpper(event.Code), "rules": all})
+	if format == "json" {
+		return WriteJSON(w, map[string]any{"version": 1, "event": strings.ToUpper(event.Code), "rules": all})
 	}
 	p := &prose{w: w}
 	met := slices.ContainsFunc(all, func(m describe.RuleMatch) bool { return m.Matches || m.Perhaps })
@@ -229,12 +231,12 @@ func (e *explanation) meetings(w io.Writer, sets []*engine.RuleSet, event engine
 		p.line(0, "%s", strings.ToUpper(event.Code))
 	}
 	for _, m := range all {
-		p.meeting(m)
+		p.match(m)
 	}
 	return p.err
 }
 
-func (p *prose) meeting(m describe.RuleMatch) {
+func (p *prose) match(m describe.RuleMatch) {
 	says := "does not run"
 	switch {
 	case m.Matches:
@@ -257,4 +259,15 @@ func after(sep, text string) string {
 		return ""
 	}
 	return sep + text
+}
+
+// defaults are the inputs whose values the files say.
+func defaults(s *engine.RuleSet) map[string]any {
+	out := map[string]any{}
+	for _, in := range s.Inputs {
+		if in.HasDefault {
+			out[in.Name] = in.Default
+		}
+	}
+	return out
 }

@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/b24rules/b24rules/engine/dryrun"
+	"github.com/b24rules/b24rules/engine/history"
+)
+
+// Plan is what one rule would do.
+type Plan struct {
+	Rule    string          `json:"rule"`
+	File    string          `json:"file"`
+	Version string          `json:"version"`
+	Portal  string          `json:"portal"`
+	Entity  string          `json:"entity"`
+	Outcome history.Outcome `json:"outcome,omitempty"`
+	Error   string          `json:"error,omitempty"`
+	Calls   int             `json:"calls"`
+	Skipped []SkippedStep   `json:"skipped,omitempty"`
+	Changes []dryrun.Change `json:"changes"`
+}
+
+// SkippedStep is a step that would not run.
+type SkippedStep struct {
+	Step   string `json:"step"`
+	Line   int    `json:"line"`
+	Reason string `json:"reason"`
+}
+
+// WritePlans prints plans; format is text or json.
+func WritePlans(w io.Writer, format string, plans []Plan) error {
+	if format == "json" {
+		return WriteJSON(w, struct {
+			Plans []Plan `json:"plans"`
+		}{plans})
+	}
+	s := newSheet(w)
+	for i, one := range plans {
+		if i > 0 {
+			s.WriteString("\n")
+		}
+		s.plan(one)
+	}
+	_, err := io.WriteString(w, s.String())
+	return err
+}
+
+func (s *sheet) plan(p Plan) {
+	fmt.Fprintf(s, "%s for %s of portal %s: %s\n", s.in(bold, p.Rule), s.in(bold, p.Entity), p.Portal, planSummary(p))
+	for _, c := range p.Changes {
+		s.change(c)
+	}
+	for _, k := range p.Skipped {
+		fmt.Fprintf(s, "  %s\n", s.in(dim, fmt.Sprintf("step %s (line %d) would be skipped: %s", k.Step, k.Line, k.Reason)))
+	}
+	if p.Error != "" {
+		s.WriteString("  " + s.in(red, "would fail") + " ")
+		s.wrapped(4, p.Error)
+	}
+}
+
+func planSummary(p Plan) string {
+	counts := map[dryrun.ChangeKind]int{}
+	for _, c := range p.Changes {
+		counts[c.Kind]++
+	}
+	var parts []string
+	for _, k := range []struct {
+		kind dryrun.ChangeKind
+		word string
+	}{
+		{dryrun.ChangeAdd, "to add"},
+		{dryrun.ChangeUpdate, "to change"},
+		{dryrun.ChangeDelete, "to delete"},
+		{dryrun.ChangeCall, "to call"},
+		{dryrun.ChangeOutside, "elsewhere"},
+	} {
+		if n := counts[k.kind]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, k.word))
+		}
+	}
+	text := strings.Join(parts, ", ")
+	if text == "" {
+		text = "nothing to change"
+	}
+	switch p.Outcome {
+	case history.Skipped:
+		text += " (the rule's when is false)"
+	case history.Gone:
+		text += " (it does not exist, and the rule has no steps for that)"
+	case history.Removed:
+		text += " (it does not exist: the deleted steps run)"
+	case history.Stopped:
+		text += " (a stop step ends the run)"
+	case history.Done:
+	}
+	return text
+}
+
+// change writes one change with its fields below it.
+func (s *sheet) change(c dryrun.Change) {
+	sign, colour := "!", cyan
+	switch c.Kind {
+	case dryrun.ChangeAdd:
+		sign, colour = "+", green
+	case dryrun.ChangeUpdate:
+		sign, colour = "~", yellow
+	case dryrun.ChangeDelete:
+		sign, colour = "-", red
+	case dryrun.ChangeCall, dryrun.ChangeOutside:
+	}
+	head := c.Record
+	if head == "" {
+		head = c.Method
+	}
+	if c.Title != "" {
+		head += "  " + c.Title
+	}
+	head = OneLine(head)
+	fmt.Fprintf(s, "  %s\n", s.in(colour, sign+" "+Fit(head, s.room(4))))
+	width := 0
+	for _, f := range c.Fields {
+		width = max(width, utf8.RuneCountInString(f.Name))
+	}
+	width = min(width, 30)
+	for _, f := range c.Fields {
+		name := Fit(f.Name, width)
+		line := "      " + name + spaces(width-utf8.RuneCountInString(name)) + "  "
+		text := fieldText(f.After)
+		if c.Kind == dryrun.ChangeUpdate {
+			text = fieldText(f.Before) + " -> " + text
+		}
+		s.WriteString(line + Fit(text, s.room(utf8.RuneCountInString(line))) + "\n")
+	}
+	if c.Kind == dryrun.ChangeUpdate && len(c.Fields) == 0 {
+		fmt.Fprintf(s, "      %s\n", s.in(dim, "the same values again"))
+	}
+}
+
+// fieldText writes a field's value; nothing is said to be nothing.
+func fieldText(v any) string {
+	if text := OneLine(value(v)); text != "" && text != "null" {
+		return text
+	}
+	return "nothing"
+}

@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// Run is everything that the database holds about one run.
+type Run struct {
+	Listed   Listed
+	Events   []queue.Event
+	Attempts []Attempt
+	// Later is the latest run of the same rule and entity after this one; nil
+	// without one.
+	Later  *queue.Info
+	Pauses []queue.Pause
+}
+
+// Attempt is an attempt and what happened in it.
+type Attempt struct {
+	queue.Attempt
+	Trace *history.Record // nil without one
+}
+
+// ReadRun reads a run from the database.
+func ReadRun(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {
+	info, err := FindRun(ctx, q, id)
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{Listed: Listed{Info: info}}
+	if r.Events, err = q.Events(ctx, id); err != nil {
+		return nil, err
+	}
+	attempts, err := q.Attempts(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range attempts {
+		t := Attempt{Attempt: a}
+		if a.Record != nil {
+			if t.Trace, err = history.ReadRecord(a.Record); err != nil {
+				return nil, err
+			}
+		}
+		r.Attempts = append(r.Attempts, t)
+	}
+	if n := len(r.Attempts); n > 0 {
+		last := r.Attempts[n-1]
+		r.Listed.Record, r.Listed.Took = last.Trace, last.Finished.Sub(last.Started)
+	}
+	if r.Later, err = laterRun(ctx, q, info); err != nil {
+		return nil, err
+	}
+	all, err := q.Pauses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.Pauses = PausesOf(all, info.Portal, info.Rule)
+	return r, nil
+}
+
+// laterRun finds the latest run of the same rule and entity after this one. It
+// has read a newer state of the entity, so its success makes this one unnecessary.
+func laterRun(ctx context.Context, q *queue.Queue, r queue.Info) (*queue.Info, error) {
+	runs, err := q.Runs(ctx, queue.Filter{Portal: r.Portal, Rule: r.Rule, Entity: r.Entity, Limit: 20})
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range runs {
+		if other.ID > r.ID && other.State != queue.Discarded {
+			return &other, nil
+		}
+	}
+	return nil, nil
+}
+
+// fullRunJSON is the JSON form of a Run.
+type fullRunJSON struct {
+	runJSON
+	EventList []eventJSON   `json:"event_list"`
+	Attempts  []attemptJSON `json:"attempts"`
+	Later     int64         `json:"later,omitempty"`
+}
+
+type eventJSON struct {
+	ID       int64           `json:"id"`
+	Code     string          `json:"code"`
+	Data     json.RawMessage `json:"data"`
+	Sent     *time.Time      `json:"sent,omitempty"`
+	Received *time.Time      `json:"received,omitempty"`
+}
+
+type attemptJSON struct {
+	Number   int             `json:"number"`
+	Outcome  string          `json:"outcome"`
+	Error    string          `json:"error,omitempty"`
+	Started  *time.Time      `json:"started,omitempty"`
+	Finished *time.Time      `json:"finished,omitempty"`
+	Record   json.RawMessage `json:"record,omitempty"`
+}
+
+func (r *Run) json() fullRunJSON {
+	out := fullRunJSON{runJSON: newRunJSON(r.Listed), EventList: []eventJSON{}, Attempts: []attemptJSON{}}
+	for _, e := range r.Events {
+		out.EventList = append(out.EventList, eventJSON{e.ID, e.Code, e.Data, stamp(e.Sent), stamp(e.Received)})
+	}
+	for _, a := range r.Attempts {
+		record, _ := history.UnpackRecord(a.Record) // it has been read
+		out.Attempts = append(out.Attempts, attemptJSON{
+			Number: a.Number, Outcome: string(a.Outcome), Error: a.Error, Started: stamp(a.Started), Finished: stamp(a.Finished), Record: record,
+		})
+	}
+	if r.Later != nil {
+		out.Later = r.Later.ID
+	}
+	return out
+}
+
+// FindRun reads the state of a run, without its events and attempts. For an
+// unknown id the error is queue.ErrNoRun.
+func FindRun(ctx context.Context, q *queue.Queue, id int64) (queue.Info, error) {
+	found, err := q.Runs(ctx, queue.Filter{ID: id})
+	if err != nil {
+		return queue.Info{}, err
+	}
+	if len(found) == 0 {
+		return queue.Info{}, fmt.Errorf("run %d: %w; it may have joined a later one, or be older than the history that is kept", id, queue.ErrNoRun)
+	}
+	return found[0], nil
+}
