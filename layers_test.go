@@ -17,6 +17,7 @@ var layers = map[string]int{
 	".":                    7,
 	"internal/app/cli":     6,
 	"internal/app/demo":    5,
+	"internal/app/report":  3,
 	"internal/app/service": 4,
 	"internal/app/config":  3,
 	"internal/app/apptest": 6,

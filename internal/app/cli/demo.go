@@ -5,6 +5,7 @@ import (
 	"flag"
 
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/report"
 )
 
 var demoCmd = &command{
@@ -31,7 +32,7 @@ failed, 2 wrong usage, 3 it could not be shown.`,
 			if err := oneOf("format", *format, "text", "json"); err != nil {
 				return err
 			}
-			return runDemo(ctx, env, *once || *format == "json" || !IsTerminal(env.Out), *format == "json")
+			return runDemo(ctx, env, *once || *format == "json" || !report.IsTerminal(env.Out), *format == "json")
 		}
 	},
 }
@@ -40,7 +41,7 @@ func runDemo(ctx context.Context, env environment, once, asJSON bool) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	wrong, err := demo.Run(ctx, demo.Options{
-		Actions: env.actions, Out: env.Out, Bold: UsesColor(env.Out), JSON: asJSON, Once: once, Log: warnings(env),
+		Actions: env.actions, Out: env.Out, Bold: report.UsesColor(env.Out), JSON: asJSON, Once: once, Log: warnings(env),
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
@@ -34,7 +35,7 @@ func readFindings[T any](env environment, path string, read func(string, []byte)
 		return v, fmt.Errorf("cannot read %w", service.Plain(err))
 	}
 	v, list := read(path, data)
-	if err := diag.WriteText(env.Err, list, func(string) []byte { return data }, UsesColor(env.Err)); err != nil {
+	if err := diag.WriteText(env.Err, list, func(string) []byte { return data }, report.UsesColor(env.Err)); err != nil {
 		return v, err
 	}
 	if list.HasErrors() {
@@ -68,7 +69,7 @@ func parseLatency(text string) (l emulator.Latency, err error) {
 // seeded says what a seed has brought.
 func seeded(path string, seed *testportal.Seed) string {
 	items, elements := seed.Counts()
-	parts := []string{Plural(items[2], "deal", "deals"), Plural(items[31], "invoice", "invoices")}
+	parts := []string{report.Plural(items[2], "deal", "deals"), report.Plural(items[31], "invoice", "invoices")}
 	var types []int
 	for typ := range items {
 		if typ != 2 && typ != 31 {
@@ -77,7 +78,7 @@ func seeded(path string, seed *testportal.Seed) string {
 	}
 	slices.Sort(types)
 	for _, typ := range types {
-		parts = append(parts, Plural(items[typ], fmt.Sprintf("item of type %d", typ), fmt.Sprintf("items of type %d", typ)))
+		parts = append(parts, report.Plural(items[typ], fmt.Sprintf("item of type %d", typ), fmt.Sprintf("items of type %d", typ)))
 	}
-	return fmt.Sprintf("%s: %s, %s", path, strings.Join(parts, ", "), Plural(elements, "element", "elements"))
+	return fmt.Sprintf("%s: %s, %s", path, strings.Join(parts, ", "), report.Plural(elements, "element", "elements"))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/lint"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 )
@@ -85,16 +86,16 @@ func (e *explanation) run(_ context.Context, env environment, args []string) err
 	v.list.Add(lint.Together(v.sets)...)
 	v.list.Sort()
 	if v.list.HasErrors() {
-		if err := diag.WriteText(env.Err, v.list, func(file string) []byte { return v.sources[file] }, UsesColor(env.Err)); err != nil {
+		if err := diag.WriteText(env.Err, v.list, func(file string) []byte { return v.sources[file] }, report.UsesColor(env.Err)); err != nil {
 			return err
 		}
 		env.say("rules with errors cannot be explained")
 		return errFindings
 	}
 	if event != nil {
-		return WriteMatches(env.Out, e.format, e.portal, v.sets, *event)
+		return report.WriteMatches(env.Out, e.format, e.portal, v.sets, *event)
 	}
-	return WriteRules(env.Out, e.format, v.sets)
+	return report.WriteRules(env.Out, e.format, v.sets)
 }
 
 func contains(list []string, s string) bool {
@@ -110,7 +111,7 @@ func contains(list []string, s string) bool {
 func (e *explanation) code(env environment, arg string) (bool, error) {
 	if text, ok := docs.Finding(arg); ok {
 		if e.format == "json" {
-			return true, WriteJSON(env.Out, map[string]any{"version": 1, "code": arg, "markdown": text})
+			return true, report.WriteJSON(env.Out, map[string]any{"version": 1, "code": arg, "markdown": text})
 		}
 		_, err := fmt.Fprintf(env.Out, "%s\n\n%s", arg, text)
 		return true, err

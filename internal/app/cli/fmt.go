@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/rulefmt"
@@ -154,8 +155,8 @@ func (f *formatting) refuse(env environment, name string, data []byte, list diag
 			errs.Add(x)
 		}
 	}
-	env.say("%s: left as it is, it has %s", name, amount(len(errs), "error"))
-	return diag.WriteText(env.Err, errs, func(string) []byte { return data }, UsesColor(env.Err))
+	env.say("%s: left as it is, it has %s", name, report.Plural(len(errs), "error", "errors"))
+	return diag.WriteText(env.Err, errs, func(string) []byte { return data }, report.UsesColor(env.Err))
 }
 
 func (f *formatting) show(w io.Writer, name string, data, out []byte) error {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/engine/dryrun"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 )
 
@@ -13,7 +14,7 @@ var planCmd = &command{
 	name:  "plan",
 	args:  "[--config FILE] [--rule ID] [--portal NAME] --entity ENTITY [--deleted] [--format text|json] [RULEFILE...]",
 	short: "show what rules would do to an entity, and do nothing",
-	long: `Plan reads an entity of a real portal and what belongs to it, as a run would, and
+	long: `report.Plan reads an entity of a real portal and what belongs to it, as a run would, and
 shows what would change: + what would be added, ~ what would change with each
 field before and after, - what would be deleted, ! calls whose effect is not known
 here. Nothing is written.
@@ -54,7 +55,7 @@ func (p *planning) run(ctx context.Context, env environment, args []string) erro
 		return err
 	}
 	defer done()
-	plans := make([]Plan, 0, len(targets))
+	plans := make([]report.Plan, 0, len(targets))
 	for _, t := range targets {
 		one, err := p.plan(ctx, a, t)
 		if err != nil {
@@ -62,16 +63,16 @@ func (p *planning) run(ctx context.Context, env environment, args []string) erro
 		}
 		plans = append(plans, one)
 	}
-	if err := WritePlans(env.Out, p.format, plans); err != nil {
+	if err := report.WritePlans(env.Out, p.format, plans); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(plans, func(one Plan) bool { return one.Error != "" }) {
+	if slices.ContainsFunc(plans, func(one report.Plan) bool { return one.Error != "" }) {
 		return errFindings
 	}
 	return nil
 }
 
-func (p *planning) plan(ctx context.Context, a *service.Service, t service.Target) (Plan, error) {
+func (p *planning) plan(ctx context.Context, a *service.Service, t service.Target) (report.Plan, error) {
 	run := t.PlanRun(a.Portal(p.portal), a.Queue(), p.deleted)
 	if p.later {
 		run.Client = a.Portal(p.portal).Later()
@@ -80,13 +81,13 @@ func (p *planning) plan(ctx context.Context, a *service.Service, t service.Targe
 	run.DryRun = dry
 	trace, err := run.Do(ctx, t.Rule)
 	if ctx.Err() != nil {
-		return Plan{}, ctx.Err()
+		return report.Plan{}, ctx.Err()
 	}
 	changes, readErr := dry.Changes(ctx)
 	if readErr != nil {
-		return Plan{}, readErr
+		return report.Plan{}, readErr
 	}
-	out := Plan{
+	out := report.Plan{
 		Rule: t.Rule.ID, File: trace.File, Version: trace.Version, Portal: p.portal, Entity: t.Entity.String(),
 		Outcome: trace.Outcome, Calls: trace.Calls, Changes: changes,
 	}
@@ -95,7 +96,7 @@ func (p *planning) plan(ctx context.Context, a *service.Service, t service.Targe
 	}
 	for _, s := range trace.Steps {
 		if s.Skipped != "" {
-			out.Skipped = append(out.Skipped, SkippedStep{s.Step, s.Line, s.Skipped})
+			out.Skipped = append(out.Skipped, report.SkippedStep{Step: s.Step, Line: s.Line, Reason: s.Skipped})
 		}
 	}
 	return out, nil

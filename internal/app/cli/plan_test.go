@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/report"
 )
 
 // TestPlanThenRun: plan shows what run does, and nothing is written before.
@@ -27,7 +28,7 @@ func TestPlanThenRun(t *testing.T) {
 	plan, _ := c.run(exitFine, "plan", "--entity", entity)
 	golden(t, "plan.txt", settled(plan))
 	asJSON, _ := c.run(exitFine, "plan", "--entity", entity, "--format", "json", "--rule", "deal-shipments")
-	var out struct{ Plans []Plan }
+	var out struct{ Plans []report.Plan }
 	if err := json.Unmarshal([]byte(asJSON), &out); err != nil || len(out.Plans) != 1 || len(out.Plans[0].Changes) != 3 {
 		t.Errorf("%v: %s", err, asJSON)
 	}

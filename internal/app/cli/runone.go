@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -17,7 +18,7 @@ var runCmd = &command{
 	name:  "run",
 	args:  "[--config FILE] [--rule ID] [--portal NAME] --entity ENTITY [--deleted] [--format text|json] [-v]",
 	short: "run rules for an entity now",
-	long: `Run does what an event of the entity would: it puts a run of each rule into the
+	long: `report.Run does what an event of the entity would: it puts a run of each rule into the
 queue and waits until it has been tried. A serve that is under way does the work;
 without one run does it itself, and with it what else is due. So no entity is ever
 worked twice at the same time. What plan shows is what run does.
@@ -133,15 +134,15 @@ func workUnlessServed(ctx context.Context, env environment, s *service.Service) 
 const lookAgain = 100 * time.Millisecond
 
 // tried waits until a run has ended, or waits for another attempt.
-func tried(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {
-	before, err := ReadRun(ctx, q, id)
+func tried(ctx context.Context, q *queue.Queue, id int64) (*report.Run, error) {
+	before, err := report.ReadRun(ctx, q, id)
 	if err != nil {
 		return nil, err
 	}
 	ticks := time.NewTicker(lookAgain)
 	defer ticks.Stop()
 	for {
-		st, err := ReadRun(ctx, q, id)
+		st, err := report.ReadRun(ctx, q, id)
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +154,7 @@ func tried(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {
 				return st, nil
 			}
 			if len(st.Pauses) > 0 {
-				return nil, fmt.Errorf("%s: the run waits", PauseText(st.Pauses[0]))
+				return nil, fmt.Errorf("%s: the run waits", report.PauseText(st.Pauses[0]))
 			}
 		case queue.Blocked, queue.Queued, queue.Running:
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/ruletest/export"
@@ -68,7 +69,7 @@ type exporting struct {
 }
 
 func (e *exporting) export(ctx context.Context, env environment, c *config.Config, q *queue.Queue, id int64) error {
-	st, err := ReadRun(ctx, q, id)
+	st, err := report.ReadRun(ctx, q, id)
 	if err != nil {
 		return err
 	}
@@ -108,8 +109,8 @@ func (e *exporting) export(ctx context.Context, env environment, c *config.Confi
 
 // choose takes the attempt that was asked for, or the last one that has more
 // than a brief record.
-func (e *exporting) choose(st *Run) (Attempt, error) {
-	var last *Attempt
+func (e *exporting) choose(st *report.Run) (report.Attempt, error) {
+	var last *report.Attempt
 	for i := range st.Attempts {
 		a := &st.Attempts[i]
 		if a.Trace == nil || e.attempt != 0 && a.Number != e.attempt {
@@ -123,12 +124,12 @@ func (e *exporting) choose(st *Run) (Attempt, error) {
 	case last != nil:
 		return *last, nil
 	case e.attempt != 0:
-		return Attempt{}, usagef("--attempt %d: the run has %s", e.attempt, Plural(len(st.Attempts), "attempt", "attempts"))
+		return report.Attempt{}, usagef("--attempt %d: the run has %s", e.attempt, report.Plural(len(st.Attempts), "attempt", "attempts"))
 	}
-	return Attempt{}, fmt.Errorf("run %d cannot be exported: it has not run yet", st.Listed.ID)
+	return report.Attempt{}, fmt.Errorf("run %d cannot be exported: it has not run yet", st.Listed.ID)
 }
 
-func (e *exporting) recorded(env environment, c *config.Config, st *Run, a Attempt) (export.Run, error) {
+func (e *exporting) recorded(env environment, c *config.Config, st *report.Run, a report.Attempt) (export.Run, error) {
 	out := export.Run{
 		Actions: env.actions,
 		Name:    fmt.Sprintf("run %d: %s for %s", st.Listed.ID, st.Listed.Rule, st.Listed.Entity),
@@ -189,7 +190,7 @@ func (e *exporting) fromTest(file string) (string, error) {
 
 // eventFor chooses the event that says what the run knew: that the entity is
 // new, or gone. What did not come from the portal is told as an update.
-func eventFor(st *Run, entity engine.Entity) (code string, data map[string]any, at time.Time, err error) {
+func eventFor(st *report.Run, entity engine.Entity) (code string, data map[string]any, at time.Time, err error) {
 	events := slices.Clone(st.Events)
 	slices.Reverse(events)
 	op := "update"

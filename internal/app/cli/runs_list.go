@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -13,7 +14,7 @@ var runsListCmd = &command{
 	name:  "runs list",
 	args:  "[--config FILE] [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--since TIME] [--limit N] [--before RUN] [--format text|json]",
 	short: "list runs, the latest first",
-	long: `List prints runs, the latest first: where each stands, for what, its attempts, and
+	long: `report.List prints runs, the latest first: where each stands, for what, its attempts, and
 what it did or why it failed.
 
 States: waiting (for its time), blocked (by another run of its entity), queued,
@@ -74,14 +75,14 @@ func (l *runsList) run(ctx context.Context, env environment, path string) error 
 			runs = runs[:l.limit]
 			next = runs[l.limit-1].ID
 		}
-		listed := make([]Listed, len(runs))
+		listed := make([]report.Listed, len(runs))
 		for i, r := range runs {
-			if listed[i], err = List(ctx, q, r); err != nil {
+			if listed[i], err = report.List(ctx, q, r); err != nil {
 				return err
 			}
 		}
 		if l.format == "json" {
-			return WriteList(env.Out, l.format, listed, next)
+			return report.WriteList(env.Out, l.format, listed, next)
 		}
 		if err := sayPauses(ctx, env, q); err != nil {
 			return err
@@ -90,7 +91,7 @@ func (l *runsList) run(ctx context.Context, env environment, path string) error 
 			env.say("no runs")
 			return nil
 		}
-		if err := WriteList(env.Out, l.format, listed, next); err != nil {
+		if err := report.WriteList(env.Out, l.format, listed, next); err != nil {
 			return err
 		}
 		if next != 0 {
@@ -107,7 +108,7 @@ func sayPauses(ctx context.Context, env environment, q *queue.Queue) error {
 		return err
 	}
 	for _, p := range pauses {
-		env.say("%s", PauseText(p))
+		env.say("%s", report.PauseText(p))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -37,7 +38,7 @@ nothing. --force pauses it all the same, such as a rule whose file is yet to com
 				if err := q.Pause(ctx, p.portal, p.rule, *reason); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(env.Out, "paused %s\n", Paused(p.portal, p.rule))
+				_, err := fmt.Fprintf(env.Out, "paused %s\n", report.Paused(p.portal, p.rule))
 				return err
 			})
 		}
@@ -66,9 +67,9 @@ starts at once.`,
 					if err := sayPauses(ctx, env, q); err != nil {
 						return err
 					}
-					return fmt.Errorf("%s is not paused", Paused(p.portal, p.rule))
+					return fmt.Errorf("%s is not paused", report.Paused(p.portal, p.rule))
 				}
-				_, err = fmt.Fprintf(env.Out, "resumed %s\n", Paused(p.portal, p.rule))
+				_, err = fmt.Fprintf(env.Out, "resumed %s\n", report.Paused(p.portal, p.rule))
 				return err
 			})
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -88,7 +89,7 @@ func (r *repair) named(ctx context.Context, env environment, q *queue.Queue, ids
 			_, _ = fmt.Fprintf(env.Out, "%s run %d\n", r.done, id)
 			continue
 		case errors.Is(err, queue.ErrState):
-			run, findErr := FindRun(ctx, q, id)
+			run, findErr := report.FindRun(ctx, q, id)
 			if findErr != nil {
 				return findErr
 			}
@@ -101,7 +102,7 @@ func (r *repair) named(ctx context.Context, env environment, q *queue.Queue, ids
 		failed++
 	}
 	if failed > 0 {
-		return fmt.Errorf("%s of %s could not be %s", Plural(failed, "run", "runs"), fmt.Sprint(len(ids)), r.done)
+		return fmt.Errorf("%s of %s could not be %s", report.Plural(failed, "run", "runs"), fmt.Sprint(len(ids)), r.done)
 	}
 	return nil
 }
@@ -136,11 +137,11 @@ func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, 
 			env.say("no runs to %s", r.verb)
 			return nil
 		}
-		return usagef("this would %s %s: look at them with 'b24rules runs list' and the same flags, then add --yes", r.verb, Plural(n, "run", "runs"))
+		return usagef("this would %s %s: look at them with 'b24rules runs list' and the same flags, then add --yes", r.verb, report.Plural(n, "run", "runs"))
 	}
 	n, err := r.all(q, ctx, f)
 	if n > 0 || err == nil {
-		_, _ = fmt.Fprintf(env.Out, "%s %s\n", r.done, Plural(n, "run", "runs"))
+		_, _ = fmt.Fprintf(env.Out, "%s %s\n", r.done, report.Plural(n, "run", "runs"))
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -41,7 +42,7 @@ parameters and answers.`,
 				return usagef("which run? 'b24rules runs list' shows their numbers")
 			}
 			return withHistory(ctx, env, *path, func(_ *config.Config, q *queue.Queue) error {
-				st, err := ReadRun(ctx, q, ids[0])
+				st, err := report.ReadRun(ctx, q, ids[0])
 				if err != nil {
 					return err
 				}
@@ -56,12 +57,12 @@ parameters and answers.`,
 
 type runsShow struct {
 	format  string
-	options RunOptions
+	options report.RunOptions
 }
 
-func (s *runsShow) print(w io.Writer, r *Run) error {
-	if n := s.options.Attempt; n != 0 && !slices.ContainsFunc(r.Attempts, func(a Attempt) bool { return a.Number == n }) {
-		return usagef("--attempt %d: the run has %s", n, Plural(len(r.Attempts), "attempt", "attempts"))
+func (s *runsShow) print(w io.Writer, r *report.Run) error {
+	if n := s.options.Attempt; n != 0 && !slices.ContainsFunc(r.Attempts, func(a report.Attempt) bool { return a.Number == n }) {
+		return usagef("--attempt %d: the run has %s", n, report.Plural(len(r.Attempts), "attempt", "attempts"))
 	}
-	return WriteRun(w, s.format, r, s.options)
+	return report.WriteRun(w, s.format, r, s.options)
 }

@@ -194,10 +194,23 @@ func firstRun(c *cli, flags ...string) string {
 	return fmt.Sprint(runs[0].ID)
 }
 
-func listJSON(c *cli, flags ...string) []runJSON {
+// listedRun is a run in the JSON of runs list.
+type listedRun struct {
+	ID      int64
+	Rule    string
+	Entity  string
+	State   string
+	Error   string
+	Outcome string
+	Events  int
+	Attempt int
+	Writes  int
+}
+
+func listJSON(c *cli, flags ...string) []listedRun {
 	c.h.T.Helper()
 	out, _ := c.run(exitFine, append([]string{"runs", "list", "--format", "json"}, flags...)...)
-	var list struct{ Runs []runJSON }
+	var list struct{ Runs []listedRun }
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
 		c.h.T.Fatalf("%v: %s", err, out)
 	}
@@ -223,16 +236,16 @@ func TestRunsFilters(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		flags []string
-		want  func(r runJSON) bool
+		want  func(r listedRun) bool
 	}{
-		{[]string{"--rule", "invoice-total"}, func(r runJSON) bool { return r.Rule == "invoice-total" }},
-		{[]string{"--entity", fmt.Sprintf("deal:%d", first)}, func(r runJSON) bool { return r.Entity == fmt.Sprintf("deal:%d", first) }},
-		{[]string{"--state", "succeeded,parked"}, func(runJSON) bool { return true }},
-		{[]string{"--state", "running"}, func(runJSON) bool { return false }},
-		{[]string{"--since", "1h"}, func(runJSON) bool { return true }},
-		{[]string{"--since", "2999-01-01"}, func(runJSON) bool { return false }},
-		{[]string{"--portal", "demo"}, func(runJSON) bool { return true }},
-		{[]string{"--portal", "an old one"}, func(runJSON) bool { return false }},
+		{[]string{"--rule", "invoice-total"}, func(r listedRun) bool { return r.Rule == "invoice-total" }},
+		{[]string{"--entity", fmt.Sprintf("deal:%d", first)}, func(r listedRun) bool { return r.Entity == fmt.Sprintf("deal:%d", first) }},
+		{[]string{"--state", "succeeded,parked"}, func(listedRun) bool { return true }},
+		{[]string{"--state", "running"}, func(listedRun) bool { return false }},
+		{[]string{"--since", "1h"}, func(listedRun) bool { return true }},
+		{[]string{"--since", "2999-01-01"}, func(listedRun) bool { return false }},
+		{[]string{"--portal", "demo"}, func(listedRun) bool { return true }},
+		{[]string{"--portal", "an old one"}, func(listedRun) bool { return false }},
 	} {
 		var want, got []int64
 		for _, r := range all {
@@ -253,7 +266,7 @@ func TestRunsFilters(t *testing.T) {
 	for range len(all) + 1 {
 		out, _ := c.run(exitFine, "runs", "list", "--format", "json", "--limit", "2", "--before", fmt.Sprint(before))
 		var list struct {
-			Runs []runJSON
+			Runs []listedRun
 			Next int64
 		}
 		if err := json.Unmarshal([]byte(out), &list); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 )
@@ -117,7 +118,7 @@ func prepare(env environment, path string) (*config.Config, *service.Rules, erro
 // tell prints findings of a configuration. Their source lines are left out:
 // they may hold secrets.
 func tell(env environment, list diag.List) error {
-	if err := diag.WriteText(env.Err, list, nil, UsesColor(env.Err)); err != nil {
+	if err := diag.WriteText(env.Err, list, nil, report.UsesColor(env.Err)); err != nil {
 		return err
 	}
 	return errFindings

@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -159,7 +160,7 @@ func (s *syncing) begin(ctx context.Context, env environment, a *service.Service
 		if err := s.same(old, a.Portal(s.portal).Zone); err != nil {
 			return catchup.Job{}, err
 		}
-		env.say("going on with the sync of %s: %d of %s", old.Started.Local().Format(time.DateTime), old.Seen, Plural(old.Total, "entity", "entities"))
+		env.say("going on with the sync of %s: %d of %s", old.Started.Local().Format(time.DateTime), old.Seen, report.Plural(old.Total, "entity", "entities"))
 		return old, nil
 	}
 	job, err := s.job(ctx, a, t)
@@ -261,8 +262,8 @@ func (s *syncing) follow(ctx context.Context, env environment, a *service.Servic
 	if err != nil {
 		return err
 	}
-	for _, p := range PausesOf(all, job.Portal, job.Rule) {
-		env.say("%s: the runs wait", PauseText(p))
+	for _, p := range report.PausesOf(all, job.Portal, job.Rule) {
+		env.say("%s: the runs wait", report.PauseText(p))
 	}
 	w := &jobWatch{queue: a.Queue(), env: env, job: job, format: s.format, begun: time.Now(), command: "b24rules sync --rule " + s.rule}
 	end := func() {}
@@ -291,7 +292,7 @@ func (s *syncing) follow(ctx context.Context, env environment, a *service.Servic
 		if ctx.Err() != nil {
 			w.clear()
 			if working && a.Queue().Holds(s.portal) == nil || !working && !served {
-				return fmt.Errorf("stopped at %d of %s: the same command goes on from there", w.job.Seen, Plural(w.job.Total, "entity", "entities"))
+				return fmt.Errorf("stopped at %d of %s: the same command goes on from there", w.job.Seen, report.Plural(w.job.Total, "entity", "entities"))
 			}
 			env.say("serve goes on")
 			return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 )
 
@@ -31,7 +32,7 @@ type dryResult struct {
 	Calls   int `json:"calls"`
 	Failed  int `json:"failed"`
 	// Plans are the first of them in detail.
-	Plans []Plan `json:"plans"`
+	Plans []report.Plan `json:"plans"`
 }
 
 // maxPlans is how many plans the JSON of a dry run has.
@@ -47,7 +48,7 @@ func (s *syncing) rehearse(ctx context.Context, env environment, a *service.Serv
 	if err := countAll(ctx, p.Later(), &job); err != nil {
 		return err
 	}
-	out := dryResult{Portal: s.portal, Rule: s.rule, Plans: []Plan{}}
+	out := dryResult{Portal: s.portal, Rule: s.rule, Plans: []report.Plan{}}
 	lineAt := time.Now().Add(lineEvery)
 	for more := true; more; {
 		var typ int
@@ -75,8 +76,8 @@ func (s *syncing) rehearse(ctx context.Context, env environment, a *service.Serv
 }
 
 // rehearsePage rehearses the runs of a page, in the order of its ids.
-func (s *syncing) rehearsePage(ctx context.Context, a *service.Service, t service.Target, typ int, ids []int) ([]Plan, error) {
-	out := make([]Plan, len(ids))
+func (s *syncing) rehearsePage(ctx context.Context, a *service.Service, t service.Target, typ int, ids []int) ([]report.Plan, error) {
+	out := make([]report.Plan, len(ids))
 	errs := make([]error, len(ids))
 	slots := make(chan struct{}, rehearsals)
 	var wg sync.WaitGroup
@@ -101,7 +102,7 @@ func (s *syncing) rehearsePage(ctx context.Context, a *service.Service, t servic
 	return out, nil
 }
 
-func (r *dryResult) add(p Plan) {
+func (r *dryResult) add(p report.Plan) {
 	if p.Error != "" {
 		r.Failed++
 	}
@@ -127,20 +128,20 @@ func (r *dryResult) add(p Plan) {
 
 // tellPlan writes the entities for which something would be done as they are
 // found.
-func (s *syncing) tellPlan(w io.Writer, p Plan) error {
+func (s *syncing) tellPlan(w io.Writer, p report.Plan) error {
 	if s.format == "json" || len(p.Changes) == 0 && p.Error == "" {
 		return nil
 	}
-	return WritePlans(w, s.format, []Plan{p})
+	return report.WritePlans(w, s.format, []report.Plan{p})
 }
 
 func (s *syncing) tellDry(env environment, r dryResult) error {
 	var err error
 	if s.format == "json" {
-		err = WriteJSON(env.Out, r)
+		err = report.WriteJSON(env.Out, r)
 	} else {
 		_, err = fmt.Fprintf(env.Out, "%s would write for %d of %s: + %d  ~ %d  - %d  ! %d, and fail for %d\n",
-			r.Rule, r.Changed, Plural(r.Entities+r.Gone, "entity", "entities"), r.Add, r.Change, r.Delete, r.Calls, r.Failed)
+			r.Rule, r.Changed, report.Plural(r.Entities+r.Gone, "entity", "entities"), r.Add, r.Change, r.Delete, r.Calls, r.Failed)
 	}
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -46,7 +47,7 @@ type progressMark struct {
 }
 
 func (w *jobWatch) pause() time.Duration {
-	if IsTerminal(w.env.Err) {
+	if report.IsTerminal(w.env.Err) {
 		return barEvery
 	}
 	return time.Second
@@ -75,7 +76,7 @@ func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
 		w.marks = w.marks[1:]
 	}
 	switch {
-	case IsTerminal(w.env.Err):
+	case report.IsTerminal(w.env.Err):
 		w.draw()
 	case now.After(w.lineAt):
 		if !w.lineAt.IsZero() {
@@ -120,14 +121,14 @@ func (w *jobWatch) text() string {
 	if rate := w.rate(); rate > 0 {
 		parts = append(parts, rateText(rate))
 		if left := w.total() - w.done(); left > 0 {
-			parts = append(parts, Span(time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))+" left")
+			parts = append(parts, report.Span(time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))+" left")
 		}
 	}
 	if n := w.counts[queue.Parked]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", n))
 	}
 	if w.job.Waits != "" && !w.job.Over() {
-		parts = append(parts, "waits: "+OneLine(w.job.Waits))
+		parts = append(parts, "waits: "+report.OneLine(w.job.Waits))
 	}
 	if !w.job.Over() && w.job.Stage >= len(w.job.Types) {
 		parts = append(parts, "looking for what deleted entities left")
@@ -165,7 +166,7 @@ func bar(name string, done, total int, text string, width int) string {
 	percent := fmt.Sprintf("%3d%%", int(part*100))
 	room := width - len(name) - len(percent) - len([]rune(text)) - 6
 	if room < 5 {
-		return Fit(strings.TrimSpace(name+" "+percent+"  "+text), width)
+		return report.Fit(strings.TrimSpace(name+" "+percent+"  "+text), width)
 	}
 	room = min(room, 40)
 	full := int(part * float64(room))
@@ -207,16 +208,16 @@ func (w *jobWatch) finish() error {
 	}
 	var err error
 	if w.format == "json" {
-		err = WriteJSON(w.env.Out, r)
+		err = report.WriteJSON(w.env.Out, r)
 	} else {
-		text := fmt.Sprintf("%s: %s, %s", j.Rule, Plural(r.Entities, "entity", "entities"), Plural(r.Runs, "run", "runs"))
+		text := fmt.Sprintf("%s: %s, %s", j.Rule, report.Plural(r.Entities, "entity", "entities"), report.Plural(r.Runs, "run", "runs"))
 		if r.Pending > 0 {
 			text += fmt.Sprintf(", %d pending already", r.Pending)
 		}
 		if r.Gone > 0 {
 			text += fmt.Sprintf(", %d of deleted entities", r.Gone)
 		}
-		text += fmt.Sprintf(", %d failed, in %s", failed, Span(took.Round(time.Millisecond)))
+		text += fmt.Sprintf(", %d failed, in %s", failed, report.Span(took.Round(time.Millisecond)))
 		_, err = fmt.Fprintln(w.env.Out, text)
 	}
 	if err != nil {

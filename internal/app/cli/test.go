@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/ruletest"
 	"github.com/b24rules/b24rules/internal/ruletest/testfile"
@@ -124,5 +125,5 @@ func (t *testRun) print(env environment, r *ruletest.Report) error {
 	if t.format == "json" {
 		return ruletest.WriteJSON(env.Out, r, t.cover)
 	}
-	return ruletest.WriteText(env.Out, r, ruletest.TextOptions{Verbose: t.verbose, Color: UsesColor(env.Out), Cover: t.cover})
+	return ruletest.WriteText(env.Out, r, ruletest.TextOptions{Verbose: t.verbose, Color: report.UsesColor(env.Out), Cover: t.cover})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -174,7 +175,7 @@ func (u *unbinding) choose(ctx context.Context, a *service.Service, p *service.P
 
 func (u *unbinding) print(env environment, drop, keep []bitrix.Subscription) error {
 	if u.format == "json" {
-		return WriteJSON(env.Out, struct {
+		return report.WriteJSON(env.Out, struct {
 			Portal  string    `json:"portal"`
 			Removed bool      `json:"removed"`
 			Unbind  []handler `json:"unbind"`
@@ -186,10 +187,10 @@ func (u *unbinding) print(env environment, drop, keep []bitrix.Subscription) err
 	if u.yes {
 		verb = "unbound"
 	}
-	fmt.Fprintf(&s, "portal %s: %s %s\n", u.portal, Plural(len(drop), "handler", "handlers"), verb)
+	fmt.Fprintf(&s, "portal %s: %s %s\n", u.portal, report.Plural(len(drop), "handler", "handlers"), verb)
 	writeHandlers(&s, drop)
 	if len(keep) > 0 {
-		fmt.Fprintf(&s, "%s:\n", Plural(len(keep), "handler stays", "handlers stay"))
+		fmt.Fprintf(&s, "%s:\n", report.Plural(len(keep), "handler stays", "handlers stay"))
 		writeHandlers(&s, keep)
 	}
 	if _, err := io.WriteString(env.Out, s.String()); err != nil {
@@ -220,6 +221,6 @@ func writeHandlers(s *strings.Builder, all []bitrix.Subscription) {
 		if h.Offline {
 			to = "kept by the portal"
 		}
-		fmt.Fprintf(s, "  %-*s  %s\n", width, OneLine(h.Event), OneLine(to))
+		fmt.Fprintf(s, "  %-*s  %s\n", width, report.OneLine(h.Event), report.OneLine(to))
 	}
 }

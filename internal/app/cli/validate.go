@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -188,7 +189,7 @@ func (v *validation) print(env environment) error {
 	case "sarif":
 		return diag.WriteSARIF(env.Out, v.list, diag.Tool{Name: "b24rules", Version: programVersion(debug.ReadBuildInfo()), Help: docs.Finding})
 	}
-	return diag.WriteText(env.Out, v.list, func(file string) []byte { return v.sources[file] }, UsesColor(env.Out))
+	return diag.WriteText(env.Out, v.list, func(file string) []byte { return v.sources[file] }, report.UsesColor(env.Out))
 }
 
 // programVersion is the version of the module, "" for a build without one.
@@ -212,19 +213,14 @@ func count(l diag.List) (errs, warnings int) {
 
 func summary(files, errs, warnings int) string {
 	if errs+warnings == 0 {
-		return amount(files, "file") + ", no findings"
+		return report.Plural(files, "file", "files") + ", no findings"
 	}
 	var parts []string
 	if errs > 0 {
-		parts = append(parts, amount(errs, "error"))
+		parts = append(parts, report.Plural(errs, "error", "errors"))
 	}
 	if warnings > 0 {
-		parts = append(parts, amount(warnings, "warning"))
+		parts = append(parts, report.Plural(warnings, "warning", "warnings"))
 	}
-	return amount(files, "file") + ", " + strings.Join(parts, ", ")
-}
-
-// amount is plural for words that take an s.
-func amount(n int, what string) string {
-	return Plural(n, what, what+"s")
+	return report.Plural(files, "file", "files") + ", " + strings.Join(parts, ", ")
 }

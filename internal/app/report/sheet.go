@@ -1,4 +1,5 @@
-package cli
+// Package report prints runs, plans and rules, as text for people and as JSON.
+package report
 
 import (
 	"fmt"

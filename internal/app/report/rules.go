@@ -1,4 +1,4 @@
-package cli
+package report
 
 import (
 	"cmp"
@@ -178,7 +178,7 @@ func (p *prose) cost(indent int, what string, c describe.CostDescription) {
 		amount engine.Amount
 	}{{"nothing differs", c.Least}, {"one thing differs", c.Typical}, {"at worst", c.Worst}} {
 		if text := x.amount.String(); text != said {
-			p.line(indent+1, "%-18s %s, %s a second: %s", x.when+":", amount(x.amount.At(sampleRows), "command"), rate(x.amount), text)
+			p.line(indent+1, "%-18s %s, %s a second: %s", x.when+":", Plural(x.amount.At(sampleRows), "command", "commands"), rate(x.amount), text)
 			said = text
 		}
 	}
