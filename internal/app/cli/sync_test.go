@@ -16,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -35,7 +36,7 @@ func TestSyncAloneAndBesideServe(t *testing.T) {
 		t.Errorf("the dry run says %s", plan)
 	}
 	asJSON, _ := c.run(exitFine, "sync", "--rule", "deal-shipments", "--dry-run", "--format", "json")
-	var dry dryResult
+	var dry report.DrySync
 	if err := json.Unmarshal([]byte(asJSON), &dry); err != nil || dry.Add != 120 || len(dry.Plans) != 120 {
 		t.Errorf("the dry run says %v, %+v", err, dry.Add)
 	}
@@ -221,22 +222,6 @@ func (w *watchedText) Write(p []byte) (int, error) {
 		w.then()
 	}
 	return n, err
-}
-
-func TestBar(t *testing.T) {
-	for _, tt := range []struct {
-		done, total, width int
-		text, want         string
-	}{
-		{0, 100, 60, "0/100", "r [----------------------------------------]   0%  0/100"},
-		{50, 100, 40, "50/100  5/s", "r [=========---------]  50%  50/100  5/s"},
-		{100, 100, 40, "100/100", "r [======================] 100%  100/100"},
-		{7, 0, 20, "7/0 and a long text", "r   0%  7/0 and a l…"},
-	} {
-		if got := bar("r", tt.done, tt.total, tt.text, tt.width); got != tt.want || len([]rune(got)) > tt.width {
-			t.Errorf("%d/%d in %d:\n%q\nwant\n%q", tt.done, tt.total, tt.width, got, tt.want)
-		}
-	}
 }
 
 // addRule adds a rule of one step to the rules of the configuration.

@@ -119,7 +119,7 @@ func (w *jobWatch) rate() float64 {
 func (w *jobWatch) text() string {
 	parts := []string{fmt.Sprintf("%d/%d", w.done(), w.total())}
 	if rate := w.rate(); rate > 0 {
-		parts = append(parts, rateText(rate))
+		parts = append(parts, report.Rate(rate))
 		if left := w.total() - w.done(); left > 0 {
 			parts = append(parts, report.Span(time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))+" left")
 		}
@@ -136,13 +136,6 @@ func (w *jobWatch) text() string {
 	return strings.Join(parts, "  ")
 }
 
-func rateText(rate float64) string {
-	if rate < 10 {
-		return fmt.Sprintf("%.1f/s", rate)
-	}
-	return fmt.Sprintf("%.0f/s", rate)
-}
-
 // draw writes the bar over the one before.
 func (w *jobWatch) draw() {
 	width := 80
@@ -152,25 +145,8 @@ func (w *jobWatch) draw() {
 		}
 	}
 	text := w.text()
-	_, _ = io.WriteString(w.env.Err, "\r\x1b[K"+bar(w.job.Rule, w.done(), w.total(), text, width-1)) // nobody to tell
+	_, _ = io.WriteString(w.env.Err, "\r\x1b[K"+report.Bar(w.job.Rule, w.done(), w.total(), text, width-1)) // nobody to tell
 	w.drawn = true
-}
-
-// bar is a line of at most width columns: the name, a bar with the percentage,
-// and the text, of which the bar takes what is left.
-func bar(name string, done, total int, text string, width int) string {
-	part := 0.0
-	if total > 0 {
-		part = min(1, float64(done)/float64(total))
-	}
-	percent := fmt.Sprintf("%3d%%", int(part*100))
-	room := width - len(name) - len(percent) - len([]rune(text)) - 6
-	if room < 5 {
-		return report.Fit(strings.TrimSpace(name+" "+percent+"  "+text), width)
-	}
-	room = min(room, 40)
-	full := int(part * float64(room))
-	return fmt.Sprintf("%s [%s%s] %s  %s", name, strings.Repeat("=", full), strings.Repeat("-", room-full), percent, text)
 }
 
 // clear takes the bar away.
@@ -181,45 +157,19 @@ func (w *jobWatch) clear() {
 	}
 }
 
-// syncResult is what a sync has done, for --format json.
-type syncResult struct {
-	Portal   string     `json:"portal"`
-	Rule     string     `json:"rule"`
-	Since    *time.Time `json:"since,omitempty"`
-	Entities int        `json:"entities"`
-	Gone     int        `json:"gone"`
-	Runs     int        `json:"runs"`
-	Pending  int        `json:"pending_before"`
-	Failed   int        `json:"failed"`
-	Seconds  float64    `json:"seconds"`
-}
-
 // finish tells what was done.
 func (w *jobWatch) finish() error {
 	w.clear()
 	j, failed := w.job, w.counts[queue.Parked]
 	took := time.Since(j.Started)
-	r := syncResult{
+	r := report.Sync{
 		Portal: j.Portal, Rule: j.Rule, Entities: j.Seen, Gone: j.Orphans, Runs: j.Begun, Pending: j.Joined, Failed: failed,
 		Seconds: took.Round(time.Millisecond).Seconds(),
 	}
 	if !j.Since.IsZero() {
 		r.Since = &j.Since
 	}
-	var err error
-	if w.format == "json" {
-		err = report.WriteJSON(w.env.Out, r)
-	} else {
-		text := fmt.Sprintf("%s: %s, %s", j.Rule, report.Plural(r.Entities, "entity", "entities"), report.Plural(r.Runs, "run", "runs"))
-		if r.Pending > 0 {
-			text += fmt.Sprintf(", %d pending already", r.Pending)
-		}
-		if r.Gone > 0 {
-			text += fmt.Sprintf(", %d of deleted entities", r.Gone)
-		}
-		text += fmt.Sprintf(", %d failed, in %s", failed, report.Span(took.Round(time.Millisecond)))
-		_, err = fmt.Fprintln(w.env.Out, text)
-	}
+	err := report.WriteSync(w.env.Out, w.format, r)
 	if err != nil {
 		return err
 	}

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
@@ -52,14 +50,6 @@ type unbinding struct {
 	unused, all, yes       bool
 
 	hook string // where the portal posts events, by the configuration
-}
-
-// handler is a subscription as it is printed.
-type handler struct {
-	Event     string `json:"event"`
-	Handler   string `json:"handler,omitempty"`
-	Offline   bool   `json:"offline,omitempty"`
-	Connector string `json:"connector,omitempty"`
 }
 
 func (u *unbinding) run(ctx context.Context, env environment, args []string) error {
@@ -174,53 +164,11 @@ func (u *unbinding) choose(ctx context.Context, a *service.Service, p *service.P
 }
 
 func (u *unbinding) print(env environment, drop, keep []bitrix.Subscription) error {
-	if u.format == "json" {
-		return report.WriteJSON(env.Out, struct {
-			Portal  string    `json:"portal"`
-			Removed bool      `json:"removed"`
-			Unbind  []handler `json:"unbind"`
-			Keep    []handler `json:"keep"`
-		}{u.portal, u.yes, handlers(drop), handlers(keep)})
-	}
-	var s strings.Builder
-	verb := "to unbind"
-	if u.yes {
-		verb = "unbound"
-	}
-	fmt.Fprintf(&s, "portal %s: %s %s\n", u.portal, report.Plural(len(drop), "handler", "handlers"), verb)
-	writeHandlers(&s, drop)
-	if len(keep) > 0 {
-		fmt.Fprintf(&s, "%s:\n", report.Plural(len(keep), "handler stays", "handlers stay"))
-		writeHandlers(&s, keep)
-	}
-	if _, err := io.WriteString(env.Out, s.String()); err != nil {
+	if err := report.WriteUnbind(env.Out, u.format, report.Unbind{Portal: u.portal, Removed: u.yes, Unbind: drop, Keep: keep}); err != nil {
 		return err
 	}
-	if len(drop) > 0 && !u.yes {
+	if u.format != "json" && len(drop) > 0 && !u.yes {
 		env.say("nothing was removed: --yes does it")
 	}
 	return nil
-}
-
-func handlers(all []bitrix.Subscription) []handler {
-	out := make([]handler, len(all))
-	for i, s := range all {
-		out[i] = handler(s)
-	}
-	return out
-}
-
-// writeHandlers writes a line for each handler.
-func writeHandlers(s *strings.Builder, all []bitrix.Subscription) {
-	width := 0
-	for _, h := range all {
-		width = max(width, len(h.Event))
-	}
-	for _, h := range all {
-		to := h.Handler
-		if h.Offline {
-			to = "kept by the portal"
-		}
-		fmt.Fprintf(s, "  %-*s  %s\n", width, report.OneLine(h.Event), report.OneLine(to))
-	}
 }
