@@ -73,6 +73,31 @@ func TestPromises(t *testing.T) {
 	}
 }
 
+// TestPathOfAnEvent checks that the functions which docs/design.md lists from an event
+// to a request exist in the files that it names, and that they are few.
+func TestPathOfAnEvent(t *testing.T) {
+	_, path, _ := strings.Cut(readText(t, "docs/design.md"), "\n## The path of an event\n")
+	path, _, ok := strings.Cut(path, "\n## ")
+	if !ok {
+		t.Fatal("docs/design.md has no section The path of an event")
+	}
+	const most = 30
+	steps := regexp.MustCompile("(?m)^\\d+\\. `(?:(\\w+)\\.)?(\\w+)` ([\\w/.]+)").FindAllStringSubmatch(path, -1)
+	if len(steps) == 0 || len(steps) > most {
+		t.Errorf("%d functions, expected at most %d", len(steps), most)
+	}
+	others := regexp.MustCompile("`(?:(\\w+)\\.)(\\w+)` in ([\\w/.]+\\.go)").FindAllStringSubmatch(path, -1)
+	for _, m := range append(steps, others...) {
+		receiver := ""
+		if m[1] != "" {
+			receiver = `\(\w+ \*?` + m[1] + `\) `
+		}
+		if !regexp.MustCompile(`(?m)^func ` + receiver + m[2] + `\(`).MatchString(readText(t, m[3])) {
+			t.Errorf("docs/design.md names %s.%s in %s, which does not exist", m[1], m[2], m[3])
+		}
+	}
+}
+
 // TestReadmeInstall runs the install line of the README and then the program.
 func TestReadmeInstall(t *testing.T) {
 	m := regexp.MustCompile(`(?m)^\s*(go install \S+)`).FindStringSubmatch(readText(t, "README.md"))
