@@ -35,7 +35,7 @@ rules:
 		fmt.Println(f)
 	}
 	// Output:
-	// welcome.yaml:6:23: argument name takes text, this is true or false [wrong-type]
+	// welcome.yaml:6:23: argument name takes text, not true or false [wrong-type]
 	// welcome.yaml:6:44: argument times must be at most 3 [invalid-value]
 	// welcome.yaml:7:9: greet needs name: who to greet [missing-argument]
 	// welcome.yaml:7:17: unknown key "nmae" in greet [unknown-key] (did you mean name?)

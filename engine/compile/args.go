@@ -1,10 +1,8 @@
 package compile
 
 import (
-	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -14,8 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// readArgs compiles the arguments of a step. It returns nil when they cannot be
-// told apart at all.
+// readArgs compiles the arguments of a step. It returns nil when they are no mapping.
 func (c *stepCompiler) readArgs(s *engine.Step, verb yamlfile.Entry, env formula.Env) *engine.ArgTypes {
 	types := engine.NewArgTypes()
 	spec := s.Action.Arguments
@@ -32,14 +29,14 @@ func (c *stepCompiler) readArgs(s *engine.Step, verb yamlfile.Entry, env formula
 	if value.Kind != yaml.ScalarNode || value.Tag != "!!null" {
 		var ok bool
 		if value.Kind != yaml.MappingNode {
-			c.Errorf(value, "wrong-type", "%s takes arguments by name", s.Action.Name).Hint = s.Action.Name + ": {" + requiredArgs(spec) + "}"
+			c.Errorf(value, "wrong-type", "%s takes named arguments", s.Action.Name).Hint = s.Action.Name + ": {" + requiredArgs(spec) + "}"
 			return nil
 		}
 		if m, ok = c.mapping(value); !ok {
 			return nil
 		}
 	}
-	c.keys(m, s.Action.Name, spec.Names()...)
+	c.keys(m, diag.Phrasef("%s", s.Action.Name), spec.Names()...)
 	for _, f := range spec.Fields {
 		e, given := m.Get(f.Name)
 		if !given {
@@ -79,23 +76,17 @@ func (c *stepCompiler) readArg(f *engine.ArgField, e yamlfile.Entry, env formula
 		}
 	}
 	a := &engine.Argument{Field: f, Key: e.Key, Type: f.Takes}
-	w := want{typ: f.Takes, what: "argument " + f.Name, plain: f.Rules != "" || f.Suggest != nil}
+	w := want{typ: f.Takes, what: diag.Phrasef("argument %s", f.Name), plain: f.Rules != "" || f.Suggest != nil}
 	switch f.Kind {
 	case engine.ArgDuration:
-		w.literal = func(text string) (any, error) {
-			d, err := time.ParseDuration(text)
-			if err != nil {
-				return nil, errors.New("want a duration such as 2s or 5m")
-			}
-			return d, nil
-		}
+		w.duration = true
 		v := c.value(e.Value, w, env)
 		if v == nil {
 			return nil
 		}
 		a.Fixed = v.Literal
 	case engine.ArgFields, engine.ArgRowFields:
-		if !c.wantMapping(e.Value, w.what+" takes names and values", f.Name+": {name: value}") {
+		if !c.wantMapping(e.Value, diag.Phrasef("argument %s takes names and values", f.Name), f.Name+": {name: value}") {
 			return nil
 		}
 		if a.Fields = c.fields(e.Value, wantAny, env); a.Fields == nil {
@@ -103,7 +94,7 @@ func (c *stepCompiler) readArg(f *engine.ArgField, e yamlfile.Entry, env formula
 		}
 		a.Type = recordType(a.Fields)
 	case engine.ArgSecrets:
-		text := want{typ: formula.Type{Kind: formula.String}, what: "a value of " + f.Name, secret: true}
+		text := want{typ: formula.Type{Kind: formula.String}, what: diag.Phrasef("a value of %s", f.Name), secret: true}
 		if a.Fields = c.fields(e.Value, text, env); a.Fields == nil {
 			return nil
 		}
@@ -123,8 +114,8 @@ func (c *stepCompiler) readArg(f *engine.ArgField, e yamlfile.Entry, env formula
 	return a
 }
 
-// checkLiteral holds a constant argument against its validator rules, so that
-// a wrong one is found before anything runs.
+// checkLiteral checks a constant argument with its validator rules, so that a wrong
+// value is found before any run.
 func (c *stepCompiler) checkLiteral(f *engine.ArgField, v *engine.Value) {
 	x, ok := v.Const()
 	if !ok || f.Rules == "" || x == nil {
@@ -132,20 +123,20 @@ func (c *stepCompiler) checkLiteral(f *engine.ArgField, v *engine.Value) {
 	}
 	goValue, err := f.Convert(x)
 	if err != nil {
-		return // its type was reported
+		return // readArg has reported its type
 	}
 	if broken := f.Broken(goValue); !broken.Empty() {
 		finding := c.Errorf(v.Node, "invalid-value", "argument %s %s", f.Name, broken)
 		if text, ok := x.(string); ok {
 			if near := nearest(text, f.OneOf()); near != "" {
-				finding.Hint = "did you mean " + near + "?"
+				finding.Hintf("did you mean %s?", near)
 			}
 		}
 	}
 }
 
-// nearest is the word that was meant by another one: warn by warning,
-// smart_invoice by invoice.
+// nearest returns the word that another word probably means: warn for warning,
+// smart_invoice for invoice.
 func nearest(text string, words []string) string {
 	if near := diag.Closest(text, words); near != "" {
 		return near
@@ -162,7 +153,7 @@ func nearest(text string, words []string) string {
 
 // names compiles a mapping that defines names, each seeing those before it.
 func (c *values) names(n *yaml.Node, env formula.Env) []*engine.NamedValue {
-	if !c.wantMapping(n, "names are computed by a mapping", "total: =…, without a - before it") {
+	if !c.wantMapping(n, diag.Phrasef("this place takes names and formulas"), "write total: =… without a - before it") {
 		return nil
 	}
 	m, ok := c.mapping(n)
@@ -170,10 +161,10 @@ func (c *values) names(n *yaml.Node, env formula.Env) []*engine.NamedValue {
 		return nil
 	}
 	if len(m.Entries) == 0 {
-		c.Errorf(n, "missing-key", "no names are computed here")
+		c.Errorf(n, "missing-key", "no name is defined here").Hint = "add a name and its formula"
 	}
 	out := []*engine.NamedValue{}
-	env = with(env, nil) // a map of our own, to which each name is added
+	env = with(env, nil) // a copy, to which each name is added
 	for _, e := range m.Entries {
 		v := c.value(e.Value, wantAny, env)
 		if v == nil {

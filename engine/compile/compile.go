@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -17,8 +18,8 @@ import (
 // Version is the version of the rule language.
 const Version = 1
 
-// File reads one rule file. The findings are sorted by place; when one of
-// them is an error the set is nil.
+// File compiles one rule file. The findings are sorted by place. When one of them is an
+// error, the set is nil.
 func File(name string, data []byte, actions []*engine.Action) (*engine.RuleSet, diag.List) {
 	f, list := yamlfile.Parse(name, data)
 	set := &engine.RuleSet{Name: setName(name), File: name, Version: digest(data), Source: f, Actions: actions}
@@ -35,7 +36,7 @@ func File(name string, data []byte, actions []*engine.Action) (*engine.RuleSet, 
 	}
 	if f.Root == nil {
 		if !c.list.HasErrors() {
-			c.list.Errorf(diag.Pos{File: name, Line: 1, Column: 1}, "empty-file", "the file holds no rules").Hint = "begin with `version: 1`"
+			c.list.Errorf(diag.Pos{File: name, Line: 1, Column: 1}, "empty-file", "the file is empty").Hint = "start with `version: 1`"
 		}
 	} else {
 		c.ruleFile()
@@ -63,10 +64,10 @@ type reporter struct {
 	list diag.List
 }
 
-// values compiles values: literals, formulas, texts with formulas, lists, records.
+// values compiles values: literals, formulas, texts with formulas, lists and records.
 type values struct {
 	*reporter
-	// secrets are the names of the inputs that are secrets, known the actions.
+	// secrets are the names of the inputs that are secrets. known are the actions.
 	secrets []string
 	known   []*engine.Action
 }
@@ -76,7 +77,7 @@ type fileCompiler struct {
 	*values
 	actions map[string]*engine.Action
 	verbs   []string // the names of the actions
-	// alsoCalled are other engines' words for actions, and our names.
+	// alsoCalled maps words of other engines to names of actions.
 	alsoCalled map[string]string
 	set        *engine.RuleSet
 	inputs     formula.Type
@@ -86,7 +87,7 @@ type fileCompiler struct {
 type ruleCompiler struct {
 	*fileCompiler
 	rule  *engine.Rule
-	taken map[string]diag.Pos // names of the rule's steps
+	taken map[string]diag.Pos // names that the rule's steps define
 }
 
 // stepCompiler compiles one list of steps of a rule.
@@ -95,15 +96,18 @@ type stepCompiler struct {
 	part string // steps or deleted
 }
 
+// Errorf reports an error at a node.
 func (c *reporter) Errorf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
 	return c.file.WithEnd(n, c.list.Errorf(c.file.Pos(n), code, format, args...))
 }
 
+// Warnf reports a warning at a node.
 func (c *reporter) Warnf(n *yaml.Node, code, format string, args ...any) *diag.Finding {
 	return c.file.WithEnd(n, c.list.Warnf(c.file.Pos(n), code, format, args...))
 }
 
-// mapping reads a mapping node; false means that there was none.
+// mapping reads a mapping node. It reports false when the node is no mapping or has
+// errors.
 func (c *reporter) mapping(n *yaml.Node) (yamlfile.Mapping, bool) {
 	m, list := c.file.Mapping(n)
 	c.list = append(c.list, list...)
@@ -111,22 +115,13 @@ func (c *reporter) mapping(n *yaml.Node) (yamlfile.Mapping, bool) {
 }
 
 // keys reports keys that are not among those allowed.
-func (c *reporter) keys(m yamlfile.Mapping, what string, allowed ...string) {
+func (c *reporter) keys(m yamlfile.Mapping, what diag.Phrase, allowed ...string) {
 	for _, e := range m.Entries {
-		if contains(allowed, e.Name) {
+		if slices.Contains(allowed, e.Name) {
 			continue
 		}
 		suggest(c.Errorf(e.Key, "unknown-key", "unknown key %q in %s", e.Name, what), e.Name, allowed)
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *fileCompiler) ruleFile() {
@@ -135,7 +130,7 @@ func (c *fileCompiler) ruleFile() {
 	if !ok {
 		return
 	}
-	c.keys(m, "a rule file", fileKeyNames...)
+	c.keys(m, diag.Phrasef("a rule file"), fileKeyNames...)
 	c.version(m)
 	if e, ok := m.Get("title"); ok {
 		set.Title = c.text(e.Value, "title")
@@ -146,10 +141,10 @@ func (c *fileCompiler) ruleFile() {
 	varsType := c.readVars(m)
 	rules, ok := m.Get("rules")
 	if !ok {
-		c.Errorf(c.file.Root, "missing-key", "a rule file needs rules").Hint = "rules:"
+		c.Errorf(c.file.Root, "missing-key", "the file has no rules").Hint = "add rules:"
 		return
 	}
-	if !c.wantMapping(rules.Value, "rules takes the rules by their ids", "rules: {rule-id: {on: ONCRMDEALUPDATE, steps: […]}}") {
+	if !c.wantMapping(rules.Value, diag.Phrasef("rules takes rules by their ids"), "rules: {rule-id: {on: ONCRMDEALUPDATE, steps: […]}}") {
 		return
 	}
 	rm, ok := c.mapping(rules.Value)
@@ -157,7 +152,7 @@ func (c *fileCompiler) ruleFile() {
 		return
 	}
 	if len(rm.Entries) == 0 {
-		c.Errorf(rules.Key, "missing-key", "rules is empty")
+		c.Errorf(rules.Key, "missing-key", "rules is empty").Hint = "add a rule with its id"
 	}
 	for _, e := range rm.Entries {
 		r := &ruleCompiler{fileCompiler: c, taken: map[string]diag.Pos{}}
@@ -170,11 +165,11 @@ func (c *fileCompiler) ruleFile() {
 func (c *fileCompiler) version(m yamlfile.Mapping) {
 	e, ok := m.Get("version")
 	if !ok {
-		c.Errorf(c.file.Root, "missing-key", "a rule file needs a version").Hint = "version: 1"
+		c.Errorf(c.file.Root, "missing-key", "the file has no version").Hint = "add version: 1"
 		return
 	}
 	if e.Value.Value != "1" {
-		c.Errorf(e.Value, "invalid-value", "version %q is not known, this engine reads version 1", e.Value.Value)
+		c.Errorf(e.Value, "invalid-value", "version %q is not supported", e.Value.Value).Hint = "version: 1"
 	}
 }
 

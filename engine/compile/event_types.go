@@ -8,52 +8,52 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// absent are the fields of event that people expect from other engines, with
-// what to write instead. It is never changed.
+// absent maps fields of event that people expect from other engines to hints. It never
+// changes.
 var absent = map[string]string{
-	"event.name":    "many events become one run, so it has no name: use event.added, or what the entity says now",
-	"event.event":   "many events become one run, so it has no name: use event.added, or what the entity says now",
-	"event.code":    "many events become one run, so it has no name: use event.added, or what the entity says now",
-	"event.type":    "many events become one run, so it has no name: use event.added, or what the entity says now",
-	"event.updated": "a run stands for the entity as it is now; event.added says whether it is new",
-	"event.deleted": "a deleted entity has steps of its own, under deleted:",
-	"event.fields":  "an event carries an id and no fields: read the entity in a step",
-	"event.user":    "an event does not say whose change it was; the entity has updatedBy",
-	"event.userId":  "an event does not say whose change it was; the entity has updatedBy",
+	"event.name":    "several events become one run, so event has no name: use event.added, or a field of the entity",
+	"event.event":   "several events become one run, so event has no name: use event.added, or a field of the entity",
+	"event.code":    "several events become one run, so event has no name: use event.added, or a field of the entity",
+	"event.type":    "several events become one run, so event has no name: use event.added, or a field of the entity",
+	"event.updated": "use event.added: it is true when the entity is new",
+	"event.deleted": "write the steps for a deleted entity under deleted:",
+	"event.fields":  "an event carries only an id: read the entity in a step",
+	"event.user":    "an event does not say who made the change: read the entity's updatedBy",
+	"event.userId":  "an event does not say who made the change: read the entity's updatedBy",
 }
 
-// elsewhere are names that a formula of the rule does not see, with the reason.
+// elsewhere maps names that a formula of the rule does not see to the reason.
 func elsewhere(r *engine.Rule, actions []*engine.Action) map[string]string {
 	out := map[string]string{
-		engine.NameRow:   "is there only in arguments for each row and beside for_each",
-		engine.NameIndex: "is there only in arguments for each row and beside for_each",
-		engine.NameGroup: "is there only in values of a group of rows",
-		engine.NameError: "is there only in the steps of on_error",
-		"steps":          "is not needed: the result of a step is named by the step's id alone",
-		"env":            "is not there: a formula sees no environment, only inputs",
-		"now":            "is not there: a run can be repeated, so take event.time",
-		"today":          "is not there: a run can be repeated, so take event.time",
+		engine.NameRow:   "exists only in arguments for each row and in steps with for_each",
+		engine.NameIndex: "exists only in arguments for each row and in steps with for_each",
+		engine.NameGroup: "exists only in values of a group of rows",
+		engine.NameError: "exists only in the steps of on_error",
+		"steps":          "is not needed: the id of a step is the name of its result",
+		"env":            "does not exist: formulas see inputs, but not the environment",
+		"now":            "does not exist, because a run can be repeated: use event.time",
+		"today":          "does not exist, because a run can be repeated: use event.time",
 	}
 	for _, t := range r.Triggers {
 		if engine.OwnerTypeID(t.Entity) != 0 {
-			out[t.Entity] = "is not read by itself: add a step that reads it"
+			out[t.Entity] = "is not read automatically: add a step that reads it"
 			if i := slices.IndexFunc(actions, func(a *engine.Action) bool { return a.ReadsEntity != nil }); i >= 0 {
-				out[t.Entity] = fmt.Sprintf("is not read by itself: add a step with id: %s and %s", t.Entity, actions[i].ReadsEntity(t.Entity))
+				out[t.Entity] = fmt.Sprintf("is not read automatically: add a step with id: %s and %s", t.Entity, actions[i].ReadsEntity(t.Entity))
 			}
 		}
 	}
 	return out
 }
 
-// eventData is the type of event.data: what all the events of a rule carry. It
-// is open, for a portal may send more than is documented.
+// eventData is the type of event.data: the keys that the events of a rule carry. The
+// record is open, because a portal may send more than is documented.
 func eventData(triggers []engine.Trigger) formula.Type {
-	// How many of the events surely carry a key.
+	// How many of the events always carry a key.
 	fields, data := map[string]int{}, map[string]int{}
 	nested := map[string]bool{}
 	withFields := 0
 	for _, t := range triggers {
-		// An event that is documented with both comes with one of them.
+		// An event that is documented with both carries only one of them.
 		sure := 1
 		if len(t.Fields) > 0 && len(t.Data) > 0 {
 			sure = 0

@@ -1,7 +1,7 @@
 package compile
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -12,8 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// otherWords are keys that people bring from other engines, and ours. It is
-// never changed.
+// otherWords maps keys of other engines to our keys. It never changes.
 var otherWords = map[string]string{
 	"trigger": "on", "triggers": "on", "event": "on", "when_event": "on", "listen": "on",
 	"action": "steps", "actions": "steps", "do": "steps", "then": "steps", "run": "steps", "tasks": "steps",
@@ -24,30 +23,30 @@ var otherWords = map[string]string{
 	"variables": "vars", "constants": "vars", "parameters": "inputs", "params": "inputs", "settings": "inputs",
 }
 
-// noWords are keys of other engines for which there is none here, with what to
-// do instead. It is never changed.
+// noWords maps keys of other engines that have no equivalent here to hints. It never
+// changes.
 var noWords = map[string]string{
-	"else":     "write another step whose when is the opposite",
-	"steps":    "a step is one action: give each of these steps the when",
+	"else":     "write another step with the opposite when",
+	"steps":    "a step has one action: write the when in each of these steps",
 	"parallel": "the steps of a rule run one after another",
-	"sleep":    "a run does not wait; debounce says how long an entity must be quiet",
-	"delay":    "a run does not wait; debounce says how long an entity must be quiet",
-	"wait":     "a run does not wait; debounce says how long an entity must be quiet",
+	"sleep":    "a run does not wait; debounce sets how long an entity must be quiet",
+	"delay":    "a run does not wait; debounce sets how long an entity must be quiet",
+	"wait":     "a run does not wait; debounce sets how long an entity must be quiet",
 }
 
-// suggest hints at our name for a word of other engines, or at the nearest of the
-// names.
+// suggest sets the hint about an unknown word: our name for a word of other engines, or
+// the nearest of the names.
 func suggest(f *diag.Finding, word string, names []string) {
-	if ours := otherWords[strings.ToLower(word)]; contains(names, ours) {
+	if ours := otherWords[strings.ToLower(word)]; slices.Contains(names, ours) {
 		f.Hintf("did you mean %s?", ours)
 		return
 	}
 	f.Suggest(word, names)
 }
 
-// unknownVerb reports a key of a step that is neither an action nor an option.
-// verb is an action that stands beside it without arguments: those may be
-// indented too little.
+// unknownVerb reports a key of a step that is neither an action nor an option. verb is
+// the action of the step. If it has no arguments, the key may be one of them with too
+// little indentation.
 func (c *stepCompiler) unknownVerb(e, verb yamlfile.Entry, names []string) {
 	f := c.Errorf(e.Key, "unknown-action", "unknown action or option %q", e.Name)
 	if f.Hint = noWords[e.Name]; f.Hint == "" {
@@ -56,13 +55,13 @@ func (c *stepCompiler) unknownVerb(e, verb yamlfile.Entry, names []string) {
 	if verb.Key == nil || !isNull(verb.Value) {
 		return
 	}
-	if args := c.actions[verb.Name].Arguments.Names(); contains(args, e.Name) {
-		f.Hint = fmt.Sprintf("%s is an argument of %s: indent it below", e.Name, verb.Name)
+	if args := c.actions[verb.Name].Arguments.Names(); slices.Contains(args, e.Name) {
+		f.Hintf("indent %s: it is an argument of %s", e.Name, verb.Name)
 	}
 }
 
-// suggestVerb hints at the action that other engines call so, or at the nearest of
-// the names.
+// suggestVerb sets the hint about an unknown action: the action that other engines call
+// so, or the nearest of the names.
 func (c *stepCompiler) suggestVerb(f *diag.Finding, word string, names []string) {
 	if ours := c.alsoCalled[strings.ToLower(word)]; ours != "" {
 		f.Hintf("did you mean %s?", ours)
@@ -76,21 +75,22 @@ func isNull(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && n.Tag == "!!null"
 }
 
-// wantMapping reports what should have been a mapping, with what would be one.
-func (c *reporter) wantMapping(n *yaml.Node, what, hint string) bool {
+// wantMapping reports a node that is no mapping. what says which mapping belongs there,
+// and hint shows it.
+func (c *reporter) wantMapping(n *yaml.Node, what diag.Phrase, hint string) bool {
 	if n = yamlfile.Resolve(n); n.Kind == yaml.MappingNode || isNull(n) {
 		return true
 	}
-	is := "a list"
+	is := diag.Phrasef("a list")
 	if n.Kind == yaml.ScalarNode {
-		is = fmt.Sprintf("%q", n.Value)
+		is = diag.Phrasef("%q", n.Value)
 	}
-	c.Errorf(n, "wrong-type", "%s, this is %s", what, is).Hint = hint
+	c.Errorf(n, "wrong-type", "%s, not %s", what, is).Hint = hint
 	return false
 }
 
-// hintEvent guesses which event an unknown code means: a code with a typo,
-// deal_update, or several codes in one text.
+// hintEvent sets the hint about an unknown event. It recognises a code with a typo,
+// deal_update, and several codes in one text.
 func hintEvent(f *diag.Finding, text string) {
 	if codes := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' }); len(codes) > 1 {
 		f.Hintf("on: [%s]", strings.Join(codes, ", "))
@@ -107,15 +107,15 @@ func hintEvent(f *diag.Finding, text string) {
 		return -1
 	}, strings.ToUpper(text))
 	for _, prefix := range []string{"ON", "ONCRM"} {
-		if contains(known, prefix+letters) {
+		if slices.Contains(known, prefix+letters) {
 			f.Hintf("did you mean %s?", prefix+letters)
 			return
 		}
 	}
-	f.Hint = "codes are written like ONCRMDEALUPDATE"
+	f.Hint = "a code looks like ONCRMDEALUPDATE"
 }
 
-// readEntity compiles the formula that says what an event is about.
+// readEntity compiles the formula for the id of an event's entity.
 func (c *ruleCompiler) readEntity(n *yaml.Node, env formula.Env) *engine.Value {
 	n = yamlfile.Resolve(n)
 	if n.Kind == yaml.ScalarNode && !isNull(n) && !strings.HasPrefix(n.Value, "=") {
@@ -123,14 +123,14 @@ func (c *ruleCompiler) readEntity(n *yaml.Node, env formula.Env) *engine.Value {
 		if c.compiles(n.Value, env) {
 			hint = "=" + n.Value
 		}
-		c.Errorf(n, "wrong-type", "entity takes a formula that finds the id in the event, this is the text %q", n.Value).Hint = hint
+		c.Errorf(n, "wrong-type", "entity takes a formula that gives an id, not the text %q", n.Value).Hint = hint
 		return nil
 	}
-	return c.value(n, want{typ: formula.Type{Kind: formula.Any}, what: "entity"}, env)
+	return c.value(n, want{typ: formula.Type{Kind: formula.Any}, what: diag.Phrasef("entity")}, env)
 }
 
-// before is what formulas see that are computed before the first step: they are
-// told apart from those of steps, which can read what there is to read.
+// before is the environment of formulas that are computed before the first step. Here
+// the advice to add a step that reads the entity would be wrong.
 func before(env formula.Env, r *engine.Rule) formula.Env {
 	later := make(map[string]string, len(env.Later))
 	for name, reason := range env.Later {
@@ -138,7 +138,7 @@ func before(env formula.Env, r *engine.Rule) formula.Env {
 	}
 	for _, t := range r.Triggers {
 		if engine.OwnerTypeID(t.Entity) != 0 {
-			later[t.Entity] = "is not read here: only event, inputs and vars are there before the first step, so fetch it in a step and give the steps below it the when"
+			later[t.Entity] = "is not known before the first step: read it in a step, and write the when in the steps after it"
 		}
 	}
 	env.Later = later

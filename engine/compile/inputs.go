@@ -9,6 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
@@ -18,12 +19,14 @@ var inputTypes = map[string]formula.Kind{
 	"number":  formula.Number,
 	"string":  formula.String,
 	"boolean": formula.Bool,
-	// Where a secret may stand it is text.
+	// Arguments that take secrets take them as text.
 	engine.TypeSecret: formula.String,
 }
 
-// inputName is what an input may be called.
+// inputName matches the names of inputs and vars.
 var inputName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+const inputNameHint = "use lower-case letters, digits and _, and start with a letter"
 
 func (c *fileCompiler) readInputs(n *yaml.Node) {
 	m, ok := c.mapping(n)
@@ -31,9 +34,9 @@ func (c *fileCompiler) readInputs(n *yaml.Node) {
 		return
 	}
 	for _, e := range m.Entries {
-		c.inputs.Fields[e.Name] = formula.Type{Kind: formula.Any} // a finding here is none where it is used
+		c.inputs.Fields[e.Name] = formula.Type{Kind: formula.Any} // so that formulas with a wrong input have no finding
 		if !inputName.MatchString(e.Name) {
-			c.Errorf(e.Key, "bad-name", "an input's name is lower-case letters, digits and _, this is %q", e.Name)
+			c.Errorf(e.Key, "bad-name", "%q cannot be the name of an input", e.Name).Hint = inputNameHint
 			continue
 		}
 		in := engine.Input{Name: e.Name, Pos: c.file.Pos(e.Key), Node: e.Key}
@@ -49,20 +52,20 @@ func (c *fileCompiler) readInputs(n *yaml.Node) {
 }
 
 func (c *fileCompiler) readInput(e yamlfile.Entry, in *engine.Input) bool {
-	if !c.wantMapping(e.Value, "an input takes a type", e.Name+": {type: string, default: "+yamlfile.Resolve(e.Value).Value+"}") {
+	if !c.wantMapping(e.Value, diag.Phrasef("input %s takes a mapping with a type", e.Name), e.Name+": {type: string, default: "+yamlfile.Resolve(e.Value).Value+"}") {
 		return false
 	}
 	m, ok := c.mapping(e.Value)
 	if !ok {
 		return false
 	}
-	c.keys(m, "an input", inputKeyNames...)
+	c.keys(m, diag.Phrasef("an input"), inputKeyNames...)
 	if t, ok := m.Get("title"); ok {
 		in.Title = c.text(t.Value, "title")
 	}
 	t, ok := m.Get("type")
 	if !ok {
-		c.Errorf(e.Key, "missing-key", "input %q needs a type", e.Name).Hint = "type: integer"
+		c.Errorf(e.Key, "missing-key", "input %q has no type", e.Name).Hint = "add type: integer"
 		return false
 	}
 	in.Type = t.Value.Value
@@ -73,16 +76,16 @@ func (c *fileCompiler) readInput(e yamlfile.Entry, in *engine.Input) bool {
 	}
 	if d, ok := m.Get("default"); ok {
 		if in.Type == engine.TypeSecret {
-			c.Errorf(d.Key, "invalid-value", "a secret has no default: it would stand in the rule file").Hint = "the portal's configuration says it, such as ${STOCK_TOKEN}"
+			c.Errorf(d.Key, "invalid-value", "a secret cannot have a default, because the rule file would contain it").Hint = "remove default, and set the input in the portal's configuration, for example to ${STOCK_TOKEN}"
 			return false
 		}
-		v := c.value(d.Value, want{typ: formula.Type{Kind: kind}, what: "the default of input " + e.Name}, formula.Env{})
+		v := c.value(d.Value, want{typ: formula.Type{Kind: kind}, what: diag.Phrasef("the default of input %s", e.Name)}, formula.Env{})
 		if v == nil {
 			return false
 		}
 		x, constant := v.Const()
 		if !constant {
-			c.Errorf(d.Value, "wrong-type", "the default of input %s must be a literal", e.Name)
+			c.Errorf(d.Value, "wrong-type", "the default of input %s must not be a formula", e.Name).Hint = "write the value itself"
 			return false
 		}
 		in.Default, in.HasDefault = x, true
@@ -90,7 +93,7 @@ func (c *fileCompiler) readInput(e yamlfile.Entry, in *engine.Input) bool {
 	return true
 }
 
-// readVars compiles the constants of a file. Each sees the inputs and the vars
+// readVars compiles the constants of a file. Each formula sees the inputs and the vars
 // before it.
 func (c *fileCompiler) readVars(m yamlfile.Mapping) formula.Type {
 	typ := formula.RecordOf(map[string]formula.Type{})
@@ -105,12 +108,12 @@ func (c *fileCompiler) readVars(m yamlfile.Mapping) formula.Type {
 	env := formula.Env{Vars: map[string]formula.Type{engine.NameInputs: c.inputs, engine.NameVars: typ}} // typ grows by each var
 	for _, v := range vm.Entries {
 		if !inputName.MatchString(v.Name) {
-			c.Errorf(v.Key, "bad-name", "the name of a var is lower-case letters, digits and _, this is %q", v.Name)
+			c.Errorf(v.Key, "bad-name", "%q cannot be the name of a var", v.Name).Hint = inputNameHint
 			continue
 		}
 		val := c.value(v.Value, wantAny, env)
 		if val == nil {
-			typ.Fields[v.Name] = formula.Type{Kind: formula.Any} // no second finding where it is used
+			typ.Fields[v.Name] = formula.Type{Kind: formula.Any} // so that formulas with this var have no finding
 			continue
 		}
 		typ.Fields[v.Name] = val.Type

@@ -9,25 +9,25 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// looksLike warns of literal text that was likely meant to be a formula.
+// looksLike warns of literal text that is probably meant to be a formula.
 func (c *values) looksLike(n *yaml.Node, env formula.Env) {
 	text := n.Value
 	if strings.Contains(text, "{=") && strings.Contains(text, "}") {
-		c.Warnf(n, "looks-like-formula", "the text %q holds a place of Bitrix24's own robots, which is not filled in here", text).Hint = "{{ formula }} inserts a value"
+		c.Warnf(n, "looks-like-formula", "the text %q has a placeholder of Bitrix24 robots, which b24rules does not fill in", text).Hint = "write {{ formula }} to insert a value"
 		return
 	}
 	if open := strings.IndexByte(text, '{'); open >= 0 {
 		inner, _, closed := strings.Cut(text[open+1:], "}")
 		if closed && c.compiles(strings.TrimSpace(inner), env) {
-			c.Warnf(n, "looks-like-formula", "the text %q is taken as it stands: a value is inserted between two braces", text).Hint = "{{ " + strings.TrimSpace(inner) + " }}"
+			c.Warnf(n, "looks-like-formula", "the text %q has a formula in single braces, which inserts no value", text).Hint = "{{ " + strings.TrimSpace(inner) + " }}"
 		}
 		return
 	}
 	_, isName := env.Vars[text]
 	if _, isOwner := schemas.LookupOwner(text); isOwner {
-		isName = false // ENTITY_TYPE: deal beside a step that is called deal
+		isName = false // ENTITY_TYPE: deal, when a step has the id deal
 	}
 	if isName || !strings.Contains(text, " = ") && strings.ContainsAny(text, ".+*/()[]") && c.compiles(text, env) {
-		c.Warnf(n, "looks-like-formula", "the text %q reads like a formula, but formulas start with =", text).Hint = "=" + text
+		c.Warnf(n, "looks-like-formula", "the text %q looks like a formula, but a formula starts with =", text).Hint = "=" + text
 	}
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// known are the names that formulas see at one place of a rule, with what must
-// hold for each to have a value.
+// known holds the names that formulas see at one place of a rule, with the conditions
+// under which each has a value.
 type known struct {
 	types  map[string]formula.Type
-	guards map[string][]string // conditions under which a name has a value; of most names there are none
-	later  map[string]string
-	// present is what the conditions around this place say.
+	guards map[string][]string // a name has a value when these conditions hold; most names have no conditions
+	later  map[string]string   // names that are not visible here, with the reason
+	// present is what the conditions around this place make certain.
 	present formula.Facts
 }
 
@@ -31,11 +31,11 @@ func (k *known) clone() *known {
 	return out
 }
 
-// never is a condition that no step can have: the result of a step that may
-// fail quietly is never certain.
+// never is a condition that no step can have. It guards the result of a step that may
+// fail while the run continues.
 const never = "\x00"
 
-// define adds a name that has a value when all of guards hold.
+// define adds a name that has a value when all guards hold.
 func (k *known) define(name string, t formula.Type, guards []string) {
 	k.types[name] = t
 	if delete(k.guards, name); len(guards) > 0 {
@@ -43,16 +43,16 @@ func (k *known) define(name string, t formula.Type, guards []string) {
 	}
 }
 
-// knowing returns the same names where more is known of them.
+// knowing returns the same names at a place where more facts are known.
 func (k *known) knowing(facts formula.Facts) *known {
 	out := *k
 	out.present = k.present.And(facts)
 	return &out
 }
 
-// env is what formulas see where all of conditions hold: names whose own
-// conditions are among them are present, the others may be missing. It is good
-// until the next name is defined.
+// env is the environment of formulas at a place where all conditions hold. A name whose
+// guards are among the conditions has a value; the others may be missing. The result is
+// valid until the next name is defined.
 func (k *known) env(conditions []string) formula.Env {
 	var missing []string
 	for n, guards := range k.guards {
@@ -61,7 +61,7 @@ func (k *known) env(conditions []string) formula.Env {
 		}
 	}
 	vars := k.types
-	if len(missing) > 0 { // else no copy is needed: a rule may have thousands of names
+	if len(missing) > 0 { // otherwise no copy is needed, and a rule may have thousands of names
 		vars = maps.Clone(vars)
 	}
 	for _, n := range missing {
@@ -79,7 +79,7 @@ func subset(part, whole []string) bool {
 	return true
 }
 
-// with returns the environment plus a few names of one place, such as row.
+// with returns the environment with the names of one place, such as row.
 func with(env formula.Env, extra map[string]formula.Type) formula.Env {
 	vars := make(map[string]formula.Type, len(env.Vars)+len(extra))
 	for n, t := range env.Vars {
@@ -110,7 +110,9 @@ func elemOf(list formula.Type) formula.Type {
 	return formula.Type{Kind: formula.Any}
 }
 
-// ruleID tells whether a text may be a rule's id.
+const ruleIDHint = "use at most 64 lower-case letters, digits, - and _, start with a letter, and do not end with -"
+
+// ruleID reports whether a text may be the id of a rule.
 func ruleID(s string) bool {
 	if s == "" || len(s) > 64 || s[0] < 'a' || s[0] > 'z' || s[len(s)-1] == '-' {
 		return false

@@ -10,6 +10,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -23,27 +24,24 @@ const (
 // Defaults of a rule.
 const (
 	defaultDebounce = time.Second
-	ceilingFactor   = 10 // a debounce of 1s puts a run off for 10s at most
+	ceilingFactor   = 10 // a debounce of 1s delays a run by at most 10s
 )
 
 func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *engine.Rule {
 	r := &engine.Rule{ID: e.Name, Node: e.Key, Set: c.set, Owner: e.Name, Pos: c.file.Pos(e.Key), Debounce: defaultDebounce, Ceiling: defaultDebounce * ceilingFactor}
 	c.rule = r
 	if !ruleID(e.Name) {
-		f := c.Errorf(e.Key, "bad-name", "a rule's id begins with a lower-case letter and goes on with letters, digits, - and _ (64 at most), this is %q", e.Name)
-		if strings.HasSuffix(e.Name, "-") {
-			f.Hint = "it must not end with -"
-		}
+		c.Errorf(e.Key, "bad-name", "%q cannot be the id of a rule", e.Name).Hint = ruleIDHint
 	}
 	m, ok := c.mapping(e.Value)
 	if !ok {
 		return nil
 	}
-	c.keys(m, "a rule", ruleKeyNames...)
+	c.keys(m, diag.Phrasef("a rule"), ruleKeyNames...)
 	c.ruleOptions(r, m)
 	on, ok := m.Get("on")
 	if !ok {
-		c.Errorf(e.Key, "missing-key", "rule %q needs the events it hears", e.Name).Hint = "on: [ONCRMDEALUPDATE]"
+		c.Errorf(e.Key, "missing-key", "rule %q has no events", e.Name).Hint = "add on: [ONCRMDEALUPDATE]"
 		return nil
 	}
 	c.readTriggers(r, on)
@@ -52,7 +50,7 @@ func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *engine.Rul
 		r.Entity = c.readEntity(w.Value, before(k.env(nil), r))
 	}
 	if w, ok := m.Get("when"); ok {
-		r.When = c.value(w.Value, want{typ: formula.Type{Kind: formula.Bool}, what: "when"}, before(k.env(nil), r))
+		r.When = c.value(w.Value, want{typ: formula.Type{Kind: formula.Bool}, what: diag.Phrasef("when")}, before(k.env(nil), r))
 	}
 	c.ruleSteps(r, m, e, k)
 	return r
@@ -67,12 +65,12 @@ func (c *ruleCompiler) ruleOptions(r *engine.Rule, m yamlfile.Mapping) {
 		case "owner":
 			r.Owner = c.text(e.Value, "owner")
 			if !ruleID(r.Owner) {
-				c.Errorf(e.Value, "bad-name", "an owner is written like a rule's id, this is %q", r.Owner)
+				c.Errorf(e.Value, "bad-name", "%q cannot be the name of an owner", r.Owner).Hint = ruleIDHint
 			}
 		case "debounce":
 			c.readDebounce(r, e.Value)
 		case "limits":
-			if c.wantMapping(e.Value, "limits takes calls and deletes", "limits: {calls: 50}") {
+			if c.wantMapping(e.Value, diag.Phrasef("limits takes calls and deletes"), "limits: {calls: 50}") {
 				c.list = append(c.list, yamlfile.Decode(c.file, e.Value, &r.Limits)...)
 			}
 		case "portals":
@@ -93,7 +91,7 @@ func (c *ruleCompiler) readDebounce(r *engine.Rule, n *yaml.Node) {
 	if !ok {
 		return
 	}
-	c.keys(m, "debounce", keyNames(debounceKeys)...)
+	c.keys(m, diag.Phrasef("debounce"), keyNames(debounceKeys)...)
 	if e, ok := m.Get("quiet"); ok {
 		r.Debounce = c.duration(e.Value, "quiet")
 	}
@@ -130,10 +128,10 @@ func (c *ruleCompiler) readTriggers(r *engine.Rule, e yamlfile.Entry) {
 		if !ok {
 			return
 		}
-		c.keys(m, "on", keyNames(onKeys)...)
+		c.keys(m, diag.Phrasef("on"), keyNames(onKeys)...)
 		ev, ok := m.Get("events")
 		if !ok {
-			c.Errorf(n, "missing-key", "on needs events").Hint = "events: [ONCRMDYNAMICITEMUPDATE]"
+			c.Errorf(n, "missing-key", "on has no events").Hint = "add events: [ONCRMDYNAMICITEMUPDATE]"
 			return
 		}
 		events = yamlfile.Resolve(ev.Value)
@@ -147,7 +145,7 @@ func (c *ruleCompiler) readTriggers(r *engine.Rule, e yamlfile.Entry) {
 		codes = events.Content
 	}
 	if len(codes) == 0 {
-		c.Errorf(events, "missing-key", "a rule needs at least one event")
+		c.Errorf(events, "missing-key", "the list of events is empty").Hint = "add an event, such as ONCRMDEALUPDATE"
 	}
 	seen := map[string]bool{}
 	for _, code := range codes {
@@ -155,7 +153,7 @@ func (c *ruleCompiler) readTriggers(r *engine.Rule, e yamlfile.Entry) {
 	}
 }
 
-// anyType is how a file says that it wants the items of every smart process.
+// anyType is the entityTypeId any: the items of all smart processes.
 const anyType = -1
 
 func (c *ruleCompiler) entityTypeID(n *yaml.Node) int {
@@ -167,8 +165,8 @@ func (c *ruleCompiler) entityTypeID(n *yaml.Node) int {
 	if list := yamlfile.Decode(c.file, n, &id); len(list) > 0 || id <= 0 {
 		f := c.Errorf(n, "wrong-type", "entityTypeId takes the number of a type, such as 31 for smart invoices, or any")
 		if src, isFormula := strings.CutPrefix(n.Value, "="); isFormula {
-			f.Message += "; which events a rule hears cannot be computed"
-			f.Hint = "entityTypeId: any, and in the rule when: =event.entityTypeId == " + src
+			f.Message = "entityTypeId cannot be a formula, because the events of a rule are fixed"
+			f.Hint = "write entityTypeId: any, and in the rule when: =event.entityTypeId == " + src
 		} else if owner := schemas.OwnerByType(schemas.TypeSmartInvoice); n.Value == owner.Name {
 			f.Hint = "31"
 		}
@@ -178,7 +176,7 @@ func (c *ruleCompiler) entityTypeID(n *yaml.Node) int {
 
 func (c *ruleCompiler) readTrigger(r *engine.Rule, n *yaml.Node, typeID int, typed bool, seen map[string]bool) {
 	if n.Kind != yaml.ScalarNode {
-		c.Errorf(n, "wrong-type", "an event is a code such as ONCRMDEALUPDATE")
+		c.Errorf(n, "wrong-type", "an event must be a code such as ONCRMDEALUPDATE")
 		return
 	}
 	ev, suffix, ok := schemas.LookupEvent(n.Value)
@@ -189,21 +187,22 @@ func (c *ruleCompiler) readTrigger(r *engine.Rule, n *yaml.Node, typeID int, typ
 	upper := strings.ToUpper(n.Value)
 	switch {
 	case seen[upper]:
-		c.Errorf(n, "duplicate-event", "event %s stands twice", upper).Hint = "take one of them out"
+		c.Errorf(n, "duplicate-event", "event %s is listed twice", upper).Hint = "remove one"
 	case seen[ev.Code] || (suffix == 0 && hasSuffixed(seen, ev.Code)):
-		c.Errorf(n, "duplicate-event", "%s comes with both its base code and a suffixed one: the portal sends both for one change", ev.Code).Hint = "keep one of them"
+		c.Errorf(n, "duplicate-event", "event %s is listed with a type and without, and the portal sends both for each change", ev.Code).Hint = "remove one"
 	}
 	seen[upper] = true
 	t := engine.Trigger{Event: ev, EntityTypeID: suffix, Node: n}
 	if ev.Entity == "item" && suffix == 0 {
 		switch {
 		case !typed:
-			c.Errorf(n, "missing-entity-type", "%s is sent for the items of every smart process and for smart invoices", ev.Code).Hint = "on: {events: [" + ev.Code + "], entityTypeId: 31}, or entityTypeId: any"
+			c.Errorf(n, "missing-entity-type", "event %s needs an entityTypeId, because the portal sends it for smart invoices and for every smart process", ev.Code).
+				Hintf("on: {events: [%s], entityTypeId: 31}, or entityTypeId: any", ev.Code)
 		case typeID > 0:
 			t.EntityTypeID = typeID
 		}
 	} else if typed {
-		c.Errorf(n, "invalid-value", "entityTypeId is for ONCRMDYNAMICITEM events without a suffix, not for %s", upper)
+		c.Errorf(n, "invalid-value", "entityTypeId applies only to ONCRMDYNAMICITEM events without a suffix, not to %s", upper)
 	}
 	r.Triggers = append(r.Triggers, t)
 }
@@ -253,18 +252,18 @@ func (c *ruleCompiler) ruleNames(r *engine.Rule, vars formula.Type) *known {
 	return k
 }
 
-// ruleSteps reads steps and deleted and holds them against the events.
+// ruleSteps compiles steps and deleted, and compares them with the events.
 func (c *ruleCompiler) ruleSteps(r *engine.Rule, m yamlfile.Mapping, e yamlfile.Entry, k *known) {
 	steps, hasSteps := m.Get("steps")
 	deleted, hasDeleted := m.Get("deleted")
 	deleteEvent := slices.IndexFunc(r.Triggers, func(t engine.Trigger) bool { return t.Op == "delete" })
 	switch {
 	case !hasSteps && !hasDeleted:
-		c.Errorf(e.Key, "missing-key", "rule %q needs steps", r.ID)
+		c.Errorf(e.Key, "missing-key", "rule %q has no steps", r.ID).Hint = "add steps:"
 	case hasDeleted && deleteEvent < 0:
-		c.Errorf(deleted.Key, "delete-event", "deleted never runs: on lists no delete event").Hint = deleteCode(r)
+		c.Errorf(deleted.Key, "delete-event", "deleted never runs, because on lists no delete event").Hint = deleteCode(r)
 	case !hasDeleted && deleteEvent >= 0:
-		c.Errorf(e.Key, "delete-event", "on lists %s, but the rule has no deleted: its steps are for an entity that exists", r.Triggers[deleteEvent].Code).Hint = "add deleted: or take the event out"
+		c.Errorf(e.Key, "delete-event", "on lists %s, but the rule has no deleted steps", r.Triggers[deleteEvent].Code).Hint = "add deleted:, or remove the event"
 	}
 	conditions := r.When.Conjuncts()
 	k = k.knowing(r.When.Facts())
@@ -277,7 +276,7 @@ func (c *ruleCompiler) ruleSteps(r *engine.Rule, m yamlfile.Mapping, e yamlfile.
 	}
 }
 
-// deleteCode suggests the delete event that belongs to a rule's other events.
+// deleteCode returns the hint that names the delete event for a rule's other events.
 func deleteCode(r *engine.Rule) string {
 	for _, t := range r.Triggers {
 		for _, op := range []string{"ADD", "UPDATE"} {

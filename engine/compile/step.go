@@ -8,26 +8,26 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// defaultForEach is how many rows a for_each takes without a limit.
+// defaultForEach is how many elements a for_each may have when it has no limit.
 const defaultForEach = 1000
 
-// maxForEach is the most that a limit may say: a run sends 10,000 commands at
-// most unless its limits say otherwise.
+// maxForEach is the largest limit. By default a run sends at most 10,000 commands.
 const maxForEach = 10_000
 
-// readSteps compiles a list of steps. Each sees the results of those before it;
+// readSteps compiles a list of steps. Each sees the results of those before it. The
 // conditions hold for all of them.
 func (c *stepCompiler) readSteps(n *yaml.Node, k *known, conditions []string, what string) []*engine.Step {
 	n = yamlfile.Resolve(n)
 	if n.Kind != yaml.SequenceNode {
-		c.Errorf(n, "wrong-type", "%s takes a list of steps, each beginning with -", what)
+		c.Errorf(n, "wrong-type", "%s takes a list of steps", what).Hint = "start each step with -"
 		return nil
 	}
 	if len(n.Content) == 0 {
-		c.Errorf(n, "missing-key", "%s has no step", what)
+		c.Errorf(n, "missing-key", "%s has no steps", what).Hint = "add a step"
 	}
 	c.announce(n, k)
 	var out []*engine.Step
@@ -39,8 +39,8 @@ func (c *stepCompiler) readSteps(n *yaml.Node, k *known, conditions []string, wh
 	return out
 }
 
-// announce notes the ids of all steps of a list, so that a formula that reads
-// one too early is told where it comes from.
+// announce collects the names that all steps of a list define, so that the finding about
+// a formula that reads one too early says where it is defined.
 func (c *stepCompiler) announce(n *yaml.Node, k *known) {
 	later := map[string]string{}
 	for name, hint := range k.later {
@@ -50,7 +50,7 @@ func (c *stepCompiler) announce(n *yaml.Node, k *known) {
 		e = yamlfile.Resolve(e)
 		for i := 0; i+1 < len(e.Content) && e.Kind == yaml.MappingNode; i += 2 {
 			key, val := e.Content[i], yamlfile.Resolve(e.Content[i+1])
-			hint := fmt.Sprintf("is defined by the step on line %d, below", c.file.Pos(key).Line)
+			hint := fmt.Sprintf("is defined later, by the step on line %d", c.file.Pos(key).Line)
 			if key.Value == "id" && val.Kind == yaml.ScalarNode {
 				later[val.Value] = hint
 			}
@@ -67,7 +67,7 @@ func (c *stepCompiler) announce(n *yaml.Node, k *known) {
 func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []string) *engine.Step {
 	n = yamlfile.Resolve(n)
 	if n.Kind != yaml.MappingNode {
-		suggest(c.Errorf(n, "wrong-type", "a step is an action with its arguments"), n.Value, c.verbs)
+		suggest(c.Errorf(n, "wrong-type", "a step must be an action with its arguments"), n.Value, c.verbs)
 		return nil
 	}
 	m, ok := c.mapping(n)
@@ -85,13 +85,13 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 	env := k.env(inside)
 	if e, ok := m.Get("once"); ok {
 		s.HasOnce = true
-		s.Once = c.value(e.Value, want{typ: formula.Type{Kind: formula.Any}, what: "once"}, env)
+		s.Once = c.value(e.Value, want{typ: formula.Type{Kind: formula.Any}, what: diag.Phrasef("once")}, env)
 		if s.Once != nil && s.Once.Formula == nil {
-			c.Errorf(e.Value, "wrong-type", "once takes a formula whose value says what is new, such as =deal.stageId")
+			c.Errorf(e.Value, "wrong-type", "once takes a formula").Hint = "=deal.stageId"
 		}
 	}
 	if e, ok := m.Get("for_each"); ok {
-		s.ForEach = c.value(e.Value, want{typ: formula.ListOf(formula.Type{Kind: formula.Any}), what: "for_each"}, env)
+		s.ForEach = c.value(e.Value, want{typ: formula.ListOf(formula.Type{Kind: formula.Any}), what: diag.Phrasef("for_each")}, env)
 		if s.ForEach != nil {
 			env = with(env, rowNames(s.ForEach.Type))
 		}
@@ -113,7 +113,7 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 	return s
 }
 
-// verb finds the one key of a step that is an action.
+// verb finds the key of a step that is an action.
 func (c *stepCompiler) verb(n *yaml.Node, m yamlfile.Mapping) (yamlfile.Entry, bool) {
 	var verb yamlfile.Entry
 	unknown := false
@@ -126,7 +126,7 @@ func (c *stepCompiler) verb(n *yaml.Node, m yamlfile.Mapping) (yamlfile.Entry, b
 			unknown = true
 			c.unknownVerb(e, verb, slices.Concat(c.verbs, stepOptions))
 		case verb.Key != nil:
-			c.Errorf(e.Key, "two-actions", "a step is one action, this one has %s and %s", verb.Name, e.Name).Hint = "begin a new step with -"
+			c.Errorf(e.Key, "two-actions", "the step has two actions, %s and %s", verb.Name, e.Name).Hint = "start a new step with -"
 			return verb, false
 		default:
 			verb = e
@@ -144,32 +144,32 @@ func (c *stepCompiler) stepWhen(s *engine.Step, m yamlfile.Mapping, k *known, co
 	if !ok {
 		return nil
 	}
-	s.When = c.value(e.Value, want{typ: formula.Type{Kind: formula.Bool}, what: "when"}, k.env(conditions))
+	s.When = c.value(e.Value, want{typ: formula.Type{Kind: formula.Bool}, what: diag.Phrasef("when")}, k.env(conditions))
 	return s.When.Conjuncts()
 }
 
 func (c *stepCompiler) stepOptions(s *engine.Step, m yamlfile.Mapping) {
 	if e, ok := m.Get("limit"); ok {
 		if s.ForEach == nil {
-			c.Errorf(e.Key, "unknown-key", "limit belongs to for_each, this step has none")
+			c.Errorf(e.Key, "unknown-key", "limit needs for_each, and the step has none").Hint = "remove limit"
 		}
 		list := yamlfile.Decode(c.file, e.Value, &s.Limit)
 		c.list = append(c.list, list...)
 		if len(list) == 0 && (s.Limit < 1 || s.Limit > maxForEach) {
-			c.Errorf(e.Value, "invalid-value", "limit takes a number of elements from 1 to %d, this is %d", maxForEach, s.Limit)
+			c.Errorf(e.Value, "invalid-value", "limit takes a number of elements from 1 to %d, not %d", maxForEach, s.Limit)
 		}
 	}
 	if e, ok := m.Get("timeout"); ok {
 		n := len(c.list)
 		if s.Timeout = c.duration(e.Value, "timeout"); s.Timeout == 0 && len(c.list) == n {
-			c.Errorf(e.Value, "invalid-value", "a timeout of %s lets the step do nothing", e.Value.Value).Hint = "leave it out for no limit of its own"
+			c.Errorf(e.Value, "invalid-value", "with a timeout of %s the step can do nothing", e.Value.Value).Hint = "remove timeout for no limit"
 		}
 	}
 	if e, ok := m.Get("retry"); ok {
 		list := yamlfile.Decode(c.file, e.Value, &s.Retry)
 		c.list = append(c.list, list...)
 		if len(list) == 0 && (s.Retry < 1 || s.Retry > 100) {
-			c.Errorf(e.Value, "invalid-value", "retry takes a number of attempts from 1 to 100, this is %d", s.Retry)
+			c.Errorf(e.Value, "invalid-value", "retry takes a number of attempts from 1 to 100, not %d", s.Retry)
 		}
 	}
 }
@@ -188,11 +188,11 @@ func (c *stepCompiler) readOnError(s *engine.Step, e yamlfile.Entry, k *known, c
 	case n.Value == "skip":
 		s.OnError = engine.OnErrorSkip
 	default:
-		c.Errorf(n, "invalid-value", "on_error takes park, skip or a list of steps, this is %q", n.Value)
+		c.Errorf(n, "invalid-value", "on_error takes park, skip or a list of steps, not %q", n.Value)
 	}
 }
 
-// stepNames defines what later steps see of this one.
+// stepNames defines the names that later steps see of this one.
 func (c *stepCompiler) stepNames(s *engine.Step, m yamlfile.Mapping, types *engine.ArgTypes, k *known, guards []string) {
 	result := formula.Type{Kind: formula.Any}
 	if types != nil && s.Action.Result != nil {
@@ -213,11 +213,11 @@ func (c *stepCompiler) stepNames(s *engine.Step, m yamlfile.Mapping, types *engi
 	}
 	name := c.text(e.Value, "id")
 	if s.Action.Result == nil {
-		c.Errorf(e.Key, "no-result", "%s has no result, so its step needs no id", s.Action.Name)
+		c.Errorf(e.Key, "no-result", "%s has no result, so its step cannot have an id", s.Action.Name).Hint = "remove id"
 		return
 	}
 	if !c.newName(e.Value, name) {
-		if _, hides := k.types[name]; !hides { // what reads it need not be told again
+		if _, hides := k.types[name]; !hides { // so that formulas with this name have no finding
 			k.define(name, formula.Type{Kind: formula.Any}, nil)
 		}
 		return
@@ -229,7 +229,7 @@ func (c *stepCompiler) stepNames(s *engine.Step, m yamlfile.Mapping, types *engi
 	k.define(name, result, guards)
 }
 
-// newName reports a name that may not be given or is taken in this rule.
+// newName reports a name that is not allowed or that this rule already has.
 func (c *stepCompiler) newName(n *yaml.Node, name string) bool {
 	if name == "" {
 		return false
@@ -239,11 +239,11 @@ func (c *stepCompiler) newName(n *yaml.Node, name string) bool {
 		return false
 	}
 	if name == engine.NameGroup {
-		c.Errorf(n, "bad-name", "%q is the name of a group of rows", name)
+		c.Errorf(n, "bad-name", "%q cannot be a name: it is a group of rows", name)
 		return false
 	}
 	if pos, taken := c.taken[name]; taken {
-		c.Errorf(n, "duplicate-name", "the name %q is taken by line %d of this rule", name, pos.Line)
+		c.Errorf(n, "duplicate-name", "line %d of this rule already defines the name %q", pos.Line, name).Hint = "choose another name"
 		return false
 	}
 	c.taken[name] = c.file.Pos(n)

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -12,25 +13,23 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// want says what a place in the file takes.
+// want says which value a place in the file takes.
 type want struct {
 	typ formula.Type
 	// what names the place in messages: "argument list", "when".
-	what string
-	// literal, when set, parses literal text of its own kind (a duration); no
-	// formula is taken then.
-	literal func(text string) (any, error)
-	// plain says that text is not looked at for formulas: a name, or one of a
-	// few words.
+	what diag.Phrase
+	// duration says that the place takes a duration such as 2s, and no formula.
+	duration bool
+	// plain says that the text is a name or one of a few words. It never looks like a
+	// formula.
 	plain bool
-	// secret says that secrets may stand here, alone or in holes of a text.
+	// secret says that the place takes secrets.
 	secret bool
 }
 
-var wantAny = want{typ: formula.Type{Kind: formula.Any}, what: "this value"}
+var wantAny = want{typ: formula.Type{Kind: formula.Any}, what: diag.Phrasef("this value")}
 
-// value compiles one value. It returns nil when there was a finding that leaves
-// nothing to go on with.
+// value compiles one value. It returns nil when a finding makes the value useless.
 func (c *values) value(n *yaml.Node, w want, env formula.Env) *engine.Value {
 	n = yamlfile.Resolve(n)
 	switch n.Kind {
@@ -43,8 +42,8 @@ func (c *values) value(n *yaml.Node, w want, env formula.Env) *engine.Value {
 			c.Errorf(n, "yaml-trap", "%s", message).Hint = hint
 			return nil
 		}
-		if w.literal != nil || !accepts(w.typ, formula.Record) {
-			c.Errorf(n, "wrong-type", "%s takes %s, this is a mapping", w.what, TypeName(w.typ))
+		if w.duration || !accepts(w.typ, formula.Record) {
+			c.wrongType(n, w, diag.Phrasef("a mapping"))
 			return nil
 		}
 		f := c.fields(n, wantAny, env)
@@ -53,21 +52,45 @@ func (c *values) value(n *yaml.Node, w want, env formula.Env) *engine.Value {
 		}
 		return &engine.Value{File: c.file, Node: n, Type: recordType(f), Record: f}
 	}
-	c.Errorf(n, "wrong-type", "%s takes %s", w.what, TypeName(w.typ))
+	c.Errorf(n, "wrong-type", "%s takes %s", w.what, w.takes())
 	return nil
+}
+
+// wrongType reports a value of another type than the place takes.
+func (c *values) wrongType(n *yaml.Node, w want, is diag.Phrase) *diag.Finding {
+	return c.Errorf(n, "wrong-type", "%s takes %s, not %s", w.what, w.takes(), is)
+}
+
+// wrongText reports a text where the place takes another type. If the text is a
+// formula without its =, the finding says so.
+func (c *values) wrongText(n *yaml.Node, w want, text string, env formula.Env) {
+	is := diag.Phrasef("%q", text)
+	if !c.compiles(text, env) {
+		c.wrongType(n, w, is)
+		return
+	}
+	c.Errorf(n, "wrong-type", "%s takes %s, not %s; a formula starts with =", w.what, w.takes(), is).Hint = "=" + text
+}
+
+// takes names the type of the place.
+func (w want) takes() diag.Phrase {
+	if w.duration {
+		return diag.Phrasef("a duration such as 2s or 5m")
+	}
+	return TypeName(w.typ)
 }
 
 func accepts(t formula.Type, k formula.Kind) bool { return t.Kind == formula.Any || t.Kind == k }
 
 func (c *values) sequence(n *yaml.Node, w want, env formula.Env) *engine.Value {
-	if w.literal != nil || !accepts(w.typ, formula.List) {
-		f := c.Errorf(n, "wrong-type", "%s takes %s, this is a list", w.what, TypeName(w.typ))
+	if w.duration || !accepts(w.typ, formula.List) {
+		f := c.wrongType(n, w, diag.Phrasef("a list"))
 		if w.typ.Kind == formula.Bool {
 			f.Hint = "join the conditions: =a && b"
 		}
 		return nil
 	}
-	elem := want{typ: formula.Type{Kind: formula.Any}, what: "an element of " + w.what}
+	elem := want{typ: formula.Type{Kind: formula.Any}, what: diag.Phrasef("an element of %s", w.what)}
 	if w.typ.Elem != nil {
 		elem.typ = *w.typ.Elem
 	}
@@ -91,19 +114,19 @@ func (c *values) sequence(n *yaml.Node, w want, env formula.Env) *engine.Value {
 
 func (c *values) scalar(n *yaml.Node, w want, env formula.Env) *engine.Value {
 	if !strings.HasPrefix(n.Tag, "!!") {
-		return nil // a tag of its own was reported when the file was read
+		return nil // the YAML parser has reported its tag
 	}
 	v := &engine.Value{File: c.file, Node: n}
 	text := n.Value
 	isText := n.Tag == "!!str" || n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
 	switch {
-	case w.literal != nil:
-		x, err := w.literal(text)
+	case w.duration:
+		d, err := time.ParseDuration(text)
 		if err != nil {
-			c.Errorf(n, "wrong-type", "%s: %s", w.what, err)
+			c.wrongType(n, w, diag.Phrasef("%q", text))
 			return nil
 		}
-		v.Literal = x
+		v.Literal = d
 		return v
 	case isText && strings.HasPrefix(text, "=="):
 		v.Literal, v.Type = text[1:], formula.Type{Kind: formula.String}
@@ -117,7 +140,7 @@ func (c *values) scalar(n *yaml.Node, w want, env formula.Env) *engine.Value {
 	return c.fits(v, w)
 }
 
-// formula compiles a scalar that begins with "=".
+// formula compiles a scalar that starts with "=".
 func (c *values) formula(v *engine.Value, w want, env formula.Env) *engine.Value {
 	src := v.Node.Value[engine.FormulaOffset:]
 	f, problems := formula.Compile(src, env)
@@ -135,27 +158,27 @@ func (c *values) formula(v *engine.Value, w want, env formula.Env) *engine.Value
 	}
 	c.doubts(v.Node, engine.FormulaOffset, f.Doubts())
 	if e := f.Fails(); e != nil {
-		p := formula.Problem{From: e.From, To: e.To, Code: "failing-formula", Message: "the formula fails in every run: " + e.Message}
+		p := formula.Problem{From: e.From, To: e.To, Code: "failing-formula", Message: "the formula fails in every run: %s", Args: []any{e.Message}}
 		c.problems(v.Node, engine.FormulaOffset, []formula.Problem{p})
 		return nil
 	}
 	return c.fits(v, w)
 }
 
-// literalMeant adds to the finding about a formula of one unknown word that it
-// may have been meant as text.
+// literalMeant adds to the hint about a formula of one unknown word, because the word
+// may be meant as text.
 func literalMeant(src string, w want, problems []formula.Problem) []formula.Problem {
 	p := &problems[0]
-	if len(problems) > 1 || p.Code != "unknown-name" || p.To-p.From != len([]rune(src)) || !accepts(w.typ, formula.String) || strings.Contains(p.Text(), " is ") {
+	if len(problems) > 1 || p.Code != "unknown-name" || p.To-p.From != len([]rune(src)) || !accepts(w.typ, formula.String) || !strings.HasPrefix(p.Message, "unknown name") {
 		return problems
 	}
-	switch itself := "to write the text itself, leave out the ="; {
+	switch text := "for text, remove the ="; {
 	case p.Hint == "" || strings.HasPrefix(p.Hint, "there is"):
-		p.Hint = itself
+		p.Hint = text
 	case strings.HasSuffix(p.Hint, "?"):
-		p.Hint += " Or, " + itself
+		p.Hint += " Or, " + text
 	default:
-		p.Hint += "; " + itself
+		p.Hint += "; " + text
 	}
 	return problems
 }
@@ -174,12 +197,12 @@ func (c *values) template(v *engine.Value, w want, env formula.Env) *engine.Valu
 	return c.fits(v, w)
 }
 
-// problems reports what is wrong inside a formula, each at its own place.
+// problems reports the mistakes in a formula, each at its own place.
 func (c *reporter) problems(n *yaml.Node, offset int, ps []formula.Problem) {
 	c.placed(n, offset, ps, diag.Error)
 }
 
-// doubts warns of what is allowed inside a formula and likely a mistake.
+// doubts warns of likely mistakes in a formula.
 func (c *reporter) doubts(n *yaml.Node, offset int, ps []formula.Problem) {
 	c.placed(n, offset, ps, diag.Warning)
 }
@@ -198,19 +221,16 @@ func (c *values) fits(v *engine.Value, w want) *engine.Value {
 	}
 	switch {
 	case v.Type.Maybe && formula.Fits(v.Type.Present(), w.typ):
-		c.Errorf(v.Node, "maybe-missing", "%s takes %s, this may be missing", w.what, TypeName(w.typ)).Hint = "add a value for that case with ??"
+		c.Errorf(v.Node, "maybe-missing", "%s takes %s, but this value may be missing", w.what, w.takes()).Hint = "add another value with ??"
 	case v.Template != nil && w.typ.Kind != formula.String:
-		f := c.Errorf(v.Node, "wrong-type", "%s takes %s, and text with a value in it is text", w.what, TypeName(w.typ))
+		f := c.wrongType(v.Node, w, diag.Phrasef("text with a value in it"))
 		if src, ok := v.Template.Hole(); ok {
 			f.Hint = "=" + src
 		}
-	case v.Formula == nil && w.typ.Kind == formula.Bool:
-		c.Errorf(v.Node, "wrong-type", "%s wants true or false, this is %s; a formula starts with =", w.what, TypeName(v.Type)).Hint = "=" + strings.TrimSpace(v.Node.Value)
 	case w.typ.Kind == formula.String && (v.Type.Kind == formula.Number || v.Type.Kind == formula.Int):
-		f := c.Errorf(v.Node, "wrong-type", "%s takes text, the formula gives a number", w.what)
-		f.Hint = "{{ " + v.Node.Value[engine.FormulaOffset:] + " }}"
+		c.wrongType(v.Node, w, TypeName(v.Type)).Hint = "{{ " + v.Node.Value[engine.FormulaOffset:] + " }}"
 	default:
-		c.Errorf(v.Node, "wrong-type", "%s takes %s, this is %s", w.what, TypeName(w.typ), TypeName(v.Type)).Hint = comparing(v, w)
+		c.wrongType(v.Node, w, TypeName(v.Type)).Hint = comparing(v, w)
 	}
 	return nil
 }
@@ -248,20 +268,13 @@ func (c *values) literal(v *engine.Value, w want, env formula.Env, isText bool) 
 	case formula.Int, formula.Number:
 		x, err := num.Parse(n.Value)
 		if err != nil || isText {
-			f := c.Errorf(n, "wrong-type", "%s takes %s, this is %q", w.what, TypeName(w.typ), n.Value)
-			if c.compiles(n.Value, env) {
-				f.Hint = "=" + n.Value
-			}
+			c.wrongText(n, w, n.Value, env)
 			return nil
 		}
 		v.Literal, v.Type = x, numberType(x)
 	case formula.Bool:
 		if n.Value != "true" && n.Value != "false" {
-			text := strings.TrimSpace(n.Value) // a block has a line break at its end
-			f := c.Errorf(n, "wrong-type", "%s wants true or false, this is the text %q; a formula starts with =", w.what, text)
-			if c.compiles(text, env) {
-				f.Hint = "=" + text
-			}
+			c.wrongText(n, w, strings.TrimSpace(n.Value), env) // a block has a line break at its end
 			return nil
 		}
 		v.Literal, v.Type = n.Value == "true", formula.Type{Kind: formula.Bool}
@@ -271,7 +284,7 @@ func (c *values) literal(v *engine.Value, w want, env formula.Env, isText bool) 
 	return c.fits(v, w)
 }
 
-// untyped reads a literal where any value may stand.
+// untyped reads a literal at a place that takes a list, a record or any value.
 func (c *values) untyped(v *engine.Value, w want, env formula.Env, isText bool) *engine.Value {
 	n := v.Node
 	plain := n.Value
@@ -279,7 +292,7 @@ func (c *values) untyped(v *engine.Value, w want, env formula.Env, isText bool) 
 	case !isText && (n.Tag == "!!int" || n.Tag == "!!float"):
 		digits := strings.TrimLeft(plain, "+-")
 		if len(digits) > 1 && digits[0] == '0' && digits[1] != '.' {
-			c.Errorf(n, "leading-zero", "%q has a leading zero: YAML reads it as another number", plain).Hint = "'" + plain + "'"
+			c.Errorf(n, "leading-zero", "%q has a leading zero, and YAML reads it as another number", plain).Hint = "'" + plain + "'"
 			return nil
 		}
 		x, err := num.Parse(plain)
@@ -293,7 +306,7 @@ func (c *values) untyped(v *engine.Value, w want, env formula.Env, isText bool) 
 	default:
 		v.Literal, v.Type = plain, formula.Type{Kind: formula.String}
 		if !formula.Fits(v.Type, w.typ) && c.compiles(plain, env) {
-			c.Errorf(n, "wrong-type", "%s takes %s, this is the text %q; a formula starts with =", w.what, TypeName(w.typ), plain).Hint = "=" + plain
+			c.wrongText(n, w, plain, env)
 			return nil
 		}
 		c.looksLike(n, env)
@@ -301,7 +314,7 @@ func (c *values) untyped(v *engine.Value, w want, env formula.Env, isText bool) 
 	return c.fits(v, w)
 }
 
-// compiles reports whether text is a formula that reads names of the scope.
+// compiles reports whether a text is a formula that reads a known name.
 func (c *values) compiles(text string, env formula.Env) bool {
 	f, problems := formula.Compile(text, env)
 	return len(problems) == 0 && len(f.Vars()) > 0
@@ -323,7 +336,7 @@ func (c *values) fields(n *yaml.Node, w want, env formula.Env) *engine.FieldsVal
 	out := &engine.FieldsValue{}
 	good := true
 	for _, e := range m.Entries {
-		key := c.scalar(e.Key, want{typ: formula.Type{Kind: formula.String}, what: "a name", plain: !strings.Contains(e.Key.Value, ".")}, env)
+		key := c.scalar(e.Key, want{typ: formula.Type{Kind: formula.String}, what: diag.Phrasef("a name"), plain: !strings.Contains(e.Key.Value, ".")}, env)
 		val := c.value(e.Value, w, env)
 		if key == nil || val == nil {
 			good = false
@@ -337,7 +350,7 @@ func (c *values) fields(n *yaml.Node, w want, env formula.Env) *engine.FieldsVal
 	return out
 }
 
-// recordType is the record type of a mapping: open when a key is computed.
+// recordType is the type of a mapping. It is open when a key is a formula.
 func recordType(f *engine.FieldsValue) formula.Type {
 	fields := make(map[string]formula.Type, len(f.Entries))
 	open := false
@@ -353,25 +366,26 @@ func recordType(f *engine.FieldsValue) formula.Type {
 	return formula.Type{Kind: formula.Record, Fields: fields, Open: open}
 }
 
-// TypeName words a type for a message: with an article, without what is inside.
-func TypeName(t formula.Type) string {
+// TypeName names a type for messages and the manual, without the types of elements and
+// fields.
+func TypeName(t formula.Type) diag.Phrase {
 	switch t.Kind {
 	case formula.Int:
-		return "a whole number"
+		return diag.Phrasef("a whole number")
 	case formula.Number:
-		return "a number"
+		return diag.Phrasef("a number")
 	case formula.String:
-		return "text"
+		return diag.Phrasef("text")
 	case formula.Bool:
-		return "true or false"
+		return diag.Phrasef("true or false")
 	case formula.Time:
-		return "a time"
+		return diag.Phrasef("a time")
 	case formula.List:
-		return "a list"
+		return diag.Phrasef("a list")
 	case formula.Record:
-		return "a record"
+		return diag.Phrasef("a record")
 	case formula.Nil:
-		return "nothing"
+		return diag.Phrasef("nothing")
 	}
-	return t.String()
+	return diag.Phrasef("%s", t.String())
 }

@@ -96,5 +96,5 @@ func argTakes(f *engine.ArgField) string {
 	if f.Type.Kind() == reflect.Interface {
 		return "a value"
 	}
-	return compile.TypeName(f.Takes)
+	return compile.TypeName(f.Takes).String()
 }

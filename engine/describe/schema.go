@@ -79,7 +79,7 @@ func stepSchema(actions []*engine.Action) yamlfile.Schema {
 
 func actionSchema(a *engine.Action) yamlfile.Schema {
 	if a.Arguments.IsNames() {
-		return yamlfile.Schema{"type": "object", "minProperties": 1, "propertyNames": compile.NameSchema}.Described(a.Doc, "", "")
+		return yamlfile.Schema{"type": "object", "minProperties": 1, "propertyNames": compile.NameSchema()}.Described(a.Doc, "", "")
 	}
 	properties := yamlfile.Schema{}
 	var required []string
