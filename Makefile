@@ -53,7 +53,7 @@ staticcheck: ## run staticcheck
 	$(TOOL) staticcheck ./...
 
 .PHONY: gen
-gen: ## write the generated files: schemas/*.json, docs/actions.md, docs/configuration.md
+gen: notices ## write the generated files: schemas/*.json, docs/actions.md, docs/configuration.md, THIRD_PARTY_NOTICES.md
 	go test ./docs -run '^TestGenerated$$' -count=1 -update
 	go test ./internal/app/config -run '^TestConfigManual$$' -count=1 -update
 	go test ./internal/app/cli -run '^TestGeneratedSchemas$$' -count=1 -update-schemas
@@ -63,6 +63,11 @@ gen-check: ## fail when a generated file is not current
 	go test ./docs -run '^TestGenerated$$' -count=1
 	go test ./internal/app/config -run '^TestConfigManual$$' -count=1
 	go test ./internal/app/cli -run '^TestGeneratedSchemas$$' -count=1
+	@go run ./internal/notices | diff THIRD_PARTY_NOTICES.md - > /dev/null || { echo "THIRD_PARTY_NOTICES.md is not current: run make notices"; exit 1; }
+
+.PHONY: notices
+notices: ## write THIRD_PARTY_NOTICES.md, the licences of all linked modules
+	go run ./internal/notices > THIRD_PARTY_NOTICES.md
 
 .PHONY: golden
 golden: ## rewrite the golden files of tests

@@ -55,6 +55,7 @@ var layers = map[string]int{
 	"internal/pgtemp":       0,
 	"internal/wakeup":       0,
 	"internal/covercheck":   0,
+	"internal/notices":      0,
 	"schemas":               0,
 	"internal/yamlfile":     0,
 	"internal/wanttest":     1,
