@@ -28,9 +28,7 @@ var todo = []string{
 	"engine",
 	"internal/app",
 	"internal/catchup",
-	"internal/queue",
 	"internal/rulefmt",
-	"internal/wakeup",
 	"internal/yamlfile",
 }
 

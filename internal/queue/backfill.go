@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Priority says which of two due runs of a portal starts first. Live runs
-// start before any backfill.
+// Priority decides which of two due runs of a portal starts first. Live runs
+// start before all runs of a backfill.
 type Priority int
 
 // The priorities.
 const (
 	Live     Priority = 0 // because of an event of the portal
-	Backfill Priority = 1 // because of ourselves: see Queue.Backfill
+	Backfill Priority = 1 // because of a sync or catch-up: see Queue.Backfill
 )
 
 // String returns "live" or "backfill".
@@ -27,46 +27,47 @@ func (p Priority) String() string {
 	return "live"
 }
 
-// maxPage bounds a page of a backfill, so that none holds up the events that
-// wait for the same transaction.
+// maxPage bounds a page of a backfill, so that no page delays for long the events
+// that wait for the same transaction.
 const maxPage = 1000
 
-// Page is a part of a backfill: runs that no event of the portal has asked for.
+// Page is a part of a backfill: runs without an event of the portal.
 type Page struct {
 	Portal string
 
-	// Code and Data are the event that history shows as the cause. It is ours:
-	// one for the whole page. Data null when nil.
+	// Code and Data are the event that history shows as the cause: one for the
+	// whole page, made by us. A nil Data is stored as null.
 	Code string
 	Data json.RawMessage
 
-	// Routes ask for a run each, at most 1,000. Only Rule, Entity and Attempts
-	// count: a backfill has no debounce and says nothing of an entity's life.
+	// Routes ask for one run each, at most 1,000. Only Rule, Entity and Attempts
+	// have an effect: a backfill has no debounce and neither adds nor deletes an
+	// entity.
 	Routes []Route
 
-	// Note, when its Name is not empty, is stored in the same transaction: how
-	// far the backfill is, so that it resumes there after a kill. It takes the
-	// place of the value NoteWas; when the note has another, or is not there,
-	// somebody else has gone on with the backfill, and the page gets ErrMoved.
+	// Note, when its Name is not empty, is stored in the same transaction: the
+	// progress of the backfill, so that it resumes there after a kill. It replaces
+	// the value NoteWas. When the note has another value or does not exist, another
+	// process has continued the backfill, and Backfill returns ErrMoved.
 	Note    Note
 	NoteWas string
 }
 
-// ErrMoved is returned for a page of a backfill with which somebody else has
-// gone on. Nothing of the page is stored.
-var ErrMoved = errors.New("somebody else has gone on with this backfill")
+// ErrMoved is returned for a page of a backfill that another process has
+// continued. Nothing of the page is stored.
+var ErrMoved = errors.New("another process has continued this backfill")
 
-// BackfillResult tells what became of a page.
+// BackfillResult is the result of a page.
 type BackfillResult struct {
-	Event   int64 // of the page; 0 when it began no run
+	Event   int64 // of the page; 0 when it started no run
 	Started int   // runs
-	Joined  int   // routes for which a run was pending already: it does what they ask for
+	Joined  int   // routes that already had a pending run, which does the work
 }
 
 // Backfill stores a page of runs of the lowest priority, due at once, and
-// returns nil only after they are on disk. A route whose rule and entity have a
-// run pending changes nothing of it. An event that comes later for a run that
-// waits joins it and makes it a live one.
+// returns nil only after they are on disk. When the rule and entity of a route
+// have a pending run, that run does not change. A later event joins a waiting run
+// and makes it a live one.
 func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
 	e := Event{Portal: p.Portal, Code: p.Code, Data: p.Data, Received: time.Now()}
 	if e.Data == nil {
@@ -76,7 +77,7 @@ func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
 		return BackfillResult{}, err
 	}
 	if len(p.Routes) > maxPage {
-		return BackfillResult{}, fmt.Errorf("backfill of %s: %d routes in a page, want at most %d", p.Portal, len(p.Routes), maxPage)
+		return BackfillResult{}, fmt.Errorf("backfill of %s: %d routes in a page, at most %d are allowed", p.Portal, len(p.Routes), maxPage)
 	}
 	var result BackfillResult
 	err := q.writes.doAlone(ctx, func(ctx context.Context, t *tx) (err error) {

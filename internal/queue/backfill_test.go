@@ -39,7 +39,7 @@ func testLiveRunsGoBeforeBackfill(t *testing.T) {
 			return nil
 		})
 		backfill(t, q, "deal:1", "deal:2", "deal:3", "deal:4", "deal:5")
-		time.Sleep(1500 * time.Millisecond) // deal:2 is under way
+		time.Sleep(1500 * time.Millisecond) // deal:2 is running
 		for i, entity := range []string{"deal:5", "deal:6", "deal:3"} {
 			push(t, q, fmt.Sprint(i), queue.Route{Rule: "r", Entity: entity})
 			time.Sleep(time.Millisecond)
@@ -58,7 +58,7 @@ func testLiveRunsGoBeforeBackfill(t *testing.T) {
 	})
 }
 
-// Even a run that River has already, behind others, comes to the front.
+// A run that River already has, behind others, starts before them too.
 func testAnEventBringsABackfillForward(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Workers: 2})
@@ -88,7 +88,7 @@ func testAnEventBringsABackfillForward(t *testing.T) {
 	})
 }
 
-// sorted puts two runs that begin at once into an order.
+// sorted puts two runs that start at the same time into an order.
 func sorted(two []string) []string { return slices.Sorted(slices.Values(two)) }
 
 func eventsOf(t testing.TB, q *queue.Queue, run int64) []queue.Event {
@@ -100,8 +100,8 @@ func eventsOf(t testing.TB, q *queue.Queue, run int64) []queue.Event {
 	return events
 }
 
-// A backfill leaves pending runs as they are; an event makes its runs live ones
-// with the debounce of an event.
+// A backfill does not change pending runs; an event makes the runs of a backfill
+// live ones, with the debounce of an event.
 func testBackfillAndEventsOverlap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})

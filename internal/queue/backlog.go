@@ -18,9 +18,8 @@ type Backlog struct {
 	Due time.Time
 }
 
-// Backlogs counts what is not over: runs that wait, are blocked, queued or
-// under way, and parked ones. It costs little as long as these are few, however
-// many have succeeded.
+// Backlogs counts the unfinished runs: waiting, blocked, queued, running and
+// parked ones. Its cost depends on their number, not on how many have succeeded.
 func (q *Queue) Backlogs(ctx context.Context) ([]Backlog, error) {
 	rows, err := q.db.read.QueryContext(ctx, `
 SELECT portal, priority, state, COUNT(*), MIN(due_at) FROM b24_run

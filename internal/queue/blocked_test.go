@@ -10,8 +10,8 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// Runs of one entity end at the moment at which others of it become due: none of
-// those may wait for somebody who has gone already.
+// Runs of one entity end at the time at which others of it become due: none of those
+// may wait for a run that has ended.
 func testABlockedRunIsWoken(t *testing.T) {
 	q := openNew(t, queue.Options{})
 	work(t, q, func(context.Context, *queue.Run) error { return nil })

@@ -7,30 +7,30 @@ import (
 	"time"
 )
 
-// checkEvery is how often a shard that has something to do is compared with the
-// database, and checkIdle one that has not.
+// checkEvery is how often a shard that has runs is compared with the database,
+// and checkIdle is how often an idle one is.
 const (
 	checkEvery = 5 * time.Second
 	checkIdle  = time.Minute
 )
 
-// A check is what was odd about a shard when it was last compared with the
-// database. What is odd twice is put right.
+// A check is what differed between a shard and the database at the last
+// comparison. A difference that is found twice is repaired.
 //
-// Nothing should ever be odd. But when a connection breaks, nobody knows whether
-// what was asked last has been done: River may have taken a job and forgotten
-// it, a claim may have been made that nobody knows of. And another process may
-// discard the run that a third is being blocked by at this moment.
+// No difference should ever occur. But when a connection breaks, the last request
+// may have succeeded or not: River may have taken a job and forgotten it, or the
+// database may have stored a claim that no process knows. And another process may
+// discard a run at the same time as a third run is blocked because of it.
 type check struct {
 	next        time.Time
-	queued      map[int64]bool  // handed on, and not begun
+	queued      map[int64]bool  // given to River, and not started
 	lost        map[int64]int64 // running, but not here; by id, the claim
-	blocked     int             // blocked, by nothing
-	startedRuns int64           // how many had begun
+	blocked     int             // blocked, though their entity is not busy
+	startedRuns int64           // shard.startedRuns at that time
 }
 
 const (
-	// Entities have names: the condition makes SQLite take the index of busy runs.
+	// Every entity has a name: the condition makes SQLite use the index of busy runs.
 	selectBusy = `
 SELECT id, state, claim FROM b24_run WHERE portal = $1 AND entity > '' AND state IN ('queued', 'running')`
 
@@ -43,7 +43,7 @@ portal = $1 AND state = 'blocked' AND NOT EXISTS (
 	freeBlockedByNone  = `UPDATE b24_run SET state = 'waiting' WHERE ` + blockedByNone
 )
 
-// check compares the shards that it is time for.
+// check compares the shards whose time has come.
 func (d *dispatcher) check(ctx context.Context) error {
 	for _, s := range d.shards.all() {
 		if time.Now().Before(s.checked.next) || !s.mayStart() {
@@ -54,7 +54,7 @@ func (d *dispatcher) check(ctx context.Context) error {
 			return fmt.Errorf("compare portal %s: %w", s.portal, err)
 		}
 		if err := d.repair(ctx, s, found); err != nil {
-			return fmt.Errorf("mend portal %s: %w", s.portal, err)
+			return fmt.Errorf("repair portal %s: %w", s.portal, err)
 		}
 		s.checked = found
 	}
@@ -101,7 +101,7 @@ func (q *Queue) compare(ctx context.Context, s *shard) (found check, err error) 
 	return found, nil
 }
 
-// has tells whether a run is under way here.
+// has reports whether a run is running here.
 func (s *shard) has(run int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +113,7 @@ const (
 	lostRun    = `UPDATE b24_run SET claim = 0 WHERE id = $1 AND state = 'running' AND claim = $2`
 )
 
-// mend returns to the waiting ones what was odd before and still is.
+// repair makes runs wait again that differed at the last check and still differ.
 func (d *dispatcher) repair(ctx context.Context, s *shard, found check) error {
 	stuck := 0
 	if s.checked.blocked > 0 && found.blocked > 0 {
@@ -159,24 +159,24 @@ func (d *dispatcher) repair(ctx context.Context, s *shard, found check) error {
 			}
 		}
 		if stuck > 0 {
-			s.forgetNotStarted() // their jobs are summonses to nothing now
+			s.forgetNotStarted() // their jobs have no run to start any more
 			d.q.touched.add(s.portal)
 		}
 	}
 	if stuck > 0 {
-		d.q.options.Log.WarnContext(ctx, "runs were stuck and are begun anew", slog.String("portal", s.portal), slog.Int("runs", stuck))
+		d.q.options.Log.WarnContext(ctx, "restarted stuck runs", slog.String("portal", s.portal), slog.Int("runs", stuck))
 	}
 	return nil
 }
 
-// roomToBegin tells whether a worker is free.
+// hasFreeWorker reports whether a worker is free.
 func (s *shard) hasFreeWorker() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.running) < s.worker
 }
 
-// forgetUnbegun counts only the jobs that have begun from now on.
+// forgetNotStarted makes the shard count only the jobs that have started.
 func (s *shard) forgetNotStarted() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// What a broken connection can leave behind is found and put right: runs that
-// nobody has begun, nobody works, nothing blocks.
+// The check repairs what a broken connection can cause: queued runs that do not
+// start, running ones without a worker, and blocked ones of an idle entity.
 func TestWhatIsStuckIsFound(t *testing.T) {
 	for _, state := range []State{Queued, Running, Blocked} {
 		t.Run(string(state), func(t *testing.T) {

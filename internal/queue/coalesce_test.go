@@ -193,8 +193,8 @@ func testRunsOfOneEntityTakeTurns(t *testing.T) {
 	})
 }
 
-// No poll interval may stand between an event and its run: only River's
-// cooldown between two looks may.
+// An event must not wait for a poll interval before its run, only for River's
+// cooldown between two fetches.
 func testAnEventStartsItsRunAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})

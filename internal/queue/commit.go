@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// ErrClosed is returned by everything that is asked of a closed queue.
+// ErrClosed is returned by all methods of a closed queue.
 var ErrClosed = errors.New("the queue is closed")
 
-// maxBatch bounds how many writes share one transaction, so that none of them
-// waits long for the others.
+// maxBatch bounds how many writes share one transaction, so that no write waits
+// long for the others.
 const maxBatch = 256
 
-// A committer runs write operations, many of them per transaction: a commit
-// costs a disk sync, and while one is under way the next operations gather.
+// A committer runs write operations, many of them in one transaction: a commit
+// costs a disk sync, and the next operations gather while it runs.
 type committer struct {
 	db         backend
 	operations chan *operation
@@ -33,9 +33,9 @@ type committer struct {
 }
 
 type operation struct {
-	ownTransaction bool            // shares its transaction with no other
-	key            string          // what it changes: portal and entity
-	ctx            context.Context // only asked whether the caller still waits
+	ownTransaction bool            // in its own transaction
+	key            string          // of its portal and entity; "" without one
+	ctx            context.Context // only to find out whether the caller still waits
 	run            func(ctx context.Context, t *tx) error
 	result         chan error
 }
@@ -52,14 +52,14 @@ func newCommitter(db backend) *committer {
 }
 
 // do runs an operation and returns nil after its commit. The operation may
-// share its transaction with others; an error of its own undoes it alone. When
+// share its transaction with others; its error undoes this operation alone. When
 // ctx ends first, do returns at once and the operation may still be committed.
 func (c *committer) do(ctx context.Context, run func(ctx context.Context, t *tx) error) error {
 	return c.doFor(ctx, "", run)
 }
 
-// alone is do for an operation that changes many entities: it shares its
-// transaction with nobody where others write at the same time.
+// doAlone is do for an operation that changes many entities: on a database that
+// other processes write to at the same time, it has its own transaction.
 func (c *committer) doAlone(ctx context.Context, run func(ctx context.Context, t *tx) error) error {
 	return c.submit(&operation{ownTransaction: c.db.leases(), ctx: ctx, run: run, result: make(chan error, 1)})
 }
@@ -68,7 +68,7 @@ func (c *committer) doAlone(ctx context.Context, run func(ctx context.Context, t
 func entityKey(portal, entity string) string { return portal + "\x00" + entity }
 
 // doFor is do for an operation with a key. Where several processes write, all
-// go through their keys in one order, so that no two wait for one another.
+// process their keys in the same order, so that no two wait for each other.
 func (c *committer) doFor(ctx context.Context, key string, run func(ctx context.Context, t *tx) error) error {
 	return c.submit(&operation{key: key, ctx: ctx, run: run, result: make(chan error, 1)})
 }
@@ -89,7 +89,7 @@ func (c *committer) submit(op *operation) error {
 	}
 }
 
-// stop waits for the operation under way and refuses all later ones.
+// stop waits for the running operation and refuses all later ones.
 func (c *committer) stop() {
 	c.once.Do(func() { close(c.quit) })
 	<-c.done
@@ -129,7 +129,7 @@ func (c *committer) loop() {
 	}
 }
 
-// waiting returns an operation that waits already, or nil.
+// nextWaiting returns an operation that already waits, or nil.
 func (c *committer) nextWaiting() *operation {
 	select {
 	case op := <-c.operations:
@@ -139,20 +139,20 @@ func (c *committer) nextWaiting() *operation {
 	}
 }
 
-// patience is how long a batch is tried again after the connection to the
-// database was lost, as when the server is restarted: who waits for it rather
-// waits a little longer than loses an event.
+// retryFor is how long a batch is tried again after the connection to the
+// database was lost, such as by a restart of the server: a short wait is better
+// than a lost event.
 const retryFor = 8 * time.Second
 
-// commit runs a batch in one transaction and tells every caller its result.
+// commit runs a batch in one transaction and returns each caller its result.
 //
-// When the connection is lost, nobody knows whether the transaction was
-// committed, and it is repeated. Each operation bears that: an event stored
-// twice causes no more than a needless run, a claim and the end of a run
-// recognize themselves (see claim and leave).
+// When the connection is lost, the transaction may or may not have been
+// committed, and commit repeats it. Each operation allows that: an event that is
+// stored twice causes only an unnecessary run, and a claim and the end of a run
+// recognize that they were stored before (see claim and leave).
 func (c *committer) commit(batch []*operation) {
 	slices.SortStableFunc(batch, func(a, b *operation) int { return strings.Compare(a.key, b.key) })
-	// A caller that gives up must not take the others' transaction along.
+	// A caller that gives up must not cancel the transaction of the others.
 	ctx := context.WithoutCancel(batch[0].ctx)
 	var (
 		t       *tx
@@ -180,8 +180,8 @@ func (c *committer) commit(batch []*operation) {
 	}
 }
 
-// transact fills errs with the operations' own errors; the error it returns
-// itself is everybody's.
+// transact fills errs with the errors of single operations; the error that it
+// returns is for all of them.
 func (c *committer) transact(ctx context.Context, t *tx, batch []*operation, errs []error) error {
 	var err error
 	if t.txConn, err = c.db.begin(ctx); err != nil {
@@ -193,10 +193,10 @@ func (c *committer) transact(ctx context.Context, t *tx, batch []*operation, err
 		}
 		errs[i], err = t.try(ctx, op.run)
 		if err == nil && errs[i] != nil && c.db.lost(errs[i]) {
-			err = errs[i] // not its own
+			err = errs[i] // not an error of this operation
 		}
 		if err != nil {
-			_ = t.rollback(ctx) // the error that matters is there
+			_ = t.rollback(ctx) // err is the error that matters
 			return err
 		}
 	}
@@ -220,8 +220,8 @@ type tx struct {
 	news  map[string]bool
 }
 
-// try runs an operation under a savepoint. The first error is the operation's
-// own, undone; the second means that the whole transaction is lost.
+// try runs an operation under a savepoint. The first error is that of the
+// operation, which is undone; the second means that the whole transaction is lost.
 func (t *tx) try(ctx context.Context, run func(ctx context.Context, t *tx) error) (own, all error) {
 	after := len(t.after)
 	if _, err := t.exec(ctx, "SAVEPOINT operation"); err != nil {
@@ -229,8 +229,8 @@ func (t *tx) try(ctx context.Context, run func(ctx context.Context, t *tx) error
 	}
 	if own = run(ctx, t); own != nil {
 		t.after = t.after[:after]
-		// A full disk makes SQLite roll back by itself, with everything that
-		// the transaction held; then there is no savepoint to return to.
+		// On a full disk SQLite rolls back the whole transaction. Then the
+		// savepoint does not exist any more.
 		if _, err := t.exec(ctx, "ROLLBACK TO SAVEPOINT operation"); err != nil {
 			return own, fmt.Errorf("%w (and the transaction is lost: %w)", own, err)
 		}
@@ -241,8 +241,8 @@ func (t *tx) try(ctx context.Context, run func(ctx context.Context, t *tx) error
 	return own, nil
 }
 
-// inside runs do under a savepoint of its own, where it can meet what others
-// write at the same time: an error then undoes no more than that.
+// inside runs do under its own savepoint where other processes write at the same
+// time, because their writes can cause an error: it then undoes only do.
 func (t *tx) inside(ctx context.Context, name string, do func() error) error {
 	if !t.shared() {
 		return do()
@@ -262,7 +262,7 @@ func (t *tx) inside(ctx context.Context, name string, do func() error) error {
 	return own
 }
 
-// announce tells other processes after the commit.
+// announce sends news to other processes after the commit.
 func (t *tx) announce(news string) {
 	if t.news == nil {
 		t.news = map[string]bool{}

@@ -48,7 +48,7 @@ func TestPushesThatWaitShareATransaction(t *testing.T) {
 				stored.Add(1)
 			})
 		}
-		synctest.Wait() // all of them wait for the transaction under way
+		synctest.Wait() // all of them wait for the running transaction
 		if n := stored.Load(); n > 0 {
 			t.Errorf("%d pushes returned before a commit", n)
 		}
@@ -107,7 +107,7 @@ func TestAFailedWriteSparesItsNeighbours(t *testing.T) {
 	})
 }
 
-// When a connection is lost nobody knows whether a transaction was committed,
+// When a connection is lost, the transaction may or may not have been committed,
 // and it is repeated.
 func TestARepeatedClaimOfANoteIsTheSameClaim(t *testing.T) {
 	q := openTest(t)
@@ -162,7 +162,7 @@ func TestSuccessClearsDoneMarks(t *testing.T) {
 	})
 }
 
-// A full disk refuses events, keeps what it has, and costs no run its result.
+// On a full disk events are refused, stored ones stay, and no run loses its result.
 func TestAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openTest(t)
@@ -223,7 +223,7 @@ func TestAFullDisk(t *testing.T) {
 }
 
 // BenchmarkPush compares Push, whose callers share transactions, with the
-// handler that it replaces: each event inserted with a commit of its own.
+// handler that it replaces: each event is inserted with its own commit.
 func BenchmarkPush(b *testing.B) {
 	const callers = 64 // per processor: a burst of requests
 	b.Run("grouped", func(b *testing.B) {
@@ -264,8 +264,8 @@ func commitEach(b *testing.B, pb *testing.PB, insert *sql.Stmt) {
 	}
 }
 
-// BenchmarkWork is the whole way: events pushed by many, each of its own
-// entity, until all their runs have succeeded.
+// BenchmarkWork pushes events from many goroutines, each for another entity, and
+// waits until all their runs have succeeded.
 func BenchmarkWork(b *testing.B) {
 	q := openTest(b)
 	ctx, stop := context.WithCancel(b.Context())

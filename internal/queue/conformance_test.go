@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// conformance is what a queue does on every kind of database.
+// conformance are the tests that run on every kind of database.
 var conformance = []struct {
 	name string
 	test func(t *testing.T)
@@ -86,8 +86,8 @@ func TestPostgreSQL(t *testing.T) {
 // postgres are the databases of this process; TestMain closes them.
 var postgres pgtemp.Pool
 
-// emptyPostgres is a migrated database to copy: its migrations would otherwise
-// be most of what the tests do.
+// emptyPostgres is a migrated database to copy: the tests would otherwise spend most
+// of their time on migrations.
 var emptyPostgres = sync.OnceValues(func() (name string, err error) {
 	ctx := context.Background()
 	name, dsn, err := postgres.Create(ctx, "")
@@ -101,8 +101,8 @@ var emptyPostgres = sync.OnceValues(func() (name string, err error) {
 	return name, q.Close()
 })
 
-// newPostgres returns the URL of a fresh database. It skips the test where
-// there is no PostgreSQL, which is none of CI's excuses.
+// newPostgres returns the URL of a new database. It skips the test where PostgreSQL
+// is not installed, except in CI.
 func newPostgres(t testing.TB) string {
 	t.Helper()
 	empty, err := emptyPostgres()
@@ -125,8 +125,8 @@ func newPostgres(t testing.TB) string {
 	return dsn
 }
 
-// usedPostgres are databases that tests are done with: to empty one takes less
-// time than to make one.
+// usedPostgres are databases that no test uses any more: to empty one takes less
+// time than to create one.
 var usedPostgres used
 
 type used struct {

@@ -17,14 +17,14 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// The test binary is also the process that gets killed.
+// The test binary is also the process that is killed.
 const (
 	childVariable = "B24RULES_QUEUE_TEST_CHILD"
 	pathVariable  = "B24RULES_QUEUE_TEST_PATH"
 )
 
 func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // a test that looks at a log has one of its own
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // a test that checks the log has its own
 	var err error
 	switch os.Getenv(childVariable) {
 	case "":
@@ -64,7 +64,7 @@ func child(t *testing.T, role, path string) *exec.Cmd {
 	return cmd
 }
 
-// working is what a busy child prints when its first run begins.
+// working is what a busy child prints when its first run starts.
 const working = "working"
 
 // beBusy pushes and works until it is killed, and prints the code of every
@@ -111,8 +111,8 @@ func beBusy(dsn string) error {
 	})
 }
 
-// A process that is killed at any moment has lost nothing that it had
-// acknowledged, and the next one goes on at once.
+// A process that is killed at any time loses nothing that it has acknowledged, and
+// the next one continues at once.
 func TestKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")
 	acknowledged := map[string]bool{}
@@ -146,14 +146,14 @@ func TestKilled(t *testing.T) {
 	wantAll(t, q, acknowledged)
 }
 
-// The same where processes share a database: the next one waits for the lease
-// of the dead one, and there need be no next one for others to go on.
+// The same where processes share a database: the next one waits for the lease of
+// the dead one, and other processes continue without a next one.
 func TestKilledOnPostgreSQL(t *testing.T) {
 	dsn := newPostgres(t)
 	acknowledged := map[string]bool{}
 	caught := 0
 	for round := 0; round < 3 || caught == 0 && round < 30; round++ {
-		// It has to wait for the lease of the one before.
+		// It has to wait for the lease of the previous one.
 		collect(t, child(t, "busy on", dsn), 200+rand.N(200), true, acknowledged)
 		q := openDSN(t, dsn, queue.Options{})
 		s := stats(t, q)
@@ -168,7 +168,7 @@ func TestKilledOnPostgreSQL(t *testing.T) {
 	wantAll(t, openDSN(t, dsn, queue.Options{Lease: time.Second}), acknowledged)
 }
 
-// wantAll works off what is left and looks that each acknowledged event belongs
+// wantAll executes the remaining runs and checks that each acknowledged event belongs
 // to a run that succeeded.
 func wantAll(t *testing.T, q *queue.Queue, acknowledged map[string]bool) {
 	t.Helper()
@@ -192,8 +192,8 @@ func wantAll(t *testing.T, q *queue.Queue, acknowledged map[string]bool) {
 	}
 }
 
-// collect lets a child acknowledge n events, kills it and notes them all. With
-// atWork they count from its first run on.
+// collect lets a child acknowledge n events, kills it and returns them all. With
+// atWork the n events count from its first run.
 func collect(t *testing.T, cmd *exec.Cmd, n int, atWork bool, acknowledged map[string]bool) {
 	t.Helper()
 	var stderr strings.Builder

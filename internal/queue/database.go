@@ -9,38 +9,38 @@ import (
 	"github.com/riverqueue/river"
 )
 
-// A database is where events and runs are. Everything that this package asks of
-// one is the same text of SQL for all kinds; what differs is behind backend.
+// A database stores events and runs. This package uses the same SQL for all
+// kinds of databases; a backend holds the differences.
 type database struct {
 	backend
 
-	read reader // beside the writes, and without their transactions
+	read reader // in parallel with the writes, and outside their transactions
 }
 
 // A backend is one kind of database.
 type backend interface {
-	// begin begins a write transaction.
+	// begin starts a write transaction.
 	begin(ctx context.Context) (txConn, error)
 
-	// migrate brings River's tables and ours up to date.
+	// migrate updates River's tables and ours.
 	migrate(ctx context.Context, log *slog.Logger) error
 
 	// newRiver makes a client that shares write transactions.
 	newRiver(config *river.Config, b *notifier) (riverClient, error)
 
-	// lost tells whether an error says that the connection or the transaction
-	// has failed, and not what was asked of it: it may be asked once more.
+	// lost reports whether the connection or the transaction has failed, and not
+	// the statement itself: the statement may be repeated.
 	lost(err error) bool
 
-	// leases tells whether several processes may work, each with leases for its
+	// leases reports whether several processes may work, each with leases for its
 	// portals. Otherwise lock makes this process the one that works.
 	leases() bool
 	lock(ctx context.Context) (taken bool, err error)
 	unlock() error
 
-	// watch tells until ctx ends what other processes have announced: portals of
-	// which something was stored, "" for all of them, leaseNews.
-	watch(ctx context.Context, log *slog.Logger, heard func(news string))
+	// watch passes on the announcements of other processes until ctx ends: portals
+	// that have changed, "" for all of them, or leaseNews.
+	watch(ctx context.Context, log *slog.Logger, received func(news string))
 
 	// String names the database without its secrets.
 	String() string
@@ -48,13 +48,13 @@ type backend interface {
 	close() error
 }
 
-// A reader reads.
+// A reader reads outside of write transactions.
 type reader interface {
 	QueryContext(ctx context.Context, text string, args ...any) (rows, error)
 	QueryRowContext(ctx context.Context, text string, args ...any) row
 }
 
-// rows are what sql.Rows are. Without a row, a row's Scan returns sql.ErrNoRows.
+// rows are like sql.Rows. Without a row, a row's Scan returns sql.ErrNoRows.
 type rows interface {
 	row
 	Next() bool
@@ -69,22 +69,23 @@ type txConn interface {
 	exec(ctx context.Context, text string, args ...any) (changed int64, err error)
 	query(ctx context.Context, text string, args ...any) (rows, error)
 	queryRow(ctx context.Context, text string, args ...any) row
-	// skipLocked ends a SELECT of rows that are about to be changed, leaving out
-	// those that others are changing now: they announce it when they are done.
+	// skipLocked is the end of a SELECT of rows to change. It omits the rows that
+	// another process is changing: that process announces its change.
 	skipLocked() string
 
-	// shared tells whether others write at the same time, and duplicate whether an
-	// error says that one of them was quicker with a row that can be there once.
+	// shared reports whether other processes write at the same time, and duplicate
+	// whether an error means that one of them has inserted the same row before.
 	shared() bool
 	duplicate(err error) bool
 
-	// announce tells other processes, after the commit.
+	// announce sends news to other processes after the commit.
 	announce(ctx context.Context, news []string) error
 	commit(ctx context.Context) error
 	rollback(ctx context.Context) error
 }
 
-// errDSN says what a DSN may be. It repeats nothing of one: it may hold a password.
+// errDSN describes a valid DSN. It does not repeat the given one, which may hold a
+// password.
 var errDSN = errors.New("database: want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db, or postgres://USER:PASSWORD@HOST/NAME")
 
 // leaseNews announces that a lease was given back. No portal is called that.

@@ -12,25 +12,25 @@ import (
 )
 
 const (
-	// dispatchBatch bounds how many runs are handed to River in one transaction.
+	// dispatchBatch bounds how many runs River receives in one transaction.
 	dispatchBatch = 200
 
 	// dispatchRetry is the wait after a dispatch that failed, as on a full disk.
 	dispatchRetry = time.Second
 
-	// lockedRetry is the wait for a due run that somebody else is changing.
+	// lockedRetry is the wait for a due run that another process is changing.
 	lockedRetry = 50 * time.Millisecond
 
-	// ringEvery is how often queues are told of jobs that they were told of
-	// before. See shard.
+	// notifyEvery is how often queues are notified again of jobs that have not
+	// started. See shard.
 	notifyEvery = time.Second
 
-	// lookEvery is how often the dispatcher looks without being told to.
+	// lookEvery is how often the dispatcher looks without being woken.
 	lookEvery = time.Minute
 )
 
-// A dispatcher hands runs to River when they are due. It sleeps until the next
-// due time or until somebody touches the queue.
+// A dispatcher gives runs to River when they are due. It sleeps until the next
+// due time or until the queue is touched.
 type dispatcher struct {
 	q        *Queue
 	client   riverClient
@@ -52,7 +52,7 @@ func (d *dispatcher) loop(ctx context.Context) {
 		wait, err := d.dispatch(ctx)
 		if err != nil && ctx.Err() == nil {
 			d.q.options.Log.ErrorContext(ctx, "cannot start due runs, trying again", slog.Any("error", err))
-			d.q.touched.addAllQuietly() // what it took is to be looked at again, and not before
+			d.q.touched.addAllQuietly() // look at the same portals again, but not before the wait is over
 			wait = dispatchRetry
 		}
 		for _, s := range d.shards.all() {
@@ -66,8 +66,7 @@ func (d *dispatcher) loop(ctx context.Context) {
 	}
 }
 
-// dispatch hands on all that is due and returns the time until it has to look
-// again.
+// dispatch enqueues all due runs and returns the time until it has to look again.
 func (d *dispatcher) dispatch(ctx context.Context) (wait time.Duration, err error) {
 	portals, all := d.q.touched.take()
 	if all {
@@ -102,7 +101,7 @@ func (d *dispatcher) dispatch(ctx context.Context) (wait time.Duration, err erro
 
 const selectPortals = `SELECT DISTINCT portal FROM b24_run WHERE state = 'waiting'`
 
-// waitingPortals are those that have something waiting.
+// waitingPortals returns the portals that have waiting runs.
 func (q *Queue) waitingPortals(ctx context.Context) (map[string]bool, error) {
 	rows, err := q.db.read.QueryContext(ctx, selectPortals)
 	if err != nil {
@@ -143,15 +142,15 @@ WHERE id = $1 AND state = 'waiting'
 RETURNING state`
 )
 
-// handed is what one look at a shard came to.
+// enqueued is the result of one look at a shard.
 type enqueued struct {
 	jobs [priorities]int
-	next time.Time // when there is more to hand on; zero: when somebody says so
+	next time.Time // when to look again; zero: when the shard is touched
 }
 
-// hand gives due runs of the shards to River, live ones first, and notes when
-// to look at each again. It blocks the runs whose entity is busy: whoever keeps
-// it busy wakes them (see unblock).
+// enqueue gives due runs of the shards to River, live ones first, and notes when
+// to look at each shard again. It blocks the runs whose entity is busy: the end of
+// the run that keeps the entity busy unblocks them (see unblock).
 func (d *dispatcher) enqueue(ctx context.Context, due []*shard) error {
 	results := make([]enqueued, len(due))
 	err := d.q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
@@ -170,7 +169,7 @@ func (d *dispatcher) enqueue(ctx context.Context, due []*shard) error {
 		return d.client.insert(ctx, t, jobs)
 	})
 	if err != nil {
-		return fmt.Errorf("hand due runs to river: %w", err)
+		return fmt.Errorf("enqueue due runs: %w", err)
 	}
 	for i, s := range due {
 		s.next = results[i].next
@@ -181,7 +180,7 @@ func (d *dispatcher) enqueue(ctx context.Context, due []*shard) error {
 	return nil
 }
 
-// hand hands on what there is room for.
+// enqueue enqueues as many due runs as there is room for.
 func (s *shard) enqueue(ctx context.Context, t *tx) (h enqueued, jobs []river.InsertManyParams, err error) {
 	if !s.mayStart() {
 		return enqueued{}, nil, nil
@@ -190,7 +189,7 @@ func (s *shard) enqueue(ctx context.Context, t *tx) (h enqueued, jobs []river.In
 	for p := range Priority(priorities) {
 		room := min(s.room(p)-len(jobs), dispatchBatch)
 		if room <= 0 {
-			return h, jobs, nil // the end of a run makes room, and says so
+			return h, jobs, nil // the end of a run makes room, and touches the queue
 		}
 		due, err := dueRuns(t.query(ctx, selectDue+t.skipLocked(), s.portal, p, micros(now), room))
 		if err != nil {
@@ -246,9 +245,9 @@ func dueRuns(rows rows, err error) ([]runArgs, error) {
 	return all, rows.Err()
 }
 
-// wake tells a shard's River queue of jobs; the first time, it starts it, and a
-// queue that starts looks by itself. If it does not start, the loop leads back
-// here.
+// wake notifies a shard's River queue of jobs. The first time it starts the queue
+// instead, because a queue that starts looks for jobs. If the queue does not
+// start, loop calls wake again.
 func (d *dispatcher) wake(ctx context.Context, s *shard) {
 	s.starting.Lock()
 	defer s.starting.Unlock()
@@ -263,14 +262,14 @@ func (d *dispatcher) wake(ctx context.Context, s *shard) {
 		if ctx.Err() == nil {
 			d.q.options.Log.ErrorContext(ctx, "cannot start a river queue, trying again", slog.String("queue", s.queue), slog.Any("error", err))
 		}
-		_ = d.client.removeQueue(ctx, s.queue) // or it counts as there
+		_ = d.client.removeQueue(ctx, s.queue) // or the next addQueue fails
 		return
 	}
 	s.started = true
 }
 
-// close ends a portal's shard. None of its runs may be under way. River itself
-// may be: when it stops as a whole, it has stopped this queue already.
+// close ends a portal's shard. None of its runs may be running. all: River as a
+// whole is stopping, and stops this queue too.
 func (d *dispatcher) close(ctx context.Context, portal string, all bool) {
 	s := d.shards.remove(portal)
 	if s == nil {

@@ -1,8 +1,8 @@
 package queue
 
-// Deaf opens no connection that listens: a read that waits for the network keeps
-// the clock of testing/synctest from moving. What others store is found by
-// looking for it every second.
+// PollOnly opens no connection that listens, because a read that waits for the
+// network stops the clock of testing/synctest. The queue looks every second for
+// changes by other processes.
 func PollOnly(q *Queue) *Queue {
 	if db, ok := q.db.backend.(*postgresDB); ok {
 		db.pollOnly = true

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Outcome says how an attempt ended.
+// Outcome is how an attempt ended.
 type Outcome string
 
 // The outcomes of an attempt.
@@ -23,21 +23,21 @@ const (
 	OutcomeParked      Outcome = "parked"      // failed for the last time
 )
 
-// maxErrorText bounds the error that is kept of an attempt.
+// maxErrorText bounds the stored error of an attempt.
 const maxErrorText = 8 << 10
 
 // leastPostponed is the shortest time for which a run is postponed.
 const leastPostponed = time.Second
 
-// A verdict is what an attempt's result makes of its run.
+// A verdict is how an attempt ended and what follows for its run.
 type verdict struct {
 	outcome Outcome
 	text    string
-	turn    turn // when it is to run again
+	turn    turn // when the run starts again
 }
 
-// judge turns the result of an attempt into a verdict. stopped: it was
-// cancelled by our own shutdown.
+// judge turns the result of an attempt into a verdict. stopped: our shutdown or
+// the loss of a lease has cancelled it.
 func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
 	if err == nil {
 		return verdict{outcome: OutcomeSucceeded}
@@ -54,7 +54,7 @@ func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
 		v.outcome = OutcomePostponed
 		until := p.until
 		if soon := time.Now().Add(leastPostponed); until.Before(soon) {
-			until = soon // not an attempt, so nothing else would end the loop
+			until = soon // this counts as no attempt, so nothing else would end the loop
 		}
 		v.turn = turn{due: until, notBefore: until, attempt: r.Attempt - 1, text: v.text}
 	case stopped:
@@ -76,8 +76,9 @@ func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
 	return v
 }
 
-// settled is when a run that was cut off may begin again, and before which not
-// even a new event starts it: what it had sent may still be at work.
+// safeAfter returns when an interrupted run may start again, and the time before
+// which not even a new event starts it: the portal may still be processing its
+// last request.
 func (q *Queue) safeAfter() (due, notBefore time.Time) {
 	due = time.Now().Add(q.options.Settle)
 	if q.options.Settle > 0 {
@@ -104,9 +105,9 @@ func errorText(err error) string {
 	return text
 }
 
-// finish stores how an attempt went. While the database refuses (a full disk),
-// it goes on trying: the run is over and only this knows how. If a shutdown
-// does not leave the time, the run is repeated after the next start.
+// finish stores the result of an attempt. While the database refuses it (a full
+// disk), finish tries again, because the result is stored nowhere else. If a
+// shutdown ends it too early, the run is repeated after the next start.
 func (q *Queue) finish(ctx context.Context, r *Run, result error) {
 	v := q.judge(r, result, ctx.Err() != nil)
 	q.log(ctx, r, v)
@@ -115,8 +116,8 @@ func (q *Queue) finish(ctx context.Context, r *Run, result error) {
 		case err != nil:
 			return err
 		case !mine:
-			// Either this is a repetition and the first try got through, or the
-			// run was taken from us: then somebody else tells its story.
+			// Either this is a repetition and the first try has succeeded, or the
+			// run was taken from us: then another process stores its result.
 			return nil
 		}
 		return q.store(ctx, t, r, v)
@@ -143,10 +144,10 @@ const (
 INSERT INTO b24_attempt (run_id, number, outcome, error, record, started_at, finished_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)`
 
-	// A portal can postpone a run for hours; of that, the last time is enough.
+	// A portal can postpone a run for hours; the last of these attempts is enough.
 	forgetPostponed = `DELETE FROM b24_attempt WHERE run_id = $1 AND outcome = 'postponed'`
 
-	// The run leaves our hands. It stays running until its next state is known.
+	// leaveRun ends our claim. requeue sets the next state of a run that waits again.
 	leaveRun = `
 UPDATE b24_run SET claim = 0, state = $3, finished_at = $4, error = $5
 WHERE id = $1 AND claim = $2 AND state = 'running'`
@@ -158,9 +159,9 @@ INSERT INTO b24_once (portal, rule, entity, step, value) VALUES ($1, $2, $3, $4,
 ON CONFLICT (portal, rule, entity, step) DO UPDATE SET value = excluded.value`
 )
 
-// leave ends our claim of a run. It reports false when there is none.
+// leave ends our claim of a run. mine is false when we have none.
 func (q *Queue) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool, err error) {
-	state, finished := Running, micros(time.Now()) // requeue says the rest
+	state, finished := Running, micros(time.Now()) // requeue sets the rest
 	switch v.outcome {
 	case OutcomeSucceeded:
 		state = Succeeded
@@ -205,14 +206,14 @@ func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 	return unblock(ctx, t, r.Portal, r.Entity)
 }
 
-// unblock returns the runs that waited for this entity to the waiting ones.
-// They are due, so the dispatcher takes the first and blocks the others again.
+// unblock makes the blocked runs of an entity wait again. They are due, so the
+// dispatcher takes the first and blocks the others again.
 func unblock(ctx context.Context, t *tx, portal, entity string) error {
 	_, err := t.exec(ctx, `UPDATE b24_run SET state = 'waiting' WHERE portal = $1 AND entity = $2 AND state = 'blocked'`, portal, entity)
 	return err
 }
 
-// A turn is when and how a run waits again.
+// A turn is when and how a run starts again.
 type turn struct {
 	due, notBefore time.Time
 	attempt        int
@@ -255,13 +256,13 @@ UPDATE b24_run SET state = 'waiting', due_at = $2, not_before = $3, attempt = $4
 WHERE id = $1`
 )
 
-// requeue makes a run wait again. If events have begun another pending run of
-// its rule and entity meanwhile, that one's events join this run, as they would
-// have, had they come a moment later: it starts when the other would have, with
-// all its attempts before it.
+// requeue makes a run wait again. If events have started another pending run of
+// its rule and entity in the meantime, the events of that one join this run, as if
+// they had arrived later: it starts when the other one would have started, and all
+// its attempts are left.
 //
-// Where others write at the same time, an event may begin that run while it is
-// looked for. The second look finds it.
+// Where other processes write at the same time, an event may start that run after
+// requeue has looked for it. The next look finds it.
 func requeue(ctx context.Context, t *tx, id int64, w turn) (err error) {
 	for range 5 {
 		err = t.inside(ctx, "requeue", func() error { return requeueOnce(ctx, t, id, w) })
@@ -298,7 +299,7 @@ func requeueOnce(ctx context.Context, t *tx, id int64, w turn) error {
 	}
 	_, err = t.exec(ctx, waitAgain, id, micros(w.due), micros(w.notBefore), w.attempt, w.text)
 	if err != nil {
-		return fmt.Errorf("return run %d to the waiting ones: %w", id, err)
+		return fmt.Errorf("make run %d wait again: %w", id, err)
 	}
 	return nil
 }

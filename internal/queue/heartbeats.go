@@ -20,9 +20,9 @@ ON CONFLICT (id) DO UPDATE SET beat = b24_worker.beat + 1`
 	endWorker     = `DELETE FROM b24_worker WHERE id = $1`
 )
 
-// renew renews all leases and reads what the others do.
+// renew renews all leases, and reads the leases and heartbeats of other processes.
 func (h *holder) renew(ctx context.Context, leaving bool) error {
-	host, _ := os.Hostname() // only told to people
+	host, _ := os.Hostname() // only shown to people
 	portals := ""
 	if h.q.options.Portals != nil {
 		text, err := json.Marshal(h.q.options.Portals)
@@ -111,7 +111,7 @@ func readWorkers(ctx context.Context, t txConn, to map[string]workerRow) error {
 	return found.Err()
 }
 
-// observe notes since when each row has been as it is.
+// observe notes since when each row has been unchanged.
 func (h *holder) observe(rows map[string]leaseRow, workers map[string]workerRow) {
 	now := time.Now()
 	for portal, row := range rows {
@@ -133,19 +133,19 @@ func (h *holder) observe(rows map[string]leaseRow, workers map[string]workerRow)
 	h.rows, h.workers = rows, workers
 }
 
-// tellSilenced tells once of a worker that has fallen silent.
+// logSilenced reports once that a worker sends no heartbeat any more.
 func (h *holder) logSilenced(id string) {
 	w := h.workers[id]
 	w.wasAlive = false
 	h.workers[id] = w
-	h.q.options.Log.Warn("a process that shares the database has fallen silent", slog.String("worker", id))
+	h.q.options.Log.Warn("no heartbeat from a process that shares the database", slog.String("worker", id))
 	if h.q.options.Silenced != nil {
 		h.q.options.Silenced()
 	}
 }
 
-// forgetAfter is how long the row of a worker is kept that says nothing any
-// more. One that comes back makes it anew.
+// forgetAfter is how long the row of a worker without heartbeat is stored. A
+// worker that comes back inserts it again.
 const forgetAfter = 5 * time.Minute
 
 // forget removes the rows of workers that were killed.

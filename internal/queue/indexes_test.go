@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What is asked for all the time finds its rows by an index, however many runs
-// history has. What SQLite chooses does not depend on how many rows there are.
+// Frequent statements find their rows by an index, however many runs history has.
+// The choice of SQLite does not depend on the number of rows.
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	q := openTest(t)
 	list, _ := Filter{Portal: "acme", Rule: "r"}.conditions()

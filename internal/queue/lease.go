@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// ErrNotHeld is why a run ends whose portal this process no longer works, and
-// what Holds returns then.
+// ErrNotHeld is returned by Holds for a portal whose lease this process does not
+// hold, and cancels the runs of a portal whose lease it has lost.
 var ErrNotHeld = errors.New("this process does not hold the lease of the portal")
 
 // A lease is the right to work one portal, for as long as it is renewed.
 //
-// Nobody's clock is compared with anybody else's. The holder counts its term
-// from before it sent the last renewal that succeeded. Whoever wants to take
-// over must have seen the same lease unrenewed for longer than a term, counted
-// from when it saw it first, which was after that renewal. So the holder always
-// stops first, if it has time to notice; if it was frozen, it notices when it
-// wakes up, before it sends anything (see Holds) and at every claim.
+// The clocks of two processes are never compared. The holder counts its term from
+// before it sent the last renewal that succeeded. A process takes over only after
+// it has seen the same lease without a renewal for longer than a term, counted from
+// when it saw the lease first, which was after that renewal. So the holder always
+// stops first, if it is running; if it was frozen, it notices the loss when it runs
+// again, before it sends anything (see Holds) and at every claim.
 type lease struct {
 	portal string
 	token  int64
@@ -31,7 +31,7 @@ type lease struct {
 	mu      sync.Mutex
 	renewed time.Time // before the last renewal was sent
 	timer   *time.Timer
-	leaving bool // no run may begin
+	leaving bool // no run may start
 	runs    int
 	idle    chan struct{} // closed when leaving and no run is left
 }
@@ -43,8 +43,8 @@ func newLease(portal string, token int64, term time.Duration, sent time.Time) *l
 	return l
 }
 
-// left is how long the lease is still valid. Time during which the machine
-// slept counts, which the monotonic clock alone would not tell.
+// left returns how long the lease is still valid. Time during which the machine
+// slept counts; the monotonic clock alone does not include it.
 func (l *lease) left() time.Duration {
 	now := time.Now()
 	return l.term - max(now.Sub(l.renewed), now.Round(0).Sub(l.renewed.Round(0)))
@@ -55,7 +55,7 @@ func (l *lease) renew(sent time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ctx.Err() != nil {
-		return // what is lost stays lost: its runs are ending
+		return // a lost lease stays lost, because its runs are ending
 	}
 	l.renewed = sent
 	l.timer.Reset(max(l.left(), 0))
@@ -68,10 +68,10 @@ func (l *lease) expire() {
 		l.timer.Reset(left)
 		return
 	}
-	l.lose(fmt.Errorf("%w: it could not be renewed for %s", ErrNotHeld, l.term))
+	l.lose(fmt.Errorf("%w: no renewal succeeded for %s", ErrNotHeld, l.term))
 }
 
-// holds tells whether the lease is certain to be valid for a moment yet.
+// holds returns nil if the lease is valid for a tenth of its term at least.
 func (l *lease) holds() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,7 +84,7 @@ func (l *lease) holds() error {
 	return nil
 }
 
-// enter begins a run, unless none may. The run calls leave.
+// enter counts a new run, unless none may start. The run calls leave.
 func (l *lease) enter() bool {
 	if l.holds() != nil {
 		return false
@@ -105,7 +105,7 @@ func (l *lease) leave() {
 	l.update()
 }
 
-// drain lets no further run begin; idle tells when the last has ended.
+// drain lets no further run start; idle is closed when the last has ended.
 func (l *lease) drain() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,6 +121,7 @@ func (l *lease) isLeaving() bool {
 	return l.leaving
 }
 
+// update closes idle if the lease is leaving and the last run has ended.
 func (l *lease) update() {
 	if l.leaving && l.runs == 0 {
 		close(l.idle)
@@ -133,16 +134,16 @@ func (l *lease) busy() int {
 	return l.runs
 }
 
-// end frees what the lease has of the runtime.
+// end stops the timer and ends the context.
 func (l *lease) end() {
 	l.timer.Stop()
 	l.lose(ErrNotHeld)
 }
 
-// Holds returns nil when this process may act for a portal at this moment: no
-// other works it, and none will before a request that leaves now has left. Call
-// it directly before anything is sent. On SQLite it is always nil: the process
-// that has the lock has all portals until it ends.
+// Holds returns nil when this process may act for a portal now: no other process
+// works it, and none will before a request that starts now has been sent. Call it
+// directly before each request. On SQLite it is always nil: the process with the
+// lock has all portals until it ends.
 func (q *Queue) Holds(portal string) error {
 	if !q.db.leases() {
 		return nil

@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// behind does something to a database behind the back of the queue.
+// behind changes a database without the queue.
 func behind(t testing.TB, dsn, text string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
@@ -33,8 +33,8 @@ func behind(t testing.TB, dsn, text string) {
 
 const takenByAnother = `UPDATE b24_lease SET owner = 'another', token = token + 1, beat = 0 WHERE portal = 'acme'`
 
-// A worker whose lease another has taken ends its runs, and what they report
-// then counts for nothing.
+// A worker whose lease another one has taken ends its runs, and their results are
+// ignored.
 func TestALostLease(t *testing.T) {
 	dsn := newPostgres(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestALostLease(t *testing.T) {
 		if err := q.Holds("nobody's"); !errors.Is(err, queue.ErrNotHeld) {
 			t.Errorf("holds a portal that it does not work: %v", err)
 		}
-		// The other has found the run under way and begun it.
+		// The other worker has found the run running and started it again.
 		behind(t, dsn, takenByAnother+`; UPDATE b24_run SET claim = 7`)
 		taken := time.Now()
 		time.Sleep(2 * time.Second)
@@ -77,7 +77,7 @@ func TestALostLease(t *testing.T) {
 		if len(begun) > 0 {
 			t.Error("a run began without the lease")
 		}
-		// The other says nothing any more: it is replaced within ten seconds.
+		// The other worker sends no heartbeat any more: it is replaced within ten seconds.
 		<-begun
 		if took := time.Since(taken); took < 4*time.Second || took > 10*time.Second {
 			t.Errorf("taken over after %v, want between a term of 4s and 10s", took)
@@ -88,8 +88,8 @@ func TestALostLease(t *testing.T) {
 	})
 }
 
-// A worker that cannot renew its leases stops by its own clock, before anybody
-// else may take over.
+// A worker that cannot renew its leases stops by its own clock, before another one
+// may take over.
 func TestALeaseThatCannotBeRenewed(t *testing.T) {
 	dsn := newPostgres(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -121,8 +121,8 @@ func TestALeaseThatCannotBeRenewed(t *testing.T) {
 	})
 }
 
-// A lease was taken, but the answer was lost on the way: whoever took it knows
-// nothing of it, and must not keep it from others.
+// A lease was taken, but the answer was lost: the worker that took it does not know,
+// and must not keep it from others.
 func TestALeaseThatNobodyKnowsOf(t *testing.T) {
 	dsn := newPostgres(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -165,8 +165,8 @@ func TestAWorkerFindsItsPortals(t *testing.T) {
 	})
 }
 
-// Workers come and go under load: never two runs of an entity at a time, none
-// lost, none that fails.
+// Workers start and stop under load: never two runs of an entity at the same time,
+// none is lost, none fails.
 func TestWorkersComeAndGo(t *testing.T) {
 	const entities, portals = 5, 6
 	dsn := newPostgres(t)

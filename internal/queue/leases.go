@@ -15,7 +15,7 @@ import (
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
-// leases are the portals that this process works, on a database that several
+// leases are the leases that this process holds, on a database that several
 // processes share. The zero value has none.
 type leases struct {
 	mu   sync.Mutex
@@ -69,8 +69,8 @@ func newHolder(q *Queue, d *dispatcher) *holder {
 	}
 }
 
-// loop holds leases until ctx ends; then it gives back each as soon as its last
-// run has ended, and the rest when stopped is closed.
+// loop holds leases until ctx ends. Then it gives back each lease as soon as its
+// last run has ended, and returns when stopped is closed and all are given back.
 func (h *holder) loop(ctx context.Context, stopped <-chan struct{}) {
 	every := h.q.options.Lease / 5
 	timer := time.NewTimer(0)
@@ -90,7 +90,7 @@ func (h *holder) loop(ctx context.Context, stopped <-chan struct{}) {
 			h.ending.Wait()
 			return
 		}
-		// A renewal goes on while runs end: they need their leases.
+		// Renewals continue while runs end, because runs need their leases.
 		if err := h.tick(context.WithoutCancel(ctx), ctx.Err() != nil); err != nil {
 			h.q.options.Log.WarnContext(ctx, "cannot renew the leases, trying again", slog.Any("error", err))
 		}
@@ -98,7 +98,7 @@ func (h *holder) loop(ctx context.Context, stopped <-chan struct{}) {
 	}
 }
 
-// tick renews, looks and takes or gives back what a fair share wants.
+// tick renews the leases, and takes or gives back leases up to a fair share.
 func (h *holder) tick(ctx context.Context, leaving bool) error {
 	ctx, cancel := context.WithTimeout(ctx, h.q.options.Lease/2)
 	defer cancel()
@@ -139,7 +139,7 @@ func (h *holder) tick(ctx context.Context, leaving bool) error {
 	return h.forget(ctx)
 }
 
-// giveUp gives back what is more than a fair share, where others can have it.
+// giveUp gives back the leases above a fair share, if other processes can take them.
 func (h *holder) giveUp(v view, held []*lease) {
 	staying := slices.DeleteFunc(slices.Clone(held), func(l *lease) bool { return !v.mine[l.portal] || l.isLeaving() })
 	if excess := len(staying) - v.target(); excess > 0 && len(v.workers) > 1 {
@@ -150,7 +150,7 @@ func (h *holder) giveUp(v view, held []*lease) {
 	}
 }
 
-// allPortals are those that anything is known of.
+// allPortals returns the portals that have waiting runs or a lease.
 func (h *holder) allPortals(ctx context.Context) ([]string, error) {
 	all, err := h.q.waitingPortals(ctx)
 	if err != nil {
@@ -167,22 +167,22 @@ const (
 INSERT INTO b24_lease (portal, owner, token, beat) VALUES ($1, '', 0, 0)
 ON CONFLICT (portal) DO NOTHING`
 
-	// It is as it was seen, so nobody has renewed or taken it since.
+	// The row is unchanged since it was read, so no process has renewed or taken it.
 	takeLease = `
 UPDATE b24_lease SET owner = $2, token = token + 1, beat = 0
 WHERE portal = $1 AND token = $3 AND beat = $4
 RETURNING token, rested`
 
-	// Whoever has it may have used up all by the time that it is killed.
+	// The holder may have used up the portal's limits by the time that it is killed.
 	usedLease = `UPDATE b24_lease SET rested = 0 WHERE portal = $1`
 
 	returnLease = `UPDATE b24_lease SET owner = '', token = token + 1, rested = $4 WHERE portal = $1 AND owner = $2 AND token = $3`
 )
 
-// errTaken says that another process was quicker.
+// errTaken means that another process took the lease first.
 var errTaken = errors.New("another process has taken the lease")
 
-// take takes a lease that is free, and with it what its last holder has left.
+// take takes a free lease, and recovers the runs of its last holder.
 func (h *holder) take(ctx context.Context, portal string) error {
 	seen, sent := h.rows[portal], time.Now()
 	var token, spare int64
@@ -204,8 +204,8 @@ func (h *holder) take(ctx context.Context, portal string) error {
 	if err != nil {
 		return fmt.Errorf("take portal %s: %w", portal, err)
 	}
-	if token > 1 && seen.owner != h.id { // not the first one ever
-		h.q.takeover(portal, time.Now().Add(-time.Duration(spare)*time.Microsecond))
+	if token > 1 && seen.owner != h.id { // the portal had another holder before
+		h.q.noteTakeover(portal, time.Now().Add(-time.Duration(spare)*time.Microsecond))
 	}
 	l := newLease(portal, token, h.q.options.Lease, sent)
 	h.q.leases.add(l)
@@ -215,13 +215,14 @@ func (h *holder) take(ctx context.Context, portal string) error {
 	if seen.owner != "" && seen.owner != h.id {
 		attrs = append(attrs, slog.Duration("silent", time.Since(seen.since).Round(time.Millisecond)))
 	}
-	h.q.options.Log.InfoContext(ctx, "works a portal from now on", attrs...)
+	h.q.options.Log.InfoContext(ctx, "portal lease acquired", attrs...)
 	return nil
 }
 
-// returnStrays gives back what is mine by the database alone: a lease was taken
-// though the answer was lost, or could not be given back. Renewed with the
-// others, it would never run out, and nobody would work its portal.
+// returnOrphans gives back leases that this process owns in the database only: it
+// took one and the answer was lost, or it could not give one back. tick renews such
+// a lease with the others, so it would never expire, and no process would work its
+// portal.
 func (h *holder) returnOrphans(ctx context.Context) error {
 	for portal, row := range h.rows {
 		if row.owner != h.id || h.q.leases.of(portal) != nil {
@@ -234,7 +235,7 @@ func (h *holder) returnOrphans(ctx context.Context) error {
 	return nil
 }
 
-// returnRow gives back a portal in the database, if it is mine there.
+// returnRow gives back a portal in the database, if this process owns it there.
 func (h *holder) returnRow(ctx context.Context, portal string, token int64, spare time.Duration) error {
 	return h.q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, returnLease, portal, h.id, token, spare.Microseconds())
@@ -243,8 +244,8 @@ func (h *holder) returnRow(ctx context.Context, portal string, token int64, spar
 	})
 }
 
-// giveBack ends a lease: no run begins any more; those under way may take
-// grace, and are then cancelled. It returns at once.
+// giveBack ends a lease: no run starts any more; running ones may take grace, and
+// are then cancelled. It returns at once.
 func (h *holder) giveBack(l *lease, grace time.Duration) {
 	if l.isLeaving() {
 		return
@@ -257,47 +258,47 @@ func (h *holder) giveBack(l *lease, grace time.Duration) {
 		case <-l.idle:
 		case <-l.ctx.Done():
 		case <-timer.C:
-			l.lose(fmt.Errorf("%w: it is handed over", ErrNotHeld))
+			l.lose(fmt.Errorf("%w: this process gives it back", ErrNotHeld))
 		}
 		<-l.idle
 		h.finish(l)
 	})
 }
 
-// finish ends a lease that has no runs any more.
+// finish ends a lease without runs.
 func (h *holder) finish(l *lease) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.q.options.Lease)
 	defer cancel()
 	lost := l.ctx.Err() != nil
-	l.end() // first: whoever asks Holds, such as a catch-up, must stop before another process may begin
+	l.end() // first: callers of Holds, such as a catch-up, must stop before another process may start
 	h.d.close(ctx, l.portal, h.stopping.Load())
 	var spare time.Duration
 	if h.q.options.Spare != nil {
 		spare = h.q.options.Spare(l.portal)
 	}
-	if err := h.returnRow(ctx, l.portal, l.token, spare); err != nil { // it will run out
+	if err := h.returnRow(ctx, l.portal, l.token, spare); err != nil { // the lease will expire
 		h.q.options.Log.WarnContext(ctx, "cannot give back the lease of a portal", slog.String("portal", l.portal), slog.Any("error", err))
 	}
-	level, reason := slog.LevelInfo, "it is handed over"
+	level, reason := slog.LevelInfo, "this process gives it back"
 	if lost {
 		level, reason = slog.LevelWarn, context.Cause(l.ctx).Error()
 	}
-	h.q.options.Log.Log(ctx, level, "no longer works a portal", slog.String("portal", l.portal), slog.String("reason", reason))
+	h.q.options.Log.Log(ctx, level, "portal lease released", slog.String("portal", l.portal), slog.String("reason", reason))
 	h.q.leases.remove(l)
 	h.wake.Send()
 }
 
-// leave is for a worker that ends: it takes nothing more, and gives back.
+// leave gives back all leases of a worker that ends, and removes its row.
 func (h *holder) leave(ctx context.Context) {
 	h.stopping.Store(true)
 	for _, l := range h.q.leases.all() {
-		h.giveBack(l, h.q.options.Grace+h.q.options.Lease) // River cancels them before
+		h.giveBack(l, h.q.options.Grace+h.q.options.Lease) // River cancels the runs before that
 	}
 	err := h.q.writes.doAlone(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, endWorker, h.id)
 		return err
 	})
 	if err != nil {
-		h.q.options.Log.WarnContext(ctx, "cannot sign off", slog.Any("error", err))
+		h.q.options.Log.WarnContext(ctx, "cannot remove this process from the list of workers", slog.Any("error", err))
 	}
 }

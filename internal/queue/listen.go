@@ -7,31 +7,29 @@ import (
 )
 
 const (
-	// pollEvery is how often a worker looks for what others have stored while
-	// nobody tells it, and lookEvery (see dispatcher) while somebody does.
+	// pollEvery is how often a worker looks for changes of other processes without
+	// a connection that listens. With one it looks every lookEvery (see dispatcher).
 	pollEvery = time.Second
 
-	// listenIdle is how long a connection may say nothing before it is asked
-	// whether it is still there.
+	// listenIdle is how long a connection may receive nothing before it is checked.
 	listenIdle = 10 * time.Second
 )
 
-// watch listens on a connection of its own, and looks every second while there
-// is none.
-func (db *postgresDB) watch(ctx context.Context, log *slog.Logger, heard func(news string)) {
+// watch listens on its own connection, and looks every second while it has none.
+func (db *postgresDB) watch(ctx context.Context, log *slog.Logger, received func(news string)) {
 	logged := false
 	for ctx.Err() == nil {
 		if !db.pollOnly {
-			err := db.listen(ctx, heard)
+			err := db.listen(ctx, received)
 			if ctx.Err() != nil {
 				return
 			}
 			if !logged {
-				log.WarnContext(ctx, "no connection that tells of new events, looking for them every second", slog.Any("error", cleanError(err)))
+				log.WarnContext(ctx, "cannot listen for new events, looking for them every second", slog.Any("error", cleanError(err)))
 			}
 			logged = true
 		}
-		heard("")
+		received("")
 		if pause(ctx, pollEvery) != nil {
 			return
 		}
@@ -39,7 +37,7 @@ func (db *postgresDB) watch(ctx context.Context, log *slog.Logger, heard func(ne
 }
 
 // listen returns when the connection is lost.
-func (db *postgresDB) listen(ctx context.Context, heard func(news string)) error {
+func (db *postgresDB) listen(ctx context.Context, received func(news string)) error {
 	pooled, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return err
@@ -49,7 +47,7 @@ func (db *postgresDB) listen(ctx context.Context, heard func(news string)) error
 	if _, err := conn.Exec(ctx, "LISTEN b24rules"); err != nil {
 		return err
 	}
-	heard("") // what came before
+	received("") // for changes before LISTEN
 	for {
 		waiting, cancel := context.WithTimeout(ctx, listenIdle)
 		n, err := conn.WaitForNotification(waiting)
@@ -57,7 +55,7 @@ func (db *postgresDB) listen(ctx context.Context, heard func(news string)) error
 		cancel()
 		switch {
 		case err == nil:
-			heard(n.Payload)
+			received(n.Payload)
 		case quiet && !conn.IsClosed():
 			if err := conn.Ping(ctx); err != nil {
 				return err

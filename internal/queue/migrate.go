@@ -13,9 +13,9 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// Version n of our tables is made by the n-th file of a kind of database. The
-// program before must be able to work with the tables of the program after: they
-// run side by side while processes are replaced one by one.
+// The n-th file of a kind of database creates version n of our tables. The previous
+// version of the program must work with the tables of the new one: both run at the
+// same time while processes are replaced one by one.
 //
 //go:embed schema
 var schemaFiles embed.FS
@@ -24,8 +24,8 @@ var schemaFiles embed.FS
 // program has already changed.
 var ErrNewer = errors.New("the database was made by a newer version of the program")
 
-// migrate brings River's tables and ours up to date, or refuses before it has
-// changed anything.
+// migrate updates River's tables and ours. If it refuses a newer version, it has
+// changed nothing.
 func migrate[T any](ctx context.Context, db backend, driver riverdriver.Driver[T], dir string, log *slog.Logger) error {
 	files, err := fs.Glob(schemaFiles, dir+"/*.sql")
 	if err != nil {
@@ -49,8 +49,8 @@ func migrate[T any](ctx context.Context, db backend, driver riverdriver.Driver[T
 	return nil
 }
 
-// migrateRiver has to be told River's version: its migrator passes over one
-// that it does not know.
+// migrateRiver compares the version of River's tables itself, because River's
+// migrator ignores a version that it does not know.
 func migrateRiver[T any](ctx context.Context, driver riverdriver.Driver[T], have int, log *slog.Logger) error {
 	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: log})
 	if err != nil {
@@ -68,8 +68,7 @@ func migrateRiver[T any](ctx context.Context, driver riverdriver.Driver[T], have
 	return nil
 }
 
-// schemaVersion returns the versions of our tables and of River's, 0 when there
-// are none.
+// schemaVersion returns the versions of our tables and of River's, 0 without tables.
 func schemaVersion(ctx context.Context, db backend) (ours, rivers int, err error) {
 	err = transact(ctx, db, func(t txConn) error {
 		if _, err := t.exec(ctx, `CREATE TABLE IF NOT EXISTS b24_migration (version INTEGER PRIMARY KEY, applied_at BIGINT NOT NULL)`); err != nil {
@@ -101,14 +100,14 @@ func apply(ctx context.Context, db backend, version int, file string) error {
 	})
 }
 
-// transact runs do in a transaction of its own.
+// transact runs do in its own transaction.
 func transact(ctx context.Context, db backend, do func(t txConn) error) error {
 	t, err := db.begin(ctx)
 	if err != nil {
 		return err
 	}
 	if err := do(t); err != nil {
-		_ = t.rollback(ctx) // the error that matters is there
+		_ = t.rollback(ctx) // err is the error that matters
 		return err
 	}
 	return t.commit(ctx)

@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// Note is something small to remember that belongs to no run, such as how far
-// a backfill has come. Names are the caller's; those of this package begin
-// with "queue.".
+// Note is a small value that belongs to no run, such as the progress of a backfill.
+// The caller chooses the names; those of this package start with "queue.".
 type Note struct {
 	Name  string
 	Value string
@@ -24,7 +23,7 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_a
 // SetNote stores a note, or replaces the one of that name.
 func (q *Queue) SetNote(ctx context.Context, name, value string) error {
 	if name == "" {
-		return errors.New("note: want a name")
+		return errors.New("note: the name is empty")
 	}
 	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		return writeNote(ctx, t, name, value)
@@ -42,8 +41,8 @@ func writeNote(ctx context.Context, t *tx, name, value string) error {
 
 const swapNote = `UPDATE b24_note SET value = $2, set_at = $3 WHERE name = $1 AND value = $4`
 
-// SwapNote gives a note another value if it has the value old, and reports
-// whether it had: no other process has changed or deleted it then.
+// SwapNote gives a note another value if its value is old, and reports whether it
+// did. If not, another process has changed or deleted the note.
 func (q *Queue) SwapNote(ctx context.Context, name, old, value string) (was bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		n, err := t.exec(ctx, swapNote, name, value, micros(time.Now()), old)
@@ -56,7 +55,7 @@ func (q *Queue) SwapNote(ctx context.Context, name, old, value string) (was bool
 	return was, nil
 }
 
-// Note returns a note. ok is false when there is none of that name.
+// Note returns a note. ok is false when none has that name.
 func (q *Queue) Note(ctx context.Context, name string) (n Note, ok bool, err error) {
 	n.Name = name
 	var at int64
@@ -71,7 +70,7 @@ func (q *Queue) Note(ctx context.Context, name string) (n Note, ok bool, err err
 	return n, true, nil
 }
 
-// Notes returns the notes whose names begin with prefix, by name.
+// Notes returns the notes whose names start with prefix, sorted by name.
 func (q *Queue) Notes(ctx context.Context, prefix string) ([]Note, error) {
 	rows, err := q.db.read.QueryContext(ctx,
 		`SELECT name, value, set_at FROM b24_note WHERE substr(name, 1, length($1)) = $1 ORDER BY name`, prefix)
@@ -97,7 +96,7 @@ func (q *Queue) Notes(ctx context.Context, prefix string) ([]Note, error) {
 	return all, nil
 }
 
-// DeleteNote forgets a note, if there is one.
+// DeleteNote deletes a note if it exists.
 func (q *Queue) DeleteNote(ctx context.Context, name string) error {
 	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, `DELETE FROM b24_note WHERE name = $1`, name)

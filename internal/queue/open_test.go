@@ -23,7 +23,7 @@ func TestOpenRefusesOtherDatabases(t *testing.T) {
 		"sqlite::memory:":                        "needs the path of a file",
 		"postgres://u:hunter2@127.0.0.1:1/b24":   "127.0.0.1/b24",
 		"postgres://u:hunter2@127.0.0.1:1":       "names no database",
-		"postgres://u:hun/ter2#@127.0.0.1:1/b24": "percent-encoded",
+		"postgres://u:hun/ter2#@127.0.0.1:1/b24": "percent-encode",
 		"mysql://u:hunter2@host/b24":             "want sqlite:PATH",
 		"sqlite:/no/such/directory/q.db":         "no such file or directory",
 		"sqlite:" + filepath.Dir(t.Name()):       "directory",
@@ -148,7 +148,7 @@ func TestReopeningKeepsEverything(t *testing.T) {
 	}
 }
 
-// Any number of processes push; the one that works notices within a second.
+// Any number of processes push; the one that works notices it within a second.
 func TestAWorkerNoticesWhatOthersPush(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")
 	q, other := open(t, path, queue.Options{}), open(t, path, queue.Options{})
@@ -168,7 +168,7 @@ func TestAWorkerNoticesWhatOthersPush(t *testing.T) {
 	}
 }
 
-// Processes that start at once make one database.
+// Processes that start at the same time create one database.
 func TestProcessesThatMigrateAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")
 	var wg sync.WaitGroup
@@ -182,8 +182,8 @@ func TestProcessesThatMigrateAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// TestOneOfTwoWaits: who says only one of the two waits for a retry gets another
-// default for the other one, not a queue that does not open.
+// TestOneOfTwoWaits: with only one of RetryFirst and RetryMax set, the other gets a
+// default that fits, and the queue opens.
 func TestOneOfTwoWaits(t *testing.T) {
 	for name, o := range map[string]queue.Options{
 		"a longest wait below the first": {RetryMax: time.Second},

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Pause keeps runs from starting. They are stored and coalesced all the same,
-// and start when it is lifted.
+// Pause keeps runs from starting. Events are still stored and join runs, and the
+// runs start after Resume.
 type Pause struct {
 	Portal string // "" for all portals
 	Rule   string // "" for all rules
@@ -21,8 +21,8 @@ const (
 INSERT INTO b24_pause (portal, rule, reason, paused_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (portal, rule) DO UPDATE SET reason = excluded.reason`
 
-	// What was handed to River waits again. So do the runs that it blocked, of
-	// other rules too: the dispatcher blocks them anew where need be.
+	// Queued runs wait again. So do the runs that they blocked, of other rules too:
+	// the dispatcher blocks them again if necessary.
 	dequeuePaused = `
 UPDATE b24_run SET state = 'waiting'
 WHERE state = 'queued' AND ($1 = '' OR portal = $1) AND ($2 = '' OR rule = $2)`
@@ -37,11 +37,10 @@ WHERE state = 'queued' AND ($1 = '' OR portal = $1) AND ($2 = '' OR rule = $2)`
 
 // Pause stops runs of a rule in a portal from starting. An empty rule means all
 // rules of the portal, an empty portal the rule in all portals; one of them is
-// needed. Runs under way end as usual. Pausing what is paused only changes the
-// reason.
+// required. Running runs end as usual. A second Pause only changes the reason.
 func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
 	if portal == "" && rule == "" {
-		return errors.New("pause: want a portal, a rule or both")
+		return errors.New("pause: neither a portal nor a rule")
 	}
 	err := q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
 		if _, err := t.exec(ctx, setPause, portal, rule, reason, micros(time.Now())); err != nil {
@@ -62,7 +61,7 @@ func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
 	return nil
 }
 
-// Resume lifts a pause that was set with the same portal and rule. It reports
+// Resume ends the pause that was set with the same portal and rule. It reports
 // whether there was one.
 func (q *Queue) Resume(ctx context.Context, portal, rule string) (was bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
@@ -77,7 +76,7 @@ func (q *Queue) Resume(ctx context.Context, portal, rule string) (was bool, err 
 	return was, nil
 }
 
-// Pauses returns what is paused, by portal and rule.
+// Pauses returns all pauses, sorted by portal and rule.
 func (q *Queue) Pauses(ctx context.Context) ([]Pause, error) {
 	rows, err := q.db.read.QueryContext(ctx, `SELECT portal, rule, reason, paused_at FROM b24_pause ORDER BY portal, rule`)
 	if err != nil {

@@ -68,7 +68,7 @@ func testWhatIsPausedDoesNotStart(t *testing.T) {
 	}
 }
 
-// A pause takes back what was handed on, and sets free what that blocked.
+// A pause makes queued runs wait again, and unblocks the runs that they blocked.
 func testAPauseReachesWhatWaitsForAWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Workers: 1})

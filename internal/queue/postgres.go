@@ -21,13 +21,11 @@ import (
 
 const (
 	// minConns and maxConns bound the connections of a process. Writes need one
-	// (see committer), the lease one, and River one for each portal that has jobs
-	// at that moment.
+	// (see committer), the lease one, and River one for each portal that has jobs.
 	minConns, maxConns = 2, 20
 
-	// idleInTransaction is when the server ends a transaction whose client has
-	// fallen silent, and frees what it has locked: a frozen process must not hold
-	// up those that go on.
+	// idleInTransaction is when the server ends an idle transaction, and frees its
+	// locks: a frozen process must not delay the others.
 	idleInTransaction = 5 * time.Second
 
 	// transactTimeout bounds a write transaction as a whole.
@@ -41,10 +39,10 @@ const (
 type postgresDB struct {
 	pool     *pgxpool.Pool
 	name     string
-	pollOnly bool // does not listen: see pollOnly
+	pollOnly bool // does not listen: see PollOnly
 }
 
-// openPostgres connects. Errors of the driver that may repeat the DSN are left out.
+// openPostgres connects. Errors of the driver that may repeat the DSN are omitted.
 func openPostgres(ctx context.Context, dsn string) (*database, error) {
 	config, err := postgresConfig(dsn)
 	if err != nil {
@@ -70,8 +68,8 @@ func postgresConfig(dsn string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		// The driver's error repeats the DSN, and hides a password only where it
-		// can tell which part that is.
-		return nil, errors.New("database: this is no URL of a PostgreSQL database, want postgres://USER:PASSWORD@HOST:PORT/NAME; what stands in the password must be percent-encoded")
+		// recognizes one.
+		return nil, errors.New("database: not the URL of a PostgreSQL database, want postgres://USER:PASSWORD@HOST:PORT/NAME; percent-encode special characters of the password")
 	}
 	if config.ConnConfig.Database == "" || strings.HasPrefix(config.ConnConfig.Database, "?") {
 		return nil, errors.New("database: the URL names no database, want postgres://USER:PASSWORD@HOST:PORT/NAME")
@@ -87,36 +85,36 @@ func postgresConfig(dsn string) (*pgxpool.Config, error) {
 	params["application_name"] = "b24rules"
 	params["idle_in_transaction_session_timeout"] = fmt.Sprint(idleInTransaction.Milliseconds())
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-		// What was answered with 200 is on disk, whatever the server's default is.
+		// An event that was answered with 200 must be on disk, whatever the server's default is.
 		_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
 		return err
 	}
 	return config, nil
 }
 
-// leastConns is the least that a process gets along with: one that listens, one
-// that writes, and one each for River and for reads meanwhile.
+// leastConns is the smallest number of connections that works: one listens, one
+// writes, and River and reads need one each at the same time.
 const leastConns = 4
 
-// checkPool refuses a number of connections with which a process would wait for
-// itself.
+// checkPool refuses a number of connections that is too small: the process would
+// wait for itself.
 func checkPool(dsn string) error {
 	u, err := url.Parse(dsn)
 	if err != nil || !u.Query().Has("pool_max_conns") {
-		return nil // the driver tells what is wrong with the URL
+		return nil // the driver reports what is wrong with the URL
 	}
 	text := u.Query().Get("pool_max_conns")
 	switch n, err := strconv.Atoi(text); {
 	case err != nil:
-		return fmt.Errorf("database: pool_max_conns=%s is no number, want at least %d", text, leastConns)
+		return fmt.Errorf("database: pool_max_conns=%s is not a number, must be at least %d", text, leastConns)
 	case n < leastConns:
-		return fmt.Errorf("database: pool_max_conns=%d are too few connections for one process, want at least %d", n, leastConns)
+		return fmt.Errorf("database: pool_max_conns=%d is too small for one process, must be at least %d", n, leastConns)
 	}
 	return nil
 }
 
-// CheckDSN tells what is wrong with the name of a database, without connecting
-// and without repeating it.
+// CheckDSN checks the name of a database without connecting. Its error does not
+// repeat the name.
 func CheckDSN(dsn string) error {
 	scheme, rest, ok := strings.Cut(dsn, ":")
 	switch {
@@ -129,14 +127,14 @@ func CheckDSN(dsn string) error {
 	return errDSN
 }
 
-// firstLine is the text of an error without those that were joined to it: the
-// driver tries an address more than once.
+// firstLine is the text of an error without the joined ones: the driver tries an
+// address more than once.
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
 }
 
-// cleanError is an error of connecting without what the driver says of the DSN.
+// cleanError is an error of connecting without the driver's words about the DSN.
 func cleanError(err error) error {
 	var server *pgconn.PgError
 	if errors.As(err, &server) {
@@ -166,8 +164,8 @@ func (db *postgresDB) close() error {
 // migrationLock is the key of an advisory lock: "b24rules".
 const migrationLock = 0x62323472756c6573
 
-// migrate: of processes that start at the same time one migrates, and the
-// others find it done.
+// migrate lets one process migrate at a time. The next ones find the tables
+// migrated.
 func (db *postgresDB) migrate(ctx context.Context, log *slog.Logger) error {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
@@ -175,9 +173,9 @@ func (db *postgresDB) migrate(ctx context.Context, log *slog.Logger) error {
 	}
 	defer conn.Release()
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock)); err != nil {
-		return fmt.Errorf("wait for others that migrate: %w", err)
+		return fmt.Errorf("wait for other processes that migrate: %w", err)
 	}
-	defer func() { _, _ = conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, int64(migrationLock)) }() // it ends with the connection too
+	defer func() { _, _ = conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, int64(migrationLock)) }() // the end of the connection unlocks too
 	return migrate[pgx.Tx](ctx, db, riverpgxv5.New(db.pool), "schema/postgres", log)
 }
 
@@ -185,23 +183,23 @@ func (db *postgresDB) newRiver(config *river.Config, b *notifier) (riverClient, 
 	return newRiver(riverpgxv5.New(db.pool), config, b, func(t txConn) pgx.Tx { return t.(*pgTx).tx })
 }
 
-// leases: each portal has one.
+// leases implements backend: each portal has a lease.
 func (db *postgresDB) leases() bool { return true }
 
 func (db *postgresDB) lock(context.Context) (taken bool, err error) { return false, nil }
 
 func (db *postgresDB) unlock() error { return nil }
 
-// lost: see https://www.postgresql.org/docs/current/errcodes-appendix.html.
+// lost implements backend. See https://www.postgresql.org/docs/current/errcodes-appendix.html.
 func (db *postgresDB) lost(err error) bool {
 	var server *pgconn.PgError
 	if errors.As(err, &server) {
 		switch server.Code {
 		case "40001", "40P01": // serialization failure, deadlock
 			return true
-		case "25P03", "25P04": // the transaction stood idle or took too long
+		case "25P03", "25P04": // the transaction was idle or took too long
 			return true
-		case "57P01", "57P02", "57P03", "57P05": // the server goes down, or comes up
+		case "57P01", "57P02", "57P03", "57P05": // the server stops or starts
 			return true
 		case "53300": // too many connections
 			return true
@@ -226,7 +224,7 @@ func (r pgReader) QueryRowContext(ctx context.Context, text string, args ...any)
 	return r.pool.QueryRow(ctx, text, args...)
 }
 
-// pgRows are rows whose Close returns an error as those of database/sql do.
+// pgRows are rows whose Close returns an error, as in database/sql.
 type pgRows struct{ pgx.Rows }
 
 func pgRowsOf(r pgx.Rows, err error) (rows, error) {
@@ -241,8 +239,8 @@ func (r pgRows) Close() error {
 	return nil
 }
 
-// A pgTx is a transaction that does not take for ever: a network can swallow
-// everything. That is why it carries its context.
+// A pgTx is a transaction with a time limit, because a network can lose all
+// packets without an error. It stores its context for that.
 type pgTx struct {
 	tx     pgx.Tx
 	ctx    context.Context

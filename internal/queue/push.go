@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// Event is something that a portal has told us.
+// Event is an event of a portal.
 type Event struct {
 	ID       int64           // given by Push
 	Portal   string          // the portal's name in our configuration
 	Code     string          // such as ONCRMDEALUPDATE
-	Data     json.RawMessage // what came with it; null when nil
-	Routes   int             // how many Push was given; Push sets it
+	Data     json.RawMessage // of the event; a nil Data is stored as null
+	Routes   int             // how many routes Push received; Push sets it
 	Sent     time.Time       // by the portal's clock; zero when unknown
 	Received time.Time       // by ours; zero means now
 }
@@ -25,30 +25,30 @@ type Route struct {
 	Rule   string // the rule's id
 	Entity string // what the rule runs for, such as "deal:759"
 
-	// Debounce is how long the run waits for further events, from the last
-	// one on. 0 starts it at once.
+	// Debounce is how long the run waits for further events, counted from the
+	// last one. 0 starts it at once.
 	Debounce time.Duration
 
-	// Ceiling is how long further events can put the run off, from the first
-	// one on. 0 means ten times Debounce.
+	// Ceiling is how long further events can delay the run, counted from the
+	// first one. 0 means ten times Debounce.
 	Ceiling time.Duration
 
-	// Added and Deleted say what the event says of the entity. Once it is
-	// deleted, later runs of the entity stay deleted until an event adds it.
+	// Added and Deleted report that the event has added or deleted the entity.
+	// After a deletion all runs of the entity are Deleted until an event adds it.
 	Added, Deleted bool
 
 	// Attempts is how often the run is tried before it is parked. 0 means
-	// what the queue's options say.
+	// Options.Attempts.
 	Attempts int
 }
 
-// tombstoneLife is how long a deleted entity is remembered: late updates of it
-// come within seconds, and repeats by people within days.
+// tombstoneRetention is how long a deleted entity is remembered: late updates of it
+// arrive within seconds, and people repeat runs within days.
 const tombstoneRetention = 30 * 24 * time.Hour
 
-// Push stores an event and what it asks for, and returns nil only after they
-// are on disk. Pushes that wait at the same time share one transaction. An
-// event without routes is stored too, so that history can tell of it.
+// Push stores an event and the runs that its routes ask for, and returns nil only
+// after they are on disk. Pushes that wait at the same time share one transaction.
+// An event without routes is stored too, so that history shows it.
 func (q *Queue) Push(ctx context.Context, e Event, routes []Route) error {
 	if err := checkPush(e, routes); err != nil {
 		return err
@@ -135,8 +135,9 @@ UPDATE b24_run SET deleted = FALSE
 WHERE portal = $1 AND entity = $2 AND deleted AND state NOT IN ('succeeded', 'discarded')`
 )
 
-// noteLife keeps the tombstones: a deleted entity wins over updates that come
-// late (nothing promises the order of events), not over its restoration.
+// noteLifecycle inserts and deletes tombstones: a deleted entity wins over updates
+// that arrive late (the order of events is not guaranteed), not over its
+// restoration.
 func noteLifecycle(ctx context.Context, t *tx, e Event, r Route) error {
 	if r.Deleted {
 		_, err := t.exec(ctx, bury, e.Portal, r.Entity, micros(e.Received))
@@ -152,15 +153,14 @@ func noteLifecycle(ctx context.Context, t *tx, e Event, r Route) error {
 	return nil
 }
 
-// upsertRun begins a pending run or lets the event join the one there is.
+// upsertRun inserts a pending run, or lets the event join the existing one.
 //
-// Its due time: a run that was handed to River keeps it, and so does one that
-// the portal has postponed; one that waits for a retry is brought forward; any
-// other moves with its last event, up to the ceiling after its first.
+// Its due time: a blocked or queued run keeps it, and so does one that the portal
+// has postponed; a run that waits for a retry is brought forward; the due time of
+// any other moves with its last event, up to the ceiling after its first.
 //
-// A backfill's run becomes a live one, as if this were its first event. If it
-// was handed to River behind all live ones, it waits once more, to be handed on
-// before the others.
+// A run of a backfill becomes a live one, as if this were its first event. If it
+// is queued behind all live ones, it waits again, to be enqueued before the others.
 const upsertRun = `
 INSERT INTO b24_run (portal, rule, entity, state, added, deleted, count, max_attempts, event_id, first_at, opened_at, due_at)
 VALUES ($1, $2, $3, 'waiting', $4, $5, 1, $6, $7, $8, $8, $9)

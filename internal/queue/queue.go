@@ -13,7 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
-// Options of a queue. The zero value is a good one.
+// Options of a queue. The zero value is valid.
 type Options struct {
 	// Attempts is how often a run is tried before it is parked, unless its
 	// route says otherwise. 0 means 8.
@@ -24,52 +24,53 @@ type Options struct {
 	// further one, never above RetryMax. 0 means 5 seconds and 1 hour.
 	RetryFirst, RetryMax time.Duration
 
-	// Workers is how many runs of one portal execute at once. 0 means 1,000:
-	// runs mostly wait for the portal, and the more of them wait at once, the
-	// fuller are the requests that they share.
+	// Workers is how many runs of one portal execute at the same time. 0 means
+	// 1,000: runs mostly wait for the portal, and the more of them wait together,
+	// the fuller are the requests that they share.
 	Workers int
 
-	// Grace is how long Work lets runs finish once its context has ended,
+	// Grace is how long Work lets runs finish after its context has ended,
 	// before it cancels them. 0 means 10 seconds.
 	Grace time.Duration
 
-	// Settle is how long a run that was cut off, as by the end of its process,
-	// waits before it begins again: what it had sent may still be at work, and a
-	// look whether it was done would tell nothing. 0 means that it does not wait.
+	// Settle is how long an interrupted run, such as one whose process was killed,
+	// waits before it starts again: the portal may still be processing its last
+	// request, so a read would not show whether that succeeded. 0 means no wait.
 	Settle time.Duration
 
-	// KeepSucceeded, KeepDiscarded and KeepParked are how long the history of
-	// such runs is kept after their end, with their events and attempts;
-	// KeepEvents is how long an event is kept that no run has. 0 means 30 days,
-	// for parked runs 365; less than 0 means for ever.
+	// RetainSucceeded, RetainDiscarded and RetainParked are how long the history of
+	// such runs is stored after their end, with their events and attempts.
+	// RetainEvents is how long an event without a run is stored. 0 means 30 days,
+	// for parked runs 365 days; less than 0 means without limit.
 	RetainSucceeded, RetainDiscarded, RetainParked, RetainEvents time.Duration
 
-	// Portals are those that this process works, where several processes share
-	// a database (PostgreSQL). nil means all that have runs. On SQLite they have
-	// no meaning: the one process that works it works all.
+	// Portals are the ones that this process works when several processes share
+	// a database (PostgreSQL). nil means all that have runs. On SQLite the one
+	// process that works the database works all portals.
 	Portals []string
 
-	// Lease is how long a process that shares a database may be silent before
-	// others take over its portals. 0 means 4 seconds.
+	// Lease is how long a process that shares a database may send no heartbeat
+	// before others take over its portals. 0 means 4 seconds.
 	Lease time.Duration
 
-	// Handover, if not nil, is told of a portal ("" for all of them) that another
-	// process may have worked until a moment, before the first run of it begins
-	// here: what that process has used up of the portal's limits, it has used up
-	// for this one. It must not block.
+	// Takeover, if not nil, is called with a portal ("" for all of them) that
+	// another process may have worked until a time, before its first run starts
+	// here: that process has used up a part of the portal's limits, and this one
+	// must count it. It must not block.
 	Takeover func(portal string, until time.Time)
 
-	// Rested, if not nil, tells how long ago a portal's limits counted as used up
-	// when this process gives the portal back: the next one is told of that moment
-	// by its Handover, and otherwise of the present.
+	// Spare, if not nil, returns how long ago a portal's limits were last used up,
+	// as a process that takes over has to assume. It is called when this process
+	// gives the portal back. The next holder receives that time by its Takeover;
+	// without Spare it receives the current time.
 	Spare func(portal string) time.Duration
 
-	// Silenced, if not nil, is told when another process that shares the database
-	// has fallen silent: it was killed, is frozen or cut off, perhaps while it took
-	// events. Of the processes that go on one is told. It must not block.
+	// Silenced, if not nil, is called when another process that shares the database
+	// sends no heartbeat any more: it was killed, is frozen or cut off, perhaps while
+	// it received events. Only one of the other processes calls it. It must not block.
 	Silenced func()
 
-	// Log gets what an operator should know. nil means slog.Default().
+	// Log receives messages for the operator. nil means slog.Default().
 	Log *slog.Logger
 }
 
@@ -94,17 +95,17 @@ func (o Options) withDefaults() Options {
 func (o Options) check() error {
 	switch {
 	case o.Attempts < 1:
-		return fmt.Errorf("queue: %d attempts, want at least 1", o.Attempts)
+		return fmt.Errorf("queue: %d attempts, must be at least 1", o.Attempts)
 	case o.RetryFirst < 0 || o.RetryMax < o.RetryFirst:
-		return fmt.Errorf("queue: retries wait from %v up to %v, want the second not below the first", o.RetryFirst, o.RetryMax)
+		return fmt.Errorf("queue: retries wait from %v up to %v, the second must not be below the first", o.RetryFirst, o.RetryMax)
 	case o.Workers < 1 || o.Workers > 10_000:
-		return fmt.Errorf("queue: %d workers per portal, want 1 to 10000", o.Workers)
+		return fmt.Errorf("queue: %d workers per portal, must be 1 to 10000", o.Workers)
 	case o.Settle < 0:
-		return fmt.Errorf("queue: %v to settle, want a positive time", o.Settle)
+		return fmt.Errorf("queue: settle time of %v, must not be negative", o.Settle)
 	case o.Grace < 0:
-		return fmt.Errorf("queue: a grace of %v, want a positive time", o.Grace)
+		return fmt.Errorf("queue: shutdown grace of %v, must not be negative", o.Grace)
 	case o.Lease < time.Second || o.Lease > time.Minute:
-		return fmt.Errorf("queue: a lease of %v, want 1 second to 1 minute", o.Lease)
+		return fmt.Errorf("queue: lease of %v, must be 1 second to 1 minute", o.Lease)
 	}
 	return nil
 }
@@ -122,9 +123,9 @@ type Queue struct {
 	pinged  atomic.Pointer[time.Time] // the last time that Ping could write
 }
 
-// Open opens the database that dsn names ("sqlite:PATH" or "postgres://..."),
-// creating or upgrading it. Any number of processes may have one open to push,
-// read and repair; who may Work is for Lock to say. The caller closes the queue.
+// Open opens the database that dsn names ("sqlite:PATH" or "postgres://..."), and
+// creates or upgrades it. Any number of processes may have it open to push, read
+// and repair; Lock decides which of them may Work. The caller closes the queue.
 func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 	options = options.withDefaults()
 	if err := options.check(); err != nil {
@@ -143,14 +144,14 @@ func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 // Close closes the database. Work must have returned.
 func (q *Queue) Close() error {
 	if q.working.Load() {
-		return errors.New("queue: closed while Work is under way: end its context and wait for it first")
+		return errors.New("queue: Close while Work is running: end its context and wait for it first")
 	}
 	q.writes.stop()
 	return q.db.close()
 }
 
-// touched collects for the dispatcher the portals of which a run may have
-// become due.
+// touched collects the portals of which a run may have become due, for the
+// dispatcher.
 type touched struct {
 	mu      sync.Mutex
 	all     bool
@@ -174,14 +175,14 @@ func (t *touched) addAll() {
 	t.wake.Send()
 }
 
-// keep is addAll for the dispatcher itself: it tells nobody.
+// addAllQuietly is addAll for the dispatcher, without a wake-up.
 func (t *touched) addAllQuietly() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all = true
 }
 
-// heard is for what another process has announced.
+// received handles what another process has announced.
 func (q *Queue) received(news string, look func()) {
 	switch news {
 	case leaseNews:
@@ -195,7 +196,7 @@ func (q *Queue) received(news string, look func()) {
 	q.changes.send()
 }
 
-// take returns what was added since the last time.
+// take returns the portals that were added since the last call.
 func (t *touched) take() (portals map[string]bool, all bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -204,7 +205,7 @@ func (t *touched) take() (portals map[string]bool, all bool) {
 	return portals, all
 }
 
-// touch tells whoever waits, after the commit, that runs of a portal have changed.
+// touch announces after the commit that runs of a portal have changed.
 func (t *tx) touch(q *Queue, portal string) {
 	if q.leases.of(portal) == nil {
 		t.announce(portal)
@@ -224,7 +225,7 @@ func (t *tx) touchAll(q *Queue) {
 	})
 }
 
-// A broadcast wakes all who wait at once. The zero value is ready.
+// A broadcast wakes all waiting goroutines. The zero value is ready.
 type broadcast struct {
 	mu sync.Mutex
 	ch chan struct{}
@@ -249,7 +250,7 @@ func (b *broadcast) send() {
 	}
 }
 
-// micros is how times are stored: see the schema.
+// micros is the stored form of a time: see the schema.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

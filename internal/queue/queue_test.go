@@ -41,8 +41,8 @@ func openDSN(t testing.TB, dsn string, o queue.Options) *queue.Queue {
 	return queue.PollOnly(q)
 }
 
-// emptyDatabase is a fresh database, made once: its migrations would otherwise
-// be most of what the tests do.
+// emptyDatabase is a new database, created once: the tests would otherwise spend most
+// of their time on migrations.
 var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "queue")
 	if err != nil {
@@ -60,7 +60,7 @@ var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(path)
 })
 
-// newDSN names a fresh database of the kind that the test is for.
+// newDSN names a new database of the kind that the test is for.
 func newDSN(t testing.TB) string {
 	t.Helper()
 	if strings.HasPrefix(t.Name(), "TestPostgreSQL/") {
@@ -77,14 +77,14 @@ func newDSN(t testing.TB) string {
 	return "sqlite:" + path
 }
 
-// openNew opens a queue in a fresh database.
+// openNew opens a queue in a new database.
 func openNew(t testing.TB, o queue.Options) *queue.Queue {
 	t.Helper()
 	return openDSN(t, newDSN(t), o)
 }
 
 // closeQueue closes a queue before the test's end. Tests do it before they let
-// days pass: connections are looked after all the time.
+// days pass, because connections are checked all the time.
 func closeQueue(t testing.TB, q *queue.Queue) {
 	t.Helper()
 	if err := q.Close(); err != nil {
@@ -142,7 +142,7 @@ func stats(t testing.TB, q *queue.Queue) queue.Stats {
 	return s
 }
 
-// A journal notes what a work function was given.
+// A journal notes the runs that a work function received.
 type journal struct {
 	mu    sync.Mutex
 	begun time.Time
@@ -150,7 +150,7 @@ type journal struct {
 }
 
 type entry struct {
-	At      time.Duration // since the journal was begun
+	At      time.Duration // since the journal was created
 	Rule    string
 	Entity  string
 	Count   int
@@ -166,7 +166,7 @@ func (j *journal) note(r *queue.Run) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.lines = append(j.lines, entry{
-		// River looks at most every few milliseconds; that is not what tests are about.
+		// River fetches every few milliseconds at most; tests are not about that.
 		At:   time.Since(j.begun).Round(100 * time.Millisecond),
 		Rule: r.Rule, Entity: r.Entity, Count: r.Count, Attempt: r.Attempt, Data: string(r.Event.Data),
 		Added: r.Added, Deleted: r.Deleted,

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Filter chooses runs. A zero field does not choose.
+// Filter selects runs. A zero field selects all.
 type Filter struct {
 	ID                   int64
 	Portal, Rule, Entity string
 	States               []State
-	Event                int64     // only runs that this event has become a part of
-	From, To             time.Time // only runs whose first event was received from From on, before To
+	Event                int64     // only runs that this event has joined
+	From, To             time.Time // only runs whose first event was received at From or later, and before To
 	Before               int64     // only runs with a smaller ID: the next page
 	Limit                int       // 0 means 100
 }
@@ -28,7 +28,7 @@ SELECT r.id, r.portal, r.rule, r.entity, r.state, r.priority, r.added, r.deleted
     e.id, e.code, e.data, e.routes, e.sent_at, e.received_at
 FROM b24_run r JOIN b24_event e ON e.id = r.event_id`
 
-// Runs returns the runs that f chooses, newest first.
+// Runs returns the runs that f selects, newest first.
 func (q *Queue) Runs(ctx context.Context, f Filter) ([]Info, error) {
 	where, args := f.conditions()
 	args = append(args, cmp.Or(f.Limit, 100))
@@ -42,7 +42,7 @@ func (f Filter) conditions() (where string, args []any) {
 		return fmt.Sprintf("$%d", len(args))
 	}
 	portal := "r.portal"
-	if f.Entity == "" { // or SQLite takes the index of entities, and sorts all runs of the portal
+	if f.Entity == "" { // or SQLite uses the index of entities, and sorts all runs of the portal
 		portal += " || ''"
 	}
 	for column, value := range map[string]string{portal: f.Portal, "r.rule": f.Rule, "r.entity": f.Entity} {
@@ -117,17 +117,17 @@ func scanInfo(row interface{ Scan(...any) error }) (Info, error) {
 	return i, nil
 }
 
-// Attempt is one attempt of a run, part of its story.
+// Attempt is one attempt of a run.
 type Attempt struct {
 	Number            int
 	Outcome           Outcome
 	Error             string
-	Record            json.RawMessage // what the run recorded; nil when nothing
+	Record            json.RawMessage // of Run.Record; nil without one
 	Started, Finished time.Time
 }
 
-// Attempts returns the story of a run, oldest first. Of postponed attempts it
-// has the last only.
+// Attempts returns the attempts of a run, oldest first. Of postponed attempts only
+// the last is stored.
 func (q *Queue) Attempts(ctx context.Context, run int64) ([]Attempt, error) {
 	rows, err := q.db.read.QueryContext(ctx, `
 SELECT number, outcome, error, record, started_at, finished_at
@@ -160,13 +160,13 @@ FROM b24_attempt WHERE run_id = $1 ORDER BY id`, run)
 
 const selectEvent = `SELECT e.id, e.portal, e.code, e.data, e.routes, e.sent_at, e.received_at FROM b24_event e`
 
-// Events returns the events that became a run, in the order of their arrival.
+// Events returns the events of a run, in the order of their arrival.
 func (q *Queue) Events(ctx context.Context, run int64) ([]Event, error) {
 	return q.events(ctx, selectEvent+` JOIN b24_run_event re ON re.event_id = e.id WHERE re.run_id = $1 ORDER BY e.id`, run)
 }
 
-// LatestEvents returns up to limit events of all portals, newest first, those
-// that no rule wanted too. before, when not 0, is the ID that all are below:
+// LatestEvents returns up to limit events of all portals, newest first, including
+// those without a rule. before, if not 0, is the ID that all of them are below, for
 // the next page.
 func (q *Queue) LatestEvents(ctx context.Context, before int64, limit int) ([]Event, error) {
 	if before == 0 {
@@ -200,16 +200,16 @@ func (q *Queue) events(ctx context.Context, text string, args ...any) ([]Event, 
 	return all, nil
 }
 
-// Stats counts.
+// Stats are counts of the stored events and runs.
 type Stats struct {
 	Events  int           // stored
-	NoRule  int           // of these, such that no rule was for
-	Runs    map[State]int // by state; Backlogs tells more of those that are not over
+	NoRule  int           // of these, without a rule
+	Runs    map[State]int // by state; see also Backlogs
 	Paused  []Pause
-	Commits int64 // transactions since Open, River's own aside
+	Commits int64 // transactions since Open, without River's own
 }
 
-// Stats counts what is stored.
+// Stats counts the stored events and runs.
 func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	s := Stats{Runs: map[State]int{}, Commits: q.writes.commits.Load()}
 	var err error
@@ -242,15 +242,15 @@ SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_event WHERE r
 // pingNote is what Ping writes.
 const pingNote = "queue.ping"
 
-// pingKept is how long a Ping without an error answers for the next ones, so that
-// nobody keeps the disk busy by asking.
+// pingValidFor is how long the next calls of Ping use the result of a successful
+// one, so that frequent probes do not keep the disk busy.
 const pingValidFor = time.Second
 
-// pingSize is about what an event takes in the database with its run.
+// pingSize is about the size of an event in the database with its run.
 const pingSize = 16 << 10
 
-// Ping reports whether the database takes events: it writes as much as one, for
-// a database on a full disk still answers.
+// Ping reports whether the database can store an event. It writes as much as an
+// event, because a database on a full disk still answers reads.
 func (q *Queue) Ping(ctx context.Context) error {
 	if at := q.pinged.Load(); at != nil && time.Since(*at) < pingValidFor {
 		return nil
@@ -266,8 +266,8 @@ func (q *Queue) Ping(ctx context.Context) error {
 // idleEvery is how often WaitIdle looks when another process does the work.
 const idleEvery = 250 * time.Millisecond
 
-// WaitIdle returns nil as soon as no run waits (not even for a retry), is
-// blocked, queued or under way.
+// WaitIdle returns nil as soon as no run is waiting (a retry waits too), blocked,
+// queued or running.
 func (q *Queue) WaitIdle(ctx context.Context) error {
 	for {
 		changed := q.changes.next()

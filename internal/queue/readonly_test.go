@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A database that can only be read, as on a file system that was remounted
-// after an error, refuses events, says why, and takes them again afterwards.
+// A read-only database, such as on a file system that was remounted after an error,
+// refuses events with the reason, and stores them again afterwards.
 func TestAReadOnlyDatabase(t *testing.T) {
 	q := openTest(t)
 	push := func() error { return q.Push(t.Context(), Event{Portal: "acme", Code: "X"}, nil) }
@@ -43,8 +43,8 @@ func TestAReadOnlyDatabase(t *testing.T) {
 	}
 }
 
-// While runs cannot be started, it is tried once a second and told as often,
-// not as fast as the processor can: the log may be on the same full disk.
+// While runs cannot be started, the queue tries and logs it once a second, not in a
+// busy loop: the log may be on the same full disk.
 func TestADatabaseThatStartsNoRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -90,7 +90,7 @@ func (f writerFunc) Write(line []byte) (int, error) { f(line); return len(line),
 // execute changes the database under the queue.
 func execute(t *testing.T, q *Queue, statement string) {
 	t.Helper()
-	// The only connection that writes; what it is in the midst of ends first.
+	// This is the only connection that writes; its running transaction ends first.
 	if _, err := sqliteOf(q).write.ExecContext(t.Context(), statement); err != nil {
 		t.Fatal(err)
 	}

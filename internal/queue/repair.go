@@ -9,17 +9,17 @@ import (
 )
 
 // ErrNoRun is returned for a run that does not exist.
-var ErrNoRun = errors.New("there is no such run")
+var ErrNoRun = errors.New("no such run")
 
-// ErrState is returned for a run that is not in a state for what was asked.
+// ErrState is returned for a run whose state does not allow the change.
 var ErrState = errors.New("the run is in another state")
 
 const discardRun = `
 UPDATE b24_run SET state = 'discarded', finished_at = $2
 WHERE id = $1 AND state IN ('waiting', 'blocked', 'queued', 'parked')`
 
-// Discard gives up a run that is parked or has not begun, and forgets its done
-// marks. One that is under way or over gets ErrState.
+// Discard gives up a run that is parked or has not started, and deletes its done
+// marks. For a run that is running or over it returns ErrState.
 func (q *Queue) Discard(ctx context.Context, run int64) error {
 	err := q.repair(ctx, run, func(ctx context.Context, t *tx, _ Info) error {
 		if err := affects(t.exec(ctx, discardRun, run, micros(time.Now()))); err != nil {
@@ -34,12 +34,12 @@ func (q *Queue) Discard(ctx context.Context, run int64) error {
 	return nil
 }
 
-// Replay makes a parked or discarded run wait again, from its beginning, due
-// at once. A run in another state gets ErrState.
+// Replay makes a parked or discarded run wait again, from its first step, due at
+// once. For a run in another state it returns ErrState.
 func (q *Queue) Replay(ctx context.Context, run int64) error {
 	err := q.repair(ctx, run, func(ctx context.Context, t *tx, i Info) error {
 		if i.State != Parked && i.State != Discarded {
-			return fmt.Errorf("%w: it is %s, want parked or discarded", ErrState, i.State)
+			return fmt.Errorf("%w: it is %s, must be parked or discarded", ErrState, i.State)
 		}
 		return requeue(ctx, t, run, turn{due: time.Now(), atOnce: true, text: i.Error})
 	})
@@ -52,9 +52,9 @@ func (q *Queue) Replay(ctx context.Context, run int64) error {
 // repairPage is how many runs ReplayAll and DiscardAll change at once.
 const repairPage = 100
 
-// ReplayAll replays the runs that the filter chooses, parked and discarded ones
-// unless it says which of these, and returns how many. Its Limit bounds them; 0
-// means all. Runs that are in another state by then are passed over.
+// ReplayAll replays the runs that the filter selects, and returns how many. Without
+// States it selects parked and discarded ones. Limit bounds the number; 0 means
+// all. Runs that are in another state by then are skipped.
 func (q *Queue) ReplayAll(ctx context.Context, f Filter) (int, error) {
 	if len(f.States) == 0 {
 		f.States = []State{Parked, Discarded}
@@ -62,9 +62,9 @@ func (q *Queue) ReplayAll(ctx context.Context, f Filter) (int, error) {
 	return q.repairAll(ctx, f, q.Replay)
 }
 
-// DiscardAll discards the runs that the filter chooses, parked ones unless it
-// says which states, and returns how many. Its Limit bounds them; 0 means all.
-// Runs that are under way or over are passed over.
+// DiscardAll discards the runs that the filter selects, and returns how many.
+// Without States it selects parked ones. Limit bounds the number; 0 means all.
+// Runs that are running or over are skipped.
 func (q *Queue) DiscardAll(ctx context.Context, f Filter) (int, error) {
 	if len(f.States) == 0 {
 		f.States = []State{Parked}
@@ -83,7 +83,7 @@ func (q *Queue) repairAll(ctx context.Context, f Filter, repair func(context.Con
 		for _, run := range page {
 			f.Before = run.ID
 			switch err := repair(ctx, run.ID); {
-			case errors.Is(err, ErrState) || errors.Is(err, ErrNoRun): // it was quicker, or joined another
+			case errors.Is(err, ErrState) || errors.Is(err, ErrNoRun): // the run has started, or joined another one
 			case err != nil:
 				return n, err
 			default:
@@ -95,7 +95,7 @@ func (q *Queue) repairAll(ctx context.Context, f Filter, repair func(context.Con
 	}
 }
 
-// repair changes a run by hand and then wakes whom the change may concern.
+// repair changes a run, and unblocks the runs of its entity.
 func (q *Queue) repair(ctx context.Context, run int64, change func(ctx context.Context, t *tx, i Info) error) error {
 	return q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		i, err := scanInfo(t.queryRow(ctx, selectInfo+` WHERE r.id = $1`, run))

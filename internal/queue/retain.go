@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// sweepEvery is how often Work looks for what need not be kept any longer.
+	// sweepEvery is how often Work deletes runs and events whose retention is over.
 	sweepEvery = time.Hour
 
-	// sweepBatch bounds what one transaction deletes, and sweepPause is the time
-	// between two of them: events come first.
+	// sweepBatch bounds how many rows one transaction deletes, and sweepPause is the
+	// time between two of them: events go first.
 	sweepBatch = 200
 	sweepPause = 20 * time.Millisecond
 )
@@ -20,8 +20,8 @@ const (
 const (
 	sweepTombstones = `DELETE FROM b24_tombstone WHERE seen_at <= $1`
 
-	// What a run took with it, its attempts and its links to events, goes along.
-	// The list of states is that of the index.
+	// The attempts of a run and its links to events are deleted with it. The list of
+	// states is that of the index.
 	sweepRuns = `
 DELETE FROM b24_run WHERE id IN (` + selectOldRuns + `)`
 
@@ -35,13 +35,13 @@ SELECT id, received_at FROM b24_event
 WHERE received_at < $1 AND (received_at, id) > ($2, $3)
 ORDER BY received_at, id LIMIT $4`
 
-	// An event of a run is as old as the run: see sweepRuns.
+	// An event of a run is kept as long as the run: see sweepRuns.
 	sweepEvent = `
 DELETE FROM b24_event WHERE id = $1
 AND NOT EXISTS (SELECT 1 FROM b24_run_event WHERE event_id = $1)`
 )
 
-// sweep forgets what is over and older than Options say, until ctx ends.
+// sweep deletes runs, events and tombstones whose retention is over.
 func (q *Queue) sweep(ctx context.Context) error {
 	now := time.Now()
 	err := q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
@@ -49,7 +49,7 @@ func (q *Queue) sweep(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("forget deleted entities: %w", err)
+		return fmt.Errorf("delete old tombstones: %w", err)
 	}
 	for _, over := range []struct {
 		state State
@@ -59,14 +59,14 @@ func (q *Queue) sweep(ctx context.Context) error {
 			continue
 		}
 		if err := q.sweepRuns(ctx, over.state, now.Add(-over.keep)); err != nil {
-			return fmt.Errorf("forget %s runs: %w", over.state, err)
+			return fmt.Errorf("delete old %s runs: %w", over.state, err)
 		}
 	}
 	if q.options.RetainEvents < 0 {
 		return nil
 	}
 	if err := q.sweepEvents(ctx, now.Add(-q.options.RetainEvents)); err != nil {
-		return fmt.Errorf("forget events: %w", err)
+		return fmt.Errorf("delete old events: %w", err)
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func (q *Queue) sweepRuns(ctx context.Context, state State, before time.Time) er
 	}
 }
 
-// sweepEvents forgets old events that no run has (any more).
+// sweepEvents deletes old events without a run.
 func (q *Queue) sweepEvents(ctx context.Context, before time.Time) error {
 	for last := (oldEvent{}); ; {
 		old, err := q.oldEvents(ctx, before, last)
@@ -114,7 +114,7 @@ func (q *Queue) sweepEvents(ctx context.Context, before time.Time) error {
 
 type oldEvent struct{ id, received int64 }
 
-// oldEvents returns the next events from before a time that come after last.
+// oldEvents returns the next events after last that are older than a time.
 func (q *Queue) oldEvents(ctx context.Context, before time.Time, last oldEvent) ([]oldEvent, error) {
 	rows, err := q.db.read.QueryContext(ctx, selectOldEvents, micros(before), last.received, last.id, sweepBatch)
 	if err != nil {
@@ -136,7 +136,7 @@ func (q *Queue) oldEvents(ctx context.Context, before time.Time, last oldEvent) 
 func (q *Queue) sweeping(ctx context.Context) {
 	for {
 		if err := q.sweep(ctx); err != nil && ctx.Err() == nil {
-			q.options.Log.ErrorContext(ctx, "cannot forget old runs, trying again in an hour", slog.Any("error", err))
+			q.options.Log.ErrorContext(ctx, "cannot delete old runs, trying again in an hour", slog.Any("error", err))
 		}
 		if pause(ctx, sweepEvery) != nil {
 			return

@@ -21,7 +21,7 @@ func testHistoryIsKeptForItsTime(t *testing.T) {
 		o    queue.Options
 		want map[time.Duration]left // after so much time
 	}{
-		// Of each of three states one run with an event, and an event alone.
+		// One run with an event in each of three states, and one event without a run.
 		{"by default", queue.Options{}, map[time.Duration]left{29 * day: {3, 4}, 31 * day: {1, 1}, 364 * day: {1, 1}, 366 * day: {0, 0}}},
 		{"each by its own", queue.Options{
 			RetainSucceeded: day, RetainDiscarded: 3 * day, RetainParked: 5 * day, RetainEvents: 7 * day,
@@ -66,7 +66,7 @@ func testHistoryIsKeptForItsTime(t *testing.T) {
 	}
 }
 
-// What is deleted is deleted in small steps, and never what a run still needs.
+// Rows are deleted in small steps, and never those that a run still needs.
 func testSweepingMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{RetainSucceeded: time.Hour, RetainEvents: time.Hour})

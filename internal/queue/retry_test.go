@@ -196,7 +196,7 @@ func testANewEventBringsARetryForward(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				// One wait in a million is short enough to spoil this.
+				// One wait in a million is short enough to make this fail.
 				q := openNew(t, queue.Options{RetryFirst: 1e6 * time.Minute, RetryMax: 1e6 * time.Minute})
 				j := newJournal()
 				work(t, q, func(_ context.Context, r *queue.Run) error {

@@ -53,14 +53,13 @@ func (r *riverOf[T]) removeQueue(ctx context.Context, name string) error {
 	return r.client.Queues().Remove(ctx, name)
 }
 
-// riverDriver is a driver of River with another way to hear of new jobs. Only
-// the process that works a portal inserts its jobs, so a bell in memory does: it
-// rings at once, writes nothing and is silent when nothing happens. River's own
-// ways are a connection that listens on PostgreSQL, and on SQLite a table that
-// it polls 20 times a second.
+// riverDriver is a driver of River with another notification of new jobs. Only the
+// process that works a portal inserts its jobs, so a notifier in memory is enough:
+// it is immediate, writes nothing and costs nothing while idle. River itself uses
+// a connection that listens on PostgreSQL, and on SQLite a table that it polls 20
+// times a second.
 //
-// It is an accelerator alone: without it River would find the same jobs a
-// little later.
+// The notifier only saves time: without it River would find the same jobs later.
 type riverDriver[T any] struct {
 	riverdriver.Driver[T]
 	notifier *notifier
@@ -72,12 +71,13 @@ func (d *riverDriver[T]) SupportsListener() bool { return true }
 // SupportsListenNotify keeps River from sending notifications.
 func (d *riverDriver[T]) SupportsListenNotify() bool { return false }
 
-// GetListener gives River the bell to listen to.
+// GetListener gives River the notifier to listen to.
 func (d *riverDriver[T]) GetListener(*riverdriver.GetListenenerParams) riverdriver.Listener {
 	return d.notifier
 }
 
-// quiet is the log for River: what it says below a warning is about itself.
+// quiet is the log for River, without messages below warnings: they are about River
+// itself.
 func quiet(log *slog.Logger) *slog.Logger { return slog.New(warnings{log.Handler()}) }
 
 type warnings struct{ slog.Handler }

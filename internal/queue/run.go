@@ -10,52 +10,52 @@ import (
 	"time"
 )
 
-// State says where a run stands.
+// State is the state of a run.
 type State string
 
-// The states of a run. The package comment draws the ways between them.
+// The states of a run. The package comment shows the changes between them.
 const (
-	Waiting   State = "waiting"   // for its due time
-	Blocked   State = "blocked"   // due, but another run of its entity is under way
-	Queued    State = "queued"    // handed to River, not yet begun
-	Running   State = "running"   // under way
-	Succeeded State = "succeeded" // ended well
-	Parked    State = "parked"    // failed for good: a dead letter
-	Discarded State = "discarded" // given up by somebody
+	Waiting   State = "waiting" // for its due time
+	Blocked   State = "blocked" // due, but another run of its entity is running
+	Queued    State = "queued"  // given to River, not started
+	Running   State = "running"
+	Succeeded State = "succeeded" // ended without an error
+	Parked    State = "parked"    // failed for the last time: a dead letter
+	Discarded State = "discarded" // given up by a person
 )
 
-// Info is what is known of a run.
+// Info is the stored data of a run.
 type Info struct {
 	ID                   int64
 	Portal, Rule, Entity string
 	State                State
 	Priority             Priority
 
-	// Added: an event of this run says that the entity is new. Deleted: the
-	// entity is gone.
+	// Added: an event of this run has added the entity. Deleted: the entity does
+	// not exist any more.
 	Added, Deleted bool
 
-	Count       int   // events that became this run
-	Attempt     int   // the attempt under way or last made, from 1; 0 before the first
-	MaxAttempts int   // with the last of which it is parked
+	Count       int   // events of this run
+	Attempt     int   // the running or last attempt, from 1; 0 before the first
+	MaxAttempts int   // after which it is parked
 	Event       Event // the latest
 
 	First     time.Time // when the first event was received
 	Due       time.Time // when it may start
-	NotBefore time.Time // what Postpone said; zero when it said nothing
+	NotBefore time.Time // of Postpone and RetryFrom; zero without them
 	Started   time.Time // the last attempt; zero before the first
 	Finished  time.Time // zero until it succeeded, was parked or discarded
 
 	Error string // of the last attempt; "" after a success
 }
 
-// Run is a run under way. Its methods may be called until the function that
-// Work was given has returned.
+// Run is a running run. Its methods may be called until the function passed to Work
+// has returned.
 type Run struct {
 	Info
 
 	q      *Queue
-	claim  int64 // proves that the run is still ours
+	claim  int64 // the number of our claim: while the row has it, the run is ours
 	mu     sync.Mutex
 	once   map[string]string
 	record json.RawMessage
@@ -67,7 +67,7 @@ func (r *Run) Once(ctx context.Context, step string) (value string, ok bool, err
 	return r.q.Once(ctx, r.Portal, r.Rule, r.Entity, step)
 }
 
-// Once returns what a step had when a run of the rule for the entity last
+// Once returns the value that a step had when a run of the rule for the entity last
 // succeeded.
 func (q *Queue) Once(ctx context.Context, portal, rule, entity, step string) (value string, ok bool, err error) {
 	err = q.db.read.QueryRowContext(ctx,
@@ -82,7 +82,7 @@ func (q *Queue) Once(ctx context.Context, portal, rule, entity, step string) (va
 	return value, true, nil
 }
 
-// SetOnce sets what Once will return to later runs, if this one succeeds.
+// SetOnce sets the value that Once returns in later runs, if this one succeeds.
 func (r *Run) SetOnce(step, value string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -92,10 +92,9 @@ func (r *Run) SetOnce(step, value string) {
 	r.once[step] = value
 }
 
-// Done reports whether MarkDone was called with the key since the run began,
-// in this attempt or an earlier one. Events that join a run between two
-// attempts do not change that; a key that should not outlive them holds
-// something of Event.
+// Done reports whether MarkDone was called with the key in this attempt or an
+// earlier one of the run. Events that join the run between two attempts do not
+// change that; a key that must not outlive them contains a part of Event.
 func (r *Run) Done(ctx context.Context, key string) (bool, error) {
 	var done bool
 	err := r.q.db.read.QueryRowContext(ctx,
@@ -110,10 +109,9 @@ const insertDone = `
 INSERT INTO b24_done (run_id, key, done_at) VALUES ($1, $2, $3)
 ON CONFLICT (run_id, key) DO NOTHING`
 
-// MarkDone notes at once and for good that something with an effect has been
-// done, so that a later attempt can skip it. The end of ctx does not keep it
-// from being noted. Marks are cleared when the run has succeeded or has been
-// discarded.
+// MarkDone stores at once and permanently that something with an effect has been
+// done, so that a later attempt can skip it. It does so even if ctx has ended. Marks
+// are deleted when the run has succeeded or has been discarded.
 func (r *Run) MarkDone(ctx context.Context, key string) error {
 	err := r.q.writes.doFor(context.WithoutCancel(ctx), entityKey(r.Portal, r.Entity), func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, insertDone, r.ID, key, micros(time.Now()))
@@ -125,8 +123,8 @@ func (r *Run) MarkDone(ctx context.Context, key string) error {
 	return nil
 }
 
-// Record sets what is kept of this attempt: the rule's version, the steps and
-// what they did. The last call counts. It must hold no secret.
+// Record sets the stored record of this attempt: the rule's version, the steps and
+// what they did. The last call counts. The record must not contain a secret.
 func (r *Run) Record(v json.RawMessage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -143,9 +141,9 @@ func (p *postponed) Error() string {
 }
 func (p *postponed) Unwrap() error { return p.err }
 
-// Postpone makes an error that says: not now, and not before until, as when a
-// portal is over its limits. It does not count as an attempt. A time that is
-// past or very near means in a second.
+// Postpone returns an error that postpones the run until a time, such as when a
+// portal is over its limits. It does not count as an attempt. A time in the past or
+// the next second means in a second.
 func Postpone(until time.Time, err error) error { return &postponed{until, err} }
 
 type retryFrom struct {
@@ -156,8 +154,9 @@ type retryFrom struct {
 func (u *retryFrom) Error() string { return u.err.Error() }
 func (u *retryFrom) Unwrap() error { return u.err }
 
-// RetryFrom makes an error that says: try again, and not before until, as when
-// what was sent may still be at work. It counts as an attempt.
+// RetryFrom returns an error after which the run is tried again, but not before
+// until, such as when the portal may still be processing a request. It counts as an
+// attempt.
 func RetryFrom(until time.Time, err error) error { return &retryFrom{until, err} }
 
 type parked struct{ err error }
@@ -165,6 +164,6 @@ type parked struct{ err error }
 func (p *parked) Error() string { return p.err.Error() }
 func (p *parked) Unwrap() error { return p.err }
 
-// Park makes an error that says: trying again is no use. The run is parked at
-// once.
+// Park returns an error that parks the run at once, because another attempt would
+// fail too.
 func Park(err error) error { return &parked{err} }

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A run that was cut off waits until what it had sent has ended, whatever
-// happens meanwhile; others do not wait for it.
+// An interrupted run waits until the portal has certainly processed its last request,
+// whatever happens in the meantime; other runs do not wait for it.
 func TestACutOffRunWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Grace: time.Second, Settle: time.Minute})
@@ -43,7 +43,7 @@ func TestACutOffRunWaits(t *testing.T) {
 	})
 }
 
-// RetryFrom puts the next attempt off and counts this one.
+// RetryFrom delays the next attempt and counts this one.
 func TestRetryFrom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Attempts: 2})

@@ -11,27 +11,27 @@ import (
 // priorities is how many there are.
 const priorities = int(Backfill) + 1
 
-// backfillWorkers bounds how many runs of a backfill one portal has under way.
-// A run that has begun is not overtaken, so a live run waits for as many
-// requests as these still want; and a hundred of them fill batches well enough.
+// backfillWorkers bounds how many runs of a backfill one portal executes at the
+// same time. A live run cannot overtake them, so it waits for their requests. A
+// hundred runs fill batches well enough.
 const backfillWorkers = 100
 
-// A shard is the part of the queue that one portal is.
+// A shard is the part of the queue for one portal.
 //
-// It counts the jobs that River was given. That bounds them, so that what
-// becomes due later can still go first. And while some have not begun, the
-// dispatcher keeps ringing: River (v0.49.0) looks for as many jobs as it has
-// free workers, and does not look again for a worker that gets free meanwhile;
-// it would idle until another job ends.
+// It counts the jobs that River has, to bound them, so that a later live run can
+// still overtake. While some jobs have not started, the dispatcher keeps notifying
+// River: River (v0.49.0) fetches as many jobs as it has free workers, and does not
+// fetch again for a worker that becomes free in the meantime. That worker would be
+// idle until another job ends.
 type shard struct {
 	portal string
 	queue  string // River's
 	worker int    // Options.Workers
 
-	lease *lease // nil where nobody else can work the portal
+	lease *lease // nil where no other process can work the portal
 
-	// These belong to the dispatcher.
-	next    time.Time // when to look at it; zero: when somebody says so
+	// Only the dispatcher uses these.
+	next    time.Time // when to look at it; zero: when it is touched
 	checked check
 
 	starting sync.Mutex
@@ -39,14 +39,14 @@ type shard struct {
 	closed   bool
 
 	mu          sync.Mutex
-	jobs        [priorities]int // given to River and not ended
-	running     map[int64]int   // of these, by run
-	startedRuns int64           // how many ever have
+	jobs        [priorities]int // that River has and that have not ended
+	running     map[int64]int   // jobs that have started and not ended, by run
+	startedRuns int64           // how many have started since the shard exists
 }
 
-// room is how many more jobs of a priority River may be given. Of live ones, as
-// many as there are workers may wait beside as many under way; whatever River
-// has of a backfill does not keep them back.
+// room returns how many more jobs of a priority River may get. As many live ones as
+// there are workers may wait while as many are running. Jobs of a backfill do not
+// take the room of live ones.
 func (s *shard) room(p Priority) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +57,7 @@ func (s *shard) room(p Priority) int {
 	return room
 }
 
-// given counts jobs, and reports whether there are any.
+// given counts new jobs, and reports whether there are any.
 func (s *shard) given(jobs [priorities]int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +70,7 @@ func (s *shard) given(jobs [priorities]int) bool {
 func (s *shard) start(run int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.running[run]++ // two jobs can summon to one run
+	s.running[run]++ // two jobs can name the same run
 	s.startedRuns++
 }
 
@@ -83,14 +83,14 @@ func (s *shard) end(run int64, p Priority) {
 	s.jobs[p] = max(0, s.jobs[p]-1)
 }
 
-// unbegun is how many jobs River has and has not begun.
+// notStarted returns how many jobs River has that have not started.
 func (s *shard) notStarted() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.jobs[Live] + s.jobs[Backfill] - len(s.running)
 }
 
-// mayBegin tells whether runs of the shard may still begin here.
+// mayStart reports whether runs of the shard may still start here.
 func (s *shard) mayStart() bool {
 	return s.lease == nil || !s.lease.isLeaving() && s.lease.holds() == nil
 }
@@ -132,7 +132,7 @@ func (s *shards) make(portal string, l *lease) *shard {
 	return one
 }
 
-// remove takes a shard out and returns it, nil when there is none.
+// remove removes a shard and returns it, nil without one.
 func (s *shards) remove(portal string) *shard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +144,7 @@ func (s *shards) remove(portal string) *shard {
 	return one
 }
 
-// ofQueue returns the shard of a River queue that has jobs.
+// ofQueue returns the shard of a River queue.
 func (s *shards) ofQueue(queue string) *shard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,7 +161,7 @@ func (s *shards) all() []*shard {
 	return all
 }
 
-// due returns the shards to look at now, and the time until the next one is, at
+// due returns the shards to look at now, and the time until the next one is due, at
 // most limit.
 func (s *shards) due(limit time.Duration) (due []*shard, wait time.Duration) {
 	now, wait := time.Now(), limit
@@ -177,7 +177,8 @@ func (s *shards) due(limit time.Duration) (due []*shard, wait time.Duration) {
 	return due, wait
 }
 
-// portalQueue is the River queue of a portal. River is particular about names.
+// portalQueue returns the name of a portal's River queue. River accepts only some
+// names.
 func portalQueue(portal string) string {
 	if len(portal) <= 40 && plainName.MatchString(portal) {
 		return "portal-" + portal

@@ -9,47 +9,47 @@ import (
 	"time"
 )
 
-// leaseRow is a row of b24_lease as it was last seen.
+// leaseRow is a row of b24_lease when it was last read.
 type leaseRow struct {
 	owner            string
 	token, heartbeat int64
-	since            time.Time // when it was first seen like this
+	since            time.Time // when it was first read with this content
 }
 
-// beatSeen is a row of b24_worker as it was last seen.
+// workerRow is a row of b24_worker when it was last read.
 type workerRow struct {
 	heartbeat int64
 	since     time.Time
 	only      map[string]bool // the portals that it can work; nil for all
-	wasAlive  bool            // its beat has changed before our eyes
+	wasAlive  bool            // this process has seen its heartbeat change
 }
 
 func (w workerRow) can(portal string) bool { return w.only == nil || w.only[portal] }
 
-// A view is what a worker knows of all: who lives and who holds what. Its parts
-// have the living workers alone.
+// A view is what a worker knows about all workers and leases. Its parts contain
+// only the workers that are alive.
 type view struct {
 	me      string
 	term    time.Duration
-	portals []string // that I can work
+	portals []string // that this worker can work
 	rows    map[string]leaseRow
 	workers map[string]workerRow
-	mine    map[string]bool // portals that I hold or am about to give back
+	mine    map[string]bool // portals that this worker holds or is giving back
 }
 
-// patience is how long a lease or a worker has to be silent before it counts as
-// gone: longer than a term, since clocks run a little differently.
+// goneAfter is how long a lease or a worker has no heartbeat before it counts as
+// gone: longer than a term, because clocks differ slightly.
 func (v view) goneAfter() time.Duration { return v.term + v.term/10 }
 
-// free tells whether a portal can be taken: nobody has it, its owner has been
-// silent for too long, or it is I who had it and has lost it.
+// free reports whether a portal can be taken: it has no owner, its owner sends no
+// heartbeat any more, or this worker has lost it.
 func (v view) free(portal string) bool {
 	row, ok := v.rows[portal]
 	return !ok || row.owner == "" || row.owner == v.me || time.Since(row.since) > v.goneAfter()
 }
 
-// silenced are the workers that lived and do not any more, if it is up to me to
-// tell of them: to the first of those that go on.
+// silenced returns the workers that were alive and are gone, if this worker is the
+// one to report them: the first of those that are still alive.
 func (v view) silenced() (ids []string) {
 	for id, w := range v.workers {
 		gone := time.Since(w.since) > v.goneAfter()
@@ -64,8 +64,8 @@ func (v view) silenced() (ids []string) {
 	return ids
 }
 
-// parts divides a view by who can work what: processes with different portals
-// share those that they have in common, and nobody counts on one that cannot.
+// parts divides a view by the workers that can work a portal: workers with
+// different portals share those that they have in common.
 func (v view) parts() []view {
 	byWorkers := map[string]*view{}
 	for _, portal := range v.portals {
@@ -93,9 +93,9 @@ func (v view) parts() []view {
 	return all
 }
 
-// target is how many portals I should have: a fair share. Those who have most
-// have one more where it does not come out even, so that nothing moves without
-// need.
+// target returns how many portals this worker should have: a fair share. The
+// remainder of the division goes to the workers that have most, so that no portal
+// moves without need.
 func (v view) target() int {
 	count := map[string]int{v.me: 0}
 	for id := range v.workers {
@@ -122,8 +122,8 @@ func (v view) target() int {
 	return target
 }
 
-// wanted are the portals to take: as many free ones as are missing to my share.
-// Workers begin at different ones, so that they seldom reach for the same.
+// toTake returns the portals to take: as many free ones as this worker's share
+// lacks. Each worker starts at a different one, so that two seldom try the same.
 func (v view) toTake() []string {
 	room := v.target() - len(v.mine)
 	if room <= 0 {

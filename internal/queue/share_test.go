@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// world is what all workers see, for playing through who takes what.
+// world is a database of leases and workers, to simulate which worker takes what.
 type world struct {
 	portals []string
 	workers map[string]bool // that live
@@ -126,8 +126,8 @@ func TestPortalsAreSharedFairly(t *testing.T) {
 	}
 }
 
-// A lease is free when its owner has been silent for longer than a term, and
-// not a moment before: the owner's term began no later than it was seen.
+// A lease is free when its owner has sent no heartbeat for longer than a term, and
+// not before: the owner's term started before its heartbeat was read.
 func TestWhenALeaseIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := view{me: "a", term: 10 * time.Second, rows: map[string]leaseRow{"p": {owner: "b", since: time.Now()}}}
@@ -139,7 +139,7 @@ func TestWhenALeaseIsFree(t *testing.T) {
 		if !v.free("p") {
 			t.Error("not free after more than a term")
 		}
-		v.rows["mine"] = leaseRow{owner: "a", since: time.Now()} // lost, and nobody has it
+		v.rows["mine"] = leaseRow{owner: "a", since: time.Now()} // lost, and without an owner
 		if !v.free("mine") || !v.free("unknown") {
 			t.Error("a lease that nobody else has is not free")
 		}

@@ -23,11 +23,11 @@ import (
 // ErrInUse is returned by Lock and Work when another process works the database.
 var ErrInUse = errors.New("another process works this database")
 
-// A sqliteDB is one file as two pools: a single connection that writes, which
-// River wants too (its SQLite driver advises one connection), and a few that
-// read beside it, which the write-ahead log allows.
+// A sqliteDB is one file with two pools: a single connection that writes, which
+// River uses too (its SQLite driver recommends one connection), and a few that read
+// in parallel, which the write-ahead log allows.
 //
-// Other processes may use the file too. The lock is that of the one that works it.
+// Other processes may use the file too. The process that works it has the lock.
 type sqliteDB struct {
 	path        string
 	write, read *sql.DB
@@ -78,9 +78,9 @@ func (db *sqliteDB) close() error {
 	return errors.Join(errs...)
 }
 
-// createFile makes sure that the file exists, readable by its owner alone
-// (SQLite gives its log the same rights), and returns its one true path, so
-// that two names of one file meet at one lock.
+// createFile creates the file if necessary, readable only by its owner (SQLite
+// gives its log the same rights), and returns its real path, so that two names of
+// one file have one lock.
 func createFile(path string) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -98,9 +98,9 @@ func createFile(path string) (string, error) {
 	return path, nil
 }
 
-// lock takes a lock that ends with the process, however that ends, on every
-// system that SQLite runs on: an exclusive transaction, never committed, on an
-// empty database beside the real one.
+// lock takes a lock that ends with the process, even if it is killed, on every
+// system that SQLite runs on: an exclusive transaction, never committed, on an empty
+// database next to the real one.
 func (db *sqliteDB) lock(ctx context.Context) (taken bool, err error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -142,22 +142,22 @@ func (db *sqliteDB) unlock() error {
 	return lock.Close()
 }
 
-// othersEvery is how often Work looks whether another process has changed the
+// othersEvery is how often Work checks whether another process has changed the
 // database.
 const othersEvery = 500 * time.Millisecond
 
-// watch notices what other processes have stored. The pragma reads one number
-// of the shared memory; it does not change for writes of the connection that
-// asks, which are all of ours.
-func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, heard func(news string)) {
+// watch notices changes by other processes. The pragma reads one number of the
+// shared memory; writes of the same connection, which makes all of ours, do not
+// change it.
+func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, received func(news string)) {
 	var last int64
 	for {
 		var now int64
 		if err := db.write.QueryRowContext(ctx, "PRAGMA data_version").Scan(&now); err != nil && ctx.Err() == nil {
-			log.WarnContext(ctx, "cannot look for what other processes have stored", slog.Any("error", err))
+			log.WarnContext(ctx, "cannot look for changes by other processes", slog.Any("error", err))
 		} else if now != last {
 			last = now
-			heard("")
+			received("")
 		}
 		if pause(ctx, othersEvery) != nil {
 			return
@@ -165,8 +165,8 @@ func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, heard func(news
 	}
 }
 
-// migrate: of processes that do it at the same time, SQLite lets one write and
-// undoes what the others began; these look again.
+// migrate repeats a migration that failed: of several processes that migrate at the
+// same time, SQLite lets one write and refuses the others.
 func (db *sqliteDB) migrate(ctx context.Context, log *slog.Logger) (err error) {
 	for range 10 {
 		if err = migrate[*sql.Tx](ctx, db, riversqlite.New(db.write), "schema/sqlite", log); err == nil || errors.Is(err, ErrNewer) {
@@ -183,10 +183,10 @@ func (db *sqliteDB) newRiver(config *river.Config, b *notifier) (riverClient, er
 	return newRiver(riversqlite.New(db.write), config, b, func(t txConn) *sql.Tx { return t.(*sqliteTx).Tx })
 }
 
-// lost: SQLite has no connection to lose.
+// lost implements backend: SQLite has no connection to lose.
 func (db *sqliteDB) lost(error) bool { return false }
 
-// sqliteURI escapes what a path may hold and a URI may not.
+// sqliteURI escapes the characters that a path may contain and a URI may not.
 func sqliteURI(path string, query ...string) string {
 	return "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?" + strings.Join(query, "&")
 }
@@ -201,7 +201,7 @@ func (r sqliteReader) QueryRowContext(ctx context.Context, text string, args ...
 	return r.db.QueryRowContext(ctx, text, args...)
 }
 
-// sqlRows keeps a nil pointer from becoming an interface that is not nil.
+// sqlRows prevents a nil pointer from becoming an interface that is not nil.
 func sqlRows(r *sql.Rows, err error) (rows, error) {
 	if err != nil {
 		return nil, err
@@ -209,9 +209,9 @@ func sqlRows(r *sql.Rows, err error) (rows, error) {
 	return r, nil
 }
 
-// A sqliteTx keeps statements compiled for the next transaction. It cannot
-// compile them itself: it holds the only connection. All texts are constants of
-// this package, so their number is bounded.
+// A sqliteTx uses the prepared statements of earlier transactions. It cannot prepare
+// statements itself, because it holds the only connection. All texts are constants
+// of this package, so their number is bounded.
 type sqliteTx struct {
 	*sql.Tx
 	db         *sqliteDB
@@ -241,14 +241,14 @@ func (t *sqliteTx) commit(ctx context.Context) error {
 	return nil
 }
 
-// skipLocked: one writes at a time.
+// skipLocked implements txConn: only one transaction writes at a time.
 func (t *sqliteTx) skipLocked() string { return "" }
 
 func (t *sqliteTx) shared() bool { return false }
 
 func (t *sqliteTx) duplicate(error) bool { return false }
 
-// announce: watch sees every commit.
+// announce implements txConn: watch notices every commit.
 func (t *sqliteTx) announce(context.Context, []string) error { return nil }
 
 func (t *sqliteTx) rollback(context.Context) error { return t.Rollback() }

@@ -56,7 +56,7 @@ func TestTakeoverOfAFile(t *testing.T) {
 	})
 }
 
-// On PostgreSQL a portal goes from one process to another while this one works.
+// On PostgreSQL a process takes over a portal while it works.
 func TestTakeoverOfALease(t *testing.T) {
 	dsn := newPostgres(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestTakeoverOfALease(t *testing.T) {
 		if len(takeovers) > 0 {
 			t.Errorf("what was not takeovers over: %v", <-takeovers)
 		}
-		// The other gives it back, and says how much of the limits it has left.
+		// The other process gives it back, and notes how much of the limits it has left.
 		behind(t, dsn, takenByAnother)
 		behind(t, dsn, `UPDATE b24_lease SET owner = '', token = token + 1, rested = 7000000 WHERE portal = 'acme'`)
 		if got := <-takeovers; got != (takeover{"acme", 7 * time.Second}) {

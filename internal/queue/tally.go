@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// pendingRuns chooses the runs of backfills of a portal that are not over, of a
-// rule or of all. It names the states as the index of open runs does.
+// pendingRuns selects the unfinished runs of backfills of a portal, of a rule or of
+// all rules. It lists the states like the index of open runs does.
 const pendingRuns = `
 FROM b24_run
 WHERE portal = $1 AND priority = $2 AND state IN ('waiting', 'blocked', 'queued', 'running', 'parked') AND state <> 'parked'
@@ -14,7 +14,7 @@ WHERE portal = $1 AND priority = $2 AND state IN ('waiting', 'blocked', 'queued'
 
 const countPending = `SELECT COUNT(*)` + pendingRuns
 
-// tallyRuns looks for the pages first, which are far fewer than runs.
+// tallyRuns finds the pages first, because they are far fewer than runs.
 const tallyRuns = `SELECT state, COUNT(*)` + pendingRuns + `
 GROUP BY state
 UNION ALL
@@ -23,8 +23,8 @@ WHERE e.id >= $4 AND e.portal = $1 AND e.code = $5
     AND r.event_id = e.id AND r.state IN ('succeeded', 'parked', 'discarded') AND ($3 = '' OR r.rule = $3)
 GROUP BY r.state`
 
-// Pending counts the runs of backfills of a portal that are not over, whichever
-// backfill has begun them. rule "" counts those of all rules.
+// Pending counts the unfinished runs of all backfills of a portal. rule "" counts
+// those of all rules.
 func (q *Queue) Pending(ctx context.Context, portal, rule string) (n int, err error) {
 	if err = q.db.read.QueryRowContext(ctx, countPending, portal, Backfill, rule).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count runs: %w", err)
@@ -32,11 +32,10 @@ func (q *Queue) Pending(ctx context.Context, portal, rule string) (n int, err er
 	return n, nil
 }
 
-// Tally counts the runs of backfills of a portal by state: those that are not
-// over, whichever backfill has begun them (a later one joins them), and those
-// that ended and belong to a page with this code that was stored as event since
-// or later. A run that an event of the portal has joined is no longer counted
-// while it is not over. rule "" counts those of all rules.
+// Tally counts runs of backfills of a portal by state: the unfinished runs of all
+// backfills (a later backfill joins them), and the ended runs of pages with this
+// code whose event ID is since or higher. An unfinished run that an event of the
+// portal has joined is not counted. rule "" counts those of all rules.
 func (q *Queue) Tally(ctx context.Context, portal, code, rule string, since int64) (map[State]int, error) {
 	rows, err := q.db.read.QueryContext(ctx, tallyRuns, portal, Backfill, rule, since, code)
 	if err != nil {

@@ -9,26 +9,26 @@ import (
 )
 
 const (
-	// claimLife is how long a process may take to change a note before another
-	// one may begin. One that was killed holds the others up for as long.
+	// noteClaimTimeout is how long a process may take to change a note before another
+	// one may start. A process that was killed delays the others for as long.
 	noteClaimTimeout = 45 * time.Second
-	// changeTime is what the change itself may take of it.
+	// noteChangeTimeout is how much of it the change itself may take.
 	noteChangeTimeout = 30 * time.Second
-	// claimPause is how long to wait for a claim that somebody else has.
+	// noteClaimRetry is the wait for a claim that another process has.
 	noteClaimRetry = 100 * time.Millisecond
 )
 
-// UpdateNote gives a note's value to change ("" when there is no such note) and
-// stores what it returns, while no other process does the same. It returns nil
-// only when the note is on disk. When change fails nothing is stored and its
-// error comes back as it is. The end of ctx keeps neither what change has begun
-// nor the note from being stored.
+// UpdateNote calls change with a note's value ("" without such a note) and stores
+// the value that it returns. Only one process does so at a time. It returns nil only
+// when the note is on disk. When change fails, nothing is stored, and UpdateNote
+// returns its error unchanged. The end of ctx does not interrupt change, and the
+// note is still stored.
 //
-// change may take its time, such as a request to a server: meanwhile it holds a
-// claim, not a transaction.
+// change may take time, such as for a request to a server: UpdateNote holds a claim
+// then, and no transaction.
 func (q *Queue) UpdateNote(ctx context.Context, name string, change func(ctx context.Context, old string) (string, error)) error {
 	if name == "" {
-		return errors.New("note: want a name")
+		return errors.New("note: the name is empty")
 	}
 	id := rand.Text()
 	for {
@@ -82,15 +82,15 @@ INSERT INTO b24_note (name, value, set_at) VALUES ($1, $2, $3)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at
 WHERE b24_note.value = $4 OR b24_note.value = excluded.value`
 
-// endClaim stores a changed note, if store says so, and releases the claim. A
-// claim that was too old may have been taken by another process: then what that
-// one has stored stays.
+// endClaim stores a changed note, if store is true, and releases the claim. If the
+// claim was too old, another process may have taken it: then the value of that
+// process stays.
 func (q *Queue) endClaim(ctx context.Context, name, id, old, value string, store bool) error {
 	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		if store {
 			n, err := t.exec(ctx, changeNote, name, value, micros(time.Now()), old)
 			if err == nil && n == 0 {
-				err = errors.New("another process has changed it meanwhile")
+				err = errors.New("another process has changed it in the meantime")
 			}
 			if err != nil {
 				return err

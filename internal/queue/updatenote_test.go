@@ -13,7 +13,7 @@ import (
 
 func testNotesAreUpdatedByOneProcessAtATime(t *testing.T) {
 	dsn := newDSN(t)
-	// Two queues on one database are two processes to each other.
+	// Two queues on one database behave like two processes.
 	one, other := openDSN(t, dsn, queue.Options{}), openDSN(t, dsn, queue.Options{})
 	var wg sync.WaitGroup
 	for i := range 20 {
@@ -52,8 +52,8 @@ func testAFailedUpdateKeepsTheNote(t *testing.T) {
 	if n, _, _ := q.Note(t.Context(), "n"); n.Value != "before" {
 		t.Errorf("the note is %q", n.Value)
 	}
-	// The claim is free again, and a caller that gives up in the middle does not
-	// keep the note from being stored.
+	// The claim is free again, and the note is stored even if the caller gives up in
+	// the middle.
 	ctx, cancel := context.WithCancel(t.Context())
 	err = q.UpdateNote(ctx, "n", func(ctx context.Context, _ string) (string, error) {
 		cancel()
@@ -76,7 +76,7 @@ func testTallyCountsABackfill(t *testing.T) {
 	}
 	before := page("SYNC", queue.Route{Rule: "r", Entity: "deal:2"})
 	first := page("SYNC", queue.Route{Rule: "r", Entity: "deal:3"}, queue.Route{Rule: "s", Entity: "deal:3"}, queue.Route{Rule: "r", Entity: "deal:1"})
-	// Runs that are not over count whichever page has begun them.
+	// Unfinished runs of all pages count.
 	page("OTHER", queue.Route{Rule: "r", Entity: "deal:4"})
 	for _, tt := range []struct {
 		rule  string

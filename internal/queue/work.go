@@ -16,23 +16,23 @@ import (
 )
 
 const (
-	// fetchCooldown is the least time between two looks of a portal's queue
-	// for jobs. Longer, and a burst is taken in fewer transactions; shorter,
-	// and an event is worked sooner.
+	// fetchCooldown is the shortest time between two fetches of a portal's queue. A
+	// longer one would fetch a burst in fewer transactions; a shorter one would start
+	// a run sooner.
 	fetchCooldown = 5 * time.Millisecond
 
-	// fetchPoll is how often a queue looks without being told to. It is told of
-	// every job (see bell and backlog), so this is for what nobody thought of.
+	// fetchPoll is how often a queue fetches jobs without a notification. It is
+	// notified of every job (see notifier and shard), so this is only a safety net.
 	fetchPoll = 30 * time.Second
 
-	// jobsKept is how long River keeps finished jobs. The runs are history enough.
+	// jobRetention is how long River stores finished jobs. The runs are the history.
 	jobRetention = time.Minute
 
 	jobKind   = "b24rules_run"
-	idleQueue = "idle" // River wants at least one queue before it knows any portal
+	idleQueue = "idle" // River requires a queue before the first portal is known
 )
 
-// runArgs summon a worker to a run.
+// runArgs name the run that a job starts.
 type runArgs struct {
 	Run    int64  `json:"run"`
 	Entity string `json:"entity"`
@@ -41,17 +41,17 @@ type runArgs struct {
 // Kind implements river.JobArgs.
 func (runArgs) Kind() string { return jobKind }
 
-// Work executes due runs with do until ctx ends, then lets those under way
-// finish and returns nil. Past Options.Grace it cancels their context; a run
-// that then returns an error goes back to the waiting ones, and that was no
-// attempt. Work does not return before do has.
+// Work executes due runs with do until ctx ends. Then it lets running runs finish
+// and returns nil. After Options.Grace it cancels their context; a run that then
+// returns an error waits again, and this does not count as an attempt. Work does not
+// return before do has.
 //
-// What do returns decides: nil, the run has succeeded; Postpone, it waits;
+// The result of do decides: nil, the run has succeeded; Postpone, it waits;
 // Park, it is parked; any other error or a panic, it is tried again later, or
 // parked after the last attempt.
 func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) error) error {
 	if !q.working.CompareAndSwap(false, true) {
-		return errors.New("queue: Work is under way already")
+		return errors.New("queue: Work is running already")
 	}
 	defer q.working.Store(false)
 	if err := q.Lock(ctx); err != nil {
@@ -100,8 +100,7 @@ func (q *Queue) riverConfig(workers *river.Workers) *river.Config {
 	}
 }
 
-// unlessEnded forgets an error that only says that ctx has ended: to Work,
-// that is no failure.
+// unlessEnded returns nil if ctx has ended, because that is no failure of Work.
 func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -116,7 +115,7 @@ type worker struct {
 	shards *shards
 }
 
-// Work implements river.Worker. To River every job succeeds: how the run went
+// Work implements river.Worker. For River every job succeeds: the result of the run
 // is in its row.
 func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 	s := w.shards.ofQueue(job.Queue)
@@ -133,7 +132,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 		return nil
 	}
 	if !s.lease.enter() {
-		return nil // whoever has the portal next hands the run on anew
+		return nil // the next holder of the portal enqueues the run again
 	}
 	defer s.lease.leave()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -143,7 +142,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 	return nil
 }
 
-// run executes a run, unless it does not wait for that: a summons was left over.
+// run executes a run, unless the job is an outdated one.
 func (w *worker) run(ctx context.Context, s *shard, a runArgs) {
 	r := w.q.claim(ctx, s, a)
 	if r == nil {
@@ -156,7 +155,7 @@ func (w *worker) run(ctx context.Context, s *shard, a runArgs) {
 	w.q.finish(ctx, r, err)
 }
 
-// call keeps a panic from taking the process down: it is one run's failure.
+// call prevents a panic from ending the process: it is a failure of one run.
 func (w *worker) call(ctx context.Context, r *Run) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -181,21 +180,21 @@ WHERE id = $1 AND state = 'queued'`
 // underLease is a further condition where portals have leases.
 const underLease = ` AND EXISTS (SELECT 1 FROM b24_lease l WHERE l.portal = b24_run.portal AND l.token = $4)`
 
-// claim begins a queued run. It returns nil when the run is not queued (any
-// more), which makes jobs harmless that nobody waits for, and when the lease
-// of the shard, if it has one, is not ours any more.
+// claim makes a queued run running. It returns nil when the run is not queued, so
+// that outdated jobs are harmless, and when the shard has a lease that is not ours
+// any more.
 func (q *Queue) claim(ctx context.Context, s *shard, a runArgs) (r *Run) {
 	id, number := a.Run, 1+rand.Int64N(math.MaxInt64-1)
 	text, args := claimRun, []any{id, micros(time.Now()), number}
 	if s.lease != nil {
 		text, args = claimRun+underLease, append(args, s.lease.token)
 	}
-	q.insist(ctx, "begin a run", id, entityKey(s.portal, a.Entity), func(ctx context.Context, t *tx) error {
+	q.insist(ctx, "start a run", id, entityKey(s.portal, a.Entity), func(ctx context.Context, t *tx) error {
 		r = nil
 		if _, err := t.exec(ctx, text, args...); err != nil {
 			return err
 		}
-		// By its number, so that a repetition finds what the first try has claimed.
+		// A repetition finds the claim of the first try by its number.
 		info, err := scanInfo(t.queryRow(ctx, selectInfo+` WHERE r.id = $1 AND r.claim = $2`, id, number))
 		if err != nil {
 			return noRow(err, nil)
@@ -207,8 +206,8 @@ func (q *Queue) claim(ctx context.Context, s *shard, a runArgs) (r *Run) {
 	return r
 }
 
-// insist repeats a write about a run for as long as the database refuses it (a
-// full disk) and ctx has not ended.
+// insist repeats a write about a run until it succeeds or ctx ends, such as on a
+// full disk.
 func (q *Queue) insist(ctx context.Context, what string, run int64, key string, write func(ctx context.Context, t *tx) error) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := q.writes.doFor(context.WithoutCancel(ctx), key, write)
@@ -225,15 +224,15 @@ func (q *Queue) insist(ctx context.Context, what string, run int64, key string, 
 const (
 	clearJobs = `DELETE FROM river_job WHERE kind = $1 AND ($2 = '' OR queue = $2)`
 
-	// First those that nobody has claimed: a claim that is being made holds this
-	// up, and then the run is among the running ones.
+	// This runs before selectRunning: it waits for a claim that is being stored, and
+	// selectRunning then finds the run.
 	dequeueAll    = `UPDATE b24_run SET state = 'waiting' WHERE state IN ('blocked', 'queued') AND ($1 = '' OR portal = $1)`
 	selectRunning = `SELECT id FROM b24_run WHERE state = 'running' AND ($1 = '' OR portal = $1) ORDER BY id`
 )
 
-// recover makes every run of a portal ("" for all) that is under way a waiting
-// one, for a time when none can be: nobody works it, and nobody but us may. Jobs
-// of the past go too; they would do no harm, but there may be many.
+// recover makes all queued, blocked and running runs of a portal ("" for all) wait
+// again. The caller calls it when no process works the portal and only this one
+// may. It also deletes outdated jobs; they would do no harm, but can be many.
 func (q *Queue) recover(ctx context.Context, t *tx, portal string) error {
 	queue := ""
 	if portal != "" {
@@ -258,7 +257,7 @@ func (q *Queue) recover(ctx context.Context, t *tx, portal string) error {
 	return nil
 }
 
-// noRow turns the error of a row that is not there into another.
+// noRow replaces the error of a missing row by another.
 func noRow(err, into error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return into

@@ -107,7 +107,7 @@ func testAPortalUsesUpItsOwnWorkersOnly(t *testing.T) {
 			}
 		}
 		time.Sleep(10 * time.Second)
-		// River is particular about the names of queues; portals need not be.
+		// River accepts only some names of queues; portals may have others.
 		names := []string{"quick", "Портал №1", "acme.bitrix24.com", "ACME", "acme"}
 		for _, portal := range names {
 			if err := q.Push(t.Context(), queue.Event{Portal: portal, Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
@@ -129,8 +129,9 @@ func testAPortalUsesUpItsOwnWorkersOnly(t *testing.T) {
 	})
 }
 
-// Many events at once over few entities, with failures in between: never two
-// runs of an entity at a time, no event lost, and the last word is heard.
+// Many events at the same time for few entities, with failures in between: never two
+// runs of an entity at the same time, no event is lost, and the last event has a run
+// after it.
 func testOneRunPerEntityUnderLoad(t *testing.T) {
 	const pushers, each, entities = 8, 60, 5
 	rules := []string{"a", "b", "c"}

@@ -5,7 +5,7 @@ package wakeup
 // number of Sends before the goroutine receives count as one. Make it with New.
 type Signal chan struct{}
 
-// New returns a signal that nobody has sent yet.
+// New returns a signal without a pending wake-up.
 func New() Signal { return make(Signal, 1) }
 
 // Send wakes the receiver, now or as soon as it receives. It never blocks.

@@ -77,7 +77,7 @@ func (c *cluster) round() {
 	c.wantGone("frozen", frozen)
 	time.Sleep(onTheWay + time.Second) // others have been at its portals for a while
 	frozen.Signal(syscall.SIGCONT)
-	frozen.Log.Wait(c.t, 0, "no longer works a portal")
+	frozen.Log.Wait(c.t, 0, "portal lease released")
 
 	begun := time.Now()
 	if err := c.pg.Halt(); err != nil {

@@ -60,7 +60,7 @@ func TestCommandsOnPostgreSQL(t *testing.T) {
 	if out, _ := c.run(exitFine, "run", "--entity", fmt.Sprintf("deal:%d", wall)); !strings.Contains(out, "succeeded") {
 		t.Errorf("run beside serve says %s", out)
 	}
-	if h.Logged("it is handed over") != 0 {
+	if h.Logged("this process gives it back") != 0 {
 		t.Error("serve has given its portal to a command")
 	}
 

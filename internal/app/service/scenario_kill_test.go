@@ -203,7 +203,7 @@ func (k *killTest) round(n int) {
 	serve := testkit.StartProcess(t, []string{"TEST_TOKEN=" + k.Options.Emulator.ApplicationToken}, "serve", "--config", k.file)
 	serve.Log.Wait(t, 0, "events at")
 	if k.Options.Database != "" { // it has to take over from the one that was killed
-		serve.Log.Wait(t, 0, "works a portal from now on")
+		serve.Log.Wait(t, 0, "portal lease acquired")
 	}
 	k.change()
 	k.disturb(k.faults()...)
