@@ -80,7 +80,7 @@ func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
 		return BackfillResult{}, fmt.Errorf("backfill of %s: %d routes in a page, at most %d are allowed", p.Portal, len(p.Routes), maxPage)
 	}
 	var result BackfillResult
-	err := q.writes.doAlone(ctx, func(ctx context.Context, t *tx) (err error) {
+	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) (err error) {
 		if p.Note.Name != "" {
 			n, err := t.exec(ctx, swapNote, p.Note.Name, p.Note.Value, micros(time.Now()), p.NoteWas)
 			if err == nil && n == 0 {

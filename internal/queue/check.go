@@ -118,7 +118,7 @@ func (d *dispatcher) repair(ctx context.Context, s *shard, found check) error {
 	stuck := 0
 	if s.checked.blocked > 0 && found.blocked > 0 {
 		stuck += found.blocked
-		err := d.q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
+		err := d.q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 			_, err := t.exec(ctx, freeBlockedByNone, s.portal)
 			t.touch(d.q, s.portal)
 			return err

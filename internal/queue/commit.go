@@ -58,9 +58,9 @@ func (c *committer) do(ctx context.Context, run func(ctx context.Context, t *tx)
 	return c.doFor(ctx, "", run)
 }
 
-// doAlone is do for an operation that changes many entities: on a database that
+// doInOwnTransaction is do for an operation that changes many entities: on a database that
 // other processes write to at the same time, it has its own transaction.
-func (c *committer) doAlone(ctx context.Context, run func(ctx context.Context, t *tx) error) error {
+func (c *committer) doInOwnTransaction(ctx context.Context, run func(ctx context.Context, t *tx) error) error {
 	return c.submit(&operation{ownTransaction: c.db.leases(), ctx: ctx, run: run, result: make(chan error, 1)})
 }
 

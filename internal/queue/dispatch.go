@@ -153,7 +153,7 @@ type enqueued struct {
 // the run that keeps the entity busy unblocks them (see unblock).
 func (d *dispatcher) enqueue(ctx context.Context, due []*shard) error {
 	results := make([]enqueued, len(due))
-	err := d.q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
+	err := d.q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		var jobs []river.InsertManyParams
 		for i, s := range due {
 			h, some, err := s.enqueue(ctx, t)

@@ -186,7 +186,7 @@ var errTaken = errors.New("another process has taken the lease")
 func (h *holder) take(ctx context.Context, portal string) error {
 	seen, sent := h.rows[portal], time.Now()
 	var token, spare int64
-	err := h.q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
+	err := h.q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		if _, err := t.exec(ctx, newLeaseRow, portal); err != nil {
 			return err
 		}
@@ -237,7 +237,7 @@ func (h *holder) returnOrphans(ctx context.Context) error {
 
 // returnRow gives back a portal in the database, if this process owns it there.
 func (h *holder) returnRow(ctx context.Context, portal string, token int64, spare time.Duration) error {
-	return h.q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
+	return h.q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, returnLease, portal, h.id, token, spare.Microseconds())
 		t.announce(leaseNews)
 		return err
@@ -294,7 +294,7 @@ func (h *holder) leave(ctx context.Context) {
 	for _, l := range h.q.leases.all() {
 		h.giveBack(l, h.q.options.Grace+h.q.options.Lease) // River cancels the runs before that
 	}
-	err := h.q.writes.doAlone(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
+	err := h.q.writes.doInOwnTransaction(context.WithoutCancel(ctx), func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, endWorker, h.id)
 		return err
 	})

@@ -42,7 +42,7 @@ func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
 	if portal == "" && rule == "" {
 		return errors.New("pause: neither a portal nor a rule")
 	}
-	err := q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
+	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		if _, err := t.exec(ctx, setPause, portal, rule, reason, micros(time.Now())); err != nil {
 			return err
 		}

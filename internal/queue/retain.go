@@ -44,7 +44,7 @@ AND NOT EXISTS (SELECT 1 FROM b24_run_event WHERE event_id = $1)`
 // sweep deletes runs, events and tombstones whose retention is over.
 func (q *Queue) sweep(ctx context.Context) error {
 	now := time.Now()
-	err := q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
+	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.exec(ctx, sweepTombstones, micros(now.Add(-tombstoneRetention)))
 		return err
 	})
@@ -74,7 +74,7 @@ func (q *Queue) sweep(ctx context.Context) error {
 func (q *Queue) sweepRuns(ctx context.Context, state State, before time.Time) error {
 	for {
 		var n int64
-		err := q.writes.doAlone(ctx, func(ctx context.Context, t *tx) (err error) {
+		err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) (err error) {
 			n, err = t.exec(ctx, sweepRuns, string(state), micros(before), sweepBatch)
 			return err
 		})
@@ -94,7 +94,7 @@ func (q *Queue) sweepEvents(ctx context.Context, before time.Time) error {
 		if err != nil || len(old) == 0 {
 			return err
 		}
-		err = q.writes.doAlone(ctx, func(ctx context.Context, t *tx) error {
+		err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 			for _, e := range old {
 				if _, err := t.exec(ctx, sweepEvent, e.id); err != nil {
 					return err
