@@ -98,6 +98,36 @@ func TestPathOfAnEvent(t *testing.T) {
 	}
 }
 
+// TestLogMessages checks that the new log messages of the changelog are in the code,
+// and the old ones are not.
+func TestLogMessages(t *testing.T) {
+	_, table, _ := strings.Cut(readText(t, "CHANGELOG.md"), "\n  | old | new |\n")
+	table, _, ok := strings.Cut(table, "\n\n")
+	if !ok {
+		t.Fatal("CHANGELOG.md has no table of log messages")
+	}
+	var code strings.Builder
+	for _, file := range trackedFiles(t, ".go") {
+		if !strings.HasSuffix(file, "_test.go") {
+			code.WriteString(readText(t, file))
+		}
+	}
+	for _, row := range strings.Split(table, "\n")[1:] {
+		cells := strings.Split(strings.Trim(row, " |"), " | ")
+		if len(cells) != 2 {
+			t.Errorf("a row of log messages has %d cells, want 2: %s", len(cells), row)
+			continue
+		}
+		before, now := strings.TrimSuffix(cells[0], ": …"), strings.TrimSuffix(cells[1], ": …")
+		if isNew := strings.Contains(code.String(), `"`+now); !isNew && len(todo) == 0 {
+			t.Errorf("no log message is %q", now)
+		}
+		if old := strings.Contains(code.String(), `"`+before); old && len(todo) == 0 {
+			t.Errorf("the log message %q has the new text %q", before, now)
+		}
+	}
+}
+
 // TestReadmeInstall runs the install line of the README and then the program.
 func TestReadmeInstall(t *testing.T) {
 	m := regexp.MustCompile(`(?m)^\s*(go install \S+)`).FindStringSubmatch(readText(t, "README.md"))
