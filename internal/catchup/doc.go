@@ -1,9 +1,9 @@
-// Package catchup queues runs without events: for the initial sync of a rule, and for
-// changes during downtime.
+// Package catchup runs rules for entities without an event.
 //
-// A Job is kept in the database. Whoever works the portal feeds it with a
-// Feeder: it reads the ids of the entities page by page and asks the queue for a
-// page of runs of the lowest priority, in one transaction with how far it has
-// come. So live events go first, one limiter keeps the portal's limits, and a
-// process that is killed goes on at the page where it was.
+// It does so for the first fill of a rule, and for changes during a downtime. A Job
+// is stored in the database. The process that works the portal feeds it with a
+// Feeder: it reads the ids of the entities page by page and adds a page of runs of
+// the lowest priority to the queue, in one transaction with the progress of the job.
+// So live events go first, one limiter keeps the portal's limits, and after a kill
+// the next process resumes at the last page.
 package catchup

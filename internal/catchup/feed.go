@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// window is how many runs of a job may be open before more are asked for.
-	window = 1000
-	// jobsEvery is how often it is looked for jobs that another process has
-	// stored, and whether there is room for another page.
+	// window is how many unfinished runs a job may have before the feeder waits.
+	maxOpenRuns = 1000
+	// jobsEvery is how often the feeder checks for jobs that another process has
+	// stored, and for room for another page.
 	jobsEvery = time.Second
-	// afterFailure is the pause after the portal did not answer.
-	afterFailure = 15 * time.Second
+	// afterFailure is the wait after the portal did not answer.
+	retryAfter = 15 * time.Second
 )
 
 // Feeder feeds the jobs of one portal to the queue. All fields are required.
@@ -29,20 +29,20 @@ type Feeder struct {
 	Queue  *queue.Queue
 	Name   string // the portal's
 	Portal Portal
-	// Routes asks for the runs of an entity that a job is for. It returns none
-	// when no rule hears of it.
+	// Routes returns a route for each run that a job needs for an entity: none when
+	// no rule subscribes to it.
 	Routes func(j Job, typeID int, id string) []queue.Route
-	// Prepare finds out what a job that makes up for an absence is to go over. It
-	// sets Failed when that is too much.
+	// Prepare determines the entities of a job for a downtime. It sets Failed when
+	// they are too many.
 	Prepare func(ctx context.Context, j Job) (Job, error)
-	// May reports whether this process works the portal now; else another one
-	// feeds its jobs.
+	// May reports whether this process works the portal now. If not, another process
+	// feeds the jobs.
 	May func() bool
 	Log *slog.Logger
 }
 
-// Run feeds jobs until ctx ends. What of one fails for good is left out, and
-// noted in the job.
+// Run feeds jobs until ctx ends. It skips a part of a job that fails permanently,
+// and notes that in the job.
 func (f *Feeder) Run(ctx context.Context) {
 	notBefore := map[string]time.Time{} // by the job's name
 	for ctx.Err() == nil {
@@ -53,7 +53,7 @@ func (f *Feeder) Run(ctx context.Context) {
 			jobs, err = open(ctx, f.Queue, f.Name)
 		}
 		if err != nil && ctx.Err() == nil {
-			f.Log.Error("jobs cannot be read", "portal", f.Name, "error", err)
+			f.Log.Error("cannot read jobs", "portal", f.Name, "error", err)
 		}
 		if len(jobs) == 0 {
 			clear(notBefore)
@@ -66,10 +66,10 @@ func (f *Feeder) Run(ctx context.Context) {
 			switch {
 			case ctx.Err() != nil:
 				return
-			case errors.Is(err, queue.ErrMoved): // the next look shows where it is
+			case errors.Is(err, queue.ErrMoved): // the next look reads its progress
 			case err != nil:
-				if !Lasting(err) {
-					notBefore[j.name()] = time.Now().Add(afterFailure)
+				if !Permanent(err) {
+					notBefore[j.name()] = time.Now().Add(retryAfter)
 				}
 				f.failed(ctx, j, err)
 			case fed:
@@ -85,16 +85,17 @@ func (f *Feeder) Run(ctx context.Context) {
 	}
 }
 
-// failed tells of a failure once. What it is of no use to try again is left out.
+// failed logs and stores a failure once. It skips the part of a job that would fail
+// again.
 func (f *Feeder) failed(ctx context.Context, j Job, err error) {
 	switch {
-	case !Lasting(err):
+	case !Permanent(err):
 		if j.Waits == err.Error() {
 			return
 		}
 		j.Waits = err.Error()
-		f.Log.Warn("a job waits: it is tried again", "portal", f.Name, "rule", j.Rule, "error", err)
-	case j.Away != nil && !j.Ready:
+		f.Log.Warn("a job waits, trying again", "portal", f.Name, "rule", j.Rule, "error", err)
+	case j.Downtime != nil && !j.Ready:
 		j.Failed = err.Error()
 		f.Log.Error("a job was given up", "portal", f.Name, "rule", j.Rule, "error", err)
 	default:
@@ -102,16 +103,16 @@ func (f *Feeder) failed(ctx context.Context, j Job, err error) {
 			j.Failures = append(j.Failures, err.Error())
 		}
 		j.Stage, j.After, j.Waits = j.Stage+1, 0, ""
-		f.Log.Error("a part of a job is left out", "portal", f.Name, "rule", j.Rule, "error", err)
+		f.Log.Error("a part of a job is skipped", "portal", f.Name, "rule", j.Rule, "error", err)
 	}
 	if err := save(ctx, f.Queue, j); err != nil && !errors.Is(err, queue.ErrMoved) {
-		f.Log.Error("a job cannot be stored", "portal", f.Name, "error", err)
+		f.Log.Error("cannot store a job", "portal", f.Name, "error", err)
 	}
 }
 
 // feed adds a page, if there is room for it, and reports whether it did.
 func (f *Feeder) feed(ctx context.Context, j Job) (fed bool, err error) {
-	if j.Away != nil && !j.Ready {
+	if j.Downtime != nil && !j.Ready {
 		prepared, err := f.Prepare(ctx, j)
 		if err != nil {
 			return false, err
@@ -123,7 +124,7 @@ func (f *Feeder) feed(ctx context.Context, j Job) (fed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if pending >= window {
+	if pending >= maxOpenRuns {
 		return false, nil
 	}
 	if j.Stage >= j.stages() {
@@ -140,7 +141,7 @@ func (f *Feeder) feed(ctx context.Context, j Job) (fed bool, err error) {
 // maxRoutes is how many runs one page of the queue takes.
 const maxRoutes = 1000
 
-// put stores runs for entities and how far the job has come, at once.
+// put stores runs for entities and the progress of the job in one transaction.
 func (f *Feeder) put(ctx context.Context, j Job, typeID int, ids []int) error {
 	var routes []queue.Route
 	for _, id := range ids {
@@ -150,8 +151,8 @@ func (f *Feeder) put(ctx context.Context, j Job, typeID int, ids []int) error {
 	if err != nil {
 		return err
 	}
-	// With very many rules a page of entities is more than one of runs: what is
-	// stored twice after a kill joins what is there.
+	// With very many rules a page of entities needs more than one page of runs. Runs
+	// that are stored again after a kill join the existing ones.
 	for len(routes) > maxRoutes {
 		r, err := f.Queue.Backfill(ctx, queue.Page{Portal: j.Portal, Code: j.Code(), Data: data, Routes: routes[:maxRoutes]})
 		if err != nil {
@@ -160,10 +161,10 @@ func (f *Feeder) put(ctx context.Context, j Job, typeID int, ids []int) error {
 		j.count(r)
 		routes = routes[maxRoutes:]
 	}
-	// The note of a page tells what the page itself adds only when that is known
-	// before: all its runs are counted as begun, and those that were not after it.
+	// The note of a page is stored with the page, before its result is known. So it
+	// counts all runs as new, and a second note corrects that if some have joined.
 	before := j
-	j.Begun += len(routes)
+	j.Runs += len(routes)
 	r, err := f.Queue.Backfill(ctx, queue.Page{
 		Portal: j.Portal, Code: j.Code(), Data: data, Routes: routes, Note: j.note(), NoteWas: j.was,
 	})
@@ -171,13 +172,13 @@ func (f *Feeder) put(ctx context.Context, j Job, typeID int, ids []int) error {
 		return err
 	}
 	j.was = j.text()
-	j.Begun, j.Joined = before.Begun, before.Joined
+	j.Runs, j.Joined = before.Runs, before.Joined
 	j.count(r)
 	return save(ctx, f.Queue, j)
 }
 
 func (j *Job) count(r queue.BackfillResult) {
-	j.Begun += r.Started
+	j.Runs += r.Started
 	j.Joined += r.Joined
 }
 
@@ -187,23 +188,23 @@ func (f *Feeder) finish(ctx context.Context, j Job) error {
 		return err
 	}
 	what, level := "sync: all entities are in the queue", slog.LevelInfo
-	if j.Away != nil {
-		what = "catch-up: all that was missed is in the queue"
+	if j.Downtime != nil {
+		what = "catch-up: all entities of the downtime are in the queue"
 	}
 	if j.Failed != "" {
-		what, level = "a job is not complete: "+j.Failed, slog.LevelError
+		what, level = "a job is incomplete: "+j.Failed, slog.LevelError
 	}
 	f.Log.Log(ctx, level, what, slog.String("portal", j.Portal), slog.String("rule", j.Rule), slog.Int("entities", j.Seen),
-		slog.Int("runs", j.Begun), slog.Int("pending already", j.Joined), slog.Int("gone", j.Orphans), slog.Duration("took", time.Since(j.Started).Round(time.Millisecond)))
+		slog.Int("runs", j.Runs), slog.Int("pending already", j.Joined), slog.Int("gone", j.Orphans), slog.Duration("took", time.Since(j.Started).Round(time.Millisecond)))
 	return nil
 }
 
-// Open counts the runs that are not over.
+// Open counts the unfinished runs.
 func Open(counts map[queue.State]int) int {
 	return counts[queue.Waiting] + counts[queue.Blocked] + counts[queue.Queued] + counts[queue.Running]
 }
 
-// String tells a job in a line.
+// String describes a job in one line.
 func (j Job) String() string {
 	what := "all"
 	if !j.Since.IsZero() {

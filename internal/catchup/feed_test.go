@@ -30,7 +30,7 @@ func (portalFunc) ListFields(context.Context, string, int) (*bitrix.ListFields, 
 	return nil, nil
 }
 
-// feedTest feeds a job from a portal, in the time of a bubble.
+// feedTest feeds a job from a portal, in a testing/synctest bubble.
 func feedTest(t *testing.T, j Job, p portalFunc, check func(t *testing.T, q *queue.Queue, job func() Job)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -41,7 +41,7 @@ func feedTest(t *testing.T, j Job, p portalFunc, check func(t *testing.T, q *que
 		}
 		defer func() { _ = q.Close() }()
 		j.Started = time.Now()
-		if err := Begin(t.Context(), q, j); err != nil {
+		if err := Start(t.Context(), q, j); err != nil {
 			t.Fatal(err)
 		}
 		f := &Feeder{
@@ -66,8 +66,8 @@ func feedTest(t *testing.T, j Job, p portalFunc, check func(t *testing.T, q *que
 	})
 }
 
-// What a portal refuses for one type does not keep the others from being gone
-// over, and is told.
+// A portal that refuses one type does not prevent the others, and the job has the
+// error.
 func TestAPartThatFailsIsLeftOut(t *testing.T) {
 	for name, bad := range map[string]bitrix.Answer{
 		"refused":   {Err: &bitrix.Error{Method: "crm.item.list", Code: "ACCESS_DENIED", Outcome: bitrix.Executed}},
@@ -81,7 +81,7 @@ func TestAPartThatFailsIsLeftOut(t *testing.T) {
 		}
 		feedTest(t, Job{Portal: "acme", Rule: "r", Types: []int{2, 31}}, portal, func(t *testing.T, q *queue.Queue, job func() Job) {
 			time.Sleep(time.Minute)
-			if j := job(); j.Finished.IsZero() || j.Failed == "" || j.Begun != 1 {
+			if j := job(); j.Finished.IsZero() || j.Failed == "" || j.Runs != 1 {
 				t.Errorf("%s: the job is %+v, want it finished, with a failure and the run of the other type", name, j)
 			}
 			if n, err := q.Pending(t.Context(), "acme", "r"); n != 1 || err != nil {
@@ -91,7 +91,7 @@ func TestAPartThatFailsIsLeftOut(t *testing.T) {
 	}
 }
 
-// A portal that does not answer is asked again, and the job tells why it waits.
+// A portal that does not answer is asked again, and the job has the reason of the wait.
 func TestAJobWaitsForItsPortal(t *testing.T) {
 	var asked atomic.Int32
 	portal := func(bitrix.Call) bitrix.Answer {
@@ -101,28 +101,28 @@ func TestAJobWaitsForItsPortal(t *testing.T) {
 		return bitrix.Answer{Result: json.RawMessage(`{"items":[{"id":7}]}`)}
 	}
 	feedTest(t, Job{Portal: "acme", Rule: "r", Types: []int{2}}, portal, func(t *testing.T, _ *queue.Queue, job func() Job) {
-		time.Sleep(afterFailure)
+		time.Sleep(retryAfter)
 		if j := job(); j.Waits != "crm.item.list: NETWORK" || j.Over() || asked.Load() > 2 {
 			t.Errorf("after %d calls the job is %+v, want it waiting", asked.Load(), j)
 		}
-		time.Sleep(3 * afterFailure)
-		if j := job(); j.Waits != "" || !j.Over() || j.Failed != "" || j.Begun != 1 {
+		time.Sleep(3 * retryAfter)
+		if j := job(); j.Waits != "" || !j.Over() || j.Failed != "" || j.Runs != 1 {
 			t.Errorf("the job is %+v, want it over", j)
 		}
 	})
 }
 
-// A job that is begun after the clock was set back is the latest one all the same.
+// A job that starts after the clock was set back is still the latest one.
 func TestTheClockIsSetBack(t *testing.T) {
 	never := func(bitrix.Call) bitrix.Answer {
 		return bitrix.Answer{Err: &bitrix.Error{Code: bitrix.CodeNetwork}}
 	}
 	feedTest(t, Job{Portal: "acme", Rule: "r", Types: []int{2}}, never, func(t *testing.T, q *queue.Queue, job func() Job) {
-		if err := Begin(t.Context(), q, Job{Portal: "acme", Rule: "r", Types: []int{31}, Started: time.Now().Add(-time.Hour)}); err != nil {
+		if err := Start(t.Context(), q, Job{Portal: "acme", Rule: "r", Types: []int{31}, Started: time.Now().Add(-time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 		if j := job(); j.Types[0] != 31 {
-			t.Errorf("the job is %+v, want the one that was begun last", j)
+			t.Errorf("the job is %+v, want the one that was started last", j)
 		}
 	})
 }

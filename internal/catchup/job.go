@@ -15,70 +15,69 @@ import (
 
 // The codes under which history shows the pages of jobs.
 const (
-	CodeSync    = "B24RULES.SYNC"    // somebody asked for it
-	CodeAbsence = "B24RULES.ABSENCE" // we were away
+	CodeSync     = "B24RULES.SYNC"    // a person started it
+	CodeDowntime = "B24RULES.ABSENCE" // after a downtime
 )
 
-// Job is what is to be gone over, and how far that is. It is stored as it
-// stands.
+// Job is a stored job: its entities and its progress.
 type Job struct {
 	Portal string `json:"portal"`
-	// Rule is the rule to run; "" means all rules that hear of the entities.
+	// Rule is the rule to run; "" means all rules that subscribe to the entities.
 	Rule string `json:"rule"`
-	// Types are the entityTypeIds of the entities, gone over one after another.
+	// Types are the entityTypeIds of the entities, processed one after another.
 	Types []int `json:"types"`
-	// Since leaves out what has not changed since then, by the portal's clock;
-	// zero takes everything.
+	// Since skips entities that have not changed since then, by the portal's clock;
+	// zero takes all.
 	Since time.Time `json:"since"`
-	// Away is the absence that the job makes up for, nil for a sync. Until
-	// Ready, what is to be gone over has to be found out: the portal may not
-	// answer when we come back.
-	Away  *Away `json:"away,omitempty"`
-	Ready bool  `json:"ready,omitempty"`
-	// Remains are places where things of deleted entities may be, looked through
-	// after the entities.
-	Remains []Remain `json:"remains,omitempty"`
+	// Downtime is the downtime that the job catches up on, nil for a sync. Until
+	// Ready, its entities are not determined yet, because the portal may not answer
+	// when we start.
+	Downtime *Downtime `json:"away,omitempty"`
+	Ready    bool      `json:"ready,omitempty"`
+	// Leftovers are the places that may have records of deleted entities. They are
+	// processed after the entities.
+	Leftovers []Leftover `json:"remains,omitempty"`
 
-	// Stage counts the types and then the remains that are done, After is the
-	// last id that was seen in the present one.
+	// Stage counts the types, and then the leftovers, that are done. After is the last
+	// id that was read of the current one.
 	Stage int `json:"stage"`
 	After int `json:"after"`
 	// Total is how many entities there were at the start.
 	Total int `json:"total"`
-	// Seen counts entities, Begun runs, Joined those that were pending already,
-	// Orphans the entities found gone.
+	// Seen counts entities, Runs new runs, Joined runs that were pending before,
+	// Orphans entities that do not exist any more.
 	Seen    int `json:"seen"`
-	Begun   int `json:"begun"`
+	Runs    int `json:"begun"`
 	Joined  int `json:"joined"`
 	Orphans int `json:"orphans"`
-	// Event is the id from which on the events of the job's pages are.
+	// Event is the lowest id that an event of the job's pages can have.
 	Event    int64     `json:"event"`
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"` // all pages are in the queue
-	// Failures are why some of it could not be gone over.
+	// Failures are the errors of skipped parts.
 	Failures []string `json:"failures,omitempty"`
-	// Failed says why the job was given up or, when it is Finished, is not
-	// complete; "" when neither.
+	// Failed is why the job was given up or, if it is Finished, why it is incomplete;
+	// "" otherwise.
 	Failed string `json:"failed,omitempty"`
-	// Waits says why the job does not go on at the moment, "" when it does.
+	// Waits is why the job waits, "" when it does not.
 	Waits string `json:"waits,omitempty"`
 
-	was string // as it was read: whoever changes the job must know it
+	was string // the stored text when it was read: save changes no other
 }
 
-// Away is a time, by our clock, in which nobody took events.
-type Away struct {
-	From time.Time `json:"from"` // the last sign of life
+// Downtime is a time, by our clock, in which no process received events.
+type Downtime struct {
+	From time.Time `json:"from"` // the last heartbeat
 	To   time.Time `json:"to"`
 }
 
-// Missed stores a job for an absence, beside those that are not made up for yet.
-func Missed(ctx context.Context, q *queue.Queue, portal string, away Away) error {
-	return Begin(ctx, q, Job{Portal: portal, Away: &away, Started: time.Now()})
+// StartCatchUp stores a job for a downtime, next to those for earlier ones.
+func StartCatchUp(ctx context.Context, q *queue.Queue, portal string, downtime Downtime) error {
+	return Start(ctx, q, Job{Portal: portal, Downtime: &downtime, Started: time.Now()})
 }
 
-// Remain is a place where things of deleted entities of a type may be.
-type Remain struct {
+// Leftover is a place that may have records of deleted entities of a type.
+type Leftover struct {
 	TypeID       int    `json:"type"`           // of the entities
 	List         int    `json:"list,omitempty"` // IBLOCK_ID
 	ListType     string `json:"list_type,omitempty"`
@@ -89,23 +88,23 @@ type Remain struct {
 // Code is the event code of the job's pages.
 func (j Job) Code() string {
 	if j.Rule == "" {
-		return CodeAbsence
+		return CodeDowntime
 	}
 	return CodeSync
 }
 
-// Over reports whether nothing is left to be fed.
+// Over reports whether the job has no page left.
 func (j Job) Over() bool { return !j.Finished.IsZero() || j.Failed != "" }
 
-// stages is how many types and remains there are.
-func (j Job) stages() int { return len(j.Types) + len(j.Remains) }
+// stages returns the number of types and leftovers.
+func (j Job) stages() int { return len(j.Types) + len(j.Leftovers) }
 
 const notePrefix = "catchup."
 
-// family is how the names of the notes of a rule's jobs begin, name that of one
-// job. Each has its own: who feeds one that has been replaced meanwhile must not
-// overwrite its successor.
-func family(portal, rule string) string {
+// ruleNotes is the start of the names of the notes of a rule's jobs, and name is the
+// name for one job. Each job has its own, so that a process that feeds a replaced job
+// does not overwrite the new one.
+func ruleNotes(portal, rule string) string {
 	if rule == "" {
 		rule = "*"
 	}
@@ -113,11 +112,11 @@ func family(portal, rule string) string {
 }
 
 func (j Job) name() string {
-	return family(j.Portal, j.Rule) + strconv.FormatInt(j.Started.UnixMicro(), 10)
+	return ruleNotes(j.Portal, j.Rule) + strconv.FormatInt(j.Started.UnixMicro(), 10)
 }
 
-// jobs returns the jobs whose notes begin with a prefix, oldest first, and what
-// is wrong with others.
+// jobs returns the jobs whose notes start with a prefix, oldest first, and an error
+// for those that cannot be read.
 func jobs(ctx context.Context, q *queue.Queue, prefix, portal string) ([]Job, error) {
 	notes, err := q.Notes(ctx, prefix)
 	if err != nil {
@@ -131,7 +130,7 @@ func jobs(ctx context.Context, q *queue.Queue, prefix, portal string) ([]Job, er
 			bad = errors.Join(bad, err)
 			continue
 		}
-		if j.Portal == portal { // names of portals may hold dots
+		if j.Portal == portal { // names of portals may contain dots
 			all = append(all, j)
 		}
 	}
@@ -139,25 +138,25 @@ func jobs(ctx context.Context, q *queue.Queue, prefix, portal string) ([]Job, er
 	return all, bad
 }
 
-// Load returns the latest job of a rule in a portal, or that of the portal's
-// last absence (rule ""). ok is false when there is none.
+// Load returns the latest job of a rule in a portal, or of the portal's last downtime
+// (rule ""). ok is false without one.
 func Load(ctx context.Context, q *queue.Queue, portal, rule string) (j Job, ok bool, err error) {
-	all, err := jobs(ctx, q, family(portal, rule), portal)
+	all, err := jobs(ctx, q, ruleNotes(portal, rule), portal)
 	if len(all) == 0 {
 		return Job{}, false, err
 	}
 	return all[len(all)-1], true, nil
 }
 
-// tidy forgets the jobs that the latest one of a rule has replaced, and absences
-// that have been made up for.
+// tidy deletes the jobs that the latest one of a rule has replaced, and the jobs of
+// downtimes that are over.
 func tidy(ctx context.Context, q *queue.Queue, portal, rule string) error {
-	all, err := jobs(ctx, q, family(portal, rule), portal)
+	all, err := jobs(ctx, q, ruleNotes(portal, rule), portal)
 	if len(all) == 0 {
 		return err
 	}
 	for i, j := range all {
-		if i == len(all)-1 || j.Away != nil && !j.Over() {
+		if i == len(all)-1 || j.Downtime != nil && !j.Over() {
 			continue
 		}
 		if err := q.DeleteNote(ctx, j.name()); err != nil {
@@ -170,13 +169,13 @@ func tidy(ctx context.Context, q *queue.Queue, portal, rule string) error {
 func read(n queue.Note) (Job, error) {
 	var j Job
 	if err := json.Unmarshal([]byte(n.Value), &j); err != nil {
-		return Job{}, fmt.Errorf("the job %s cannot be read: %w", strings.TrimPrefix(n.Name, notePrefix), err)
+		return Job{}, fmt.Errorf("cannot read the job %s: %w", strings.TrimPrefix(n.Name, notePrefix), err)
 	}
 	j.was = n.Value
 	return j, nil
 }
 
-// save keeps a job that was read before, unless somebody else has gone on with it.
+// save stores a job that was read before, unless another process has continued it.
 func save(ctx context.Context, q *queue.Queue, j Job) error {
 	mine, err := q.SwapNote(ctx, j.name(), j.was, j.text())
 	if err == nil && !mine {
@@ -185,10 +184,9 @@ func save(ctx context.Context, q *queue.Queue, j Job) error {
 	return err
 }
 
-// Begin stores a new job. A sync takes the place of those that there were of its
-// rule. When the clock was set back, the job counts as begun after them all the
-// same.
-func Begin(ctx context.Context, q *queue.Queue, j Job) error {
+// Start stores a new job. A sync replaces the earlier ones of its rule. The job
+// counts as started after them even if the clock was set back.
+func Start(ctx context.Context, q *queue.Queue, j Job) error {
 	latest, err := q.LatestEvents(ctx, 0, 1)
 	if err != nil {
 		return err
@@ -197,7 +195,7 @@ func Begin(ctx context.Context, q *queue.Queue, j Job) error {
 	if len(latest) > 0 {
 		j.Event = latest[0].ID + 1
 	}
-	// One that cannot be read is no reason not to begin a new one.
+	// A job that cannot be read does not prevent a new one.
 	if last, ok, _ := Load(ctx, q, j.Portal, j.Rule); ok && !j.Started.After(last.Started) {
 		j.Started = last.Started.Add(time.Microsecond)
 	}
@@ -217,8 +215,8 @@ func (j Job) text() string {
 
 func (j Job) note() queue.Note { return queue.Note{Name: j.name(), Value: j.text()} }
 
-// open returns the jobs of a portal that are not over: all absences, and the
-// latest sync of each rule.
+// open returns the jobs of a portal that are not over: those of all downtimes, and
+// the latest sync of each rule.
 func open(ctx context.Context, q *queue.Queue, portal string) ([]Job, error) {
 	all, bad := jobs(ctx, q, notePrefix+portal+".", portal)
 	latest := map[string]time.Time{}
@@ -226,6 +224,6 @@ func open(ctx context.Context, q *queue.Queue, portal string) ([]Job, error) {
 		latest[j.Rule] = j.Started
 	}
 	return slices.DeleteFunc(all, func(j Job) bool {
-		return j.Over() || j.Away == nil && j.Started.Before(latest[j.Rule])
+		return j.Over() || j.Downtime == nil && j.Started.Before(latest[j.Rule])
 	}), bad
 }

@@ -14,30 +14,30 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// Portal is what a feeder asks. *bitrix.Client is one.
+// Portal sends the requests of a feeder. *bitrix.Client is one.
 type Portal interface {
 	Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer
 	ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error)
 }
 
-// An oddity is an answer of a portal that makes no sense, and will make none
-// when it is asked for again.
-type oddity struct{ error }
+// A badAnswer is an answer of a portal that cannot be used. Another request would
+// give the same.
+type badAnswer struct{ error }
 
-func senseless(format string, args ...any) error { return oddity{fmt.Errorf(format, args...)} }
+func badAnswerf(format string, args ...any) error { return badAnswer{fmt.Errorf(format, args...)} }
 
-// Lasting reports whether an error tells that it is of no use to ask the portal
-// again: it refuses, or answers what makes no sense. A portal that does not
-// answer, or a database, may be asked again.
-func Lasting(err error) bool {
+// Permanent reports whether another request to the portal would fail too: the portal
+// refuses, or its answer cannot be used. A portal that does not answer, or a
+// database, may be asked again.
+func Permanent(err error) bool {
 	var rest *bitrix.Error
 	if errors.As(err, &rest) {
 		return !rest.Temporary()
 	}
-	return errors.As(err, &oddity{})
+	return errors.As(err, &badAnswer{})
 }
 
-// pageSize is the portal's.
+// pageSize is the number of rows that the portal returns at once.
 const pageSize = 50
 
 // Now returns the portal's time.
@@ -48,16 +48,16 @@ func Now(ctx context.Context, p Portal) (time.Time, error) {
 	}
 	var text string
 	if err := json.Unmarshal(a.Result, &text); err != nil {
-		return time.Time{}, senseless("server.time: %w", err)
+		return time.Time{}, badAnswerf("server.time: %w", err)
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, senseless("server.time answered %.40q", text)
+		return time.Time{}, badAnswerf("server.time answered %.40q", text)
 	}
 	return at, nil
 }
 
-// Count returns how many entities of a type there are, or have changed since.
+// Count returns how many entities of a type exist, or have changed since a time.
 func Count(ctx context.Context, p Portal, typeID int, since time.Time) (int, error) {
 	params := itemParams(typeID, since, 0)
 	params["select"], params["start"] = []any{"id"}, 0
@@ -80,9 +80,9 @@ func itemParams(typeID int, since time.Time, after int) map[string]any {
 	return params
 }
 
-// page reads the ids of the next entities of a type, by key: a listing by
-// offset would be slow, and shift when entities come and go. more is false at
-// the end. What a portal returns against the filter is left out.
+// page reads the ids of the next entities of a type, after an id: a listing by offset
+// would be slow, and would shift when entities are added or deleted. more is false
+// at the end. Entities that do not match the filter are skipped.
 func page(ctx context.Context, p Portal, typeID int, since time.Time, after int) (ids []int, last int, more bool, err error) {
 	params := itemParams(typeID, since, after)
 	params["select"], params["start"] = []any{"id", "updatedTime"}, -1
@@ -97,13 +97,13 @@ func page(ctx context.Context, p Portal, typeID int, since time.Time, after int)
 		} `json:"items"`
 	}
 	if err := json.Unmarshal(a.Result, &out); err != nil {
-		return nil, 0, false, senseless("crm.item.list: the result has another shape: %w", err)
+		return nil, 0, false, badAnswerf("crm.item.list: the result has another shape: %w", err)
 	}
 	last = after
 	for _, it := range out.Items {
 		id, err := strconv.Atoi(strings.Trim(string(it.ID), `"`))
 		if err != nil || id <= last {
-			return nil, 0, false, senseless("crm.item.list: entity %.40s after %d: the portal does not order by id", it.ID, last)
+			return nil, 0, false, badAnswerf("crm.item.list: entity %.40s after %d: the portal does not order by id", it.ID, last)
 		}
 		last = id
 		if at, err := time.Parse(time.RFC3339, it.Updated); err == nil && !since.IsZero() && at.Before(since) {
@@ -114,9 +114,9 @@ func page(ctx context.Context, p Portal, typeID int, since time.Time, after int)
 	return ids, last, len(out.Items) >= pageSize, nil
 }
 
-// owners reads the next things of a place and returns the entities that they
-// say they belong to.
-func owners(ctx context.Context, p Portal, r Remain, after int) (ids []int, last int, more bool, err error) {
+// owners reads the next records of a place and returns the ids of the entities that
+// they belong to.
+func owners(ctx context.Context, p Portal, r Leftover, after int) (ids []int, last int, more bool, err error) {
 	call, field, err := r.listing(ctx, p, after)
 	if err != nil {
 		return nil, 0, false, err
@@ -131,13 +131,13 @@ func owners(ctx context.Context, p Portal, r Remain, after int) (ids []int, last
 			Items json.RawMessage `json:"items"`
 		}
 		if err := json.Unmarshal(raw, &out); err != nil {
-			return nil, 0, false, senseless("%s: the result has another shape: %w", call.Method, err)
+			return nil, 0, false, badAnswerf("%s: the result has another shape: %w", call.Method, err)
 		}
 		raw = out.Items
 	}
 	var rows []map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &rows); err != nil {
-		return nil, 0, false, senseless("%s: the result has another shape: %w", call.Method, err)
+		return nil, 0, false, badAnswerf("%s: the result has another shape: %w", call.Method, err)
 	}
 	last = after
 	seen := map[int]bool{}
@@ -148,7 +148,7 @@ func owners(ctx context.Context, p Portal, r Remain, after int) (ids []int, last
 		}
 		id, err := strconv.Atoi(strings.Trim(string(row[key]), `"`))
 		if err != nil || id <= last {
-			return nil, 0, false, senseless("%s: row %.40s after %d: the portal does not order by id", call.Method, row[key], last)
+			return nil, 0, false, badAnswerf("%s: row %.40s after %d: the portal does not order by id", call.Method, row[key], last)
 		}
 		last = id
 		for _, owner := range numbers(row[field]) {
@@ -158,9 +158,9 @@ func owners(ctx context.Context, p Portal, r Remain, after int) (ids []int, last
 	return slices.Sorted(maps.Keys(seen)), last, len(rows) >= pageSize, nil
 }
 
-// listing is the call for the next things of a place, and the key of its field
-// in their rows.
-func (r Remain) listing(ctx context.Context, p Portal, after int) (bitrix.Call, string, error) {
+// listing returns the call for the next records of a place, and the key of its field
+// in the rows.
+func (r Leftover) listing(ctx context.Context, p Portal, after int) (bitrix.Call, string, error) {
 	if r.List == 0 {
 		params := itemParams(r.EntityTypeID, time.Time{}, after)
 		params["select"], params["start"] = []any{"id", r.Field}, -1
@@ -172,7 +172,7 @@ func (r Remain) listing(ctx context.Context, p Portal, after int) (bitrix.Call, 
 	}
 	field, err := fields.Lookup(r.Field)
 	if err != nil {
-		return bitrix.Call{}, "", senseless("%w", err)
+		return bitrix.Call{}, "", badAnswerf("%w", err)
 	}
 	params := map[string]any{
 		"IBLOCK_TYPE_ID": r.ListType, "IBLOCK_ID": r.List, "ELEMENT_ORDER": map[string]any{"ID": "ASC"}, "start": -1,
@@ -217,8 +217,8 @@ func numbers(raw json.RawMessage) []int {
 	return slices.DeleteFunc(out, func(n int) bool { return n <= 0 })
 }
 
-// Next reads the next entities of a job that is only looked at, and moves the
-// job on. more is false at its end.
+// Next reads the next entities of a job, and advances the job without storing it.
+// more is false at its end.
 func (j *Job) Next(ctx context.Context, p Portal) (typeID int, ids []int, more bool, err error) {
 	var again bool
 	switch {
@@ -229,7 +229,7 @@ func (j *Job) Next(ctx context.Context, p Portal) (typeID int, ids []int, more b
 		ids, j.After, again, err = page(ctx, p, typeID, j.Since, j.After)
 		j.Seen += len(ids)
 	default:
-		r := j.Remains[j.Stage-len(j.Types)]
+		r := j.Leftovers[j.Stage-len(j.Types)]
 		typeID = r.TypeID
 		if ids, j.After, again, err = owners(ctx, p, r, j.After); err == nil {
 			ids, err = gone(ctx, p, typeID, ids)
@@ -245,10 +245,10 @@ func (j *Job) Next(ctx context.Context, p Portal) (typeID int, ids []int, more b
 	return typeID, ids, j.Stage < j.stages(), nil
 }
 
-// gone returns those of the entities that do not exist. The portal's filter is
-// not believed: an entity that it does not return is asked for by itself.
+// gone returns the entities that do not exist. It does not trust the portal's
+// filter: it requests each entity that the portal did not return.
 func gone(ctx context.Context, p Portal, typeID int, ids []int) ([]int, error) {
-	there := map[int]bool{}
+	exists := map[int]bool{}
 	for part := range slices.Chunk(ids, pageSize) {
 		filter := make([]any, len(part))
 		for i, id := range part {
@@ -266,18 +266,18 @@ func gone(ctx context.Context, p Portal, typeID int, ids []int) ([]int, error) {
 			} `json:"items"`
 		}
 		if err := json.Unmarshal(a.Result, &out); err != nil {
-			return nil, senseless("crm.item.list: the result has another shape: %w", err)
+			return nil, badAnswerf("crm.item.list: the result has another shape: %w", err)
 		}
 		for _, it := range out.Items {
 			if id, err := strconv.Atoi(strings.Trim(string(it.ID), `"`)); err == nil {
-				there[id] = true
+				exists[id] = true
 			}
 		}
 	}
 	var calls []bitrix.Call
 	var asked []int
 	for _, id := range ids {
-		if !there[id] {
+		if !exists[id] {
 			asked = append(asked, id)
 			calls = append(calls, bitrix.Call{Method: "crm.item.get", Params: map[string]any{"entityTypeId": typeID, "id": id}})
 		}

@@ -25,7 +25,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// odd is a portal that answers every call with the same.
+// odd is a portal that gives the same answer to every call.
 type odd string
 
 func (o odd) Do(_ context.Context, calls ...bitrix.Call) []bitrix.Answer {
@@ -38,8 +38,8 @@ func (o odd) Do(_ context.Context, calls ...bitrix.Call) []bitrix.Answer {
 
 func (odd) ListFields(context.Context, string, int) (*bitrix.ListFields, error) { return nil, nil }
 
-// A portal that does not filter is believed in nothing; one that does not order
-// would leave entities out, so that is an error.
+// The rows of a portal that does not filter are filtered here; a portal that does not
+// order would skip entities, so that is an error.
 func TestPagesOfOddPortals(t *testing.T) {
 	since := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	ids, last, more, err := page(t.Context(), odd(`{"items":[{"id":4,"updatedTime":"2026-11-25T14:59:59+03:00"},{"id":"5","updatedTime":"2026-11-25T15:00:00+03:00"}]}`), 2, since, 3)

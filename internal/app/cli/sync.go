@@ -170,7 +170,7 @@ func (s *syncing) begin(ctx context.Context, env environment, a *service.Service
 	if err := countAll(ctx, a.Portal(s.portal).Later(), &job); err != nil {
 		return job, err
 	}
-	return job, catchup.Begin(ctx, a.Queue(), job)
+	return job, catchup.Start(ctx, a.Queue(), job)
 }
 
 // countAll counts the entities of a sync.
@@ -251,7 +251,7 @@ func (s *syncing) job(ctx context.Context, a *service.Service, t service.Target)
 			return job, usagef("--since %s lies in the future: at the portal it is %s", s.since, now.Format(time.RFC3339))
 		}
 	}
-	job.Remains = t.Leftovers()
+	job.Leftovers = t.Leftovers()
 	return job, nil
 }
 

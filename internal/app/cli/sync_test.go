@@ -184,7 +184,7 @@ func TestSyncBesideAnotherOne(t *testing.T) {
 	c.run(exitFine, "runs", "pause", "--rule", "deal-shipments", "--reason", "stocktaking")
 	since := time.Now().Add(-time.Hour).Format(time.RFC3339)
 	job := catchup.Job{Portal: demo.PortalName, Rule: "deal-shipments", Types: []int{2}, Started: time.Now(), Since: time.Now().Add(-time.Hour).Truncate(time.Second)}
-	if err := catchup.Begin(h.Context(), h.Service.Queue(), job); err != nil {
+	if err := catchup.Start(h.Context(), h.Service.Queue(), job); err != nil {
 		t.Fatal(err)
 	}
 	h.Until("found", func() bool {

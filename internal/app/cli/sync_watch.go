@@ -90,12 +90,12 @@ func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
 // done is how many runs have ended; a run for which one was pending already is
 // that one's.
 func (w *jobWatch) done() int {
-	return max(0, w.job.Begun+w.job.Joined-catchup.Open(w.counts))
+	return max(0, w.job.Runs+w.job.Joined-catchup.Open(w.counts))
 }
 
 // total is how many runs there will be, as far as that is known.
 func (w *jobWatch) total() int {
-	found := w.job.Begun + w.job.Joined
+	found := w.job.Runs + w.job.Joined
 	if w.job.Over() {
 		return found
 	}
@@ -163,7 +163,7 @@ func (w *jobWatch) finish() error {
 	j, failed := w.job, w.counts[queue.Parked]
 	took := time.Since(j.Started)
 	r := report.Sync{
-		Portal: j.Portal, Rule: j.Rule, Entities: j.Seen, Gone: j.Orphans, Runs: j.Begun, Pending: j.Joined, Failed: failed,
+		Portal: j.Portal, Rule: j.Rule, Entities: j.Seen, Gone: j.Orphans, Runs: j.Runs, Pending: j.Joined, Failed: failed,
 		Seconds: took.Round(time.Millisecond).Seconds(),
 	}
 	if !j.Since.IsZero() {

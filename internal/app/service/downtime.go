@@ -92,7 +92,7 @@ func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
 	case missed || gap > longestGap:
 		// A clock that was set back tells nothing of how long it was.
 		from := now.Add(-max(gap, 0))
-		if err := catchup.Missed(ctx, d.queue, p.Name, catchup.Away{From: from, To: now}); err != nil {
+		if err := catchup.StartCatchUp(ctx, d.queue, p.Name, catchup.Downtime{From: from, To: now}); err != nil {
 			return err
 		}
 		d.log.Info("events may have been missed", slog.String("portal", p.Name), slog.Time("since", from), slog.Duration("away", gap.Round(time.Second)))
@@ -126,14 +126,14 @@ func (d *downtime) lastHeartbeats(ctx context.Context) {
 // prepare finds the entities that changed during a downtime.
 func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, error) {
 	limits := d.config.CatchUp
-	away := j.Away.To.Sub(j.Away.From)
+	away := j.Downtime.To.Sub(j.Downtime.From)
 	client := d.portals[j.Portal].Later()
 	now, err := catchup.Now(ctx, client)
 	if err != nil {
 		return j, err
 	}
 	// The times of entities are by the portal's clock.
-	j.Since = j.Away.From.Add(time.Until(now) - limits.Margin).In(now.Location()).Truncate(time.Second)
+	j.Since = j.Downtime.From.Add(time.Until(now) - limits.Margin).In(now.Location()).Truncate(time.Second)
 	rules, types, err := d.missedBy(ctx, j.Portal)
 	if err != nil {
 		return j, err
@@ -145,7 +145,7 @@ func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, err
 	}
 	for _, typ := range types {
 		n, err := catchup.Count(ctx, client, typ, j.Since)
-		if catchup.Lasting(err) {
+		if catchup.Permanent(err) {
 			continue // it is left out, and told, when its turn comes
 		}
 		if err != nil {
@@ -160,7 +160,7 @@ func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, err
 	}
 	j.Types = types
 	if away >= leftoversAfter {
-		j.Remains = leftovers(rules)
+		j.Leftovers = leftovers(rules)
 	}
 	d.log.Info("catching up", slog.String("portal", j.Portal), slog.Time("since", j.Since), slog.Int("entities", j.Total))
 	return j, nil
@@ -210,8 +210,8 @@ func whyNot(r *engine.Rule, foreign []string) string {
 }
 
 // leftovers are the places where rules leave records of their entities.
-func leftovers(rules []Target) []catchup.Remain {
-	var out []catchup.Remain
+func leftovers(rules []Target) []catchup.Leftover {
+	var out []catchup.Leftover
 	for _, t := range rules {
 		for _, r := range t.Leftovers() {
 			if !slices.Contains(out, r) {

@@ -61,14 +61,14 @@ func TestServeCatchesUp(t *testing.T) {
 	if j.Orphans != 1 || j.Seen < 61 {
 		t.Errorf("the job is %+v", j)
 	}
-	if h.Logged("away=2m") == 0 || h.Logged("catch-up: all that was missed is in the queue") != 1 {
+	if h.Logged("away=2m") == 0 || h.Logged("catch-up: all entities of the downtime are in the queue") != 1 {
 		t.Error("the log does not tell of it")
 	}
 	// A short restart looks at what has changed of late only, and writes nothing.
 	time.Sleep(3100 * time.Millisecond) // a margin of a second, and two whose parts the portal does not tell
 	h.Stop()
 	writes := len(h.Portal.History())
-	if j = h.Back(); j.Seen != 0 || len(j.Remains) != 0 {
+	if j = h.Back(); j.Seen != 0 || len(j.Leftovers) != 0 {
 		t.Errorf("after a short restart the job is %+v", j)
 	}
 	if n := len(h.Portal.History()) - writes; n != 0 {

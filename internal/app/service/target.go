@@ -98,15 +98,15 @@ func eventList(r *engine.Rule) string {
 
 // Leftovers are the places where a rule leaves records of its entities. With
 // entities of several types an id does not tell the type.
-func (t Target) Leftovers() []catchup.Remain {
+func (t Target) Leftovers() []catchup.Leftover {
 	types, every, _ := ScopeOf(t.Rule)
 	if len(types) != 1 || every {
 		return nil
 	}
 	places, _ := describe.Leftovers(t.Rule, t.Inputs)
-	out := make([]catchup.Remain, len(places))
+	out := make([]catchup.Leftover, len(places))
 	for i, p := range places {
-		out[i] = catchup.Remain{TypeID: types[0], List: p.List, ListType: p.ListType, EntityTypeID: p.EntityTypeID, Field: p.Field}
+		out[i] = catchup.Leftover{TypeID: types[0], List: p.List, ListType: p.ListType, EntityTypeID: p.EntityTypeID, Field: p.Field}
 	}
 	return out
 }

@@ -85,7 +85,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 	if err != nil {
 		return run.Run{}, err
 	}
-	if r.Event.Code == catchup.CodeSync || r.Event.Code == catchup.CodeAbsence {
+	if r.Event.Code == catchup.CodeSync || r.Event.Code == catchup.CodeDowntime {
 		event.Data, event.Time = EntityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // no portal has sent it
 	}
 	var client engine.Portal = p.Client
