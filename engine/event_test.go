@@ -8,9 +8,9 @@ import (
 	"github.com/b24rules/b24rules/internal/enginetest"
 )
 
-// TestEventsSayWhatTheyAreAbout routes events whose ids stand in different
+// TestEventEntities routes events whose ids are in different
 // places of their data.
-func TestEventsSayWhatTheyAreAbout(t *testing.T) {
+func TestEventEntities(t *testing.T) {
 	type record = map[string]any
 	for _, tt := range []struct {
 		on   string

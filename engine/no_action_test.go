@@ -16,8 +16,8 @@ import (
 	"github.com/b24rules/b24rules/engine/load"
 )
 
-// TestNoActions compiles with an empty list of actions: the language has none of
-// its own.
+// TestNoActions compiles with an empty list of actions. The language itself has no
+// actions.
 func TestNoActions(t *testing.T) {
 	const rule = `version: 1
 inputs:

@@ -13,7 +13,7 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// ChangeKind says what a write does to a thing.
+// ChangeKind says what a write does to a record.
 type ChangeKind string
 
 // The kinds of changes.
@@ -21,26 +21,27 @@ const (
 	ChangeAdd     ChangeKind = "add"
 	ChangeUpdate  ChangeKind = "change"
 	ChangeDelete  ChangeKind = "delete"
-	ChangeCall    ChangeKind = "call"    // a method whose effect is not known in detail
-	ChangeOutside ChangeKind = "outside" // something outside the portal
+	ChangeCall    ChangeKind = "call"    // a method whose effect on records is not known
+	ChangeOutside ChangeKind = "outside" // a request to another system
 )
 
-// Change is what one write would do.
+// Change describes the effect of one write.
 type Change struct {
 	Step   string     `json:"step"`
 	Kind   ChangeKind `json:"kind"`
 	Method string     `json:"method"`
-	// Record is "item 1038:7" or "element 47:12"; what would be added has no id
-	// yet. It is "" for a call.
+	// Record is "item 1038:7" or "element 47:12", and "item 1038:new" for a new record.
+	// It is "" for a call.
 	Record string `json:"thing,omitempty"`
-	// Title is the thing's name before, or after when it is new.
+	// Title is the title of the record before the change, or its new title if the record
+	// is new.
 	Title string `json:"title,omitempty"`
-	// Fields are those that would change, by name; of what would be deleted none.
-	// A change without fields writes the same values again.
+	// Fields are the fields that would change, by name. A deletion has none. A change
+	// without fields writes the same values again.
 	Fields []FieldChange `json:"fields,omitempty"`
 }
 
-// FieldChange is one field before and after. Before is nil for what is new.
+// FieldChange is one field before and after the change. Before is nil in a new record.
 type FieldChange struct {
 	Name   string `json:"name"`
 	Before any    `json:"before,omitempty"`
@@ -66,7 +67,7 @@ func (r *Run) Changes(ctx context.Context) ([]Change, error) {
 	return out, nil
 }
 
-// patched is an item after an update, for the next one.
+// patched returns an item after an update. The next update is compared with it.
 func patched(item map[string]any, c bitrix.Call) map[string]any {
 	out := maps.Clone(item)
 	if out == nil {
@@ -77,8 +78,8 @@ func patched(item map[string]any, c bitrix.Call) map[string]any {
 	return out
 }
 
-// recordOf tells what a call is about; the zero thing when it is no single item
-// or element.
+// recordOf returns the record that a call is about. It is zero when the call is not about
+// one item or element.
 func recordOf(c bitrix.Call) record {
 	switch method := strings.ToLower(c.Method); {
 	case strings.HasPrefix(method, "crm.item.") && strings.Count(method, ".") == 2:
@@ -108,7 +109,7 @@ func (t record) String() string {
 	return fmt.Sprintf("%s %d:%d", what, t.of, t.id)
 }
 
-// before is what is known of the things that would be changed.
+// before returns the records of the writes, as far as they exist.
 func (r *Run) before(ctx context.Context, writes []Write) (map[record]map[string]any, error) {
 	r.mu.Lock()
 	reads, portal := r.reads, r.portal
@@ -123,7 +124,7 @@ func (r *Run) before(ctx context.Context, writes []Write) (map[record]map[string
 			}
 			m, _ := v.(map[string]any)
 			t.id, _ = strconv.Atoi(fmt.Sprint(cmp.Or(m["id"], m["ID"])))
-			whole := known[t] // a listing may have read some fields only
+			whole := known[t] // a listing may have read only some fields
 			if whole == nil {
 				whole = map[string]any{}
 			}
@@ -158,7 +159,7 @@ func (r *Run) before(ctx context.Context, writes []Write) (map[record]map[string
 	return known, nil
 }
 
-// enough reports whether everything that a write changes was read.
+// enough reports whether all fields that a write changes were read.
 func enough(m map[string]any, c bitrix.Call) bool {
 	if m == nil {
 		return false
@@ -172,7 +173,7 @@ func enough(m map[string]any, c bitrix.Call) bool {
 	return titleOf(m) != ""
 }
 
-// read is the call that reads the thing.
+// read returns the call that reads the record.
 func (t record) read(write bitrix.Call) bitrix.Call {
 	if t.list {
 		return bitrix.Call{Method: "lists.element.get", Params: map[string]any{
@@ -191,7 +192,7 @@ func titleOf(m map[string]any) string {
 	return ""
 }
 
-// change compares a write with what there was.
+// change compares a write with the record before it.
 func (r *Run) change(w Write, before map[string]any) Change {
 	c := Change{Step: w.Step, Method: w.Call.Method, Kind: ChangeCall}
 	fields, _ := cmp.Or(w.Call.Params["fields"], w.Call.Params["FIELDS"]).(map[string]any)
@@ -227,13 +228,12 @@ func (r *Run) change(w Write, before map[string]any) Change {
 	return c
 }
 
-// property names a property as people do and takes its values out of the form
-// {valueId: value}.
+// property gives a property its code and its plain values instead of {valueId: value}.
 func (r *Run) property(list int, f FieldChange) FieldChange {
 	r.mu.Lock()
 	known := r.lists[list]
 	r.mu.Unlock()
-	if sameKeys(f.Before, f.After) { // carried over
+	if sameKeys(f.Before, f.After) { // the write preserves the values
 		f.After = f.Before
 	}
 	f.Before, f.After = withoutIDs(f.Before), withoutIDs(f.After)
@@ -263,7 +263,7 @@ func sameKeys(a, b any) bool {
 	return true
 }
 
-// withoutIDs is the value, or the list of values, of a property.
+// withoutIDs returns the value, or the list of values, of a property.
 func withoutIDs(v any) any {
 	m, ok := v.(map[string]any)
 	if !ok {

@@ -1,3 +1,3 @@
-// Package dryrun lets a run of a rule read everything and write nothing. It is for
-// b24rules itself and may change.
+// Package dryrun lets a run read everything and write nothing. It is for b24rules itself,
+// and its API may change.
 package dryrun

@@ -13,19 +13,18 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Run lets a run read everything and change nothing. It notes the writes instead
-// of sending them and answers them as a portal that accepts them. Changes returns
-// them as differences.
+// Run makes a run of a rule dry. It records the writes instead of sending them, and
+// answers them like a portal that accepts them. Changes returns them as differences.
 //
-// A later step of the same run sees items that an earlier step would have added
-// or changed when it reads them by their id, but not in lists. The zero value is
-// ready. It is safe for concurrent use.
+// A later step of the same run sees items that an earlier step would have added or
+// changed when it reads them by their id, but not in listings. The zero value is ready
+// for use. It is safe for concurrent use.
 type Run struct {
 	mu     sync.Mutex
 	portal engine.Portal
 	writes []Write
 	reads  []seenRead
-	// added and changed are items as they would be now, by thing.
+	// items holds the items that the run would have added or changed.
 	items map[record]map[string]any
 	lists map[int]*bitrix.ListFields
 	next  int
@@ -36,15 +35,14 @@ type Write struct {
 	// Step is the step's id, or its verb and number.
 	Step string
 	Call bitrix.Call
-	// Outside says that Call is no call of the portal but a request to another
-	// system.
+	// Outside says that Call is a request to another system.
 	Outside bool
 
 	record record
 }
 
-// firstPlaceholder is the first id of what would be added. No portal has got so
-// far, and it fits where ids do.
+// firstPlaceholder is the id of the first record that would be added. It is above the ids
+// of real portals and fits in 32 bits.
 const firstPlaceholder = 2_000_000_001
 
 // record is an item or a list element.
@@ -54,13 +52,13 @@ type record struct {
 	id   int
 }
 
-// seenRead is what a read brought, decoded when somebody wants to know.
+// seenRead is the answer of a read. Changes decodes it.
 type seenRead struct {
 	call bitrix.Call
 	rows []json.RawMessage
 }
 
-// Writes returns what would have been sent so far, in order.
+// Writes returns the writes so far, in order.
 func (r *Run) Writes() []Write {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,7 +73,7 @@ func (r *Run) Over(p engine.Portal, step string) engine.Portal {
 	return &dryPortal{Portal: p, r: r, step: step}
 }
 
-// Outside notes a request to another system, which is not sent.
+// Outside records a request to another system, which is not sent.
 func (r *Run) Outside(step string, call bitrix.Call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,8 +87,7 @@ type dryPortal struct {
 	step string
 }
 
-// Do lets reads through. What the table of methods knows as a write is one,
-// whatever the call says of itself.
+// Do sends the reads. A call is a write if it says so, or if the table of methods says so.
 func (p *dryPortal) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 	answers := make([]bitrix.Answer, len(calls))
 	var reads []bitrix.Call
@@ -118,10 +115,10 @@ func (p *dryPortal) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answe
 	return answers
 }
 
-// List reads all pages. A listing call that writes does not exist.
+// List reads all pages. It refuses a method that writes.
 func (p *dryPortal) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
 	if isWrite(call) {
-		return nil, engine.ParkError("%s writes: it cannot be read page by page", call.Method)
+		return nil, engine.ParkError("%s is a write, so it cannot be read page by page", call.Method)
 	}
 	rows, err := p.Portal.List(ctx, call, wrapper)
 	if err == nil {
@@ -130,7 +127,7 @@ func (p *dryPortal) List(ctx context.Context, call bitrix.Call, wrapper string) 
 	return rows, err
 }
 
-// ListFields remembers the names of a list's properties for Changes.
+// ListFields stores the descriptions of a list's properties for Changes.
 func (p *dryPortal) ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error) {
 	fields, err := p.Portal.ListFields(ctx, iblockType, iblockID)
 	if err == nil {
@@ -152,7 +149,7 @@ func isWrite(c bitrix.Call) bool {
 	return known && m.Effect == schemas.Write
 }
 
-// see remembers what a read brought of items and elements.
+// see stores the items or elements of an answer.
 func (r *Run) see(c bitrix.Call, rows []json.RawMessage) {
 	if len(rows) == 0 {
 		return
@@ -162,7 +159,7 @@ func (r *Run) see(c bitrix.Call, rows []json.RawMessage) {
 	r.reads = append(r.reads, seenRead{c, rows})
 }
 
-// rowsOf are the items or elements in an answer.
+// rowsOf returns the items or elements in an answer.
 func rowsOf(method string, result json.RawMessage) (rows []json.RawMessage) {
 	var wrapped struct {
 		Item  json.RawMessage   `json:"item"`
@@ -175,12 +172,12 @@ func rowsOf(method string, result json.RawMessage) (rows []json.RawMessage) {
 		}
 		return wrapped.Items
 	case "lists.element.get":
-		_ = json.Unmarshal(result, &rows) // what is no list has no rows
+		_ = json.Unmarshal(result, &rows) // an answer that is no list has no rows
 	}
 	return rows
 }
 
-// answerWrite notes a write and answers it.
+// answerWrite records a write and answers it.
 func (r *Run) answerWrite(step string, c bitrix.Call) bitrix.Answer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -205,7 +202,7 @@ func (r *Run) answerWrite(step string, c bitrix.Call) bitrix.Answer {
 	return answer
 }
 
-// simulateWrite is an item as it would be after a write.
+// simulateWrite returns an item as it would be after a write.
 func (r *Run) simulateWrite(t record, c bitrix.Call) map[string]any {
 	item := maps.Clone(r.items[t])
 	if item == nil {
@@ -220,7 +217,7 @@ func (r *Run) simulateWrite(t record, c bitrix.Call) map[string]any {
 	return item
 }
 
-// lookUp answers a read of an item that the portal does not have yet.
+// lookUp answers a read of an item that the run would have added.
 func (r *Run) lookUp(c bitrix.Call) (bitrix.Answer, bool) {
 	if !strings.EqualFold(c.Method, "crm.item.get") {
 		return bitrix.Answer{}, false
@@ -240,7 +237,7 @@ func (r *Run) lookUp(c bitrix.Call) (bitrix.Answer, bool) {
 	return bitrix.Answer{Total: -1, Next: -1, Result: marshal(map[string]any{"item": item})}, true
 }
 
-// marshal writes what a call held, which can be written.
+// marshal encodes values of calls, for which this does not fail.
 func marshal(v any) json.RawMessage {
 	out, err := json.Marshal(v)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// equal compares values of a portal by what they mean.
+// equal compares values of a portal by their meaning.
 func equal(a, b any) bool {
 	x, y := plainText(a), plainText(b)
 	if x == y {
@@ -24,7 +24,7 @@ func equal(a, b any) bool {
 	return sameDateTime(x, y)
 }
 
-// plainText writes a value so that equal values have equal texts.
+// plainText returns a text of a value. Equal values have equal texts.
 func plainText(v any) string {
 	switch x := v.(type) {
 	case nil:
@@ -49,7 +49,7 @@ func plainText(v any) string {
 	return string(marshal(v))
 }
 
-// dateTimeLayouts are the forms in which portals write dates.
+// dateTimeLayouts are the formats in which portals write dates.
 var dateTimeLayouts = [...]string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.DateOnly, "02.01.2006 15:04:05", "02.01.2006", "01/02/2006 03:04:05 pm", "01/02/2006", "02/01/2006"}
 
 func sameDateTime(a, b string) bool {
@@ -63,7 +63,7 @@ func sameDateTime(a, b string) bool {
 	return false
 }
 
-// dateTimesOf are the moments that a text may mean.
+// dateTimesOf returns the times that a text may mean.
 func dateTimesOf(s string) (out []time.Time) {
 	if len(s) < 10 || len(s) > 30 {
 		return nil

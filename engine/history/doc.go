@@ -1,3 +1,3 @@
-// Package history keeps what one run did, step by step, and writes it down. It is
-// for b24rules itself and may change.
+// Package history records what a run does, step by step. It is for b24rules itself, and
+// its API may change.
 package history

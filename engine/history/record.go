@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// Record is what the history keeps of one attempt of a run, as ReadRecord gives
-// it. Texts, lists and records of arguments and results that are too long end
-// with "…" and how much is left out.
+// Record describes one attempt of a run. ReadRecord returns it. Texts, lists and records
+// that are too long end with "…" and the length of the omitted part.
 type Record struct {
 	Rule    string        `json:"rule"`
 	File    string        `json:"file,omitempty"`
@@ -22,19 +21,19 @@ type Record struct {
 	Calls   int           `json:"calls"`
 	Writes  int           `json:"writes"`
 	Took    time.Duration `json:"took"`
-	// Brief says that the run succeeded and wrote nothing: parameters and
-	// answers of its commands are not kept.
+	// Brief says that the run succeeded and wrote nothing. Its commands have no
+	// parameters and answers.
 	Brief bool `json:"brief,omitempty"`
-	// Cut says that the limit of the record left something out.
+	// Cut says that the limit of the record was too small for everything.
 	Cut    bool           `json:"cut,omitempty"`
 	Inputs map[string]any `json:"inputs,omitempty"`
 	// Commands were sent before the first step.
 	Commands []CommandRecord `json:"commands,omitempty"`
 	Steps    []StepRecord    `json:"steps"`
-	// More is how many commands came after the last one that is told.
+	// More is how many commands of the run the record omits.
 	More int `json:"more,omitempty"`
-	// Types and Lists describe the fields of what the run read and wrote, by
-	// entityTypeId and IBLOCK_ID: the portal's own fields only.
+	// Types and Lists describe the custom fields of the records that the run read and
+	// wrote, by entityTypeId and IBLOCK_ID.
 	Types map[string][]FieldRecord `json:"types,omitempty"`
 	Lists map[string][]FieldRecord `json:"lists,omitempty"`
 }
@@ -48,8 +47,8 @@ type StepRecord struct {
 	Notes   []string `json:"notes,omitempty"`
 	Calls   int      `json:"calls,omitempty"`
 	Writes  int      `json:"writes,omitempty"`
-	// Rows is how many rows for_each had, Args the arguments of the first ones.
-	// Without for_each there is one entry.
+	// Rows is how many rows for_each had. Args are the arguments of the first rows, or
+	// of the step without for_each.
 	Rows     int             `json:"rows,omitempty"`
 	Args     []ArgsRecord    `json:"args,omitempty"`
 	Result   any             `json:"result,omitempty"`
@@ -58,8 +57,8 @@ type StepRecord struct {
 	Commands []CommandRecord `json:"commands,omitempty"`
 }
 
-// ArgsRecord are the evaluated arguments of a step. Those that are computed for
-// each row of an argument stand there as the rule file has them.
+// ArgsRecord holds the computed arguments of a step. An argument that is computed for
+// each row of another one has its text from the rule file.
 type ArgsRecord struct {
 	Row    int            `json:"row,omitempty"` // of for_each, from 0
 	Values map[string]any `json:"values"`
@@ -70,20 +69,19 @@ type CommandRecord struct {
 	Method string          `json:"method"`
 	Write  bool            `json:"write,omitempty"`
 	Params json.RawMessage `json:"params,omitempty"`
-	// Result is the answer as the portal sent it; of a listing that was read
-	// page by page the rows.
+	// Result is the answer as the portal sent it. For a listing that was read page by
+	// page it is the list of rows.
 	Result json.RawMessage `json:"result,omitempty"`
-	// Rows is how many rows a listing brought, Bytes how long the answer was.
+	// Rows is how many rows a listing returned, Bytes the length of the answer.
 	Rows  int `json:"rows,omitempty"`
 	Bytes int `json:"bytes,omitempty"`
-	// Cut says that Result or Params are not whole: of a listing the first rows
-	// are there.
+	// Cut says that Params or Result is missing. Of a listing it has the first rows.
 	Cut bool `json:"cut,omitempty"`
 	// Batch is how many commands shared the request; 0 when that is not known.
 	Batch int           `json:"batch,omitempty"`
-	Code  string        `json:"code,omitempty"` // the portal's, of a command that failed
+	Code  string        `json:"code,omitempty"` // the portal's code, if the command failed
 	Error string        `json:"error,omitempty"`
-	Took  time.Duration `json:"took"` // from being asked for to its answer, waiting included
+	Took  time.Duration `json:"took"` // with the time that the command waited before it was sent
 }
 
 // FieldRecord describes a field.
@@ -96,19 +94,18 @@ type FieldRecord struct {
 	Enum     map[string]string `json:"enum,omitempty"`
 }
 
-// DefaultRecordLimit is how long a record may be when nobody says otherwise,
-// in bytes before compression.
+// DefaultRecordLimit is the default length of a record in bytes before compression.
 const DefaultRecordLimit = 64 << 10
 
-// leastCompressed is from which length on a record is worth compressing.
+// leastCompressed is the least length of a record that is compressed.
 const leastCompressed = 2 << 10
 
-// packed is a record that is compressed.
+// packed is a compressed record.
 type packed struct {
 	Deflate string `json:"deflate"`
 }
 
-// flaters are large and reused.
+// flaters holds compressors, which are large.
 var flaters = sync.Pool{New: func() any {
 	w, err := flate.NewWriter(io.Discard, flate.BestSpeed)
 	if err != nil {
@@ -117,7 +114,7 @@ var flaters = sync.Pool{New: func() any {
 	return w
 }}
 
-// pack returns a record of its own, compressed when it is long enough for that.
+// pack returns a copy of a record, compressed if it is long enough.
 func pack(record []byte) json.RawMessage {
 	if len(record) < leastCompressed {
 		return bytes.Clone(record)
@@ -128,7 +125,7 @@ func pack(record []byte) json.RawMessage {
 	w := flaters.Get().(*flate.Writer)
 	defer flaters.Put(w)
 	w.Reset(b)
-	// A buffer takes everything.
+	// Writing to a buffer never fails.
 	_, _ = w.Write(record)
 	_ = w.Close()
 	const head, tail = `{"deflate":"`, `"}`
@@ -139,10 +136,10 @@ func pack(record []byte) json.RawMessage {
 
 var packBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// maxRecord bounds what ReadRecord unpacks.
+// maxRecord bounds the length of an unpacked record.
 const maxRecord = 64 << 20
 
-// UnpackRecord returns the JSON of a record that Trace.Record made.
+// UnpackRecord returns the JSON of a record from Trace.Record.
 func UnpackRecord(data json.RawMessage) (json.RawMessage, error) {
 	if !bytes.HasPrefix(data, []byte(`{"deflate":`)) {
 		return data, nil
@@ -162,7 +159,7 @@ func UnpackRecord(data json.RawMessage) (json.RawMessage, error) {
 	return out, nil
 }
 
-// ReadRecord reads what Trace.Record made.
+// ReadRecord reads a record from Trace.Record.
 func ReadRecord(data json.RawMessage) (*Record, error) {
 	data, err := UnpackRecord(data)
 	if err != nil {

@@ -21,7 +21,7 @@ func record(t *testing.T, trace *history.Trace) *history.Record {
 	return r
 }
 
-func TestRecordTellsWhy(t *testing.T) {
+func TestRecordOfFailure(t *testing.T) {
 	run := enginetest.DealRun()
 	run.LastAttempt = true
 	trace, _, err := enginetest.RunSteps(t, `

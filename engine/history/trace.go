@@ -22,8 +22,8 @@ const (
 	Gone    Outcome = "gone"    // the entity is gone and the rule has nothing for that
 )
 
-// Trace is what a run did. It refers to what the run has read and written, and
-// costs next to nothing until Record writes it down.
+// Trace collects what a run does. It only refers to the data that the run has read and
+// written, so it is cheap until Record encodes it.
 type Trace struct {
 	Rule    string
 	File    string // as RuleSet.File
@@ -40,20 +40,20 @@ type Trace struct {
 
 	mu    sync.Mutex
 	first []Command // sent before the first step
-	held  int       // bytes of the answers that are kept
-	more  int       // commands that are not kept
-	kept  int       // commands that are
+	held  int       // bytes of the answers in the trace
+	more  int       // commands that are not in the trace
+	kept  int       // commands in the trace
 	types map[int]*bitrix.ItemFields
 	lists map[int]*bitrix.ListFields
 }
 
-// StepTrace is what became of one step.
+// StepTrace collects what one step does.
 type StepTrace struct {
 	Step    string
 	Action  string
 	Line    int
 	Skipped string   // why the step did not run
-	Notes   []string // what the action says it did
+	Notes   []string // lines of the action, from Call.Note
 	Calls   int
 	Writes  int
 	Error   string
@@ -63,11 +63,11 @@ type StepTrace struct {
 	Rows     int // for_each: how many; -1 without
 	args     []boundArgs
 	Result   any
-	Ran      bool // result is set
+	Ran      bool // Result is set
 	commands []Command
 }
 
-// boundArgs are the arguments of a step, of one of its rows.
+// boundArgs are the arguments of a step for one row.
 type boundArgs struct {
 	row    int
 	values reflect.Value
@@ -78,29 +78,30 @@ type Command struct {
 	Call   bitrix.Call
 	Result json.RawMessage
 	Rows   []json.RawMessage // of a listing that was read page by page
-	Listed int               // how many rows there were; -1 for no listing
-	bytes  int               // of the answer
-	Batch  int               // commands of the request
+	Listed int               // number of rows; -1 for no listing
+	bytes  int               // length of the answer
+	Batch  int               // commands in the same request
 	Err    error
 	Took   time.Duration
-	cut    bool // the answer is not kept whole
+	cut    bool // a part of the answer was dropped
 }
 
 const (
-	// maxHeld bounds the answers that a run keeps in memory for its record.
+	// maxHeld bounds the answers of one trace, in bytes.
 	maxHeld = 256 << 10
-	// maxCommands bounds the commands that a record tells of; as many more are
-	// told when they failed.
+	// maxCommands bounds the commands of one trace. It may have as many again that
+	// failed.
 	maxCommands = 200
-	// maxArgs bounds the rows of for_each whose arguments are kept.
+	// maxArgs bounds the rows of for_each whose arguments are in the trace.
 	maxArgs = 3
 )
 
+// NewStep returns the trace of a step that has not run.
 func NewStep(s *engine.Step) *StepTrace {
 	return &StepTrace{Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line, step: s, Rows: -1}
 }
 
-// Count adds commands to those of a step; nil is before the first.
+// Count adds commands and writes to a step. s is nil before the first step.
 func (t *Trace) Count(s *StepTrace, calls, writes int) {
 	if s == nil {
 		return
@@ -111,7 +112,7 @@ func (t *Trace) Count(s *StepTrace, calls, writes int) {
 	s.Writes += writes
 }
 
-// Add keeps a command for the record.
+// Add adds a command to a step. s is nil before the first step.
 func (t *Trace) Add(s *StepTrace, c Command) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -135,8 +136,8 @@ func (t *Trace) Add(s *StepTrace, c Command) {
 	s.commands = append(s.commands, c)
 }
 
-// trim keeps so much of an answer as fits: the first rows of a list, or nothing.
-// What it drops can be freed.
+// trim drops what does not fit of an answer, so that its memory can be freed. Of a list
+// it keeps the first rows, of any other answer nothing.
 func (c *Command) trim(room int) {
 	c.cut, c.Result = true, nil
 	n := 0
@@ -147,13 +148,14 @@ func (c *Command) trim(room int) {
 	c.Rows = append([]json.RawMessage(nil), c.Rows[:n]...)
 }
 
-// Bound keeps the arguments of the first rows, and of the first that failed.
+// Bound adds the arguments for a row, if it is one of the first.
 func (s *StepTrace) Bound(row int, values reflect.Value) {
 	if len(s.args) < maxArgs {
 		s.args = append(s.args, boundArgs{row, values})
 	}
 }
 
+// AddType adds the description of a CRM type.
 func (t *Trace) AddType(id int, f *bitrix.ItemFields) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -163,6 +165,7 @@ func (t *Trace) AddType(id int, f *bitrix.ItemFields) {
 	t.types[id] = f
 }
 
+// AddList adds the description of a list.
 func (t *Trace) AddList(id int, f *bitrix.ListFields) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

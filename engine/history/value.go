@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	// maxValue is how long one argument or result of a step may be in a record.
+	// maxValue bounds one argument or result of a step in a record, in bytes.
 	maxValue = 1 << 10
-	// maxError is how long an error may be.
+	// maxError bounds the text of an error, in bytes.
 	maxError = 2 << 10
-	// maxFields is the same for the description of a list or a type.
+	// maxFields bounds the description of a list or a type, in bytes.
 	maxFields = 8 << 10
-	// maxKeptText is how long a text in a value may be, in bytes, and maxKeptRows
-	// how many entries of a list are kept.
+	// maxKeptText bounds a text in a value, in bytes, and maxKeptRows the entries of a
+	// list.
 	maxKeptText = 300
 	maxKeptRows = 10
-	// maxKeptDepth is how deep a value may be nested.
+	// maxKeptDepth bounds the depth of a value.
 	maxKeptDepth = 8
-	// scalarSize is about how long a number, a bool or nothing is.
+	// scalarSize is about the length of a number, a bool or null.
 	scalarSize = 8
 )
 
@@ -113,7 +113,7 @@ func boundedRecord(names []string, at func(int) any, room *int, depth int) map[s
 	return out
 }
 
-// encode writes a value that can be written.
+// encode encodes a value for which this does not fail.
 func encode(v any) json.RawMessage {
 	out, err := json.Marshal(v)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// Record writes a trace down for the history: what ReadRecord reads, of at most
-// about limit bytes before compression (0 means DefaultRecordLimit). hide hides
-// secrets; nil hides only the secret inputs.
+// Record encodes a trace for ReadRecord. The record has at most about limit bytes before
+// compression; 0 means DefaultRecordLimit. hide hides secrets; nil hides only the secret
+// inputs.
 //
 // When there is not enough room, Record omits answers first, then parameters,
 // arguments and results. Each step and each command stays in the record.
@@ -30,7 +30,7 @@ func (t *Trace) Record(limit int, hide *bitrix.Hider) json.RawMessage {
 	e := json.NewEncoder(buf)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(w.record(t)); err != nil {
-		// Values of formulas and answers of a portal can always be written.
+		// Encoding values of formulas and answers of a portal never fails.
 		return encode(Record{Rule: t.Rule, Version: t.Version, Steps: []StepRecord{}, Cut: true})
 	}
 	return pack(hide.JSON(bytes.TrimSpace(buf.Bytes())))

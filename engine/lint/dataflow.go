@@ -43,7 +43,7 @@ func (e *effect) grows() bool {
 	return slices.ContainsFunc(e.entries(e.Which), func(x *engine.FieldEntry) bool { return f.depends(x.Value) })
 }
 
-// keepsGoing says why an effect writes again when the event of its own write arrives.
+// keepsGoing says why an effect writes again when the event of that write arrives.
 // The phrase is empty when the effect finds nothing to write.
 func (f *flow) keepsGoing(e *effect, op string) diag.Phrase {
 	switch {

@@ -60,14 +60,14 @@ func wayOf(at int, visited func(i int) (link cycleLink, from int)) []cycleLink {
 // repeats reports whether a step writes again regardless of the links before it. It
 // also records whether the step is passive: its values depend on nothing.
 func (g *cycleGraph) repeats(l cycleLink) bool {
-	restive, known := g.repeating[l]
+	again, known := g.repeating[l]
 	if !known {
 		f := g.flows[l.e.rule]
-		restive = !f.keepsGoing(l.e, l.op).Empty()
-		g.repeating[l] = restive
+		again = !f.keepsGoing(l.e, l.op).Empty()
+		g.repeating[l] = again
 		g.passive[l.e] = !slices.ContainsFunc(l.e.entries(l.e.Fields), func(x *engine.FieldEntry) bool { return f.depends(x.Value) })
 	}
-	return restive
+	return again
 }
 
 // passes reports whether a step writes again after before has written. It says no when

@@ -8,7 +8,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// bindStep computes the arguments of a step and fills the action's struct.
+// bindStep computes the arguments of a step and returns the action's struct.
 func bindStep(ctx context.Context, s *engine.Step, sc engine.Scope) (reflect.Value, error) {
 	spec := s.Action.Arguments
 	out := reflect.New(spec.Type).Elem()
@@ -26,7 +26,7 @@ func bindStep(ctx context.Context, s *engine.Step, sc engine.Scope) (reflect.Val
 	return out, nil
 }
 
-// bindPrefetch is bind for what can be known before a step's turn.
+// bindPrefetch computes those arguments of a step that its Prefetch needs.
 func bindPrefetch(ctx context.Context, s *engine.Step, sc engine.Scope) (reflect.Value, error) {
 	out := reflect.New(s.Action.Arguments.Type).Elem()
 	for _, a := range s.Args {

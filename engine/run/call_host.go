@@ -8,14 +8,14 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 )
 
-// callHost serves the calls of one step.
+// callHost implements engine.Host for the calls of one step.
 type callHost struct {
 	x          *execution
 	trace      *history.StepTrace
 	prefetched func(context.Context) (any, error)
 }
 
-// call describes the step for its action; row is noRow without for_each.
+// call describes the step for its action. row is noRow without for_each.
 func (x *execution) call(s *engine.Step, row int, h *callHost) *engine.Call {
 	key := x.rule.ID + "/" + s.Label + "/" + x.run.Entity.String()
 	if row != noRow {
@@ -32,15 +32,15 @@ func (x *execution) call(s *engine.Step, row int, h *callHost) *engine.Call {
 // Note adds a line to the history of the step.
 func (h *callHost) Note(text string) { h.trace.Notes = append(h.trace.Notes, text) }
 
-// Delete refuses deletions above the limit of the rule.
+// Delete counts n deletions. It refuses those above the limit of the rule.
 func (h *callHost) Delete(n int) error {
 	limit := h.x.rule.Limits.Deletes
 	if limit > 0 && h.x.removed+n > limit {
-		return engine.ParkError("the run would delete %d things, limits.deletes of rule %s is %d", h.x.removed+n, h.x.rule.ID, limit)
+		return engine.ParkError("the run would delete %d records, but limits.deletes of rule %s is %d", h.x.removed+n, h.x.rule.ID, limit)
 	}
 	h.x.removed += n
 	return nil
 }
 
-// Prefetched waits for what was read before the step, or reads it now.
+// Prefetched waits for the result of an early Prefetch, or calls Prefetch now.
 func (h *callHost) Prefetched(ctx context.Context) (any, error) { return h.prefetched(ctx) }

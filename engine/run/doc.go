@@ -1,3 +1,3 @@
-// Package run executes one rule for one entity of a portal. It is for b24rules
-// itself and may change.
+// Package run executes one rule for one entity of a portal. It is for b24rules itself,
+// and its API may change.
 package run

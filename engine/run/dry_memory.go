@@ -6,10 +6,10 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// dryMemory remembers nothing new.
+// dryMemory reads the memory of real runs and stores nothing.
 type dryMemory struct{ engine.Memory }
 
-// Once returns what a real run has left.
+// Once returns the value of the last successful real run.
 func (m dryMemory) Once(ctx context.Context, step string) (string, bool, error) {
 	if m.Memory == nil {
 		return "", false, nil
@@ -20,7 +20,7 @@ func (m dryMemory) Once(ctx context.Context, step string) (string, bool, error) 
 // SetOnce does nothing.
 func (dryMemory) SetOnce(string, string) {}
 
-// Done is false: no attempt came before.
+// Done is always false, because a dry run has no earlier attempt.
 func (dryMemory) Done(context.Context, string) (bool, error) { return false, nil }
 
 // MarkDone does nothing.

@@ -11,14 +11,14 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// Verdict says what should follow from a failed run.
+// Verdict says what should follow after a failed attempt.
 type Verdict uint8
 
 // The verdicts.
 const (
 	Retry Verdict = iota // try again after a while
-	Park                 // trying again changes nothing until somebody does something
-	Later                // the portal said when to come back; this was no attempt
+	Park                 // another attempt would fail too, until a person fixes the cause
+	Later                // try again at the time that the portal named; this was no attempt
 )
 
 // RunError is why a run failed, with the step and the place in the rule file.
@@ -27,7 +27,7 @@ type RunError struct {
 	Step      string
 	Pos       diag.Pos
 	Verdict   Verdict
-	NotBefore time.Time // of Later, and of Retry when a write may still be under way
+	NotBefore time.Time // of Later, and of Retry when a write may still be running
 	Err       error
 }
 
@@ -41,13 +41,13 @@ func (e *RunError) Error() string {
 // Unwrap returns the cause.
 func (e *RunError) Unwrap() error { return e.Err }
 
-// verdictOf tells from an error what should follow.
+// verdictOf returns what should follow after an error, and the earliest time for it.
 func verdictOf(err error) (Verdict, time.Time) {
 	var parked *engine.ParkedError
 	var placed *engine.PlaceError
 	var rest *bitrix.Error
 	if errors.As(err, &rest) && rest.Outcome == bitrix.Unknown && !rest.Settled.IsZero() {
-		return Retry, rest.Settled // before that, looking whether it was done tells nothing
+		return Retry, rest.Settled // before that, a read does not show whether the write was done
 	}
 	var later *engine.LaterError
 	if errors.As(err, &later) {

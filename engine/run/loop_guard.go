@@ -14,18 +14,17 @@ import (
 
 // Limits of a LoopGuard.
 const (
-	// maxChain is how many runs may follow from one another by their writes.
-	// An honest chain of rules is a handful long.
+	// maxChain is how many runs may start each other by their writes. Useful chains of
+	// rules are much shorter.
 	maxChain = 25
-	// chainMemory is how long after a write its echo is expected.
+	// chainMemory is how long after a write its event can start a run of the same chain.
 	chainMemory = time.Minute
 )
 
-// LoopGuard cuts rings of runs that keep writing: a run whose entity was
-// written by a run, whose entity was written by a run, and so on. The echo of a
-// write that finds nothing to change ends a chain by itself, so only rings that
-// never settle reach the limit. The zero value is ready; it is safe for
-// concurrent use. One guard serves all rules of a portal.
+// LoopGuard stops cycles of runs that start each other by their writes. A chain ends
+// when a run finds nothing to write, so only cycles that do not terminate reach the
+// limit. The zero value is ready for use, and safe for concurrent use. All rules of a
+// portal share one guard.
 type LoopGuard struct {
 	mu    sync.Mutex
 	links map[string]link
@@ -38,7 +37,7 @@ type link struct {
 	rule  string
 }
 
-// check refuses writes of a run that stands too deep in a chain.
+// check refuses the writes of a run when its chain is too long.
 func (g *LoopGuard) check(r *Run, calls []bitrix.Call) error {
 	if g == nil || !hasWrite(calls) {
 		return nil
@@ -47,12 +46,12 @@ func (g *LoopGuard) check(r *Run, calls []bitrix.Call) error {
 	defer g.mu.Unlock()
 	l := g.links[r.Entity.String()]
 	if l.depth >= maxChain && time.Since(l.at) < chainMemory {
-		return engine.ParkError("%d runs have followed from one another, each by the write of the one before (the last by rule %s): the rules form a ring that does not settle", l.depth, l.rule)
+		return engine.ParkError("%d runs have started each other by their writes (the last is of rule %s): the rules form a cycle that does not terminate", l.depth, l.rule)
 	}
 	return nil
 }
 
-// note remembers the entities that a run wrote.
+// note stores the entities that a run has written.
 func (g *LoopGuard) note(r *Run, calls []bitrix.Call, answers []bitrix.Answer) {
 	if g == nil || !hasWrite(calls) {
 		return
@@ -78,7 +77,7 @@ func (g *LoopGuard) note(r *Run, calls []bitrix.Call, answers []bitrix.Answer) {
 	g.sweep(now)
 }
 
-// sweep forgets old links once there are many.
+// sweep removes old links when there are many.
 func (g *LoopGuard) sweep(now time.Time) {
 	if len(g.links) < 4096 {
 		return
@@ -99,8 +98,8 @@ func hasWrite(calls []bitrix.Call) bool {
 	return false
 }
 
-// written tells which CRM entity a call has changed. Lists send no events, so
-// their writes cannot close a ring.
+// written returns the CRM entity that a call has changed. It ignores writes to lists:
+// the portal sends no events for them, so they cannot close a cycle.
 func written(c bitrix.Call, result json.RawMessage) (engine.Entity, bool) {
 	method := strings.ToLower(c.Method)
 	rest, ok := strings.CutPrefix(method, "crm.")
@@ -127,8 +126,8 @@ func written(c bitrix.Call, result json.RawMessage) (engine.Entity, bool) {
 	return entityOfType(typ, id)
 }
 
-// entityOfType names an item as the events of its type do: a deal changed
-// through crm.item.update sends the deal's own event.
+// entityOfType returns an item as the events of its type name it. For example, the portal
+// sends the event of a deal when crm.item.update changes a deal.
 func entityOfType(typ, id string) (engine.Entity, bool) {
 	ent, err := engine.ParseEntity("item:" + typ + ":" + id)
 	if err != nil {
@@ -137,7 +136,7 @@ func entityOfType(typ, id string) (engine.Entity, bool) {
 	return canonical(ent), true
 }
 
-// canonical names a CRM entity by the kind that its events carry.
+// canonical gives a CRM entity the kind that its events have.
 func canonical(e engine.Entity) engine.Entity {
 	switch e.TypeID {
 	case 1, 2, 3, 4, 7:

@@ -13,15 +13,15 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 )
 
-// usage is what all steps of a run have asked of its portal.
+// usage counts the commands of all steps of a run.
 type usage struct {
 	limit  int64
 	calls  atomic.Int64
 	writes atomic.Int64
 }
 
-// meter is the portal of one step: it counts commands, keeps them for the
-// history and stops a run that sends too many.
+// meter is the portal of one step. It counts commands, adds them to the history and
+// stops a run that sends too many.
 type meter struct {
 	engine.Portal
 	usage *usage
@@ -29,7 +29,7 @@ type meter struct {
 	run   *Run
 	trace *history.Trace
 	step  *history.StepTrace // nil before the first
-	// parallel says that other steps are asking, too.
+	// parallel says that other steps of the run may send commands at the same time.
 	parallel bool
 }
 
@@ -46,22 +46,22 @@ func (x *execution) portal(t *history.StepTrace) *meter {
 	return m
 }
 
-// forget takes back that a call was counted: it was not sent.
+// forget subtracts a call that was counted but not sent.
 func (m *meter) forget() {
 	m.usage.calls.Add(-1)
 	m.trace.Count(m.step, -1, 0)
 }
 
-// ask counts calls that are about to be sent, and refuses too many.
+// ask counts calls before they are sent. It refuses those above the limit.
 func (m *meter) ask(calls int) error {
 	m.trace.Count(m.step, calls, 0)
 	if n := m.usage.calls.Add(int64(calls)); n > m.usage.limit {
-		return engine.ParkError("the run would send %d REST commands, its limit is %d", n, m.usage.limit)
+		return engine.ParkError("the run would send %d REST commands, but its limit is %d", n, m.usage.limit)
 	}
 	return nil
 }
 
-// Do counts the calls and passes them on.
+// Do counts the calls and sends them.
 func (m *meter) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 	fail := func(err error) []bitrix.Answer {
 		out := make([]bitrix.Answer, len(calls))
@@ -101,7 +101,7 @@ func (m *meter) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 	return answers
 }
 
-// List counts as one command; its further pages travel with it.
+// List counts as one command, however many pages it reads.
 func (m *meter) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
 	if err := m.ask(1); err != nil {
 		return nil, err
@@ -116,7 +116,8 @@ func (m *meter) List(ctx context.Context, call bitrix.Call, wrapper string) ([]j
 	return rows, err
 }
 
-// ListFields describes a list. What the client remembers is no command.
+// ListFields describes a list. It does not count as a command, because the client caches
+// descriptions.
 func (m *meter) ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error) {
 	started := time.Now()
 	f, err := m.Portal.ListFields(ctx, iblockType, iblockID)
@@ -128,7 +129,8 @@ func (m *meter) ListFields(ctx context.Context, iblockType string, iblockID int)
 	return f, err
 }
 
-// ItemFields describes a CRM type. What the client remembers is no command.
+// ItemFields describes a CRM type. It does not count as a command, because the client
+// caches descriptions.
 func (m *meter) ItemFields(ctx context.Context, entityTypeID int) (*bitrix.ItemFields, error) {
 	started := time.Now()
 	f, err := m.Portal.ItemFields(ctx, entityTypeID)

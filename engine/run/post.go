@@ -9,8 +9,8 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 )
 
-// Post sends a request by send, or by Run.Send where that is set, and keeps it for
-// the history. A dry run notes it instead.
+// Post sends a request by Run.Send if that is set, otherwise by send, and adds it to the
+// history. A dry run records the request and sends nothing.
 func (h *callHost) Post(ctx context.Context, p engine.Post, send engine.SendFunc) (reply engine.Reply, sent bool, err error) {
 	p.Method = h.trace.Action
 	x, call := h.x, p.Call()
@@ -43,7 +43,7 @@ func (h *callHost) Post(ctx context.Context, p engine.Post, send engine.SendFunc
 	return reply, true, err
 }
 
-// hideIn takes the secrets out of an error's text.
+// hideIn hides the secrets in an error's text.
 func (x *execution) hideIn(err error) error {
 	if x.hide == nil {
 		return err
@@ -51,7 +51,7 @@ func (x *execution) hideIn(err error) error {
 	return &hiddenError{text: x.hide.Replace(err.Error()), err: err}
 }
 
-// hiddenError is an error whose text may have held a secret.
+// hiddenError is an error whose text has no secrets.
 type hiddenError struct {
 	text string
 	err  error

@@ -8,17 +8,17 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 )
 
-// prefetched is what a step reads before its turn.
+// prefetched is the result of a step's Prefetch, which may still be running.
 type prefetched struct {
 	trace *history.StepTrace
 	stop  context.CancelFunc
-	done  chan struct{} // closed when value and err are there
+	done  chan struct{} // closed when value and err are set
 	args  reflect.Value
 	value any
 	err   error
 }
 
-// wait returns what was read.
+// wait waits for the result.
 func (a *prefetched) wait(ctx context.Context) (any, error) {
 	select {
 	case <-a.done:
@@ -28,13 +28,14 @@ func (a *prefetched) wait(ctx context.Context) (any, error) {
 	}
 }
 
-// end waits until nothing is read any more.
+// end stops the reads and waits until they have ended.
 func (a *prefetched) end() {
 	a.stop()
 	<-a.done
 }
 
-// prefetch begins what need not wait. What goes wrong here is said by its step.
+// prefetch starts the reads that need not wait for earlier steps. Errors appear again
+// when the step runs, so they are ignored here.
 func (x *execution) prefetch(ctx context.Context, sc engine.Scope) {
 	if x.run.InOrder || x.run.DryRun != nil {
 		return
@@ -62,8 +63,8 @@ func (x *execution) prefetch(ctx context.Context, sc engine.Scope) {
 	}
 }
 
-// endPrefetch ends what was read ahead for steps that had no turn, and keeps what
-// they sent for the history.
+// endPrefetch stops the reads of steps that the run did not reach, and adds their
+// commands to the history.
 func (x *execution) endPrefetch() {
 	for _, s := range x.rule.Prefetch {
 		a := x.prefetched[s]
@@ -71,7 +72,7 @@ func (x *execution) endPrefetch() {
 			continue
 		}
 		a.end()
-		a.trace.Skipped = "the run ended before; it had read ahead"
+		a.trace.Skipped = "the run ended before this step, after its reads had started"
 		x.trace.Steps = append(x.trace.Steps, *a.trace)
 	}
 	x.prefetched = nil

@@ -63,9 +63,9 @@ func ask(ctx context.Context, c *engine.Call, what any, write bool) (any, error)
 	return what, a.Err
 }
 
-// aheadActions are a read, and a write that first reads what its scope and the
-// names of its fields say.
-func aheadActions() []*engine.Action {
+// prefetchActions are a read, and a write whose Prefetch reads by its scope and by the
+// names of its fields.
+func prefetchActions() []*engine.Action {
 	read := func(ctx context.Context, c *engine.Call, a keepArgs) (any, error) {
 		names := []string{fmt.Sprint(a.Scope)}
 		for _, f := range a.Fields {
@@ -90,13 +90,13 @@ func aheadActions() []*engine.Action {
 	}))
 }
 
-// Steps whose reads do not depend on what comes before them share its waiting,
-// and nothing else does.
-func TestReadAhead(t *testing.T) {
+// TestPrefetch checks which reads start before their step, by the time that the run
+// takes.
+func TestPrefetch(t *testing.T) {
 	tests := []struct {
 		name, steps string
 		seconds     int
-		ahead       bool // something is asked for before its turn
+		early       bool // something is asked for before its turn
 	}{
 		{"reads of the event", "      - ask: {what: =event.count}\n      - ask: {what: a}\n      - ask: {what: b}\n", 1, true},
 		{"a write reads ahead", "      - {id: x, ask: {what: a}}\n      - keep: {scope: b, fields: {C: =x}}\n", 2, true},
@@ -114,7 +114,7 @@ func TestReadAhead(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, inOrder := range []bool{false, true} {
 				synctest.Test(t, func(t *testing.T) {
-					took, portal, _, err := runAhead(t, tt.steps, inOrder)
+					took, portal, _, err := runPrefetch(t, tt.steps, inOrder)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -122,7 +122,7 @@ func TestReadAhead(t *testing.T) {
 					if inOrder {
 						want = time.Duration(len(portal.asked)) * time.Second
 					}
-					if took != want || tt.ahead && !inOrder && took == time.Duration(len(portal.asked))*time.Second {
+					if took != want || tt.early && !inOrder && took == time.Duration(len(portal.asked))*time.Second {
 						t.Errorf("in order %t: %s for %v, want %s", inOrder, took, portal.asked, want)
 					}
 				})
@@ -131,9 +131,9 @@ func TestReadAhead(t *testing.T) {
 	}
 }
 
-func runAhead(t *testing.T, steps string, inOrder bool) (time.Duration, *slowPortal, *history.Trace, error) {
+func runPrefetch(t *testing.T, steps string, inOrder bool) (time.Duration, *slowPortal, *history.Trace, error) {
 	t.Helper()
-	set, list := load.File("rule.yaml", []byte("version: 1\nrules:\n  r:\n    on: [ONCRMDEALUPDATE]\n    steps:\n"+steps), aheadActions())
+	set, list := load.File("rule.yaml", []byte("version: 1\nrules:\n  r:\n    on: [ONCRMDEALUPDATE]\n    steps:\n"+steps), prefetchActions())
 	if list.HasErrors() {
 		t.Fatalf("findings: %v", list)
 	}
@@ -145,64 +145,64 @@ func runAhead(t *testing.T, steps string, inOrder bool) (time.Duration, *slowPor
 	return time.Since(started), portal, trace, err
 }
 
-// The history tells what each step has sent, whenever that was.
-func TestReadAheadIsTold(t *testing.T) {
-	type told struct {
+// TestPrefetchInHistory checks that the history lists the commands of each step, even
+// those that were sent before its turn.
+func TestPrefetchInHistory(t *testing.T) {
+	type stepSummary struct {
 		Step, Skipped string
 		Calls, Writes int
 		Failed        bool
 	}
 	tests := []struct {
 		name, steps string
-		want        []told
+		want        []stepSummary
 		err         string
 	}{
 		{
 			"all steps run", "      - {id: x, ask: {what: a}}\n      - keep: {scope: b, fields: {C: =x}}\n",
-			[]told{{Step: "x", Calls: 1}, {Step: "keep[2]", Calls: 2, Writes: 1}},
+			[]stepSummary{{Step: "x", Calls: 1}, {Step: "keep[2]", Calls: 2, Writes: 1}},
 			"",
 		},
 		{
 			"the run ends before", "      - ask: {what: bad}\n      - keep: {scope: b}\n",
-			[]told{{Step: "ask[1]", Failed: true}, {Step: "keep[2]", Skipped: "the run ended before; it had read ahead", Calls: 1}},
+			[]stepSummary{{Step: "ask[1]", Failed: true}, {Step: "keep[2]", Skipped: "the run ended before this step, after its reads had started", Calls: 1}},
 			"step ask[1]: bad is not answered",
 		},
 		{
 			"reading ahead fails", "      - ask: {what: a}\n      - ask: {what: bad}\n      - ask: {what: c}\n",
-			[]told{{Step: "ask[1]", Calls: 1}, {Step: "ask[2]", Failed: true}, {Step: "ask[3]", Skipped: "the run ended before; it had read ahead", Calls: 1}},
+			[]stepSummary{{Step: "ask[1]", Calls: 1}, {Step: "ask[2]", Failed: true}, {Step: "ask[3]", Skipped: "the run ended before this step, after its reads had started", Calls: 1}},
 			"step ask[2]: bad is not answered",
 		},
 		{
 			"what fails may be skipped", "      - ask: {what: a}\n      - {on_error: skip, ask: {what: bad}}\n      - ask: {what: c}\n",
-			[]told{{Step: "ask[1]", Calls: 1}, {Step: "ask[2]", Failed: true}, {Step: "ask[3]", Calls: 1}},
+			[]stepSummary{{Step: "ask[1]", Calls: 1}, {Step: "ask[2]", Failed: true}, {Step: "ask[3]", Calls: 1}},
 			"",
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				_, portal, trace, err := runAhead(t, tt.steps, false)
+				_, portal, trace, err := runPrefetch(t, tt.steps, false)
 				if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.HasSuffix(err.Error(), tt.err)) {
 					t.Errorf("error %v, want %q", err, tt.err)
 				}
-				var got []told
+				var got []stepSummary
 				for _, s := range trace.Steps {
-					got = append(got, told{s.Step, s.Skipped, s.Calls, s.Writes, s.Error != ""})
+					got = append(got, stepSummary{s.Step, s.Skipped, s.Calls, s.Writes, s.Error != ""})
 				}
 				if diff := cmp.Diff(tt.want, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
 				if trace.Calls != len(portal.asked) {
-					t.Errorf("the run says %d commands, %d were sent", trace.Calls, len(portal.asked))
+					t.Errorf("the trace has %d commands, %d were sent", trace.Calls, len(portal.asked))
 				}
 			})
 		})
 	}
 }
 
-// An action that reads ahead of an argument which it does not have is found by
-// its first test.
-func TestDefineAhead(t *testing.T) {
+// TestDefinePrefetch checks that Define refuses a Prefetch of unknown arguments.
+func TestDefinePrefetch(t *testing.T) {
 	for _, spec := range []engine.Spec[keepArgs]{
 		{Name: "a", PrefetchArgs: []string{"scoop"}},
 		{Name: "b", PrefetchNames: []string{"scope"}},

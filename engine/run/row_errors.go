@@ -5,8 +5,7 @@ import (
 	"fmt"
 )
 
-// rowErrors collects the failures of a for_each: one failed row does not hide
-// the others.
+// rowErrors collects the failures of a for_each. A failed row does not stop the others.
 type rowErrors struct {
 	count int
 	first int
@@ -14,8 +13,8 @@ type rowErrors struct {
 }
 
 func (r *rowErrors) add(row int, err error) {
-	// The failure that asks for another attempt decides what becomes of the
-	// run: the rows that are done find nothing to do then.
+	// A failure with the verdict Retry decides what follows. In the next attempt the
+	// rows that succeeded find nothing to write.
 	if v, _ := verdictOf(err); r.cause == nil || v == Retry {
 		r.cause, r.first = err, row
 	}
@@ -29,8 +28,7 @@ func (r *rowErrors) err(rows int) error {
 	return fmt.Errorf("%d of %d rows failed, row %d: %w", r.count, rows, r.first+1, r.cause)
 }
 
-// canonicalJSON writes a value with sorted keys. Values of formulas can always
-// be written.
+// canonicalJSON encodes a value with sorted keys. For values of formulas it never fails.
 func canonicalJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {

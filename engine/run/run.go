@@ -23,39 +23,36 @@ type Run struct {
 	Client engine.Portal
 	// Entity is what the run is about.
 	Entity engine.Entity
-	// Event is the latest of the events that the run stands for.
+	// Event is the latest event of the run.
 	Event engine.Event
-	// Count is how many events the run stands for, Added whether the entity's
-	// birth is among them, Deleted whether its end is.
+	// Count is how many events became this run. Added and Deleted say whether events
+	// about a new or a deleted entity are among them.
 	Count          int
 	Added, Deleted bool
-	// LastAttempt says that a failure will not be followed by another try, so
-	// on_error has its turn.
+	// LastAttempt says that no other attempt follows a failure, so on_error applies.
 	LastAttempt bool
-	// Attempt counts from 1.
+	// Attempt is the number of this attempt, from 1.
 	Attempt int
-	// Inputs are the values that RuleSet.BindInputs gave.
+	// Inputs are the values that RuleSet.BindInputs returned.
 	Inputs map[string]any
-	// Memory keeps what outlives the run.
+	// Memory stores the values of once, and completed effects.
 	Memory engine.Memory
-	// Guard cuts rings of rules. Nil does not guard.
+	// Guard stops cycles of rules. Nil stops none.
 	Guard *LoopGuard
-	// Zone is the portal's time zone. Nil leaves times as the portal wrote
-	// them.
+	// Zone is the portal's time zone. Nil leaves times unchanged.
 	Zone *time.Location
-	// Log receives what log steps say. Nil discards it.
+	// Log receives the messages of log steps. Nil discards them.
 	Log *slog.Logger
-	// DryRun, if not nil, keeps the run from changing anything: Client and Memory
-	// are only read, and Guard is not used.
+	// DryRun makes the run read only: it does not write to Client and Memory, and does
+	// not use Guard. Nil is a real run.
 	DryRun DryRun
-	// ID tells this run from all others of its portal, in every attempt. "" is a
-	// run that nobody repeats.
+	// ID names this run among all runs of its portal. It is the same in every attempt,
+	// and "" for a run that is never repeated.
 	ID string
-	// Send takes the place of the network for requests to other systems, in
-	// tests. Nil sends them.
+	// Send sends requests to other systems, in tests. Nil sends them over the network.
 	Send engine.SendFunc
-	// InOrder keeps steps from reading ahead, so that equal runs send equal
-	// calls in one order.
+	// InOrder switches Prefetch off, so that equal runs send equal calls in the same
+	// order.
 	InOrder bool
 
 	rule *engine.Rule
@@ -63,13 +60,13 @@ type Run struct {
 
 // DryRun takes the writes of a run instead of the portal and other systems.
 type DryRun interface {
-	// Over returns what a step of the run uses instead of the portal p.
+	// Over returns the portal that a step of the run uses instead of p.
 	Over(p engine.Portal, step string) engine.Portal
-	// Outside notes a request to another system that is not sent.
+	// Outside records a request to another system instead of sending it.
 	Outside(step string, call bitrix.Call)
 }
 
-// execution is the state of a run while it goes on.
+// execution is the state of one attempt of a run.
 type execution struct {
 	run   *Run
 	rule  *engine.Rule
@@ -77,13 +74,13 @@ type execution struct {
 	trace *history.Trace
 	// deleted says that the deleted steps are running.
 	deleted    bool
-	removed    int // things deleted so far
+	removed    int // records deleted so far
 	prefetched map[*engine.Step]*prefetched
-	hide       *strings.Replacer // takes the secrets out of a text; nil without any
+	hide       *strings.Replacer // hides the secrets in a text; nil without secrets
 }
 
-// Do executes a rule for the entity of the run. The trace says what was done, also
-// when the run failed. The error is a *RunError.
+// Do executes a rule for the entity of the run. It returns a trace of the run even if
+// the run failed. The error is a *RunError.
 func (run Run) Do(ctx context.Context, r *engine.Rule) (*history.Trace, error) {
 	started := time.Now()
 	run.rule = r
@@ -113,7 +110,7 @@ func (run Run) Do(ctx context.Context, r *engine.Rule) (*history.Trace, error) {
 	return x.trace, nil
 }
 
-// failure wraps an error that no step has claimed.
+// failure wraps an error that belongs to no step.
 func (x *execution) failure(err error) error {
 	var re *RunError
 	if errors.As(err, &re) {
@@ -136,8 +133,8 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 	}
 	gone := x.run.Deleted
 	if gone {
-		// State decides, not the message: an entity that came back is treated
-		// as any that exists.
+		// The portal decides, not the event. An entity that exists again gets the steps
+		// for an entity that exists.
 		if gone, err = x.isGone(ctx); err != nil {
 			return "", err
 		}
@@ -171,7 +168,7 @@ func outcomeOf(o history.Outcome, err error) (history.Outcome, error) {
 	return o, err
 }
 
-// scope is what the rule's formulas see before its first step.
+// scope returns the names that formulas see before the first step.
 func (x *execution) scope(ctx context.Context) (engine.Scope, error) {
 	r := x.run
 	if x.rule.Entity != nil {
@@ -203,8 +200,8 @@ func (x *execution) scope(ctx context.Context) (engine.Scope, error) {
 	return sc, nil
 }
 
-// isGone asks the portal whether the run's entity exists. Of what the portal
-// cannot be asked about the event is believed.
+// isGone reports whether the portal no longer has the run's entity. For entities outside
+// the CRM the event decides.
 func (x *execution) isGone(ctx context.Context) (bool, error) {
 	id, err := strconv.Atoi(x.run.Entity.ID)
 	if x.run.Entity.TypeID == 0 || err != nil {

@@ -104,7 +104,7 @@ func TestRunFailures(t *testing.T) {
 		{"on_error waits for the last attempt", "      - {on_error: skip, fail: {with: oops}}\n", nil, run.Retry, "oops"},
 		{"an argument out of range", "      - make_rows: {count: =event.count * 9}\n", nil, run.Park, "argument count must be at most 5"},
 		{"a name comes out twice", "      - save: {entityTypeId: 9, fields: {='a': 1, a: 2}}\n", nil, run.Park, `two fields have the name "a"`},
-		{"too many rows", "      - {for_each: '=[1, 2, 3]', limit: 2, save: {entityTypeId: =row}}\n", nil, run.Park, "for_each has 3 rows, its limit is 2"},
+		{"too many rows", "      - {for_each: '=[1, 2, 3]', limit: 2, save: {entityTypeId: =row}}\n", nil, run.Park, "rule.yaml:8:20: rule r, step save[1]: for_each has 3 rows, but its limit is 2"},
 		{"one row of three fails", "      - {for_each: '=[1, 0, 2]', make_rows: {count: =round(4 / row)}}\n", nil, run.Park, "1 of 3 rows failed, row 2"},
 		{"the portal says when", "      - make_rows: {count: 1}\n", func(r *run.Run) {
 			r.Deleted, r.Client = true, enginetest.Portal{Err: &bitrix.Error{Method: "crm.item.get", Status: 429, Code: "OPERATION_TIME_LIMIT", NotBefore: later}}

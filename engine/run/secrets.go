@@ -10,8 +10,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// splitSecrets parts the values of inputs into those that formulas see and the
-// secrets.
+// splitSecrets separates the inputs that formulas see from the secrets.
 func splitSecrets(inputs map[string]any) (seen map[string]any, secrets map[string]bitrix.Secret) {
 	for name, v := range inputs {
 		s, ok := v.(bitrix.Secret)
@@ -30,18 +29,18 @@ func splitSecrets(inputs map[string]any) (seen map[string]any, secrets map[strin
 	return seen, secrets
 }
 
-// secretReplacer takes secrets out of a text, also of one that is JSON. It is
-// nil without secrets.
+// secretReplacer hides secrets in a text, including a text that is JSON. It is nil
+// without secrets.
 func secretReplacer(secrets map[string]bitrix.Secret) *strings.Replacer {
 	if len(secrets) == 0 {
 		return nil
 	}
 	var texts []string
 	for _, s := range secrets {
-		quoted, _ := json.Marshal(s.Reveal()) // text can always be written
+		quoted, _ := json.Marshal(s.Reveal()) // encoding a string never fails
 		texts = append(texts, s.Reveal(), string(quoted[1:len(quoted)-1]))
 	}
-	// One may begin with another.
+	// A secret may start with another one: the longer one goes first.
 	slices.SortFunc(texts, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	var pairs []string
 	for _, text := range texts {

@@ -12,7 +12,7 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 )
 
-// steps runs a list of steps; what they define is added to sc.
+// steps runs a list of steps. It adds the names that they define to sc.
 func (x *execution) steps(ctx context.Context, steps []*engine.Step, sc engine.Scope) error {
 	for _, s := range steps {
 		if err := ctx.Err(); err != nil {
@@ -25,7 +25,7 @@ func (x *execution) steps(ctx context.Context, steps []*engine.Step, sc engine.S
 	return nil
 }
 
-// step runs one step and decides what its failure means.
+// step runs one step and decides what follows if it fails.
 func (x *execution) step(ctx context.Context, s *engine.Step, sc engine.Scope) error {
 	t := history.NewStep(s)
 	early := x.prefetched[s]
@@ -60,8 +60,7 @@ func (x *execution) step(ctx context.Context, s *engine.Step, sc engine.Scope) e
 	return x.steps(ctx, s.Instead, inner)
 }
 
-// stepError wraps a step's failure and applies the step's own number of
-// attempts.
+// stepError wraps a step's failure and applies the step's retry.
 func (x *execution) stepError(s *engine.Step, err error) *RunError {
 	var inner *RunError
 	if errors.As(err, &inner) {
@@ -76,13 +75,13 @@ func (x *execution) stepError(s *engine.Step, err error) *RunError {
 	if errors.As(err, &placed) {
 		pos = placed.Pos
 		if err == error(placed) {
-			err = placed.Err // the place is said once
+			err = placed.Err // RunError has the place
 		}
 	}
 	return &RunError{Rule: x.rule.ID, Step: s.Label, Pos: pos, Verdict: v, NotBefore: at, Err: err}
 }
 
-// undefine gives the names of a step that has no result the value nil.
+// undefine sets the names of a step without a result to nil.
 func (x *execution) undefine(s *engine.Step, sc engine.Scope) {
 	if s.ID != "" {
 		sc.Vars[s.ID] = nil
@@ -96,7 +95,7 @@ func (x *execution) undefine(s *engine.Step, sc engine.Scope) {
 	}
 }
 
-// attempt runs a step if its when and once say so.
+// attempt runs a step if its when and once allow it.
 func (x *execution) attempt(ctx context.Context, s *engine.Step, sc engine.Scope, t *history.StepTrace) error {
 	if s.When != nil {
 		ok, err := s.When.True(ctx, sc)
@@ -118,10 +117,10 @@ func (x *execution) attempt(ctx context.Context, s *engine.Step, sc engine.Scope
 		once = onceText(v)
 		before, ok, err := x.run.Memory.Once(ctx, s.Label)
 		if err != nil {
-			return fmt.Errorf("read what once was: %w", err)
+			return fmt.Errorf("read the last value of once: %w", err)
 		}
 		if ok && before == once {
-			t.Skipped = "once: nothing new"
+			t.Skipped = "the value of once is unchanged"
 			x.undefine(s, sc)
 			return nil
 		}
@@ -166,10 +165,10 @@ func (x *execution) perform(ctx context.Context, s *engine.Step, sc engine.Scope
 	}
 	rows, ok := list.([]any)
 	if !ok {
-		return nil, s.ForEach.Errorf("for_each takes a list, this gives %s", engine.KindOf(list))
+		return nil, s.ForEach.Errorf("for_each takes a list, not %s", engine.KindOf(list))
 	}
 	if len(rows) > s.Limit {
-		return nil, &engine.ParkedError{Err: s.ForEach.Errorf("for_each has %d rows, its limit is %d", len(rows), s.Limit)}
+		return nil, s.ForEach.Errorf("for_each has %d rows, but its limit is %d", len(rows), s.Limit)
 	}
 	t.Rows = len(rows)
 	inner := sc.Child(nil)
@@ -189,7 +188,7 @@ func (x *execution) perform(ctx context.Context, s *engine.Step, sc engine.Scope
 	return results, failed.err(len(rows))
 }
 
-// isEnd reports an error that ends the run rather than one row.
+// isEnd reports whether an error ends the run, and not only one row.
 func isEnd(err error) bool {
 	var stop *engine.StopError
 	var gone *engine.GoneError
@@ -202,7 +201,7 @@ const noRow = -1
 // act binds the arguments and calls the action.
 func (x *execution) act(ctx context.Context, s *engine.Step, sc engine.Scope, t *history.StepTrace, row int) (any, error) {
 	early := x.prefetched[s]
-	if early != nil && s.Action.Prefetch == nil { // all of it was done ahead
+	if early != nil && s.Action.Prefetch == nil { // prefetch has called Run
 		t.Bound(row, early.args)
 		return early.wait(ctx)
 	}
@@ -222,7 +221,7 @@ func (x *execution) act(ctx context.Context, s *engine.Step, sc engine.Scope, t 
 	return s.Action.Run(ctx, c, args)
 }
 
-// onceText writes a value of once down so that equal values have equal texts.
+// onceText returns the text of a value of once. Equal values have equal texts.
 func onceText(v any) string {
 	text, err := formula.ToText(v)
 	if err != nil {

@@ -46,7 +46,7 @@ var advices = [...]struct {
 		"A brake held the deletions back. Look whether the rows are really gone. If they are, raise delete_limit in the rule, which is read again at once, and replay.",
 	},
 	{
-		[]string{"form a ring"},
+		[]string{"form a cycle"},
 		"Rules keep triggering each other. Look at what the last runs wrote (b24rules runs list), and let one of the rules write only what differs or give it a condition.",
 	},
 	{
@@ -62,7 +62,7 @@ var advices = [...]struct {
 		"The rule names something that the portal does not have. Mend the rule or the portal, then replay: it takes the rule as it is then.",
 	},
 	{
-		[]string{"REST commands, its limit is"},
+		[]string{"REST commands, but its limit is"},
 		"The run wanted more REST commands than limits.calls of the rule allows. Raise it if that is right, and replay.",
 	},
 }

@@ -136,7 +136,7 @@ rules:
 	if writes := h.States()["succeeded"]; writes < 20 || writes > 27 {
 		t.Errorf("%d runs have written, want about 25", writes)
 	}
-	if history := h.history(); !bytes.Contains(history, []byte("25 runs have followed from one another")) {
+	if history := h.history(); !bytes.Contains(history, []byte("25 runs have started each other by their writes")) {
 		t.Errorf("the history does not say why:\n%s", history)
 	}
 }
