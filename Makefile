@@ -32,8 +32,12 @@ test: ## run all tests
 race: ## run all tests under the race detector
 	go test $(RACE) -timeout 20m ./...
 
+.PHONY: example
+example: ## test actions/example_module, a program with an added action
+	cd actions/example_module && go mod tidy -diff && go vet ./... && go test ./... && go run . test --cover-min 100 rules
+
 .PHONY: check
-check: fmt-check vet staticcheck test cover race gen-check fuzz-smoke validate-rules test-rules fmt-rules-check ## what CI runs
+check: fmt-check vet staticcheck test example cover race gen-check fuzz-smoke validate-rules test-rules fmt-rules-check ## what CI runs
 
 .PHONY: fmt
 fmt: ## format the code

@@ -20,13 +20,20 @@ func Manual(actions []*engine.Action) []byte {
 		fmt.Fprintf(&b, "- [`%s`](#%s): %s\n", a.Name, a.Name, title)
 	}
 	for _, a := range actions {
+		fmt.Fprintf(&b, "\n## %s\n\n", a.Name)
 		writeManual(a, &b)
 	}
 	return b.Bytes()
 }
 
+// Action returns the reference of one action in Markdown, without a heading.
+func Action(a *engine.Action) string {
+	var b bytes.Buffer
+	writeManual(a, &b)
+	return b.String()
+}
+
 func writeManual(a *engine.Action, b *bytes.Buffer) {
-	fmt.Fprintf(b, "\n## %s\n\n", a.Name)
 	title, rest, _ := strings.Cut(a.Doc, "\n")
 	b.WriteString(sentence(title) + "\n")
 	if rest = strings.TrimSpace(rest); rest != "" {

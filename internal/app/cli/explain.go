@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/internal/app/report"
@@ -22,8 +23,8 @@ import (
 
 var explainCmd = &command{
 	name:  "explain",
-	args:  "[--event FILE] [--portal NAME] [--format text|json] PATH...|CODE",
-	short: "say in plain words what rules do, or what a finding means",
+	args:  "[--event FILE] [--portal NAME] [--format text|json] PATH...|ACTION|CODE",
+	short: "say in plain words what rules do, what an action does, or what a finding means",
 	long: `Explain says of each rule in the named files what it listens to, what it reads
 and writes, what ends it, how long it waits for an entity to be quiet, and what an
 event costs: REST commands of a run that finds nothing to change, of one that
@@ -36,7 +37,8 @@ the posted form of an event, or JSON such as
   {"event": "ONCRMDEALUPDATE", "data": {"FIELDS": {"ID": "7"}}}
 "-" reads it from stdin. Nothing is sent anywhere. Inputs have their defaults.
 
-With the code of a finding, explain prints what the manual says about it.
+With the name of an action or the code of a finding, explain prints its section of
+the manual.
 
 Exit codes: 0 fine; 1 errors in the rules; 2 wrong usage; 3 a path cannot be read.`,
 	setup: func(fs *flag.FlagSet) runFunc {
@@ -58,13 +60,13 @@ func (e *explanation) run(_ context.Context, env environment, args []string) err
 		return err
 	}
 	if len(args) == 0 {
-		return usagef("nothing to explain: name rule files, or the code of a finding")
+		return usagef("nothing to explain: name rule files, an action, or the code of a finding")
 	}
 	if e.portal != "" && e.event == "" {
 		return usagef("--portal goes with --event")
 	}
 	if len(args) == 1 && args[0] != stdinName && e.event == "" {
-		if done, err := e.code(env, args[0]); done {
+		if done, err := e.word(env, args[0]); done {
 			return err
 		}
 	}
@@ -107,23 +109,36 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// code explains a finding. It returns false when the argument is a path.
-func (e *explanation) code(env environment, arg string) (bool, error) {
+// word explains the code of a finding or an action. It returns false when the
+// argument is a path.
+func (e *explanation) word(env environment, arg string) (bool, error) {
 	if text, ok := docs.Finding(arg); ok {
-		if e.format == "json" {
-			return true, report.WriteJSON(env.Out, map[string]any{"version": 1, "code": arg, "markdown": text})
-		}
-		_, err := fmt.Fprintf(env.Out, "%s\n\n%s", arg, text)
-		return true, err
+		return true, e.manual(env, "code", arg, text)
 	}
 	if _, err := os.Stat(arg); err == nil {
 		return false, nil
 	}
-	text := fmt.Sprintf("%q is no rule file and no code of a finding", arg)
-	if near := diag.Closest(arg, docs.FindingCodes()); near != "" {
+	words := docs.FindingCodes()
+	for _, a := range env.actions {
+		if a.Name == arg {
+			return true, e.manual(env, "action", arg, describe.Action(a))
+		}
+		words = append(words, a.Name)
+	}
+	text := fmt.Sprintf("%q is no rule file, no action and no code of a finding", arg)
+	if near := diag.Closest(arg, words); near != "" {
 		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
 	return true, &usageError{text}
+}
+
+// manual prints what the manual says about a word.
+func (e *explanation) manual(env environment, kind, word, text string) error {
+	if e.format == "json" {
+		return report.WriteJSON(env.Out, map[string]any{"version": 1, kind: word, "markdown": text})
+	}
+	_, err := fmt.Fprintf(env.Out, "%s\n\n%s", word, text)
+	return err
 }
 
 // readEvent reads an event as it was posted, or in JSON.
