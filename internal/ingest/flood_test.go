@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -331,16 +332,41 @@ func testRefusalsDoNotFillTheLog(t *testing.T) {
 	}
 }
 
-// TestDone: what is counted has names of the configuration alone.
+// TestDone: results have only names of the configuration, and say whether the token was
+// right.
 func TestDone(t *testing.T) {
 	var got []string
-	h, _, _ := handler(ingest.Config{Done: func(portal string, status int, _ time.Duration) {
-		got = append(got, fmt.Sprint(portal, " ", status))
-	}})
+	fail := error(nil)
+	h, _, _ := handler(ingest.Config{
+		Done: func(r ingest.Result) { got = append(got, fmt.Sprint(r.Portal, " ", r.Status, " ", r.Proven)) },
+		Push: func(context.Context, string, bitrix.Event) error { return fail },
+	})
 	post(h, "POST", "/hooks/acme", formURL, body)
 	post(h, "POST", "/hooks/acme", formURL, "event=X")
 	post(h, "POST", "/hooks/"+strings.Repeat("x", 100), formURL, body)
-	if fmt.Sprint(got) != "[acme 200 acme 403  403]" {
-		t.Errorf("got %q", got)
+	fail = errors.New("disk full")
+	post(h, "POST", "/hooks/acme", formURL, body)
+	fail = ingest.Invalid(errors.New("no id"))
+	post(h, "POST", "/hooks/acme", formURL, body)
+	if want := "[acme 200 true acme 403 false  403 false acme 503 true acme 400 true]"; fmt.Sprint(got) != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestStrangersCauseNoErrors: only an event with the right token can be logged as an
+// error.
+func TestStrangersCauseNoErrors(t *testing.T) {
+	h, _, log := handler(ingest.Config{
+		Push:    func(context.Context, string, bitrix.Event) error { return errors.New("disk full") },
+		Install: func(context.Context, string, bitrix.Event) (bool, error) { return true, errors.New("disk full") },
+	})
+	post(h, "POST", "/hooks/acme", formURL, "event=ONAPPINSTALL")
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "status=503") || strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("an installation that cannot be checked is logged as %s", log)
+	}
+	h, _, log = handler(ingest.Config{Push: func(context.Context, string, bitrix.Event) error { return errors.New("disk full") }})
+	post(h, "POST", "/hooks/acme", formURL, body)
+	if !strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("a lost event is logged as %s", log)
 	}
 }

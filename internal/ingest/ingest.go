@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
@@ -29,8 +30,9 @@ type Config struct {
 	Portal func(name string) (token bitrix.Secret, ok bool)
 
 	// Push stores an event and returns nil only when it is on disk. It
-	// also decides about events that no rule subscribes to. Its context does not
-	// end when the portal hangs up, because the event would be lost.
+	// also decides about events that no rule subscribes to, and returns Invalid for
+	// one that cannot be understood. Its context does not end when the portal hangs
+	// up, because the event would be lost.
 	Push func(ctx context.Context, portal string, e bitrix.Event) error
 
 	// Lost, if not nil, is called with a portal when one of its events had the right
@@ -61,15 +63,26 @@ type Config struct {
 	// refused requests. nil means slog.Default().
 	Log *slog.Logger
 
-	// Done, if not nil, is called for each request after the answer. portal is ""
-	// when the configuration has no portal of that name.
-	Done func(portal string, status int, took time.Duration)
+	// Done, if not nil, is called for each request after the answer.
+	Done func(r Result)
 }
 
-// New returns a handler of POST /hooks/{portal}. It answers
+// Result describes an answered request.
+type Result struct {
+	Portal string // "" when the configuration has no portal of that name
+	Status int
+	Took   time.Duration
+
+	// Proven reports whether the request had the token of the portal. Any stranger can
+	// send a request without it.
+	Proven bool
+}
+
+// New returns a handler of POST /hooks/{portal}. Additional slashes in the path do no
+// harm. It answers
 //
 //	200  the event is stored
-//	400  the body is not an event
+//	400  the body is not an event, or the event has no valid id
 //	403  the portal is unknown, or the token wrong, missing or not configured
 //	404  another path
 //	405  another method
@@ -90,7 +103,21 @@ func New(c Config) http.Handler {
 	h := &handler{Config: c, admission: admission{most: c.PortalEvents}, large: make(chan struct{}, largeBodies)}
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose the event
 	r.Handle("/hooks/{portal}", h)
-	return r
+	return trimSlashes(r)
+}
+
+// trimSlashes removes doubled and trailing slashes from the path of a request, because
+// portals repeat neither an event nor an address that was typed wrong.
+func trimSlashes(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		parts := strings.FieldsFunc(r.URL.Path, func(c rune) bool { return c == '/' })
+		if path := "/" + strings.Join(parts, "/"); path != r.URL.Path {
+			trimmed, url := *r, *r.URL
+			url.Path, url.RawPath = path, ""
+			trimmed.URL, r = &url, &trimmed
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 type handler struct {
@@ -117,6 +144,18 @@ func (r *refusal) Error() string {
 }
 
 func (r *refusal) Unwrap() error { return r.cause }
+
+// Invalid returns an error of Push for an event that cannot be understood. It is
+// answered with 400. The client does not receive the cause.
+func Invalid(cause error) error {
+	return &refusal{http.StatusBadRequest, "the event is invalid", cause}
+}
+
+// IsInvalid reports whether Invalid returned an error.
+func IsInvalid(err error) bool {
+	r := (*refusal)(nil)
+	return errors.As(err, &r) && r.status == http.StatusBadRequest
+}
 
 // ServeHTTP is the one place where an error becomes a status and a log line.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -148,15 +187,18 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if _, known := h.Portal(portal); !known {
 			portal = ""
 		}
-		h.Done(portal, status, took)
+		h.Done(Result{portal, status, took, proven(e)})
 	}
 }
 
-// log logs a request. It logs every lost event, so that an operator can catch up,
-// and requests of strangers as far as their quota allows.
+// proven reports whether accept returned an event whose token was right.
+func proven(e bitrix.Event) bool { return e.Code != "" }
+
+// log logs a request. It logs every lost event as an error, so that an operator can
+// catch up, and requests of strangers as warnings, as far as their quota allows.
 func (h *handler) log(ctx context.Context, portal string, e bitrix.Event, status int, took time.Duration, err error) {
 	attrs := []slog.Attr{slog.String("portal", short(portal)), slog.String("event", e.Code), slog.Int("status", status)}
-	if e.Code != "" {
+	if proven(e) {
 		attrs = append(attrs, slog.String("id", short(e.Field("ID"))))
 	}
 	attrs = append(attrs, slog.Duration("took", took.Round(time.Microsecond)))
@@ -165,10 +207,10 @@ func (h *handler) log(ctx context.Context, portal string, e bitrix.Event, status
 		level = slog.LevelWarn
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
-	if status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable && proven(e) {
 		level = slog.LevelError
 	}
-	if err != nil && e.Code == "" {
+	if err != nil && !proven(e) {
 		allowed, dropped := h.refused.take()
 		if !allowed {
 			return
@@ -230,6 +272,9 @@ func (h *handler) install(ctx context.Context, portal string, e bitrix.Event) (t
 // closed to make room for others.
 func (h *handler) store(ctx context.Context, portal string, e bitrix.Event) (err error) {
 	defer func() {
+		if IsInvalid(err) {
+			return // it cannot be caught up on either
+		}
 		if err != nil && h.Lost != nil {
 			h.Lost(portal)
 		}

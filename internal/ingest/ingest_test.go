@@ -92,7 +92,13 @@ func TestStatuses(t *testing.T) {
 		{"too large", "POST", "/hooks/acme", formURL, body + "&x=" + strings.Repeat("x", 1<<20), nil, 413},
 		{"wrong method", "GET", "/hooks/acme", formURL, "", nil, 405},
 		{"wrong path", "POST", "/hooks/", formURL, body, nil, 404},
-		{"a path that could be cleaned", "POST", "//hooks/acme", formURL, body, nil, 404},
+		{"a slash too many in front", "POST", "//hooks/acme", formURL, body, nil, 200},
+		{"slashes too many", "POST", "///hooks//acme//", formURL, body, nil, 200},
+		{"a slash at the end", "POST", "/hooks/acme/", formURL, body, nil, 200},
+		{"a slash at the end, wrong token", "POST", "/hooks/acme/", formURL, wrong, nil, 403},
+		{"a longer path", "POST", "/hooks/acme/x", formURL, body, nil, 404},
+		{"dots in the path", "POST", "/x/../hooks/acme", formURL, body, nil, 404},
+		{"an invalid event", "POST", "/hooks/acme", formURL, body, ingest.Invalid(errors.New("disk")), 400},
 		{"store unavailable", "POST", "/hooks/acme", formURL, body, errors.New("disk full"), 503},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // intake stores the events that portals send.
@@ -60,7 +62,8 @@ func (in *intake) install(ctx context.Context, portal string, e bitrix.Event) (t
 }
 
 // push stores an event with the runs that it asks for. Its data is stored
-// unchanged, so that a run sees what the portal has sent.
+// unchanged, so that a run sees what the portal has sent. An event without the id
+// that its code promises is invalid: it could start no run.
 func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error {
 	if p := in.portals[portal]; p != nil && p.app != nil {
 		if taken, err := p.app.lifecycle(ctx, e); taken {
@@ -80,6 +83,9 @@ func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error
 	if err != nil {
 		return err
 	}
+	if err := checkID(event); err != nil {
+		return ingest.Invalid(err)
+	}
 	var routes []queue.Route
 	for _, r := range in.rules.Current().route(portal, event) {
 		routes = append(routes, queue.Route{
@@ -91,6 +97,22 @@ func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error
 	storing.Inc()
 	defer storing.Dec()
 	return in.queue.Push(ctx, stored, routes)
+}
+
+// checkID returns an error for an event whose code promises an id that its data does
+// not have in a readable form.
+func checkID(e engine.Event) error {
+	known, suffix, ok := schemas.LookupEvent(e.Code)
+	if !ok || len(known.IDs) == 0 {
+		return nil
+	}
+	if _, ok := engine.EntityOf(known, suffix, e); ok {
+		return nil
+	}
+	if id := e.EntityID(known); id != "" {
+		return fmt.Errorf("%s: cannot read the entity of id %.100q", e.Code, id)
+	}
+	return fmt.Errorf("%s: no id in %s", e.Code, strings.Join(known.IDs, " or "))
 }
 
 // engineEvent reads a stored event the way rules see it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"syscall"
 )
@@ -20,6 +21,25 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("cannot listen on %s: %v", addr, Plain(err))
 	}
 	return ln, nil
+}
+
+const (
+	// reservedFiles are the files that the process needs for its databases, rules, log
+	// and metrics, and filesPerPortal the connections to one portal.
+	reservedFiles  = 88
+	filesPerPortal = 12
+)
+
+// maxConnections returns how many connections to the event handler may be open: the
+// desired number, unless the process may open too few files (0: unknown). With all
+// files in use by strangers it could open neither its database nor the portal. A
+// quarter of the files is always for the handler.
+func maxConnections(desired, portals int, files uint64) int {
+	if files == 0 || files > math.MaxInt32 {
+		return desired
+	}
+	limit := int(files)
+	return min(desired, max(limit-reservedFiles-filesPerPortal*portals, limit/4))
 }
 
 // Plain removes the operation and the path from a system error where the

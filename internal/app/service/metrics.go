@@ -20,7 +20,8 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 
-	events       *prometheus.CounterVec   // by portal and status
+	events       *prometheus.CounterVec   // with the right token, by portal and status
+	unproven     *prometheus.CounterVec   // other requests, by portal and status
 	eventSeconds prometheus.Histogram     // until an event was answered
 	storing      *prometheus.GaugeVec     // events that wait for the store, by portal
 	attempts     *prometheus.CounterVec   // of runs, by portal and outcome
@@ -32,7 +33,8 @@ type metrics struct {
 func newMetrics() *metrics {
 	m := &metrics{
 		registry:     prometheus.NewRegistry(),
-		events:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "b24rules_events_total", Help: "Events received, by the status of the answer; portal is empty for names that are not configured."}, []string{"portal", "status"}),
+		events:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "b24rules_events_total", Help: "Events with the right token, by the status of the answer."}, []string{"portal", "status"}),
+		unproven:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "b24rules_unproven_requests_total", Help: "Requests without the right token, which anybody can send, by the status of the answer; portal is empty for names that are not configured."}, []string{"portal", "status"}),
 		eventSeconds: seconds("b24rules_event_seconds", "Time until an event was answered.", prometheus.ExponentialBuckets(0.0005, 2, 16)),
 		storing:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "b24rules_events_storing", Help: "Events that wait to be stored."}, []string{"portal"}),
 		attempts:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "b24rules_run_attempts_total", Help: "Attempts of runs, by how they ended."}, []string{"portal", "outcome"}),
@@ -42,7 +44,7 @@ func newMetrics() *metrics {
 			Name: "b24rules_rest_request_seconds", Help: "Time until a portal answered a request.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 14),
 		}, []string{"portal"}),
 	}
-	m.registry.MustRegister(m.events, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds,
+	m.registry.MustRegister(m.events, m.unproven, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -51,10 +53,15 @@ func seconds(name, help string, buckets []float64) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
 }
 
-// event counts a request that ingest has answered.
-func (m *metrics) event(portal string, status int, took time.Duration) {
-	m.events.WithLabelValues(portal, strconv.Itoa(status)).Inc()
-	m.eventSeconds.Observe(took.Seconds())
+// event counts a request that ingest has answered. Strangers must not change the
+// counters of events, because alerts use them.
+func (m *metrics) event(r ingest.Result) {
+	if !r.Proven {
+		m.unproven.WithLabelValues(r.Portal, strconv.Itoa(r.Status)).Inc()
+		return
+	}
+	m.events.WithLabelValues(r.Portal, strconv.Itoa(r.Status)).Inc()
+	m.eventSeconds.Observe(r.Took.Seconds())
 }
 
 // timed measures the requests to a portal.

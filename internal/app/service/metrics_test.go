@@ -53,8 +53,8 @@ func TestMetrics(t *testing.T) {
 	text := h.scrape()
 	for _, want := range []string{
 		`b24rules_events_total{portal="demo",status="200"} `,
-		`b24rules_events_total{portal="demo",status="403"} 1`,
-		`b24rules_events_total{portal="",status="403"} 20`,
+		`b24rules_unproven_requests_total{portal="demo",status="403"} 1`,
+		`b24rules_unproven_requests_total{portal="",status="403"} 20`,
 		`b24rules_event_seconds_count `,
 		`b24rules_events_storing{portal="demo"} 0`,
 		`b24rules_run_attempts_total{outcome="done",portal="demo"} `,
@@ -129,4 +129,38 @@ func TestFallingBehind(t *testing.T) {
 		cancel()
 		<-ended
 	})
+}
+
+// Events whose code promises an id are refused when the id cannot be read, because no
+// rule could run for them.
+func TestEventsWithoutAReadableID(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{})
+	token := "&auth[application_token]=" + h.Options.Emulator.ApplicationToken
+	bad := []string{
+		"event=ONCRMDEALUPDATE", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=D_5",
+		"event=ONCRMDEALUPDATE&data[FIELDS][ID]=-5", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=5.0", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=%2B5%2B",
+		"event=ONCRMDEALUPDATE&data[FIELDS][ID][]=5", "event=ONCRMDYNAMICITEMUPDATE&data[FIELDS][ID]=5", "event=ONTASKADD&data[FIELDS_AFTER][ID]=x",
+	}
+	for _, form := range bad {
+		if got := h.Post(h.HookURL, formType, form+token); got != http.StatusBadRequest {
+			t.Errorf("%s: status %d, want 400", form, got)
+		}
+	}
+	good := []string{"event=ONCRMCURRENCYUPDATE&data[FIELDS][ID]=EUR", "event=ONAPPTEST", "event=ONTASKDELETE&data[FIELDS_BEFORE][ID]=7&data[FIELDS_AFTER]=undefined"}
+	for _, form := range good {
+		if got := h.Post(h.HookURL, formType, form+token); got != http.StatusOK {
+			t.Errorf("%s: status %d, want 200", form, got)
+		}
+	}
+	if n := h.Logged(`level=WARN msg=event portal=demo event=ONCRMDEALUPDATE status=400 id=D_5`); n != 1 {
+		t.Errorf("the id is logged %d times, want once", n)
+	}
+	if want := fmt.Sprintf(`b24rules_events_total{portal="demo",status="400"} %d`, len(bad)); !strings.Contains(h.scrape(), want) {
+		t.Errorf("the metrics lack %s", want)
+	}
+	events, err := h.Service.Queue().LatestEvents(t.Context(), 0, 100)
+	if err != nil || len(events) != len(good) {
+		t.Errorf("%d events are stored, %v; want %d", len(events), err, len(good))
+	}
 }

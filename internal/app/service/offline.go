@@ -9,6 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/ingest"
 )
 
 const (
@@ -163,7 +164,13 @@ func (o *offlinePoller) keep(ctx context.Context, b bitrix.OfflineBatch) error {
 	errs := make([]error, len(b.Events))
 	var wg sync.WaitGroup
 	for i, e := range b.Events {
-		wg.Go(func() { errs[i] = o.push(ctx, o.portal.Name, e.Event) })
+		wg.Go(func() {
+			errs[i] = o.push(ctx, o.portal.Name, e.Event)
+			if ingest.IsInvalid(errs[i]) { // it stays invalid
+				o.log.WarnContext(ctx, "invalid offline event, skipping it", slog.String("portal", o.portal.Name), slog.Any("error", errs[i]))
+				errs[i] = nil
+			}
+		})
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {

@@ -51,7 +51,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	all := portals{}
 	s := &Service{
 		config: c, log: o.Log, rules: o.Rules, portals: all,
-		conns: &ingest.Conns{Most: c.Limits.Connections, Log: o.Log}, metrics: newMetrics(), permits: &permits{},
+		conns: &ingest.Conns{Most: maxConnections(c.Limits.Connections, len(c.Portals), maxFiles()), Log: o.Log}, metrics: newMetrics(), permits: &permits{},
 	}
 	s.downtime = &downtime{config: c, rules: o.Rules, portals: all, log: o.Log}
 	var err error
@@ -139,6 +139,10 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	server := NewServer(s.intake.handler(), s.log)
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
+	if s.conns.Most < s.config.Limits.Connections {
+		s.log.Warn("the process may open too few files, limiting connections", slog.Uint64("files", maxFiles()),
+			slog.Int("configured", s.config.Limits.Connections), slog.Int("connections", s.conns.Most))
+	}
 	ln = s.conns.Guard(server, ln)
 	ended := make(chan error, 2)
 	var wg, heartbeats sync.WaitGroup
