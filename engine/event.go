@@ -51,6 +51,23 @@ func (e Event) EntityID(known schemas.Event) string {
 	return ""
 }
 
+// ValidID returns the id of the event's entity in its usual form. It returns an error
+// when data has no id or one that cannot be read.
+func (e Event) ValidID(known schemas.Event) (string, error) {
+	id := e.EntityID(known)
+	if id == "" {
+		return "", fmt.Errorf("%s: no id in %s", e.Code, strings.Join(known.IDs, " or "))
+	}
+	if known.TextID {
+		return id, nil
+	}
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil || n <= 0 {
+		return "", fmt.Errorf("%s: cannot read the id %.100q", e.Code, id)
+	}
+	return strconv.FormatInt(n, 10), nil
+}
+
 // Entity is what a run is about.
 type Entity struct {
 	// Kind is deal, lead, contact, company, quote or item; for other events it
@@ -146,16 +163,9 @@ func (r *Rule) matches(known schemas.Event, suffix int, ent Entity) bool {
 // EntityOf returns the entity that an event is about. It reports false when the event
 // carries no valid id.
 func EntityOf(known schemas.Event, suffix int, e Event) (Entity, bool) {
-	id := e.EntityID(known)
-	if id == "" {
+	id, err := e.ValidID(known)
+	if err != nil {
 		return Entity{}, false
-	}
-	if !known.TextID {
-		n, err := strconv.ParseInt(id, 10, 64)
-		if err != nil || n <= 0 {
-			return Entity{}, false
-		}
-		id = strconv.FormatInt(n, 10)
 	}
 	switch known.Entity {
 	case "":

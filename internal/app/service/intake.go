@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -83,8 +82,10 @@ func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error
 	if err != nil {
 		return err
 	}
-	if err := checkID(event); err != nil {
-		return ingest.Invalid(err)
+	if known, _, ok := schemas.LookupEvent(event.Code); ok && len(known.IDs) > 0 {
+		if _, err := event.ValidID(known); err != nil {
+			return ingest.Invalid(err)
+		}
 	}
 	var routes []queue.Route
 	for _, r := range in.rules.Current().route(portal, event) {
@@ -97,22 +98,6 @@ func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error
 	storing.Inc()
 	defer storing.Dec()
 	return in.queue.Push(ctx, stored, routes)
-}
-
-// checkID returns an error for an event whose code promises an id that its data does
-// not have in a readable form.
-func checkID(e engine.Event) error {
-	known, suffix, ok := schemas.LookupEvent(e.Code)
-	if !ok || len(known.IDs) == 0 {
-		return nil
-	}
-	if _, ok := engine.EntityOf(known, suffix, e); ok {
-		return nil
-	}
-	if id := e.EntityID(known); id != "" {
-		return fmt.Errorf("%s: cannot read the entity of id %.100q", e.Code, id)
-	}
-	return fmt.Errorf("%s: no id in %s", e.Code, strings.Join(known.IDs, " or "))
 }
 
 // engineEvent reads a stored event the way rules see it.

@@ -140,7 +140,7 @@ func TestEventsWithoutAReadableID(t *testing.T) {
 	bad := []string{
 		"event=ONCRMDEALUPDATE", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=D_5",
 		"event=ONCRMDEALUPDATE&data[FIELDS][ID]=-5", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=5.0", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=%2B5%2B",
-		"event=ONCRMDEALUPDATE&data[FIELDS][ID][]=5", "event=ONCRMDYNAMICITEMUPDATE&data[FIELDS][ID]=5", "event=ONTASKADD&data[FIELDS_AFTER][ID]=x",
+		"event=ONCRMDEALUPDATE&data[FIELDS][ID][]=5", "event=ONCRMDYNAMICITEMUPDATE&data[FIELDS][ENTITY_TYPE_ID]=31", "event=ONTASKADD&data[FIELDS_AFTER][ID]=x",
 	}
 	for _, form := range bad {
 		if got := h.Post(h.HookURL, formType, form+token); got != http.StatusBadRequest {

@@ -145,7 +145,7 @@ func TestOtherEvents(t *testing.T) {
 		{"the helper itself", formType, h.form("ONCRMDYNAMICITEMUPDATE", map[string]string{"ID": fmt.Sprint(helper.Items[0].ID), "ENTITY_TYPE_ID": fmt.Sprint(h.IDs.TotalsType)}), 200, 1},
 		{"another type", formType, h.form("ONCRMDYNAMICITEMUPDATE", map[string]string{"ID": "1", "ENTITY_TYPE_ID": "177"}), 200, 1},
 		{"no type", formType, h.form("ONCRMDYNAMICITEMUPDATE", map[string]string{"ID": "1"}), 200, 1},
-		{"an id that is none", formType, h.form("ONCRMDEALUPDATE", map[string]string{"ID": "1 OR 1=1"}), 200, 1},
+		{"an id that is none", formType, h.form("ONCRMDEALUPDATE", map[string]string{"ID": "1 OR 1=1"}), 400, 0},
 		{"an unknown code", formType, h.form("ONCRMWHATEVER", map[string]string{"ID": "1"}), 200, 1},
 		{"wrong token", formType, strings.Replace(right, h.Options.Emulator.ApplicationToken, "guess", 1), 403, 0},
 		{"no token", formType, "event=ONCRMDEALUPDATE&data[FIELDS][ID]=1", 403, 0},
