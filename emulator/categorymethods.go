@@ -53,7 +53,7 @@ func categoryOf(c *call) (*entityType, *category, error) {
 // categoryJSON is a pipeline. Only those of deals name an origin, and not the
 // first of them.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/category/crm-category-list.html
-func (t *entityType) categoryJSON(cat *category) *php.Array {
+func categoryJSON(t *entityType, cat *category) *php.Array {
 	a := value.Object("id", cat.id, "name", cat.name, "sort", cat.sort, "entityTypeId", t.id, "isDefault", value.YesNo(cat.byDefault))
 	if t.id == typeDeal && cat.id != 0 {
 		a.Set("originId", cat.originID)
@@ -63,7 +63,7 @@ func (t *entityType) categoryJSON(cat *category) *php.Array {
 }
 
 // sortedCategories are the pipelines in the order of the portal's menu.
-func (t *entityType) sortedCategories() []*category {
+func sortedCategories(t *entityType) []*category {
 	return slices.SortedStableFunc(slices.Values(t.categories), func(a, b *category) int { return cmp.Compare(a.sort, b.sort) })
 }
 
@@ -74,8 +74,8 @@ func categoryList(c *call) (any, error) {
 		return nil, err
 	}
 	categories := php.NewArray()
-	for _, cat := range t.sortedCategories() {
-		categories.Append(t.categoryJSON(cat))
+	for _, cat := range sortedCategories(t) {
+		categories.Append(categoryJSON(t, cat))
 	}
 	c.total, c.hasTotal = categories.Len(), true
 	return value.Object("categories", categories), nil
@@ -86,7 +86,7 @@ func categoryGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return value.Object("category", t.categoryJSON(cat)), nil
+	return value.Object("category", categoryJSON(t, cat)), nil
 }
 
 func categoryFields(c *call) (any, error) {
@@ -96,7 +96,7 @@ func categoryFields(c *call) (any, error) {
 	}
 	described := php.NewArray()
 	add := func(name, typ string, set flags) {
-		d := (&field{name: name, typ: typ, title: name, flags: set}).describe(t)
+		d := describeField((&field{name: name, typ: typ, title: name, flags: set}), t)
 		d.Set("upperName", name)
 		described.Set(value.CamelName(name), d)
 	}
@@ -128,23 +128,23 @@ func categoryAdd(c *call) (any, error) {
 	switch {
 	case value.IsEmpty(name):
 		return nil, noCode("Field 'NAME' is required")
-	case value.IsYes(isDefault) && t.isClient():
+	case value.IsYes(isDefault) && isClient(t):
 		return nil, noCode("Default client category does not support updating default state")
 	}
-	cat := c.store().addCategory(t, value.Text(name))
-	t.writeCategory(cat, fields)
-	return value.Object("category", t.categoryJSON(cat)), nil
+	cat := addCategory(c.store(), t, value.Text(name))
+	writeCategory(t, cat, fields)
+	return value.Object("category", categoryJSON(t, cat)), nil
 }
 
 // isClient tells contacts and companies, whose categories are no pipelines.
-func (t *entityType) isClient() bool { return t.id == typeContact || t.id == typeCompany }
+func isClient(t *entityType) bool { return t.id == typeContact || t.id == typeCompany }
 
 // addCategory makes one more pipeline of a type.
-func (s *store) addCategory(t *entityType, name string) *category {
+func addCategory(s *store, t *entityType, name string) *category {
 	switch {
 	case t.id == typeDeal:
 		return s.addDealCategory(name)
-	case t.isClient():
+	case isClient(t):
 		t.categories = append(t.categories, &category{id: s.next("category"), name: name, sort: 500})
 	case t.id == typeSmartInvoice:
 		id := s.next("category")
@@ -158,7 +158,7 @@ func (s *store) addCategory(t *entityType, name string) *category {
 }
 
 // writeCategory takes the fields of crm.category.add and crm.category.update.
-func (t *entityType) writeCategory(cat *category, fields *php.Array) {
+func writeCategory(t *entityType, cat *category, fields *php.Array) {
 	for name, v := range fields.All() {
 		switch name {
 		case "name":
@@ -188,8 +188,8 @@ func categoryUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.writeCategory(cat, fields)
-	return value.Object("category", t.categoryJSON(cat)), nil
+	writeCategory(t, cat, fields)
+	return value.Object("category", categoryJSON(t, cat)), nil
 }
 
 // categoryDelete is crm.category.delete. A pipeline that has items stays.
@@ -201,7 +201,7 @@ func categoryDelete(c *call) (any, error) {
 	used := slices.ContainsFunc(c.store().table(t.id).all(), func(it *item) bool { return it.values["CATEGORY_ID"] == cat.id })
 	deals := t.id == typeDeal
 	switch {
-	case t.isClient() && cat.byDefault:
+	case isClient(t) && cat.byDefault:
 		return nil, fail("REMOVING_DISABLED", "Deletion of system category is prohibited")
 	case cat.byDefault && deals:
 		return nil, noCode("Default deal category cannot be deleted")

@@ -32,14 +32,14 @@ func elementGet(c *call) (any, error) {
 		}
 	}
 	order, _ := c.optionalArray("ELEMENT_ORDER")
-	query.Sort(rows, c.store().elementOrder(b, order))
+	query.Sort(rows, elementOrder(c.store(), b, order))
 	answer := php.NewArray()
 	if len(rows) == 0 {
 		return answer, nil // and no total
 	}
 	only := elementSelection(c)
 	for _, e := range page(c, rows) {
-		answer.Append(c.elementJSON(b, e, only))
+		answer.Append(elementJSON(c, b, e, only))
 	}
 	return answer, nil
 }
@@ -62,7 +62,7 @@ func elementSelection(c *call) map[string]bool {
 }
 
 // elementJSON is an element as lists.element.get shows it: all values are text.
-func (c *call) elementJSON(b *iblock, e *element, only map[string]bool) *php.Array {
+func elementJSON(c *call, b *iblock, e *element, only map[string]bool) *php.Array {
 	a := php.NewArray()
 	set := func(name string, v any) {
 		if only == nil || only[name] {
@@ -84,14 +84,14 @@ func (c *call) elementJSON(b *iblock, e *element, only map[string]bool) *php.Arr
 		if f.property() || f.name == "NAME" || f.name == "CREATED_BY" {
 			continue
 		}
-		set(f.name, c.systemJSON(e, f.name))
+		set(f.name, systemJSON(c, e, f.name))
 	}
 	for _, name := range selectable {
 		if only[name] && b.field(name) == nil {
-			a.Set(name, c.systemJSON(e, name))
+			a.Set(name, systemJSON(c, e, name))
 		}
 	}
-	c.store().propertiesJSON(a, b, e, only)
+	propertiesJSON(c.store(), a, b, e, only)
 	return a
 }
 
@@ -103,7 +103,7 @@ var selectable = [...]string{
 }
 
 // systemJSON is a system field as lists.element.get shows it.
-func (c *call) systemJSON(e *element, name string) any {
+func systemJSON(c *call, e *element, name string) any {
 	switch name {
 	case "CREATED_USER_NAME":
 		return c.userName(e.creator)
@@ -141,7 +141,7 @@ func elementRules(c *call, b *iblock) *query.Rules[*element] {
 	s := c.store()
 	many := c.p.cfg.ManyOwners
 	return &query.Rules[*element]{
-		Find: func(name string) (query.Column[*element], bool) { return s.elementColumn(b, name) },
+		Find: func(name string) (query.Column[*element], bool) { return elementColumn(s, b, name) },
 		Unknown: func(name string) error {
 			return argumentError("Filter field not allowed: " + strings.ToUpper(name))
 		},
@@ -166,7 +166,7 @@ func argumentError(text string) error {
 
 // elementColumn finds what a filter or an order names: a system field, or a
 // property by its id or its code. The code of an element cannot be filtered by.
-func (s *store) elementColumn(b *iblock, name string) (query.Column[*element], bool) {
+func elementColumn(s *store, b *iblock, name string) (query.Column[*element], bool) {
 	name = strings.ToUpper(name)
 	col := query.Column[*element]{Name: name}
 	switch name {
@@ -235,8 +235,8 @@ func propertyKind(typ string) query.Kind {
 	return query.Text
 }
 
-// comparable is a property's value as filters and orders compare it.
-func (s *store) comparable(f *listField, text string) any {
+// comparableValue is a property's value as filters and orders compare it.
+func comparableValue(s *store, f *listField, text string) any {
 	switch propertyKind(f.typ) {
 	case query.Num:
 		return value.Num(text)
@@ -248,7 +248,7 @@ func (s *store) comparable(f *listField, text string) any {
 
 // elementOrder reads ELEMENT_ORDER. Multiple properties and some types cannot
 // be ordered by; they are left out without a word.
-func (s *store) elementOrder(b *iblock, order *php.Array) []query.SortKey[*element] {
+func elementOrder(s *store, b *iblock, order *php.Array) []query.SortKey[*element] {
 	var keys []query.SortKey[*element]
 	for name, v := range order.All() {
 		direction := strings.ToLower(value.Text(v))
@@ -260,7 +260,7 @@ func (s *store) elementOrder(b *iblock, order *php.Array) []query.SortKey[*eleme
 		if f == nil && strings.ToUpper(name) != "ID" {
 			continue
 		}
-		if col, ok := s.elementColumn(b, name); ok {
+		if col, ok := elementColumn(s, b, name); ok {
 			keys = append(keys, query.SortKey[*element]{Column: col, Desc: direction == "desc"})
 		}
 	}

@@ -87,10 +87,10 @@ func elementAdd(c *call) (any, error) {
 	s := c.store()
 	now := c.savedAt()
 	e := &element{id: s.next("element"), created: now, creator: c.req.by.user, section: value.Int(c.param("IBLOCK_SECTION_ID"))}
-	c.writeElement(b, e, code, fields)
+	writeElement(c, b, e, code, fields)
 	b.elements[e.id] = e
 	b.order = append(b.order, e.id)
-	c.recordElement(b, e, opAdd)
+	recordElement(c, b, e, opAdd)
 	return value.FromInt(e.id), nil
 }
 
@@ -106,8 +106,8 @@ func elementUpdate(c *call) (any, error) {
 		return nil, err
 	}
 	// Only add looks for another element with this code.
-	c.writeElement(b, e, value.Text(c.param("ELEMENT_CODE")), fields)
-	c.recordElement(b, e, opUpdate)
+	writeElement(c, b, e, value.Text(c.param("ELEMENT_CODE")), fields)
+	recordElement(c, b, e, opUpdate)
 	return true, nil
 }
 
@@ -121,7 +121,7 @@ func elementDelete(c *call) (any, error) {
 	if i, found := slices.BinarySearch(b.order, e.id); found {
 		b.order = slices.Delete(b.order, i, i+1)
 	}
-	c.recordElement(b, e, opDelete)
+	recordElement(c, b, e, opDelete)
 	return true, nil
 }
 
@@ -156,7 +156,7 @@ func elementInput(c *call, b *iblock, old map[int64][]propertyValue) (value.Fiel
 }
 
 // writeElement gives an element its fields; what is not given is cleared.
-func (c *call) writeElement(b *iblock, e *element, code string, g value.Fields) {
+func writeElement(c *call, b *iblock, e *element, code string, g value.Fields) {
 	s := c.store()
 	e.code = code
 	e.changed, e.modifier = c.savedAt(), c.req.by.user
@@ -167,7 +167,7 @@ func (c *call) writeElement(b *iblock, e *element, code string, g value.Fields) 
 	e.system, e.properties = map[string]string{}, map[int64][]propertyValue{}
 	for _, f := range b.fields {
 		if f.typ == "F" {
-			if files := s.readFiles(f, g, old[f.id]); len(files) > 0 {
+			if files := readFiles(s, f, g, old[f.id]); len(files) > 0 {
 				e.properties[f.id] = files
 			}
 			continue
@@ -180,15 +180,15 @@ func (c *call) writeElement(b *iblock, e *element, code string, g value.Fields) 
 			e.system[f.name] = value.Text(value.First(value.List(v)))
 			continue
 		}
-		if values := s.readProperty(f, v, old[f.id]); len(values) > 0 {
+		if values := readProperty(s, f, v, old[f.id]); len(values) > 0 {
 			e.properties[f.id] = values
 		}
 	}
 }
 
 // recordElement keeps what happened to an element for History.
-func (c *call) recordElement(b *iblock, e *element, op string) {
+func recordElement(c *call, b *iblock, e *element, op string) {
 	c.p.journal.change(Change{
 		At: c.now, Op: op, IBlockID: int(b.id), ID: e.id, Code: e.code, Title: e.system["NAME"],
-	}, func() *php.Array { return c.elementJSON(b, e, nil) })
+	}, func() *php.Array { return elementJSON(c, b, e, nil) })
 }

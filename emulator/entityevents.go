@@ -12,7 +12,7 @@ import (
 // estimates have events of their own, whichever method changed them. Smart
 // processes raise the base event and the one with their type's suffix; smart
 // invoices only the base event, since portals list no suffixed one for them.
-func (c *call) fire(t *entityType, op string, id int64) {
+func fire(c *call, t *entityType, op string, id int64) {
 	op = strings.ToUpper(op)
 	if t.ownEvents() {
 		c.raise("ONCRM"+t.code+op, value.Object("ID", value.Text(value.FromInt(id))))
@@ -28,17 +28,17 @@ func (c *call) fire(t *entityType, op string, id int64) {
 // fireType raises the event of a smart process itself. It names the type's own
 // id, not its entityTypeId.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/events/type/index.html
-func (c *call) fireType(t *entityType, op string) {
+func fireType(c *call, t *entityType, op string) {
 	c.raise("ONCRMTYPE"+strings.ToUpper(op), value.Object("ID", strconv.Itoa(t.dynamic.ID)))
 }
 
 // fireMove raises the event of a deal that went to another pipeline.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/events/index.html
-func (c *call) fireMove(it *item) {
+func fireMove(c *call, it *item) {
 	c.raise("ONCRMDEALMOVETOCATEGORY", value.Object("ID", value.Text(value.FromInt(it.id)),
 		"CATEGORY_ID", query.Plain(it.values["CATEGORY_ID"]), "STAGE_ID", query.Plain(it.values["STAGE_ID"])))
 	if c.p.cfg.MoveAlsoUpdates {
-		c.fire(it.typ, opUpdate, it.id)
+		fire(c, it.typ, opUpdate, it.id)
 	}
 }
 

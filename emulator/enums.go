@@ -73,7 +73,7 @@ func multifieldFields(*call) (any, error) {
 func describeAll(fields ...*field) *php.Array {
 	described := php.NewArray()
 	for _, f := range fields {
-		described.Set(f.name, f.describe(nil))
+		described.Set(f.name, describeField(f, nil))
 	}
 	return described
 }

@@ -27,7 +27,7 @@ func eventMethods() []method {
 
 // eventCodes is events: those of one permission, of all, or of the application's.
 func eventCodes(c *call) (any, error) {
-	wanted := c.scopeFilter()
+	wanted := scopeFilter(c)
 	codes := php.NewArray()
 	for _, e := range schemas.Events() {
 		if !wanted(eventScope(e.Code)) {
@@ -57,7 +57,7 @@ func eventBind(c *call) (any, error) {
 	case sub.event == "":
 		return nil, argumentOf("EVENT")
 	}
-	if err := c.eventType(sub, "Offline events binding requires administrator access rights"); err != nil {
+	if err := eventType(c, sub, "Offline events binding requires administrator access rights"); err != nil {
 		return nil, err
 	}
 	if !c.p.knownEvent(sub.event) {
@@ -86,7 +86,7 @@ func eventBind(c *call) (any, error) {
 
 // eventType reads whether a handler is for offline events, which only
 // administrators have, and its URL, which these have not.
-func (c *call) eventType(sub *subscription, forbidden string) error {
+func eventType(c *call, sub *subscription, forbidden string) error {
 	switch kind := strings.ToLower(value.Text(c.param("EVENT_TYPE"))); kind {
 	case "offline":
 		sub.offline, sub.user = true, 0
@@ -132,7 +132,7 @@ func eventUnbind(c *call) (any, error) {
 	if want.event == "" {
 		return nil, argumentOf("EVENT")
 	}
-	if err := c.eventType(want, "Offline events unbinding requires administrator access rights"); err != nil {
+	if err := eventType(c, want, "Offline events unbinding requires administrator access rights"); err != nil {
 		return nil, err
 	}
 	user, anyUser := value.Int(c.param("AUTH_TYPE")), c.param("AUTH_TYPE") == nil

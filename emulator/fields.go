@@ -133,8 +133,8 @@ func (n naming) lookup(s *fieldSet, name string) *field {
 	return nil
 }
 
-// describe is a field's entry in the answers of the methods fields.
-func (f *field) describe(t *entityType) *php.Array {
+// describeField is a field's entry in the answers of the methods fields.
+func describeField(f *field, t *entityType) *php.Array {
 	d := value.Object(
 		"type", f.typ,
 		"isRequired", f.has(required),
@@ -158,7 +158,7 @@ func (f *field) describe(t *entityType) *php.Array {
 		d.Set("settings", value.Object("parentEntityTypeId", f.parent))
 	}
 	if f.user != nil {
-		f.user.describe(d)
+		describeUserField(f.user, d)
 	}
 	return d
 }

@@ -23,7 +23,7 @@ func itemImport(c *call) (any, error) {
 	if !ok {
 		return nil, c.wrongType("fields", "array")
 	}
-	it, err := c.importItem(t, fields)
+	it, err := importItem(c, t, fields)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func itemBatchImport(c *call) (any, error) {
 		if !ok {
 			fields = php.NewArray()
 		}
-		it, err := c.importItem(t, fields)
+		it, err := importItem(c, t, fields)
 		if err != nil {
 			items.Set(key, asRestError(err).body())
 			continue
@@ -63,8 +63,8 @@ func itemBatchImport(c *call) (any, error) {
 // importable are read-only fields that an import may set.
 var importable = [...]string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "CREATED_BY", "UPDATED_BY", "MOVED_BY"}
 
-func (c *call) importItem(t *entityType, fields *php.Array) (*item, error) {
-	changes, err := c.readFields(t, fields, true)
+func importItem(c *call, t *entityType, fields *php.Array) (*item, error) {
+	changes, err := readItemValues(c, t, fields, true)
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +81,11 @@ func (c *call) importItem(t *entityType, fields *php.Array) (*item, error) {
 		if !c.isAdmin() {
 			return nil, invalidValue(f)
 		}
-		if v, ok, err := c.store().read(f, v); err == nil && ok {
+		if v, ok, err := readValue(c.store(), f, v); err == nil && ok {
 			changes[stored] = v
 		}
 	}
-	if err := c.checkImportTimes(t, changes); err != nil {
+	if err := checkImportTimes(c, t, changes); err != nil {
 		return nil, err
 	}
 	if err := requireNames(t, changes); err != nil {
@@ -101,7 +101,7 @@ func (c *call) importItem(t *entityType, fields *php.Array) (*item, error) {
 	if multifields != nil && t.fields.byName[multifieldsName] != nil {
 		changes[multifieldsName] = multifields
 	}
-	return c.addItem(t, changes)
+	return addItem(c, t, changes)
 }
 
 // requireNames wants the fields that an import needs.
@@ -116,7 +116,7 @@ func requireNames(t *entityType, changes map[string]any) error {
 // checkImportTimes refuses times that cannot have been: items are imported oldest
 // first, nothing is later than now, and each change comes after the last.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/import/index.html
-func (c *call) checkImportTimes(t *entityType, changes map[string]any) error {
+func checkImportTimes(c *call, t *entityType, changes map[string]any) error {
 	at := func(name string) time.Time {
 		moment, _ := changes[name].(time.Time)
 		return moment

@@ -51,12 +51,12 @@ func itemGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.itemAnswer(it), nil
+	return itemAnswer(c, it), nil
 }
 
 // itemAnswer is how get, add and update answer.
-func (c *call) itemAnswer(it *item) *php.Array {
-	return value.Object("item", c.store().itemJSON(it, namesOf(c), nil))
+func itemAnswer(c *call, it *item) *php.Array {
+	return value.Object("item", itemJSON(c.store(), it, namesOf(c), nil))
 }
 
 // itemList is crm.item.list.
@@ -72,7 +72,7 @@ func itemList(c *call) (any, error) {
 	names := namesOf(c)
 	find := itemColumns(func(name string) *field { return names.lookup(t.fields, name) })
 	r := strictRules(c.store(), find)
-	r.Parse = c.store().parseItemValue
+	r.Parse = func(col query.Column[*item], v any) (any, bool) { return parseItemValue(c.store(), col, v) }
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func itemList(c *call) (any, error) {
 	query.Sort(rows, keys)
 	items := php.NewArray()
 	for _, it := range page(c, rows) {
-		items.Append(c.store().itemJSON(it, names, only))
+		items.Append(itemJSON(c.store(), it, names, only))
 	}
 	return value.Object("items", items), nil
 }
@@ -140,7 +140,7 @@ func itemColumns(lookup func(string) *field) func(string) (query.Column[*item], 
 
 // parseItemValue reads a filter's value. A custom yes/no field is filtered by
 // 1 and 0 only, though it is read and written as Y and N.
-func (s *store) parseItemValue(col query.Column[*item], v any) (any, bool) {
+func parseItemValue(s *store, col query.Column[*item], v any) (any, bool) {
 	if col.Kind == query.Bool && strings.HasPrefix(col.Name, "UF_") {
 		return value.Int(v) != 0, true
 	}
@@ -155,10 +155,10 @@ func readFields(c *call, t *entityType, adding bool) (map[string]any, error) {
 	if !ok {
 		return nil, c.wrongType("fields", "array")
 	}
-	return c.readFields(t, fields, adding)
+	return readItemValues(c, t, fields, adding)
 }
 
-func (c *call) readFields(t *entityType, fields *php.Array, adding bool) (map[string]any, error) {
+func readItemValues(c *call, t *entityType, fields *php.Array, adding bool) (map[string]any, error) {
 	names := namesOf(c)
 	changes := map[string]any{}
 	for name, v := range fields.All() {
@@ -176,7 +176,7 @@ func (c *call) readFields(t *entityType, fields *php.Array, adding bool) (map[st
 			changes[f.name] = nil
 			continue
 		}
-		stored, ok, err := c.store().read(f, v)
+		stored, ok, err := readValue(c.store(), f, v)
 		if err != nil {
 			return nil, err
 		}
@@ -209,11 +209,11 @@ func itemAdd(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	it, err := c.addItem(t, changes)
+	it, err := addItem(c, t, changes)
 	if err != nil {
 		return nil, err
 	}
-	return c.itemAnswer(it), nil
+	return itemAnswer(c, it), nil
 }
 
 // itemUpdate is crm.item.update. It saves nothing where nothing differs.
@@ -226,10 +226,10 @@ func itemUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.saveItem(it, changes, saveOptions{}); err != nil {
+	if err := saveItem(c, it, changes, saveOptions{}); err != nil {
 		return nil, err
 	}
-	return c.itemAnswer(it), nil
+	return itemAnswer(c, it), nil
 }
 
 // itemDelete is crm.item.delete. Its result is an empty array.
@@ -238,7 +238,7 @@ func itemDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.deleteItem(it)
+	deleteItem(c, it)
 	return php.NewArray(), nil
 }
 
@@ -254,12 +254,12 @@ func itemFields(c *call) (any, error) {
 		if f.has(disabled | itemless) {
 			continue
 		}
-		d := f.describe(t)
+		d := describeField(f, t)
 		d.Set("upperName", f.name)
 		fields.Set(names.name(f), d)
 		if f.name == "CONTACT_IDS" {
 			// Described, and never seen in an answer.
-			d := sys("CONTACTS", "crm_contact", "CONTACTS", multiple).describe(t)
+			d := describeField(sys("CONTACTS", "crm_contact", "CONTACTS", multiple), t)
 			d.Set("upperName", "CONTACTS")
 			fields.Set("contacts", d)
 		}
@@ -268,4 +268,4 @@ func itemFields(c *call) (any, error) {
 }
 
 // defaultTitle is what an item without a title is called.
-func (it *item) defaultTitle() string { return fmt.Sprintf("%s #%d", it.typ.title, it.id) }
+func defaultTitle(it *item) string { return fmt.Sprintf("%s #%d", it.typ.title, it.id) }

@@ -13,14 +13,14 @@ import (
 
 // itemJSON is an item as crm.item.* shows it. only says which fields; nil is
 // all of them.
-func (s *store) itemJSON(it *item, names naming, only map[*field]bool) *php.Array {
+func itemJSON(s *store, it *item, names naming, only map[*field]bool) *php.Array {
 	a := php.NewArray()
 	for _, f := range it.typ.fields.all {
 		if f.has(itemless) {
 			continue
 		}
 		if only == nil || only[f] {
-			a.Set(names.name(f), s.show(f, it.values[f.name]))
+			a.Set(names.name(f), showValue(s, f, it.values[f.name]))
 		}
 	}
 	if only == nil {
@@ -29,20 +29,20 @@ func (s *store) itemJSON(it *item, names naming, only map[*field]bool) *php.Arra
 	return a
 }
 
-// show writes a stored value as crm.item.* does: numbers are numbers.
-func (s *store) show(f *field, v any) any {
+// showValue writes a stored value as crm.item.* does: numbers are numbers.
+func showValue(s *store, f *field, v any) any {
 	if f.has(multiple) {
 		values := php.NewArray()
 		several, _ := v.([]any)
 		for _, x := range several {
-			values.Append(s.showOne(f, x))
+			values.Append(showOneValue(s, f, x))
 		}
 		return values
 	}
-	return s.showOne(f, v)
+	return showOneValue(s, f, v)
 }
 
-func (s *store) showOne(f *field, v any) any {
+func showOneValue(s *store, f *field, v any) any {
 	switch v := v.(type) {
 	case nil:
 		if f.has(zeroNull) {
@@ -69,11 +69,11 @@ func (s *store) showOne(f *field, v any) any {
 	return v
 }
 
-// read turns a value of a call into what is stored. ok is false where the
+// readValue turns a value of a call into what is stored. ok is false where the
 // portal leaves the field as it is.
-func (s *store) read(f *field, v any) (stored any, ok bool, err error) {
+func readValue(s *store, f *field, v any) (stored any, ok bool, err error) {
 	if !f.has(multiple) {
-		return s.readOne(f, v)
+		return readOneValue(s, f, v)
 	}
 	a, isArray := value.Array(v)
 	if !isArray {
@@ -81,7 +81,7 @@ func (s *store) read(f *field, v any) (stored any, ok bool, err error) {
 	}
 	values := []any{}
 	for _, x := range a.All() {
-		y, ok, err := s.readOne(f, x)
+		y, ok, err := readOneValue(s, f, x)
 		if err != nil {
 			return nil, false, err
 		}
@@ -92,12 +92,12 @@ func (s *store) read(f *field, v any) (stored any, ok bool, err error) {
 	return values, true, nil
 }
 
-func (s *store) readOne(f *field, v any) (any, bool, error) {
+func readOneValue(s *store, f *field, v any) (any, bool, error) {
 	if a, isArray := value.Array(v); isArray {
 		if f.typ != "file" {
 			return nil, false, invalidValue(f)
 		}
-		return s.readFile(a), true, nil
+		return readFile(s, a), true, nil
 	}
 	if v == nil {
 		return nil, true, nil
@@ -105,12 +105,12 @@ func (s *store) readOne(f *field, v any) (any, bool, error) {
 	switch f.kind() {
 	case query.Int:
 		n := value.Int(v)
-		if f.user != nil && f.typ == "enumeration" && !f.user.hasOption(n) {
+		if f.user != nil && f.typ == "enumeration" && !hasOption(f.user, n) {
 			return nil, false, invalidValue(f)
 		}
 		return n, true, nil
 	case query.Num:
-		return value.Num(v).Round(f.places()), true, nil
+		return value.Num(v).Round(places(f)), true, nil
 	case query.Bool:
 		return value.IsYes(v), true, nil
 	case query.Date:
@@ -125,7 +125,7 @@ func (s *store) readOne(f *field, v any) (any, bool, error) {
 
 // readFile keeps a file by its id or takes a new one, of which only the id is
 // kept.
-func (s *store) readFile(a *php.Array) any {
+func readFile(s *store, a *php.Array) any {
 	for _, key := range []string{"id", "ID"} {
 		if id, ok := a.Get(key); ok {
 			return value.Int(id)
@@ -135,7 +135,7 @@ func (s *store) readFile(a *php.Array) any {
 }
 
 // places is how many digits after the point a number keeps.
-func (f *field) places() int {
+func places(f *field) int {
 	if f.user != nil {
 		return f.user.Precision
 	}

@@ -133,11 +133,11 @@ func (p *Portal) cutOff(req *request, method string, params *php.Array, f *Fault
 	return &answer{broken: f}
 }
 
-// record keeps what happened to an item for History.
-func (c *call) record(it *item, op string) {
+// recordItem keeps what happened to an item for History.
+func recordItem(c *call, it *item, op string) {
 	title, _ := it.values["TITLE"].(string)
 	c.p.journal.change(Change{At: c.now, Op: op, EntityTypeID: it.typ.id, ID: it.id, Title: title},
-		func() *php.Array { return c.store().itemJSON(it, naming{}, nil) })
+		func() *php.Array { return itemJSON(c.store(), it, naming{}, nil) })
 }
 
 // Stats returns the counters.

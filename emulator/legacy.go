@@ -105,7 +105,7 @@ func (e legacyEntity) get(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := c.store().legacyJSON(it, nil)
+	a := legacyJSON(c.store(), it, nil)
 	for _, typ := range multifieldTypes {
 		setMultifields(a, it, typ)
 	}
@@ -134,8 +134,8 @@ func (e legacyEntity) list(c *call) (any, error) {
 	if !ok {
 		return nil, arrayWanted("select")
 	}
-	find := t.legacyColumns()
-	r := query.Rules[*item]{Find: find, Parse: c.store().parseItemValue, NoText: e.noText(t)}
+	find := legacyColumns(t)
+	r := query.Rules[*item]{Find: find, Parse: func(col query.Column[*item], v any) (any, bool) { return parseItemValue(c.store(), col, v) }, NoText: e.noText(t)}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func (e legacyEntity) list(c *call) (any, error) {
 	only, multifields := legacySelection(t, chosen)
 	answer := php.NewArray()
 	for _, it := range page(c, rows) {
-		a := c.store().legacyJSON(it, only)
+		a := legacyJSON(c.store(), it, only)
 		for _, typ := range multifields {
 			setMultifields(a, it, typ)
 		}
@@ -169,7 +169,7 @@ func (e legacyEntity) noText(t *entityType) func(name string) bool {
 }
 
 // legacyColumns is what the legacy lists filter and order by.
-func (t *entityType) legacyColumns() func(string) (query.Column[*item], bool) {
+func legacyColumns(t *entityType) func(string) (query.Column[*item], bool) {
 	fields := itemColumns(func(name string) *field {
 		f := t.fields.byLegacy[name]
 		if f == nil || f.has(unread) {
@@ -234,7 +234,7 @@ func (e legacyEntity) add(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	it, err := c.addItem(t, changes)
+	it, err := addItem(c, t, changes)
 	if err != nil {
 		return nil, plainFail("Invalid value of the field CATEGORY_ID.")
 	}
@@ -253,7 +253,7 @@ func (e legacyEntity) update(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.saveItem(it, changes, saveOptions{always: true}); err != nil {
+	if err := saveItem(c, it, changes, saveOptions{always: true}); err != nil {
 		return nil, err
 	}
 	return true, nil
@@ -265,7 +265,7 @@ func (e legacyEntity) remove(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.deleteItem(it)
+	deleteItem(c, it)
 	return true, nil
 }
 
@@ -290,12 +290,12 @@ func (e legacyEntity) fields(c *call) (any, error) {
 		if f.has(settled) {
 			shown.flags |= readOnly
 		}
-		described.Set(f.legacy, shown.describe(t))
+		described.Set(f.legacy, describeField(&shown, t))
 	}
 	if t.fields.byName[multifieldsName] != nil {
 		for _, typ := range multifieldTypes {
 			f := &field{name: typ, typ: typeMultifield, title: typ, flags: multiple}
-			described.Set(typ, f.describe(t))
+			described.Set(typ, describeField(f, t))
 		}
 	}
 	return described, nil

@@ -61,7 +61,7 @@ func (e legacyEntity) primary(it *item) any {
 }
 
 // sortOf is the SORT of a link.
-func (it *item) sortOf(at int, id int64) int64 {
+func sortOf(it *item, at int, id int64) int64 {
 	if sort, ok := it.linkSort[id]; ok {
 		return sort
 	}
@@ -79,7 +79,7 @@ func (e legacyEntity) linksGet(c *call) (any, error) {
 	primary := e.primary(it)
 	for i, v := range e.links(it) {
 		id, _ := v.(int64)
-		answer.Append(value.Object(e.linkID(), id, "SORT", it.sortOf(i, id), "ROLE_ID", 0, "IS_PRIMARY", value.YesNo(v == primary)))
+		answer.Append(value.Object(e.linkID(), id, "SORT", sortOf(it, i, id), "ROLE_ID", 0, "IS_PRIMARY", value.YesNo(v == primary)))
 	}
 	return answer, nil
 }
@@ -192,7 +192,7 @@ func (e legacyEntity) current(it *item) []linkInput {
 	primary := e.primary(it)
 	for i, v := range e.links(it) {
 		id, _ := v.(int64)
-		links = append(links, linkInput{id: id, sort: it.sortOf(i, id), sorted: true, primary: v == primary})
+		links = append(links, linkInput{id: id, sort: sortOf(it, i, id), sorted: true, primary: v == primary})
 	}
 	return links
 }
@@ -224,7 +224,7 @@ func (e legacyEntity) saveLinks(c *call, it *item, links []linkInput) (any, erro
 		delete(changes, l.main)
 	}
 	it.linkSort = sorts
-	if err := c.saveItem(it, changes, saveOptions{always: true}); err != nil {
+	if err := saveItem(c, it, changes, saveOptions{always: true}); err != nil {
 		return nil, err
 	}
 	return true, nil

@@ -28,7 +28,7 @@ func (e legacyEntity) rowsGet(c *call) (any, error) {
 	}
 	rows := php.NewArray()
 	for _, r := range sortedRows(c.store().rows[it.owner()]) {
-		rows.Append(c.store().legacyRowJSON(r, e))
+		rows.Append(legacyRowJSON(c.store(), r, e))
 	}
 	return rows, nil
 }
@@ -50,7 +50,7 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 		if !ok {
 			continue
 		}
-		r, err := c.legacyRow(it, fields)
+		r, err := legacyRow(c, it, fields)
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +63,7 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 	if !had && len(rows) == 0 {
 		return true, nil
 	}
-	if err := c.saveRows(it, rows, saveOptions{always: true, rowsChanged: true}); err != nil {
+	if err := saveRows(c, it, rows, saveOptions{always: true, rowsChanged: true}); err != nil {
 		return nil, err
 	}
 	return true, nil
@@ -71,7 +71,7 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 
 // legacyRow reads a row of crm.deal.productrows.set, where the prices that are
 // computed elsewhere may be given too.
-func (c *call) legacyRow(it *item, fields *php.Array) (*row, error) {
+func legacyRow(c *call, it *item, fields *php.Array) (*row, error) {
 	g := value.Fields{}
 	for name, v := range fields.All() {
 		g[name] = v
@@ -83,7 +83,7 @@ func (c *call) legacyRow(it *item, fields *php.Array) (*row, error) {
 	if old := c.store().rowsByID[value.Int(g["ID"])]; old != nil && old.owner == it.owner() {
 		r.id = old.id
 	}
-	if err := r.apply(g); err != nil {
+	if err := applyRow(&r.rowValues, g); err != nil {
 		return nil, fail("ERROR_CORE", err.Error())
 	}
 	g.Num("PRICE_EXCLUSIVE", 8, &r.priceExclusive)

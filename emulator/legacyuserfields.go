@@ -13,8 +13,8 @@ import (
 
 // legacyUserField is a custom field as crm.deal.userfield.* and the like show it.
 // languages are those of the labels: all of them in get, one in list.
-func (s *store) legacyUserField(t *entityType, f *field, language string) *php.Array {
-	a := s.userFrameJSON(t, f, func(name string) string { return name })
+func legacyUserField(s *store, t *entityType, f *field, language string) *php.Array {
+	a := userFrameJSON(s, t, f, func(name string) string { return name })
 	for _, name := range userLabels {
 		texts := f.user.labels[name]
 		if language != "" {
@@ -28,7 +28,7 @@ func (s *store) legacyUserField(t *entityType, f *field, language string) *php.A
 		a.Set(name, byLanguage)
 	}
 	if f.typ == "enumeration" {
-		a.Set("LIST", f.user.optionsJSON(false, func(name string) string { return name }))
+		a.Set("LIST", optionsJSON(f.user, false, func(name string) string { return name }))
 	}
 	return a
 }
@@ -55,7 +55,7 @@ func (e legacyEntity) userFieldGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.store().legacyUserField(t, f, ""), nil
+	return legacyUserField(c.store(), t, f, ""), nil
 }
 
 // userFieldList is crm.deal.userfield.list and the like. Labels come only for a
@@ -76,7 +76,7 @@ func (e legacyEntity) userFieldList(c *call) (any, error) {
 	language, _ := filter.Get("LANG")
 	answer := php.NewArray()
 	for _, x := range found {
-		row := s.legacyUserField(x.typ, x.field, cmp.Or(value.Text(language), "-"))
+		row := legacyUserField(s, x.typ, x.field, cmp.Or(value.Text(language), "-"))
 		if value.IsEmpty(language) {
 			for _, name := range userLabels {
 				row.Delete(name)
@@ -117,7 +117,7 @@ func (e legacyEntity) userFieldAdd(c *call) (any, error) {
 	case t.fields.byName[full] != nil:
 		return nil, fail("ERROR_CORE", fmt.Sprintf("Field %s for entity %s already exists.", full, t.userEntity()))
 	}
-	return value.FromInt(c.addUserField(t, full, g, g["LIST"]).user.id), nil
+	return value.FromInt(addUserField(c, t, full, g, g["LIST"]).user.id), nil
 }
 
 func (e legacyEntity) userFieldUpdate(c *call) (any, error) {
@@ -134,7 +134,7 @@ func (e legacyEntity) userFieldUpdate(c *call) (any, error) {
 	if twice, unique := uniqueXMLIDs(choices); !unique {
 		return nil, fail("ERROR_CORE", "List item with XML_ID='"+twice+"' already exists")
 	}
-	c.updateUserField(t, f, g, choices, hasChoices, false)
+	updateUserField(c, t, f, g, choices, hasChoices, false)
 	return true, nil
 }
 
@@ -144,6 +144,6 @@ func (e legacyEntity) userFieldDelete(c *call) (any, error) {
 		return nil, err
 	}
 	c.store().dropUserField(t, f)
-	c.fireUserField(t, f, opDelete)
+	fireUserField(c, t, f, opDelete)
 	return true, nil
 }

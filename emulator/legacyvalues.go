@@ -13,18 +13,18 @@ import (
 
 // legacyJSON is an item as the legacy methods show it: everything is text or
 // null. It has no lists of links.
-func (s *store) legacyJSON(it *item, only map[*field]bool) *php.Array {
+func legacyJSON(s *store, it *item, only map[*field]bool) *php.Array {
 	a := php.NewArray()
 	for _, f := range it.typ.fields.all {
 		if f.has(disabled|hidden|unread) || only != nil && !only[f] {
 			continue
 		}
-		a.Set(f.legacy, s.legacyValue(f, it.values[f.name]))
+		a.Set(f.legacy, legacyValue(s, f, it.values[f.name]))
 	}
 	return a
 }
 
-func (s *store) legacyValue(f *field, v any) any {
+func legacyValue(s *store, f *field, v any) any {
 	switch v := v.(type) {
 	case nil:
 		return legacyNull(f)
@@ -53,7 +53,7 @@ func (s *store) legacyValue(f *field, v any) any {
 		single := *f
 		single.flags &^= multiple
 		for _, x := range v {
-			values.Append(s.legacyValue(&single, x))
+			values.Append(legacyValue(s, &single, x))
 		}
 		return values
 	}
@@ -136,7 +136,7 @@ func legacyFields(c *call, t *entityType, adding bool) (map[string]any, error) {
 		if f.has(readOnly) && !(importing && slices.Contains(importable[:], f.name)) {
 			continue
 		}
-		stored, ok, err := c.store().readLegacy(f, v)
+		stored, ok, err := readLegacy(c.store(), f, v)
 		if err != nil {
 			return nil, err
 		}
@@ -154,14 +154,14 @@ func legacyFields(c *call, t *entityType, adding bool) (map[string]any, error) {
 }
 
 // readLegacy turns a value of a legacy call into what is stored.
-func (s *store) readLegacy(f *field, v any) (stored any, ok bool, err error) {
+func readLegacy(s *store, f *field, v any) (stored any, ok bool, err error) {
 	if v == nil || v == "" || v == false {
 		return nil, true, nil
 	}
 	if _, isArray := value.Array(v); f.has(multiple) && !isArray {
 		v = php.List(v)
 	}
-	stored, ok, err = s.read(f, v)
+	stored, ok, err = readValue(s, f, v)
 	if err != nil {
 		return nil, false, plainFail("Invalid value of the field " + f.legacy + ".")
 	}

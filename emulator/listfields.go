@@ -21,17 +21,17 @@ func listFieldGet(c *call) (any, error) {
 	answer := php.NewArray()
 	if id := c.param("FIELD_ID"); !value.IsEmpty(id) {
 		if f := b.field(strings.ToUpper(value.Text(id))); f != nil {
-			answer.Set(f.typ, c.store().listFieldJSON(b, f))
+			answer.Set(f.typ, listFieldJSON(c.store(), b, f))
 		}
 		return answer, nil
 	}
 	for _, f := range b.fields {
-		answer.Set(f.name, c.store().listFieldJSON(b, f))
+		answer.Set(f.name, listFieldJSON(c.store(), b, f))
 	}
 	return answer, nil
 }
 
-func (s *store) listFieldJSON(b *iblock, f *listField) *php.Array {
+func listFieldJSON(s *store, b *iblock, f *listField) *php.Array {
 	entry := value.Object(
 		"FIELD_ID", f.name, "SORT", f.sort, "NAME", f.title, "IS_REQUIRED", value.YesNo(f.required),
 		"MULTIPLE", value.YesNo(f.multiple), "DEFAULT_VALUE", f.def, "TYPE", f.typ,
@@ -83,12 +83,12 @@ func listFieldAdd(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkNewListField(b, def, g); err != nil {
+	if err := checkNewListField(c, b, def, g); err != nil {
 		return nil, err
 	}
 	f := c.store().addListField(b, def)
-	f.arrange(g)
-	c.store().addOptions(f, g)
+	arrangeField(f, g)
+	addOptions(c.store(), f, g)
 	return f.name, nil
 }
 
@@ -108,8 +108,8 @@ func listFieldInput(c *call) (value.Fields, ListField, error) {
 	return g, def, nil
 }
 
-// arrange takes the sorting, the size, the link and the settings of a field.
-func (f *listField) arrange(g value.Fields) {
+// arrangeField takes the sorting, the size, the link and the settings of a field.
+func arrangeField(f *listField, g value.Fields) {
 	g.Int("SORT", &f.sort)
 	g.Int("ROW_COUNT", &f.rows)
 	g.Int("COL_COUNT", &f.columns)
@@ -136,8 +136,8 @@ func withSettings(settings *php.Array, v any, name func(string) string) *php.Arr
 
 // wrongSettings says what is wrong with the settings of a field, "" for nothing: one
 // that cannot be filled in needs a default, a link the list that it goes to.
-func (c *call) wrongSettings(def ListField, g value.Fields) string {
-	if def.lacksDefault(g) {
+func wrongSettings(c *call, def ListField, g value.Fields) string {
+	if lacksDefault(def, g) {
 		return fmt.Sprintf("The default value of the field '%s' is required", def.Name)
 	}
 	if linksList(def.Type) && c.store().lists[value.Int(g["LINK_IBLOCK_ID"])] == nil {
@@ -147,16 +147,16 @@ func (c *call) wrongSettings(def ListField, g value.Fields) string {
 }
 
 // lacksDefault tells a field that cannot be filled in and has no default.
-func (def ListField) lacksDefault(g value.Fields) bool {
+func lacksDefault(def ListField, g value.Fields) bool {
 	settings, _ := value.Array(g["SETTINGS"])
 	v, _ := settings.Get("ADD_READ_ONLY_FIELD")
 	return v == "Y" && def.Type != "L" && value.IsEmpty(g["DEFAULT_VALUE"])
 }
 
-func (c *call) checkNewListField(b *iblock, def ListField, g value.Fields) error {
+func checkNewListField(c *call, b *iblock, def ListField, g value.Fields) error {
 	saving := func(text string) error { return fail("ERROR_SAVE_FIELD", text) }
 	system := isSystemListField(def.Type)
-	wrong := c.wrongSettings(def, g)
+	wrong := wrongSettings(c, def, g)
 	switch {
 	case system && b.field(def.Type) != nil, !system && !isPropertyType(def.Type):
 		return saving("Error saving the field")
@@ -190,18 +190,18 @@ func listFieldUpdate(c *call) (any, error) {
 	if f == nil || f.typ != def.Type {
 		return nil, fail("ERROR_UPDATE_FIELD", "Error updating the field")
 	}
-	if wrong := c.wrongSettings(def, g); wrong != "" {
+	if wrong := wrongSettings(c, def, g); wrong != "" {
 		return nil, fail("ERROR_UPDATE_FIELD", wrong)
 	}
 	f.title, f.required, f.multiple, f.def = def.Name, def.Required, def.Multiple && f.property(), def.Default
 	if f.property() {
 		f.code = cmp.Or(def.Code, f.code)
 	}
-	f.arrange(g)
+	arrangeField(f, g)
 	if _, ok := g["LIST"]; ok {
 		old := f.options
 		f.options = nil
-		c.store().addOptions(f, g)
+		addOptions(c.store(), f, g)
 		for i, o := range f.options {
 			f.options[i].id = renamed(old, o, g)
 		}
@@ -248,7 +248,7 @@ func listFieldDelete(c *call) (any, error) {
 
 // addOptions reads the choices of a field of type L: LIST, then the lines of
 // LIST_TEXT_VALUES that are not among them.
-func (s *store) addOptions(f *listField, g value.Fields) {
+func addOptions(s *store, f *listField, g value.Fields) {
 	if f.typ != "L" {
 		return
 	}

@@ -8,13 +8,13 @@ import (
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
-// message is what a list calls something, such as its elements.
-func (b *iblock) message(name, byDefault string) string {
+// listMessage is what a list calls something, such as its elements.
+func listMessage(b *iblock, name, byDefault string) string {
 	return cmp.Or(b.messages[name], byDefault)
 }
 
-// write takes FIELDS and MESSAGES of lists.add and lists.update.
-func (b *iblock) write(c *call, g value.Fields) {
+// writeList takes FIELDS and MESSAGES of lists.add and lists.update.
+func writeList(b *iblock, c *call, g value.Fields) {
 	if v, ok := g["NAME"]; ok && !value.IsEmpty(v) {
 		b.name = value.Text(v)
 	}
@@ -50,7 +50,7 @@ func listsAdd(c *call) (any, error) {
 		}
 	}
 	b := s.addList(List{TypeID: value.Text(c.param("IBLOCK_TYPE_ID")), Code: code, Name: value.Text(g["NAME"])})
-	b.write(c, g)
+	writeList(b, c, g)
 	return value.FromInt(b.id), nil
 }
 
@@ -63,7 +63,7 @@ func listsUpdate(c *call) (any, error) {
 	if _, ok := value.Array(c.param("FIELDS")); !ok {
 		return nil, missingParam("FIELDS")
 	}
-	b.write(c, value.UpperFields(c.param("FIELDS")))
+	writeList(b, c, value.UpperFields(c.param("FIELDS")))
 	return true, nil
 }
 
@@ -74,7 +74,7 @@ func listsDelete(c *call) (any, error) {
 		return nil, err
 	}
 	for _, id := range slices.Clone(b.order) {
-		c.recordElement(b, b.elements[id], opDelete)
+		recordElement(c, b, b.elements[id], opDelete)
 	}
 	delete(c.store().lists, b.id)
 	return true, nil

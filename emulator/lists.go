@@ -219,7 +219,7 @@ func listsGet(c *call) (any, error) {
 		return answer, nil // and no total
 	}
 	for _, b := range page(c, found) {
-		answer.Append(c.listJSON(b))
+		answer.Append(listJSON(c, b))
 	}
 	return answer, nil
 }
@@ -240,7 +240,7 @@ func listColumn(name string) (query.Column[*iblock], bool) {
 	return query.Column[*iblock]{}, false
 }
 
-func (c *call) listJSON(b *iblock) *php.Array {
+func listJSON(c *call, b *iblock) *php.Array {
 	return value.Object(
 		"ID", value.Text(value.FromInt(b.id)), "TIMESTAMP_X", c.store().zone.Local(b.changed), "IBLOCK_TYPE_ID", b.typeID,
 		"LID", "s1", "CODE", value.TextOrNull(b.code), "API_CODE", nil, "NAME", b.name, "ACTIVE", "Y", "SORT", value.Text(value.FromInt(b.sort)),
@@ -250,9 +250,9 @@ func (c *call) listJSON(b *iblock) *php.Array {
 		"XML_ID", nil, "TMP_ID", nil, "INDEX_ELEMENT", "Y", "INDEX_SECTION", "N", "WORKFLOW", "N", "BIZPROC", value.YesNo(b.bizproc),
 		"SECTION_CHOOSER", "L", "LIST_MODE", nil, "RIGHTS_MODE", "S", "SECTION_PROPERTY", nil, "PROPERTY_INDEX", nil,
 		"VERSION", "1", "LAST_CONV_ELEMENT", "0", "SOCNET_GROUP_ID", nil, "EDIT_FILE_BEFORE", nil,
-		"EDIT_FILE_AFTER", nil, "SECTIONS_NAME", b.message("SECTIONS_NAME", "Sections"),
-		"SECTION_NAME", b.message("SECTION_NAME", "Section"), "ELEMENTS_NAME", b.message("ELEMENTS_NAME", "Elements"),
-		"ELEMENT_NAME", b.message("ELEMENT_NAME", "Element"), "REST_ON", "N", "FULLTEXT_INDEX", "N", "EXTERNAL_ID", nil, "LANG_DIR", "/",
+		"EDIT_FILE_AFTER", nil, "SECTIONS_NAME", listMessage(b, "SECTIONS_NAME", "Sections"),
+		"SECTION_NAME", listMessage(b, "SECTION_NAME", "Section"), "ELEMENTS_NAME", listMessage(b, "ELEMENTS_NAME", "Elements"),
+		"ELEMENT_NAME", listMessage(b, "ELEMENT_NAME", "Element"), "REST_ON", "N", "FULLTEXT_INDEX", "N", "EXTERNAL_ID", nil, "LANG_DIR", "/",
 		"SERVER_NAME", nil,
 	)
 }

@@ -61,8 +61,8 @@ func multifieldsOf(values map[string]any, typ string) []multifield {
 	return found
 }
 
-// reach brings what follows from the multifields up to date.
-func (t *entityType) reach(v map[string]any) {
+// deriveFromMultifields brings what follows from the multifields up to date.
+func deriveFromMultifields(t *entityType, v map[string]any) {
 	if t.fields.byName[multifieldsName] == nil {
 		return
 	}
@@ -141,7 +141,7 @@ func readLegacyMultifields(typ string, v any) []multifieldInput {
 }
 
 // mergeMultifields applies the entries of a call to what is there.
-func (s *store) mergeMultifields(old any, input []multifieldInput) []any {
+func mergeMultifields(s *store, old any, input []multifieldInput) []any {
 	before, _ := old.([]any)
 	merged := slices.Clone(before)
 	for _, in := range input {

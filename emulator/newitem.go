@@ -10,7 +10,7 @@ import (
 
 // newValues are those of a new item of which nothing is given.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-add.html
-func (c *call) newValues(it *item) map[string]any {
+func newValues(c *call, it *item) map[string]any {
 	t := it.typ
 	v := map[string]any{"ID": it.id}
 	now := c.savedAt()
@@ -28,19 +28,19 @@ func (c *call) newValues(it *item) map[string]any {
 	v["XML_ID"] = ""
 	v["ACCOUNT_NUMBER"], v["QUOTE_NUMBER"] = fmt.Sprint(it.id), fmt.Sprint(it.id)
 	if t.fields.byName["MYCOMPANY_ID"] != nil {
-		v["MYCOMPANY_ID"] = c.store().ownCompany()
+		v["MYCOMPANY_ID"] = ownCompany(c.store())
 	}
 	maps.Copy(v, t.defaults)
 	for _, f := range t.fields.all {
 		if f.user != nil {
-			v[f.name] = c.store().userDefault(f, now)
+			v[f.name] = userDefault(c.store(), f, now)
 		}
 	}
 	return v
 }
 
 // ownCompany is the first of the portal's own companies, nil without one.
-func (s *store) ownCompany() any {
+func ownCompany(s *store) any {
 	companies := s.table(typeCompany)
 	for _, id := range companies.order {
 		if companies.byID[id].values["IS_MY_COMPANY"] == true {
@@ -52,7 +52,7 @@ func (s *store) ownCompany() any {
 
 // userDefault is the value that a custom field has on a new item, nil for none.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/userfieldconfig-add.html
-func (s *store) userDefault(f *field, now time.Time) any {
+func userDefault(s *store, f *field, now time.Time) any {
 	var values []any
 	for _, o := range f.user.options {
 		if o.def {
@@ -60,7 +60,7 @@ func (s *store) userDefault(f *field, now time.Time) any {
 		}
 	}
 	if given, _ := f.user.settings.Get("DEFAULT_VALUE"); !value.IsEmpty(given) && f.typ != "enumeration" {
-		if v, ok := s.readDefault(f, given, now); ok && v != nil {
+		if v, ok := readDefault(s, f, given, now); ok && v != nil {
 			values = append(values, v)
 		}
 	}
@@ -75,7 +75,7 @@ func (s *store) userDefault(f *field, now time.Time) any {
 
 // readDefault reads DEFAULT_VALUE of a custom field's settings: of dates it is an
 // object that may mean the moment of the adding, of yes/no fields 1 or 0.
-func (s *store) readDefault(f *field, given any, now time.Time) (v any, ok bool) {
+func readDefault(s *store, f *field, given any, now time.Time) (v any, ok bool) {
 	if f.typ == "boolean" {
 		return value.Int(given) != 0, true
 	}
@@ -90,6 +90,6 @@ func (s *store) readDefault(f *field, given any, now time.Time) (v any, ok bool)
 			return nil, false
 		}
 	}
-	v, ok, err := s.readOne(f, given)
+	v, ok, err := readOneValue(s, f, given)
 	return v, ok && err == nil
 }

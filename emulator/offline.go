@@ -128,7 +128,7 @@ func offlineFetch(c *call) (any, error) {
 	q.expire(c.now)
 	process, again := strings.TrimSpace(value.Text(c.param("PROCESS_ID"))), c.param("PROCESS_ID") != nil
 	failed := value.Int(c.param("ERROR")) == 1
-	events, err := c.offlineRows(offlineFields[:4], "TIMESTAMP_X", func(e *offlineEvent) bool {
+	events, err := offlineRows(c, offlineFields[:4], "TIMESTAMP_X", func(e *offlineEvent) bool {
 		return e.process == process && e.failed == failed && e.connector == c.req.connector
 	})
 	if err != nil {
@@ -145,7 +145,7 @@ func offlineFetch(c *call) (any, error) {
 	}
 	rows := php.NewArray()
 	for _, e := range events {
-		rows.Append(c.offlineJSON(e, false))
+		rows.Append(offlineJSON(c, e, false))
 	}
 	if clearing {
 		q.remove(func(e *offlineEvent) bool { return e.process == process && e.connector == c.req.connector })
@@ -169,7 +169,7 @@ func offlineList(c *call) (any, error) {
 		return nil, err
 	}
 	c.p.offline.expire(c.now)
-	events, err := c.offlineRows(offlineFields[:], "ID", func(e *offlineEvent) bool { return e.connector == c.req.connector })
+	events, err := offlineRows(c, offlineFields[:], "ID", func(e *offlineEvent) bool { return e.connector == c.req.connector })
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func offlineList(c *call) (any, error) {
 	from := min(max(c.start, 0), len(events))
 	to := min(from+pageSize, len(events))
 	for _, e := range events[from:to] {
-		rows.Append(c.offlineJSON(e, true))
+		rows.Append(offlineJSON(c, e, true))
 	}
 	c.total, c.hasTotal = len(events), true
 	if to < len(events) {
@@ -190,13 +190,13 @@ func offlineList(c *call) (any, error) {
 // offlineClear is event.offline.clear: it confirms what a process has reserved.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-clear.html
 func offlineClear(c *call) (any, error) {
-	process, err := c.offlineProcess()
+	process, err := offlineProcess(c)
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := c.offlineIDs("ID", func(e *offlineEvent) string { return value.Text(value.FromInt(e.id)) })
+	wanted, err := offlineIDs(c, "ID", func(e *offlineEvent) string { return value.Text(value.FromInt(e.id)) })
 	if wanted == nil && err == nil {
-		wanted, err = c.offlineIDs("MESSAGE_ID", func(e *offlineEvent) string { return e.message })
+		wanted, err = offlineIDs(c, "MESSAGE_ID", func(e *offlineEvent) string { return e.message })
 	}
 	if err != nil {
 		return nil, err
@@ -211,11 +211,11 @@ func offlineClear(c *call) (any, error) {
 // back only to who asks for failed ones.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-error.html
 func offlineError(c *call) (any, error) {
-	process, err := c.offlineProcess()
+	process, err := offlineProcess(c)
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := c.offlineIDs("MESSAGE_ID", func(e *offlineEvent) string { return e.message })
+	wanted, err := offlineIDs(c, "MESSAGE_ID", func(e *offlineEvent) string { return e.message })
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +240,7 @@ func offlineError(c *call) (any, error) {
 	return true, nil
 }
 
-func (c *call) offlineProcess() (string, error) {
+func offlineProcess(c *call) (string, error) {
 	if err := c.needAdmin(""); err != nil {
 		return "", err
 	}
@@ -251,7 +251,7 @@ func (c *call) offlineProcess() (string, error) {
 }
 
 // offlineIDs reads a list of ids; nil without one.
-func (c *call) offlineIDs(name string, id func(*offlineEvent) string) (func(*offlineEvent) bool, error) {
+func offlineIDs(c *call, name string, id func(*offlineEvent) string) (func(*offlineEvent) bool, error) {
 	v := c.param(name)
 	if v == nil {
 		return nil, nil
@@ -293,7 +293,7 @@ func (e *offlineEvent) flag() int64 {
 var offlinePrefixes = [...]string{"", "=", ">", "<", ">=", "<=", "@", "%"}
 
 // offlineRows filters and orders the events of the queue.
-func (c *call) offlineRows(fields []query.Column[*offlineEvent], byDefault string, mine query.Predicate[*offlineEvent]) ([]*offlineEvent, error) {
+func offlineRows(c *call, fields []query.Column[*offlineEvent], byDefault string, mine query.Predicate[*offlineEvent]) ([]*offlineEvent, error) {
 	find := query.InAnyCase(query.Among(fields))
 	filter, ok := c.optionalArray("FILTER")
 	if !ok {
@@ -349,7 +349,7 @@ func offlineOrder(order *php.Array, find func(string) (query.Column[*offlineEven
 }
 
 // offlineJSON is an event as the methods show it.
-func (c *call) offlineJSON(e *offlineEvent, whole bool) *php.Array {
+func offlineJSON(c *call, e *offlineEvent, whole bool) *php.Array {
 	var user any = value.Text(value.FromInt(e.user))
 	if e.user == 0 { // nobody: a robot or an agent
 		user = 0

@@ -84,7 +84,7 @@ func (p *Portal) scopes() []string {
 
 // scopeFilter is which permissions methods and events are asked for: the one in
 // SCOPE, all with FULL, or the caller's.
-func (c *call) scopeFilter() func(scope string) bool {
+func scopeFilter(c *call) func(scope string) bool {
 	switch only := c.param("SCOPE"); {
 	case only != nil:
 		return func(scope string) bool { return scope == value.Text(only) }
@@ -96,7 +96,7 @@ func (c *call) scopeFilter() func(scope string) bool {
 
 // methodNames is methods: those of one scope, of all, or of the caller's.
 func methodNames(c *call) (any, error) {
-	wanted := c.scopeFilter()
+	wanted := scopeFilter(c)
 	var names []string
 	for name, m := range c.p.methods {
 		if wanted(m.scope) {

@@ -60,7 +60,7 @@ func rowGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return value.Object("productRow", c.store().storedRowJSON(r)), nil
+	return value.Object("productRow", storedRowJSON(c.store(), r)), nil
 }
 
 // rowsAvailable is crm.item.productrow.getAvailableForPayment: the rows that are
@@ -79,7 +79,7 @@ func rowsAvailable(c *call) (any, error) {
 	}
 	rows := php.NewArray()
 	for _, r := range sortedRows(c.store().rows[it.owner()]) {
-		rows.Append(c.store().rowJSON(r))
+		rows.Append(rowJSON(c.store(), r))
 	}
 	return value.Object("productRows", rows), nil
 }
@@ -95,8 +95,9 @@ func rowList(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
+	find := func(name string) (query.Column[*row], bool) { return rowColumn(s, name) }
 	r := query.Rules[*row]{
-		Find: s.rowColumn,
+		Find: find,
 		Unknown: func(name string) error {
 			return fail("100", fmt.Sprintf("Unknown field definition `%s` (%s) for \\Bitrix\\Crm\\ProductRow Entity.", value.UpperName(name), value.UpperName(name)))
 		},
@@ -111,10 +112,10 @@ func rowList(c *call) (any, error) {
 	}
 	found := query.Keep(candidates, pass)
 	slices.SortFunc(found, func(a, b *row) int { return cmp.Compare(a.id, b.id) })
-	query.Sort(found, query.LenientOrder(order, s.rowColumn))
+	query.Sort(found, query.LenientOrder(order, find))
 	rows := php.NewArray()
 	for _, r := range page(c, found) {
-		rows.Append(s.storedRowJSON(r))
+		rows.Append(storedRowJSON(s, r))
 	}
 	return value.Object("productRows", rows), nil
 }
@@ -161,14 +162,14 @@ func rowAdd(c *call) (any, error) {
 		return nil, err
 	}
 	values := newRowValues()
-	if err := values.apply(rowInput(fields)); err != nil {
+	if err := applyRow(&values, rowInput(fields)); err != nil {
 		return nil, err
 	}
 	r := &row{owner: it.owner(), rowValues: values}
-	if err := c.saveRows(it, append(slices.Clone(c.store().rows[it.owner()]), r), saveOptions{}); err != nil {
+	if err := saveRows(c, it, append(slices.Clone(c.store().rows[it.owner()]), r), saveOptions{}); err != nil {
 		return nil, err
 	}
-	return value.Object("productRow", c.store().rowJSON(r)), nil
+	return value.Object("productRow", rowJSON(c.store(), r)), nil
 }
 
 // rowUpdate is crm.item.productrow.update.
@@ -194,15 +195,15 @@ func rowUpdate(c *call) (any, error) {
 		return nil, err
 	}
 	changed := &row{id: r.id, owner: r.owner, rowValues: r.rowValues}
-	if err := changed.apply(g); err != nil {
+	if err := applyRow(&changed.rowValues, g); err != nil {
 		return nil, err
 	}
 	rows := slices.Clone(c.store().rows[r.owner])
 	rows[slices.Index(rows, r)] = changed
-	if err := c.saveRows(it, rows, saveOptions{}); err != nil {
+	if err := saveRows(c, it, rows, saveOptions{}); err != nil {
 		return nil, err
 	}
-	return value.Object("productRow", c.store().rowJSON(changed)), nil
+	return value.Object("productRow", rowJSON(c.store(), changed)), nil
 }
 
 // rowDelete is crm.item.productrow.delete. Its result is null.
@@ -216,7 +217,7 @@ func rowDelete(c *call) (any, error) {
 		return nil, err
 	}
 	rest := slices.DeleteFunc(slices.Clone(c.store().rows[r.owner]), func(x *row) bool { return x == r })
-	return nil, c.saveRows(it, rest, saveOptions{})
+	return nil, saveRows(c, it, rest, saveOptions{})
 }
 
 // rowSet is crm.item.productrow.set. Rows that are equal to what is there keep
@@ -245,7 +246,7 @@ func rowSet(c *call) (any, error) {
 			return nil, c.wrongType("productRows", "array")
 		}
 		r := &row{owner: it.owner(), rowValues: newRowValues()}
-		if err := r.apply(rowInput(fields)); err != nil {
+		if err := applyRow(&r.rowValues, rowInput(fields)); err != nil {
 			return nil, err
 		}
 		if twin(rows, r) == nil {
@@ -255,12 +256,12 @@ func rowSet(c *call) (any, error) {
 			rows = append(rows, r)
 		}
 	}
-	if err := c.saveRows(it, rows, saveOptions{}); err != nil {
+	if err := saveRows(c, it, rows, saveOptions{}); err != nil {
 		return nil, err
 	}
 	answer := php.NewArray()
 	for _, r := range rows {
-		answer.Append(s.rowJSON(r))
+		answer.Append(rowJSON(s, r))
 	}
 	return value.Object("productRows", answer), nil
 }
@@ -278,7 +279,7 @@ func twin(rows []*row, r *row) *row {
 // saveRows replaces an item's rows, gives new ones their ids, and saves the
 // item: product rows have no events of their own. Nothing is saved where the
 // rows are as they were.
-func (c *call) saveRows(it *item, rows []*row, how saveOptions) error {
+func saveRows(c *call, it *item, rows []*row, how saveOptions) error {
 	s := c.store()
 	o := it.owner()
 	before := s.rows[o]
@@ -289,7 +290,7 @@ func (c *call) saveRows(it *item, rows []*row, how saveOptions) error {
 		return nil
 	}
 	s.rows[o] = rows
-	if err := c.saveItem(it, map[string]any{}, how); err != nil {
+	if err := saveItem(c, it, map[string]any{}, how); err != nil {
 		s.rows[o] = before
 		return err
 	}
@@ -319,7 +320,7 @@ func rowFields(*call) (any, error) {
 	fields := php.NewArray()
 	add := func(name, typ, title string, set flags) {
 		f := &field{name: name, typ: typ, title: title, flags: set}
-		fields.Set(value.CamelName(name), f.describe(nil))
+		fields.Set(value.CamelName(name), describeField(f, nil))
 	}
 	add("ID", "integer", "ID", readOnly)
 	add("OWNER_ID", "integer", "Owner ID", required|immutable)

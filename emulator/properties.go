@@ -44,14 +44,14 @@ func propertyInput(v any) []keyed {
 
 // readProperty turns a call's value of a property into what is kept: values
 // that are empty are not. A value under the id of an old one keeps this id.
-func (s *store) readProperty(f *listField, v any, old []propertyValue) []propertyValue {
+func readProperty(s *store, f *listField, v any, old []propertyValue) []propertyValue {
 	var values []propertyValue
 	for _, x := range propertyInput(v) {
-		text, ok := s.propertyText(f, x.value)
+		text, ok := propertyText(s, f, x.value)
 		if !ok || text == "" {
 			continue
 		}
-		v := propertyValue{text: text, value: s.comparable(f, text), html: f.typ == "S:HTML"}
+		v := propertyValue{text: text, value: comparableValue(s, f, text), html: f.typ == "S:HTML"}
 		for _, o := range old {
 			if strconv.FormatInt(o.id, 10) == x.key {
 				v.id = o.id
@@ -71,7 +71,7 @@ func (s *store) readProperty(f *listField, v any, old []propertyValue) []propert
 }
 
 // propertyText is a property's value as the portal keeps it.
-func (s *store) propertyText(f *listField, v any) (text string, ok bool) {
+func propertyText(s *store, f *listField, v any) (text string, ok bool) {
 	switch f.typ {
 	case "N":
 		return storedNumber(plainNumber(v))
@@ -134,7 +134,7 @@ func storedNumber(text string) (string, bool) {
 // field with the ending _DEL names their values, and new ones are added to them. Of
 // a single one a new file takes the place. Only ids are kept of files.
 // https://apidocs.bitrix24.com/api-reference/files/how-to-update-files.html
-func (s *store) readFiles(f *listField, g value.Fields, old []propertyValue) []propertyValue {
+func readFiles(s *store, f *listField, g value.Fields, old []propertyValue) []propertyValue {
 	drop, _ := value.Array(g[f.name+"_DEL"])
 	values := slices.DeleteFunc(slices.Clone(old), func(v propertyValue) bool {
 		mark, _ := drop.Get(strconv.FormatInt(v.id, 10))
@@ -174,7 +174,7 @@ func newFiles(v any) (n int, byID bool) {
 }
 
 // showProperty is a value as lists.element.get shows it.
-func (s *store) showProperty(f *listField, v propertyValue) any {
+func showProperty(s *store, f *listField, v propertyValue) any {
 	switch {
 	case v.html:
 		return value.Object("TYPE", "HTML", "TEXT", v.text)
@@ -196,7 +196,7 @@ func relayout(z value.Zone, text string, layout func(time.Time) string) string {
 
 // propertiesJSON adds an element's properties: {"PROPERTY_951": {"3743": …}}.
 // A property without a value is not there.
-func (s *store) propertiesJSON(into *php.Array, b *iblock, e *element, only map[string]bool) {
+func propertiesJSON(s *store, into *php.Array, b *iblock, e *element, only map[string]bool) {
 	for _, f := range b.fields {
 		values := e.properties[f.id]
 		if !f.property() || len(values) == 0 || only != nil && !only[f.name] {
@@ -204,7 +204,7 @@ func (s *store) propertiesJSON(into *php.Array, b *iblock, e *element, only map[
 		}
 		shown := php.NewArray()
 		for _, v := range values {
-			shown.Set(strconv.FormatInt(v.id, 10), s.showProperty(f, v))
+			shown.Set(strconv.FormatInt(v.id, 10), showProperty(s, f, v))
 		}
 		into.Set(f.name, shown)
 	}

@@ -82,8 +82,8 @@ func newRowValues() rowValues {
 	}
 }
 
-// apply puts the given fields into a row and computes the rest.
-func (r *rowValues) apply(g value.Fields) error {
+// applyRow puts the given fields into a row and computes the rest.
+func applyRow(r *rowValues, g value.Fields) error {
 	g.Int("PRODUCT_ID", &r.productID)
 	if v, ok := g["PRODUCT_NAME"]; ok {
 		r.productName = value.Text(v)
@@ -109,14 +109,14 @@ func (r *rowValues) apply(g value.Fields) error {
 	}
 	g.Int("MEASURE_CODE", &r.measureCode)
 	g.Int("SORT", &r.sort)
-	return r.normalize()
+	return normalizeRow(r)
 }
 
-// normalize computes what follows from the price, as the portal does on each
+// normalizeRow computes what follows from the price, as the portal does on each
 // save; each step is rounded to 2 digits. The documented examples come out
 // exactly: 80000 with tax 20 and discount 20 % is 66666.67, 83333.34, 100000.01.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/product-rows/crm-item-productrow-add.html
-func (r *rowValues) normalize() error {
+func normalizeRow(r *rowValues) error {
 	symbol, known := measures(r.measureCode)
 	if !known {
 		r.measureCode = defaultMeasure
@@ -129,7 +129,7 @@ func (r *rowValues) normalize() error {
 	if r.taxRate.Sign() != 0 {
 		r.priceExclusive = m.div(r.price, factor).Round(2)
 	}
-	if err := r.normalizeDiscount(m); err != nil {
+	if err := normalizeDiscount(r, m); err != nil {
 		return err
 	}
 	r.priceNetto = m.add(r.priceExclusive, r.discountSum)
@@ -154,7 +154,7 @@ func (r *rowValues) normalize() error {
 // amounts.
 var mostAmount = num.MustParse("1e16")
 
-func (r *rowValues) normalizeDiscount(m *math) error {
+func normalizeDiscount(r *rowValues, m *math) error {
 	hundred := num.FromInt(100)
 	if r.discountType != discountSum {
 		r.discountType = discountPercent
@@ -195,8 +195,8 @@ func (m *math) sub(a, b num.Num) num.Num { return m.keep(a.Sub(b)) }
 func (m *math) mul(a, b num.Num) num.Num { return m.keep(a.Mul(b)) }
 func (m *math) div(a, b num.Num) num.Num { return m.keep(a.Div(b)) }
 
-// tax is taxRate, or null.
-func (r *row) tax() any {
+// rowTax is taxRate, or null.
+func rowTax(r *row) any {
 	if !r.taxed {
 		return nil
 	}
@@ -204,21 +204,21 @@ func (r *row) tax() any {
 }
 
 // rowJSON is a row as crm.item.productrow.* shows it.
-func (s *store) rowJSON(r *row) *php.Array {
+func rowJSON(s *store, r *row) *php.Array {
 	return value.Object(
 		"id", r.id, "ownerId", r.owner.id, "ownerType", s.ownerType(r.owner), "productId", r.productID,
 		"productName", r.productName, "price", r.price, "priceAccount", r.price, "priceExclusive", r.priceExclusive,
 		"priceNetto", r.priceNetto, "priceBrutto", r.priceBrutto, "quantity", r.quantity,
 		"discountTypeId", r.discountType, "discountRate", r.discountRate, "discountSum", r.discountSum,
-		"taxRate", r.tax(), "taxIncluded", value.YesNo(r.taxIncluded), "customized", value.YesNo(r.customized),
+		"taxRate", rowTax(r), "taxIncluded", value.YesNo(r.taxIncluded), "customized", value.YesNo(r.customized),
 		"measureCode", r.measureCode, "measureName", r.measureName, "sort", r.sort, "xmlId", "", "type", r.productType(),
 	)
 }
 
 // storedRowJSON is a row as get and list show it: with the store, of which there
 // are none here.
-func (s *store) storedRowJSON(r *row) *php.Array {
-	a := s.rowJSON(r)
+func storedRowJSON(s *store, r *row) *php.Array {
+	a := rowJSON(s, r)
 	a.Set("storeId", nil)
 	return a
 }
@@ -226,21 +226,21 @@ func (s *store) storedRowJSON(r *row) *php.Array {
 // legacyRowJSON is a row as crm.deal.productrows.get and the like show it: ids
 // and PRICE_ACCOUNT are text there.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-productrows-get.html
-func (s *store) legacyRowJSON(r *row, e legacyEntity) *php.Array {
+func legacyRowJSON(s *store, r *row, e legacyEntity) *php.Array {
 	return value.Object(
 		"ID", value.Text(value.FromInt(r.id)), "OWNER_ID", value.Text(value.FromInt(r.owner.id)), "OWNER_TYPE", s.ownerType(r.owner),
-		"PRODUCT_ID", r.productID, "PRODUCT_NAME", r.productName, "ORIGINAL_PRODUCT_NAME", r.originalName(),
+		"PRODUCT_ID", r.productID, "PRODUCT_NAME", r.productName, "ORIGINAL_PRODUCT_NAME", originalProductName(r),
 		"PRODUCT_DESCRIPTION", nil, "PRICE", r.price, "PRICE_EXCLUSIVE", r.priceExclusive, "PRICE_NETTO", r.priceNetto,
 		"PRICE_BRUTTO", r.priceBrutto, "PRICE_ACCOUNT", value.Fixed(r.price, e.accountPlaces), "QUANTITY", r.quantity,
 		"DISCOUNT_TYPE_ID", r.discountType, "DISCOUNT_RATE", r.discountRate, "DISCOUNT_SUM", r.discountSum,
-		"TAX_RATE", r.tax(), "TAX_INCLUDED", value.YesNo(r.taxIncluded), "CUSTOMIZED", value.YesNo(r.customized),
+		"TAX_RATE", rowTax(r), "TAX_INCLUDED", value.YesNo(r.taxIncluded), "CUSTOMIZED", value.YesNo(r.customized),
 		"MEASURE_CODE", r.measureCode, "MEASURE_NAME", r.measureName, "SORT", r.sort, "XML_ID", e.xmlID,
 		"TYPE", r.productType(), "STORE_ID", nil, "RESERVE_ID", nil, "DATE_RESERVE_END", nil, "RESERVE_QUANTITY", nil,
 	)
 }
 
-// originalName is the product's name in the catalog, null for a free row.
-func (r *row) originalName() any {
+// originalProductName is the product's name in the catalog, null for a free row.
+func originalProductName(r *row) any {
 	if r.productID > 0 {
 		return r.productName
 	}
@@ -250,11 +250,11 @@ func (r *row) originalName() any {
 func (s *store) ownerType(o owner) string { return s.types[o.entityTypeID].short }
 
 // rowColumn finds what rows are filtered and ordered by.
-func (s *store) rowColumn(name string) (query.Column[*row], bool) {
-	return query.Among(s.rowColumns())(value.UpperName(name))
+func rowColumn(s *store, name string) (query.Column[*row], bool) {
+	return query.Among(rowColumns(s))(value.UpperName(name))
 }
 
-func (s *store) rowColumns() []query.Column[*row] {
+func rowColumns(s *store) []query.Column[*row] {
 	return []query.Column[*row]{
 		query.NewColumn("ID", query.Int, func(r *row) any { return r.id }),
 		query.NewColumn("OWNER_ID", query.Int, func(r *row) any { return r.owner.id }),

@@ -9,33 +9,33 @@ import (
 )
 
 // addItem makes an item, fills in what is not given, and raises its event.
-func (c *call) addItem(t *entityType, changes map[string]any) (*item, error) {
+func addItem(c *call, t *entityType, changes map[string]any) (*item, error) {
 	s := c.store()
 	it := &item{id: s.next(itemCounter(t.id)), typ: t, values: map[string]any{}}
-	v := c.newValues(it)
+	v := newValues(c, it)
 	maps.Copy(v, changes)
 	if query.IsBlank(v["TITLE"]) {
-		v["TITLE"] = it.defaultTitle()
+		v["TITLE"] = defaultTitle(it)
 	}
-	s.mergeChanges(t, v, changes, nil)
+	mergeChanges(s, t, v, changes, nil)
 	if err := enterStage(t, v, nil); err != nil {
 		return nil, err
 	}
-	c.closeLead(it, v)
-	if err := s.recompute(it, v, false); err != nil {
+	closeLead(c, it, v)
+	if err := recompute(s, it, v, false); err != nil {
 		return nil, err
 	}
-	t.strip(v)
+	strip(t, v)
 	it.values = v
 	s.table(t.id).insert(it)
 	s.mirrorLinks(it, nil)
-	c.record(it, opAdd)
-	c.fire(t, opAdd, it.id)
+	recordItem(c, it, opAdd)
+	fire(c, t, opAdd, it.id)
 	return it, nil
 }
 
 // strip leaves out what the type has no field for.
-func (t *entityType) strip(v map[string]any) {
+func strip(t *entityType, v map[string]any) {
 	for name := range v {
 		if t.fields.byName[name] == nil {
 			delete(v, name)
@@ -47,15 +47,15 @@ func itemCounter(entityTypeID int) string { return fmt.Sprintf("item %d", entity
 
 // mergeChanges brings what follows from the changes of a save up to date: the
 // pipeline, links and multifields.
-func (s *store) mergeChanges(t *entityType, v, changes map[string]any, before map[string]any) {
+func mergeChanges(s *store, t *entityType, v, changes map[string]any, before map[string]any) {
 	if v["CATEGORY_ID"] == nil && t.fields.byName["CATEGORY_ID"] != nil {
 		v["CATEGORY_ID"] = t.defaultCategory().id // 0 is empty
 	}
 	t.linkMain(v, changes)
 	if input, ok := v[multifieldsName].([]multifieldInput); ok {
-		v[multifieldsName] = s.mergeMultifields(before[multifieldsName], input)
+		v[multifieldsName] = mergeMultifields(s, before[multifieldsName], input)
 	}
-	t.reach(v)
+	deriveFromMultifields(t, v)
 }
 
 // enterStage puts an item into the stage of its pipeline that is in v. Where that
@@ -89,7 +89,7 @@ func enterStage(t *entityType, v map[string]any, current any) error {
 }
 
 // closeLead notes when a lead entered a final status.
-func (c *call) closeLead(it *item, v map[string]any) {
+func closeLead(c *call, it *item, v map[string]any) {
 	if it.typ.fields.byName["DATE_CLOSED"] == nil {
 		return
 	}
@@ -110,23 +110,23 @@ type saveOptions struct {
 // saveItem changes an item and raises its event, unless nothing differs: the
 // universal methods skip such a save.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-update.html
-func (c *call) saveItem(it *item, changes map[string]any, how saveOptions) error {
+func saveItem(c *call, it *item, changes map[string]any, how saveOptions) error {
 	s := c.store()
 	before := it.values
 	v := it.working()
 	maps.Copy(v, changes)
-	s.mergeChanges(it.typ, v, changes, before)
+	mergeChanges(s, it.typ, v, changes, before)
 	if err := enterStage(it.typ, v, before["STAGE_ID"]); err != nil {
 		return err
 	}
-	c.closeLead(it, v)
-	if err := s.recompute(it, v, how.rowsChanged); err != nil {
+	closeLead(c, it, v)
+	if err := recompute(s, it, v, how.rowsChanged); err != nil {
 		return err
 	}
 	if !how.always && !how.rowsChanged && maps.EqualFunc(filled(before), filled(v), same) {
 		return nil
 	}
-	it.typ.strip(v)
+	strip(it.typ, v)
 	moved := !same(before["CATEGORY_ID"], v["CATEGORY_ID"])
 	now := c.savedAt()
 	v["UPDATED_TIME"], v["UPDATED_BY"] = now, c.req.by.user
@@ -136,12 +136,12 @@ func (c *call) saveItem(it *item, changes map[string]any, how saveOptions) error
 	}
 	it.values = v
 	s.mirrorLinks(it, before)
-	c.record(it, opUpdate)
+	recordItem(c, it, opUpdate)
 	if moved && it.typ.id == typeDeal {
-		c.fireMove(it)
+		fireMove(c, it)
 		return nil
 	}
-	c.fire(it.typ, opUpdate, it.id)
+	fire(c, it.typ, opUpdate, it.id)
 	return nil
 }
 
@@ -161,7 +161,7 @@ func filled(values map[string]any) map[string]any {
 // that is not given is 0 and never null.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-add.html
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-add.html
-func (s *store) recompute(it *item, v map[string]any, rowsChanged bool) error {
+func recompute(s *store, it *item, v map[string]any, rowsChanged bool) error {
 	if it.typ.fields.byName["OPPORTUNITY"] == nil {
 		return nil
 	}
@@ -209,7 +209,7 @@ func addProduct(sum, a, b num.Num) (num.Num, error) {
 }
 
 // deleteItem takes an item away, and its product rows and comments with it.
-func (c *call) deleteItem(it *item) {
+func deleteItem(c *call, it *item) {
 	s := c.store()
 	for _, r := range s.rows[it.owner()] {
 		delete(s.rowsByID, r.id)
@@ -218,6 +218,6 @@ func (c *call) deleteItem(it *item) {
 	s.unlink(it)
 	s.dropComments(it)
 	s.table(it.typ.id).remove(it.id)
-	c.record(it, opDelete)
-	c.fire(it.typ, opDelete, it.id)
+	recordItem(c, it, opDelete)
+	fire(c, it.typ, opDelete, it.id)
 }

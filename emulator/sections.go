@@ -137,7 +137,7 @@ func sectionGet(c *call) (any, error) {
 		row := php.NewArray()
 		for _, col := range columns {
 			if only == nil || only[col.Name] {
-				row.Set(col.Name, c.store().sectionText(col.Get(x)))
+				row.Set(col.Name, sectionText(c.store(), col.Get(x)))
 			}
 		}
 		answer.Append(row)
@@ -146,7 +146,7 @@ func sectionGet(c *call) (any, error) {
 }
 
 // sectionText is a value as lists show it.
-func (s *store) sectionText(v any) any {
+func sectionText(s *store, v any) any {
 	switch v := v.(type) {
 	case int64:
 		return strconv.FormatInt(v, 10)
@@ -181,14 +181,14 @@ func sectionAdd(c *call) (any, error) {
 		return nil, fail("ERROR_ADD_SECTION", "The parent section was not found")
 	}
 	x.id = s.next("section")
-	c.writeSection(x, g)
+	writeSection(c, x, g)
 	b.sections = append(b.sections, x)
 	return value.FromInt(x.id), nil
 }
 
 // writeSection takes the fields of a section. EXTERNAL_ID and XML_ID are one,
 // and the first of them wins.
-func (c *call) writeSection(x *section, g value.Fields) {
+func writeSection(c *call, x *section, g value.Fields) {
 	if v, ok := g["NAME"]; ok && !value.IsEmpty(v) {
 		x.name = value.Text(v)
 	}
@@ -230,7 +230,7 @@ func sectionUpdate(c *call) (any, error) {
 	if _, ok := value.Array(c.param("FIELDS")); !ok {
 		return nil, missingParam("FIELDS")
 	}
-	c.writeSection(x, value.UpperFields(c.param("FIELDS")))
+	writeSection(c, x, value.UpperFields(c.param("FIELDS")))
 	return true, nil
 }
 

@@ -61,7 +61,7 @@ func (s *store) plainDirectories() []directory {
 }
 
 // allDirectories are all of them, the types' by their ids.
-func (s *store) allDirectories() []directory {
+func allDirectories(s *store) []directory {
 	all := slices.Clone(s.directories)
 	for _, t := range s.sortedTypes() {
 		for _, cat := range t.categories {
@@ -89,9 +89,9 @@ type entry struct {
 	directory directory
 }
 
-func (s *store) entries() []entry {
+func statusEntries(s *store) []entry {
 	var all []entry
-	for _, d := range s.allDirectories() {
+	for _, d := range allDirectories(s) {
 		for _, st := range d.entries {
 			all = append(all, entry{st, d})
 		}
@@ -185,7 +185,7 @@ func statusList(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := query.Keep(c.store().entries(), pass)
+	found := query.Keep(statusEntries(c.store()), pass)
 	query.Sort(found, query.LenientOrder(order, statusColumn))
 	answer := php.NewArray()
 	for _, e := range found {
@@ -202,7 +202,7 @@ func statusList(c *call) (any, error) {
 // statusGet is crm.status.get.
 func statusGet(c *call) (any, error) {
 	id := value.Int(c.param("ID"))
-	for _, e := range c.store().entries() {
+	for _, e := range statusEntries(c.store()) {
 		if e.row == id {
 			return e.json(), nil
 		}
@@ -232,24 +232,24 @@ func statusFields(*call) (any, error) {
 // https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-entity-types.html
 func statusEntityTypes(c *call) (any, error) {
 	answer := php.NewArray()
-	for _, d := range c.store().allDirectories() {
+	for _, d := range allDirectories(c.store()) {
 		row := value.Object("ID", d.id, "NAME", d.name)
 		if d.typ != nil {
-			d.describe(row)
+			describeDirectory(d, row)
 		}
 		answer.Append(row)
 	}
 	return answer, nil
 }
 
-func (d directory) describe(row *php.Array) {
+func describeDirectory(d directory, row *php.Array) {
 	deals, cat := d.typ.id == typeDeal, d.category
 	if deals && cat.id != 0 {
 		row.Set("PARENT_ID", "DEAL_STAGE")
 	}
 	row.Set("SEMANTIC_INFO", php.NewArray())
 	if d.typ.ownEvents() { // the older types
-		row.Set("SEMANTIC_INFO", value.Object("START_FIELD", d.first(""), "FINAL_SUCCESS_FIELD", d.first("S"), "FINAL_UNSUCCESS_FIELD", d.first("F"), "FINAL_SORT", 0))
+		row.Set("SEMANTIC_INFO", value.Object("START_FIELD", firstStage(d, ""), "FINAL_SUCCESS_FIELD", firstStage(d, "S"), "FINAL_UNSUCCESS_FIELD", firstStage(d, "F"), "FINAL_SORT", 0))
 	}
 	if cat.prefix != "" {
 		row.Set("PREFIX", cat.prefix)
@@ -278,8 +278,8 @@ func (d directory) describe(row *php.Array) {
 	}
 }
 
-// first is the first stage with a meaning, of all with "".
-func (d directory) first(semantics string) string {
+// firstStage is the first stage with a meaning, of all with "".
+func firstStage(d directory, semantics string) string {
 	for _, st := range d.entries {
 		if semantics == "" || st.semantics == semantics {
 			return st.id
@@ -291,7 +291,7 @@ func (d directory) first(semantics string) string {
 // statusEntityItems is crm.status.entity.items. SORT is a number there.
 func statusEntityItems(c *call) (any, error) {
 	id := value.Text(c.param("ENTITYID"))
-	for _, d := range c.store().allDirectories() {
+	for _, d := range allDirectories(c.store()) {
 		if d.id == id {
 			return shortStages(d.entries), nil
 		}

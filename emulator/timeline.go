@@ -81,15 +81,15 @@ func commentAdd(c *call) (any, error) {
 	}
 	m := &comment{
 		id: s.next("comment"), typ: t, item: value.Int(g["ENTITY_ID"]), author: c.req.by.user, text: text,
-		created: c.savedAt(), files: s.readCommentFiles(g),
+		created: c.savedAt(), files: readCommentFiles(s, g),
 	}
 	s.comments = append(s.comments, m)
-	c.fireComment(m, opAdd)
+	fireComment(c, m, opAdd)
 	return value.FromInt(m.id), nil
 }
 
 // readCommentFiles takes FILES: pairs of a name and the content in base64.
-func (s *store) readCommentFiles(g value.Fields) []commentFile {
+func readCommentFiles(s *store, g value.Fields) []commentFile {
 	var files []commentFile
 	for _, v := range value.List(g["FILES"]) {
 		pair, _ := value.Array(v)
@@ -136,9 +136,9 @@ func commentUpdate(c *call) (any, error) {
 		m.text = text
 	}
 	if _, ok := g["FILES"]; ok {
-		m.files = c.store().readCommentFiles(g)
+		m.files = readCommentFiles(c.store(), g)
 	}
-	c.fireComment(m, opUpdate)
+	fireComment(c, m, opUpdate)
 	return value.FromInt(m.id), nil
 }
 
@@ -163,12 +163,12 @@ func commentDelete(c *call) (any, error) {
 		}
 	}
 	s.comments = slices.DeleteFunc(s.comments, func(x *comment) bool { return x == m })
-	c.fireComment(m, opDelete)
+	fireComment(c, m, opDelete)
 	return nil, nil
 }
 
 // commentJSON is a comment as get and list show it: all but the files is text.
-func (c *call) commentJSON(m *comment) *php.Array {
+func commentJSON(c *call, m *comment) *php.Array {
 	s := c.store()
 	files := php.NewArray()
 	var shown any = files
@@ -196,7 +196,7 @@ func commentGet(c *call) (any, error) {
 	if m == nil {
 		return nil, plainFail("Not found.")
 	}
-	return c.commentJSON(m), nil
+	return commentJSON(c, m), nil
 }
 
 // commentColumn finds what comments are ordered by.
@@ -232,7 +232,7 @@ func commentList(c *call) (any, error) {
 	only := elementSelection(c)
 	answer := php.NewArray()
 	for _, m := range page(c, found) {
-		row := c.commentJSON(m)
+		row := commentJSON(c, m)
 		for _, key := range row.Keys() {
 			if only != nil && !only[key] {
 				row.Delete(key)
@@ -257,7 +257,7 @@ func commentFields(*call) (any, error) {
 
 // fireComment raises the event of a comment. The documentation shows data[ID],
 // the server's source data[FIELDS][ID].
-func (c *call) fireComment(m *comment, op string) {
+func fireComment(c *call, m *comment, op string) {
 	id := value.Object("ID", value.Text(value.FromInt(m.id)))
 	code := "ONCRMTIMELINECOMMENT" + strings.ToUpper(op)
 	if c.p.cfg.CommentFields {

@@ -37,7 +37,7 @@ func typeColumns() []query.Column[*entityType] {
 }
 
 // typeJSON is a smart process as crm.type.list shows it.
-func (s *store) typeJSON(t *entityType) *php.Array {
+func typeJSON(s *store, t *entityType) *php.Array {
 	a := value.Object("id", t.dynamic.ID, "title", t.title, "code", "", "createdBy", 1, "entityTypeId", t.id, "customSectionId", nil)
 	for _, sw := range typeSwitches() {
 		a.Set(sw.name, value.YesNo(sw.of(t.dynamic)))
@@ -49,8 +49,8 @@ func (s *store) typeJSON(t *entityType) *php.Array {
 }
 
 // wholeTypeJSON has the relations too, as all other methods show them.
-func (s *store) wholeTypeJSON(t *entityType) *php.Array {
-	a := s.typeJSON(t)
+func wholeTypeJSON(s *store, t *entityType) *php.Array {
+	a := typeJSON(s, t)
 	parents, children := php.NewArray(), php.NewArray()
 	if t.dynamic.Clients {
 		// Contacts and companies are linked to by the field of the client.
@@ -83,7 +83,7 @@ func typeList(c *call) (any, error) {
 	}
 	types := php.NewArray()
 	for _, t := range found {
-		types.Append(c.store().typeJSON(t))
+		types.Append(typeJSON(c.store(), t))
 	}
 	return value.Object("types", types), nil
 }
@@ -113,7 +113,7 @@ func typeGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.store().wholeTypeJSON(t), nil
+	return wholeTypeJSON(c.store(), t), nil
 }
 
 func typeByEntityTypeID(c *call) (any, error) {
@@ -125,7 +125,7 @@ func typeByEntityTypeID(c *call) (any, error) {
 	if t == nil || t.dynamic == nil {
 		return nil, noType()
 	}
-	return c.store().wholeTypeJSON(t), nil
+	return wholeTypeJSON(c.store(), t), nil
 }
 
 // typeAdd is crm.type.add.
@@ -152,11 +152,11 @@ func typeAdd(c *call) (any, error) {
 	if err := checkWorkplace(fields); err != nil {
 		return nil, err
 	}
-	def.read(fields)
+	readType(&def, fields)
 	t := s.types[s.addType(def, c.now)]
-	s.readRelations(t, fields)
-	c.fireType(t, opAdd)
-	return s.wholeTypeJSON(t), nil
+	readRelations(s, t, fields)
+	fireType(c, t, opAdd)
+	return wholeTypeJSON(s, t), nil
 }
 
 // checkWorkplace wants the workplace of a smart process outside the CRM. Workplaces
@@ -184,12 +184,12 @@ func typeUpdate(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	t.dynamic.read(fields)
+	readType(t.dynamic, fields)
 	t.updated = c.savedAt()
 	s.rebuild(t)
-	s.readRelations(t, fields)
-	c.fireType(t, opUpdate)
-	return s.wholeTypeJSON(t), nil
+	readRelations(s, t, fields)
+	fireType(c, t, opUpdate)
+	return wholeTypeJSON(s, t), nil
 }
 
 // typeDelete is crm.type.delete. A type that has items stays.
@@ -206,7 +206,7 @@ func typeDelete(c *call) (any, error) {
 	delete(s.types, t.id)
 	delete(s.items, t.id)
 	c.p.forgetType(t.id)
-	c.fireType(t, opDelete)
+	fireType(c, t, opDelete)
 	return php.NewArray(), nil
 }
 
@@ -215,7 +215,7 @@ func typeFields(*call) (any, error) {
 	described := php.NewArray()
 	add := func(name, typ, title string, set flags) {
 		f := &field{name: name, typ: typ, title: title, flags: set}
-		d := f.describe(nil)
+		d := describeField(f, nil)
 		d.Set("upperName", name)
 		described.Set(value.CamelName(name), d)
 	}

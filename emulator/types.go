@@ -142,10 +142,10 @@ var linkedUserFields = [...]string{"CALENDAR_EVENT|UF_CRM_CAL_EVENT", "TASKS_TAS
 // newType is what crm.type.add begins with: everything is off.
 func newType() Type { return Type{NoStages: true} }
 
-// read takes the fields of crm.type.add and crm.type.update. Switches are Y and
+// readType takes the fields of crm.type.add and crm.type.update. Switches are Y and
 // N; the flags inside linkedUserFields and relations only know "true" and
 // "false".
-func (t *Type) read(fields *php.Array) {
+func readType(t *Type, fields *php.Array) {
 	if v, ok := fields.Get("title"); ok && !value.IsEmpty(v) {
 		t.Title = value.Text(v)
 	}
@@ -165,7 +165,7 @@ func (t *Type) read(fields *php.Array) {
 }
 
 // readRelations takes fields[relations], which replaces all relations of a type.
-func (s *store) readRelations(t *entityType, fields *php.Array) {
+func readRelations(s *store, t *entityType, fields *php.Array) {
 	v, _ := fields.Get("relations")
 	given, ok := value.Array(v)
 	if !ok {

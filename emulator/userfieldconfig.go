@@ -107,22 +107,22 @@ func configAdd(c *call) (any, error) {
 	case checkFieldName(name) != "" || !isUserFieldType(value.Text(g["USER_TYPE_ID"])):
 		return nil, plainFail("Fail to create new user field")
 	}
-	f := c.addUserField(t, name, g, g["ENUM"])
-	return value.Object("field", c.store().configJSON(t, f, f.configLanguages(), true)), nil
+	f := addUserField(c, t, name, g, g["ENUM"])
+	return value.Object("field", configJSON(c.store(), t, f, configLanguages(f), true)), nil
 }
 
 // addUserField makes a custom field of a call and raises its events: the choices
 // of an enumeration have one of their own.
-func (c *call) addUserField(t *entityType, name string, g value.Fields, choices any) *field {
+func addUserField(c *call, t *entityType, name string, g value.Fields, choices any) *field {
 	s := c.store()
 	f := s.userField(UserField{Name: name, Type: value.Text(g["USER_TYPE_ID"]), Multiple: g["MULTIPLE"] == "Y"})
-	f.changeUserField(g)
+	changeUserField(f, g)
 	f.title = f.user.Title
 	t.fields.add(f)
-	c.fireUserField(t, f, opAdd)
+	fireUserField(c, t, f, opAdd)
 	if entries, ok := value.Array(choices); ok && f.typ == "enumeration" && entries.Len() > 0 {
-		s.changeOptions(f.user, choices, true)
-		c.fireUserField(t, f, opSetValues)
+		changeOptions(s, f.user, choices, true)
+		fireUserField(c, t, f, opSetValues)
 	}
 	return f
 }
@@ -139,7 +139,7 @@ func checkFieldName(name string) string {
 }
 
 // configLanguages are the languages that a field has texts in, English always.
-func (f *field) configLanguages() []string {
+func configLanguages(f *field) []string {
 	languages := []string{"en"}
 	for _, texts := range f.user.labels {
 		for language := range texts {
@@ -154,8 +154,8 @@ func (f *field) configLanguages() []string {
 
 // configJSON is a custom field as userfieldconfig.* shows it: camel-case names
 // with ids and numbers as text. Without languages there are no labels.
-func (s *store) configJSON(t *entityType, f *field, languages []string, whole bool) *php.Array {
-	a := s.userFrameJSON(t, f, value.CamelName)
+func configJSON(s *store, t *entityType, f *field, languages []string, whole bool) *php.Array {
+	a := userFrameJSON(s, t, f, value.CamelName)
 	if languages != nil {
 		known := php.NewArray()
 		for _, language := range languages {
@@ -179,7 +179,7 @@ func (s *store) configJSON(t *entityType, f *field, languages []string, whole bo
 		}
 	}
 	if whole && f.typ == "enumeration" {
-		a.Set("enum", f.user.optionsJSON(true, value.CamelName))
+		a.Set("enum", optionsJSON(f.user, true, value.CamelName))
 	}
 	return a
 }
@@ -191,7 +191,7 @@ func configGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return value.Object("field", c.store().configJSON(t, f, f.configLanguages(), true)), nil
+	return value.Object("field", configJSON(c.store(), t, f, configLanguages(f), true)), nil
 }
 
 // userFieldRow is a custom field with the type that it is of.
@@ -223,7 +223,7 @@ func userFieldColumn(name string) (query.Column[userFieldRow], bool) {
 	}
 	for _, sw := range userSwitches {
 		if sw[0] == name {
-			return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.field.user.switchOf(sw[0], sw[1]) }), true
+			return query.NewColumn(name, query.Text, func(r userFieldRow) any { return switchOf(r.field.user, sw[0], sw[1]) }), true
 		}
 	}
 	return query.Column[userFieldRow]{}, false
@@ -280,7 +280,7 @@ func configList(c *call) (any, error) {
 	}
 	fields := php.NewArray()
 	for _, x := range page(c, found) {
-		fields.Append(s.configJSON(x.typ, x.field, languages, false))
+		fields.Append(configJSON(s, x.typ, x.field, languages, false))
 	}
 	return value.Object("fields", fields), nil
 }
@@ -304,21 +304,21 @@ func configUpdate(c *call) (any, error) {
 	}
 	delete(g, "EDIT_IN_LIST") // only add takes it
 	choices, ok := g["ENUM"]
-	c.updateUserField(t, f, g, choices, ok && g["USER_TYPE_ID"] == "enumeration", true)
-	return value.Object("field", c.store().configJSON(t, f, f.configLanguages(), true)), nil
+	updateUserField(c, t, f, g, choices, ok && g["USER_TYPE_ID"] == "enumeration", true)
+	return value.Object("field", configJSON(c.store(), t, f, configLanguages(f), true)), nil
 }
 
 // updateUserField changes a custom field and raises the events of what a call
 // named: its settings, its choices, or both.
-func (c *call) updateUserField(t *entityType, f *field, g value.Fields, choices any, hasChoices, whole bool) {
-	changed := f.changeUserField(g)
+func updateUserField(c *call, t *entityType, f *field, g value.Fields, choices any, hasChoices, whole bool) {
+	changed := changeUserField(f, g)
 	f.title = f.user.Title
 	if changed {
-		c.fireUserField(t, f, opUpdate)
+		fireUserField(c, t, f, opUpdate)
 	}
 	if hasChoices && f.typ == "enumeration" {
-		c.store().changeOptions(f.user, choices, whole)
-		c.fireUserField(t, f, opSetValues)
+		changeOptions(c.store(), f.user, choices, whole)
+		fireUserField(c, t, f, opSetValues)
 	}
 }
 
@@ -329,7 +329,7 @@ func configDelete(c *call) (any, error) {
 		return nil, err
 	}
 	c.store().dropUserField(t, f)
-	c.fireUserField(t, f, opDelete)
+	fireUserField(c, t, f, opDelete)
 	return nil, nil
 }
 

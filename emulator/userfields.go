@@ -46,8 +46,8 @@ type option struct {
 	xmlID string
 }
 
-// describe adds what the descriptions of custom fields have beside the others.
-func (u *UserField) describe(d *php.Array) {
+// describeUserField adds what the descriptions of custom fields have beside the others.
+func describeUserField(u *UserField, d *php.Array) {
 	if len(u.options) > 0 {
 		items := php.NewArray()
 		for _, o := range u.options {
@@ -61,7 +61,7 @@ func (u *UserField) describe(d *php.Array) {
 	d.Set("filterLabel", u.Title)
 }
 
-func (u *UserField) hasOption(id int64) bool {
+func hasOption(u *UserField, id int64) bool {
 	for _, o := range u.options {
 		if o.id == id {
 			return true

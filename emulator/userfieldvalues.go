@@ -37,7 +37,7 @@ func (s *store) userFieldByID(id int64) (*entityType, *field) {
 
 // changeUserField takes the settings of a custom field from a call. It tells
 // whether something beside the choices was among them.
-func (f *field) changeUserField(g value.Fields) (changed bool) {
+func changeUserField(f *field, g value.Fields) (changed bool) {
 	u := f.user
 	set := func(name string, take func(v any)) {
 		if v, ok := g[name]; ok {
@@ -51,9 +51,9 @@ func (f *field) changeUserField(g value.Fields) (changed bool) {
 	for _, sw := range userSwitches {
 		set(sw[0], func(v any) { u.switches[sw[0]] = value.Text(v) })
 	}
-	set("LABEL", func(v any) { u.label("", v) })
+	set("LABEL", func(v any) { setLabel(u, "", v) })
 	for _, name := range userLabels {
-		set(name, func(v any) { u.label(name, v) })
+		set(name, func(v any) { setLabel(u, name, v) })
 	}
 	set("SETTINGS", func(v any) {
 		u.settings = withSettings(u.settings, v, strings.ToUpper)
@@ -68,9 +68,9 @@ func (f *field) changeUserField(g value.Fields) (changed bool) {
 	return changed
 }
 
-// label takes a text for all languages or one for each; without a name it is for
+// setLabel takes a text for all languages or one for each; without a name it is for
 // every label.
-func (u *UserField) label(name string, v any) {
+func setLabel(u *UserField, name string, v any) {
 	texts := map[string]string{}
 	if byLanguage, ok := value.Array(v); ok {
 		for language, text := range byLanguage.All() {
@@ -97,7 +97,7 @@ func (u *UserField) label(name string, v any) {
 // changeOptions takes the choices of an enumeration: those with the id of an old
 // one change it, all others are new, and an entry with DEL=Y goes. With whole,
 // old ones that are not named go too.
-func (s *store) changeOptions(u *UserField, v any, whole bool) {
+func changeOptions(s *store, u *UserField, v any, whole bool) {
 	entries, _ := value.Array(v)
 	old := u.options
 	named := map[int64]bool{}
@@ -146,13 +146,13 @@ func uniqueXMLIDs(v any) (twice string, ok bool) {
 	return "", true
 }
 
-func (u *UserField) switchOf(name, byDefault string) string {
+func switchOf(u *UserField, name, byDefault string) string {
 	return cmp.Or(u.switches[name], byDefault)
 }
 
 // frameJSON are the settings of a custom field that both ways of showing it have,
 // under the names that name gives them: all is text.
-func (s *store) userFrameJSON(t *entityType, f *field, name func(string) string) *php.Array {
+func userFrameJSON(s *store, t *entityType, f *field, name func(string) string) *php.Array {
 	u := f.user
 	a := php.NewArray()
 	set := func(key string, v any) { a.Set(name(key), v) }
@@ -165,14 +165,14 @@ func (s *store) userFrameJSON(t *entityType, f *field, name func(string) string)
 	set("MULTIPLE", value.YesNo(u.Multiple))
 	set("MANDATORY", value.YesNo(u.Required))
 	for _, sw := range userSwitches {
-		set(sw[0], u.switchOf(sw[0], sw[1]))
+		set(sw[0], switchOf(u, sw[0], sw[1]))
 	}
 	set("SETTINGS", u.settings)
 	return a
 }
 
 // optionsJSON are the choices of an enumeration.
-func (u *UserField) optionsJSON(of bool, name func(string) string) *php.Array {
+func optionsJSON(u *UserField, of bool, name func(string) string) *php.Array {
 	all := php.NewArray()
 	for _, o := range u.options {
 		row := php.NewArray()
@@ -208,7 +208,7 @@ func (s *store) dropUserField(t *entityType, f *field) {
 // fireUserField raises the event of a custom field: smart processes and invoices
 // share one name.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/events/index.html
-func (c *call) fireUserField(t *entityType, f *field, op string) {
+func fireUserField(c *call, t *entityType, f *field, op string) {
 	name := "TYPE"
 	if t.ownEvents() {
 		name = t.code

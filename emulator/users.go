@@ -67,13 +67,13 @@ func userGet(c *call) (any, error) {
 	query.Sort(found, query.LenientOrder(order, userColumn))
 	answer := php.NewArray()
 	for _, u := range page(c, found) {
-		answer.Append(c.userJSON(u))
+		answer.Append(userJSON(c, u))
 	}
 	return answer, nil
 }
 
 // userJSON is a user as user.get shows it: two times come out as empty objects.
-func (c *call) userJSON(u *User) *php.Array {
+func userJSON(c *call, u *User) *php.Array {
 	return value.Object(
 		"ID", u.id(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
 		"LAST_LOGIN", c.now.In(c.p.cfg.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
