@@ -34,9 +34,9 @@ type field struct {
 	typ    string // as crm.item.fields says
 	title  string
 	flags  flags
-	user   *UserField // nil for system fields
-	status string     // directory of a crm_status
-	parent int        // entityTypeId of what a link points to
+	user   *customField // nil for system fields
+	status string       // directory of a crm_status
+	parent int          // entityTypeId of what a link points to
 }
 
 func (f *field) has(set flags) bool { return f.flags&set != 0 }

@@ -105,25 +105,6 @@ func (b *iblock) byCode(code string) *listField {
 	return b.fields[i]
 }
 
-// AddList sets up a list and returns its IBLOCK_ID.
-func (p *Portal) AddList(l List) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return int(p.store.addList(l).id)
-}
-
-// AddListField gives a list one more field and returns its name, such as
-// PROPERTY_101.
-func (p *Portal) AddListField(iblockID int, f ListField) (string, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	b := p.store.lists[int64(iblockID)]
-	if b == nil {
-		return "", fmt.Errorf("there is no list %d: add it with AddList first", iblockID)
-	}
-	return p.store.addListField(b, f).name, nil
-}
-
 func (s *store) addList(l List) *iblock {
 	if l.ID == 0 {
 		l.ID = int(s.next("list"))

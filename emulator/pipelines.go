@@ -173,13 +173,6 @@ func (t *entityType) statusDirectory(directory string) string {
 	return directory
 }
 
-// AddDealCategory sets up one more pipeline of deals and returns its id.
-func (p *Portal) AddDealCategory() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return int(p.store.addDealCategory("").id)
-}
-
 func (s *store) addDealCategory(name string) *category {
 	deals := s.types[typeDeal]
 	id := s.next("deal category")

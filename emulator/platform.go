@@ -2,36 +2,12 @@ package emulator
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
-
-// User is a user of the portal.
-type User struct {
-	ID             int64 // 0 takes the next
-	Name, LastName string
-	Email          string
-	NotAdmin       bool
-}
-
-func (u *User) id() string { return strconv.FormatInt(u.ID, 10) }
-
-// AddUser adds a user and returns the id. An id that is there is replaced;
-// user 1 is the administrator whom the inbound webhook belongs to.
-func (p *Portal) AddUser(u User) int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if u.ID == 0 {
-		u.ID = p.store.next("user")
-	}
-	p.store.raise("user", u.ID)
-	p.users[u.ID] = &u
-	return u.ID
-}
 
 func platformMethods() []method {
 	return []method{
@@ -48,7 +24,7 @@ func platformMethods() []method {
 }
 
 func userCurrent(c *call) (any, error) {
-	u := c.p.users[c.req.user]
+	u := c.store().users[c.req.user]
 	zone := c.p.cfg.Location
 	return value.Object(
 		"ID", u.id(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
@@ -59,7 +35,7 @@ func userCurrent(c *call) (any, error) {
 }
 
 func profile(c *call) (any, error) {
-	u := c.p.users[c.req.user]
+	u := c.store().users[c.req.user]
 	return value.Object("ID", u.id(), "ADMIN", !u.NotAdmin, "NAME", u.Name, "LAST_NAME", u.LastName, "PERSONAL_GENDER", "", "TIME_ZONE", ""), nil
 }
 

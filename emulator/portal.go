@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // Plans of a portal, which decide its limit on requests.
@@ -193,7 +195,6 @@ type Portal struct {
 	journal journal
 	chance  *rand.Rand
 	app     *application
-	users   map[int64]*User
 	offline offlineQueue
 
 	stop      context.CancelFunc // ends the delivery of events
@@ -205,11 +206,11 @@ type Portal struct {
 func New(cfg Config) *Portal {
 	cfg = cfg.withDefaults()
 	p := &Portal{
-		cfg: cfg, methods: methodTable(), app: newApplication(cfg.Secret), users: map[int64]*User{},
+		cfg: cfg, methods: methodTable(), app: newApplication(cfg.Secret),
 		chance: rand.New(rand.NewPCG(cfg.Seed, 1)),
-		limits: newLimits(cfg), store: newStore(cfg), feeds: newFeeds(), journal: newJournal(cfg),
+		limits: newLimits(cfg), store: newStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), feeds: newFeeds(), journal: newJournal(cfg),
 	}
-	p.user = p.users[p.AddUser(User{Name: "Anna", LastName: "Admin", Email: "anna@example.com"})]
+	p.user = p.store.users[p.AddUser(User{Name: "Anna", LastName: "Admin", Email: "anna@example.com"})]
 	p.delivery, p.stop = context.WithCancel(context.Background())
 	return p
 }

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ type store struct {
 	rows      map[owner][]*row
 	rowsByID  map[int64]*row
 	lists     map[int64]*iblock
+	users     map[int64]*User
 	relations []relation
 	// directories are those that hold no stages.
 	directories   []directory
@@ -47,13 +49,13 @@ type itemTable struct {
 	order []int64
 }
 
-func newStore(cfg Config) store {
+func newStore(zone value.Zone) store {
 	s := store{
-		zone: value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}, types: map[int]*entityType{}, items: map[int]*itemTable{}, rows: map[owner][]*row{},
+		zone: zone, users: map[int64]*User{}, types: map[int]*entityType{}, items: map[int]*itemTable{}, rows: map[owner][]*row{},
 		rowsByID: map[int64]*row{}, lists: map[int64]*iblock{}, counters: map[string]int64{},
 	}
 	s.directories = s.plainDirectories()
-	for _, t := range s.builtinTypes(time.Now().In(cfg.Location)) {
+	for _, t := range s.builtinTypes(time.Now().In(zone.Location)) {
 		s.types[t.id] = t
 	}
 	return s
@@ -63,6 +65,15 @@ func newStore(cfg Config) store {
 func (s *store) next(counter string) int64 {
 	s.counters[counter]++
 	return s.counters[counter]
+}
+
+// nextID makes a counter give an id next. Ids only grow.
+func (s *store) nextID(counter string, id int64) error {
+	if last := s.counters[counter]; id <= last {
+		return fmt.Errorf("the id %d is behind %d, which was given already", id, last)
+	}
+	s.raise(counter, id-1)
+	return nil
 }
 
 // raise makes a counter go on after n.

@@ -31,7 +31,7 @@ func typeColumns() []query.Column[*entityType] {
 		query.NewColumn("updatedBy", query.Int, func(*entityType) any { return int64(1) }),
 	}
 	for _, sw := range typeSwitches() {
-		columns = append(columns, query.NewColumn(sw.name, query.Bool, func(t *entityType) any { return sw.of(t.dynamic) }))
+		columns = append(columns, query.NewColumn(sw.name, query.Bool, func(t *entityType) any { return sw.of(t) }))
 	}
 	return columns
 }
@@ -40,7 +40,7 @@ func typeColumns() []query.Column[*entityType] {
 func typeJSON(s *store, t *entityType) *php.Array {
 	a := value.Object("id", t.dynamic.ID, "title", t.title, "code", "", "createdBy", 1, "entityTypeId", t.id, "customSectionId", nil)
 	for _, sw := range typeSwitches() {
-		a.Set(sw.name, value.YesNo(sw.of(t.dynamic)))
+		a.Set(sw.name, value.YesNo(sw.of(t)))
 	}
 	a.Set("createdTime", s.zone.Stamp(t.created))
 	a.Set("updatedTime", s.zone.Stamp(t.updated))
@@ -68,7 +68,7 @@ func wholeTypeJSON(s *store, t *entityType) *php.Array {
 	a.Set("relations", value.Object("parent", parents, "child", children))
 	linked := php.NewArray()
 	for _, name := range linkedUserFields {
-		linked.Set(name, value.YesNo(t.dynamic.linked[name]))
+		linked.Set(name, value.YesNo(t.linked[name]))
 	}
 	a.Set("linkedUserFields", linked)
 	a.Set("customSections", php.NewArray())
@@ -136,7 +136,7 @@ func typeAdd(c *call) (any, error) {
 		return nil, c.wrongType("fields", "array")
 	}
 	s := c.store()
-	def := newType()
+	def := Type{NoStages: true} // everything is off unless the call switches it on
 	if v, ok := fields.Get("entityTypeId"); ok && !value.IsEmpty(v) {
 		def.EntityTypeID = int(value.Int(v))
 		switch id := def.EntityTypeID; {
@@ -152,8 +152,9 @@ func typeAdd(c *call) (any, error) {
 	if err := checkWorkplace(fields); err != nil {
 		return nil, err
 	}
-	readType(&def, fields)
 	t := s.types[s.addType(def, c.now)]
+	readType(t, fields)
+	s.rebuild(t)
 	readRelations(s, t, fields)
 	fireType(c, t, opAdd)
 	return wholeTypeJSON(s, t), nil
@@ -184,7 +185,7 @@ func typeUpdate(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	readType(t.dynamic, fields)
+	readType(t, fields)
 	t.updated = c.savedAt()
 	s.rebuild(t)
 	readRelations(s, t, fields)

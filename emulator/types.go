@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,9 +43,6 @@ type Type struct {
 	Clients, Dates, OwnCompany, Sources, Observers bool
 	// Parents are the types whose items may be parents: parentId2 is a deal.
 	Parents []int
-
-	other  map[string]bool // switches that change nothing here, where they are not the default
-	linked map[string]bool // linkedUserFields
 }
 
 // entityType is a type of items.
@@ -62,6 +58,10 @@ type entityType struct {
 	rows             bool  // may have product rows
 	dynamic          *Type // nil unless it is a smart process
 	created, updated time.Time
+
+	// Of a smart process: switches that change nothing here, where they are not
+	// the default, and linkedUserFields.
+	switches, linked map[string]bool
 }
 
 // ownEvents tells whether the type has events of its own name, such as
@@ -83,25 +83,22 @@ type typeSwitch struct {
 	set         func(*Type, bool)
 }
 
-func (sw typeSwitch) of(t *Type) bool {
+func (sw typeSwitch) of(t *entityType) bool {
 	if sw.get != nil {
-		return sw.get(t)
+		return sw.get(t.dynamic)
 	}
-	if on, ok := t.other[sw.name]; ok {
+	if on, ok := t.switches[sw.name]; ok {
 		return on
 	}
 	return sw.byDefault
 }
 
-func (sw typeSwitch) put(t *Type, on bool) {
+func (sw typeSwitch) put(t *entityType, on bool) {
 	if sw.set != nil {
-		sw.set(t, on)
+		sw.set(t.dynamic, on)
 		return
 	}
-	if t.other == nil {
-		t.other = map[string]bool{}
-	}
-	t.other[sw.name] = on
+	t.switches[sw.name] = on
 }
 
 // inUserField is the switch that lets custom fields link to a smart process.
@@ -139,15 +136,12 @@ func typeSwitches() []typeSwitch {
 // shown in.
 var linkedUserFields = [...]string{"CALENDAR_EVENT|UF_CRM_CAL_EVENT", "TASKS_TASK|UF_CRM_TASK", "TASKS_TASK_TEMPLATE|UF_CRM_TASK"}
 
-// newType is what crm.type.add begins with: everything is off.
-func newType() Type { return Type{NoStages: true} }
-
 // readType takes the fields of crm.type.add and crm.type.update. Switches are Y and
 // N; the flags inside linkedUserFields and relations only know "true" and
 // "false".
-func readType(t *Type, fields *php.Array) {
+func readType(t *entityType, fields *php.Array) {
 	if v, ok := fields.Get("title"); ok && !value.IsEmpty(v) {
-		t.Title = value.Text(v)
+		t.dynamic.Title = value.Text(v)
 	}
 	for _, sw := range typeSwitches() {
 		if v, ok := fields.Get(sw.name); ok && !sw.undescribed {
@@ -156,7 +150,7 @@ func readType(t *Type, fields *php.Array) {
 	}
 	// Where it is shown only counts for one that may be shown in custom fields.
 	v, _ := fields.Get("linkedUserFields")
-	if linked, ok := value.Array(v); ok && t.other[inUserField] {
+	if linked, ok := value.Array(v); ok && t.switches[inUserField] {
 		t.linked = map[string]bool{}
 		for name, on := range linked.All() {
 			t.linked[name] = on == "true" || on == true
@@ -212,30 +206,6 @@ func (s *store) relate(id int, parents, children []relation) {
 	}
 }
 
-// AddType sets up a smart process and returns its entityTypeId. A type that
-// exists already is replaced; its items stay.
-func (p *Portal) AddType(t Type) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.store.addType(t, time.Now())
-}
-
-// AddUserField gives a type of items one more custom field: 1 leads, 2 deals, 3
-// contacts, 4 companies, 7 estimates, 31 smart invoices, or a smart process.
-func (p *Portal) AddUserField(entityTypeID int, f UserField) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t := p.store.types[entityTypeID]
-	if t == nil {
-		return fmt.Errorf("there is no type %d: add it with AddType first", entityTypeID)
-	}
-	if t.fields.byName[strings.ToUpper(f.Name)] != nil {
-		return fmt.Errorf("type %d has a field %s already", entityTypeID, f.Name)
-	}
-	t.fields.add(p.store.userField(f))
-	return nil
-}
-
 func (s *store) addType(def Type, now time.Time) int {
 	if def.EntityTypeID == 0 {
 		def.EntityTypeID = 1030
@@ -253,7 +223,7 @@ func (s *store) addType(def Type, now time.Time) int {
 	t := &entityType{
 		id: def.EntityTypeID, short: "T" + strconv.FormatInt(int64(def.EntityTypeID), 16),
 		code: "DYNAMIC_" + strconv.Itoa(def.EntityTypeID), pipelines: true,
-		dynamic: &def, created: created, updated: created, defaults: map[string]any{"SOURCE_ID": "CALL"},
+		dynamic: &def, switches: map[string]bool{}, created: created, updated: created, defaults: map[string]any{"SOURCE_ID": "CALL"},
 		fields: newFieldSet(nil),
 	}
 	if old := s.types[t.id]; old != nil {

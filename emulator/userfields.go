@@ -26,7 +26,11 @@ type UserField struct {
 	Precision int
 	// Options are the texts of an enumeration; the portal gives them ids.
 	Options []string
+}
 
+// customField is a custom field as the portal keeps it.
+type customField struct {
+	UserField
 	options []option
 	id      int64
 	sort    int64
@@ -47,7 +51,7 @@ type option struct {
 }
 
 // describeUserField adds what the descriptions of custom fields have beside the others.
-func describeUserField(u *UserField, d *php.Array) {
+func describeUserField(u *customField, d *php.Array) {
 	if len(u.options) > 0 {
 		items := php.NewArray()
 		for _, o := range u.options {
@@ -61,7 +65,7 @@ func describeUserField(u *UserField, d *php.Array) {
 	d.Set("filterLabel", u.Title)
 }
 
-func hasOption(u *UserField, id int64) bool {
+func hasOption(u *customField, id int64) bool {
 	for _, o := range u.options {
 		if o.id == id {
 			return true
@@ -71,13 +75,14 @@ func hasOption(u *UserField, id int64) bool {
 }
 
 // userField completes a custom field's definition.
-func (s *store) userField(u UserField) *field {
+func (s *store) userField(def UserField) *field {
+	u := &customField{UserField: def}
 	u.Type, u.Title = cmp.Or(u.Type, "string"), cmp.Or(u.Title, u.Name)
 	if u.Type == "double" && u.Precision == 0 {
 		u.Precision = 4
 	}
 	u.id, u.sort = s.next("userField"), 100
-	u.options, u.switches, u.labels = nil, map[string]string{}, map[string]map[string]string{}
+	u.switches, u.labels = map[string]string{}, map[string]map[string]string{}
 	u.settings = userSettings(u.Type)
 	if u.Type == "double" {
 		u.settings.Set("PRECISION", value.FromInt(int64(u.Precision)))
@@ -85,7 +90,7 @@ func (s *store) userField(u UserField) *field {
 	for i, text := range u.Options {
 		u.options = append(u.options, s.newOption(text, int64(i+1)*10))
 	}
-	f := &field{name: strings.ToUpper(u.Name), typ: u.Type, title: u.Title, user: &u}
+	f := &field{name: strings.ToUpper(u.Name), typ: u.Type, title: u.Title, user: u}
 	if u.Multiple {
 		f.flags |= multiple
 	}

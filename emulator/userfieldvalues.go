@@ -70,7 +70,7 @@ func changeUserField(f *field, g value.Fields) (changed bool) {
 
 // setLabel takes a text for all languages or one for each; without a name it is for
 // every label.
-func setLabel(u *UserField, name string, v any) {
+func setLabel(u *customField, name string, v any) {
 	texts := map[string]string{}
 	if byLanguage, ok := value.Array(v); ok {
 		for language, text := range byLanguage.All() {
@@ -97,7 +97,7 @@ func setLabel(u *UserField, name string, v any) {
 // changeOptions takes the choices of an enumeration: those with the id of an old
 // one change it, all others are new, and an entry with DEL=Y goes. With whole,
 // old ones that are not named go too.
-func changeOptions(s *store, u *UserField, v any, whole bool) {
+func changeOptions(s *store, u *customField, v any, whole bool) {
 	entries, _ := value.Array(v)
 	old := u.options
 	named := map[int64]bool{}
@@ -146,7 +146,7 @@ func uniqueXMLIDs(v any) (twice string, ok bool) {
 	return "", true
 }
 
-func switchOf(u *UserField, name, byDefault string) string {
+func switchOf(u *customField, name, byDefault string) string {
 	return cmp.Or(u.switches[name], byDefault)
 }
 
@@ -172,7 +172,7 @@ func userFrameJSON(s *store, t *entityType, f *field, name func(string) string) 
 }
 
 // optionsJSON are the choices of an enumeration.
-func optionsJSON(u *UserField, of bool, name func(string) string) *php.Array {
+func optionsJSON(u *customField, of bool, name func(string) string) *php.Array {
 	all := php.NewArray()
 	for _, o := range u.options {
 		row := php.NewArray()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +12,16 @@ import (
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
+
+// User is a user of the portal.
+type User struct {
+	ID             int64 // 0 takes the next
+	Name, LastName string
+	Email          string
+	NotAdmin       bool
+}
+
+func (u *User) id() string { return strconv.FormatInt(u.ID, 10) }
 
 func userMethods() []method {
 	return []method{
@@ -61,7 +72,7 @@ func userGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	users := slices.SortedFunc(maps.Values(c.p.users), func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
+	users := slices.SortedFunc(maps.Values(c.store().users), func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
 	found := query.Keep(users, pass)
 	order := value.Object(value.Text(value.FirstSet(c.param("SORT"), "ID")), cmp.Or(value.Text(c.param("ORDER")), "ASC"))
 	query.Sort(found, query.LenientOrder(order, userColumn))
@@ -87,13 +98,13 @@ func userAdmin(c *call) (any, error) { return c.isAdmin(), nil }
 
 // isAdmin tells whether the caller is an administrator.
 func (c *call) isAdmin() bool {
-	u := c.p.users[c.req.user]
+	u := c.store().users[c.req.user]
 	return u != nil && !u.NotAdmin
 }
 
 // userName is what a user is called, "" for none.
 func (c *call) userName(id int64) string {
-	u := c.p.users[id]
+	u := c.store().users[id]
 	if u == nil {
 		return ""
 	}

@@ -1,0 +1,85 @@
+package emulator
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// AddType sets up a smart process and returns its entityTypeId. A type that
+// exists already is replaced; its items stay.
+func (p *Portal) AddType(t Type) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.store.addType(t, time.Now())
+}
+
+// AddUserField gives a type of items one more custom field: 1 leads, 2 deals, 3
+// contacts, 4 companies, 7 estimates, 31 smart invoices, or a smart process.
+func (p *Portal) AddUserField(entityTypeID int, f UserField) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.store.types[entityTypeID]
+	if t == nil {
+		return fmt.Errorf("there is no type %d: add it with AddType first", entityTypeID)
+	}
+	if t.fields.byName[strings.ToUpper(f.Name)] != nil {
+		return fmt.Errorf("type %d has a field %s already", entityTypeID, f.Name)
+	}
+	t.fields.add(p.store.userField(f))
+	return nil
+}
+
+// AddList sets up a list and returns its IBLOCK_ID.
+func (p *Portal) AddList(l List) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int(p.store.addList(l).id)
+}
+
+// AddListField gives a list one more field and returns its name, such as
+// PROPERTY_101.
+func (p *Portal) AddListField(iblockID int, f ListField) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.store.lists[int64(iblockID)]
+	if b == nil {
+		return "", fmt.Errorf("there is no list %d: add it with AddList first", iblockID)
+	}
+	return p.store.addListField(b, f).name, nil
+}
+
+// AddDealCategory sets up one more pipeline of deals and returns its id.
+func (p *Portal) AddDealCategory() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int(p.store.addDealCategory("").id)
+}
+
+// NextItemID makes the next item of a type get an id, so that a test can call
+// its items by the ids it likes. Ids only grow.
+func (p *Portal) NextItemID(entityTypeID int, id int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.store.nextID(itemCounter(entityTypeID), id)
+}
+
+// NextElementID makes the next element of any list get an id. Ids only grow.
+func (p *Portal) NextElementID(id int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.store.nextID("element", id)
+}
+
+// AddUser adds a user and returns the id. An id that is there is replaced;
+// user 1 is the administrator whom the inbound webhook belongs to.
+func (p *Portal) AddUser(u User) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if u.ID == 0 {
+		u.ID = p.store.next("user")
+	}
+	p.store.raise("user", u.ID)
+	p.store.users[u.ID] = &u
+	return u.ID
+}
