@@ -169,3 +169,18 @@ func (c *call) wrongType(name, want string) error {
 	}
 	return fail("100", fmt.Sprintf("Invalid value {%s} to match with parameter {%s}. Should be value of type %s.", shown, name, want))
 }
+
+// isAdmin tells whether the caller is an administrator.
+func (c *call) isAdmin() bool {
+	u := c.store().users[c.req.user]
+	return u != nil && !u.NotAdmin
+}
+
+// userName is what a user is called, "" for none.
+func (c *call) userName(id int64) string {
+	u := c.store().users[id]
+	if u == nil {
+		return ""
+	}
+	return strings.TrimSpace(u.Name + " " + u.LastName)
+}

@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,9 +125,6 @@ func systemJSON(c *call, e *element, name string) any {
 // textFormat is what the texts of an element are: no HTML.
 const textFormat = "text"
 
-// sort is the element's SORT, which has a default.
-func (e *element) sort() string { return cmp.Or(e.system["SORT"], "500") }
-
 // elementPrefixes are the prefixes that the documentation and the server's source
 // allow, without those that want a list of values.
 var elementPrefixes = [...]string{
@@ -223,27 +219,6 @@ func propertyColumn(f *listField) query.Column[*element] {
 			return several
 		}
 	}}
-}
-
-func propertyKind(typ string) query.Kind {
-	switch typ {
-	case "N", "N:Sequence":
-		return query.Num
-	case "S:Date", "S:DateTime":
-		return query.Time
-	}
-	return query.Text
-}
-
-// comparableValue is a property's value as filters and orders compare it.
-func comparableValue(s *store, f *listField, text string) any {
-	switch propertyKind(f.typ) {
-	case query.Num:
-		return value.Num(text)
-	case query.Time:
-		return s.zone.DateTime(text)
-	}
-	return text
 }
 
 // elementOrder reads ELEMENT_ORDER. Multiple properties and some types cannot

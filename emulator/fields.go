@@ -5,7 +5,6 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
-	"github.com/b24rules/b24rules/internal/php"
 )
 
 // flags of a field.
@@ -108,57 +107,4 @@ func (s *fieldSet) remove(name string) {
 	if s.byLegacy[f.legacy] == f {
 		delete(s.byLegacy, f.legacy)
 	}
-}
-
-// naming is how a call of crm.item.* names fields: the custom ones as stored
-// with useOriginalUfNames=Y.
-type naming struct{ original bool }
-
-func (n naming) name(f *field) string {
-	if f.user != nil && n.original {
-		return f.name
-	}
-	return f.camel
-}
-
-// lookup finds a field by the name in a call. System fields are found by their
-// stored names too, since the portal converts what it gets before it looks.
-func (n naming) lookup(s *fieldSet, name string) *field {
-	if f := s.byCamel[name]; f != nil && (f.user == nil || !n.original) {
-		return f
-	}
-	if f := s.byName[name]; f != nil && !f.has(itemless) && (f.user == nil || n.original) {
-		return f
-	}
-	return nil
-}
-
-// describeField is a field's entry in the answers of the methods fields.
-func describeField(f *field, t *entityType) *php.Array {
-	d := value.Object(
-		"type", f.typ,
-		"isRequired", f.has(required),
-		"isReadOnly", f.has(readOnly|disabled),
-		"isImmutable", f.has(immutable),
-		"isMultiple", f.has(multiple),
-		"isDynamic", f.user != nil,
-	)
-	if f.status != "" {
-		d.Set("statusType", t.statusDirectory(f.status))
-	}
-	if f.has(deprecated) {
-		d.Set("isDeprecated", true)
-	}
-	d.Set("title", f.title)
-	switch {
-	case f.parent == 0:
-	case f.name == "MYCOMPANY_ID":
-		d.Set("settings", value.Object("isMyCompany", true, "parentEntityTypeId", f.parent, "isEmbeddedEditorEnabled", true))
-	default:
-		d.Set("settings", value.Object("parentEntityTypeId", f.parent))
-	}
-	if f.user != nil {
-		describeUserField(f.user, d)
-	}
-	return d
 }

@@ -7,16 +7,6 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// isSystemListField names the system fields, which a list has by their own names.
-func isSystemListField(typ string) bool {
-	switch typ {
-	case "SORT", "ACTIVE_FROM", "ACTIVE_TO", "PREVIEW_PICTURE", "PREVIEW_TEXT", "DETAIL_PICTURE", "DETAIL_TEXT",
-		"DATE_CREATE", "CREATED_BY", "TIMESTAMP_X", "MODIFIED_BY", "NAME":
-		return true
-	}
-	return false
-}
-
 func isPropertyType(typ string) bool {
 	switch typ {
 	case "S", "N", "L", "F", "G", "E", "S:Date", "S:DateTime", "S:HTML", "E:EList", "N:Sequence", "S:ECrm", "S:Money",
@@ -28,28 +18,6 @@ func isPropertyType(typ string) bool {
 
 // linksList tells whether properties of a type link to a list.
 func linksList(typ string) bool { return typ == "G" || typ == "E" || typ == "E:EList" }
-
-func defaultListSettings() *php.Array {
-	return value.Object("SHOW_ADD_FORM", "Y", "SHOW_EDIT_FORM", "Y", "ADD_READ_ONLY_FIELD", "N",
-		"EDIT_READ_ONLY_FIELD", "N", "SHOW_FIELD_PREVIEW", "N")
-}
-
-// typeSettings are the USER_TYPE_SETTINGS that properties of a type begin with, nil
-// for types without any.
-// https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-add.html
-func typeSettings(typ string) *php.Array {
-	switch typ {
-	case "S:HTML":
-		return value.Object("height", 200)
-	case "E:EList":
-		return value.Object("size", 1, "width", 0, "group", "N", "multiple", "N")
-	case "N:Sequence":
-		return value.Object("write", "N", "VALUE", 1)
-	case "S:ECrm":
-		return value.Object("VISIBLE", "N", "LEAD", "N", "CONTACT", "N", "COMPANY", "N", "DEAL", "N")
-	}
-	return nil
-}
 
 // listFieldTypes is lists.field.type.get: what can be added to a list. A system
 // field that it has already is not among them, unless FIELD_ID names it.

@@ -1,13 +1,10 @@
 package emulator
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -154,97 +151,34 @@ func (s *store) addListField(b *iblock, def ListField) *listField {
 	return f
 }
 
-// missingParam is the error of the lists methods for a parameter that is not
-// there.
-func missingParam(name string) error {
-	return fail("ERROR_REQUIRED_PARAMETERS_MISSING", fmt.Sprintf("Required parameter `%s` is missing", name))
+// isSystemListField names the system fields, which a list has by their own names.
+func isSystemListField(typ string) bool {
+	switch typ {
+	case "SORT", "ACTIVE_FROM", "ACTIVE_TO", "PREVIEW_PICTURE", "PREVIEW_TEXT", "DETAIL_PICTURE", "DETAIL_TEXT",
+		"DATE_CREATE", "CREATED_BY", "TIMESTAMP_X", "MODIFIED_BY", "NAME":
+		return true
+	}
+	return false
 }
 
-// listOf finds the list that a call names by IBLOCK_ID or IBLOCK_CODE.
-func listOf(c *call) (*iblock, error) {
-	typeID := c.param("IBLOCK_TYPE_ID")
-	if typeID == nil {
-		return nil, missingParam("IBLOCK_TYPE_ID")
-	}
-	id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
-	if id == nil && code == nil {
-		return nil, missingParam("IBLOCK_ID")
-	}
-	for _, b := range c.store().lists {
-		found := !value.IsEmpty(id) && b.id == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.code == value.Text(code)
-		if found && b.typeID == value.Text(typeID) {
-			return b, nil
-		}
-	}
-	return nil, fail("ERROR_IBLOCK_NOT_FOUND", "Iblock not found")
+func defaultListSettings() *php.Array {
+	return value.Object("SHOW_ADD_FORM", "Y", "SHOW_EDIT_FORM", "Y", "ADD_READ_ONLY_FIELD", "N",
+		"EDIT_READ_ONLY_FIELD", "N", "SHOW_FIELD_PREVIEW", "N")
 }
 
-// listsGet is lists.get.
-func listsGet(c *call) (any, error) {
-	typeID := c.param("IBLOCK_TYPE_ID")
-	if typeID == nil {
-		return nil, missingParam("IBLOCK_TYPE_ID")
+// typeSettings are the USER_TYPE_SETTINGS that properties of a type begin with, nil
+// for types without any.
+// https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-add.html
+func typeSettings(typ string) *php.Array {
+	switch typ {
+	case "S:HTML":
+		return value.Object("height", 200)
+	case "E:EList":
+		return value.Object("size", 1, "width", 0, "group", "N", "multiple", "N")
+	case "N:Sequence":
+		return value.Object("write", "N", "VALUE", 1)
+	case "S:ECrm":
+		return value.Object("VISIBLE", "N", "LEAD", "N", "CONTACT", "N", "COMPANY", "N", "DEAL", "N")
 	}
-	id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
-	var found []*iblock
-	for _, b := range c.store().lists {
-		if b.typeID == value.Text(typeID) && (value.IsEmpty(id) || b.id == value.Int(id)) && (value.IsEmpty(code) || b.code == value.Text(code)) {
-			found = append(found, b)
-		}
-	}
-	slices.SortFunc(found, func(a, b *iblock) int { return cmp.Compare(a.id, b.id) })
-	order, _ := c.optionalArray("IBLOCK_ORDER")
-	query.Sort(found, query.LenientOrder(order, listColumn))
-	answer := php.NewArray()
-	if len(found) == 0 {
-		return answer, nil // and no total
-	}
-	for _, b := range page(c, found) {
-		answer.Append(listJSON(c, b))
-	}
-	return answer, nil
-}
-
-func listColumn(name string) (query.Column[*iblock], bool) {
-	switch strings.ToUpper(name) {
-	case "ID":
-		return query.NewColumn(name, query.Int, func(b *iblock) any { return b.id }), true
-	case "NAME":
-		return query.NewColumn(name, query.Text, func(b *iblock) any { return b.name }), true
-	case "CODE":
-		return query.NewColumn(name, query.Text, func(b *iblock) any { return b.code }), true
-	case "SORT":
-		return query.NewColumn(name, query.Int, func(b *iblock) any { return b.sort }), true
-	case "TIMESTAMP_X":
-		return query.NewColumn(name, query.Time, func(b *iblock) any { return b.changed }), true
-	}
-	return query.Column[*iblock]{}, false
-}
-
-func listJSON(c *call, b *iblock) *php.Array {
-	return value.Object(
-		"ID", value.Text(value.FromInt(b.id)), "TIMESTAMP_X", c.store().zone.Local(b.changed), "IBLOCK_TYPE_ID", b.typeID,
-		"LID", "s1", "CODE", value.TextOrNull(b.code), "API_CODE", nil, "NAME", b.name, "ACTIVE", "Y", "SORT", value.Text(value.FromInt(b.sort)),
-		"LIST_PAGE_URL", nil, "DETAIL_PAGE_URL", nil, "SECTION_PAGE_URL", nil, "CANONICAL_PAGE_URL", nil,
-		"PICTURE", nil, "DESCRIPTION", b.description, "DESCRIPTION_TYPE", "text", "RSS_TTL", "24", "RSS_ACTIVE", "Y",
-		"RSS_FILE_ACTIVE", "N", "RSS_FILE_LIMIT", nil, "RSS_FILE_DAYS", nil, "RSS_YANDEX_ACTIVE", "N",
-		"XML_ID", nil, "TMP_ID", nil, "INDEX_ELEMENT", "Y", "INDEX_SECTION", "N", "WORKFLOW", "N", "BIZPROC", value.YesNo(b.bizproc),
-		"SECTION_CHOOSER", "L", "LIST_MODE", nil, "RIGHTS_MODE", "S", "SECTION_PROPERTY", nil, "PROPERTY_INDEX", nil,
-		"VERSION", "1", "LAST_CONV_ELEMENT", "0", "SOCNET_GROUP_ID", nil, "EDIT_FILE_BEFORE", nil,
-		"EDIT_FILE_AFTER", nil, "SECTIONS_NAME", listMessage(b, "SECTIONS_NAME", "Sections"),
-		"SECTION_NAME", listMessage(b, "SECTION_NAME", "Section"), "ELEMENTS_NAME", listMessage(b, "ELEMENTS_NAME", "Elements"),
-		"ELEMENT_NAME", listMessage(b, "ELEMENT_NAME", "Element"), "REST_ON", "N", "FULLTEXT_INDEX", "N", "EXTERNAL_ID", nil, "LANG_DIR", "/",
-		"SERVER_NAME", nil,
-	)
-}
-
-// listsTypeID is lists.get.iblock.type.id: null where there is no such list.
-func listsTypeID(c *call) (any, error) {
-	for _, b := range c.store().lists {
-		id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
-		if !value.IsEmpty(id) && b.id == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.code == value.Text(code) {
-			return b.typeID, nil
-		}
-	}
-	return nil, nil
+	return nil
 }

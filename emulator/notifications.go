@@ -3,7 +3,6 @@ package emulator
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -15,19 +14,6 @@ func notifyMethods() []method {
 		{name: "im.notify.personal.add", scope: "im", legacy: true, run: notifyAs("USER")},
 		{name: "im.notify.system.add", scope: "im", legacy: true, run: notifyAs("SYSTEM")},
 	}
-}
-
-// Notification is what a user was told in the portal's messenger.
-type Notification struct {
-	ID     int64     `json:"id"`
-	At     time.Time `json:"at"`
-	From   int64     `json:"from,omitempty"` // the author of a personal one
-	To     int64     `json:"to"`
-	Text   string    `json:"text"`
-	Out    string    `json:"out,omitempty"` // for mail
-	Tag    string    `json:"tag,omitempty"`
-	SubTag string    `json:"sub_tag,omitempty"`
-	System bool      `json:"system,omitempty"`
 }
 
 // Notifications returns what users were told, in its order. One that another

@@ -117,3 +117,16 @@ func (it *item) owner() owner { return owner{it.typ.id, it.id} }
 
 // working is a copy of the values that a save may change.
 func (it *item) working() map[string]any { return maps.Clone(it.values) }
+
+// Notification is what a user was told in the portal's messenger.
+type Notification struct {
+	ID     int64     `json:"id"`
+	At     time.Time `json:"at"`
+	From   int64     `json:"from,omitempty"` // the author of a personal one
+	To     int64     `json:"to"`
+	Text   string    `json:"text"`
+	Out    string    `json:"out,omitempty"` // for mail
+	Tag    string    `json:"tag,omitempty"`
+	SubTag string    `json:"sub_tag,omitempty"`
+	System bool      `json:"system,omitempty"`
+}

@@ -3,7 +3,6 @@ package emulator
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
@@ -19,35 +18,6 @@ func timelineMethods() []method {
 		{name: "crm.timeline.comment.list", scope: "crm", legacy: true, run: commentList},
 		{name: "crm.timeline.comment.fields", scope: "crm", legacy: true, run: commentFields},
 	}
-}
-
-// comment is a comment in an item's timeline.
-type comment struct {
-	id      int64
-	typ     *entityType
-	item    int64
-	author  int64
-	text    string
-	created time.Time
-	files   []commentFile
-}
-
-// commentFile is a file of a comment, of which the content is not kept.
-type commentFile struct {
-	id   int64
-	name string
-	size int
-}
-
-// commentType finds the type that ENTITY_TYPE names: its symbolic code in lower
-// case, such as deal or dynamic_1046.
-func (s *store) commentType(name string) *entityType {
-	for _, t := range s.types {
-		if strings.EqualFold(t.code, name) {
-			return t
-		}
-	}
-	return nil
 }
 
 // commentInput reads fields, whose name is lower-case only.
@@ -102,16 +72,6 @@ func readCommentFiles(s *store, g value.Fields) []commentFile {
 		files = append(files, commentFile{id: s.next("file"), name: value.Text(name), size: len(encoded) * 3 / 4})
 	}
 	return files
-}
-
-// commentOf finds the comment that a call names, nil without one.
-func (s *store) commentOf(id any) *comment {
-	for _, m := range s.comments {
-		if m.id == value.Int(id) {
-			return m
-		}
-	}
-	return nil
 }
 
 // commentUpdate is crm.timeline.comment.update. Its result is the id.
@@ -265,9 +225,4 @@ func fireComment(c *call, m *comment, op string) {
 		return
 	}
 	c.raiseData(code, id)
-}
-
-// dropComments takes the comments of an item that is deleted away.
-func (s *store) dropComments(it *item) {
-	s.comments = slices.DeleteFunc(s.comments, func(m *comment) bool { return m.typ == it.typ && m.item == it.id })
 }

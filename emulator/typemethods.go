@@ -236,3 +236,117 @@ func typeFields(*call) (any, error) {
 	add("UPDATED_BY", "user", "Modified by", readOnly)
 	return value.Object("fields", described), nil
 }
+
+// typeSwitch is a switch of a smart process.
+type typeSwitch struct {
+	name        string
+	undescribed bool // crm.type.fields leaves it out, and nothing writes it
+	byDefault   bool // of those that change nothing here
+	get         func(*Type) bool
+	set         func(*Type, bool)
+}
+
+func (sw typeSwitch) of(t *entityType) bool {
+	if sw.get != nil {
+		return sw.get(t.dynamic)
+	}
+	if on, ok := t.switches[sw.name]; ok {
+		return on
+	}
+	return sw.byDefault
+}
+
+func (sw typeSwitch) put(t *entityType, on bool) {
+	if sw.set != nil {
+		sw.set(t.dynamic, on)
+		return
+	}
+	t.switches[sw.name] = on
+}
+
+// inUserField is the switch that lets custom fields link to a smart process.
+const inUserField = "isUseInUserfieldEnabled"
+
+// typeSwitches are those of the documented answers, in their order.
+func typeSwitches() []typeSwitch {
+	flag := func(name string, at func(*Type) *bool) typeSwitch {
+		return typeSwitch{name: name, get: func(t *Type) bool { return *at(t) }, set: func(t *Type, on bool) { *at(t) = on }}
+	}
+	return []typeSwitch{
+		{name: "isCategoriesEnabled"},
+		{
+			name: "isStagesEnabled",
+			get:  func(t *Type) bool { return !t.NoStages }, set: func(t *Type, on bool) { t.NoStages = !on },
+		},
+		flag("isBeginCloseDatesEnabled", func(t *Type) *bool { return &t.Dates }),
+		flag("isClientEnabled", func(t *Type) *bool { return &t.Clients }),
+		{name: inUserField},
+		flag("isLinkWithProductsEnabled", func(t *Type) *bool { return &t.Products }),
+		flag("isMycompanyEnabled", func(t *Type) *bool { return &t.OwnCompany }),
+		{name: "isDocumentsEnabled"},
+		flag("isSourceEnabled", func(t *Type) *bool { return &t.Sources }),
+		flag("isObserversEnabled", func(t *Type) *bool { return &t.Observers }),
+		{name: "isRecyclebinEnabled"},
+		{name: "isAutomationEnabled"},
+		{name: "isBizProcEnabled"},
+		{name: "isSetOpenPermissions", byDefault: true},
+		{name: "isPaymentsEnabled", undescribed: true},
+		{name: "isCountersEnabled", undescribed: true},
+	}
+}
+
+// linkedUserFields are the fields outside the CRM that a smart process can be
+// shown in.
+var linkedUserFields = [...]string{"CALENDAR_EVENT|UF_CRM_CAL_EVENT", "TASKS_TASK|UF_CRM_TASK", "TASKS_TASK_TEMPLATE|UF_CRM_TASK"}
+
+// readType takes the fields of crm.type.add and crm.type.update. Switches are Y and
+// N; the flags inside linkedUserFields and relations only know "true" and
+// "false".
+func readType(t *entityType, fields *php.Array) {
+	if v, ok := fields.Get("title"); ok && !value.IsEmpty(v) {
+		t.dynamic.Title = value.Text(v)
+	}
+	for _, sw := range typeSwitches() {
+		if v, ok := fields.Get(sw.name); ok && !sw.undescribed {
+			sw.put(t, value.IsYes(v))
+		}
+	}
+	// Where it is shown only counts for one that may be shown in custom fields.
+	v, _ := fields.Get("linkedUserFields")
+	if linked, ok := value.Array(v); ok && t.switches[inUserField] {
+		t.linked = map[string]bool{}
+		for name, on := range linked.All() {
+			t.linked[name] = on == "true" || on == true
+		}
+	}
+}
+
+// readRelations takes fields[relations], which replaces all relations of a type.
+func readRelations(s *store, t *entityType, fields *php.Array) {
+	v, _ := fields.Get("relations")
+	given, ok := value.Array(v)
+	if !ok {
+		return
+	}
+	side := func(name string) []relation {
+		v, _ := given.Get(name)
+		entries, _ := value.Array(v)
+		var found []relation
+		for _, v := range entries.All() {
+			entry, _ := value.Array(v)
+			id, _ := entry.Get("entityTypeId")
+			listed, _ := entry.Get("isChildrenListEnabled")
+			r := relation{parent: t.id, child: t.id, listed: listed == "true" || listed == true}
+			if name == "parent" {
+				r.parent = int(value.Int(id))
+			} else {
+				r.child = int(value.Int(id))
+			}
+			if s.types[r.parent] != nil && s.types[r.child] != nil && r.parent != r.child {
+				found = append(found, r)
+			}
+		}
+		return found
+	}
+	s.relate(t.id, side("parent"), side("child"))
+}

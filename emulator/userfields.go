@@ -41,39 +41,6 @@ type customField struct {
 	labels   map[string]map[string]string // EDIT_FORM_LABEL and the like, by language
 }
 
-// option is one choice of an enumeration or of a list's property.
-type option struct {
-	id    int64
-	value string
-	sort  int64
-	def   bool
-	xmlID string
-}
-
-// describeUserField adds what the descriptions of custom fields have beside the others.
-func describeUserField(u *customField, d *php.Array) {
-	if len(u.options) > 0 {
-		items := php.NewArray()
-		for _, o := range u.options {
-			items.Append(value.Object("ID", value.Text(value.FromInt(o.id)), "VALUE", o.value))
-		}
-		d.Set("items", items)
-	}
-	d.Set("settings", u.settings)
-	d.Set("listLabel", u.Title)
-	d.Set("formLabel", u.Title)
-	d.Set("filterLabel", u.Title)
-}
-
-func hasOption(u *customField, id int64) bool {
-	for _, o := range u.options {
-		if o.id == id {
-			return true
-		}
-	}
-	return false
-}
-
 // userField completes a custom field's definition.
 func (s *store) userField(def UserField) *field {
 	u := &customField{UserField: def}
@@ -171,4 +138,28 @@ func isUserFieldType(typ string) bool {
 		}
 	}
 	return false
+}
+
+// userFieldByID finds a custom field of any type.
+func (s *store) userFieldByID(id int64) (*entityType, *field) {
+	for _, t := range s.types {
+		for _, f := range t.fields.all {
+			if f.user != nil && f.user.id == id {
+				return t, f
+			}
+		}
+	}
+	return nil, nil
+}
+
+// dropUserField takes a custom field away, and its values.
+func (s *store) dropUserField(t *entityType, f *field) {
+	t.fields.remove(f.name)
+	for _, it := range s.table(t.id).byID {
+		if _, ok := it.values[f.name]; ok {
+			v := it.working()
+			delete(v, f.name)
+			it.values = v
+		}
+	}
 }

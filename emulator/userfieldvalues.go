@@ -23,18 +23,6 @@ var userLabels = [...]string{"EDIT_FORM_LABEL", "LIST_COLUMN_LABEL", "LIST_FILTE
 // https://apidocs.bitrix24.com/api-reference/crm/deals/user-defined-fields/crm-deal-userfield-get.html
 var userLanguages = strings.Fields("ar br de en fr hi id in it ja kz la ms pl ru sc tc th tr ua vn")
 
-// userFieldByID finds a custom field of any type.
-func (s *store) userFieldByID(id int64) (*entityType, *field) {
-	for _, t := range s.types {
-		for _, f := range t.fields.all {
-			if f.user != nil && f.user.id == id {
-				return t, f
-			}
-		}
-	}
-	return nil, nil
-}
-
 // changeUserField takes the settings of a custom field from a call. It tells
 // whether something beside the choices was among them.
 func changeUserField(f *field, g value.Fields) (changed bool) {
@@ -191,18 +179,6 @@ func optionsJSON(u *customField, of bool, name func(string) string) *php.Array {
 		all.Append(row)
 	}
 	return all
-}
-
-// dropUserField takes a custom field away, and its values.
-func (s *store) dropUserField(t *entityType, f *field) {
-	t.fields.remove(f.name)
-	for _, it := range s.table(t.id).byID {
-		if _, ok := it.values[f.name]; ok {
-			v := it.working()
-			delete(v, f.name)
-			it.values = v
-		}
-	}
 }
 
 // fireUserField raises the event of a custom field: smart processes and invoices

@@ -1,16 +1,7 @@
 package emulator
 
 import (
-	"cmp"
-	"maps"
-	"slices"
 	"strconv"
-	"strings"
-	"time"
-
-	"github.com/b24rules/b24rules/emulator/internal/query"
-	"github.com/b24rules/b24rules/emulator/internal/value"
-	"github.com/b24rules/b24rules/internal/php"
 )
 
 // User is a user of the portal.
@@ -22,91 +13,3 @@ type User struct {
 }
 
 func (u *User) id() string { return strconv.FormatInt(u.ID, 10) }
-
-func userMethods() []method {
-	return []method{
-		{name: "user.get", scope: "user", legacy: true, run: userGet},
-		{name: "user.admin", run: userAdmin},
-	}
-}
-
-// userColumn finds what user.get filters and orders by.
-func userColumn(name string) (query.Column[*User], bool) {
-	texts := map[string]func(*User) any{
-		"NAME":      func(u *User) any { return u.Name },
-		"LAST_NAME": func(u *User) any { return u.LastName },
-		"EMAIL":     func(u *User) any { return u.Email },
-		"IS_ONLINE": func(*User) any { return "Y" },
-		"USER_TYPE": func(*User) any { return "employee" },
-	}
-	switch name = strings.ToUpper(name); name {
-	case "ID":
-		return query.NewColumn(name, query.Int, func(u *User) any { return u.ID }), true
-	case "ACTIVE":
-		return query.NewColumn(name, query.Bool, func(*User) any { return true }), true
-	case "UF_DEPARTMENT":
-		return query.NewColumn(name, query.Int, func(*User) any { return int64(1) }), true
-	}
-	get, ok := texts[name]
-	return query.NewColumn(name, query.Text, get), ok
-}
-
-// userGet is user.get. Its conditions stand in FILTER or beside the other
-// parameters.
-func userGet(c *call) (any, error) {
-	conditions := php.NewArray()
-	for name, v := range c.params.All() {
-		switch name {
-		case "SORT", "ORDER", "START", "FILTER", "ADMIN_MODE", "AUTH":
-			continue
-		}
-		conditions.Set(name, v)
-	}
-	filter, _ := value.Array(c.param("FILTER"))
-	for name, v := range filter.All() {
-		conditions.Set(strings.ToUpper(name), v)
-	}
-	s := c.store()
-	r := query.Rules[*User]{Find: userColumn, Zone: s.zone}
-	pass, err := r.Compile(conditions)
-	if err != nil {
-		return nil, err
-	}
-	users := slices.SortedFunc(maps.Values(c.store().users), func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
-	found := query.Keep(users, pass)
-	order := value.Object(value.Text(value.FirstSet(c.param("SORT"), "ID")), cmp.Or(value.Text(c.param("ORDER")), "ASC"))
-	query.Sort(found, query.LenientOrder(order, userColumn))
-	answer := php.NewArray()
-	for _, u := range page(c, found) {
-		answer.Append(userJSON(c, u))
-	}
-	return answer, nil
-}
-
-// userJSON is a user as user.get shows it: two times come out as empty objects.
-func userJSON(c *call, u *User) *php.Array {
-	return value.Object(
-		"ID", u.id(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
-		"LAST_LOGIN", c.now.In(c.p.cfg.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
-		"TIMESTAMP_X", value.EmptyObject{}, "LAST_ACTIVITY_DATE", value.EmptyObject{}, "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
-		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(value.FromInt(1)), "USER_TYPE", "employee",
-	)
-}
-
-// userAdmin is user.admin.
-func userAdmin(c *call) (any, error) { return c.isAdmin(), nil }
-
-// isAdmin tells whether the caller is an administrator.
-func (c *call) isAdmin() bool {
-	u := c.store().users[c.req.user]
-	return u != nil && !u.NotAdmin
-}
-
-// userName is what a user is called, "" for none.
-func (c *call) userName(id int64) string {
-	u := c.store().users[id]
-	if u == nil {
-		return ""
-	}
-	return strings.TrimSpace(u.Name + " " + u.LastName)
-}
