@@ -59,7 +59,7 @@ func showOneValue(s *store, f *field, v any) any {
 	case num.Num:
 		return value.FromNum(v)
 	case multifield:
-		return v.itemJSON()
+		return multifieldJSON(v)
 	case time.Time:
 		if f.kind() == query.Date {
 			return s.zone.StampDate(v)

@@ -115,7 +115,7 @@ func (e legacyEntity) get(c *call) (any, error) {
 func setMultifields(a *php.Array, it *item, typ string) {
 	entries := php.NewArray()
 	for _, m := range multifieldsOf(it.values, typ) {
-		entries.Append(m.legacyJSON())
+		entries.Append(legacyMultifieldJSON(m))
 	}
 	if entries.Len() > 0 {
 		a.Set(typ, entries)
