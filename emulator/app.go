@@ -121,7 +121,7 @@ func (p *Portal) AppToken() string {
 func (p *Portal) Authorize(user int64) (Tokens, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.store.users[user] == nil {
+	if p.store.Users[user] == nil {
 		return Tokens{}, fmt.Errorf("there is no user %d", user)
 	}
 	if !p.app.installed {

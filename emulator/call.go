@@ -106,10 +106,10 @@ type call struct {
 	next     int
 }
 
-func (c *call) store() *store { return &c.p.store }
+func (c *call) store() *Store { return &c.p.store }
 
 // savedAt is when what the call writes is changed, as the portal stores it.
-func (c *call) savedAt() time.Time { return c.store().zone.Second(c.now) }
+func (c *call) savedAt() time.Time { return c.store().Zone.Second(c.now) }
 
 // param returns a parameter, nil without it.
 func (c *call) param(name string) any {
@@ -172,13 +172,13 @@ func (c *call) wrongType(name, want string) error {
 
 // isAdmin tells whether the caller is an administrator.
 func (c *call) isAdmin() bool {
-	u := c.store().users[c.req.user]
+	u := c.store().Users[c.req.user]
 	return u != nil && !u.NotAdmin
 }
 
 // userName is what a user is called, "" for none.
 func (c *call) userName(id int64) string {
-	u := c.store().users[id]
+	u := c.store().Users[id]
 	if u == nil {
 		return ""
 	}

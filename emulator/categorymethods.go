@@ -23,19 +23,19 @@ func categoryMethods() []method {
 
 // categoryType finds the type of a call of crm.category.*, which has to have
 // pipelines.
-func categoryType(c *call) (*entityType, error) {
+func categoryType(c *call) (*EntityType, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
 	}
-	if !t.pipelines {
-		return nil, fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %s is not supported", t.code))
+	if !t.Pipelines {
+		return nil, fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %s is not supported", t.Code))
 	}
 	return t, nil
 }
 
 // categoryOf finds the pipeline that a call names.
-func categoryOf(c *call) (*entityType, *category, error) {
+func categoryOf(c *call) (*EntityType, *Category, error) {
 	t, err := categoryType(c)
 	if err != nil {
 		return nil, nil, err
@@ -44,7 +44,7 @@ func categoryOf(c *call) (*entityType, *category, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if cat := t.category(id); cat != nil {
+	if cat := t.Category(id); cat != nil {
 		return t, cat, nil
 	}
 	return nil, nil, fail("NOT_FOUND", "Element not found")
@@ -53,18 +53,18 @@ func categoryOf(c *call) (*entityType, *category, error) {
 // categoryJSON is a pipeline. Only those of deals name an origin, and not the
 // first of them.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/category/crm-category-list.html
-func categoryJSON(t *entityType, cat *category) *php.Array {
-	a := value.Object("id", cat.id, "name", cat.name, "sort", cat.sort, "entityTypeId", t.id, "isDefault", value.YesNo(cat.byDefault))
-	if t.id == typeDeal && cat.id != 0 {
-		a.Set("originId", cat.originID)
-		a.Set("originatorId", cat.originator)
+func categoryJSON(t *EntityType, cat *Category) *php.Array {
+	a := value.Object("id", cat.ID, "name", cat.Name, "sort", cat.Sort, "entityTypeId", t.ID, "isDefault", value.YesNo(cat.ByDefault))
+	if t.ID == TypeDeal && cat.ID != 0 {
+		a.Set("originId", cat.OriginID)
+		a.Set("originatorId", cat.Originator)
 	}
 	return a
 }
 
 // sortedCategories are the pipelines in the order of the portal's menu.
-func sortedCategories(t *entityType) []*category {
-	return slices.SortedStableFunc(slices.Values(t.categories), func(a, b *category) int { return cmp.Compare(a.sort, b.sort) })
+func sortedCategories(t *EntityType) []*Category {
+	return slices.SortedStableFunc(slices.Values(t.Categories), func(a, b *Category) int { return cmp.Compare(a.Sort, b.Sort) })
 }
 
 // categoryList is crm.category.list, which has a total and no pages.
@@ -95,16 +95,16 @@ func categoryFields(c *call) (any, error) {
 		return nil, err
 	}
 	described := php.NewArray()
-	add := func(name, typ string, set flags) {
-		d := describeField((&field{name: name, typ: typ, title: name, flags: set}), t)
+	add := func(name, typ string, set Flags) {
+		d := describeField((&Field{Name: name, Type: typ, Title: name, Flags: set}), t)
 		d.Set("upperName", name)
 		described.Set(value.CamelName(name), d)
 	}
-	add("ID", "integer", readOnly)
+	add("ID", "integer", ReadOnly)
 	add("NAME", "string", 0)
 	add("SORT", "integer", 0)
-	add("ENTITY_TYPE_ID", "integer", required|readOnly)
-	add("IS_DEFAULT", "boolean", readOnly)
+	add("ENTITY_TYPE_ID", "integer", Required|ReadOnly)
+	add("IS_DEFAULT", "boolean", ReadOnly)
 	add("ORIGIN_ID", "string", 0)
 	add("ORIGINATOR_ID", "string", 0)
 	return value.Object("fields", described), nil
@@ -137,42 +137,42 @@ func categoryAdd(c *call) (any, error) {
 }
 
 // isClient tells contacts and companies, whose categories are no pipelines.
-func isClient(t *entityType) bool { return t.id == typeContact || t.id == typeCompany }
+func isClient(t *EntityType) bool { return t.ID == TypeContact || t.ID == TypeCompany }
 
 // addCategory makes one more pipeline of a type.
-func addCategory(s *store, t *entityType, name string) *category {
+func addCategory(s *Store, t *EntityType, name string) *Category {
 	switch {
-	case t.id == typeDeal:
-		return s.addDealCategory(name)
+	case t.ID == TypeDeal:
+		return s.AddDealCategory(name)
 	case isClient(t):
-		t.categories = append(t.categories, &category{id: s.next("category"), name: name, sort: 500})
-	case t.id == typeSmartInvoice:
-		id := s.next("category")
-		t.categories = append(t.categories, s.newCategory(category{
-			id: id, name: name, sort: 500, prefix: fmt.Sprintf("DT31_%d", id), directory: fmt.Sprintf("SMART_INVOICE_STAGE_%d", id),
-		}, invoiceStages()))
+		t.Categories = append(t.Categories, &Category{ID: s.Next("category"), Name: name, Sort: 500})
+	case t.ID == TypeSmartInvoice:
+		id := s.Next("category")
+		t.Categories = append(t.Categories, s.NewCategory(Category{
+			ID: id, Name: name, Sort: 500, Prefix: fmt.Sprintf("DT31_%d", id), Directory: fmt.Sprintf("SMART_INVOICE_STAGE_%d", id),
+		}, InvoiceStages()))
 	default:
-		t.categories = append(t.categories, s.dynamicCategory(t.id, name))
+		t.Categories = append(t.Categories, s.DynamicCategory(t.ID, name))
 	}
-	return t.categories[len(t.categories)-1]
+	return t.Categories[len(t.Categories)-1]
 }
 
 // writeCategory takes the fields of crm.category.add and crm.category.update.
-func writeCategory(t *entityType, cat *category, fields *php.Array) {
+func writeCategory(t *EntityType, cat *Category, fields *php.Array) {
 	for name, v := range fields.All() {
 		switch name {
 		case "name":
-			cat.name = cmp.Or(value.Text(v), cat.name)
+			cat.Name = cmp.Or(value.Text(v), cat.Name)
 		case "sort":
-			cat.sort = value.Int(v)
+			cat.Sort = value.Int(v)
 		case "originId":
-			cat.originID = value.Text(v)
+			cat.OriginID = value.Text(v)
 		case "originatorId":
-			cat.originator = value.Text(v)
+			cat.Originator = value.Text(v)
 		case "isDefault":
 			if value.IsYes(v) {
-				for _, other := range t.categories {
-					other.byDefault = other == cat
+				for _, other := range t.Categories {
+					other.ByDefault = other == cat
 				}
 			}
 		}
@@ -198,21 +198,21 @@ func categoryDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	used := slices.ContainsFunc(c.store().table(t.id).all(), func(it *item) bool { return it.values["CATEGORY_ID"] == cat.id })
-	deals := t.id == typeDeal
+	used := slices.ContainsFunc(c.store().Table(t.ID).All(), func(it *Item) bool { return it.Values["CATEGORY_ID"] == cat.ID })
+	deals := t.ID == TypeDeal
 	switch {
-	case isClient(t) && cat.byDefault:
+	case isClient(t) && cat.ByDefault:
 		return nil, fail("REMOVING_DISABLED", "Deletion of system category is prohibited")
-	case cat.byDefault && deals:
+	case cat.ByDefault && deals:
 		return nil, noCode("Default deal category cannot be deleted")
-	case cat.byDefault:
+	case cat.ByDefault:
 		return nil, fail("BX_ERROR", "This funnel is the default funnel")
 	case used && deals:
-		return nil, noCode("Deals related to the funnel " + cat.name + " found")
+		return nil, noCode("Deals related to the funnel " + cat.Name + " found")
 	case used:
 		return nil, fail("BX_ERROR", "Elements related to the funnel found")
 	}
-	t.categories = slices.DeleteFunc(t.categories, func(x *category) bool { return x == cat })
+	t.Categories = slices.DeleteFunc(t.Categories, func(x *Category) bool { return x == cat })
 	return nil, nil
 }
 
@@ -220,8 +220,8 @@ func categoryDelete(c *call) (any, error) {
 // unlike in crm.status.list.
 func dealCategoryStages(c *call) (any, error) {
 	answer := php.NewArray()
-	if cat := c.store().types[typeDeal].category(value.Int(c.param("ID"))); cat != nil {
-		answer = shortStages(cat.stages)
+	if cat := c.store().Types[TypeDeal].Category(value.Int(c.param("ID"))); cat != nil {
+		answer = shortStages(cat.Stages)
 	}
 	return answer, nil
 }

@@ -8,46 +8,46 @@ import (
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
-// comment is a comment in an item's timeline.
-type comment struct {
-	id      int64
-	typ     *entityType
-	item    int64
-	author  int64
-	text    string
-	created time.Time
-	files   []commentFile
+// Comment is a comment in an item's timeline.
+type Comment struct {
+	ID      int64
+	Type    *EntityType
+	Item    int64
+	Author  int64
+	Text    string
+	Created time.Time
+	Files   []CommentFile
 }
 
-// commentFile is a file of a comment, of which the content is not kept.
-type commentFile struct {
-	id   int64
-	name string
-	size int
+// CommentFile is a file of a comment, of which the content is not kept.
+type CommentFile struct {
+	ID   int64
+	Name string
+	Size int
 }
 
-// commentType finds the type that ENTITY_TYPE names: its symbolic code in lower
+// TypeByCode finds the type that ENTITY_TYPE names: its symbolic code in lower
 // case, such as deal or dynamic_1046.
-func (s *store) commentType(name string) *entityType {
-	for _, t := range s.types {
-		if strings.EqualFold(t.code, name) {
+func (s *Store) TypeByCode(name string) *EntityType {
+	for _, t := range s.Types {
+		if strings.EqualFold(t.Code, name) {
 			return t
 		}
 	}
 	return nil
 }
 
-// commentOf finds the comment that a call names, nil without one.
-func (s *store) commentOf(id any) *comment {
-	for _, m := range s.comments {
-		if m.id == value.Int(id) {
+// CommentByID finds the comment that a call names, nil without one.
+func (s *Store) CommentByID(id any) *Comment {
+	for _, m := range s.Comments {
+		if m.ID == value.Int(id) {
 			return m
 		}
 	}
 	return nil
 }
 
-// dropComments takes the comments of an item that is deleted away.
-func (s *store) dropComments(it *item) {
-	s.comments = slices.DeleteFunc(s.comments, func(m *comment) bool { return m.typ == it.typ && m.item == it.id })
+// DropComments takes the comments of an item that is deleted away.
+func (s *Store) DropComments(it *Item) {
+	s.Comments = slices.DeleteFunc(s.Comments, func(m *Comment) bool { return m.Type == it.Type && m.Item == it.ID })
 }

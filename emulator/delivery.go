@@ -73,14 +73,14 @@ func newFeeds() feeds {
 func (p *Portal) AddWebhook(url string, events ...string) (token string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	number := p.store.next("webhook")
+	number := p.store.Next("webhook")
 	token = p.cfg.ApplicationToken
 	if number > 1 { // each outbound webhook has a token of its own
 		token = value.DeriveHex(p.cfg.Secret, "outbound webhook "+strconv.FormatInt(number, 10), 32)
 	}
 	for _, event := range events {
 		p.feeds.subscriptions = append(p.feeds.subscriptions, &subscription{
-			id: p.store.next("handler"), event: strings.ToUpper(event), url: url, token: token,
+			id: p.store.Next("handler"), event: strings.ToUpper(event), url: url, token: token,
 		})
 	}
 	return token

@@ -9,73 +9,73 @@ import (
 // with useOriginalUfNames=Y.
 type naming struct{ original bool }
 
-func (n naming) name(f *field) string {
-	if f.user != nil && n.original {
-		return f.name
+func (n naming) name(f *Field) string {
+	if f.User != nil && n.original {
+		return f.Name
 	}
-	return f.camel
+	return f.Camel
 }
 
 // lookup finds a field by the name in a call. System fields are found by their
 // stored names too, since the portal converts what it gets before it looks.
-func (n naming) lookup(s *fieldSet, name string) *field {
-	if f := s.byCamel[name]; f != nil && (f.user == nil || !n.original) {
+func (n naming) lookup(s *FieldSet, name string) *Field {
+	if f := s.ByCamel[name]; f != nil && (f.User == nil || !n.original) {
 		return f
 	}
-	if f := s.byName[name]; f != nil && !f.has(itemless) && (f.user == nil || n.original) {
+	if f := s.ByName[name]; f != nil && !f.Has(LegacyOnly) && (f.User == nil || n.original) {
 		return f
 	}
 	return nil
 }
 
 // describeField is a field's entry in the answers of the methods fields.
-func describeField(f *field, t *entityType) *php.Array {
+func describeField(f *Field, t *EntityType) *php.Array {
 	d := value.Object(
-		"type", f.typ,
-		"isRequired", f.has(required),
-		"isReadOnly", f.has(readOnly|disabled),
-		"isImmutable", f.has(immutable),
-		"isMultiple", f.has(multiple),
-		"isDynamic", f.user != nil,
+		"type", f.Type,
+		"isRequired", f.Has(Required),
+		"isReadOnly", f.Has(ReadOnly|Disabled),
+		"isImmutable", f.Has(Immutable),
+		"isMultiple", f.Has(Multiple),
+		"isDynamic", f.User != nil,
 	)
-	if f.status != "" {
-		d.Set("statusType", t.statusDirectory(f.status))
+	if f.Status != "" {
+		d.Set("statusType", t.StatusDirectory(f.Status))
 	}
-	if f.has(deprecated) {
+	if f.Has(Deprecated) {
 		d.Set("isDeprecated", true)
 	}
-	d.Set("title", f.title)
+	d.Set("title", f.Title)
 	switch {
-	case f.parent == 0:
-	case f.name == "MYCOMPANY_ID":
-		d.Set("settings", value.Object("isMyCompany", true, "parentEntityTypeId", f.parent, "isEmbeddedEditorEnabled", true))
+	case f.Parent == 0:
+	case f.Name == "MYCOMPANY_ID":
+		d.Set("settings", value.Object("isMyCompany", true, "parentEntityTypeId", f.Parent, "isEmbeddedEditorEnabled", true))
 	default:
-		d.Set("settings", value.Object("parentEntityTypeId", f.parent))
+		d.Set("settings", value.Object("parentEntityTypeId", f.Parent))
 	}
-	if f.user != nil {
-		describeUserField(f.user, d)
+	if f.User != nil {
+		describeUserField(f.User, d)
 	}
 	return d
 }
 
 // describeUserField adds what the descriptions of custom fields have beside the others.
-func describeUserField(u *customField, d *php.Array) {
-	if len(u.options) > 0 {
+func describeUserField(u *CustomField, d *php.Array) {
+	if len(u.Choices) > 0 {
 		items := php.NewArray()
-		for _, o := range u.options {
-			items.Append(value.Object("ID", value.Text(value.FromInt(o.id)), "VALUE", o.value))
+		for _, o := range u.Choices {
+			items.Append(value.Object("ID", value.Text(value.FromInt(o.ID)), "VALUE", o.Value))
 		}
 		d.Set("items", items)
 	}
-	d.Set("settings", u.settings)
+	d.Set("settings", u.Settings)
 	d.Set("listLabel", u.Title)
 	d.Set("formLabel", u.Title)
 	d.Set("filterLabel", u.Title)
 }
 
-func hasOption(u *customField, id int64) bool {
-	for _, o := range u.options {
-		if o.id == id {
+func hasOption(u *CustomField, id int64) bool {
+	for _, o := range u.Choices {
+		if o.ID == id {
 			return true
 		}
 	}

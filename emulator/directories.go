@@ -2,60 +2,60 @@ package emulator
 
 import "slices"
 
-// directory is a list of entries: the stages of a pipeline, or sources, kinds of
+// Directory is a list of entries: the stages of a pipeline, or sources, kinds of
 // companies and so on.
-type directory struct {
-	id, name string
-	entries  []stage
-	typ      *entityType // whose stages they are; nil for other directories
-	category *category
+type Directory struct {
+	ID, Name string
+	Entries  []Stage
+	Type     *EntityType // whose stages they are; nil for other directories
+	Category *Category
 }
 
 // directories are those that hold no stages.
-func (s *store) plainDirectories() []directory {
-	plain := func(id, name string, entries ...plan) directory {
-		return directory{id: id, name: name, entries: s.newCategory(category{}, entries).stages}
+func (s *Store) NewDirectories() []Directory {
+	plain := func(id, name string, entries ...StagePlan) Directory {
+		return Directory{ID: id, Name: name, Entries: s.NewCategory(Category{}, entries).Stages}
 	}
-	return []directory{
+	return []Directory{
 		plain("SOURCE", "Sources",
-			plan{id: "CALL", name: "Call"}, plan{id: "EMAIL", name: "E-mail"}, plan{id: "WEB", name: "Website"},
-			plan{id: "ADVERTISING", name: "Advertising"}, plan{id: "PARTNER", name: "Existing client"},
-			plan{id: "RECOMMENDATION", name: "By recommendation"}, plan{id: "TRADE_SHOW", name: "Trade show"},
-			plan{id: "WEBFORM", name: "CRM form"}, plan{id: "CALLBACK", name: "Callback"},
-			plan{id: "RC_GENERATOR", name: "Sales generator"}, plan{id: "STORE", name: "Online store"}, plan{id: "OTHER", name: "Other"}),
+			StagePlan{id: "CALL", name: "Call"}, StagePlan{id: "EMAIL", name: "E-mail"}, StagePlan{id: "WEB", name: "Website"},
+			StagePlan{id: "ADVERTISING", name: "Advertising"}, StagePlan{id: "PARTNER", name: "Existing client"},
+			StagePlan{id: "RECOMMENDATION", name: "By recommendation"}, StagePlan{id: "TRADE_SHOW", name: "Trade show"},
+			StagePlan{id: "WEBFORM", name: "CRM form"}, StagePlan{id: "CALLBACK", name: "Callback"},
+			StagePlan{id: "RC_GENERATOR", name: "Sales generator"}, StagePlan{id: "STORE", name: "Online store"}, StagePlan{id: "OTHER", name: "Other"}),
 		plain("CONTACT_TYPE", "Contact type",
-			plan{id: "CLIENT", name: "Clients"}, plan{id: "SUPPLIER", name: "Suppliers"}, plan{id: "PARTNER", name: "Partners"}, plan{id: "OTHER", name: "Other"}),
+			StagePlan{id: "CLIENT", name: "Clients"}, StagePlan{id: "SUPPLIER", name: "Suppliers"}, StagePlan{id: "PARTNER", name: "Partners"}, StagePlan{id: "OTHER", name: "Other"}),
 		plain("COMPANY_TYPE", "Company type",
-			plan{id: "CUSTOMER", name: "Client"}, plan{id: "SUPPLIER", name: "Supplier"}, plan{id: "COMPETITOR", name: "Competitor"},
-			plan{id: "PARTNER", name: "Partner"}, plan{id: "OTHER", name: "Other"}),
+			StagePlan{id: "CUSTOMER", name: "Client"}, StagePlan{id: "SUPPLIER", name: "Supplier"}, StagePlan{id: "COMPETITOR", name: "Competitor"},
+			StagePlan{id: "PARTNER", name: "Partner"}, StagePlan{id: "OTHER", name: "Other"}),
 		plain("EMPLOYEES", "Number of employees",
-			plan{id: "EMPLOYEES_1", name: "less than 50"}, plan{id: "EMPLOYEES_2", name: "50-250"},
-			plan{id: "EMPLOYEES_3", name: "250-500"}, plan{id: "EMPLOYEES_4", name: "over 500"}),
+			StagePlan{id: "EMPLOYEES_1", name: "less than 50"}, StagePlan{id: "EMPLOYEES_2", name: "50-250"},
+			StagePlan{id: "EMPLOYEES_3", name: "250-500"}, StagePlan{id: "EMPLOYEES_4", name: "over 500"}),
 		plain("INDUSTRY", "Industry",
-			plan{id: "IT", name: "Information technology"}, plan{id: "MANUFACTURING", name: "Manufacturing"}, plan{id: "OTHER", name: "Other"}),
+			StagePlan{id: "IT", name: "Information technology"}, StagePlan{id: "MANUFACTURING", name: "Manufacturing"}, StagePlan{id: "OTHER", name: "Other"}),
 		plain("DEAL_TYPE", "Deal type",
-			plan{id: "SALE", name: "Sales"}, plan{id: "COMPLEX", name: "Integrated sales"}, plan{id: "GOODS", name: "Goods sale"},
-			plan{id: "SERVICES", name: "Services sale"}, plan{id: "SERVICE", name: "Service"}),
+			StagePlan{id: "SALE", name: "Sales"}, StagePlan{id: "COMPLEX", name: "Integrated sales"}, StagePlan{id: "GOODS", name: "Goods sale"},
+			StagePlan{id: "SERVICES", name: "Services sale"}, StagePlan{id: "SERVICE", name: "Service"}),
 		plain("HONORIFIC", "Salutations",
-			plan{id: "HNR_EN_1", name: "Mr."}, plan{id: "HNR_EN_2", name: "Mrs."}, plan{id: "HNR_EN_3", name: "Ms."}, plan{id: "HNR_EN_4", name: "Dr."}),
+			StagePlan{id: "HNR_EN_1", name: "Mr."}, StagePlan{id: "HNR_EN_2", name: "Mrs."}, StagePlan{id: "HNR_EN_3", name: "Ms."}, StagePlan{id: "HNR_EN_4", name: "Dr."}),
 	}
 }
 
-// sortedTypes are all types by their ids.
-func (s *store) sortedTypes() []*entityType {
-	var types []*entityType
-	for _, t := range s.types {
+// SortedTypes are all types by their ids.
+func (s *Store) SortedTypes() []*EntityType {
+	var types []*EntityType
+	for _, t := range s.Types {
 		types = append(types, t)
 	}
-	slices.SortFunc(types, func(a, b *entityType) int { return a.id - b.id })
+	slices.SortFunc(types, func(a, b *EntityType) int { return a.ID - b.ID })
 	return types
 }
 
-// option is one choice of an enumeration or of a list's property.
-type option struct {
-	id    int64
-	value string
-	sort  int64
-	def   bool
-	xmlID string
+// Option is one choice of an enumeration or of a list's property.
+type Option struct {
+	ID      int64
+	Value   string
+	Sort    int64
+	Default bool
+	XMLID   string
 }

@@ -21,12 +21,12 @@ func elementGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var rows []*element
+	var rows []*Element
 	id, code := c.param("ELEMENT_ID"), c.param("ELEMENT_CODE")
-	for _, elementID := range b.order {
-		e := b.elements[elementID]
-		if (value.IsEmpty(id) || slices.ContainsFunc(value.List(id), func(v any) bool { return value.Int(v) == e.id })) &&
-			(value.IsEmpty(code) || sameCode(e.code, value.Text(code))) && pass(e) {
+	for _, elementID := range b.Order {
+		e := b.Elements[elementID]
+		if (value.IsEmpty(id) || slices.ContainsFunc(value.List(id), func(v any) bool { return value.Int(v) == e.ID })) &&
+			(value.IsEmpty(code) || SameCode(e.Code, value.Text(code))) && pass(e) {
 			rows = append(rows, e)
 		}
 	}
@@ -61,32 +61,32 @@ func elementSelection(c *call) map[string]bool {
 }
 
 // elementJSON is an element as lists.element.get shows it: all values are text.
-func elementJSON(c *call, b *iblock, e *element, only map[string]bool) *php.Array {
+func elementJSON(c *call, b *IBlock, e *Element, only map[string]bool) *php.Array {
 	a := php.NewArray()
 	set := func(name string, v any) {
 		if only == nil || only[name] {
 			a.Set(name, v)
 		}
 	}
-	set("ID", value.Text(value.FromInt(e.id)))
-	set("IBLOCK_ID", value.Text(value.FromInt(b.id)))
-	set("NAME", e.system["NAME"])
+	set("ID", value.Text(value.FromInt(e.ID)))
+	set("IBLOCK_ID", value.Text(value.FromInt(b.ID)))
+	set("NAME", e.System["NAME"])
 	var section any
-	if e.section != 0 {
-		section = value.Text(value.FromInt(e.section))
+	if e.Section != 0 {
+		section = value.Text(value.FromInt(e.Section))
 	}
 	set("IBLOCK_SECTION_ID", section)
-	set("CREATED_BY", value.Text(value.FromInt(e.creator)))
+	set("CREATED_BY", value.Text(value.FromInt(e.Creator)))
 	set("BP_PUBLISHED", "Y")
-	set("CODE", value.TextOrNull(e.code))
-	for _, f := range b.fields {
-		if f.property() || f.name == "NAME" || f.name == "CREATED_BY" {
+	set("CODE", value.TextOrNull(e.Code))
+	for _, f := range b.Fields {
+		if f.IsProperty() || f.Name == "NAME" || f.Name == "CREATED_BY" {
 			continue
 		}
-		set(f.name, systemJSON(c, e, f.name))
+		set(f.Name, systemJSON(c, e, f.Name))
 	}
 	for _, name := range selectable {
-		if only[name] && b.field(name) == nil {
+		if only[name] && b.Field(name) == nil {
 			a.Set(name, systemJSON(c, e, name))
 		}
 	}
@@ -102,24 +102,24 @@ var selectable = [...]string{
 }
 
 // systemJSON is a system field as lists.element.get shows it.
-func systemJSON(c *call, e *element, name string) any {
+func systemJSON(c *call, e *Element, name string) any {
 	switch name {
 	case "CREATED_USER_NAME":
-		return c.userName(e.creator)
+		return c.userName(e.Creator)
 	case "ACTIVE_FROM", "ACTIVE_TO":
-		return value.TextOrNull(relayout(c.store().zone, e.system[name], c.store().zone.Local))
+		return value.TextOrNull(relayout(c.store().Zone, e.System[name], c.store().Zone.Local))
 	case "SORT":
-		return e.sort()
+		return e.Sort()
 	case "PREVIEW_TEXT_TYPE", "DETAIL_TEXT_TYPE":
 		return textFormat
 	case "DATE_CREATE":
-		return c.store().zone.Local(e.created)
+		return c.store().Zone.Local(e.Created)
 	case "TIMESTAMP_X":
-		return c.store().zone.Local(e.changed)
+		return c.store().Zone.Local(e.Changed)
 	case "MODIFIED_BY":
-		return value.Text(value.FromInt(e.modifier))
+		return value.Text(value.FromInt(e.Modifier))
 	}
-	return value.TextOrNull(e.system[name])
+	return value.TextOrNull(e.System[name])
 }
 
 // textFormat is what the texts of an element are: no HTML.
@@ -133,11 +133,11 @@ var elementPrefixes = [...]string{
 
 // elementRules are those of a filter of lists.element.get: unlike
 // crm.deal.list it refuses what it does not know.
-func elementRules(c *call, b *iblock) *query.Rules[*element] {
+func elementRules(c *call, b *IBlock) *query.Rules[*Element] {
 	s := c.store()
 	many := c.p.cfg.ManyOwners
-	return &query.Rules[*element]{
-		Find: func(name string) (query.Column[*element], bool) { return elementColumn(s, b, name) },
+	return &query.Rules[*Element]{
+		Find: func(name string) (query.Column[*Element], bool) { return elementColumn(s, b, name) },
 		Unknown: func(name string) error {
 			return argumentError("Filter field not allowed: " + strings.ToUpper(name))
 		},
@@ -150,7 +150,7 @@ func elementRules(c *call, b *iblock) *query.Rules[*element] {
 		Invalid: func(name string) error {
 			return argumentError(fmt.Sprintf("Filter value not allowed: %s", strings.ToUpper(name)))
 		},
-		Zone:   s.zone,
+		Zone:   s.Zone,
 		Scalar: !many,
 		Masks:  true,
 	}
@@ -162,59 +162,59 @@ func argumentError(text string) error {
 
 // elementColumn finds what a filter or an order names: a system field, or a
 // property by its id or its code. The code of an element cannot be filtered by.
-func elementColumn(s *store, b *iblock, name string) (query.Column[*element], bool) {
+func elementColumn(s *Store, b *IBlock, name string) (query.Column[*Element], bool) {
 	name = strings.ToUpper(name)
-	col := query.Column[*element]{Name: name}
+	col := query.Column[*Element]{Name: name}
 	switch name {
 	case "ID":
-		col.Kind, col.Get = query.Int, func(e *element) any { return e.id }
+		col.Kind, col.Get = query.Int, func(e *Element) any { return e.ID }
 	case "NAME", "PREVIEW_TEXT", "DETAIL_TEXT":
-		col.Get = func(e *element) any { return e.system[name] }
+		col.Get = func(e *Element) any { return e.System[name] }
 	case "PREVIEW_TEXT_TYPE", "DETAIL_TEXT_TYPE":
-		col.Get = func(*element) any { return textFormat }
+		col.Get = func(*Element) any { return textFormat }
 	case "SORT":
-		col.Kind, col.Get = query.Int, func(e *element) any { return value.Int(e.sort()) }
+		col.Kind, col.Get = query.Int, func(e *Element) any { return value.Int(e.Sort()) }
 	case "ACTIVE_FROM", "ACTIVE_TO":
-		col.Kind, col.Get = query.Time, func(e *element) any { return s.zone.DateTime(e.system[name]) }
+		col.Kind, col.Get = query.Time, func(e *Element) any { return s.Zone.DateTime(e.System[name]) }
 	case "ACTIVE", "BP_PUBLISHED":
-		col.Get = func(*element) any { return "Y" }
+		col.Get = func(*Element) any { return "Y" }
 	case "SECTION_ID", "IBLOCK_SECTION_ID":
-		col.Kind, col.Get = query.Int, func(e *element) any { return e.section }
+		col.Kind, col.Get = query.Int, func(e *Element) any { return e.Section }
 	case "CREATED_BY", "CREATED_USER_ID":
-		col.Kind, col.Get = query.Int, func(e *element) any { return e.creator }
+		col.Kind, col.Get = query.Int, func(e *Element) any { return e.Creator }
 	case "MODIFIED_BY", "MODIFIED_USER_ID":
-		col.Kind, col.Get = query.Int, func(e *element) any { return e.modifier }
+		col.Kind, col.Get = query.Int, func(e *Element) any { return e.Modifier }
 	case "DATE_CREATE":
-		col.Kind, col.Get = query.Time, func(e *element) any { return e.created }
+		col.Kind, col.Get = query.Time, func(e *Element) any { return e.Created }
 	case "TIMESTAMP_X":
-		col.Kind, col.Get = query.Time, func(e *element) any { return e.changed }
+		col.Kind, col.Get = query.Time, func(e *Element) any { return e.Changed }
 	default:
-		f := b.field(name)
+		f := b.Field(name)
 		if code, ok := strings.CutPrefix(name, "PROPERTY_"); ok && f == nil {
-			f = b.byCode(code)
+			f = b.FieldByCode(code)
 		}
 		switch {
 		case f == nil:
 			return col, false
-		case f.property():
+		case f.IsProperty():
 			return propertyColumn(f), true
 		}
-		col.Get = func(e *element) any { return e.system[name] }
+		col.Get = func(e *Element) any { return e.System[name] }
 	}
 	return col, true
 }
 
-func propertyColumn(f *listField) query.Column[*element] {
-	return query.Column[*element]{Name: f.name, Kind: propertyKind(f.typ), Get: func(e *element) any {
-		switch values := e.properties[f.id]; len(values) {
+func propertyColumn(f *IBlockField) query.Column[*Element] {
+	return query.Column[*Element]{Name: f.Name, Kind: PropertyKind(f.Type), Get: func(e *Element) any {
+		switch values := e.Properties[f.ID]; len(values) {
 		case 0:
 			return nil
 		case 1:
-			return values[0].value
+			return values[0].Value
 		default:
 			several := make([]any, len(values))
 			for i, v := range values {
-				several[i] = v.value
+				several[i] = v.Value
 			}
 			return several
 		}
@@ -223,20 +223,20 @@ func propertyColumn(f *listField) query.Column[*element] {
 
 // elementOrder reads ELEMENT_ORDER. Multiple properties and some types cannot
 // be ordered by; they are left out without a word.
-func elementOrder(s *store, b *iblock, order *php.Array) []query.SortKey[*element] {
-	var keys []query.SortKey[*element]
+func elementOrder(s *Store, b *IBlock, order *php.Array) []query.SortKey[*Element] {
+	var keys []query.SortKey[*Element]
 	for name, v := range order.All() {
 		direction := strings.ToLower(value.Text(v))
 		direction = strings.TrimPrefix(strings.TrimSuffix(direction, ",nulls"), "nulls,")
-		f := b.field(strings.ToUpper(name))
-		if direction != "asc" && direction != "desc" || f != nil && (f.multiple || unsortable(f.typ)) {
+		f := b.Field(strings.ToUpper(name))
+		if direction != "asc" && direction != "desc" || f != nil && (f.Multiple || unsortable(f.Type)) {
 			continue
 		}
 		if f == nil && strings.ToUpper(name) != "ID" {
 			continue
 		}
 		if col, ok := elementColumn(s, b, name); ok {
-			keys = append(keys, query.SortKey[*element]{Column: col, Desc: direction == "desc"})
+			keys = append(keys, query.SortKey[*Element]{Column: col, Desc: direction == "desc"})
 		}
 	}
 	return keys

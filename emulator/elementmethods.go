@@ -9,7 +9,7 @@ import (
 )
 
 // elementOf finds the element that a call names.
-func elementOf(c *call) (*iblock, *element, error) {
+func elementOf(c *call) (*IBlock, *Element, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, nil, err
@@ -18,11 +18,11 @@ func elementOf(c *call) (*iblock, *element, error) {
 	if id == nil && code == nil {
 		return nil, nil, missingParam("ELEMENT_ID")
 	}
-	e := b.elements[value.Int(id)]
+	e := b.Elements[value.Int(id)]
 	if value.IsEmpty(id) && !value.IsEmpty(code) {
-		e = b.coded(value.Text(code))
+		e = b.ElementByCode(value.Text(code))
 	}
-	if e != nil && c.p.cfg.StrictElementCode && !value.IsEmpty(id) && !value.IsEmpty(code) && !sameCode(e.code, value.Text(code)) {
+	if e != nil && c.p.cfg.StrictElementCode && !value.IsEmpty(id) && !value.IsEmpty(code) && !SameCode(e.Code, value.Text(code)) {
 		e = nil
 	}
 	if e == nil {
@@ -41,7 +41,7 @@ func elementAdd(c *call) (any, error) {
 	if code == "" {
 		return nil, missingParam("ELEMENT_CODE")
 	}
-	if b.coded(code) != nil {
+	if b.ElementByCode(code) != nil {
 		return nil, fail("ERROR_ELEMENT_ALREADY_EXISTS", "Element already exists")
 	}
 	fields, err := elementInput(c, b, nil)
@@ -50,12 +50,12 @@ func elementAdd(c *call) (any, error) {
 	}
 	s := c.store()
 	now := c.savedAt()
-	e := &element{id: s.next("element"), created: now, creator: c.req.by.user, section: value.Int(c.param("IBLOCK_SECTION_ID"))}
+	e := &Element{ID: s.Next("element"), Created: now, Creator: c.req.by.user, Section: value.Int(c.param("IBLOCK_SECTION_ID"))}
 	writeElement(c, b, e, code, fields)
-	b.elements[e.id] = e
-	b.order = append(b.order, e.id)
+	b.Elements[e.ID] = e
+	b.Order = append(b.Order, e.ID)
 	recordElement(c, b, e, opAdd)
-	return value.FromInt(e.id), nil
+	return value.FromInt(e.ID), nil
 }
 
 // elementUpdate is lists.element.update. It overwrites the whole element: what
@@ -65,7 +65,7 @@ func elementUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields, err := elementInput(c, b, e.properties)
+	fields, err := elementInput(c, b, e.Properties)
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +81,9 @@ func elementDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	delete(b.elements, e.id)
-	if i, found := slices.BinarySearch(b.order, e.id); found {
-		b.order = slices.Delete(b.order, i, i+1)
+	delete(b.Elements, e.ID)
+	if i, found := slices.BinarySearch(b.Order, e.ID); found {
+		b.Order = slices.Delete(b.Order, i, i+1)
 	}
 	recordElement(c, b, e, opDelete)
 	return true, nil
@@ -92,27 +92,27 @@ func elementDelete(c *call) (any, error) {
 // elementInput reads and checks FIELDS. A property may be named by PROPERTY_
 // and its id only; unknown names are ignored. old are the values that the element
 // has: files stay where none are given.
-func elementInput(c *call, b *iblock, old map[int64][]propertyValue) (value.Fields, error) {
+func elementInput(c *call, b *IBlock, old map[int64][]PropertyValue) (value.Fields, error) {
 	g := value.UpperFields(c.param("FIELDS"))
 	if g["NAME"] == nil {
 		return nil, missingParam("NAME")
 	}
 	var failed error
-	for _, f := range b.fields {
-		v := g[f.name]
-		stays := f.typ == "F" && len(old[f.id]) > 0
-		if f.required && value.IsEmpty(v) && !value.IsNumeric(v) && !stays {
-			failed = fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("The field %q is required", f.title))
+	for _, f := range b.Fields {
+		v := g[f.Name]
+		stays := f.Type == "F" && len(old[f.ID]) > 0
+		if f.Required && value.IsEmpty(v) && !value.IsNumeric(v) && !stays {
+			failed = fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("The field %q is required", f.Title))
 		}
-		if _, byID := newFiles(v); f.typ == "F" && byID {
+		if _, byID := newFiles(v); f.Type == "F" && byID {
 			failed = fail("ERROR_ELEMENT_FIELD_VALUE", "Writing file values by ID is not supported")
 		}
-		if f.typ != "N" {
+		if f.Type != "N" {
 			continue
 		}
 		for _, x := range propertyInput(v) {
 			if text := plainNumber(x.value); text != "" && !value.IsNumeric(text) {
-				failed = fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("Value of the %q field is not correct", f.title))
+				failed = fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("Value of the %q field is not correct", f.Title))
 			}
 		}
 	}
@@ -120,39 +120,39 @@ func elementInput(c *call, b *iblock, old map[int64][]propertyValue) (value.Fiel
 }
 
 // writeElement gives an element its fields; what is not given is cleared.
-func writeElement(c *call, b *iblock, e *element, code string, g value.Fields) {
+func writeElement(c *call, b *IBlock, e *Element, code string, g value.Fields) {
 	s := c.store()
-	e.code = code
-	e.changed, e.modifier = c.savedAt(), c.req.by.user
+	e.Code = code
+	e.Changed, e.Modifier = c.savedAt(), c.req.by.user
 	if v, ok := g["IBLOCK_SECTION_ID"]; ok {
-		e.section = value.Int(v)
+		e.Section = value.Int(v)
 	}
-	old := e.properties
-	e.system, e.properties = map[string]string{}, map[int64][]propertyValue{}
-	for _, f := range b.fields {
-		if f.typ == "F" {
-			if files := readFiles(s, f, g, old[f.id]); len(files) > 0 {
-				e.properties[f.id] = files
+	old := e.Properties
+	e.System, e.Properties = map[string]string{}, map[int64][]PropertyValue{}
+	for _, f := range b.Fields {
+		if f.Type == "F" {
+			if files := readFiles(s, f, g, old[f.ID]); len(files) > 0 {
+				e.Properties[f.ID] = files
 			}
 			continue
 		}
-		v, ok := g[f.name]
+		v, ok := g[f.Name]
 		if !ok {
 			continue
 		}
-		if !f.property() {
-			e.system[f.name] = value.Text(value.First(value.List(v)))
+		if !f.IsProperty() {
+			e.System[f.Name] = value.Text(value.First(value.List(v)))
 			continue
 		}
-		if values := readProperty(s, f, v, old[f.id]); len(values) > 0 {
-			e.properties[f.id] = values
+		if values := readProperty(s, f, v, old[f.ID]); len(values) > 0 {
+			e.Properties[f.ID] = values
 		}
 	}
 }
 
 // recordElement keeps what happened to an element for History.
-func recordElement(c *call, b *iblock, e *element, op string) {
+func recordElement(c *call, b *IBlock, e *Element, op string) {
 	c.p.journal.change(Change{
-		At: c.now, Op: op, IBlockID: int(b.id), ID: e.id, Code: e.code, Title: e.system["NAME"],
+		At: c.now, Op: op, IBlockID: int(b.ID), ID: e.ID, Code: e.Code, Title: e.System["NAME"],
 	}, func() *php.Array { return elementJSON(c, b, e, nil) })
 }

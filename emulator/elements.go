@@ -9,44 +9,44 @@ import (
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
-// element is an element of a list. Its name and the system fields that can be
+// Element is an element of a list. Its name and the system fields that can be
 // written are in system.
-type element struct {
-	id                int64
-	code              string
-	section           int64
-	created, changed  time.Time
-	creator, modifier int64
-	system            map[string]string
-	properties        map[int64][]propertyValue
+type Element struct {
+	ID                int64
+	Code              string
+	Section           int64
+	Created, Changed  time.Time
+	Creator, Modifier int64
+	System            map[string]string
+	Properties        map[int64][]PropertyValue
 }
 
-// propertyValue is one value of a property. A value that is written anew gets
+// PropertyValue is one value of a property. A value that is written anew gets
 // a new id.
-type propertyValue struct {
-	id    int64
-	text  string
-	value any // what filters and orders compare
-	html  bool
+type PropertyValue struct {
+	ID    int64
+	Text  string
+	Value any // what filters and orders compare
+	HTML  bool
 }
 
-// coded finds an element by its code.
-func (b *iblock) coded(code string) *element {
-	for _, id := range b.order {
-		if e := b.elements[id]; e.code != "" && sameCode(e.code, code) {
+// ElementByCode finds an element by its code.
+func (b *IBlock) ElementByCode(code string) *Element {
+	for _, id := range b.Order {
+		if e := b.Elements[id]; e.Code != "" && SameCode(e.Code, code) {
 			return e
 		}
 	}
 	return nil
 }
 
-// sameCode compares codes as the database does, without regard to case.
-func sameCode(a, b string) bool { return strings.EqualFold(a, b) }
+// SameCode compares codes as the database does, without regard to case.
+func SameCode(a, b string) bool { return strings.EqualFold(a, b) }
 
-// sort is the element's SORT, which has a default.
-func (e *element) sort() string { return cmp.Or(e.system["SORT"], "500") }
+// Sort is the element's SORT, which has a default.
+func (e *Element) Sort() string { return cmp.Or(e.System["SORT"], "500") }
 
-func propertyKind(typ string) query.Kind {
+func PropertyKind(typ string) query.Kind {
 	switch typ {
 	case "N", "N:Sequence":
 		return query.Num
@@ -56,13 +56,13 @@ func propertyKind(typ string) query.Kind {
 	return query.Text
 }
 
-// comparableValue is a property's value as filters and orders compare it.
-func comparableValue(s *store, f *listField, text string) any {
-	switch propertyKind(f.typ) {
+// ComparableValue is a property's value as filters and orders compare it.
+func ComparableValue(s *Store, f *IBlockField, text string) any {
+	switch PropertyKind(f.Type) {
 	case query.Num:
 		return value.Num(text)
 	case query.Time:
-		return s.zone.DateTime(text)
+		return s.Zone.DateTime(text)
 	}
 	return text
 }

@@ -12,33 +12,33 @@ import (
 // estimates have events of their own, whichever method changed them. Smart
 // processes raise the base event and the one with their type's suffix; smart
 // invoices only the base event, since portals list no suffixed one for them.
-func fire(c *call, t *entityType, op string, id int64) {
+func fire(c *call, t *EntityType, op string, id int64) {
 	op = strings.ToUpper(op)
-	if t.ownEvents() {
-		c.raise("ONCRM"+t.code+op, value.Object("ID", value.Text(value.FromInt(id))))
+	if t.OwnEvents() {
+		c.raise("ONCRM"+t.Code+op, value.Object("ID", value.Text(value.FromInt(id))))
 		return
 	}
-	fields := value.Object("ID", value.Text(value.FromInt(id)), "ENTITY_TYPE_ID", strconv.Itoa(t.id))
+	fields := value.Object("ID", value.Text(value.FromInt(id)), "ENTITY_TYPE_ID", strconv.Itoa(t.ID))
 	c.raise("ONCRMDYNAMICITEM"+op, fields)
-	if t.id >= firstDynamicType {
-		c.raise("ONCRMDYNAMICITEM"+op+"_"+strconv.Itoa(t.id), fields)
+	if t.ID >= FirstDynamicType {
+		c.raise("ONCRMDYNAMICITEM"+op+"_"+strconv.Itoa(t.ID), fields)
 	}
 }
 
 // fireType raises the event of a smart process itself. It names the type's own
 // id, not its entityTypeId.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/events/type/index.html
-func fireType(c *call, t *entityType, op string) {
-	c.raise("ONCRMTYPE"+strings.ToUpper(op), value.Object("ID", strconv.Itoa(t.dynamic.ID)))
+func fireType(c *call, t *EntityType, op string) {
+	c.raise("ONCRMTYPE"+strings.ToUpper(op), value.Object("ID", strconv.Itoa(t.Dynamic.ID)))
 }
 
 // fireMove raises the event of a deal that went to another pipeline.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/events/index.html
-func fireMove(c *call, it *item) {
-	c.raise("ONCRMDEALMOVETOCATEGORY", value.Object("ID", value.Text(value.FromInt(it.id)),
-		"CATEGORY_ID", query.Plain(it.values["CATEGORY_ID"]), "STAGE_ID", query.Plain(it.values["STAGE_ID"])))
+func fireMove(c *call, it *Item) {
+	c.raise("ONCRMDEALMOVETOCATEGORY", value.Object("ID", value.Text(value.FromInt(it.ID)),
+		"CATEGORY_ID", query.Plain(it.Values["CATEGORY_ID"]), "STAGE_ID", query.Plain(it.Values["STAGE_ID"])))
 	if c.p.cfg.MoveAlsoUpdates {
-		fire(c, it.typ, opUpdate, it.id)
+		fire(c, it.Type, opUpdate, it.ID)
 	}
 }
 

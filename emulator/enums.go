@@ -26,14 +26,14 @@ func enumRow(id int, name string, code, short any) *php.Array {
 // emulator has no items of too, then the smart processes.
 func enumOwnerTypes(c *call) (any, error) {
 	answer := php.List(
-		enumRow(typeLead, "Lead", "LEAD", "L"), enumRow(typeDeal, "Deal", "DEAL", "D"),
-		enumRow(typeContact, "Contact", "CONTACT", "C"), enumRow(typeCompany, "Company", "COMPANY", "CO"),
-		enumRow(typeOldInvoice, "Invoice (old version)", "INVOICE", "I"), enumRow(typeSmartInvoice, "Invoice", "SMART_INVOICE", "SI"),
-		enumRow(typeQuote, "Estimate", "QUOTE", "Q"), enumRow(8, "Billing details", "REQUISITE", "RQ"),
+		enumRow(TypeLead, "Lead", "LEAD", "L"), enumRow(TypeDeal, "Deal", "DEAL", "D"),
+		enumRow(TypeContact, "Contact", "CONTACT", "C"), enumRow(TypeCompany, "Company", "COMPANY", "CO"),
+		enumRow(TypeOldInvoice, "Invoice (old version)", "INVOICE", "I"), enumRow(TypeSmartInvoice, "Invoice", "SMART_INVOICE", "SI"),
+		enumRow(TypeQuote, "Estimate", "QUOTE", "Q"), enumRow(8, "Billing details", "REQUISITE", "RQ"),
 		enumRow(36, "Document", "SMART_DOCUMENT", "DO"), enumRow(39, "Company document", "SMART_B2E_DOC", "SBD"),
 	)
-	for _, t := range c.store().dynamicTypes() {
-		answer.Append(enumRow(t.id, t.title, t.code, t.short))
+	for _, t := range c.store().DynamicTypes() {
+		answer.Append(enumRow(t.ID, t.Title, t.Code, t.Short))
 	}
 	return answer, nil
 }
@@ -52,28 +52,28 @@ func enumSettingsModes(*call) (any, error) {
 // enumOrderOwners is crm.enum.getorderownertypes, the one whose names are
 // lower-case.
 func enumOrderOwners(*call) (any, error) {
-	return php.List(value.Object("attribute", "DYN", "code", "DEAL", "id", typeDeal, "name", "Deal")), nil
+	return php.List(value.Object("attribute", "DYN", "code", "DEAL", "id", TypeDeal, "name", "Deal")), nil
 }
 
 func enumFields(*call) (any, error) {
 	return describeAll(
-		sys("ID", "int", "ID", readOnly), sys("NAME", "string", "Name", readOnly),
-		sys("SYMBOL_CODE", "string", "Symbolic code", readOnly), sys("SYMBOL_CODE_SHORT", "string", "Short symbolic code", readOnly),
+		NewField("ID", "int", "ID", ReadOnly), NewField("NAME", "string", "Name", ReadOnly),
+		NewField("SYMBOL_CODE", "string", "Symbolic code", ReadOnly), NewField("SYMBOL_CODE_SHORT", "string", "Short symbolic code", ReadOnly),
 	), nil
 }
 
 func multifieldFields(*call) (any, error) {
 	return describeAll(
-		sys("ID", "int", "ID", readOnly), sys("TYPE_ID", "string", "Type of the field", readOnly),
-		sys("VALUE", "string", "Value", 0), sys("VALUE_TYPE", "string", "Type of the value", 0),
+		NewField("ID", "int", "ID", ReadOnly), NewField("TYPE_ID", "string", "Type of the field", ReadOnly),
+		NewField("VALUE", "string", "Value", 0), NewField("VALUE_TYPE", "string", "Type of the value", 0),
 	), nil
 }
 
 // describeAll is what the methods fields answer for a fixed set of fields.
-func describeAll(fields ...*field) *php.Array {
+func describeAll(fields ...*Field) *php.Array {
 	described := php.NewArray()
 	for _, f := range fields {
-		described.Set(f.name, describeField(f, nil))
+		described.Set(f.Name, describeField(f, nil))
 	}
 	return described
 }

@@ -37,8 +37,8 @@ func eventCodes(c *call) (any, error) {
 		if e.Entity != "item" {
 			continue
 		}
-		for _, t := range c.store().dynamicTypes() {
-			codes.Append(e.Code + "_" + strconv.Itoa(t.id))
+		for _, t := range c.store().DynamicTypes() {
+			codes.Append(e.Code + "_" + strconv.Itoa(t.ID))
 		}
 	}
 	return codes, nil
@@ -79,7 +79,7 @@ func eventBind(c *call) (any, error) {
 			return nil, fail("ERROR_CORE", "Unable to set event handler: Handler already binded")
 		}
 	}
-	sub.id = c.store().next("handler")
+	sub.id = c.store().Next("handler")
 	c.p.feeds.subscriptions = append(c.p.feeds.subscriptions, sub)
 	return true, nil
 }

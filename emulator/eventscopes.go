@@ -49,6 +49,6 @@ func (p *Portal) knownEvent(code string) bool {
 	if !ok || !p.cfg.allows(eventScope(code)) {
 		return false
 	}
-	t := p.store.types[suffix]
-	return suffix == 0 || t != nil && t.dynamic != nil
+	t := p.store.Types[suffix]
+	return suffix == 0 || t != nil && t.Dynamic != nil
 }

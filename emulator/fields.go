@@ -7,41 +7,41 @@ import (
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
-// flags of a field.
-type flags uint16
+// Flags of a field.
+type Flags uint16
 
 const (
-	readOnly   flags = 1 << iota // cannot be written
-	immutable                    // can be written by add only
-	required                     // must not be empty
-	multiple                     // a list of values
-	disabled                     // always null, and not written
-	zeroNull                     // crm.item.* shows null as 0
-	hidden                       // not in the legacy methods
-	itemless                     // only in the legacy methods
-	unread                       // the legacy methods take it and describe it, and never show it
-	unscaled                     // a number that the legacy methods show without "0" for cents
-	settled                      // the legacy methods do not write it
-	deprecated                   // superseded by a list of links
+	ReadOnly        Flags = 1 << iota // cannot be written
+	Immutable                         // can be written by add only
+	Required                          // must not be empty
+	Multiple                          // a list of values
+	Disabled                          // always null, and not written
+	ZeroNull                          // crm.item.* shows null as 0
+	UniversalOnly                     // not in the legacy methods
+	LegacyOnly                        // only in the legacy methods
+	LegacyWriteOnly                   // the legacy methods take it and describe it, and never show it
+	Unscaled                          // a number that the legacy methods show without "0" for cents
+	LegacyReadOnly                    // the legacy methods do not write it
+	Deprecated                        // superseded by a list of links
 )
 
-// field is one field of an item.
-type field struct {
-	name   string // as stored, and UpperName of crm.item.fields
-	camel  string // as crm.item.* names it
-	legacy string // as the legacy methods name it
-	typ    string // as crm.item.fields says
-	title  string
-	flags  flags
-	user   *customField // nil for system fields
-	status string       // directory of a crm_status
-	parent int          // entityTypeId of what a link points to
+// Field is one field of an item.
+type Field struct {
+	Name   string // as stored, and UpperName of crm.item.fields
+	Camel  string // as crm.item.* names it
+	Legacy string // as the legacy methods name it
+	Type   string // as crm.item.fields says
+	Title  string
+	Flags  Flags
+	User   *CustomField // nil for system fields
+	Status string       // directory of a crm_status
+	Parent int          // entityTypeId of what a link points to
 }
 
-func (f *field) has(set flags) bool { return f.flags&set != 0 }
+func (f *Field) Has(set Flags) bool { return f.Flags&set != 0 }
 
-func (f *field) kind() query.Kind {
-	switch f.typ {
+func (f *Field) Kind() query.Kind {
+	switch f.Type {
 	case "integer", "user", "employee", "enumeration", "crm_category", "crm_company", "crm_contact",
 		"crm_lead", "crm_deal", "crm_quote", "crm_entity", "file":
 		return query.Int
@@ -57,54 +57,54 @@ func (f *field) kind() query.Kind {
 	return query.Text
 }
 
-// fieldSet are the fields of a type of item, in the order of their answers.
-type fieldSet struct {
-	all      []*field
-	byName   map[string]*field // by stored name
-	byCamel  map[string]*field
-	byLegacy map[string]*field
+// FieldSet are the fields of a type of item, in the order of their answers.
+type FieldSet struct {
+	All      []*Field
+	ByName   map[string]*Field // by stored name
+	ByCamel  map[string]*Field
+	ByLegacy map[string]*Field
 }
 
-func newFieldSet(fields []*field) *fieldSet {
-	s := &fieldSet{byName: map[string]*field{}, byCamel: map[string]*field{}, byLegacy: map[string]*field{}}
+func NewFieldSet(fields []*Field) *FieldSet {
+	s := &FieldSet{ByName: map[string]*Field{}, ByCamel: map[string]*Field{}, ByLegacy: map[string]*Field{}}
 	for _, f := range fields {
-		s.add(f)
+		s.Add(f)
 	}
 	return s
 }
 
-// add gives a field its other names. A converted name that another field has
+// Add gives a field its other names. A converted name that another field has
 // already is not used: the field keeps its stored one.
-func (s *fieldSet) add(f *field) {
-	if f.legacy == "" {
-		f.legacy = f.name
+func (s *FieldSet) Add(f *Field) {
+	if f.Legacy == "" {
+		f.Legacy = f.Name
 	}
-	f.camel = value.ItemName(f.name)
-	if _, taken := s.byCamel[f.camel]; taken {
-		f.camel = f.name
+	f.Camel = value.ItemName(f.Name)
+	if _, taken := s.ByCamel[f.Camel]; taken {
+		f.Camel = f.Name
 	}
-	s.all = append(s.all, f)
-	s.byName[f.name] = f
-	if !f.has(itemless) {
-		s.byCamel[f.camel] = f
+	s.All = append(s.All, f)
+	s.ByName[f.Name] = f
+	if !f.Has(LegacyOnly) {
+		s.ByCamel[f.Camel] = f
 	}
-	if !f.has(hidden) {
-		s.byLegacy[f.legacy] = f
+	if !f.Has(UniversalOnly) {
+		s.ByLegacy[f.Legacy] = f
 	}
 }
 
 // remove takes a field away.
-func (s *fieldSet) remove(name string) {
-	f := s.byName[name]
+func (s *FieldSet) remove(name string) {
+	f := s.ByName[name]
 	if f == nil {
 		return
 	}
-	s.all = slices.DeleteFunc(s.all, func(x *field) bool { return x == f })
-	delete(s.byName, f.name)
-	if s.byCamel[f.camel] == f {
-		delete(s.byCamel, f.camel)
+	s.All = slices.DeleteFunc(s.All, func(x *Field) bool { return x == f })
+	delete(s.ByName, f.Name)
+	if s.ByCamel[f.Camel] == f {
+		delete(s.ByCamel, f.Camel)
 	}
-	if s.byLegacy[f.legacy] == f {
-		delete(s.byLegacy, f.legacy)
+	if s.ByLegacy[f.Legacy] == f {
+		delete(s.ByLegacy, f.Legacy)
 	}
 }

@@ -27,7 +27,7 @@ func itemImport(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return value.Object("item", value.Object("id", it.id)), nil
+	return value.Object("item", value.Object("id", it.ID)), nil
 }
 
 // itemBatchImport is crm.item.batchImport. Its answer has an item or an error for
@@ -55,7 +55,7 @@ func itemBatchImport(c *call) (any, error) {
 			items.Set(key, asRestError(err).body())
 			continue
 		}
-		items.Set(key, value.Object("item", value.Object("id", it.id)))
+		items.Set(key, value.Object("item", value.Object("id", it.ID)))
 	}
 	return value.Object("items", items), nil
 }
@@ -63,14 +63,14 @@ func itemBatchImport(c *call) (any, error) {
 // importable are read-only fields that an import may set.
 var importable = [...]string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "CREATED_BY", "UPDATED_BY", "MOVED_BY"}
 
-func importItem(c *call, t *entityType, fields *php.Array) (*item, error) {
+func importItem(c *call, t *EntityType, fields *php.Array) (*Item, error) {
 	changes, err := readItemValues(c, t, fields, true)
 	if err != nil {
 		return nil, err
 	}
 	names := namesOf(c)
 	for _, stored := range importable {
-		f := t.fields.byName[stored]
+		f := t.Fields.ByName[stored]
 		if f == nil {
 			continue
 		}
@@ -94,37 +94,37 @@ func importItem(c *call, t *entityType, fields *php.Array) (*item, error) {
 	// Multifields have their legacy form here.
 	var multifields []multifieldInput
 	for name, v := range fields.All() {
-		if isMultifieldType(name) {
+		if IsMultifieldType(name) {
 			multifields = append(multifields, readLegacyMultifields(name, v)...)
 		}
 	}
-	if multifields != nil && t.fields.byName[multifieldsName] != nil {
-		changes[multifieldsName] = multifields
+	if multifields != nil && t.Fields.ByName[MultifieldsName] != nil {
+		changes[MultifieldsName] = multifields
 	}
 	return addItem(c, t, changes)
 }
 
 // requireNames wants the fields that an import needs.
-func requireNames(t *entityType, changes map[string]any) error {
-	f := t.fields.byName["TITLE"]
-	if f == nil || !f.has(required) || !query.IsBlank(changes["TITLE"]) {
+func requireNames(t *EntityType, changes map[string]any) error {
+	f := t.Fields.ByName["TITLE"]
+	if f == nil || !f.Has(Required) || !query.IsBlank(changes["TITLE"]) {
 		return nil
 	}
-	return fail("CRM_FIELD_ERROR_REQUIRED", "The \""+f.title+"\" field is required")
+	return fail("CRM_FIELD_ERROR_REQUIRED", "The \""+f.Title+"\" field is required")
 }
 
 // checkImportTimes refuses times that cannot have been: items are imported oldest
 // first, nothing is later than now, and each change comes after the last.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/import/index.html
-func checkImportTimes(c *call, t *entityType, changes map[string]any) error {
+func checkImportTimes(c *call, t *EntityType, changes map[string]any) error {
 	at := func(name string) time.Time {
 		moment, _ := changes[name].(time.Time)
 		return moment
 	}
 	created, updated, moved := at("CREATED_TIME"), at("UPDATED_TIME"), at("MOVED_TIME")
 	var newest time.Time
-	for _, it := range c.store().table(t.id).byID {
-		if other, _ := it.values["CREATED_TIME"].(time.Time); other.After(newest) {
+	for _, it := range c.store().Table(t.ID).ByID {
+		if other, _ := it.Values["CREATED_TIME"].(time.Time); other.After(newest) {
 			newest = other
 		}
 	}
@@ -137,8 +137,8 @@ func checkImportTimes(c *call, t *entityType, changes map[string]any) error {
 	case !moved.IsZero() && (moved.Before(created) || !updated.IsZero() && moved.After(updated)):
 		bad = "MOVED_TIME"
 	}
-	if bad == "" || t.fields.byName[bad] == nil {
+	if bad == "" || t.Fields.ByName[bad] == nil {
 		return nil
 	}
-	return invalidValue(t.fields.byName[bad])
+	return invalidValue(t.Fields.ByName[bad])
 }

@@ -11,22 +11,22 @@ import (
 )
 
 // itemType finds the type that a call of crm.item.* names.
-func itemType(c *call) (*entityType, error) {
+func itemType(c *call) (*EntityType, error) {
 	id, err := c.intParam("entityTypeId")
 	if err != nil {
 		return nil, err
 	}
-	if id == typeOldInvoice {
+	if id == TypeOldInvoice {
 		return nil, fail("ENTITY_TYPE_NOT_SUPPORTED", "Entity type is not supported")
 	}
-	if t := c.store().types[int(id)]; t != nil {
+	if t := c.store().Types[int(id)]; t != nil {
 		return t, nil
 	}
 	return nil, fail("NOT_FOUND", "Smart process not found")
 }
 
 // itemOf finds the item that a call of crm.item.* names.
-func itemOf(c *call) (*item, error) {
+func itemOf(c *call) (*Item, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func itemOf(c *call) (*item, error) {
 	if err != nil {
 		return nil, err
 	}
-	if it := c.store().item(t.id, id); it != nil {
+	if it := c.store().Item(t.ID, id); it != nil {
 		return it, nil
 	}
 	return nil, fail("NOT_FOUND", "Element not found")
@@ -55,7 +55,7 @@ func itemGet(c *call) (any, error) {
 }
 
 // itemAnswer is how get, add and update answer.
-func itemAnswer(c *call, it *item) *php.Array {
+func itemAnswer(c *call, it *Item) *php.Array {
 	return value.Object("item", itemJSON(c.store(), it, namesOf(c), nil))
 }
 
@@ -70,9 +70,9 @@ func itemList(c *call) (any, error) {
 		return nil, err
 	}
 	names := namesOf(c)
-	find := itemColumns(func(name string) *field { return names.lookup(t.fields, name) })
+	find := itemColumns(func(name string) *Field { return names.lookup(t.Fields, name) })
 	r := strictRules(c.store(), find)
-	r.Parse = func(col query.Column[*item], v any) (any, bool) { return parseItemValue(c.store(), col, v) }
+	r.Parse = func(col query.Column[*Item], v any) (any, bool) { return parseItemValue(c.store(), col, v) }
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func itemList(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := query.Keep(c.store().table(t.id).all(), pass)
+	rows := query.Keep(c.store().Table(t.ID).All(), pass)
 	query.Sort(rows, keys)
 	items := php.NewArray()
 	for _, it := range page(c, rows) {
@@ -96,7 +96,7 @@ func itemList(c *call) (any, error) {
 
 // selection reads select: names that are not known are left out, and without
 // any, or with "*", it is everything (nil).
-func selection(c *call, t *entityType, names naming) (map[*field]bool, error) {
+func selection(c *call, t *EntityType, names naming) (map[*Field]bool, error) {
 	chosen, err := c.arrayParam("select")
 	if err != nil {
 		return nil, err
@@ -104,14 +104,14 @@ func selection(c *call, t *entityType, names naming) (map[*field]bool, error) {
 	if chosen.Len() == 0 {
 		return nil, nil
 	}
-	only := map[*field]bool{}
+	only := map[*Field]bool{}
 	for _, v := range chosen.All() {
 		name := value.Text(v)
 		if name == "*" {
 			return nil, nil
 		}
 		// fm cannot be chosen; only "*" brings it.
-		if f := names.lookup(t.fields, name); f != nil && f.typ != typeMultifield {
+		if f := names.lookup(t.Fields, name); f != nil && f.Type != TypeMultifield {
 			only[f] = true
 		}
 	}
@@ -119,17 +119,17 @@ func selection(c *call, t *entityType, names naming) (map[*field]bool, error) {
 }
 
 // itemColumns makes the fields of items something to filter and order by.
-func itemColumns(lookup func(string) *field) func(string) (query.Column[*item], bool) {
-	return func(name string) (query.Column[*item], bool) {
+func itemColumns(lookup func(string) *Field) func(string) (query.Column[*Item], bool) {
+	return func(name string) (query.Column[*Item], bool) {
 		f := lookup(name)
-		if f == nil || f.has(disabled) || f.typ == typeMultifield {
-			return query.Column[*item]{}, false
+		if f == nil || f.Has(Disabled) || f.Type == TypeMultifield {
+			return query.Column[*Item]{}, false
 		}
-		return query.Column[*item]{Name: f.name, Kind: f.kind(), Get: func(it *item) any {
-			switch v := it.values[f.name]; {
-			case v == nil && f.has(zeroNull):
+		return query.Column[*Item]{Name: f.Name, Kind: f.Kind(), Get: func(it *Item) any {
+			switch v := it.Values[f.Name]; {
+			case v == nil && f.Has(ZeroNull):
 				return int64(0)
-			case v == nil && f.kind() == query.Bool:
+			case v == nil && f.Kind() == query.Bool:
 				return false
 			default:
 				return v
@@ -140,17 +140,17 @@ func itemColumns(lookup func(string) *field) func(string) (query.Column[*item], 
 
 // parseItemValue reads a filter's value. A custom yes/no field is filtered by
 // 1 and 0 only, though it is read and written as Y and N.
-func parseItemValue(s *store, col query.Column[*item], v any) (any, bool) {
+func parseItemValue(s *Store, col query.Column[*Item], v any) (any, bool) {
 	if col.Kind == query.Bool && strings.HasPrefix(col.Name, "UF_") {
 		return value.Int(v) != 0, true
 	}
-	return query.Parse(s.zone, col.Kind, v)
+	return query.Parse(s.Zone, col.Kind, v)
 }
 
 // readFields turns the fields of a call into stored values. Keys that are not
 // known or cannot be written are ignored without a word; whatever PHP takes for
 // empty sets null, 0 and "0" too.
-func readFields(c *call, t *entityType, adding bool) (map[string]any, error) {
+func readFields(c *call, t *EntityType, adding bool) (map[string]any, error) {
 	fields, ok := value.Array(c.param("fields"))
 	if !ok {
 		return nil, c.wrongType("fields", "array")
@@ -158,22 +158,22 @@ func readFields(c *call, t *entityType, adding bool) (map[string]any, error) {
 	return readItemValues(c, t, fields, adding)
 }
 
-func readItemValues(c *call, t *entityType, fields *php.Array, adding bool) (map[string]any, error) {
+func readItemValues(c *call, t *EntityType, fields *php.Array, adding bool) (map[string]any, error) {
 	names := namesOf(c)
 	changes := map[string]any{}
 	for name, v := range fields.All() {
-		f := names.lookup(t.fields, name)
-		if f == nil || f.has(readOnly|disabled) || f.has(immutable) && !adding {
+		f := names.lookup(t.Fields, name)
+		if f == nil || f.Has(ReadOnly|Disabled) || f.Has(Immutable) && !adding {
 			continue
 		}
-		if f.typ == typeMultifield {
+		if f.Type == TypeMultifield {
 			if entries, ok := value.Array(v); ok {
-				changes[f.name] = readMultifields(entries)
+				changes[f.Name] = readMultifields(entries)
 			}
 			continue
 		}
 		if value.IsEmpty(v) {
-			changes[f.name] = nil
+			changes[f.Name] = nil
 			continue
 		}
 		stored, ok, err := readValue(c.store(), f, v)
@@ -181,20 +181,20 @@ func readItemValues(c *call, t *entityType, fields *php.Array, adding bool) (map
 			return nil, err
 		}
 		if ok {
-			changes[f.name] = stored
+			changes[f.Name] = stored
 		}
 	}
 	return changes, checkStage(t, changes)
 }
 
 // checkStage refuses a stage that no pipeline of the type has.
-func checkStage(t *entityType, changes map[string]any) error {
+func checkStage(t *EntityType, changes map[string]any) error {
 	id, _ := changes["STAGE_ID"].(string)
-	if id == "" || t.fields.byName["STAGE_ID"] == nil {
+	if id == "" || t.Fields.ByName["STAGE_ID"] == nil {
 		return nil
 	}
-	if !slices.ContainsFunc(t.categories, func(c *category) bool { _, ok := c.stage(id); return ok }) {
-		return invalidValue(t.fields.byName["STAGE_ID"])
+	if !slices.ContainsFunc(t.Categories, func(c *Category) bool { _, ok := c.Stage(id); return ok }) {
+		return invalidValue(t.Fields.ByName["STAGE_ID"])
 	}
 	return nil
 }
@@ -222,7 +222,7 @@ func itemUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	changes, err := readFields(c, it.typ, false)
+	changes, err := readFields(c, it.Type, false)
 	if err != nil {
 		return nil, err
 	}
@@ -250,16 +250,16 @@ func itemFields(c *call) (any, error) {
 	}
 	names := namesOf(c)
 	fields := php.NewArray()
-	for _, f := range t.fields.all {
-		if f.has(disabled | itemless) {
+	for _, f := range t.Fields.All {
+		if f.Has(Disabled | LegacyOnly) {
 			continue
 		}
 		d := describeField(f, t)
-		d.Set("upperName", f.name)
+		d.Set("upperName", f.Name)
 		fields.Set(names.name(f), d)
-		if f.name == "CONTACT_IDS" {
+		if f.Name == "CONTACT_IDS" {
 			// Described, and never seen in an answer.
-			d := describeField(sys("CONTACTS", "crm_contact", "CONTACTS", multiple), t)
+			d := describeField(NewField("CONTACTS", "crm_contact", "CONTACTS", Multiple), t)
 			d.Set("upperName", "CONTACTS")
 			fields.Set("contacts", d)
 		}
@@ -268,4 +268,4 @@ func itemFields(c *call) (any, error) {
 }
 
 // defaultTitle is what an item without a title is called.
-func defaultTitle(it *item) string { return fmt.Sprintf("%s #%d", it.typ.title, it.id) }
+func defaultTitle(it *Item) string { return fmt.Sprintf("%s #%d", it.Type.Title, it.ID) }

@@ -13,25 +13,25 @@ import (
 
 // itemJSON is an item as crm.item.* shows it. only says which fields; nil is
 // all of them.
-func itemJSON(s *store, it *item, names naming, only map[*field]bool) *php.Array {
+func itemJSON(s *Store, it *Item, names naming, only map[*Field]bool) *php.Array {
 	a := php.NewArray()
-	for _, f := range it.typ.fields.all {
-		if f.has(itemless) {
+	for _, f := range it.Type.Fields.All {
+		if f.Has(LegacyOnly) {
 			continue
 		}
 		if only == nil || only[f] {
-			a.Set(names.name(f), showValue(s, f, it.values[f.name]))
+			a.Set(names.name(f), showValue(s, f, it.Values[f.Name]))
 		}
 	}
 	if only == nil {
-		a.Set("entityTypeId", value.FromInt(int64(it.typ.id)))
+		a.Set("entityTypeId", value.FromInt(int64(it.Type.ID)))
 	}
 	return a
 }
 
 // showValue writes a stored value as crm.item.* does: numbers are numbers.
-func showValue(s *store, f *field, v any) any {
-	if f.has(multiple) {
+func showValue(s *Store, f *Field, v any) any {
+	if f.Has(Multiple) {
 		values := php.NewArray()
 		several, _ := v.([]any)
 		for _, x := range several {
@@ -42,13 +42,13 @@ func showValue(s *store, f *field, v any) any {
 	return showOneValue(s, f, v)
 }
 
-func showOneValue(s *store, f *field, v any) any {
+func showOneValue(s *Store, f *Field, v any) any {
 	switch v := v.(type) {
 	case nil:
-		if f.has(zeroNull) {
+		if f.Has(ZeroNull) {
 			return value.FromInt(0)
 		}
-		if f.kind() == query.Bool && !f.has(disabled) {
+		if f.Kind() == query.Bool && !f.Has(Disabled) {
 			return "N"
 		}
 		return nil
@@ -58,21 +58,21 @@ func showOneValue(s *store, f *field, v any) any {
 		return value.FromInt(v)
 	case num.Num:
 		return value.FromNum(v)
-	case multifield:
+	case Multifield:
 		return multifieldJSON(v)
 	case time.Time:
-		if f.kind() == query.Date {
-			return s.zone.StampDate(v)
+		if f.Kind() == query.Date {
+			return s.Zone.StampDate(v)
 		}
-		return s.zone.Stamp(v)
+		return s.Zone.Stamp(v)
 	}
 	return v
 }
 
 // readValue turns a value of a call into what is stored. ok is false where the
 // portal leaves the field as it is.
-func readValue(s *store, f *field, v any) (stored any, ok bool, err error) {
-	if !f.has(multiple) {
+func readValue(s *Store, f *Field, v any) (stored any, ok bool, err error) {
+	if !f.Has(Multiple) {
 		return readOneValue(s, f, v)
 	}
 	a, isArray := value.Array(v)
@@ -92,9 +92,9 @@ func readValue(s *store, f *field, v any) (stored any, ok bool, err error) {
 	return values, true, nil
 }
 
-func readOneValue(s *store, f *field, v any) (any, bool, error) {
+func readOneValue(s *Store, f *Field, v any) (any, bool, error) {
 	if a, isArray := value.Array(v); isArray {
-		if f.typ != "file" {
+		if f.Type != "file" {
 			return nil, false, invalidValue(f)
 		}
 		return readFile(s, a), true, nil
@@ -102,10 +102,10 @@ func readOneValue(s *store, f *field, v any) (any, bool, error) {
 	if v == nil {
 		return nil, true, nil
 	}
-	switch f.kind() {
+	switch f.Kind() {
 	case query.Int:
 		n := value.Int(v)
-		if f.user != nil && f.typ == "enumeration" && !hasOption(f.user, n) {
+		if f.User != nil && f.Type == "enumeration" && !hasOption(f.User, n) {
 			return nil, false, invalidValue(f)
 		}
 		return n, true, nil
@@ -114,10 +114,10 @@ func readOneValue(s *store, f *field, v any) (any, bool, error) {
 	case query.Bool:
 		return value.IsYes(v), true, nil
 	case query.Date:
-		t, ok := s.zone.ParseDate(v)
+		t, ok := s.Zone.ParseDate(v)
 		return t, ok, nil
 	case query.Time:
-		t, ok := s.zone.ParseTime(v)
+		t, ok := s.Zone.ParseTime(v)
 		return t, ok, nil
 	}
 	return value.Text(v), true, nil
@@ -125,25 +125,25 @@ func readOneValue(s *store, f *field, v any) (any, bool, error) {
 
 // readFile keeps a file by its id or takes a new one, of which only the id is
 // kept.
-func readFile(s *store, a *php.Array) any {
+func readFile(s *Store, a *php.Array) any {
 	for _, key := range []string{"id", "ID"} {
 		if id, ok := a.Get(key); ok {
 			return value.Int(id)
 		}
 	}
-	return s.next("file")
+	return s.Next("file")
 }
 
 // places is how many digits after the point a number keeps.
-func places(f *field) int {
-	if f.user != nil {
-		return f.user.Precision
+func places(f *Field) int {
+	if f.User != nil {
+		return f.User.Precision
 	}
 	return 2
 }
 
-func invalidValue(f *field) error {
-	return fail("CRM_FIELD_ERROR_VALUE_NOT_VALID", fmt.Sprintf("Invalid value for field %q", f.title))
+func invalidValue(f *Field) error {
+	return fail("CRM_FIELD_ERROR_VALUE_NOT_VALID", fmt.Sprintf("Invalid value for field %q", f.Title))
 }
 
 // same tells whether two stored values are equal.

@@ -134,9 +134,9 @@ func (p *Portal) cutOff(req *request, method string, params *php.Array, f *Fault
 }
 
 // recordItem keeps what happened to an item for History.
-func recordItem(c *call, it *item, op string) {
-	title, _ := it.values["TITLE"].(string)
-	c.p.journal.change(Change{At: c.now, Op: op, EntityTypeID: it.typ.id, ID: it.id, Title: title},
+func recordItem(c *call, it *Item, op string) {
+	title, _ := it.Values["TITLE"].(string)
+	c.p.journal.change(Change{At: c.now, Op: op, EntityTypeID: it.Type.ID, ID: it.ID, Title: title},
 		func() *php.Array { return itemJSON(c.store(), it, naming{}, nil) })
 }
 

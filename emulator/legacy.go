@@ -23,7 +23,7 @@ type legacyEntity struct {
 	// target is the type whose items it links to, by crm.<name>.contact.* or
 	// crm.<name>.company.*.
 	target int
-	// accountPlaces is how many digits PRICE_ACCOUNT of its rows has, and xmlID
+	// accountPlaces is how many digits PRICE_ACCOUNT of its rows has, and XMLID
 	// what an empty XML_ID is.
 	accountPlaces int
 	xmlID         any
@@ -32,11 +32,11 @@ type legacyEntity struct {
 // legacyEntities are the types with legacy methods.
 func legacyEntities() []legacyEntity {
 	return []legacyEntity{
-		{name: "lead", typ: typeLead, linkCode: "NOT_FOUND", noUpdate: "Not found", noDelete: "Not found", target: typeContact, accountPlaces: 8, xmlID: ""},
-		{name: "deal", typ: typeDeal, currency: true, noUpdate: "Not found", noDelete: "Not found", target: typeContact, accountPlaces: 2},
-		{name: "contact", typ: typeContact, checked: true, noUpdate: "Contact is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: typeCompany},
-		{name: "company", typ: typeCompany, checked: true, noUpdate: "Company is not found", noDelete: "Company is not found", target: typeContact},
-		{name: "quote", typ: typeQuote, noUpdate: "Quote is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: typeContact, accountPlaces: 8},
+		{name: "lead", typ: TypeLead, linkCode: "NOT_FOUND", noUpdate: "Not found", noDelete: "Not found", target: TypeContact, accountPlaces: 8, xmlID: ""},
+		{name: "deal", typ: TypeDeal, currency: true, noUpdate: "Not found", noDelete: "Not found", target: TypeContact, accountPlaces: 2},
+		{name: "contact", typ: TypeContact, checked: true, noUpdate: "Contact is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: TypeCompany},
+		{name: "company", typ: TypeCompany, checked: true, noUpdate: "Company is not found", noDelete: "Company is not found", target: TypeContact},
+		{name: "quote", typ: TypeQuote, noUpdate: "Quote is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: TypeContact, accountPlaces: 8},
 	}
 }
 
@@ -56,7 +56,7 @@ func legacyMethods() []method {
 		add("delete", legacyEntity.remove)
 		add("fields", legacyEntity.fields)
 		links := "contact"
-		if e.target == typeCompany {
+		if e.target == TypeCompany {
 			links = "company"
 		}
 		add(links+".fields", legacyEntity.linkDescriptions)
@@ -87,12 +87,12 @@ func arrayWanted(name string) error { return plainFail("Parameter '" + name + "'
 
 // find finds the item that a call names, and fails with code and text without
 // one.
-func (e legacyEntity) find(c *call, code, missing string) (*item, error) {
+func (e legacyEntity) find(c *call, code, missing string) (*Item, error) {
 	id := value.Int(c.param("ID"))
 	if id <= 0 {
 		return nil, plainFail("ID is not defined or invalid.")
 	}
-	if it := c.store().item(e.typ, id); it != nil {
+	if it := c.store().Item(e.typ, id); it != nil {
 		return it, nil
 	}
 	return nil, fail(code, missing)
@@ -106,15 +106,15 @@ func (e legacyEntity) get(c *call) (any, error) {
 		return nil, err
 	}
 	a := legacyJSON(c.store(), it, nil)
-	for _, typ := range multifieldTypes {
+	for _, typ := range MultifieldTypes {
 		setMultifields(a, it, typ)
 	}
 	return a, nil
 }
 
-func setMultifields(a *php.Array, it *item, typ string) {
+func setMultifields(a *php.Array, it *Item, typ string) {
 	entries := php.NewArray()
-	for _, m := range multifieldsOf(it.values, typ) {
+	for _, m := range MultifieldsOf(it.Values, typ) {
 		entries.Append(legacyMultifieldJSON(m))
 	}
 	if entries.Len() > 0 {
@@ -125,7 +125,7 @@ func setMultifields(a *php.Array, it *item, typ string) {
 // list is crm.deal.list and the like. It ignores filter fields that it does not
 // know, so that a misspelt name finds everything.
 func (e legacyEntity) list(c *call) (any, error) {
-	t := c.store().types[e.typ]
+	t := c.store().Types[e.typ]
 	filter, order, err := c.legacyConditions()
 	if err != nil {
 		return nil, err
@@ -135,12 +135,12 @@ func (e legacyEntity) list(c *call) (any, error) {
 		return nil, arrayWanted("select")
 	}
 	find := legacyColumns(t)
-	r := query.Rules[*item]{Find: find, Parse: func(col query.Column[*item], v any) (any, bool) { return parseItemValue(c.store(), col, v) }, NoText: e.noText(t)}
+	r := query.Rules[*Item]{Find: find, Parse: func(col query.Column[*Item], v any) (any, bool) { return parseItemValue(c.store(), col, v) }, NoText: e.noText(t)}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	rows := query.Keep(c.store().table(e.typ).all(), pass)
+	rows := query.Keep(c.store().Table(e.typ).All(), pass)
 	query.Sort(rows, query.LenientOrder(order, find))
 	only, multifields := legacySelection(t, chosen)
 	answer := php.NewArray()
@@ -158,33 +158,33 @@ func (e legacyEntity) list(c *call) (any, error) {
 // text in: statuses, contacts and companies. What it comes to is not documented; here
 // nothing is found.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-list.html
-func (e legacyEntity) noText(t *entityType) func(name string) bool {
-	if e.typ == typeLead || e.typ == typeQuote { // their pages do not say so
+func (e legacyEntity) noText(t *EntityType) func(name string) bool {
+	if e.typ == TypeLead || e.typ == TypeQuote { // their pages do not say so
 		return nil
 	}
 	return func(name string) bool {
-		f := t.fields.byLegacy[name] // nil for phones and the like
-		return f != nil && (f.typ == "crm_status" || f.typ == "crm_contact" || f.typ == "crm_company")
+		f := t.Fields.ByLegacy[name] // nil for phones and the like
+		return f != nil && (f.Type == "crm_status" || f.Type == "crm_contact" || f.Type == "crm_company")
 	}
 }
 
 // legacyColumns is what the legacy lists filter and order by.
-func legacyColumns(t *entityType) func(string) (query.Column[*item], bool) {
-	fields := itemColumns(func(name string) *field {
-		f := t.fields.byLegacy[name]
-		if f == nil || f.has(unread) {
+func legacyColumns(t *EntityType) func(string) (query.Column[*Item], bool) {
+	fields := itemColumns(func(name string) *Field {
+		f := t.Fields.ByLegacy[name]
+		if f == nil || f.Has(LegacyWriteOnly) {
 			return nil
 		}
 		return f
 	})
-	return func(name string) (query.Column[*item], bool) {
-		if t.fields.byName[multifieldsName] == nil || !isMultifieldType(name) {
+	return func(name string) (query.Column[*Item], bool) {
+		if t.Fields.ByName[MultifieldsName] == nil || !IsMultifieldType(name) {
 			return fields(name)
 		}
-		return query.Column[*item]{Name: name, Get: func(it *item) any {
+		return query.Column[*Item]{Name: name, Get: func(it *Item) any {
 			var values []any
-			for _, m := range multifieldsOf(it.values, name) {
-				values = append(values, m.value)
+			for _, m := range MultifieldsOf(it.Values, name) {
+				values = append(values, m.Value)
 			}
 			return values
 		}}, true
@@ -194,17 +194,17 @@ func legacyColumns(t *entityType) func(string) (query.Column[*item], bool) {
 // legacySelection reads select: "*" is everything but custom and multiple
 // fields, "UF_*" are the custom ones; without any it is both. ID is always in
 // the answer. Multifields are only where they are named.
-func legacySelection(t *entityType, chosen *php.Array) (only map[*field]bool, multifields []string) {
-	only = map[*field]bool{t.fields.byName["ID"]: true}
-	add := func(pass func(*field) bool) {
-		for _, f := range t.fields.all {
+func legacySelection(t *EntityType, chosen *php.Array) (only map[*Field]bool, multifields []string) {
+	only = map[*Field]bool{t.Fields.ByName["ID"]: true}
+	add := func(pass func(*Field) bool) {
+		for _, f := range t.Fields.All {
 			if pass(f) {
 				only[f] = true
 			}
 		}
 	}
-	system := func(f *field) bool { return f.user == nil && !f.has(multiple) }
-	custom := func(f *field) bool { return f.user != nil }
+	system := func(f *Field) bool { return f.User == nil && !f.Has(Multiple) }
+	custom := func(f *Field) bool { return f.User != nil }
 	if chosen.Len() == 0 {
 		add(system)
 		add(custom)
@@ -216,10 +216,10 @@ func legacySelection(t *entityType, chosen *php.Array) (only map[*field]bool, mu
 			add(system)
 		case name == "UF_*":
 			add(custom)
-		case isMultifieldType(name):
+		case IsMultifieldType(name):
 			multifields = append(multifields, name)
 		default:
-			if f := t.fields.byLegacy[name]; f != nil {
+			if f := t.Fields.ByLegacy[name]; f != nil {
 				only[f] = true
 			}
 		}
@@ -229,7 +229,7 @@ func legacySelection(t *entityType, chosen *php.Array) (only map[*field]bool, mu
 
 // add is crm.deal.add and the like. Its result is the id, a number.
 func (e legacyEntity) add(c *call) (any, error) {
-	t := c.store().types[e.typ]
+	t := c.store().Types[e.typ]
 	changes, err := e.input(c, t, true)
 	if err != nil {
 		return nil, err
@@ -238,7 +238,7 @@ func (e legacyEntity) add(c *call) (any, error) {
 	if err != nil {
 		return nil, plainFail("Invalid value of the field CATEGORY_ID.")
 	}
-	return value.FromInt(it.id), nil
+	return value.FromInt(it.ID), nil
 }
 
 // update is crm.deal.update and the like. It saves where nothing differs too. A
@@ -249,7 +249,7 @@ func (e legacyEntity) update(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	changes, err := e.input(c, it.typ, false)
+	changes, err := e.input(c, it.Type, false)
 	if err != nil {
 		return nil, err
 	}
@@ -271,30 +271,30 @@ func (e legacyEntity) remove(c *call) (any, error) {
 
 // fields is crm.deal.fields and the like.
 func (e legacyEntity) fields(c *call) (any, error) {
-	t := c.store().types[e.typ]
+	t := c.store().Types[e.typ]
 	described := php.NewArray()
-	for _, f := range t.fields.all {
-		if f.has(disabled | hidden) {
+	for _, f := range t.Fields.All {
+		if f.Has(Disabled | UniversalOnly) {
 			continue
 		}
 		shown := *f
 		switch {
-		case f.typ == "boolean" && f.user == nil:
-			shown.typ = "char"
-		case f.typ == "text":
-			shown.typ = "string"
+		case f.Type == "boolean" && f.User == nil:
+			shown.Type = "char"
+		case f.Type == "text":
+			shown.Type = "string"
 		}
-		if f.name == "CATEGORY_ID" {
-			shown.flags |= immutable
+		if f.Name == "CATEGORY_ID" {
+			shown.Flags |= Immutable
 		}
-		if f.has(settled) {
-			shown.flags |= readOnly
+		if f.Has(LegacyReadOnly) {
+			shown.Flags |= ReadOnly
 		}
-		described.Set(f.legacy, describeField(&shown, t))
+		described.Set(f.Legacy, describeField(&shown, t))
 	}
-	if t.fields.byName[multifieldsName] != nil {
-		for _, typ := range multifieldTypes {
-			f := &field{name: typ, typ: typeMultifield, title: typ, flags: multiple}
+	if t.Fields.ByName[MultifieldsName] != nil {
+		for _, typ := range MultifieldTypes {
+			f := &Field{Name: typ, Type: TypeMultifield, Title: typ, Flags: Multiple}
 			described.Set(typ, describeField(f, t))
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 // linkID is the field that names what is linked.
 func (e legacyEntity) linkID() string {
-	if e.target == typeCompany {
+	if e.target == TypeCompany {
 		return "COMPANY_ID"
 	}
 	return "CONTACT_ID"
@@ -18,12 +18,12 @@ func (e legacyEntity) linkID() string {
 
 // linksOwner finds the item of crm.deal.contact.* and the like. missing is what
 // the method says of one that is not there.
-func (e legacyEntity) linksOwner(c *call, invalid, missing string) (*item, error) {
+func (e legacyEntity) linksOwner(c *call, invalid, missing string) (*Item, error) {
 	id := value.Int(c.param("ID"))
 	if id < 1 {
 		return nil, plainFail(invalid)
 	}
-	if it := c.store().item(e.typ, id); it != nil {
+	if it := c.store().Item(e.typ, id); it != nil {
 		return it, nil
 	}
 	return nil, fail(e.linkCode, missing)
@@ -40,29 +40,29 @@ const (
 // linkDescriptions is crm.deal.contact.fields and the like.
 func (e legacyEntity) linkDescriptions(*call) (any, error) {
 	return describeAll(
-		sys(e.linkID(), "integer", e.linkID(), required), sys("SORT", "integer", "Sorting", 0), sys("IS_PRIMARY", "char", "Primary", 0),
+		NewField(e.linkID(), "integer", e.linkID(), Required), NewField("SORT", "integer", "Sorting", 0), NewField("IS_PRIMARY", "char", "Primary", 0),
 	), nil
 }
 
 // links are those of an item, in their order.
-func (e legacyEntity) links(it *item) []any {
-	l, _ := it.typ.linkTo(e.target)
-	links, _ := it.values[l.list].([]any)
+func (e legacyEntity) links(it *Item) []any {
+	l, _ := it.Type.LinkTo(e.target)
+	links, _ := it.Values[l.List].([]any)
 	return links
 }
 
 // primary is the main link of an item: the first, where none is said to be.
-func (e legacyEntity) primary(it *item) any {
-	l, _ := it.typ.linkTo(e.target)
-	if it.typ.fields.byName[l.main] == nil {
+func (e legacyEntity) primary(it *Item) any {
+	l, _ := it.Type.LinkTo(e.target)
+	if it.Type.Fields.ByName[l.Main] == nil {
 		return value.First(e.links(it))
 	}
-	return it.values[l.main]
+	return it.Values[l.Main]
 }
 
 // sortOf is the SORT of a link.
-func sortOf(it *item, at int, id int64) int64 {
-	if sort, ok := it.linkSort[id]; ok {
+func sortOf(it *Item, at int, id int64) int64 {
+	if sort, ok := it.LinkSort[id]; ok {
 		return sort
 	}
 	return int64(at+1) * linkSortStep
@@ -135,7 +135,7 @@ func (e legacyEntity) linksDelete(c *call) (any, error) {
 
 // oneLink reads a call about one link: the item, the link, and those that the
 // item has. word is what the method calls fields when they are no array.
-func (e legacyEntity) oneLink(c *call, word string) (*item, linkInput, []linkInput, error) {
+func (e legacyEntity) oneLink(c *call, word string) (*Item, linkInput, []linkInput, error) {
 	it, err := e.linksOwner(c, noLinkOwner, linkNotFound)
 	if err != nil {
 		return nil, linkInput{}, nil, err
@@ -173,7 +173,7 @@ func (e legacyEntity) linkAdd(c *call) (any, error) {
 // there is no such link.
 func (e legacyEntity) linkDelete(c *call) (any, error) {
 	word := "item"
-	if e.target == typeCompany {
+	if e.target == TypeCompany {
 		word = "fields"
 	}
 	it, in, links, err := e.oneLink(c, word)
@@ -187,7 +187,7 @@ func (e legacyEntity) linkDelete(c *call) (any, error) {
 	return e.saveLinks(c, it, rest)
 }
 
-func (e legacyEntity) current(it *item) []linkInput {
+func (e legacyEntity) current(it *Item) []linkInput {
 	var links []linkInput
 	primary := e.primary(it)
 	for i, v := range e.links(it) {
@@ -199,7 +199,7 @@ func (e legacyEntity) current(it *item) []linkInput {
 
 // saveLinks replaces an item's links and saves it. That it raises the item's
 // update event is not documented; it follows from the save.
-func (e legacyEntity) saveLinks(c *call, it *item, links []linkInput) (any, error) {
+func (e legacyEntity) saveLinks(c *call, it *Item, links []linkInput) (any, error) {
 	for i := range links {
 		if !links[i].sorted {
 			links[i].sort = int64(i+1) * linkSortStep
@@ -215,15 +215,15 @@ func (e legacyEntity) saveLinks(c *call, it *item, links []linkInput) (any, erro
 			primary = l.id
 		}
 	}
-	l, _ := it.typ.linkTo(e.target)
-	changes := map[string]any{l.list: ids, l.main: value.First(ids)}
+	l, _ := it.Type.LinkTo(e.target)
+	changes := map[string]any{l.List: ids, l.Main: value.First(ids)}
 	if primary != nil {
-		changes[l.main] = primary
+		changes[l.Main] = primary
 	}
-	if it.typ.fields.byName[l.main] == nil {
-		delete(changes, l.main)
+	if it.Type.Fields.ByName[l.Main] == nil {
+		delete(changes, l.Main)
 	}
-	it.linkSort = sorts
+	it.LinkSort = sorts
 	if err := saveItem(c, it, changes, saveOptions{always: true}); err != nil {
 		return nil, err
 	}

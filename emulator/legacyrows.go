@@ -9,12 +9,12 @@ import (
 )
 
 // rowsOwner finds the item of crm.deal.productrows.* and the like.
-func (e legacyEntity) rowsOwner(c *call) (*item, error) {
+func (e legacyEntity) rowsOwner(c *call) (*Item, error) {
 	id := value.Int(c.param("ID"))
 	if id <= 0 {
 		return nil, plainFail("The parameter id is invalid or not defined.")
 	}
-	if it := c.store().item(e.typ, id); it != nil {
+	if it := c.store().Item(e.typ, id); it != nil {
 		return it, nil
 	}
 	return nil, plainFail("Not found")
@@ -27,7 +27,7 @@ func (e legacyEntity) rowsGet(c *call) (any, error) {
 		return nil, err
 	}
 	rows := php.NewArray()
-	for _, r := range sortedRows(c.store().rows[it.owner()]) {
+	for _, r := range sortedRows(c.store().Rows[it.Owner()]) {
 		rows.Append(legacyRowJSON(c.store(), r, e))
 	}
 	return rows, nil
@@ -44,7 +44,7 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 	if !ok {
 		return nil, plainFail("The parameter rows must be array.")
 	}
-	var rows []*row
+	var rows []*Row
 	for _, v := range input.All() {
 		fields, ok := value.Array(v)
 		if !ok {
@@ -54,12 +54,12 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(rows, func(x *row) bool { return x.id == r.id }) {
-			r.id = 0
+		if slices.ContainsFunc(rows, func(x *Row) bool { return x.ID == r.ID }) {
+			r.ID = 0
 		}
 		rows = append(rows, r)
 	}
-	had := len(c.store().rows[it.owner()]) > 0
+	had := len(c.store().Rows[it.Owner()]) > 0
 	if !had && len(rows) == 0 {
 		return true, nil
 	}
@@ -71,7 +71,7 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 
 // legacyRow reads a row of crm.deal.productrows.set, where the prices that are
 // computed elsewhere may be given too.
-func legacyRow(c *call, it *item, fields *php.Array) (*row, error) {
+func legacyRow(c *call, it *Item, fields *php.Array) (*Row, error) {
 	g := value.Fields{}
 	for name, v := range fields.All() {
 		g[name] = v
@@ -79,16 +79,16 @@ func legacyRow(c *call, it *item, fields *php.Array) (*row, error) {
 	if err := checkLegacyDiscount(g); err != nil {
 		return nil, err
 	}
-	r := &row{owner: it.owner(), rowValues: newRowValues()}
-	if old := c.store().rowsByID[value.Int(g["ID"])]; old != nil && old.owner == it.owner() {
-		r.id = old.id
+	r := &Row{Owner: it.Owner(), RowValues: NewRowValues()}
+	if old := c.store().RowsByID[value.Int(g["ID"])]; old != nil && old.Owner == it.Owner() {
+		r.ID = old.ID
 	}
-	if err := applyRow(&r.rowValues, g); err != nil {
+	if err := applyRow(&r.RowValues, g); err != nil {
 		return nil, fail("ERROR_CORE", err.Error())
 	}
-	g.Num("PRICE_EXCLUSIVE", 8, &r.priceExclusive)
-	g.Num("PRICE_NETTO", 8, &r.priceNetto)
-	g.Num("PRICE_BRUTTO", 8, &r.priceBrutto)
+	g.Num("PRICE_EXCLUSIVE", 8, &r.PriceExclusive)
+	g.Num("PRICE_NETTO", 8, &r.PriceNetto)
+	g.Num("PRICE_BRUTTO", 8, &r.PriceBrutto)
 	return r, nil
 }
 
@@ -101,7 +101,7 @@ func checkLegacyDiscount(g value.Fields) error {
 	bad := ""
 	switch {
 	case !sent:
-	case value.Int(typ) == discountSum:
+	case value.Int(typ) == DiscountSum:
 		if !hasSum {
 			bad = "Discount Sum (DISCOUNT_SUM) is required if Monetary Discount Type (DISCOUNT_TYPE_ID) is defined"
 		}

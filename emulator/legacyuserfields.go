@@ -13,10 +13,10 @@ import (
 
 // legacyUserField is a custom field as crm.deal.userfield.* and the like show it.
 // languages are those of the labels: all of them in get, one in list.
-func legacyUserField(s *store, t *entityType, f *field, language string) *php.Array {
+func legacyUserField(s *Store, t *EntityType, f *Field, language string) *php.Array {
 	a := userFrameJSON(s, t, f, func(name string) string { return name })
 	for _, name := range userLabels {
-		texts := f.user.labels[name]
+		texts := f.User.Labels[name]
 		if language != "" {
 			a.Set(name, value.TextOrNull(texts[language]))
 			continue
@@ -27,15 +27,15 @@ func legacyUserField(s *store, t *entityType, f *field, language string) *php.Ar
 		}
 		a.Set(name, byLanguage)
 	}
-	if f.typ == "enumeration" {
-		a.Set("LIST", optionsJSON(f.user, false, func(name string) string { return name }))
+	if f.Type == "enumeration" {
+		a.Set("LIST", optionsJSON(f.User, false, func(name string) string { return name }))
 	}
 	return a
 }
 
 // legacyUserFieldOf finds the field that a call of crm.deal.userfield.* and the
 // like names.
-func (e legacyEntity) userFieldOf(c *call) (*entityType, *field, error) {
+func (e legacyEntity) userFieldOf(c *call) (*EntityType, *Field, error) {
 	id := value.Int(c.param("ID"))
 	if id <= 0 {
 		return nil, nil, plainFail("ID is not defined or invalid.")
@@ -43,8 +43,8 @@ func (e legacyEntity) userFieldOf(c *call) (*entityType, *field, error) {
 	if !c.isAdmin() {
 		return nil, nil, plainFail("Access denied.")
 	}
-	t, f := c.store().userFieldByID(id)
-	if f == nil || t.id != e.typ {
+	t, f := c.store().UserFieldByID(id)
+	if f == nil || t.ID != e.typ {
 		return nil, nil, fail("ERROR_NOT_FOUND", "The entity with ID '"+strconv.FormatInt(id, 10)+"' is not found")
 	}
 	return t, f, nil
@@ -66,12 +66,12 @@ func (e legacyEntity) userFieldList(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	r := query.Rules[userFieldRow]{Find: userFieldColumn, Zone: s.zone}
+	r := query.Rules[userFieldRow]{Find: userFieldColumn, Zone: s.Zone}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	found := query.Keep(userFieldRows(s.types[e.typ]), pass)
+	found := query.Keep(userFieldRows(s.Types[e.typ]), pass)
 	query.Sort(found, query.LenientOrder(order, userFieldColumn))
 	language, _ := filter.Get("LANG")
 	answer := php.NewArray()
@@ -98,7 +98,7 @@ func (e legacyEntity) userFieldAdd(c *call) (any, error) {
 	g := value.UpperFields(fields)
 	name := strings.ToUpper(value.Text(g["FIELD_NAME"]))
 	typ := value.Text(g["USER_TYPE_ID"])
-	t := c.store().types[e.typ]
+	t := c.store().Types[e.typ]
 	full := "UF_CRM_" + strings.TrimPrefix(strings.TrimPrefix(name, "UF_"), "CRM_")
 	twice, unique := uniqueXMLIDs(g["LIST"])
 	switch {
@@ -110,14 +110,14 @@ func (e legacyEntity) userFieldAdd(c *call) (any, error) {
 		return nil, plainFail("The 'USER_TYPE_ID' field is not found.")
 	case checkFieldName(full) != "":
 		return nil, fail("ERROR_CORE", checkFieldName(full))
-	case !isUserFieldType(typ):
+	case !IsUserFieldType(typ):
 		return nil, fail("ERROR_CORE", "Incorrect custom type specified.")
 	case !unique:
 		return nil, fail("ERROR_CORE", "List item with value XML_ID="+twice+" already exists.")
-	case t.fields.byName[full] != nil:
-		return nil, fail("ERROR_CORE", fmt.Sprintf("Field %s for entity %s already exists.", full, t.userEntity()))
+	case t.Fields.ByName[full] != nil:
+		return nil, fail("ERROR_CORE", fmt.Sprintf("Field %s for entity %s already exists.", full, t.UserEntity()))
 	}
-	return value.FromInt(addUserField(c, t, full, g, g["LIST"]).user.id), nil
+	return value.FromInt(addUserField(c, t, full, g, g["LIST"]).User.ID), nil
 }
 
 func (e legacyEntity) userFieldUpdate(c *call) (any, error) {
@@ -143,7 +143,7 @@ func (e legacyEntity) userFieldDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.store().dropUserField(t, f)
+	c.store().DropUserField(t, f)
 	fireUserField(c, t, f, opDelete)
 	return true, nil
 }

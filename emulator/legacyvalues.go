@@ -13,45 +13,45 @@ import (
 
 // legacyJSON is an item as the legacy methods show it: everything is text or
 // null. It has no lists of links.
-func legacyJSON(s *store, it *item, only map[*field]bool) *php.Array {
+func legacyJSON(s *Store, it *Item, only map[*Field]bool) *php.Array {
 	a := php.NewArray()
-	for _, f := range it.typ.fields.all {
-		if f.has(disabled|hidden|unread) || only != nil && !only[f] {
+	for _, f := range it.Type.Fields.All {
+		if f.Has(Disabled|UniversalOnly|LegacyWriteOnly) || only != nil && !only[f] {
 			continue
 		}
-		a.Set(f.legacy, legacyValue(s, f, it.values[f.name]))
+		a.Set(f.Legacy, legacyValue(s, f, it.Values[f.Name]))
 	}
 	return a
 }
 
-func legacyValue(s *store, f *field, v any) any {
+func legacyValue(s *Store, f *Field, v any) any {
 	switch v := v.(type) {
 	case nil:
 		return legacyNull(f)
 	case bool:
-		if f.user != nil {
+		if f.User != nil {
 			return boolDigit(v)
 		}
 		return value.YesNo(v)
 	case int64:
 		return value.Text(value.FromInt(v))
 	case num.Num:
-		if f.user != nil || f.has(unscaled) {
+		if f.User != nil || f.Has(Unscaled) {
 			return v.String()
 		}
 		return value.Fixed(v, 2)
 	case time.Time:
-		if f.kind() == query.Date {
-			return s.zone.StampDate(v)
+		if f.Kind() == query.Date {
+			return s.Zone.StampDate(v)
 		}
-		return s.zone.Stamp(v)
+		return s.Zone.Stamp(v)
 	case []any:
 		if len(v) == 0 {
 			return false
 		}
 		values := php.NewArray()
 		single := *f
-		single.flags &^= multiple
+		single.Flags &^= Multiple
 		for _, x := range v {
 			values.Append(legacyValue(s, &single, x))
 		}
@@ -62,15 +62,15 @@ func legacyValue(s *store, f *field, v any) any {
 
 // legacyNull is how the legacy methods show nothing: dates are empty text.
 // https://apidocs.bitrix24.com/api-reference/crm/leads/crm-lead-get.html
-func legacyNull(f *field) any {
+func legacyNull(f *Field) any {
 	switch {
-	case f.has(multiple):
+	case f.Has(Multiple):
 		return false // an empty multiple custom field
-	case f.kind() == query.Bool:
+	case f.Kind() == query.Bool:
 		return "N"
-	case f.kind() == query.Date || f.kind() == query.Time:
+	case f.Kind() == query.Date || f.Kind() == query.Time:
 		return ""
-	case f.has(unscaled):
+	case f.Has(Unscaled):
 		return "0"
 	}
 	return nil
@@ -85,7 +85,7 @@ func boolDigit(b bool) string {
 }
 
 // input reads the fields of add and update, and checks what the entity checks.
-func (e legacyEntity) input(c *call, t *entityType, adding bool) (map[string]any, error) {
+func (e legacyEntity) input(c *call, t *EntityType, adding bool) (map[string]any, error) {
 	changes, err := legacyFields(c, t, adding)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (e legacyEntity) input(c *call, t *entityType, adding bool) (map[string]any
 	if code, given := changes["CURRENCY_ID"].(string); given && e.currency && !isCurrency(code) {
 		return nil, plainFail("Invalid value for the \"Currency\" field")
 	}
-	input, _ := changes[multifieldsName].([]multifieldInput)
+	input, _ := changes[MultifieldsName].([]multifieldInput)
 	for _, in := range input {
 		if e.checked && in.typ == "EMAIL" && in.value != "" && !strings.Contains(strings.Trim(in.value, "@"), "@") {
 			return nil, fail("ERROR_CORE", "The field \"E-mail\" contains an invalid address")
@@ -111,7 +111,7 @@ func isCurrency(code string) bool {
 // legacyFields reads the fields of a legacy call. Empty text clears; 0 is 0. An
 // import may set who and when.
 // https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-add.html
-func legacyFields(c *call, t *entityType, adding bool) (map[string]any, error) {
+func legacyFields(c *call, t *EntityType, adding bool) (map[string]any, error) {
 	fields, ok := value.Array(c.param("FIELDS"))
 	if !ok {
 		return nil, arrayWanted("fields")
@@ -125,15 +125,15 @@ func legacyFields(c *call, t *entityType, adding bool) (map[string]any, error) {
 	changes := map[string]any{}
 	var multifields []multifieldInput
 	for name, v := range fields.All() {
-		if isMultifieldType(name) {
+		if IsMultifieldType(name) {
 			multifields = append(multifields, readLegacyMultifields(name, v)...)
 			continue
 		}
-		f := t.fields.byLegacy[name]
-		if f == nil || f.has(disabled|settled) || !adding && f.name == "CATEGORY_ID" {
+		f := t.Fields.ByLegacy[name]
+		if f == nil || f.Has(Disabled|LegacyReadOnly) || !adding && f.Name == "CATEGORY_ID" {
 			continue
 		}
-		if f.has(readOnly) && !(importing && slices.Contains(importable[:], f.name)) {
+		if f.Has(ReadOnly) && !(importing && slices.Contains(importable[:], f.Name)) {
 			continue
 		}
 		stored, ok, err := readLegacy(c.store(), f, v)
@@ -141,11 +141,11 @@ func legacyFields(c *call, t *entityType, adding bool) (map[string]any, error) {
 			return nil, err
 		}
 		if ok {
-			changes[f.name] = stored
+			changes[f.Name] = stored
 		}
 	}
-	if multifields != nil && t.fields.byName[multifieldsName] != nil {
-		changes[multifieldsName] = multifields
+	if multifields != nil && t.Fields.ByName[MultifieldsName] != nil {
+		changes[MultifieldsName] = multifields
 	}
 	if checkStage(t, changes) != nil {
 		delete(changes, "STAGE_ID")
@@ -154,16 +154,16 @@ func legacyFields(c *call, t *entityType, adding bool) (map[string]any, error) {
 }
 
 // readLegacy turns a value of a legacy call into what is stored.
-func readLegacy(s *store, f *field, v any) (stored any, ok bool, err error) {
+func readLegacy(s *Store, f *Field, v any) (stored any, ok bool, err error) {
 	if v == nil || v == "" || v == false {
 		return nil, true, nil
 	}
-	if _, isArray := value.Array(v); f.has(multiple) && !isArray {
+	if _, isArray := value.Array(v); f.Has(Multiple) && !isArray {
 		v = php.List(v)
 	}
 	stored, ok, err = readValue(s, f, v)
 	if err != nil {
-		return nil, false, plainFail("Invalid value of the field " + f.legacy + ".")
+		return nil, false, plainFail("Invalid value of the field " + f.Legacy + ".")
 	}
 	return stored, ok, nil
 }

@@ -8,68 +8,68 @@ import (
 
 // linkField is a list of links that has a main one beside it.
 type linkField struct {
-	list, main string
+	List, Main string
 	target     int // the type that it links to
 }
 
 func linkFields() []linkField {
 	return []linkField{
-		{"CONTACT_IDS", "CONTACT_ID", typeContact},
-		{"COMPANY_IDS", "COMPANY_ID", typeCompany},
+		{"CONTACT_IDS", "CONTACT_ID", TypeContact},
+		{"COMPANY_IDS", "COMPANY_ID", TypeCompany},
 	}
 }
 
-// linkTo finds the list of links to contacts or companies that a type has.
-func (t *entityType) linkTo(target int) (linkField, bool) {
+// LinkTo finds the list of links to contacts or companies that a type has.
+func (t *EntityType) LinkTo(target int) (linkField, bool) {
 	for _, l := range linkFields() {
-		if l.target == target && t.fields.byName[l.list] != nil {
+		if l.target == target && t.Fields.ByName[l.List] != nil {
 			return l, true
 		}
 	}
 	return linkField{}, false
 }
 
-// linkMain keeps the main link and the list of links in step. The main one is
+// LinkMain keeps the main link and the list of links in step. The main one is
 // the first of the list, unless both are given and fit.
-func (t *entityType) linkMain(v, changes map[string]any) {
+func (t *EntityType) LinkMain(v, changes map[string]any) {
 	for _, l := range linkFields() {
-		if t.fields.byName[l.list] == nil || t.fields.byName[l.main] == nil {
+		if t.Fields.ByName[l.List] == nil || t.Fields.ByName[l.Main] == nil {
 			continue
 		}
-		main, mainGiven := changes[l.main]
-		if several, ok := changes[l.list]; ok {
+		main, mainGiven := changes[l.Main]
+		if several, ok := changes[l.List]; ok {
 			links, _ := several.([]any)
 			if !mainGiven || !slices.Contains(links, main) {
-				v[l.main] = value.First(several)
+				v[l.Main] = value.First(several)
 			}
 			continue
 		}
 		if mainGiven {
-			v[l.list] = []any{}
+			v[l.List] = []any{}
 			if main != nil && main != int64(0) {
-				v[l.list] = []any{main}
+				v[l.List] = []any{main}
 			}
 		}
 	}
 }
 
-// mirrorLinks keeps the two sides of the links between contacts and companies
+// MirrorLinks keeps the two sides of the links between contacts and companies
 // the same: a contact's companyIds and a company's contactIds.
-func (s *store) mirrorLinks(it *item, before map[string]any) {
-	other, mine, theirs := mirrorOf(it.typ.id)
+func (s *Store) MirrorLinks(it *Item, before map[string]any) {
+	other, mine, theirs := mirrorOf(it.Type.ID)
 	if other == 0 {
 		return
 	}
 	was, _ := before[mine].([]any)
-	is, _ := it.values[mine].([]any)
+	is, _ := it.Values[mine].([]any)
 	for _, id := range was {
 		if !slices.Contains(is, id) {
-			s.setLink(other, id, theirs, it.id, false)
+			s.setLink(other, id, theirs, it.ID, false)
 		}
 	}
 	for _, id := range is {
 		if !slices.Contains(was, id) {
-			s.setLink(other, id, theirs, it.id, true)
+			s.setLink(other, id, theirs, it.ID, true)
 		}
 	}
 }
@@ -78,23 +78,23 @@ func (s *store) mirrorLinks(it *item, before map[string]any) {
 // types.
 func mirrorOf(entityTypeID int) (other int, mine, theirs string) {
 	switch entityTypeID {
-	case typeContact:
-		return typeCompany, "COMPANY_IDS", "CONTACT_IDS"
-	case typeCompany:
-		return typeContact, "CONTACT_IDS", "COMPANY_IDS"
+	case TypeContact:
+		return TypeCompany, "COMPANY_IDS", "CONTACT_IDS"
+	case TypeCompany:
+		return TypeContact, "CONTACT_IDS", "COMPANY_IDS"
 	}
 	return 0, "", ""
 }
 
 // setLink adds a link to an item's list, or takes it away, without a save: the
 // other side is what was saved.
-func (s *store) setLink(entityTypeID int, id any, list string, link int64, want bool) {
+func (s *Store) setLink(entityTypeID int, id any, list string, link int64, want bool) {
 	number, _ := id.(int64)
-	it := s.item(entityTypeID, number)
+	it := s.Item(entityTypeID, number)
 	if it == nil {
 		return
 	}
-	v := it.working()
+	v := it.Working()
 	links, _ := v[list].([]any)
 	links = slices.Clone(links)
 	switch at := slices.Index(links, any(link)); {
@@ -106,20 +106,20 @@ func (s *store) setLink(entityTypeID int, id any, list string, link int64, want 
 		return
 	}
 	v[list] = links
-	if l, ok := it.typ.linkTo(typeCompany); ok && l.list == list && !slices.Contains(links, v[l.main]) {
-		v[l.main] = value.First(links)
+	if l, ok := it.Type.LinkTo(TypeCompany); ok && l.List == list && !slices.Contains(links, v[l.Main]) {
+		v[l.Main] = value.First(links)
 	}
-	it.values = v
+	it.Values = v
 }
 
-// unlink takes an item out of the links of the other side.
-func (s *store) unlink(it *item) {
-	other, mine, theirs := mirrorOf(it.typ.id)
+// Unlink takes an item out of the links of the other side.
+func (s *Store) Unlink(it *Item) {
+	other, mine, theirs := mirrorOf(it.Type.ID)
 	if other == 0 {
 		return
 	}
-	links, _ := it.values[mine].([]any)
+	links, _ := it.Values[mine].([]any)
 	for _, id := range links {
-		s.setLink(other, id, theirs, it.id, false)
+		s.setLink(other, id, theirs, it.ID, false)
 	}
 }

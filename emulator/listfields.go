@@ -20,51 +20,51 @@ func listFieldGet(c *call) (any, error) {
 	}
 	answer := php.NewArray()
 	if id := c.param("FIELD_ID"); !value.IsEmpty(id) {
-		if f := b.field(strings.ToUpper(value.Text(id))); f != nil {
-			answer.Set(f.typ, listFieldJSON(c.store(), b, f))
+		if f := b.Field(strings.ToUpper(value.Text(id))); f != nil {
+			answer.Set(f.Type, listFieldJSON(c.store(), b, f))
 		}
 		return answer, nil
 	}
-	for _, f := range b.fields {
-		answer.Set(f.name, listFieldJSON(c.store(), b, f))
+	for _, f := range b.Fields {
+		answer.Set(f.Name, listFieldJSON(c.store(), b, f))
 	}
 	return answer, nil
 }
 
-func listFieldJSON(s *store, b *iblock, f *listField) *php.Array {
+func listFieldJSON(s *Store, b *IBlock, f *IBlockField) *php.Array {
 	entry := value.Object(
-		"FIELD_ID", f.name, "SORT", f.sort, "NAME", f.title, "IS_REQUIRED", value.YesNo(f.required),
-		"MULTIPLE", value.YesNo(f.multiple), "DEFAULT_VALUE", f.def, "TYPE", f.typ,
+		"FIELD_ID", f.Name, "SORT", f.Sort, "NAME", f.Title, "IS_REQUIRED", value.YesNo(f.Required),
+		"MULTIPLE", value.YesNo(f.Multiple), "DEFAULT_VALUE", f.Default, "TYPE", f.Type,
 	)
-	if !f.property() {
-		entry.Set("SETTINGS", f.settings)
+	if !f.IsProperty() {
+		entry.Set("SETTINGS", f.Settings)
 		return entry
 	}
-	base, userType, _ := strings.Cut(f.typ, ":")
+	base, userType, _ := strings.Cut(f.Type, ":")
 	entry.Set("PROPERTY_TYPE", base)
 	entry.Set("PROPERTY_USER_TYPE", false)
 	if userType != "" {
 		entry.Set("PROPERTY_USER_TYPE", value.Object("PROPERTY_TYPE", base, "USER_TYPE", userType))
 	}
-	entry.Set("CODE", f.code)
-	entry.Set("ID", value.Text(value.FromInt(f.id)))
+	entry.Set("CODE", f.Code)
+	entry.Set("ID", value.Text(value.FromInt(f.ID)))
 	entry.Set("LINK_IBLOCK_ID", nil)
-	if f.link != 0 {
-		entry.Set("LINK_IBLOCK_ID", value.Text(value.FromInt(f.link)))
+	if f.Link != 0 {
+		entry.Set("LINK_IBLOCK_ID", value.Text(value.FromInt(f.Link)))
 	}
-	entry.Set("ROW_COUNT", value.Text(value.FromInt(f.rows)))
-	entry.Set("COL_COUNT", value.Text(value.FromInt(f.columns)))
+	entry.Set("ROW_COUNT", value.Text(value.FromInt(f.Rows)))
+	entry.Set("COL_COUNT", value.Text(value.FromInt(f.Columns)))
 	entry.Set("USER_TYPE_SETTINGS", nil)
-	if f.typeSettings != nil {
-		entry.Set("USER_TYPE_SETTINGS", f.typeSettings)
+	if f.TypeSettings != nil {
+		entry.Set("USER_TYPE_SETTINGS", f.TypeSettings)
 	}
-	entry.Set("SETTINGS", f.settings)
-	if f.typ == "L" {
+	entry.Set("SETTINGS", f.Settings)
+	if f.Type == "L" {
 		values := php.NewArray()
-		for _, o := range f.options {
-			id := value.Text(value.FromInt(o.id))
-			values.Set(id, o.value)
-			if o.def {
+		for _, o := range f.Options {
+			id := value.Text(value.FromInt(o.ID))
+			values.Set(id, o.Value)
+			if o.Default {
 				entry.Set("DEFAULT_VALUE", id)
 			}
 		}
@@ -86,10 +86,10 @@ func listFieldAdd(c *call) (any, error) {
 	if err := checkNewListField(c, b, def, g); err != nil {
 		return nil, err
 	}
-	f := c.store().addListField(b, def)
+	f := c.store().AddListField(b, def)
 	arrangeField(f, g)
 	addOptions(c.store(), f, g)
-	return f.name, nil
+	return f.Name, nil
 }
 
 // listFieldInput reads FIELDS of lists.field.add and .update.
@@ -109,14 +109,14 @@ func listFieldInput(c *call) (value.Fields, ListField, error) {
 }
 
 // arrangeField takes the sorting, the size, the link and the settings of a field.
-func arrangeField(f *listField, g value.Fields) {
-	g.Int("SORT", &f.sort)
-	g.Int("ROW_COUNT", &f.rows)
-	g.Int("COL_COUNT", &f.columns)
-	g.Int("LINK_IBLOCK_ID", &f.link)
-	f.settings = withSettings(f.settings, g["SETTINGS"], strings.ToUpper)
-	if f.typeSettings != nil {
-		f.typeSettings = withSettings(f.typeSettings, g["USER_TYPE_SETTINGS"], func(name string) string { return name })
+func arrangeField(f *IBlockField, g value.Fields) {
+	g.Int("SORT", &f.Sort)
+	g.Int("ROW_COUNT", &f.Rows)
+	g.Int("COL_COUNT", &f.Columns)
+	g.Int("LINK_IBLOCK_ID", &f.Link)
+	f.Settings = withSettings(f.Settings, g["SETTINGS"], strings.ToUpper)
+	if f.TypeSettings != nil {
+		f.TypeSettings = withSettings(f.TypeSettings, g["USER_TYPE_SETTINGS"], func(name string) string { return name })
 	}
 }
 
@@ -140,7 +140,7 @@ func wrongSettings(c *call, def ListField, g value.Fields) string {
 	if lacksDefault(def, g) {
 		return fmt.Sprintf("The default value of the field '%s' is required", def.Name)
 	}
-	if linksList(def.Type) && c.store().lists[value.Int(g["LINK_IBLOCK_ID"])] == nil {
+	if linksList(def.Type) && c.store().Lists[value.Int(g["LINK_IBLOCK_ID"])] == nil {
 		return fmt.Sprintf("Incorrect lists specified for '%s' property", def.Name)
 	}
 	return ""
@@ -153,12 +153,12 @@ func lacksDefault(def ListField, g value.Fields) bool {
 	return v == "Y" && def.Type != "L" && value.IsEmpty(g["DEFAULT_VALUE"])
 }
 
-func checkNewListField(c *call, b *iblock, def ListField, g value.Fields) error {
+func checkNewListField(c *call, b *IBlock, def ListField, g value.Fields) error {
 	saving := func(text string) error { return fail("ERROR_SAVE_FIELD", text) }
-	system := isSystemListField(def.Type)
+	system := IsSystemListField(def.Type)
 	wrong := wrongSettings(c, def, g)
 	switch {
-	case system && b.field(def.Type) != nil, !system && !isPropertyType(def.Type):
+	case system && b.Field(def.Type) != nil, !system && !isPropertyType(def.Type):
 		return saving("Error saving the field")
 	case wrong != "":
 		return saving(wrong)
@@ -166,7 +166,7 @@ func checkNewListField(c *call, b *iblock, def ListField, g value.Fields) error 
 		return nil
 	case def.Code == "":
 		return saving("Please fill the code fields")
-	case b.byCode(def.Code) != nil:
+	case b.FieldByCode(def.Code) != nil:
 		return saving("Property already exists")
 	}
 	return nil
@@ -186,42 +186,42 @@ func listFieldUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := b.field(strings.ToUpper(value.Text(c.param("FIELD_ID"))))
-	if f == nil || f.typ != def.Type {
+	f := b.Field(strings.ToUpper(value.Text(c.param("FIELD_ID"))))
+	if f == nil || f.Type != def.Type {
 		return nil, fail("ERROR_UPDATE_FIELD", "Error updating the field")
 	}
 	if wrong := wrongSettings(c, def, g); wrong != "" {
 		return nil, fail("ERROR_UPDATE_FIELD", wrong)
 	}
-	f.title, f.required, f.multiple, f.def = def.Name, def.Required, def.Multiple && f.property(), def.Default
-	if f.property() {
-		f.code = cmp.Or(def.Code, f.code)
+	f.Title, f.Required, f.Multiple, f.Default = def.Name, def.Required, def.Multiple && f.IsProperty(), def.Default
+	if f.IsProperty() {
+		f.Code = cmp.Or(def.Code, f.Code)
 	}
 	arrangeField(f, g)
 	if _, ok := g["LIST"]; ok {
-		old := f.options
-		f.options = nil
+		old := f.Options
+		f.Options = nil
 		addOptions(c.store(), f, g)
-		for i, o := range f.options {
-			f.options[i].id = renamed(old, o, g)
+		for i, o := range f.Options {
+			f.Options[i].ID = renamed(old, o, g)
 		}
 	}
 	return true, nil
 }
 
 // renamed is the id of an old choice, where the call names it.
-func renamed(old []option, o option, g value.Fields) int64 {
+func renamed(old []Option, o Option, g value.Fields) int64 {
 	values, _ := value.Array(g["LIST"])
 	for key, v := range values.All() {
 		entry, _ := value.Array(v)
 		text, _ := value.Either(entry, "VALUE", "value")
 		for _, was := range old {
-			if value.Text(value.FromInt(was.id)) == key && strings.TrimSpace(value.Text(text)) == o.value {
-				return was.id
+			if value.Text(value.FromInt(was.ID)) == key && strings.TrimSpace(value.Text(text)) == o.Value {
+				return was.ID
 			}
 		}
 	}
-	return o.id
+	return o.ID
 }
 
 // listFieldDelete is lists.field.delete: the property's values go too. A field
@@ -234,22 +234,22 @@ func listFieldDelete(c *call) (any, error) {
 	if value.IsEmpty(c.param("FIELD_ID")) {
 		return nil, missingParam("FIELD_ID")
 	}
-	f := b.field(strings.ToUpper(value.Text(c.param("FIELD_ID"))))
-	if f == nil || f.name == "NAME" {
+	f := b.Field(strings.ToUpper(value.Text(c.param("FIELD_ID"))))
+	if f == nil || f.Name == "NAME" {
 		return true, nil
 	}
-	b.fields = slices.DeleteFunc(b.fields, func(x *listField) bool { return x == f })
-	for _, e := range b.elements {
-		delete(e.properties, f.id)
-		delete(e.system, f.name)
+	b.Fields = slices.DeleteFunc(b.Fields, func(x *IBlockField) bool { return x == f })
+	for _, e := range b.Elements {
+		delete(e.Properties, f.ID)
+		delete(e.System, f.Name)
 	}
 	return true, nil
 }
 
 // addOptions reads the choices of a field of type L: LIST, then the lines of
 // LIST_TEXT_VALUES that are not among them.
-func addOptions(s *store, f *listField, g value.Fields) {
-	if f.typ != "L" {
+func addOptions(s *Store, f *IBlockField, g value.Fields) {
+	if f.Type != "L" {
 		return
 	}
 	known := map[string]bool{}
@@ -258,7 +258,7 @@ func addOptions(s *store, f *listField, g value.Fields) {
 			return
 		}
 		known[text] = true
-		f.options = append(f.options, option{id: s.next("listOption"), value: text, sort: sort, def: def})
+		f.Options = append(f.Options, Option{ID: s.Next("listOption"), Value: text, Sort: sort, Default: def})
 	}
 	defaults, _ := value.Array(g["LIST_DEF"])
 	isDefault := func(key string) bool {
@@ -281,6 +281,6 @@ func addOptions(s *store, f *listField, g value.Fields) {
 		add(value.Text(text), value.Int(sort), def == "Y" || isDefault(key))
 	}
 	for line := range strings.SplitSeq(value.Text(g["LIST_TEXT_VALUES"]), "\n") {
-		add(line, int64(len(f.options)+1)*10, false)
+		add(line, int64(len(f.Options)+1)*10, false)
 	}
 }

@@ -57,7 +57,7 @@ func listFieldTypes(c *call) (any, error) {
 		{"S:DiskFile", "File (Drive)"},
 		{"S:employee", "Binding to an employee"},
 	} {
-		if b.field(t.typ) == nil || t.typ == asked {
+		if b.Field(t.typ) == nil || t.typ == asked {
 			answer.Set(t.typ, t.title)
 		}
 	}

@@ -9,26 +9,26 @@ import (
 )
 
 // listMessage is what a list calls something, such as its elements.
-func listMessage(b *iblock, name, byDefault string) string {
-	return cmp.Or(b.messages[name], byDefault)
+func listMessage(b *IBlock, name, byDefault string) string {
+	return cmp.Or(b.Messages[name], byDefault)
 }
 
 // writeList takes FIELDS and MESSAGES of lists.add and lists.update.
-func writeList(b *iblock, c *call, g value.Fields) {
+func writeList(b *IBlock, c *call, g value.Fields) {
 	if v, ok := g["NAME"]; ok && !value.IsEmpty(v) {
-		b.name = value.Text(v)
+		b.Name = value.Text(v)
 	}
 	if v, ok := g["DESCRIPTION"]; ok {
-		b.description = value.Text(v)
+		b.Description = value.Text(v)
 	}
-	g.Int("SORT", &b.sort)
+	g.Int("SORT", &b.Sort)
 	if v, ok := g["BIZPROC"]; ok {
-		b.bizproc = v == "Y"
+		b.Bizproc = v == "Y"
 	}
 	for name, v := range value.UpperFields(c.param("MESSAGES")) {
-		b.messages[name] = value.Text(v)
+		b.Messages[name] = value.Text(v)
 	}
-	b.changed = c.savedAt()
+	b.Changed = c.savedAt()
 }
 
 // listsAdd is lists.add. Its result is the id, a number.
@@ -44,14 +44,14 @@ func listsAdd(c *call) (any, error) {
 	}
 	s := c.store()
 	code := value.Text(c.param("IBLOCK_CODE"))
-	for _, b := range s.lists {
-		if strings.EqualFold(b.code, code) {
+	for _, b := range s.Lists {
+		if strings.EqualFold(b.Code, code) {
 			return nil, fail("ERROR_IBLOCK_ALREADY_EXISTS", "Iblock already exists")
 		}
 	}
-	b := s.addList(List{TypeID: value.Text(c.param("IBLOCK_TYPE_ID")), Code: code, Name: value.Text(g["NAME"])})
+	b := s.AddList(List{TypeID: value.Text(c.param("IBLOCK_TYPE_ID")), Code: code, Name: value.Text(g["NAME"])})
 	writeList(b, c, g)
-	return value.FromInt(b.id), nil
+	return value.FromInt(b.ID), nil
 }
 
 // listsUpdate is lists.update.
@@ -73,9 +73,9 @@ func listsDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range slices.Clone(b.order) {
-		recordElement(c, b, b.elements[id], opDelete)
+	for _, id := range slices.Clone(b.Order) {
+		recordElement(c, b, b.Elements[id], opDelete)
 	}
-	delete(c.store().lists, b.id)
+	delete(c.store().Lists, b.ID)
 	return true, nil
 }

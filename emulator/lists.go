@@ -46,113 +46,113 @@ type ListField struct {
 	Options []string
 }
 
-// iblock is a list with its elements.
-type iblock struct {
-	id       int64
-	typeID   string
-	code     string
-	name     string
-	fields   []*listField
-	elements map[int64]*element
-	order    []int64
-	sections []*section
-	changed  time.Time
+// IBlock is a list with its elements.
+type IBlock struct {
+	ID       int64
+	TypeID   string
+	Code     string
+	Name     string
+	Fields   []*IBlockField
+	Elements map[int64]*Element
+	Order    []int64
+	Sections []*Section
+	Changed  time.Time
 
-	description string
-	sort        int64
-	bizproc     bool
-	messages    map[string]string // ELEMENT_NAME and so on
+	Description string
+	Sort        int64
+	Bizproc     bool
+	Messages    map[string]string // ELEMENT_NAME and so on
 }
 
-// listField is a field of a list: a property, or a system field.
-type listField struct {
-	name     string // NAME, PROPERTY_101
-	id       int64  // of the property
-	typ      string
-	code     string
-	title    string
-	required bool
-	multiple bool
-	def      string
-	sort     int64
-	options  []option
-	settings *php.Array
+// IBlockField is a field of a list: a property, or a system field.
+type IBlockField struct {
+	Name     string // NAME, PROPERTY_101
+	ID       int64  // of the property
+	Type     string
+	Code     string
+	Title    string
+	Required bool
+	Multiple bool
+	Default  string
+	Sort     int64
+	Options  []Option
+	Settings *php.Array
 
-	rows, columns int64 // of its input
-	link          int64 // the IBLOCK_ID of the list that it links to, or 0
-	typeSettings  *php.Array
+	Rows, Columns int64 // of its input
+	Link          int64 // the IBLOCK_ID of the list that it links to, or 0
+	TypeSettings  *php.Array
 }
 
-func (f *listField) property() bool { return f.id != 0 }
+func (f *IBlockField) IsProperty() bool { return f.ID != 0 }
 
-func (b *iblock) field(name string) *listField {
-	i := slices.IndexFunc(b.fields, func(f *listField) bool { return f.name == name })
+func (b *IBlock) Field(name string) *IBlockField {
+	i := slices.IndexFunc(b.Fields, func(f *IBlockField) bool { return f.Name == name })
 	if i < 0 {
 		return nil
 	}
-	return b.fields[i]
+	return b.Fields[i]
 }
 
-// byCode finds a property by its symbolic code.
-func (b *iblock) byCode(code string) *listField {
-	i := slices.IndexFunc(b.fields, func(f *listField) bool { return f.code != "" && f.code == code })
+// FieldByCode finds a property by its symbolic code.
+func (b *IBlock) FieldByCode(code string) *IBlockField {
+	i := slices.IndexFunc(b.Fields, func(f *IBlockField) bool { return f.Code != "" && f.Code == code })
 	if i < 0 {
 		return nil
 	}
-	return b.fields[i]
+	return b.Fields[i]
 }
 
-func (s *store) addList(l List) *iblock {
+func (s *Store) AddList(l List) *IBlock {
 	if l.ID == 0 {
-		l.ID = int(s.next("list"))
+		l.ID = int(s.Next("list"))
 	}
-	s.raise("list", int64(l.ID))
+	s.Reserve("list", int64(l.ID))
 	if l.TypeID == "" {
 		l.TypeID = "lists"
 	}
-	b := &iblock{
-		id: int64(l.ID), typeID: l.TypeID, code: l.Code, name: l.Name, elements: map[int64]*element{},
-		changed: s.zone.Second(time.Now()), sort: 500, messages: map[string]string{},
-		fields: []*listField{{name: "NAME", typ: "NAME", title: "Name", required: true, sort: 10}},
+	b := &IBlock{
+		ID: int64(l.ID), TypeID: l.TypeID, Code: l.Code, Name: l.Name, Elements: map[int64]*Element{},
+		Changed: s.Zone.Second(time.Now()), Sort: 500, Messages: map[string]string{},
+		Fields: []*IBlockField{{Name: "NAME", Type: "NAME", Title: "Name", Required: true, Sort: 10}},
 	}
 	for _, f := range l.Fields {
-		s.addListField(b, f)
+		s.AddListField(b, f)
 	}
-	s.lists[b.id] = b
+	s.Lists[b.ID] = b
 	return b
 }
 
-func (s *store) addListField(b *iblock, def ListField) *listField {
+func (s *Store) AddListField(b *IBlock, def ListField) *IBlockField {
 	if def.Type == "" {
 		def.Type = "S"
 	}
-	f := &listField{
-		typ: def.Type, code: def.Code, title: def.Name, required: def.Required, multiple: def.Multiple,
-		def: def.Default, sort: int64(len(b.fields)+1) * 10, settings: defaultListSettings(),
-		rows: 1, columns: 30, typeSettings: typeSettings(def.Type),
+	f := &IBlockField{
+		Type: def.Type, Code: def.Code, Title: def.Name, Required: def.Required, Multiple: def.Multiple,
+		Default: def.Default, Sort: int64(len(b.Fields)+1) * 10, Settings: defaultListSettings(),
+		Rows: 1, Columns: 30, TypeSettings: typeSettings(def.Type),
 	}
-	if f.title == "" {
-		f.title = f.code
+	if f.Title == "" {
+		f.Title = f.Code
 	}
-	if isSystemListField(def.Type) {
-		f.name, f.code, f.multiple = def.Type, "", false
+	if IsSystemListField(def.Type) {
+		f.Name, f.Code, f.Multiple = def.Type, "", false
 	} else {
-		f.id = int64(def.ID)
-		if f.id == 0 {
-			f.id = s.next("property")
+		f.ID = int64(def.ID)
+		if f.ID == 0 {
+			f.ID = s.Next("property")
 		}
-		s.raise("property", f.id)
-		f.name = fmt.Sprintf("PROPERTY_%d", f.id)
+		s.Reserve("property", f.ID)
+		f.Name = fmt.Sprintf("PROPERTY_%d", f.ID)
 	}
 	for i, text := range def.Options {
-		f.options = append(f.options, option{id: s.next("listOption"), value: text, sort: int64(i+1) * 10})
+		f.Options = append(f.Options, Option{ID: s.Next("listOption"), Value: text, Sort: int64(i+1) * 10})
 	}
-	b.fields = append(b.fields, f)
+	b.Fields = append(b.Fields, f)
 	return f
 }
 
-// isSystemListField names the system fields, which a list has by their own names.
-func isSystemListField(typ string) bool {
+// IsSystemListField names the system fields, which a list has by their own names.
+func IsSystemListField(typ string) bool {
 	switch typ {
 	case "SORT", "ACTIVE_FROM", "ACTIVE_TO", "PREVIEW_PICTURE", "PREVIEW_TEXT", "DETAIL_PICTURE", "DETAIL_TEXT",
 		"DATE_CREATE", "CREATED_BY", "TIMESTAMP_X", "MODIFIED_BY", "NAME":
@@ -166,7 +166,7 @@ func defaultListSettings() *php.Array {
 		"EDIT_READ_ONLY_FIELD", "N", "SHOW_FIELD_PREVIEW", "N")
 }
 
-// typeSettings are the USER_TYPE_SETTINGS that properties of a type begin with, nil
+// TypeSettings are the USER_TYPE_SETTINGS that properties of a type begin with, nil
 // for types without any.
 // https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-add.html
 func typeSettings(typ string) *php.Array {

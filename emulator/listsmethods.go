@@ -18,7 +18,7 @@ func missingParam(name string) error {
 }
 
 // listOf finds the list that a call names by IBLOCK_ID or IBLOCK_CODE.
-func listOf(c *call) (*iblock, error) {
+func listOf(c *call) (*IBlock, error) {
 	typeID := c.param("IBLOCK_TYPE_ID")
 	if typeID == nil {
 		return nil, missingParam("IBLOCK_TYPE_ID")
@@ -27,9 +27,9 @@ func listOf(c *call) (*iblock, error) {
 	if id == nil && code == nil {
 		return nil, missingParam("IBLOCK_ID")
 	}
-	for _, b := range c.store().lists {
-		found := !value.IsEmpty(id) && b.id == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.code == value.Text(code)
-		if found && b.typeID == value.Text(typeID) {
+	for _, b := range c.store().Lists {
+		found := !value.IsEmpty(id) && b.ID == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.Code == value.Text(code)
+		if found && b.TypeID == value.Text(typeID) {
 			return b, nil
 		}
 	}
@@ -43,13 +43,13 @@ func listsGet(c *call) (any, error) {
 		return nil, missingParam("IBLOCK_TYPE_ID")
 	}
 	id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
-	var found []*iblock
-	for _, b := range c.store().lists {
-		if b.typeID == value.Text(typeID) && (value.IsEmpty(id) || b.id == value.Int(id)) && (value.IsEmpty(code) || b.code == value.Text(code)) {
+	var found []*IBlock
+	for _, b := range c.store().Lists {
+		if b.TypeID == value.Text(typeID) && (value.IsEmpty(id) || b.ID == value.Int(id)) && (value.IsEmpty(code) || b.Code == value.Text(code)) {
 			found = append(found, b)
 		}
 	}
-	slices.SortFunc(found, func(a, b *iblock) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(found, func(a, b *IBlock) int { return cmp.Compare(a.ID, b.ID) })
 	order, _ := c.optionalArray("IBLOCK_ORDER")
 	query.Sort(found, query.LenientOrder(order, listColumn))
 	answer := php.NewArray()
@@ -62,30 +62,30 @@ func listsGet(c *call) (any, error) {
 	return answer, nil
 }
 
-func listColumn(name string) (query.Column[*iblock], bool) {
+func listColumn(name string) (query.Column[*IBlock], bool) {
 	switch strings.ToUpper(name) {
 	case "ID":
-		return query.NewColumn(name, query.Int, func(b *iblock) any { return b.id }), true
+		return query.NewColumn(name, query.Int, func(b *IBlock) any { return b.ID }), true
 	case "NAME":
-		return query.NewColumn(name, query.Text, func(b *iblock) any { return b.name }), true
+		return query.NewColumn(name, query.Text, func(b *IBlock) any { return b.Name }), true
 	case "CODE":
-		return query.NewColumn(name, query.Text, func(b *iblock) any { return b.code }), true
+		return query.NewColumn(name, query.Text, func(b *IBlock) any { return b.Code }), true
 	case "SORT":
-		return query.NewColumn(name, query.Int, func(b *iblock) any { return b.sort }), true
+		return query.NewColumn(name, query.Int, func(b *IBlock) any { return b.Sort }), true
 	case "TIMESTAMP_X":
-		return query.NewColumn(name, query.Time, func(b *iblock) any { return b.changed }), true
+		return query.NewColumn(name, query.Time, func(b *IBlock) any { return b.Changed }), true
 	}
-	return query.Column[*iblock]{}, false
+	return query.Column[*IBlock]{}, false
 }
 
-func listJSON(c *call, b *iblock) *php.Array {
+func listJSON(c *call, b *IBlock) *php.Array {
 	return value.Object(
-		"ID", value.Text(value.FromInt(b.id)), "TIMESTAMP_X", c.store().zone.Local(b.changed), "IBLOCK_TYPE_ID", b.typeID,
-		"LID", "s1", "CODE", value.TextOrNull(b.code), "API_CODE", nil, "NAME", b.name, "ACTIVE", "Y", "SORT", value.Text(value.FromInt(b.sort)),
+		"ID", value.Text(value.FromInt(b.ID)), "TIMESTAMP_X", c.store().Zone.Local(b.Changed), "IBLOCK_TYPE_ID", b.TypeID,
+		"LID", "s1", "CODE", value.TextOrNull(b.Code), "API_CODE", nil, "NAME", b.Name, "ACTIVE", "Y", "SORT", value.Text(value.FromInt(b.Sort)),
 		"LIST_PAGE_URL", nil, "DETAIL_PAGE_URL", nil, "SECTION_PAGE_URL", nil, "CANONICAL_PAGE_URL", nil,
-		"PICTURE", nil, "DESCRIPTION", b.description, "DESCRIPTION_TYPE", "text", "RSS_TTL", "24", "RSS_ACTIVE", "Y",
+		"PICTURE", nil, "DESCRIPTION", b.Description, "DESCRIPTION_TYPE", "text", "RSS_TTL", "24", "RSS_ACTIVE", "Y",
 		"RSS_FILE_ACTIVE", "N", "RSS_FILE_LIMIT", nil, "RSS_FILE_DAYS", nil, "RSS_YANDEX_ACTIVE", "N",
-		"XML_ID", nil, "TMP_ID", nil, "INDEX_ELEMENT", "Y", "INDEX_SECTION", "N", "WORKFLOW", "N", "BIZPROC", value.YesNo(b.bizproc),
+		"XML_ID", nil, "TMP_ID", nil, "INDEX_ELEMENT", "Y", "INDEX_SECTION", "N", "WORKFLOW", "N", "BIZPROC", value.YesNo(b.Bizproc),
 		"SECTION_CHOOSER", "L", "LIST_MODE", nil, "RIGHTS_MODE", "S", "SECTION_PROPERTY", nil, "PROPERTY_INDEX", nil,
 		"VERSION", "1", "LAST_CONV_ELEMENT", "0", "SOCNET_GROUP_ID", nil, "EDIT_FILE_BEFORE", nil,
 		"EDIT_FILE_AFTER", nil, "SECTIONS_NAME", listMessage(b, "SECTIONS_NAME", "Sections"),
@@ -97,10 +97,10 @@ func listJSON(c *call, b *iblock) *php.Array {
 
 // listsTypeID is lists.get.iblock.type.id: null where there is no such list.
 func listsTypeID(c *call) (any, error) {
-	for _, b := range c.store().lists {
+	for _, b := range c.store().Lists {
 		id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
-		if !value.IsEmpty(id) && b.id == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.code == value.Text(code) {
-			return b.typeID, nil
+		if !value.IsEmpty(id) && b.ID == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.Code == value.Text(code) {
+			return b.TypeID, nil
 		}
 	}
 	return nil, nil

@@ -10,22 +10,22 @@ import (
 )
 
 // deriveFromMultifields brings what follows from the multifields up to date.
-func deriveFromMultifields(t *entityType, v map[string]any) {
-	if t.fields.byName[multifieldsName] == nil {
+func deriveFromMultifields(t *EntityType, v map[string]any) {
+	if t.Fields.ByName[MultifieldsName] == nil {
 		return
 	}
-	if v[multifieldsName] == nil {
-		v[multifieldsName] = []any{}
+	if v[MultifieldsName] == nil {
+		v[MultifieldsName] = []any{}
 	}
-	v["HAS_PHONE"] = len(multifieldsOf(v, "PHONE")) > 0
-	v["HAS_EMAIL"] = len(multifieldsOf(v, "EMAIL")) > 0
+	v["HAS_PHONE"] = len(MultifieldsOf(v, "PHONE")) > 0
+	v["HAS_EMAIL"] = len(MultifieldsOf(v, "EMAIL")) > 0
 	v["HAS_IMOL"] = false
-	for _, a := range firstValues() {
-		v[a.name] = ""
-		for _, m := range multifieldsOf(v, a.typ) {
-			if a.valueType == "" || m.valueType == a.valueType {
-				v[a.name] = m.value
-				v["HAS_IMOL"] = v["HAS_IMOL"] == true || a.name == "IMOL"
+	for _, a := range FirstValues() {
+		v[a.Name] = ""
+		for _, m := range MultifieldsOf(v, a.Type) {
+			if a.ValueType == "" || m.ValueType == a.ValueType {
+				v[a.Name] = m.Value
+				v["HAS_IMOL"] = v["HAS_IMOL"] == true || a.Name == "IMOL"
 				break
 			}
 		}
@@ -89,24 +89,24 @@ func readLegacyMultifields(typ string, v any) []multifieldInput {
 }
 
 // mergeMultifields applies the entries of a call to what is there.
-func mergeMultifields(s *store, old any, input []multifieldInput) []any {
+func mergeMultifields(s *Store, old any, input []multifieldInput) []any {
 	before, _ := old.([]any)
 	merged := slices.Clone(before)
 	for _, in := range input {
 		at := slices.IndexFunc(merged, func(v any) bool {
-			m, _ := v.(multifield)
-			return in.id != 0 && m.id == in.id && (in.typ == "" || m.typ == in.typ)
+			m, _ := v.(Multifield)
+			return in.id != 0 && m.ID == in.id && (in.typ == "" || m.Type == in.typ)
 		})
 		switch {
 		case at >= 0 && (in.drop || in.value == ""):
 			merged = slices.Delete(merged, at, at+1)
 		case at >= 0:
-			m, _ := merged[at].(multifield)
-			m.value, m.valueType = in.value, cmp.Or(in.valueType, m.valueType)
+			m, _ := merged[at].(Multifield)
+			m.Value, m.ValueType = in.value, cmp.Or(in.valueType, m.ValueType)
 			merged[at] = m
-		case in.value != "" && !in.drop && isMultifieldType(in.typ):
-			merged = append(merged, multifield{
-				id: s.next("multifield"), typ: in.typ, valueType: cmp.Or(in.valueType, "WORK"), value: in.value,
+		case in.value != "" && !in.drop && IsMultifieldType(in.typ):
+			merged = append(merged, Multifield{
+				ID: s.Next("multifield"), Type: in.typ, ValueType: cmp.Or(in.valueType, "WORK"), Value: in.value,
 			})
 		}
 	}
@@ -117,11 +117,11 @@ func mergeMultifields(s *store, old any, input []multifieldInput) []any {
 }
 
 // multifieldJSON is an entry of fm as crm.item.* shows it.
-func multifieldJSON(m multifield) *php.Array {
-	return value.Object("id", m.id, "valueType", m.valueType, "value", m.value, "typeId", m.typ)
+func multifieldJSON(m Multifield) *php.Array {
+	return value.Object("id", m.ID, "valueType", m.ValueType, "value", m.Value, "typeId", m.Type)
 }
 
 // legacyMultifieldJSON is an entry as the legacy methods show it.
-func legacyMultifieldJSON(m multifield) *php.Array {
-	return value.Object("ID", value.Text(value.FromInt(m.id)), "VALUE_TYPE", m.valueType, "VALUE", m.value, "TYPE_ID", m.typ)
+func legacyMultifieldJSON(m Multifield) *php.Array {
+	return value.Object("ID", value.Text(value.FromInt(m.ID)), "VALUE_TYPE", m.ValueType, "VALUE", m.Value, "TYPE_ID", m.Type)
 }

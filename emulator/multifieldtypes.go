@@ -2,33 +2,33 @@ package emulator
 
 import "slices"
 
-// A multifield is one phone, e-mail, site or messenger of a lead, a contact or a
+// A Multifield is one phone, e-mail, site or messenger of a lead, a contact or a
 // company. crm.item.* calls the list of them fm; the legacy methods have a field
 // for each type.
 //
 // https://apidocs.bitrix24.com/api-reference/crm/data-types.html
-type multifield struct {
-	id        int64
-	typ       string // PHONE, EMAIL, WEB, IM, LINK
-	valueType string // WORK, HOME …
-	value     string
+type Multifield struct {
+	ID        int64
+	Type      string // PHONE, EMAIL, WEB, IM, LINK
+	ValueType string // WORK, HOME …
+	Value     string
 }
 
 const (
-	multifieldsName = "FM"
-	typeMultifield  = "crm_multifield"
+	MultifieldsName = "FM"
+	TypeMultifield  = "crm_multifield"
 )
 
-var multifieldTypes = [...]string{"PHONE", "EMAIL", "WEB", "IM", "LINK"}
+var MultifieldTypes = [...]string{"PHONE", "EMAIL", "WEB", "IM", "LINK"}
 
-func isMultifieldType(name string) bool { return slices.Contains(multifieldTypes[:], name) }
+func IsMultifieldType(name string) bool { return slices.Contains(MultifieldTypes[:], name) }
 
 // firstValue is a field of crm.item.* that shows the first value of a kind.
-type firstValue struct{ name, typ, valueType string }
+type firstValue struct{ Name, Type, ValueType string }
 
-// firstValues are the flat names of crm.item.*; without a value type they show
+// FirstValues are the flat names of crm.item.*; without a value type they show
 // the first value at all.
-func firstValues() []firstValue {
+func FirstValues() []firstValue {
 	return []firstValue{
 		{"PHONE_MOBILE", "PHONE", "MOBILE"},
 		{"PHONE_WORK", "PHONE", "WORK"},
@@ -42,12 +42,12 @@ func firstValues() []firstValue {
 	}
 }
 
-// multifieldsOf returns an item's multifields of a type, of all types with "".
-func multifieldsOf(values map[string]any, typ string) []multifield {
-	several, _ := values[multifieldsName].([]any)
-	var found []multifield
+// MultifieldsOf returns an item's multifields of a type, of all types with "".
+func MultifieldsOf(values map[string]any, typ string) []Multifield {
+	several, _ := values[MultifieldsName].([]any)
+	var found []Multifield
 	for _, v := range several {
-		if m, ok := v.(multifield); ok && (typ == "" || m.typ == typ) {
+		if m, ok := v.(Multifield); ok && (typ == "" || m.Type == typ) {
 			found = append(found, m)
 		}
 	}

@@ -10,9 +10,9 @@ import (
 
 // newValues are those of a new item of which nothing is given.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-add.html
-func newValues(c *call, it *item) map[string]any {
-	t := it.typ
-	v := map[string]any{"ID": it.id}
+func newValues(c *call, it *Item) map[string]any {
+	t := it.Type
+	v := map[string]any{"ID": it.ID}
 	now := c.savedAt()
 	for _, name := range []string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "LAST_ACTIVITY_TIME"} {
 		v[name] = now
@@ -21,29 +21,29 @@ func newValues(c *call, it *item) map[string]any {
 		v[name] = c.req.by.user
 	}
 	v["OPENED"] = true
-	v["CATEGORY_ID"] = t.defaultCategory().id
+	v["CATEGORY_ID"] = t.DefaultCategory().ID
 	week := value.DateOf(now.AddDate(0, 0, 7))
 	v["BEGINDATE"], v["CLOSEDATE"], v["ACTUAL_DATE"] = value.DateOf(now), week, week
 	v["CURRENCY_ID"] = c.p.cfg.Currency
 	v["XML_ID"] = ""
-	v["ACCOUNT_NUMBER"], v["QUOTE_NUMBER"] = fmt.Sprint(it.id), fmt.Sprint(it.id)
-	if t.fields.byName["MYCOMPANY_ID"] != nil {
+	v["ACCOUNT_NUMBER"], v["QUOTE_NUMBER"] = fmt.Sprint(it.ID), fmt.Sprint(it.ID)
+	if t.Fields.ByName["MYCOMPANY_ID"] != nil {
 		v["MYCOMPANY_ID"] = ownCompany(c.store())
 	}
-	maps.Copy(v, t.defaults)
-	for _, f := range t.fields.all {
-		if f.user != nil {
-			v[f.name] = userDefault(c.store(), f, now)
+	maps.Copy(v, t.Defaults)
+	for _, f := range t.Fields.All {
+		if f.User != nil {
+			v[f.Name] = userDefault(c.store(), f, now)
 		}
 	}
 	return v
 }
 
 // ownCompany is the first of the portal's own companies, nil without one.
-func ownCompany(s *store) any {
-	companies := s.table(typeCompany)
-	for _, id := range companies.order {
-		if companies.byID[id].values["IS_MY_COMPANY"] == true {
+func ownCompany(s *Store) any {
+	companies := s.Table(TypeCompany)
+	for _, id := range companies.Order {
+		if companies.ByID[id].Values["IS_MY_COMPANY"] == true {
 			return id
 		}
 	}
@@ -52,14 +52,14 @@ func ownCompany(s *store) any {
 
 // userDefault is the value that a custom field has on a new item, nil for none.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/userfieldconfig-add.html
-func userDefault(s *store, f *field, now time.Time) any {
+func userDefault(s *Store, f *Field, now time.Time) any {
 	var values []any
-	for _, o := range f.user.options {
-		if o.def {
-			values = append(values, o.id)
+	for _, o := range f.User.Choices {
+		if o.Default {
+			values = append(values, o.ID)
 		}
 	}
-	if given, _ := f.user.settings.Get("DEFAULT_VALUE"); !value.IsEmpty(given) && f.typ != "enumeration" {
+	if given, _ := f.User.Settings.Get("DEFAULT_VALUE"); !value.IsEmpty(given) && f.Type != "enumeration" {
 		if v, ok := readDefault(s, f, given, now); ok && v != nil {
 			values = append(values, v)
 		}
@@ -67,7 +67,7 @@ func userDefault(s *store, f *field, now time.Time) any {
 	switch {
 	case len(values) == 0:
 		return nil
-	case f.has(multiple):
+	case f.Has(Multiple):
 		return values
 	}
 	return values[0]
@@ -75,8 +75,8 @@ func userDefault(s *store, f *field, now time.Time) any {
 
 // readDefault reads DEFAULT_VALUE of a custom field's settings: of dates it is an
 // object that may mean the moment of the adding, of yes/no fields 1 or 0.
-func readDefault(s *store, f *field, given any, now time.Time) (v any, ok bool) {
-	if f.typ == "boolean" {
+func readDefault(s *Store, f *Field, given any, now time.Time) (v any, ok bool) {
+	if f.Type == "boolean" {
 		return value.Int(given) != 0, true
 	}
 	if when, isDate := value.Array(given); isDate {

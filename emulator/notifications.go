@@ -21,7 +21,7 @@ func notifyMethods() []method {
 func (p *Portal) Notifications() []Notification {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.store.notifications)
+	return slices.Clone(p.store.Notifications)
 }
 
 // attachLimit is how many characters an attachment may have.
@@ -53,16 +53,16 @@ func notifyAs(kind string) handler {
 		}
 		s := c.store()
 		n := Notification{
-			ID: s.next("notification"), At: c.now.In(s.zone.Location), To: to, Text: text, Out: value.Text(c.param("MESSAGE_OUT")),
+			ID: s.Next("notification"), At: c.now.In(s.Zone.Location), To: to, Text: text, Out: value.Text(c.param("MESSAGE_OUT")),
 			Tag: value.Text(c.param("TAG")), SubTag: value.Text(c.param("SUB_TAG")), System: kind == "SYSTEM",
 		}
 		if !n.System {
 			n.From = c.req.by.user
 		}
 		if n.Tag != "" {
-			s.notifications = slices.DeleteFunc(s.notifications, func(x Notification) bool { return x.To == n.To && x.Tag == n.Tag })
+			s.Notifications = slices.DeleteFunc(s.Notifications, func(x Notification) bool { return x.To == n.To && x.Tag == n.Tag })
 		}
-		s.notifications = append(s.notifications, n)
+		s.Notifications = append(s.Notifications, n)
 		return value.FromInt(n.ID), nil
 	}
 }

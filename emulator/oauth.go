@@ -24,7 +24,7 @@ func (p *Portal) authorizePage(w http.ResponseWriter, r *http.Request) {
 		user, _ = strconv.ParseInt(text, 10, 64) // 0 is nobody
 	}
 	p.mu.Lock()
-	known := query.Get("client_id") == p.app.clientID && p.app.installed && p.store.users[user] != nil
+	known := query.Get("client_id") == p.app.clientID && p.app.installed && p.store.Users[user] != nil
 	var code string
 	if known {
 		p.app.issued++

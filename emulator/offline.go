@@ -313,7 +313,7 @@ func offlineRows(c *call, fields []query.Column[*offlineEvent], byDefault string
 			return argumentError("Filter operation not allowed: " + prefix)
 		},
 		Invalid: func(name string) error { return argumentError("Filter value not allowed: " + name) },
-		Zone:    c.store().zone,
+		Zone:    c.store().Zone,
 	}
 	pass, err := rules.Compile(filter)
 	if err != nil {

@@ -30,7 +30,7 @@ func page[T any](c *call, rows []T) []T {
 
 // strictRules are those of crm.item.list and crm.type.list: what is not known
 // is refused.
-func strictRules[T any](s *store, find func(string) (query.Column[T], bool)) *query.Rules[T] {
+func strictRules[T any](s *Store, find func(string) (query.Column[T], bool)) *query.Rules[T] {
 	return &query.Rules[T]{
 		Find:   find,
 		Groups: true,
@@ -40,7 +40,7 @@ func strictRules[T any](s *store, find func(string) (query.Column[T], bool)) *qu
 		Invalid: func(name string) error {
 			return fail("INVALID_ARG_VALUE", fmt.Sprintf("Invalid filter: field '%s' has invalid value", name))
 		},
-		Zone: s.zone,
+		Zone: s.Zone,
 	}
 }
 

@@ -48,7 +48,7 @@ func (p *Portal) authorize(req *request) *restError {
 		return noLicense("auth_connector")
 	}
 	if req.path.secret != "" {
-		if req.path.user != p.user.id() || !sameSecret(req.path.secret, p.cfg.Secret) {
+		if req.path.user != p.user.IDText() || !sameSecret(req.path.secret, p.cfg.Secret) {
 			return refusalOf("INVALID_CREDENTIALS")
 		}
 		req.credKey, req.user = "webhook", p.user.ID

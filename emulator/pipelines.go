@@ -6,63 +6,63 @@ import (
 	"slices"
 )
 
-// category is a pipeline. Types without pipelines have one all the same, which
+// Category is a pipeline. Types without pipelines have one all the same, which
 // holds their stages.
-type category struct {
-	id                   int64
-	name                 string
-	sort                 int64
-	byDefault            bool
-	originID, originator string
-	directory            string // ENTITY_ID of its stages; "" without stages
-	prefix               string // of its stages' ids, without the colon
-	stages               []stage
+type Category struct {
+	ID                   int64
+	Name                 string
+	Sort                 int64
+	ByDefault            bool
+	OriginID, Originator string
+	Directory            string // ENTITY_ID of its stages; "" without stages
+	Prefix               string // of its stages' ids, without the colon
+	Stages               []Stage
 }
 
-// stage is an entry of a directory: a stage of a pipeline, or a source, a kind
+// Stage is an entry of a directory: a stage of a pipeline, or a source, a kind
 // of company and so on.
-type stage struct {
-	row       int64  // its ID in crm.status.list
-	id        string // STATUS_ID
-	name      string
-	color     string
-	semantics string // P, S or F; "" outside pipelines
-	system    bool
-	sort      int64
+type Stage struct {
+	Row       int64  // its ID in crm.status.list
+	ID        string // STATUS_ID
+	Name      string
+	Color     string
+	Semantics string // P, S or F; "" outside pipelines
+	System    bool
+	Sort      int64
 }
 
-// plan is what a pipeline or a directory begins with.
-type plan struct{ id, name, semantics string }
+// StagePlan is what a pipeline or a directory begins with.
+type StagePlan struct{ id, name, semantics string }
 
 // stageColors are those of the documented answers, in the order of the stages.
 var stageColors = [...]string{"#39A8EF", "#2FC6F6", "#55D0E0", "#47E4C2", "#FFA900"}
 
-// newCategory makes a pipeline.
-func (s *store) newCategory(c category, stages []plan) *category {
+// NewCategory makes a pipeline.
+func (s *Store) NewCategory(c Category, stages []StagePlan) *Category {
 	prefix := ""
-	if c.prefix != "" {
-		prefix = c.prefix + ":"
+	if c.Prefix != "" {
+		prefix = c.Prefix + ":"
 	}
 	for i, p := range stages {
-		st := stage{
-			row: s.next("status"), id: prefix + p.id, name: p.name, semantics: p.semantics, sort: int64(i+1) * 10,
+		st := Stage{
+			Row: s.Next("status"), ID: prefix + p.id, Name: p.name, Semantics: p.semantics, Sort: int64(i+1) * 10,
 			// People can rename or drop the stages in between, but not these.
-			system: i == 0 || p.semantics == "S" || p.semantics == "F" && stages[i-1].semantics != "F",
-			color:  stageColors[min(i, len(stageColors)-1)],
+			System: i == 0 || p.semantics == "S" || p.semantics == "F" && stages[i-1].semantics != "F",
+			Color:  stageColors[min(i, len(stageColors)-1)],
 		}
 		switch p.semantics {
 		case "S":
-			st.color = "#7BD500"
+			st.Color = "#7BD500"
 		case "F":
-			st.color = "#FF5752"
+			st.Color = "#FF5752"
 		}
-		c.stages = append(c.stages, st)
+		c.Stages = append(c.Stages, st)
 	}
 	return &c
 }
 
-func leadStages() []plan {
-	return []plan{
+func leadStages() []StagePlan {
+	return []StagePlan{
 		{"NEW", "Unprocessed", "P"},
 		{"IN_PROCESS", "In process", "P"},
 		{"PROCESSED", "Processed", "P"},
@@ -71,8 +71,8 @@ func leadStages() []plan {
 	}
 }
 
-func quoteStages() []plan {
-	return []plan{
+func quoteStages() []StagePlan {
+	return []StagePlan{
 		{"DRAFT", "New", "P"},
 		{"SENT", "Sent to client", "P"},
 		{"APPROVED", "Accepted", "S"},
@@ -80,8 +80,8 @@ func quoteStages() []plan {
 	}
 }
 
-func dealStages() []plan {
-	return []plan{
+func dealStages() []StagePlan {
+	return []StagePlan{
 		{"NEW", "New", "P"},
 		{"PREPARATION", "Document preparation", "P"},
 		{"PREPAYMENT_INVOICE", "Prepayment invoice", "P"},
@@ -93,8 +93,8 @@ func dealStages() []plan {
 	}
 }
 
-func invoiceStages() []plan {
-	return []plan{
+func InvoiceStages() []StagePlan {
+	return []StagePlan{
 		{"N", "New", "P"},
 		{"S", "Sent to client", "P"},
 		{"P", "Paid", "S"},
@@ -102,8 +102,8 @@ func invoiceStages() []plan {
 	}
 }
 
-func dynamicStages() []plan {
-	return []plan{
+func dynamicStages() []StagePlan {
+	return []StagePlan{
 		{"NEW", "Start", "P"},
 		{"PREPARATION", "Preparation", "P"},
 		{"CLIENT", "Approval", "P"},
@@ -114,69 +114,69 @@ func dynamicStages() []plan {
 
 // dealCategory makes a pipeline of deals. Stage ids of the first one, 0, have no
 // prefix; those of pipeline 9 are C9:NEW and so on.
-func (s *store) dealCategory(id int64, name string) *category {
-	c := category{id: id, name: name, sort: 300, byDefault: true, directory: "DEAL_STAGE"}
+func (s *Store) dealCategory(id int64, name string) *Category {
+	c := Category{ID: id, Name: name, Sort: 300, ByDefault: true, Directory: "DEAL_STAGE"}
 	if id != 0 {
-		c.sort, c.byDefault = 200, false
-		c.prefix, c.directory = fmt.Sprintf("C%d", id), fmt.Sprintf("DEAL_STAGE_%d", id)
+		c.Sort, c.ByDefault = 200, false
+		c.Prefix, c.Directory = fmt.Sprintf("C%d", id), fmt.Sprintf("DEAL_STAGE_%d", id)
 	}
-	return s.newCategory(c, dealStages())
+	return s.NewCategory(c, dealStages())
 }
 
-// dynamicCategory makes a pipeline of a smart process.
-func (s *store) dynamicCategory(entityTypeID int, name string) *category {
-	id := s.next("category")
-	return s.newCategory(category{
-		id: id, name: name, sort: 500,
-		prefix: fmt.Sprintf("DT%d_%d", entityTypeID, id), directory: fmt.Sprintf("DYNAMIC_%d_STAGE_%d", entityTypeID, id),
+// DynamicCategory makes a pipeline of a smart process.
+func (s *Store) DynamicCategory(entityTypeID int, name string) *Category {
+	id := s.Next("category")
+	return s.NewCategory(Category{
+		ID: id, Name: name, Sort: 500,
+		Prefix: fmt.Sprintf("DT%d_%d", entityTypeID, id), Directory: fmt.Sprintf("DYNAMIC_%d_STAGE_%d", entityTypeID, id),
 	}, dynamicStages())
 }
 
 // clientCategory is the category that contacts and companies have.
-func clientCategory() []*category {
-	return []*category{{name: "General", sort: 100, byDefault: true}}
+func clientCategory() []*Category {
+	return []*Category{{Name: "General", Sort: 100, ByDefault: true}}
 }
 
-func (t *entityType) category(id int64) *category {
-	for _, c := range t.categories {
-		if c.id == id {
+func (t *EntityType) Category(id int64) *Category {
+	for _, c := range t.Categories {
+		if c.ID == id {
 			return c
 		}
 	}
 	return nil
 }
 
-// defaultCategory is the pipeline of items that name none.
-func (t *entityType) defaultCategory() *category {
-	for _, c := range t.categories {
-		if c.byDefault {
+// DefaultCategory is the pipeline of items that name none.
+func (t *EntityType) DefaultCategory() *Category {
+	for _, c := range t.Categories {
+		if c.ByDefault {
 			return c
 		}
 	}
-	return t.categories[0]
+	return t.Categories[0]
 }
 
-// stage finds a stage in a pipeline.
-func (c *category) stage(id string) (stage, bool) {
-	i := slices.IndexFunc(c.stages, func(s stage) bool { return s.id == id })
+// Stage finds a stage in a pipeline.
+func (c *Category) Stage(id string) (Stage, bool) {
+	i := slices.IndexFunc(c.Stages, func(s Stage) bool { return s.ID == id })
 	if i < 0 {
-		return stage{}, false
+		return Stage{}, false
 	}
-	return c.stages[i], true
+	return c.Stages[i], true
 }
 
-// statusDirectory names the directory of a status field.
-func (t *entityType) statusDirectory(directory string) string {
+// StatusDirectory names the directory of a status field.
+func (t *EntityType) StatusDirectory(directory string) string {
 	if directory == stageDirectory {
-		return t.defaultCategory().directory
+		return t.DefaultCategory().Directory
 	}
 	return directory
 }
 
-func (s *store) addDealCategory(name string) *category {
-	deals := s.types[typeDeal]
-	id := s.next("deal category")
+func (s *Store) AddDealCategory(name string) *Category {
+	deals := s.Types[TypeDeal]
+	id := s.Next("deal category")
 	c := s.dealCategory(id, cmp.Or(name, fmt.Sprintf("Pipeline %d", id)))
-	deals.categories = append(deals.categories, c)
+	deals.Categories = append(deals.Categories, c)
 	return c
 }

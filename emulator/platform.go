@@ -24,10 +24,10 @@ func platformMethods() []method {
 }
 
 func userCurrent(c *call) (any, error) {
-	u := c.store().users[c.req.user]
+	u := c.store().Users[c.req.user]
 	zone := c.p.cfg.Location
 	return value.Object(
-		"ID", u.id(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
+		"ID", u.IDText(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
 		"LAST_LOGIN", c.now.In(zone).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
 		"LAST_ACTIVITY_DATE", c.now.In(zone).Format("2006-01-02 15:04:05"), "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
 		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(value.FromInt(1)),
@@ -35,8 +35,8 @@ func userCurrent(c *call) (any, error) {
 }
 
 func profile(c *call) (any, error) {
-	u := c.store().users[c.req.user]
-	return value.Object("ID", u.id(), "ADMIN", !u.NotAdmin, "NAME", u.Name, "LAST_NAME", u.LastName, "PERSONAL_GENDER", "", "TIME_ZONE", ""), nil
+	u := c.store().Users[c.req.user]
+	return value.Object("ID", u.IDText(), "ADMIN", !u.NotAdmin, "NAME", u.Name, "LAST_NAME", u.LastName, "PERSONAL_GENDER", "", "TIME_ZONE", ""), nil
 }
 
 func scopeList(c *call) (any, error) {

@@ -189,7 +189,7 @@ type Portal struct {
 	// sends something.
 	mu      sync.Mutex
 	baseURL string
-	store   store
+	store   Store
 	limits  limits
 	feeds   feeds
 	journal journal
@@ -208,9 +208,9 @@ func New(cfg Config) *Portal {
 	p := &Portal{
 		cfg: cfg, methods: methodTable(), app: newApplication(cfg.Secret),
 		chance: rand.New(rand.NewPCG(cfg.Seed, 1)),
-		limits: newLimits(cfg), store: newStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), feeds: newFeeds(), journal: newJournal(cfg),
+		limits: newLimits(cfg), store: NewStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), feeds: newFeeds(), journal: newJournal(cfg),
 	}
-	p.user = p.store.users[p.AddUser(User{Name: "Anna", LastName: "Admin", Email: "anna@example.com"})]
+	p.user = p.store.Users[p.AddUser(User{Name: "Anna", LastName: "Admin", Email: "anna@example.com"})]
 	p.delivery, p.stop = context.WithCancel(context.Background())
 	return p
 }
@@ -245,4 +245,4 @@ func (p *Portal) SetBaseURL(url string) {
 
 // WebhookPath returns the path of the inbound webhook, /rest/1/<secret>/. It
 // is a secret.
-func (p *Portal) WebhookPath() string { return "/rest/" + p.user.id() + "/" + p.cfg.Secret + "/" }
+func (p *Portal) WebhookPath() string { return "/rest/" + p.user.IDText() + "/" + p.cfg.Secret + "/" }

@@ -12,14 +12,14 @@ import (
 )
 
 // rowOwner finds the item that rows belong to.
-func rowOwner(c *call, ownerType string, id int64) (*item, error) {
+func rowOwner(c *call, ownerType string, id int64) (*Item, error) {
 	s := c.store()
-	for _, t := range s.types {
-		if strings.EqualFold(t.short, ownerType) {
-			if !t.rows {
+	for _, t := range s.Types {
+		if strings.EqualFold(t.Short, ownerType) {
+			if !t.Rows {
 				break
 			}
-			if it := s.item(t.id, id); it != nil {
+			if it := s.Item(t.ID, id); it != nil {
 				return it, nil
 			}
 			return nil, fail("OWNER_NOT_FOUND", "Owner was not found")
@@ -29,12 +29,12 @@ func rowOwner(c *call, ownerType string, id int64) (*item, error) {
 }
 
 // rowOf finds the row that a call names.
-func rowOf(c *call) (*row, error) {
+func rowOf(c *call) (*Row, error) {
 	id, err := c.intParam("id")
 	if err != nil {
 		return nil, err
 	}
-	if r := c.store().rowsByID[id]; r != nil {
+	if r := c.store().RowsByID[id]; r != nil {
 		return r, nil
 	}
 	return nil, fail("NOT_FOUND", "Item not found")
@@ -78,7 +78,7 @@ func rowsAvailable(c *call) (any, error) {
 		return nil, err
 	}
 	rows := php.NewArray()
-	for _, r := range sortedRows(c.store().rows[it.owner()]) {
+	for _, r := range sortedRows(c.store().Rows[it.Owner()]) {
 		rows.Append(rowJSON(c.store(), r))
 	}
 	return value.Object("productRows", rows), nil
@@ -95,8 +95,8 @@ func rowList(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	find := func(name string) (query.Column[*row], bool) { return rowColumn(s, name) }
-	r := query.Rules[*row]{
+	find := func(name string) (query.Column[*Row], bool) { return rowColumn(s, name) }
+	r := query.Rules[*Row]{
 		Find: find,
 		Unknown: func(name string) error {
 			return fail("100", fmt.Sprintf("Unknown field definition `%s` (%s) for \\Bitrix\\Crm\\ProductRow Entity.", value.UpperName(name), value.UpperName(name)))
@@ -104,14 +104,14 @@ func rowList(c *call) (any, error) {
 		Invalid: func(name string) error {
 			return fail("INVALID_ARG_VALUE", fmt.Sprintf("Value for filter key '%s' should be either string or number", name))
 		},
-		Zone: s.zone,
+		Zone: s.Zone,
 	}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
 	found := query.Keep(candidates, pass)
-	slices.SortFunc(found, func(a, b *row) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(found, func(a, b *Row) int { return cmp.Compare(a.ID, b.ID) })
 	query.Sort(found, query.LenientOrder(order, find))
 	rows := php.NewArray()
 	for _, r := range page(c, found) {
@@ -122,7 +122,7 @@ func rowList(c *call) (any, error) {
 
 // ownersRows collects the rows of the owners that a filter names. Both keys
 // must stand there literally.
-func ownersRows(c *call, filter *php.Array) ([]*row, error) {
+func ownersRows(c *call, filter *php.Array) ([]*Row, error) {
 	ownerType, okType := value.Either(filter, "=ownerType", "=OWNER_TYPE")
 	ownerID, okID := value.Either(filter, "=ownerId", "=OWNER_ID")
 	if !okType || value.IsEmpty(ownerType) {
@@ -135,14 +135,14 @@ func ownersRows(c *call, filter *php.Array) ([]*row, error) {
 		return nil, fail("INVALID_ARG_VALUE", "Value for filter key '=ownerId' should be either string or number")
 	}
 	s := c.store()
-	var found []*row
+	var found []*Row
 	for _, short := range value.List(ownerType) {
-		for _, t := range s.types {
-			if !strings.EqualFold(t.short, value.Text(short)) {
+		for _, t := range s.Types {
+			if !strings.EqualFold(t.Short, value.Text(short)) {
 				continue
 			}
 			for _, id := range value.List(ownerID) {
-				found = append(found, s.rows[owner{t.id, value.Int(id)}]...)
+				found = append(found, s.Rows[Owner{EntityTypeID: t.ID, ID: value.Int(id)}]...)
 			}
 		}
 	}
@@ -161,12 +161,12 @@ func rowAdd(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := newRowValues()
+	values := NewRowValues()
 	if err := applyRow(&values, rowInput(fields)); err != nil {
 		return nil, err
 	}
-	r := &row{owner: it.owner(), rowValues: values}
-	if err := saveRows(c, it, append(slices.Clone(c.store().rows[it.owner()]), r), saveOptions{}); err != nil {
+	r := &Row{Owner: it.Owner(), RowValues: values}
+	if err := saveRows(c, it, append(slices.Clone(c.store().Rows[it.Owner()]), r), saveOptions{}); err != nil {
 		return nil, err
 	}
 	return value.Object("productRow", rowJSON(c.store(), r)), nil
@@ -190,15 +190,15 @@ func rowUpdate(c *call) (any, error) {
 		}
 		return nil, fail("INVALID_ARG_VALUE", fmt.Sprintf("Field '%s' not available for update", name))
 	}
-	it, err := rowOwner(c, c.store().ownerType(r.owner), r.owner.id)
+	it, err := rowOwner(c, c.store().OwnerType(r.Owner), r.Owner.ID)
 	if err != nil {
 		return nil, err
 	}
-	changed := &row{id: r.id, owner: r.owner, rowValues: r.rowValues}
-	if err := applyRow(&changed.rowValues, g); err != nil {
+	changed := &Row{ID: r.ID, Owner: r.Owner, RowValues: r.RowValues}
+	if err := applyRow(&changed.RowValues, g); err != nil {
 		return nil, err
 	}
-	rows := slices.Clone(c.store().rows[r.owner])
+	rows := slices.Clone(c.store().Rows[r.Owner])
 	rows[slices.Index(rows, r)] = changed
 	if err := saveRows(c, it, rows, saveOptions{}); err != nil {
 		return nil, err
@@ -212,11 +212,11 @@ func rowDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	it, err := rowOwner(c, c.store().ownerType(r.owner), r.owner.id)
+	it, err := rowOwner(c, c.store().OwnerType(r.Owner), r.Owner.ID)
 	if err != nil {
 		return nil, err
 	}
-	rest := slices.DeleteFunc(slices.Clone(c.store().rows[r.owner]), func(x *row) bool { return x == r })
+	rest := slices.DeleteFunc(slices.Clone(c.store().Rows[r.Owner]), func(x *Row) bool { return x == r })
 	return nil, saveRows(c, it, rest, saveOptions{})
 }
 
@@ -239,18 +239,18 @@ func rowSet(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	var rows []*row
+	var rows []*Row
 	for _, v := range input.All() {
 		fields, ok := value.Array(v)
 		if !ok {
 			return nil, c.wrongType("productRows", "array")
 		}
-		r := &row{owner: it.owner(), rowValues: newRowValues()}
-		if err := applyRow(&r.rowValues, rowInput(fields)); err != nil {
+		r := &Row{Owner: it.Owner(), RowValues: NewRowValues()}
+		if err := applyRow(&r.RowValues, rowInput(fields)); err != nil {
 			return nil, err
 		}
 		if twin(rows, r) == nil {
-			if old := twin(s.rows[it.owner()], r); old != nil {
+			if old := twin(s.Rows[it.Owner()], r); old != nil {
 				r = old
 			}
 			rows = append(rows, r)
@@ -267,9 +267,9 @@ func rowSet(c *call) (any, error) {
 }
 
 // twin finds an equal row.
-func twin(rows []*row, r *row) *row {
+func twin(rows []*Row, r *Row) *Row {
 	for _, x := range rows {
-		if x.equal(&r.rowValues) {
+		if x.Equal(&r.RowValues) {
 			return x
 		}
 	}
@@ -279,58 +279,58 @@ func twin(rows []*row, r *row) *row {
 // saveRows replaces an item's rows, gives new ones their ids, and saves the
 // item: product rows have no events of their own. Nothing is saved where the
 // rows are as they were.
-func saveRows(c *call, it *item, rows []*row, how saveOptions) error {
+func saveRows(c *call, it *Item, rows []*Row, how saveOptions) error {
 	s := c.store()
-	o := it.owner()
-	before := s.rows[o]
-	how.rowsChanged = how.rowsChanged || !slices.EqualFunc(sortedRows(before), sortedRows(rows), func(a, b *row) bool {
-		return a.id == b.id && a.equal(&b.rowValues)
+	o := it.Owner()
+	before := s.Rows[o]
+	how.rowsChanged = how.rowsChanged || !slices.EqualFunc(sortedRows(before), sortedRows(rows), func(a, b *Row) bool {
+		return a.ID == b.ID && a.Equal(&b.RowValues)
 	})
 	if !how.rowsChanged && !how.always {
 		return nil
 	}
-	s.rows[o] = rows
+	s.Rows[o] = rows
 	if err := saveItem(c, it, map[string]any{}, how); err != nil {
-		s.rows[o] = before
+		s.Rows[o] = before
 		return err
 	}
 	for _, r := range before {
-		delete(s.rowsByID, r.id)
+		delete(s.RowsByID, r.ID)
 	}
 	for _, r := range rows {
-		if r.id == 0 {
-			r.id = s.next("row")
+		if r.ID == 0 {
+			r.ID = s.Next("row")
 		}
-		if r.productName == "" && r.productID == 0 {
+		if r.ProductName == "" && r.ProductID == 0 {
 			// A row without a product and a name is called by its id.
-			r.productName = fmt.Sprintf("[%d]", r.id)
+			r.ProductName = fmt.Sprintf("[%d]", r.ID)
 		}
-		s.rowsByID[r.id] = r
+		s.RowsByID[r.ID] = r
 	}
 	return nil
 }
 
-func sortedRows(rows []*row) []*row {
-	return slices.SortedFunc(slices.Values(rows), func(a, b *row) int { return cmp.Compare(a.id, b.id) })
+func sortedRows(rows []*Row) []*Row {
+	return slices.SortedFunc(slices.Values(rows), func(a, b *Row) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // rowFields is crm.item.productrow.fields, which leaves priceAccount and xmlId
 // out.
 func rowFields(*call) (any, error) {
 	fields := php.NewArray()
-	add := func(name, typ, title string, set flags) {
-		f := &field{name: name, typ: typ, title: title, flags: set}
+	add := func(name, typ, title string, set Flags) {
+		f := &Field{Name: name, Type: typ, Title: title, Flags: set}
 		fields.Set(value.CamelName(name), describeField(f, nil))
 	}
-	add("ID", "integer", "ID", readOnly)
-	add("OWNER_ID", "integer", "Owner ID", required|immutable)
-	add("OWNER_TYPE", "string", "Owner Type", required|immutable)
-	add("PRODUCT_ID", "integer", "Product", required)
+	add("ID", "integer", "ID", ReadOnly)
+	add("OWNER_ID", "integer", "Owner ID", Required|Immutable)
+	add("OWNER_TYPE", "string", "Owner Type", Required|Immutable)
+	add("PRODUCT_ID", "integer", "Product", Required)
 	add("PRODUCT_NAME", "string", "Product Name", 0)
 	add("PRICE", "double", "Price", 0)
-	add("PRICE_EXCLUSIVE", "double", "Discounted price excluding tax", readOnly)
-	add("PRICE_NETTO", "double", "PRICE_NETTO", readOnly)
-	add("PRICE_BRUTTO", "double", "PRICE_BRUTTO", readOnly)
+	add("PRICE_EXCLUSIVE", "double", "Discounted price excluding tax", ReadOnly)
+	add("PRICE_NETTO", "double", "PRICE_NETTO", ReadOnly)
+	add("PRICE_BRUTTO", "double", "PRICE_BRUTTO", ReadOnly)
 	add("QUANTITY", "double", "Quantity", 0)
 	add("DISCOUNT_TYPE_ID", "integer", "Discount Type", 0)
 	add("DISCOUNT_RATE", "double", "Discount Amount", 0)
@@ -341,7 +341,7 @@ func rowFields(*call) (any, error) {
 	add("MEASURE_CODE", "integer", "Unit of Measure Code", 0)
 	add("MEASURE_NAME", "string", "Unit of Measure", 0)
 	add("SORT", "integer", "Sorting", 0)
-	add("TYPE", "integer", "TYPE", readOnly)
-	add("STORE_ID", "integer", "STORE_ID", readOnly)
+	add("TYPE", "integer", "TYPE", ReadOnly)
+	add("STORE_ID", "integer", "STORE_ID", ReadOnly)
 	return value.Object("fields", fields), nil
 }

@@ -44,57 +44,57 @@ func propertyInput(v any) []keyed {
 
 // readProperty turns a call's value of a property into what is kept: values
 // that are empty are not. A value under the id of an old one keeps this id.
-func readProperty(s *store, f *listField, v any, old []propertyValue) []propertyValue {
-	var values []propertyValue
+func readProperty(s *Store, f *IBlockField, v any, old []PropertyValue) []PropertyValue {
+	var values []PropertyValue
 	for _, x := range propertyInput(v) {
 		text, ok := propertyText(s, f, x.value)
 		if !ok || text == "" {
 			continue
 		}
-		v := propertyValue{text: text, value: comparableValue(s, f, text), html: f.typ == "S:HTML"}
+		v := PropertyValue{Text: text, Value: ComparableValue(s, f, text), HTML: f.Type == "S:HTML"}
 		for _, o := range old {
-			if strconv.FormatInt(o.id, 10) == x.key {
-				v.id = o.id
+			if strconv.FormatInt(o.ID, 10) == x.key {
+				v.ID = o.ID
 			}
 		}
 		values = append(values, v)
-		if !f.multiple {
+		if !f.Multiple {
 			break // of several values a single property keeps the first
 		}
 	}
 	for i := range values {
-		if values[i].id == 0 {
-			values[i].id = s.next("propertyValue")
+		if values[i].ID == 0 {
+			values[i].ID = s.Next("propertyValue")
 		}
 	}
 	return values
 }
 
 // propertyText is a property's value as the portal keeps it.
-func propertyText(s *store, f *listField, v any) (text string, ok bool) {
-	switch f.typ {
+func propertyText(s *Store, f *IBlockField, v any) (text string, ok bool) {
+	switch f.Type {
 	case "N":
 		return storedNumber(plainNumber(v))
 	case "N:Sequence":
 		if value.IsEmpty(v) {
-			return strconv.FormatInt(s.next("sequence "+f.name), 10), true
+			return strconv.FormatInt(s.Next("sequence "+f.Name), 10), true
 		}
 		return value.Text(v), true
 	case "L":
 		id := value.Int(v)
-		for _, o := range f.options {
-			if o.id == id {
+		for _, o := range f.Options {
+			if o.ID == id {
 				return strconv.FormatInt(id, 10), true
 			}
 		}
 		return "", false
 	case "S:Date":
-		if t, ok := s.zone.ParseDate(v); ok {
+		if t, ok := s.Zone.ParseDate(v); ok {
 			return t.Format("2006-01-02"), true
 		}
 		return "", false
 	case "S:DateTime":
-		if t, ok := s.zone.ParseTime(v); ok {
+		if t, ok := s.Zone.ParseTime(v); ok {
 			return t.Format("2006-01-02 15:04:05"), true
 		}
 		return "", false
@@ -134,18 +134,18 @@ func storedNumber(text string) (string, bool) {
 // field with the ending _DEL names their values, and new ones are added to them. Of
 // a single one a new file takes the place. Only ids are kept of files.
 // https://apidocs.bitrix24.com/api-reference/files/how-to-update-files.html
-func readFiles(s *store, f *listField, g value.Fields, old []propertyValue) []propertyValue {
-	drop, _ := value.Array(g[f.name+"_DEL"])
-	values := slices.DeleteFunc(slices.Clone(old), func(v propertyValue) bool {
-		mark, _ := drop.Get(strconv.FormatInt(v.id, 10))
+func readFiles(s *Store, f *IBlockField, g value.Fields, old []PropertyValue) []PropertyValue {
+	drop, _ := value.Array(g[f.Name+"_DEL"])
+	values := slices.DeleteFunc(slices.Clone(old), func(v PropertyValue) bool {
+		mark, _ := drop.Get(strconv.FormatInt(v.ID, 10))
 		return mark == "Y"
 	})
-	added, _ := newFiles(g[f.name])
+	added, _ := newFiles(g[f.Name])
 	for range added {
-		text := strconv.FormatInt(s.next("file"), 10)
-		values = append(values, propertyValue{id: s.next("propertyValue"), text: text, value: text})
+		text := strconv.FormatInt(s.Next("file"), 10)
+		values = append(values, PropertyValue{ID: s.Next("propertyValue"), Text: text, Value: text})
 	}
-	if !f.multiple && len(values) > 1 {
+	if !f.Multiple && len(values) > 1 {
 		values = values[len(values)-1:]
 	}
 	return values
@@ -174,16 +174,16 @@ func newFiles(v any) (n int, byID bool) {
 }
 
 // showProperty is a value as lists.element.get shows it.
-func showProperty(s *store, f *listField, v propertyValue) any {
+func showProperty(s *Store, f *IBlockField, v PropertyValue) any {
 	switch {
-	case v.html:
-		return value.Object("TYPE", "HTML", "TEXT", v.text)
-	case f.typ == "S:Date":
-		return relayout(s.zone, v.text, s.zone.LocalDay)
-	case f.typ == "S:DateTime":
-		return relayout(s.zone, v.text, s.zone.Local)
+	case v.HTML:
+		return value.Object("TYPE", "HTML", "TEXT", v.Text)
+	case f.Type == "S:Date":
+		return relayout(s.Zone, v.Text, s.Zone.LocalDay)
+	case f.Type == "S:DateTime":
+		return relayout(s.Zone, v.Text, s.Zone.Local)
 	}
-	return v.text
+	return v.Text
 }
 
 func relayout(z value.Zone, text string, layout func(time.Time) string) string {
@@ -196,16 +196,16 @@ func relayout(z value.Zone, text string, layout func(time.Time) string) string {
 
 // propertiesJSON adds an element's properties: {"PROPERTY_951": {"3743": …}}.
 // A property without a value is not there.
-func propertiesJSON(s *store, into *php.Array, b *iblock, e *element, only map[string]bool) {
-	for _, f := range b.fields {
-		values := e.properties[f.id]
-		if !f.property() || len(values) == 0 || only != nil && !only[f.name] {
+func propertiesJSON(s *Store, into *php.Array, b *IBlock, e *Element, only map[string]bool) {
+	for _, f := range b.Fields {
+		values := e.Properties[f.ID]
+		if !f.IsProperty() || len(values) == 0 || only != nil && !only[f.Name] {
 			continue
 		}
 		shown := php.NewArray()
 		for _, v := range values {
-			shown.Set(strconv.FormatInt(v.id, 10), showProperty(s, f, v))
+			shown.Set(strconv.FormatInt(v.ID, 10), showProperty(s, f, v))
 		}
-		into.Set(f.name, shown)
+		into.Set(f.Name, shown)
 	}
 }

@@ -6,60 +6,60 @@ import (
 
 // Types of discount.
 const (
-	discountSum     = 1
-	discountPercent = 2
+	DiscountSum     = 1
+	DiscountPercent = 2
 )
 
-// defaultMeasure is the code of pieces.
-const defaultMeasure = 796
+// DefaultMeasure is the code of pieces.
+const DefaultMeasure = 796
 
-// row is a product row. price is final: the discount is off and the tax is in
+// Row is a product row. price is final: the discount is off and the tax is in
 // it; the other prices are computed from it.
-type row struct {
-	id    int64
-	owner owner
-	rowValues
+type Row struct {
+	ID    int64
+	Owner Owner
+	RowValues
 }
 
-// rowValues are what makes two rows equal.
-type rowValues struct {
-	productID   int64
-	productName string
+// RowValues are what makes two rows equal.
+type RowValues struct {
+	ProductID   int64
+	ProductName string
 
-	price, priceExclusive, priceNetto, priceBrutto, quantity num.Num
+	Price, PriceExclusive, PriceNetto, PriceBrutto, Quantity num.Num
 
-	discountType              int64
-	discountRate, discountSum num.Num
-	taxRate                   num.Num
-	taxed                     bool // false is no tax, which differs from 0 %
-	taxIncluded, customized   bool
-	measureCode               int64
-	measureName               string
-	sort                      int64
+	DiscountType              int64
+	DiscountRate, DiscountSum num.Num
+	TaxRate                   num.Num
+	Taxed                     bool // false is no tax, which differs from 0 %
+	TaxIncluded, Customized   bool
+	MeasureCode               int64
+	MeasureName               string
+	Sort                      int64
 }
 
-func (r *rowValues) equal(o *rowValues) bool {
-	return r.productID == o.productID && r.productName == o.productName &&
-		r.price.Equal(o.price) && r.priceExclusive.Equal(o.priceExclusive) &&
-		r.priceNetto.Equal(o.priceNetto) && r.priceBrutto.Equal(o.priceBrutto) && r.quantity.Equal(o.quantity) &&
-		r.discountType == o.discountType && r.discountRate.Equal(o.discountRate) && r.discountSum.Equal(o.discountSum) &&
-		r.taxed == o.taxed && r.taxRate.Equal(o.taxRate) && r.taxIncluded == o.taxIncluded && r.customized == o.customized &&
-		r.measureCode == o.measureCode && r.measureName == o.measureName && r.sort == o.sort
+func (r *RowValues) Equal(o *RowValues) bool {
+	return r.ProductID == o.ProductID && r.ProductName == o.ProductName &&
+		r.Price.Equal(o.Price) && r.PriceExclusive.Equal(o.PriceExclusive) &&
+		r.PriceNetto.Equal(o.PriceNetto) && r.PriceBrutto.Equal(o.PriceBrutto) && r.Quantity.Equal(o.Quantity) &&
+		r.DiscountType == o.DiscountType && r.DiscountRate.Equal(o.DiscountRate) && r.DiscountSum.Equal(o.DiscountSum) &&
+		r.Taxed == o.Taxed && r.TaxRate.Equal(o.TaxRate) && r.TaxIncluded == o.TaxIncluded && r.Customized == o.Customized &&
+		r.MeasureCode == o.MeasureCode && r.MeasureName == o.MeasureName && r.Sort == o.Sort
 }
 
 // rowType is the product type: 4 is an offer, as products of the catalog are.
-func (r *row) productType() int64 {
-	if r.productID > 0 {
+func (r *Row) ProductType() int64 {
+	if r.ProductID > 0 {
 		return 4
 	}
 	return 1
 }
 
-// newRowValues are those of a row of which nothing is given.
-func newRowValues() rowValues {
-	return rowValues{
-		quantity: num.FromInt(1), discountType: discountPercent, customized: true, measureCode: defaultMeasure,
+// NewRowValues are those of a row of which nothing is given.
+func NewRowValues() RowValues {
+	return RowValues{
+		Quantity: num.FromInt(1), DiscountType: DiscountPercent, Customized: true, MeasureCode: DefaultMeasure,
 	}
 }
 
-func (s *store) ownerType(o owner) string { return s.types[o.entityTypeID].short }
+func (s *Store) OwnerType(o Owner) string { return s.Types[o.EntityTypeID].Short }

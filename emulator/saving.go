@@ -9,9 +9,9 @@ import (
 )
 
 // addItem makes an item, fills in what is not given, and raises its event.
-func addItem(c *call, t *entityType, changes map[string]any) (*item, error) {
+func addItem(c *call, t *EntityType, changes map[string]any) (*Item, error) {
 	s := c.store()
-	it := &item{id: s.next(itemCounter(t.id)), typ: t, values: map[string]any{}}
+	it := &Item{ID: s.Next(itemCounter(t.ID)), Type: t, Values: map[string]any{}}
 	v := newValues(c, it)
 	maps.Copy(v, changes)
 	if query.IsBlank(v["TITLE"]) {
@@ -26,18 +26,18 @@ func addItem(c *call, t *entityType, changes map[string]any) (*item, error) {
 		return nil, err
 	}
 	strip(t, v)
-	it.values = v
-	s.table(t.id).insert(it)
-	s.mirrorLinks(it, nil)
+	it.Values = v
+	s.Table(t.ID).Insert(it)
+	s.MirrorLinks(it, nil)
 	recordItem(c, it, opAdd)
-	fire(c, t, opAdd, it.id)
+	fire(c, t, opAdd, it.ID)
 	return it, nil
 }
 
 // strip leaves out what the type has no field for.
-func strip(t *entityType, v map[string]any) {
+func strip(t *EntityType, v map[string]any) {
 	for name := range v {
-		if t.fields.byName[name] == nil {
+		if t.Fields.ByName[name] == nil {
 			delete(v, name)
 		}
 	}
@@ -47,13 +47,13 @@ func itemCounter(entityTypeID int) string { return fmt.Sprintf("item %d", entity
 
 // mergeChanges brings what follows from the changes of a save up to date: the
 // pipeline, links and multifields.
-func mergeChanges(s *store, t *entityType, v, changes map[string]any, before map[string]any) {
-	if v["CATEGORY_ID"] == nil && t.fields.byName["CATEGORY_ID"] != nil {
-		v["CATEGORY_ID"] = t.defaultCategory().id // 0 is empty
+func mergeChanges(s *Store, t *EntityType, v, changes map[string]any, before map[string]any) {
+	if v["CATEGORY_ID"] == nil && t.Fields.ByName["CATEGORY_ID"] != nil {
+		v["CATEGORY_ID"] = t.DefaultCategory().ID // 0 is empty
 	}
-	t.linkMain(v, changes)
-	if input, ok := v[multifieldsName].([]multifieldInput); ok {
-		v[multifieldsName] = mergeMultifields(s, before[multifieldsName], input)
+	t.LinkMain(v, changes)
+	if input, ok := v[MultifieldsName].([]multifieldInput); ok {
+		v[MultifieldsName] = mergeMultifields(s, before[MultifieldsName], input)
 	}
 	deriveFromMultifields(t, v)
 }
@@ -61,27 +61,27 @@ func mergeChanges(s *store, t *entityType, v, changes map[string]any, before map
 // enterStage puts an item into the stage of its pipeline that is in v. Where that
 // is a stage of another pipeline, the item stays in its stage, or enters the
 // first one of a new pipeline.
-func enterStage(t *entityType, v map[string]any, current any) error {
-	if t.fields.byName["STAGE_ID"] == nil {
+func enterStage(t *EntityType, v map[string]any, current any) error {
+	if t.Fields.ByName["STAGE_ID"] == nil {
 		return nil
 	}
 	id, _ := v["CATEGORY_ID"].(int64)
-	cat := t.category(id) // 0 where the type has no pipelines
+	cat := t.Category(id) // 0 where the type has no pipelines
 	if cat == nil {
-		return invalidValue(t.fields.byName["CATEGORY_ID"])
+		return invalidValue(t.Fields.ByName["CATEGORY_ID"])
 	}
-	now := cat.stages[0]
+	now := cat.Stages[0]
 	for _, wished := range []any{v["STAGE_ID"], current} {
 		name, _ := wished.(string)
-		if found, ok := cat.stage(name); ok {
+		if found, ok := cat.Stage(name); ok {
 			now = found
 			break
 		}
 	}
 	for name, x := range map[string]any{
-		"STAGE_ID": now.id, "STAGE_SEMANTIC_ID": now.semantics, "CLOSED": now.semantics != "P", "IS_NEW": now.id == cat.stages[0].id,
+		"STAGE_ID": now.ID, "STAGE_SEMANTIC_ID": now.Semantics, "CLOSED": now.Semantics != "P", "IS_NEW": now.ID == cat.Stages[0].ID,
 	} {
-		if t.fields.byName[name] != nil {
+		if t.Fields.ByName[name] != nil {
 			v[name] = x
 		}
 	}
@@ -89,8 +89,8 @@ func enterStage(t *entityType, v map[string]any, current any) error {
 }
 
 // closeLead notes when a lead entered a final status.
-func closeLead(c *call, it *item, v map[string]any) {
-	if it.typ.fields.byName["DATE_CLOSED"] == nil {
+func closeLead(c *call, it *Item, v map[string]any) {
+	if it.Type.Fields.ByName["DATE_CLOSED"] == nil {
 		return
 	}
 	switch {
@@ -110,13 +110,13 @@ type saveOptions struct {
 // saveItem changes an item and raises its event, unless nothing differs: the
 // universal methods skip such a save.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-update.html
-func saveItem(c *call, it *item, changes map[string]any, how saveOptions) error {
+func saveItem(c *call, it *Item, changes map[string]any, how saveOptions) error {
 	s := c.store()
-	before := it.values
-	v := it.working()
+	before := it.Values
+	v := it.Working()
 	maps.Copy(v, changes)
-	mergeChanges(s, it.typ, v, changes, before)
-	if err := enterStage(it.typ, v, before["STAGE_ID"]); err != nil {
+	mergeChanges(s, it.Type, v, changes, before)
+	if err := enterStage(it.Type, v, before["STAGE_ID"]); err != nil {
 		return err
 	}
 	closeLead(c, it, v)
@@ -126,7 +126,7 @@ func saveItem(c *call, it *item, changes map[string]any, how saveOptions) error 
 	if !how.always && !how.rowsChanged && maps.EqualFunc(filled(before), filled(v), same) {
 		return nil
 	}
-	strip(it.typ, v)
+	strip(it.Type, v)
 	moved := !same(before["CATEGORY_ID"], v["CATEGORY_ID"])
 	now := c.savedAt()
 	v["UPDATED_TIME"], v["UPDATED_BY"] = now, c.req.by.user
@@ -134,14 +134,14 @@ func saveItem(c *call, it *item, changes map[string]any, how saveOptions) error 
 		v["MOVED_TIME"], v["MOVED_BY"] = now, c.req.by.user
 		v["PREVIOUS_STAGE_ID"] = before["STAGE_ID"]
 	}
-	it.values = v
-	s.mirrorLinks(it, before)
+	it.Values = v
+	s.MirrorLinks(it, before)
 	recordItem(c, it, opUpdate)
-	if moved && it.typ.id == typeDeal {
+	if moved && it.Type.ID == TypeDeal {
 		fireMove(c, it)
 		return nil
 	}
-	fire(c, it.typ, opUpdate, it.id)
+	fire(c, it.Type, opUpdate, it.ID)
 	return nil
 }
 
@@ -161,16 +161,16 @@ func filled(values map[string]any) map[string]any {
 // that is not given is 0 and never null.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-add.html
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-add.html
-func recompute(s *store, it *item, v map[string]any, rowsChanged bool) error {
-	if it.typ.fields.byName["OPPORTUNITY"] == nil {
+func recompute(s *Store, it *Item, v map[string]any, rowsChanged bool) error {
+	if it.Type.Fields.ByName["OPPORTUNITY"] == nil {
 		return nil
 	}
-	rows := s.rows[it.owner()]
+	rows := s.Rows[it.Owner()]
 	sum, tax, err := totals(rows)
 	if err != nil {
 		return err
 	}
-	if it.typ.fields.byName["TAX_VALUE"] != nil {
+	if it.Type.Fields.ByName["TAX_VALUE"] != nil {
 		v["TAX_VALUE"] = tax
 	}
 	manual, _ := v["IS_MANUAL_OPPORTUNITY"].(bool)
@@ -184,16 +184,16 @@ func recompute(s *store, it *item, v map[string]any, rowsChanged bool) error {
 }
 
 // totals adds up rows: the amount and the tax in it.
-func totals(rows []*row) (sum, tax num.Num, err error) {
+func totals(rows []*Row) (sum, tax num.Num, err error) {
 	for _, r := range rows {
-		if sum, err = addProduct(sum, r.price, r.quantity); err != nil {
+		if sum, err = addProduct(sum, r.Price, r.Quantity); err != nil {
 			return sum, tax, err
 		}
-		part, err := r.price.Sub(r.priceExclusive)
+		part, err := r.Price.Sub(r.PriceExclusive)
 		if err != nil {
 			return sum, tax, err
 		}
-		if tax, err = addProduct(tax, part, r.quantity); err != nil {
+		if tax, err = addProduct(tax, part, r.Quantity); err != nil {
 			return sum, tax, err
 		}
 	}
@@ -209,15 +209,15 @@ func addProduct(sum, a, b num.Num) (num.Num, error) {
 }
 
 // deleteItem takes an item away, and its product rows and comments with it.
-func deleteItem(c *call, it *item) {
+func deleteItem(c *call, it *Item) {
 	s := c.store()
-	for _, r := range s.rows[it.owner()] {
-		delete(s.rowsByID, r.id)
+	for _, r := range s.Rows[it.Owner()] {
+		delete(s.RowsByID, r.ID)
 	}
-	delete(s.rows, it.owner())
-	s.unlink(it)
-	s.dropComments(it)
-	s.table(it.typ.id).remove(it.id)
+	delete(s.Rows, it.Owner())
+	s.Unlink(it)
+	s.DropComments(it)
+	s.Table(it.Type.ID).Remove(it.ID)
 	recordItem(c, it, opDelete)
-	fire(c, it.typ, opDelete, it.id)
+	fire(c, it.Type, opDelete, it.ID)
 }

@@ -13,39 +13,39 @@ import (
 // sectionColumns are the fields of a section in the order of the documented
 // answer. Filters compare what they show.
 // https://apidocs.bitrix24.com/api-reference/lists/sections/lists-section-get.html
-func sectionColumns(b *iblock) []query.Column[*section] {
-	number := func(name string, get func(*section) int64) query.Column[*section] {
-		return query.NewColumn(name, query.Int, func(x *section) any { return get(x) })
+func sectionColumns(b *IBlock) []query.Column[*Section] {
+	number := func(name string, get func(*Section) int64) query.Column[*Section] {
+		return query.NewColumn(name, query.Int, func(x *Section) any { return get(x) })
 	}
-	text := func(name string, get func(*section) string) query.Column[*section] {
-		return query.NewColumn(name, query.Text, func(x *section) any { return get(x) })
+	text := func(name string, get func(*Section) string) query.Column[*Section] {
+		return query.NewColumn(name, query.Text, func(x *Section) any { return get(x) })
 	}
-	moment := func(name string, get func(*section) time.Time) query.Column[*section] {
-		return query.NewColumn(name, query.Time, func(x *section) any { return get(x) })
+	moment := func(name string, get func(*Section) time.Time) query.Column[*Section] {
+		return query.NewColumn(name, query.Time, func(x *Section) any { return get(x) })
 	}
-	return []query.Column[*section]{
-		number("ID", func(x *section) int64 { return x.id }),
-		text("CODE", func(x *section) string { return x.code }),
-		text("XML_ID", func(x *section) string { return x.external }),
-		text("EXTERNAL_ID", func(x *section) string { return x.external }),
-		query.NewColumn("IBLOCK_SECTION_ID", query.Int, func(x *section) any {
-			if x.parent == 0 {
+	return []query.Column[*Section]{
+		number("ID", func(x *Section) int64 { return x.ID }),
+		text("CODE", func(x *Section) string { return x.Code }),
+		text("XML_ID", func(x *Section) string { return x.External }),
+		text("EXTERNAL_ID", func(x *Section) string { return x.External }),
+		query.NewColumn("IBLOCK_SECTION_ID", query.Int, func(x *Section) any {
+			if x.Parent == 0 {
 				return nil
 			}
-			return x.parent
+			return x.Parent
 		}),
-		moment("TIMESTAMP_X", func(x *section) time.Time { return x.changed }),
-		number("SORT", func(x *section) int64 { return x.sort }),
-		text("NAME", func(x *section) string { return x.name }),
-		text("ACTIVE", func(x *section) string { return value.YesNo(x.active) }),
-		text("GLOBAL_ACTIVE", func(x *section) string { return value.YesNo(b.shown(x)) }),
-		number("LEFT_MARGIN", func(x *section) int64 { left, _ := b.margins(x); return left }),
-		number("RIGHT_MARGIN", func(x *section) int64 { _, right := b.margins(x); return right }),
-		number("DEPTH_LEVEL", b.depth),
-		text("SEARCHABLE_CONTENT", func(x *section) string { return strings.ToUpper(x.name) + "\r\n" }),
-		number("MODIFIED_BY", func(x *section) int64 { return x.modifier }),
-		moment("DATE_CREATE", func(x *section) time.Time { return x.created }),
-		number("CREATED_BY", func(x *section) int64 { return x.creator }),
+		moment("TIMESTAMP_X", func(x *Section) time.Time { return x.Changed }),
+		number("SORT", func(x *Section) int64 { return x.Sort }),
+		text("NAME", func(x *Section) string { return x.Name }),
+		text("ACTIVE", func(x *Section) string { return value.YesNo(x.Active) }),
+		text("GLOBAL_ACTIVE", func(x *Section) string { return value.YesNo(b.Shown(x)) }),
+		number("LEFT_MARGIN", func(x *Section) int64 { left, _ := b.Margins(x); return left }),
+		number("RIGHT_MARGIN", func(x *Section) int64 { _, right := b.Margins(x); return right }),
+		number("DEPTH_LEVEL", b.Depth),
+		text("SEARCHABLE_CONTENT", func(x *Section) string { return strings.ToUpper(x.Name) + "\r\n" }),
+		number("MODIFIED_BY", func(x *Section) int64 { return x.Modifier }),
+		moment("DATE_CREATE", func(x *Section) time.Time { return x.Created }),
+		number("CREATED_BY", func(x *Section) int64 { return x.Creator }),
 	}
 }
 
@@ -59,12 +59,12 @@ func sectionGet(c *call) (any, error) {
 	find := query.InAnyCase(query.Among(columns))
 	filter, _ := c.optionalArray("FILTER")
 	s := c.store()
-	r := query.Rules[*section]{Find: find, Masks: true, Zone: s.zone}
+	r := query.Rules[*Section]{Find: find, Masks: true, Zone: s.Zone}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	found := query.Keep(b.sections, pass)
+	found := query.Keep(b.Sections, pass)
 	only := elementSelection(c)
 	answer := php.NewArray()
 	if len(found) == 0 {
@@ -83,12 +83,12 @@ func sectionGet(c *call) (any, error) {
 }
 
 // sectionText is a value as lists show it.
-func sectionText(s *store, v any) any {
+func sectionText(s *Store, v any) any {
 	switch v := v.(type) {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case time.Time:
-		return s.zone.Local(v)
+		return s.Zone.Local(v)
 	case string:
 		return value.TextOrNull(v)
 	}
@@ -110,39 +110,39 @@ func sectionAdd(c *call) (any, error) {
 	}
 	s := c.store()
 	now := c.savedAt()
-	x := &section{
-		code: value.Text(c.param("SECTION_CODE")), parent: value.Int(c.param("IBLOCK_SECTION_ID")), active: true, sort: 500,
-		created: now, creator: c.req.by.user,
+	x := &Section{
+		Code: value.Text(c.param("SECTION_CODE")), Parent: value.Int(c.param("IBLOCK_SECTION_ID")), Active: true, Sort: 500,
+		Created: now, Creator: c.req.by.user,
 	}
-	if x.parent != 0 && b.section(x.parent) == nil {
+	if x.Parent != 0 && b.Section(x.Parent) == nil {
 		return nil, fail("ERROR_ADD_SECTION", "The parent section was not found")
 	}
-	x.id = s.next("section")
+	x.ID = s.Next("section")
 	writeSection(c, x, g)
-	b.sections = append(b.sections, x)
-	return value.FromInt(x.id), nil
+	b.Sections = append(b.Sections, x)
+	return value.FromInt(x.ID), nil
 }
 
 // writeSection takes the fields of a section. EXTERNAL_ID and XML_ID are one,
 // and the first of them wins.
-func writeSection(c *call, x *section, g value.Fields) {
+func writeSection(c *call, x *Section, g value.Fields) {
 	if v, ok := g["NAME"]; ok && !value.IsEmpty(v) {
-		x.name = value.Text(v)
+		x.Name = value.Text(v)
 	}
 	for _, name := range []string{"XML_ID", "EXTERNAL_ID"} {
 		if v, ok := g[name]; ok {
-			x.external = value.Text(v)
+			x.External = value.Text(v)
 		}
 	}
-	g.Int("SORT", &x.sort)
+	g.Int("SORT", &x.Sort)
 	if v, ok := g["ACTIVE"]; ok {
-		x.active = v == "Y"
+		x.Active = v == "Y"
 	}
-	x.changed, x.modifier = c.savedAt(), c.req.by.user
+	x.Changed, x.Modifier = c.savedAt(), c.req.by.user
 }
 
 // sectionOf finds the section that a call names.
-func sectionOf(c *call) (*iblock, *section, error) {
+func sectionOf(c *call) (*IBlock, *Section, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, nil, err
@@ -151,8 +151,8 @@ func sectionOf(c *call) (*iblock, *section, error) {
 	if value.IsEmpty(id) && code == "" {
 		return nil, nil, missingParam("SECTION_ID")
 	}
-	for _, x := range b.sections {
-		if !value.IsEmpty(id) && x.id == value.Int(id) || value.IsEmpty(id) && x.code == code {
+	for _, x := range b.Sections {
+		if !value.IsEmpty(id) && x.ID == value.Int(id) || value.IsEmpty(id) && x.Code == code {
 			return b, x, nil
 		}
 	}
@@ -178,6 +178,6 @@ func sectionDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.dropSection(x.id)
+	b.DropSection(x.ID)
 	return true, nil
 }

@@ -5,58 +5,58 @@ import (
 	"time"
 )
 
-// section is a section of a list, which elements name in IBLOCK_SECTION_ID.
-type section struct {
-	id, parent        int64
-	code, name        string
-	external          string
-	sort              int64
-	active            bool
-	created, changed  time.Time
-	creator, modifier int64
+// Section is a section of a list, which elements name in IBLOCK_SECTION_ID.
+type Section struct {
+	ID, Parent        int64
+	Code, Name        string
+	External          string
+	Sort              int64
+	Active            bool
+	Created, Changed  time.Time
+	Creator, Modifier int64
 }
 
-func (b *iblock) section(id int64) *section {
-	for _, x := range b.sections {
-		if x.id == id {
+func (b *IBlock) Section(id int64) *Section {
+	for _, x := range b.Sections {
+		if x.ID == id {
 			return x
 		}
 	}
 	return nil
 }
 
-// depth is 1 for a section at the root.
-func (b *iblock) depth(x *section) int64 {
+// Depth is 1 for a section at the root.
+func (b *IBlock) Depth(x *Section) int64 {
 	depth := int64(1)
-	for p := b.section(x.parent); p != nil && depth < 100; p = b.section(p.parent) {
+	for p := b.Section(x.Parent); p != nil && depth < 100; p = b.Section(p.Parent) {
 		depth++
 	}
 	return depth
 }
 
-// shown tells whether a section and all those above it are active.
-func (b *iblock) shown(x *section) bool {
+// Shown tells whether a section and all those above it are active.
+func (b *IBlock) Shown(x *Section) bool {
 	for n := 0; x != nil && n < 100; n++ {
-		if !x.active {
+		if !x.Active {
 			return false
 		}
-		x = b.section(x.parent)
+		x = b.Section(x.Parent)
 	}
 	return true
 }
 
-// margins are the section's bounds in the tree of the list.
-func (b *iblock) margins(of *section) (left, right int64) {
+// Margins are the section's bounds in the tree of the list.
+func (b *IBlock) Margins(of *Section) (left, right int64) {
 	n := int64(0)
 	var walk func(parent int64, level int)
 	walk = func(parent int64, level int) {
-		for _, x := range b.sections {
-			if x.parent != parent || level > 100 {
+		for _, x := range b.Sections {
+			if x.Parent != parent || level > 100 {
 				continue
 			}
 			n++
 			from := n
-			walk(x.id, level+1)
+			walk(x.ID, level+1)
 			n++
 			if x == of {
 				left, right = from, n
@@ -67,16 +67,16 @@ func (b *iblock) margins(of *section) (left, right int64) {
 	return left, right
 }
 
-func (b *iblock) dropSection(id int64) {
-	b.sections = slices.DeleteFunc(b.sections, func(x *section) bool { return x.id == id })
-	for _, e := range b.elements {
-		if e.section == id {
-			e.section = 0
+func (b *IBlock) DropSection(id int64) {
+	b.Sections = slices.DeleteFunc(b.Sections, func(x *Section) bool { return x.ID == id })
+	for _, e := range b.Elements {
+		if e.Section == id {
+			e.Section = 0
 		}
 	}
-	for _, x := range slices.Clone(b.sections) {
-		if x.parent == id {
-			b.dropSection(x.id)
+	for _, x := range slices.Clone(b.Sections) {
+		if x.Parent == id {
+			b.DropSection(x.ID)
 		}
 	}
 }

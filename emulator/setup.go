@@ -11,7 +11,7 @@ import (
 func (p *Portal) AddType(t Type) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.store.addType(t, time.Now())
+	return p.store.AddType(t, time.Now())
 }
 
 // AddUserField gives a type of items one more custom field: 1 leads, 2 deals, 3
@@ -19,14 +19,14 @@ func (p *Portal) AddType(t Type) int {
 func (p *Portal) AddUserField(entityTypeID int, f UserField) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.store.types[entityTypeID]
+	t := p.store.Types[entityTypeID]
 	if t == nil {
 		return fmt.Errorf("there is no type %d: add it with AddType first", entityTypeID)
 	}
-	if t.fields.byName[strings.ToUpper(f.Name)] != nil {
+	if t.Fields.ByName[strings.ToUpper(f.Name)] != nil {
 		return fmt.Errorf("type %d has a field %s already", entityTypeID, f.Name)
 	}
-	t.fields.add(p.store.userField(f))
+	t.Fields.Add(p.store.NewCustomField(f))
 	return nil
 }
 
@@ -34,7 +34,7 @@ func (p *Portal) AddUserField(entityTypeID int, f UserField) error {
 func (p *Portal) AddList(l List) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return int(p.store.addList(l).id)
+	return int(p.store.AddList(l).ID)
 }
 
 // AddListField gives a list one more field and returns its name, such as
@@ -42,18 +42,18 @@ func (p *Portal) AddList(l List) int {
 func (p *Portal) AddListField(iblockID int, f ListField) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := p.store.lists[int64(iblockID)]
+	b := p.store.Lists[int64(iblockID)]
 	if b == nil {
 		return "", fmt.Errorf("there is no list %d: add it with AddList first", iblockID)
 	}
-	return p.store.addListField(b, f).name, nil
+	return p.store.AddListField(b, f).Name, nil
 }
 
 // AddDealCategory sets up one more pipeline of deals and returns its id.
 func (p *Portal) AddDealCategory() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return int(p.store.addDealCategory("").id)
+	return int(p.store.AddDealCategory("").ID)
 }
 
 // NextItemID makes the next item of a type get an id, so that a test can call
@@ -61,14 +61,14 @@ func (p *Portal) AddDealCategory() int {
 func (p *Portal) NextItemID(entityTypeID int, id int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.store.nextID(itemCounter(entityTypeID), id)
+	return p.store.NextID(itemCounter(entityTypeID), id)
 }
 
 // NextElementID makes the next element of any list get an id. Ids only grow.
 func (p *Portal) NextElementID(id int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.store.nextID("element", id)
+	return p.store.NextID("element", id)
 }
 
 // AddUser adds a user and returns the id. An id that is there is replaced;
@@ -77,9 +77,9 @@ func (p *Portal) AddUser(u User) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if u.ID == 0 {
-		u.ID = p.store.next("user")
+		u.ID = p.store.Next("user")
 	}
-	p.store.raise("user", u.ID)
-	p.store.users[u.ID] = &u
+	p.store.Reserve("user", u.ID)
+	p.store.Users[u.ID] = &u
 	return u.ID
 }

@@ -22,12 +22,12 @@ func statusMethods() []method {
 }
 
 // allDirectories are all of them, the types' by their ids.
-func allDirectories(s *store) []directory {
-	all := slices.Clone(s.directories)
-	for _, t := range s.sortedTypes() {
-		for _, cat := range t.categories {
-			if cat.directory != "" {
-				all = append(all, directory{id: cat.directory, name: t.title + " stages", entries: cat.stages, typ: t, category: cat})
+func allDirectories(s *Store) []Directory {
+	all := slices.Clone(s.Directories)
+	for _, t := range s.SortedTypes() {
+		for _, cat := range t.Categories {
+			if cat.Directory != "" {
+				all = append(all, Directory{ID: cat.Directory, Name: t.Title + " stages", Entries: cat.Stages, Type: t, Category: cat})
 			}
 		}
 	}
@@ -36,34 +36,34 @@ func allDirectories(s *store) []directory {
 
 // entry is one row of crm.status.list.
 type entry struct {
-	stage
-	directory directory
+	Stage
+	directory Directory
 }
 
-func statusEntries(s *store) []entry {
+func statusEntries(s *Store) []entry {
 	var all []entry
 	for _, d := range allDirectories(s) {
-		for _, st := range d.entries {
+		for _, st := range d.Entries {
 			all = append(all, entry{st, d})
 		}
 	}
-	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.row, b.row) })
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.Row, b.Row) })
 	return all
 }
 
 // category is the id of the pipeline that an entry belongs to, null for the
 // first one and for other directories.
 func (e entry) category() any {
-	if e.directory.category == nil || e.directory.category.id == 0 {
+	if e.directory.Category == nil || e.directory.Category.ID == 0 {
 		return nil
 	}
-	return strconv.FormatInt(e.directory.category.id, 10)
+	return strconv.FormatInt(e.directory.Category.ID, 10)
 }
 
 // semantic is S or F, and null in between.
 func (e entry) semantic() any {
-	if e.semantics == "S" || e.semantics == "F" {
-		return e.semantics
+	if e.Semantics == "S" || e.Semantics == "F" {
+		return e.Semantics
 	}
 	return nil
 }
@@ -72,11 +72,11 @@ func (e entry) semantic() any {
 // the others are apologies.
 func (e entry) extra() string {
 	switch {
-	case e.semantics == "S":
+	case e.Semantics == "S":
 		return "success"
-	case e.semantics != "F":
+	case e.Semantics != "F":
 		return "process"
-	case e.system:
+	case e.System:
 		return "failure"
 	}
 	return "apology"
@@ -85,15 +85,15 @@ func (e entry) extra() string {
 // json is an entry as crm.status.get shows it: all is text.
 func (e entry) json() *php.Array {
 	original := ""
-	if e.system {
-		original = e.name
+	if e.System {
+		original = e.Name
 	}
 	a := value.Object(
-		"ID", strconv.FormatInt(e.row, 10), "ENTITY_ID", e.directory.id, "STATUS_ID", e.id, "NAME", e.name, "NAME_INIT", original,
-		"SORT", strconv.FormatInt(e.sort, 10), "SYSTEM", value.YesNo(e.system), "CATEGORY_ID", e.category(), "COLOR", nil, "SEMANTICS", e.semantic(),
+		"ID", strconv.FormatInt(e.Row, 10), "ENTITY_ID", e.directory.ID, "STATUS_ID", e.ID, "NAME", e.Name, "NAME_INIT", original,
+		"SORT", strconv.FormatInt(e.Sort, 10), "SYSTEM", value.YesNo(e.System), "CATEGORY_ID", e.category(), "COLOR", nil, "SEMANTICS", e.semantic(),
 	)
-	if e.directory.typ != nil {
-		a.Set("COLOR", e.color)
+	if e.directory.Type != nil {
+		a.Set("COLOR", e.Color)
 	}
 	return a
 }
@@ -101,23 +101,23 @@ func (e entry) json() *php.Array {
 // statusColumn finds what crm.status.list filters and orders by.
 func statusColumn(name string) (query.Column[entry], bool) {
 	texts := map[string]func(entry) any{
-		"ENTITY_ID": func(e entry) any { return e.directory.id },
-		"STATUS_ID": func(e entry) any { return e.id },
-		"NAME":      func(e entry) any { return e.name },
-		"SYSTEM":    func(e entry) any { return value.YesNo(e.system) },
+		"ENTITY_ID": func(e entry) any { return e.directory.ID },
+		"STATUS_ID": func(e entry) any { return e.ID },
+		"NAME":      func(e entry) any { return e.Name },
+		"SYSTEM":    func(e entry) any { return value.YesNo(e.System) },
 		"SEMANTICS": entry.semantic,
 	}
 	switch name {
 	case "ID":
-		return query.NewColumn(name, query.Int, func(e entry) any { return e.row }), true
+		return query.NewColumn(name, query.Int, func(e entry) any { return e.Row }), true
 	case "SORT":
-		return query.NewColumn(name, query.Int, func(e entry) any { return e.sort }), true
+		return query.NewColumn(name, query.Int, func(e entry) any { return e.Sort }), true
 	case "CATEGORY_ID":
 		return query.NewColumn(name, query.Int, func(e entry) any {
-			if e.directory.category == nil {
+			if e.directory.Category == nil {
 				return nil
 			}
-			return e.directory.category.id
+			return e.directory.Category.ID
 		}), true
 	}
 	get, ok := texts[name]
@@ -131,7 +131,7 @@ func statusList(c *call) (any, error) {
 	if err != nil {
 		return nil, fail("Invalid parameters.", "Incorrect parameters passed.")
 	}
-	r := query.Rules[entry]{Find: statusColumn, Zone: c.store().zone}
+	r := query.Rules[entry]{Find: statusColumn, Zone: c.store().Zone}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
@@ -141,8 +141,8 @@ func statusList(c *call) (any, error) {
 	answer := php.NewArray()
 	for _, e := range found {
 		row := e.json()
-		if e.directory.typ != nil {
-			row.Set("EXTRA", value.Object("SEMANTICS", e.extra(), "COLOR", e.color))
+		if e.directory.Type != nil {
+			row.Set("EXTRA", value.Object("SEMANTICS", e.extra(), "COLOR", e.Color))
 		}
 		answer.Append(row)
 	}
@@ -154,7 +154,7 @@ func statusList(c *call) (any, error) {
 func statusGet(c *call) (any, error) {
 	id := value.Int(c.param("ID"))
 	for _, e := range statusEntries(c.store()) {
-		if e.row == id {
+		if e.Row == id {
 			return e.json(), nil
 		}
 	}
@@ -164,17 +164,17 @@ func statusGet(c *call) (any, error) {
 // statusFields is crm.status.fields.
 func statusFields(*call) (any, error) {
 	return describeAll(
-		sys("ID", "integer", "ID", readOnly),
-		sys("ENTITY_ID", "string", "Directory", required|immutable),
-		sys("STATUS_ID", "string", "Entry", required|immutable),
-		sys("SORT", "integer", "Sorting", 0),
-		sys("NAME", "string", "Name", required),
-		sys("NAME_INIT", "string", "Default name", readOnly),
-		sys("SYSTEM", "char", "System", readOnly),
-		sys("CATEGORY_ID", "integer", "CATEGORY_ID", immutable),
-		sys("COLOR", "string", "COLOR", 0),
-		sys("SEMANTICS", "char", "SEMANTICS", immutable),
-		sys("EXTRA", "crm_status_extra", "Additional fields", 0),
+		NewField("ID", "integer", "ID", ReadOnly),
+		NewField("ENTITY_ID", "string", "Directory", Required|Immutable),
+		NewField("STATUS_ID", "string", "Entry", Required|Immutable),
+		NewField("SORT", "integer", "Sorting", 0),
+		NewField("NAME", "string", "Name", Required),
+		NewField("NAME_INIT", "string", "Default name", ReadOnly),
+		NewField("SYSTEM", "char", "System", ReadOnly),
+		NewField("CATEGORY_ID", "integer", "CATEGORY_ID", Immutable),
+		NewField("COLOR", "string", "COLOR", 0),
+		NewField("SEMANTICS", "char", "SEMANTICS", Immutable),
+		NewField("EXTRA", "crm_status_extra", "Additional fields", 0),
 	), nil
 }
 
@@ -184,8 +184,8 @@ func statusFields(*call) (any, error) {
 func statusEntityTypes(c *call) (any, error) {
 	answer := php.NewArray()
 	for _, d := range allDirectories(c.store()) {
-		row := value.Object("ID", d.id, "NAME", d.name)
-		if d.typ != nil {
+		row := value.Object("ID", d.ID, "NAME", d.Name)
+		if d.Type != nil {
 			describeDirectory(d, row)
 		}
 		answer.Append(row)
@@ -193,47 +193,47 @@ func statusEntityTypes(c *call) (any, error) {
 	return answer, nil
 }
 
-func describeDirectory(d directory, row *php.Array) {
-	deals, cat := d.typ.id == typeDeal, d.category
-	if deals && cat.id != 0 {
+func describeDirectory(d Directory, row *php.Array) {
+	deals, cat := d.Type.ID == TypeDeal, d.Category
+	if deals && cat.ID != 0 {
 		row.Set("PARENT_ID", "DEAL_STAGE")
 	}
 	row.Set("SEMANTIC_INFO", php.NewArray())
-	if d.typ.ownEvents() { // the older types
+	if d.Type.OwnEvents() { // the older types
 		row.Set("SEMANTIC_INFO", value.Object("START_FIELD", firstStage(d, ""), "FINAL_SUCCESS_FIELD", firstStage(d, "S"), "FINAL_UNSUCCESS_FIELD", firstStage(d, "F"), "FINAL_SORT", 0))
 	}
-	if cat.prefix != "" {
-		row.Set("PREFIX", cat.prefix)
+	if cat.Prefix != "" {
+		row.Set("PREFIX", cat.Prefix)
 	}
-	if deals || cat.prefix != "" {
+	if deals || cat.Prefix != "" {
 		scope := ""
-		if cat.id != 0 {
-			scope = fmt.Sprintf("category_%d", cat.id)
+		if cat.ID != 0 {
+			scope = fmt.Sprintf("category_%d", cat.ID)
 		}
 		row.Set("FIELD_ATTRIBUTE_SCOPE", scope)
 	}
-	row.Set("ENTITY_TYPE_ID", value.FromInt(int64(d.typ.id)))
+	row.Set("ENTITY_TYPE_ID", value.FromInt(int64(d.Type.ID)))
 	switch {
-	case deals && cat.id != 0:
-		row.Set("CATEGORY_ID", strconv.FormatInt(cat.id, 10))
+	case deals && cat.ID != 0:
+		row.Set("CATEGORY_ID", strconv.FormatInt(cat.ID, 10))
 	case deals:
 		row.Set("CATEGORY_ID", value.FromInt(0))
-	case cat.prefix != "":
+	case cat.Prefix != "":
 		row.Set("IS_ENABLED", true)
-		row.Set("CATEGORY_ID", value.FromInt(cat.id))
+		row.Set("CATEGORY_ID", value.FromInt(cat.ID))
 	}
-	if d.typ.dynamic != nil {
-		row.Set("CATEGORY_NAME", cat.name)
-		row.Set("CATEGORY_SORT", value.FromInt(cat.sort))
-		row.Set("IS_DEFAULT_CATEGORY", cat.byDefault)
+	if d.Type.Dynamic != nil {
+		row.Set("CATEGORY_NAME", cat.Name)
+		row.Set("CATEGORY_SORT", value.FromInt(cat.Sort))
+		row.Set("IS_DEFAULT_CATEGORY", cat.ByDefault)
 	}
 }
 
 // firstStage is the first stage with a meaning, of all with "".
-func firstStage(d directory, semantics string) string {
-	for _, st := range d.entries {
-		if semantics == "" || st.semantics == semantics {
-			return st.id
+func firstStage(d Directory, semantics string) string {
+	for _, st := range d.Entries {
+		if semantics == "" || st.Semantics == semantics {
+			return st.ID
 		}
 	}
 	return ""
@@ -243,17 +243,17 @@ func firstStage(d directory, semantics string) string {
 func statusEntityItems(c *call) (any, error) {
 	id := value.Text(c.param("ENTITYID"))
 	for _, d := range allDirectories(c.store()) {
-		if d.id == id {
-			return shortStages(d.entries), nil
+		if d.ID == id {
+			return shortStages(d.Entries), nil
 		}
 	}
 	return nil, fail("The parameter entityId is not defined or invalid.", "The directory ID is not specified or is incorrect.")
 }
 
-func shortStages(stages []stage) *php.Array {
+func shortStages(stages []Stage) *php.Array {
 	answer := php.NewArray()
 	for _, st := range stages {
-		answer.Append(value.Object("NAME", st.name, "SORT", st.sort, "STATUS_ID", st.id))
+		answer.Append(value.Object("NAME", st.Name, "SORT", st.Sort, "STATUS_ID", st.ID))
 	}
 	return answer
 }

@@ -9,114 +9,114 @@ import (
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
-// store is the portal's data. Legacy and universal methods look at the same.
-type store struct {
-	zone      value.Zone
-	types     map[int]*entityType
-	items     map[int]*itemTable
-	rows      map[owner][]*row
-	rowsByID  map[int64]*row
-	lists     map[int64]*iblock
-	users     map[int64]*User
-	relations []relation
-	// directories are those that hold no stages.
-	directories   []directory
-	comments      []*comment
-	notifications []Notification
+// Store is the portal's data. Legacy and universal methods look at the same.
+type Store struct {
+	Zone      value.Zone
+	Types     map[int]*EntityType
+	Items     map[int]*itemTable
+	Rows      map[Owner][]*Row
+	RowsByID  map[int64]*Row
+	Lists     map[int64]*IBlock
+	Users     map[int64]*User
+	Relations []Relation
+	// Directories are those that hold no stages.
+	Directories   []Directory
+	Comments      []*Comment
+	Notifications []Notification
 	counters      map[string]int64
 }
 
-// owner is an item that product rows belong to.
-type owner struct {
-	entityTypeID int
-	id           int64
+// Owner is an item that product rows belong to.
+type Owner struct {
+	EntityTypeID int
+	ID           int64
 }
 
-// item is a lead, a deal, an invoice, an item of a smart process and so on.
+// Item is a lead, a deal, an invoice, an item of a smart process and so on.
 // values holds what kind says, by stored name; null is absent or nil.
-type item struct {
-	id     int64
-	typ    *entityType
-	values map[string]any
-	// linkSort holds the SORT of linked contacts or companies that were given
+type Item struct {
+	ID     int64
+	Type   *EntityType
+	Values map[string]any
+	// LinkSort holds the SORT of linked contacts or companies that were given
 	// one, by their ids.
-	linkSort map[int64]int64
+	LinkSort map[int64]int64
 }
 
 // itemTable keeps the items of a type in the order of their ids.
 type itemTable struct {
-	byID  map[int64]*item
-	order []int64
+	ByID  map[int64]*Item
+	Order []int64
 }
 
-func newStore(zone value.Zone) store {
-	s := store{
-		zone: zone, users: map[int64]*User{}, types: map[int]*entityType{}, items: map[int]*itemTable{}, rows: map[owner][]*row{},
-		rowsByID: map[int64]*row{}, lists: map[int64]*iblock{}, counters: map[string]int64{},
+func NewStore(zone value.Zone) Store {
+	s := Store{
+		Zone: zone, Users: map[int64]*User{}, Types: map[int]*EntityType{}, Items: map[int]*itemTable{}, Rows: map[Owner][]*Row{},
+		RowsByID: map[int64]*Row{}, Lists: map[int64]*IBlock{}, counters: map[string]int64{},
 	}
-	s.directories = s.plainDirectories()
+	s.Directories = s.NewDirectories()
 	for _, t := range s.builtinTypes(time.Now().In(zone.Location)) {
-		s.types[t.id] = t
+		s.Types[t.ID] = t
 	}
 	return s
 }
 
-// next counts: each counter begins with 1.
-func (s *store) next(counter string) int64 {
+// Next counts: each counter begins with 1.
+func (s *Store) Next(counter string) int64 {
 	s.counters[counter]++
 	return s.counters[counter]
 }
 
-// nextID makes a counter give an id next. Ids only grow.
-func (s *store) nextID(counter string, id int64) error {
+// NextID makes a counter give an id next. Ids only grow.
+func (s *Store) NextID(counter string, id int64) error {
 	if last := s.counters[counter]; id <= last {
 		return fmt.Errorf("the id %d is behind %d, which was given already", id, last)
 	}
-	s.raise(counter, id-1)
+	s.Reserve(counter, id-1)
 	return nil
 }
 
-// raise makes a counter go on after n.
-func (s *store) raise(counter string, n int64) { s.counters[counter] = max(s.counters[counter], n) }
+// Reserve makes a counter go on after n.
+func (s *Store) Reserve(counter string, n int64) { s.counters[counter] = max(s.counters[counter], n) }
 
-func (s *store) table(entityTypeID int) *itemTable {
-	t := s.items[entityTypeID]
+func (s *Store) Table(entityTypeID int) *itemTable {
+	t := s.Items[entityTypeID]
 	if t == nil {
-		t = &itemTable{byID: map[int64]*item{}}
-		s.items[entityTypeID] = t
+		t = &itemTable{ByID: map[int64]*Item{}}
+		s.Items[entityTypeID] = t
 	}
 	return t
 }
 
-func (s *store) item(entityTypeID int, id int64) *item {
-	return s.table(entityTypeID).byID[id]
+func (s *Store) Item(entityTypeID int, id int64) *Item {
+	return s.Table(entityTypeID).ByID[id]
 }
 
-// all returns the items of a type in the order of their ids.
-func (t *itemTable) all() []*item {
-	list := make([]*item, 0, len(t.order))
-	for _, id := range t.order {
-		list = append(list, t.byID[id])
+// All returns the items of a type in the order of their ids.
+func (t *itemTable) All() []*Item {
+	list := make([]*Item, 0, len(t.Order))
+	for _, id := range t.Order {
+		list = append(list, t.ByID[id])
 	}
 	return list
 }
 
-func (t *itemTable) insert(it *item) {
-	t.byID[it.id] = it
-	t.order = append(t.order, it.id) // ids only grow
+func (t *itemTable) Insert(it *Item) {
+	t.ByID[it.ID] = it
+	t.Order = append(t.Order, it.ID) // ids only grow
 }
 
-func (t *itemTable) remove(id int64) {
-	delete(t.byID, id)
-	if i, found := slices.BinarySearch(t.order, id); found {
-		t.order = slices.Delete(t.order, i, i+1)
+func (t *itemTable) Remove(id int64) {
+	delete(t.ByID, id)
+	if i, found := slices.BinarySearch(t.Order, id); found {
+		t.Order = slices.Delete(t.Order, i, i+1)
 	}
 }
 
-func (it *item) owner() owner { return owner{it.typ.id, it.id} }
+func (it *Item) Owner() Owner { return Owner{it.Type.ID, it.ID} }
 
-// working is a copy of the values that a save may change.
-func (it *item) working() map[string]any { return maps.Clone(it.values) }
+// Working is a copy of the values that a save may change.
+func (it *Item) Working() map[string]any { return maps.Clone(it.Values) }
 
 // Notification is what a user was told in the portal's messenger.
 type Notification struct {

@@ -41,26 +41,26 @@ func commentAdd(c *call) (any, error) {
 		}
 	}
 	s := c.store()
-	t := s.commentType(value.Text(g["ENTITY_TYPE"]))
-	if t == nil || s.item(t.id, value.Int(g["ENTITY_ID"])) == nil {
+	t := s.TypeByCode(value.Text(g["ENTITY_TYPE"]))
+	if t == nil || s.Item(t.ID, value.Int(g["ENTITY_ID"])) == nil {
 		return nil, fail("OWNER_NOT_FOUND", "Owner not found")
 	}
 	text := strings.TrimSpace(value.Text(g["COMMENT"]))
 	if text == "" {
 		return nil, fail("INVALID_ARG_VALUE", "Empty comment message")
 	}
-	m := &comment{
-		id: s.next("comment"), typ: t, item: value.Int(g["ENTITY_ID"]), author: c.req.by.user, text: text,
-		created: c.savedAt(), files: readCommentFiles(s, g),
+	m := &Comment{
+		ID: s.Next("comment"), Type: t, Item: value.Int(g["ENTITY_ID"]), Author: c.req.by.user, Text: text,
+		Created: c.savedAt(), Files: readCommentFiles(s, g),
 	}
-	s.comments = append(s.comments, m)
+	s.Comments = append(s.Comments, m)
 	fireComment(c, m, opAdd)
-	return value.FromInt(m.id), nil
+	return value.FromInt(m.ID), nil
 }
 
 // readCommentFiles takes FILES: pairs of a name and the content in base64.
-func readCommentFiles(s *store, g value.Fields) []commentFile {
-	var files []commentFile
+func readCommentFiles(s *Store, g value.Fields) []CommentFile {
+	var files []CommentFile
 	for _, v := range value.List(g["FILES"]) {
 		pair, _ := value.Array(v)
 		name, _ := pair.Get("0")
@@ -69,7 +69,7 @@ func readCommentFiles(s *store, g value.Fields) []commentFile {
 			continue
 		}
 		encoded := strings.TrimRight(value.Text(content), "=")
-		files = append(files, commentFile{id: s.next("file"), name: value.Text(name), size: len(encoded) * 3 / 4})
+		files = append(files, CommentFile{ID: s.Next("file"), Name: value.Text(name), Size: len(encoded) * 3 / 4})
 	}
 	return files
 }
@@ -84,7 +84,7 @@ func commentUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := c.store().commentOf(value.FromInt(id))
+	m := c.store().CommentByID(value.FromInt(id))
 	if m == nil {
 		return nil, fail("NOT_FOUND", "Not found.")
 	}
@@ -93,13 +93,13 @@ func commentUpdate(c *call) (any, error) {
 		if text == "" {
 			return nil, fail("INVALID_ARG_VALUE", "Empty comment message")
 		}
-		m.text = text
+		m.Text = text
 	}
 	if _, ok := g["FILES"]; ok {
-		m.files = readCommentFiles(c.store(), g)
+		m.Files = readCommentFiles(c.store(), g)
 	}
 	fireComment(c, m, opUpdate)
-	return value.FromInt(m.id), nil
+	return value.FromInt(m.ID), nil
 }
 
 // commentDelete is crm.timeline.comment.delete. Its result is null.
@@ -109,41 +109,41 @@ func commentDelete(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	m := s.commentOf(value.FromInt(id))
+	m := s.CommentByID(value.FromInt(id))
 	if m == nil {
 		return nil, fail("NOT_FOUND", "Not found.")
 	}
 	if owner := c.param("ownerId"); owner != nil {
 		typ := int(value.Int(c.param("ownerTypeId")))
 		switch {
-		case s.types[typ] == nil || s.item(typ, value.Int(owner)) == nil:
+		case s.Types[typ] == nil || s.Item(typ, value.Int(owner)) == nil:
 			return nil, fail("OWNER_NOT_FOUND", "Owner not found")
-		case m.typ.id != typ || m.item != value.Int(owner):
+		case m.Type.ID != typ || m.Item != value.Int(owner):
 			return nil, fail("NOT_FOUND", "Not found.")
 		}
 	}
-	s.comments = slices.DeleteFunc(s.comments, func(x *comment) bool { return x == m })
+	s.Comments = slices.DeleteFunc(s.Comments, func(x *Comment) bool { return x == m })
 	fireComment(c, m, opDelete)
 	return nil, nil
 }
 
 // commentJSON is a comment as get and list show it: all but the files is text.
-func commentJSON(c *call, m *comment) *php.Array {
+func commentJSON(c *call, m *Comment) *php.Array {
 	s := c.store()
 	files := php.NewArray()
 	var shown any = files
-	if len(m.files) == 0 {
+	if len(m.Files) == 0 {
 		shown = value.EmptyObject{}
 	}
-	for _, f := range m.files {
-		files.Set(value.Text(value.FromInt(f.id)), value.Object(
-			"id", f.id, "date", s.zone.Stamp(m.created), "type", "file", "name", f.name, "size", f.size, "authorId", m.author,
-			"authorName", c.userName(m.author), "urlPreview", "", "urlShow", "", "urlDownload", "",
+	for _, f := range m.Files {
+		files.Set(value.Text(value.FromInt(f.ID)), value.Object(
+			"id", f.ID, "date", s.Zone.Stamp(m.Created), "type", "file", "name", f.Name, "size", f.Size, "authorId", m.Author,
+			"authorName", c.userName(m.Author), "urlPreview", "", "urlShow", "", "urlDownload", "",
 		))
 	}
 	return value.Object(
-		"ID", value.Text(value.FromInt(m.id)), "ENTITY_ID", value.Text(value.FromInt(m.item)), "ENTITY_TYPE", strings.ToLower(m.typ.code),
-		"CREATED", s.zone.Stamp(m.created), "COMMENT", m.text, "AUTHOR_ID", value.Text(value.FromInt(m.author)), "FILES", shown,
+		"ID", value.Text(value.FromInt(m.ID)), "ENTITY_ID", value.Text(value.FromInt(m.Item)), "ENTITY_TYPE", strings.ToLower(m.Type.Code),
+		"CREATED", s.Zone.Stamp(m.Created), "COMMENT", m.Text, "AUTHOR_ID", value.Text(value.FromInt(m.Author)), "FILES", shown,
 	)
 }
 
@@ -152,7 +152,7 @@ func commentGet(c *call) (any, error) {
 	if value.Int(c.param("ID")) <= 0 {
 		return nil, plainFail("ID is not defined or invalid.")
 	}
-	m := c.store().commentOf(c.param("ID"))
+	m := c.store().CommentByID(c.param("ID"))
 	if m == nil {
 		return nil, plainFail("Not found.")
 	}
@@ -160,16 +160,16 @@ func commentGet(c *call) (any, error) {
 }
 
 // commentColumn finds what comments are ordered by.
-func commentColumn(name string) (query.Column[*comment], bool) {
+func commentColumn(name string) (query.Column[*Comment], bool) {
 	switch name {
 	case "ID":
-		return query.NewColumn(name, query.Int, func(m *comment) any { return m.id }), true
+		return query.NewColumn(name, query.Int, func(m *Comment) any { return m.ID }), true
 	case "CREATED":
-		return query.NewColumn(name, query.Time, func(m *comment) any { return m.created }), true
+		return query.NewColumn(name, query.Time, func(m *Comment) any { return m.Created }), true
 	case "AUTHOR_ID":
-		return query.NewColumn(name, query.Int, func(m *comment) any { return m.author }), true
+		return query.NewColumn(name, query.Int, func(m *Comment) any { return m.Author }), true
 	}
-	return query.Column[*comment]{}, false
+	return query.Column[*Comment]{}, false
 }
 
 // commentList is crm.timeline.comment.list: the comments of one item, which the
@@ -182,12 +182,12 @@ func commentList(c *call) (any, error) {
 	name, _ := value.Either(filter, "ENTITY_TYPE", "=ENTITY_TYPE")
 	id, _ := value.Either(filter, "ENTITY_ID", "=ENTITY_ID")
 	s := c.store()
-	t := s.commentType(value.Text(name))
-	if t == nil || s.item(t.id, value.Int(id)) == nil {
+	t := s.TypeByCode(value.Text(name))
+	if t == nil || s.Item(t.ID, value.Int(id)) == nil {
 		// What is not there cannot be read.
 		return nil, plainFail("Access denied.")
 	}
-	found := query.Keep(s.comments, func(m *comment) bool { return m.typ == t && m.item == value.Int(id) })
+	found := query.Keep(s.Comments, func(m *Comment) bool { return m.Type == t && m.Item == value.Int(id) })
 	query.Sort(found, query.LenientOrder(order, commentColumn))
 	only := elementSelection(c)
 	answer := php.NewArray()
@@ -205,20 +205,20 @@ func commentList(c *call) (any, error) {
 
 func commentFields(*call) (any, error) {
 	return describeAll(
-		sys("ID", "integer", "ID", readOnly),
-		sys("CREATED", "datetime", "Added on", readOnly),
-		sys("ENTITY_ID", "integer", "Item of the comment", required|immutable),
-		sys("ENTITY_TYPE", "string", "Type of the item", required|immutable),
-		sys("AUTHOR_ID", "integer", "Author", immutable),
-		sys("COMMENT", "string", "Text", 0),
-		sys("FILES", "attached_diskfile", "Files", multiple),
+		NewField("ID", "integer", "ID", ReadOnly),
+		NewField("CREATED", "datetime", "Added on", ReadOnly),
+		NewField("ENTITY_ID", "integer", "Item of the comment", Required|Immutable),
+		NewField("ENTITY_TYPE", "string", "Type of the item", Required|Immutable),
+		NewField("AUTHOR_ID", "integer", "Author", Immutable),
+		NewField("COMMENT", "string", "Text", 0),
+		NewField("FILES", "attached_diskfile", "Files", Multiple),
 	), nil
 }
 
 // fireComment raises the event of a comment. The documentation shows data[ID],
 // the server's source data[FIELDS][ID].
-func fireComment(c *call, m *comment, op string) {
-	id := value.Object("ID", value.Text(value.FromInt(m.id)))
+func fireComment(c *call, m *Comment, op string) {
+	id := value.Object("ID", value.Text(value.FromInt(m.ID)))
 	code := "ONCRMTIMELINECOMMENT" + strings.ToUpper(op)
 	if c.p.cfg.CommentFields {
 		c.raise(code, id)

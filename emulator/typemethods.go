@@ -19,56 +19,56 @@ func typeMethods() []method {
 }
 
 // typeColumns are what crm.type.list filters and orders by.
-func typeColumns() []query.Column[*entityType] {
-	columns := []query.Column[*entityType]{
-		query.NewColumn("id", query.Int, func(t *entityType) any { return int64(t.dynamic.ID) }),
-		query.NewColumn("title", query.Text, func(t *entityType) any { return t.title }),
-		query.NewColumn("code", query.Text, func(*entityType) any { return "" }),
-		query.NewColumn("createdBy", query.Int, func(*entityType) any { return int64(1) }),
-		query.NewColumn("entityTypeId", query.Int, func(t *entityType) any { return int64(t.id) }),
-		query.NewColumn("createdTime", query.Time, func(t *entityType) any { return t.created }),
-		query.NewColumn("updatedTime", query.Time, func(t *entityType) any { return t.updated }),
-		query.NewColumn("updatedBy", query.Int, func(*entityType) any { return int64(1) }),
+func typeColumns() []query.Column[*EntityType] {
+	columns := []query.Column[*EntityType]{
+		query.NewColumn("id", query.Int, func(t *EntityType) any { return int64(t.Dynamic.ID) }),
+		query.NewColumn("title", query.Text, func(t *EntityType) any { return t.Title }),
+		query.NewColumn("code", query.Text, func(*EntityType) any { return "" }),
+		query.NewColumn("createdBy", query.Int, func(*EntityType) any { return int64(1) }),
+		query.NewColumn("entityTypeId", query.Int, func(t *EntityType) any { return int64(t.ID) }),
+		query.NewColumn("createdTime", query.Time, func(t *EntityType) any { return t.Created }),
+		query.NewColumn("updatedTime", query.Time, func(t *EntityType) any { return t.Updated }),
+		query.NewColumn("updatedBy", query.Int, func(*EntityType) any { return int64(1) }),
 	}
 	for _, sw := range typeSwitches() {
-		columns = append(columns, query.NewColumn(sw.name, query.Bool, func(t *entityType) any { return sw.of(t) }))
+		columns = append(columns, query.NewColumn(sw.name, query.Bool, func(t *EntityType) any { return sw.of(t) }))
 	}
 	return columns
 }
 
 // typeJSON is a smart process as crm.type.list shows it.
-func typeJSON(s *store, t *entityType) *php.Array {
-	a := value.Object("id", t.dynamic.ID, "title", t.title, "code", "", "createdBy", 1, "entityTypeId", t.id, "customSectionId", nil)
+func typeJSON(s *Store, t *EntityType) *php.Array {
+	a := value.Object("id", t.Dynamic.ID, "title", t.Title, "code", "", "createdBy", 1, "entityTypeId", t.ID, "customSectionId", nil)
 	for _, sw := range typeSwitches() {
 		a.Set(sw.name, value.YesNo(sw.of(t)))
 	}
-	a.Set("createdTime", s.zone.Stamp(t.created))
-	a.Set("updatedTime", s.zone.Stamp(t.updated))
+	a.Set("createdTime", s.Zone.Stamp(t.Created))
+	a.Set("updatedTime", s.Zone.Stamp(t.Updated))
 	a.Set("updatedBy", value.FromInt(1))
 	return a
 }
 
 // wholeTypeJSON has the relations too, as all other methods show them.
-func wholeTypeJSON(s *store, t *entityType) *php.Array {
+func wholeTypeJSON(s *Store, t *EntityType) *php.Array {
 	a := typeJSON(s, t)
 	parents, children := php.NewArray(), php.NewArray()
-	if t.dynamic.Clients {
+	if t.Dynamic.Clients {
 		// Contacts and companies are linked to by the field of the client.
-		parents.Append(value.Object("entityTypeId", typeContact, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
-		parents.Append(value.Object("entityTypeId", typeCompany, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
+		parents.Append(value.Object("entityTypeId", TypeContact, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
+		parents.Append(value.Object("entityTypeId", TypeCompany, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
 	}
-	for _, r := range s.relations {
-		switch t.id {
-		case r.child:
-			parents.Append(value.Object("entityTypeId", r.parent, "isChildrenListEnabled", value.YesNo(r.listed), "isPredefined", "N"))
-		case r.parent:
-			children.Append(value.Object("entityTypeId", r.child, "isChildrenListEnabled", value.YesNo(r.listed), "isPredefined", "N"))
+	for _, r := range s.Relations {
+		switch t.ID {
+		case r.Child:
+			parents.Append(value.Object("entityTypeId", r.Parent, "isChildrenListEnabled", value.YesNo(r.Listed), "isPredefined", "N"))
+		case r.Parent:
+			children.Append(value.Object("entityTypeId", r.Child, "isChildrenListEnabled", value.YesNo(r.Listed), "isPredefined", "N"))
 		}
 	}
 	a.Set("relations", value.Object("parent", parents, "child", children))
 	linked := php.NewArray()
 	for _, name := range linkedUserFields {
-		linked.Set(name, value.YesNo(t.linked[name]))
+		linked.Set(name, value.YesNo(t.Linked[name]))
 	}
 	a.Set("linkedUserFields", linked)
 	a.Set("customSections", php.NewArray())
@@ -77,7 +77,7 @@ func wholeTypeJSON(s *store, t *entityType) *php.Array {
 
 // typeList is crm.type.list. It shows smart processes only.
 func typeList(c *call) (any, error) {
-	found, err := selectRows(c, c.store().dynamicTypes(), typeColumns())
+	found, err := selectRows(c, c.store().DynamicTypes(), typeColumns())
 	if err != nil {
 		return nil, err
 	}
@@ -95,13 +95,13 @@ func noType() error {
 }
 
 // typeOf finds the smart process that a call names by its own id.
-func typeOf(c *call) (*entityType, error) {
+func typeOf(c *call) (*EntityType, error) {
 	id, err := c.intParam("id")
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range c.store().dynamicTypes() {
-		if int64(t.dynamic.ID) == id {
+	for _, t := range c.store().DynamicTypes() {
+		if int64(t.Dynamic.ID) == id {
 			return t, nil
 		}
 	}
@@ -121,8 +121,8 @@ func typeByEntityTypeID(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := c.store().types[int(id)]
-	if t == nil || t.dynamic == nil {
+	t := c.store().Types[int(id)]
+	if t == nil || t.Dynamic == nil {
 		return nil, noType()
 	}
 	return wholeTypeJSON(c.store(), t), nil
@@ -140,9 +140,9 @@ func typeAdd(c *call) (any, error) {
 	if v, ok := fields.Get("entityTypeId"); ok && !value.IsEmpty(v) {
 		def.EntityTypeID = int(value.Int(v))
 		switch id := def.EntityTypeID; {
-		case (id < firstDynamicType || id > 192) && (id < 1030 || id%2 != 0):
+		case (id < FirstDynamicType || id > 192) && (id < 1030 || id%2 != 0):
 			return nil, fail("INVALID_ARG_VALUE", "entityTypeId is out of allowed range")
-		case s.types[id] != nil:
+		case s.Types[id] != nil:
 			return nil, fail("INVALID_ARG_VALUE", "entityTypeId is taken by another type")
 		}
 	}
@@ -152,9 +152,9 @@ func typeAdd(c *call) (any, error) {
 	if err := checkWorkplace(fields); err != nil {
 		return nil, err
 	}
-	t := s.types[s.addType(def, c.now)]
+	t := s.Types[s.AddType(def, c.now)]
 	readType(t, fields)
-	s.rebuild(t)
+	s.Rebuild(t)
 	readRelations(s, t, fields)
 	fireType(c, t, opAdd)
 	return wholeTypeJSON(s, t), nil
@@ -186,8 +186,8 @@ func typeUpdate(c *call) (any, error) {
 	}
 	s := c.store()
 	readType(t, fields)
-	t.updated = c.savedAt()
-	s.rebuild(t)
+	t.Updated = c.savedAt()
+	s.Rebuild(t)
 	readRelations(s, t, fields)
 	fireType(c, t, opUpdate)
 	return wholeTypeJSON(s, t), nil
@@ -200,13 +200,13 @@ func typeDelete(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	if len(s.table(t.id).order) > 0 {
+	if len(s.Table(t.ID).Order) > 0 {
 		return nil, fail("BX_ERROR", "You cannot delete an entity type that has elements")
 	}
-	s.relate(t.id, nil, nil)
-	delete(s.types, t.id)
-	delete(s.items, t.id)
-	c.p.forgetType(t.id)
+	s.SetRelations(t.ID, nil, nil)
+	delete(s.Types, t.ID)
+	delete(s.Items, t.ID)
+	c.p.forgetType(t.ID)
 	fireType(c, t, opDelete)
 	return php.NewArray(), nil
 }
@@ -214,18 +214,18 @@ func typeDelete(c *call) (any, error) {
 // typeFields is crm.type.fields.
 func typeFields(*call) (any, error) {
 	described := php.NewArray()
-	add := func(name, typ, title string, set flags) {
-		f := &field{name: name, typ: typ, title: title, flags: set}
+	add := func(name, typ, title string, set Flags) {
+		f := &Field{Name: name, Type: typ, Title: title, Flags: set}
 		d := describeField(f, nil)
 		d.Set("upperName", name)
 		described.Set(value.CamelName(name), d)
 	}
-	add("ID", "integer", "ID", readOnly)
-	add("TITLE", "string", "Title", required)
+	add("ID", "integer", "ID", ReadOnly)
+	add("TITLE", "string", "Title", Required)
 	add("CODE", "string", "Symbolic code", 0)
-	add("CREATED_BY", "user", "Created by", readOnly)
-	add("ENTITY_TYPE_ID", "integer", "Entity type", required|immutable)
-	add("CUSTOM_SECTION_ID", "integer", "Digital workplace", immutable)
+	add("CREATED_BY", "user", "Created by", ReadOnly)
+	add("ENTITY_TYPE_ID", "integer", "Entity type", Required|Immutable)
+	add("CUSTOM_SECTION_ID", "integer", "Digital workplace", Immutable)
 	for _, sw := range typeSwitches() {
 		if !sw.undescribed {
 			add(value.UpperName(sw.name), "boolean", sw.name, 0)
@@ -233,7 +233,7 @@ func typeFields(*call) (any, error) {
 	}
 	add("CREATED_TIME", "datetime", "Created on", 0)
 	add("UPDATED_TIME", "datetime", "Modified on", 0)
-	add("UPDATED_BY", "user", "Modified by", readOnly)
+	add("UPDATED_BY", "user", "Modified by", ReadOnly)
 	return value.Object("fields", described), nil
 }
 
@@ -246,22 +246,22 @@ type typeSwitch struct {
 	set         func(*Type, bool)
 }
 
-func (sw typeSwitch) of(t *entityType) bool {
+func (sw typeSwitch) of(t *EntityType) bool {
 	if sw.get != nil {
-		return sw.get(t.dynamic)
+		return sw.get(t.Dynamic)
 	}
-	if on, ok := t.switches[sw.name]; ok {
+	if on, ok := t.Switches[sw.name]; ok {
 		return on
 	}
 	return sw.byDefault
 }
 
-func (sw typeSwitch) put(t *entityType, on bool) {
+func (sw typeSwitch) put(t *EntityType, on bool) {
 	if sw.set != nil {
-		sw.set(t.dynamic, on)
+		sw.set(t.Dynamic, on)
 		return
 	}
-	t.switches[sw.name] = on
+	t.Switches[sw.name] = on
 }
 
 // inUserField is the switch that lets custom fields link to a smart process.
@@ -302,9 +302,9 @@ var linkedUserFields = [...]string{"CALENDAR_EVENT|UF_CRM_CAL_EVENT", "TASKS_TAS
 // readType takes the fields of crm.type.add and crm.type.update. Switches are Y and
 // N; the flags inside linkedUserFields and relations only know "true" and
 // "false".
-func readType(t *entityType, fields *php.Array) {
+func readType(t *EntityType, fields *php.Array) {
 	if v, ok := fields.Get("title"); ok && !value.IsEmpty(v) {
-		t.dynamic.Title = value.Text(v)
+		t.Dynamic.Title = value.Text(v)
 	}
 	for _, sw := range typeSwitches() {
 		if v, ok := fields.Get(sw.name); ok && !sw.undescribed {
@@ -313,40 +313,40 @@ func readType(t *entityType, fields *php.Array) {
 	}
 	// Where it is shown only counts for one that may be shown in custom fields.
 	v, _ := fields.Get("linkedUserFields")
-	if linked, ok := value.Array(v); ok && t.switches[inUserField] {
-		t.linked = map[string]bool{}
+	if linked, ok := value.Array(v); ok && t.Switches[inUserField] {
+		t.Linked = map[string]bool{}
 		for name, on := range linked.All() {
-			t.linked[name] = on == "true" || on == true
+			t.Linked[name] = on == "true" || on == true
 		}
 	}
 }
 
 // readRelations takes fields[relations], which replaces all relations of a type.
-func readRelations(s *store, t *entityType, fields *php.Array) {
+func readRelations(s *Store, t *EntityType, fields *php.Array) {
 	v, _ := fields.Get("relations")
 	given, ok := value.Array(v)
 	if !ok {
 		return
 	}
-	side := func(name string) []relation {
+	side := func(name string) []Relation {
 		v, _ := given.Get(name)
 		entries, _ := value.Array(v)
-		var found []relation
+		var found []Relation
 		for _, v := range entries.All() {
 			entry, _ := value.Array(v)
 			id, _ := entry.Get("entityTypeId")
 			listed, _ := entry.Get("isChildrenListEnabled")
-			r := relation{parent: t.id, child: t.id, listed: listed == "true" || listed == true}
+			r := Relation{Parent: t.ID, Child: t.ID, Listed: listed == "true" || listed == true}
 			if name == "parent" {
-				r.parent = int(value.Int(id))
+				r.Parent = int(value.Int(id))
 			} else {
-				r.child = int(value.Int(id))
+				r.Child = int(value.Int(id))
 			}
-			if s.types[r.parent] != nil && s.types[r.child] != nil && r.parent != r.child {
+			if s.Types[r.Parent] != nil && s.Types[r.Child] != nil && r.Parent != r.Child {
 				found = append(found, r)
 			}
 		}
 		return found
 	}
-	s.relate(t.id, side("parent"), side("child"))
+	s.SetRelations(t.ID, side("parent"), side("child"))
 }

@@ -9,14 +9,14 @@ import (
 
 // Entity types that every portal has.
 const (
-	typeLead         = 1
-	typeDeal         = 2
-	typeContact      = 3
-	typeCompany      = 4
-	typeOldInvoice   = 5
-	typeQuote        = 7
-	typeSmartInvoice = 31
-	firstDynamicType = 128
+	TypeLead         = 1
+	TypeDeal         = 2
+	TypeContact      = 3
+	TypeCompany      = 4
+	TypeOldInvoice   = 5
+	TypeQuote        = 7
+	TypeSmartInvoice = 31
+	FirstDynamicType = 128
 )
 
 // Type is a smart process, as a person sets one up in the portal.
@@ -42,119 +42,119 @@ type Type struct {
 	Parents []int
 }
 
-// entityType is a type of items.
-type entityType struct {
-	id               int
-	short            string // D, SI, T80: the owner type of product rows
-	code             string // DEAL, SMART_INVOICE, DYNAMIC_128
-	title            string // and what an item without a title is called
-	fields           *fieldSet
-	defaults         map[string]any // what a new item holds that is not given
-	categories       []*category
-	pipelines        bool  // crm.category.* serves it
-	rows             bool  // may have product rows
-	dynamic          *Type // nil unless it is a smart process
-	created, updated time.Time
+// EntityType is a type of items.
+type EntityType struct {
+	ID               int
+	Short            string // D, SI, T80: the owner type of product rows
+	Code             string // DEAL, SMART_INVOICE, DYNAMIC_128
+	Title            string // and what an item without a title is called
+	Fields           *FieldSet
+	Defaults         map[string]any // what a new item holds that is not given
+	Categories       []*Category
+	Pipelines        bool  // crm.category.* serves it
+	Rows             bool  // may have product rows
+	Dynamic          *Type // nil unless it is a smart process
+	Created, Updated time.Time
 
 	// Of a smart process: switches that change nothing here, where they are not
 	// the default, and linkedUserFields.
-	switches, linked map[string]bool
+	Switches, Linked map[string]bool
 }
 
-// ownEvents tells whether the type has events of its own name, such as
+// OwnEvents tells whether the type has events of its own name, such as
 // ONCRMDEALADD; the others share ONCRMDYNAMICITEMADD.
-func (t *entityType) ownEvents() bool { return t.id < typeSmartInvoice }
+func (t *EntityType) OwnEvents() bool { return t.ID < TypeSmartInvoice }
 
-// relation says that items of a type may be parents of another's.
-type relation struct {
-	parent, child int
-	listed        bool // the parent's card shows its children
+// Relation says that items of a type may be parents of another's.
+type Relation struct {
+	Parent, Child int
+	Listed        bool // the parent's card shows its children
 }
 
-// relate replaces the relations of a type, and gives and takes the fields
+// SetRelations replaces the relations of a type, and gives and takes the fields
 // parentId… that follow from them.
-func (s *store) relate(id int, parents, children []relation) {
-	for _, r := range s.relations {
-		if r.child == id || r.parent == id {
-			s.types[r.child].fields.remove(parentField(r.parent, "").name)
+func (s *Store) SetRelations(id int, parents, children []Relation) {
+	for _, r := range s.Relations {
+		if r.Child == id || r.Parent == id {
+			s.Types[r.Child].Fields.remove(parentField(r.Parent, "").Name)
 		}
 	}
-	s.relations = slices.DeleteFunc(s.relations, func(r relation) bool { return r.child == id || r.parent == id })
+	s.Relations = slices.DeleteFunc(s.Relations, func(r Relation) bool { return r.Child == id || r.Parent == id })
 	for _, r := range slices.Concat(parents, children) {
-		f := parentField(r.parent, s.types[r.parent].title)
-		if child := s.types[r.child]; child.fields.byName[f.name] == nil {
-			child.fields.add(f)
-			s.relations = append(s.relations, r)
+		f := parentField(r.Parent, s.Types[r.Parent].Title)
+		if child := s.Types[r.Child]; child.Fields.ByName[f.Name] == nil {
+			child.Fields.Add(f)
+			s.Relations = append(s.Relations, r)
 		}
 	}
 }
 
-func (s *store) addType(def Type, now time.Time) int {
+func (s *Store) AddType(def Type, now time.Time) int {
 	if def.EntityTypeID == 0 {
 		def.EntityTypeID = 1030
-		for s.types[def.EntityTypeID] != nil {
+		for s.Types[def.EntityTypeID] != nil {
 			def.EntityTypeID += 2
 		}
 	}
 	if def.ID == 0 {
 		def.ID = 1
-		for slices.ContainsFunc(s.dynamicTypes(), func(t *entityType) bool { return t.dynamic.ID == def.ID }) {
+		for slices.ContainsFunc(s.DynamicTypes(), func(t *EntityType) bool { return t.Dynamic.ID == def.ID }) {
 			def.ID++
 		}
 	}
-	created := s.zone.Second(now)
-	t := &entityType{
-		id: def.EntityTypeID, short: "T" + strconv.FormatInt(int64(def.EntityTypeID), 16),
-		code: "DYNAMIC_" + strconv.Itoa(def.EntityTypeID), pipelines: true,
-		dynamic: &def, switches: map[string]bool{}, created: created, updated: created, defaults: map[string]any{"SOURCE_ID": "CALL"},
-		fields: newFieldSet(nil),
+	created := s.Zone.Second(now)
+	t := &EntityType{
+		ID: def.EntityTypeID, Short: "T" + strconv.FormatInt(int64(def.EntityTypeID), 16),
+		Code: "DYNAMIC_" + strconv.Itoa(def.EntityTypeID), Pipelines: true,
+		Dynamic: &def, Switches: map[string]bool{}, Created: created, Updated: created, Defaults: map[string]any{"SOURCE_ID": "CALL"},
+		Fields: NewFieldSet(nil),
 	}
-	if old := s.types[t.id]; old != nil {
-		t.categories = old.categories
-		for _, it := range s.table(t.id).byID {
-			it.typ = t
+	if old := s.Types[t.ID]; old != nil {
+		t.Categories = old.Categories
+		for _, it := range s.Table(t.ID).ByID {
+			it.Type = t
 		}
 	} else {
-		first := s.dynamicCategory(def.EntityTypeID, "General")
-		first.byDefault = true
-		t.categories = []*category{first}
+		first := s.DynamicCategory(def.EntityTypeID, "General")
+		first.ByDefault = true
+		t.Categories = []*Category{first}
 	}
 	for _, f := range def.Fields {
-		t.fields.add(s.userField(f))
+		t.Fields.Add(s.NewCustomField(f))
 	}
-	s.types[t.id] = t
-	s.rebuild(t)
-	var parents []relation
+	s.Types[t.ID] = t
+	s.Rebuild(t)
+	var parents []Relation
 	for _, id := range def.Parents {
-		if s.types[id] != nil {
-			parents = append(parents, relation{parent: id, child: t.id, listed: true})
+		if s.Types[id] != nil {
+			parents = append(parents, Relation{Parent: id, Child: t.ID, Listed: true})
 		}
 	}
-	s.relate(t.id, parents, nil)
-	return t.id
+	s.SetRelations(t.ID, parents, nil)
+	return t.ID
 }
 
-// rebuild brings the fields of a smart process in line with its switches; the
+// Rebuild brings the fields of a smart process in line with its switches; the
 // custom ones and those of its parents stay.
-func (s *store) rebuild(t *entityType) {
-	t.title, t.rows = t.dynamic.Title, t.dynamic.Products
-	kept := slices.DeleteFunc(slices.Clone(t.fields.all), func(f *field) bool {
-		return f.user == nil && !strings.HasPrefix(f.name, "PARENT_ID_")
+func (s *Store) Rebuild(t *EntityType) {
+	t.Title, t.Rows = t.Dynamic.Title, t.Dynamic.Products
+	kept := slices.DeleteFunc(slices.Clone(t.Fields.All), func(f *Field) bool {
+		return f.User == nil && !strings.HasPrefix(f.Name, "PARENT_ID_")
 	})
-	t.fields = newFieldSet(dynamicFields(*t.dynamic))
+	t.Fields = NewFieldSet(dynamicFields(*t.Dynamic))
 	for _, f := range kept {
-		t.fields.add(f)
+		t.Fields.Add(f)
 	}
 }
 
-// dynamicTypes are the smart processes, by their own ids.
-func (s *store) dynamicTypes() []*entityType {
-	var all []*entityType
-	for _, t := range s.types {
-		if t.dynamic != nil {
+// DynamicTypes are the smart processes, by their own ids.
+func (s *Store) DynamicTypes() []*EntityType {
+	var all []*EntityType
+	for _, t := range s.Types {
+		if t.Dynamic != nil {
 			all = append(all, t)
 		}
 	}
-	slices.SortFunc(all, func(a, b *entityType) int { return a.dynamic.ID - b.dynamic.ID })
+	slices.SortFunc(all, func(a, b *EntityType) int { return a.Dynamic.ID - b.Dynamic.ID })
 	return all
 }

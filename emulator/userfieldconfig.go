@@ -37,7 +37,7 @@ func configModule(c *call) error {
 
 // configField finds the field that a call names. Who may not and what is not
 // there are one error.
-func configField(c *call, refusal string) (*entityType, *field, error) {
+func configField(c *call, refusal string) (*EntityType, *Field, error) {
 	if err := configModule(c); err != nil {
 		return nil, nil, err
 	}
@@ -45,7 +45,7 @@ func configField(c *call, refusal string) (*entityType, *field, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	t, f := c.store().userFieldByID(id)
+	t, f := c.store().UserFieldByID(id)
 	if f == nil || !c.isAdmin() {
 		return nil, nil, plainFail(refusal)
 	}
@@ -90,21 +90,21 @@ func configAdd(c *call) (any, error) {
 	}
 	s := c.store()
 	entity := value.Text(g["ENTITY_ID"])
-	at := slices.IndexFunc(s.sortedTypes(), func(t *entityType) bool { return t.userEntity() == entity })
+	at := slices.IndexFunc(s.SortedTypes(), func(t *EntityType) bool { return t.UserEntity() == entity })
 	if at < 0 {
 		return nil, plainFail("You cannot create custom fields")
 	}
-	t := s.sortedTypes()[at]
+	t := s.SortedTypes()[at]
 	prefix := "UF_CRM_"
-	if t.dynamic != nil {
+	if t.Dynamic != nil {
 		prefix = "UF_" + entity + "_"
 	}
 	switch {
 	case !strings.HasPrefix(name, prefix) || len(name) == len(prefix):
 		return nil, plainFail("You cannot create custom fields")
-	case t.fields.byName[name] != nil:
+	case t.Fields.ByName[name] != nil:
 		return nil, plainFail(fmt.Sprintf("Field %s for entity %s already exists.", name, entity))
-	case checkFieldName(name) != "" || !isUserFieldType(value.Text(g["USER_TYPE_ID"])):
+	case checkFieldName(name) != "" || !IsUserFieldType(value.Text(g["USER_TYPE_ID"])):
 		return nil, plainFail("Fail to create new user field")
 	}
 	f := addUserField(c, t, name, g, g["ENUM"])
@@ -113,15 +113,15 @@ func configAdd(c *call) (any, error) {
 
 // addUserField makes a custom field of a call and raises its events: the choices
 // of an enumeration have one of their own.
-func addUserField(c *call, t *entityType, name string, g value.Fields, choices any) *field {
+func addUserField(c *call, t *EntityType, name string, g value.Fields, choices any) *Field {
 	s := c.store()
-	f := s.userField(UserField{Name: name, Type: value.Text(g["USER_TYPE_ID"]), Multiple: g["MULTIPLE"] == "Y"})
+	f := s.NewCustomField(UserField{Name: name, Type: value.Text(g["USER_TYPE_ID"]), Multiple: g["MULTIPLE"] == "Y"})
 	changeUserField(f, g)
-	f.title = f.user.Title
-	t.fields.add(f)
+	f.Title = f.User.Title
+	t.Fields.Add(f)
 	fireUserField(c, t, f, opAdd)
-	if entries, ok := value.Array(choices); ok && f.typ == "enumeration" && entries.Len() > 0 {
-		changeOptions(s, f.user, choices, true)
+	if entries, ok := value.Array(choices); ok && f.Type == "enumeration" && entries.Len() > 0 {
+		changeOptions(s, f.User, choices, true)
 		fireUserField(c, t, f, opSetValues)
 	}
 	return f
@@ -139,9 +139,9 @@ func checkFieldName(name string) string {
 }
 
 // configLanguages are the languages that a field has texts in, English always.
-func configLanguages(f *field) []string {
+func configLanguages(f *Field) []string {
 	languages := []string{"en"}
-	for _, texts := range f.user.labels {
+	for _, texts := range f.User.Labels {
 		for language := range texts {
 			if !slices.Contains(languages, language) {
 				languages = append(languages, language)
@@ -154,7 +154,7 @@ func configLanguages(f *field) []string {
 
 // configJSON is a custom field as userfieldconfig.* shows it: camel-case names
 // with ids and numbers as text. Without languages there are no labels.
-func configJSON(s *store, t *entityType, f *field, languages []string, whole bool) *php.Array {
+func configJSON(s *Store, t *EntityType, f *Field, languages []string, whole bool) *php.Array {
 	a := userFrameJSON(s, t, f, value.CamelName)
 	if languages != nil {
 		known := php.NewArray()
@@ -166,7 +166,7 @@ func configJSON(s *store, t *entityType, f *field, languages []string, whole boo
 	for _, name := range userLabels {
 		texts, any := php.NewArray(), false
 		for _, language := range languages {
-			text, ok := f.user.labels[name][language]
+			text, ok := f.User.Labels[name][language]
 			texts.Set(language, nil)
 			if ok {
 				texts.Set(language, text)
@@ -178,8 +178,8 @@ func configJSON(s *store, t *entityType, f *field, languages []string, whole boo
 			a.Set(value.CamelName(name), texts)
 		}
 	}
-	if whole && f.typ == "enumeration" {
-		a.Set("enum", optionsJSON(f.user, true, value.CamelName))
+	if whole && f.Type == "enumeration" {
+		a.Set("enum", optionsJSON(f.User, true, value.CamelName))
 	}
 	return a
 }
@@ -196,8 +196,8 @@ func configGet(c *call) (any, error) {
 
 // userFieldRow is a custom field with the type that it is of.
 type userFieldRow struct {
-	typ   *entityType
-	field *field
+	typ   *EntityType
+	field *Field
 }
 
 // userFieldColumn finds what custom fields are filtered and ordered by, under
@@ -205,45 +205,45 @@ type userFieldRow struct {
 func userFieldColumn(name string) (query.Column[userFieldRow], bool) {
 	switch name {
 	case "ID":
-		return query.NewColumn(name, query.Int, func(r userFieldRow) any { return r.field.user.id }), true
+		return query.NewColumn(name, query.Int, func(r userFieldRow) any { return r.field.User.ID }), true
 	case "SORT":
-		return query.NewColumn(name, query.Int, func(r userFieldRow) any { return r.field.user.sort }), true
+		return query.NewColumn(name, query.Int, func(r userFieldRow) any { return r.field.User.Sort }), true
 	case "ENTITY_ID":
-		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.typ.userEntity() }), true
+		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.typ.UserEntity() }), true
 	case "FIELD_NAME":
-		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.field.name }), true
+		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.field.Name }), true
 	case "USER_TYPE_ID":
-		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.field.user.Type }), true
+		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.field.User.Type }), true
 	case "XML_ID":
-		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.field.user.xmlID }), true
+		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return r.field.User.XMLID }), true
 	case "MULTIPLE":
-		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return value.YesNo(r.field.user.Multiple) }), true
+		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return value.YesNo(r.field.User.Multiple) }), true
 	case "MANDATORY":
-		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return value.YesNo(r.field.user.Required) }), true
+		return query.NewColumn(name, query.Text, func(r userFieldRow) any { return value.YesNo(r.field.User.Required) }), true
 	}
 	for _, sw := range userSwitches {
 		if sw[0] == name {
-			return query.NewColumn(name, query.Text, func(r userFieldRow) any { return switchOf(r.field.user, sw[0], sw[1]) }), true
+			return query.NewColumn(name, query.Text, func(r userFieldRow) any { return switchOf(r.field.User, sw[0], sw[1]) }), true
 		}
 	}
 	return query.Column[userFieldRow]{}, false
 }
 
 // userFieldRows are the custom fields of types, by their sorting and ids.
-func userFieldRows(types ...*entityType) []userFieldRow {
+func userFieldRows(types ...*EntityType) []userFieldRow {
 	var rows []userFieldRow
 	for _, t := range types {
-		for _, f := range t.fields.all {
-			if f.user != nil {
+		for _, f := range t.Fields.All {
+			if f.User != nil {
 				rows = append(rows, userFieldRow{t, f})
 			}
 		}
 	}
 	slices.SortFunc(rows, func(a, b userFieldRow) int {
-		if d := cmp.Compare(a.field.user.sort, b.field.user.sort); d != 0 {
+		if d := cmp.Compare(a.field.User.Sort, b.field.User.Sort); d != 0 {
 			return d
 		}
-		return cmp.Compare(a.field.user.id, b.field.user.id)
+		return cmp.Compare(a.field.User.ID, b.field.User.ID)
 	})
 	return rows
 }
@@ -267,12 +267,12 @@ func configList(c *call) (any, error) {
 	}
 	s := c.store()
 	find := func(name string) (query.Column[userFieldRow], bool) { return userFieldColumn(value.UpperName(name)) }
-	r := query.Rules[userFieldRow]{Find: find, Zone: s.zone}
+	r := query.Rules[userFieldRow]{Find: find, Zone: s.Zone}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	found := query.Keep(userFieldRows(s.sortedTypes()...), pass)
+	found := query.Keep(userFieldRows(s.SortedTypes()...), pass)
 	query.Sort(found, query.LenientOrder(order, find))
 	var languages []string
 	if language, ok := chosen.Get("language"); ok {
@@ -310,14 +310,14 @@ func configUpdate(c *call) (any, error) {
 
 // updateUserField changes a custom field and raises the events of what a call
 // named: its settings, its choices, or both.
-func updateUserField(c *call, t *entityType, f *field, g value.Fields, choices any, hasChoices, whole bool) {
+func updateUserField(c *call, t *EntityType, f *Field, g value.Fields, choices any, hasChoices, whole bool) {
 	changed := changeUserField(f, g)
-	f.title = f.user.Title
+	f.Title = f.User.Title
 	if changed {
 		fireUserField(c, t, f, opUpdate)
 	}
-	if hasChoices && f.typ == "enumeration" {
-		changeOptions(c.store(), f.user, choices, whole)
+	if hasChoices && f.Type == "enumeration" {
+		changeOptions(c.store(), f.User, choices, whole)
 		fireUserField(c, t, f, opSetValues)
 	}
 }
@@ -328,7 +328,7 @@ func configDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.store().dropUserField(t, f)
+	c.store().DropUserField(t, f)
 	fireUserField(c, t, f, opDelete)
 	return nil, nil
 }
@@ -338,7 +338,7 @@ func configTypes(c *call) (any, error) {
 		return nil, err
 	}
 	types := php.NewArray()
-	for _, t := range userFieldTypes() {
+	for _, t := range UserFieldTypes() {
 		types.Set(t[0], value.Object("userTypeId", t[0], "description", t[1]))
 	}
 	return value.Object("types", types), nil

@@ -28,57 +28,57 @@ type UserField struct {
 	Options []string
 }
 
-// customField is a custom field as the portal keeps it.
-type customField struct {
+// CustomField is a custom field as the portal keeps it.
+type CustomField struct {
 	UserField
-	options []option
-	id      int64
-	sort    int64
-	xmlID   any // text, or nil
-	// switches are SHOW_FILTER and the like, where they are not the default.
-	switches map[string]string
-	settings *php.Array
-	labels   map[string]map[string]string // EDIT_FORM_LABEL and the like, by language
+	Choices []Option
+	ID      int64
+	Sort    int64
+	XMLID   any // text, or nil
+	// Switches are SHOW_FILTER and the like, where they are not the default.
+	Switches map[string]string
+	Settings *php.Array
+	Labels   map[string]map[string]string // EDIT_FORM_LABEL and the like, by language
 }
 
-// userField completes a custom field's definition.
-func (s *store) userField(def UserField) *field {
-	u := &customField{UserField: def}
+// NewCustomField completes a custom field's definition.
+func (s *Store) NewCustomField(def UserField) *Field {
+	u := &CustomField{UserField: def}
 	u.Type, u.Title = cmp.Or(u.Type, "string"), cmp.Or(u.Title, u.Name)
 	if u.Type == "double" && u.Precision == 0 {
 		u.Precision = 4
 	}
-	u.id, u.sort = s.next("userField"), 100
-	u.switches, u.labels = map[string]string{}, map[string]map[string]string{}
-	u.settings = userSettings(u.Type)
+	u.ID, u.Sort = s.Next("userField"), 100
+	u.Switches, u.Labels = map[string]string{}, map[string]map[string]string{}
+	u.Settings = userSettings(u.Type)
 	if u.Type == "double" {
-		u.settings.Set("PRECISION", value.FromInt(int64(u.Precision)))
+		u.Settings.Set("PRECISION", value.FromInt(int64(u.Precision)))
 	}
 	for i, text := range u.Options {
-		u.options = append(u.options, s.newOption(text, int64(i+1)*10))
+		u.Choices = append(u.Choices, s.NewOption(text, int64(i+1)*10))
 	}
-	f := &field{name: strings.ToUpper(u.Name), typ: u.Type, title: u.Title, user: u}
+	f := &Field{Name: strings.ToUpper(u.Name), Type: u.Type, Title: u.Title, User: u}
 	if u.Multiple {
-		f.flags |= multiple
+		f.Flags |= Multiple
 	}
 	if u.Required {
-		f.flags |= required
+		f.Flags |= Required
 	}
 	return f
 }
 
-func (s *store) newOption(v string, sort int64) option {
-	id := s.next("userOption")
-	return option{id: id, value: v, sort: sort, xmlID: value.DeriveHex(v, value.Text(value.FromInt(id)), 32)}
+func (s *Store) NewOption(v string, sort int64) Option {
+	id := s.Next("userOption")
+	return Option{ID: id, Value: v, Sort: sort, XMLID: value.DeriveHex(v, value.Text(value.FromInt(id)), 32)}
 }
 
-// userEntity is what custom fields call a type: CRM_DEAL, or CRM_5 by the own id
+// UserEntity is what custom fields call a type: CRM_DEAL, or CRM_5 by the own id
 // of a smart process.
-func (t *entityType) userEntity() string {
-	if t.dynamic != nil {
-		return "CRM_" + value.Text(value.FromInt(int64(t.dynamic.ID)))
+func (t *EntityType) UserEntity() string {
+	if t.Dynamic != nil {
+		return "CRM_" + value.Text(value.FromInt(int64(t.Dynamic.ID)))
 	}
-	return "CRM_" + t.code
+	return "CRM_" + t.Code
 }
 
 // userSettings are the settings that a type of custom field begins with.
@@ -108,9 +108,9 @@ func userSettings(typ string) *php.Array {
 	return php.NewArray()
 }
 
-// userFieldTypes are the types of custom fields, in the order of
+// UserFieldTypes are the types of custom fields, in the order of
 // userfieldconfig.getTypes.
-func userFieldTypes() [][2]string {
+func UserFieldTypes() [][2]string {
 	return [][2]string{
 		{"crm", "Link to CRM items"},
 		{"crm_status", "Link to CRM directories"},
@@ -131,8 +131,8 @@ func userFieldTypes() [][2]string {
 	}
 }
 
-func isUserFieldType(typ string) bool {
-	for _, t := range userFieldTypes() {
+func IsUserFieldType(typ string) bool {
+	for _, t := range UserFieldTypes() {
 		if t[0] == typ {
 			return true
 		}
@@ -140,11 +140,11 @@ func isUserFieldType(typ string) bool {
 	return false
 }
 
-// userFieldByID finds a custom field of any type.
-func (s *store) userFieldByID(id int64) (*entityType, *field) {
-	for _, t := range s.types {
-		for _, f := range t.fields.all {
-			if f.user != nil && f.user.id == id {
+// UserFieldByID finds a custom field of any type.
+func (s *Store) UserFieldByID(id int64) (*EntityType, *Field) {
+	for _, t := range s.Types {
+		for _, f := range t.Fields.All {
+			if f.User != nil && f.User.ID == id {
 				return t, f
 			}
 		}
@@ -152,14 +152,14 @@ func (s *store) userFieldByID(id int64) (*entityType, *field) {
 	return nil, nil
 }
 
-// dropUserField takes a custom field away, and its values.
-func (s *store) dropUserField(t *entityType, f *field) {
-	t.fields.remove(f.name)
-	for _, it := range s.table(t.id).byID {
-		if _, ok := it.values[f.name]; ok {
-			v := it.working()
-			delete(v, f.name)
-			it.values = v
+// DropUserField takes a custom field away, and its values.
+func (s *Store) DropUserField(t *EntityType, f *Field) {
+	t.Fields.remove(f.Name)
+	for _, it := range s.Table(t.ID).ByID {
+		if _, ok := it.Values[f.Name]; ok {
+			v := it.Working()
+			delete(v, f.Name)
+			it.Values = v
 		}
 	}
 }

@@ -25,40 +25,40 @@ var userLanguages = strings.Fields("ar br de en fr hi id in it ja kz la ms pl ru
 
 // changeUserField takes the settings of a custom field from a call. It tells
 // whether something beside the choices was among them.
-func changeUserField(f *field, g value.Fields) (changed bool) {
-	u := f.user
+func changeUserField(f *Field, g value.Fields) (changed bool) {
+	u := f.User
 	set := func(name string, take func(v any)) {
 		if v, ok := g[name]; ok {
 			take(v)
 			changed = true
 		}
 	}
-	set("SORT", func(v any) { u.sort = value.Int(v) })
-	set("XML_ID", func(v any) { u.xmlID = value.TextOrNull(value.Text(v)) })
+	set("SORT", func(v any) { u.Sort = value.Int(v) })
+	set("XML_ID", func(v any) { u.XMLID = value.TextOrNull(value.Text(v)) })
 	set("MANDATORY", func(v any) { u.Required = v == "Y" })
 	for _, sw := range userSwitches {
-		set(sw[0], func(v any) { u.switches[sw[0]] = value.Text(v) })
+		set(sw[0], func(v any) { u.Switches[sw[0]] = value.Text(v) })
 	}
 	set("LABEL", func(v any) { setLabel(u, "", v) })
 	for _, name := range userLabels {
 		set(name, func(v any) { setLabel(u, name, v) })
 	}
 	set("SETTINGS", func(v any) {
-		u.settings = withSettings(u.settings, v, strings.ToUpper)
-		if v, ok := u.settings.Get("PRECISION"); ok && u.Type == "double" {
+		u.Settings = withSettings(u.Settings, v, strings.ToUpper)
+		if v, ok := u.Settings.Get("PRECISION"); ok && u.Type == "double" {
 			u.Precision = int(value.Int(v))
 		}
 	})
-	f.flags &^= required
+	f.Flags &^= Required
 	if u.Required {
-		f.flags |= required
+		f.Flags |= Required
 	}
 	return changed
 }
 
 // setLabel takes a text for all languages or one for each; without a name it is for
 // every label.
-func setLabel(u *customField, name string, v any) {
+func setLabel(u *CustomField, name string, v any) {
 	texts := map[string]string{}
 	if byLanguage, ok := value.Array(v); ok {
 		for language, text := range byLanguage.All() {
@@ -71,11 +71,11 @@ func setLabel(u *customField, name string, v any) {
 	}
 	for _, label := range userLabels[:3] {
 		if name == "" || name == label {
-			u.labels[label] = texts
+			u.Labels[label] = texts
 		}
 	}
 	if name != "" {
-		u.labels[name] = texts
+		u.Labels[name] = texts
 	}
 	if name == "" || name == "EDIT_FORM_LABEL" {
 		u.Title = cmp.Or(texts["en"], u.Title)
@@ -85,39 +85,39 @@ func setLabel(u *customField, name string, v any) {
 // changeOptions takes the choices of an enumeration: those with the id of an old
 // one change it, all others are new, and an entry with DEL=Y goes. With whole,
 // old ones that are not named go too.
-func changeOptions(s *store, u *customField, v any, whole bool) {
+func changeOptions(s *Store, u *CustomField, v any, whole bool) {
 	entries, _ := value.Array(v)
-	old := u.options
+	old := u.Choices
 	named := map[int64]bool{}
-	var kept []option
+	var kept []Option
 	for _, x := range entries.All() {
 		e := value.UpperFields(x)
-		o := option{sort: 100}
-		at := slices.IndexFunc(old, func(o option) bool { return o.id == value.Int(e["ID"]) })
+		o := Option{Sort: 100}
+		at := slices.IndexFunc(old, func(o Option) bool { return o.ID == value.Int(e["ID"]) })
 		if at >= 0 {
 			o = old[at]
-			named[o.id] = true
+			named[o.ID] = true
 		} else {
-			o = s.newOption(value.Text(e["VALUE"]), 100)
+			o = s.NewOption(value.Text(e["VALUE"]), 100)
 		}
-		if e["DEL"] == "Y" || at < 0 && o.value == "" {
+		if e["DEL"] == "Y" || at < 0 && o.Value == "" {
 			continue
 		}
 		if v, ok := e["VALUE"]; ok {
-			o.value = value.Text(v)
+			o.Value = value.Text(v)
 		}
-		e.Int("SORT", &o.sort)
+		e.Int("SORT", &o.Sort)
 		if v, ok := e["DEF"]; ok {
-			o.def = v == "Y"
+			o.Default = v == "Y"
 		}
-		o.xmlID = cmp.Or(value.Text(e["XML_ID"]), o.xmlID)
+		o.XMLID = cmp.Or(value.Text(e["XML_ID"]), o.XMLID)
 		kept = append(kept, o)
 	}
 	if !whole {
-		kept = append(slices.DeleteFunc(slices.Clone(old), func(o option) bool { return named[o.id] }), kept...)
+		kept = append(slices.DeleteFunc(slices.Clone(old), func(o Option) bool { return named[o.ID] }), kept...)
 	}
-	slices.SortStableFunc(kept, func(a, b option) int { return cmp.Compare(a.sort, b.sort) })
-	u.options = kept
+	slices.SortStableFunc(kept, func(a, b Option) int { return cmp.Compare(a.Sort, b.Sort) })
+	u.Choices = kept
 }
 
 // uniqueXMLIDs tells whether the choices of a call have different XML_IDs.
@@ -134,48 +134,48 @@ func uniqueXMLIDs(v any) (twice string, ok bool) {
 	return "", true
 }
 
-func switchOf(u *customField, name, byDefault string) string {
-	return cmp.Or(u.switches[name], byDefault)
+func switchOf(u *CustomField, name, byDefault string) string {
+	return cmp.Or(u.Switches[name], byDefault)
 }
 
 // frameJSON are the settings of a custom field that both ways of showing it have,
 // under the names that name gives them: all is text.
-func userFrameJSON(s *store, t *entityType, f *field, name func(string) string) *php.Array {
-	u := f.user
+func userFrameJSON(s *Store, t *EntityType, f *Field, name func(string) string) *php.Array {
+	u := f.User
 	a := php.NewArray()
 	set := func(key string, v any) { a.Set(name(key), v) }
-	set("ID", strconv.FormatInt(u.id, 10))
-	set("ENTITY_ID", t.userEntity())
-	set("FIELD_NAME", f.name)
+	set("ID", strconv.FormatInt(u.ID, 10))
+	set("ENTITY_ID", t.UserEntity())
+	set("FIELD_NAME", f.Name)
 	set("USER_TYPE_ID", u.Type)
-	set("XML_ID", u.xmlID)
-	set("SORT", strconv.FormatInt(u.sort, 10))
+	set("XML_ID", u.XMLID)
+	set("SORT", strconv.FormatInt(u.Sort, 10))
 	set("MULTIPLE", value.YesNo(u.Multiple))
 	set("MANDATORY", value.YesNo(u.Required))
 	for _, sw := range userSwitches {
 		set(sw[0], switchOf(u, sw[0], sw[1]))
 	}
-	set("SETTINGS", u.settings)
+	set("SETTINGS", u.Settings)
 	return a
 }
 
 // optionsJSON are the choices of an enumeration.
-func optionsJSON(u *customField, of bool, name func(string) string) *php.Array {
+func optionsJSON(u *CustomField, of bool, name func(string) string) *php.Array {
 	all := php.NewArray()
-	for _, o := range u.options {
+	for _, o := range u.Choices {
 		row := php.NewArray()
-		row.Set(name("ID"), strconv.FormatInt(o.id, 10))
+		row.Set(name("ID"), strconv.FormatInt(o.ID, 10))
 		if of {
-			row.Set(name("USER_FIELD_ID"), strconv.FormatInt(u.id, 10))
-			row.Set(name("VALUE"), o.value)
-			row.Set(name("DEF"), value.YesNo(o.def))
-			row.Set(name("SORT"), strconv.FormatInt(o.sort, 10))
+			row.Set(name("USER_FIELD_ID"), strconv.FormatInt(u.ID, 10))
+			row.Set(name("VALUE"), o.Value)
+			row.Set(name("DEF"), value.YesNo(o.Default))
+			row.Set(name("SORT"), strconv.FormatInt(o.Sort, 10))
 		} else {
-			row.Set(name("SORT"), strconv.FormatInt(o.sort, 10))
-			row.Set(name("VALUE"), o.value)
-			row.Set(name("DEF"), value.YesNo(o.def))
+			row.Set(name("SORT"), strconv.FormatInt(o.Sort, 10))
+			row.Set(name("VALUE"), o.Value)
+			row.Set(name("DEF"), value.YesNo(o.Default))
 		}
-		row.Set(name("XML_ID"), o.xmlID)
+		row.Set(name("XML_ID"), o.XMLID)
 		all.Append(row)
 	}
 	return all
@@ -184,13 +184,13 @@ func optionsJSON(u *customField, of bool, name func(string) string) *php.Array {
 // fireUserField raises the event of a custom field: smart processes and invoices
 // share one name.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/events/index.html
-func fireUserField(c *call, t *entityType, f *field, op string) {
+func fireUserField(c *call, t *EntityType, f *Field, op string) {
 	name := "TYPE"
-	if t.ownEvents() {
-		name = t.code
+	if t.OwnEvents() {
+		name = t.Code
 	}
 	c.raise("ONCRM"+name+"USERFIELD"+strings.ToUpper(op),
-		value.Object("ID", strconv.FormatInt(f.user.id, 10), "ENTITY_ID", t.userEntity(), "FIELD_NAME", f.name))
+		value.Object("ID", strconv.FormatInt(f.User.ID, 10), "ENTITY_ID", t.UserEntity(), "FIELD_NAME", f.Name))
 }
 
 // opSetValues is the fourth thing that can happen to a custom field.

@@ -56,12 +56,12 @@ func userGet(c *call) (any, error) {
 		conditions.Set(strings.ToUpper(name), v)
 	}
 	s := c.store()
-	r := query.Rules[*User]{Find: userColumn, Zone: s.zone}
+	r := query.Rules[*User]{Find: userColumn, Zone: s.Zone}
 	pass, err := r.Compile(conditions)
 	if err != nil {
 		return nil, err
 	}
-	users := slices.SortedFunc(maps.Values(c.store().users), func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
+	users := slices.SortedFunc(maps.Values(c.store().Users), func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
 	found := query.Keep(users, pass)
 	order := value.Object(value.Text(value.FirstSet(c.param("SORT"), "ID")), cmp.Or(value.Text(c.param("ORDER")), "ASC"))
 	query.Sort(found, query.LenientOrder(order, userColumn))
@@ -75,7 +75,7 @@ func userGet(c *call) (any, error) {
 // userJSON is a user as user.get shows it: two times come out as empty objects.
 func userJSON(c *call, u *User) *php.Array {
 	return value.Object(
-		"ID", u.id(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
+		"ID", u.IDText(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
 		"LAST_LOGIN", c.now.In(c.p.cfg.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
 		"TIMESTAMP_X", value.EmptyObject{}, "LAST_ACTIVITY_DATE", value.EmptyObject{}, "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
 		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(value.FromInt(1)), "USER_TYPE", "employee",

@@ -12,4 +12,4 @@ type User struct {
 	NotAdmin       bool
 }
 
-func (u *User) id() string { return strconv.FormatInt(u.ID, 10) }
+func (u *User) IDText() string { return strconv.FormatInt(u.ID, 10) }
