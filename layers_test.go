@@ -61,11 +61,12 @@ var layers = map[string]int{
 	"internal/wanttest":     1,
 	"internal/enginetest":   3,
 
-	"emulator/internal/value": 0,
-	"emulator/internal/query": 0,
-
 	"actions/internal/value": 1,
 	"actions/internal/plan":  1,
+
+	"emulator/internal/value": 0,
+	"emulator/internal/query": 0,
+	"emulator/internal/model": 0,
 }
 
 // peers are the arrows inside a layer.
@@ -87,6 +88,7 @@ var peers = map[string][]string{
 
 	"emulator/internal/value": {"engine/num", "internal/php"},
 	"emulator/internal/query": {"emulator/internal/value", "engine/num", "internal/php"},
+	"emulator/internal/model": {"emulator/internal/query", "emulator/internal/value", "engine/num", "internal/php"},
 }
 
 // forbidden are arrows that the layers alone would allow, with the reason.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -106,7 +107,7 @@ type call struct {
 	next     int
 }
 
-func (c *call) store() *Store { return &c.p.store }
+func (c *call) store() *model.Store { return &c.p.store }
 
 // savedAt is when what the call writes is changed, as the portal stores it.
 func (c *call) savedAt() time.Time { return c.store().Zone.Second(c.now) }

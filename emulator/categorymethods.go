@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -23,7 +24,7 @@ func categoryMethods() []method {
 
 // categoryType finds the type of a call of crm.category.*, which has to have
 // pipelines.
-func categoryType(c *call) (*EntityType, error) {
+func categoryType(c *call) (*model.EntityType, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
@@ -35,7 +36,7 @@ func categoryType(c *call) (*EntityType, error) {
 }
 
 // categoryOf finds the pipeline that a call names.
-func categoryOf(c *call) (*EntityType, *Category, error) {
+func categoryOf(c *call) (*model.EntityType, *model.Category, error) {
 	t, err := categoryType(c)
 	if err != nil {
 		return nil, nil, err
@@ -53,9 +54,9 @@ func categoryOf(c *call) (*EntityType, *Category, error) {
 // categoryJSON is a pipeline. Only those of deals name an origin, and not the
 // first of them.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/category/crm-category-list.html
-func categoryJSON(t *EntityType, cat *Category) *php.Array {
+func categoryJSON(t *model.EntityType, cat *model.Category) *php.Array {
 	a := value.Object("id", cat.ID, "name", cat.Name, "sort", cat.Sort, "entityTypeId", t.ID, "isDefault", value.YesNo(cat.ByDefault))
-	if t.ID == TypeDeal && cat.ID != 0 {
+	if t.ID == model.TypeDeal && cat.ID != 0 {
 		a.Set("originId", cat.OriginID)
 		a.Set("originatorId", cat.Originator)
 	}
@@ -63,8 +64,8 @@ func categoryJSON(t *EntityType, cat *Category) *php.Array {
 }
 
 // sortedCategories are the pipelines in the order of the portal's menu.
-func sortedCategories(t *EntityType) []*Category {
-	return slices.SortedStableFunc(slices.Values(t.Categories), func(a, b *Category) int { return cmp.Compare(a.Sort, b.Sort) })
+func sortedCategories(t *model.EntityType) []*model.Category {
+	return slices.SortedStableFunc(slices.Values(t.Categories), func(a, b *model.Category) int { return cmp.Compare(a.Sort, b.Sort) })
 }
 
 // categoryList is crm.category.list, which has a total and no pages.
@@ -95,16 +96,16 @@ func categoryFields(c *call) (any, error) {
 		return nil, err
 	}
 	described := php.NewArray()
-	add := func(name, typ string, set Flags) {
-		d := describeField((&Field{Name: name, Type: typ, Title: name, Flags: set}), t)
+	add := func(name, typ string, set model.Flags) {
+		d := describeField((&model.Field{Name: name, Type: typ, Title: name, Flags: set}), t)
 		d.Set("upperName", name)
 		described.Set(value.CamelName(name), d)
 	}
-	add("ID", "integer", ReadOnly)
+	add("ID", "integer", model.ReadOnly)
 	add("NAME", "string", 0)
 	add("SORT", "integer", 0)
-	add("ENTITY_TYPE_ID", "integer", Required|ReadOnly)
-	add("IS_DEFAULT", "boolean", ReadOnly)
+	add("ENTITY_TYPE_ID", "integer", model.Required|model.ReadOnly)
+	add("IS_DEFAULT", "boolean", model.ReadOnly)
 	add("ORIGIN_ID", "string", 0)
 	add("ORIGINATOR_ID", "string", 0)
 	return value.Object("fields", described), nil
@@ -137,20 +138,22 @@ func categoryAdd(c *call) (any, error) {
 }
 
 // isClient tells contacts and companies, whose categories are no pipelines.
-func isClient(t *EntityType) bool { return t.ID == TypeContact || t.ID == TypeCompany }
+func isClient(t *model.EntityType) bool {
+	return t.ID == model.TypeContact || t.ID == model.TypeCompany
+}
 
 // addCategory makes one more pipeline of a type.
-func addCategory(s *Store, t *EntityType, name string) *Category {
+func addCategory(s *model.Store, t *model.EntityType, name string) *model.Category {
 	switch {
-	case t.ID == TypeDeal:
+	case t.ID == model.TypeDeal:
 		return s.AddDealCategory(name)
 	case isClient(t):
-		t.Categories = append(t.Categories, &Category{ID: s.Next("category"), Name: name, Sort: 500})
-	case t.ID == TypeSmartInvoice:
+		t.Categories = append(t.Categories, &model.Category{ID: s.Next("category"), Name: name, Sort: 500})
+	case t.ID == model.TypeSmartInvoice:
 		id := s.Next("category")
-		t.Categories = append(t.Categories, s.NewCategory(Category{
+		t.Categories = append(t.Categories, s.NewCategory(model.Category{
 			ID: id, Name: name, Sort: 500, Prefix: fmt.Sprintf("DT31_%d", id), Directory: fmt.Sprintf("SMART_INVOICE_STAGE_%d", id),
-		}, InvoiceStages()))
+		}, model.InvoiceStages()))
 	default:
 		t.Categories = append(t.Categories, s.DynamicCategory(t.ID, name))
 	}
@@ -158,7 +161,7 @@ func addCategory(s *Store, t *EntityType, name string) *Category {
 }
 
 // writeCategory takes the fields of crm.category.add and crm.category.update.
-func writeCategory(t *EntityType, cat *Category, fields *php.Array) {
+func writeCategory(t *model.EntityType, cat *model.Category, fields *php.Array) {
 	for name, v := range fields.All() {
 		switch name {
 		case "name":
@@ -198,8 +201,8 @@ func categoryDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	used := slices.ContainsFunc(c.store().Table(t.ID).All(), func(it *Item) bool { return it.Values["CATEGORY_ID"] == cat.ID })
-	deals := t.ID == TypeDeal
+	used := slices.ContainsFunc(c.store().Table(t.ID).All(), func(it *model.Item) bool { return it.Values["CATEGORY_ID"] == cat.ID })
+	deals := t.ID == model.TypeDeal
 	switch {
 	case isClient(t) && cat.ByDefault:
 		return nil, fail("REMOVING_DISABLED", "Deletion of system category is prohibited")
@@ -212,7 +215,7 @@ func categoryDelete(c *call) (any, error) {
 	case used:
 		return nil, fail("BX_ERROR", "Elements related to the funnel found")
 	}
-	t.Categories = slices.DeleteFunc(t.Categories, func(x *Category) bool { return x == cat })
+	t.Categories = slices.DeleteFunc(t.Categories, func(x *model.Category) bool { return x == cat })
 	return nil, nil
 }
 
@@ -220,7 +223,7 @@ func categoryDelete(c *call) (any, error) {
 // unlike in crm.status.list.
 func dealCategoryStages(c *call) (any, error) {
 	answer := php.NewArray()
-	if cat := c.store().Types[TypeDeal].Category(value.Int(c.param("ID"))); cat != nil {
+	if cat := c.store().Types[model.TypeDeal].Category(value.Int(c.param("ID"))); cat != nil {
 		answer = shortStages(cat.Stages)
 	}
 	return answer, nil

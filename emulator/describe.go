@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -9,7 +10,7 @@ import (
 // with useOriginalUfNames=Y.
 type naming struct{ original bool }
 
-func (n naming) name(f *Field) string {
+func (n naming) name(f *model.Field) string {
 	if f.User != nil && n.original {
 		return f.Name
 	}
@@ -18,30 +19,30 @@ func (n naming) name(f *Field) string {
 
 // lookup finds a field by the name in a call. System fields are found by their
 // stored names too, since the portal converts what it gets before it looks.
-func (n naming) lookup(s *FieldSet, name string) *Field {
+func (n naming) lookup(s *model.FieldSet, name string) *model.Field {
 	if f := s.ByCamel[name]; f != nil && (f.User == nil || !n.original) {
 		return f
 	}
-	if f := s.ByName[name]; f != nil && !f.Has(LegacyOnly) && (f.User == nil || n.original) {
+	if f := s.ByName[name]; f != nil && !f.Has(model.LegacyOnly) && (f.User == nil || n.original) {
 		return f
 	}
 	return nil
 }
 
 // describeField is a field's entry in the answers of the methods fields.
-func describeField(f *Field, t *EntityType) *php.Array {
+func describeField(f *model.Field, t *model.EntityType) *php.Array {
 	d := value.Object(
 		"type", f.Type,
-		"isRequired", f.Has(Required),
-		"isReadOnly", f.Has(ReadOnly|Disabled),
-		"isImmutable", f.Has(Immutable),
-		"isMultiple", f.Has(Multiple),
+		"isRequired", f.Has(model.Required),
+		"isReadOnly", f.Has(model.ReadOnly|model.Disabled),
+		"isImmutable", f.Has(model.Immutable),
+		"isMultiple", f.Has(model.Multiple),
 		"isDynamic", f.User != nil,
 	)
 	if f.Status != "" {
 		d.Set("statusType", t.StatusDirectory(f.Status))
 	}
-	if f.Has(Deprecated) {
+	if f.Has(model.Deprecated) {
 		d.Set("isDeprecated", true)
 	}
 	d.Set("title", f.Title)
@@ -59,7 +60,7 @@ func describeField(f *Field, t *EntityType) *php.Array {
 }
 
 // describeUserField adds what the descriptions of custom fields have beside the others.
-func describeUserField(u *CustomField, d *php.Array) {
+func describeUserField(u *model.CustomField, d *php.Array) {
 	if len(u.Choices) > 0 {
 		items := php.NewArray()
 		for _, o := range u.Choices {
@@ -73,7 +74,7 @@ func describeUserField(u *CustomField, d *php.Array) {
 	d.Set("filterLabel", u.Title)
 }
 
-func hasOption(u *CustomField, id int64) bool {
+func hasOption(u *model.CustomField, id int64) bool {
 	for _, o := range u.Choices {
 		if o.ID == id {
 			return true

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -21,12 +22,12 @@ func elementGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var rows []*Element
+	var rows []*model.Element
 	id, code := c.param("ELEMENT_ID"), c.param("ELEMENT_CODE")
 	for _, elementID := range b.Order {
 		e := b.Elements[elementID]
 		if (value.IsEmpty(id) || slices.ContainsFunc(value.List(id), func(v any) bool { return value.Int(v) == e.ID })) &&
-			(value.IsEmpty(code) || SameCode(e.Code, value.Text(code))) && pass(e) {
+			(value.IsEmpty(code) || model.SameCode(e.Code, value.Text(code))) && pass(e) {
 			rows = append(rows, e)
 		}
 	}
@@ -61,7 +62,7 @@ func elementSelection(c *call) map[string]bool {
 }
 
 // elementJSON is an element as lists.element.get shows it: all values are text.
-func elementJSON(c *call, b *IBlock, e *Element, only map[string]bool) *php.Array {
+func elementJSON(c *call, b *model.IBlock, e *model.Element, only map[string]bool) *php.Array {
 	a := php.NewArray()
 	set := func(name string, v any) {
 		if only == nil || only[name] {
@@ -102,7 +103,7 @@ var selectable = [...]string{
 }
 
 // systemJSON is a system field as lists.element.get shows it.
-func systemJSON(c *call, e *Element, name string) any {
+func systemJSON(c *call, e *model.Element, name string) any {
 	switch name {
 	case "CREATED_USER_NAME":
 		return c.userName(e.Creator)
@@ -133,11 +134,11 @@ var elementPrefixes = [...]string{
 
 // elementRules are those of a filter of lists.element.get: unlike
 // crm.deal.list it refuses what it does not know.
-func elementRules(c *call, b *IBlock) *query.Rules[*Element] {
+func elementRules(c *call, b *model.IBlock) *query.Rules[*model.Element] {
 	s := c.store()
 	many := c.p.cfg.ManyOwners
-	return &query.Rules[*Element]{
-		Find: func(name string) (query.Column[*Element], bool) { return elementColumn(s, b, name) },
+	return &query.Rules[*model.Element]{
+		Find: func(name string) (query.Column[*model.Element], bool) { return elementColumn(s, b, name) },
 		Unknown: func(name string) error {
 			return argumentError("Filter field not allowed: " + strings.ToUpper(name))
 		},
@@ -162,32 +163,32 @@ func argumentError(text string) error {
 
 // elementColumn finds what a filter or an order names: a system field, or a
 // property by its id or its code. The code of an element cannot be filtered by.
-func elementColumn(s *Store, b *IBlock, name string) (query.Column[*Element], bool) {
+func elementColumn(s *model.Store, b *model.IBlock, name string) (query.Column[*model.Element], bool) {
 	name = strings.ToUpper(name)
-	col := query.Column[*Element]{Name: name}
+	col := query.Column[*model.Element]{Name: name}
 	switch name {
 	case "ID":
-		col.Kind, col.Get = query.Int, func(e *Element) any { return e.ID }
+		col.Kind, col.Get = query.Int, func(e *model.Element) any { return e.ID }
 	case "NAME", "PREVIEW_TEXT", "DETAIL_TEXT":
-		col.Get = func(e *Element) any { return e.System[name] }
+		col.Get = func(e *model.Element) any { return e.System[name] }
 	case "PREVIEW_TEXT_TYPE", "DETAIL_TEXT_TYPE":
-		col.Get = func(*Element) any { return textFormat }
+		col.Get = func(*model.Element) any { return textFormat }
 	case "SORT":
-		col.Kind, col.Get = query.Int, func(e *Element) any { return value.Int(e.Sort()) }
+		col.Kind, col.Get = query.Int, func(e *model.Element) any { return value.Int(e.Sort()) }
 	case "ACTIVE_FROM", "ACTIVE_TO":
-		col.Kind, col.Get = query.Time, func(e *Element) any { return s.Zone.DateTime(e.System[name]) }
+		col.Kind, col.Get = query.Time, func(e *model.Element) any { return s.Zone.DateTime(e.System[name]) }
 	case "ACTIVE", "BP_PUBLISHED":
-		col.Get = func(*Element) any { return "Y" }
+		col.Get = func(*model.Element) any { return "Y" }
 	case "SECTION_ID", "IBLOCK_SECTION_ID":
-		col.Kind, col.Get = query.Int, func(e *Element) any { return e.Section }
+		col.Kind, col.Get = query.Int, func(e *model.Element) any { return e.Section }
 	case "CREATED_BY", "CREATED_USER_ID":
-		col.Kind, col.Get = query.Int, func(e *Element) any { return e.Creator }
+		col.Kind, col.Get = query.Int, func(e *model.Element) any { return e.Creator }
 	case "MODIFIED_BY", "MODIFIED_USER_ID":
-		col.Kind, col.Get = query.Int, func(e *Element) any { return e.Modifier }
+		col.Kind, col.Get = query.Int, func(e *model.Element) any { return e.Modifier }
 	case "DATE_CREATE":
-		col.Kind, col.Get = query.Time, func(e *Element) any { return e.Created }
+		col.Kind, col.Get = query.Time, func(e *model.Element) any { return e.Created }
 	case "TIMESTAMP_X":
-		col.Kind, col.Get = query.Time, func(e *Element) any { return e.Changed }
+		col.Kind, col.Get = query.Time, func(e *model.Element) any { return e.Changed }
 	default:
 		f := b.Field(name)
 		if code, ok := strings.CutPrefix(name, "PROPERTY_"); ok && f == nil {
@@ -199,13 +200,13 @@ func elementColumn(s *Store, b *IBlock, name string) (query.Column[*Element], bo
 		case f.IsProperty():
 			return propertyColumn(f), true
 		}
-		col.Get = func(e *Element) any { return e.System[name] }
+		col.Get = func(e *model.Element) any { return e.System[name] }
 	}
 	return col, true
 }
 
-func propertyColumn(f *IBlockField) query.Column[*Element] {
-	return query.Column[*Element]{Name: f.Name, Kind: PropertyKind(f.Type), Get: func(e *Element) any {
+func propertyColumn(f *model.IBlockField) query.Column[*model.Element] {
+	return query.Column[*model.Element]{Name: f.Name, Kind: model.PropertyKind(f.Type), Get: func(e *model.Element) any {
 		switch values := e.Properties[f.ID]; len(values) {
 		case 0:
 			return nil
@@ -223,8 +224,8 @@ func propertyColumn(f *IBlockField) query.Column[*Element] {
 
 // elementOrder reads ELEMENT_ORDER. Multiple properties and some types cannot
 // be ordered by; they are left out without a word.
-func elementOrder(s *Store, b *IBlock, order *php.Array) []query.SortKey[*Element] {
-	var keys []query.SortKey[*Element]
+func elementOrder(s *model.Store, b *model.IBlock, order *php.Array) []query.SortKey[*model.Element] {
+	var keys []query.SortKey[*model.Element]
 	for name, v := range order.All() {
 		direction := strings.ToLower(value.Text(v))
 		direction = strings.TrimPrefix(strings.TrimSuffix(direction, ",nulls"), "nulls,")
@@ -236,7 +237,7 @@ func elementOrder(s *Store, b *IBlock, order *php.Array) []query.SortKey[*Elemen
 			continue
 		}
 		if col, ok := elementColumn(s, b, name); ok {
-			keys = append(keys, query.SortKey[*Element]{Column: col, Desc: direction == "desc"})
+			keys = append(keys, query.SortKey[*model.Element]{Column: col, Desc: direction == "desc"})
 		}
 	}
 	return keys

@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // elementOf finds the element that a call names.
-func elementOf(c *call) (*IBlock, *Element, error) {
+func elementOf(c *call) (*model.IBlock, *model.Element, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, nil, err
@@ -22,7 +23,7 @@ func elementOf(c *call) (*IBlock, *Element, error) {
 	if value.IsEmpty(id) && !value.IsEmpty(code) {
 		e = b.ElementByCode(value.Text(code))
 	}
-	if e != nil && c.p.cfg.StrictElementCode && !value.IsEmpty(id) && !value.IsEmpty(code) && !SameCode(e.Code, value.Text(code)) {
+	if e != nil && c.p.cfg.StrictElementCode && !value.IsEmpty(id) && !value.IsEmpty(code) && !model.SameCode(e.Code, value.Text(code)) {
 		e = nil
 	}
 	if e == nil {
@@ -50,7 +51,7 @@ func elementAdd(c *call) (any, error) {
 	}
 	s := c.store()
 	now := c.savedAt()
-	e := &Element{ID: s.Next("element"), Created: now, Creator: c.req.by.user, Section: value.Int(c.param("IBLOCK_SECTION_ID"))}
+	e := &model.Element{ID: s.Next("element"), Created: now, Creator: c.req.by.user, Section: value.Int(c.param("IBLOCK_SECTION_ID"))}
 	writeElement(c, b, e, code, fields)
 	b.Elements[e.ID] = e
 	b.Order = append(b.Order, e.ID)
@@ -92,7 +93,7 @@ func elementDelete(c *call) (any, error) {
 // elementInput reads and checks FIELDS. A property may be named by PROPERTY_
 // and its id only; unknown names are ignored. old are the values that the element
 // has: files stay where none are given.
-func elementInput(c *call, b *IBlock, old map[int64][]PropertyValue) (value.Fields, error) {
+func elementInput(c *call, b *model.IBlock, old map[int64][]model.PropertyValue) (value.Fields, error) {
 	g := value.UpperFields(c.param("FIELDS"))
 	if g["NAME"] == nil {
 		return nil, missingParam("NAME")
@@ -120,7 +121,7 @@ func elementInput(c *call, b *IBlock, old map[int64][]PropertyValue) (value.Fiel
 }
 
 // writeElement gives an element its fields; what is not given is cleared.
-func writeElement(c *call, b *IBlock, e *Element, code string, g value.Fields) {
+func writeElement(c *call, b *model.IBlock, e *model.Element, code string, g value.Fields) {
 	s := c.store()
 	e.Code = code
 	e.Changed, e.Modifier = c.savedAt(), c.req.by.user
@@ -128,7 +129,7 @@ func writeElement(c *call, b *IBlock, e *Element, code string, g value.Fields) {
 		e.Section = value.Int(v)
 	}
 	old := e.Properties
-	e.System, e.Properties = map[string]string{}, map[int64][]PropertyValue{}
+	e.System, e.Properties = map[string]string{}, map[int64][]model.PropertyValue{}
 	for _, f := range b.Fields {
 		if f.Type == "F" {
 			if files := readFiles(s, f, g, old[f.ID]); len(files) > 0 {
@@ -151,7 +152,7 @@ func writeElement(c *call, b *IBlock, e *Element, code string, g value.Fields) {
 }
 
 // recordElement keeps what happened to an element for History.
-func recordElement(c *call, b *IBlock, e *Element, op string) {
+func recordElement(c *call, b *model.IBlock, e *model.Element, op string) {
 	c.p.journal.change(Change{
 		At: c.now, Op: op, IBlockID: int(b.ID), ID: e.ID, Code: e.Code, Title: e.System["NAME"],
 	}, func() *php.Array { return elementJSON(c, b, e, nil) })

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -26,10 +27,10 @@ func enumRow(id int, name string, code, short any) *php.Array {
 // emulator has no items of too, then the smart processes.
 func enumOwnerTypes(c *call) (any, error) {
 	answer := php.List(
-		enumRow(TypeLead, "Lead", "LEAD", "L"), enumRow(TypeDeal, "Deal", "DEAL", "D"),
-		enumRow(TypeContact, "Contact", "CONTACT", "C"), enumRow(TypeCompany, "Company", "COMPANY", "CO"),
-		enumRow(TypeOldInvoice, "Invoice (old version)", "INVOICE", "I"), enumRow(TypeSmartInvoice, "Invoice", "SMART_INVOICE", "SI"),
-		enumRow(TypeQuote, "Estimate", "QUOTE", "Q"), enumRow(8, "Billing details", "REQUISITE", "RQ"),
+		enumRow(model.TypeLead, "Lead", "LEAD", "L"), enumRow(model.TypeDeal, "Deal", "DEAL", "D"),
+		enumRow(model.TypeContact, "Contact", "CONTACT", "C"), enumRow(model.TypeCompany, "Company", "COMPANY", "CO"),
+		enumRow(model.TypeOldInvoice, "Invoice (old version)", "INVOICE", "I"), enumRow(model.TypeSmartInvoice, "Invoice", "SMART_INVOICE", "SI"),
+		enumRow(model.TypeQuote, "Estimate", "QUOTE", "Q"), enumRow(8, "Billing details", "REQUISITE", "RQ"),
 		enumRow(36, "Document", "SMART_DOCUMENT", "DO"), enumRow(39, "Company document", "SMART_B2E_DOC", "SBD"),
 	)
 	for _, t := range c.store().DynamicTypes() {
@@ -52,25 +53,25 @@ func enumSettingsModes(*call) (any, error) {
 // enumOrderOwners is crm.enum.getorderownertypes, the one whose names are
 // lower-case.
 func enumOrderOwners(*call) (any, error) {
-	return php.List(value.Object("attribute", "DYN", "code", "DEAL", "id", TypeDeal, "name", "Deal")), nil
+	return php.List(value.Object("attribute", "DYN", "code", "DEAL", "id", model.TypeDeal, "name", "Deal")), nil
 }
 
 func enumFields(*call) (any, error) {
 	return describeAll(
-		NewField("ID", "int", "ID", ReadOnly), NewField("NAME", "string", "Name", ReadOnly),
-		NewField("SYMBOL_CODE", "string", "Symbolic code", ReadOnly), NewField("SYMBOL_CODE_SHORT", "string", "Short symbolic code", ReadOnly),
+		model.NewField("ID", "int", "ID", model.ReadOnly), model.NewField("NAME", "string", "Name", model.ReadOnly),
+		model.NewField("SYMBOL_CODE", "string", "Symbolic code", model.ReadOnly), model.NewField("SYMBOL_CODE_SHORT", "string", "Short symbolic code", model.ReadOnly),
 	), nil
 }
 
 func multifieldFields(*call) (any, error) {
 	return describeAll(
-		NewField("ID", "int", "ID", ReadOnly), NewField("TYPE_ID", "string", "Type of the field", ReadOnly),
-		NewField("VALUE", "string", "Value", 0), NewField("VALUE_TYPE", "string", "Type of the value", 0),
+		model.NewField("ID", "int", "ID", model.ReadOnly), model.NewField("TYPE_ID", "string", "Type of the field", model.ReadOnly),
+		model.NewField("VALUE", "string", "Value", 0), model.NewField("VALUE_TYPE", "string", "Type of the value", 0),
 	), nil
 }
 
 // describeAll is what the methods fields answer for a fixed set of fields.
-func describeAll(fields ...*Field) *php.Array {
+func describeAll(fields ...*model.Field) *php.Array {
 	described := php.NewArray()
 	for _, f := range fields {
 		described.Set(f.Name, describeField(f, nil))

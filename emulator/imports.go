@@ -3,6 +3,7 @@ package emulator
 import (
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -63,7 +64,7 @@ func itemBatchImport(c *call) (any, error) {
 // importable are read-only fields that an import may set.
 var importable = [...]string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "CREATED_BY", "UPDATED_BY", "MOVED_BY"}
 
-func importItem(c *call, t *EntityType, fields *php.Array) (*Item, error) {
+func importItem(c *call, t *model.EntityType, fields *php.Array) (*model.Item, error) {
 	changes, err := readItemValues(c, t, fields, true)
 	if err != nil {
 		return nil, err
@@ -94,20 +95,20 @@ func importItem(c *call, t *EntityType, fields *php.Array) (*Item, error) {
 	// Multifields have their legacy form here.
 	var multifields []multifieldInput
 	for name, v := range fields.All() {
-		if IsMultifieldType(name) {
+		if model.IsMultifieldType(name) {
 			multifields = append(multifields, readLegacyMultifields(name, v)...)
 		}
 	}
-	if multifields != nil && t.Fields.ByName[MultifieldsName] != nil {
-		changes[MultifieldsName] = multifields
+	if multifields != nil && t.Fields.ByName[model.MultifieldsName] != nil {
+		changes[model.MultifieldsName] = multifields
 	}
 	return addItem(c, t, changes)
 }
 
 // requireNames wants the fields that an import needs.
-func requireNames(t *EntityType, changes map[string]any) error {
+func requireNames(t *model.EntityType, changes map[string]any) error {
 	f := t.Fields.ByName["TITLE"]
-	if f == nil || !f.Has(Required) || !query.IsBlank(changes["TITLE"]) {
+	if f == nil || !f.Has(model.Required) || !query.IsBlank(changes["TITLE"]) {
 		return nil
 	}
 	return fail("CRM_FIELD_ERROR_REQUIRED", "The \""+f.Title+"\" field is required")
@@ -116,7 +117,7 @@ func requireNames(t *EntityType, changes map[string]any) error {
 // checkImportTimes refuses times that cannot have been: items are imported oldest
 // first, nothing is later than now, and each change comes after the last.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/import/index.html
-func checkImportTimes(c *call, t *EntityType, changes map[string]any) error {
+func checkImportTimes(c *call, t *model.EntityType, changes map[string]any) error {
 	at := func(name string) time.Time {
 		moment, _ := changes[name].(time.Time)
 		return moment

@@ -5,18 +5,19 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // itemType finds the type that a call of crm.item.* names.
-func itemType(c *call) (*EntityType, error) {
+func itemType(c *call) (*model.EntityType, error) {
 	id, err := c.intParam("entityTypeId")
 	if err != nil {
 		return nil, err
 	}
-	if id == TypeOldInvoice {
+	if id == model.TypeOldInvoice {
 		return nil, fail("ENTITY_TYPE_NOT_SUPPORTED", "Entity type is not supported")
 	}
 	if t := c.store().Types[int(id)]; t != nil {
@@ -26,7 +27,7 @@ func itemType(c *call) (*EntityType, error) {
 }
 
 // itemOf finds the item that a call of crm.item.* names.
-func itemOf(c *call) (*Item, error) {
+func itemOf(c *call) (*model.Item, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
@@ -55,7 +56,7 @@ func itemGet(c *call) (any, error) {
 }
 
 // itemAnswer is how get, add and update answer.
-func itemAnswer(c *call, it *Item) *php.Array {
+func itemAnswer(c *call, it *model.Item) *php.Array {
 	return value.Object("item", itemJSON(c.store(), it, namesOf(c), nil))
 }
 
@@ -70,9 +71,9 @@ func itemList(c *call) (any, error) {
 		return nil, err
 	}
 	names := namesOf(c)
-	find := itemColumns(func(name string) *Field { return names.lookup(t.Fields, name) })
+	find := itemColumns(func(name string) *model.Field { return names.lookup(t.Fields, name) })
 	r := strictRules(c.store(), find)
-	r.Parse = func(col query.Column[*Item], v any) (any, bool) { return parseItemValue(c.store(), col, v) }
+	r.Parse = func(col query.Column[*model.Item], v any) (any, bool) { return parseItemValue(c.store(), col, v) }
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
@@ -96,7 +97,7 @@ func itemList(c *call) (any, error) {
 
 // selection reads select: names that are not known are left out, and without
 // any, or with "*", it is everything (nil).
-func selection(c *call, t *EntityType, names naming) (map[*Field]bool, error) {
+func selection(c *call, t *model.EntityType, names naming) (map[*model.Field]bool, error) {
 	chosen, err := c.arrayParam("select")
 	if err != nil {
 		return nil, err
@@ -104,14 +105,14 @@ func selection(c *call, t *EntityType, names naming) (map[*Field]bool, error) {
 	if chosen.Len() == 0 {
 		return nil, nil
 	}
-	only := map[*Field]bool{}
+	only := map[*model.Field]bool{}
 	for _, v := range chosen.All() {
 		name := value.Text(v)
 		if name == "*" {
 			return nil, nil
 		}
 		// fm cannot be chosen; only "*" brings it.
-		if f := names.lookup(t.Fields, name); f != nil && f.Type != TypeMultifield {
+		if f := names.lookup(t.Fields, name); f != nil && f.Type != model.TypeMultifield {
 			only[f] = true
 		}
 	}
@@ -119,15 +120,15 @@ func selection(c *call, t *EntityType, names naming) (map[*Field]bool, error) {
 }
 
 // itemColumns makes the fields of items something to filter and order by.
-func itemColumns(lookup func(string) *Field) func(string) (query.Column[*Item], bool) {
-	return func(name string) (query.Column[*Item], bool) {
+func itemColumns(lookup func(string) *model.Field) func(string) (query.Column[*model.Item], bool) {
+	return func(name string) (query.Column[*model.Item], bool) {
 		f := lookup(name)
-		if f == nil || f.Has(Disabled) || f.Type == TypeMultifield {
-			return query.Column[*Item]{}, false
+		if f == nil || f.Has(model.Disabled) || f.Type == model.TypeMultifield {
+			return query.Column[*model.Item]{}, false
 		}
-		return query.Column[*Item]{Name: f.Name, Kind: f.Kind(), Get: func(it *Item) any {
+		return query.Column[*model.Item]{Name: f.Name, Kind: f.Kind(), Get: func(it *model.Item) any {
 			switch v := it.Values[f.Name]; {
-			case v == nil && f.Has(ZeroNull):
+			case v == nil && f.Has(model.ZeroNull):
 				return int64(0)
 			case v == nil && f.Kind() == query.Bool:
 				return false
@@ -140,7 +141,7 @@ func itemColumns(lookup func(string) *Field) func(string) (query.Column[*Item], 
 
 // parseItemValue reads a filter's value. A custom yes/no field is filtered by
 // 1 and 0 only, though it is read and written as Y and N.
-func parseItemValue(s *Store, col query.Column[*Item], v any) (any, bool) {
+func parseItemValue(s *model.Store, col query.Column[*model.Item], v any) (any, bool) {
 	if col.Kind == query.Bool && strings.HasPrefix(col.Name, "UF_") {
 		return value.Int(v) != 0, true
 	}
@@ -150,7 +151,7 @@ func parseItemValue(s *Store, col query.Column[*Item], v any) (any, bool) {
 // readFields turns the fields of a call into stored values. Keys that are not
 // known or cannot be written are ignored without a word; whatever PHP takes for
 // empty sets null, 0 and "0" too.
-func readFields(c *call, t *EntityType, adding bool) (map[string]any, error) {
+func readFields(c *call, t *model.EntityType, adding bool) (map[string]any, error) {
 	fields, ok := value.Array(c.param("fields"))
 	if !ok {
 		return nil, c.wrongType("fields", "array")
@@ -158,15 +159,15 @@ func readFields(c *call, t *EntityType, adding bool) (map[string]any, error) {
 	return readItemValues(c, t, fields, adding)
 }
 
-func readItemValues(c *call, t *EntityType, fields *php.Array, adding bool) (map[string]any, error) {
+func readItemValues(c *call, t *model.EntityType, fields *php.Array, adding bool) (map[string]any, error) {
 	names := namesOf(c)
 	changes := map[string]any{}
 	for name, v := range fields.All() {
 		f := names.lookup(t.Fields, name)
-		if f == nil || f.Has(ReadOnly|Disabled) || f.Has(Immutable) && !adding {
+		if f == nil || f.Has(model.ReadOnly|model.Disabled) || f.Has(model.Immutable) && !adding {
 			continue
 		}
-		if f.Type == TypeMultifield {
+		if f.Type == model.TypeMultifield {
 			if entries, ok := value.Array(v); ok {
 				changes[f.Name] = readMultifields(entries)
 			}
@@ -188,12 +189,12 @@ func readItemValues(c *call, t *EntityType, fields *php.Array, adding bool) (map
 }
 
 // checkStage refuses a stage that no pipeline of the type has.
-func checkStage(t *EntityType, changes map[string]any) error {
+func checkStage(t *model.EntityType, changes map[string]any) error {
 	id, _ := changes["STAGE_ID"].(string)
 	if id == "" || t.Fields.ByName["STAGE_ID"] == nil {
 		return nil
 	}
-	if !slices.ContainsFunc(t.Categories, func(c *Category) bool { _, ok := c.Stage(id); return ok }) {
+	if !slices.ContainsFunc(t.Categories, func(c *model.Category) bool { _, ok := c.Stage(id); return ok }) {
 		return invalidValue(t.Fields.ByName["STAGE_ID"])
 	}
 	return nil
@@ -251,7 +252,7 @@ func itemFields(c *call) (any, error) {
 	names := namesOf(c)
 	fields := php.NewArray()
 	for _, f := range t.Fields.All {
-		if f.Has(Disabled | LegacyOnly) {
+		if f.Has(model.Disabled | model.LegacyOnly) {
 			continue
 		}
 		d := describeField(f, t)
@@ -259,7 +260,7 @@ func itemFields(c *call) (any, error) {
 		fields.Set(names.name(f), d)
 		if f.Name == "CONTACT_IDS" {
 			// Described, and never seen in an answer.
-			d := describeField(NewField("CONTACTS", "crm_contact", "CONTACTS", Multiple), t)
+			d := describeField(model.NewField("CONTACTS", "crm_contact", "CONTACTS", model.Multiple), t)
 			d.Set("upperName", "CONTACTS")
 			fields.Set("contacts", d)
 		}
@@ -268,4 +269,4 @@ func itemFields(c *call) (any, error) {
 }
 
 // defaultTitle is what an item without a title is called.
-func defaultTitle(it *Item) string { return fmt.Sprintf("%s #%d", it.Type.Title, it.ID) }
+func defaultTitle(it *model.Item) string { return fmt.Sprintf("%s #%d", it.Type.Title, it.ID) }

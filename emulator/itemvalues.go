@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
@@ -13,10 +14,10 @@ import (
 
 // itemJSON is an item as crm.item.* shows it. only says which fields; nil is
 // all of them.
-func itemJSON(s *Store, it *Item, names naming, only map[*Field]bool) *php.Array {
+func itemJSON(s *model.Store, it *model.Item, names naming, only map[*model.Field]bool) *php.Array {
 	a := php.NewArray()
 	for _, f := range it.Type.Fields.All {
-		if f.Has(LegacyOnly) {
+		if f.Has(model.LegacyOnly) {
 			continue
 		}
 		if only == nil || only[f] {
@@ -30,8 +31,8 @@ func itemJSON(s *Store, it *Item, names naming, only map[*Field]bool) *php.Array
 }
 
 // showValue writes a stored value as crm.item.* does: numbers are numbers.
-func showValue(s *Store, f *Field, v any) any {
-	if f.Has(Multiple) {
+func showValue(s *model.Store, f *model.Field, v any) any {
+	if f.Has(model.Multiple) {
 		values := php.NewArray()
 		several, _ := v.([]any)
 		for _, x := range several {
@@ -42,13 +43,13 @@ func showValue(s *Store, f *Field, v any) any {
 	return showOneValue(s, f, v)
 }
 
-func showOneValue(s *Store, f *Field, v any) any {
+func showOneValue(s *model.Store, f *model.Field, v any) any {
 	switch v := v.(type) {
 	case nil:
-		if f.Has(ZeroNull) {
+		if f.Has(model.ZeroNull) {
 			return value.FromInt(0)
 		}
-		if f.Kind() == query.Bool && !f.Has(Disabled) {
+		if f.Kind() == query.Bool && !f.Has(model.Disabled) {
 			return "N"
 		}
 		return nil
@@ -58,7 +59,7 @@ func showOneValue(s *Store, f *Field, v any) any {
 		return value.FromInt(v)
 	case num.Num:
 		return value.FromNum(v)
-	case Multifield:
+	case model.Multifield:
 		return multifieldJSON(v)
 	case time.Time:
 		if f.Kind() == query.Date {
@@ -71,8 +72,8 @@ func showOneValue(s *Store, f *Field, v any) any {
 
 // readValue turns a value of a call into what is stored. ok is false where the
 // portal leaves the field as it is.
-func readValue(s *Store, f *Field, v any) (stored any, ok bool, err error) {
-	if !f.Has(Multiple) {
+func readValue(s *model.Store, f *model.Field, v any) (stored any, ok bool, err error) {
+	if !f.Has(model.Multiple) {
 		return readOneValue(s, f, v)
 	}
 	a, isArray := value.Array(v)
@@ -92,7 +93,7 @@ func readValue(s *Store, f *Field, v any) (stored any, ok bool, err error) {
 	return values, true, nil
 }
 
-func readOneValue(s *Store, f *Field, v any) (any, bool, error) {
+func readOneValue(s *model.Store, f *model.Field, v any) (any, bool, error) {
 	if a, isArray := value.Array(v); isArray {
 		if f.Type != "file" {
 			return nil, false, invalidValue(f)
@@ -125,7 +126,7 @@ func readOneValue(s *Store, f *Field, v any) (any, bool, error) {
 
 // readFile keeps a file by its id or takes a new one, of which only the id is
 // kept.
-func readFile(s *Store, a *php.Array) any {
+func readFile(s *model.Store, a *php.Array) any {
 	for _, key := range []string{"id", "ID"} {
 		if id, ok := a.Get(key); ok {
 			return value.Int(id)
@@ -135,14 +136,14 @@ func readFile(s *Store, a *php.Array) any {
 }
 
 // places is how many digits after the point a number keeps.
-func places(f *Field) int {
+func places(f *model.Field) int {
 	if f.User != nil {
 		return f.User.Precision
 	}
 	return 2
 }
 
-func invalidValue(f *Field) error {
+func invalidValue(f *model.Field) error {
 	return fail("CRM_FIELD_ERROR_VALUE_NOT_VALID", fmt.Sprintf("Invalid value for field %q", f.Title))
 }
 

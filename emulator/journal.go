@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -134,7 +135,7 @@ func (p *Portal) cutOff(req *request, method string, params *php.Array, f *Fault
 }
 
 // recordItem keeps what happened to an item for History.
-func recordItem(c *call, it *Item, op string) {
+func recordItem(c *call, it *model.Item, op string) {
 	title, _ := it.Values["TITLE"].(string)
 	c.p.journal.change(Change{At: c.now, Op: op, EntityTypeID: it.Type.ID, ID: it.ID, Title: title},
 		func() *php.Array { return itemJSON(c.store(), it, naming{}, nil) })

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -32,11 +33,11 @@ type legacyEntity struct {
 // legacyEntities are the types with legacy methods.
 func legacyEntities() []legacyEntity {
 	return []legacyEntity{
-		{name: "lead", typ: TypeLead, linkCode: "NOT_FOUND", noUpdate: "Not found", noDelete: "Not found", target: TypeContact, accountPlaces: 8, xmlID: ""},
-		{name: "deal", typ: TypeDeal, currency: true, noUpdate: "Not found", noDelete: "Not found", target: TypeContact, accountPlaces: 2},
-		{name: "contact", typ: TypeContact, checked: true, noUpdate: "Contact is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: TypeCompany},
-		{name: "company", typ: TypeCompany, checked: true, noUpdate: "Company is not found", noDelete: "Company is not found", target: TypeContact},
-		{name: "quote", typ: TypeQuote, noUpdate: "Quote is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: TypeContact, accountPlaces: 8},
+		{name: "lead", typ: model.TypeLead, linkCode: "NOT_FOUND", noUpdate: "Not found", noDelete: "Not found", target: model.TypeContact, accountPlaces: 8, xmlID: ""},
+		{name: "deal", typ: model.TypeDeal, currency: true, noUpdate: "Not found", noDelete: "Not found", target: model.TypeContact, accountPlaces: 2},
+		{name: "contact", typ: model.TypeContact, checked: true, noUpdate: "Contact is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: model.TypeCompany},
+		{name: "company", typ: model.TypeCompany, checked: true, noUpdate: "Company is not found", noDelete: "Company is not found", target: model.TypeContact},
+		{name: "quote", typ: model.TypeQuote, noUpdate: "Quote is not found", noDelete: "Element not found", noDeleteCode: "ERROR_CORE", target: model.TypeContact, accountPlaces: 8},
 	}
 }
 
@@ -56,7 +57,7 @@ func legacyMethods() []method {
 		add("delete", legacyEntity.remove)
 		add("fields", legacyEntity.fields)
 		links := "contact"
-		if e.target == TypeCompany {
+		if e.target == model.TypeCompany {
 			links = "company"
 		}
 		add(links+".fields", legacyEntity.linkDescriptions)
@@ -87,7 +88,7 @@ func arrayWanted(name string) error { return plainFail("Parameter '" + name + "'
 
 // find finds the item that a call names, and fails with code and text without
 // one.
-func (e legacyEntity) find(c *call, code, missing string) (*Item, error) {
+func (e legacyEntity) find(c *call, code, missing string) (*model.Item, error) {
 	id := value.Int(c.param("ID"))
 	if id <= 0 {
 		return nil, plainFail("ID is not defined or invalid.")
@@ -106,15 +107,15 @@ func (e legacyEntity) get(c *call) (any, error) {
 		return nil, err
 	}
 	a := legacyJSON(c.store(), it, nil)
-	for _, typ := range MultifieldTypes {
+	for _, typ := range model.MultifieldTypes {
 		setMultifields(a, it, typ)
 	}
 	return a, nil
 }
 
-func setMultifields(a *php.Array, it *Item, typ string) {
+func setMultifields(a *php.Array, it *model.Item, typ string) {
 	entries := php.NewArray()
-	for _, m := range MultifieldsOf(it.Values, typ) {
+	for _, m := range model.MultifieldsOf(it.Values, typ) {
 		entries.Append(legacyMultifieldJSON(m))
 	}
 	if entries.Len() > 0 {
@@ -135,7 +136,7 @@ func (e legacyEntity) list(c *call) (any, error) {
 		return nil, arrayWanted("select")
 	}
 	find := legacyColumns(t)
-	r := query.Rules[*Item]{Find: find, Parse: func(col query.Column[*Item], v any) (any, bool) { return parseItemValue(c.store(), col, v) }, NoText: e.noText(t)}
+	r := query.Rules[*model.Item]{Find: find, Parse: func(col query.Column[*model.Item], v any) (any, bool) { return parseItemValue(c.store(), col, v) }, NoText: e.noText(t)}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
@@ -158,8 +159,8 @@ func (e legacyEntity) list(c *call) (any, error) {
 // text in: statuses, contacts and companies. What it comes to is not documented; here
 // nothing is found.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-list.html
-func (e legacyEntity) noText(t *EntityType) func(name string) bool {
-	if e.typ == TypeLead || e.typ == TypeQuote { // their pages do not say so
+func (e legacyEntity) noText(t *model.EntityType) func(name string) bool {
+	if e.typ == model.TypeLead || e.typ == model.TypeQuote { // their pages do not say so
 		return nil
 	}
 	return func(name string) bool {
@@ -169,21 +170,21 @@ func (e legacyEntity) noText(t *EntityType) func(name string) bool {
 }
 
 // legacyColumns is what the legacy lists filter and order by.
-func legacyColumns(t *EntityType) func(string) (query.Column[*Item], bool) {
-	fields := itemColumns(func(name string) *Field {
+func legacyColumns(t *model.EntityType) func(string) (query.Column[*model.Item], bool) {
+	fields := itemColumns(func(name string) *model.Field {
 		f := t.Fields.ByLegacy[name]
-		if f == nil || f.Has(LegacyWriteOnly) {
+		if f == nil || f.Has(model.LegacyWriteOnly) {
 			return nil
 		}
 		return f
 	})
-	return func(name string) (query.Column[*Item], bool) {
-		if t.Fields.ByName[MultifieldsName] == nil || !IsMultifieldType(name) {
+	return func(name string) (query.Column[*model.Item], bool) {
+		if t.Fields.ByName[model.MultifieldsName] == nil || !model.IsMultifieldType(name) {
 			return fields(name)
 		}
-		return query.Column[*Item]{Name: name, Get: func(it *Item) any {
+		return query.Column[*model.Item]{Name: name, Get: func(it *model.Item) any {
 			var values []any
-			for _, m := range MultifieldsOf(it.Values, name) {
+			for _, m := range model.MultifieldsOf(it.Values, name) {
 				values = append(values, m.Value)
 			}
 			return values
@@ -194,17 +195,17 @@ func legacyColumns(t *EntityType) func(string) (query.Column[*Item], bool) {
 // legacySelection reads select: "*" is everything but custom and multiple
 // fields, "UF_*" are the custom ones; without any it is both. ID is always in
 // the answer. Multifields are only where they are named.
-func legacySelection(t *EntityType, chosen *php.Array) (only map[*Field]bool, multifields []string) {
-	only = map[*Field]bool{t.Fields.ByName["ID"]: true}
-	add := func(pass func(*Field) bool) {
+func legacySelection(t *model.EntityType, chosen *php.Array) (only map[*model.Field]bool, multifields []string) {
+	only = map[*model.Field]bool{t.Fields.ByName["ID"]: true}
+	add := func(pass func(*model.Field) bool) {
 		for _, f := range t.Fields.All {
 			if pass(f) {
 				only[f] = true
 			}
 		}
 	}
-	system := func(f *Field) bool { return f.User == nil && !f.Has(Multiple) }
-	custom := func(f *Field) bool { return f.User != nil }
+	system := func(f *model.Field) bool { return f.User == nil && !f.Has(model.Multiple) }
+	custom := func(f *model.Field) bool { return f.User != nil }
 	if chosen.Len() == 0 {
 		add(system)
 		add(custom)
@@ -216,7 +217,7 @@ func legacySelection(t *EntityType, chosen *php.Array) (only map[*Field]bool, mu
 			add(system)
 		case name == "UF_*":
 			add(custom)
-		case IsMultifieldType(name):
+		case model.IsMultifieldType(name):
 			multifields = append(multifields, name)
 		default:
 			if f := t.Fields.ByLegacy[name]; f != nil {
@@ -274,7 +275,7 @@ func (e legacyEntity) fields(c *call) (any, error) {
 	t := c.store().Types[e.typ]
 	described := php.NewArray()
 	for _, f := range t.Fields.All {
-		if f.Has(Disabled | UniversalOnly) {
+		if f.Has(model.Disabled | model.UniversalOnly) {
 			continue
 		}
 		shown := *f
@@ -285,16 +286,16 @@ func (e legacyEntity) fields(c *call) (any, error) {
 			shown.Type = "string"
 		}
 		if f.Name == "CATEGORY_ID" {
-			shown.Flags |= Immutable
+			shown.Flags |= model.Immutable
 		}
-		if f.Has(LegacyReadOnly) {
-			shown.Flags |= ReadOnly
+		if f.Has(model.LegacyReadOnly) {
+			shown.Flags |= model.ReadOnly
 		}
 		described.Set(f.Legacy, describeField(&shown, t))
 	}
-	if t.Fields.ByName[MultifieldsName] != nil {
-		for _, typ := range MultifieldTypes {
-			f := &Field{Name: typ, Type: TypeMultifield, Title: typ, Flags: Multiple}
+	if t.Fields.ByName[model.MultifieldsName] != nil {
+		for _, typ := range model.MultifieldTypes {
+			f := &model.Field{Name: typ, Type: model.TypeMultifield, Title: typ, Flags: model.Multiple}
 			described.Set(typ, describeField(f, t))
 		}
 	}

@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // linkID is the field that names what is linked.
 func (e legacyEntity) linkID() string {
-	if e.target == TypeCompany {
+	if e.target == model.TypeCompany {
 		return "COMPANY_ID"
 	}
 	return "CONTACT_ID"
@@ -18,7 +19,7 @@ func (e legacyEntity) linkID() string {
 
 // linksOwner finds the item of crm.deal.contact.* and the like. missing is what
 // the method says of one that is not there.
-func (e legacyEntity) linksOwner(c *call, invalid, missing string) (*Item, error) {
+func (e legacyEntity) linksOwner(c *call, invalid, missing string) (*model.Item, error) {
 	id := value.Int(c.param("ID"))
 	if id < 1 {
 		return nil, plainFail(invalid)
@@ -40,19 +41,19 @@ const (
 // linkDescriptions is crm.deal.contact.fields and the like.
 func (e legacyEntity) linkDescriptions(*call) (any, error) {
 	return describeAll(
-		NewField(e.linkID(), "integer", e.linkID(), Required), NewField("SORT", "integer", "Sorting", 0), NewField("IS_PRIMARY", "char", "Primary", 0),
+		model.NewField(e.linkID(), "integer", e.linkID(), model.Required), model.NewField("SORT", "integer", "Sorting", 0), model.NewField("IS_PRIMARY", "char", "Primary", 0),
 	), nil
 }
 
 // links are those of an item, in their order.
-func (e legacyEntity) links(it *Item) []any {
+func (e legacyEntity) links(it *model.Item) []any {
 	l, _ := it.Type.LinkTo(e.target)
 	links, _ := it.Values[l.List].([]any)
 	return links
 }
 
 // primary is the main link of an item: the first, where none is said to be.
-func (e legacyEntity) primary(it *Item) any {
+func (e legacyEntity) primary(it *model.Item) any {
 	l, _ := it.Type.LinkTo(e.target)
 	if it.Type.Fields.ByName[l.Main] == nil {
 		return value.First(e.links(it))
@@ -61,7 +62,7 @@ func (e legacyEntity) primary(it *Item) any {
 }
 
 // sortOf is the SORT of a link.
-func sortOf(it *Item, at int, id int64) int64 {
+func sortOf(it *model.Item, at int, id int64) int64 {
 	if sort, ok := it.LinkSort[id]; ok {
 		return sort
 	}
@@ -135,7 +136,7 @@ func (e legacyEntity) linksDelete(c *call) (any, error) {
 
 // oneLink reads a call about one link: the item, the link, and those that the
 // item has. word is what the method calls fields when they are no array.
-func (e legacyEntity) oneLink(c *call, word string) (*Item, linkInput, []linkInput, error) {
+func (e legacyEntity) oneLink(c *call, word string) (*model.Item, linkInput, []linkInput, error) {
 	it, err := e.linksOwner(c, noLinkOwner, linkNotFound)
 	if err != nil {
 		return nil, linkInput{}, nil, err
@@ -173,7 +174,7 @@ func (e legacyEntity) linkAdd(c *call) (any, error) {
 // there is no such link.
 func (e legacyEntity) linkDelete(c *call) (any, error) {
 	word := "item"
-	if e.target == TypeCompany {
+	if e.target == model.TypeCompany {
 		word = "fields"
 	}
 	it, in, links, err := e.oneLink(c, word)
@@ -187,7 +188,7 @@ func (e legacyEntity) linkDelete(c *call) (any, error) {
 	return e.saveLinks(c, it, rest)
 }
 
-func (e legacyEntity) current(it *Item) []linkInput {
+func (e legacyEntity) current(it *model.Item) []linkInput {
 	var links []linkInput
 	primary := e.primary(it)
 	for i, v := range e.links(it) {
@@ -199,7 +200,7 @@ func (e legacyEntity) current(it *Item) []linkInput {
 
 // saveLinks replaces an item's links and saves it. That it raises the item's
 // update event is not documented; it follows from the save.
-func (e legacyEntity) saveLinks(c *call, it *Item, links []linkInput) (any, error) {
+func (e legacyEntity) saveLinks(c *call, it *model.Item, links []linkInput) (any, error) {
 	for i := range links {
 		if !links[i].sorted {
 			links[i].sort = int64(i+1) * linkSortStep

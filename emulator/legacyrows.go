@@ -3,13 +3,14 @@ package emulator
 import (
 	"slices"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // rowsOwner finds the item of crm.deal.productrows.* and the like.
-func (e legacyEntity) rowsOwner(c *call) (*Item, error) {
+func (e legacyEntity) rowsOwner(c *call) (*model.Item, error) {
 	id := value.Int(c.param("ID"))
 	if id <= 0 {
 		return nil, plainFail("The parameter id is invalid or not defined.")
@@ -44,7 +45,7 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 	if !ok {
 		return nil, plainFail("The parameter rows must be array.")
 	}
-	var rows []*Row
+	var rows []*model.Row
 	for _, v := range input.All() {
 		fields, ok := value.Array(v)
 		if !ok {
@@ -54,7 +55,7 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(rows, func(x *Row) bool { return x.ID == r.ID }) {
+		if slices.ContainsFunc(rows, func(x *model.Row) bool { return x.ID == r.ID }) {
 			r.ID = 0
 		}
 		rows = append(rows, r)
@@ -71,7 +72,7 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 
 // legacyRow reads a row of crm.deal.productrows.set, where the prices that are
 // computed elsewhere may be given too.
-func legacyRow(c *call, it *Item, fields *php.Array) (*Row, error) {
+func legacyRow(c *call, it *model.Item, fields *php.Array) (*model.Row, error) {
 	g := value.Fields{}
 	for name, v := range fields.All() {
 		g[name] = v
@@ -79,7 +80,7 @@ func legacyRow(c *call, it *Item, fields *php.Array) (*Row, error) {
 	if err := checkLegacyDiscount(g); err != nil {
 		return nil, err
 	}
-	r := &Row{Owner: it.Owner(), RowValues: NewRowValues()}
+	r := &model.Row{Owner: it.Owner(), RowValues: model.NewRowValues()}
 	if old := c.store().RowsByID[value.Int(g["ID"])]; old != nil && old.Owner == it.Owner() {
 		r.ID = old.ID
 	}
@@ -101,7 +102,7 @@ func checkLegacyDiscount(g value.Fields) error {
 	bad := ""
 	switch {
 	case !sent:
-	case value.Int(typ) == DiscountSum:
+	case value.Int(typ) == model.DiscountSum:
 		if !hasSum {
 			bad = "Discount Sum (DISCOUNT_SUM) is required if Monetary Discount Type (DISCOUNT_TYPE_ID) is defined"
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -13,7 +14,7 @@ import (
 
 // legacyUserField is a custom field as crm.deal.userfield.* and the like show it.
 // languages are those of the labels: all of them in get, one in list.
-func legacyUserField(s *Store, t *EntityType, f *Field, language string) *php.Array {
+func legacyUserField(s *model.Store, t *model.EntityType, f *model.Field, language string) *php.Array {
 	a := userFrameJSON(s, t, f, func(name string) string { return name })
 	for _, name := range userLabels {
 		texts := f.User.Labels[name]
@@ -35,7 +36,7 @@ func legacyUserField(s *Store, t *EntityType, f *Field, language string) *php.Ar
 
 // legacyUserFieldOf finds the field that a call of crm.deal.userfield.* and the
 // like names.
-func (e legacyEntity) userFieldOf(c *call) (*EntityType, *Field, error) {
+func (e legacyEntity) userFieldOf(c *call) (*model.EntityType, *model.Field, error) {
 	id := value.Int(c.param("ID"))
 	if id <= 0 {
 		return nil, nil, plainFail("ID is not defined or invalid.")
@@ -110,7 +111,7 @@ func (e legacyEntity) userFieldAdd(c *call) (any, error) {
 		return nil, plainFail("The 'USER_TYPE_ID' field is not found.")
 	case checkFieldName(full) != "":
 		return nil, fail("ERROR_CORE", checkFieldName(full))
-	case !IsUserFieldType(typ):
+	case !model.IsUserFieldType(typ):
 		return nil, fail("ERROR_CORE", "Incorrect custom type specified.")
 	case !unique:
 		return nil, fail("ERROR_CORE", "List item with value XML_ID="+twice+" already exists.")

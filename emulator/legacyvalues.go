@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
@@ -13,10 +14,10 @@ import (
 
 // legacyJSON is an item as the legacy methods show it: everything is text or
 // null. It has no lists of links.
-func legacyJSON(s *Store, it *Item, only map[*Field]bool) *php.Array {
+func legacyJSON(s *model.Store, it *model.Item, only map[*model.Field]bool) *php.Array {
 	a := php.NewArray()
 	for _, f := range it.Type.Fields.All {
-		if f.Has(Disabled|UniversalOnly|LegacyWriteOnly) || only != nil && !only[f] {
+		if f.Has(model.Disabled|model.UniversalOnly|model.LegacyWriteOnly) || only != nil && !only[f] {
 			continue
 		}
 		a.Set(f.Legacy, legacyValue(s, f, it.Values[f.Name]))
@@ -24,7 +25,7 @@ func legacyJSON(s *Store, it *Item, only map[*Field]bool) *php.Array {
 	return a
 }
 
-func legacyValue(s *Store, f *Field, v any) any {
+func legacyValue(s *model.Store, f *model.Field, v any) any {
 	switch v := v.(type) {
 	case nil:
 		return legacyNull(f)
@@ -36,7 +37,7 @@ func legacyValue(s *Store, f *Field, v any) any {
 	case int64:
 		return value.Text(value.FromInt(v))
 	case num.Num:
-		if f.User != nil || f.Has(Unscaled) {
+		if f.User != nil || f.Has(model.Unscaled) {
 			return v.String()
 		}
 		return value.Fixed(v, 2)
@@ -51,7 +52,7 @@ func legacyValue(s *Store, f *Field, v any) any {
 		}
 		values := php.NewArray()
 		single := *f
-		single.Flags &^= Multiple
+		single.Flags &^= model.Multiple
 		for _, x := range v {
 			values.Append(legacyValue(s, &single, x))
 		}
@@ -62,15 +63,15 @@ func legacyValue(s *Store, f *Field, v any) any {
 
 // legacyNull is how the legacy methods show nothing: dates are empty text.
 // https://apidocs.bitrix24.com/api-reference/crm/leads/crm-lead-get.html
-func legacyNull(f *Field) any {
+func legacyNull(f *model.Field) any {
 	switch {
-	case f.Has(Multiple):
+	case f.Has(model.Multiple):
 		return false // an empty multiple custom field
 	case f.Kind() == query.Bool:
 		return "N"
 	case f.Kind() == query.Date || f.Kind() == query.Time:
 		return ""
-	case f.Has(Unscaled):
+	case f.Has(model.Unscaled):
 		return "0"
 	}
 	return nil
@@ -85,7 +86,7 @@ func boolDigit(b bool) string {
 }
 
 // input reads the fields of add and update, and checks what the entity checks.
-func (e legacyEntity) input(c *call, t *EntityType, adding bool) (map[string]any, error) {
+func (e legacyEntity) input(c *call, t *model.EntityType, adding bool) (map[string]any, error) {
 	changes, err := legacyFields(c, t, adding)
 	if err != nil {
 		return nil, err
@@ -93,7 +94,7 @@ func (e legacyEntity) input(c *call, t *EntityType, adding bool) (map[string]any
 	if code, given := changes["CURRENCY_ID"].(string); given && e.currency && !isCurrency(code) {
 		return nil, plainFail("Invalid value for the \"Currency\" field")
 	}
-	input, _ := changes[MultifieldsName].([]multifieldInput)
+	input, _ := changes[model.MultifieldsName].([]multifieldInput)
 	for _, in := range input {
 		if e.checked && in.typ == "EMAIL" && in.value != "" && !strings.Contains(strings.Trim(in.value, "@"), "@") {
 			return nil, fail("ERROR_CORE", "The field \"E-mail\" contains an invalid address")
@@ -111,7 +112,7 @@ func isCurrency(code string) bool {
 // legacyFields reads the fields of a legacy call. Empty text clears; 0 is 0. An
 // import may set who and when.
 // https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-add.html
-func legacyFields(c *call, t *EntityType, adding bool) (map[string]any, error) {
+func legacyFields(c *call, t *model.EntityType, adding bool) (map[string]any, error) {
 	fields, ok := value.Array(c.param("FIELDS"))
 	if !ok {
 		return nil, arrayWanted("fields")
@@ -125,15 +126,15 @@ func legacyFields(c *call, t *EntityType, adding bool) (map[string]any, error) {
 	changes := map[string]any{}
 	var multifields []multifieldInput
 	for name, v := range fields.All() {
-		if IsMultifieldType(name) {
+		if model.IsMultifieldType(name) {
 			multifields = append(multifields, readLegacyMultifields(name, v)...)
 			continue
 		}
 		f := t.Fields.ByLegacy[name]
-		if f == nil || f.Has(Disabled|LegacyReadOnly) || !adding && f.Name == "CATEGORY_ID" {
+		if f == nil || f.Has(model.Disabled|model.LegacyReadOnly) || !adding && f.Name == "CATEGORY_ID" {
 			continue
 		}
-		if f.Has(ReadOnly) && !(importing && slices.Contains(importable[:], f.Name)) {
+		if f.Has(model.ReadOnly) && !(importing && slices.Contains(importable[:], f.Name)) {
 			continue
 		}
 		stored, ok, err := readLegacy(c.store(), f, v)
@@ -144,8 +145,8 @@ func legacyFields(c *call, t *EntityType, adding bool) (map[string]any, error) {
 			changes[f.Name] = stored
 		}
 	}
-	if multifields != nil && t.Fields.ByName[MultifieldsName] != nil {
-		changes[MultifieldsName] = multifields
+	if multifields != nil && t.Fields.ByName[model.MultifieldsName] != nil {
+		changes[model.MultifieldsName] = multifields
 	}
 	if checkStage(t, changes) != nil {
 		delete(changes, "STAGE_ID")
@@ -154,11 +155,11 @@ func legacyFields(c *call, t *EntityType, adding bool) (map[string]any, error) {
 }
 
 // readLegacy turns a value of a legacy call into what is stored.
-func readLegacy(s *Store, f *Field, v any) (stored any, ok bool, err error) {
+func readLegacy(s *model.Store, f *model.Field, v any) (stored any, ok bool, err error) {
 	if v == nil || v == "" || v == false {
 		return nil, true, nil
 	}
-	if _, isArray := value.Array(v); f.Has(Multiple) && !isArray {
+	if _, isArray := value.Array(v); f.Has(model.Multiple) && !isArray {
 		v = php.List(v)
 	}
 	stored, ok, err = readValue(s, f, v)

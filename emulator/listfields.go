@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -31,7 +32,7 @@ func listFieldGet(c *call) (any, error) {
 	return answer, nil
 }
 
-func listFieldJSON(s *Store, b *IBlock, f *IBlockField) *php.Array {
+func listFieldJSON(s *model.Store, b *model.IBlock, f *model.IBlockField) *php.Array {
 	entry := value.Object(
 		"FIELD_ID", f.Name, "SORT", f.Sort, "NAME", f.Title, "IS_REQUIRED", value.YesNo(f.Required),
 		"MULTIPLE", value.YesNo(f.Multiple), "DEFAULT_VALUE", f.Default, "TYPE", f.Type,
@@ -93,9 +94,9 @@ func listFieldAdd(c *call) (any, error) {
 }
 
 // listFieldInput reads FIELDS of lists.field.add and .update.
-func listFieldInput(c *call) (value.Fields, ListField, error) {
+func listFieldInput(c *call) (value.Fields, model.ListField, error) {
 	g := value.UpperFields(c.param("FIELDS"))
-	def := ListField{
+	def := model.ListField{
 		Type: value.Text(g["TYPE"]), Code: value.Text(g["CODE"]), Name: value.Text(g["NAME"]), Default: value.Text(g["DEFAULT_VALUE"]),
 		Required: value.Text(g["IS_REQUIRED"]) == "Y", Multiple: value.Text(g["MULTIPLE"]) == "Y",
 	}
@@ -109,7 +110,7 @@ func listFieldInput(c *call) (value.Fields, ListField, error) {
 }
 
 // arrangeField takes the sorting, the size, the link and the settings of a field.
-func arrangeField(f *IBlockField, g value.Fields) {
+func arrangeField(f *model.IBlockField, g value.Fields) {
 	g.Int("SORT", &f.Sort)
 	g.Int("ROW_COUNT", &f.Rows)
 	g.Int("COL_COUNT", &f.Columns)
@@ -136,7 +137,7 @@ func withSettings(settings *php.Array, v any, name func(string) string) *php.Arr
 
 // wrongSettings says what is wrong with the settings of a field, "" for nothing: one
 // that cannot be filled in needs a default, a link the list that it goes to.
-func wrongSettings(c *call, def ListField, g value.Fields) string {
+func wrongSettings(c *call, def model.ListField, g value.Fields) string {
 	if lacksDefault(def, g) {
 		return fmt.Sprintf("The default value of the field '%s' is required", def.Name)
 	}
@@ -147,15 +148,15 @@ func wrongSettings(c *call, def ListField, g value.Fields) string {
 }
 
 // lacksDefault tells a field that cannot be filled in and has no default.
-func lacksDefault(def ListField, g value.Fields) bool {
+func lacksDefault(def model.ListField, g value.Fields) bool {
 	settings, _ := value.Array(g["SETTINGS"])
 	v, _ := settings.Get("ADD_READ_ONLY_FIELD")
 	return v == "Y" && def.Type != "L" && value.IsEmpty(g["DEFAULT_VALUE"])
 }
 
-func checkNewListField(c *call, b *IBlock, def ListField, g value.Fields) error {
+func checkNewListField(c *call, b *model.IBlock, def model.ListField, g value.Fields) error {
 	saving := func(text string) error { return fail("ERROR_SAVE_FIELD", text) }
-	system := IsSystemListField(def.Type)
+	system := model.IsSystemListField(def.Type)
 	wrong := wrongSettings(c, def, g)
 	switch {
 	case system && b.Field(def.Type) != nil, !system && !isPropertyType(def.Type):
@@ -210,7 +211,7 @@ func listFieldUpdate(c *call) (any, error) {
 }
 
 // renamed is the id of an old choice, where the call names it.
-func renamed(old []Option, o Option, g value.Fields) int64 {
+func renamed(old []model.Option, o model.Option, g value.Fields) int64 {
 	values, _ := value.Array(g["LIST"])
 	for key, v := range values.All() {
 		entry, _ := value.Array(v)
@@ -238,7 +239,7 @@ func listFieldDelete(c *call) (any, error) {
 	if f == nil || f.Name == "NAME" {
 		return true, nil
 	}
-	b.Fields = slices.DeleteFunc(b.Fields, func(x *IBlockField) bool { return x == f })
+	b.Fields = slices.DeleteFunc(b.Fields, func(x *model.IBlockField) bool { return x == f })
 	for _, e := range b.Elements {
 		delete(e.Properties, f.ID)
 		delete(e.System, f.Name)
@@ -248,7 +249,7 @@ func listFieldDelete(c *call) (any, error) {
 
 // addOptions reads the choices of a field of type L: LIST, then the lines of
 // LIST_TEXT_VALUES that are not among them.
-func addOptions(s *Store, f *IBlockField, g value.Fields) {
+func addOptions(s *model.Store, f *model.IBlockField, g value.Fields) {
 	if f.Type != "L" {
 		return
 	}
@@ -258,7 +259,7 @@ func addOptions(s *Store, f *IBlockField, g value.Fields) {
 			return
 		}
 		known[text] = true
-		f.Options = append(f.Options, Option{ID: s.Next("listOption"), Value: text, Sort: sort, Default: def})
+		f.Options = append(f.Options, model.Option{ID: s.Next("listOption"), Value: text, Sort: sort, Default: def})
 	}
 	defaults, _ := value.Array(g["LIST_DEF"])
 	isDefault := func(key string) bool {

@@ -5,16 +5,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // listMessage is what a list calls something, such as its elements.
-func listMessage(b *IBlock, name, byDefault string) string {
+func listMessage(b *model.IBlock, name, byDefault string) string {
 	return cmp.Or(b.Messages[name], byDefault)
 }
 
 // writeList takes FIELDS and MESSAGES of lists.add and lists.update.
-func writeList(b *IBlock, c *call, g value.Fields) {
+func writeList(b *model.IBlock, c *call, g value.Fields) {
 	if v, ok := g["NAME"]; ok && !value.IsEmpty(v) {
 		b.Name = value.Text(v)
 	}
@@ -49,7 +50,7 @@ func listsAdd(c *call) (any, error) {
 			return nil, fail("ERROR_IBLOCK_ALREADY_EXISTS", "Iblock already exists")
 		}
 	}
-	b := s.AddList(List{TypeID: value.Text(c.param("IBLOCK_TYPE_ID")), Code: code, Name: value.Text(g["NAME"])})
+	b := s.AddList(model.List{TypeID: value.Text(c.param("IBLOCK_TYPE_ID")), Code: code, Name: value.Text(g["NAME"])})
 	writeList(b, c, g)
 	return value.FromInt(b.ID), nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -18,7 +19,7 @@ func missingParam(name string) error {
 }
 
 // listOf finds the list that a call names by IBLOCK_ID or IBLOCK_CODE.
-func listOf(c *call) (*IBlock, error) {
+func listOf(c *call) (*model.IBlock, error) {
 	typeID := c.param("IBLOCK_TYPE_ID")
 	if typeID == nil {
 		return nil, missingParam("IBLOCK_TYPE_ID")
@@ -43,13 +44,13 @@ func listsGet(c *call) (any, error) {
 		return nil, missingParam("IBLOCK_TYPE_ID")
 	}
 	id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
-	var found []*IBlock
+	var found []*model.IBlock
 	for _, b := range c.store().Lists {
 		if b.TypeID == value.Text(typeID) && (value.IsEmpty(id) || b.ID == value.Int(id)) && (value.IsEmpty(code) || b.Code == value.Text(code)) {
 			found = append(found, b)
 		}
 	}
-	slices.SortFunc(found, func(a, b *IBlock) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(found, func(a, b *model.IBlock) int { return cmp.Compare(a.ID, b.ID) })
 	order, _ := c.optionalArray("IBLOCK_ORDER")
 	query.Sort(found, query.LenientOrder(order, listColumn))
 	answer := php.NewArray()
@@ -62,23 +63,23 @@ func listsGet(c *call) (any, error) {
 	return answer, nil
 }
 
-func listColumn(name string) (query.Column[*IBlock], bool) {
+func listColumn(name string) (query.Column[*model.IBlock], bool) {
 	switch strings.ToUpper(name) {
 	case "ID":
-		return query.NewColumn(name, query.Int, func(b *IBlock) any { return b.ID }), true
+		return query.NewColumn(name, query.Int, func(b *model.IBlock) any { return b.ID }), true
 	case "NAME":
-		return query.NewColumn(name, query.Text, func(b *IBlock) any { return b.Name }), true
+		return query.NewColumn(name, query.Text, func(b *model.IBlock) any { return b.Name }), true
 	case "CODE":
-		return query.NewColumn(name, query.Text, func(b *IBlock) any { return b.Code }), true
+		return query.NewColumn(name, query.Text, func(b *model.IBlock) any { return b.Code }), true
 	case "SORT":
-		return query.NewColumn(name, query.Int, func(b *IBlock) any { return b.Sort }), true
+		return query.NewColumn(name, query.Int, func(b *model.IBlock) any { return b.Sort }), true
 	case "TIMESTAMP_X":
-		return query.NewColumn(name, query.Time, func(b *IBlock) any { return b.Changed }), true
+		return query.NewColumn(name, query.Time, func(b *model.IBlock) any { return b.Changed }), true
 	}
-	return query.Column[*IBlock]{}, false
+	return query.Column[*model.IBlock]{}, false
 }
 
-func listJSON(c *call, b *IBlock) *php.Array {
+func listJSON(c *call, b *model.IBlock) *php.Array {
 	return value.Object(
 		"ID", value.Text(value.FromInt(b.ID)), "TIMESTAMP_X", c.store().Zone.Local(b.Changed), "IBLOCK_TYPE_ID", b.TypeID,
 		"LID", "s1", "CODE", value.TextOrNull(b.Code), "API_CODE", nil, "NAME", b.Name, "ACTIVE", "Y", "SORT", value.Text(value.FromInt(b.Sort)),

@@ -5,24 +5,25 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // deriveFromMultifields brings what follows from the multifields up to date.
-func deriveFromMultifields(t *EntityType, v map[string]any) {
-	if t.Fields.ByName[MultifieldsName] == nil {
+func deriveFromMultifields(t *model.EntityType, v map[string]any) {
+	if t.Fields.ByName[model.MultifieldsName] == nil {
 		return
 	}
-	if v[MultifieldsName] == nil {
-		v[MultifieldsName] = []any{}
+	if v[model.MultifieldsName] == nil {
+		v[model.MultifieldsName] = []any{}
 	}
-	v["HAS_PHONE"] = len(MultifieldsOf(v, "PHONE")) > 0
-	v["HAS_EMAIL"] = len(MultifieldsOf(v, "EMAIL")) > 0
+	v["HAS_PHONE"] = len(model.MultifieldsOf(v, "PHONE")) > 0
+	v["HAS_EMAIL"] = len(model.MultifieldsOf(v, "EMAIL")) > 0
 	v["HAS_IMOL"] = false
-	for _, a := range FirstValues() {
+	for _, a := range model.FirstValues() {
 		v[a.Name] = ""
-		for _, m := range MultifieldsOf(v, a.Type) {
+		for _, m := range model.MultifieldsOf(v, a.Type) {
 			if a.ValueType == "" || m.ValueType == a.ValueType {
 				v[a.Name] = m.Value
 				v["HAS_IMOL"] = v["HAS_IMOL"] == true || a.Name == "IMOL"
@@ -89,23 +90,23 @@ func readLegacyMultifields(typ string, v any) []multifieldInput {
 }
 
 // mergeMultifields applies the entries of a call to what is there.
-func mergeMultifields(s *Store, old any, input []multifieldInput) []any {
+func mergeMultifields(s *model.Store, old any, input []multifieldInput) []any {
 	before, _ := old.([]any)
 	merged := slices.Clone(before)
 	for _, in := range input {
 		at := slices.IndexFunc(merged, func(v any) bool {
-			m, _ := v.(Multifield)
+			m, _ := v.(model.Multifield)
 			return in.id != 0 && m.ID == in.id && (in.typ == "" || m.Type == in.typ)
 		})
 		switch {
 		case at >= 0 && (in.drop || in.value == ""):
 			merged = slices.Delete(merged, at, at+1)
 		case at >= 0:
-			m, _ := merged[at].(Multifield)
+			m, _ := merged[at].(model.Multifield)
 			m.Value, m.ValueType = in.value, cmp.Or(in.valueType, m.ValueType)
 			merged[at] = m
-		case in.value != "" && !in.drop && IsMultifieldType(in.typ):
-			merged = append(merged, Multifield{
+		case in.value != "" && !in.drop && model.IsMultifieldType(in.typ):
+			merged = append(merged, model.Multifield{
 				ID: s.Next("multifield"), Type: in.typ, ValueType: cmp.Or(in.valueType, "WORK"), Value: in.value,
 			})
 		}
@@ -117,11 +118,11 @@ func mergeMultifields(s *Store, old any, input []multifieldInput) []any {
 }
 
 // multifieldJSON is an entry of fm as crm.item.* shows it.
-func multifieldJSON(m Multifield) *php.Array {
+func multifieldJSON(m model.Multifield) *php.Array {
 	return value.Object("id", m.ID, "valueType", m.ValueType, "value", m.Value, "typeId", m.Type)
 }
 
 // legacyMultifieldJSON is an entry as the legacy methods show it.
-func legacyMultifieldJSON(m Multifield) *php.Array {
+func legacyMultifieldJSON(m model.Multifield) *php.Array {
 	return value.Object("ID", value.Text(value.FromInt(m.ID)), "VALUE_TYPE", m.ValueType, "VALUE", m.Value, "TYPE_ID", m.Type)
 }

@@ -5,12 +5,13 @@ import (
 	"maps"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // newValues are those of a new item of which nothing is given.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-add.html
-func newValues(c *call, it *Item) map[string]any {
+func newValues(c *call, it *model.Item) map[string]any {
 	t := it.Type
 	v := map[string]any{"ID": it.ID}
 	now := c.savedAt()
@@ -40,8 +41,8 @@ func newValues(c *call, it *Item) map[string]any {
 }
 
 // ownCompany is the first of the portal's own companies, nil without one.
-func ownCompany(s *Store) any {
-	companies := s.Table(TypeCompany)
+func ownCompany(s *model.Store) any {
+	companies := s.Table(model.TypeCompany)
 	for _, id := range companies.Order {
 		if companies.ByID[id].Values["IS_MY_COMPANY"] == true {
 			return id
@@ -52,7 +53,7 @@ func ownCompany(s *Store) any {
 
 // userDefault is the value that a custom field has on a new item, nil for none.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/userfieldconfig-add.html
-func userDefault(s *Store, f *Field, now time.Time) any {
+func userDefault(s *model.Store, f *model.Field, now time.Time) any {
 	var values []any
 	for _, o := range f.User.Choices {
 		if o.Default {
@@ -67,7 +68,7 @@ func userDefault(s *Store, f *Field, now time.Time) any {
 	switch {
 	case len(values) == 0:
 		return nil
-	case f.Has(Multiple):
+	case f.Has(model.Multiple):
 		return values
 	}
 	return values[0]
@@ -75,7 +76,7 @@ func userDefault(s *Store, f *Field, now time.Time) any {
 
 // readDefault reads DEFAULT_VALUE of a custom field's settings: of dates it is an
 // object that may mean the moment of the adding, of yes/no fields 1 or 0.
-func readDefault(s *Store, f *Field, given any, now time.Time) (v any, ok bool) {
+func readDefault(s *model.Store, f *model.Field, given any, now time.Time) (v any, ok bool) {
 	if f.Type == "boolean" {
 		return value.Int(given) != 0, true
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -18,7 +19,7 @@ func notifyMethods() []method {
 
 // Notifications returns what users were told, in its order. One that another
 // with its tag replaced is gone.
-func (p *Portal) Notifications() []Notification {
+func (p *Portal) Notifications() []model.Notification {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.store.Notifications)
@@ -52,7 +53,7 @@ func notifyAs(kind string) handler {
 			return nil, err
 		}
 		s := c.store()
-		n := Notification{
+		n := model.Notification{
 			ID: s.Next("notification"), At: c.now.In(s.Zone.Location), To: to, Text: text, Out: value.Text(c.param("MESSAGE_OUT")),
 			Tag: value.Text(c.param("TAG")), SubTag: value.Text(c.param("SUB_TAG")), System: kind == "SYSTEM",
 		}
@@ -60,7 +61,7 @@ func notifyAs(kind string) handler {
 			n.From = c.req.by.user
 		}
 		if n.Tag != "" {
-			s.Notifications = slices.DeleteFunc(s.Notifications, func(x Notification) bool { return x.To == n.To && x.Tag == n.Tag })
+			s.Notifications = slices.DeleteFunc(s.Notifications, func(x model.Notification) bool { return x.To == n.To && x.Tag == n.Tag })
 		}
 		s.Notifications = append(s.Notifications, n)
 		return value.FromInt(n.ID), nil

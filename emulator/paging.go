@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -30,7 +31,7 @@ func page[T any](c *call, rows []T) []T {
 
 // strictRules are those of crm.item.list and crm.type.list: what is not known
 // is refused.
-func strictRules[T any](s *Store, find func(string) (query.Column[T], bool)) *query.Rules[T] {
+func strictRules[T any](s *model.Store, find func(string) (query.Column[T], bool)) *query.Rules[T] {
 	return &query.Rules[T]{
 		Find:   find,
 		Groups: true,

@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
@@ -182,14 +183,14 @@ func defaultTo[T time.Duration | int](v, byDefault T) T {
 type Portal struct {
 	cfg     Config
 	methods map[string]*method // by lower-case name; never changes
-	user    *User              // whom the inbound webhook belongs to
+	user    *model.User        // whom the inbound webhook belongs to
 	faults  faults
 
 	// mu guards everything below. It is never held while the portal waits or
 	// sends something.
 	mu      sync.Mutex
 	baseURL string
-	store   Store
+	store   model.Store
 	limits  limits
 	feeds   feeds
 	journal journal
@@ -208,9 +209,9 @@ func New(cfg Config) *Portal {
 	p := &Portal{
 		cfg: cfg, methods: methodTable(), app: newApplication(cfg.Secret),
 		chance: rand.New(rand.NewPCG(cfg.Seed, 1)),
-		limits: newLimits(cfg), store: NewStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), feeds: newFeeds(), journal: newJournal(cfg),
+		limits: newLimits(cfg), store: model.NewStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), feeds: newFeeds(), journal: newJournal(cfg),
 	}
-	p.user = p.store.Users[p.AddUser(User{Name: "Anna", LastName: "Admin", Email: "anna@example.com"})]
+	p.user = p.store.Users[p.AddUser(model.User{Name: "Anna", LastName: "Admin", Email: "anna@example.com"})]
 	p.delivery, p.stop = context.WithCancel(context.Background())
 	return p
 }

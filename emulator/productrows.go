@@ -6,13 +6,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // rowOwner finds the item that rows belong to.
-func rowOwner(c *call, ownerType string, id int64) (*Item, error) {
+func rowOwner(c *call, ownerType string, id int64) (*model.Item, error) {
 	s := c.store()
 	for _, t := range s.Types {
 		if strings.EqualFold(t.Short, ownerType) {
@@ -29,7 +30,7 @@ func rowOwner(c *call, ownerType string, id int64) (*Item, error) {
 }
 
 // rowOf finds the row that a call names.
-func rowOf(c *call) (*Row, error) {
+func rowOf(c *call) (*model.Row, error) {
 	id, err := c.intParam("id")
 	if err != nil {
 		return nil, err
@@ -95,8 +96,8 @@ func rowList(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	find := func(name string) (query.Column[*Row], bool) { return rowColumn(s, name) }
-	r := query.Rules[*Row]{
+	find := func(name string) (query.Column[*model.Row], bool) { return rowColumn(s, name) }
+	r := query.Rules[*model.Row]{
 		Find: find,
 		Unknown: func(name string) error {
 			return fail("100", fmt.Sprintf("Unknown field definition `%s` (%s) for \\Bitrix\\Crm\\ProductRow Entity.", value.UpperName(name), value.UpperName(name)))
@@ -111,7 +112,7 @@ func rowList(c *call) (any, error) {
 		return nil, err
 	}
 	found := query.Keep(candidates, pass)
-	slices.SortFunc(found, func(a, b *Row) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(found, func(a, b *model.Row) int { return cmp.Compare(a.ID, b.ID) })
 	query.Sort(found, query.LenientOrder(order, find))
 	rows := php.NewArray()
 	for _, r := range page(c, found) {
@@ -122,7 +123,7 @@ func rowList(c *call) (any, error) {
 
 // ownersRows collects the rows of the owners that a filter names. Both keys
 // must stand there literally.
-func ownersRows(c *call, filter *php.Array) ([]*Row, error) {
+func ownersRows(c *call, filter *php.Array) ([]*model.Row, error) {
 	ownerType, okType := value.Either(filter, "=ownerType", "=OWNER_TYPE")
 	ownerID, okID := value.Either(filter, "=ownerId", "=OWNER_ID")
 	if !okType || value.IsEmpty(ownerType) {
@@ -135,14 +136,14 @@ func ownersRows(c *call, filter *php.Array) ([]*Row, error) {
 		return nil, fail("INVALID_ARG_VALUE", "Value for filter key '=ownerId' should be either string or number")
 	}
 	s := c.store()
-	var found []*Row
+	var found []*model.Row
 	for _, short := range value.List(ownerType) {
 		for _, t := range s.Types {
 			if !strings.EqualFold(t.Short, value.Text(short)) {
 				continue
 			}
 			for _, id := range value.List(ownerID) {
-				found = append(found, s.Rows[Owner{EntityTypeID: t.ID, ID: value.Int(id)}]...)
+				found = append(found, s.Rows[model.Owner{EntityTypeID: t.ID, ID: value.Int(id)}]...)
 			}
 		}
 	}
@@ -161,11 +162,11 @@ func rowAdd(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := NewRowValues()
+	values := model.NewRowValues()
 	if err := applyRow(&values, rowInput(fields)); err != nil {
 		return nil, err
 	}
-	r := &Row{Owner: it.Owner(), RowValues: values}
+	r := &model.Row{Owner: it.Owner(), RowValues: values}
 	if err := saveRows(c, it, append(slices.Clone(c.store().Rows[it.Owner()]), r), saveOptions{}); err != nil {
 		return nil, err
 	}
@@ -194,7 +195,7 @@ func rowUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed := &Row{ID: r.ID, Owner: r.Owner, RowValues: r.RowValues}
+	changed := &model.Row{ID: r.ID, Owner: r.Owner, RowValues: r.RowValues}
 	if err := applyRow(&changed.RowValues, g); err != nil {
 		return nil, err
 	}
@@ -216,7 +217,7 @@ func rowDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rest := slices.DeleteFunc(slices.Clone(c.store().Rows[r.Owner]), func(x *Row) bool { return x == r })
+	rest := slices.DeleteFunc(slices.Clone(c.store().Rows[r.Owner]), func(x *model.Row) bool { return x == r })
 	return nil, saveRows(c, it, rest, saveOptions{})
 }
 
@@ -239,13 +240,13 @@ func rowSet(c *call) (any, error) {
 		return nil, err
 	}
 	s := c.store()
-	var rows []*Row
+	var rows []*model.Row
 	for _, v := range input.All() {
 		fields, ok := value.Array(v)
 		if !ok {
 			return nil, c.wrongType("productRows", "array")
 		}
-		r := &Row{Owner: it.Owner(), RowValues: NewRowValues()}
+		r := &model.Row{Owner: it.Owner(), RowValues: model.NewRowValues()}
 		if err := applyRow(&r.RowValues, rowInput(fields)); err != nil {
 			return nil, err
 		}
@@ -267,7 +268,7 @@ func rowSet(c *call) (any, error) {
 }
 
 // twin finds an equal row.
-func twin(rows []*Row, r *Row) *Row {
+func twin(rows []*model.Row, r *model.Row) *model.Row {
 	for _, x := range rows {
 		if x.Equal(&r.RowValues) {
 			return x
@@ -279,11 +280,11 @@ func twin(rows []*Row, r *Row) *Row {
 // saveRows replaces an item's rows, gives new ones their ids, and saves the
 // item: product rows have no events of their own. Nothing is saved where the
 // rows are as they were.
-func saveRows(c *call, it *Item, rows []*Row, how saveOptions) error {
+func saveRows(c *call, it *model.Item, rows []*model.Row, how saveOptions) error {
 	s := c.store()
 	o := it.Owner()
 	before := s.Rows[o]
-	how.rowsChanged = how.rowsChanged || !slices.EqualFunc(sortedRows(before), sortedRows(rows), func(a, b *Row) bool {
+	how.rowsChanged = how.rowsChanged || !slices.EqualFunc(sortedRows(before), sortedRows(rows), func(a, b *model.Row) bool {
 		return a.ID == b.ID && a.Equal(&b.RowValues)
 	})
 	if !how.rowsChanged && !how.always {
@@ -310,27 +311,27 @@ func saveRows(c *call, it *Item, rows []*Row, how saveOptions) error {
 	return nil
 }
 
-func sortedRows(rows []*Row) []*Row {
-	return slices.SortedFunc(slices.Values(rows), func(a, b *Row) int { return cmp.Compare(a.ID, b.ID) })
+func sortedRows(rows []*model.Row) []*model.Row {
+	return slices.SortedFunc(slices.Values(rows), func(a, b *model.Row) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // rowFields is crm.item.productrow.fields, which leaves priceAccount and xmlId
 // out.
 func rowFields(*call) (any, error) {
 	fields := php.NewArray()
-	add := func(name, typ, title string, set Flags) {
-		f := &Field{Name: name, Type: typ, Title: title, Flags: set}
+	add := func(name, typ, title string, set model.Flags) {
+		f := &model.Field{Name: name, Type: typ, Title: title, Flags: set}
 		fields.Set(value.CamelName(name), describeField(f, nil))
 	}
-	add("ID", "integer", "ID", ReadOnly)
-	add("OWNER_ID", "integer", "Owner ID", Required|Immutable)
-	add("OWNER_TYPE", "string", "Owner Type", Required|Immutable)
-	add("PRODUCT_ID", "integer", "Product", Required)
+	add("ID", "integer", "ID", model.ReadOnly)
+	add("OWNER_ID", "integer", "Owner ID", model.Required|model.Immutable)
+	add("OWNER_TYPE", "string", "Owner Type", model.Required|model.Immutable)
+	add("PRODUCT_ID", "integer", "Product", model.Required)
 	add("PRODUCT_NAME", "string", "Product Name", 0)
 	add("PRICE", "double", "Price", 0)
-	add("PRICE_EXCLUSIVE", "double", "Discounted price excluding tax", ReadOnly)
-	add("PRICE_NETTO", "double", "PRICE_NETTO", ReadOnly)
-	add("PRICE_BRUTTO", "double", "PRICE_BRUTTO", ReadOnly)
+	add("PRICE_EXCLUSIVE", "double", "Discounted price excluding tax", model.ReadOnly)
+	add("PRICE_NETTO", "double", "PRICE_NETTO", model.ReadOnly)
+	add("PRICE_BRUTTO", "double", "PRICE_BRUTTO", model.ReadOnly)
 	add("QUANTITY", "double", "Quantity", 0)
 	add("DISCOUNT_TYPE_ID", "integer", "Discount Type", 0)
 	add("DISCOUNT_RATE", "double", "Discount Amount", 0)
@@ -341,7 +342,7 @@ func rowFields(*call) (any, error) {
 	add("MEASURE_CODE", "integer", "Unit of Measure Code", 0)
 	add("MEASURE_NAME", "string", "Unit of Measure", 0)
 	add("SORT", "integer", "Sorting", 0)
-	add("TYPE", "integer", "TYPE", ReadOnly)
-	add("STORE_ID", "integer", "STORE_ID", ReadOnly)
+	add("TYPE", "integer", "TYPE", model.ReadOnly)
+	add("STORE_ID", "integer", "STORE_ID", model.ReadOnly)
 	return value.Object("fields", fields), nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -44,14 +45,14 @@ func propertyInput(v any) []keyed {
 
 // readProperty turns a call's value of a property into what is kept: values
 // that are empty are not. A value under the id of an old one keeps this id.
-func readProperty(s *Store, f *IBlockField, v any, old []PropertyValue) []PropertyValue {
-	var values []PropertyValue
+func readProperty(s *model.Store, f *model.IBlockField, v any, old []model.PropertyValue) []model.PropertyValue {
+	var values []model.PropertyValue
 	for _, x := range propertyInput(v) {
 		text, ok := propertyText(s, f, x.value)
 		if !ok || text == "" {
 			continue
 		}
-		v := PropertyValue{Text: text, Value: ComparableValue(s, f, text), HTML: f.Type == "S:HTML"}
+		v := model.PropertyValue{Text: text, Value: model.ComparableValue(s, f, text), HTML: f.Type == "S:HTML"}
 		for _, o := range old {
 			if strconv.FormatInt(o.ID, 10) == x.key {
 				v.ID = o.ID
@@ -71,7 +72,7 @@ func readProperty(s *Store, f *IBlockField, v any, old []PropertyValue) []Proper
 }
 
 // propertyText is a property's value as the portal keeps it.
-func propertyText(s *Store, f *IBlockField, v any) (text string, ok bool) {
+func propertyText(s *model.Store, f *model.IBlockField, v any) (text string, ok bool) {
 	switch f.Type {
 	case "N":
 		return storedNumber(plainNumber(v))
@@ -134,16 +135,16 @@ func storedNumber(text string) (string, bool) {
 // field with the ending _DEL names their values, and new ones are added to them. Of
 // a single one a new file takes the place. Only ids are kept of files.
 // https://apidocs.bitrix24.com/api-reference/files/how-to-update-files.html
-func readFiles(s *Store, f *IBlockField, g value.Fields, old []PropertyValue) []PropertyValue {
+func readFiles(s *model.Store, f *model.IBlockField, g value.Fields, old []model.PropertyValue) []model.PropertyValue {
 	drop, _ := value.Array(g[f.Name+"_DEL"])
-	values := slices.DeleteFunc(slices.Clone(old), func(v PropertyValue) bool {
+	values := slices.DeleteFunc(slices.Clone(old), func(v model.PropertyValue) bool {
 		mark, _ := drop.Get(strconv.FormatInt(v.ID, 10))
 		return mark == "Y"
 	})
 	added, _ := newFiles(g[f.Name])
 	for range added {
 		text := strconv.FormatInt(s.Next("file"), 10)
-		values = append(values, PropertyValue{ID: s.Next("propertyValue"), Text: text, Value: text})
+		values = append(values, model.PropertyValue{ID: s.Next("propertyValue"), Text: text, Value: text})
 	}
 	if !f.Multiple && len(values) > 1 {
 		values = values[len(values)-1:]
@@ -174,7 +175,7 @@ func newFiles(v any) (n int, byID bool) {
 }
 
 // showProperty is a value as lists.element.get shows it.
-func showProperty(s *Store, f *IBlockField, v PropertyValue) any {
+func showProperty(s *model.Store, f *model.IBlockField, v model.PropertyValue) any {
 	switch {
 	case v.HTML:
 		return value.Object("TYPE", "HTML", "TEXT", v.Text)
@@ -196,7 +197,7 @@ func relayout(z value.Zone, text string, layout func(time.Time) string) string {
 
 // propertiesJSON adds an element's properties: {"PROPERTY_951": {"3743": …}}.
 // A property without a value is not there.
-func propertiesJSON(s *Store, into *php.Array, b *IBlock, e *Element, only map[string]bool) {
+func propertiesJSON(s *model.Store, into *php.Array, b *model.IBlock, e *model.Element, only map[string]bool) {
 	for _, f := range b.Fields {
 		values := e.Properties[f.ID]
 		if !f.IsProperty() || len(values) == 0 || only != nil && !only[f.Name] {

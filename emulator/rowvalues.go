@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
@@ -18,14 +19,14 @@ func measures(code int64) (symbol string, ok bool) {
 		return "g", true
 	case 166:
 		return "kg", true
-	case DefaultMeasure:
+	case model.DefaultMeasure:
 		return "pcs", true
 	}
 	return "", false
 }
 
 // applyRow puts the given fields into a row and computes the rest.
-func applyRow(r *RowValues, g value.Fields) error {
+func applyRow(r *model.RowValues, g value.Fields) error {
 	g.Int("PRODUCT_ID", &r.ProductID)
 	if v, ok := g["PRODUCT_NAME"]; ok {
 		r.ProductName = value.Text(v)
@@ -58,11 +59,11 @@ func applyRow(r *RowValues, g value.Fields) error {
 // save; each step is rounded to 2 digits. The documented examples come out
 // exactly: 80000 with tax 20 and discount 20 % is 66666.67, 83333.34, 100000.01.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/product-rows/crm-item-productrow-add.html
-func normalizeRow(r *RowValues) error {
+func normalizeRow(r *model.RowValues) error {
 	symbol, known := measures(r.MeasureCode)
 	if !known {
-		r.MeasureCode = DefaultMeasure
-		symbol, _ = measures(DefaultMeasure)
+		r.MeasureCode = model.DefaultMeasure
+		symbol, _ = measures(model.DefaultMeasure)
 	}
 	r.MeasureName = symbol
 	m := &math{}
@@ -96,12 +97,12 @@ func normalizeRow(r *RowValues) error {
 // amounts.
 var mostAmount = num.MustParse("1e16")
 
-func normalizeDiscount(r *RowValues, m *math) error {
+func normalizeDiscount(r *model.RowValues, m *math) error {
 	hundred := num.FromInt(100)
-	if r.DiscountType != DiscountSum {
-		r.DiscountType = DiscountPercent
+	if r.DiscountType != model.DiscountSum {
+		r.DiscountType = model.DiscountPercent
 	}
-	if r.DiscountType == DiscountSum {
+	if r.DiscountType == model.DiscountSum {
 		before := m.add(r.PriceExclusive, r.DiscountSum)
 		r.DiscountRate = num.Num{}
 		if before.Sign() != 0 {
@@ -141,7 +142,7 @@ func (m *math) mul(a, b num.Num) num.Num { return m.keep(a.Mul(b)) }
 func (m *math) div(a, b num.Num) num.Num { return m.keep(a.Div(b)) }
 
 // rowTax is TaxRate, or null.
-func rowTax(r *Row) any {
+func rowTax(r *model.Row) any {
 	if !r.Taxed {
 		return nil
 	}
@@ -149,7 +150,7 @@ func rowTax(r *Row) any {
 }
 
 // rowJSON is a row as crm.item.productrow.* shows it.
-func rowJSON(s *Store, r *Row) *php.Array {
+func rowJSON(s *model.Store, r *model.Row) *php.Array {
 	return value.Object(
 		"id", r.ID, "ownerId", r.Owner.ID, "ownerType", s.OwnerType(r.Owner), "productId", r.ProductID,
 		"productName", r.ProductName, "price", r.Price, "priceAccount", r.Price, "priceExclusive", r.PriceExclusive,
@@ -162,7 +163,7 @@ func rowJSON(s *Store, r *Row) *php.Array {
 
 // storedRowJSON is a row as get and list show it: with the store, of which there
 // are none here.
-func storedRowJSON(s *Store, r *Row) *php.Array {
+func storedRowJSON(s *model.Store, r *model.Row) *php.Array {
 	a := rowJSON(s, r)
 	a.Set("storeId", nil)
 	return a
@@ -171,7 +172,7 @@ func storedRowJSON(s *Store, r *Row) *php.Array {
 // legacyRowJSON is a row as crm.deal.productrows.get and the like show it: ids
 // and PRICE_ACCOUNT are text there.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-productrows-get.html
-func legacyRowJSON(s *Store, r *Row, e legacyEntity) *php.Array {
+func legacyRowJSON(s *model.Store, r *model.Row, e legacyEntity) *php.Array {
 	return value.Object(
 		"ID", value.Text(value.FromInt(r.ID)), "OWNER_ID", value.Text(value.FromInt(r.Owner.ID)), "OWNER_TYPE", s.OwnerType(r.Owner),
 		"PRODUCT_ID", r.ProductID, "PRODUCT_NAME", r.ProductName, "ORIGINAL_PRODUCT_NAME", originalProductName(r),
@@ -185,7 +186,7 @@ func legacyRowJSON(s *Store, r *Row, e legacyEntity) *php.Array {
 }
 
 // originalProductName is the product's name in the catalog, null for a free row.
-func originalProductName(r *Row) any {
+func originalProductName(r *model.Row) any {
 	if r.ProductID > 0 {
 		return r.ProductName
 	}
@@ -193,37 +194,37 @@ func originalProductName(r *Row) any {
 }
 
 // rowColumn finds what rows are filtered and ordered by.
-func rowColumn(s *Store, name string) (query.Column[*Row], bool) {
+func rowColumn(s *model.Store, name string) (query.Column[*model.Row], bool) {
 	return query.Among(rowColumns(s))(value.UpperName(name))
 }
 
-func rowColumns(s *Store) []query.Column[*Row] {
-	return []query.Column[*Row]{
-		query.NewColumn("ID", query.Int, func(r *Row) any { return r.ID }),
-		query.NewColumn("OWNER_ID", query.Int, func(r *Row) any { return r.Owner.ID }),
-		query.NewColumn("OWNER_TYPE", query.Text, func(r *Row) any { return s.OwnerType(r.Owner) }),
-		query.NewColumn("PRODUCT_ID", query.Int, func(r *Row) any { return r.ProductID }),
-		query.NewColumn("PRODUCT_NAME", query.Text, func(r *Row) any { return r.ProductName }),
-		query.NewColumn("PRICE", query.Num, func(r *Row) any { return r.Price }),
-		query.NewColumn("PRICE_ACCOUNT", query.Num, func(r *Row) any { return r.Price }),
-		query.NewColumn("PRICE_EXCLUSIVE", query.Num, func(r *Row) any { return r.PriceExclusive }),
-		query.NewColumn("PRICE_NETTO", query.Num, func(r *Row) any { return r.PriceNetto }),
-		query.NewColumn("PRICE_BRUTTO", query.Num, func(r *Row) any { return r.PriceBrutto }),
-		query.NewColumn("QUANTITY", query.Num, func(r *Row) any { return r.Quantity }),
-		query.NewColumn("DISCOUNT_TYPE_ID", query.Int, func(r *Row) any { return r.DiscountType }),
-		query.NewColumn("DISCOUNT_RATE", query.Num, func(r *Row) any { return r.DiscountRate }),
-		query.NewColumn("DISCOUNT_SUM", query.Num, func(r *Row) any { return r.DiscountSum }),
-		query.NewColumn("TAX_RATE", query.Num, func(r *Row) any {
+func rowColumns(s *model.Store) []query.Column[*model.Row] {
+	return []query.Column[*model.Row]{
+		query.NewColumn("ID", query.Int, func(r *model.Row) any { return r.ID }),
+		query.NewColumn("OWNER_ID", query.Int, func(r *model.Row) any { return r.Owner.ID }),
+		query.NewColumn("OWNER_TYPE", query.Text, func(r *model.Row) any { return s.OwnerType(r.Owner) }),
+		query.NewColumn("PRODUCT_ID", query.Int, func(r *model.Row) any { return r.ProductID }),
+		query.NewColumn("PRODUCT_NAME", query.Text, func(r *model.Row) any { return r.ProductName }),
+		query.NewColumn("PRICE", query.Num, func(r *model.Row) any { return r.Price }),
+		query.NewColumn("PRICE_ACCOUNT", query.Num, func(r *model.Row) any { return r.Price }),
+		query.NewColumn("PRICE_EXCLUSIVE", query.Num, func(r *model.Row) any { return r.PriceExclusive }),
+		query.NewColumn("PRICE_NETTO", query.Num, func(r *model.Row) any { return r.PriceNetto }),
+		query.NewColumn("PRICE_BRUTTO", query.Num, func(r *model.Row) any { return r.PriceBrutto }),
+		query.NewColumn("QUANTITY", query.Num, func(r *model.Row) any { return r.Quantity }),
+		query.NewColumn("DISCOUNT_TYPE_ID", query.Int, func(r *model.Row) any { return r.DiscountType }),
+		query.NewColumn("DISCOUNT_RATE", query.Num, func(r *model.Row) any { return r.DiscountRate }),
+		query.NewColumn("DISCOUNT_SUM", query.Num, func(r *model.Row) any { return r.DiscountSum }),
+		query.NewColumn("TAX_RATE", query.Num, func(r *model.Row) any {
 			if !r.Taxed {
 				return nil
 			}
 			return r.TaxRate
 		}),
-		query.NewColumn("TAX_INCLUDED", query.Text, func(r *Row) any { return value.YesNo(r.TaxIncluded) }),
-		query.NewColumn("CUSTOMIZED", query.Text, func(r *Row) any { return value.YesNo(r.Customized) }),
-		query.NewColumn("MEASURE_CODE", query.Int, func(r *Row) any { return r.MeasureCode }),
-		query.NewColumn("MEASURE_NAME", query.Text, func(r *Row) any { return r.MeasureName }),
-		query.NewColumn("SORT", query.Int, func(r *Row) any { return r.Sort }),
-		query.NewColumn("TYPE", query.Int, func(r *Row) any { return r.ProductType() }),
+		query.NewColumn("TAX_INCLUDED", query.Text, func(r *model.Row) any { return value.YesNo(r.TaxIncluded) }),
+		query.NewColumn("CUSTOMIZED", query.Text, func(r *model.Row) any { return value.YesNo(r.Customized) }),
+		query.NewColumn("MEASURE_CODE", query.Int, func(r *model.Row) any { return r.MeasureCode }),
+		query.NewColumn("MEASURE_NAME", query.Text, func(r *model.Row) any { return r.MeasureName }),
+		query.NewColumn("SORT", query.Int, func(r *model.Row) any { return r.Sort }),
+		query.NewColumn("TYPE", query.Int, func(r *model.Row) any { return r.ProductType() }),
 	}
 }

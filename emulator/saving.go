@@ -4,14 +4,15 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/engine/num"
 )
 
 // addItem makes an item, fills in what is not given, and raises its event.
-func addItem(c *call, t *EntityType, changes map[string]any) (*Item, error) {
+func addItem(c *call, t *model.EntityType, changes map[string]any) (*model.Item, error) {
 	s := c.store()
-	it := &Item{ID: s.Next(itemCounter(t.ID)), Type: t, Values: map[string]any{}}
+	it := &model.Item{ID: s.Next(itemCounter(t.ID)), Type: t, Values: map[string]any{}}
 	v := newValues(c, it)
 	maps.Copy(v, changes)
 	if query.IsBlank(v["TITLE"]) {
@@ -35,7 +36,7 @@ func addItem(c *call, t *EntityType, changes map[string]any) (*Item, error) {
 }
 
 // strip leaves out what the type has no field for.
-func strip(t *EntityType, v map[string]any) {
+func strip(t *model.EntityType, v map[string]any) {
 	for name := range v {
 		if t.Fields.ByName[name] == nil {
 			delete(v, name)
@@ -47,13 +48,13 @@ func itemCounter(entityTypeID int) string { return fmt.Sprintf("item %d", entity
 
 // mergeChanges brings what follows from the changes of a save up to date: the
 // pipeline, links and multifields.
-func mergeChanges(s *Store, t *EntityType, v, changes map[string]any, before map[string]any) {
+func mergeChanges(s *model.Store, t *model.EntityType, v, changes map[string]any, before map[string]any) {
 	if v["CATEGORY_ID"] == nil && t.Fields.ByName["CATEGORY_ID"] != nil {
 		v["CATEGORY_ID"] = t.DefaultCategory().ID // 0 is empty
 	}
 	t.LinkMain(v, changes)
-	if input, ok := v[MultifieldsName].([]multifieldInput); ok {
-		v[MultifieldsName] = mergeMultifields(s, before[MultifieldsName], input)
+	if input, ok := v[model.MultifieldsName].([]multifieldInput); ok {
+		v[model.MultifieldsName] = mergeMultifields(s, before[model.MultifieldsName], input)
 	}
 	deriveFromMultifields(t, v)
 }
@@ -61,7 +62,7 @@ func mergeChanges(s *Store, t *EntityType, v, changes map[string]any, before map
 // enterStage puts an item into the stage of its pipeline that is in v. Where that
 // is a stage of another pipeline, the item stays in its stage, or enters the
 // first one of a new pipeline.
-func enterStage(t *EntityType, v map[string]any, current any) error {
+func enterStage(t *model.EntityType, v map[string]any, current any) error {
 	if t.Fields.ByName["STAGE_ID"] == nil {
 		return nil
 	}
@@ -89,7 +90,7 @@ func enterStage(t *EntityType, v map[string]any, current any) error {
 }
 
 // closeLead notes when a lead entered a final status.
-func closeLead(c *call, it *Item, v map[string]any) {
+func closeLead(c *call, it *model.Item, v map[string]any) {
 	if it.Type.Fields.ByName["DATE_CLOSED"] == nil {
 		return
 	}
@@ -110,7 +111,7 @@ type saveOptions struct {
 // saveItem changes an item and raises its event, unless nothing differs: the
 // universal methods skip such a save.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-update.html
-func saveItem(c *call, it *Item, changes map[string]any, how saveOptions) error {
+func saveItem(c *call, it *model.Item, changes map[string]any, how saveOptions) error {
 	s := c.store()
 	before := it.Values
 	v := it.Working()
@@ -137,7 +138,7 @@ func saveItem(c *call, it *Item, changes map[string]any, how saveOptions) error 
 	it.Values = v
 	s.MirrorLinks(it, before)
 	recordItem(c, it, opUpdate)
-	if moved && it.Type.ID == TypeDeal {
+	if moved && it.Type.ID == model.TypeDeal {
 		fireMove(c, it)
 		return nil
 	}
@@ -161,7 +162,7 @@ func filled(values map[string]any) map[string]any {
 // that is not given is 0 and never null.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/crm-deal-add.html
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-add.html
-func recompute(s *Store, it *Item, v map[string]any, rowsChanged bool) error {
+func recompute(s *model.Store, it *model.Item, v map[string]any, rowsChanged bool) error {
 	if it.Type.Fields.ByName["OPPORTUNITY"] == nil {
 		return nil
 	}
@@ -184,7 +185,7 @@ func recompute(s *Store, it *Item, v map[string]any, rowsChanged bool) error {
 }
 
 // totals adds up rows: the amount and the tax in it.
-func totals(rows []*Row) (sum, tax num.Num, err error) {
+func totals(rows []*model.Row) (sum, tax num.Num, err error) {
 	for _, r := range rows {
 		if sum, err = addProduct(sum, r.Price, r.Quantity); err != nil {
 			return sum, tax, err
@@ -209,7 +210,7 @@ func addProduct(sum, a, b num.Num) (num.Num, error) {
 }
 
 // deleteItem takes an item away, and its product rows and comments with it.
-func deleteItem(c *call, it *Item) {
+func deleteItem(c *call, it *model.Item) {
 	s := c.store()
 	for _, r := range s.Rows[it.Owner()] {
 		delete(s.RowsByID, r.ID)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -13,39 +14,39 @@ import (
 // sectionColumns are the fields of a section in the order of the documented
 // answer. Filters compare what they show.
 // https://apidocs.bitrix24.com/api-reference/lists/sections/lists-section-get.html
-func sectionColumns(b *IBlock) []query.Column[*Section] {
-	number := func(name string, get func(*Section) int64) query.Column[*Section] {
-		return query.NewColumn(name, query.Int, func(x *Section) any { return get(x) })
+func sectionColumns(b *model.IBlock) []query.Column[*model.Section] {
+	number := func(name string, get func(*model.Section) int64) query.Column[*model.Section] {
+		return query.NewColumn(name, query.Int, func(x *model.Section) any { return get(x) })
 	}
-	text := func(name string, get func(*Section) string) query.Column[*Section] {
-		return query.NewColumn(name, query.Text, func(x *Section) any { return get(x) })
+	text := func(name string, get func(*model.Section) string) query.Column[*model.Section] {
+		return query.NewColumn(name, query.Text, func(x *model.Section) any { return get(x) })
 	}
-	moment := func(name string, get func(*Section) time.Time) query.Column[*Section] {
-		return query.NewColumn(name, query.Time, func(x *Section) any { return get(x) })
+	moment := func(name string, get func(*model.Section) time.Time) query.Column[*model.Section] {
+		return query.NewColumn(name, query.Time, func(x *model.Section) any { return get(x) })
 	}
-	return []query.Column[*Section]{
-		number("ID", func(x *Section) int64 { return x.ID }),
-		text("CODE", func(x *Section) string { return x.Code }),
-		text("XML_ID", func(x *Section) string { return x.External }),
-		text("EXTERNAL_ID", func(x *Section) string { return x.External }),
-		query.NewColumn("IBLOCK_SECTION_ID", query.Int, func(x *Section) any {
+	return []query.Column[*model.Section]{
+		number("ID", func(x *model.Section) int64 { return x.ID }),
+		text("CODE", func(x *model.Section) string { return x.Code }),
+		text("XML_ID", func(x *model.Section) string { return x.External }),
+		text("EXTERNAL_ID", func(x *model.Section) string { return x.External }),
+		query.NewColumn("IBLOCK_SECTION_ID", query.Int, func(x *model.Section) any {
 			if x.Parent == 0 {
 				return nil
 			}
 			return x.Parent
 		}),
-		moment("TIMESTAMP_X", func(x *Section) time.Time { return x.Changed }),
-		number("SORT", func(x *Section) int64 { return x.Sort }),
-		text("NAME", func(x *Section) string { return x.Name }),
-		text("ACTIVE", func(x *Section) string { return value.YesNo(x.Active) }),
-		text("GLOBAL_ACTIVE", func(x *Section) string { return value.YesNo(b.Shown(x)) }),
-		number("LEFT_MARGIN", func(x *Section) int64 { left, _ := b.Margins(x); return left }),
-		number("RIGHT_MARGIN", func(x *Section) int64 { _, right := b.Margins(x); return right }),
+		moment("TIMESTAMP_X", func(x *model.Section) time.Time { return x.Changed }),
+		number("SORT", func(x *model.Section) int64 { return x.Sort }),
+		text("NAME", func(x *model.Section) string { return x.Name }),
+		text("ACTIVE", func(x *model.Section) string { return value.YesNo(x.Active) }),
+		text("GLOBAL_ACTIVE", func(x *model.Section) string { return value.YesNo(b.Shown(x)) }),
+		number("LEFT_MARGIN", func(x *model.Section) int64 { left, _ := b.Margins(x); return left }),
+		number("RIGHT_MARGIN", func(x *model.Section) int64 { _, right := b.Margins(x); return right }),
 		number("DEPTH_LEVEL", b.Depth),
-		text("SEARCHABLE_CONTENT", func(x *Section) string { return strings.ToUpper(x.Name) + "\r\n" }),
-		number("MODIFIED_BY", func(x *Section) int64 { return x.Modifier }),
-		moment("DATE_CREATE", func(x *Section) time.Time { return x.Created }),
-		number("CREATED_BY", func(x *Section) int64 { return x.Creator }),
+		text("SEARCHABLE_CONTENT", func(x *model.Section) string { return strings.ToUpper(x.Name) + "\r\n" }),
+		number("MODIFIED_BY", func(x *model.Section) int64 { return x.Modifier }),
+		moment("DATE_CREATE", func(x *model.Section) time.Time { return x.Created }),
+		number("CREATED_BY", func(x *model.Section) int64 { return x.Creator }),
 	}
 }
 
@@ -59,7 +60,7 @@ func sectionGet(c *call) (any, error) {
 	find := query.InAnyCase(query.Among(columns))
 	filter, _ := c.optionalArray("FILTER")
 	s := c.store()
-	r := query.Rules[*Section]{Find: find, Masks: true, Zone: s.Zone}
+	r := query.Rules[*model.Section]{Find: find, Masks: true, Zone: s.Zone}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func sectionGet(c *call) (any, error) {
 }
 
 // sectionText is a value as lists show it.
-func sectionText(s *Store, v any) any {
+func sectionText(s *model.Store, v any) any {
 	switch v := v.(type) {
 	case int64:
 		return strconv.FormatInt(v, 10)
@@ -110,7 +111,7 @@ func sectionAdd(c *call) (any, error) {
 	}
 	s := c.store()
 	now := c.savedAt()
-	x := &Section{
+	x := &model.Section{
 		Code: value.Text(c.param("SECTION_CODE")), Parent: value.Int(c.param("IBLOCK_SECTION_ID")), Active: true, Sort: 500,
 		Created: now, Creator: c.req.by.user,
 	}
@@ -125,7 +126,7 @@ func sectionAdd(c *call) (any, error) {
 
 // writeSection takes the fields of a section. EXTERNAL_ID and XML_ID are one,
 // and the first of them wins.
-func writeSection(c *call, x *Section, g value.Fields) {
+func writeSection(c *call, x *model.Section, g value.Fields) {
 	if v, ok := g["NAME"]; ok && !value.IsEmpty(v) {
 		x.Name = value.Text(v)
 	}
@@ -142,7 +143,7 @@ func writeSection(c *call, x *Section, g value.Fields) {
 }
 
 // sectionOf finds the section that a call names.
-func sectionOf(c *call) (*IBlock, *Section, error) {
+func sectionOf(c *call) (*model.IBlock, *model.Section, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, nil, err

@@ -1,5 +1,7 @@
 package emulator
 
+import "github.com/b24rules/b24rules/emulator/internal/model"
+
 // DemoIDs are what Demo has set up.
 type DemoIDs struct {
 	// TotalsType is the entityTypeId of the smart process "Invoice totals",
@@ -21,16 +23,16 @@ func Demo(p *Portal) DemoIDs {
 		TotalsType: 1038, InvoiceField: "ufCrm5InvoiceId", TotalField: "ufCrm5Total", ShipmentList: 47,
 		Properties: map[string]string{},
 	}
-	p.AddType(Type{
+	p.AddType(model.Type{
 		EntityTypeID: ids.TotalsType, ID: 5, Title: "Invoice totals",
-		Fields: []UserField{
+		Fields: []model.UserField{
 			{Name: "UF_CRM_5_INVOICE_ID", Type: "integer", Title: "Invoice"},
 			{Name: "UF_CRM_5_TOTAL", Type: "double", Title: "Total", Precision: 2},
 			{Name: "UF_CRM_5_NOTE", Type: "string", Title: "Note"},
 		},
 	})
-	p.AddList(List{ID: ids.ShipmentList, Code: "shipments", Name: "Shipments"})
-	for i, f := range []ListField{
+	p.AddList(model.List{ID: ids.ShipmentList, Code: "shipments", Name: "Shipments"})
+	for i, f := range []model.ListField{
 		{Code: "DEAL", Type: "N", Name: "Deal"},
 		{Code: "PRODUCT_ID", Type: "N", Name: "Product"},
 		{Code: "QUANTITY", Type: "N", Name: "Quantity"},

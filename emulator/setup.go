@@ -4,11 +4,29 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/b24rules/b24rules/emulator/internal/model"
+)
+
+// What a test sets up in a portal.
+type (
+	// Type is a smart process, as a person sets one up in the portal.
+	Type = model.Type
+	// UserField is a custom field of a type of item.
+	UserField = model.UserField
+	// List is a universal list, as a person sets one up in the portal.
+	List = model.List
+	// ListField is a field of a list.
+	ListField = model.ListField
+	// User is a user of the portal.
+	User = model.User
+	// Notification is a message to a user in the portal's messenger.
+	Notification = model.Notification
 )
 
 // AddType sets up a smart process and returns its entityTypeId. A type that
 // exists already is replaced; its items stay.
-func (p *Portal) AddType(t Type) int {
+func (p *Portal) AddType(t model.Type) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.store.AddType(t, time.Now())
@@ -16,7 +34,7 @@ func (p *Portal) AddType(t Type) int {
 
 // AddUserField gives a type of items one more custom field: 1 leads, 2 deals, 3
 // contacts, 4 companies, 7 estimates, 31 smart invoices, or a smart process.
-func (p *Portal) AddUserField(entityTypeID int, f UserField) error {
+func (p *Portal) AddUserField(entityTypeID int, f model.UserField) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.store.Types[entityTypeID]
@@ -31,7 +49,7 @@ func (p *Portal) AddUserField(entityTypeID int, f UserField) error {
 }
 
 // AddList sets up a list and returns its IBLOCK_ID.
-func (p *Portal) AddList(l List) int {
+func (p *Portal) AddList(l model.List) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return int(p.store.AddList(l).ID)
@@ -39,7 +57,7 @@ func (p *Portal) AddList(l List) int {
 
 // AddListField gives a list one more field and returns its name, such as
 // PROPERTY_101.
-func (p *Portal) AddListField(iblockID int, f ListField) (string, error) {
+func (p *Portal) AddListField(iblockID int, f model.ListField) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b := p.store.Lists[int64(iblockID)]
@@ -73,7 +91,7 @@ func (p *Portal) NextElementID(id int64) error {
 
 // AddUser adds a user and returns the id. An id that is there is replaced;
 // user 1 is the administrator whom the inbound webhook belongs to.
-func (p *Portal) AddUser(u User) int64 {
+func (p *Portal) AddUser(u model.User) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if u.ID == 0 {

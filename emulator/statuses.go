@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -22,12 +23,12 @@ func statusMethods() []method {
 }
 
 // allDirectories are all of them, the types' by their ids.
-func allDirectories(s *Store) []Directory {
+func allDirectories(s *model.Store) []model.Directory {
 	all := slices.Clone(s.Directories)
 	for _, t := range s.SortedTypes() {
 		for _, cat := range t.Categories {
 			if cat.Directory != "" {
-				all = append(all, Directory{ID: cat.Directory, Name: t.Title + " stages", Entries: cat.Stages, Type: t, Category: cat})
+				all = append(all, model.Directory{ID: cat.Directory, Name: t.Title + " stages", Entries: cat.Stages, Type: t, Category: cat})
 			}
 		}
 	}
@@ -36,11 +37,11 @@ func allDirectories(s *Store) []Directory {
 
 // entry is one row of crm.status.list.
 type entry struct {
-	Stage
-	directory Directory
+	model.Stage
+	directory model.Directory
 }
 
-func statusEntries(s *Store) []entry {
+func statusEntries(s *model.Store) []entry {
 	var all []entry
 	for _, d := range allDirectories(s) {
 		for _, st := range d.Entries {
@@ -164,17 +165,17 @@ func statusGet(c *call) (any, error) {
 // statusFields is crm.status.fields.
 func statusFields(*call) (any, error) {
 	return describeAll(
-		NewField("ID", "integer", "ID", ReadOnly),
-		NewField("ENTITY_ID", "string", "Directory", Required|Immutable),
-		NewField("STATUS_ID", "string", "Entry", Required|Immutable),
-		NewField("SORT", "integer", "Sorting", 0),
-		NewField("NAME", "string", "Name", Required),
-		NewField("NAME_INIT", "string", "Default name", ReadOnly),
-		NewField("SYSTEM", "char", "System", ReadOnly),
-		NewField("CATEGORY_ID", "integer", "CATEGORY_ID", Immutable),
-		NewField("COLOR", "string", "COLOR", 0),
-		NewField("SEMANTICS", "char", "SEMANTICS", Immutable),
-		NewField("EXTRA", "crm_status_extra", "Additional fields", 0),
+		model.NewField("ID", "integer", "ID", model.ReadOnly),
+		model.NewField("ENTITY_ID", "string", "Directory", model.Required|model.Immutable),
+		model.NewField("STATUS_ID", "string", "Entry", model.Required|model.Immutable),
+		model.NewField("SORT", "integer", "Sorting", 0),
+		model.NewField("NAME", "string", "Name", model.Required),
+		model.NewField("NAME_INIT", "string", "Default name", model.ReadOnly),
+		model.NewField("SYSTEM", "char", "System", model.ReadOnly),
+		model.NewField("CATEGORY_ID", "integer", "CATEGORY_ID", model.Immutable),
+		model.NewField("COLOR", "string", "COLOR", 0),
+		model.NewField("SEMANTICS", "char", "SEMANTICS", model.Immutable),
+		model.NewField("EXTRA", "crm_status_extra", "Additional fields", 0),
 	), nil
 }
 
@@ -193,8 +194,8 @@ func statusEntityTypes(c *call) (any, error) {
 	return answer, nil
 }
 
-func describeDirectory(d Directory, row *php.Array) {
-	deals, cat := d.Type.ID == TypeDeal, d.Category
+func describeDirectory(d model.Directory, row *php.Array) {
+	deals, cat := d.Type.ID == model.TypeDeal, d.Category
 	if deals && cat.ID != 0 {
 		row.Set("PARENT_ID", "DEAL_STAGE")
 	}
@@ -230,7 +231,7 @@ func describeDirectory(d Directory, row *php.Array) {
 }
 
 // firstStage is the first stage with a meaning, of all with "".
-func firstStage(d Directory, semantics string) string {
+func firstStage(d model.Directory, semantics string) string {
 	for _, st := range d.Entries {
 		if semantics == "" || st.Semantics == semantics {
 			return st.ID
@@ -250,7 +251,7 @@ func statusEntityItems(c *call) (any, error) {
 	return nil, fail("The parameter entityId is not defined or invalid.", "The directory ID is not specified or is incorrect.")
 }
 
-func shortStages(stages []Stage) *php.Array {
+func shortStages(stages []model.Stage) *php.Array {
 	answer := php.NewArray()
 	for _, st := range stages {
 		answer.Append(value.Object("NAME", st.Name, "SORT", st.Sort, "STATUS_ID", st.ID))

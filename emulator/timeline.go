@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -49,7 +50,7 @@ func commentAdd(c *call) (any, error) {
 	if text == "" {
 		return nil, fail("INVALID_ARG_VALUE", "Empty comment message")
 	}
-	m := &Comment{
+	m := &model.Comment{
 		ID: s.Next("comment"), Type: t, Item: value.Int(g["ENTITY_ID"]), Author: c.req.by.user, Text: text,
 		Created: c.savedAt(), Files: readCommentFiles(s, g),
 	}
@@ -59,8 +60,8 @@ func commentAdd(c *call) (any, error) {
 }
 
 // readCommentFiles takes FILES: pairs of a name and the content in base64.
-func readCommentFiles(s *Store, g value.Fields) []CommentFile {
-	var files []CommentFile
+func readCommentFiles(s *model.Store, g value.Fields) []model.CommentFile {
+	var files []model.CommentFile
 	for _, v := range value.List(g["FILES"]) {
 		pair, _ := value.Array(v)
 		name, _ := pair.Get("0")
@@ -69,7 +70,7 @@ func readCommentFiles(s *Store, g value.Fields) []CommentFile {
 			continue
 		}
 		encoded := strings.TrimRight(value.Text(content), "=")
-		files = append(files, CommentFile{ID: s.Next("file"), Name: value.Text(name), Size: len(encoded) * 3 / 4})
+		files = append(files, model.CommentFile{ID: s.Next("file"), Name: value.Text(name), Size: len(encoded) * 3 / 4})
 	}
 	return files
 }
@@ -122,13 +123,13 @@ func commentDelete(c *call) (any, error) {
 			return nil, fail("NOT_FOUND", "Not found.")
 		}
 	}
-	s.Comments = slices.DeleteFunc(s.Comments, func(x *Comment) bool { return x == m })
+	s.Comments = slices.DeleteFunc(s.Comments, func(x *model.Comment) bool { return x == m })
 	fireComment(c, m, opDelete)
 	return nil, nil
 }
 
 // commentJSON is a comment as get and list show it: all but the files is text.
-func commentJSON(c *call, m *Comment) *php.Array {
+func commentJSON(c *call, m *model.Comment) *php.Array {
 	s := c.store()
 	files := php.NewArray()
 	var shown any = files
@@ -160,16 +161,16 @@ func commentGet(c *call) (any, error) {
 }
 
 // commentColumn finds what comments are ordered by.
-func commentColumn(name string) (query.Column[*Comment], bool) {
+func commentColumn(name string) (query.Column[*model.Comment], bool) {
 	switch name {
 	case "ID":
-		return query.NewColumn(name, query.Int, func(m *Comment) any { return m.ID }), true
+		return query.NewColumn(name, query.Int, func(m *model.Comment) any { return m.ID }), true
 	case "CREATED":
-		return query.NewColumn(name, query.Time, func(m *Comment) any { return m.Created }), true
+		return query.NewColumn(name, query.Time, func(m *model.Comment) any { return m.Created }), true
 	case "AUTHOR_ID":
-		return query.NewColumn(name, query.Int, func(m *Comment) any { return m.Author }), true
+		return query.NewColumn(name, query.Int, func(m *model.Comment) any { return m.Author }), true
 	}
-	return query.Column[*Comment]{}, false
+	return query.Column[*model.Comment]{}, false
 }
 
 // commentList is crm.timeline.comment.list: the comments of one item, which the
@@ -187,7 +188,7 @@ func commentList(c *call) (any, error) {
 		// What is not there cannot be read.
 		return nil, plainFail("Access denied.")
 	}
-	found := query.Keep(s.Comments, func(m *Comment) bool { return m.Type == t && m.Item == value.Int(id) })
+	found := query.Keep(s.Comments, func(m *model.Comment) bool { return m.Type == t && m.Item == value.Int(id) })
 	query.Sort(found, query.LenientOrder(order, commentColumn))
 	only := elementSelection(c)
 	answer := php.NewArray()
@@ -205,19 +206,19 @@ func commentList(c *call) (any, error) {
 
 func commentFields(*call) (any, error) {
 	return describeAll(
-		NewField("ID", "integer", "ID", ReadOnly),
-		NewField("CREATED", "datetime", "Added on", ReadOnly),
-		NewField("ENTITY_ID", "integer", "Item of the comment", Required|Immutable),
-		NewField("ENTITY_TYPE", "string", "Type of the item", Required|Immutable),
-		NewField("AUTHOR_ID", "integer", "Author", Immutable),
-		NewField("COMMENT", "string", "Text", 0),
-		NewField("FILES", "attached_diskfile", "Files", Multiple),
+		model.NewField("ID", "integer", "ID", model.ReadOnly),
+		model.NewField("CREATED", "datetime", "Added on", model.ReadOnly),
+		model.NewField("ENTITY_ID", "integer", "Item of the comment", model.Required|model.Immutable),
+		model.NewField("ENTITY_TYPE", "string", "Type of the item", model.Required|model.Immutable),
+		model.NewField("AUTHOR_ID", "integer", "Author", model.Immutable),
+		model.NewField("COMMENT", "string", "Text", 0),
+		model.NewField("FILES", "attached_diskfile", "Files", model.Multiple),
 	), nil
 }
 
 // fireComment raises the event of a comment. The documentation shows data[ID],
 // the server's source data[FIELDS][ID].
-func fireComment(c *call, m *Comment, op string) {
+func fireComment(c *call, m *model.Comment, op string) {
 	id := value.Object("ID", value.Text(value.FromInt(m.ID)))
 	code := "ONCRMTIMELINECOMMENT" + strings.ToUpper(op)
 	if c.p.cfg.CommentFields {

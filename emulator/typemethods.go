@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -19,25 +20,25 @@ func typeMethods() []method {
 }
 
 // typeColumns are what crm.type.list filters and orders by.
-func typeColumns() []query.Column[*EntityType] {
-	columns := []query.Column[*EntityType]{
-		query.NewColumn("id", query.Int, func(t *EntityType) any { return int64(t.Dynamic.ID) }),
-		query.NewColumn("title", query.Text, func(t *EntityType) any { return t.Title }),
-		query.NewColumn("code", query.Text, func(*EntityType) any { return "" }),
-		query.NewColumn("createdBy", query.Int, func(*EntityType) any { return int64(1) }),
-		query.NewColumn("entityTypeId", query.Int, func(t *EntityType) any { return int64(t.ID) }),
-		query.NewColumn("createdTime", query.Time, func(t *EntityType) any { return t.Created }),
-		query.NewColumn("updatedTime", query.Time, func(t *EntityType) any { return t.Updated }),
-		query.NewColumn("updatedBy", query.Int, func(*EntityType) any { return int64(1) }),
+func typeColumns() []query.Column[*model.EntityType] {
+	columns := []query.Column[*model.EntityType]{
+		query.NewColumn("id", query.Int, func(t *model.EntityType) any { return int64(t.Dynamic.ID) }),
+		query.NewColumn("title", query.Text, func(t *model.EntityType) any { return t.Title }),
+		query.NewColumn("code", query.Text, func(*model.EntityType) any { return "" }),
+		query.NewColumn("createdBy", query.Int, func(*model.EntityType) any { return int64(1) }),
+		query.NewColumn("entityTypeId", query.Int, func(t *model.EntityType) any { return int64(t.ID) }),
+		query.NewColumn("createdTime", query.Time, func(t *model.EntityType) any { return t.Created }),
+		query.NewColumn("updatedTime", query.Time, func(t *model.EntityType) any { return t.Updated }),
+		query.NewColumn("updatedBy", query.Int, func(*model.EntityType) any { return int64(1) }),
 	}
 	for _, sw := range typeSwitches() {
-		columns = append(columns, query.NewColumn(sw.name, query.Bool, func(t *EntityType) any { return sw.of(t) }))
+		columns = append(columns, query.NewColumn(sw.name, query.Bool, func(t *model.EntityType) any { return sw.of(t) }))
 	}
 	return columns
 }
 
 // typeJSON is a smart process as crm.type.list shows it.
-func typeJSON(s *Store, t *EntityType) *php.Array {
+func typeJSON(s *model.Store, t *model.EntityType) *php.Array {
 	a := value.Object("id", t.Dynamic.ID, "title", t.Title, "code", "", "createdBy", 1, "entityTypeId", t.ID, "customSectionId", nil)
 	for _, sw := range typeSwitches() {
 		a.Set(sw.name, value.YesNo(sw.of(t)))
@@ -49,13 +50,13 @@ func typeJSON(s *Store, t *EntityType) *php.Array {
 }
 
 // wholeTypeJSON has the relations too, as all other methods show them.
-func wholeTypeJSON(s *Store, t *EntityType) *php.Array {
+func wholeTypeJSON(s *model.Store, t *model.EntityType) *php.Array {
 	a := typeJSON(s, t)
 	parents, children := php.NewArray(), php.NewArray()
 	if t.Dynamic.Clients {
 		// Contacts and companies are linked to by the field of the client.
-		parents.Append(value.Object("entityTypeId", TypeContact, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
-		parents.Append(value.Object("entityTypeId", TypeCompany, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
+		parents.Append(value.Object("entityTypeId", model.TypeContact, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
+		parents.Append(value.Object("entityTypeId", model.TypeCompany, "isChildrenListEnabled", "Y", "isPredefined", "Y"))
 	}
 	for _, r := range s.Relations {
 		switch t.ID {
@@ -95,7 +96,7 @@ func noType() error {
 }
 
 // typeOf finds the smart process that a call names by its own id.
-func typeOf(c *call) (*EntityType, error) {
+func typeOf(c *call) (*model.EntityType, error) {
 	id, err := c.intParam("id")
 	if err != nil {
 		return nil, err
@@ -136,11 +137,11 @@ func typeAdd(c *call) (any, error) {
 		return nil, c.wrongType("fields", "array")
 	}
 	s := c.store()
-	def := Type{NoStages: true} // everything is off unless the call switches it on
+	def := model.Type{NoStages: true} // everything is off unless the call switches it on
 	if v, ok := fields.Get("entityTypeId"); ok && !value.IsEmpty(v) {
 		def.EntityTypeID = int(value.Int(v))
 		switch id := def.EntityTypeID; {
-		case (id < FirstDynamicType || id > 192) && (id < 1030 || id%2 != 0):
+		case (id < model.FirstDynamicType || id > 192) && (id < 1030 || id%2 != 0):
 			return nil, fail("INVALID_ARG_VALUE", "entityTypeId is out of allowed range")
 		case s.Types[id] != nil:
 			return nil, fail("INVALID_ARG_VALUE", "entityTypeId is taken by another type")
@@ -214,18 +215,18 @@ func typeDelete(c *call) (any, error) {
 // typeFields is crm.type.fields.
 func typeFields(*call) (any, error) {
 	described := php.NewArray()
-	add := func(name, typ, title string, set Flags) {
-		f := &Field{Name: name, Type: typ, Title: title, Flags: set}
+	add := func(name, typ, title string, set model.Flags) {
+		f := &model.Field{Name: name, Type: typ, Title: title, Flags: set}
 		d := describeField(f, nil)
 		d.Set("upperName", name)
 		described.Set(value.CamelName(name), d)
 	}
-	add("ID", "integer", "ID", ReadOnly)
-	add("TITLE", "string", "Title", Required)
+	add("ID", "integer", "ID", model.ReadOnly)
+	add("TITLE", "string", "Title", model.Required)
 	add("CODE", "string", "Symbolic code", 0)
-	add("CREATED_BY", "user", "Created by", ReadOnly)
-	add("ENTITY_TYPE_ID", "integer", "Entity type", Required|Immutable)
-	add("CUSTOM_SECTION_ID", "integer", "Digital workplace", Immutable)
+	add("CREATED_BY", "user", "Created by", model.ReadOnly)
+	add("ENTITY_TYPE_ID", "integer", "Entity type", model.Required|model.Immutable)
+	add("CUSTOM_SECTION_ID", "integer", "Digital workplace", model.Immutable)
 	for _, sw := range typeSwitches() {
 		if !sw.undescribed {
 			add(value.UpperName(sw.name), "boolean", sw.name, 0)
@@ -233,7 +234,7 @@ func typeFields(*call) (any, error) {
 	}
 	add("CREATED_TIME", "datetime", "Created on", 0)
 	add("UPDATED_TIME", "datetime", "Modified on", 0)
-	add("UPDATED_BY", "user", "Modified by", ReadOnly)
+	add("UPDATED_BY", "user", "Modified by", model.ReadOnly)
 	return value.Object("fields", described), nil
 }
 
@@ -242,11 +243,11 @@ type typeSwitch struct {
 	name        string
 	undescribed bool // crm.type.fields leaves it out, and nothing writes it
 	byDefault   bool // of those that change nothing here
-	get         func(*Type) bool
-	set         func(*Type, bool)
+	get         func(*model.Type) bool
+	set         func(*model.Type, bool)
 }
 
-func (sw typeSwitch) of(t *EntityType) bool {
+func (sw typeSwitch) of(t *model.EntityType) bool {
 	if sw.get != nil {
 		return sw.get(t.Dynamic)
 	}
@@ -256,7 +257,7 @@ func (sw typeSwitch) of(t *EntityType) bool {
 	return sw.byDefault
 }
 
-func (sw typeSwitch) put(t *EntityType, on bool) {
+func (sw typeSwitch) put(t *model.EntityType, on bool) {
 	if sw.set != nil {
 		sw.set(t.Dynamic, on)
 		return
@@ -269,23 +270,23 @@ const inUserField = "isUseInUserfieldEnabled"
 
 // typeSwitches are those of the documented answers, in their order.
 func typeSwitches() []typeSwitch {
-	flag := func(name string, at func(*Type) *bool) typeSwitch {
-		return typeSwitch{name: name, get: func(t *Type) bool { return *at(t) }, set: func(t *Type, on bool) { *at(t) = on }}
+	flag := func(name string, at func(*model.Type) *bool) typeSwitch {
+		return typeSwitch{name: name, get: func(t *model.Type) bool { return *at(t) }, set: func(t *model.Type, on bool) { *at(t) = on }}
 	}
 	return []typeSwitch{
 		{name: "isCategoriesEnabled"},
 		{
 			name: "isStagesEnabled",
-			get:  func(t *Type) bool { return !t.NoStages }, set: func(t *Type, on bool) { t.NoStages = !on },
+			get:  func(t *model.Type) bool { return !t.NoStages }, set: func(t *model.Type, on bool) { t.NoStages = !on },
 		},
-		flag("isBeginCloseDatesEnabled", func(t *Type) *bool { return &t.Dates }),
-		flag("isClientEnabled", func(t *Type) *bool { return &t.Clients }),
+		flag("isBeginCloseDatesEnabled", func(t *model.Type) *bool { return &t.Dates }),
+		flag("isClientEnabled", func(t *model.Type) *bool { return &t.Clients }),
 		{name: inUserField},
-		flag("isLinkWithProductsEnabled", func(t *Type) *bool { return &t.Products }),
-		flag("isMycompanyEnabled", func(t *Type) *bool { return &t.OwnCompany }),
+		flag("isLinkWithProductsEnabled", func(t *model.Type) *bool { return &t.Products }),
+		flag("isMycompanyEnabled", func(t *model.Type) *bool { return &t.OwnCompany }),
 		{name: "isDocumentsEnabled"},
-		flag("isSourceEnabled", func(t *Type) *bool { return &t.Sources }),
-		flag("isObserversEnabled", func(t *Type) *bool { return &t.Observers }),
+		flag("isSourceEnabled", func(t *model.Type) *bool { return &t.Sources }),
+		flag("isObserversEnabled", func(t *model.Type) *bool { return &t.Observers }),
 		{name: "isRecyclebinEnabled"},
 		{name: "isAutomationEnabled"},
 		{name: "isBizProcEnabled"},
@@ -302,7 +303,7 @@ var linkedUserFields = [...]string{"CALENDAR_EVENT|UF_CRM_CAL_EVENT", "TASKS_TAS
 // readType takes the fields of crm.type.add and crm.type.update. Switches are Y and
 // N; the flags inside linkedUserFields and relations only know "true" and
 // "false".
-func readType(t *EntityType, fields *php.Array) {
+func readType(t *model.EntityType, fields *php.Array) {
 	if v, ok := fields.Get("title"); ok && !value.IsEmpty(v) {
 		t.Dynamic.Title = value.Text(v)
 	}
@@ -322,21 +323,21 @@ func readType(t *EntityType, fields *php.Array) {
 }
 
 // readRelations takes fields[relations], which replaces all relations of a type.
-func readRelations(s *Store, t *EntityType, fields *php.Array) {
+func readRelations(s *model.Store, t *model.EntityType, fields *php.Array) {
 	v, _ := fields.Get("relations")
 	given, ok := value.Array(v)
 	if !ok {
 		return
 	}
-	side := func(name string) []Relation {
+	side := func(name string) []model.Relation {
 		v, _ := given.Get(name)
 		entries, _ := value.Array(v)
-		var found []Relation
+		var found []model.Relation
 		for _, v := range entries.All() {
 			entry, _ := value.Array(v)
 			id, _ := entry.Get("entityTypeId")
 			listed, _ := entry.Get("isChildrenListEnabled")
-			r := Relation{Parent: t.ID, Child: t.ID, Listed: listed == "true" || listed == true}
+			r := model.Relation{Parent: t.ID, Child: t.ID, Listed: listed == "true" || listed == true}
 			if name == "parent" {
 				r.Parent = int(value.Int(id))
 			} else {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -37,7 +38,7 @@ func configModule(c *call) error {
 
 // configField finds the field that a call names. Who may not and what is not
 // there are one error.
-func configField(c *call, refusal string) (*EntityType, *Field, error) {
+func configField(c *call, refusal string) (*model.EntityType, *model.Field, error) {
 	if err := configModule(c); err != nil {
 		return nil, nil, err
 	}
@@ -90,7 +91,7 @@ func configAdd(c *call) (any, error) {
 	}
 	s := c.store()
 	entity := value.Text(g["ENTITY_ID"])
-	at := slices.IndexFunc(s.SortedTypes(), func(t *EntityType) bool { return t.UserEntity() == entity })
+	at := slices.IndexFunc(s.SortedTypes(), func(t *model.EntityType) bool { return t.UserEntity() == entity })
 	if at < 0 {
 		return nil, plainFail("You cannot create custom fields")
 	}
@@ -104,7 +105,7 @@ func configAdd(c *call) (any, error) {
 		return nil, plainFail("You cannot create custom fields")
 	case t.Fields.ByName[name] != nil:
 		return nil, plainFail(fmt.Sprintf("Field %s for entity %s already exists.", name, entity))
-	case checkFieldName(name) != "" || !IsUserFieldType(value.Text(g["USER_TYPE_ID"])):
+	case checkFieldName(name) != "" || !model.IsUserFieldType(value.Text(g["USER_TYPE_ID"])):
 		return nil, plainFail("Fail to create new user field")
 	}
 	f := addUserField(c, t, name, g, g["ENUM"])
@@ -113,9 +114,9 @@ func configAdd(c *call) (any, error) {
 
 // addUserField makes a custom field of a call and raises its events: the choices
 // of an enumeration have one of their own.
-func addUserField(c *call, t *EntityType, name string, g value.Fields, choices any) *Field {
+func addUserField(c *call, t *model.EntityType, name string, g value.Fields, choices any) *model.Field {
 	s := c.store()
-	f := s.NewCustomField(UserField{Name: name, Type: value.Text(g["USER_TYPE_ID"]), Multiple: g["MULTIPLE"] == "Y"})
+	f := s.NewCustomField(model.UserField{Name: name, Type: value.Text(g["USER_TYPE_ID"]), Multiple: g["MULTIPLE"] == "Y"})
 	changeUserField(f, g)
 	f.Title = f.User.Title
 	t.Fields.Add(f)
@@ -139,7 +140,7 @@ func checkFieldName(name string) string {
 }
 
 // configLanguages are the languages that a field has texts in, English always.
-func configLanguages(f *Field) []string {
+func configLanguages(f *model.Field) []string {
 	languages := []string{"en"}
 	for _, texts := range f.User.Labels {
 		for language := range texts {
@@ -154,7 +155,7 @@ func configLanguages(f *Field) []string {
 
 // configJSON is a custom field as userfieldconfig.* shows it: camel-case names
 // with ids and numbers as text. Without languages there are no labels.
-func configJSON(s *Store, t *EntityType, f *Field, languages []string, whole bool) *php.Array {
+func configJSON(s *model.Store, t *model.EntityType, f *model.Field, languages []string, whole bool) *php.Array {
 	a := userFrameJSON(s, t, f, value.CamelName)
 	if languages != nil {
 		known := php.NewArray()
@@ -196,8 +197,8 @@ func configGet(c *call) (any, error) {
 
 // userFieldRow is a custom field with the type that it is of.
 type userFieldRow struct {
-	typ   *EntityType
-	field *Field
+	typ   *model.EntityType
+	field *model.Field
 }
 
 // userFieldColumn finds what custom fields are filtered and ordered by, under
@@ -230,7 +231,7 @@ func userFieldColumn(name string) (query.Column[userFieldRow], bool) {
 }
 
 // userFieldRows are the custom fields of types, by their sorting and ids.
-func userFieldRows(types ...*EntityType) []userFieldRow {
+func userFieldRows(types ...*model.EntityType) []userFieldRow {
 	var rows []userFieldRow
 	for _, t := range types {
 		for _, f := range t.Fields.All {
@@ -310,7 +311,7 @@ func configUpdate(c *call) (any, error) {
 
 // updateUserField changes a custom field and raises the events of what a call
 // named: its settings, its choices, or both.
-func updateUserField(c *call, t *EntityType, f *Field, g value.Fields, choices any, hasChoices, whole bool) {
+func updateUserField(c *call, t *model.EntityType, f *model.Field, g value.Fields, choices any, hasChoices, whole bool) {
 	changed := changeUserField(f, g)
 	f.Title = f.User.Title
 	if changed {
@@ -338,7 +339,7 @@ func configTypes(c *call) (any, error) {
 		return nil, err
 	}
 	types := php.NewArray()
-	for _, t := range UserFieldTypes() {
+	for _, t := range model.UserFieldTypes() {
 		types.Set(t[0], value.Object("userTypeId", t[0], "description", t[1]))
 	}
 	return value.Object("types", types), nil

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -25,7 +26,7 @@ var userLanguages = strings.Fields("ar br de en fr hi id in it ja kz la ms pl ru
 
 // changeUserField takes the settings of a custom field from a call. It tells
 // whether something beside the choices was among them.
-func changeUserField(f *Field, g value.Fields) (changed bool) {
+func changeUserField(f *model.Field, g value.Fields) (changed bool) {
 	u := f.User
 	set := func(name string, take func(v any)) {
 		if v, ok := g[name]; ok {
@@ -49,16 +50,16 @@ func changeUserField(f *Field, g value.Fields) (changed bool) {
 			u.Precision = int(value.Int(v))
 		}
 	})
-	f.Flags &^= Required
+	f.Flags &^= model.Required
 	if u.Required {
-		f.Flags |= Required
+		f.Flags |= model.Required
 	}
 	return changed
 }
 
 // setLabel takes a text for all languages or one for each; without a name it is for
 // every label.
-func setLabel(u *CustomField, name string, v any) {
+func setLabel(u *model.CustomField, name string, v any) {
 	texts := map[string]string{}
 	if byLanguage, ok := value.Array(v); ok {
 		for language, text := range byLanguage.All() {
@@ -85,15 +86,15 @@ func setLabel(u *CustomField, name string, v any) {
 // changeOptions takes the choices of an enumeration: those with the id of an old
 // one change it, all others are new, and an entry with DEL=Y goes. With whole,
 // old ones that are not named go too.
-func changeOptions(s *Store, u *CustomField, v any, whole bool) {
+func changeOptions(s *model.Store, u *model.CustomField, v any, whole bool) {
 	entries, _ := value.Array(v)
 	old := u.Choices
 	named := map[int64]bool{}
-	var kept []Option
+	var kept []model.Option
 	for _, x := range entries.All() {
 		e := value.UpperFields(x)
-		o := Option{Sort: 100}
-		at := slices.IndexFunc(old, func(o Option) bool { return o.ID == value.Int(e["ID"]) })
+		o := model.Option{Sort: 100}
+		at := slices.IndexFunc(old, func(o model.Option) bool { return o.ID == value.Int(e["ID"]) })
 		if at >= 0 {
 			o = old[at]
 			named[o.ID] = true
@@ -114,9 +115,9 @@ func changeOptions(s *Store, u *CustomField, v any, whole bool) {
 		kept = append(kept, o)
 	}
 	if !whole {
-		kept = append(slices.DeleteFunc(slices.Clone(old), func(o Option) bool { return named[o.ID] }), kept...)
+		kept = append(slices.DeleteFunc(slices.Clone(old), func(o model.Option) bool { return named[o.ID] }), kept...)
 	}
-	slices.SortStableFunc(kept, func(a, b Option) int { return cmp.Compare(a.Sort, b.Sort) })
+	slices.SortStableFunc(kept, func(a, b model.Option) int { return cmp.Compare(a.Sort, b.Sort) })
 	u.Choices = kept
 }
 
@@ -134,13 +135,13 @@ func uniqueXMLIDs(v any) (twice string, ok bool) {
 	return "", true
 }
 
-func switchOf(u *CustomField, name, byDefault string) string {
+func switchOf(u *model.CustomField, name, byDefault string) string {
 	return cmp.Or(u.Switches[name], byDefault)
 }
 
 // frameJSON are the settings of a custom field that both ways of showing it have,
 // under the names that name gives them: all is text.
-func userFrameJSON(s *Store, t *EntityType, f *Field, name func(string) string) *php.Array {
+func userFrameJSON(s *model.Store, t *model.EntityType, f *model.Field, name func(string) string) *php.Array {
 	u := f.User
 	a := php.NewArray()
 	set := func(key string, v any) { a.Set(name(key), v) }
@@ -160,7 +161,7 @@ func userFrameJSON(s *Store, t *EntityType, f *Field, name func(string) string) 
 }
 
 // optionsJSON are the choices of an enumeration.
-func optionsJSON(u *CustomField, of bool, name func(string) string) *php.Array {
+func optionsJSON(u *model.CustomField, of bool, name func(string) string) *php.Array {
 	all := php.NewArray()
 	for _, o := range u.Choices {
 		row := php.NewArray()
@@ -184,7 +185,7 @@ func optionsJSON(u *CustomField, of bool, name func(string) string) *php.Array {
 // fireUserField raises the event of a custom field: smart processes and invoices
 // share one name.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/events/index.html
-func fireUserField(c *call, t *EntityType, f *Field, op string) {
+func fireUserField(c *call, t *model.EntityType, f *model.Field, op string) {
 	name := "TYPE"
 	if t.OwnEvents() {
 		name = t.Code

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -20,21 +21,21 @@ func userMethods() []method {
 }
 
 // userColumn finds what user.get filters and orders by.
-func userColumn(name string) (query.Column[*User], bool) {
-	texts := map[string]func(*User) any{
-		"NAME":      func(u *User) any { return u.Name },
-		"LAST_NAME": func(u *User) any { return u.LastName },
-		"EMAIL":     func(u *User) any { return u.Email },
-		"IS_ONLINE": func(*User) any { return "Y" },
-		"USER_TYPE": func(*User) any { return "employee" },
+func userColumn(name string) (query.Column[*model.User], bool) {
+	texts := map[string]func(*model.User) any{
+		"NAME":      func(u *model.User) any { return u.Name },
+		"LAST_NAME": func(u *model.User) any { return u.LastName },
+		"EMAIL":     func(u *model.User) any { return u.Email },
+		"IS_ONLINE": func(*model.User) any { return "Y" },
+		"USER_TYPE": func(*model.User) any { return "employee" },
 	}
 	switch name = strings.ToUpper(name); name {
 	case "ID":
-		return query.NewColumn(name, query.Int, func(u *User) any { return u.ID }), true
+		return query.NewColumn(name, query.Int, func(u *model.User) any { return u.ID }), true
 	case "ACTIVE":
-		return query.NewColumn(name, query.Bool, func(*User) any { return true }), true
+		return query.NewColumn(name, query.Bool, func(*model.User) any { return true }), true
 	case "UF_DEPARTMENT":
-		return query.NewColumn(name, query.Int, func(*User) any { return int64(1) }), true
+		return query.NewColumn(name, query.Int, func(*model.User) any { return int64(1) }), true
 	}
 	get, ok := texts[name]
 	return query.NewColumn(name, query.Text, get), ok
@@ -56,12 +57,12 @@ func userGet(c *call) (any, error) {
 		conditions.Set(strings.ToUpper(name), v)
 	}
 	s := c.store()
-	r := query.Rules[*User]{Find: userColumn, Zone: s.Zone}
+	r := query.Rules[*model.User]{Find: userColumn, Zone: s.Zone}
 	pass, err := r.Compile(conditions)
 	if err != nil {
 		return nil, err
 	}
-	users := slices.SortedFunc(maps.Values(c.store().Users), func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
+	users := slices.SortedFunc(maps.Values(c.store().Users), func(a, b *model.User) int { return cmp.Compare(a.ID, b.ID) })
 	found := query.Keep(users, pass)
 	order := value.Object(value.Text(value.FirstSet(c.param("SORT"), "ID")), cmp.Or(value.Text(c.param("ORDER")), "ASC"))
 	query.Sort(found, query.LenientOrder(order, userColumn))
@@ -73,7 +74,7 @@ func userGet(c *call) (any, error) {
 }
 
 // userJSON is a user as user.get shows it: two times come out as empty objects.
-func userJSON(c *call, u *User) *php.Array {
+func userJSON(c *call, u *model.User) *php.Array {
 	return value.Object(
 		"ID", u.IDText(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
 		"LAST_LOGIN", c.now.In(c.p.cfg.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",

@@ -1,4 +1,9 @@
-package emulator
+// Package model is the data of an emulated portal: types, items, product rows, lists, users and their fields.
+//
+// It knows no REST request and no answer. Legacy and universal methods read and
+// write the same data. Nothing in it is safe for concurrent use: the portal holds
+// one lock for all of it.
+package model
 
 import (
 	"fmt"

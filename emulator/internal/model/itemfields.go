@@ -1,4 +1,4 @@
-package emulator
+package model
 
 import "github.com/b24rules/b24rules/emulator/internal/value"
 

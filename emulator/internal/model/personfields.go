@@ -1,4 +1,4 @@
-package emulator
+package model
 
 // The tables follow the order of the documented answers.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/object-fields.html
