@@ -25,17 +25,16 @@ var bigPackages = map[string]string{
 
 // bigTypes have more than maxMethods methods, with the reason.
 var bigTypes = map[string]string{
-	"actions/internal/value.Field": "a field of a kind: one method each for what its kind decides",
-	"bitrix.Client":                "the portal's API: a method for each thing that a caller asks of a portal",
-	"emulator.Portal":              "the public face of a portal and its methods of REST; these are being moved",
-	"emulator.call":                "a REST request: reading of its parameters; being split",
-	"emulator.legacyEntity":        "the methods of crm.deal and its like: one for each REST method",
-	"emulator.store":               "the data of a portal; being moved to emulator/internal/model",
-	"engine/formula.checker":       "one walk over the syntax tree: a method for each kind of node and each function's rule",
-	"engine/num.Num":               "a number type, as math/big.Rat: a method for each operation",
-	"internal/app/apptest.Harness": "a running program for tests: a method for each thing that a test does to it",
-	"internal/app/config.reader":   "one reader of one file: a method for each section of the configuration",
-	"internal/queue.Queue":         "the queue is split when its engine changes",
+	"actions/internal/value.Field":  "a field of a kind: one method each for what its kind decides",
+	"bitrix.Client":                 "the portal's API: a method for each thing that a caller asks of a portal",
+	"emulator.Portal":               "the public face of a portal and its methods of REST; these are being moved",
+	"emulator.legacyEntity":         "the methods of crm.deal and its like: one for each REST method",
+	"emulator/internal/model.Store": "the data of a portal: a method for each read and each change of it",
+	"engine/formula.checker":        "one walk over the syntax tree: a method for each kind of node and each function's rule",
+	"engine/num.Num":                "a number type, as math/big.Rat: a method for each operation",
+	"internal/app/apptest.Harness":  "a running program for tests: a method for each thing that a test does to it",
+	"internal/app/config.reader":    "one reader of one file: a method for each section of the configuration",
+	"internal/queue.Queue":          "the queue is split when its engine changes",
 }
 
 // parsePackage reads the files of a package without its tests.
