@@ -27,7 +27,6 @@ var todo = []string{
 	"engine/formula",
 	"internal/app",
 	"internal/rulefmt",
-	"internal/yamlfile",
 }
 
 // banned is a word that no declared identifier may contain.

@@ -54,7 +54,7 @@ func (f *Finding) Suggest(word string, names []string) *Finding {
 	if len(names) > mostNames {
 		return f
 	}
-	return f.Hintf("want one of %s", strings.Join(names, ", "))
+	return f.Hintf("use one of %s", strings.Join(names, ", "))
 }
 
 // cyrillic letters look like these Latin ones; a keyboard that was left in the

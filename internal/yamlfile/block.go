@@ -1,8 +1,8 @@
 package yamlfile
 
-// block maps a literal or folded block scalar that starts at its header. The
-// indentation is not in the node. Without an indentation indicator it is that
-// of the first line with text; with one it is what the value lacks of that line's.
+// block maps a literal or folded block scalar that starts at its header. The node does not
+// have the indentation. Without an indentation indicator it is that of the first line with
+// text. With one, it is that of the line less the blanks that the value starts with.
 func (s *scalarReader) block(i int, literal bool, value []rune) []cell {
 	if s.at(i) != '|' && s.at(i) != '>' {
 		return nil
@@ -44,8 +44,7 @@ func (s *scalarReader) indentation(i int) (most, text int) {
 	return max(most, 1), text
 }
 
-// leading returns the number of blanks that the first line with text of a value
-// begins with.
+// leading returns the number of blanks before the first text of a value.
 func leading(value []rune) int {
 	n := 0
 	for _, r := range value {
@@ -68,8 +67,8 @@ type blockReader struct {
 	literal bool
 }
 
-// read returns the cells of the text and of all line breaks after it, of which
-// chomping may leave some out: the value says how many.
+// read returns the cells of the text and of all line breaks after it. Chomping may drop
+// some of these: the value shows how many.
 func (b *blockReader) read(i int) []cell {
 	var last, more []cell // the break that ends the last line, and those of empty lines after it
 	blankBefore := false
@@ -99,8 +98,8 @@ func (b *blockReader) read(i int) []cell {
 	return append(append(b.cells, last...), more...)
 }
 
-// emptyLines skips indentation and collects the breaks of lines that hold no
-// more than it. It returns the offset and the column of the next text.
+// emptyLines skips indentation and collects the breaks of lines that have nothing else. It
+// returns the offset and the column of the next text.
 func (b *blockReader) emptyLines(i int, breaks *[]cell) (next, column int) {
 	for {
 		column = 0

@@ -55,7 +55,7 @@ func stands(r rune, src string, style yaml.Style) bool {
 
 func TestCellsOfEveryStyle(t *testing.T) {
 	tests := []struct{ name, src, value, want string }{
-		// In want each rune of the value stands with its line:column.
+		// want has each rune of the value with its line:column.
 		{name: "plain", src: "a: =x", value: "=x", want: "1:4 1:5"},
 		{name: "plain over lines", src: "a: =x\n  + y", value: "=x + y", want: "1:4 1:5 1:6 2:3 2:4 2:5"},
 		{name: "plain over an empty line", src: "a: x\n\n\n  y", value: "x\n\ny", want: "1:4 2:1 3:1 4:3"},
@@ -144,8 +144,8 @@ func TestSpan(t *testing.T) {
 	}
 }
 
-// TestCellsRoundTrip writes random values with yaml.v3 in every style, reads
-// them back, and wants a place for every rune.
+// TestCellsRoundTrip writes random values with yaml.v3 in every style, reads them back, and
+// requires a place for every rune.
 func TestCellsRoundTrip(t *testing.T) {
 	alphabet := []rune("ab =+.#:,[]{}?'\"\\\n\n  \tÿжЩ×👍{}&*!|>-%@`")
 	styles := []yaml.Style{0, yaml.SingleQuotedStyle, yaml.DoubleQuotedStyle, yaml.LiteralStyle, yaml.FoldedStyle, yaml.TaggedStyle}

@@ -12,7 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// decode is d.Decode without its panics, should it have any left.
+// decode is d.Decode, with an error instead of a panic of yaml.v3.
 func decode(d *yaml.Decoder, n *yaml.Node) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -57,8 +57,8 @@ func allowed(r rune) bool {
 	return r >= 0xa0 && r <= 0xd7ff || r >= 0xe000 && r <= 0xfffd || r >= 0x10000
 }
 
-// bounded checks the limits on nodes and depth and refuses an alias that stands
-// inside its own anchor: whoever follows it would never come back.
+// bounded checks the limits on nodes and depth. It refuses an alias inside its own anchor,
+// because code that follows it would never end.
 func (f *File) bounded(root *yaml.Node, list *diag.List) bool {
 	b := bounds{f: f, list: list, size: map[*yaml.Node]extent{}, open: map[*yaml.Node]bool{}}
 	e := b.measure(root, 1)
@@ -93,7 +93,7 @@ func (b *bounds) measure(n *yaml.Node, depth int) extent {
 	}
 	if n.Kind == yaml.AliasNode {
 		if b.open[n.Alias] {
-			b.fail(n, "yaml-alias", "the alias *%s stands inside its own anchor", n.Value)
+			b.fail(n, "yaml-alias", "the alias *%s is inside its own anchor", n.Value)
 			return extent{}
 		}
 		e := b.size[n.Alias]
@@ -123,12 +123,12 @@ func (b *bounds) fail(n *yaml.Node, code, format string, args ...any) {
 	b.failed = true
 }
 
-// maxSame caps the findings of one kind: a file of 100,000 duplicate keys needs
-// no 100,000 findings.
+// maxSame is the most findings of one kind: for a file with 100,000 duplicate keys, a few
+// are enough.
 const maxSame = 100
 
-// check looks for what a tree of nodes accepts and we do not: duplicate keys,
-// keys that are no text, unknown tags, and merges of something else than mappings.
+// check reports what yaml.v3 accepts and b24rules does not: duplicate keys, keys that are
+// not text, unknown tags, and merges of other values than mappings.
 func (f *File) check(list *diag.List) {
 	c := checker{f: f, list: list, left: maxSame}
 	c.walk(f.Root)
@@ -168,7 +168,7 @@ func (c *checker) tag(n *yaml.Node) {
 	if n.Style&yaml.TaggedStyle == 0 && n.Tag != "!" {
 		return
 	}
-	c.errorf(n, "yaml-tag", "YAML reads %q as a tag, and there is no such tag here", n.Tag).Hint = "leave it out"
+	c.errorf(n, "yaml-tag", "YAML reads %q as a tag, and this tag is unknown", n.Tag).Hint = "remove it"
 }
 
 func (c *checker) keys(n *yaml.Node) {
@@ -176,12 +176,12 @@ func (c *checker) keys(n *yaml.Node) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := Resolve(n.Content[i])
 		if key == nil || key.Kind != yaml.ScalarNode {
-			c.errorf(n.Content[i], "yaml-key", "a key must be text, this one is %s", describe(key))
+			c.errorf(n.Content[i], "yaml-key", "a key must be text, got %s", describe(key))
 			continue
 		}
 		if first, dup := seen[key.Value]; dup {
 			line, _ := c.f.text.place(c.f.text.offset(first.Line, first.Column))
-			finding := c.errorf(n.Content[i], "duplicate-key", "the key %q stands here twice, first on line %d", key.Value, line)
+			finding := c.errorf(n.Content[i], "duplicate-key", "the key %q is listed twice, first on line %d", key.Value, line)
 			finding.Hint = "remove one of them"
 			if isMerge(key) {
 				finding.Hint = "merge several with a list: <<: [*a, *b]"
@@ -202,7 +202,7 @@ func (c *checker) merge(value *yaml.Node) {
 	}
 	for _, p := range parts {
 		if r := Resolve(p); r == nil || r.Kind != yaml.MappingNode {
-			c.errorf(p, "yaml-merge", "<< merges a mapping into this one, but its value is %s", describe(r)).
+			c.errorf(p, "yaml-merge", "<< merges a mapping into this one, got %s", describe(r)).
 				Hint = "write <<: *name, or quote the key"
 		}
 	}
@@ -210,7 +210,7 @@ func (c *checker) merge(value *yaml.Node) {
 
 func isMerge(key *yaml.Node) bool { return key.Tag == "!!merge" }
 
-// describe names a node's kind in messages.
+// describe names the kind of a node for messages.
 func describe(n *yaml.Node) string {
 	n = Resolve(n)
 	switch {
@@ -221,7 +221,7 @@ func describe(n *yaml.Node) string {
 	case n.Kind == yaml.SequenceNode:
 		return "a list"
 	case n.Tag == "!!null":
-		return "empty"
+		return "an empty value"
 	case n.Tag == "!!int" || n.Tag == "!!float":
 		return "the number " + shorten(n.Value)
 	case n.Tag == "!!bool":

@@ -19,28 +19,27 @@ type NodeUnmarshaler interface {
 	UnmarshalNode(f *File, n *yaml.Node) diag.List
 }
 
-// Decode reads a node into the value that into points to and reports everything
-// that does not fit: unknown keys, missing ones, values of a wrong type, values
-// that a `validate` tag refuses.
+// Decode reads a node into the value that into points to. It reports all mistakes: unknown
+// keys, missing keys, values of a wrong type, and values that a `validate` tag refuses.
 //
-// Keys are named by `yaml` tags, else the field's name in lower case; "-" leaves
-// a field out, ",inline" takes the keys of a struct, or all other keys into a
-// map. Scalars are read by the wanted type from the text as it stands, so 007 is
-// a fine string. The types are string, bool, numbers, time.Duration ("2s"),
-// structs, slices, map[string]T, pointers, any, yaml.Node,
-// encoding.TextUnmarshaler and NodeUnmarshaler. A key without a value is an empty
-// struct, list or mapping, and a nil pointer to anything else.
+// The `yaml` tag of a field names its key. Without a tag, the key is the field's name in
+// lower case; "-" skips the field; ",inline" takes the keys of a struct, or puts all other
+// keys into a map. The type of the field decides how the text of a scalar is read, so 007
+// is a valid string. The types are string, bool, numbers, time.Duration ("2s"), structs,
+// slices, map[string]T, pointers, any, yaml.Node, encoding.TextUnmarshaler and
+// NodeUnmarshaler. A key without a value is an empty struct, list or mapping, or a nil
+// pointer to another type.
 //
-// `validate` tags are those of go-playground/validator. required wants the key
-// to be there and, for text, lists and mappings, not to be empty; a given 0 or
-// false is a value.
+// `validate` tags are those of go-playground/validator. required means that the key
+// exists and that text, a list or a mapping is not empty; a given 0 or false is a
+// value.
 //
-// A nil node is read as an empty mapping. Decode panics if into is no pointer or
-// holds a type that it cannot decode: both are mistakes of the program.
+// A nil node is read as an empty mapping. Decode panics if into is not a pointer or has
+// a type that Decode does not support: both are mistakes in the program.
 func Decode(f *File, n *yaml.Node, into any) diag.List {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
-		panic(fmt.Sprintf("yamlfile: Decode wants a pointer, not %T", into))
+		panic(fmt.Sprintf("yamlfile: Decode needs a pointer, got %T", into))
 	}
 	d := decoder{f: f}
 	d.value(slot{node: n}, v.Elem())
@@ -53,7 +52,7 @@ type decoder struct {
 	list diag.List
 }
 
-// slot is a value in the file with the key it stands under, if any.
+// slot is a value in the file with its key, if any.
 type slot struct {
 	key  *yaml.Node
 	node *yaml.Node
@@ -64,7 +63,7 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 )
 
-// value decodes a slot and reports whether it fitted.
+// value decodes a slot and reports whether it had no mistakes.
 func (d *decoder) value(s slot, v reflect.Value) bool {
 	before := len(d.list)
 	n := Resolve(s.node)
@@ -103,8 +102,8 @@ func (d *decoder) value(s slot, v reflect.Value) bool {
 	return len(d.list) == before
 }
 
-// errorf reports at a value. What is wrong behind an alias is reported where it
-// stands, and names the alias.
+// errorf reports a mistake in a value. For an alias, the place is that of the anchored
+// value, and the message names the alias.
 func (d *decoder) errorf(s slot, code, format string, args ...any) *diag.Finding {
 	message := fmt.Sprintf(format, args...)
 	n := Resolve(s.node)
@@ -120,7 +119,8 @@ func (d *decoder) errorf(s slot, code, format string, args ...any) *diag.Finding
 	return finding
 }
 
-// extent returns where a scalar begins and ends; of other nodes only the start.
+// extent returns the places of the start and the end of a scalar, and of the start only of
+// other nodes.
 func (f *File) extent(n *yaml.Node) (start, end diag.Pos) {
 	if cells := f.cells(n); len(cells) > 0 {
 		return f.pos(cells[0].from), f.pos(cells[len(cells)-1].to)
@@ -134,7 +134,7 @@ func isNull(n *yaml.Node) bool {
 
 func (d *decoder) pointer(s slot, n *yaml.Node, v reflect.Value) {
 	switch {
-	case v.Type().Elem() == nodeType: // aliases stay, so that places can be told
+	case v.Type().Elem() == nodeType: // keep aliases, because findings need their places
 		v.Set(reflect.ValueOf(s.node))
 	case isNull(n) && v.Type().Elem().Kind() != reflect.Struct:
 		v.SetZero()
@@ -152,7 +152,7 @@ func (d *decoder) slice(s slot, n *yaml.Node, v reflect.Value) {
 		return
 	}
 	if n.Kind != yaml.SequenceNode {
-		d.errorf(s, "wrong-type", "want a list, this is %s", describe(n)).Hint = listHint(n)
+		d.errorf(s, "wrong-type", "expected a list, got %s", describe(n)).Hint = listHint(n)
 		return
 	}
 	list := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
@@ -166,12 +166,12 @@ func listHint(n *yaml.Node) string {
 	if n.Kind == yaml.ScalarNode {
 		return "write [" + shorten(n.Value) + "]"
 	}
-	return `begin each entry with "- "`
+	return `start each entry with "- "`
 }
 
 func (d *decoder) dictionary(s slot, n *yaml.Node, v reflect.Value) {
 	if v.Type().Key().Kind() != reflect.String {
-		panic(fmt.Sprintf("yamlfile: cannot decode into %s: want string keys", v.Type()))
+		panic(fmt.Sprintf("yamlfile: cannot decode into %s: its keys must be strings", v.Type()))
 	}
 	v.Set(reflect.MakeMap(v.Type()))
 	for _, e := range d.entries(s, n) {
@@ -192,7 +192,7 @@ func (d *decoder) entries(s slot, n *yaml.Node) []Entry {
 		return nil
 	}
 	if n.Kind != yaml.MappingNode {
-		d.errorf(s, "wrong-type", "want a mapping, this is %s", describe(n))
+		d.errorf(s, "wrong-type", "expected a mapping, got %s", describe(n))
 		return nil
 	}
 	m, _ := d.f.Mapping(n)
@@ -202,7 +202,7 @@ func (d *decoder) entries(s slot, n *yaml.Node) []Entry {
 // structure decodes a mapping into a struct and validates it.
 func (d *decoder) structure(s slot, n *yaml.Node, v reflect.Value) {
 	if !isNull(n) && n.Kind != yaml.MappingNode {
-		d.errorf(s, "wrong-type", "want a mapping, this is %s", describe(n))
+		d.errorf(s, "wrong-type", "expected a mapping, got %s", describe(n))
 		return
 	}
 	fields := fieldsOf(v)
@@ -234,11 +234,11 @@ func (d *decoder) unknown(e Entry, names []string) {
 	case near != "":
 		finding.Hint = fmt.Sprintf("did you mean %q?", near) + diag.Lookalike(e.Name, near)
 	case len(names) == 0:
-		finding.Hint = "there are no keys here"
+		finding.Hint = "no keys are allowed here"
 	case len(names) <= 8:
-		finding.Hint = "want one of " + strings.Join(names, ", ")
+		finding.Hint = "use one of " + strings.Join(names, ", ")
 	default:
-		finding.Hint = "want one of " + strings.Join(names[:8], ", ") + " …"
+		finding.Hint = "use one of " + strings.Join(names[:8], ", ") + " …"
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 func (d *decoder) text(s slot, n *yaml.Node, u encoding.TextUnmarshaler) {
 	if n == nil || n.Kind != yaml.ScalarNode || isNull(n) {
-		d.errorf(s, "wrong-type", "want one value, this is %s", describe(n))
+		d.errorf(s, "wrong-type", "expected one value, got %s", describe(n))
 		return
 	}
 	if err := u.UnmarshalText([]byte(n.Value)); err != nil {
@@ -28,7 +28,7 @@ func (d *decoder) text(s slot, n *yaml.Node, u encoding.TextUnmarshaler) {
 // scalar reads text, a truth value, a number or a duration.
 func (d *decoder) scalar(s slot, n *yaml.Node, v reflect.Value) {
 	if n == nil || n.Kind != yaml.ScalarNode || isNull(n) {
-		d.errorf(s, "wrong-type", "want %s, this is %s", typeName(v.Type()), describe(n))
+		d.errorf(s, "wrong-type", "expected %s, got %s", typeName(v.Type()), describe(n))
 		return
 	}
 	switch {
@@ -68,18 +68,18 @@ func (d *decoder) boolean(s slot, n *yaml.Node, v reflect.Value) {
 	case "false":
 		v.SetBool(false)
 	case "yes", "on", "y":
-		d.errorf(s, "wrong-type", "want true or false, this is %s", describe(n)).Hint = "write true"
+		d.errorf(s, "wrong-type", "expected true or false, got %s", describe(n)).Hint = "write true"
 	case "no", "off", "n":
-		d.errorf(s, "wrong-type", "want true or false, this is %s", describe(n)).Hint = "write false"
+		d.errorf(s, "wrong-type", "expected true or false, got %s", describe(n)).Hint = "write false"
 	default:
-		d.errorf(s, "wrong-type", "want true or false, this is %s", describe(n))
+		d.errorf(s, "wrong-type", "expected true or false, got %s", describe(n))
 	}
 }
 
 func (d *decoder) duration(s slot, n *yaml.Node, v reflect.Value) {
 	t, err := time.ParseDuration(n.Value)
 	if err != nil {
-		finding := d.errorf(s, "wrong-type", "want a duration, this is %s", describe(n))
+		finding := d.errorf(s, "wrong-type", "expected a duration, got %s", describe(n))
 		finding.Hint = "such as 2s, 500ms or 1h30m"
 		if plainNumber.MatchString(n.Value) {
 			finding.Hint = "with its unit: " + n.Value + "s"
@@ -89,17 +89,16 @@ func (d *decoder) duration(s slot, n *yaml.Node, v reflect.Value) {
 	v.SetInt(int64(t))
 }
 
-// plainNumber is a number that everybody reads alike: no octal 007, no 0x1f,
-// no 1_000, no .inf.
+// plainNumber matches numbers that have one meaning: not octal 007, 0x1f, 1_000 or .inf.
 var plainNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
 
-// number reports what strconv or a leading zero made wrong with a number.
+// number reports why a text is not a number of the type.
 func (d *decoder) number(s slot, n *yaml.Node, v reflect.Value, err error) bool {
 	switch {
 	case errors.Is(err, strconv.ErrRange):
 		d.errorf(s, "wrong-type", "the number %s is out of range", shorten(n.Value))
 	case err != nil:
-		d.errorf(s, "wrong-type", "want %s, this is %s", typeName(v.Type()), describe(n))
+		d.errorf(s, "wrong-type", "expected %s, got %s", typeName(v.Type()), describe(n))
 	case !plainNumber.MatchString(n.Value):
 		d.errorf(s, "wrong-type", "the number %s can be read in two ways", shorten(n.Value)).Hint = "write it without leading zeros, signs and underscores"
 	default:

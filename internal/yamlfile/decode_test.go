@@ -32,7 +32,7 @@ type config struct {
 	Node    *yaml.Node        `yaml:"node"`
 	Plain   string            // its key is "plain"
 	Ignored string            `yaml:"-"`
-	//lint:ignore U1000 decoding must pass it by
+	//lint:ignore U1000 decoding must skip it
 	hidden string
 	Base   `yaml:",inline"`
 }
@@ -121,38 +121,38 @@ title: T
 func TestDecodeFindings(t *testing.T) {
 	tests := []struct{ name, src, want string }{
 		{"unknown key", good + "plna: x\n", `x:3:1: unknown key "plna" [unknown-key] (did you mean "plan"?)`},
-		{"unknown key, nothing near", good + "sub: {id: 1, left: a, zzzzzz: 1}\n", `x:3:23: unknown key "zzzzzz" [unknown-key] (want one of id, left, right)`},
-		{"hidden field", good + "hidden: x\n", `x:3:1: unknown key "hidden" [unknown-key] (want one of name, count, big, rate, on, wait, plan, events …)`},
+		{"unknown key, nothing near", good + "sub: {id: 1, left: a, zzzzzz: 1}\n", `x:3:23: unknown key "zzzzzz" [unknown-key] (use one of id, left, right)`},
+		{"hidden field", good + "hidden: x\n", `x:3:1: unknown key "hidden" [unknown-key] (use one of name, count, big, rate, on, wait, plan, events …)`},
 		{"missing key at the top", "count: 1\n", `x:1:1: missing key "name" [missing-key]`},
 		{"missing keys below a key", good + "sub:\n", "x:3:1: missing key \"id\" in \"sub\" [missing-key]\nx:3:1: missing key \"left\" or \"right\" in \"sub\" [missing-key]"},
 		{"missing key in a list", good + "subs:\n  - left: x\n", `x:4:5: missing key "id" [missing-key]`},
 		{"empty text", "name: ''\ncount: 1\n", `x:1:7: must not be empty [invalid-value]`},
-		{"no text", "name:\ncount: 1\n", `x:1:6: want text, this is empty [wrong-type]`},
-		{"long text", "name: жжжжжж\ncount: 1\n", `x:1:7: want at most 5 characters [invalid-value]`},
-		{"number too small", "name: a\ncount: 0\n", `x:2:8: want at least 1 [invalid-value]`},
-		{"wrong type hides the rest", "name: a\ncount: many\n", `x:2:8: want a whole number, this is the text "many" [wrong-type]`},
-		{"fraction", "name: a\ncount: 1.5\n", `x:2:8: want a whole number, this is the number 1.5 [wrong-type]`},
+		{"no text", "name:\ncount: 1\n", `x:1:6: expected text, got an empty value [wrong-type]`},
+		{"long text", "name: жжжжжж\ncount: 1\n", `x:1:7: must be at most 5 characters [invalid-value]`},
+		{"number too small", "name: a\ncount: 0\n", `x:2:8: must be at least 1 [invalid-value]`},
+		{"wrong type hides the rest", "name: a\ncount: many\n", `x:2:8: expected a whole number, got the text "many" [wrong-type]`},
+		{"fraction", "name: a\ncount: 1.5\n", `x:2:8: expected a whole number, got the number 1.5 [wrong-type]`},
 		{"leading zero", "name: a\ncount: 007\n", `x:2:8: the number 007 can be read in two ways [wrong-type] (write it without leading zeros, signs and underscores)`},
 		{"out of range", good + "big: 256\n", `x:3:6: the number 256 is out of range [wrong-type]`},
-		{"infinity", good + "rate: Inf\n", `x:3:7: want a number, this is the text "Inf" [wrong-type]`},
-		{"yes", good + "on: yes\n", `x:3:5: want true or false, this is the text "yes" [wrong-type] (write true)`},
-		{"duration without unit", good + "wait: 2\n", `x:3:7: want a duration, this is the number 2 [wrong-type] (with its unit: 2s)`},
-		{"duration", good + "wait: soon\n", `x:3:7: want a duration, this is the text "soon" [wrong-type] (such as 2s, 500ms or 1h30m)`},
+		{"infinity", good + "rate: Inf\n", `x:3:7: expected a number, got the text "Inf" [wrong-type]`},
+		{"yes", good + "on: yes\n", `x:3:5: expected true or false, got the text "yes" [wrong-type] (write true)`},
+		{"duration without unit", good + "wait: 2\n", `x:3:7: expected a duration, got the number 2 [wrong-type] (with its unit: 2s)`},
+		{"duration", good + "wait: soon\n", `x:3:7: expected a duration, got the text "soon" [wrong-type] (such as 2s, 500ms or 1h30m)`},
 		{"one of", good + "plan: enterprize\n", `x:3:7: "enterprize" is not allowed here [invalid-value] (did you mean "enterprise"?)`},
-		{"one of, nothing near", good + "plan: free\n", `x:3:7: "free" is not allowed here [invalid-value] (want one of standard, enterprise)`},
-		{"text for a list", good + "events: A\n", `x:3:9: want a list, this is the text "A" [wrong-type] (write [A])`},
-		{"mapping for a list", good + "events: {A: 1}\n", `x:3:9: want a list, this is a mapping [wrong-type] (begin each entry with "- ")`},
+		{"one of, nothing near", good + "plan: free\n", `x:3:7: "free" is not allowed here [invalid-value] (use one of standard, enterprise)`},
+		{"text for a list", good + "events: A\n", `x:3:9: expected a list, got the text "A" [wrong-type] (write [A])`},
+		{"mapping for a list", good + "events: {A: 1}\n", `x:3:9: expected a list, got a mapping [wrong-type] (start each entry with "- ")`},
 		{"entry of a list", good + "events:\n  - A\n  - ''\n", `x:5:5: must not be empty [invalid-value]`},
-		{"list for text", good + "labels: {x: [1]}\n", `x:3:13: want text, this is a list [wrong-type]`},
-		{"list for a mapping", good + "sub: [1]\n", `x:3:6: want a mapping, this is a list [wrong-type]`},
-		{"text for a dictionary", good + "labels: x\n", `x:3:9: want a mapping, this is the text "x" [wrong-type]`},
+		{"list for text", good + "labels: {x: [1]}\n", `x:3:13: expected text, got a list [wrong-type]`},
+		{"list for a mapping", good + "sub: [1]\n", `x:3:6: expected a mapping, got a list [wrong-type]`},
+		{"text for a dictionary", good + "labels: x\n", `x:3:9: expected a mapping, got the text "x" [wrong-type]`},
 		{"text unmarshaler", good + "colour: blue\n", `x:3:9: want red [invalid-value]`},
-		{"text unmarshaler of a list", good + "colour: [red]\n", `x:3:9: want one value, this is a list [wrong-type]`},
-		{"node unmarshaler", good + "either: [a, [b]]\n", `x:3:13: want text, this is a list [wrong-type]`},
+		{"text unmarshaler of a list", good + "colour: [red]\n", `x:3:9: expected one value, got a list [wrong-type]`},
+		{"node unmarshaler", good + "either: [a, [b]]\n", `x:3:13: expected text, got a list [wrong-type]`},
 		{"untyped number", good + "any: {n: 0123}\n", `x:3:10: 0123 can be read as text and as a number [wrong-type] (quote it if it is text)`},
-		{"behind an alias", "name: &n abcdefgh\ncount: 1\ntitle: *n\nbig: *n\n", "x:1:10: want a whole number, this is the text \"abcdefgh\", used as *n on line 4 [wrong-type]\nx:1:10: want at most 5 characters [invalid-value]"},
-		{"two at once", "name: abcdefgh\ncount: 11\nx: 1\n", "x:1:7: want at most 5 characters [invalid-value]\nx:2:8: want at most 10 [invalid-value]\nx:3:1: unknown key \"x\" [unknown-key] (want one of name, count, big, rate, on, wait, plan, events …)"},
-		{"no mapping at all", "[1]", `x:1:1: want a mapping, this is a list [wrong-type]`},
+		{"behind an alias", "name: &n abcdefgh\ncount: 1\ntitle: *n\nbig: *n\n", "x:1:10: expected a whole number, got the text \"abcdefgh\", used as *n on line 4 [wrong-type]\nx:1:10: must be at most 5 characters [invalid-value]"},
+		{"two at once", "name: abcdefgh\ncount: 11\nx: 1\n", "x:1:7: must be at most 5 characters [invalid-value]\nx:2:8: must be at most 10 [invalid-value]\nx:3:1: unknown key \"x\" [unknown-key] (use one of name, count, big, rate, on, wait, plan, events …)"},
+		{"no mapping at all", "[1]", `x:1:1: expected a mapping, got a list [wrong-type]`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

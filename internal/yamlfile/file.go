@@ -14,8 +14,8 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// Limits of a file. Rule files are written by hand; these are far above any of
-// them and keep a hostile file from taking memory or time.
+// Limits of a file. They are far above the size of files that people write, and stop
+// hostile files from using much memory or time.
 const (
 	MaxBytes = 1 << 20 // yaml.v3 needs about 36 bytes of memory for a byte of YAML
 	MaxNodes = 100_000 // counted with aliases expanded, so that an alias bomb counts
@@ -32,7 +32,7 @@ type File struct {
 	text text
 }
 
-// Bytes returns the text of the file as it was given to Parse.
+// Bytes returns the text of the file that Parse got.
 func (f *File) Bytes() []byte { return f.data }
 
 // Line returns the i-th line, from 1, without its line break; "" outside the file.
@@ -41,8 +41,8 @@ func (f *File) Line(i int) string {
 	return f.text.slice(from, to)
 }
 
-// Pos returns the place where the node begins: at its tag or anchor if it has
-// one, at the * of an alias. A nil node stands at the start of the file.
+// Pos returns the place where the node starts: at its tag or anchor if it has one, at the *
+// of an alias. For a nil node it is the start of the file.
 func (f *File) Pos(n *yaml.Node) diag.Pos {
 	if n == nil || n.Line < 1 {
 		return f.pos(0)
@@ -55,10 +55,9 @@ func (f *File) pos(offset int) diag.Pos {
 	return diag.Pos{File: f.Name, Line: line, Column: column}
 }
 
-// At returns the place of the i-th rune of a scalar's value, whatever the
-// scalar's style. An i after the last rune gives the place after it. For an
-// alias it is the place in the anchor's scalar. Where the place cannot be known
-// the node's own is returned.
+// At returns the place of the i-th rune of a scalar's value, whatever the scalar's
+// style. An i after the last rune gives the place after it. For an alias it is the
+// place in the anchored scalar. If the place is unknown, At returns that of the node.
 func (f *File) At(n *yaml.Node, i int) diag.Pos {
 	start, _ := f.Span(n, i, i)
 	return start
@@ -87,7 +86,7 @@ func (f *File) Span(n *yaml.Node, from, to int) (start, end diag.Pos) {
 }
 
 // End returns the place after the last character of a scalar, its closing quote
-// included; for everything else the place where the node begins.
+// included. For other nodes it is the place where the node starts.
 func (f *File) End(n *yaml.Node) diag.Pos {
 	n = Resolve(n)
 	if n == nil || n.Kind != yaml.ScalarNode || n.Value == "" {
@@ -108,7 +107,7 @@ func (f *File) WithEnd(n *yaml.Node, finding *diag.Finding) *diag.Finding {
 	return finding
 }
 
-// Resolve follows aliases to the node they stand for. It returns nil for nil.
+// Resolve follows aliases to the node that they name. It returns nil for nil.
 func Resolve(n *yaml.Node) *yaml.Node {
 	for range MaxDepth {
 		if n == nil || n.Kind != yaml.AliasNode {
@@ -119,8 +118,8 @@ func Resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// Parse reads a YAML file of one document. The file is never nil: with findings
-// it holds as much as could be read. All findings have a place in the file.
+// Parse reads a YAML file of one document. The file is never nil: with findings it has
+// as much as Parse could read. All findings have a place in the file.
 func Parse(name string, data []byte) (*File, diag.List) {
 	f := &File{Name: name, data: data}
 	var list diag.List
@@ -154,7 +153,7 @@ func (f *File) parse(list *diag.List) (root *yaml.Node, ok bool) {
 		return nil, false
 	}
 	if err := decode(d, &second); err == nil {
-		list.Errorf(f.secondDocument(&second), "yaml-document", "a second document starts here: a file holds one").Hint = "put it into a file of its own"
+		list.Errorf(f.secondDocument(&second), "yaml-document", "a second document starts here: a file holds one").Hint = "move it to its own file"
 		return nil, false
 	} else if !isEOF(err) {
 		f.syntaxError(src, list)
@@ -192,7 +191,7 @@ func (f *File) readable(list *diag.List) bool {
 		return false
 	}
 	if bytes.HasPrefix(f.data, []byte("\xff\xfe")) || bytes.HasPrefix(f.data, []byte("\xfe\xff")) {
-		list.Errorf(f.pos(0), "yaml-encoding", "the file is in UTF-16, want UTF-8").Hint = "save it as UTF-8"
+		list.Errorf(f.pos(0), "yaml-encoding", "the file is UTF-16, it must be UTF-8").Hint = "save it as UTF-8"
 		return false
 	}
 	// Invalid bytes become one U+FFFD each, so that lines and columns still count.

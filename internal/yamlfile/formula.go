@@ -1,7 +1,7 @@
 package yamlfile
 
-// formulaScan follows the brackets, strings and comments of a formula, no more:
-// enough to know whether a place is inside of one.
+// formulaScan follows the brackets, strings and comments of a formula, to know whether a
+// place is inside one.
 type formulaScan struct {
 	closers []rune // what ends each open bracket
 	quote   rune   // of the string around, or 0
@@ -57,8 +57,8 @@ func unbalanced(formula string) bool {
 	return s.open()
 }
 
-// formulaEnd returns the offset after the formula at from, as far as it goes on
-// its line; in flow style the comma or bracket of YAML that follows it ends it.
+// formulaEnd returns the offset after the part of a formula that is on the line of from. In
+// flow style, the next comma or bracket of YAML ends it.
 func (t text) formulaEnd(from int, flow bool) int {
 	var s formulaScan
 	_, eol := t.line(from)

@@ -10,7 +10,7 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// inside fails unless each finding stands inside the file, or right after a line.
+// inside fails unless each finding is inside the file, or right after a line.
 func inside(t testing.TB, f *File, list diag.List) {
 	t.Helper()
 	for _, finding := range list {
@@ -65,7 +65,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// visit asks for all places and traps of a tree.
+// visit computes all places and traps of a tree.
 func visit(t testing.TB, f *File, n *yaml.Node) {
 	if n == nil {
 		return

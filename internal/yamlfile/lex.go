@@ -1,12 +1,12 @@
 package yamlfile
 
-// token is a plain scalar as it stands on one line of the source. The lexer that
-// finds tokens is only for explaining: it also reads what yaml.v3 refuses.
+// token is the part of a plain scalar on one line of the source. The lexer serves
+// explanations only: it also reads what yaml.v3 refuses.
 type token struct {
 	from, to int  // offsets, without trailing blanks
 	flow     bool // inside {} or []
-	key      bool // a colon follows and nothing of the entry stands before
-	value    bool // a key stands before it on its line or in its entry
+	key      bool // a colon follows, and the token is the first of its entry
+	value    bool // a key is before it, on its line or in its entry
 }
 
 // bracket is an open { or [ of flow style.
@@ -22,7 +22,7 @@ type lexer struct {
 	end    int
 	tokens []token
 	open   []bracket
-	keyed  bool // in block style: a key stands before on this line
+	keyed  bool // in block style: a key is before on this line
 	// quoteAt is where a quote was opened that is not closed before end, or -1.
 	quoteAt int
 	// lastQuoted is the last text in quotes that is closed; its from is -1 when
@@ -91,12 +91,12 @@ func (l *lexer) hasKey() bool {
 	return l.keyed
 }
 
-// blankz reports whether a blank, a line break or the end stands there.
+// blankz reports whether a blank, a line break or the end is at the offset.
 func (l *lexer) blankz(i int) bool {
 	return i >= len(l.runes) || isBlank(l.at(i)) || l.breakAt(i) > 0
 }
 
-// colonAt reports whether the colon that ends a key stands there.
+// colonAt reports whether the colon that ends a key is at the offset.
 func (l *lexer) colonAt(i int) bool {
 	if l.at(i) != ':' {
 		return false
@@ -104,8 +104,8 @@ func (l *lexer) colonAt(i int) bool {
 	return l.blankz(i+1) || len(l.open) > 0 && l.flowEnd(i+1)
 }
 
-// flowEnd reports whether the character ends a plain scalar of flow style; the
-// question mark does so in yaml.v3 alone.
+// flowEnd reports whether the character ends a plain scalar of flow style. Only in yaml.v3
+// does the question mark end one.
 func (l *lexer) flowEnd(i int) bool {
 	if len(l.open) == 0 {
 		return false
@@ -149,7 +149,7 @@ func (l *lexer) plain() {
 		}
 		l.i++
 	}
-	if l.i == t.from { // a ? in flow style: no scalar, but it must be passed
+	if l.i == t.from { // a ? in flow style is not a scalar: skip it
 		l.i++
 		return
 	}

@@ -37,15 +37,15 @@ func (m Mapping) Names() []string {
 	return names
 }
 
-// Mapping reads a node that must be a mapping; anything else is a finding, and
-// an empty mapping then. Aliases are followed and << is merged: keys of the
-// mapping itself win over merged ones, and those of an earlier merge over those
-// of a later one. A key that stands twice counts once; Parse has reported it.
+// Mapping reads a node that must be a mapping. Any other node is a finding, with an empty
+// mapping as the result. Mapping follows aliases and merges <<: keys of the mapping itself
+// win over merged keys, and keys of an earlier merge over those of a later one. A key that
+// is listed twice counts once; Parse has reported it.
 func (f *File) Mapping(n *yaml.Node) (Mapping, diag.List) {
 	var list diag.List
 	m := Mapping{Node: Resolve(n)}
 	if m.Node == nil || m.Node.Kind != yaml.MappingNode {
-		list.Errorf(f.Pos(n), "wrong-type", "want a mapping, this is %s", describe(n))
+		list.Errorf(f.Pos(n), "wrong-type", "expected a mapping, got %s", describe(n))
 		return m, list
 	}
 	seen := map[string]bool{}

@@ -37,16 +37,16 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-// TestParseUnreadable has what cannot stand in a text archive.
+// TestParseUnreadable has texts that an archive cannot hold.
 func TestParseUnreadable(t *testing.T) {
 	tests := []struct{ name, src, want string }{
-		{name: "UTF-16", src: "\xff\xfea\x00:\x00", want: "x:1:1: the file is in UTF-16, want UTF-8 [yaml-encoding] (save it as UTF-8)\n"},
+		{name: "UTF-16", src: "\xff\xfea\x00:\x00", want: "x:1:1: the file is UTF-16, it must be UTF-8 [yaml-encoding] (save it as UTF-8)\n"},
 		{name: "not UTF-8", src: "a: жж\xc3\x28\n", want: "x:1:6: the byte 0xc3 is not UTF-8 [yaml-encoding] (save the file as UTF-8)\n"},
 		{name: "control character", src: "a: 1\nb: x\x01\n", want: "x:2:5: the control character U+0001 is not allowed in YAML [yaml-encoding] (remove it, or write it as an escape in double quotes)\n"},
 		{name: "NUL", src: "\x00", want: "x:1:1: the control character U+0000 is not allowed in YAML [yaml-encoding] (remove it, or write it as an escape in double quotes)\n"},
-		{name: "byte order mark", src: "\ufeffa: @\n", want: "x:1:4: a value cannot begin with '@' [yaml-syntax] (quote it)\n"},
-		{name: "CRLF", src: "a: 1\r\nb: @\r\n", want: "x:2:4: a value cannot begin with '@' [yaml-syntax] (quote it)\n"},
-		{name: "CR", src: "a: 1\rb: @\r", want: "x:2:4: a value cannot begin with '@' [yaml-syntax] (quote it)\n"},
+		{name: "byte order mark", src: "\ufeffa: @\n", want: "x:1:4: a value cannot start with '@' [yaml-syntax] (quote it)\n"},
+		{name: "CRLF", src: "a: 1\r\nb: @\r\n", want: "x:2:4: a value cannot start with '@' [yaml-syntax] (quote it)\n"},
+		{name: "CR", src: "a: 1\rb: @\r", want: "x:2:4: a value cannot start with '@' [yaml-syntax] (quote it)\n"},
 		{name: "too large", src: strings.Repeat("#", yamlfile.MaxBytes+1), want: "x:1:1: the file is larger than 1 MiB [yaml-limit] (split it into several files)\n"},
 		{name: "too many nodes", src: "[" + strings.Repeat("1,", yamlfile.MaxNodes) + "]", want: "x:1:1: the file has more than 100000 nodes with its aliases expanded [yaml-limit]\n"},
 		{name: "alias bomb", src: bomb(), want: "x:1:1: the file has more than 100000 nodes with its aliases expanded [yaml-limit]\n"},
@@ -84,8 +84,8 @@ func TestFindingsAreCapped(t *testing.T) {
 	}
 }
 
-// TestRepair checks that the tree holds what was meant, so that nothing is
-// reported twice further on.
+// TestRepair checks that the tree has what the author meant, so that no later check reports
+// the same mistake again.
 func TestRepair(t *testing.T) {
 	tests := []struct{ src, want string }{
 		{"{a: =f(x, y), b: 1}", "a==f(x, y) b=1"},
@@ -114,7 +114,7 @@ func TestRepair(t *testing.T) {
 
 func TestFormulaTrap(t *testing.T) {
 	tests := []struct{ src, message, hint string }{
-		{"a: =x + #.y", `YAML takes " #" for the start of a comment, and the formula ends before it`, "write .field instead of #.field, or quote it: '=x + #.y'"},
+		{"a: =x + #.y", `YAML takes " #" as the start of a comment, and the formula ends before it`, "write .field instead of #.field, or quote it: '=x + #.y'"},
 		{"a: =x == ''y''", "a doubled quote means one quote only inside '…'", "write one quote, or quote the whole: \"=x == 'y'\""},
 		{"a: =x +", "", ""},
 		{"a: '=x +' # y", "", ""},
@@ -166,10 +166,10 @@ four: 4
 		}
 	}
 	four, _ := top.Get("four")
-	if _, list := f.Mapping(four.Value); lines(list) != "x:11:7: want a mapping, this is the number 4 [wrong-type]\n" {
+	if _, list := f.Mapping(four.Value); lines(list) != "x:11:7: expected a mapping, got the number 4 [wrong-type]\n" {
 		t.Error(list)
 	}
-	if _, list := f.Mapping(nil); lines(list) != "x:1:1: want a mapping, this is nothing [wrong-type]\n" {
+	if _, list := f.Mapping(nil); lines(list) != "x:1:1: expected a mapping, got nothing [wrong-type]\n" {
 		t.Error(list)
 	}
 	if _, ok := top.Get("five"); ok {

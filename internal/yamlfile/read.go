@@ -5,9 +5,8 @@ import (
 	"os"
 )
 
-// ReadFile reads a file for Parse. It stops one byte after MaxBytes, so a file
-// of any size takes no more memory than the largest allowed one. Parse refuses
-// what is longer.
+// ReadFile reads a file for Parse. It stops one byte after MaxBytes, so that a larger file
+// needs no more memory than the largest allowed one. Parse refuses a text above MaxBytes.
 func ReadFile(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {

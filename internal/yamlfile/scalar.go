@@ -4,17 +4,16 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// A cell says where one rune of a scalar's value stands in the source. An
-// escape or a folded line break is one rune that stands on several.
+// A cell is the place of one rune of a scalar's value in the source. The rune of an
+// escape or of a folded line break comes from several runes of the source.
 type cell struct {
 	r        rune
 	from, to int // offsets in the source
 }
 
-// cells maps each rune of the scalar's value to its place in the source, by
-// reading the source as libyaml does. The reading is checked against the value:
-// nil means that the source does not spell it, and that only the node's own
-// place is known.
+// cells maps each rune of the scalar's value to its place in the source, by reading the
+// source as libyaml does. It compares the result with the value. Nil means that they
+// differ, so that only the place of the node is known.
 func (f *File) cells(n *yaml.Node) []cell {
 	if n == nil || n.Kind != yaml.ScalarNode || n.Line < 1 {
 		return nil
@@ -35,7 +34,7 @@ func (f *File) cells(n *yaml.Node) []cell {
 	return spelled(s.cells, value)
 }
 
-// spelled returns the cells of the value, or nil if they spell something else.
+// spelled returns the cells of the value, or nil if they differ from the value.
 func spelled(cells []cell, value []rune) []cell {
 	if len(cells) < len(value) {
 		return nil
@@ -48,8 +47,8 @@ func spelled(cells []cell, value []rune) []cell {
 	return cells[:len(value):len(value)]
 }
 
-// content skips the tag and the anchor that may stand before a node's content;
-// both may be followed by line breaks and comments.
+// content skips the tag and the anchor before the content of a node. Line breaks and
+// comments may follow both.
 func (t text) content(i int) int {
 	for range 2 { // at most one tag and one anchor
 		switch t.at(i) {
@@ -98,7 +97,7 @@ func isAnchorRune(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '_' || r == '-'
 }
 
-// scalarReader emits the cells of one scalar until it has as many as wanted.
+// scalarReader emits the cells of one scalar until it has as many as the value has runes.
 type scalarReader struct {
 	text
 	want  int
@@ -111,7 +110,7 @@ func (s *scalarReader) emit(r rune, from, to int) {
 	s.cells = append(s.cells, cell{r, from, to})
 }
 
-// plain reads a plain scalar. Where it ends is known from the value.
+// plain reads a plain scalar. The length of the value shows its end.
 func (s *scalarReader) plain(i int) {
 	for !s.full() && i < len(s.runes) {
 		if isBlank(s.at(i)) || s.breakAt(i) > 0 {
@@ -233,7 +232,7 @@ func escapes(c rune) rune {
 	case 'P':
 		return 0x2029
 	}
-	return c // a blank, a tab, quotes and the backslash stand for themselves
+	return c // a blank, a tab, quotes and the backslash mean themselves
 }
 
 func hex(r rune) rune {

@@ -12,12 +12,12 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Schema is a JSON Schema, or a part of one: what an editor needs to check and
-// complete a file while it is written.
+// Schema is a JSON Schema, or a part of one. Editors use it to check and complete a file
+// while a person writes it.
 type Schema map[string]any
 
-// NodeSchema is implemented by types that decode themselves (NodeUnmarshaler)
-// and so have to say themselves what they take. It is called on a zero value.
+// NodeSchema is implemented by types that decode themselves (NodeUnmarshaler). It describes
+// the values that they take. It is called on a zero value.
 type NodeSchema interface {
 	NodeSchema() Schema
 }
@@ -25,51 +25,50 @@ type NodeSchema interface {
 // SchemaDraft is the version of JSON Schema that editors read best.
 const SchemaDraft = "http://json-schema.org/draft-07/schema#"
 
-// SchemaFor returns the schema of what Decode reads into a T. Beside the tags of
-// Decode it reads these of a field: doc is its description, example one of its
-// values and default the value that it has when the key is left out, both as
-// they are written in YAML; words lists the values of a field that decodes and
-// checks itself.
+// SchemaFor returns the schema of the values that Decode reads into a T. In addition to the
+// tags of Decode, a field may have these: doc is its description; example is one of its
+// values, in YAML; default is its value when the key is missing, in YAML; words lists the
+// values of a field that decodes and checks itself.
 //
-// It panics at a `validate` tag or a type that it cannot express: a schema that
-// left something out without a word would call wrong files right.
+// It panics for a `validate` tag or a type that it cannot express, because a schema that
+// omits a rule accepts wrong files.
 func SchemaFor[T any]() Schema { return schemaOf(reflect.TypeFor[T]()) }
 
-// TextSchema takes text, also text that looks like a number: 007. That true is
-// text too is not told, or editors would offer it.
+// TextSchema takes text, also text that looks like a number: 007. It does not say that true
+// is text too, because editors would offer it.
 func TextSchema() Schema { return Schema{"type": []string{"string", "number"}} }
 
 // ScalarSchema takes any one value.
 func ScalarSchema() Schema { return Schema{"type": []string{"string", "number", "boolean"}} }
 
-// PatternSchema takes text that a regular expression matches; message is what an
-// editor says of other text.
+// PatternSchema takes text that a regular expression matches. An editor shows message for
+// other text.
 func PatternSchema(pattern, message string) Schema {
 	return Schema{"type": "string", "pattern": pattern, "patternErrorMessage": message}
 }
 
 // DurationSchema takes a duration.
 func DurationSchema() Schema {
-	return PatternSchema(`^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$`, "want a duration such as 500ms, 2s or 5m")
+	return PatternSchema(`^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$`, "expected a duration such as 500ms, 2s or 5m")
 }
 
-// ListSchema takes a list of what items takes.
+// ListSchema takes a list whose entries match items.
 func ListSchema(items Schema) Schema {
 	return Schema{"type": []string{"array", "null"}, "items": items}
 }
 
-// MapSchema takes a mapping of any names to what values takes.
+// MapSchema takes a mapping with any keys, whose values match values.
 func MapSchema(values Schema) Schema {
 	return Schema{"type": []string{"object", "null"}, "additionalProperties": values}
 }
 
-// AnySchema takes what one of several schemas takes.
+// AnySchema takes a value that matches one of several schemas.
 func AnySchema(of ...Schema) Schema { return Schema{"anyOf": of} }
 
 // EnumSchema takes one of a few words.
 func EnumSchema(words ...string) Schema { return Schema{"enum": words} }
 
-// ConstSchema takes one word, and tells what it means.
+// ConstSchema takes one word; doc says what it means.
 func ConstSchema(word, doc string) Schema { return Schema{"const": word}.Described(doc, "", "") }
 
 // RefSchema refers to a definition of the schema.
@@ -81,9 +80,8 @@ func (s Schema) Titled(title string) Schema {
 	return s
 }
 
-// Described returns a copy of the schema that tells its reader what the value
-// is: doc is Markdown, example and the default value are YAML. Empty ones are
-// left out.
+// Described returns a copy of the schema with a description: doc is Markdown, example
+// and the default value are YAML. Empty ones are omitted.
 func (s Schema) Described(doc, example, value string) Schema {
 	out := maps.Clone(s)
 	if value != "" {
@@ -99,8 +97,7 @@ func (s Schema) Described(doc, example, value string) Schema {
 	return out
 }
 
-// literal reads a value as it is written in YAML, and takes it for text when it
-// is none.
+// literal reads a value in YAML. A value that is not YAML is text.
 func literal(text string) any {
 	var v any
 	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
@@ -109,7 +106,7 @@ func literal(text string) any {
 	return jsonValue(v)
 }
 
-// jsonValue gives mappings with numbers for keys the keys of JSON.
+// jsonValue turns keys of mappings that are numbers into text, as JSON requires.
 func jsonValue(v any) any {
 	switch x := v.(type) {
 	case map[any]any:
@@ -179,7 +176,7 @@ func structSchema(t reflect.Type) Schema {
 	return out
 }
 
-// objectSchema gathers the keys of a struct and of those inlined into it.
+// objectSchema has the keys of a struct and of the structs inlined into it.
 type objectSchema struct {
 	properties Schema
 	required   []string
@@ -212,12 +209,12 @@ func (o *objectSchema) collect(t reflect.Type) {
 }
 
 // limitWords are the rules of a `validate` tag that are limits, with the keyword for
-// numbers; text and lists have keywords of their own.
+// numbers. Text and lists have other keywords.
 var limitWords = map[string]string{"min": "minimum", "gte": "minimum", "max": "maximum", "lte": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 
-// Ruled returns a copy of the schema with what a `validate` tag says, and
-// whether the tag wants the key to be there. Rules about other keys and about
-// forms that JSON Schema cannot tell are left to Decode.
+// Ruled returns a copy of the schema with the rules of a `validate` tag, and reports
+// whether the tag requires the key. Only Decode checks rules about other keys and rules
+// that JSON Schema cannot express.
 func (s Schema) Ruled(tag string) (out Schema, required bool) {
 	out = maps.Clone(s)
 	for rule := range strings.SplitSeq(tag, ",") {
@@ -233,7 +230,7 @@ func (s Schema) Ruled(tag string) (out Schema, required bool) {
 			out.limit(limitWords[name], n)
 		case slices.Contains([]string{"url", "http_url", "uri", "hostname_port", "startswith", "unique"}, name) || limitWords[name] != "":
 		case name == "dive":
-			return out, required // what follows is about the entries
+			return out, required // the next rules are about the entries
 		default:
 			panic(fmt.Sprintf("yamlfile: no schema for the rule %q", rule))
 		}

@@ -12,13 +12,13 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// speaking decodes itself and says what it takes.
+// speaking decodes itself and has a schema.
 type speaking struct{}
 
 func (s *speaking) UnmarshalNode(*yamlfile.File, *yaml.Node) diag.List { return nil }
 func (s *speaking) NodeSchema() yamlfile.Schema                        { return yamlfile.EnumSchema("a", "b") }
 
-// silent decodes itself and says nothing.
+// silent decodes itself and has no schema.
 type silent struct{}
 
 func (s *silent) UnmarshalNode(*yamlfile.File, *yaml.Node) diag.List { return nil }
@@ -42,7 +42,7 @@ func TestSchemaFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const wait = `{"type":"string","pattern":"^([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+$","patternErrorMessage":"want a duration such as 500ms, 2s or 5m",
+	const wait = `{"type":"string","pattern":"^([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+$","patternErrorMessage":"expected a duration such as 500ms, 2s or 5m",
 	 "title":"wait","description":"how long\n\nDefault: ` + "`2s`" + `","markdownDescription":"how long\n\nDefault: ` + "`2s`" + `","default":"2s"}`
 	const innerSchema = `{"type":["object","null"],"additionalProperties":false,"properties":{"wait":` + wait + `}}`
 	const want = `{"type":"object","additionalProperties":false,"required":["name"],"properties":{
@@ -68,7 +68,7 @@ func decoded(t *testing.T, text []byte) any {
 	return v
 }
 
-// TestSchemaForPanics holds that nothing is left out without a word.
+// TestSchemaForPanics checks that SchemaFor omits no rule silently.
 func TestSchemaForPanics(t *testing.T) {
 	for name, build := range map[string]func() yamlfile.Schema{
 		"a type that decodes itself": yamlfile.SchemaFor[silent],

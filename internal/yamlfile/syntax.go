@@ -11,7 +11,7 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// byteReader hands out one byte at a time and so knows how far yaml.v3 read.
+// byteReader returns one byte at a time, to know how far yaml.v3 read.
 type byteReader struct {
 	s string
 	n int
@@ -35,7 +35,7 @@ func parseMessage(s string) (message string, read int) {
 		var n yaml.Node
 		err := decode(d, &n)
 		if err == nil {
-			continue // the fault is in a later document
+			continue // the mistake is in a later document
 		}
 		if isEOF(err) {
 			return "", r.n
@@ -50,13 +50,13 @@ func parseMessage(s string) (message string, read int) {
 	}
 }
 
-// locate returns yaml.v3's message for the text and the offset of the character
-// that it is about: the last one of the shortest beginning of the text that
-// fails with the same message. It steps back in growing strides and halves the
-// last one, so a large file is parsed some twenty times and not thousands.
+// locate returns yaml.v3's message for the text and the offset of the character that it is
+// about: the last character of the shortest prefix that fails with the same message. It
+// steps back in growing strides and halves the last one, so that it parses a large file
+// about twenty times.
 func (t text) locate(src string) (message string, at int) {
 	message, read := parseMessage(src)
-	budget := maxSearch // of runes to parse again; without it the place is less exact
+	budget := maxSearch // in runes; after that the place is less exact
 	fails := func(n int) bool {
 		if budget -= n; budget < 0 {
 			return false
@@ -88,12 +88,11 @@ func (t text) locate(src string) (message string, at int) {
 	return message, max(most-1, 0)
 }
 
-// maxSearch bounds the search for the place of a fault in a large file to about
-// a second.
+// maxSearch limits the search for a mistake in a large file to about a second.
 const maxSearch = 16 * MaxBytes
 
-// syntaxError reports what yaml.v3 could not parse: the trap behind it if it is
-// one that formulas fall into, else its message in our words at its place.
+// syntaxError reports a text that yaml.v3 cannot parse. If the cause is a known trap for
+// formulas, it explains the trap. Otherwise it rewords the message of yaml.v3.
 func (f *File) syntaxError(src string, list *diag.List) {
 	message, at := f.text.locate(src)
 	s := syntax{text: f.text, message: message, fault: at}
@@ -113,8 +112,8 @@ type syntax struct {
 	fault   int    // the offset it is about
 }
 
-// flow finds the place of an error in flow style. Every unfinished beginning of
-// {…} fails alike there, so its beginnings are closed before they are tried.
+// flow finds the place of an error in flow style. Each unfinished prefix of {…} fails
+// with the same message, so flow closes the prefixes before it tries them.
 func (s *syntax) flow(end int) {
 	whole := lex(s.text, end)
 	if len(whole.open) > 0 {
@@ -153,7 +152,7 @@ func (s *syntax) flow(end int) {
 	}
 }
 
-// maxFlow bounds the search: the fault is seldom far behind the entry it is in.
+// maxFlow limits the search: the mistake is rarely far from its entry.
 const maxFlow = 1000
 
 func (t text) closer(i int) rune {
@@ -235,8 +234,8 @@ func (s *syntax) formulaTrap(tok token) (trap, bool) {
 	return trap{}, false
 }
 
-// quoteTrap recognises a quote that was forgotten: the text runs on to the next
-// quote, on a later line, and what stands behind that is the fault.
+// quoteTrap recognises a missing quote. The text then continues to the next quote on a
+// later line, and yaml.v3 fails after that.
 func (s *syntax) quoteTrap(from int) (trap, bool) {
 	l := lex(s.text, s.fault+1)
 	q := l.lastQuoted
@@ -245,7 +244,7 @@ func (s *syntax) quoteTrap(from int) (trap, bool) {
 	}
 	return trap{
 		at: q.from, code: "yaml-syntax",
-		message: fmt.Sprintf("the quote that opens here is closed on line %d only, where another one was to begin", s.lineOf(q.to-1)),
+		message: fmt.Sprintf("the quote that opens here ends only on line %d, where another quote was meant to open", s.lineOf(q.to-1)),
 		hint:    "close it on its own line",
 	}, true
 }
@@ -266,7 +265,7 @@ func (s *syntax) bracesTrap(from, eol int) (trap, bool) {
 		start = before.tokens[n-1].from
 	}
 	if isFormula(s.slice(start, eol)) {
-		return trap{}, false // a record in a formula: formulaTrap knows better
+		return trap{}, false // a record in a formula: formulaTrap explains it
 	}
 	return bracesTrap(at, s.trimmed(start, s.holeEnd(at, len(before.open) > 0))), true
 }

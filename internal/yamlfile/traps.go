@@ -9,9 +9,9 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// trap is a piece of YAML that means something else than its author thinks.
+// trap is a piece of YAML that does not mean what its author intended.
 type trap struct {
-	at            int // where YAML goes astray
+	at            int // where the meaning of YAML differs
 	code          string
 	message, hint string
 }
@@ -24,32 +24,32 @@ func isFormula(s string) bool {
 	return strings.HasPrefix(s, "=") && !strings.HasPrefix(s, "==")
 }
 
-// commentTrap, flowTrap and the others word one trap each; whole is the text as
-// its author meant it.
+// commentTrap, flowTrap and the others word one trap each. whole is the text that the
+// author meant.
 func commentTrap(at int, whole string) trap {
 	return trap{
 		at: at, code: "yaml-comment",
-		message: `YAML takes " #" for the start of a comment, and the formula ends before it`,
+		message: `YAML takes " #" as the start of a comment, and the formula ends before it`,
 		hint:    "write .field instead of #.field, or " + quoted("quote it", quoteFormula(whole)),
 	}
 }
 
 func flowTrap(at int, r rune, whole string) trap {
 	what := string(r)
-	message := "inside {} and [] YAML takes " + what + " for its own, and the formula ends before it"
+	message := "inside {} and [] YAML takes " + what + " as its own syntax, and the formula ends before it"
 	if r == ',' {
 		message = "inside {} and [] a comma ends the value, and the formula is cut in two"
 	}
 	return trap{
 		at: at, code: "yaml-flow", message: message,
-		hint: quoted("quote it", quoteFormula(whole)) + ", or write one entry on a line",
+		hint: quoted("quote it", quoteFormula(whole)) + ", or write each entry on its own line",
 	}
 }
 
 func colonTrap(at int, whole string) trap {
 	return trap{
 		at: at, code: "yaml-colon",
-		message: `YAML takes ": " for the end of a key, so it cannot stand in this value`,
+		message: `YAML takes ": " as the end of a key, so this value cannot contain it`,
 		hint:    quoted("quote it", quoteFormula(whole)) + ", or put it below as a block with |-",
 	}
 }
@@ -57,7 +57,7 @@ func colonTrap(at int, whole string) trap {
 func bracesTrap(at int, whole string) trap {
 	return trap{
 		at: at, code: "yaml-braces",
-		message: "YAML takes {{ for the start of a mapping",
+		message: "YAML takes {{ as the start of a mapping",
 		hint:    quoted("quote the whole text", quoteText(whole)),
 	}
 }
@@ -65,12 +65,12 @@ func bracesTrap(at int, whole string) trap {
 func tagTrap(at int, whole string) trap {
 	return trap{
 		at: at, code: "yaml-tag",
-		message: "YAML takes text that begins with ! for a tag",
-		hint:    quoted("begin the formula with an equals sign", quoteIfNeeded("="+whole)),
+		message: "YAML takes text that starts with ! as a tag",
+		hint:    quoted("start the formula with an equals sign", quoteIfNeeded("="+whole)),
 	}
 }
 
-// quoted adds to an advice how its result looks, unless that is long.
+// quoted adds the result to an advice, unless the result is long.
 func quoted(advice, result string) string {
 	if len([]rune(result)) > 120 {
 		return advice
@@ -86,7 +86,7 @@ func quoteFormula(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 }
 
-// quoteText prefers double quotes, which text has more often.
+// quoteText prefers double quotes.
 func quoteText(s string) string {
 	if strings.ContainsAny(s, `"\`) {
 		return quoteFormula(s)
@@ -101,9 +101,9 @@ func quoteIfNeeded(s string) string {
 	return s
 }
 
-// FormulaTrap says why YAML ended the formula of a scalar early and how to write
-// it, or returns "" if nothing of the kind is known. It is for formulas that do
-// not compile: what is plain from the YAML alone, Parse has reported and repaired.
+// FormulaTrap explains why YAML ended the formula of a scalar early and how to write the
+// formula. It returns "" if it knows no reason. It is for formulas that do not compile:
+// traps that the YAML alone shows, Parse has reported and repaired.
 func FormulaTrap(f *File, n *yaml.Node) (message, hint string) {
 	n = Resolve(n)
 	if n == nil || n.Kind != yaml.ScalarNode || !isPlain(n) {
@@ -127,7 +127,7 @@ func FormulaTrap(f *File, n *yaml.Node) (message, hint string) {
 		t := commentTrap(next, f.text.trimmed(from, eol))
 		return t.message, t.hint
 	case f.text.at(next) == ',' && unbalanced(n.Value):
-		// Its end is not known: Parse would have mended it.
+		// The end of the formula is unknown, otherwise Parse would have repaired it.
 		return flowTrap(next, ',', "").message, "quote the whole formula"
 	}
 	return "", ""
@@ -139,9 +139,8 @@ func isPlain(n *yaml.Node) bool {
 
 func (t text) trimmed(from, to int) string { return strings.TrimSpace(t.slice(from, to)) }
 
-// repair finds the traps that yaml.v3 falls into without an error, reports each
-// and puts the text that was meant into the tree, so that one mistake gives one
-// finding.
+// repair reports the traps for which yaml.v3 has no error. It puts the text that the author
+// meant into the tree, so that one mistake gives one finding.
 func (f *File) repair(list *diag.List) {
 	r := repairer{f: f, list: list, left: maxSame}
 	r.node(f.Root, false)
@@ -190,8 +189,8 @@ func (r *repairer) node(n *yaml.Node, flow bool) {
 	}
 }
 
-// drop removes the entries from i on that begin before the offset: they are the
-// rest of a formula that a comma has cut.
+// drop removes the entries from i on that start before the offset: they are the rest of a
+// formula that a comma has cut.
 func (r *repairer) drop(content []*yaml.Node, i, size, end int) []*yaml.Node {
 	j := i
 	for j < len(content) && r.f.text.offset(content[j].Line, content[j].Column) < end {
@@ -200,8 +199,8 @@ func (r *repairer) drop(content []*yaml.Node, i, size, end int) []*yaml.Node {
 	return slices.Delete(content, i, min(j, len(content)))
 }
 
-// comma mends a formula of flow style that ends at a comma inside its own
-// brackets. It returns the offset after the whole formula, 0 if all is well.
+// comma repairs a formula of flow style that ends at a comma inside its own brackets. It
+// returns the offset after the whole formula, or 0 if the formula is not cut.
 func (r *repairer) comma(n *yaml.Node, flow bool) int {
 	t := r.f.text
 	if !flow || n.Kind != yaml.ScalarNode || !isPlain(n) || !isFormula(n.Value) || !unbalanced(n.Value) {
@@ -228,8 +227,8 @@ func (r *repairer) comma(n *yaml.Node, flow bool) int {
 	return end
 }
 
-// comment mends a formula whose rest was taken for a comment, if that is sure:
-// a bracket or quote of it is open.
+// comment repairs a formula whose rest YAML took as a comment. It is certain of that only
+// when a bracket or quote of the formula is open.
 func (r *repairer) comment(n *yaml.Node) {
 	t := r.f.text
 	if !isPlain(n) || !isFormula(n.Value) || !unbalanced(n.Value) {
@@ -268,14 +267,14 @@ func (r *repairer) braces(n *yaml.Node, flow bool) bool {
 	return true
 }
 
-// tag turns `when: !event.deleted` into the formula that was meant.
+// tag turns `when: !event.deleted` into the formula that the author meant.
 func (r *repairer) tag(n *yaml.Node) {
 	if n.Style&yaml.TaggedStyle == 0 || !isPlain(n) || strings.HasPrefix(n.Tag, "!!") || !strings.HasPrefix(n.Tag, "!") {
 		return
 	}
 	t := r.f.text
 	at := t.offset(n.Line, n.Column)
-	if t.at(at) == '&' { // the anchor stands first
+	if t.at(at) == '&' { // the anchor comes first
 		at = t.skipAnchor(at)
 	}
 	whole := strings.TrimSpace(n.Tag + " " + n.Value)

@@ -14,7 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// structs knows the `validate` tags; it is set up once and safe for concurrent use.
+// structs checks `validate` tags. It is set up once and safe for concurrent use.
 var structs = newValidator()
 
 func newValidator() *validator.Validate {
@@ -26,9 +26,9 @@ func newValidator() *validator.Validate {
 	return v
 }
 
-// validate checks the tags of one struct's own fields and says at each field's
-// place what is wrong. Structs below it have been checked when they were
-// decoded, and fields that did not decode have been reported.
+// validate checks the tags of the fields of one struct and reports mistakes at their
+// places. Structs below it were checked when they were decoded, and fields that did not
+// decode were reported.
 func (d *decoder) validate(s slot, v reflect.Value, given map[string]slot, wrong map[string]bool) {
 	prefix := v.Type().Name() + "."
 	err := structs.StructFiltered(v.Interface(), func(ns []byte) bool {
@@ -104,8 +104,8 @@ func (d *decoder) item(s slot, index string) slot {
 	return s
 }
 
-// missing reports a key that is not there, at the key of the mapping that lacks
-// it. A rule that is not about presence does not apply to a key left out.
+// missing reports a missing key, at the key of the mapping that lacks it. A rule that
+// is not about presence does not apply to a missing key.
 func (d *decoder) missing(s slot, name string, fe validator.FieldError, t reflect.Type) {
 	if !strings.HasPrefix(fe.Tag(), "required") {
 		return
@@ -118,13 +118,14 @@ func (d *decoder) missing(s slot, name string, fe validator.FieldError, t reflec
 	others := yamlNames(t, fe.Param())
 	switch fe.Tag() {
 	case "required_without", "required_without_all":
-		// Two keys of which one is needed lack each other; in one order their
-		// findings are equal and become one.
+		// When one of two keys is needed, each reports the other. In one order their
+		// findings are
+		// equal and become one.
 		either := append(others, names)
 		slices.Sort(either)
 		names = strings.Join(either, " or ")
 	case "required_with", "required_with_all":
-		hint = "it is needed beside " + strings.Join(others, " and ")
+		hint = "it is needed together with " + strings.Join(others, " and ")
 	}
 	finding := d.errorf(at, "missing-key", "missing key %s%s", names, within)
 	if n := Resolve(at.node); n != nil && n != s.key {
@@ -145,7 +146,7 @@ func yamlNames(t reflect.Type, param string) (names []string) {
 	return names
 }
 
-// refusal says in our words why a given value does not pass; "" if it does.
+// refusal returns the reason why a given value is invalid, or "" if it is valid.
 func refusal(fe validator.FieldError, t reflect.Type) string {
 	param := fe.Param()
 	switch fe.Tag() {
@@ -160,32 +161,32 @@ func refusal(fe validator.FieldError, t reflect.Type) string {
 	case "oneof", "oneofci":
 		return fmt.Sprintf("%s is not allowed here", shown(fe))
 	case "min", "gte":
-		return "want at least " + amount(fe)
+		return "must be at least " + amount(fe)
 	case "max", "lte":
-		return "want at most " + amount(fe)
+		return "must be at most " + amount(fe)
 	case "gt":
-		return "want more than " + amount(fe)
+		return "must be more than " + amount(fe)
 	case "lt":
-		return "want less than " + amount(fe)
+		return "must be less than " + amount(fe)
 	case "len", "eq":
-		return "want exactly " + amount(fe)
+		return "must be exactly " + amount(fe)
 	case "ne":
 		return "must not be " + param
 	case "unique":
-		return "an entry stands here twice"
+		return "an entry is listed twice"
 	case "url", "http_url", "uri":
-		return fmt.Sprintf("want a URL, this is %s", shown(fe))
+		return fmt.Sprintf("expected a URL, got %s", shown(fe))
 	case "hostname_port":
-		return fmt.Sprintf("want host:port, this is %s", shown(fe))
+		return fmt.Sprintf("expected host:port, got %s", shown(fe))
 	case "startswith":
-		return fmt.Sprintf("must begin with %q", param)
+		return fmt.Sprintf("must start with %q", param)
 	case "excluded_with", "excluded_with_all":
-		return "cannot stand beside " + strings.Join(yamlNames(t, param), " and ")
+		return "cannot be used together with " + strings.Join(yamlNames(t, param), " and ")
 	}
 	if param == "" {
-		return fmt.Sprintf("%s is no valid %s", shown(fe), fe.Tag())
+		return fmt.Sprintf("%s is not a valid %s", shown(fe), fe.Tag())
 	}
-	return fmt.Sprintf("%s is no valid %s %s", shown(fe), fe.Tag(), param)
+	return fmt.Sprintf("%s is not a valid %s %s", shown(fe), fe.Tag(), param)
 }
 
 func shown(fe validator.FieldError) string {
@@ -223,5 +224,5 @@ func refusalHint(fe validator.FieldError, at slot) string {
 			return fmt.Sprintf("did you mean %q?", near)
 		}
 	}
-	return "want one of " + strings.Join(options, ", ")
+	return "use one of " + strings.Join(options, ", ")
 }

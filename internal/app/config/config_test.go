@@ -185,10 +185,10 @@ func TestConfigFindings(t *testing.T) {
 		{"history of what", minimal(web, token) + "history: {suceeded: 30d}\n", "6:11 unknown-key"},
 		{"duration", minimal(web, token) + "limits: {grace: 5}\n", "6:17 wrong-type"},
 		{"retries", minimal(web, token) + "limits: {retry_first: 2h, retry_max: 1h}\n", "6:23 invalid-value: limits: retry_first 2h0m0s is longer than retry_max 1h0m0s"},
-		{"retries in no time", minimal(web, token) + "limits: {retry_first: 0s}\n", "6:23 invalid-value: want at least 1ms"},
-		{"no grace", minimal(web, token) + "limits: {grace: 0s}\n", "6:17 invalid-value: want at least 1ms"},
-		{"no runs", minimal(web, token) + "limits: {runs: 0}\n", "6:16 invalid-value: want at least 1"},
-		{"nothing kept of a run", minimal(web, token) + "history: {record: 0}\n", "6:19 invalid-value: want at least 1024"},
+		{"retries in no time", minimal(web, token) + "limits: {retry_first: 0s}\n", "6:23 invalid-value: must be at least 1ms"},
+		{"no grace", minimal(web, token) + "limits: {grace: 0s}\n", "6:17 invalid-value: must be at least 1ms"},
+		{"no runs", minimal(web, token) + "limits: {runs: 0}\n", "6:16 invalid-value: must be at least 1"},
+		{"nothing kept of a run", minimal(web, token) + "history: {record: 0}\n", "6:19 invalid-value: must be at least 1024"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -195,5 +195,5 @@ func Hint(word string, words []string) string {
 	if len(words) > 12 {
 		return ""
 	}
-	return "want one of " + strings.Join(words, ", ")
+	return "use one of " + strings.Join(words, ", ")
 }

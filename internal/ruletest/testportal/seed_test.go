@@ -97,7 +97,7 @@ func TestSeedMistakes(t *testing.T) {
 		{"users: {1: {name: a}}", `seed.yaml:1:9: user 1 must be an administrator`},
 		{"version: 2", `unknown version "2"`},
 		{"deals: [", `seed.yaml:1:`},
-		{"x", `want a mapping`},
+		{"x", `expected a mapping`},
 	} {
 		seed, list := testportal.ReadSeed("seed.yaml", []byte(c.file))
 		if err := list.Err(); err == nil || seed != nil || !strings.Contains(fmt.Sprint(err), c.want) {
