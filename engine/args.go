@@ -96,7 +96,7 @@ func (s *ArgStruct) suggest(values map[string]func() []Suggestion) error {
 	for name, list := range values {
 		i := slices.IndexFunc(s.Fields, func(f *ArgField) bool { return f.Name == name })
 		if i < 0 {
-			return fmt.Errorf("Suggest names the argument %s, which does not exist", name)
+			return fmt.Errorf("field Suggest names the argument %s, which does not exist", name)
 		}
 		s.Fields[i].Suggest = list
 	}
@@ -109,9 +109,9 @@ func (s *ArgStruct) checkPrefetch(whole, names []string) error {
 		i := slices.IndexFunc(s.Fields, func(f *ArgField) bool { return f.Name == name })
 		switch {
 		case i < 0:
-			return fmt.Errorf("Prefetch needs the argument %s, which does not exist", name)
+			return fmt.Errorf("field PrefetchArgs or PrefetchNames names the argument %s, which does not exist", name)
 		case slices.Contains(names, name) && s.Fields[i].Kind != ArgFields:
-			return fmt.Errorf("PrefetchNames names the argument %s, which is not of type Fields", name)
+			return fmt.Errorf("field PrefetchNames names the argument %s, which is not of type Fields", name)
 		}
 	}
 	return nil
@@ -352,7 +352,7 @@ func (a *ArgStruct) checkSays(says string) error {
 		for alternative := range strings.SplitSeq(hole, "|") {
 			name := alternative[strings.Index(alternative, "@")+1:]
 			if !slices.Contains(names, name) {
-				return fmt.Errorf("Says has {%s}, but no argument is called %q", hole, name)
+				return fmt.Errorf("field Says has {%s}, but no argument is called %q", hole, name)
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func TestAmount(t *testing.T) {
 func TestSaysNamesArguments(t *testing.T) {
 	t.Parallel()
 	defer func() {
-		want := `engine: action x: Says has {name|of @typ}, but no argument is called "typ"`
+		want := `engine: action x: field Says has {name|of @typ}, but no argument is called "typ"`
 		if d := cmp.Diff(any(want), recover()); d != "" {
 			t.Errorf("panic (-want +got):\n%s", d)
 		}
