@@ -5,30 +5,41 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/enginetest"
 	"github.com/b24rules/b24rules/internal/wanttest"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// TestFindings compiles the files of testdata/findings and checks them as load does.
+// TestFindings compiles the files of testdata/findings and checks them as load does. The
+// archives use the actions of the program, the other files those of enginetest.
 func TestFindings(t *testing.T) {
-	for name, files := range readFiles(t, "testdata/findings/*.yaml") {
+	for name, files := range readFiles(t, "testdata/findings/*") {
+		known := enginetest.Actions(new([]enginetest.Saved))
+		if filepath.Ext(name) == ".txtar" {
+			known = actions.All
+		}
 		t.Run(name, func(t *testing.T) {
-			set, list := load.File(files[0].Name, files[0].Data, enginetest.Actions(new([]enginetest.Saved)))
-			if (set == nil) != list.HasErrors() {
-				t.Errorf("set is nil: %v, errors: %v", set == nil, list.HasErrors())
+			var all diag.List
+			for _, f := range files {
+				set, list := load.File(f.Name, f.Data, known)
+				if (set == nil) != list.HasErrors() {
+					t.Errorf("%s: set is nil: %v, errors: %v", f.Name, set == nil, list.HasErrors())
+				}
+				all.Add(list...)
 			}
-			for _, problem := range wanttest.Problems(files, list) {
+			for _, problem := range wanttest.Problems(files, all) {
 				t.Error(problem)
 			}
 		})
 	}
 }
 
-// TestPlacesInEveryEncoding holds that a file has the same findings at the same
-// places with the line ends of Windows or old Macs and with a byte order mark.
+// TestPlacesInEveryEncoding checks that a file has the same findings at the same places
+// with the line ends of Windows or old Macs, and with a byte order mark.
 func TestPlacesInEveryEncoding(t *testing.T) {
 	for name, files := range readFiles(t, "testdata/findings/*.yaml") {
 		text := string(files[0].Data)

@@ -52,7 +52,11 @@ func (c *fileCompiler) readInputs(n *yaml.Node) {
 }
 
 func (c *fileCompiler) readInput(e yamlfile.Entry, in *engine.Input) bool {
-	if !c.wantMapping(e.Value, diag.Phrasef("input %s takes a mapping with a type", e.Name), e.Name+": {type: string, default: "+yamlfile.Resolve(e.Value).Value+"}") {
+	hint := e.Name + ": {type: string}"
+	if text := yamlfile.Resolve(e.Value).Value; text != "" {
+		hint = e.Name + ": {type: string, default: " + text + "}"
+	}
+	if !c.wantMapping(e.Value, diag.Phrasef("input %s takes a mapping with a type", e.Name), hint) {
 		return false
 	}
 	m, ok := c.mapping(e.Value)

@@ -150,7 +150,7 @@ func (c *stepCompiler) stepWhen(s *engine.Step, m yamlfile.Mapping, k *known, co
 
 func (c *stepCompiler) stepOptions(s *engine.Step, m yamlfile.Mapping) {
 	if e, ok := m.Get("limit"); ok {
-		if s.ForEach == nil {
+		if _, loops := m.Get("for_each"); !loops {
 			c.Errorf(e.Key, "unknown-key", "limit needs for_each, and the step has none").Hint = "remove limit"
 		}
 		list := yamlfile.Decode(c.file, e.Value, &s.Limit)

@@ -32,7 +32,7 @@ func corpus(t testing.TB) map[string][]byte {
 			out[filepath.Base(name)] = data
 		}
 	}
-	for _, pattern := range []string{"../../engine/lint/testdata/*.txtar", "../../actions/testdata/*.txtar", "testdata/*.txtar"} {
+	for _, pattern := range []string{"../../engine/compile/testdata/findings/*.txtar", "../../engine/lint/testdata/*.txtar", "../../actions/testdata/*.txtar", "testdata/*.txtar"} {
 		names, _ := filepath.Glob(pattern)
 		for _, name := range names {
 			a, err := txtar.ParseFile(name)
