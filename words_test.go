@@ -24,7 +24,6 @@ var todo = []string{
 	"docs/configuration.md",
 	"docs/emulator.md",
 	"emulator",
-	"engine/formula",
 	"internal/app",
 	"internal/rulefmt",
 }

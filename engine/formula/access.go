@@ -41,7 +41,7 @@ func asContainer(v any) any {
 	return nil
 }
 
-// asKey turns an index into the int that expr's own ?.[] operator wants.
+// asKey turns an index into the int that expr's own ?.[] operator requires.
 func asKey(v any) any {
 	if _, ok := v.(string); ok {
 		return v

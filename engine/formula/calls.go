@@ -38,7 +38,7 @@ func (c *checker) function(x ast.Node, name string, argNodes []ast.Node) (ast.No
 		from, to := c.source.span(x.Location())
 		p := unknownFunction(name, from, to)
 		if _, isVar := c.env.Vars[name]; isVar {
-			p.Message, p.Hint = fmt.Sprintf("%q is no function", name), ""
+			p.Message, p.Hint = "%q is no function", ""
 		}
 		c.add(p)
 		return &ast.NilNode{}, Type{}

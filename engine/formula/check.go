@@ -70,7 +70,7 @@ func (c *checker) errorAt(at file.Location, code, hint, format string, args ...a
 		return
 	}
 	from, to := c.source.span(at)
-	c.add(Problem{From: from, To: to, Code: code, Message: fmt.Sprintf(format, args...), Hint: hint})
+	c.add(Problem{From: from, To: to, Code: code, Message: format, Args: plain(args), Hint: hint})
 }
 
 // errorOf reports a problem at the whole of an expression.
@@ -79,7 +79,18 @@ func (c *checker) errorOf(n ast.Node, code, hint, format string, args ...any) {
 		return
 	}
 	from, to := c.extent(n)
-	c.add(Problem{From: from, To: to, Code: code, Message: fmt.Sprintf(format, args...), Hint: hint})
+	c.add(Problem{From: from, To: to, Code: code, Message: format, Args: plain(args), Hint: hint})
+}
+
+// plain replaces errors among the values of a message by their texts, so that
+// problems can be compared.
+func plain(args []any) []any {
+	for i, a := range args {
+		if err, ok := a.(error); ok {
+			args[i] = err.Error()
+		}
+	}
+	return args
 }
 
 func (c *checker) sorted() []Problem {
@@ -212,7 +223,7 @@ var foreignNames = map[string]string{
 	"true": "true", "false": "false", "nil": "nil", "omit": "omit",
 }
 
-// literalWords are the words that stand for a value.
+// literalWords are the words of the language that are values.
 var literalWords = []string{"omit", "nil", "true", "false"}
 
 func (c *checker) unknownName(n *ast.IdentifierNode) {
@@ -267,7 +278,7 @@ func fewNames(names []string) string {
 // pointer infers #, #acc and #index.
 func (c *checker) pointer(n *ast.PointerNode) (ast.Node, Type) {
 	if len(c.loops) == 0 { // the parser refuses it first
-		c.errorAt(n.Location(), codeSyntax, "", "# stands inside of a loop only")
+		c.errorAt(n.Location(), codeSyntax, "", "# is allowed inside a loop only")
 		return n, Type{}
 	}
 	scope := c.loops[len(c.loops)-1]

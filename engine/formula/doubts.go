@@ -2,7 +2,6 @@ package formula
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,8 +22,8 @@ const (
 // nearly that of a known one. They are in order of place.
 func (f *Formula) Doubts() []Problem { return slices.Clone(f.doubts) }
 
-// Fails tells why a formula that reads no names fails in every run; nil when it
-// does not, or reads some, or takes too long to tell.
+// Fails returns why a formula that reads no names fails in every run. It returns nil
+// when the formula does not fail, reads names, or takes too long to find out.
 func (f *Formula) Fails() *Error {
 	if len(f.vars) > 0 {
 		return nil
@@ -39,8 +38,8 @@ func (f *Formula) Fails() *Error {
 }
 
 // Paths returns what the formula reads as far as it is written out: "event.id",
-// "inputs.list", "rows". They are sorted; a path never stands beside a longer
-// one unless both are read.
+// "inputs.list", "rows". They are sorted. A path and a longer one that starts with it are
+// both in the list only if both are read.
 func (f *Formula) Paths() []string { return slices.Clone(f.paths) }
 
 // survey walks a formula without problems for its paths and doubts.
@@ -62,8 +61,8 @@ func (c *checker) survey(root ast.Node) (paths []string, doubts []Problem) {
 	return slices.Sorted(maps.Keys(s.paths)), doubts
 }
 
-// outermost leaves out what stands inside another problem's place: of a constant
-// condition and its constant parts, the whole is told.
+// outermost drops a problem whose place lies inside that of another one: of a constant
+// condition and its constant parts, only the whole is reported.
 func outermost(problems []Problem) []Problem {
 	var out []Problem
 	for _, p := range problems {
@@ -109,7 +108,7 @@ func (s *surveyor) walk(n ast.Node) {
 	}
 }
 
-// read notes a path that begins with a name of the environment.
+// read notes a path that starts with a name of the environment.
 func (s *surveyor) read(path string) {
 	name, _, _ := strings.Cut(path, ".")
 	if s.reads[name] {
@@ -141,7 +140,7 @@ func isLogic(n ast.Node) bool {
 	return false
 }
 
-// outcome tells what a condition comes to without knowing any name.
+// outcome returns the outcome of a condition if it is the same for all values of the names.
 func (s *surveyor) outcome(n ast.Node) (v, known bool) {
 	if s.visits++; s.visits > maxVisits {
 		return false, false
@@ -166,7 +165,7 @@ func (s *surveyor) binaryOutcome(x *ast.BinaryNode) (v, known bool) {
 	case "&&", "||":
 		l, lk := s.outcome(x.Left)
 		r, rk := s.outcome(x.Right)
-		short := op == "||" // the outcome that decides alone
+		short := op == "||" // one such side decides
 		if lk && l == short || rk && r == short {
 			return short, true
 		}
@@ -255,7 +254,7 @@ func (c *checker) doubtField(at loc, t Type, name string) {
 		return
 	}
 	from, to := c.source.span(at)
-	p := Problem{From: from, To: to, Code: codeDoubtful, Message: fmt.Sprintf("no field %q is known here", name), Hint: didYouMean(name, near)}
+	p := Problem{From: from, To: to, Code: codeDoubtful, Message: "no field %q is known here", Args: []any{name}, Hint: didYouMean(name, near)}
 	if !slices.ContainsFunc(c.fieldDoubts, p.same) && len(c.fieldDoubts) < maxProblems {
 		c.fieldDoubts = append(c.fieldDoubts, p)
 	}

@@ -47,7 +47,7 @@ func TestDoubts(t *testing.T) {
 		}
 		var got []string
 		for _, d := range f.Doubts() {
-			got = append(got, fmt.Sprintf("%d-%d %s: %s", d.From, d.To, d.Code, d.Message))
+			got = append(got, fmt.Sprintf("%d-%d %s: %s", d.From, d.To, d.Code, d.Text()))
 		}
 		if s := strings.Join(got, "|"); s != tt.want {
 			t.Errorf("%s: doubts %s, want %s", tt.src, s, tt.want)

@@ -8,22 +8,22 @@ import (
 )
 
 var (
-	number = formula.Type{Kind: formula.Number}
-	whole  = formula.Type{Kind: formula.Int}
-	text   = formula.Type{Kind: formula.String}
-	yesNo  = formula.Type{Kind: formula.Bool}
-	moment = formula.Type{Kind: formula.Time}
+	number   = formula.Type{Kind: formula.Number}
+	whole    = formula.Type{Kind: formula.Int}
+	text     = formula.Type{Kind: formula.String}
+	yesNo    = formula.Type{Kind: formula.Bool}
+	dateTime = formula.Type{Kind: formula.Time}
 )
 
 // testEnv is an environment as a rule would have it.
 var testEnv = formula.Env{
 	Vars: map[string]formula.Type{
-		"event": formula.RecordOf(map[string]formula.Type{"id": whole, "added": yesNo, "time": moment}),
+		"event": formula.RecordOf(map[string]formula.Type{"id": whole, "added": yesNo, "time": dateTime}),
 		"rows": formula.ListOf(formula.RecordOf(map[string]formula.Type{
 			"price": number, "quantity": number, "productName": text, "productId": whole.Optional(), "key": text,
 		})),
 		"deal": formula.OpenRecord(map[string]formula.Type{
-			"id": whole, "title": text, "stage": text, "amount": number.Optional(), "closed": moment.Optional(),
+			"id": whole, "title": text, "stage": text, "amount": number.Optional(), "closed": dateTime.Optional(),
 			"contact": formula.RecordOf(map[string]formula.Type{"name": text, "phone": text.Optional()}).Optional(),
 		}),
 		"late":    formula.ListOf(number).Optional(),

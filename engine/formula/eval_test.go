@@ -313,7 +313,7 @@ func TestMachineIsReused(t *testing.T) {
 	if g != nil {
 		t.Error("a division by a literal zero compiles")
 	}
-	for range 3 { // each evaluation has limits of its own: three times 400,000 steps are too many for one
+	for range 3 { // each evaluation has its own limits: three times 400,000 steps are too many for one
 		v, err := f.Eval(m, nil)
 		if err != nil || !v.(num.Num).Equal(n("200000")) {
 			t.Fatalf("got %v, %v", v, err)

@@ -16,7 +16,7 @@ func Example() {
 	}}
 	_, problems := formula.Compile("sum(rows, .pryce) + totl", env)
 	for _, p := range problems {
-		fmt.Printf("%d-%d %s [%s] (%s)\n", p.From, p.To, p.Message, p.Code, p.Hint)
+		fmt.Printf("%d-%d %s [%s] (%s)\n", p.From, p.To, p.Text(), p.Code, p.Hint)
 	}
 
 	total, _ := formula.Compile("round(sum(rows, .price * .quantity), 2)", env)

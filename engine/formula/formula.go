@@ -18,7 +18,7 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// Problem is something wrong with the source of a formula or template. From and
+// Problem is a mistake in the source of a formula or template. From and
 // To count characters (runes) of the source.
 type Problem struct {
 	From, To int
@@ -50,8 +50,8 @@ type Env struct {
 	// Later are names that exist elsewhere but not here, each with a reason
 	// such as "is defined by the step on line 30, below".
 	Later map[string]string
-	// Absent are fields that people expect and that are not there, by their
-	// paths ("event.name"), each with what to write in their place.
+	// Absent are fields that people expect and that do not exist, by their
+	// paths ("event.name"), each with what to write instead.
 	Absent map[string]string
 	// Present are values that are known not to be nil, as Formula.Facts gives
 	// them: a condition that holds here says so.
@@ -83,11 +83,11 @@ type Error struct {
 // Error returns the message without its place.
 func (e *Error) Error() string { return e.Message }
 
-// Unwrap returns what made the evaluation fail: that of a context, perhaps.
+// Unwrap returns the cause of the failure, for example the error of a context.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Formula is a formula that has no problems. It may be evaluated by many
-// goroutines at once, each with a Machine of its own.
+// goroutines at once, each with its own Machine.
 type Formula struct {
 	source    *source
 	program   *vm.Program
@@ -124,7 +124,7 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 		return nil, c.sorted()
 	}
 	f = &Formula{
-		source: s, typ: typ.settled(), conjuncts: conjuncts(s, tree.Node),
+		source: s, typ: typ.exported(), conjuncts: conjuncts(s, tree.Node),
 		vars: slices.Sorted(maps.Keys(c.reads)), env: make(map[string]Type, len(c.reads)),
 		facts:    c.facts(tree.Node, true),
 		measured: c.shares && (typ.Kind == List || typ.Kind == Record || typ.Kind == Any),
@@ -208,7 +208,7 @@ func (f *Formula) whole(err error) error {
 	return &Error{To: len(f.source.runes), Message: err.Error(), cause: err}
 }
 
-// failure words an error of expr's machine and gives it its place.
+// failure turns an error of expr's machine into an *Error with a message of ours and its place.
 func (f *Formula) failure(err error) error {
 	var e *file.Error
 	if !errors.As(err, &e) {

@@ -179,7 +179,7 @@ func daysBetween(_ *Machine, args []any) (any, error) {
 	return num.FromInt((midnight(to) - midnight(from)) / day), nil
 }
 
-// midnight returns the beginning of a day as if its zone had no summer time.
+// midnight returns the start of a day as if its zone had no summer time.
 func midnight(t time.Time) int64 {
 	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC).Unix()
 }

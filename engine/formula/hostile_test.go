@@ -12,7 +12,7 @@ import (
 )
 
 // TestHostile holds that no formula takes the process down or keeps it busy:
-// each of these kills plain expr, or keeps it at work for long, or would if a
+// each of these kills plain expr, or keeps it busy for long, or would if a
 // limit were missing. Each has to end with a problem, an error, or a value soon.
 func TestHostile(t *testing.T) {
 	many := make([]any, 1000)
@@ -118,7 +118,7 @@ func outcome(t *testing.T, src string, rows []any) string {
 		var all []string
 		checkPlaces(t, strings.ToValidUTF8(src, "?"), problems)
 		for _, p := range problems {
-			all = append(all, p.Message)
+			all = append(all, p.Text())
 		}
 		return strings.Join(all, "; ")
 	}

@@ -78,7 +78,7 @@ func (c *checker) literal(n ast.Node) (ast.Node, Type) {
 		typ = Type{Kind: Number}
 		if text[0] == '.' {
 			if len(c.loops) > 0 { // where .price is a field
-				c.fieldDoubts = append(c.fieldDoubts, Problem{From: from, To: to, Code: codeDoubtful, Message: fmt.Sprintf("%s is a number here and no field", text), Hint: "write 0" + text})
+				c.fieldDoubts = append(c.fieldDoubts, Problem{From: from, To: to, Code: codeDoubtful, Message: "%s is a number here and no field", Args: []any{text}, Hint: "write 0" + text})
 			}
 			text = "0" + text
 		}

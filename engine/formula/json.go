@@ -51,8 +51,8 @@ func exact(v any) (any, error) {
 }
 
 // ToText returns how a value reads inside a text: a number without trailing
-// zeros, a time in RFC 3339, true or false. nil, omit, lists and records have no
-// text of their own and are an error.
+// zeros, a time in RFC 3339, true or false. nil, omit, lists and records cannot be
+// written as text and are an error.
 func ToText(v any) (string, error) {
 	switch x := v.(type) {
 	case string:
@@ -66,7 +66,7 @@ func ToText(v any) (string, error) {
 	case nil:
 		return "", fmt.Errorf(`the value is missing (nil): write ?? "" for an empty text`)
 	case []any:
-		return "", fmt.Errorf("a list has no text of its own: write join(…)")
+		return "", fmt.Errorf("a list cannot be written as text: write join(…)")
 	}
-	return "", fmt.Errorf("%s has no text of its own", describe(v))
+	return "", fmt.Errorf("%s cannot be written as text", describe(v))
 }

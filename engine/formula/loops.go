@@ -16,7 +16,7 @@ var loops = map[string]struct{ bodied bool }{
 	"groupBy": {true}, "sortBy": {true}, "reduce": {true},
 }
 
-// builtinNode infers what expr's parser takes for a function of its own.
+// builtinNode infers a call of a function that expr's parser knows.
 func (c *checker) builtinNode(x *ast.BuiltinNode) (ast.Node, Type) {
 	if _, ok := loops[x.Name]; !ok {
 		return c.function(x, x.Name, x.Arguments)
@@ -27,7 +27,7 @@ func (c *checker) builtinNode(x *ast.BuiltinNode) (ast.Node, Type) {
 	}
 	list, elem := c.loopSource(x)
 	if len(c.loops) == maxLoops {
-		c.errorAt(x.Location(), codeLimit, "take the inner loop out by compute or let", "more than %d loops in each other", maxLoops)
+		c.errorAt(x.Location(), codeLimit, "move the inner loop to compute or let", "more than %d nested loops", maxLoops)
 		return &ast.NilNode{}, Type{}
 	}
 	var body ast.Node
@@ -69,8 +69,8 @@ func (c *checker) builtinNode(x *ast.BuiltinNode) (ast.Node, Type) {
 }
 
 // loopSource infers the list that a loop goes through. The lowered node counts
-// its length as steps before the loop begins: in a loop of loops that counts
-// each element that is looked at, at no cost for the elements themselves.
+// its length as steps before the loop starts. In nested loops this counts each
+// element that is visited, at no cost for the elements themselves.
 func (c *checker) loopSource(x *ast.BuiltinNode) (ast.Node, Type) {
 	list, t := c.infer(x.Arguments[0])
 	switch {
@@ -102,9 +102,9 @@ func (c *checker) bodyCondition(x *ast.BuiltinNode, elem Type, body ast.Node) as
 	return n
 }
 
-// findLast looks at all elements. The backward loops of expr v1.17.8 leave a
+// findLast visits all elements. The backward loops of expr v1.17.8 leave a
 // value on its stack for each element (compiler.emitLoopBackwards pops none), so
-// that [1, findLast(list, …)] does not begin with 1.
+// that [1, findLast(list, …)] does not start with 1.
 func (c *checker) findLast(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Node) (ast.Node, Type) {
 	at := x.Location()
 	cond := c.bodyCondition(x, elem, body)
@@ -163,8 +163,7 @@ func (c *checker) groupBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast
 	return call(at, binary(groupFn), machineNode(), pairs), ListOf(bounded(group))
 }
 
-// pairOf makes the body of a loop that keeps the element beside what is made of
-// it.
+// pairOf makes the body of a loop that gives pairs of the element and key.
 func pairOf(key ast.Node) ast.Node {
 	self := placed(&ast.PointerNode{}, key)
 	return placed(&ast.ArrayNode{Nodes: []ast.Node{self, key}}, key)
@@ -220,8 +219,8 @@ func (c *checker) reduce(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.
 		return result, t
 	}
 	if !Fits(t, acc) {
-		c.errorOf(body, codeType, "give reduce a beginning of the type that its body gives",
-			"reduce begins with %s, but its body gives %s", acc, t)
+		c.errorOf(body, codeType, "give reduce a first value of the type that its body gives",
+			"reduce starts with %s, but its body gives %s", acc, t)
 		return result, Type{}
 	}
 	return result, acc

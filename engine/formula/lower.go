@@ -8,7 +8,7 @@ import (
 )
 
 // The lowered tree holds no operator or function of expr that would touch a
-// value; it calls Go functions that stand in it as constants. The compiler of
+// value; it calls Go functions that are constants of the tree. The compiler of
 // expr makes the cheapest call of those whose type it knows: func(any) any and
 // func(any, any) any. They report an error by a panic with an error value,
 // which expr's machine recovers and gives the place of the call.
@@ -30,7 +30,7 @@ func must(v any, err error) any {
 }
 
 // machineNode loads the environment of expr's machine, which is our Machine. A
-// user cannot write it: names that begin with $ are refused.
+// user cannot write it: names that start with $ are refused.
 func machineNode() ast.Node { return &ast.IdentifierNode{Value: "$env"} }
 
 // constant returns a node for a value.
@@ -68,13 +68,13 @@ func predicate(body ast.Node) ast.Node {
 	return n
 }
 
-// truth marks a node as one that gives a bool, so that expr leaves out a check.
+// truth marks a node as one that gives a bool, so that expr omits a check.
 func truth(n ast.Node) ast.Node {
 	n.SetType(reflect.TypeFor[bool]())
 	return n
 }
 
-// placed gives a new node the location of the one it stands for.
+// placed gives a new node the location of the one that it replaces.
 func placed(n ast.Node, old ast.Node) ast.Node {
 	n.SetLocation(old.Location())
 	return n

@@ -11,12 +11,12 @@ import (
 // The limits of one evaluation. Plain expr has none of them: it ends a loop in
 // a loop only when it is done, and a grown text only when the memory is.
 const (
-	maxSteps    = 1_000_000 // elements that all loops may look at
+	maxSteps    = 1_000_000 // elements that all loops may visit
 	maxText     = 8 << 20   // bytes of text that may be made
 	maxElements = 10_000    // elements of one list that a function makes
 	maxDuration = time.Second
-	// lookEvery is how many steps may pass before the clock is looked at.
-	lookEvery = 1024
+	// checkEvery is how many steps may pass before the machine checks the clock.
+	checkEvery = 1024
 	// bytesPerStep turns the reading of long texts into steps.
 	bytesPerStep = 256
 )
@@ -28,12 +28,12 @@ type Machine struct {
 	ctx context.Context // a machine lives as long as one run
 	vm  vm.VM
 
-	vars     map[string]any
-	limit    int // steps
-	steps    int
-	nextLook int
-	text     int
-	deadline time.Time
+	vars      map[string]any
+	limit     int // steps
+	steps     int
+	nextCheck int
+	text      int
+	deadline  time.Time
 }
 
 // NewMachine returns a machine whose evaluations end when ctx does.
@@ -43,20 +43,20 @@ func NewMachine(ctx context.Context) *Machine {
 
 func (m *Machine) begin(vars map[string]any) {
 	m.vars = vars
-	m.steps, m.nextLook, m.text = 0, 0, 0
+	m.steps, m.nextCheck, m.text = 0, 0, 0
 	m.deadline = time.Time{}
 }
 
-// spend counts n steps, and looks at the clock and the context now and then.
+// spend counts n steps, and checks the clock and the context every checkEvery steps.
 func (m *Machine) spend(n int) error {
 	m.steps += n
 	if m.steps > m.limit || n < 0 {
 		return fmt.Errorf("the formula takes more than %d steps", m.limit)
 	}
-	if m.steps < m.nextLook {
+	if m.steps < m.nextCheck {
 		return nil
 	}
-	m.nextLook = m.steps + lookEvery
+	m.nextCheck = m.steps + checkEvery
 	now := time.Now()
 	if m.deadline.IsZero() {
 		m.deadline = now.Add(maxDuration)
@@ -92,13 +92,13 @@ func (m *Machine) list(n int) error {
 }
 
 // The result of a formula may share its parts (let b = [a, a]; [b, b] …), so a
-// small value in memory can be an endless one to whoever writes it down.
+// small value in memory can be an endless one to the code that writes it out.
 const (
 	maxResultNodes = 1_000_000
 	maxResultDepth = 64
 )
 
-// measure refuses a value that would be too large when written down.
+// measure refuses a value that would be too large when written out.
 func measure(v any) error {
 	s := sizer{nodes: maxResultNodes, text: maxText}
 	return s.walk(v, 0)

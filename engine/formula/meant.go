@@ -10,8 +10,7 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// What people write who know another language, and mistakes in what is fixed
-// text.
+// Hints for people who know another language, and checks of fixed texts.
 
 // elementMeant is the hint for an unknown name inside of a loop that was meant
 // to be the element or one of its fields: sum(rows, price), sum(rows, row.price).

@@ -44,7 +44,7 @@ func CheckName(name string) error {
 	case len(name) > longestName:
 		return fmt.Errorf("the name %.20q… is longer than %d characters", name, longestName)
 	case !namePattern.MatchString(name):
-		return fmt.Errorf("%q cannot be a name: want small letters, digits and _, beginning with a letter", name)
+		return fmt.Errorf("%q cannot be a name: use small letters, digits and _, starting with a letter", name)
 	case isWord(name):
 		return fmt.Errorf("%q cannot be a name: it is a word of the formula language", name)
 	case isFunction || isLoop:

@@ -64,7 +64,7 @@ func (c *checker) binary(x *ast.BinaryNode) (ast.Node, Type) {
 		c.wantArg(x.Right, rt, Type{Kind: String}, "the right side of "+x.Operator)
 		return truth(withMachine(x.Location(), textTests[x.Operator], left, right)), Type{Kind: Bool}
 	case "..":
-		c.wantArg(x.Left, lt, Type{Kind: Int}, "the beginning of a range")
+		c.wantArg(x.Left, lt, Type{Kind: Int}, "the start of a range")
 		c.wantArg(x.Right, rt, Type{Kind: Int}, "the end of a range")
 		return withMachine(x.Location(), rangeFn, left, right), ListOf(Type{Kind: Int})
 	}
@@ -243,14 +243,14 @@ func (c *checker) plus(x *ast.BinaryNode, left, right ast.Node, lt, rt Type) (as
 	return c.arithmetic(x, left, right, lt, rt)
 }
 
-// wantText reports an operand of + beside a text that is none.
+// wantText reports an operand of + that is no text where the other one is.
 func (c *checker) wantText(n ast.Node, t Type) {
 	switch {
 	case t.Kind == String && !t.Maybe || t.Kind == Any:
 	case t.mayBeNil():
 		c.missing(n, t)
 	case t.isNumber() || t.Kind == Bool || t.Kind == Time:
-		c.errorOf(n, codeType, "write string(…)", "a %s is not joined to a text by itself", t)
+		c.errorOf(n, codeType, "write string(…)", "a %s is not converted to text automatically", t)
 	default:
 		c.errorOf(n, codeType, "", "%s cannot be joined to a text", t)
 	}
@@ -259,7 +259,7 @@ func (c *checker) wantText(n ast.Node, t Type) {
 // arithmetic infers an operator of two numbers.
 func (c *checker) arithmetic(x *ast.BinaryNode, left, right ast.Node, lt, rt Type) (ast.Node, Type) {
 	if x.Operator == "-" && lt.Kind == Time && rt.Kind == Time {
-		c.errorAt(x.Location(), codeType, "write daysBetween(from, to)", "times are not subtracted")
+		c.errorAt(x.Location(), codeType, "write daysBetween(from, to)", "times cannot be subtracted")
 		return left, Type{}
 	}
 	lt = c.wantNumber(x.Left, lt, x.Operator)
@@ -276,8 +276,8 @@ func (c *checker) arithmetic(x *ast.BinaryNode, left, right ast.Node, lt, rt Typ
 	return call(x.Location(), arithmetic[x.Operator], left, right), result
 }
 
-// wantNumber reports an operand that is no number, and returns the type that
-// the operation goes on with.
+// wantNumber reports an operand that is no number, and returns the type with which
+// the inference continues.
 func (c *checker) wantNumber(n ast.Node, t Type, operator string) Type {
 	switch {
 	case t.Kind == Any:

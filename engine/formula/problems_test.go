@@ -52,9 +52,9 @@ func TestProblems(t *testing.T) {
 		{"1 + ‹summ›(rows, .price * .quantity) + 2", "unknown-function", `unknown function "summ"`, `did you mean "sum"?`},
 		{"‹SUM›(rows, .price)", "unknown-function", `unknown function "SUM"`, `did you mean "sum"?`},
 		{"‹rond›(x, 2)", "unknown-function", `unknown function "rond"`, `did you mean "round"?`},
-		{"‹now›()", "unknown-function", `there is no function "now"`, "a formula has no clock: use event.time"},
-		{"‹toJSON›(rows)", "unknown-function", `there is no function "toJSON"`, "write string(…) of a part, or join(…)"},
-		{"‹float›(s)", "unknown-function", `there is no function "float"`, "numbers are exact decimals: write number(…)"},
+		{"‹now›()", "unknown-function", `no function "now" exists`, "a formula has no clock: use event.time"},
+		{"‹toJSON›(rows)", "unknown-function", `no function "toJSON" exists`, "write string(…) of a part, or join(…)"},
+		{"‹float›(s)", "unknown-function", `no function "float" exists`, "numbers are exact decimals: write number(…)"},
 		{"‹IF›(ok, 1, 2)", "unknown-function", `unknown function "IF"`, "write condition ? a : b"},
 		{"‹rows›(1)", "unknown-function", `"rows" is no function`, ""},
 		{"s.‹upper›()", "unknown-function", "values have no methods", "write upper(value, …)"},
@@ -111,9 +111,9 @@ func TestProblems(t *testing.T) {
 		{"‹names contains s›", "wrong-type", "contains looks into a text, and this is a list", "write value in list"},
 		{"x ‹between› 1 and 2", "syntax", `unexpected "between"`, "write x >= from && x <= to"},
 		{"s ‹like› 'a%'", "syntax", `unexpected "like"`, "write text contains part, startsWith, endsWith or matches"},
-		{"s | ‹upper›", "syntax", `after | stands the call of a function, this is "upper"`, "write value | upper(), or upper(value)"},
-		{"s | ‹default›('x')", "unknown-function", `there is no function "default"`, "write value ?? other"},
-		{"s + ‹x›", "wrong-type", "a number is not joined to a text by itself", "write string(…)"},
+		{"s | ‹upper›", "syntax", `after | write the call of a function, this is "upper"`, "write value | upper(), or upper(value)"},
+		{"s | ‹default›('x')", "unknown-function", `no function "default" exists`, "write value ?? other"},
+		{"s + ‹x›", "wrong-type", "a number is not converted to text automatically", "write string(…)"},
 		{"‹s› * 2", "wrong-type", "* takes numbers, not text", "write number(…)"},
 		{"‹rows› + 1", "wrong-type", "+ takes numbers, not a list", "write sum(…) or len(…) of the list"},
 		{"‹s < 2›", "wrong-type", "text cannot be compared with whole number", "write number(…) of the text or string(…) of the number"},
@@ -126,10 +126,10 @@ func TestProblems(t *testing.T) {
 		{"repeat(s, ‹x›)", "wrong-type", "the second argument of repeat must be a whole number, not a number", "write int(…), round(…) or floor(…)"},
 		{"upper(‹x›)", "wrong-type", "the argument of upper must be a text, not a number", "write string(…)"},
 		{"names ‹+› names", "wrong-type", "+ does not join lists", "write concat(a, b)"},
-		{"event.time ‹-› event.time", "wrong-type", "times are not subtracted", "write daysBetween(from, to)"},
+		{"event.time ‹-› event.time", "wrong-type", "times cannot be subtracted", "write daysBetween(from, to)"},
 		{"x / ‹0›", "wrong-type", "division by zero", ""},
 		{"sum(‹rows›)", "wrong-type", "sum takes numbers, not records", "write sum(list, .field)"},
-		{"reduce(rows, ‹.productName›, 0)", "wrong-type", "reduce begins with whole number, but its body gives text", "give reduce a beginning of the type that its body gives"},
+		{"reduce(rows, ‹.productName›, 0)", "wrong-type", "reduce starts with whole number, but its body gives text", "give reduce a first value of the type that its body gives"},
 		{"sortBy(rows, .price, ‹'up'›)", "wrong-type", `unknown order "up"`, `write "asc" or "desc"`},
 		{"s matches ‹s›", "wrong-type", "the pattern of matches has to be fixed", `write the pattern in quotes: name matches "^A"`},
 		{"s matches ‹'['›", "wrong-type", `not a pattern: missing closing ]: "["`, ""},
@@ -137,7 +137,7 @@ func TestProblems(t *testing.T) {
 
 		// syntax
 		{"‹›", "syntax", "the formula is empty", ""},
-		{"‹=› x", "syntax", "a formula begins with a single =", "remove this one"},
+		{"‹=› x", "syntax", "a formula starts with a single =", "remove this one"},
 		{"x ‹=› 1", "syntax", `unexpected "="`, "write == to compare"},
 		{"ok ‹AND› ok", "syntax", `unexpected "AND"`, "write and in small letters"},
 		{"s ‹&› s", "syntax", `unexpected "&"`, "write + to join texts, && for “and”"},
@@ -152,8 +152,8 @@ func TestProblems(t *testing.T) {
 		{"x ‹+›", "syntax", `something is missing after "+"`, ""},
 		{`s + ‹"›abc + 1`, "syntax", "the text has no closing quote", ""},
 		{"x ‹y›", "syntax", `unexpected "y"`, "an operator or a comma is missing before it"},
-		{"x‹)›", "syntax", `unexpected ")"`, "there is nothing to close here, or something is missing before it"},
-		{"maybe ?? 0 ‹+› 1", "syntax", "?? and + cannot stand side by side", "put one of them in brackets: (a ?? 0) + b"},
+		{"x‹)›", "syntax", `unexpected ")"`, "nothing is open here, or something is missing before it"},
+		{"maybe ?? 0 ‹+› 1", "syntax", "?? and + cannot be mixed", "put one of them in brackets: (a ?? 0) + b"},
 		{"‹x›; n", "syntax", "the value before the ; is not used", "a formula is one expression; let name = …; names a part of it"},
 		{"if‹(›ok", "syntax", `this "(" is not closed`, ""},
 	}
@@ -163,9 +163,9 @@ func TestProblems(t *testing.T) {
 			want := []formula.Problem{{From: places[0][0], To: places[0][1], Code: test.code, Message: test.message, Hint: test.hint}}
 			f, got := formula.Compile(src, testEnv)
 			if f != nil {
-				t.Errorf("a formula of type %s beside its problems", f.Type())
+				t.Errorf("a formula of type %s together with its problems", f.Type())
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, asTexts(got)); diff != "" {
 				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
@@ -199,13 +199,23 @@ func TestAllProblems(t *testing.T) {
 	}
 }
 
+// asTexts puts the values of problems into their texts.
+func asTexts(problems []formula.Problem) []formula.Problem {
+	var texts []formula.Problem
+	for _, p := range problems {
+		p.Message, p.Args, p.Hint, p.HintArgs = p.Text(), nil, p.HintText(), nil
+		texts = append(texts, p)
+	}
+	return texts
+}
+
 // checkPlaces reports a problem that is not inside of its source.
 func checkPlaces(t testing.TB, src string, problems []formula.Problem) {
 	t.Helper()
 	length := utf8.RuneCountInString(src)
 	for _, p := range problems {
 		if p.From < 0 || p.To < p.From || p.To > length {
-			t.Errorf("%q: place %d-%d is not in a source of %d characters: %s", src, p.From, p.To, length, p.Message)
+			t.Errorf("%q: place %d-%d is not in a source of %d characters: %s", src, p.From, p.To, length, p.Text())
 		}
 		if p.Code == "" || p.Message == "" {
 			t.Errorf("%q: a problem without code or message: %+v", src, p)

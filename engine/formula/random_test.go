@@ -126,8 +126,8 @@ func TestRandomFormulas(t *testing.T) {
 		if problems != nil {
 			checkPlaces(t, src, problems)
 			for _, p := range problems {
-				if strings.Contains(p.Message, "cannot be compiled") {
-					t.Errorf("%s: %s", src, p.Message)
+				if strings.Contains(p.Text(), "cannot be compiled") {
+					t.Errorf("%s: %s", src, p.Text())
 				}
 			}
 			continue

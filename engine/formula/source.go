@@ -2,7 +2,6 @@ package formula
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -28,7 +27,7 @@ type source struct {
 	tokens []lexer.Token // without the EOF
 
 	// parsed is the text for expr. origin holds, for each rune of it, the rune
-	// of text that it stands for; nil means that they are the same.
+	// of text that it comes from; nil means that both texts are equal.
 	parsed string
 	origin []int
 }
@@ -39,7 +38,7 @@ func readSource(text string) (*source, *Problem) {
 	if len(text) > maxSource {
 		return nil, &Problem{
 			To: 1, Code: codeLimit,
-			Message: fmt.Sprintf("the formula is longer than %d characters", maxSource), Hint: "split it by compute",
+			Message: "the formula is longer than %d characters", Args: []any{maxSource}, Hint: "split it by compute",
 		}
 	}
 	if !utf8.ValidString(text) {
@@ -131,7 +130,7 @@ func (s *source) closing(i int) int {
 
 // repair writes the text that expr parses. Two things are read otherwise than
 // expr would: a record that stands where a predicate may, as in
-// map(rows, {a: 1}), is put in brackets, since expr takes { for the beginning of
+// map(rows, {a: 1}), is put in brackets, because expr takes { for the start of
 // a block there; and a literal that fits no int64 or float64 becomes zeros of
 // the same length, since the value is read from the source anyway.
 func (s *source) repair() {
@@ -178,7 +177,7 @@ func (s *source) repair() {
 }
 
 // isRecordArgument reports whether token i opens a record right after a "(" or
-// ",". A block cannot look like one: it never begins with `name:`.
+// ",". A block cannot look like one: it never starts with `name:`.
 func (s *source) isRecordArgument(i int) bool {
 	if i == 0 || i+1 >= len(s.tokens) || !s.tokens[i].Is(lexer.Bracket, "{") ||
 		!s.tokens[i-1].Is(lexer.Operator, ",") && !s.tokens[i-1].Is(lexer.Bracket, "(") {

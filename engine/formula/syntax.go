@@ -33,7 +33,7 @@ var foreignSigns = map[rune]string{
 	'≠': "!=", '≤': "<=", '≥': ">=", '…': "..", '\u00a0': "a plain space",
 }
 
-// lexProblem words an error of expr's lexer.
+// lexProblem turns an error of expr's lexer into a problem.
 func lexProblem(s *source, err error) *Problem {
 	p := &Problem{To: 1, Code: codeSyntax, Message: err.Error()}
 	var e *file.Error
@@ -53,20 +53,20 @@ func lexProblem(s *source, err error) *Problem {
 		p.Message = "the comment has no closing */"
 	case strings.HasPrefix(e.Message, "bad number syntax"):
 		p.Message = "this is neither a number nor a name"
-		p.Hint = "a name does not begin with a digit"
+		p.Hint = "a name cannot start with a digit"
 	case strings.HasPrefix(e.Message, "unrecognized character") && p.From < len(s.runes):
 		r := s.runes[p.From]
-		p.Message = fmt.Sprintf("unexpected character %q", r)
+		p.Message, p.Args = "unexpected character %q", []any{r}
 		if want := foreignSigns[r]; want != "" {
 			p.Hint = "write " + want
 		} else if r == '@' || r == '\\' || r == '~' {
-			p.Hint = "there is no such operator"
+			p.Hint = "this operator does not exist"
 		}
 	}
 	return p
 }
 
-// afterTokens returns where the token begins that the lexer could not finish.
+// afterTokens returns the start of the token that the lexer could not finish.
 func (s *source) afterTokens() int {
 	at := 0
 	if len(s.tokens) > 0 {
@@ -78,8 +78,8 @@ func (s *source) afterTokens() int {
 	return at
 }
 
-// syntaxProblem words an error of expr's parser, which knows what it cannot go
-// on with but not what was meant.
+// syntaxProblem turns an error of expr's parser into a problem. The parser knows which
+// token it did not expect, but not what was meant.
 func syntaxProblem(s *source, err error) Problem {
 	p := Problem{To: 1, Code: codeSyntax, Message: err.Error()}
 	var e *file.Error
@@ -89,7 +89,7 @@ func syntaxProblem(s *source, err error) Problem {
 	p.From, p.To = s.span(e.Location)
 	p.Message = e.Message
 	if strings.Contains(e.Message, "maximum allowed nodes") {
-		p.Code, p.Message = codeLimit, fmt.Sprintf("the formula has more than %d parts", maxNodes)
+		p.Code, p.Message, p.Args = codeLimit, "the formula has more than %d parts", []any{maxNodes}
 		p.Hint = "split it by compute"
 		return p
 	}
@@ -97,7 +97,7 @@ func syntaxProblem(s *source, err error) Problem {
 		t := s.tokens[0]
 		return Problem{
 			From: t.From, To: t.To, Code: codeSyntax,
-			Message: "a formula begins with a single =", Hint: "remove this one",
+			Message: "a formula starts with a single =", Hint: "remove this one",
 		}
 	}
 	if f, ok := unknownCall(s, p.From); ok {
@@ -112,11 +112,11 @@ func syntaxProblem(s *source, err error) Problem {
 	}
 	switch {
 	case strings.HasPrefix(e.Message, "unexpected token"):
-		p.Message = fmt.Sprintf("unexpected %q", s.tokens[at].Value)
+		p.Message, p.Args = "unexpected %q", []any{s.tokens[at].Value}
 	case strings.HasPrefix(e.Message, "a map key must be"):
 		p.Message = "a record is written {name: value, …}"
 	case strings.HasPrefix(e.Message, "Operator ("):
-		p.Message = fmt.Sprintf("?? and %s cannot stand side by side", s.tokens[at].Value)
+		p.Message, p.Args = "?? and %s cannot be mixed", []any{s.tokens[at].Value}
 		p.Hint = "put one of them in brackets: (a ?? 0) + b"
 		return p
 	case strings.HasPrefix(e.Message, "wrap predicate"):
@@ -134,7 +134,7 @@ func unopenedPipe(s *source) (Problem, bool) {
 		called := i+1 < len(s.tokens) && s.tokens[i+1].Is(lexer.Bracket, "(")
 		if t.Kind == lexer.Identifier && !called && s.tokens[i-1].Is(lexer.Operator, "|") {
 			return Problem{
-				From: t.From, To: t.To, Code: codeSyntax, Message: fmt.Sprintf("after | stands the call of a function, this is %q", t.Value),
+				From: t.From, To: t.To, Code: codeSyntax, Message: "after | write the call of a function, this is %q", Args: []any{t.Value},
 				Hint: fmt.Sprintf("write value | %s(), or %s(value)", t.Value, t.Value),
 			}, true
 		}
@@ -156,12 +156,12 @@ func unfinished(s *source) Problem {
 	if len(open) > 0 {
 		t := open[len(open)-1]
 		p.From, p.To = t.From, t.To
-		p.Message = fmt.Sprintf("this %q is not closed", t.Value)
+		p.Message, p.Args = "this %q is not closed", []any{t.Value}
 		return p
 	}
 	last := s.tokens[len(s.tokens)-1]
 	p.From, p.To = last.From, last.To
-	p.Message = fmt.Sprintf("something is missing after %q", last.Value)
+	p.Message, p.Args = "something is missing after %q", []any{last.Value}
 	return p
 }
 
@@ -174,7 +174,7 @@ func (s *source) explain(p *Problem, at int) {
 	}
 	switch word := strings.ToLower(t.Value); {
 	case t.Is(lexer.Operator, "=") && next(lexer.Operator, ">"), t.Is(lexer.Operator, ">") && before(lexer.Operator, "-"):
-		p.Message, p.Hint = "unexpected arrow", "write the body alone, with .name for a field of the element: map(list, .price * 2)"
+		p.Message, p.Args, p.Hint = "unexpected arrow", nil, "write the body alone, with .name for a field of the element: map(list, .price * 2)"
 	case t.Is(lexer.Operator, "contains", "startsWith", "endsWith", "matches") && next(lexer.Bracket, "("):
 		p.Hint = infix(t.Value)
 	case t.Is(lexer.Operator, "="):
@@ -182,15 +182,15 @@ func (s *source) explain(p *Problem, at int) {
 	case t.Is(lexer.Operator, "&"):
 		p.Hint = "write + to join texts, && for “and”"
 	case t.Is(lexer.Operator, ">") && before(lexer.Operator, "<"):
-		p.From, p.Message, p.Hint = s.tokens[at-1].From, `unexpected "<>"`, "write !="
+		p.From, p.Message, p.Args, p.Hint = s.tokens[at-1].From, `unexpected "<>"`, nil, "write !="
 	case t.Is(lexer.Operator, ";"):
 		p.Hint = "arguments are separated by commas"
 	case t.Is(lexer.Operator, ",") && before(lexer.Number) && next(lexer.Number) && s.tokens[at+1].From == t.To:
 		p.From, p.To = s.tokens[at-1].From, s.tokens[at+1].To
-		p.Message = fmt.Sprintf("unexpected %q", string(s.runes[p.From:p.To]))
+		p.Message, p.Args = "unexpected %q", []any{string(s.runes[p.From:p.To])}
 		p.Hint = fmt.Sprintf("write %s.%s", s.tokens[at-1].Value, s.tokens[at+1].Value)
 	case t.Is(lexer.Operator, ".") || t.Is(lexer.Operator, "#"):
-		p.Hint = "`.name` and `#` stand for the element inside of map(list, …), sum(list, …), filter(list, …) and the like"
+		p.Hint = "`.name` and `#` are the element inside map(list, …), sum(list, …), filter(list, …) and similar functions"
 	case t.Is(lexer.Bracket, "{") && (before(lexer.Bracket, "{") || next(lexer.Bracket, "{")), s.hasHole():
 		p.Hint = "inside a formula write the name alone, without {{ }}"
 	case before(lexer.Operator, "if") && t.Is(lexer.Bracket, "("), strings.Contains(s.text, "if("), strings.Contains(s.text, "if ("):
@@ -208,7 +208,7 @@ func (s *source) explain(p *Problem, at int) {
 	case t.Kind == lexer.Identifier && word == "then":
 		p.Hint = "write condition ? a : b"
 	case t.Is(lexer.Bracket, ")", "]", "}"):
-		p.Hint = "there is nothing to close here, or something is missing before it"
+		p.Hint = "nothing is open here, or something is missing before it"
 	case t.Kind == lexer.Identifier || t.Kind == lexer.Number || t.Kind == lexer.String:
 		p.Hint = "an operator or a comma is missing before it"
 	}
@@ -219,8 +219,8 @@ func (s *source) hasHole() bool {
 }
 
 // unknownCall looks for a call, open at the place of a syntax error, of a
-// function that takes no predicate: expr complains of the stray `.` in
-// summ(rows, .price) and not of summ.
+// function that takes no predicate: expr reports the `.` in
+// summ(rows, .price) and not summ.
 func unknownCall(s *source, place int) (Problem, bool) {
 	at := s.tokenAt(place)
 	if at >= len(s.tokens) || !s.tokens[at].Is(lexer.Operator, ".", "#") {
@@ -239,8 +239,8 @@ func unknownCall(s *source, place int) (Problem, bool) {
 			if _, ok := functions[name.Value]; ok {
 				return Problem{
 					From: s.tokens[at].From, To: s.tokens[at].To, Code: codeSyntax,
-					Message: fmt.Sprintf("%s takes no `.name` or `#`", name.Value),
-					Hint:    fmt.Sprintf("write %s(map(list, .name))", name.Value),
+					Message: "%s takes no `.name` or `#`", Args: []any{name.Value},
+					Hint: fmt.Sprintf("write %s(map(list, .name))", name.Value),
 				}, true
 			}
 			if _, ok := loops[name.Value]; ok {
@@ -303,9 +303,9 @@ var refused = map[string]string{
 }
 
 func unknownFunction(name string, from, to int) Problem {
-	p := Problem{From: from, To: to, Code: codeFunction, Message: fmt.Sprintf("unknown function %q", name)}
+	p := Problem{From: from, To: to, Code: codeFunction, Message: "unknown function %q", Args: []any{name}}
 	if hint := refused[name]; hint != "" {
-		p.Message, p.Hint = fmt.Sprintf("there is no function %q", name), hint
+		p.Message, p.Hint = "no function %q exists", hint
 	} else if hint := refused[strings.ToLower(name)]; hint != "" {
 		p.Hint = hint
 	} else if near := diag.Closest(name, functionNames()); near != "" {

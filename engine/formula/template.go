@@ -21,7 +21,7 @@ type Template struct {
 type part struct {
 	literal string
 	formula *Formula
-	from    int // rune of the template where the formula's source begins
+	from    int // rune of the template where the formula's source starts
 }
 
 const (
@@ -62,7 +62,7 @@ func CompileTemplate(text string, env Env) (*Template, []Problem) {
 		if len(t.parts) > 2*maxHoles {
 			problems = append(problems, Problem{
 				From: from, To: from + len(holeOpen), Code: codeLimit,
-				Message: "the text has more holes than it may have", Hint: "split it by compute",
+				Message: "the text has more than %d holes", Args: []any{maxHoles}, Hint: "split it by compute",
 			})
 			break
 		}
@@ -79,8 +79,8 @@ func CompileTemplate(text string, env Env) (*Template, []Problem) {
 	return t, nil
 }
 
-// compileHole compiles what is between {{ and }}; from is the rune where it
-// begins.
+// compileHole compiles the source between {{ and }}; from is the rune where it
+// starts.
 func compileHole(src string, from int, env Env) (part, []Problem) {
 	trimmed := strings.TrimLeft(src, " \t\n")
 	if rest, ok := strings.CutPrefix(trimmed, "="); ok && !strings.HasPrefix(rest, "=") {
@@ -105,9 +105,9 @@ func textProblem(f *Formula) []Problem {
 	case t.mayBeNil():
 		p.Code, p.Message, p.Hint = codeMaybe, "the value may be missing (nil)", `write ?? "" for what to take instead`
 	case t.Kind == List:
-		p.Message, p.Hint = "a list has no text of its own", `write join(list, ", ")`
+		p.Message, p.Hint = "a list cannot be written as text", `write join(list, ", ")`
 	case t.Kind == Record || t.Kind == Omit:
-		p.Message = t.String() + " has no text of its own"
+		p.Message = t.String() + " cannot be written as text"
 	default:
 		return nil
 	}
@@ -116,7 +116,7 @@ func textProblem(f *Formula) []Problem {
 
 // holeEnd returns where the }} is that ends a hole: the first one before which
 // expr's lexer finds whole tokens and no open bracket, so that {{ {a: {b: 1}} }}
-// and {{ "}}" }} are read as they are meant. Where there is none, the first }}
+// and {{ "}}" }} are read as intended. Where there is none, the first }}
 // ends it, for the sake of the error; -1 is no }} at all.
 func holeEnd(text string) int {
 	first := strings.Index(text, holeClose)

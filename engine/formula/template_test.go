@@ -50,12 +50,12 @@ func TestTemplateProblems(t *testing.T) {
 		{"{{ deal.title }} и {{ ‹dael›.id }}", "unknown-name", `unknown name "dael"`},
 		{"Привет {{= ‹dael›.id }}", "unknown-name", `unknown name "dael"`},
 		{"{{ ‹maybe› }}", "maybe-missing", "the value may be missing (nil)"},
-		{"{{ ‹rows› }}", "wrong-type", "a list has no text of its own"},
-		{"{{ ‹{a: 1}› }}", "wrong-type", "{a: whole number} has no text of its own"},
-		{"{{ ‹omit› }}", "wrong-type", "omit has no text of its own"},
+		{"{{ ‹rows› }}", "wrong-type", "a list cannot be written as text"},
+		{"{{ ‹{a: 1}› }}", "wrong-type", "{a: whole number} cannot be written as text"},
+		{"{{ ‹omit› }}", "wrong-type", "omit cannot be written as text"},
 		{"a ‹{{› x", "syntax", "this {{ has no closing }}"},
 		{"{{‹› }}", "syntax", "the formula is empty"},
-		{"{{ ‹==› x }}", "syntax", "a formula begins with a single ="},
+		{"{{ ‹==› x }}", "syntax", "a formula starts with a single ="},
 		{"{{ x ‹+› }} {{ x }}", "syntax", `something is missing after "+"`},
 	}
 	for _, test := range tests {
@@ -69,7 +69,7 @@ func TestTemplateProblems(t *testing.T) {
 			if test.code == "syntax" && test.message == "the formula is empty" {
 				want.From, want.To = got[0].From, got[0].To
 			}
-			if diff := cmp.Diff(want, got[0]); diff != "" {
+			if diff := cmp.Diff(want, asTexts(got)[0]); diff != "" {
 				t.Errorf("problem (-want +got):\n%s", diff)
 			}
 		})
@@ -122,7 +122,7 @@ func TestFromJSON(t *testing.T) {
 func TestCheckName(t *testing.T) {
 	for name, wrong := range map[string]string{
 		"total": "", "rows": "", "row_1": "", "day": "", "date_of_sale": "",
-		"deal-rows": "want small letters", "Rows": "want small letters", "": "want small letters", "1a": "want small letters", "$env": "want small letters",
+		"deal-rows": "use small letters", "Rows": "use small letters", "": "use small letters", "1a": "use small letters", "$env": "use small letters",
 		"sum": "function", "date": "function", "round": "function", "count": "function", "let": "word", "nil": "word", "omit": "word", "in": "word",
 		"event": "what the rule runs for", "row": "row at hand", "error": "failed step", strings.Repeat("a", 65): "longer",
 	} {

@@ -84,7 +84,7 @@ func (t Type) elem() Type {
 // isNumber reports whether a value of type t can be counted with.
 func (t Type) isNumber() bool { return t.Kind == Int || t.Kind == Number }
 
-// mayBeNil reports whether nil has to be reckoned with before anything runs.
+// mayBeNil reports whether the checker must expect nil.
 func (t Type) mayBeNil() bool { return t.Maybe || t.Kind == Nil }
 
 // maxNamedFields is how many fields of a record a message names.
@@ -154,8 +154,8 @@ func (t Type) describeRecord(depth int) string {
 	return b.String() + "}"
 }
 
-// Fits reports whether a value of type have may stand where want is expected.
-// Where have is not known, it is checked when the rule runs.
+// Fits reports whether a value of type have may be used where want is expected.
+// Where have is not known, the machine checks the value when the rule runs.
 func Fits(have, want Type) bool {
 	switch {
 	case want.Kind == Any:
@@ -200,20 +200,20 @@ func fitsRecord(have, want Type) bool {
 // is not seen outside of this package.
 const never Kind = 255
 
-// settled returns t as others see it: an empty list is a list of any.
-func (t Type) settled() Type {
+// exported returns t for callers of the package: an empty list is a list of any.
+func (t Type) exported() Type {
 	if t.Kind == List && t.Elem != nil {
 		if t.Elem.Kind == never {
 			t.Elem = nil
 			return t
 		}
-		elem := t.Elem.settled()
+		elem := t.Elem.exported()
 		t.Elem = &elem
 	}
 	if t.Kind == Record && t.Fields != nil {
 		fields := make(map[string]Type, len(t.Fields))
 		for name, field := range t.Fields {
-			fields[name] = field.settled()
+			fields[name] = field.exported()
 		}
 		t.Fields = fields
 	}
@@ -222,7 +222,7 @@ func (t Type) settled() Type {
 
 // maxType bounds the parts of a type that a formula makes. Types share their
 // parts as values do (let b = {x: a, y: a}; let c = {x: b, y: b}; …), so a short
-// formula could make one that nobody can walk through.
+// formula could make one that takes forever to walk through.
 const maxType = 4096
 
 // bounded returns t, or any if it has too many parts.

@@ -19,7 +19,7 @@ var Omitted any = omitted{}
 
 type omitted struct{}
 
-// String makes a stray omit readable in a log.
+// String makes an omit readable in a log.
 func (omitted) String() string { return "omit" }
 
 // maxDepth bounds the nesting of values that are compared.
