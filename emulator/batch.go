@@ -102,7 +102,7 @@ func (p *Portal) batchCommand(req *request, command string, s *batchState, tooMa
 		return p.failed(req, name, params, err)
 	}
 	if req.inside {
-		return p.run(req, m, params, "")
+		return p.run(req, m, params, nil)
 	}
 	return p.execute(req, m, params)
 }
@@ -123,7 +123,9 @@ func (s *batchState) add(key string, a *answer) (failed bool) {
 		s.errors.Set(key, value.Object("error", a.err.code, "error_description", text))
 		return true
 	}
-	s.result.Set(key, a.result)
+	if !a.absent {
+		s.result.Set(key, a.result)
+	}
 	if a.hasTotal {
 		s.total.Set(key, value.FromInt(int64(a.total)))
 	}

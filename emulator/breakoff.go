@@ -41,6 +41,12 @@ func (p *Portal) breakOff(w http.ResponseWriter, r *http.Request, f *Fault, stat
 	case FaultTruncate:
 		raw, _ := php.EncodeJSON(body) // what cannot be written ends even earlier
 		writeRaw(w, status, raw[:len(raw)/2])
+	case FaultBOM:
+		raw, _ := php.EncodeJSON(body)
+		writeRaw(w, status, append([]byte("\ufeff"), raw...))
+	case FaultContentType:
+		raw, _ := php.EncodeJSON(body)
+		writeAs(w, status, "text/html; charset=UTF-8", raw)
 	}
 }
 

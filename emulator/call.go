@@ -99,7 +99,8 @@ type call struct {
 	method *method
 	params *php.Array
 	now    time.Time
-	start  int // the parameter start
+	start  int    // the parameter start
+	unkept *Fault // the portal does not keep the value of its field; nil for none
 
 	// What lists answer beside the result.
 	total    int
@@ -169,6 +170,12 @@ func (c *call) wrongType(name, want string) error {
 		shown = ""
 	}
 	return fail("100", fmt.Sprintf("Invalid value {%s} to match with parameter {%s}. Should be value of type %s.", shown, name, want))
+}
+
+// forgets tells whether a fault prevents that a field gets its new value. names
+// are the names of the field.
+func (c *call) forgets(names ...string) bool {
+	return c.unkept != nil && c.unkept.names(names...)
 }
 
 // isAdmin tells whether the caller is an administrator.

@@ -70,7 +70,7 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request, actor, name string)
 	case m.name == batchMethod:
 		a = p.runBatch(req)
 	default:
-		a = p.run(req, m, req.params, "")
+		a = p.run(req, m, req.params, nil)
 	}
 	writeJSON(w, a.status(), a.body())
 	p.dispatch(req.changes)

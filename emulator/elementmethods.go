@@ -128,9 +128,18 @@ func writeElement(c *call, b *model.IBlock, e *model.Element, code string, g val
 	if v, ok := g["IBLOCK_SECTION_ID"]; ok {
 		e.Section = value.Int(v)
 	}
-	old := e.Properties
+	oldSystem, old := e.System, e.Properties
 	e.System, e.Properties = map[string]string{}, map[int64][]model.PropertyValue{}
 	for _, f := range b.Fields {
+		if c.forgets(f.Name, f.Code) {
+			if text, ok := oldSystem[f.Name]; ok {
+				e.System[f.Name] = text
+			}
+			if values, ok := old[f.ID]; ok && f.IsProperty() {
+				e.Properties[f.ID] = values
+			}
+			continue
+		}
 		if f.Type == "F" {
 			if files := readFiles(s, f, g, old[f.ID]); len(files) > 0 {
 				e.Properties[f.ID] = files

@@ -54,6 +54,7 @@ func (e *restError) body() *php.Array {
 // answer is what one command came to.
 type answer struct {
 	result   any
+	absent   bool // the result is missing
 	err      *restError
 	total    int
 	hasTotal bool
@@ -67,7 +68,10 @@ func (a *answer) body() *php.Array {
 	if a.err != nil {
 		return a.err.body()
 	}
-	b := value.Object("result", a.result)
+	b := php.NewArray()
+	if !a.absent {
+		b.Set("result", a.result)
+	}
 	if a.next > 0 {
 		b.Set("next", value.FromInt(int64(a.next)))
 	}
@@ -119,8 +123,12 @@ func allowAll(h http.Header) {
 }
 
 func writeRaw(w http.ResponseWriter, status int, raw []byte) {
+	writeAs(w, status, "application/json; charset=utf-8", raw)
+}
+
+func writeAs(w http.ResponseWriter, status int, contentType string, raw []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Type", contentType)
 	allowAll(h)
 	w.WriteHeader(status)
 	_, _ = w.Write(raw) // the client may be gone

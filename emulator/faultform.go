@@ -29,13 +29,18 @@ func (p problem) String() string {
 // faultKinds are the kinds with the keys that each can have beside those that
 // all have.
 var faultKinds = map[FaultKind][]string{
-	FaultDelay:    {"delay", "after"},
-	FaultRefuse:   {"code", "status"},
-	FaultTimeout:  {"delay", "after"},
-	FaultReset:    {"after"},
-	FaultHTML:     {"status", "after"},
-	FaultTruncate: nil,
-	FaultMoved:    {"location"},
+	FaultDelay:       {"delay", "after"},
+	FaultRefuse:      {"code", "status"},
+	FaultTimeout:     {"delay", "after"},
+	FaultReset:       {"after"},
+	FaultHTML:        {"status", "after"},
+	FaultTruncate:    nil,
+	FaultMoved:       {"location"},
+	FaultShape:       {"shape", "keep", "total"},
+	FaultUndone:      {"shape"},
+	FaultUnkept:      {"field"},
+	FaultBOM:         nil,
+	FaultContentType: nil,
 }
 
 // problems checks a fault.
@@ -50,6 +55,7 @@ func (f *Fault) problems(methods map[string]*method) (found []problem) {
 	}
 	for key, given := range map[string]bool{
 		"after": f.After, "code": f.Code != "", "status": f.Status != 0, "delay": f.Delay != 0, "location": f.Location != "",
+		"shape": f.Shape != "", "keep": f.Keep != 0, "total": f.Total != 0, "field": f.Field != "",
 	} {
 		if given && !slices.Contains(allowed, key) {
 			add(key, "", "a fault of kind %s has no %s", f.Kind, key)
@@ -70,6 +76,7 @@ func (f *Fault) problems(methods map[string]*method) (found []problem) {
 	case f.Kind == FaultMoved && !isAddress(f.Location):
 		add("location", "location: https://new.bitrix24.com", "a fault of kind moved needs the portal's new address, this is %q", f.Location)
 	}
+	f.shapeProblems(add)
 	if f.Probability < 0 || f.Probability > 1 {
 		add("probability", "", "a probability is between 0 and 1, this is %g", f.Probability)
 	}
@@ -102,6 +109,30 @@ func (f *Fault) wrongMethod(methods map[string]*method) (why, hint string) {
 func isAddress(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
+}
+
+// shapeProblems checks the keys about the shape of an answer.
+func (f *Fault) shapeProblems(add func(key, hint, format string, args ...any)) {
+	allowed := shapes
+	if f.Kind == FaultUndone {
+		allowed = undoneShapes
+	}
+	names := make([]string, len(allowed))
+	for i, s := range allowed {
+		names[i] = string(s)
+	}
+	switch {
+	case f.Kind == FaultShape && f.Shape == "":
+		add("kind", "shape: as_null", "a fault of kind shape needs a shape")
+	case f.Shape != "" && !slices.Contains(allowed, f.Shape):
+		add("shape", didYouMean(string(f.Shape), names), "a fault of kind %s has no shape %q", f.Kind, f.Shape)
+	case f.Keep < 0 || f.Total < 0:
+		add("shape", "", "keep and total are not negative")
+	case f.Keep != 0 && f.Shape != ShapeShort:
+		add("keep", "", "only the shape short has keep")
+	case f.Total != 0 && f.Shape != ShapeTotal:
+		add("total", "", "only the shape wrong_total has total")
+	}
 }
 
 func kindNames() []string {
@@ -174,11 +205,15 @@ func (s FaultState) MarshalJSON() ([]byte, error) {
 		Status      int       `json:"status,omitempty"`
 		Delay       string    `json:"delay,omitempty"`
 		Location    string    `json:"location,omitempty"`
+		Shape       Shape     `json:"shape,omitempty"`
+		Keep        int       `json:"keep,omitempty"`
+		Total       int       `json:"total,omitempty"`
+		Field       string    `json:"field,omitempty"`
 		Skip        int       `json:"skip,omitempty"`
 		Count       int       `json:"count,omitempty"`
 		Probability float64   `json:"probability,omitempty"`
 		Seed        uint64    `json:"seed,omitempty"`
 		Matched     int       `json:"matched"`
 		Hit         int       `json:"hit"`
-	}{s.Kind, s.Method, s.After, s.Code, s.Status, delay, s.Location, s.Skip, s.Count, s.Probability, s.Seed, s.Matched, s.Hit})
+	}{s.Kind, s.Method, s.After, s.Code, s.Status, delay, s.Location, s.Shape, s.Keep, s.Total, s.Field, s.Skip, s.Count, s.Probability, s.Seed, s.Matched, s.Hit})
 }

@@ -39,6 +39,20 @@ const (
 	// the new portal's address. Nothing of the request runs.
 	// https://apidocs.bitrix24.com/settings/how-to-call-rest-api/change-domen.html
 	FaultMoved FaultKind = "moved"
+	// FaultShape runs the command and changes the shape of its answer to Shape.
+	FaultShape FaultKind = "shape"
+	// FaultUndone does not run the command. Its answer has no error, but a result
+	// that does not say that the command is done: false, or Shape.
+	FaultUndone FaultKind = "undone"
+	// FaultUnkept runs a write and answers success, but the field Field keeps the
+	// value that it had. Without Field no field gets its new value.
+	// https://github.com/bitrix-tools/b24-rest-docs/issues/269
+	FaultUnkept FaultKind = "unkept"
+	// FaultBOM runs the request and puts a byte order mark before the JSON of its
+	// answer.
+	FaultBOM FaultKind = "bom"
+	// FaultContentType runs the request and answers its JSON as text/html.
+	FaultContentType FaultKind = "content_type"
 )
 
 // Fault is something that goes wrong with commands, whether they come alone or
@@ -65,6 +79,15 @@ type Fault struct {
 	// Location is the new address of a portal that has moved, such as
 	// https://new.bitrix24.com.
 	Location string `yaml:"location"`
+	// Shape is the shape of the answer with FaultShape and FaultUndone.
+	Shape Shape `yaml:"shape"`
+	// Keep is how many rows of a page remain with ShapeShort.
+	Keep int `yaml:"keep" validate:"min=0"`
+	// Total is the total that ShapeTotal answers.
+	Total int `yaml:"total" validate:"min=0"`
+	// Field is the field that FaultUnkept leaves unchanged, by its name in
+	// either spelling. A property of a list is also found by its code.
+	Field string `yaml:"field"`
 	// Skip is how many matching commands pass before the first can be hit.
 	Skip int `yaml:"skip" validate:"min=0"`
 	// Count is how many are hit at most. 0 is no limit.
@@ -212,4 +235,13 @@ func (f *Fault) whole() bool {
 }
 
 // afterwards tells whether a fault lets the command run.
-func (f *Fault) afterwards() bool { return f.After || f.Kind == FaultTruncate }
+func (f *Fault) afterwards() bool {
+	switch f.Kind {
+	case FaultTruncate, FaultBOM, FaultContentType:
+		return true
+	}
+	return f.After
+}
+
+// altersAnswer tells whether a fault changes the answer of one command.
+func (f *Fault) altersAnswer() bool { return f.Kind == FaultShape || f.Kind == FaultUnkept }

@@ -295,7 +295,7 @@ func TestFaultMistakes(t *testing.T) {
 	}
 	for _, c := range []struct{ body, want string }{
 		{`[{"kind": "rest"}]`, `faults:1:11: unknown kind of fault "rest" [invalid-value] (did you mean "reset"?)`},
-		{`{"kind": "boom"}`, `(want delay, html, moved, refuse, reset, timeout, truncate)`},
+		{`{"kind": "boom"}`, `(did you mean "bom"?)`},
 		{`{}`, `faults:1:1: `},
 		{`[{"kind": "reset"}, {"kind": "reset", "metod": "x"}]`, `faults:1:40: unknown key "metod"`},
 		{`{"kind": "reset", "method": "crm.deal.ad"}`, `faults:1:29: no method is called "crm.deal.ad" [invalid-value] (did you mean "crm.deal.add"?)`},
@@ -307,11 +307,17 @@ func TestFaultMistakes(t *testing.T) {
 		{`{"kind": "delay", "delay": 5}`, `faults:1:28: `},
 		{`{"kind": "delay", "delay": "-1s"}`, `not negative`},
 		{`{"kind": "moved", "location": "new"}`, `new address`},
+		{`{"kind": "shape"}`, `needs a shape`},
+		{`{"kind": "shape", "shape": "null"}`, `faults:1:28: a fault of kind shape has no shape "null"`},
+		{`{"kind": "undone", "shape": "gaps"}`, `faults:1:29: a fault of kind undone has no shape "gaps" [invalid-value] (want as_false, as_null, absent)`},
+		{`{"kind": "shape", "shape": "gaps", "keep": 1}`, `faults:1:44: only the shape short has keep`},
+		{`{"kind": "shape", "shape": "gaps", "total": 1}`, `faults:1:45: only the shape wrong_total has total`},
+		{`{"kind": "reset", "field": "x"}`, `faults:1:28: a fault of kind reset has no field`},
 		{`{"kind": "html", "status": 200}`, `faults:1:28: `},
 		{`{"kind": "reset", "probability": 1.5}`, `faults:1:34: `},
 		{`{"kind": "reset", "count": -1}`, `faults:1:28: `},
 		{`[1`, `faults:`},
-		{`"x"`, `want a mapping`},
+		{`"x"`, `expected a mapping`},
 	} {
 		status, body := p.send("POST", "/_emulator/faults", "application/json", c.body)
 		message := text(at(parse(t, body), "error"))

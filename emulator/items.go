@@ -164,7 +164,7 @@ func readItemValues(c *call, t *model.EntityType, fields *php.Array, adding bool
 	changes := map[string]any{}
 	for name, v := range fields.All() {
 		f := names.lookup(t.Fields, name)
-		if f == nil || f.Has(model.ReadOnly|model.Disabled) || f.Has(model.Immutable) && !adding {
+		if f == nil || f.Has(model.ReadOnly|model.Disabled) || f.Has(model.Immutable) && !adding || c.forgets(f.Name) {
 			continue
 		}
 		if f.Type == model.TypeMultifield {

@@ -131,7 +131,7 @@ func legacyFields(c *call, t *model.EntityType, adding bool) (map[string]any, er
 			continue
 		}
 		f := t.Fields.ByLegacy[name]
-		if f == nil || f.Has(model.Disabled|model.LegacyReadOnly) || !adding && f.Name == "CATEGORY_ID" {
+		if f == nil || f.Has(model.Disabled|model.LegacyReadOnly) || !adding && f.Name == "CATEGORY_ID" || c.forgets(f.Name, f.Legacy) {
 			continue
 		}
 		if f.Has(model.ReadOnly) && !(importing && slices.Contains(importable[:], f.Name)) {

@@ -43,13 +43,15 @@ func rowOf(c *call) (*model.Row, error) {
 
 // rowInput are the fields of a row that crm.item.productrow.* takes: what is
 // read-only or not known is dropped.
-func rowInput(fields *php.Array) value.Fields {
+func rowInput(c *call, fields *php.Array) value.Fields {
 	g := value.Fields{}
 	for name, v := range fields.All() {
 		switch stored := value.UpperName(name); stored {
 		case "PRODUCT_ID", "PRODUCT_NAME", "PRICE", "QUANTITY", "DISCOUNT_TYPE_ID", "DISCOUNT_RATE", "DISCOUNT_SUM",
 			"TAX_RATE", "TAX_INCLUDED", "CUSTOMIZED", "MEASURE_CODE", "MEASURE_NAME", "SORT":
-			g[stored] = v
+			if !c.forgets(stored) {
+				g[stored] = v
+			}
 		}
 	}
 	return g
@@ -163,7 +165,7 @@ func rowAdd(c *call) (any, error) {
 		return nil, err
 	}
 	values := model.NewRowValues()
-	if err := applyRow(&values, rowInput(fields)); err != nil {
+	if err := applyRow(&values, rowInput(c, fields)); err != nil {
 		return nil, err
 	}
 	r := &model.Row{Owner: it.Owner(), RowValues: values}
@@ -183,7 +185,7 @@ func rowUpdate(c *call) (any, error) {
 	if !ok {
 		return nil, c.wrongType("fields", "array")
 	}
-	g := rowInput(fields)
+	g := rowInput(c, fields)
 	if len(g) == 0 {
 		name := "fields"
 		if keys := fields.Keys(); len(keys) > 0 {
@@ -247,7 +249,7 @@ func rowSet(c *call) (any, error) {
 			return nil, c.wrongType("productRows", "array")
 		}
 		r := &model.Row{Owner: it.Owner(), RowValues: model.NewRowValues()}
-		if err := applyRow(&r.RowValues, rowInput(fields)); err != nil {
+		if err := applyRow(&r.RowValues, rowInput(c, fields)); err != nil {
 			return nil, err
 		}
 		if twin(rows, r) == nil {

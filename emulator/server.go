@@ -167,7 +167,7 @@ func (p *Portal) serve(req *request) *answer {
 		err = p.authorize(req)
 	}
 	if err == nil && m.name == batchMethod {
-		return p.struck(req, m.name, req.params, func(FaultKind) *answer { return p.runBatch(req) })
+		return p.struck(req, m.name, req.params, func(*Fault) *answer { return p.runBatch(req) })
 	}
 	if err != nil {
 		return p.failed(req, req.path.method, req.params, err)
@@ -185,39 +185,45 @@ func (p *Portal) find(name string) (*method, *restError) {
 // execute is the one way of every command, alone or in a batch: check, run,
 // count, keep in the journal.
 func (p *Portal) execute(req *request, m *method, params *php.Array) *answer {
-	return p.struck(req, m.name, params, func(lost FaultKind) *answer { return p.run(req, m, params, lost) })
+	return p.struck(req, m.name, params, func(f *Fault) *answer { return p.run(req, m, params, f) })
 }
 
-// struck runs something unless a fault that is set for it is in the way. lost is
-// the kind of a fault that lets it run but loses its answer.
-func (p *Portal) struck(req *request, method string, params *php.Array, run func(lost FaultKind) *answer) *answer {
+// struck runs a command unless a fault prevents it. run receives a fault that lets
+// the command run but spoils its answer, nil for none.
+func (p *Portal) struck(req *request, method string, params *php.Array, run func(*Fault) *answer) *answer {
 	hit := p.faults.onCommand(method)
 	if err := wait(req.ctx, hit.before); err != nil {
 		return &answer{err: asRestError(err)}
 	}
-	var lost FaultKind
 	switch {
-	case hit.fault == nil:
+	case hit.fault == nil || hit.fault.altersAnswer():
+	case hit.fault.Kind == FaultUndone:
+		return p.undone(req, method, params, hit.fault)
 	case hit.fault.Kind == FaultRefuse:
 		return p.failed(req, method, params, hit.fault.refuses())
 	case !hit.fault.afterwards():
 		return p.cutOff(req, method, params, hit.fault)
 	default:
-		lost = hit.fault.Kind
 		req.lost = firstOfFaults(req.lost, hit.fault)
 	}
-	a := run(lost)
+	a := run(hit.fault)
+	if hit.fault != nil && hit.fault.Kind == FaultShape {
+		hit.fault.reshape(a)
+	}
 	_ = wait(req.ctx, hit.after) // it has run, whoever still waits for it
 	return a
 }
 
 // run checks a command, runs it and counts it.
-func (p *Portal) run(req *request, m *method, params *php.Array, lost FaultKind) *answer {
+func (p *Portal) run(req *request, m *method, params *php.Array, f *Fault) *answer {
 	start := time.Now()
 	c := &call{p: p, req: req, method: m, params: params, now: start}
 	c.start = int(value.Int(c.param("start"))) // in lower case whatever the method
 	if m.legacy {
 		c.params = value.UpperKeys(params)
+	}
+	if f != nil && f.Kind == FaultUnkept {
+		c.unkept = f
 	}
 	if !req.inside {
 		if err := p.permit(req, m); err != nil {
@@ -245,7 +251,9 @@ func (p *Portal) run(req *request, m *method, params *php.Array, lost FaultKind)
 	}
 	if !req.inside {
 		r := newRecord(m.name, params, a, req.batch, start)
-		r.fault = lost
+		if f != nil {
+			r.fault = f.Kind
+		}
 		p.journal.add(r)
 	}
 	return a
