@@ -52,7 +52,8 @@ var ErrStale = errors.New("the data that the call was made of is too old")
 type Answer struct {
 	// Result is the method's result as the portal sent it; it may be null.
 	Result json.RawMessage
-	// Total and Next are those of a listing, -1 when absent.
+	// Total and Next are those of a listing: -1 when absent, less than -1 when
+	// they cannot be read.
 	Total, Next int
 	// Batch is how many commands were in the request that brought the answer, 0
 	// when there was none.
@@ -62,7 +63,7 @@ type Answer struct {
 }
 
 // noAnswer is an answer with only an error.
-func noAnswer(err error) Answer { return Answer{Total: -1, Next: -1, Err: err} }
+func noAnswer(err error) Answer { return Answer{Total: absent, Next: absent, Err: err} }
 
 // Call makes one call and decodes its result into result, which may be nil. It
 // counts as a write: the client does not repeat it when its outcome is unknown.
@@ -83,7 +84,7 @@ func decode(ctx context.Context, c *Client, call Call, result any) error {
 }
 
 // badShape says that the result of a method has an unknown form.
-func badShape(method string, err error) error {
+func badShape(method string, err error) *Error {
 	return &Error{Method: method, Code: CodeBadAnswer, Detail: "the result has another shape: " + err.Error(), Outcome: Executed, cause: err}
 }
 

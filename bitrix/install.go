@@ -54,7 +54,7 @@ func Prove(ctx context.Context, cfg Config, t Tokens) (Tokens, error) {
 	// Of another shape they prove nothing.
 	_ = json.Unmarshal(answers[0].Result, &info)
 	_ = json.Unmarshal(answers[1].Result, &user)
-	switch looseText(user.Admin) {
+	switch lenientText(user.Admin) {
 	case "true", "1", "Y":
 	default:
 		return Tokens{}, fmt.Errorf("%w: they are not those of an administrator", ErrUnproven)

@@ -74,7 +74,7 @@ func (c *Client) ItemFields(ctx context.Context, entityTypeID int) (*ItemFields,
 }
 
 func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
-	m, err := looseMap(data)
+	m, err := lenientMap(data)
 	if err != nil {
 		return nil, badShape("crm.item.fields", err)
 	}
@@ -89,7 +89,7 @@ func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
 			return nil, badShape("crm.item.fields", err)
 		}
 		field := ItemField{
-			Name: name, UpperName: looseText(f.UpperName), Title: looseText(f.Title), Type: looseText(f.Type), StatusType: looseText(f.StatusType),
+			Name: name, UpperName: lenientText(f.UpperName), Title: lenientText(f.Title), Type: lenientText(f.Type), StatusType: lenientText(f.StatusType),
 			Required: bool(f.IsRequired), ReadOnly: bool(f.IsReadOnly), Immutable: bool(f.IsImmutable), Multiple: bool(f.IsMultiple), Dynamic: bool(f.IsDynamic),
 			Precision: precision(f.Settings),
 		}
@@ -97,7 +97,7 @@ func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
 			if field.Enum == nil {
 				field.Enum = map[string]string{}
 			}
-			field.Enum[looseText(item.ID)] = looseText(item.Value)
+			field.Enum[lenientText(item.ID)] = lenientText(item.Value)
 		}
 		out.fields[name] = field
 		if field.UpperName != "" {
@@ -113,12 +113,12 @@ const maxPrecision = 12
 // precision reads the digits of a double from the settings of its field, which
 // are an empty list where there are none.
 func precision(settings json.RawMessage) int {
-	m, err := looseMap(settings)
+	m, err := lenientMap(settings)
 	if err != nil {
 		return -1
 	}
 	for _, name := range []string{"PRECISION", "precision"} {
-		if n := looseInt(m[name]); n >= 0 && n <= maxPrecision {
+		if n := lenientInt(m[name]); n >= 0 && n <= maxPrecision {
 			return n
 		}
 	}

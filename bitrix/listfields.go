@@ -109,14 +109,14 @@ func (c *Client) ListChanged(ctx context.Context, iblockType string, iblockID in
 		if err := decode(ctx, c, call, &lists); err != nil || len(lists) == 0 {
 			return "", err
 		}
-		return looseText(lists[0].Changed), nil
+		return lenientText(lists[0].Changed), nil
 	})
 	text, _ := v.(string)
 	return text, err
 }
 
 func decodeListFields(raw json.RawMessage) (*ListFields, error) {
-	m, err := looseMap(raw)
+	m, err := lenientMap(raw)
 	if err != nil {
 		return nil, badShape("lists.field.get", err)
 	}
@@ -135,13 +135,13 @@ func decodeListFields(raw json.RawMessage) (*ListFields, error) {
 			return nil, badShape("lists.field.get", err)
 		}
 		out := ListField{
-			ID: cmp.Or(f.ID, key), Code: looseText(f.Code), Name: looseText(f.Name), Type: looseText(f.Type),
+			ID: cmp.Or(f.ID, key), Code: lenientText(f.Code), Name: lenientText(f.Name), Type: lenientText(f.Type),
 			Multiple: bool(f.Multiple), Required: bool(f.Required),
 		}
-		if enum, err := looseMap(f.Enum); err == nil && len(enum) > 0 {
+		if enum, err := lenientMap(f.Enum); err == nil && len(enum) > 0 {
 			out.Enum = map[string]string{}
 			for id, text := range enum {
-				out.Enum[id] = looseText(text)
+				out.Enum[id] = lenientText(text)
 			}
 		}
 		fields = append(fields, out)

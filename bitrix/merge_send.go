@@ -107,7 +107,7 @@ func (m *merger) sendLate(of *merge, k *mergedCall) (left Call, answer Answer) {
 
 // answerFromOwners hands out the rows of the owners that were asked for.
 func (m *merger) answerFromOwners(of *merge, k *mergedCall, call Call, answer Answer) (found verdict, useful bool) {
-	rows, err := pageRows(call.Method, answer, call.Many.Wrapper)
+	rows, err := DecodeRows(call.Method, answer, call.Many.Wrapper)
 	if _, strangers := k.split(rows); err == nil && strangers { // before the further pages of rows that no caller asked for
 		return refuted, false
 	}
@@ -132,12 +132,12 @@ func (m *merger) answerFromOwners(of *merge, k *mergedCall, call Call, answer An
 // answerFromAll hands out the rows of all owners when they are one page. When
 // they are more, it finds out which form the portal takes.
 func (m *merger) answerFromAll(of *merge, k *mergedCall, call Call, answer Answer) (found verdict, useful bool, again []*waiter) {
-	rows, err := pageRows(call.Method, answer, call.Many.Wrapper)
+	rows, more, err := FirstPage(call.Method, answer, call.Many.Wrapper)
 	if err != nil {
 		k.all(merged{unmerged: true})
 		return unsure, false, nil
 	}
-	if answer.Next < 0 && (answer.Total < 0 || answer.Total == len(rows)) {
+	if !more {
 		byOwner, _ := k.split(rows)
 		k.handOut(byOwner)
 		return unsure, true, nil
@@ -189,29 +189,13 @@ func (k *mergedCall) failed(answer Answer) (found verdict, useful bool) {
 // allRows reads the further pages of an answer. ok is false when the pages do
 // not fit together.
 func (m *merger) allRows(call Call, first Answer) (rows []json.RawMessage, ok bool) {
-	rows, err := pageRows(call.Method, first, call.Many.Wrapper)
-	if err != nil || first.Total > maxMergedRows {
+	p := pages{method: call.Method, wrapper: call.Many.Wrapper}
+	if p.add(first, 0) != nil {
 		return nil, false
 	}
-	if first.Next > 0 {
-		if first.Total <= 0 {
-			return nil, false
-		}
-		var pages []Call
-		for start := first.Next; start < first.Total; start += pageSize {
-			next := page(call, start)
-			next.Many = nil
-			pages = append(pages, next)
-		}
-		for _, a := range m.sender.do(m.life, pages...) {
-			more, err := pageRows(call.Method, a, call.Many.Wrapper)
-			if err != nil || a.Total != first.Total {
-				return nil, false
-			}
-			rows = append(rows, more...)
-		}
-	}
-	return rows, first.Total < 0 || len(rows) == first.Total
+	call.Many = nil
+	err := p.follow(call, maxMergedRows, func(calls ...Call) []Answer { return m.sender.do(m.life, calls...) })
+	return p.rows, err == nil && len(p.rows) <= maxMergedRows
 }
 
 // split sorts rows by the owners that were asked for. strangers says that some
@@ -274,7 +258,7 @@ func (m *merger) askWitnesses(k *mergedCall, rows []json.RawMessage) verdict {
 		}
 		return refuted
 	}
-	rows, err = pageRows(call.Method, answer, k.first.Many.Wrapper)
+	rows, more, err := FirstPage(call.Method, answer, k.first.Many.Wrapper)
 	if err != nil {
 		return unsure
 	}
@@ -282,7 +266,7 @@ func (m *merger) askWitnesses(k *mergedCall, rows []json.RawMessage) verdict {
 	switch {
 	case strangers:
 		return refuted
-	case answer.Next > 0:
+	case more:
 		return unsure // the next page may have strangers, or the other owner's rows
 	case len(found) == 2:
 		return proven

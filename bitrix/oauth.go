@@ -227,10 +227,10 @@ func readRenewal(status int, data []byte, old Tokens) (Tokens, *Error) {
 		MemberID string          `json:"member_id"`
 		Error    json.RawMessage `json:"error"`
 	}
-	if json.Unmarshal(data, &raw) != nil {
+	if json.Unmarshal(bytes.TrimPrefix(data, []byte(byteOrderMark)), &raw) != nil {
 		return Tokens{}, tokenServer("answered what is no JSON")
 	}
-	switch code := strings.ToLower(looseText(raw.Error)); {
+	switch code := strings.ToLower(lenientText(raw.Error)); {
 	case code == "invalid_grant" || code == "bad_verification_code" || code == "not_installed":
 		return Tokens{}, tokensLost(code, time.Time{})
 	case code == "invalid_client" || code == "wrong_client":

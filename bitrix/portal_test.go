@@ -236,3 +236,39 @@ func newClient(t testing.TB, h http.Handler, change ...func(*bitrix.Config)) *bi
 
 // echo answers with its parameters.
 func echo(p *php.Array) reply { return reply{result: p} }
+
+// envelopes answers the method list, alone or in a batch, with envelopes that
+// are not as documented: a text is the value of result and what follows it.
+type envelopes func(start int) string
+
+func (e envelopes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	var params struct {
+		Start int
+		Cmd   []string
+	}
+	if err := json.Unmarshal(body, &params); err != nil {
+		panic(err)
+	}
+	if params.Cmd == nil {
+		_, _ = io.WriteString(w, `{"result":`+e(params.Start)+`,"time":[]}`)
+		return
+	}
+	members := map[string]map[string]json.RawMessage{"result": {}, "total": {}, "next": {}}
+	for i, c := range params.Cmd {
+		_, query, _ := strings.Cut(c, "start=")
+		start, _ := strconv.Atoi(query)
+		var answer map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(`{"result":`+e(start)+`}`), &answer); err != nil {
+			panic(err)
+		}
+		for name, m := range members {
+			if v, ok := answer[name]; ok {
+				m[strconv.Itoa(i)] = v
+			}
+		}
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"result": map[string]any{
+		"result": members["result"], "result_error": []any{}, "result_total": members["total"], "result_next": members["next"], "result_time": []any{},
+	}})
+}

@@ -35,7 +35,7 @@ func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
 	}
 	out := make([]Subscription, len(rows))
 	for i, r := range rows {
-		out[i] = Subscription{Event: strings.ToUpper(r.Event), Handler: r.Handler, Offline: looseInt(r.Offline) == 1, Connector: r.Connector}
+		out[i] = Subscription{Event: strings.ToUpper(r.Event), Handler: r.Handler, Offline: lenientInt(r.Offline) == 1, Connector: r.Connector}
 	}
 	return out, nil
 }
@@ -186,7 +186,7 @@ func (c *Client) ReservedOffline(ctx context.Context, connector string) ([]Offli
 		}
 		for _, r := range records {
 			// What was marked as failed is for people.
-			if r.Process != "" && cmp.Or(looseText(r.Error), "0") == "0" {
+			if r.Process != "" && cmp.Or(lenientText(r.Error), "0") == "0" {
 				byProcess[r.Process] = append(byProcess[r.Process], r)
 			}
 		}

@@ -86,6 +86,10 @@ func (t *transport) request(ctx context.Context, method, base string, body []byt
 	return env, fault
 }
 
+// byteOrderMark may come before an answer when a file of the portal's site was
+// saved with one. RFC 8259, section 8.1, lets a reader skip it.
+const byteOrderMark = "\uFEFF"
+
 // open reads an answer. Nothing in it is taken for granted: portals answer
 // errors with status 200, numbers as text, [] for an empty object, and what
 // stands before them answers HTML.
@@ -98,11 +102,12 @@ func (t *transport) open(status int, data []byte) (*envelope, *Error) {
 		Error       json.RawMessage `json:"error"`
 		Description json.RawMessage `json:"error_description"`
 	}
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
 	if err := json.Unmarshal(data, &raw); err != nil {
-		return nil, unreadable(status, data)
+		return nil, noRESTAnswer(status, data)
 	}
 	if e := string(raw.Error); e != "" && e != "null" && e != "false" {
-		fault := &Error{Status: status, Code: looseText(raw.Error), Detail: looseText(raw.Description)}
+		fault := &Error{Status: status, Code: lenientText(raw.Error), Detail: lenientText(raw.Description)}
 		if e[0] == '{' { // REST 3.0 puts an object there
 			var v3 struct{ Code, Message string }
 			_ = json.Unmarshal(raw.Error, &v3) // what it lacks stays empty
@@ -113,10 +118,10 @@ func (t *transport) open(status int, data []byte) (*envelope, *Error) {
 		return nil, fault
 	}
 	if raw.Result == nil || status < 200 || status > 299 {
-		return nil, unreadable(status, data)
+		return nil, noRESTAnswer(status, data)
 	}
 	return &envelope{
-		status: status, result: raw.Result, total: looseInt(raw.Total), next: looseInt(raw.Next), time: decodeTime(raw.Time),
+		status: status, result: raw.Result, total: readCount(raw.Total), next: readCount(raw.Next), time: decodeTime(raw.Time),
 	}, nil
 }
 
@@ -157,14 +162,14 @@ func decodeTime(data json.RawMessage) callTime {
 	if json.Unmarshal(data, &raw) != nil {
 		return callTime{}
 	}
-	used, ok := looseFloat(raw.Operating)
+	used, ok := lenientFloat(raw.Operating)
 	if !ok || used < 0 {
 		return callTime{}
 	}
 	t := callTime{known: true, used: seconds(used)}
-	if reset, ok := looseFloat(raw.ResetAt); ok && reset > 0 {
+	if reset, ok := lenientFloat(raw.ResetAt); ok && reset > 0 {
 		// The portal's clock need not be ours.
-		now, ok := looseFloat(raw.Finish)
+		now, ok := lenientFloat(raw.Finish)
 		if !ok || now <= 0 {
 			now = float64(time.Now().UnixNano()) / 1e9
 		}
@@ -263,9 +268,9 @@ func (t *transport) moved(resp *http.Response) *Error {
 	return e
 }
 
-// unreadable describes an answer that is no REST answer: HTML of a proxy, JSON
+// noRESTAnswer describes an answer that is no REST answer: HTML of a proxy, JSON
 // that was cut off.
-func unreadable(status int, data []byte) *Error {
+func noRESTAnswer(status int, data []byte) *Error {
 	what := "is cut off or no REST answer"
 	if t := bytes.TrimSpace(data); len(t) > 0 && t[0] == '<' {
 		what = "is HTML"

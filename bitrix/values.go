@@ -50,9 +50,9 @@ func (y YesNo) MarshalJSON() ([]byte, error) {
 	return []byte(`"N"`), nil
 }
 
-// looseMap reads an object that PHP may have written as a list: an empty one is
+// lenientMap reads an object that PHP may have written as a list: an empty one is
 // [], and one with the keys 0..n-1 is an array.
-func looseMap(data json.RawMessage) (map[string]json.RawMessage, error) {
+func lenientMap(data json.RawMessage) (map[string]json.RawMessage, error) {
 	data = bytes.TrimSpace(data)
 	if len(data) == 0 || string(data) == "null" || string(data) == "false" {
 		return nil, nil
@@ -73,9 +73,9 @@ func looseMap(data json.RawMessage) (map[string]json.RawMessage, error) {
 	return m, nil
 }
 
-// looseText reads text that may be written as a number or a flag. What has no
+// lenientText reads text that may be written as a number or a flag. What has no
 // text, such as null or an array, is "".
-func looseText(data json.RawMessage) string {
+func lenientText(data json.RawMessage) string {
 	var s string
 	switch {
 	case len(data) == 0, data[0] == '{', data[0] == '[', string(data) == "null", string(data) == "false":
@@ -86,17 +86,37 @@ func looseText(data json.RawMessage) string {
 	return string(data)
 }
 
-// looseInt reads a number that may be written as text, -1 for none.
-func looseInt(data json.RawMessage) int {
-	n, err := strconv.Atoi(looseText(data))
+// Numbers of a listing that are none: a portal that does not say how many rows
+// there are, and one that says it in a way that cannot be understood.
+const (
+	absent     = -1
+	unreadable = -2
+)
+
+// readCount reads a number of rows, which may be written as text.
+func readCount(data json.RawMessage) int {
+	text := lenientText(data)
+	if text == "" && !isObject(data) && !bytes.HasPrefix(data, []byte("[")) {
+		return absent
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return unreadable
+	}
+	return n
+}
+
+// lenientInt reads a number that may be written as text, -1 for none.
+func lenientInt(data json.RawMessage) int {
+	n, err := strconv.Atoi(lenientText(data))
 	if err != nil {
 		return -1
 	}
 	return n
 }
 
-// looseFloat reads a number that may be written as text.
-func looseFloat(data json.RawMessage) (float64, bool) {
-	f, err := strconv.ParseFloat(looseText(data), 64)
+// lenientFloat reads a number that may be written as text.
+func lenientFloat(data json.RawMessage) (float64, bool) {
+	f, err := strconv.ParseFloat(lenientText(data), 64)
 	return f, err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
 }
