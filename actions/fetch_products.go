@@ -128,7 +128,7 @@ func emptyForSure(ctx context.Context, c *engine.Call, owner schemas.Owner, id i
 	if answers[0].Err != nil {
 		return nil, answers[0].Err
 	}
-	raw, err := plan.DecodeRows(answers[1], "productRows")
+	raw, _, err := bitrix.FirstPage("crm.item.productrow.list", answers[1], "productRows")
 	if err != nil {
 		return nil, err
 	}

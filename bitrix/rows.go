@@ -207,6 +207,9 @@ func decodeList(data json.RawMessage) ([]json.RawMessage, error) {
 }
 
 func listWithGaps(data json.RawMessage) ([]json.RawMessage, error) {
+	if !json.Valid(data) {
+		return nil, errors.New("want a list, got what is no JSON")
+	}
 	var rows []json.RawMessage
 	seen := map[string]bool{}
 	d := json.NewDecoder(bytes.NewReader(data))

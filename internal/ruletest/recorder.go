@@ -132,25 +132,10 @@ func (r *recorder) List(ctx context.Context, call bitrix.Call, wrapper string) (
 	if crashed {
 		return nil, errCrash
 	}
-	if a, ok := r.answerFor(call.Method); ok {
-		if a.Err != nil {
-			return nil, a.Err
-		}
-		return rowsIn(a.Result, wrapper)
+	if a, ok := r.answerFor(call.Method); ok { // it has all rows
+		return bitrix.DecodeRows(call.Method, a, wrapper)
 	}
 	return r.Client.List(ctx, call, wrapper)
-}
-
-func rowsIn(result json.RawMessage, wrapper string) (rows []json.RawMessage, err error) {
-	if wrapper != "" {
-		var wrapped map[string]json.RawMessage
-		if err := json.Unmarshal(result, &wrapped); err != nil {
-			return nil, err
-		}
-		result = wrapped[wrapper]
-	}
-	err = json.Unmarshal(result, &rows)
-	return rows, err
 }
 
 // takeWrites returns the writes since its last call.

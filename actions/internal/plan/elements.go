@@ -134,7 +134,10 @@ func (l *List) ReadByCode(ctx context.Context, c *engine.Call, codes []string, i
 	}
 	var out []*Record
 	for i, a := range c.Portal.Do(ctx, calls...) {
-		raw, err := DecodeRows(a, "")
+		raw, more, err := bitrix.FirstPage(calls[i].Method, a, "")
+		if more {
+			raw, err = c.Portal.List(ctx, calls[i], "")
+		}
 		if err != nil {
 			return nil, err
 		}

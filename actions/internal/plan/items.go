@@ -255,7 +255,7 @@ func (s *ItemSchema) FindByKey(ctx context.Context, c *engine.Call, key, fields 
 		call.Many.List, call.Many.Wrapper = "@"+key[0].Field.Name, "items"
 	}
 	a := c.Portal.Do(ctx, call)[0]
-	raw, err := DecodeRows(a, "items")
+	raw, more, err := bitrix.FirstPage(call.Method, a, "items")
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +272,7 @@ func (s *ItemSchema) FindByKey(ctx context.Context, c *engine.Call, key, fields 
 	// A database that ignores case also returns items with another key. But a
 	// portal that does not apply the filter returns all items, and ours may be on
 	// a later page. Adding one would then make a second one.
-	if len(found) == 0 && a.Next >= 0 {
+	if len(found) == 0 && more {
 		return nil, engine.ParkError("upsert_item: the portal returned %d items of type %d, and none of the first has the key: it does not apply this filter", a.Total, s.Type)
 	}
 	return found, nil

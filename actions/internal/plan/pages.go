@@ -3,7 +3,6 @@ package plan
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
@@ -13,7 +12,7 @@ import (
 // wrapper is the key of the rows in the answer, "" for a bare array.
 func ReadPages(ctx context.Context, c *engine.Call, call bitrix.Call, wrapper string, limit int) ([]json.RawMessage, error) {
 	first := c.Portal.Do(ctx, call)[0]
-	rows, err := DecodeRows(first, wrapper)
+	rows, more, err := bitrix.FirstPage(call.Method, first, wrapper)
 	if err != nil {
 		return nil, err
 	}
@@ -21,7 +20,7 @@ func ReadPages(ctx context.Context, c *engine.Call, call bitrix.Call, wrapper st
 	if total > limit {
 		return nil, tooMany(call.Method, total, limit)
 	}
-	if first.Next <= 0 {
+	if !more {
 		return rows, nil
 	}
 	// List reads the first page again, and starts over when rows are added or
@@ -38,27 +37,4 @@ func ReadPages(ctx context.Context, c *engine.Call, call bitrix.Call, wrapper st
 
 func tooMany(method string, n, limit int) error {
 	return engine.ParkError("%s finds %d records, but the limit is %d: narrow the filter or raise limit", method, n, limit)
-}
-
-// DecodeRows returns the rows of one page. wrapper is that of ReadPages.
-func DecodeRows(a bitrix.Answer, wrapper string) ([]json.RawMessage, error) {
-	if a.Err != nil {
-		return nil, a.Err
-	}
-	raw := a.Result
-	if wrapper != "" {
-		var outer map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &outer); err != nil {
-			return nil, fmt.Errorf("read the answer of a list: %w", err)
-		}
-		raw = outer[wrapper]
-	}
-	var rows []json.RawMessage
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	if err := json.Unmarshal(raw, &rows); err != nil {
-		return nil, fmt.Errorf("read the answer of a list: %w", err)
-	}
-	return rows, nil
 }
