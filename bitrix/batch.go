@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix/internal/batch"
+	"github.com/b24rules/b24rules/bitrix/internal/wire"
 )
 
 // batchRequest is what the method batch takes. A list of commands gives them
@@ -39,7 +40,7 @@ func decodeBatch(data json.RawMessage) (*batchResult, error) {
 		into *map[string]json.RawMessage
 		from json.RawMessage
 	}{{&out.results, raw.Result}, {&out.errors, raw.Error}, {&out.totals, raw.Total}, {&out.nexts, raw.Next}, {&out.times, raw.Time}} {
-		m, err := lenientMap(member.from)
+		m, err := wire.Map(member.from)
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +117,7 @@ func (t *transport) batchReply(b *batchResult, key string) batch.Reply {
 		// at any of them.
 		return failed(&Error{Code: CodeBadAnswer, Detail: "the batch has no answer for this command", Outcome: Unknown}, false)
 	}
-	return batch.Reply{Result: result, Total: readCount(b.totals[key]), Next: readCount(b.nexts[key])}
+	return batch.Reply{Result: result, Total: wire.Count(b.totals[key]), Next: wire.Count(b.nexts[key])}
 }
 
 // batchError reads the error of one command: an object, or in places bare text.
@@ -127,9 +128,9 @@ func (t *transport) batchError(raw json.RawMessage) *Error {
 	}
 	e := &Error{}
 	if json.Unmarshal(raw, &item) == nil {
-		e.Code, e.Detail = lenientText(item.Error), lenientText(item.Description)
+		e.Code, e.Detail = wire.Text(item.Error), wire.Text(item.Description)
 	} else {
-		e.Detail = lenientText(raw)
+		e.Detail = wire.Text(raw)
 	}
 	e.Detail = t.clean(e.Detail)
 	e.Outcome = outcomeOf(0, e.Code)

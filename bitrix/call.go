@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/b24rules/b24rules/bitrix/internal/wire"
 )
 
 // Call is one REST call.
@@ -52,7 +54,7 @@ var ErrStale = errors.New("the data that the call was made of is too old")
 type Answer struct {
 	// Result is the method's result as the portal sent it; it may be null.
 	Result json.RawMessage
-	// Total and Next are those of a listing: -1 when absent, less than -1 when
+	// Total and Next are those of a listing: -1 when wire.Absent, less than -1 when
 	// they cannot be read.
 	Total, Next int
 	// Batch is how many commands were in the request that brought the answer, 0
@@ -63,7 +65,7 @@ type Answer struct {
 }
 
 // noAnswer is an answer with only an error.
-func noAnswer(err error) Answer { return Answer{Total: absent, Next: absent, Err: err} }
+func noAnswer(err error) Answer { return Answer{Total: wire.Absent, Next: wire.Absent, Err: err} }
 
 // Call makes one call and decodes its result into result, which may be nil. It
 // counts as a write: the client does not repeat it when its outcome is unknown.

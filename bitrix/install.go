@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/b24rules/b24rules/bitrix/internal/wire"
 )
 
 // Events of an application's life. The first two bring tokens.
@@ -54,7 +56,7 @@ func Prove(ctx context.Context, cfg Config, t Tokens) (Tokens, error) {
 	// Of another shape they prove nothing.
 	_ = json.Unmarshal(answers[0].Result, &info)
 	_ = json.Unmarshal(answers[1].Result, &user)
-	switch lenientText(user.Admin) {
+	switch wire.Text(user.Admin) {
 	case "true", "1", "Y":
 	default:
 		return Tokens{}, fmt.Errorf("%w: they are not those of an administrator", ErrUnproven)

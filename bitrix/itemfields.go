@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/b24rules/b24rules/bitrix/internal/wire"
 )
 
 // ItemField describes a field of a CRM type.
@@ -74,7 +76,7 @@ func (c *Client) ItemFields(ctx context.Context, entityTypeID int) (*ItemFields,
 }
 
 func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
-	m, err := lenientMap(data)
+	m, err := wire.Map(data)
 	if err != nil {
 		return nil, badShape("crm.item.fields", err)
 	}
@@ -89,7 +91,7 @@ func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
 			return nil, badShape("crm.item.fields", err)
 		}
 		field := ItemField{
-			Name: name, UpperName: lenientText(f.UpperName), Title: lenientText(f.Title), Type: lenientText(f.Type), StatusType: lenientText(f.StatusType),
+			Name: name, UpperName: wire.Text(f.UpperName), Title: wire.Text(f.Title), Type: wire.Text(f.Type), StatusType: wire.Text(f.StatusType),
 			Required: bool(f.IsRequired), ReadOnly: bool(f.IsReadOnly), Immutable: bool(f.IsImmutable), Multiple: bool(f.IsMultiple), Dynamic: bool(f.IsDynamic),
 			Precision: precision(f.Settings),
 		}
@@ -97,7 +99,7 @@ func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
 			if field.Enum == nil {
 				field.Enum = map[string]string{}
 			}
-			field.Enum[lenientText(item.ID)] = lenientText(item.Value)
+			field.Enum[wire.Text(item.ID)] = wire.Text(item.Value)
 		}
 		out.fields[name] = field
 		if field.UpperName != "" {
@@ -113,12 +115,12 @@ const maxPrecision = 12
 // precision reads the digits of a double from the settings of its field, which
 // are an empty list where there are none.
 func precision(settings json.RawMessage) int {
-	m, err := lenientMap(settings)
+	m, err := wire.Map(settings)
 	if err != nil {
 		return -1
 	}
 	for _, name := range []string{"PRECISION", "precision"} {
-		if n := lenientInt(m[name]); n >= 0 && n <= maxPrecision {
+		if n := wire.Int(m[name]); n >= 0 && n <= maxPrecision {
 			return n
 		}
 	}

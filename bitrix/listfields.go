@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/b24rules/b24rules/bitrix/internal/wire"
 )
 
 // ListField describes a field or property of a universal list.
@@ -109,14 +111,14 @@ func (c *Client) ListChanged(ctx context.Context, iblockType string, iblockID in
 		if err := decode(ctx, c, call, &lists); err != nil || len(lists) == 0 {
 			return "", err
 		}
-		return lenientText(lists[0].Changed), nil
+		return wire.Text(lists[0].Changed), nil
 	})
 	text, _ := v.(string)
 	return text, err
 }
 
 func decodeListFields(raw json.RawMessage) (*ListFields, error) {
-	m, err := lenientMap(raw)
+	m, err := wire.Map(raw)
 	if err != nil {
 		return nil, badShape("lists.field.get", err)
 	}
@@ -135,13 +137,13 @@ func decodeListFields(raw json.RawMessage) (*ListFields, error) {
 			return nil, badShape("lists.field.get", err)
 		}
 		out := ListField{
-			ID: cmp.Or(f.ID, key), Code: lenientText(f.Code), Name: lenientText(f.Name), Type: lenientText(f.Type),
+			ID: cmp.Or(f.ID, key), Code: wire.Text(f.Code), Name: wire.Text(f.Name), Type: wire.Text(f.Type),
 			Multiple: bool(f.Multiple), Required: bool(f.Required),
 		}
-		if enum, err := lenientMap(f.Enum); err == nil && len(enum) > 0 {
+		if enum, err := wire.Map(f.Enum); err == nil && len(enum) > 0 {
 			out.Enum = map[string]string{}
 			for id, text := range enum {
-				out.Enum[id] = lenientText(text)
+				out.Enum[id] = wire.Text(text)
 			}
 		}
 		fields = append(fields, out)

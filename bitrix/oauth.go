@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/b24rules/b24rules/bitrix/internal/wire"
 )
 
 // Codes of errors of the authorization.
@@ -230,7 +232,7 @@ func readRenewal(status int, data []byte, old Tokens) (Tokens, *Error) {
 	if json.Unmarshal(bytes.TrimPrefix(data, []byte(byteOrderMark)), &raw) != nil {
 		return Tokens{}, tokenServer("answered what is no JSON")
 	}
-	switch code := strings.ToLower(lenientText(raw.Error)); {
+	switch code := strings.ToLower(wire.Text(raw.Error)); {
 	case code == "invalid_grant" || code == "bad_verification_code" || code == "not_installed":
 		return Tokens{}, tokensLost(code, time.Time{})
 	case code == "invalid_client" || code == "wrong_client":

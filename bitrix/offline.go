@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/bitrix/internal/wire"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -25,7 +26,7 @@ func offlineBatch(process string, records []offlineRecord) OfflineBatch {
 
 // event reads a record as the event that a portal would have posted.
 func (r offlineRecord) event() (OfflineEvent, error) {
-	e := OfflineEvent{ID: lenientText(r.ID), MessageID: r.MessageID, Event: Event{Code: strings.ToUpper(r.Name), Data: php.NewArray()}}
+	e := OfflineEvent{ID: wire.Text(r.ID), MessageID: r.MessageID, Event: Event{Code: strings.ToUpper(r.Name), Data: php.NewArray()}}
 	if e.Code == "" || len(e.Code) > maxCode || strings.IndexFunc(e.Code, notCode) >= 0 {
 		return e, fmt.Errorf("record %s has no event", e.ID)
 	}

@@ -1,13 +1,12 @@
 package bitrix
 
 import (
-	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"strconv"
+
+	"github.com/b24rules/b24rules/bitrix/internal/wire"
 )
 
 // pageSize is the size of a page of every listing method that we call.
@@ -32,15 +31,15 @@ func DecodeRows(method string, a Answer, wrapper string) ([]json.RawMessage, err
 	}
 	raw := a.Result
 	if wrapper != "" {
-		members, err := decodeObject(raw)
+		members, err := wire.Object(raw)
 		if err != nil {
 			return nil, badRead(method, err)
 		}
 		raw = members[wrapper]
 	}
-	rows, err := decodeList(raw)
+	rows, err := wire.List(raw)
 	for i := 0; err == nil && i < len(rows); i++ {
-		if !isObject(rows[i]) {
+		if !wire.IsObject(rows[i]) {
 			err = fmt.Errorf("row %d is %.40s, want an object", i+1, rows[i])
 		}
 	}
@@ -95,7 +94,7 @@ func (p *pages) add(a Answer, start int) error {
 	}
 	p.rows, p.next, p.named = append(p.rows, rows...), 0, a.Next > 0
 	switch {
-	case a.Total < absent || a.Next < absent:
+	case a.Total < wire.Absent || a.Next < wire.Absent:
 		return p.misfit(start, rows, a, "a number cannot be read")
 	case p.total >= 0 && a.Total >= 0 && a.Total != p.total:
 		return p.misfit(start, rows, a, fmt.Sprintf("the total was %d", p.total))
@@ -106,7 +105,7 @@ func (p *pages) add(a Answer, start int) error {
 			return p.misfit(start, rows, a, "next is another row")
 		}
 		if p.next = end; p.total <= end {
-			p.total = absent // it is wrong
+			p.total = wire.Absent // it is wrong
 		}
 	case p.total > end && len(rows) < pageSize:
 		return p.misfit(start, rows, a, "rows are missing")
@@ -171,7 +170,7 @@ func (p *pages) distinct() error {
 		if json.Unmarshal(row, &r) != nil || len(r.ID) == 0 {
 			continue
 		}
-		id := lenientText(r.ID)
+		id := wire.Text(r.ID)
 		if seen[id] {
 			return badRead(p.method, fmt.Errorf("%w: row %.40s is in the list twice", errPages, id))
 		}
@@ -187,68 +186,4 @@ func page(call Call, start int) Call {
 	params["start"] = start
 	call.Params = params
 	return call
-}
-
-// decodeList reads a list, or an object with numeric keys, which is how PHP
-// writes a list with gaps. No element is null.
-func decodeList(data json.RawMessage) ([]json.RawMessage, error) {
-	data = bytes.TrimSpace(data)
-	switch {
-	case len(data) == 0:
-		return nil, errors.New("the answer has no list")
-	case data[0] == '[':
-		rows := []json.RawMessage{}
-		err := json.Unmarshal(data, &rows)
-		return rows, err
-	case data[0] == '{':
-		return listWithGaps(data)
-	}
-	return nil, fmt.Errorf("want a list, got %.40s", data)
-}
-
-func listWithGaps(data json.RawMessage) ([]json.RawMessage, error) {
-	if !json.Valid(data) {
-		return nil, errors.New("want a list, got what is no JSON")
-	}
-	var rows []json.RawMessage
-	seen := map[string]bool{}
-	d := json.NewDecoder(bytes.NewReader(data))
-	if _, err := d.Token(); err != nil {
-		return nil, err
-	}
-	for d.More() {
-		token, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		key, _ := token.(string) // a key is text
-		if n, err := strconv.Atoi(key); err != nil || n < 0 || strconv.Itoa(n) != key || seen[key] {
-			return nil, fmt.Errorf("want a list, got an object with the key %.40q", key)
-		}
-		seen[key] = true
-		var row json.RawMessage
-		if err := d.Decode(&row); err != nil {
-			return nil, err
-		}
-		rows = append(rows, row)
-	}
-	if len(rows) == 0 {
-		return nil, errors.New("want a list, got an empty object")
-	}
-	return rows, nil
-}
-
-// decodeObject reads an object that must be in the answer.
-func decodeObject(data json.RawMessage) (map[string]json.RawMessage, error) {
-	if !isObject(data) {
-		return nil, fmt.Errorf("want an object, got %.40s", cmp.Or(string(data), "nothing"))
-	}
-	var m map[string]json.RawMessage
-	err := json.Unmarshal(data, &m)
-	return m, err
-}
-
-func isObject(data json.RawMessage) bool {
-	data = bytes.TrimSpace(data)
-	return len(data) > 0 && data[0] == '{'
 }

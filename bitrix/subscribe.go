@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/b24rules/b24rules/bitrix/internal/wire"
 )
 
 // Subscription is one event that a portal sends to the application, or keeps
@@ -35,7 +37,7 @@ func (c *Client) Subscriptions(ctx context.Context) ([]Subscription, error) {
 	}
 	out := make([]Subscription, len(rows))
 	for i, r := range rows {
-		out[i] = Subscription{Event: strings.ToUpper(r.Event), Handler: r.Handler, Offline: lenientInt(r.Offline) == 1, Connector: r.Connector}
+		out[i] = Subscription{Event: strings.ToUpper(r.Event), Handler: r.Handler, Offline: wire.Int(r.Offline) == 1, Connector: r.Connector}
 	}
 	return out, nil
 }
@@ -186,7 +188,7 @@ func (c *Client) ReservedOffline(ctx context.Context, connector string) ([]Offli
 		}
 		for _, r := range records {
 			// What was marked as failed is for people.
-			if r.Process != "" && cmp.Or(lenientText(r.Error), "0") == "0" {
+			if r.Process != "" && cmp.Or(wire.Text(r.Error), "0") == "0" {
 				byProcess[r.Process] = append(byProcess[r.Process], r)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix/internal/limit"
+	"github.com/b24rules/b24rules/bitrix/internal/wire"
 )
 
 // envelope is what every method answers when it succeeds.
@@ -107,7 +108,7 @@ func (t *transport) open(status int, data []byte) (*envelope, *Error) {
 		return nil, noRESTAnswer(status, data)
 	}
 	if e := string(raw.Error); e != "" && e != "null" && e != "false" {
-		fault := &Error{Status: status, Code: lenientText(raw.Error), Detail: lenientText(raw.Description)}
+		fault := &Error{Status: status, Code: wire.Text(raw.Error), Detail: wire.Text(raw.Description)}
 		if e[0] == '{' { // REST 3.0 puts an object there
 			var v3 struct{ Code, Message string }
 			_ = json.Unmarshal(raw.Error, &v3) // what it lacks stays empty
@@ -121,7 +122,7 @@ func (t *transport) open(status int, data []byte) (*envelope, *Error) {
 		return nil, noRESTAnswer(status, data)
 	}
 	return &envelope{
-		status: status, result: raw.Result, total: readCount(raw.Total), next: readCount(raw.Next), time: decodeTime(raw.Time),
+		status: status, result: wire.ShortNumbers(raw.Result), total: wire.Count(raw.Total), next: wire.Count(raw.Next), time: decodeTime(raw.Time),
 	}, nil
 }
 
@@ -162,14 +163,14 @@ func decodeTime(data json.RawMessage) callTime {
 	if json.Unmarshal(data, &raw) != nil {
 		return callTime{}
 	}
-	used, ok := lenientFloat(raw.Operating)
+	used, ok := wire.Float(raw.Operating)
 	if !ok || used < 0 {
 		return callTime{}
 	}
 	t := callTime{known: true, used: seconds(used)}
-	if reset, ok := lenientFloat(raw.ResetAt); ok && reset > 0 {
+	if reset, ok := wire.Float(raw.ResetAt); ok && reset > 0 {
 		// The portal's clock need not be ours.
-		now, ok := lenientFloat(raw.Finish)
+		now, ok := wire.Float(raw.Finish)
 		if !ok || now <= 0 {
 			now = float64(time.Now().UnixNano()) / 1e9
 		}

@@ -2,9 +2,7 @@ package bitrix
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"math"
 	"strconv"
 )
 
@@ -48,75 +46,4 @@ func (y YesNo) MarshalJSON() ([]byte, error) {
 		return []byte(`"Y"`), nil
 	}
 	return []byte(`"N"`), nil
-}
-
-// lenientMap reads an object that PHP may have written as a list: an empty one is
-// [], and one with the keys 0..n-1 is an array.
-func lenientMap(data json.RawMessage) (map[string]json.RawMessage, error) {
-	data = bytes.TrimSpace(data)
-	if len(data) == 0 || string(data) == "null" || string(data) == "false" {
-		return nil, nil
-	}
-	if data[0] == '{' {
-		var m map[string]json.RawMessage
-		err := json.Unmarshal(data, &m)
-		return m, err
-	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, err
-	}
-	m := make(map[string]json.RawMessage, len(list))
-	for i, v := range list {
-		m[strconv.Itoa(i)] = v
-	}
-	return m, nil
-}
-
-// lenientText reads text that may be written as a number or a flag. What has no
-// text, such as null or an array, is "".
-func lenientText(data json.RawMessage) string {
-	var s string
-	switch {
-	case len(data) == 0, data[0] == '{', data[0] == '[', string(data) == "null", string(data) == "false":
-		return ""
-	case json.Unmarshal(data, &s) == nil:
-		return s
-	}
-	return string(data)
-}
-
-// Numbers of a listing that are none: a portal that does not say how many rows
-// there are, and one that says it in a way that cannot be understood.
-const (
-	absent     = -1
-	unreadable = -2
-)
-
-// readCount reads a number of rows, which may be written as text.
-func readCount(data json.RawMessage) int {
-	text := lenientText(data)
-	if text == "" && !isObject(data) && !bytes.HasPrefix(data, []byte("[")) {
-		return absent
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		return unreadable
-	}
-	return n
-}
-
-// lenientInt reads a number that may be written as text, -1 for none.
-func lenientInt(data json.RawMessage) int {
-	n, err := strconv.Atoi(lenientText(data))
-	if err != nil {
-		return -1
-	}
-	return n
-}
-
-// lenientFloat reads a number that may be written as text.
-func lenientFloat(data json.RawMessage) (float64, bool) {
-	f, err := strconv.ParseFloat(lenientText(data), 64)
-	return f, err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
 }
