@@ -54,7 +54,7 @@ var ErrStale = errors.New("the data that the call was made of is too old")
 type Answer struct {
 	// Result is the method's result as the portal sent it; it may be null.
 	Result json.RawMessage
-	// Total and Next are those of a listing: -1 when wire.Absent, less than -1 when
+	// Total and Next are those of a listing: -1 when absent, less than -1 when
 	// they cannot be read.
 	Total, Next int
 	// Batch is how many commands were in the request that brought the answer, 0
