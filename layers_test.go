@@ -31,7 +31,9 @@ var layers = map[string]int{
 
 	"actions":               2,
 	"internal/ingest":       2,
+	"internal/lease":        1,
 	"internal/queue":        2,
+	"internal/store":        0,
 	"internal/catchup":      3,
 	"engine/compile":        2,
 	"engine/describe":       2,

@@ -82,7 +82,7 @@ func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
 	var result BackfillResult
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) (err error) {
 		if p.Note.Name != "" {
-			n, err := t.exec(ctx, swapNote, p.Note.Name, p.Note.Value, micros(time.Now()), p.NoteWas)
+			n, err := t.Exec(ctx, swapNote, p.Note.Name, p.Note.Value, micros(time.Now()), p.NoteWas)
 			if err == nil && n == 0 {
 				err = ErrMoved
 			}
@@ -110,12 +110,12 @@ func (q *Queue) backfill(ctx context.Context, t *tx, e Event, routes []Route) (B
 		return BackfillResult{}, nil
 	}
 	var result BackfillResult
-	if err := t.queryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), 0, micros(e.Received)).Scan(&result.Event); err != nil {
+	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), 0, micros(e.Received)).Scan(&result.Event); err != nil {
 		return BackfillResult{}, fmt.Errorf("store the event: %w", err)
 	}
 	for _, r := range routes {
 		var id int64
-		err := t.queryRow(ctx, insertBackfill, e.Portal, r.Rule, r.Entity, q.attempts(r), result.Event, micros(e.Received)).Scan(&id)
+		err := t.QueryRow(ctx, insertBackfill, e.Portal, r.Rule, r.Entity, q.attempts(r), result.Event, micros(e.Received)).Scan(&id)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			result.Joined++
@@ -123,13 +123,13 @@ func (q *Queue) backfill(ctx context.Context, t *tx, e Event, routes []Route) (B
 		case err != nil:
 			return BackfillResult{}, fmt.Errorf("store a run of rule %s for %s: %w", r.Rule, r.Entity, err)
 		}
-		if _, err := t.exec(ctx, insertRunEvent, id, result.Event); err != nil {
+		if _, err := t.Exec(ctx, insertRunEvent, id, result.Event); err != nil {
 			return BackfillResult{}, fmt.Errorf("store a run of rule %s for %s: %w", r.Rule, r.Entity, err)
 		}
 		result.Started++
 	}
 	if result.Started == 0 {
-		_, err := t.exec(ctx, `DELETE FROM b24_event WHERE id = $1`, result.Event)
+		_, err := t.Exec(ctx, `DELETE FROM b24_event WHERE id = $1`, result.Event)
 		result.Event = 0
 		return result, err
 	}

@@ -119,7 +119,7 @@ func (d *dispatcher) repair(ctx context.Context, s *shard, found check) error {
 	if s.checked.blocked > 0 && found.blocked > 0 {
 		stuck += found.blocked
 		err := d.q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
-			_, err := t.exec(ctx, freeBlockedByNone, s.portal)
+			_, err := t.Exec(ctx, freeBlockedByNone, s.portal)
 			t.touch(d.q, s.portal)
 			return err
 		})
@@ -133,7 +133,7 @@ func (d *dispatcher) repair(ctx context.Context, s *shard, found check) error {
 		}
 		stuck++
 		err := d.q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-			n, err := t.exec(ctx, lostRun, id, claim)
+			n, err := t.Exec(ctx, lostRun, id, claim)
 			if err != nil || n == 0 {
 				return err
 			}
@@ -151,7 +151,7 @@ func (d *dispatcher) repair(ctx context.Context, s *shard, found check) error {
 			}
 			stuck++
 			err := d.q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-				_, err := t.exec(ctx, dequeueRun, id)
+				_, err := t.Exec(ctx, dequeueRun, id)
 				return err
 			})
 			if err != nil {

@@ -224,18 +224,18 @@ type tx struct {
 // operation, which is undone; the second means that the whole transaction is lost.
 func (t *tx) try(ctx context.Context, run func(ctx context.Context, t *tx) error) (own, all error) {
 	after := len(t.after)
-	if _, err := t.exec(ctx, "SAVEPOINT operation"); err != nil {
+	if _, err := t.Exec(ctx, "SAVEPOINT operation"); err != nil {
 		return nil, fmt.Errorf("savepoint: %w", err)
 	}
 	if own = run(ctx, t); own != nil {
 		t.after = t.after[:after]
 		// On a full disk SQLite rolls back the whole transaction. Then the
 		// savepoint does not exist any more.
-		if _, err := t.exec(ctx, "ROLLBACK TO SAVEPOINT operation"); err != nil {
+		if _, err := t.Exec(ctx, "ROLLBACK TO SAVEPOINT operation"); err != nil {
 			return own, fmt.Errorf("%w (and the transaction is lost: %w)", own, err)
 		}
 	}
-	if _, err := t.exec(ctx, "RELEASE SAVEPOINT operation"); err != nil {
+	if _, err := t.Exec(ctx, "RELEASE SAVEPOINT operation"); err != nil {
 		return own, fmt.Errorf("release: %w", err)
 	}
 	return own, nil
@@ -247,16 +247,16 @@ func (t *tx) inside(ctx context.Context, name string, do func() error) error {
 	if !t.shared() {
 		return do()
 	}
-	if _, err := t.exec(ctx, "SAVEPOINT "+name); err != nil {
+	if _, err := t.Exec(ctx, "SAVEPOINT "+name); err != nil {
 		return err
 	}
 	own := do()
 	if own != nil {
-		if _, err := t.exec(ctx, "ROLLBACK TO SAVEPOINT "+name); err != nil {
+		if _, err := t.Exec(ctx, "ROLLBACK TO SAVEPOINT "+name); err != nil {
 			return errors.Join(own, err)
 		}
 	}
-	if _, err := t.exec(ctx, "RELEASE SAVEPOINT "+name); err != nil {
+	if _, err := t.Exec(ctx, "RELEASE SAVEPOINT "+name); err != nil {
 		return errors.Join(own, err)
 	}
 	return own

@@ -82,7 +82,7 @@ func TestAFailedWriteSparesItsNeighbours(t *testing.T) {
 				}
 				err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 					t.afterCommit(func() { q.changes.send() })
-					if _, err := t.exec(ctx, insertEvent, "acme", fmt.Sprint("X", i%3), "null", 0, 0, 0); err != nil {
+					if _, err := t.Exec(ctx, insertEvent, "acme", fmt.Sprint("X", i%3), "null", 0, 0, 0); err != nil {
 						return err
 					}
 					return want
@@ -168,7 +168,7 @@ func TestAFullDisk(t *testing.T) {
 		q := openTest(t)
 		limit := func(pages int) {
 			err := q.writes.do(t.Context(), func(ctx context.Context, t *tx) error {
-				_, err := t.exec(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+				_, err := t.Exec(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
 				return err
 			})
 			if err != nil {

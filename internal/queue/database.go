@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/b24rules/b24rules/internal/store"
+
 	"github.com/riverqueue/river"
 )
 
@@ -39,7 +41,7 @@ type backend interface {
 	unlock() error
 
 	// watch passes on the announcements of other processes until ctx ends: portals
-	// that have changed, "" for all of them, or leaseNews.
+	// that have changed, "" for all of them, or lease.News.
 	watch(ctx context.Context, log *slog.Logger, received func(news string))
 
 	// String names the database without its secrets.
@@ -50,25 +52,14 @@ type backend interface {
 
 // A reader reads outside of write transactions.
 type reader interface {
-	QueryContext(ctx context.Context, text string, args ...any) (rows, error)
-	QueryRowContext(ctx context.Context, text string, args ...any) row
+	QueryContext(ctx context.Context, text string, args ...any) (store.Rows, error)
+	QueryRowContext(ctx context.Context, text string, args ...any) store.Row
 }
-
-// rows are like sql.Rows. Without a row, a row's Scan returns sql.ErrNoRows.
-type rows interface {
-	row
-	Next() bool
-	Err() error
-	Close() error
-}
-
-type row interface{ Scan(to ...any) error }
 
 // A txConn is a write transaction of a backend.
 type txConn interface {
-	exec(ctx context.Context, text string, args ...any) (changed int64, err error)
-	query(ctx context.Context, text string, args ...any) (rows, error)
-	queryRow(ctx context.Context, text string, args ...any) row
+	store.Tx
+
 	// skipLocked is the end of a SELECT of rows to change. It omits the rows that
 	// another process is changing: that process announces its change.
 	skipLocked() string
@@ -87,9 +78,6 @@ type txConn interface {
 // errDSN describes a valid DSN. It does not repeat the given one, which may hold a
 // password.
 var errDSN = errors.New("database: want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db, or postgres://USER:PASSWORD@HOST/NAME")
-
-// leaseNews announces that a lease was given back. No portal is called that.
-const leaseNews = "\x01lease"
 
 // openDatabase connects to what dsn names.
 func openDatabase(ctx context.Context, dsn string) (*database, error) {

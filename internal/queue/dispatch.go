@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/store"
+
 	"github.com/riverqueue/river"
 )
 
@@ -191,13 +193,13 @@ func (s *shard) enqueue(ctx context.Context, t *tx) (h enqueued, jobs []river.In
 		if room <= 0 {
 			return h, jobs, nil // the end of a run makes room, and touches the queue
 		}
-		due, err := dueRuns(t.query(ctx, selectDue+t.skipLocked(), s.portal, p, micros(now), room))
+		due, err := dueRuns(t.Query(ctx, selectDue+t.skipLocked(), s.portal, p, micros(now), room))
 		if err != nil {
 			return enqueued{}, nil, err
 		}
 		for _, r := range due {
 			var state State
-			if err := t.queryRow(ctx, enqueueRun, r.Run).Scan(&state); err != nil {
+			if err := t.QueryRow(ctx, enqueueRun, r.Run).Scan(&state); err != nil {
 				return enqueued{}, nil, err
 			}
 			if state == Queued {
@@ -212,7 +214,7 @@ func (s *shard) enqueue(ctx context.Context, t *tx) (h enqueued, jobs []river.In
 			return h, jobs, nil
 		}
 		var next int64
-		switch err := t.queryRow(ctx, selectNext, s.portal, p).Scan(&next); {
+		switch err := t.QueryRow(ctx, selectNext, s.portal, p).Scan(&next); {
 		case errors.Is(err, sql.ErrNoRows):
 		case err != nil:
 			return enqueued{}, nil, err
@@ -229,7 +231,7 @@ func (s *shard) enqueue(ctx context.Context, t *tx) (h enqueued, jobs []river.In
 	return h, jobs, nil
 }
 
-func dueRuns(rows rows, err error) ([]runArgs, error) {
+func dueRuns(rows store.Rows, err error) ([]runArgs, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -170,7 +170,7 @@ func (q *Queue) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool,
 	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
 		finished = 0
 	}
-	n, err := t.exec(ctx, leaveRun, r.ID, r.claim, string(state), finished, v.text)
+	n, err := t.Exec(ctx, leaveRun, r.ID, r.claim, string(state), finished, v.text)
 	return n > 0, err
 }
 
@@ -179,20 +179,20 @@ func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 	once, record := r.once, string(r.record)
 	r.mu.Unlock()
 	if v.outcome == OutcomePostponed {
-		if _, err := t.exec(ctx, forgetPostponed, r.ID); err != nil {
+		if _, err := t.Exec(ctx, forgetPostponed, r.ID); err != nil {
 			return err
 		}
 	}
-	if _, err := t.exec(ctx, insertAttempt, r.ID, r.Attempt, string(v.outcome), v.text, record, micros(r.Started), micros(time.Now())); err != nil {
+	if _, err := t.Exec(ctx, insertAttempt, r.ID, r.Attempt, string(v.outcome), v.text, record, micros(r.Started), micros(time.Now())); err != nil {
 		return err
 	}
 	switch v.outcome {
 	case OutcomeSucceeded:
-		if _, err := t.exec(ctx, clearDone, r.ID); err != nil {
+		if _, err := t.Exec(ctx, clearDone, r.ID); err != nil {
 			return err
 		}
 		for step, value := range once {
-			if _, err := t.exec(ctx, setOnce, r.Portal, r.Rule, r.Entity, step, value); err != nil {
+			if _, err := t.Exec(ctx, setOnce, r.Portal, r.Rule, r.Entity, step, value); err != nil {
 				return err
 			}
 		}
@@ -209,7 +209,7 @@ func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 // unblock makes the blocked runs of an entity wait again. They are due, so the
 // dispatcher takes the first and blocks the others again.
 func unblock(ctx context.Context, t *tx, portal, entity string) error {
-	_, err := t.exec(ctx, `UPDATE b24_run SET state = 'waiting' WHERE portal = $1 AND entity = $2 AND state = 'blocked'`, portal, entity)
+	_, err := t.Exec(ctx, `UPDATE b24_run SET state = 'waiting' WHERE portal = $1 AND entity = $2 AND state = 'blocked'`, portal, entity)
 	return err
 }
 
@@ -275,18 +275,18 @@ func requeue(ctx context.Context, t *tx, id int64, w turn) (err error) {
 
 func requeueOnce(ctx context.Context, t *tx, id int64, w turn) error {
 	var sibling, due int64
-	err := t.queryRow(ctx, selectSibling, id).Scan(&sibling, &due)
+	err := t.QueryRow(ctx, selectSibling, id).Scan(&sibling, &due)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
 		return err
 	default:
 		for _, move := range []string{moveEvents, moveDone, moveAttempts, mergeRun} {
-			if _, err := t.exec(ctx, move, id, sibling); err != nil {
+			if _, err := t.Exec(ctx, move, id, sibling); err != nil {
 				return err
 			}
 		}
-		if _, err := t.exec(ctx, `DELETE FROM b24_run WHERE id = $1`, sibling); err != nil {
+		if _, err := t.Exec(ctx, `DELETE FROM b24_run WHERE id = $1`, sibling); err != nil {
 			return err
 		}
 		w.attempt = 0
@@ -297,7 +297,7 @@ func requeueOnce(ctx context.Context, t *tx, id int64, w turn) error {
 			}
 		}
 	}
-	_, err = t.exec(ctx, waitAgain, id, micros(w.due), micros(w.notBefore), w.attempt, w.text)
+	_, err = t.Exec(ctx, waitAgain, id, micros(w.due), micros(w.notBefore), w.attempt, w.text)
 	if err != nil {
 		return fmt.Errorf("make run %d wait again: %w", id, err)
 	}

@@ -7,7 +7,62 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/lease"
+	"github.com/b24rules/b24rules/internal/store"
 )
+
+// ErrNotHeld is returned by Holds for a portal whose lease this process does not
+// hold, and cancels the runs of a portal whose lease it has lost.
+var ErrNotHeld = lease.ErrNotHeld
+
+// Holds returns nil when this process may act for a portal now: no other process
+// works it, and none will before a request that starts now has been sent. Call it
+// directly before each request. On SQLite it is always nil: the process with the
+// lock has all portals until it ends.
+func (q *Queue) Holds(portal string) error {
+	if !q.db.leases() {
+		return nil
+	}
+	return q.leases.Holds(portal)
+}
+
+// newHolder holds the leases of the portals that Work executes.
+func (q *Queue) newHolder(d *dispatcher) *lease.Holder {
+	var h *lease.Holder
+	h = lease.NewHolder(&q.leases, lease.Options{
+		Term: q.options.Lease, Grace: q.options.Grace, Portals: q.options.Portals, Waiting: q.waitingPortals,
+		Transact: func(ctx context.Context, do func(t store.Tx) error) error {
+			return transact(ctx, q.db, func(t txConn) error { return do(t) })
+		},
+		Commit: func(ctx context.Context, news bool, do func(ctx context.Context, t store.Tx) error) error {
+			return q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
+				if news {
+					t.announce(lease.News)
+				}
+				return do(ctx, t)
+			})
+		},
+		TakeOver: func(ctx context.Context, portal string, take func(ctx context.Context, t store.Tx) error) error {
+			return q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
+				if err := take(ctx, t); err != nil {
+					return err
+				}
+				return q.recover(ctx, t, portal)
+			})
+		},
+		Acquired: func(l *lease.Lease, used time.Time) {
+			if !used.IsZero() {
+				q.noteTakeover(l.Portal(), used)
+			}
+			d.shards.open(l)
+			q.touched.add(l.Portal())
+		},
+		Ended: func(portal string) { d.close(context.Background(), portal, h.Stopping()) },
+		Spare: q.options.Spare, Silenced: q.options.Silenced, Log: q.options.Log,
+	})
+	return h
+}
 
 // holderNote is the name of the note that says which process works the database.
 // Its value is empty when that process has ended in order.

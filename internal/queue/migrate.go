@@ -71,13 +71,13 @@ func migrateRiver[T any](ctx context.Context, driver riverdriver.Driver[T], have
 // schemaVersion returns the versions of our tables and of River's, 0 without tables.
 func schemaVersion(ctx context.Context, db backend) (ours, rivers int, err error) {
 	err = transact(ctx, db, func(t txConn) error {
-		if _, err := t.exec(ctx, `CREATE TABLE IF NOT EXISTS b24_migration (version INTEGER PRIMARY KEY, applied_at BIGINT NOT NULL)`); err != nil {
+		if _, err := t.Exec(ctx, `CREATE TABLE IF NOT EXISTS b24_migration (version INTEGER PRIMARY KEY, applied_at BIGINT NOT NULL)`); err != nil {
 			return err
 		}
-		if err := t.queryRow(ctx, `SELECT COALESCE(MAX(version), 0) FROM b24_migration`).Scan(&ours); err != nil || ours == 0 {
+		if err := t.QueryRow(ctx, `SELECT COALESCE(MAX(version), 0) FROM b24_migration`).Scan(&ours); err != nil || ours == 0 {
 			return err
 		}
-		return t.queryRow(ctx, `SELECT COALESCE(MAX(version), 0) FROM river_migration`).Scan(&rivers)
+		return t.QueryRow(ctx, `SELECT COALESCE(MAX(version), 0) FROM river_migration`).Scan(&rivers)
 	})
 	if err != nil {
 		return 0, 0, fmt.Errorf("schema: %w", err)
@@ -92,10 +92,10 @@ func apply(ctx context.Context, db backend, version int, file string) error {
 		return err
 	}
 	return transact(ctx, db, func(t txConn) error {
-		if _, err := t.exec(ctx, string(text)); err != nil {
+		if _, err := t.Exec(ctx, string(text)); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, `INSERT INTO b24_migration (version, applied_at) VALUES ($1, $2)`, version, micros(time.Now()))
+		_, err := t.Exec(ctx, `INSERT INTO b24_migration (version, applied_at) VALUES ($1, $2)`, version, micros(time.Now()))
 		return err
 	})
 }

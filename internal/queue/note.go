@@ -35,7 +35,7 @@ func (q *Queue) SetNote(ctx context.Context, name, value string) error {
 }
 
 func writeNote(ctx context.Context, t *tx, name, value string) error {
-	_, err := t.exec(ctx, setNote, name, value, micros(time.Now()))
+	_, err := t.Exec(ctx, setNote, name, value, micros(time.Now()))
 	return err
 }
 
@@ -45,7 +45,7 @@ const swapNote = `UPDATE b24_note SET value = $2, set_at = $3 WHERE name = $1 AN
 // did. If not, another process has changed or deleted the note.
 func (q *Queue) SwapNote(ctx context.Context, name, old, value string) (was bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, swapNote, name, value, micros(time.Now()), old)
+		n, err := t.Exec(ctx, swapNote, name, value, micros(time.Now()), old)
 		was = n > 0
 		return err
 	})
@@ -99,7 +99,7 @@ func (q *Queue) Notes(ctx context.Context, prefix string) ([]Note, error) {
 // DeleteNote deletes a note if it exists.
 func (q *Queue) DeleteNote(ctx context.Context, name string) error {
 	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, `DELETE FROM b24_note WHERE name = $1`, name)
+		_, err := t.Exec(ctx, `DELETE FROM b24_note WHERE name = $1`, name)
 		return err
 	})
 	if err != nil {

@@ -43,13 +43,13 @@ func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
 		return errors.New("pause: neither a portal nor a rule")
 	}
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
-		if _, err := t.exec(ctx, setPause, portal, rule, reason, micros(time.Now())); err != nil {
+		if _, err := t.Exec(ctx, setPause, portal, rule, reason, micros(time.Now())); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, dequeuePaused, portal, rule); err != nil {
+		if _, err := t.Exec(ctx, dequeuePaused, portal, rule); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, unblockPortal, portal); err != nil {
+		if _, err := t.Exec(ctx, unblockPortal, portal); err != nil {
 			return err
 		}
 		t.touchAll(q)
@@ -65,7 +65,7 @@ func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
 // whether there was one.
 func (q *Queue) Resume(ctx context.Context, portal, rule string) (was bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.exec(ctx, `DELETE FROM b24_pause WHERE portal = $1 AND rule = $2`, portal, rule)
+		n, err := t.Exec(ctx, `DELETE FROM b24_pause WHERE portal = $1 AND rule = $2`, portal, rule)
 		was = n > 0
 		t.touchAll(q)
 		return err

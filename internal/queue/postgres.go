@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/store"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -216,18 +218,18 @@ func (db *postgresDB) lost(err error) bool {
 
 type pgReader struct{ pool *pgxpool.Pool }
 
-func (r pgReader) QueryContext(ctx context.Context, text string, args ...any) (rows, error) {
+func (r pgReader) QueryContext(ctx context.Context, text string, args ...any) (store.Rows, error) {
 	return pgRowsOf(r.pool.Query(ctx, text, args...))
 }
 
-func (r pgReader) QueryRowContext(ctx context.Context, text string, args ...any) row {
+func (r pgReader) QueryRowContext(ctx context.Context, text string, args ...any) store.Row {
 	return r.pool.QueryRow(ctx, text, args...)
 }
 
 // pgRows are rows whose Close returns an error, as in database/sql.
 type pgRows struct{ pgx.Rows }
 
-func pgRowsOf(r pgx.Rows, err error) (rows, error) {
+func pgRowsOf(r pgx.Rows, err error) (store.Rows, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -283,15 +285,15 @@ func (t *pgTx) rollback(context.Context) error {
 	return t.tx.Rollback(t.ctx)
 }
 
-func (t *pgTx) exec(_ context.Context, text string, args ...any) (changed int64, err error) {
+func (t *pgTx) Exec(_ context.Context, text string, args ...any) (changed int64, err error) {
 	tag, err := t.tx.Exec(t.ctx, text, args...)
 	return tag.RowsAffected(), err
 }
 
-func (t *pgTx) query(_ context.Context, text string, args ...any) (rows, error) {
+func (t *pgTx) Query(_ context.Context, text string, args ...any) (store.Rows, error) {
 	return pgRowsOf(t.tx.Query(t.ctx, text, args...))
 }
 
-func (t *pgTx) queryRow(_ context.Context, text string, args ...any) row {
+func (t *pgTx) QueryRow(_ context.Context, text string, args ...any) store.Row {
 	return t.tx.QueryRow(t.ctx, text, args...)
 }

@@ -102,7 +102,7 @@ INSERT INTO b24_run_event (run_id, event_id) VALUES ($1, $2)
 ON CONFLICT (run_id, event_id) DO NOTHING`
 
 func (q *Queue) push(ctx context.Context, t *tx, e Event, routes []Route) error {
-	if err := t.queryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), micros(e.Sent), micros(e.Received)).Scan(&e.ID); err != nil {
+	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), micros(e.Sent), micros(e.Received)).Scan(&e.ID); err != nil {
 		return fmt.Errorf("store the event: %w", err)
 	}
 	for _, r := range routes {
@@ -113,7 +113,7 @@ func (q *Queue) push(ctx context.Context, t *tx, e Event, routes []Route) error 
 		if err != nil {
 			return fmt.Errorf("store a run of rule %s for %s: %w", r.Rule, r.Entity, err)
 		}
-		if _, err := t.exec(ctx, insertRunEvent, id, e.ID); err != nil {
+		if _, err := t.Exec(ctx, insertRunEvent, id, e.ID); err != nil {
 			return fmt.Errorf("store a run of rule %s for %s: %w", r.Rule, r.Entity, err)
 		}
 	}
@@ -140,14 +140,14 @@ WHERE portal = $1 AND entity = $2 AND deleted AND state NOT IN ('succeeded', 'di
 // restoration.
 func noteLifecycle(ctx context.Context, t *tx, e Event, r Route) error {
 	if r.Deleted {
-		_, err := t.exec(ctx, bury, e.Portal, r.Entity, micros(e.Received))
+		_, err := t.Exec(ctx, bury, e.Portal, r.Entity, micros(e.Received))
 		return err
 	}
 	if r.Added {
-		if _, err := t.exec(ctx, unbury, e.Portal, r.Entity); err != nil {
+		if _, err := t.Exec(ctx, unbury, e.Portal, r.Entity); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, revive, e.Portal, r.Entity)
+		_, err := t.Exec(ctx, revive, e.Portal, r.Entity)
 		return err
 	}
 	return nil
@@ -192,7 +192,7 @@ func (q *Queue) join(ctx context.Context, t *tx, e Event, r Route) (id int64, er
 	if ceiling == 0 {
 		ceiling = 10 * r.Debounce
 	}
-	err = t.queryRow(ctx, upsertRun, e.Portal, r.Rule, r.Entity, r.Added, r.Deleted, q.attempts(r), e.ID,
+	err = t.QueryRow(ctx, upsertRun, e.Portal, r.Rule, r.Entity, r.Added, r.Deleted, q.attempts(r), e.ID,
 		micros(e.Received), micros(e.Received.Add(min(r.Debounce, ceiling))), ceiling.Microseconds()).Scan(&id)
 	return id, err
 }

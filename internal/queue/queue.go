@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
@@ -119,7 +120,7 @@ type Queue struct {
 	working atomic.Bool
 	touched touched
 	changes broadcast
-	leases  leases
+	leases  lease.Set
 	pinged  atomic.Pointer[time.Time] // the last time that Ping could write
 }
 
@@ -185,7 +186,7 @@ func (t *touched) addAllQuietly() {
 // received handles what another process has announced.
 func (q *Queue) received(news string, look func()) {
 	switch news {
-	case leaseNews:
+	case lease.News:
 		look()
 		return
 	case "":
@@ -207,7 +208,7 @@ func (t *touched) take() (portals map[string]bool, all bool) {
 
 // touch announces after the commit that runs of a portal have changed.
 func (t *tx) touch(q *Queue, portal string) {
-	if q.leases.of(portal) == nil {
+	if q.leases.Of(portal) == nil {
 		t.announce(portal)
 	}
 	t.afterCommit(func() {

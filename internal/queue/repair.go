@@ -22,10 +22,10 @@ WHERE id = $1 AND state IN ('waiting', 'blocked', 'queued', 'parked')`
 // marks. For a run that is running or over it returns ErrState.
 func (q *Queue) Discard(ctx context.Context, run int64) error {
 	err := q.repair(ctx, run, func(ctx context.Context, t *tx, _ Info) error {
-		if err := affects(t.exec(ctx, discardRun, run, micros(time.Now()))); err != nil {
+		if err := affects(t.Exec(ctx, discardRun, run, micros(time.Now()))); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, clearDone, run)
+		_, err := t.Exec(ctx, clearDone, run)
 		return err
 	})
 	if err != nil {
@@ -98,7 +98,7 @@ func (q *Queue) repairAll(ctx context.Context, f Filter, repair func(context.Con
 // repair changes a run, and unblocks the runs of its entity.
 func (q *Queue) repair(ctx context.Context, run int64, change func(ctx context.Context, t *tx, i Info) error) error {
 	return q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		i, err := scanInfo(t.queryRow(ctx, selectInfo+` WHERE r.id = $1`, run))
+		i, err := scanInfo(t.QueryRow(ctx, selectInfo+` WHERE r.id = $1`, run))
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNoRun
 		}

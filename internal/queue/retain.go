@@ -45,7 +45,7 @@ AND NOT EXISTS (SELECT 1 FROM b24_run_event WHERE event_id = $1)`
 func (q *Queue) sweep(ctx context.Context) error {
 	now := time.Now()
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, sweepTombstones, micros(now.Add(-tombstoneRetention)))
+		_, err := t.Exec(ctx, sweepTombstones, micros(now.Add(-tombstoneRetention)))
 		return err
 	})
 	if err != nil {
@@ -75,7 +75,7 @@ func (q *Queue) sweepRuns(ctx context.Context, state State, before time.Time) er
 	for {
 		var n int64
 		err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) (err error) {
-			n, err = t.exec(ctx, sweepRuns, string(state), micros(before), sweepBatch)
+			n, err = t.Exec(ctx, sweepRuns, string(state), micros(before), sweepBatch)
 			return err
 		})
 		if err != nil || n < sweepBatch {
@@ -96,7 +96,7 @@ func (q *Queue) sweepEvents(ctx context.Context, before time.Time) error {
 		}
 		err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 			for _, e := range old {
-				if _, err := t.exec(ctx, sweepEvent, e.id); err != nil {
+				if _, err := t.Exec(ctx, sweepEvent, e.id); err != nil {
 					return err
 				}
 			}

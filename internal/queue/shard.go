@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"sync"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/lease"
 )
 
 // priorities is how many there are.
@@ -28,7 +30,7 @@ type shard struct {
 	queue  string // River's
 	worker int    // Options.Workers
 
-	lease *lease // nil where no other process can work the portal
+	lease *lease.Lease // nil where no other process can work the portal
 
 	// Only the dispatcher uses these.
 	next    time.Time // when to look at it; zero: when it is touched
@@ -92,7 +94,7 @@ func (s *shard) notStarted() int {
 
 // mayStart reports whether runs of the shard may still start here.
 func (s *shard) mayStart() bool {
-	return s.lease == nil || !s.lease.isLeaving() && s.lease.holds() == nil
+	return s.lease == nil || !s.lease.Leaving() && s.lease.Holds() == nil
 }
 
 // shards are the portals of a worker: any, or those that it has leases for.
@@ -120,13 +122,13 @@ func (s *shards) of(portal string) *shard {
 }
 
 // open adds the shard that a lease is for.
-func (s *shards) open(l *lease) {
+func (s *shards) open(l *lease.Lease) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.make(l.portal, l)
+	s.make(l.Portal(), l)
 }
 
-func (s *shards) make(portal string, l *lease) *shard {
+func (s *shards) make(portal string, l *lease.Lease) *shard {
 	one := &shard{portal: portal, queue: portalQueue(portal), worker: s.workers, lease: l, running: map[int64]int{}}
 	s.byName[portal], s.byQueue[one.queue] = one, one
 	return one

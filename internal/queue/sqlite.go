@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/store"
+
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"modernc.org/sqlite" // registers the driver "sqlite"
@@ -193,16 +195,16 @@ func sqliteURI(path string, query ...string) string {
 
 type sqliteReader struct{ db *sql.DB }
 
-func (r sqliteReader) QueryContext(ctx context.Context, text string, args ...any) (rows, error) {
+func (r sqliteReader) QueryContext(ctx context.Context, text string, args ...any) (store.Rows, error) {
 	return sqlRows(r.db.QueryContext(ctx, text, args...))
 }
 
-func (r sqliteReader) QueryRowContext(ctx context.Context, text string, args ...any) row {
+func (r sqliteReader) QueryRowContext(ctx context.Context, text string, args ...any) store.Row {
 	return r.db.QueryRowContext(ctx, text, args...)
 }
 
 // sqlRows prevents a nil pointer from becoming an interface that is not nil.
-func sqlRows(r *sql.Rows, err error) (rows, error) {
+func sqlRows(r *sql.Rows, err error) (store.Rows, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +263,7 @@ func (t *sqliteTx) statement(ctx context.Context, text string) *sql.Stmt {
 	return nil
 }
 
-func (t *sqliteTx) exec(ctx context.Context, text string, args ...any) (changed int64, err error) {
+func (t *sqliteTx) Exec(ctx context.Context, text string, args ...any) (changed int64, err error) {
 	var res sql.Result
 	if s := t.statement(ctx, text); s != nil {
 		res, err = s.ExecContext(ctx, args...)
@@ -274,14 +276,14 @@ func (t *sqliteTx) exec(ctx context.Context, text string, args ...any) (changed 
 	return res.RowsAffected()
 }
 
-func (t *sqliteTx) queryRow(ctx context.Context, text string, args ...any) row {
+func (t *sqliteTx) QueryRow(ctx context.Context, text string, args ...any) store.Row {
 	if s := t.statement(ctx, text); s != nil {
 		return s.QueryRowContext(ctx, args...)
 	}
 	return t.QueryRowContext(ctx, text, args...)
 }
 
-func (t *sqliteTx) query(ctx context.Context, text string, args ...any) (rows, error) {
+func (t *sqliteTx) Query(ctx context.Context, text string, args ...any) (store.Rows, error) {
 	if s := t.statement(ctx, text); s != nil {
 		return sqlRows(s.QueryContext(ctx, args...))
 	}

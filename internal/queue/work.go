@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/store"
+
 	"github.com/riverqueue/river"
 )
 
@@ -74,9 +76,9 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	var wg sync.WaitGroup
 	look := func() {}
 	if q.db.leases() {
-		h := newHolder(q, d)
-		look = h.wake.Send
-		wg.Go(func() { h.loop(ctx, d.client.stopped()) })
+		h := q.newHolder(d)
+		look = h.Look
+		wg.Go(func() { h.Run(ctx, d.client.stopped()) })
 	}
 	wg.Go(func() { d.loop(ctx) })
 	wg.Go(func() { q.sweeping(ctx) })
@@ -131,13 +133,13 @@ func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 		w.run(ctx, s, job.Args)
 		return nil
 	}
-	if !s.lease.enter() {
+	if !s.lease.Enter() {
 		return nil // the next holder of the portal enqueues the run again
 	}
-	defer s.lease.leave()
+	defer s.lease.Leave()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(s.lease.ctx, func() { cancel(context.Cause(s.lease.ctx)) })()
+	defer context.AfterFunc(s.lease.Context(), func() { cancel(context.Cause(s.lease.Context())) })()
 	w.run(ctx, s, job.Args)
 	return nil
 }
@@ -187,15 +189,15 @@ func (q *Queue) claim(ctx context.Context, s *shard, a runArgs) (r *Run) {
 	id, number := a.Run, 1+rand.Int64N(math.MaxInt64-1)
 	text, args := claimRun, []any{id, micros(time.Now()), number}
 	if s.lease != nil {
-		text, args = claimRun+underLease, append(args, s.lease.token)
+		text, args = claimRun+underLease, append(args, s.lease.Token())
 	}
 	q.insist(ctx, "start a run", id, entityKey(s.portal, a.Entity), func(ctx context.Context, t *tx) error {
 		r = nil
-		if _, err := t.exec(ctx, text, args...); err != nil {
+		if _, err := t.Exec(ctx, text, args...); err != nil {
 			return err
 		}
 		// A repetition finds the claim of the first try by its number.
-		info, err := scanInfo(t.queryRow(ctx, selectInfo+` WHERE r.id = $1 AND r.claim = $2`, id, number))
+		info, err := scanInfo(t.QueryRow(ctx, selectInfo+` WHERE r.id = $1 AND r.claim = $2`, id, number))
 		if err != nil {
 			return noRow(err, nil)
 		}
@@ -238,13 +240,13 @@ func (q *Queue) recover(ctx context.Context, t *tx, portal string) error {
 	if portal != "" {
 		queue = portalQueue(portal)
 	}
-	if _, err := t.exec(ctx, clearJobs, jobKind, queue); err != nil {
+	if _, err := t.Exec(ctx, clearJobs, jobKind, queue); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, dequeueAll, portal); err != nil {
+	if _, err := t.Exec(ctx, dequeueAll, portal); err != nil {
 		return err
 	}
-	running, err := ids(t.query(ctx, selectRunning, portal))
+	running, err := ids(t.Query(ctx, selectRunning, portal))
 	if err != nil {
 		return err
 	}
@@ -265,7 +267,7 @@ func noRow(err, into error) error {
 	return err
 }
 
-func ids(rows rows, err error) ([]int64, error) {
+func ids(rows store.Rows, err error) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}

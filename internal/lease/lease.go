@@ -1,26 +1,21 @@
-package queue
+package lease
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
 
-// ErrNotHeld is returned by Holds for a portal whose lease this process does not
-// hold, and cancels the runs of a portal whose lease it has lost.
+// ErrNotHeld is returned for a portal whose lease this process does not hold, and
+// cancels the runs of a portal whose lease it has lost.
 var ErrNotHeld = errors.New("this process does not hold the lease of the portal")
 
-// A lease is the right to work one portal, for as long as it is renewed.
-//
-// The clocks of two processes are never compared. The holder counts its term from
-// before it sent the last renewal that succeeded. A process takes over only after
-// it has seen the same lease without a renewal for longer than a term, counted from
-// when it saw the lease first, which was after that renewal. So the holder always
-// stops first, if it is running; if it was frozen, it notices the loss when it runs
-// again, before it sends anything (see Holds) and at every claim.
-type lease struct {
+// A Lease is the right to work one portal, for as long as it is renewed.
+type Lease struct {
 	portal string
 	token  int64
 	term   time.Duration
@@ -36,22 +31,31 @@ type lease struct {
 	idle    chan struct{} // closed when leaving and no run is left
 }
 
-func newLease(portal string, token int64, term time.Duration, sent time.Time) *lease {
-	l := &lease{portal: portal, token: token, term: term, renewed: sent, idle: make(chan struct{})}
+func newLease(portal string, token int64, term time.Duration, sent time.Time) *Lease {
+	l := &Lease{portal: portal, token: token, term: term, renewed: sent, idle: make(chan struct{})}
 	l.ctx, l.lose = context.WithCancelCause(context.Background())
 	l.timer = time.AfterFunc(l.left(), l.expire)
 	return l
 }
 
+// Portal returns the portal that the lease is for.
+func (l *Lease) Portal() string { return l.portal }
+
+// Token returns the token that the row has as long as the lease is ours.
+func (l *Lease) Token() int64 { return l.token }
+
+// Context returns a context that ends when the lease is lost, with the reason.
+func (l *Lease) Context() context.Context { return l.ctx }
+
 // left returns how long the lease is still valid. Time during which the machine
 // slept counts; the monotonic clock alone does not include it.
-func (l *lease) left() time.Duration {
+func (l *Lease) left() time.Duration {
 	now := time.Now()
 	return l.term - max(now.Sub(l.renewed), now.Round(0).Sub(l.renewed.Round(0)))
 }
 
 // renew notes a renewal that was sent at a time.
-func (l *lease) renew(sent time.Time) {
+func (l *Lease) renew(sent time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ctx.Err() != nil {
@@ -61,7 +65,7 @@ func (l *lease) renew(sent time.Time) {
 	l.timer.Reset(max(l.left(), 0))
 }
 
-func (l *lease) expire() {
+func (l *Lease) expire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if left := l.left(); left > 0 {
@@ -71,8 +75,8 @@ func (l *lease) expire() {
 	l.lose(fmt.Errorf("%w: no renewal succeeded for %s", ErrNotHeld, l.term))
 }
 
-// holds returns nil if the lease is valid for a tenth of its term at least.
-func (l *lease) holds() error {
+// Holds returns nil if the lease is valid for a tenth of its term at least.
+func (l *Lease) Holds() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.ctx.Err(); err != nil {
@@ -84,9 +88,9 @@ func (l *lease) holds() error {
 	return nil
 }
 
-// enter counts a new run, unless none may start. The run calls leave.
-func (l *lease) enter() bool {
-	if l.holds() != nil {
+// Enter counts a new run, unless none may start. The run calls Leave.
+func (l *Lease) Enter() bool {
+	if l.Holds() != nil {
 		return false
 	}
 	l.mu.Lock()
@@ -98,7 +102,8 @@ func (l *lease) enter() bool {
 	return true
 }
 
-func (l *lease) leave() {
+// Leave ends what Enter has started.
+func (l *Lease) Leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.runs--
@@ -106,7 +111,7 @@ func (l *lease) leave() {
 }
 
 // drain lets no further run start; idle is closed when the last has ended.
-func (l *lease) drain() {
+func (l *Lease) drain() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.leaving {
@@ -115,42 +120,72 @@ func (l *lease) drain() {
 	}
 }
 
-func (l *lease) isLeaving() bool {
+// Leaving reports whether no run may start any more.
+func (l *Lease) Leaving() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.leaving
 }
 
 // update closes idle if the lease is leaving and the last run has ended.
-func (l *lease) update() {
+func (l *Lease) update() {
 	if l.leaving && l.runs == 0 {
 		close(l.idle)
 	}
 }
 
-func (l *lease) busy() int {
+func (l *Lease) busy() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.runs
 }
 
 // end stops the timer and ends the context.
-func (l *lease) end() {
+func (l *Lease) end() {
 	l.timer.Stop()
 	l.lose(ErrNotHeld)
 }
 
+// A Set is the leases that this process holds. The zero value has none.
+type Set struct {
+	mu   sync.Mutex
+	held map[string]*Lease
+}
+
+// Of returns the lease of a portal, or nil.
+func (s *Set) Of(portal string) *Lease {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held[portal]
+}
+
 // Holds returns nil when this process may act for a portal now: no other process
-// works it, and none will before a request that starts now has been sent. Call it
-// directly before each request. On SQLite it is always nil: the process with the
-// lock has all portals until it ends.
-func (q *Queue) Holds(portal string) error {
-	if !q.db.leases() {
-		return nil
-	}
-	l := q.leases.of(portal)
+// works it, and none will before a request that starts now has been sent.
+func (s *Set) Holds(portal string) error {
+	l := s.Of(portal)
 	if l == nil {
 		return ErrNotHeld
 	}
-	return l.holds()
+	return l.Holds()
+}
+
+func (s *Set) add(l *Lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held == nil {
+		s.held = map[string]*Lease{}
+	}
+	s.held[l.portal] = l
+}
+
+func (s *Set) remove(l *Lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.held, l.portal)
+}
+
+func (s *Set) all() []*Lease {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.held))
 }

@@ -1,4 +1,4 @@
-package queue
+package lease
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 const (
@@ -21,11 +23,11 @@ ON CONFLICT (id) DO UPDATE SET beat = b24_worker.beat + 1`
 )
 
 // renew renews all leases, and reads the leases and heartbeats of other processes.
-func (h *holder) renew(ctx context.Context, leaving bool) error {
+func (h *Holder) renew(ctx context.Context, leaving bool) error {
 	host, _ := os.Hostname() // only shown to people
 	portals := ""
-	if h.q.options.Portals != nil {
-		text, err := json.Marshal(h.q.options.Portals)
+	if h.o.Portals != nil {
+		text, err := json.Marshal(h.o.Portals)
 		if err != nil {
 			return err
 		}
@@ -33,15 +35,15 @@ func (h *holder) renew(ctx context.Context, leaving bool) error {
 	}
 	sent := time.Now()
 	rows, workers := map[string]leaseRow{}, map[string]workerRow{}
-	err := transact(ctx, h.q.db, func(t txConn) error {
+	err := h.o.Transact(ctx, func(t store.Tx) error {
 		clear(rows)
 		clear(workers)
 		if !leaving {
-			if _, err := t.exec(ctx, renewWorker, h.id, fmt.Sprintf("process %d on %s", os.Getpid(), host), portals); err != nil {
+			if _, err := t.Exec(ctx, renewWorker, h.id, fmt.Sprintf("process %d on %s", os.Getpid(), host), portals); err != nil {
 				return err
 			}
 		}
-		if _, err := t.exec(ctx, renewLeases, h.id); err != nil {
+		if _, err := t.Exec(ctx, renewLeases, h.id); err != nil {
 			return err
 		}
 		if err := readLeases(ctx, t, rows); err != nil {
@@ -53,7 +55,7 @@ func (h *holder) renew(ctx context.Context, leaving bool) error {
 		return err
 	}
 	h.observe(rows, workers)
-	for _, l := range h.q.leases.all() {
+	for _, l := range h.set.all() {
 		if row := rows[l.portal]; row.owner == h.id && row.token == l.token {
 			l.renew(sent)
 		} else {
@@ -63,8 +65,8 @@ func (h *holder) renew(ctx context.Context, leaving bool) error {
 	return nil
 }
 
-func readLeases(ctx context.Context, t txConn, to map[string]leaseRow) error {
-	found, err := t.query(ctx, selectLeases)
+func readLeases(ctx context.Context, t store.Tx, to map[string]leaseRow) error {
+	found, err := t.Query(ctx, selectLeases)
 	if err != nil {
 		return err
 	}
@@ -82,8 +84,8 @@ func readLeases(ctx context.Context, t txConn, to map[string]leaseRow) error {
 	return found.Err()
 }
 
-func readWorkers(ctx context.Context, t txConn, to map[string]workerRow) error {
-	found, err := t.query(ctx, selectWorkers)
+func readWorkers(ctx context.Context, t store.Tx, to map[string]workerRow) error {
+	found, err := t.Query(ctx, selectWorkers)
 	if err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func readWorkers(ctx context.Context, t txConn, to map[string]workerRow) error {
 }
 
 // observe notes since when each row has been unchanged.
-func (h *holder) observe(rows map[string]leaseRow, workers map[string]workerRow) {
+func (h *Holder) observe(rows map[string]leaseRow, workers map[string]workerRow) {
 	now := time.Now()
 	for portal, row := range rows {
 		row.since = now
@@ -134,13 +136,13 @@ func (h *holder) observe(rows map[string]leaseRow, workers map[string]workerRow)
 }
 
 // logSilenced reports once that a worker sends no heartbeat any more.
-func (h *holder) logSilenced(id string) {
+func (h *Holder) logSilenced(id string) {
 	w := h.workers[id]
 	w.wasAlive = false
 	h.workers[id] = w
-	h.q.options.Log.Warn("no heartbeat from a process that shares the database", slog.String("worker", id))
-	if h.q.options.Silenced != nil {
-		h.q.options.Silenced()
+	h.o.Log.Warn("no heartbeat from a process that shares the database", slog.String("worker", id))
+	if h.o.Silenced != nil {
+		h.o.Silenced()
 	}
 }
 
@@ -149,13 +151,13 @@ func (h *holder) logSilenced(id string) {
 const forgetAfter = 5 * time.Minute
 
 // forget removes the rows of workers that were killed.
-func (h *holder) forget(ctx context.Context) error {
+func (h *Holder) forget(ctx context.Context) error {
 	for id, w := range h.workers {
 		if id == h.id || time.Since(w.since) < forgetAfter {
 			continue
 		}
-		err := transact(ctx, h.q.db, func(t txConn) error {
-			_, err := t.exec(ctx, `DELETE FROM b24_worker WHERE id = $1 AND beat = $2`, id, w.heartbeat)
+		err := h.o.Transact(ctx, func(t store.Tx) error {
+			_, err := t.Exec(ctx, `DELETE FROM b24_worker WHERE id = $1 AND beat = $2`, id, w.heartbeat)
 			return err
 		})
 		if err != nil {

@@ -1,4 +1,4 @@
-package queue
+package lease
 
 import (
 	"fmt"
@@ -151,18 +151,18 @@ func TestALeaseRunsOut(t *testing.T) {
 		l := newLease("p", 1, 10*time.Second, time.Now())
 		defer l.end()
 		time.Sleep(9 * time.Second)
-		if err := l.holds(); err != nil {
+		if err := l.Holds(); err != nil {
 			t.Errorf("after 9 of 10 seconds: %v", err)
 		}
 		time.Sleep(time.Millisecond)
-		if err := l.holds(); err == nil {
+		if err := l.Holds(); err == nil {
 			t.Error("held when less than a tenth is left: a request may take a moment to leave")
 		}
-		if l.enter() {
+		if l.Enter() {
 			t.Error("a run may begin that late")
 		}
 		l.renew(time.Now())
-		if err := l.holds(); err != nil || !l.enter() {
+		if err := l.Holds(); err != nil || !l.Enter() {
 			t.Errorf("after a renewal: %v", err)
 		}
 		time.Sleep(10 * time.Second)
@@ -171,7 +171,7 @@ func TestALeaseRunsOut(t *testing.T) {
 			t.Error("its runs go on after the term")
 		}
 		l.renew(time.Now())
-		if l.holds() == nil {
+		if l.Holds() == nil {
 			t.Error("a late renewal has brought it back, while its runs end")
 		}
 		l.drain()
@@ -180,7 +180,7 @@ func TestALeaseRunsOut(t *testing.T) {
 			t.Error("idle with a run")
 		default:
 		}
-		l.leave()
+		l.Leave()
 		<-l.idle
 	})
 }

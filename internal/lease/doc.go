@@ -1,0 +1,36 @@
+// Package lease decides which process works a portal, where processes share a
+// database.
+//
+// A lease is a row for each portal: its owner, a token that grows with every owner,
+// and a heartbeat that the owner counts up. A process also has a row with a
+// heartbeat. No clock of another machine is read and no lock is held: a process
+// measures by its own clock for how long a row has not changed.
+//
+// The states of a portal's lease in one process:
+//
+//	            1 acquire                 3 drain                   5 return
+//	not held ─────────────> held ───────────────────> leaving ────────────> not held
+//	    ^                    │  └─ 2 renew ──> held      │
+//	    │                    └────── 4 lose ──────────> lost ── 5 return ──> not held
+//
+// The steps. Each database step is one transaction:
+//
+//  1. acquire: the row has no owner, or it has not changed for longer than a term
+//     (Options.Term and a tenth), counted from when this process read it first.
+//     UPDATE ... WHERE token and beat are the ones that were read. The token grows.
+//     In the same transaction, the caller makes the runs of the last owner wait again.
+//  2. renew, five times a term: the beat of the process and of all its leases grows,
+//     and all rows are read. The term of a lease counts from before this was sent.
+//  3. drain: no run starts any more; those that are running may end. Reasons: a
+//     shutdown, or a process that has more than its share.
+//  4. lose: the term is over without a renewal, or the row has another owner or
+//     token. The context of the lease ends, and with it the context of each run.
+//  5. return, when the last run has ended: the owner is removed if the row still has
+//     this owner and token, and the others receive News.
+//
+// Why two processes never work one portal: the term of the holder starts before its
+// renewal was sent, and that of the others after they have read it. So the holder
+// stops first, if it is running. If it was frozen, Holds refuses each request, and
+// each claim of a run names the token. The result of a run is stored only under the
+// number of its claim, which step 1 changes.
+package lease
