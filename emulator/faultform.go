@@ -117,15 +117,11 @@ func (f *Fault) shapeProblems(add func(key, hint, format string, args ...any)) {
 	if f.Kind == FaultUndone {
 		allowed = undoneShapes
 	}
-	names := make([]string, len(allowed))
-	for i, s := range allowed {
-		names[i] = string(s)
-	}
 	switch {
 	case f.Kind == FaultShape && f.Shape == "":
 		add("kind", "shape: as_null", "a fault of kind shape needs a shape")
 	case f.Shape != "" && !slices.Contains(allowed, f.Shape):
-		add("shape", didYouMean(string(f.Shape), names), "a fault of kind %s has no shape %q", f.Kind, f.Shape)
+		add("shape", didYouMean(string(f.Shape), shapeNames(allowed)), "a fault of kind %s has no shape %q", f.Kind, f.Shape)
 	case f.Keep < 0 || f.Total < 0:
 		add("shape", "", "keep and total are not negative")
 	case f.Keep != 0 && f.Shape != ShapeShort:
@@ -133,6 +129,20 @@ func (f *Fault) shapeProblems(add func(key, hint, format string, args ...any)) {
 	case f.Total != 0 && f.Shape != ShapeTotal:
 		add("total", "", "only the shape wrong_total has total")
 	}
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (*FaultKind) NodeSchema() yamlfile.Schema { return yamlfile.EnumSchema(kindNames()...) }
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (*Shape) NodeSchema() yamlfile.Schema { return yamlfile.EnumSchema(shapeNames(shapes)...) }
+
+func shapeNames(list []Shape) []string {
+	names := make([]string, len(list))
+	for i, s := range list {
+		names[i] = string(s)
+	}
+	return names
 }
 
 func kindNames() []string {
@@ -163,12 +173,21 @@ func ParseFaults(name string, data []byte) ([]Fault, diag.List) {
 	if list.HasErrors() {
 		return nil, list
 	}
-	nodes := []*yaml.Node{f.Root}
-	if root := yamlfile.Resolve(f.Root); root == nil {
+	faults, wrong := DecodeFaults(f, f.Root)
+	list.Add(wrong...)
+	list.Sort()
+	return faults, list
+}
+
+// DecodeFaults reads faults from a node of a YAML file: a list of them, or one.
+func DecodeFaults(f *yamlfile.File, root *yaml.Node) ([]Fault, diag.List) {
+	nodes := []*yaml.Node{root}
+	if root := yamlfile.Resolve(root); root == nil {
 		nodes = nil
 	} else if root.Kind == yaml.SequenceNode {
 		nodes = root.Content
 	}
+	var list diag.List
 	table := methodTable()
 	var faults []Fault
 	for _, n := range nodes {
@@ -187,7 +206,6 @@ func ParseFaults(name string, data []byte) ([]Fault, diag.List) {
 		}
 		faults = append(faults, fault)
 	}
-	list.Sort()
 	return faults, list
 }
 

@@ -60,42 +60,42 @@ const (
 // same order.
 type Fault struct {
 	// Kind is what goes wrong. It has no default.
-	Kind FaultKind `yaml:"kind" validate:"required"`
+	Kind FaultKind `yaml:"kind" validate:"required" doc:"what goes wrong"`
 	// Method chooses commands by their method: a name, or a pattern such as
 	// crm.item.* or *.add. batch is a batch as a whole, oauth.token the renewal
 	// of tokens. Empty is all.
-	Method string `yaml:"method"`
+	Method string `yaml:"method" doc:"commands by method: a name or a pattern such as crm.item.* or *.add; empty is all"`
 	// After lets FaultDelay, FaultTimeout, FaultReset and FaultHTML strike
 	// when the command has run.
-	After bool `yaml:"after"`
+	After bool `yaml:"after" doc:"delay, timeout, reset, html: strike when the command has run"`
 	// Code is the error of FaultRefuse. Its status is the portal's.
-	Code string `yaml:"code"`
+	Code string `yaml:"code" doc:"refuse: the error code"`
 	// Status is that of FaultHTML, 0 is 502; and that of a Code which the
 	// emulator does not know.
-	Status int `yaml:"status" validate:"omitempty,min=400,max=599"`
+	Status int `yaml:"status" validate:"omitempty,min=400,max=599" doc:"html: the status, 502 by default; refuse: the status of a code that the emulator does not know"`
 	// Delay is how long FaultDelay waits, and FaultTimeout before it closes the
 	// connection; 0 is 60 s there.
-	Delay time.Duration `yaml:"delay"`
+	Delay time.Duration `yaml:"delay" doc:"delay: how long it waits; timeout: when the connection is closed, 60s by default"`
 	// Location is the new address of a portal that has moved, such as
 	// https://new.bitrix24.com.
-	Location string `yaml:"location"`
+	Location string `yaml:"location" doc:"moved: the address of the new portal"`
 	// Shape is the shape of the answer with FaultShape and FaultUndone.
-	Shape Shape `yaml:"shape"`
+	Shape Shape `yaml:"shape" doc:"shape, undone: the shape of the answer"`
 	// Keep is how many rows of a page remain with ShapeShort.
-	Keep int `yaml:"keep" validate:"min=0"`
+	Keep int `yaml:"keep" validate:"min=0" doc:"shape short: how many rows of the page remain"`
 	// Total is the total that ShapeTotal answers.
-	Total int `yaml:"total" validate:"min=0"`
+	Total int `yaml:"total" validate:"min=0" doc:"shape wrong_total: the total"`
 	// Field is the field that FaultUnkept leaves unchanged, by its name in
 	// either spelling. A property of a list is also found by its code.
-	Field string `yaml:"field"`
+	Field string `yaml:"field" doc:"unkept: the field that keeps its value; empty is all"`
 	// Skip is how many matching commands pass before the first can be hit.
-	Skip int `yaml:"skip" validate:"min=0"`
+	Skip int `yaml:"skip" validate:"min=0" doc:"how many matching commands pass before the first can be hit"`
 	// Count is how many are hit at most. 0 is no limit.
-	Count int `yaml:"count" validate:"min=0"`
+	Count int `yaml:"count" validate:"min=0" doc:"how many commands are hit at most; 0 is no limit"`
 	// Probability is that of each matching command to be hit; 0 is always.
-	Probability float64 `yaml:"probability" validate:"min=0,max=1"`
+	Probability float64 `yaml:"probability" validate:"min=0,max=1" doc:"the probability of each matching command to be hit; 0 is always"`
 	// Seed chooses other commands at the same Probability.
-	Seed uint64 `yaml:"seed"`
+	Seed uint64 `yaml:"seed" doc:"chooses other commands at the same probability"`
 }
 
 // FaultState is a fault that is set and what it has done.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/run"
@@ -53,6 +54,8 @@ type scenarioResult struct {
 type sandbox struct {
 	*testportal.Portal
 	rec *recorder
+	// faults of the portal while rules run.
+	faults []emulator.Fault
 	// memory by rule and entity.
 	memory map[string]*memory
 }
@@ -109,6 +112,7 @@ func (s *fixture) runScenario(ctx context.Context, w *sandbox, a testfile.Phase,
 		}
 	}
 	w.rec.setAnswers(a.Scenario)
+	w.faults = a.Scenario.Faults
 	var err error
 	if p.before, err = w.Snapshot(); err != nil {
 		return p, err
@@ -168,9 +172,12 @@ func (w *sandbox) deleteEntity(e *testfile.Event) error {
 	})
 }
 
-// deliver runs all rules that subscribe to an event.
-func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, count int) ([]ruleRun, error) {
-	var out []ruleRun
+// deliver runs all rules that subscribe to an event, with the faults of the portal.
+func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, count int) (out []ruleRun, err error) {
+	if err := w.Emulator.SetFaults(w.faults...); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.Emulator.SetFaults()) }()
 	heard := e.EngineEvent()
 	name := s.file.PortalName()
 	for _, b := range s.sets {

@@ -1,6 +1,7 @@
 package testfile
 
 import (
+	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 	"github.com/b24rules/b24rules/schemas"
@@ -66,6 +67,12 @@ func (e *Event) NodeSchema() yamlfile.Schema {
 func (o *outcome) NodeSchema() yamlfile.Schema {
 	word := yamlfile.EnumSchema(outcomes...)
 	return yamlfile.AnySchema(word, yamlfile.MapSchema(word))
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (fs *faults) NodeSchema() yamlfile.Schema {
+	one := yamlfile.SchemaFor[emulator.Fault]()
+	return yamlfile.AnySchema(one, yamlfile.ListSchema(one))
 }
 
 // NodeSchema implements yamlfile.NodeSchema.

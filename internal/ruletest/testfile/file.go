@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
@@ -47,6 +48,7 @@ type Scenario struct {
 	Event   *Event            `yaml:"event" validate:"required" doc:"the event that arrives: its code and id; for items of smart processes and smart invoices (31) with the type before the id" example:"ONCRMDEALUPDATE 759"`
 	Answers map[string]value  `yaml:"answers" doc:"the portal's answers to methods that the emulator does not have" example:"{crm.activity.add: 77}"`
 	Refuse  map[string]string `yaml:"refuse" doc:"the error codes with which the portal refuses methods" example:"{crm.activity.add: ACCESS_DENIED}"`
+	Faults  faults            `yaml:"faults" doc:"faults of the portal while the rules run; the keys are those of b24rules emulator --faults" example:"[{kind: shape, method: crm.item.productrow.list, shape: as_null}]"`
 	Calls   *Calls            `yaml:"calls" doc:"the expected writing REST calls, in order; [] means none" example:"[{crm.item.update: {id: 759}}]"`
 	Expect  *expectation      `yaml:"expect" doc:"the expected data of the portal after the run"`
 	Outcome *outcome          `yaml:"outcome" doc:"how the run must end: one word, or one word per rule" example:"deleted"`
@@ -120,6 +122,15 @@ func (v *inputs) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 		list.Add(yamlfile.Decode(f, e.Value, &text)...)
 		*v = append(*v, testportal.Field{Name: e.Name, Value: text, Pos: f.Pos(e.Key), ValuePos: f.Pos(e.Value)})
 	}
+	return list
+}
+
+// faults are the faults of the portal while the rules run.
+type faults []emulator.Fault
+
+// UnmarshalNode reads one fault or a list of them.
+func (fs *faults) UnmarshalNode(f *yamlfile.File, n *yaml.Node) (list diag.List) {
+	*fs, list = emulator.DecodeFaults(f, n)
 	return list
 }
 

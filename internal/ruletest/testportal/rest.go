@@ -13,7 +13,16 @@ import (
 type inMemory struct{ handler http.Handler }
 
 // RoundTrip answers a request.
-func (t inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t inMemory) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	defer func() {
+		switch v := recover(); v {
+		case nil:
+		case http.ErrAbortHandler: // the handler closes the connection
+			resp, err = nil, io.ErrUnexpectedEOF
+		default:
+			panic(v)
+		}
+	}()
 	w := &response{header: http.Header{}, status: http.StatusOK}
 	t.handler.ServeHTTP(w, r)
 	return &http.Response{
