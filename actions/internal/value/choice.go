@@ -9,9 +9,12 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// choice returns the id of the choice with an id or a text. A value that names no
+// Choices are the texts of a field's choices by their ids.
+type Choices map[string]string
+
+// id returns the id of the choice with an id or a text. A value that names no
 // choice is returned as text.
-func (f *Field) choice(v any) string {
+func (c Choices) id(v any) string {
 	text := TextOf(v)
 	if b, ok := v.(bool); ok {
 		text = "N"
@@ -19,21 +22,21 @@ func (f *Field) choice(v any) string {
 			text = "Y"
 		}
 	}
-	if _, ok := f.Choices[text]; ok {
+	if _, ok := c[text]; ok {
 		return text
 	}
-	if ids := f.choicesNamed(text); len(ids) > 0 {
+	if ids := c.named(text); len(ids) > 0 {
 		return ids[0]
 	}
 	return text
 }
 
-// choicesNamed returns the ids of the choices with a text. If none has exactly
+// named returns the ids of the choices with a text. If none has exactly
 // this text, they are those that differ only in case.
-func (f *Field) choicesNamed(text string) []string {
+func (c Choices) named(text string) []string {
 	var exact, approximate []string
-	for _, id := range slices.Sorted(maps.Keys(f.Choices)) {
-		switch shown := f.Choices[id]; {
+	for _, id := range slices.Sorted(maps.Keys(c)) {
+		switch shown := c[id]; {
 		case shown == text:
 			exact = append(exact, id)
 		case strings.EqualFold(shown, text):
@@ -46,13 +49,13 @@ func (f *Field) choicesNamed(text string) []string {
 	return approximate
 }
 
-func (f *Field) checkChoice(v any) error {
+func checkChoice(f *Field, v any) error {
 	if len(f.Choices) == 0 {
 		return nil
 	}
-	id := f.choice(v)
+	id := f.Choices.id(v)
 	if _, ok := f.Choices[id]; ok {
-		if same := f.choicesNamed(TextOf(v)); id != TextOf(v) && len(same) > 1 {
+		if same := f.Choices.named(TextOf(v)); id != TextOf(v) && len(same) > 1 {
 			return fmt.Errorf("field %s has several choices with the text %q: use one of the ids %s", f.Label(), TextOf(v), strings.Join(same, ", "))
 		}
 		return nil

@@ -12,7 +12,7 @@ import (
 // order of a multiple field's values matters unless the field is Unordered.
 func (f *Field) Same(stored, desired any) bool {
 	if f.Unordered {
-		return slices.Equal(f.set(stored), f.set(desired))
+		return slices.Equal(set(f, stored), set(f, desired))
 	}
 	a, b := f.Split(stored), f.Split(desired)
 	if len(a) != len(b) {
@@ -27,7 +27,7 @@ func (f *Field) Same(stored, desired any) bool {
 }
 
 // set returns the canonical values of v, sorted and without duplicates.
-func (f *Field) set(v any) []string {
+func set(f *Field, v any) []string {
 	out := []string{}
 	for _, x := range f.Split(v) {
 		out = append(out, f.CanonicalOne(x))
@@ -58,7 +58,7 @@ func (f *Field) SameOne(a, b any) bool {
 	case KindMoney:
 		return moneyOf(a) == moneyOf(b)
 	case KindChoice:
-		return f.choice(a) == f.choice(b)
+		return f.Choices.id(a) == f.Choices.id(b)
 	case KindHTML:
 		return htmlText(a) == htmlText(b)
 	}
@@ -149,7 +149,7 @@ func (f *Field) CanonicalOne(v any) string {
 	case KindMoney:
 		return moneyOf(v)
 	case KindChoice:
-		return f.choice(v)
+		return f.Choices.id(v)
 	case KindHTML:
 		return htmlText(v)
 	}

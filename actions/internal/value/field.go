@@ -57,7 +57,7 @@ type Field struct {
 	// Length is the largest number of characters of a text, 0 if unknown.
 	Length int
 	// Choices are the texts of a choice's values by their ids.
-	Choices map[string]string
+	Choices Choices
 	// DayFirst says that the portal writes 31/12/2024 rather than 12/31/2024.
 	DayFirst bool
 	// Zone is the portal's time zone, nil if unknown.
@@ -241,7 +241,7 @@ func (f *Field) checkOne(v any) error {
 		_, isNumber := NumberOf(amount)
 		ok = found && isNumber
 	case KindChoice:
-		return f.checkChoice(v)
+		return checkChoice(f, v)
 	}
 	if !ok {
 		return fmt.Errorf("field %s takes %s, this is %s", f.Label(), f.Kind, KindOf(v))

@@ -89,7 +89,7 @@ func (f *Field) ItemOne(v any) any {
 			return m.At(f.Zone).ISO()
 		}
 	case KindChoice:
-		if id := f.choice(v); id != TextOf(v) {
+		if id := f.Choices.id(v); id != TextOf(v) {
 			return json.Number(id) // v is the text of the choice
 		}
 	case KindText:
@@ -136,7 +136,7 @@ func (f *Field) ListOne(v any) any {
 			return m.At(f.Zone).Wall()
 		}
 	case KindChoice:
-		return f.choice(v)
+		return f.Choices.id(v)
 	case KindHTML:
 		return htmlText(v)
 	}
