@@ -3,7 +3,9 @@ package actions_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,7 +33,9 @@ rules:
 
 // peopleList has the managed properties and one property of each type for people
 // to write into.
-const peopleList = "list Shipments DEAL:S PRODUCT:S QTY:N SHIPPED:S TAGS:S* DAY:S:Date AT:S:DateTime HTML:S:HTML PRICE:S:Money WHO:S:employee NUM:N*"
+const peopleList = "list Shipments DEAL:S PRODUCT:S QTY:N SHIPPED:S TAGS:S* DAY:S:Date AT:S:DateTime HTML:S:HTML PRICE:S:Money WHO:S:employee NUM:N*" +
+	" FILE:F FILES:F* DRIVE:S:DiskFile DRIVES:S:DiskFile* PICK:L PICKS:L* LINK:E LINKS:E:EList* SECTION:G CRM:S:ECrm CRMS:S:ECrm* SEQUENCE:N:Sequence" +
+	" DAYS:S:Date* TIMES:S:DateTime* PRICES:S:Money* PAGES:S:HTML* PEOPLE:S:employee* P:PREVIEW_TEXT D:DETAIL_TEXT"
 
 // TestPeopleWorkInTheList lets people edit a deal's rows and the list's other
 // columns between syncs. Each sync must leave those columns alone, and a second
@@ -42,7 +46,8 @@ func TestPeopleWorkInTheList(t *testing.T) {
 	s.perform("portal", peopleList)
 	s.perform("rest", `crm.deal.add {"fields":{"TITLE":"Roof"}}`)
 	rnd := rand.New(rand.NewPCG(3, 4))
-	for round := range 25 {
+	filled := map[string]bool{} // columns that survived a write
+	for round := range 60 {
 		s.perform("rest", randomRows(rnd))
 		for _, e := range s.elements() {
 			if rnd.IntN(2) == 0 {
@@ -61,12 +66,20 @@ func TestPeopleWorkInTheList(t *testing.T) {
 				if diff := cmp.Diff(old, columns); diff != "" {
 					t.Fatalf("round %d: the sync changed what people wrote into element %s (-before +after)\n%s\n%s", round, id, diff, first)
 				}
+				if strings.Contains(first, `"ELEMENT_ID":`+id+`,`) {
+					for name := range columns {
+						filled[name] = true
+					}
+				}
 			}
 		}
 		s.run([]string{"deal:1"})
 		if calls := s.client.take(); strings.Contains(calls, "write") {
 			t.Fatalf("round %d: a second sync writes\n%s\nafter the first\n%s", round, calls, first)
 		}
+	}
+	if columns := len(strings.Fields(peopleList)) - 2 - len(managed); len(filled) != columns {
+		t.Errorf("updates preserved values in %d of %d columns: %v", len(filled), columns, slices.Sorted(maps.Keys(filled)))
 	}
 }
 
@@ -96,14 +109,16 @@ func (s *script) elements() []map[string]any {
 	return out
 }
 
+// managed are the properties that peopleRule writes.
+var managed = []string{"PROPERTY_1", "PROPERTY_2", "PROPERTY_3"}
+
 // unmanaged are the columns that the rule does not name, by element.
 func (s *script) unmanaged() map[string]map[string]any {
 	out := map[string]map[string]any{}
 	for _, e := range s.elements() {
 		columns := map[string]any{}
-		for i := 4; i <= 11; i++ {
-			name := fmt.Sprintf("PROPERTY_%d", i)
-			if v, ok := e[name]; ok {
+		for name, v := range e {
+			if strings.HasSuffix(name, "_TEXT") || strings.HasPrefix(name, "PROPERTY_") && !slices.Contains(managed, name) {
 				columns[name] = valuesOf(v)
 			}
 		}
@@ -112,13 +127,33 @@ func (s *script) unmanaged() map[string]map[string]any {
 	return out
 }
 
+// option returns the id of an option of a property.
+func (s *script) option(code string) string {
+	s.t.Helper()
+	result, err := s.rest(`lists.field.get {"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":1}`)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range result.(map[string]any) {
+		field := f.(map[string]any)
+		if field["CODE"] == code {
+			for id := range field["DISPLAY_VALUES_FORM"].(map[string]any) {
+				return id
+			}
+		}
+	}
+	s.t.Fatalf("the list has no property %s with options", code)
+	return ""
+}
+
 // edit changes an element as a person does in the list's form: everything else
 // stays as it is.
 func (s *script) edit(rnd *rand.Rand, e map[string]any) {
 	s.t.Helper()
 	fields := map[string]any{"NAME": e["NAME"]}
 	for name, v := range e {
-		if strings.HasPrefix(name, "PROPERTY_") {
+		isFile := name == "PROPERTY_12" || name == "PROPERTY_13"
+		if !isFile && (strings.HasPrefix(name, "PROPERTY_") || strings.HasSuffix(name, "_TEXT")) {
 			fields[name] = valuesOf(v)
 		}
 	}
@@ -134,8 +169,27 @@ func (s *script) edit(rnd *rand.Rand, e map[string]any) {
 		{"PROPERTY_9", "300|USD"},
 		{"PROPERTY_10", "1"},
 		{"PROPERTY_11", []any{"1.5", "3", "2"}},
+		{"PROPERTY_12", []any{"a.txt", "YQ=="}},
+		{"PROPERTY_13", map[string]any{"n0": []any{"b.txt", "Yg=="}, "n1": []any{"c.txt", "Yw=="}}},
+		{"PROPERTY_14", 55},
+		{"PROPERTY_15", []any{56, 57}},
+		{"PROPERTY_16", s.option("PICK")},
+		{"PROPERTY_17", []any{s.option("PICKS")}},
+		{"PROPERTY_18", 7},
+		{"PROPERTY_19", []any{8, 9}},
+		{"PROPERTY_20", 3},
+		{"PROPERTY_21", "D_1"},
+		{"PROPERTY_22", []any{"C_1", "CO_2"}},
+		{"PROPERTY_23", 100 + rnd.IntN(9)},
+		{"PROPERTY_24", []any{"2024-02-03", "2024-03-02"}},
+		{"PROPERTY_25", []any{"2024-02-03 10:00:00", "2024-03-02 11:00:00"}},
+		{"PROPERTY_26", []any{"300|USD", "10.50|EUR"}},
+		{"PROPERTY_27", []any{"<b>one</b>", "two"}},
+		{"PROPERTY_28", []any{"1", "2"}},
+		{"PREVIEW_TEXT", "short & plain"},
+		{"DETAIL_TEXT", "long\nand <i>rich</i>"},
 	}
-	for range 1 + rnd.IntN(3) {
+	for range 1 + rnd.IntN(8) {
 		c := choices[rnd.IntN(len(choices))]
 		fields[c.name] = c.value
 	}

@@ -86,7 +86,7 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 	if err != nil {
 		return nil, err
 	}
-	p := plan.Diff(s.Elements, desired, plan.ElementOptions(codes, a.Foreign == "remove"))
+	p := plan.Diff(s.Elements, desired, plan.ElementOptions(l, codes, a.Foreign == "remove"))
 	if len(desired) == 0 && p.Mine > 0 {
 		if err := plan.EntityExists(ctx, c); err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +25,9 @@ const maxMetadata = 1000
 
 // maxDoubt is how old a description must be to be the reason for a refusal.
 const maxDoubt = 10 * time.Second
+
+// doubtful are the codes of refusals that an old description can be the reason for.
+var doubtful = []string{"INVALID_ARG_VALUE", codeArgument, "ERROR_ELEMENT_FIELD_VALUE"}
 
 type metaEntry struct {
 	ready chan struct{} // closed when the rest is set
@@ -106,7 +110,7 @@ func isGivenUp(err error) bool {
 // the error says that another attempt, with the new one, may succeed.
 func (m *metadata) doubt(call Call, err error) error {
 	e, ok := err.(*Error) //nolint:errorlint // an Answer has this type of error
-	if !ok || e.Outcome != Executed || e.code() != "INVALID_ARG_VALUE" && e.code() != codeArgument || !m.drop(describedBy(call)) {
+	if !ok || e.Outcome != Executed || !slices.Contains(doubtful, e.code()) || !m.drop(describedBy(call)) {
 		return err
 	}
 	e = e.of(e.Method)

@@ -1,6 +1,10 @@
 package plan
 
-import "github.com/b24rules/b24rules/actions/internal/value"
+import (
+	"slices"
+
+	"github.com/b24rules/b24rules/actions/internal/value"
+)
 
 // Desired is a record as it should be after the step.
 type Desired struct {
@@ -13,6 +17,11 @@ type Desired struct {
 	Exact []FieldValue
 	// Match are the values of a record that may be adopted.
 	Match []FieldValue
+}
+
+// names reports whether the rule names a field.
+func (d Desired) names(name string) bool {
+	return slices.ContainsFunc(d.Values, func(v FieldValue) bool { return v.Field.Name == name })
 }
 
 // Change is a record that differs from the desired one.
@@ -31,6 +40,9 @@ type Plan struct {
 	Kept    int
 	Adopted int // of the updates
 	Doubles int // of the deletes: records with the key of another one
+	// Spared are records with the key of another one that stay, because people
+	// have written values into them that the other one does not have.
+	Spared  []*Record
 	Foreign int // records that stay though they belong to no row
 	Mine    int // records that the step may delete, the base of a limit in per cent
 }
@@ -41,6 +53,9 @@ type Options struct {
 	Key func(*Record) (key string, ours bool)
 	// Free reports whether a record that is not ours may be adopted or deleted.
 	Free func(*Record) bool
+	// Loses reports whether values of people would be lost if one record was
+	// deleted and another one with the same key stayed. nil means never.
+	Loses func(deleted, stays *Record, d Desired) bool
 	// RemoveForeign deletes free records that no row has adopted.
 	RemoveForeign bool
 }
@@ -49,28 +64,25 @@ type Options struct {
 // the order of ids, so that equal runs make equal plans.
 func Diff(existing []*Record, desired []Desired, o Options) Plan {
 	var p Plan
-	byKey := make(map[string]*Record, len(existing))
+	byKey := make(map[string][]*Record, len(existing))
 	var others []*Record
 	ours := make(map[*Record]bool, len(existing))
 	for _, r := range existing {
 		key, is := o.Key(r)
-		switch {
-		case !is:
+		if !is {
 			others = append(others, r)
 			continue
-		case byKey[key] != nil:
-			// lists.element.add looks for the code and then inserts, without a
-			// lock: two adds at once make two elements. The older one stays.
-			p.Doubles++
-		default:
-			byKey[key] = r
 		}
+		byKey[key] = append(byKey[key], r)
 		ours[r] = true
 		p.Mine++
 	}
+	for _, same := range byKey {
+		p.Doubles += len(same) - 1
+	}
 	taken := make(map[*Record]bool, len(existing))
 	for _, d := range desired {
-		r := byKey[d.Key]
+		r := p.choose(byKey[d.Key], d, o)
 		if r != nil && r.Holds(d.Exact) {
 			taken[r] = true
 			if changed := r.Differing(d.Values); len(changed) > 0 {
@@ -90,7 +102,7 @@ func Diff(existing []*Record, desired []Desired, o Options) Plan {
 	}
 	for _, r := range existing {
 		switch {
-		case taken[r]:
+		case taken[r] || slices.Contains(p.Spared, r):
 		case ours[r]:
 			p.Deletes = append(p.Deletes, r)
 		case o.RemoveForeign && o.Free(r):
@@ -101,6 +113,34 @@ func Diff(existing []*Record, desired []Desired, o Options) Plan {
 		}
 	}
 	return p
+}
+
+// choose returns the record that stays of those with the key of d, nil if there
+// are none. It is the oldest, unless only a newer one has values of people. The
+// others are deleted, but those with such values are spared.
+//
+// Several records can have one key, because lists.element.add looks for the code
+// and then inserts, without a lock: two adds at the same time make two elements.
+func (p *Plan) choose(same []*Record, d Desired, o Options) *Record {
+	if len(same) < 2 || o.Loses == nil {
+		if len(same) == 0 {
+			return nil
+		}
+		return same[0]
+	}
+	stays := same[0]
+	for _, r := range same[1:] {
+		if o.Loses(r, stays, d) && !o.Loses(stays, r, d) {
+			stays = r
+		}
+	}
+	for _, r := range same {
+		if r != stays && o.Loses(r, stays, d) {
+			p.Spared = append(p.Spared, r)
+			p.Doubles--
+		}
+	}
+	return stays
 }
 
 // adoptable finds the oldest free record that has the values of Match and is not
@@ -124,8 +164,9 @@ func adoptable(others []*Record, taken map[*Record]bool, d Desired, free func(*R
 // ElementOptions are the options for elements: the key of an element is its code.
 // An element of another rule is not free. Otherwise two rules would adopt it
 // from each other endlessly.
-func ElementOptions(codes Codes, removeForeign bool) Options {
+func ElementOptions(l *List, codes Codes, removeForeign bool) Options {
 	return Options{
+		Loses:         l.Schema.loses,
 		Key:           func(r *Record) (string, bool) { return r.Code, codes.Owns(r.Code) },
 		Free:          func(r *Record) bool { return !made(r.Code) },
 		RemoveForeign: removeForeign,

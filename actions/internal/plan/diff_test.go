@@ -76,6 +76,10 @@ func TestPlanSync(t *testing.T) {
 	e := func(id int64, key, product, quantity string) *Record {
 		return have(s, id, codes.Of(key), "row "+key, product, quantity)
 	}
+	words := func(r *Record, text string) *Record {
+		r.Values["PROPERTY_104"] = []any{text}
+		return r
+	}
 	tests := []struct {
 		name     string
 		existing []*Record
@@ -99,10 +103,14 @@ func TestPlanSync(t *testing.T) {
 		{"nothing empty is taken over", []*Record{have(s, 1, "", "x", "", "1")}, []Desired{w("a", "", "1")}, false, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},
 		{"another rule's is not taken over", []*Record{have(s, 1, other.Of("a"), "x", "1", "1")}, []Desired{w("a", "1", "1")}, true, "add a\nkept 0 adopted 0 doubles 0 foreign 1 mine 0"},
 		{"two of one code", []*Record{e(1, "a", "1", "1"), e(2, "a", "1", "1")}, []Desired{w("a", "1", "1")}, false, "delete 2\nkept 1 adopted 0 doubles 1 foreign 0 mine 2"},
+		{"two of one code, and people wrote into the newer", []*Record{e(1, "a", "1", "1"), words(e(2, "a", "1", "5"), "x")}, []Desired{w("a", "1", "1")}, false, "update 2 for a\ndelete 1\nkept 0 adopted 0 doubles 1 foreign 0 mine 2"},
+		{"two of one code with the same values of people", []*Record{words(e(1, "a", "1", "1"), "x"), words(e(2, "a", "1", "1"), "x")}, []Desired{w("a", "1", "1")}, false, "delete 2\nkept 1 adopted 0 doubles 1 foreign 0 mine 2"},
+		{"two of one code, and people wrote into both", []*Record{words(e(1, "a", "1", "1"), "x"), words(e(2, "a", "1", "1"), "y")}, []Desired{w("a", "1", "1")}, false, "kept 1 adopted 0 doubles 0 foreign 0 mine 2"},
+		{"three of one code, and people wrote into two", []*Record{e(1, "a", "1", "1"), words(e(2, "a", "1", "1"), "x"), words(e(3, "a", "1", "1"), "y")}, []Desired{w("a", "1", "1")}, false, "delete 1\nkept 1 adopted 0 doubles 1 foreign 0 mine 3"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.plan, ofElements(Diff(tt.existing, tt.wants, ElementOptions(codes, tt.remove)))); diff != "" {
+			if diff := cmp.Diff(tt.plan, ofElements(Diff(tt.existing, tt.wants, ElementOptions(&List{Schema: s}, codes, tt.remove)))); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
@@ -297,9 +305,9 @@ func TestPlanTerminates(t *testing.T) {
 		for _, key := range rnd.Perm(6)[:rnd.IntN(6)] {
 			wants = append(wants, want(s, codes, fmt.Sprint(key), "row", fmt.Sprint(rnd.IntN(4)), fmt.Sprint(rnd.IntN(3))))
 		}
-		p := Diff(existing, wants, ElementOptions(codes, false))
+		p := Diff(existing, wants, ElementOptions(&List{Schema: s}, codes, false))
 		after := applied(s, existing, p, &id)
-		again := Diff(after, wants, ElementOptions(codes, false))
+		again := Diff(after, wants, ElementOptions(&List{Schema: s}, codes, false))
 		if len(again.Adds)+len(again.Updates)+len(again.Deletes) > 0 || again.Kept != len(wants) {
 			t.Fatalf("first\n%s\nthen\n%s", ofElements(p), ofElements(again))
 		}
@@ -364,7 +372,6 @@ func TestUpdateFieldsPreserve(t *testing.T) {
 		"PROPERTY_2":  map[string]any{"102": "a", "1010": "b"},
 		"PROPERTY_3":  map[string]any{"103": "2024-04-03 10:00:00"},
 		"PROPERTY_4":  map[string]any{"104": "<b>x</b>"},
-		"PROPERTY_5":  map[string]any{"105": "375", "106": "376"},
 		"PROPERTY_6":  map[string]any{"107": "300|USD"},
 		"PROPERTY_7":  map[string]any{"108": "2024-12-31"},
 		"PROPERTY_99": map[string]any{"109": "newer than our metadata"},

@@ -56,6 +56,9 @@ func (s *ListSchema) wholeFields(e *Record, desired []FieldValue, property func(
 		}
 		f := s.byName[name]
 		switch {
+		case f != nil && f.Kind == value.KindFile && !f.Drive:
+			// The files stay if they are missing. Their ids would be an error.
+			// https://github.com/bitrix24/b24restdocs/issues/11
 		case strings.HasPrefix(name, "PROPERTY_"):
 			// The property may be newer than the schema. f is nil then.
 			if values, _ := v.([]any); len(values) > 0 {
@@ -78,6 +81,33 @@ func (e *Record) preserved(name string, f *value.Field) any {
 		out[e.valueIDs[name][i]] = f.SentBack(v)
 	}
 	return out
+}
+
+// loses reports whether people have written values into an element that another
+// one does not have. The fields of d belong to the rule.
+func (s *ListSchema) loses(deleted, stays *Record, d Desired) bool {
+	for name, v := range deleted.Values {
+		if !isPeoples(name) || d.names(name) {
+			continue
+		}
+		if f := s.column(name); !f.Sequence && !f.Empty(v) && !f.Same(v, stays.Values[name]) {
+			return true
+		}
+	}
+	return false
+}
+
+// isPeoples reports a column of a list that people fill in, unless a rule does.
+func isPeoples(name string) bool {
+	return strings.HasPrefix(name, "PROPERTY_") || strings.HasPrefix(name, "PREVIEW_") || strings.HasPrefix(name, "DETAIL_")
+}
+
+// column returns the field of a column, also of one that the schema does not have.
+func (s *ListSchema) column(name string) *value.Field {
+	if f := s.byName[name]; f != nil {
+		return f
+	}
+	return &value.Field{Name: name, Multiple: true, Places: value.UnknownPlaces}
 }
 
 // LearnDates finds out how the portal orders the parts of a date with slashes and

@@ -185,7 +185,7 @@ func (x *ElementTarget) replace(ctx context.Context, c *engine.Call, fixed []wri
 	var adds []bitrix.Call
 	var old []write
 	for _, w := range fixed {
-		if x.list.Schema.holdsDriveFiles(w.record) {
+		if x.list.Schema.holdsFiles(w.record) {
 			failed.Park(engine.ParkError("%s cannot be adopted: the portal does not let its code be changed, and its files cannot be copied", w.record))
 			continue
 		}
@@ -221,7 +221,12 @@ func (x *ElementTarget) notes(c *engine.Call, p Plan, t Tally) {
 		c.Note("%d elements of the scope were not made by this rule and stay", p.Foreign)
 	}
 	if p.Doubles > 0 {
-		c.Note("%d elements had the code of an older one", p.Doubles)
+		c.Note("%d elements had the code of another one", p.Doubles)
+		c.Log.Warn("deleted elements with the code of another one", "list", x.list.id, "elements", p.Doubles)
+	}
+	for _, r := range p.Spared {
+		c.Note("%s has the code of another element, but people have written values into both: both stay", r)
+		c.Log.Warn("two elements have one code, and people have written values into both: move the values and delete one element", "list", x.list.id, "element", r.ID)
 	}
 }
 

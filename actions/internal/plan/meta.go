@@ -92,7 +92,7 @@ func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*L
 		fields = append(fields, &value.Field{
 			Name: m.ID, Length: length, Code: m.Code, Title: m.Name, Kind: listKind(m.Type), Multiple: m.Multiple,
 			Reference: isReference(m.Type), Unordered: m.Multiple && (m.Type == "L" || isReference(m.Type)),
-			Drive: m.Type == "S:DiskFile", Places: value.UnknownPlaces, Choices: m.Enum, Zone: c.Zone,
+			Drive: m.Type == "S:DiskFile", Sequence: m.Type == "N:Sequence", Places: value.UnknownPlaces, Choices: m.Enum, Zone: c.Zone,
 		})
 	}
 	return newListSchema(fields), nil
@@ -143,11 +143,11 @@ func isUnordered(m bitrix.ItemField) bool {
 	return m.Multiple && m.Name == "observers"
 }
 
-// holdsDriveFiles reports whether an element has files that only the element
-// itself can keep.
-func (s *ListSchema) holdsDriveFiles(e *Record) bool {
+// holdsFiles reports whether an element has files, which cannot be copied to
+// another element.
+func (s *ListSchema) holdsFiles(e *Record) bool {
 	for _, f := range s.fields {
-		if values, _ := e.Values[f.Name].([]any); f.Drive && len(values) > 0 {
+		if f.Kind == value.KindFile && !f.Empty(e.Values[f.Name]) {
 			return true
 		}
 	}

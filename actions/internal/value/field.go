@@ -50,6 +50,8 @@ type Field struct {
 	// Unordered says that the values are a set: a portal may change the order of
 	// choices and ids, and drop duplicates.
 	Unordered bool
+	// Sequence says that the portal fills in the number.
+	Sequence bool
 	// Drive says that the values are files on Drive.
 	Drive bool
 	// Places is the number of digits after the point, or UnknownPlaces.
