@@ -25,7 +25,6 @@ var bigPackages = map[string]string{
 
 // bigTypes have more than maxMethods methods, with the reason.
 var bigTypes = map[string]string{
-	"actions/internal/value.Field":  "a field of a kind: one method each for what its kind decides",
 	"bitrix.Client":                 "the portal's API: a method for each thing that a caller asks of a portal",
 	"emulator.Portal":               "the public face of a portal and its methods of REST; these are being moved",
 	"emulator.legacyEntity":         "the methods of crm.deal and its like: one for each REST method",

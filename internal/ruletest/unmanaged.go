@@ -338,6 +338,18 @@ func sampleValue(f *testportal.FieldInfo) any {
 		return true
 	case "S:Date", "date":
 		return "2026-01-02"
+	case "S:DateTime":
+		return "2026-01-02 10:30:00"
+	case "S:HTML":
+		return "<b>written</b> by a person"
+	case "S:Money", "money":
+		return "7|EUR"
+	case "S:employee", "E", "E:EList", "G", "S:DiskFile":
+		return json.Number("1")
+	case "S:ECrm":
+		return "C_1"
+	case "F":
+		return []any{"note.txt", "YQ=="}
 	}
 	return nil
 }

@@ -240,13 +240,14 @@ func (w *Portal) addElement(id int, l *listType, fs Fields) error {
 }
 
 // ChangeElement writes an element as the form of the list does: with all its fields,
-// because the portal clears fields that are missing.
+// because the portal clears fields that are missing. Files that the form does not
+// change are left out: the portal keeps them, and their ids would be an error.
 func (w *Portal) ChangeElement(params map[string]any, e Record, l *listType, set map[string]any) error {
 	values := map[string]any{}
 	for _, c := range l.Columns {
 		if v, ok := set[c.Label()]; ok {
 			values[c.Name] = c.Stored(v)
-		} else if v, ok := e.Values[c.Label()]; ok && !c.ReadOnly {
+		} else if v, ok := e.Values[c.Label()]; ok && !c.ReadOnly && c.DataType != "F" {
 			values[c.Name] = c.Stored(v)
 		}
 	}
