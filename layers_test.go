@@ -106,7 +106,7 @@ var forbidden = map[string]string{
 }
 
 // forTests are packages that only tests import.
-var forTests = []string{"internal/app/apptest", "internal/app/testkit"}
+var forTests = []string{"internal/app/apptest", "internal/app/testkit", "internal/enginetest"}
 
 type goPackage struct {
 	ImportPath string

@@ -256,8 +256,8 @@ func TestLoopGuard(t *testing.T) {
 // TestVerdicts checks what follows after each kind of failure.
 func TestVerdicts(t *testing.T) {
 	at := time.Now().Add(time.Hour)
-	fails := func(outcome bitrix.Outcome, status int, settled time.Time) error {
-		return &bitrix.Error{Method: "a.get", Status: status, Code: "NO", Outcome: outcome, Settled: settled}
+	fails := func(outcome bitrix.Outcome, status int, safeAfter time.Time) error {
+		return &bitrix.Error{Method: "a.get", Status: status, Code: "NO", Outcome: outcome, Settled: safeAfter}
 	}
 	for _, tt := range []struct {
 		name string
