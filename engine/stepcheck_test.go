@@ -231,10 +231,12 @@ func TestCall(t *testing.T) {
 		t.Errorf("%+v, %t, %v", r, sent, err)
 	}
 	keys := map[string]bool{}
-	for _, call := range []engine.Call{{Key: "a"}, {Key: "b"}, {Key: "a", RunID: "2"}, {Key: "a", PortalName: "p"}} {
-		keys[call.EffectKey([]byte("x"))], keys[call.EffectKey([]byte("y"))] = true, true
+	for range 2 { // the same content has the same key in each attempt
+		for _, call := range []engine.Call{{Key: "a"}, {Key: "b"}, {Key: "a", RunID: "2"}, {Key: "a", PortalName: "p"}} {
+			keys[call.EffectKey([]byte("x"))], keys[call.EffectKey([]byte("y"))] = true, true
+		}
 	}
-	if len(keys) != 8 || (&engine.Call{Key: "a"}).EffectKey([]byte("x")) != (&engine.Call{Key: "a"}).EffectKey([]byte("x")) {
+	if len(keys) != 8 {
 		t.Errorf("%d keys, want 8", len(keys))
 	}
 }
