@@ -239,9 +239,9 @@ func (w *Portal) addElement(id int, l *listType, fs Fields) error {
 	return err
 }
 
-// change are omitted: the portal keeps them, and their ids would be an error.
+// ChangeElement writes an element as the form of the list does: with all its fields,
 // because the portal clears fields that are missing. Files that the form does not
-// change are left out: the portal keeps them, and their ids would be an error.
+// change are omitted: the portal keeps them, and their ids would be an error.
 func (w *Portal) ChangeElement(params map[string]any, e Record, l *listType, set map[string]any) error {
 	values := map[string]any{}
 	for _, c := range l.Columns {
