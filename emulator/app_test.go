@@ -25,7 +25,7 @@ func get(p *emulator.Portal, path string) (status int, header http.Header, body 
 
 // tokens asks the token endpoint as the application.
 func tokens(p *emulator.Portal, grant string, params ...string) (int, string) {
-	q := url.Values{"grant_type": {grant}, "client_id": {p.ClientID()}, "client_secret": {p.ClientSecret()}}
+	q := url.Values{"grant_type": {grant}, "client_id": {p.App().ClientID()}, "client_secret": {p.App().ClientSecret()}}
 	for i := 0; i+1 < len(params); i += 2 {
 		q.Set(params[i], params[i+1])
 	}
@@ -44,13 +44,13 @@ func TestOAuth(t *testing.T) {
 		anna := p.AddUser(emulator.User{Name: "Berta", NotAdmin: true})
 		authorize := func() string {
 			t.Helper()
-			status, header, _ := get(p, fmt.Sprint("/oauth/authorize/?state=a%26b&user_id=", anna, "&client_id=", p.ClientID()))
+			status, header, _ := get(p, fmt.Sprint("/oauth/authorize/?state=a%26b&user_id=", anna, "&client_id=", p.App().ClientID()))
 			back, err := url.Parse(header.Get("Location"))
 			if err != nil || status != 302 || back.Host != "app.example" {
 				t.Fatalf("status %d, %s, %v", status, header, err)
 			}
 			q := back.Query()
-			for name, want := range map[string]string{"x": "1", "state": "a&b", "domain": "portal.example", "member_id": p.MemberID(), "scope": "crm,im,lists,user,userfieldconfig", "server_domain": "portal.example"} {
+			for name, want := range map[string]string{"x": "1", "state": "a&b", "domain": "portal.example", "member_id": p.App().MemberID(), "scope": "crm,im,lists,user,userfieldconfig", "server_domain": "portal.example"} {
 				if q.Get(name) != want {
 					t.Errorf("%s is %q, want %q", name, q.Get(name), want)
 				}
@@ -61,7 +61,7 @@ func TestOAuth(t *testing.T) {
 		code := authorize()
 		status, body := tokens(p, "authorization_code", "code", code)
 		h.match("tokens", `{"access_token":"*","client_endpoint":"https://portal.example/rest/","domain":"portal.example","expires":`+unix(time.Now().Add(time.Hour))+`,
-			"expires_in":3600,"member_id":"`+p.MemberID()+`","refresh_token":"*","scope":"crm,im,lists,user,userfieldconfig","server_endpoint":"https://portal.example/rest/","status":"L","user_id":2}`, body)
+			"expires_in":3600,"member_id":"`+p.App().MemberID()+`","refresh_token":"*","scope":"crm,im,lists,user,userfieldconfig","server_endpoint":"https://portal.example/rest/","status":"L","user_id":2}`, body)
 		if status != 200 {
 			t.Errorf("status %d", status)
 		}
@@ -117,10 +117,10 @@ func TestAuthorizePage(t *testing.T) {
 	t.Parallel()
 	p := emulator.New(emulator.Config{})
 	defer p.Close()
-	if status, header, body := get(p, "/oauth/authorize/?client_id="+p.ClientID()); status != 200 || header.Get("Location") != "" || !strings.Contains(body, "The code of the authorization: ") {
+	if status, header, body := get(p, "/oauth/authorize/?client_id="+p.App().ClientID()); status != 200 || header.Get("Location") != "" || !strings.Contains(body, "The code of the authorization: ") {
 		t.Errorf("status %d, %s", status, body)
 	}
-	for _, query := range []string{"client_id=guess", "client_id=" + p.ClientID() + "&user_id=77", "client_id=" + p.ClientID() + "&user_id=x"} {
+	for _, query := range []string{"client_id=guess", "client_id=" + p.App().ClientID() + "&user_id=77", "client_id=" + p.App().ClientID() + "&user_id=x"} {
 		if status, header, body := get(p, "/oauth/authorize/?"+query); status != 400 || header.Get("Location") != "" || !strings.Contains(body, "not installed") {
 			t.Errorf("%s: status %d, %s", query, status, body)
 		}
@@ -131,7 +131,7 @@ func TestAuthorizePage(t *testing.T) {
 func TestTokenFaults(t *testing.T) {
 	t.Parallel()
 	p := open(t, emulator.Config{TokenLife: time.Minute})
-	first, err := p.Authorize(1)
+	first, err := p.App().Authorize(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestTokenFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	renew := func() (status int, body string) {
-		form := url.Values{"grant_type": {"refresh_token"}, "client_id": {p.ClientID()}, "client_secret": {p.ClientSecret()}, "refresh_token": {first.Refresh}}
+		form := url.Values{"grant_type": {"refresh_token"}, "client_id": {p.App().ClientID()}, "client_secret": {p.App().ClientSecret()}, "refresh_token": {first.Refresh}}
 		resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).PostForm(p.url+"/oauth/token/", form)
 		if err != nil {
 			return 0, err.Error()
@@ -162,7 +162,7 @@ func TestTokenFaults(t *testing.T) {
 	}
 	// The secrets of an application reach no journal.
 	for _, c := range p.Calls() {
-		if s := string(c.Params); strings.Contains(s, first.Refresh) || strings.Contains(s, p.ClientSecret()) {
+		if s := string(c.Params); strings.Contains(s, first.Refresh) || strings.Contains(s, p.App().ClientSecret()) {
 			t.Errorf("a secret in %s", s)
 		}
 	}
@@ -209,7 +209,7 @@ func TestAppLife(t *testing.T) {
 		}
 	}
 
-	old, _ := p.Authorize(1)
+	old, _ := p.App().Authorize(1)
 	control(`{"do":"install","url":"` + h.url + `"}`)
 	q := take("install", "ONAPPINSTALL ")
 	if got := keys(q); got != long || q.Has("event_handler_id") || q.Get("data[VERSION]")+q.Get("data[ACTIVE]")+q.Get("data[INSTALLED]") != "1YY" {
@@ -239,7 +239,7 @@ func TestAppLife(t *testing.T) {
 	if q.Get("data[QUERY][any][thing][0]") != "1" || q.Get("data[LANGUAGE_ID]") != "en" {
 		t.Errorf("%v", q)
 	}
-	p.AppPayment("T", 3, true)
+	p.App().Payment("T", 3, true)
 	q = take("payment", "ONAPPPAYMENT ")
 	if got := keys(q); got != "client_endpoint domain member_id server_endpoint" || q.Get("data[STATUS]")+q.Get("data[DAYS]")+q.Get("data[PAYMENT_EXPIRED]") != "T3Y" {
 		t.Errorf("%s, %v", got, q)
@@ -250,7 +250,7 @@ func TestAppLife(t *testing.T) {
 	control(`{"do":"payment","status":"P","days":28}`)
 	take("payment again", "ONAPPPAYMENT ")
 	_, body := p.asApp("app.info", "")
-	p.match("app.info", `{"result":{"ID":1,"CODE":"`+p.ClientID()+`","VERSION":1,"STATUS":"P","INSTALLED":true,"PAYMENT_EXPIRED":"N","DAYS":28,
+	p.match("app.info", `{"result":{"ID":1,"CODE":"`+p.App().ClientID()+`","VERSION":1,"STATUS":"P","INSTALLED":true,"PAYMENT_EXPIRED":"N","DAYS":28,
 		"LANGUAGE_ID":"en","LICENSE":"en_self","LICENSE_TYPE":"self","LICENSE_FAMILY":"self"},"time":"*"}`, body)
 	p.refused("app.info", `{}`, 400, `{"error":"ACCESS_DENIED","error_description":"Access denied! Application context required"}`)
 
@@ -263,7 +263,7 @@ func TestAppLife(t *testing.T) {
 		t.Errorf("handlers of the version before: %s", body)
 	}
 	p.asApp("event.bind", `{"event":"ONAPPUNINSTALL","handler":"`+h.url+`"}`)
-	live := p.AppToken()
+	live := p.App().Token()
 	control(`{"do":"uninstall","clean":true}`)
 	q = take("uninstall", "ONAPPUNINSTALL ")
 	if keys(q) != none || q.Get("data[CLEAN]") != "1" {
@@ -272,11 +272,11 @@ func TestAppLife(t *testing.T) {
 	if status, body := p.send("GET", "/rest/profile?auth="+live, "", ""); status != 401 || !strings.Contains(body, "ERROR_OAUTH") {
 		t.Errorf("uninstalled: status %d, %s", status, body)
 	}
-	if _, err := p.Authorize(1); err == nil {
+	if _, err := p.App().Authorize(1); err == nil {
 		t.Error("tokens for an application that is not installed")
 	}
 	control(`{"do":"install","url":""}`)
-	live = p.AppToken()
+	live = p.App().Token()
 	control(`{"do":"expire"}`)
 	if status, body := p.send("GET", "/rest/profile?auth="+live, "", ""); status != 401 || !strings.Contains(body, "expired_token") {
 		t.Errorf("expired: status %d, %s", status, body)
@@ -313,7 +313,7 @@ func TestEventFlavours(t *testing.T) {
 		}
 		return q
 	}
-	tokens, err := p.Authorize(berta)
+	tokens, err := p.App().Authorize(berta)
 	if err != nil {
 		t.Fatal(err)
 	}

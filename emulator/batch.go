@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -20,38 +19,6 @@ const (
 // what references of later commands can name.
 type batchState struct {
 	result, errors, total, next, time *php.Array
-}
-
-// runBatch is batch: its commands run one after the other, each is answered for
-// itself, and none is undone. It is 200 whatever they come to.
-// https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
-func (p *Portal) runBatch(req *request) *answer {
-	start := time.Now()
-	req.batch = true
-	halt, _ := value.UpperKeys(req.params).Get("HALT")
-	s := &batchState{php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray()}
-	count := 0
-	for key, command := range req.commands() {
-		count++
-		a := p.batchCommand(req, command, s, count > maxBatch)
-		if a.broken != nil {
-			return a
-		}
-		if failed := s.add(key, a); failed && !value.IsEmpty(halt) {
-			break
-		}
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !req.inside {
-		p.journal.batches++
-	}
-	// The batch itself spends no execution time; its commands do.
-	return &answer{
-		result: value.Object("result", s.result, "result_error", s.errors, "result_total", s.total,
-			"result_next", s.next, "result_time", s.time),
-		time: p.timing(start, time.Now(), 0, start.Add(operatingWindow)),
-	}
 }
 
 // commands are those of a batch by their keys. What is no text is left out.
@@ -85,26 +52,6 @@ func splitCommand(command string) (name, query string) {
 	name, query, _ = strings.Cut(command, "?")
 	query, _, _ = strings.Cut(query, "#")
 	return strings.TrimSuffix(strings.Trim(name, "/ "), ".json"), query
-}
-
-// batchCommand runs one command.
-func (p *Portal) batchCommand(req *request, command string, s *batchState, tooMany bool) *answer {
-	name, query := splitCommand(command)
-	params := s.resolve(parseForm(query))
-	m, err := p.find(name)
-	switch {
-	case tooMany:
-		err = refusalOf("ERROR_BATCH_LENGTH_EXCEEDED")
-	case isAlone(name):
-		err = refusalOf("ERROR_BATCH_METHOD_NOT_ALLOWED")
-	}
-	if err != nil {
-		return p.failed(req, name, params, err)
-	}
-	if req.inside {
-		return p.run(req, m, params, nil)
-	}
-	return p.execute(req, m, params)
 }
 
 // isAlone names the methods that cannot stand in a batch.

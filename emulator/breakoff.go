@@ -17,7 +17,7 @@ const requestCeiling = 60 * time.Second
 
 // breakOff ends a request as a fault wants it: without its answer, or with a
 // wrong one. status and body are those of the answer that is lost.
-func (p *Portal) breakOff(w http.ResponseWriter, r *http.Request, f *Fault, status int, body any) {
+func breakOff(w http.ResponseWriter, r *http.Request, f *Fault, status int, body any) {
 	switch f.Kind {
 	case FaultTimeout:
 		delay := f.Delay

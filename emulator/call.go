@@ -33,74 +33,16 @@ type method struct {
 	app    bool // only for an application, not for an inbound webhook
 }
 
-// methodTable lists what is emulated, by lower-case name.
-func methodTable() map[string]*method {
-	table := map[string]*method{}
-	for _, group := range [][]method{
-		platformMethods(), userMethods(), eventMethods(),
-		legacyMethods(), itemMethods(), typeMethods(), categoryMethods(), statusMethods(), enumMethods(), userFieldConfigMethods(),
-		timelineMethods(), notifyMethods(), listMethods(),
-	} {
-		for _, m := range group {
-			table[strings.ToLower(m.name)] = &m
-		}
-	}
-	return table
-}
-
-func itemMethods() []method {
-	return []method{
-		{name: "crm.item.get", scope: "crm", run: itemGet},
-		{name: "crm.item.list", scope: "crm", run: itemList},
-		{name: "crm.item.add", scope: "crm", run: itemAdd},
-		{name: "crm.item.update", scope: "crm", run: itemUpdate},
-		{name: "crm.item.delete", scope: "crm", run: itemDelete},
-		{name: "crm.item.fields", scope: "crm", run: itemFields},
-		{name: "crm.item.import", scope: "crm", run: itemImport},
-		{name: "crm.item.batchImport", scope: "crm", run: itemBatchImport},
-		{name: "crm.item.productrow.get", scope: "crm", run: rowGet},
-		{name: "crm.item.productrow.list", scope: "crm", run: rowList},
-		{name: "crm.item.productrow.add", scope: "crm", run: rowAdd},
-		{name: "crm.item.productrow.update", scope: "crm", run: rowUpdate},
-		{name: "crm.item.productrow.delete", scope: "crm", run: rowDelete},
-		{name: "crm.item.productrow.set", scope: "crm", run: rowSet},
-		{name: "crm.item.productrow.getAvailableForPayment", scope: "crm", run: rowsAvailable},
-		{name: "crm.item.productrow.fields", scope: "crm", run: rowFields},
-	}
-}
-
-func listMethods() []method {
-	return []method{
-		{name: "lists.get", scope: "lists", legacy: true, run: listsGet},
-		{name: "lists.add", scope: "lists", legacy: true, run: adminOnly(listsAdd)},
-		{name: "lists.update", scope: "lists", legacy: true, run: adminOnly(listsUpdate)},
-		{name: "lists.delete", scope: "lists", legacy: true, run: adminOnly(listsDelete)},
-		{name: "lists.get.iblock.type.id", scope: "lists", legacy: true, run: listsTypeID},
-		{name: "lists.field.get", scope: "lists", legacy: true, run: listFieldGet},
-		{name: "lists.field.add", scope: "lists", legacy: true, run: adminOnly(listFieldAdd)},
-		{name: "lists.field.update", scope: "lists", legacy: true, run: adminOnly(listFieldUpdate)},
-		{name: "lists.field.delete", scope: "lists", legacy: true, run: adminOnly(listFieldDelete)},
-		{name: "lists.field.type.get", scope: "lists", legacy: true, run: listFieldTypes},
-		{name: "lists.section.get", scope: "lists", legacy: true, run: sectionGet},
-		{name: "lists.section.add", scope: "lists", legacy: true, run: sectionAdd},
-		{name: "lists.section.update", scope: "lists", legacy: true, run: sectionUpdate},
-		{name: "lists.section.delete", scope: "lists", legacy: true, run: sectionDelete},
-		{name: "lists.element.get", scope: "lists", legacy: true, run: elementGet},
-		{name: "lists.element.add", scope: "lists", legacy: true, run: elementAdd},
-		{name: "lists.element.update", scope: "lists", legacy: true, run: elementUpdate},
-		{name: "lists.element.delete", scope: "lists", legacy: true, run: elementDelete},
-	}
-}
-
 // call is one command under way: a request of its own or one of a batch.
 type call struct {
-	p      *Portal
-	req    *request
-	method *method
-	params *php.Array
-	now    time.Time
-	start  int    // the parameter start
-	unkept *Fault // the portal does not keep the value of its field; nil for none
+	store   *model.Store
+	options *options
+	journal *journal
+	req     *request
+	params  *php.Array
+	now     time.Time
+	start   int                        // the parameter start
+	unkept  func(field ...string) bool // names the fields whose new values the portal does not keep; nil for none
 
 	// What lists answer beside the result.
 	total    int
@@ -108,10 +50,8 @@ type call struct {
 	next     int
 }
 
-func (c *call) store() *model.Store { return &c.p.store }
-
 // savedAt is when what the call writes is changed, as the portal stores it.
-func (c *call) savedAt() time.Time { return c.store().Zone.Second(c.now) }
+func (c *call) savedAt() time.Time { return c.store.Zone.Second(c.now) }
 
 // param returns a parameter, nil without it.
 func (c *call) param(name string) any {
@@ -175,20 +115,28 @@ func (c *call) wrongType(name, want string) error {
 // forgets tells whether a fault prevents that a field gets its new value. names
 // are the names of the field.
 func (c *call) forgets(names ...string) bool {
-	return c.unkept != nil && c.unkept.names(names...)
+	return c.unkept != nil && c.unkept(names...)
 }
 
 // isAdmin tells whether the caller is an administrator.
 func (c *call) isAdmin() bool {
-	u := c.store().Users[c.req.user]
+	u := c.store.Users[c.req.user]
 	return u != nil && !u.NotAdmin
 }
 
 // userName is what a user is called, "" for none.
 func (c *call) userName(id int64) string {
-	u := c.store().Users[id]
+	u := c.store.Users[id]
 	if u == nil {
 		return ""
 	}
 	return strings.TrimSpace(u.Name + " " + u.LastName)
+}
+
+// needAdmin refuses other users, as the methods of offline events do.
+func (c *call) needAdmin(why string) error {
+	if c.isAdmin() {
+		return nil
+	}
+	return failStatus(403, "ACCESS_DENIED", strings.TrimSpace("Access denied! "+why))
 }

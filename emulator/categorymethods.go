@@ -132,7 +132,7 @@ func categoryAdd(c *call) (any, error) {
 	case value.IsYes(isDefault) && isClient(t):
 		return nil, noCode("Default client category does not support updating default state")
 	}
-	cat := addCategory(c.store(), t, value.Text(name))
+	cat := addCategory(c.store, t, value.Text(name))
 	writeCategory(t, cat, fields)
 	return value.Object("category", categoryJSON(t, cat)), nil
 }
@@ -201,7 +201,7 @@ func categoryDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	used := slices.ContainsFunc(c.store().Table(t.ID).All(), func(it *model.Item) bool { return it.Values["CATEGORY_ID"] == cat.ID })
+	used := slices.ContainsFunc(c.store.Table(t.ID).All(), func(it *model.Item) bool { return it.Values["CATEGORY_ID"] == cat.ID })
 	deals := t.ID == model.TypeDeal
 	switch {
 	case isClient(t) && cat.ByDefault:
@@ -223,7 +223,7 @@ func categoryDelete(c *call) (any, error) {
 // unlike in crm.status.list.
 func dealCategoryStages(c *call) (any, error) {
 	answer := php.NewArray()
-	if cat := c.store().Types[model.TypeDeal].Category(value.Int(c.param("ID"))); cat != nil {
+	if cat := c.store.Types[model.TypeDeal].Category(value.Int(c.param("ID"))); cat != nil {
 		answer = shortStages(cat.Stages)
 	}
 	return answer, nil

@@ -226,7 +226,7 @@ func TestCredentials(t *testing.T) {
 		{"a method that does not exist comes first", "/rest/1/guess/crm.none", 404, "ERROR_METHOD_NOT_FOUND"},
 		{"no token", "/rest/profile", 401, "NO_AUTH_FOUND"},
 		{"wrong token", "/rest/profile?auth=guess", 401, "invalid_token"},
-		{"right token", "/rest/profile?auth=" + p.AppToken(), 200, ""},
+		{"right token", "/rest/profile?auth=" + p.App().Token(), 200, ""},
 		{"missing scope", "/rest/1/emulator/lists.get", 401, "insufficient_scope"},
 		{"third version", "/rest/api/1/emulator/crm.deal.get", 404, ""},
 		{"no method", "/rest/1/emulator/", 404, "ERROR_METHOD_NOT_FOUND"},

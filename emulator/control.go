@@ -12,11 +12,15 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// control answers under /_emulator/: what a test or a demo asks of the emulator
+// control answers the requests to the emulator itself.
+type control struct{ p *Portal }
+
+// serve answers under /_emulator/: what a test or a demo asks of the emulator
 // itself. It is not a part of any portal and asks for no credentials.
-func (p *Portal) control(w http.ResponseWriter, r *http.Request, path string) {
+func (c control) serve(w http.ResponseWriter, r *http.Request, path string) {
+	p := c.p
 	if actor, name, ok := strings.Cut(path, "/"); ok && r.Method == http.MethodPost && (actor == "person" || actor == "robot") {
-		p.act(w, r, actor, name)
+		c.act(w, r, actor, name)
 		return
 	}
 	switch r.Method + " " + strings.TrimSuffix(path, "/") {
@@ -31,20 +35,20 @@ func (p *Portal) control(w http.ResponseWriter, r *http.Request, path string) {
 	case "GET history":
 		reply(w, http.StatusOK, p.History())
 	case "GET app":
-		reply(w, http.StatusOK, p.appKeys())
+		reply(w, http.StatusOK, c.appKeys())
 	case "POST app":
-		p.controlApp(w, r)
+		c.app(w, r)
 	case "POST reset":
 		p.Reset()
 		reply(w, http.StatusOK, map[string]bool{"reset": true})
 	case "POST webhooks":
-		p.controlWebhooks(w, r)
+		c.webhooks(w, r)
 	case "GET faults":
 		reply(w, http.StatusOK, p.Faults())
 	case "POST faults":
-		p.controlFaults(w, r)
+		c.faults(w, r)
 	case "DELETE faults":
-		p.faults.set(nil)
+		p.server.faults.set(nil)
 		reply(w, http.StatusOK, p.Faults())
 	default:
 		complain(w, http.StatusNotFound, "want GET stats, calls, history, app or faults, POST reset, webhooks, app, faults, person/METHOD or robot/METHOD, or DELETE faults")
@@ -55,42 +59,44 @@ func (p *Portal) control(w http.ResponseWriter, r *http.Request, path string) {
 // its pages, or an automation rule, which has no user. It is no REST call, so
 // no limit and no fault stands in its way, and no journal keeps it but the
 // history of changes. Its events are sent.
-func (p *Portal) act(w http.ResponseWriter, r *http.Request, actor, name string) {
+func (c control) act(w http.ResponseWriter, r *http.Request, actor, name string) {
+	p := c.p
 	p.seeHost(r.Host)
-	req := &request{ctx: r.Context(), params: decodeRequest(r), user: p.user.ID, inside: true, by: origin{hops: firstHops}}
+	req := &exchange{request: &request{ctx: r.Context(), params: decodeRequest(r), user: p.user.ID, inside: true, by: origin{hops: firstHops}}}
 	if actor == "person" {
 		req.by.user = req.user
 	}
 	a := &answer{}
-	switch m, err := p.find(name); {
+	switch m, err := p.server.find(name); {
 	case err != nil:
 		a.err = err
 	case m.app:
 		a.err = failStatus(http.StatusForbidden, "WRONG_AUTH_TYPE", "Application context required")
 	case m.name == batchMethod:
-		a = p.runBatch(req)
+		a = p.server.runBatch(req)
 	default:
-		a = p.run(req, m, req.params, nil)
+		a = p.server.run(req, m, req.params, nil)
 	}
 	writeJSON(w, a.status(), a.body())
-	p.dispatch(req.changes)
+	p.events.dispatch(req.raised)
 }
 
 // appKeys are what an application's developer knows of it, with tokens of the
 // administrator that are new each time.
-func (p *Portal) appKeys() map[string]string {
-	t, _ := p.Authorize(p.user.ID) // without an installation there are none
+func (c control) appKeys() map[string]string {
+	p := c.p
+	t, _ := p.App().Authorize(p.user.ID) // without an installation there are none
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return map[string]string{
 		"client_id": p.app.clientID, "client_secret": p.app.clientSecret, "access_token": t.Access, "refresh_token": t.Refresh,
-		"application_token": p.app.token, "member_id": p.app.memberID, "client_endpoint": p.baseURL + "/rest/",
-		"server_endpoint": p.baseURL + "/rest/", "scope": strings.Join(p.cfg.Scopes, ","),
+		"application_token": p.app.token, "member_id": p.app.memberID, "client_endpoint": p.address.endpoint(),
+		"server_endpoint": p.address.endpoint(), "scope": strings.Join(p.cfg.Scopes, ","),
 	}
 }
 
-// controlApp does what happens to an application in its life.
-func (p *Portal) controlApp(w http.ResponseWriter, r *http.Request) {
+// app does what happens to an application in its life.
+func (c control) app(w http.ResponseWriter, r *http.Request) {
 	var want struct {
 		Do      string `json:"do"`
 		URL     string `json:"url"`
@@ -104,22 +110,23 @@ func (p *Portal) controlApp(w http.ResponseWriter, r *http.Request) {
 		complain(w, http.StatusBadRequest, "want {\"do\": \"install\", \"url\": …}: "+err.Error())
 		return
 	}
+	a := c.p.App()
 	switch want.Do {
 	case "install":
-		p.InstallApp(want.URL)
+		a.Install(want.URL)
 	case "update":
-		p.UpdateApp(cmp.Or(want.Version, "2"))
+		a.Update(cmp.Or(want.Version, "2"))
 	case "uninstall":
-		p.UninstallApp(want.Clean)
+		a.Uninstall(want.Clean)
 	case "payment":
-		p.AppPayment(cmp.Or(want.Status, "P"), want.Days, want.Expired)
+		a.Payment(cmp.Or(want.Status, "P"), want.Days, want.Expired)
 	case "expire":
-		p.ExpireTokens()
+		a.ExpireTokens()
 	default:
 		complain(w, http.StatusBadRequest, fmt.Sprintf("do %q: want install, update, uninstall, payment or expire", want.Do))
 		return
 	}
-	reply(w, http.StatusOK, p.appKeys())
+	reply(w, http.StatusOK, c.appKeys())
 }
 
 func decodeStrict(r *http.Request, into any) error {
@@ -128,7 +135,7 @@ func decodeStrict(r *http.Request, into any) error {
 	return dec.Decode(into)
 }
 
-func (p *Portal) controlWebhooks(w http.ResponseWriter, r *http.Request) {
+func (c control) webhooks(w http.ResponseWriter, r *http.Request) {
 	var want struct {
 		URL    string   `json:"url"`
 		Events []string `json:"events"`
@@ -147,11 +154,11 @@ func (p *Portal) controlWebhooks(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	reply(w, http.StatusOK, map[string]string{"application_token": p.AddWebhook(want.URL, want.Events...)})
+	reply(w, http.StatusOK, map[string]string{"application_token": c.p.AddWebhook(want.URL, want.Events...)})
 }
 
-// controlFaults sets the faults of a body in JSON or YAML.
-func (p *Portal) controlFaults(w http.ResponseWriter, r *http.Request) {
+// faults sets the faults of a body in JSON or YAML.
+func (c control) faults(w http.ResponseWriter, r *http.Request) {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 	if err != nil {
 		complain(w, http.StatusBadRequest, "cannot read the faults: "+err.Error())
@@ -162,8 +169,8 @@ func (p *Portal) controlFaults(w http.ResponseWriter, r *http.Request) {
 		complain(w, http.StatusBadRequest, wrong.Err().Error())
 		return
 	}
-	p.faults.set(faults)
-	reply(w, http.StatusOK, p.Faults())
+	c.p.server.faults.set(faults)
+	reply(w, http.StatusOK, c.p.Faults())
 }
 
 // webhookEvent checks that a person could choose an event in an outbound

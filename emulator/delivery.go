@@ -4,22 +4,51 @@ import (
 	"container/heap"
 	"context"
 	"io"
+	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// feeds are the queues of events, one for each handler's URL.
-type feeds struct {
+// hub knows the handlers of events and sends them what happens. Its fields are guarded by
+// the portal's lock, which it never holds while it waits or sends.
+type hub struct {
+	mu      *sync.Mutex
+	cfg     deliveryConfig
+	options *options
+	store   *model.Store
+	app     *application
+	address *address
+	chance  *rand.Rand
+
 	subscriptions []*subscription
-	byURL         map[string]*feed
+	offline       offlineQueue
+	byURL         map[string]*feed // the queues of events, one for each handler's URL
 	seq           int64
-	pending       int           // events queued or under way
+	pending       int           // events queued or being sent
 	idle          chan struct{} // closed when pending falls to 0
+	sent, failed  int64
+
+	stop      context.CancelFunc // ends the delivery of events
+	delivery  context.Context
+	delivered sync.WaitGroup
+}
+
+// deliveryConfig says how events reach their handlers. The fields are those of [Config].
+type deliveryConfig struct {
+	delay, jitter, slowHandler time.Duration
+	loss                       float64
+	workers                    int
+	client                     *http.Client
+	log                        *slog.Logger
+	secret, applicationToken   string
 }
 
 // feed sends the events of one handler.
@@ -31,7 +60,7 @@ type feed struct {
 
 // delivery is an event on its way to a handler.
 type delivery struct {
-	raised
+	event
 	to  *subscription
 	due time.Time
 	seq int64 // of what is due at once, the first goes first
@@ -62,25 +91,38 @@ func (d *deliveries) Pop() any {
 // maxGap is the longest that a slow handler waits for its next event.
 const maxGap = 5 * time.Second
 
-func newFeeds() feeds {
-	idle := make(chan struct{})
-	close(idle)
-	return feeds{byURL: map[string]*feed{}, idle: idle}
+// newHub makes a hub without handlers. It shares the lock, the data, the application and
+// the address with the portal.
+func newHub(mu *sync.Mutex, cfg deliveryConfig, o *options, s *model.Store, app *application, at *address, chance *rand.Rand) *hub {
+	h := &hub{
+		mu: mu, cfg: cfg, options: o, store: s, app: app, address: at, chance: chance,
+		byURL: map[string]*feed{}, idle: make(chan struct{}),
+	}
+	close(h.idle)
+	h.delivery, h.stop = context.WithCancel(context.Background())
+	return h
 }
 
-// AddWebhook sets up an outbound webhook for events and returns its
-// application token. The URL is called as it stands.
-func (p *Portal) AddWebhook(url string, events ...string) (token string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	number := p.store.Next("webhook")
-	token = p.cfg.ApplicationToken
-	if number > 1 { // each outbound webhook has a token of its own
-		token = value.DeriveHex(p.cfg.Secret, "outbound webhook "+strconv.FormatInt(number, 10), 32)
+// close stops the delivery of events and waits for its end.
+func (h *hub) close() {
+	h.mu.Lock()
+	h.stop()
+	h.mu.Unlock()
+	h.delivered.Wait()
+}
+
+// addWebhook adds the handlers of an outbound webhook and returns its application token.
+func (h *hub) addWebhook(url string, events ...string) (token string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	number := h.store.Next("webhook")
+	token = h.cfg.applicationToken
+	if number > 1 { // each outbound webhook has its own token
+		token = value.DeriveHex(h.cfg.secret, "outbound webhook "+strconv.FormatInt(number, 10), 32)
 	}
-	for _, event := range events {
-		p.feeds.subscriptions = append(p.feeds.subscriptions, &subscription{
-			id: p.store.Next("handler"), event: strings.ToUpper(event), url: url, token: token,
+	for _, code := range events {
+		h.subscriptions = append(h.subscriptions, &subscription{
+			id: h.store.Next("handler"), event: strings.ToUpper(code), url: url, token: token,
 		})
 	}
 	return token
@@ -88,78 +130,78 @@ func (p *Portal) AddWebhook(url string, events ...string) (token string) {
 
 // dispatch puts events into the queues of their handlers. An event goes out
 // once, a little later, and is never sent again.
-func (p *Portal) dispatch(events []raised) {
+func (h *hub) dispatch(events []event) {
 	if len(events) == 0 {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.delivery.Err() != nil { // closed
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.delivery.Err() != nil { // closed
 		return
 	}
 	now, recorded := time.Now(), false
-	due := now.Add(p.cfg.EventDelay)
+	due := now.Add(h.cfg.delay)
 	for _, e := range events {
-		for _, sub := range p.feeds.subscriptions {
+		for _, sub := range h.subscriptions {
 			switch {
 			case sub.event != e.code:
 			case sub.offline:
-				recorded = p.record(e, sub, now) || recorded
+				recorded = h.record(e, sub, now) || recorded
 			default:
-				p.enqueue(delivery{raised: e, to: sub, due: due})
+				h.enqueue(delivery{event: e, to: sub, due: due})
 			}
 		}
 	}
 	if recorded {
-		p.notify(events[0].origin, now)
+		h.notify(events[0].origin, now)
 	}
 }
 
 // enqueue adds an event to its handler's queue and sees to it that somebody
 // sends it. The lock is held.
-func (p *Portal) enqueue(d delivery) {
-	if p.cfg.EventLoss > 0 && p.chance.Float64() < p.cfg.EventLoss {
+func (h *hub) enqueue(d delivery) {
+	if h.cfg.loss > 0 && h.chance.Float64() < h.cfg.loss {
 		return
 	}
-	if p.cfg.EventJitter > 0 {
-		d.due = d.due.Add(time.Duration(p.chance.Int64N(int64(p.cfg.EventJitter))))
+	if h.cfg.jitter > 0 {
+		d.due = d.due.Add(time.Duration(h.chance.Int64N(int64(h.cfg.jitter))))
 	}
-	f := p.feeds.byURL[d.to.url]
+	f := h.byURL[d.to.url]
 	if f == nil {
 		f = &feed{}
-		p.feeds.byURL[d.to.url] = f
+		h.byURL[d.to.url] = f
 	}
-	if p.feeds.pending == 0 {
-		p.feeds.idle = make(chan struct{})
+	if h.pending == 0 {
+		h.idle = make(chan struct{})
 	}
-	p.feeds.pending++
-	p.feeds.seq++
-	d.seq = p.feeds.seq
+	h.pending++
+	h.seq++
+	d.seq = h.seq
 	heap.Push(&f.queue, d)
-	if f.workers < p.cfg.EventWorkers {
+	if f.workers < h.cfg.workers {
 		f.workers++
-		p.delivered.Go(func() { p.work(f) })
+		h.delivered.Go(func() { h.work(f) })
 	}
 }
 
 // work sends a handler's events until there are none.
-func (p *Portal) work(f *feed) {
+func (h *hub) work(f *feed) {
 	for {
-		d, gap, ok := p.take(f)
+		d, gap, ok := h.take(f)
 		if !ok {
 			return
 		}
-		if wait(p.delivery, max(0, time.Until(d.due))+gap) == nil {
-			p.send(f, d)
+		if wait(h.delivery, max(0, time.Until(d.due))+gap) == nil {
+			h.send(f, d)
 		}
-		p.done()
+		h.done()
 	}
 }
 
 // take takes the next event out of a queue.
-func (p *Portal) take(f *feed) (d delivery, gap time.Duration, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (h *hub) take(f *feed) (d delivery, gap time.Duration, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if len(f.queue) == 0 {
 		f.workers--
 		return d, 0, false
@@ -168,39 +210,39 @@ func (p *Portal) take(f *feed) (d delivery, gap time.Duration, ok bool) {
 	return d, f.gap, true
 }
 
-func (p *Portal) done() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.feeds.pending--
-	if p.feeds.pending == 0 {
-		close(p.feeds.idle)
+func (h *hub) done() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pending--
+	if h.pending == 0 {
+		close(h.idle)
 	}
 }
 
 // send posts an event. Whatever the handler answers, it is over.
-func (p *Portal) send(f *feed, d delivery) {
-	body := php.BuildQuery(p.eventBody(d))
+func (h *hub) send(f *feed, d delivery) {
+	body := php.BuildQuery(h.body(d))
 	start := time.Now()
-	ok := p.post(d.to.url, body)
+	ok := h.post(d.to.url, body)
 	took := time.Since(start)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.journal.sent++
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sent++
 	if !ok {
-		p.journal.failed++
-		p.cfg.Log.Warn("a handler did not take an event", "event", d.code)
+		h.failed++
+		h.cfg.log.Warn("a handler did not take an event", "event", d.code)
 	}
 	// How a real portal slows down is not documented: the gap follows the
 	// time of slow answers and halves with each fast one.
-	if took > p.cfg.SlowHandler {
+	if took > h.cfg.slowHandler {
 		f.gap = min(maxGap, max(took/2, f.gap*2))
 	} else {
 		f.gap /= 2
 	}
 }
 
-func (p *Portal) post(url, body string) (ok bool) {
-	ctx, cancel := context.WithCancel(p.delivery)
+func (h *hub) post(url, body string) (ok bool) {
+	ctx, cancel := context.WithCancel(h.delivery)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
@@ -208,7 +250,7 @@ func (p *Portal) post(url, body string) (ok bool) {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("User-Agent", "Bitrix24 Webhook Engine")
-	resp, err := p.cfg.Client.Do(req)
+	resp, err := h.cfg.client.Do(req)
 	if err != nil {
 		return false
 	}
@@ -217,13 +259,13 @@ func (p *Portal) post(url, body string) (ok bool) {
 	return resp.StatusCode >= 200 && resp.StatusCode < 300
 }
 
-// WaitIdle waits until no event is queued or under way. Without an end of the
+// waitIdle waits until no event is queued or under way. Without an end of the
 // context it waits for ever if a handler changes the portal again and again.
-func (p *Portal) WaitIdle(ctx context.Context) error {
+func (h *hub) waitIdle(ctx context.Context) error {
 	for {
-		p.mu.Lock()
-		idle, pending := p.feeds.idle, p.feeds.pending
-		p.mu.Unlock()
+		h.mu.Lock()
+		idle, pending := h.idle, h.pending
+		h.mu.Unlock()
 		if pending == 0 {
 			return ctx.Err()
 		}
@@ -233,4 +275,32 @@ func (p *Portal) WaitIdle(ctx context.Context) error {
 		case <-idle:
 		}
 	}
+}
+
+// tell sends an event about the application to the handlers that are bound to it, and an
+// event of its installation to the URL that was given for them.
+func (h *hub) tell(e event) {
+	h.mu.Lock()
+	url, bound := h.app.url, false
+	for _, sub := range h.subscriptions {
+		bound = bound || sub.app && sub.event == e.code && sub.url == url
+	}
+	if e.auth == authLong && url != "" && !bound && h.delivery.Err() == nil {
+		h.enqueue(delivery{event: e, to: &subscription{event: e.code, url: url, token: h.app.token, app: true}, due: time.Now().Add(h.cfg.delay)})
+	}
+	h.mu.Unlock()
+	h.dispatch([]event{e})
+}
+
+// unbindApp drops all handlers of the application. The lock is held.
+func (h *hub) unbindApp() {
+	h.subscriptions, _ = without(h.subscriptions, func(sub *subscription) bool { return sub.app })
+	h.offline = offlineQueue{}
+}
+
+// forgetType drops the subscriptions to the suffixed events of a smart process. The lock is
+// held.
+func (h *hub) forgetType(entityTypeID int) {
+	suffix := "_" + strconv.Itoa(entityTypeID)
+	h.subscriptions, _ = without(h.subscriptions, func(sub *subscription) bool { return strings.HasSuffix(sub.event, suffix) })
 }

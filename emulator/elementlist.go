@@ -32,7 +32,7 @@ func elementGet(c *call) (any, error) {
 		}
 	}
 	order, _ := c.optionalArray("ELEMENT_ORDER")
-	query.Sort(rows, elementOrder(c.store(), b, order))
+	query.Sort(rows, elementOrder(c.store, b, order))
 	answer := php.NewArray()
 	if len(rows) == 0 {
 		return answer, nil // and no total
@@ -91,7 +91,7 @@ func elementJSON(c *call, b *model.IBlock, e *model.Element, only map[string]boo
 			a.Set(name, systemJSON(c, e, name))
 		}
 	}
-	propertiesJSON(c.store(), a, b, e, only)
+	propertiesJSON(c.store, a, b, e, only)
 	return a
 }
 
@@ -108,15 +108,15 @@ func systemJSON(c *call, e *model.Element, name string) any {
 	case "CREATED_USER_NAME":
 		return c.userName(e.Creator)
 	case "ACTIVE_FROM", "ACTIVE_TO":
-		return value.TextOrNull(relayout(c.store().Zone, e.System[name], c.store().Zone.Local))
+		return value.TextOrNull(relayout(c.store.Zone, e.System[name], c.store.Zone.Local))
 	case "SORT":
 		return e.Sort()
 	case "PREVIEW_TEXT_TYPE", "DETAIL_TEXT_TYPE":
 		return textFormat
 	case "DATE_CREATE":
-		return c.store().Zone.Local(e.Created)
+		return c.store.Zone.Local(e.Created)
 	case "TIMESTAMP_X":
-		return c.store().Zone.Local(e.Changed)
+		return c.store.Zone.Local(e.Changed)
 	case "MODIFIED_BY":
 		return value.Text(value.FromInt(e.Modifier))
 	}
@@ -135,8 +135,8 @@ var elementPrefixes = [...]string{
 // elementRules are those of a filter of lists.element.get: unlike
 // crm.deal.list it refuses what it does not know.
 func elementRules(c *call, b *model.IBlock) *query.Rules[*model.Element] {
-	s := c.store()
-	many := c.p.cfg.ManyOwners
+	s := c.store
+	many := c.options.manyOwners
 	return &query.Rules[*model.Element]{
 		Find: func(name string) (query.Column[*model.Element], bool) { return elementColumn(s, b, name) },
 		Unknown: func(name string) error {

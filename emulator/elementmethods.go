@@ -23,7 +23,7 @@ func elementOf(c *call) (*model.IBlock, *model.Element, error) {
 	if value.IsEmpty(id) && !value.IsEmpty(code) {
 		e = b.ElementByCode(value.Text(code))
 	}
-	if e != nil && c.p.cfg.StrictElementCode && !value.IsEmpty(id) && !value.IsEmpty(code) && !model.SameCode(e.Code, value.Text(code)) {
+	if e != nil && c.options.strictElementCode && !value.IsEmpty(id) && !value.IsEmpty(code) && !model.SameCode(e.Code, value.Text(code)) {
 		e = nil
 	}
 	if e == nil {
@@ -49,7 +49,7 @@ func elementAdd(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := c.store()
+	s := c.store
 	now := c.savedAt()
 	e := &model.Element{ID: s.Next("element"), Created: now, Creator: c.req.by.user, Section: value.Int(c.param("IBLOCK_SECTION_ID"))}
 	writeElement(c, b, e, code, fields)
@@ -122,7 +122,7 @@ func elementInput(c *call, b *model.IBlock, old map[int64][]model.PropertyValue)
 
 // writeElement gives an element its fields; what is not given is cleared.
 func writeElement(c *call, b *model.IBlock, e *model.Element, code string, g value.Fields) {
-	s := c.store()
+	s := c.store
 	e.Code = code
 	e.Changed, e.Modifier = c.savedAt(), c.req.by.user
 	if v, ok := g["IBLOCK_SECTION_ID"]; ok {
@@ -162,7 +162,7 @@ func writeElement(c *call, b *model.IBlock, e *model.Element, code string, g val
 
 // recordElement keeps what happened to an element for History.
 func recordElement(c *call, b *model.IBlock, e *model.Element, op string) {
-	c.p.journal.change(Change{
+	c.journal.change(Change{
 		At: c.now, Op: op, IBlockID: int(b.ID), ID: e.ID, Code: e.Code, Title: e.System["NAME"],
 	}, func() *php.Array { return elementJSON(c, b, e, nil) })
 }

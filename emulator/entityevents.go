@@ -38,13 +38,7 @@ func fireType(c *call, t *model.EntityType, op string) {
 func fireMove(c *call, it *model.Item) {
 	c.raise("ONCRMDEALMOVETOCATEGORY", value.Object("ID", value.Text(value.FromInt(it.ID)),
 		"CATEGORY_ID", query.Plain(it.Values["CATEGORY_ID"]), "STAGE_ID", query.Plain(it.Values["STAGE_ID"])))
-	if c.p.cfg.MoveAlsoUpdates {
+	if c.options.moveAlsoUpdates {
 		fire(c, it.Type, opUpdate, it.ID)
 	}
-}
-
-// forgetType drops the subscriptions to the suffixed events of a smart process.
-func (p *Portal) forgetType(entityTypeID int) {
-	suffix := "_" + strconv.Itoa(entityTypeID)
-	p.feeds.subscriptions, _ = without(p.feeds.subscriptions, func(sub *subscription) bool { return strings.HasSuffix(sub.event, suffix) })
 }

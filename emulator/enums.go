@@ -33,7 +33,7 @@ func enumOwnerTypes(c *call) (any, error) {
 		enumRow(model.TypeQuote, "Estimate", "QUOTE", "Q"), enumRow(8, "Billing details", "REQUISITE", "RQ"),
 		enumRow(36, "Document", "SMART_DOCUMENT", "DO"), enumRow(39, "Company document", "SMART_B2E_DOC", "SBD"),
 	)
-	for _, t := range c.store().DynamicTypes() {
+	for _, t := range c.store.DynamicTypes() {
 		answer.Append(enumRow(t.ID, t.Title, t.Code, t.Short))
 	}
 	return answer, nil

@@ -60,7 +60,6 @@ type answer struct {
 	hasTotal bool
 	next     int
 	time     *php.Array
-	broken   *Fault // the request ends here without an answer
 }
 
 // body is the whole answer of a call that is no batch.
@@ -90,9 +89,8 @@ func (a *answer) status() int {
 }
 
 // timing is the member time of an answer.
-func (p *Portal) timing(start, finish time.Time, operating time.Duration, resetAt time.Time) *php.Array {
+func timing(zone *time.Location, start, finish time.Time, operating time.Duration, resetAt time.Time) *php.Array {
 	duration := finish.Sub(start)
-	zone := p.cfg.Location
 	return value.Object(
 		"start", seconds(start), "finish", seconds(finish),
 		"duration", float(duration.Seconds()), "processing", float(duration.Seconds()),

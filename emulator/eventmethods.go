@@ -11,17 +11,18 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-func eventMethods() []method {
+// methods are the methods about events and their handlers.
+func (h *hub) methods() []method {
 	return []method{
 		{name: "events", legacy: true, app: true, run: eventCodes},
-		{name: "event.bind", legacy: true, app: true, run: eventBind},
-		{name: "event.get", legacy: true, app: true, run: eventGet},
-		{name: "event.unbind", legacy: true, app: true, run: eventUnbind},
+		{name: "event.bind", legacy: true, app: true, run: h.eventBind},
+		{name: "event.get", legacy: true, app: true, run: h.eventGet},
+		{name: "event.unbind", legacy: true, app: true, run: h.eventUnbind},
 		{name: "event.test", app: true, run: eventTest},
-		{name: "event.offline.get", legacy: true, app: true, run: offlineFetch},
-		{name: "event.offline.list", legacy: true, app: true, run: offlineList},
-		{name: "event.offline.clear", legacy: true, app: true, run: offlineClear},
-		{name: "event.offline.error", legacy: true, app: true, run: offlineError},
+		{name: "event.offline.get", legacy: true, app: true, run: h.offlineFetch},
+		{name: "event.offline.list", legacy: true, app: true, run: h.offlineList},
+		{name: "event.offline.clear", legacy: true, app: true, run: h.offlineClear},
+		{name: "event.offline.error", legacy: true, app: true, run: h.offlineError},
 	}
 }
 
@@ -37,7 +38,7 @@ func eventCodes(c *call) (any, error) {
 		if e.Entity != "item" {
 			continue
 		}
-		for _, t := range c.store().DynamicTypes() {
+		for _, t := range c.store.DynamicTypes() {
 			codes.Append(e.Code + "_" + strconv.Itoa(t.ID))
 		}
 	}
@@ -46,7 +47,7 @@ func eventCodes(c *call) (any, error) {
 
 // eventBind is event.bind.
 // https://apidocs.bitrix24.com/api-reference/events/event-bind.html
-func eventBind(c *call) (any, error) {
+func (h *hub) eventBind(c *call) (any, error) {
 	sub := &subscription{event: strings.ToUpper(value.Text(c.param("EVENT"))), app: true, user: value.Int(c.param("AUTH_TYPE")), connector: c.req.connector}
 	admin := c.needAdmin("Event binding with AUTH_TYPE requires administrator access rights")
 	switch {
@@ -60,7 +61,7 @@ func eventBind(c *call) (any, error) {
 	if err := eventType(c, sub, "Offline events binding requires administrator access rights"); err != nil {
 		return nil, err
 	}
-	if !c.p.knownEvent(sub.event) {
+	if !knownEvent(c, sub.event) {
 		return nil, fail("ERROR_EVENT_NOT_FOUND", "Event not found")
 	}
 	if sub.event == "ONOFFLINEEVENT" {
@@ -74,13 +75,13 @@ func eventBind(c *call) (any, error) {
 			}
 		}
 	}
-	for _, old := range c.p.feeds.subscriptions {
+	for _, old := range h.subscriptions {
 		if old.app && old.event == sub.event && old.url == sub.url && old.user == sub.user && old.connector == sub.connector {
 			return nil, fail("ERROR_CORE", "Unable to set event handler: Handler already binded")
 		}
 	}
-	sub.id = c.store().Next("handler")
-	c.p.feeds.subscriptions = append(c.p.feeds.subscriptions, sub)
+	sub.id = c.store.Next("handler")
+	h.subscriptions = append(h.subscriptions, sub)
 	return true, nil
 }
 
@@ -109,10 +110,10 @@ func argumentOf(name string) error {
 // eventGet is event.get. auth_type is text there and offline a number. Who is
 // no administrator sees what is bound for themselves.
 // https://apidocs.bitrix24.com/api-reference/events/event-get.html
-func eventGet(c *call) (any, error) {
+func (h *hub) eventGet(c *call) (any, error) {
 	bound := php.NewArray()
 	all := c.needAdmin("") == nil
-	for _, sub := range c.p.feeds.subscriptions {
+	for _, sub := range h.subscriptions {
 		switch {
 		case !sub.app || !all && sub.user != c.req.user:
 		case sub.offline:
@@ -127,7 +128,7 @@ func eventGet(c *call) (any, error) {
 // eventUnbind is event.unbind: what is left out widens the match, and nothing
 // found is no error.
 // https://apidocs.bitrix24.com/api-reference/events/event-unbind.html
-func eventUnbind(c *call) (any, error) {
+func (h *hub) eventUnbind(c *call) (any, error) {
 	want := &subscription{event: strings.ToUpper(value.Text(c.param("EVENT"))), connector: c.req.connector}
 	if want.event == "" {
 		return nil, argumentOf("EVENT")
@@ -142,7 +143,7 @@ func eventUnbind(c *call) (any, error) {
 		}
 		user, anyUser = c.req.user, false
 	}
-	rest, dropped := without(c.p.feeds.subscriptions, func(sub *subscription) bool {
+	rest, dropped := without(h.subscriptions, func(sub *subscription) bool {
 		if !sub.app || sub.event != want.event || sub.offline != want.offline {
 			return false
 		}
@@ -151,16 +152,13 @@ func eventUnbind(c *call) (any, error) {
 		}
 		return sub.url == want.url && (anyUser || sub.user == user)
 	})
-	c.p.feeds.subscriptions = slices.Clip(rest)
+	h.subscriptions = slices.Clip(rest)
 	return value.Object("count", dropped), nil
 }
 
 // eventTest is event.test: it sends what it is given to ONAPPTEST.
 // https://apidocs.bitrix24.com/api-reference/events/test-handler.html
 func eventTest(c *call) (any, error) {
-	c.req.changes = append(c.req.changes, raised{
-		origin: &c.req.by, code: "ONAPPTEST", auth: authLong,
-		data: value.Object("QUERY", c.params, "LANGUAGE_ID", language),
-	})
+	c.raiseEvent("ONAPPTEST", value.Object("QUERY", c.params, "LANGUAGE_ID", "en"), authLong)
 	return 1, nil
 }

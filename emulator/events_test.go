@@ -161,7 +161,7 @@ func TestEventBodies(t *testing.T) {
 		if other := p.AddWebhook("https://hooks.example/a", "ONCRMDEALUPDATE"); other == token {
 			t.Error("two outbound webhooks have one token")
 		}
-		req := httptest.NewRequest(http.MethodGet, "/rest/event.bind?event=onCrmDealAdd&handler=https://hooks.example/b&auth="+p.AppToken(), nil)
+		req := httptest.NewRequest(http.MethodGet, "/rest/event.bind?event=onCrmDealAdd&handler=https://hooks.example/b&auth="+p.App().Token(), nil)
 		w := httptest.NewRecorder()
 		p.ServeHTTP(w, req)
 		if w.Code != 200 {

@@ -64,6 +64,7 @@ func (f *Fault) problems(methods map[string]*method) (found []problem) {
 	if why, hint := f.wrongMethod(methods); why != "" {
 		add("method", hint, "%s", why)
 	}
+	knownCode, _ := isRefusal(f.Code)
 	switch {
 	case f.Delay < 0:
 		add("delay", "", "a delay is not negative, this is %s", f.Delay)
@@ -71,8 +72,8 @@ func (f *Fault) problems(methods map[string]*method) (found []problem) {
 		add("kind", `delay: 2s`, "a fault of kind delay needs a delay")
 	case f.Kind == FaultRefuse && f.Code == "":
 		add("kind", "code: QUERY_LIMIT_EXCEEDED", "a fault of kind refuse needs the code of an error")
-	case f.Kind == FaultRefuse && refusals[f.Code].status == 0 && f.Status == 0:
-		add("code", didYouMean(f.Code, slices.Sorted(maps.Keys(refusals))), "unknown code %q: give its status too", f.Code)
+	case f.Kind == FaultRefuse && !knownCode && f.Status == 0:
+		add("code", didYouMean(f.Code, refusalCodes()), "unknown code %q: give its status too", f.Code)
 	case f.Kind == FaultMoved && !isAddress(f.Location):
 		add("location", "location: https://new.bitrix24.com", "a fault of kind moved needs the portal's new address, this is %q", f.Location)
 	}
@@ -188,7 +189,7 @@ func DecodeFaults(f *yamlfile.File, root *yaml.Node) ([]Fault, diag.List) {
 		nodes = root.Content
 	}
 	var list diag.List
-	table := methodTable()
+	table := methodTable(&Portal{events: &hub{}})
 	var faults []Fault
 	for _, n := range nodes {
 		var fault Fault

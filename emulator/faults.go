@@ -112,23 +112,23 @@ type FaultState struct {
 func (p *Portal) SetFaults(list ...Fault) error {
 	var errs []error
 	for _, f := range list {
-		for _, wrong := range f.problems(p.methods) {
+		for _, wrong := range f.problems(p.server.methods) {
 			errs = append(errs, errors.New(wrong.String()))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	p.faults.set(list)
+	p.server.faults.set(list)
 	return nil
 }
 
 // Faults returns the faults that are set, in their order.
 func (p *Portal) Faults() []FaultState {
-	p.faults.mu.Lock()
-	defer p.faults.mu.Unlock()
-	states := make([]FaultState, len(p.faults.list))
-	for i, f := range p.faults.list {
+	p.server.faults.mu.Lock()
+	defer p.server.faults.mu.Unlock()
+	states := make([]FaultState, len(p.server.faults.list))
+	for i, f := range p.server.faults.list {
 		states[i] = FaultState{Fault: f.Fault, Matched: f.matched, Hit: f.hit}
 	}
 	return states
@@ -231,7 +231,16 @@ func (f *armedFault) strikes() bool {
 
 // whole tells whether a fault is one of whole requests.
 func (f *Fault) whole() bool {
-	return f.Kind == FaultMoved || f.Kind == FaultRefuse && refusals[f.Code].whole
+	_, whole := isRefusal(f.Code)
+	return f.Kind == FaultMoved || f.Kind == FaultRefuse && whole
+}
+
+// refuses is the error that a fault answers with.
+func (f *Fault) refuses() *restError {
+	e := refusalOf(f.Code)
+	e.text = cmp.Or(e.text, "a fault of the emulator")
+	e.status = cmp.Or(f.Status, e.status)
+	return e
 }
 
 // afterwards tells whether a fault lets the command run.

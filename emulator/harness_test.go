@@ -46,14 +46,14 @@ func (p *portal) post(method, params string) (status int, body string) {
 // asApp calls a method with the application's access token.
 func (p *portal) asApp(method, params string) (status int, body string) {
 	p.t.Helper()
-	return p.send(http.MethodPost, "/rest/"+method+"?auth="+p.AppToken(), "application/json", params)
+	return p.send(http.MethodPost, "/rest/"+method+"?auth="+p.App().Token(), "application/json", params)
 }
 
 // asEmployee calls a method as the application, for a user who is no
 // administrator.
 func (p *portal) asEmployee(method, params string) (status int, body string) {
 	p.t.Helper()
-	tokens, err := p.Authorize(p.AddUser(emulator.User{Name: "Eve", NotAdmin: true}))
+	tokens, err := p.App().Authorize(p.AddUser(emulator.User{Name: "Eve", NotAdmin: true}))
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func (p *portal) direct(method, params string) (status int) {
 	p.t.Helper()
 	path := p.WebhookPath() + method
 	if strings.HasPrefix(method, "event") || method == "app.info" {
-		path = "/rest/" + method + "?auth=" + p.AppToken()
+		path = "/rest/" + method + "?auth=" + p.App().Token()
 	}
 	req := httptest.NewRequest(http.MethodPost, path, strings.NewReader(params))
 	req.Header.Set("Content-Type", "application/json")

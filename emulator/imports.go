@@ -82,7 +82,7 @@ func importItem(c *call, t *model.EntityType, fields *php.Array) (*model.Item, e
 		if !c.isAdmin() {
 			return nil, invalidValue(f)
 		}
-		if v, ok, err := readValue(c.store(), f, v); err == nil && ok {
+		if v, ok, err := readValue(c.store, f, v); err == nil && ok {
 			changes[stored] = v
 		}
 	}
@@ -124,7 +124,7 @@ func checkImportTimes(c *call, t *model.EntityType, changes map[string]any) erro
 	}
 	created, updated, moved := at("CREATED_TIME"), at("UPDATED_TIME"), at("MOVED_TIME")
 	var newest time.Time
-	for _, it := range c.store().Table(t.ID).ByID {
+	for _, it := range c.store.Table(t.ID).ByID {
 		if other, _ := it.Values["CREATED_TIME"].(time.Time); other.After(newest) {
 			newest = other
 		}

@@ -20,7 +20,7 @@ func itemType(c *call) (*model.EntityType, error) {
 	if id == model.TypeOldInvoice {
 		return nil, fail("ENTITY_TYPE_NOT_SUPPORTED", "Entity type is not supported")
 	}
-	if t := c.store().Types[int(id)]; t != nil {
+	if t := c.store.Types[int(id)]; t != nil {
 		return t, nil
 	}
 	return nil, fail("NOT_FOUND", "Smart process not found")
@@ -36,7 +36,7 @@ func itemOf(c *call) (*model.Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	if it := c.store().Item(t.ID, id); it != nil {
+	if it := c.store.Item(t.ID, id); it != nil {
 		return it, nil
 	}
 	return nil, fail("NOT_FOUND", "Element not found")
@@ -57,7 +57,7 @@ func itemGet(c *call) (any, error) {
 
 // itemAnswer is how get, add and update answer.
 func itemAnswer(c *call, it *model.Item) *php.Array {
-	return value.Object("item", itemJSON(c.store(), it, namesOf(c), nil))
+	return value.Object("item", itemJSON(c.store, it, namesOf(c), nil))
 }
 
 // itemList is crm.item.list.
@@ -72,8 +72,8 @@ func itemList(c *call) (any, error) {
 	}
 	names := namesOf(c)
 	find := itemColumns(func(name string) *model.Field { return names.lookup(t.Fields, name) })
-	r := strictRules(c.store(), find)
-	r.Parse = func(col query.Column[*model.Item], v any) (any, bool) { return parseItemValue(c.store(), col, v) }
+	r := strictRules(c.store, find)
+	r.Parse = func(col query.Column[*model.Item], v any) (any, bool) { return parseItemValue(c.store, col, v) }
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
@@ -86,11 +86,11 @@ func itemList(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := query.Keep(c.store().Table(t.ID).All(), pass)
+	rows := query.Keep(c.store.Table(t.ID).All(), pass)
 	query.Sort(rows, keys)
 	items := php.NewArray()
 	for _, it := range page(c, rows) {
-		items.Append(itemJSON(c.store(), it, names, only))
+		items.Append(itemJSON(c.store, it, names, only))
 	}
 	return value.Object("items", items), nil
 }
@@ -177,7 +177,7 @@ func readItemValues(c *call, t *model.EntityType, fields *php.Array, adding bool
 			changes[f.Name] = nil
 			continue
 		}
-		stored, ok, err := readValue(c.store(), f, v)
+		stored, ok, err := readValue(c.store, f, v)
 		if err != nil {
 			return nil, err
 		}
@@ -270,3 +270,24 @@ func itemFields(c *call) (any, error) {
 
 // defaultTitle is what an item without a title is called.
 func defaultTitle(it *model.Item) string { return fmt.Sprintf("%s #%d", it.Type.Title, it.ID) }
+
+func itemMethods() []method {
+	return []method{
+		{name: "crm.item.get", scope: "crm", run: itemGet},
+		{name: "crm.item.list", scope: "crm", run: itemList},
+		{name: "crm.item.add", scope: "crm", run: itemAdd},
+		{name: "crm.item.update", scope: "crm", run: itemUpdate},
+		{name: "crm.item.delete", scope: "crm", run: itemDelete},
+		{name: "crm.item.fields", scope: "crm", run: itemFields},
+		{name: "crm.item.import", scope: "crm", run: itemImport},
+		{name: "crm.item.batchImport", scope: "crm", run: itemBatchImport},
+		{name: "crm.item.productrow.get", scope: "crm", run: rowGet},
+		{name: "crm.item.productrow.list", scope: "crm", run: rowList},
+		{name: "crm.item.productrow.add", scope: "crm", run: rowAdd},
+		{name: "crm.item.productrow.update", scope: "crm", run: rowUpdate},
+		{name: "crm.item.productrow.delete", scope: "crm", run: rowDelete},
+		{name: "crm.item.productrow.set", scope: "crm", run: rowSet},
+		{name: "crm.item.productrow.getAvailableForPayment", scope: "crm", run: rowsAvailable},
+		{name: "crm.item.productrow.fields", scope: "crm", run: rowFields},
+	}
+}

@@ -161,7 +161,7 @@ func TestSDKRenewal(t *testing.T) {
 	p := open(t, emulator.Config{})
 	var expire sync.Once
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		expire.Do(p.ExpireTokens)
+		expire.Do(p.App().ExpireTokens)
 		p.ServeHTTP(w, r)
 	})
 	p.match("renewal", sdkRenewal, p.sdkThrough(handler, "renewal.mjs"))

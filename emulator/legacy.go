@@ -93,7 +93,7 @@ func (e legacyEntity) find(c *call, code, missing string) (*model.Item, error) {
 	if id <= 0 {
 		return nil, plainFail("ID is not defined or invalid.")
 	}
-	if it := c.store().Item(e.typ, id); it != nil {
+	if it := c.store.Item(e.typ, id); it != nil {
 		return it, nil
 	}
 	return nil, fail(code, missing)
@@ -106,7 +106,7 @@ func (e legacyEntity) get(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := legacyJSON(c.store(), it, nil)
+	a := legacyJSON(c.store, it, nil)
 	for _, typ := range model.MultifieldTypes {
 		setMultifields(a, it, typ)
 	}
@@ -126,7 +126,7 @@ func setMultifields(a *php.Array, it *model.Item, typ string) {
 // list is crm.deal.list and the like. It ignores filter fields that it does not
 // know, so that a misspelt name finds everything.
 func (e legacyEntity) list(c *call) (any, error) {
-	t := c.store().Types[e.typ]
+	t := c.store.Types[e.typ]
 	filter, order, err := c.legacyConditions()
 	if err != nil {
 		return nil, err
@@ -136,17 +136,17 @@ func (e legacyEntity) list(c *call) (any, error) {
 		return nil, arrayWanted("select")
 	}
 	find := legacyColumns(t)
-	r := query.Rules[*model.Item]{Find: find, Parse: func(col query.Column[*model.Item], v any) (any, bool) { return parseItemValue(c.store(), col, v) }, NoText: e.noText(t)}
+	r := query.Rules[*model.Item]{Find: find, Parse: func(col query.Column[*model.Item], v any) (any, bool) { return parseItemValue(c.store, col, v) }, NoText: e.noText(t)}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	rows := query.Keep(c.store().Table(e.typ).All(), pass)
+	rows := query.Keep(c.store.Table(e.typ).All(), pass)
 	query.Sort(rows, query.LenientOrder(order, find))
 	only, multifields := legacySelection(t, chosen)
 	answer := php.NewArray()
 	for _, it := range page(c, rows) {
-		a := legacyJSON(c.store(), it, only)
+		a := legacyJSON(c.store, it, only)
 		for _, typ := range multifields {
 			setMultifields(a, it, typ)
 		}
@@ -230,7 +230,7 @@ func legacySelection(t *model.EntityType, chosen *php.Array) (only map[*model.Fi
 
 // add is crm.deal.add and the like. Its result is the id, a number.
 func (e legacyEntity) add(c *call) (any, error) {
-	t := c.store().Types[e.typ]
+	t := c.store.Types[e.typ]
 	changes, err := e.input(c, t, true)
 	if err != nil {
 		return nil, err
@@ -272,7 +272,7 @@ func (e legacyEntity) remove(c *call) (any, error) {
 
 // fields is crm.deal.fields and the like.
 func (e legacyEntity) fields(c *call) (any, error) {
-	t := c.store().Types[e.typ]
+	t := c.store.Types[e.typ]
 	described := php.NewArray()
 	for _, f := range t.Fields.All {
 		if f.Has(model.Disabled | model.UniversalOnly) {

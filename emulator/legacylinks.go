@@ -24,7 +24,7 @@ func (e legacyEntity) linksOwner(c *call, invalid, missing string) (*model.Item,
 	if id < 1 {
 		return nil, plainFail(invalid)
 	}
-	if it := c.store().Item(e.typ, id); it != nil {
+	if it := c.store.Item(e.typ, id); it != nil {
 		return it, nil
 	}
 	return nil, fail(e.linkCode, missing)

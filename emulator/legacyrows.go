@@ -15,7 +15,7 @@ func (e legacyEntity) rowsOwner(c *call) (*model.Item, error) {
 	if id <= 0 {
 		return nil, plainFail("The parameter id is invalid or not defined.")
 	}
-	if it := c.store().Item(e.typ, id); it != nil {
+	if it := c.store.Item(e.typ, id); it != nil {
 		return it, nil
 	}
 	return nil, plainFail("Not found")
@@ -28,8 +28,8 @@ func (e legacyEntity) rowsGet(c *call) (any, error) {
 		return nil, err
 	}
 	rows := php.NewArray()
-	for _, r := range sortedRows(c.store().Rows[it.Owner()]) {
-		rows.Append(legacyRowJSON(c.store(), r, e))
+	for _, r := range sortedRows(c.store.Rows[it.Owner()]) {
+		rows.Append(legacyRowJSON(c.store, r, e))
 	}
 	return rows, nil
 }
@@ -60,7 +60,7 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 		}
 		rows = append(rows, r)
 	}
-	had := len(c.store().Rows[it.Owner()]) > 0
+	had := len(c.store.Rows[it.Owner()]) > 0
 	if !had && len(rows) == 0 {
 		return true, nil
 	}
@@ -81,7 +81,7 @@ func legacyRow(c *call, it *model.Item, fields *php.Array) (*model.Row, error) {
 		return nil, err
 	}
 	r := &model.Row{Owner: it.Owner(), RowValues: model.NewRowValues()}
-	if old := c.store().RowsByID[value.Int(g["ID"])]; old != nil && old.Owner == it.Owner() {
+	if old := c.store.RowsByID[value.Int(g["ID"])]; old != nil && old.Owner == it.Owner() {
 		r.ID = old.ID
 	}
 	if err := applyRow(&r.RowValues, g); err != nil {

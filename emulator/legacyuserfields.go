@@ -44,7 +44,7 @@ func (e legacyEntity) userFieldOf(c *call) (*model.EntityType, *model.Field, err
 	if !c.isAdmin() {
 		return nil, nil, plainFail("Access denied.")
 	}
-	t, f := c.store().UserFieldByID(id)
+	t, f := c.store.UserFieldByID(id)
 	if f == nil || t.ID != e.typ {
 		return nil, nil, fail("ERROR_NOT_FOUND", "The entity with ID '"+strconv.FormatInt(id, 10)+"' is not found")
 	}
@@ -56,7 +56,7 @@ func (e legacyEntity) userFieldGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return legacyUserField(c.store(), t, f, ""), nil
+	return legacyUserField(c.store, t, f, ""), nil
 }
 
 // userFieldList is crm.deal.userfield.list and the like. Labels come only for a
@@ -66,7 +66,7 @@ func (e legacyEntity) userFieldList(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := c.store()
+	s := c.store
 	r := query.Rules[userFieldRow]{Find: userFieldColumn, Zone: s.Zone}
 	pass, err := r.Compile(filter)
 	if err != nil {
@@ -99,7 +99,7 @@ func (e legacyEntity) userFieldAdd(c *call) (any, error) {
 	g := value.UpperFields(fields)
 	name := strings.ToUpper(value.Text(g["FIELD_NAME"]))
 	typ := value.Text(g["USER_TYPE_ID"])
-	t := c.store().Types[e.typ]
+	t := c.store.Types[e.typ]
 	full := "UF_CRM_" + strings.TrimPrefix(strings.TrimPrefix(name, "UF_"), "CRM_")
 	twice, unique := uniqueXMLIDs(g["LIST"])
 	switch {
@@ -144,7 +144,7 @@ func (e legacyEntity) userFieldDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.store().DropUserField(t, f)
+	c.store.DropUserField(t, f)
 	fireUserField(c, t, f, opDelete)
 	return true, nil
 }

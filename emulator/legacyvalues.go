@@ -137,7 +137,7 @@ func legacyFields(c *call, t *model.EntityType, adding bool) (map[string]any, er
 		if f.Has(model.ReadOnly) && !(importing && slices.Contains(importable[:], f.Name)) {
 			continue
 		}
-		stored, ok, err := readLegacy(c.store(), f, v)
+		stored, ok, err := readLegacy(c.store, f, v)
 		if err != nil {
 			return nil, err
 		}

@@ -74,34 +74,19 @@ type basket struct {
 	spent time.Duration
 }
 
-func newLimits(cfg Config) limits {
-	l := limits{buckets: map[string]*bucket{}, ledgers: map[operatingKey][]basket{}, others: cfg.Others}
-	switch cfg.Plan {
-	case PlanEnterprise:
-		l.capacity, l.drain = 250, 5
-	case PlanStandard:
-		l.capacity, l.drain = 50, 2
+// newLimits makes the limits of a plan: how much the bucket holds and how much of it
+// drains each second. operating is the limit on execution time, 0 for none.
+func newLimits(capacity, drain float64, operating time.Duration, others Others) limits {
+	return limits{
+		capacity: capacity, drain: drain, operating: operating, others: others,
+		buckets: map[string]*bucket{}, ledgers: map[operatingKey][]basket{},
 	}
-	switch {
-	case cfg.Operating.Limit > 0:
-		l.operating = cfg.Operating.Limit
-	case cfg.Operating.Limit == 0 && cfg.Plan != PlanUnlimited:
-		l.operating = operatingDefault
-	}
-	return l
 }
 
 // queryLimit is the refusal of a request that does not fit into the bucket.
 var queryLimit = refusalOf("QUERY_LIMIT_EXCEEDED")
 
-// admit counts a request against the bucket of its source.
-func (p *Portal) admit(source string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.journal.requests++
-	return p.limits.admit(source, time.Now())
-}
-
+// admit counts a request against the bucket of its source, unless it is full.
 func (l *limits) admit(source string, now time.Time) bool {
 	if l.capacity == 0 {
 		return true

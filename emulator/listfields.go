@@ -22,12 +22,12 @@ func listFieldGet(c *call) (any, error) {
 	answer := php.NewArray()
 	if id := c.param("FIELD_ID"); !value.IsEmpty(id) {
 		if f := b.Field(strings.ToUpper(value.Text(id))); f != nil {
-			answer.Set(f.Type, listFieldJSON(c.store(), b, f))
+			answer.Set(f.Type, listFieldJSON(c.store, b, f))
 		}
 		return answer, nil
 	}
 	for _, f := range b.Fields {
-		answer.Set(f.Name, listFieldJSON(c.store(), b, f))
+		answer.Set(f.Name, listFieldJSON(c.store, b, f))
 	}
 	return answer, nil
 }
@@ -87,9 +87,9 @@ func listFieldAdd(c *call) (any, error) {
 	if err := checkNewListField(c, b, def, g); err != nil {
 		return nil, err
 	}
-	f := c.store().AddListField(b, def)
+	f := c.store.AddListField(b, def)
 	arrangeField(f, g)
-	addOptions(c.store(), f, g)
+	addOptions(c.store, f, g)
 	return f.Name, nil
 }
 
@@ -141,7 +141,7 @@ func wrongSettings(c *call, def model.ListField, g value.Fields) string {
 	if lacksDefault(def, g) {
 		return fmt.Sprintf("The default value of the field '%s' is required", def.Name)
 	}
-	if linksList(def.Type) && c.store().Lists[value.Int(g["LINK_IBLOCK_ID"])] == nil {
+	if linksList(def.Type) && c.store.Lists[value.Int(g["LINK_IBLOCK_ID"])] == nil {
 		return fmt.Sprintf("Incorrect lists specified for '%s' property", def.Name)
 	}
 	return ""
@@ -202,7 +202,7 @@ func listFieldUpdate(c *call) (any, error) {
 	if _, ok := g["LIST"]; ok {
 		old := f.Options
 		f.Options = nil
-		addOptions(c.store(), f, g)
+		addOptions(c.store, f, g)
 		for i, o := range f.Options {
 			f.Options[i].ID = renamed(old, o, g)
 		}

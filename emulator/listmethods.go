@@ -43,7 +43,7 @@ func listsAdd(c *call) (any, error) {
 	if value.IsEmpty(g["NAME"]) {
 		return nil, missingParam("NAME")
 	}
-	s := c.store()
+	s := c.store
 	code := value.Text(c.param("IBLOCK_CODE"))
 	for _, b := range s.Lists {
 		if strings.EqualFold(b.Code, code) {
@@ -77,6 +77,29 @@ func listsDelete(c *call) (any, error) {
 	for _, id := range slices.Clone(b.Order) {
 		recordElement(c, b, b.Elements[id], opDelete)
 	}
-	delete(c.store().Lists, b.ID)
+	delete(c.store.Lists, b.ID)
 	return true, nil
+}
+
+func listMethods() []method {
+	return []method{
+		{name: "lists.get", scope: "lists", legacy: true, run: listsGet},
+		{name: "lists.add", scope: "lists", legacy: true, run: adminOnly(listsAdd)},
+		{name: "lists.update", scope: "lists", legacy: true, run: adminOnly(listsUpdate)},
+		{name: "lists.delete", scope: "lists", legacy: true, run: adminOnly(listsDelete)},
+		{name: "lists.get.iblock.type.id", scope: "lists", legacy: true, run: listsTypeID},
+		{name: "lists.field.get", scope: "lists", legacy: true, run: listFieldGet},
+		{name: "lists.field.add", scope: "lists", legacy: true, run: adminOnly(listFieldAdd)},
+		{name: "lists.field.update", scope: "lists", legacy: true, run: adminOnly(listFieldUpdate)},
+		{name: "lists.field.delete", scope: "lists", legacy: true, run: adminOnly(listFieldDelete)},
+		{name: "lists.field.type.get", scope: "lists", legacy: true, run: listFieldTypes},
+		{name: "lists.section.get", scope: "lists", legacy: true, run: sectionGet},
+		{name: "lists.section.add", scope: "lists", legacy: true, run: sectionAdd},
+		{name: "lists.section.update", scope: "lists", legacy: true, run: sectionUpdate},
+		{name: "lists.section.delete", scope: "lists", legacy: true, run: sectionDelete},
+		{name: "lists.element.get", scope: "lists", legacy: true, run: elementGet},
+		{name: "lists.element.add", scope: "lists", legacy: true, run: elementAdd},
+		{name: "lists.element.update", scope: "lists", legacy: true, run: elementUpdate},
+		{name: "lists.element.delete", scope: "lists", legacy: true, run: elementDelete},
+	}
 }

@@ -28,7 +28,7 @@ func listOf(c *call) (*model.IBlock, error) {
 	if id == nil && code == nil {
 		return nil, missingParam("IBLOCK_ID")
 	}
-	for _, b := range c.store().Lists {
+	for _, b := range c.store.Lists {
 		found := !value.IsEmpty(id) && b.ID == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.Code == value.Text(code)
 		if found && b.TypeID == value.Text(typeID) {
 			return b, nil
@@ -45,7 +45,7 @@ func listsGet(c *call) (any, error) {
 	}
 	id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
 	var found []*model.IBlock
-	for _, b := range c.store().Lists {
+	for _, b := range c.store.Lists {
 		if b.TypeID == value.Text(typeID) && (value.IsEmpty(id) || b.ID == value.Int(id)) && (value.IsEmpty(code) || b.Code == value.Text(code)) {
 			found = append(found, b)
 		}
@@ -81,7 +81,7 @@ func listColumn(name string) (query.Column[*model.IBlock], bool) {
 
 func listJSON(c *call, b *model.IBlock) *php.Array {
 	return value.Object(
-		"ID", value.Text(value.FromInt(b.ID)), "TIMESTAMP_X", c.store().Zone.Local(b.Changed), "IBLOCK_TYPE_ID", b.TypeID,
+		"ID", value.Text(value.FromInt(b.ID)), "TIMESTAMP_X", c.store.Zone.Local(b.Changed), "IBLOCK_TYPE_ID", b.TypeID,
 		"LID", "s1", "CODE", value.TextOrNull(b.Code), "API_CODE", nil, "NAME", b.Name, "ACTIVE", "Y", "SORT", value.Text(value.FromInt(b.Sort)),
 		"LIST_PAGE_URL", nil, "DETAIL_PAGE_URL", nil, "SECTION_PAGE_URL", nil, "CANONICAL_PAGE_URL", nil,
 		"PICTURE", nil, "DESCRIPTION", b.Description, "DESCRIPTION_TYPE", "text", "RSS_TTL", "24", "RSS_ACTIVE", "Y",
@@ -98,7 +98,7 @@ func listJSON(c *call, b *model.IBlock) *php.Array {
 
 // listsTypeID is lists.get.iblock.type.id: null where there is no such list.
 func listsTypeID(c *call) (any, error) {
-	for _, b := range c.store().Lists {
+	for _, b := range c.store.Lists {
 		id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
 		if !value.IsEmpty(id) && b.ID == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.Code == value.Text(code) {
 			return b.TypeID, nil

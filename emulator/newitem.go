@@ -25,16 +25,16 @@ func newValues(c *call, it *model.Item) map[string]any {
 	v["CATEGORY_ID"] = t.DefaultCategory().ID
 	week := value.DateOf(now.AddDate(0, 0, 7))
 	v["BEGINDATE"], v["CLOSEDATE"], v["ACTUAL_DATE"] = value.DateOf(now), week, week
-	v["CURRENCY_ID"] = c.p.cfg.Currency
+	v["CURRENCY_ID"] = c.options.currency
 	v["XML_ID"] = ""
 	v["ACCOUNT_NUMBER"], v["QUOTE_NUMBER"] = fmt.Sprint(it.ID), fmt.Sprint(it.ID)
 	if t.Fields.ByName["MYCOMPANY_ID"] != nil {
-		v["MYCOMPANY_ID"] = ownCompany(c.store())
+		v["MYCOMPANY_ID"] = ownCompany(c.store)
 	}
 	maps.Copy(v, t.Defaults)
 	for _, f := range t.Fields.All {
 		if f.User != nil {
-			v[f.Name] = userDefault(c.store(), f, now)
+			v[f.Name] = userDefault(c.store, f, now)
 		}
 	}
 	return v

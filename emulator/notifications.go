@@ -52,7 +52,7 @@ func notifyAs(kind string) handler {
 		if err := checkAttach(c.param("ATTACH")); err != nil {
 			return nil, err
 		}
-		s := c.store()
+		s := c.store
 		n := model.Notification{
 			ID: s.Next("notification"), At: c.now.In(s.Zone.Location), To: to, Text: text, Out: value.Text(c.param("MESSAGE_OUT")),
 			Tag: value.Text(c.param("TAG")), SubTag: value.Text(c.param("SUB_TAG")), System: kind == "SYSTEM",

@@ -42,7 +42,7 @@ type offlineEvent struct {
 const reservationLife = 30 * 24 * time.Hour
 
 // put adds an event or renews the one that waits.
-func (q *offlineQueue) put(e raised, connector string, now time.Time) {
+func (q *offlineQueue) put(e event, connector string, now time.Time) {
 	text, _ := php.EncodeJSON(e.data) // made of text and numbers
 	sum := md5.Sum([]byte(e.code + "|" + string(text)))
 	key := offlineKey{hex.EncodeToString(sum[:]), connector}
@@ -74,19 +74,19 @@ func (q *offlineQueue) remove(gone func(*offlineEvent) bool) {
 
 // record puts an event into the queue for one handler, unless the application
 // itself caused it: by a call of its own with the same source key.
-func (p *Portal) record(e raised, sub *subscription, now time.Time) bool {
+func (h *hub) record(e event, sub *subscription, now time.Time) bool {
 	if e.app && e.connector == sub.connector {
 		return false
 	}
-	p.offline.put(e, sub.connector, now)
+	h.offline.put(e, sub.connector, now)
 	return true
 }
 
 // notify sends ONOFFLINEEVENT after new offline events, no more often than its
 // handlers want.
 // https://apidocs.bitrix24.com/api-reference/events/on-offline-event.html
-func (p *Portal) notify(by *origin, now time.Time) {
-	for _, sub := range p.feeds.subscriptions {
+func (h *hub) notify(by *origin, now time.Time) {
+	for _, sub := range h.subscriptions {
 		if sub.event != "ONOFFLINEEVENT" || !sub.app {
 			continue
 		}
@@ -94,28 +94,20 @@ func (p *Portal) notify(by *origin, now time.Time) {
 			continue
 		}
 		sub.notified = now
-		e := raised{code: sub.event, data: php.NewArray(), auth: authLong, origin: by}
-		p.enqueue(delivery{raised: e, to: sub, due: now.Add(p.cfg.EventDelay)})
+		e := event{code: sub.event, data: php.NewArray(), auth: authLong, origin: by}
+		h.enqueue(delivery{event: e, to: sub, due: now.Add(h.cfg.delay)})
 	}
-}
-
-// needAdmin refuses other users, as the methods of offline events do.
-func (c *call) needAdmin(why string) error {
-	if c.isAdmin() {
-		return nil
-	}
-	return failStatus(403, "ACCESS_DENIED", strings.TrimSpace("Access denied! "+why))
 }
 
 // offlineFetch is event.offline.get: it takes events out of the queue, or
 // reserves them for a process that confirms them later.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-get.html
-func offlineFetch(c *call) (any, error) {
+func (h *hub) offlineFetch(c *call) (any, error) {
 	if err := c.needAdmin(""); err != nil {
 		return nil, err
 	}
 	clearing := c.param("CLEAR") == nil || value.Int(c.param("CLEAR")) != 0
-	if !clearing && !c.p.cfg.feature(featureOfflineExtended) {
+	if !clearing && !c.options.feature(featureOfflineExtended) {
 		return nil, noLicense("extended offline events handling")
 	}
 	limit := int64(pageSize)
@@ -124,11 +116,11 @@ func offlineFetch(c *call) (any, error) {
 			return nil, &restError{status: 400, code: "ERROR_ARGUMENT", text: "Value must be positive integer", argument: "LIMIT"}
 		}
 	}
-	q := &c.p.offline
+	q := &h.offline
 	q.expire(c.now)
 	process, again := strings.TrimSpace(value.Text(c.param("PROCESS_ID"))), c.param("PROCESS_ID") != nil
 	failed := value.Int(c.param("ERROR")) == 1
-	events, err := offlineRows(c, offlineFields[:4], "TIMESTAMP_X", func(e *offlineEvent) bool {
+	events, err := h.offlineRows(c, offlineFields[:4], "TIMESTAMP_X", func(e *offlineEvent) bool {
 		return e.process == process && e.failed == failed && e.connector == c.req.connector
 	})
 	if err != nil {
@@ -137,7 +129,7 @@ func offlineFetch(c *call) (any, error) {
 	events = events[:min(int(limit), len(events))]
 	if !again {
 		q.marks++
-		process = value.DeriveHex(c.p.cfg.Secret, fmt.Sprint("process ", q.marks), 32)
+		process = value.DeriveHex(h.cfg.secret, fmt.Sprint("process ", q.marks), 32)
 		for _, e := range events {
 			delete(q.free, e.offlineKey)
 			e.process = process
@@ -164,12 +156,12 @@ func (q *offlineQueue) expire(now time.Time) {
 
 // offlineList is event.offline.list: it reads the queue and changes nothing.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-list.html
-func offlineList(c *call) (any, error) {
+func (h *hub) offlineList(c *call) (any, error) {
 	if err := c.needAdmin(""); err != nil {
 		return nil, err
 	}
-	c.p.offline.expire(c.now)
-	events, err := offlineRows(c, offlineFields[:], "ID", func(e *offlineEvent) bool { return e.connector == c.req.connector })
+	h.offline.expire(c.now)
+	events, err := h.offlineRows(c, offlineFields[:], "ID", func(e *offlineEvent) bool { return e.connector == c.req.connector })
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +181,7 @@ func offlineList(c *call) (any, error) {
 
 // offlineClear is event.offline.clear: it confirms what a process has reserved.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-clear.html
-func offlineClear(c *call) (any, error) {
+func (h *hub) offlineClear(c *call) (any, error) {
 	process, err := offlineProcess(c)
 	if err != nil {
 		return nil, err
@@ -201,7 +193,7 @@ func offlineClear(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.p.offline.remove(func(e *offlineEvent) bool {
+	h.offline.remove(func(e *offlineEvent) bool {
 		return e.process == process && e.connector == c.req.connector && (wanted == nil || wanted(e))
 	})
 	return true, nil
@@ -210,7 +202,7 @@ func offlineClear(c *call) (any, error) {
 // offlineError is event.offline.error: events that could not be worked off come
 // back only to who asks for failed ones.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-error.html
-func offlineError(c *call) (any, error) {
+func (h *hub) offlineError(c *call) (any, error) {
 	process, err := offlineProcess(c)
 	if err != nil {
 		return nil, err
@@ -222,7 +214,7 @@ func offlineError(c *call) (any, error) {
 	if wanted == nil {
 		return nil, argumentIs("message_id", "Value must be array of MESSAGE_ID values")
 	}
-	q := &c.p.offline
+	q := &h.offline
 	mine := func(e *offlineEvent) bool { return e.connector == c.req.connector && wanted(e) && !e.failed }
 	// The failed one stands for all of the same message.
 	if !slices.ContainsFunc(q.events, func(e *offlineEvent) bool { return mine(e) && e.process == process }) {
@@ -293,7 +285,7 @@ func (e *offlineEvent) flag() int64 {
 var offlinePrefixes = [...]string{"", "=", ">", "<", ">=", "<=", "@", "%"}
 
 // offlineRows filters and orders the events of the queue.
-func offlineRows(c *call, fields []query.Column[*offlineEvent], byDefault string, mine query.Predicate[*offlineEvent]) ([]*offlineEvent, error) {
+func (h *hub) offlineRows(c *call, fields []query.Column[*offlineEvent], byDefault string, mine query.Predicate[*offlineEvent]) ([]*offlineEvent, error) {
 	find := query.InAnyCase(query.Among(fields))
 	filter, ok := c.optionalArray("FILTER")
 	if !ok {
@@ -313,7 +305,7 @@ func offlineRows(c *call, fields []query.Column[*offlineEvent], byDefault string
 			return argumentError("Filter operation not allowed: " + prefix)
 		},
 		Invalid: func(name string) error { return argumentError("Filter value not allowed: " + name) },
-		Zone:    c.store().Zone,
+		Zone:    c.store.Zone,
 	}
 	pass, err := rules.Compile(filter)
 	if err != nil {
@@ -328,7 +320,7 @@ func offlineRows(c *call, fields []query.Column[*offlineEvent], byDefault string
 			keys = []query.SortKey[*offlineEvent]{{Column: col}}
 		}
 	}
-	rows := query.Keep(c.p.offline.events, func(e *offlineEvent) bool { return mine(e) && pass(e) })
+	rows := query.Keep(h.offline.events, func(e *offlineEvent) bool { return mine(e) && pass(e) })
 	query.Sort(rows, keys)
 	return rows, nil
 }
@@ -355,7 +347,7 @@ func offlineJSON(c *call, e *offlineEvent, whole bool) *php.Array {
 		user = 0
 	}
 	row := value.Object(
-		"ID", value.Text(value.FromInt(e.id)), "TIMESTAMP_X", e.at.In(c.p.cfg.Location).Format(time.RFC3339), "EVENT_NAME", e.name,
+		"ID", value.Text(value.FromInt(e.id)), "TIMESTAMP_X", e.at.In(c.store.Zone.Location).Format(time.RFC3339), "EVENT_NAME", e.name,
 		"EVENT_DATA", e.data, "EVENT_ADDITIONAL", value.Object("user_id", user), "MESSAGE_ID", e.message,
 	)
 	if whole {

@@ -24,7 +24,7 @@ type appClient struct {
 
 func (a appClient) call(method, params string) (int, string) {
 	a.t.Helper()
-	req := httptest.NewRequest(http.MethodPost, "/rest/"+method+"?auth="+a.p.AppToken(), strings.NewReader(params))
+	req := httptest.NewRequest(http.MethodPost, "/rest/"+method+"?auth="+a.p.App().Token(), strings.NewReader(params))
 	req.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	a.p.ServeHTTP(w, req)
@@ -234,7 +234,7 @@ func TestOfflineNotice(t *testing.T) {
 func TestOfflineErrors(t *testing.T) {
 	t.Parallel()
 	p := open(t, emulator.Config{NoOfflineExtended: true, NoAuthConnector: true})
-	other, err := p.Authorize(p.AddUser(emulator.User{Name: "Berta", NotAdmin: true}))
+	other, err := p.App().Authorize(p.AddUser(emulator.User{Name: "Berta", NotAdmin: true}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,9 +12,9 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
-// page serves the page at / and its files under /_emulator/. It says whether
+// servePage serves the page at / and its files under /_emulator/. It says whether
 // there was one to serve.
-func (p *Portal) page(w http.ResponseWriter, r *http.Request) bool {
+func servePage(w http.ResponseWriter, r *http.Request) bool {
 	name := strings.TrimPrefix(r.URL.Path, "/_emulator/")
 	if r.URL.Path == "/" {
 		name = "index.html"

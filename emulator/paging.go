@@ -91,7 +91,7 @@ func selectRows[T any](c *call, rows []T, columns []query.Column[T]) ([]T, error
 	if err != nil {
 		return nil, err
 	}
-	pass, err := strictRules(c.store(), find).Compile(filter)
+	pass, err := strictRules(c.store, find).Compile(filter)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"crypto/subtle"
 	"net/http"
 	"time"
 
@@ -9,11 +8,12 @@ import (
 )
 
 // permit checks what is known before a command runs.
-func (p *Portal) permit(req *request, m *method) *restError {
+func (s *server) permit(req *exchange, m *method) *restError {
 	if m.app && !req.app {
 		return refusalOf("WRONG_AUTH_TYPE")
 	}
-	if !p.cfg.allows(m.scope) {
+	p := s.p
+	if !p.options.allows(m.scope) {
 		token := "webhook token"
 		if req.app {
 			token = "access token"
@@ -28,25 +28,17 @@ func (p *Portal) permit(req *request, m *method) *restError {
 	return nil
 }
 
-func (c Config) allows(scope string) bool {
-	for _, s := range c.Scopes {
-		if s == scope {
-			return true
-		}
-	}
-	return scope == ""
-}
-
 // authorize checks the secret of the inbound webhook or the application's
 // token, and takes the token and the source key out of the parameters.
-func (p *Portal) authorize(req *request) *restError {
+func (s *server) authorize(req *exchange) *restError {
 	if v, ok := req.params.Get("auth_connector"); ok {
 		req.connector = value.Text(v)
 		req.params.Delete("auth_connector")
 	}
-	if req.connector != "" && !p.cfg.feature(featureAuthConnector) {
+	if req.connector != "" && !s.p.options.feature(featureAuthConnector) {
 		return noLicense("auth_connector")
 	}
+	p := s.p
 	if req.path.secret != "" {
 		if req.path.user != p.user.IDText() || !sameSecret(req.path.secret, p.cfg.Secret) {
 			return refusalOf("INVALID_CREDENTIALS")
@@ -65,7 +57,9 @@ func (p *Portal) authorize(req *request) *restError {
 	if token == "" {
 		return refusalOf("NO_AUTH_FOUND")
 	}
-	g, err := p.checkToken(token)
+	p.mu.Lock()
+	g, err := p.app.check(token)
+	p.mu.Unlock()
 	if err != nil {
 		return err
 	}
@@ -74,4 +68,7 @@ func (p *Portal) authorize(req *request) *restError {
 	return nil
 }
 
-func sameSecret(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+// noLicense refuses what the portal's plan does not have.
+func noLicense(what string) *restError {
+	return failStatus(http.StatusForbidden, "WRONG_LICENSE", "This feature is not enabled for the current license: "+what)
+}

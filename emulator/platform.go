@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -9,23 +10,24 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func platformMethods() []method {
+// platformMethods are the methods about the portal itself, its methods and the application.
+func (p *Portal) platformMethods() []method {
 	return []method{
 		{name: batchMethod},
-		{name: "scope", legacy: true, run: scopeList},
-		{name: "methods", legacy: true, run: methodNames},
-		{name: "method.get", run: methodGet},
+		{name: "scope", legacy: true, run: p.scopeList},
+		{name: "methods", legacy: true, run: p.methodNames},
+		{name: "method.get", run: p.methodGet},
 		{name: "server.time", run: serverTime},
 		{name: "profile", run: profile},
-		{name: "app.info", legacy: true, run: appInfo},
+		{name: "app.info", legacy: true, run: p.appInfo},
 		{name: "feature.get", legacy: true, run: featureGet},
 		{name: "user.current", scope: "user", run: userCurrent},
 	}
 }
 
 func userCurrent(c *call) (any, error) {
-	u := c.store().Users[c.req.user]
-	zone := c.p.cfg.Location
+	u := c.store.Users[c.req.user]
+	zone := c.store.Zone.Location
 	return value.Object(
 		"ID", u.IDText(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
 		"LAST_LOGIN", c.now.In(zone).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
@@ -35,21 +37,21 @@ func userCurrent(c *call) (any, error) {
 }
 
 func profile(c *call) (any, error) {
-	u := c.store().Users[c.req.user]
+	u := c.store.Users[c.req.user]
 	return value.Object("ID", u.IDText(), "ADMIN", !u.NotAdmin, "NAME", u.Name, "LAST_NAME", u.LastName, "PERSONAL_GENDER", "", "TIME_ZONE", ""), nil
 }
 
-func scopeList(c *call) (any, error) {
+func (p *Portal) scopeList(c *call) (any, error) {
 	if !value.IsEmpty(c.param("FULL")) {
-		return value.Of(c.p.scopes()), nil
+		return value.Of(p.scopes()), nil
 	}
-	return value.Of(c.p.cfg.Scopes), nil
+	return value.Of(c.options.scopes), nil
 }
 
 // scopes are those of all emulated methods.
 func (p *Portal) scopes() []string {
 	var all []string
-	for _, m := range p.methods {
+	for _, m := range p.server.methods {
 		if m.scope != "" {
 			all = append(all, m.scope)
 		}
@@ -67,14 +69,14 @@ func scopeFilter(c *call) func(scope string) bool {
 	case !value.IsEmpty(c.param("FULL")):
 		return func(string) bool { return true }
 	}
-	return c.p.cfg.allows
+	return c.options.allows
 }
 
 // methodNames is methods: those of one scope, of all, or of the caller's.
-func methodNames(c *call) (any, error) {
+func (p *Portal) methodNames(c *call) (any, error) {
 	wanted := scopeFilter(c)
 	var names []string
-	for name, m := range c.p.methods {
+	for name, m := range p.server.methods {
 		if wanted(m.scope) {
 			names = append(names, name)
 		}
@@ -84,11 +86,41 @@ func methodNames(c *call) (any, error) {
 }
 
 // methodGet is method.get.
-func methodGet(c *call) (any, error) {
-	m := c.p.methods[strings.ToLower(value.Text(c.param("name")))]
-	return value.Object("isExisting", m != nil, "isAvailable", m != nil && c.p.cfg.allows(m.scope)), nil
+func (p *Portal) methodGet(c *call) (any, error) {
+	m := p.server.methods[strings.ToLower(value.Text(c.param("name")))]
+	return value.Object("isExisting", m != nil, "isAvailable", m != nil && c.options.allows(m.scope)), nil
 }
 
 func serverTime(c *call) (any, error) {
-	return c.now.In(c.p.cfg.Location).Format(time.RFC3339), nil
+	return c.now.In(c.store.Zone.Location).Format(time.RFC3339), nil
+}
+
+// appInfo is app.info.
+// https://apidocs.bitrix24.com/api-reference/common/system/app-info.html
+func (p *Portal) appInfo(c *call) (any, error) {
+	a := p.app
+	if !c.req.app {
+		return nil, fail("ACCESS_DENIED", "Access denied! Application context required")
+	}
+	license := map[string]string{PlanEnterprise: "ent250", PlanUnlimited: "self"}[p.cfg.Plan]
+	license = cmp.Or(license, "pro100")
+	var days any
+	if a.status == "T" || a.status == "P" {
+		days = value.FromInt(int64(a.days))
+	}
+	return value.Object(
+		"ID", 1, "CODE", a.clientID, "VERSION", value.FromInt(value.Int(a.version)), "STATUS", a.status, "INSTALLED", a.installed,
+		"PAYMENT_EXPIRED", value.YesNo(a.expired), "DAYS", days, "LANGUAGE_ID", language,
+		"LICENSE", language+"_"+license, "LICENSE_TYPE", license, "LICENSE_FAMILY", strings.TrimRight(license, "0123456789"),
+	), nil
+}
+
+// featureGet is feature.get.
+// https://apidocs.bitrix24.com/api-reference/common/system/feature-get.html
+func featureGet(c *call) (any, error) {
+	code := value.Text(c.param("CODE"))
+	if code == "" {
+		return nil, fail("CODE_EMPTY", "CODE can't be empty")
+	}
+	return value.Object("value", value.YesNo(c.options.feature(code))), nil
 }

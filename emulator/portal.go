@@ -151,8 +151,8 @@ func (c Config) withDefaults() Config {
 	c.EventWorkers = max(1, defaultTo(c.EventWorkers, 8))
 	c.RequestLimit = defaultTo(c.RequestLimit, requestCeiling)
 	c.SlowHandler = defaultTo(c.SlowHandler, 2*time.Second)
-	c.TokenLife = defaultTo(c.TokenLife, tokenLife)
-	c.RefreshLife = defaultTo(c.RefreshLife, refreshLife)
+	c.TokenLife = defaultTo(c.TokenLife, time.Hour)
+	c.RefreshLife = defaultTo(c.RefreshLife, 180*24*time.Hour)
 	c.KeepCalls = defaultTo(c.KeepCalls, 20_000)
 	c.KeepChanges = defaultTo(c.KeepChanges, 100_000)
 	if c.Client == nil {
@@ -170,6 +170,38 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// options are the settings that methods ask for.
+func (c Config) options() options {
+	return options{
+		manyOwners: c.ManyOwners, strictElementCode: c.StrictElementCode, moveAlsoUpdates: c.MoveAlsoUpdates, commentFields: c.CommentFields,
+		noOfflineExtended: c.NoOfflineExtended, noAuthConnector: c.NoAuthConnector, currency: c.Currency, scopes: c.Scopes,
+	}
+}
+
+// limits are those of the plan.
+func (c Config) limits() limits {
+	var capacity, drain float64
+	switch c.Plan {
+	case PlanEnterprise:
+		capacity, drain = 250, 5
+	case PlanStandard:
+		capacity, drain = 50, 2
+	}
+	operating := max(c.Operating.Limit, 0)
+	if c.Operating.Limit == 0 && c.Plan != PlanUnlimited {
+		operating = operatingDefault
+	}
+	return newLimits(capacity, drain, operating, c.Others)
+}
+
+// delivery says how events reach their handlers.
+func (c Config) delivery() deliveryConfig {
+	return deliveryConfig{
+		delay: c.EventDelay, jitter: c.EventJitter, loss: c.EventLoss, workers: c.EventWorkers, slowHandler: c.SlowHandler,
+		client: c.Client, log: c.Log, secret: c.Secret, applicationToken: c.ApplicationToken,
+	}
+}
+
 // defaultTo gives a zero setting its default and turns a negative one into
 // none.
 func defaultTo[T time.Duration | int](v, byDefault T) T {
@@ -181,59 +213,52 @@ func defaultTo[T time.Duration | int](v, byDefault T) T {
 
 // Portal is an emulated portal. It is safe for concurrent use.
 type Portal struct {
-	cfg     Config
-	methods map[string]*method // by lower-case name; never changes
-	user    *model.User        // whom the inbound webhook belongs to
-	faults  faults
+	cfg    Config
+	user   *model.User // whom the inbound webhook belongs to
+	server server
 
 	// mu guards everything below. It is never held while the portal waits or
 	// sends something.
 	mu      sync.Mutex
-	baseURL string
+	address address
 	store   model.Store
+	options options
 	limits  limits
-	feeds   feeds
 	journal journal
 	chance  *rand.Rand
 	app     *application
-	offline offlineQueue
-
-	stop      context.CancelFunc // ends the delivery of events
-	delivery  context.Context
-	delivered sync.WaitGroup
+	events  *hub
 }
 
 // New makes a portal without data. Close it when it is no longer needed.
 func New(cfg Config) *Portal {
 	cfg = cfg.withDefaults()
 	p := &Portal{
-		cfg: cfg, methods: methodTable(), app: newApplication(cfg.Secret),
-		chance: rand.New(rand.NewPCG(cfg.Seed, 1)),
-		limits: newLimits(cfg), store: model.NewStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), feeds: newFeeds(), journal: newJournal(cfg),
+		cfg: cfg, options: cfg.options(), limits: cfg.limits(), chance: rand.New(rand.NewPCG(cfg.Seed, 1)),
+		app:   newApplication(cfg.Secret, cfg.TokenLife, cfg.RefreshLife),
+		store: model.NewStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), journal: newJournal(cfg.KeepCalls, cfg.KeepChanges),
 	}
+	p.events = newHub(&p.mu, cfg.delivery(), &p.options, &p.store, p.app, &p.address, p.chance)
+	p.server = server{p: p, methods: methodTable(p)}
 	p.user = p.store.Users[p.AddUser(model.User{Name: "Anna", LastName: "Admin", Email: "anna@example.com"})]
-	p.delivery, p.stop = context.WithCancel(context.Background())
 	return p
-}
-
-// latency is how long something takes this time.
-func (p *Portal) latency(d time.Duration) time.Duration {
-	if d == 0 || p.cfg.Latency.Jitter == 0 {
-		return d
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return time.Duration(float64(d) * (1 + p.cfg.Latency.Jitter*(2*p.chance.Float64()-1)))
 }
 
 // Close stops the delivery of events, those under way too, and waits for its
 // end. What is still queued is lost. The portal answers on.
 func (p *Portal) Close() {
-	p.mu.Lock()
-	p.stop()
-	p.mu.Unlock()
-	p.delivered.Wait()
+	p.events.close()
 }
+
+// AddWebhook sets up an outbound webhook for events and returns its
+// application token. The URL is called as it stands.
+func (p *Portal) AddWebhook(url string, events ...string) (token string) {
+	return p.events.addWebhook(url, events...)
+}
+
+// WaitIdle waits until no event is queued or being sent. It waits for ever if a
+// handler changes the portal again and again and the context has no end.
+func (p *Portal) WaitIdle(ctx context.Context) error { return p.events.waitIdle(ctx) }
 
 // SetBaseURL says where the portal can be reached, without a path: the events
 // name it as their domain and client_endpoint. Without it they name the host
@@ -241,9 +266,46 @@ func (p *Portal) Close() {
 func (p *Portal) SetBaseURL(url string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.baseURL = strings.TrimSuffix(url, "/")
+	p.address.url = strings.TrimSuffix(url, "/")
 }
 
 // WebhookPath returns the path of the inbound webhook, /rest/1/<secret>/. It
 // is a secret.
 func (p *Portal) WebhookPath() string { return "/rest/" + p.user.IDText() + "/" + p.cfg.Secret + "/" }
+
+// seeHost keeps the host for the events, unless SetBaseURL named another.
+func (p *Portal) seeHost(host string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.address.url == "" && host != "" {
+		p.address.url = "http://" + host
+	}
+}
+
+// ServeHTTP answers REST calls under /rest/, the authorization of applications
+// under /oauth/, the control of the emulator under /_emulator/, and shows it all
+// on a page at /.
+func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := receive(r); err != nil {
+		writePage(w, http.StatusBadRequest)
+		return
+	}
+	if (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/_emulator/page.")) && servePage(w, r) {
+		return
+	}
+	if rest, ok := strings.CutPrefix(r.URL.Path, "/_emulator/"); ok {
+		control{p}.serve(w, r, rest)
+		return
+	}
+	switch strings.TrimSuffix(r.URL.Path, "/") {
+	case "/oauth/authorize":
+		p.seeHost(r.Host)
+		authorization{p}.authorizePage(w, r)
+		return
+	case "/oauth/token":
+		p.seeHost(r.Host)
+		authorization{p}.tokenEndpoint(w, r)
+		return
+	}
+	p.server.rest(w, r)
+}

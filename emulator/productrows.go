@@ -14,7 +14,7 @@ import (
 
 // rowOwner finds the item that rows belong to.
 func rowOwner(c *call, ownerType string, id int64) (*model.Item, error) {
-	s := c.store()
+	s := c.store
 	for _, t := range s.Types {
 		if strings.EqualFold(t.Short, ownerType) {
 			if !t.Rows {
@@ -35,7 +35,7 @@ func rowOf(c *call) (*model.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r := c.store().RowsByID[id]; r != nil {
+	if r := c.store.RowsByID[id]; r != nil {
 		return r, nil
 	}
 	return nil, fail("NOT_FOUND", "Item not found")
@@ -63,7 +63,7 @@ func rowGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return value.Object("productRow", storedRowJSON(c.store(), r)), nil
+	return value.Object("productRow", storedRowJSON(c.store, r)), nil
 }
 
 // rowsAvailable is crm.item.productrow.getAvailableForPayment: the rows that are
@@ -81,8 +81,8 @@ func rowsAvailable(c *call) (any, error) {
 		return nil, err
 	}
 	rows := php.NewArray()
-	for _, r := range sortedRows(c.store().Rows[it.Owner()]) {
-		rows.Append(rowJSON(c.store(), r))
+	for _, r := range sortedRows(c.store.Rows[it.Owner()]) {
+		rows.Append(rowJSON(c.store, r))
 	}
 	return value.Object("productRows", rows), nil
 }
@@ -97,7 +97,7 @@ func rowList(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := c.store()
+	s := c.store
 	find := func(name string) (query.Column[*model.Row], bool) { return rowColumn(s, name) }
 	r := query.Rules[*model.Row]{
 		Find: find,
@@ -134,10 +134,10 @@ func ownersRows(c *call, filter *php.Array) ([]*model.Row, error) {
 	if !okID || value.IsEmpty(ownerID) {
 		return nil, fail("100", "Required field: =ownerId")
 	}
-	if _, several := value.Array(ownerID); several && !c.p.cfg.ManyOwners {
+	if _, several := value.Array(ownerID); several && !c.options.manyOwners {
 		return nil, fail("INVALID_ARG_VALUE", "Value for filter key '=ownerId' should be either string or number")
 	}
-	s := c.store()
+	s := c.store
 	var found []*model.Row
 	for _, short := range value.List(ownerType) {
 		for _, t := range s.Types {
@@ -169,10 +169,10 @@ func rowAdd(c *call) (any, error) {
 		return nil, err
 	}
 	r := &model.Row{Owner: it.Owner(), RowValues: values}
-	if err := saveRows(c, it, append(slices.Clone(c.store().Rows[it.Owner()]), r), saveOptions{}); err != nil {
+	if err := saveRows(c, it, append(slices.Clone(c.store.Rows[it.Owner()]), r), saveOptions{}); err != nil {
 		return nil, err
 	}
-	return value.Object("productRow", rowJSON(c.store(), r)), nil
+	return value.Object("productRow", rowJSON(c.store, r)), nil
 }
 
 // rowUpdate is crm.item.productrow.update.
@@ -193,7 +193,7 @@ func rowUpdate(c *call) (any, error) {
 		}
 		return nil, fail("INVALID_ARG_VALUE", fmt.Sprintf("Field '%s' not available for update", name))
 	}
-	it, err := rowOwner(c, c.store().OwnerType(r.Owner), r.Owner.ID)
+	it, err := rowOwner(c, c.store.OwnerType(r.Owner), r.Owner.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -201,12 +201,12 @@ func rowUpdate(c *call) (any, error) {
 	if err := applyRow(&changed.RowValues, g); err != nil {
 		return nil, err
 	}
-	rows := slices.Clone(c.store().Rows[r.Owner])
+	rows := slices.Clone(c.store.Rows[r.Owner])
 	rows[slices.Index(rows, r)] = changed
 	if err := saveRows(c, it, rows, saveOptions{}); err != nil {
 		return nil, err
 	}
-	return value.Object("productRow", rowJSON(c.store(), changed)), nil
+	return value.Object("productRow", rowJSON(c.store, changed)), nil
 }
 
 // rowDelete is crm.item.productrow.delete. Its result is null.
@@ -215,11 +215,11 @@ func rowDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	it, err := rowOwner(c, c.store().OwnerType(r.Owner), r.Owner.ID)
+	it, err := rowOwner(c, c.store.OwnerType(r.Owner), r.Owner.ID)
 	if err != nil {
 		return nil, err
 	}
-	rest := slices.DeleteFunc(slices.Clone(c.store().Rows[r.Owner]), func(x *model.Row) bool { return x == r })
+	rest := slices.DeleteFunc(slices.Clone(c.store.Rows[r.Owner]), func(x *model.Row) bool { return x == r })
 	return nil, saveRows(c, it, rest, saveOptions{})
 }
 
@@ -241,7 +241,7 @@ func rowSet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := c.store()
+	s := c.store
 	var rows []*model.Row
 	for _, v := range input.All() {
 		fields, ok := value.Array(v)
@@ -283,7 +283,7 @@ func twin(rows []*model.Row, r *model.Row) *model.Row {
 // item: product rows have no events of their own. Nothing is saved where the
 // rows are as they were.
 func saveRows(c *call, it *model.Item, rows []*model.Row, how saveOptions) error {
-	s := c.store()
+	s := c.store
 	o := it.Owner()
 	before := s.Rows[o]
 	how.rowsChanged = how.rowsChanged || !slices.EqualFunc(sortedRows(before), sortedRows(rows), func(a, b *model.Row) bool {

@@ -1,6 +1,9 @@
 package emulator
 
-import "cmp"
+import (
+	"maps"
+	"slices"
+)
 
 // refusal is an error that a portal refuses with.
 type refusal struct {
@@ -54,13 +57,17 @@ var refusals = map[string]refusal{
 }
 
 // refusalOf is one of the errors above.
-func refusalOf(code string) *restError { return (&Fault{Code: code}).refuses() }
-
-// refuses is the error that a fault answers with.
-func (f *Fault) refuses() *restError {
-	r := refusals[f.Code]
-	if f.Status != 0 {
-		r.status = f.Status
-	}
-	return failStatus(r.status, f.Code, cmp.Or(r.text, "a fault of the emulator"))
+func refusalOf(code string) *restError {
+	r := refusals[code]
+	return failStatus(r.status, code, r.text)
 }
+
+// isRefusal tells whether a code is one of the errors above, and whether that error
+// is about whole requests.
+func isRefusal(code string) (known, whole bool) {
+	r, known := refusals[code]
+	return known, r.whole
+}
+
+// refusalCodes returns the codes of the errors above in their order.
+func refusalCodes() []string { return slices.Sorted(maps.Keys(refusals)) }

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -18,6 +19,23 @@ const maxBody = 64 << 20
 
 // maxValues is how many values one request may hold in bracket notation.
 const maxValues = 100_000
+
+// request is one HTTP request under way.
+type request struct {
+	ctx       context.Context
+	path      restPath
+	params    *php.Array
+	bearer    string  // the token of the header Authorization
+	source    string  // the address that the bucket counts
+	by        origin  // whom events of its writes come from
+	app       bool    // authorized by the application's token
+	user      int64   // whose rights it has
+	connector string  // auth_connector, its source key
+	inside    bool    // no REST call, but something that happens in the portal
+	batch     bool    // its commands are those of a batch
+	credKey   string  // who the execution time is counted for
+	raised    []event // by its commands
+}
 
 // receive waits for the whole body of a request, as the web server before a
 // portal does: one that breaks off never reaches the portal, and does not count.

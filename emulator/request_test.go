@@ -171,7 +171,7 @@ func TestControl(t *testing.T) {
 		}
 	}
 	p.must("crm.deal.add", `{"fields":{"TITLE":"x"}}`)
-	p.send("GET", "/rest/crm.deal.get?id=7&auth="+p.AppToken(), "", "")
+	p.send("GET", "/rest/crm.deal.get?id=7&auth="+p.App().Token(), "", "")
 	p.must("batch", `{"cmd":{"a":"profile"}}`)
 	if got := h.take(t, p); len(got) != 1 {
 		t.Errorf("events %v", got)
@@ -278,7 +278,7 @@ func TestAllAtOnce(t *testing.T) {
 		func(int) { p.send("GET", "/_emulator/stats", "", "") },
 		func(int) { p.send("GET", "/_emulator/calls?last=5", "", "") },
 		func(int) { p.send("GET", "/_emulator/faults", "", "") },
-		func(int) { p.ExpireTokens() },
+		func(int) { p.App().ExpireTokens() },
 		func(int) { p.send("GET", "/_emulator/app", "", "") },
 		func(int) { p.History() },
 		func(i int) { p.AddUser(emulator.User{ID: int64(i + 2), Name: "u"}) },

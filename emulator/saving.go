@@ -7,11 +7,12 @@ import (
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
 	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/php"
 )
 
 // addItem makes an item, fills in what is not given, and raises its event.
 func addItem(c *call, t *model.EntityType, changes map[string]any) (*model.Item, error) {
-	s := c.store()
+	s := c.store
 	it := &model.Item{ID: s.Next(itemCounter(t.ID)), Type: t, Values: map[string]any{}}
 	v := newValues(c, it)
 	maps.Copy(v, changes)
@@ -112,7 +113,7 @@ type saveOptions struct {
 // universal methods skip such a save.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-update.html
 func saveItem(c *call, it *model.Item, changes map[string]any, how saveOptions) error {
-	s := c.store()
+	s := c.store
 	before := it.Values
 	v := it.Working()
 	maps.Copy(v, changes)
@@ -211,7 +212,7 @@ func addProduct(sum, a, b num.Num) (num.Num, error) {
 
 // deleteItem takes an item away, and its product rows and comments with it.
 func deleteItem(c *call, it *model.Item) {
-	s := c.store()
+	s := c.store
 	for _, r := range s.Rows[it.Owner()] {
 		delete(s.RowsByID, r.ID)
 	}
@@ -221,4 +222,11 @@ func deleteItem(c *call, it *model.Item) {
 	s.Table(it.Type.ID).Remove(it.ID)
 	recordItem(c, it, opDelete)
 	fire(c, it.Type, opDelete, it.ID)
+}
+
+// recordItem records a change of an item for History.
+func recordItem(c *call, it *model.Item, op string) {
+	title, _ := it.Values["TITLE"].(string)
+	c.journal.change(Change{At: c.now, Op: op, EntityTypeID: it.Type.ID, ID: it.ID, Title: title},
+		func() *php.Array { return itemJSON(c.store, it, naming{}, nil) })
 }

@@ -59,7 +59,7 @@ func sectionGet(c *call) (any, error) {
 	columns := sectionColumns(b)
 	find := query.InAnyCase(query.Among(columns))
 	filter, _ := c.optionalArray("FILTER")
-	s := c.store()
+	s := c.store
 	r := query.Rules[*model.Section]{Find: find, Masks: true, Zone: s.Zone}
 	pass, err := r.Compile(filter)
 	if err != nil {
@@ -75,7 +75,7 @@ func sectionGet(c *call) (any, error) {
 		row := php.NewArray()
 		for _, col := range columns {
 			if only == nil || only[col.Name] {
-				row.Set(col.Name, sectionText(c.store(), col.Get(x)))
+				row.Set(col.Name, sectionText(c.store, col.Get(x)))
 			}
 		}
 		answer.Append(row)
@@ -109,7 +109,7 @@ func sectionAdd(c *call) (any, error) {
 	if value.IsEmpty(g["NAME"]) {
 		return nil, missingParam("NAME")
 	}
-	s := c.store()
+	s := c.store
 	now := c.savedAt()
 	x := &model.Section{
 		Code: value.Text(c.param("SECTION_CODE")), Parent: value.Int(c.param("IBLOCK_SECTION_ID")), Active: true, Sort: 500,

@@ -12,54 +12,23 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// request is one HTTP request under way.
-type request struct {
-	ctx       context.Context
-	path      restPath
-	params    *php.Array
-	bearer    string // the token of the header Authorization
-	source    string // the address that the bucket counts
-	by        origin // whom events of its writes come from
-	app       bool   // authorized by the application's token
-	user      int64  // whose rights it has
-	connector string // auth_connector, its source key
-	inside    bool   // no REST call, but something that happens in the portal
-	batch     bool   // its commands are those of a batch
-	credKey   string // who the execution time is counted for
-	changes   []raised
-	lost      *Fault // what the answer is lost to, when all has run
+// server answers REST calls. It lets faults and limits apply, runs the commands and keeps
+// the journal.
+type server struct {
+	p       *Portal
+	methods map[string]*method // by lower-case name; never changes
+	faults  faults
 }
 
-// ServeHTTP answers REST calls under /rest/, the authorization of applications
-// under /oauth/, the control of the emulator under /_emulator/, and shows it all
-// on a page at /.
-func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := receive(r); err != nil {
-		writePage(w, http.StatusBadRequest)
-		return
-	}
-	if (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/_emulator/page.")) && p.page(w, r) {
-		return
-	}
-	if rest, ok := strings.CutPrefix(r.URL.Path, "/_emulator/"); ok {
-		p.control(w, r, rest)
-		return
-	}
-	switch strings.TrimSuffix(r.URL.Path, "/") {
-	case "/oauth/authorize":
-		p.seeHost(r.Host)
-		p.authorizePage(w, r)
-		return
-	case "/oauth/token":
-		p.seeHost(r.Host)
-		p.tokenEndpoint(w, r)
-		return
-	}
-	p.rest(w, r)
+// exchange is a request with the faults that hit it.
+type exchange struct {
+	*request
+	broken *Fault // ends the request before a command
+	lost   *Fault // replaces the answer when everything has run
 }
 
 // rest answers a REST call.
-func (p *Portal) rest(w http.ResponseWriter, r *http.Request) {
+func (s *server) rest(w http.ResponseWriter, r *http.Request) {
 	path, ok := parsePath(r.URL.Path)
 	if !ok {
 		http.NotFound(w, r)
@@ -75,62 +44,61 @@ func (p *Portal) rest(w http.ResponseWriter, r *http.Request) {
 		allowAll(w.Header())
 		return
 	}
-	ctx, cancel := p.limited(r.Context())
+	ctx, cancel := s.limited(r.Context())
 	defer cancel()
-	req := &request{ctx: ctx, path: path, source: sourceOf(r)}
+	req := &exchange{request: &request{ctx: ctx, path: path, source: sourceOf(r)}}
 	req.bearer, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	p.seeHost(r.Host)
-	if !p.admit(req.source) {
-		p.refuse(w, path.method, queryLimit)
+	s.p.seeHost(r.Host)
+	if !s.admit(req.source) {
+		s.refuse(w, path.method, queryLimit)
 		return
 	}
-	if wait(ctx, p.latency(p.cfg.Latency.Request)) != nil {
-		p.overtime(w, ctx)
+	if wait(ctx, s.latency(s.p.cfg.Latency.Request)) != nil {
+		overtime(w, ctx)
 		return
 	}
 	req.params = decodeRequest(r)
-	if f := p.faults.onRequest(req.methods); f != nil {
-		p.spoil(w, r, req, f)
+	if f := s.faults.onRequest(req.methods); f != nil {
+		s.spoil(w, r, req, f)
 		return
 	}
-	a := p.serve(req)
-	if f := firstOfFaults(a.broken, req.lost); f != nil {
-		p.dispatch(req.changes)
-		p.breakOff(w, r, f, a.status(), a.body())
-		return
+	a := s.serve(req)
+	defer func() { s.p.events.dispatch(req.raised) }() // events travel when the request has ended
+	f := req.broken
+	if f == nil {
+		f = req.lost
 	}
-	if ctx.Err() != nil {
-		p.dispatch(req.changes)
-		p.overtime(w, ctx)
-		return
-	}
-	if path.xml {
+	switch {
+	case f != nil:
+		breakOff(w, r, f, a.status(), a.body())
+	case ctx.Err() != nil:
+		overtime(w, ctx)
+	case path.xml:
 		writeXML(w, a.status(), a.body())
-	} else {
+	default:
 		writeJSON(w, a.status(), a.body())
 	}
-	// Events travel when the request has ended.
-	p.dispatch(req.changes)
 }
 
 // limited is the time that a request may take.
-func (p *Portal) limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	if p.cfg.RequestLimit == 0 {
+func (s *server) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.p.cfg.RequestLimit == 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, p.cfg.RequestLimit)
+	return context.WithTimeout(ctx, s.p.cfg.RequestLimit)
 }
 
 // overtime ends a request that took too long; one that its client gave up needs
 // no answer. What has run stays done.
-func (p *Portal) overtime(w http.ResponseWriter, ctx context.Context) {
+func overtime(w http.ResponseWriter, ctx context.Context) {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		writePage(w, http.StatusGatewayTimeout)
 	}
 }
 
 // refuse answers a request that is not looked at.
-func (p *Portal) refuse(w http.ResponseWriter, method string, e *restError) {
+func (s *server) refuse(w http.ResponseWriter, method string, e *restError) {
+	p := s.p
 	p.mu.Lock()
 	if e.code == queryLimit.code {
 		p.journal.refused++
@@ -141,42 +109,33 @@ func (p *Portal) refuse(w http.ResponseWriter, method string, e *restError) {
 }
 
 // spoil answers a request that a fault hits as a whole.
-func (p *Portal) spoil(w http.ResponseWriter, r *http.Request, req *request, f *Fault) {
+func (s *server) spoil(w http.ResponseWriter, r *http.Request, req *exchange, f *Fault) {
 	if f.Kind == FaultRefuse {
-		p.refuse(w, req.path.method, f.refuses())
+		s.refuse(w, req.path.method, f.refuses())
 		return
 	}
-	p.cutOff(req, req.path.method, nil, f)
-	p.breakOff(w, r, f, 0, nil)
-}
-
-func firstOfFaults(faults ...*Fault) *Fault {
-	for _, f := range faults {
-		if f != nil {
-			return f
-		}
-	}
-	return nil
+	s.cutOff(req, req.path.method, nil, f)
+	breakOff(w, r, f, 0, nil)
 }
 
 // serve runs the command of a request, or those of a batch. A method that does
 // not exist is refused before the credentials are looked at.
-func (p *Portal) serve(req *request) *answer {
-	m, err := p.find(req.path.method)
+func (s *server) serve(req *exchange) *answer {
+	m, err := s.find(req.path.method)
 	if err == nil {
-		err = p.authorize(req)
+		err = s.authorize(req)
 	}
 	if err == nil && m.name == batchMethod {
-		return p.struck(req, m.name, req.params, func(*Fault) *answer { return p.runBatch(req) })
+		return s.struck(req, m.name, req.params, func(*Fault) *answer { return s.runBatch(req) })
 	}
 	if err != nil {
-		return p.failed(req, req.path.method, req.params, err)
+		return s.failed(req, req.path.method, req.params, err)
 	}
-	return p.execute(req, m, req.params)
+	return s.execute(req, m, req.params)
 }
 
-func (p *Portal) find(name string) (*method, *restError) {
-	if m := p.methods[strings.ToLower(name)]; m != nil {
+func (s *server) find(name string) (*method, *restError) {
+	if m := s.methods[strings.ToLower(name)]; m != nil {
 		return m, nil
 	}
 	return nil, refusalOf("ERROR_METHOD_NOT_FOUND")
@@ -184,27 +143,29 @@ func (p *Portal) find(name string) (*method, *restError) {
 
 // execute is the one way of every command, alone or in a batch: check, run,
 // count, keep in the journal.
-func (p *Portal) execute(req *request, m *method, params *php.Array) *answer {
-	return p.struck(req, m.name, params, func(f *Fault) *answer { return p.run(req, m, params, f) })
+func (s *server) execute(req *exchange, m *method, params *php.Array) *answer {
+	return s.struck(req, m.name, params, func(f *Fault) *answer { return s.run(req, m, params, f) })
 }
 
 // struck runs a command unless a fault prevents it. run receives a fault that lets
 // the command run but spoils its answer, nil for none.
-func (p *Portal) struck(req *request, method string, params *php.Array, run func(*Fault) *answer) *answer {
-	hit := p.faults.onCommand(method)
+func (s *server) struck(req *exchange, method string, params *php.Array, run func(*Fault) *answer) *answer {
+	hit := s.faults.onCommand(method)
 	if err := wait(req.ctx, hit.before); err != nil {
 		return &answer{err: asRestError(err)}
 	}
 	switch {
 	case hit.fault == nil || hit.fault.altersAnswer():
 	case hit.fault.Kind == FaultUndone:
-		return p.undone(req, method, params, hit.fault)
+		return s.undone(req, method, params, hit.fault)
 	case hit.fault.Kind == FaultRefuse:
-		return p.failed(req, method, params, hit.fault.refuses())
+		return s.failed(req, method, params, hit.fault.refuses())
 	case !hit.fault.afterwards():
-		return p.cutOff(req, method, params, hit.fault)
+		return s.cutOff(req, method, params, hit.fault)
 	default:
-		req.lost = firstOfFaults(req.lost, hit.fault)
+		if req.lost == nil {
+			req.lost = hit.fault
+		}
 	}
 	a := run(hit.fault)
 	if hit.fault != nil && hit.fault.Kind == FaultShape {
@@ -215,21 +176,22 @@ func (p *Portal) struck(req *request, method string, params *php.Array, run func
 }
 
 // run checks a command, runs it and counts it.
-func (p *Portal) run(req *request, m *method, params *php.Array, f *Fault) *answer {
+func (s *server) run(req *exchange, m *method, params *php.Array, f *Fault) *answer {
 	start := time.Now()
-	c := &call{p: p, req: req, method: m, params: params, now: start}
+	p := s.p
+	c := &call{store: &p.store, options: &p.options, journal: &p.journal, req: req.request, params: params, now: start}
 	c.start = int(value.Int(c.param("start"))) // in lower case whatever the method
 	if m.legacy {
 		c.params = value.UpperKeys(params)
 	}
 	if f != nil && f.Kind == FaultUnkept {
-		c.unkept = f
+		c.unkept = f.names
 	}
 	if !req.inside {
-		if err := p.permit(req, m); err != nil {
-			return p.failed(req, m.name, params, err)
+		if err := s.permit(req, m); err != nil {
+			return s.failed(req, m.name, params, err)
 		}
-		if err := wait(req.ctx, p.latency(p.cfg.Latency.Command)); err != nil {
+		if err := wait(req.ctx, s.latency(s.p.cfg.Latency.Command)); err != nil {
 			return &answer{err: asRestError(err)}
 		}
 	}
@@ -244,7 +206,7 @@ func (p *Portal) run(req *request, m *method, params *php.Array, f *Fault) *answ
 	operating, resetAt := p.limits.spend(operatingKey{req.credKey, m.name}, start, cost)
 	a := &answer{
 		result: result, total: c.total, hasTotal: c.hasTotal, next: c.next,
-		time: p.timing(start, finish, operating, resetAt),
+		time: timing(p.cfg.Location, start, finish, operating, resetAt),
 	}
 	if err != nil {
 		a = &answer{err: asRestError(err)}
@@ -252,7 +214,7 @@ func (p *Portal) run(req *request, m *method, params *php.Array, f *Fault) *answ
 	if !req.inside {
 		r := newRecord(m.name, params, a, req.batch, start)
 		if f != nil {
-			r.fault = f.Kind
+			r.fault = string(f.Kind)
 		}
 		p.journal.add(r)
 	}
@@ -268,15 +230,6 @@ func sourceOf(r *http.Request) string {
 	return host
 }
 
-// seeHost keeps the host for the events, unless SetBaseURL named another.
-func (p *Portal) seeHost(host string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.baseURL == "" && host != "" {
-		p.baseURL = "http://" + host
-	}
-}
-
 // wait sleeps, unless the context ends before.
 func wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
@@ -290,4 +243,57 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
+}
+
+// admit counts a request against the bucket of its source.
+func (s *server) admit(source string) bool {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	s.p.journal.requests++
+	return s.p.limits.admit(source, time.Now())
+}
+
+// latency is how long something takes this time.
+func (s *server) latency(d time.Duration) time.Duration {
+	p := s.p
+	if d == 0 || p.cfg.Latency.Jitter == 0 {
+		return d
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Duration(float64(d) * (1 + p.cfg.Latency.Jitter*(2*p.chance.Float64()-1)))
+}
+
+// failed answers a command that did not run.
+func (s *server) failed(req *exchange, method string, params *php.Array, e *restError) *answer {
+	a := &answer{err: e}
+	if !req.inside {
+		s.record(newRecord(strings.ToLower(method), params, a, req.batch, time.Now()))
+	}
+	return a
+}
+
+// cutOff ends a request before a command.
+func (s *server) cutOff(req *exchange, method string, params *php.Array, f *Fault) *answer {
+	s.record(&record{at: time.Now(), method: strings.ToLower(method), params: params, batch: req.batch, fault: string(f.Kind)})
+	req.broken = f
+	return &answer{}
+}
+
+// undone answers a command that does not run as though it were not refused.
+func (s *server) undone(req *exchange, method string, params *php.Array, f *Fault) *answer {
+	now := time.Now()
+	a := &answer{result: false, time: timing(s.p.cfg.Location, now, now, 0, now.Add(operatingWindow))}
+	f.reshape(a)
+	r := newRecord(strings.ToLower(method), params, a, req.batch, now)
+	r.fault = string(f.Kind)
+	s.record(r)
+	return a
+}
+
+// record adds a command to the journal.
+func (s *server) record(r *record) {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	s.p.journal.add(r)
 }

@@ -1,10 +1,8 @@
 package emulator
 
 import (
-	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -48,19 +46,6 @@ var (
 	undoneShapes = []Shape{ShapeFalse, ShapeNull, ShapeAbsent}
 )
 
-// undone answers a command that does not run as though it were not refused.
-func (p *Portal) undone(req *request, method string, params *php.Array, f *Fault) *answer {
-	now := time.Now()
-	a := &answer{result: false, time: p.timing(now, now, 0, now.Add(operatingWindow))}
-	f.reshape(a)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.journal.calls.push(&record{
-		at: now, method: strings.ToLower(method), params: params, batch: req.batch, status: http.StatusOK, fault: f.Kind,
-	})
-	return a
-}
-
 // names tells whether a fault is about a field with one of these names.
 func (f *Fault) names(names ...string) bool {
 	return f.Field == "" || slices.ContainsFunc(names, func(name string) bool {
@@ -70,7 +55,7 @@ func (f *Fault) names(names ...string) bool {
 
 // reshape changes the shape of an answer. An error stays an error.
 func (f *Fault) reshape(a *answer) {
-	if a.err != nil || a.broken != nil {
+	if a.err != nil {
 		return
 	}
 	wrapper, list := listIn(a.result)

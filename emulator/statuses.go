@@ -132,12 +132,12 @@ func statusList(c *call) (any, error) {
 	if err != nil {
 		return nil, fail("Invalid parameters.", "Incorrect parameters passed.")
 	}
-	r := query.Rules[entry]{Find: statusColumn, Zone: c.store().Zone}
+	r := query.Rules[entry]{Find: statusColumn, Zone: c.store.Zone}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	found := query.Keep(statusEntries(c.store()), pass)
+	found := query.Keep(statusEntries(c.store), pass)
 	query.Sort(found, query.LenientOrder(order, statusColumn))
 	answer := php.NewArray()
 	for _, e := range found {
@@ -154,7 +154,7 @@ func statusList(c *call) (any, error) {
 // statusGet is crm.status.get.
 func statusGet(c *call) (any, error) {
 	id := value.Int(c.param("ID"))
-	for _, e := range statusEntries(c.store()) {
+	for _, e := range statusEntries(c.store) {
 		if e.Row == id {
 			return e.json(), nil
 		}
@@ -184,7 +184,7 @@ func statusFields(*call) (any, error) {
 // https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-entity-types.html
 func statusEntityTypes(c *call) (any, error) {
 	answer := php.NewArray()
-	for _, d := range allDirectories(c.store()) {
+	for _, d := range allDirectories(c.store) {
 		row := value.Object("ID", d.ID, "NAME", d.Name)
 		if d.Type != nil {
 			describeDirectory(d, row)
@@ -243,7 +243,7 @@ func firstStage(d model.Directory, semantics string) string {
 // statusEntityItems is crm.status.entity.items. SORT is a number there.
 func statusEntityItems(c *call) (any, error) {
 	id := value.Text(c.param("ENTITYID"))
-	for _, d := range allDirectories(c.store()) {
+	for _, d := range allDirectories(c.store) {
 		if d.ID == id {
 			return shortStages(d.Entries), nil
 		}

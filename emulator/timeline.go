@@ -41,7 +41,7 @@ func commentAdd(c *call) (any, error) {
 			return nil, fail("100", "Required field: "+name)
 		}
 	}
-	s := c.store()
+	s := c.store
 	t := s.TypeByCode(value.Text(g["ENTITY_TYPE"]))
 	if t == nil || s.Item(t.ID, value.Int(g["ENTITY_ID"])) == nil {
 		return nil, fail("OWNER_NOT_FOUND", "Owner not found")
@@ -85,7 +85,7 @@ func commentUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := c.store().CommentByID(value.FromInt(id))
+	m := c.store.CommentByID(value.FromInt(id))
 	if m == nil {
 		return nil, fail("NOT_FOUND", "Not found.")
 	}
@@ -97,7 +97,7 @@ func commentUpdate(c *call) (any, error) {
 		m.Text = text
 	}
 	if _, ok := g["FILES"]; ok {
-		m.Files = readCommentFiles(c.store(), g)
+		m.Files = readCommentFiles(c.store, g)
 	}
 	fireComment(c, m, opUpdate)
 	return value.FromInt(m.ID), nil
@@ -109,7 +109,7 @@ func commentDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := c.store()
+	s := c.store
 	m := s.CommentByID(value.FromInt(id))
 	if m == nil {
 		return nil, fail("NOT_FOUND", "Not found.")
@@ -130,7 +130,7 @@ func commentDelete(c *call) (any, error) {
 
 // commentJSON is a comment as get and list show it: all but the files is text.
 func commentJSON(c *call, m *model.Comment) *php.Array {
-	s := c.store()
+	s := c.store
 	files := php.NewArray()
 	var shown any = files
 	if len(m.Files) == 0 {
@@ -153,7 +153,7 @@ func commentGet(c *call) (any, error) {
 	if value.Int(c.param("ID")) <= 0 {
 		return nil, plainFail("ID is not defined or invalid.")
 	}
-	m := c.store().CommentByID(c.param("ID"))
+	m := c.store.CommentByID(c.param("ID"))
 	if m == nil {
 		return nil, plainFail("Not found.")
 	}
@@ -182,7 +182,7 @@ func commentList(c *call) (any, error) {
 	}
 	name, _ := value.Either(filter, "ENTITY_TYPE", "=ENTITY_TYPE")
 	id, _ := value.Either(filter, "ENTITY_ID", "=ENTITY_ID")
-	s := c.store()
+	s := c.store
 	t := s.TypeByCode(value.Text(name))
 	if t == nil || s.Item(t.ID, value.Int(id)) == nil {
 		// What is not there cannot be read.
@@ -221,7 +221,7 @@ func commentFields(*call) (any, error) {
 func fireComment(c *call, m *model.Comment, op string) {
 	id := value.Object("ID", value.Text(value.FromInt(m.ID)))
 	code := "ONCRMTIMELINECOMMENT" + strings.ToUpper(op)
-	if c.p.cfg.CommentFields {
+	if c.options.commentFields {
 		c.raise(code, id)
 		return
 	}

@@ -7,14 +7,15 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func typeMethods() []method {
+// typeMethods are the methods of smart processes. forget is told which type was deleted.
+func typeMethods(forget func(entityTypeID int)) []method {
 	return []method{
 		{name: "crm.type.list", scope: "crm", run: adminOnly(typeList)},
 		{name: "crm.type.get", scope: "crm", run: typeGet},
 		{name: "crm.type.getByEntityTypeId", scope: "crm", run: typeByEntityTypeID},
 		{name: "crm.type.add", scope: "crm", run: adminOnly(typeAdd)},
 		{name: "crm.type.update", scope: "crm", run: adminOnly(typeUpdate)},
-		{name: "crm.type.delete", scope: "crm", run: adminOnly(typeDelete)},
+		{name: "crm.type.delete", scope: "crm", run: adminOnly(typeDelete(forget))},
 		{name: "crm.type.fields", scope: "crm", run: adminOnly(typeFields)},
 	}
 }
@@ -78,13 +79,13 @@ func wholeTypeJSON(s *model.Store, t *model.EntityType) *php.Array {
 
 // typeList is crm.type.list. It shows smart processes only.
 func typeList(c *call) (any, error) {
-	found, err := selectRows(c, c.store().DynamicTypes(), typeColumns())
+	found, err := selectRows(c, c.store.DynamicTypes(), typeColumns())
 	if err != nil {
 		return nil, err
 	}
 	types := php.NewArray()
 	for _, t := range found {
-		types.Append(typeJSON(c.store(), t))
+		types.Append(typeJSON(c.store, t))
 	}
 	return value.Object("types", types), nil
 }
@@ -101,7 +102,7 @@ func typeOf(c *call) (*model.EntityType, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range c.store().DynamicTypes() {
+	for _, t := range c.store.DynamicTypes() {
 		if int64(t.Dynamic.ID) == id {
 			return t, nil
 		}
@@ -114,7 +115,7 @@ func typeGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wholeTypeJSON(c.store(), t), nil
+	return wholeTypeJSON(c.store, t), nil
 }
 
 func typeByEntityTypeID(c *call) (any, error) {
@@ -122,11 +123,11 @@ func typeByEntityTypeID(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := c.store().Types[int(id)]
+	t := c.store.Types[int(id)]
 	if t == nil || t.Dynamic == nil {
 		return nil, noType()
 	}
-	return wholeTypeJSON(c.store(), t), nil
+	return wholeTypeJSON(c.store, t), nil
 }
 
 // typeAdd is crm.type.add.
@@ -136,7 +137,7 @@ func typeAdd(c *call) (any, error) {
 	if !ok {
 		return nil, c.wrongType("fields", "array")
 	}
-	s := c.store()
+	s := c.store
 	def := model.Type{NoStages: true} // everything is off unless the call switches it on
 	if v, ok := fields.Get("entityTypeId"); ok && !value.IsEmpty(v) {
 		def.EntityTypeID = int(value.Int(v))
@@ -185,7 +186,7 @@ func typeUpdate(c *call) (any, error) {
 	if err := checkWorkplace(fields); err != nil {
 		return nil, err
 	}
-	s := c.store()
+	s := c.store
 	readType(t, fields)
 	t.Updated = c.savedAt()
 	s.Rebuild(t)
@@ -195,21 +196,23 @@ func typeUpdate(c *call) (any, error) {
 }
 
 // typeDelete is crm.type.delete. A type that has items stays.
-func typeDelete(c *call) (any, error) {
-	t, err := typeOf(c)
-	if err != nil {
-		return nil, err
+func typeDelete(forget func(entityTypeID int)) handler {
+	return func(c *call) (any, error) {
+		t, err := typeOf(c)
+		if err != nil {
+			return nil, err
+		}
+		s := c.store
+		if len(s.Table(t.ID).Order) > 0 {
+			return nil, fail("BX_ERROR", "You cannot delete an entity type that has elements")
+		}
+		s.SetRelations(t.ID, nil, nil)
+		delete(s.Types, t.ID)
+		delete(s.Items, t.ID)
+		forget(t.ID)
+		fireType(c, t, opDelete)
+		return php.NewArray(), nil
 	}
-	s := c.store()
-	if len(s.Table(t.ID).Order) > 0 {
-		return nil, fail("BX_ERROR", "You cannot delete an entity type that has elements")
-	}
-	s.SetRelations(t.ID, nil, nil)
-	delete(s.Types, t.ID)
-	delete(s.Items, t.ID)
-	c.p.forgetType(t.ID)
-	fireType(c, t, opDelete)
-	return php.NewArray(), nil
 }
 
 // typeFields is crm.type.fields.

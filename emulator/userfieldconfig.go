@@ -30,7 +30,7 @@ func configModule(c *call) error {
 		return c.missing("moduleId")
 	case module != "crm":
 		return plainFail("No settings for UserFieldAccess")
-	case !c.p.cfg.allows("crm"):
+	case !c.options.allows("crm"):
 		return plainFail("The current method required more scopes. (crm)")
 	}
 	return nil
@@ -46,7 +46,7 @@ func configField(c *call, refusal string) (*model.EntityType, *model.Field, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	t, f := c.store().UserFieldByID(id)
+	t, f := c.store.UserFieldByID(id)
 	if f == nil || !c.isAdmin() {
 		return nil, nil, plainFail(refusal)
 	}
@@ -89,7 +89,7 @@ func configAdd(c *call) (any, error) {
 	case name == "":
 		return nil, plainFail("The 'FIELD_NAME' field is not found.")
 	}
-	s := c.store()
+	s := c.store
 	entity := value.Text(g["ENTITY_ID"])
 	at := slices.IndexFunc(s.SortedTypes(), func(t *model.EntityType) bool { return t.UserEntity() == entity })
 	if at < 0 {
@@ -109,13 +109,13 @@ func configAdd(c *call) (any, error) {
 		return nil, plainFail("Fail to create new user field")
 	}
 	f := addUserField(c, t, name, g, g["ENUM"])
-	return value.Object("field", configJSON(c.store(), t, f, configLanguages(f), true)), nil
+	return value.Object("field", configJSON(c.store, t, f, configLanguages(f), true)), nil
 }
 
 // addUserField makes a custom field of a call and raises its events: the choices
 // of an enumeration have one of their own.
 func addUserField(c *call, t *model.EntityType, name string, g value.Fields, choices any) *model.Field {
-	s := c.store()
+	s := c.store
 	f := s.NewCustomField(model.UserField{Name: name, Type: value.Text(g["USER_TYPE_ID"]), Multiple: g["MULTIPLE"] == "Y"})
 	changeUserField(f, g)
 	f.Title = f.User.Title
@@ -192,7 +192,7 @@ func configGet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return value.Object("field", configJSON(c.store(), t, f, configLanguages(f), true)), nil
+	return value.Object("field", configJSON(c.store, t, f, configLanguages(f), true)), nil
 }
 
 // userFieldRow is a custom field with the type that it is of.
@@ -266,7 +266,7 @@ func configList(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := c.store()
+	s := c.store
 	find := func(name string) (query.Column[userFieldRow], bool) { return userFieldColumn(value.UpperName(name)) }
 	r := query.Rules[userFieldRow]{Find: find, Zone: s.Zone}
 	pass, err := r.Compile(filter)
@@ -306,7 +306,7 @@ func configUpdate(c *call) (any, error) {
 	delete(g, "EDIT_IN_LIST") // only add takes it
 	choices, ok := g["ENUM"]
 	updateUserField(c, t, f, g, choices, ok && g["USER_TYPE_ID"] == "enumeration", true)
-	return value.Object("field", configJSON(c.store(), t, f, configLanguages(f), true)), nil
+	return value.Object("field", configJSON(c.store, t, f, configLanguages(f), true)), nil
 }
 
 // updateUserField changes a custom field and raises the events of what a call
@@ -318,7 +318,7 @@ func updateUserField(c *call, t *model.EntityType, f *model.Field, g value.Field
 		fireUserField(c, t, f, opUpdate)
 	}
 	if hasChoices && f.Type == "enumeration" {
-		changeOptions(c.store(), f.User, choices, whole)
+		changeOptions(c.store, f.User, choices, whole)
 		fireUserField(c, t, f, opSetValues)
 	}
 }
@@ -329,7 +329,7 @@ func configDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.store().DropUserField(t, f)
+	c.store.DropUserField(t, f)
 	fireUserField(c, t, f, opDelete)
 	return nil, nil
 }

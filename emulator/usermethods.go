@@ -56,13 +56,13 @@ func userGet(c *call) (any, error) {
 	for name, v := range filter.All() {
 		conditions.Set(strings.ToUpper(name), v)
 	}
-	s := c.store()
+	s := c.store
 	r := query.Rules[*model.User]{Find: userColumn, Zone: s.Zone}
 	pass, err := r.Compile(conditions)
 	if err != nil {
 		return nil, err
 	}
-	users := slices.SortedFunc(maps.Values(c.store().Users), func(a, b *model.User) int { return cmp.Compare(a.ID, b.ID) })
+	users := slices.SortedFunc(maps.Values(c.store.Users), func(a, b *model.User) int { return cmp.Compare(a.ID, b.ID) })
 	found := query.Keep(users, pass)
 	order := value.Object(value.Text(value.FirstSet(c.param("SORT"), "ID")), cmp.Or(value.Text(c.param("ORDER")), "ASC"))
 	query.Sort(found, query.LenientOrder(order, userColumn))
@@ -77,7 +77,7 @@ func userGet(c *call) (any, error) {
 func userJSON(c *call, u *model.User) *php.Array {
 	return value.Object(
 		"ID", u.IDText(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
-		"LAST_LOGIN", c.now.In(c.p.cfg.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
+		"LAST_LOGIN", c.now.In(c.store.Zone.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
 		"TIMESTAMP_X", value.EmptyObject{}, "LAST_ACTIVITY_DATE", value.EmptyObject{}, "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
 		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(value.FromInt(1)), "USER_TYPE", "employee",
 	)

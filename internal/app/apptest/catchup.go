@@ -47,7 +47,7 @@ func QuickCatchUp() *config.CatchUp {
 func NewApplication(t testing.TB, kind string, e emulator.Config) *Harness {
 	t.Helper()
 	h := New(t, Options{Application: kind, Emulator: e})
-	h.Portal.InstallApp(h.HookURL)
+	h.Portal.App().Install(h.HookURL)
 	h.Wait()
 	h.Until("events bound", func() bool { return h.Logged("events bound") > 0 })
 	return h

@@ -237,7 +237,7 @@ func (h *Harness) Logged(text string) int { return strings.Count(h.Log.String(),
 // AsApp calls a method with a token of the application.
 func (h *Harness) AsApp(method string, params map[string]any, into any) {
 	h.T.Helper()
-	tokens, err := h.Portal.Authorize(1)
+	tokens, err := h.Portal.App().Authorize(1)
 	if err != nil {
 		h.T.Fatal(err)
 	}

@@ -37,7 +37,7 @@ portals:
     events: %s
     oauth: {portal: %s, client_id: %s, client_secret: %s, token_url: %s/oauth/token/}
     inputs: {%s}
-`, h.HookAddr, strings.Join(names, ", "), h.Options.Application, h.PortalURL, h.Portal.ClientID(), h.Portal.ClientSecret(), h.PortalURL, strings.Join(values, ", ")))
+`, h.HookAddr, strings.Join(names, ", "), h.Options.Application, h.PortalURL, h.Portal.App().ClientID(), h.Portal.App().ClientSecret(), h.PortalURL, strings.Join(values, ", ")))
 	return c
 }
 

@@ -147,7 +147,7 @@ func (s *Fixture) Config() *config.Config {
 	if kind := s.Options.Application; kind != "" {
 		p.Webhook, p.Token, p.Offline = "", "", kind == "offline"
 		p.OAuth = &config.OAuth{
-			Portal: s.PortalURL, ClientID: s.Portal.ClientID(), ClientSecret: bitrix.Secret(s.Portal.ClientSecret()),
+			Portal: s.PortalURL, ClientID: s.Portal.App().ClientID(), ClientSecret: bitrix.Secret(s.Portal.App().ClientSecret()),
 			TokenURL: s.PortalURL + "/oauth/token/", Connector: config.DefaultConnector,
 		}
 	}

@@ -24,7 +24,7 @@ func (h *harness) noSecrets() {
 	}
 	for name, secret := range map[string]string{
 		"access token": stored.Access.Reveal(), "refresh token": stored.Refresh.Reveal(),
-		"application token": stored.Application.Reveal(), "client secret": h.Portal.ClientSecret(),
+		"application token": stored.Application.Reveal(), "client secret": h.Portal.App().ClientSecret(),
 	} {
 		if secret == "" || h.Logged(secret) > 0 {
 			h.T.Errorf("the %s is %q in the store, and %d times in the log", name, secret[:min(4, len(secret))], h.Logged(secret))
@@ -40,7 +40,7 @@ func TestApplicationOnline(t *testing.T) {
 
 	// Of many runs that find the token expired, one renews it.
 	before := h.tokenRequests()
-	h.Portal.ExpireTokens()
+	h.Portal.App().ExpireTokens()
 	var deals []int
 	for i := range 20 {
 		id, err := h.People.AddDeal(h.Context(), fmt.Sprint("Deal ", i), row("Nails", "1", "5"))
@@ -60,7 +60,7 @@ func TestApplicationOnline(t *testing.T) {
 	// The renewed tokens outlive the process.
 	h.Stop()
 	h.Start()
-	h.Portal.ExpireTokens()
+	h.Portal.App().ExpireTokens()
 	apptest.WantNames(t, h.Elements(h.AddDeal("Shed", row("Work", "1", "1"))), "Work × 1")
 	if n := h.tokenRequests() - before; n != 2 {
 		t.Errorf("%d renewals, want 2", n)
@@ -68,12 +68,12 @@ func TestApplicationOnline(t *testing.T) {
 
 	// Another version has another token for its events, and nothing bound.
 	bound := h.Logged("events bound")
-	h.Portal.UpdateApp("2")
+	h.Portal.App().Update("2")
 	h.Until("events bound anew", func() bool { return h.Logged("events bound") > bound })
 	apptest.WantNames(t, h.Elements(h.AddDeal("Fence", row("Posts", "1", "9"))), "Posts × 9")
 	h.noSecrets()
 
-	h.Portal.UninstallApp(false)
+	h.Portal.App().Uninstall(false)
 	h.Wait()
 	h.Until("told that it is uninstalled", func() bool { return h.Logged("uninstalled") == 1 })
 	stored, err := service.TokensOf(h.Service.Queue(), demo.PortalName).Load(h.Context())
@@ -96,11 +96,11 @@ func TestForgedInstallations(t *testing.T) {
 	t.Parallel()
 	h := newApplicationHarness(t, "online", emulator.Config{})
 	user := h.Portal.AddUser(emulator.User{Name: "Ivan", NotAdmin: true})
-	his, err := h.Portal.Authorize(user)
+	his, err := h.Portal.App().Authorize(user)
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin, err := h.Portal.Authorize(1)
+	admin, err := h.Portal.App().Authorize(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestForgedInstallations(t *testing.T) {
 	form := func(access, refresh, endpoint string) string {
 		return url.Values{
 			"event": {"ONAPPINSTALL"}, "auth[access_token]": {access}, "auth[refresh_token]": {refresh},
-			"auth[client_endpoint]": {endpoint}, "auth[application_token]": {"mine"}, "auth[member_id]": {h.Portal.MemberID()},
+			"auth[client_endpoint]": {endpoint}, "auth[application_token]": {"mine"}, "auth[member_id]": {h.Portal.App().MemberID()},
 		}.Encode()
 	}
 	here := h.PortalURL + "/rest/"
@@ -212,7 +212,7 @@ func TestApplicationOffline(t *testing.T) {
 func TestOfflineEventsWantAPlan(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{Application: "offline", Emulator: emulator.Config{NoOfflineExtended: true}})
-	h.Portal.InstallApp(h.HookURL)
+	h.Portal.App().Install(h.HookURL)
 	h.Wait()
 	h.Until("told what the plan lacks", func() bool { return h.Logged(bitrix.FeatureOffline) > 0 })
 	if status := h.Post(h.HookURL, "application/x-www-form-urlencoded", "event=ONOFFLINEEVENT&auth[application_token]=wrong"); status != http.StatusForbidden {

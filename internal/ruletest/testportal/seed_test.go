@@ -48,7 +48,7 @@ func TestSeed(t *testing.T) {
 			t.Errorf("%s: status %d, %s; want %s", query, w.Code, w.Body, want)
 		}
 	}
-	if _, err := p.Authorize(7); err != nil {
+	if _, err := p.App().Authorize(7); err != nil {
 		t.Error(err)
 	}
 	// A second time fails because the portal is not new any more.
