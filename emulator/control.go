@@ -61,7 +61,7 @@ func (c control) serve(w http.ResponseWriter, r *http.Request, path string) {
 // history of changes. Its events are sent.
 func (c control) act(w http.ResponseWriter, r *http.Request, actor, name string) {
 	p := c.p
-	p.seeHost(r.Host)
+	p.server.seeHost(r.Host)
 	req := &exchange{request: &request{ctx: r.Context(), params: decodeRequest(r), user: p.user.ID, inside: true, by: origin{hops: firstHops}}}
 	if actor == "person" {
 		req.by.user = req.user

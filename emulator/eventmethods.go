@@ -11,18 +11,22 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
+// eventMethods are the methods about events and their handlers.
+type eventMethods struct{ *hub }
+
 // methods are the methods about events and their handlers.
 func (h *hub) methods() []method {
+	m := eventMethods{h}
 	return []method{
 		{name: "events", legacy: true, app: true, run: eventCodes},
-		{name: "event.bind", legacy: true, app: true, run: h.eventBind},
-		{name: "event.get", legacy: true, app: true, run: h.eventGet},
-		{name: "event.unbind", legacy: true, app: true, run: h.eventUnbind},
+		{name: "event.bind", legacy: true, app: true, run: m.eventBind},
+		{name: "event.get", legacy: true, app: true, run: m.eventGet},
+		{name: "event.unbind", legacy: true, app: true, run: m.eventUnbind},
 		{name: "event.test", app: true, run: eventTest},
-		{name: "event.offline.get", legacy: true, app: true, run: h.offlineFetch},
-		{name: "event.offline.list", legacy: true, app: true, run: h.offlineList},
-		{name: "event.offline.clear", legacy: true, app: true, run: h.offlineClear},
-		{name: "event.offline.error", legacy: true, app: true, run: h.offlineError},
+		{name: "event.offline.get", legacy: true, app: true, run: m.offlineFetch},
+		{name: "event.offline.list", legacy: true, app: true, run: m.offlineList},
+		{name: "event.offline.clear", legacy: true, app: true, run: m.offlineClear},
+		{name: "event.offline.error", legacy: true, app: true, run: m.offlineError},
 	}
 }
 
@@ -47,7 +51,7 @@ func eventCodes(c *call) (any, error) {
 
 // eventBind is event.bind.
 // https://apidocs.bitrix24.com/api-reference/events/event-bind.html
-func (h *hub) eventBind(c *call) (any, error) {
+func (h eventMethods) eventBind(c *call) (any, error) {
 	sub := &subscription{event: strings.ToUpper(value.Text(c.param("EVENT"))), app: true, user: value.Int(c.param("AUTH_TYPE")), connector: c.req.connector}
 	admin := c.needAdmin("Event binding with AUTH_TYPE requires administrator access rights")
 	switch {
@@ -110,7 +114,7 @@ func argumentOf(name string) error {
 // eventGet is event.get. auth_type is text there and offline a number. Who is
 // no administrator sees what is bound for themselves.
 // https://apidocs.bitrix24.com/api-reference/events/event-get.html
-func (h *hub) eventGet(c *call) (any, error) {
+func (h eventMethods) eventGet(c *call) (any, error) {
 	bound := php.NewArray()
 	all := c.needAdmin("") == nil
 	for _, sub := range h.subscriptions {
@@ -128,7 +132,7 @@ func (h *hub) eventGet(c *call) (any, error) {
 // eventUnbind is event.unbind: what is left out widens the match, and nothing
 // found is no error.
 // https://apidocs.bitrix24.com/api-reference/events/event-unbind.html
-func (h *hub) eventUnbind(c *call) (any, error) {
+func (h eventMethods) eventUnbind(c *call) (any, error) {
 	want := &subscription{event: strings.ToUpper(value.Text(c.param("EVENT"))), connector: c.req.connector}
 	if want.event == "" {
 		return nil, argumentOf("EVENT")

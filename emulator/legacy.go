@@ -44,36 +44,35 @@ func legacyEntities() []legacyEntity {
 func legacyMethods() []method {
 	var methods []method
 	for _, e := range legacyEntities() {
-		add := func(name string, run func(legacyEntity, *call) (any, error)) {
-			methods = append(methods, method{
-				name: "crm." + e.name + "." + name, scope: "crm", legacy: true,
-				run: func(c *call) (any, error) { return run(e, c) },
-			})
+		add := func(name string, run handler) {
+			methods = append(methods, method{name: "crm." + e.name + "." + name, scope: "crm", legacy: true, run: run})
 		}
-		add("get", legacyEntity.get)
-		add("list", legacyEntity.list)
-		add("add", legacyEntity.add)
-		add("update", legacyEntity.update)
-		add("delete", legacyEntity.remove)
-		add("fields", legacyEntity.fields)
-		links := "contact"
+		add("get", e.get)
+		add("list", e.list)
+		add("add", e.add)
+		add("update", e.update)
+		add("delete", e.remove)
+		add("fields", e.fields)
+		target := "contact"
 		if e.target == model.TypeCompany {
-			links = "company"
+			target = "company"
 		}
-		add(links+".fields", legacyEntity.linkDescriptions)
-		add(links+".add", legacyEntity.linkAdd)
-		add(links+".delete", legacyEntity.linkDelete)
-		add(links+".items.get", legacyEntity.linksGet)
-		add(links+".items.set", legacyEntity.linksSet)
-		add(links+".items.delete", legacyEntity.linksDelete)
-		add("userfield.get", legacyEntity.userFieldGet)
-		add("userfield.list", legacyEntity.userFieldList)
-		add("userfield.add", legacyEntity.userFieldAdd)
-		add("userfield.update", legacyEntity.userFieldUpdate)
-		add("userfield.delete", legacyEntity.userFieldDelete)
+		links := legacyLinks{e}
+		add(target+".fields", links.describe)
+		add(target+".add", links.add)
+		add(target+".delete", links.remove)
+		add(target+".items.get", links.get)
+		add(target+".items.set", links.set)
+		add(target+".items.delete", links.clear)
+		fields := legacyUserFields{e}
+		add("userfield.get", fields.get)
+		add("userfield.list", fields.list)
+		add("userfield.add", fields.add)
+		add("userfield.update", fields.update)
+		add("userfield.delete", fields.remove)
 		if e.accountPlaces > 0 {
-			add("productrows.get", legacyEntity.rowsGet)
-			add("productrows.set", legacyEntity.rowsSet)
+			add("productrows.get", e.rowsGet)
+			add("productrows.set", e.rowsSet)
 		}
 	}
 	return methods

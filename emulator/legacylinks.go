@@ -9,17 +9,20 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// linkID is the field that names what is linked.
-func (e legacyEntity) linkID() string {
+// legacyLinks are the methods crm.deal.contact.* and their like.
+type legacyLinks struct{ legacyEntity }
+
+// idName is the field that names what is linked.
+func (e legacyLinks) idName() string {
 	if e.target == model.TypeCompany {
 		return "COMPANY_ID"
 	}
 	return "CONTACT_ID"
 }
 
-// linksOwner finds the item of crm.deal.contact.* and the like. missing is what
+// owner finds the item of crm.deal.contact.* and the like. missing is what
 // the method says of one that is not there.
-func (e legacyEntity) linksOwner(c *call, invalid, missing string) (*model.Item, error) {
+func (e legacyLinks) owner(c *call, invalid, missing string) (*model.Item, error) {
 	id := value.Int(c.param("ID"))
 	if id < 1 {
 		return nil, plainFail(invalid)
@@ -38,22 +41,22 @@ const (
 	linkNotFound = "Not found."
 )
 
-// linkDescriptions is crm.deal.contact.fields and the like.
-func (e legacyEntity) linkDescriptions(*call) (any, error) {
+// describe is crm.deal.contact.fields and the like.
+func (e legacyLinks) describe(*call) (any, error) {
 	return describeAll(
-		model.NewField(e.linkID(), "integer", e.linkID(), model.Required), model.NewField("SORT", "integer", "Sorting", 0), model.NewField("IS_PRIMARY", "char", "Primary", 0),
+		model.NewField(e.idName(), "integer", e.idName(), model.Required), model.NewField("SORT", "integer", "Sorting", 0), model.NewField("IS_PRIMARY", "char", "Primary", 0),
 	), nil
 }
 
 // links are those of an item, in their order.
-func (e legacyEntity) links(it *model.Item) []any {
+func (e legacyLinks) links(it *model.Item) []any {
 	l, _ := it.Type.LinkTo(e.target)
 	links, _ := it.Values[l.List].([]any)
 	return links
 }
 
 // primary is the main link of an item: the first, where none is said to be.
-func (e legacyEntity) primary(it *model.Item) any {
+func (e legacyLinks) primary(it *model.Item) any {
 	l, _ := it.Type.LinkTo(e.target)
 	if it.Type.Fields.ByName[l.Main] == nil {
 		return value.First(e.links(it))
@@ -69,10 +72,10 @@ func sortOf(it *model.Item, at int, id int64) int64 {
 	return int64(at+1) * linkSortStep
 }
 
-// linksGet is crm.deal.contact.items.get and the like. Its ids are numbers under
+// get is crm.deal.contact.items.get and the like. Its ids are numbers under
 // upper-case names.
-func (e legacyEntity) linksGet(c *call) (any, error) {
-	it, err := e.linksOwner(c, noLinksOwner, linkNotFound)
+func (e legacyLinks) get(c *call) (any, error) {
+	it, err := e.owner(c, noLinksOwner, linkNotFound)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +83,7 @@ func (e legacyEntity) linksGet(c *call) (any, error) {
 	primary := e.primary(it)
 	for i, v := range e.links(it) {
 		id, _ := v.(int64)
-		answer.Append(value.Object(e.linkID(), id, "SORT", sortOf(it, i, id), "ROLE_ID", 0, "IS_PRIMARY", value.YesNo(v == primary)))
+		answer.Append(value.Object(e.idName(), id, "SORT", sortOf(it, i, id), "ROLE_ID", 0, "IS_PRIMARY", value.YesNo(v == primary)))
 	}
 	return answer, nil
 }
@@ -92,17 +95,17 @@ type linkInput struct {
 	primary  bool
 }
 
-func (e legacyEntity) readLink(a *php.Array) (linkInput, bool) {
-	id, _ := a.Get(e.linkID())
+func (e legacyLinks) readLink(a *php.Array) (linkInput, bool) {
+	id, _ := a.Get(e.idName())
 	sort, sorted := a.Get("SORT")
 	primary, _ := a.Get("IS_PRIMARY")
 	in := linkInput{id: value.Int(id), sort: value.Int(sort), sorted: sorted, primary: primary == "Y"}
 	return in, in.id > 0
 }
 
-// linksSet is crm.deal.contact.items.set and the like: it replaces all links.
-func (e legacyEntity) linksSet(c *call) (any, error) {
-	it, err := e.linksOwner(c, noLinksOwner, linkNotFound)
+// set is crm.deal.contact.items.set and the like: it replaces all links.
+func (e legacyLinks) set(c *call) (any, error) {
+	it, err := e.owner(c, noLinksOwner, linkNotFound)
 	if err != nil {
 		return nil, err
 	}
@@ -121,13 +124,13 @@ func (e legacyEntity) linksSet(c *call) (any, error) {
 	return e.saveLinks(c, it, links)
 }
 
-// linksDelete is crm.deal.contact.items.delete and the like.
-func (e legacyEntity) linksDelete(c *call) (any, error) {
+// clear is crm.deal.contact.items.delete and the like.
+func (e legacyLinks) clear(c *call) (any, error) {
 	missing := linkNotFound
 	if e.linkCode == "" {
 		missing = "Not found"
 	}
-	it, err := e.linksOwner(c, noLinksOwner, missing)
+	it, err := e.owner(c, noLinksOwner, missing)
 	if err != nil {
 		return nil, err
 	}
@@ -136,8 +139,8 @@ func (e legacyEntity) linksDelete(c *call) (any, error) {
 
 // oneLink reads a call about one link: the item, the link, and those that the
 // item has. word is what the method calls fields when they are no array.
-func (e legacyEntity) oneLink(c *call, word string) (*model.Item, linkInput, []linkInput, error) {
-	it, err := e.linksOwner(c, noLinkOwner, linkNotFound)
+func (e legacyLinks) oneLink(c *call, word string) (*model.Item, linkInput, []linkInput, error) {
+	it, err := e.owner(c, noLinkOwner, linkNotFound)
 	if err != nil {
 		return nil, linkInput{}, nil, err
 	}
@@ -152,9 +155,9 @@ func (e legacyEntity) oneLink(c *call, word string) (*model.Item, linkInput, []l
 	return it, in, e.current(it), nil
 }
 
-// linkAdd is crm.deal.contact.add and the like. Its result is false where the
+// add is crm.deal.contact.add and the like. Its result is false where the
 // link is there already.
-func (e legacyEntity) linkAdd(c *call) (any, error) {
+func (e legacyLinks) add(c *call) (any, error) {
 	it, in, links, err := e.oneLink(c, "fields")
 	if err != nil {
 		return nil, err
@@ -170,9 +173,9 @@ func (e legacyEntity) linkAdd(c *call) (any, error) {
 	return e.saveLinks(c, it, append(links, in))
 }
 
-// linkDelete is crm.deal.contact.delete and the like. Its result is false where
+// remove is crm.deal.contact.delete and the like. Its result is false where
 // there is no such link.
-func (e legacyEntity) linkDelete(c *call) (any, error) {
+func (e legacyLinks) remove(c *call) (any, error) {
 	word := "item"
 	if e.target == model.TypeCompany {
 		word = "fields"
@@ -188,7 +191,7 @@ func (e legacyEntity) linkDelete(c *call) (any, error) {
 	return e.saveLinks(c, it, rest)
 }
 
-func (e legacyEntity) current(it *model.Item) []linkInput {
+func (e legacyLinks) current(it *model.Item) []linkInput {
 	var links []linkInput
 	primary := e.primary(it)
 	for i, v := range e.links(it) {
@@ -200,7 +203,7 @@ func (e legacyEntity) current(it *model.Item) []linkInput {
 
 // saveLinks replaces an item's links and saves it. That it raises the item's
 // update event is not documented; it follows from the save.
-func (e legacyEntity) saveLinks(c *call, it *model.Item, links []linkInput) (any, error) {
+func (e legacyLinks) saveLinks(c *call, it *model.Item, links []linkInput) (any, error) {
 	for i := range links {
 		if !links[i].sorted {
 			links[i].sort = int64(i+1) * linkSortStep

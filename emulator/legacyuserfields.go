@@ -34,9 +34,12 @@ func legacyUserField(s *model.Store, t *model.EntityType, f *model.Field, langua
 	return a
 }
 
+// legacyUserFields are the methods crm.deal.userfield.* and their like.
+type legacyUserFields struct{ legacyEntity }
+
 // legacyUserFieldOf finds the field that a call of crm.deal.userfield.* and the
 // like names.
-func (e legacyEntity) userFieldOf(c *call) (*model.EntityType, *model.Field, error) {
+func (e legacyUserFields) find(c *call) (*model.EntityType, *model.Field, error) {
 	id := value.Int(c.param("ID"))
 	if id <= 0 {
 		return nil, nil, plainFail("ID is not defined or invalid.")
@@ -51,17 +54,17 @@ func (e legacyEntity) userFieldOf(c *call) (*model.EntityType, *model.Field, err
 	return t, f, nil
 }
 
-func (e legacyEntity) userFieldGet(c *call) (any, error) {
-	t, f, err := e.userFieldOf(c)
+func (e legacyUserFields) get(c *call) (any, error) {
+	t, f, err := e.find(c)
 	if err != nil {
 		return nil, err
 	}
 	return legacyUserField(c.store, t, f, ""), nil
 }
 
-// userFieldList is crm.deal.userfield.list and the like. Labels come only for a
+// list is crm.deal.userfield.list and the like. Labels come only for a
 // language that the filter names as LANG.
-func (e legacyEntity) userFieldList(c *call) (any, error) {
+func (e legacyUserFields) list(c *call) (any, error) {
 	filter, order, err := c.legacyConditions()
 	if err != nil {
 		return nil, err
@@ -89,9 +92,9 @@ func (e legacyEntity) userFieldList(c *call) (any, error) {
 	return answer, nil
 }
 
-// userFieldAdd is crm.deal.userfield.add and the like. UF_CRM_ is put before the
+// add is crm.deal.userfield.add and the like. UF_CRM_ is put before the
 // name, unless it is there. Its result is the id, a number.
-func (e legacyEntity) userFieldAdd(c *call) (any, error) {
+func (e legacyUserFields) add(c *call) (any, error) {
 	fields, ok := value.Array(c.param("FIELDS"))
 	if !ok {
 		return nil, arrayWanted("fields")
@@ -121,8 +124,8 @@ func (e legacyEntity) userFieldAdd(c *call) (any, error) {
 	return value.FromInt(addUserField(c, t, full, g, g["LIST"]).User.ID), nil
 }
 
-func (e legacyEntity) userFieldUpdate(c *call) (any, error) {
-	t, f, err := e.userFieldOf(c)
+func (e legacyUserFields) update(c *call) (any, error) {
+	t, f, err := e.find(c)
 	if err != nil {
 		return nil, err
 	}
@@ -139,8 +142,8 @@ func (e legacyEntity) userFieldUpdate(c *call) (any, error) {
 	return true, nil
 }
 
-func (e legacyEntity) userFieldDelete(c *call) (any, error) {
-	t, f, err := e.userFieldOf(c)
+func (e legacyUserFields) remove(c *call) (any, error) {
+	t, f, err := e.find(c)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import "strings"
 func methodTable(p *Portal) map[string]*method {
 	table := map[string]*method{}
 	for _, group := range [][]method{
-		p.platformMethods(), userMethods(), p.events.methods(),
+		platformMethods(p), userMethods(), p.events.methods(),
 		legacyMethods(), itemMethods(), typeMethods(p.events.forgetType), categoryMethods(), statusMethods(), enumMethods(), userFieldConfigMethods(),
 		timelineMethods(), notifyMethods(), listMethods(),
 	} {

@@ -102,7 +102,7 @@ func (h *hub) notify(by *origin, now time.Time) {
 // offlineFetch is event.offline.get: it takes events out of the queue, or
 // reserves them for a process that confirms them later.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-get.html
-func (h *hub) offlineFetch(c *call) (any, error) {
+func (h eventMethods) offlineFetch(c *call) (any, error) {
 	if err := c.needAdmin(""); err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func (q *offlineQueue) expire(now time.Time) {
 
 // offlineList is event.offline.list: it reads the queue and changes nothing.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-list.html
-func (h *hub) offlineList(c *call) (any, error) {
+func (h eventMethods) offlineList(c *call) (any, error) {
 	if err := c.needAdmin(""); err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (h *hub) offlineList(c *call) (any, error) {
 
 // offlineClear is event.offline.clear: it confirms what a process has reserved.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-clear.html
-func (h *hub) offlineClear(c *call) (any, error) {
+func (h eventMethods) offlineClear(c *call) (any, error) {
 	process, err := offlineProcess(c)
 	if err != nil {
 		return nil, err
@@ -202,7 +202,7 @@ func (h *hub) offlineClear(c *call) (any, error) {
 // offlineError is event.offline.error: events that could not be worked off come
 // back only to who asks for failed ones.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-error.html
-func (h *hub) offlineError(c *call) (any, error) {
+func (h eventMethods) offlineError(c *call) (any, error) {
 	process, err := offlineProcess(c)
 	if err != nil {
 		return nil, err
@@ -285,7 +285,7 @@ func (e *offlineEvent) flag() int64 {
 var offlinePrefixes = [...]string{"", "=", ">", "<", ">=", "<=", "@", "%"}
 
 // offlineRows filters and orders the events of the queue.
-func (h *hub) offlineRows(c *call, fields []query.Column[*offlineEvent], byDefault string, mine query.Predicate[*offlineEvent]) ([]*offlineEvent, error) {
+func (h eventMethods) offlineRows(c *call, fields []query.Column[*offlineEvent], byDefault string, mine query.Predicate[*offlineEvent]) ([]*offlineEvent, error) {
 	find := query.InAnyCase(query.Among(fields))
 	filter, ok := c.optionalArray("FILTER")
 	if !ok {

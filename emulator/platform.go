@@ -10,8 +10,12 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// platformMethods are the methods about the portal itself, its methods and the application.
-func (p *Portal) platformMethods() []method {
+// platform are the methods about the portal itself, its methods and the application.
+type platform struct{ *Portal }
+
+// platformMethods are the methods of platform and some that know no portal.
+func platformMethods(portal *Portal) []method {
+	p := platform{portal}
 	return []method{
 		{name: batchMethod},
 		{name: "scope", legacy: true, run: p.scopeList},
@@ -41,7 +45,7 @@ func profile(c *call) (any, error) {
 	return value.Object("ID", u.IDText(), "ADMIN", !u.NotAdmin, "NAME", u.Name, "LAST_NAME", u.LastName, "PERSONAL_GENDER", "", "TIME_ZONE", ""), nil
 }
 
-func (p *Portal) scopeList(c *call) (any, error) {
+func (p platform) scopeList(c *call) (any, error) {
 	if !value.IsEmpty(c.param("FULL")) {
 		return value.Of(p.scopes()), nil
 	}
@@ -49,7 +53,7 @@ func (p *Portal) scopeList(c *call) (any, error) {
 }
 
 // scopes are those of all emulated methods.
-func (p *Portal) scopes() []string {
+func (p platform) scopes() []string {
 	var all []string
 	for _, m := range p.server.methods {
 		if m.scope != "" {
@@ -73,7 +77,7 @@ func scopeFilter(c *call) func(scope string) bool {
 }
 
 // methodNames is methods: those of one scope, of all, or of the caller's.
-func (p *Portal) methodNames(c *call) (any, error) {
+func (p platform) methodNames(c *call) (any, error) {
 	wanted := scopeFilter(c)
 	var names []string
 	for name, m := range p.server.methods {
@@ -86,7 +90,7 @@ func (p *Portal) methodNames(c *call) (any, error) {
 }
 
 // methodGet is method.get.
-func (p *Portal) methodGet(c *call) (any, error) {
+func (p platform) methodGet(c *call) (any, error) {
 	m := p.server.methods[strings.ToLower(value.Text(c.param("name")))]
 	return value.Object("isExisting", m != nil, "isAvailable", m != nil && c.options.allows(m.scope)), nil
 }
@@ -97,7 +101,7 @@ func serverTime(c *call) (any, error) {
 
 // appInfo is app.info.
 // https://apidocs.bitrix24.com/api-reference/common/system/app-info.html
-func (p *Portal) appInfo(c *call) (any, error) {
+func (p platform) appInfo(c *call) (any, error) {
 	a := p.app
 	if !c.req.app {
 		return nil, fail("ACCESS_DENIED", "Access denied! Application context required")

@@ -273,15 +273,6 @@ func (p *Portal) SetBaseURL(url string) {
 // is a secret.
 func (p *Portal) WebhookPath() string { return "/rest/" + p.user.IDText() + "/" + p.cfg.Secret + "/" }
 
-// seeHost keeps the host for the events, unless SetBaseURL named another.
-func (p *Portal) seeHost(host string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.address.url == "" && host != "" {
-		p.address.url = "http://" + host
-	}
-}
-
 // ServeHTTP answers REST calls under /rest/, the authorization of applications
 // under /oauth/, the control of the emulator under /_emulator/, and shows it all
 // on a page at /.
@@ -299,11 +290,11 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch strings.TrimSuffix(r.URL.Path, "/") {
 	case "/oauth/authorize":
-		p.seeHost(r.Host)
+		p.server.seeHost(r.Host)
 		authorization{p}.authorizePage(w, r)
 		return
 	case "/oauth/token":
-		p.seeHost(r.Host)
+		p.server.seeHost(r.Host)
 		authorization{p}.tokenEndpoint(w, r)
 		return
 	}

@@ -48,7 +48,7 @@ func (s *server) rest(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	req := &exchange{request: &request{ctx: ctx, path: path, source: sourceOf(r)}}
 	req.bearer, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	s.p.seeHost(r.Host)
+	s.seeHost(r.Host)
 	if !s.admit(req.source) {
 		s.refuse(w, path.method, queryLimit)
 		return
@@ -296,4 +296,13 @@ func (s *server) record(r *record) {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
 	s.p.journal.add(r)
+}
+
+// seeHost keeps the host for the events, unless SetBaseURL named another.
+func (s *server) seeHost(host string) {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	if s.p.address.url == "" && host != "" {
+		s.p.address.url = "http://" + host
+	}
 }
