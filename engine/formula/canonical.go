@@ -12,14 +12,23 @@ var sameOperators = map[string]string{"and": "&&", "or": "||", "not": "!", "^": 
 
 // canonical returns a text of an expression that does not depend on how it is
 // spaced, quoted or put in brackets. (The String of expr's nodes writes numbers
-// as floats.)
+// as floats.) A text that would be longer than maxCanonical, because nodes are
+// shared, equals no other.
 func canonical(s *source, n ast.Node) string {
 	var b strings.Builder
-	writeCanonical(&b, s, n)
+	if writeCanonical(&b, s, n); b.Len() > maxCanonical {
+		return fmt.Sprintf("%p", n)
+	}
 	return b.String()
 }
 
+// maxCanonical is longer than the canonical text of any source without shared nodes.
+const maxCanonical = 4 * maxSource
+
 func writeCanonical(b *strings.Builder, s *source, n ast.Node) {
+	if b.Len() > maxCanonical {
+		return
+	}
 	switch x := n.(type) {
 	case nil:
 	case *ast.NilNode, *ast.BoolNode, *ast.StringNode, *ast.PointerNode:

@@ -41,7 +41,7 @@ type checker struct {
 	chain    *bool           // of the innermost ?. chain: may it be cut short
 	shares   bool            // the formula can make values that share parts
 
-	fieldDoubts []Problem
+	doubts []Problem // likely mistakes, unless there are problems
 }
 
 type variable struct {
@@ -288,7 +288,7 @@ func (c *checker) pointer(n *ast.PointerNode) (ast.Node, Type) {
 	case "":
 		return placed(&ast.PointerNode{}, n), c.narrowed(n, scope.elem)
 	case "index":
-		return call(n.Location(), unary(lift), placed(&ast.PointerNode{Name: "index"}, n)), Type{Kind: Int}
+		return call(n.Location(), unary(lift), placed(&ast.PointerNode{Name: "index"}, n)), sizeType
 	case "acc":
 		if scope.acc == nil {
 			hint := "#acc is what reduce(list, …) has gathered so far"

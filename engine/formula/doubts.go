@@ -55,7 +55,7 @@ func (c *checker) survey(root ast.Node) (paths []string, doubts []Problem) {
 			s.paths[name] = true
 		}
 	}
-	c.problems = append(outermost(c.problems), c.fieldDoubts...)
+	c.problems = append(outermost(c.problems), c.doubts...)
 	doubts = c.sorted()
 	c.problems = nil
 	return slices.Sorted(maps.Keys(s.paths)), doubts
@@ -255,7 +255,5 @@ func (c *checker) doubtField(at loc, t Type, name string) {
 	}
 	from, to := c.source.span(at)
 	p := Problem{From: from, To: to, Code: codeDoubtful, Message: "no field %q is known here", Args: []any{name}, Hint: didYouMean(name, near)}
-	if !slices.ContainsFunc(c.fieldDoubts, p.same) && len(c.fieldDoubts) < maxProblems {
-		c.fieldDoubts = append(c.fieldDoubts, p)
-	}
+	c.doubt(p)
 }

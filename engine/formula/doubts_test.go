@@ -8,16 +8,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 func doubtEnv() formula.Env {
 	num, text := formula.Type{Kind: formula.Int}, formula.Type{Kind: formula.String}
+	kind := formula.Type{Kind: formula.String, Maybe: true, Domain: &formula.Domain{Code: "never-equal", Excludes: func(text string) (why, hint diag.Phrase) {
+		if text != "A" {
+			why = diag.Phrasef("kind is A, never %q", text)
+		}
+		return why, hint
+	}}}
 	return formula.Env{
 		Vars: map[string]formula.Type{
 			"event": formula.RecordOf(map[string]formula.Type{"id": num, "added": {Kind: formula.Bool}}),
-			"deal":  formula.OpenRecord(map[string]formula.Type{"opportunity": num, "stageId": text}),
+			"deal":  formula.OpenRecord(map[string]formula.Type{"opportunity": num, "stageId": text, "kind": kind}),
 			"rows":  formula.ListOf(formula.RecordOf(map[string]formula.Type{"price": num})),
 			"x":     num,
+			"time":  {Kind: formula.Time},
 		},
 		Absent: map[string]string{"event.name": "no event name"},
 	}
@@ -39,6 +47,41 @@ func TestDoubts(t *testing.T) {
 		{"deal.ufCrmOpportunity > 1 && deal.parentId177 > 2", ``},
 		{"x > 1 && event.added", ``},
 		{"filter(rows, .price > 0)", ``},
+
+		{"len(rows) >= 0", `0-14 constant-condition: this condition is always true, because len(rows) is at least 0`},
+		{"len(rows) < 0", `0-13 constant-condition: this condition is always false, because len(rows) is at least 0`},
+		{"0 > len(deal.stageId)", `0-21 constant-condition: this condition is always false, because len(deal.stageId) is at least 0`},
+		{"-1 < count(rows, .price > 1)", `0-28 constant-condition: this condition is always true, because count(rows, .price > 1) is at least 0`},
+		{"len(rows) == -1 || x > 1", `0-15 constant-condition: this condition is always false, because len(rows) is at least 0`},
+		{"len(rows) > 0 || len(rows) >= 1 || len(rows) == 0", ``},
+		{"-len(rows) < 0 || len(rows) - 3 < 0 || sum(rows, len(deal.stageId)) > 5", ``},
+		{"weekdayOf(time) == 0", `0-20 constant-condition: this condition is always false, because weekdayOf(time) is from 1 to 7`},
+		{"weekdayOf(time) in [0, 6]", `20-21 constant-condition: weekdayOf(time) is never this value, because weekdayOf(time) is from 1 to 7`},
+		{"monthOf(time) in [12, 1, 2] && hourOf(time) < 24", `31-48 constant-condition: this condition is always true, because hourOf(time) is from 0 to 23`},
+		{"monthOf(time) in [12, 1, 2] && hourOf(time) < 23 && dayOf(time) == 31 && minuteOf(time) > 0", ``},
+		{"let d = weekdayOf(time); d > 7", `25-30 constant-condition: this condition is always false, because d is from 1 to 7`},
+		{"any(rows, #index < 0)", `10-20 constant-condition: this condition is always false, because #index is at least 0`},
+		{"reduce(rows, #acc - 1, len(rows)) < 0", ``},
+
+		{`indexOf(deal.stageId, "VIP") > 0`, `0-32 constant-condition: this condition is false for a text that starts with the part, because indexOf(deal.stageId, "VIP") is 0 then`},
+		{`indexOf(deal.stageId, "VIP") >= 1`, `0-33 constant-condition: this condition is false for a text that starts with the part, because indexOf(deal.stageId, "VIP") is 0 then`},
+		{`0 < indexOf(deal.stageId, "VIP")`, `0-32 constant-condition: this condition is false for a text that starts with the part, because indexOf(deal.stageId, "VIP") is 0 then`},
+		{`indexOf(deal.stageId, "@") > 0 || indexOf(deal.stageId, "VIP") >= 0 || indexOf(deal.stageId, "VIP") == 0`, ``},
+		{`indexOf(deal.stageId, "VIP") != nil`, `0-35 constant-condition: this condition is always true, because indexOf(deal.stageId, "VIP") is never missing (nil)`},
+		{`nil == rows[0]`, `0-14 constant-condition: this condition is always false, because rows[0] is never missing (nil)`},
+		{`(deal.opportunity ?? 0) != nil`, `1-30 constant-condition: this condition is always true, because deal.opportunity ?? 0 is never missing (nil)`},
+		{`deal.opportunity != nil && deal != nil && first(rows) != nil && rows != nil`, ``},
+
+		{`lower(deal.stageId) contains "VIP"`, `0-34 constant-condition: this condition is always false, because lower(…) has no capital letters`},
+		{`trim(upper(deal.stageId)) == "Won"`, `0-34 constant-condition: this condition is always false, because upper(…) has no small letters`},
+		{`upper(deal.stageId)[:3] startsWith "won"`, `0-40 constant-condition: this condition is always false, because upper(…) has no small letters`},
+		{`lower(deal.stageId) in ["won", "LOSE"]`, `31-37 constant-condition: lower(deal.stageId) is never this value, because lower(…) has no capital letters`},
+		{`lower(deal.stageId) == "won" || upper(deal.stageId) contains "VIP №5" || lower(deal.stageId) == ""`, ``},
+		{`(deal.kind ?? "") == "B"`, `21-24 never-equal: kind is A, never "B"`},
+		{`(deal.kind ?? "") == "" || deal.kind != "A" || deal.kind in ["A", ""]`, ``},
+		{`(deal.kind ?? "")[0:1] == "B" || (deal.kind ?? "") + "B" == "AB" || (deal.kind ?? "") contains "B"`, ``},
+		{`x > 1 ? 5 : 5`, `0-13 constant-condition: both branches give the same value, whatever the condition is`},
+		{`x > 1 ? 5 : 6`, ``},
 	} {
 		f, problems := formula.Compile(tt.src, doubtEnv())
 		if len(problems) > 0 {

@@ -78,7 +78,7 @@ func (c *checker) literal(n ast.Node) (ast.Node, Type) {
 		typ = Type{Kind: Number}
 		if text[0] == '.' {
 			if len(c.loops) > 0 { // where .price is a field
-				c.fieldDoubts = append(c.fieldDoubts, Problem{From: from, To: to, Code: codeDoubtful, Message: "%s is a number here and no field", Args: []any{text}, Hint: "write 0" + text})
+				c.doubt(Problem{From: from, To: to, Code: codeDoubtful, Message: "%s is a number here and no field", Args: []any{text}, Hint: "write 0" + text})
 			}
 			text = "0" + text
 		}
@@ -120,6 +120,7 @@ func (c *checker) conditional(x *ast.ConditionalNode) (ast.Node, Type) {
 	var t1, t2 Type
 	c.knowing(yes, func() { n.Exp1, t1 = c.infer(x.Exp1) })
 	c.knowing(no, func() { n.Exp2, t2 = c.infer(x.Exp2) })
+	c.doubtBranches(x)
 	t := Unify(t1, t2)
 	if t.Kind == Bool && !t.Maybe {
 		truth(n)
@@ -347,6 +348,9 @@ func (c *checker) slice(x *ast.SliceNode) (ast.Node, Type) {
 			bounds[i], bt = c.infer(bound)
 			c.wantArg(bound, bt, Type{Kind: Int}, "the bound of a part")
 		}
+	}
+	if t.Kind == String {
+		t = givesTextPart([]Type{t})
 	}
 	return withMachine(x.Location(), sliceFn, base, bounds[0], bounds[1]), t
 }

@@ -119,12 +119,12 @@ func (c *checker) count(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.N
 	if body == nil {
 		if elem.Kind != Bool && elem.Kind != Any {
 			c.errorAt(x.Location(), codeArgs, "write len(list)", "count takes a condition")
-			return list, Type{Kind: Int}
+			return list, sizeType
 		}
 		body = placed(&ast.PointerNode{}, x)
 	}
 	n := builtin(x.Location(), "count", list, predicate(c.bodyCondition(x, elem, body)))
-	return call(x.Location(), unary(lift), n), Type{Kind: Int}
+	return call(x.Location(), unary(lift), n), sizeType
 }
 
 // sum adds outside of expr's machine: the list of the summands is made by its
@@ -149,7 +149,7 @@ func (c *checker) sum(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Nod
 	if !t.isNumber() {
 		t = Type{Kind: Number}
 	}
-	return call(at, unary(sumFn), list), t.Present()
+	return call(at, unary(sumFn), list), Type{Kind: t.Kind}
 }
 
 // groupBy gives a list of {key, items} in the order in which the keys appear.
@@ -242,6 +242,7 @@ func widen(t Type, depth int) Type {
 		}
 		return Type{Kind: Record, Fields: fields, Open: t.Open}
 	}
+	t.Domain = nil
 	return t
 }
 

@@ -22,6 +22,7 @@ func (c *checker) unary(x *ast.UnaryNode) (ast.Node, Type) {
 	}
 	operand, t := c.infer(x.Node)
 	t = c.wantNumber(x.Node, t, x.Operator)
+	t.Domain = nil
 	if x.Operator == "+" {
 		return call(x.Location(), unary(asNumber), operand), t
 	}
@@ -62,6 +63,7 @@ func (c *checker) binary(x *ast.BinaryNode) (ast.Node, Type) {
 		}
 		c.wantArg(x.Left, lt, Type{Kind: String}, "the left side of "+x.Operator)
 		c.wantArg(x.Right, rt, Type{Kind: String}, "the right side of "+x.Operator)
+		c.doubtSide(x, x.Operator, operand{x.Left, left, lt}, operand{x.Right, right, rt})
 		return truth(withMachine(x.Location(), textTests[x.Operator], left, right)), Type{Kind: Bool}
 	case "..":
 		c.wantArg(x.Left, lt, Type{Kind: Int}, "the start of a range")
@@ -97,13 +99,18 @@ func (c *checker) coalesce(x *ast.BinaryNode) (ast.Node, Type) {
 	case lt.Kind != Any && !lt.Maybe: // never missing: the right side is not reached
 		return n, lt
 	}
-	return n, Unify(lt.Present(), rt)
+	t := Unify(lt.Present(), rt)
+	if isLiteral(x.Right) && t.Kind == lt.Kind { // a literal to take instead is no reason to forget the domain
+		t.Domain = c.domainWith(lt, operand{x.Right, right, rt})
+	}
+	return n, t
 }
 
 func (c *checker) equality(x *ast.BinaryNode, left, right ast.Node, lt, rt Type) (ast.Node, Type) {
 	if !canEqual(lt, rt) {
 		c.neverEqual(x, lt, rt, fmt.Sprintf("%s never equals %s", lt.Present(), rt.Present()))
 	}
+	c.doubtComparison(x, operand{x.Left, left, lt}, operand{x.Right, right, rt})
 	n := c.equals(x.Location(), left, right, lt, rt)
 	if x.Operator == "!=" {
 		n = truth(placed(&ast.UnaryNode{Operator: "!", Node: n}, x))
@@ -188,6 +195,7 @@ func (c *checker) ordering(x *ast.BinaryNode, left, right ast.Node, lt, rt Type)
 	if ok && !canEqual(lt, rt) {
 		c.neverEqual(x, lt, rt, fmt.Sprintf("%s cannot be compared with %s", lt, rt))
 	}
+	c.doubtComparison(x, operand{x.Left, left, lt}, operand{x.Right, right, rt})
 	var n ast.Node
 	if isShort(left, lt) || isShort(right, rt) {
 		n = call(x.Location(), shortOrders[x.Operator], left, right)
@@ -305,6 +313,7 @@ func (c *checker) in(x *ast.BinaryNode, left, right ast.Node, lt, rt Type) (ast.
 		if !canEqual(lt, rt.elem()) {
 			c.neverEqual(x, lt, rt.elem(), fmt.Sprintf("%s is never in a %s", lt.Present(), rt))
 		}
+		c.doubtIn(x, operand{x.Left, left, lt}, operand{x.Right, right, rt})
 	case rt.Kind == Record:
 		c.wantArg(x.Left, lt, Type{Kind: String}, "the name of a field")
 	case rt.Kind == String:

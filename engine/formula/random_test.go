@@ -69,6 +69,10 @@ func (g *generator) leaf(kind byte) string {
 		return g.pick("x", "n", "1", "0.1", "2.50", "maybe", "event.id", "(maybe ?? 2)", "deal.amount", "3", "-1", "thing")
 	case 't':
 		return g.pick("s", "'a'", "'Крыша'", "deal.title", "deal.contact?.name", "(deal.contact?.phone ?? '')", "names[0]", "deal.UF_CRM_1")
+	case 'i':
+		return g.pick("0", "-1", "1", "7", "8", "23", "24", "0.5")
+	case 'c':
+		return g.pick("'A'", "'a'", "''", "'Крыша'")
 	case 'b':
 		return g.pick("ok", "true", "false", "открыто", "event.added", "maybe == nil")
 	case 'l':
@@ -90,11 +94,15 @@ func (g *generator) form(kind byte) string {
 			"sum($l, ${n)", "sum($m)", "count($l, ${b)", "len($l)", "len($t)", "($b ? $n : $n)", "($n ?? $n)", "min($n, $n)", "(max($m) ?? $n)", "mean($m)", "median($m)",
 			"find($l, ${b)?.price", "findIndex($w, ${b)", "reduce($m, #acc + ${n, $n)", "first($m)", "$m[0]", "get($m, $n)", "number($t)", "yearOf($d)", "daysBetween($d, $d)",
 			"indexOf($t, $t)", "({a: $n, b: $t}.a)", "(let $+$v = $n; $v * $v)", "(deal.amount != nil ? deal.amount + $n : $n)", "(maybe != nil && maybe > $n ? maybe : $n)")
+	case 'i':
+		return g.pick("len($l)", "indexOf($t, $t)", "weekdayOf($d)", "hourOf($d)", "count($l, ${b)", "-len($l)", "(findIndex($l, ${b) ?? 0)", "sum($l, len(.key))", "max(len($l), 0)")
+	case 'c':
+		return g.pick("lower($t)", "upper($t)", "trim(lower($t))", "lower($t)[1:]", "lower($t) + 'A'")
 	case 't':
 		return g.pick("$t + $t", "upper($t)", "string($n)", "join($w, $t)", "trim($t)", "replace($t, $t, $t)", "repeat($t, 2)", "$t[1:]", "($b ? $t : $t)", "($t ?? $t)",
 			"join(map($l, ${t), '-')", "formatDate($d, 'dd.MM.yyyy')", "first($w)", "groupBy($l, ${t)[0].key", "string($d)")
 	case 'b':
-		return g.pick("$n < $n", "$n >= $n", "$n == $n", "$t == $t", "$t != $t", "$b && $b", "$b || $b", "!$b", "$n in $m", "$t in $w", "$t contains $t", "any($l, ${b)", "all($m, ${n > 1)",
+		return g.pick("$n < $n", "$n >= $n", "$i < $i", "$i >= $i", "$i == $i", "$i > $i", "$i != $i", "$i <= $i", "$c == $c", "$c contains $c", "$i != nil", "$c == nil", "$n == $n", "$t == $t", "$t != $t", "$b && $b", "$b || $b", "!$b", "$n in $m", "$t in $w", "$t contains $t", "any($l, ${b)", "all($m, ${n > 1)",
 			"none($l, ${b)", "one($l, ${b)", "$a == nil", "$a == $a", "isEmpty($a)", "$t matches '^a'", "$d < $d", "$l == $l", "(1 < $n < 3)", "($b ?: $b)", "not ($b)", "$t < $t", "'price' in rows[0]")
 	case 'l':
 		return g.pick("filter($l, ${b)", "sortBy($l, ${n)", "sortBy($l, ${t, 'desc')", "reverse($l)", "concat($l, $l)", "take($l, 2)", "uniq($l)", "$l[1:]", "($b ? $l : $l)",
@@ -108,6 +116,17 @@ func (g *generator) form(kind byte) string {
 	}
 	return g.pick("{a: $a, b: $n}", "[$a, $a]", "($b ? $a : $a)", "($a ?? $a)", "$n", "$t", "$b", "$l", "$m", "{a: $l}.a[0]?.price", "map($l, ${a)", "reduce($m, [#acc], $a)",
 		"toPairs({a: $a, b: $n})", "values({a: $n, b: $n})", "fromPairs([['a', $a]])", "groupBy($l, ${a)", "if $b { $a } else { $a }", "first($l)", "findLast($l, ${b)", "min($w)", "$a?.price", "{($t): $a}")
+}
+
+// checkAlways holds that a condition has the value that a warning says it always has.
+func checkAlways(t *testing.T, f *formula.Formula, v any) {
+	t.Helper()
+	for _, d := range f.Doubts() {
+		outcome, said := strings.CutPrefix(d.Text(), "this condition is always ")
+		if said && d.From == 0 && d.To == len([]rune(f.Source())) && !strings.HasPrefix(outcome, fmt.Sprint(v)) {
+			t.Errorf("%s: %s, but it is %v", f.Source(), d.Text(), v)
+		}
+	}
 }
 
 // TestRandomFormulas holds that what compiles gives a value of the inferred type,
@@ -143,6 +162,7 @@ func TestRandomFormulas(t *testing.T) {
 		case !formula.Conforms(v, f.Type()):
 			t.Errorf("%s: %v is not of the type %s", src, v, f.Type())
 		default:
+			checkAlways(t, f, v)
 			evaluated++
 			if f.Type().Kind != formula.Any {
 				known++

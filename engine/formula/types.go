@@ -38,6 +38,8 @@ type Type struct {
 	Fields map[string]Type
 	// Open says that a Record may have further fields, of any type.
 	Open bool
+	// Domain is what is known of the values beyond their kind; nil is nothing.
+	Domain *Domain
 }
 
 // ListOf returns the type of a list of elem.
@@ -270,6 +272,9 @@ func unify(a, b Type, depth int) Type {
 	}
 	maybe := a.Maybe || b.Maybe
 	t := Type{Kind: a.Kind}
+	if a.Domain == b.Domain {
+		t.Domain = a.Domain
+	}
 	switch {
 	case a.isNumber() && b.isNumber():
 		if a.Kind != b.Kind {
