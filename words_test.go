@@ -85,6 +85,7 @@ var allowedNames = map[string]string{
 	"SkipProofs": "the key skip_proofs of rule tests",
 	"Proofs":     "the key proofs of the JSON report",
 	"Settle":     "the key settle of the configuration",
+	"SettleTime": "the same, with its default",
 	"ring":       "a ring buffer, as the field calls it",
 }
 

@@ -47,19 +47,19 @@ func TestCluster(t *testing.T) {
 	c.wantRest()
 
 	editing, stop := context.WithCancel(t.Context())
-	var told atomic.Int64
+	var sent atomic.Int64
 	var wg sync.WaitGroup
 	for _, p := range c.portals {
 		// Less than its limit lets be worked: a backlog would only cost time.
-		wg.Go(func() { c.edit(editing, p, 3*time.Second, &told) })
+		wg.Go(func() { c.edit(editing, p, 3*time.Second, &sent) })
 	}
 	for range testkit.EnvInt(t, "CLUSTER_ROUNDS", 1) {
 		c.round()
 	}
 	stop()
 	wg.Wait()
-	c.settle()
-	t.Logf("%d events over %d portals: nothing lost, nothing twice", told.Load(), len(c.portals))
+	c.finish()
+	t.Logf("%d events over %d portals: nothing lost, nothing twice", sent.Load(), len(c.portals))
 }
 
 func (c *cluster) round() {
@@ -239,8 +239,8 @@ func (c *cluster) wantWorked() {
 	c.until("runs that end", func() bool { return done() > before+10 })
 }
 
-// settle waits until all is done, stops all and looks what has become of it.
-func (c *cluster) settle() {
+// finish waits until all is done, stops all and looks what has become of it.
+func (c *cluster) finish() {
 	c.t.Helper()
 	q, err := queue.Open(c.t.Context(), c.pg.DSN("postgres"), queue.Options{})
 	if err != nil {

@@ -179,7 +179,7 @@ func (c *cluster) front(m *member) http.Handler {
 
 // edit changes deals of a portal and tells the engine of each change until it
 // answers 200, which no portal would do; all processes take turns at hearing.
-func (c *cluster) edit(ctx context.Context, p *clusterPortal, every time.Duration, told *atomic.Int64) {
+func (c *cluster) edit(ctx context.Context, p *clusterPortal, every time.Duration, sent *atomic.Int64) {
 	client := &http.Client{Timeout: time.Second}
 	defer client.CloseIdleConnections()
 	for n := 1; ; n++ {
@@ -200,20 +200,20 @@ func (c *cluster) edit(ctx context.Context, p *clusterPortal, every time.Duratio
 			p.mu.Lock()
 			p.deals[deal] = rows
 			p.mu.Unlock()
-			for try := n; !c.tell(client, p, deal, try); try++ {
+			for try := n; !c.send(client, p, deal, try); try++ {
 				select {
 				case <-c.t.Context().Done():
 					return
 				case <-time.After(50 * time.Millisecond):
 				}
 			}
-			told.Add(1)
+			sent.Add(1)
 		}
 	}
 }
 
-// tell posts an event to one of the processes.
-func (c *cluster) tell(client *http.Client, p *clusterPortal, deal, turn int) bool {
+// send posts an event to one of the processes.
+func (c *cluster) send(client *http.Client, p *clusterPortal, deal, turn int) bool {
 	c.mu.Lock()
 	m := c.members[turn%len(c.members)]
 	c.mu.Unlock()

@@ -54,8 +54,8 @@ func TestADiskWithoutRoom(t *testing.T) {
 		}
 		return resp.StatusCode
 	}
-	tell := func() int { t.Helper(); return event(8 << 10) } // so that the files grow
-	if got := tell(); got != http.StatusOK {
+	post := func() int { t.Helper(); return event(8 << 10) } // so that the files grow
+	if got := post(); got != http.StatusOK {
 		t.Fatalf("status %d, want 200", got)
 	}
 	wal, err := os.Stat(filepath.Join(dir, "test.db-wal"))
@@ -65,7 +65,7 @@ func TestADiskWithoutRoom(t *testing.T) {
 	limit(fmt.Sprint(wal.Size() + 64<<10))
 	refused := 0
 	for range 40 {
-		switch got := tell(); got {
+		switch got := post(); got {
 		case http.StatusOK:
 		case http.StatusServiceUnavailable:
 			refused++
@@ -98,7 +98,7 @@ func TestADiskWithoutRoom(t *testing.T) {
 	ready(http.StatusServiceUnavailable)
 	limit("unlimited")
 	ready(http.StatusOK)
-	for deadline := time.Now().Add(10 * time.Second); tell() != http.StatusOK; {
+	for deadline := time.Now().Add(10 * time.Second); post() != http.StatusOK; {
 		if time.Now().After(deadline) {
 			t.Fatal("no event is taken though there is room again")
 		}

@@ -21,7 +21,7 @@ func loadConfig(env environment, path string) (*config.Config, error) {
 	case err != nil:
 		return nil, fmt.Errorf("no configuration: %w", service.Plain(err))
 	case list.HasErrors():
-		return nil, tell(env, list)
+		return nil, printFindings(env, list)
 	}
 	return c, nil
 }
@@ -36,7 +36,7 @@ func loadRules(env environment, c *config.Config) (*service.Rules, *service.Gene
 		}
 	}
 	if len(list) > 0 {
-		return nil, nil, tell(env, list)
+		return nil, nil, printFindings(env, list)
 	}
 	rules := &service.Rules{Source: service.FilesOf(c.Rules), Actions: env.actions, Portals: c.Portals}
 	_, gen, err := rules.Load()

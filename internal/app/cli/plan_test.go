@@ -26,7 +26,7 @@ func TestPlanThenRun(t *testing.T) {
 	before := len(h.Portal.History())
 	entity := fmt.Sprintf("deal:%d", deal)
 	plan, _ := c.run(exitFine, "plan", "--entity", entity)
-	golden(t, "plan.txt", settled(plan))
+	golden(t, "plan.txt", steady(plan))
 	asJSON, _ := c.run(exitFine, "plan", "--entity", entity, "--format", "json", "--rule", "deal-shipments")
 	var out struct{ Plans []report.Plan }
 	if err := json.Unmarshal([]byte(asJSON), &out); err != nil || len(out.Plans) != 1 || len(out.Plans[0].Changes) != 3 {
@@ -37,9 +37,9 @@ func TestPlanThenRun(t *testing.T) {
 	}
 
 	// Without a serve run works by itself.
-	story, talk := c.run(exitFine, "run", "--entity", entity)
-	if !strings.Contains(story, "1 added, 1 updated (0 of them adopted), 1 deleted, 0 kept") || strings.Contains(talk, "serve does it") {
-		t.Errorf("run: %s%s", story, talk)
+	shown, talk := c.run(exitFine, "run", "--entity", entity)
+	if !strings.Contains(shown, "1 added, 1 updated (0 of them adopted), 1 deleted, 0 kept") || strings.Contains(talk, "serve does it") {
+		t.Errorf("run: %s%s", shown, talk)
 	}
 	if plan, _ = c.run(exitFine, "plan", "--entity", entity); !strings.Contains(plan, "nothing to change") {
 		t.Errorf("a plan after the run: %s", plan)
@@ -48,9 +48,9 @@ func TestPlanThenRun(t *testing.T) {
 	// Beside a serve that one does it.
 	h.Start()
 	h.SetRows(deal, row("Плитка", "33.33", "5"))
-	story, talk = c.run(exitFine, "run", "--entity", entity, "--rule", "deal-shipments")
-	if !strings.Contains(story, "succeeded  deal-shipments for "+entity) || !strings.Contains(talk, "serve does it") {
-		t.Errorf("run beside serve: %s%s", story, talk)
+	shown, talk = c.run(exitFine, "run", "--entity", entity, "--rule", "deal-shipments")
+	if !strings.Contains(shown, "succeeded  deal-shipments for "+entity) || !strings.Contains(talk, "serve does it") {
+		t.Errorf("run beside serve: %s%s", shown, talk)
 	}
 	h.Rest("crm.deal.delete", map[string]any{"id": deal}, nil)
 	h.Wait()
@@ -91,7 +91,7 @@ rules:
           params: {fields: {ENTITY_TYPE: deal, ENTITY_ID: =deal.id, COMMENT: "Now {{ deal.stageId }}"}}
 `)
 	plan, _ := c.run(exitFine, "plan", file, "--entity", fmt.Sprintf("deal:%d", deal))
-	golden(t, "plan_file.txt", settled(plan))
+	golden(t, "plan_file.txt", steady(plan))
 
 	write(strings.ReplaceAll(`version: 1
 rules:

@@ -42,9 +42,9 @@ type oneRun struct {
 	show runsShow
 }
 
-// eventByHand is the code of the event that run puts into the queue. The
+// manualEvent is the code of the event that run puts into the queue. The
 // portal has none like it.
-const eventByHand = "RUN-BY-HAND"
+const manualEvent = "RUN-BY-HAND"
 
 func (o *oneRun) run(ctx context.Context, env environment, args []string) error {
 	if err := none(args); err != nil {
@@ -102,7 +102,7 @@ func (o *oneRun) push(ctx context.Context, a *service.Service, targets []service
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Queue().Push(ctx, queue.Event{Portal: o.portal, Code: eventByHand, Data: data, Sent: time.Now()}, routes); err != nil {
+	if err := a.Queue().Push(ctx, queue.Event{Portal: o.portal, Code: manualEvent, Data: data, Sent: time.Now()}, routes); err != nil {
 		return nil, err
 	}
 	ids := make([]int64, len(routes))

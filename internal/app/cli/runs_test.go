@@ -91,7 +91,7 @@ var changing = []struct {
 	{regexp.MustCompile(`(?m) +$`), ""},
 }
 
-func settled(text string) string {
+func steady(text string) string {
 	for _, c := range changing {
 		text = c.is.ReplaceAllString(text, c.by)
 	}
@@ -119,9 +119,9 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// TestRunsBesideServe looks at runs, replays and discards them while the engine
+// TestRunsWhileServeIsRunning looks at runs, replays and discards them while the engine
 // works the same database.
-func TestRunsBesideServe(t *testing.T) {
+func TestRunsWhileServeIsRunning(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	h := newHarness(t, apptest.Options{Dir: dir, Limits: config.Limits{Attempts: 2}})
@@ -141,12 +141,12 @@ func TestRunsBesideServe(t *testing.T) {
 	h.Wait()
 
 	list, _ := c.run(exitFine, "runs", "list", "--rule", "deal-shipments")
-	golden(t, "list.txt", settled(list))
+	golden(t, "list.txt", steady(list))
 	show, _ := c.run(exitFine, "runs", "show", firstRun(c, "--state", "succeeded"))
-	golden(t, "show_succeeded.txt", settled(show))
+	golden(t, "show_succeeded.txt", steady(show))
 	parked := firstRun(c, "--entity", fmt.Sprintf("deal:%d", second))
 	show, _ = c.run(exitFine, "runs", "show", parked)
-	golden(t, "show_parked.txt", settled(strings.ReplaceAll(show, dir, "DIR")))
+	golden(t, "show_parked.txt", steady(strings.ReplaceAll(show, dir, "DIR")))
 	verbose, _ := c.run(exitFine, "runs", "show", "-v", parked)
 	if !strings.Contains(verbose, `"Bricks"`) || !strings.Contains(verbose, "inputs ") {
 		t.Errorf("-v does not tell the answers and inputs:\n%s", verbose)

@@ -169,8 +169,8 @@ func TestSchemasRefuseWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestSchemasTellWhatKeysAre wants hover text for every key that has a name.
-func TestSchemasTellWhatKeysAre(t *testing.T) {
+// TestSchemasDescribeKeys wants hover text for every key that has a name.
+func TestSchemasDescribeKeys(t *testing.T) {
 	for _, s := range fileSchemas {
 		text, err := s.build(actions.All)
 		if err != nil {

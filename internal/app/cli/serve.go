@@ -110,14 +110,14 @@ func prepare(env environment, path string) (*config.Config, *service.Rules, erro
 		return nil, nil, err
 	}
 	if found := gen.StartFindings(path); len(found) > 0 {
-		return nil, nil, tell(env, found)
+		return nil, nil, printFindings(env, found)
 	}
 	return c, rules, nil
 }
 
-// tell prints findings of a configuration. Their source lines are left out:
+// printFindings prints findings of a configuration. Their source lines are left out:
 // they may hold secrets.
-func tell(env environment, list diag.List) error {
+func printFindings(env environment, list diag.List) error {
 	if err := diag.WriteText(env.Err, list, nil, report.UsesColor(env.Err)); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // interruptibleBy is interruptible that calls tell when the signal comes.
-func interruptibleBy(ctx context.Context, tell func()) (context.Context, context.CancelFunc) {
+func interruptibleBy(ctx context.Context, onSignal func()) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	first := make(chan os.Signal, 1)
 	signal.Notify(first, os.Interrupt, syscall.SIGTERM)
@@ -24,7 +24,7 @@ func interruptibleBy(ctx context.Context, tell func()) (context.Context, context
 		select {
 		case <-first:
 			signal.Stop(first)
-			tell()
+			onSignal()
 		case <-ctx.Done():
 			signal.Stop(first)
 		}

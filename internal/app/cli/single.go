@@ -90,8 +90,8 @@ func temporaryDatabase(c *config.Config) (forget func(), err error) {
 // without says why there is nothing to run: findings of broken files first.
 func (s *single) without(env environment, gen *service.Generation, err error) error {
 	if all := gen.Findings(); len(all) > 0 {
-		if told := tell(env, all); !errors.Is(told, errFindings) || err == nil {
-			return told
+		if printed := printFindings(env, all); !errors.Is(printed, errFindings) || err == nil {
+			return printed
 		}
 		return err
 	}

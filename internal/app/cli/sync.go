@@ -87,7 +87,7 @@ func (s *syncing) run(ctx context.Context, env environment, args []string) error
 	}
 	defer done()
 	if s.dry {
-		return s.rehearse(ctx, env, a, t)
+		return s.dryRun(ctx, env, a, t)
 	}
 	job, err := s.begin(ctx, env, a, t)
 	if err != nil {
@@ -140,8 +140,8 @@ func (s *syncing) fit(r *engine.Rule) error {
 	if len(types) == 0 && !every {
 		return usagef("rule %s hears %s, which is about no entity of the CRM that could be listed", r.ID, strings.Join(foreign, ", "))
 	}
-	if loud := describe.Repeats(r); len(loud) > 0 && !s.effects && !s.dry {
-		return usagef("rule %s does something each time it runs (%s), and would do it for each entity: give the step a once, or --allow-effects", r.ID, strings.Join(loud, ", "))
+	if repeats := describe.Repeats(r); len(repeats) > 0 && !s.effects && !s.dry {
+		return usagef("rule %s does something each time it runs (%s), and would do it for each entity: give the step a once, or --allow-effects", r.ID, strings.Join(repeats, ", "))
 	}
 	return nil
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/b24rules/b24rules/internal/app/service"
 )
 
-// rehearsals is how many runs of a dry run are under way at once: they fill
+// dryRuns is how many runs of a dry run are under way at once: they fill
 // batches.
-const rehearsals = 100
+const dryRuns = 100
 
-// rehearse shows what a sync would write.
-func (s *syncing) rehearse(ctx context.Context, env environment, a *service.Service, t service.Target) error {
+// dryRun shows what a sync would write.
+func (s *syncing) dryRun(ctx context.Context, env environment, a *service.Service, t service.Target) error {
 	job, err := s.job(ctx, a, t)
 	if err != nil {
 		return err
@@ -34,13 +34,13 @@ func (s *syncing) rehearse(ctx context.Context, env environment, a *service.Serv
 		if typ, ids, more, err = job.Next(ctx, p.Later()); err != nil {
 			return err
 		}
-		plans, err := s.rehearsePage(ctx, a, t, typ, ids)
+		plans, err := s.dryRunPage(ctx, a, t, typ, ids)
 		if err != nil {
 			return err
 		}
 		for _, one := range plans {
 			out.Count(one)
-			if err := s.tellPlan(env.Out, one); err != nil {
+			if err := s.printPlan(env.Out, one); err != nil {
 				return err
 			}
 		}
@@ -59,11 +59,11 @@ func (s *syncing) rehearse(ctx context.Context, env environment, a *service.Serv
 	return nil
 }
 
-// rehearsePage rehearses the runs of a page, in the order of its ids.
-func (s *syncing) rehearsePage(ctx context.Context, a *service.Service, t service.Target, typ int, ids []int) ([]report.Plan, error) {
+// dryRunPage rehearses the runs of a page, in the order of its ids.
+func (s *syncing) dryRunPage(ctx context.Context, a *service.Service, t service.Target, typ int, ids []int) ([]report.Plan, error) {
 	out := make([]report.Plan, len(ids))
 	errs := make([]error, len(ids))
-	slots := make(chan struct{}, rehearsals)
+	slots := make(chan struct{}, dryRuns)
 	var wg sync.WaitGroup
 	p := &planning{single: s.single, later: true}
 	for i, id := range ids {
@@ -86,9 +86,9 @@ func (s *syncing) rehearsePage(ctx context.Context, a *service.Service, t servic
 	return out, nil
 }
 
-// tellPlan writes the entities for which something would be done as they are
+// printPlan writes the entities for which something would be done as they are
 // found.
-func (s *syncing) tellPlan(w io.Writer, p report.Plan) error {
+func (s *syncing) printPlan(w io.Writer, p report.Plan) error {
 	if s.format == "json" || len(p.Changes) == 0 && p.Error == "" {
 		return nil
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-func TestSyncAloneAndBesideServe(t *testing.T) {
+func TestSyncWithAndWithoutServe(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	h := newHarness(t, apptest.Options{Dir: dir})
@@ -175,7 +175,7 @@ func TestSyncWrong(t *testing.T) {
 
 // A sync is not taken for another one that wants more, and a rule that is paused
 // keeps it waiting.
-func TestSyncBesideAnotherOne(t *testing.T) {
+func TestSyncWhileAnotherIsRunning(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	h := newHarness(t, apptest.Options{Dir: dir})

@@ -130,7 +130,7 @@ func (u *unbinding) open(ctx context.Context, env environment) (*service.Service
 			return nil, err
 		}
 		if found := gen.Findings(); len(found) > 0 {
-			return nil, tell(env, found) // nobody knows what they hear
+			return nil, printFindings(env, found) // nobody knows what they hear
 		}
 	}
 	if err := haveDatabase(c); err != nil {

@@ -75,7 +75,7 @@ console: false
 	if diff := cmp.Diff(limits, c.Limits); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)
 	}
-	const day = keep(24 * time.Hour)
+	const day = retention(24 * time.Hour)
 	if want := (History{Succeeded: 7 * day, Discarded: day * 3 / 2, Parked: -1}); c.History != want {
 		t.Errorf("history %+v, want %+v", c.History, want)
 	}

@@ -15,19 +15,19 @@ import (
 // History says how long history is kept. The zero value keeps it as long
 // as the queue does by default.
 type History struct {
-	Succeeded keep `yaml:"succeeded" default:"30d" doc:"runs that succeeded, with their events and steps"`
-	Discarded keep `yaml:"discarded" default:"30d" doc:"runs that somebody has discarded"`
-	Parked    keep `yaml:"parked" default:"365d" doc:"runs that failed for good, and can be replayed"`
-	Events    keep `yaml:"events" default:"30d" doc:"events that no rule was for"`
+	Succeeded retention `yaml:"succeeded" default:"30d" doc:"runs that succeeded, with their events and steps"`
+	Discarded retention `yaml:"discarded" default:"30d" doc:"runs that somebody has discarded"`
+	Parked    retention `yaml:"parked" default:"365d" doc:"runs that failed for good, and can be replayed"`
+	Events    retention `yaml:"events" default:"30d" doc:"events that no rule was for"`
 	// Record is 0 for the default.
 	Record int `yaml:"record" validate:"min=1024,max=16777216" default:"65536" doc:"bytes of one attempt: its steps, commands and answers; what is over is left out and said to be"`
 }
 
-// keep is how long something is kept: 0 means the default, less means for ever.
-type keep time.Duration
+// retention is how long something is kept: 0 means the default, less means for ever.
+type retention time.Duration
 
 // UnmarshalNode implements yamlfile.NodeUnmarshaler.
-func (k *keep) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+func (k *retention) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	var (
 		s    scalar
 		list = s.UnmarshalNode(f, n)
@@ -35,15 +35,15 @@ func (k *keep) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	if s.bad {
 		return list
 	}
-	d, ok := parseKeep(s.text)
+	d, ok := parseRetention(s.text)
 	if !ok {
 		list.Errorf(s.pos, "invalid-value", "%q is no time to keep history for", s.text).Hint = "want days or hours such as 30d or 12h, or forever"
 	}
-	*k = keep(d)
+	*k = retention(d)
 	return list
 }
 
-func parseKeep(text string) (time.Duration, bool) {
+func parseRetention(text string) (time.Duration, bool) {
 	const day = 24 * time.Hour
 	if text == "forever" {
 		return -1, true

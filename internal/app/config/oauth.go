@@ -154,7 +154,7 @@ type CatchUp struct {
 var DefaultCatchUp = CatchUp{Longest: 7 * 24 * time.Hour, Entities: 10_000, Margin: 5 * time.Minute}
 
 type catchUpFile struct {
-	Longest  keep          `yaml:"longest" default:"7d" doc:"the longest absence that is made up for"`
+	Longest  retention     `yaml:"longest" default:"7d" doc:"the longest absence that is made up for"`
 	Entities int           `yaml:"entities" validate:"min=1" default:"10000" doc:"how many entities of one type may have changed meanwhile"`
 	Margin   time.Duration `yaml:"margin" validate:"min=1ms" default:"5m" doc:"how far before the last sign of life the look begins"`
 }

@@ -42,6 +42,6 @@ func (t *Inputs) NodeSchema() yamlfile.Schema {
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
-func (k *keep) NodeSchema() yamlfile.Schema {
+func (k *retention) NodeSchema() yamlfile.Schema {
 	return yamlfile.PatternSchema(`^(forever|[1-9][0-9]*d|([0-9]+(\.[0-9]+)?(ms|s|m|h))+)$`, "want days or hours such as 30d or 12h, or forever")
 }

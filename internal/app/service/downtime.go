@@ -74,9 +74,9 @@ func (d *downtime) heartbeats(ctx context.Context) {
 // heartbeat stores a heartbeat. The job for a downtime since the one before is
 // stored before it, so that neither a crash nor a failing database loses it.
 func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
-	missed := !p.heard.Swap(true)
+	afterLoss := !p.heard.Swap(true)
 	defer func() {
-		if missed && err != nil {
+		if afterLoss && err != nil {
 			p.heard.Store(false)
 		}
 	}()
@@ -89,7 +89,7 @@ func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
 	switch {
 	case !known:
 		d.log.Info("the first start with this portal: sync fills in what there is", "portal", p.Name)
-	case missed || gap > longestGap:
+	case afterLoss || gap > longestGap:
 		// A clock that was set back tells nothing of how long it was.
 		from := now.Add(-max(gap, 0))
 		if err := catchup.StartCatchUp(ctx, d.queue, p.Name, catchup.Downtime{From: from, To: now}); err != nil {
@@ -134,13 +134,13 @@ func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, err
 	}
 	// The times of entities are by the portal's clock.
 	j.Since = j.Downtime.From.Add(time.Until(now) - limits.Margin).In(now.Location()).Truncate(time.Second)
-	rules, types, err := d.missedBy(ctx, j.Portal)
+	rules, types, err := d.rulesToCatchUp(ctx, j.Portal)
 	if err != nil {
 		return j, err
 	}
 	if limits.Longest > 0 && away > limits.Longest {
 		j.Failed = fmt.Sprintf("away for %s, catch_up makes up for %s", away.Round(time.Second), limits.Longest)
-		d.logMissed(j, rules)
+		d.logCatchUp(j, rules)
 		return j, nil
 	}
 	for _, typ := range types {
@@ -153,7 +153,7 @@ func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, err
 		}
 		if n > limits.Entities {
 			j.Failed = fmt.Sprintf("%d entities of type %d have changed, catch_up takes %d", n, typ, limits.Entities)
-			d.logMissed(j, rules)
+			d.logCatchUp(j, rules)
 			return j, nil
 		}
 		j.Total += n
@@ -166,9 +166,9 @@ func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, err
 	return j, nil
 }
 
-// missedBy are the rules of a portal that can be caught up, and the types of
+// rulesToCatchUp are the rules of a portal that can be caught up, and the types of
 // entities that they are about.
-func (d *downtime) missedBy(ctx context.Context, portal string) (rules []Target, types []int, err error) {
+func (d *downtime) rulesToCatchUp(ctx context.Context, portal string) (rules []Target, types []int, err error) {
 	every := false
 	for _, set := range d.rules.Current().sets {
 		inputs, ok := set.inputs[portal]
@@ -222,8 +222,8 @@ func leftovers(rules []Target) []catchup.Leftover {
 	return out
 }
 
-// logMissed logs the command that catches up what catch-up does not.
-func (d *downtime) logMissed(j catchup.Job, rules []Target) {
+// logCatchUp logs the command that catches up what catch-up does not.
+func (d *downtime) logCatchUp(j catchup.Job, rules []Target) {
 	ids := make([]string, len(rules))
 	for i, t := range rules {
 		ids[i] = t.Rule.ID

@@ -120,7 +120,7 @@ func TestCatchUpKeepsItsLimits(t *testing.T) {
 }
 
 // What would be done twice is not made up for.
-func TestCatchUpLeavesLoudRulesAlone(t *testing.T) {
+func TestCatchUpSkipsRulesThatRepeat(t *testing.T) {
 	t.Parallel()
 	set, err := rules.FS.ReadFile("deal-shipments.yaml")
 	if err != nil {
@@ -150,7 +150,7 @@ rules:
 
 // A sign of life that is long ago although the process lives: it was stopped, or
 // its computer slept.
-func TestSilenceIsAnAbsence(t *testing.T) {
+func TestNoHeartbeatIsDowntime(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
 	if err := h.Service.Heartbeat(h.Context(), demo.PortalName); err != nil {
@@ -220,7 +220,7 @@ func TestAnEventThatWasNotStoredIsMadeUpFor(t *testing.T) {
 
 // A start at which the absence cannot be stored does not forget it, and nor does
 // an end right after it.
-func TestAnAbsenceThatCannotBeStoredIsNotForgotten(t *testing.T) {
+func TestDowntimeThatCannotBeStoredIsKept(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
 	h.Until("alive", func() bool { return h.Logged("the first start with this portal") == 1 })

@@ -51,7 +51,7 @@ const (
 	opDeliverAll  op = "deliver all events"
 	opAgain       op = "deliver once more event"
 	opSleep       op = "wait"
-	opSettle      op = "let the engine finish"
+	opFinish      op = "let the engine finish"
 	opFaults      op = "from now on"
 	opHeal        op = "nothing goes wrong any more"
 	opCrash       op = "kill the engine"
@@ -127,7 +127,7 @@ func (s step) String() string {
 		return text + "; what has not arrived is lost"
 	case opLose:
 		return fmt.Sprintf("%s, %d of them, and arrive %s later", s.op, 1+s.n%3, s.wait)
-	case opDeliverAll, opSettle, opHeal, opStop, opStart:
+	case opDeliverAll, opFinish, opHeal, opStop, opStart:
 		return string(s.op)
 	}
 	return fmt.Sprintf("%s %d", s.op, s.which)
@@ -243,7 +243,7 @@ func (g generator) steps() []step {
 		s.op = opSleep
 		s.wait = pick(g.rnd, time.Millisecond, 30*time.Millisecond, 300*time.Millisecond, 990*time.Millisecond, 1010*time.Millisecond, 3*time.Second, 20*time.Second, 90*time.Second)
 	case 27:
-		s.op = opSettle
+		s.op = opFinish
 	case 28, 29:
 		s.op, s.faults = opFaults, g.faults()
 	case 30:

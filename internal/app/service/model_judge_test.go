@@ -81,7 +81,7 @@ func (w *world) judgeDeals() {
 		if !slices.Equal(want, got) {
 			w.complain("deal %d has the elements\n      %s\n    and should have\n      %s", i, strings.Join(got, "\n      "), strings.Join(want, "\n      "))
 		}
-		for id, h := range w.byHand {
+		for id, h := range w.foreign {
 			if h.deal == d && h.product == 0 && there[id] == d.gone {
 				w.complain("element %d by hand of deal %d: there %v, the deal is gone %v", id, i, there[id], d.gone)
 			}
@@ -125,8 +125,8 @@ func (w *world) judgeBills() {
 	}
 }
 
-// thing is what is known of an element or a helper while its history is read.
-type thing struct {
+// modelRecord is what is known of an element or a helper while its history is read.
+type modelRecord struct {
 	values  string // all that rules and people write
 	free    string // what only people write
 	said    int    // how many of the edits it has taken
@@ -140,7 +140,7 @@ type thing struct {
 // belongs to people was changed by people alone, and nothing was written that
 // was so already.
 func (w *world) judgeChanges(changes []emulator.Change) {
-	things := map[string]*thing{}
+	records := map[string]*modelRecord{}
 	alive := map[string]string{} // by code, or by invoice
 	for at, c := range changes {
 		kind, key := w.identify(c)
@@ -149,21 +149,21 @@ func (w *world) judgeChanges(changes []emulator.Change) {
 		}
 		name := fmt.Sprint(kind, " ", c.ID)
 		now := w.look(c, kind)
-		old := things[name]
+		old := records[name]
 		byPeople := w.byPeople(at)
 		switch {
 		case c.Op == "delete":
 			w.judgeDelete(at, name, old, byPeople)
-			delete(things, name)
+			delete(records, name)
 			if alive[key] == name {
 				delete(alive, key)
 			}
 			continue
 		case old == nil:
 			now.born = at
-			now.foreign = byPeople && w.byHand[c.ID] != nil && w.byHand[c.ID].product == 0
+			now.foreign = byPeople && w.foreign[c.ID] != nil && w.foreign[c.ID].product == 0
 			if !byPeople && now.free != "" {
-				w.inherit(name, now, things)
+				w.inherit(name, now, records)
 			}
 			old = now
 		case !byPeople && old.foreign:
@@ -177,7 +177,7 @@ func (w *world) judgeChanges(changes []emulator.Change) {
 		}
 		alive[key] = name
 		now.born, now.foreign, now.said = old.born, old.foreign, old.said
-		things[name] = now
+		records[name] = now
 	}
 }
 
@@ -198,8 +198,8 @@ func (w *world) identify(c emulator.Change) (kind, key string) {
 }
 
 // look reads what is compared of an element or a helper.
-func (w *world) look(c emulator.Change, kind string) *thing {
-	t := &thing{}
+func (w *world) look(c emulator.Change, kind string) *modelRecord {
+	t := &modelRecord{}
 	if kind == "helper" {
 		var v map[string]json.RawMessage
 		_ = json.Unmarshal(c.Values, &v)
@@ -228,7 +228,7 @@ func (w *world) look(c emulator.Change, kind string) *thing {
 }
 
 // judgeFree sees that what people wrote stays until they write something else.
-func (w *world) judgeFree(name string, old, now *thing) {
+func (w *world) judgeFree(name string, old, now *modelRecord) {
 	edits := w.edits[name]
 	switch {
 	case old.said > 0 && edits[old.said-1] == now.free, old.said == 0 && now.free == "":
@@ -242,9 +242,9 @@ func (w *world) judgeFree(name string, old, now *thing) {
 // inherit lets a new element begin with what people wrote into one that it takes
 // the place of: where a portal does not let an element get another code, taking
 // it over means to make it anew.
-func (w *world) inherit(name string, now *thing, things map[string]*thing) {
-	for id, h := range w.byHand {
-		from := things[fmt.Sprint("element ", id)]
+func (w *world) inherit(name string, now *modelRecord, records map[string]*modelRecord) {
+	for id, h := range w.foreign {
+		from := records[fmt.Sprint("element ", id)]
 		if from != nil && h.product != 0 && fmt.Sprint(h.deal.id) == now.deal && from.free == now.free {
 			w.edits[name] = append([]string{now.free}, w.edits[name]...)
 			return
@@ -254,7 +254,7 @@ func (w *world) inherit(name string, now *thing, things map[string]*thing) {
 
 // judgeDelete sees that rules delete only what is theirs and what no row stands
 // for.
-func (w *world) judgeDelete(at int, name string, old *thing, byPeople bool) {
+func (w *world) judgeDelete(at int, name string, old *modelRecord, byPeople bool) {
 	if byPeople || old == nil {
 		return
 	}
@@ -315,7 +315,7 @@ func (w *world) judgeQueue() {
 // judgeQuiet tells of every deal and invoice once more: nothing may be written.
 func (w *world) judgeQuiet() {
 	before, from := w.engine.service.Portal(demo.PortalName).Client.Stats(), len(w.portal.History())
-	tell := func(all []*modelOwner, update, remove, typ string) {
+	report := func(all []*modelOwner, update, remove, typ string) {
 		for _, o := range all {
 			code := update
 			if o.gone {
@@ -324,9 +324,9 @@ func (w *world) judgeQuiet() {
 			w.deliver(fmt.Sprintf("event=%s&data[FIELDS][ID]=%d&data[FIELDS][ENTITY_TYPE_ID]=%s&auth[application_token]=%s", code, o.id, typ, modelToken))
 		}
 	}
-	tell(w.deals, "ONCRMDEALUPDATE", "ONCRMDEALDELETE", "")
-	tell(w.bills, "ONCRMDYNAMICITEMUPDATE", "ONCRMDYNAMICITEMUPDATE", "31")
-	w.settle()
+	report(w.deals, "ONCRMDEALUPDATE", "ONCRMDEALDELETE", "")
+	report(w.bills, "ONCRMDYNAMICITEMUPDATE", "ONCRMDYNAMICITEMUPDATE", "31")
+	w.finish()
 	after := w.engine.service.Portal(demo.PortalName).Client.Stats()
 	if after.Writes != before.Writes || len(w.portal.History()) != from {
 		w.complain("%d writes and %d changes though nothing had changed", after.Writes-before.Writes, len(w.portal.History())-from)

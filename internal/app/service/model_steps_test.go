@@ -31,15 +31,15 @@ func (w *world) do(s step) {
 	case opTick, opMeddle:
 		w.tick(s)
 	case opForeign:
-		w.addByHand(s)
+		w.addForeign(s)
 	case opNote:
 		w.note(s)
 	case opDeliver, opDeliverAll, opAgain:
 		w.postal(s)
 	case opSleep:
 		time.Sleep(s.wait)
-	case opSettle:
-		w.settle()
+	case opFinish:
+		w.finish()
 	case opFaults:
 		w.faults = slices.Clone(s.faults)
 		w.arm()
@@ -201,7 +201,7 @@ func (w *world) tick(s step) {
 			}
 		}
 		fields[w.people.Props["SHIPPED"]], fields[w.people.Props["COMMENT"]] = w.people.Shipped, comment
-		if s.op == opMeddle && w.byHand[int64(e.ID())] == nil {
+		if s.op == opMeddle && w.foreign[int64(e.ID())] == nil {
 			meddled = true
 			fields[w.people.Props["QUANTITY"]] = "999"
 		}
@@ -221,9 +221,9 @@ func (w *world) wrote(kind string, id int, text string) {
 	w.edits[key] = append(w.edits[key], text)
 }
 
-// addByHand adds an element that no rule made; with a product it may be taken
+// addForeign adds an element that no rule made; with a product it may be taken
 // over by a row.
-func (w *world) addByHand(s step) {
+func (w *world) addForeign(s step) {
 	o := choose(w.deals, s.which)
 	if o == nil {
 		return
@@ -237,7 +237,7 @@ func (w *world) addByHand(s step) {
 		err := w.people.Write(ctx, "lists.element.add", map[string]any{
 			"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": w.people.List, "ELEMENT_CODE": fmt.Sprint("hand-", len(w.acts)), "FIELDS": fields,
 		}, &id)
-		w.byHand[int64(id)] = &handMade{deal: o, product: s.product()}
+		w.foreign[int64(id)] = &foreignElement{deal: o, product: s.product()}
 		w.wrote("element", int(id), "|a gift")
 		return err
 	})

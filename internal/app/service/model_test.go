@@ -131,9 +131,9 @@ func (m *model) run(t *testing.T, h scenario) (wrong []string, log string) {
 			w.do(s)
 		}
 		w.do(step{op: opHeal})
-		w.settle()
+		w.finish()
 		w.flying.Wait() // what killed engines have sent
-		w.settle()
+		w.finish()
 		if w.engine != nil {
 			w.judge()
 			w.judgeQuiet()

@@ -36,9 +36,9 @@ type world struct {
 	faults []emulator.Fault
 
 	deals, bills []*modelOwner
-	byHand       map[int64]*handMade // elements that people added
-	edits        map[string][]string // what people wrote where no rule writes, in order
-	acts         []act               // what of the portal's history people did
+	foreign      map[int64]*foreignElement // elements that people added
+	edits        map[string][]string       // what people wrote where no rule writes, in order
+	acts         []act                     // what of the portal's history people did
 	mail         mail
 	posted       []string // events that the engine has taken
 	engines      int
@@ -70,7 +70,7 @@ type pastRows struct {
 	gone bool
 }
 
-type handMade struct {
+type foreignElement struct {
 	deal    *modelOwner
 	product int
 }
@@ -87,7 +87,7 @@ type modelEngine struct {
 func newWorld(h scenario, rules *service.Generation, dir string, empty []byte) (*world, error) {
 	w := &world{
 		kind: h.world, rules: rules, dir: dir, empty: empty, rnd: rand.New(rand.NewPCG(h.seed, 9)),
-		byHand: map[int64]*handMade{}, alike: 4, edits: map[string][]string{}, log: testkit.NewLog(),
+		foreign: map[int64]*foreignElement{}, alike: 4, edits: map[string][]string{}, log: testkit.NewLog(),
 	}
 	w.portal = emulator.New(emulator.Config{
 		Plan: h.world.plan, ManyOwners: h.world.many, StrictElementCode: h.world.strict,
@@ -270,9 +270,9 @@ func (w *world) deliverAll() {
 	}
 }
 
-// settle lets the engine work until nothing is left to do, the events of its
+// finish lets the engine work until nothing is left to do, the events of its
 // own writes too.
-func (w *world) settle() {
+func (w *world) finish() {
 	w.start()
 	if w.engine == nil {
 		return

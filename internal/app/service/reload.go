@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// settleTime is how long rule files must be quiet before they are read
+	// quietTime is how long rule files must be quiet before they are read
 	// again: editors and deployments write in several steps.
-	settleTime = 200 * time.Millisecond
-	// settleLimit is how long further changes can put that off.
-	settleLimit = 2 * time.Second
+	quietTime = 200 * time.Millisecond
+	// quietLimit is how long further changes can put that off.
+	quietLimit = 2 * time.Second
 )
 
 // watcher reads rule files again when they change.
@@ -91,8 +91,8 @@ func (w *watcher) add(dir string) {
 // run reloads until ctx ends; asked is another way to ask for it.
 func (w *watcher) run(ctx context.Context, asked <-chan os.Signal) {
 	var first time.Time // of the changes that have not been read
-	settled := time.NewTimer(0)
-	settled.Stop()
+	quiet := time.NewTimer(0)
+	quiet.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -110,8 +110,8 @@ func (w *watcher) run(ctx context.Context, asked <-chan os.Signal) {
 			if first.IsZero() {
 				first = time.Now()
 			}
-			settled.Reset(min(settleTime, max(0, settleLimit-time.Since(first))))
-		case <-settled.C:
+			quiet.Reset(min(quietTime, max(0, quietLimit-time.Since(first))))
+		case <-quiet.C:
 			first = time.Time{}
 			w.reload()
 		}

@@ -49,7 +49,7 @@ func kill(t *testing.T, database string, rounds int) {
 			t.Fatalf("in round %d", round)
 		}
 	}
-	k.settle()
+	k.finish()
 	t.Logf("%d events were answered with 200 by a process that was killed, %d were not", k.heard, k.unheard)
 	for kind, n := range k.hit {
 		t.Logf("%d %s", n, kind)
@@ -192,7 +192,7 @@ func (k *killTest) disturb(faults ...emulator.Fault) {
 	}
 }
 
-type told struct{ code, id, typ string }
+type sentEvent struct{ code, id, typ string }
 
 // round starts the engine, changes what there is, tells the engine of each
 // change until it answers 200, and kills it somewhere in between. Who posts
@@ -207,17 +207,17 @@ func (k *killTest) round(n int) {
 	}
 	k.change()
 	k.disturb(k.faults()...)
-	var events []told
+	var events []sentEvent
 	for _, d := range k.model.deals {
-		events = append(events, told{"ONCRMDEALUPDATE", fmt.Sprint(d.id), ""})
+		events = append(events, sentEvent{"ONCRMDEALUPDATE", fmt.Sprint(d.id), ""})
 	}
 	for _, b := range k.model.bills {
-		events = append(events, told{"ONCRMDYNAMICITEMUPDATE", fmt.Sprint(b.id), "31"})
+		events = append(events, sentEvent{"ONCRMDYNAMICITEMUPDATE", fmt.Sprint(b.id), "31"})
 	}
 	after := time.Duration(k.rand.IntN(1400)) * time.Millisecond
 	timer := time.AfterFunc(after, func() { serve.Signal(syscall.SIGKILL) })
 	defer timer.Stop()
-	unheard := k.tell(events)
+	unheard := k.send(events)
 	if code := serve.Exit(); code != -1 {
 		t.Fatalf("round %d: the engine ended by itself with %d", n, code)
 	}
@@ -238,8 +238,8 @@ func (k *killTest) round(n int) {
 	k.Stop()
 }
 
-// tell posts a stream of events and returns those that were not taken.
-func (k *killTest) tell(events []told) (unheard []told) {
+// send posts a stream of events and returns those that were not taken.
+func (k *killTest) send(events []sentEvent) (unheard []sentEvent) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	for _, e := range events {
@@ -268,9 +268,9 @@ func (k *killTest) try(form string) int {
 	return resp.StatusCode
 }
 
-// settle lets the engine finish and compares the portal, and its history, with
+// finish lets the engine finish and compares the portal, and its history, with
 // what a run without any trouble would have made of it.
-func (k *killTest) settle() {
+func (k *killTest) finish() {
 	k.Start()
 	k.Wait()
 	m := k.model

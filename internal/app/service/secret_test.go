@@ -58,19 +58,19 @@ portals:
 			if err != nil {
 				t.Fatal(err)
 			}
-			told := strings.Join(describeSets(gen), "\n")
+			described := strings.Join(describeSets(gen), "\n")
 			for _, b := range gen.broken {
-				told += "\n" + b.findings.Err().Error()
+				described += "\n" + b.findings.Err().Error()
 			}
 			if tt.finding != "" {
-				if !strings.Contains(told, tt.finding) || strings.Contains(told, tt.token) && tt.token[0] != '$' {
-					t.Errorf("findings:\n%s\nwant %s", told, tt.finding)
+				if !strings.Contains(described, tt.finding) || strings.Contains(described, tt.token) && tt.token[0] != '$' {
+					t.Errorf("findings:\n%s\nwant %s", described, tt.finding)
 				}
 				return
 			}
 			_, inputs, ok := gen.Rule("r", "main")
 			if !ok {
-				t.Fatal(told)
+				t.Fatal(described)
 			}
 			want := strings.ReplaceAll(tt.token, "${B24_TEST_TOKEN}", "environment-token")
 			if got, _ := inputs["token"].(bitrix.Secret); got.Reveal() != want || inputs["path"] != "${x}" {
