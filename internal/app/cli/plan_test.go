@@ -128,7 +128,7 @@ func TestPlanWrong(t *testing.T) {
 		{exitUsage, []string{"plan", "--entity", "deal:1", "--portal", "dmeo"}, "did you mean demo?"},
 		{exitUsage, []string{"plan", "--entity", "deal:1", "--rule", "deal-shipment"}, "did you mean deal-shipments?"},
 		{exitUsage, []string{"plan", "--entity", "lead:1"}, "no rule of portal demo hears of lead:1"},
-		{exitUsage, []string{"plan", "--entity", "lead:1", "--rule", "deal-shipments"}, "rule deal-shipments does not hear of lead:1: it hears ONCRMDEALADD"},
+		{exitUsage, []string{"plan", "--entity", "lead:1", "--rule", "deal-shipments"}, "rule deal-shipments has no event about lead:1, only ONCRMDEALADD"},
 		{exitUsage, []string{"plan", "--entity", "deal:1", "--format", "yaml"}, "want text or json"},
 		{exitFailure, []string{"plan", "--entity", "deal:1", filepath.Join(dir, "nowhere.yaml")}, "nowhere.yaml"},
 		{exitUsage, []string{"run", "--entity", "deal:1", "rules"}, `unexpected argument "rules"`},

@@ -20,7 +20,7 @@ func TestCommandsOnPostgreSQL(t *testing.T) {
 	dir := t.TempDir()
 	h := newHarness(t, apptest.Options{Dir: dir, Database: testkit.NewPostgres(t), Limits: config.Limits{Attempts: 1}, CatchUp: apptest.QuickCatchUp()})
 	c := newCLI(h, dir)
-	h.Until("alive", func() bool { return h.Logged("the first start with this portal") == 1 })
+	h.Until("alive", func() bool { return h.Logged("first start with this portal") == 1 })
 
 	// A dead letter, replayed; one that is discarded.
 	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "lists.element.*", Code: "ACCESS_DENIED"}); err != nil {

@@ -117,7 +117,7 @@ func TestTakenPortAndDatabase(t *testing.T) {
 	first := testkit.StartProcess(t, env, "serve", "--config", file)
 	first.Log.Wait(t, 0, "portal demo: events at")
 	port := testkit.StartProcess(t, env, "serve", "--config", file)
-	if port.Exit() != 3 || !strings.Contains(port.Log.String(), "cannot listen on "+addr+": another program does already") {
+	if port.Exit() != 3 || !strings.Contains(port.Log.String(), "cannot listen on "+addr+": another program uses this address") {
 		t.Errorf("a taken port: exit code %d, %s", port.Exit(), port.Log)
 	}
 	file = testkit.ServeConfig(t, dir, testkit.FreeAddr(t), webhook, "", "rules")

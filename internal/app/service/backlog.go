@@ -13,7 +13,7 @@ import (
 type backlog struct {
 	portal  string
 	runs    map[queue.State]int
-	overdue time.Duration // of the live run that has been due longest; a backfill takes its time
+	overdue time.Duration // of the live run that has been due longest; backfills do not count
 }
 
 // backlogs reads and watches the backlogs of the portals.
@@ -55,17 +55,16 @@ func (b *backlogs) read(ctx context.Context) ([]backlog, error) {
 }
 
 const (
-	// lookEvery is how often the backlog is looked at for the log.
+	// lookEvery is the interval between two reads of the backlogs for the log.
 	lookEvery = 15 * time.Second
-	// behind is how long a run may be overdue before somebody is logged.
+	// behind is how long a run may be overdue before the backlog is logged.
 	behind = time.Minute
 )
 
-// watch tells when a portal falls behind and when it has caught up,
-// until ctx ends: a queue that grows in silence is found by those who miss
-// their data.
+// watch logs when the backlog of a portal grows and when it is cleared, until ctx
+// ends.
 func (b *backlogs) watch(ctx context.Context) {
-	logged := map[string]time.Time{} // portals that are behind, and when it was last said
+	logged := map[string]time.Time{} // portals that are behind, and when that was last logged
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -76,7 +75,7 @@ func (b *backlogs) watch(ctx context.Context) {
 		}
 		all, err := b.read(ctx)
 		if err != nil {
-			continue // whoever works the queue tells
+			continue // the process that works the portal logs it
 		}
 		for _, one := range all {
 			b.logBacklog(logged, one)
@@ -84,13 +83,13 @@ func (b *backlogs) watch(ctx context.Context) {
 	}
 }
 
-// logBacklog says so at first and then every ten minutes.
+// logBacklog logs a backlog at once and then every ten minutes.
 func (b *backlogs) logBacklog(logged map[string]time.Time, one backlog) {
 	last, was := logged[one.portal]
 	if one.overdue < behind {
 		if was {
 			delete(logged, one.portal)
-			b.log.Info("a portal has caught up", slog.String("portal", one.portal))
+			b.log.Info("backlog is cleared", slog.String("portal", one.portal))
 		}
 		return
 	}
@@ -106,5 +105,5 @@ func (b *backlogs) logBacklog(logged map[string]time.Time, one backlog) {
 		s := p.Client.Stats()
 		attrs = append(attrs, slog.Int64("calls", s.Waiting), slog.Int64("refused", s.Refused))
 	}
-	b.log.Warn("a portal falls behind", attrs...)
+	b.log.Warn("backlog is growing", attrs...)
 }

@@ -19,16 +19,16 @@ import (
 const (
 	// heartbeatEvery is how often serve stores that it receives events.
 	heartbeatEvery = 20 * time.Second
-	// longestGap is the time without a heartbeat from which on it counts as a
-	// downtime: of a process that was stopped, a computer that slept, or a
-	// database that did not answer.
+	// longestGap is the longest time between two heartbeats that is not a downtime.
+	// A longer one means that the process was stopped, the computer slept or the
+	// database did not answer.
 	longestGap = 3 * heartbeatEvery
-	// leftoversAfter is the downtime from which on catch-up also looks for the
-	// leftovers of deleted entities: that reads whole lists.
+	// leftoversAfter is the shortest downtime after which catch-up also looks for
+	// leftovers of deleted entities. It reads whole lists for that.
 	leftoversAfter = time.Minute
 )
 
-// downtime notices when events may have been missed, and has them caught up.
+// downtime notices when events may have been missed, and starts catch-up jobs.
 type downtime struct {
 	config  *config.Config
 	queue   *queue.Queue
@@ -40,8 +40,8 @@ type downtime struct {
 // HeartbeatNote is the name of the note that holds a portal's last heartbeat.
 func HeartbeatNote(portal string) string { return "alive." + portal }
 
-// watch stores heartbeats until ctx ends. The first one notices the downtime
-// before the start: the portal sends each event once, however short that was.
+// watch stores heartbeats until ctx ends. The first one notices the downtime before
+// the start, however short it was, because the portal sends each event only once.
 func (d *downtime) watch(ctx context.Context) {
 	tick := time.NewTicker(heartbeatEvery)
 	defer tick.Stop()
@@ -56,7 +56,7 @@ func (d *downtime) watch(ctx context.Context) {
 }
 
 // heartbeats stores a heartbeat for each portal whose events are lost while no
-// process receives them. Offline events are kept by the portal.
+// process receives them. The portal keeps offline events.
 func (d *downtime) heartbeats(ctx context.Context) {
 	if d.config.CatchUp.Off {
 		return
@@ -66,18 +66,18 @@ func (d *downtime) heartbeats(ctx context.Context) {
 			continue
 		}
 		if err := d.heartbeat(ctx, d.portals[c.Name]); err != nil && !errors.Is(err, context.Canceled) {
-			d.log.Error("the sign of life cannot be stored", "portal", c.Name, "error", err)
+			d.log.Error("cannot store heartbeat", "portal", c.Name, "error", err)
 		}
 	}
 }
 
-// heartbeat stores a heartbeat. The job for a downtime since the one before is
-// stored before it, so that neither a crash nor a failing database loses it.
+// heartbeat stores a heartbeat. It first stores the job for a downtime since the
+// last heartbeat, so a crash or a failing database cannot lose the job.
 func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
-	afterLoss := !p.heard.Swap(true)
+	afterLoss := !p.complete.Swap(true)
 	defer func() {
 		if afterLoss && err != nil {
-			p.heard.Store(false)
+			p.complete.Store(false)
 		}
 	}()
 	last, known, err := d.queue.Note(ctx, HeartbeatNote(p.Name))
@@ -88,9 +88,9 @@ func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
 	gap := now.Sub(last.Set)
 	switch {
 	case !known:
-		d.log.Info("the first start with this portal: sync fills in what there is", "portal", p.Name)
+		d.log.Info("first start with this portal, run sync to process the existing entities", "portal", p.Name)
 	case afterLoss || gap > longestGap:
-		// A clock that was set back tells nothing of how long it was.
+		// A negative gap means that the clock was set back.
 		from := now.Add(-max(gap, 0))
 		if err := catchup.StartCatchUp(ctx, d.queue, p.Name, catchup.Downtime{From: from, To: now}); err != nil {
 			return err
@@ -100,16 +100,16 @@ func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
 	return d.queue.SetNote(ctx, HeartbeatNote(p.Name), "")
 }
 
-// lost notes that an event of a portal was not stored. The next heartbeat has it
-// caught up.
+// lost notes that an event of a portal was not stored. The next heartbeat starts a
+// catch-up job for it.
 func (d *downtime) lost(portal string) {
 	if p := d.portals[portal]; p != nil {
-		p.heard.Store(false)
+		p.complete.Store(false)
 	}
 }
 
-// allLost is lost for all portals: another process lost its leases, and with
-// them the events that it was just receiving.
+// allLost calls lost for all portals: another process lost its leases, and perhaps
+// events that it was receiving.
 func (d *downtime) allLost() {
 	for name := range d.portals {
 		d.lost(name)
@@ -132,27 +132,27 @@ func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, err
 	if err != nil {
 		return j, err
 	}
-	// The times of entities are by the portal's clock.
+	// Entities have the times of the portal's clock.
 	j.Since = j.Downtime.From.Add(time.Until(now) - limits.Margin).In(now.Location()).Truncate(time.Second)
 	rules, types, err := d.rulesToCatchUp(ctx, j.Portal)
 	if err != nil {
 		return j, err
 	}
 	if limits.Longest > 0 && away > limits.Longest {
-		j.Failed = fmt.Sprintf("away for %s, catch_up makes up for %s", away.Round(time.Second), limits.Longest)
+		j.Failed = fmt.Sprintf("downtime of %s, catch_up.longest is %s", away.Round(time.Second), limits.Longest)
 		d.logCatchUp(j, rules)
 		return j, nil
 	}
 	for _, typ := range types {
 		n, err := catchup.Count(ctx, client, typ, j.Since)
 		if catchup.Permanent(err) {
-			continue // it is left out, and told, when its turn comes
+			continue // the feeder logs this type and skips it
 		}
 		if err != nil {
 			return j, err
 		}
 		if n > limits.Entities {
-			j.Failed = fmt.Sprintf("%d entities of type %d have changed, catch_up takes %d", n, typ, limits.Entities)
+			j.Failed = fmt.Sprintf("%d entities of type %d have changed, catch_up.entities is %d", n, typ, limits.Entities)
 			d.logCatchUp(j, rules)
 			return j, nil
 		}
@@ -181,7 +181,7 @@ func (d *downtime) rulesToCatchUp(ctx context.Context, portal string) (rules []T
 			}
 			all, wide, foreign := ScopeOf(r)
 			if !canCatchUp(r) || len(all) == 0 && !wide {
-				d.log.Warn("a rule is not caught up: "+whyNot(r, foreign), "portal", portal, "rule", r.ID)
+				d.log.Warn("cannot catch up a rule", "reason", whyNot(r, foreign), "portal", portal, "rule", r.ID)
 				continue
 			}
 			rules, every = append(rules, Target{Rule: r, Inputs: inputs}), every || wide
@@ -202,11 +202,11 @@ func (d *downtime) rulesToCatchUp(ctx context.Context, portal string) (rules []T
 func whyNot(r *engine.Rule, foreign []string) string {
 	switch {
 	case r.Derived():
-		return "only an event tells what it is about"
+		return "it computes its entity from the event"
 	case len(describe.Repeats(r)) > 0:
-		return "it would do again what it has done: " + strings.Join(describe.Repeats(r), ", ")
+		return "it repeats steps in every run: " + strings.Join(describe.Repeats(r), ", ")
 	}
-	return "what it hears of cannot be listed: " + strings.Join(foreign, ", ")
+	return "the entities of its events cannot be listed: " + strings.Join(foreign, ", ")
 }
 
 // leftovers are the places where rules leave records of their entities.
@@ -222,12 +222,12 @@ func leftovers(rules []Target) []catchup.Leftover {
 	return out
 }
 
-// logCatchUp logs the command that catches up what catch-up does not.
+// logCatchUp logs the command that replaces a catch-up that exceeds the limits.
 func (d *downtime) logCatchUp(j catchup.Job, rules []Target) {
 	ids := make([]string, len(rules))
 	for i, t := range rules {
 		ids[i] = t.Rule.ID
 	}
-	d.log.Error("what was missed is not made up for: b24rules sync --rule ID --since "+j.Since.Format(time.RFC3339),
-		slog.String("portal", j.Portal), slog.String("why", j.Failed), slog.String("rules", strings.Join(ids, ",")))
+	d.log.Error("downtime too long for catch-up, run: b24rules sync --rule ID --since "+j.Since.Format(time.RFC3339),
+		slog.String("portal", j.Portal), slog.String("reason", j.Failed), slog.String("rules", strings.Join(ids, ",")))
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/b24rules/b24rules/rules"
 )
 
-// aged makes the last sign of life older, as if serve had been away for longer.
+// aged makes the last heartbeat older, as after a longer downtime.
 func (h *harness) aged(by time.Duration) {
 	h.T.Helper()
 	db, err := openRaw(filepath.Join(h.Options.Dir, "b24rules.db"))
@@ -38,8 +38,8 @@ func TestServeCatchesUp(t *testing.T) {
 	kept := h.AddDeal("Kept", row("Tiles", "10", "1"))
 	changed := h.AddDeal("Changed", row("Tiles", "10", "1"))
 	deleted := h.AddDeal("Deleted", row("Tiles", "10", "1"))
-	if h.Logged("the first start with this portal") != 1 || h.Logged("may have been missed") != 0 {
-		t.Error("the first start is not told, or taken for an absence")
+	if h.Logged("first start with this portal") != 1 || h.Logged("may have been missed") != 0 {
+		t.Error("the first start is not logged, or it counts as a downtime")
 	}
 	h.Stop()
 	added := h.Fill(60)
@@ -50,7 +50,7 @@ func TestServeCatchesUp(t *testing.T) {
 	if err := h.Portal.WaitIdle(h.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h.aged(2 * service.LeftoversAfter) // so that it is looked for what deleted deals left
+	h.aged(2 * service.LeftoversAfter) // so that catch-up looks for leftovers of deleted deals
 	j := h.Back()
 	if n := h.Missing(added); n != 0 {
 		t.Errorf("%d deals have no element", n)
@@ -76,8 +76,8 @@ func TestServeCatchesUp(t *testing.T) {
 	}
 }
 
-// The process ends in the middle of its catch-up and the next one goes on with
-// it, while the portal does not even answer at first.
+// TestCatchUpSurvivesACrash: the process ends during its catch-up, and the next one
+// resumes it, although the portal does not answer at first.
 func TestCatchUpSurvivesACrash(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
@@ -112,14 +112,15 @@ func TestCatchUpKeepsItsLimits(t *testing.T) {
 	if j := h.Back(); j.Failed == "" || h.Missing(added) != len(added) {
 		t.Errorf("11 entities where 10 are the limit: %+v", j)
 	}
-	h.Until("told", func() bool { return h.Logged("b24rules sync --rule ID --since") > 0 })
+	h.Until("logged", func() bool { return h.Logged("b24rules sync --rule ID --since") > 0 })
 	h.Stop()
 	h.aged(2 * time.Hour)
 	h.Start()
-	h.Until("told", func() bool { return h.Logged("catch_up makes up for 1h0m0s") > 0 })
+	h.Until("logged", func() bool { return h.Logged("catch_up.longest is 1h0m0s") > 0 })
 }
 
-// What would be done twice is not made up for.
+// TestCatchUpSkipsRulesThatRepeat: a rule that repeats a step in every run is not
+// caught up.
 func TestCatchUpSkipsRulesThatRepeat(t *testing.T) {
 	t.Parallel()
 	set, err := rules.FS.ReadFile("deal-shipments.yaml")
@@ -143,12 +144,12 @@ rules:
 		t.Errorf("%d deals have no element", n)
 	}
 	runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: "loud"})
-	if err != nil || len(runs) != 0 || h.Logged("it would do again what it has done") == 0 {
+	if err != nil || len(runs) != 0 || h.Logged("it repeats steps in every run") == 0 {
 		t.Errorf("%d runs of a rule that calls something each time, %v", len(runs), err)
 	}
 }
 
-// A sign of life that is long ago although the process lives: it was stopped, or
+// The last heartbeat is old although the process runs: it was stopped, or
 // its computer slept.
 func TestNoHeartbeatIsDowntime(t *testing.T) {
 	t.Parallel()
@@ -157,7 +158,7 @@ func TestNoHeartbeatIsDowntime(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok, err := catchup.Load(h.Context(), h.Service.Queue(), demo.PortalName, ""); ok || err != nil {
-		t.Errorf("a beat in time makes a job (%v)", err)
+		t.Errorf("a heartbeat in time makes a job (%v)", err)
 	}
 	since := time.Now()
 	h.aged(service.LongestGap + time.Second)
@@ -169,10 +170,10 @@ func TestNoHeartbeatIsDowntime(t *testing.T) {
 	ctx, cancel := context.WithCancel(h.Context())
 	cancel()
 	if err := h.Service.Heartbeat(ctx, demo.PortalName); err == nil {
-		t.Error("a beat without a database is no error")
+		t.Error("a heartbeat without a database is no error")
 	}
 	if n, _, err := h.Service.Queue().Note(h.Context(), service.HeartbeatNote(demo.PortalName)); err != nil || time.Since(n.Set) < service.LongestGap {
-		t.Error("a sign of life was stored before what was missed")
+		t.Error("a heartbeat was stored before the job")
 	}
 }
 
@@ -195,12 +196,12 @@ func (h *harness) refuse(table, when string) (allow func()) {
 	return func() { exec(`DROP TRIGGER refuse`) }
 }
 
-// An event that could not be stored is lost, for the portal does not send it
-// again; what it told of is looked for, however short that was.
-func TestAnEventThatWasNotStoredIsMadeUpFor(t *testing.T) {
+// TestAnEventThatWasNotStoredIsCaughtUp: the portal does not send an event again that
+// could not be stored, so its change is caught up, however short the failure was.
+func TestAnEventThatWasNotStoredIsCaughtUp(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
-	h.Until("alive", func() bool { return h.Logged("the first start with this portal") == 1 })
+	h.Until("alive", func() bool { return h.Logged("first start with this portal") == 1 })
 	allow := h.refuse("b24_event", "TRUE")
 	deal, err := h.People.AddDeal(h.Context(), "Roof", row("Tiles", "10", "1"))
 	if err != nil {
@@ -223,13 +224,13 @@ func TestAnEventThatWasNotStoredIsMadeUpFor(t *testing.T) {
 func TestDowntimeThatCannotBeStoredIsKept(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
-	h.Until("alive", func() bool { return h.Logged("the first start with this portal") == 1 })
+	h.Until("alive", func() bool { return h.Logged("first start with this portal") == 1 })
 	h.Stop()
 	added := h.Fill(1)
 	allow := h.refuse("b24_note", "NEW.name LIKE 'catchup.%'")
 	for n := 1; n <= 2; n++ {
 		h.Start()
-		h.Until("told", func() bool { return h.Logged("the sign of life cannot be stored") >= 2*n-1 })
+		h.Until("logged", func() bool { return h.Logged("cannot store heartbeat") >= 2*n-1 })
 		if n == 1 {
 			h.Stop()
 		}

@@ -29,8 +29,8 @@ func newApplicationHarness(t testing.TB, kind string, e emulator.Config) *harnes
 	return &harness{apptest.NewApplication(t, kind, e)}
 }
 
-// TestHarness shows the harness at work, and that the two shipped rule sets
-// run from an event to changed data.
+// TestHarness shows that the harness works, and that the two included rule sets run
+// from an event to changed data.
 func TestHarness(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{})

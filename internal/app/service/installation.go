@@ -14,11 +14,11 @@ import (
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
-// application is one application in one portal, which is called with OAuth: its
-// tokens, its installations and its end.
+// application is an OAuth application in one portal: its tokens, its installations
+// and its removal.
 type application struct {
 	portal    string
-	config    bitrix.Config // to check what claims to be an installation
+	config    bitrix.Config // of the client that checks installations
 	client    *bitrix.Client
 	log       *slog.Logger
 	home      string // the host of the portal
@@ -31,19 +31,20 @@ type application struct {
 	changed wakeup.Signal
 
 	mu sync.Mutex
-	// installed says that the application was installed and nothing bound since.
+	// installed says that the application was installed and its events are not
+	// bound yet.
 	installed bool
-	// token is the application token of the events, as it was stored last.
+	// token is the application token of the events that was stored last.
 	token bitrix.Secret
-	// checks are the times of the last checks of installations. They bound the
+	// checks are the times of the last checks of installations. They limit the
 	// requests that strangers can cause.
 	checks []time.Time
 }
 
-// checksPerMinute is how many installations of one portal are checked.
+// checksPerMinute limits the checks of installations of one portal.
 const checksPerMinute = 10
 
-var errTooManyChecks = errors.New("too many installations in a minute, this one was not looked at")
+var errTooManyChecks = errors.New("too many installations in a minute, this one was not checked")
 
 // load reads the application token that events must carry.
 func (a *application) load(ctx context.Context) error {
@@ -53,7 +54,7 @@ func (a *application) load(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.token != "" && t.Application != a.token { // another process took the installation
+	if a.token != "" && t.Application != a.token { // another process received the installation
 		a.installed = true
 	}
 	a.token = t.Application
@@ -66,8 +67,7 @@ func (a *application) applicationToken() bitrix.Secret {
 	return a.token
 }
 
-// takeInstalled reports whether the application was installed since the last
-// time.
+// takeInstalled reports whether the application was installed since the last call.
 func (a *application) takeInstalled() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -90,8 +90,8 @@ func (a *application) admit(now time.Time) bool {
 	return true
 }
 
-// install takes the events that bring an application's tokens. Anybody can post
-// them, so the portal itself is asked.
+// install handles the events that bring an application's tokens. Anybody can post
+// them, so install asks the portal whether the tokens are genuine.
 func (a *application) install(ctx context.Context, e bitrix.Event) (taken bool, err error) {
 	if e.Code != bitrix.EventInstall && e.Code != bitrix.EventUpdate {
 		return false, nil
@@ -102,7 +102,7 @@ func (a *application) install(ctx context.Context, e bitrix.Event) (taken bool, 
 	}
 	endpoint, err := bitrix.CheckEndpoint(given.Endpoint)
 	if u, urlErr := url.Parse(endpoint); err != nil || urlErr != nil || !strings.EqualFold(u.Scheme+"://"+u.Host, a.home) {
-		return true, ingest.ErrUnproven // another portal's; nobody is asked
+		return true, ingest.ErrUnproven // of another portal
 	}
 	given.Endpoint = endpoint
 	if !a.admit(time.Now()) {
@@ -123,12 +123,12 @@ func (a *application) install(ctx context.Context, e bitrix.Event) (taken bool, 
 	a.mu.Unlock()
 	a.client.Reauthorize()
 	a.changed.Send()
-	a.log.Info("the application is installed", slog.String("portal", a.portal), slog.String("event", e.Code), slog.String("member", proven.MemberID))
+	a.log.Info("application installed", slog.String("portal", a.portal), slog.String("event", e.Code), slog.String("member", proven.MemberID))
 	return true, nil
 }
 
-// lifecycle takes the events about the application itself that carry its
-// application token. They are not for rules.
+// lifecycle handles the events about the application itself. They are not for
+// rules.
 func (a *application) lifecycle(ctx context.Context, e bitrix.Event) (taken bool, err error) {
 	switch e.Code {
 	case bitrix.EventUninstall:
@@ -139,7 +139,7 @@ func (a *application) lifecycle(ctx context.Context, e bitrix.Event) (taken bool
 		a.token = ""
 		a.mu.Unlock()
 		a.client.Reauthorize()
-		a.log.Error("the application was uninstalled: no event comes any more and runs wait until it is installed anew", "portal", a.portal)
+		a.log.Error("application uninstalled, runs wait until it is installed again", "portal", a.portal)
 		return true, nil
 	case bitrix.EventOffline:
 		a.changed.Send()
@@ -148,9 +148,9 @@ func (a *application) lifecycle(ctx context.Context, e bitrix.Event) (taken bool
 	return false, nil
 }
 
-// recoverTokens takes the tokens that come with a notice when the stored ones are
-// lost: a process that died between renewing and storing them has lost the chain,
-// and a portal sends a refresh token with these notices.
+// recoverTokens stores the tokens of a notice if the stored ones are lost. A process
+// that died between renewing and storing tokens has lost them, and the portal sends
+// a refresh token with each notice.
 func (a *application) recoverTokens(ctx context.Context, e bitrix.Event) error {
 	if e.Auth.AccessToken == "" || e.Auth.RefreshToken == "" || !a.client.Lost() {
 		return nil
@@ -163,6 +163,6 @@ func (a *application) recoverTokens(ctx context.Context, e bitrix.Event) error {
 		return err
 	}
 	a.client.Reauthorize()
-	a.log.Warn("the application's tokens were lost, the portal has sent new ones", "portal", a.portal)
+	a.log.Warn("received new tokens from the portal", "portal", a.portal)
 	return nil
 }

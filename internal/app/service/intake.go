@@ -40,7 +40,7 @@ func (in *intake) handler() http.Handler {
 	return r
 }
 
-// token is the application token of a portal's events.
+// token returns the application token of a portal's events.
 func (in *intake) token(portal string) (bitrix.Secret, bool) {
 	p, ok := in.portals[portal]
 	if !ok {
@@ -52,7 +52,7 @@ func (in *intake) token(portal string) (bitrix.Secret, bool) {
 	return p.token, true
 }
 
-// install takes the events that bring an application's tokens.
+// install handles the events that bring an application's tokens.
 func (in *intake) install(ctx context.Context, portal string, e bitrix.Event) (taken bool, err error) {
 	if p := in.portals[portal]; p != nil && p.app != nil {
 		return p.app.install(ctx, e)
@@ -60,9 +60,9 @@ func (in *intake) install(ctx context.Context, portal string, e bitrix.Event) (t
 	return false, nil
 }
 
-// push stores an event with the runs that it asks for. Its data is stored
-// unchanged, so that a run sees what the portal has sent. An event without the id
-// that its code promises is invalid: it could start no run.
+// push stores an event and the runs of the rules that match it. The data of the
+// event is stored unchanged. An event without the id that its code promises is
+// invalid, because it cannot start a run.
 func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error {
 	if p := in.portals[portal]; p != nil && p.app != nil {
 		if taken, err := p.app.lifecycle(ctx, e); taken {
@@ -100,7 +100,7 @@ func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error
 	return in.queue.Push(ctx, stored, routes)
 }
 
-// engineEvent reads a stored event the way rules see it.
+// engineEvent converts a stored event into the form that rules read.
 func engineEvent(e queue.Event) (engine.Event, error) {
 	v, err := formula.FromJSON(e.Data)
 	if err != nil {

@@ -16,7 +16,7 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	ln, err := lc.Listen(ctx, "tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("cannot listen on %s: another program does already", addr)
+		return nil, fmt.Errorf("cannot listen on %s: another program uses this address", addr)
 	case err != nil:
 		return nil, fmt.Errorf("cannot listen on %s: %v", addr, Plain(err))
 	}
@@ -31,9 +31,9 @@ const (
 )
 
 // maxConnections returns how many connections to the event handler may be open: the
-// desired number, unless the process may open too few files (0: unknown). With all
-// files in use by strangers it could open neither its database nor the portal. A
-// quarter of the files is always for the handler.
+// desired number, unless the process may open too few files (0: unknown). If
+// strangers held all files, it could open neither its database nor a connection to
+// the portal. A quarter of the files is always for the handler.
 func maxConnections(desired, portals int, files uint64) int {
 	if files == 0 || files > math.MaxInt32 {
 		return desired
@@ -42,8 +42,8 @@ func maxConnections(desired, portals int, files uint64) int {
 	return min(desired, max(limit-reservedFiles-filesPerPortal*portals, limit/4))
 }
 
-// Plain removes the operation and the path from a system error where the
-// sentence around it says them.
+// Plain removes the operation from a system error, and the address from one of the
+// network, because the caller's message names them.
 func Plain(err error) error {
 	var path *fs.PathError
 	var op *net.OpError

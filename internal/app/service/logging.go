@@ -10,11 +10,11 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 )
 
-// logFileName is the file that log.dir gets. Whoever rotates it copies and
-// truncates: it is opened once.
+// logFileName is the file in log.dir. The program opens it once, so a rotation must
+// copy and truncate it.
 const logFileName = "b24rules.log"
 
-// OpenLog opens the log that a configuration asks for. The caller calls close.
+// OpenLog opens the log of a configuration. The caller calls closeLog.
 func OpenLog(c config.Log, stderr io.Writer) (log *slog.Logger, closeLog func(), err error) {
 	if c.Off {
 		return slog.New(slog.DiscardHandler), func() {}, nil
@@ -37,7 +37,7 @@ func OpenLog(c config.Log, stderr io.Writer) (log *slog.Logger, closeLog func(),
 	return slog.New(slog.NewTextHandler(stderr, options)), closeLog, nil
 }
 
-// everything logs all levels: the requests to a portal are debug lines.
+// everything logs all levels, because requests to a portal are debug lines.
 type everything struct{ slog.Handler }
 
 // Enabled implements slog.Handler.

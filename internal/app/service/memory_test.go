@@ -25,8 +25,7 @@ import (
 )
 
 // TestMemoryStaysFlat pushes many events through the handler into a database on
-// disk and works the runs off: the heap at the end is what it was near the
-// beginning. B24_MEMORY_EVENTS is how many events there are.
+// disk and executes their runs. The heap at the end is as large as near the start. B24_MEMORY_EVENTS is how many events there are.
 func TestMemoryStaysFlat(t *testing.T) {
 	events := testkit.EnvInt(t, "B24_MEMORY_EVENTS", testkit.Rounds(3_600, 1_200))
 	c := &config.Config{
@@ -80,8 +79,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	}
 }
 
-// postMany posts events of 500 deals from 64 connections, as fast as they are
-// stored.
+// postMany posts events of 500 deals from 64 connections without a pause.
 func postMany(t *testing.T, hooks http.Handler, from, n int) {
 	t.Helper()
 	var next atomic.Int64

@@ -14,16 +14,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics are what an app counts of itself. Labels have the names of portals
-// in the configuration, statuses, states and outcomes: nothing that a stranger
-// could choose, and no secret.
+// metrics are the counters of a service. Labels hold the names of portals in the
+// configuration, statuses, states and outcomes, but no secret and nothing that a
+// stranger can choose.
 type metrics struct {
 	registry *prometheus.Registry
 
 	events       *prometheus.CounterVec   // with the right token, by portal and status
 	unproven     *prometheus.CounterVec   // other requests, by portal and status
 	eventSeconds prometheus.Histogram     // until an event was answered
-	storing      *prometheus.GaugeVec     // events that wait for the store, by portal
+	storing      *prometheus.GaugeVec     // events that wait to be stored, by portal
 	attempts     *prometheus.CounterVec   // of runs, by portal and outcome
 	runSeconds   prometheus.Histogram     // of an attempt
 	delaySeconds prometheus.Histogram     // from an event to the end of its run
@@ -37,7 +37,7 @@ func newMetrics() *metrics {
 		unproven:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "b24rules_unproven_requests_total", Help: "Requests without the right token, which anybody can send, by the status of the answer; portal is empty for names that are not configured."}, []string{"portal", "status"}),
 		eventSeconds: seconds("b24rules_event_seconds", "Time until an event was answered.", prometheus.ExponentialBuckets(0.0005, 2, 16)),
 		storing:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "b24rules_events_storing", Help: "Events that wait to be stored."}, []string{"portal"}),
-		attempts:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "b24rules_run_attempts_total", Help: "Attempts of runs, by how they ended."}, []string{"portal", "outcome"}),
+		attempts:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "b24rules_run_attempts_total", Help: "Attempts of runs, by outcome."}, []string{"portal", "outcome"}),
 		runSeconds:   seconds("b24rules_run_seconds", "Time that an attempt of a run took.", prometheus.ExponentialBuckets(0.001, 2, 18)),
 		delaySeconds: seconds("b24rules_event_to_end_seconds", "Time from the first event of a run to its successful end.", prometheus.ExponentialBuckets(0.05, 2, 18)),
 		restSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -78,7 +78,7 @@ func (t timed) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// gauges are read when somebody asks for the metrics.
+// gauges are metrics that are read for each request of the metrics.
 type gauges struct {
 	backlogs *backlogs
 	conns    *ingest.Conns
@@ -87,21 +87,21 @@ type gauges struct {
 }
 
 var (
-	runsDesc    = prometheus.NewDesc("b24rules_runs", "Runs that are not over, by state; parked ones too.", []string{"portal", "state"}, nil)
-	overdueDesc = prometheus.NewDesc("b24rules_oldest_due_seconds", "How long the longest overdue run has been due.", []string{"portal"}, nil)
+	runsDesc    = prometheus.NewDesc("b24rules_runs", "Unfinished and parked runs, by state.", []string{"portal", "state"}, nil)
+	overdueDesc = prometheus.NewDesc("b24rules_oldest_due_seconds", "Seconds since the longest overdue run became due.", []string{"portal"}, nil)
 	storedDesc  = prometheus.NewDesc("b24rules_database_up", "1 when the database answers.", nil, nil)
 
 	openDesc    = prometheus.NewDesc("b24rules_connections", "Open connections to the event handler.", nil, nil)
 	closedDesc  = prometheus.NewDesc("b24rules_connections_closed_total", "Connections closed to make room for others.", nil, nil)
-	refusedDesc = prometheus.NewDesc("b24rules_connections_refused_total", "Connections refused since all others were at work.", nil, nil)
+	refusedDesc = prometheus.NewDesc("b24rules_connections_refused_total", "Connections refused because all others were busy.", nil, nil)
 
 	restDesc = map[string]*prometheus.Desc{
 		"requests": restCounter("requests", "Requests sent to the portal."),
 		"batches":  restCounter("batches", "Requests that were batches."),
-		"commands": restCounter("commands", "Calls that travelled in requests."),
+		"commands": restCounter("commands", "Calls in these requests."),
 		"writes":   restCounter("writes", "Calls that were writes."),
 		"refused":  restCounter("refused", "Requests refused by the portal's rate limit."),
-		"repeated": restCounter("repeated", "Calls sent once more."),
+		"repeated": restCounter("repeated", "Calls sent again."),
 	}
 	waitingDesc = prometheus.NewDesc("b24rules_rest_waiting", "Calls that wait for their turn.", []string{"portal"}, nil)
 )
@@ -159,9 +159,9 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// ServeMetrics answers GET /metrics at an address until end is called. It has its
-// own address because the one for events is open to the internet, and how much a
-// company has to do is private.
+// ServeMetrics answers GET /metrics at an address until end is called. The address
+// for events is open to the internet, and metrics are private, so they have their
+// own address.
 func (s *Service) ServeMetrics(ctx context.Context, addr string) (end func(), err error) {
 	ln, err := Listen(ctx, addr)
 	if err != nil {

@@ -95,7 +95,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestFallingBehind: a backlog that grows old is told of, once, and its end too.
+// TestFallingBehind: an old backlog is logged once, and its end too.
 func TestFallingBehind(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -116,14 +116,14 @@ func TestFallingBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Minute)
-		if n := strings.Count(log.String(), "a portal falls behind"); n != 1 || !strings.Contains(log.String(), "portal=demo overdue=1m") {
+		if n := strings.Count(log.String(), "backlog is growing"); n != 1 || !strings.Contains(log.String(), "portal=demo overdue=1m") {
 			t.Errorf("told %d times, want once:\n%s", n, log)
 		}
 		if err := a.Queue().Discard(ctx, 1); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if n := strings.Count(log.String(), "a portal has caught up"); n != 1 || strings.Contains(log.String(), "portal=idle") {
+		if n := strings.Count(log.String(), "backlog is cleared"); n != 1 || strings.Contains(log.String(), "portal=idle") {
 			t.Errorf("the end was told %d times, want once:\n%s", n, log)
 		}
 		cancel()

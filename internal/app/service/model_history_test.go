@@ -20,7 +20,7 @@ type scenario struct {
 // worldKind is the portal and the engine of a history.
 type worldKind struct {
 	plan    string
-	many    bool          // lists of owners may stand in filters
+	many    bool          // filters may hold lists of owners
 	strict  bool          // ELEMENT_ID and ELEMENT_CODE must both fit
 	latency time.Duration // of requests, at most, on the way there and back
 	grace   time.Duration // of a stop
@@ -94,7 +94,7 @@ func (r modelRow) String() string {
 	return fmt.Sprintf("%s at %s × %s", r.base(), r.price(), r.quantity())
 }
 
-// base is what a row's key is made of, beside its number among its like.
+// base is the part of a row's key without the number among equal rows.
 func (r modelRow) base() string {
 	if r.product != 0 {
 		return fmt.Sprint("#", r.product)
@@ -280,7 +280,7 @@ func (g generator) faults() []emulator.Fault {
 			After:       g.one(2),
 			Probability: pick(g.rnd, 0.1, 0.3, 0.7),
 			Seed:        g.rnd.Uint64N(1000),
-			Count:       1 + g.rnd.IntN(8), // or a run could go on failing for as long as anybody waits
+			Count:       1 + g.rnd.IntN(8), // without a limit a run could fail for ever
 		}
 		switch f.Kind {
 		case emulator.FaultRefuse:

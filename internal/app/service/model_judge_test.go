@@ -239,9 +239,9 @@ func (w *world) judgeFree(name string, old, now *modelRecord) {
 	}
 }
 
-// inherit lets a new element begin with what people wrote into one that it takes
-// the place of: where a portal does not let an element get another code, taking
-// it over means to make it anew.
+// inherit expects in a new element what people wrote into the element that it
+// replaces. If a portal does not change the code of an element, a rule adopts the
+// element by adding a new one.
 func (w *world) inherit(name string, now *modelRecord, records map[string]*modelRecord) {
 	for id, h := range w.foreign {
 		from := records[fmt.Sprint("element ", id)]
@@ -252,8 +252,8 @@ func (w *world) inherit(name string, now *modelRecord, records map[string]*model
 	}
 }
 
-// judgeDelete sees that rules delete only what is theirs and what no row stands
-// for.
+// judgeDelete checks that rules delete only their own elements, and only those
+// without a row.
 func (w *world) judgeDelete(at int, name string, old *modelRecord, byPeople bool) {
 	if byPeople || old == nil {
 		return
@@ -312,7 +312,7 @@ func (w *world) judgeQueue() {
 	}
 }
 
-// judgeQuiet tells of every deal and invoice once more: nothing may be written.
+// judgeQuiet sends an event about each deal and invoice again: no run may write.
 func (w *world) judgeQuiet() {
 	before, from := w.engine.service.Portal(demo.PortalName).Client.Stats(), len(w.portal.History())
 	report := func(all []*modelOwner, update, remove, typ string) {

@@ -163,9 +163,9 @@ func (w *world) remove(all []*modelOwner, s step, typ int) {
 	o.past = append(o.past, pastRows{at: len(w.portal.History()), gone: true})
 }
 
-// rest waits until no run is under way: a person who saves an element between
-// a run's reading and its writing would lose what he wrote, since the portal has
-// no way to change a part of an element.
+// rest waits until no run is running. A person who saves an element between the read
+// and the write of a run would lose the change, because the portal cannot update a
+// part of an element.
 func (w *world) rest() {
 	time.Sleep(time.Until(w.arrived))
 	if w.engine == nil {

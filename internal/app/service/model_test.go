@@ -53,8 +53,8 @@ func TestModel(t *testing.T) {
 }
 
 // TestLateWrites are histories of writes that the portal makes after the engine
-// has given up on them: its connection was lost, or it was killed. Whoever looks
-// too early whether they were done does them twice.
+// has given up on them: its connection was lost, or it was killed. An engine that
+// checks too early whether they were made makes them twice.
 func TestLateWrites(t *testing.T) {
 	t.Parallel()
 	m := newModel(t)
@@ -110,7 +110,7 @@ func newModel(t *testing.T) *model {
 	return &model{rules: gen, empty: empty}
 }
 
-// run runs a history in a time of its own and returns what went wrong.
+// run runs a history in a bubble with its own time, and returns what went wrong.
 func (m *model) run(t *testing.T, h scenario) (wrong []string, log string) {
 	t.Helper()
 	m.runs.Add(1)
@@ -152,8 +152,8 @@ func (m *model) report(t *testing.T, h scenario, wrong []string) {
 		len(short.steps), len(h.steps), m.runs.Load(), short, strings.Join(wrong, "\n  - "), log)
 }
 
-// shrink leaves out steps, and makes the world simpler, as long as something
-// goes wrong.
+// shrink removes steps and makes the world simpler, as long as the history still goes
+// wrong.
 func (m *model) shrink(t *testing.T, h scenario, wrong []string) (scenario, []string) {
 	t.Helper()
 	fails := func(try scenario) bool {

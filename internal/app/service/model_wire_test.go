@@ -59,7 +59,7 @@ func (m *mail) size() int {
 type wire struct {
 	w    *world
 	cut  chan struct{} // closed when the engine is killed
-	keep bool          // what is under way then arrives
+	keep bool          // requests that are being sent then arrive
 
 	mu    sync.Mutex
 	trap  chan struct{} // closed by the next write
@@ -126,7 +126,7 @@ func (x *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// sprung tells whether the trap of opCrashAtWork snaps at a request.
+// sprung reports whether a request triggers the trap of opCrashAtWork.
 func (x *wire) sprung(body []byte, early bool) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -138,7 +138,7 @@ func (x *wire) sprung(body []byte, early bool) bool {
 	return true
 }
 
-// lost tells whether a request loses its connection, and how much later it
+// lost reports whether a request loses its connection, and how much later it
 // arrives.
 func (x *wire) lost(body []byte) (lag time.Duration, lost bool) {
 	x.mu.Lock()
@@ -151,7 +151,7 @@ func (x *wire) lost(body []byte) (lag time.Duration, lost bool) {
 	return x.lag, true
 }
 
-// writes tells whether there is a write in a request.
+// writes reports whether a request has a write.
 func writes(body []byte) bool {
 	for _, sign := range []string{`"fields"`, `"FIELDS"`, ".add?", ".update?", ".delete?"} {
 		if bytes.Contains(body, []byte(sign)) {

@@ -180,7 +180,7 @@ func (w *world) kill(keep bool) {
 	if w.engine == nil {
 		return
 	}
-	synctest.Wait() // so that nobody writes while the files are copied
+	synctest.Wait() // so that no goroutine writes while the files are copied
 	next := filepath.Join(w.dir, fmt.Sprint(w.engines))
 	if err := copyDatabase(w.database, next); err != nil {
 		w.complain("copy the database: %v", err)
@@ -212,7 +212,7 @@ func copyDatabase(from, to string) error {
 }
 
 // killAtWork waits for the next write of the engine and kills it: when it has
-// sent it, or when the portal has made it and the engine has not heard of it.
+// sent it, or when the portal has made it and the engine has no answer yet.
 func (w *world) killAtWork(early, keep bool, lag time.Duration) {
 	if w.engine == nil {
 		return
@@ -270,8 +270,8 @@ func (w *world) deliverAll() {
 	}
 }
 
-// finish lets the engine work until nothing is left to do, the events of its
-// own writes too.
+// finish lets the engine work until it has nothing to do, also for the events of its
+// writes.
 func (w *world) finish() {
 	w.start()
 	if w.engine == nil {
@@ -312,7 +312,7 @@ func (w *world) act(what func(ctx context.Context) error) {
 	synctest.Wait()
 }
 
-// arm sets the faults again; they begin anew with other seeds.
+// arm sets the faults again, with other seeds.
 func (w *world) arm() {
 	for i := range w.faults {
 		w.faults[i].Seed += 17

@@ -166,7 +166,7 @@ func TestApplicationOffline(t *testing.T) {
 	deal := h.AddDeal("Roof", row("Tiles", "33.33", "3"))
 	h.Until("the list has followed", func() bool { h.Wait(); return len(h.Elements(deal)) == 1 })
 
-	// What changes while nobody is there is kept by the portal.
+	// The portal keeps the events of changes while the engine is stopped.
 	h.Stop()
 	var deals []int
 	for i := range 70 { // more than one batch
@@ -185,7 +185,7 @@ func TestApplicationOffline(t *testing.T) {
 	// A process takes a batch and is killed before it has stored it.
 	h.AsApp("event.offline.get", map[string]any{"clear": 0, "auth_connector": config.DefaultConnector}, nil)
 	h.Start()
-	h.Until("everything is worked off", func() bool {
+	h.Until("all events are processed", func() bool {
 		h.Wait()
 		return len(h.offlineLeft()) == 0 && len(h.Elements(deal)) == 0
 	})
@@ -193,8 +193,8 @@ func TestApplicationOffline(t *testing.T) {
 	for _, id := range deals {
 		apptest.WantNames(t, h.Elements(id), "Nails × 5")
 	}
-	if h.Logged("of a process that has ended") != 1 {
-		t.Error("the log does not tell of the batch that was left")
+	if h.Logged("offline events that a stopped process had reserved") != 1 {
+		t.Error("the log does not name the batch that was left")
 	}
 
 	// The confirmation is lost: the batch is stored twice, which does no harm.

@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	// pollNoticed is how often offline events are fetched when the portal can
-	// tell us of them; pollAlone is how often when it cannot.
+	// pollNoticed is the interval between fetches of offline events if the portal
+	// can send notices; pollAlone is the interval if it cannot.
 	pollNoticed = 15 * time.Second
 	pollAlone   = 5 * time.Second
-	// pollAgain is when it is looked once more after there were events or a
-	// notice: a portal sends at most one notice in a second, and none for what
-	// came in the rest of it.
+	// pollAgain is the time until the next fetch after events or a notice. The
+	// portal sends at most one notice a second, and none for later events of that
+	// second.
 	pollAgain = 2 * time.Second
-	// bindAgain is when events that could not be bound are tried again.
+	// bindAgain is the time until the next attempt to bind events.
 	bindAgain = time.Minute
-	// rulesEvery is how often it is looked whether rules hear other events, and
-	// whether another process has installed the application anew.
+	// rulesEvery is the interval of checks whether rules need other events, and
+	// whether another process has received an installation.
 	rulesEvery = 5 * time.Second
 )
 
@@ -43,7 +43,7 @@ func newOfflinePoller(c *config.Config, rules *Rules, p *Portal, push func(conte
 	return &offlinePoller{portal: p, rules: rules, events: &subscriptions{portal: p, hook: c.Hook(p.Name), log: log}, push: push, log: log}
 }
 
-// run works until ctx ends.
+// run binds and fetches until ctx ends.
 func (o *offlinePoller) run(ctx context.Context) {
 	p, every := o.portal, pollNoticed
 	if o.events.hook == "" {
@@ -54,7 +54,7 @@ func (o *offlinePoller) run(ctx context.Context) {
 		bindAt   time.Time
 		fetchAt  time.Time
 		noticed  bool
-		reserved = true // batches of a process that was killed may be there
+		reserved = true // a process that was killed may have left batches
 	)
 	tick := time.NewTicker(rulesEvery)
 	defer tick.Stop()
@@ -64,10 +64,10 @@ func (o *offlinePoller) run(ctx context.Context) {
 		if p.app.takeInstalled() {
 			bound, bindAt = nil, now
 		}
-		mine := p.permit() == nil // else another process does it
+		mine := p.permit() == nil // otherwise another process does it
 		if mine && gen != bound && !now.Before(bindAt) {
 			if err := o.events.bind(ctx, gen); err != nil {
-				o.logFailure(ctx, "events could not be bound", err)
+				o.logFailure(ctx, "cannot bind events", err)
 				bindAt = now.Add(bindAgain)
 			} else {
 				bound, o.logged = gen, ""
@@ -75,10 +75,10 @@ func (o *offlinePoller) run(ctx context.Context) {
 		}
 		if mine && o.events.offline && !now.Before(fetchAt) {
 			some, err := o.fetch(ctx, reserved)
-			reserved = err != nil // what was taken may not have been confirmed
+			reserved = err != nil // some batches may not be confirmed
 			switch {
 			case err != nil:
-				o.logFailure(ctx, "offline events could not be fetched", err)
+				o.logFailure(ctx, "cannot fetch offline events", err)
 				fetchAt = time.Now().Add(pollAlone)
 			case some || noticed:
 				fetchAt = time.Now().Add(pollAgain)
@@ -94,7 +94,7 @@ func (o *offlinePoller) run(ctx context.Context) {
 		case <-next.C:
 		case <-tick.C:
 			if err := p.app.load(ctx); err != nil && ctx.Err() == nil {
-				o.log.Error("the application token cannot be read", "portal", p.Name, "error", err)
+				o.log.Error("cannot read the application token", "portal", p.Name, "error", err)
 			}
 		case <-ctx.Done():
 		}
@@ -102,7 +102,7 @@ func (o *offlinePoller) run(ctx context.Context) {
 	}
 }
 
-// untilFetch is the time until offline events are to be fetched.
+// untilFetch is the time until the next fetch of offline events.
 func (o *offlinePoller) untilFetch(at time.Time, mine bool) time.Duration {
 	if !mine || !o.events.offline {
 		return rulesEvery
@@ -123,11 +123,11 @@ func (o *offlinePoller) logFailure(ctx context.Context, what string, err error) 
 	o.log.Log(ctx, level, what, slog.String("portal", o.portal.Name), slog.Any("error", err))
 }
 
-// fetch moves the events that the portal keeps into the queue until there are
-// none. The portal forgets a batch only when it is on disk here: whoever is
-// killed in between leaves it reserved, and finds it again (reserved). So
-// nothing is lost, and what comes twice is one run, or a second one that finds
-// nothing to do.
+// fetch moves all events that the portal keeps into the queue. The portal removes a
+// batch only when fetch confirms it, after it is on disk. If the process is killed
+// before that, the batch stays reserved in the portal, and the next process fetches
+// it with reserved. So no event is lost. An event that arrives twice has one run, or
+// a second run that writes nothing.
 func (o *offlinePoller) fetch(ctx context.Context, reserved bool) (some bool, err error) {
 	if reserved {
 		batches, err := o.portal.Client.ReservedOffline(ctx, o.events.connector)
@@ -138,7 +138,7 @@ func (o *offlinePoller) fetch(ctx context.Context, reserved bool) (some bool, er
 			if err := o.keep(ctx, b); err != nil {
 				return some, err
 			}
-			o.log.Info("offline events of a process that has ended", "portal", o.portal.Name, "events", len(b.Events))
+			o.log.Info("offline events that a stopped process had reserved", "portal", o.portal.Name, "events", len(b.Events))
 		}
 	}
 	for {
@@ -177,7 +177,7 @@ func (o *offlinePoller) keep(ctx context.Context, b bitrix.OfflineBatch) error {
 		return err
 	}
 	if len(b.Broken) > 0 {
-		o.log.Error("offline events without readable data: the portal keeps them, marked as failed", "portal", o.portal.Name, "events", len(b.Broken))
+		o.log.Error("cannot read the data of offline events, the portal keeps them as failed", "portal", o.portal.Name, "events", len(b.Broken))
 	}
 	return o.portal.Client.ConfirmOffline(ctx, b)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
-// Portal is what all runs of a portal share.
+// Portal is shared by all runs of a portal.
 type Portal struct {
 	Name   string
 	Client *bitrix.Client
@@ -26,12 +26,12 @@ type Portal struct {
 	guard  run.LoopGuard
 	permit func() error
 
-	// heard says that this process has received every event since the last
-	// heartbeat, as far as it knows. A process that starts does not know.
-	heard atomic.Bool
+	// complete says that this process knows of no lost event since the last
+	// heartbeat. It is false at the start.
+	complete atomic.Bool
 }
 
-// Later sends requests that can wait.
+// Later returns a client whose requests wait for those of live events.
 func (p *Portal) Later() bitrix.Later { return bitrix.Later{Client: p.Client} }
 
 // Connector is the auth_connector of the configuration, which marks the changes
@@ -41,8 +41,8 @@ func (p *Portal) Connector() string { return p.app.connector }
 // portals are the portals of a configuration by their names.
 type portals map[string]*Portal
 
-// takeover makes the clients of portals ("" for all) take into account what
-// another process may have used of the portals' rates until a moment.
+// takeover makes the client of a portal ("" means all) consider the requests that
+// another process may have sent until a time.
 func (all portals) takeover(portal string, until time.Time) {
 	for name, p := range all {
 		if portal == "" || portal == name {
@@ -51,10 +51,10 @@ func (all portals) takeover(portal string, until time.Time) {
 	}
 }
 
-// spareSince is how long ago the rate of a portal was used up.
+// spareSince returns Client.SpareSince of a portal, for the next process.
 func (all portals) spareSince(portal string) time.Duration { return all[portal].Client.SpareSince() }
 
-// newPortal makes what the runs of a portal share.
+// newPortal makes the shared parts of a portal's runs.
 func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, error) {
 	p := &Portal{Name: c.Name, token: c.Token, Zone: c.Zone, permit: func() error { return s.permits.get(c.Name) }}
 	rest := s.restConfig(c)

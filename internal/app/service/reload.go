@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// quietTime is how long rule files must be quiet before they are read
-	// again: editors and deployments write in several steps.
+	// quietTime is how long rule files must be unchanged before they are read again,
+	// because editors and deployments write in several steps.
 	quietTime = 200 * time.Millisecond
-	// quietLimit is how long further changes can put that off.
+	// quietLimit is how long further changes can delay that.
 	quietLimit = 2 * time.Second
 )
 
@@ -31,8 +31,8 @@ type watcher struct {
 	fs    *fsnotify.Watcher
 }
 
-// Watch logs the rule sets that run, and loads rules again that change in files
-// and folders, or when a signal comes, until end is called.
+// Watch logs the rule sets that run. It loads the rules again when their files and
+// folders change, or when a signal arrives, until end is called.
 func Watch(ctx context.Context, paths []string, rules *Rules, reload <-chan os.Signal, log *slog.Logger) (end func(), err error) {
 	logChanges(log, nil, rules.Current())
 	w, err := newWatcher(paths, rules, log)
@@ -62,8 +62,8 @@ func newWatcher(paths []string, rules *Rules, log *slog.Logger) (*watcher, error
 	return w, nil
 }
 
-// follow watches every folder that there is now, and the folder above each
-// path, where it would appear again after a removal.
+// follow watches each folder of the paths, and the folder above each path, in which
+// a removed path can appear again.
 func (w *watcher) follow() {
 	for _, p := range w.paths {
 		w.add(filepath.Dir(p))
@@ -84,12 +84,12 @@ func (w *watcher) follow() {
 
 func (w *watcher) add(dir string) {
 	if err := w.fs.Add(dir); err != nil {
-		w.log.Warn("cannot watch a folder of rules, send SIGHUP after changes", "dir", dir, "error", err)
+		w.log.Warn("cannot watch a rule folder, send SIGHUP after changes", "dir", dir, "error", err)
 	}
 }
 
-// run reloads until ctx ends; asked is another way to ask for it.
-func (w *watcher) run(ctx context.Context, asked <-chan os.Signal) {
+// run reloads after changes and after signals until ctx ends.
+func (w *watcher) run(ctx context.Context, signals <-chan os.Signal) {
 	var first time.Time // of the changes that have not been read
 	quiet := time.NewTimer(0)
 	quiet.Stop()
@@ -98,11 +98,11 @@ func (w *watcher) run(ctx context.Context, asked <-chan os.Signal) {
 		case <-ctx.Done():
 			_ = w.fs.Close()
 			return
-		case <-asked:
-			w.log.Info("asked to read the rules again")
+		case <-signals:
+			w.log.Info("received a signal to load the rules again")
 			w.reload()
 		case err := <-w.fs.Errors:
-			w.log.Warn("watching the rules", "error", err)
+			w.log.Warn("cannot watch the rules", "error", err)
 		case e := <-w.fs.Events:
 			if !w.concerns(e) {
 				continue
@@ -118,7 +118,7 @@ func (w *watcher) run(ctx context.Context, asked <-chan os.Signal) {
 	}
 }
 
-// concerns tells a change of rules from other changes in their folders.
+// concerns reports whether a change may be one of rule files.
 func (w *watcher) concerns(e fsnotify.Event) bool {
 	if e.Op == fsnotify.Chmod {
 		return false
@@ -127,25 +127,25 @@ func (w *watcher) concerns(e fsnotify.Event) bool {
 		return true
 	}
 	below := slices.ContainsFunc(w.paths, func(p string) bool { return strings.HasPrefix(e.Name, p+string(filepath.Separator)) || p == "." })
-	// What comes and goes may be a folder or a link to one.
+	// A file that appears or disappears may be a folder or a link to one.
 	return below && (IsRuleFile(e.Name) || !e.Op.Has(fsnotify.Write))
 }
 
 func (w *watcher) reload() {
 	before, now, err := w.rules.Load()
 	if err != nil {
-		w.log.Error("the rules stay as they are", "error", err)
+		w.log.Error("keeping the current rules", "error", err)
 		return
 	}
 	w.follow()
 	logChanges(w.log, before, now)
 }
 
-// logChanges tells what a reload has changed.
+// logChanges logs the changes of a reload.
 func logChanges(log *slog.Logger, before, now *Generation) {
 	for _, s := range now.sets {
 		if old := before.of(s.set.File); old == nil || old.set.Version != s.set.Version {
-			log.Info("rule set runs", "file", s.set.File, "version", s.set.Version, "rules", len(s.set.Rules))
+			log.Info("rule set loaded", "file", s.set.File, "version", s.set.Version, "rules", len(s.set.Rules))
 		}
 	}
 	logBroken(log, before, now)
@@ -159,22 +159,22 @@ func logChanges(log *slog.Logger, before, now *Generation) {
 	}
 	for _, b := range before.broken {
 		if _, still := now.brokenFile(b.file); !still && now.of(b.file) != nil {
-			log.Info("rule set mended", "file", b.file)
+			log.Info("rule set is valid again", "file", b.file)
 		}
 	}
 }
 
-// logBroken tells of files that are broken, once for the same mistakes.
+// logBroken logs invalid files, each once for the same findings.
 func logBroken(log *slog.Logger, before, now *Generation) {
 	for _, b := range now.broken {
 		if old, ok := before.brokenFile(b.file); ok && slices.Equal(lines(old.findings), lines(b.findings)) {
 			continue
 		}
-		state := "nothing of it runs"
+		message := "rule set is invalid, it does not run"
 		if b.running {
-			state = "its last good version goes on"
+			message = "rule set is invalid, keeping the last valid one"
 		}
-		log.Error("rule set broken", "file", b.file, "state", state, "findings", lines(b.findings))
+		log.Error(message, "file", b.file, "findings", lines(b.findings))
 	}
 	if before == nil || !slices.Equal(lines(before.notes), lines(now.notes)) {
 		for _, f := range now.notes {

@@ -18,16 +18,16 @@ type RuleFile struct {
 	Data []byte
 }
 
-// RuleSource reads the rule files that exist now.
+// RuleSource reads the current rule files.
 type RuleSource func() ([]RuleFile, error)
 
-// IsRuleFile tells rule files from the tests beside them.
+// IsRuleFile reports whether a name is one of a rule file, and not of a rule test.
 func IsRuleFile(name string) bool {
 	ext := filepath.Ext(name)
 	return (ext == ".yaml" || ext == ".yml") && !strings.HasSuffix(strings.TrimSuffix(name, ext), "_test")
 }
 
-// FilesOf is the source for files and folders on disk.
+// FilesOf returns the source for files and folders on disk.
 func FilesOf(paths []string) RuleSource {
 	return func() ([]RuleFile, error) {
 		names, err := FindRuleFiles(paths)
@@ -38,7 +38,7 @@ func FilesOf(paths []string) RuleSource {
 		for _, name := range names {
 			data, err := yamlfile.ReadFile(name)
 			if errors.Is(err, fs.ErrNotExist) {
-				continue // it went between the listing and now
+				continue // it was removed after the listing
 			}
 			if err != nil {
 				return nil, err
@@ -49,7 +49,7 @@ func FilesOf(paths []string) RuleSource {
 	}
 }
 
-// FilesIn is the source for files that do not change, such as the shipped ones.
+// FilesIn returns the source for files that do not change, such as the included ones.
 func FilesIn(fsys fs.FS) RuleSource {
 	return func() ([]RuleFile, error) {
 		entries, err := fs.ReadDir(fsys, ".")
@@ -71,9 +71,9 @@ func FilesIn(fsys fs.FS) RuleSource {
 	}
 }
 
-// FindRuleFiles lists the rule files that the paths name, sorted, each once. A
-// file that is named itself is taken whatever it is called; of a folder, rule
-// files are, in all folders below it.
+// FindRuleFiles lists the rule files of paths, sorted, each once. A path may be a
+// file with any name, or a folder. Of a folder, the rule files in it and in the
+// folders below are listed.
 func FindRuleFiles(paths []string) ([]string, error) {
 	var out []string
 	for _, p := range paths {
@@ -116,7 +116,7 @@ func walkRuleFiles(root string) ([]string, error) {
 	return out, nil
 }
 
-// isFile follows links: a mounted configuration is often made of them.
+// isFile follows links, because mounted configurations often consist of links.
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()

@@ -15,12 +15,12 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// A Generation is the rule sets that run at one moment. It does not change.
+// A Generation is the rule sets that run at one time. It does not change.
 type Generation struct {
 	sets []*boundSet
-	// broken are the files whose text of now does not run.
+	// broken are the files whose current text does not run.
 	broken []brokenFile
-	// notes are findings that do not keep anything from running.
+	// notes are findings that do not prevent rules from running.
 	notes diag.List
 }
 
@@ -34,7 +34,7 @@ type boundSet struct {
 type brokenFile struct {
 	file     string
 	findings diag.List
-	// running says that an earlier text of the file is still at work.
+	// running says that an earlier text of the file still runs.
 	running bool
 }
 
@@ -65,8 +65,9 @@ func (g *Generation) Rule(id, portal string) (*engine.Rule, map[string]any, bool
 	return nil, nil, false
 }
 
-// CheckRule returns an error for a rule that a portal does not have, or that no
-// portal has (portal ""), with what may have been meant.
+// CheckRule returns an error for a rule that a portal does not have. With the portal
+// "" it returns an error for a rule that no portal has. The error names a similar
+// rule.
 func (g *Generation) CheckRule(id, portal string) error {
 	var here, others []string
 	for _, s := range g.sets {
@@ -99,13 +100,13 @@ func (g *Generation) CheckRule(id, portal string) error {
 	return errors.New(text)
 }
 
-// Missing reports whether there is a broken file of which nothing runs: it may
-// contain a rule that cannot be found.
+// Missing reports whether a broken file has no earlier text that runs. It may
+// contain a rule that was not found.
 func (g *Generation) Missing() bool {
 	return slices.ContainsFunc(g.broken, func(b brokenFile) bool { return !b.running })
 }
 
-// Findings are those of all broken files.
+// Findings returns the findings of all broken files.
 func (g *Generation) Findings() diag.List {
 	var all diag.List
 	for _, b := range g.broken {
@@ -115,11 +116,11 @@ func (g *Generation) Findings() diag.List {
 	return all
 }
 
-// Notes are the findings that keep nothing from running.
+// Notes returns the findings that do not prevent rules from running.
 func (g *Generation) Notes() diag.List { return g.notes }
 
-// StartFindings are the errors with which serve does not start: those of the
-// configuration in path, and those of the rules when no rule set is valid.
+// StartFindings returns the errors with which serve must not start: those of the
+// configuration in path, and those of the rules if no rule set is valid.
 func (g *Generation) StartFindings(path string) diag.List {
 	var config, all diag.List
 	config.Add(g.notes...)
@@ -139,7 +140,7 @@ func (g *Generation) StartFindings(path string) diag.List {
 		return nil
 	}
 	if len(all) == 0 {
-		all.Errorf(diag.Pos{File: path, Line: 1, Column: 1}, "no-rules", "the rules paths hold no rule file")
+		all.Errorf(diag.Pos{File: path, Line: 1, Column: 1}, "no-rules", "the paths in rules have no rule file")
 	}
 	all.Sort()
 	return all
@@ -177,8 +178,8 @@ type Rules struct {
 // Current returns the rules that run now. It is nil before the first Load.
 func (l *Rules) Current() *Generation { return l.current.Load() }
 
-// Load reads the rule files again and returns the generation before and the one
-// that runs now. A file with errors keeps its last valid version running.
+// Load reads the rule files and returns the generation before and the new one. Of a
+// file with errors, the last valid text continues to run.
 func (l *Rules) Load() (before, now *Generation, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -203,7 +204,7 @@ type builder struct {
 	portals []config.Portal
 	old     *Generation
 	next    *Generation
-	// running are sets that run already, added those that would be new.
+	// running are sets that already run, added are new ones.
 	running, added []*boundSet
 }
 
@@ -226,7 +227,7 @@ func (b *builder) add(f RuleFile) {
 	b.added = append(b.added, bound)
 }
 
-// breaks notes a file that does not run; what runs of it stays.
+// breaks notes a broken file. Its last valid text continues to run.
 func (b *builder) breaks(file string, list diag.List) {
 	old := b.old.of(file)
 	if old != nil {
@@ -236,8 +237,8 @@ func (b *builder) breaks(file string, list diag.List) {
 	b.next.broken = append(b.next.broken, brokenFile{file: file, findings: list, running: old != nil})
 }
 
-// finish removes sets that conflict with others, until none does. It removes new
-// sets before those that run already.
+// finish removes sets that conflict with others until no set does. It removes new
+// sets before sets that already run.
 func (b *builder) finish() {
 	for {
 		all := append(slices.Clone(b.running), b.added...)
@@ -262,8 +263,8 @@ func (b *builder) finish() {
 	}
 }
 
-// without removes the sets of the files, new ones if there are any: every call
-// leaves less that can be wrong.
+// without removes the sets of files with conflicts: the new ones if there are any,
+// otherwise those that already run. So each call removes a set.
 func (b *builder) without(wrong map[string]diag.List) {
 	blamed := func(s *boundSet) bool { _, ok := wrong[s.set.File]; return ok }
 	from := &b.added
@@ -284,8 +285,7 @@ func (b *builder) without(wrong map[string]diag.List) {
 	}
 }
 
-// checkNames looks for inputs of rule sets, and rules for portals, that are not
-// there.
+// checkNames reports inputs for unknown rule sets, and rules for unknown portals.
 func (b *builder) checkNames(files []RuleFile) {
 	var names []string
 	for _, f := range files {
@@ -314,7 +314,7 @@ func (b *builder) checkNames(files []RuleFile) {
 	b.next.notes.Sort()
 }
 
-// bind gives a rule set the inputs of the portals that it is for.
+// bind gives a rule set the inputs of its portals.
 func bind(set *engine.RuleSet, portals []config.Portal) (*boundSet, diag.List) {
 	out := &boundSet{set: set, inputs: map[string]map[string]any{}}
 	var list diag.List
@@ -343,8 +343,8 @@ func bind(set *engine.RuleSet, portals []config.Portal) (*boundSet, diag.List) {
 	return out, list
 }
 
-// inputsFor are the given inputs of a rule set, with the environment's variables
-// in those that are secrets. Elsewhere ${x} is text.
+// inputsFor returns the given inputs of a rule set. In secrets it replaces ${x} by a
+// variable of the environment; in other inputs ${x} is text.
 func inputsFor(set *engine.RuleSet, all config.Inputs, given config.SetInputs) (map[string]string, diag.List) {
 	out := given.Values()
 	var list diag.List
@@ -357,7 +357,7 @@ func inputsFor(set *engine.RuleSet, all config.Inputs, given config.SetInputs) (
 		for _, name := range missing {
 			list.Errorf(given.Place(in.Name, true), "missing-variable", "the environment has no variable %s", name)
 		}
-		if len(missing) == 0 { // else the text stays: it is no secret
+		if len(missing) == 0 { // otherwise the text stays, it is no secret
 			out[in.Name] = filled
 		}
 	}

@@ -191,22 +191,22 @@ func TestReload(t *testing.T) {
 		change func()
 		log    []string
 	}{
-		{"a bad edit", func() { testkit.WriteFile(t, filepath.Join(dir, "a.yaml"), brokenText) }, []string{"rule set broken", "a.yaml", "its last good version goes on", "a.yaml:3:3"}},
-		{"mended", func() { testkit.WriteFile(t, filepath.Join(dir, "a.yaml"), ruleText("a", "2")) }, []string{"rule set mended", "a.yaml"}},
+		{"a bad edit", func() { testkit.WriteFile(t, filepath.Join(dir, "a.yaml"), brokenText) }, []string{"rule set is invalid, keeping the last valid one", "a.yaml", "a.yaml:3:3"}},
+		{"mended", func() { testkit.WriteFile(t, filepath.Join(dir, "a.yaml"), ruleText("a", "2")) }, []string{"rule set is valid again", "a.yaml"}},
 		{"an editor that renames", func() {
 			testkit.WriteFile(t, filepath.Join(dir, "a.tmp"), ruleText("a", "3"))
 			testkit.Rename(t, filepath.Join(dir, "a.tmp"), filepath.Join(dir, "a.yaml"))
-		}, []string{"rule set runs", "a.yaml"}},
-		{"a new folder", func() { testkit.WriteFile(t, filepath.Join(dir, "new", "b.yaml"), ruleText("b", "1")) }, []string{"rule set runs", "b.yaml"}},
-		{"a file in the new folder", func() { testkit.WriteFile(t, filepath.Join(dir, "new", "c.yaml"), ruleText("c", "1")) }, []string{"rule set runs", "c.yaml"}},
+		}, []string{"rule set loaded", "a.yaml"}},
+		{"a new folder", func() { testkit.WriteFile(t, filepath.Join(dir, "new", "b.yaml"), ruleText("b", "1")) }, []string{"rule set loaded", "b.yaml"}},
+		{"a file in the new folder", func() { testkit.WriteFile(t, filepath.Join(dir, "new", "c.yaml"), ruleText("c", "1")) }, []string{"rule set loaded", "c.yaml"}},
 		{"a removed file", func() { testkit.Remove(t, filepath.Join(dir, "new", "b.yaml")) }, []string{"rule set removed", "b.yaml"}},
 		{"the whole folder is exchanged", func() {
 			testkit.WriteFile(t, filepath.Join(root, "next", "d.yaml"), ruleText("d", "1"))
 			testkit.Rename(t, dir, filepath.Join(root, "old"))
 			testkit.Rename(t, filepath.Join(root, "next"), dir)
-		}, []string{"rule set runs", "d.yaml"}},
-		{"a change in the exchanged folder", func() { testkit.WriteFile(t, filepath.Join(dir, "d.yaml"), ruleText("d", "2")) }, []string{"rule set runs", "d.yaml"}},
-		{"a signal", func() { asked <- os.Interrupt }, []string{"asked to read the rules again"}},
+		}, []string{"rule set loaded", "d.yaml"}},
+		{"a change in the exchanged folder", func() { testkit.WriteFile(t, filepath.Join(dir, "d.yaml"), ruleText("d", "2")) }, []string{"rule set loaded", "d.yaml"}},
+		{"a signal", func() { asked <- os.Interrupt }, []string{"received a signal to load the rules again"}},
 	}
 	for _, s := range steps {
 		from := log.Size()

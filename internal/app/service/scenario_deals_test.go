@@ -34,8 +34,8 @@ func TestDealRowsBecomeElements(t *testing.T) {
 	}
 }
 
-// TestDealEdit changes a quantity as the product tab does it, by saving all
-// rows anew: the row gets another id, its element stays and alone is written.
+// TestDealEdit changes a quantity as the product tab does, by saving all rows again.
+// The row gets another id. Its element stays, and only this element is written.
 func TestDealEdit(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{})

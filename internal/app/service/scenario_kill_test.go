@@ -21,12 +21,12 @@ import (
 	"github.com/b24rules/b24rules/internal/app/testkit"
 )
 
-// TestKill kills the engine, a process of its own, at random moments while it
-// is told of changes and the portal refuses, loses answers and cuts them off,
-// and starts it again. Every event that was answered with 200 must have its
-// effect in the end, no element and no helper may ever have existed twice, and
-// what people wrote must be there. KILL_ROUNDS and KILL_SEED make it longer and
-// repeat it.
+// TestKill kills the engine, a separate process, at random times and starts it again.
+// In the meantime the engine receives events, and the portal refuses requests, loses
+// answers and truncates them. Every event that was answered with 200 must have its
+// effect in the end, no element and no helper may ever have existed twice, and what
+// people wrote must still exist. KILL_ROUNDS makes the test longer, KILL_SEED repeats
+// one.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
@@ -43,7 +43,7 @@ func kill(t *testing.T, database string, rounds int) {
 	seed := testkit.EnvInt(t, "KILL_SEED", 1)
 	t.Logf("%d rounds, KILL_SEED=%d", rounds, seed)
 	k := newKillTest(t, database, uint64(seed))
-	// Where the machine is so slow that each kill came before any fault, go on.
+	// On a slow machine each kill may come before any fault: then more rounds follow.
 	for round := 0; round < rounds || rounds > 4 && len(k.hit) == 0 && round < 10*rounds; round++ {
 		if k.round(round); t.Failed() {
 			t.Fatalf("in round %d", round)
@@ -227,12 +227,12 @@ func (k *killTest) round(n int) {
 	if len(unheard) == 0 && n%2 == 1 {
 		return // the next process finds what this one has left
 	}
-	// What was not answered is told to the next engine.
+	// The next engine receives the events that were not answered.
 	k.Start()
 	for _, e := range unheard {
 		k.event(e.code, map[string]string{"ID": e.id, "ENTITY_TYPE_ID": e.typ})
 	}
-	if n%3 == 0 { // now and then the work is left to the next process
+	if n%3 == 0 { // sometimes the next process has to do the work
 		k.Wait()
 	}
 	k.Stop()
@@ -258,7 +258,7 @@ func (k *killTest) send(events []sentEvent) (unheard []sentEvent) {
 	return unheard
 }
 
-// try posts an event and returns the status, 0 when nobody answered.
+// try posts an event and returns the status, 0 without an answer.
 func (k *killTest) try(form string) int {
 	resp, err := http.Post(k.HookURL, formType, strings.NewReader(form))
 	if err != nil {
@@ -287,7 +287,7 @@ func (k *killTest) finish() {
 	if len(history) < 20 {
 		k.T.Errorf("the history has %d changes: it shows nothing", len(history))
 	}
-	// Told of everything once more, the engine writes nothing.
+	// After the same events again, the engine writes nothing.
 	writes := k.written(func() {
 		for _, d := range m.deals {
 			k.event("ONCRMDEALUPDATE", map[string]string{"ID": fmt.Sprint(d.id)})

@@ -28,10 +28,10 @@ func TestSecretsStaySecret(t *testing.T) {
 		Emulator: emulator.Config{Secret: code, ApplicationToken: token},
 		Limits:   config.Limits{Attempts: 2},
 	})
-	// What people wrote, and what a portal puts into addresses of its own.
+	// Texts of people, and parts of addresses of a portal.
 	deal := h.AddDeal("Roof", row("Tiles "+code, "10", "1"), row("see https://bob:"+password+"@host.example/?auth="+token, "1", "1"))
 	h.Wait()
-	h.Post(h.HookURL, formType, h.form("ONCRMDEALUPDATE", nil)+"x") // a wrong token that begins like the right one
+	h.Post(h.HookURL, formType, h.form("ONCRMDEALUPDATE", nil)+"x") // a wrong token with the prefix of the right one
 	h.event("ONCRMWHATEVER", map[string]string{"ID": "0"})
 	// The portal goes away: the run's attempts fail on the network.
 	if err := h.StopPortal(); err != nil {
@@ -114,8 +114,8 @@ func TestLimitIsKept(t *testing.T) {
 	}
 }
 
-// TestAChainOfRunsIsCut: a rule whose own write starts it again, and which never
-// finds the deal as it wants it, is parked after 25 links and not run for ever.
+// TestAChainOfRunsIsCut: a rule that starts itself by its write, and that has to write
+// in every run, is parked after 25 runs and does not run for ever.
 func TestAChainOfRunsIsCut(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{Debounce: time.Millisecond, Rules: fstest.MapFS{"count.yaml": {Data: []byte(`version: 1

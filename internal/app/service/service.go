@@ -1,5 +1,5 @@
-// Package service is the running program: it receives the events of portals, stores
-// them, and runs rules for them.
+// Package service receives the events of portals, stores them, and runs rules for
+// them.
 package service
 
 import (
@@ -19,10 +19,10 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// Options say what a service works with.
+// Options configure a service.
 type Options struct {
 	Config *config.Config
-	// Rules have been loaded.
+	// Rules are loaded.
 	Rules *Rules
 	Log   *slog.Logger
 }
@@ -73,8 +73,8 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	return s, nil
 }
 
-// openQueue opens the database for the portals of the configuration. It asks
-// portals that do not exist yet only when it works.
+// openQueue opens the database for the portals of the configuration. The queue calls
+// the methods of portals only while it works, so the map is filled later.
 func openQueue(ctx context.Context, c *config.Config, all portals, d *downtime, log *slog.Logger) (*queue.Queue, error) {
 	var names []string
 	for _, p := range c.Portals {
@@ -100,7 +100,7 @@ func (s *Service) Portal(name string) *Portal { return s.portals[name] }
 // Close releases what New opened. Serve and Work must have ended.
 func (s *Service) Close() {
 	if err := s.queue.Close(); err != nil {
-		s.log.Error("close the database", "error", err)
+		s.log.Error("cannot close the database", "error", err)
 	}
 	for _, p := range s.portals {
 		if p != nil && p.Client != nil {
@@ -109,8 +109,7 @@ func (s *Service) Close() {
 	}
 }
 
-// Limits of one connection. A portal's queue server sends a small form and
-// wants a short answer.
+// Limits of one connection. A portal sends a small form and reads a short answer.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
@@ -119,7 +118,7 @@ const (
 	maxHeaderBytes    = 32 << 10
 )
 
-// NewServer returns a server for a handler that strangers can reach.
+// NewServer returns a server for a handler that is open to the internet.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
@@ -132,9 +131,9 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// Serve receives events from the listener and runs rules for them until ctx
-// ends. Then it takes no more events, waits for running runs within the grace
-// period and keeps the other runs for the next start.
+// Serve receives events from the listener and runs rules for them until ctx ends.
+// Then it receives no more events, waits for running runs within the shutdown grace,
+// and keeps the other runs for the next start.
 func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	server := NewServer(s.intake.handler(), s.log)
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
@@ -172,13 +171,13 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	case <-ctx.Done():
 	case failed = <-ended:
 	}
-	// From here on the process may miss events. That it still runs for a while
-	// must not hide that.
+	// From here on the process may miss events, so it must store no heartbeat while
+	// the last runs end.
 	stopListening()
 	heartbeats.Wait()
 	s.downtime.lastHeartbeats(context.WithoutCancel(ctx))
-	// Events first: what was answered with 200 is stored, and runs of it may
-	// still start while the last requests end.
+	// The handler stops before the runs, because it still stores the events that it
+	// is receiving.
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Limits.ShutdownGrace())
 	defer cancel()
 	if err := server.Shutdown(patience); err != nil {
@@ -189,9 +188,9 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	return failed
 }
 
-// Work runs what is due until end is called, and feeds the sync jobs of a portal
-// unless its name is "". It fails with queue.ErrInUse when another process works
-// the database.
+// Work executes due runs until end is called. It also feeds the sync jobs of a portal
+// unless its name is "". It fails with queue.ErrInUse if another process works the
+// database.
 func (s *Service) Work(ctx context.Context, jobsOf string) (end func(), err error) {
 	if err := s.queue.Lock(ctx); err != nil {
 		return nil, err
@@ -201,7 +200,7 @@ func (s *Service) Work(ctx context.Context, jobsOf string) (end func(), err erro
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := s.queue.Work(working, s.worker.work); err != nil {
-			s.log.Error("the queue", "error", err)
+			s.log.Error("the queue stopped", "error", err)
 		}
 	})
 	if p := s.portals[jobsOf]; p != nil {
@@ -213,8 +212,8 @@ func (s *Service) Work(ctx context.Context, jobsOf string) (end func(), err erro
 	}, nil
 }
 
-// DesiredSubscriptions are the events that the rules of a portal need, as they
-// are bound without an auth_connector.
+// DesiredSubscriptions returns the subscriptions that the rules of a portal need,
+// without an auth_connector.
 func (s *Service) DesiredSubscriptions(ctx context.Context, p *Portal) ([]bitrix.Subscription, error) {
 	offers, err := p.Client.EventCodes(ctx)
 	if err != nil {
@@ -225,11 +224,11 @@ func (s *Service) DesiredSubscriptions(ctx context.Context, p *Portal) ([]bitrix
 	return desired, nil
 }
 
-// permits say whether this process may send requests to a portal. Where several
-// processes work one database, runs of a portal act for it only under its lease.
+// permits decide whether this process may send requests to a portal. If several
+// processes share a database, only the holder of a portal's lease may.
 type permits struct {
 	queue    *queue.Queue
-	required atomic.Bool // this process works the queue; else somebody runs a command
+	required atomic.Bool // this process works the queue; a command does not
 }
 
 func (p *permits) get(portal string) error {

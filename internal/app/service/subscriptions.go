@@ -11,10 +11,10 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// eventCodes are the events that a portal's rules listen to, as they are bound:
-// the base code of smart processes, or suffixed codes when no rule needs all of
-// them. offers are the codes that the portal has, missing those that it lacks.
-func (g *Generation) eventCodes(portal string, offers []string) (codes, missing []string) {
+// eventCodes returns the codes that must be bound for a portal's rules. For smart
+// processes these are codes with a suffix, or the code without one if a rule needs
+// all types. offers are the codes that the portal has, missing those that it lacks.
+func eventCodes(g *Generation, portal string, offers []string) (codes, missing []string) {
 	base, typed := map[string]bool{}, map[string]string{}
 	for _, s := range g.sets {
 		if _, ok := s.inputs[portal]; !ok {
@@ -30,12 +30,12 @@ func (g *Generation) eventCodes(portal string, offers []string) (codes, missing 
 					typed[suffixed] = t.Code
 					continue
 				}
-				base[t.Code] = true // without a suffixed code the base one is what there is
+				base[t.Code] = true // the portal has no code with a suffix
 			}
 		}
 	}
 	for code, of := range typed {
-		if !base[of] { // else it would come twice
+		if !base[of] { // otherwise the event would arrive twice
 			codes = append(codes, code)
 		}
 	}
@@ -51,22 +51,22 @@ func (g *Generation) eventCodes(portal string, offers []string) (codes, missing 
 	return codes, missing
 }
 
-// lifecycleEvents are bound next to those of the rules: they report another
-// version and the end of the application.
+// lifecycleEvents are bound in addition to the events of the rules. They report an
+// update and the removal of the application.
 var lifecycleEvents = []string{bitrix.EventUpdate, bitrix.EventUninstall}
 
 // subscriptions are the events of an application that one portal sends or keeps.
 type subscriptions struct {
 	portal *Portal
-	hook   string // where the portal posts events; "" when that is not known
+	hook   string // where the portal posts events; "" when unknown
 	log    *slog.Logger
 
 	connector string // the auth_connector in use; "" when the portal's plan has none
 	offline   bool   // offline events can be fetched
 }
 
-// bind makes the portal send, or keep, the events that the rules listen to. It
-// removes no subscription, because others may need those that no rule needs.
+// bind makes the portal send or keep the events of the rules. It removes no
+// subscription, because other programs may need it.
 func (s *subscriptions) bind(ctx context.Context, gen *Generation) error {
 	p := s.portal
 	connector, err := s.prepareOffline(ctx)
@@ -79,11 +79,11 @@ func (s *subscriptions) bind(ctx context.Context, gen *Generation) error {
 	}
 	desired, missing := s.desired(gen, offers, connector)
 	for _, code := range missing {
-		s.log.Error("the portal does not offer an event that a rule hears: the application may lack a scope",
+		s.log.Error("the portal does not offer an event of a rule, the application may lack a scope",
 			slog.String("portal", p.Name), slog.String("event", code))
 	}
 	if s.hook == "" && !p.app.offline {
-		s.log.Error("no event can be bound: the configuration has no public_url", "portal", p.Name)
+		s.log.Error("cannot bind events, the configuration has no public_url", "portal", p.Name)
 	}
 	bound, err := p.Client.Subscriptions(ctx)
 	if err != nil {
@@ -104,11 +104,11 @@ func (s *subscriptions) bind(ctx context.Context, gen *Generation) error {
 	return nil
 }
 
-// desired are the subscriptions that a portal's rules need, and the codes among
-// their events that the portal does not offer. Without an address to post to
-// these are only the events that the portal keeps.
+// desired returns the subscriptions that a portal's rules need, and the codes of
+// their events that the portal does not offer. Without a hook, the subscriptions are
+// only those of offline events.
 func (s *subscriptions) desired(gen *Generation, offers []string, connector string) (desired []bitrix.Subscription, missing []string) {
-	codes, missing := gen.eventCodes(s.portal.Name, offers)
+	codes, missing := eventCodes(gen, s.portal.Name, offers)
 	posted := codes
 	if s.portal.app.offline {
 		for _, code := range codes {
@@ -126,8 +126,8 @@ func (s *subscriptions) desired(gen *Generation, offers []string, connector stri
 	return desired, missing
 }
 
-// prepareOffline asks what the portal's plan has of what offline events need,
-// and returns the connector to use.
+// prepareOffline asks the portal for the features of its plan that offline events
+// need, and returns the connector to use.
 func (s *subscriptions) prepareOffline(ctx context.Context) (connector string, err error) {
 	p := s.portal
 	s.offline = false
@@ -139,7 +139,7 @@ func (s *subscriptions) prepareOffline(ctx context.Context) (connector string, e
 		return "", err
 	}
 	if !extended {
-		return "", fmt.Errorf("the portal's plan lacks %s, without which a crash would lose events: use events: online with catch_up", bitrix.FeatureOffline)
+		return "", fmt.Errorf("the portal's plan lacks %s, so a crash would lose offline events: use events: online with catch_up", bitrix.FeatureOffline)
 	}
 	sources, err := p.Client.Feature(ctx, bitrix.FeatureConnector)
 	if err != nil {
@@ -148,7 +148,7 @@ func (s *subscriptions) prepareOffline(ctx context.Context) (connector string, e
 	connector = p.app.connector
 	if !sources {
 		connector = ""
-		s.log.Warn("the portal's plan lacks "+bitrix.FeatureConnector+": our own changes come back as events and find nothing to do", "portal", p.Name)
+		s.log.Warn("the portal's plan lacks "+bitrix.FeatureConnector+": the portal also sends events for changes of this application, their runs write nothing", "portal", p.Name)
 	}
 	p.Client.SetConnector(connector)
 	s.connector, s.offline = connector, true

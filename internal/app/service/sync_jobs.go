@@ -31,11 +31,11 @@ func (s *syncJobs) feeder(p *Portal) *catchup.Feeder {
 	}
 }
 
-// routes asks for the runs of an entity that a job is for: those that an event
-// of the entity would have asked for.
+// routes returns the runs of a job for an entity: the runs that an event of the
+// entity would start.
 func (s *syncJobs) routes(j catchup.Job, typeID int, id string) []queue.Route {
 	var out []queue.Route
-	for _, r := range s.rules.Current().about(j.Portal, typeID, id) {
+	for _, r := range routesOf(s.rules.Current(), j.Portal, typeID, id) {
 		if j.Rule != "" && r.Rule.ID != j.Rule || j.Rule == "" && !canCatchUp(r.Rule) {
 			continue
 		}
@@ -44,12 +44,12 @@ func (s *syncJobs) routes(j catchup.Job, typeID int, id string) []queue.Route {
 	return out
 }
 
-// canCatchUp reports whether a rule does nothing for an entity that has not
-// changed, and can run without an event.
+// canCatchUp reports whether a rule can run without an event, and writes nothing for
+// an entity that has not changed.
 func canCatchUp(r *engine.Rule) bool { return len(describe.Repeats(r)) == 0 && !r.Derived() }
 
-// about returns the rules that match events of an entity, each once.
-func (g *Generation) about(portal string, typeID int, id string) []engine.Route {
+// routesOf returns the rules that match events of an entity, each once.
+func routesOf(g *Generation, portal string, typeID int, id string) []engine.Route {
 	var out []engine.Route
 	seen := map[string]bool{}
 	e := EntityEvent(typeID, id)
@@ -65,8 +65,8 @@ func (g *Generation) about(portal string, typeID int, id string) []engine.Route 
 	return out
 }
 
-// EntityEvent is an event about an entity that no portal has sent. It has no
-// code.
+// EntityEvent returns an event about an entity for a run without an event of the
+// portal. It has no code.
 func EntityEvent(typeID int, id string) engine.Event {
 	fields := map[string]any{"ID": id}
 	if KindOfType(typeID) == "item" {
@@ -75,7 +75,7 @@ func EntityEvent(typeID int, id string) engine.Event {
 	return engine.Event{Data: map[string]any{"FIELDS": fields}}
 }
 
-// KindOfType is what events call entities of a type.
+// KindOfType returns the kind that events name for entities of a type.
 func KindOfType(typeID int) string {
 	switch typeID {
 	case schemas.TypeLead, schemas.TypeDeal, schemas.TypeContact, schemas.TypeCompany, schemas.TypeQuote:
@@ -106,9 +106,9 @@ func codesOf(typeID int) []string {
 	return codes
 }
 
-// ScopeOf returns the types of entities that a rule is about. every says that its
-// events are those of all smart processes; foreign are events that are about no
-// entity of the CRM.
+// ScopeOf returns the types of entities that a rule is about. every says that it
+// subscribes to events of all smart processes; foreign are its events about
+// entities outside the CRM.
 func ScopeOf(r *engine.Rule) (types []int, every bool, foreign []string) {
 	for _, t := range r.Triggers {
 		switch {

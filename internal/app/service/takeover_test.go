@@ -10,8 +10,8 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 )
 
-// A process that follows on another one minds what that one has used of the
-// portal's rate, and does not begin with a burst of its own.
+// TestTheRateIsKeptAcrossARestart: a process considers the requests of the process
+// before it, and does not start with a full burst.
 func TestTheRateIsKeptAcrossARestart(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{Plan: emulator.PlanStandard})

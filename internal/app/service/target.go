@@ -25,9 +25,9 @@ type Target struct {
 	Event  engine.Event
 }
 
-// TargetsOf returns the rules of a portal that match events of an entity, or the
-// one with the id rule unless that is "". It fails when the portal does not have
-// that rule, or the rule does not match the entity.
+// TargetsOf returns the rules of a portal that match events of an entity. If rule is
+// not "", it returns only the rule with this id, and fails if the portal does not have
+// it or if it does not match.
 func TargetsOf(gen *Generation, portal, rule string, entity engine.Entity, deleted bool) ([]Target, error) {
 	var out []Target
 	for _, set := range gen.sets {
@@ -47,7 +47,7 @@ func TargetsOf(gen *Generation, portal, rule string, entity engine.Entity, delet
 				continue
 			}
 			if !ok {
-				return nil, fmt.Errorf("rule %s does not hear of %s: it hears %s", r.ID, entity, eventList(r))
+				return nil, fmt.Errorf("rule %s has no event about %s, only %s", r.ID, entity, eventList(r))
 			}
 			data := map[string]any{"ID": entity.ID}
 			if entity.Kind == "item" {
@@ -64,8 +64,8 @@ func TargetsOf(gen *Generation, portal, rule string, entity engine.Entity, delet
 	return out, nil
 }
 
-// matchingCode reports whether a rule matches events of such an entity, and the
-// code of the event that would ask for the run.
+// matchingCode reports whether a rule matches events of an entity, and returns the
+// code of such an event.
 func matchingCode(r *engine.Rule, e engine.Entity, deleted bool) (code string, ok bool) {
 	for _, t := range r.Triggers {
 		if !isAbout(t, e) {
@@ -96,8 +96,8 @@ func eventList(r *engine.Rule) string {
 	return strings.Join(codes, ", ")
 }
 
-// Leftovers are the places where a rule leaves records of its entities. With
-// entities of several types an id does not tell the type.
+// Leftovers returns the places where a rule leaves records of its entities. It is nil
+// for entities of several types, because an id does not show the type.
 func (t Target) Leftovers() []catchup.Leftover {
 	types, every, _ := ScopeOf(t.Rule)
 	if len(types) != 1 || every {
@@ -111,7 +111,8 @@ func (t Target) Leftovers() []catchup.Leftover {
 	return out
 }
 
-// DynamicTypes are smart invoices and all smart processes of a portal.
+// DynamicTypes returns the entityTypeIds of smart invoices and of all smart processes
+// of a portal.
 func DynamicTypes(ctx context.Context, c bitrix.Later) ([]int, error) {
 	rows, err := c.List(ctx, bitrix.Call{Method: "crm.type.list"}, "types")
 	if err != nil {
@@ -123,7 +124,7 @@ func DynamicTypes(ctx context.Context, c bitrix.Later) ([]int, error) {
 			ID int `json:"entityTypeId"`
 		}
 		if err := json.Unmarshal(row, &t); err != nil {
-			return nil, fmt.Errorf("crm.type.list: the result has another shape: %w", err)
+			return nil, fmt.Errorf("crm.type.list: unexpected result: %w", err)
 		}
 		if t.ID > 0 && !slices.Contains(out, t.ID) {
 			out = append(out, t.ID)
@@ -132,8 +133,8 @@ func DynamicTypes(ctx context.Context, c bitrix.Later) ([]int, error) {
 	return out, nil
 }
 
-// PlanRun is the run of a target in a portal, to be made a dry one. It reads the
-// memory of real runs from q.
+// PlanRun returns the run of a target in a portal, for a dry run. It reads the memory
+// of real runs from q.
 func (t Target) PlanRun(p *Portal, q *queue.Queue, deleted bool) run.Run {
 	return run.Run{
 		Portal: p.Name, Client: p.Client, Entity: t.Entity, Event: t.Event, Count: 1, Deleted: deleted,
@@ -142,18 +143,18 @@ func (t Target) PlanRun(p *Portal, q *queue.Queue, deleted bool) run.Run {
 	}
 }
 
-// remembered is the memory of real runs, to be read.
+// remembered reads the memory of real runs.
 type remembered struct {
 	q                    *queue.Queue
 	portal, rule, entity string
 }
 
-// Once returns what the last successful run has left.
+// Once returns the value of the last successful run.
 func (m remembered) Once(ctx context.Context, step string) (string, bool, error) {
 	return m.q.Once(ctx, m.portal, m.rule, m.entity, step)
 }
 
-// SetOnce, Done and MarkDone are never reached: a dry run remembers nothing.
+// SetOnce does nothing, because a dry run remembers nothing.
 func (remembered) SetOnce(string, string) {}
 
 // Done is false.

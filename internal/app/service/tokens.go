@@ -7,9 +7,8 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// tokenNote keeps the tokens of one portal in the database, where all processes
-// that work for the portal find them. The file of a database is readable by its
-// owner alone.
+// tokenNote stores the tokens of one portal in the database, where all processes
+// that share it find them. Only the owner can read the file of a database.
 type tokenNote struct {
 	queue *queue.Queue
 	name  string

@@ -16,7 +16,7 @@ import (
 
 // worker executes runs.
 type worker struct {
-	record  int // bytes that the record of an attempt may have; 0 means the default
+	record  int // limit of the bytes of a record; 0 means the default
 	hider   *bitrix.Hider
 	rules   *Rules
 	portals portals
@@ -24,11 +24,10 @@ type worker struct {
 	log     *slog.Logger
 }
 
-// ruleWait is how long a run waits for a rule that may be in a rule file with
-// errors.
+// ruleWait is how long a run waits for a rule that may be in a broken rule file.
 const ruleWait = 30 * time.Second
 
-// work executes a run with the rule as it is now.
+// work executes a run with the current rule.
 func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	started := time.Now()
 	p, ok := w.portals[r.Portal]
@@ -56,7 +55,7 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	if err == nil {
 		w.metrics.delaySeconds.Observe(time.Since(r.First).Seconds())
 	}
-	// The queue tells the text of a failure; this line tells what each run cost.
+	// The queue logs the text of a failure; this line has the costs of each attempt.
 	w.log.LogAttrs(ctx, slog.LevelInfo, "run",
 		slog.String("portal", r.Portal), slog.String("rule", r.Rule), slog.String("entity", r.Entity),
 		slog.String("outcome", outcome), slog.Int("calls", trace.Calls), slog.Int("writes", trace.Writes),
@@ -65,13 +64,13 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	return err
 }
 
-// absent decides about a run whose rule is not there. It is parked, not
-// forgotten: a deployment may remove a file for a moment, and a parked run can
-// be replayed when the rule is back.
+// absent decides about a run whose rule is missing. The run is parked and not
+// discarded: a deployment may remove a file for a short time, and a parked run can be
+// replayed.
 func absent(gen *Generation, r *queue.Run) error {
-	err := fmt.Errorf("rule %q is not among the rules of portal %s: replay the run when it is back", r.Rule, r.Portal)
+	err := fmt.Errorf("rule %q is not among the rules of portal %s, replay the run when the rule is back", r.Rule, r.Portal)
 	if gen.Missing() {
-		return queue.Postpone(time.Now().Add(ruleWait), fmt.Errorf("%w (a rule file is broken, it may stand there)", err))
+		return queue.Postpone(time.Now().Add(ruleWait), fmt.Errorf("%w (it may be in a rule file that is invalid)", err))
 	}
 	return queue.Park(err)
 }
@@ -86,14 +85,14 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		return run.Run{}, err
 	}
 	if r.Event.Code == catchup.CodeSync || r.Event.Code == catchup.CodeDowntime {
-		event.Data, event.Time = EntityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // no portal has sent it
+		event.Data, event.Time = EntityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // the portal has sent no event
 	}
 	var client engine.Portal = p.Client
-	if r.Priority == queue.Backfill { // the burst is for the events of people
+	if r.Priority == queue.Backfill { // the burst is for live events
 		client = p.Later()
 	}
 	return run.Run{
-		// A new database counts from 1 again.
+		// The ids of a new database start at 1 again.
 		ID:     fmt.Sprintf("%d/%d", r.ID, r.First.UnixMicro()),
 		Portal: p.Name, Client: client, Entity: entity, Event: event,
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted,
@@ -102,8 +101,8 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 	}, nil
 }
 
-// verdict translates what the engine says of a failure for the queue. The
-// engine says whether to try again, the queue alone says when.
+// verdict translates the engine's verdict about a failure for the queue. The engine
+// decides whether to try again, the queue decides when.
 func verdict(err error) (outcome string, forQueue error) {
 	var re *run.RunError
 	if !errors.As(err, &re) {

@@ -157,8 +157,8 @@ func TestWorkUsesTheRuleOfNow(t *testing.T) {
 		error  string
 	}{
 		{"changed", map[string]string{"a.yaml": testkit.Rule("r", "      - log: {message: hi}\n")}, queue.Succeeded, ""},
-		{"removed", map[string]string{"a.yaml": testkit.Rule("other", "      - log: {message: hi}\n")}, queue.Parked, `rule "r" is not among the rules of portal main: replay the run when it is back`},
-		{"moved into a file that is broken", map[string]string{"a.yaml": testkit.Rule("other", "      - log: {message: hi}\n"), "b.yaml": brokenText}, queue.Waiting, "a rule file is broken, it may stand there"},
+		{"removed", map[string]string{"a.yaml": testkit.Rule("other", "      - log: {message: hi}\n")}, queue.Parked, `rule "r" is not among the rules of portal main, replay the run when the rule is back`},
+		{"moved into a file that is broken", map[string]string{"a.yaml": testkit.Rule("other", "      - log: {message: hi}\n"), "b.yaml": brokenText}, queue.Waiting, "it may be in a rule file that is invalid"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
