@@ -24,7 +24,7 @@ var todo = []string{
 	"docs/configuration.md",
 	"docs/emulator.md",
 	"emulator",
-	"internal/app",
+	"internal/app/apptest", "internal/app/cli", "internal/app/config", "internal/app/demo", "internal/app/report", "internal/app/testkit",
 	"internal/rulefmt",
 }
 
