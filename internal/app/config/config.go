@@ -14,94 +14,95 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// DefaultFile is what serve reads when it is not told otherwise.
+// DefaultFile is the configuration that commands read without --config.
 const DefaultFile = "b24rules.yaml"
 
-// config is a configuration that has been read and checked.
+// config is a checked configuration.
 type Config struct {
-	// Listen is the address that events come in at.
+	// Listen is the address that receives events.
 	Listen string
-	// Metrics is the address that /metrics is served at; "" serves none.
+	// Metrics is the address of /metrics; "" serves none.
 	Metrics string
 	// Database is the DSN of the queue.
 	Database string
-	// Rules are files and folders of rule sets, and RulesAt where each stands.
+	// Rules are files and folders of rule sets, RulesAt their places in the file.
 	Rules   []string
 	RulesAt []diag.Pos
 	// Portals in the order of the file.
 	Portals []Portal
-	// Only, unless it is "", is the one portal that a command works where several
-	// processes share the work (PostgreSQL): it takes no other from a serve.
+	// Only is the one portal whose runs a command executes if several processes share
+	// a PostgreSQL database. "" means all portals.
 	Only    string
 	Log     Log
 	Limits  Limits
 	History History
-	// PublicURL is the address under which portals reach Listen, "" when an
-	// application does not bind its events itself.
+	// PublicURL is the address under which portals reach Listen. If it is "",
+	// applications bind no events.
 	PublicURL string
 	CatchUp   CatchUp
 }
 
-// Portal is what is known of one portal.
+// Portal is the configuration of one portal.
 type Portal struct {
-	// Name is the portal's name here: the last part of its hook URL.
+	// Name is the portal's name in the configuration, and the last part of its hook
+	// URL.
 	Name string
 	// Webhook is the URL of the inbound webhook.
 	Webhook bitrix.Secret
-	// OAuth calls the portal as an application; nil means with the webhook.
+	// OAuth is the application that calls the portal; nil means the webhook.
 	OAuth *OAuth
 	// Offline fetches the events that the portal keeps for the application.
 	Offline bool
-	// Token is the application token that the portal's events carry. With OAuth
-	// it comes with the installation.
+	// Token is the application token of the portal's events. With OAuth the portal
+	// sends it with the installation.
 	Token bitrix.Secret
-	// Plan says how many requests a second the portal allows.
+	// Plan sets the rate limit of the portal.
 	Plan bitrix.Plan
-	// Shared says that other programs use the portal's rate, too.
+	// Shared says that other programs use the portal's rate limit too.
 	Shared bool
 	// Insecure accepts any certificate of the portal.
 	Insecure bool
-	// Transport carries the requests to the portal. Nil means the network.
+	// Transport sends the requests to the portal. Nil means the network.
 	Transport http.RoundTripper
-	// Zone is the portal's time zone. Nil leaves times as the portal wrote them.
+	// Zone is the portal's time zone. Nil leaves times unchanged.
 	Zone *time.Location
 	// Inputs are the values of the rule sets' inputs.
 	Inputs Inputs
 	Pos    diag.Pos
 }
 
-// Log says what is logged and where to.
+// Log configures the log.
 type Log struct {
 	Level slog.Level
-	// JSON asks for one JSON object a line instead of text.
+	// JSON logs a JSON object in each line instead of text.
 	JSON bool
-	// Requests logs every request to a portal, without its secrets.
+	// Requests logs each request to a portal, without secrets.
 	Requests bool
-	// Off logs nothing at all.
+	// Off logs nothing.
 	Off bool
 	// Dir is a folder for the file b24rules.log; "" means stderr.
 	Dir string
 }
 
-// Limits are the brakes. Zero values mean the defaults of the parts.
+// Limits bound the work. Zero values mean the defaults.
 type Limits struct {
 	Runs       int           `yaml:"runs" validate:"min=1,max=10000" default:"1000" doc:"runs of one portal at the same time"`
 	Attempts   int           `yaml:"attempts" validate:"min=1,max=100" default:"8" doc:"attempts before a run is parked"`
-	RetryFirst time.Duration `yaml:"retry_first" validate:"min=1ms" default:"5s" doc:"longest wait after the first failure"`
-	RetryMax   time.Duration `yaml:"retry_max" validate:"min=1ms" default:"1h" doc:"longest wait between two attempts"`
-	MaxBody    int64         `yaml:"max_body" validate:"min=1" default:"1048576" doc:"bytes of one event"`
-	Grace      time.Duration `yaml:"grace" validate:"min=1ms" default:"10s" doc:"how long a stop waits for runs"`
+	RetryFirst time.Duration `yaml:"retry_first" validate:"min=1ms" default:"5s" doc:"the longest wait after the first failure"`
+	RetryMax   time.Duration `yaml:"retry_max" validate:"min=1ms" default:"1h" doc:"the longest wait between two attempts"`
+	MaxBody    int64         `yaml:"max_body" validate:"min=1" default:"1048576" doc:"the largest event, in bytes"`
+	Grace      time.Duration `yaml:"grace" validate:"min=1ms" default:"10s" doc:"the shutdown grace: how long a stop waits for runs"`
 
-	Settle time.Duration `yaml:"settle" validate:"min=1ms" default:"60s" doc:"how long the portal may still work on what was sent when a connection or the program was cut off"`
+	Settle time.Duration `yaml:"settle" validate:"min=1ms" default:"60s" doc:"the settle time: how long the portal may still execute a request whose connection was lost"`
 
 	Connections  int `yaml:"connections" validate:"min=1,max=100000" default:"1000" doc:"open connections to the event handler"`
 	PortalEvents int `yaml:"portal_events" validate:"min=1,max=100000" default:"500" doc:"events of one portal that wait to be stored at the same time"`
 }
 
-// grace is how long a stop waits for what is under way.
+// ShutdownGrace is how long a stop waits for runs.
 func (l Limits) ShutdownGrace() time.Duration { return cmp.Or(l.Grace, 10*time.Second) }
 
-// hider hides the secrets of the configuration.
+// Hider hides the secrets of the configuration.
 func (c *Config) Hider() *bitrix.Hider {
 	var secrets []bitrix.Secret
 	for _, p := range c.Portals {
@@ -116,59 +117,59 @@ func (c *Config) Hider() *bitrix.Hider {
 	return bitrix.NewHider(secrets...)
 }
 
-// settle is how long a portal may go on with a request that was cut off. The
-// cloud ends every request after a minute.
+// SettleTime is how long a portal may still execute a request whose connection was
+// lost. The cloud ends each request after a minute.
 // https://apidocs.bitrix24.com/limits.html
 func (l Limits) SettleTime() time.Duration { return cmp.Or(l.Settle, time.Minute) }
 
-// layout is the file as it is written. The doc of a key is what an editor
-// shows: `make gen` writes it to schemas/.
+// layout has the keys of the file. Editors show the doc of a key: `make gen` writes it
+// to schemas/ and to docs/configuration.md.
 type layout struct {
-	Listen               scalar       `yaml:"listen" default:"127.0.0.1:8400" doc:"the address that events come in at"`
-	Metrics              scalar       `yaml:"metrics" doc:"the address that metrics are read at; none when it is not given" example:"127.0.0.1:8401"`
-	Database             scalar       `yaml:"database" default:"sqlite:b24rules.db" doc:"where events and runs are kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME; it may hold ${VARIABLE}" example:"sqlite:/var/lib/b24rules/b24rules.db"`
-	DatabaseFile         scalar       `yaml:"database_file" doc:"instead of database: a file that holds it"`
-	DatabasePasswordFile scalar       `yaml:"database_password_file" doc:"a file that holds the password of a PostgreSQL database"`
-	Rules                scalars      `yaml:"rules" doc:"files and folders of rule sets, seen from this file" example:"[rules]"`
-	Portals              portalFiles  `yaml:"portals" doc:"the portals by their names here; events come in at /hooks/NAME"`
-	Log                  logFile      `yaml:"log" doc:"what is logged, and where to"`
-	Limits               Limits       `yaml:"limits" doc:"brakes"`
+	Listen               scalar       `yaml:"listen" default:"127.0.0.1:8400" doc:"the address that receives events"`
+	Metrics              scalar       `yaml:"metrics" doc:"the address of the metrics; without it there are none" example:"127.0.0.1:8401"`
+	Database             scalar       `yaml:"database" default:"sqlite:b24rules.db" doc:"the database for events and runs: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME; ${VARIABLE} is replaced" example:"sqlite:/var/lib/b24rules/b24rules.db"`
+	DatabaseFile         scalar       `yaml:"database_file" doc:"instead of database: a file with its value"`
+	DatabasePasswordFile scalar       `yaml:"database_password_file" doc:"a file with the password of a PostgreSQL database"`
+	Rules                scalars      `yaml:"rules" doc:"files and folders of rule sets, relative to this file" example:"[rules]"`
+	Portals              portalFiles  `yaml:"portals" doc:"the portals by names that you choose; a portal sends its events to /hooks/NAME"`
+	Log                  logFile      `yaml:"log" doc:"the log"`
+	Limits               Limits       `yaml:"limits" doc:"limits and retries"`
 	History              History      `yaml:"history" doc:"how long finished runs are kept"`
-	Console              scalar       `yaml:"console" doc:"web pages over queue and rules; not in this version"`
-	PublicURL            scalar       `yaml:"public_url" doc:"the address under which portals reach listen: applications bind their events to it" example:"https://b24rules.example.com"`
-	CatchUp              catchUpBlock `yaml:"catch_up" doc:"what is made up for after an absence: off, on, or limits"`
+	Console              scalar       `yaml:"console" doc:"web pages about the queue and the rules; not in this version"`
+	PublicURL            scalar       `yaml:"public_url" doc:"the address under which portals reach listen; applications bind their events to it" example:"https://b24rules.example.com"`
+	CatchUp              catchUpBlock `yaml:"catch_up" doc:"the catch-up after a downtime: off, on, or its limits"`
 }
 
 type logFile struct {
-	Level    scalar `yaml:"level" words:"debug info warn error" default:"info" doc:"the least level that is logged"`
-	Format   scalar `yaml:"format" words:"text json" default:"text" doc:"lines of text, or a JSON object a line"`
-	Requests bool   `yaml:"requests" default:"false" doc:"log every request to a portal, without its secrets"`
-	Off      bool   `yaml:"off" default:"false" doc:"log nothing at all"`
-	Dir      scalar `yaml:"dir" doc:"a folder for the file b24rules.log; stderr when it is not given"`
-	Dump     scalar `yaml:"dump" doc:"log what requests and answers hold; not in this version"`
+	Level    scalar `yaml:"level" words:"debug info warn error" default:"info" doc:"the lowest level that is logged"`
+	Format   scalar `yaml:"format" words:"text json" default:"text" doc:"text, or a JSON object in each line"`
+	Requests bool   `yaml:"requests" default:"false" doc:"log each request to a portal, without secrets"`
+	Off      bool   `yaml:"off" default:"false" doc:"log nothing"`
+	Dir      scalar `yaml:"dir" doc:"a folder for the file b24rules.log; without it the log goes to stderr"`
+	Dump     scalar `yaml:"dump" doc:"log the contents of requests and answers; not in this version"`
 }
 
 type portalFile struct {
 	Webhook              scalar     `yaml:"webhook" doc:"the URL of the inbound webhook, or ${VARIABLE}" example:"${B24_WEBHOOK}"`
-	WebhookFile          scalar     `yaml:"webhook_file" doc:"instead of webhook: a file that holds it"`
-	ApplicationToken     scalar     `yaml:"application_token" doc:"the token that the portal's events carry, or ${VARIABLE}" example:"${B24_TOKEN}"`
-	ApplicationTokenFile scalar     `yaml:"application_token_file" doc:"instead of application_token: a file that holds it"`
+	WebhookFile          scalar     `yaml:"webhook_file" doc:"instead of webhook: a file with its value"`
+	ApplicationToken     scalar     `yaml:"application_token" doc:"the application token of the portal's events, or ${VARIABLE}" example:"${B24_TOKEN}"`
+	ApplicationTokenFile scalar     `yaml:"application_token_file" doc:"instead of application_token: a file with its value"`
 	OAuth                oauthBlock `yaml:"oauth" doc:"access as an application, instead of webhook and application_token"`
-	Plan                 scalar     `yaml:"plan" words:"standard enterprise unlimited" default:"standard" doc:"how many requests a second the portal allows"`
-	Shared               bool       `yaml:"shared" default:"false" doc:"other programs at this address use the portal's rate, too: begin with half of it and no burst"`
-	Inputs               Inputs     `yaml:"inputs" doc:"the inputs of rule sets: file name without ending, input, value" example:"{deal-shipments: {list: 47}}"`
+	Plan                 scalar     `yaml:"plan" words:"standard enterprise unlimited" default:"standard" doc:"the plan of the portal, which sets its rate limit"`
+	Shared               bool       `yaml:"shared" default:"false" doc:"other programs at this address use the portal's rate limit too: start with half of it, without a burst"`
+	Inputs               Inputs     `yaml:"inputs" doc:"the inputs of rule sets: the file name without its ending, the input, the value" example:"{deal-shipments: {list: 47}}"`
 	TLS                  tlsFile    `yaml:"tls" doc:"how the portal's certificate is checked"`
-	TimeZone             scalar     `yaml:"time_zone" doc:"the portal's time zone; without it times stay as the portal wrote them" example:"Europe/Moscow"`
-	Events               scalar     `yaml:"events" words:"online offline" default:"online" doc:"how events come: sent by the portal, or fetched from its queue"`
-	Encoding             scalar     `yaml:"encoding" default:"utf-8" doc:"the encoding that the portal speaks; this version knows utf-8 alone"`
+	TimeZone             scalar     `yaml:"time_zone" doc:"the portal's time zone; without it times stay unchanged" example:"Europe/Moscow"`
+	Events               scalar     `yaml:"events" words:"online offline" default:"online" doc:"online: the portal sends its events; offline: the program fetches them from the portal"`
+	Encoding             scalar     `yaml:"encoding" default:"utf-8" doc:"the encoding of the portal; this version knows only utf-8"`
 }
 
 type tlsFile struct {
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false" doc:"accept any certificate; only for a portal on your own network"`
 }
 
-// Read reads a configuration file. The error says that there is no file
-// to read; the findings say what is wrong in it.
+// Read reads a configuration file. The error says that the file cannot be read; the
+// findings are mistakes in it.
 func Read(path string) (*Config, diag.List, error) {
 	data, err := yamlfile.ReadFile(path)
 	if err != nil {
@@ -178,8 +179,8 @@ func Read(path string) (*Config, diag.List, error) {
 	return c, list, nil
 }
 
-// Parse reads the text of a configuration. Paths in it are relative to
-// the folder of the file; env gives the variables that it may name.
+// Parse reads the text of a configuration. Its paths are relative to the folder of the
+// file. env returns the variables of the environment.
 func Parse(path string, data []byte, env func(string) (string, bool)) (*Config, diag.List) {
 	f, list := yamlfile.Parse(path, data)
 	r := &reader{file: f, dir: filepath.Dir(path), env: env, list: list}

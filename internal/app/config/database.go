@@ -9,8 +9,8 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// database returns the DSN of the queue. What is wrong with it is told without
-// repeating it: it may hold a password.
+// database returns the DSN of the queue. Findings do not repeat it, because it may
+// hold a password.
 func (r *reader) database(in *layout) string {
 	here, file := in.Database, in.DatabaseFile
 	text, pos := "sqlite:b24rules.db", here.pos
@@ -19,7 +19,7 @@ func (r *reader) database(in *layout) string {
 	case here.bad || file.bad || in.DatabasePasswordFile.bad:
 		return ""
 	case here.set() && file.set():
-		r.errorf(file.pos, "duplicate-key", "both database and database_file").Hint = "leave one of them out"
+		r.errorf(file.pos, "duplicate-key", "both database and database_file").Hint = "remove one of them"
 		return ""
 	case file.set():
 		pos = file.pos
@@ -32,7 +32,7 @@ func (r *reader) database(in *layout) string {
 	}
 	if path, sqlite := strings.CutPrefix(text, "sqlite:"); sqlite && path != "" {
 		if in.DatabasePasswordFile.set() {
-			r.errorf(in.DatabasePasswordFile.pos, "invalid-value", "an SQLite database has no password").Hint = "leave database_password_file out"
+			r.errorf(in.DatabasePasswordFile.pos, "invalid-value", "an SQLite database has no password").Hint = "remove database_password_file"
 		}
 		if filepath.IsAbs(path) {
 			return "sqlite:" + filepath.Clean(path)
@@ -54,8 +54,8 @@ func (r *reader) database(in *layout) string {
 	return text
 }
 
-// expandURL fills in the environment's variables. What stands before the host
-// of a URL is escaped: a password may hold anything.
+// expandURL replaces variables of the environment. Before the host of a URL it escapes
+// them, because a password may hold any character.
 func (r *reader) expandURL(s scalar) (string, bool) {
 	at := strings.LastIndexByte(s.text, '@')
 	if !strings.HasPrefix(s.text, "postgres") || at < 0 {
@@ -66,7 +66,7 @@ func (r *reader) expandURL(s scalar) (string, bool) {
 	return head + tail, ok && okTail
 }
 
-// userinfo escapes a text for the place before the host of a URL.
+// userinfo escapes a text for the user information of a URL.
 func userinfo(text string) string { return url.User(text).String() }
 
 // withPassword puts the password of a file into a URL.
@@ -77,14 +77,14 @@ func (r *reader) withPassword(dsn string, file scalar) (string, bool) {
 	}
 	u, err := url.Parse(dsn)
 	if err != nil || u.User == nil {
-		r.errorf(file.pos, "invalid-value", "the database has no user that the password could be of").Hint = "database: postgres://USER@HOST/NAME"
+		r.errorf(file.pos, "invalid-value", "the database names no user for the password").Hint = "database: postgres://USER@HOST/NAME"
 		return "", false
 	}
 	u.User = url.UserPassword(u.User.Username(), password)
 	return u.String(), true
 }
 
-// databasePassword is the secret in a DSN.
+// databasePassword returns the password of a DSN.
 func databasePassword(dsn string) bitrix.Secret {
 	u, err := url.Parse(dsn)
 	if err != nil || u.User == nil {

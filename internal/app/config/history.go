@@ -12,18 +12,19 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// History says how long history is kept. The zero value keeps it as long
-// as the queue does by default.
+// History is how long the history is kept. The zero value means the defaults of the
+// queue.
 type History struct {
 	Succeeded retention `yaml:"succeeded" default:"30d" doc:"runs that succeeded, with their events and steps"`
-	Discarded retention `yaml:"discarded" default:"30d" doc:"runs that somebody has discarded"`
-	Parked    retention `yaml:"parked" default:"365d" doc:"runs that failed for good, and can be replayed"`
-	Events    retention `yaml:"events" default:"30d" doc:"events that no rule was for"`
+	Discarded retention `yaml:"discarded" default:"30d" doc:"discarded runs"`
+	Parked    retention `yaml:"parked" default:"365d" doc:"parked runs (dead letters), which can be replayed"`
+	Events    retention `yaml:"events" default:"30d" doc:"events without a rule"`
 	// Record is 0 for the default.
-	Record int `yaml:"record" validate:"min=1024,max=16777216" default:"65536" doc:"bytes of one attempt: its steps, commands and answers; what is over is left out and said to be"`
+	Record int `yaml:"record" validate:"min=1024,max=16777216" default:"65536" doc:"bytes of the steps, commands and answers of one attempt; the record says if it is cut"`
 }
 
-// retention is how long something is kept: 0 means the default, less means for ever.
+// retention is how long records are kept: 0 means the default, a negative value for
+// ever.
 type retention time.Duration
 
 // UnmarshalNode implements yamlfile.NodeUnmarshaler.
@@ -37,7 +38,7 @@ func (k *retention) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	}
 	d, ok := parseRetention(s.text)
 	if !ok {
-		list.Errorf(s.pos, "invalid-value", "%q is no time to keep history for", s.text).Hint = "want days or hours such as 30d or 12h, or forever"
+		list.Errorf(s.pos, "invalid-value", "%q is not a retention time", s.text).Hint = "write days or hours, such as 30d or 12h, or forever"
 	}
 	*k = retention(d)
 	return list

@@ -10,19 +10,19 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// scalar is a text of the configuration that knows its place. The zero value
-// is one that the file does not have.
+// scalar is a text of the configuration with its place. The zero value means that the
+// file does not have it.
 type scalar struct {
 	text string
 	pos  diag.Pos
-	bad  bool // it is no text, and that has been reported
+	bad  bool // it is not text, and that is reported
 }
 
 // set reports whether the file has the value.
 func (s scalar) set() bool { return s.pos.Line > 0 && !s.bad }
 
-// UnmarshalNode implements yamlfile.NodeUnmarshaler. It does not repeat what
-// stands there: it may be a secret.
+// UnmarshalNode implements yamlfile.NodeUnmarshaler. Its findings do not repeat the
+// value, because it may be a secret.
 func (s *scalar) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	s.pos = f.Pos(n)
 	n = yamlfile.Resolve(n)
@@ -34,7 +34,7 @@ func (s *scalar) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return nil
 }
 
-// scalars is a list of texts; one alone need not be written as a list.
+// scalars is a list of texts. The file may have one text instead of a list.
 type scalars struct {
 	all []scalar
 	pos diag.Pos
@@ -126,11 +126,11 @@ func (p *portalFiles) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 // Inputs holds the inputs of a portal: rule set, input, value.
 type Inputs struct {
 	Sets []SetInputs
-	// env is where secrets may come from; nil is nowhere.
+	// env returns the variables for secrets; nil has none.
 	env func(name string) (string, bool)
 }
 
-// NewInputs makes a table that no file holds.
+// NewInputs returns inputs that are not from a file.
 func NewInputs(values map[string]map[string]string) Inputs {
 	var t Inputs
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -145,7 +145,7 @@ func NewInputs(values map[string]map[string]string) Inputs {
 
 // SetInputs are the inputs of one rule set.
 type SetInputs struct {
-	// Name is the rule set's, Pos where the file has it.
+	// Name is the name of the rule set, Pos its place in the file.
 	Name   string
 	Pos    diag.Pos
 	values []inputValue
@@ -184,8 +184,8 @@ func (t Inputs) Set(name string) (SetInputs, bool) {
 	return SetInputs{}, false
 }
 
-// Expand replaces each ${NAME} in the value of a secret input by the
-// environment's variable. missing are those that the environment lacks.
+// Expand replaces each ${NAME} in the value of a secret input by the variable of the
+// environment. missing are the variables that do not exist.
 func (t Inputs) Expand(text string) (filled string, missing []string) { return fillIn(text, t.env) }
 
 // Values returns the texts of the inputs by their names.

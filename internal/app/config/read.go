@@ -11,15 +11,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // time_zone must work in an empty container too
+	_ "time/tzdata" // time_zone must also work in an empty container
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// reader turns a configuration as it is written into one that can be
-// used, and collects what is wrong with it.
+// reader makes a Config from the keys of a file, and collects findings.
 type reader struct {
 	file *yamlfile.File
 	dir  string
@@ -31,7 +30,7 @@ func (r *reader) errorf(pos diag.Pos, code, format string, args ...any) *diag.Fi
 	return r.list.Errorf(pos, code, format, args...)
 }
 
-// later reports something that the design knows and this version does not.
+// later reports a feature that this version does not have.
 func (r *reader) later(pos diag.Pos, what, hint string) {
 	r.errorf(pos, "not-supported", "%s not supported by this version", what).Hint = hint
 }
@@ -60,7 +59,7 @@ func (r *reader) config(in *layout) *Config {
 	r.portals(c, in, root)
 	r.log(c, in.Log)
 	if in.Console.set() && in.Console.text != "false" {
-		r.later(in.Console.pos, "the console is", "leave it out")
+		r.later(in.Console.pos, "the console is", "remove it")
 	}
 	if c.Limits.RetryMax > 0 && c.Limits.RetryFirst > c.Limits.RetryMax {
 		r.errorf(r.place("limits", "retry_first"), "invalid-value", "limits: retry_first %s is longer than retry_max %s", c.Limits.RetryFirst, c.Limits.RetryMax)
@@ -68,11 +67,11 @@ func (r *reader) config(in *layout) *Config {
 	return c
 }
 
-// place is where the value of a key stands, or of one that leads to it.
+// place returns the position of the value of a key, or of the nearest key above it.
 func (r *reader) place(keys ...string) diag.Pos {
 	n := r.file.Root
 	for _, key := range keys {
-		m, _ := r.file.Mapping(n) // what is wrong with it has been reported
+		m, _ := r.file.Mapping(n) // its mistakes are reported
 		e, ok := m.Get(key)
 		if !ok {
 			break
@@ -98,12 +97,12 @@ func (r *reader) listen(key string, s scalar, example string) string {
 	_, port, err := net.SplitHostPort(s.text)
 	n, numErr := strconv.Atoi(port)
 	if err != nil || numErr != nil || n < 0 || n > 65535 {
-		r.errorf(s.pos, "invalid-value", "%s %q is not an address", key, s.text).Hint = "want HOST:PORT such as " + example
+		r.errorf(s.pos, "invalid-value", "%s %q is not an address", key, s.text).Hint = "write HOST:PORT, such as " + example
 	}
 	return s.text
 }
 
-// portalName is what can stand in a hook's URL as it is.
+// portalName is a name that needs no escaping in a hook URL.
 var portalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 func (r *reader) portals(c *Config, in *layout, root diag.Pos) {
@@ -116,7 +115,7 @@ func (r *reader) portals(c *Config, in *layout, root diag.Pos) {
 	}
 	for _, p := range in.Portals.all {
 		if !portalName.MatchString(p.name) {
-			r.errorf(p.pos, "invalid-value", "portal name %q cannot stand in a URL", p.name).Hint = "want up to 63 letters, digits, dots, dashes and underscores"
+			r.errorf(p.pos, "invalid-value", "portal name %q cannot be part of a URL", p.name).Hint = "write up to 63 letters, digits, dots, dashes and underscores"
 		}
 		c.Portals = append(c.Portals, r.portal(p))
 	}
@@ -152,7 +151,7 @@ func (r *reader) portal(p namedPortal) Portal {
 func (r *reader) token(p namedPortal) bitrix.Secret {
 	token, pos, ok := r.secret(p, "application_token", p.ApplicationToken, p.ApplicationTokenFile)
 	if ok && token == "" {
-		r.errorf(pos, "invalid-value", "the application token is empty, so no event would be admitted").Hint = "the portal shows it in the form of the outbound webhook"
+		r.errorf(pos, "invalid-value", "the application token is empty, so every event would be refused").Hint = "the portal shows it in the form of the outbound webhook"
 	}
 	return bitrix.Secret(token)
 }
@@ -164,8 +163,8 @@ func (r *reader) words(s scalar, key string, words ...string) bool {
 			return true
 		}
 	}
-	f := r.errorf(s.pos, "invalid-value", "%s %q is not known", key, s.text)
-	f.Hint = "want " + diag.Alternatives(words)
+	f := r.errorf(s.pos, "invalid-value", "%s %q is unknown", key, s.text)
+	f.Hint = "write " + diag.Alternatives(words)
 	if near := diag.Closest(s.text, words); near != "" {
 		f.Hint = "did you mean " + near + "?"
 	}
@@ -175,14 +174,13 @@ func (r *reader) words(s scalar, key string, words ...string) bool {
 func (r *reader) zone(s scalar) *time.Location {
 	zone, err := time.LoadLocation(s.text)
 	if err != nil || s.text == "" || s.text == "Local" {
-		r.errorf(s.pos, "invalid-value", "time zone %q is not known", s.text).Hint = "want a name such as Europe/Moscow"
+		r.errorf(s.pos, "invalid-value", "time zone %q is unknown", s.text).Hint = "write a name such as Europe/Moscow"
 		return nil
 	}
 	return zone
 }
 
-// webhook reads the URL of the inbound webhook. What is wrong with it is told
-// without repeating it.
+// webhook reads the URL of the inbound webhook. Findings do not repeat it.
 func (r *reader) webhook(p namedPortal) bitrix.Secret {
 	text, pos, ok := r.secret(p, "webhook", p.Webhook, p.WebhookFile)
 	if !ok {
@@ -197,14 +195,14 @@ func (r *reader) webhook(p namedPortal) bitrix.Secret {
 	return bitrix.Secret(text)
 }
 
-// secret reads a secret that stands in the file, in the environment or in a
-// file of its own. It returns false when it has found fault.
+// secret reads a secret from the file, from the environment or from a separate file.
+// It returns false after a mistake.
 func (r *reader) secret(p namedPortal, key string, here, file scalar) (text string, pos diag.Pos, ok bool) {
 	switch {
 	case here.bad || file.bad:
 		return "", p.pos, false
 	case here.set() && file.set():
-		r.errorf(file.pos, "duplicate-key", "portal %s has both %s and %s_file", p.name, key, key).Hint = "leave one of them out"
+		r.errorf(file.pos, "duplicate-key", "portal %s has both %s and %s_file", p.name, key, key).Hint = "remove one of them"
 		return "", file.pos, false
 	case here.set():
 		text, ok = r.expand(here)
@@ -232,12 +230,12 @@ func (r *reader) secretFile(s scalar, key string) (string, bool) {
 
 var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
 
-// expand fills in the environment's variables.
+// expand replaces variables of the environment.
 func (r *reader) expand(s scalar) (string, bool) {
 	return r.expandWith(s, func(value string) string { return value })
 }
 
-// expandWith fills in the environment's variables, escaped for their place.
+// expandWith replaces variables of the environment and escapes them.
 func (r *reader) expandWith(s scalar, escape func(string) string) (string, bool) {
 	text, missing := fillIn(s.text, func(name string) (string, bool) {
 		value, found := r.env(name)
@@ -249,8 +247,8 @@ func (r *reader) expandWith(s scalar, escape func(string) string) (string, bool)
 	return text, len(missing) == 0
 }
 
-// fillIn replaces ${NAME} by what the environment holds, and tells what it does
-// not hold. A nil env holds nothing.
+// fillIn replaces each ${NAME} by the variable of the environment, and returns the
+// names of missing variables. A nil env has no variables.
 func fillIn(text string, env func(name string) (string, bool)) (filled string, missing []string) {
 	filled = variable.ReplaceAllStringFunc(text, func(ref string) string {
 		name := ref[2 : len(ref)-1]

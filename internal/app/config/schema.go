@@ -2,8 +2,8 @@ package config
 
 import "github.com/b24rules/b24rules/internal/yamlfile"
 
-// Schema is the JSON Schema of the configuration for editors, made of the
-// structs that it is read into.
+// Schema returns the JSON Schema of the configuration for editors. It is made from the
+// structs that hold the configuration.
 func Schema() yamlfile.Schema {
 	root := yamlfile.SchemaFor[layout]()
 	root["type"], root["required"] = "object", []string{"rules", "portals"}
