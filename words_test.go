@@ -21,7 +21,6 @@ var wordsTodo = flag.Bool("words-todo", false, "TestWords also lists what is lef
 // the end.
 var todo = []string{
 	"bitrix",
-	"docs/configuration.md",
 	"docs/emulator.md",
 	"emulator",
 	"internal/app/apptest", "internal/app/cli", "internal/app/config", "internal/app/demo", "internal/app/report", "internal/app/testkit",

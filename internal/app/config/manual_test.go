@@ -16,23 +16,23 @@ const configManualHead = `# The configuration
 
 <!-- made by make gen from the structs that the configuration is read into -->
 
-` + "`b24rules serve --config b24rules.yaml`" + ` and the other commands read one YAML file. Unknown keys and wrong values are told with their
-places before anything starts. Paths are seen from the folder of the file. Values marked with *$* may hold ` + "`${VARIABLE}`" + ` of the environment.
-[examples/b24rules.yaml](examples/b24rules.yaml) is one to copy; ` + "`b24rules schema config`" + ` prints the JSON Schema for an editor
-([editor.md](editor.md)).
+` + "`b24rules serve --config b24rules.yaml`" + ` and the other commands read one YAML file. Unknown keys and wrong values are
+findings with file and line, and nothing starts until they are fixed. Paths are relative to the folder of the file. In values marked
+with *$*, ` + "`${VARIABLE}`" + ` is replaced with the variable of the environment. [examples/b24rules.yaml](examples/b24rules.yaml) is an
+example to copy. ` + "`b24rules schema config`" + ` prints the JSON Schema for an editor ([editor.md](editor.md)).
 `
 
-// configSections are the mappings of the configuration in the order of the
-// manual, the outermost first.
+// configSections are the mappings of the configuration in the order of the manual,
+// the outermost first.
 var configSections = []struct {
 	title, text string
 	keys        any
 }{
 	{"The file", "", layout{}},
-	{"portals: {NAME: …}", "NAME is a portal's name here: events come in at `/hooks/NAME`. [portal.md](portal.md) goes through it.", portalFile{}},
+	{"portals: {NAME: …}", "You choose NAME. The portal sends its events to `/hooks/NAME`. [portal.md](portal.md) describes how to connect a portal.", portalFile{}},
 	{"portals: {NAME: {oauth: …}}", "", oauthFile{}},
 	{"portals: {NAME: {tls: …}}", "", tlsFile{}},
-	{"log", "The file of `dir` is opened once: whoever rotates it copies and truncates (`copytruncate`).", logFile{}},
+	{"log", "The file in `dir` stays open. A program that rotates it must copy and truncate it (`copytruncate`).", logFile{}},
 	{"limits", "", Limits{}},
 	{"history", "Days, hours, or `forever`.", History{}},
 	{"catch_up", "Or `off`.", catchUpFile{}},
