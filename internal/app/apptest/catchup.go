@@ -10,7 +10,7 @@ import (
 	"github.com/b24rules/b24rules/internal/catchup"
 )
 
-// Back starts the engine and waits until its absence has been made up for.
+// Back starts the engine and waits until it has caught up.
 func (h *Harness) Back() catchup.Job {
 	h.T.Helper()
 	since := time.Now()
@@ -18,8 +18,7 @@ func (h *Harness) Back() catchup.Job {
 	return h.CaughtUp(since)
 }
 
-// CaughtUp waits until an absence that was noticed since then has been made up
-// for.
+// CaughtUp waits until a catch-up that started after since has ended.
 func (h *Harness) CaughtUp(since time.Time) catchup.Job {
 	h.T.Helper()
 	var j catchup.Job
@@ -35,15 +34,15 @@ func (h *Harness) CaughtUp(since time.Time) catchup.Job {
 	return j
 }
 
-// QuickCatchUp is a catch-up whose margin does not reach back to before a test.
+// QuickCatchUp is a catch-up whose margin does not reach back beyond a test.
 func QuickCatchUp() *config.CatchUp {
 	c := config.DefaultCatchUp
 	c.Margin = time.Second
 	return &c
 }
 
-// NewApplication is a harness whose engine is the portal's application,
-// installed by the portal.
+// NewApplication returns a harness whose engine is an installed application of the
+// portal.
 func NewApplication(t testing.TB, kind string, e emulator.Config) *Harness {
 	t.Helper()
 	h := New(t, Options{Application: kind, Emulator: e})

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// AddDeal adds a deal with rows and waits until the list has followed.
+// AddDeal adds a deal with rows and waits until the list is updated.
 func (h *Harness) AddDeal(title string, rows ...demo.Row) (deal int) {
 	h.T.Helper()
 	h.AtOnce(func() {
@@ -22,7 +22,7 @@ func (h *Harness) AddDeal(title string, rows ...demo.Row) (deal int) {
 	return deal
 }
 
-// SetRows saves a deal's product tab and waits until the list has followed.
+// SetRows saves a deal's product tab and waits until the list is updated.
 func (h *Harness) SetRows(deal int, rows ...demo.Row) {
 	h.T.Helper()
 	if err := h.People.SetRows(h.Context(), "D", deal, rows); err != nil {
@@ -49,7 +49,7 @@ func (h *Harness) Elements(deal int) map[string]demo.Element {
 	return out
 }
 
-// AddElement adds an element to the list as a person or a script does.
+// AddElement adds an element to the list as a person or a script.
 func (h *Harness) AddElement(code, name string, properties map[string]any) {
 	h.T.Helper()
 	h.Rest("lists.element.add", h.ElementParams(code, name, properties), nil)
@@ -75,14 +75,14 @@ func (h *Harness) Property(e demo.Element, code string) string {
 	return v[0]
 }
 
-// Touch changes a deal's title, which no element depends on.
+// Touch changes a deal's title. No element depends on it.
 func (h *Harness) Touch(deal int, title string) {
 	h.T.Helper()
 	h.Rest("crm.deal.update", map[string]any{"id": deal, "fields": map[string]any{"TITLE": title}}, nil)
 	h.Wait()
 }
 
-// Text is the text of an element's field.
+// Text returns the text of an element's field.
 func Text(e demo.Element, key string) string {
 	var s string
 	for _, c := range string(e[key]) {
@@ -111,7 +111,7 @@ func WantNames(t *testing.T, got map[string]demo.Element, want ...string) {
 	}
 }
 
-// Fill adds deals while nobody listens.
+// Fill adds deals whose events no engine receives.
 func (h *Harness) Fill(n int) (deals []int) {
 	h.T.Helper()
 	for i := range n {
@@ -127,7 +127,7 @@ func (h *Harness) Fill(n int) (deals []int) {
 	return deals
 }
 
-// Missing counts the deals whose elements are not there.
+// Missing counts the deals that have no element.
 func (h *Harness) Missing(deals []int) int {
 	h.T.Helper()
 	n := 0
@@ -139,7 +139,7 @@ func (h *Harness) Missing(deals []int) int {
 	return n
 }
 
-// SetRowsQuietly changes rows while no engine listens.
+// SetRowsQuietly changes rows while no engine receives events.
 func (h *Harness) SetRowsQuietly(deal int, rows ...demo.Row) {
 	h.T.Helper()
 	if err := h.People.SetRows(h.Context(), "D", deal, rows); err != nil {

@@ -25,38 +25,38 @@ import (
 	"github.com/b24rules/b24rules/rules"
 )
 
-// Options say what newHarness sets up. The zero value is the shipped
-// rule sets on a portal without limits, with short waits everywhere.
+// Options configure New. The zero value means the shipped rule sets on a portal
+// without limits, with short waits everywhere.
 type Options struct {
 	// Plan is the portal's; "" means emulator.PlanUnlimited.
 	Plan string
 	// Emulator is the portal's configuration; its Plan is set by plan, its
 	// EventDelay is 5 ms unless given.
 	Emulator emulator.Config
-	// Rules are the rule sets; nil means the shipped ones. A rule without a
-	// Debounce of its own gets debounce.
+	// Rules are the rule sets; nil means the shipped ones. Debounce applies to rules
+	// without a debounce.
 	Rules fs.FS
 	// Debounce of rules; 0 means 30 ms.
 	Debounce time.Duration
-	// Inputs of the rule sets; nil means what the shipped ones need. {list}
-	// and {type} stand for the seed's list and smart process.
+	// Inputs of the rule sets; nil means the inputs of the shipped ones. {list} and
+	// {type} are replaced with the seed's list and smart process.
 	Inputs map[string]map[string]string
-	// Limits of the engine. Retries wait 20 ms at most unless said otherwise.
+	// Limits of the engine. By default retries wait 20 ms at most.
 	Limits config.Limits
-	// Application and catchUp are as in demo.FixtureOptions.
+	// Application and CatchUp are as in demo.FixtureOptions.
 	Application string
 	CatchUp     *config.CatchUp
-	// Dir is the folder of the database; "" means one of the test's own.
+	// Dir is the folder of the database; "" means a temporary one.
 	Dir string
 	// Database is a DSN; "" means SQLite in dir.
 	Database string
-	// Before is called before the engine is started, such as to put elements
-	// of an older script into the list.
+	// Before is called before the engine starts. It can for example add elements of
+	// an older script to the list.
 	Before func(s *demo.Fixture)
 }
 
-// Harness is an emulated portal and the engine, in this process but talking
-// HTTP, with SQLite on disk. Failures end the test.
+// Harness is an emulated portal and the engine in one process. They communicate over
+// HTTP, and the database is SQLite on disk. A failure ends the test.
 type Harness struct {
 	*demo.Fixture
 	T   testing.TB
@@ -103,21 +103,21 @@ func New(t testing.TB, o Options) *Harness {
 		Log: h.Log.Logger(), Before: o.Before,
 	})
 	if err != nil {
-		t.Fatalf("stage: %v", err)
+		t.Fatalf("fixture: %v", err)
 	}
 	h.Fixture = s
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Errorf("close the stage: %v", err)
+			t.Errorf("close the fixture: %v", err)
 		}
 	})
-	if o.CatchUp != nil { // who stops it before its first sign of life sees another absence
+	if o.CatchUp != nil { // a stop before the first heartbeat would hide the downtime
 		h.Until("alive", func() bool {
 			_, ok, err := h.Service.Queue().Note(h.Context(), service.HeartbeatNote(demo.PortalName))
 			return ok && err == nil
 		})
-		// The engine may not know yet that its heartbeat is stored; this one waits
-		// behind it.
+		// The engine may not know yet that its heartbeat is stored. This write waits
+		// for the engine's transaction.
 		if err := h.Service.Queue().SetNote(h.Context(), service.HeartbeatNote(demo.PortalName), ""); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func New(t testing.TB, o Options) *Harness {
 
 var ruleOn = regexp.MustCompile(`(?m)^    on:`)
 
-// quick gives rules a shorter debounce than the default one.
+// quick adds a debounce to rules without one.
 func quick(source service.RuleSource, debounce time.Duration) service.RuleSource {
 	return func() ([]service.RuleFile, error) {
 		files, err := source()
@@ -140,14 +140,14 @@ func quick(source service.RuleSource, debounce time.Duration) service.RuleSource
 	}
 }
 
-// Context returns a context that ends with the test or its patience.
+// Context returns a context that ends with the test, at the latest after Patience.
 func (h *Harness) Context() context.Context {
 	ctx, cancel := context.WithTimeout(h.T.Context(), testkit.Patience)
 	h.T.Cleanup(cancel)
 	return ctx
 }
 
-// Wait returns when no event and no run is under way.
+// Wait returns when no event is being delivered and no run is pending.
 func (h *Harness) Wait() {
 	h.T.Helper()
 	if err := h.Fixture.Wait(h.Context()); err != nil {
@@ -155,6 +155,7 @@ func (h *Harness) Wait() {
 	}
 }
 
+// States returns the number of runs by state.
 func (h *Harness) States() map[queue.State]int {
 	stats, err := h.Service.Queue().Stats(context.WithoutCancel(h.T.Context()))
 	if err != nil {
@@ -163,11 +164,11 @@ func (h *Harness) States() map[queue.State]int {
 	return stats.Runs
 }
 
-// AtOnce lets people do several things before any run begins, so that their
-// events have one run, however slow the machine is.
+// AtOnce calls do while runs are paused, so that the events of do have one run even
+// on a slow machine.
 func (h *Harness) AtOnce(do func()) {
 	h.T.Helper()
-	if err := h.Service.Queue().Pause(h.Context(), demo.PortalName, "", "people are at work"); err != nil {
+	if err := h.Service.Queue().Pause(h.Context(), demo.PortalName, "", "several changes"); err != nil {
 		h.T.Fatal(err)
 	}
 	do()
@@ -179,8 +180,8 @@ func (h *Harness) AtOnce(do func()) {
 	}
 }
 
-// Rest calls a method of the portal as a person or another script does and
-// decodes its result, if into is not nil.
+// Rest calls a method of the portal as a person or another script. It decodes the
+// result if into is not nil.
 func (h *Harness) Rest(method string, params map[string]any, into any) {
 	h.T.Helper()
 	if err := h.People.Client.Call(h.Context(), method, params, into); err != nil {
@@ -188,7 +189,7 @@ func (h *Harness) Rest(method string, params map[string]any, into any) {
 	}
 }
 
-// Counters are what the engine has sent to the portal.
+// Counters returns the counters of the requests to the portal.
 func (h *Harness) Counters() bitrix.Stats {
 	return h.Service.Portal(demo.PortalName).Client.Stats()
 }
@@ -199,9 +200,10 @@ func (h *Harness) Stop() {
 	if err := h.Fixture.Stop(); err != nil {
 		h.T.Fatalf("stop: %v", err)
 	}
+	http.DefaultClient.CloseIdleConnections() // Post must not reuse a connection of the old server
 }
 
-// Start starts it again, on the same address and database.
+// Start starts the engine again, on the same address and database.
 func (h *Harness) Start() {
 	h.T.Helper()
 	if err := h.Fixture.Start(context.WithoutCancel(h.T.Context())); err != nil {
@@ -221,17 +223,18 @@ func (h *Harness) Post(url, contentType, body string) int {
 	return resp.StatusCode
 }
 
-// Until waits until something is so.
+// Until waits until a condition is true.
 func (h *Harness) Until(what string, so func() bool) {
 	h.T.Helper()
 	for end := time.Now().Add(testkit.Patience); !so(); {
 		if time.Now().After(end) {
-			h.T.Fatalf("not so after %s: %s", testkit.Patience, what)
+			h.T.Fatalf("not true after %s: %s", testkit.Patience, what)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 }
 
+// Logged returns how often text is in the log.
 func (h *Harness) Logged(text string) int { return strings.Count(h.Log.String(), text) }
 
 // AsApp calls a method with a token of the application.
@@ -252,7 +255,7 @@ func (h *Harness) AsApp(method string, params map[string]any, into any) {
 	}
 }
 
-// fixedTokens are tokens that nobody renews.
+// fixedTokens are tokens that cannot be renewed.
 type fixedTokens struct{ t bitrix.Tokens }
 
 func (f *fixedTokens) Load(context.Context) (bitrix.Tokens, error) { return f.t, nil }

@@ -26,7 +26,7 @@ const (
 	exitFine     = 0
 	exitFindings = 1 // findings, or runs that failed
 	exitUsage    = 2 // the command line is wrong
-	exitFailure  = 3 // it could not be done
+	exitFailure  = 3 // the command could not run
 )
 
 // Std are the standard streams: results go to Out, everything else to Err.
@@ -53,28 +53,28 @@ type command struct {
 	args  string // what may follow the name, for the usage line
 	short string // for the list of commands
 	long  string // for help
-	// setup declares the command's flags and returns what the command does
-	// with the arguments that are no flags.
+	// setup declares the command's flags and returns the function that runs the
+	// command with the other arguments.
 	setup func(fs *flag.FlagSet) runFunc
-	// subs are the commands below this one, which then does nothing by itself.
-	// Their names begin with its own: "runs list".
+	// subs are subcommands. Their names start with the name of this command: "runs
+	// list". A command with subcommands does nothing else.
 	subs []*command
 }
 
 type runFunc func(ctx context.Context, env environment, args []string) error
 
-// commands is the table, in the order of the help text.
+// commands are all commands, in the order of the help text.
 var commands = []*command{serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, planCmd, runCmd, runsCmd, syncCmd, unbindCmd, emulatorCmd, demoCmd, schemaCmd, versionCmd}
 
-// errFindings ends a command whose findings have been printed.
+// errFindings ends a command that has printed findings.
 var errFindings = errors.New("findings")
 
-// usageError says that the command line is wrong.
+// usageError is an error of the command line.
 type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }
 
-// usageOf makes an error say that the command line is wrong. nil stays nil.
+// usageOf converts err to a usageError. nil stays nil.
 func usageOf(err error) error {
 	if err == nil {
 		return nil
@@ -84,7 +84,7 @@ func usageOf(err error) error {
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// runCommand is main without the process: it returns the exit code.
+// runCommand runs the command that args name and returns the exit code.
 func runCommand(ctx context.Context, args []string, env environment) int {
 	if len(args) == 0 {
 		printOverview(env.Err)
@@ -112,8 +112,8 @@ func runCommand(ctx context.Context, args []string, env environment) int {
 	return exitCode(c, env, execute(ctx, c, env, args))
 }
 
-// sub chooses the command below this one that args name, or says what is wrong
-// with them.
+// sub returns the subcommand that args name and its arguments. It prints an error if
+// args name none.
 func (c *command) sub(env environment, args []string) (*command, []string) {
 	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
 		if len(args) > 0 {
@@ -152,8 +152,7 @@ func execute(ctx context.Context, c *command, env environment, args []string) er
 	return do(ctx, env, rest)
 }
 
-// exitCode tells what went wrong, unless it has been told, and returns the
-// code.
+// exitCode prints err, unless the command has printed it, and returns the exit code.
 func exitCode(c *command, env environment, err error) int {
 	var usage *usageError
 	switch {
@@ -169,15 +168,15 @@ func exitCode(c *command, env environment, err error) int {
 		env.say("usage: b24rules %s", strings.TrimSpace(c.name+" "+c.args))
 		return exitUsage
 	case errors.Is(err, context.Canceled):
-		env.say("stopped before it was done")
+		env.say("interrupted")
 		return exitFailure
 	}
 	env.say("%v", err)
 	return exitFailure
 }
 
-// parseFlags reads flags wherever they stand and returns the other arguments.
-// After "--" everything is an argument.
+// parseFlags reads the flags at any place and returns the other arguments. After "--"
+// all are arguments.
 func parseFlags(fs *flag.FlagSet, args []string) ([]string, error) {
 	var rest []string
 	for len(args) > 0 {
@@ -196,13 +195,13 @@ func parseFlags(fs *flag.FlagSet, args []string) ([]string, error) {
 	return rest, nil
 }
 
-// wrongValue is how the flag package says that a value is not of its flag's type.
+// wrongValue matches the flag package's error for a value of the wrong type.
 var wrongValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([^:]+): `)
 
-// valueKinds say what is wanted for the placeholders of flags.
+// valueKinds describe the values of flags by placeholder.
 var valueKinds = map[string]string{"": "true or false", "N": "a number", "RUN": "a number"}
 
-// flagError rewords what the flag package says of a wrong flag.
+// flagError rewords an error of the flag package.
 func flagError(fs *flag.FlagSet, err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return err
@@ -251,7 +250,7 @@ func unknown(what, name string) string {
 	return text
 }
 
-// oneOf checks the value of a flag that takes one of a few words.
+// oneOf checks that the value of a flag is one of words.
 func oneOf(name, value string, words ...string) error {
 	for _, w := range words {
 		if value == w {
@@ -265,7 +264,7 @@ func oneOf(name, value string, words ...string) error {
 	return &usageError{text}
 }
 
-// none refuses arguments where a command takes none.
+// none returns an error if there are arguments.
 func none(args []string) error {
 	if len(args) > 0 {
 		return usagef("unexpected argument %q", args[0])

@@ -11,19 +11,19 @@ import (
 var demoCmd = &command{
 	name:  "demo",
 	args:  "[--once] [--format text|json]",
-	short: "show both shipped rule sets at work",
+	short: "run both shipped rule sets on an emulated portal",
 	long: `Demo starts an emulated portal and the engine with both shipped rule sets on
-loopback, with a database in a temporary folder. Then it changes deals and
-invoices as people do, through the portal's REST API, and shows what came in,
-what ran and what the portal holds in the end.
+loopback, with a database in a temporary folder. Simulated users change deals and
+invoices through the portal's REST API. The command shows events and runs, and
+finally the data of the portal.
 
-On a terminal it goes on with small changes until Ctrl-C; otherwise, and with
---once or --format json, it ends by itself.
+On a terminal the users continue with small changes until Ctrl-C. Otherwise, and
+with --once or --format json, the demo ends after the first round.
 
-Exit codes: 0 everything agrees, 1 a total or a list does not agree or a run has
-failed, 2 wrong usage, 3 it could not be shown.`,
+Exit codes: 0 all totals and lists are correct, 1 a total or a list is wrong or a
+run failed, 2 usage error, 3 the demo could not run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
-		once := fs.Bool("once", false, "end after the first round, on a terminal too")
+		once := fs.Bool("once", false, "end after the first round, also on a terminal")
 		format := fs.String("format", "text", "print the result as `FORMAT`: text or json")
 		return func(ctx context.Context, env environment, args []string) error {
 			if err := none(args); err != nil {

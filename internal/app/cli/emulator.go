@@ -26,38 +26,38 @@ var emulatorCmd = &command{
 	short: "run an emulated portal",
 	long: `Emulator runs a Bitrix24 portal in memory: CRM items with product rows, universal
 lists, batch requests, the limits of a plan, events, and an application with
-OAuth and offline events. Its address in a browser shows all of it live.
+OAuth and offline events. Its address in a browser shows a live page.
 
-It begins with a smart process for the totals of invoices and a list for
-shipments, as the shipped rule sets want them, and with no data. A --seed file
-says what it begins with instead, in the words of rule tests: portal, users,
-deals, invoices, items, elements. A --faults file says what goes wrong.
+By default the portal has a smart process for the totals of invoices and a list
+for shipments, as the shipped rule sets require, and no data. A --seed file
+replaces this with its own content, in the format of rule tests: portal, users,
+deals, invoices, items, elements. A --faults file lists errors to simulate.
 
-The first line on stdout is the URL of the inbound webhook. The lines after it
-say what else there is to know, with a portals section for b24rules.yaml. Ctrl-C
-ends it. docs/emulator.md tells the rest.
+The first line on stdout is the URL of the inbound webhook. The following lines
+are for people and contain a portals section for b24rules.yaml. Ctrl-C stops the
+emulator. docs/emulator.md describes it in full.
 
-Control, under /_emulator/: GET stats, calls, history, app and faults; POST
+Control API, under /_emulator/: GET stats, calls, history, app and faults; POST
 faults, webhooks {"url": "…", "events": ["…"]}, app, reset, person/METHOD and
 robot/METHOD; DELETE faults.
 
-Exit codes: 0 stopped; 1 a file has findings; 2 wrong usage; 3 a file cannot be
-read, or the address is taken.`,
+Exit codes: 0 stopped, 1 a file has findings, 2 usage error, 3 a file cannot be
+read or the address is in use.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		o := &emulatorOptions{}
-		fs.StringVar(&o.listen, "listen", "127.0.0.1:8484", "listen on `ADDR`; port 0 takes a free one")
-		fs.StringVar(&o.plan, "plan", emulator.PlanStandard, "limit requests as `PLAN` does: standard, enterprise or unlimited")
-		fs.StringVar(&o.latency, "latency", "0s", "let a request take `TIME`, each command in it more, and both vary: 60ms+15ms~20%")
-		fs.StringVar(&o.seed, "seed", "", "begin with what `FILE` holds")
-		fs.StringVar(&o.faults, "faults", "", "let go wrong what `FILE` says")
-		fs.StringVar(&o.handler, "handler", "", "post the CRM events to `URL`")
-		fs.StringVar(&o.token, "token", "emulator-application-token", "let events carry the application token `TOKEN`")
+		fs.StringVar(&o.listen, "listen", "127.0.0.1:8484", "listen on `ADDR`; port 0 means a free port")
+		fs.StringVar(&o.plan, "plan", emulator.PlanStandard, "the portal's `PLAN`, which limits requests: standard, enterprise or unlimited")
+		fs.StringVar(&o.latency, "latency", "0s", "the `TIME` of a request, plus the time of each command in it, with a variation: 60ms+15ms~20%")
+		fs.StringVar(&o.seed, "seed", "", "fill the portal with the data of `FILE`")
+		fs.StringVar(&o.faults, "faults", "", "simulate the errors that `FILE` lists")
+		fs.StringVar(&o.handler, "handler", "", "send the CRM events to `URL`")
+		fs.StringVar(&o.token, "token", "emulator-application-token", "send the application token `TOKEN` with events")
 		return o.run
 	},
 }
 
-// emulatorSecret is in the webhook's URL. It is always the same, so that a
-// configuration for the emulator can be written down.
+// emulatorSecret is part of the webhook's URL. It is constant, so that a
+// configuration file for the emulator stays valid.
 const emulatorSecret = "emulator"
 
 type emulatorOptions struct {
@@ -70,7 +70,7 @@ func (o *emulatorOptions) run(ctx context.Context, env environment, args []strin
 		return err
 	}
 	if o.token == "" {
-		return usagef("--token: want a token, an empty one admits nobody")
+		return usagef("--token: want a token that is not empty")
 	}
 	if err := oneOf("plan", o.plan, emulator.PlanStandard, emulator.PlanEnterprise, emulator.PlanUnlimited); err != nil {
 		return err
@@ -109,7 +109,7 @@ func (o *emulatorOptions) run(ctx context.Context, env environment, args []strin
 	return servePortal(ctx, ln, portal)
 }
 
-// fill sets a portal up and says what there is to know of it.
+// fill fills a portal and returns the text that describes it.
 func (o *emulatorOptions) fill(portal *emulator.Portal, base string, seed *testportal.Seed, faults []emulator.Fault) (introduction string, err error) {
 	webhook := base + portal.WebhookPath()
 	if seed == nil {
@@ -120,7 +120,7 @@ func (o *emulatorOptions) fill(portal *emulator.Portal, base string, seed *testp
 		}
 		introduction = o.introductionOf(base, webhook, seed)
 	}
-	// What begins now goes wrong, and is told.
+	// From here on the faults apply, and requests are recorded.
 	if err := portal.SetFaults(faults...); err != nil {
 		return "", err
 	}
@@ -145,8 +145,8 @@ func servePortal(ctx context.Context, ln net.Listener, portal http.Handler) erro
 	return err
 }
 
-// introduction is what the command prints: the webhook's URL alone on the
-// first line, for scripts, then what people want to know.
+// introduction returns the output of the command: the webhook's URL alone on the
+// first line, for scripts, then a description for people.
 func (o *emulatorOptions) introduction(base, webhook string, seed emulator.DemoIDs) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -164,7 +164,7 @@ func (o *emulatorOptions) introduction(base, webhook string, seed emulator.DemoI
 	return b.String()
 }
 
-// introductionOf is what the command prints of a portal that was seeded.
+// introductionOf returns the output of the command for a seeded portal.
 func (o *emulatorOptions) introductionOf(base, webhook string, seed *testportal.Seed) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s\n", webhook, seeded(o.seed, seed))
@@ -173,23 +173,23 @@ func (o *emulatorOptions) introductionOf(base, webhook string, seed *testportal.
 	return b.String()
 }
 
-// more tells where to look and where events go.
+// more describes the page, the faults and the receiver of events.
 func (o *emulatorOptions) more(b *strings.Builder, base string) {
 	p := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
 	p("page: %s/", base)
 	if o.faults != "" {
-		p("what goes wrong: %s", o.faults)
+		p("simulated errors: %s", o.faults)
 	}
 	p("application token of events: %s", o.token)
 	if o.handler != "" {
-		p("CRM events are posted to %s", o.handler)
+		p("CRM events are sent to %s", o.handler)
 	} else {
-		p("CRM events are posted nowhere; --handler URL changes that, or at any time:")
+		p("CRM events have no receiver; set one with --handler URL, or at any time with:")
 		p(`  curl -s %s/_emulator/webhooks -d '{"url": "http://127.0.0.1:8400/hooks/demo", "events": ["%s"]}'`, base, strings.Join(demo.CRMEvents, `", "`))
 	}
 }
 
-// snippet is the portal for b24rules.yaml.
+// snippet writes the portals section for b24rules.yaml.
 func (o *emulatorOptions) snippet(b *strings.Builder, webhook string) {
 	p := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
 	p("")

@@ -28,7 +28,7 @@ func (o *emulatorOptions) prepare(env environment) (seed *testportal.Seed, fault
 	return seed, faults, err
 }
 
-// readFindings reads a file and prints what is found in it.
+// readFindings reads a file and prints its findings.
 func readFindings[T any](env environment, path string, read func(string, []byte) (T, diag.List)) (v T, err error) {
 	data, err := yamlfile.ReadFile(path)
 	if err != nil {
@@ -44,8 +44,8 @@ func readFindings[T any](env environment, path string, read func(string, []byte)
 	return v, nil
 }
 
-// parseLatency reads --latency: the time of a request, then, each if it is
-// there, that of a command and by how much both vary: 60ms+15ms~20%.
+// parseLatency reads --latency: the time of a request, optionally the time of a
+// command, and optionally the variation of both: 60ms+15ms~20%.
 func parseLatency(text string) (l emulator.Latency, err error) {
 	times, jitter, varies := strings.Cut(text, "~")
 	request, command, each := strings.Cut(times, "+")
@@ -61,12 +61,12 @@ func parseLatency(text string) (l emulator.Latency, err error) {
 		}
 	}
 	if err != nil || l.Request < 0 || l.Command < 0 {
-		return emulator.Latency{}, usagef("--latency %q: want the time of a request such as 60ms, of a command in it, and by how much they vary: 60ms+15ms~20%%", text)
+		return emulator.Latency{}, usagef("--latency %q: want the time of a request, optionally the time of a command and a variation, such as 60ms or 60ms+15ms~20%%", text)
 	}
 	return l, nil
 }
 
-// seeded says what a seed has brought.
+// seeded describes the data of a seed.
 func seeded(path string, seed *testportal.Seed) string {
 	items, elements := seed.Counts()
 	parts := []string{report.Plural(items[2], "deal", "deals"), report.Plural(items[31], "invoice", "invoices")}

@@ -24,27 +24,29 @@ import (
 var explainCmd = &command{
 	name:  "explain",
 	args:  "[--event FILE] [--portal NAME] [--format text|json] PATH...|ACTION|CODE",
-	short: "say in plain words what rules do, what an action does, or what a finding means",
-	long: `Explain says of each rule in the named files what it listens to, what it reads
-and writes, what ends it, how long it waits for an entity to be quiet, and what an
-event costs: REST commands of a run that finds nothing to change, of one that
-finds one difference, and of one that has everything to write, with the events a
-second that a portal's standard plan sustains at that (2 requests a second, up to
-50 commands in each). "-" reads a rule file from stdin.
+	short: "describe what rules do, what an action does, or what a finding means",
+	long: `Explain describes each rule in the named files: the events that it matches, what
+it reads and writes, what stops it, how long it waits for more changes of an
+entity, and the cost of an event. The cost is given in REST commands of a run that
+finds nothing to change, of one that finds one difference, and of one that writes
+everything, and as the number of such events per second within the rate limit of a
+portal's standard plan (2 requests a second, up to 50 commands in each). "-" reads
+a rule file from stdin.
 
---event FILE says which rules an event meets and why the others do not. FILE is
-the posted form of an event, or JSON such as
+--event FILE shows which rules match an event, and why the others do not. FILE
+is the posted form of an event, or JSON such as
   {"event": "ONCRMDEALUPDATE", "data": {"FIELDS": {"ID": "7"}}}
-"-" reads it from stdin. Nothing is sent anywhere. Inputs have their defaults.
+"-" reads it from stdin. Explain sends nothing. Inputs have their defaults.
 
 With the name of an action or the code of a finding, explain prints its section of
 the manual.
 
-Exit codes: 0 fine; 1 errors in the rules; 2 wrong usage; 3 a path cannot be read.`,
+Exit codes: 0 success, 1 the rules have errors, 2 usage error, 3 a path cannot be
+read.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		e := &explanation{}
 		fs.StringVar(&e.format, "format", "text", "print as `FORMAT`: text or json")
-		fs.StringVar(&e.event, "event", "", "say which rules the event in `FILE` meets")
+		fs.StringVar(&e.event, "event", "", "show which rules match the event in `FILE`")
 		fs.StringVar(&e.portal, "portal", "", "the `NAME` of the event's portal in the configuration")
 		return e.run
 	},
@@ -60,10 +62,10 @@ func (e *explanation) run(_ context.Context, env environment, args []string) err
 		return err
 	}
 	if len(args) == 0 {
-		return usagef("nothing to explain: name rule files, an action, or the code of a finding")
+		return usagef("no arguments: name rule files, an action, or the code of a finding")
 	}
 	if e.portal != "" && e.event == "" {
-		return usagef("--portal goes with --event")
+		return usagef("--portal requires --event")
 	}
 	if len(args) == 1 && args[0] != stdinName && e.event == "" {
 		if done, err := e.word(env, args[0]); done {
@@ -73,7 +75,7 @@ func (e *explanation) run(_ context.Context, env environment, args []string) err
 	var event *engine.Event
 	if e.event != "" {
 		if e.event == stdinName && contains(args, stdinName) {
-			return usagef("stdin can be read once")
+			return usagef("stdin is listed twice")
 		}
 		ev, err := e.readEvent(env.In)
 		if err != nil {
@@ -109,8 +111,7 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// word explains the code of a finding or an action. It returns false when the
-// argument is a path.
+// word explains a finding code or an action. It returns false if arg is a path.
 func (e *explanation) word(env environment, arg string) (bool, error) {
 	if text, ok := docs.Finding(arg); ok {
 		return true, e.manual(env, "code", arg, text)
@@ -125,14 +126,14 @@ func (e *explanation) word(env environment, arg string) (bool, error) {
 		}
 		words = append(words, a.Name)
 	}
-	text := fmt.Sprintf("%q is no rule file, no action and no code of a finding", arg)
+	text := fmt.Sprintf("%q is not a rule file, an action or the code of a finding", arg)
 	if near := diag.Closest(arg, words); near != "" {
 		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
 	return true, &usageError{text}
 }
 
-// manual prints what the manual says about a word.
+// manual prints a section of the manual.
 func (e *explanation) manual(env environment, kind, word, text string) error {
 	if e.format == "json" {
 		return report.WriteJSON(env.Out, map[string]any{"version": 1, kind: word, "markdown": text})
@@ -141,7 +142,7 @@ func (e *explanation) manual(env environment, kind, word, text string) error {
 	return err
 }
 
-// readEvent reads an event as it was posted, or in JSON.
+// readEvent reads an event as a posted form or as JSON.
 func (e *explanation) readEvent(in io.Reader) (engine.Event, error) {
 	var data []byte
 	var err error
@@ -180,8 +181,8 @@ func formEvent(body []byte) (engine.Event, error) {
 	return engine.Event{Code: ev.Code, Data: fields, Time: ev.Time}, err
 }
 
-// jsonEvent reads the fields of a posted event from JSON. Values of data become
-// text, as they are when a portal sends them.
+// jsonEvent reads an event from JSON. Values of data become text, because a portal
+// sends text.
 func jsonEvent(body []byte) (engine.Event, error) {
 	var in struct {
 		Event string          `json:"event"`
@@ -192,7 +193,7 @@ func jsonEvent(body []byte) (engine.Event, error) {
 		return engine.Event{}, err
 	}
 	if in.Event == "" {
-		return engine.Event{}, fmt.Errorf(`it has no "event"`)
+		return engine.Event{}, fmt.Errorf(`"event" is missing`)
 	}
 	out := engine.Event{Code: in.Event}
 	if ts, err := in.TS.Int64(); err == nil {
@@ -207,13 +208,13 @@ func jsonEvent(body []byte) (engine.Event, error) {
 	}
 	data, ok := textual(v).(map[string]any)
 	if !ok {
-		return engine.Event{}, fmt.Errorf(`"data" is no object`)
+		return engine.Event{}, fmt.Errorf(`"data" is not an object`)
 	}
 	out.Data = data
 	return out, nil
 }
 
-// textual writes scalars as a form carries them.
+// textual converts scalars to text, as in a form.
 func textual(v any) any {
 	switch x := v.(type) {
 	case map[string]any:

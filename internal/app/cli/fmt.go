@@ -23,25 +23,26 @@ import (
 var fmtCmd = &command{
 	name:  "fmt",
 	args:  "[--check] [--diff] [-w] PATH...",
-	short: "write rule files in one layout",
-	long: `Fmt prints rule files in the canonical layout: keys in the order in which people
-look for them, two spaces a level, an empty line between rules, formulas in
-quotes where YAML makes them need it and nowhere else, {{ formula }} for
-{{= formula }}. Comments stay where they belong. {} and [] stay where they are
-short. What a file means never changes, and a formatted file is left as it is.
+	short: "format rule files",
+	long: `Fmt prints rule files in the canonical layout: keys in a fixed order, two spaces
+per level, an empty line between rules, formulas in quotes only where YAML
+requires it, {{ formula }} instead of {{= formula }}. Comments keep their places.
+Short values in {} and [] stay on one line. The meaning of a file never changes,
+and fmt does not change a formatted file.
 
--w writes the files instead; --check names those that are not formatted, --diff
-shows what would change. Both are for CI: they write nothing and end with 1 when
-there is something to do. A file with errors is not touched: they are printed.
+-w writes the files instead. --check lists the files that are not formatted, and
+--diff shows the changes. Both are for CI: they write nothing, and the exit code
+is 1 if a file is not formatted. Fmt does not change a file with errors, but prints
+the errors.
 
 Folders are searched as by validate. "-" reads a rule file from stdin.
 
-Exit codes: 0 fine; 1 findings, or not formatted; 2 wrong usage; 3 a file cannot
-be read, written or formatted.`,
+Exit codes: 0 success, 1 findings or files that are not formatted, 2 usage error,
+3 a file cannot be read, written or formatted.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		f := &formatting{}
-		fs.BoolVar(&f.check, "check", false, "name the files that are not formatted and write nothing")
-		fs.BoolVar(&f.diff, "diff", false, "show what would change and write nothing")
+		fs.BoolVar(&f.check, "check", false, "list the files that are not formatted, write nothing")
+		fs.BoolVar(&f.diff, "diff", false, "show the changes, write nothing")
 		fs.BoolVar(&f.write, "w", false, "write the files instead of printing them")
 		return f.run
 	},
@@ -57,7 +58,7 @@ type formatting struct {
 
 func (f *formatting) run(_ context.Context, env environment, paths []string) error {
 	if f.write && (f.check || f.diff) {
-		return usagef("-w writes files, --check and --diff do not: choose")
+		return usagef("-w cannot be combined with --check or --diff")
 	}
 	if len(paths) == 0 {
 		return usagef("no paths: name rule files or folders, or - for stdin")
@@ -69,9 +70,9 @@ func (f *formatting) run(_ context.Context, env environment, paths []string) err
 		case p != stdinName:
 			named = append(named, p)
 		case stdin:
-			return usagef("stdin can be read once")
+			return usagef("stdin is listed twice")
 		case f.write:
-			return usagef("-w cannot write stdin")
+			return usagef("-w cannot be used with stdin")
 		default:
 			stdin = true
 		}
@@ -117,7 +118,8 @@ func (f *formatting) files(env environment, paths []string) error {
 	return nil
 }
 
-// file formats one file. Only what makes going on useless is an error.
+// file formats one file. It returns only errors that prevent the formatting of other
+// files.
 func (f *formatting) file(env environment, name string, data []byte) error {
 	_, list := load.File(name, data, env.actions)
 	if list.HasErrors() {
@@ -155,7 +157,7 @@ func (f *formatting) refuse(env environment, name string, data []byte, list diag
 			errs.Add(x)
 		}
 	}
-	env.say("%s: left as it is, it has %s", name, report.Plural(len(errs), "error", "errors"))
+	env.say("%s: unchanged, it has %s", name, report.Plural(len(errs), "error", "errors"))
 	return diag.WriteText(env.Err, errs, func(string) []byte { return data }, report.UsesColor(env.Err))
 }
 
@@ -171,7 +173,7 @@ func (f *formatting) show(w io.Writer, name string, data, out []byte) error {
 	return err
 }
 
-// replaceFile gives a file another text. Nobody ever sees half of it.
+// replaceFile replaces the content of a file atomically.
 func replaceFile(name string, data []byte) error {
 	name, err := filepath.EvalSymlinks(name)
 	if err != nil {
@@ -185,7 +187,7 @@ func replaceFile(name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name()) // it is gone when all went well
+	defer os.Remove(tmp.Name()) // fails after the rename
 	_, err = tmp.Write(data)
 	if err = errors.Join(err, tmp.Chmod(info.Mode().Perm()), tmp.Close()); err != nil {
 		return err

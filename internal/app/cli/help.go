@@ -27,15 +27,16 @@ func runHelp(args []string, env environment) int {
 	return exitFine
 }
 
-const overviewHead = `b24rules runs rules over the events of Bitrix24 portals.
+const overviewHead = `b24rules runs rules for the events of Bitrix24 portals.
 
 Usage: b24rules COMMAND [FLAGS] [ARGUMENTS]
 
 `
 
 const overviewTail = `
-Run 'b24rules help COMMAND' for what a command does and its flags.
-Exit codes: 0 fine, 1 findings or failed runs, 2 wrong usage, 3 could not do it.
+Run 'b24rules help COMMAND' for a description of a command and its flags.
+Exit codes: 0 success, 1 findings or failed runs, 2 usage error, 3 the command could
+not run.
 `
 
 func printOverview(w io.Writer) {
@@ -44,12 +45,12 @@ func printOverview(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.short)
 	}
-	fmt.Fprintf(&b, "  %-10s %s\n", "help", "explain a command")
+	fmt.Fprintf(&b, "  %-10s %s\n", "help", "describe a command")
 	b.WriteString(overviewTail)
 	_, _ = io.WriteString(w, b.String())
 }
 
-// dashes are what a flag is written with: -v, --format.
+// dashes returns the prefix of a flag: -v, --format.
 func dashes(name string) string {
 	if len(name) == 1 {
 		return "-"
@@ -65,7 +66,7 @@ func printHelp(w io.Writer, c *command) {
 		for _, s := range c.subs {
 			fmt.Fprintf(&b, "  %-14s %s\n", s.name, s.short)
 		}
-		fmt.Fprintf(&b, "\nRun 'b24rules help %s COMMAND' for what one does and its flags.\n", c.name)
+		fmt.Fprintf(&b, "\nRun 'b24rules help %s COMMAND' for a description of a command and its flags.\n", c.name)
 		_, _ = io.WriteString(w, b.String())
 		return
 	}

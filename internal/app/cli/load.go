@@ -12,12 +12,12 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
-// loadConfig reads a configuration for a command, and tells what is wrong in it.
+// loadConfig reads a configuration and prints its findings.
 func loadConfig(env environment, path string) (*config.Config, error) {
 	c, list, err := config.Read(path)
 	switch {
 	case err != nil && path == config.DefaultFile && errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("no configuration: there is no %s here: name one with --config FILE, or copy docs/examples/b24rules.yaml", path)
+		return nil, fmt.Errorf("no configuration: %s does not exist (name a file with --config FILE, or copy docs/examples/b24rules.yaml)", path)
 	case err != nil:
 		return nil, fmt.Errorf("no configuration: %w", service.Plain(err))
 	case list.HasErrors():
@@ -26,13 +26,13 @@ func loadConfig(env environment, path string) (*config.Config, error) {
 	return c, nil
 }
 
-// loadRules loads the rules of the configuration, and tells which of its paths
-// cannot be read.
+// loadRules loads the rules of the configuration. It prints a finding for each path
+// that cannot be read.
 func loadRules(env environment, c *config.Config) (*service.Rules, *service.Generation, error) {
 	var list diag.List
 	for i, pos := range c.RulesAt {
 		if _, err := os.Stat(c.Rules[i]); err != nil {
-			list.Errorf(pos, "unreadable-file", "rules: %v", service.Plain(err)).Hint = "paths are seen from the folder of the configuration"
+			list.Errorf(pos, "unreadable-file", "rules: %v", service.Plain(err)).Hint = "paths are relative to the folder of the configuration"
 		}
 	}
 	if len(list) > 0 {
@@ -43,8 +43,7 @@ func loadRules(env environment, c *config.Config) (*service.Rules, *service.Gene
 	return rules, gen, err
 }
 
-// onePortal returns the name of the portal that a command is for: the one that
-// is named, or the only one.
+// onePortal returns name, or without a name the only portal of the configuration.
 func onePortal(c *config.Config, name string) (string, error) {
 	if name != "" {
 		return name, checkPortal(c, name, false)
@@ -59,9 +58,9 @@ func onePortal(c *config.Config, name string) (string, error) {
 	return names[0], nil
 }
 
-// checkPortal refuses a portal that the configuration does not have. Runs of
-// one that it had once are still there, so near is how a filter asks: then only
-// what looks like a mistake is refused.
+// checkPortal refuses a portal that the configuration does not have. With near it
+// refuses only a name that looks misspelled, because the database may have runs of
+// a portal that was removed from the configuration.
 func checkPortal(c *config.Config, name string, near bool) error {
 	var names []string
 	for _, p := range c.Portals {

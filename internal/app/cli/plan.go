@@ -13,22 +13,23 @@ import (
 var planCmd = &command{
 	name:  "plan",
 	args:  "[--config FILE] [--rule ID] [--portal NAME] --entity ENTITY [--deleted] [--format text|json] [RULEFILE...]",
-	short: "show what rules would do to an entity, and do nothing",
-	long: `report.Plan reads an entity of a real portal and what belongs to it, as a run would, and
-shows what would change: + what would be added, ~ what would change with each
-field before and after, - what would be deleted, ! calls whose effect is not known
-here. Nothing is written.
+	short: "show what rules would change for an entity, write nothing",
+	long: `Plan reads an entity and its related data from a real portal, as a run would, and
+shows the changes: + for what would be added, ~ for what would change, with each
+field before and after, - for what would be deleted, ! for calls with unknown
+effect. Plan writes nothing.
 
-Without RULEFILE the rules of the configuration are taken, with it those of the
-files, with the inputs that the configuration has for them. A rule that is being
-written can be tried on real data like this.
+Without RULEFILE plan uses the rules of the configuration. With RULEFILE it uses
+the rules of these files, with the inputs that the configuration has for them. So
+you can try a new rule on real data.
 
-A later step sees items that an earlier one would add or change when it reads
-them by their id, but not in lists; what a writing call would answer is unknown
-and nothing to it. Whether a once is new is looked up in the database.
+A later step sees the items that an earlier step would add or change if it reads
+them by id, but not if it reads a list. The answer of a writing call is unknown,
+so it is nothing for later steps. Whether a once has been done already is read from
+the database.
 
-Exit codes: 0 fine, whether there are changes or none; 1 a run would fail, or a
-rule file has findings; 2 wrong usage; 3 it could not be done.`,
+Exit codes: 0 success, with or without changes, 1 a run would fail or a rule file
+has findings, 2 usage error, 3 plan could not run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		p := &planning{}
 		p.flags(fs)
@@ -40,7 +41,7 @@ rule file has findings; 2 wrong usage; 3 it could not be done.`,
 type planning struct {
 	single
 	format string
-	later  bool // nobody waits for it: what others want goes first
+	later  bool // requests of other runs go first
 }
 
 func (p *planning) run(ctx context.Context, env environment, args []string) error {

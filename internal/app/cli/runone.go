@@ -18,21 +18,21 @@ var runCmd = &command{
 	name:  "run",
 	args:  "[--config FILE] [--rule ID] [--portal NAME] --entity ENTITY [--deleted] [--format text|json] [-v]",
 	short: "run rules for an entity now",
-	long: `report.Run does what an event of the entity would: it puts a run of each rule into the
-queue and waits until it has been tried. A serve that is under way does the work;
-without one run does it itself, and with it what else is due. So no entity is ever
-worked twice at the same time. What plan shows is what run does.
+	long: `Run does the same as an event of the entity: it queues a run of each rule and
+waits for its first attempt. If serve is running, it does the work. Otherwise run
+does the work itself, together with other runs that are due. So an entity is never
+processed twice at the same time. Plan shows in advance what run would change.
 
-It prints the story of each run as runs show does. A run that fails is tried again
-later by serve, as ever.
+Run prints a report of each run, as runs show does. If a run fails, serve tries it
+again later.
 
-Exit codes: 0 the runs succeeded; 1 one failed, or a rule file has findings; 2
-wrong usage; 3 it could not be done.`,
+Exit codes: 0 all runs succeeded, 1 a run failed or a rule file has findings, 2
+usage error, 3 run could not run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		o := &oneRun{}
 		o.flags(fs)
 		fs.StringVar(&o.show.format, "format", "text", "print as `FORMAT`: text or json")
-		fs.BoolVar(&o.show.options.Verbose, "v", false, "tell parameters and answers too")
+		fs.BoolVar(&o.show.options.Verbose, "v", false, "print parameters and answers too")
 		return o.run
 	},
 }
@@ -42,8 +42,7 @@ type oneRun struct {
 	show runsShow
 }
 
-// manualEvent is the code of the event that run puts into the queue. The
-// portal has none like it.
+// manualEvent is the code of the event that run stores. No portal sends it.
 const manualEvent = "RUN-BY-HAND"
 
 func (o *oneRun) run(ctx context.Context, env environment, args []string) error {
@@ -64,7 +63,7 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 	}
 	defer done()
 	if o.deleted && targets[0].Entity.TypeID == 0 {
-		return usagef("--deleted: the portal cannot be asked whether %s is gone, so only its own event can say that", o.entity)
+		return usagef("--deleted: the portal has no method that shows whether %s is deleted, so only its event can trigger this run", o.entity)
 	}
 	ids, err := o.push(ctx, a, targets)
 	if err != nil {
@@ -92,7 +91,7 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 	return nil
 }
 
-// push asks for the runs and returns them.
+// push queues the runs and returns their ids.
 func (o *oneRun) push(ctx context.Context, a *service.Service, targets []service.Target) ([]int64, error) {
 	routes := make([]queue.Route, len(targets))
 	for i, t := range targets {
@@ -119,21 +118,20 @@ func (o *oneRun) push(ctx context.Context, a *service.Service, targets []service
 	return ids, nil
 }
 
-// workUnlessServed runs what is due until end is called, unless another process
-// does.
+// workUnlessServed executes runs until end is called, unless another process does.
 func workUnlessServed(ctx context.Context, env environment, s *service.Service) (end func(), err error) {
 	end, err = s.Work(ctx, "")
 	if errors.Is(err, queue.ErrInUse) {
-		env.say("serve does it")
+		env.say("serve is running and does the work")
 		return func() {}, nil
 	}
 	return end, err
 }
 
-// lookAgain is how often a run is looked at that another process may work.
+// lookAgain is the interval between two reads of a run.
 const lookAgain = 100 * time.Millisecond
 
-// tried waits until a run has ended, or waits for another attempt.
+// tried waits until a run has ended or its next attempt has failed.
 func tried(ctx context.Context, q *queue.Queue, id int64) (*report.Run, error) {
 	before, err := report.ReadRun(ctx, q, id)
 	if err != nil {
@@ -161,7 +159,7 @@ func tried(ctx context.Context, q *queue.Queue, id int64) (*report.Run, error) {
 		select {
 		case <-ticks.C:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("run %d is in the queue: serve will do it", id)
+			return nil, fmt.Errorf("run %d is queued: serve will execute it", id)
 		}
 	}
 }

@@ -22,19 +22,18 @@ import (
 var runsCmd = &command{
 	name:  "runs",
 	args:  "COMMAND [FLAGS] [ARGUMENTS]",
-	short: "look at runs, replay or discard them, pause rules",
-	long: `Runs tells what has happened and what waits: each run of a rule for an entity
-with its events, attempts, steps and REST commands. It works beside a serve that
-is under way, and without one.
+	short: "show runs, replay or discard them, pause rules",
+	long: `Runs shows past and pending work: each run of a rule for an entity with its
+events, attempts, steps and REST commands. It works with and without a running
+serve.
 
-A run that failed for good is parked: a dead letter. It can be replayed, from the
-start and with the rule as it is now, or discarded.`,
+A run that failed permanently is parked: a dead letter. You can replay it, which
+runs the current rule from the start, or discard it.`,
 	setup: func(*flag.FlagSet) runFunc { return nil },
 	subs:  []*command{runsListCmd, runsShowCmd, runsExportCmd, runsReplayCmd, runsDiscardCmd, runsPauseCmd, runsResumeCmd},
 }
 
-// openHistory opens the database of a configuration that serve has made. It is
-// closed by the caller.
+// openHistory opens the existing database of a configuration. The caller closes it.
 func openHistory(ctx context.Context, env environment, path string) (*config.Config, *queue.Queue, error) {
 	c, err := loadConfig(env, path)
 	if err != nil {
@@ -50,16 +49,16 @@ func openHistory(ctx context.Context, env environment, path string) (*config.Con
 	return c, q, nil
 }
 
-// haveDatabase refuses a configuration whose database serve has not made yet.
+// haveDatabase returns an error if the database does not exist yet.
 func haveDatabase(c *config.Config) error {
 	file, ok := strings.CutPrefix(c.Database, "sqlite:")
 	if _, err := os.Stat(file); ok && errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no database %s yet: serve makes it", file)
+		return fmt.Errorf("the database %s does not exist yet: serve creates it", file)
 	}
 	return nil
 }
 
-// warnings is the log of a command that is not serve.
+// warnings is the log of the commands other than serve.
 func warnings(env environment) *slog.Logger {
 	return slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
@@ -74,12 +73,12 @@ func withHistory(ctx context.Context, env environment, path string, do func(c *c
 	return do(c, q)
 }
 
-// states are all states of a run, in the order of its life.
+// states are all states of a run, in the order of its lifecycle.
 var states = []queue.State{
 	queue.Waiting, queue.Blocked, queue.Queued, queue.Running, queue.Succeeded, queue.Parked, queue.Discarded,
 }
 
-// runFilter are the flags that choose runs.
+// runFilter are the flags that select runs.
 type runFilter struct {
 	portal, rule, entity, state, since string
 }
@@ -89,12 +88,12 @@ func (f *runFilter) flags(fs *flag.FlagSet) {
 	fs.StringVar(&f.rule, "rule", "", "only runs of the rule `ID`")
 	fs.StringVar(&f.entity, "entity", "", "only runs for `ENTITY`, such as deal:759 or item:31:7")
 	fs.StringVar(&f.state, "state", "", "only runs in one of the `STATES`, such as parked or waiting,running")
-	fs.StringVar(&f.since, "since", "", "only runs whose first event came since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
+	fs.StringVar(&f.since, "since", "", "only runs whose first event arrived since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
 }
 
 func (f *runFilter) empty() bool { return *f == runFilter{} }
 
-// filter reads the flags.
+// filter converts the flags.
 func (f *runFilter) filter(c *config.Config, now time.Time) (queue.Filter, error) {
 	out := queue.Filter{Portal: f.portal, Rule: f.rule, Entity: f.entity}
 	if f.entity != "" {
@@ -123,8 +122,8 @@ func (f *runFilter) filter(c *config.Config, now time.Time) (queue.Filter, error
 	return out, checkPortal(c, f.portal, true)
 }
 
-// parseEntity reads an entity as people write it, also with the words that rule
-// files have for types: smart_invoice:7 is item:31:7.
+// parseEntity reads an entity. It accepts the names of types in rule files:
+// smart_invoice:7 is item:31:7.
 func parseEntity(text string) (engine.Entity, error) {
 	e, err := engine.ParseEntity(strings.TrimSpace(text))
 	if err != nil || e.ID == "" {
@@ -137,11 +136,11 @@ func parseEntity(text string) (engine.Entity, error) {
 		}
 	}
 	if e.TypeID == 0 {
-		return e, nil // of an event that is not about an item of the CRM
+		return e, nil // not an item of the CRM
 	}
 	n, err := strconv.ParseUint(e.ID, 10, 63)
 	if err != nil || n == 0 {
-		return e, usagef("--entity %q: %q is not the number of an item", text, e.ID)
+		return e, usagef("--entity %q: %q is not the id of an item", text, e.ID)
 	}
 	e.ID = strconv.FormatUint(n, 10)
 	return e, nil
@@ -155,7 +154,7 @@ func stateWords() []string {
 	return out
 }
 
-// parseSince reads a moment, or how long ago it was.
+// parseSince reads a time, or a duration before now.
 func parseSince(text string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
 		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
@@ -177,7 +176,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 		d, err = time.ParseDuration(ago)
 	}
 	if err != nil || d < 0 || text == "" {
-		return time.Time{}, usagef("--since %q: want how long ago, such as 90m, 2h or 3d, or a time, such as 2026-01-31 or 2026-01-31T15:00:00+03:00", text)
+		return time.Time{}, usagef("--since %q: want a duration before now, such as 90m, 2h or 3d, or a time, such as 2026-01-31 or 2026-01-31T15:00:00+03:00", text)
 	}
 	return now.AddDate(0, 0, -days).Add(-d), nil
 }
@@ -188,7 +187,7 @@ func runIDs(args []string) ([]int64, error) {
 	for _, a := range args {
 		id, err := strconv.ParseInt(a, 10, 64)
 		if err != nil || id <= 0 {
-			return nil, usagef("%q is no run: want the number that 'b24rules runs list' shows", a)
+			return nil, usagef("%q is not a run: want a number from 'b24rules runs list'", a)
 		}
 		if !slices.Contains(out, id) {
 			out = append(out, id)

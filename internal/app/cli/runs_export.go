@@ -27,17 +27,17 @@ var runsExportCmd = &command{
 	name:  "runs export",
 	args:  "[--config FILE] [--out FILE] [--attempt N] [--keep-names] RUN",
 	short: "write a run as a rule test",
-	long: `Export writes a run as a test for b24rules test: the part of the portal that it
-read, the event, and the REST calls that it made or how it failed. So what went
-wrong on a real portal can be looked at, mended and kept as a test without it.
+	long: `Export writes a run as a test for b24rules test: the data that it read from the
+portal, the event, and its REST calls or its error. So you can reproduce and fix a
+problem of a real portal without the portal, and keep the test.
 
 Names and texts are masked, each always by the same mask: "Tile × 3" becomes
-"Product 1 × 3". Numbers, dates, choices and what stands in the rule file stay.
---keep-names masks nothing. A run that succeeded and wrote nothing keeps no reads
-in its history and cannot be exported.
+"Product 1 × 3". Numbers, dates, choices and texts of the rule file are not
+masked. --keep-names masks nothing. The history of a run that succeeded and wrote
+nothing has no reads, so it cannot be exported.
 
-The test is run before it is written. What a test cannot tell, or that it fails
-with the rule as it is now, is said.`,
+Export runs the test before it writes it, and warns if the test fails with the
+current rule or cannot cover a part of the run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		e := &exporting{}
 		path := configFlag(fs)
@@ -50,10 +50,10 @@ with the rule as it is now, is said.`,
 				return err
 			}
 			if len(ids) != 1 {
-				return usagef("which run? 'b24rules runs list' shows their numbers")
+				return usagef("which run? 'b24rules runs list' shows the numbers")
 			}
 			if base := filepath.Base(e.out); e.out != "" && (service.IsRuleFile(base) || !strings.HasSuffix(strings.TrimSuffix(base, filepath.Ext(base)), "_test")) {
-				return usagef("--out %q: test files are named like deal_test.yaml", e.out)
+				return usagef("--out %q: want the name of a test file, such as deal_test.yaml", e.out)
 			}
 			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
 				return e.export(ctx, env, c, q, ids[0])
@@ -107,8 +107,8 @@ func (e *exporting) export(ctx context.Context, env environment, c *config.Confi
 	return nil
 }
 
-// choose takes the attempt that was asked for, or the last one that has more
-// than a brief record.
+// choose returns the requested attempt, or the last one with more than a brief
+// record.
 func (e *exporting) choose(st *report.Run) (report.Attempt, error) {
 	var last *report.Attempt
 	for i := range st.Attempts {
@@ -156,8 +156,8 @@ func (e *exporting) recorded(env environment, c *config.Config, st *report.Run, 
 	return out, err
 }
 
-// ruleFileFor finds the file of the rule: where it was, or where the
-// configuration has it now.
+// ruleFileFor finds the file of the rule at its former path or in the paths of the
+// configuration.
 func ruleFileFor(c *config.Config, r *history.Record) (string, error) {
 	if info, err := os.Stat(r.File); err == nil && !info.IsDir() {
 		return r.File, nil
@@ -171,10 +171,10 @@ func ruleFileFor(c *config.Config, r *history.Record) (string, error) {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("the rule file %s is not there any more", r.File)
+	return "", fmt.Errorf("the rule file %s no longer exists", r.File)
 }
 
-// fromTest is the path of the rule file as the test names it.
+// fromTest returns the path of the rule file relative to the test.
 func (e *exporting) fromTest(file string) (string, error) {
 	from, err := filepath.Abs(filepath.Dir(e.out)) // the current folder without --out
 	if err != nil {
@@ -188,8 +188,9 @@ func (e *exporting) fromTest(file string) (string, error) {
 	return filepath.ToSlash(rel), err
 }
 
-// eventFor chooses the event that says what the run knew: that the entity is
-// new, or gone. What did not come from the portal is told as an update.
+// eventFor chooses the event of a test: one of the same kind as the run, so an add
+// for a new entity and a delete for a deleted one. If no event came from the portal,
+// the test has an update.
 func eventFor(st *report.Run, entity engine.Entity) (code string, data map[string]any, at time.Time, err error) {
 	events := slices.Clone(st.Events)
 	slices.Reverse(events)
@@ -226,7 +227,7 @@ func eventFor(st *report.Run, entity engine.Entity) (code string, data map[strin
 	return strings.ToUpper(e.Code), data, e.Sent, nil
 }
 
-// synthetic is the code that the portal would send.
+// synthetic returns the code of an event about e.
 func synthetic(e engine.Entity, op string) string {
 	if e.Kind == "item" {
 		return "ONCRMDYNAMICITEM" + strings.ToUpper(op)

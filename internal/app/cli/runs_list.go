@@ -14,20 +14,20 @@ var runsListCmd = &command{
 	name:  "runs list",
 	args:  "[--config FILE] [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--since TIME] [--limit N] [--before RUN] [--format text|json]",
 	short: "list runs, the latest first",
-	long: `report.List prints runs, the latest first: where each stands, for what, its attempts, and
-what it did or why it failed.
+	long: `List prints runs, the latest first: the state, the rule, the entity, the number of
+attempts, and the result or the error.
 
-States: waiting (for its time), blocked (by another run of its entity), queued,
-running, succeeded, parked (failed for good), discarded.
+States: waiting (until its time), blocked (by another run of its entity), queued,
+running, succeeded, parked (failed permanently), discarded.
 
-The output for a terminal is cut to its width. --format json prints one object:
-"runs", and "next", the number for --before that gives the next page.`,
+On a terminal the lines are cut to its width. --format json prints one object
+with "runs" and "next", the number for --before that returns the next page.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		l := &runsList{}
 		path := configFlag(fs)
 		l.filter.flags(fs)
 		fs.IntVar(&l.limit, "limit", 50, "print at most `N` runs")
-		fs.Int64Var(&l.before, "before", 0, "only runs before the one numbered `RUN`: the next page")
+		fs.Int64Var(&l.before, "before", 0, "only runs before the number `RUN`: the next page")
 		fs.StringVar(&l.format, "format", "text", "print as `FORMAT`: text or json")
 		return func(ctx context.Context, env environment, args []string) error {
 			if err := none(args); err != nil {
@@ -38,7 +38,7 @@ The output for a terminal is cut to its width. --format json prints one object:
 	},
 }
 
-// configFlag is the flag that names the configuration.
+// configFlag declares the flag --config.
 func configFlag(fs *flag.FlagSet) *string {
 	return fs.String("config", config.DefaultFile, "read the configuration from `FILE`")
 }
@@ -95,13 +95,13 @@ func (l *runsList) run(ctx context.Context, env environment, path string) error 
 			return err
 		}
 		if next != 0 {
-			env.say("there are more: --before %d", next)
+			env.say("for more runs add --before %d", next)
 		}
 		return nil
 	})
 }
 
-// sayPauses tells what is paused.
+// sayPauses prints the pauses.
 func sayPauses(ctx context.Context, env environment, q *queue.Queue) error {
 	pauses, err := q.Pauses(ctx)
 	if err != nil {

@@ -13,17 +13,17 @@ import (
 var runsPauseCmd = &command{
 	name:  "runs pause",
 	args:  "[--config FILE] [--portal NAME] [--rule ID] [--reason TEXT] [--force]",
-	short: "keep the runs of a portal or a rule from starting",
-	long: `Pause keeps the runs of a portal, of a rule, or of a rule in one portal from
-starting. Events are taken and kept as ever, and what waits starts when the pause
-is lifted. Runs that are under way end as usual.
+	short: "stop starting runs of a portal or a rule",
+	long: `Pause stops the start of new runs of a portal, of a rule, or of a rule in one
+portal. Events are still received and stored, and the waiting runs start after
+resume. Current runs continue.
 
-A portal or a rule that the configuration does not have is refused: it would stop
-nothing. --force pauses it all the same, such as a rule whose file is yet to come.`,
+Pause refuses a portal or a rule that the configuration does not have. --force
+pauses it anyway, for example a rule whose file does not exist yet.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		p := &pauseFlags{}
 		path := p.flags(fs)
-		reason := fs.String("reason", "", "why, for those who wonder later: `TEXT`")
+		reason := fs.String("reason", "", "the reason that other commands show: `TEXT`")
 		force := fs.Bool("force", false, "pause a portal or a rule that the configuration does not have")
 		return func(ctx context.Context, env environment, args []string) error {
 			if err := p.check(args); err != nil {
@@ -48,9 +48,9 @@ nothing. --force pauses it all the same, such as a rule whose file is yet to com
 var runsResumeCmd = &command{
 	name:  "runs resume",
 	args:  "[--config FILE] [--portal NAME] [--rule ID]",
-	short: "lift a pause",
-	long: `Resume lifts a pause that was set with the same --portal and --rule. What waits
-starts at once.`,
+	short: "end a pause",
+	long: `Resume ends the pause with the same --portal and --rule. The waiting runs start at
+once.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		p := &pauseFlags{}
 		path := p.flags(fs)
@@ -94,7 +94,7 @@ func (p *pauseFlags) check(args []string) error {
 	return nil
 }
 
-// known refuses what the configuration does not have.
+// known refuses a portal or a rule that the configuration does not have.
 func (p *pauseFlags) known(env environment, c *config.Config) error {
 	if err := checkPortal(c, p.portal, false); err != nil || p.rule == "" {
 		return err
@@ -105,7 +105,7 @@ func (p *pauseFlags) known(env environment, c *config.Config) error {
 	}
 	err = usageOf(gen.CheckRule(p.rule, p.portal))
 	if err != nil && gen.Missing() {
-		return usagef("%v; a rule file is broken and may hold it: see 'b24rules validate', or say --force", err)
+		return usagef("%v; a rule file with errors may contain it: run 'b24rules validate', or add --force", err)
 	}
 	return err
 }

@@ -16,14 +16,13 @@ var runsReplayCmd = &command{
 	name:  "runs replay",
 	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--since TIME] --yes",
 	short: "run parked or discarded runs again",
-	long: `Replay makes runs wait again, due at once: from the start, with the rule and the
-entity as they are now. It is for parked and discarded runs; those that flags
-choose are parked ones unless --state says otherwise. A serve that is under way
-takes them up, or the next one.
+	long: `Replay queues parked or discarded runs again. They start from the beginning, with
+the current rule and the current entity, as soon as serve is running. If flags
+select the runs, replay takes the parked ones, or those with the given --state.
 
-A replay that would do what has been done already writes nothing: state decides.
-Of what a run did outside the portal's data, such as a comment, it is remembered
-that it was done.`,
+A replay does not repeat changes that were already made: it compares the current
+state and writes only differences. Effects outside the portal's data, such as a
+comment, are recorded and not repeated.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		return newRepair(fs, repairWords{verb: "replay", done: "replayed", states: "parked"}, (*queue.Queue).Replay, (*queue.Queue).ReplayAll)
 	},
@@ -32,16 +31,17 @@ that it was done.`,
 var runsDiscardCmd = &command{
 	name:  "runs discard",
 	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--since TIME] --yes",
-	short: "give runs up",
-	long: `Discard gives up runs that are parked or have not begun; those that flags choose
-are parked ones unless --state says otherwise. They stay in the history for a
-while and can be replayed. A later event of the same entity starts a new run.`,
+	short: "discard runs",
+	long: `Discard gives up runs that are parked or have not started. If flags select the
+runs, discard takes the parked ones, or those with the given --state. Discarded
+runs stay in the history for a while, and you can replay them. A later event of
+the same entity starts a new run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		return newRepair(fs, repairWords{verb: "discard", done: "discarded", states: "parked, waiting, blocked or queued"}, (*queue.Queue).Discard, (*queue.Queue).DiscardAll)
 	},
 }
 
-// repairWords are what a repair is called.
+// repairWords are the words of a repair in messages.
 type repairWords struct{ verb, done, states string }
 
 // repair replays or discards runs.
@@ -57,7 +57,7 @@ func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, conte
 	r := &repair{repairWords: words, one: one, all: all}
 	path := configFlag(fs)
 	r.filter.flags(fs)
-	fs.BoolVar(&r.yes, "yes", false, "do it to all the runs that the flags choose; without it they are only counted")
+	fs.BoolVar(&r.yes, "yes", false, "apply to all selected runs; without it they are only counted")
 	return func(ctx context.Context, env environment, args []string) error {
 		ids, err := runIDs(args)
 		if err != nil {
@@ -65,9 +65,9 @@ func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, conte
 		}
 		switch {
 		case len(ids) == 0 && r.filter.empty():
-			return usagef("which runs? name them by their numbers, or choose them by --state, --rule, --portal, --entity or --since")
+			return usagef("which runs? give their numbers, or select runs with --state, --rule, --portal, --entity or --since")
 		case len(ids) > 0 && !r.filter.empty():
-			return usagef("name runs by their numbers or choose them by flags, not both")
+			return usagef("give numbers of runs or flags that select runs, not both")
 		}
 		return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
 			if len(ids) > 0 {
@@ -78,8 +78,8 @@ func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, conte
 	}
 }
 
-// named repairs runs by their numbers. One that cannot be is no reason to leave
-// the others.
+// named repairs the runs with the given ids. If one cannot be repaired, it continues
+// with the others.
 func (r *repair) named(ctx context.Context, env environment, q *queue.Queue, ids []int64) error {
 	failed := 0
 	for _, id := range ids {
@@ -114,7 +114,7 @@ func (r *repair) able() string {
 	return r.states
 }
 
-// chosen repairs the runs that the flags choose.
+// chosen repairs the runs that the flags select.
 func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, q *queue.Queue) error {
 	f, err := r.filter.filter(c, time.Now())
 	if err != nil {
@@ -137,7 +137,7 @@ func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, 
 			env.say("no runs to %s", r.verb)
 			return nil
 		}
-		return usagef("this would %s %s: look at them with 'b24rules runs list' and the same flags, then add --yes", r.verb, report.Plural(n, "run", "runs"))
+		return usagef("this would %s %s: check them with 'b24rules runs list' and the same flags, then add --yes", r.verb, report.Plural(n, "run", "runs"))
 	}
 	n, err := r.all(q, ctx, f)
 	if n > 0 || err == nil {
@@ -159,7 +159,7 @@ func (r *repair) takes(s queue.State) bool {
 	return false
 }
 
-// countRuns counts the runs that a filter chooses.
+// countRuns counts the runs that a filter selects.
 func countRuns(ctx context.Context, q *queue.Queue, f queue.Filter) (int, error) {
 	f.Limit = 1000
 	n := 0

@@ -14,21 +14,21 @@ import (
 var runsShowCmd = &command{
 	name:  "runs show",
 	args:  "[--config FILE] [-v] [--attempt N] [--format text|json] RUN",
-	short: "tell the story of a run",
-	long: `Show tells what happened in a run: the events that asked for it, the version of
-the rule, each attempt, and of the last one the steps with their arguments and
-results, the REST commands with their durations, the error with its place in the
-rule file, and what can be done about it.
+	short: "show a run in detail",
+	long: `Show prints what happened in a run: its events, the version of the rule and each
+attempt. Of the last attempt it prints the steps with arguments and results, the
+REST commands with durations, the error with its line in the rule file, and
+advice.
 
-With -v the steps of all attempts are told, and each command with its parameters
-and answer. What is kept is bounded by history.record of the configuration; where
-something was left out it says so. A run that succeeded and wrote nothing keeps no
-parameters and answers.`,
+With -v it prints the steps of all attempts, and the parameters and the answer of
+each command. history.record in the configuration limits what is stored; show marks
+where something is missing. A run that succeeded and wrote nothing has no
+parameters and answers in the history.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		s := &runsShow{}
 		path := configFlag(fs)
-		fs.BoolVar(&s.options.Verbose, "v", false, "tell all attempts, parameters and answers")
-		fs.IntVar(&s.options.Attempt, "attempt", 0, "tell the steps of attempt `N` instead of the last one")
+		fs.BoolVar(&s.options.Verbose, "v", false, "print all attempts, parameters and answers")
+		fs.IntVar(&s.options.Attempt, "attempt", 0, "print the steps of attempt `N` instead of the last one")
 		fs.StringVar(&s.format, "format", "text", "print as `FORMAT`: text or json")
 		return func(ctx context.Context, env environment, args []string) error {
 			if err := oneOf("format", s.format, "text", "json"); err != nil {
@@ -39,7 +39,7 @@ parameters and answers.`,
 				return err
 			}
 			if len(ids) != 1 {
-				return usagef("which run? 'b24rules runs list' shows their numbers")
+				return usagef("which run? 'b24rules runs list' shows the numbers")
 			}
 			return withHistory(ctx, env, *path, func(_ *config.Config, q *queue.Queue) error {
 				st, err := report.ReadRun(ctx, q, ids[0])

@@ -19,19 +19,19 @@ var schemaCmd = &command{
 	name:  "schema",
 	args:  "[--out DIR] [NAME...]",
 	short: "print the JSON Schemas for editors",
-	long: `Schema prints the JSON Schema of a kind of file, from which an editor with the
-YAML language server completes, explains and checks while one types:
+	long: `Schema prints the JSON Schema of a kind of file. An editor with a YAML language
+server uses it to complete keys, to show their descriptions and to check values:
 
   rules   rule files
   tests   rule tests, *_test.yaml
   config  the configuration, b24rules.yaml
 
-Without a name it lists them. --out writes those that are named, or all, to
-DIR/NAME.schema.json. A file names its schema in a comment at its top:
+Without a name, schema lists the kinds. --out writes the named schemas, or all, to
+DIR/NAME.schema.json. A file names its schema in a comment in its first line:
 
   # yaml-language-server: $schema=schemas/rules.schema.json
 
-Exit codes: 0 fine; 2 wrong usage; 3 a file cannot be written.`,
+Exit codes: 0 success, 2 usage error, 3 a file cannot be written.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		var dir string
 		fs.StringVar(&dir, "out", "", "write the schemas to `DIR`")
@@ -78,7 +78,7 @@ func runSchema(env environment, dir string, names []string) error {
 		return nil
 	}
 	if len(names) > 1 {
-		return usagef("several schemas are no file: name one, or a folder with --out")
+		return usagef("stdout takes one schema: name one, or a folder with --out")
 	}
 	data, err := chosen[0].build(env.actions)
 	if err == nil {

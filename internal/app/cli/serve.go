@@ -18,19 +18,21 @@ var serveCmd = &command{
 	args:  "[--config FILE]",
 	short: "receive events and run the rules",
 	long: `Serve reads a configuration, receives the events of its portals at
-/hooks/PORTAL and runs the rules that hear them. GET /healthz tells whether it
-can take events.
+/hooks/PORTAL and runs the rules that match them. GET /healthz shows whether it
+can store events.
 
-Rule files are read again when they change, or on SIGHUP. A file with mistakes
-is reported and leaves what runs of it in place; it also keeps nothing else from
-starting, as long as one rule set is fine. The configuration is read once.
+Serve reads rule files again when they change, and on SIGHUP. It reports a file
+with errors and keeps its last valid rules. Other rule files are not affected, and
+serve starts if at least one rule set is valid. The configuration is read only at
+the start.
 
-Ctrl-C (SIGTERM) takes no more events, lets runs finish for a while and keeps
-the others for the next start. A second one ends the program at once; that loses
-nothing either.
+On Ctrl-C (SIGTERM) serve stops receiving events and waits for current runs for a
+limited time. Other runs wait for the next start. A second Ctrl-C ends the program
+at once, and loses nothing either.
 
-Exit codes: 0 stopped, 1 the configuration or all rules have mistakes, 2 wrong
-usage, 3 it could not start, such as when the port or the database is taken.`,
+Exit codes: 0 stopped, 1 the configuration or all rules have errors, 2 usage
+error, 3 serve could not start, for example because the port or the database is in
+use.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		path := fs.String("config", config.DefaultFile, "read the configuration from `FILE`")
 		return func(ctx context.Context, env environment, args []string) error {
@@ -54,7 +56,7 @@ func serve(ctx context.Context, env environment, path string) error {
 	defer closeLog()
 
 	ctx, stop := interruptibleBy(ctx, func() {
-		env.say("stopping: runs have %s to end, the others wait for the next start; a second Ctrl-C ends at once", c.Limits.ShutdownGrace())
+		env.say("stopping: current runs have %s to finish, others wait for the next start; a second Ctrl-C stops at once", c.Limits.ShutdownGrace())
 	})
 	defer stop()
 
@@ -68,7 +70,7 @@ func serve(ctx context.Context, env environment, path string) error {
 		return err
 	}
 	defer s.Close()
-	// Before any event is taken: another process may work the database.
+	// Before the first event, because another process may use the database.
 	if err := s.Queue().Lock(ctx); err != nil {
 		return err
 	}
@@ -98,8 +100,7 @@ func serve(ctx context.Context, env environment, path string) error {
 	return nil
 }
 
-// prepare reads the configuration and the rules, and tells what is wrong with
-// them.
+// prepare reads the configuration and the rules and prints their findings.
 func prepare(env environment, path string) (*config.Config, *service.Rules, error) {
 	c, err := loadConfig(env, path)
 	if err != nil {
@@ -115,8 +116,8 @@ func prepare(env environment, path string) (*config.Config, *service.Rules, erro
 	return c, rules, nil
 }
 
-// printFindings prints findings of a configuration. Their source lines are left out:
-// they may hold secrets.
+// printFindings prints findings of a configuration without source lines, because
+// these may have secrets.
 func printFindings(env environment, list diag.List) error {
 	if err := diag.WriteText(env.Err, list, nil, report.UsesColor(env.Err)); err != nil {
 		return err

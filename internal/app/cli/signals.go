@@ -7,14 +7,14 @@ import (
 	"syscall"
 )
 
-// interruptible returns a context that ends with Ctrl-C or SIGTERM. By the time
-// it ends, a second signal ends the process at once: signal.NotifyContext would
-// leave a moment in which that one is swallowed.
+// interruptible returns a context that ends on Ctrl-C or SIGTERM. A second signal
+// ends the process at once. signal.NotifyContext could swallow a second signal that
+// comes immediately after the first one.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return interruptibleBy(ctx, func() {})
 }
 
-// interruptibleBy is interruptible that calls tell when the signal comes.
+// interruptibleBy is like interruptible, and calls onSignal for the first signal.
 func interruptibleBy(ctx context.Context, onSignal func()) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	first := make(chan os.Signal, 1)

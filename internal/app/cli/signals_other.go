@@ -4,6 +4,6 @@ package cli
 
 import "os"
 
-// notifyReload does nothing where there is no such signal: changes are noticed
-// all the same.
+// notifyReload does nothing, because this system has no SIGHUP. Serve still notices
+// changed files.
 func notifyReload(chan<- os.Signal) {}

@@ -8,5 +8,5 @@ import (
 	"syscall"
 )
 
-// notifyReload sends the signal that asks for a reload to c.
+// notifyReload relays SIGHUP, which requests a reload, to c.
 func notifyReload(c chan<- os.Signal) { signal.Notify(c, syscall.SIGHUP) }

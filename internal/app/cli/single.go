@@ -14,7 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/service"
 )
 
-// single is what plan and run have in common: rules for one entity of a portal.
+// single are the flags of plan and run: rules for one entity of a portal.
 type single struct {
 	config, rule, portal, entity string
 	deleted                      bool
@@ -25,14 +25,14 @@ type single struct {
 
 func (s *single) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.config, "config", config.DefaultFile, "read the configuration from `FILE`")
-	fs.StringVar(&s.rule, "rule", "", "only the rule `ID`; without it all rules that hear of such an entity")
-	fs.StringVar(&s.portal, "portal", "", "the portal `NAME`; not needed when there is one")
+	fs.StringVar(&s.rule, "rule", "", "only the rule `ID`; without it all rules with events of such entities")
+	fs.StringVar(&s.portal, "portal", "", "the portal `NAME`; not needed if there is only one")
 	fs.StringVar(&s.entity, "entity", "", "the `ENTITY`: deal:759, smart_invoice:7 or item:31:7")
-	fs.BoolVar(&s.deleted, "deleted", false, "as if the portal had said that the entity is deleted; whether it is, is looked up")
+	fs.BoolVar(&s.deleted, "deleted", false, "run as after a delete event; the run still checks whether the entity exists")
 }
 
-// open reads the configuration and the rules, and opens the app. The caller
-// calls done.
+// open reads the configuration and the rules and creates the service. The caller must
+// call done.
 func (s *single) open(ctx context.Context, env environment) (a *service.Service, targets []service.Target, done func(), err error) {
 	if s.entity == "" {
 		return nil, nil, nil, usagef("which entity? --entity deal:759")
@@ -72,8 +72,8 @@ func (s *single) open(ctx context.Context, env environment) (a *service.Service,
 	return a, targets, func() { a.Close(); forget() }, nil
 }
 
-// temporaryDatabase gives a configuration whose database serve has not made yet
-// one that forget removes.
+// temporaryDatabase sets a temporary database, which forget removes, if the database
+// of the configuration does not exist yet.
 func temporaryDatabase(c *config.Config) (forget func(), err error) {
 	file, ok := strings.CutPrefix(c.Database, "sqlite:")
 	if _, statErr := os.Stat(file); !ok || !errors.Is(statErr, fs.ErrNotExist) {
@@ -87,7 +87,7 @@ func temporaryDatabase(c *config.Config) (forget func(), err error) {
 	return func() { _ = os.RemoveAll(dir) }, nil
 }
 
-// without says why there is nothing to run: findings of broken files first.
+// without reports why no rule runs: it prints findings of the rule files first.
 func (s *single) without(env environment, gen *service.Generation, err error) error {
 	if all := gen.Findings(); len(all) > 0 {
 		if printed := printFindings(env, all); !errors.Is(printed, errFindings) || err == nil {
@@ -98,5 +98,5 @@ func (s *single) without(env environment, gen *service.Generation, err error) er
 	if err != nil {
 		return err
 	}
-	return usagef("no rule of portal %s hears of %s", s.portal, s.entity)
+	return usagef("no rule of portal %s has an event of %s", s.portal, s.entity)
 }

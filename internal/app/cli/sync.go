@@ -22,37 +22,34 @@ import (
 var syncCmd = &command{
 	name:  "sync",
 	args:  "[--config FILE] [--portal NAME] --rule ID [--since TIME] [--dry-run] [--restart] [--allow-effects] [--format text|json]",
-	short: "run a rule for all entities, or for those that have changed",
-	long: `Sync runs a rule for every entity that it is about: the first fill of a list, and
-the repair after events were lost. Which entities these are is known from the
-rule's events. With --since only those are taken that have changed since then.
+	short: "run a rule for all entities, or for changed ones",
+	long: `Sync runs a rule for all its entities: to fill a list for the first time, or to
+repair it after lost events.
 
-The runs go through the queue, behind those of live events. A serve that is under
-way does the work; without one sync does it itself. How far it is stands in the
-database: a sync that was stopped or killed goes on where it was when the same
-command is given again; --restart begins anew.
+The rule's events determine the entities. With --since, sync takes only entities
+that changed after TIME. Runs are queued behind those of live events. If serve is
+running, it does the work; otherwise sync does. Progress is stored in the database:
+repeat the command to resume an interrupted sync, or add --restart to start over.
 
-When the rule has deleted steps and these find what belongs to an entity by a
-field that holds its id, sync also looks there for entities that no longer exist,
-and runs the steps for them. With --since it looks through all of them too.
+If the rule has deleted steps that find records by the entity's id, sync also runs
+these steps for entities that no longer exist. This scan always covers all records,
+even with --since.
 
---dry-run shows what would be written, and writes nothing. It asks the portal
-beside a serve that is under way, and so takes a share of its rate.
+--dry-run shows the changes and writes nothing. It uses part of the portal's rate
+limit. Rules with steps that take effect in every run, such as call without once,
+require --allow-effects.
 
-A rule with a step that does something each time it runs, such as a call, would
-do it for each entity: that wants --allow-effects.
-
-Exit codes: 0 all runs succeeded, 1 some failed, or a rule file has findings, 2
-wrong usage, 3 it could not be done.`,
+Exit codes: 0 all runs succeeded, 1 some runs failed or a rule file has findings, 2
+usage error, 3 sync could not run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		s := &syncing{}
 		fs.StringVar(&s.config, "config", config.DefaultFile, "read the configuration from `FILE`")
-		fs.StringVar(&s.portal, "portal", "", "the portal `NAME`; not needed when there is one")
+		fs.StringVar(&s.portal, "portal", "", "the portal `NAME`; not needed if there is only one")
 		fs.StringVar(&s.rule, "rule", "", "the rule's `ID`")
-		fs.StringVar(&s.since, "since", "", "only entities that have changed since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
-		fs.BoolVar(&s.dry, "dry-run", false, "show what would be written, and write nothing")
-		fs.BoolVar(&s.restart, "restart", false, "begin anew instead of going on with a sync that was stopped")
-		fs.BoolVar(&s.effects, "allow-effects", false, "run steps that do something each time, such as calls")
+		fs.StringVar(&s.since, "since", "", "only entities that changed since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
+		fs.BoolVar(&s.dry, "dry-run", false, "show the changes, write nothing")
+		fs.BoolVar(&s.restart, "restart", false, "start over instead of resuming an interrupted sync")
+		fs.BoolVar(&s.effects, "allow-effects", false, "allow steps that take effect in every run, such as calls")
 		fs.StringVar(&s.format, "format", "text", "print as `FORMAT`: text or json")
 		return s.run
 	},
@@ -96,7 +93,7 @@ func (s *syncing) run(ctx context.Context, env environment, args []string) error
 	return s.follow(ctx, env, a, job)
 }
 
-// openSync reads the configuration, the rule, and opens the app.
+// openSync reads the configuration and the rule and creates the service.
 func (s *syncing) openSync(ctx context.Context, env environment) (a *service.Service, t service.Target, done func(), err error) {
 	c, err := loadConfig(env, s.config)
 	if err != nil {
@@ -131,36 +128,36 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *service.Ser
 	return a, service.Target{Rule: r, Inputs: inputs}, func() { a.Close(); forget() }, nil
 }
 
-// fit refuses rules that cannot be run without their events.
+// fit refuses rules that cannot run without their events.
 func (s *syncing) fit(r *engine.Rule) error {
 	if r.Derived() {
-		return usagef("rule %s says by a formula (entity) what it is about: only an event can tell", r.ID)
+		return usagef("rule %s computes its entity from the event (entity), so it cannot run without one", r.ID)
 	}
 	types, every, foreign := service.ScopeOf(r)
 	if len(types) == 0 && !every {
-		return usagef("rule %s hears %s, which is about no entity of the CRM that could be listed", r.ID, strings.Join(foreign, ", "))
+		return usagef("rule %s has only events whose entities cannot be listed: %s", r.ID, strings.Join(foreign, ", "))
 	}
 	if repeats := describe.Repeats(r); len(repeats) > 0 && !s.effects && !s.dry {
-		return usagef("rule %s does something each time it runs (%s), and would do it for each entity: give the step a once, or --allow-effects", r.ID, strings.Join(repeats, ", "))
+		return usagef("rule %s has steps that take effect in every run (%s), so once for each entity: add once to the step, or --allow-effects", r.ID, strings.Join(repeats, ", "))
 	}
 	return nil
 }
 
-// begin stores the job, or goes on with the one that was stopped.
+// begin stores a new job, or resumes the interrupted one.
 func (s *syncing) begin(ctx context.Context, env environment, a *service.Service, t service.Target) (catchup.Job, error) {
 	old, ok, err := catchup.Load(ctx, a.Queue(), s.portal, s.rule)
 	if err != nil && !s.restart {
 		return catchup.Job{}, err
 	}
-	under, err := s.underWay(ctx, a, old, ok)
+	open, err := s.inProgress(ctx, a, old, ok)
 	if err != nil {
 		return catchup.Job{}, err
 	}
-	if under && !s.restart {
+	if open && !s.restart {
 		if err := s.same(old, a.Portal(s.portal).Zone); err != nil {
 			return catchup.Job{}, err
 		}
-		env.say("going on with the sync of %s: %d of %s", old.Started.Local().Format(time.DateTime), old.Seen, report.Plural(old.Total, "entity", "entities"))
+		env.say("resuming the sync of %s: %d of %s", old.Started.Local().Format(time.DateTime), old.Seen, report.Plural(old.Total, "entity", "entities"))
 		return old, nil
 	}
 	job, err := s.job(ctx, a, t)
@@ -185,26 +182,26 @@ func countAll(ctx context.Context, p catchup.Portal, j *catchup.Job) error {
 	return nil
 }
 
-// same refuses to go on with a sync that takes less than what is asked for.
+// same refuses to resume a sync that covers fewer entities than the flags request.
 func (s *syncing) same(old catchup.Job, zone *time.Location) error {
-	begun := old.Since.Format(time.RFC3339)
+	stored := old.Since.Format(time.RFC3339)
 	switch {
 	case s.since == "" && old.Since.IsZero():
 		return nil
 	case s.since == "":
-		return fmt.Errorf("a sync of what has changed since %s is under way for rule %s: give --since %[1]s to follow it, or --restart", begun, s.rule)
+		return fmt.Errorf("a sync of changes since %s is in progress for rule %s: add --since %[1]s to resume it, or --restart", stored, s.rule)
 	case old.Since.IsZero():
-		return fmt.Errorf("a sync of all entities is under way for rule %s: leave --since out to follow it, or say --restart", s.rule)
+		return fmt.Errorf("a sync of all entities is in progress for rule %s: remove --since to resume it, or add --restart", s.rule)
 	}
-	// The portal's clock is not asked for this: a minute does not matter.
+	// A difference of up to a minute between the clocks does not matter.
 	since, err := parseSince(s.since, inZone(time.Now(), zone))
 	if err == nil && since.Before(old.Since.Add(-time.Minute)) {
-		err = fmt.Errorf("the sync that is under way for rule %s takes what has changed since %s, and --since %s asks for more: wait for its end, or say --restart", s.rule, begun, s.since)
+		err = fmt.Errorf("the sync in progress for rule %s takes changes since %s, and --since %s requests more: wait until it ends, or add --restart", s.rule, stored, s.since)
 	}
 	return err
 }
 
-// inZone is a moment in a portal's zone, as far as it is known.
+// inZone returns t in the zone of a portal, or in the local one if it is unknown.
 func inZone(t time.Time, zone *time.Location) time.Time {
 	if zone == nil {
 		return t.Local()
@@ -212,9 +209,8 @@ func inZone(t time.Time, zone *time.Location) time.Time {
 	return t.In(zone)
 }
 
-// underWay reports whether a job still has something to find, or runs that are
-// not over.
-func (s *syncing) underWay(ctx context.Context, a *service.Service, j catchup.Job, ok bool) (bool, error) {
+// inProgress reports whether a job still has entities to find or runs to finish.
+func (s *syncing) inProgress(ctx context.Context, a *service.Service, j catchup.Job, ok bool) (bool, error) {
 	if !ok || j.Failed != "" || !j.Over() {
 		return ok && j.Failed == "", nil
 	}
@@ -222,7 +218,7 @@ func (s *syncing) underWay(ctx context.Context, a *service.Service, j catchup.Jo
 	return catchup.Open(counts) > 0, err
 }
 
-// job is what is to be gone over.
+// job returns the new job of the sync.
 func (s *syncing) job(ctx context.Context, a *service.Service, t service.Target) (catchup.Job, error) {
 	client := a.Portal(s.portal).Later()
 	job := catchup.Job{Portal: s.portal, Rule: s.rule, Started: time.Now()}
@@ -240,7 +236,7 @@ func (s *syncing) job(ctx context.Context, a *service.Service, t service.Target)
 	}
 	job.Types = types
 	if s.since != "" {
-		now, err := catchup.Now(ctx, client) // the times of entities are by this clock
+		now, err := catchup.Now(ctx, client) // entities have the times of this clock
 		if err != nil {
 			return job, err
 		}
@@ -248,15 +244,15 @@ func (s *syncing) job(ctx context.Context, a *service.Service, t service.Target)
 			return job, err
 		}
 		if job.Since.After(now) {
-			return job, usagef("--since %s lies in the future: at the portal it is %s", s.since, now.Format(time.RFC3339))
+			return job, usagef("--since %s is in the future: the time of the portal is %s", s.since, now.Format(time.RFC3339))
 		}
 	}
 	job.Leftovers = t.Leftovers()
 	return job, nil
 }
 
-// follow shows how a job goes on until its last run has ended. When nobody
-// works the queue it does.
+// follow shows the progress of a job until its last run has ended. It executes the
+// runs if no other process does.
 func (s *syncing) follow(ctx context.Context, env environment, a *service.Service, job catchup.Job) error {
 	all, err := a.Queue().Pauses(ctx)
 	if err != nil {
@@ -265,7 +261,7 @@ func (s *syncing) follow(ctx context.Context, env environment, a *service.Servic
 	for _, p := range report.PausesOf(all, job.Portal, job.Rule) {
 		env.say("%s: the runs wait", report.PauseText(p))
 	}
-	w := &jobWatch{queue: a.Queue(), env: env, job: job, format: s.format, begun: time.Now(), command: "b24rules sync --rule " + s.rule}
+	w := &jobWatch{queue: a.Queue(), env: env, job: job, format: s.format, command: "b24rules sync --rule " + s.rule}
 	end := func() {}
 	defer func() { end() }()
 	working, served := false, false
@@ -280,10 +276,10 @@ func (s *syncing) follow(ctx context.Context, env environment, a *service.Servic
 			case !errors.Is(err, queue.ErrInUse):
 				return err
 			case !served:
-				env.say("serve does it; Ctrl-C ends only the watching")
+				env.say("serve is running and does the work; Ctrl-C does not stop the sync")
 				served = true
 			}
-			lockAt = time.Now().Add(5 * time.Second) // it may end meanwhile
+			lockAt = time.Now().Add(5 * time.Second) // the other process may end
 		}
 		over, err := w.look(ctx)
 		if err == nil && over {
@@ -292,9 +288,9 @@ func (s *syncing) follow(ctx context.Context, env environment, a *service.Servic
 		if ctx.Err() != nil {
 			w.clear()
 			if working && a.Queue().Holds(s.portal) == nil || !working && !served {
-				return fmt.Errorf("stopped at %d of %s: the same command goes on from there", w.job.Seen, report.Plural(w.job.Total, "entity", "entities"))
+				return fmt.Errorf("stopped at %d of %s: repeat the command to resume", w.job.Seen, report.Plural(w.job.Total, "entity", "entities"))
 			}
-			env.say("serve goes on")
+			env.say("serve continues the sync")
 			return nil
 		}
 		if err != nil {

@@ -12,11 +12,10 @@ import (
 	"github.com/b24rules/b24rules/internal/app/service"
 )
 
-// dryRuns is how many runs of a dry run are under way at once: they fill
-// batches.
+// dryRuns is the number of concurrent dry runs. Together they fill batches.
 const dryRuns = 100
 
-// dryRun shows what a sync would write.
+// dryRun prints the changes that a sync would make.
 func (s *syncing) dryRun(ctx context.Context, env environment, a *service.Service, t service.Target) error {
 	job, err := s.job(ctx, a, t)
 	if err != nil {
@@ -59,7 +58,7 @@ func (s *syncing) dryRun(ctx context.Context, env environment, a *service.Servic
 	return nil
 }
 
-// dryRunPage rehearses the runs of a page, in the order of its ids.
+// dryRunPage dry-runs the entities of a page and returns the plans in their order.
 func (s *syncing) dryRunPage(ctx context.Context, a *service.Service, t service.Target, typ int, ids []int) ([]report.Plan, error) {
 	out := make([]report.Plan, len(ids))
 	errs := make([]error, len(ids))
@@ -86,8 +85,7 @@ func (s *syncing) dryRunPage(ctx context.Context, a *service.Service, t service.
 	return out, nil
 }
 
-// printPlan writes the entities for which something would be done as they are
-// found.
+// printPlan prints a plan that has changes or an error.
 func (s *syncing) printPlan(w io.Writer, p report.Plan) error {
 	if s.format == "json" || len(p.Changes) == 0 && p.Error == "" {
 		return nil

@@ -16,23 +16,21 @@ import (
 )
 
 const (
-	// barEvery is how often the bar is drawn, lineEvery how often a line is
-	// written where there is no terminal.
+	// barEvery is the interval between two updates of the bar on a terminal,
+	// lineEvery the interval between two lines elsewhere.
 	barEvery  = 250 * time.Millisecond
 	lineEvery = 10 * time.Second
-	// rateOver is the time over which the rate is measured: the last bit, so
-	// that it tells of now.
+	// rateOver is the time before now over which the rate is measured.
 	rateOver = 20 * time.Second
 )
 
-// jobWatch shows how a job goes on.
+// jobWatch shows the progress of a job.
 type jobWatch struct {
 	queue   *queue.Queue
 	env     environment
 	job     catchup.Job
 	format  string
 	command string
-	begun   time.Time
 
 	counts map[queue.State]int
 	marks  []progressMark
@@ -40,7 +38,7 @@ type jobWatch struct {
 	drawn  bool
 }
 
-// progressMark is how many entities were done at a moment.
+// progressMark is the number of finished entities at a time.
 type progressMark struct {
 	at   time.Time
 	done int
@@ -53,14 +51,14 @@ func (w *jobWatch) pause() time.Duration {
 	return time.Second
 }
 
-// look reads how far the job is and shows it. It reports whether all is over.
+// look reads and shows the progress. It reports whether the job has ended.
 func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
 	job, ok, err := catchup.Load(ctx, w.queue, w.job.Portal, w.job.Rule)
 	if err != nil {
 		return false, err
 	}
 	if !ok {
-		return false, fmt.Errorf("the sync was taken out of the database")
+		return false, fmt.Errorf("the sync was deleted from the database")
 	}
 	w.job = job
 	if w.counts, err = w.queue.Tally(ctx, job.Portal, job.Code(), job.Rule, job.Event); err != nil {
@@ -68,7 +66,7 @@ func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
 	}
 	if job.Failed != "" && job.Finished.IsZero() {
 		w.clear()
-		return false, fmt.Errorf("the sync was given up: %s", job.Failed)
+		return false, fmt.Errorf("the sync failed: %s", job.Failed)
 	}
 	now := time.Now()
 	w.marks = append(w.marks, progressMark{now, w.done()})
@@ -87,13 +85,12 @@ func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
 	return job.Over() && catchup.Open(w.counts) == 0, nil
 }
 
-// done is how many runs have ended; a run for which one was pending already is
-// that one's.
+// done returns how many runs have ended.
 func (w *jobWatch) done() int {
 	return max(0, w.job.Runs+w.job.Joined-catchup.Open(w.counts))
 }
 
-// total is how many runs there will be, as far as that is known.
+// total returns the number of runs, which is an estimate until all are found.
 func (w *jobWatch) total() int {
 	found := w.job.Runs + w.job.Joined
 	if w.job.Over() {
@@ -102,7 +99,7 @@ func (w *jobWatch) total() int {
 	return max(w.job.Total, found)
 }
 
-// rate is how many runs end in a second.
+// rate returns how many runs end in a second.
 func (w *jobWatch) rate() float64 {
 	if len(w.marks) < 2 {
 		return 0
@@ -115,7 +112,7 @@ func (w *jobWatch) rate() float64 {
 	return max(0, float64(last.done-first.done)/took)
 }
 
-// text tells in words how far it is.
+// text describes the progress.
 func (w *jobWatch) text() string {
 	parts := []string{fmt.Sprintf("%d/%d", w.done(), w.total())}
 	if rate := w.rate(); rate > 0 {
@@ -131,12 +128,12 @@ func (w *jobWatch) text() string {
 		parts = append(parts, "waits: "+report.OneLine(w.job.Waits))
 	}
 	if !w.job.Over() && w.job.Stage >= len(w.job.Types) {
-		parts = append(parts, "looking for what deleted entities left")
+		parts = append(parts, "searching for leftovers of deleted entities")
 	}
 	return strings.Join(parts, "  ")
 }
 
-// draw writes the bar over the one before.
+// draw replaces the bar on the terminal.
 func (w *jobWatch) draw() {
 	width := 80
 	if f, ok := w.env.Err.(*os.File); ok {
@@ -145,11 +142,11 @@ func (w *jobWatch) draw() {
 		}
 	}
 	text := w.text()
-	_, _ = io.WriteString(w.env.Err, "\r\x1b[K"+report.Bar(w.job.Rule, w.done(), w.total(), text, width-1)) // nobody to tell
+	_, _ = io.WriteString(w.env.Err, "\r\x1b[K"+report.Bar(w.job.Rule, w.done(), w.total(), text, width-1))
 	w.drawn = true
 }
 
-// clear takes the bar away.
+// clear removes the bar.
 func (w *jobWatch) clear() {
 	if w.drawn {
 		_, _ = io.WriteString(w.env.Err, "\r\x1b[K")
@@ -157,7 +154,7 @@ func (w *jobWatch) clear() {
 	}
 }
 
-// finish tells what was done.
+// finish prints the result.
 func (w *jobWatch) finish() error {
 	w.clear()
 	j, failed := w.job, w.counts[queue.Parked]
@@ -174,10 +171,10 @@ func (w *jobWatch) finish() error {
 		return err
 	}
 	if j.Failed != "" {
-		return fmt.Errorf("the sync is not complete: %s", j.Failed)
+		return fmt.Errorf("the sync is incomplete: %s", j.Failed)
 	}
 	if failed > 0 {
-		w.env.say("the failed ones: b24rules runs list --portal %s --rule %s --state parked", j.Portal, j.Rule)
+		w.env.say("to see the failed runs: b24rules runs list --portal %s --rule %s --state parked", j.Portal, j.Rule)
 		return errFindings
 	}
 	return nil

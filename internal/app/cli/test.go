@@ -18,30 +18,30 @@ import (
 var testCmd = &command{
 	name:  "test",
 	args:  "[--run REGEX] [--cover] [--cover-min PERCENT] [--junit FILE] [--format text|json] [-v] PATH...",
-	short: "run the tests beside rule files",
-	long: `Test runs *_test.yaml files: what a portal holds, an event, and what must follow.
-Each test has a portal of its own in memory; nothing is sent anywhere and
-nothing waits. A folder stands for the test files in it and below it, a rule
-file for the test file beside it.
+	short: "run rule tests",
+	long: `Test runs *_test.yaml files. A test has the data of a portal, an event, and the
+expected result. Each test has its own portal in memory, sends nothing to the
+network and does not wait for real time. A folder means all test files in it and
+below it, and a rule file means the test file next to it.
 
-Without being asked each test also proves that a second run writes nothing, that
-a doubled event, product rows in another order or saved anew, and a crash after
-any single write with a retry end in the same state, that an update after the
-deletion changes nothing, that fields which the rule does not manage stay, and
-that nothing ever existed twice. A test opts out of a proof with skip_proofs and
-a reason. docs/testing.md has the format with examples.
+Built-in checks run for each test without being requested: a second run writes
+nothing; a doubled event, product rows in another order or saved again, and a crash
+after any single write with a retry lead to the same state; an update after the
+deletion changes nothing; fields that the rule does not manage stay unchanged;
+nothing exists twice at any time. skip_proofs disables a check of a test, with a
+reason. docs/testing.md describes the format with examples.
 
-Exit codes: 0 all passed; 1 a test failed, a file has findings, or the coverage
-is below --cover-min; 2 wrong usage; 3 a path cannot be read, or no test is
-there to run.`,
+Exit codes: 0 all tests passed, 1 a test failed, a file has findings, or the
+coverage is below --cover-min, 2 usage error, 3 a path cannot be read or no test
+was found.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		t := &testRun{}
 		fs.StringVar(&t.match, "run", "", "run only tests whose names match `REGEX`")
-		fs.BoolVar(&t.cover, "cover", false, "print the coverage of each rule and the places that no test reached")
-		fs.StringVar(&t.coverMin, "cover-min", "", "fail when less than `PERCENT` of all places are reached; implies --cover")
+		fs.BoolVar(&t.cover, "cover", false, "print the coverage of each rule and the places that no test reaches")
+		fs.StringVar(&t.coverMin, "cover-min", "", "fail if tests reach less than `PERCENT` of all places; implies --cover")
 		fs.StringVar(&t.junit, "junit", "", "also write JUnit XML to `FILE`")
 		fs.StringVar(&t.format, "format", "text", "print results as `FORMAT`: text or json")
-		fs.BoolVar(&t.verbose, "v", false, "print passed tests and all proofs too")
+		fs.BoolVar(&t.verbose, "v", false, "also print passed tests and all checks")
 		return t.run
 	},
 }
@@ -72,7 +72,7 @@ func (t *testRun) run(ctx context.Context, env environment, paths []string) erro
 		return service.Plain(err)
 	}
 	if len(tests) == 0 {
-		return fmt.Errorf("no test files in %s: they are named *_test.yaml", strings.Join(paths, ", "))
+		return fmt.Errorf("no test files in %s: their names must end in _test.yaml", strings.Join(paths, ", "))
 	}
 	report, err := ruletest.Run(ctx, tests, rules, ruletest.Options{Actions: env.actions, Match: match})
 	if err != nil {
@@ -86,7 +86,7 @@ func (t *testRun) run(ctx context.Context, env environment, paths []string) erro
 		return fmt.Errorf("no test matches --run %q", t.match)
 	}
 	if got := report.Coverage.Percent(); t.cover && got < least {
-		env.say("the coverage is %.1f%%, --cover-min wants %s%%", got, t.coverMin)
+		env.say("the coverage is %.1f%%, --cover-min requires %s%%", got, t.coverMin)
 		return errFindings
 	}
 	if report.Failed() {

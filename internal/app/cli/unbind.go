@@ -17,29 +17,29 @@ import (
 var unbindCmd = &command{
 	name:  "unbind",
 	args:  "[--config FILE] [--portal NAME] [--unused|--all] [--yes] [--format text|json]",
-	short: "make a portal send an application no more events",
-	long: `Unbind removes the event handlers that serve has bound in a portal, when events of
-it are no longer wanted here. It is for applications (oauth): the events of an
-inbound webhook's portal come from an outbound webhook, which is deleted in the
-portal. What uninstalls the application removes its handlers too.
+	short: "remove the event handlers of an application from a portal",
+	long: `Unbind removes event handlers that serve has bound in a portal, so that the portal
+no longer sends these events. It is for applications (oauth). A portal with an
+inbound webhook sends events through an outbound webhook, which you delete in the
+portal. Uninstalling an application also removes its handlers.
 
-Without --yes it shows which handlers these are, and removes none. Those of the
-same application with another address, such as that of an earlier public_url,
-stay unless --all is given. --unused removes only what no rule hears any more, and
-can be done beside a serve that is under way; otherwise stop serve first, for it
-binds what its rules hear whenever it starts.
+Without --yes, unbind only shows the handlers. It keeps handlers of the same
+application with another address, such as that of an earlier public_url, unless you
+add --all. --unused removes only events that no rule subscribes to any more, and
+works while serve is running. Otherwise stop serve first, because it binds its
+events again at each start.
 
-Events that came before are kept and worked off as ever.
+Events that arrived before are processed as usual.
 
-Exit codes: 0 removed, or shown; 1 the configuration has findings, or with
---unused a rule file; 2 wrong usage; 3 it could not be done.`,
+Exit codes: 0 handlers removed or shown, 1 the configuration has findings, or with
+--unused a rule file, 2 usage error, 3 unbind could not run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		u := &unbinding{}
 		fs.StringVar(&u.config, "config", config.DefaultFile, "read the configuration from `FILE`")
-		fs.StringVar(&u.portal, "portal", "", "the portal `NAME`; not needed when there is one")
-		fs.BoolVar(&u.unused, "unused", false, "only handlers of events that no rule hears any more")
-		fs.BoolVar(&u.all, "all", false, "all handlers of the application, those with other addresses too")
-		fs.BoolVar(&u.yes, "yes", false, "remove them; without it they are only shown")
+		fs.StringVar(&u.portal, "portal", "", "the portal `NAME`; not needed if there is only one")
+		fs.BoolVar(&u.unused, "unused", false, "only handlers of events that no rule subscribes to any more")
+		fs.BoolVar(&u.all, "all", false, "all handlers of the application, also with other addresses")
+		fs.BoolVar(&u.yes, "yes", false, "remove the handlers; without it they are only shown")
 		fs.StringVar(&u.format, "format", "text", "print as `FORMAT`: text or json")
 		return u.run
 	},
@@ -49,7 +49,7 @@ type unbinding struct {
 	config, portal, format string
 	unused, all, yes       bool
 
-	hook string // where the portal posts events, by the configuration
+	hook string // the configured address for events of the portal
 }
 
 func (u *unbinding) run(ctx context.Context, env environment, args []string) error {
@@ -60,7 +60,7 @@ func (u *unbinding) run(ctx context.Context, env environment, args []string) err
 		return err
 	}
 	if u.unused && u.all {
-		return usagef("--unused or --all, not both")
+		return usagef("--unused cannot be combined with --all")
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
@@ -93,8 +93,8 @@ func (u *unbinding) run(ctx context.Context, env environment, args []string) err
 	return u.print(env, drop, keep)
 }
 
-// unbindAll removes subscriptions. A portal finds an offline one only under the
-// connector of the request, which all commands of a batch share.
+// unbindAll removes subscriptions. A portal finds an offline subscription only by
+// the connector of the request, which all commands of a batch share.
 func unbindAll(ctx context.Context, c *bitrix.Client, all []bitrix.Subscription) error {
 	for rest := slices.Clone(all); len(rest) > 0; {
 		connector := rest[0].Connector
@@ -108,8 +108,8 @@ func unbindAll(ctx context.Context, c *bitrix.Client, all []bitrix.Subscription)
 	return nil
 }
 
-// open reads the configuration, and the rules when they are asked, and opens
-// the app. The caller closes it.
+// open reads the configuration, with --unused also the rules, and creates the
+// service. The caller closes it.
 func (u *unbinding) open(ctx context.Context, env environment) (*service.Service, error) {
 	c, err := loadConfig(env, u.config)
 	if err != nil {
@@ -120,7 +120,7 @@ func (u *unbinding) open(ctx context.Context, env environment) (*service.Service
 	}
 	i := slices.IndexFunc(c.Portals, func(p config.Portal) bool { return p.Name == u.portal })
 	if c.Portals[i].OAuth == nil {
-		return nil, fmt.Errorf("portal %s has a webhook, so nothing is bound from here: delete its outbound webhook in Bitrix24", u.portal)
+		return nil, fmt.Errorf("portal %s has an inbound webhook and no application: delete its outbound webhook in Bitrix24", u.portal)
 	}
 	u.hook = c.Hook(u.portal)
 	rules := &service.Rules{}
@@ -130,7 +130,7 @@ func (u *unbinding) open(ctx context.Context, env environment) (*service.Service
 			return nil, err
 		}
 		if found := gen.Findings(); len(found) > 0 {
-			return nil, printFindings(env, found) // nobody knows what they hear
+			return nil, printFindings(env, found) // their events are unknown
 		}
 	}
 	if err := haveDatabase(c); err != nil {
@@ -139,7 +139,7 @@ func (u *unbinding) open(ctx context.Context, env environment) (*service.Service
 	return service.New(ctx, service.Options{Config: c, Rules: rules, Log: warnings(env)})
 }
 
-// choose divides what is bound into what goes and what stays.
+// choose divides the subscriptions into those to remove and those to keep.
 func (u *unbinding) choose(ctx context.Context, a *service.Service, p *service.Portal, bound []bitrix.Subscription) (drop, keep []bitrix.Subscription, err error) {
 	var want []bitrix.Subscription
 	if u.unused {
@@ -168,7 +168,7 @@ func (u *unbinding) print(env environment, drop, keep []bitrix.Subscription) err
 		return err
 	}
 	if u.format != "json" && len(drop) > 0 && !u.yes {
-		env.say("nothing was removed: --yes does it")
+		env.say("nothing was removed: add --yes to remove them")
 	}
 	return nil
 }

@@ -27,32 +27,33 @@ var validateCmd = &command{
 	name:  "validate",
 	args:  "[--strict] [--format text|json|github|gitlab|sarif] PATH...",
 	short: "check rule files",
-	long: `Validate prints every finding in the named rule files, in the order of files and
-lines. It needs no portal, no network and no configuration. Folders are searched
-for *.yaml and *.yml, in all folders below them too; *_test.yaml and names that
-begin with a dot are left out. "-" reads a rule file from stdin.
+	long: `Validate prints all findings in the named rule files, in the order of files and
+lines. It needs no portal, no network and no configuration. It searches folders
+and their subfolders for *.yaml and *.yml, except *_test.yaml and names that start
+with a dot. "-" reads a rule file from stdin.
 
-Several files are also checked together: rule ids and file names are unique,
-rules do not start each other without end, and no two of them write one thing.
+Several files are also checked together: rule ids and file names must be unique,
+rules must not start each other without end, and no two rules may write the same
+data.
 
-A comment allows a warning on its line, or on the line below it:
+A comment allows a warning on its line or on the next line:
   # b24rules: allow CODE reason
 
---format json is for programs, github prints the annotations of a workflow,
-gitlab a Code Quality report, and sarif a log for code scanning.
+--format json is for programs, github prints annotations for a workflow, gitlab a
+Code Quality report, and sarif a log for code scanning.
 
-Exit codes: 0 nothing found, or warnings without --strict; 1 findings; 2 wrong
-usage; 3 a path cannot be read.`,
+Exit codes: 0 no findings, or only warnings without --strict, 1 findings, 2 usage
+error, 3 a path cannot be read.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		v := &validation{sources: map[string][]byte{}}
-		fs.BoolVar(&v.strict, "strict", false, "let warnings fail too")
+		fs.BoolVar(&v.strict, "strict", false, "fail on warnings too")
 		fs.StringVar(&v.format, "format", "text", "print findings as `FORMAT`: text, json, github, gitlab or sarif")
-		fs.StringVar(&v.stdinPath, "stdin-path", "stdin.yaml", "let findings in stdin name it `NAME`")
+		fs.StringVar(&v.stdinPath, "stdin-path", "stdin.yaml", "the `NAME` of stdin in findings")
 		return v.run
 	},
 }
 
-// stdinName stands for stdin among paths.
+// stdinName is the path that means stdin.
 const stdinName = "-"
 
 // validation is one run of the command.
@@ -90,7 +91,7 @@ func (v *validation) run(_ context.Context, env environment, paths []string) err
 	return nil
 }
 
-// together checks the sets with one another and takes out what comments allow.
+// together checks the rule sets together and removes findings that comments allow.
 func (v *validation) together() {
 	v.list.Add(lint.Together(v.sets)...)
 	codes := docs.FindingCodes()
@@ -100,7 +101,7 @@ func (v *validation) together() {
 	v.list.Sort()
 }
 
-// read compiles everything that the paths name.
+// read compiles all files of paths.
 func (v *validation) read(in io.Reader, paths []string) error {
 	var named []string
 	for _, p := range paths {
@@ -109,7 +110,7 @@ func (v *validation) read(in io.Reader, paths []string) error {
 			continue
 		}
 		if _, twice := v.sources[v.stdinPath]; twice {
-			return usagef("stdin can be read once")
+			return usagef("stdin is listed twice")
 		}
 		data, err := yamlfile.Read(in)
 		if err != nil {
@@ -130,7 +131,7 @@ func (v *validation) read(in io.Reader, paths []string) error {
 	return nil
 }
 
-// compiled is one file, read and compiled.
+// compiled is a compiled file.
 type compiled struct {
 	name string
 	data []byte
@@ -139,7 +140,7 @@ type compiled struct {
 	err  error
 }
 
-// readFiles compiles files on all processors and keeps their order.
+// readFiles compiles files in parallel and keeps their order.
 func (v *validation) readFiles(names []string) error {
 	results := make([]compiled, len(names))
 	var next atomic.Int64
@@ -192,7 +193,7 @@ func (v *validation) print(env environment) error {
 	return diag.WriteText(env.Out, v.list, func(file string) []byte { return v.sources[file] }, report.UsesColor(env.Out))
 }
 
-// programVersion is the version of the module, "" for a build without one.
+// programVersion returns the version of the module, "" for a build without one.
 func programVersion(info *debug.BuildInfo, ok bool) string {
 	if !ok || info.Main.Version == "(devel)" {
 		return ""

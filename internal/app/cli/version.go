@@ -11,8 +11,7 @@ import (
 var versionCmd = &command{
 	name:  "version",
 	short: "print the version of this program",
-	long: `Version prints the version, the commit that the program was built from, and the
-version of Go that built it.`,
+	long: `Version prints the version, the commit of the build and the version of Go.`,
 	setup: func(*flag.FlagSet) runFunc { return runVersion },
 }
 
@@ -24,7 +23,7 @@ func runVersion(_ context.Context, env environment, args []string) error {
 	return err
 }
 
-// versionText tells what the linker noted of the build.
+// versionText describes the build.
 func versionText(info *debug.BuildInfo, ok bool) string {
 	version, commit, changed := "devel", "", ""
 	if ok {

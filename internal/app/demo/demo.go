@@ -1,5 +1,5 @@
-// Package demo shows the program at work: an emulated portal, the engine, and
-// people who change deals and invoices.
+// Package demo runs the program with an emulated portal and simulated users, who
+// change deals and invoices.
 package demo
 
 import (
@@ -17,14 +17,14 @@ import (
 	"github.com/b24rules/b24rules/rules"
 )
 
-// demoPatience is how long a demo waits for its portal to become quiet.
+// demoPatience is how long a demo waits until all events are processed.
 const demoPatience = 2 * time.Minute
 
-// Options say how to show the demo.
+// Options configure Run.
 type Options struct {
 	// Actions are the actions that rules may use.
 	Actions []*engine.Action
-	// Out gets the result, in bold where Bold is set, or as one JSON object.
+	// Out receives the result, as text (Bold allows bold text) or as one JSON object.
 	Out        io.Writer
 	Bold, JSON bool
 	// Once ends the demo after the first round.
@@ -32,8 +32,8 @@ type Options struct {
 	Log  *slog.Logger
 }
 
-// Run shows the demo until it is over or ctx ends. wrong says what is not as it
-// should be.
+// Run runs the demo until it ends or ctx ends. wrong describes wrong totals and
+// lists, and failed runs.
 func Run(ctx context.Context, o Options) (wrong []string, err error) {
 	dir, err := os.MkdirTemp("", "b24rules-demo-")
 	if err != nil {
@@ -62,7 +62,7 @@ func Run(ctx context.Context, o Options) (wrong []string, err error) {
 		err = r.writeJSON(o.Out)
 	}
 	if err == nil && !o.Once {
-		err = d.goOn(ctx)
+		err = d.continueChanges(ctx)
 	}
 	if err != nil || r == nil {
 		return nil, interrupted(ctx, err)
@@ -70,7 +70,7 @@ func Run(ctx context.Context, o Options) (wrong []string, err error) {
 	return r.disagreements(), nil
 }
 
-// show plays the story and writes down how it ends.
+// show runs the scenes and returns the report.
 func (d *demonstration) show(ctx context.Context) (*report, error) {
 	if err := d.play(ctx); err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (d *demonstration) show(ctx context.Context) (*report, error) {
 	return r, d.page.failed
 }
 
-// interrupted hides the failures that the end of a demo by Ctrl-C brings.
+// interrupted hides the errors that Ctrl-C causes.
 func interrupted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -91,7 +91,7 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// ShippedInputs are what the shipped rule sets need on a seeded portal.
+// ShippedInputs are the inputs of the shipped rule sets on a seeded portal.
 func ShippedInputs() map[string]map[string]string {
 	return map[string]map[string]string{
 		"invoice-total":  {"helper_type": "{type}"},
@@ -99,7 +99,7 @@ func ShippedInputs() map[string]map[string]string {
 	}
 }
 
-// demonstration is one demo: what people have done and what is to be shown.
+// demonstration is one demo: the data that people have changed, and the output.
 type demonstration struct {
 	*Fixture
 	page     *page
@@ -120,16 +120,16 @@ type demoInvoice struct {
 	rows  []Row
 }
 
-// play is the story of the demo.
+// play runs the scenes of the demo.
 func (d *demonstration) play(ctx context.Context) error {
-	d.page.title("A portal at %s/, to be looked at in a browser\nThe engine at %s", d.PortalURL, d.HookURL)
+	d.page.title("Portal (open it in a browser): %s/\nEngine: %s", d.PortalURL, d.HookURL)
 	for _, scene := range []struct {
 		title string
 		steps []func(context.Context) error
 	}{
 		{"People add deals and invoices", []func(context.Context) error{d.addDeals, d.addInvoices}},
-		{"A storekeeper ticks SHIPPED in the list", []func(context.Context) error{d.ship}},
-		{"People change what they have added", []func(context.Context) error{d.changeDeals, d.changeInvoices}},
+		{"A storekeeper checks SHIPPED in the list", []func(context.Context) error{d.ship}},
+		{"People change deals and invoices", []func(context.Context) error{d.changeDeals, d.changeInvoices}},
 	} {
 		d.page.scene(scene.title)
 		for _, step := range scene.steps {
@@ -144,7 +144,7 @@ func (d *demonstration) play(ctx context.Context) error {
 	return nil
 }
 
-// quiet waits until the engine has caught up.
+// quiet waits until all events are processed.
 func (d *demonstration) quiet(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()
@@ -226,13 +226,13 @@ func (d *demonstration) changeInvoices(ctx context.Context) error {
 	if err := d.People.SetRows(ctx, "SI", thirds.id, thirds.rows); err != nil {
 		return err
 	}
-	d.page.did("invoice %d: two people rename it at the same moment", tenths.id)
+	d.page.did("invoice %d: two people rename it at the same time", tenths.id)
 	return d.People.Race(ctx, tenths.id, "Tenths, paid", "Tenths, sent")
 }
 
-// goOn makes small changes until ctx ends.
-func (d *demonstration) goOn(ctx context.Context) error {
-	d.page.scene("Small changes go on until Ctrl-C")
+// continueChanges makes small changes until ctx ends.
+func (d *demonstration) continueChanges(ctx context.Context) error {
+	d.page.scene("Small changes until Ctrl-C")
 	const pause = 3 * time.Second
 	for n := 1; ; n++ {
 		select {
@@ -262,7 +262,7 @@ func (d *demonstration) goOn(ctx context.Context) error {
 	}
 }
 
-// written writes rows down as people say them: 3 × 33.33 + 1 × 0.10.
+// written formats rows: 3 × 33.33 + 1 × 0.10.
 func written(rows []Row) string {
 	text := ""
 	for i, r := range rows {
@@ -274,7 +274,7 @@ func written(rows []Row) string {
 	return text
 }
 
-// amount writes a number with its noun.
+// amount formats a number with its noun.
 func amount(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -9,8 +9,7 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// page is what a demo writes for people. It remembers the first failure to
-// write instead of stopping at every line.
+// page prints a demo for people. It stores its first write error.
 type page struct {
 	out    io.Writer
 	bold   func(string) string
@@ -33,14 +32,14 @@ func (p *page) printf(format string, args ...any) {
 
 func (p *page) title(format string, args ...any) { p.printf("%s\n", fmt.Sprintf(format, args...)) }
 
-// scene begins a part of the story.
+// scene prints the title of a scene.
 func (p *page) scene(title string) { p.printf("\n%s\n", p.bold(title)) }
 
-// did tells one thing that people did.
+// did prints an action of a user.
 func (p *page) did(format string, args ...any) { p.printf("  %s\n", fmt.Sprintf(format, args...)) }
 
-// table writes lines of cells in columns; the first line is the head. Columns
-// whose head begins with a blank are numbers and stand to the right.
+// table prints lines of cells in columns; the first line is the head. Columns whose
+// head starts with a space contain numbers and are aligned to the right.
 func (p *page) table(lines [][]string) {
 	var right []bool
 	for _, head := range lines[0] {
@@ -67,19 +66,19 @@ func (p *page) table(lines [][]string) {
 	}
 }
 
-// report writes the end of the story.
+// report prints the result.
 func (p *page) report(r *report) {
-	p.scene(fmt.Sprintf("What came in: %s", amount(r.Events, "event")))
+	p.scene(fmt.Sprintf("Events: %s", amount(r.Events, "event")))
 	for _, code := range r.sortedCodes() {
 		p.did("%3d %s", r.codes[code], code)
 	}
-	p.did("%3d that no rule hears", r.other)
+	p.did("%3d that no rule subscribes to", r.other)
 
-	p.scene(fmt.Sprintf("What ran: %s, %d failed", amount(r.Runs, "run"), r.Failed))
+	p.scene(fmt.Sprintf("Runs: %s, %d failed", amount(r.Runs, "run"), r.Failed))
 	p.runs(r.ran)
-	p.did("all runs together: %d commands, %d of them writes, in %s", r.Commands, r.Writes, amount(int(r.Requests), "request"))
+	p.did("total: %d commands, %d of them writes, in %s", r.Commands, r.Writes, amount(int(r.Requests), "request"))
 
-	p.scene("What the portal holds")
+	p.scene("Data of the portal")
 	lines := [][]string{{"INVOICE", "TITLE", " ROWS", " TOTAL", " HELPERS", " HELPER'S TOTAL", ""}}
 	for _, s := range r.Invoices {
 		held := "-"
@@ -108,7 +107,7 @@ func mark(agrees bool) string {
 	return "DIFFERS"
 }
 
-// runs writes a table of runs.
+// runs prints a table of runs.
 func (p *page) runs(ran []ranRun) {
 	lines := [][]string{{"RULE", "ENTITY", " EVENTS", "OUTCOME", " CALLS", " WRITES", " TIME"}}
 	for _, r := range ran {

@@ -14,7 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// report is what a demo shows: the JSON form is part of the command line.
+// report is the result of a demo. Its JSON form is part of the command line.
 type report struct {
 	Events   int            `json:"events"`
 	Runs     int            `json:"runs"`
@@ -25,8 +25,8 @@ type report struct {
 	Invoices []invoiceState `json:"invoices"`
 	Deals    []dealState    `json:"deals"`
 
-	codes map[string]int // of events that some rule hears
-	other int            // events that none does
+	codes map[string]int // of events that a rule subscribes to
+	other int            // events that no rule subscribes to
 	ran   []ranRun
 }
 
@@ -54,14 +54,14 @@ type dealState struct {
 
 func (s dealState) agrees() bool { return s.Rows == s.Elements }
 
-// ranRun is a run with what its last attempt recorded.
+// ranRun is a run with the record of its last attempt.
 type ranRun struct {
 	queue.Info
 	trace history.Record
 	took  time.Duration
 }
 
-// report reads what happened from the engine and what there is from the portal.
+// report reads the history of the engine and the data of the portal.
 func (d *demonstration) report(ctx context.Context) (*report, error) {
 	r := &report{Invoices: []invoiceState{}, Deals: []dealState{}}
 	stats := d.Service.Portal(PortalName).Client.Stats()
@@ -122,10 +122,10 @@ func (d *demonstration) lastRun(ctx context.Context) (int64, error) {
 	return newest[0].ID, nil
 }
 
-// demoRuns is more than a demo has runs of one round.
+// demoRuns is larger than the number of runs in a round.
 const demoRuns = 10_000
 
-// runsAfter returns the runs that are newer than one, in order.
+// runsAfter returns the runs after the one with the given id, in order.
 func (d *demonstration) runsAfter(ctx context.Context, id int64) ([]ranRun, error) {
 	infos, err := d.Service.Queue().Runs(ctx, queue.Filter{Limit: demoRuns})
 	if err != nil {
@@ -199,7 +199,7 @@ func (d *demonstration) invoiceState(ctx context.Context, in *demoInvoice) (invo
 	return s, nil
 }
 
-// disagreements says what is not as it should be.
+// disagreements describes wrong totals and lists, and failed runs.
 func (r *report) disagreements() []string {
 	var out []string
 	if r.Failed > 0 {
@@ -228,5 +228,5 @@ func (r *report) writeJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// sortedCodes returns the codes of the events in the order of the alphabet.
+// sortedCodes returns the codes of the events in alphabetical order.
 func (r *report) sortedCodes() []string { return slices.Sorted(maps.Keys(r.codes)) }

@@ -18,42 +18,42 @@ import (
 	"github.com/b24rules/b24rules/internal/app/service"
 )
 
-// FixtureOptions say what to set up.
+// FixtureOptions configure NewFixture.
 type FixtureOptions struct {
 	// Emulator configures the portal.
 	Emulator emulator.Config
 	// Rules are the rule sets to run, with the actions that they may use.
 	Rules   service.RuleSource
 	Actions []*engine.Action
-	// Inputs are their inputs: rule set, input, value. A value {list} is the
-	// seed's list, {type} its smart process.
+	// Inputs are the inputs of the rule sets: rule set, input, value. {list} in a value
+	// is replaced with the id of the shipment list, {type} with that of the smart
+	// process.
 	Inputs map[string]map[string]string
 	Limits config.Limits
-	// Listen is where the engine takes events; "" means a free port of its own.
+	// Listen is the address that receives events; "" means a free port.
 	Listen string
-	// Dir is a folder for the database, which is SQLite's unless Database names
-	// another.
+	// Dir is a folder for an SQLite database. Database is a DSN instead of it.
 	Dir, Database string
-	// Log is what the engine logs to.
+	// Log is the log of the engine.
 	Log *slog.Logger
-	// Application makes the engine the portal's application, with events of this
-	// kind: online or offline. "" is a webhook.
+	// Application makes the engine an application of the portal, with events of this
+	// kind: online or offline. "" means a webhook.
 	Application string
-	// CatchUp is what the engine makes up for; nil means nothing.
+	// CatchUp configures catch-up; nil disables it.
 	CatchUp *config.CatchUp
-	// Before, if not nil, is called when the portal is up and the engine is
-	// not.
+	// Before, if not nil, is called after the start of the portal and before the start
+	// of the engine.
 	Before func(*Fixture)
 }
 
-// Fixture is an emulated portal and an engine that serves it, both on loopback
-// and talking real HTTP.
+// Fixture is an emulated portal and an engine that serves it. They communicate over
+// HTTP on loopback.
 type Fixture struct {
 	Options FixtureOptions
 	Portal  *emulator.Portal
 	IDs     emulator.DemoIDs
-	// PortalURL and HookURL are where the two are reached, HookAddr is the
-	// engine's address.
+	// PortalURL is the URL of the portal, HookURL that of the engine's event handler.
+	// HookAddr is the engine's address.
 	PortalURL, HookURL, HookAddr string
 	People                       *People
 	// Service is the engine; nil while it is stopped.
@@ -67,7 +67,7 @@ type Fixture struct {
 // PortalName is the portal's name in the configuration of a fixture.
 const PortalName = "demo"
 
-// NewFixture starts both. The caller closes the fixture.
+// NewFixture starts the portal and the engine. The caller must call Close.
 func NewFixture(ctx context.Context, o FixtureOptions) (s *Fixture, err error) {
 	s = &Fixture{Options: o, Portal: emulator.New(o.Emulator)}
 	defer func() {
@@ -83,8 +83,8 @@ func NewFixture(ctx context.Context, o FixtureOptions) (s *Fixture, err error) {
 	}
 	s.PortalURL = "http://" + ln.Addr().String()
 	s.Portal.SetBaseURL(s.PortalURL)
-	s.server = &http.Server{Handler: s.Portal, ReadHeaderTimeout: time.Minute} // nobody but us comes here, on a machine that may be busy
-	go func() { _ = s.server.Serve(ln) }()                                     // ends with close
+	s.server = &http.Server{Handler: s.Portal, ReadHeaderTimeout: time.Minute} // only our own clients connect, perhaps on a busy machine
+	go func() { _ = s.server.Serve(ln) }()                                     // ends with Close
 	client, err := bitrix.NewClient(bitrix.Config{Webhook: s.Webhook(), Plan: bitrix.Plan(o.Emulator.Plan)})
 	if err != nil {
 		return s, err
@@ -106,8 +106,7 @@ func (s *Fixture) Webhook() bitrix.Secret {
 	return bitrix.Secret(s.PortalURL + s.Portal.WebhookPath())
 }
 
-// Start starts the engine, again on the same address and database after
-// Stop.
+// Start starts the engine. After Stop it uses the same address and database again.
 func (s *Fixture) Start(ctx context.Context) error {
 	ln, err := service.Listen(ctx, cmp.Or(s.HookAddr, s.Options.Listen, "127.0.0.1:0"))
 	if err != nil {
@@ -160,7 +159,7 @@ func (s *Fixture) Config() *config.Config {
 		}
 	}
 	p.Inputs = config.NewInputs(inputs)
-	catchUp := config.CatchUp{Off: true} // what is seen there comes from events
+	catchUp := config.CatchUp{Off: true} // a demo shows only the work for events
 	if s.Options.CatchUp != nil {
 		catchUp = *s.Options.CatchUp
 	}
@@ -186,8 +185,7 @@ func (s *Fixture) Stop() error {
 	return err
 }
 
-// Wait returns as soon as nothing is under way: no event on its way, no run
-// waiting or at work.
+// Wait returns when no event is being delivered and no run is waiting or running.
 func (s *Fixture) Wait(ctx context.Context) error {
 	for {
 		if err := s.Portal.WaitIdle(ctx); err != nil {
@@ -200,7 +198,7 @@ func (s *Fixture) Wait(ctx context.Context) error {
 		if err := s.Service.Queue().WaitIdle(ctx); err != nil {
 			return fmt.Errorf("wait for the runs: %w", err)
 		}
-		// A run may have written meanwhile, and its write have become an event.
+		// A run may have written data, which causes another event.
 		if err := s.Portal.WaitIdle(ctx); err != nil {
 			return fmt.Errorf("wait for the events: %w", err)
 		}
@@ -214,7 +212,7 @@ func (s *Fixture) Wait(ctx context.Context) error {
 	}
 }
 
-// Close ends everything.
+// Close stops the engine and the portal.
 func (s *Fixture) Close() error {
 	err := s.Stop()
 	if s.People != nil {

@@ -14,29 +14,28 @@ import (
 // SmartInvoice is the entityTypeId of smart invoices.
 const SmartInvoice = 31
 
-// People change the data of a portal through its REST API, as its users do
-// with a browser.
+// People are simulated users, who change the data of a portal through its REST API.
 type People struct {
 	Client *bitrix.Client
 	List   int               // the shipment list
 	Props  map[string]string // PROPERTY_n by code
-	// Shipped is what a ticked SHIPPED holds: the id of its option.
+	// Shipped is the value of a checked SHIPPED: the id of its option.
 	Shipped string
 }
 
-// NewPeople are people who use a client and work with a shipment list.
+// NewPeople returns people who use client and the shipment list with the id list.
 func NewPeople(ctx context.Context, client *bitrix.Client, list int) (*People, error) {
 	p := &People{Client: client, List: list}
 	return p, p.readProperties(ctx)
 }
 
-// Row is a product row as people enter it.
+// Row is a product row, with numbers as entered.
 type Row struct {
 	Name            string
 	Price, Quantity string
 }
 
-// Write changes something and reads the method's result.
+// Write calls a writing method and decodes its result if result is not nil.
 func (p *People) Write(ctx context.Context, method string, params map[string]any, result any) error {
 	a := p.Client.Do(ctx, bitrix.Call{Method: method, Params: params, Write: true})[0]
 	if a.Err == nil && result != nil {
@@ -75,7 +74,7 @@ func (p *People) SetRows(ctx context.Context, owner string, id int, rows []Row) 
 	return p.Write(ctx, "crm.item.productrow.set", params, nil)
 }
 
-// Rename changes the title of an invoice: a change that no total depends on.
+// Rename changes the title of an invoice. No total depends on it.
 func (p *People) Rename(ctx context.Context, invoice int, title string) error {
 	params := map[string]any{"entityTypeId": SmartInvoice, "id": invoice, "fields": map[string]any{"title": title}}
 	return p.Write(ctx, "crm.item.update", params, nil)
@@ -112,7 +111,7 @@ func (e Element) ID() int {
 	return int(id)
 }
 
-// Values returns the values of a property; the portal keys them by value ids.
+// Values returns the values of a property. The portal keys them by value id.
 func (e Element) Values(property string) []string {
 	var byID map[string]string
 	if json.Unmarshal(e[property], &byID) != nil {
@@ -169,8 +168,8 @@ func (p *People) readProperties(ctx context.Context) error {
 	return nil
 }
 
-// Ship ticks SHIPPED in an element. The list's form sends every field, since
-// the portal clears those that it is not given.
+// Ship checks SHIPPED in an element. It sends all fields, as the list's form does,
+// because the portal clears the missing ones.
 func (p *People) Ship(ctx context.Context, e Element) error {
 	fields := map[string]any{"NAME": e["NAME"]}
 	for _, id := range p.Props {
@@ -184,7 +183,7 @@ func (p *People) Ship(ctx context.Context, e Element) error {
 	}, nil)
 }
 
-// ProductRow is a row as the portal holds it.
+// ProductRow is a row of the portal.
 type ProductRow struct {
 	Price    num.Num `json:"price"`
 	Quantity num.Num `json:"quantity"`
@@ -206,7 +205,7 @@ func (p *People) Rows(ctx context.Context, owner string, id int) ([]ProductRow, 
 	return out, nil
 }
 
-// total is what an invoice's helper should say: the sum of its rows, exactly.
+// total returns the exact sum of an invoice's rows.
 func total(rows []ProductRow) (num.Num, error) {
 	var sum num.Num
 	for _, r := range rows {
@@ -221,7 +220,7 @@ func total(rows []ProductRow) (num.Num, error) {
 	return sum.Round(2), nil
 }
 
-// Helpers reads the totals that the helper items of an invoice hold.
+// Helpers reads the totals of the helper items of an invoice.
 func (p *People) Helpers(ctx context.Context, helperType, invoice int) ([]num.Num, error) {
 	raw, err := p.Client.List(ctx, bitrix.Call{Method: "crm.item.list", Params: map[string]any{
 		"entityTypeId": helperType, "filter": map[string]any{"ufCrm5InvoiceId": strconv.Itoa(invoice)},

@@ -8,7 +8,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// handler is a subscription as it is printed.
+// handler is the printed form of a subscription.
 type handler struct {
 	Event     string `json:"event"`
 	Handler   string `json:"handler,omitempty"`
@@ -16,8 +16,8 @@ type handler struct {
 	Connector string `json:"connector,omitempty"`
 }
 
-// Unbind are the event handlers of an application in a portal: those that are
-// removed, or would be, and those that stay.
+// Unbind are the event handlers of an application in a portal: those to remove and
+// those to keep.
 type Unbind struct {
 	Portal       string
 	Removed      bool

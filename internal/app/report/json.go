@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// WriteJSON prints a value as JSON for people and programs.
+// WriteJSON prints a value as indented JSON.
 func WriteJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -14,7 +14,7 @@ func WriteJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// stamp is a moment for JSON; nil for none.
+// stamp returns a time for JSON; nil for the zero time.
 func stamp(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

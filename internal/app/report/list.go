@@ -12,14 +12,14 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// Listed is a run with what its last attempt did.
+// Listed is a run with the record of its last attempt.
 type Listed struct {
 	queue.Info
 	Took   time.Duration
 	Record *history.Record // nil without one
 }
 
-// List reads what the last attempt of a run did.
+// List reads the record of the last attempt of a run.
 func List(ctx context.Context, q *queue.Queue, r queue.Info) (Listed, error) {
 	out := Listed{Info: r}
 	if r.Attempt == 0 && r.Error == "" && r.State != queue.Succeeded {
@@ -32,13 +32,13 @@ func List(ctx context.Context, q *queue.Queue, r queue.Info) (Listed, error) {
 	last := attempts[len(attempts)-1]
 	out.Took = last.Finished.Sub(last.Started)
 	if last.Record != nil {
-		// A record that cannot be read is no reason not to list the run.
+		// The run is listed even if its record cannot be read.
 		out.Record, _ = history.ReadRecord(last.Record)
 	}
 	return out, nil
 }
 
-// when is the moment that matters most of a run.
+// when returns the most relevant time of a run.
 func (r *Listed) when() time.Time {
 	switch {
 	case !r.Finished.IsZero():
@@ -49,7 +49,7 @@ func (r *Listed) when() time.Time {
 	return r.First
 }
 
-// what says in a few words what became of the run.
+// what describes the result of a run in a few words.
 func (r *Listed) what(s *sheet) string {
 	switch r.State {
 	case queue.Waiting:
@@ -68,12 +68,13 @@ func (r *Listed) what(s *sheet) string {
 		}
 		return text + ", " + Span(r.Took)
 	case queue.Blocked:
-		return "another run of the entity is under way"
+		return "another run of the entity is in progress"
 	}
 	return r.failure()
 }
 
-// failure is the error without the place and the rule, which stand elsewhere.
+// failure returns the error without the place and the rule, which other columns
+// have.
 func (r *Listed) failure() string {
 	text := OneLine(r.Error)
 	if _, rest, ok := strings.Cut(text, ": rule "+r.Rule+", "); ok {
@@ -96,8 +97,8 @@ func stateColour(state queue.State) string {
 	return cyan
 }
 
-// WriteList prints runs; format is text or json. next is the number of the run
-// before which the next page ends, 0 without a next page.
+// WriteList prints runs; format is text or json. next is the value of --before for
+// the next page, 0 without a next page.
 func WriteList(w io.Writer, format string, runs []Listed, next int64) error {
 	if format == "json" {
 		return writeListJSON(w, runs, next)
@@ -149,9 +150,9 @@ func painted(s *sheet, i int, runs []Listed, line string) string {
 	return line[:at] + s.in(stateColour(queue.State(state)), state) + line[at+len(state):]
 }
 
-// columnWidths makes the columns as wide as what they hold, and narrower where
-// the terminal wants it, so that the last one keeps some room. A portal that all
-// runs share is left out then.
+// columnWidths makes the columns as wide as their content. On a narrow terminal it
+// cuts them, so that some room is left for the last one, and omits the portal if all
+// runs have the same.
 func columnWidths(rows [][]string, width int) []int {
 	last := len(rows[0]) - 1
 	widths := make([]int, last+1)
@@ -190,7 +191,7 @@ func columnWidths(rows [][]string, width int) []int {
 
 func spaces(n int) string { return fmt.Sprintf("%*s", max(n, 0), "") }
 
-// runJSON is a run for machines.
+// runJSON is the JSON form of a run.
 type runJSON struct {
 	ID          int64      `json:"id"`
 	Portal      string     `json:"portal"`

@@ -8,14 +8,14 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// PausesOf are the pauses that keep the runs of a rule in a portal from starting.
+// PausesOf returns the pauses that stop the runs of a rule in a portal.
 func PausesOf(all []queue.Pause, portal, rule string) []queue.Pause {
 	return slices.DeleteFunc(all, func(p queue.Pause) bool {
 		return p.Portal != "" && p.Portal != portal || p.Rule != "" && p.Rule != rule
 	})
 }
 
-// Paused names what a pause keeps from starting.
+// Paused names the portal and the rule of a pause.
 func Paused(portal, rule string) string {
 	switch {
 	case portal == "":

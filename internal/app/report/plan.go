@@ -10,7 +10,7 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 )
 
-// Plan is what one rule would do.
+// Plan is the result of a dry run of a rule.
 type Plan struct {
 	Rule    string          `json:"rule"`
 	File    string          `json:"file"`
@@ -24,7 +24,7 @@ type Plan struct {
 	Changes []dryrun.Change `json:"changes"`
 }
 
-// SkippedStep is a step that would not run.
+// SkippedStep is a step that a run would skip.
 type SkippedStep struct {
 	Step   string `json:"step"`
 	Line   int    `json:"line"`
@@ -91,7 +91,7 @@ func planSummary(p Plan) string {
 	case history.Skipped:
 		text += " (the rule's when is false)"
 	case history.Gone:
-		text += " (it does not exist, and the rule has no steps for that)"
+		text += " (it does not exist, and the rule has no deleted steps)"
 	case history.Removed:
 		text += " (it does not exist: the deleted steps run)"
 	case history.Stopped:
@@ -101,7 +101,7 @@ func planSummary(p Plan) string {
 	return text
 }
 
-// change writes one change with its fields below it.
+// change prints a change with its fields below it.
 func (s *sheet) change(c dryrun.Change) {
 	sign, colour := "!", cyan
 	switch c.Kind {

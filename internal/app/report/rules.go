@@ -12,24 +12,24 @@ import (
 	"github.com/b24rules/b24rules/engine/lint"
 )
 
-// Limits of the standard plan: requests a second that last, and commands that
-// one request carries. https://apidocs.bitrix24.com/limits.html
+// Limits of the standard plan: sustained requests per second, and commands per
+// batch. https://apidocs.bitrix24.com/limits.html
 const (
 	planRequests  = 2
 	batchCommands = 50
 )
 
-// sampleRows is how many rows, elements and items the figures are for.
+// sampleRows is the number of rows, elements and items in the example figures.
 const sampleRows = 10
 
-// explained is the JSON form of described rules.
+// explained is the JSON form of a description of rules.
 type explained struct {
 	Version int                    `json:"version"`
 	Sets    []describe.Description `json:"sets"`
 	Cycles  []cycleText            `json:"rings"`
 }
 
-// cycleText is a way in which rules start themselves or each other.
+// cycleText is a cycle in which rules trigger themselves or each other.
 type cycleText struct {
 	Rules      []string `json:"rules"`
 	Chain      string   `json:"chain"`
@@ -59,7 +59,7 @@ func WriteRules(w io.Writer, format string, sets []*engine.RuleSet) error {
 	for i, r := range out.Cycles {
 		if i == 0 {
 			p.line(0, "")
-			p.line(0, "Ways in which what the rules write comes back to them:")
+			p.line(0, "Cycles in which the writes of rules trigger these rules again:")
 		}
 		rest := "may not terminate: " + r.Why
 		if r.Terminates {
@@ -86,7 +86,7 @@ func (p *prose) line(indent int, format string, args ...any) {
 func (p *prose) set(s describe.Description) {
 	p.line(0, "%s", join(": ", s.File, s.Title))
 	if len(s.Inputs) > 0 {
-		p.line(1, "a portal's configuration supplies:")
+		p.line(1, "inputs from the portal's configuration:")
 	}
 	for _, in := range s.Inputs {
 		without := "required"
@@ -108,19 +108,19 @@ func (p *prose) rule(r describe.RuleDescription) {
 		p.line(1, "only in %s", portalNames(r.Portals))
 	}
 	if r.Entity != "" {
-		p.line(1, "is about the entity with the id %s", r.Entity)
+		p.line(1, "uses the entity with the id %s", r.Entity)
 	}
 	if r.When != "" {
-		p.line(1, "ends at once unless %s", r.When)
+		p.line(1, "stops at once unless %s", r.When)
 	}
-	p.line(1, "runs when the entity has been quiet for %s, after %s at the latest", r.Quiet, r.Max)
+	p.line(1, "runs when the entity has not changed for %s, after %s at the latest", r.Quiet, r.Max)
 	if len(r.Steps) > 0 {
 		p.line(1, "while the entity exists:")
 		p.steps(2, r.Steps)
 		p.cost(2, "an event", r.Cost)
 	}
 	if len(r.Deleted) > 0 {
-		p.line(1, "when the entity is gone:")
+		p.line(1, "after the entity is deleted:")
 		p.steps(2, r.Deleted)
 		p.cost(2, "a deletion", r.DeletedCost)
 	}
@@ -128,7 +128,7 @@ func (p *prose) rule(r describe.RuleDescription) {
 	if r.Limits.Deletes > 0 {
 		limits += fmt.Sprintf(" or %d deletions", r.Limits.Deletes)
 	}
-	p.line(1, "is parked %s, and when a step fails for good unless it says otherwise", limits)
+	p.line(1, "is parked %s, or when a step without on_error fails permanently", limits)
 }
 
 func portalNames(names []string) string {
@@ -142,13 +142,13 @@ func (p *prose) steps(indent int, steps []describe.StepDescription) {
 	for i, s := range steps {
 		p.line(indent, "%d. %s%s", i+1, s.Does, options(s))
 		if s.OnError == "steps" {
-			p.line(indent+1, "when it fails:")
+			p.line(indent+1, "if it fails:")
 			p.steps(indent+2, s.Instead)
 		}
 	}
 }
 
-// options words the options of a step.
+// options describes the options of a step.
 func options(s describe.StepDescription) string {
 	var out []string
 	add := func(given bool, format string, args ...any) {
@@ -156,35 +156,36 @@ func options(s describe.StepDescription) string {
 			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
-	add(s.ForEach != "", "for each of %s, %d at most", s.ForEach, s.Limit)
+	add(s.ForEach != "", "for each of %s, at most %d", s.ForEach, s.Limit)
 	add(s.When != "", "only when %s", s.When)
 	add(s.Once != "", "once for each value of %s", s.Once)
 	add(s.Timeout > 0, "within %s", s.Timeout)
-	add(s.Retry > 0, "in %d attempts at most", s.Retry)
-	add(s.OnError == "skip", "left out when it fails")
+	add(s.Retry > 0, "in at most %d attempts", s.Retry)
+	add(s.OnError == "skip", "skipped if it fails")
 	return after("; ", strings.Join(out, "; "))
 }
 
-// cost says what an event costs and how many a second the plan sustains.
+// cost prints the cost of an event and how many such events per second the plan
+// sustains.
 func (p *prose) cost(indent int, what string, c describe.CostDescription) {
 	if c.Worst.Zero() {
-		p.line(indent, "%s costs no REST commands", what)
+		p.line(indent, "%s causes no REST commands", what)
 		return
 	}
-	p.line(indent, "what %s costs%s:", what, sample(c.Worst))
+	p.line(indent, "cost of %s%s:", what, sample(c.Worst))
 	said := ""
 	for _, x := range []struct {
 		when   string
 		amount engine.Amount
-	}{{"nothing differs", c.Least}, {"one thing differs", c.Typical}, {"at worst", c.Worst}} {
+	}{{"no difference", c.Least}, {"one difference", c.Typical}, {"everything", c.Worst}} {
 		if text := x.amount.String(); text != said {
-			p.line(indent+1, "%-18s %s, %s a second: %s", x.when+":", Plural(x.amount.At(sampleRows), "command", "commands"), rate(x.amount), text)
+			p.line(indent+1, "%-18s %s, %s per second: %s", x.when+":", Plural(x.amount.At(sampleRows), "command", "commands"), rate(x.amount), text)
 			said = text
 		}
 	}
 }
 
-// sample names the numbers that figures are for.
+// sample names the numbers of the example figures.
 func sample(a engine.Amount) string {
 	var of []string
 	for _, t := range a.Terms {
@@ -201,7 +202,7 @@ func sample(a engine.Amount) string {
 	return ", with " + strings.Join(of, " and ")
 }
 
-// rate is how many events a second the standard plan sustains.
+// rate returns how many events per second the standard plan sustains.
 func rate(a engine.Amount) string {
 	n := a.At(sampleRows)
 	if n == 0 {
@@ -226,7 +227,7 @@ func WriteMatches(w io.Writer, format, portal string, sets []*engine.RuleSet, ev
 	p := &prose{w: w}
 	met := slices.ContainsFunc(all, func(m describe.RuleMatch) bool { return m.Matches || m.Perhaps })
 	if !met {
-		p.line(0, "%s meets no rule", strings.ToUpper(event.Code))
+		p.line(0, "%s matches no rule", strings.ToUpper(event.Code))
 	} else {
 		p.line(0, "%s", strings.ToUpper(event.Code))
 	}
@@ -261,7 +262,7 @@ func after(sep, text string) string {
 	return sep + text
 }
 
-// defaults are the inputs whose values the files say.
+// defaults returns the inputs that have a default.
 func defaults(s *engine.RuleSet) map[string]any {
 	out := map[string]any{}
 	for _, in := range s.Inputs {

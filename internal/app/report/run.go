@@ -10,18 +10,17 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// Run is everything that the database holds about one run.
+// Run is the content of the database about a run.
 type Run struct {
 	Listed   Listed
 	Events   []queue.Event
 	Attempts []Attempt
-	// Later is the latest run of the same rule and entity after this one; nil
-	// without one.
+	// Later is the latest run of the same rule and entity after this one, or nil.
 	Later  *queue.Info
 	Pauses []queue.Pause
 }
 
-// Attempt is an attempt and what happened in it.
+// Attempt is an attempt with its record.
 type Attempt struct {
 	queue.Attempt
 	Trace *history.Record // nil without one
@@ -65,8 +64,8 @@ func ReadRun(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {
 	return r, nil
 }
 
-// laterRun finds the latest run of the same rule and entity after this one. It
-// has read a newer state of the entity, so its success makes this one unnecessary.
+// laterRun finds the latest run of the same rule and entity after this one. If it
+// succeeded, this one is no longer needed, because the later one read a newer state.
 func laterRun(ctx context.Context, q *queue.Queue, r queue.Info) (*queue.Info, error) {
 	runs, err := q.Runs(ctx, queue.Filter{Portal: r.Portal, Rule: r.Rule, Entity: r.Entity, Limit: 20})
 	if err != nil {
@@ -111,7 +110,7 @@ func (r *Run) json() fullRunJSON {
 		out.EventList = append(out.EventList, eventJSON{e.ID, e.Code, e.Data, stamp(e.Sent), stamp(e.Received)})
 	}
 	for _, a := range r.Attempts {
-		record, _ := history.UnpackRecord(a.Record) // it has been read
+		record, _ := history.UnpackRecord(a.Record) // ReadRun has unpacked it
 		out.Attempts = append(out.Attempts, attemptJSON{
 			Number: a.Number, Outcome: string(a.Outcome), Error: a.Error, Started: stamp(a.Started), Finished: stamp(a.Finished), Record: record,
 		})
@@ -130,7 +129,7 @@ func FindRun(ctx context.Context, q *queue.Queue, id int64) (queue.Info, error) 
 		return queue.Info{}, err
 	}
 	if len(found) == 0 {
-		return queue.Info{}, fmt.Errorf("run %d: %w; it may have joined a later one, or be older than the history that is kept", id, queue.ErrNoRun)
+		return queue.Info{}, fmt.Errorf("run %d: %w; it may have joined a later run, or the history may have been deleted", id, queue.ErrNoRun)
 	}
 	return found[0], nil
 }

@@ -14,12 +14,11 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// RunOptions say what WriteRun shows.
+// RunOptions configure WriteRun.
 type RunOptions struct {
 	// Verbose shows the steps of all attempts, parameters and answers.
 	Verbose bool
-	// Attempt is the number of the attempt whose steps are shown; 0 is the last
-	// one.
+	// Attempt is the number of the attempt whose steps are shown; 0 means the last.
 	Attempt int
 	// ConfigFlag is added to the commands that the text recommends, such as
 	// " --config FILE".
@@ -66,7 +65,7 @@ func (t *runWriter) run(st *Run) {
 	t.next(st)
 }
 
-// headLine writes a line of the head.
+// headLine prints a line of the head.
 func (t *runWriter) headLine(name, text string) {
 	if name == "error" {
 		fmt.Fprintf(t, "  %-9s", name)
@@ -79,7 +78,7 @@ func (t *runWriter) headLine(name, text string) {
 	t.wrapped(11, text)
 }
 
-// error writes an error where the cursor is.
+// error prints an error at the cursor.
 func (t *runWriter) error(text string, indent int) {
 	if t.paint {
 		t.WriteString("\x1b[" + red + "m")
@@ -90,13 +89,13 @@ func (t *runWriter) error(text string, indent int) {
 	}
 }
 
-// eventsText tells the events, the latest of many.
+// eventsText lists the latest events.
 func (t *runWriter) eventsText(st *Run) string {
 	const most = 5
 	var parts []string
 	for i, e := range slices.Backward(st.Events) {
 		if len(parts) == most {
-			parts = append(parts, fmt.Sprintf("and %d before", i+1))
+			parts = append(parts, fmt.Sprintf("and %d earlier", i+1))
 			break
 		}
 		parts = append(parts, fmt.Sprintf("%s at %s", OneLine(e.Code), t.dateTime(e.Received)))
@@ -119,13 +118,13 @@ func (t *runWriter) timesText(r Listed) string {
 	case queue.Waiting:
 		text := "starts at " + t.dateTime(r.Due)
 		if !r.NotBefore.IsZero() {
-			text += ", as the portal has asked"
+			text += ", at the request of the portal"
 		}
 		return text
 	case queue.Blocked:
 		return "waits for another run of " + r.Entity
 	case queue.Queued:
-		return "starts as soon as there is room"
+		return "starts as soon as a slot is free"
 	case queue.Running:
 		return fmt.Sprintf("since %s, %s ago", t.dateTime(r.Started), Span(t.now.Sub(r.Started)))
 	case queue.Succeeded, queue.Parked, queue.Discarded:
@@ -133,7 +132,7 @@ func (t *runWriter) timesText(r Listed) string {
 	return fmt.Sprintf("ended at %s, %s after the first event", t.dateTime(r.Finished), Span(r.Finished.Sub(r.First)))
 }
 
-// showsSteps decides of which attempts the steps are told.
+// showsSteps reports whether the steps of an attempt are printed.
 func (t *runWriter) showsSteps(st *Run, i int) bool {
 	switch {
 	case t.options.Attempt != 0:
@@ -172,10 +171,10 @@ func (t *runWriter) attempt(a Attempt, steps bool) {
 		t.step(i+1, s, a.Trace.Brief)
 	}
 	if a.Trace.More > 0 {
-		fmt.Fprintf(t, "  %s\n", t.in(dim, fmt.Sprintf("and %s that the record does not tell", Plural(a.Trace.More, "command", "commands"))))
+		fmt.Fprintf(t, "  %s\n", t.in(dim, fmt.Sprintf("and %s that the record omits", Plural(a.Trace.More, "command", "commands"))))
 	}
 	if a.Trace.Cut {
-		fmt.Fprintf(t, "  %s\n", t.in(dim, "the record is cut: history.record of the configuration bounds it"))
+		fmt.Fprintf(t, "  %s\n", t.in(dim, "the record is cut: history.record in the configuration limits its size"))
 	}
 	if n := len(a.Trace.Steps); a.Error != "" && (n == 0 || a.Trace.Steps[n-1].Error == "") {
 		t.WriteString("  ")
@@ -227,7 +226,7 @@ func (t *runWriter) step(n int, s history.StepRecord, brief bool) {
 	}
 }
 
-// named writes named values: on one line if they fit, else each on its own.
+// named prints named values: on one line if they fit, else one per line.
 func (t *runWriter) named(label string, m map[string]any) {
 	all := values(m)
 	if room := t.room(12); room == 0 || utf8.RuneCountInString(all) <= room || t.options.Verbose && len(m) < 2 {
@@ -244,11 +243,10 @@ func (t *runWriter) named(label string, m map[string]any) {
 	}
 }
 
-// fewRows is how many rows of a result are told at first.
+// fewRows is how many rows of a result are printed without Verbose.
 const fewRows = 5
 
-// result tells what a step gave: rows one below the other, without what is empty
-// in them.
+// result prints the result of a step: one row per line, without empty values.
 func (t *runWriter) result(v any) {
 	rows, ok := v.([]any)
 	if _, records := first(rows).(map[string]any); !ok || !records {
@@ -260,7 +258,7 @@ func (t *runWriter) result(v any) {
 	label := "result"
 	for i, row := range rows {
 		if i == fewRows && len(rows) > fewRows && !t.options.Verbose {
-			t.detail("", Plural(len(rows)-i, "row", "rows")+" more, -v tells them")
+			t.detail("", Plural(len(rows)-i, "row", "rows")+" more, -v shows them")
 			return
 		}
 		text := value(row)
@@ -285,7 +283,7 @@ func first(list []any) any {
 	return list[0]
 }
 
-// withoutEmpty leaves out what a row has no value for.
+// withoutEmpty returns a row without empty values.
 func withoutEmpty(m map[string]any) map[string]any {
 	out := map[string]any{}
 	for name, v := range m {
@@ -298,8 +296,7 @@ func withoutEmpty(m map[string]any) map[string]any {
 	return out
 }
 
-// detail writes something of a step. It is cut to two lines unless everything
-// is wanted.
+// detail prints a part of a step, cut to two lines without Verbose.
 func (t *runWriter) detail(label, text string) {
 	if text == "" {
 		return
@@ -311,7 +308,7 @@ func (t *runWriter) detail(label, text string) {
 	t.wrapped(12, text)
 }
 
-// fewCommands is how many commands of a step are told at first.
+// fewCommands is how many commands of a step are printed without Verbose.
 const fewCommands = 12
 
 func (t *runWriter) commands(cs []history.CommandRecord, brief bool) {
@@ -324,7 +321,7 @@ func (t *runWriter) commands(cs []history.CommandRecord, brief bool) {
 					t.command(rest, brief)
 				}
 			}
-			fmt.Fprintf(t, "     %s\n", t.in(dim, fmt.Sprintf("and %s more, -v tells them", Plural(len(cs)-i-failed, "command", "commands"))))
+			fmt.Fprintf(t, "     %s\n", t.in(dim, fmt.Sprintf("and %s more, -v shows them", Plural(len(cs)-i-failed, "command", "commands"))))
 			return
 		}
 		t.command(c, brief)
@@ -354,12 +351,12 @@ func (t *runWriter) command(c history.CommandRecord, brief bool) {
 	} else if t.options.Verbose && !brief {
 		t.data("= ", compactJSON(c.Result))
 		if c.Cut {
-			fmt.Fprintf(t, "            %s\n", t.in(dim, fmt.Sprintf("not all of it is kept: the answer had %d bytes", c.Bytes)))
+			fmt.Fprintf(t, "            %s\n", t.in(dim, fmt.Sprintf("a part is missing: the answer had %d bytes", c.Bytes)))
 		}
 	}
 }
 
-// data writes parameters or an answer: one line, or all of it.
+// data prints parameters or an answer: one line, or all with Verbose.
 func (t *runWriter) data(sign, text string) {
 	if text == "" {
 		return
@@ -378,10 +375,10 @@ func compactJSON(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// foremost are the names that people look for first.
+// foremost are the names that are printed first.
 var foremost = []string{"id", "ID", "key", "title", "NAME", "productName", "quantity", "price"}
 
-// values writes named values on one line.
+// values formats named values on one line.
 func values(m map[string]any) string {
 	parts := make([]string, 0, len(m))
 	rank := func(name string) int {
@@ -399,7 +396,7 @@ func values(m map[string]any) string {
 	return strings.Join(parts, ", ")
 }
 
-// value writes a value as short as JSON allows, text without quotes.
+// value formats a value as compact JSON, text without quotes.
 func value(v any) string {
 	if s, ok := v.(string); ok {
 		return s

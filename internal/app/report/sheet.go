@@ -12,24 +12,24 @@ import (
 	"golang.org/x/term"
 )
 
-// IsTerminal reports whether w is a IsTerminal.
+// IsTerminal reports whether w is a terminal.
 func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// UsesColor reports whether to paint what is written to w (https://no-UsesColor.org).
+// UsesColor reports whether output to w has colours (https://no-color.org).
 func UsesColor(w io.Writer) bool {
 	return IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// sheet writes text for a terminal: with colours and as wide as it is, or
-// plainly when it goes elsewhere.
+// sheet collects text: with colours and cut to the width of a terminal, or plain for
+// other outputs.
 type sheet struct {
 	strings.Builder
 	paint bool
 	width int // columns; 0 means no limit
-	// now and zone decide how moments are written.
+	// now and zone determine how times are printed.
 	now time.Time
 }
 
@@ -53,7 +53,7 @@ const (
 	cyan   = "36"
 )
 
-// in paints a text.
+// in returns text in a colour.
 func (s *sheet) in(colour, text string) string {
 	if !s.paint || text == "" || colour == "" {
 		return text
@@ -61,8 +61,8 @@ func (s *sheet) in(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// Fit cuts a text to n columns. It counts characters, which is right for
-// everything that is not Chinese or an emoji.
+// Fit cuts a text to n columns. It counts each character as one column, which is
+// wrong for Chinese and emoji.
 func Fit(text string, n int) string {
 	if n <= 0 || utf8.RuneCountInString(text) <= n {
 		return text
@@ -81,7 +81,7 @@ func OneLine(text string) string {
 	}, text)
 }
 
-// room is how many columns are left after an indent.
+// room returns how many columns are left after an indent.
 func (s *sheet) room(indent int) int {
 	if s.width == 0 {
 		return 0
@@ -89,8 +89,8 @@ func (s *sheet) room(indent int) int {
 	return max(s.width-indent, 20)
 }
 
-// wrapped writes a text in lines that fit, each with the indent; the first one
-// is taken to stand there already.
+// wrapped prints a text in lines that fit. It indents all lines but the first, whose
+// indent must be printed already.
 func (s *sheet) wrapped(indent int, text string) {
 	room := s.room(indent)
 	column := 0
@@ -110,7 +110,7 @@ func (s *sheet) wrapped(indent int, text string) {
 	s.WriteString("\n")
 }
 
-// dateTime writes a time: the clock alone for today, with the date before.
+// dateTime formats a time: without the date for today.
 func (s *sheet) dateTime(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -125,7 +125,7 @@ func (s *sheet) dateTime(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// Span writes a duration with as many digits as anybody wants to read.
+// Span formats a duration with few digits.
 func Span(d time.Duration) string {
 	switch {
 	case d <= 0:
@@ -140,7 +140,7 @@ func Span(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// Plural writes a number with its noun.
+// Plural formats a number with its noun.
 func Plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

@@ -9,7 +9,7 @@ import (
 	"github.com/b24rules/b24rules/engine/dryrun"
 )
 
-// Sync is what a sync has done.
+// Sync is the result of a sync.
 type Sync struct {
 	Portal   string     `json:"portal"`
 	Rule     string     `json:"rule"`
@@ -22,14 +22,14 @@ type Sync struct {
 	Seconds  float64    `json:"seconds"`
 }
 
-// WriteSync prints what a sync has done; format is text or json.
+// WriteSync prints the result of a sync; format is text or json.
 func WriteSync(w io.Writer, format string, r Sync) error {
 	if format == "json" {
 		return WriteJSON(w, r)
 	}
 	text := fmt.Sprintf("%s: %s, %s", r.Rule, Plural(r.Entities, "entity", "entities"), Plural(r.Runs, "run", "runs"))
 	if r.Pending > 0 {
-		text += fmt.Sprintf(", %d pending already", r.Pending)
+		text += fmt.Sprintf(", %d already pending", r.Pending)
 	}
 	if r.Gone > 0 {
 		text += fmt.Sprintf(", %d of deleted entities", r.Gone)
@@ -39,25 +39,25 @@ func WriteSync(w io.Writer, format string, r Sync) error {
 	return err
 }
 
-// DrySync is what a sync would do.
+// DrySync is the result of a dry sync.
 type DrySync struct {
 	Portal   string `json:"portal"`
 	Rule     string `json:"rule"`
 	Entities int    `json:"entities"`
 	Gone     int    `json:"gone"`
-	// Changed are the entities for which something would be written.
+	// Changed is the number of entities with changes.
 	Changed int `json:"changed"`
 	Add     int `json:"add"`
 	Change  int `json:"change"`
 	Delete  int `json:"delete"`
 	Calls   int `json:"calls"`
 	Failed  int `json:"failed"`
-	// Plans are the first of them in detail.
+	// Plans are the first plans with changes or errors.
 	Plans []Plan `json:"plans"`
 }
 
-// Bar is a line of at most width columns: the name, a bar with the percentage,
-// and the text, of which the bar takes what is left.
+// Bar returns a line of at most width columns: the name, a bar with the percentage,
+// and the text. The bar fills the space between them.
 func Bar(name string, done, total int, text string, width int) string {
 	part := 0.0
 	if total > 0 {
@@ -73,7 +73,7 @@ func Bar(name string, done, total int, text string, width int) string {
 	return fmt.Sprintf("%s [%s%s] %s  %s", name, strings.Repeat("=", full), strings.Repeat("-", room-full), percent, text)
 }
 
-// Rate is a number of runs a second.
+// Rate formats a number of runs per second.
 func Rate(rate float64) string {
 	if rate < 10 {
 		return fmt.Sprintf("%.1f/s", rate)
@@ -81,7 +81,7 @@ func Rate(rate float64) string {
 	return fmt.Sprintf("%.0f/s", rate)
 }
 
-// maxPlans is how many plans the JSON of a dry run has.
+// maxPlans limits the plans in the JSON of a dry sync.
 const maxPlans = 1000
 
 // Count counts the plan of one entity.
@@ -109,12 +109,12 @@ func (r *DrySync) Count(p Plan) {
 	}
 }
 
-// WriteDrySync prints what a sync would do; format is text or json.
+// WriteDrySync prints the result of a dry sync; format is text or json.
 func WriteDrySync(w io.Writer, format string, r DrySync) error {
 	if format == "json" {
 		return WriteJSON(w, r)
 	}
-	_, err := fmt.Fprintf(w, "%s would write for %d of %s: + %d  ~ %d  - %d  ! %d, and fail for %d\n",
+	_, err := fmt.Fprintf(w, "%s would change %d of %s: + %d  ~ %d  - %d  ! %d, and fail for %d\n",
 		r.Rule, r.Changed, Plural(r.Entities+r.Gone, "entity", "entities"), r.Add, r.Change, r.Delete, r.Calls, r.Failed)
 	return err
 }

@@ -13,9 +13,9 @@ import (
 // ports counts the ports that FreeAddr has tried.
 var ports atomic.Int64
 
-// FreeAddr returns an address of loopback that nobody listens on and nobody will
-// by chance: its port is below those that a system hands out by itself, and no
-// other call returns it.
+// FreeAddr returns a free loopback address. No other program takes it by chance,
+// because its port is below those that the system assigns, and no other call returns
+// it.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	const from, n = 10_000, 20_000

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for anything: so long that what has not come
-// by then will not come, on the busiest machine.
+// Patience is how long a test waits: long enough for a very busy machine.
 const Patience = 3 * time.Minute
 
 // Log is a log that a test can read and wait for.

@@ -17,8 +17,8 @@ import (
 // asProgram, set in the environment, makes a test binary the program itself.
 const asProgram = "B24RULES_TEST_AS_PROGRAM"
 
-// Main runs the tests of a package and ends the process. The test binary can also
-// be the program: for StartProcess, and as the command b24rules of test scripts.
+// Main runs the tests of a package and ends the process. The test binary is also the
+// program, for StartProcess and for the command b24rules of test scripts.
 func Main(m *testing.M, program func()) {
 	if os.Getenv(asProgram) != "" {
 		program()

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Process is this program as a process of its own.
+// Process is this program as a separate process.
 type Process struct {
 	Cmd    *exec.Cmd
 	Stdout *bufio.Reader
