@@ -144,10 +144,10 @@ rules:
 	//
 	// rule welcome
 	//   listens to ONCRMDEALADD
-	//   runs when the entity has been quiet for 1s, after 10s at the latest
+	//   runs when the entity has not changed for 1s, after 10s at the latest
 	//   while the entity exists:
 	//     1. greets World
-	//     an event costs no REST commands
-	//   is parked after 10000 commands, and when a step fails for good unless it says otherwise
+	//     an event causes no REST commands
+	//   is parked after 10000 commands, or when a step without on_error fails permanently
 	// exit code 0
 }

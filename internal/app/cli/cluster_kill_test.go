@@ -22,15 +22,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// takeoverLimit is the promise: a process that is killed or frozen is replaced
-// within it. A machine that has too much to do may break it, so only those hold
-// us to it who ask for rounds; the queue's tests hold it with a clock of their
-// own.
+// takeoverLimit is the promised time in which a killed or frozen process is replaced.
+// A busy machine may exceed it, so only runs with a given number of rounds check it.
+// The queue's tests check it with an artificial clock.
 const takeoverLimit = 10 * time.Second
 
 // TestCluster runs three processes on one PostgreSQL with 50 portals under a
-// stream of events. It kills one, freezes one and lets it go on, replaces one
-// and restarts the database. In the end nothing is lost, nothing was there twice,
+// stream of events. It kills one, freezes one and lets it continue, replaces one
+// and restarts the database. In the end nothing is lost, nothing existed twice,
 // every portal's limit was kept, and no process has sent a request for a portal
 // that was another's. CLUSTER_ROUNDS does it all again and again.
 func TestCluster(t *testing.T) {
@@ -102,8 +101,8 @@ func (c *cluster) round() {
 	c.wantWorked()
 }
 
-// audit makes the database note who had which lease when. Processes are at work
-// already: nobody may take a lease between what is copied and the triggers.
+// audit makes the database record each lease with its process and times. Processes
+// are already running, so no lease may change between the copy and the triggers.
 func (c *cluster) audit() {
 	c.t.Helper()
 	c.connect()

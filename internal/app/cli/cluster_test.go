@@ -50,11 +50,11 @@ type clusterPortal struct {
 	people *demo.People
 
 	mu    sync.Mutex
-	deals map[int][]demo.Row // what was last saved and told to the engine
+	deals map[int][]demo.Row // the rows that were saved last, whose event was sent
 }
 
-// member is one process. It reaches the portals through an address of its own,
-// so that what it sends can be told from what the others send.
+// member is one process. It reaches the portals through its own address, which
+// identifies its requests.
 type member struct {
 	*testkit.Process
 	n     int

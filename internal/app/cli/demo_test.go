@@ -55,8 +55,8 @@ func TestDemoJSON(t *testing.T) {
 	}
 }
 
-// TestDemoText: what people see, with an end of its own since this is no
-// terminal.
+// TestDemoText checks the text of a demo. It ends without Ctrl-C, because the output
+// is not a terminal.
 func TestDemoText(t *testing.T) {
 	t.Parallel()
 	demo := testkit.StartProcess(t, nil, "demo")
@@ -64,7 +64,7 @@ func TestDemoText(t *testing.T) {
 	if code := demo.Exit(); err != nil || code != 0 {
 		t.Fatalf("%v, exit code %d\n%s", err, code, data)
 	}
-	for _, want := range []string{"What came in:", "What ran:", "What the portal holds", "invoice-total", "deal-shipments", "(deleted)"} {
+	for _, want := range []string{"Events:", "Runs:", "Data of the portal", "invoice-total", "deal-shipments", "(deleted)"} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("no %q in:\n%s", want, data)
 		}

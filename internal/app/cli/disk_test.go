@@ -107,7 +107,7 @@ func TestADiskWithoutRoom(t *testing.T) {
 	if code := serve.Exit(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	if !strings.Contains(serve.Log.String(), "stopping: runs have 10s to end") {
+	if !strings.Contains(serve.Log.String(), "stopping: current runs have 10s to finish") {
 		t.Error("it does not say that it is stopping")
 	}
 	if got := countEvents(t, filepath.Join(dir, "test.db")); got != stored {
@@ -115,7 +115,7 @@ func TestADiskWithoutRoom(t *testing.T) {
 	}
 }
 
-// countEvents counts what is in a database that nobody has open.
+// countEvents counts the events in a database that no process has open.
 func countEvents(t *testing.T, path string) int {
 	t.Helper()
 	q, err := queue.Open(t.Context(), "sqlite:"+path, queue.Options{})

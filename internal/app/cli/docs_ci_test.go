@@ -29,7 +29,7 @@ func manualBlocks(t *testing.T, page, language string) []string {
 }
 
 // ciCommands are the shell lines of a job: run: of GitHub's steps, script: of
-// GitLab's. Those that get the program are left out.
+// GitLab's, without the lines that download the program.
 func ciCommands(t *testing.T, job string) []string {
 	t.Helper()
 	var file struct {

@@ -35,8 +35,8 @@ var (
 	makeShown    = regexp.MustCompile("(?m)(?:^|`)make ([a-z-]+)")
 )
 
-// TestManualCommands: each command line that the manual shows is one, with flags
-// that there are.
+// TestManualCommands checks that each command line in the manual has an existing
+// command and existing flags.
 func TestManualCommands(t *testing.T) {
 	makefile := testkit.ReadFile(t, "../../../Makefile")
 	seen := map[string]bool{}

@@ -14,7 +14,7 @@ import (
 
 // TestManualExamples holds that every YAML block of the manual is right: a rule
 // file, a rule, steps or a configuration without a finding. docs/testing.md and
-// docs/ci.md have tests of their own, docs/findings.md has bad examples,
+// docs/ci.md have their own tests, docs/findings.md has bad examples,
 // docs/emulator.md has seeds.
 func TestManualExamples(t *testing.T) {
 	pages, err := filepath.Glob("../../../docs/*.md")

@@ -11,8 +11,8 @@ import (
 	"github.com/b24rules/b24rules/internal/app/service"
 )
 
-// TestExampleForTheEmulator: the example fits the emulator and the shipped
-// rule sets as they are.
+// TestExampleForTheEmulator checks that the example works with the emulator and the
+// shipped rule sets.
 func TestExampleForTheEmulator(t *testing.T) {
 	c, list, err := config.Read("../../../docs/examples/emulator.yaml")
 	if err != nil || len(list) > 0 {

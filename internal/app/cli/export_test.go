@@ -64,8 +64,7 @@ func exportAll(t *testing.T, c *cli, names []string) map[string]int {
 	return exported
 }
 
-// TestExportedTestsPass: what runs of the shipped rule sets did on a portal is
-// told by tests that pass.
+// TestExportedTestsPass exports runs of the shipped rule sets as tests, which pass.
 func TestExportedTestsPass(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -176,7 +175,7 @@ func TestExportWrong(t *testing.T) {
 	if testkit.ReadFile(t, taken) != "mine" {
 		t.Error("export overwrites a file")
 	}
-	// The rule has changed: the test tells what happened, and that it fails now.
+	// The rule has changed: the test has the old result, and export reports that it fails.
 	shipped := filepath.Join(dir, "rules", "deal-shipments.yaml")
 	text := strings.ReplaceAll(testkit.ReadFile(t, shipped), "round(row.price * row.quantity, 2)", "round(row.price * row.quantity * 2, 2)")
 	if err := os.WriteFile(shipped, []byte(text), 0o600); err != nil {
@@ -189,7 +188,7 @@ func TestExportWrong(t *testing.T) {
 	if err := os.Remove(shipped); err != nil {
 		t.Fatal(err)
 	}
-	if _, talk := c.run(exitFailure, "runs", "export", id); !strings.Contains(talk, "is not there any more") {
+	if _, talk := c.run(exitFailure, "runs", "export", id); !strings.Contains(talk, "no longer exists") {
 		t.Errorf("export without the rule: %s", talk)
 	}
 }

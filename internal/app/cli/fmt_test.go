@@ -59,7 +59,7 @@ func TestFormatKeepsMeaning(t *testing.T) {
 	}
 }
 
-// wholeFile completes an example of the manual that begins with a rule or step.
+// wholeFile completes an example of the manual that starts with a rule or step.
 func wholeFile(example []byte) []byte {
 	text := string(example)
 	switch {

@@ -36,20 +36,20 @@ func TestPlanThenRun(t *testing.T) {
 		t.Fatalf("plan changed the portal: %v", h.Portal.History()[before:])
 	}
 
-	// Without a serve run works by itself.
+	// Without a serve, run does the work.
 	shown, talk := c.run(exitFine, "run", "--entity", entity)
-	if !strings.Contains(shown, "1 added, 1 updated (0 of them adopted), 1 deleted, 0 kept") || strings.Contains(talk, "serve does it") {
+	if !strings.Contains(shown, "1 added, 1 updated (0 of them adopted), 1 deleted, 0 kept") || strings.Contains(talk, "serve is running and does the work") {
 		t.Errorf("run: %s%s", shown, talk)
 	}
 	if plan, _ = c.run(exitFine, "plan", "--entity", entity); !strings.Contains(plan, "nothing to change") {
 		t.Errorf("a plan after the run: %s", plan)
 	}
 
-	// Beside a serve that one does it.
+	// While serve is running, serve does the work.
 	h.Start()
 	h.SetRows(deal, row("Плитка", "33.33", "5"))
 	shown, talk = c.run(exitFine, "run", "--entity", entity, "--rule", "deal-shipments")
-	if !strings.Contains(shown, "succeeded  deal-shipments for "+entity) || !strings.Contains(talk, "serve does it") {
+	if !strings.Contains(shown, "succeeded  deal-shipments for "+entity) || !strings.Contains(talk, "serve is running and does the work") {
 		t.Errorf("run beside serve: %s%s", shown, talk)
 	}
 	h.Rest("crm.deal.delete", map[string]any{"id": deal}, nil)
@@ -122,12 +122,12 @@ func TestPlanWrong(t *testing.T) {
 	}{
 		{exitUsage, []string{"plan"}, "which entity? --entity deal:759"},
 		{exitUsage, []string{"plan", "--entity", "deal"}, "want a kind and an id"},
-		{exitUsage, []string{"run", "--entity", "deal:-1"}, `"-1" is not the number of an item`},
-		{exitUsage, []string{"run", "--entity", "item:31:seven"}, `"seven" is not the number of an item`},
+		{exitUsage, []string{"run", "--entity", "deal:-1"}, `"-1" is not the id of an item`},
+		{exitUsage, []string{"run", "--entity", "item:31:seven"}, `"seven" is not the id of an item`},
 		{exitFine, []string{"plan", "--entity", " Deal:0099 "}, ""},
 		{exitUsage, []string{"plan", "--entity", "deal:1", "--portal", "dmeo"}, "did you mean demo?"},
 		{exitUsage, []string{"plan", "--entity", "deal:1", "--rule", "deal-shipment"}, "did you mean deal-shipments?"},
-		{exitUsage, []string{"plan", "--entity", "lead:1"}, "no rule of portal demo hears of lead:1"},
+		{exitUsage, []string{"plan", "--entity", "lead:1"}, "no rule of portal demo has an event of lead:1"},
 		{exitUsage, []string{"plan", "--entity", "lead:1", "--rule", "deal-shipments"}, "rule deal-shipments has no event about lead:1, only ONCRMDEALADD"},
 		{exitUsage, []string{"plan", "--entity", "deal:1", "--format", "yaml"}, "want text or json"},
 		{exitFailure, []string{"plan", "--entity", "deal:1", filepath.Join(dir, "nowhere.yaml")}, "nowhere.yaml"},
@@ -141,7 +141,7 @@ func TestPlanWrong(t *testing.T) {
 	// Ctrl-C is no failure of anything.
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, talk := c.runWith(gone, exitFailure, "plan", "--entity", "smart_invoice:99"); talk != "b24rules: stopped before it was done\n" {
+	if _, talk := c.runWith(gone, exitFailure, "plan", "--entity", "smart_invoice:99"); talk != "b24rules: interrupted\n" {
 		t.Errorf("interrupted, plan says %q", talk)
 	}
 	// A plan needs no database and leaves none.

@@ -13,8 +13,8 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// The commands do on PostgreSQL what they do on SQLite, beside a serve and
-// without one; and a command takes no portal from a serve.
+// The commands work on PostgreSQL as on SQLite, with and without a running serve. A
+// command takes no portal from serve.
 func TestCommandsOnPostgreSQL(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -52,9 +52,9 @@ func TestCommandsOnPostgreSQL(t *testing.T) {
 	h.Wait()
 	apptest.WantNames(t, h.Elements(deal), "Parquet × 20")
 
-	// Beside serve that one goes on to work the portal.
+	// A running serve keeps the portal.
 	if out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments"); !strings.HasPrefix(out, "deal-shipments: 3 entities, 3 runs, 0 failed") {
-		t.Errorf("sync beside serve says %s", out)
+		t.Errorf("sync while serve is running says %s", out)
 	}
 	apptest.WantNames(t, h.Elements(wall), "Bricks × 500")
 	if out, _ := c.run(exitFine, "run", "--entity", fmt.Sprintf("deal:%d", wall)); !strings.Contains(out, "succeeded") {
@@ -76,7 +76,7 @@ func TestCommandsOnPostgreSQL(t *testing.T) {
 	}
 	apptest.WantNames(t, h.Elements(deals[0]), "Nails × 7")
 
-	// What serve has missed it makes up for.
+	// Serve catches up missed changes.
 	h.SetRowsQuietly(deals[1], row("Nails", "1", "9"))
 	h.Back()
 	apptest.WantNames(t, h.Elements(deals[1]), "Nails × 9")

@@ -107,7 +107,7 @@ func TestTwoProcesses(t *testing.T) {
 	}
 }
 
-// TestTakenPortAndDatabase starts a second engine beside one that runs.
+// TestTakenPortAndDatabase starts a second engine while one is running.
 func TestTakenPortAndDatabase(t *testing.T) {
 	t.Parallel()
 	dir, env, addr := t.TempDir(), []string{"TEST_TOKEN=t0k3n"}, testkit.FreeAddr(t)
@@ -271,7 +271,7 @@ func TestEmulatorSnippet(t *testing.T) {
 	}
 }
 
-// TestEmulatorFiles begins with the examples of a seed and of faults.
+// TestEmulatorFiles starts with the examples of a seed and of faults.
 func TestEmulatorFiles(t *testing.T) {
 	t.Parallel()
 	const seed, faults = "../../../docs/examples/seed.yaml", "../../../docs/examples/faults.yaml"

@@ -21,8 +21,8 @@ import (
 	"github.com/b24rules/b24rules/rules"
 )
 
-// cli is the command line over the database and the portal of a harness, whose
-// engine may be under way.
+// cli is the command line over the database and the portal of a harness. The engine
+// may be running.
 type cli struct {
 	h      *harness
 	config string
@@ -57,7 +57,7 @@ portals:
 	return c
 }
 
-// run runs a command and wants an exit code.
+// run runs a command and checks its exit code.
 func (c *cli) run(code int, args ...string) (out, talk string) {
 	c.h.T.Helper()
 	return c.runWith(c.h.Context(), code, args...)
@@ -152,12 +152,12 @@ func TestRunsWhileServeIsRunning(t *testing.T) {
 		t.Errorf("-v does not tell the answers and inputs:\n%s", verbose)
 	}
 
-	// The cause is mended: one is replayed by its number, the other discarded.
+	// The cause is fixed: one is replayed by its number, the other discarded.
 	if err := h.Portal.SetFaults(); err != nil {
 		t.Fatal(err)
 	}
 	out, talk := c.run(exitUsage, "runs", "replay", "--state", "parked")
-	if out != "" || !strings.Contains(talk, "this would replay 2 runs: look at them") {
+	if out != "" || !strings.Contains(talk, "this would replay 2 runs: check them with") {
 		t.Errorf("replay without --yes: %q %q", out, talk)
 	}
 	if out, _ = c.run(exitFine, "runs", "replay", parked); out != "replayed run "+parked+"\n" {

@@ -169,7 +169,7 @@ func TestSchemasRefuseWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestSchemasDescribeKeys wants hover text for every key that has a name.
+// TestSchemasDescribeKeys requires hover text for every key that has a name.
 func TestSchemasDescribeKeys(t *testing.T) {
 	for _, s := range fileSchemas {
 		text, err := s.build(actions.All)

@@ -32,7 +32,7 @@ func TestSyncWithAndWithoutServe(t *testing.T) {
 	last := len(h.Portal.History())
 
 	plan, _ := c.run(exitFine, "sync", "--rule", "deal-shipments", "--dry-run")
-	if !strings.Contains(plan, "deal-shipments would write for 120 of 120 entities: + 120  ~ 0  - 0  ! 0, and fail for 0") {
+	if !strings.Contains(plan, "deal-shipments would change 120 of 120 entities: + 120  ~ 0  - 0  ! 0, and fail for 0") {
 		t.Errorf("the dry run says %s", plan)
 	}
 	asJSON, _ := c.run(exitFine, "sync", "--rule", "deal-shipments", "--dry-run", "--format", "json")
@@ -58,8 +58,8 @@ func TestSyncWithAndWithoutServe(t *testing.T) {
 		t.Errorf("a second sync has changed %d things", n)
 	}
 
-	// Beside serve that one does it. A deal that was deleted meanwhile leaves
-	// nothing, one that was changed is put right, and since leaves out the rest.
+	// A running serve does the work. A deal that was deleted in the meantime leaves
+	// nothing, a changed one is updated, and --since omits the others.
 	since := time.Now().Truncate(time.Second).Add(time.Second) // updatedTime has whole seconds
 	time.Sleep(time.Until(since))
 	if err := h.People.DeleteDeal(h.Context(), deals[0]); err != nil {
@@ -68,7 +68,7 @@ func TestSyncWithAndWithoutServe(t *testing.T) {
 	h.SetRowsQuietly(deals[1], row("Nails", "1", "7"))
 	h.Start()
 	out, talk := c.run(exitFine, "sync", "--rule", "deal-shipments", "--since", since.Format(time.RFC3339))
-	if !strings.Contains(talk, "serve does it") || !strings.Contains(out, "1 of deleted entities, 0 failed") {
+	if !strings.Contains(talk, "serve is running and does the work") || !strings.Contains(out, "1 of deleted entities, 0 failed") {
 		t.Errorf("beside serve: %s%s", out, talk)
 	}
 	if n := len(h.Elements(deals[0])); n != 0 {
@@ -89,13 +89,13 @@ func TestSyncGoesOnWhereItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments")
-	if !strings.Contains(talk, "the sync is not complete: crm.item.list: ACCESS_DENIED") {
+	if !strings.Contains(talk, "the sync is incomplete: crm.item.list: ACCESS_DENIED") {
 		t.Errorf("it says %s", talk)
 	}
 	if err := h.Portal.SetFaults(); err != nil {
 		t.Fatal(err)
 	}
-	// One that is stopped in the middle goes on with the same command.
+	// An interrupted sync resumes with the same command.
 	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultDelay, Method: "crm.item.list", Delay: 2 * time.Second, Skip: 3}); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestSyncGoesOnWhereItWas(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}()
-	if _, talk = c.runWith(ctx, exitFailure, "sync", "--rule", "deal-shipments"); !strings.Contains(talk, "the same command goes on from there") {
+	if _, talk = c.runWith(ctx, exitFailure, "sync", "--rule", "deal-shipments"); !strings.Contains(talk, "repeat the command to resume") {
 		t.Errorf("stopped, it says %s", talk)
 	}
 	if err := h.Portal.SetFaults(); err != nil {
@@ -124,7 +124,7 @@ func TestSyncGoesOnWhereItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, talk := c.run(exitFine, "sync", "--rule", "deal-shipments")
-	if !strings.Contains(talk, "going on with the sync of") || !strings.HasPrefix(out, "deal-shipments: 230 entities, ") {
+	if !strings.Contains(talk, "resuming the sync of") || !strings.HasPrefix(out, "deal-shipments: 230 entities, ") {
 		t.Errorf("it says %s%s, the job was at %d", talk, out, job.Seen)
 	}
 	h.Start()
@@ -149,14 +149,14 @@ func TestSyncWrong(t *testing.T) {
 		{exitUsage, nil, "which rule? --rule ID"},
 		{exitUsage, []string{"--rule", "deal-shipment"}, "did you mean deal-shipments?"},
 		{exitUsage, []string{"--rule", "deal-shipments", "--portal", "dmeo"}, "did you mean demo?"},
-		{exitUsage, []string{"--rule", "deal-shipments", "--since", "yesterday"}, `--since "yesterday": want how long ago`},
+		{exitUsage, []string{"--rule", "deal-shipments", "--since", "yesterday"}, `--since "yesterday": want a duration before now`},
 		{exitUsage, []string{"--rule", "deal-shipments", "--format", "xml"}, "want text or json"},
 		{exitUsage, []string{"--rule", "deal-shipments", "--dryrun"}, "did you mean --dry-run?"},
 		{exitUsage, []string{"--rule", "deal-shipments", "all"}, `unexpected argument "all"`},
-		{exitUsage, []string{"--rule", "tasks"}, "rule tasks hears ONTASKUPDATE, which is about no entity of the CRM that could be listed"},
-		{exitUsage, []string{"--rule", "derived"}, "only an event can tell"},
-		{exitUsage, []string{"--rule", "loud"}, "does something each time it runs"},
-		{exitUsage, []string{"--rule", "deal-shipments", "--since", "2199-01-01"}, "--since 2199-01-01 lies in the future: at the portal it is 20"},
+		{exitUsage, []string{"--rule", "tasks"}, "rule tasks has only events whose entities cannot be listed: ONTASKUPDATE"},
+		{exitUsage, []string{"--rule", "derived"}, "it cannot run without one"},
+		{exitUsage, []string{"--rule", "loud"}, "steps that take effect in every run"},
+		{exitUsage, []string{"--rule", "deal-shipments", "--since", "2199-01-01"}, "--since 2199-01-01 is in the future: the time of the portal is 20"},
 	} {
 		if _, talk := c.run(tt.code, append([]string{"sync"}, tt.args...)...); !strings.Contains(talk, tt.says) {
 			t.Errorf("%v says %q, want %q", tt.args, talk, tt.says)
@@ -173,8 +173,8 @@ func TestSyncWrong(t *testing.T) {
 	}
 }
 
-// A sync is not taken for another one that wants more, and a rule that is paused
-// keeps it waiting.
+// A sync does not replace another one that covers more. It waits while the rule is
+// paused.
 func TestSyncWhileAnotherIsRunning(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -191,16 +191,16 @@ func TestSyncWhileAnotherIsRunning(t *testing.T) {
 		j, _, err := catchup.Load(h.Context(), h.Service.Queue(), demo.PortalName, "deal-shipments")
 		return err == nil && j.Over()
 	})
-	if _, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments"); !strings.Contains(talk, "a sync of what has changed since "+since[:16]) {
+	if _, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments"); !strings.Contains(talk, "a sync of changes since "+since[:16]) {
 		t.Errorf("asked for all, it says %s", talk)
 	}
-	if _, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments", "--since", "3d"); !strings.Contains(talk, "--since 3d asks for more") {
+	if _, talk := c.run(exitFailure, "sync", "--rule", "deal-shipments", "--since", "3d"); !strings.Contains(talk, "--since 3d requests more") {
 		t.Errorf("asked for more, it says %s", talk)
 	}
 	ctx, cancel := context.WithCancel(h.Context())
 	talk := &watchedText{until: "rule deal-shipments in all portals is paused since", then: cancel}
 	args := []string{"sync", "--rule", "deal-shipments", "--since", "1h", "--config", c.config}
-	if code := runCommand(ctx, args, environment{Std: Std{In: strings.NewReader(""), Out: io.Discard, Err: talk}, actions: actions.All}); code != exitFailure || !strings.Contains(talk.String(), "going on with the sync of") {
+	if code := runCommand(ctx, args, environment{Std: Std{In: strings.NewReader(""), Out: io.Discard, Err: talk}, actions: actions.All}); code != exitFailure || !strings.Contains(talk.String(), "resuming the sync of") {
 		t.Errorf("exit code %d, it says %s", code, talk)
 	}
 	c.run(exitFine, "runs", "resume", "--rule", "deal-shipments")
@@ -209,7 +209,7 @@ func TestSyncWhileAnotherIsRunning(t *testing.T) {
 	}
 }
 
-// watchedText is a text that tells when something is written into it.
+// watchedText is a text that signals when a certain text is written to it.
 type watchedText struct {
 	strings.Builder
 	until string
@@ -237,8 +237,8 @@ func (c *cli) addRule(id, event, step string, more ...string) {
 	}
 }
 
-// A sync is killed again and again, and begun again each time: in the end every
-// deal has its demo.Element, and none ever had two.
+// A sync is killed and restarted repeatedly. In the end each deal has its element, and
+// none ever had two.
 func TestSyncIsKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -265,14 +265,14 @@ func TestSyncIsKilled(t *testing.T) {
 		h.Until("so many elements were added", func() bool { return h.matched(1) >= adds || ended.Load() })
 		p.Signal(syscall.SIGKILL)
 		p.Exit()
-		resumed += strings.Count(p.Log.String(), "going on with the sync of")
+		resumed += strings.Count(p.Log.String(), "resuming the sync of")
 	}
 	if err := h.Portal.SetFaults(); err != nil {
 		t.Fatal(err)
 	}
 	out, _ := c.run(exitFine, "sync", "--rule", "deal-shipments")
 	if resumed == 0 || !strings.HasPrefix(out, "deal-shipments: 200 entities, ") {
-		t.Errorf("%d processes went on where the one before was; the last says %s", resumed, out)
+		t.Errorf("%d processes resumed the sync; the last says %s", resumed, out)
 	}
 	if n := h.Missing(deals); n != 0 {
 		t.Errorf("%d deals do not have one element", n)

@@ -80,7 +80,7 @@ func TestUnbind(t *testing.T) {
 			}
 			// A rule set was taken away; serve need not be stopped for that.
 			out, talk := invoices.run(exitFine, "unbind", "--unused")
-			if strings.Count(out, "ONCRMDEAL") != 3 || !strings.Contains(talk, "nothing was removed: --yes does it") {
+			if strings.Count(out, "ONCRMDEAL") != 3 || !strings.Contains(talk, "nothing was removed: add --yes to remove them") {
 				t.Errorf("shown: %s%s", out, talk)
 			}
 			if got := h.bound(); len(got) != len(all)+1 {

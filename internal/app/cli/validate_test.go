@@ -15,8 +15,8 @@ import (
 	"github.com/b24rules/b24rules/rules"
 )
 
-// manyFiles writes n rule files like the shipped ones, each with an id, a list
-// and a helper type of its own.
+// manyFiles writes n rule files like the shipped ones, each with another id, list
+// and helper type.
 func manyFiles(tb testing.TB, n int) string {
 	tb.Helper()
 	dir := tb.TempDir()

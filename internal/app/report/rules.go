@@ -177,9 +177,9 @@ func (p *prose) cost(indent int, what string, c describe.CostDescription) {
 	for _, x := range []struct {
 		when   string
 		amount engine.Amount
-	}{{"no difference", c.Least}, {"one difference", c.Typical}, {"everything", c.Worst}} {
+	}{{"no difference", c.Least}, {"one difference", c.Typical}, {"worst case", c.Worst}} {
 		if text := x.amount.String(); text != said {
-			p.line(indent+1, "%-18s %s, %s per second: %s", x.when+":", Plural(x.amount.At(sampleRows), "command", "commands"), rate(x.amount), text)
+			p.line(indent+1, "%-15s %s, %s per second: %s", x.when+":", Plural(x.amount.At(sampleRows), "command", "commands"), rate(x.amount), text)
 			said = text
 		}
 	}
