@@ -23,7 +23,6 @@ var todo = []string{
 	"bitrix",
 	"docs/emulator.md",
 	"emulator",
-	"internal/app/apptest", "internal/app/cli", "internal/app/config", "internal/app/demo", "internal/app/report", "internal/app/testkit",
 	"internal/rulefmt",
 }
 

@@ -11,7 +11,7 @@ import (
 var versionCmd = &command{
 	name:  "version",
 	short: "print the version of this program",
-	long: `Version prints the version, the commit of the build and the version of Go.`,
+	long:  `Version prints the version, the commit of the build and the version of Go.`,
 	setup: func(*flag.FlagSet) runFunc { return runVersion },
 }
 

@@ -32,12 +32,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	deal := h.AddDeal("Roof", row("Tiles "+code, "10", "1"), row("see https://bob:"+password+"@host.example/?auth="+token, "1", "1"))
 	h.Wait()
 	h.Post(h.HookURL, formType, h.form("ONCRMDEALUPDATE", nil)+"x") // a wrong token with the prefix of the right one
-<<<<<<< HEAD
 	h.event("ONCRMWHATEVER", map[string]string{"ID": "0"})
-=======
-	h.event("ONCRMDEALUPDATE", map[string]string{"ID": "999999"})
-	h.Wait()
->>>>>>> 67b1353 (internal/app/cli, report, demo, apptest, testkit: help texts, errors, output and comments in plain English)
 	// The portal goes away: the run's attempts fail on the network.
 	if err := h.StopPortal(); err != nil {
 		t.Fatal(err)
