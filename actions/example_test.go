@@ -19,7 +19,7 @@ rules:
       - update_item:
           owner: deal
           id: =event.id
-          fields: {ufCrmTotal: '=sum(rows, .price * .quantity)'}
+          fields: {ufCrm_TOTAL: '=sum(rows, .price * .quantity)'}
 `), actions.All)
 	fmt.Println(len(findings), "findings")
 	for _, step := range set.Rules[0].Steps {

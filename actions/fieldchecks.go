@@ -39,11 +39,16 @@ func ofPortal(name string) bool {
 // written says that the step writes the fields.
 func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 	fields, what, known := documented(c.Types())
+	typ := constType(c.Types())
 	seen := map[string]string{}
 	c.EachName(arg, func(n engine.NamedArg) {
 		operator, name := "", n.Name
 		if !written {
 			operator, name = plan.SplitOperator(name)
+		}
+		if why, hint := wrongCustomName(typ, name); !why.Empty() {
+			n.WarnNamef("unknown-item-field", "%s", why).SetHint(hint)
+			return
 		}
 		if ofPortal(name) || !written && name == "logic" { // logic joins the parts of a filter
 			return
@@ -60,11 +65,13 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 		}
 		seen[operator+f.Name] = name
 		switch {
+		case !written && arg != "order":
+			checkFilterValue(n, typ, operator, f)
 		case !written || !known:
 		case f.ReadOnly:
 			n.WarnNamef("read-only-field", "a rule cannot write %s, only the portal can", name)
 		default:
-			checkFieldValue(n, what, f)
+			checkFieldValue(n, what, typ, f)
 		}
 	})
 }
@@ -83,7 +90,7 @@ func unknownField(warn func(code, format string, args ...any) *diag.Finding, wha
 // checkFieldValue warns of a value that a documented field cannot take, such as a
 // text for a date or a list for one value. The step would be parked, or the portal
 // would store nothing.
-func checkFieldValue(n engine.NamedArg, what string, f schemas.Field) {
+func checkFieldValue(n engine.NamedArg, what string, typ int, f schemas.Field) {
 	own := &value.Field{Name: f.Name, Kind: plan.ItemKind(f.Type), Multiple: f.Multiple, Places: value.UnknownPlaces}
 	if v, constant := n.Const(); constant {
 		shown := value.KindOf(v)
@@ -93,10 +100,20 @@ func checkFieldValue(n engine.NamedArg, what string, f schemas.Field) {
 		switch _, isList := v.([]any); {
 		case own.Check(v) == nil && isID(f.Type) && !f.Multiple && !wholeNumber(v):
 			n.WarnValuef("field-type", "%s of %s takes an id, this is %s", f.Name, what, shown)
+		case own.Check(v) == nil && isID(f.Type) && f.Multiple && !wholeNumbers(v):
+			n.WarnValuef("field-type", "%s of %s takes a list of ids", f.Name, what).Hint = "write numbers: [5, 7]"
+		case own.Check(v) == nil && isIDText(f) && !isTextValue(v):
+			n.WarnValuef("field-type", "%s of %s takes the text of an id, this is %s", f.Name, what, shown)
 		case own.Check(v) != nil && isList && !f.Multiple:
 			n.WarnValuef("field-type", "%s of %s takes one value, this is a list", f.Name, what)
 		case own.Check(v) != nil:
 			n.WarnValuef("field-type", "%s of %s takes %s, this is %s", f.Name, what, own.Kind, shown)
+		default:
+			if text, isText := v.(string); isText && f.Type != "boolean" { // a flag may be written as true, too
+				if why, hint := neverValue(typ, f, text); !why.Empty() {
+					n.WarnValuef("field-value", "%s", why).SetHint(hint)
+				}
+			}
 		}
 		return
 	}
@@ -110,6 +127,43 @@ func checkFieldValue(n engine.NamedArg, what string, f schemas.Field) {
 	case (t.Kind == formula.Int || t.Kind == formula.Number) && (own.Kind == value.KindDay || own.Kind == value.KindDateTime):
 		n.WarnValuef("field-type", "%s of %s takes %s, this is a number", f.Name, what, own.Kind)
 	}
+}
+
+// checkFilterValue warns of a condition that no item can fulfil.
+func checkFilterValue(n engine.NamedArg, typ int, operator string, f schemas.Field) {
+	v, constant := n.Const()
+	if !constant || strings.Contains(operator, "%") {
+		return
+	}
+	list, isList := v.([]any)
+	if !isList {
+		list = []any{v}
+	}
+	own := &value.Field{Name: f.Name, Kind: plan.ItemKind(f.Type), Places: value.UnknownPlaces}
+	for _, x := range list {
+		text, isText := x.(string)
+		switch why, hint := neverValue(typ, f, text); {
+		case !why.Empty():
+			n.WarnValuef("never-equal", "%s", why).SetHint(hint)
+			return
+		case isText && isID(f.Type) && !wholeNumber(x):
+			n.WarnValuef("never-equal", "%s is an id, never %.40q", f.Name, text)
+			return
+		case isText && own.Check(x) != nil:
+			n.WarnValuef("never-equal", "%s is %s, never %.40q", f.Name, own.Kind, text)
+			return
+		}
+	}
+}
+
+// isIDText reports a field that holds the text of an id, such as that of a stage.
+func isIDText(f schemas.Field) bool {
+	return f.Name == "stageId" || f.Type == "crm_currency"
+}
+
+func isTextValue(v any) bool {
+	_, isText := v.(string)
+	return isText || v == nil || v == formula.Omitted
 }
 
 // isID reports a field that holds the id of a record or a user.
@@ -131,6 +185,15 @@ func wholeNumber(v any) bool {
 	}
 	n, ok := value.NumberOf(v)
 	return ok && n.IsInt()
+}
+
+// wholeNumbers reports whether v is empty or can be a list of ids. One id is a list, too.
+func wholeNumbers(v any) bool {
+	list, isList := v.([]any)
+	if !isList {
+		return wholeNumber(v)
+	}
+	return !slices.ContainsFunc(list, func(x any) bool { return !wholeNumber(x) })
 }
 
 // checkSelect warns of names in select that items do not have.

@@ -112,6 +112,12 @@ func (f Finding) Text() string { return Format(f.Message, f.Args) }
 // HintText returns the hint with its values, "" without a hint.
 func (f Finding) HintText() string { return Format(f.Hint, f.HintArgs) }
 
+// SetHint sets the hint to a phrase. It returns f.
+func (f *Finding) SetHint(p Phrase) *Finding {
+	f.Hint, f.HintArgs = p.Format, p.Args
+	return f
+}
+
 // Hintf sets the hint and its values. It returns f.
 func (f *Finding) Hintf(format string, args ...any) *Finding {
 	f.Hint, f.HintArgs = unvalued(format, args...), plain(args)
