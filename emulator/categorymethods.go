@@ -111,9 +111,6 @@ func categoryFields(c *call) (any, error) {
 	return value.Object("fields", described), nil
 }
 
-// noCode is an error whose code is the number 0.
-func noCode(text string) error { return &restError{status: 400, code: value.FromInt(0), text: text} }
-
 // categoryAdd is crm.category.add.
 func categoryAdd(c *call) (any, error) {
 	t, err := categoryType(c)

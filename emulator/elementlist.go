@@ -157,10 +157,6 @@ func elementRules(c *call, b *model.IBlock) *query.Rules[*model.Element] {
 	}
 }
 
-func argumentError(text string) error {
-	return &restError{status: 400, code: "ERROR_ARGUMENT", text: text, argument: "filter"}
-}
-
 // elementColumn finds what a filter or an order names: a system field, or a
 // property by its id or its code. The code of an element cannot be filtered by.
 func elementColumn(s *model.Store, b *model.IBlock, name string) (query.Column[*model.Element], bool) {

@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -10,46 +9,6 @@ import (
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
-
-// restError is an error that a method answers.
-type restError struct {
-	status   int
-	code     any // text, which may be empty, or a number
-	text     string
-	argument string // which argument it is about, where the portal says so
-}
-
-func (e *restError) Error() string { return e.text }
-
-// fail is an error with the usual status, 400: also for what is not found and
-// what is forbidden inside the CRM.
-func fail(code, text string) error {
-	return &restError{status: http.StatusBadRequest, code: code, text: text}
-}
-
-func failStatus(status int, code, text string) *restError {
-	return &restError{status: status, code: code, text: text}
-}
-
-// asRestError takes any other error for a fault of the portal.
-func asRestError(err error) *restError {
-	if e, ok := errors.AsType[*restError](err); ok {
-		return e
-	}
-	return failStatus(http.StatusInternalServerError, "INTERNAL_SERVER_ERROR", "Internal server error: "+err.Error())
-}
-
-// body is an error as it is answered: no result, and no time.
-func (e *restError) body() *php.Array {
-	b := value.Object("error", e.code)
-	if e.text != "" {
-		b.Set("error_description", e.text)
-	}
-	if e.argument != "" {
-		b.Set("argument", e.argument)
-	}
-	return b
-}
 
 // answer is what one command came to.
 type answer struct {

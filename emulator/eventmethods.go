@@ -107,10 +107,6 @@ func eventType(c *call, sub *subscription, forbidden string) error {
 	}
 }
 
-func argumentOf(name string) error {
-	return &restError{status: 400, code: "ERROR_ARGUMENT", text: "Argument '" + name + "' is null or empty", argument: name}
-}
-
 // eventGet is event.get. auth_type is text there and offline a number. Who is
 // no administrator sees what is bound for themselves.
 // https://apidocs.bitrix24.com/api-reference/events/event-get.html

@@ -78,13 +78,6 @@ func legacyMethods() []method {
 	return methods
 }
 
-// plainFail is an error of the legacy CRM methods: its code is empty, there is
-// only the text.
-func plainFail(text string) error { return fail("", text) }
-
-// arrayWanted is what they say of a parameter that is something else.
-func arrayWanted(name string) error { return plainFail("Parameter '" + name + "' must be array.") }
-
 // find finds the item that a call names, and fails with code and text without
 // one.
 func (e legacyEntity) find(c *call, code, missing string) (*model.Item, error) {

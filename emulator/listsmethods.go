@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -11,12 +10,6 @@ import (
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
-
-// missingParam is the error of the lists methods for a parameter that is not
-// there.
-func missingParam(name string) error {
-	return fail("ERROR_REQUIRED_PARAMETERS_MISSING", fmt.Sprintf("Required parameter `%s` is missing", name))
-}
 
 // listOf finds the list that a call names by IBLOCK_ID or IBLOCK_CODE.
 func listOf(c *call) (*model.IBlock, error) {

@@ -259,10 +259,6 @@ func offlineIDs(c *call, name string, id func(*offlineEvent) string) (func(*offl
 	return func(e *offlineEvent) bool { return wanted[id(e)] }, nil
 }
 
-func argumentIs(name, text string) error {
-	return &restError{status: 400, code: "ERROR_ARGUMENT", text: text, argument: name}
-}
-
 // offlineFields are what can be filtered and ordered by; event.offline.get
 // knows the first four.
 var offlineFields = [...]query.Column[*offlineEvent]{

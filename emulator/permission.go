@@ -67,8 +67,3 @@ func (s *server) authorize(req *exchange) *restError {
 	req.by = origin{user: g.user, app: true, connector: req.connector, hops: g.hops}
 	return nil
 }
-
-// noLicense refuses what the portal's plan does not have.
-func noLicense(what string) *restError {
-	return failStatus(http.StatusForbidden, "WRONG_LICENSE", "This feature is not enabled for the current license: "+what)
-}
