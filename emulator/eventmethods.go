@@ -143,7 +143,7 @@ func (h eventMethods) eventUnbind(c *call) (any, error) {
 		}
 		user, anyUser = c.req.user, false
 	}
-	rest, dropped := without(h.subscriptions, func(sub *subscription) bool {
+	others, dropped := without(h.subscriptions, func(sub *subscription) bool {
 		if !sub.app || sub.event != want.event || sub.offline != want.offline {
 			return false
 		}
@@ -152,7 +152,7 @@ func (h eventMethods) eventUnbind(c *call) (any, error) {
 		}
 		return sub.url == want.url && (anyUser || sub.user == user)
 	})
-	h.subscriptions = slices.Clip(rest)
+	h.subscriptions = slices.Clip(others)
 	return value.Object("count", dropped), nil
 }
 

@@ -94,7 +94,7 @@ func checkHandlerURL(handler string) error {
 }
 
 // without returns the subscriptions that do not pass, and how many did.
-func without(subs []*subscription, pass func(*subscription) bool) (rest []*subscription, dropped int) {
-	rest = slices.DeleteFunc(slices.Clone(subs), pass)
-	return rest, len(subs) - len(rest)
+func without(subs []*subscription, pass func(*subscription) bool) (others []*subscription, dropped int) {
+	others = slices.DeleteFunc(slices.Clone(subs), pass)
+	return others, len(subs) - len(others)
 }

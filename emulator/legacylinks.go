@@ -184,11 +184,11 @@ func (e legacyLinks) remove(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rest := slices.DeleteFunc(slices.Clone(links), func(l linkInput) bool { return l.id == in.id })
-	if len(rest) == len(links) {
+	others := slices.DeleteFunc(slices.Clone(links), func(l linkInput) bool { return l.id == in.id })
+	if len(others) == len(links) {
 		return false, nil
 	}
-	return e.saveLinks(c, it, rest)
+	return e.saveLinks(c, it, others)
 }
 
 func (e legacyLinks) current(it *model.Item) []linkInput {

@@ -1,28 +1,13 @@
 package emulator
 
 import (
-	"strings"
 	"time"
 )
-
-// Operating is the limit on a method's execution time: the sum over ten
-// minutes, for each method and each application or webhook.
-type Operating struct {
-	// Limit is the sum from which on a method is refused. 0 is 480 s, a
-	// negative limit is none. A portal without plan limits has none either.
-	Limit time.Duration
-	// Cost says how much execution time a command of a method counts, beside
-	// the Latency of a command. Nil counts none: only the real time, which is
-	// too short to be counted.
-	Cost func(method string) time.Duration
-}
 
 const (
 	operatingWindow  = 10 * time.Minute
 	operatingBasket  = time.Minute
 	operatingDefault = 480 * time.Second
-	// free is how long a command may take without being counted.
-	free = 100 * time.Millisecond
 )
 
 // Others are applications that send requests from the same address as the
@@ -35,17 +20,6 @@ type Others struct {
 	// flows off for the client. At more than the plan drains the bucket stays
 	// as full as it can be.
 	Rate float64
-}
-
-// cost is the execution time that a command counts.
-func (c Config) cost(method string, took time.Duration) time.Duration {
-	if c.Operating.Cost != nil {
-		took += c.Operating.Cost(strings.ToLower(method))
-	}
-	if took <= free {
-		return 0
-	}
-	return took
 }
 
 // limits are a portal's limits.

@@ -12,204 +12,15 @@
 package emulator
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
-
-// Plans of a portal, which decide its limit on requests.
-const (
-	PlanStandard   = "standard"   // bucket of 50, 2 requests a second
-	PlanEnterprise = "enterprise" // bucket of 250, 5 requests a second
-	PlanUnlimited  = "unlimited"  // no limits, as on one's own server
-)
-
-// Config says what kind of portal it is. The zero value is a standard cloud
-// portal.
-type Config struct {
-	// Plan is PlanStandard, PlanEnterprise or PlanUnlimited. Empty, and
-	// anything else, is PlanStandard; see CheckPlan.
-	Plan string
-	// Secret is the secret of the inbound webhook, which is a part of its URL.
-	// Empty is "emulator".
-	Secret string
-	// ApplicationToken is the token that the first outbound webhook sends; each
-	// other has one of its own. Empty is "emulator-application-token".
-	ApplicationToken string
-	// EventDelay is how long an event stays in the queue before it is sent.
-	// 0 is 100 ms; a negative delay is none.
-	EventDelay time.Duration
-	// EventJitter lets each event stay up to so much longer, by chance, so that
-	// they overtake one another. 0 is none.
-	EventJitter time.Duration
-	// EventLoss is the probability that the queue loses an event. 0 is none.
-	EventLoss float64
-	// EventWorkers is how many events are sent to one handler at the same
-	// time. 0 is 8, a negative number is 1.
-	EventWorkers int
-	// SlowHandler is the time an answer may take before the portal begins to
-	// leave gaps between the events for this handler. 0 is 2 s.
-	SlowHandler time.Duration
-	// Client sends the events. Nil is a client with a timeout of 30 s.
-	Client *http.Client
-	// Latency makes answers slow. The zero value does not.
-	Latency Latency
-	// Operating is the limit on execution time; the zero value is the cloud's.
-	Operating Operating
-	// Others are other applications on the clients' machines, which share the
-	// bucket with them. The zero value is none.
-	Others Others
-	// RequestLimit is how long a request may take before it is cut off, with
-	// 504 and a page. 0 is 60 s, a negative limit is none.
-	RequestLimit time.Duration
-	// Seed chooses what happens by chance. The same requests in the same order
-	// come to the same with the same seed.
-	Seed uint64
-	// ManyOwners says that lists of owners may stand in a filter: an array at
-	// =ownerId of crm.item.productrow.list and at the filters of
-	// lists.element.get, as the documentation says. Without it the portal
-	// refuses them, as the server's source suggests.
-	ManyOwners bool
-	// MoveAlsoUpdates says that moving a deal to another pipeline sends
-	// ONCRMDEALUPDATE beside ONCRMDEALMOVETOCATEGORY. The documentation denies
-	// it, the server's source suggests it.
-	MoveAlsoUpdates bool
-	// CommentFields says that the events of timeline comments name the comment
-	// in data[FIELDS][ID], as the server's source does. The documentation shows
-	// data[ID].
-	CommentFields bool
-	// StrictElementCode says that lists.element.update and .delete find an
-	// element only when ELEMENT_ID and ELEMENT_CODE both fit, as the server's
-	// source does. Without it ELEMENT_ID alone finds the element and
-	// ELEMENT_CODE becomes its code.
-	StrictElementCode bool
-	// Scopes are the permissions of the inbound webhook and the application.
-	// Nil is crm, im, lists, user and userfieldconfig.
-	Scopes []string
-	// TokenLife is how long an access token of the application lives, and
-	// RefreshLife a refresh token. 0 is an hour and 180 days.
-	TokenLife, RefreshLife time.Duration
-	// RedirectURI is the application's address that users come back to from the
-	// authorization. Empty shows them the code.
-	RedirectURI string
-	// NoOfflineExtended and NoAuthConnector say that the plan lacks reserving
-	// offline events, and their source keys. feature.get tells.
-	NoOfflineExtended, NoAuthConnector bool
-	// Location is the portal's time zone. Nil is three hours east of UTC.
-	Location *time.Location
-	// DayFirst lets lists write dates as 31/12/2024 23:59:59, as portals in
-	// Brazil, France or India do, rather than 12/31/2024 11:59:59 pm. Like these
-	// the portal still reads what has slashes with the month first.
-	DayFirst bool
-	// Currency is the base currency. Empty is USD.
-	Currency string
-	// KeepCalls is how many of the latest commands Calls remembers. 0 is
-	// 20,000, a negative number none.
-	KeepCalls int
-	// KeepChanges is how many of the latest changes History remembers. 0 is
-	// 100,000, a negative number none.
-	KeepChanges int
-	// Log tells about events that failed, without secrets. Nil is silent.
-	Log *slog.Logger
-}
-
-// Latency is how long the portal takes, beside its real work.
-type Latency struct {
-	Request time.Duration // for each HTTP request
-	Command time.Duration // for each command in it
-	// Jitter lets both vary by chance: by at most this part of them in either
-	// direction, 0.2 is a fifth. 0 is none.
-	Jitter float64
-}
-
-// CheckPlan tells whether a plan's name is known.
-func CheckPlan(plan string) error {
-	switch plan {
-	case PlanStandard, PlanEnterprise, PlanUnlimited:
-		return nil
-	}
-	return fmt.Errorf("unknown plan %q: want %s, %s or %s", plan, PlanStandard, PlanEnterprise, PlanUnlimited)
-}
-
-func (c Config) withDefaults() Config {
-	if CheckPlan(c.Plan) != nil {
-		c.Plan = PlanStandard
-	}
-	c.Secret = cmp.Or(c.Secret, "emulator")
-	c.ApplicationToken = cmp.Or(c.ApplicationToken, "emulator-application-token")
-	c.Currency = cmp.Or(c.Currency, "USD")
-	c.EventDelay = defaultTo(c.EventDelay, 100*time.Millisecond)
-	c.EventWorkers = max(1, defaultTo(c.EventWorkers, 8))
-	c.RequestLimit = defaultTo(c.RequestLimit, requestCeiling)
-	c.SlowHandler = defaultTo(c.SlowHandler, 2*time.Second)
-	c.TokenLife = defaultTo(c.TokenLife, time.Hour)
-	c.RefreshLife = defaultTo(c.RefreshLife, 180*24*time.Hour)
-	c.KeepCalls = defaultTo(c.KeepCalls, 20_000)
-	c.KeepChanges = defaultTo(c.KeepChanges, 100_000)
-	if c.Client == nil {
-		c.Client = &http.Client{Timeout: 30 * time.Second}
-	}
-	if c.Scopes == nil {
-		c.Scopes = []string{"crm", "im", "lists", "user", "userfieldconfig"}
-	}
-	if c.Location == nil {
-		c.Location = time.FixedZone("", 3*60*60)
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	return c
-}
-
-// options are the settings that methods ask for.
-func (c Config) options() options {
-	return options{
-		manyOwners: c.ManyOwners, strictElementCode: c.StrictElementCode, moveAlsoUpdates: c.MoveAlsoUpdates, commentFields: c.CommentFields,
-		noOfflineExtended: c.NoOfflineExtended, noAuthConnector: c.NoAuthConnector, currency: c.Currency, scopes: c.Scopes,
-	}
-}
-
-// limits are those of the plan.
-func (c Config) limits() limits {
-	var capacity, drain float64
-	switch c.Plan {
-	case PlanEnterprise:
-		capacity, drain = 250, 5
-	case PlanStandard:
-		capacity, drain = 50, 2
-	}
-	operating := max(c.Operating.Limit, 0)
-	if c.Operating.Limit == 0 && c.Plan != PlanUnlimited {
-		operating = operatingDefault
-	}
-	return newLimits(capacity, drain, operating, c.Others)
-}
-
-// delivery says how events reach their handlers.
-func (c Config) delivery() deliveryConfig {
-	return deliveryConfig{
-		delay: c.EventDelay, jitter: c.EventJitter, loss: c.EventLoss, workers: c.EventWorkers, slowHandler: c.SlowHandler,
-		client: c.Client, log: c.Log, secret: c.Secret, applicationToken: c.ApplicationToken,
-	}
-}
-
-// defaultTo gives a zero setting its default and turns a negative one into
-// none.
-func defaultTo[T time.Duration | int](v, byDefault T) T {
-	if v == 0 {
-		return byDefault
-	}
-	return max(v, 0)
-}
 
 // Portal is an emulated portal. It is safe for concurrent use.
 type Portal struct {
@@ -284,8 +95,8 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/_emulator/page.")) && servePage(w, r) {
 		return
 	}
-	if rest, ok := strings.CutPrefix(r.URL.Path, "/_emulator/"); ok {
-		control{p}.serve(w, r, rest)
+	if others, ok := strings.CutPrefix(r.URL.Path, "/_emulator/"); ok {
+		control{p}.serve(w, r, others)
 		return
 	}
 	switch strings.TrimSuffix(r.URL.Path, "/") {

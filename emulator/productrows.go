@@ -219,8 +219,8 @@ func rowDelete(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rest := slices.DeleteFunc(slices.Clone(c.store.Rows[r.Owner]), func(x *model.Row) bool { return x == r })
-	return nil, saveRows(c, it, rest, saveOptions{})
+	others := slices.DeleteFunc(slices.Clone(c.store.Rows[r.Owner]), func(x *model.Row) bool { return x == r })
+	return nil, saveRows(c, it, others, saveOptions{})
 }
 
 // rowSet is crm.item.productrow.set. Rows that are equal to what is there keep

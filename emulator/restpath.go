@@ -12,11 +12,11 @@ type restPath struct {
 // parsePath takes /rest/{user}/{secret}/{method} and /rest/{method} apart. A
 // slash at the end is allowed, and the endings .json and .xml say what to answer.
 func parsePath(path string) (restPath, bool) {
-	rest, ok := strings.CutPrefix(path, "/rest/")
+	others, ok := strings.CutPrefix(path, "/rest/")
 	if !ok {
 		return restPath{}, false
 	}
-	parts := strings.Split(strings.Trim(rest, "/"), "/")
+	parts := strings.Split(strings.Trim(others, "/"), "/")
 	switch {
 	case parts[0] == "api":
 		return restPath{v3: true}, true

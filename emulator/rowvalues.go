@@ -118,8 +118,8 @@ func normalizeDiscount(r *model.RowValues, m *math) error {
 		}
 		return nil
 	}
-	rest := m.sub(hundred, r.DiscountRate)
-	r.DiscountSum = m.div(m.mul(r.PriceExclusive, r.DiscountRate), rest).Round(2)
+	others := m.sub(hundred, r.DiscountRate)
+	r.DiscountSum = m.div(m.mul(r.PriceExclusive, r.DiscountRate), others).Round(2)
 	return nil
 }
 
