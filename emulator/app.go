@@ -30,10 +30,10 @@ func (a App) Authorize(user int64) (Tokens, error) {
 	if p.store.Users[user] == nil {
 		return Tokens{}, fmt.Errorf("no user has the id %d", user)
 	}
-	if !p.app.installed {
+	if !p.app.Installed {
 		return Tokens{}, errors.New("the application is not installed")
 	}
-	return p.app.issue(user, firstHops), nil
+	return p.app.Issue(user, FirstHops), nil
 }
 
 // ExpireTokens ends the life of all access tokens that were issued. Refresh tokens
@@ -41,18 +41,18 @@ func (a App) Authorize(user int64) (Tokens, error) {
 func (a App) ExpireTokens() {
 	a.p.mu.Lock()
 	defer a.p.mu.Unlock()
-	a.p.app.expireTokens()
+	a.p.app.ExpireTokens()
 }
 
 // ClientID returns the application's client_id.
-func (a App) ClientID() string { return a.p.app.clientID }
+func (a App) ClientID() string { return a.p.app.ClientID }
 
 // ClientSecret returns the secret with which the application identifies itself to the
 // token endpoint.
-func (a App) ClientSecret() string { return a.p.app.clientSecret }
+func (a App) ClientSecret() string { return a.p.app.ClientSecret }
 
 // MemberID returns the portal's member_id, which stays when its address changes.
-func (a App) MemberID() string { return a.p.app.memberID }
+func (a App) MemberID() string { return a.p.app.MemberID }
 
 // Install installs the application, again if it is installed: handlers bound before are
 // dropped and tokens are no longer valid. The portal posts ONAPPINSTALL to the URL,
@@ -61,10 +61,10 @@ func (a App) Install(url string) {
 	p := a.p
 	p.mu.Lock()
 	p.events.unbindApp()
-	p.app.install()
-	p.app.url = url
+	p.app.Install()
+	p.app.URL = url
 	p.mu.Unlock()
-	a.tell("ONAPPINSTALL", authLong, "VERSION", "1", "ACTIVE", "Y", "INSTALLED", "Y", "LANGUAGE_ID", language)
+	a.tell("ONAPPINSTALL", AuthLong, "VERSION", "1", "ACTIVE", "Y", "INSTALLED", "Y", "LANGUAGE_ID", language)
 }
 
 // Update installs another version of the application. Its handlers are dropped, and
@@ -73,10 +73,10 @@ func (a App) Install(url string) {
 func (a App) Update(version string) {
 	p := a.p
 	p.mu.Lock()
-	before := p.app.version
-	p.app.update(version)
+	before := p.app.Version
+	p.app.Update(version)
 	p.mu.Unlock()
-	a.tell("ONAPPUPDATE", authLong, "VERSION", version, "PREVIOUS_VERSION", before, "LANGUAGE_ID", language)
+	a.tell("ONAPPUPDATE", AuthLong, "VERSION", version, "PREVIOUS_VERSION", before, "LANGUAGE_ID", language)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events.unbindApp()
@@ -90,12 +90,12 @@ func (a App) Uninstall(clean bool) {
 	if clean {
 		flag = 1
 	}
-	a.tell("ONAPPUNINSTALL", authNone, "LANGUAGE_ID", language, "CLEAN", flag)
+	a.tell("ONAPPUNINSTALL", AuthNone, "LANGUAGE_ID", language, "CLEAN", flag)
 	p := a.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events.unbindApp()
-	p.app.installed = false
+	p.app.Installed = false
 }
 
 // Payment sets how the application is paid for: its status, as in app.info, the days
@@ -104,10 +104,10 @@ func (a App) Uninstall(clean bool) {
 func (a App) Payment(status string, days int, expired bool) {
 	p := a.p
 	p.mu.Lock()
-	p.app.status, p.app.days, p.app.expired = status, days, expired
-	code, version := p.app.clientID, p.app.version
+	p.app.Status, p.app.Days, p.app.Expired = status, days, expired
+	code, version := p.app.ClientID, p.app.Version
 	p.mu.Unlock()
-	a.tell("ONAPPPAYMENT", authBare, "CODE", code, "VERSION", version, "STATUS", status,
+	a.tell("ONAPPPAYMENT", AuthBare, "CODE", code, "VERSION", version, "STATUS", status,
 		"PAYMENT_EXPIRED", value.YesNo(expired), "DAYS", days, "LANGUAGE_ID", language)
 }
 
@@ -115,6 +115,6 @@ func (a App) Payment(status string, days int, expired bool) {
 const language = "en"
 
 // tell sends an event about the application itself.
-func (a App) tell(code string, kind authKind, data ...any) {
-	a.p.events.tell(event{code: code, data: value.Object(data...), auth: kind, origin: &origin{user: a.p.user.ID, hops: firstHops}})
+func (a App) tell(code string, kind AuthKind, data ...any) {
+	a.p.events.tell(Event{Code: code, Data: value.Object(data...), Auth: kind, Origin: &Origin{User: a.p.user.ID, Hops: FirstHops}})
 }

@@ -9,21 +9,21 @@ import (
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
-// application is the portal's one local application: its keys, the tokens that it
+// Application is the portal's one local application: its keys, the tokens that it
 // received, and its state.
-type application struct {
-	clientID, clientSecret, memberID string
+type Application struct {
+	ClientID, ClientSecret, MemberID string
 
-	token     string // application_token
-	status    string // L, F, D, T or P
-	version   string
-	installed bool
-	expired   bool // the paid time is over
-	days      int  // days of it that are left
-	url       string
+	Token     string // application_token
+	Status    string // L, F, D, T or P
+	Version   string
+	Installed bool
+	Expired   bool // the paid time is over
+	Days      int  // days of it that are left
+	URL       string
 
 	secret                 string // tokens are derived from it
-	tokenLife, refreshLife time.Duration
+	TokenLife, refreshLife time.Duration
 	issued                 int
 	access                 map[string]grant
 	refresh                map[string]grant
@@ -33,11 +33,11 @@ type application struct {
 
 // grant is what a token or a code is good for.
 type grant struct {
-	user    int64
+	User    int64
 	expires time.Time
-	// hops is how many events may still follow one another: those of writes
+	// Hops is how many events may still follow one another: those of writes
 	// with a token that came in an event.
-	hops int
+	Hops int
 }
 
 // Tokens are the credentials of an application.
@@ -51,73 +51,73 @@ const (
 	// codeLife is the life of an authorization code.
 	// https://apidocs.bitrix24.com/settings/oauth/index.html
 	codeLife = 30 * time.Second
-	// firstHops is how many events may follow one another when each write
+	// FirstHops is how many events may follow one another when each write
 	// takes the token of the event before.
-	firstHops = 3
+	FirstHops = 3
 )
 
-// newApplication makes an installed application whose keys are derived from a secret.
-func newApplication(secret string, tokenLife, refreshLife time.Duration) *application {
-	a := &application{
-		clientID:     "local." + value.DeriveHex(secret, "client id", 14) + ".00000000",
-		clientSecret: value.DeriveHex(secret, "client secret", 50),
-		memberID:     value.DeriveHex(secret, "member id", 32),
-		secret:       secret, tokenLife: tokenLife, refreshLife: refreshLife,
+// NewApplication makes an installed application whose keys are derived from a secret.
+func NewApplication(secret string, tokenLife, refreshLife time.Duration) *Application {
+	a := &Application{
+		ClientID:     "local." + value.DeriveHex(secret, "client id", 14) + ".00000000",
+		ClientSecret: value.DeriveHex(secret, "client secret", 50),
+		MemberID:     value.DeriveHex(secret, "member id", 32),
+		secret:       secret, TokenLife: tokenLife, refreshLife: refreshLife,
 	}
-	a.install()
+	a.Install()
 	return a
 }
 
-// install installs the application again. Older tokens are no longer valid.
-func (a *application) install() {
-	a.installed, a.version, a.status, a.expired = true, "1", "L", false
-	a.token = value.DeriveHex(a.secret, "application token", 32)
+// Install installs the application again. Older tokens are no longer valid.
+func (a *Application) Install() {
+	a.Installed, a.Version, a.Status, a.Expired = true, "1", "L", false
+	a.Token = value.DeriveHex(a.secret, "application token", 32)
 	a.access, a.refresh, a.codes = map[string]grant{}, map[string]grant{}, map[string]grant{}
 	a.sweepAt = 1000
 }
 
-// update installs another version with a new application token.
-func (a *application) update(version string) {
-	a.version = version
-	a.token = value.DeriveHex(a.secret, "application token of version "+version, 32)
+// Update installs another version with a new application token.
+func (a *Application) Update(version string) {
+	a.Version = version
+	a.Token = value.DeriveHex(a.secret, "application token of version "+version, 32)
 }
 
-// issue makes tokens for a user.
-func (a *application) issue(user int64, hops int) Tokens {
+// Issue makes tokens for a user.
+func (a *Application) Issue(user int64, hops int) Tokens {
 	now := time.Now()
 	a.issued++
 	t := Tokens{
 		Access:  value.DeriveHex(a.secret, fmt.Sprint("access token ", a.issued), 64),
 		Refresh: value.DeriveHex(a.secret, fmt.Sprint("refresh token ", a.issued), 64),
-		Expires: now.Add(a.tokenLife),
+		Expires: now.Add(a.TokenLife),
 	}
-	a.access[t.Access] = grant{user: user, expires: t.Expires, hops: hops}
-	a.refresh[t.Refresh] = grant{user: user, expires: now.Add(a.refreshLife)}
+	a.access[t.Access] = grant{User: user, expires: t.Expires, Hops: hops}
+	a.refresh[t.Refresh] = grant{User: user, expires: now.Add(a.refreshLife)}
 	if len(a.access) > a.sweepAt {
 		a.sweep(now)
 	}
 	return t
 }
 
-// issueAccess makes an access token without a refresh token.
-func (a *application) issueAccess(user int64, hops int) Tokens {
-	t := a.issue(user, hops)
+// IssueAccess makes an access token without a refresh token.
+func (a *Application) IssueAccess(user int64, hops int) Tokens {
+	t := a.Issue(user, hops)
 	delete(a.refresh, t.Refresh)
 	t.Refresh = ""
 	return t
 }
 
-// issueCode makes an authorization code for a user.
-func (a *application) issueCode(user int64) string {
+// IssueCode makes an authorization code for a user.
+func (a *Application) IssueCode(user int64) string {
 	a.issued++
 	code := value.DeriveHex(a.secret, fmt.Sprint("code ", a.issued), 32)
-	a.codes[code] = grant{user: user, expires: time.Now().Add(codeLife)}
+	a.codes[code] = grant{User: user, expires: time.Now().Add(codeLife)}
 	return code
 }
 
 // sweep drops tokens that expired some time ago. For a while a portal still answers
 // that they are expired.
-func (a *application) sweep(now time.Time) {
+func (a *Application) sweep(now time.Time) {
 	for token, g := range a.access {
 		if now.Sub(g.expires) > time.Hour {
 			delete(a.access, token)
@@ -131,8 +131,8 @@ func (a *application) sweep(now time.Time) {
 	a.sweepAt = 2 * len(a.access)
 }
 
-// expireTokens ends the life of all access tokens.
-func (a *application) expireTokens() {
+// ExpireTokens ends the life of all access tokens.
+func (a *Application) ExpireTokens() {
 	now := time.Now()
 	for token, g := range a.access {
 		if g.expires.After(now) {
@@ -142,25 +142,25 @@ func (a *application) expireTokens() {
 	}
 }
 
-// check reports what is wrong with an access token.
-func (a *application) check(token string) (grant, *restError) {
+// Check reports what is wrong with an access token.
+func (a *Application) Check(token string) (grant, *Error) {
 	g, ok := a.access[token]
 	switch {
-	case !a.installed && ok:
-		return g, refusalOf("ERROR_OAUTH")
+	case !a.Installed && ok:
+		return g, Refusal("ERROR_OAUTH")
 	case !ok:
-		return g, refusalOf("invalid_token")
+		return g, Refusal("invalid_token")
 	case !time.Now().Before(g.expires):
-		return g, refusalOf("expired_token")
-	case a.expired:
-		return g, refusalOf("PAYMENT_REQUIRED")
+		return g, Refusal("expired_token")
+	case a.Expired:
+		return g, Refusal("PAYMENT_REQUIRED")
 	}
 	return g, nil
 }
 
-// redeem checks the parameters of a request for tokens and returns the user. A code
+// Redeem checks the parameters of a request for tokens and returns the user. A code
 // and a refresh token are valid once.
-func (a *application) redeem(get func(string) string) (user int64, refused *restError) {
+func (a *Application) Redeem(get func(string) string) (user int64, refused *Error) {
 	kind, name, issued := get("grant_type"), "", map[string]grant(nil)
 	switch kind {
 	case "authorization_code":
@@ -170,22 +170,22 @@ func (a *application) redeem(get func(string) string) (user int64, refused *rest
 	}
 	switch {
 	case issued == nil || get("client_id") == "" || get(name) == "":
-		return 0, refusalOf("invalid_request")
-	case get("client_id") != a.clientID:
+		return 0, Refusal("invalid_request")
+	case get("client_id") != a.ClientID:
 		// This one comes with the status of a success and without a text.
-		return 0, failStatus(http.StatusOK, "wrong_client", "")
-	case !sameSecret(get("client_secret"), a.clientSecret) || !a.installed:
-		return 0, refusalOf("invalid_client")
-	case a.expired:
-		return 0, failStatus(http.StatusUnauthorized, "PAYMENT_REQUIRED", "Payment required")
+		return 0, FailStatus(http.StatusOK, "wrong_client", "")
+	case !SameSecret(get("client_secret"), a.ClientSecret) || !a.Installed:
+		return 0, Refusal("invalid_client")
+	case a.Expired:
+		return 0, FailStatus(http.StatusUnauthorized, "PAYMENT_REQUIRED", "Payment required")
 	}
 	g, ok := issued[get(name)]
 	delete(issued, get(name))
 	if !ok || time.Now().After(g.expires) {
-		return 0, refusalOf("invalid_grant")
+		return 0, Refusal("invalid_grant")
 	}
-	return g.user, nil
+	return g.User, nil
 }
 
-// sameSecret compares secrets in constant time.
-func sameSecret(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+// SameSecret compares secrets in constant time.
+func SameSecret(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

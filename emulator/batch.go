@@ -11,19 +11,19 @@ import (
 )
 
 const (
-	batchMethod = "batch"
-	maxBatch    = 50
+	BatchMethod = "batch"
+	MaxBatch    = 50
 )
 
-// batchState is what a batch has come to so far: what its answer will hold, and
+// BatchState is what a batch has come to so far: what its answer will hold, and
 // what references of later commands can name.
-type batchState struct {
-	result, errors, total, next, time *php.Array
+type BatchState struct {
+	Result, Errors, Total, Next, Time *php.Array
 }
 
-// commands are those of a batch by their keys. What is no text is left out.
-func (r *request) commands() iter.Seq2[string, string] {
-	given, _ := value.UpperKeys(r.params).Get("CMD")
+// Commands are those of a batch by their keys. What is no text is left out.
+func (r *Request) Commands() iter.Seq2[string, string] {
+	given, _ := value.UpperKeys(r.Params).Get("CMD")
 	cmd, _ := value.Array(given)
 	return func(yield func(string, string) bool) {
 		for key, v := range cmd.All() {
@@ -34,52 +34,52 @@ func (r *request) commands() iter.Seq2[string, string] {
 	}
 }
 
-// methods are those of all commands of a request, and batch itself, in lower
+// Methods are those of all commands of a request, and batch itself, in lower
 // case.
-func (r *request) methods() []string {
-	names := []string{strings.ToLower(r.path.method)}
-	if names[0] == batchMethod {
-		for _, command := range r.commands() {
-			name, _ := splitCommand(command)
+func (r *Request) Methods() []string {
+	names := []string{strings.ToLower(r.Path.Method)}
+	if names[0] == BatchMethod {
+		for _, command := range r.Commands() {
+			name, _ := SplitCommand(command)
 			names = append(names, strings.ToLower(name))
 		}
 	}
 	return names
 }
 
-// splitCommand takes a command of a batch apart: method?query.
-func splitCommand(command string) (name, query string) {
+// SplitCommand takes a command of a batch apart: method?query.
+func SplitCommand(command string) (name, query string) {
 	name, query, _ = strings.Cut(command, "?")
 	query, _, _ = strings.Cut(query, "#")
 	return strings.TrimSuffix(strings.Trim(name, "/ "), ".json"), query
 }
 
-// isAlone names the methods that cannot stand in a batch.
-func isAlone(name string) bool {
-	return slices.Contains([]string{batchMethod, "upload", "download"}, strings.ToLower(name))
+// IsAlone names the methods that cannot stand in a batch.
+func IsAlone(name string) bool {
+	return slices.Contains([]string{BatchMethod, "upload", "download"}, strings.ToLower(name))
 }
 
-// add keeps a command's answer under its key. A command that failed is only
+// Add keeps a command's answer under its key. A command that failed is only
 // among the errors.
-func (s *batchState) add(key string, a *answer) (failed bool) {
-	if a.err != nil {
-		text := a.err.text
-		if a.err.code == "insufficient_scope" {
+func (s *BatchState) Add(key string, a *Answer) (failed bool) {
+	if a.Err != nil {
+		text := a.Err.Text
+		if a.Err.Code == "insufficient_scope" {
 			text = "" // as the documentation shows it inside a batch
 		}
-		s.errors.Set(key, value.Object("error", a.err.code, "error_description", text))
+		s.Errors.Set(key, value.Object("error", a.Err.Code, "error_description", text))
 		return true
 	}
-	if !a.absent {
-		s.result.Set(key, a.result)
+	if !a.Absent {
+		s.Result.Set(key, a.Result)
 	}
-	if a.hasTotal {
-		s.total.Set(key, value.FromInt(int64(a.total)))
+	if a.HasTotal {
+		s.Total.Set(key, value.FromInt(int64(a.Total)))
 	}
-	if a.next > 0 {
-		s.next.Set(key, value.FromInt(int64(a.next)))
+	if a.Next > 0 {
+		s.Next.Set(key, value.FromInt(int64(a.Next)))
 	}
-	s.time.Set(key, a.time)
+	s.Time.Set(key, a.Time)
 	return false
 }
 
@@ -90,14 +90,14 @@ var (
 	pathStep  = regexp.MustCompile(`\[([^\]]+)\]`)
 )
 
-// resolve replaces references in all values and keys. The query is taken apart
+// Resolve replaces references in all values and keys. The query is taken apart
 // before, so that what is put in cannot bring parameters of its own.
-func (s *batchState) resolve(params *php.Array) *php.Array {
+func (s *BatchState) Resolve(params *php.Array) *php.Array {
 	out := php.NewArray()
 	for key, v := range params.All() {
 		key = value.Text(s.value(key))
 		if inner, ok := value.Array(v); ok {
-			out.Set(key, s.resolve(inner))
+			out.Set(key, s.Resolve(inner))
 			continue
 		}
 		out.Set(key, s.value(v))
@@ -107,7 +107,7 @@ func (s *batchState) resolve(params *php.Array) *php.Array {
 
 // value replaces the references in one value. A reference that is the whole
 // value keeps its type; into other text only scalars are put.
-func (s *batchState) value(v any) any {
+func (s *BatchState) value(v any) any {
 	text, ok := v.(string)
 	if !ok || !strings.Contains(text, "$") {
 		return v
@@ -130,19 +130,19 @@ func (s *batchState) value(v any) any {
 
 // follow goes along a path as far as it leads: where a step is missing, the
 // container reached so far is the value.
-func (s *batchState) follow(member string, steps [][]string) any {
+func (s *BatchState) follow(member string, steps [][]string) any {
 	var at any
 	switch strings.ToLower(member) {
 	case "result":
-		at = s.result
+		at = s.Result
 	case "next":
-		at = s.next
+		at = s.Next
 	case "total":
-		at = s.total
+		at = s.Total
 	case "time":
-		at = s.time
+		at = s.Time
 	default:
-		at = s.errors
+		at = s.Errors
 	}
 	for _, step := range steps {
 		a, ok := value.Array(at)

@@ -40,13 +40,13 @@ func breakOff(w http.ResponseWriter, r *http.Request, f *Fault, status int, body
 		writePage(w, http.StatusFound)
 	case FaultTruncate:
 		raw, _ := php.EncodeJSON(body) // what cannot be written ends even earlier
-		writeRaw(w, status, raw[:len(raw)/2])
+		WriteRaw(w, status, raw[:len(raw)/2])
 	case FaultBOM:
 		raw, _ := php.EncodeJSON(body)
-		writeRaw(w, status, append([]byte("\ufeff"), raw...))
+		WriteRaw(w, status, append([]byte("\ufeff"), raw...))
 	case FaultContentType:
 		raw, _ := php.EncodeJSON(body)
-		writeAs(w, status, "text/html; charset=UTF-8", raw)
+		WriteAs(w, status, "text/html; charset=UTF-8", raw)
 	}
 }
 

@@ -10,45 +10,45 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func categoryMethods() []method {
-	return []method{
-		{name: "crm.category.list", scope: "crm", run: categoryList},
-		{name: "crm.category.get", scope: "crm", run: categoryGet},
-		{name: "crm.category.fields", scope: "crm", run: categoryFields},
-		{name: "crm.category.add", scope: "crm", run: adminOnly(categoryAdd)},
-		{name: "crm.category.update", scope: "crm", run: adminOnly(categoryUpdate)},
-		{name: "crm.category.delete", scope: "crm", run: adminOnly(categoryDelete)},
-		{name: "crm.dealcategory.stage.list", scope: "crm", legacy: true, run: dealCategoryStages},
+func categoryMethods() []Method {
+	return []Method{
+		{Name: "crm.category.list", Scope: "crm", Run: categoryList},
+		{Name: "crm.category.get", Scope: "crm", Run: categoryGet},
+		{Name: "crm.category.fields", Scope: "crm", Run: categoryFields},
+		{Name: "crm.category.add", Scope: "crm", Run: AdminOnly(categoryAdd)},
+		{Name: "crm.category.update", Scope: "crm", Run: AdminOnly(categoryUpdate)},
+		{Name: "crm.category.delete", Scope: "crm", Run: AdminOnly(categoryDelete)},
+		{Name: "crm.dealcategory.stage.list", Scope: "crm", Legacy: true, Run: dealCategoryStages},
 	}
 }
 
 // categoryType finds the type of a call of crm.category.*, which has to have
 // pipelines.
-func categoryType(c *call) (*model.EntityType, error) {
+func categoryType(c *Call) (*model.EntityType, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
 	}
 	if !t.Pipelines {
-		return nil, fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %s is not supported", t.Code))
+		return nil, Fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %s is not supported", t.Code))
 	}
 	return t, nil
 }
 
 // categoryOf finds the pipeline that a call names.
-func categoryOf(c *call) (*model.EntityType, *model.Category, error) {
+func categoryOf(c *Call) (*model.EntityType, *model.Category, error) {
 	t, err := categoryType(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	id, err := c.intParam("id")
+	id, err := c.IntParam("id")
 	if err != nil {
 		return nil, nil, err
 	}
 	if cat := t.Category(id); cat != nil {
 		return t, cat, nil
 	}
-	return nil, nil, fail("NOT_FOUND", "Element not found")
+	return nil, nil, Fail("NOT_FOUND", "Element not found")
 }
 
 // categoryJSON is a pipeline. Only those of deals name an origin, and not the
@@ -69,7 +69,7 @@ func sortedCategories(t *model.EntityType) []*model.Category {
 }
 
 // categoryList is crm.category.list, which has a total and no pages.
-func categoryList(c *call) (any, error) {
+func categoryList(c *Call) (any, error) {
 	t, err := categoryType(c)
 	if err != nil {
 		return nil, err
@@ -78,11 +78,11 @@ func categoryList(c *call) (any, error) {
 	for _, cat := range sortedCategories(t) {
 		categories.Append(categoryJSON(t, cat))
 	}
-	c.total, c.hasTotal = categories.Len(), true
+	c.Total, c.HasTotal = categories.Len(), true
 	return value.Object("categories", categories), nil
 }
 
-func categoryGet(c *call) (any, error) {
+func categoryGet(c *Call) (any, error) {
 	t, cat, err := categoryOf(c)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func categoryGet(c *call) (any, error) {
 	return value.Object("category", categoryJSON(t, cat)), nil
 }
 
-func categoryFields(c *call) (any, error) {
+func categoryFields(c *Call) (any, error) {
 	t, err := categoryType(c)
 	if err != nil {
 		return nil, err
@@ -112,24 +112,24 @@ func categoryFields(c *call) (any, error) {
 }
 
 // categoryAdd is crm.category.add.
-func categoryAdd(c *call) (any, error) {
+func categoryAdd(c *Call) (any, error) {
 	t, err := categoryType(c)
 	if err != nil {
 		return nil, err
 	}
-	fields, ok := value.Array(c.param("fields"))
+	fields, ok := value.Array(c.Param("fields"))
 	if !ok {
-		return nil, c.wrongType("fields", "array")
+		return nil, c.WrongType("fields", "array")
 	}
 	name, _ := fields.Get("name")
 	isDefault, _ := fields.Get("isDefault")
 	switch {
 	case value.IsEmpty(name):
-		return nil, noCode("Field 'NAME' is required")
+		return nil, FailNoCode("Field 'NAME' is required")
 	case value.IsYes(isDefault) && isClient(t):
-		return nil, noCode("Default client category does not support updating default state")
+		return nil, FailNoCode("Default client category does not support updating default state")
 	}
-	cat := addCategory(c.store, t, value.Text(name))
+	cat := addCategory(c.Store, t, value.Text(name))
 	writeCategory(t, cat, fields)
 	return value.Object("category", categoryJSON(t, cat)), nil
 }
@@ -179,12 +179,12 @@ func writeCategory(t *model.EntityType, cat *model.Category, fields *php.Array) 
 	}
 }
 
-func categoryUpdate(c *call) (any, error) {
+func categoryUpdate(c *Call) (any, error) {
 	t, cat, err := categoryOf(c)
 	if err != nil {
 		return nil, err
 	}
-	fields, err := c.arrayParam("fields")
+	fields, err := c.ArrayParam("fields")
 	if err != nil {
 		return nil, err
 	}
@@ -193,24 +193,24 @@ func categoryUpdate(c *call) (any, error) {
 }
 
 // categoryDelete is crm.category.delete. A pipeline that has items stays.
-func categoryDelete(c *call) (any, error) {
+func categoryDelete(c *Call) (any, error) {
 	t, cat, err := categoryOf(c)
 	if err != nil {
 		return nil, err
 	}
-	used := slices.ContainsFunc(c.store.Table(t.ID).All(), func(it *model.Item) bool { return it.Values["CATEGORY_ID"] == cat.ID })
+	used := slices.ContainsFunc(c.Store.Table(t.ID).All(), func(it *model.Item) bool { return it.Values["CATEGORY_ID"] == cat.ID })
 	deals := t.ID == model.TypeDeal
 	switch {
 	case isClient(t) && cat.ByDefault:
-		return nil, fail("REMOVING_DISABLED", "Deletion of system category is prohibited")
+		return nil, Fail("REMOVING_DISABLED", "Deletion of system category is prohibited")
 	case cat.ByDefault && deals:
-		return nil, noCode("Default deal category cannot be deleted")
+		return nil, FailNoCode("Default deal category cannot be deleted")
 	case cat.ByDefault:
-		return nil, fail("BX_ERROR", "This funnel is the default funnel")
+		return nil, Fail("BX_ERROR", "This funnel is the default funnel")
 	case used && deals:
-		return nil, noCode("Deals related to the funnel " + cat.Name + " found")
+		return nil, FailNoCode("Deals related to the funnel " + cat.Name + " found")
 	case used:
-		return nil, fail("BX_ERROR", "Elements related to the funnel found")
+		return nil, Fail("BX_ERROR", "Elements related to the funnel found")
 	}
 	t.Categories = slices.DeleteFunc(t.Categories, func(x *model.Category) bool { return x == cat })
 	return nil, nil
@@ -218,9 +218,9 @@ func categoryDelete(c *call) (any, error) {
 
 // dealCategoryStages is crm.dealcategory.stage.list. SORT is a number there,
 // unlike in crm.status.list.
-func dealCategoryStages(c *call) (any, error) {
+func dealCategoryStages(c *Call) (any, error) {
 	answer := php.NewArray()
-	if cat := c.store.Types[model.TypeDeal].Category(value.Int(c.param("ID"))); cat != nil {
+	if cat := c.Store.Types[model.TypeDeal].Category(value.Int(c.Param("ID"))); cat != nil {
 		answer = shortStages(cat.Stages)
 	}
 	return answer, nil

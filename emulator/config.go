@@ -180,15 +180,15 @@ func (c Config) withDefaults() Config {
 }
 
 // options are the settings that methods ask for.
-func (c Config) options() options {
-	return options{
-		manyOwners: c.ManyOwners, strictElementCode: c.StrictElementCode, moveAlsoUpdates: c.MoveAlsoUpdates, commentFields: c.CommentFields,
-		noOfflineExtended: c.NoOfflineExtended, noAuthConnector: c.NoAuthConnector, currency: c.Currency, scopes: c.Scopes,
+func (c Config) options() Options {
+	return Options{
+		ManyOwners: c.ManyOwners, StrictElementCode: c.StrictElementCode, MoveAlsoUpdates: c.MoveAlsoUpdates, CommentFields: c.CommentFields,
+		NoOfflineExtended: c.NoOfflineExtended, NoAuthConnector: c.NoAuthConnector, Currency: c.Currency, Scopes: c.Scopes,
 	}
 }
 
 // limits are those of the plan.
-func (c Config) limits() limits {
+func (c Config) limits() Limits {
 	var capacity, drain float64
 	switch c.Plan {
 	case PlanEnterprise:
@@ -198,9 +198,9 @@ func (c Config) limits() limits {
 	}
 	operating := max(c.Operating.Limit, 0)
 	if c.Operating.Limit == 0 && c.Plan != PlanUnlimited {
-		operating = operatingDefault
+		operating = OperatingDefault
 	}
-	return newLimits(capacity, drain, operating, c.Others)
+	return NewLimits(capacity, drain, operating, c.Others)
 }
 
 // delivery says how events reach their handlers.

@@ -62,23 +62,23 @@ func (c control) serve(w http.ResponseWriter, r *http.Request, path string) {
 func (c control) act(w http.ResponseWriter, r *http.Request, actor, name string) {
 	p := c.p
 	p.server.seeHost(r.Host)
-	req := &exchange{request: &request{ctx: r.Context(), params: decodeRequest(r), user: p.user.ID, inside: true, by: origin{hops: firstHops}}}
+	req := &exchange{Request: &Request{Ctx: r.Context(), Params: DecodeRequest(r), User: p.user.ID, Inside: true, By: Origin{Hops: FirstHops}}}
 	if actor == "person" {
-		req.by.user = req.user
+		req.By.User = req.User
 	}
-	a := &answer{}
+	a := &Answer{}
 	switch m, err := p.server.find(name); {
 	case err != nil:
-		a.err = err
-	case m.app:
-		a.err = failStatus(http.StatusForbidden, "WRONG_AUTH_TYPE", "Application context required")
-	case m.name == batchMethod:
+		a.Err = err
+	case m.App:
+		a.Err = FailStatus(http.StatusForbidden, "WRONG_AUTH_TYPE", "Application context required")
+	case m.Name == BatchMethod:
 		a = p.server.runBatch(req)
 	default:
-		a = p.server.run(req, m, req.params, nil)
+		a = p.server.run(req, m, req.Params, nil)
 	}
-	writeJSON(w, a.status(), a.body())
-	p.events.dispatch(req.raised)
+	WriteJSON(w, a.Status(), a.Body())
+	p.events.dispatch(req.Raised)
 }
 
 // appKeys are what an application's developer knows of it, with tokens of the
@@ -89,9 +89,9 @@ func (c control) appKeys() map[string]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return map[string]string{
-		"client_id": p.app.clientID, "client_secret": p.app.clientSecret, "access_token": t.Access, "refresh_token": t.Refresh,
-		"application_token": p.app.token, "member_id": p.app.memberID, "client_endpoint": p.address.endpoint(),
-		"server_endpoint": p.address.endpoint(), "scope": strings.Join(p.cfg.Scopes, ","),
+		"client_id": p.app.ClientID, "client_secret": p.app.ClientSecret, "access_token": t.Access, "refresh_token": t.Refresh,
+		"application_token": p.app.Token, "member_id": p.app.MemberID, "client_endpoint": p.address.Endpoint(),
+		"server_endpoint": p.address.Endpoint(), "scope": strings.Join(p.cfg.Scopes, ","),
 	}
 }
 

@@ -22,10 +22,10 @@ import (
 type hub struct {
 	mu      *sync.Mutex
 	cfg     deliveryConfig
-	options *options
+	options *Options
 	store   *model.Store
-	app     *application
-	address *address
+	app     *Application
+	address *Address
 	chance  *rand.Rand
 
 	subscriptions []*subscription
@@ -60,7 +60,7 @@ type feed struct {
 
 // delivery is an event on its way to a handler.
 type delivery struct {
-	event
+	Event
 	to  *subscription
 	due time.Time
 	seq int64 // of what is due at once, the first goes first
@@ -93,7 +93,7 @@ const maxGap = 5 * time.Second
 
 // newHub makes a hub without handlers. It shares the lock, the data, the application and
 // the address with the portal.
-func newHub(mu *sync.Mutex, cfg deliveryConfig, o *options, s *model.Store, app *application, at *address, chance *rand.Rand) *hub {
+func newHub(mu *sync.Mutex, cfg deliveryConfig, o *Options, s *model.Store, app *Application, at *Address, chance *rand.Rand) *hub {
 	h := &hub{
 		mu: mu, cfg: cfg, options: o, store: s, app: app, address: at, chance: chance,
 		byURL: map[string]*feed{}, idle: make(chan struct{}),
@@ -130,7 +130,7 @@ func (h *hub) addWebhook(url string, events ...string) (token string) {
 
 // dispatch puts events into the queues of their handlers. An event goes out
 // once, a little later, and is never sent again.
-func (h *hub) dispatch(events []event) {
+func (h *hub) dispatch(events []Event) {
 	if len(events) == 0 {
 		return
 	}
@@ -144,16 +144,16 @@ func (h *hub) dispatch(events []event) {
 	for _, e := range events {
 		for _, sub := range h.subscriptions {
 			switch {
-			case sub.event != e.code:
+			case sub.event != e.Code:
 			case sub.offline:
 				recorded = h.record(e, sub, now) || recorded
 			default:
-				h.enqueue(delivery{event: e, to: sub, due: due})
+				h.enqueue(delivery{Event: e, to: sub, due: due})
 			}
 		}
 	}
 	if recorded {
-		h.notify(events[0].origin, now)
+		h.notify(events[0].Origin, now)
 	}
 }
 
@@ -230,7 +230,7 @@ func (h *hub) send(f *feed, d delivery) {
 	h.sent++
 	if !ok {
 		h.failed++
-		h.cfg.log.Warn("a handler did not take an event", "event", d.code)
+		h.cfg.log.Warn("a handler did not take an event", "event", d.Code)
 	}
 	// How a real portal slows down is not documented: the gap follows the
 	// time of slow answers and halves with each fast one.
@@ -279,17 +279,17 @@ func (h *hub) waitIdle(ctx context.Context) error {
 
 // tell sends an event about the application to the handlers that are bound to it, and an
 // event of its installation to the URL that was given for them.
-func (h *hub) tell(e event) {
+func (h *hub) tell(e Event) {
 	h.mu.Lock()
-	url, bound := h.app.url, false
+	url, bound := h.app.URL, false
 	for _, sub := range h.subscriptions {
-		bound = bound || sub.app && sub.event == e.code && sub.url == url
+		bound = bound || sub.app && sub.event == e.Code && sub.url == url
 	}
-	if e.auth == authLong && url != "" && !bound && h.delivery.Err() == nil {
-		h.enqueue(delivery{event: e, to: &subscription{event: e.code, url: url, token: h.app.token, app: true}, due: time.Now().Add(h.cfg.delay)})
+	if e.Auth == AuthLong && url != "" && !bound && h.delivery.Err() == nil {
+		h.enqueue(delivery{Event: e, to: &subscription{event: e.Code, url: url, token: h.app.Token, app: true}, due: time.Now().Add(h.cfg.delay)})
 	}
 	h.mu.Unlock()
-	h.dispatch([]event{e})
+	h.dispatch([]Event{e})
 }
 
 // unbindApp drops all handlers of the application. The lock is held.

@@ -12,18 +12,18 @@ import (
 )
 
 // elementGet is lists.element.get: always a list, [] where nothing is found.
-func elementGet(c *call) (any, error) {
+func elementGet(c *Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
-	filter, _ := c.optionalArray("FILTER")
+	filter, _ := c.OptionalArray("FILTER")
 	pass, err := elementRules(c, b).Compile(filter)
 	if err != nil {
 		return nil, err
 	}
 	var rows []*model.Element
-	id, code := c.param("ELEMENT_ID"), c.param("ELEMENT_CODE")
+	id, code := c.Param("ELEMENT_ID"), c.Param("ELEMENT_CODE")
 	for _, elementID := range b.Order {
 		e := b.Elements[elementID]
 		if (value.IsEmpty(id) || slices.ContainsFunc(value.List(id), func(v any) bool { return value.Int(v) == e.ID })) &&
@@ -31,22 +31,22 @@ func elementGet(c *call) (any, error) {
 			rows = append(rows, e)
 		}
 	}
-	order, _ := c.optionalArray("ELEMENT_ORDER")
-	query.Sort(rows, elementOrder(c.store, b, order))
+	order, _ := c.OptionalArray("ELEMENT_ORDER")
+	query.Sort(rows, elementOrder(c.Store, b, order))
 	answer := php.NewArray()
 	if len(rows) == 0 {
 		return answer, nil // and no total
 	}
 	only := elementSelection(c)
-	for _, e := range page(c, rows) {
+	for _, e := range Page(c, rows) {
 		answer.Append(elementJSON(c, b, e, only))
 	}
 	return answer, nil
 }
 
 // elementSelection reads SELECT; nil is everything.
-func elementSelection(c *call) map[string]bool {
-	chosen, _ := c.optionalArray("SELECT")
+func elementSelection(c *Call) map[string]bool {
+	chosen, _ := c.OptionalArray("SELECT")
 	if chosen.Len() == 0 {
 		return nil
 	}
@@ -62,7 +62,7 @@ func elementSelection(c *call) map[string]bool {
 }
 
 // elementJSON is an element as lists.element.get shows it: all values are text.
-func elementJSON(c *call, b *model.IBlock, e *model.Element, only map[string]bool) *php.Array {
+func elementJSON(c *Call, b *model.IBlock, e *model.Element, only map[string]bool) *php.Array {
 	a := php.NewArray()
 	set := func(name string, v any) {
 		if only == nil || only[name] {
@@ -91,7 +91,7 @@ func elementJSON(c *call, b *model.IBlock, e *model.Element, only map[string]boo
 			a.Set(name, systemJSON(c, e, name))
 		}
 	}
-	propertiesJSON(c.store, a, b, e, only)
+	propertiesJSON(c.Store, a, b, e, only)
 	return a
 }
 
@@ -103,20 +103,20 @@ var selectable = [...]string{
 }
 
 // systemJSON is a system field as lists.element.get shows it.
-func systemJSON(c *call, e *model.Element, name string) any {
+func systemJSON(c *Call, e *model.Element, name string) any {
 	switch name {
 	case "CREATED_USER_NAME":
-		return c.userName(e.Creator)
+		return c.UserName(e.Creator)
 	case "ACTIVE_FROM", "ACTIVE_TO":
-		return value.TextOrNull(relayout(c.store.Zone, e.System[name], c.store.Zone.Local))
+		return value.TextOrNull(relayout(c.Store.Zone, e.System[name], c.Store.Zone.Local))
 	case "SORT":
 		return e.Sort()
 	case "PREVIEW_TEXT_TYPE", "DETAIL_TEXT_TYPE":
 		return textFormat
 	case "DATE_CREATE":
-		return c.store.Zone.Local(e.Created)
+		return c.Store.Zone.Local(e.Created)
 	case "TIMESTAMP_X":
-		return c.store.Zone.Local(e.Changed)
+		return c.Store.Zone.Local(e.Changed)
 	case "MODIFIED_BY":
 		return value.Text(value.FromInt(e.Modifier))
 	}
@@ -134,22 +134,22 @@ var elementPrefixes = [...]string{
 
 // elementRules are those of a filter of lists.element.get: unlike
 // crm.deal.list it refuses what it does not know.
-func elementRules(c *call, b *model.IBlock) *query.Rules[*model.Element] {
-	s := c.store
-	many := c.options.manyOwners
+func elementRules(c *Call, b *model.IBlock) *query.Rules[*model.Element] {
+	s := c.Store
+	many := c.Options.ManyOwners
 	return &query.Rules[*model.Element]{
 		Find: func(name string) (query.Column[*model.Element], bool) { return elementColumn(s, b, name) },
 		Unknown: func(name string) error {
-			return argumentError("Filter field not allowed: " + strings.ToUpper(name))
+			return WrongFilter("Filter field not allowed: " + strings.ToUpper(name))
 		},
 		Prefix: func(prefix, _ string) error {
 			if many || slices.Contains(elementPrefixes[:], prefix) {
 				return nil
 			}
-			return argumentError("Filter operation not allowed: " + prefix)
+			return WrongFilter("Filter operation not allowed: " + prefix)
 		},
 		Invalid: func(name string) error {
-			return argumentError(fmt.Sprintf("Filter value not allowed: %s", strings.ToUpper(name)))
+			return WrongFilter(fmt.Sprintf("Filter value not allowed: %s", strings.ToUpper(name)))
 		},
 		Zone:   s.Zone,
 		Scalar: !many,

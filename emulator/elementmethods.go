@@ -10,58 +10,58 @@ import (
 )
 
 // elementOf finds the element that a call names.
-func elementOf(c *call) (*model.IBlock, *model.Element, error) {
+func elementOf(c *Call) (*model.IBlock, *model.Element, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	id, code := c.param("ELEMENT_ID"), c.param("ELEMENT_CODE")
+	id, code := c.Param("ELEMENT_ID"), c.Param("ELEMENT_CODE")
 	if id == nil && code == nil {
-		return nil, nil, missingParam("ELEMENT_ID")
+		return nil, nil, MissingParam("ELEMENT_ID")
 	}
 	e := b.Elements[value.Int(id)]
 	if value.IsEmpty(id) && !value.IsEmpty(code) {
 		e = b.ElementByCode(value.Text(code))
 	}
-	if e != nil && c.options.strictElementCode && !value.IsEmpty(id) && !value.IsEmpty(code) && !model.SameCode(e.Code, value.Text(code)) {
+	if e != nil && c.Options.StrictElementCode && !value.IsEmpty(id) && !value.IsEmpty(code) && !model.SameCode(e.Code, value.Text(code)) {
 		e = nil
 	}
 	if e == nil {
-		return nil, nil, fail("ERROR_ELEMENT_NOT_FOUND", "Element not found")
+		return nil, nil, Fail("ERROR_ELEMENT_NOT_FOUND", "Element not found")
 	}
 	return b, e, nil
 }
 
 // elementAdd is lists.element.add. Its result is the id, a number.
-func elementAdd(c *call) (any, error) {
+func elementAdd(c *Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
-	code := value.Text(c.param("ELEMENT_CODE"))
+	code := value.Text(c.Param("ELEMENT_CODE"))
 	if code == "" {
-		return nil, missingParam("ELEMENT_CODE")
+		return nil, MissingParam("ELEMENT_CODE")
 	}
 	if b.ElementByCode(code) != nil {
-		return nil, fail("ERROR_ELEMENT_ALREADY_EXISTS", "Element already exists")
+		return nil, Fail("ERROR_ELEMENT_ALREADY_EXISTS", "Element already exists")
 	}
 	fields, err := elementInput(c, b, nil)
 	if err != nil {
 		return nil, err
 	}
-	s := c.store
-	now := c.savedAt()
-	e := &model.Element{ID: s.Next("element"), Created: now, Creator: c.req.by.user, Section: value.Int(c.param("IBLOCK_SECTION_ID"))}
+	s := c.Store
+	now := c.SavedAt()
+	e := &model.Element{ID: s.Next("element"), Created: now, Creator: c.Request.By.User, Section: value.Int(c.Param("IBLOCK_SECTION_ID"))}
 	writeElement(c, b, e, code, fields)
 	b.Elements[e.ID] = e
 	b.Order = append(b.Order, e.ID)
-	recordElement(c, b, e, opAdd)
+	recordElement(c, b, e, OpAdd)
 	return value.FromInt(e.ID), nil
 }
 
 // elementUpdate is lists.element.update. It overwrites the whole element: what
 // is not given is cleared, the code too.
-func elementUpdate(c *call) (any, error) {
+func elementUpdate(c *Call) (any, error) {
 	b, e, err := elementOf(c)
 	if err != nil {
 		return nil, err
@@ -71,13 +71,13 @@ func elementUpdate(c *call) (any, error) {
 		return nil, err
 	}
 	// Only add looks for another element with this code.
-	writeElement(c, b, e, value.Text(c.param("ELEMENT_CODE")), fields)
-	recordElement(c, b, e, opUpdate)
+	writeElement(c, b, e, value.Text(c.Param("ELEMENT_CODE")), fields)
+	recordElement(c, b, e, OpUpdate)
 	return true, nil
 }
 
 // elementDelete is lists.element.delete.
-func elementDelete(c *call) (any, error) {
+func elementDelete(c *Call) (any, error) {
 	b, e, err := elementOf(c)
 	if err != nil {
 		return nil, err
@@ -86,34 +86,34 @@ func elementDelete(c *call) (any, error) {
 	if i, found := slices.BinarySearch(b.Order, e.ID); found {
 		b.Order = slices.Delete(b.Order, i, i+1)
 	}
-	recordElement(c, b, e, opDelete)
+	recordElement(c, b, e, OpDelete)
 	return true, nil
 }
 
 // elementInput reads and checks FIELDS. A property may be named by PROPERTY_
 // and its id only; unknown names are ignored. old are the values that the element
 // has: files stay where none are given.
-func elementInput(c *call, b *model.IBlock, old map[int64][]model.PropertyValue) (value.Fields, error) {
-	g := value.UpperFields(c.param("FIELDS"))
+func elementInput(c *Call, b *model.IBlock, old map[int64][]model.PropertyValue) (value.Fields, error) {
+	g := value.UpperFields(c.Param("FIELDS"))
 	if g["NAME"] == nil {
-		return nil, missingParam("NAME")
+		return nil, MissingParam("NAME")
 	}
 	var failed error
 	for _, f := range b.Fields {
 		v := g[f.Name]
 		stays := f.Type == "F" && len(old[f.ID]) > 0
 		if f.Required && value.IsEmpty(v) && !value.IsNumeric(v) && !stays {
-			failed = fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("The field %q is required", f.Title))
+			failed = Fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("The field %q is required", f.Title))
 		}
 		if _, byID := newFiles(v); f.Type == "F" && byID {
-			failed = fail("ERROR_ELEMENT_FIELD_VALUE", "Writing file values by ID is not supported")
+			failed = Fail("ERROR_ELEMENT_FIELD_VALUE", "Writing file values by ID is not supported")
 		}
 		if f.Type != "N" {
 			continue
 		}
 		for _, x := range propertyInput(v) {
 			if text := plainNumber(x.value); text != "" && !value.IsNumeric(text) {
-				failed = fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("Value of the %q field is not correct", f.Title))
+				failed = Fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("Value of the %q field is not correct", f.Title))
 			}
 		}
 	}
@@ -121,17 +121,17 @@ func elementInput(c *call, b *model.IBlock, old map[int64][]model.PropertyValue)
 }
 
 // writeElement gives an element its fields; what is not given is cleared.
-func writeElement(c *call, b *model.IBlock, e *model.Element, code string, g value.Fields) {
-	s := c.store
+func writeElement(c *Call, b *model.IBlock, e *model.Element, code string, g value.Fields) {
+	s := c.Store
 	e.Code = code
-	e.Changed, e.Modifier = c.savedAt(), c.req.by.user
+	e.Changed, e.Modifier = c.SavedAt(), c.Request.By.User
 	if v, ok := g["IBLOCK_SECTION_ID"]; ok {
 		e.Section = value.Int(v)
 	}
 	oldSystem, old := e.System, e.Properties
 	e.System, e.Properties = map[string]string{}, map[int64][]model.PropertyValue{}
 	for _, f := range b.Fields {
-		if c.forgets(f.Name, f.Code) {
+		if c.Forgets(f.Name, f.Code) {
 			if text, ok := oldSystem[f.Name]; ok {
 				e.System[f.Name] = text
 			}
@@ -161,8 +161,8 @@ func writeElement(c *call, b *model.IBlock, e *model.Element, code string, g val
 }
 
 // recordElement keeps what happened to an element for History.
-func recordElement(c *call, b *model.IBlock, e *model.Element, op string) {
-	c.journal.change(Change{
-		At: c.now, Op: op, IBlockID: int(b.ID), ID: e.ID, Code: e.Code, Title: e.System["NAME"],
+func recordElement(c *Call, b *model.IBlock, e *model.Element, op string) {
+	c.Journal.Change(Change{
+		At: c.Now, Op: op, IBlockID: int(b.ID), ID: e.ID, Code: e.Code, Title: e.System["NAME"],
 	}, func() *php.Array { return elementJSON(c, b, e, nil) })
 }

@@ -13,32 +13,32 @@ import (
 // estimates have events of their own, whichever method changed them. Smart
 // processes raise the base event and the one with their type's suffix; smart
 // invoices only the base event, since portals list no suffixed one for them.
-func fire(c *call, t *model.EntityType, op string, id int64) {
+func fire(c *Call, t *model.EntityType, op string, id int64) {
 	op = strings.ToUpper(op)
 	if t.OwnEvents() {
-		c.raise("ONCRM"+t.Code+op, value.Object("ID", value.Text(value.FromInt(id))))
+		c.Raise("ONCRM"+t.Code+op, value.Object("ID", value.Text(value.FromInt(id))))
 		return
 	}
 	fields := value.Object("ID", value.Text(value.FromInt(id)), "ENTITY_TYPE_ID", strconv.Itoa(t.ID))
-	c.raise("ONCRMDYNAMICITEM"+op, fields)
+	c.Raise("ONCRMDYNAMICITEM"+op, fields)
 	if t.ID >= model.FirstDynamicType {
-		c.raise("ONCRMDYNAMICITEM"+op+"_"+strconv.Itoa(t.ID), fields)
+		c.Raise("ONCRMDYNAMICITEM"+op+"_"+strconv.Itoa(t.ID), fields)
 	}
 }
 
 // fireType raises the event of a smart process itself. It names the type's own
 // id, not its entityTypeId.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/events/type/index.html
-func fireType(c *call, t *model.EntityType, op string) {
-	c.raise("ONCRMTYPE"+strings.ToUpper(op), value.Object("ID", strconv.Itoa(t.Dynamic.ID)))
+func fireType(c *Call, t *model.EntityType, op string) {
+	c.Raise("ONCRMTYPE"+strings.ToUpper(op), value.Object("ID", strconv.Itoa(t.Dynamic.ID)))
 }
 
 // fireMove raises the event of a deal that went to another pipeline.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/events/index.html
-func fireMove(c *call, it *model.Item) {
-	c.raise("ONCRMDEALMOVETOCATEGORY", value.Object("ID", value.Text(value.FromInt(it.ID)),
+func fireMove(c *Call, it *model.Item) {
+	c.Raise("ONCRMDEALMOVETOCATEGORY", value.Object("ID", value.Text(value.FromInt(it.ID)),
 		"CATEGORY_ID", query.Plain(it.Values["CATEGORY_ID"]), "STAGE_ID", query.Plain(it.Values["STAGE_ID"])))
-	if c.options.moveAlsoUpdates {
-		fire(c, it.Type, opUpdate, it.ID)
+	if c.Options.MoveAlsoUpdates {
+		fire(c, it.Type, OpUpdate, it.ID)
 	}
 }

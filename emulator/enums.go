@@ -6,14 +6,14 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func enumMethods() []method {
-	return []method{
-		{name: "crm.enum.fields", scope: "crm", legacy: true, run: enumFields},
-		{name: "crm.enum.ownertype", scope: "crm", legacy: true, run: enumOwnerTypes},
-		{name: "crm.enum.addresstype", scope: "crm", legacy: true, run: enumAddressTypes},
-		{name: "crm.enum.settings.mode", scope: "crm", legacy: true, run: enumSettingsModes},
-		{name: "crm.enum.getorderownertypes", scope: "crm", legacy: true, run: enumOrderOwners},
-		{name: "crm.multifield.fields", scope: "crm", legacy: true, run: multifieldFields},
+func enumMethods() []Method {
+	return []Method{
+		{Name: "crm.enum.fields", Scope: "crm", Legacy: true, Run: enumFields},
+		{Name: "crm.enum.ownertype", Scope: "crm", Legacy: true, Run: enumOwnerTypes},
+		{Name: "crm.enum.addresstype", Scope: "crm", Legacy: true, Run: enumAddressTypes},
+		{Name: "crm.enum.settings.mode", Scope: "crm", Legacy: true, Run: enumSettingsModes},
+		{Name: "crm.enum.getorderownertypes", Scope: "crm", Legacy: true, Run: enumOrderOwners},
+		{Name: "crm.multifield.fields", Scope: "crm", Legacy: true, Run: multifieldFields},
 	}
 }
 
@@ -25,7 +25,7 @@ func enumRow(id int, name string, code, short any) *php.Array {
 
 // enumOwnerTypes is crm.enum.ownertype: the built-in types, those that the
 // emulator has no items of too, then the smart processes.
-func enumOwnerTypes(c *call) (any, error) {
+func enumOwnerTypes(c *Call) (any, error) {
 	answer := php.List(
 		enumRow(model.TypeLead, "Lead", "LEAD", "L"), enumRow(model.TypeDeal, "Deal", "DEAL", "D"),
 		enumRow(model.TypeContact, "Contact", "CONTACT", "C"), enumRow(model.TypeCompany, "Company", "COMPANY", "CO"),
@@ -33,37 +33,37 @@ func enumOwnerTypes(c *call) (any, error) {
 		enumRow(model.TypeQuote, "Estimate", "QUOTE", "Q"), enumRow(8, "Billing details", "REQUISITE", "RQ"),
 		enumRow(36, "Document", "SMART_DOCUMENT", "DO"), enumRow(39, "Company document", "SMART_B2E_DOC", "SBD"),
 	)
-	for _, t := range c.store.DynamicTypes() {
+	for _, t := range c.Store.DynamicTypes() {
 		answer.Append(enumRow(t.ID, t.Title, t.Code, t.Short))
 	}
 	return answer, nil
 }
 
-func enumAddressTypes(*call) (any, error) {
+func enumAddressTypes(*Call) (any, error) {
 	return php.List(
 		enumRow(11, "Shipping address", nil, nil), enumRow(1, "Physical address", nil, nil), enumRow(6, "Legal address", nil, nil),
 		enumRow(4, "Registered address", nil, nil), enumRow(8, "Mailing address", nil, nil), enumRow(9, "Beneficiary address", nil, nil),
 	), nil
 }
 
-func enumSettingsModes(*call) (any, error) {
+func enumSettingsModes(*Call) (any, error) {
 	return php.List(enumRow(1, "Classic CRM", nil, nil), enumRow(2, "Simple CRM", nil, nil)), nil
 }
 
 // enumOrderOwners is crm.enum.getorderownertypes, the one whose names are
 // lower-case.
-func enumOrderOwners(*call) (any, error) {
+func enumOrderOwners(*Call) (any, error) {
 	return php.List(value.Object("attribute", "DYN", "code", "DEAL", "id", model.TypeDeal, "name", "Deal")), nil
 }
 
-func enumFields(*call) (any, error) {
+func enumFields(*Call) (any, error) {
 	return describeAll(
 		model.NewField("ID", "int", "ID", model.ReadOnly), model.NewField("NAME", "string", "Name", model.ReadOnly),
 		model.NewField("SYMBOL_CODE", "string", "Symbolic code", model.ReadOnly), model.NewField("SYMBOL_CODE_SHORT", "string", "Short symbolic code", model.ReadOnly),
 	), nil
 }
 
-func multifieldFields(*call) (any, error) {
+func multifieldFields(*Call) (any, error) {
 	return describeAll(
 		model.NewField("ID", "int", "ID", model.ReadOnly), model.NewField("TYPE_ID", "string", "Type of the field", model.ReadOnly),
 		model.NewField("VALUE", "string", "Value", 0), model.NewField("VALUE_TYPE", "string", "Type of the value", 0),

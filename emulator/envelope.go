@@ -10,45 +10,45 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// answer is what one command came to.
-type answer struct {
-	result   any
-	absent   bool // the result is missing
-	err      *restError
-	total    int
-	hasTotal bool
-	next     int
-	time     *php.Array
+// Answer is what one command came to.
+type Answer struct {
+	Result   any
+	Absent   bool // the result is missing
+	Err      *Error
+	Total    int
+	HasTotal bool
+	Next     int
+	Time     *php.Array
 }
 
-// body is the whole answer of a call that is no batch.
-func (a *answer) body() *php.Array {
-	if a.err != nil {
-		return a.err.body()
+// Body is the whole answer of a call that is no batch.
+func (a *Answer) Body() *php.Array {
+	if a.Err != nil {
+		return a.Err.Body()
 	}
 	b := php.NewArray()
-	if !a.absent {
-		b.Set("result", a.result)
+	if !a.Absent {
+		b.Set("result", a.Result)
 	}
-	if a.next > 0 {
-		b.Set("next", value.FromInt(int64(a.next)))
+	if a.Next > 0 {
+		b.Set("next", value.FromInt(int64(a.Next)))
 	}
-	if a.hasTotal {
-		b.Set("total", value.FromInt(int64(a.total)))
+	if a.HasTotal {
+		b.Set("total", value.FromInt(int64(a.Total)))
 	}
-	b.Set("time", a.time)
+	b.Set("time", a.Time)
 	return b
 }
 
-func (a *answer) status() int {
-	if a.err != nil {
-		return a.err.status
+func (a *Answer) Status() int {
+	if a.Err != nil {
+		return a.Err.Status
 	}
 	return http.StatusOK
 }
 
-// timing is the member time of an answer.
-func timing(zone *time.Location, start, finish time.Time, operating time.Duration, resetAt time.Time) *php.Array {
+// Timing is the member time of an answer.
+func Timing(zone *time.Location, start, finish time.Time, operating time.Duration, resetAt time.Time) *php.Array {
 	duration := finish.Sub(start)
 	return value.Object(
 		"start", seconds(start), "finish", seconds(finish),
@@ -63,30 +63,30 @@ func seconds(t time.Time) json.Number { return float(float64(t.UnixMicro()) / 1e
 
 func float(f float64) json.Number { return json.Number(strconv.FormatFloat(f, 'f', -1, 64)) }
 
-// writeJSON sends an answer.
-func writeJSON(w http.ResponseWriter, status int, body any) {
+// WriteJSON sends an answer.
+func WriteJSON(w http.ResponseWriter, status int, body any) {
 	raw, err := php.EncodeJSON(body)
 	if err != nil {
 		status, raw = http.StatusInternalServerError, []byte(`{"error":"INTERNAL_SERVER_ERROR","error_description":"Internal server error"}`)
 	}
-	writeRaw(w, status, raw)
+	WriteRaw(w, status, raw)
 }
 
-// allowAll lets pages of every site read an answer, as a portal does.
-func allowAll(h http.Header) {
+// AllowAll lets pages of every site read an answer, as a portal does.
+func AllowAll(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Allow-Headers", "origin, content-type, accept")
 	h.Set("X-Content-Type-Options", "nosniff")
 }
 
-func writeRaw(w http.ResponseWriter, status int, raw []byte) {
-	writeAs(w, status, "application/json; charset=utf-8", raw)
+func WriteRaw(w http.ResponseWriter, status int, raw []byte) {
+	WriteAs(w, status, "application/json; charset=utf-8", raw)
 }
 
-func writeAs(w http.ResponseWriter, status int, contentType string, raw []byte) {
+func WriteAs(w http.ResponseWriter, status int, contentType string, raw []byte) {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
-	allowAll(h)
+	AllowAll(h)
 	w.WriteHeader(status)
 	_, _ = w.Write(raw) // the client may be gone
 }

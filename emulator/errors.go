@@ -9,75 +9,75 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// noCode is an error whose code is the number 0.
-func noCode(text string) error { return &restError{status: 400, code: value.FromInt(0), text: text} }
+// FailNoCode is an error whose code is the number 0.
+func FailNoCode(text string) error { return &Error{Status: 400, Code: value.FromInt(0), Text: text} }
 
-func argumentError(text string) error {
-	return &restError{status: 400, code: "ERROR_ARGUMENT", text: text, argument: "filter"}
+func WrongFilter(text string) error {
+	return &Error{Status: 400, Code: "ERROR_ARGUMENT", Text: text, Argument: "filter"}
 }
 
-// restError is an error that a method answers.
-type restError struct {
-	status   int
-	code     any // text, which may be empty, or a number
-	text     string
-	argument string // which argument it is about, where the portal says so
+// Error is an error that a method answers.
+type Error struct {
+	Status   int
+	Code     any // text, which may be empty, or a number
+	Text     string
+	Argument string // which argument it is about, where the portal says so
 }
 
-func (e *restError) Error() string { return e.text }
+func (e *Error) Error() string { return e.Text }
 
-// fail is an error with the usual status, 400: also for what is not found and
+// Fail is an error with the usual status, 400: also for what is not found and
 // what is forbidden inside the CRM.
-func fail(code, text string) error {
-	return &restError{status: http.StatusBadRequest, code: code, text: text}
+func Fail(code, text string) error {
+	return &Error{Status: http.StatusBadRequest, Code: code, Text: text}
 }
 
-func failStatus(status int, code, text string) *restError {
-	return &restError{status: status, code: code, text: text}
+func FailStatus(status int, code, text string) *Error {
+	return &Error{Status: status, Code: code, Text: text}
 }
 
-// asRestError takes any other error for a fault of the portal.
-func asRestError(err error) *restError {
-	if e, ok := errors.AsType[*restError](err); ok {
+// AsError takes any other error for a fault of the portal.
+func AsError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return failStatus(http.StatusInternalServerError, "INTERNAL_SERVER_ERROR", "Internal server error: "+err.Error())
+	return FailStatus(http.StatusInternalServerError, "INTERNAL_SERVER_ERROR", "Internal server error: "+err.Error())
 }
 
-// body is an error as it is answered: no result, and no time.
-func (e *restError) body() *php.Array {
-	b := value.Object("error", e.code)
-	if e.text != "" {
-		b.Set("error_description", e.text)
+// Body is an error as it is answered: no result, and no time.
+func (e *Error) Body() *php.Array {
+	b := value.Object("error", e.Code)
+	if e.Text != "" {
+		b.Set("error_description", e.Text)
 	}
-	if e.argument != "" {
-		b.Set("argument", e.argument)
+	if e.Argument != "" {
+		b.Set("argument", e.Argument)
 	}
 	return b
 }
 
-func argumentOf(name string) error {
-	return &restError{status: 400, code: "ERROR_ARGUMENT", text: "Argument '" + name + "' is null or empty", argument: name}
+func MissingArgument(name string) error {
+	return &Error{Status: 400, Code: "ERROR_ARGUMENT", Text: "Argument '" + name + "' is null or empty", Argument: name}
 }
 
-// plainFail is an error of the legacy CRM methods: its code is empty, there is
+// FailText is an error of the legacy CRM methods: its code is empty, there is
 // only the text.
-func plainFail(text string) error { return fail("", text) }
+func FailText(text string) error { return Fail("", text) }
 
-// arrayWanted is what they say of a parameter that is something else.
-func arrayWanted(name string) error { return plainFail("Parameter '" + name + "' must be array.") }
+// NoArray is what they say of a parameter that is something else.
+func NoArray(name string) error { return FailText("Parameter '" + name + "' must be array.") }
 
-// missingParam is the error of the lists methods for a parameter that is not
+// MissingParam is the error of the lists methods for a parameter that is not
 // there.
-func missingParam(name string) error {
-	return fail("ERROR_REQUIRED_PARAMETERS_MISSING", fmt.Sprintf("Required parameter `%s` is missing", name))
+func MissingParam(name string) error {
+	return Fail("ERROR_REQUIRED_PARAMETERS_MISSING", fmt.Sprintf("Required parameter `%s` is missing", name))
 }
 
-func argumentIs(name, text string) error {
-	return &restError{status: 400, code: "ERROR_ARGUMENT", text: text, argument: name}
+func WrongArgument(name, text string) error {
+	return &Error{Status: 400, Code: "ERROR_ARGUMENT", Text: text, Argument: name}
 }
 
-// noLicense refuses what the portal's plan does not have.
-func noLicense(what string) *restError {
-	return failStatus(http.StatusForbidden, "WRONG_LICENSE", "This feature is not enabled for the current license: "+what)
+// NoLicense refuses what the portal's plan does not have.
+func NoLicense(what string) *Error {
+	return FailStatus(http.StatusForbidden, "WRONG_LICENSE", "This feature is not enabled for the current license: "+what)
 }

@@ -15,23 +15,23 @@ import (
 type eventMethods struct{ *hub }
 
 // methods are the methods about events and their handlers.
-func (h *hub) methods() []method {
+func (h *hub) methods() []Method {
 	m := eventMethods{h}
-	return []method{
-		{name: "events", legacy: true, app: true, run: eventCodes},
-		{name: "event.bind", legacy: true, app: true, run: m.eventBind},
-		{name: "event.get", legacy: true, app: true, run: m.eventGet},
-		{name: "event.unbind", legacy: true, app: true, run: m.eventUnbind},
-		{name: "event.test", app: true, run: eventTest},
-		{name: "event.offline.get", legacy: true, app: true, run: m.offlineFetch},
-		{name: "event.offline.list", legacy: true, app: true, run: m.offlineList},
-		{name: "event.offline.clear", legacy: true, app: true, run: m.offlineClear},
-		{name: "event.offline.error", legacy: true, app: true, run: m.offlineError},
+	return []Method{
+		{Name: "events", Legacy: true, App: true, Run: eventCodes},
+		{Name: "event.bind", Legacy: true, App: true, Run: m.eventBind},
+		{Name: "event.get", Legacy: true, App: true, Run: m.eventGet},
+		{Name: "event.unbind", Legacy: true, App: true, Run: m.eventUnbind},
+		{Name: "event.test", App: true, Run: eventTest},
+		{Name: "event.offline.get", Legacy: true, App: true, Run: m.offlineFetch},
+		{Name: "event.offline.list", Legacy: true, App: true, Run: m.offlineList},
+		{Name: "event.offline.clear", Legacy: true, App: true, Run: m.offlineClear},
+		{Name: "event.offline.error", Legacy: true, App: true, Run: m.offlineError},
 	}
 }
 
 // eventCodes is events: those of one permission, of all, or of the application's.
-func eventCodes(c *call) (any, error) {
+func eventCodes(c *Call) (any, error) {
 	wanted := scopeFilter(c)
 	codes := php.NewArray()
 	for _, e := range schemas.Events() {
@@ -42,7 +42,7 @@ func eventCodes(c *call) (any, error) {
 		if e.Entity != "item" {
 			continue
 		}
-		for _, t := range c.store.DynamicTypes() {
+		for _, t := range c.Store.DynamicTypes() {
 			codes.Append(e.Code + "_" + strconv.Itoa(t.ID))
 		}
 	}
@@ -51,29 +51,29 @@ func eventCodes(c *call) (any, error) {
 
 // eventBind is event.bind.
 // https://apidocs.bitrix24.com/api-reference/events/event-bind.html
-func (h eventMethods) eventBind(c *call) (any, error) {
-	sub := &subscription{event: strings.ToUpper(value.Text(c.param("EVENT"))), app: true, user: value.Int(c.param("AUTH_TYPE")), connector: c.req.connector}
-	admin := c.needAdmin("Event binding with AUTH_TYPE requires administrator access rights")
+func (h eventMethods) eventBind(c *Call) (any, error) {
+	sub := &subscription{event: strings.ToUpper(value.Text(c.Param("EVENT"))), app: true, user: value.Int(c.Param("AUTH_TYPE")), connector: c.Request.Connector}
+	admin := c.NeedAdmin("Event binding with AUTH_TYPE requires administrator access rights")
 	switch {
-	case sub.user > 0 && sub.user != c.req.user && admin != nil:
+	case sub.user > 0 && sub.user != c.Request.User && admin != nil:
 		return nil, admin
 	case sub.user == 0 && admin != nil: // others get events for themselves only
-		sub.user = c.req.user
+		sub.user = c.Request.User
 	case sub.event == "":
-		return nil, argumentOf("EVENT")
+		return nil, MissingArgument("EVENT")
 	}
 	if err := eventType(c, sub, "Offline events binding requires administrator access rights"); err != nil {
 		return nil, err
 	}
 	if !knownEvent(c, sub.event) {
-		return nil, fail("ERROR_EVENT_NOT_FOUND", "Event not found")
+		return nil, Fail("ERROR_EVENT_NOT_FOUND", "Event not found")
 	}
 	if sub.event == "ONOFFLINEEVENT" {
 		if sub.offline {
-			return nil, fail("ERROR_ARGUMENT", "Offline event cannot be registered for this event.")
+			return nil, Fail("ERROR_ARGUMENT", "Offline event cannot be registered for this event.")
 		}
 		sub.minTimeout = time.Second
-		if options, ok := value.Array(c.param("OPTIONS")); ok {
+		if options, ok := value.Array(c.Param("OPTIONS")); ok {
 			if v, ok := options.Get("minTimeout"); ok {
 				sub.minTimeout = time.Duration(value.Int(v)) * time.Second
 			}
@@ -81,41 +81,41 @@ func (h eventMethods) eventBind(c *call) (any, error) {
 	}
 	for _, old := range h.subscriptions {
 		if old.app && old.event == sub.event && old.url == sub.url && old.user == sub.user && old.connector == sub.connector {
-			return nil, fail("ERROR_CORE", "Unable to set event handler: Handler already binded")
+			return nil, Fail("ERROR_CORE", "Unable to set event handler: Handler already binded")
 		}
 	}
-	sub.id = c.store.Next("handler")
+	sub.id = c.Store.Next("handler")
 	h.subscriptions = append(h.subscriptions, sub)
 	return true, nil
 }
 
 // eventType reads whether a handler is for offline events, which only
 // administrators have, and its URL, which these have not.
-func eventType(c *call, sub *subscription, forbidden string) error {
-	switch kind := strings.ToLower(value.Text(c.param("EVENT_TYPE"))); kind {
+func eventType(c *Call, sub *subscription, forbidden string) error {
+	switch kind := strings.ToLower(value.Text(c.Param("EVENT_TYPE"))); kind {
 	case "offline":
 		sub.offline, sub.user = true, 0
-		return c.needAdmin(forbidden)
+		return c.NeedAdmin(forbidden)
 	case "", "online":
-		sub.url = value.Text(c.param("HANDLER"))
+		sub.url = value.Text(c.Param("HANDLER"))
 		if sub.url == "" {
-			return argumentOf("HANDLER")
+			return MissingArgument("HANDLER")
 		}
 		return checkHandlerURL(sub.url)
 	default:
-		return argumentIs("EVENT_TYPE", "Value must be one of {online|offline}")
+		return WrongArgument("EVENT_TYPE", "Value must be one of {online|offline}")
 	}
 }
 
 // eventGet is event.get. auth_type is text there and offline a number. Who is
 // no administrator sees what is bound for themselves.
 // https://apidocs.bitrix24.com/api-reference/events/event-get.html
-func (h eventMethods) eventGet(c *call) (any, error) {
+func (h eventMethods) eventGet(c *Call) (any, error) {
 	bound := php.NewArray()
-	all := c.needAdmin("") == nil
+	all := c.NeedAdmin("") == nil
 	for _, sub := range h.subscriptions {
 		switch {
-		case !sub.app || !all && sub.user != c.req.user:
+		case !sub.app || !all && sub.user != c.Request.User:
 		case sub.offline:
 			bound.Append(value.Object("event", sub.event, "connector_id", sub.connector, "offline", 1))
 		default:
@@ -128,20 +128,20 @@ func (h eventMethods) eventGet(c *call) (any, error) {
 // eventUnbind is event.unbind: what is left out widens the match, and nothing
 // found is no error.
 // https://apidocs.bitrix24.com/api-reference/events/event-unbind.html
-func (h eventMethods) eventUnbind(c *call) (any, error) {
-	want := &subscription{event: strings.ToUpper(value.Text(c.param("EVENT"))), connector: c.req.connector}
+func (h eventMethods) eventUnbind(c *Call) (any, error) {
+	want := &subscription{event: strings.ToUpper(value.Text(c.Param("EVENT"))), connector: c.Request.Connector}
 	if want.event == "" {
-		return nil, argumentOf("EVENT")
+		return nil, MissingArgument("EVENT")
 	}
 	if err := eventType(c, want, "Offline events unbinding requires administrator access rights"); err != nil {
 		return nil, err
 	}
-	user, anyUser := value.Int(c.param("AUTH_TYPE")), c.param("AUTH_TYPE") == nil
-	if admin := c.needAdmin("Event unbinding with AUTH_TYPE requires administrator access rights"); admin != nil {
-		if !anyUser && user != c.req.user {
+	user, anyUser := value.Int(c.Param("AUTH_TYPE")), c.Param("AUTH_TYPE") == nil
+	if admin := c.NeedAdmin("Event unbinding with AUTH_TYPE requires administrator access rights"); admin != nil {
+		if !anyUser && user != c.Request.User {
 			return nil, admin
 		}
-		user, anyUser = c.req.user, false
+		user, anyUser = c.Request.User, false
 	}
 	others, dropped := without(h.subscriptions, func(sub *subscription) bool {
 		if !sub.app || sub.event != want.event || sub.offline != want.offline {
@@ -158,7 +158,7 @@ func (h eventMethods) eventUnbind(c *call) (any, error) {
 
 // eventTest is event.test: it sends what it is given to ONAPPTEST.
 // https://apidocs.bitrix24.com/api-reference/events/test-handler.html
-func eventTest(c *call) (any, error) {
-	c.raiseEvent("ONAPPTEST", value.Object("QUERY", c.params, "LANGUAGE_ID", "en"), authLong)
+func eventTest(c *Call) (any, error) {
+	c.RaiseEvent("ONAPPTEST", value.Object("QUERY", c.Params, "LANGUAGE_ID", "en"), AuthLong)
 	return 1, nil
 }

@@ -31,11 +31,11 @@ type subscription struct {
 func (h *hub) body(d delivery) *php.Array {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	body := value.Object("event", d.code)
+	body := value.Object("event", d.Code)
 	if d.to.id > 0 {
 		body.Set("event_handler_id", value.Text(value.FromInt(d.to.id)))
 	}
-	body.Set("data", d.data)
+	body.Set("data", d.Data)
 	body.Set("ts", value.Text(value.FromInt(time.Now().Unix())))
 	body.Set("auth", h.auth(d))
 	return body
@@ -45,37 +45,37 @@ func (h *hub) body(d delivery) *php.Array {
 // lets it call back. Tokens are those of the user who caused the event, or of
 // the one that the handler was bound for.
 func (h *hub) auth(d delivery) *php.Array {
-	domain, endpoint := h.address.domain(), h.address.endpoint()
+	domain, endpoint := h.address.Domain(), h.address.Endpoint()
 	if !d.to.app {
 		return value.Object("domain", domain, "client_endpoint", endpoint, "server_endpoint", endpoint,
-			"member_id", h.app.memberID, "application_token", d.to.token)
+			"member_id", h.app.MemberID, "application_token", d.to.token)
 	}
 	user := d.to.user
 	if user == 0 {
-		user = d.user
+		user = d.User
 	}
-	if d.auth == authNone || d.auth == authBare || user == 0 || !h.app.installed {
-		auth := value.Object("domain", domain, "client_endpoint", endpoint, "server_endpoint", endpoint, "member_id", h.app.memberID)
-		if d.auth != authBare {
-			auth.Set("application_token", h.app.token)
+	if d.Auth == AuthNone || d.Auth == AuthBare || user == 0 || !h.app.Installed {
+		auth := value.Object("domain", domain, "client_endpoint", endpoint, "server_endpoint", endpoint, "member_id", h.app.MemberID)
+		if d.Auth != AuthBare {
+			auth.Set("application_token", h.app.Token)
 		}
 		return auth
 	}
-	issue := h.app.issueAccess
-	if d.auth == authLong {
-		issue = h.app.issue
+	issue := h.app.IssueAccess
+	if d.Auth == AuthLong {
+		issue = h.app.Issue
 	}
-	t := issue(user, d.hops-1)
+	t := issue(user, d.Hops-1)
 	auth := value.Object(
 		"access_token", t.Access, "expires", value.Text(value.FromInt(t.Expires.Unix())),
-		"expires_in", value.Text(value.FromInt(int64(h.app.tokenLife.Seconds()))), "scope", strings.Join(h.options.scopes, ","),
-		"domain", domain, "server_endpoint", endpoint, "status", h.app.status, "client_endpoint", endpoint,
-		"member_id", h.app.memberID, "user_id", value.Text(value.FromInt(user)),
+		"expires_in", value.Text(value.FromInt(int64(h.app.TokenLife.Seconds()))), "scope", strings.Join(h.options.Scopes, ","),
+		"domain", domain, "server_endpoint", endpoint, "status", h.app.Status, "client_endpoint", endpoint,
+		"member_id", h.app.MemberID, "user_id", value.Text(value.FromInt(user)),
 	)
 	if t.Refresh != "" {
 		auth.Set("refresh_token", t.Refresh)
 	}
-	auth.Set("application_token", h.app.token)
+	auth.Set("application_token", h.app.Token)
 	return auth
 }
 
@@ -84,11 +84,11 @@ func checkHandlerURL(handler string) error {
 	u, err := url.Parse(handler)
 	switch {
 	case err != nil || u.Host == "" && u.Scheme == "":
-		return fail("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
+		return Fail("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return fail("ERROR_UNSUPPORTED_PROTOCOL", "Unsupported event handler protocol")
+		return Fail("ERROR_UNSUPPORTED_PROTOCOL", "Unsupported event handler protocol")
 	case !strings.Contains(u.Hostname(), "."):
-		return fail("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
+		return Fail("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
 	}
 	return nil
 }

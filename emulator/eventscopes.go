@@ -44,11 +44,11 @@ func eventScope(code string) string {
 
 // knownEvent tells whether the portal lets the application have an event: one of its
 // permissions, and a suffixed one only for a smart process that exists.
-func knownEvent(c *call, code string) bool {
+func knownEvent(c *Call, code string) bool {
 	_, suffix, ok := schemas.LookupEvent(code)
-	if !ok || !c.options.allows(eventScope(code)) {
+	if !ok || !c.Options.Allows(eventScope(code)) {
 		return false
 	}
-	t := c.store.Types[suffix]
+	t := c.Store.Types[suffix]
 	return suffix == 0 || t != nil && t.Dynamic != nil
 }

@@ -231,15 +231,15 @@ func (f *armedFault) strikes() bool {
 
 // whole tells whether a fault is one of whole requests.
 func (f *Fault) whole() bool {
-	_, whole := isRefusal(f.Code)
+	_, whole := IsRefusal(f.Code)
 	return f.Kind == FaultMoved || f.Kind == FaultRefuse && whole
 }
 
 // refuses is the error that a fault answers with.
-func (f *Fault) refuses() *restError {
-	e := refusalOf(f.Code)
-	e.text = cmp.Or(e.text, "a fault of the emulator")
-	e.status = cmp.Or(f.Status, e.status)
+func (f *Fault) refuses() *Error {
+	e := Refusal(f.Code)
+	e.Text = cmp.Or(e.Text, "a fault of the emulator")
+	e.Status = cmp.Or(f.Status, e.Status)
 	return e
 }
 

@@ -24,9 +24,9 @@ type Stats struct {
 	EventsQueued int64            `json:"events_queued"` // not sent yet, or under way
 }
 
-// Call is one command that the portal has run or refused. Its parameters hold
+// LoggedCall is one command that the portal has run or refused. Its parameters hold
 // no secrets.
-type Call struct {
+type LoggedCall struct {
 	At     time.Time       `json:"at"`
 	Method string          `json:"method"`
 	Params json.RawMessage `json:"params,omitempty"`
@@ -42,21 +42,21 @@ func (p *Portal) Stats() Stats {
 	defer p.mu.Unlock()
 	j := &p.journal
 	return Stats{
-		Requests: j.requests, Refused: j.refused, Batches: j.batches, Commands: maps.Clone(j.commands),
-		Errors: maps.Clone(j.errors), Level: p.limits.level(time.Now()), Capacity: p.limits.capacity, HighestLevel: p.limits.highest, EventsSent: p.events.sent, EventsFailed: p.events.failed,
+		Requests: j.Requests, Refused: j.Refused, Batches: j.Batches, Commands: maps.Clone(j.Commands),
+		Errors: maps.Clone(j.Errors), Level: p.limits.Level(time.Now()), Capacity: p.limits.Capacity, HighestLevel: p.limits.Highest, EventsSent: p.events.sent, EventsFailed: p.events.failed,
 		EventsQueued: int64(p.events.pending),
 	}
 }
 
 // Calls returns the latest commands in the order in which they ran.
-func (p *Portal) Calls() []Call {
+func (p *Portal) Calls() []LoggedCall {
 	p.mu.Lock()
-	records := p.journal.calls.all()
+	records := p.journal.Calls.All()
 	p.mu.Unlock()
-	calls := make([]Call, 0, len(records))
+	calls := make([]LoggedCall, 0, len(records))
 	for _, r := range records {
-		params, _ := php.EncodeJSON(withoutSecrets(r.params))
-		calls = append(calls, Call{At: r.at, Method: r.method, Params: params, Batch: r.batch, Status: r.status, Code: r.code, Fault: FaultKind(r.fault)})
+		params, _ := php.EncodeJSON(withoutSecrets(r.Params))
+		calls = append(calls, LoggedCall{At: r.At, Method: r.Method, Params: params, Batch: r.Batch, Status: r.Status, Code: r.Code, Fault: FaultKind(r.Fault)})
 	}
 	return calls
 }
@@ -79,7 +79,7 @@ func withoutSecrets(params *php.Array) *php.Array {
 func (p *Portal) History() []Change {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.journal.changes.all()
+	return p.journal.Changes.All()
 }
 
 // Reset sets the counters to zero and forgets calls and history. The data, the
@@ -87,7 +87,7 @@ func (p *Portal) History() []Change {
 func (p *Portal) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.journal = newJournal(p.cfg.KeepCalls, p.cfg.KeepChanges)
+	p.journal = NewJournal(p.cfg.KeepCalls, p.cfg.KeepChanges)
 	p.events.sent, p.events.failed = 0, 0
-	p.limits.highest = 0
+	p.limits.Highest = 0
 }

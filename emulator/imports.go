@@ -15,14 +15,14 @@ const importLimit = 20
 // itemImport is crm.item.import: no robots run, who is and when can be set, and
 // the answer has only the id.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/import/crm-item-import.html
-func itemImport(c *call) (any, error) {
+func itemImport(c *Call) (any, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
 	}
-	fields, ok := value.Array(c.param("fields"))
+	fields, ok := value.Array(c.Param("fields"))
 	if !ok {
-		return nil, c.wrongType("fields", "array")
+		return nil, c.WrongType("fields", "array")
 	}
 	it, err := importItem(c, t, fields)
 	if err != nil {
@@ -33,17 +33,17 @@ func itemImport(c *call) (any, error) {
 
 // itemBatchImport is crm.item.batchImport. Its answer has an item or an error for
 // each entry, under the keys of data.
-func itemBatchImport(c *call) (any, error) {
+func itemBatchImport(c *Call) (any, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
 	}
-	data, ok := value.Array(c.param("data"))
+	data, ok := value.Array(c.Param("data"))
 	if !ok {
-		return nil, c.wrongType("data", "array")
+		return nil, c.WrongType("data", "array")
 	}
 	if data.Len() > importLimit {
-		return nil, fail("MAX_IMPORT_BATCH_SIZE_EXCEEDED", "You cannot import more than 20 items")
+		return nil, Fail("MAX_IMPORT_BATCH_SIZE_EXCEEDED", "You cannot import more than 20 items")
 	}
 	items := php.NewArray()
 	for key, v := range data.All() {
@@ -53,7 +53,7 @@ func itemBatchImport(c *call) (any, error) {
 		}
 		it, err := importItem(c, t, fields)
 		if err != nil {
-			items.Set(key, asRestError(err).body())
+			items.Set(key, AsError(err).Body())
 			continue
 		}
 		items.Set(key, value.Object("item", value.Object("id", it.ID)))
@@ -64,7 +64,7 @@ func itemBatchImport(c *call) (any, error) {
 // importable are read-only fields that an import may set.
 var importable = [...]string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "CREATED_BY", "UPDATED_BY", "MOVED_BY"}
 
-func importItem(c *call, t *model.EntityType, fields *php.Array) (*model.Item, error) {
+func importItem(c *Call, t *model.EntityType, fields *php.Array) (*model.Item, error) {
 	changes, err := readItemValues(c, t, fields, true)
 	if err != nil {
 		return nil, err
@@ -79,10 +79,10 @@ func importItem(c *call, t *model.EntityType, fields *php.Array) (*model.Item, e
 		if !ok || value.IsEmpty(v) {
 			continue
 		}
-		if !c.isAdmin() {
+		if !c.IsAdmin() {
 			return nil, invalidValue(f)
 		}
-		if v, ok, err := readValue(c.store, f, v); err == nil && ok {
+		if v, ok, err := readValue(c.Store, f, v); err == nil && ok {
 			changes[stored] = v
 		}
 	}
@@ -111,29 +111,29 @@ func requireNames(t *model.EntityType, changes map[string]any) error {
 	if f == nil || !f.Has(model.Required) || !query.IsBlank(changes["TITLE"]) {
 		return nil
 	}
-	return fail("CRM_FIELD_ERROR_REQUIRED", "The \""+f.Title+"\" field is required")
+	return Fail("CRM_FIELD_ERROR_REQUIRED", "The \""+f.Title+"\" field is required")
 }
 
 // checkImportTimes refuses times that cannot have been: items are imported oldest
 // first, nothing is later than now, and each change comes after the last.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/import/index.html
-func checkImportTimes(c *call, t *model.EntityType, changes map[string]any) error {
+func checkImportTimes(c *Call, t *model.EntityType, changes map[string]any) error {
 	at := func(name string) time.Time {
 		moment, _ := changes[name].(time.Time)
 		return moment
 	}
 	created, updated, moved := at("CREATED_TIME"), at("UPDATED_TIME"), at("MOVED_TIME")
 	var newest time.Time
-	for _, it := range c.store.Table(t.ID).ByID {
+	for _, it := range c.Store.Table(t.ID).ByID {
 		if other, _ := it.Values["CREATED_TIME"].(time.Time); other.After(newest) {
 			newest = other
 		}
 	}
 	bad := ""
 	switch {
-	case !created.IsZero() && (created.After(c.now) || created.Before(newest)):
+	case !created.IsZero() && (created.After(c.Now) || created.Before(newest)):
 		bad = "CREATED_TIME"
-	case !updated.IsZero() && (updated.After(c.now) || updated.Before(created)):
+	case !updated.IsZero() && (updated.After(c.Now) || updated.Before(created)):
 		bad = "UPDATED_TIME"
 	case !moved.IsZero() && (moved.Before(created) || !updated.IsZero() && moved.After(updated)):
 		bad = "MOVED_TIME"

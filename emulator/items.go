@@ -12,42 +12,42 @@ import (
 )
 
 // itemType finds the type that a call of crm.item.* names.
-func itemType(c *call) (*model.EntityType, error) {
-	id, err := c.intParam("entityTypeId")
+func itemType(c *Call) (*model.EntityType, error) {
+	id, err := c.IntParam("entityTypeId")
 	if err != nil {
 		return nil, err
 	}
 	if id == model.TypeOldInvoice {
-		return nil, fail("ENTITY_TYPE_NOT_SUPPORTED", "Entity type is not supported")
+		return nil, Fail("ENTITY_TYPE_NOT_SUPPORTED", "Entity type is not supported")
 	}
-	if t := c.store.Types[int(id)]; t != nil {
+	if t := c.Store.Types[int(id)]; t != nil {
 		return t, nil
 	}
-	return nil, fail("NOT_FOUND", "Smart process not found")
+	return nil, Fail("NOT_FOUND", "Smart process not found")
 }
 
 // itemOf finds the item that a call of crm.item.* names.
-func itemOf(c *call) (*model.Item, error) {
+func itemOf(c *Call) (*model.Item, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
 	}
-	id, err := c.intParam("id")
+	id, err := c.IntParam("id")
 	if err != nil {
 		return nil, err
 	}
-	if it := c.store.Item(t.ID, id); it != nil {
+	if it := c.Store.Item(t.ID, id); it != nil {
 		return it, nil
 	}
-	return nil, fail("NOT_FOUND", "Element not found")
+	return nil, Fail("NOT_FOUND", "Element not found")
 }
 
-func namesOf(c *call) naming {
-	return naming{original: value.Text(c.param("useOriginalUfNames")) == "Y"}
+func namesOf(c *Call) naming {
+	return naming{original: value.Text(c.Param("useOriginalUfNames")) == "Y"}
 }
 
 // itemGet is crm.item.get.
-func itemGet(c *call) (any, error) {
+func itemGet(c *Call) (any, error) {
 	it, err := itemOf(c)
 	if err != nil {
 		return nil, err
@@ -56,29 +56,29 @@ func itemGet(c *call) (any, error) {
 }
 
 // itemAnswer is how get, add and update answer.
-func itemAnswer(c *call, it *model.Item) *php.Array {
-	return value.Object("item", itemJSON(c.store, it, namesOf(c), nil))
+func itemAnswer(c *Call, it *model.Item) *php.Array {
+	return value.Object("item", itemJSON(c.Store, it, namesOf(c), nil))
 }
 
 // itemList is crm.item.list.
-func itemList(c *call) (any, error) {
+func itemList(c *Call) (any, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
 	}
-	filter, order, err := c.conditions()
+	filter, order, err := c.Conditions()
 	if err != nil {
 		return nil, err
 	}
 	names := namesOf(c)
 	find := itemColumns(func(name string) *model.Field { return names.lookup(t.Fields, name) })
-	r := strictRules(c.store, find)
-	r.Parse = func(col query.Column[*model.Item], v any) (any, bool) { return parseItemValue(c.store, col, v) }
+	r := StrictRules(c.Store, find)
+	r.Parse = func(col query.Column[*model.Item], v any) (any, bool) { return parseItemValue(c.Store, col, v) }
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := strictOrder(order, find)
+	keys, err := StrictOrder(order, find)
 	if err != nil {
 		return nil, err
 	}
@@ -86,19 +86,19 @@ func itemList(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := query.Keep(c.store.Table(t.ID).All(), pass)
+	rows := query.Keep(c.Store.Table(t.ID).All(), pass)
 	query.Sort(rows, keys)
 	items := php.NewArray()
-	for _, it := range page(c, rows) {
-		items.Append(itemJSON(c.store, it, names, only))
+	for _, it := range Page(c, rows) {
+		items.Append(itemJSON(c.Store, it, names, only))
 	}
 	return value.Object("items", items), nil
 }
 
 // selection reads select: names that are not known are left out, and without
 // any, or with "*", it is everything (nil).
-func selection(c *call, t *model.EntityType, names naming) (map[*model.Field]bool, error) {
-	chosen, err := c.arrayParam("select")
+func selection(c *Call, t *model.EntityType, names naming) (map[*model.Field]bool, error) {
+	chosen, err := c.ArrayParam("select")
 	if err != nil {
 		return nil, err
 	}
@@ -151,20 +151,20 @@ func parseItemValue(s *model.Store, col query.Column[*model.Item], v any) (any, 
 // readFields turns the fields of a call into stored values. Keys that are not
 // known or cannot be written are ignored without a word; whatever PHP takes for
 // empty sets null, 0 and "0" too.
-func readFields(c *call, t *model.EntityType, adding bool) (map[string]any, error) {
-	fields, ok := value.Array(c.param("fields"))
+func readFields(c *Call, t *model.EntityType, adding bool) (map[string]any, error) {
+	fields, ok := value.Array(c.Param("fields"))
 	if !ok {
-		return nil, c.wrongType("fields", "array")
+		return nil, c.WrongType("fields", "array")
 	}
 	return readItemValues(c, t, fields, adding)
 }
 
-func readItemValues(c *call, t *model.EntityType, fields *php.Array, adding bool) (map[string]any, error) {
+func readItemValues(c *Call, t *model.EntityType, fields *php.Array, adding bool) (map[string]any, error) {
 	names := namesOf(c)
 	changes := map[string]any{}
 	for name, v := range fields.All() {
 		f := names.lookup(t.Fields, name)
-		if f == nil || f.Has(model.ReadOnly|model.Disabled) || f.Has(model.Immutable) && !adding || c.forgets(f.Name) {
+		if f == nil || f.Has(model.ReadOnly|model.Disabled) || f.Has(model.Immutable) && !adding || c.Forgets(f.Name) {
 			continue
 		}
 		if f.Type == model.TypeMultifield {
@@ -177,7 +177,7 @@ func readItemValues(c *call, t *model.EntityType, fields *php.Array, adding bool
 			changes[f.Name] = nil
 			continue
 		}
-		stored, ok, err := readValue(c.store, f, v)
+		stored, ok, err := readValue(c.Store, f, v)
 		if err != nil {
 			return nil, err
 		}
@@ -201,7 +201,7 @@ func checkStage(t *model.EntityType, changes map[string]any) error {
 }
 
 // itemAdd is crm.item.add.
-func itemAdd(c *call) (any, error) {
+func itemAdd(c *Call) (any, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
@@ -218,7 +218,7 @@ func itemAdd(c *call) (any, error) {
 }
 
 // itemUpdate is crm.item.update. It saves nothing where nothing differs.
-func itemUpdate(c *call) (any, error) {
+func itemUpdate(c *Call) (any, error) {
 	it, err := itemOf(c)
 	if err != nil {
 		return nil, err
@@ -234,7 +234,7 @@ func itemUpdate(c *call) (any, error) {
 }
 
 // itemDelete is crm.item.delete. Its result is an empty array.
-func itemDelete(c *call) (any, error) {
+func itemDelete(c *Call) (any, error) {
 	it, err := itemOf(c)
 	if err != nil {
 		return nil, err
@@ -244,7 +244,7 @@ func itemDelete(c *call) (any, error) {
 }
 
 // itemFields is crm.item.fields.
-func itemFields(c *call) (any, error) {
+func itemFields(c *Call) (any, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
@@ -271,23 +271,23 @@ func itemFields(c *call) (any, error) {
 // defaultTitle is what an item without a title is called.
 func defaultTitle(it *model.Item) string { return fmt.Sprintf("%s #%d", it.Type.Title, it.ID) }
 
-func itemMethods() []method {
-	return []method{
-		{name: "crm.item.get", scope: "crm", run: itemGet},
-		{name: "crm.item.list", scope: "crm", run: itemList},
-		{name: "crm.item.add", scope: "crm", run: itemAdd},
-		{name: "crm.item.update", scope: "crm", run: itemUpdate},
-		{name: "crm.item.delete", scope: "crm", run: itemDelete},
-		{name: "crm.item.fields", scope: "crm", run: itemFields},
-		{name: "crm.item.import", scope: "crm", run: itemImport},
-		{name: "crm.item.batchImport", scope: "crm", run: itemBatchImport},
-		{name: "crm.item.productrow.get", scope: "crm", run: rowGet},
-		{name: "crm.item.productrow.list", scope: "crm", run: rowList},
-		{name: "crm.item.productrow.add", scope: "crm", run: rowAdd},
-		{name: "crm.item.productrow.update", scope: "crm", run: rowUpdate},
-		{name: "crm.item.productrow.delete", scope: "crm", run: rowDelete},
-		{name: "crm.item.productrow.set", scope: "crm", run: rowSet},
-		{name: "crm.item.productrow.getAvailableForPayment", scope: "crm", run: rowsAvailable},
-		{name: "crm.item.productrow.fields", scope: "crm", run: rowFields},
+func itemMethods() []Method {
+	return []Method{
+		{Name: "crm.item.get", Scope: "crm", Run: itemGet},
+		{Name: "crm.item.list", Scope: "crm", Run: itemList},
+		{Name: "crm.item.add", Scope: "crm", Run: itemAdd},
+		{Name: "crm.item.update", Scope: "crm", Run: itemUpdate},
+		{Name: "crm.item.delete", Scope: "crm", Run: itemDelete},
+		{Name: "crm.item.fields", Scope: "crm", Run: itemFields},
+		{Name: "crm.item.import", Scope: "crm", Run: itemImport},
+		{Name: "crm.item.batchImport", Scope: "crm", Run: itemBatchImport},
+		{Name: "crm.item.productrow.get", Scope: "crm", Run: rowGet},
+		{Name: "crm.item.productrow.list", Scope: "crm", Run: rowList},
+		{Name: "crm.item.productrow.add", Scope: "crm", Run: rowAdd},
+		{Name: "crm.item.productrow.update", Scope: "crm", Run: rowUpdate},
+		{Name: "crm.item.productrow.delete", Scope: "crm", Run: rowDelete},
+		{Name: "crm.item.productrow.set", Scope: "crm", Run: rowSet},
+		{Name: "crm.item.productrow.getAvailableForPayment", Scope: "crm", Run: rowsAvailable},
+		{Name: "crm.item.productrow.fields", Scope: "crm", Run: rowFields},
 	}
 }

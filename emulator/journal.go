@@ -11,9 +11,9 @@ import (
 
 // Operations that History names and events end with.
 const (
-	opAdd    = "add"
-	opUpdate = "update"
-	opDelete = "delete"
+	OpAdd    = "add"
+	OpUpdate = "update"
+	OpDelete = "delete"
 )
 
 // Change is one change of an item or of a list's element.
@@ -28,59 +28,59 @@ type Change struct {
 	Values       json.RawMessage `json:"values"` // as crm.item.get or lists.element.get show it after the change, or before its deletion
 }
 
-// journal keeps what happened.
-type journal struct {
-	requests, refused, batches int64
-	commands, errors           map[string]int64
-	calls                      ring[*record]
-	changes                    ring[Change]
+// Journal keeps what happened.
+type Journal struct {
+	Requests, Refused, Batches int64
+	Commands, Errors           map[string]int64
+	Calls                      ring[*Record]
+	Changes                    ring[Change]
 }
 
-func newJournal(keepCalls, keepChanges int) journal {
-	return journal{
-		commands: map[string]int64{}, errors: map[string]int64{},
-		calls: ring[*record]{limit: keepCalls}, changes: ring[Change]{limit: keepChanges},
+func NewJournal(keepCalls, keepChanges int) Journal {
+	return Journal{
+		Commands: map[string]int64{}, Errors: map[string]int64{},
+		Calls: ring[*Record]{limit: keepCalls}, Changes: ring[Change]{limit: keepChanges},
 	}
 }
 
-// record is a Call whose parameters are not written yet.
-type record struct {
-	at     time.Time
-	method string
-	params *php.Array
-	batch  bool
-	status int
-	code   string
-	fault  string // the kind of the fault that spoiled the answer
+// Record is a Call whose parameters are not written yet.
+type Record struct {
+	At     time.Time
+	Method string
+	Params *php.Array
+	Batch  bool
+	Status int
+	Code   string
+	Fault  string // the kind of the fault that spoiled the answer
 }
 
-func newRecord(method string, params *php.Array, a *answer, batch bool, at time.Time) *record {
-	r := &record{at: at, method: method, params: params, batch: batch, status: a.status()}
-	if a.err != nil {
-		r.code = value.Text(a.err.code)
-		if r.code == "" {
-			r.code = a.err.text // an error without a code has only its text
+func NewRecord(method string, params *php.Array, a *Answer, batch bool, at time.Time) *Record {
+	r := &Record{At: at, Method: method, Params: params, Batch: batch, Status: a.Status()}
+	if a.Err != nil {
+		r.Code = value.Text(a.Err.Code)
+		if r.Code == "" {
+			r.Code = a.Err.Text // an error without a code has only its text
 		}
 	}
 	return r
 }
 
-func (j *journal) add(r *record) {
-	if r.status != 503 && r.status != 0 {
-		j.commands[r.method]++
+func (j *Journal) Add(r *Record) {
+	if r.Status != 503 && r.Status != 0 {
+		j.Commands[r.Method]++
 	}
-	if r.code != "" {
-		j.errors[r.code]++
+	if r.Code != "" {
+		j.Errors[r.Code]++
 	}
-	j.calls.push(r)
+	j.Calls.push(r)
 }
 
-func (j *journal) change(ch Change, values func() *php.Array) {
-	if j.changes.limit == 0 {
+func (j *Journal) Change(ch Change, values func() *php.Array) {
+	if j.Changes.limit == 0 {
 		return
 	}
 	ch.Values, _ = php.EncodeJSON(values()) // built of values that can be written
-	j.changes.push(ch)
+	j.Changes.push(ch)
 }
 
 // ring keeps the latest values.
@@ -99,6 +99,6 @@ func (r *ring[T]) push(v T) {
 	}
 }
 
-func (r *ring[T]) all() []T {
+func (r *ring[T]) All() []T {
 	return append([]T{}, r.values[max(0, len(r.values)-r.limit):]...)
 }

@@ -41,11 +41,11 @@ func legacyEntities() []legacyEntity {
 	}
 }
 
-func legacyMethods() []method {
-	var methods []method
+func legacyMethods() []Method {
+	var methods []Method
 	for _, e := range legacyEntities() {
-		add := func(name string, run handler) {
-			methods = append(methods, method{name: "crm." + e.name + "." + name, scope: "crm", legacy: true, run: run})
+		add := func(name string, run Handler) {
+			methods = append(methods, Method{Name: "crm." + e.name + "." + name, Scope: "crm", Legacy: true, Run: run})
 		}
 		add("get", e.get)
 		add("list", e.list)
@@ -80,25 +80,25 @@ func legacyMethods() []method {
 
 // find finds the item that a call names, and fails with code and text without
 // one.
-func (e legacyEntity) find(c *call, code, missing string) (*model.Item, error) {
-	id := value.Int(c.param("ID"))
+func (e legacyEntity) find(c *Call, code, missing string) (*model.Item, error) {
+	id := value.Int(c.Param("ID"))
 	if id <= 0 {
-		return nil, plainFail("ID is not defined or invalid.")
+		return nil, FailText("ID is not defined or invalid.")
 	}
-	if it := c.store.Item(e.typ, id); it != nil {
+	if it := c.Store.Item(e.typ, id); it != nil {
 		return it, nil
 	}
-	return nil, fail(code, missing)
+	return nil, Fail(code, missing)
 }
 
 // get is crm.deal.get and the like. Leads, contacts and companies show the
 // multifields that they have.
-func (e legacyEntity) get(c *call) (any, error) {
+func (e legacyEntity) get(c *Call) (any, error) {
 	it, err := e.find(c, "", "Not found")
 	if err != nil {
 		return nil, err
 	}
-	a := legacyJSON(c.store, it, nil)
+	a := legacyJSON(c.Store, it, nil)
 	for _, typ := range model.MultifieldTypes {
 		setMultifields(a, it, typ)
 	}
@@ -117,28 +117,28 @@ func setMultifields(a *php.Array, it *model.Item, typ string) {
 
 // list is crm.deal.list and the like. It ignores filter fields that it does not
 // know, so that a misspelt name finds everything.
-func (e legacyEntity) list(c *call) (any, error) {
-	t := c.store.Types[e.typ]
-	filter, order, err := c.legacyConditions()
+func (e legacyEntity) list(c *Call) (any, error) {
+	t := c.Store.Types[e.typ]
+	filter, order, err := c.LegacyConditions()
 	if err != nil {
 		return nil, err
 	}
-	chosen, ok := c.optionalArray("SELECT")
+	chosen, ok := c.OptionalArray("SELECT")
 	if !ok {
-		return nil, arrayWanted("select")
+		return nil, NoArray("select")
 	}
 	find := legacyColumns(t)
-	r := query.Rules[*model.Item]{Find: find, Parse: func(col query.Column[*model.Item], v any) (any, bool) { return parseItemValue(c.store, col, v) }, NoText: e.noText(t)}
+	r := query.Rules[*model.Item]{Find: find, Parse: func(col query.Column[*model.Item], v any) (any, bool) { return parseItemValue(c.Store, col, v) }, NoText: e.noText(t)}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	rows := query.Keep(c.store.Table(e.typ).All(), pass)
+	rows := query.Keep(c.Store.Table(e.typ).All(), pass)
 	query.Sort(rows, query.LenientOrder(order, find))
 	only, multifields := legacySelection(t, chosen)
 	answer := php.NewArray()
-	for _, it := range page(c, rows) {
-		a := legacyJSON(c.store, it, only)
+	for _, it := range Page(c, rows) {
+		a := legacyJSON(c.Store, it, only)
 		for _, typ := range multifields {
 			setMultifields(a, it, typ)
 		}
@@ -221,15 +221,15 @@ func legacySelection(t *model.EntityType, chosen *php.Array) (only map[*model.Fi
 }
 
 // add is crm.deal.add and the like. Its result is the id, a number.
-func (e legacyEntity) add(c *call) (any, error) {
-	t := c.store.Types[e.typ]
+func (e legacyEntity) add(c *Call) (any, error) {
+	t := c.Store.Types[e.typ]
 	changes, err := e.input(c, t, true)
 	if err != nil {
 		return nil, err
 	}
 	it, err := addItem(c, t, changes)
 	if err != nil {
-		return nil, plainFail("Invalid value of the field CATEGORY_ID.")
+		return nil, FailText("Invalid value of the field CATEGORY_ID.")
 	}
 	return value.FromInt(it.ID), nil
 }
@@ -237,7 +237,7 @@ func (e legacyEntity) add(c *call) (any, error) {
 // update is crm.deal.update and the like. It saves where nothing differs too. A
 // stage of another pipeline changes nothing: only crm.item.update moves a deal.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/index.html
-func (e legacyEntity) update(c *call) (any, error) {
+func (e legacyEntity) update(c *Call) (any, error) {
 	it, err := e.find(c, "", e.noUpdate)
 	if err != nil {
 		return nil, err
@@ -253,7 +253,7 @@ func (e legacyEntity) update(c *call) (any, error) {
 }
 
 // remove is crm.deal.delete and the like.
-func (e legacyEntity) remove(c *call) (any, error) {
+func (e legacyEntity) remove(c *Call) (any, error) {
 	it, err := e.find(c, e.noDeleteCode, e.noDelete)
 	if err != nil {
 		return nil, err
@@ -263,8 +263,8 @@ func (e legacyEntity) remove(c *call) (any, error) {
 }
 
 // fields is crm.deal.fields and the like.
-func (e legacyEntity) fields(c *call) (any, error) {
-	t := c.store.Types[e.typ]
+func (e legacyEntity) fields(c *Call) (any, error) {
+	t := c.Store.Types[e.typ]
 	described := php.NewArray()
 	for _, f := range t.Fields.All {
 		if f.Has(model.Disabled | model.UniversalOnly) {

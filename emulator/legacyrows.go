@@ -10,40 +10,40 @@ import (
 )
 
 // rowsOwner finds the item of crm.deal.productrows.* and the like.
-func (e legacyEntity) rowsOwner(c *call) (*model.Item, error) {
-	id := value.Int(c.param("ID"))
+func (e legacyEntity) rowsOwner(c *Call) (*model.Item, error) {
+	id := value.Int(c.Param("ID"))
 	if id <= 0 {
-		return nil, plainFail("The parameter id is invalid or not defined.")
+		return nil, FailText("The parameter id is invalid or not defined.")
 	}
-	if it := c.store.Item(e.typ, id); it != nil {
+	if it := c.Store.Item(e.typ, id); it != nil {
 		return it, nil
 	}
-	return nil, plainFail("Not found")
+	return nil, FailText("Not found")
 }
 
 // rowsGet is crm.deal.productrows.get and the like.
-func (e legacyEntity) rowsGet(c *call) (any, error) {
+func (e legacyEntity) rowsGet(c *Call) (any, error) {
 	it, err := e.rowsOwner(c)
 	if err != nil {
 		return nil, err
 	}
 	rows := php.NewArray()
-	for _, r := range sortedRows(c.store.Rows[it.Owner()]) {
-		rows.Append(legacyRowJSON(c.store, r, e))
+	for _, r := range sortedRows(c.Store.Rows[it.Owner()]) {
+		rows.Append(legacyRowJSON(c.Store, r, e))
 	}
 	return rows, nil
 }
 
 // rowsSet is crm.deal.productrows.set and the like. It makes every row anew,
 // unless the row names its id, and updates the owner.
-func (e legacyEntity) rowsSet(c *call) (any, error) {
+func (e legacyEntity) rowsSet(c *Call) (any, error) {
 	it, err := e.rowsOwner(c)
 	if err != nil {
 		return nil, err
 	}
-	input, ok := value.Array(c.param("ROWS"))
+	input, ok := value.Array(c.Param("ROWS"))
 	if !ok {
-		return nil, plainFail("The parameter rows must be array.")
+		return nil, FailText("The parameter rows must be array.")
 	}
 	var rows []*model.Row
 	for _, v := range input.All() {
@@ -60,7 +60,7 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 		}
 		rows = append(rows, r)
 	}
-	had := len(c.store.Rows[it.Owner()]) > 0
+	had := len(c.Store.Rows[it.Owner()]) > 0
 	if !had && len(rows) == 0 {
 		return true, nil
 	}
@@ -72,7 +72,7 @@ func (e legacyEntity) rowsSet(c *call) (any, error) {
 
 // legacyRow reads a row of crm.deal.productrows.set, where the prices that are
 // computed elsewhere may be given too.
-func legacyRow(c *call, it *model.Item, fields *php.Array) (*model.Row, error) {
+func legacyRow(c *Call, it *model.Item, fields *php.Array) (*model.Row, error) {
 	g := value.Fields{}
 	for name, v := range fields.All() {
 		g[name] = v
@@ -81,11 +81,11 @@ func legacyRow(c *call, it *model.Item, fields *php.Array) (*model.Row, error) {
 		return nil, err
 	}
 	r := &model.Row{Owner: it.Owner(), RowValues: model.NewRowValues()}
-	if old := c.store.RowsByID[value.Int(g["ID"])]; old != nil && old.Owner == it.Owner() {
+	if old := c.Store.RowsByID[value.Int(g["ID"])]; old != nil && old.Owner == it.Owner() {
 		r.ID = old.ID
 	}
 	if err := applyRow(&r.RowValues, g); err != nil {
-		return nil, fail("ERROR_CORE", err.Error())
+		return nil, Fail("ERROR_CORE", err.Error())
 	}
 	g.Num("PRICE_EXCLUSIVE", 8, &r.PriceExclusive)
 	g.Num("PRICE_NETTO", 8, &r.PriceNetto)
@@ -114,5 +114,5 @@ func checkLegacyDiscount(g value.Fields) error {
 	if bad == "" {
 		return nil
 	}
-	return fail("ERROR_CORE", bad+"<br>")
+	return Fail("ERROR_CORE", bad+"<br>")
 }

@@ -39,37 +39,37 @@ type legacyUserFields struct{ legacyEntity }
 
 // legacyUserFieldOf finds the field that a call of crm.deal.userfield.* and the
 // like names.
-func (e legacyUserFields) find(c *call) (*model.EntityType, *model.Field, error) {
-	id := value.Int(c.param("ID"))
+func (e legacyUserFields) find(c *Call) (*model.EntityType, *model.Field, error) {
+	id := value.Int(c.Param("ID"))
 	if id <= 0 {
-		return nil, nil, plainFail("ID is not defined or invalid.")
+		return nil, nil, FailText("ID is not defined or invalid.")
 	}
-	if !c.isAdmin() {
-		return nil, nil, plainFail("Access denied.")
+	if !c.IsAdmin() {
+		return nil, nil, FailText("Access denied.")
 	}
-	t, f := c.store.UserFieldByID(id)
+	t, f := c.Store.UserFieldByID(id)
 	if f == nil || t.ID != e.typ {
-		return nil, nil, fail("ERROR_NOT_FOUND", "The entity with ID '"+strconv.FormatInt(id, 10)+"' is not found")
+		return nil, nil, Fail("ERROR_NOT_FOUND", "The entity with ID '"+strconv.FormatInt(id, 10)+"' is not found")
 	}
 	return t, f, nil
 }
 
-func (e legacyUserFields) get(c *call) (any, error) {
+func (e legacyUserFields) get(c *Call) (any, error) {
 	t, f, err := e.find(c)
 	if err != nil {
 		return nil, err
 	}
-	return legacyUserField(c.store, t, f, ""), nil
+	return legacyUserField(c.Store, t, f, ""), nil
 }
 
 // list is crm.deal.userfield.list and the like. Labels come only for a
 // language that the filter names as LANG.
-func (e legacyUserFields) list(c *call) (any, error) {
-	filter, order, err := c.legacyConditions()
+func (e legacyUserFields) list(c *Call) (any, error) {
+	filter, order, err := c.LegacyConditions()
 	if err != nil {
 		return nil, err
 	}
-	s := c.store
+	s := c.Store
 	r := query.Rules[userFieldRow]{Find: userFieldColumn, Zone: s.Zone}
 	pass, err := r.Compile(filter)
 	if err != nil {
@@ -88,66 +88,66 @@ func (e legacyUserFields) list(c *call) (any, error) {
 		}
 		answer.Append(row)
 	}
-	c.total, c.hasTotal = len(found), true
+	c.Total, c.HasTotal = len(found), true
 	return answer, nil
 }
 
 // add is crm.deal.userfield.add and the like. UF_CRM_ is put before the
 // name, unless it is there. Its result is the id, a number.
-func (e legacyUserFields) add(c *call) (any, error) {
-	fields, ok := value.Array(c.param("FIELDS"))
+func (e legacyUserFields) add(c *Call) (any, error) {
+	fields, ok := value.Array(c.Param("FIELDS"))
 	if !ok {
-		return nil, arrayWanted("fields")
+		return nil, NoArray("fields")
 	}
 	g := value.UpperFields(fields)
 	name := strings.ToUpper(value.Text(g["FIELD_NAME"]))
 	typ := value.Text(g["USER_TYPE_ID"])
-	t := c.store.Types[e.typ]
+	t := c.Store.Types[e.typ]
 	full := "UF_CRM_" + strings.TrimPrefix(strings.TrimPrefix(name, "UF_"), "CRM_")
 	twice, unique := uniqueXMLIDs(g["LIST"])
 	switch {
-	case !c.isAdmin():
-		return nil, plainFail("Access denied.")
+	case !c.IsAdmin():
+		return nil, FailText("Access denied.")
 	case name == "":
-		return nil, plainFail("The 'FIELD_NAME' field is not found.")
+		return nil, FailText("The 'FIELD_NAME' field is not found.")
 	case typ == "":
-		return nil, plainFail("The 'USER_TYPE_ID' field is not found.")
+		return nil, FailText("The 'USER_TYPE_ID' field is not found.")
 	case checkFieldName(full) != "":
-		return nil, fail("ERROR_CORE", checkFieldName(full))
+		return nil, Fail("ERROR_CORE", checkFieldName(full))
 	case !model.IsUserFieldType(typ):
-		return nil, fail("ERROR_CORE", "Incorrect custom type specified.")
+		return nil, Fail("ERROR_CORE", "Incorrect custom type specified.")
 	case !unique:
-		return nil, fail("ERROR_CORE", "List item with value XML_ID="+twice+" already exists.")
+		return nil, Fail("ERROR_CORE", "List item with value XML_ID="+twice+" already exists.")
 	case t.Fields.ByName[full] != nil:
-		return nil, fail("ERROR_CORE", fmt.Sprintf("Field %s for entity %s already exists.", full, t.UserEntity()))
+		return nil, Fail("ERROR_CORE", fmt.Sprintf("Field %s for entity %s already exists.", full, t.UserEntity()))
 	}
 	return value.FromInt(addUserField(c, t, full, g, g["LIST"]).User.ID), nil
 }
 
-func (e legacyUserFields) update(c *call) (any, error) {
+func (e legacyUserFields) update(c *Call) (any, error) {
 	t, f, err := e.find(c)
 	if err != nil {
 		return nil, err
 	}
-	fields, ok := value.Array(c.param("FIELDS"))
+	fields, ok := value.Array(c.Param("FIELDS"))
 	if !ok {
-		return nil, arrayWanted("fields")
+		return nil, NoArray("fields")
 	}
 	g := value.UpperFields(fields)
 	choices, hasChoices := g["LIST"]
 	if twice, unique := uniqueXMLIDs(choices); !unique {
-		return nil, fail("ERROR_CORE", "List item with XML_ID='"+twice+"' already exists")
+		return nil, Fail("ERROR_CORE", "List item with XML_ID='"+twice+"' already exists")
 	}
 	updateUserField(c, t, f, g, choices, hasChoices, false)
 	return true, nil
 }
 
-func (e legacyUserFields) remove(c *call) (any, error) {
+func (e legacyUserFields) remove(c *Call) (any, error) {
 	t, f, err := e.find(c)
 	if err != nil {
 		return nil, err
 	}
-	c.store.DropUserField(t, f)
-	fireUserField(c, t, f, opDelete)
+	c.Store.DropUserField(t, f)
+	fireUserField(c, t, f, OpDelete)
 	return true, nil
 }

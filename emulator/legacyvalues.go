@@ -86,18 +86,18 @@ func boolDigit(b bool) string {
 }
 
 // input reads the fields of add and update, and checks what the entity checks.
-func (e legacyEntity) input(c *call, t *model.EntityType, adding bool) (map[string]any, error) {
+func (e legacyEntity) input(c *Call, t *model.EntityType, adding bool) (map[string]any, error) {
 	changes, err := legacyFields(c, t, adding)
 	if err != nil {
 		return nil, err
 	}
 	if code, given := changes["CURRENCY_ID"].(string); given && e.currency && !isCurrency(code) {
-		return nil, plainFail("Invalid value for the \"Currency\" field")
+		return nil, FailText("Invalid value for the \"Currency\" field")
 	}
 	input, _ := changes[model.MultifieldsName].([]multifieldInput)
 	for _, in := range input {
 		if e.checked && in.typ == "EMAIL" && in.value != "" && !strings.Contains(strings.Trim(in.value, "@"), "@") {
-			return nil, fail("ERROR_CORE", "The field \"E-mail\" contains an invalid address")
+			return nil, Fail("ERROR_CORE", "The field \"E-mail\" contains an invalid address")
 		}
 	}
 	return changes, nil
@@ -112,14 +112,14 @@ func isCurrency(code string) bool {
 // legacyFields reads the fields of a legacy call. Empty text clears; 0 is 0. An
 // import may set who and when.
 // https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-add.html
-func legacyFields(c *call, t *model.EntityType, adding bool) (map[string]any, error) {
-	fields, ok := value.Array(c.param("FIELDS"))
+func legacyFields(c *Call, t *model.EntityType, adding bool) (map[string]any, error) {
+	fields, ok := value.Array(c.Param("FIELDS"))
 	if !ok {
-		return nil, arrayWanted("fields")
+		return nil, NoArray("fields")
 	}
-	params, ok := c.optionalArray("PARAMS")
+	params, ok := c.OptionalArray("PARAMS")
 	if !ok {
-		return nil, arrayWanted("params")
+		return nil, NoArray("params")
 	}
 	v, _ := params.Get("IMPORT")
 	importing := adding && v == "Y"
@@ -131,13 +131,13 @@ func legacyFields(c *call, t *model.EntityType, adding bool) (map[string]any, er
 			continue
 		}
 		f := t.Fields.ByLegacy[name]
-		if f == nil || f.Has(model.Disabled|model.LegacyReadOnly) || !adding && f.Name == "CATEGORY_ID" || c.forgets(f.Name, f.Legacy) {
+		if f == nil || f.Has(model.Disabled|model.LegacyReadOnly) || !adding && f.Name == "CATEGORY_ID" || c.Forgets(f.Name, f.Legacy) {
 			continue
 		}
 		if f.Has(model.ReadOnly) && !(importing && slices.Contains(importable[:], f.Name)) {
 			continue
 		}
-		stored, ok, err := readLegacy(c.store, f, v)
+		stored, ok, err := readLegacy(c.Store, f, v)
 		if err != nil {
 			return nil, err
 		}
@@ -164,7 +164,7 @@ func readLegacy(s *model.Store, f *model.Field, v any) (stored any, ok bool, err
 	}
 	stored, ok, err = readValue(s, f, v)
 	if err != nil {
-		return nil, false, plainFail("Invalid value of the field " + f.Legacy + ".")
+		return nil, false, FailText("Invalid value of the field " + f.Legacy + ".")
 	}
 	return stored, ok, nil
 }

@@ -5,9 +5,9 @@ import (
 )
 
 const (
-	operatingWindow  = 10 * time.Minute
+	OperatingWindow  = 10 * time.Minute
 	operatingBasket  = time.Minute
-	operatingDefault = 480 * time.Second
+	OperatingDefault = 480 * time.Second
 )
 
 // Others are applications that send requests from the same address as the
@@ -22,15 +22,15 @@ type Others struct {
 	Rate float64
 }
 
-// limits are a portal's limits.
-type limits struct {
-	capacity, drain float64 // of the bucket; 0 is no limit
+// Limits are a portal's limits.
+type Limits struct {
+	Capacity, drain float64 // of the bucket; 0 is no limit
 	others          Others
 	buckets         map[string]*bucket
-	highest         float64
+	Highest         float64
 
 	operating time.Duration // 0 is no limit
-	ledgers   map[operatingKey][]basket
+	ledgers   map[OperatingKey][]basket
 }
 
 // bucket leaks: each request adds 1, drain flows off each second.
@@ -39,8 +39,8 @@ type bucket struct {
 	at    time.Time
 }
 
-// operatingKey is what execution time is counted for.
-type operatingKey struct{ credential, method string }
+// OperatingKey is what execution time is counted for.
+type OperatingKey struct{ Credential, Method string }
 
 // basket holds the execution time of one minute.
 type basket struct {
@@ -48,44 +48,44 @@ type basket struct {
 	spent time.Duration
 }
 
-// newLimits makes the limits of a plan: how much the bucket holds and how much of it
+// NewLimits makes the limits of a plan: how much the bucket holds and how much of it
 // drains each second. operating is the limit on execution time, 0 for none.
-func newLimits(capacity, drain float64, operating time.Duration, others Others) limits {
-	return limits{
-		capacity: capacity, drain: drain, operating: operating, others: others,
-		buckets: map[string]*bucket{}, ledgers: map[operatingKey][]basket{},
+func NewLimits(capacity, drain float64, operating time.Duration, others Others) Limits {
+	return Limits{
+		Capacity: capacity, drain: drain, operating: operating, others: others,
+		buckets: map[string]*bucket{}, ledgers: map[OperatingKey][]basket{},
 	}
 }
 
-// queryLimit is the refusal of a request that does not fit into the bucket.
-var queryLimit = refusalOf("QUERY_LIMIT_EXCEEDED")
+// QueryLimit is the refusal of a request that does not fit into the bucket.
+var QueryLimit = Refusal("QUERY_LIMIT_EXCEEDED")
 
-// admit counts a request against the bucket of its source, unless it is full.
-func (l *limits) admit(source string, now time.Time) bool {
-	if l.capacity == 0 {
+// Admit counts a request against the bucket of its source, unless it is full.
+func (l *Limits) Admit(source string, now time.Time) bool {
+	if l.Capacity == 0 {
 		return true
 	}
 	b := l.buckets[source]
 	if b == nil {
-		b = &bucket{level: min(l.others.Level, l.capacity), at: now}
+		b = &bucket{level: min(l.others.Level, l.Capacity), at: now}
 		l.buckets[source] = b
 	}
 	b.level, b.at = l.levelAt(b, now), now
-	if b.level+1 > l.capacity {
+	if b.level+1 > l.Capacity {
 		return false
 	}
 	b.level++
-	l.highest = max(l.highest, b.level)
+	l.Highest = max(l.Highest, b.level)
 	return true
 }
 
 // levelAt is how full a bucket is by now.
-func (l *limits) levelAt(b *bucket, now time.Time) float64 {
-	return min(l.capacity, max(0, b.level+now.Sub(b.at).Seconds()*(l.others.Rate-l.drain)))
+func (l *Limits) levelAt(b *bucket, now time.Time) float64 {
+	return min(l.Capacity, max(0, b.level+now.Sub(b.at).Seconds()*(l.others.Rate-l.drain)))
 }
 
-// level is how full the fullest bucket is.
-func (l *limits) level(now time.Time) float64 {
+// Level is how full the fullest bucket is.
+func (l *Limits) Level(now time.Time) float64 {
 	level := 0.0
 	for _, b := range l.buckets {
 		level = max(level, l.levelAt(b, now))
@@ -94,9 +94,9 @@ func (l *limits) level(now time.Time) float64 {
 }
 
 // sum drops the baskets that are too old and adds up the others.
-func (l *limits) sum(key operatingKey, now time.Time) (time.Duration, []basket) {
+func (l *Limits) sum(key OperatingKey, now time.Time) (time.Duration, []basket) {
 	baskets := l.ledgers[key]
-	for len(baskets) > 0 && now.Sub(baskets[0].first) >= operatingWindow {
+	for len(baskets) > 0 && now.Sub(baskets[0].first) >= OperatingWindow {
 		baskets = baskets[1:]
 	}
 	l.ledgers[key] = baskets
@@ -107,9 +107,9 @@ func (l *limits) sum(key operatingKey, now time.Time) (time.Duration, []basket) 
 	return total, baskets
 }
 
-// blocked tells whether a method is over its limit. The check comes before the
+// Blocked tells whether a method is over its limit. The check comes before the
 // command, so the one that crosses the limit still runs.
-func (l *limits) blocked(key operatingKey, now time.Time) bool {
+func (l *Limits) Blocked(key OperatingKey, now time.Time) bool {
 	if l.operating == 0 {
 		return false
 	}
@@ -117,8 +117,8 @@ func (l *limits) blocked(key operatingKey, now time.Time) bool {
 	return total >= l.operating
 }
 
-// spend counts execution time and says the sum and when its oldest part ends.
-func (l *limits) spend(key operatingKey, now time.Time, cost time.Duration) (total time.Duration, resetAt time.Time) {
+// Spend counts execution time and says the sum and when its oldest part ends.
+func (l *Limits) Spend(key OperatingKey, now time.Time, cost time.Duration) (total time.Duration, resetAt time.Time) {
 	if cost > 0 {
 		_, baskets := l.sum(key, now)
 		if n := len(baskets); n > 0 && now.Sub(baskets[n-1].first) < operatingBasket {
@@ -130,7 +130,7 @@ func (l *limits) spend(key operatingKey, now time.Time, cost time.Duration) (tot
 	}
 	total, baskets := l.sum(key, now)
 	if len(baskets) == 0 {
-		return 0, now.Add(operatingWindow)
+		return 0, now.Add(OperatingWindow)
 	}
-	return total, baskets[0].first.Add(operatingWindow)
+	return total, baskets[0].first.Add(OperatingWindow)
 }

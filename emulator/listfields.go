@@ -14,20 +14,20 @@ import (
 // listFieldGet is lists.field.get. All fields are keyed by their names; a
 // single one is keyed by its type.
 // https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-get.html
-func listFieldGet(c *call) (any, error) {
+func listFieldGet(c *Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
 	answer := php.NewArray()
-	if id := c.param("FIELD_ID"); !value.IsEmpty(id) {
+	if id := c.Param("FIELD_ID"); !value.IsEmpty(id) {
 		if f := b.Field(strings.ToUpper(value.Text(id))); f != nil {
-			answer.Set(f.Type, listFieldJSON(c.store, b, f))
+			answer.Set(f.Type, listFieldJSON(c.Store, b, f))
 		}
 		return answer, nil
 	}
 	for _, f := range b.Fields {
-		answer.Set(f.Name, listFieldJSON(c.store, b, f))
+		answer.Set(f.Name, listFieldJSON(c.Store, b, f))
 	}
 	return answer, nil
 }
@@ -75,7 +75,7 @@ func listFieldJSON(s *model.Store, b *model.IBlock, f *model.IBlockField) *php.A
 }
 
 // listFieldAdd is lists.field.add. Each failed check is ERROR_SAVE_FIELD.
-func listFieldAdd(c *call) (any, error) {
+func listFieldAdd(c *Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
@@ -87,24 +87,24 @@ func listFieldAdd(c *call) (any, error) {
 	if err := checkNewListField(c, b, def, g); err != nil {
 		return nil, err
 	}
-	f := c.store.AddListField(b, def)
+	f := c.Store.AddListField(b, def)
 	arrangeField(f, g)
-	addOptions(c.store, f, g)
+	addOptions(c.Store, f, g)
 	return f.Name, nil
 }
 
 // listFieldInput reads FIELDS of lists.field.add and .update.
-func listFieldInput(c *call) (value.Fields, model.ListField, error) {
-	g := value.UpperFields(c.param("FIELDS"))
+func listFieldInput(c *Call) (value.Fields, model.ListField, error) {
+	g := value.UpperFields(c.Param("FIELDS"))
 	def := model.ListField{
 		Type: value.Text(g["TYPE"]), Code: value.Text(g["CODE"]), Name: value.Text(g["NAME"]), Default: value.Text(g["DEFAULT_VALUE"]),
 		Required: value.Text(g["IS_REQUIRED"]) == "Y", Multiple: value.Text(g["MULTIPLE"]) == "Y",
 	}
 	switch {
 	case g["NAME"] == nil:
-		return nil, def, missingParam("NAME")
+		return nil, def, MissingParam("NAME")
 	case g["TYPE"] == nil:
-		return nil, def, missingParam("TYPE")
+		return nil, def, MissingParam("TYPE")
 	}
 	return g, def, nil
 }
@@ -137,11 +137,11 @@ func withSettings(settings *php.Array, v any, name func(string) string) *php.Arr
 
 // wrongSettings says what is wrong with the settings of a field, "" for nothing: one
 // that cannot be filled in needs a default, a link the list that it goes to.
-func wrongSettings(c *call, def model.ListField, g value.Fields) string {
+func wrongSettings(c *Call, def model.ListField, g value.Fields) string {
 	if lacksDefault(def, g) {
 		return fmt.Sprintf("The default value of the field '%s' is required", def.Name)
 	}
-	if linksList(def.Type) && c.store.Lists[value.Int(g["LINK_IBLOCK_ID"])] == nil {
+	if linksList(def.Type) && c.Store.Lists[value.Int(g["LINK_IBLOCK_ID"])] == nil {
 		return fmt.Sprintf("Incorrect lists specified for '%s' property", def.Name)
 	}
 	return ""
@@ -154,8 +154,8 @@ func lacksDefault(def model.ListField, g value.Fields) bool {
 	return v == "Y" && def.Type != "L" && value.IsEmpty(g["DEFAULT_VALUE"])
 }
 
-func checkNewListField(c *call, b *model.IBlock, def model.ListField, g value.Fields) error {
-	saving := func(text string) error { return fail("ERROR_SAVE_FIELD", text) }
+func checkNewListField(c *Call, b *model.IBlock, def model.ListField, g value.Fields) error {
+	saving := func(text string) error { return Fail("ERROR_SAVE_FIELD", text) }
 	system := model.IsSystemListField(def.Type)
 	wrong := wrongSettings(c, def, g)
 	switch {
@@ -175,24 +175,24 @@ func checkNewListField(c *call, b *model.IBlock, def model.ListField, g value.Fi
 
 // listFieldUpdate is lists.field.update. The type stays what it is. Choices of
 // type L that LIST does not name by their ids are gone.
-func listFieldUpdate(c *call) (any, error) {
+func listFieldUpdate(c *Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
-	if value.IsEmpty(c.param("FIELD_ID")) {
-		return nil, missingParam("FIELD_ID")
+	if value.IsEmpty(c.Param("FIELD_ID")) {
+		return nil, MissingParam("FIELD_ID")
 	}
 	g, def, err := listFieldInput(c)
 	if err != nil {
 		return nil, err
 	}
-	f := b.Field(strings.ToUpper(value.Text(c.param("FIELD_ID"))))
+	f := b.Field(strings.ToUpper(value.Text(c.Param("FIELD_ID"))))
 	if f == nil || f.Type != def.Type {
-		return nil, fail("ERROR_UPDATE_FIELD", "Error updating the field")
+		return nil, Fail("ERROR_UPDATE_FIELD", "Error updating the field")
 	}
 	if wrong := wrongSettings(c, def, g); wrong != "" {
-		return nil, fail("ERROR_UPDATE_FIELD", wrong)
+		return nil, Fail("ERROR_UPDATE_FIELD", wrong)
 	}
 	f.Title, f.Required, f.Multiple, f.Default = def.Name, def.Required, def.Multiple && f.IsProperty(), def.Default
 	if f.IsProperty() {
@@ -202,7 +202,7 @@ func listFieldUpdate(c *call) (any, error) {
 	if _, ok := g["LIST"]; ok {
 		old := f.Options
 		f.Options = nil
-		addOptions(c.store, f, g)
+		addOptions(c.Store, f, g)
 		for i, o := range f.Options {
 			f.Options[i].ID = renamed(old, o, g)
 		}
@@ -227,15 +227,15 @@ func renamed(old []model.Option, o model.Option, g value.Fields) int64 {
 
 // listFieldDelete is lists.field.delete: the property's values go too. A field
 // that is not there is no error.
-func listFieldDelete(c *call) (any, error) {
+func listFieldDelete(c *Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
-	if value.IsEmpty(c.param("FIELD_ID")) {
-		return nil, missingParam("FIELD_ID")
+	if value.IsEmpty(c.Param("FIELD_ID")) {
+		return nil, MissingParam("FIELD_ID")
 	}
-	f := b.Field(strings.ToUpper(value.Text(c.param("FIELD_ID"))))
+	f := b.Field(strings.ToUpper(value.Text(c.Param("FIELD_ID"))))
 	if f == nil || f.Name == "NAME" {
 		return true, nil
 	}

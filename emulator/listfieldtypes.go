@@ -22,12 +22,12 @@ func linksList(typ string) bool { return typ == "G" || typ == "E" || typ == "E:E
 // listFieldTypes is lists.field.type.get: what can be added to a list. A system
 // field that it has already is not among them, unless FIELD_ID names it.
 // https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-type-get.html
-func listFieldTypes(c *call) (any, error) {
+func listFieldTypes(c *Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
-	asked := strings.ToUpper(value.Text(c.param("FIELD_ID")))
+	asked := strings.ToUpper(value.Text(c.Param("FIELD_ID")))
 	answer := php.NewArray()
 	for _, t := range [...]struct{ typ, title string }{
 		{"SORT", "Sorting"},

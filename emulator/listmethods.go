@@ -15,7 +15,7 @@ func listMessage(b *model.IBlock, name, byDefault string) string {
 }
 
 // writeList takes FIELDS and MESSAGES of lists.add and lists.update.
-func writeList(b *model.IBlock, c *call, g value.Fields) {
+func writeList(b *model.IBlock, c *Call, g value.Fields) {
 	if v, ok := g["NAME"]; ok && !value.IsEmpty(v) {
 		b.Name = value.Text(v)
 	}
@@ -26,80 +26,80 @@ func writeList(b *model.IBlock, c *call, g value.Fields) {
 	if v, ok := g["BIZPROC"]; ok {
 		b.Bizproc = v == "Y"
 	}
-	for name, v := range value.UpperFields(c.param("MESSAGES")) {
+	for name, v := range value.UpperFields(c.Param("MESSAGES")) {
 		b.Messages[name] = value.Text(v)
 	}
-	b.Changed = c.savedAt()
+	b.Changed = c.SavedAt()
 }
 
 // listsAdd is lists.add. Its result is the id, a number.
-func listsAdd(c *call) (any, error) {
+func listsAdd(c *Call) (any, error) {
 	for _, name := range []string{"IBLOCK_TYPE_ID", "IBLOCK_CODE", "FIELDS"} {
-		if value.IsEmpty(c.param(name)) {
-			return nil, missingParam(name)
+		if value.IsEmpty(c.Param(name)) {
+			return nil, MissingParam(name)
 		}
 	}
-	g := value.UpperFields(c.param("FIELDS"))
+	g := value.UpperFields(c.Param("FIELDS"))
 	if value.IsEmpty(g["NAME"]) {
-		return nil, missingParam("NAME")
+		return nil, MissingParam("NAME")
 	}
-	s := c.store
-	code := value.Text(c.param("IBLOCK_CODE"))
+	s := c.Store
+	code := value.Text(c.Param("IBLOCK_CODE"))
 	for _, b := range s.Lists {
 		if strings.EqualFold(b.Code, code) {
-			return nil, fail("ERROR_IBLOCK_ALREADY_EXISTS", "Iblock already exists")
+			return nil, Fail("ERROR_IBLOCK_ALREADY_EXISTS", "Iblock already exists")
 		}
 	}
-	b := s.AddList(model.List{TypeID: value.Text(c.param("IBLOCK_TYPE_ID")), Code: code, Name: value.Text(g["NAME"])})
+	b := s.AddList(model.List{TypeID: value.Text(c.Param("IBLOCK_TYPE_ID")), Code: code, Name: value.Text(g["NAME"])})
 	writeList(b, c, g)
 	return value.FromInt(b.ID), nil
 }
 
 // listsUpdate is lists.update.
-func listsUpdate(c *call) (any, error) {
+func listsUpdate(c *Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := value.Array(c.param("FIELDS")); !ok {
-		return nil, missingParam("FIELDS")
+	if _, ok := value.Array(c.Param("FIELDS")); !ok {
+		return nil, MissingParam("FIELDS")
 	}
-	writeList(b, c, value.UpperFields(c.param("FIELDS")))
+	writeList(b, c, value.UpperFields(c.Param("FIELDS")))
 	return true, nil
 }
 
 // listsDelete is lists.delete: the elements go too, and there is no event.
-func listsDelete(c *call) (any, error) {
+func listsDelete(c *Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range slices.Clone(b.Order) {
-		recordElement(c, b, b.Elements[id], opDelete)
+		recordElement(c, b, b.Elements[id], OpDelete)
 	}
-	delete(c.store.Lists, b.ID)
+	delete(c.Store.Lists, b.ID)
 	return true, nil
 }
 
-func listMethods() []method {
-	return []method{
-		{name: "lists.get", scope: "lists", legacy: true, run: listsGet},
-		{name: "lists.add", scope: "lists", legacy: true, run: adminOnly(listsAdd)},
-		{name: "lists.update", scope: "lists", legacy: true, run: adminOnly(listsUpdate)},
-		{name: "lists.delete", scope: "lists", legacy: true, run: adminOnly(listsDelete)},
-		{name: "lists.get.iblock.type.id", scope: "lists", legacy: true, run: listsTypeID},
-		{name: "lists.field.get", scope: "lists", legacy: true, run: listFieldGet},
-		{name: "lists.field.add", scope: "lists", legacy: true, run: adminOnly(listFieldAdd)},
-		{name: "lists.field.update", scope: "lists", legacy: true, run: adminOnly(listFieldUpdate)},
-		{name: "lists.field.delete", scope: "lists", legacy: true, run: adminOnly(listFieldDelete)},
-		{name: "lists.field.type.get", scope: "lists", legacy: true, run: listFieldTypes},
-		{name: "lists.section.get", scope: "lists", legacy: true, run: sectionGet},
-		{name: "lists.section.add", scope: "lists", legacy: true, run: sectionAdd},
-		{name: "lists.section.update", scope: "lists", legacy: true, run: sectionUpdate},
-		{name: "lists.section.delete", scope: "lists", legacy: true, run: sectionDelete},
-		{name: "lists.element.get", scope: "lists", legacy: true, run: elementGet},
-		{name: "lists.element.add", scope: "lists", legacy: true, run: elementAdd},
-		{name: "lists.element.update", scope: "lists", legacy: true, run: elementUpdate},
-		{name: "lists.element.delete", scope: "lists", legacy: true, run: elementDelete},
+func listMethods() []Method {
+	return []Method{
+		{Name: "lists.get", Scope: "lists", Legacy: true, Run: listsGet},
+		{Name: "lists.add", Scope: "lists", Legacy: true, Run: AdminOnly(listsAdd)},
+		{Name: "lists.update", Scope: "lists", Legacy: true, Run: AdminOnly(listsUpdate)},
+		{Name: "lists.delete", Scope: "lists", Legacy: true, Run: AdminOnly(listsDelete)},
+		{Name: "lists.get.iblock.type.id", Scope: "lists", Legacy: true, Run: listsTypeID},
+		{Name: "lists.field.get", Scope: "lists", Legacy: true, Run: listFieldGet},
+		{Name: "lists.field.add", Scope: "lists", Legacy: true, Run: AdminOnly(listFieldAdd)},
+		{Name: "lists.field.update", Scope: "lists", Legacy: true, Run: AdminOnly(listFieldUpdate)},
+		{Name: "lists.field.delete", Scope: "lists", Legacy: true, Run: AdminOnly(listFieldDelete)},
+		{Name: "lists.field.type.get", Scope: "lists", Legacy: true, Run: listFieldTypes},
+		{Name: "lists.section.get", Scope: "lists", Legacy: true, Run: sectionGet},
+		{Name: "lists.section.add", Scope: "lists", Legacy: true, Run: sectionAdd},
+		{Name: "lists.section.update", Scope: "lists", Legacy: true, Run: sectionUpdate},
+		{Name: "lists.section.delete", Scope: "lists", Legacy: true, Run: sectionDelete},
+		{Name: "lists.element.get", Scope: "lists", Legacy: true, Run: elementGet},
+		{Name: "lists.element.add", Scope: "lists", Legacy: true, Run: elementAdd},
+		{Name: "lists.element.update", Scope: "lists", Legacy: true, Run: elementUpdate},
+		{Name: "lists.element.delete", Scope: "lists", Legacy: true, Run: elementDelete},
 	}
 }

@@ -12,45 +12,45 @@ import (
 )
 
 // listOf finds the list that a call names by IBLOCK_ID or IBLOCK_CODE.
-func listOf(c *call) (*model.IBlock, error) {
-	typeID := c.param("IBLOCK_TYPE_ID")
+func listOf(c *Call) (*model.IBlock, error) {
+	typeID := c.Param("IBLOCK_TYPE_ID")
 	if typeID == nil {
-		return nil, missingParam("IBLOCK_TYPE_ID")
+		return nil, MissingParam("IBLOCK_TYPE_ID")
 	}
-	id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
+	id, code := c.Param("IBLOCK_ID"), c.Param("IBLOCK_CODE")
 	if id == nil && code == nil {
-		return nil, missingParam("IBLOCK_ID")
+		return nil, MissingParam("IBLOCK_ID")
 	}
-	for _, b := range c.store.Lists {
+	for _, b := range c.Store.Lists {
 		found := !value.IsEmpty(id) && b.ID == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.Code == value.Text(code)
 		if found && b.TypeID == value.Text(typeID) {
 			return b, nil
 		}
 	}
-	return nil, fail("ERROR_IBLOCK_NOT_FOUND", "Iblock not found")
+	return nil, Fail("ERROR_IBLOCK_NOT_FOUND", "Iblock not found")
 }
 
 // listsGet is lists.get.
-func listsGet(c *call) (any, error) {
-	typeID := c.param("IBLOCK_TYPE_ID")
+func listsGet(c *Call) (any, error) {
+	typeID := c.Param("IBLOCK_TYPE_ID")
 	if typeID == nil {
-		return nil, missingParam("IBLOCK_TYPE_ID")
+		return nil, MissingParam("IBLOCK_TYPE_ID")
 	}
-	id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
+	id, code := c.Param("IBLOCK_ID"), c.Param("IBLOCK_CODE")
 	var found []*model.IBlock
-	for _, b := range c.store.Lists {
+	for _, b := range c.Store.Lists {
 		if b.TypeID == value.Text(typeID) && (value.IsEmpty(id) || b.ID == value.Int(id)) && (value.IsEmpty(code) || b.Code == value.Text(code)) {
 			found = append(found, b)
 		}
 	}
 	slices.SortFunc(found, func(a, b *model.IBlock) int { return cmp.Compare(a.ID, b.ID) })
-	order, _ := c.optionalArray("IBLOCK_ORDER")
+	order, _ := c.OptionalArray("IBLOCK_ORDER")
 	query.Sort(found, query.LenientOrder(order, listColumn))
 	answer := php.NewArray()
 	if len(found) == 0 {
 		return answer, nil // and no total
 	}
-	for _, b := range page(c, found) {
+	for _, b := range Page(c, found) {
 		answer.Append(listJSON(c, b))
 	}
 	return answer, nil
@@ -72,9 +72,9 @@ func listColumn(name string) (query.Column[*model.IBlock], bool) {
 	return query.Column[*model.IBlock]{}, false
 }
 
-func listJSON(c *call, b *model.IBlock) *php.Array {
+func listJSON(c *Call, b *model.IBlock) *php.Array {
 	return value.Object(
-		"ID", value.Text(value.FromInt(b.ID)), "TIMESTAMP_X", c.store.Zone.Local(b.Changed), "IBLOCK_TYPE_ID", b.TypeID,
+		"ID", value.Text(value.FromInt(b.ID)), "TIMESTAMP_X", c.Store.Zone.Local(b.Changed), "IBLOCK_TYPE_ID", b.TypeID,
 		"LID", "s1", "CODE", value.TextOrNull(b.Code), "API_CODE", nil, "NAME", b.Name, "ACTIVE", "Y", "SORT", value.Text(value.FromInt(b.Sort)),
 		"LIST_PAGE_URL", nil, "DETAIL_PAGE_URL", nil, "SECTION_PAGE_URL", nil, "CANONICAL_PAGE_URL", nil,
 		"PICTURE", nil, "DESCRIPTION", b.Description, "DESCRIPTION_TYPE", "text", "RSS_TTL", "24", "RSS_ACTIVE", "Y",
@@ -90,9 +90,9 @@ func listJSON(c *call, b *model.IBlock) *php.Array {
 }
 
 // listsTypeID is lists.get.iblock.type.id: null where there is no such list.
-func listsTypeID(c *call) (any, error) {
-	for _, b := range c.store.Lists {
-		id, code := c.param("IBLOCK_ID"), c.param("IBLOCK_CODE")
+func listsTypeID(c *Call) (any, error) {
+	for _, b := range c.Store.Lists {
+		id, code := c.Param("IBLOCK_ID"), c.Param("IBLOCK_CODE")
 		if !value.IsEmpty(id) && b.ID == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.Code == value.Text(code) {
 			return b.TypeID, nil
 		}

@@ -11,30 +11,30 @@ import (
 
 // newValues are those of a new item of which nothing is given.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-add.html
-func newValues(c *call, it *model.Item) map[string]any {
+func newValues(c *Call, it *model.Item) map[string]any {
 	t := it.Type
 	v := map[string]any{"ID": it.ID}
-	now := c.savedAt()
+	now := c.SavedAt()
 	for _, name := range []string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "LAST_ACTIVITY_TIME"} {
 		v[name] = now
 	}
 	for _, name := range []string{"CREATED_BY", "UPDATED_BY", "MOVED_BY", "LAST_ACTIVITY_BY", "ASSIGNED_BY_ID"} {
-		v[name] = c.req.by.user
+		v[name] = c.Request.By.User
 	}
 	v["OPENED"] = true
 	v["CATEGORY_ID"] = t.DefaultCategory().ID
 	week := value.DateOf(now.AddDate(0, 0, 7))
 	v["BEGINDATE"], v["CLOSEDATE"], v["ACTUAL_DATE"] = value.DateOf(now), week, week
-	v["CURRENCY_ID"] = c.options.currency
+	v["CURRENCY_ID"] = c.Options.Currency
 	v["XML_ID"] = ""
 	v["ACCOUNT_NUMBER"], v["QUOTE_NUMBER"] = fmt.Sprint(it.ID), fmt.Sprint(it.ID)
 	if t.Fields.ByName["MYCOMPANY_ID"] != nil {
-		v["MYCOMPANY_ID"] = ownCompany(c.store)
+		v["MYCOMPANY_ID"] = ownCompany(c.Store)
 	}
 	maps.Copy(v, t.Defaults)
 	for _, f := range t.Fields.All {
 		if f.User != nil {
-			v[f.Name] = userDefault(c.store, f, now)
+			v[f.Name] = userDefault(c.Store, f, now)
 		}
 	}
 	return v

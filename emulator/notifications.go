@@ -9,11 +9,11 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func notifyMethods() []method {
-	return []method{
-		{name: "im.notify", scope: "im", legacy: true, run: notifyAny},
-		{name: "im.notify.personal.add", scope: "im", legacy: true, run: notifyAs("USER")},
-		{name: "im.notify.system.add", scope: "im", legacy: true, run: notifyAs("SYSTEM")},
+func notifyMethods() []Method {
+	return []Method{
+		{Name: "im.notify", Scope: "im", Legacy: true, Run: notifyAny},
+		{Name: "im.notify.personal.add", Scope: "im", Legacy: true, Run: notifyAs("USER")},
+		{Name: "im.notify.system.add", Scope: "im", Legacy: true, Run: notifyAs("SYSTEM")},
 	}
 }
 
@@ -29,9 +29,9 @@ func (p *Portal) Notifications() []model.Notification {
 const attachLimit = 60_000
 
 // notifyAny is im.notify, where TYPE says which of the two it is.
-func notifyAny(c *call) (any, error) {
+func notifyAny(c *Call) (any, error) {
 	kind := "USER"
-	if value.Text(c.param("TYPE")) == "SYSTEM" {
+	if value.Text(c.Param("TYPE")) == "SYSTEM" {
 		kind = "SYSTEM"
 	}
 	return notifyAs(kind)(c)
@@ -39,26 +39,26 @@ func notifyAny(c *call) (any, error) {
 
 // notifyAs tells a user something. The result is the id, a number.
 // https://apidocs.bitrix24.com/api-reference/chats/notifications/im-notify-system-add.html
-func notifyAs(kind string) handler {
-	return func(c *call) (any, error) {
-		to := value.Int(value.FirstSet(c.param("USER_ID"), c.param("TO")))
-		text := strings.TrimSpace(value.Text(c.param("MESSAGE")))
+func notifyAs(kind string) Handler {
+	return func(c *Call) (any, error) {
+		to := value.Int(value.FirstSet(c.Param("USER_ID"), c.Param("TO")))
+		text := strings.TrimSpace(value.Text(c.Param("MESSAGE")))
 		switch {
 		case to <= 0:
-			return nil, fail("USER_ID_EMPTY", "User ID can't be empty")
+			return nil, Fail("USER_ID_EMPTY", "User ID can't be empty")
 		case text == "":
-			return nil, fail("MESSAGE_EMPTY", "Message can't be empty")
+			return nil, Fail("MESSAGE_EMPTY", "Message can't be empty")
 		}
-		if err := checkAttach(c.param("ATTACH")); err != nil {
+		if err := checkAttach(c.Param("ATTACH")); err != nil {
 			return nil, err
 		}
-		s := c.store
+		s := c.Store
 		n := model.Notification{
-			ID: s.Next("notification"), At: c.now.In(s.Zone.Location), To: to, Text: text, Out: value.Text(c.param("MESSAGE_OUT")),
-			Tag: value.Text(c.param("TAG")), SubTag: value.Text(c.param("SUB_TAG")), System: kind == "SYSTEM",
+			ID: s.Next("notification"), At: c.Now.In(s.Zone.Location), To: to, Text: text, Out: value.Text(c.Param("MESSAGE_OUT")),
+			Tag: value.Text(c.Param("TAG")), SubTag: value.Text(c.Param("SUB_TAG")), System: kind == "SYSTEM",
 		}
 		if !n.System {
-			n.From = c.req.by.user
+			n.From = c.Request.By.User
 		}
 		if n.Tag != "" {
 			s.Notifications = slices.DeleteFunc(s.Notifications, func(x model.Notification) bool { return x.To == n.To && x.Tag == n.Tag })
@@ -79,14 +79,14 @@ func checkAttach(v any) error {
 	case value.IsEmpty(v):
 		return nil
 	case len(raw) > attachLimit:
-		return fail("ATTACH_OVERSIZE", "You have exceeded the maximum allowable size of attach")
+		return Fail("ATTACH_OVERSIZE", "You have exceeded the maximum allowable size of attach")
 	case isText:
 		decoded, err := php.DecodeJSON([]byte(raw))
 		if _, ok := value.Array(decoded); err != nil || !ok {
-			return fail("ATTACH_ERROR", "Incorrect attach params")
+			return Fail("ATTACH_ERROR", "Incorrect attach params")
 		}
 	case raw == "":
-		return fail("ATTACH_ERROR", "Incorrect attach params")
+		return Fail("ATTACH_ERROR", "Incorrect attach params")
 	}
 	return nil
 }

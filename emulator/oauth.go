@@ -29,12 +29,12 @@ func (a authorization) authorizePage(w http.ResponseWriter, r *http.Request) {
 		user, _ = strconv.ParseInt(text, 10, 64) // 0 is nobody
 	}
 	p.mu.Lock()
-	known := query.Get("client_id") == p.app.clientID && p.app.installed && p.store.Users[user] != nil
+	known := query.Get("client_id") == p.app.ClientID && p.app.Installed && p.store.Users[user] != nil
 	var code string
 	if known {
-		code = p.app.issueCode(user)
+		code = p.app.IssueCode(user)
 	}
-	domain := p.address.domain()
+	domain := p.address.Domain()
 	p.mu.Unlock()
 	// What fails is shown to the user and never told to the application.
 	if !known {
@@ -48,7 +48,7 @@ func (a authorization) authorizePage(w http.ResponseWriter, r *http.Request) {
 	}
 	q := back.Query()
 	for name, v := range map[string]string{
-		"code": code, "state": query.Get("state"), "domain": domain, "member_id": p.app.memberID,
+		"code": code, "state": query.Get("state"), "domain": domain, "member_id": p.app.MemberID,
 		"scope": strings.Join(p.cfg.Scopes, ","), "server_domain": domain,
 	} {
 		q.Set(name, v)
@@ -81,7 +81,7 @@ func (a authorization) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 		p.server.refuse(w, tokenMethod, f.refuses())
 		return
 	case f != nil && !f.afterwards():
-		p.server.cutOff(&exchange{request: &request{}}, tokenMethod, nil, f)
+		p.server.cutOff(&exchange{Request: &Request{}}, tokenMethod, nil, f)
 		breakOff(w, r, f, 0, nil)
 		return
 	}
@@ -91,37 +91,37 @@ func (a authorization) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 		breakOff(w, r, f, status, body)
 		return
 	}
-	writeJSON(w, status, body)
+	WriteJSON(w, status, body)
 }
 
 // renew answers what the token endpoint is asked.
 func (a authorization) renew(r *http.Request) (status int, body any) {
 	p := a.p
-	params := decodeRequest(r)
+	params := DecodeRequest(r)
 	get := func(name string) string { v, _ := params.Get(name); return value.Text(v) }
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	body, err := a.answerTokens(get)
-	result := &answer{}
+	result := &Answer{}
 	if err != nil {
-		result.err, body = err, err.body()
+		result.Err, body = err, err.Body()
 	}
-	p.journal.add(newRecord(tokenMethod, params, result, false, time.Now()))
-	return result.status(), body
+	p.journal.Add(NewRecord(tokenMethod, params, result, false, time.Now()))
+	return result.Status(), body
 }
 
 // answerTokens answers the request for tokens: new ones, or why not.
-func (a authorization) answerTokens(get func(string) string) (any, *restError) {
+func (a authorization) answerTokens(get func(string) string) (any, *Error) {
 	p := a.p
-	user, err := p.app.redeem(get)
+	user, err := p.app.Redeem(get)
 	if err != nil {
 		return nil, err
 	}
-	t := p.app.issue(user, firstHops)
+	t := p.app.Issue(user, FirstHops)
 	return value.Object(
-		"access_token", t.Access, "client_endpoint", p.address.endpoint(), "domain", p.address.domain(),
-		"expires", t.Expires.Unix(), "expires_in", int64(p.cfg.TokenLife.Seconds()), "member_id", p.app.memberID,
+		"access_token", t.Access, "client_endpoint", p.address.Endpoint(), "domain", p.address.Domain(),
+		"expires", t.Expires.Unix(), "expires_in", int64(p.cfg.TokenLife.Seconds()), "member_id", p.app.MemberID,
 		"refresh_token", t.Refresh, "scope", strings.Join(p.cfg.Scopes, ","),
-		"server_endpoint", p.address.endpoint(), "status", p.app.status, "user_id", user,
+		"server_endpoint", p.address.Endpoint(), "status", p.app.Status, "user_id", user,
 	), nil
 }

@@ -42,21 +42,21 @@ type offlineEvent struct {
 const reservationLife = 30 * 24 * time.Hour
 
 // put adds an event or renews the one that waits.
-func (q *offlineQueue) put(e event, connector string, now time.Time) {
-	text, _ := php.EncodeJSON(e.data) // made of text and numbers
-	sum := md5.Sum([]byte(e.code + "|" + string(text)))
+func (q *offlineQueue) put(e Event, connector string, now time.Time) {
+	text, _ := php.EncodeJSON(e.Data) // made of text and numbers
+	sum := md5.Sum([]byte(e.Code + "|" + string(text)))
 	key := offlineKey{hex.EncodeToString(sum[:]), connector}
 	found := q.free[key]
 	if found == nil {
 		q.ids++
-		found = &offlineEvent{offlineKey: key, id: q.ids, name: e.code, data: e.data}
+		found = &offlineEvent{offlineKey: key, id: q.ids, name: e.Code, data: e.Data}
 		q.events = append(q.events, found)
 		if q.free == nil {
 			q.free = map[offlineKey]*offlineEvent{}
 		}
 		q.free[key] = found
 	}
-	found.at, found.user = now.Truncate(time.Second), e.user
+	found.at, found.user = now.Truncate(time.Second), e.User
 }
 
 // remove drops events.
@@ -74,8 +74,8 @@ func (q *offlineQueue) remove(gone func(*offlineEvent) bool) {
 
 // record puts an event into the queue for one handler, unless the application
 // itself caused it: by a call of its own with the same source key.
-func (h *hub) record(e event, sub *subscription, now time.Time) bool {
-	if e.app && e.connector == sub.connector {
+func (h *hub) record(e Event, sub *subscription, now time.Time) bool {
+	if e.App && e.Connector == sub.connector {
 		return false
 	}
 	h.offline.put(e, sub.connector, now)
@@ -85,7 +85,7 @@ func (h *hub) record(e event, sub *subscription, now time.Time) bool {
 // notify sends ONOFFLINEEVENT after new offline events, no more often than its
 // handlers want.
 // https://apidocs.bitrix24.com/api-reference/events/on-offline-event.html
-func (h *hub) notify(by *origin, now time.Time) {
+func (h *hub) notify(by *Origin, now time.Time) {
 	for _, sub := range h.subscriptions {
 		if sub.event != "ONOFFLINEEVENT" || !sub.app {
 			continue
@@ -94,34 +94,34 @@ func (h *hub) notify(by *origin, now time.Time) {
 			continue
 		}
 		sub.notified = now
-		e := event{code: sub.event, data: php.NewArray(), auth: authLong, origin: by}
-		h.enqueue(delivery{event: e, to: sub, due: now.Add(h.cfg.delay)})
+		e := Event{Code: sub.event, Data: php.NewArray(), Auth: AuthLong, Origin: by}
+		h.enqueue(delivery{Event: e, to: sub, due: now.Add(h.cfg.delay)})
 	}
 }
 
 // offlineFetch is event.offline.get: it takes events out of the queue, or
 // reserves them for a process that confirms them later.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-get.html
-func (h eventMethods) offlineFetch(c *call) (any, error) {
-	if err := c.needAdmin(""); err != nil {
+func (h eventMethods) offlineFetch(c *Call) (any, error) {
+	if err := c.NeedAdmin(""); err != nil {
 		return nil, err
 	}
-	clearing := c.param("CLEAR") == nil || value.Int(c.param("CLEAR")) != 0
-	if !clearing && !c.options.feature(featureOfflineExtended) {
-		return nil, noLicense("extended offline events handling")
+	clearing := c.Param("CLEAR") == nil || value.Int(c.Param("CLEAR")) != 0
+	if !clearing && !c.Options.Feature(FeatureOfflineExtended) {
+		return nil, NoLicense("extended offline events handling")
 	}
-	limit := int64(pageSize)
-	if v := c.param("LIMIT"); v != nil {
+	limit := int64(PageSize)
+	if v := c.Param("LIMIT"); v != nil {
 		if limit = value.Int(v); limit <= 0 {
-			return nil, &restError{status: 400, code: "ERROR_ARGUMENT", text: "Value must be positive integer", argument: "LIMIT"}
+			return nil, &Error{Status: 400, Code: "ERROR_ARGUMENT", Text: "Value must be positive integer", Argument: "LIMIT"}
 		}
 	}
 	q := &h.offline
-	q.expire(c.now)
-	process, again := strings.TrimSpace(value.Text(c.param("PROCESS_ID"))), c.param("PROCESS_ID") != nil
-	failed := value.Int(c.param("ERROR")) == 1
+	q.expire(c.Now)
+	process, again := strings.TrimSpace(value.Text(c.Param("PROCESS_ID"))), c.Param("PROCESS_ID") != nil
+	failed := value.Int(c.Param("ERROR")) == 1
 	events, err := h.offlineRows(c, offlineFields[:4], "TIMESTAMP_X", func(e *offlineEvent) bool {
-		return e.process == process && e.failed == failed && e.connector == c.req.connector
+		return e.process == process && e.failed == failed && e.connector == c.Request.Connector
 	})
 	if err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (h eventMethods) offlineFetch(c *call) (any, error) {
 		rows.Append(offlineJSON(c, e, false))
 	}
 	if clearing {
-		q.remove(func(e *offlineEvent) bool { return e.process == process && e.connector == c.req.connector })
+		q.remove(func(e *offlineEvent) bool { return e.process == process && e.connector == c.Request.Connector })
 	}
 	var shown any
 	if again || !clearing {
@@ -156,32 +156,32 @@ func (q *offlineQueue) expire(now time.Time) {
 
 // offlineList is event.offline.list: it reads the queue and changes nothing.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-list.html
-func (h eventMethods) offlineList(c *call) (any, error) {
-	if err := c.needAdmin(""); err != nil {
+func (h eventMethods) offlineList(c *Call) (any, error) {
+	if err := c.NeedAdmin(""); err != nil {
 		return nil, err
 	}
-	h.offline.expire(c.now)
-	events, err := h.offlineRows(c, offlineFields[:], "ID", func(e *offlineEvent) bool { return e.connector == c.req.connector })
+	h.offline.expire(c.Now)
+	events, err := h.offlineRows(c, offlineFields[:], "ID", func(e *offlineEvent) bool { return e.connector == c.Request.Connector })
 	if err != nil {
 		return nil, err
 	}
 	rows := php.NewArray()
 	// Unlike other lists this one does not round start down to a page.
-	from := min(max(c.start, 0), len(events))
-	to := min(from+pageSize, len(events))
+	from := min(max(c.Start, 0), len(events))
+	to := min(from+PageSize, len(events))
 	for _, e := range events[from:to] {
 		rows.Append(offlineJSON(c, e, true))
 	}
-	c.total, c.hasTotal = len(events), true
+	c.Total, c.HasTotal = len(events), true
 	if to < len(events) {
-		c.next = to
+		c.Next = to
 	}
 	return rows, nil
 }
 
 // offlineClear is event.offline.clear: it confirms what a process has reserved.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-clear.html
-func (h eventMethods) offlineClear(c *call) (any, error) {
+func (h eventMethods) offlineClear(c *Call) (any, error) {
 	process, err := offlineProcess(c)
 	if err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (h eventMethods) offlineClear(c *call) (any, error) {
 		return nil, err
 	}
 	h.offline.remove(func(e *offlineEvent) bool {
-		return e.process == process && e.connector == c.req.connector && (wanted == nil || wanted(e))
+		return e.process == process && e.connector == c.Request.Connector && (wanted == nil || wanted(e))
 	})
 	return true, nil
 }
@@ -202,7 +202,7 @@ func (h eventMethods) offlineClear(c *call) (any, error) {
 // offlineError is event.offline.error: events that could not be worked off come
 // back only to who asks for failed ones.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-error.html
-func (h eventMethods) offlineError(c *call) (any, error) {
+func (h eventMethods) offlineError(c *Call) (any, error) {
 	process, err := offlineProcess(c)
 	if err != nil {
 		return nil, err
@@ -212,10 +212,10 @@ func (h eventMethods) offlineError(c *call) (any, error) {
 		return nil, err
 	}
 	if wanted == nil {
-		return nil, argumentIs("message_id", "Value must be array of MESSAGE_ID values")
+		return nil, WrongArgument("message_id", "Value must be array of MESSAGE_ID values")
 	}
 	q := &h.offline
-	mine := func(e *offlineEvent) bool { return e.connector == c.req.connector && wanted(e) && !e.failed }
+	mine := func(e *offlineEvent) bool { return e.connector == c.Request.Connector && wanted(e) && !e.failed }
 	// The failed one stands for all of the same message.
 	if !slices.ContainsFunc(q.events, func(e *offlineEvent) bool { return mine(e) && e.process == process }) {
 		return true, nil
@@ -232,25 +232,25 @@ func (h eventMethods) offlineError(c *call) (any, error) {
 	return true, nil
 }
 
-func offlineProcess(c *call) (string, error) {
-	if err := c.needAdmin(""); err != nil {
+func offlineProcess(c *Call) (string, error) {
+	if err := c.NeedAdmin(""); err != nil {
 		return "", err
 	}
-	if c.param("PROCESS_ID") == nil {
-		return "", argumentOf("PROCESS_ID")
+	if c.Param("PROCESS_ID") == nil {
+		return "", MissingArgument("PROCESS_ID")
 	}
-	return strings.TrimSpace(value.Text(c.param("PROCESS_ID"))), nil
+	return strings.TrimSpace(value.Text(c.Param("PROCESS_ID"))), nil
 }
 
 // offlineIDs reads a list of ids; nil without one.
-func offlineIDs(c *call, name string, id func(*offlineEvent) string) (func(*offlineEvent) bool, error) {
-	v := c.param(name)
+func offlineIDs(c *Call, name string, id func(*offlineEvent) string) (func(*offlineEvent) bool, error) {
+	v := c.Param(name)
 	if v == nil {
 		return nil, nil
 	}
 	a, ok := value.Array(v)
 	if !ok {
-		return nil, argumentIs(strings.ToLower(name), "Value must be array of "+name+" values")
+		return nil, WrongArgument(strings.ToLower(name), "Value must be array of "+name+" values")
 	}
 	wanted := map[string]bool{}
 	for _, x := range a.All() {
@@ -281,27 +281,27 @@ func (e *offlineEvent) flag() int64 {
 var offlinePrefixes = [...]string{"", "=", ">", "<", ">=", "<=", "@", "%"}
 
 // offlineRows filters and orders the events of the queue.
-func (h eventMethods) offlineRows(c *call, fields []query.Column[*offlineEvent], byDefault string, mine query.Predicate[*offlineEvent]) ([]*offlineEvent, error) {
+func (h eventMethods) offlineRows(c *Call, fields []query.Column[*offlineEvent], byDefault string, mine query.Predicate[*offlineEvent]) ([]*offlineEvent, error) {
 	find := query.InAnyCase(query.Among(fields))
-	filter, ok := c.optionalArray("FILTER")
+	filter, ok := c.OptionalArray("FILTER")
 	if !ok {
-		return nil, argumentError("The filter is not an array")
+		return nil, WrongFilter("The filter is not an array")
 	}
-	order, ok := c.optionalArray("ORDER")
+	order, ok := c.OptionalArray("ORDER")
 	if !ok {
-		return nil, argumentIs("order", "The order is not an array")
+		return nil, WrongArgument("order", "The order is not an array")
 	}
 	rules := &query.Rules[*offlineEvent]{
 		Find:    find,
-		Unknown: func(name string) error { return argumentError("Filter field not allowed: " + name) },
+		Unknown: func(name string) error { return WrongFilter("Filter field not allowed: " + name) },
 		Prefix: func(prefix, _ string) error {
 			if slices.Contains(offlinePrefixes[:], prefix) {
 				return nil
 			}
-			return argumentError("Filter operation not allowed: " + prefix)
+			return WrongFilter("Filter operation not allowed: " + prefix)
 		},
-		Invalid: func(name string) error { return argumentError("Filter value not allowed: " + name) },
-		Zone:    c.store.Zone,
+		Invalid: func(name string) error { return WrongFilter("Filter value not allowed: " + name) },
+		Zone:    c.Store.Zone,
 	}
 	pass, err := rules.Compile(filter)
 	if err != nil {
@@ -325,11 +325,11 @@ func offlineOrder(order *php.Array, find func(string) (query.Column[*offlineEven
 	for name, v := range order.All() {
 		col, ok := find(name)
 		if !ok {
-			return nil, argumentIs("", "Order field not allowed: "+strings.ToUpper(name))
+			return nil, WrongArgument("", "Order field not allowed: "+strings.ToUpper(name))
 		}
 		direction := strings.ToUpper(value.Text(v))
 		if direction != "ASC" && direction != "DESC" {
-			return nil, argumentIs("", "Order direction should be one of {ASC|DESC}")
+			return nil, WrongArgument("", "Order direction should be one of {ASC|DESC}")
 		}
 		keys = append(keys, query.SortKey[*offlineEvent]{Column: col, Desc: direction == "DESC"})
 	}
@@ -337,13 +337,13 @@ func offlineOrder(order *php.Array, find func(string) (query.Column[*offlineEven
 }
 
 // offlineJSON is an event as the methods show it.
-func offlineJSON(c *call, e *offlineEvent, whole bool) *php.Array {
+func offlineJSON(c *Call, e *offlineEvent, whole bool) *php.Array {
 	var user any = value.Text(value.FromInt(e.user))
 	if e.user == 0 { // nobody: a robot or an agent
 		user = 0
 	}
 	row := value.Object(
-		"ID", value.Text(value.FromInt(e.id)), "TIMESTAMP_X", e.at.In(c.store.Zone.Location).Format(time.RFC3339), "EVENT_NAME", e.name,
+		"ID", value.Text(value.FromInt(e.id)), "TIMESTAMP_X", e.at.In(c.Store.Zone.Location).Format(time.RFC3339), "EVENT_NAME", e.name,
 		"EVENT_DATA", e.data, "EVENT_ADDITIONAL", value.Object("user_id", user), "MESSAGE_ID", e.message,
 	)
 	if whole {

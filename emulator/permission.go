@@ -8,62 +8,62 @@ import (
 )
 
 // permit checks what is known before a command runs.
-func (s *server) permit(req *exchange, m *method) *restError {
-	if m.app && !req.app {
-		return refusalOf("WRONG_AUTH_TYPE")
+func (s *server) permit(req *exchange, m *Method) *Error {
+	if m.App && !req.App {
+		return Refusal("WRONG_AUTH_TYPE")
 	}
 	p := s.p
-	if !p.options.allows(m.scope) {
+	if !p.options.Allows(m.Scope) {
 		token := "webhook token"
-		if req.app {
+		if req.App {
 			token = "access token"
 		}
-		return failStatus(http.StatusUnauthorized, "insufficient_scope", "The request requires higher privileges than provided by the "+token)
+		return FailStatus(http.StatusUnauthorized, "insufficient_scope", "The request requires higher privileges than provided by the "+token)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.limits.blocked(operatingKey{req.credKey, m.name}, time.Now()) {
-		return refusalOf("OPERATION_TIME_LIMIT")
+	if p.limits.Blocked(OperatingKey{Credential: req.CredKey, Method: m.Name}, time.Now()) {
+		return Refusal("OPERATION_TIME_LIMIT")
 	}
 	return nil
 }
 
 // authorize checks the secret of the inbound webhook or the application's
 // token, and takes the token and the source key out of the parameters.
-func (s *server) authorize(req *exchange) *restError {
-	if v, ok := req.params.Get("auth_connector"); ok {
-		req.connector = value.Text(v)
-		req.params.Delete("auth_connector")
+func (s *server) authorize(req *exchange) *Error {
+	if v, ok := req.Params.Get("auth_connector"); ok {
+		req.Connector = value.Text(v)
+		req.Params.Delete("auth_connector")
 	}
-	if req.connector != "" && !s.p.options.feature(featureAuthConnector) {
-		return noLicense("auth_connector")
+	if req.Connector != "" && !s.p.options.Feature(FeatureAuthConnector) {
+		return NoLicense("auth_connector")
 	}
 	p := s.p
-	if req.path.secret != "" {
-		if req.path.user != p.user.IDText() || !sameSecret(req.path.secret, p.cfg.Secret) {
-			return refusalOf("INVALID_CREDENTIALS")
+	if req.Path.Secret != "" {
+		if req.Path.User != p.user.IDText() || !SameSecret(req.Path.Secret, p.cfg.Secret) {
+			return Refusal("INVALID_CREDENTIALS")
 		}
-		req.credKey, req.user = "webhook", p.user.ID
-		req.by = origin{user: req.user, hops: firstHops}
+		req.CredKey, req.User = "webhook", p.user.ID
+		req.By = Origin{User: req.User, Hops: FirstHops}
 		return nil
 	}
-	token := req.bearer
+	token := req.Bearer
 	for _, name := range []string{"auth", "access_token"} {
-		if v, ok := req.params.Get(name); ok {
+		if v, ok := req.Params.Get(name); ok {
 			token = value.Text(v)
-			req.params.Delete(name)
+			req.Params.Delete(name)
 		}
 	}
 	if token == "" {
-		return refusalOf("NO_AUTH_FOUND")
+		return Refusal("NO_AUTH_FOUND")
 	}
 	p.mu.Lock()
-	g, err := p.app.check(token)
+	g, err := p.app.Check(token)
 	p.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	req.app, req.credKey, req.user = true, "app", g.user
-	req.by = origin{user: g.user, app: true, connector: req.connector, hops: g.hops}
+	req.App, req.CredKey, req.User = true, "app", g.User
+	req.By = Origin{User: g.User, App: true, Connector: req.Connector, Hops: g.Hops}
 	return nil
 }

@@ -14,50 +14,50 @@ import (
 type platform struct{ *Portal }
 
 // platformMethods are the methods of platform and some that know no portal.
-func platformMethods(portal *Portal) []method {
+func platformMethods(portal *Portal) []Method {
 	p := platform{portal}
-	return []method{
-		{name: batchMethod},
-		{name: "scope", legacy: true, run: p.scopeList},
-		{name: "methods", legacy: true, run: p.methodNames},
-		{name: "method.get", run: p.methodGet},
-		{name: "server.time", run: serverTime},
-		{name: "profile", run: profile},
-		{name: "app.info", legacy: true, run: p.appInfo},
-		{name: "feature.get", legacy: true, run: featureGet},
-		{name: "user.current", scope: "user", run: userCurrent},
+	return []Method{
+		{Name: BatchMethod},
+		{Name: "scope", Legacy: true, Run: p.scopeList},
+		{Name: "methods", Legacy: true, Run: p.methodNames},
+		{Name: "method.get", Run: p.methodGet},
+		{Name: "server.time", Run: serverTime},
+		{Name: "profile", Run: profile},
+		{Name: "app.info", Legacy: true, Run: p.appInfo},
+		{Name: "feature.get", Legacy: true, Run: featureGet},
+		{Name: "user.current", Scope: "user", Run: userCurrent},
 	}
 }
 
-func userCurrent(c *call) (any, error) {
-	u := c.store.Users[c.req.user]
-	zone := c.store.Zone.Location
+func userCurrent(c *Call) (any, error) {
+	u := c.Store.Users[c.Request.User]
+	zone := c.Store.Zone.Location
 	return value.Object(
 		"ID", u.IDText(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
-		"LAST_LOGIN", c.now.In(zone).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
-		"LAST_ACTIVITY_DATE", c.now.In(zone).Format("2006-01-02 15:04:05"), "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
+		"LAST_LOGIN", c.Now.In(zone).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
+		"LAST_ACTIVITY_DATE", c.Now.In(zone).Format("2006-01-02 15:04:05"), "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
 		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(value.FromInt(1)),
 	), nil
 }
 
-func profile(c *call) (any, error) {
-	u := c.store.Users[c.req.user]
+func profile(c *Call) (any, error) {
+	u := c.Store.Users[c.Request.User]
 	return value.Object("ID", u.IDText(), "ADMIN", !u.NotAdmin, "NAME", u.Name, "LAST_NAME", u.LastName, "PERSONAL_GENDER", "", "TIME_ZONE", ""), nil
 }
 
-func (p platform) scopeList(c *call) (any, error) {
-	if !value.IsEmpty(c.param("FULL")) {
+func (p platform) scopeList(c *Call) (any, error) {
+	if !value.IsEmpty(c.Param("FULL")) {
 		return value.Of(p.scopes()), nil
 	}
-	return value.Of(c.options.scopes), nil
+	return value.Of(c.Options.Scopes), nil
 }
 
 // scopes are those of all emulated methods.
 func (p platform) scopes() []string {
 	var all []string
 	for _, m := range p.server.methods {
-		if m.scope != "" {
-			all = append(all, m.scope)
+		if m.Scope != "" {
+			all = append(all, m.Scope)
 		}
 	}
 	slices.Sort(all)
@@ -66,22 +66,22 @@ func (p platform) scopes() []string {
 
 // scopeFilter is which permissions methods and events are asked for: the one in
 // SCOPE, all with FULL, or the caller's.
-func scopeFilter(c *call) func(scope string) bool {
-	switch only := c.param("SCOPE"); {
+func scopeFilter(c *Call) func(scope string) bool {
+	switch only := c.Param("SCOPE"); {
 	case only != nil:
 		return func(scope string) bool { return scope == value.Text(only) }
-	case !value.IsEmpty(c.param("FULL")):
+	case !value.IsEmpty(c.Param("FULL")):
 		return func(string) bool { return true }
 	}
-	return c.options.allows
+	return c.Options.Allows
 }
 
 // methodNames is methods: those of one scope, of all, or of the caller's.
-func (p platform) methodNames(c *call) (any, error) {
+func (p platform) methodNames(c *Call) (any, error) {
 	wanted := scopeFilter(c)
 	var names []string
 	for name, m := range p.server.methods {
-		if wanted(m.scope) {
+		if wanted(m.Scope) {
 			names = append(names, name)
 		}
 	}
@@ -90,41 +90,41 @@ func (p platform) methodNames(c *call) (any, error) {
 }
 
 // methodGet is method.get.
-func (p platform) methodGet(c *call) (any, error) {
-	m := p.server.methods[strings.ToLower(value.Text(c.param("name")))]
-	return value.Object("isExisting", m != nil, "isAvailable", m != nil && c.options.allows(m.scope)), nil
+func (p platform) methodGet(c *Call) (any, error) {
+	m := p.server.methods[strings.ToLower(value.Text(c.Param("name")))]
+	return value.Object("isExisting", m != nil, "isAvailable", m != nil && c.Options.Allows(m.Scope)), nil
 }
 
-func serverTime(c *call) (any, error) {
-	return c.now.In(c.store.Zone.Location).Format(time.RFC3339), nil
+func serverTime(c *Call) (any, error) {
+	return c.Now.In(c.Store.Zone.Location).Format(time.RFC3339), nil
 }
 
 // appInfo is app.info.
 // https://apidocs.bitrix24.com/api-reference/common/system/app-info.html
-func (p platform) appInfo(c *call) (any, error) {
+func (p platform) appInfo(c *Call) (any, error) {
 	a := p.app
-	if !c.req.app {
-		return nil, fail("ACCESS_DENIED", "Access denied! Application context required")
+	if !c.Request.App {
+		return nil, Fail("ACCESS_DENIED", "Access denied! Application context required")
 	}
 	license := map[string]string{PlanEnterprise: "ent250", PlanUnlimited: "self"}[p.cfg.Plan]
 	license = cmp.Or(license, "pro100")
 	var days any
-	if a.status == "T" || a.status == "P" {
-		days = value.FromInt(int64(a.days))
+	if a.Status == "T" || a.Status == "P" {
+		days = value.FromInt(int64(a.Days))
 	}
 	return value.Object(
-		"ID", 1, "CODE", a.clientID, "VERSION", value.FromInt(value.Int(a.version)), "STATUS", a.status, "INSTALLED", a.installed,
-		"PAYMENT_EXPIRED", value.YesNo(a.expired), "DAYS", days, "LANGUAGE_ID", language,
+		"ID", 1, "CODE", a.ClientID, "VERSION", value.FromInt(value.Int(a.Version)), "STATUS", a.Status, "INSTALLED", a.Installed,
+		"PAYMENT_EXPIRED", value.YesNo(a.Expired), "DAYS", days, "LANGUAGE_ID", language,
 		"LICENSE", language+"_"+license, "LICENSE_TYPE", license, "LICENSE_FAMILY", strings.TrimRight(license, "0123456789"),
 	), nil
 }
 
 // featureGet is feature.get.
 // https://apidocs.bitrix24.com/api-reference/common/system/feature-get.html
-func featureGet(c *call) (any, error) {
-	code := value.Text(c.param("CODE"))
+func featureGet(c *Call) (any, error) {
+	code := value.Text(c.Param("CODE"))
 	if code == "" {
-		return nil, fail("CODE_EMPTY", "CODE can't be empty")
+		return nil, Fail("CODE_EMPTY", "CODE can't be empty")
 	}
-	return value.Object("value", value.YesNo(c.options.feature(code))), nil
+	return value.Object("value", value.YesNo(c.Options.Feature(code))), nil
 }

@@ -31,13 +31,13 @@ type Portal struct {
 	// mu guards everything below. It is never held while the portal waits or
 	// sends something.
 	mu      sync.Mutex
-	address address
+	address Address
 	store   model.Store
-	options options
-	limits  limits
-	journal journal
+	options Options
+	limits  Limits
+	journal Journal
 	chance  *rand.Rand
-	app     *application
+	app     *Application
 	events  *hub
 }
 
@@ -46,8 +46,8 @@ func New(cfg Config) *Portal {
 	cfg = cfg.withDefaults()
 	p := &Portal{
 		cfg: cfg, options: cfg.options(), limits: cfg.limits(), chance: rand.New(rand.NewPCG(cfg.Seed, 1)),
-		app:   newApplication(cfg.Secret, cfg.TokenLife, cfg.RefreshLife),
-		store: model.NewStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), journal: newJournal(cfg.KeepCalls, cfg.KeepChanges),
+		app:   NewApplication(cfg.Secret, cfg.TokenLife, cfg.RefreshLife),
+		store: model.NewStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), journal: NewJournal(cfg.KeepCalls, cfg.KeepChanges),
 	}
 	p.events = newHub(&p.mu, cfg.delivery(), &p.options, &p.store, p.app, &p.address, p.chance)
 	p.server = server{p: p, methods: methodTable(p)}
@@ -77,7 +77,7 @@ func (p *Portal) WaitIdle(ctx context.Context) error { return p.events.waitIdle(
 func (p *Portal) SetBaseURL(url string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.address.url = strings.TrimSuffix(url, "/")
+	p.address.URL = strings.TrimSuffix(url, "/")
 }
 
 // WebhookPath returns the path of the inbound webhook, /rest/1/<secret>/. It
@@ -88,7 +88,7 @@ func (p *Portal) WebhookPath() string { return "/rest/" + p.user.IDText() + "/" 
 // under /oauth/, the control of the emulator under /_emulator/, and shows it all
 // on a page at /.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := receive(r); err != nil {
+	if err := Receive(r); err != nil {
 		writePage(w, http.StatusBadRequest)
 		return
 	}

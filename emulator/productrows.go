@@ -13,8 +13,8 @@ import (
 )
 
 // rowOwner finds the item that rows belong to.
-func rowOwner(c *call, ownerType string, id int64) (*model.Item, error) {
-	s := c.store
+func rowOwner(c *Call, ownerType string, id int64) (*model.Item, error) {
+	s := c.Store
 	for _, t := range s.Types {
 		if strings.EqualFold(t.Short, ownerType) {
 			if !t.Rows {
@@ -23,33 +23,33 @@ func rowOwner(c *call, ownerType string, id int64) (*model.Item, error) {
 			if it := s.Item(t.ID, id); it != nil {
 				return it, nil
 			}
-			return nil, fail("OWNER_NOT_FOUND", "Owner was not found")
+			return nil, Fail("OWNER_NOT_FOUND", "Owner was not found")
 		}
 	}
-	return nil, fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %q is not supported", ownerType))
+	return nil, Fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %q is not supported", ownerType))
 }
 
 // rowOf finds the row that a call names.
-func rowOf(c *call) (*model.Row, error) {
-	id, err := c.intParam("id")
+func rowOf(c *Call) (*model.Row, error) {
+	id, err := c.IntParam("id")
 	if err != nil {
 		return nil, err
 	}
-	if r := c.store.RowsByID[id]; r != nil {
+	if r := c.Store.RowsByID[id]; r != nil {
 		return r, nil
 	}
-	return nil, fail("NOT_FOUND", "Item not found")
+	return nil, Fail("NOT_FOUND", "Item not found")
 }
 
 // rowInput are the fields of a row that crm.item.productrow.* takes: what is
 // read-only or not known is dropped.
-func rowInput(c *call, fields *php.Array) value.Fields {
+func rowInput(c *Call, fields *php.Array) value.Fields {
 	g := value.Fields{}
 	for name, v := range fields.All() {
 		switch stored := value.UpperName(name); stored {
 		case "PRODUCT_ID", "PRODUCT_NAME", "PRICE", "QUANTITY", "DISCOUNT_TYPE_ID", "DISCOUNT_RATE", "DISCOUNT_SUM",
 			"TAX_RATE", "TAX_INCLUDED", "CUSTOMIZED", "MEASURE_CODE", "MEASURE_NAME", "SORT":
-			if !c.forgets(stored) {
+			if !c.Forgets(stored) {
 				g[stored] = v
 			}
 		}
@@ -58,38 +58,38 @@ func rowInput(c *call, fields *php.Array) value.Fields {
 }
 
 // rowGet is crm.item.productrow.get.
-func rowGet(c *call) (any, error) {
+func rowGet(c *Call) (any, error) {
 	r, err := rowOf(c)
 	if err != nil {
 		return nil, err
 	}
-	return value.Object("productRow", storedRowJSON(c.store, r)), nil
+	return value.Object("productRow", storedRowJSON(c.Store, r)), nil
 }
 
 // rowsAvailable is crm.item.productrow.getAvailableForPayment: the rows that are
 // in no payment. Payments are not emulated, so it is all rows.
-func rowsAvailable(c *call) (any, error) {
-	id, err := c.intParam("ownerId")
+func rowsAvailable(c *Call) (any, error) {
+	id, err := c.IntParam("ownerId")
 	if err != nil {
 		return nil, err
 	}
-	if c.param("ownerType") == nil {
-		return nil, c.missing("ownerType")
+	if c.Param("ownerType") == nil {
+		return nil, c.Missing("ownerType")
 	}
-	it, err := rowOwner(c, value.Text(c.param("ownerType")), id)
+	it, err := rowOwner(c, value.Text(c.Param("ownerType")), id)
 	if err != nil {
 		return nil, err
 	}
 	rows := php.NewArray()
-	for _, r := range sortedRows(c.store.Rows[it.Owner()]) {
-		rows.Append(rowJSON(c.store, r))
+	for _, r := range sortedRows(c.Store.Rows[it.Owner()]) {
+		rows.Append(rowJSON(c.Store, r))
 	}
 	return value.Object("productRows", rows), nil
 }
 
 // rowList is crm.item.productrow.list.
-func rowList(c *call) (any, error) {
-	filter, order, err := c.conditions()
+func rowList(c *Call) (any, error) {
+	filter, order, err := c.Conditions()
 	if err != nil {
 		return nil, err
 	}
@@ -97,15 +97,15 @@ func rowList(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := c.store
+	s := c.Store
 	find := func(name string) (query.Column[*model.Row], bool) { return rowColumn(s, name) }
 	r := query.Rules[*model.Row]{
 		Find: find,
 		Unknown: func(name string) error {
-			return fail("100", fmt.Sprintf("Unknown field definition `%s` (%s) for \\Bitrix\\Crm\\ProductRow Entity.", value.UpperName(name), value.UpperName(name)))
+			return Fail("100", fmt.Sprintf("Unknown field definition `%s` (%s) for \\Bitrix\\Crm\\ProductRow Entity.", value.UpperName(name), value.UpperName(name)))
 		},
 		Invalid: func(name string) error {
-			return fail("INVALID_ARG_VALUE", fmt.Sprintf("Value for filter key '%s' should be either string or number", name))
+			return Fail("INVALID_ARG_VALUE", fmt.Sprintf("Value for filter key '%s' should be either string or number", name))
 		},
 		Zone: s.Zone,
 	}
@@ -117,7 +117,7 @@ func rowList(c *call) (any, error) {
 	slices.SortFunc(found, func(a, b *model.Row) int { return cmp.Compare(a.ID, b.ID) })
 	query.Sort(found, query.LenientOrder(order, find))
 	rows := php.NewArray()
-	for _, r := range page(c, found) {
+	for _, r := range Page(c, found) {
 		rows.Append(storedRowJSON(s, r))
 	}
 	return value.Object("productRows", rows), nil
@@ -125,19 +125,19 @@ func rowList(c *call) (any, error) {
 
 // ownersRows collects the rows of the owners that a filter names. Both keys
 // must stand there literally.
-func ownersRows(c *call, filter *php.Array) ([]*model.Row, error) {
+func ownersRows(c *Call, filter *php.Array) ([]*model.Row, error) {
 	ownerType, okType := value.Either(filter, "=ownerType", "=OWNER_TYPE")
 	ownerID, okID := value.Either(filter, "=ownerId", "=OWNER_ID")
 	if !okType || value.IsEmpty(ownerType) {
-		return nil, fail("100", "Required field: =ownerType")
+		return nil, Fail("100", "Required field: =ownerType")
 	}
 	if !okID || value.IsEmpty(ownerID) {
-		return nil, fail("100", "Required field: =ownerId")
+		return nil, Fail("100", "Required field: =ownerId")
 	}
-	if _, several := value.Array(ownerID); several && !c.options.manyOwners {
-		return nil, fail("INVALID_ARG_VALUE", "Value for filter key '=ownerId' should be either string or number")
+	if _, several := value.Array(ownerID); several && !c.Options.ManyOwners {
+		return nil, Fail("INVALID_ARG_VALUE", "Value for filter key '=ownerId' should be either string or number")
 	}
-	s := c.store
+	s := c.Store
 	var found []*model.Row
 	for _, short := range value.List(ownerType) {
 		for _, t := range s.Types {
@@ -153,10 +153,10 @@ func ownersRows(c *call, filter *php.Array) ([]*model.Row, error) {
 }
 
 // rowAdd is crm.item.productrow.add.
-func rowAdd(c *call) (any, error) {
-	fields, ok := value.Array(c.param("fields"))
+func rowAdd(c *Call) (any, error) {
+	fields, ok := value.Array(c.Param("fields"))
 	if !ok {
-		return nil, c.wrongType("fields", "array")
+		return nil, c.WrongType("fields", "array")
 	}
 	short, _ := value.Either(fields, "ownerType", "OWNER_TYPE")
 	id, _ := value.Either(fields, "ownerId", "OWNER_ID")
@@ -169,21 +169,21 @@ func rowAdd(c *call) (any, error) {
 		return nil, err
 	}
 	r := &model.Row{Owner: it.Owner(), RowValues: values}
-	if err := saveRows(c, it, append(slices.Clone(c.store.Rows[it.Owner()]), r), saveOptions{}); err != nil {
+	if err := saveRows(c, it, append(slices.Clone(c.Store.Rows[it.Owner()]), r), saveOptions{}); err != nil {
 		return nil, err
 	}
-	return value.Object("productRow", rowJSON(c.store, r)), nil
+	return value.Object("productRow", rowJSON(c.Store, r)), nil
 }
 
 // rowUpdate is crm.item.productrow.update.
-func rowUpdate(c *call) (any, error) {
+func rowUpdate(c *Call) (any, error) {
 	r, err := rowOf(c)
 	if err != nil {
 		return nil, err
 	}
-	fields, ok := value.Array(c.param("fields"))
+	fields, ok := value.Array(c.Param("fields"))
 	if !ok {
-		return nil, c.wrongType("fields", "array")
+		return nil, c.WrongType("fields", "array")
 	}
 	g := rowInput(c, fields)
 	if len(g) == 0 {
@@ -191,9 +191,9 @@ func rowUpdate(c *call) (any, error) {
 		if keys := fields.Keys(); len(keys) > 0 {
 			name = keys[0]
 		}
-		return nil, fail("INVALID_ARG_VALUE", fmt.Sprintf("Field '%s' not available for update", name))
+		return nil, Fail("INVALID_ARG_VALUE", fmt.Sprintf("Field '%s' not available for update", name))
 	}
-	it, err := rowOwner(c, c.store.OwnerType(r.Owner), r.Owner.ID)
+	it, err := rowOwner(c, c.Store.OwnerType(r.Owner), r.Owner.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -201,52 +201,52 @@ func rowUpdate(c *call) (any, error) {
 	if err := applyRow(&changed.RowValues, g); err != nil {
 		return nil, err
 	}
-	rows := slices.Clone(c.store.Rows[r.Owner])
+	rows := slices.Clone(c.Store.Rows[r.Owner])
 	rows[slices.Index(rows, r)] = changed
 	if err := saveRows(c, it, rows, saveOptions{}); err != nil {
 		return nil, err
 	}
-	return value.Object("productRow", rowJSON(c.store, changed)), nil
+	return value.Object("productRow", rowJSON(c.Store, changed)), nil
 }
 
 // rowDelete is crm.item.productrow.delete. Its result is null.
-func rowDelete(c *call) (any, error) {
+func rowDelete(c *Call) (any, error) {
 	r, err := rowOf(c)
 	if err != nil {
 		return nil, err
 	}
-	it, err := rowOwner(c, c.store.OwnerType(r.Owner), r.Owner.ID)
+	it, err := rowOwner(c, c.Store.OwnerType(r.Owner), r.Owner.ID)
 	if err != nil {
 		return nil, err
 	}
-	others := slices.DeleteFunc(slices.Clone(c.store.Rows[r.Owner]), func(x *model.Row) bool { return x == r })
+	others := slices.DeleteFunc(slices.Clone(c.Store.Rows[r.Owner]), func(x *model.Row) bool { return x == r })
 	return nil, saveRows(c, it, others, saveOptions{})
 }
 
 // rowSet is crm.item.productrow.set. Rows that are equal to what is there keep
 // their ids, all others get new ones; equal rows of the call become one.
-func rowSet(c *call) (any, error) {
-	id, err := c.intParam("ownerId")
+func rowSet(c *Call) (any, error) {
+	id, err := c.IntParam("ownerId")
 	if err != nil {
 		return nil, err
 	}
-	if c.param("ownerType") == nil {
-		return nil, c.missing("ownerType")
+	if c.Param("ownerType") == nil {
+		return nil, c.Missing("ownerType")
 	}
-	input, ok := value.Array(c.param("productRows"))
+	input, ok := value.Array(c.Param("productRows"))
 	if !ok {
-		return nil, c.wrongType("productRows", "array")
+		return nil, c.WrongType("productRows", "array")
 	}
-	it, err := rowOwner(c, value.Text(c.param("ownerType")), id)
+	it, err := rowOwner(c, value.Text(c.Param("ownerType")), id)
 	if err != nil {
 		return nil, err
 	}
-	s := c.store
+	s := c.Store
 	var rows []*model.Row
 	for _, v := range input.All() {
 		fields, ok := value.Array(v)
 		if !ok {
-			return nil, c.wrongType("productRows", "array")
+			return nil, c.WrongType("productRows", "array")
 		}
 		r := &model.Row{Owner: it.Owner(), RowValues: model.NewRowValues()}
 		if err := applyRow(&r.RowValues, rowInput(c, fields)); err != nil {
@@ -282,8 +282,8 @@ func twin(rows []*model.Row, r *model.Row) *model.Row {
 // saveRows replaces an item's rows, gives new ones their ids, and saves the
 // item: product rows have no events of their own. Nothing is saved where the
 // rows are as they were.
-func saveRows(c *call, it *model.Item, rows []*model.Row, how saveOptions) error {
-	s := c.store
+func saveRows(c *Call, it *model.Item, rows []*model.Row, how saveOptions) error {
+	s := c.Store
 	o := it.Owner()
 	before := s.Rows[o]
 	how.rowsChanged = how.rowsChanged || !slices.EqualFunc(sortedRows(before), sortedRows(rows), func(a, b *model.Row) bool {
@@ -319,7 +319,7 @@ func sortedRows(rows []*model.Row) []*model.Row {
 
 // rowFields is crm.item.productrow.fields, which leaves priceAccount and xmlId
 // out.
-func rowFields(*call) (any, error) {
+func rowFields(*Call) (any, error) {
 	fields := php.NewArray()
 	add := func(name, typ, title string, set model.Flags) {
 		f := &model.Field{Name: name, Type: typ, Title: title, Flags: set}

@@ -56,18 +56,18 @@ var refusals = map[string]refusal{
 	"invalid_scope":   {403, "Access permissions requested exceed those specified in the application card", true},
 }
 
-// refusalOf is one of the errors above.
-func refusalOf(code string) *restError {
+// Refusal is one of the errors above.
+func Refusal(code string) *Error {
 	r := refusals[code]
-	return failStatus(r.status, code, r.text)
+	return FailStatus(r.status, code, r.text)
 }
 
-// isRefusal tells whether a code is one of the errors above, and whether that error
+// IsRefusal tells whether a code is one of the errors above, and whether that error
 // is about whole requests.
-func isRefusal(code string) (known, whole bool) {
+func IsRefusal(code string) (known, whole bool) {
 	r, known := refusals[code]
 	return known, r.whole
 }
 
-// refusalCodes returns the codes of the errors above in their order.
-func refusalCodes() []string { return slices.Sorted(maps.Keys(refusals)) }
+// RefusalCodes returns the codes of the errors above in their order.
+func RefusalCodes() []string { return slices.Sorted(maps.Keys(refusals)) }

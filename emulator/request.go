@@ -20,26 +20,26 @@ const maxBody = 64 << 20
 // maxValues is how many values one request may hold in bracket notation.
 const maxValues = 100_000
 
-// request is one HTTP request under way.
-type request struct {
-	ctx       context.Context
-	path      restPath
-	params    *php.Array
-	bearer    string  // the token of the header Authorization
-	source    string  // the address that the bucket counts
-	by        origin  // whom events of its writes come from
-	app       bool    // authorized by the application's token
-	user      int64   // whose rights it has
-	connector string  // auth_connector, its source key
-	inside    bool    // no REST call, but something that happens in the portal
-	batch     bool    // its commands are those of a batch
-	credKey   string  // who the execution time is counted for
-	raised    []event // by its commands
+// Request is one HTTP request under way.
+type Request struct {
+	Ctx       context.Context
+	Path      Path
+	Params    *php.Array
+	Bearer    string  // the token of the header Authorization
+	Source    string  // the address that the bucket counts
+	By        Origin  // whom events of its writes come from
+	App       bool    // authorized by the application's token
+	User      int64   // whose rights it has
+	Connector string  // auth_connector, its source key
+	Inside    bool    // no REST call, but something that happens in the portal
+	Batch     bool    // its commands are those of a batch
+	CredKey   string  // who the execution time is counted for
+	Raised    []Event // by its commands
 }
 
-// receive waits for the whole body of a request, as the web server before a
+// Receive waits for the whole body of a request, as the web server before a
 // portal does: one that breaks off never reaches the portal, and does not count.
-func receive(r *http.Request) error {
+func Receive(r *http.Request) error {
 	if r.Body == nil {
 		return nil
 	}
@@ -48,11 +48,11 @@ func receive(r *http.Request) error {
 	return err
 }
 
-// decodeRequest reads the parameters of a request: the query, and over it a
+// DecodeRequest reads the parameters of a request: the query, and over it a
 // form, a multipart form or JSON. What cannot be read is no parameters, and no
 // error: the method then misses some.
-func decodeRequest(r *http.Request) *php.Array {
-	params := parseForm(r.URL.RawQuery)
+func DecodeRequest(r *http.Request) *php.Array {
+	params := ParseForm(r.URL.RawQuery)
 	if r.Method != http.MethodPost || r.Body == nil {
 		return params
 	}
@@ -68,7 +68,7 @@ func decodeRequest(r *http.Request) *php.Array {
 		return params
 	}
 	if kind != "application/json" {
-		return overlay(params, parseForm(strings.TrimSpace(string(raw))))
+		return overlay(params, ParseForm(strings.TrimSpace(string(raw))))
 	}
 	if v, err := php.DecodeJSON(raw); err == nil {
 		if body, ok := value.Array(v); ok {
@@ -78,8 +78,8 @@ func decodeRequest(r *http.Request) *php.Array {
 	return params
 }
 
-// parseForm reads bracket notation; what is too much is nothing.
-func parseForm(text string) *php.Array {
+// ParseForm reads bracket notation; what is too much is nothing.
+func ParseForm(text string) *php.Array {
 	a, err := php.ParseStr(text, php.Limits{Values: maxValues})
 	if err != nil {
 		return php.NewArray()
@@ -115,7 +115,7 @@ func multipartParams(body io.Reader, boundary string) *php.Array {
 			query.WriteString(escape(name) + "=" + escape(string(content)) + "&")
 		}
 	}
-	return parseForm(query.String())
+	return ParseForm(query.String())
 }
 
 // escape protects what bracket notation gives a meaning to outside brackets.

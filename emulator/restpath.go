@@ -2,34 +2,34 @@ package emulator
 
 import "strings"
 
-// restPath is the path of a REST call, taken apart.
-type restPath struct {
-	user, secret string // of an inbound webhook; empty for an application
-	method       string
-	v3, xml      bool
+// Path is the path of a REST call, taken apart.
+type Path struct {
+	User, Secret string // of an inbound webhook; empty for an application
+	Method       string
+	V3, XML      bool
 }
 
-// parsePath takes /rest/{user}/{secret}/{method} and /rest/{method} apart. A
+// ParsePath takes /rest/{user}/{secret}/{method} and /rest/{method} apart. A
 // slash at the end is allowed, and the endings .json and .xml say what to answer.
-func parsePath(path string) (restPath, bool) {
+func ParsePath(path string) (Path, bool) {
 	others, ok := strings.CutPrefix(path, "/rest/")
 	if !ok {
-		return restPath{}, false
+		return Path{}, false
 	}
 	parts := strings.Split(strings.Trim(others, "/"), "/")
 	switch {
 	case parts[0] == "api":
-		return restPath{v3: true}, true
+		return Path{V3: true}, true
 	case len(parts) == 2: // a webhook's URL without a method
-		return restPath{user: parts[0], secret: parts[1]}, true
+		return Path{User: parts[0], Secret: parts[1]}, true
 	case len(parts) == 3:
 		method, xml := cutFormat(parts[2])
-		return restPath{user: parts[0], secret: parts[1], method: method, xml: xml}, true
+		return Path{User: parts[0], Secret: parts[1], Method: method, XML: xml}, true
 	case len(parts) == 1 && parts[0] != "":
 		method, xml := cutFormat(parts[0])
-		return restPath{method: method, xml: xml}, true
+		return Path{Method: method, XML: xml}, true
 	}
-	return restPath{}, false
+	return Path{}, false
 }
 
 // cutFormat takes the ending off that says what to answer, in any case.

@@ -11,8 +11,8 @@ import (
 )
 
 // addItem makes an item, fills in what is not given, and raises its event.
-func addItem(c *call, t *model.EntityType, changes map[string]any) (*model.Item, error) {
-	s := c.store
+func addItem(c *Call, t *model.EntityType, changes map[string]any) (*model.Item, error) {
+	s := c.Store
 	it := &model.Item{ID: s.Next(itemCounter(t.ID)), Type: t, Values: map[string]any{}}
 	v := newValues(c, it)
 	maps.Copy(v, changes)
@@ -31,8 +31,8 @@ func addItem(c *call, t *model.EntityType, changes map[string]any) (*model.Item,
 	it.Values = v
 	s.Table(t.ID).Insert(it)
 	s.MirrorLinks(it, nil)
-	recordItem(c, it, opAdd)
-	fire(c, t, opAdd, it.ID)
+	recordItem(c, it, OpAdd)
+	fire(c, t, OpAdd, it.ID)
 	return it, nil
 }
 
@@ -91,7 +91,7 @@ func enterStage(t *model.EntityType, v map[string]any, current any) error {
 }
 
 // closeLead notes when a lead entered a final status.
-func closeLead(c *call, it *model.Item, v map[string]any) {
+func closeLead(c *Call, it *model.Item, v map[string]any) {
 	if it.Type.Fields.ByName["DATE_CLOSED"] == nil {
 		return
 	}
@@ -99,7 +99,7 @@ func closeLead(c *call, it *model.Item, v map[string]any) {
 	case v["STAGE_SEMANTIC_ID"] == "P":
 		v["DATE_CLOSED"] = nil
 	case v["DATE_CLOSED"] == nil:
-		v["DATE_CLOSED"] = c.savedAt()
+		v["DATE_CLOSED"] = c.SavedAt()
 	}
 }
 
@@ -112,8 +112,8 @@ type saveOptions struct {
 // saveItem changes an item and raises its event, unless nothing differs: the
 // universal methods skip such a save.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-update.html
-func saveItem(c *call, it *model.Item, changes map[string]any, how saveOptions) error {
-	s := c.store
+func saveItem(c *Call, it *model.Item, changes map[string]any, how saveOptions) error {
+	s := c.Store
 	before := it.Values
 	v := it.Working()
 	maps.Copy(v, changes)
@@ -130,20 +130,20 @@ func saveItem(c *call, it *model.Item, changes map[string]any, how saveOptions) 
 	}
 	strip(it.Type, v)
 	moved := !same(before["CATEGORY_ID"], v["CATEGORY_ID"])
-	now := c.savedAt()
-	v["UPDATED_TIME"], v["UPDATED_BY"] = now, c.req.by.user
+	now := c.SavedAt()
+	v["UPDATED_TIME"], v["UPDATED_BY"] = now, c.Request.By.User
 	if !same(before["STAGE_ID"], v["STAGE_ID"]) {
-		v["MOVED_TIME"], v["MOVED_BY"] = now, c.req.by.user
+		v["MOVED_TIME"], v["MOVED_BY"] = now, c.Request.By.User
 		v["PREVIOUS_STAGE_ID"] = before["STAGE_ID"]
 	}
 	it.Values = v
 	s.MirrorLinks(it, before)
-	recordItem(c, it, opUpdate)
+	recordItem(c, it, OpUpdate)
 	if moved && it.Type.ID == model.TypeDeal {
 		fireMove(c, it)
 		return nil
 	}
-	fire(c, it.Type, opUpdate, it.ID)
+	fire(c, it.Type, OpUpdate, it.ID)
 	return nil
 }
 
@@ -211,8 +211,8 @@ func addProduct(sum, a, b num.Num) (num.Num, error) {
 }
 
 // deleteItem takes an item away, and its product rows and comments with it.
-func deleteItem(c *call, it *model.Item) {
-	s := c.store
+func deleteItem(c *Call, it *model.Item) {
+	s := c.Store
 	for _, r := range s.Rows[it.Owner()] {
 		delete(s.RowsByID, r.ID)
 	}
@@ -220,13 +220,13 @@ func deleteItem(c *call, it *model.Item) {
 	s.Unlink(it)
 	s.DropComments(it)
 	s.Table(it.Type.ID).Remove(it.ID)
-	recordItem(c, it, opDelete)
-	fire(c, it.Type, opDelete, it.ID)
+	recordItem(c, it, OpDelete)
+	fire(c, it.Type, OpDelete, it.ID)
 }
 
 // recordItem records a change of an item for History.
-func recordItem(c *call, it *model.Item, op string) {
+func recordItem(c *Call, it *model.Item, op string) {
 	title, _ := it.Values["TITLE"].(string)
-	c.journal.change(Change{At: c.now, Op: op, EntityTypeID: it.Type.ID, ID: it.ID, Title: title},
-		func() *php.Array { return itemJSON(c.store, it, naming{}, nil) })
+	c.Journal.Change(Change{At: c.Now, Op: op, EntityTypeID: it.Type.ID, ID: it.ID, Title: title},
+		func() *php.Array { return itemJSON(c.Store, it, naming{}, nil) })
 }

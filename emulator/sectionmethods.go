@@ -51,15 +51,15 @@ func sectionColumns(b *model.IBlock) []query.Column[*model.Section] {
 }
 
 // sectionGet is lists.section.get: all values are text.
-func sectionGet(c *call) (any, error) {
+func sectionGet(c *Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
 	columns := sectionColumns(b)
 	find := query.InAnyCase(query.Among(columns))
-	filter, _ := c.optionalArray("FILTER")
-	s := c.store
+	filter, _ := c.OptionalArray("FILTER")
+	s := c.Store
 	r := query.Rules[*model.Section]{Find: find, Masks: true, Zone: s.Zone}
 	pass, err := r.Compile(filter)
 	if err != nil {
@@ -71,11 +71,11 @@ func sectionGet(c *call) (any, error) {
 	if len(found) == 0 {
 		return answer, nil // and no total
 	}
-	for _, x := range page(c, found) {
+	for _, x := range Page(c, found) {
 		row := php.NewArray()
 		for _, col := range columns {
 			if only == nil || only[col.Name] {
-				row.Set(col.Name, sectionText(c.store, col.Get(x)))
+				row.Set(col.Name, sectionText(c.Store, col.Get(x)))
 			}
 		}
 		answer.Append(row)
@@ -97,26 +97,26 @@ func sectionText(s *model.Store, v any) any {
 }
 
 // sectionAdd is lists.section.add. Its result is the id, a number.
-func sectionAdd(c *call) (any, error) {
+func sectionAdd(c *Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
-	if value.IsEmpty(c.param("SECTION_CODE")) {
-		return nil, missingParam("SECTION_CODE")
+	if value.IsEmpty(c.Param("SECTION_CODE")) {
+		return nil, MissingParam("SECTION_CODE")
 	}
-	g := value.UpperFields(c.param("FIELDS"))
+	g := value.UpperFields(c.Param("FIELDS"))
 	if value.IsEmpty(g["NAME"]) {
-		return nil, missingParam("NAME")
+		return nil, MissingParam("NAME")
 	}
-	s := c.store
-	now := c.savedAt()
+	s := c.Store
+	now := c.SavedAt()
 	x := &model.Section{
-		Code: value.Text(c.param("SECTION_CODE")), Parent: value.Int(c.param("IBLOCK_SECTION_ID")), Active: true, Sort: 500,
-		Created: now, Creator: c.req.by.user,
+		Code: value.Text(c.Param("SECTION_CODE")), Parent: value.Int(c.Param("IBLOCK_SECTION_ID")), Active: true, Sort: 500,
+		Created: now, Creator: c.Request.By.User,
 	}
 	if x.Parent != 0 && b.Section(x.Parent) == nil {
-		return nil, fail("ERROR_ADD_SECTION", "The parent section was not found")
+		return nil, Fail("ERROR_ADD_SECTION", "The parent section was not found")
 	}
 	x.ID = s.Next("section")
 	writeSection(c, x, g)
@@ -126,7 +126,7 @@ func sectionAdd(c *call) (any, error) {
 
 // writeSection takes the fields of a section. EXTERNAL_ID and XML_ID are one,
 // and the first of them wins.
-func writeSection(c *call, x *model.Section, g value.Fields) {
+func writeSection(c *Call, x *model.Section, g value.Fields) {
 	if v, ok := g["NAME"]; ok && !value.IsEmpty(v) {
 		x.Name = value.Text(v)
 	}
@@ -139,42 +139,42 @@ func writeSection(c *call, x *model.Section, g value.Fields) {
 	if v, ok := g["ACTIVE"]; ok {
 		x.Active = v == "Y"
 	}
-	x.Changed, x.Modifier = c.savedAt(), c.req.by.user
+	x.Changed, x.Modifier = c.SavedAt(), c.Request.By.User
 }
 
 // sectionOf finds the section that a call names.
-func sectionOf(c *call) (*model.IBlock, *model.Section, error) {
+func sectionOf(c *Call) (*model.IBlock, *model.Section, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	id, code := c.param("SECTION_ID"), value.Text(c.param("SECTION_CODE"))
+	id, code := c.Param("SECTION_ID"), value.Text(c.Param("SECTION_CODE"))
 	if value.IsEmpty(id) && code == "" {
-		return nil, nil, missingParam("SECTION_ID")
+		return nil, nil, MissingParam("SECTION_ID")
 	}
 	for _, x := range b.Sections {
 		if !value.IsEmpty(id) && x.ID == value.Int(id) || value.IsEmpty(id) && x.Code == code {
 			return b, x, nil
 		}
 	}
-	return nil, nil, fail("ERROR_SECTION_NOT_FOUND", "Section not found")
+	return nil, nil, Fail("ERROR_SECTION_NOT_FOUND", "Section not found")
 }
 
-func sectionUpdate(c *call) (any, error) {
+func sectionUpdate(c *Call) (any, error) {
 	_, x, err := sectionOf(c)
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := value.Array(c.param("FIELDS")); !ok {
-		return nil, missingParam("FIELDS")
+	if _, ok := value.Array(c.Param("FIELDS")); !ok {
+		return nil, MissingParam("FIELDS")
 	}
-	writeSection(c, x, value.UpperFields(c.param("FIELDS")))
+	writeSection(c, x, value.UpperFields(c.Param("FIELDS")))
 	return true, nil
 }
 
 // sectionDelete is lists.section.delete: the sections below go too, and the
 // elements stay without one.
-func sectionDelete(c *call) (any, error) {
+func sectionDelete(c *Call) (any, error) {
 	b, x, err := sectionOf(c)
 	if err != nil {
 		return nil, err

@@ -16,67 +16,67 @@ import (
 // the journal.
 type server struct {
 	p       *Portal
-	methods map[string]*method // by lower-case name; never changes
+	methods map[string]*Method // by lower-case name; never changes
 	faults  faults
 }
 
 // exchange is a request with the faults that hit it.
 type exchange struct {
-	*request
+	*Request
 	broken *Fault // ends the request before a command
 	lost   *Fault // replaces the answer when everything has run
 }
 
 // rest answers a REST call.
 func (s *server) rest(w http.ResponseWriter, r *http.Request) {
-	path, ok := parsePath(r.URL.Path)
+	path, ok := ParsePath(r.URL.Path)
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
-	if path.v3 {
+	if path.V3 {
 		// The third version of the REST API has none of the methods here.
-		writeJSON(w, http.StatusNotFound, value.Object("error", value.Object(
+		WriteJSON(w, http.StatusNotFound, value.Object("error", value.Object(
 			"code", "BITRIX_REST_V3_EXCEPTION_METHODNOTFOUNDEXCEPTION", "message", "Method not found")))
 		return
 	}
 	if r.Method == http.MethodOptions { // a browser asks whether its page may call
-		allowAll(w.Header())
+		AllowAll(w.Header())
 		return
 	}
 	ctx, cancel := s.limited(r.Context())
 	defer cancel()
-	req := &exchange{request: &request{ctx: ctx, path: path, source: sourceOf(r)}}
-	req.bearer, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	req := &exchange{Request: &Request{Ctx: ctx, Path: path, Source: sourceOf(r)}}
+	req.Bearer, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	s.seeHost(r.Host)
-	if !s.admit(req.source) {
-		s.refuse(w, path.method, queryLimit)
+	if !s.admit(req.Source) {
+		s.refuse(w, path.Method, QueryLimit)
 		return
 	}
 	if wait(ctx, s.latency(s.p.cfg.Latency.Request)) != nil {
 		overtime(w, ctx)
 		return
 	}
-	req.params = decodeRequest(r)
-	if f := s.faults.onRequest(req.methods); f != nil {
+	req.Params = DecodeRequest(r)
+	if f := s.faults.onRequest(req.Methods); f != nil {
 		s.spoil(w, r, req, f)
 		return
 	}
 	a := s.serve(req)
-	defer func() { s.p.events.dispatch(req.raised) }() // events travel when the request has ended
+	defer func() { s.p.events.dispatch(req.Raised) }() // events travel when the request has ended
 	f := req.broken
 	if f == nil {
 		f = req.lost
 	}
 	switch {
 	case f != nil:
-		breakOff(w, r, f, a.status(), a.body())
+		breakOff(w, r, f, a.Status(), a.Body())
 	case ctx.Err() != nil:
 		overtime(w, ctx)
-	case path.xml:
-		writeXML(w, a.status(), a.body())
+	case path.XML:
+		WriteXML(w, a.Status(), a.Body())
 	default:
-		writeJSON(w, a.status(), a.body())
+		WriteJSON(w, a.Status(), a.Body())
 	}
 }
 
@@ -97,62 +97,62 @@ func overtime(w http.ResponseWriter, ctx context.Context) {
 }
 
 // refuse answers a request that is not looked at.
-func (s *server) refuse(w http.ResponseWriter, method string, e *restError) {
+func (s *server) refuse(w http.ResponseWriter, method string, e *Error) {
 	p := s.p
 	p.mu.Lock()
-	if e.code == queryLimit.code {
-		p.journal.refused++
+	if e.Code == QueryLimit.Code {
+		p.journal.Refused++
 	}
-	p.journal.add(&record{at: time.Now(), method: method, status: e.status, code: value.Text(e.code)})
+	p.journal.Add(&Record{At: time.Now(), Method: method, Status: e.Status, Code: value.Text(e.Code)})
 	p.mu.Unlock()
-	writeJSON(w, e.status, e.body())
+	WriteJSON(w, e.Status, e.Body())
 }
 
 // spoil answers a request that a fault hits as a whole.
 func (s *server) spoil(w http.ResponseWriter, r *http.Request, req *exchange, f *Fault) {
 	if f.Kind == FaultRefuse {
-		s.refuse(w, req.path.method, f.refuses())
+		s.refuse(w, req.Path.Method, f.refuses())
 		return
 	}
-	s.cutOff(req, req.path.method, nil, f)
+	s.cutOff(req, req.Path.Method, nil, f)
 	breakOff(w, r, f, 0, nil)
 }
 
 // serve runs the command of a request, or those of a batch. A method that does
 // not exist is refused before the credentials are looked at.
-func (s *server) serve(req *exchange) *answer {
-	m, err := s.find(req.path.method)
+func (s *server) serve(req *exchange) *Answer {
+	m, err := s.find(req.Path.Method)
 	if err == nil {
 		err = s.authorize(req)
 	}
-	if err == nil && m.name == batchMethod {
-		return s.struck(req, m.name, req.params, func(*Fault) *answer { return s.runBatch(req) })
+	if err == nil && m.Name == BatchMethod {
+		return s.struck(req, m.Name, req.Params, func(*Fault) *Answer { return s.runBatch(req) })
 	}
 	if err != nil {
-		return s.failed(req, req.path.method, req.params, err)
+		return s.failed(req, req.Path.Method, req.Params, err)
 	}
-	return s.execute(req, m, req.params)
+	return s.execute(req, m, req.Params)
 }
 
-func (s *server) find(name string) (*method, *restError) {
+func (s *server) find(name string) (*Method, *Error) {
 	if m := s.methods[strings.ToLower(name)]; m != nil {
 		return m, nil
 	}
-	return nil, refusalOf("ERROR_METHOD_NOT_FOUND")
+	return nil, Refusal("ERROR_METHOD_NOT_FOUND")
 }
 
 // execute is the one way of every command, alone or in a batch: check, run,
 // count, keep in the journal.
-func (s *server) execute(req *exchange, m *method, params *php.Array) *answer {
-	return s.struck(req, m.name, params, func(f *Fault) *answer { return s.run(req, m, params, f) })
+func (s *server) execute(req *exchange, m *Method, params *php.Array) *Answer {
+	return s.struck(req, m.Name, params, func(f *Fault) *Answer { return s.run(req, m, params, f) })
 }
 
 // struck runs a command unless a fault prevents it. run receives a fault that lets
 // the command run but spoils its answer, nil for none.
-func (s *server) struck(req *exchange, method string, params *php.Array, run func(*Fault) *answer) *answer {
+func (s *server) struck(req *exchange, method string, params *php.Array, run func(*Fault) *Answer) *Answer {
 	hit := s.faults.onCommand(method)
-	if err := wait(req.ctx, hit.before); err != nil {
-		return &answer{err: asRestError(err)}
+	if err := wait(req.Ctx, hit.before); err != nil {
+		return &Answer{Err: AsError(err)}
 	}
 	switch {
 	case hit.fault == nil || hit.fault.altersAnswer():
@@ -171,52 +171,52 @@ func (s *server) struck(req *exchange, method string, params *php.Array, run fun
 	if hit.fault != nil && hit.fault.Kind == FaultShape {
 		hit.fault.reshape(a)
 	}
-	_ = wait(req.ctx, hit.after) // it has run, whoever still waits for it
+	_ = wait(req.Ctx, hit.after) // it has run, whoever still waits for it
 	return a
 }
 
 // run checks a command, runs it and counts it.
-func (s *server) run(req *exchange, m *method, params *php.Array, f *Fault) *answer {
+func (s *server) run(req *exchange, m *Method, params *php.Array, f *Fault) *Answer {
 	start := time.Now()
 	p := s.p
-	c := &call{store: &p.store, options: &p.options, journal: &p.journal, req: req.request, params: params, now: start}
-	c.start = int(value.Int(c.param("start"))) // in lower case whatever the method
-	if m.legacy {
-		c.params = value.UpperKeys(params)
+	c := &Call{Store: &p.store, Options: &p.options, Journal: &p.journal, Request: req.Request, Params: params, Now: start}
+	c.Start = int(value.Int(c.Param("start"))) // in lower case whatever the method
+	if m.Legacy {
+		c.Params = value.UpperKeys(params)
 	}
 	if f != nil && f.Kind == FaultUnkept {
-		c.unkept = f.names
+		c.Unkept = f.names
 	}
-	if !req.inside {
+	if !req.Inside {
 		if err := s.permit(req, m); err != nil {
-			return s.failed(req, m.name, params, err)
+			return s.failed(req, m.Name, params, err)
 		}
-		if err := wait(req.ctx, s.latency(s.p.cfg.Latency.Command)); err != nil {
-			return &answer{err: asRestError(err)}
+		if err := wait(req.Ctx, s.latency(s.p.cfg.Latency.Command)); err != nil {
+			return &Answer{Err: AsError(err)}
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	result, err := m.run(c)
+	result, err := m.Run(c)
 	finish := time.Now()
-	cost := p.cfg.cost(m.name, finish.Sub(start))
-	if req.inside {
+	cost := p.cfg.cost(m.Name, finish.Sub(start))
+	if req.Inside {
 		cost = 0
 	}
-	operating, resetAt := p.limits.spend(operatingKey{req.credKey, m.name}, start, cost)
-	a := &answer{
-		result: result, total: c.total, hasTotal: c.hasTotal, next: c.next,
-		time: timing(p.cfg.Location, start, finish, operating, resetAt),
+	operating, resetAt := p.limits.Spend(OperatingKey{Credential: req.CredKey, Method: m.Name}, start, cost)
+	a := &Answer{
+		Result: result, Total: c.Total, HasTotal: c.HasTotal, Next: c.Next,
+		Time: Timing(p.cfg.Location, start, finish, operating, resetAt),
 	}
 	if err != nil {
-		a = &answer{err: asRestError(err)}
+		a = &Answer{Err: AsError(err)}
 	}
-	if !req.inside {
-		r := newRecord(m.name, params, a, req.batch, start)
+	if !req.Inside {
+		r := NewRecord(m.Name, params, a, req.Batch, start)
 		if f != nil {
-			r.fault = string(f.Kind)
+			r.Fault = string(f.Kind)
 		}
-		p.journal.add(r)
+		p.journal.Add(r)
 	}
 	return a
 }
@@ -249,8 +249,8 @@ func wait(ctx context.Context, d time.Duration) error {
 func (s *server) admit(source string) bool {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
-	s.p.journal.requests++
-	return s.p.limits.admit(source, time.Now())
+	s.p.journal.Requests++
+	return s.p.limits.Admit(source, time.Now())
 }
 
 // latency is how long something takes this time.
@@ -265,44 +265,44 @@ func (s *server) latency(d time.Duration) time.Duration {
 }
 
 // failed answers a command that did not run.
-func (s *server) failed(req *exchange, method string, params *php.Array, e *restError) *answer {
-	a := &answer{err: e}
-	if !req.inside {
-		s.record(newRecord(strings.ToLower(method), params, a, req.batch, time.Now()))
+func (s *server) failed(req *exchange, method string, params *php.Array, e *Error) *Answer {
+	a := &Answer{Err: e}
+	if !req.Inside {
+		s.record(NewRecord(strings.ToLower(method), params, a, req.Batch, time.Now()))
 	}
 	return a
 }
 
 // cutOff ends a request before a command.
-func (s *server) cutOff(req *exchange, method string, params *php.Array, f *Fault) *answer {
-	s.record(&record{at: time.Now(), method: strings.ToLower(method), params: params, batch: req.batch, fault: string(f.Kind)})
+func (s *server) cutOff(req *exchange, method string, params *php.Array, f *Fault) *Answer {
+	s.record(&Record{At: time.Now(), Method: strings.ToLower(method), Params: params, Batch: req.Batch, Fault: string(f.Kind)})
 	req.broken = f
-	return &answer{}
+	return &Answer{}
 }
 
 // undone answers a command that does not run as though it were not refused.
-func (s *server) undone(req *exchange, method string, params *php.Array, f *Fault) *answer {
+func (s *server) undone(req *exchange, method string, params *php.Array, f *Fault) *Answer {
 	now := time.Now()
-	a := &answer{result: false, time: timing(s.p.cfg.Location, now, now, 0, now.Add(operatingWindow))}
+	a := &Answer{Result: false, Time: Timing(s.p.cfg.Location, now, now, 0, now.Add(OperatingWindow))}
 	f.reshape(a)
-	r := newRecord(strings.ToLower(method), params, a, req.batch, now)
-	r.fault = string(f.Kind)
+	r := NewRecord(strings.ToLower(method), params, a, req.Batch, now)
+	r.Fault = string(f.Kind)
 	s.record(r)
 	return a
 }
 
 // record adds a command to the journal.
-func (s *server) record(r *record) {
+func (s *server) record(r *Record) {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
-	s.p.journal.add(r)
+	s.p.journal.Add(r)
 }
 
 // seeHost keeps the host for the events, unless SetBaseURL named another.
 func (s *server) seeHost(host string) {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
-	if s.p.address.url == "" && host != "" {
-		s.p.address.url = "http://" + host
+	if s.p.address.URL == "" && host != "" {
+		s.p.address.URL = "http://" + host
 	}
 }

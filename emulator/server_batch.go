@@ -10,50 +10,50 @@ import (
 // runBatch is batch: its commands run one after the other, each is answered for
 // itself, and none is undone. It is 200 whatever they come to.
 // https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
-func (s *server) runBatch(req *exchange) *answer {
+func (s *server) runBatch(req *exchange) *Answer {
 	start := time.Now()
-	req.batch = true
-	halt, _ := value.UpperKeys(req.params).Get("HALT")
-	b := &batchState{php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray()}
+	req.Batch = true
+	halt, _ := value.UpperKeys(req.Params).Get("HALT")
+	b := &BatchState{php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray()}
 	count := 0
-	for key, command := range req.commands() {
+	for key, command := range req.Commands() {
 		count++
-		a := s.batchCommand(req, command, b, count > maxBatch)
+		a := s.batchCommand(req, command, b, count > MaxBatch)
 		if req.broken != nil {
 			return a
 		}
-		if failed := b.add(key, a); failed && !value.IsEmpty(halt) {
+		if failed := b.Add(key, a); failed && !value.IsEmpty(halt) {
 			break
 		}
 	}
-	if !req.inside {
+	if !req.Inside {
 		s.p.mu.Lock()
-		s.p.journal.batches++
+		s.p.journal.Batches++
 		s.p.mu.Unlock()
 	}
 	// The batch itself spends no execution time; its commands do.
-	return &answer{
-		result: value.Object("result", b.result, "result_error", b.errors, "result_total", b.total,
-			"result_next", b.next, "result_time", b.time),
-		time: timing(s.p.cfg.Location, start, time.Now(), 0, start.Add(operatingWindow)),
+	return &Answer{
+		Result: value.Object("result", b.Result, "result_error", b.Errors, "result_total", b.Total,
+			"result_next", b.Next, "result_time", b.Time),
+		Time: Timing(s.p.cfg.Location, start, time.Now(), 0, start.Add(OperatingWindow)),
 	}
 }
 
 // batchCommand runs one command.
-func (s *server) batchCommand(req *exchange, command string, b *batchState, tooMany bool) *answer {
-	name, query := splitCommand(command)
-	params := b.resolve(parseForm(query))
+func (s *server) batchCommand(req *exchange, command string, b *BatchState, tooMany bool) *Answer {
+	name, query := SplitCommand(command)
+	params := b.Resolve(ParseForm(query))
 	m, err := s.find(name)
 	switch {
 	case tooMany:
-		err = refusalOf("ERROR_BATCH_LENGTH_EXCEEDED")
-	case isAlone(name):
-		err = refusalOf("ERROR_BATCH_METHOD_NOT_ALLOWED")
+		err = Refusal("ERROR_BATCH_LENGTH_EXCEEDED")
+	case IsAlone(name):
+		err = Refusal("ERROR_BATCH_METHOD_NOT_ALLOWED")
 	}
 	if err != nil {
 		return s.failed(req, name, params, err)
 	}
-	if req.inside {
+	if req.Inside {
 		return s.run(req, m, params, nil)
 	}
 	return s.execute(req, m, params)

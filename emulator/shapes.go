@@ -54,42 +54,42 @@ func (f *Fault) names(names ...string) bool {
 }
 
 // reshape changes the shape of an answer. An error stays an error.
-func (f *Fault) reshape(a *answer) {
-	if a.err != nil {
+func (f *Fault) reshape(a *Answer) {
+	if a.Err != nil {
 		return
 	}
-	wrapper, list := listIn(a.result)
+	wrapper, list := listIn(a.Result)
 	switch f.Shape {
 	case ShapeAbsent:
 		if wrapper == "" {
-			a.result, a.absent = nil, true
+			a.Result, a.Absent = nil, true
 			return
 		}
-		a.result = value.EmptyObject{}
+		a.Result = value.EmptyObject{}
 	case ShapeNull:
-		a.result = wrap(wrapper, nil)
+		a.Result = wrap(wrapper, nil)
 	case ShapeFalse:
-		a.result = wrap(wrapper, false)
+		a.Result = wrap(wrapper, false)
 	case ShapeRenamed:
-		renamed := a.result
+		renamed := a.Result
 		if list != nil {
 			renamed = list
 		}
-		a.result = value.Object("data", renamed)
+		a.Result = value.Object("data", renamed)
 	case ShapeGaps:
 		if list != nil {
-			a.result = wrap(wrapper, withGaps(list))
+			a.Result = wrap(wrapper, withGaps(list))
 		}
 	case ShapeShort:
 		if list != nil {
-			a.result = wrap(wrapper, firstRows(list, f.Keep))
+			a.Result = wrap(wrapper, firstRows(list, f.Keep))
 		}
 	case ShapeTotal:
-		a.total, a.hasTotal = f.Total, true
+		a.Total, a.HasTotal = f.Total, true
 	case ShapeNoNext:
-		a.next = 0
+		a.Next = 0
 	case ShapeNoID:
-		a.result = withoutID(a.result)
+		a.Result = withoutID(a.Result)
 	}
 }
 

@@ -12,13 +12,13 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func statusMethods() []method {
-	return []method{
-		{name: "crm.status.list", scope: "crm", legacy: true, run: statusList},
-		{name: "crm.status.get", scope: "crm", legacy: true, run: statusGet},
-		{name: "crm.status.fields", scope: "crm", legacy: true, run: statusFields},
-		{name: "crm.status.entity.types", scope: "crm", legacy: true, run: statusEntityTypes},
-		{name: "crm.status.entity.items", scope: "crm", legacy: true, run: statusEntityItems},
+func statusMethods() []Method {
+	return []Method{
+		{Name: "crm.status.list", Scope: "crm", Legacy: true, Run: statusList},
+		{Name: "crm.status.get", Scope: "crm", Legacy: true, Run: statusGet},
+		{Name: "crm.status.fields", Scope: "crm", Legacy: true, Run: statusFields},
+		{Name: "crm.status.entity.types", Scope: "crm", Legacy: true, Run: statusEntityTypes},
+		{Name: "crm.status.entity.items", Scope: "crm", Legacy: true, Run: statusEntityItems},
 	}
 }
 
@@ -127,17 +127,17 @@ func statusColumn(name string) (query.Column[entry], bool) {
 
 // statusList is crm.status.list. It has no pages, and its errors have their text
 // where others have a code.
-func statusList(c *call) (any, error) {
-	filter, order, err := c.legacyConditions()
+func statusList(c *Call) (any, error) {
+	filter, order, err := c.LegacyConditions()
 	if err != nil {
-		return nil, fail("Invalid parameters.", "Incorrect parameters passed.")
+		return nil, Fail("Invalid parameters.", "Incorrect parameters passed.")
 	}
-	r := query.Rules[entry]{Find: statusColumn, Zone: c.store.Zone}
+	r := query.Rules[entry]{Find: statusColumn, Zone: c.Store.Zone}
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	found := query.Keep(statusEntries(c.store), pass)
+	found := query.Keep(statusEntries(c.Store), pass)
 	query.Sort(found, query.LenientOrder(order, statusColumn))
 	answer := php.NewArray()
 	for _, e := range found {
@@ -147,23 +147,23 @@ func statusList(c *call) (any, error) {
 		}
 		answer.Append(row)
 	}
-	c.total, c.hasTotal = len(found), true
+	c.Total, c.HasTotal = len(found), true
 	return answer, nil
 }
 
 // statusGet is crm.status.get.
-func statusGet(c *call) (any, error) {
-	id := value.Int(c.param("ID"))
-	for _, e := range statusEntries(c.store) {
+func statusGet(c *Call) (any, error) {
+	id := value.Int(c.Param("ID"))
+	for _, e := range statusEntries(c.Store) {
 		if e.Row == id {
 			return e.json(), nil
 		}
 	}
-	return nil, fail("Status is not found.", "Directory item not found.")
+	return nil, Fail("Status is not found.", "Directory item not found.")
 }
 
 // statusFields is crm.status.fields.
-func statusFields(*call) (any, error) {
+func statusFields(*Call) (any, error) {
 	return describeAll(
 		model.NewField("ID", "integer", "ID", model.ReadOnly),
 		model.NewField("ENTITY_ID", "string", "Directory", model.Required|model.Immutable),
@@ -182,9 +182,9 @@ func statusFields(*call) (any, error) {
 // statusEntityTypes is crm.status.entity.types. Only some directories have all
 // keys, and CATEGORY_ID is text in one row and a number in another.
 // https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-entity-types.html
-func statusEntityTypes(c *call) (any, error) {
+func statusEntityTypes(c *Call) (any, error) {
 	answer := php.NewArray()
-	for _, d := range allDirectories(c.store) {
+	for _, d := range allDirectories(c.Store) {
 		row := value.Object("ID", d.ID, "NAME", d.Name)
 		if d.Type != nil {
 			describeDirectory(d, row)
@@ -241,14 +241,14 @@ func firstStage(d model.Directory, semantics string) string {
 }
 
 // statusEntityItems is crm.status.entity.items. SORT is a number there.
-func statusEntityItems(c *call) (any, error) {
-	id := value.Text(c.param("ENTITYID"))
-	for _, d := range allDirectories(c.store) {
+func statusEntityItems(c *Call) (any, error) {
+	id := value.Text(c.Param("ENTITYID"))
+	for _, d := range allDirectories(c.Store) {
 		if d.ID == id {
 			return shortStages(d.Entries), nil
 		}
 	}
-	return nil, fail("The parameter entityId is not defined or invalid.", "The directory ID is not specified or is incorrect.")
+	return nil, Fail("The parameter entityId is not defined or invalid.", "The directory ID is not specified or is incorrect.")
 }
 
 func shortStages(stages []model.Stage) *php.Array {

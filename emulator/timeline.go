@@ -10,52 +10,52 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func timelineMethods() []method {
-	return []method{
-		{name: "crm.timeline.comment.add", scope: "crm", run: commentAdd},
-		{name: "crm.timeline.comment.update", scope: "crm", run: commentUpdate},
-		{name: "crm.timeline.comment.delete", scope: "crm", run: commentDelete},
-		{name: "crm.timeline.comment.get", scope: "crm", legacy: true, run: commentGet},
-		{name: "crm.timeline.comment.list", scope: "crm", legacy: true, run: commentList},
-		{name: "crm.timeline.comment.fields", scope: "crm", legacy: true, run: commentFields},
+func timelineMethods() []Method {
+	return []Method{
+		{Name: "crm.timeline.comment.add", Scope: "crm", Run: commentAdd},
+		{Name: "crm.timeline.comment.update", Scope: "crm", Run: commentUpdate},
+		{Name: "crm.timeline.comment.delete", Scope: "crm", Run: commentDelete},
+		{Name: "crm.timeline.comment.get", Scope: "crm", Legacy: true, Run: commentGet},
+		{Name: "crm.timeline.comment.list", Scope: "crm", Legacy: true, Run: commentList},
+		{Name: "crm.timeline.comment.fields", Scope: "crm", Legacy: true, Run: commentFields},
 	}
 }
 
 // commentInput reads fields, whose name is lower-case only.
 // https://apidocs.bitrix24.com/api-reference/crm/timeline/comments/crm-timeline-comment-add.html
-func commentInput(c *call) (value.Fields, error) {
-	if _, ok := value.Array(c.param("fields")); !ok {
-		return nil, c.wrongType("fields", "array")
+func commentInput(c *Call) (value.Fields, error) {
+	if _, ok := value.Array(c.Param("fields")); !ok {
+		return nil, c.WrongType("fields", "array")
 	}
-	return value.UpperFields(c.param("fields")), nil
+	return value.UpperFields(c.Param("fields")), nil
 }
 
 // commentAdd is crm.timeline.comment.add. Its result is the id, a number.
-func commentAdd(c *call) (any, error) {
+func commentAdd(c *Call) (any, error) {
 	g, err := commentInput(c)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"ENTITY_TYPE", "ENTITY_ID"} {
 		if value.IsEmpty(g[name]) {
-			return nil, fail("100", "Required field: "+name)
+			return nil, Fail("100", "Required field: "+name)
 		}
 	}
-	s := c.store
+	s := c.Store
 	t := s.TypeByCode(value.Text(g["ENTITY_TYPE"]))
 	if t == nil || s.Item(t.ID, value.Int(g["ENTITY_ID"])) == nil {
-		return nil, fail("OWNER_NOT_FOUND", "Owner not found")
+		return nil, Fail("OWNER_NOT_FOUND", "Owner not found")
 	}
 	text := strings.TrimSpace(value.Text(g["COMMENT"]))
 	if text == "" {
-		return nil, fail("INVALID_ARG_VALUE", "Empty comment message")
+		return nil, Fail("INVALID_ARG_VALUE", "Empty comment message")
 	}
 	m := &model.Comment{
-		ID: s.Next("comment"), Type: t, Item: value.Int(g["ENTITY_ID"]), Author: c.req.by.user, Text: text,
-		Created: c.savedAt(), Files: readCommentFiles(s, g),
+		ID: s.Next("comment"), Type: t, Item: value.Int(g["ENTITY_ID"]), Author: c.Request.By.User, Text: text,
+		Created: c.SavedAt(), Files: readCommentFiles(s, g),
 	}
 	s.Comments = append(s.Comments, m)
-	fireComment(c, m, opAdd)
+	fireComment(c, m, OpAdd)
 	return value.FromInt(m.ID), nil
 }
 
@@ -76,8 +76,8 @@ func readCommentFiles(s *model.Store, g value.Fields) []model.CommentFile {
 }
 
 // commentUpdate is crm.timeline.comment.update. Its result is the id.
-func commentUpdate(c *call) (any, error) {
-	id, err := c.intParam("id")
+func commentUpdate(c *Call) (any, error) {
+	id, err := c.IntParam("id")
 	if err != nil {
 		return nil, err
 	}
@@ -85,52 +85,52 @@ func commentUpdate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := c.store.CommentByID(value.FromInt(id))
+	m := c.Store.CommentByID(value.FromInt(id))
 	if m == nil {
-		return nil, fail("NOT_FOUND", "Not found.")
+		return nil, Fail("NOT_FOUND", "Not found.")
 	}
 	if v, ok := g["COMMENT"]; ok {
 		text := strings.TrimSpace(value.Text(v))
 		if text == "" {
-			return nil, fail("INVALID_ARG_VALUE", "Empty comment message")
+			return nil, Fail("INVALID_ARG_VALUE", "Empty comment message")
 		}
 		m.Text = text
 	}
 	if _, ok := g["FILES"]; ok {
-		m.Files = readCommentFiles(c.store, g)
+		m.Files = readCommentFiles(c.Store, g)
 	}
-	fireComment(c, m, opUpdate)
+	fireComment(c, m, OpUpdate)
 	return value.FromInt(m.ID), nil
 }
 
 // commentDelete is crm.timeline.comment.delete. Its result is null.
-func commentDelete(c *call) (any, error) {
-	id, err := c.intParam("id")
+func commentDelete(c *Call) (any, error) {
+	id, err := c.IntParam("id")
 	if err != nil {
 		return nil, err
 	}
-	s := c.store
+	s := c.Store
 	m := s.CommentByID(value.FromInt(id))
 	if m == nil {
-		return nil, fail("NOT_FOUND", "Not found.")
+		return nil, Fail("NOT_FOUND", "Not found.")
 	}
-	if owner := c.param("ownerId"); owner != nil {
-		typ := int(value.Int(c.param("ownerTypeId")))
+	if owner := c.Param("ownerId"); owner != nil {
+		typ := int(value.Int(c.Param("ownerTypeId")))
 		switch {
 		case s.Types[typ] == nil || s.Item(typ, value.Int(owner)) == nil:
-			return nil, fail("OWNER_NOT_FOUND", "Owner not found")
+			return nil, Fail("OWNER_NOT_FOUND", "Owner not found")
 		case m.Type.ID != typ || m.Item != value.Int(owner):
-			return nil, fail("NOT_FOUND", "Not found.")
+			return nil, Fail("NOT_FOUND", "Not found.")
 		}
 	}
 	s.Comments = slices.DeleteFunc(s.Comments, func(x *model.Comment) bool { return x == m })
-	fireComment(c, m, opDelete)
+	fireComment(c, m, OpDelete)
 	return nil, nil
 }
 
 // commentJSON is a comment as get and list show it: all but the files is text.
-func commentJSON(c *call, m *model.Comment) *php.Array {
-	s := c.store
+func commentJSON(c *Call, m *model.Comment) *php.Array {
+	s := c.Store
 	files := php.NewArray()
 	var shown any = files
 	if len(m.Files) == 0 {
@@ -139,7 +139,7 @@ func commentJSON(c *call, m *model.Comment) *php.Array {
 	for _, f := range m.Files {
 		files.Set(value.Text(value.FromInt(f.ID)), value.Object(
 			"id", f.ID, "date", s.Zone.Stamp(m.Created), "type", "file", "name", f.Name, "size", f.Size, "authorId", m.Author,
-			"authorName", c.userName(m.Author), "urlPreview", "", "urlShow", "", "urlDownload", "",
+			"authorName", c.UserName(m.Author), "urlPreview", "", "urlShow", "", "urlDownload", "",
 		))
 	}
 	return value.Object(
@@ -149,13 +149,13 @@ func commentJSON(c *call, m *model.Comment) *php.Array {
 }
 
 // commentGet is crm.timeline.comment.get. Its errors have no codes.
-func commentGet(c *call) (any, error) {
-	if value.Int(c.param("ID")) <= 0 {
-		return nil, plainFail("ID is not defined or invalid.")
+func commentGet(c *Call) (any, error) {
+	if value.Int(c.Param("ID")) <= 0 {
+		return nil, FailText("ID is not defined or invalid.")
 	}
-	m := c.store.CommentByID(c.param("ID"))
+	m := c.Store.CommentByID(c.Param("ID"))
 	if m == nil {
-		return nil, plainFail("Not found.")
+		return nil, FailText("Not found.")
 	}
 	return commentJSON(c, m), nil
 }
@@ -175,24 +175,24 @@ func commentColumn(name string) (query.Column[*model.Comment], bool) {
 
 // commentList is crm.timeline.comment.list: the comments of one item, which the
 // filter has to name.
-func commentList(c *call) (any, error) {
-	filter, order, err := c.legacyConditions()
+func commentList(c *Call) (any, error) {
+	filter, order, err := c.LegacyConditions()
 	if err != nil {
 		return nil, err
 	}
 	name, _ := value.Either(filter, "ENTITY_TYPE", "=ENTITY_TYPE")
 	id, _ := value.Either(filter, "ENTITY_ID", "=ENTITY_ID")
-	s := c.store
+	s := c.Store
 	t := s.TypeByCode(value.Text(name))
 	if t == nil || s.Item(t.ID, value.Int(id)) == nil {
 		// What is not there cannot be read.
-		return nil, plainFail("Access denied.")
+		return nil, FailText("Access denied.")
 	}
 	found := query.Keep(s.Comments, func(m *model.Comment) bool { return m.Type == t && m.Item == value.Int(id) })
 	query.Sort(found, query.LenientOrder(order, commentColumn))
 	only := elementSelection(c)
 	answer := php.NewArray()
-	for _, m := range page(c, found) {
+	for _, m := range Page(c, found) {
 		row := commentJSON(c, m)
 		for _, key := range row.Keys() {
 			if only != nil && !only[key] {
@@ -204,7 +204,7 @@ func commentList(c *call) (any, error) {
 	return answer, nil
 }
 
-func commentFields(*call) (any, error) {
+func commentFields(*Call) (any, error) {
 	return describeAll(
 		model.NewField("ID", "integer", "ID", model.ReadOnly),
 		model.NewField("CREATED", "datetime", "Added on", model.ReadOnly),
@@ -218,12 +218,12 @@ func commentFields(*call) (any, error) {
 
 // fireComment raises the event of a comment. The documentation shows data[ID],
 // the server's source data[FIELDS][ID].
-func fireComment(c *call, m *model.Comment, op string) {
+func fireComment(c *Call, m *model.Comment, op string) {
 	id := value.Object("ID", value.Text(value.FromInt(m.ID)))
 	code := "ONCRMTIMELINECOMMENT" + strings.ToUpper(op)
-	if c.options.commentFields {
-		c.raise(code, id)
+	if c.Options.CommentFields {
+		c.Raise(code, id)
 		return
 	}
-	c.raiseData(code, id)
+	c.RaiseData(code, id)
 }

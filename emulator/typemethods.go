@@ -8,15 +8,15 @@ import (
 )
 
 // typeMethods are the methods of smart processes. forget is told which type was deleted.
-func typeMethods(forget func(entityTypeID int)) []method {
-	return []method{
-		{name: "crm.type.list", scope: "crm", run: adminOnly(typeList)},
-		{name: "crm.type.get", scope: "crm", run: typeGet},
-		{name: "crm.type.getByEntityTypeId", scope: "crm", run: typeByEntityTypeID},
-		{name: "crm.type.add", scope: "crm", run: adminOnly(typeAdd)},
-		{name: "crm.type.update", scope: "crm", run: adminOnly(typeUpdate)},
-		{name: "crm.type.delete", scope: "crm", run: adminOnly(typeDelete(forget))},
-		{name: "crm.type.fields", scope: "crm", run: adminOnly(typeFields)},
+func typeMethods(forget func(entityTypeID int)) []Method {
+	return []Method{
+		{Name: "crm.type.list", Scope: "crm", Run: AdminOnly(typeList)},
+		{Name: "crm.type.get", Scope: "crm", Run: typeGet},
+		{Name: "crm.type.getByEntityTypeId", Scope: "crm", Run: typeByEntityTypeID},
+		{Name: "crm.type.add", Scope: "crm", Run: AdminOnly(typeAdd)},
+		{Name: "crm.type.update", Scope: "crm", Run: AdminOnly(typeUpdate)},
+		{Name: "crm.type.delete", Scope: "crm", Run: AdminOnly(typeDelete(forget))},
+		{Name: "crm.type.fields", Scope: "crm", Run: AdminOnly(typeFields)},
 	}
 }
 
@@ -78,14 +78,14 @@ func wholeTypeJSON(s *model.Store, t *model.EntityType) *php.Array {
 }
 
 // typeList is crm.type.list. It shows smart processes only.
-func typeList(c *call) (any, error) {
-	found, err := selectRows(c, c.store.DynamicTypes(), typeColumns())
+func typeList(c *Call) (any, error) {
+	found, err := SelectRows(c, c.Store.DynamicTypes(), typeColumns())
 	if err != nil {
 		return nil, err
 	}
 	types := php.NewArray()
 	for _, t := range found {
-		types.Append(typeJSON(c.store, t))
+		types.Append(typeJSON(c.Store, t))
 	}
 	return value.Object("types", types), nil
 }
@@ -93,16 +93,16 @@ func typeList(c *call) (any, error) {
 // noType is the error for a smart process that is not there. Its code is the
 // number 0.
 func noType() error {
-	return noCode("Smart process not found")
+	return FailNoCode("Smart process not found")
 }
 
 // typeOf finds the smart process that a call names by its own id.
-func typeOf(c *call) (*model.EntityType, error) {
-	id, err := c.intParam("id")
+func typeOf(c *Call) (*model.EntityType, error) {
+	id, err := c.IntParam("id")
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range c.store.DynamicTypes() {
+	for _, t := range c.Store.DynamicTypes() {
 		if int64(t.Dynamic.ID) == id {
 			return t, nil
 		}
@@ -110,55 +110,55 @@ func typeOf(c *call) (*model.EntityType, error) {
 	return nil, noType()
 }
 
-func typeGet(c *call) (any, error) {
+func typeGet(c *Call) (any, error) {
 	t, err := typeOf(c)
 	if err != nil {
 		return nil, err
 	}
-	return wholeTypeJSON(c.store, t), nil
+	return wholeTypeJSON(c.Store, t), nil
 }
 
-func typeByEntityTypeID(c *call) (any, error) {
-	id, err := c.intParam("entityTypeId")
+func typeByEntityTypeID(c *Call) (any, error) {
+	id, err := c.IntParam("entityTypeId")
 	if err != nil {
 		return nil, err
 	}
-	t := c.store.Types[int(id)]
+	t := c.Store.Types[int(id)]
 	if t == nil || t.Dynamic == nil {
 		return nil, noType()
 	}
-	return wholeTypeJSON(c.store, t), nil
+	return wholeTypeJSON(c.Store, t), nil
 }
 
 // typeAdd is crm.type.add.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/user-defined-object-types/crm-type-add.html
-func typeAdd(c *call) (any, error) {
-	fields, ok := value.Array(c.param("fields"))
+func typeAdd(c *Call) (any, error) {
+	fields, ok := value.Array(c.Param("fields"))
 	if !ok {
-		return nil, c.wrongType("fields", "array")
+		return nil, c.WrongType("fields", "array")
 	}
-	s := c.store
+	s := c.Store
 	def := model.Type{NoStages: true} // everything is off unless the call switches it on
 	if v, ok := fields.Get("entityTypeId"); ok && !value.IsEmpty(v) {
 		def.EntityTypeID = int(value.Int(v))
 		switch id := def.EntityTypeID; {
 		case (id < model.FirstDynamicType || id > 192) && (id < 1030 || id%2 != 0):
-			return nil, fail("INVALID_ARG_VALUE", "entityTypeId is out of allowed range")
+			return nil, Fail("INVALID_ARG_VALUE", "entityTypeId is out of allowed range")
 		case s.Types[id] != nil:
-			return nil, fail("INVALID_ARG_VALUE", "entityTypeId is taken by another type")
+			return nil, Fail("INVALID_ARG_VALUE", "entityTypeId is taken by another type")
 		}
 	}
 	if title, _ := fields.Get("title"); value.IsEmpty(title) {
-		return nil, noCode("Field 'TITLE' is required")
+		return nil, FailNoCode("Field 'TITLE' is required")
 	}
 	if err := checkWorkplace(fields); err != nil {
 		return nil, err
 	}
-	t := s.Types[s.AddType(def, c.now)]
+	t := s.Types[s.AddType(def, c.Now)]
 	readType(t, fields)
 	s.Rebuild(t)
 	readRelations(s, t, fields)
-	fireType(c, t, opAdd)
+	fireType(c, t, OpAdd)
 	return wholeTypeJSON(s, t), nil
 }
 
@@ -168,55 +168,55 @@ func checkWorkplace(fields *php.Array) error {
 	external, _ := fields.Get("isExternal")
 	section, _ := fields.Get("customSectionId")
 	if value.IsYes(external) && value.IsEmpty(section) {
-		return noCode("Select a workplace where the SPA will be located")
+		return FailNoCode("Select a workplace where the SPA will be located")
 	}
 	return nil
 }
 
 // typeUpdate is crm.type.update.
-func typeUpdate(c *call) (any, error) {
+func typeUpdate(c *Call) (any, error) {
 	t, err := typeOf(c)
 	if err != nil {
 		return nil, err
 	}
-	fields, err := c.arrayParam("fields")
+	fields, err := c.ArrayParam("fields")
 	if err != nil {
 		return nil, err
 	}
 	if err := checkWorkplace(fields); err != nil {
 		return nil, err
 	}
-	s := c.store
+	s := c.Store
 	readType(t, fields)
-	t.Updated = c.savedAt()
+	t.Updated = c.SavedAt()
 	s.Rebuild(t)
 	readRelations(s, t, fields)
-	fireType(c, t, opUpdate)
+	fireType(c, t, OpUpdate)
 	return wholeTypeJSON(s, t), nil
 }
 
 // typeDelete is crm.type.delete. A type that has items stays.
-func typeDelete(forget func(entityTypeID int)) handler {
-	return func(c *call) (any, error) {
+func typeDelete(forget func(entityTypeID int)) Handler {
+	return func(c *Call) (any, error) {
 		t, err := typeOf(c)
 		if err != nil {
 			return nil, err
 		}
-		s := c.store
+		s := c.Store
 		if len(s.Table(t.ID).Order) > 0 {
-			return nil, fail("BX_ERROR", "You cannot delete an entity type that has elements")
+			return nil, Fail("BX_ERROR", "You cannot delete an entity type that has elements")
 		}
 		s.SetRelations(t.ID, nil, nil)
 		delete(s.Types, t.ID)
 		delete(s.Items, t.ID)
 		forget(t.ID)
-		fireType(c, t, opDelete)
+		fireType(c, t, OpDelete)
 		return php.NewArray(), nil
 	}
 }
 
 // typeFields is crm.type.fields.
-func typeFields(*call) (any, error) {
+func typeFields(*Call) (any, error) {
 	described := php.NewArray()
 	add := func(name, typ, title string, set model.Flags) {
 		f := &model.Field{Name: name, Type: typ, Title: title, Flags: set}

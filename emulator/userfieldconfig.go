@@ -12,52 +12,52 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func userFieldConfigMethods() []method {
-	return []method{
-		{name: "userfieldconfig.add", scope: "userfieldconfig", run: configAdd},
-		{name: "userfieldconfig.get", scope: "userfieldconfig", run: configGet},
-		{name: "userfieldconfig.list", scope: "userfieldconfig", run: configList},
-		{name: "userfieldconfig.update", scope: "userfieldconfig", run: configUpdate},
-		{name: "userfieldconfig.delete", scope: "userfieldconfig", run: configDelete},
-		{name: "userfieldconfig.getTypes", scope: "userfieldconfig", run: configTypes},
+func userFieldConfigMethods() []Method {
+	return []Method{
+		{Name: "userfieldconfig.add", Scope: "userfieldconfig", Run: configAdd},
+		{Name: "userfieldconfig.get", Scope: "userfieldconfig", Run: configGet},
+		{Name: "userfieldconfig.list", Scope: "userfieldconfig", Run: configList},
+		{Name: "userfieldconfig.update", Scope: "userfieldconfig", Run: configUpdate},
+		{Name: "userfieldconfig.delete", Scope: "userfieldconfig", Run: configDelete},
+		{Name: "userfieldconfig.getTypes", Scope: "userfieldconfig", Run: configTypes},
 	}
 }
 
 // configModule checks moduleId: the CRM's fields are all that there are.
-func configModule(c *call) error {
-	switch module := c.param("moduleId"); {
+func configModule(c *Call) error {
+	switch module := c.Param("moduleId"); {
 	case module == nil:
-		return c.missing("moduleId")
+		return c.Missing("moduleId")
 	case module != "crm":
-		return plainFail("No settings for UserFieldAccess")
-	case !c.options.allows("crm"):
-		return plainFail("The current method required more scopes. (crm)")
+		return FailText("No settings for UserFieldAccess")
+	case !c.Options.Allows("crm"):
+		return FailText("The current method required more scopes. (crm)")
 	}
 	return nil
 }
 
 // configField finds the field that a call names. Who may not and what is not
 // there are one error.
-func configField(c *call, refusal string) (*model.EntityType, *model.Field, error) {
+func configField(c *Call, refusal string) (*model.EntityType, *model.Field, error) {
 	if err := configModule(c); err != nil {
 		return nil, nil, err
 	}
-	id, err := c.intParam("id")
+	id, err := c.IntParam("id")
 	if err != nil {
 		return nil, nil, err
 	}
-	t, f := c.store.UserFieldByID(id)
-	if f == nil || !c.isAdmin() {
-		return nil, nil, plainFail(refusal)
+	t, f := c.Store.UserFieldByID(id)
+	if f == nil || !c.IsAdmin() {
+		return nil, nil, FailText(refusal)
 	}
 	return t, f, nil
 }
 
 // configInput reads field: its camel-case names become stored ones.
-func configInput(c *call) (value.Fields, error) {
-	fields, ok := value.Array(c.param("field"))
+func configInput(c *Call) (value.Fields, error) {
+	fields, ok := value.Array(c.Param("field"))
 	if !ok {
-		return nil, c.wrongType("field", "array")
+		return nil, c.WrongType("field", "array")
 	}
 	g := value.Fields{}
 	for name, v := range fields.All() {
@@ -72,7 +72,7 @@ func configInput(c *call) (value.Fields, error) {
 
 // configAdd is userfieldconfig.add.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/userfieldconfig-add.html
-func configAdd(c *call) (any, error) {
+func configAdd(c *Call) (any, error) {
 	if err := configModule(c); err != nil {
 		return nil, err
 	}
@@ -82,18 +82,18 @@ func configAdd(c *call) (any, error) {
 	}
 	name := strings.ToUpper(value.Text(g["FIELD_NAME"]))
 	switch {
-	case !c.isAdmin():
-		return nil, plainFail("Access denied")
+	case !c.IsAdmin():
+		return nil, FailText("Access denied")
 	case value.IsEmpty(g["USER_TYPE_ID"]):
-		return nil, plainFail("The 'USER_TYPE_ID' field is not found.")
+		return nil, FailText("The 'USER_TYPE_ID' field is not found.")
 	case name == "":
-		return nil, plainFail("The 'FIELD_NAME' field is not found.")
+		return nil, FailText("The 'FIELD_NAME' field is not found.")
 	}
-	s := c.store
+	s := c.Store
 	entity := value.Text(g["ENTITY_ID"])
 	at := slices.IndexFunc(s.SortedTypes(), func(t *model.EntityType) bool { return t.UserEntity() == entity })
 	if at < 0 {
-		return nil, plainFail("You cannot create custom fields")
+		return nil, FailText("You cannot create custom fields")
 	}
 	t := s.SortedTypes()[at]
 	prefix := "UF_CRM_"
@@ -102,25 +102,25 @@ func configAdd(c *call) (any, error) {
 	}
 	switch {
 	case !strings.HasPrefix(name, prefix) || len(name) == len(prefix):
-		return nil, plainFail("You cannot create custom fields")
+		return nil, FailText("You cannot create custom fields")
 	case t.Fields.ByName[name] != nil:
-		return nil, plainFail(fmt.Sprintf("Field %s for entity %s already exists.", name, entity))
+		return nil, FailText(fmt.Sprintf("Field %s for entity %s already exists.", name, entity))
 	case checkFieldName(name) != "" || !model.IsUserFieldType(value.Text(g["USER_TYPE_ID"])):
-		return nil, plainFail("Fail to create new user field")
+		return nil, FailText("Fail to create new user field")
 	}
 	f := addUserField(c, t, name, g, g["ENUM"])
-	return value.Object("field", configJSON(c.store, t, f, configLanguages(f), true)), nil
+	return value.Object("field", configJSON(c.Store, t, f, configLanguages(f), true)), nil
 }
 
 // addUserField makes a custom field of a call and raises its events: the choices
 // of an enumeration have one of their own.
-func addUserField(c *call, t *model.EntityType, name string, g value.Fields, choices any) *model.Field {
-	s := c.store
+func addUserField(c *Call, t *model.EntityType, name string, g value.Fields, choices any) *model.Field {
+	s := c.Store
 	f := s.NewCustomField(model.UserField{Name: name, Type: value.Text(g["USER_TYPE_ID"]), Multiple: g["MULTIPLE"] == "Y"})
 	changeUserField(f, g)
 	f.Title = f.User.Title
 	t.Fields.Add(f)
-	fireUserField(c, t, f, opAdd)
+	fireUserField(c, t, f, OpAdd)
 	if entries, ok := value.Array(choices); ok && f.Type == "enumeration" && entries.Len() > 0 {
 		changeOptions(s, f.User, choices, true)
 		fireUserField(c, t, f, opSetValues)
@@ -187,12 +187,12 @@ func configJSON(s *model.Store, t *model.EntityType, f *model.Field, languages [
 
 const configUnseen = "You do not have permission to view user field settings"
 
-func configGet(c *call) (any, error) {
+func configGet(c *Call) (any, error) {
 	t, f, err := configField(c, configUnseen)
 	if err != nil {
 		return nil, err
 	}
-	return value.Object("field", configJSON(c.store, t, f, configLanguages(f), true)), nil
+	return value.Object("field", configJSON(c.Store, t, f, configLanguages(f), true)), nil
 }
 
 // userFieldRow is a custom field with the type that it is of.
@@ -251,22 +251,22 @@ func userFieldRows(types ...*model.EntityType) []userFieldRow {
 
 // configList is userfieldconfig.list. Labels come only for a language that is
 // asked for in select, and choices not at all.
-func configList(c *call) (any, error) {
+func configList(c *Call) (any, error) {
 	if err := configModule(c); err != nil {
 		return nil, err
 	}
-	if !c.isAdmin() {
-		return nil, plainFail(configUnseen)
+	if !c.IsAdmin() {
+		return nil, FailText(configUnseen)
 	}
-	filter, order, err := c.conditions()
+	filter, order, err := c.Conditions()
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := c.arrayParam("select")
+	chosen, err := c.ArrayParam("select")
 	if err != nil {
 		return nil, err
 	}
-	s := c.store
+	s := c.Store
 	find := func(name string) (query.Column[userFieldRow], bool) { return userFieldColumn(value.UpperName(name)) }
 	r := query.Rules[userFieldRow]{Find: find, Zone: s.Zone}
 	pass, err := r.Compile(filter)
@@ -280,7 +280,7 @@ func configList(c *call) (any, error) {
 		languages = []string{value.Text(language)}
 	}
 	fields := php.NewArray()
-	for _, x := range page(c, found) {
+	for _, x := range Page(c, found) {
 		fields.Append(configJSON(s, x.typ, x.field, languages, false))
 	}
 	return value.Object("fields", fields), nil
@@ -288,12 +288,12 @@ func configList(c *call) (any, error) {
 
 // configUpdate is userfieldconfig.update. Choices change only where the type is
 // named too.
-func configUpdate(c *call) (any, error) {
+func configUpdate(c *Call) (any, error) {
 	t, f, err := configField(c, "You cannot change the settings of the user field")
 	if err != nil {
 		return nil, err
 	}
-	fields, err := c.arrayParam("field")
+	fields, err := c.ArrayParam("field")
 	if err != nil {
 		return nil, err
 	}
@@ -306,35 +306,35 @@ func configUpdate(c *call) (any, error) {
 	delete(g, "EDIT_IN_LIST") // only add takes it
 	choices, ok := g["ENUM"]
 	updateUserField(c, t, f, g, choices, ok && g["USER_TYPE_ID"] == "enumeration", true)
-	return value.Object("field", configJSON(c.store, t, f, configLanguages(f), true)), nil
+	return value.Object("field", configJSON(c.Store, t, f, configLanguages(f), true)), nil
 }
 
 // updateUserField changes a custom field and raises the events of what a call
 // named: its settings, its choices, or both.
-func updateUserField(c *call, t *model.EntityType, f *model.Field, g value.Fields, choices any, hasChoices, whole bool) {
+func updateUserField(c *Call, t *model.EntityType, f *model.Field, g value.Fields, choices any, hasChoices, whole bool) {
 	changed := changeUserField(f, g)
 	f.Title = f.User.Title
 	if changed {
-		fireUserField(c, t, f, opUpdate)
+		fireUserField(c, t, f, OpUpdate)
 	}
 	if hasChoices && f.Type == "enumeration" {
-		changeOptions(c.store, f.User, choices, whole)
+		changeOptions(c.Store, f.User, choices, whole)
 		fireUserField(c, t, f, opSetValues)
 	}
 }
 
 // configDelete is userfieldconfig.delete. Its result is null.
-func configDelete(c *call) (any, error) {
+func configDelete(c *Call) (any, error) {
 	t, f, err := configField(c, "You cannot delete the user field")
 	if err != nil {
 		return nil, err
 	}
-	c.store.DropUserField(t, f)
-	fireUserField(c, t, f, opDelete)
+	c.Store.DropUserField(t, f)
+	fireUserField(c, t, f, OpDelete)
 	return nil, nil
 }
 
-func configTypes(c *call) (any, error) {
+func configTypes(c *Call) (any, error) {
 	if err := configModule(c); err != nil {
 		return nil, err
 	}

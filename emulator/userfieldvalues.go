@@ -185,12 +185,12 @@ func optionsJSON(u *model.CustomField, of bool, name func(string) string) *php.A
 // fireUserField raises the event of a custom field: smart processes and invoices
 // share one name.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/events/index.html
-func fireUserField(c *call, t *model.EntityType, f *model.Field, op string) {
+func fireUserField(c *Call, t *model.EntityType, f *model.Field, op string) {
 	name := "TYPE"
 	if t.OwnEvents() {
 		name = t.Code
 	}
-	c.raise("ONCRM"+name+"USERFIELD"+strings.ToUpper(op),
+	c.Raise("ONCRM"+name+"USERFIELD"+strings.ToUpper(op),
 		value.Object("ID", strconv.FormatInt(f.User.ID, 10), "ENTITY_ID", t.UserEntity(), "FIELD_NAME", f.Name))
 }
 

@@ -13,10 +13,10 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func userMethods() []method {
-	return []method{
-		{name: "user.get", scope: "user", legacy: true, run: userGet},
-		{name: "user.admin", run: userAdmin},
+func userMethods() []Method {
+	return []Method{
+		{Name: "user.get", Scope: "user", Legacy: true, Run: userGet},
+		{Name: "user.admin", Run: userAdmin},
 	}
 }
 
@@ -43,45 +43,45 @@ func userColumn(name string) (query.Column[*model.User], bool) {
 
 // userGet is user.get. Its conditions stand in FILTER or beside the other
 // parameters.
-func userGet(c *call) (any, error) {
+func userGet(c *Call) (any, error) {
 	conditions := php.NewArray()
-	for name, v := range c.params.All() {
+	for name, v := range c.Params.All() {
 		switch name {
 		case "SORT", "ORDER", "START", "FILTER", "ADMIN_MODE", "AUTH":
 			continue
 		}
 		conditions.Set(name, v)
 	}
-	filter, _ := value.Array(c.param("FILTER"))
+	filter, _ := value.Array(c.Param("FILTER"))
 	for name, v := range filter.All() {
 		conditions.Set(strings.ToUpper(name), v)
 	}
-	s := c.store
+	s := c.Store
 	r := query.Rules[*model.User]{Find: userColumn, Zone: s.Zone}
 	pass, err := r.Compile(conditions)
 	if err != nil {
 		return nil, err
 	}
-	users := slices.SortedFunc(maps.Values(c.store.Users), func(a, b *model.User) int { return cmp.Compare(a.ID, b.ID) })
+	users := slices.SortedFunc(maps.Values(c.Store.Users), func(a, b *model.User) int { return cmp.Compare(a.ID, b.ID) })
 	found := query.Keep(users, pass)
-	order := value.Object(value.Text(value.FirstSet(c.param("SORT"), "ID")), cmp.Or(value.Text(c.param("ORDER")), "ASC"))
+	order := value.Object(value.Text(value.FirstSet(c.Param("SORT"), "ID")), cmp.Or(value.Text(c.Param("ORDER")), "ASC"))
 	query.Sort(found, query.LenientOrder(order, userColumn))
 	answer := php.NewArray()
-	for _, u := range page(c, found) {
+	for _, u := range Page(c, found) {
 		answer.Append(userJSON(c, u))
 	}
 	return answer, nil
 }
 
 // userJSON is a user as user.get shows it: two times come out as empty objects.
-func userJSON(c *call, u *model.User) *php.Array {
+func userJSON(c *Call, u *model.User) *php.Array {
 	return value.Object(
 		"ID", u.IDText(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
-		"LAST_LOGIN", c.now.In(c.store.Zone.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
+		"LAST_LOGIN", c.Now.In(c.Store.Zone.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
 		"TIMESTAMP_X", value.EmptyObject{}, "LAST_ACTIVITY_DATE", value.EmptyObject{}, "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
 		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(value.FromInt(1)), "USER_TYPE", "employee",
 	)
 }
 
 // userAdmin is user.admin.
-func userAdmin(c *call) (any, error) { return c.isAdmin(), nil }
+func userAdmin(c *Call) (any, error) { return c.IsAdmin(), nil }

@@ -8,13 +8,13 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// writeXML sends an answer as XML, which a method with the ending .xml gives:
+// WriteXML sends an answer as XML, which a method with the ending .xml gives:
 // elements named like the keys, and item for those of a list.
-func writeXML(w http.ResponseWriter, status int, body any) {
+func WriteXML(w http.ResponseWriter, status int, body any) {
 	var b strings.Builder
 	xmlValue(&b, value.Object("response", body))
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
-	allowAll(w.Header())
+	AllowAll(w.Header())
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(b.String())) // the client may be gone
 }
