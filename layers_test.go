@@ -70,6 +70,7 @@ var layers = map[string]int{
 	"emulator/internal/value": 0,
 	"emulator/internal/query": 0,
 	"emulator/internal/model": 0,
+	"emulator/internal/rest":  0,
 }
 
 // peers are the arrows inside a layer.
@@ -92,6 +93,7 @@ var peers = map[string][]string{
 	"emulator/internal/value": {"engine/num", "internal/php"},
 	"emulator/internal/query": {"emulator/internal/value", "engine/num", "internal/php"},
 	"emulator/internal/model": {"emulator/internal/query", "emulator/internal/value", "engine/num", "internal/php"},
+	"emulator/internal/rest":  {"emulator/internal/model", "emulator/internal/query", "emulator/internal/value", "internal/php"},
 }
 
 // forbidden are arrows that the layers alone would allow, with the reason.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
@@ -23,17 +24,17 @@ func (a App) Token() string {
 
 // Authorize gives the application tokens of a user, as though the user had
 // allowed it.
-func (a App) Authorize(user int64) (Tokens, error) {
+func (a App) Authorize(user int64) (rest.Tokens, error) {
 	p := a.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.store.Users[user] == nil {
-		return Tokens{}, fmt.Errorf("no user has the id %d", user)
+		return rest.Tokens{}, fmt.Errorf("no user has the id %d", user)
 	}
 	if !p.app.Installed {
-		return Tokens{}, errors.New("the application is not installed")
+		return rest.Tokens{}, errors.New("the application is not installed")
 	}
-	return p.app.Issue(user, FirstHops), nil
+	return p.app.Issue(user, rest.FirstHops), nil
 }
 
 // ExpireTokens ends the life of all access tokens that were issued. Refresh tokens
@@ -64,7 +65,7 @@ func (a App) Install(url string) {
 	p.app.Install()
 	p.app.URL = url
 	p.mu.Unlock()
-	a.tell("ONAPPINSTALL", AuthLong, "VERSION", "1", "ACTIVE", "Y", "INSTALLED", "Y", "LANGUAGE_ID", language)
+	a.tell("ONAPPINSTALL", rest.AuthLong, "VERSION", "1", "ACTIVE", "Y", "INSTALLED", "Y", "LANGUAGE_ID", language)
 }
 
 // Update installs another version of the application. Its handlers are dropped, and
@@ -76,7 +77,7 @@ func (a App) Update(version string) {
 	before := p.app.Version
 	p.app.Update(version)
 	p.mu.Unlock()
-	a.tell("ONAPPUPDATE", AuthLong, "VERSION", version, "PREVIOUS_VERSION", before, "LANGUAGE_ID", language)
+	a.tell("ONAPPUPDATE", rest.AuthLong, "VERSION", version, "PREVIOUS_VERSION", before, "LANGUAGE_ID", language)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events.unbindApp()
@@ -90,7 +91,7 @@ func (a App) Uninstall(clean bool) {
 	if clean {
 		flag = 1
 	}
-	a.tell("ONAPPUNINSTALL", AuthNone, "LANGUAGE_ID", language, "CLEAN", flag)
+	a.tell("ONAPPUNINSTALL", rest.AuthNone, "LANGUAGE_ID", language, "CLEAN", flag)
 	p := a.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,7 +108,7 @@ func (a App) Payment(status string, days int, expired bool) {
 	p.app.Status, p.app.Days, p.app.Expired = status, days, expired
 	code, version := p.app.ClientID, p.app.Version
 	p.mu.Unlock()
-	a.tell("ONAPPPAYMENT", AuthBare, "CODE", code, "VERSION", version, "STATUS", status,
+	a.tell("ONAPPPAYMENT", rest.AuthBare, "CODE", code, "VERSION", version, "STATUS", status,
 		"PAYMENT_EXPIRED", value.YesNo(expired), "DAYS", days, "LANGUAGE_ID", language)
 }
 
@@ -115,6 +116,6 @@ func (a App) Payment(status string, days int, expired bool) {
 const language = "en"
 
 // tell sends an event about the application itself.
-func (a App) tell(code string, kind AuthKind, data ...any) {
-	a.p.events.tell(Event{Code: code, Data: value.Object(data...), Auth: kind, Origin: &Origin{User: a.p.user.ID, Hops: FirstHops}})
+func (a App) tell(code string, kind rest.AuthKind, data ...any) {
+	a.p.events.tell(rest.Event{Code: code, Data: value.Object(data...), Auth: kind, Origin: &rest.Origin{User: a.p.user.ID, Hops: rest.FirstHops}})
 }

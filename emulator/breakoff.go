@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -40,13 +41,13 @@ func breakOff(w http.ResponseWriter, r *http.Request, f *Fault, status int, body
 		writePage(w, http.StatusFound)
 	case FaultTruncate:
 		raw, _ := php.EncodeJSON(body) // what cannot be written ends even earlier
-		WriteRaw(w, status, raw[:len(raw)/2])
+		rest.WriteRaw(w, status, raw[:len(raw)/2])
 	case FaultBOM:
 		raw, _ := php.EncodeJSON(body)
-		WriteRaw(w, status, append([]byte("\ufeff"), raw...))
+		rest.WriteRaw(w, status, append([]byte("\ufeff"), raw...))
 	case FaultContentType:
 		raw, _ := php.EncodeJSON(body)
-		WriteAs(w, status, "text/html; charset=UTF-8", raw)
+		rest.WriteAs(w, status, "text/html; charset=UTF-8", raw)
 	}
 }
 

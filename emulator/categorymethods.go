@@ -6,37 +6,38 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func categoryMethods() []Method {
-	return []Method{
+func categoryMethods() []rest.Method {
+	return []rest.Method{
 		{Name: "crm.category.list", Scope: "crm", Run: categoryList},
 		{Name: "crm.category.get", Scope: "crm", Run: categoryGet},
 		{Name: "crm.category.fields", Scope: "crm", Run: categoryFields},
-		{Name: "crm.category.add", Scope: "crm", Run: AdminOnly(categoryAdd)},
-		{Name: "crm.category.update", Scope: "crm", Run: AdminOnly(categoryUpdate)},
-		{Name: "crm.category.delete", Scope: "crm", Run: AdminOnly(categoryDelete)},
+		{Name: "crm.category.add", Scope: "crm", Run: rest.AdminOnly(categoryAdd)},
+		{Name: "crm.category.update", Scope: "crm", Run: rest.AdminOnly(categoryUpdate)},
+		{Name: "crm.category.delete", Scope: "crm", Run: rest.AdminOnly(categoryDelete)},
 		{Name: "crm.dealcategory.stage.list", Scope: "crm", Legacy: true, Run: dealCategoryStages},
 	}
 }
 
 // categoryType finds the type of a call of crm.category.*, which has to have
 // pipelines.
-func categoryType(c *Call) (*model.EntityType, error) {
+func categoryType(c *rest.Call) (*model.EntityType, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
 	}
 	if !t.Pipelines {
-		return nil, Fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %s is not supported", t.Code))
+		return nil, rest.Fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %s is not supported", t.Code))
 	}
 	return t, nil
 }
 
 // categoryOf finds the pipeline that a call names.
-func categoryOf(c *Call) (*model.EntityType, *model.Category, error) {
+func categoryOf(c *rest.Call) (*model.EntityType, *model.Category, error) {
 	t, err := categoryType(c)
 	if err != nil {
 		return nil, nil, err
@@ -48,7 +49,7 @@ func categoryOf(c *Call) (*model.EntityType, *model.Category, error) {
 	if cat := t.Category(id); cat != nil {
 		return t, cat, nil
 	}
-	return nil, nil, Fail("NOT_FOUND", "Element not found")
+	return nil, nil, rest.Fail("NOT_FOUND", "Element not found")
 }
 
 // categoryJSON is a pipeline. Only those of deals name an origin, and not the
@@ -69,7 +70,7 @@ func sortedCategories(t *model.EntityType) []*model.Category {
 }
 
 // categoryList is crm.category.list, which has a total and no pages.
-func categoryList(c *Call) (any, error) {
+func categoryList(c *rest.Call) (any, error) {
 	t, err := categoryType(c)
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func categoryList(c *Call) (any, error) {
 	return value.Object("categories", categories), nil
 }
 
-func categoryGet(c *Call) (any, error) {
+func categoryGet(c *rest.Call) (any, error) {
 	t, cat, err := categoryOf(c)
 	if err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ func categoryGet(c *Call) (any, error) {
 	return value.Object("category", categoryJSON(t, cat)), nil
 }
 
-func categoryFields(c *Call) (any, error) {
+func categoryFields(c *rest.Call) (any, error) {
 	t, err := categoryType(c)
 	if err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ func categoryFields(c *Call) (any, error) {
 }
 
 // categoryAdd is crm.category.add.
-func categoryAdd(c *Call) (any, error) {
+func categoryAdd(c *rest.Call) (any, error) {
 	t, err := categoryType(c)
 	if err != nil {
 		return nil, err
@@ -125,9 +126,9 @@ func categoryAdd(c *Call) (any, error) {
 	isDefault, _ := fields.Get("isDefault")
 	switch {
 	case value.IsEmpty(name):
-		return nil, FailNoCode("Field 'NAME' is required")
+		return nil, rest.FailNoCode("Field 'NAME' is required")
 	case value.IsYes(isDefault) && isClient(t):
-		return nil, FailNoCode("Default client category does not support updating default state")
+		return nil, rest.FailNoCode("Default client category does not support updating default state")
 	}
 	cat := addCategory(c.Store, t, value.Text(name))
 	writeCategory(t, cat, fields)
@@ -179,7 +180,7 @@ func writeCategory(t *model.EntityType, cat *model.Category, fields *php.Array) 
 	}
 }
 
-func categoryUpdate(c *Call) (any, error) {
+func categoryUpdate(c *rest.Call) (any, error) {
 	t, cat, err := categoryOf(c)
 	if err != nil {
 		return nil, err
@@ -193,7 +194,7 @@ func categoryUpdate(c *Call) (any, error) {
 }
 
 // categoryDelete is crm.category.delete. A pipeline that has items stays.
-func categoryDelete(c *Call) (any, error) {
+func categoryDelete(c *rest.Call) (any, error) {
 	t, cat, err := categoryOf(c)
 	if err != nil {
 		return nil, err
@@ -202,15 +203,15 @@ func categoryDelete(c *Call) (any, error) {
 	deals := t.ID == model.TypeDeal
 	switch {
 	case isClient(t) && cat.ByDefault:
-		return nil, Fail("REMOVING_DISABLED", "Deletion of system category is prohibited")
+		return nil, rest.Fail("REMOVING_DISABLED", "Deletion of system category is prohibited")
 	case cat.ByDefault && deals:
-		return nil, FailNoCode("Default deal category cannot be deleted")
+		return nil, rest.FailNoCode("Default deal category cannot be deleted")
 	case cat.ByDefault:
-		return nil, Fail("BX_ERROR", "This funnel is the default funnel")
+		return nil, rest.Fail("BX_ERROR", "This funnel is the default funnel")
 	case used && deals:
-		return nil, FailNoCode("Deals related to the funnel " + cat.Name + " found")
+		return nil, rest.FailNoCode("Deals related to the funnel " + cat.Name + " found")
 	case used:
-		return nil, Fail("BX_ERROR", "Elements related to the funnel found")
+		return nil, rest.Fail("BX_ERROR", "Elements related to the funnel found")
 	}
 	t.Categories = slices.DeleteFunc(t.Categories, func(x *model.Category) bool { return x == cat })
 	return nil, nil
@@ -218,7 +219,7 @@ func categoryDelete(c *Call) (any, error) {
 
 // dealCategoryStages is crm.dealcategory.stage.list. SORT is a number there,
 // unlike in crm.status.list.
-func dealCategoryStages(c *Call) (any, error) {
+func dealCategoryStages(c *rest.Call) (any, error) {
 	answer := php.NewArray()
 	if cat := c.Store.Types[model.TypeDeal].Category(value.Int(c.Param("ID"))); cat != nil {
 		answer = shortStages(cat.Stages)

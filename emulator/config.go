@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 )
 
 // Plans of a portal, which decide its limit on requests.
@@ -50,7 +52,7 @@ type Config struct {
 	Operating Operating
 	// Others are other applications on the clients' machines, which share the
 	// bucket with them. The zero value is none.
-	Others Others
+	Others rest.Others
 	// RequestLimit is how long a request may take before it is cut off, with
 	// 504 and a page. 0 is 60 s, a negative limit is none.
 	RequestLimit time.Duration
@@ -180,15 +182,15 @@ func (c Config) withDefaults() Config {
 }
 
 // options are the settings that methods ask for.
-func (c Config) options() Options {
-	return Options{
+func (c Config) options() rest.Options {
+	return rest.Options{
 		ManyOwners: c.ManyOwners, StrictElementCode: c.StrictElementCode, MoveAlsoUpdates: c.MoveAlsoUpdates, CommentFields: c.CommentFields,
 		NoOfflineExtended: c.NoOfflineExtended, NoAuthConnector: c.NoAuthConnector, Currency: c.Currency, Scopes: c.Scopes,
 	}
 }
 
 // limits are those of the plan.
-func (c Config) limits() Limits {
+func (c Config) limits() rest.Limits {
 	var capacity, drain float64
 	switch c.Plan {
 	case PlanEnterprise:
@@ -198,9 +200,9 @@ func (c Config) limits() Limits {
 	}
 	operating := max(c.Operating.Limit, 0)
 	if c.Operating.Limit == 0 && c.Plan != PlanUnlimited {
-		operating = OperatingDefault
+		operating = rest.OperatingDefault
 	}
-	return NewLimits(capacity, drain, operating, c.Others)
+	return rest.NewLimits(capacity, drain, operating, c.Others)
 }
 
 // delivery says how events reach their handlers.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/schemas"
 )
 
@@ -62,22 +63,22 @@ func (c control) serve(w http.ResponseWriter, r *http.Request, path string) {
 func (c control) act(w http.ResponseWriter, r *http.Request, actor, name string) {
 	p := c.p
 	p.server.seeHost(r.Host)
-	req := &exchange{Request: &Request{Ctx: r.Context(), Params: DecodeRequest(r), User: p.user.ID, Inside: true, By: Origin{Hops: FirstHops}}}
+	req := &exchange{Request: &rest.Request{Ctx: r.Context(), Params: rest.DecodeRequest(r), User: p.user.ID, Inside: true, By: rest.Origin{Hops: rest.FirstHops}}}
 	if actor == "person" {
 		req.By.User = req.User
 	}
-	a := &Answer{}
+	a := &rest.Answer{}
 	switch m, err := p.server.find(name); {
 	case err != nil:
 		a.Err = err
 	case m.App:
-		a.Err = FailStatus(http.StatusForbidden, "WRONG_AUTH_TYPE", "Application context required")
-	case m.Name == BatchMethod:
+		a.Err = rest.FailStatus(http.StatusForbidden, "WRONG_AUTH_TYPE", "Application context required")
+	case m.Name == rest.BatchMethod:
 		a = p.server.runBatch(req)
 	default:
 		a = p.server.run(req, m, req.Params, nil)
 	}
-	WriteJSON(w, a.Status(), a.Body())
+	rest.WriteJSON(w, a.Status(), a.Body())
 	p.events.dispatch(req.Raised)
 }
 

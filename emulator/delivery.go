@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -22,10 +23,10 @@ import (
 type hub struct {
 	mu      *sync.Mutex
 	cfg     deliveryConfig
-	options *Options
+	options *rest.Options
 	store   *model.Store
-	app     *Application
-	address *Address
+	app     *rest.Application
+	address *rest.Address
 	chance  *rand.Rand
 
 	subscriptions []*subscription
@@ -60,7 +61,7 @@ type feed struct {
 
 // delivery is an event on its way to a handler.
 type delivery struct {
-	Event
+	rest.Event
 	to  *subscription
 	due time.Time
 	seq int64 // of what is due at once, the first goes first
@@ -93,7 +94,7 @@ const maxGap = 5 * time.Second
 
 // newHub makes a hub without handlers. It shares the lock, the data, the application and
 // the address with the portal.
-func newHub(mu *sync.Mutex, cfg deliveryConfig, o *Options, s *model.Store, app *Application, at *Address, chance *rand.Rand) *hub {
+func newHub(mu *sync.Mutex, cfg deliveryConfig, o *rest.Options, s *model.Store, app *rest.Application, at *rest.Address, chance *rand.Rand) *hub {
 	h := &hub{
 		mu: mu, cfg: cfg, options: o, store: s, app: app, address: at, chance: chance,
 		byURL: map[string]*feed{}, idle: make(chan struct{}),
@@ -130,7 +131,7 @@ func (h *hub) addWebhook(url string, events ...string) (token string) {
 
 // dispatch puts events into the queues of their handlers. An event goes out
 // once, a little later, and is never sent again.
-func (h *hub) dispatch(events []Event) {
+func (h *hub) dispatch(events []rest.Event) {
 	if len(events) == 0 {
 		return
 	}
@@ -279,17 +280,17 @@ func (h *hub) waitIdle(ctx context.Context) error {
 
 // tell sends an event about the application to the handlers that are bound to it, and an
 // event of its installation to the URL that was given for them.
-func (h *hub) tell(e Event) {
+func (h *hub) tell(e rest.Event) {
 	h.mu.Lock()
 	url, bound := h.app.URL, false
 	for _, sub := range h.subscriptions {
 		bound = bound || sub.app && sub.event == e.Code && sub.url == url
 	}
-	if e.Auth == AuthLong && url != "" && !bound && h.delivery.Err() == nil {
+	if e.Auth == rest.AuthLong && url != "" && !bound && h.delivery.Err() == nil {
 		h.enqueue(delivery{Event: e, to: &subscription{event: e.Code, url: url, token: h.app.Token, app: true}, due: time.Now().Add(h.cfg.delay)})
 	}
 	h.mu.Unlock()
-	h.dispatch([]Event{e})
+	h.dispatch([]rest.Event{e})
 }
 
 // unbindApp drops all handlers of the application. The lock is held.

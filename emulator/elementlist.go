@@ -7,12 +7,13 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // elementGet is lists.element.get: always a list, [] where nothing is found.
-func elementGet(c *Call) (any, error) {
+func elementGet(c *rest.Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
@@ -38,14 +39,14 @@ func elementGet(c *Call) (any, error) {
 		return answer, nil // and no total
 	}
 	only := elementSelection(c)
-	for _, e := range Page(c, rows) {
+	for _, e := range rest.Page(c, rows) {
 		answer.Append(elementJSON(c, b, e, only))
 	}
 	return answer, nil
 }
 
 // elementSelection reads SELECT; nil is everything.
-func elementSelection(c *Call) map[string]bool {
+func elementSelection(c *rest.Call) map[string]bool {
 	chosen, _ := c.OptionalArray("SELECT")
 	if chosen.Len() == 0 {
 		return nil
@@ -62,7 +63,7 @@ func elementSelection(c *Call) map[string]bool {
 }
 
 // elementJSON is an element as lists.element.get shows it: all values are text.
-func elementJSON(c *Call, b *model.IBlock, e *model.Element, only map[string]bool) *php.Array {
+func elementJSON(c *rest.Call, b *model.IBlock, e *model.Element, only map[string]bool) *php.Array {
 	a := php.NewArray()
 	set := func(name string, v any) {
 		if only == nil || only[name] {
@@ -103,7 +104,7 @@ var selectable = [...]string{
 }
 
 // systemJSON is a system field as lists.element.get shows it.
-func systemJSON(c *Call, e *model.Element, name string) any {
+func systemJSON(c *rest.Call, e *model.Element, name string) any {
 	switch name {
 	case "CREATED_USER_NAME":
 		return c.UserName(e.Creator)
@@ -134,22 +135,22 @@ var elementPrefixes = [...]string{
 
 // elementRules are those of a filter of lists.element.get: unlike
 // crm.deal.list it refuses what it does not know.
-func elementRules(c *Call, b *model.IBlock) *query.Rules[*model.Element] {
+func elementRules(c *rest.Call, b *model.IBlock) *query.Rules[*model.Element] {
 	s := c.Store
 	many := c.Options.ManyOwners
 	return &query.Rules[*model.Element]{
 		Find: func(name string) (query.Column[*model.Element], bool) { return elementColumn(s, b, name) },
 		Unknown: func(name string) error {
-			return WrongFilter("Filter field not allowed: " + strings.ToUpper(name))
+			return rest.WrongFilter("Filter field not allowed: " + strings.ToUpper(name))
 		},
 		Prefix: func(prefix, _ string) error {
 			if many || slices.Contains(elementPrefixes[:], prefix) {
 				return nil
 			}
-			return WrongFilter("Filter operation not allowed: " + prefix)
+			return rest.WrongFilter("Filter operation not allowed: " + prefix)
 		},
 		Invalid: func(name string) error {
-			return WrongFilter(fmt.Sprintf("Filter value not allowed: %s", strings.ToUpper(name)))
+			return rest.WrongFilter(fmt.Sprintf("Filter value not allowed: %s", strings.ToUpper(name)))
 		},
 		Zone:   s.Zone,
 		Scalar: !many,

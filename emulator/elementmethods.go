@@ -5,19 +5,20 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // elementOf finds the element that a call names.
-func elementOf(c *Call) (*model.IBlock, *model.Element, error) {
+func elementOf(c *rest.Call) (*model.IBlock, *model.Element, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, nil, err
 	}
 	id, code := c.Param("ELEMENT_ID"), c.Param("ELEMENT_CODE")
 	if id == nil && code == nil {
-		return nil, nil, MissingParam("ELEMENT_ID")
+		return nil, nil, rest.MissingParam("ELEMENT_ID")
 	}
 	e := b.Elements[value.Int(id)]
 	if value.IsEmpty(id) && !value.IsEmpty(code) {
@@ -27,23 +28,23 @@ func elementOf(c *Call) (*model.IBlock, *model.Element, error) {
 		e = nil
 	}
 	if e == nil {
-		return nil, nil, Fail("ERROR_ELEMENT_NOT_FOUND", "Element not found")
+		return nil, nil, rest.Fail("ERROR_ELEMENT_NOT_FOUND", "Element not found")
 	}
 	return b, e, nil
 }
 
 // elementAdd is lists.element.add. Its result is the id, a number.
-func elementAdd(c *Call) (any, error) {
+func elementAdd(c *rest.Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
 	code := value.Text(c.Param("ELEMENT_CODE"))
 	if code == "" {
-		return nil, MissingParam("ELEMENT_CODE")
+		return nil, rest.MissingParam("ELEMENT_CODE")
 	}
 	if b.ElementByCode(code) != nil {
-		return nil, Fail("ERROR_ELEMENT_ALREADY_EXISTS", "Element already exists")
+		return nil, rest.Fail("ERROR_ELEMENT_ALREADY_EXISTS", "Element already exists")
 	}
 	fields, err := elementInput(c, b, nil)
 	if err != nil {
@@ -55,13 +56,13 @@ func elementAdd(c *Call) (any, error) {
 	writeElement(c, b, e, code, fields)
 	b.Elements[e.ID] = e
 	b.Order = append(b.Order, e.ID)
-	recordElement(c, b, e, OpAdd)
+	recordElement(c, b, e, rest.OpAdd)
 	return value.FromInt(e.ID), nil
 }
 
 // elementUpdate is lists.element.update. It overwrites the whole element: what
 // is not given is cleared, the code too.
-func elementUpdate(c *Call) (any, error) {
+func elementUpdate(c *rest.Call) (any, error) {
 	b, e, err := elementOf(c)
 	if err != nil {
 		return nil, err
@@ -72,12 +73,12 @@ func elementUpdate(c *Call) (any, error) {
 	}
 	// Only add looks for another element with this code.
 	writeElement(c, b, e, value.Text(c.Param("ELEMENT_CODE")), fields)
-	recordElement(c, b, e, OpUpdate)
+	recordElement(c, b, e, rest.OpUpdate)
 	return true, nil
 }
 
 // elementDelete is lists.element.delete.
-func elementDelete(c *Call) (any, error) {
+func elementDelete(c *rest.Call) (any, error) {
 	b, e, err := elementOf(c)
 	if err != nil {
 		return nil, err
@@ -86,34 +87,34 @@ func elementDelete(c *Call) (any, error) {
 	if i, found := slices.BinarySearch(b.Order, e.ID); found {
 		b.Order = slices.Delete(b.Order, i, i+1)
 	}
-	recordElement(c, b, e, OpDelete)
+	recordElement(c, b, e, rest.OpDelete)
 	return true, nil
 }
 
 // elementInput reads and checks FIELDS. A property may be named by PROPERTY_
 // and its id only; unknown names are ignored. old are the values that the element
 // has: files stay where none are given.
-func elementInput(c *Call, b *model.IBlock, old map[int64][]model.PropertyValue) (value.Fields, error) {
+func elementInput(c *rest.Call, b *model.IBlock, old map[int64][]model.PropertyValue) (value.Fields, error) {
 	g := value.UpperFields(c.Param("FIELDS"))
 	if g["NAME"] == nil {
-		return nil, MissingParam("NAME")
+		return nil, rest.MissingParam("NAME")
 	}
 	var failed error
 	for _, f := range b.Fields {
 		v := g[f.Name]
 		stays := f.Type == "F" && len(old[f.ID]) > 0
 		if f.Required && value.IsEmpty(v) && !value.IsNumeric(v) && !stays {
-			failed = Fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("The field %q is required", f.Title))
+			failed = rest.Fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("The field %q is required", f.Title))
 		}
 		if _, byID := newFiles(v); f.Type == "F" && byID {
-			failed = Fail("ERROR_ELEMENT_FIELD_VALUE", "Writing file values by ID is not supported")
+			failed = rest.Fail("ERROR_ELEMENT_FIELD_VALUE", "Writing file values by ID is not supported")
 		}
 		if f.Type != "N" {
 			continue
 		}
 		for _, x := range propertyInput(v) {
 			if text := plainNumber(x.value); text != "" && !value.IsNumeric(text) {
-				failed = Fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("Value of the %q field is not correct", f.Title))
+				failed = rest.Fail("ERROR_ELEMENT_FIELD_VALUE", fmt.Sprintf("Value of the %q field is not correct", f.Title))
 			}
 		}
 	}
@@ -121,7 +122,7 @@ func elementInput(c *Call, b *model.IBlock, old map[int64][]model.PropertyValue)
 }
 
 // writeElement gives an element its fields; what is not given is cleared.
-func writeElement(c *Call, b *model.IBlock, e *model.Element, code string, g value.Fields) {
+func writeElement(c *rest.Call, b *model.IBlock, e *model.Element, code string, g value.Fields) {
 	s := c.Store
 	e.Code = code
 	e.Changed, e.Modifier = c.SavedAt(), c.Request.By.User
@@ -161,8 +162,8 @@ func writeElement(c *Call, b *model.IBlock, e *model.Element, code string, g val
 }
 
 // recordElement keeps what happened to an element for History.
-func recordElement(c *Call, b *model.IBlock, e *model.Element, op string) {
-	c.Journal.Change(Change{
+func recordElement(c *rest.Call, b *model.IBlock, e *model.Element, op string) {
+	c.Journal.Change(rest.Change{
 		At: c.Now, Op: op, IBlockID: int(b.ID), ID: e.ID, Code: e.Code, Title: e.System["NAME"],
 	}, func() *php.Array { return elementJSON(c, b, e, nil) })
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
@@ -13,7 +14,7 @@ import (
 // estimates have events of their own, whichever method changed them. Smart
 // processes raise the base event and the one with their type's suffix; smart
 // invoices only the base event, since portals list no suffixed one for them.
-func fire(c *Call, t *model.EntityType, op string, id int64) {
+func fire(c *rest.Call, t *model.EntityType, op string, id int64) {
 	op = strings.ToUpper(op)
 	if t.OwnEvents() {
 		c.Raise("ONCRM"+t.Code+op, value.Object("ID", value.Text(value.FromInt(id))))
@@ -29,16 +30,16 @@ func fire(c *Call, t *model.EntityType, op string, id int64) {
 // fireType raises the event of a smart process itself. It names the type's own
 // id, not its entityTypeId.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/events/type/index.html
-func fireType(c *Call, t *model.EntityType, op string) {
+func fireType(c *rest.Call, t *model.EntityType, op string) {
 	c.Raise("ONCRMTYPE"+strings.ToUpper(op), value.Object("ID", strconv.Itoa(t.Dynamic.ID)))
 }
 
 // fireMove raises the event of a deal that went to another pipeline.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/events/index.html
-func fireMove(c *Call, it *model.Item) {
+func fireMove(c *rest.Call, it *model.Item) {
 	c.Raise("ONCRMDEALMOVETOCATEGORY", value.Object("ID", value.Text(value.FromInt(it.ID)),
 		"CATEGORY_ID", query.Plain(it.Values["CATEGORY_ID"]), "STAGE_ID", query.Plain(it.Values["STAGE_ID"])))
 	if c.Options.MoveAlsoUpdates {
-		fire(c, it.Type, OpUpdate, it.ID)
+		fire(c, it.Type, rest.OpUpdate, it.ID)
 	}
 }

@@ -2,12 +2,13 @@ package emulator
 
 import (
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func enumMethods() []Method {
-	return []Method{
+func enumMethods() []rest.Method {
+	return []rest.Method{
 		{Name: "crm.enum.fields", Scope: "crm", Legacy: true, Run: enumFields},
 		{Name: "crm.enum.ownertype", Scope: "crm", Legacy: true, Run: enumOwnerTypes},
 		{Name: "crm.enum.addresstype", Scope: "crm", Legacy: true, Run: enumAddressTypes},
@@ -25,7 +26,7 @@ func enumRow(id int, name string, code, short any) *php.Array {
 
 // enumOwnerTypes is crm.enum.ownertype: the built-in types, those that the
 // emulator has no items of too, then the smart processes.
-func enumOwnerTypes(c *Call) (any, error) {
+func enumOwnerTypes(c *rest.Call) (any, error) {
 	answer := php.List(
 		enumRow(model.TypeLead, "Lead", "LEAD", "L"), enumRow(model.TypeDeal, "Deal", "DEAL", "D"),
 		enumRow(model.TypeContact, "Contact", "CONTACT", "C"), enumRow(model.TypeCompany, "Company", "COMPANY", "CO"),
@@ -39,31 +40,31 @@ func enumOwnerTypes(c *Call) (any, error) {
 	return answer, nil
 }
 
-func enumAddressTypes(*Call) (any, error) {
+func enumAddressTypes(*rest.Call) (any, error) {
 	return php.List(
 		enumRow(11, "Shipping address", nil, nil), enumRow(1, "Physical address", nil, nil), enumRow(6, "Legal address", nil, nil),
 		enumRow(4, "Registered address", nil, nil), enumRow(8, "Mailing address", nil, nil), enumRow(9, "Beneficiary address", nil, nil),
 	), nil
 }
 
-func enumSettingsModes(*Call) (any, error) {
+func enumSettingsModes(*rest.Call) (any, error) {
 	return php.List(enumRow(1, "Classic CRM", nil, nil), enumRow(2, "Simple CRM", nil, nil)), nil
 }
 
 // enumOrderOwners is crm.enum.getorderownertypes, the one whose names are
 // lower-case.
-func enumOrderOwners(*Call) (any, error) {
+func enumOrderOwners(*rest.Call) (any, error) {
 	return php.List(value.Object("attribute", "DYN", "code", "DEAL", "id", model.TypeDeal, "name", "Deal")), nil
 }
 
-func enumFields(*Call) (any, error) {
+func enumFields(*rest.Call) (any, error) {
 	return describeAll(
 		model.NewField("ID", "int", "ID", model.ReadOnly), model.NewField("NAME", "string", "Name", model.ReadOnly),
 		model.NewField("SYMBOL_CODE", "string", "Symbolic code", model.ReadOnly), model.NewField("SYMBOL_CODE_SHORT", "string", "Short symbolic code", model.ReadOnly),
 	), nil
 }
 
-func multifieldFields(*Call) (any, error) {
+func multifieldFields(*rest.Call) (any, error) {
 	return describeAll(
 		model.NewField("ID", "int", "ID", model.ReadOnly), model.NewField("TYPE_ID", "string", "Type of the field", model.ReadOnly),
 		model.NewField("VALUE", "string", "Value", 0), model.NewField("VALUE_TYPE", "string", "Type of the value", 0),

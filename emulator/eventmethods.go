@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 	"github.com/b24rules/b24rules/schemas"
@@ -15,9 +16,9 @@ import (
 type eventMethods struct{ *hub }
 
 // methods are the methods about events and their handlers.
-func (h *hub) methods() []Method {
+func (h *hub) methods() []rest.Method {
 	m := eventMethods{h}
-	return []Method{
+	return []rest.Method{
 		{Name: "events", Legacy: true, App: true, Run: eventCodes},
 		{Name: "event.bind", Legacy: true, App: true, Run: m.eventBind},
 		{Name: "event.get", Legacy: true, App: true, Run: m.eventGet},
@@ -31,7 +32,7 @@ func (h *hub) methods() []Method {
 }
 
 // eventCodes is events: those of one permission, of all, or of the application's.
-func eventCodes(c *Call) (any, error) {
+func eventCodes(c *rest.Call) (any, error) {
 	wanted := scopeFilter(c)
 	codes := php.NewArray()
 	for _, e := range schemas.Events() {
@@ -51,7 +52,7 @@ func eventCodes(c *Call) (any, error) {
 
 // eventBind is event.bind.
 // https://apidocs.bitrix24.com/api-reference/events/event-bind.html
-func (h eventMethods) eventBind(c *Call) (any, error) {
+func (h eventMethods) eventBind(c *rest.Call) (any, error) {
 	sub := &subscription{event: strings.ToUpper(value.Text(c.Param("EVENT"))), app: true, user: value.Int(c.Param("AUTH_TYPE")), connector: c.Request.Connector}
 	admin := c.NeedAdmin("Event binding with AUTH_TYPE requires administrator access rights")
 	switch {
@@ -60,17 +61,17 @@ func (h eventMethods) eventBind(c *Call) (any, error) {
 	case sub.user == 0 && admin != nil: // others get events for themselves only
 		sub.user = c.Request.User
 	case sub.event == "":
-		return nil, MissingArgument("EVENT")
+		return nil, rest.MissingArgument("EVENT")
 	}
 	if err := eventType(c, sub, "Offline events binding requires administrator access rights"); err != nil {
 		return nil, err
 	}
 	if !knownEvent(c, sub.event) {
-		return nil, Fail("ERROR_EVENT_NOT_FOUND", "Event not found")
+		return nil, rest.Fail("ERROR_EVENT_NOT_FOUND", "Event not found")
 	}
 	if sub.event == "ONOFFLINEEVENT" {
 		if sub.offline {
-			return nil, Fail("ERROR_ARGUMENT", "Offline event cannot be registered for this event.")
+			return nil, rest.Fail("ERROR_ARGUMENT", "Offline event cannot be registered for this event.")
 		}
 		sub.minTimeout = time.Second
 		if options, ok := value.Array(c.Param("OPTIONS")); ok {
@@ -81,7 +82,7 @@ func (h eventMethods) eventBind(c *Call) (any, error) {
 	}
 	for _, old := range h.subscriptions {
 		if old.app && old.event == sub.event && old.url == sub.url && old.user == sub.user && old.connector == sub.connector {
-			return nil, Fail("ERROR_CORE", "Unable to set event handler: Handler already binded")
+			return nil, rest.Fail("ERROR_CORE", "Unable to set event handler: Handler already binded")
 		}
 	}
 	sub.id = c.Store.Next("handler")
@@ -91,7 +92,7 @@ func (h eventMethods) eventBind(c *Call) (any, error) {
 
 // eventType reads whether a handler is for offline events, which only
 // administrators have, and its URL, which these have not.
-func eventType(c *Call, sub *subscription, forbidden string) error {
+func eventType(c *rest.Call, sub *subscription, forbidden string) error {
 	switch kind := strings.ToLower(value.Text(c.Param("EVENT_TYPE"))); kind {
 	case "offline":
 		sub.offline, sub.user = true, 0
@@ -99,18 +100,18 @@ func eventType(c *Call, sub *subscription, forbidden string) error {
 	case "", "online":
 		sub.url = value.Text(c.Param("HANDLER"))
 		if sub.url == "" {
-			return MissingArgument("HANDLER")
+			return rest.MissingArgument("HANDLER")
 		}
 		return checkHandlerURL(sub.url)
 	default:
-		return WrongArgument("EVENT_TYPE", "Value must be one of {online|offline}")
+		return rest.WrongArgument("EVENT_TYPE", "Value must be one of {online|offline}")
 	}
 }
 
 // eventGet is event.get. auth_type is text there and offline a number. Who is
 // no administrator sees what is bound for themselves.
 // https://apidocs.bitrix24.com/api-reference/events/event-get.html
-func (h eventMethods) eventGet(c *Call) (any, error) {
+func (h eventMethods) eventGet(c *rest.Call) (any, error) {
 	bound := php.NewArray()
 	all := c.NeedAdmin("") == nil
 	for _, sub := range h.subscriptions {
@@ -128,10 +129,10 @@ func (h eventMethods) eventGet(c *Call) (any, error) {
 // eventUnbind is event.unbind: what is left out widens the match, and nothing
 // found is no error.
 // https://apidocs.bitrix24.com/api-reference/events/event-unbind.html
-func (h eventMethods) eventUnbind(c *Call) (any, error) {
+func (h eventMethods) eventUnbind(c *rest.Call) (any, error) {
 	want := &subscription{event: strings.ToUpper(value.Text(c.Param("EVENT"))), connector: c.Request.Connector}
 	if want.event == "" {
-		return nil, MissingArgument("EVENT")
+		return nil, rest.MissingArgument("EVENT")
 	}
 	if err := eventType(c, want, "Offline events unbinding requires administrator access rights"); err != nil {
 		return nil, err
@@ -158,7 +159,7 @@ func (h eventMethods) eventUnbind(c *Call) (any, error) {
 
 // eventTest is event.test: it sends what it is given to ONAPPTEST.
 // https://apidocs.bitrix24.com/api-reference/events/test-handler.html
-func eventTest(c *Call) (any, error) {
-	c.RaiseEvent("ONAPPTEST", value.Object("QUERY", c.Params, "LANGUAGE_ID", "en"), AuthLong)
+func eventTest(c *rest.Call) (any, error) {
+	c.RaiseEvent("ONAPPTEST", value.Object("QUERY", c.Params, "LANGUAGE_ID", "en"), rest.AuthLong)
 	return 1, nil
 }

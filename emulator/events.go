@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -54,15 +55,15 @@ func (h *hub) auth(d delivery) *php.Array {
 	if user == 0 {
 		user = d.User
 	}
-	if d.Auth == AuthNone || d.Auth == AuthBare || user == 0 || !h.app.Installed {
+	if d.Auth == rest.AuthNone || d.Auth == rest.AuthBare || user == 0 || !h.app.Installed {
 		auth := value.Object("domain", domain, "client_endpoint", endpoint, "server_endpoint", endpoint, "member_id", h.app.MemberID)
-		if d.Auth != AuthBare {
+		if d.Auth != rest.AuthBare {
 			auth.Set("application_token", h.app.Token)
 		}
 		return auth
 	}
 	issue := h.app.IssueAccess
-	if d.Auth == AuthLong {
+	if d.Auth == rest.AuthLong {
 		issue = h.app.Issue
 	}
 	t := issue(user, d.Hops-1)
@@ -84,11 +85,11 @@ func checkHandlerURL(handler string) error {
 	u, err := url.Parse(handler)
 	switch {
 	case err != nil || u.Host == "" && u.Scheme == "":
-		return Fail("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
+		return rest.Fail("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return Fail("ERROR_UNSUPPORTED_PROTOCOL", "Unsupported event handler protocol")
+		return rest.Fail("ERROR_UNSUPPORTED_PROTOCOL", "Unsupported event handler protocol")
 	case !strings.Contains(u.Hostname(), "."):
-		return Fail("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
+		return rest.Fail("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
 	}
 	return nil
 }

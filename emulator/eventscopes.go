@@ -3,6 +3,7 @@ package emulator
 import (
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/schemas"
 )
 
@@ -44,7 +45,7 @@ func eventScope(code string) string {
 
 // knownEvent tells whether the portal lets the application have an event: one of its
 // permissions, and a suffixed one only for a smart process that exists.
-func knownEvent(c *Call, code string) bool {
+func knownEvent(c *rest.Call, code string) bool {
 	_, suffix, ok := schemas.LookupEvent(code)
 	if !ok || !c.Options.Allows(eventScope(code)) {
 		return false

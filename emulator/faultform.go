@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"gopkg.in/yaml.v3"
-
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
+	"gopkg.in/yaml.v3"
 )
 
 // problem is something wrong with a fault.
@@ -44,7 +44,7 @@ var faultKinds = map[FaultKind][]string{
 }
 
 // problems checks a fault.
-func (f *Fault) problems(methods map[string]*Method) (found []problem) {
+func (f *Fault) problems(methods map[string]*rest.Method) (found []problem) {
 	add := func(key, hint, format string, args ...any) {
 		found = append(found, problem{key, fmt.Sprintf(format, args...), hint})
 	}
@@ -64,7 +64,7 @@ func (f *Fault) problems(methods map[string]*Method) (found []problem) {
 	if why, hint := f.wrongMethod(methods); why != "" {
 		add("method", hint, "%s", why)
 	}
-	knownCode, _ := IsRefusal(f.Code)
+	knownCode, _ := rest.IsRefusal(f.Code)
 	switch {
 	case f.Delay < 0:
 		add("delay", "", "a delay is not negative, this is %s", f.Delay)
@@ -73,7 +73,7 @@ func (f *Fault) problems(methods map[string]*Method) (found []problem) {
 	case f.Kind == FaultRefuse && f.Code == "":
 		add("kind", "code: QUERY_LIMIT_EXCEEDED", "a fault of kind refuse needs the code of an error")
 	case f.Kind == FaultRefuse && !knownCode && f.Status == 0:
-		add("code", didYouMean(f.Code, RefusalCodes()), "unknown code %q: give its status too", f.Code)
+		add("code", didYouMean(f.Code, rest.RefusalCodes()), "unknown code %q: give its status too", f.Code)
 	case f.Kind == FaultMoved && !isAddress(f.Location):
 		add("location", "location: https://new.bitrix24.com", "a fault of kind moved needs the portal's new address, this is %q", f.Location)
 	}
@@ -89,7 +89,7 @@ func (f *Fault) problems(methods map[string]*Method) (found []problem) {
 }
 
 // wrongMethod tells what is wrong with the pattern of methods.
-func (f *Fault) wrongMethod(methods map[string]*Method) (why, hint string) {
+func (f *Fault) wrongMethod(methods map[string]*rest.Method) (why, hint string) {
 	pattern := strings.ToLower(f.Method)
 	if pattern == "" || pattern == tokenMethod {
 		return "", ""

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 )
 
 // FaultKind says what goes wrong.
@@ -231,13 +233,13 @@ func (f *armedFault) strikes() bool {
 
 // whole tells whether a fault is one of whole requests.
 func (f *Fault) whole() bool {
-	_, whole := IsRefusal(f.Code)
+	_, whole := rest.IsRefusal(f.Code)
 	return f.Kind == FaultMoved || f.Kind == FaultRefuse && whole
 }
 
 // refuses is the error that a fault answers with.
-func (f *Fault) refuses() *Error {
-	e := Refusal(f.Code)
+func (f *Fault) refuses() *rest.Error {
+	e := rest.Refusal(f.Code)
 	e.Text = cmp.Or(e.Text, "a fault of the emulator")
 	e.Status = cmp.Or(f.Status, e.Status)
 	return e

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -24,9 +25,9 @@ type Stats struct {
 	EventsQueued int64            `json:"events_queued"` // not sent yet, or under way
 }
 
-// LoggedCall is one command that the portal has run or refused. Its parameters hold
+// Call is one command that the portal has run or refused. Its parameters hold
 // no secrets.
-type LoggedCall struct {
+type Call struct {
 	At     time.Time       `json:"at"`
 	Method string          `json:"method"`
 	Params json.RawMessage `json:"params,omitempty"`
@@ -49,14 +50,14 @@ func (p *Portal) Stats() Stats {
 }
 
 // Calls returns the latest commands in the order in which they ran.
-func (p *Portal) Calls() []LoggedCall {
+func (p *Portal) Calls() []Call {
 	p.mu.Lock()
 	records := p.journal.Calls.All()
 	p.mu.Unlock()
-	calls := make([]LoggedCall, 0, len(records))
+	calls := make([]Call, 0, len(records))
 	for _, r := range records {
 		params, _ := php.EncodeJSON(withoutSecrets(r.Params))
-		calls = append(calls, LoggedCall{At: r.At, Method: r.Method, Params: params, Batch: r.Batch, Status: r.Status, Code: r.Code, Fault: FaultKind(r.Fault)})
+		calls = append(calls, Call{At: r.At, Method: r.Method, Params: params, Batch: r.Batch, Status: r.Status, Code: r.Code, Fault: FaultKind(r.Fault)})
 	}
 	return calls
 }
@@ -76,7 +77,7 @@ func withoutSecrets(params *php.Array) *php.Array {
 
 // History returns the latest changes of items and elements in their order, so
 // that a test can ask whether something ever existed.
-func (p *Portal) History() []Change {
+func (p *Portal) History() []rest.Change {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.journal.Changes.All()
@@ -87,7 +88,7 @@ func (p *Portal) History() []Change {
 func (p *Portal) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.journal = NewJournal(p.cfg.KeepCalls, p.cfg.KeepChanges)
+	p.journal = rest.NewJournal(p.cfg.KeepCalls, p.cfg.KeepChanges)
 	p.events.sent, p.events.failed = 0, 0
 	p.limits.Highest = 0
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -15,7 +16,7 @@ const importLimit = 20
 // itemImport is crm.item.import: no robots run, who is and when can be set, and
 // the answer has only the id.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/import/crm-item-import.html
-func itemImport(c *Call) (any, error) {
+func itemImport(c *rest.Call) (any, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
@@ -33,7 +34,7 @@ func itemImport(c *Call) (any, error) {
 
 // itemBatchImport is crm.item.batchImport. Its answer has an item or an error for
 // each entry, under the keys of data.
-func itemBatchImport(c *Call) (any, error) {
+func itemBatchImport(c *rest.Call) (any, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func itemBatchImport(c *Call) (any, error) {
 		return nil, c.WrongType("data", "array")
 	}
 	if data.Len() > importLimit {
-		return nil, Fail("MAX_IMPORT_BATCH_SIZE_EXCEEDED", "You cannot import more than 20 items")
+		return nil, rest.Fail("MAX_IMPORT_BATCH_SIZE_EXCEEDED", "You cannot import more than 20 items")
 	}
 	items := php.NewArray()
 	for key, v := range data.All() {
@@ -53,7 +54,7 @@ func itemBatchImport(c *Call) (any, error) {
 		}
 		it, err := importItem(c, t, fields)
 		if err != nil {
-			items.Set(key, AsError(err).Body())
+			items.Set(key, rest.AsError(err).Body())
 			continue
 		}
 		items.Set(key, value.Object("item", value.Object("id", it.ID)))
@@ -64,7 +65,7 @@ func itemBatchImport(c *Call) (any, error) {
 // importable are read-only fields that an import may set.
 var importable = [...]string{"CREATED_TIME", "UPDATED_TIME", "MOVED_TIME", "CREATED_BY", "UPDATED_BY", "MOVED_BY"}
 
-func importItem(c *Call, t *model.EntityType, fields *php.Array) (*model.Item, error) {
+func importItem(c *rest.Call, t *model.EntityType, fields *php.Array) (*model.Item, error) {
 	changes, err := readItemValues(c, t, fields, true)
 	if err != nil {
 		return nil, err
@@ -111,13 +112,13 @@ func requireNames(t *model.EntityType, changes map[string]any) error {
 	if f == nil || !f.Has(model.Required) || !query.IsBlank(changes["TITLE"]) {
 		return nil
 	}
-	return Fail("CRM_FIELD_ERROR_REQUIRED", "The \""+f.Title+"\" field is required")
+	return rest.Fail("CRM_FIELD_ERROR_REQUIRED", "The \""+f.Title+"\" field is required")
 }
 
 // checkImportTimes refuses times that cannot have been: items are imported oldest
 // first, nothing is later than now, and each change comes after the last.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/import/index.html
-func checkImportTimes(c *Call, t *model.EntityType, changes map[string]any) error {
+func checkImportTimes(c *rest.Call, t *model.EntityType, changes map[string]any) error {
 	at := func(name string) time.Time {
 		moment, _ := changes[name].(time.Time)
 		return moment

@@ -7,27 +7,28 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // itemType finds the type that a call of crm.item.* names.
-func itemType(c *Call) (*model.EntityType, error) {
+func itemType(c *rest.Call) (*model.EntityType, error) {
 	id, err := c.IntParam("entityTypeId")
 	if err != nil {
 		return nil, err
 	}
 	if id == model.TypeOldInvoice {
-		return nil, Fail("ENTITY_TYPE_NOT_SUPPORTED", "Entity type is not supported")
+		return nil, rest.Fail("ENTITY_TYPE_NOT_SUPPORTED", "Entity type is not supported")
 	}
 	if t := c.Store.Types[int(id)]; t != nil {
 		return t, nil
 	}
-	return nil, Fail("NOT_FOUND", "Smart process not found")
+	return nil, rest.Fail("NOT_FOUND", "Smart process not found")
 }
 
 // itemOf finds the item that a call of crm.item.* names.
-func itemOf(c *Call) (*model.Item, error) {
+func itemOf(c *rest.Call) (*model.Item, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
@@ -39,15 +40,15 @@ func itemOf(c *Call) (*model.Item, error) {
 	if it := c.Store.Item(t.ID, id); it != nil {
 		return it, nil
 	}
-	return nil, Fail("NOT_FOUND", "Element not found")
+	return nil, rest.Fail("NOT_FOUND", "Element not found")
 }
 
-func namesOf(c *Call) naming {
+func namesOf(c *rest.Call) naming {
 	return naming{original: value.Text(c.Param("useOriginalUfNames")) == "Y"}
 }
 
 // itemGet is crm.item.get.
-func itemGet(c *Call) (any, error) {
+func itemGet(c *rest.Call) (any, error) {
 	it, err := itemOf(c)
 	if err != nil {
 		return nil, err
@@ -56,12 +57,12 @@ func itemGet(c *Call) (any, error) {
 }
 
 // itemAnswer is how get, add and update answer.
-func itemAnswer(c *Call, it *model.Item) *php.Array {
+func itemAnswer(c *rest.Call, it *model.Item) *php.Array {
 	return value.Object("item", itemJSON(c.Store, it, namesOf(c), nil))
 }
 
 // itemList is crm.item.list.
-func itemList(c *Call) (any, error) {
+func itemList(c *rest.Call) (any, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
@@ -72,13 +73,13 @@ func itemList(c *Call) (any, error) {
 	}
 	names := namesOf(c)
 	find := itemColumns(func(name string) *model.Field { return names.lookup(t.Fields, name) })
-	r := StrictRules(c.Store, find)
+	r := rest.StrictRules(c.Store, find)
 	r.Parse = func(col query.Column[*model.Item], v any) (any, bool) { return parseItemValue(c.Store, col, v) }
 	pass, err := r.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := StrictOrder(order, find)
+	keys, err := rest.StrictOrder(order, find)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func itemList(c *Call) (any, error) {
 	rows := query.Keep(c.Store.Table(t.ID).All(), pass)
 	query.Sort(rows, keys)
 	items := php.NewArray()
-	for _, it := range Page(c, rows) {
+	for _, it := range rest.Page(c, rows) {
 		items.Append(itemJSON(c.Store, it, names, only))
 	}
 	return value.Object("items", items), nil
@@ -97,7 +98,7 @@ func itemList(c *Call) (any, error) {
 
 // selection reads select: names that are not known are left out, and without
 // any, or with "*", it is everything (nil).
-func selection(c *Call, t *model.EntityType, names naming) (map[*model.Field]bool, error) {
+func selection(c *rest.Call, t *model.EntityType, names naming) (map[*model.Field]bool, error) {
 	chosen, err := c.ArrayParam("select")
 	if err != nil {
 		return nil, err
@@ -151,7 +152,7 @@ func parseItemValue(s *model.Store, col query.Column[*model.Item], v any) (any, 
 // readFields turns the fields of a call into stored values. Keys that are not
 // known or cannot be written are ignored without a word; whatever PHP takes for
 // empty sets null, 0 and "0" too.
-func readFields(c *Call, t *model.EntityType, adding bool) (map[string]any, error) {
+func readFields(c *rest.Call, t *model.EntityType, adding bool) (map[string]any, error) {
 	fields, ok := value.Array(c.Param("fields"))
 	if !ok {
 		return nil, c.WrongType("fields", "array")
@@ -159,7 +160,7 @@ func readFields(c *Call, t *model.EntityType, adding bool) (map[string]any, erro
 	return readItemValues(c, t, fields, adding)
 }
 
-func readItemValues(c *Call, t *model.EntityType, fields *php.Array, adding bool) (map[string]any, error) {
+func readItemValues(c *rest.Call, t *model.EntityType, fields *php.Array, adding bool) (map[string]any, error) {
 	names := namesOf(c)
 	changes := map[string]any{}
 	for name, v := range fields.All() {
@@ -201,7 +202,7 @@ func checkStage(t *model.EntityType, changes map[string]any) error {
 }
 
 // itemAdd is crm.item.add.
-func itemAdd(c *Call) (any, error) {
+func itemAdd(c *rest.Call) (any, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
@@ -218,7 +219,7 @@ func itemAdd(c *Call) (any, error) {
 }
 
 // itemUpdate is crm.item.update. It saves nothing where nothing differs.
-func itemUpdate(c *Call) (any, error) {
+func itemUpdate(c *rest.Call) (any, error) {
 	it, err := itemOf(c)
 	if err != nil {
 		return nil, err
@@ -234,7 +235,7 @@ func itemUpdate(c *Call) (any, error) {
 }
 
 // itemDelete is crm.item.delete. Its result is an empty array.
-func itemDelete(c *Call) (any, error) {
+func itemDelete(c *rest.Call) (any, error) {
 	it, err := itemOf(c)
 	if err != nil {
 		return nil, err
@@ -244,7 +245,7 @@ func itemDelete(c *Call) (any, error) {
 }
 
 // itemFields is crm.item.fields.
-func itemFields(c *Call) (any, error) {
+func itemFields(c *rest.Call) (any, error) {
 	t, err := itemType(c)
 	if err != nil {
 		return nil, err
@@ -271,8 +272,8 @@ func itemFields(c *Call) (any, error) {
 // defaultTitle is what an item without a title is called.
 func defaultTitle(it *model.Item) string { return fmt.Sprintf("%s #%d", it.Type.Title, it.ID) }
 
-func itemMethods() []Method {
-	return []Method{
+func itemMethods() []rest.Method {
+	return []rest.Method{
 		{Name: "crm.item.get", Scope: "crm", Run: itemGet},
 		{Name: "crm.item.list", Scope: "crm", Run: itemList},
 		{Name: "crm.item.add", Scope: "crm", Run: itemAdd},

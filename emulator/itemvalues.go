@@ -7,6 +7,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
@@ -78,7 +79,7 @@ func readValue(s *model.Store, f *model.Field, v any) (stored any, ok bool, err 
 	}
 	a, isArray := value.Array(v)
 	if !isArray {
-		return nil, false, Fail("100", "Expected iterable value for multiple field, but got "+value.PHPType(v)+" instead")
+		return nil, false, rest.Fail("100", "Expected iterable value for multiple field, but got "+value.PHPType(v)+" instead")
 	}
 	values := []any{}
 	for _, x := range a.All() {
@@ -144,7 +145,7 @@ func places(f *model.Field) int {
 }
 
 func invalidValue(f *model.Field) error {
-	return Fail("CRM_FIELD_ERROR_VALUE_NOT_VALID", fmt.Sprintf("Invalid value for field %q", f.Title))
+	return rest.Fail("CRM_FIELD_ERROR_VALUE_NOT_VALID", fmt.Sprintf("Invalid value for field %q", f.Title))
 }
 
 // same tells whether two stored values are equal.

@@ -3,6 +3,7 @@ package emulator
 import (
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -41,11 +42,11 @@ func legacyEntities() []legacyEntity {
 	}
 }
 
-func legacyMethods() []Method {
-	var methods []Method
+func legacyMethods() []rest.Method {
+	var methods []rest.Method
 	for _, e := range legacyEntities() {
-		add := func(name string, run Handler) {
-			methods = append(methods, Method{Name: "crm." + e.name + "." + name, Scope: "crm", Legacy: true, Run: run})
+		add := func(name string, run rest.Handler) {
+			methods = append(methods, rest.Method{Name: "crm." + e.name + "." + name, Scope: "crm", Legacy: true, Run: run})
 		}
 		add("get", e.get)
 		add("list", e.list)
@@ -80,20 +81,20 @@ func legacyMethods() []Method {
 
 // find finds the item that a call names, and fails with code and text without
 // one.
-func (e legacyEntity) find(c *Call, code, missing string) (*model.Item, error) {
+func (e legacyEntity) find(c *rest.Call, code, missing string) (*model.Item, error) {
 	id := value.Int(c.Param("ID"))
 	if id <= 0 {
-		return nil, FailText("ID is not defined or invalid.")
+		return nil, rest.FailText("ID is not defined or invalid.")
 	}
 	if it := c.Store.Item(e.typ, id); it != nil {
 		return it, nil
 	}
-	return nil, Fail(code, missing)
+	return nil, rest.Fail(code, missing)
 }
 
 // get is crm.deal.get and the like. Leads, contacts and companies show the
 // multifields that they have.
-func (e legacyEntity) get(c *Call) (any, error) {
+func (e legacyEntity) get(c *rest.Call) (any, error) {
 	it, err := e.find(c, "", "Not found")
 	if err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func setMultifields(a *php.Array, it *model.Item, typ string) {
 
 // list is crm.deal.list and the like. It ignores filter fields that it does not
 // know, so that a misspelt name finds everything.
-func (e legacyEntity) list(c *Call) (any, error) {
+func (e legacyEntity) list(c *rest.Call) (any, error) {
 	t := c.Store.Types[e.typ]
 	filter, order, err := c.LegacyConditions()
 	if err != nil {
@@ -125,7 +126,7 @@ func (e legacyEntity) list(c *Call) (any, error) {
 	}
 	chosen, ok := c.OptionalArray("SELECT")
 	if !ok {
-		return nil, NoArray("select")
+		return nil, rest.NoArray("select")
 	}
 	find := legacyColumns(t)
 	r := query.Rules[*model.Item]{Find: find, Parse: func(col query.Column[*model.Item], v any) (any, bool) { return parseItemValue(c.Store, col, v) }, NoText: e.noText(t)}
@@ -137,7 +138,7 @@ func (e legacyEntity) list(c *Call) (any, error) {
 	query.Sort(rows, query.LenientOrder(order, find))
 	only, multifields := legacySelection(t, chosen)
 	answer := php.NewArray()
-	for _, it := range Page(c, rows) {
+	for _, it := range rest.Page(c, rows) {
 		a := legacyJSON(c.Store, it, only)
 		for _, typ := range multifields {
 			setMultifields(a, it, typ)
@@ -221,7 +222,7 @@ func legacySelection(t *model.EntityType, chosen *php.Array) (only map[*model.Fi
 }
 
 // add is crm.deal.add and the like. Its result is the id, a number.
-func (e legacyEntity) add(c *Call) (any, error) {
+func (e legacyEntity) add(c *rest.Call) (any, error) {
 	t := c.Store.Types[e.typ]
 	changes, err := e.input(c, t, true)
 	if err != nil {
@@ -229,7 +230,7 @@ func (e legacyEntity) add(c *Call) (any, error) {
 	}
 	it, err := addItem(c, t, changes)
 	if err != nil {
-		return nil, FailText("Invalid value of the field CATEGORY_ID.")
+		return nil, rest.FailText("Invalid value of the field CATEGORY_ID.")
 	}
 	return value.FromInt(it.ID), nil
 }
@@ -237,7 +238,7 @@ func (e legacyEntity) add(c *Call) (any, error) {
 // update is crm.deal.update and the like. It saves where nothing differs too. A
 // stage of another pipeline changes nothing: only crm.item.update moves a deal.
 // https://apidocs.bitrix24.com/api-reference/crm/deals/index.html
-func (e legacyEntity) update(c *Call) (any, error) {
+func (e legacyEntity) update(c *rest.Call) (any, error) {
 	it, err := e.find(c, "", e.noUpdate)
 	if err != nil {
 		return nil, err
@@ -253,7 +254,7 @@ func (e legacyEntity) update(c *Call) (any, error) {
 }
 
 // remove is crm.deal.delete and the like.
-func (e legacyEntity) remove(c *Call) (any, error) {
+func (e legacyEntity) remove(c *rest.Call) (any, error) {
 	it, err := e.find(c, e.noDeleteCode, e.noDelete)
 	if err != nil {
 		return nil, err
@@ -263,7 +264,7 @@ func (e legacyEntity) remove(c *Call) (any, error) {
 }
 
 // fields is crm.deal.fields and the like.
-func (e legacyEntity) fields(c *Call) (any, error) {
+func (e legacyEntity) fields(c *rest.Call) (any, error) {
 	t := c.Store.Types[e.typ]
 	described := php.NewArray()
 	for _, f := range t.Fields.All {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -22,15 +23,15 @@ func (e legacyLinks) idName() string {
 
 // owner finds the item of crm.deal.contact.* and the like. missing is what
 // the method says of one that is not there.
-func (e legacyLinks) owner(c *Call, invalid, missing string) (*model.Item, error) {
+func (e legacyLinks) owner(c *rest.Call, invalid, missing string) (*model.Item, error) {
 	id := value.Int(c.Param("ID"))
 	if id < 1 {
-		return nil, FailText(invalid)
+		return nil, rest.FailText(invalid)
 	}
 	if it := c.Store.Item(e.typ, id); it != nil {
 		return it, nil
 	}
-	return nil, Fail(e.linkCode, missing)
+	return nil, rest.Fail(e.linkCode, missing)
 }
 
 const (
@@ -42,7 +43,7 @@ const (
 )
 
 // describe is crm.deal.contact.fields and the like.
-func (e legacyLinks) describe(*Call) (any, error) {
+func (e legacyLinks) describe(*rest.Call) (any, error) {
 	return describeAll(
 		model.NewField(e.idName(), "integer", e.idName(), model.Required), model.NewField("SORT", "integer", "Sorting", 0), model.NewField("IS_PRIMARY", "char", "Primary", 0),
 	), nil
@@ -74,7 +75,7 @@ func sortOf(it *model.Item, at int, id int64) int64 {
 
 // get is crm.deal.contact.items.get and the like. Its ids are numbers under
 // upper-case names.
-func (e legacyLinks) get(c *Call) (any, error) {
+func (e legacyLinks) get(c *rest.Call) (any, error) {
 	it, err := e.owner(c, noLinksOwner, linkNotFound)
 	if err != nil {
 		return nil, err
@@ -104,14 +105,14 @@ func (e legacyLinks) readLink(a *php.Array) (linkInput, bool) {
 }
 
 // set is crm.deal.contact.items.set and the like: it replaces all links.
-func (e legacyLinks) set(c *Call) (any, error) {
+func (e legacyLinks) set(c *rest.Call) (any, error) {
 	it, err := e.owner(c, noLinksOwner, linkNotFound)
 	if err != nil {
 		return nil, err
 	}
 	items, ok := value.Array(c.Param("ITEMS"))
 	if !ok {
-		return nil, FailText("The parameter items must be array.")
+		return nil, rest.FailText("The parameter items must be array.")
 	}
 	var links []linkInput
 	for _, v := range items.All() {
@@ -125,7 +126,7 @@ func (e legacyLinks) set(c *Call) (any, error) {
 }
 
 // clear is crm.deal.contact.items.delete and the like.
-func (e legacyLinks) clear(c *Call) (any, error) {
+func (e legacyLinks) clear(c *rest.Call) (any, error) {
 	missing := linkNotFound
 	if e.linkCode == "" {
 		missing = "Not found"
@@ -139,25 +140,25 @@ func (e legacyLinks) clear(c *Call) (any, error) {
 
 // oneLink reads a call about one link: the item, the link, and those that the
 // item has. word is what the method calls fields when they are no array.
-func (e legacyLinks) oneLink(c *Call, word string) (*model.Item, linkInput, []linkInput, error) {
+func (e legacyLinks) oneLink(c *rest.Call, word string) (*model.Item, linkInput, []linkInput, error) {
 	it, err := e.owner(c, noLinkOwner, linkNotFound)
 	if err != nil {
 		return nil, linkInput{}, nil, err
 	}
 	fields, ok := value.Array(c.Param("FIELDS"))
 	if !ok {
-		return nil, linkInput{}, nil, FailText("The parameter '" + word + "' must be array.")
+		return nil, linkInput{}, nil, rest.FailText("The parameter '" + word + "' must be array.")
 	}
 	in, ok := e.readLink(fields)
 	if !ok {
-		return nil, linkInput{}, nil, FailText(invalidLink)
+		return nil, linkInput{}, nil, rest.FailText(invalidLink)
 	}
 	return it, in, e.current(it), nil
 }
 
 // add is crm.deal.contact.add and the like. Its result is false where the
 // link is there already.
-func (e legacyLinks) add(c *Call) (any, error) {
+func (e legacyLinks) add(c *rest.Call) (any, error) {
 	it, in, links, err := e.oneLink(c, "fields")
 	if err != nil {
 		return nil, err
@@ -175,7 +176,7 @@ func (e legacyLinks) add(c *Call) (any, error) {
 
 // remove is crm.deal.contact.delete and the like. Its result is false where
 // there is no such link.
-func (e legacyLinks) remove(c *Call) (any, error) {
+func (e legacyLinks) remove(c *rest.Call) (any, error) {
 	word := "item"
 	if e.target == model.TypeCompany {
 		word = "fields"
@@ -203,7 +204,7 @@ func (e legacyLinks) current(it *model.Item) []linkInput {
 
 // saveLinks replaces an item's links and saves it. That it raises the item's
 // update event is not documented; it follows from the save.
-func (e legacyLinks) saveLinks(c *Call, it *model.Item, links []linkInput) (any, error) {
+func (e legacyLinks) saveLinks(c *rest.Call, it *model.Item, links []linkInput) (any, error) {
 	for i := range links {
 		if !links[i].sorted {
 			links[i].sort = int64(i+1) * linkSortStep

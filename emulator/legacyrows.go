@@ -4,25 +4,26 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // rowsOwner finds the item of crm.deal.productrows.* and the like.
-func (e legacyEntity) rowsOwner(c *Call) (*model.Item, error) {
+func (e legacyEntity) rowsOwner(c *rest.Call) (*model.Item, error) {
 	id := value.Int(c.Param("ID"))
 	if id <= 0 {
-		return nil, FailText("The parameter id is invalid or not defined.")
+		return nil, rest.FailText("The parameter id is invalid or not defined.")
 	}
 	if it := c.Store.Item(e.typ, id); it != nil {
 		return it, nil
 	}
-	return nil, FailText("Not found")
+	return nil, rest.FailText("Not found")
 }
 
 // rowsGet is crm.deal.productrows.get and the like.
-func (e legacyEntity) rowsGet(c *Call) (any, error) {
+func (e legacyEntity) rowsGet(c *rest.Call) (any, error) {
 	it, err := e.rowsOwner(c)
 	if err != nil {
 		return nil, err
@@ -36,14 +37,14 @@ func (e legacyEntity) rowsGet(c *Call) (any, error) {
 
 // rowsSet is crm.deal.productrows.set and the like. It makes every row anew,
 // unless the row names its id, and updates the owner.
-func (e legacyEntity) rowsSet(c *Call) (any, error) {
+func (e legacyEntity) rowsSet(c *rest.Call) (any, error) {
 	it, err := e.rowsOwner(c)
 	if err != nil {
 		return nil, err
 	}
 	input, ok := value.Array(c.Param("ROWS"))
 	if !ok {
-		return nil, FailText("The parameter rows must be array.")
+		return nil, rest.FailText("The parameter rows must be array.")
 	}
 	var rows []*model.Row
 	for _, v := range input.All() {
@@ -72,7 +73,7 @@ func (e legacyEntity) rowsSet(c *Call) (any, error) {
 
 // legacyRow reads a row of crm.deal.productrows.set, where the prices that are
 // computed elsewhere may be given too.
-func legacyRow(c *Call, it *model.Item, fields *php.Array) (*model.Row, error) {
+func legacyRow(c *rest.Call, it *model.Item, fields *php.Array) (*model.Row, error) {
 	g := value.Fields{}
 	for name, v := range fields.All() {
 		g[name] = v
@@ -85,7 +86,7 @@ func legacyRow(c *Call, it *model.Item, fields *php.Array) (*model.Row, error) {
 		r.ID = old.ID
 	}
 	if err := applyRow(&r.RowValues, g); err != nil {
-		return nil, Fail("ERROR_CORE", err.Error())
+		return nil, rest.Fail("ERROR_CORE", err.Error())
 	}
 	g.Num("PRICE_EXCLUSIVE", 8, &r.PriceExclusive)
 	g.Num("PRICE_NETTO", 8, &r.PriceNetto)
@@ -114,5 +115,5 @@ func checkLegacyDiscount(g value.Fields) error {
 	if bad == "" {
 		return nil
 	}
-	return Fail("ERROR_CORE", bad+"<br>")
+	return rest.Fail("ERROR_CORE", bad+"<br>")
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -39,22 +40,22 @@ type legacyUserFields struct{ legacyEntity }
 
 // legacyUserFieldOf finds the field that a call of crm.deal.userfield.* and the
 // like names.
-func (e legacyUserFields) find(c *Call) (*model.EntityType, *model.Field, error) {
+func (e legacyUserFields) find(c *rest.Call) (*model.EntityType, *model.Field, error) {
 	id := value.Int(c.Param("ID"))
 	if id <= 0 {
-		return nil, nil, FailText("ID is not defined or invalid.")
+		return nil, nil, rest.FailText("ID is not defined or invalid.")
 	}
 	if !c.IsAdmin() {
-		return nil, nil, FailText("Access denied.")
+		return nil, nil, rest.FailText("Access denied.")
 	}
 	t, f := c.Store.UserFieldByID(id)
 	if f == nil || t.ID != e.typ {
-		return nil, nil, Fail("ERROR_NOT_FOUND", "The entity with ID '"+strconv.FormatInt(id, 10)+"' is not found")
+		return nil, nil, rest.Fail("ERROR_NOT_FOUND", "The entity with ID '"+strconv.FormatInt(id, 10)+"' is not found")
 	}
 	return t, f, nil
 }
 
-func (e legacyUserFields) get(c *Call) (any, error) {
+func (e legacyUserFields) get(c *rest.Call) (any, error) {
 	t, f, err := e.find(c)
 	if err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func (e legacyUserFields) get(c *Call) (any, error) {
 
 // list is crm.deal.userfield.list and the like. Labels come only for a
 // language that the filter names as LANG.
-func (e legacyUserFields) list(c *Call) (any, error) {
+func (e legacyUserFields) list(c *rest.Call) (any, error) {
 	filter, order, err := c.LegacyConditions()
 	if err != nil {
 		return nil, err
@@ -94,10 +95,10 @@ func (e legacyUserFields) list(c *Call) (any, error) {
 
 // add is crm.deal.userfield.add and the like. UF_CRM_ is put before the
 // name, unless it is there. Its result is the id, a number.
-func (e legacyUserFields) add(c *Call) (any, error) {
+func (e legacyUserFields) add(c *rest.Call) (any, error) {
 	fields, ok := value.Array(c.Param("FIELDS"))
 	if !ok {
-		return nil, NoArray("fields")
+		return nil, rest.NoArray("fields")
 	}
 	g := value.UpperFields(fields)
 	name := strings.ToUpper(value.Text(g["FIELD_NAME"]))
@@ -107,47 +108,47 @@ func (e legacyUserFields) add(c *Call) (any, error) {
 	twice, unique := uniqueXMLIDs(g["LIST"])
 	switch {
 	case !c.IsAdmin():
-		return nil, FailText("Access denied.")
+		return nil, rest.FailText("Access denied.")
 	case name == "":
-		return nil, FailText("The 'FIELD_NAME' field is not found.")
+		return nil, rest.FailText("The 'FIELD_NAME' field is not found.")
 	case typ == "":
-		return nil, FailText("The 'USER_TYPE_ID' field is not found.")
+		return nil, rest.FailText("The 'USER_TYPE_ID' field is not found.")
 	case checkFieldName(full) != "":
-		return nil, Fail("ERROR_CORE", checkFieldName(full))
+		return nil, rest.Fail("ERROR_CORE", checkFieldName(full))
 	case !model.IsUserFieldType(typ):
-		return nil, Fail("ERROR_CORE", "Incorrect custom type specified.")
+		return nil, rest.Fail("ERROR_CORE", "Incorrect custom type specified.")
 	case !unique:
-		return nil, Fail("ERROR_CORE", "List item with value XML_ID="+twice+" already exists.")
+		return nil, rest.Fail("ERROR_CORE", "List item with value XML_ID="+twice+" already exists.")
 	case t.Fields.ByName[full] != nil:
-		return nil, Fail("ERROR_CORE", fmt.Sprintf("Field %s for entity %s already exists.", full, t.UserEntity()))
+		return nil, rest.Fail("ERROR_CORE", fmt.Sprintf("Field %s for entity %s already exists.", full, t.UserEntity()))
 	}
 	return value.FromInt(addUserField(c, t, full, g, g["LIST"]).User.ID), nil
 }
 
-func (e legacyUserFields) update(c *Call) (any, error) {
+func (e legacyUserFields) update(c *rest.Call) (any, error) {
 	t, f, err := e.find(c)
 	if err != nil {
 		return nil, err
 	}
 	fields, ok := value.Array(c.Param("FIELDS"))
 	if !ok {
-		return nil, NoArray("fields")
+		return nil, rest.NoArray("fields")
 	}
 	g := value.UpperFields(fields)
 	choices, hasChoices := g["LIST"]
 	if twice, unique := uniqueXMLIDs(choices); !unique {
-		return nil, Fail("ERROR_CORE", "List item with XML_ID='"+twice+"' already exists")
+		return nil, rest.Fail("ERROR_CORE", "List item with XML_ID='"+twice+"' already exists")
 	}
 	updateUserField(c, t, f, g, choices, hasChoices, false)
 	return true, nil
 }
 
-func (e legacyUserFields) remove(c *Call) (any, error) {
+func (e legacyUserFields) remove(c *rest.Call) (any, error) {
 	t, f, err := e.find(c)
 	if err != nil {
 		return nil, err
 	}
 	c.Store.DropUserField(t, f)
-	fireUserField(c, t, f, OpDelete)
+	fireUserField(c, t, f, rest.OpDelete)
 	return true, nil
 }

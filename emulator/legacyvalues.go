@@ -7,6 +7,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
@@ -86,18 +87,18 @@ func boolDigit(b bool) string {
 }
 
 // input reads the fields of add and update, and checks what the entity checks.
-func (e legacyEntity) input(c *Call, t *model.EntityType, adding bool) (map[string]any, error) {
+func (e legacyEntity) input(c *rest.Call, t *model.EntityType, adding bool) (map[string]any, error) {
 	changes, err := legacyFields(c, t, adding)
 	if err != nil {
 		return nil, err
 	}
 	if code, given := changes["CURRENCY_ID"].(string); given && e.currency && !isCurrency(code) {
-		return nil, FailText("Invalid value for the \"Currency\" field")
+		return nil, rest.FailText("Invalid value for the \"Currency\" field")
 	}
 	input, _ := changes[model.MultifieldsName].([]multifieldInput)
 	for _, in := range input {
 		if e.checked && in.typ == "EMAIL" && in.value != "" && !strings.Contains(strings.Trim(in.value, "@"), "@") {
-			return nil, Fail("ERROR_CORE", "The field \"E-mail\" contains an invalid address")
+			return nil, rest.Fail("ERROR_CORE", "The field \"E-mail\" contains an invalid address")
 		}
 	}
 	return changes, nil
@@ -112,14 +113,14 @@ func isCurrency(code string) bool {
 // legacyFields reads the fields of a legacy call. Empty text clears; 0 is 0. An
 // import may set who and when.
 // https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-add.html
-func legacyFields(c *Call, t *model.EntityType, adding bool) (map[string]any, error) {
+func legacyFields(c *rest.Call, t *model.EntityType, adding bool) (map[string]any, error) {
 	fields, ok := value.Array(c.Param("FIELDS"))
 	if !ok {
-		return nil, NoArray("fields")
+		return nil, rest.NoArray("fields")
 	}
 	params, ok := c.OptionalArray("PARAMS")
 	if !ok {
-		return nil, NoArray("params")
+		return nil, rest.NoArray("params")
 	}
 	v, _ := params.Get("IMPORT")
 	importing := adding && v == "Y"
@@ -164,7 +165,7 @@ func readLegacy(s *model.Store, f *model.Field, v any) (stored any, ok bool, err
 	}
 	stored, ok, err = readValue(s, f, v)
 	if err != nil {
-		return nil, false, FailText("Invalid value of the field " + f.Legacy + ".")
+		return nil, false, rest.FailText("Invalid value of the field " + f.Legacy + ".")
 	}
 	return stored, ok, nil
 }

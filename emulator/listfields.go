@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -14,7 +15,7 @@ import (
 // listFieldGet is lists.field.get. All fields are keyed by their names; a
 // single one is keyed by its type.
 // https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-get.html
-func listFieldGet(c *Call) (any, error) {
+func listFieldGet(c *rest.Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
@@ -75,7 +76,7 @@ func listFieldJSON(s *model.Store, b *model.IBlock, f *model.IBlockField) *php.A
 }
 
 // listFieldAdd is lists.field.add. Each failed check is ERROR_SAVE_FIELD.
-func listFieldAdd(c *Call) (any, error) {
+func listFieldAdd(c *rest.Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
@@ -94,7 +95,7 @@ func listFieldAdd(c *Call) (any, error) {
 }
 
 // listFieldInput reads FIELDS of lists.field.add and .update.
-func listFieldInput(c *Call) (value.Fields, model.ListField, error) {
+func listFieldInput(c *rest.Call) (value.Fields, model.ListField, error) {
 	g := value.UpperFields(c.Param("FIELDS"))
 	def := model.ListField{
 		Type: value.Text(g["TYPE"]), Code: value.Text(g["CODE"]), Name: value.Text(g["NAME"]), Default: value.Text(g["DEFAULT_VALUE"]),
@@ -102,9 +103,9 @@ func listFieldInput(c *Call) (value.Fields, model.ListField, error) {
 	}
 	switch {
 	case g["NAME"] == nil:
-		return nil, def, MissingParam("NAME")
+		return nil, def, rest.MissingParam("NAME")
 	case g["TYPE"] == nil:
-		return nil, def, MissingParam("TYPE")
+		return nil, def, rest.MissingParam("TYPE")
 	}
 	return g, def, nil
 }
@@ -137,7 +138,7 @@ func withSettings(settings *php.Array, v any, name func(string) string) *php.Arr
 
 // wrongSettings says what is wrong with the settings of a field, "" for nothing: one
 // that cannot be filled in needs a default, a link the list that it goes to.
-func wrongSettings(c *Call, def model.ListField, g value.Fields) string {
+func wrongSettings(c *rest.Call, def model.ListField, g value.Fields) string {
 	if lacksDefault(def, g) {
 		return fmt.Sprintf("The default value of the field '%s' is required", def.Name)
 	}
@@ -154,8 +155,8 @@ func lacksDefault(def model.ListField, g value.Fields) bool {
 	return v == "Y" && def.Type != "L" && value.IsEmpty(g["DEFAULT_VALUE"])
 }
 
-func checkNewListField(c *Call, b *model.IBlock, def model.ListField, g value.Fields) error {
-	saving := func(text string) error { return Fail("ERROR_SAVE_FIELD", text) }
+func checkNewListField(c *rest.Call, b *model.IBlock, def model.ListField, g value.Fields) error {
+	saving := func(text string) error { return rest.Fail("ERROR_SAVE_FIELD", text) }
 	system := model.IsSystemListField(def.Type)
 	wrong := wrongSettings(c, def, g)
 	switch {
@@ -175,13 +176,13 @@ func checkNewListField(c *Call, b *model.IBlock, def model.ListField, g value.Fi
 
 // listFieldUpdate is lists.field.update. The type stays what it is. Choices of
 // type L that LIST does not name by their ids are gone.
-func listFieldUpdate(c *Call) (any, error) {
+func listFieldUpdate(c *rest.Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
 	if value.IsEmpty(c.Param("FIELD_ID")) {
-		return nil, MissingParam("FIELD_ID")
+		return nil, rest.MissingParam("FIELD_ID")
 	}
 	g, def, err := listFieldInput(c)
 	if err != nil {
@@ -189,10 +190,10 @@ func listFieldUpdate(c *Call) (any, error) {
 	}
 	f := b.Field(strings.ToUpper(value.Text(c.Param("FIELD_ID"))))
 	if f == nil || f.Type != def.Type {
-		return nil, Fail("ERROR_UPDATE_FIELD", "Error updating the field")
+		return nil, rest.Fail("ERROR_UPDATE_FIELD", "Error updating the field")
 	}
 	if wrong := wrongSettings(c, def, g); wrong != "" {
-		return nil, Fail("ERROR_UPDATE_FIELD", wrong)
+		return nil, rest.Fail("ERROR_UPDATE_FIELD", wrong)
 	}
 	f.Title, f.Required, f.Multiple, f.Default = def.Name, def.Required, def.Multiple && f.IsProperty(), def.Default
 	if f.IsProperty() {
@@ -227,13 +228,13 @@ func renamed(old []model.Option, o model.Option, g value.Fields) int64 {
 
 // listFieldDelete is lists.field.delete: the property's values go too. A field
 // that is not there is no error.
-func listFieldDelete(c *Call) (any, error) {
+func listFieldDelete(c *rest.Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
 	if value.IsEmpty(c.Param("FIELD_ID")) {
-		return nil, MissingParam("FIELD_ID")
+		return nil, rest.MissingParam("FIELD_ID")
 	}
 	f := b.Field(strings.ToUpper(value.Text(c.Param("FIELD_ID"))))
 	if f == nil || f.Name == "NAME" {

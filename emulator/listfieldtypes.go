@@ -3,6 +3,7 @@ package emulator
 import (
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -22,7 +23,7 @@ func linksList(typ string) bool { return typ == "G" || typ == "E" || typ == "E:E
 // listFieldTypes is lists.field.type.get: what can be added to a list. A system
 // field that it has already is not among them, unless FIELD_ID names it.
 // https://apidocs.bitrix24.com/api-reference/lists/fields/lists-field-type-get.html
-func listFieldTypes(c *Call) (any, error) {
+func listFieldTypes(c *rest.Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
@@ -15,7 +16,7 @@ func listMessage(b *model.IBlock, name, byDefault string) string {
 }
 
 // writeList takes FIELDS and MESSAGES of lists.add and lists.update.
-func writeList(b *model.IBlock, c *Call, g value.Fields) {
+func writeList(b *model.IBlock, c *rest.Call, g value.Fields) {
 	if v, ok := g["NAME"]; ok && !value.IsEmpty(v) {
 		b.Name = value.Text(v)
 	}
@@ -33,21 +34,21 @@ func writeList(b *model.IBlock, c *Call, g value.Fields) {
 }
 
 // listsAdd is lists.add. Its result is the id, a number.
-func listsAdd(c *Call) (any, error) {
+func listsAdd(c *rest.Call) (any, error) {
 	for _, name := range []string{"IBLOCK_TYPE_ID", "IBLOCK_CODE", "FIELDS"} {
 		if value.IsEmpty(c.Param(name)) {
-			return nil, MissingParam(name)
+			return nil, rest.MissingParam(name)
 		}
 	}
 	g := value.UpperFields(c.Param("FIELDS"))
 	if value.IsEmpty(g["NAME"]) {
-		return nil, MissingParam("NAME")
+		return nil, rest.MissingParam("NAME")
 	}
 	s := c.Store
 	code := value.Text(c.Param("IBLOCK_CODE"))
 	for _, b := range s.Lists {
 		if strings.EqualFold(b.Code, code) {
-			return nil, Fail("ERROR_IBLOCK_ALREADY_EXISTS", "Iblock already exists")
+			return nil, rest.Fail("ERROR_IBLOCK_ALREADY_EXISTS", "Iblock already exists")
 		}
 	}
 	b := s.AddList(model.List{TypeID: value.Text(c.Param("IBLOCK_TYPE_ID")), Code: code, Name: value.Text(g["NAME"])})
@@ -56,42 +57,42 @@ func listsAdd(c *Call) (any, error) {
 }
 
 // listsUpdate is lists.update.
-func listsUpdate(c *Call) (any, error) {
+func listsUpdate(c *rest.Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
 	if _, ok := value.Array(c.Param("FIELDS")); !ok {
-		return nil, MissingParam("FIELDS")
+		return nil, rest.MissingParam("FIELDS")
 	}
 	writeList(b, c, value.UpperFields(c.Param("FIELDS")))
 	return true, nil
 }
 
 // listsDelete is lists.delete: the elements go too, and there is no event.
-func listsDelete(c *Call) (any, error) {
+func listsDelete(c *rest.Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range slices.Clone(b.Order) {
-		recordElement(c, b, b.Elements[id], OpDelete)
+		recordElement(c, b, b.Elements[id], rest.OpDelete)
 	}
 	delete(c.Store.Lists, b.ID)
 	return true, nil
 }
 
-func listMethods() []Method {
-	return []Method{
+func listMethods() []rest.Method {
+	return []rest.Method{
 		{Name: "lists.get", Scope: "lists", Legacy: true, Run: listsGet},
-		{Name: "lists.add", Scope: "lists", Legacy: true, Run: AdminOnly(listsAdd)},
-		{Name: "lists.update", Scope: "lists", Legacy: true, Run: AdminOnly(listsUpdate)},
-		{Name: "lists.delete", Scope: "lists", Legacy: true, Run: AdminOnly(listsDelete)},
+		{Name: "lists.add", Scope: "lists", Legacy: true, Run: rest.AdminOnly(listsAdd)},
+		{Name: "lists.update", Scope: "lists", Legacy: true, Run: rest.AdminOnly(listsUpdate)},
+		{Name: "lists.delete", Scope: "lists", Legacy: true, Run: rest.AdminOnly(listsDelete)},
 		{Name: "lists.get.iblock.type.id", Scope: "lists", Legacy: true, Run: listsTypeID},
 		{Name: "lists.field.get", Scope: "lists", Legacy: true, Run: listFieldGet},
-		{Name: "lists.field.add", Scope: "lists", Legacy: true, Run: AdminOnly(listFieldAdd)},
-		{Name: "lists.field.update", Scope: "lists", Legacy: true, Run: AdminOnly(listFieldUpdate)},
-		{Name: "lists.field.delete", Scope: "lists", Legacy: true, Run: AdminOnly(listFieldDelete)},
+		{Name: "lists.field.add", Scope: "lists", Legacy: true, Run: rest.AdminOnly(listFieldAdd)},
+		{Name: "lists.field.update", Scope: "lists", Legacy: true, Run: rest.AdminOnly(listFieldUpdate)},
+		{Name: "lists.field.delete", Scope: "lists", Legacy: true, Run: rest.AdminOnly(listFieldDelete)},
 		{Name: "lists.field.type.get", Scope: "lists", Legacy: true, Run: listFieldTypes},
 		{Name: "lists.section.get", Scope: "lists", Legacy: true, Run: sectionGet},
 		{Name: "lists.section.add", Scope: "lists", Legacy: true, Run: sectionAdd},

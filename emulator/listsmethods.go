@@ -7,19 +7,20 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // listOf finds the list that a call names by IBLOCK_ID or IBLOCK_CODE.
-func listOf(c *Call) (*model.IBlock, error) {
+func listOf(c *rest.Call) (*model.IBlock, error) {
 	typeID := c.Param("IBLOCK_TYPE_ID")
 	if typeID == nil {
-		return nil, MissingParam("IBLOCK_TYPE_ID")
+		return nil, rest.MissingParam("IBLOCK_TYPE_ID")
 	}
 	id, code := c.Param("IBLOCK_ID"), c.Param("IBLOCK_CODE")
 	if id == nil && code == nil {
-		return nil, MissingParam("IBLOCK_ID")
+		return nil, rest.MissingParam("IBLOCK_ID")
 	}
 	for _, b := range c.Store.Lists {
 		found := !value.IsEmpty(id) && b.ID == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.Code == value.Text(code)
@@ -27,14 +28,14 @@ func listOf(c *Call) (*model.IBlock, error) {
 			return b, nil
 		}
 	}
-	return nil, Fail("ERROR_IBLOCK_NOT_FOUND", "Iblock not found")
+	return nil, rest.Fail("ERROR_IBLOCK_NOT_FOUND", "Iblock not found")
 }
 
 // listsGet is lists.get.
-func listsGet(c *Call) (any, error) {
+func listsGet(c *rest.Call) (any, error) {
 	typeID := c.Param("IBLOCK_TYPE_ID")
 	if typeID == nil {
-		return nil, MissingParam("IBLOCK_TYPE_ID")
+		return nil, rest.MissingParam("IBLOCK_TYPE_ID")
 	}
 	id, code := c.Param("IBLOCK_ID"), c.Param("IBLOCK_CODE")
 	var found []*model.IBlock
@@ -50,7 +51,7 @@ func listsGet(c *Call) (any, error) {
 	if len(found) == 0 {
 		return answer, nil // and no total
 	}
-	for _, b := range Page(c, found) {
+	for _, b := range rest.Page(c, found) {
 		answer.Append(listJSON(c, b))
 	}
 	return answer, nil
@@ -72,7 +73,7 @@ func listColumn(name string) (query.Column[*model.IBlock], bool) {
 	return query.Column[*model.IBlock]{}, false
 }
 
-func listJSON(c *Call, b *model.IBlock) *php.Array {
+func listJSON(c *rest.Call, b *model.IBlock) *php.Array {
 	return value.Object(
 		"ID", value.Text(value.FromInt(b.ID)), "TIMESTAMP_X", c.Store.Zone.Local(b.Changed), "IBLOCK_TYPE_ID", b.TypeID,
 		"LID", "s1", "CODE", value.TextOrNull(b.Code), "API_CODE", nil, "NAME", b.Name, "ACTIVE", "Y", "SORT", value.Text(value.FromInt(b.Sort)),
@@ -90,7 +91,7 @@ func listJSON(c *Call, b *model.IBlock) *php.Array {
 }
 
 // listsTypeID is lists.get.iblock.type.id: null where there is no such list.
-func listsTypeID(c *Call) (any, error) {
+func listsTypeID(c *rest.Call) (any, error) {
 	for _, b := range c.Store.Lists {
 		id, code := c.Param("IBLOCK_ID"), c.Param("IBLOCK_CODE")
 		if !value.IsEmpty(id) && b.ID == value.Int(id) || value.IsEmpty(id) && !value.IsEmpty(code) && b.Code == value.Text(code) {

@@ -1,11 +1,15 @@
 package emulator
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/b24rules/b24rules/emulator/internal/rest"
+)
 
 // methodTable lists the methods of a portal by their names in lower case.
-func methodTable(p *Portal) map[string]*Method {
-	table := map[string]*Method{}
-	for _, group := range [][]Method{
+func methodTable(p *Portal) map[string]*rest.Method {
+	table := map[string]*rest.Method{}
+	for _, group := range [][]rest.Method{
 		platformMethods(p), userMethods(), p.events.methods(),
 		legacyMethods(), itemMethods(), typeMethods(p.events.forgetType), categoryMethods(), statusMethods(), enumMethods(), userFieldConfigMethods(),
 		timelineMethods(), notifyMethods(), listMethods(),

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // newValues are those of a new item of which nothing is given.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-add.html
-func newValues(c *Call, it *model.Item) map[string]any {
+func newValues(c *rest.Call, it *model.Item) map[string]any {
 	t := it.Type
 	v := map[string]any{"ID": it.ID}
 	now := c.SavedAt()

@@ -5,12 +5,13 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func notifyMethods() []Method {
-	return []Method{
+func notifyMethods() []rest.Method {
+	return []rest.Method{
 		{Name: "im.notify", Scope: "im", Legacy: true, Run: notifyAny},
 		{Name: "im.notify.personal.add", Scope: "im", Legacy: true, Run: notifyAs("USER")},
 		{Name: "im.notify.system.add", Scope: "im", Legacy: true, Run: notifyAs("SYSTEM")},
@@ -29,7 +30,7 @@ func (p *Portal) Notifications() []model.Notification {
 const attachLimit = 60_000
 
 // notifyAny is im.notify, where TYPE says which of the two it is.
-func notifyAny(c *Call) (any, error) {
+func notifyAny(c *rest.Call) (any, error) {
 	kind := "USER"
 	if value.Text(c.Param("TYPE")) == "SYSTEM" {
 		kind = "SYSTEM"
@@ -39,15 +40,15 @@ func notifyAny(c *Call) (any, error) {
 
 // notifyAs tells a user something. The result is the id, a number.
 // https://apidocs.bitrix24.com/api-reference/chats/notifications/im-notify-system-add.html
-func notifyAs(kind string) Handler {
-	return func(c *Call) (any, error) {
+func notifyAs(kind string) rest.Handler {
+	return func(c *rest.Call) (any, error) {
 		to := value.Int(value.FirstSet(c.Param("USER_ID"), c.Param("TO")))
 		text := strings.TrimSpace(value.Text(c.Param("MESSAGE")))
 		switch {
 		case to <= 0:
-			return nil, Fail("USER_ID_EMPTY", "User ID can't be empty")
+			return nil, rest.Fail("USER_ID_EMPTY", "User ID can't be empty")
 		case text == "":
-			return nil, Fail("MESSAGE_EMPTY", "Message can't be empty")
+			return nil, rest.Fail("MESSAGE_EMPTY", "Message can't be empty")
 		}
 		if err := checkAttach(c.Param("ATTACH")); err != nil {
 			return nil, err
@@ -79,14 +80,14 @@ func checkAttach(v any) error {
 	case value.IsEmpty(v):
 		return nil
 	case len(raw) > attachLimit:
-		return Fail("ATTACH_OVERSIZE", "You have exceeded the maximum allowable size of attach")
+		return rest.Fail("ATTACH_OVERSIZE", "You have exceeded the maximum allowable size of attach")
 	case isText:
 		decoded, err := php.DecodeJSON([]byte(raw))
 		if _, ok := value.Array(decoded); err != nil || !ok {
-			return Fail("ATTACH_ERROR", "Incorrect attach params")
+			return rest.Fail("ATTACH_ERROR", "Incorrect attach params")
 		}
 	case raw == "":
-		return Fail("ATTACH_ERROR", "Incorrect attach params")
+		return rest.Fail("ATTACH_ERROR", "Incorrect attach params")
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
@@ -81,7 +82,7 @@ func (a authorization) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 		p.server.refuse(w, tokenMethod, f.refuses())
 		return
 	case f != nil && !f.afterwards():
-		p.server.cutOff(&exchange{Request: &Request{}}, tokenMethod, nil, f)
+		p.server.cutOff(&exchange{Request: &rest.Request{}}, tokenMethod, nil, f)
 		breakOff(w, r, f, 0, nil)
 		return
 	}
@@ -91,33 +92,33 @@ func (a authorization) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 		breakOff(w, r, f, status, body)
 		return
 	}
-	WriteJSON(w, status, body)
+	rest.WriteJSON(w, status, body)
 }
 
 // renew answers what the token endpoint is asked.
 func (a authorization) renew(r *http.Request) (status int, body any) {
 	p := a.p
-	params := DecodeRequest(r)
+	params := rest.DecodeRequest(r)
 	get := func(name string) string { v, _ := params.Get(name); return value.Text(v) }
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	body, err := a.answerTokens(get)
-	result := &Answer{}
+	result := &rest.Answer{}
 	if err != nil {
 		result.Err, body = err, err.Body()
 	}
-	p.journal.Add(NewRecord(tokenMethod, params, result, false, time.Now()))
+	p.journal.Add(rest.NewRecord(tokenMethod, params, result, false, time.Now()))
 	return result.Status(), body
 }
 
 // answerTokens answers the request for tokens: new ones, or why not.
-func (a authorization) answerTokens(get func(string) string) (any, *Error) {
+func (a authorization) answerTokens(get func(string) string) (any, *rest.Error) {
 	p := a.p
 	user, err := p.app.Redeem(get)
 	if err != nil {
 		return nil, err
 	}
-	t := p.app.Issue(user, FirstHops)
+	t := p.app.Issue(user, rest.FirstHops)
 	return value.Object(
 		"access_token", t.Access, "client_endpoint", p.address.Endpoint(), "domain", p.address.Domain(),
 		"expires", t.Expires.Unix(), "expires_in", int64(p.cfg.TokenLife.Seconds()), "member_id", p.app.MemberID,

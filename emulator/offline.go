@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -42,7 +43,7 @@ type offlineEvent struct {
 const reservationLife = 30 * 24 * time.Hour
 
 // put adds an event or renews the one that waits.
-func (q *offlineQueue) put(e Event, connector string, now time.Time) {
+func (q *offlineQueue) put(e rest.Event, connector string, now time.Time) {
 	text, _ := php.EncodeJSON(e.Data) // made of text and numbers
 	sum := md5.Sum([]byte(e.Code + "|" + string(text)))
 	key := offlineKey{hex.EncodeToString(sum[:]), connector}
@@ -74,7 +75,7 @@ func (q *offlineQueue) remove(gone func(*offlineEvent) bool) {
 
 // record puts an event into the queue for one handler, unless the application
 // itself caused it: by a call of its own with the same source key.
-func (h *hub) record(e Event, sub *subscription, now time.Time) bool {
+func (h *hub) record(e rest.Event, sub *subscription, now time.Time) bool {
 	if e.App && e.Connector == sub.connector {
 		return false
 	}
@@ -85,7 +86,7 @@ func (h *hub) record(e Event, sub *subscription, now time.Time) bool {
 // notify sends ONOFFLINEEVENT after new offline events, no more often than its
 // handlers want.
 // https://apidocs.bitrix24.com/api-reference/events/on-offline-event.html
-func (h *hub) notify(by *Origin, now time.Time) {
+func (h *hub) notify(by *rest.Origin, now time.Time) {
 	for _, sub := range h.subscriptions {
 		if sub.event != "ONOFFLINEEVENT" || !sub.app {
 			continue
@@ -94,7 +95,7 @@ func (h *hub) notify(by *Origin, now time.Time) {
 			continue
 		}
 		sub.notified = now
-		e := Event{Code: sub.event, Data: php.NewArray(), Auth: AuthLong, Origin: by}
+		e := rest.Event{Code: sub.event, Data: php.NewArray(), Auth: rest.AuthLong, Origin: by}
 		h.enqueue(delivery{Event: e, to: sub, due: now.Add(h.cfg.delay)})
 	}
 }
@@ -102,18 +103,18 @@ func (h *hub) notify(by *Origin, now time.Time) {
 // offlineFetch is event.offline.get: it takes events out of the queue, or
 // reserves them for a process that confirms them later.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-get.html
-func (h eventMethods) offlineFetch(c *Call) (any, error) {
+func (h eventMethods) offlineFetch(c *rest.Call) (any, error) {
 	if err := c.NeedAdmin(""); err != nil {
 		return nil, err
 	}
 	clearing := c.Param("CLEAR") == nil || value.Int(c.Param("CLEAR")) != 0
-	if !clearing && !c.Options.Feature(FeatureOfflineExtended) {
-		return nil, NoLicense("extended offline events handling")
+	if !clearing && !c.Options.Feature(rest.FeatureOfflineExtended) {
+		return nil, rest.NoLicense("extended offline events handling")
 	}
-	limit := int64(PageSize)
+	limit := int64(rest.PageSize)
 	if v := c.Param("LIMIT"); v != nil {
 		if limit = value.Int(v); limit <= 0 {
-			return nil, &Error{Status: 400, Code: "ERROR_ARGUMENT", Text: "Value must be positive integer", Argument: "LIMIT"}
+			return nil, &rest.Error{Status: 400, Code: "ERROR_ARGUMENT", Text: "Value must be positive integer", Argument: "LIMIT"}
 		}
 	}
 	q := &h.offline
@@ -156,7 +157,7 @@ func (q *offlineQueue) expire(now time.Time) {
 
 // offlineList is event.offline.list: it reads the queue and changes nothing.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-list.html
-func (h eventMethods) offlineList(c *Call) (any, error) {
+func (h eventMethods) offlineList(c *rest.Call) (any, error) {
 	if err := c.NeedAdmin(""); err != nil {
 		return nil, err
 	}
@@ -168,7 +169,7 @@ func (h eventMethods) offlineList(c *Call) (any, error) {
 	rows := php.NewArray()
 	// Unlike other lists this one does not round start down to a page.
 	from := min(max(c.Start, 0), len(events))
-	to := min(from+PageSize, len(events))
+	to := min(from+rest.PageSize, len(events))
 	for _, e := range events[from:to] {
 		rows.Append(offlineJSON(c, e, true))
 	}
@@ -181,7 +182,7 @@ func (h eventMethods) offlineList(c *Call) (any, error) {
 
 // offlineClear is event.offline.clear: it confirms what a process has reserved.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-clear.html
-func (h eventMethods) offlineClear(c *Call) (any, error) {
+func (h eventMethods) offlineClear(c *rest.Call) (any, error) {
 	process, err := offlineProcess(c)
 	if err != nil {
 		return nil, err
@@ -202,7 +203,7 @@ func (h eventMethods) offlineClear(c *Call) (any, error) {
 // offlineError is event.offline.error: events that could not be worked off come
 // back only to who asks for failed ones.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-error.html
-func (h eventMethods) offlineError(c *Call) (any, error) {
+func (h eventMethods) offlineError(c *rest.Call) (any, error) {
 	process, err := offlineProcess(c)
 	if err != nil {
 		return nil, err
@@ -212,7 +213,7 @@ func (h eventMethods) offlineError(c *Call) (any, error) {
 		return nil, err
 	}
 	if wanted == nil {
-		return nil, WrongArgument("message_id", "Value must be array of MESSAGE_ID values")
+		return nil, rest.WrongArgument("message_id", "Value must be array of MESSAGE_ID values")
 	}
 	q := &h.offline
 	mine := func(e *offlineEvent) bool { return e.connector == c.Request.Connector && wanted(e) && !e.failed }
@@ -232,25 +233,25 @@ func (h eventMethods) offlineError(c *Call) (any, error) {
 	return true, nil
 }
 
-func offlineProcess(c *Call) (string, error) {
+func offlineProcess(c *rest.Call) (string, error) {
 	if err := c.NeedAdmin(""); err != nil {
 		return "", err
 	}
 	if c.Param("PROCESS_ID") == nil {
-		return "", MissingArgument("PROCESS_ID")
+		return "", rest.MissingArgument("PROCESS_ID")
 	}
 	return strings.TrimSpace(value.Text(c.Param("PROCESS_ID"))), nil
 }
 
 // offlineIDs reads a list of ids; nil without one.
-func offlineIDs(c *Call, name string, id func(*offlineEvent) string) (func(*offlineEvent) bool, error) {
+func offlineIDs(c *rest.Call, name string, id func(*offlineEvent) string) (func(*offlineEvent) bool, error) {
 	v := c.Param(name)
 	if v == nil {
 		return nil, nil
 	}
 	a, ok := value.Array(v)
 	if !ok {
-		return nil, WrongArgument(strings.ToLower(name), "Value must be array of "+name+" values")
+		return nil, rest.WrongArgument(strings.ToLower(name), "Value must be array of "+name+" values")
 	}
 	wanted := map[string]bool{}
 	for _, x := range a.All() {
@@ -281,26 +282,26 @@ func (e *offlineEvent) flag() int64 {
 var offlinePrefixes = [...]string{"", "=", ">", "<", ">=", "<=", "@", "%"}
 
 // offlineRows filters and orders the events of the queue.
-func (h eventMethods) offlineRows(c *Call, fields []query.Column[*offlineEvent], byDefault string, mine query.Predicate[*offlineEvent]) ([]*offlineEvent, error) {
+func (h eventMethods) offlineRows(c *rest.Call, fields []query.Column[*offlineEvent], byDefault string, mine query.Predicate[*offlineEvent]) ([]*offlineEvent, error) {
 	find := query.InAnyCase(query.Among(fields))
 	filter, ok := c.OptionalArray("FILTER")
 	if !ok {
-		return nil, WrongFilter("The filter is not an array")
+		return nil, rest.WrongFilter("The filter is not an array")
 	}
 	order, ok := c.OptionalArray("ORDER")
 	if !ok {
-		return nil, WrongArgument("order", "The order is not an array")
+		return nil, rest.WrongArgument("order", "The order is not an array")
 	}
 	rules := &query.Rules[*offlineEvent]{
 		Find:    find,
-		Unknown: func(name string) error { return WrongFilter("Filter field not allowed: " + name) },
+		Unknown: func(name string) error { return rest.WrongFilter("Filter field not allowed: " + name) },
 		Prefix: func(prefix, _ string) error {
 			if slices.Contains(offlinePrefixes[:], prefix) {
 				return nil
 			}
-			return WrongFilter("Filter operation not allowed: " + prefix)
+			return rest.WrongFilter("Filter operation not allowed: " + prefix)
 		},
-		Invalid: func(name string) error { return WrongFilter("Filter value not allowed: " + name) },
+		Invalid: func(name string) error { return rest.WrongFilter("Filter value not allowed: " + name) },
 		Zone:    c.Store.Zone,
 	}
 	pass, err := rules.Compile(filter)
@@ -325,11 +326,11 @@ func offlineOrder(order *php.Array, find func(string) (query.Column[*offlineEven
 	for name, v := range order.All() {
 		col, ok := find(name)
 		if !ok {
-			return nil, WrongArgument("", "Order field not allowed: "+strings.ToUpper(name))
+			return nil, rest.WrongArgument("", "Order field not allowed: "+strings.ToUpper(name))
 		}
 		direction := strings.ToUpper(value.Text(v))
 		if direction != "ASC" && direction != "DESC" {
-			return nil, WrongArgument("", "Order direction should be one of {ASC|DESC}")
+			return nil, rest.WrongArgument("", "Order direction should be one of {ASC|DESC}")
 		}
 		keys = append(keys, query.SortKey[*offlineEvent]{Column: col, Desc: direction == "DESC"})
 	}
@@ -337,7 +338,7 @@ func offlineOrder(order *php.Array, find func(string) (query.Column[*offlineEven
 }
 
 // offlineJSON is an event as the methods show it.
-func offlineJSON(c *Call, e *offlineEvent, whole bool) *php.Array {
+func offlineJSON(c *rest.Call, e *offlineEvent, whole bool) *php.Array {
 	var user any = value.Text(value.FromInt(e.user))
 	if e.user == 0 { // nobody: a robot or an agent
 		user = 0

@@ -4,13 +4,14 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
 // permit checks what is known before a command runs.
-func (s *server) permit(req *exchange, m *Method) *Error {
+func (s *server) permit(req *exchange, m *rest.Method) *rest.Error {
 	if m.App && !req.App {
-		return Refusal("WRONG_AUTH_TYPE")
+		return rest.Refusal("WRONG_AUTH_TYPE")
 	}
 	p := s.p
 	if !p.options.Allows(m.Scope) {
@@ -18,33 +19,33 @@ func (s *server) permit(req *exchange, m *Method) *Error {
 		if req.App {
 			token = "access token"
 		}
-		return FailStatus(http.StatusUnauthorized, "insufficient_scope", "The request requires higher privileges than provided by the "+token)
+		return rest.FailStatus(http.StatusUnauthorized, "insufficient_scope", "The request requires higher privileges than provided by the "+token)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.limits.Blocked(OperatingKey{Credential: req.CredKey, Method: m.Name}, time.Now()) {
-		return Refusal("OPERATION_TIME_LIMIT")
+	if p.limits.Blocked(rest.OperatingKey{Credential: req.CredKey, Method: m.Name}, time.Now()) {
+		return rest.Refusal("OPERATION_TIME_LIMIT")
 	}
 	return nil
 }
 
 // authorize checks the secret of the inbound webhook or the application's
 // token, and takes the token and the source key out of the parameters.
-func (s *server) authorize(req *exchange) *Error {
+func (s *server) authorize(req *exchange) *rest.Error {
 	if v, ok := req.Params.Get("auth_connector"); ok {
 		req.Connector = value.Text(v)
 		req.Params.Delete("auth_connector")
 	}
-	if req.Connector != "" && !s.p.options.Feature(FeatureAuthConnector) {
-		return NoLicense("auth_connector")
+	if req.Connector != "" && !s.p.options.Feature(rest.FeatureAuthConnector) {
+		return rest.NoLicense("auth_connector")
 	}
 	p := s.p
 	if req.Path.Secret != "" {
-		if req.Path.User != p.user.IDText() || !SameSecret(req.Path.Secret, p.cfg.Secret) {
-			return Refusal("INVALID_CREDENTIALS")
+		if req.Path.User != p.user.IDText() || !rest.SameSecret(req.Path.Secret, p.cfg.Secret) {
+			return rest.Refusal("INVALID_CREDENTIALS")
 		}
 		req.CredKey, req.User = "webhook", p.user.ID
-		req.By = Origin{User: req.User, Hops: FirstHops}
+		req.By = rest.Origin{User: req.User, Hops: rest.FirstHops}
 		return nil
 	}
 	token := req.Bearer
@@ -55,7 +56,7 @@ func (s *server) authorize(req *exchange) *Error {
 		}
 	}
 	if token == "" {
-		return Refusal("NO_AUTH_FOUND")
+		return rest.Refusal("NO_AUTH_FOUND")
 	}
 	p.mu.Lock()
 	g, err := p.app.Check(token)
@@ -64,6 +65,6 @@ func (s *server) authorize(req *exchange) *Error {
 		return err
 	}
 	req.App, req.CredKey, req.User = true, "app", g.User
-	req.By = Origin{User: g.User, App: true, Connector: req.Connector, Hops: g.Hops}
+	req.By = rest.Origin{User: g.User, App: true, Connector: req.Connector, Hops: g.Hops}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -14,10 +15,10 @@ import (
 type platform struct{ *Portal }
 
 // platformMethods are the methods of platform and some that know no portal.
-func platformMethods(portal *Portal) []Method {
+func platformMethods(portal *Portal) []rest.Method {
 	p := platform{portal}
-	return []Method{
-		{Name: BatchMethod},
+	return []rest.Method{
+		{Name: rest.BatchMethod},
 		{Name: "scope", Legacy: true, Run: p.scopeList},
 		{Name: "methods", Legacy: true, Run: p.methodNames},
 		{Name: "method.get", Run: p.methodGet},
@@ -29,7 +30,7 @@ func platformMethods(portal *Portal) []Method {
 	}
 }
 
-func userCurrent(c *Call) (any, error) {
+func userCurrent(c *rest.Call) (any, error) {
 	u := c.Store.Users[c.Request.User]
 	zone := c.Store.Zone.Location
 	return value.Object(
@@ -40,12 +41,12 @@ func userCurrent(c *Call) (any, error) {
 	), nil
 }
 
-func profile(c *Call) (any, error) {
+func profile(c *rest.Call) (any, error) {
 	u := c.Store.Users[c.Request.User]
 	return value.Object("ID", u.IDText(), "ADMIN", !u.NotAdmin, "NAME", u.Name, "LAST_NAME", u.LastName, "PERSONAL_GENDER", "", "TIME_ZONE", ""), nil
 }
 
-func (p platform) scopeList(c *Call) (any, error) {
+func (p platform) scopeList(c *rest.Call) (any, error) {
 	if !value.IsEmpty(c.Param("FULL")) {
 		return value.Of(p.scopes()), nil
 	}
@@ -66,7 +67,7 @@ func (p platform) scopes() []string {
 
 // scopeFilter is which permissions methods and events are asked for: the one in
 // SCOPE, all with FULL, or the caller's.
-func scopeFilter(c *Call) func(scope string) bool {
+func scopeFilter(c *rest.Call) func(scope string) bool {
 	switch only := c.Param("SCOPE"); {
 	case only != nil:
 		return func(scope string) bool { return scope == value.Text(only) }
@@ -77,7 +78,7 @@ func scopeFilter(c *Call) func(scope string) bool {
 }
 
 // methodNames is methods: those of one scope, of all, or of the caller's.
-func (p platform) methodNames(c *Call) (any, error) {
+func (p platform) methodNames(c *rest.Call) (any, error) {
 	wanted := scopeFilter(c)
 	var names []string
 	for name, m := range p.server.methods {
@@ -90,21 +91,21 @@ func (p platform) methodNames(c *Call) (any, error) {
 }
 
 // methodGet is method.get.
-func (p platform) methodGet(c *Call) (any, error) {
+func (p platform) methodGet(c *rest.Call) (any, error) {
 	m := p.server.methods[strings.ToLower(value.Text(c.Param("name")))]
 	return value.Object("isExisting", m != nil, "isAvailable", m != nil && c.Options.Allows(m.Scope)), nil
 }
 
-func serverTime(c *Call) (any, error) {
+func serverTime(c *rest.Call) (any, error) {
 	return c.Now.In(c.Store.Zone.Location).Format(time.RFC3339), nil
 }
 
 // appInfo is app.info.
 // https://apidocs.bitrix24.com/api-reference/common/system/app-info.html
-func (p platform) appInfo(c *Call) (any, error) {
+func (p platform) appInfo(c *rest.Call) (any, error) {
 	a := p.app
 	if !c.Request.App {
-		return nil, Fail("ACCESS_DENIED", "Access denied! Application context required")
+		return nil, rest.Fail("ACCESS_DENIED", "Access denied! Application context required")
 	}
 	license := map[string]string{PlanEnterprise: "ent250", PlanUnlimited: "self"}[p.cfg.Plan]
 	license = cmp.Or(license, "pro100")
@@ -121,10 +122,10 @@ func (p platform) appInfo(c *Call) (any, error) {
 
 // featureGet is feature.get.
 // https://apidocs.bitrix24.com/api-reference/common/system/feature-get.html
-func featureGet(c *Call) (any, error) {
+func featureGet(c *rest.Call) (any, error) {
 	code := value.Text(c.Param("CODE"))
 	if code == "" {
-		return nil, Fail("CODE_EMPTY", "CODE can't be empty")
+		return nil, rest.Fail("CODE_EMPTY", "CODE can't be empty")
 	}
 	return value.Object("value", value.YesNo(c.Options.Feature(code))), nil
 }

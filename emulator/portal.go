@@ -19,6 +19,7 @@ import (
 	"sync"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
@@ -31,13 +32,13 @@ type Portal struct {
 	// mu guards everything below. It is never held while the portal waits or
 	// sends something.
 	mu      sync.Mutex
-	address Address
+	address rest.Address
 	store   model.Store
-	options Options
-	limits  Limits
-	journal Journal
+	options rest.Options
+	limits  rest.Limits
+	journal rest.Journal
 	chance  *rand.Rand
-	app     *Application
+	app     *rest.Application
 	events  *hub
 }
 
@@ -46,8 +47,8 @@ func New(cfg Config) *Portal {
 	cfg = cfg.withDefaults()
 	p := &Portal{
 		cfg: cfg, options: cfg.options(), limits: cfg.limits(), chance: rand.New(rand.NewPCG(cfg.Seed, 1)),
-		app:   NewApplication(cfg.Secret, cfg.TokenLife, cfg.RefreshLife),
-		store: model.NewStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), journal: NewJournal(cfg.KeepCalls, cfg.KeepChanges),
+		app:   rest.NewApplication(cfg.Secret, cfg.TokenLife, cfg.RefreshLife),
+		store: model.NewStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), journal: rest.NewJournal(cfg.KeepCalls, cfg.KeepChanges),
 	}
 	p.events = newHub(&p.mu, cfg.delivery(), &p.options, &p.store, p.app, &p.address, p.chance)
 	p.server = server{p: p, methods: methodTable(p)}
@@ -88,7 +89,7 @@ func (p *Portal) WebhookPath() string { return "/rest/" + p.user.IDText() + "/" 
 // under /oauth/, the control of the emulator under /_emulator/, and shows it all
 // on a page at /.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := Receive(r); err != nil {
+	if err := rest.Receive(r); err != nil {
 		writePage(w, http.StatusBadRequest)
 		return
 	}

@@ -8,12 +8,13 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // rowOwner finds the item that rows belong to.
-func rowOwner(c *Call, ownerType string, id int64) (*model.Item, error) {
+func rowOwner(c *rest.Call, ownerType string, id int64) (*model.Item, error) {
 	s := c.Store
 	for _, t := range s.Types {
 		if strings.EqualFold(t.Short, ownerType) {
@@ -23,14 +24,14 @@ func rowOwner(c *Call, ownerType string, id int64) (*model.Item, error) {
 			if it := s.Item(t.ID, id); it != nil {
 				return it, nil
 			}
-			return nil, Fail("OWNER_NOT_FOUND", "Owner was not found")
+			return nil, rest.Fail("OWNER_NOT_FOUND", "Owner was not found")
 		}
 	}
-	return nil, Fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %q is not supported", ownerType))
+	return nil, rest.Fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %q is not supported", ownerType))
 }
 
 // rowOf finds the row that a call names.
-func rowOf(c *Call) (*model.Row, error) {
+func rowOf(c *rest.Call) (*model.Row, error) {
 	id, err := c.IntParam("id")
 	if err != nil {
 		return nil, err
@@ -38,12 +39,12 @@ func rowOf(c *Call) (*model.Row, error) {
 	if r := c.Store.RowsByID[id]; r != nil {
 		return r, nil
 	}
-	return nil, Fail("NOT_FOUND", "Item not found")
+	return nil, rest.Fail("NOT_FOUND", "Item not found")
 }
 
 // rowInput are the fields of a row that crm.item.productrow.* takes: what is
 // read-only or not known is dropped.
-func rowInput(c *Call, fields *php.Array) value.Fields {
+func rowInput(c *rest.Call, fields *php.Array) value.Fields {
 	g := value.Fields{}
 	for name, v := range fields.All() {
 		switch stored := value.UpperName(name); stored {
@@ -58,7 +59,7 @@ func rowInput(c *Call, fields *php.Array) value.Fields {
 }
 
 // rowGet is crm.item.productrow.get.
-func rowGet(c *Call) (any, error) {
+func rowGet(c *rest.Call) (any, error) {
 	r, err := rowOf(c)
 	if err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func rowGet(c *Call) (any, error) {
 
 // rowsAvailable is crm.item.productrow.getAvailableForPayment: the rows that are
 // in no payment. Payments are not emulated, so it is all rows.
-func rowsAvailable(c *Call) (any, error) {
+func rowsAvailable(c *rest.Call) (any, error) {
 	id, err := c.IntParam("ownerId")
 	if err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func rowsAvailable(c *Call) (any, error) {
 }
 
 // rowList is crm.item.productrow.list.
-func rowList(c *Call) (any, error) {
+func rowList(c *rest.Call) (any, error) {
 	filter, order, err := c.Conditions()
 	if err != nil {
 		return nil, err
@@ -102,10 +103,10 @@ func rowList(c *Call) (any, error) {
 	r := query.Rules[*model.Row]{
 		Find: find,
 		Unknown: func(name string) error {
-			return Fail("100", fmt.Sprintf("Unknown field definition `%s` (%s) for \\Bitrix\\Crm\\ProductRow Entity.", value.UpperName(name), value.UpperName(name)))
+			return rest.Fail("100", fmt.Sprintf("Unknown field definition `%s` (%s) for \\Bitrix\\Crm\\ProductRow Entity.", value.UpperName(name), value.UpperName(name)))
 		},
 		Invalid: func(name string) error {
-			return Fail("INVALID_ARG_VALUE", fmt.Sprintf("Value for filter key '%s' should be either string or number", name))
+			return rest.Fail("INVALID_ARG_VALUE", fmt.Sprintf("Value for filter key '%s' should be either string or number", name))
 		},
 		Zone: s.Zone,
 	}
@@ -117,7 +118,7 @@ func rowList(c *Call) (any, error) {
 	slices.SortFunc(found, func(a, b *model.Row) int { return cmp.Compare(a.ID, b.ID) })
 	query.Sort(found, query.LenientOrder(order, find))
 	rows := php.NewArray()
-	for _, r := range Page(c, found) {
+	for _, r := range rest.Page(c, found) {
 		rows.Append(storedRowJSON(s, r))
 	}
 	return value.Object("productRows", rows), nil
@@ -125,17 +126,17 @@ func rowList(c *Call) (any, error) {
 
 // ownersRows collects the rows of the owners that a filter names. Both keys
 // must stand there literally.
-func ownersRows(c *Call, filter *php.Array) ([]*model.Row, error) {
+func ownersRows(c *rest.Call, filter *php.Array) ([]*model.Row, error) {
 	ownerType, okType := value.Either(filter, "=ownerType", "=OWNER_TYPE")
 	ownerID, okID := value.Either(filter, "=ownerId", "=OWNER_ID")
 	if !okType || value.IsEmpty(ownerType) {
-		return nil, Fail("100", "Required field: =ownerType")
+		return nil, rest.Fail("100", "Required field: =ownerType")
 	}
 	if !okID || value.IsEmpty(ownerID) {
-		return nil, Fail("100", "Required field: =ownerId")
+		return nil, rest.Fail("100", "Required field: =ownerId")
 	}
 	if _, several := value.Array(ownerID); several && !c.Options.ManyOwners {
-		return nil, Fail("INVALID_ARG_VALUE", "Value for filter key '=ownerId' should be either string or number")
+		return nil, rest.Fail("INVALID_ARG_VALUE", "Value for filter key '=ownerId' should be either string or number")
 	}
 	s := c.Store
 	var found []*model.Row
@@ -153,7 +154,7 @@ func ownersRows(c *Call, filter *php.Array) ([]*model.Row, error) {
 }
 
 // rowAdd is crm.item.productrow.add.
-func rowAdd(c *Call) (any, error) {
+func rowAdd(c *rest.Call) (any, error) {
 	fields, ok := value.Array(c.Param("fields"))
 	if !ok {
 		return nil, c.WrongType("fields", "array")
@@ -176,7 +177,7 @@ func rowAdd(c *Call) (any, error) {
 }
 
 // rowUpdate is crm.item.productrow.update.
-func rowUpdate(c *Call) (any, error) {
+func rowUpdate(c *rest.Call) (any, error) {
 	r, err := rowOf(c)
 	if err != nil {
 		return nil, err
@@ -191,7 +192,7 @@ func rowUpdate(c *Call) (any, error) {
 		if keys := fields.Keys(); len(keys) > 0 {
 			name = keys[0]
 		}
-		return nil, Fail("INVALID_ARG_VALUE", fmt.Sprintf("Field '%s' not available for update", name))
+		return nil, rest.Fail("INVALID_ARG_VALUE", fmt.Sprintf("Field '%s' not available for update", name))
 	}
 	it, err := rowOwner(c, c.Store.OwnerType(r.Owner), r.Owner.ID)
 	if err != nil {
@@ -210,7 +211,7 @@ func rowUpdate(c *Call) (any, error) {
 }
 
 // rowDelete is crm.item.productrow.delete. Its result is null.
-func rowDelete(c *Call) (any, error) {
+func rowDelete(c *rest.Call) (any, error) {
 	r, err := rowOf(c)
 	if err != nil {
 		return nil, err
@@ -225,7 +226,7 @@ func rowDelete(c *Call) (any, error) {
 
 // rowSet is crm.item.productrow.set. Rows that are equal to what is there keep
 // their ids, all others get new ones; equal rows of the call become one.
-func rowSet(c *Call) (any, error) {
+func rowSet(c *rest.Call) (any, error) {
 	id, err := c.IntParam("ownerId")
 	if err != nil {
 		return nil, err
@@ -282,7 +283,7 @@ func twin(rows []*model.Row, r *model.Row) *model.Row {
 // saveRows replaces an item's rows, gives new ones their ids, and saves the
 // item: product rows have no events of their own. Nothing is saved where the
 // rows are as they were.
-func saveRows(c *Call, it *model.Item, rows []*model.Row, how saveOptions) error {
+func saveRows(c *rest.Call, it *model.Item, rows []*model.Row, how saveOptions) error {
 	s := c.Store
 	o := it.Owner()
 	before := s.Rows[o]
@@ -319,7 +320,7 @@ func sortedRows(rows []*model.Row) []*model.Row {
 
 // rowFields is crm.item.productrow.fields, which leaves priceAccount and xmlId
 // out.
-func rowFields(*Call) (any, error) {
+func rowFields(*rest.Call) (any, error) {
 	fields := php.NewArray()
 	add := func(name, typ, title string, set model.Flags) {
 		f := &model.Field{Name: name, Type: typ, Title: title, Flags: set}

@@ -3,6 +3,7 @@ package emulator
 import (
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
@@ -81,13 +82,13 @@ func normalizeRow(r *model.RowValues) error {
 		r.PriceBrutto = m.mul(r.PriceNetto, factor).Round(2)
 	}
 	if m.err != nil {
-		return Fail("0", "Invalid value: "+m.err.Error())
+		return rest.Fail("0", "Invalid value: "+m.err.Error())
 	}
 	// What a row costs must fit into the column of an amount, decimal(18,2). The
 	// portal's own refusal is not documented.
 	for _, n := range []num.Num{r.Price, r.Quantity, r.PriceExclusive, r.PriceBrutto, r.DiscountSum} {
 		if n.Abs().Cmp(mostAmount) >= 0 {
-			return Fail("0", "Invalid value: "+n.String()+" is too large")
+			return rest.Fail("0", "Invalid value: "+n.String()+" is too large")
 		}
 	}
 	return nil
@@ -113,7 +114,7 @@ func normalizeDiscount(r *model.RowValues, m *math) error {
 	if r.DiscountRate.Equal(hundred) {
 		if r.DiscountSum.Sign() == 0 {
 			// The sum before a discount of 100 % does not follow from the price.
-			return Fail("CRM_PRODUCTROW_NORMALIZATION_DISCOUNT_SUM_REQUIRED",
+			return rest.Fail("CRM_PRODUCTROW_NORMALIZATION_DISCOUNT_SUM_REQUIRED",
 				"Discount Sum (DISCOUNT_SUM) is required if Percentage Discount Type (DISCOUNT_TYPE_ID) is used and Discount Rate (DISCOUNT_RATE) is 100%.")
 		}
 		return nil

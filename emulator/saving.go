@@ -6,12 +6,13 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // addItem makes an item, fills in what is not given, and raises its event.
-func addItem(c *Call, t *model.EntityType, changes map[string]any) (*model.Item, error) {
+func addItem(c *rest.Call, t *model.EntityType, changes map[string]any) (*model.Item, error) {
 	s := c.Store
 	it := &model.Item{ID: s.Next(itemCounter(t.ID)), Type: t, Values: map[string]any{}}
 	v := newValues(c, it)
@@ -31,8 +32,8 @@ func addItem(c *Call, t *model.EntityType, changes map[string]any) (*model.Item,
 	it.Values = v
 	s.Table(t.ID).Insert(it)
 	s.MirrorLinks(it, nil)
-	recordItem(c, it, OpAdd)
-	fire(c, t, OpAdd, it.ID)
+	recordItem(c, it, rest.OpAdd)
+	fire(c, t, rest.OpAdd, it.ID)
 	return it, nil
 }
 
@@ -91,7 +92,7 @@ func enterStage(t *model.EntityType, v map[string]any, current any) error {
 }
 
 // closeLead notes when a lead entered a final status.
-func closeLead(c *Call, it *model.Item, v map[string]any) {
+func closeLead(c *rest.Call, it *model.Item, v map[string]any) {
 	if it.Type.Fields.ByName["DATE_CLOSED"] == nil {
 		return
 	}
@@ -112,7 +113,7 @@ type saveOptions struct {
 // saveItem changes an item and raises its event, unless nothing differs: the
 // universal methods skip such a save.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-update.html
-func saveItem(c *Call, it *model.Item, changes map[string]any, how saveOptions) error {
+func saveItem(c *rest.Call, it *model.Item, changes map[string]any, how saveOptions) error {
 	s := c.Store
 	before := it.Values
 	v := it.Working()
@@ -138,12 +139,12 @@ func saveItem(c *Call, it *model.Item, changes map[string]any, how saveOptions) 
 	}
 	it.Values = v
 	s.MirrorLinks(it, before)
-	recordItem(c, it, OpUpdate)
+	recordItem(c, it, rest.OpUpdate)
 	if moved && it.Type.ID == model.TypeDeal {
 		fireMove(c, it)
 		return nil
 	}
-	fire(c, it.Type, OpUpdate, it.ID)
+	fire(c, it.Type, rest.OpUpdate, it.ID)
 	return nil
 }
 
@@ -211,7 +212,7 @@ func addProduct(sum, a, b num.Num) (num.Num, error) {
 }
 
 // deleteItem takes an item away, and its product rows and comments with it.
-func deleteItem(c *Call, it *model.Item) {
+func deleteItem(c *rest.Call, it *model.Item) {
 	s := c.Store
 	for _, r := range s.Rows[it.Owner()] {
 		delete(s.RowsByID, r.ID)
@@ -220,13 +221,13 @@ func deleteItem(c *Call, it *model.Item) {
 	s.Unlink(it)
 	s.DropComments(it)
 	s.Table(it.Type.ID).Remove(it.ID)
-	recordItem(c, it, OpDelete)
-	fire(c, it.Type, OpDelete, it.ID)
+	recordItem(c, it, rest.OpDelete)
+	fire(c, it.Type, rest.OpDelete, it.ID)
 }
 
 // recordItem records a change of an item for History.
-func recordItem(c *Call, it *model.Item, op string) {
+func recordItem(c *rest.Call, it *model.Item, op string) {
 	title, _ := it.Values["TITLE"].(string)
-	c.Journal.Change(Change{At: c.Now, Op: op, EntityTypeID: it.Type.ID, ID: it.ID, Title: title},
+	c.Journal.Change(rest.Change{At: c.Now, Op: op, EntityTypeID: it.Type.ID, ID: it.ID, Title: title},
 		func() *php.Array { return itemJSON(c.Store, it, naming{}, nil) })
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -51,7 +52,7 @@ func sectionColumns(b *model.IBlock) []query.Column[*model.Section] {
 }
 
 // sectionGet is lists.section.get: all values are text.
-func sectionGet(c *Call) (any, error) {
+func sectionGet(c *rest.Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func sectionGet(c *Call) (any, error) {
 	if len(found) == 0 {
 		return answer, nil // and no total
 	}
-	for _, x := range Page(c, found) {
+	for _, x := range rest.Page(c, found) {
 		row := php.NewArray()
 		for _, col := range columns {
 			if only == nil || only[col.Name] {
@@ -97,17 +98,17 @@ func sectionText(s *model.Store, v any) any {
 }
 
 // sectionAdd is lists.section.add. Its result is the id, a number.
-func sectionAdd(c *Call) (any, error) {
+func sectionAdd(c *rest.Call) (any, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, err
 	}
 	if value.IsEmpty(c.Param("SECTION_CODE")) {
-		return nil, MissingParam("SECTION_CODE")
+		return nil, rest.MissingParam("SECTION_CODE")
 	}
 	g := value.UpperFields(c.Param("FIELDS"))
 	if value.IsEmpty(g["NAME"]) {
-		return nil, MissingParam("NAME")
+		return nil, rest.MissingParam("NAME")
 	}
 	s := c.Store
 	now := c.SavedAt()
@@ -116,7 +117,7 @@ func sectionAdd(c *Call) (any, error) {
 		Created: now, Creator: c.Request.By.User,
 	}
 	if x.Parent != 0 && b.Section(x.Parent) == nil {
-		return nil, Fail("ERROR_ADD_SECTION", "The parent section was not found")
+		return nil, rest.Fail("ERROR_ADD_SECTION", "The parent section was not found")
 	}
 	x.ID = s.Next("section")
 	writeSection(c, x, g)
@@ -126,7 +127,7 @@ func sectionAdd(c *Call) (any, error) {
 
 // writeSection takes the fields of a section. EXTERNAL_ID and XML_ID are one,
 // and the first of them wins.
-func writeSection(c *Call, x *model.Section, g value.Fields) {
+func writeSection(c *rest.Call, x *model.Section, g value.Fields) {
 	if v, ok := g["NAME"]; ok && !value.IsEmpty(v) {
 		x.Name = value.Text(v)
 	}
@@ -143,30 +144,30 @@ func writeSection(c *Call, x *model.Section, g value.Fields) {
 }
 
 // sectionOf finds the section that a call names.
-func sectionOf(c *Call) (*model.IBlock, *model.Section, error) {
+func sectionOf(c *rest.Call) (*model.IBlock, *model.Section, error) {
 	b, err := listOf(c)
 	if err != nil {
 		return nil, nil, err
 	}
 	id, code := c.Param("SECTION_ID"), value.Text(c.Param("SECTION_CODE"))
 	if value.IsEmpty(id) && code == "" {
-		return nil, nil, MissingParam("SECTION_ID")
+		return nil, nil, rest.MissingParam("SECTION_ID")
 	}
 	for _, x := range b.Sections {
 		if !value.IsEmpty(id) && x.ID == value.Int(id) || value.IsEmpty(id) && x.Code == code {
 			return b, x, nil
 		}
 	}
-	return nil, nil, Fail("ERROR_SECTION_NOT_FOUND", "Section not found")
+	return nil, nil, rest.Fail("ERROR_SECTION_NOT_FOUND", "Section not found")
 }
 
-func sectionUpdate(c *Call) (any, error) {
+func sectionUpdate(c *rest.Call) (any, error) {
 	_, x, err := sectionOf(c)
 	if err != nil {
 		return nil, err
 	}
 	if _, ok := value.Array(c.Param("FIELDS")); !ok {
-		return nil, MissingParam("FIELDS")
+		return nil, rest.MissingParam("FIELDS")
 	}
 	writeSection(c, x, value.UpperFields(c.Param("FIELDS")))
 	return true, nil
@@ -174,7 +175,7 @@ func sectionUpdate(c *Call) (any, error) {
 
 // sectionDelete is lists.section.delete: the sections below go too, and the
 // elements stay without one.
-func sectionDelete(c *Call) (any, error) {
+func sectionDelete(c *rest.Call) (any, error) {
 	b, x, err := sectionOf(c)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -16,48 +17,48 @@ import (
 // the journal.
 type server struct {
 	p       *Portal
-	methods map[string]*Method // by lower-case name; never changes
+	methods map[string]*rest.Method // by lower-case name; never changes
 	faults  faults
 }
 
 // exchange is a request with the faults that hit it.
 type exchange struct {
-	*Request
+	*rest.Request
 	broken *Fault // ends the request before a command
 	lost   *Fault // replaces the answer when everything has run
 }
 
 // rest answers a REST call.
 func (s *server) rest(w http.ResponseWriter, r *http.Request) {
-	path, ok := ParsePath(r.URL.Path)
+	path, ok := rest.ParsePath(r.URL.Path)
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
 	if path.V3 {
 		// The third version of the REST API has none of the methods here.
-		WriteJSON(w, http.StatusNotFound, value.Object("error", value.Object(
+		rest.WriteJSON(w, http.StatusNotFound, value.Object("error", value.Object(
 			"code", "BITRIX_REST_V3_EXCEPTION_METHODNOTFOUNDEXCEPTION", "message", "Method not found")))
 		return
 	}
 	if r.Method == http.MethodOptions { // a browser asks whether its page may call
-		AllowAll(w.Header())
+		rest.AllowAll(w.Header())
 		return
 	}
 	ctx, cancel := s.limited(r.Context())
 	defer cancel()
-	req := &exchange{Request: &Request{Ctx: ctx, Path: path, Source: sourceOf(r)}}
+	req := &exchange{Request: &rest.Request{Ctx: ctx, Path: path, Source: sourceOf(r)}}
 	req.Bearer, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	s.seeHost(r.Host)
 	if !s.admit(req.Source) {
-		s.refuse(w, path.Method, QueryLimit)
+		s.refuse(w, path.Method, rest.QueryLimit)
 		return
 	}
 	if wait(ctx, s.latency(s.p.cfg.Latency.Request)) != nil {
 		overtime(w, ctx)
 		return
 	}
-	req.Params = DecodeRequest(r)
+	req.Params = rest.DecodeRequest(r)
 	if f := s.faults.onRequest(req.Methods); f != nil {
 		s.spoil(w, r, req, f)
 		return
@@ -74,9 +75,9 @@ func (s *server) rest(w http.ResponseWriter, r *http.Request) {
 	case ctx.Err() != nil:
 		overtime(w, ctx)
 	case path.XML:
-		WriteXML(w, a.Status(), a.Body())
+		rest.WriteXML(w, a.Status(), a.Body())
 	default:
-		WriteJSON(w, a.Status(), a.Body())
+		rest.WriteJSON(w, a.Status(), a.Body())
 	}
 }
 
@@ -97,15 +98,15 @@ func overtime(w http.ResponseWriter, ctx context.Context) {
 }
 
 // refuse answers a request that is not looked at.
-func (s *server) refuse(w http.ResponseWriter, method string, e *Error) {
+func (s *server) refuse(w http.ResponseWriter, method string, e *rest.Error) {
 	p := s.p
 	p.mu.Lock()
-	if e.Code == QueryLimit.Code {
+	if e.Code == rest.QueryLimit.Code {
 		p.journal.Refused++
 	}
-	p.journal.Add(&Record{At: time.Now(), Method: method, Status: e.Status, Code: value.Text(e.Code)})
+	p.journal.Add(&rest.Record{At: time.Now(), Method: method, Status: e.Status, Code: value.Text(e.Code)})
 	p.mu.Unlock()
-	WriteJSON(w, e.Status, e.Body())
+	rest.WriteJSON(w, e.Status, e.Body())
 }
 
 // spoil answers a request that a fault hits as a whole.
@@ -120,13 +121,13 @@ func (s *server) spoil(w http.ResponseWriter, r *http.Request, req *exchange, f 
 
 // serve runs the command of a request, or those of a batch. A method that does
 // not exist is refused before the credentials are looked at.
-func (s *server) serve(req *exchange) *Answer {
+func (s *server) serve(req *exchange) *rest.Answer {
 	m, err := s.find(req.Path.Method)
 	if err == nil {
 		err = s.authorize(req)
 	}
-	if err == nil && m.Name == BatchMethod {
-		return s.struck(req, m.Name, req.Params, func(*Fault) *Answer { return s.runBatch(req) })
+	if err == nil && m.Name == rest.BatchMethod {
+		return s.struck(req, m.Name, req.Params, func(*Fault) *rest.Answer { return s.runBatch(req) })
 	}
 	if err != nil {
 		return s.failed(req, req.Path.Method, req.Params, err)
@@ -134,25 +135,25 @@ func (s *server) serve(req *exchange) *Answer {
 	return s.execute(req, m, req.Params)
 }
 
-func (s *server) find(name string) (*Method, *Error) {
+func (s *server) find(name string) (*rest.Method, *rest.Error) {
 	if m := s.methods[strings.ToLower(name)]; m != nil {
 		return m, nil
 	}
-	return nil, Refusal("ERROR_METHOD_NOT_FOUND")
+	return nil, rest.Refusal("ERROR_METHOD_NOT_FOUND")
 }
 
 // execute is the one way of every command, alone or in a batch: check, run,
 // count, keep in the journal.
-func (s *server) execute(req *exchange, m *Method, params *php.Array) *Answer {
-	return s.struck(req, m.Name, params, func(f *Fault) *Answer { return s.run(req, m, params, f) })
+func (s *server) execute(req *exchange, m *rest.Method, params *php.Array) *rest.Answer {
+	return s.struck(req, m.Name, params, func(f *Fault) *rest.Answer { return s.run(req, m, params, f) })
 }
 
 // struck runs a command unless a fault prevents it. run receives a fault that lets
 // the command run but spoils its answer, nil for none.
-func (s *server) struck(req *exchange, method string, params *php.Array, run func(*Fault) *Answer) *Answer {
+func (s *server) struck(req *exchange, method string, params *php.Array, run func(*Fault) *rest.Answer) *rest.Answer {
 	hit := s.faults.onCommand(method)
 	if err := wait(req.Ctx, hit.before); err != nil {
-		return &Answer{Err: AsError(err)}
+		return &rest.Answer{Err: rest.AsError(err)}
 	}
 	switch {
 	case hit.fault == nil || hit.fault.altersAnswer():
@@ -176,10 +177,10 @@ func (s *server) struck(req *exchange, method string, params *php.Array, run fun
 }
 
 // run checks a command, runs it and counts it.
-func (s *server) run(req *exchange, m *Method, params *php.Array, f *Fault) *Answer {
+func (s *server) run(req *exchange, m *rest.Method, params *php.Array, f *Fault) *rest.Answer {
 	start := time.Now()
 	p := s.p
-	c := &Call{Store: &p.store, Options: &p.options, Journal: &p.journal, Request: req.Request, Params: params, Now: start}
+	c := &rest.Call{Store: &p.store, Options: &p.options, Journal: &p.journal, Request: req.Request, Params: params, Now: start}
 	c.Start = int(value.Int(c.Param("start"))) // in lower case whatever the method
 	if m.Legacy {
 		c.Params = value.UpperKeys(params)
@@ -192,7 +193,7 @@ func (s *server) run(req *exchange, m *Method, params *php.Array, f *Fault) *Ans
 			return s.failed(req, m.Name, params, err)
 		}
 		if err := wait(req.Ctx, s.latency(s.p.cfg.Latency.Command)); err != nil {
-			return &Answer{Err: AsError(err)}
+			return &rest.Answer{Err: rest.AsError(err)}
 		}
 	}
 	p.mu.Lock()
@@ -203,16 +204,16 @@ func (s *server) run(req *exchange, m *Method, params *php.Array, f *Fault) *Ans
 	if req.Inside {
 		cost = 0
 	}
-	operating, resetAt := p.limits.Spend(OperatingKey{Credential: req.CredKey, Method: m.Name}, start, cost)
-	a := &Answer{
+	operating, resetAt := p.limits.Spend(rest.OperatingKey{Credential: req.CredKey, Method: m.Name}, start, cost)
+	a := &rest.Answer{
 		Result: result, Total: c.Total, HasTotal: c.HasTotal, Next: c.Next,
-		Time: Timing(p.cfg.Location, start, finish, operating, resetAt),
+		Time: rest.Timing(p.cfg.Location, start, finish, operating, resetAt),
 	}
 	if err != nil {
-		a = &Answer{Err: AsError(err)}
+		a = &rest.Answer{Err: rest.AsError(err)}
 	}
 	if !req.Inside {
-		r := NewRecord(m.Name, params, a, req.Batch, start)
+		r := rest.NewRecord(m.Name, params, a, req.Batch, start)
 		if f != nil {
 			r.Fault = string(f.Kind)
 		}
@@ -265,34 +266,34 @@ func (s *server) latency(d time.Duration) time.Duration {
 }
 
 // failed answers a command that did not run.
-func (s *server) failed(req *exchange, method string, params *php.Array, e *Error) *Answer {
-	a := &Answer{Err: e}
+func (s *server) failed(req *exchange, method string, params *php.Array, e *rest.Error) *rest.Answer {
+	a := &rest.Answer{Err: e}
 	if !req.Inside {
-		s.record(NewRecord(strings.ToLower(method), params, a, req.Batch, time.Now()))
+		s.record(rest.NewRecord(strings.ToLower(method), params, a, req.Batch, time.Now()))
 	}
 	return a
 }
 
 // cutOff ends a request before a command.
-func (s *server) cutOff(req *exchange, method string, params *php.Array, f *Fault) *Answer {
-	s.record(&Record{At: time.Now(), Method: strings.ToLower(method), Params: params, Batch: req.Batch, Fault: string(f.Kind)})
+func (s *server) cutOff(req *exchange, method string, params *php.Array, f *Fault) *rest.Answer {
+	s.record(&rest.Record{At: time.Now(), Method: strings.ToLower(method), Params: params, Batch: req.Batch, Fault: string(f.Kind)})
 	req.broken = f
-	return &Answer{}
+	return &rest.Answer{}
 }
 
 // undone answers a command that does not run as though it were not refused.
-func (s *server) undone(req *exchange, method string, params *php.Array, f *Fault) *Answer {
+func (s *server) undone(req *exchange, method string, params *php.Array, f *Fault) *rest.Answer {
 	now := time.Now()
-	a := &Answer{Result: false, Time: Timing(s.p.cfg.Location, now, now, 0, now.Add(OperatingWindow))}
+	a := &rest.Answer{Result: false, Time: rest.Timing(s.p.cfg.Location, now, now, 0, now.Add(rest.OperatingWindow))}
 	f.reshape(a)
-	r := NewRecord(strings.ToLower(method), params, a, req.Batch, now)
+	r := rest.NewRecord(strings.ToLower(method), params, a, req.Batch, now)
 	r.Fault = string(f.Kind)
 	s.record(r)
 	return a
 }
 
 // record adds a command to the journal.
-func (s *server) record(r *Record) {
+func (s *server) record(r *rest.Record) {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
 	s.p.journal.Add(r)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 )
 
 // What a test sets up in a portal.
@@ -20,6 +21,13 @@ type (
 	ListField = model.ListField
 	// User is a user of the portal.
 	User = model.User
+	// Tokens are the credentials of an application.
+	Tokens = rest.Tokens
+	// Others are applications that send requests from the same address as the
+	// client. The bucket is one for all of them.
+	Others = rest.Others
+	// Change is one change of an item or of a list's element.
+	Change = rest.Change
 	// Notification is a message to a user in the portal's messenger.
 	Notification = model.Notification
 )

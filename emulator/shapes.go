@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -54,7 +55,7 @@ func (f *Fault) names(names ...string) bool {
 }
 
 // reshape changes the shape of an answer. An error stays an error.
-func (f *Fault) reshape(a *Answer) {
+func (f *Fault) reshape(a *rest.Answer) {
 	if a.Err != nil {
 		return
 	}

@@ -8,12 +8,13 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func statusMethods() []Method {
-	return []Method{
+func statusMethods() []rest.Method {
+	return []rest.Method{
 		{Name: "crm.status.list", Scope: "crm", Legacy: true, Run: statusList},
 		{Name: "crm.status.get", Scope: "crm", Legacy: true, Run: statusGet},
 		{Name: "crm.status.fields", Scope: "crm", Legacy: true, Run: statusFields},
@@ -127,10 +128,10 @@ func statusColumn(name string) (query.Column[entry], bool) {
 
 // statusList is crm.status.list. It has no pages, and its errors have their text
 // where others have a code.
-func statusList(c *Call) (any, error) {
+func statusList(c *rest.Call) (any, error) {
 	filter, order, err := c.LegacyConditions()
 	if err != nil {
-		return nil, Fail("Invalid parameters.", "Incorrect parameters passed.")
+		return nil, rest.Fail("Invalid parameters.", "Incorrect parameters passed.")
 	}
 	r := query.Rules[entry]{Find: statusColumn, Zone: c.Store.Zone}
 	pass, err := r.Compile(filter)
@@ -152,18 +153,18 @@ func statusList(c *Call) (any, error) {
 }
 
 // statusGet is crm.status.get.
-func statusGet(c *Call) (any, error) {
+func statusGet(c *rest.Call) (any, error) {
 	id := value.Int(c.Param("ID"))
 	for _, e := range statusEntries(c.Store) {
 		if e.Row == id {
 			return e.json(), nil
 		}
 	}
-	return nil, Fail("Status is not found.", "Directory item not found.")
+	return nil, rest.Fail("Status is not found.", "Directory item not found.")
 }
 
 // statusFields is crm.status.fields.
-func statusFields(*Call) (any, error) {
+func statusFields(*rest.Call) (any, error) {
 	return describeAll(
 		model.NewField("ID", "integer", "ID", model.ReadOnly),
 		model.NewField("ENTITY_ID", "string", "Directory", model.Required|model.Immutable),
@@ -182,7 +183,7 @@ func statusFields(*Call) (any, error) {
 // statusEntityTypes is crm.status.entity.types. Only some directories have all
 // keys, and CATEGORY_ID is text in one row and a number in another.
 // https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-entity-types.html
-func statusEntityTypes(c *Call) (any, error) {
+func statusEntityTypes(c *rest.Call) (any, error) {
 	answer := php.NewArray()
 	for _, d := range allDirectories(c.Store) {
 		row := value.Object("ID", d.ID, "NAME", d.Name)
@@ -241,14 +242,14 @@ func firstStage(d model.Directory, semantics string) string {
 }
 
 // statusEntityItems is crm.status.entity.items. SORT is a number there.
-func statusEntityItems(c *Call) (any, error) {
+func statusEntityItems(c *rest.Call) (any, error) {
 	id := value.Text(c.Param("ENTITYID"))
 	for _, d := range allDirectories(c.Store) {
 		if d.ID == id {
 			return shortStages(d.Entries), nil
 		}
 	}
-	return nil, Fail("The parameter entityId is not defined or invalid.", "The directory ID is not specified or is incorrect.")
+	return nil, rest.Fail("The parameter entityId is not defined or invalid.", "The directory ID is not specified or is incorrect.")
 }
 
 func shortStages(stages []model.Stage) *php.Array {

@@ -6,12 +6,13 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func timelineMethods() []Method {
-	return []Method{
+func timelineMethods() []rest.Method {
+	return []rest.Method{
 		{Name: "crm.timeline.comment.add", Scope: "crm", Run: commentAdd},
 		{Name: "crm.timeline.comment.update", Scope: "crm", Run: commentUpdate},
 		{Name: "crm.timeline.comment.delete", Scope: "crm", Run: commentDelete},
@@ -23,7 +24,7 @@ func timelineMethods() []Method {
 
 // commentInput reads fields, whose name is lower-case only.
 // https://apidocs.bitrix24.com/api-reference/crm/timeline/comments/crm-timeline-comment-add.html
-func commentInput(c *Call) (value.Fields, error) {
+func commentInput(c *rest.Call) (value.Fields, error) {
 	if _, ok := value.Array(c.Param("fields")); !ok {
 		return nil, c.WrongType("fields", "array")
 	}
@@ -31,31 +32,31 @@ func commentInput(c *Call) (value.Fields, error) {
 }
 
 // commentAdd is crm.timeline.comment.add. Its result is the id, a number.
-func commentAdd(c *Call) (any, error) {
+func commentAdd(c *rest.Call) (any, error) {
 	g, err := commentInput(c)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"ENTITY_TYPE", "ENTITY_ID"} {
 		if value.IsEmpty(g[name]) {
-			return nil, Fail("100", "Required field: "+name)
+			return nil, rest.Fail("100", "Required field: "+name)
 		}
 	}
 	s := c.Store
 	t := s.TypeByCode(value.Text(g["ENTITY_TYPE"]))
 	if t == nil || s.Item(t.ID, value.Int(g["ENTITY_ID"])) == nil {
-		return nil, Fail("OWNER_NOT_FOUND", "Owner not found")
+		return nil, rest.Fail("OWNER_NOT_FOUND", "Owner not found")
 	}
 	text := strings.TrimSpace(value.Text(g["COMMENT"]))
 	if text == "" {
-		return nil, Fail("INVALID_ARG_VALUE", "Empty comment message")
+		return nil, rest.Fail("INVALID_ARG_VALUE", "Empty comment message")
 	}
 	m := &model.Comment{
 		ID: s.Next("comment"), Type: t, Item: value.Int(g["ENTITY_ID"]), Author: c.Request.By.User, Text: text,
 		Created: c.SavedAt(), Files: readCommentFiles(s, g),
 	}
 	s.Comments = append(s.Comments, m)
-	fireComment(c, m, OpAdd)
+	fireComment(c, m, rest.OpAdd)
 	return value.FromInt(m.ID), nil
 }
 
@@ -76,7 +77,7 @@ func readCommentFiles(s *model.Store, g value.Fields) []model.CommentFile {
 }
 
 // commentUpdate is crm.timeline.comment.update. Its result is the id.
-func commentUpdate(c *Call) (any, error) {
+func commentUpdate(c *rest.Call) (any, error) {
 	id, err := c.IntParam("id")
 	if err != nil {
 		return nil, err
@@ -87,24 +88,24 @@ func commentUpdate(c *Call) (any, error) {
 	}
 	m := c.Store.CommentByID(value.FromInt(id))
 	if m == nil {
-		return nil, Fail("NOT_FOUND", "Not found.")
+		return nil, rest.Fail("NOT_FOUND", "Not found.")
 	}
 	if v, ok := g["COMMENT"]; ok {
 		text := strings.TrimSpace(value.Text(v))
 		if text == "" {
-			return nil, Fail("INVALID_ARG_VALUE", "Empty comment message")
+			return nil, rest.Fail("INVALID_ARG_VALUE", "Empty comment message")
 		}
 		m.Text = text
 	}
 	if _, ok := g["FILES"]; ok {
 		m.Files = readCommentFiles(c.Store, g)
 	}
-	fireComment(c, m, OpUpdate)
+	fireComment(c, m, rest.OpUpdate)
 	return value.FromInt(m.ID), nil
 }
 
 // commentDelete is crm.timeline.comment.delete. Its result is null.
-func commentDelete(c *Call) (any, error) {
+func commentDelete(c *rest.Call) (any, error) {
 	id, err := c.IntParam("id")
 	if err != nil {
 		return nil, err
@@ -112,24 +113,24 @@ func commentDelete(c *Call) (any, error) {
 	s := c.Store
 	m := s.CommentByID(value.FromInt(id))
 	if m == nil {
-		return nil, Fail("NOT_FOUND", "Not found.")
+		return nil, rest.Fail("NOT_FOUND", "Not found.")
 	}
 	if owner := c.Param("ownerId"); owner != nil {
 		typ := int(value.Int(c.Param("ownerTypeId")))
 		switch {
 		case s.Types[typ] == nil || s.Item(typ, value.Int(owner)) == nil:
-			return nil, Fail("OWNER_NOT_FOUND", "Owner not found")
+			return nil, rest.Fail("OWNER_NOT_FOUND", "Owner not found")
 		case m.Type.ID != typ || m.Item != value.Int(owner):
-			return nil, Fail("NOT_FOUND", "Not found.")
+			return nil, rest.Fail("NOT_FOUND", "Not found.")
 		}
 	}
 	s.Comments = slices.DeleteFunc(s.Comments, func(x *model.Comment) bool { return x == m })
-	fireComment(c, m, OpDelete)
+	fireComment(c, m, rest.OpDelete)
 	return nil, nil
 }
 
 // commentJSON is a comment as get and list show it: all but the files is text.
-func commentJSON(c *Call, m *model.Comment) *php.Array {
+func commentJSON(c *rest.Call, m *model.Comment) *php.Array {
 	s := c.Store
 	files := php.NewArray()
 	var shown any = files
@@ -149,13 +150,13 @@ func commentJSON(c *Call, m *model.Comment) *php.Array {
 }
 
 // commentGet is crm.timeline.comment.get. Its errors have no codes.
-func commentGet(c *Call) (any, error) {
+func commentGet(c *rest.Call) (any, error) {
 	if value.Int(c.Param("ID")) <= 0 {
-		return nil, FailText("ID is not defined or invalid.")
+		return nil, rest.FailText("ID is not defined or invalid.")
 	}
 	m := c.Store.CommentByID(c.Param("ID"))
 	if m == nil {
-		return nil, FailText("Not found.")
+		return nil, rest.FailText("Not found.")
 	}
 	return commentJSON(c, m), nil
 }
@@ -175,7 +176,7 @@ func commentColumn(name string) (query.Column[*model.Comment], bool) {
 
 // commentList is crm.timeline.comment.list: the comments of one item, which the
 // filter has to name.
-func commentList(c *Call) (any, error) {
+func commentList(c *rest.Call) (any, error) {
 	filter, order, err := c.LegacyConditions()
 	if err != nil {
 		return nil, err
@@ -186,13 +187,13 @@ func commentList(c *Call) (any, error) {
 	t := s.TypeByCode(value.Text(name))
 	if t == nil || s.Item(t.ID, value.Int(id)) == nil {
 		// What is not there cannot be read.
-		return nil, FailText("Access denied.")
+		return nil, rest.FailText("Access denied.")
 	}
 	found := query.Keep(s.Comments, func(m *model.Comment) bool { return m.Type == t && m.Item == value.Int(id) })
 	query.Sort(found, query.LenientOrder(order, commentColumn))
 	only := elementSelection(c)
 	answer := php.NewArray()
-	for _, m := range Page(c, found) {
+	for _, m := range rest.Page(c, found) {
 		row := commentJSON(c, m)
 		for _, key := range row.Keys() {
 			if only != nil && !only[key] {
@@ -204,7 +205,7 @@ func commentList(c *Call) (any, error) {
 	return answer, nil
 }
 
-func commentFields(*Call) (any, error) {
+func commentFields(*rest.Call) (any, error) {
 	return describeAll(
 		model.NewField("ID", "integer", "ID", model.ReadOnly),
 		model.NewField("CREATED", "datetime", "Added on", model.ReadOnly),
@@ -218,7 +219,7 @@ func commentFields(*Call) (any, error) {
 
 // fireComment raises the event of a comment. The documentation shows data[ID],
 // the server's source data[FIELDS][ID].
-func fireComment(c *Call, m *model.Comment, op string) {
+func fireComment(c *rest.Call, m *model.Comment, op string) {
 	id := value.Object("ID", value.Text(value.FromInt(m.ID)))
 	code := "ONCRMTIMELINECOMMENT" + strings.ToUpper(op)
 	if c.Options.CommentFields {

@@ -3,20 +3,21 @@ package emulator
 import (
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
 // typeMethods are the methods of smart processes. forget is told which type was deleted.
-func typeMethods(forget func(entityTypeID int)) []Method {
-	return []Method{
-		{Name: "crm.type.list", Scope: "crm", Run: AdminOnly(typeList)},
+func typeMethods(forget func(entityTypeID int)) []rest.Method {
+	return []rest.Method{
+		{Name: "crm.type.list", Scope: "crm", Run: rest.AdminOnly(typeList)},
 		{Name: "crm.type.get", Scope: "crm", Run: typeGet},
 		{Name: "crm.type.getByEntityTypeId", Scope: "crm", Run: typeByEntityTypeID},
-		{Name: "crm.type.add", Scope: "crm", Run: AdminOnly(typeAdd)},
-		{Name: "crm.type.update", Scope: "crm", Run: AdminOnly(typeUpdate)},
-		{Name: "crm.type.delete", Scope: "crm", Run: AdminOnly(typeDelete(forget))},
-		{Name: "crm.type.fields", Scope: "crm", Run: AdminOnly(typeFields)},
+		{Name: "crm.type.add", Scope: "crm", Run: rest.AdminOnly(typeAdd)},
+		{Name: "crm.type.update", Scope: "crm", Run: rest.AdminOnly(typeUpdate)},
+		{Name: "crm.type.delete", Scope: "crm", Run: rest.AdminOnly(typeDelete(forget))},
+		{Name: "crm.type.fields", Scope: "crm", Run: rest.AdminOnly(typeFields)},
 	}
 }
 
@@ -78,8 +79,8 @@ func wholeTypeJSON(s *model.Store, t *model.EntityType) *php.Array {
 }
 
 // typeList is crm.type.list. It shows smart processes only.
-func typeList(c *Call) (any, error) {
-	found, err := SelectRows(c, c.Store.DynamicTypes(), typeColumns())
+func typeList(c *rest.Call) (any, error) {
+	found, err := rest.SelectRows(c, c.Store.DynamicTypes(), typeColumns())
 	if err != nil {
 		return nil, err
 	}
@@ -93,11 +94,11 @@ func typeList(c *Call) (any, error) {
 // noType is the error for a smart process that is not there. Its code is the
 // number 0.
 func noType() error {
-	return FailNoCode("Smart process not found")
+	return rest.FailNoCode("Smart process not found")
 }
 
 // typeOf finds the smart process that a call names by its own id.
-func typeOf(c *Call) (*model.EntityType, error) {
+func typeOf(c *rest.Call) (*model.EntityType, error) {
 	id, err := c.IntParam("id")
 	if err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func typeOf(c *Call) (*model.EntityType, error) {
 	return nil, noType()
 }
 
-func typeGet(c *Call) (any, error) {
+func typeGet(c *rest.Call) (any, error) {
 	t, err := typeOf(c)
 	if err != nil {
 		return nil, err
@@ -118,7 +119,7 @@ func typeGet(c *Call) (any, error) {
 	return wholeTypeJSON(c.Store, t), nil
 }
 
-func typeByEntityTypeID(c *Call) (any, error) {
+func typeByEntityTypeID(c *rest.Call) (any, error) {
 	id, err := c.IntParam("entityTypeId")
 	if err != nil {
 		return nil, err
@@ -132,7 +133,7 @@ func typeByEntityTypeID(c *Call) (any, error) {
 
 // typeAdd is crm.type.add.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/user-defined-object-types/crm-type-add.html
-func typeAdd(c *Call) (any, error) {
+func typeAdd(c *rest.Call) (any, error) {
 	fields, ok := value.Array(c.Param("fields"))
 	if !ok {
 		return nil, c.WrongType("fields", "array")
@@ -143,13 +144,13 @@ func typeAdd(c *Call) (any, error) {
 		def.EntityTypeID = int(value.Int(v))
 		switch id := def.EntityTypeID; {
 		case (id < model.FirstDynamicType || id > 192) && (id < 1030 || id%2 != 0):
-			return nil, Fail("INVALID_ARG_VALUE", "entityTypeId is out of allowed range")
+			return nil, rest.Fail("INVALID_ARG_VALUE", "entityTypeId is out of allowed range")
 		case s.Types[id] != nil:
-			return nil, Fail("INVALID_ARG_VALUE", "entityTypeId is taken by another type")
+			return nil, rest.Fail("INVALID_ARG_VALUE", "entityTypeId is taken by another type")
 		}
 	}
 	if title, _ := fields.Get("title"); value.IsEmpty(title) {
-		return nil, FailNoCode("Field 'TITLE' is required")
+		return nil, rest.FailNoCode("Field 'TITLE' is required")
 	}
 	if err := checkWorkplace(fields); err != nil {
 		return nil, err
@@ -158,7 +159,7 @@ func typeAdd(c *Call) (any, error) {
 	readType(t, fields)
 	s.Rebuild(t)
 	readRelations(s, t, fields)
-	fireType(c, t, OpAdd)
+	fireType(c, t, rest.OpAdd)
 	return wholeTypeJSON(s, t), nil
 }
 
@@ -168,13 +169,13 @@ func checkWorkplace(fields *php.Array) error {
 	external, _ := fields.Get("isExternal")
 	section, _ := fields.Get("customSectionId")
 	if value.IsYes(external) && value.IsEmpty(section) {
-		return FailNoCode("Select a workplace where the SPA will be located")
+		return rest.FailNoCode("Select a workplace where the SPA will be located")
 	}
 	return nil
 }
 
 // typeUpdate is crm.type.update.
-func typeUpdate(c *Call) (any, error) {
+func typeUpdate(c *rest.Call) (any, error) {
 	t, err := typeOf(c)
 	if err != nil {
 		return nil, err
@@ -191,32 +192,32 @@ func typeUpdate(c *Call) (any, error) {
 	t.Updated = c.SavedAt()
 	s.Rebuild(t)
 	readRelations(s, t, fields)
-	fireType(c, t, OpUpdate)
+	fireType(c, t, rest.OpUpdate)
 	return wholeTypeJSON(s, t), nil
 }
 
 // typeDelete is crm.type.delete. A type that has items stays.
-func typeDelete(forget func(entityTypeID int)) Handler {
-	return func(c *Call) (any, error) {
+func typeDelete(forget func(entityTypeID int)) rest.Handler {
+	return func(c *rest.Call) (any, error) {
 		t, err := typeOf(c)
 		if err != nil {
 			return nil, err
 		}
 		s := c.Store
 		if len(s.Table(t.ID).Order) > 0 {
-			return nil, Fail("BX_ERROR", "You cannot delete an entity type that has elements")
+			return nil, rest.Fail("BX_ERROR", "You cannot delete an entity type that has elements")
 		}
 		s.SetRelations(t.ID, nil, nil)
 		delete(s.Types, t.ID)
 		delete(s.Items, t.ID)
 		forget(t.ID)
-		fireType(c, t, OpDelete)
+		fireType(c, t, rest.OpDelete)
 		return php.NewArray(), nil
 	}
 }
 
 // typeFields is crm.type.fields.
-func typeFields(*Call) (any, error) {
+func typeFields(*rest.Call) (any, error) {
 	described := php.NewArray()
 	add := func(name, typ, title string, set model.Flags) {
 		f := &model.Field{Name: name, Type: typ, Title: title, Flags: set}

@@ -8,12 +8,13 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func userFieldConfigMethods() []Method {
-	return []Method{
+func userFieldConfigMethods() []rest.Method {
+	return []rest.Method{
 		{Name: "userfieldconfig.add", Scope: "userfieldconfig", Run: configAdd},
 		{Name: "userfieldconfig.get", Scope: "userfieldconfig", Run: configGet},
 		{Name: "userfieldconfig.list", Scope: "userfieldconfig", Run: configList},
@@ -24,21 +25,21 @@ func userFieldConfigMethods() []Method {
 }
 
 // configModule checks moduleId: the CRM's fields are all that there are.
-func configModule(c *Call) error {
+func configModule(c *rest.Call) error {
 	switch module := c.Param("moduleId"); {
 	case module == nil:
 		return c.Missing("moduleId")
 	case module != "crm":
-		return FailText("No settings for UserFieldAccess")
+		return rest.FailText("No settings for UserFieldAccess")
 	case !c.Options.Allows("crm"):
-		return FailText("The current method required more scopes. (crm)")
+		return rest.FailText("The current method required more scopes. (crm)")
 	}
 	return nil
 }
 
 // configField finds the field that a call names. Who may not and what is not
 // there are one error.
-func configField(c *Call, refusal string) (*model.EntityType, *model.Field, error) {
+func configField(c *rest.Call, refusal string) (*model.EntityType, *model.Field, error) {
 	if err := configModule(c); err != nil {
 		return nil, nil, err
 	}
@@ -48,13 +49,13 @@ func configField(c *Call, refusal string) (*model.EntityType, *model.Field, erro
 	}
 	t, f := c.Store.UserFieldByID(id)
 	if f == nil || !c.IsAdmin() {
-		return nil, nil, FailText(refusal)
+		return nil, nil, rest.FailText(refusal)
 	}
 	return t, f, nil
 }
 
 // configInput reads field: its camel-case names become stored ones.
-func configInput(c *Call) (value.Fields, error) {
+func configInput(c *rest.Call) (value.Fields, error) {
 	fields, ok := value.Array(c.Param("field"))
 	if !ok {
 		return nil, c.WrongType("field", "array")
@@ -72,7 +73,7 @@ func configInput(c *Call) (value.Fields, error) {
 
 // configAdd is userfieldconfig.add.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/userfieldconfig-add.html
-func configAdd(c *Call) (any, error) {
+func configAdd(c *rest.Call) (any, error) {
 	if err := configModule(c); err != nil {
 		return nil, err
 	}
@@ -83,17 +84,17 @@ func configAdd(c *Call) (any, error) {
 	name := strings.ToUpper(value.Text(g["FIELD_NAME"]))
 	switch {
 	case !c.IsAdmin():
-		return nil, FailText("Access denied")
+		return nil, rest.FailText("Access denied")
 	case value.IsEmpty(g["USER_TYPE_ID"]):
-		return nil, FailText("The 'USER_TYPE_ID' field is not found.")
+		return nil, rest.FailText("The 'USER_TYPE_ID' field is not found.")
 	case name == "":
-		return nil, FailText("The 'FIELD_NAME' field is not found.")
+		return nil, rest.FailText("The 'FIELD_NAME' field is not found.")
 	}
 	s := c.Store
 	entity := value.Text(g["ENTITY_ID"])
 	at := slices.IndexFunc(s.SortedTypes(), func(t *model.EntityType) bool { return t.UserEntity() == entity })
 	if at < 0 {
-		return nil, FailText("You cannot create custom fields")
+		return nil, rest.FailText("You cannot create custom fields")
 	}
 	t := s.SortedTypes()[at]
 	prefix := "UF_CRM_"
@@ -102,11 +103,11 @@ func configAdd(c *Call) (any, error) {
 	}
 	switch {
 	case !strings.HasPrefix(name, prefix) || len(name) == len(prefix):
-		return nil, FailText("You cannot create custom fields")
+		return nil, rest.FailText("You cannot create custom fields")
 	case t.Fields.ByName[name] != nil:
-		return nil, FailText(fmt.Sprintf("Field %s for entity %s already exists.", name, entity))
+		return nil, rest.FailText(fmt.Sprintf("Field %s for entity %s already exists.", name, entity))
 	case checkFieldName(name) != "" || !model.IsUserFieldType(value.Text(g["USER_TYPE_ID"])):
-		return nil, FailText("Fail to create new user field")
+		return nil, rest.FailText("Fail to create new user field")
 	}
 	f := addUserField(c, t, name, g, g["ENUM"])
 	return value.Object("field", configJSON(c.Store, t, f, configLanguages(f), true)), nil
@@ -114,13 +115,13 @@ func configAdd(c *Call) (any, error) {
 
 // addUserField makes a custom field of a call and raises its events: the choices
 // of an enumeration have one of their own.
-func addUserField(c *Call, t *model.EntityType, name string, g value.Fields, choices any) *model.Field {
+func addUserField(c *rest.Call, t *model.EntityType, name string, g value.Fields, choices any) *model.Field {
 	s := c.Store
 	f := s.NewCustomField(model.UserField{Name: name, Type: value.Text(g["USER_TYPE_ID"]), Multiple: g["MULTIPLE"] == "Y"})
 	changeUserField(f, g)
 	f.Title = f.User.Title
 	t.Fields.Add(f)
-	fireUserField(c, t, f, OpAdd)
+	fireUserField(c, t, f, rest.OpAdd)
 	if entries, ok := value.Array(choices); ok && f.Type == "enumeration" && entries.Len() > 0 {
 		changeOptions(s, f.User, choices, true)
 		fireUserField(c, t, f, opSetValues)
@@ -187,7 +188,7 @@ func configJSON(s *model.Store, t *model.EntityType, f *model.Field, languages [
 
 const configUnseen = "You do not have permission to view user field settings"
 
-func configGet(c *Call) (any, error) {
+func configGet(c *rest.Call) (any, error) {
 	t, f, err := configField(c, configUnseen)
 	if err != nil {
 		return nil, err
@@ -251,12 +252,12 @@ func userFieldRows(types ...*model.EntityType) []userFieldRow {
 
 // configList is userfieldconfig.list. Labels come only for a language that is
 // asked for in select, and choices not at all.
-func configList(c *Call) (any, error) {
+func configList(c *rest.Call) (any, error) {
 	if err := configModule(c); err != nil {
 		return nil, err
 	}
 	if !c.IsAdmin() {
-		return nil, FailText(configUnseen)
+		return nil, rest.FailText(configUnseen)
 	}
 	filter, order, err := c.Conditions()
 	if err != nil {
@@ -280,7 +281,7 @@ func configList(c *Call) (any, error) {
 		languages = []string{value.Text(language)}
 	}
 	fields := php.NewArray()
-	for _, x := range Page(c, found) {
+	for _, x := range rest.Page(c, found) {
 		fields.Append(configJSON(s, x.typ, x.field, languages, false))
 	}
 	return value.Object("fields", fields), nil
@@ -288,7 +289,7 @@ func configList(c *Call) (any, error) {
 
 // configUpdate is userfieldconfig.update. Choices change only where the type is
 // named too.
-func configUpdate(c *Call) (any, error) {
+func configUpdate(c *rest.Call) (any, error) {
 	t, f, err := configField(c, "You cannot change the settings of the user field")
 	if err != nil {
 		return nil, err
@@ -311,11 +312,11 @@ func configUpdate(c *Call) (any, error) {
 
 // updateUserField changes a custom field and raises the events of what a call
 // named: its settings, its choices, or both.
-func updateUserField(c *Call, t *model.EntityType, f *model.Field, g value.Fields, choices any, hasChoices, whole bool) {
+func updateUserField(c *rest.Call, t *model.EntityType, f *model.Field, g value.Fields, choices any, hasChoices, whole bool) {
 	changed := changeUserField(f, g)
 	f.Title = f.User.Title
 	if changed {
-		fireUserField(c, t, f, OpUpdate)
+		fireUserField(c, t, f, rest.OpUpdate)
 	}
 	if hasChoices && f.Type == "enumeration" {
 		changeOptions(c.Store, f.User, choices, whole)
@@ -324,17 +325,17 @@ func updateUserField(c *Call, t *model.EntityType, f *model.Field, g value.Field
 }
 
 // configDelete is userfieldconfig.delete. Its result is null.
-func configDelete(c *Call) (any, error) {
+func configDelete(c *rest.Call) (any, error) {
 	t, f, err := configField(c, "You cannot delete the user field")
 	if err != nil {
 		return nil, err
 	}
 	c.Store.DropUserField(t, f)
-	fireUserField(c, t, f, OpDelete)
+	fireUserField(c, t, f, rest.OpDelete)
 	return nil, nil
 }
 
-func configTypes(c *Call) (any, error) {
+func configTypes(c *rest.Call) (any, error) {
 	if err := configModule(c); err != nil {
 		return nil, err
 	}

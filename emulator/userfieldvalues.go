@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -185,7 +186,7 @@ func optionsJSON(u *model.CustomField, of bool, name func(string) string) *php.A
 // fireUserField raises the event of a custom field: smart processes and invoices
 // share one name.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/userfieldconfig/events/index.html
-func fireUserField(c *Call, t *model.EntityType, f *model.Field, op string) {
+func fireUserField(c *rest.Call, t *model.EntityType, f *model.Field, op string) {
 	name := "TYPE"
 	if t.OwnEvents() {
 		name = t.Code

@@ -9,12 +9,13 @@ import (
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/query"
+	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func userMethods() []Method {
-	return []Method{
+func userMethods() []rest.Method {
+	return []rest.Method{
 		{Name: "user.get", Scope: "user", Legacy: true, Run: userGet},
 		{Name: "user.admin", Run: userAdmin},
 	}
@@ -43,7 +44,7 @@ func userColumn(name string) (query.Column[*model.User], bool) {
 
 // userGet is user.get. Its conditions stand in FILTER or beside the other
 // parameters.
-func userGet(c *Call) (any, error) {
+func userGet(c *rest.Call) (any, error) {
 	conditions := php.NewArray()
 	for name, v := range c.Params.All() {
 		switch name {
@@ -67,14 +68,14 @@ func userGet(c *Call) (any, error) {
 	order := value.Object(value.Text(value.FirstSet(c.Param("SORT"), "ID")), cmp.Or(value.Text(c.Param("ORDER")), "ASC"))
 	query.Sort(found, query.LenientOrder(order, userColumn))
 	answer := php.NewArray()
-	for _, u := range Page(c, found) {
+	for _, u := range rest.Page(c, found) {
 		answer.Append(userJSON(c, u))
 	}
 	return answer, nil
 }
 
 // userJSON is a user as user.get shows it: two times come out as empty objects.
-func userJSON(c *Call, u *model.User) *php.Array {
+func userJSON(c *rest.Call, u *model.User) *php.Array {
 	return value.Object(
 		"ID", u.IDText(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
 		"LAST_LOGIN", c.Now.In(c.Store.Zone.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
@@ -84,4 +85,4 @@ func userJSON(c *Call, u *model.User) *php.Array {
 }
 
 // userAdmin is user.admin.
-func userAdmin(c *Call) (any, error) { return c.IsAdmin(), nil }
+func userAdmin(c *rest.Call) (any, error) { return c.IsAdmin(), nil }

@@ -1,4 +1,4 @@
-package emulator
+package rest
 
 import (
 	"crypto/subtle"
@@ -25,14 +25,14 @@ type Application struct {
 	secret                 string // tokens are derived from it
 	TokenLife, refreshLife time.Duration
 	issued                 int
-	access                 map[string]grant
-	refresh                map[string]grant
-	codes                  map[string]grant
+	access                 map[string]Grant
+	refresh                map[string]Grant
+	codes                  map[string]Grant
 	sweepAt                int // the number of tokens at which dead ones are dropped
 }
 
-// grant is what a token or a code is good for.
-type grant struct {
+// Grant is what a token or a code is good for.
+type Grant struct {
 	User    int64
 	expires time.Time
 	// Hops is how many events may still follow one another: those of writes
@@ -72,7 +72,7 @@ func NewApplication(secret string, tokenLife, refreshLife time.Duration) *Applic
 func (a *Application) Install() {
 	a.Installed, a.Version, a.Status, a.Expired = true, "1", "L", false
 	a.Token = value.DeriveHex(a.secret, "application token", 32)
-	a.access, a.refresh, a.codes = map[string]grant{}, map[string]grant{}, map[string]grant{}
+	a.access, a.refresh, a.codes = map[string]Grant{}, map[string]Grant{}, map[string]Grant{}
 	a.sweepAt = 1000
 }
 
@@ -91,8 +91,8 @@ func (a *Application) Issue(user int64, hops int) Tokens {
 		Refresh: value.DeriveHex(a.secret, fmt.Sprint("refresh token ", a.issued), 64),
 		Expires: now.Add(a.TokenLife),
 	}
-	a.access[t.Access] = grant{User: user, expires: t.Expires, Hops: hops}
-	a.refresh[t.Refresh] = grant{User: user, expires: now.Add(a.refreshLife)}
+	a.access[t.Access] = Grant{User: user, expires: t.Expires, Hops: hops}
+	a.refresh[t.Refresh] = Grant{User: user, expires: now.Add(a.refreshLife)}
 	if len(a.access) > a.sweepAt {
 		a.sweep(now)
 	}
@@ -111,7 +111,7 @@ func (a *Application) IssueAccess(user int64, hops int) Tokens {
 func (a *Application) IssueCode(user int64) string {
 	a.issued++
 	code := value.DeriveHex(a.secret, fmt.Sprint("code ", a.issued), 32)
-	a.codes[code] = grant{User: user, expires: time.Now().Add(codeLife)}
+	a.codes[code] = Grant{User: user, expires: time.Now().Add(codeLife)}
 	return code
 }
 
@@ -143,7 +143,7 @@ func (a *Application) ExpireTokens() {
 }
 
 // Check reports what is wrong with an access token.
-func (a *Application) Check(token string) (grant, *Error) {
+func (a *Application) Check(token string) (Grant, *Error) {
 	g, ok := a.access[token]
 	switch {
 	case !a.Installed && ok:
@@ -161,7 +161,7 @@ func (a *Application) Check(token string) (grant, *Error) {
 // Redeem checks the parameters of a request for tokens and returns the user. A code
 // and a refresh token are valid once.
 func (a *Application) Redeem(get func(string) string) (user int64, refused *Error) {
-	kind, name, issued := get("grant_type"), "", map[string]grant(nil)
+	kind, name, issued := get("grant_type"), "", map[string]Grant(nil)
 	switch kind {
 	case "authorization_code":
 		name, issued = "code", a.codes

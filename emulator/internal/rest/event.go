@@ -1,4 +1,4 @@
-package emulator
+package rest
 
 import (
 	"github.com/b24rules/b24rules/emulator/internal/value"

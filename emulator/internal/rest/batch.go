@@ -1,4 +1,4 @@
-package emulator
+package rest
 
 import (
 	"iter"
@@ -15,10 +15,15 @@ const (
 	MaxBatch    = 50
 )
 
-// BatchState is what a batch has come to so far: what its answer will hold, and
+// Batch is what a batch has come to so far: what its answer will hold, and
 // what references of later commands can name.
-type BatchState struct {
+type Batch struct {
 	Result, Errors, Total, Next, Time *php.Array
+}
+
+// NewBatch returns the state of a batch before its first command.
+func NewBatch() *Batch {
+	return &Batch{php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray()}
 }
 
 // Commands are those of a batch by their keys. What is no text is left out.
@@ -61,7 +66,7 @@ func IsAlone(name string) bool {
 
 // Add keeps a command's answer under its key. A command that failed is only
 // among the errors.
-func (s *BatchState) Add(key string, a *Answer) (failed bool) {
+func (s *Batch) Add(key string, a *Answer) (failed bool) {
 	if a.Err != nil {
 		text := a.Err.Text
 		if a.Err.Code == "insufficient_scope" {
@@ -92,7 +97,7 @@ var (
 
 // Resolve replaces references in all values and keys. The query is taken apart
 // before, so that what is put in cannot bring parameters of its own.
-func (s *BatchState) Resolve(params *php.Array) *php.Array {
+func (s *Batch) Resolve(params *php.Array) *php.Array {
 	out := php.NewArray()
 	for key, v := range params.All() {
 		key = value.Text(s.value(key))
@@ -107,7 +112,7 @@ func (s *BatchState) Resolve(params *php.Array) *php.Array {
 
 // value replaces the references in one value. A reference that is the whole
 // value keeps its type; into other text only scalars are put.
-func (s *BatchState) value(v any) any {
+func (s *Batch) value(v any) any {
 	text, ok := v.(string)
 	if !ok || !strings.Contains(text, "$") {
 		return v
@@ -130,7 +135,7 @@ func (s *BatchState) value(v any) any {
 
 // follow goes along a path as far as it leads: where a step is missing, the
 // container reached so far is the value.
-func (s *BatchState) follow(member string, steps [][]string) any {
+func (s *Batch) follow(member string, steps [][]string) any {
 	var at any
 	switch strings.ToLower(member) {
 	case "result":
