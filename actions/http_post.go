@@ -50,7 +50,7 @@ The result has the status and the body: decoded if it is JSON, otherwise as text
 })
 
 type httpPostArgs struct {
-	URL       string              `yaml:"url" validate:"required" doc:"the address" example:"https://stock.example.com/reservations"`
+	URL       engine.URL          `yaml:"url" validate:"required" doc:"the address" example:"https://stock.example.com/reservations"`
 	Body      any                 `yaml:"body" validate:"required" doc:"the value to send as JSON; a member with omit is not sent" example:"{deal: =deal.id, sum: =deal.opportunity}"`
 	Headers   engine.SecretFields `yaml:"headers" doc:"more headers, which may have secrets" example:"{Authorization: 'Bearer {{ inputs.token }}'}"`
 	PlainHTTP bool                `yaml:"plain_http" default:"false" doc:"allows http://, where others on the network can read and change the request"`
@@ -78,7 +78,7 @@ func checkHTTPPost(c *engine.StepCheck) {
 }
 
 func httpPost(ctx context.Context, c *engine.Call, a httpPostArgs) (any, error) {
-	u, err := postURL(a.URL, a.PlainHTTP)
+	u, err := postURL(string(a.URL), a.PlainHTTP)
 	if err != nil {
 		return nil, engine.ParkError("http_post: %w", err)
 	}

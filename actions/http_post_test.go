@@ -74,6 +74,7 @@ func posting(t *testing.T, s *stock, more string) *script {
 	x.compile([]byte(fmt.Sprintf(`version: 1
 inputs:
   token: {type: secret}
+  stock: {type: string, default: "%s"}
 rules:
   r:
     on: ONCRMDEALUPDATE
@@ -81,7 +82,7 @@ rules:
       - id: stock
         once: =event.id
         http_post:
-          url: %s/reservations
+          url: "{{ inputs.stock }}/reservations"
           headers: {Authorization: "Bearer {{ inputs.token }}"}
           body: {deal: =event.id, sum: 0.10, none: =nil, tags: [a, =omit], text: "<&>"}
 %s`, s.URL, more)))
@@ -89,6 +90,10 @@ rules:
 		t.Fatal(x.findings)
 	}
 	x.perform("rest", `crm.deal.add {"fields":{"TITLE":"Roof"}}`)
+	var err error
+	if x.private, err = engine.ParsePrivateHosts([]string{"127.0.0.0/8"}); err != nil {
+		t.Fatal(err)
+	}
 	return x
 }
 
@@ -100,7 +105,7 @@ func (s *script) post(m *memoryOfRun) (*history.Trace, error) {
 	}
 	return run.Run{
 		Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1,
-		Inputs: inputs, Memory: m, ID: "12",
+		Inputs: inputs, Memory: m, ID: "12", Private: s.private,
 	}.Do(s.t.Context(), s.rules.Rules[0])
 }
 

@@ -76,8 +76,8 @@ func checkHeaderValue(h engine.SecretField) error {
 }
 
 // poster follows a redirect only if it repeats the request to the same host,
-// because no other host may receive the data.
-var poster = &http.Client{CheckRedirect: func(next *http.Request, via []*http.Request) error {
+// because no other host may receive the data. It connects only to allowed addresses.
+var poster = &http.Client{Transport: allowedTransport(), CheckRedirect: func(next *http.Request, via []*http.Request) error {
 	first := via[0]
 	if next.Method != http.MethodPost || next.URL.Host != first.URL.Host || next.URL.Scheme != first.URL.Scheme || len(via) > maxRedirects {
 		return http.ErrUseLastResponse
@@ -100,8 +100,15 @@ func sendPost(ctx context.Context, p engine.Post) (engine.Reply, error) {
 		req.Header.Set(h.Name, h.Value.Reveal())
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if req, err = limited(req, p.Private); err != nil {
+		return engine.Reply{}, err
+	}
 	resp, err := poster.Do(req)
 	if err != nil {
+		var refused *privateError
+		if errors.As(err, &refused) {
+			return engine.Reply{}, refused.park()
+		}
 		var inURL *url.Error
 		if errors.As(err, &inURL) {
 			err = inURL.Err // without the address, which may have a token in it

@@ -77,6 +77,7 @@ type script struct {
 	log                               bytes.Buffer
 	given                             map[string]string // inputs
 	memory                            *memory
+	private                           *engine.PrivateHosts
 }
 
 func runScript(t *testing.T, file string) {

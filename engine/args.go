@@ -27,6 +27,7 @@ const (
 	ArgRowValue                 // a value, computed for each row
 	ArgRowFields                // names and values, computed for each row
 	ArgSecrets                  // names and texts that may hold secrets
+	ArgURL                      // address of a request, computed once
 )
 
 // ArgField is one argument of an action, as its struct describes it.
@@ -52,6 +53,7 @@ var (
 	typeRowValue  = reflect.TypeFor[RowValue]()
 	typeRowFields = reflect.TypeFor[RowFields]()
 	typeSecrets   = reflect.TypeFor[SecretFields]()
+	typeURL       = reflect.TypeFor[URL]()
 )
 
 // describeArgs reads the tags of an argument struct.
@@ -147,6 +149,8 @@ func argType(t reflect.Type) (ArgKind, formula.Type, error) {
 		return ArgRowFields, formula.Type{Kind: formula.Any}, nil
 	case typeSecrets:
 		return ArgSecrets, formula.Type{Kind: formula.Any}, nil
+	case typeURL:
+		return ArgURL, formula.Type{Kind: formula.String}, nil
 	}
 	vt, err := valueType(t)
 	return ArgValue, vt, err

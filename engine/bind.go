@@ -23,7 +23,11 @@ func (a *Argument) Bind(ctx context.Context, sc Scope) (reflect.Value, error) {
 	case ArgRowFields:
 		return reflect.ValueOf(RowFields{fields: a.Fields, scope: sc.Child(nil)}), nil
 	}
-	v, err := a.Value.Eval(ctx, sc)
+	eval := a.Value.Eval
+	if a.Field.Kind == ArgURL {
+		eval = a.Value.evalURL
+	}
+	v, err := eval(ctx, sc)
 	if err != nil {
 		return reflect.Value{}, err
 	}

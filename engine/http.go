@@ -27,6 +27,8 @@ type Post struct {
 	Headers SecretFields
 	// Body is JSON.
 	Body json.RawMessage
+	// Private are the private hosts that the request may reach. Call.Post sets it.
+	Private *PrivateHosts
 }
 
 // Call returns the request as histories, tests and plans show it, without secrets.

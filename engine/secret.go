@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -66,12 +67,19 @@ func (v *Value) secretText(ctx context.Context, sc Scope) (SecretText, error) {
 	for name, s := range sc.Secrets {
 		open[name], hidden[name] = s.Reveal(), s.String()
 	}
+	eval := v.Eval
+	if v.Template != nil && v.readsSecret(sc) {
+		eval = func(_ context.Context, sc Scope) (any, error) {
+			text, err := v.Template.EvalEscaped(sc.Machine, sc.Vars, escapeNextToSecret)
+			return text, v.placed(err, 0)
+		}
+	}
 	var out SecretText
 	for _, part := range []struct {
 		inputs map[string]any
 		into   *string
 	}{{hidden, &out.shown}, {open, &out.text}} {
-		x, err := v.Eval(ctx, sc.Child(map[string]any{NameInputs: part.inputs}))
+		x, err := eval(ctx, sc.Child(map[string]any{NameInputs: part.inputs}))
 		if err != nil {
 			return SecretText{}, err
 		}
@@ -80,6 +88,21 @@ func (v *Value) secretText(ctx context.Context, sc Scope) (SecretText, error) {
 		}
 	}
 	return out, nil
+}
+
+// readsSecret reports whether a text includes a secret.
+func (v *Value) readsSecret(sc Scope) bool {
+	return slices.ContainsFunc(v.Template.Paths(), func(p string) bool {
+		name, ok := strings.CutPrefix(p, NameInputs+".")
+		_, secret := sc.Secrets[name]
+		return ok && secret
+	})
+}
+
+// escapeNextToSecret percent-encodes data in the same text as a secret, so that it cannot
+// end the secret or add to it.
+func escapeNextToSecret(_, text string) (string, error) {
+	return strings.ReplaceAll(url.QueryEscape(text), "+", "%20"), nil
 }
 
 // EvalSecrets computes named texts that may hold secrets.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 
@@ -137,6 +138,22 @@ func (f *FieldsValue) Reads(add func(name string)) {
 		e.Key.Reads(add)
 		e.Value.Reads(add)
 	}
+}
+
+// FromData reports whether a part of the value may come from data of the portal, an
+// event or another system; see formula.Formula.FromData.
+func (v *Value) FromData() bool {
+	switch {
+	case v == nil:
+		return false
+	case v.Formula != nil:
+		return v.Formula.FromData()
+	case v.Template != nil:
+		return v.Template.FromData()
+	case v.Record != nil:
+		return slices.ContainsFunc(v.Record.Entries, func(e *FieldEntry) bool { return e.Key.FromData() || e.Value.FromData() })
+	}
+	return slices.ContainsFunc(v.List, (*Value).FromData)
 }
 
 // Conjuncts returns the canonical texts of the conditions that && joins in a when.

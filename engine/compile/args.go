@@ -70,9 +70,9 @@ func requiredArgs(a *engine.ArgStruct) string {
 func (c *stepCompiler) readArg(f *engine.ArgField, e yamlfile.Entry, env formula.Env, types *engine.ArgTypes) *engine.Argument {
 	if f.PerRow != "" {
 		if f.GroupKey != "" {
-			env = with(env, groupNames(types.Type(f.PerRow), types.Type(f.GroupKey)))
+			env = with(env, groupNames(types.Type(f.PerRow), types.Type(f.GroupKey)), false)
 		} else {
-			env = with(env, rowNames(types.Type(f.PerRow)))
+			env = with(env, rowNames(types.Type(f.PerRow)), false)
 		}
 	}
 	a := &engine.Argument{Field: f, Key: e.Key, Type: f.Takes}
@@ -99,6 +99,7 @@ func (c *stepCompiler) readArg(f *engine.ArgField, e yamlfile.Entry, env formula
 			return nil
 		}
 		a.Type = recordType(a.Fields)
+		c.dataNamesSecret(a.Fields)
 	case engine.ArgNames:
 		if a.Names = c.names(e.Value, env); a.Names == nil {
 			return nil
@@ -110,6 +111,9 @@ func (c *stepCompiler) readArg(f *engine.ArgField, e yamlfile.Entry, env formula
 		}
 		a.Type = a.Value.Type
 		c.checkLiteral(f, a.Value)
+		if f.Kind == engine.ArgURL {
+			c.checkURL(a.Value)
+		}
 	}
 	return a
 }
@@ -164,7 +168,7 @@ func (c *values) names(n *yaml.Node, env formula.Env) []*engine.NamedValue {
 		c.Errorf(n, "missing-key", "no name is defined here").Hint = "add a name and its formula"
 	}
 	out := []*engine.NamedValue{}
-	env = with(env, nil) // a copy, to which each name is added
+	env = with(env, nil, false) // a copy, to which each name is added
 	for _, e := range m.Entries {
 		v := c.value(e.Value, wantAny, env)
 		if v == nil {
@@ -172,6 +176,7 @@ func (c *values) names(n *yaml.Node, env formula.Env) []*engine.NamedValue {
 		}
 		out = append(out, &engine.NamedValue{Name: e.Name, Key: e.Key, Value: v})
 		env.Vars[e.Name] = v.Type
+		env.Trusted[e.Name] = !v.FromData()
 	}
 	return out
 }

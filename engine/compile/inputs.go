@@ -109,7 +109,10 @@ func (c *fileCompiler) readVars(m yamlfile.Mapping) formula.Type {
 	if !ok {
 		return typ
 	}
-	env := formula.Env{Vars: map[string]formula.Type{engine.NameInputs: c.inputs, engine.NameVars: typ}} // typ grows by each var
+	env := formula.Env{
+		Vars:    map[string]formula.Type{engine.NameInputs: c.inputs, engine.NameVars: typ}, // typ grows by each var
+		Trusted: map[string]bool{engine.NameInputs: true, engine.NameVars: true},
+	}
 	for _, v := range vm.Entries {
 		if !inputName.MatchString(v.Name) {
 			c.Errorf(v.Key, "bad-name", "%q cannot be the name of a var", v.Name).Hint = inputNameHint

@@ -15,12 +15,14 @@ type known struct {
 	types  map[string]formula.Type
 	guards map[string][]string // a name has a value when these conditions hold; most names have no conditions
 	later  map[string]string   // names that are not visible here, with the reason
+	// trusted are the names and paths whose values are not data.
+	trusted map[string]bool
 	// present is what the conditions around this place make certain.
 	present formula.Facts
 }
 
 func (k *known) clone() *known {
-	out := &known{types: make(map[string]formula.Type, len(k.types)), guards: k.guards, later: k.later, present: k.present}
+	out := &known{types: make(map[string]formula.Type, len(k.types)), guards: k.guards, later: k.later, trusted: maps.Clone(k.trusted), present: k.present}
 	for n, t := range k.types {
 		out.types[n] = t
 	}
@@ -67,7 +69,7 @@ func (k *known) env(conditions []string) formula.Env {
 	for _, n := range missing {
 		vars[n] = vars[n].Optional()
 	}
-	return formula.Env{Vars: vars, Later: k.later, Absent: absent, Present: k.present}
+	return formula.Env{Vars: vars, Later: k.later, Absent: absent, Present: k.present, Trusted: k.trusted}
 }
 
 func subset(part, whole []string) bool {
@@ -79,16 +81,22 @@ func subset(part, whole []string) bool {
 	return true
 }
 
-// with returns the environment with the names of one place, such as row.
-func with(env formula.Env, extra map[string]formula.Type) formula.Env {
+// with returns the environment with the names of one place, such as row. trusted says
+// that their values are not data.
+func with(env formula.Env, extra map[string]formula.Type, trusted bool) formula.Env {
 	vars := make(map[string]formula.Type, len(env.Vars)+len(extra))
 	for n, t := range env.Vars {
 		vars[n] = t
 	}
+	known := map[string]bool{}
+	maps.Copy(known, env.Trusted)
 	for n, t := range extra {
 		vars[n] = t
+		if delete(known, n); trusted {
+			known[n] = true
+		}
 	}
-	return formula.Env{Vars: vars, Later: env.Later, Absent: env.Absent, Present: env.Present}
+	return formula.Env{Vars: vars, Later: env.Later, Absent: env.Absent, Present: env.Present, Trusted: known}
 }
 
 // rowNames are the names inside rows and for_each.

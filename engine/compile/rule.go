@@ -237,7 +237,10 @@ func (c *ruleCompiler) ruleNames(r *engine.Rule, vars formula.Type) *known {
 			typeID.Maybe = true
 		}
 	}
-	k := &known{types: map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r, c.set.Actions)}
+	k := &known{
+		types: map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r, c.set.Actions),
+		trusted: map[string]bool{engine.NameInputs: true, engine.NameVars: true, engine.NameEvent + ".portal": true},
+	}
 	k.types[engine.NameEvent] = formula.RecordOf(map[string]formula.Type{
 		"id":           id,
 		"entityTypeId": typeID,

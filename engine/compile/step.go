@@ -93,7 +93,7 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 	if e, ok := m.Get("for_each"); ok {
 		s.ForEach = c.value(e.Value, want{typ: formula.ListOf(formula.Type{Kind: formula.Any}), what: diag.Phrasef("for_each")}, env)
 		if s.ForEach != nil {
-			env = with(env, rowNames(s.ForEach.Type))
+			env = with(env, rowNames(s.ForEach.Type), !s.ForEach.FromData())
 		}
 	}
 	types := c.readArgs(s, verb, env)
@@ -203,6 +203,7 @@ func (c *stepCompiler) stepNames(s *engine.Step, m yamlfile.Mapping, types *engi
 			for _, nv := range a.Names {
 				if c.newName(nv.Key, nv.Name) {
 					k.define(nv.Name, nv.Value.Type, guards)
+					k.trusted[nv.Name] = !nv.Value.FromData()
 				}
 			}
 		}

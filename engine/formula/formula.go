@@ -56,6 +56,9 @@ type Env struct {
 	// Present are values that are known not to be nil, as Formula.Facts gives
 	// them: a condition that holds here says so.
 	Present Facts
+	// Trusted are names and paths ("event.portal") whose values the rule file or the
+	// configuration decides. All other values are data; see Formula.FromData.
+	Trusted map[string]bool
 }
 
 // Facts are what a condition says of values: that they are not nil.
@@ -99,6 +102,7 @@ type Formula struct {
 	doubts    []Problem
 	env       map[string]Type // of vars
 	measured  bool            // the result has to be measured
+	fromData  bool
 }
 
 // Compile checks the source of a formula (without its leading "=") against the
@@ -133,6 +137,7 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 		f.env[name] = env.Vars[name]
 	}
 	f.paths, f.doubts = c.survey(tree.Node)
+	f.fromData = c.fromData(tree.Node)
 	f.program, err = compiler.Compile(&parser.Tree{Node: lowered, Source: tree.Source}, &conf.Config{ShortCircuit: true})
 	if err != nil {
 		return nil, []Problem{internal(src, err)}

@@ -189,6 +189,36 @@ func (t *Template) Paths() []string {
 	return slices.Compact(paths)
 }
 
+// Part is a piece of a template: literal text or a hole.
+type Part struct {
+	// Text is the literal text; for a hole it is "".
+	Text string
+	// Hole says that the part is a hole, and FromData that its value may come from
+	// data.
+	Hole, FromData bool
+	// From and To are the place of the formula in a hole, in characters of the whole
+	// text.
+	From, To int
+}
+
+// Parts returns the pieces of the template in order.
+func (t *Template) Parts() []Part {
+	out := make([]Part, len(t.parts))
+	for i, p := range t.parts {
+		if p.formula == nil {
+			out[i] = Part{Text: p.literal}
+			continue
+		}
+		out[i] = Part{Hole: true, FromData: p.formula.FromData(), From: p.from, To: p.from + len(p.formula.source.runes)}
+	}
+	return out
+}
+
+// FromData reports whether the value of a hole may come from data.
+func (t *Template) FromData() bool {
+	return slices.ContainsFunc(t.parts, func(p part) bool { return p.formula != nil && p.formula.FromData() })
+}
+
 // Doubts returns the doubts of all holes, placed in the whole text.
 func (t *Template) Doubts() []Problem {
 	var doubts []Problem
@@ -228,6 +258,12 @@ func (t *Template) Vars() []string { return slices.Clone(t.vars) }
 
 // Eval returns the text with its holes filled. An error is an *Error.
 func (t *Template) Eval(m *Machine, vars map[string]any) (string, error) {
+	return t.EvalEscaped(m, vars, func(_, text string) (string, error) { return text, nil })
+}
+
+// EvalEscaped is Eval for a text in which data must be escaped. escape gets the text
+// before a hole whose value may come from data, and the value.
+func (t *Template) EvalEscaped(m *Machine, vars map[string]any, escape func(before, text string) (string, error)) (string, error) {
 	var b strings.Builder
 	for _, p := range t.parts {
 		if p.formula == nil {
@@ -239,6 +275,9 @@ func (t *Template) Eval(m *Machine, vars map[string]any) (string, error) {
 			return "", moved(err, p.from)
 		}
 		s, err := ToText(v)
+		if err == nil && p.formula.FromData() {
+			s, err = escape(b.String(), s)
+		}
 		if err == nil && b.Len()+len(s) > maxText {
 			err = m.grow(maxText + 1)
 		}

@@ -12,8 +12,9 @@ import (
 // Post sends a request by Run.Send if that is set, otherwise by send, and adds it to the
 // history. A dry run records the request and sends nothing.
 func (h *callHost) Post(ctx context.Context, p engine.Post, send engine.SendFunc) (reply engine.Reply, sent bool, err error) {
-	p.Method = h.trace.Action
-	x, call := h.x, p.Call()
+	x := h.x
+	p.Method, p.Private = h.trace.Action, x.run.Private
+	call := p.Call()
 	if r := x.run.DryRun; r != nil {
 		r.Outside(h.trace.Step, call)
 		return engine.Reply{}, false, nil

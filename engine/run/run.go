@@ -51,6 +51,9 @@ type Run struct {
 	ID string
 	// Send sends requests to other systems, in tests. Nil sends them over the network.
 	Send engine.SendFunc
+	// Private are the private hosts that requests to other systems may reach. Nil allows
+	// none.
+	Private *engine.PrivateHosts
 	// InOrder switches Prefetch off, so that equal runs send equal calls in the same
 	// order.
 	InOrder bool

@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// CodePrivateAddress is the code of the warning about a literal private address.
+const CodePrivateAddress = "private-address"
+
+// PrivateHosts are the hosts on this machine and in private networks that requests to
+// other systems may reach. Nil allows none.
+type PrivateHosts struct {
+	names    []string
+	networks []netip.Prefix
+}
+
+// ParsePrivateHosts reads names, addresses and networks such as stock.local, 10.1.2.3 and
+// 10.1.0.0/16.
+func ParsePrivateHosts(list []string) (*PrivateHosts, error) {
+	out := &PrivateHosts{}
+	for _, text := range list {
+		if strings.Contains(text, "/") {
+			network, err := netip.ParsePrefix(text)
+			if err != nil {
+				return nil, fmt.Errorf("%q is not a network such as 10.1.0.0/16", text)
+			}
+			out.networks = append(out.networks, network.Masked())
+			continue
+		}
+		if addr, err := netip.ParseAddr(text); err == nil {
+			addr = addr.Unmap().WithZone("")
+			out.networks = append(out.networks, netip.PrefixFrom(addr, addr.BitLen()))
+			continue
+		}
+		if text == "" || strings.ContainsAny(text, ":@?#[] \t\\") {
+			return nil, fmt.Errorf("%q is not a name, an address or a network such as stock.local, 10.1.2.3 or 10.1.0.0/16", text)
+		}
+		out.names = append(out.names, hostName(text))
+	}
+	return out, nil
+}
+
+// hostName is a name in the form in which names are compared.
+func hostName(host string) string { return strings.TrimSuffix(strings.ToLower(host), ".") }
+
+// Allow reports whether a request to host may connect to addr, to which host resolves. A
+// public address is always allowed.
+func (p *PrivateHosts) Allow(host string, addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	if !isPrivate(addr) {
+		return true
+	}
+	return p != nil && (slices.Contains(p.names, hostName(host)) || slices.ContainsFunc(p.networks, func(n netip.Prefix) bool { return n.Contains(addr) }))
+}
+
+// AllowHost reports whether a request to a host may be made, as far as its text says. The
+// address to which a name resolves is checked when the request is made.
+func (p *PrivateHosts) AllowHost(host string) bool {
+	if !IsPrivateHost(host) {
+		return true
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return p.Allow(host, addr)
+	}
+	return p != nil && slices.Contains(p.names, hostName(host))
+}
+
+// IsPrivateHost reports whether a host in an address is this machine or in a private
+// network, as far as its text says.
+func IsPrivateHost(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return isPrivate(addr.Unmap())
+	}
+	name := hostName(host)
+	return name == "localhost" || strings.HasSuffix(name, ".localhost")
+}
+
+// special are networks that are not public, in addition to those that netip names.
+// Source: https://www.iana.org/assignments/iana-ipv4-special-registry
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),      // this network
+	netip.MustParsePrefix("100.64.0.0/10"),  // behind the NAT of a provider
+	netip.MustParsePrefix("192.0.0.0/24"),   // protocols
+	netip.MustParsePrefix("198.18.0.0/15"),  // measurements of devices
+	netip.MustParsePrefix("240.0.0.0/4"),    // reserved, and broadcast
+	netip.MustParsePrefix("fec0::/10"),      // site-local, no longer used
+	netip.MustParsePrefix("64:ff9b:1::/48"), // NAT64 in private networks
+	netip.MustParsePrefix("2001::/32"),      // Teredo
+}
+
+// embedded are networks of IPv6 addresses that contain an IPv4 address, with the place
+// of its first byte.
+var embedded = map[netip.Prefix]int{
+	netip.MustParsePrefix("64:ff9b::/96"): 12, // NAT64
+	netip.MustParsePrefix("2002::/16"):    2,  // 6to4
+	netip.MustParsePrefix("::/96"):        12, // compatible with IPv4, no longer used
+}
+
+// isPrivate reports whether an address is not public.
+func isPrivate(addr netip.Addr) bool {
+	for network, at := range embedded {
+		if network.Contains(addr.WithZone("")) {
+			bytes := addr.As16()
+			return isPrivate(netip.AddrFrom4([4]byte(bytes[at : at+4])))
+		}
+	}
+	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsMulticast() || addr.IsUnspecified() ||
+		slices.ContainsFunc(special, func(n netip.Prefix) bool { return n.Contains(addr.WithZone("")) })
+}
