@@ -38,7 +38,7 @@ func loadRules(env environment, c *config.Config) (*service.Rules, *service.Gene
 	if len(list) > 0 {
 		return nil, nil, printFindings(env, list)
 	}
-	rules := &service.Rules{Source: service.FilesOf(c.Rules), Actions: env.actions, Portals: c.Portals}
+	rules := &service.Rules{Source: service.FilesOf(c.Rules), Actions: env.actions, Portals: c.Portals, Private: c.PrivateHosts}
 	_, gen, err := rules.Load()
 	return rules, gen, err
 }

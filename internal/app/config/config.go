@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -40,6 +41,9 @@ type Config struct {
 	// applications bind no events.
 	PublicURL string
 	CatchUp   CatchUp
+	// PrivateHosts are the hosts on this machine and in private networks that rules may
+	// send requests to.
+	PrivateHosts *engine.PrivateHosts
 }
 
 // Portal is the configuration of one portal.
@@ -137,6 +141,7 @@ type layout struct {
 	History              History      `yaml:"history" doc:"how long finished runs are kept"`
 	Console              scalar       `yaml:"console" doc:"web pages about the queue and the rules; not in this version"`
 	PublicURL            scalar       `yaml:"public_url" doc:"the address under which portals reach listen; applications bind their events to it" example:"https://b24rules.example.com"`
+	PrivateHosts         scalars      `yaml:"private_hosts" doc:"names, addresses and networks on this machine and in private networks that rules may send requests to; the hosts of the portals are always among them" example:"[stock.local, 10.1.2.0/24]"`
 	CatchUp              catchUpBlock `yaml:"catch_up" doc:"the catch-up after a downtime: off, on, or its limits"`
 }
 

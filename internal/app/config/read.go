@@ -14,6 +14,7 @@ import (
 	_ "time/tzdata" // time_zone must also work in an empty container
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -55,6 +56,7 @@ func (r *reader) config(in *layout) *Config {
 		c.Rules, c.RulesAt = append(c.Rules, r.path(p)), append(c.RulesAt, p.pos)
 	}
 	c.PublicURL = r.publicURL(in.PublicURL)
+	c.PrivateHosts = r.privateHosts(in.PrivateHosts)
 	c.CatchUp = r.catchUp(in.CatchUp)
 	r.portals(c, in, root)
 	r.log(c, in.Log)
@@ -65,6 +67,20 @@ func (r *reader) config(in *layout) *Config {
 		r.errorf(r.place("limits", "retry_first"), "invalid-value", "limits: retry_first %s is longer than retry_max %s", c.Limits.RetryFirst, c.Limits.RetryMax)
 	}
 	return c
+}
+
+// privateHosts reads the private hosts that rules may send requests to.
+func (r *reader) privateHosts(list scalars) *engine.PrivateHosts {
+	var texts []string
+	for _, s := range list.all {
+		if _, err := engine.ParsePrivateHosts([]string{s.text}); err != nil {
+			r.errorf(s.pos, "invalid-value", "private_hosts: %s", err)
+			continue
+		}
+		texts = append(texts, s.text)
+	}
+	hosts, _ := engine.ParsePrivateHosts(texts) // each is checked above
+	return hosts
 }
 
 // place returns the position of the value of a key, or of the nearest key above it.

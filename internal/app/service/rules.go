@@ -170,6 +170,9 @@ type Rules struct {
 	Actions []*engine.Action
 	// Portals are those of the configuration, with the inputs of rule sets.
 	Portals []config.Portal
+	// Private are the private hosts that the configuration allows: rules with their
+	// addresses have no warning.
+	Private *engine.PrivateHosts
 
 	mu      sync.Mutex // one load at a time
 	current atomic.Pointer[Generation]
@@ -188,7 +191,7 @@ func (l *Rules) Load() (before, now *Generation, err error) {
 		return nil, nil, fmt.Errorf("read the rules: %w", Plain(err))
 	}
 	before = l.current.Load()
-	b := &builder{actions: l.Actions, portals: l.Portals, old: before, next: &Generation{}}
+	b := &builder{actions: l.Actions, portals: l.Portals, private: l.Private, old: before, next: &Generation{}}
 	for _, f := range files {
 		b.add(f)
 	}
@@ -202,6 +205,7 @@ func (l *Rules) Load() (before, now *Generation, err error) {
 type builder struct {
 	actions []*engine.Action
 	portals []config.Portal
+	private *engine.PrivateHosts
 	old     *Generation
 	next    *Generation
 	// running are sets that already run, added are new ones.
@@ -219,6 +223,9 @@ func (b *builder) add(f RuleFile) {
 		b.breaks(f.Name, problems)
 		return
 	}
+	list = slices.DeleteFunc(list, func(f diag.Finding) bool {
+		return f.Code == engine.CodePrivateAddress && len(f.Args) > 0 && b.private.AllowHost(fmt.Sprint(f.Args[0]))
+	})
 	b.next.notes.Add(append(list, problems...)...)
 	if old := b.old.of(f.Name); old != nil && old.set.Version == set.Version {
 		b.running = append(b.running, old)

@@ -66,7 +66,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		}
 	}
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, log: o.Log}
-	s.worker = &worker{record: c.History.Record, hider: c.Hider(), rules: o.Rules, portals: all, metrics: s.metrics, log: o.Log}
+	s.worker = &worker{record: c.History.Record, hider: c.Hider(), private: c.PrivateHosts, rules: o.Rules, portals: all, metrics: s.metrics, log: o.Log}
 	s.jobs = &syncJobs{queue: s.queue, rules: o.Rules, prepare: s.downtime.prepare, log: o.Log}
 	s.backlogs = &backlogs{config: c, queue: s.queue, portals: all, log: o.Log}
 	s.metrics.registry.MustRegister(gauges{backlogs: s.backlogs, conns: s.conns, portals: all, log: o.Log})

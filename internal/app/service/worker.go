@@ -18,6 +18,7 @@ import (
 type worker struct {
 	record  int // limit of the bytes of a record; 0 means the default
 	hider   *bitrix.Hider
+	private *engine.PrivateHosts // hosts that requests to other systems may reach
 	rules   *Rules
 	portals portals
 	metrics *metrics
@@ -97,7 +98,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		Portal: p.Name, Client: client, Entity: entity, Event: event,
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted,
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
-		Inputs: inputs, Memory: r, Guard: &p.guard, Zone: p.Zone, Log: w.log,
+		Inputs: inputs, Memory: r, Guard: &p.guard, Zone: p.Zone, Log: w.log, Private: w.private,
 	}, nil
 }
 
