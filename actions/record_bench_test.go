@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/engine/run"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // BenchmarkRecord is what the history of a run costs: the time to write its
@@ -28,7 +29,7 @@ func BenchmarkRecord(b *testing.B) {
 			}
 			b.Run(name, func(b *testing.B) {
 				trace := shippedRun(b, rows, written)
-				hide := bitrix.NewHider("https://portal.bitrix24.com/rest/1/abcdefgh12345678/", "0123456789abcdef0123456789abcdef")
+				hide := redact.New("https://portal.bitrix24.com/rest/1/abcdefgh12345678/", "0123456789abcdef0123456789abcdef")
 				b.ReportAllocs()
 				size := 0
 				for b.Loop() {

@@ -132,7 +132,7 @@ func (t *transport) batchError(raw json.RawMessage) *Error {
 	} else {
 		e.Detail = wire.Text(raw)
 	}
-	e.Detail = t.clean(e.Detail)
+	e.Code, e.Detail = t.clean(e.Code), t.clean(e.Detail)
 	e.Outcome = outcomeOf(0, e.Code)
 	return e
 }

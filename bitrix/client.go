@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix/internal/batch"
 	"github.com/b24rules/b24rules/bitrix/internal/limit"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // Config describes how to reach one portal.
@@ -58,6 +59,9 @@ type Config struct {
 	// request from being sent. So a process that loses the right to act for a
 	// portal does not send what it had started. Permit must not block.
 	Permit func() error
+	// Hide hides further secrets in the texts of the portal that errors have. Nil hides
+	// only those of the client.
+	Hide func(string) string
 	// Log gets one debug line per request, and warnings and errors for the
 	// operator. Nil discards.
 	Log *slog.Logger
@@ -135,7 +139,7 @@ func NewClient(cfg Config) (*Client, error) {
 	} else {
 		var code string
 		t.base, code, err = webhookURL(cfg.Webhook)
-		t.scrub = strings.NewReplacer(t.base, hidden, code, hidden)
+		t.redactor = redact.New(t.base, code)
 	}
 	if err != nil {
 		return nil, err
@@ -153,6 +157,7 @@ func NewClient(cfg Config) (*Client, error) {
 	t.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if cfg.OAuth != nil {
 		t.auth = newAuthority(*cfg.OAuth, t.http, cfg.Log)
+		t.redactor = t.auth.redactor
 	}
 	life, cancel := context.WithCancel(context.Background())
 	b := batch.New(life, batch.Options{

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix/internal/wire"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // Codes of errors of the authorization.
@@ -41,6 +42,8 @@ type authority struct {
 	cfg  OAuth
 	http *http.Client
 	log  *slog.Logger
+	// redactor hides the secret of the application and its tokens.
+	redactor *redact.Redactor
 
 	turn chan struct{} // held by the one who loads or renews
 
@@ -58,7 +61,8 @@ func newAuthority(cfg OAuth, h *http.Client, log *slog.Logger) *authority {
 	if cfg.TokenURL == "" {
 		cfg.TokenURL = DefaultTokenURL
 	}
-	return &authority{cfg: cfg, http: h, log: log, turn: make(chan struct{}, 1)}
+	r := redact.New(cfg.ClientSecret.Reveal())
+	return &authority{cfg: cfg, http: h, log: log, redactor: r, turn: make(chan struct{}, 1)}
 }
 
 // now returns the tokens to use.
@@ -88,6 +92,9 @@ func (a *authority) reload(ctx context.Context) (Tokens, *Error) {
 func (a *authority) use(t Tokens) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if old := a.current; old.Access != t.Access && t.Access != "" {
+		a.redactor.Set("tokens", t.Access.Reveal(), t.Refresh.Reveal(), t.Application.Reveal(), old.Access.Reveal(), old.Refresh.Reveal())
+	}
 	a.current = t
 }
 
@@ -285,26 +292,6 @@ func (a *authority) sign(body []byte, t Tokens) []byte {
 		out = append(out, ',')
 	}
 	return append(out, rest...)
-}
-
-// scrubber hides what must not be shown in texts of the portal.
-func (t *transport) scrubber() *strings.Replacer {
-	if t.auth == nil {
-		return t.scrub
-	}
-	return t.auth.scrubber()
-}
-
-func (a *authority) scrubber() *strings.Replacer {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	hide := []string{a.cfg.ClientSecret.Reveal(), hidden}
-	for _, s := range []Secret{a.current.Access, a.current.Refresh, a.current.Application} {
-		if s != "" {
-			hide = append(hide, s.Reveal(), hidden)
-		}
-	}
-	return strings.NewReplacer(hide...)
 }
 
 // Reauthorize makes the next call read the tokens from their store again, as

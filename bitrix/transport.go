@@ -18,6 +18,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix/internal/limit"
 	"github.com/b24rules/b24rules/bitrix/internal/wire"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // envelope is what every method answers when it succeeds.
@@ -32,9 +33,9 @@ type envelope struct {
 // nothing of queues.
 type transport struct {
 	cfg       Config
-	base      string            // the webhook's URL with a trailing slash
-	scrub     *strings.Replacer // hides the webhook in texts of the portal
-	auth      *authority        // of an application; nil for a webhook
+	base      string           // the webhook's URL with a trailing slash
+	redactor  *redact.Redactor // hides the secrets of the client in texts of the portal
+	auth      *authority       // of an application; nil for a webhook
 	http      *http.Client
 	bucket    *limit.Bucket
 	operating *limit.Operating
@@ -129,9 +130,13 @@ func (t *transport) open(status int, data []byte) (*envelope, *Error) {
 // maxDetail is how much of a portal's text an error keeps.
 const maxDetail = 500
 
-// clean takes our secrets out of a text of the portal, and shortens it.
+// clean hides our secrets in a text of the portal, and shortens it then: a secret that is
+// cut is not found.
 func (t *transport) clean(text string) string {
-	text = t.scrubber().Replace(strings.ToValidUTF8(text, "\uFFFD"))
+	text = t.redactor.Text(strings.ToValidUTF8(text, "\uFFFD"))
+	if t.cfg.Hide != nil {
+		text = t.cfg.Hide(text)
+	}
 	if r := []rune(text); len(r) > maxDetail {
 		text = string(r[:maxDetail]) + "…"
 	}
@@ -257,7 +262,7 @@ func (t *transport) networkError(ctx context.Context, err error, unsent bool) *E
 func (t *transport) moved(resp *http.Response) *Error {
 	host := "another address"
 	if u, err := resp.Location(); err == nil && u.Host != "" {
-		host = u.Host
+		host = t.clean(u.Host)
 	}
 	e := &Error{
 		Status: resp.StatusCode, Code: CodeMoved, Outcome: NotExecuted,

@@ -12,7 +12,7 @@ import (
 
 // checkURL reports an address whose host data of the portal may decide, and warns of a
 // private address.
-func (c *values) checkURL(v *engine.Value) {
+func (c *stepCompiler) checkURL(v *engine.Value) {
 	start := ""
 	switch {
 	case v.Template != nil:
@@ -73,7 +73,7 @@ func startsWithHost(parts []formula.Part) bool {
 }
 
 // dataNamesSecret reports data that decides the name under which a secret is sent.
-func (c *values) dataNamesSecret(f *engine.FieldsValue) {
+func (c *stepCompiler) dataNamesSecret(f *engine.FieldsValue) {
 	for _, e := range f.Entries {
 		if e.Key.FromData() && c.hasSecret(e.Value) {
 			c.Errorf(e.Key.Node, "data-names-secret", "data of the portal may decide the name under which a secret is sent").Hint = "write the name in the rule file or in an input"
@@ -82,7 +82,7 @@ func (c *values) dataNamesSecret(f *engine.FieldsValue) {
 }
 
 // hasSecret reports whether a value is or includes a secret.
-func (c *values) hasSecret(v *engine.Value) bool {
+func (c *stepCompiler) hasSecret(v *engine.Value) bool {
 	if v.Formula != nil {
 		return c.isSecret(v.Formula.Source())
 	}

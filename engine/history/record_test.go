@@ -10,11 +10,12 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/enginetest"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 func record(t *testing.T, trace *history.Trace) *history.Record {
 	t.Helper()
-	r, err := history.ReadRecord(trace.Record(0, bitrix.NewHider("s3cret-of-the-portal")))
+	r, err := history.ReadRecord(trace.Record(0, redact.New("s3cret-of-the-portal")))
 	if err != nil {
 		t.Fatal(err)
 	}

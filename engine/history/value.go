@@ -35,34 +35,34 @@ const (
 func (w *writer) value(v any, most int) any {
 	most = min(most, w.left)
 	room := most
-	out := bounded(v, &room, 0)
+	out := w.bounded(v, &room, 0)
 	w.left -= most - room
 	return out
 }
 
 // bounded copies a value as far as it fits and subtracts its length from room.
-func bounded(v any, room *int, depth int) any {
+func (w *writer) bounded(v any, room *int, depth int) any {
 	switch x := v.(type) {
 	case nil, bool, num.Num, int, int64:
 		*room -= scalarSize
 		return v
 	case string:
-		return boundedText(x, room)
+		return w.boundedText(x, room)
 	case time.Time:
-		return boundedText(x.Format(time.RFC3339), room)
+		return w.boundedText(x.Format(time.RFC3339), room)
 	case []any:
-		return boundedList(x, room, depth)
+		return boundedList(w, x, room, depth)
 	case []string:
-		return boundedList(x, room, depth)
+		return boundedList(w, x, room, depth)
 	case map[string]any:
 		names := slices.Sorted(maps.Keys(x))
-		return boundedRecord(names, func(i int) any { return x[names[i]] }, room, depth)
+		return w.boundedRecord(names, func(i int) any { return x[names[i]] }, room, depth)
 	case engine.Fields:
 		names := make([]string, len(x))
 		for i, f := range x {
 			names[i] = f.Name
 		}
-		return boundedRecord(names, func(i int) any { return x[i].Value }, room, depth)
+		return w.boundedRecord(names, func(i int) any { return x[i].Value }, room, depth)
 	}
 	if v == formula.Omitted {
 		return "omit"
@@ -72,15 +72,19 @@ func bounded(v any, room *int, depth int) any {
 	return text
 }
 
-func boundedText(s string, room *int) string {
-	s = shortened(s, max(min(maxKeptText, *room), 0))
+func (w *writer) boundedText(s string, room *int) string {
+	s = w.shortened(s, max(min(maxKeptText, *room), 0))
 	*room -= len(s)
 	return s
 }
 
-// shortened cuts a text that is longer than most bytes and says how much it omits.
-func shortened(s string, most int) string {
+// shortened cuts a text that is longer than most bytes and says how much it omits. It
+// hides secrets first, because a secret that is cut is not found later.
+func (w *writer) shortened(s string, most int) string {
 	if len(s) <= most {
+		return s
+	}
+	if s = w.hide.Text(s); len(s) <= most {
 		return s
 	}
 	for most > 0 && !utf8.RuneStart(s[most]) {
@@ -89,18 +93,18 @@ func shortened(s string, most int) string {
 	return s[:most] + "… " + strconv.Itoa(len(s)-most) + " bytes more"
 }
 
-func boundedList[T any](list []T, room *int, depth int) []any {
+func boundedList[T any](w *writer, list []T, room *int, depth int) []any {
 	out := []any{}
 	for i, x := range list {
 		if i >= maxKeptRows || *room <= 0 || depth >= maxKeptDepth {
 			return append(out, "… "+strconv.Itoa(len(list)-i)+" more")
 		}
-		out = append(out, bounded(x, room, depth+1))
+		out = append(out, w.bounded(x, room, depth+1))
 	}
 	return out
 }
 
-func boundedRecord(names []string, at func(int) any, room *int, depth int) map[string]any {
+func (w *writer) boundedRecord(names []string, at func(int) any, room *int, depth int) map[string]any {
 	out := make(map[string]any, len(names))
 	for i, name := range names {
 		if *room <= 0 || depth >= maxKeptDepth {
@@ -108,7 +112,7 @@ func boundedRecord(names []string, at func(int) any, room *int, depth int) map[s
 			break
 		}
 		*room -= len(name) + 4
-		out[name] = bounded(at(i), room, depth+1)
+		out[name] = w.bounded(at(i), room, depth+1)
 	}
 	return out
 }

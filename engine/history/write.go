@@ -12,6 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // Record encodes a trace for ReadRecord. The record has at most about limit bytes before
@@ -20,10 +21,10 @@ import (
 //
 // When there is not enough room, Record omits answers first, then parameters,
 // arguments and results. Each step and each command stays in the record.
-func (t *Trace) Record(limit int, hide *bitrix.Hider) json.RawMessage {
+func (t *Trace) Record(limit int, hide *redact.Redactor) json.RawMessage {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	w := &writer{brief: !t.Failed && t.Writes == 0, left: cmp.Or(limit, DefaultRecordLimit)}
+	w := &writer{brief: !t.Failed && t.Writes == 0, left: cmp.Or(limit, DefaultRecordLimit), hide: hide}
 	buf := recordBuffers.Get().(*bytes.Buffer)
 	defer recordBuffers.Put(buf)
 	buf.Reset()
@@ -44,6 +45,7 @@ type writer struct {
 	brief bool
 	left  int  // bytes for everything that can be omitted
 	cut   bool // something is omitted
+	hide  *redact.Redactor
 }
 
 func (w *writer) record(t *Trace) Record {
@@ -76,7 +78,7 @@ func (w *writer) inputs(t *Trace) map[string]any {
 
 func (w *writer) step(s *StepTrace) StepRecord {
 	r := StepRecord{
-		Step: s.Step, Action: s.Action, Line: s.Line, Skipped: s.Skipped, Error: shortened(s.Error, maxError),
+		Step: s.Step, Action: s.Action, Line: s.Line, Skipped: s.Skipped, Error: w.shortened(s.Error, maxError),
 		Calls: s.Calls, Writes: s.Writes, Took: s.Took,
 	}
 	if len(s.Notes) > 0 {
@@ -191,7 +193,7 @@ func (w *writer) command(c *Command) CommandRecord {
 		w.cut = w.cut || r.Cut
 	}
 	if c.Err != nil {
-		r.Code, r.Error = engine.ErrorCode(c.Err), shortened(c.Err.Error(), maxError/4)
+		r.Code, r.Error = engine.ErrorCode(c.Err), w.shortened(c.Err.Error(), maxError/4)
 	}
 	return r
 }

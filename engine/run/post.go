@@ -24,11 +24,9 @@ func (h *callHost) Post(ctx context.Context, p engine.Post, send engine.SendFunc
 	}
 	started := time.Now()
 	reply, err = send(ctx, p)
-	if x.hide != nil {
-		reply.Body = []byte(x.hide.Replace(string(reply.Body)))
-	}
+	reply.Body = x.redactor.Known(reply.Body)
 	if err != nil {
-		err = x.hideIn(err)
+		err = x.redactor.Error(err)
 	} else {
 		x.usage.writes.Add(1)
 		x.trace.Count(h.trace, 0, 1)
@@ -43,20 +41,3 @@ func (h *callHost) Post(ctx context.Context, p engine.Post, send engine.SendFunc
 	x.trace.Add(h.trace, note)
 	return reply, true, err
 }
-
-// hideIn hides the secrets in an error's text.
-func (x *execution) hideIn(err error) error {
-	if x.hide == nil {
-		return err
-	}
-	return &hiddenError{text: x.hide.Replace(err.Error()), err: err}
-}
-
-// hiddenError is an error whose text has no secrets.
-type hiddenError struct {
-	text string
-	err  error
-}
-
-func (e *hiddenError) Error() string { return e.text }
-func (e *hiddenError) Unwrap() error { return e.err }

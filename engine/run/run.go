@@ -6,13 +6,13 @@ import (
 	"log/slog"
 	"maps"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // Run is one execution of one rule for one entity.
@@ -79,7 +79,7 @@ type execution struct {
 	deleted    bool
 	removed    int // records deleted so far
 	prefetched map[*engine.Step]*prefetched
-	hide       *strings.Replacer // hides the secrets in a text; nil without secrets
+	redactor   *redact.Redactor // hides the secret inputs; nil without any
 }
 
 // Do executes a rule for the entity of the run. It returns a trace of the run even if
@@ -185,7 +185,7 @@ func (x *execution) scope(ctx context.Context) (engine.Scope, error) {
 	}
 	vars := map[string]any{}
 	inputs, secrets := splitSecrets(r.Inputs)
-	x.hide = secretReplacer(secrets)
+	x.redactor = redactorOf(secrets)
 	sc := engine.Scope{Machine: formula.NewMachine(ctx), Secrets: secrets, Vars: map[string]any{
 		engine.NameEvent:  engine.EventScope(r.Entity, r.Portal, event, r.Count, r.Added),
 		engine.NameInputs: inputs,

@@ -1,13 +1,10 @@
 package run
 
 import (
-	"cmp"
-	"encoding/json"
 	"maps"
-	"slices"
-	"strings"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // splitSecrets separates the inputs that formulas see from the secrets.
@@ -29,22 +26,14 @@ func splitSecrets(inputs map[string]any) (seen map[string]any, secrets map[strin
 	return seen, secrets
 }
 
-// secretReplacer hides secrets in a text, including a text that is JSON. It is nil
-// without secrets.
-func secretReplacer(secrets map[string]bitrix.Secret) *strings.Replacer {
+// redactorOf returns a redactor of secrets. It is nil without secrets.
+func redactorOf(secrets map[string]bitrix.Secret) *redact.Redactor {
 	if len(secrets) == 0 {
 		return nil
 	}
 	var texts []string
 	for _, s := range secrets {
-		quoted, _ := json.Marshal(s.Reveal()) // encoding a string never fails
-		texts = append(texts, s.Reveal(), string(quoted[1:len(quoted)-1]))
+		texts = append(texts, s.Reveal())
 	}
-	// A secret may start with another one: the longer one goes first.
-	slices.SortFunc(texts, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-	var pairs []string
-	for _, text := range texts {
-		pairs = append(pairs, text, bitrix.Secret(text).String())
-	}
-	return strings.NewReplacer(pairs...)
+	return redact.New(texts...)
 }

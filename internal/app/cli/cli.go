@@ -13,12 +13,13 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // Main runs the program with the arguments that follow its name and returns its
 // exit code.
 func Main(ctx context.Context, args []string, std Std, actions []*engine.Action) int {
-	return runCommand(ctx, args, environment{Std: std, actions: actions})
+	return runCommand(ctx, args, environment{Std: std, actions: actions, redactor: redact.New()})
 }
 
 // Exit codes. They are part of the command line: scripts rely on them.
@@ -39,6 +40,8 @@ type Std struct {
 type environment struct {
 	Std
 	actions []*engine.Action // that rules may use
+	// redactor hides secrets in everything that the command shows or stores.
+	redactor *redact.Redactor
 }
 
 // say writes a line to stderr.
@@ -164,14 +167,14 @@ func exitCode(c *command, env environment, err error) int {
 	case errors.Is(err, errFindings):
 		return exitFindings
 	case errors.As(err, &usage):
-		env.say("%s: %s", c.name, usage.text)
+		env.say("%s: %s", c.name, env.redactor.Text(usage.text))
 		env.say("usage: b24rules %s", strings.TrimSpace(c.name+" "+c.args))
 		return exitUsage
 	case errors.Is(err, context.Canceled):
 		env.say("interrupted")
 		return exitFailure
 	}
-	env.say("%v", err)
+	env.say("%v", env.redactor.Error(err))
 	return exitFailure
 }
 

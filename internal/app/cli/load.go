@@ -23,6 +23,8 @@ func loadConfig(env environment, path string) (*config.Config, error) {
 	case list.HasErrors():
 		return nil, printFindings(env, list)
 	}
+	c.Redactor = env.redactor
+	c.Redactor.Set("configuration", c.Secrets()...)
 	return c, nil
 }
 
@@ -38,7 +40,7 @@ func loadRules(env environment, c *config.Config) (*service.Rules, *service.Gene
 	if len(list) > 0 {
 		return nil, nil, printFindings(env, list)
 	}
-	rules := &service.Rules{Source: service.FilesOf(c.Rules), Actions: env.actions, Portals: c.Portals, Private: c.PrivateHosts}
+	rules := &service.Rules{Source: service.FilesOf(c.Rules), Actions: env.actions, Portals: c.Portals, Private: c.PrivateHosts, Redactor: c.Redactor}
 	_, gen, err := rules.Load()
 	return rules, gen, err
 }

@@ -93,7 +93,7 @@ func (p *planning) plan(ctx context.Context, a *service.Service, t service.Targe
 		Outcome: trace.Outcome, Calls: trace.Calls, Changes: changes,
 	}
 	if err != nil {
-		out.Error = p.hider.Text(err.Error())
+		out.Error = p.redactor.Text(err.Error())
 	}
 	for _, s := range trace.Steps {
 		if s.Skipped != "" {

@@ -60,7 +60,12 @@ func haveDatabase(c *config.Config) error {
 
 // warnings is the log of the commands other than serve.
 func warnings(env environment) *slog.Logger {
-	return slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return env.log(slog.LevelWarn)
+}
+
+// log returns a log on stderr without secrets.
+func (env environment) log(level slog.Level) *slog.Logger {
+	return slog.New(env.redactor.Handler(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: level})))
 }
 
 // withHistory calls do with the database and closes it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 
@@ -54,6 +55,7 @@ func serve(ctx context.Context, env environment, path string) error {
 		return fmt.Errorf("log: %w", err)
 	}
 	defer closeLog()
+	log = slog.New(env.redactor.Handler(log.Handler()))
 
 	ctx, stop := interruptibleBy(ctx, func() {
 		env.say("stopping: current runs have %s to finish, others wait for the next start; a second Ctrl-C stops at once", c.Limits.ShutdownGrace())

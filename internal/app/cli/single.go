@@ -9,18 +9,18 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // single are the flags of plan and run: rules for one entity of a portal.
 type single struct {
 	config, rule, portal, entity string
 	deleted                      bool
-	dry                          bool          // nothing is written, neither to the portal nor to the database
-	hider                        *bitrix.Hider // of the configuration
-	files                        []string      // instead of the configured rules
+	dry                          bool             // nothing is written, neither to the portal nor to the database
+	redactor                     *redact.Redactor // of the configuration
+	files                        []string         // instead of the configured rules
 }
 
 func (s *single) flags(fs *flag.FlagSet) {
@@ -48,7 +48,7 @@ func (s *single) open(ctx context.Context, env environment) (a *service.Service,
 	if s.portal, err = onePortal(c, s.portal); err != nil {
 		return nil, nil, nil, err
 	}
-	c.Only, s.hider = s.portal, c.Hider()
+	c.Only, s.redactor = s.portal, c.Redactor
 	if len(s.files) > 0 {
 		c.Rules, c.RulesAt = s.files, nil
 	}

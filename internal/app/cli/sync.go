@@ -102,7 +102,7 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *service.Ser
 	if s.portal, err = onePortal(c, s.portal); err != nil {
 		return nil, t, nil, err
 	}
-	c.Only, s.hider = s.portal, c.Hider()
+	c.Only, s.redactor = s.portal, c.Redactor
 	rules, gen, err := loadRules(env, c)
 	if err != nil {
 		return nil, t, nil, err
@@ -120,8 +120,7 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *service.Ser
 			return nil, t, nil, err
 		}
 	}
-	log := slog.New(slog.NewTextHandler(env.Err, &slog.HandlerOptions{Level: slog.LevelError}))
-	if a, err = service.New(ctx, service.Options{Config: c, Rules: rules, Log: log}); err != nil {
+	if a, err = service.New(ctx, service.Options{Config: c, Rules: rules, Log: env.log(slog.LevelError)}); err != nil {
 		forget()
 		return nil, t, nil, err
 	}

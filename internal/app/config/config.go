@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/redact"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
@@ -44,6 +45,9 @@ type Config struct {
 	// PrivateHosts are the hosts on this machine and in private networks that rules may
 	// send requests to.
 	PrivateHosts *engine.PrivateHosts
+	// Redactor hides the secrets of the configuration, of the rules' inputs and of
+	// applications in everything that is shown or stored.
+	Redactor *redact.Redactor
 }
 
 // Portal is the configuration of one portal.
@@ -106,19 +110,16 @@ type Limits struct {
 // ShutdownGrace is how long a stop waits for runs.
 func (l Limits) ShutdownGrace() time.Duration { return cmp.Or(l.Grace, 10*time.Second) }
 
-// Hider hides the secrets of the configuration.
-func (c *Config) Hider() *bitrix.Hider {
-	var secrets []bitrix.Secret
+// Secrets returns the secrets of the configuration, except the inputs of rule sets.
+func (c *Config) Secrets() []string {
+	var out []string
 	for _, p := range c.Portals {
-		secrets = append(secrets, p.Webhook, p.Token)
+		out = append(out, p.Webhook.Reveal(), p.Token.Reveal())
 		if p.OAuth != nil {
-			secrets = append(secrets, p.OAuth.ClientSecret)
+			out = append(out, p.OAuth.ClientSecret.Reveal())
 		}
 	}
-	if password := databasePassword(c.Database); password != "" {
-		secrets = append(secrets, password)
-	}
-	return bitrix.NewHider(secrets...)
+	return append(out, databasePassword(c.Database).Reveal())
 }
 
 // SettleTime is how long a portal may still execute a request whose connection was

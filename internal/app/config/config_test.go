@@ -13,6 +13,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 const hook = "https://example.bitrix24.com/rest/1/s3cr3t/"
@@ -239,7 +240,7 @@ func TestConfigOfPostgres(t *testing.T) {
 		if len(list) > 0 || c.Database != want {
 			t.Errorf("%s: %q, %v, want %q", text, c.Database, list, want)
 		}
-		if hidden := c.Hider().Text("a p@:/?#% b"); strings.Contains(text, "PASSWORD") && strings.Contains(hidden, "#") {
+		if hidden := redact.New(c.Secrets()...).Text("a p@:/?#% b"); strings.Contains(text, "PASSWORD") && strings.Contains(hidden, "#") {
 			t.Errorf("the password is not hidden: %s", hidden)
 		}
 	}

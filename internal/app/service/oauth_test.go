@@ -18,7 +18,7 @@ import (
 // noSecrets looks for secrets of the application in the log.
 func (h *harness) noSecrets() {
 	h.T.Helper()
-	stored, err := service.TokensOf(h.Service.Queue(), demo.PortalName).Load(h.Context())
+	stored, err := service.TokensOf(h.Service.Queue(), demo.PortalName, nil).Load(h.Context())
 	if err != nil {
 		h.T.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestApplicationOnline(t *testing.T) {
 	h.Portal.App().Uninstall(false)
 	h.Wait()
 	h.Until("told that it is uninstalled", func() bool { return h.Logged("uninstalled") == 1 })
-	stored, err := service.TokensOf(h.Service.Queue(), demo.PortalName).Load(h.Context())
+	stored, err := service.TokensOf(h.Service.Queue(), demo.PortalName, nil).Load(h.Context())
 	if err != nil || stored != (bitrix.Tokens{}) {
 		t.Errorf("after the end of the application there are tokens: %v, %v", stored, err)
 	}
@@ -104,7 +104,7 @@ func TestForgedInstallations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := service.TokensOf(h.Service.Queue(), demo.PortalName).Load(h.Context())
+	before, err := service.TokensOf(h.Service.Queue(), demo.PortalName, nil).Load(h.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestForgedInstallations(t *testing.T) {
 			t.Errorf("%s: status %d, want %d", name, got, tt.want)
 		}
 	}
-	after, err := service.TokensOf(h.Service.Queue(), demo.PortalName).Load(h.Context())
+	after, err := service.TokensOf(h.Service.Queue(), demo.PortalName, nil).Load(h.Context())
 	if err != nil || after.Application != before.Application || after.Access != before.Access {
 		t.Errorf("a forged installation has changed the tokens (%v)", err)
 	}

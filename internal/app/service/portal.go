@@ -61,7 +61,7 @@ func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, erro
 	rest.Permit = p.permit
 	if o := c.OAuth; o != nil {
 		p.app = &application{
-			portal: c.Name, home: o.Portal, tokens: tokensOf(s.queue, c.Name), changed: wakeup.New(),
+			portal: c.Name, home: o.Portal, tokens: tokensOf(s.queue, c.Name, s.config.Redactor), changed: wakeup.New(),
 			connector: o.Connector, offline: c.Offline, log: s.log,
 		}
 		rest.OAuth = &bitrix.OAuth{ClientID: o.ClientID, ClientSecret: o.ClientSecret, TokenURL: o.TokenURL, Store: p.app.tokens}
@@ -94,7 +94,7 @@ func (s *Service) restConfig(p config.Portal) bitrix.Config {
 		transport = network
 	}
 	return bitrix.Config{
-		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, Settle: s.config.Limits.SettleTime(), Log: log.With("portal", p.Name),
+		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, Settle: s.config.Limits.SettleTime(), Log: log.With("portal", p.Name), Hide: s.config.Redactor.Text,
 		HTTP: &http.Client{Transport: timed{transport, s.metrics.restSeconds.WithLabelValues(p.Name)}},
 	}
 }

@@ -8,11 +8,13 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // A Generation is the rule sets that run at one time. It does not change.
@@ -173,6 +175,8 @@ type Rules struct {
 	// Private are the private hosts that the configuration allows: rules with their
 	// addresses have no warning.
 	Private *engine.PrivateHosts
+	// Redactor gets the secret inputs of the rules. It may be nil.
+	Redactor *redact.Redactor
 
 	mu      sync.Mutex // one load at a time
 	current atomic.Pointer[Generation]
@@ -197,8 +201,25 @@ func (l *Rules) Load() (before, now *Generation, err error) {
 	}
 	b.finish()
 	b.checkNames(files)
+	l.Redactor.Set("inputs", b.next.secrets()...)
 	l.current.Store(b.next)
 	return before, b.next, nil
+}
+
+// secrets returns the secret inputs of the rules.
+func (g *Generation) secrets() []string {
+	var out []string
+	for _, s := range g.sets {
+		for _, inputs := range s.inputs {
+			for _, v := range inputs {
+				if secret, ok := v.(bitrix.Secret); ok {
+					out = append(out, secret.Reveal())
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // builder makes the next generation.

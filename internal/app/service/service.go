@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // Options configure a service.
@@ -48,6 +49,10 @@ type Service struct {
 // New opens the database and the portals. The caller closes the service.
 func New(ctx context.Context, o Options) (*Service, error) {
 	c := o.Config
+	if c.Redactor == nil {
+		c.Redactor = redact.New()
+	}
+	c.Redactor.Set("configuration", c.Secrets()...)
 	all := portals{}
 	s := &Service{
 		config: c, log: o.Log, rules: o.Rules, portals: all,
@@ -66,7 +71,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		}
 	}
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, log: o.Log}
-	s.worker = &worker{record: c.History.Record, hider: c.Hider(), private: c.PrivateHosts, rules: o.Rules, portals: all, metrics: s.metrics, log: o.Log}
+	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, private: c.PrivateHosts, rules: o.Rules, portals: all, metrics: s.metrics, log: o.Log}
 	s.jobs = &syncJobs{queue: s.queue, rules: o.Rules, prepare: s.downtime.prepare, log: o.Log}
 	s.backlogs = &backlogs{config: c, queue: s.queue, portals: all, log: o.Log}
 	s.metrics.registry.MustRegister(gauges{backlogs: s.backlogs, conns: s.conns, portals: all, log: o.Log})

@@ -2,20 +2,42 @@ package service
 
 import (
 	"context"
+	"sync"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // tokenNote stores the tokens of one portal in the database, where all processes
 // that share it find them. Only the owner can read the file of a database.
 type tokenNote struct {
-	queue *queue.Queue
-	name  string
+	queue    *queue.Queue
+	name     string
+	redactor *redact.Redactor
+
+	mu   sync.Mutex
+	last bitrix.Tokens // that redactor got last
 }
 
-func tokensOf(q *queue.Queue, portal string) *tokenNote {
-	return &tokenNote{queue: q, name: "oauth." + portal}
+func tokensOf(q *queue.Queue, portal string, r *redact.Redactor) *tokenNote {
+	return &tokenNote{queue: q, name: "oauth." + portal, redactor: r}
+}
+
+// hide gives tokens to the redactor. The tokens before them stay hidden, because answers
+// and errors that have them may still come.
+func (n *tokenNote) hide(t bitrix.Tokens) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if t.Access == "" || t == n.last {
+		return
+	}
+	var texts []string
+	for _, x := range []bitrix.Tokens{t, n.last} {
+		texts = append(texts, x.Access.Reveal(), x.Refresh.Reveal(), x.Application.Reveal())
+	}
+	n.redactor.Set(n.name, texts...)
+	n.last = t
 }
 
 // Load implements bitrix.TokenStore.
@@ -24,7 +46,11 @@ func (n *tokenNote) Load(ctx context.Context) (bitrix.Tokens, error) {
 	if err != nil {
 		return bitrix.Tokens{}, err
 	}
-	return bitrix.ReadTokens([]byte(note.Value))
+	t, err := bitrix.ReadTokens([]byte(note.Value))
+	if err == nil {
+		n.hide(t)
+	}
+	return t, err
 }
 
 // Update implements bitrix.TokenStore.
@@ -38,6 +64,7 @@ func (n *tokenNote) Update(ctx context.Context, change func(context.Context, bit
 		if err != nil {
 			return "", err
 		}
+		n.hide(t)
 		return string(t.Reveal()), nil
 	})
 }

@@ -7,22 +7,22 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // worker executes runs.
 type worker struct {
-	record  int // limit of the bytes of a record; 0 means the default
-	hider   *bitrix.Hider
-	private *engine.PrivateHosts // hosts that requests to other systems may reach
-	rules   *Rules
-	portals portals
-	metrics *metrics
-	log     *slog.Logger
+	record   int // limit of the bytes of a record; 0 means the default
+	redactor *redact.Redactor
+	private  *engine.PrivateHosts // hosts that requests to other systems may reach
+	rules    *Rules
+	portals  portals
+	metrics  *metrics
+	log      *slog.Logger
 }
 
 // ruleWait is how long a run waits for a rule that may be in a broken rule file.
@@ -45,7 +45,7 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 		return queue.Park(err)
 	}
 	trace, err := run.Do(ctx, rule)
-	r.Record(trace.Record(w.record, w.hider))
+	r.Record(trace.Record(w.record, w.redactor))
 	outcome := string(trace.Outcome)
 	if err != nil {
 		outcome, err = verdict(err)
