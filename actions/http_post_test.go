@@ -83,6 +83,7 @@ rules:
         once: =event.id
         http_post:
           url: "{{ inputs.stock }}/reservations"
+          plain_http: true
           headers: {Authorization: "Bearer {{ inputs.token }}"}
           body: {deal: =event.id, sum: 0.10, none: =nil, tags: [a, =omit], text: "<&>"}
 %s`, s.URL, more)))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -30,8 +31,7 @@ func ParsePrivateHosts(list []string) (*PrivateHosts, error) {
 			out.networks = append(out.networks, network.Masked())
 			continue
 		}
-		if addr, err := netip.ParseAddr(text); err == nil {
-			addr = addr.Unmap().WithZone("")
+		if addr, ok := parseAddr(text); ok {
 			out.networks = append(out.networks, netip.PrefixFrom(addr, addr.BitLen()))
 			continue
 		}
@@ -43,8 +43,45 @@ func ParsePrivateHosts(list []string) (*PrivateHosts, error) {
 	return out, nil
 }
 
-// hostName is a name in the form in which names are compared.
-func hostName(host string) string { return strings.TrimSuffix(strings.ToLower(host), ".") }
+// hostName is a host in the form in which hosts are compared: small letters, no dot at the
+// end, and ASCII for the wide letters, digits and dots that requests turn into ASCII.
+func hostName(host string) string {
+	return strings.TrimSuffix(strings.ToLower(strings.Map(func(r rune) rune {
+		switch {
+		case r >= 0xFF01 && r <= 0xFF5E:
+			return r - 0xFF00 + ' '
+		case r == 0x3002 || r == 0xFF61:
+			return '.'
+		}
+		return r
+	}, host)), ".")
+}
+
+// parseAddr reads an address in each spelling that a resolver may take: also 127.1,
+// 2130706433, 0x7f.0.0.1 and 0177.0.0.1.
+func parseAddr(host string) (netip.Addr, bool) {
+	host = hostName(host)
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.Unmap().WithZone(""), true
+	}
+	parts := strings.Split(host, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var addr uint64
+	for i, part := range parts {
+		most := uint64(1) << 8
+		if last := i == len(parts)-1; last {
+			most = 1 << (8 * (5 - len(parts)))
+		}
+		n, err := strconv.ParseUint(part, 0, 64)
+		if err != nil || n >= most || strings.ContainsAny(part, "_o") || strings.HasPrefix(part, "0b") {
+			return netip.Addr{}, false
+		}
+		addr = addr*most + n
+	}
+	return netip.AddrFrom4([4]byte{byte(addr >> 24), byte(addr >> 16), byte(addr >> 8), byte(addr)}), true
+}
 
 // Allow reports whether a request to host may connect to addr, to which host resolves. A
 // public address is always allowed.
@@ -62,7 +99,7 @@ func (p *PrivateHosts) AllowHost(host string) bool {
 	if !IsPrivateHost(host) {
 		return true
 	}
-	if addr, err := netip.ParseAddr(host); err == nil {
+	if addr, ok := parseAddr(host); ok {
 		return p.Allow(host, addr)
 	}
 	return p != nil && slices.Contains(p.names, hostName(host))
@@ -71,12 +108,20 @@ func (p *PrivateHosts) AllowHost(host string) bool {
 // IsPrivateHost reports whether a host in an address is this machine or in a private
 // network, as far as its text says.
 func IsPrivateHost(host string) bool {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return isPrivate(addr.Unmap())
+	if addr, ok := parseAddr(host); ok {
+		return isPrivate(addr)
 	}
 	name := hostName(host)
-	return name == "localhost" || strings.HasSuffix(name, ".localhost")
+	return slices.Contains(privateNames, name) || slices.ContainsFunc(privateDomains, func(d string) bool { return strings.HasSuffix(name, d) })
 }
+
+// privateNames and privateDomains are the names of this machine and of private networks.
+// Sources: RFC 6761, RFC 6762, RFC 8375, the /etc/hosts of Debian and Red Hat, and for
+// .internal the resolution of the ICANN board of 29 July 2024.
+var (
+	privateNames   = []string{"localhost", "localhost.localdomain", "localhost4", "localhost4.localdomain4", "localhost6", "localhost6.localdomain6", "ip6-localhost", "ip6-loopback"}
+	privateDomains = []string{".localhost", ".local", ".internal", ".home.arpa"}
+)
 
 // special are networks that are not public, in addition to those that netip names.
 // Source: https://www.iana.org/assignments/iana-ipv4-special-registry

@@ -36,7 +36,7 @@ func (c *stepCompiler) checkURL(v *engine.Value) {
 		start, _ = x.(string)
 	}
 	if host := hostOf(start); engine.IsPrivateHost(host) {
-		c.Warnf(v.Node, engine.CodePrivateAddress, "%s is this machine or in a private network, and b24rules refuses such addresses unless the configuration allows them", host).
+		c.Warnf(v.Node, "private-address", "%s is this machine or in a private network, and b24rules refuses such addresses unless the configuration allows them", host).
 			Hintf("private_hosts: [%s] in the configuration", host)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -56,9 +57,9 @@ func (r *reader) config(in *layout) *Config {
 		c.Rules, c.RulesAt = append(c.Rules, r.path(p)), append(c.RulesAt, p.pos)
 	}
 	c.PublicURL = r.publicURL(in.PublicURL)
-	c.PrivateHosts = r.privateHosts(in.PrivateHosts)
 	c.CatchUp = r.catchUp(in.CatchUp)
 	r.portals(c, in, root)
+	c.PrivateHosts = r.privateHosts(in.PrivateHosts, c.Portals)
 	r.log(c, in.Log)
 	if in.Console.set() && in.Console.text != "false" {
 		r.later(in.Console.pos, "the console is", "remove it")
@@ -69,9 +70,19 @@ func (r *reader) config(in *layout) *Config {
 	return c
 }
 
-// privateHosts reads the private hosts that rules may send requests to.
-func (r *reader) privateHosts(list scalars) *engine.PrivateHosts {
+// privateHosts reads the private hosts that rules may send requests to. The hosts of the
+// portals are among them: the configuration names them, too.
+func (r *reader) privateHosts(list scalars, portals []Portal) *engine.PrivateHosts {
 	var texts []string
+	for _, p := range portals {
+		address := p.Webhook.Reveal()
+		if p.OAuth != nil {
+			address = p.OAuth.Portal
+		}
+		if u, err := url.Parse(address); err == nil && u.Hostname() != "" {
+			texts = append(texts, u.Hostname())
+		}
+	}
 	for _, s := range list.all {
 		if _, err := engine.ParsePrivateHosts([]string{s.text}); err != nil {
 			r.errorf(s.pos, "invalid-value", "private_hosts: %s", err)
