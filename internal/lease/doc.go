@@ -31,6 +31,7 @@
 // Why two processes never work one portal: the term of the holder starts before its
 // renewal was sent, and that of the others after they have read it. So the holder
 // stops first, if it is running. If it was frozen, Holds refuses each request, and
-// each claim of a run names the token. The result of a run is stored only under the
-// number of its claim, which step 1 changes.
+// [Fence] each claim. Fence locks the row until the claim is stored, so that step 1
+// waits for the claim, or the claim finds another token. The result of a run is stored
+// only under the number of its claim, which step 1 changes.
 package lease

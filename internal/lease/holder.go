@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/store"
@@ -68,7 +67,6 @@ type Holder struct {
 	rows     map[string]leaseRow
 	workers  map[string]workerRow
 	ending   sync.WaitGroup // of leases that are being returned
-	stopping atomic.Bool
 }
 
 // NewHolder returns a holder that keeps its leases in a set.
@@ -177,6 +175,9 @@ const (
 INSERT INTO b24_lease (portal, owner, token, beat) VALUES ($1, '', 0, 0)
 ON CONFLICT (portal) DO NOTHING`
 
+	// Claims that are being stored end first: see Fence.
+	lockLease = `SELECT token FROM b24_lease WHERE portal = $1 FOR UPDATE`
+
 	// The row is unchanged since it was read, so no process has renewed or taken it.
 	takeLease = `
 UPDATE b24_lease SET owner = $2, token = token + 1, beat = 0
@@ -198,6 +199,10 @@ func (h *Holder) acquire(ctx context.Context, portal string) error {
 	var token, spare int64
 	err := h.o.TakeOver(ctx, portal, func(ctx context.Context, t store.Tx) error {
 		if _, err := t.Exec(ctx, newLeaseRow, portal); err != nil {
+			return err
+		}
+		var old int64
+		if err := t.QueryRow(ctx, lockLease, portal).Scan(&old); err != nil {
 			return err
 		}
 		err := t.QueryRow(ctx, takeLease, portal, h.id, seen.token, seen.heartbeat).Scan(&token, &spare)
@@ -301,7 +306,6 @@ func (h *Holder) finish(l *Lease) {
 
 // leave returns all leases of a process that ends, and removes its row.
 func (h *Holder) leave(ctx context.Context) {
-	h.stopping.Store(true)
 	for _, l := range h.set.all() {
 		h.release(l, h.o.Grace+h.o.Term) // the caller cancels the runs before that
 	}
@@ -313,6 +317,3 @@ func (h *Holder) leave(ctx context.Context) {
 		h.o.Log.WarnContext(ctx, "cannot remove this process from the list of workers", slog.Any("error", err))
 	}
 }
-
-// Stopping reports whether the process returns all its leases.
-func (h *Holder) Stopping() bool { return h.stopping.Load() }

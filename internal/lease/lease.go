@@ -2,12 +2,15 @@ package lease
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // ErrNotHeld is returned for a portal whose lease this process does not hold, and
@@ -102,7 +105,14 @@ func (l *Lease) Enter() bool {
 	return true
 }
 
-// Leave ends what Enter has started.
+// Add counts n more runs, for a caller that has entered and not left.
+func (l *Lease) Add(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.runs += n
+}
+
+// Leave ends what Enter or Add has counted.
 func (l *Lease) Leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -144,6 +154,18 @@ func (l *Lease) busy() int {
 func (l *Lease) end() {
 	l.timer.Stop()
 	l.lose(ErrNotHeld)
+}
+
+const fence = `SELECT token FROM b24_lease WHERE portal = $1 AND token = $2 FOR KEY SHARE SKIP LOCKED`
+
+// Fence reports whether a portal's lease has a token, and keeps other processes from
+// acquiring it until the transaction ends. While one acquires it, the result is false.
+func Fence(ctx context.Context, t store.Tx, portal string, token int64) (bool, error) {
+	err := t.QueryRow(ctx, fence, portal, token).Scan(&token)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // A Set is the leases that this process holds. The zero value has none.

@@ -133,6 +133,6 @@ func (q *Queue) backfill(ctx context.Context, t *tx, e Event, routes []Route) (B
 		result.Event = 0
 		return result, err
 	}
-	t.touch(q, e.Portal)
+	t.touch(q, e.Portal, time.Time{})
 	return result, nil
 }

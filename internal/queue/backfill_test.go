@@ -58,7 +58,7 @@ func testLiveRunsGoBeforeBackfill(t *testing.T) {
 	})
 }
 
-// A run that River already has, behind others, starts before them too.
+// A run that waits behind others starts before them.
 func testAnEventBringsABackfillForward(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Workers: 2})
@@ -75,8 +75,8 @@ func testAnEventBringsABackfillForward(t *testing.T) {
 		time.Sleep(time.Second)
 		backfill(t, q, "deal:3", "deal:4")
 		time.Sleep(time.Second)
-		if n := stats(t, q).Runs[queue.Queued]; n != 2 {
-			t.Fatalf("%d runs were handed on, want the two of the backfill", n)
+		if n := stats(t, q).Runs[queue.Waiting]; n != 2 {
+			t.Fatalf("%d runs wait, want the two of the backfill", n)
 		}
 		push(t, q, "1", queue.Route{Rule: "r", Entity: "deal:5"})
 		time.Sleep(time.Second)

@@ -30,6 +30,7 @@ type committer struct {
 	once       sync.Once
 
 	commits atomic.Int64
+	pool    atomic.Pointer[pool] // claims runs; nil when Work is not running
 }
 
 type operation struct {
@@ -158,11 +159,12 @@ func (c *committer) commit(batch []*operation) {
 		t       *tx
 		errs    []error
 		err     error
+		pool    = c.pool.Load()
 		started = time.Now()
 	)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		t, errs = &tx{}, make([]error, len(batch))
-		if err = c.transact(ctx, t, batch, errs); err == nil || !c.db.lost(err) || time.Since(started) > retryFor || c.stopping() {
+		if err = c.transact(ctx, t, batch, errs, pool); err == nil || !c.db.lost(err) || time.Since(started) > retryFor || c.stopping() {
 			break
 		}
 		time.Sleep(rand.N(wait))
@@ -178,11 +180,18 @@ func (c *committer) commit(batch []*operation) {
 			f()
 		}
 	}
+	switch {
+	case pool == nil:
+	case err == nil:
+		pool.committed(t, t.notClaimed)
+	default:
+		pool.failed()
+	}
 }
 
 // transact fills errs with the errors of single operations; the error that it
 // returns is for all of them.
-func (c *committer) transact(ctx context.Context, t *tx, batch []*operation, errs []error) error {
+func (c *committer) transact(ctx context.Context, t *tx, batch []*operation, errs []error, pool *pool) error {
 	var err error
 	if t.txConn, err = c.db.begin(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -194,6 +203,16 @@ func (c *committer) transact(ctx context.Context, t *tx, batch []*operation, err
 		errs[i], err = t.try(ctx, op.run)
 		if err == nil && errs[i] != nil && c.db.lost(errs[i]) {
 			err = errs[i] // not an error of this operation
+		}
+		if err != nil {
+			_ = t.rollback(ctx) // err is the error that matters
+			return err
+		}
+	}
+	if pool != nil && len(t.changes) > 0 {
+		t.notClaimed, err = t.try(ctx, pool.claim)
+		if err == nil && t.notClaimed != nil && c.db.lost(t.notClaimed) {
+			err = t.notClaimed
 		}
 		if err != nil {
 			_ = t.rollback(ctx) // err is the error that matters
@@ -218,6 +237,29 @@ type tx struct {
 	txConn
 	after []func()
 	news  map[string]bool
+
+	changes    map[string]*change // by portal
+	notClaimed error              // why the changed portals could not be claimed from
+}
+
+// A change is what a transaction has done to the runs of a portal.
+type change struct {
+	now  bool      // a run may have become due, or an entity free
+	due  time.Time // the earliest later time at which a run becomes due; zero without one
+	look bool      // other processes may have changed runs: find out when the next is due
+}
+
+// change returns the change of a portal, to add to it.
+func (t *tx) change(portal string) *change {
+	if t.changes == nil {
+		t.changes = map[string]*change{}
+	}
+	c := t.changes[portal]
+	if c == nil {
+		c = &change{}
+		t.changes[portal] = c
+	}
+	return c
 }
 
 // try runs an operation under a savepoint. The first error is that of the

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/internal/store"
-
-	"github.com/riverqueue/river"
 )
 
 // A database stores events and runs. This package uses the same SQL for all
@@ -24,11 +22,8 @@ type backend interface {
 	// begin starts a write transaction.
 	begin(ctx context.Context) (txConn, error)
 
-	// migrate updates River's tables and ours.
+	// migrate creates or updates the tables.
 	migrate(ctx context.Context, log *slog.Logger) error
-
-	// newRiver makes a client that shares write transactions.
-	newRiver(config *river.Config, b *notifier) (riverClient, error)
 
 	// lost reports whether the connection or the transaction has failed, and not
 	// the statement itself: the statement may be repeated.
@@ -60,9 +55,15 @@ type reader interface {
 type txConn interface {
 	store.Tx
 
-	// skipLocked is the end of a SELECT of rows to change. It omits the rows that
-	// another process is changing: that process announces its change.
-	skipLocked() string
+	// forUpdate is the end of a SELECT of rows to change, of a table with this alias. So
+	// is skipLocked, but it omits the rows that another process is changing: that
+	// process announces its change.
+	forUpdate(alias string) string
+	skipLocked(alias string) string
+
+	// among is a condition of a column, whose values are the nth argument of the
+	// statement, and that argument.
+	among(nth int, values []int64) (text string, arg any)
 
 	// shared reports whether other processes write at the same time, and duplicate
 	// whether an error means that one of them has inserted the same row before.

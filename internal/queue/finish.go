@@ -197,17 +197,19 @@ func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 			}
 		}
 	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
-		if err := requeue(ctx, t, r.ID, v.turn); err != nil {
+		due, err := requeue(ctx, t, r.ID, v.turn)
+		if err != nil {
 			return err
 		}
+		t.touch(q, r.Portal, due)
 	case OutcomeParked:
 	}
-	t.touch(q, r.Portal)
-	return unblock(ctx, t, r.Portal, r.Entity)
+	t.touch(q, r.Portal, time.Time{}) // the entity is free
+	return nil
 }
 
-// unblock makes the blocked runs of an entity wait again. They are due, so the
-// dispatcher takes the first and blocks the others again.
+// unblock makes the runs of an entity wait again that an older version of the program
+// has blocked.
 func unblock(ctx context.Context, t *tx, portal, entity string) error {
 	_, err := t.Exec(ctx, `UPDATE b24_run SET state = 'waiting' WHERE portal = $1 AND entity = $2 AND state = 'blocked'`, portal, entity)
 	return err
@@ -225,7 +227,7 @@ const (
 	selectSibling = `
 SELECT b.id, b.due_at FROM b24_run a
 JOIN b24_run b ON b.portal = a.portal AND b.rule = a.rule AND b.entity = a.entity
-WHERE a.id = $1 AND b.id <> a.id AND b.state IN ('waiting', 'blocked', 'queued')`
+WHERE a.id = $1 AND b.id <> a.id AND b.state IN ('waiting', 'blocked', 'queued')` // and locked, so that no process claims it
 
 	moveEvents = `
 INSERT INTO b24_run_event (run_id, event_id)
@@ -256,38 +258,41 @@ UPDATE b24_run SET state = 'waiting', due_at = $2, not_before = $3, attempt = $4
 WHERE id = $1`
 )
 
-// requeue makes a run wait again. If events have started another pending run of
-// its rule and entity in the meantime, the events of that one join this run, as if
-// they had arrived later: it starts when the other one would have started, and all
-// its attempts are left.
+// requeue makes a run wait again, and returns when it is due. If events have started
+// another pending run of its rule and entity in the meantime, the events of that one
+// join this run, as if they had arrived later: it starts when the other one would have
+// started, and all its attempts are left.
 //
 // Where other processes write at the same time, an event may start that run after
 // requeue has looked for it. The next look finds it.
-func requeue(ctx context.Context, t *tx, id int64, w turn) (err error) {
+func requeue(ctx context.Context, t *tx, id int64, w turn) (due time.Time, err error) {
 	for range 5 {
-		err = t.inside(ctx, "requeue", func() error { return requeueOnce(ctx, t, id, w) })
-		if err == nil || !t.duplicate(err) {
+		err = t.inside(ctx, "requeue", func() (err error) {
+			due, err = requeueOnce(ctx, t, id, w)
 			return err
+		})
+		if err == nil || !t.duplicate(err) {
+			break
 		}
 	}
-	return err
+	return due, err
 }
 
-func requeueOnce(ctx context.Context, t *tx, id int64, w turn) error {
+func requeueOnce(ctx context.Context, t *tx, id int64, w turn) (time.Time, error) {
 	var sibling, due int64
-	err := t.QueryRow(ctx, selectSibling, id).Scan(&sibling, &due)
+	err := t.QueryRow(ctx, selectSibling+t.forUpdate("b"), id).Scan(&sibling, &due)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
-		return err
+		return time.Time{}, err
 	default:
 		for _, move := range []string{moveEvents, moveDone, moveAttempts, mergeRun} {
 			if _, err := t.Exec(ctx, move, id, sibling); err != nil {
-				return err
+				return time.Time{}, err
 			}
 		}
 		if _, err := t.Exec(ctx, `DELETE FROM b24_run WHERE id = $1`, sibling); err != nil {
-			return err
+			return time.Time{}, err
 		}
 		w.attempt = 0
 		if !w.atOnce {
@@ -299,7 +304,7 @@ func requeueOnce(ctx context.Context, t *tx, id int64, w turn) error {
 	}
 	_, err = t.Exec(ctx, waitAgain, id, micros(w.due), micros(w.notBefore), w.attempt, w.text)
 	if err != nil {
-		return fmt.Errorf("make run %d wait again: %w", id, err)
+		return time.Time{}, fmt.Errorf("make run %d wait again: %w", id, err)
 	}
-	return nil
+	return w.due, nil
 }

@@ -11,10 +11,13 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 	q := openTest(t)
 	list, _ := Filter{Portal: "acme", Rule: "r"}.conditions()
 	for _, tt := range []struct{ name, text, want string }{
-		{"busy runs", selectBusy, "b24_run_busy (portal=? AND entity>?)"},
-		{"barred runs", countBlockedByNone, "b24_run_blocked (portal=?)"},
-		{"due runs", selectDue, "b24_run_due (portal=? AND priority=? AND due_at<?)"},
-		{"the next due run", selectNext, "b24_run_due (portal=? AND priority=?)"},
+		{"due live runs", selectDueLive, "b24_run_due (portal=? AND priority=? AND due_at<?)"},
+		{"due runs of a backfill", selectDueBackfill, "b24_run_due (portal=? AND priority=? AND due_at<?)"},
+		{"busy entities", selectDueLive, "b24_run_busy (portal=? AND entity=?)"},
+		{"deleted entities", selectDueLive, "sqlite_autoindex_b24_tombstone_1 (portal=? AND entity=?)"},
+		{"the next due run", selectNextLive, "b24_run_due (portal=? AND priority=? AND due_at>?)"},
+		{"the next due run of a backfill", selectNextBackfill, "b24_run_due (portal=? AND priority=? AND due_at>?)"},
+		{"claimed runs", selectClaimed, "b24_run_busy (portal=? AND entity>?)"},
 		{"portals", selectPortals, "b24_run_state (state=?)"},
 		{"pending runs", countPending, "b24_run_open (portal=? AND priority=? AND state=?)"},
 		{"a tally", tallyRuns, "b24_run_latest (event_id=?)"},

@@ -28,9 +28,8 @@ func (q *Queue) Holds(portal string) error {
 }
 
 // newHolder holds the leases of the portals that Work executes.
-func (q *Queue) newHolder(d *dispatcher) *lease.Holder {
-	var h *lease.Holder
-	h = lease.NewHolder(&q.leases, lease.Options{
+func (q *Queue) newHolder(p *pool) *lease.Holder {
+	return lease.NewHolder(&q.leases, lease.Options{
 		Term: q.options.Lease, Grace: q.options.Grace, Portals: q.options.Portals, Waiting: q.waitingPortals,
 		Transact: func(ctx context.Context, do func(t store.Tx) error) error {
 			return transact(ctx, q.db, func(t txConn) error { return do(t) })
@@ -55,13 +54,12 @@ func (q *Queue) newHolder(d *dispatcher) *lease.Holder {
 			if !used.IsZero() {
 				q.noteTakeover(l.Portal(), used)
 			}
-			d.shards.open(l)
+			p.shards.open(l)
 			q.touched.add(l.Portal())
 		},
-		Ended: func(portal string) { d.close(context.Background(), portal, h.Stopping()) },
+		Ended: p.shards.remove,
 		Spare: q.options.Spare, Silenced: q.options.Silenced, Log: q.options.Log,
 	})
-	return h
 }
 
 // holderNote is the name of the note that says which process works the database.

@@ -6,11 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"time"
-
-	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/rivermigrate"
 )
 
 // The n-th file of a kind of database creates version n of our tables. The previous
@@ -24,22 +20,18 @@ var schemaFiles embed.FS
 // program has already changed.
 var ErrNewer = errors.New("the database was made by a newer version of the program")
 
-// migrate updates River's tables and ours. If it refuses a newer version, it has
-// changed nothing.
-func migrate[T any](ctx context.Context, db backend, driver riverdriver.Driver[T], dir string, log *slog.Logger) error {
+// migrate updates the tables. If it refuses a newer version, it has changed nothing.
+func migrate(ctx context.Context, db backend, dir string) error {
 	files, err := fs.Glob(schemaFiles, dir+"/*.sql")
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
-	version, rivers, err := schemaVersion(ctx, db)
+	version, err := schemaVersion(ctx, db)
 	if err != nil {
 		return err
 	}
 	if version > len(files) {
 		return fmt.Errorf("schema version %d, this program knows up to %d: %w; run that version, or restore a backup", version, len(files), ErrNewer)
-	}
-	if err := migrateRiver(ctx, driver, rivers, log); err != nil {
-		return err
 	}
 	for n := version + 1; n <= len(files); n++ {
 		if err := apply(ctx, db, n, files[n-1]); err != nil {
@@ -49,40 +41,18 @@ func migrate[T any](ctx context.Context, db backend, driver riverdriver.Driver[T
 	return nil
 }
 
-// migrateRiver compares the version of River's tables itself, because River's
-// migrator ignores a version that it does not know.
-func migrateRiver[T any](ctx context.Context, driver riverdriver.Driver[T], have int, log *slog.Logger) error {
-	m, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: log})
-	if err != nil {
-		return fmt.Errorf("river's schema: %w", err)
-	}
-	known := m.AllVersions()
-	if newest := known[len(known)-1].Version; have > newest {
-		return fmt.Errorf("river's schema version %d, this program knows up to %d: %w; run that version, or restore a backup", have, newest, ErrNewer)
-	} else if have == newest {
-		return nil
-	}
-	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return fmt.Errorf("river's schema: %w", err)
-	}
-	return nil
-}
-
-// schemaVersion returns the versions of our tables and of River's, 0 without tables.
-func schemaVersion(ctx context.Context, db backend) (ours, rivers int, err error) {
+// schemaVersion returns the version of the tables, 0 without tables.
+func schemaVersion(ctx context.Context, db backend) (version int, err error) {
 	err = transact(ctx, db, func(t txConn) error {
 		if _, err := t.Exec(ctx, `CREATE TABLE IF NOT EXISTS b24_migration (version INTEGER PRIMARY KEY, applied_at BIGINT NOT NULL)`); err != nil {
 			return err
 		}
-		if err := t.QueryRow(ctx, `SELECT COALESCE(MAX(version), 0) FROM b24_migration`).Scan(&ours); err != nil || ours == 0 {
-			return err
-		}
-		return t.QueryRow(ctx, `SELECT COALESCE(MAX(version), 0) FROM river_migration`).Scan(&rivers)
+		return t.QueryRow(ctx, `SELECT COALESCE(MAX(version), 0) FROM b24_migration`).Scan(&version)
 	})
 	if err != nil {
-		return 0, 0, fmt.Errorf("schema: %w", err)
+		return 0, fmt.Errorf("schema: %w", err)
 	}
-	return ours, rivers, nil
+	return version, nil
 }
 
 // apply runs one file and notes its version in the same transaction.

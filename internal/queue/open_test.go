@@ -100,8 +100,7 @@ func TestASecondWorkerIsRefused(t *testing.T) {
 
 func TestANewerDatabaseIsRefused(t *testing.T) {
 	for name, change := range map[string]string{
-		"ours":  `INSERT INTO b24_migration (version, applied_at) VALUES (99, 0)`,
-		"river": `INSERT INTO river_migration (line, version) VALUES ('main', 99)`,
+		"ours": `INSERT INTO b24_migration (version, applied_at) VALUES (99, 0)`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "queue.db")

@@ -21,18 +21,18 @@ const (
 INSERT INTO b24_pause (portal, rule, reason, paused_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (portal, rule) DO UPDATE SET reason = excluded.reason`
 
-	// Queued runs wait again. So do the runs that they blocked, of other rules too:
-	// the dispatcher blocks them again if necessary.
+	// Runs that an older version of the program has queued wait again, and so do
+	// those that they blocked.
 	dequeuePaused = `
 UPDATE b24_run SET state = 'waiting'
 WHERE state = 'queued' AND ($1 = '' OR portal = $1) AND ($2 = '' OR rule = $2)`
 
 	unblockPortal = `UPDATE b24_run SET state = 'waiting' WHERE state = 'blocked' AND ($1 = '' OR portal = $1)`
 
-	// notPaused is a condition on a run.
-	notPaused = `NOT EXISTS (
+	// notPaused is a condition on a run r. Mostly nothing is paused: SQLite looks once.
+	notPaused = `(NOT EXISTS (SELECT 1 FROM b24_pause) OR NOT EXISTS (
     SELECT 1 FROM b24_pause p
-    WHERE p.portal IN (b24_run.portal, '') AND p.rule IN (b24_run.rule, ''))`
+    WHERE p.portal IN (r.portal, '') AND p.rule IN (r.rule, '')))`
 )
 
 // Pause stops runs of a rule in a portal from starting. An empty rule means all

@@ -17,13 +17,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 )
 
 const (
 	// minConns and maxConns bound the connections of a process. Writes need one
-	// (see committer), the lease one, and River one for each portal that has jobs.
+	// (see committer), the leases one, and one listens; the others read.
 	minConns, maxConns = 2, 20
 
 	// idleInTransaction is when the server ends an idle transaction, and frees its
@@ -95,7 +93,7 @@ func postgresConfig(dsn string) (*pgxpool.Config, error) {
 }
 
 // leastConns is the smallest number of connections that works: one listens, one
-// writes, and River and reads need one each at the same time.
+// writes, one renews the leases and one reads at the same time.
 const leastConns = 4
 
 // checkPool refuses a number of connections that is too small: the process would
@@ -168,7 +166,7 @@ const migrationLock = 0x62323472756c6573
 
 // migrate lets one process migrate at a time. The next ones find the tables
 // migrated.
-func (db *postgresDB) migrate(ctx context.Context, log *slog.Logger) error {
+func (db *postgresDB) migrate(ctx context.Context, _ *slog.Logger) error {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return err
@@ -178,11 +176,7 @@ func (db *postgresDB) migrate(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("wait for other processes that migrate: %w", err)
 	}
 	defer func() { _, _ = conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, int64(migrationLock)) }() // the end of the connection unlocks too
-	return migrate[pgx.Tx](ctx, db, riverpgxv5.New(db.pool), "schema/postgres", log)
-}
-
-func (db *postgresDB) newRiver(config *river.Config, b *notifier) (riverClient, error) {
-	return newRiver(riverpgxv5.New(db.pool), config, b, func(t txConn) pgx.Tx { return t.(*pgTx).tx })
+	return migrate(ctx, db, "schema/postgres")
 }
 
 // leases implements backend: each portal has a lease.
@@ -266,7 +260,13 @@ func (t *pgTx) announce(_ context.Context, news []string) error {
 	return err
 }
 
-func (t *pgTx) skipLocked() string { return " FOR UPDATE SKIP LOCKED" }
+func (t *pgTx) forUpdate(alias string) string { return " FOR UPDATE OF " + alias }
+
+func (t *pgTx) skipLocked(alias string) string { return t.forUpdate(alias) + " SKIP LOCKED" }
+
+func (t *pgTx) among(nth int, values []int64) (text string, arg any) {
+	return fmt.Sprintf(" = ANY($%d)", nth), values
+}
 
 func (t *pgTx) shared() bool { return true }
 

@@ -109,16 +109,14 @@ func (q *Queue) push(ctx context.Context, t *tx, e Event, routes []Route) error 
 		if err := noteLifecycle(ctx, t, e, r); err != nil {
 			return fmt.Errorf("note that %s was added or deleted: %w", r.Entity, err)
 		}
-		id, err := q.join(ctx, t, e, r)
+		id, due, err := q.join(ctx, t, e, r)
 		if err != nil {
 			return fmt.Errorf("store a run of rule %s for %s: %w", r.Rule, r.Entity, err)
 		}
 		if _, err := t.Exec(ctx, insertRunEvent, id, e.ID); err != nil {
 			return fmt.Errorf("store a run of rule %s for %s: %w", r.Rule, r.Entity, err)
 		}
-	}
-	if len(routes) > 0 {
-		t.touch(q, e.Portal)
+		t.touch(q, e.Portal, due)
 	}
 	return nil
 }
@@ -155,12 +153,13 @@ func noteLifecycle(ctx context.Context, t *tx, e Event, r Route) error {
 
 // upsertRun inserts a pending run, or lets the event join the existing one.
 //
-// Its due time: a blocked or queued run keeps it, and so does one that the portal
-// has postponed; a run that waits for a retry is brought forward; the due time of
-// any other moves with its last event, up to the ceiling after its first.
+// Its due time: a run that the portal has postponed keeps it, and so does one that is
+// due and only waits for another run of its entity; a run that waits for a retry is
+// brought forward; the due time of any other moves with its last event, up to the
+// ceiling after its first. A run of a backfill becomes a live one, as if this were its
+// first event.
 //
-// A run of a backfill becomes a live one, as if this were its first event. If it
-// is queued behind all live ones, it waits again, to be enqueued before the others.
+// Another version of the program blocks and queues runs.
 const upsertRun = `
 INSERT INTO b24_run (portal, rule, entity, state, added, deleted, count, max_attempts, event_id, first_at, opened_at, due_at)
 VALUES ($1, $2, $3, 'waiting', $4, $5, 1, $6, $7, $8, $8, $9)
@@ -183,18 +182,22 @@ ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued
         WHEN b24_run.not_before > $8 THEN b24_run.due_at
         WHEN b24_run.attempt > 0 AND b24_run.due_at < excluded.due_at THEN b24_run.due_at
         WHEN b24_run.attempt > 0 OR b24_run.priority > 0 THEN excluded.due_at
+        WHEN b24_run.due_at <= $8 AND EXISTS (
+            SELECT 1 FROM b24_run b
+            WHERE b.portal = b24_run.portal AND b.entity = b24_run.entity AND b.state = 'running') THEN b24_run.due_at
         WHEN b24_run.opened_at + $10 < excluded.due_at THEN b24_run.opened_at + $10
         ELSE excluded.due_at END
-RETURNING id`
+RETURNING id, due_at`
 
-func (q *Queue) join(ctx context.Context, t *tx, e Event, r Route) (id int64, err error) {
+func (q *Queue) join(ctx context.Context, t *tx, e Event, r Route) (id int64, due time.Time, err error) {
 	ceiling := r.Ceiling
 	if ceiling == 0 {
 		ceiling = 10 * r.Debounce
 	}
+	var at int64
 	err = t.QueryRow(ctx, upsertRun, e.Portal, r.Rule, r.Entity, r.Added, r.Deleted, q.attempts(r), e.ID,
-		micros(e.Received), micros(e.Received.Add(min(r.Debounce, ceiling))), ceiling.Microseconds()).Scan(&id)
-	return id, err
+		micros(e.Received), micros(e.Received.Add(min(r.Debounce, ceiling))), ceiling.Microseconds()).Scan(&id, &at)
+	return id, fromMicros(at), err
 }
 
 func (q *Queue) attempts(r Route) int { return cmp.Or(r.Attempts, q.options.Attempts) }

@@ -136,7 +136,7 @@ func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.migrate(ctx, quiet(options.Log)); err != nil {
+	if err := db.migrate(ctx, options.Log); err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", db, err), db.close())
 	}
 	return &Queue{options: options, db: db, writes: newCommitter(db.backend), touched: newTouched()}, nil
@@ -152,7 +152,7 @@ func (q *Queue) Close() error {
 }
 
 // touched collects the portals of which a run may have become due, for the
-// dispatcher.
+// pool.
 type touched struct {
 	mu      sync.Mutex
 	all     bool
@@ -176,7 +176,7 @@ func (t *touched) addAll() {
 	t.wake.Send()
 }
 
-// addAllQuietly is addAll for the dispatcher, without a wake-up.
+// addAllQuietly is addAll for the pool, without a wake-up.
 func (t *touched) addAllQuietly() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -206,15 +206,19 @@ func (t *touched) take() (portals map[string]bool, all bool) {
 	return portals, all
 }
 
-// touch announces after the commit that runs of a portal have changed.
-func (t *tx) touch(q *Queue, portal string) {
+// touch announces after the commit that runs of a portal have changed, and lets the
+// end of the transaction claim them. due is when a run is due; zero means now.
+func (t *tx) touch(q *Queue, portal string, due time.Time) {
 	if q.leases.Of(portal) == nil {
 		t.announce(portal)
 	}
-	t.afterCommit(func() {
-		q.touched.add(portal)
-		q.changes.send()
-	})
+	switch c := t.change(portal); {
+	case !due.After(time.Now()):
+		c.now = true
+	case c.due.IsZero() || due.Before(c.due):
+		c.due = due
+	}
+	t.afterCommit(q.changes.send)
 }
 
 // touchAll is touch for all portals.

@@ -22,11 +22,17 @@ type Filter struct {
 	Limit                int       // 0 means 100
 }
 
-const selectInfo = `
-SELECT r.id, r.portal, r.rule, r.entity, r.state, r.priority, r.added, r.deleted, r.count, r.attempt, r.max_attempts,
+const (
+	selectID = `
+SELECT r.id, r.portal, r.rule, r.entity, r.state, r.priority, r.added`
+
+	selectRest = `, r.count, r.attempt, r.max_attempts,
     r.first_at, r.due_at, r.not_before, r.started_at, r.finished_at, r.error,
     e.id, e.code, e.data, e.routes, e.sent_at, e.received_at
 FROM b24_run r JOIN b24_event e ON e.id = r.event_id`
+
+	selectInfo = selectID + `, r.deleted` + selectRest
+)
 
 // Runs returns the runs that f selects, newest first.
 func (q *Queue) Runs(ctx context.Context, f Filter) ([]Info, error) {
@@ -206,7 +212,7 @@ type Stats struct {
 	NoRule  int           // of these, without a rule
 	Runs    map[State]int // by state; see also Backlogs
 	Paused  []Pause
-	Commits int64 // transactions since Open, without River's own
+	Commits int64 // transactions since Open
 }
 
 // Stats counts the stored events and runs.

@@ -41,7 +41,8 @@ func (q *Queue) Replay(ctx context.Context, run int64) error {
 		if i.State != Parked && i.State != Discarded {
 			return fmt.Errorf("%w: it is %s, must be parked or discarded", ErrState, i.State)
 		}
-		return requeue(ctx, t, run, turn{due: time.Now(), atOnce: true, text: i.Error})
+		_, err := requeue(ctx, t, run, turn{due: time.Now(), atOnce: true, text: i.Error})
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("replay run %d: %w", run, err)
@@ -98,7 +99,7 @@ func (q *Queue) repairAll(ctx context.Context, f Filter, repair func(context.Con
 // repair changes a run, and unblocks the runs of its entity.
 func (q *Queue) repair(ctx context.Context, run int64, change func(ctx context.Context, t *tx, i Info) error) error {
 	return q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		i, err := scanInfo(t.QueryRow(ctx, selectInfo+` WHERE r.id = $1`, run))
+		i, err := scanInfo(t.QueryRow(ctx, selectInfo+` WHERE r.id = $1`+t.forUpdate("r"), run))
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNoRun
 		}
@@ -108,7 +109,7 @@ func (q *Queue) repair(ctx context.Context, run int64, change func(ctx context.C
 		if err := change(ctx, t, i); err != nil {
 			return err
 		}
-		t.touch(q, i.Portal)
+		t.touch(q, i.Portal, time.Time{})
 		return unblock(ctx, t, i.Portal, i.Entity)
 	})
 }

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,9 +16,6 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/store"
-
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"modernc.org/sqlite" // registers the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -25,9 +23,8 @@ import (
 // ErrInUse is returned by Lock and Work when another process works the database.
 var ErrInUse = errors.New("another process works this database")
 
-// A sqliteDB is one file with two pools: a single connection that writes, which
-// River uses too (its SQLite driver recommends one connection), and a few that read
-// in parallel, which the write-ahead log allows.
+// A sqliteDB is one file with two pools: a single connection that writes, and a few
+// that read in parallel, which the write-ahead log allows.
 //
 // Other processes may use the file too. The process that works it has the lock.
 type sqliteDB struct {
@@ -169,9 +166,9 @@ func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, received func(n
 
 // migrate repeats a migration that failed: of several processes that migrate at the
 // same time, SQLite lets one write and refuses the others.
-func (db *sqliteDB) migrate(ctx context.Context, log *slog.Logger) (err error) {
+func (db *sqliteDB) migrate(ctx context.Context, _ *slog.Logger) (err error) {
 	for range 10 {
-		if err = migrate[*sql.Tx](ctx, db, riversqlite.New(db.write), "schema/sqlite", log); err == nil || errors.Is(err, ErrNewer) {
+		if err = migrate(ctx, db, "schema/sqlite"); err == nil || errors.Is(err, ErrNewer) {
 			return err
 		}
 		if pause(ctx, rand.N(100*time.Millisecond)) != nil {
@@ -179,10 +176,6 @@ func (db *sqliteDB) migrate(ctx context.Context, log *slog.Logger) (err error) {
 		}
 	}
 	return err
-}
-
-func (db *sqliteDB) newRiver(config *river.Config, b *notifier) (riverClient, error) {
-	return newRiver(riversqlite.New(db.write), config, b, func(t txConn) *sql.Tx { return t.(*sqliteTx).Tx })
 }
 
 // lost implements backend: SQLite has no connection to lose.
@@ -243,8 +236,17 @@ func (t *sqliteTx) commit(ctx context.Context) error {
 	return nil
 }
 
-// skipLocked implements txConn: only one transaction writes at a time.
-func (t *sqliteTx) skipLocked() string { return "" }
+// forUpdate and skipLocked implement txConn: only one transaction writes at a time.
+func (t *sqliteTx) forUpdate(string) string  { return "" }
+func (t *sqliteTx) skipLocked(string) string { return "" }
+
+func (t *sqliteTx) among(nth int, values []int64) (text string, arg any) {
+	if len(values) == 1 {
+		return fmt.Sprintf(" = $%d", nth), values[0]
+	}
+	list, _ := json.Marshal(values) // numbers: no error
+	return fmt.Sprintf(" IN (SELECT value FROM json_each($%d))", nth), string(list)
+}
 
 func (t *sqliteTx) shared() bool { return false }
 

@@ -1,0 +1,290 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/lease"
+	"github.com/b24rules/b24rules/internal/store"
+)
+
+const (
+	// claimBatch bounds how many runs of a portal one transaction claims, so that
+	// events do not wait long for it.
+	claimBatch = 100
+
+	// lockedRetry is the wait while another process is changing the lease.
+	lockedRetry = 50 * time.Millisecond
+)
+
+const (
+	// free is a condition on a run r: no other run of its entity is running. Another
+	// version of the program may have queued one.
+	free = `NOT EXISTS (
+    SELECT 1 FROM b24_run b
+    WHERE b.portal = r.portal AND b.entity = r.entity AND b.state IN ('queued', 'running'))`
+
+	// buried is a condition on a run r: its entity was deleted, tombstoneRetention ago or
+	// later.
+	buried = `EXISTS (
+    SELECT 1 FROM b24_tombstone t
+    WHERE t.portal = r.portal AND t.entity = r.entity AND t.seen_at > $2 - 2592000000000)`
+
+	// selectDue is selectInfo with a run as it is claimed.
+	selectDue = selectID + `, (r.deleted OR ` + buried + `)` + selectRest
+
+	dueRuns = ` WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at <= $2 AND ` + notPaused + ` AND ` + free
+
+	selectDueLive     = selectDue + dueRuns + ` AND r.priority = 0 ORDER BY r.due_at, r.id LIMIT $3`
+	selectDueBackfill = selectDue + dueRuns + ` AND r.priority = 1 ORDER BY r.due_at, r.id LIMIT $3`
+
+	claimRuns = `
+UPDATE b24_run AS r SET
+    state = 'running',
+    claim = $1,
+    attempt = r.attempt + 1,
+    started_at = $2,
+    not_before = 0,
+    deleted = (r.deleted OR ` + buried + `)
+WHERE r.state = 'waiting' AND r.id`
+
+	selectNextLive = `
+SELECT r.due_at FROM b24_run r
+WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at > $2 AND r.priority = 0 AND ` + notPaused + `
+ORDER BY r.due_at LIMIT 1`
+
+	selectNextBackfill = `
+SELECT r.due_at FROM b24_run r
+WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at > $2 AND r.priority = 1 AND ` + notPaused + `
+ORDER BY r.due_at LIMIT 1`
+
+	// Every entity has a name: the condition makes SQLite use the index of busy runs.
+	selectClaimed = selectInfo + ` WHERE r.portal = $1 AND r.entity > '' AND r.state IN ('queued', 'running') AND r.claim = $2`
+)
+
+// claims are what one transaction claims for a shard.
+type claims struct {
+	s    *shard
+	runs []*Run
+	more bool // there may be more due runs, and room for them
+
+	// next is the time of the next look, if looked.
+	looked bool
+	next   time.Time
+}
+
+// claim claims the due runs of the portals that a transaction has changed, as its
+// last step. It waits for no lock that another transaction has.
+//
+// A transaction whose connection is lost may have been committed. Then the shard keeps
+// the number of its claims, and the next claim finds the runs by it.
+func (p *pool) claim(ctx context.Context, t *tx) error {
+	p.release(true)
+	now := time.Now()
+	for _, portal := range slices.Sorted(maps.Keys(t.changes)) {
+		c, s := t.changes[portal], p.shards.of(portal)
+		if s == nil || !c.now && !c.look || now.Before(s.notBefore) || !p.enter() {
+			continue
+		}
+		if s.lease != nil && !s.lease.Enter() {
+			p.running.Done()
+			continue // the next holder of the portal looks at all its runs
+		}
+		one := &claims{s: s, looked: c.look}
+		p.claimed = append(p.claimed, one)
+		if err := one.claim(ctx, t, p.q, now); err != nil {
+			return fmt.Errorf("claim runs of portal %s: %w", portal, err)
+		}
+	}
+	return nil
+}
+
+func (c *claims) claim(ctx context.Context, t *tx, q *Queue, now time.Time) error {
+	s := c.s
+	if s.lease != nil {
+		held, err := lease.Fence(ctx, t, s.portal, s.lease.Token())
+		if err != nil {
+			return err
+		}
+		if !held {
+			c.looked, c.next = true, now.Add(lockedRetry)
+			return nil
+		}
+	}
+	if s.number == 0 {
+		s.number = 1 + rand.Int64N(math.MaxInt64-1)
+	}
+	if s.uncertain {
+		if err := c.adopt(ctx, t, q); err != nil {
+			return err
+		}
+	}
+	for priority, text := range [priorities]string{Live: selectDueLive, Backfill: selectDueBackfill} {
+		limit := min(s.room(Priority(priority)), claimBatch) - len(c.runs)
+		if limit <= 0 {
+			continue // the end of a run makes room, and changes the portal
+		}
+		due, err := scanInfos(t.Query(ctx, text+t.skipLocked("r"), s.portal, micros(now), limit))
+		if err != nil {
+			return err
+		}
+		if err := c.take(ctx, t, q, oneOfEach(due), now); err != nil {
+			return err
+		}
+		if c.more = len(due) == limit; c.more {
+			break
+		}
+	}
+	if at := s.nextAt(); c.looked || !s.known || !at.IsZero() && !at.After(now) {
+		return c.lookAhead(ctx, t, now)
+	}
+	return nil
+}
+
+// oneOfEach returns the first run of each entity.
+func oneOfEach(due []Info) []Info {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(due, func(i Info) bool {
+		was := seen[i.Entity]
+		seen[i.Entity] = true
+		return was
+	})
+}
+
+// take makes due runs running.
+func (c *claims) take(ctx context.Context, t *tx, q *Queue, due []Info, now time.Time) error {
+	if len(due) == 0 {
+		return nil
+	}
+	ids := make([]int64, len(due))
+	for i, info := range due {
+		ids[i] = info.ID
+	}
+	among, list := t.among(3, ids)
+	n, err := t.Exec(ctx, claimRuns+among, c.s.number, micros(now), list)
+	if err != nil {
+		return err
+	}
+	if n != int64(len(due)) {
+		return fmt.Errorf("%d of %d runs were claimed", n, len(due))
+	}
+	for _, info := range due {
+		info.State, info.Started, info.NotBefore = Running, fromMicros(micros(now)), time.Time{}
+		info.Attempt++
+		c.runs = append(c.runs, &Run{Info: info, q: q, claim: c.s.number})
+	}
+	return nil
+}
+
+// adopt finds the runs of a claim whose commit was not certain.
+func (c *claims) adopt(ctx context.Context, t *tx, q *Queue) error {
+	found, err := scanInfos(t.Query(ctx, selectClaimed, c.s.portal, c.s.number))
+	if err != nil {
+		return err
+	}
+	for _, info := range found {
+		c.runs = append(c.runs, &Run{Info: info, q: q, claim: c.s.number})
+	}
+	return nil
+}
+
+// lookAhead finds when the next run is due.
+func (c *claims) lookAhead(ctx context.Context, t *tx, now time.Time) error {
+	c.looked, c.next = true, time.Time{}
+	for _, text := range []string{selectNextLive, selectNextBackfill} {
+		var at int64
+		switch err := t.QueryRow(ctx, text, c.s.portal, micros(now)).Scan(&at); {
+		case errors.Is(err, sql.ErrNoRows):
+		case err != nil:
+			return err
+		case c.next.IsZero() || fromMicros(at).Before(c.next):
+			c.next = fromMicros(at)
+		}
+	}
+	return nil
+}
+
+// committed starts the runs that a transaction has claimed. err is why it could claim
+// none, though it was committed.
+func (p *pool) committed(t *tx, err error) {
+	if err != nil {
+		p.q.options.Log.Error("cannot start due runs, trying again", slog.Any("error", err))
+		p.failed()
+	}
+	wake := false
+	for _, c := range p.claimed {
+		s := c.s
+		s.number, s.uncertain = 0, false
+		if c.looked {
+			s.known = true
+			s.setNext(c.next)
+		}
+		if c.more {
+			s.look(time.Now())
+		}
+		for _, r := range c.runs {
+			s.begin(r.Priority)
+			p.running.Add(1)
+			if s.lease != nil {
+				s.lease.Add(1)
+			}
+			go p.start(s, r)
+		}
+		wake = wake || c.looked || c.more
+	}
+	p.release(false)
+	for portal, c := range t.changes {
+		if s := p.shards.of(portal); s != nil && !c.due.IsZero() {
+			wake = s.look(c.due) || wake
+		}
+	}
+	if wake {
+		p.q.touched.wake.Send()
+	}
+}
+
+// failed notes that a transaction with claims has failed, perhaps after its commit.
+func (p *pool) failed() {
+	for _, c := range p.claimed {
+		c.s.known, c.s.notBefore = false, time.Now().Add(claimRetry)
+		c.s.setNext(c.s.notBefore)
+		p.q.touched.wake.Send()
+	}
+	p.release(true)
+}
+
+// release ends the claims of a transaction.
+func (p *pool) release(uncertain bool) {
+	for _, c := range p.claimed {
+		c.s.uncertain = c.s.uncertain || uncertain
+		if c.s.lease != nil {
+			c.s.lease.Leave()
+		}
+		p.running.Done()
+	}
+	p.claimed = nil
+}
+
+func scanInfos(rows store.Rows, err error) ([]Info, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Info
+	for rows.Next() {
+		info, err := scanInfo(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, info)
+	}
+	return all, rows.Err()
+}
