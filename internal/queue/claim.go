@@ -39,7 +39,7 @@ const (
     WHERE t.portal = r.portal AND t.entity = r.entity AND t.seen_at > $2 - 2592000000000)`
 
 	// selectDue is selectInfo with a run as it is claimed.
-	selectDue = selectID + `, (r.deleted OR ` + buried + `)` + selectRest
+	selectDue = selectID + `, (r.deleted OR ` + buried + `), FALSE` + selectRest
 
 	dueRuns = ` WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at <= $2 AND ` + notPaused + ` AND ` + free
 
@@ -144,7 +144,7 @@ func (c *claims) claim(ctx context.Context, t *tx, q *Queue, now time.Time) erro
 		}
 	}
 	if at := s.nextAt(); c.looked || !s.known || !at.IsZero() && !at.After(now) {
-		return c.lookAhead(ctx, t, now)
+		return c.findNext(ctx, t, now)
 	}
 	return nil
 }
@@ -196,8 +196,8 @@ func (c *claims) adopt(ctx context.Context, t *tx, q *Queue) error {
 	return nil
 }
 
-// lookAhead finds when the next run is due.
-func (c *claims) lookAhead(ctx context.Context, t *tx, now time.Time) error {
+// findNext finds when the next run is due.
+func (c *claims) findNext(ctx context.Context, t *tx, now time.Time) error {
 	c.looked, c.next = true, time.Time{}
 	for _, text := range []string{selectNextLive, selectNextBackfill} {
 		var at int64

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,7 +16,7 @@ import (
 type Filter struct {
 	ID                   int64
 	Portal, Rule, Entity string
-	States               []State
+	States               []State // Blocked selects waiting runs with that reason
 	Event                int64     // only runs that this event has joined
 	From, To             time.Time // only runs whose first event was received at From or later, and before To
 	Before               int64     // only runs with a smaller ID: the next page
@@ -31,7 +32,10 @@ SELECT r.id, r.portal, r.rule, r.entity, r.state, r.priority, r.added`
     e.id, e.code, e.data, e.routes, e.sent_at, e.received_at
 FROM b24_run r JOIN b24_event e ON e.id = r.event_id`
 
-	selectInfo = selectID + `, r.deleted` + selectRest
+	// waitsForAnother is a condition on a run: another run of its entity is running.
+	waitsForAnother = `(r.state = 'waiting' AND NOT ` + free + `)`
+
+	selectInfo = selectID + `, r.deleted, ` + waitsForAnother + selectRest
 )
 
 // Runs returns the runs that f selects, newest first.
@@ -76,7 +80,11 @@ func (f Filter) conditions() (where string, args []any) {
 		for _, s := range f.States {
 			states = append(states, place(string(s)))
 		}
-		all = append(all, "r.state IN ("+strings.Join(states, ", ")+")")
+		in := "r.state IN (" + strings.Join(states, ", ") + ")"
+		if slices.Contains(f.States, Blocked) {
+			in = "(" + in + " OR " + waitsForAnother + ")"
+		}
+		all = append(all, in)
 	}
 	if len(all) == 0 {
 		return "", nil
@@ -110,13 +118,14 @@ func scanInfo(row interface{ Scan(...any) error }) (Info, error) {
 		first, due, notBefore, started, finished, sent, received int64
 		data                                                     string
 	)
-	err := row.Scan(&i.ID, &i.Portal, &i.Rule, &i.Entity, &i.State, &i.Priority, &i.Added, &i.Deleted, &i.Count, &i.Attempt, &i.MaxAttempts,
+	err := row.Scan(&i.ID, &i.Portal, &i.Rule, &i.Entity, &i.State, &i.Priority, &i.Added, &i.Deleted, &i.Blocked, &i.Count, &i.Attempt, &i.MaxAttempts,
 		&first, &due, &notBefore, &started, &finished, &i.Error,
 		&i.Event.ID, &i.Event.Code, &data, &i.Event.Routes, &sent, &received)
 	if err != nil {
 		return Info{}, err
 	}
 	i.First, i.Due, i.NotBefore = fromMicros(first), fromMicros(due), fromMicros(notBefore)
+	i.Blocked = i.Blocked && !i.Due.After(time.Now())
 	i.Started, i.Finished = fromMicros(started), fromMicros(finished)
 	i.Event.Portal, i.Event.Data = i.Portal, json.RawMessage(data)
 	i.Event.Sent, i.Event.Received = fromMicros(sent), fromMicros(received)

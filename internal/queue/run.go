@@ -15,13 +15,16 @@ type State string
 
 // The states of a run. The package comment shows the changes between them.
 const (
-	Waiting   State = "waiting" // for its due time
-	Blocked   State = "blocked" // due, but another run of its entity is running
-	Queued    State = "queued"  // given to River, not started
+	Waiting   State = "waiting" // for its due time, for another run of its entity or for room
 	Running   State = "running"
 	Succeeded State = "succeeded" // ended without an error
 	Parked    State = "parked"    // failed for the last time: a dead letter
 	Discarded State = "discarded" // given up by a person
+
+	// The previous version of the program also stored these. Blocked is a reason of
+	// Waiting now: see Info.Blocked.
+	Blocked State = "blocked"
+	Queued  State = "queued"
 )
 
 // Info is the stored data of a run.
@@ -30,6 +33,7 @@ type Info struct {
 	Portal, Rule, Entity string
 	State                State
 	Priority             Priority
+	Blocked              bool // waiting and due, but another run of its entity is running
 
 	// Added: an event of this run has added the entity. Deleted: the entity does
 	// not exist any more.

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"log/slog"
 	"sync"
@@ -102,14 +101,6 @@ func (q *Queue) recover(ctx context.Context, t *tx, portal string) error {
 		}
 	}
 	return nil
-}
-
-// noRow replaces the error of a missing row by another.
-func noRow(err, into error) error {
-	if errors.Is(err, sql.ErrNoRows) {
-		return into
-	}
-	return err
 }
 
 func ids(rows store.Rows, err error) ([]int64, error) {

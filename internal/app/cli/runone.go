@@ -154,7 +154,7 @@ func tried(ctx context.Context, q *queue.Queue, id int64) (*report.Run, error) {
 			if len(st.Pauses) > 0 {
 				return nil, fmt.Errorf("%s: the run waits", report.PauseText(st.Pauses[0]))
 			}
-		case queue.Blocked, queue.Queued, queue.Running:
+		case queue.Running:
 		}
 		select {
 		case <-ticks.C:

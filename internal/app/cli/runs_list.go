@@ -17,8 +17,9 @@ var runsListCmd = &command{
 	long: `List prints runs, the latest first: the state, the rule, the entity, the number of
 attempts, and the result or the error.
 
-States: waiting (until its time), blocked (by another run of its entity), queued,
-running, succeeded, parked (failed permanently), discarded.
+States: waiting (until its time, or blocked by another run of its entity), running,
+succeeded, parked (failed permanently), discarded. --state blocked selects the
+blocked ones among the waiting runs.
 
 On a terminal the lines are cut to its width. --format json prints one object
 with "runs" and "next", the number for --before that returns the next page.`,

@@ -37,7 +37,7 @@ runs, discard takes the parked ones, or those with the given --state. Discarded
 runs stay in the history for a while, and you can replay them. A later event of
 the same entity starts a new run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
-		return newRepair(fs, repairWords{verb: "discard", done: "discarded", states: "parked, waiting, blocked or queued"}, (*queue.Queue).Discard, (*queue.Queue).DiscardAll)
+		return newRepair(fs, repairWords{verb: "discard", done: "discarded", states: "parked or waiting"}, (*queue.Queue).Discard, (*queue.Queue).DiscardAll)
 	},
 }
 

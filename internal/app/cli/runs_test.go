@@ -173,7 +173,7 @@ func TestRunsWhileServeIsRunning(t *testing.T) {
 	if n := len(h.Elements(third)); n != 0 {
 		t.Errorf("%d elements of a discarded run", n)
 	}
-	if _, talk = c.run(exitFailure, "runs", "discard", parked, "9999"); !strings.Contains(talk, "run "+parked+" is succeeded: only parked, waiting, blocked or queued runs can be discarded") || !strings.Contains(talk, "run 9999: no such run") {
+	if _, talk = c.run(exitFailure, "runs", "discard", parked, "9999"); !strings.Contains(talk, "run "+parked+" is succeeded: only parked or waiting runs can be discarded") || !strings.Contains(talk, "run 9999: no such run") {
 		t.Errorf("discard of what cannot be: %q", talk)
 	}
 	if _, talk = c.run(exitFailure, "runs", "show", "9999"); !strings.Contains(talk, "run 9999: no such run") {

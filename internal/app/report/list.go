@@ -53,6 +53,9 @@ func (r *Listed) when() time.Time {
 func (r *Listed) what(s *sheet) string {
 	switch r.State {
 	case queue.Waiting:
+		if r.Blocked {
+			return "another run of the entity is running"
+		}
 		text := "due " + s.dateTime(r.Due)
 		if r.Error != "" {
 			text += ", failed before: " + r.failure()
@@ -67,8 +70,6 @@ func (r *Listed) what(s *sheet) string {
 			text += ", " + Plural(r.Record.Writes, "write", "writes")
 		}
 		return text + ", " + Span(r.Took)
-	case queue.Blocked:
-		return "another run of the entity is in progress"
 	}
 	return r.failure()
 }
@@ -89,7 +90,7 @@ func stateColour(state queue.State) string {
 		return green
 	case queue.Parked:
 		return red
-	case queue.Running, queue.Queued:
+	case queue.Running:
 		return yellow
 	case queue.Discarded:
 		return dim
@@ -198,6 +199,7 @@ type runJSON struct {
 	Rule        string     `json:"rule"`
 	Entity      string     `json:"entity"`
 	State       string     `json:"state"`
+	Reason      string     `json:"reason,omitempty"` // of waiting: blocked
 	Priority    string     `json:"priority,omitempty"`
 	Added       bool       `json:"added,omitempty"`
 	Deleted     bool       `json:"deleted,omitempty"`
@@ -224,6 +226,9 @@ func newRunJSON(r Listed) runJSON {
 		Added: r.Added, Deleted: r.Deleted, Events: r.Count, Attempt: r.Attempt, MaxAttempts: r.MaxAttempts,
 		First: stamp(r.First), Due: stamp(r.Due), NotBefore: stamp(r.NotBefore), Started: stamp(r.Started), Finished: stamp(r.Finished),
 		Error: r.Error, Seconds: r.Took.Seconds(),
+	}
+	if r.Blocked {
+		out.Reason = string(queue.Blocked)
 	}
 	if r.Record != nil {
 		out.Outcome, out.Version, out.Calls, out.Writes = string(r.Record.Outcome), r.Record.Version, r.Record.Calls, r.Record.Writes

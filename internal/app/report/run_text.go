@@ -116,15 +116,14 @@ func (t *runWriter) eventsText(st *Run) string {
 func (t *runWriter) timesText(r Listed) string {
 	switch r.State {
 	case queue.Waiting:
+		if r.Blocked {
+			return "waits for another run of " + r.Entity
+		}
 		text := "starts at " + t.dateTime(r.Due)
 		if !r.NotBefore.IsZero() {
 			text += ", at the request of the portal"
 		}
 		return text
-	case queue.Blocked:
-		return "waits for another run of " + r.Entity
-	case queue.Queued:
-		return "starts as soon as a slot is free"
 	case queue.Running:
 		return fmt.Sprintf("since %s, %s ago", t.dateTime(r.Started), Span(t.now.Sub(r.Started)))
 	case queue.Succeeded, queue.Parked, queue.Discarded:
