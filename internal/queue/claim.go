@@ -21,6 +21,9 @@ const (
 	// events do not wait long for it.
 	claimBatch = 100
 
+	// notHeldRetry is the wait while the lease cannot be used, such as when it ends.
+	notHeldRetry = 250 * time.Millisecond
+
 	// lockedRetry is the wait while another process is changing the lease.
 	lockedRetry = 50 * time.Millisecond
 )
@@ -87,16 +90,23 @@ type claims struct {
 // A transaction whose connection is lost may have been committed. Then the shard keeps
 // the number of its claims, and the next claim finds the runs by it.
 func (p *pool) claim(ctx context.Context, t *tx) error {
-	p.release(true)
 	now := time.Now()
 	for _, portal := range slices.Sorted(maps.Keys(t.changes)) {
 		c, s := t.changes[portal], p.shards.of(portal)
-		if s == nil || !c.now && !c.look || now.Before(s.notBefore) || !p.enter() {
+		if s == nil || !c.now && !c.look {
 			continue
+		}
+		if now.Before(s.notBefore) {
+			s.setNext(s.notBefore)
+			continue
+		}
+		if !p.enter() {
+			return nil
 		}
 		if s.lease != nil && !s.lease.Enter() {
 			p.running.Done()
-			continue // the next holder of the portal looks at all its runs
+			s.setNext(now.Add(notHeldRetry)) // mostly the next holder looks at all runs of the portal
+			continue
 		}
 		one := &claims{s: s, looked: c.look}
 		p.claimed = append(p.claimed, one)

@@ -164,7 +164,11 @@ func (c *committer) commit(batch []*operation) {
 	)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		t, errs = &tx{}, make([]error, len(batch))
-		if err = c.transact(ctx, t, batch, errs, pool); err == nil || !c.db.lost(err) || time.Since(started) > retryFor || c.stopping() {
+		err = c.transact(ctx, t, batch, errs, pool)
+		if err != nil && pool != nil {
+			pool.failed()
+		}
+		if err == nil || !c.db.lost(err) || time.Since(started) > retryFor || c.stopping() {
 			break
 		}
 		time.Sleep(rand.N(wait))
@@ -180,12 +184,8 @@ func (c *committer) commit(batch []*operation) {
 			f()
 		}
 	}
-	switch {
-	case pool == nil:
-	case err == nil:
+	if err == nil && pool != nil {
 		pool.committed(t, t.notClaimed)
-	default:
-		pool.failed()
 	}
 }
 
