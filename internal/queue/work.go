@@ -32,6 +32,11 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	p := &pool{q: q, do: do, ctx: runs, shards: shards{any: !q.db.leases(), workers: q.options.Workers, byName: map[string]*shard{}}}
 	q.writes.pool.Store(p)
 	defer q.writes.pool.Store(nil)
+	// A transaction that is running does not claim yet: the first look of the pool comes
+	// after it.
+	if err := q.writes.do(ctx, func(context.Context, *tx) error { return nil }); err != nil {
+		return unlessEnded(ctx, err)
+	}
 	var wg sync.WaitGroup
 	ended := make(chan struct{})
 	look := func() {}
