@@ -64,9 +64,9 @@ type Holder struct {
 	id   string
 	wake wakeup.Signal // look at once
 
-	rows     map[string]leaseRow
-	workers  map[string]workerRow
-	ending   sync.WaitGroup // of leases that are being returned
+	rows    map[string]leaseRow
+	workers map[string]workerRow
+	ending  sync.WaitGroup // of leases that are being returned
 }
 
 // NewHolder returns a holder that keeps its leases in a set.

@@ -16,7 +16,7 @@ import (
 type Filter struct {
 	ID                   int64
 	Portal, Rule, Entity string
-	States               []State // Blocked selects waiting runs with that reason
+	States               []State   // Blocked selects waiting runs with that reason
 	Event                int64     // only runs that this event has joined
 	From, To             time.Time // only runs whose first event was received at From or later, and before To
 	Before               int64     // only runs with a smaller ID: the next page
