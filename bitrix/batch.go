@@ -3,6 +3,7 @@ package bitrix
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -25,26 +26,24 @@ type batchResult struct {
 }
 
 func decodeBatch(data json.RawMessage) (*batchResult, error) {
-	var raw struct {
-		Result json.RawMessage `json:"result"`
-		Error  json.RawMessage `json:"result_error"`
-		Total  json.RawMessage `json:"result_total"`
-		Next   json.RawMessage `json:"result_next"`
-		Time   json.RawMessage `json:"result_time"`
-	}
-	if err := json.Unmarshal(data, &raw); err != nil {
+	raw, err := wire.Object(data)
+	if err != nil {
 		return nil, err
 	}
 	var out batchResult
-	for _, member := range []struct {
-		into *map[string]json.RawMessage
-		from json.RawMessage
-	}{{&out.results, raw.Result}, {&out.errors, raw.Error}, {&out.totals, raw.Total}, {&out.nexts, raw.Next}, {&out.times, raw.Time}} {
-		m, err := wire.Map(member.from)
-		if err != nil {
-			return nil, err
+	for name, into := range map[string]*map[string]json.RawMessage{
+		"result": &out.results, "result_error": &out.errors, "result_total": &out.totals, "result_next": &out.nexts, "result_time": &out.times,
+	} {
+		if *into, err = wire.Map(raw[name]); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		*member.into = m
+	}
+	for key := range out.errors {
+		if _, ok := out.results[key]; ok {
+			// The keys were lost, as in a list that was numbered again: no result has
+			// its command any more.
+			return nil, fmt.Errorf("command %s has a result and an error", key)
+		}
 	}
 	return &out, nil
 }

@@ -105,9 +105,25 @@ func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
 		answers = c.sender.do(ctx, calls...)
 	}
 	for i := range answers {
+		answers[i] = Confirm(calls[i], answers[i])
 		answers[i].Err = c.meta.doubt(calls[i], answers[i].Err)
 	}
 	return answers
+}
+
+// Confirm returns the answer to a call, with an error when the call is a write and
+// its result has not the form in which the method says that it has written. The
+// outcome is then unknown: the lack of an error is no success. Client.Do confirms
+// all answers. The forms are those of the official documentation; a method whose
+// page gives none is confirmed by the lack of an error alone.
+func Confirm(call Call, a Answer) Answer {
+	if !call.Write || a.Err != nil {
+		return a
+	}
+	if err := wire.Written(call.Method, a.Result); err != nil {
+		return noAnswer(&Error{Method: call.Method, Code: CodeBadAnswer, Detail: "the answer does not say that the write was done: " + err.Error(), Outcome: Unknown, cause: err})
+	}
+	return a
 }
 
 // Later is a client for work that can wait, such as the first sync of a list.

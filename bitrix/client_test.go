@@ -27,7 +27,8 @@ func update(id int) bitrix.Call {
 	return bitrix.Call{Method: "crm.item.update", Write: true, Params: map[string]any{"entityTypeId": 2, "id": id, "fields": map[string]any{"title": "a & b = c+d%"}}}
 }
 
-// items answers crm.item.get, knows no id over 1000, and echoes updates.
+// items answers crm.item.get, knows no id over 1000, and answers updates with what
+// was sent, as the item.
 func items() map[string]methodFunc {
 	return map[string]methodFunc{
 		"crm.item.get": func(p *php.Array) reply {
@@ -37,7 +38,7 @@ func items() map[string]methodFunc {
 			}
 			return reply{result: object("item", object("id", json.Number(id)))}
 		},
-		"crm.item.update": echo,
+		"crm.item.update": func(p *php.Array) reply { return reply{result: object("item", p)} },
 	}
 }
 
@@ -76,7 +77,7 @@ func TestCallsOfOneDoShareABatch(t *testing.T) {
 	a := c.Do(t.Context(), get(1), get(5000), update(7), get(2))
 	want := []string{
 		`{"item":{"id":1}}`, "crm.item.get: NOT_FOUND: Not found",
-		`{"entityTypeId":"2","fields":{"title":"a & b = c+d%"},"id":"7"}`, `{"item":{"id":2}}`,
+		`{"item":{"entityTypeId":"2","fields":{"title":"a & b = c+d%"},"id":"7"}}`, `{"item":{"id":2}}`,
 	}
 	if diff := cmp.Diff(want, results(a)); diff != "" {
 		t.Error(diff)
@@ -100,14 +101,14 @@ func TestWritesKeepTheirOrder(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, fmt.Sprint(first(a, "id")))
-		return reply{result: true}
+		return reply{result: object("item", a)}
 	}}}
 	c := newClient(t, p)
 	var calls []bitrix.Call
 	var want []string
 	for i := range 120 {
-		calls = append(calls, update(i))
-		want = append(want, fmt.Sprint(i))
+		calls = append(calls, update(i+1))
+		want = append(want, fmt.Sprint(i+1))
 	}
 	for i, a := range c.Do(t.Context(), calls...) {
 		if a.Err != nil {

@@ -3,6 +3,8 @@ package bitrix
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -62,23 +64,30 @@ func (f *ItemFields) Names() []string { return slices.Sorted(maps.Keys(f.fields)
 // Config.MetadataLife.
 func (c *Client) ItemFields(ctx context.Context, entityTypeID int) (*ItemFields, error) {
 	v, err := c.meta.get(ctx, "item "+strconv.Itoa(entityTypeID), func() (any, error) {
-		var result struct {
-			Fields json.RawMessage `json:"fields"`
+		a := c.Do(ctx, Call{Method: methodItemFields, Params: map[string]any{"entityTypeId": entityTypeID}})[0]
+		if a.Err != nil {
+			return nil, a.Err
 		}
-		call := Call{Method: "crm.item.fields", Params: map[string]any{"entityTypeId": entityTypeID}}
-		if err := decode(ctx, c, call, &result); err != nil {
-			return nil, err
-		}
-		return decodeItemFields(result.Fields)
+		return decodeItemFields(a.Result)
 	})
 	f, _ := v.(*ItemFields)
 	return f, err
 }
 
-func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
-	m, err := wire.Map(data)
+const methodItemFields = "crm.item.fields"
+
+// decodeItemFields reads the description of a type, which has a field at least.
+func decodeItemFields(result json.RawMessage) (*ItemFields, error) {
+	outer, err := wire.Object(result)
 	if err != nil {
-		return nil, badShape("crm.item.fields", err)
+		return nil, badRead(methodItemFields, err)
+	}
+	m, err := wire.Object(outer["fields"])
+	if err == nil && len(m) == 0 {
+		err = errors.New("no fields")
+	}
+	if err != nil {
+		return nil, badRead(methodItemFields, fmt.Errorf("fields: %w", err))
 	}
 	out := &ItemFields{fields: make(map[string]ItemField, len(m)), stored: make(map[string]string, len(m))}
 	for name, raw := range m {
@@ -88,18 +97,29 @@ func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
 			Items                                                      []struct{ ID, Value json.RawMessage }
 		}
 		if err := json.Unmarshal(raw, &f); err != nil {
-			return nil, badShape("crm.item.fields", err)
+			return nil, badRead(methodItemFields, fmt.Errorf("%s: %w", name, err))
+		}
+		digits, err := precision(f.Settings)
+		if err == nil && wire.Text(f.Type) == "" {
+			err = errors.New("no type")
+		}
+		if err != nil {
+			return nil, badRead(methodItemFields, fmt.Errorf("%s: %w", name, err))
 		}
 		field := ItemField{
 			Name: name, UpperName: wire.Text(f.UpperName), Title: wire.Text(f.Title), Type: wire.Text(f.Type), StatusType: wire.Text(f.StatusType),
 			Required: bool(f.IsRequired), ReadOnly: bool(f.IsReadOnly), Immutable: bool(f.IsImmutable), Multiple: bool(f.IsMultiple), Dynamic: bool(f.IsDynamic),
-			Precision: precision(f.Settings),
+			Precision: digits,
 		}
 		for _, item := range f.Items {
 			if field.Enum == nil {
 				field.Enum = map[string]string{}
 			}
-			field.Enum[wire.Text(item.ID)] = wire.Text(item.Value)
+			id := wire.Text(item.ID)
+			if id == "" {
+				return nil, badRead(methodItemFields, fmt.Errorf("%s: an item has no id", name))
+			}
+			field.Enum[id] = wire.Text(item.Value)
 		}
 		out.fields[name] = field
 		if field.UpperName != "" {
@@ -113,16 +133,22 @@ func decodeItemFields(data json.RawMessage) (*ItemFields, error) {
 const maxPrecision = 12
 
 // precision reads the digits of a double from the settings of its field, which
-// are an empty list where there are none.
-func precision(settings json.RawMessage) int {
+// are an empty list where there are none. -1 means that the portal does not say.
+func precision(settings json.RawMessage) (int, error) {
 	m, err := wire.Map(settings)
 	if err != nil {
-		return -1
+		return 0, fmt.Errorf("settings: %w", err)
 	}
 	for _, name := range []string{"PRECISION", "precision"} {
-		if n := wire.Int(m[name]); n >= 0 && n <= maxPrecision {
-			return n
+		raw := m[name]
+		text := wire.Text(raw)
+		if text == "" && !wire.IsObject(raw) {
+			continue
 		}
+		if n, err := strconv.Atoi(text); err == nil && n >= 0 && n <= maxPrecision {
+			return n, nil
+		}
+		return 0, fmt.Errorf("settings: the precision is %.40s", raw)
 	}
-	return -1
+	return -1, nil
 }

@@ -22,14 +22,14 @@ func (c *Client) List(ctx context.Context, call Call, wrapper string) ([]json.Ra
 	var rows []json.RawMessage
 	var err error
 	for range listAttempts {
-		if rows, err = c.listOnce(ctx, call, wrapper); !errors.Is(err, errPages) {
+		if rows, err = listOnce(ctx, c, call, wrapper); !errors.Is(err, errPages) {
 			break
 		}
 	}
 	return rows, err
 }
 
-func (c *Client) listOnce(ctx context.Context, call Call, wrapper string) ([]json.RawMessage, error) {
+func listOnce(ctx context.Context, c *Client, call Call, wrapper string) ([]json.RawMessage, error) {
 	p := pages{method: call.Method, wrapper: wrapper}
 	if err := p.add(c.Do(ctx, call)[0], 0); err != nil {
 		return nil, err

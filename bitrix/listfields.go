@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -86,7 +87,7 @@ func (l *ListFields) Lookup(name string) (ListField, error) {
 // Config.MetadataLife.
 func (c *Client) ListFields(ctx context.Context, iblockType string, iblockID int) (*ListFields, error) {
 	v, err := c.meta.get(ctx, "list "+iblockType+" "+strconv.Itoa(iblockID), func() (any, error) {
-		call := Call{Method: "lists.field.get", Params: map[string]any{"IBLOCK_TYPE_ID": iblockType, "IBLOCK_ID": iblockID}}
+		call := Call{Method: methodListFields, Params: map[string]any{"IBLOCK_TYPE_ID": iblockType, "IBLOCK_ID": iblockID}}
 		a := c.Do(ctx, call)[0]
 		if a.Err != nil {
 			return nil, a.Err
@@ -104,28 +105,36 @@ func (c *Client) ListFields(ctx context.Context, iblockType string, iblockID int
 // Source: https://apidocs.bitrix24.com/api-reference/lists/lists/lists-get.html
 func (c *Client) ListChanged(ctx context.Context, iblockType string, iblockID int) (string, error) {
 	v, err := c.meta.get(ctx, "changed "+iblockType+" "+strconv.Itoa(iblockID), func() (any, error) {
-		var lists []struct {
-			Changed json.RawMessage `json:"TIMESTAMP_X"`
-		}
 		call := Call{Method: "lists.get", Params: map[string]any{"IBLOCK_TYPE_ID": iblockType, "IBLOCK_ID": iblockID}}
-		if err := decode(ctx, c, call, &lists); err != nil || len(lists) == 0 {
+		lists, err := DecodeRows(call.Method, c.Do(ctx, call)[0], "")
+		if err != nil || len(lists) == 0 {
 			return "", err
 		}
-		return wire.Text(lists[0].Changed), nil
+		members, err := wire.Object(lists[0])
+		if err != nil {
+			return "", badRead(call.Method, err)
+		}
+		return wire.Text(members["TIMESTAMP_X"]), nil
 	})
 	text, _ := v.(string)
 	return text, err
 }
 
+const methodListFields = "lists.field.get"
+
+// decodeListFields reads the description of a list, which has a field at least.
 func decodeListFields(raw json.RawMessage) (*ListFields, error) {
-	m, err := wire.Map(raw)
+	m, err := wire.Object(raw)
+	if err == nil && len(m) == 0 {
+		err = errors.New("no fields")
+	}
 	if err != nil {
-		return nil, badShape("lists.field.get", err)
+		return nil, badRead(methodListFields, err)
 	}
 	var fields []ListField
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		var f struct {
-			ID       string          `json:"FIELD_ID"`
+			ID       json.RawMessage `json:"FIELD_ID"`
 			Code     json.RawMessage `json:"CODE"`
 			Name     json.RawMessage `json:"NAME"`
 			Type     json.RawMessage `json:"TYPE"`
@@ -134,13 +143,20 @@ func decodeListFields(raw json.RawMessage) (*ListFields, error) {
 			Enum     json.RawMessage `json:"DISPLAY_VALUES_FORM"`
 		}
 		if err := json.Unmarshal(m[key], &f); err != nil {
-			return nil, badShape("lists.field.get", err)
+			return nil, badRead(methodListFields, fmt.Errorf("%s: %w", key, err))
 		}
 		out := ListField{
-			ID: cmp.Or(f.ID, key), Code: wire.Text(f.Code), Name: wire.Text(f.Name), Type: wire.Text(f.Type),
+			ID: cmp.Or(wire.Text(f.ID), key), Code: wire.Text(f.Code), Name: wire.Text(f.Name), Type: wire.Text(f.Type),
 			Multiple: bool(f.Multiple), Required: bool(f.Required),
 		}
-		if enum, err := wire.Map(f.Enum); err == nil && len(enum) > 0 {
+		if out.Type == "" {
+			return nil, badRead(methodListFields, fmt.Errorf("%s: no type", key))
+		}
+		enum, err := wire.Map(f.Enum)
+		if err != nil {
+			return nil, badRead(methodListFields, fmt.Errorf("%s: DISPLAY_VALUES_FORM: %w", key, err))
+		}
+		if len(enum) > 0 {
 			out.Enum = map[string]string{}
 			for id, text := range enum {
 				out.Enum[id] = wire.Text(text)

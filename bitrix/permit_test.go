@@ -23,7 +23,7 @@ func TestGate(t *testing.T) {
 			return
 		}
 		came.Add(1)
-		_, _ = w.Write([]byte(`{"result":true}`))
+		_, _ = w.Write([]byte(`{"result":{"item":{"id":1}}}`))
 	}))
 	defer server.Close()
 	var shut atomic.Bool

@@ -27,7 +27,7 @@ func TestStaleCalls(t *testing.T) {
 		start := time.Now()
 		for i := range callers {
 			wg.Go(func() {
-				call := update(i)
+				call := update(i + 1)
 				call.Deadline = start.Add(good)
 				a := c.Do(t.Context(), call)[0]
 				again := time.Time{}

@@ -96,34 +96,28 @@ const byteOrderMark = "\uFEFF"
 // errors with status 200, numbers as text, [] for an empty object, and what
 // stands before them answers HTML.
 func (t *transport) open(status int, data []byte) (*envelope, *Error) {
-	var raw struct {
-		Result      json.RawMessage `json:"result"`
-		Total       json.RawMessage `json:"total"`
-		Next        json.RawMessage `json:"next"`
-		Time        json.RawMessage `json:"time"`
-		Error       json.RawMessage `json:"error"`
-		Description json.RawMessage `json:"error_description"`
-	}
 	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
-	if err := json.Unmarshal(data, &raw); err != nil {
+	raw, err := wire.Object(data)
+	if err != nil {
 		return nil, noRESTAnswer(status, data)
 	}
-	if e := string(raw.Error); e != "" && e != "null" && e != "false" {
-		fault := &Error{Status: status, Code: wire.Text(raw.Error), Detail: wire.Text(raw.Description)}
+	if e := string(raw["error"]); e != "" && e != "null" && e != "false" {
+		fault := &Error{Status: status, Code: wire.Text(raw["error"]), Detail: wire.Text(raw["error_description"])}
 		if e[0] == '{' { // REST 3.0 puts an object there
 			var v3 struct{ Code, Message string }
-			_ = json.Unmarshal(raw.Error, &v3) // what it lacks stays empty
+			_ = json.Unmarshal(raw["error"], &v3) // what it lacks stays empty
 			fault.Code, fault.Detail = v3.Code, v3.Message
 		}
 		fault.Code, fault.Detail = t.clean(fault.Code), t.clean(fault.Detail)
 		fault.Outcome = outcomeOf(status, fault.Code)
 		return nil, fault
 	}
-	if raw.Result == nil || status < 200 || status > 299 {
+	if raw["result"] == nil || status < 200 || status > 299 {
 		return nil, noRESTAnswer(status, data)
 	}
 	return &envelope{
-		status: status, result: wire.ShortNumbers(raw.Result), total: wire.Count(raw.Total), next: wire.Count(raw.Next), time: decodeTime(raw.Time),
+		status: status, result: wire.ShortNumbers(raw["result"]),
+		total: wire.Count(raw["total"]), next: wire.Count(raw["next"]), time: decodeTime(raw["time"]),
 	}, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+
+	"github.com/b24rules/b24rules/bitrix/internal/wire"
 )
 
 // ID is an id that a portal writes as a number here and as text there. No
@@ -29,15 +31,12 @@ func (i *ID) UnmarshalJSON(data []byte) error {
 // YesNo is a flag that a portal writes as "Y" or "N", in places as 1 or true.
 type YesNo bool
 
-// UnmarshalJSON takes "Y", "1", 1 and true for yes, everything else for no.
+// UnmarshalJSON takes "Y", "1", 1 and true for yes, "N", "0", 0, false, null and ""
+// for no. Everything else is an error.
 func (y *YesNo) UnmarshalJSON(data []byte) error {
-	switch string(bytes.Trim(data, `"`)) {
-	case "Y", "y", "1", "true":
-		*y = true
-	default:
-		*y = false
-	}
-	return nil
+	yes, err := wire.Flag(data)
+	*y = YesNo(yes)
+	return err
 }
 
 // MarshalJSON writes "Y" or "N".

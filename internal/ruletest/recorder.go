@@ -68,7 +68,7 @@ func (r *recorder) send(ctx context.Context, calls []bitrix.Call) []bitrix.Answe
 	var at []int
 	for i, c := range calls {
 		if a, ok := r.answerFor(c.Method); ok {
-			answers[i] = a
+			answers[i] = bitrix.Confirm(c, a)
 			continue
 		}
 		real, at = append(real, c), append(at, i)

@@ -68,6 +68,7 @@ func Object(data json.RawMessage) (map[string]json.RawMessage, error) {
 	return m, err
 }
 
+// IsObject reports whether a JSON value is an object.
 func IsObject(data json.RawMessage) bool {
 	data = bytes.TrimSpace(data)
 	return len(data) > 0 && data[0] == '{'

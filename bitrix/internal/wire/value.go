@@ -2,7 +2,9 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 )
@@ -62,13 +64,26 @@ func Count(data json.RawMessage) int {
 	return n
 }
 
-// Int reads a number that may be written as text, -1 for none.
-func Int(data json.RawMessage) int {
-	n, err := strconv.Atoi(Text(data))
-	if err != nil {
-		return -1
+// Flag reads what PHP writes for yes and no. Nothing, null and an empty text are no.
+func Flag(data json.RawMessage) (bool, error) {
+	switch string(bytes.Trim(data, `"`)) {
+	case "Y", "y", "1", "true":
+		return true, nil
+	case "N", "n", "0", "false", "null", "":
+		return false, nil
 	}
-	return n
+	return false, fmt.Errorf("%.40s is neither yes nor no", data)
+}
+
+// ID reads the id of a record that exists: a whole number above 0, which may be
+// written as text.
+func ID(data json.RawMessage) (int, error) {
+	text := Text(data)
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 || strconv.Itoa(n) != text {
+		return 0, fmt.Errorf("%.40s is no id", cmp.Or(string(data), "nothing"))
+	}
+	return n, nil
 }
 
 // Float reads a number that may be written as text.

@@ -130,7 +130,7 @@ func (o *offlinePoller) logFailure(ctx context.Context, what string, err error) 
 // a second run that writes nothing.
 func (o *offlinePoller) fetch(ctx context.Context, reserved bool) (some bool, err error) {
 	if reserved {
-		batches, err := o.portal.Client.ReservedOffline(ctx, o.events.connector)
+		batches, err := o.queue().Reserved(ctx)
 		if err != nil {
 			return some, err
 		}
@@ -142,7 +142,7 @@ func (o *offlinePoller) fetch(ctx context.Context, reserved bool) (some bool, er
 		}
 	}
 	for {
-		b, err := o.portal.Client.FetchOffline(ctx, o.events.connector)
+		b, err := o.queue().Fetch(ctx)
 		if err != nil {
 			return some, err
 		}
@@ -156,6 +156,10 @@ func (o *offlinePoller) fetch(ctx context.Context, reserved bool) (some bool, er
 		some = true
 		o.log.Info("offline events", slog.String("portal", o.portal.Name), slog.Int("events", len(b.Events)))
 	}
+}
+
+func (o *offlinePoller) queue() bitrix.OfflineQueue {
+	return o.portal.Client.Offline(o.events.connector)
 }
 
 // keep stores a batch and confirms it. Its events are pushed at the same time,
@@ -179,5 +183,5 @@ func (o *offlinePoller) keep(ctx context.Context, b bitrix.OfflineBatch) error {
 	if len(b.Broken) > 0 {
 		o.log.Error("cannot read the data of offline events, the portal keeps them as failed", "portal", o.portal.Name, "events", len(b.Broken))
 	}
-	return o.portal.Client.ConfirmOffline(ctx, b)
+	return o.queue().Confirm(ctx, b)
 }
