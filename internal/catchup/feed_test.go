@@ -77,7 +77,7 @@ func TestAPartThatFailsIsLeftOut(t *testing.T) {
 			if c.Params["entityTypeId"] == 2 {
 				return bad
 			}
-			return bitrix.Answer{Result: json.RawMessage(`{"items":[{"id":7}]}`)}
+			return oneItem(c)
 		}
 		feedTest(t, Job{Portal: "acme", Rule: "r", Types: []int{2, 31}}, portal, func(t *testing.T, q *queue.Queue, job func() Job) {
 			time.Sleep(time.Minute)
@@ -94,11 +94,11 @@ func TestAPartThatFailsIsLeftOut(t *testing.T) {
 // A portal that does not answer is asked again, and the job has the reason of the wait.
 func TestAJobWaitsForItsPortal(t *testing.T) {
 	var asked atomic.Int32
-	portal := func(bitrix.Call) bitrix.Answer {
+	portal := func(c bitrix.Call) bitrix.Answer {
 		if asked.Add(1) <= 3 {
 			return bitrix.Answer{Err: &bitrix.Error{Method: "crm.item.list", Code: bitrix.CodeNetwork}}
 		}
-		return bitrix.Answer{Result: json.RawMessage(`{"items":[{"id":7}]}`)}
+		return oneItem(c)
 	}
 	feedTest(t, Job{Portal: "acme", Rule: "r", Types: []int{2}}, portal, func(t *testing.T, _ *queue.Queue, job func() Job) {
 		time.Sleep(retryAfter)
@@ -125,4 +125,12 @@ func TestTheClockIsSetBack(t *testing.T) {
 			t.Errorf("the job is %+v, want the one that was started last", j)
 		}
 	})
+}
+
+// oneItem answers as a portal whose only entity is 7.
+func oneItem(c bitrix.Call) bitrix.Answer {
+	if filter, _ := c.Params["filter"].(map[string]any); filter[">id"] == 7 {
+		return bitrix.Answer{Result: json.RawMessage(`{"items":[]}`)}
+	}
+	return bitrix.Answer{Result: json.RawMessage(`{"items":[{"id":7}]}`)}
 }

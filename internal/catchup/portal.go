@@ -61,9 +61,15 @@ func Now(ctx context.Context, p Portal) (time.Time, error) {
 func Count(ctx context.Context, p Portal, typeID int, since time.Time) (int, error) {
 	params := itemParams(typeID, since, 0)
 	params["select"], params["start"] = []any{"id"}, 0
-	a := p.Do(ctx, bitrix.Call{Method: "crm.item.list", Params: params})[0]
-	return max(a.Total, 0), a.Err
+	a := p.Do(ctx, bitrix.Call{Method: methodItems, Params: params})[0]
+	rows, more, err := bitrix.FirstPage(methodItems, a, "items")
+	if err != nil || a.Total >= 0 || !more {
+		return max(a.Total, len(rows)), err
+	}
+	return 0, badAnswerf("%s: the portal does not say how many entities it has", methodItems)
 }
+
+const methodItems = "crm.item.list"
 
 func itemParams(typeID int, since time.Time, after int) map[string]any {
 	filter := map[string]any{}
@@ -82,36 +88,35 @@ func itemParams(typeID int, since time.Time, after int) map[string]any {
 
 // page reads the ids of the next entities of a type, after an id: a listing by offset
 // would be slow, and would shift when entities are added or deleted. more is false
-// at the end. Entities that do not match the filter are skipped.
+// at the end, which is a page without rows: a portal may answer fewer rows than a page
+// has although more follow. Entities that do not match the filter are skipped.
 func page(ctx context.Context, p Portal, typeID int, since time.Time, after int) (ids []int, last int, more bool, err error) {
 	params := itemParams(typeID, since, after)
 	params["select"], params["start"] = []any{"id", "updatedTime"}, -1
-	a := p.Do(ctx, bitrix.Call{Method: "crm.item.list", Params: params})[0]
-	if a.Err != nil {
-		return nil, 0, false, a.Err
-	}
-	var out struct {
-		Items []struct {
-			ID      json.RawMessage `json:"id"`
-			Updated string          `json:"updatedTime"`
-		} `json:"items"`
-	}
-	if err := json.Unmarshal(a.Result, &out); err != nil {
-		return nil, 0, false, badAnswerf("crm.item.list: the result has another shape: %w", err)
+	rows, err := bitrix.DecodeRows(methodItems, p.Do(ctx, bitrix.Call{Method: methodItems, Params: params})[0], "items")
+	if err != nil {
+		return nil, 0, false, err
 	}
 	last = after
-	for _, it := range out.Items {
-		id, err := strconv.Atoi(strings.Trim(string(it.ID), `"`))
-		if err != nil || id <= last {
-			return nil, 0, false, badAnswerf("crm.item.list: entity %.40s after %d: the portal does not order by id", it.ID, last)
+	for _, row := range rows {
+		var it struct {
+			ID      bitrix.ID `json:"id"`
+			Updated string    `json:"updatedTime"`
 		}
-		last = id
+		if err := json.Unmarshal(row, &it); err != nil {
+			return nil, 0, false, badAnswerf("%s: %w", methodItems, err)
+		}
+		if int(it.ID) <= last {
+			return nil, 0, false, badAnswerf("%s: entity %d after %d: the portal does not order by id", methodItems, it.ID, last)
+		}
+		last = int(it.ID)
+		// An entity whose time cannot be read may have changed.
 		if at, err := time.Parse(time.RFC3339, it.Updated); err == nil && !since.IsZero() && at.Before(since) {
 			continue
 		}
-		ids = append(ids, id)
+		ids = append(ids, last)
 	}
-	return ids, last, len(out.Items) >= pageSize, nil
+	return ids, last, len(rows) > 0, nil
 }
 
 // owners reads the next records of a place and returns the ids of the entities that
@@ -121,41 +126,31 @@ func owners(ctx context.Context, p Portal, r Leftover, after int) (ids []int, la
 	if err != nil {
 		return nil, 0, false, err
 	}
-	a := p.Do(ctx, call)[0]
-	if a.Err != nil {
-		return nil, 0, false, a.Err
+	wrapper, key := "items", "id"
+	if r.List > 0 {
+		wrapper, key = "", "ID"
 	}
-	raw := a.Result
-	if r.List == 0 {
-		var out struct {
-			Items json.RawMessage `json:"items"`
-		}
-		if err := json.Unmarshal(raw, &out); err != nil {
-			return nil, 0, false, badAnswerf("%s: the result has another shape: %w", call.Method, err)
-		}
-		raw = out.Items
-	}
-	var rows []map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &rows); err != nil {
-		return nil, 0, false, badAnswerf("%s: the result has another shape: %w", call.Method, err)
+	rows, err := bitrix.DecodeRows(call.Method, p.Do(ctx, call)[0], wrapper)
+	if err != nil {
+		return nil, 0, false, err
 	}
 	last = after
 	seen := map[int]bool{}
-	for _, row := range rows {
-		key := "id"
-		if r.List > 0 {
-			key = "ID"
+	for _, raw := range rows {
+		var row map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &row); err != nil {
+			return nil, 0, false, badAnswerf("%s: %w", call.Method, err)
 		}
-		id, err := strconv.Atoi(strings.Trim(string(row[key]), `"`))
-		if err != nil || id <= last {
+		var id bitrix.ID
+		if err := id.UnmarshalJSON(row[key]); err != nil || int(id) <= last {
 			return nil, 0, false, badAnswerf("%s: row %.40s after %d: the portal does not order by id", call.Method, row[key], last)
 		}
-		last = id
+		last = int(id)
 		for _, owner := range numbers(row[field]) {
 			seen[owner] = true
 		}
 	}
-	return slices.Sorted(maps.Keys(seen)), last, len(rows) >= pageSize, nil
+	return slices.Sorted(maps.Keys(seen)), last, len(rows) > 0, nil
 }
 
 // listing returns the call for the next records of a place, and the key of its field
@@ -164,7 +159,7 @@ func (r Leftover) listing(ctx context.Context, p Portal, after int) (bitrix.Call
 	if r.List == 0 {
 		params := itemParams(r.EntityTypeID, time.Time{}, after)
 		params["select"], params["start"] = []any{"id", r.Field}, -1
-		return bitrix.Call{Method: "crm.item.list", Params: params}, r.Field, nil
+		return bitrix.Call{Method: methodItems, Params: params}, r.Field, nil
 	}
 	fields, err := p.ListFields(ctx, r.ListType, r.List)
 	if err != nil {
@@ -254,24 +249,21 @@ func gone(ctx context.Context, p Portal, typeID int, ids []int) ([]int, error) {
 		for i, id := range part {
 			filter[i] = id
 		}
-		a := p.Do(ctx, bitrix.Call{Method: "crm.item.list", Params: map[string]any{
+		a := p.Do(ctx, bitrix.Call{Method: methodItems, Params: map[string]any{
 			"entityTypeId": typeID, "select": []any{"id"}, "filter": map[string]any{"@id": filter}, "start": -1,
 		}})[0]
-		if a.Err != nil {
-			return nil, a.Err
+		rows, err := bitrix.DecodeRows(methodItems, a, "items")
+		if err != nil {
+			return nil, err
 		}
-		var out struct {
-			Items []struct {
-				ID json.RawMessage `json:"id"`
-			} `json:"items"`
-		}
-		if err := json.Unmarshal(a.Result, &out); err != nil {
-			return nil, badAnswerf("crm.item.list: the result has another shape: %w", err)
-		}
-		for _, it := range out.Items {
-			if id, err := strconv.Atoi(strings.Trim(string(it.ID), `"`)); err == nil {
-				exists[id] = true
+		for _, row := range rows {
+			var it struct {
+				ID bitrix.ID `json:"id"`
 			}
+			if err := json.Unmarshal(row, &it); err != nil {
+				return nil, badAnswerf("%s: %w", methodItems, err)
+			}
+			exists[int(it.ID)] = true
 		}
 	}
 	var calls []bitrix.Call

@@ -3,6 +3,8 @@ package catchup
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -43,7 +45,7 @@ func (odd) ListFields(context.Context, string, int) (*bitrix.ListFields, error) 
 func TestPagesOfOddPortals(t *testing.T) {
 	since := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	ids, last, more, err := page(t.Context(), odd(`{"items":[{"id":4,"updatedTime":"2026-11-25T14:59:59+03:00"},{"id":"5","updatedTime":"2026-11-25T15:00:00+03:00"}]}`), 2, since, 3)
-	if err != nil || !slices.Equal(ids, []int{5}) || last != 5 || more {
+	if err != nil || !slices.Equal(ids, []int{5}) || last != 5 || !more {
 		t.Errorf("a portal that does not filter: %v, %d, %v, %v", ids, last, more, err)
 	}
 	for _, answer := range []string{`{"items":[{"id":5},{"id":4}]}`, `{"items":[{"id":2}]}`, `{"items":[{"id":null}]}`, `{"items":[{}]}`} {
@@ -51,12 +53,58 @@ func TestPagesOfOddPortals(t *testing.T) {
 			t.Errorf("%s: %v", answer, err)
 		}
 	}
-	for _, answer := range []string{`[]`, `7`, `"x"`} {
-		if _, _, _, err := page(t.Context(), odd(answer), 2, time.Time{}, 0); err == nil {
-			t.Errorf("%s is taken for a page", answer)
-		}
+	if ids, last, more, err := page(t.Context(), odd(`{"items":[]}`), 2, since, 3); err != nil || len(ids) > 0 || last != 3 || more {
+		t.Errorf("the end: %v, %d, %v, %v", ids, last, more, err)
 	}
 	if _, err := Now(t.Context(), odd(`"soon"`)); err == nil {
 		t.Error("a time that is none is taken for one")
 	}
+}
+
+// TestAnswersOfOtherShapes holds that an answer without its list is neither the end of
+// a sync nor proof that an entity is gone: it is asked for again.
+func TestAnswersOfOtherShapes(t *testing.T) {
+	for _, answer := range []string{`[]`, `7`, `"x"`, `null`, `false`, `{}`, `{"items":null}`, `{"items":false}`, `{"items":{}}`, `{"data":[]}`, `{"items":[null]}`} {
+		for name, read := range map[string]func() error{
+			"page":  func() error { _, _, _, err := page(t.Context(), odd(answer), 2, time.Time{}, 0); return err },
+			"count": func() error { _, err := Count(t.Context(), odd(answer), 2, time.Time{}); return err },
+			"gone":  func() error { _, err := gone(t.Context(), odd(answer), 2, []int{5}); return err },
+			"owners": func() error {
+				_, _, _, err := owners(t.Context(), odd(answer), Leftover{TypeID: 2, EntityTypeID: 177, Field: "parentId2"}, 0)
+				return err
+			},
+		} {
+			if err := read(); err == nil || Permanent(err) {
+				t.Errorf("%s takes %s: %v", name, answer, err)
+			}
+		}
+	}
+	list := Leftover{TypeID: 2, List: 5, ListType: "lists", Field: "DEAL"}
+	for _, answer := range []string{`null`, `false`, `{}`, `{"items":[]}`, `[null]`} {
+		if _, _, _, err := owners(t.Context(), listPortal{odd(answer)}, list, 0); err == nil || Permanent(err) {
+			t.Errorf("a list: %s: %v", answer, err)
+		}
+	}
+	if n, err := Count(t.Context(), odd(`{"items":[{"id":1},{"id":2}]}`), 2, time.Time{}); n != 2 || err != nil {
+		t.Errorf("a page without a total counts %d, %v", n, err)
+	}
+}
+
+// listPortal also describes a list, whose property DEAL has the id PROPERTY_1.
+type listPortal struct{ odd }
+
+func (listPortal) ListFields(ctx context.Context, iblockType string, iblockID int) (*bitrix.ListFields, error) {
+	c, err := bitrix.NewClient(bitrix.Config{Webhook: "http://portal/rest/1/code/", HTTP: &http.Client{Transport: described{}}})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return c.ListFields(ctx, iblockType, iblockID)
+}
+
+type described struct{}
+
+func (described) RoundTrip(*http.Request) (*http.Response, error) {
+	const fields = `{"result":{"PROPERTY_1":{"FIELD_ID":"PROPERTY_1","CODE":"DEAL","TYPE":"N"}}}`
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(fields))}, nil
 }
