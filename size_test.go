@@ -25,7 +25,6 @@ var bigPackages = map[string]string{
 
 // bigTypes have more than maxMethods methods, with the reason.
 var bigTypes = map[string]string{
-	"bitrix.Client":                 "the portal's API: a method for each thing that a caller asks of a portal",
 	"emulator.Portal":               "the public face of a portal: a method for each thing that a test sets up, asks or ends",
 	"emulator/internal/model.Store": "the data of a portal: a method for each read and each change of it",
 	"engine/formula.checker":        "one walk over the syntax tree: a method for each kind of node and each function's rule",

@@ -100,7 +100,7 @@ func (t *transport) batch(ctx context.Context, commands []batch.Command) []batch
 		}
 		key := strconv.Itoa(i)
 		out[i] = t.batchReply(result, key)
-		t.note(cmd.Method, decodeTime(result.times[key]), now)
+		t.note(cmd.Method, wire.DecodeTime(result.times[key]), now)
 	}
 	return out
 }

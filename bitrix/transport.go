@@ -26,7 +26,7 @@ type envelope struct {
 	status      int
 	result      json.RawMessage
 	total, next int
-	time        callTime
+	time        wire.Time
 }
 
 // transport makes the requests to one portal and reads their answers. It knows
@@ -117,7 +117,7 @@ func (t *transport) open(status int, data []byte) (*envelope, *Error) {
 	}
 	return &envelope{
 		status: status, result: wire.ShortNumbers(raw["result"]),
-		total: wire.Count(raw["total"]), next: wire.Count(raw["next"]), time: decodeTime(raw["time"]),
+		total: wire.Count(raw["total"]), next: wire.Count(raw["next"]), time: wire.DecodeTime(raw["time"]),
 	}, nil
 }
 
@@ -137,52 +137,11 @@ func (t *transport) clean(text string) string {
 	return text
 }
 
-// callTime is the part of an answer's time that says how much its method has
-// been used.
-type callTime struct {
-	known   bool
-	used    time.Duration
-	resetIn time.Duration
-}
-
 // note passes the working time of an answer on.
-func (t *transport) note(method string, c callTime, now time.Time) {
-	if c.known {
-		t.operating.Note(method, c.used, c.resetIn, now)
+func (t *transport) note(method string, c wire.Time, now time.Time) {
+	if c.Known {
+		t.operating.Note(method, c.Used, c.ResetIn, now)
 	}
-}
-
-// decodeTime reads an answer's time, which may be missing or [].
-func decodeTime(data json.RawMessage) callTime {
-	var raw struct {
-		Operating json.RawMessage `json:"operating"`
-		ResetAt   json.RawMessage `json:"operating_reset_at"`
-		Finish    json.RawMessage `json:"finish"`
-	}
-	if json.Unmarshal(data, &raw) != nil {
-		return callTime{}
-	}
-	used, ok := wire.Float(raw.Operating)
-	if !ok || used < 0 {
-		return callTime{}
-	}
-	t := callTime{known: true, used: seconds(used)}
-	if reset, ok := wire.Float(raw.ResetAt); ok && reset > 0 {
-		// The portal's clock need not be ours.
-		now, ok := wire.Float(raw.Finish)
-		if !ok || now <= 0 {
-			now = float64(time.Now().UnixNano()) / 1e9
-		}
-		t.resetIn = min(max(0, seconds(reset-now)), operatingWindow)
-	}
-	return t
-}
-
-// operatingWindow is what operating adds up; no reset is further away.
-const operatingWindow = 10 * time.Minute
-
-func seconds(f float64) time.Duration {
-	return time.Duration(min(max(f, -1e6), 1e6) * float64(time.Second))
 }
 
 // exchange makes the HTTP request. The callers' contexts do not end it: others
