@@ -12,6 +12,10 @@ import (
 // looksLike warns of literal text that is probably meant to be a formula.
 func (c *values) looksLike(n *yaml.Node, env formula.Env) {
 	text := n.Value
+	if foreign := formula.ForeignText(text, env.Knows); len(foreign) > 0 {
+		c.doubts(n, 0, foreign)
+		return
+	}
 	if strings.Contains(text, "{=") && strings.Contains(text, "}") {
 		c.Warnf(n, "looks-like-formula", "the text %q has a placeholder of Bitrix24 robots, which b24rules does not fill in", text).Hint = "write {{ formula }} to insert a value"
 		return

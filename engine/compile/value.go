@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -145,7 +146,9 @@ func (c *values) formula(v *engine.Value, w want, env formula.Env) *engine.Value
 	src := v.Node.Value[engine.FormulaOffset:]
 	f, problems := formula.Compile(src, env)
 	if len(problems) > 0 {
-		if message, hint := yamlfile.FormulaTrap(c.file, v.Node); message != "" {
+		// A formula that ends too early is not whole. Of a whole formula, a comment after it
+		// hides no mistake.
+		if message, hint := yamlfile.FormulaTrap(c.file, v.Node); message != "" && !isWhole(problems) {
 			c.Errorf(v.Node, "yaml-trap", "%s", message).Hint = hint
 			return nil
 		}
@@ -163,6 +166,11 @@ func (c *values) formula(v *engine.Value, w want, env formula.Env) *engine.Value
 		return nil
 	}
 	return c.fits(v, w)
+}
+
+// isWhole reports whether the problems are those of a formula whose syntax is right.
+func isWhole(problems []formula.Problem) bool {
+	return !slices.ContainsFunc(problems, func(p formula.Problem) bool { return p.Code == "syntax" })
 }
 
 // literalMeant adds to the hint about a formula of one unknown word, because the word

@@ -173,6 +173,9 @@ func (c *checker) verdict(op string, value, other operand) (v verdict, known boo
 	}
 	v.senseless = false
 	v.outcome, known = d.Range.outcome(op, n)
+	if known && v.outcome && op != "!=" && d.Range.Max != math.MaxInt64 {
+		return v, false // careful authors write hourOf(time) >= 0 && hourOf(time) < 9
+	}
 	v.why = diag.Phrasef("%s is %s", c.excerpt(value.node), d.Range.words())
 	return v, known
 }

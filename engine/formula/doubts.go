@@ -15,6 +15,7 @@ import (
 const (
 	codeConstant = "constant-condition"
 	codeDoubtful = "doubtful-field"
+	codeForeign  = "foreign-syntax"
 )
 
 // Doubts returns what is allowed in the formula and likely a mistake: parts of

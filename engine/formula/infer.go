@@ -28,6 +28,7 @@ func (c *checker) infer(n ast.Node) (ast.Node, Type) {
 	case *ast.BoolNode:
 		return truth(placed(&ast.BoolNode{Value: x.Value}, x)), Type{Kind: Bool}
 	case *ast.StringNode:
+		c.doubtForeign(x)
 		return x, Type{Kind: String}
 	case *ast.IntegerNode, *ast.FloatNode:
 		return c.literal(n)

@@ -3,7 +3,6 @@ package formula
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/expr-lang/expr/ast"
 
@@ -58,6 +57,8 @@ func partOf(t Type, name string) string {
 		return `write formatDate(time, "dd.MM.yyyy"), yearOf(time), dayOf(time)…`
 	case t.Kind == String && (name == "length" || name == "size"):
 		return "write len(text)"
+	case t.Kind == String:
+		return "write + to join texts"
 	}
 	return ""
 }
@@ -95,6 +96,9 @@ func (c *checker) fixedDate(nodes []ast.Node) {
 	}
 	if _, err := date(nil, args); err != nil {
 		hint := ""
+		if ok && strings.Trim(fixed.Value, "dDjmMnyYhHGisa.:/- ") == "" && fixed.Value != "" {
+			hint = `write formatDate(time, "dd.MM.yyyy")`
+		}
 		if text != nodes[0] {
 			hint = "write x == nil ? nil : date(x), or a when for the step"
 		}
@@ -108,52 +112,6 @@ func (c *checker) fixedDate(nodes []ast.Node) {
 			c.errorOf(zone, codeArgs, "", "%s", err)
 		}
 	}
-}
-
-// patternHint is what a pattern of formatDate is made of.
-const patternHint = `write it with dd, MM, yyyy, yy, HH, mm, ss: "dd.MM.yyyy HH:mm"`
-
-// datePattern reports a fixed pattern of formatDate that is one of PHP, Go or
-// strftime: its letters would be taken for text.
-func (c *checker) datePattern(n ast.Node) {
-	pattern, ok := n.(*ast.StringNode)
-	if !ok {
-		return
-	}
-	text, filled := cutPattern(pattern.Value)
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r >= unicode.MaxASCII || !unicode.IsLetter(r) }) {
-		if strings.Trim(word, "dDjmMnyYhHGis") == "" {
-			c.errorOf(n, codeArgs, patternHint, "%q is no part of a pattern of formatDate", word)
-			return
-		}
-	}
-	if !filled {
-		c.errorOf(n, codeArgs, patternHint, "the pattern of formatDate has no part that is filled in")
-	}
-}
-
-// cutPattern returns what formatDate takes for text, with a blank for each part
-// that it fills in, and whether there are any.
-func cutPattern(pattern string) (text string, filled bool) {
-	var b strings.Builder
-	for pattern != "" {
-		size := 0
-		for _, p := range datePatterns {
-			if strings.HasPrefix(pattern, p.name) {
-				size = len(p.name)
-				break
-			}
-		}
-		if size > 0 {
-			filled = true
-			b.WriteByte(' ')
-		} else {
-			size = 1
-			b.WriteByte(pattern[0])
-		}
-		pattern = pattern[size:]
-	}
-	return b.String(), filled
 }
 
 // alternative reports stage == "A" || "B", which means to compare twice.

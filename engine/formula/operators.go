@@ -63,6 +63,7 @@ func (c *checker) binary(x *ast.BinaryNode) (ast.Node, Type) {
 		}
 		c.wantArg(x.Left, lt, Type{Kind: String}, "the left side of "+x.Operator)
 		c.wantArg(x.Right, rt, Type{Kind: String}, "the right side of "+x.Operator)
+		c.doubtWildcard(x.Operator, x.Right)
 		c.doubtSide(x, x.Operator, operand{x.Left, left, lt}, operand{x.Right, right, rt})
 		return truth(withMachine(x.Location(), textTests[x.Operator], left, right)), Type{Kind: Bool}
 	case "..":
@@ -345,8 +346,13 @@ func (c *checker) matches(x *ast.BinaryNode) (ast.Node, Type) {
 	}
 	re, err := regexp.Compile(pattern.Value)
 	if err != nil {
-		c.errorOf(x.Right, codeType, "", "not a pattern: %s", patternError(err))
+		hint := ""
+		if strings.HasPrefix(pattern.Value, "*") {
+			hint = fmt.Sprintf("write text contains %q", strings.Trim(pattern.Value, "*"))
+		}
+		c.errorOf(x.Right, codeType, hint, "not a pattern: %s", patternError(err))
 		return left, Type{Kind: Bool}
 	}
+	c.doubtPattern(pattern, re, operand{x.Left, left, lt})
 	return truth(withMachine(x.Location(), matchFn(re), left)), Type{Kind: Bool}
 }

@@ -49,6 +49,9 @@ func lexProblem(s *source, err error) *Problem {
 		p.From = s.afterTokens()
 		p.To = p.From + 1
 		p.Message = "the text has no closing quote"
+	case strings.Contains(e.Message, "char escape"):
+		p.Message = "this escape does not exist in a text"
+		p.Hint = "write the text between backquotes, in which \\ has no meaning: `\\d+`"
 	case strings.Contains(e.Message, "unclosed comment"):
 		p.Message = "the comment has no closing */"
 	case strings.HasPrefix(e.Message, "bad number syntax"):
@@ -179,6 +182,8 @@ func (s *source) explain(p *Problem, at int) {
 		p.Hint = infix(t.Value)
 	case t.Is(lexer.Operator, "="):
 		p.Hint = "write == to compare"
+	case t.Is(lexer.Operator, "+", "-") && before(lexer.Operator, t.Value):
+		p.Hint = "a formula changes no value: write x + 1"
 	case t.Is(lexer.Operator, "&"):
 		p.Hint = "write + to join texts, && for “and”"
 	case t.Is(lexer.Operator, ">") && before(lexer.Operator, "<"):
@@ -223,7 +228,7 @@ func (s *source) hasHole() bool {
 // summ(rows, .price) and not summ.
 func unknownCall(s *source, place int) (Problem, bool) {
 	at := s.tokenAt(place)
-	if at >= len(s.tokens) || !s.tokens[at].Is(lexer.Operator, ".", "#") {
+	if at >= len(s.tokens) || !s.tokens[at].Is(lexer.Operator, ".", "#", ";") {
 		return Problem{}, false
 	}
 	depth := 0
@@ -236,7 +241,11 @@ func unknownCall(s *source, place int) (Problem, bool) {
 			depth--
 		case t.Is(lexer.Bracket, "(") && s.tokens[i-1].Kind == lexer.Identifier:
 			name := s.tokens[i-1]
-			if _, ok := functions[name.Value]; ok {
+			_, isFunction := functions[name.Value]
+			if isFunction && s.tokens[at].Value == ";" {
+				return Problem{}, false
+			}
+			if isFunction {
 				return Problem{
 					From: s.tokens[at].From, To: s.tokens[at].To, Code: codeSyntax,
 					Message: "%s takes no `.name` or `#`", Args: []any{name.Value},
@@ -252,61 +261,12 @@ func unknownCall(s *source, place int) (Problem, bool) {
 	return Problem{}, false
 }
 
-// refused are the functions of expr, and of spreadsheets, that a formula does
-// not have, and what to write instead.
-var refused = map[string]string{
-	"now":         "a formula has no clock: use event.time",
-	"today":       "a formula has no clock: use event.time",
-	"timezone":    "write date(text, \"Europe/Riga\")",
-	"duration":    "write addDays(time, n), addHours(time, n) or daysBetween(a, b)",
-	"float":       "numbers are exact decimals: write number(…)",
-	"toJSON":      "write string(…) of a part, or join(…)",
-	"fromJSON":    "the results of steps are decoded already",
-	"type":        "the types are known when the file is loaded",
-	"if":          "write condition ? a : b",
-	"iif":         "write condition ? a : b",
-	"ifs":         "write condition ? a : b",
-	"and":         "write a && b",
-	"or":          "write a || b",
-	"not":         "write !a",
-	"isnull":      "write x == nil, or x ?? other",
-	"coalesce":    "write x ?? other",
-	"ifnull":      "write x ?? other",
-	"sumif":       "write sum(filter(list, condition), .field)",
-	"sumifs":      "write sum(filter(list, condition), .field)",
-	"countif":     "write count(list, condition)",
-	"average":     "write mean(list)",
-	"avg":         "write mean(list)",
-	"length":      "write len(…)",
-	"size":        "write len(…)",
-	"vlookup":     "write find(list, condition)",
-	"concatenate": "write a + b",
-	"left":        "write text[:n]",
-	"right":       "write text[-n:]",
-	"mid":         "write text[from:to]",
-	"substr":      "write text[from:to]",
-	"text":        "write string(…)",
-	"value":       "write number(…)",
-	"substring":   "write text[from:to]",
-	"includes":    "write text contains part, or value in list",
-	"format":      `write formatDate(time, "dd.MM.yyyy") or string(round(number, places))`,
-	"tostring":    "write string(value)",
-	"tofixed":     "write round(number, places)",
-	"tolowercase": "write lower(text)",
-	"touppercase": "write upper(text)",
-	"isset":       "write value != nil",
-	"default":     "write value ?? other",
-	"year":        "write yearOf(time)",
-	"month":       "write monthOf(time)",
-	"day":         "write dayOf(time)",
-	"countby":     "write map(groupBy(list, .field), {key: .key, count: len(.items)})",
-}
-
 func unknownFunction(name string, from, to int) Problem {
 	p := Problem{From: from, To: to, Code: codeFunction, Message: "unknown function %q", Args: []any{name}}
+	plainName := strings.TrimPrefix(strings.ToLower(name), "mb_") // of PHP
 	if hint := refused[name]; hint != "" {
 		p.Message, p.Hint = "no function %q exists", hint
-	} else if hint := refused[strings.ToLower(name)]; hint != "" {
+	} else if hint := refused[plainName]; hint != "" {
 		p.Hint = hint
 	} else if near := diag.Closest(name, functionNames()); near != "" {
 		p.Hint = didYouMean(name, near)

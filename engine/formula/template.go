@@ -13,15 +13,16 @@ import (
 
 // Template is a text with holes. It may be evaluated by many goroutines at once.
 type Template struct {
-	parts []part
-	vars  []string
+	parts  []part
+	vars   []string
+	doubts []Problem // of the literal text
 }
 
 // part is a piece of a template: literal text, or a formula.
 type part struct {
 	literal string
 	formula *Formula
-	from    int // rune of the template where the formula's source starts
+	from    int // rune of the template where the literal or the formula's source starts
 }
 
 const (
@@ -42,11 +43,11 @@ func CompileTemplate(text string, env Env) (*Template, []Problem) {
 	for i := 0; i < len(text); {
 		open := strings.Index(text[i:], holeOpen)
 		if open < 0 {
-			t.parts = append(t.parts, part{literal: text[i:]})
+			t.parts = append(t.parts, part{literal: text[i:], from: utf8.RuneCountInString(text[:i])})
 			break
 		}
 		if open > 0 {
-			t.parts = append(t.parts, part{literal: text[i : i+open]})
+			t.parts = append(t.parts, part{literal: text[i : i+open], from: utf8.RuneCountInString(text[:i])})
 		}
 		at := i + open
 		begin := at + len(holeOpen)
@@ -76,6 +77,7 @@ func CompileTemplate(text string, env Env) (*Template, []Problem) {
 		return nil, problems
 	}
 	t.vars = t.collectVars()
+	t.doubts = t.foreignText(env)
 	return t, nil
 }
 
@@ -219,9 +221,25 @@ func (t *Template) FromData() bool {
 	return slices.ContainsFunc(t.parts, func(p part) bool { return p.formula != nil && p.formula.FromData() })
 }
 
-// Doubts returns the doubts of all holes, placed in the whole text.
-func (t *Template) Doubts() []Problem {
+// foreignText returns the doubts of the literal text.
+func (t *Template) foreignText(env Env) []Problem {
 	var doubts []Problem
+	for _, p := range t.parts {
+		if p.formula != nil {
+			continue
+		}
+		for _, d := range ForeignText(p.literal, env.Knows) {
+			d.From, d.To = d.From+p.from, d.To+p.from
+			doubts = append(doubts, d)
+		}
+	}
+	return doubts
+}
+
+// Doubts returns the doubts of the literal text and of all holes, placed in the whole
+// text.
+func (t *Template) Doubts() []Problem {
+	doubts := slices.Clone(t.doubts)
 	for _, p := range t.parts {
 		if p.formula == nil {
 			continue

@@ -2,6 +2,7 @@ package formula_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -115,6 +116,36 @@ func TestFromJSON(t *testing.T) {
 	for _, bad := range []string{"", "{", "1 2", "1e9999", "[1] x", `{"a": 1e-999}`} {
 		if v, err := formula.FromJSON([]byte(bad)); err == nil {
 			t.Errorf("%s gives %v", bad, v)
+		}
+	}
+}
+
+func TestForeignText(t *testing.T) {
+	for text, want := range map[string]string{
+		"Deal ${deal.title}":              "5-18",
+		"Крыша $deal.title":               "6-17",
+		"$deal":                           "0-5",
+		"$arFields['TITLE']":              "0-18",
+		"$row->title":                     "0-11",
+		"{% if deal.title %}a{% endif %}": "0-19",
+		"<?= $x ?>":                       "0-3",
+		"#{deal.title}":                   "0-13",
+		"%deal.title%":                    "0-12",
+		"[[ deal.title ]]":                "0-16",
+		"{{ n }} and $deal.title":         "12-23",
+		"{draft} {{ n }}: 100% ready, costs $20 (50 %)": "",
+		"$USD and US$5, %name%, [[1]], #{1}, {%}, $":    "",
+	} {
+		template, problems := formula.CompileTemplate(text, testEnv)
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		got := ""
+		for _, d := range template.Doubts() {
+			got += fmt.Sprintf("%d-%d", d.From, d.To)
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s: %v", text, got, want, template.Doubts())
 		}
 	}
 }
