@@ -20,6 +20,8 @@ var layers = map[string]int{
 	"internal/app/report":  3,
 	"internal/app/service": 4,
 	"internal/app/config":  3,
+	"internal/app/dump":    1,
+	"internal/app/logfile": 0,
 	"internal/app/apptest": 6,
 	"internal/app/testkit": 1,
 	"internal/ruletest":    3,

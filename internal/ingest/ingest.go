@@ -63,6 +63,10 @@ type Config struct {
 	// refused requests. nil means slog.Default().
 	Log *slog.Logger
 
+	// Dump, if not nil, is called with the form of each event that is from the portal,
+	// before it is stored.
+	Dump func(portal string, form []byte)
+
 	// Done, if not nil, is called for each request after the answer.
 	Done func(r Result)
 }
@@ -242,6 +246,7 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) 
 			if err != nil {
 				return bitrix.Event{}, err
 			}
+			h.dump(portal, body)
 			return e, nil
 		}
 	}
@@ -249,7 +254,14 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) 
 	if !proves(e.Auth.ApplicationToken, token, known) {
 		return bitrix.Event{}, &refusal{http.StatusForbidden, wrongToken, nil}
 	}
+	h.dump(portal, body)
 	return e, h.store(r.Context(), portal, e)
+}
+
+func (h *handler) dump(portal string, form []byte) {
+	if h.Dump != nil {
+		h.Dump(portal, form)
+	}
 }
 
 const wrongToken = "wrong portal or application token"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 
@@ -50,12 +49,9 @@ func serve(ctx context.Context, env environment, path string) error {
 	if err != nil {
 		return err
 	}
-	log, closeLog, err := service.OpenLog(c.Log, env.Err)
-	if err != nil {
-		return fmt.Errorf("log: %w", err)
-	}
-	defer closeLog()
-	log = slog.New(env.redactor.Handler(log.Handler()))
+	logs := service.OpenLogs(c.Log, env.redactor, env.Err)
+	defer logs.Close()
+	log := logs.Log
 
 	ctx, stop := interruptibleBy(ctx, func() {
 		env.say("stopping: current runs have %s to finish, others wait for the next start; a second Ctrl-C stops at once", c.Limits.ShutdownGrace())
@@ -67,7 +63,7 @@ func serve(ctx context.Context, env environment, path string) error {
 		return err
 	}
 	defer func() { _ = ln.Close() }() // the server closes it too
-	s, err := service.New(ctx, service.Options{Config: c, Rules: rules, Log: log})
+	s, err := service.New(ctx, service.Options{Config: c, Rules: rules, Log: log, Logs: logs})
 	if err != nil {
 		return err
 	}

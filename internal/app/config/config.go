@@ -88,8 +88,16 @@ type Log struct {
 	Requests bool
 	// Off logs nothing.
 	Off bool
-	// Dir is a folder for the file b24rules.log; "" means stderr.
+	// Dump logs events, requests and answers in full, without secrets.
+	Dump bool
+	// Dir is a folder for the files b24rules.log and dump.log; "" means stderr.
 	Dir string
+	// MaxSize is the size in MiB at which a file in Dir is rotated.
+	MaxSize int
+	// MaxAge is how long rotated files are kept; 0 means forever.
+	MaxAge time.Duration
+	// MaxFiles is how many rotated files of a kind are kept.
+	MaxFiles int
 }
 
 // Limits bound the work. Zero values mean the defaults.
@@ -151,8 +159,12 @@ type logFile struct {
 	Format   scalar `yaml:"format" words:"text json" default:"text" doc:"text, or a JSON object in each line"`
 	Requests bool   `yaml:"requests" default:"false" doc:"log each request to a portal, without secrets"`
 	Off      bool   `yaml:"off" default:"false" doc:"log nothing"`
-	Dir      scalar `yaml:"dir" doc:"a folder for the file b24rules.log; without it the log goes to stderr"`
-	Dump     scalar `yaml:"dump" doc:"log the contents of requests and answers; not in this version"`
+	Dir      scalar `yaml:"dir" doc:"a folder for the files b24rules.log and, with dump, dump.log; without it the log goes to stderr"`
+	Dump     bool   `yaml:"dump" default:"false" doc:"log each event, request and answer in full, without secrets"`
+
+	MaxSize  int       `yaml:"max_size" validate:"min=1,max=10000" default:"100" doc:"the size in MiB at which a file in dir is rotated; it is also rotated when it is a day old"`
+	MaxAge   retention `yaml:"max_age" default:"14d" doc:"how long rotated files are kept"`
+	MaxFiles int       `yaml:"max_files" validate:"min=1,max=1000" default:"20" doc:"how many rotated files are kept, of each of the two"`
 }
 
 type portalFile struct {

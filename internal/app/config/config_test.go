@@ -55,7 +55,7 @@ portals:
     events: online
     encoding: UTF-8
   other: {webhook: '${HOOK}', application_token: 'x-${TOKEN}'}
-log: {level: warn, format: json, dir: logs, dump: false}
+log: {level: warn, format: json, dir: logs, dump: true, max_size: 5, max_age: 36h}
 limits: {runs: 7, attempts: 3, retry_first: 1s, retry_max: 1m, max_body: 4096, grace: 2s}
 history: {succeeded: 7d, discarded: 36h, parked: forever}
 console: false
@@ -69,7 +69,7 @@ console: false
 	if diff := cmp.Diff([]string{"etc/rules", "/srv/more.yaml"}, c.Rules); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(Log{Level: slog.LevelWarn, JSON: true, Dir: "etc/logs"}, c.Log); diff != "" {
+	if diff := cmp.Diff(Log{Level: slog.LevelWarn, JSON: true, Dir: "etc/logs", Dump: true, MaxSize: 5, MaxAge: 36 * time.Hour, MaxFiles: 20}, c.Log); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}
 	limits := Limits{Runs: 7, Attempts: 3, RetryFirst: time.Second, RetryMax: time.Minute, MaxBody: 4096, Grace: 2 * time.Second}
@@ -178,7 +178,9 @@ func TestConfigFindings(t *testing.T) {
 		{"duplicate input", minimal(web, token, "inputs: {a: {b: 1, b: 2}}"), `6:24 duplicate-key`},
 		{"level", minimal(web, token) + "log: {level: warning}\n", `6:14 invalid-value: level "warning" is unknown (write debug, info, warn or error)`},
 		{"format", minimal(web, token) + "log: {format: xml}\n", `6:15 invalid-value: format "xml" is unknown (write text or json)`},
-		{"dump", minimal(web, token) + "log: {dump: true}\n", "6:13 not-supported: dumping requests is not supported by this version"},
+		{"dump", minimal(web, token) + "log: {dump: maybe}\n", "6:13 wrong-type: expected true or false"},
+		{"log size", minimal(web, token) + "log: {max_size: 0}\n", "6:17 invalid-value: "},
+		{"log age", minimal(web, token) + "log: {max_age: old}\n", `6:16 invalid-value: "old" is not a retention time`},
 		{"console", minimal(web, token) + "console: 127.0.0.1:9000\n", "6:10 not-supported: the console is not supported by this version"},
 		{"limits", minimal(web, token) + "limits: {runs: -1}\n", "6:16 invalid-value"},
 		{"history", minimal(web, token) + "history: {succeeded: 30}\n", `6:22 invalid-value: "30" is not a retention time (write days or hours, such as 30d or 12h, or forever)`},

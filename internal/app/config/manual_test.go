@@ -32,7 +32,7 @@ var configSections = []struct {
 	{"portals: {NAME: …}", "You choose NAME. The portal sends its events to `/hooks/NAME`. [portal.md](portal.md) describes how to connect a portal.", portalFile{}},
 	{"portals: {NAME: {oauth: …}}", "", oauthFile{}},
 	{"portals: {NAME: {tls: …}}", "", tlsFile{}},
-	{"log", "The file in `dir` stays open. A program that rotates it must copy and truncate it (`copytruncate`).", logFile{}},
+	{"log", "Files in `dir` are rotated automatically. [operating.md](operating.md#the-log) describes the log and the dump.", logFile{}},
 	{"limits", "", Limits{}},
 	{"history", "Days, hours, or `forever`.", History{}},
 	{"catch_up", "Or `off`.", catchUpFile{}},

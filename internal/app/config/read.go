@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -292,7 +293,10 @@ func fillIn(text string, env func(name string) (string, bool)) (filled string, m
 }
 
 func (r *reader) log(c *Config, in logFile) {
-	c.Log = Log{Requests: in.Requests, Off: in.Off}
+	c.Log = Log{
+		Requests: in.Requests, Off: in.Off, Dump: in.Dump,
+		MaxSize: cmp.Or(in.MaxSize, 100), MaxAge: max(0, time.Duration(cmp.Or(in.MaxAge, 14*24*retention(time.Hour)))), MaxFiles: cmp.Or(in.MaxFiles, 20),
+	}
 	if in.Level.set() && r.words(in.Level, "level", "debug", "info", "warn", "error") {
 		_ = c.Log.Level.UnmarshalText([]byte(in.Level.text)) // it is one of slog's words
 	}
@@ -301,8 +305,5 @@ func (r *reader) log(c *Config, in logFile) {
 	}
 	if in.Dir.set() {
 		c.Log.Dir = r.path(in.Dir)
-	}
-	if in.Dump.set() && in.Dump.text != "false" {
-		r.later(in.Dump.pos, "dumping requests is", "log: {requests: true} logs them without their secrets")
 	}
 }

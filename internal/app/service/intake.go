@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/dump"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
@@ -26,6 +27,7 @@ type intake struct {
 	queue    *queue.Queue
 	downtime *downtime
 	metrics  *metrics
+	dump     *dump.Dump
 	log      *slog.Logger
 }
 
@@ -35,7 +37,7 @@ func (in *intake) handler() http.Handler {
 	r.Handle("/healthz", ingest.Ready(in.queue.Ping, in.log)).Methods(http.MethodGet, http.MethodHead)
 	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
 		Portal: in.token, Push: in.push, Lost: in.downtime.lost, Install: in.install, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
-		Log: in.log, Done: in.metrics.event,
+		Log: in.log, Dump: in.dump.Event, Done: in.metrics.event,
 	}))
 	return r
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/app/logfile"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -47,6 +48,15 @@ func newMetrics() *metrics {
 	m.registry.MustRegister(m.events, m.unproven, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// countLost registers the counter of lines that log files have not received.
+func (m *metrics) countLost(files []*logfile.File) {
+	for _, f := range files {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "b24rules_log_lost_lines_total", Help: "Lines that a log file did not receive, because it could not be written.", ConstLabels: prometheus.Labels{"file": f.Name()},
+		}, func() float64 { return float64(f.Lost()) }))
+	}
 }
 
 func seconds(name, help string, buckets []float64) prometheus.Histogram {

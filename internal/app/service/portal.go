@@ -95,6 +95,6 @@ func (s *Service) restConfig(p config.Portal) bitrix.Config {
 	}
 	return bitrix.Config{
 		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, Settle: s.config.Limits.SettleTime(), Log: log.With("portal", p.Name), Hide: s.config.Redactor.Text,
-		HTTP: &http.Client{Transport: timed{transport, s.metrics.restSeconds.WithLabelValues(p.Name)}},
+		HTTP: &http.Client{Transport: timed{s.dump.Transport(p.Name, transport), s.metrics.restSeconds.WithLabelValues(p.Name)}},
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/dump"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
@@ -26,6 +27,8 @@ type Options struct {
 	// Rules are loaded.
 	Rules *Rules
 	Log   *slog.Logger
+	// Logs, if not nil, are the files and the dump of the log.
+	Logs *Logs
 }
 
 // Service receives the events of portals and runs rules for them. It makes its
@@ -33,6 +36,7 @@ type Options struct {
 type Service struct {
 	config   *config.Config
 	log      *slog.Logger
+	dump     *dump.Dump
 	queue    *queue.Queue
 	portals  portals
 	conns    *ingest.Conns
@@ -58,6 +62,10 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		config: c, log: o.Log, rules: o.Rules, portals: all,
 		conns: &ingest.Conns{Most: maxConnections(c.Limits.Connections, len(c.Portals), maxFiles()), Log: o.Log}, metrics: newMetrics(), permits: &permits{},
 	}
+	if o.Logs != nil {
+		s.dump = o.Logs.Dump
+		s.metrics.countLost(o.Logs.files)
+	}
 	s.downtime = &downtime{config: c, rules: o.Rules, portals: all, log: o.Log}
 	var err error
 	if s.queue, err = openQueue(ctx, c, all, s.downtime, o.Log); err != nil {
@@ -70,7 +78,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 			return nil, fmt.Errorf("portal %s: %w", p.Name, err)
 		}
 	}
-	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, log: o.Log}
+	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, dump: s.dump, log: o.Log}
 	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, private: c.PrivateHosts, rules: o.Rules, portals: all, metrics: s.metrics, log: o.Log}
 	s.jobs = &syncJobs{queue: s.queue, rules: o.Rules, prepare: s.downtime.prepare, log: o.Log}
 	s.backlogs = &backlogs{config: c, queue: s.queue, portals: all, log: o.Log}
