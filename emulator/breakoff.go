@@ -25,7 +25,7 @@ func breakOff(w http.ResponseWriter, r *http.Request, f *Fault, status int, body
 		if delay == 0 {
 			delay = requestCeiling
 		}
-		_ = wait(r.Context(), delay) // the end of the context is an end too
+		_ = rest.Wait(r.Context(), delay) // the end of the context is an end too
 		hangUp(w, false)
 	case FaultReset:
 		hangUp(w, true)

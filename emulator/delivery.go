@@ -192,7 +192,7 @@ func (h *hub) work(f *feed) {
 		if !ok {
 			return
 		}
-		if wait(h.delivery, max(0, time.Until(d.due))+gap) == nil {
+		if rest.Wait(h.delivery, max(0, time.Until(d.due))+gap) == nil {
 			h.send(f, d)
 		}
 		h.done()

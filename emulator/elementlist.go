@@ -38,28 +38,11 @@ func elementGet(c *rest.Call) (any, error) {
 	if len(rows) == 0 {
 		return answer, nil // and no total
 	}
-	only := elementSelection(c)
+	only := c.Selection()
 	for _, e := range rest.Page(c, rows) {
 		answer.Append(elementJSON(c, b, e, only))
 	}
 	return answer, nil
-}
-
-// elementSelection reads SELECT; nil is everything.
-func elementSelection(c *rest.Call) map[string]bool {
-	chosen, _ := c.OptionalArray("SELECT")
-	if chosen.Len() == 0 {
-		return nil
-	}
-	only := map[string]bool{}
-	for _, v := range chosen.All() {
-		name := strings.ToUpper(value.Text(v))
-		if name == "*" {
-			return nil
-		}
-		only[name] = true
-	}
-	return only
 }
 
 // elementJSON is an element as lists.element.get shows it: all values are text.

@@ -33,7 +33,7 @@ func (h *hub) methods() []rest.Method {
 
 // eventCodes is events: those of one permission, of all, or of the application's.
 func eventCodes(c *rest.Call) (any, error) {
-	wanted := scopeFilter(c)
+	wanted := c.ScopeFilter()
 	codes := php.NewArray()
 	for _, e := range schemas.Events() {
 		if !wanted(eventScope(e.Code)) {

@@ -116,24 +116,10 @@ func arrangeField(f *model.IBlockField, g value.Fields) {
 	g.Int("ROW_COUNT", &f.Rows)
 	g.Int("COL_COUNT", &f.Columns)
 	g.Int("LINK_IBLOCK_ID", &f.Link)
-	f.Settings = withSettings(f.Settings, g["SETTINGS"], strings.ToUpper)
+	f.Settings = rest.WithSettings(f.Settings, g["SETTINGS"], strings.ToUpper)
 	if f.TypeSettings != nil {
-		f.TypeSettings = withSettings(f.TypeSettings, g["USER_TYPE_SETTINGS"], func(name string) string { return name })
+		f.TypeSettings = rest.WithSettings(f.TypeSettings, g["USER_TYPE_SETTINGS"], func(name string) string { return name })
 	}
-}
-
-// withSettings are settings with those of a call over them, which have the names that name
-// gives them. It is a copy: an answer may hold the old ones and not be written yet.
-func withSettings(settings *php.Array, v any, name func(string) string) *php.Array {
-	after := php.NewArray()
-	for key, old := range settings.All() {
-		after.Set(key, old)
-	}
-	given, _ := value.Array(v)
-	for key, v := range given.All() {
-		after.Set(name(key), v)
-	}
-	return after
 }
 
 // wrongSettings says what is wrong with the settings of a field, "" for nothing: one

@@ -73,7 +73,7 @@ func (a authorization) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 	if f := p.server.faults.onRequest(func() []string { return []string{tokenMethod} }); f != nil {
 		hit.fault = f
 	}
-	if wait(r.Context(), hit.before) != nil {
+	if rest.Wait(r.Context(), hit.before) != nil {
 		return
 	}
 	f := hit.fault
@@ -87,7 +87,7 @@ func (a authorization) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status, body := a.renew(r)
-	_ = wait(r.Context(), hit.after) // the tokens are given, whoever still waits for them
+	_ = rest.Wait(r.Context(), hit.after) // the tokens are given, whoever still waits for them
 	if f != nil {
 		breakOff(w, r, f, status, body)
 		return

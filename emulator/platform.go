@@ -65,21 +65,9 @@ func (p platform) scopes() []string {
 	return slices.Compact(all)
 }
 
-// scopeFilter is which permissions methods and events are asked for: the one in
-// SCOPE, all with FULL, or the caller's.
-func scopeFilter(c *rest.Call) func(scope string) bool {
-	switch only := c.Param("SCOPE"); {
-	case only != nil:
-		return func(scope string) bool { return scope == value.Text(only) }
-	case !value.IsEmpty(c.Param("FULL")):
-		return func(string) bool { return true }
-	}
-	return c.Options.Allows
-}
-
 // methodNames is methods: those of one scope, of all, or of the caller's.
 func (p platform) methodNames(c *rest.Call) (any, error) {
-	wanted := scopeFilter(c)
+	wanted := c.ScopeFilter()
 	var names []string
 	for name, m := range p.server.methods {
 		if wanted(m.Scope) {

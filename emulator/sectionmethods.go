@@ -67,7 +67,7 @@ func sectionGet(c *rest.Call) (any, error) {
 		return nil, err
 	}
 	found := query.Keep(b.Sections, pass)
-	only := elementSelection(c)
+	only := c.Selection()
 	answer := php.NewArray()
 	if len(found) == 0 {
 		return answer, nil // and no total

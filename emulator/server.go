@@ -54,7 +54,7 @@ func (s *server) rest(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, path.Method, rest.QueryLimit)
 		return
 	}
-	if wait(ctx, s.latency(s.p.cfg.Latency.Request)) != nil {
+	if rest.Wait(ctx, s.latency(s.p.cfg.Latency.Request)) != nil {
 		overtime(w, ctx)
 		return
 	}
@@ -152,7 +152,7 @@ func (s *server) execute(req *exchange, m *rest.Method, params *php.Array) *rest
 // the command run but spoils its answer, nil for none.
 func (s *server) struck(req *exchange, method string, params *php.Array, run func(*Fault) *rest.Answer) *rest.Answer {
 	hit := s.faults.onCommand(method)
-	if err := wait(req.Ctx, hit.before); err != nil {
+	if err := rest.Wait(req.Ctx, hit.before); err != nil {
 		return &rest.Answer{Err: rest.AsError(err)}
 	}
 	switch {
@@ -172,7 +172,7 @@ func (s *server) struck(req *exchange, method string, params *php.Array, run fun
 	if hit.fault != nil && hit.fault.Kind == FaultShape {
 		hit.fault.reshape(a)
 	}
-	_ = wait(req.Ctx, hit.after) // it has run, whoever still waits for it
+	_ = rest.Wait(req.Ctx, hit.after) // it has run, whoever still waits for it
 	return a
 }
 
@@ -192,7 +192,7 @@ func (s *server) run(req *exchange, m *rest.Method, params *php.Array, f *Fault)
 		if err := s.permit(req, m); err != nil {
 			return s.failed(req, m.Name, params, err)
 		}
-		if err := wait(req.Ctx, s.latency(s.p.cfg.Latency.Command)); err != nil {
+		if err := rest.Wait(req.Ctx, s.latency(s.p.cfg.Latency.Command)); err != nil {
 			return &rest.Answer{Err: rest.AsError(err)}
 		}
 	}
@@ -229,21 +229,6 @@ func sourceOf(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	return host
-}
-
-// wait sleeps, unless the context ends before.
-func wait(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // admit counts a request against the bucket of its source.

@@ -191,7 +191,7 @@ func commentList(c *rest.Call) (any, error) {
 	}
 	found := query.Keep(s.Comments, func(m *model.Comment) bool { return m.Type == t && m.Item == value.Int(id) })
 	query.Sort(found, query.LenientOrder(order, commentColumn))
-	only := elementSelection(c)
+	only := c.Selection()
 	answer := php.NewArray()
 	for _, m := range rest.Page(c, found) {
 		row := commentJSON(c, m)

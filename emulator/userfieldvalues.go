@@ -46,7 +46,7 @@ func changeUserField(f *model.Field, g value.Fields) (changed bool) {
 		set(name, func(v any) { setLabel(u, name, v) })
 	}
 	set("SETTINGS", func(v any) {
-		u.Settings = withSettings(u.Settings, v, strings.ToUpper)
+		u.Settings = rest.WithSettings(u.Settings, v, strings.ToUpper)
 		if v, ok := u.Settings.Get("PRECISION"); ok && u.Type == "double" {
 			u.Precision = int(value.Int(v))
 		}

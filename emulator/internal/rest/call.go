@@ -140,3 +140,47 @@ func (c *Call) NeedAdmin(why string) error {
 	}
 	return FailStatus(403, "ACCESS_DENIED", strings.TrimSpace("Access denied! "+why))
 }
+
+// Selection returns the names in SELECT, in upper case. nil is everything.
+func (c *Call) Selection() map[string]bool {
+	chosen, _ := c.OptionalArray("SELECT")
+	if chosen.Len() == 0 {
+		return nil
+	}
+	only := map[string]bool{}
+	for _, v := range chosen.All() {
+		name := strings.ToUpper(value.Text(v))
+		if name == "*" {
+			return nil
+		}
+		only[name] = true
+	}
+	return only
+}
+
+// ScopeFilter returns which permissions a call asks about: the one in SCOPE, all with
+// FULL, or the caller's.
+func (c *Call) ScopeFilter() func(scope string) bool {
+	switch only := c.Param("SCOPE"); {
+	case only != nil:
+		return func(scope string) bool { return scope == value.Text(only) }
+	case !value.IsEmpty(c.Param("FULL")):
+		return func(string) bool { return true }
+	}
+	return c.Options.Allows
+}
+
+// WithSettings returns the settings of a field with those of a call over them, whose names
+// are converted by name. It returns a copy, because an answer that is not written yet may
+// hold the old ones.
+func WithSettings(settings *php.Array, v any, name func(string) string) *php.Array {
+	after := php.NewArray()
+	for key, old := range settings.All() {
+		after.Set(key, old)
+	}
+	given, _ := value.Array(v)
+	for key, v := range given.All() {
+		after.Set(name(key), v)
+	}
+	return after
+}

@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -121,4 +122,19 @@ func multipartParams(body io.Reader, boundary string) *php.Array {
 // escape protects what bracket notation gives a meaning to outside brackets.
 func escape(s string) string {
 	return strings.NewReplacer("%", "%25", "&", "%26", "=", "%3D", "+", "%2B", "#", "%23").Replace(s)
+}
+
+// Wait sleeps, unless the context ends before.
+func Wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
