@@ -82,7 +82,7 @@ func listsDelete(c *rest.Call) (any, error) {
 	return true, nil
 }
 
-func listMethods() []rest.Method {
+func ListMethods() []rest.Method {
 	return []rest.Method{
 		{Name: "lists.get", Scope: "lists", Legacy: true, Run: listsGet},
 		{Name: "lists.add", Scope: "lists", Legacy: true, Run: rest.AdminOnly(listsAdd)},

@@ -12,7 +12,7 @@ func methodTable(p *Portal) map[string]*rest.Method {
 	for _, group := range [][]rest.Method{
 		platformMethods(p), userMethods(), p.events.methods(),
 		legacyMethods(), itemMethods(), typeMethods(p.events.forgetType), categoryMethods(), statusMethods(), enumMethods(), userFieldConfigMethods(),
-		timelineMethods(), notifyMethods(), listMethods(),
+		timelineMethods(), notifyMethods(), ListMethods(),
 	} {
 		for _, m := range group {
 			table[strings.ToLower(m.Name)] = &m
