@@ -3,6 +3,7 @@ package emulator
 import (
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/lists"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 )
 
@@ -12,7 +13,7 @@ func methodTable(p *Portal) map[string]*rest.Method {
 	for _, group := range [][]rest.Method{
 		platformMethods(p), userMethods(), p.events.methods(),
 		legacyMethods(), itemMethods(), typeMethods(p.events.forgetType), categoryMethods(), statusMethods(), enumMethods(), userFieldConfigMethods(),
-		timelineMethods(), notifyMethods(), ListMethods(),
+		timelineMethods(), notifyMethods(), lists.ListMethods(),
 	} {
 		for _, m := range group {
 			table[strings.ToLower(m.Name)] = &m

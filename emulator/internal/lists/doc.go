@@ -1,0 +1,2 @@
+// Package lists has the methods lists.*: universal lists with their fields, sections and elements.
+package lists
