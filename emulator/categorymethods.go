@@ -11,7 +11,7 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func categoryMethods() []rest.Method {
+func CategoryMethods() []rest.Method {
 	return []rest.Method{
 		{Name: "crm.category.list", Scope: "crm", Run: categoryList},
 		{Name: "crm.category.get", Scope: "crm", Run: categoryGet},

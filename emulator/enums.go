@@ -7,7 +7,7 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func enumMethods() []rest.Method {
+func EnumMethods() []rest.Method {
 	return []rest.Method{
 		{Name: "crm.enum.fields", Scope: "crm", Legacy: true, Run: enumFields},
 		{Name: "crm.enum.ownertype", Scope: "crm", Legacy: true, Run: enumOwnerTypes},

@@ -272,7 +272,7 @@ func itemFields(c *rest.Call) (any, error) {
 // defaultTitle is what an item without a title is called.
 func defaultTitle(it *model.Item) string { return fmt.Sprintf("%s #%d", it.Type.Title, it.ID) }
 
-func itemMethods() []rest.Method {
+func ItemMethods() []rest.Method {
 	return []rest.Method{
 		{Name: "crm.item.get", Scope: "crm", Run: itemGet},
 		{Name: "crm.item.list", Scope: "crm", Run: itemList},

@@ -42,7 +42,7 @@ func legacyEntities() []legacyEntity {
 	}
 }
 
-func legacyMethods() []rest.Method {
+func LegacyMethods() []rest.Method {
 	var methods []rest.Method
 	for _, e := range legacyEntities() {
 		add := func(name string, run rest.Handler) {

@@ -12,8 +12,8 @@ func methodTable(p *Portal) map[string]*rest.Method {
 	table := map[string]*rest.Method{}
 	for _, group := range [][]rest.Method{
 		platformMethods(p), userMethods(), p.events.methods(),
-		legacyMethods(), itemMethods(), typeMethods(p.events.forgetType), categoryMethods(), statusMethods(), enumMethods(), userFieldConfigMethods(),
-		timelineMethods(), notifyMethods(), lists.ListMethods(),
+		LegacyMethods(), ItemMethods(), TypeMethods(p.events.forgetType), CategoryMethods(), StatusMethods(), EnumMethods(), UserFieldConfigMethods(),
+		TimelineMethods(), notifyMethods(), lists.ListMethods(),
 	} {
 		for _, m := range group {
 			table[strings.ToLower(m.Name)] = &m

@@ -14,7 +14,7 @@ import (
 // addItem makes an item, fills in what is not given, and raises its event.
 func addItem(c *rest.Call, t *model.EntityType, changes map[string]any) (*model.Item, error) {
 	s := c.Store
-	it := &model.Item{ID: s.Next(itemCounter(t.ID)), Type: t, Values: map[string]any{}}
+	it := &model.Item{ID: s.Next(ItemCounter(t.ID)), Type: t, Values: map[string]any{}}
 	v := newValues(c, it)
 	maps.Copy(v, changes)
 	if query.IsBlank(v["TITLE"]) {
@@ -46,7 +46,7 @@ func strip(t *model.EntityType, v map[string]any) {
 	}
 }
 
-func itemCounter(entityTypeID int) string { return fmt.Sprintf("item %d", entityTypeID) }
+func ItemCounter(entityTypeID int) string { return fmt.Sprintf("item %d", entityTypeID) }
 
 // mergeChanges brings what follows from the changes of a save up to date: the
 // pipeline, links and multifields.

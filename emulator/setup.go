@@ -87,7 +87,7 @@ func (p *Portal) AddDealCategory() int {
 func (p *Portal) NextItemID(entityTypeID int, id int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.store.NextID(itemCounter(entityTypeID), id)
+	return p.store.NextID(ItemCounter(entityTypeID), id)
 }
 
 // NextElementID makes the next element of any list get an id. Ids only grow.

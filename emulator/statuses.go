@@ -13,7 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func statusMethods() []rest.Method {
+func StatusMethods() []rest.Method {
 	return []rest.Method{
 		{Name: "crm.status.list", Scope: "crm", Legacy: true, Run: statusList},
 		{Name: "crm.status.get", Scope: "crm", Legacy: true, Run: statusGet},

@@ -11,7 +11,7 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func timelineMethods() []rest.Method {
+func TimelineMethods() []rest.Method {
 	return []rest.Method{
 		{Name: "crm.timeline.comment.add", Scope: "crm", Run: commentAdd},
 		{Name: "crm.timeline.comment.update", Scope: "crm", Run: commentUpdate},

@@ -8,8 +8,8 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// typeMethods are the methods of smart processes. forget is told which type was deleted.
-func typeMethods(forget func(entityTypeID int)) []rest.Method {
+// TypeMethods are the methods of smart processes. forget is told which type was deleted.
+func TypeMethods(forget func(entityTypeID int)) []rest.Method {
 	return []rest.Method{
 		{Name: "crm.type.list", Scope: "crm", Run: rest.AdminOnly(typeList)},
 		{Name: "crm.type.get", Scope: "crm", Run: typeGet},

@@ -13,7 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-func userFieldConfigMethods() []rest.Method {
+func UserFieldConfigMethods() []rest.Method {
 	return []rest.Method{
 		{Name: "userfieldconfig.add", Scope: "userfieldconfig", Run: configAdd},
 		{Name: "userfieldconfig.get", Scope: "userfieldconfig", Run: configGet},
