@@ -74,6 +74,7 @@ var layers = map[string]int{
 	"emulator/internal/query": 0,
 	"emulator/internal/model": 0,
 	"emulator/internal/rest":  0,
+	"emulator/internal/crm":   0,
 	"emulator/internal/lists": 0,
 }
 
@@ -98,6 +99,7 @@ var peers = map[string][]string{
 	"emulator/internal/query": {"emulator/internal/value", "engine/num", "internal/php"},
 	"emulator/internal/model": {"emulator/internal/query", "emulator/internal/value", "engine/num", "internal/php"},
 	"emulator/internal/rest":  {"emulator/internal/model", "emulator/internal/query", "emulator/internal/value", "internal/php"},
+	"emulator/internal/crm":   {"emulator/internal/model", "emulator/internal/query", "emulator/internal/rest", "emulator/internal/value", "engine/num", "internal/php"},
 	"emulator/internal/lists": {"emulator/internal/model", "emulator/internal/query", "emulator/internal/rest", "emulator/internal/value", "internal/php"},
 }
 

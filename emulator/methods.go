@@ -3,6 +3,7 @@ package emulator
 import (
 	"strings"
 
+	"github.com/b24rules/b24rules/emulator/internal/crm"
 	"github.com/b24rules/b24rules/emulator/internal/lists"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 )
@@ -12,8 +13,8 @@ func methodTable(p *Portal) map[string]*rest.Method {
 	table := map[string]*rest.Method{}
 	for _, group := range [][]rest.Method{
 		platformMethods(p), userMethods(), p.events.methods(),
-		LegacyMethods(), ItemMethods(), TypeMethods(p.events.forgetType), CategoryMethods(), StatusMethods(), EnumMethods(), UserFieldConfigMethods(),
-		TimelineMethods(), notifyMethods(), lists.ListMethods(),
+		crm.LegacyMethods(), crm.ItemMethods(), crm.TypeMethods(p.events.forgetType), crm.CategoryMethods(), crm.StatusMethods(), crm.EnumMethods(), crm.UserFieldConfigMethods(),
+		crm.TimelineMethods(), notifyMethods(), lists.ListMethods(),
 	} {
 		for _, m := range group {
 			table[strings.ToLower(m.Name)] = &m

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/crm"
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 )
@@ -87,7 +88,7 @@ func (p *Portal) AddDealCategory() int {
 func (p *Portal) NextItemID(entityTypeID int, id int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.store.NextID(ItemCounter(entityTypeID), id)
+	return p.store.NextID(crm.ItemCounter(entityTypeID), id)
 }
 
 // NextElementID makes the next element of any list get an id. Ids only grow.

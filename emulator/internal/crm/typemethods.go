@@ -1,4 +1,4 @@
-package emulator
+package crm
 
 import (
 	"github.com/b24rules/b24rules/emulator/internal/model"
