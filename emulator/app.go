@@ -61,7 +61,7 @@ func (a App) MemberID() string { return a.p.app.MemberID }
 func (a App) Install(url string) {
 	p := a.p
 	p.mu.Lock()
-	p.events.unbindApp()
+	p.events.UnbindApp()
 	p.app.Install()
 	p.app.URL = url
 	p.mu.Unlock()
@@ -80,7 +80,7 @@ func (a App) Update(version string) {
 	a.tell("ONAPPUPDATE", rest.AuthLong, "VERSION", version, "PREVIOUS_VERSION", before, "LANGUAGE_ID", language)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.events.unbindApp()
+	p.events.UnbindApp()
 }
 
 // Uninstall removes the application with its handlers and tokens. ONAPPUNINSTALL goes
@@ -95,7 +95,7 @@ func (a App) Uninstall(clean bool) {
 	p := a.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.events.unbindApp()
+	p.events.UnbindApp()
 	p.app.Installed = false
 }
 
@@ -117,5 +117,5 @@ const language = "en"
 
 // tell sends an event about the application itself.
 func (a App) tell(code string, kind rest.AuthKind, data ...any) {
-	a.p.events.tell(rest.Event{Code: code, Data: value.Object(data...), Auth: kind, Origin: &rest.Origin{User: a.p.user.ID, Hops: rest.FirstHops}})
+	a.p.events.Tell(rest.Event{Code: code, Data: value.Object(data...), Auth: kind, Origin: &rest.Origin{User: a.p.user.ID, Hops: rest.FirstHops}})
 }

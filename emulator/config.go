@@ -206,10 +206,10 @@ func (c Config) limits() rest.Limits {
 }
 
 // delivery says how events reach their handlers.
-func (c Config) delivery() deliveryConfig {
-	return deliveryConfig{
-		delay: c.EventDelay, jitter: c.EventJitter, loss: c.EventLoss, workers: c.EventWorkers, slowHandler: c.SlowHandler,
-		client: c.Client, log: c.Log, secret: c.Secret, applicationToken: c.ApplicationToken,
+func (c Config) delivery() Delivery {
+	return Delivery{
+		Delay: c.EventDelay, Jitter: c.EventJitter, Loss: c.EventLoss, Workers: c.EventWorkers, SlowHandler: c.SlowHandler,
+		Client: c.Client, Log: c.Log, Secret: c.Secret, ApplicationToken: c.ApplicationToken,
 	}
 }
 

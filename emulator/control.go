@@ -79,7 +79,7 @@ func (c control) act(w http.ResponseWriter, r *http.Request, actor, name string)
 		a = p.server.run(req, m, req.Params, nil)
 	}
 	rest.WriteJSON(w, a.Status(), a.Body())
-	p.events.dispatch(req.Raised)
+	p.events.Dispatch(req.Raised)
 }
 
 // appKeys are what an application's developer knows of it, with tokens of the

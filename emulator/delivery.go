@@ -18,11 +18,11 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// hub knows the handlers of events and sends them what happens. Its fields are guarded by
+// Hub knows the handlers of events and sends them what happens. Its fields are guarded by
 // the portal's lock, which it never holds while it waits or sends.
-type hub struct {
+type Hub struct {
 	mu      *sync.Mutex
-	cfg     deliveryConfig
+	cfg     Delivery
 	options *rest.Options
 	store   *model.Store
 	app     *rest.Application
@@ -33,23 +33,23 @@ type hub struct {
 	offline       offlineQueue
 	byURL         map[string]*feed // the queues of events, one for each handler's URL
 	seq           int64
-	pending       int           // events queued or being sent
+	Pending       int           // events queued or being sent
 	idle          chan struct{} // closed when pending falls to 0
-	sent, failed  int64
+	Sent, Failed  int64
 
 	stop      context.CancelFunc // ends the delivery of events
 	delivery  context.Context
 	delivered sync.WaitGroup
 }
 
-// deliveryConfig says how events reach their handlers. The fields are those of [Config].
-type deliveryConfig struct {
-	delay, jitter, slowHandler time.Duration
-	loss                       float64
-	workers                    int
-	client                     *http.Client
-	log                        *slog.Logger
-	secret, applicationToken   string
+// Delivery says how events reach their handlers. The fields are those of [Config].
+type Delivery struct {
+	Delay, Jitter, SlowHandler time.Duration
+	Loss                       float64
+	Workers                    int
+	Client                     *http.Client
+	Log                        *slog.Logger
+	Secret, ApplicationToken   string
 }
 
 // feed sends the events of one handler.
@@ -92,10 +92,10 @@ func (d *deliveries) Pop() any {
 // maxGap is the longest that a slow handler waits for its next event.
 const maxGap = 5 * time.Second
 
-// newHub makes a hub without handlers. It shares the lock, the data, the application and
+// NewHub makes a hub without handlers. It shares the lock, the data, the application and
 // the address with the portal.
-func newHub(mu *sync.Mutex, cfg deliveryConfig, o *rest.Options, s *model.Store, app *rest.Application, at *rest.Address, chance *rand.Rand) *hub {
-	h := &hub{
+func NewHub(mu *sync.Mutex, cfg Delivery, o *rest.Options, s *model.Store, app *rest.Application, at *rest.Address, chance *rand.Rand) *Hub {
+	h := &Hub{
 		mu: mu, cfg: cfg, options: o, store: s, app: app, address: at, chance: chance,
 		byURL: map[string]*feed{}, idle: make(chan struct{}),
 	}
@@ -104,22 +104,22 @@ func newHub(mu *sync.Mutex, cfg deliveryConfig, o *rest.Options, s *model.Store,
 	return h
 }
 
-// close stops the delivery of events and waits for its end.
-func (h *hub) close() {
+// Close stops the delivery of events and waits for its end.
+func (h *Hub) Close() {
 	h.mu.Lock()
 	h.stop()
 	h.mu.Unlock()
 	h.delivered.Wait()
 }
 
-// addWebhook adds the handlers of an outbound webhook and returns its application token.
-func (h *hub) addWebhook(url string, events ...string) (token string) {
+// AddWebhook adds the handlers of an outbound webhook and returns its application token.
+func (h *Hub) AddWebhook(url string, events ...string) (token string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	number := h.store.Next("webhook")
-	token = h.cfg.applicationToken
+	token = h.cfg.ApplicationToken
 	if number > 1 { // each outbound webhook has its own token
-		token = value.DeriveHex(h.cfg.secret, "outbound webhook "+strconv.FormatInt(number, 10), 32)
+		token = value.DeriveHex(h.cfg.Secret, "outbound webhook "+strconv.FormatInt(number, 10), 32)
 	}
 	for _, code := range events {
 		h.subscriptions = append(h.subscriptions, &subscription{
@@ -129,9 +129,9 @@ func (h *hub) addWebhook(url string, events ...string) (token string) {
 	return token
 }
 
-// dispatch puts events into the queues of their handlers. An event goes out
+// Dispatch puts events into the queues of their handlers. An event goes out
 // once, a little later, and is never sent again.
-func (h *hub) dispatch(events []rest.Event) {
+func (h *Hub) Dispatch(events []rest.Event) {
 	if len(events) == 0 {
 		return
 	}
@@ -141,7 +141,7 @@ func (h *hub) dispatch(events []rest.Event) {
 		return
 	}
 	now, recorded := time.Now(), false
-	due := now.Add(h.cfg.delay)
+	due := now.Add(h.cfg.Delay)
 	for _, e := range events {
 		for _, sub := range h.subscriptions {
 			switch {
@@ -160,33 +160,33 @@ func (h *hub) dispatch(events []rest.Event) {
 
 // enqueue adds an event to its handler's queue and sees to it that somebody
 // sends it. The lock is held.
-func (h *hub) enqueue(d delivery) {
-	if h.cfg.loss > 0 && h.chance.Float64() < h.cfg.loss {
+func (h *Hub) enqueue(d delivery) {
+	if h.cfg.Loss > 0 && h.chance.Float64() < h.cfg.Loss {
 		return
 	}
-	if h.cfg.jitter > 0 {
-		d.due = d.due.Add(time.Duration(h.chance.Int64N(int64(h.cfg.jitter))))
+	if h.cfg.Jitter > 0 {
+		d.due = d.due.Add(time.Duration(h.chance.Int64N(int64(h.cfg.Jitter))))
 	}
 	f := h.byURL[d.to.url]
 	if f == nil {
 		f = &feed{}
 		h.byURL[d.to.url] = f
 	}
-	if h.pending == 0 {
+	if h.Pending == 0 {
 		h.idle = make(chan struct{})
 	}
-	h.pending++
+	h.Pending++
 	h.seq++
 	d.seq = h.seq
 	heap.Push(&f.queue, d)
-	if f.workers < h.cfg.workers {
+	if f.workers < h.cfg.Workers {
 		f.workers++
 		h.delivered.Go(func() { h.work(f) })
 	}
 }
 
 // work sends a handler's events until there are none.
-func (h *hub) work(f *feed) {
+func (h *Hub) work(f *feed) {
 	for {
 		d, gap, ok := h.take(f)
 		if !ok {
@@ -200,7 +200,7 @@ func (h *hub) work(f *feed) {
 }
 
 // take takes the next event out of a queue.
-func (h *hub) take(f *feed) (d delivery, gap time.Duration, ok bool) {
+func (h *Hub) take(f *feed) (d delivery, gap time.Duration, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(f.queue) == 0 {
@@ -211,38 +211,38 @@ func (h *hub) take(f *feed) (d delivery, gap time.Duration, ok bool) {
 	return d, f.gap, true
 }
 
-func (h *hub) done() {
+func (h *Hub) done() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pending--
-	if h.pending == 0 {
+	h.Pending--
+	if h.Pending == 0 {
 		close(h.idle)
 	}
 }
 
 // send posts an event. Whatever the handler answers, it is over.
-func (h *hub) send(f *feed, d delivery) {
+func (h *Hub) send(f *feed, d delivery) {
 	body := php.BuildQuery(h.body(d))
 	start := time.Now()
 	ok := h.post(d.to.url, body)
 	took := time.Since(start)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.sent++
+	h.Sent++
 	if !ok {
-		h.failed++
-		h.cfg.log.Warn("a handler did not take an event", "event", d.Code)
+		h.Failed++
+		h.cfg.Log.Warn("a handler did not take an event", "event", d.Code)
 	}
 	// How a real portal slows down is not documented: the gap follows the
 	// time of slow answers and halves with each fast one.
-	if took > h.cfg.slowHandler {
+	if took > h.cfg.SlowHandler {
 		f.gap = min(maxGap, max(took/2, f.gap*2))
 	} else {
 		f.gap /= 2
 	}
 }
 
-func (h *hub) post(url, body string) (ok bool) {
+func (h *Hub) post(url, body string) (ok bool) {
 	ctx, cancel := context.WithCancel(h.delivery)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
@@ -251,7 +251,7 @@ func (h *hub) post(url, body string) (ok bool) {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("User-Agent", "Bitrix24 Webhook Engine")
-	resp, err := h.cfg.client.Do(req)
+	resp, err := h.cfg.Client.Do(req)
 	if err != nil {
 		return false
 	}
@@ -260,12 +260,12 @@ func (h *hub) post(url, body string) (ok bool) {
 	return resp.StatusCode >= 200 && resp.StatusCode < 300
 }
 
-// waitIdle waits until no event is queued or under way. Without an end of the
+// WaitIdle waits until no event is queued or under way. Without an end of the
 // context it waits for ever if a handler changes the portal again and again.
-func (h *hub) waitIdle(ctx context.Context) error {
+func (h *Hub) WaitIdle(ctx context.Context) error {
 	for {
 		h.mu.Lock()
-		idle, pending := h.idle, h.pending
+		idle, pending := h.idle, h.Pending
 		h.mu.Unlock()
 		if pending == 0 {
 			return ctx.Err()
@@ -278,30 +278,30 @@ func (h *hub) waitIdle(ctx context.Context) error {
 	}
 }
 
-// tell sends an event about the application to the handlers that are bound to it, and an
+// Tell sends an event about the application to the handlers that are bound to it, and an
 // event of its installation to the URL that was given for them.
-func (h *hub) tell(e rest.Event) {
+func (h *Hub) Tell(e rest.Event) {
 	h.mu.Lock()
 	url, bound := h.app.URL, false
 	for _, sub := range h.subscriptions {
 		bound = bound || sub.app && sub.event == e.Code && sub.url == url
 	}
 	if e.Auth == rest.AuthLong && url != "" && !bound && h.delivery.Err() == nil {
-		h.enqueue(delivery{Event: e, to: &subscription{event: e.Code, url: url, token: h.app.Token, app: true}, due: time.Now().Add(h.cfg.delay)})
+		h.enqueue(delivery{Event: e, to: &subscription{event: e.Code, url: url, token: h.app.Token, app: true}, due: time.Now().Add(h.cfg.Delay)})
 	}
 	h.mu.Unlock()
-	h.dispatch([]rest.Event{e})
+	h.Dispatch([]rest.Event{e})
 }
 
-// unbindApp drops all handlers of the application. The lock is held.
-func (h *hub) unbindApp() {
+// UnbindApp drops all handlers of the application. The lock is held.
+func (h *Hub) UnbindApp() {
 	h.subscriptions, _ = without(h.subscriptions, func(sub *subscription) bool { return sub.app })
 	h.offline = offlineQueue{}
 }
 
-// forgetType drops the subscriptions to the suffixed events of a smart process. The lock is
+// ForgetType drops the subscriptions to the suffixed events of a smart process. The lock is
 // held.
-func (h *hub) forgetType(entityTypeID int) {
+func (h *Hub) ForgetType(entityTypeID int) {
 	suffix := "_" + strconv.Itoa(entityTypeID)
 	h.subscriptions, _ = without(h.subscriptions, func(sub *subscription) bool { return strings.HasSuffix(sub.event, suffix) })
 }

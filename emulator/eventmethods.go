@@ -13,10 +13,10 @@ import (
 )
 
 // eventMethods are the methods about events and their handlers.
-type eventMethods struct{ *hub }
+type eventMethods struct{ *Hub }
 
-// methods are the methods about events and their handlers.
-func (h *hub) methods() []rest.Method {
+// Methods are the methods about events and their handlers.
+func (h *Hub) Methods() []rest.Method {
 	m := eventMethods{h}
 	return []rest.Method{
 		{Name: "events", Legacy: true, App: true, Run: eventCodes},

@@ -29,7 +29,7 @@ type subscription struct {
 
 // body is what a handler gets. Nothing in it says what was changed.
 // https://apidocs.bitrix24.com/api-reference/events/index.html
-func (h *hub) body(d delivery) *php.Array {
+func (h *Hub) body(d delivery) *php.Array {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	body := value.Object("event", d.Code)
@@ -45,7 +45,7 @@ func (h *hub) body(d delivery) *php.Array {
 // auth is the member auth: what proves an event and, for an application,
 // lets it call back. Tokens are those of the user who caused the event, or of
 // the one that the handler was bound for.
-func (h *hub) auth(d delivery) *php.Array {
+func (h *Hub) auth(d delivery) *php.Array {
 	domain, endpoint := h.address.Domain(), h.address.Endpoint()
 	if !d.to.app {
 		return value.Object("domain", domain, "client_endpoint", endpoint, "server_endpoint", endpoint,

@@ -189,7 +189,7 @@ func DecodeFaults(f *yamlfile.File, root *yaml.Node) ([]Fault, diag.List) {
 		nodes = root.Content
 	}
 	var list diag.List
-	table := methodTable(&Portal{events: &hub{}})
+	table := methodTable(&Portal{events: &Hub{}})
 	var faults []Fault
 	for _, n := range nodes {
 		var fault Fault

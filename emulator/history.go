@@ -44,8 +44,8 @@ func (p *Portal) Stats() Stats {
 	j := &p.journal
 	return Stats{
 		Requests: j.Requests, Refused: j.Refused, Batches: j.Batches, Commands: maps.Clone(j.Commands),
-		Errors: maps.Clone(j.Errors), Level: p.limits.Level(time.Now()), Capacity: p.limits.Capacity, HighestLevel: p.limits.Highest, EventsSent: p.events.sent, EventsFailed: p.events.failed,
-		EventsQueued: int64(p.events.pending),
+		Errors: maps.Clone(j.Errors), Level: p.limits.Level(time.Now()), Capacity: p.limits.Capacity, HighestLevel: p.limits.Highest, EventsSent: p.events.Sent, EventsFailed: p.events.Failed,
+		EventsQueued: int64(p.events.Pending),
 	}
 }
 
@@ -89,6 +89,6 @@ func (p *Portal) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.journal = rest.NewJournal(p.cfg.KeepCalls, p.cfg.KeepChanges)
-	p.events.sent, p.events.failed = 0, 0
+	p.events.Sent, p.events.Failed = 0, 0
 	p.limits.Highest = 0
 }

@@ -12,8 +12,8 @@ import (
 func methodTable(p *Portal) map[string]*rest.Method {
 	table := map[string]*rest.Method{}
 	for _, group := range [][]rest.Method{
-		platformMethods(p), userMethods(), p.events.methods(),
-		crm.LegacyMethods(), crm.ItemMethods(), crm.TypeMethods(p.events.forgetType), crm.CategoryMethods(), crm.StatusMethods(), crm.EnumMethods(), crm.UserFieldConfigMethods(),
+		platformMethods(p), userMethods(), p.events.Methods(),
+		crm.LegacyMethods(), crm.ItemMethods(), crm.TypeMethods(p.events.ForgetType), crm.CategoryMethods(), crm.StatusMethods(), crm.EnumMethods(), crm.UserFieldConfigMethods(),
 		crm.TimelineMethods(), notifyMethods(), lists.ListMethods(),
 	} {
 		for _, m := range group {

@@ -75,7 +75,7 @@ func (q *offlineQueue) remove(gone func(*offlineEvent) bool) {
 
 // record puts an event into the queue for one handler, unless the application
 // itself caused it: by a call of its own with the same source key.
-func (h *hub) record(e rest.Event, sub *subscription, now time.Time) bool {
+func (h *Hub) record(e rest.Event, sub *subscription, now time.Time) bool {
 	if e.App && e.Connector == sub.connector {
 		return false
 	}
@@ -86,7 +86,7 @@ func (h *hub) record(e rest.Event, sub *subscription, now time.Time) bool {
 // notify sends ONOFFLINEEVENT after new offline events, no more often than its
 // handlers want.
 // https://apidocs.bitrix24.com/api-reference/events/on-offline-event.html
-func (h *hub) notify(by *rest.Origin, now time.Time) {
+func (h *Hub) notify(by *rest.Origin, now time.Time) {
 	for _, sub := range h.subscriptions {
 		if sub.event != "ONOFFLINEEVENT" || !sub.app {
 			continue
@@ -96,7 +96,7 @@ func (h *hub) notify(by *rest.Origin, now time.Time) {
 		}
 		sub.notified = now
 		e := rest.Event{Code: sub.event, Data: php.NewArray(), Auth: rest.AuthLong, Origin: by}
-		h.enqueue(delivery{Event: e, to: sub, due: now.Add(h.cfg.delay)})
+		h.enqueue(delivery{Event: e, to: sub, due: now.Add(h.cfg.Delay)})
 	}
 }
 
@@ -130,7 +130,7 @@ func (h eventMethods) offlineFetch(c *rest.Call) (any, error) {
 	events = events[:min(int(limit), len(events))]
 	if !again {
 		q.marks++
-		process = value.DeriveHex(h.cfg.secret, fmt.Sprint("process ", q.marks), 32)
+		process = value.DeriveHex(h.cfg.Secret, fmt.Sprint("process ", q.marks), 32)
 		for _, e := range events {
 			delete(q.free, e.offlineKey)
 			e.process = process

@@ -39,7 +39,7 @@ type Portal struct {
 	journal rest.Journal
 	chance  *rand.Rand
 	app     *rest.Application
-	events  *hub
+	events  *Hub
 }
 
 // New makes a portal without data. Close it when it is no longer needed.
@@ -50,7 +50,7 @@ func New(cfg Config) *Portal {
 		app:   rest.NewApplication(cfg.Secret, cfg.TokenLife, cfg.RefreshLife),
 		store: model.NewStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), journal: rest.NewJournal(cfg.KeepCalls, cfg.KeepChanges),
 	}
-	p.events = newHub(&p.mu, cfg.delivery(), &p.options, &p.store, p.app, &p.address, p.chance)
+	p.events = NewHub(&p.mu, cfg.delivery(), &p.options, &p.store, p.app, &p.address, p.chance)
 	p.server = server{p: p, methods: methodTable(p)}
 	p.user = p.store.Users[p.AddUser(model.User{Name: "Anna", LastName: "Admin", Email: "anna@example.com"})]
 	return p
@@ -59,18 +59,18 @@ func New(cfg Config) *Portal {
 // Close stops the delivery of events, those under way too, and waits for its
 // end. What is still queued is lost. The portal answers on.
 func (p *Portal) Close() {
-	p.events.close()
+	p.events.Close()
 }
 
 // AddWebhook sets up an outbound webhook for events and returns its
 // application token. The URL is called as it stands.
 func (p *Portal) AddWebhook(url string, events ...string) (token string) {
-	return p.events.addWebhook(url, events...)
+	return p.events.AddWebhook(url, events...)
 }
 
 // WaitIdle waits until no event is queued or being sent. It waits for ever if a
 // handler changes the portal again and again and the context has no end.
-func (p *Portal) WaitIdle(ctx context.Context) error { return p.events.waitIdle(ctx) }
+func (p *Portal) WaitIdle(ctx context.Context) error { return p.events.WaitIdle(ctx) }
 
 // SetBaseURL says where the portal can be reached, without a path: the events
 // name it as their domain and client_endpoint. Without it they name the host

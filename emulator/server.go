@@ -64,7 +64,7 @@ func (s *server) rest(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := s.serve(req)
-	defer func() { s.p.events.dispatch(req.Raised) }() // events travel when the request has ended
+	defer func() { s.p.events.Dispatch(req.Raised) }() // events travel when the request has ended
 	f := req.broken
 	if f == nil {
 		f = req.lost
