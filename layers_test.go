@@ -70,12 +70,13 @@ var layers = map[string]int{
 	"actions/internal/value": 1,
 	"actions/internal/plan":  1,
 
-	"emulator/internal/value": 0,
-	"emulator/internal/query": 0,
-	"emulator/internal/model": 0,
-	"emulator/internal/rest":  0,
-	"emulator/internal/crm":   0,
-	"emulator/internal/lists": 0,
+	"emulator/internal/value":  0,
+	"emulator/internal/query":  0,
+	"emulator/internal/model":  0,
+	"emulator/internal/rest":   0,
+	"emulator/internal/events": 0,
+	"emulator/internal/crm":    0,
+	"emulator/internal/lists":  0,
 }
 
 // peers are the arrows inside a layer.
@@ -95,12 +96,13 @@ var peers = map[string][]string{
 
 	"internal/ruletest/export": {"internal/ruletest", "internal/ruletest/testfile"},
 
-	"emulator/internal/value": {"engine/num", "internal/php"},
-	"emulator/internal/query": {"emulator/internal/value", "engine/num", "internal/php"},
-	"emulator/internal/model": {"emulator/internal/query", "emulator/internal/value", "engine/num", "internal/php"},
-	"emulator/internal/rest":  {"emulator/internal/model", "emulator/internal/query", "emulator/internal/value", "internal/php"},
-	"emulator/internal/crm":   {"emulator/internal/model", "emulator/internal/query", "emulator/internal/rest", "emulator/internal/value", "engine/num", "internal/php"},
-	"emulator/internal/lists": {"emulator/internal/model", "emulator/internal/query", "emulator/internal/rest", "emulator/internal/value", "internal/php"},
+	"emulator/internal/value":  {"engine/num", "internal/php"},
+	"emulator/internal/query":  {"emulator/internal/value", "engine/num", "internal/php"},
+	"emulator/internal/model":  {"emulator/internal/query", "emulator/internal/value", "engine/num", "internal/php"},
+	"emulator/internal/rest":   {"emulator/internal/model", "emulator/internal/query", "emulator/internal/value", "internal/php"},
+	"emulator/internal/events": {"emulator/internal/model", "emulator/internal/query", "emulator/internal/rest", "emulator/internal/value", "internal/php"},
+	"emulator/internal/crm":    {"emulator/internal/model", "emulator/internal/query", "emulator/internal/rest", "emulator/internal/value", "engine/num", "internal/php"},
+	"emulator/internal/lists":  {"emulator/internal/model", "emulator/internal/query", "emulator/internal/rest", "emulator/internal/value", "internal/php"},
 }
 
 // forbidden are arrows that the layers alone would allow, with the reason.

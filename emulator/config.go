@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/events"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 )
 
@@ -206,8 +207,8 @@ func (c Config) limits() rest.Limits {
 }
 
 // delivery says how events reach their handlers.
-func (c Config) delivery() Delivery {
-	return Delivery{
+func (c Config) delivery() events.Delivery {
+	return events.Delivery{
 		Delay: c.EventDelay, Jitter: c.EventJitter, Loss: c.EventLoss, Workers: c.EventWorkers, SlowHandler: c.SlowHandler,
 		Client: c.Client, Log: c.Log, Secret: c.Secret, ApplicationToken: c.ApplicationToken,
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/events"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -189,7 +190,7 @@ func DecodeFaults(f *yamlfile.File, root *yaml.Node) ([]Fault, diag.List) {
 		nodes = root.Content
 	}
 	var list diag.List
-	table := methodTable(&Portal{events: &Hub{}})
+	table := methodTable(&Portal{events: &events.Hub{}})
 	var faults []Fault
 	for _, n := range nodes {
 		var fault Fault

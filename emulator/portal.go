@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/b24rules/b24rules/emulator/internal/events"
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
@@ -39,7 +40,7 @@ type Portal struct {
 	journal rest.Journal
 	chance  *rand.Rand
 	app     *rest.Application
-	events  *Hub
+	events  *events.Hub
 }
 
 // New makes a portal without data. Close it when it is no longer needed.
@@ -50,7 +51,7 @@ func New(cfg Config) *Portal {
 		app:   rest.NewApplication(cfg.Secret, cfg.TokenLife, cfg.RefreshLife),
 		store: model.NewStore(value.Zone{Location: cfg.Location, DayFirst: cfg.DayFirst}), journal: rest.NewJournal(cfg.KeepCalls, cfg.KeepChanges),
 	}
-	p.events = NewHub(&p.mu, cfg.delivery(), &p.options, &p.store, p.app, &p.address, p.chance)
+	p.events = events.NewHub(&p.mu, cfg.delivery(), &p.options, &p.store, p.app, &p.address, p.chance)
 	p.server = server{p: p, methods: methodTable(p)}
 	p.user = p.store.Users[p.AddUser(model.User{Name: "Anna", LastName: "Admin", Email: "anna@example.com"})]
 	return p

@@ -1,4 +1,4 @@
-package emulator
+package events
 
 import (
 	"crypto/md5"

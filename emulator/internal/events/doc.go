@@ -1,0 +1,2 @@
+// Package events sends the events of a portal to their handlers and has the methods event.*.
+package events
