@@ -3,14 +3,12 @@ package emulator
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/url"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/emulator/internal/events"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -45,7 +43,7 @@ var faultKinds = map[FaultKind][]string{
 }
 
 // problems checks a fault.
-func (f *Fault) problems(methods map[string]*rest.Method) (found []problem) {
+func (f *Fault) problems(methods []string) (found []problem) {
 	add := func(key, hint, format string, args ...any) {
 		found = append(found, problem{key, fmt.Sprintf(format, args...), hint})
 	}
@@ -90,13 +88,12 @@ func (f *Fault) problems(methods map[string]*rest.Method) (found []problem) {
 }
 
 // wrongMethod tells what is wrong with the pattern of methods.
-func (f *Fault) wrongMethod(methods map[string]*rest.Method) (why, hint string) {
+func (f *Fault) wrongMethod(methods []string) (why, hint string) {
 	pattern := strings.ToLower(f.Method)
 	if pattern == "" || pattern == tokenMethod {
 		return "", ""
 	}
-	names := slices.Sorted(maps.Keys(methods))
-	for _, name := range names {
+	for _, name := range methods {
 		ok, err := path.Match(pattern, name)
 		if err != nil {
 			return fmt.Sprintf("method %q is no pattern", f.Method), "crm.item.*"
@@ -105,7 +102,7 @@ func (f *Fault) wrongMethod(methods map[string]*rest.Method) (why, hint string) 
 			return "", ""
 		}
 	}
-	return fmt.Sprintf("no method is called %q", f.Method), didYouMean(f.Method, append(names, tokenMethod))
+	return fmt.Sprintf("no method is called %q", f.Method), didYouMean(f.Method, append(slices.Clone(methods), tokenMethod))
 }
 
 func isAddress(s string) bool {
@@ -167,22 +164,22 @@ func didYouMean(word string, names []string) string {
 	return ""
 }
 
-// ParseFaults reads faults from YAML, of which JSON is a part: a list of them,
+// parseFaults reads faults from YAML, of which JSON is a part: a list of them,
 // or one. The keys are the fields of Fault in lower case; delay is a duration
 // such as 250ms. Findings name the place in what was read, called name.
-func ParseFaults(name string, data []byte) ([]Fault, diag.List) {
+func parseFaults(name string, data []byte, methods []string) ([]Fault, diag.List) {
 	f, list := yamlfile.Parse(name, data)
 	if list.HasErrors() {
 		return nil, list
 	}
-	faults, wrong := DecodeFaults(f, f.Root)
+	faults, wrong := decodeFaults(f, f.Root, methods)
 	list.Add(wrong...)
 	list.Sort()
 	return faults, list
 }
 
-// DecodeFaults reads faults from a node of a YAML file: a list of them, or one.
-func DecodeFaults(f *yamlfile.File, root *yaml.Node) ([]Fault, diag.List) {
+// decodeFaults reads faults from a node of a YAML file: a list of them, or one.
+func decodeFaults(f *yamlfile.File, root *yaml.Node, methods []string) ([]Fault, diag.List) {
 	nodes := []*yaml.Node{root}
 	if root := yamlfile.Resolve(root); root == nil {
 		nodes = nil
@@ -190,7 +187,6 @@ func DecodeFaults(f *yamlfile.File, root *yaml.Node) ([]Fault, diag.List) {
 		nodes = root.Content
 	}
 	var list diag.List
-	table := methodTable(&Portal{events: &events.Hub{}})
 	var faults []Fault
 	for _, n := range nodes {
 		var fault Fault
@@ -199,7 +195,7 @@ func DecodeFaults(f *yamlfile.File, root *yaml.Node) ([]Fault, diag.List) {
 			continue
 		}
 		m, _ := f.Mapping(n) // it has been decoded
-		for _, p := range fault.problems(table) {
+		for _, p := range fault.problems(methods) {
 			pos := f.Pos(n)
 			if e, ok := m.Get(p.key); ok {
 				pos = f.Pos(e.Value)

@@ -107,37 +107,20 @@ type FaultState struct {
 	Hit     int // of them it has
 }
 
-// SetFaults sets what goes wrong from now on in place of what did; without
-// arguments nothing does. Of several faults that match a command the first that
-// strikes does; delays add up. The error says what is wrong with a fault, and
-// nothing is set then.
-func (p *Portal) SetFaults(list ...Fault) error {
+// tokenMethod is what faults call the token endpoint of applications.
+const tokenMethod = "oauth.token"
+
+// problemsOf reports what is wrong with faults, nil for nothing. methods are the names of the
+// methods that faults may name.
+func problemsOf(list []Fault, methods []string) error {
 	var errs []error
 	for _, f := range list {
-		for _, wrong := range f.problems(p.server.methods) {
+		for _, wrong := range f.problems(methods) {
 			errs = append(errs, errors.New(wrong.String()))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	p.server.faults.set(list)
-	return nil
+	return errors.Join(errs...)
 }
-
-// Faults returns the faults that are set, in their order.
-func (p *Portal) Faults() []FaultState {
-	p.server.faults.mu.Lock()
-	defer p.server.faults.mu.Unlock()
-	states := make([]FaultState, len(p.server.faults.list))
-	for i, f := range p.server.faults.list {
-		states[i] = FaultState{Fault: f.Fault, Matched: f.matched, Hit: f.hit}
-	}
-	return states
-}
-
-// tokenMethod is what faults call the token endpoint of applications.
-const tokenMethod = "oauth.token"
 
 // faults are what goes wrong.
 type faults struct {
@@ -150,6 +133,17 @@ type armedFault struct {
 	pattern      string
 	chance       *rand.Rand
 	matched, hit int
+}
+
+// states returns the faults that are set, in their order.
+func (fs *faults) states() []FaultState {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	states := make([]FaultState, len(fs.list))
+	for i, f := range fs.list {
+		states[i] = FaultState{Fault: f.Fault, Matched: f.matched, Hit: f.hit}
+	}
+	return states
 }
 
 func (fs *faults) set(list []Fault) {
