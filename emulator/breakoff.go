@@ -12,18 +12,18 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// requestCeiling is how long a request may take before the cloud cuts it off.
+// RequestCeiling is how long a request may take before the cloud cuts it off.
 // https://apidocs.bitrix24.com/limits.html
-const requestCeiling = 60 * time.Second
+const RequestCeiling = 60 * time.Second
 
-// breakOff ends a request as a fault wants it: without its answer, or with a
+// BreakOff ends a request as a fault wants it: without its answer, or with a
 // wrong one. status and body are those of the answer that is lost.
-func breakOff(w http.ResponseWriter, r *http.Request, f *Fault, status int, body any) {
+func BreakOff(w http.ResponseWriter, r *http.Request, f *Fault, status int, body any) {
 	switch f.Kind {
 	case FaultTimeout:
 		delay := f.Delay
 		if delay == 0 {
-			delay = requestCeiling
+			delay = RequestCeiling
 		}
 		_ = rest.Wait(r.Context(), delay) // the end of the context is an end too
 		hangUp(w, false)
@@ -34,11 +34,11 @@ func breakOff(w http.ResponseWriter, r *http.Request, f *Fault, status int, body
 		if page == 0 {
 			page = http.StatusBadGateway
 		}
-		writePage(w, page)
+		WritePage(w, page)
 	case FaultMoved:
 		to := strings.TrimSuffix(f.Location, "/") + (&url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}).String()
 		w.Header().Set("Location", to)
-		writePage(w, http.StatusFound)
+		WritePage(w, http.StatusFound)
 	case FaultTruncate:
 		raw, _ := php.EncodeJSON(body) // what cannot be written ends even earlier
 		rest.WriteRaw(w, status, raw[:len(raw)/2])
@@ -51,8 +51,8 @@ func breakOff(w http.ResponseWriter, r *http.Request, f *Fault, status int, body
 	}
 }
 
-// writePage answers what the server before a portal does: no JSON.
-func writePage(w http.ResponseWriter, status int) {
+// WritePage answers what the server before a portal does: no JSON.
+func WritePage(w http.ResponseWriter, status int) {
 	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)

@@ -161,7 +161,7 @@ func (c Config) withDefaults() Config {
 	c.Currency = cmp.Or(c.Currency, "USD")
 	c.EventDelay = defaultTo(c.EventDelay, 100*time.Millisecond)
 	c.EventWorkers = max(1, defaultTo(c.EventWorkers, 8))
-	c.RequestLimit = defaultTo(c.RequestLimit, requestCeiling)
+	c.RequestLimit = defaultTo(c.RequestLimit, RequestCeiling)
 	c.SlowHandler = defaultTo(c.SlowHandler, 2*time.Second)
 	c.TokenLife = defaultTo(c.TokenLife, time.Hour)
 	c.RefreshLife = defaultTo(c.RefreshLife, 180*24*time.Hour)

@@ -49,7 +49,7 @@ func (c control) serve(w http.ResponseWriter, r *http.Request, path string) {
 	case "POST faults":
 		c.faults(w, r)
 	case "DELETE faults":
-		p.server.faults.set(nil)
+		p.server.faults.Arm(nil)
 		reply(w, http.StatusOK, p.Faults())
 	default:
 		complain(w, http.StatusNotFound, "want GET stats, calls, history, app or faults, POST reset, webhooks, app, faults, person/METHOD or robot/METHOD, or DELETE faults")
@@ -170,7 +170,7 @@ func (c control) faults(w http.ResponseWriter, r *http.Request) {
 		complain(w, http.StatusBadRequest, wrong.Err().Error())
 		return
 	}
-	c.p.server.faults.set(faults)
+	c.p.server.faults.Arm(faults)
 	reply(w, http.StatusOK, c.p.Faults())
 }
 

@@ -90,7 +90,7 @@ func (f *Fault) problems(methods []string) (found []problem) {
 // wrongMethod tells what is wrong with the pattern of methods.
 func (f *Fault) wrongMethod(methods []string) (why, hint string) {
 	pattern := strings.ToLower(f.Method)
-	if pattern == "" || pattern == tokenMethod {
+	if pattern == "" || pattern == TokenMethod {
 		return "", ""
 	}
 	for _, name := range methods {
@@ -102,7 +102,7 @@ func (f *Fault) wrongMethod(methods []string) (why, hint string) {
 			return "", ""
 		}
 	}
-	return fmt.Sprintf("no method is called %q", f.Method), didYouMean(f.Method, append(slices.Clone(methods), tokenMethod))
+	return fmt.Sprintf("no method is called %q", f.Method), didYouMean(f.Method, append(slices.Clone(methods), TokenMethod))
 }
 
 func isAddress(s string) bool {
@@ -164,22 +164,22 @@ func didYouMean(word string, names []string) string {
 	return ""
 }
 
-// parseFaults reads faults from YAML, of which JSON is a part: a list of them,
+// Parse reads faults from YAML, of which JSON is a part: a list of them,
 // or one. The keys are the fields of Fault in lower case; delay is a duration
 // such as 250ms. Findings name the place in what was read, called name.
-func parseFaults(name string, data []byte, methods []string) ([]Fault, diag.List) {
+func Parse(name string, data []byte, methods []string) ([]Fault, diag.List) {
 	f, list := yamlfile.Parse(name, data)
 	if list.HasErrors() {
 		return nil, list
 	}
-	faults, wrong := decodeFaults(f, f.Root, methods)
+	faults, wrong := Decode(f, f.Root, methods)
 	list.Add(wrong...)
 	list.Sort()
 	return faults, list
 }
 
-// decodeFaults reads faults from a node of a YAML file: a list of them, or one.
-func decodeFaults(f *yamlfile.File, root *yaml.Node, methods []string) ([]Fault, diag.List) {
+// Decode reads faults from a node of a YAML file: a list of them, or one.
+func Decode(f *yamlfile.File, root *yaml.Node, methods []string) ([]Fault, diag.List) {
 	nodes := []*yaml.Node{root}
 	if root := yamlfile.Resolve(root); root == nil {
 		nodes = nil

@@ -107,12 +107,12 @@ type FaultState struct {
 	Hit     int // of them it has
 }
 
-// tokenMethod is what faults call the token endpoint of applications.
-const tokenMethod = "oauth.token"
+// TokenMethod is what faults call the token endpoint of applications.
+const TokenMethod = "oauth.token"
 
-// problemsOf reports what is wrong with faults, nil for nothing. methods are the names of the
+// Check reports what is wrong with faults, nil for nothing. methods are the names of the
 // methods that faults may name.
-func problemsOf(list []Fault, methods []string) error {
+func Check(list []Fault, methods []string) error {
 	var errs []error
 	for _, f := range list {
 		for _, wrong := range f.problems(methods) {
@@ -122,8 +122,8 @@ func problemsOf(list []Fault, methods []string) error {
 	return errors.Join(errs...)
 }
 
-// faults are what goes wrong.
-type faults struct {
+// Set are what goes wrong.
+type Set struct {
 	mu   sync.Mutex
 	list []*armedFault
 }
@@ -135,8 +135,8 @@ type armedFault struct {
 	matched, hit int
 }
 
-// states returns the faults that are set, in their order.
-func (fs *faults) states() []FaultState {
+// States returns the faults that are set, in their order.
+func (fs *Set) States() []FaultState {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	states := make([]FaultState, len(fs.list))
@@ -146,7 +146,7 @@ func (fs *faults) states() []FaultState {
 	return states
 }
 
-func (fs *faults) set(list []Fault) {
+func (fs *Set) Arm(list []Fault) {
 	armed := make([]*armedFault, len(list))
 	for i, f := range list {
 		armed[i] = &armedFault{
@@ -161,29 +161,29 @@ func (fs *faults) set(list []Fault) {
 
 // strike is what faults do to one command.
 type strike struct {
-	before, after time.Duration // delays
-	fault         *Fault        // what else goes wrong, nil for nothing
+	Before, After time.Duration // delays
+	Fault         *Fault        // what else goes wrong, nil for nothing
 }
 
-// onCommand finds what goes wrong with a command.
-func (fs *faults) onCommand(method string) strike {
+// OnCommand finds what goes wrong with a command.
+func (fs *Set) OnCommand(method string) strike {
 	return fs.find(false, strings.ToLower(method))
 }
 
-// onRequest finds what goes wrong with a request as a whole, by the methods of
+// OnRequest finds what goes wrong with a request as a whole, by the methods of
 // all its commands.
-func (fs *faults) onRequest(methods func() []string) *Fault {
+func (fs *Set) OnRequest(methods func() []string) *Fault {
 	fs.mu.Lock()
 	quiet := len(fs.list) == 0
 	fs.mu.Unlock()
 	if quiet {
 		return nil
 	}
-	return fs.find(true, methods()...).fault
+	return fs.find(true, methods()...).Fault
 }
 
 // find lets faults strike: those that hit whole requests or the others.
-func (fs *faults) find(whole bool, methods ...string) (s strike) {
+func (fs *Set) find(whole bool, methods ...string) (s strike) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	for _, f := range fs.list {
@@ -191,13 +191,13 @@ func (fs *faults) find(whole bool, methods ...string) (s strike) {
 			continue
 		}
 		if f.Kind != FaultDelay {
-			s.fault = &f.Fault
+			s.Fault = &f.Fault
 			return s
 		}
 		if f.After {
-			s.after += f.Delay
+			s.After += f.Delay
 		} else {
-			s.before += f.Delay
+			s.Before += f.Delay
 		}
 	}
 	return s
@@ -231,16 +231,16 @@ func (f *Fault) whole() bool {
 	return f.Kind == FaultMoved || f.Kind == FaultRefuse && whole
 }
 
-// refuses is the error that a fault answers with.
-func (f *Fault) refuses() *rest.Error {
+// Refuses is the error that a fault answers with.
+func (f *Fault) Refuses() *rest.Error {
 	e := rest.Refusal(f.Code)
 	e.Text = cmp.Or(e.Text, "a fault of the emulator")
 	e.Status = cmp.Or(f.Status, e.Status)
 	return e
 }
 
-// afterwards tells whether a fault lets the command run.
-func (f *Fault) afterwards() bool {
+// Afterwards tells whether a fault lets the command run.
+func (f *Fault) Afterwards() bool {
 	switch f.Kind {
 	case FaultTruncate, FaultBOM, FaultContentType:
 		return true
@@ -248,5 +248,5 @@ func (f *Fault) afterwards() bool {
 	return f.After
 }
 
-// altersAnswer tells whether a fault changes the answer of one command.
-func (f *Fault) altersAnswer() bool { return f.Kind == FaultShape || f.Kind == FaultUnkept }
+// AltersAnswer tells whether a fault changes the answer of one command.
+func (f *Fault) AltersAnswer() bool { return f.Kind == FaultShape || f.Kind == FaultUnkept }

@@ -69,27 +69,27 @@ func showPage(w http.ResponseWriter, status int, text string) {
 // https://apidocs.bitrix24.com/settings/oauth/auto-renewal.html
 func (a authorization) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 	p := a.p
-	hit := p.server.faults.onCommand(tokenMethod)
-	if f := p.server.faults.onRequest(func() []string { return []string{tokenMethod} }); f != nil {
-		hit.fault = f
+	hit := p.server.faults.OnCommand(TokenMethod)
+	if f := p.server.faults.OnRequest(func() []string { return []string{TokenMethod} }); f != nil {
+		hit.Fault = f
 	}
-	if rest.Wait(r.Context(), hit.before) != nil {
+	if rest.Wait(r.Context(), hit.Before) != nil {
 		return
 	}
-	f := hit.fault
+	f := hit.Fault
 	switch {
 	case f != nil && f.Kind == FaultRefuse:
-		p.server.refuse(w, tokenMethod, f.refuses())
+		p.server.refuse(w, TokenMethod, f.Refuses())
 		return
-	case f != nil && !f.afterwards():
-		p.server.cutOff(&exchange{Request: &rest.Request{}}, tokenMethod, nil, f)
-		breakOff(w, r, f, 0, nil)
+	case f != nil && !f.Afterwards():
+		p.server.cutOff(&exchange{Request: &rest.Request{}}, TokenMethod, nil, f)
+		BreakOff(w, r, f, 0, nil)
 		return
 	}
 	status, body := a.renew(r)
-	_ = rest.Wait(r.Context(), hit.after) // the tokens are given, whoever still waits for them
+	_ = rest.Wait(r.Context(), hit.After) // the tokens are given, whoever still waits for them
 	if f != nil {
-		breakOff(w, r, f, status, body)
+		BreakOff(w, r, f, status, body)
 		return
 	}
 	rest.WriteJSON(w, status, body)
@@ -107,7 +107,7 @@ func (a authorization) renew(r *http.Request) (status int, body any) {
 	if err != nil {
 		result.Err, body = err, err.Body()
 	}
-	p.journal.Add(rest.NewRecord(tokenMethod, params, result, false, time.Now()))
+	p.journal.Add(rest.NewRecord(TokenMethod, params, result, false, time.Now()))
 	return result.Status(), body
 }
 

@@ -91,7 +91,7 @@ func (p *Portal) WebhookPath() string { return "/rest/" + p.user.IDText() + "/" 
 // on a page at /.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := rest.Receive(r); err != nil {
-		writePage(w, http.StatusBadRequest)
+		WritePage(w, http.StatusBadRequest)
 		return
 	}
 	if (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/_emulator/page.")) && servePage(w, r) {

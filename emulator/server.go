@@ -18,7 +18,7 @@ import (
 type server struct {
 	p       *Portal
 	methods map[string]*rest.Method // by lower-case name; never changes
-	faults  faults
+	faults  Set
 }
 
 // exchange is a request with the faults that hit it.
@@ -59,7 +59,7 @@ func (s *server) rest(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req.Params = rest.DecodeRequest(r)
-	if f := s.faults.onRequest(req.Methods); f != nil {
+	if f := s.faults.OnRequest(req.Methods); f != nil {
 		s.spoil(w, r, req, f)
 		return
 	}
@@ -71,7 +71,7 @@ func (s *server) rest(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case f != nil:
-		breakOff(w, r, f, a.Status(), a.Body())
+		BreakOff(w, r, f, a.Status(), a.Body())
 	case ctx.Err() != nil:
 		overtime(w, ctx)
 	case path.XML:
@@ -93,7 +93,7 @@ func (s *server) limited(ctx context.Context) (context.Context, context.CancelFu
 // no answer. What has run stays done.
 func overtime(w http.ResponseWriter, ctx context.Context) {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		writePage(w, http.StatusGatewayTimeout)
+		WritePage(w, http.StatusGatewayTimeout)
 	}
 }
 
@@ -112,11 +112,11 @@ func (s *server) refuse(w http.ResponseWriter, method string, e *rest.Error) {
 // spoil answers a request that a fault hits as a whole.
 func (s *server) spoil(w http.ResponseWriter, r *http.Request, req *exchange, f *Fault) {
 	if f.Kind == FaultRefuse {
-		s.refuse(w, req.Path.Method, f.refuses())
+		s.refuse(w, req.Path.Method, f.Refuses())
 		return
 	}
 	s.cutOff(req, req.Path.Method, nil, f)
-	breakOff(w, r, f, 0, nil)
+	BreakOff(w, r, f, 0, nil)
 }
 
 // serve runs the command of a request, or those of a batch. A method that does
@@ -151,28 +151,28 @@ func (s *server) execute(req *exchange, m *rest.Method, params *php.Array) *rest
 // struck runs a command unless a fault prevents it. run receives a fault that lets
 // the command run but spoils its answer, nil for none.
 func (s *server) struck(req *exchange, method string, params *php.Array, run func(*Fault) *rest.Answer) *rest.Answer {
-	hit := s.faults.onCommand(method)
-	if err := rest.Wait(req.Ctx, hit.before); err != nil {
+	hit := s.faults.OnCommand(method)
+	if err := rest.Wait(req.Ctx, hit.Before); err != nil {
 		return &rest.Answer{Err: rest.AsError(err)}
 	}
 	switch {
-	case hit.fault == nil || hit.fault.altersAnswer():
-	case hit.fault.Kind == FaultUndone:
-		return s.undone(req, method, params, hit.fault)
-	case hit.fault.Kind == FaultRefuse:
-		return s.failed(req, method, params, hit.fault.refuses())
-	case !hit.fault.afterwards():
-		return s.cutOff(req, method, params, hit.fault)
+	case hit.Fault == nil || hit.Fault.AltersAnswer():
+	case hit.Fault.Kind == FaultUndone:
+		return s.undone(req, method, params, hit.Fault)
+	case hit.Fault.Kind == FaultRefuse:
+		return s.failed(req, method, params, hit.Fault.Refuses())
+	case !hit.Fault.Afterwards():
+		return s.cutOff(req, method, params, hit.Fault)
 	default:
 		if req.lost == nil {
-			req.lost = hit.fault
+			req.lost = hit.Fault
 		}
 	}
-	a := run(hit.fault)
-	if hit.fault != nil && hit.fault.Kind == FaultShape {
-		hit.fault.reshape(a)
+	a := run(hit.Fault)
+	if hit.Fault != nil && hit.Fault.Kind == FaultShape {
+		hit.Fault.Reshape(a)
 	}
-	_ = rest.Wait(req.Ctx, hit.after) // it has run, whoever still waits for it
+	_ = rest.Wait(req.Ctx, hit.After) // it has run, whoever still waits for it
 	return a
 }
 
@@ -186,7 +186,7 @@ func (s *server) run(req *exchange, m *rest.Method, params *php.Array, f *Fault)
 		c.Params = value.UpperKeys(params)
 	}
 	if f != nil && f.Kind == FaultUnkept {
-		c.Unkept = f.names
+		c.Unkept = f.Names
 	}
 	if !req.Inside {
 		if err := s.permit(req, m); err != nil {
@@ -270,7 +270,7 @@ func (s *server) cutOff(req *exchange, method string, params *php.Array, f *Faul
 func (s *server) undone(req *exchange, method string, params *php.Array, f *Fault) *rest.Answer {
 	now := time.Now()
 	a := &rest.Answer{Result: false, Time: rest.Timing(s.p.cfg.Location, now, now, 0, now.Add(rest.OperatingWindow))}
-	f.reshape(a)
+	f.Reshape(a)
 	r := rest.NewRecord(strings.ToLower(method), params, a, req.Batch, now)
 	r.Fault = string(f.Kind)
 	s.record(r)

@@ -15,26 +15,26 @@ import (
 // faults that match a command the first that strikes counts; delays add up. The error says
 // what is wrong with a fault, and then the faults stay.
 func (p *Portal) SetFaults(list ...Fault) error {
-	if err := problemsOf(list, slices.Sorted(maps.Keys(p.server.methods))); err != nil {
+	if err := Check(list, slices.Sorted(maps.Keys(p.server.methods))); err != nil {
 		return err
 	}
-	p.server.faults.set(list)
+	p.server.faults.Arm(list)
 	return nil
 }
 
 // Faults returns the faults that are set, in their order.
-func (p *Portal) Faults() []FaultState { return p.server.faults.states() }
+func (p *Portal) Faults() []FaultState { return p.server.faults.States() }
 
 // ParseFaults reads faults from YAML, of which JSON is a part: a list of them, or one. The
 // keys are the fields of Fault in lower case; delay is a duration such as 250ms. Findings
 // name the place in the text, whose file is called name.
 func ParseFaults(name string, data []byte) ([]Fault, diag.List) {
-	return parseFaults(name, data, methodNames())
+	return Parse(name, data, methodNames())
 }
 
 // DecodeFaults reads faults from a node of a YAML file: a list of them, or one.
 func DecodeFaults(f *yamlfile.File, root *yaml.Node) ([]Fault, diag.List) {
-	return decodeFaults(f, root, methodNames())
+	return Decode(f, root, methodNames())
 }
 
 // methodNames returns the names of all methods in their order.

@@ -47,15 +47,15 @@ var (
 	undoneShapes = []Shape{ShapeFalse, ShapeNull, ShapeAbsent}
 )
 
-// names tells whether a fault is about a field with one of these names.
-func (f *Fault) names(names ...string) bool {
+// Names tells whether a fault is about a field with one of these names.
+func (f *Fault) Names(names ...string) bool {
 	return f.Field == "" || slices.ContainsFunc(names, func(name string) bool {
 		return name != "" && (strings.EqualFold(name, f.Field) || strings.EqualFold(value.ItemName(name), f.Field))
 	})
 }
 
-// reshape changes the shape of an answer. An error stays an error.
-func (f *Fault) reshape(a *rest.Answer) {
+// Reshape changes the shape of an answer. An error stays an error.
+func (f *Fault) Reshape(a *rest.Answer) {
 	if a.Err != nil {
 		return
 	}
