@@ -74,6 +74,7 @@ var layers = map[string]int{
 	"emulator/internal/query":  0,
 	"emulator/internal/model":  0,
 	"emulator/internal/rest":   0,
+	"emulator/internal/faults": 0,
 	"emulator/internal/events": 0,
 	"emulator/internal/crm":    0,
 	"emulator/internal/lists":  0,
@@ -100,7 +101,8 @@ var peers = map[string][]string{
 	"emulator/internal/query":  {"emulator/internal/value", "engine/num", "internal/php"},
 	"emulator/internal/model":  {"emulator/internal/query", "emulator/internal/value", "engine/num", "internal/php"},
 	"emulator/internal/rest":   {"emulator/internal/model", "emulator/internal/query", "emulator/internal/value", "internal/php"},
-	"emulator/internal/events": {"emulator/internal/model", "emulator/internal/query", "emulator/internal/rest", "emulator/internal/value", "internal/php"},
+	"emulator/internal/faults": {"emulator/internal/rest", "emulator/internal/value", "internal/diag", "internal/php", "internal/yamlfile"},
+	"emulator/internal/events": {"emulator/internal/model", "emulator/internal/query", "emulator/internal/rest", "emulator/internal/value", "internal/php", "schemas"},
 	"emulator/internal/crm":    {"emulator/internal/model", "emulator/internal/query", "emulator/internal/rest", "emulator/internal/value", "engine/num", "internal/php"},
 	"emulator/internal/lists":  {"emulator/internal/model", "emulator/internal/query", "emulator/internal/rest", "emulator/internal/value", "internal/php"},
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/events"
+	"github.com/b24rules/b24rules/emulator/internal/faults"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 )
 
@@ -161,7 +162,7 @@ func (c Config) withDefaults() Config {
 	c.Currency = cmp.Or(c.Currency, "USD")
 	c.EventDelay = defaultTo(c.EventDelay, 100*time.Millisecond)
 	c.EventWorkers = max(1, defaultTo(c.EventWorkers, 8))
-	c.RequestLimit = defaultTo(c.RequestLimit, RequestCeiling)
+	c.RequestLimit = defaultTo(c.RequestLimit, faults.RequestCeiling)
 	c.SlowHandler = defaultTo(c.SlowHandler, 2*time.Second)
 	c.TokenLife = defaultTo(c.TokenLife, time.Hour)
 	c.RefreshLife = defaultTo(c.RefreshLife, 180*24*time.Hour)

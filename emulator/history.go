@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/faults"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/internal/php"
 )
@@ -34,7 +35,7 @@ type Call struct {
 	Batch  bool            `json:"batch,omitempty"` // inside a batch
 	Status int             `json:"status"`          // 0 when the request was cut off before
 	Code   string          `json:"error,omitempty"`
-	Fault  FaultKind       `json:"fault,omitempty"` // what the answer was lost to
+	Fault  faults.Kind     `json:"fault,omitempty"` // what the answer was lost to
 }
 
 // Stats returns the counters.
@@ -57,7 +58,7 @@ func (p *Portal) Calls() []Call {
 	calls := make([]Call, 0, len(records))
 	for _, r := range records {
 		params, _ := php.EncodeJSON(withoutSecrets(r.Params))
-		calls = append(calls, Call{At: r.At, Method: r.Method, Params: params, Batch: r.Batch, Status: r.Status, Code: r.Code, Fault: FaultKind(r.Fault)})
+		calls = append(calls, Call{At: r.At, Method: r.Method, Params: params, Batch: r.Batch, Status: r.Status, Code: r.Code, Fault: faults.Kind(r.Fault)})
 	}
 	return calls
 }

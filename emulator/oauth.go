@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/faults"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
@@ -69,8 +70,8 @@ func showPage(w http.ResponseWriter, status int, text string) {
 // https://apidocs.bitrix24.com/settings/oauth/auto-renewal.html
 func (a authorization) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 	p := a.p
-	hit := p.server.faults.OnCommand(TokenMethod)
-	if f := p.server.faults.OnRequest(func() []string { return []string{TokenMethod} }); f != nil {
+	hit := p.server.faults.OnCommand(faults.TokenMethod)
+	if f := p.server.faults.OnRequest(func() []string { return []string{faults.TokenMethod} }); f != nil {
 		hit.Fault = f
 	}
 	if rest.Wait(r.Context(), hit.Before) != nil {
@@ -78,18 +79,18 @@ func (a authorization) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 	}
 	f := hit.Fault
 	switch {
-	case f != nil && f.Kind == FaultRefuse:
-		p.server.refuse(w, TokenMethod, f.Refuses())
+	case f != nil && f.Kind == faults.Refuse:
+		p.server.refuse(w, faults.TokenMethod, f.Refuses())
 		return
 	case f != nil && !f.Afterwards():
-		p.server.cutOff(&exchange{Request: &rest.Request{}}, TokenMethod, nil, f)
-		BreakOff(w, r, f, 0, nil)
+		p.server.cutOff(&exchange{Request: &rest.Request{}}, faults.TokenMethod, nil, f)
+		faults.BreakOff(w, r, f, 0, nil)
 		return
 	}
 	status, body := a.renew(r)
 	_ = rest.Wait(r.Context(), hit.After) // the tokens are given, whoever still waits for them
 	if f != nil {
-		BreakOff(w, r, f, status, body)
+		faults.BreakOff(w, r, f, status, body)
 		return
 	}
 	rest.WriteJSON(w, status, body)
@@ -107,7 +108,7 @@ func (a authorization) renew(r *http.Request) (status int, body any) {
 	if err != nil {
 		result.Err, body = err, err.Body()
 	}
-	p.journal.Add(rest.NewRecord(TokenMethod, params, result, false, time.Now()))
+	p.journal.Add(rest.NewRecord(faults.TokenMethod, params, result, false, time.Now()))
 	return result.Status(), body
 }
 

@@ -19,6 +19,7 @@ import (
 	"sync"
 
 	"github.com/b24rules/b24rules/emulator/internal/events"
+	"github.com/b24rules/b24rules/emulator/internal/faults"
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
@@ -91,7 +92,7 @@ func (p *Portal) WebhookPath() string { return "/rest/" + p.user.IDText() + "/" 
 // on a page at /.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := rest.Receive(r); err != nil {
-		WritePage(w, http.StatusBadRequest)
+		faults.WritePage(w, http.StatusBadRequest)
 		return
 	}
 	if (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/_emulator/page.")) && servePage(w, r) {

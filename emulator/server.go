@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator/internal/faults"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
 	"github.com/b24rules/b24rules/internal/php"
@@ -18,14 +19,14 @@ import (
 type server struct {
 	p       *Portal
 	methods map[string]*rest.Method // by lower-case name; never changes
-	faults  Set
+	faults  faults.Set
 }
 
 // exchange is a request with the faults that hit it.
 type exchange struct {
 	*rest.Request
-	broken *Fault // ends the request before a command
-	lost   *Fault // replaces the answer when everything has run
+	broken *faults.Fault // ends the request before a command
+	lost   *faults.Fault // replaces the answer when everything has run
 }
 
 // rest answers a REST call.
@@ -71,7 +72,7 @@ func (s *server) rest(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case f != nil:
-		BreakOff(w, r, f, a.Status(), a.Body())
+		faults.BreakOff(w, r, f, a.Status(), a.Body())
 	case ctx.Err() != nil:
 		overtime(w, ctx)
 	case path.XML:
@@ -93,7 +94,7 @@ func (s *server) limited(ctx context.Context) (context.Context, context.CancelFu
 // no answer. What has run stays done.
 func overtime(w http.ResponseWriter, ctx context.Context) {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		WritePage(w, http.StatusGatewayTimeout)
+		faults.WritePage(w, http.StatusGatewayTimeout)
 	}
 }
 
@@ -110,13 +111,13 @@ func (s *server) refuse(w http.ResponseWriter, method string, e *rest.Error) {
 }
 
 // spoil answers a request that a fault hits as a whole.
-func (s *server) spoil(w http.ResponseWriter, r *http.Request, req *exchange, f *Fault) {
-	if f.Kind == FaultRefuse {
+func (s *server) spoil(w http.ResponseWriter, r *http.Request, req *exchange, f *faults.Fault) {
+	if f.Kind == faults.Refuse {
 		s.refuse(w, req.Path.Method, f.Refuses())
 		return
 	}
 	s.cutOff(req, req.Path.Method, nil, f)
-	BreakOff(w, r, f, 0, nil)
+	faults.BreakOff(w, r, f, 0, nil)
 }
 
 // serve runs the command of a request, or those of a batch. A method that does
@@ -127,7 +128,7 @@ func (s *server) serve(req *exchange) *rest.Answer {
 		err = s.authorize(req)
 	}
 	if err == nil && m.Name == rest.BatchMethod {
-		return s.struck(req, m.Name, req.Params, func(*Fault) *rest.Answer { return s.runBatch(req) })
+		return s.struck(req, m.Name, req.Params, func(*faults.Fault) *rest.Answer { return s.runBatch(req) })
 	}
 	if err != nil {
 		return s.failed(req, req.Path.Method, req.Params, err)
@@ -145,21 +146,21 @@ func (s *server) find(name string) (*rest.Method, *rest.Error) {
 // execute is the one way of every command, alone or in a batch: check, run,
 // count, keep in the journal.
 func (s *server) execute(req *exchange, m *rest.Method, params *php.Array) *rest.Answer {
-	return s.struck(req, m.Name, params, func(f *Fault) *rest.Answer { return s.run(req, m, params, f) })
+	return s.struck(req, m.Name, params, func(f *faults.Fault) *rest.Answer { return s.run(req, m, params, f) })
 }
 
 // struck runs a command unless a fault prevents it. run receives a fault that lets
 // the command run but spoils its answer, nil for none.
-func (s *server) struck(req *exchange, method string, params *php.Array, run func(*Fault) *rest.Answer) *rest.Answer {
+func (s *server) struck(req *exchange, method string, params *php.Array, run func(*faults.Fault) *rest.Answer) *rest.Answer {
 	hit := s.faults.OnCommand(method)
 	if err := rest.Wait(req.Ctx, hit.Before); err != nil {
 		return &rest.Answer{Err: rest.AsError(err)}
 	}
 	switch {
 	case hit.Fault == nil || hit.Fault.AltersAnswer():
-	case hit.Fault.Kind == FaultUndone:
+	case hit.Fault.Kind == faults.Undone:
 		return s.undone(req, method, params, hit.Fault)
-	case hit.Fault.Kind == FaultRefuse:
+	case hit.Fault.Kind == faults.Refuse:
 		return s.failed(req, method, params, hit.Fault.Refuses())
 	case !hit.Fault.Afterwards():
 		return s.cutOff(req, method, params, hit.Fault)
@@ -169,7 +170,7 @@ func (s *server) struck(req *exchange, method string, params *php.Array, run fun
 		}
 	}
 	a := run(hit.Fault)
-	if hit.Fault != nil && hit.Fault.Kind == FaultShape {
+	if hit.Fault != nil && hit.Fault.Kind == faults.ChangeShape {
 		hit.Fault.Reshape(a)
 	}
 	_ = rest.Wait(req.Ctx, hit.After) // it has run, whoever still waits for it
@@ -177,7 +178,7 @@ func (s *server) struck(req *exchange, method string, params *php.Array, run fun
 }
 
 // run checks a command, runs it and counts it.
-func (s *server) run(req *exchange, m *rest.Method, params *php.Array, f *Fault) *rest.Answer {
+func (s *server) run(req *exchange, m *rest.Method, params *php.Array, f *faults.Fault) *rest.Answer {
 	start := time.Now()
 	p := s.p
 	c := &rest.Call{Store: &p.store, Options: &p.options, Journal: &p.journal, Request: req.Request, Params: params, Now: start}
@@ -185,7 +186,7 @@ func (s *server) run(req *exchange, m *rest.Method, params *php.Array, f *Fault)
 	if m.Legacy {
 		c.Params = value.UpperKeys(params)
 	}
-	if f != nil && f.Kind == FaultUnkept {
+	if f != nil && f.Kind == faults.Unkept {
 		c.Unkept = f.Names
 	}
 	if !req.Inside {
@@ -260,14 +261,14 @@ func (s *server) failed(req *exchange, method string, params *php.Array, e *rest
 }
 
 // cutOff ends a request before a command.
-func (s *server) cutOff(req *exchange, method string, params *php.Array, f *Fault) *rest.Answer {
+func (s *server) cutOff(req *exchange, method string, params *php.Array, f *faults.Fault) *rest.Answer {
 	s.record(&rest.Record{At: time.Now(), Method: strings.ToLower(method), Params: params, Batch: req.Batch, Fault: string(f.Kind)})
 	req.broken = f
 	return &rest.Answer{}
 }
 
 // undone answers a command that does not run as though it were not refused.
-func (s *server) undone(req *exchange, method string, params *php.Array, f *Fault) *rest.Answer {
+func (s *server) undone(req *exchange, method string, params *php.Array, f *faults.Fault) *rest.Answer {
 	now := time.Now()
 	a := &rest.Answer{Result: false, Time: rest.Timing(s.p.cfg.Location, now, now, 0, now.Add(rest.OperatingWindow))}
 	f.Reshape(a)

@@ -1,4 +1,4 @@
-package emulator
+package faults
 
 import (
 	"cmp"
@@ -12,49 +12,49 @@ import (
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 )
 
-// FaultKind says what goes wrong.
-type FaultKind string
+// Kind says what goes wrong.
+type Kind string
 
 // Kinds of faults. A fault that cuts a request off before a command leaves the
 // commands of a batch that ran before it done, and the later ones undone; with
 // After the request runs to its end, a whole batch too, and its answer is lost.
 const (
-	// FaultDelay waits Delay before the command, or with After behind it. A
+	// Delay waits Delay before the command, or with After behind it. A
 	// client that gives up before takes the command with it.
-	FaultDelay FaultKind = "delay"
-	// FaultRefuse answers Code instead of running the command. In a batch only
+	Delay Kind = "delay"
+	// Refuse answers Code instead of running the command. In a batch only
 	// the command is refused, unless Code is one that a portal says of whole
 	// requests, such as QUERY_LIMIT_EXCEEDED or expired_token: then nothing of
 	// the batch runs.
-	FaultRefuse FaultKind = "refuse"
-	// FaultTimeout gives no answer: the connection is closed after Delay, or
+	Refuse Kind = "refuse"
+	// Timeout gives no answer: the connection is closed after Delay, or
 	// when the client gives up.
-	FaultTimeout FaultKind = "timeout"
-	// FaultReset resets the connection without an answer.
-	FaultReset FaultKind = "reset"
-	// FaultHTML answers a page of the server before the portal, with Status.
-	FaultHTML FaultKind = "html"
-	// FaultTruncate runs the request to its end and cuts the JSON of its answer
+	Timeout Kind = "timeout"
+	// Reset resets the connection without an answer.
+	Reset Kind = "reset"
+	// HTML answers a page of the server before the portal, with Status.
+	HTML Kind = "html"
+	// Truncate runs the request to its end and cuts the JSON of its answer
 	// in half.
-	FaultTruncate FaultKind = "truncate"
-	// FaultMoved answers 302 with a page, as a renamed portal does: Location is
+	Truncate Kind = "truncate"
+	// Moved answers 302 with a page, as a renamed portal does: Location is
 	// the new portal's address. Nothing of the request runs.
 	// https://apidocs.bitrix24.com/settings/how-to-call-rest-api/change-domen.html
-	FaultMoved FaultKind = "moved"
-	// FaultShape runs the command and changes the shape of its answer to Shape.
-	FaultShape FaultKind = "shape"
-	// FaultUndone does not run the command. Its answer has no error, but a result
+	Moved Kind = "moved"
+	// ChangeShape runs the command and changes the shape of its answer to Shape.
+	ChangeShape Kind = "shape"
+	// Undone does not run the command. Its answer has no error, but a result
 	// that does not say that the command is done: false, or Shape.
-	FaultUndone FaultKind = "undone"
-	// FaultUnkept runs a write and answers success, but the field Field keeps the
+	Undone Kind = "undone"
+	// Unkept runs a write and answers success, but the field Field keeps the
 	// value that it had. Without Field no field gets its new value.
 	// https://github.com/bitrix-tools/b24-rest-docs/issues/269
-	FaultUnkept FaultKind = "unkept"
-	// FaultBOM runs the request and puts a byte order mark before the JSON of its
+	Unkept Kind = "unkept"
+	// BOM runs the request and puts a byte order mark before the JSON of its
 	// answer.
-	FaultBOM FaultKind = "bom"
-	// FaultContentType runs the request and answers its JSON as text/html.
-	FaultContentType FaultKind = "content_type"
+	BOM Kind = "bom"
+	// ContentType runs the request and answers its JSON as text/html.
+	ContentType Kind = "content_type"
 )
 
 // Fault is something that goes wrong with commands, whether they come alone or
@@ -62,7 +62,7 @@ const (
 // same order.
 type Fault struct {
 	// Kind is what goes wrong. It has no default.
-	Kind FaultKind `yaml:"kind" validate:"required" doc:"what goes wrong"`
+	Kind Kind `yaml:"kind" validate:"required" doc:"what goes wrong"`
 	// Method chooses commands by their method: a name, or a pattern such as
 	// crm.item.* or *.add. batch is a batch as a whole, oauth.token the renewal
 	// of tokens. Empty is all.
@@ -100,8 +100,8 @@ type Fault struct {
 	Seed uint64 `yaml:"seed" doc:"chooses other commands at the same probability"`
 }
 
-// FaultState is a fault that is set and what it has done.
-type FaultState struct {
+// State is a fault that is set and what it has done.
+type State struct {
 	Fault
 	Matched int // commands that it could have hit
 	Hit     int // of them it has
@@ -136,12 +136,12 @@ type armedFault struct {
 }
 
 // States returns the faults that are set, in their order.
-func (fs *Set) States() []FaultState {
+func (fs *Set) States() []State {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	states := make([]FaultState, len(fs.list))
+	states := make([]State, len(fs.list))
 	for i, f := range fs.list {
-		states[i] = FaultState{Fault: f.Fault, Matched: f.matched, Hit: f.hit}
+		states[i] = State{Fault: f.Fault, Matched: f.matched, Hit: f.hit}
 	}
 	return states
 }
@@ -190,7 +190,7 @@ func (fs *Set) find(whole bool, methods ...string) (s strike) {
 		if f.whole() != whole || !f.matches(methods) || !f.strikes() {
 			continue
 		}
-		if f.Kind != FaultDelay {
+		if f.Kind != Delay {
 			s.Fault = &f.Fault
 			return s
 		}
@@ -228,7 +228,7 @@ func (f *armedFault) strikes() bool {
 // whole tells whether a fault is one of whole requests.
 func (f *Fault) whole() bool {
 	_, whole := rest.IsRefusal(f.Code)
-	return f.Kind == FaultMoved || f.Kind == FaultRefuse && whole
+	return f.Kind == Moved || f.Kind == Refuse && whole
 }
 
 // Refuses is the error that a fault answers with.
@@ -242,11 +242,11 @@ func (f *Fault) Refuses() *rest.Error {
 // Afterwards tells whether a fault lets the command run.
 func (f *Fault) Afterwards() bool {
 	switch f.Kind {
-	case FaultTruncate, FaultBOM, FaultContentType:
+	case Truncate, BOM, ContentType:
 		return true
 	}
 	return f.After
 }
 
 // AltersAnswer tells whether a fault changes the answer of one command.
-func (f *Fault) AltersAnswer() bool { return f.Kind == FaultShape || f.Kind == FaultUnkept }
+func (f *Fault) AltersAnswer() bool { return f.Kind == ChangeShape || f.Kind == Unkept }

@@ -1,4 +1,4 @@
-package emulator
+package faults
 
 import (
 	"encoding/json"
@@ -27,19 +27,19 @@ func (p problem) String() string {
 
 // faultKinds are the kinds with the keys that each can have beside those that
 // all have.
-var faultKinds = map[FaultKind][]string{
-	FaultDelay:       {"delay", "after"},
-	FaultRefuse:      {"code", "status"},
-	FaultTimeout:     {"delay", "after"},
-	FaultReset:       {"after"},
-	FaultHTML:        {"status", "after"},
-	FaultTruncate:    nil,
-	FaultMoved:       {"location"},
-	FaultShape:       {"shape", "keep", "total"},
-	FaultUndone:      {"shape"},
-	FaultUnkept:      {"field"},
-	FaultBOM:         nil,
-	FaultContentType: nil,
+var faultKinds = map[Kind][]string{
+	Delay:       {"delay", "after"},
+	Refuse:      {"code", "status"},
+	Timeout:     {"delay", "after"},
+	Reset:       {"after"},
+	HTML:        {"status", "after"},
+	Truncate:    nil,
+	Moved:       {"location"},
+	ChangeShape: {"shape", "keep", "total"},
+	Undone:      {"shape"},
+	Unkept:      {"field"},
+	BOM:         nil,
+	ContentType: nil,
 }
 
 // problems checks a fault.
@@ -67,13 +67,13 @@ func (f *Fault) problems(methods []string) (found []problem) {
 	switch {
 	case f.Delay < 0:
 		add("delay", "", "a delay is not negative, this is %s", f.Delay)
-	case f.Kind == FaultDelay && f.Delay == 0:
+	case f.Kind == Delay && f.Delay == 0:
 		add("kind", `delay: 2s`, "a fault of kind delay needs a delay")
-	case f.Kind == FaultRefuse && f.Code == "":
+	case f.Kind == Refuse && f.Code == "":
 		add("kind", "code: QUERY_LIMIT_EXCEEDED", "a fault of kind refuse needs the code of an error")
-	case f.Kind == FaultRefuse && !knownCode && f.Status == 0:
+	case f.Kind == Refuse && !knownCode && f.Status == 0:
 		add("code", didYouMean(f.Code, rest.RefusalCodes()), "unknown code %q: give its status too", f.Code)
-	case f.Kind == FaultMoved && !isAddress(f.Location):
+	case f.Kind == Moved && !isAddress(f.Location):
 		add("location", "location: https://new.bitrix24.com", "a fault of kind moved needs the portal's new address, this is %q", f.Location)
 	}
 	f.shapeProblems(add)
@@ -113,11 +113,11 @@ func isAddress(s string) bool {
 // shapeProblems checks the keys about the shape of an answer.
 func (f *Fault) shapeProblems(add func(key, hint, format string, args ...any)) {
 	allowed := shapes
-	if f.Kind == FaultUndone {
+	if f.Kind == Undone {
 		allowed = undoneShapes
 	}
 	switch {
-	case f.Kind == FaultShape && f.Shape == "":
+	case f.Kind == ChangeShape && f.Shape == "":
 		add("kind", "shape: as_null", "a fault of kind shape needs a shape")
 	case f.Shape != "" && !slices.Contains(allowed, f.Shape):
 		add("shape", didYouMean(string(f.Shape), shapeNames(allowed)), "a fault of kind %s has no shape %q", f.Kind, f.Shape)
@@ -131,7 +131,7 @@ func (f *Fault) shapeProblems(add func(key, hint, format string, args ...any)) {
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
-func (*FaultKind) NodeSchema() yamlfile.Schema { return yamlfile.EnumSchema(kindNames()...) }
+func (*Kind) NodeSchema() yamlfile.Schema { return yamlfile.EnumSchema(kindNames()...) }
 
 // NodeSchema implements yamlfile.NodeSchema.
 func (*Shape) NodeSchema() yamlfile.Schema { return yamlfile.EnumSchema(shapeNames(shapes)...) }
@@ -208,28 +208,28 @@ func Decode(f *yamlfile.File, root *yaml.Node, methods []string) ([]Fault, diag.
 }
 
 // MarshalJSON writes a fault with the keys that it is read with.
-func (s FaultState) MarshalJSON() ([]byte, error) {
+func (s State) MarshalJSON() ([]byte, error) {
 	var delay string
 	if s.Delay != 0 {
 		delay = s.Delay.Round(time.Microsecond).String()
 	}
 	return json.Marshal(struct {
-		Kind        FaultKind `json:"kind"`
-		Method      string    `json:"method,omitempty"`
-		After       bool      `json:"after,omitempty"`
-		Code        string    `json:"code,omitempty"`
-		Status      int       `json:"status,omitempty"`
-		Delay       string    `json:"delay,omitempty"`
-		Location    string    `json:"location,omitempty"`
-		Shape       Shape     `json:"shape,omitempty"`
-		Keep        int       `json:"keep,omitempty"`
-		Total       int       `json:"total,omitempty"`
-		Field       string    `json:"field,omitempty"`
-		Skip        int       `json:"skip,omitempty"`
-		Count       int       `json:"count,omitempty"`
-		Probability float64   `json:"probability,omitempty"`
-		Seed        uint64    `json:"seed,omitempty"`
-		Matched     int       `json:"matched"`
-		Hit         int       `json:"hit"`
+		Kind        Kind    `json:"kind"`
+		Method      string  `json:"method,omitempty"`
+		After       bool    `json:"after,omitempty"`
+		Code        string  `json:"code,omitempty"`
+		Status      int     `json:"status,omitempty"`
+		Delay       string  `json:"delay,omitempty"`
+		Location    string  `json:"location,omitempty"`
+		Shape       Shape   `json:"shape,omitempty"`
+		Keep        int     `json:"keep,omitempty"`
+		Total       int     `json:"total,omitempty"`
+		Field       string  `json:"field,omitempty"`
+		Skip        int     `json:"skip,omitempty"`
+		Count       int     `json:"count,omitempty"`
+		Probability float64 `json:"probability,omitempty"`
+		Seed        uint64  `json:"seed,omitempty"`
+		Matched     int     `json:"matched"`
+		Hit         int     `json:"hit"`
 	}{s.Kind, s.Method, s.After, s.Code, s.Status, delay, s.Location, s.Shape, s.Keep, s.Total, s.Field, s.Skip, s.Count, s.Probability, s.Seed, s.Matched, s.Hit})
 }

@@ -1,4 +1,4 @@
-package emulator
+package faults
 
 import (
 	"fmt"
@@ -20,32 +20,32 @@ const RequestCeiling = 60 * time.Second
 // wrong one. status and body are those of the answer that is lost.
 func BreakOff(w http.ResponseWriter, r *http.Request, f *Fault, status int, body any) {
 	switch f.Kind {
-	case FaultTimeout:
+	case Timeout:
 		delay := f.Delay
 		if delay == 0 {
 			delay = RequestCeiling
 		}
 		_ = rest.Wait(r.Context(), delay) // the end of the context is an end too
 		hangUp(w, false)
-	case FaultReset:
+	case Reset:
 		hangUp(w, true)
-	case FaultHTML:
+	case HTML:
 		page := f.Status
 		if page == 0 {
 			page = http.StatusBadGateway
 		}
 		WritePage(w, page)
-	case FaultMoved:
+	case Moved:
 		to := strings.TrimSuffix(f.Location, "/") + (&url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}).String()
 		w.Header().Set("Location", to)
 		WritePage(w, http.StatusFound)
-	case FaultTruncate:
+	case Truncate:
 		raw, _ := php.EncodeJSON(body) // what cannot be written ends even earlier
 		rest.WriteRaw(w, status, raw[:len(raw)/2])
-	case FaultBOM:
+	case BOM:
 		raw, _ := php.EncodeJSON(body)
 		rest.WriteRaw(w, status, append([]byte("\ufeff"), raw...))
-	case FaultContentType:
+	case ContentType:
 		raw, _ := php.EncodeJSON(body)
 		rest.WriteAs(w, status, "text/html; charset=UTF-8", raw)
 	}
