@@ -179,27 +179,43 @@ func callEffect(t *engine.ArgTypes) engine.Effect {
 	return engine.Writes
 }
 
-// callTouches reports which items a method of the CRM writes.
+// callTouches reports which records a method writes, and the events of other records
+// that the portal sends for it.
 func callTouches(t *engine.ArgTypes) []engine.Touch {
 	if callEffect(t) == engine.Reads {
 		return nil
 	}
 	method, _ := t.Const("method")
 	name, _ := method.(string)
-	parts := strings.Split(strings.ToLower(strings.TrimSpace(name)), ".")
-	if len(parts) != 3 || parts[0] != "crm" {
+	name = strings.ToLower(strings.TrimSpace(name))
+	parts := strings.Split(name, ".")
+	op := parts[len(parts)-1]
+	touch := engine.Touch{Kind: engine.TouchItems, Of: "method", Fields: "params.fields", Adds: op == "add", Updates: op == "update", Deletes: op == "delete"}
+	if !touch.Adds && !touch.Updates && !touch.Deletes {
 		return nil
 	}
-	touch := engine.Touch{Kind: engine.TouchItems, Adds: parts[2] == "add", Updates: parts[2] == "update", Deletes: parts[2] == "delete"}
-	if parts[1] == "item" {
+	if touch.Adds && t.Given("params") {
+		touch.Of = "params"
+	}
+	switch {
+	case len(parts) != 3 || parts[0] != "crm":
+	case parts[1] == "item":
 		typ, _ := t.Entry("params", "entityTypeId")
 		n, _ := value.NumberOf(typ)
 		id, _ := n.Int64()
 		touch.Type = int(id)
-	} else if o, ok := schemas.LookupOwner(parts[1]); ok {
-		touch.Type = o.ID
+	default:
+		o, _ := schemas.LookupOwner(parts[1])
+		touch.Type, touch.StoredNames = o.ID, true
 	}
-	if touch.Type == 0 || !touch.Adds && !touch.Updates && !touch.Deletes {
+	switch code := schemas.EventOf(name); {
+	case touch.Type != 0:
+		if touch.Updates {
+			touch.Which = "params.id"
+		}
+	case code != "":
+		touch.Kind, touch.Event = engine.TouchOther, code
+	default:
 		return nil
 	}
 	return []engine.Touch{touch}

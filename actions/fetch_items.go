@@ -57,7 +57,7 @@ func selectedType(t *engine.ArgTypes) formula.Type {
 	known, _, _ := documented(t)
 	for _, x := range list {
 		name, _ := x.(string)
-		at := slices.IndexFunc(known, func(f schemas.Field) bool { return f.Name == name || storedName(f.Name) == name })
+		at := slices.IndexFunc(known, func(f schemas.Field) bool { return f.Name == name || schemas.StoredName(f.Name) == name })
 		switch {
 		case at >= 0:
 			name = known[at].Name

@@ -141,5 +141,5 @@ func wrongCustomName(typ int, name string) (why, hint diag.Phrase) {
 // storedCustom is the end of a custom field's name as the portal stores it: Margin is
 // MARGIN, unitPrice is UNIT_PRICE.
 func storedCustom(name string) string {
-	return strings.TrimPrefix(storedName(name), "_")
+	return strings.TrimPrefix(schemas.StoredName(name), "_")
 }

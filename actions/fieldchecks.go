@@ -53,7 +53,7 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 		if ofPortal(name) || !written && name == "logic" { // logic joins the parts of a filter
 			return
 		}
-		at := slices.IndexFunc(fields, func(f schemas.Field) bool { return f.Name == name || storedName(f.Name) == name })
+		at := slices.IndexFunc(fields, func(f schemas.Field) bool { return f.Name == name || schemas.StoredName(f.Name) == name })
 		if at < 0 {
 			unknownField(n.WarnNamef, what, name, fields)
 			return
@@ -201,22 +201,9 @@ func checkSelect(c *engine.StepCheck) {
 	fields, what, _ := documented(c.Types())
 	c.EachElement("select", func(v any, warn func(code, format string, args ...any) *diag.Finding) {
 		name, isText := v.(string)
-		known := slices.ContainsFunc(fields, func(f schemas.Field) bool { return f.Name == name || storedName(f.Name) == name })
+		known := slices.ContainsFunc(fields, func(f schemas.Field) bool { return f.Name == name || schemas.StoredName(f.Name) == name })
 		if isText && !known && !ofPortal(name) {
 			unknownField(warn, what, name, fields)
 		}
 	})
-}
-
-// storedName is the upper-case name of a field, which steps take too: stageId is
-// STAGE_ID.
-func storedName(name string) string {
-	var b strings.Builder
-	for _, r := range name {
-		if r >= 'A' && r <= 'Z' {
-			b.WriteByte('_')
-		}
-		b.WriteRune(r)
-	}
-	return strings.ToUpper(b.String())
 }

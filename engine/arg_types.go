@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/b24rules/b24rules/engine/formula"
+import (
+	"strings"
+
+	"github.com/b24rules/b24rules/engine/formula"
+)
 
 // ArgTypes are the arguments of a step with their types, for actions whose result or
 // effect depends on them.
@@ -72,4 +76,42 @@ func (t *ArgTypes) Entry(arg, name string) (any, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Part returns the entries and the value at a path of an argument: params.fields. Both
+// are nil when the file does not have it, or only a run knows it.
+func (t *ArgTypes) Part(path string) (entries []*FieldEntry, value *Value) {
+	name, rest, nested := strings.Cut(path, ".")
+	a := t.Arg(name)
+	if a == nil {
+		return nil, nil
+	}
+	fields, value := a.Fields, a.Value
+	if value != nil {
+		fields = value.Record
+	}
+	for nested && fields != nil {
+		name, rest, nested = strings.Cut(rest, ".")
+		value = fields.entry(name)
+		if fields = nil; value != nil {
+			fields = value.Record
+		}
+	}
+	switch {
+	case nested:
+		return nil, nil
+	case fields != nil:
+		return fields.Entries, value
+	}
+	return nil, value
+}
+
+// entry returns the value of a name that the file has literally.
+func (f *FieldsValue) entry(name string) *Value {
+	for _, e := range f.Entries {
+		if e.Key.Literal == name {
+			return e.Value
+		}
+	}
+	return nil
 }

@@ -1,6 +1,9 @@
 package schemas
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Field is one field of an item, a product row or a list element.
 type Field struct {
@@ -69,6 +72,37 @@ func ItemFields(entityTypeID int) []Field {
 	return slices.Concat(commonFields(), own)
 }
 
+// ItemFieldName returns the name that crm.item.* has for a field of crm.deal.* and the
+// like: assignedById for ASSIGNED_BY_ID, ufCrm_SUM for UF_CRM_SUM.
+func ItemFieldName(entityTypeID int, stored string) string {
+	if custom, ok := strings.CutPrefix(stored, "UF_CRM_"); ok {
+		return "ufCrm_" + custom
+	}
+	for _, f := range ItemFields(entityTypeID) {
+		if StoredName(f.Name) == stored {
+			return f.Name
+		}
+	}
+	return stored
+}
+
+// StoredName is the upper-case name of a field: STAGE_ID for stageId.
+func StoredName(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		if r >= 'A' && r <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToUpper(b.String())
+}
+
+// ChangesWithEachEdit reports whether every edit of an item gives a field another value.
+func ChangesWithEachEdit(field string) bool {
+	return field == "updatedTime" || field == "UPDATED_TIME" || field == "DATE_MODIFY"
+}
+
 func commonFields() []Field {
 	return []Field{
 		field("id", "integer", "ID", ro),
@@ -95,7 +129,7 @@ func commonFields() []Field {
 // isManualOpportunity is Y.
 func moneyFields(set flags) []Field {
 	return []Field{
-		field("opportunity", "double", "Amount", set|maybe),
+		field("opportunity", "double", "Amount", set),
 		field("isManualOpportunity", "boolean", "Amount is set by hand", set),
 		field("taxValue", "double", "Tax", set|maybe),
 		field("currencyId", "crm_currency", "Currency", set|maybe),

@@ -53,3 +53,25 @@ func readMethods(table string) map[string]Method {
 	}
 	return all
 }
+
+// otherEvents are the events of methods whose names differ from those of their events.
+var otherEvents = map[string]string{
+	"tasks.task.add": "ONTASKADD", "tasks.task.update": "ONTASKUPDATE", "tasks.task.delete": "ONTASKDELETE",
+	"task.item.add": "ONTASKADD", "task.item.update": "ONTASKUPDATE", "task.item.delete": "ONTASKDELETE",
+	"task.commentitem.add": "ONTASKCOMMENTADD", "task.commentitem.update": "ONTASKCOMMENTUPDATE", "task.commentitem.delete": "ONTASKCOMMENTDELETE",
+	"calendar.event.add": "ONCALENDARENTRYADD", "calendar.event.update": "ONCALENDARENTRYUPDATE", "calendar.event.delete": "ONCALENDARENTRYDELETE",
+}
+
+// EventOf returns the code of the event that a portal sends when a method has written,
+// "" when none is known: ONCRMTIMELINECOMMENTADD for crm.timeline.comment.add.
+func EventOf(method string) string {
+	method = strings.ToLower(strings.TrimSpace(method))
+	code := otherEvents[method]
+	if code == "" {
+		code = "ON" + strings.ToUpper(strings.ReplaceAll(method, ".", ""))
+	}
+	if _, known := events[code]; !known {
+		return ""
+	}
+	return code
+}

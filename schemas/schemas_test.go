@@ -100,7 +100,7 @@ func TestFields(t *testing.T) {
 			want: []schemas.Field{
 				{Name: "id", Type: "integer", Title: "ID", ReadOnly: true},
 				{Name: "stageId", Type: "crm_status", Title: "Stage"},
-				{Name: "opportunity", Type: "double", Title: "Amount", Maybe: true},
+				{Name: "opportunity", Type: "double", Title: "Amount"},
 				{Name: "contactIds", Type: "crm_contact", Title: "Contacts", Multiple: true},
 			},
 		},

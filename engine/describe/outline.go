@@ -77,7 +77,7 @@ func managedFields(s *engine.Step, sc engine.Scope) Managed {
 	}
 	for _, t := range s.Touches() {
 		m.EntityTypeID = t.Type
-		if of := s.Types.Arg(t.Of); of != nil {
+		if of := s.Types.Arg(t.Of); of != nil && t.Type == 0 {
 			m.resolve(t.Kind, of.Value, sc)
 		}
 		for _, arg := range t.Names {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // checkConflicts reports steps that write the same records. across selects the pairs
@@ -96,8 +97,8 @@ func conflict(a, b *effect) (diag.Finding, bool) {
 	case a.rule != b.rule && a.Kind == engine.TouchItems && a.Adds && b.Adds && a.sameEvent(b) && a.same(b):
 		return b.finding(diag.Warning, "same-item", b.Which,
 			"%s keeps an item with the same key: both may add it, and each overwrites the other", b.nameOf(a)), true
-	case a.Kind == engine.TouchItems && a.Updates && b.Updates && a.same(b) && a.sameEvent(b):
-		if name := contested(a, b); name != "" && len(a.conditions()) == 0 && len(b.conditions()) == 0 && a.step.Once == nil && b.step.Once == nil {
+	case a.Kind == engine.TouchItems && a.Updates && b.Updates:
+		if name := contested(a, b); name != "" && fight(a, b, name) {
 			return b.finding(diag.Warning, "contested-field", b.Fields,
 				"%s sets the field %s to another value: each overwrites the other, without end if they subscribe to the change", b.nameOf(a), name), true
 		}
@@ -146,7 +147,11 @@ func (e *effect) texts(arg string) map[string]string {
 	}
 	out := map[string]string{}
 	for _, x := range e.entries(arg) {
-		out[textOf(e.rule, x.Key, nil)] = textOf(e.rule, x.Value, nil)
+		name := textOf(e.rule, x.Key, nil)
+		if known := e.fieldName(x); known != "" {
+			name = "'" + known
+		}
+		out[name] = textOf(e.rule, x.Value, nil)
 	}
 	if e.argTexts == nil {
 		e.argTexts = map[string]map[string]string{}
@@ -157,7 +162,7 @@ func (e *effect) texts(arg string) map[string]string {
 
 // same reports whether both certainly write the same element or item.
 func (e *effect) same(o *effect) bool {
-	return e.Which == o.Which && e.which() != "" && e.which() == o.which()
+	return e.which() != "" && e.which() == o.which()
 }
 
 // which is a text that is equal for equal values of the argument Which; "" when
@@ -171,12 +176,9 @@ func (e *effect) which() string {
 }
 
 func (e *effect) whichOnce() string {
-	a := e.step.Types.Arg(e.Which)
-	if a == nil {
-		return ""
-	}
-	if a.Fields == nil {
-		return textOf(e.rule, a.Value, nil)
+	entries, value := e.step.Types.Part(e.Which)
+	if entries == nil {
+		return textOf(e.rule, value, nil)
 	}
 	texts := e.texts(e.Which)
 	var parts []string
@@ -219,6 +221,65 @@ func contested(a, b *effect) string {
 	return slices.Min(names)
 }
 
+// fight reports whether two steps that set a field to different values certainly write
+// the same items again and again.
+func fight(a, b *effect, field string) bool {
+	if a.step.Once != nil && b.step.Once != nil || a.asks(field) || b.asks(field) {
+		return false
+	}
+	switch {
+	case a.rule != b.rule && (a.writesEach() && b.among() || b.writesEach() && a.among()):
+		return true // each change of an item brings the value of the first back
+	case !a.same(b) || !a.sameEvent(b):
+		return false
+	}
+	x, y := a.ranges(), b.ranges()
+	switch {
+	case len(a.conditions()) == 0 && len(b.conditions()) == 0:
+		return true
+	case !a.sameCode(b) || a.step.Once != nil || b.step.Once != nil || x == nil || y == nil:
+		return false
+	}
+	return len(x) == 0 || len(y) == 0 || x.meet(y)
+}
+
+// writesEach reports whether the step writes the item of each change event of its type.
+func (e *effect) writesEach() bool {
+	_, all := subscribesTo(e.rule, e.typ, schemas.OpUpdate)
+	return all && e.which() == `=event["id"]` && len(e.conditions()) == 0 && e.step.Once == nil && e.step.ForEach == nil
+}
+
+// among reports whether the step writes any items of the type, such as those that a step
+// has found.
+func (e *effect) among() bool {
+	if e.step.ForEach == nil || e.step.When != nil || e.step.Once != nil {
+		return false
+	}
+	f, found := newFlow(e.rule), false
+	e.step.ForEach.Paths(func(p string) {
+		s := f.Fetched[engine.PathPrefix(p, 1)]
+		found = found || s != nil && f.reads(s, e)
+	})
+	return found
+}
+
+// asks reports whether a condition of the step or the rule reads the field, or whether
+// the entity is new.
+func (e *effect) asks(field string) bool {
+	f, out := newFlow(e.rule), false
+	for _, v := range []*engine.Value{e.step.When, e.rule.When} {
+		f.Sources(v, func(p string) { out = out || strings.HasSuffix(p, "."+field) || p == "event.added" })
+	}
+	return out
+}
+
+// sameCode reports whether one event starts both rules.
+func (e *effect) sameCode(o *effect) bool {
+	return slices.ContainsFunc(e.rule.Triggers, func(t engine.Trigger) bool {
+		return slices.ContainsFunc(o.rule.Triggers, func(u engine.Trigger) bool { return t.Code == u.Code && t.EntityTypeID == u.EntityTypeID })
+	})
+}
+
 // nameOf names another step in a message about this one.
 func (e *effect) nameOf(o *effect) diag.Phrase {
 	switch {
@@ -233,7 +294,8 @@ func (e *effect) nameOf(o *effect) diag.Phrase {
 // finding returns a finding at an argument of the step.
 func (e *effect) finding(s diag.Severity, code, arg, format string, args ...any) diag.Finding {
 	n := e.step.Verb
-	if a := e.step.Types.Arg(arg); a != nil {
+	name, _, _ := strings.Cut(arg, ".")
+	if a := e.step.Types.Arg(name); a != nil {
 		switch {
 		case a.Value != nil:
 			n = a.Value.Node

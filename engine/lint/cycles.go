@@ -110,7 +110,7 @@ func newCycleGraph(sets []*engine.RuleSet) *cycleGraph {
 			g.rules = append(g.rules, r)
 			g.flows[r] = newFlow(r)
 			for _, e := range effectsOf(r, nil) {
-				if e.Kind != engine.TouchItems {
+				if e.Kind == engine.TouchElements {
 					continue
 				}
 				n := cycleNode{r, e.deleted}
@@ -122,19 +122,28 @@ func newCycleGraph(sets []*engine.RuleSet) *cycleGraph {
 	return g
 }
 
-// subscribers lists the rules that subscribe to an operation on the items of a type.
-func (g *cycleGraph) subscribers(typ int, op string) []cycleNode {
-	key := op + strconv.Itoa(typ)
+// subscribers lists the rules that an effect starts by an operation.
+func (g *cycleGraph) subscribers(e *effect, op string) []cycleNode {
+	key := op + strconv.Itoa(e.typ) + e.Event
 	out, ok := g.subscribed[key]
 	if !ok {
 		for _, r := range g.rules {
-			if _, subscribed := subscribesTo(r, typ, op); subscribed {
+			if e.starts(r, op) {
 				out = append(out, cycleNode{r, op == schemas.OpDelete})
 			}
 		}
 		g.subscribed[key] = out
 	}
 	return out
+}
+
+// starts reports whether the event of an effect starts a rule.
+func (e *effect) starts(r *engine.Rule, op string) bool {
+	if e.Kind == engine.TouchOther {
+		return e.step.When == nil && e.rule.When == nil && slices.ContainsFunc(r.Triggers, func(t engine.Trigger) bool { return t.Code == e.Event })
+	}
+	_, subscribed := subscribesTo(r, e.typ, op)
+	return subscribed
 }
 
 // subscribesTo finds the trigger by which the rule subscribes to an operation on items
@@ -223,7 +232,7 @@ func (g *cycleGraph) way(e *effect, onlyAdds bool) []cycleLink {
 			if g.reaches(e, op, home) { // checked first, so that not all subscribers are compared
 				return append(slices.Clone(way), cycleLink{e, op})
 			}
-			for _, n := range g.subscribers(e.typ, op) {
+			for _, n := range g.subscribers(e, op) {
 				if !share(e.rule.Portals, n.rule.Portals) {
 					continue
 				}
@@ -252,8 +261,7 @@ func (g *cycleGraph) way(e *effect, onlyAdds bool) []cycleLink {
 
 // reaches reports whether the event of an effect starts a list of steps.
 func (g *cycleGraph) reaches(e *effect, op string, n cycleNode) bool {
-	_, subscribed := subscribesTo(n.rule, e.typ, op)
-	return subscribed && n.deleted == (op == schemas.OpDelete) && share(e.rule.Portals, n.rule.Portals)
+	return e.starts(n.rule, op) && n.deleted == (op == schemas.OpDelete) && share(e.rule.Portals, n.rule.Portals)
 }
 
 // share reports whether two rules serve a common portal.
@@ -325,7 +333,11 @@ func (g *cycleGraph) judge(r *Cycle, way []cycleLink) {
 // words describes one link of a chain.
 func (l cycleLink) words() diag.Phrase {
 	doing := map[string]diag.Phrase{schemas.OpAdd: diag.Phrasef("adds"), schemas.OpUpdate: diag.Phrasef("changes"), schemas.OpDelete: diag.Phrasef("deletes")}[l.op]
-	return diag.Phrasef("rule %s %s %s (%s, line %d) → %s", l.e.rule.ID, doing, typeWords(l.e.typ), l.e.step.Action.Name, l.e.step.Pos.Line, eventCode(l.e.typ, l.op))
+	what, code := typeWords(l.e.typ), eventCode(l.e.typ, l.op)
+	if l.e.Kind == engine.TouchOther {
+		what, code = diag.Phrasef("records"), l.e.Event
+	}
+	return diag.Phrasef("rule %s %s %s (%s, line %d) → %s", l.e.rule.ID, doing, what, l.e.step.Action.Name, l.e.step.Pos.Line, code)
 }
 
 // typeWords names the items of a type.

@@ -1,7 +1,9 @@
 package lint
 
 import (
+	"cmp"
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -53,8 +55,10 @@ func (f *flow) keepsGoing(e *effect, op string) diag.Phrase {
 		return diag.Phrasef("the step adds an item without checking whether it exists")
 	case op == schemas.OpAdd:
 		return diag.Phrase{} // the second pass finds it by its key
-	case e.step.Once != nil && f.varying(e.step.Once).Empty():
+	case e.step.Once != nil && f.varying(e, e.step.Once).Empty():
 		return diag.Phrase{}
+	case !e.Compares && e.step.Once != nil:
+		return diag.Phrasef("once is computed from %s, which differs in every pass", f.varying(e, e.step.Once))
 	case !e.Compares:
 		return diag.Phrasef("%s writes even when nothing differs", e.step.Action.Name)
 	}
@@ -69,26 +73,19 @@ func (f *flow) keepsGoing(e *effect, op string) diag.Phrase {
 // unstable says why a field gets another value in each pass. The phrase is empty when
 // it does not.
 func (f *flow) unstable(e *effect, x *engine.FieldEntry) diag.Phrase {
-	if what := f.varying(x.Value); !what.Empty() {
-		return diag.Phrasef("%s is computed from %s, which differs in every pass", fieldName(x), what)
+	name := e.fieldName(x)
+	if what := f.varying(e, x.Value); !what.Empty() {
+		return diag.Phrasef("%s is computed from %s, which differs in every pass", cmp.Or(name, "a field"), what)
 	}
-	name, ok := x.Key.Literal.(string)
-	if !ok || !f.readsField(e, x.Value, name) || f.guarded(e, name) || f.repeats(x.Value, name) {
+	if name == "" || !f.readsField(e, x.Value, name) || f.guarded(e, name) || f.repeats(x.Value, name) {
 		return diag.Phrase{}
 	}
 	return diag.Phrasef("%s is computed from itself", name)
 }
 
-func fieldName(x *engine.FieldEntry) diag.Phrase {
-	if name, ok := x.Key.Literal.(string); ok {
-		return diag.Phrasef("%s", name)
-	}
-	return diag.Phrasef("a field")
-}
-
-// varying names what differs from pass to pass while no data of the portal changes.
-// The phrase is empty when nothing does.
-func (f *flow) varying(v *engine.Value) diag.Phrase {
+// varying names what differs from pass to pass while no person changes data: the time of
+// the event, or what every write of e changes. The phrase is empty when nothing does.
+func (f *flow) varying(e *effect, v *engine.Value) diag.Phrase {
 	var out diag.Phrase
 	f.Sources(v, func(p string) {
 		switch p {
@@ -97,8 +94,20 @@ func (f *flow) varying(v *engine.Value) diag.Phrase {
 		case engine.NameEvent:
 			out = diag.Phrasef("the whole event")
 		}
+		name, field, _ := strings.Cut(p, ".")
+		if s := f.Fetched[name]; s != nil && schemas.ChangesWithEachEdit(field) && f.reads(s, e) && !coarse(v) {
+			out = diag.Phrasef("%s", p)
+		}
 	})
 	return out
+}
+
+// coarseParts are functions that give the same value for many times.
+var coarseParts = regexp.MustCompile(`\b(formatDate|yearOf|monthOf|dayOf|weekdayOf|hourOf|daysBetween)\(`)
+
+// coarse reports whether a value uses only a part of a time, such as its day.
+func coarse(v *engine.Value) bool {
+	return v.Node != nil && coarseParts.MatchString(v.Node.Value)
 }
 
 // readsField reports whether a value depends on a field of the items that e writes, as
@@ -127,8 +136,8 @@ func (f *flow) passesOn(e, before *effect) (depends bool, changed *yaml.Node) {
 	}
 	for _, x := range e.entries(e.Fields) {
 		for _, w := range before.entries(before.Fields) {
-			name, ok := w.Key.Literal.(string)
-			if !ok || !f.readsField(before, x.Value, name) {
+			name := before.fieldName(w)
+			if name == "" || !f.readsField(before, x.Value, name) {
 				continue
 			}
 			if f.guarded(e, name) {
@@ -175,20 +184,25 @@ func (f *flow) repeats(v *engine.Value, field string) bool {
 		return false
 	}
 	base := ""
+	vars := map[string]any{engine.NameVars: f.fixed(engine.NameVars), engine.NameInputs: f.fixed(engine.NameInputs)}
 	for _, p := range v.Formula.Paths() {
 		name, rest, _ := strings.Cut(p, ".")
-		if rest != field || base != "" {
+		if _, constant := vars[name]; constant {
+			continue
+		}
+		if rest != field || base != "" && base != name {
 			return false
 		}
 		base = name
 	}
 	m := formula.NewMachine(context.Background())
 	apply := func(x any) (any, bool) {
-		out, err := v.Formula.Eval(m, map[string]any{base: map[string]any{field: x}})
+		vars[base] = map[string]any{field: x}
+		out, err := v.Formula.Eval(m, vars)
 		return out, err == nil
 	}
 	worked := false
-	for _, x := range []any{num.MustParse("0"), num.MustParse("-7.125"), num.MustParse("1234567.891"), "", " Straße X ", "new:WON", true, nil} {
+	for _, x := range []any{num.MustParse("0"), num.MustParse("-7.125"), num.MustParse("1234567.891"), "", " Straße X ", "new:WON", true, nil, []any{}, []any{num.FromInt(7), num.FromInt(7), num.FromInt(12)}} {
 		once, ok := apply(x)
 		if !ok {
 			continue
@@ -201,6 +215,22 @@ func (f *flow) repeats(v *engine.Value, field string) bool {
 	return worked
 }
 
+// fixed are the vars or inputs whose values are known before any run.
+func (f *flow) fixed(space string) map[string]any {
+	out := map[string]any{}
+	for _, n := range f.rule.Set.Vars {
+		if x, ok := n.Value.Const(); ok && space == engine.NameVars {
+			out[n.Name] = x
+		}
+	}
+	for _, in := range f.rule.Set.Inputs {
+		if in.HasDefault && space == engine.NameInputs {
+			out[in.Name] = in.Default
+		}
+	}
+	return out
+}
+
 func sameValue(a, b any) bool {
 	x, xNum := a.(num.Num)
 	y, yNum := b.(num.Num)
@@ -211,7 +241,9 @@ func sameValue(a, b any) bool {
 	case nil, bool, string:
 		return a == b
 	}
-	return false
+	l, isList := a.([]any)
+	r, both := b.([]any)
+	return isList && both && slices.EqualFunc(l, r, sameValue)
 }
 
 // blame is the node that makes a cycle continue: the value of a field, or the step.
@@ -231,6 +263,8 @@ func (e *effect) hintWayOut(f *diag.Finding, onlyAdds bool) {
 	switch {
 	case onlyAdds && slices.ContainsFunc(e.rule.Triggers, func(t engine.Trigger) bool { return t.Entity == "item" && t.EntityTypeID == 0 }):
 		f.Hint = "add entityTypeId to on"
+	case onlyAdds && e.Kind == engine.TouchOther:
+		f.Hint = "give the step a when that excludes what the rule itself adds"
 	case onlyAdds && e.Which == "":
 		f.Hintf("use %s: it finds an item before it adds one", e.action(func(t engine.Touch) bool { return t.Adds && t.Which != "" && !t.Deletes }))
 	case onlyAdds:

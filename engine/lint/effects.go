@@ -94,11 +94,17 @@ func (e *effect) ops() []string {
 
 // entries are the names and values of an argument such as fields, key or scope.
 func (e *effect) entries(arg string) []*engine.FieldEntry {
-	a := e.step.Types.Arg(arg)
-	if a == nil || a.Fields == nil {
-		return nil
+	entries, _ := e.step.Types.Part(arg)
+	return entries
+}
+
+// fieldName is the name of a written field as steps read it, "" when only a run knows it.
+func (e *effect) fieldName(x *engine.FieldEntry) string {
+	name, _ := x.Key.Literal.(string)
+	if e.StoredNames && name != "" {
+		return schemas.ItemFieldName(e.typ, name)
 	}
-	return a.Fields.Entries
+	return name
 }
 
 // textOf returns a text that two values share if they are equal for one entity, ""

@@ -23,7 +23,7 @@ func (g *cycleGraph) nonTerminatingWay(e *effect) []cycleLink {
 	}
 	for at := 0; at < len(queue); at++ {
 		last := queue[at].link
-		for _, n := range g.subscribers(last.e.typ, last.op) {
+		for _, n := range g.subscribers(last.e, last.op) {
 			if !share(last.e.rule.Portals, n.rule.Portals) {
 				continue
 			}

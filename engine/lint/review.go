@@ -70,8 +70,10 @@ func (c *reviewer) reviewRule(r *engine.Rule) {
 	for _, s := range r.AllSteps() {
 		s.EachValue(func(v *engine.Value) { v.Reads(func(name string) { names[name] = true }) })
 	}
+	f := newFlow(r)
 	for _, s := range r.AllSteps() {
 		c.constantWhen(s.When, diag.Phrasef("the step"))
+		c.reviewOnce(f, s)
 		c.unusedNames(s, names)
 		c.idleLoop(s)
 	}

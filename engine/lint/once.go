@@ -1,0 +1,57 @@
+package lint
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// reviewOnce warns of a value of once that is the same in every run, or another one in
+// every run. The step then runs once in the life of an entity, or always.
+func (c *reviewer) reviewOnce(f *flow, s *engine.Step) {
+	if s.Once == nil {
+		return
+	}
+	if !f.depends(s.Once) {
+		c.warnf(s.Once.Node, "constant-once", "once is the same in every run, so the step runs only once for each entity").
+			Hint = "write the value whose change allows another run, such as =deal.stageId; or =event.id if once for each entity is meant"
+		return
+	}
+	if p := f.changingOnce(s.Once); p != "" {
+		c.warnf(s.Once.Node, "changing-once", "%s is new in every run, so once has no effect", p).Hint = "write the value whose change allows another run, such as =deal.stageId"
+		return
+	}
+	if s.Once.Type.Kind == formula.Bool {
+		c.warnf(s.Once.Node, "once-of-condition", "once keeps whether the condition is true, so the step also runs when it becomes false").
+			Hint = "write the condition in when, and the value that it reads in once"
+	}
+}
+
+// bareValues is the source of a formula that only names values: a.b, [a, b], a + "/" + b.
+var bareValues = regexp.MustCompile(`^[\pL\pN_.?,+\[\]\s]+$`)
+
+var quotedText = regexp.MustCompile(`"[^"]*"|'[^']*'`)
+
+// changingOnce returns the path in a value of once that is new in every run, "" when
+// there is none.
+func (f *flow) changingOnce(v *engine.Value) string {
+	if v.Formula != nil && !bareValues.MatchString(quotedText.ReplaceAllString(v.Formula.Source(), "")) {
+		return ""
+	}
+	found := ""
+	v.Paths(func(p string) {
+		name, field, _ := strings.Cut(p, ".")
+		switch {
+		case p == "event.time":
+			found = p
+		case f.Fetched[name] != nil && schemas.ChangesWithEachEdit(field):
+			found = p
+		case f.Computed[p] != nil && f.changingOnce(f.Computed[p]) != "":
+			found = p
+		}
+	})
+	return found
+}
