@@ -8,7 +8,6 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
-	"github.com/b24rules/b24rules/schemas"
 )
 
 // checkConflicts reports steps that write the same records. across selects the pairs
@@ -219,65 +218,6 @@ func contested(a, b *effect) string {
 		return ""
 	}
 	return slices.Min(names)
-}
-
-// fight reports whether two steps that set a field to different values certainly write
-// the same items again and again.
-func fight(a, b *effect, field string) bool {
-	if a.step.Once != nil && b.step.Once != nil || a.asks(field) || b.asks(field) {
-		return false
-	}
-	switch {
-	case a.rule != b.rule && (a.writesEach() && b.among() || b.writesEach() && a.among()):
-		return true // each change of an item brings the value of the first back
-	case !a.same(b) || !a.sameEvent(b):
-		return false
-	}
-	x, y := a.ranges(), b.ranges()
-	switch {
-	case len(a.conditions()) == 0 && len(b.conditions()) == 0:
-		return true
-	case !a.sameCode(b) || a.step.Once != nil || b.step.Once != nil || x == nil || y == nil:
-		return false
-	}
-	return len(x) == 0 || len(y) == 0 || x.meet(y)
-}
-
-// writesEach reports whether the step writes the item of each change event of its type.
-func (e *effect) writesEach() bool {
-	_, all := subscribesTo(e.rule, e.typ, schemas.OpUpdate)
-	return all && e.which() == `=event["id"]` && len(e.conditions()) == 0 && e.step.Once == nil && e.step.ForEach == nil
-}
-
-// among reports whether the step writes any items of the type, such as those that a step
-// has found.
-func (e *effect) among() bool {
-	if e.step.ForEach == nil || e.step.When != nil || e.step.Once != nil {
-		return false
-	}
-	f, found := newFlow(e.rule), false
-	e.step.ForEach.Paths(func(p string) {
-		s := f.Fetched[engine.PathPrefix(p, 1)]
-		found = found || s != nil && f.reads(s, e)
-	})
-	return found
-}
-
-// asks reports whether a condition of the step or the rule reads the field, or whether
-// the entity is new.
-func (e *effect) asks(field string) bool {
-	f, out := newFlow(e.rule), false
-	for _, v := range []*engine.Value{e.step.When, e.rule.When} {
-		f.Sources(v, func(p string) { out = out || strings.HasSuffix(p, "."+field) || p == "event.added" })
-	}
-	return out
-}
-
-// sameCode reports whether one event starts both rules.
-func (e *effect) sameCode(o *effect) bool {
-	return slices.ContainsFunc(e.rule.Triggers, func(t engine.Trigger) bool {
-		return slices.ContainsFunc(o.rule.Triggers, func(u engine.Trigger) bool { return t.Code == u.Code && t.EntityTypeID == u.EntityTypeID })
-	})
 }
 
 // nameOf names another step in a message about this one.

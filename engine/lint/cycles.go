@@ -128,7 +128,7 @@ func (g *cycleGraph) subscribers(e *effect, op string) []cycleNode {
 	out, ok := g.subscribed[key]
 	if !ok {
 		for _, r := range g.rules {
-			if e.starts(r, op) {
+			if starts(e, r, op) {
 				out = append(out, cycleNode{r, op == schemas.OpDelete})
 			}
 		}
@@ -138,7 +138,7 @@ func (g *cycleGraph) subscribers(e *effect, op string) []cycleNode {
 }
 
 // starts reports whether the event of an effect starts a rule.
-func (e *effect) starts(r *engine.Rule, op string) bool {
+func starts(e *effect, r *engine.Rule, op string) bool {
 	if e.Kind == engine.TouchOther {
 		return e.step.When == nil && e.rule.When == nil && slices.ContainsFunc(r.Triggers, func(t engine.Trigger) bool { return t.Code == e.Event })
 	}
@@ -261,7 +261,7 @@ func (g *cycleGraph) way(e *effect, onlyAdds bool) []cycleLink {
 
 // reaches reports whether the event of an effect starts a list of steps.
 func (g *cycleGraph) reaches(e *effect, op string, n cycleNode) bool {
-	return e.starts(n.rule, op) && n.deleted == (op == schemas.OpDelete) && share(e.rule.Portals, n.rule.Portals)
+	return starts(e, n.rule, op) && n.deleted == (op == schemas.OpDelete) && share(e.rule.Portals, n.rule.Portals)
 }
 
 // share reports whether two rules serve a common portal.

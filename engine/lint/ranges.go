@@ -19,9 +19,9 @@ type allowed struct {
 // comparison is the canonical text of a comparison with a literal.
 var comparison = regexp.MustCompile(`^\((.+) (==|<|<=|>|>=) (-?[0-9.]+|"[^"]*")\)$`)
 
-// ranges reads the conditions of the step and its rule. It is nil when one of them is no
+// rangesOf reads the conditions of the step and its rule. It is nil when one of them is no
 // comparison with a literal.
-func (e *effect) ranges() ranges {
+func rangesOf(e *effect) ranges {
 	out := ranges{}
 	for _, c := range e.conditions() {
 		m := comparison.FindStringSubmatch(c)
@@ -51,21 +51,21 @@ func (a allowed) and(op, literal string) allowed {
 	return a
 }
 
-// meet reports whether conditions about the same values can hold together.
-func (r ranges) meet(o ranges) bool {
+// overlap reports whether conditions about the same values can hold together.
+func (r ranges) overlap(o ranges) bool {
 	if len(r) != len(o) {
 		return false
 	}
 	for what, a := range r {
 		b, both := o[what]
-		if !both || !a.meets(b) {
+		if !both || !a.overlaps(b) {
 			return false
 		}
 	}
 	return true
 }
 
-func (a allowed) meets(b allowed) bool {
+func (a allowed) overlaps(b allowed) bool {
 	switch {
 	case a.equal != "" && b.equal != "":
 		return a.equal == b.equal
