@@ -66,15 +66,17 @@ func constType(t *engine.ArgTypes) int {
 // itemType is the type of an item as far as it is known without a portal.
 func itemType(t *engine.ArgTypes) formula.Type {
 	fields := map[string]formula.Type{"id": {Kind: formula.Int}}
-	for _, f := range schemas.ItemFields(constType(t)) {
-		fields[f.Name] = schemaType(f)
+	typ := constType(t)
+	for _, f := range schemas.ItemFields(typ) {
+		fields[f.Name] = schemaType(typ, f)
 	}
 	return formula.OpenRecord(fields)
 }
 
-// schemaType is the type of a field's value in the result of record.
-func schemaType(f schemas.Field) formula.Type {
-	typ := formula.Type{Kind: schemaKind(f.Type)}
+// schemaType is the type of a field's value in the result of record, for items of a
+// type.
+func schemaType(itemType int, f schemas.Field) formula.Type {
+	typ := formula.Type{Kind: schemaKind(f.Type), Domain: fieldDomain(itemType, f)}
 	if f.Multiple {
 		typ = formula.ListOf(typ)
 	}
