@@ -60,8 +60,8 @@ func BenchmarkValidate1000(b *testing.B) {
 func TestManyFilesTogether(t *testing.T) {
 	dir := manyFiles(t, 100)
 	ring := map[string]string{
-		"x.yaml": "version: 1\nrules:\n  x:\n    on: ONCRMLEADUPDATE\n    steps:\n      - update_item: {owner: contact, id: 5, fields: {ufCrmSeen: =event.time}}\n",
-		"y.yaml": "version: 1\nrules:\n  y:\n    on: ONCRMCONTACTUPDATE\n    steps:\n      - update_item: {owner: lead, id: 5, fields: {ufCrmSeen: =event.time}}\n",
+		"x.yaml": "version: 1\nrules:\n  x:\n    on: ONCRMLEADUPDATE\n    steps:\n      - update_item: {owner: contact, id: 5, fields: {ufCrm_SEEN: =event.time}}\n",
+		"y.yaml": "version: 1\nrules:\n  y:\n    on: ONCRMCONTACTUPDATE\n    steps:\n      - update_item: {owner: lead, id: 5, fields: {ufCrm_SEEN: =event.time}}\n",
 	}
 	for name, text := range ring {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
