@@ -3,9 +3,7 @@ package compile
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -22,7 +20,7 @@ const Version = 1
 // error, the set is nil.
 func File(name string, data []byte, actions []*engine.Action) (*engine.RuleSet, diag.List) {
 	f, list := yamlfile.Parse(name, data)
-	set := &engine.RuleSet{Name: setName(name), File: name, Version: digest(data), Source: f, Actions: actions}
+	set := &engine.RuleSet{Name: yamlfile.Stem(name), File: name, Version: digest(data), Source: f, Actions: actions}
 	c := &fileCompiler{
 		values: &values{reporter: &reporter{file: f, list: list}, known: actions}, set: set,
 		actions: make(map[string]*engine.Action, len(actions)), alsoCalled: map[string]string{}, inputs: formula.RecordOf(map[string]formula.Type{}),
@@ -46,11 +44,6 @@ func File(name string, data []byte, actions []*engine.Action) (*engine.RuleSet, 
 		return nil, c.list
 	}
 	return set, c.list
-}
-
-func setName(path string) string {
-	base := filepath.Base(path)
-	return strings.TrimSuffix(base, filepath.Ext(base))
 }
 
 func digest(data []byte) string {

@@ -7,6 +7,7 @@ package yamlfile
 
 import (
 	"bytes"
+	"path/filepath"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -190,11 +191,24 @@ func (f *File) readable(list *diag.List) bool {
 		list.Errorf(f.pos(0), "yaml-limit", "the file is larger than %d MiB", MaxBytes>>20).Hint = "split it into several files"
 		return false
 	}
-	if bytes.HasPrefix(f.data, []byte("\xff\xfe")) || bytes.HasPrefix(f.data, []byte("\xfe\xff")) {
+	if plain := plainName(f.Name); Ext(f.Name) != "" && plain != filepath.Base(f.Name) {
+		list.Errorf(f.pos(0), "yaml-name", "the name of a YAML file ends in .yaml or .yml, not in %q", Ext(f.Name)).Hintf("rename it to %s", plain)
+		return false
+	}
+	if isUTF16(f.data) {
 		list.Errorf(f.pos(0), "yaml-encoding", "the file is UTF-16, it must be UTF-8").Hint = "save it as UTF-8"
 		return false
 	}
 	// Invalid bytes become one U+FFFD each, so that lines and columns still count.
 	f.text = newText(strings.TrimPrefix(string(f.data), "\ufeff"))
 	return f.printable(list)
+}
+
+// isUTF16 reports whether a text is UTF-16, with its mark at the start or without. In text
+// without a mark, every second byte of the first characters is 0.
+func isUTF16(data []byte) bool {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return true
+	}
+	return len(data) > 3 && (data[0] == 0) != (data[1] == 0) && (data[0] == 0) == (data[2] == 0) && (data[1] == 0) == (data[3] == 0)
 }

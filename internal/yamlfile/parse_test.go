@@ -41,6 +41,10 @@ func TestFindings(t *testing.T) {
 func TestParseUnreadable(t *testing.T) {
 	tests := []struct{ name, src, want string }{
 		{name: "UTF-16", src: "\xff\xfea\x00:\x00", want: "x:1:1: the file is UTF-16, it must be UTF-8 [yaml-encoding] (save it as UTF-8)\n"},
+		{name: "UTF-16, big end first", src: "\xfe\xff\x00a\x00:", want: "x:1:1: the file is UTF-16, it must be UTF-8 [yaml-encoding] (save it as UTF-8)\n"},
+		{name: "UTF-16 without a mark", src: "v\x00e\x00r\x00", want: "x:1:1: the file is UTF-16, it must be UTF-8 [yaml-encoding] (save it as UTF-8)\n"},
+		{name: "UTF-16 without a mark, big end first", src: "\x00v\x00e\x00r", want: "x:1:1: the file is UTF-16, it must be UTF-8 [yaml-encoding] (save it as UTF-8)\n"},
+		{name: "Latin-1", src: "a: caf\xe9\n", want: "x:1:7: the byte 0xe9 is not UTF-8 [yaml-encoding] (save the file as UTF-8)\n"},
 		{name: "not UTF-8", src: "a: жж\xc3\x28\n", want: "x:1:6: the byte 0xc3 is not UTF-8 [yaml-encoding] (save the file as UTF-8)\n"},
 		{name: "control character", src: "a: 1\nb: x\x01\n", want: "x:2:5: the control character U+0001 is not allowed in YAML [yaml-encoding] (remove it, or write it as an escape in double quotes)\n"},
 		{name: "NUL", src: "\x00", want: "x:1:1: the control character U+0000 is not allowed in YAML [yaml-encoding] (remove it, or write it as an escape in double quotes)\n"},

@@ -200,24 +200,25 @@ func TestFindingExamples(t *testing.T) {
 	for _, code := range docs.FindingCodes() {
 		// Some cannot be shown in a page of text: TestFindingsBeyondText and
 		// TestConfiguredFindings have them.
-		if beyond := slices.Contains([]string{"yaml-encoding", "yaml-limit", "no-rules"}, code); !beyond && (has[code+"+"] == 0 || has[code+"-"] == 0) {
+		if beyond := slices.Contains([]string{"yaml-encoding", "yaml-limit", "yaml-name", "no-rules"}, code); !beyond && (has[code+"+"] == 0 || has[code+"-"] == 0) {
 			t.Errorf("%s has %d good and %d bad examples", code, has[code+"+"], has[code+"-"])
 		}
 	}
 }
 
 // beyondText are the bad examples that a page cannot show.
-var beyondText = []struct{ code, text string }{
-	{"yaml-encoding", "version: 1\ntitle: a\x07b\n"},
-	{"yaml-encoding", "\xff\xfev\x00"},
-	{"yaml-limit", strings.Repeat("# long\n", 1<<18)},
-	{"yaml-limit", "a: " + strings.Repeat("[", 60) + strings.Repeat("]", 60)},
+var beyondText = []struct{ code, name, text string }{
+	{"yaml-encoding", "a.yaml", "version: 1\ntitle: a\x07b\n"},
+	{"yaml-encoding", "a.yaml", "\xff\xfev\x00"},
+	{"yaml-limit", "a.yaml", strings.Repeat("# long\n", 1<<18)},
+	{"yaml-limit", "a.yaml", "a: " + strings.Repeat("[", 60) + strings.Repeat("]", 60)},
+	{"yaml-name", "a.yaml.txt", "version: 1\nrules: {}\n"},
 }
 
 // TestFindingsBeyondText tries them.
 func TestFindingsBeyondText(t *testing.T) {
 	for _, tt := range beyondText {
-		_, list := load.File("a.yaml", []byte(tt.text), actions.All)
+		_, list := load.File(tt.name, []byte(tt.text), actions.All)
 		if len(list) == 0 || list[0].Code != tt.code {
 			t.Errorf("%.20q: %v, want %s", tt.text, list, tt.code)
 		}

@@ -45,7 +45,7 @@ func TestGoldenExamples(t *testing.T) {
 		show(e.code, e.findings(t), sources)
 	}
 	for _, b := range beyondText {
-		_, list := load.File("a.yaml", []byte(b.text), actions.All)
+		_, list := load.File(b.name, []byte(b.text), actions.All)
 		show(b.code, list, nil) // the text itself cannot be printed
 	}
 	show("no-rules", new(service.Generation).StartFindings("b24rules.yaml"), nil)

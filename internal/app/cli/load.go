@@ -14,6 +14,9 @@ import (
 
 // loadConfig reads a configuration and prints its findings.
 func loadConfig(env environment, path string) (*config.Config, error) {
+	if path == config.DefaultFile {
+		path = config.FindDefault(".")
+	}
 	c, list, err := config.Read(path)
 	switch {
 	case err != nil && path == config.DefaultFile && errors.Is(err, fs.ErrNotExist):

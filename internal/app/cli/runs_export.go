@@ -20,6 +20,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/ruletest/export"
+	"github.com/b24rules/b24rules/internal/yamlfile"
 	"github.com/b24rules/b24rules/schemas"
 )
 
@@ -52,7 +53,7 @@ current rule or cannot cover a part of the run.`,
 			if len(ids) != 1 {
 				return usagef("which run? 'b24rules runs list' shows the numbers")
 			}
-			if base := filepath.Base(e.out); e.out != "" && (service.IsRuleFile(base) || !strings.HasSuffix(strings.TrimSuffix(base, filepath.Ext(base)), "_test")) {
+			if base := filepath.Base(e.out); e.out != "" && (service.IsRuleFile(base) || !strings.HasSuffix(yamlfile.Stem(base), "_test")) {
 				return usagef("--out %q: want the name of a test file, such as deal_test.yaml", e.out)
 			}
 			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {

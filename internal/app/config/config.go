@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
@@ -184,6 +185,22 @@ type portalFile struct {
 
 type tlsFile struct {
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false" doc:"accept any certificate; only for a portal on your own network"`
+}
+
+// FindDefault returns the configuration in a folder: DefaultFile, or the file whose name
+// differs from it only in the ending or in capital letters. If there is none, it returns
+// DefaultFile.
+func FindDefault(dir string) string {
+	if _, err := os.Stat(filepath.Join(dir, DefaultFile)); err == nil {
+		return DefaultFile
+	}
+	entries, _ := os.ReadDir(dir) // a folder that cannot be read has no configuration
+	for _, e := range entries {
+		if yamlfile.Ext(e.Name()) != "" && strings.EqualFold(yamlfile.Stem(e.Name()), yamlfile.Stem(DefaultFile)) {
+			return e.Name()
+		}
+	}
+	return DefaultFile
 }
 
 // Read reads a configuration file. The error says that the file cannot be read; the

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -62,6 +61,7 @@ func (r *reader) config(in *layout) *Config {
 	r.portals(c, in, root)
 	c.PrivateHosts = r.privateHosts(in.PrivateHosts, c.Portals)
 	r.log(c, in.Log)
+	r.misplacedVariables(r.file.Root)
 	if in.Console.set() && in.Console.text != "false" {
 		r.later(in.Console.pos, "the console is", "remove it")
 	}
@@ -234,17 +234,17 @@ func (r *reader) secret(p namedPortal, key string, here, file scalar) (text stri
 		return "", file.pos, false
 	case here.set():
 		text, ok = r.expand(here)
-		return text, here.pos, ok
+		return strings.TrimSpace(text), here.pos, ok
 	case file.set():
 		text, ok = r.secretFile(file, key)
-		return text, file.pos, ok
+		return strings.TrimSpace(text), file.pos, ok
 	}
 	r.errorf(p.pos, "missing-key", "portal %s needs %s or %s_file", p.name, key, key)
 	return "", p.pos, false
 }
 
 func (r *reader) secretFile(s scalar, key string) (string, bool) {
-	data, err := os.ReadFile(r.path(s))
+	text, err := readSecret(r.path(s))
 	if err != nil {
 		var path *fs.PathError
 		if errors.As(err, &path) {
@@ -253,10 +253,10 @@ func (r *reader) secretFile(s scalar, key string) (string, bool) {
 		r.errorf(s.pos, "unreadable-file", "%s_file %s: %v", key, s.text, err)
 		return "", false
 	}
-	return strings.TrimRight(string(data), "\r\n"), true
+	return text, true
 }
 
-var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
+var variable = regexp.MustCompile(`\$\{([^{}$\s]+)\}`)
 
 // expand replaces variables of the environment.
 func (r *reader) expand(s scalar) (string, bool) {
@@ -270,13 +270,22 @@ func (r *reader) expandWith(s scalar, escape func(string) string) (string, bool)
 		return escape(value), found
 	})
 	for _, name := range missing {
-		r.errorf(s.pos, "missing-variable", "the environment has no variable %s", name)
+		r.errorf(s.pos, "missing-variable", "%s", MissingVariable(name))
 	}
 	return text, len(missing) == 0
 }
 
+// MissingVariable returns what is wrong with a name that Expand returned.
+func MissingVariable(name string) string {
+	if strings.HasPrefix(name, "$") {
+		return "the value has ${ without a name and a }: write ${NAME}"
+	}
+	return "the environment has no variable " + name
+}
+
 // fillIn replaces each ${NAME} by the variable of the environment, and returns the
-// names of missing variables. A nil env has no variables.
+// names of missing variables, and "${" for one that is not written to its end. A nil env
+// has no variables.
 func fillIn(text string, env func(name string) (string, bool)) (filled string, missing []string) {
 	filled = variable.ReplaceAllStringFunc(text, func(ref string) string {
 		name := ref[2 : len(ref)-1]
@@ -287,8 +296,11 @@ func fillIn(text string, env func(name string) (string, bool)) (filled string, m
 		if !found {
 			missing = append(missing, name)
 		}
-		return value
+		return strings.TrimRight(value, "\r\n") // of a file with variables that has other line breaks
 	})
+	if strings.Contains(variable.ReplaceAllLiteralString(text, ""), "${") {
+		missing = append(missing, "${")
+	}
 	return filled, missing
 }
 

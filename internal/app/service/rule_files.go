@@ -23,8 +23,7 @@ type RuleSource func() ([]RuleFile, error)
 
 // IsRuleFile reports whether a name is one of a rule file, and not of a rule test.
 func IsRuleFile(name string) bool {
-	ext := filepath.Ext(name)
-	return (ext == ".yaml" || ext == ".yml") && !strings.HasSuffix(strings.TrimSuffix(name, ext), "_test")
+	return yamlfile.Ext(name) != "" && !strings.HasSuffix(yamlfile.Stem(name), "_test")
 }
 
 // FilesOf returns the source for files and folders on disk.
@@ -105,8 +104,15 @@ func walkRuleFiles(root string) ([]string, error) {
 			if path != root && hidden(d.Name()) {
 				return filepath.SkipDir
 			}
-		case !hidden(d.Name()) && IsRuleFile(d.Name()) && isFile(path):
-			out = append(out, path)
+		case hidden(d.Name()) || !IsRuleFile(d.Name()):
+		default:
+			info, err := os.Stat(path) // of the file that a link leads to: mounted configurations often consist of links
+			if err != nil {
+				return err
+			}
+			if info.Mode().IsRegular() {
+				out = append(out, path)
+			}
 		}
 		return nil
 	})
@@ -116,18 +122,9 @@ func walkRuleFiles(root string) ([]string, error) {
 	return out, nil
 }
 
-// isFile follows links, because mounted configurations often consist of links.
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
-}
-
 // hidden names are those of editors and version control.
 func hidden(name string) bool { return strings.HasPrefix(name, ".") }
 
 // SetName is the name of the rule set in a file, under which its inputs are
 // configured.
-func SetName(path string) string {
-	base := filepath.Base(path)
-	return strings.TrimSuffix(base, filepath.Ext(base))
-}
+func SetName(path string) string { return yamlfile.Stem(path) }

@@ -378,15 +378,19 @@ func inputsFor(set *engine.RuleSet, all config.Inputs, given config.SetInputs) (
 	var list diag.List
 	for _, in := range set.Inputs {
 		text, ok := out[in.Name]
+		if ok && in.Type != engine.TypeSecret && strings.Contains(text, "${") {
+			list.Warnf(given.Place(in.Name, true), "invalid-value", "the input %s is not a secret, so ${ in it is text", in.Name).
+				Hint = "write the value itself"
+		}
 		if in.Type != engine.TypeSecret || !ok {
 			continue
 		}
 		filled, missing := all.Expand(text)
 		for _, name := range missing {
-			list.Errorf(given.Place(in.Name, true), "missing-variable", "the environment has no variable %s", name)
+			list.Errorf(given.Place(in.Name, true), "missing-variable", "%s", config.MissingVariable(name))
 		}
 		if len(missing) == 0 { // otherwise the text stays, it is no secret
-			out[in.Name] = filled
+			out[in.Name] = strings.TrimSpace(filled)
 		}
 	}
 	return out, list

@@ -145,7 +145,7 @@ func TestGenerationRoute(t *testing.T) {
 
 func TestFindRuleFiles(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"a.yaml", "b.yml", "a_test.yaml", ".c.yaml", "d.txt", "below/e.yaml", ".git/f.yaml", "below/.hidden/g.yaml"} {
+	for _, name := range []string{"a.yaml", "b.yml", "a_test.yaml", ".c.yaml", "d.txt", "below/e.yaml", ".git/f.yaml", "below/.hidden/g.yaml", "h.YAML", "i.yaml.txt", "j.yml ", "k_test.YML", "l.yaml.bak"} {
 		testkit.WriteFile(t, filepath.Join(dir, name), "x")
 	}
 	if err := os.Symlink(filepath.Join(dir, "d.txt"), filepath.Join(dir, "link.yaml")); err != nil {
@@ -158,11 +158,17 @@ func TestFindRuleFiles(t *testing.T) {
 	for i := range got {
 		got[i], _ = filepath.Rel(dir, got[i])
 	}
-	if diff := cmp.Diff([]string{"a.yaml", "b.yml", "below/e.yaml", "d.txt", "link.yaml"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"a.yaml", "b.yml", "below/e.yaml", "d.txt", "h.YAML", "i.yaml.txt", "j.yml ", "link.yaml"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if _, err := FindRuleFiles([]string{filepath.Join(dir, "nope")}); err == nil {
 		t.Error("a path that is not there is no error")
+	}
+	if err := os.Symlink(filepath.Join(dir, "gone"), filepath.Join(dir, "broken.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := FindRuleFiles([]string{dir}); err == nil || !strings.Contains(err.Error(), "broken.yaml") {
+		t.Errorf("a link to a missing file gives %v", err)
 	}
 }
 

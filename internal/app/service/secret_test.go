@@ -37,6 +37,8 @@ rules:
 		{"from the environment", "${B24_TEST_TOKEN}", ""},
 		{"in the file", "plain-text-token", ""},
 		{"not in the environment", "${B24_TEST_NONE}", "the environment has no variable B24_TEST_NONE"},
+		{"blanks and a line break around it", " ${B24_TEST_TOKEN}\\r\\n", ""},
+		{"half a variable", "${B24_TEST_TOKEN", "the value has ${ without a name and a }: write ${NAME}"},
 		{"too short", "abc", "input token of rule set stock must be a secret of at least 6 characters, not of 3"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,7 +74,13 @@ portals:
 			if !ok {
 				t.Fatal(described)
 			}
-			want := strings.ReplaceAll(tt.token, "${B24_TEST_TOKEN}", "environment-token")
+			want := tt.token
+			if strings.Contains(tt.token, "$") {
+				want = "environment-token"
+			}
+			if notes := gen.Notes(); len(notes) != 1 || !strings.Contains(notes[0].Text(), "the input path is not a secret, so ${ in it is text") {
+				t.Errorf("findings %v", gen.Notes())
+			}
 			if got, _ := inputs["token"].(bitrix.Secret); got.Reveal() != want || inputs["path"] != "${x}" {
 				t.Errorf("inputs %v, the token is %q", inputs, got.Reveal())
 			}

@@ -2,7 +2,6 @@ package testfile
 
 import (
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -380,12 +379,11 @@ func (c *Calls) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 
 // IsTestFile reports whether path is a test file and not a rule file.
 func IsTestFile(path string) bool {
-	ext := filepath.Ext(path)
-	return (ext == ".yaml" || ext == ".yml") && strings.HasSuffix(strings.TrimSuffix(path, ext), "_test")
+	return yamlfile.Ext(path) != "" && strings.HasSuffix(yamlfile.Stem(path), "_test")
 }
 
 // ruleFileOf returns the default rule file of a test file.
 func ruleFileOf(path string) string {
-	ext := filepath.Ext(path)
+	ext := yamlfile.Ext(path)
 	return strings.TrimSuffix(strings.TrimSuffix(path, ext), "_test") + ext
 }

@@ -1,6 +1,7 @@
 package testfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
 // Find returns the test files of paths, and the rule files of folders, which count for
@@ -41,20 +44,19 @@ func Find(paths []string) (tests, rules []string, err error) {
 }
 
 func testFileOf(path string) string {
-	ext := filepath.Ext(path)
+	ext := cmp.Or(yamlfile.Ext(path), filepath.Ext(path))
 	return strings.TrimSuffix(path, ext) + "_test" + ext
 }
 
 func walk(root string) (tests, rules []string, err error) {
 	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		hidden := path != root && strings.HasPrefix(d.Name(), ".")
-		ext := filepath.Ext(path)
 		switch {
 		case err != nil:
 			return err
 		case hidden && d.IsDir():
 			return filepath.SkipDir
-		case hidden || d.IsDir() || ext != ".yaml" && ext != ".yml":
+		case hidden || d.IsDir() || yamlfile.Ext(path) == "":
 		case IsTestFile(path):
 			tests = append(tests, path)
 		default:

@@ -1,0 +1,80 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
+)
+
+// maxSecret is the most bytes of a file with a secret.
+const maxSecret = 64 << 10
+
+// readSecret reads a file with one secret. It drops a byte order mark and the line breaks
+// at the end, and refuses a file that cannot be one line of text: a wrong secret would
+// show only when the portal refuses it.
+func readSecret(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", err
+	}
+	if len(data) > maxSecret {
+		return "", fmt.Errorf("the file is larger than %d KiB", maxSecret>>10)
+	}
+	return secretText(data)
+}
+
+func secretText(data []byte) (string, error) {
+	text := strings.TrimRight(strings.TrimPrefix(string(data), "\ufeff"), "\r\n")
+	switch {
+	case bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) || strings.ContainsRune(text, 0):
+		return "", errors.New("the file is UTF-16 or has a zero byte: save it as UTF-8")
+	case !utf8.ValidString(text):
+		return "", errors.New("the file is not UTF-8: save it as UTF-8")
+	case strings.ContainsAny(text, "\r\n"):
+		return "", errors.New("the file has more than one line")
+	case strings.HasPrefix(text, "${"):
+		return "", errors.New("the file has ${, but variables are replaced only in the configuration")
+	}
+	return text, nil
+}
+
+// takesVariables are the keys whose values may have variables of the environment. Rule
+// sets check their inputs themselves.
+var takesVariables = []string{"database", "webhook", "application_token", "client_id", "client_secret", "inputs"}
+
+// misplacedVariables reports each ${ in a value that takes no variables. Taken as text it
+// would be a folder or an address with the name ${NAME}.
+func (r *reader) misplacedVariables(n *yaml.Node) {
+	n = yamlfile.Resolve(n)
+	switch {
+	case n == nil:
+	case n.Kind == yaml.ScalarNode && strings.Contains(n.Value, "${"):
+		r.errorf(r.file.Pos(n), "invalid-value", "${NAME} is not replaced in this value").
+			Hint = "variables of the environment are replaced in " + diag.Alternatives(takesVariables)
+	case n.Kind == yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if !slices.Contains(takesVariables, n.Content[i].Value) {
+				r.misplacedVariables(n.Content[i+1])
+			}
+		}
+	default:
+		for _, child := range n.Content {
+			r.misplacedVariables(child)
+		}
+	}
+}
