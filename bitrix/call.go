@@ -26,6 +26,9 @@ type Call struct {
 	// Unordered says that a write may run before or after the other calls of its
 	// Do, so that it can fill the room that is left in a request.
 	Unordered bool
+	// WithNext says that the call travels in the same request as the next one of
+	// its Do, directly before it, unless one of them needs a request of its own.
+	WithNext bool
 	// Many, if not nil, lets a listing call share a command with the same call
 	// for other owners. Only a Do with this one call uses it. The answer then
 	// has all rows of the owner instead of one page.

@@ -28,6 +28,9 @@ type Command struct {
 	// Deadline, if not zero, is the time after which the command is not sent and
 	// fails with the reason Stale.
 	Deadline time.Time
+	// WithNext says that the command goes in the same request as the next one of
+	// its caller, unless one of them needs a request of its own.
+	WithNext bool
 	// Rank says which commands go first.
 	Rank Rank
 	// Parallel says that the caller makes other calls at the same time. An idle

@@ -111,6 +111,7 @@ func (g *group) pick(now time.Time, room, taken int, admit admission) []*pending
 	var out, rest []*pending
 	stuck := false // a command stays, and the following ones must not overtake it
 	for _, p := range g.waiting {
+		stuck = stuck || p.WithNext && room > 1 && taken+len(out) == room-1
 		if stuck || taken+len(out) == room || len(out) == 1 && out[0].single() {
 			rest = append(rest, p)
 			continue
