@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
 )
 
@@ -83,6 +84,70 @@ func TestPeopleWorkInTheList(t *testing.T) {
 	}
 }
 
+// TestPeopleWriteWhileAStepRuns lets people edit elements after a step has read them
+// and before it updates them, also while it puts back what they wrote. Each column
+// must keep what they wrote last into it.
+func TestPeopleWriteWhileAStepRuns(t *testing.T) {
+	s := newScript(t, emulator.Config{})
+	s.compile([]byte(peopleRule))
+	s.perform("portal", peopleList)
+	s.perform("rest", `crm.deal.add {"fields":{"TITLE":"Roof"}}`)
+	rnd := rand.New(rand.NewPCG(5, 6))
+	written := map[string]map[string]any{} // columns by element
+	nested := map[string]int{} // edits in one run
+	edits, columns := 0, map[string]bool{}
+	s.client.before = func(calls []bitrix.Call) {
+		for _, e := range s.elements() {
+			isUpdated := slices.ContainsFunc(calls, func(c bitrix.Call) bool {
+				return c.Method == "lists.element.update" && fmt.Sprint(c.Params["ELEMENT_ID"]) == e["ID"]
+			})
+			id := e["ID"].(string)
+			if isUpdated && rnd.IntN(2) == 0 && nested[id] < 4 {
+				nested[id]++
+				shown := s.unmanaged()[id]
+				s.edit(rnd, e)
+				edits++
+				if written[id] == nil {
+					written[id] = s.unmanaged()[id]
+				}
+				for name, v := range s.unmanaged()[id] {
+					if !cmp.Equal(v, shown[name]) {
+						written[id][name] = v
+					}
+				}
+			}
+		}
+	}
+	for round := range 150 {
+		s.perform("rest", randomRows(rnd))
+		clear(written)
+		clear(nested)
+		s.run([]string{"deal:1"})
+		if s.outcome != "done\n" {
+			t.Fatalf("round %d: the sync ended with %s", round, s.outcome)
+		}
+		after := s.unmanaged()
+		for id, columnsOf := range written {
+			if diff := cmp.Diff(columnsOf, after[id]); diff != "" {
+				t.Fatalf("round %d: what people wrote into element %s is lost (-written +after)\n%s\n%s\n%s", round, id, diff, s.notes, s.client.take())
+			}
+			for name := range columnsOf {
+				columns[name] = true
+			}
+		}
+		before := s.client.before
+		s.client.before = nil
+		s.run([]string{"deal:1"})
+		if calls := s.client.take(); strings.Contains(calls, "write") {
+			t.Fatalf("round %d: a second sync writes\n%s", round, calls)
+		}
+		s.client.before = before
+	}
+	if all := len(strings.Fields(peopleList)) - 2 - len(managed); edits < 50 || len(columns) != all {
+		t.Errorf("%d edits reached %d of %d columns: %v", edits, len(columns), all, slices.Sorted(maps.Keys(columns)))
+	}
+}
+
 // randomRows sets a few product rows, some of the same product.
 func randomRows(rnd *rand.Rand) string {
 	rows := []string{}
@@ -146,6 +211,21 @@ func (s *script) option(code string) string {
 	return ""
 }
 
+// formValue is what the list's form sends for a value: of HTML only the text.
+func formValue(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		return x["TEXT"]
+	case []any:
+		out := make([]any, len(x))
+		for i := range x {
+			out[i] = formValue(x[i])
+		}
+		return out
+	}
+	return v
+}
+
 // edit changes an element as a person does in the list's form: everything else
 // stays as it is.
 func (s *script) edit(rnd *rand.Rand, e map[string]any) {
@@ -154,7 +234,7 @@ func (s *script) edit(rnd *rand.Rand, e map[string]any) {
 	for name, v := range e {
 		isFile := name == "PROPERTY_12" || name == "PROPERTY_13"
 		if !isFile && (strings.HasPrefix(name, "PROPERTY_") || strings.HasSuffix(name, "_TEXT")) {
-			fields[name] = valuesOf(v)
+			fields[name] = formValue(valuesOf(v))
 		}
 	}
 	choices := []struct {

@@ -17,10 +17,15 @@ type recorder struct {
 	*bitrix.Client
 	mu    sync.Mutex
 	calls strings.Builder
+	// before, if not nil, is called before calls are sent.
+	before func(calls []bitrix.Call)
 }
 
 func (r *recorder) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 	r.note(calls...)
+	if r.before != nil {
+		r.before(calls)
+	}
 	return r.Client.Do(ctx, calls...)
 }
 

@@ -30,7 +30,7 @@ checks that the entity of the run still exists.
 
 The result counts the elements: added, updated, deleted, kept, adopted.`,
 	Says: "keeps one element of list {list} where {scope} for each of {rows}, by the key {key}: adds, updates and deletes elements until they have {fields}",
-	Cost: engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Commands(1)), Worst: engine.Pages("elements").Plus(engine.Per("rows")).Plus(engine.Per("elements"))},
+	Cost: engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Commands(2)), Worst: engine.Pages("elements").Plus(engine.Per("rows")).Plus(engine.Per("elements"))},
 	Run:  syncElements,
 	Prefetch: func(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) {
 		return plan.OpenScope(ctx, c, a.List, a.ListType, a.Scope)

@@ -21,7 +21,7 @@ differs. Columns that the step does not name keep what people wrote into them.
 
 The result has the id of the element and the flags created and updated.`,
 	Says: "finds the element of list {list} with the key {key} and writes what differs in {fields}; adds it if there is none",
-	Cost: engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(2), Worst: engine.Commands(4)},
+	Cost: engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(3), Worst: engine.Commands(5)},
 	Run:  upsertElement,
 	Result: func(*engine.ArgTypes) formula.Type {
 		return formula.RecordOf(map[string]formula.Type{

@@ -18,13 +18,13 @@ type write struct {
 // Target is where a plan is written: the elements of a list or the items of a
 // CRM type.
 type Target interface {
-	// Call is the request of a write.
-	call(w write) bitrix.Call
-	// judge returns nil if the answer says that the write is done.
-	judge(w write, a bitrix.Answer) error
-	// retry tries the writes that are not done in other ways, and returns what
-	// failed.
-	retry(ctx context.Context, c *engine.Call, open []undone, t *Tally) Failures
+	// calls are the calls of a write. The last one writes.
+	calls(w write) []bitrix.Call
+	// judge returns nil if the answers to calls say that the write is done.
+	judge(w write, answers []bitrix.Answer) error
+	// finish tries the writes that are not done in other ways, repairs what the
+	// others have damaged, and returns what failed.
+	finish(ctx context.Context, c *engine.Call, open []undone, t *Tally) Failures
 	// noun names the records in messages.
 	noun() string
 	// notes adds what was done to the history of the step.
@@ -84,10 +84,7 @@ func Apply(ctx context.Context, c *engine.Call, to Target, p Plan) (Tally, error
 		writes = append(writes, write{record: r})
 	}
 	t := Tally{Kept: p.Kept, Adopted: p.Adopted}
-	var failed Failures
-	if open := send(ctx, c, to, writes, &t); len(open) > 0 {
-		failed = to.retry(ctx, c, open, &t)
-	}
+	failed := to.finish(ctx, c, send(ctx, c, to, writes, &t), &t)
 	to.notes(c, p, t)
 	return t, failed.Err("write the " + to.noun())
 }
@@ -111,17 +108,22 @@ func send(ctx context.Context, c *engine.Call, to Target, writes []write, t *Tal
 	if len(writes) == 0 {
 		return nil
 	}
-	calls := make([]bitrix.Call, len(writes))
+	var calls []bitrix.Call
+	ends := make([]int, len(writes)) // in calls, behind the calls of each write
 	for i, w := range writes {
-		calls[i] = to.call(w)
+		calls = append(calls, to.calls(w)...)
+		ends[i] = len(calls)
 	}
+	answers := c.Portal.Do(ctx, calls...)
 	var open []undone
-	for i, a := range c.Portal.Do(ctx, calls...) {
-		if err := to.judge(writes[i], a); err != nil {
-			open = append(open, undone{writes[i], err})
-			continue
+	start := 0
+	for i, w := range writes {
+		if err := to.judge(w, answers[start:ends[i]]); err != nil {
+			open = append(open, undone{w, err})
+		} else {
+			t.count(w)
 		}
-		t.count(writes[i])
+		start = ends[i]
 	}
 	return open
 }

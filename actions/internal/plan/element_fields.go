@@ -29,23 +29,18 @@ func addFields(desired []FieldValue) map[string]any {
 // others as they were read, because the portal clears the fields that are missing.
 // https://apidocs.bitrix24.com/api-reference/lists/elements/lists-element-update.html
 func (s *ListSchema) updateFields(e *Record, desired []FieldValue) map[string]any {
-	return s.wholeFields(e, desired, (*Record).preserved)
+	return s.wholeFields(e, desired, func(e *Record, name string, f *value.Field) any {
+		if e.back[name] {
+			return e.copied(name, f)
+		}
+		return e.preserved(name, f)
+	})
 }
 
 // copyFields are the FIELDS of lists.element.add for a copy of an element that
 // has the desired values.
 func (s *ListSchema) copyFields(e *Record, desired []FieldValue) map[string]any {
-	return s.wholeFields(e, desired, func(e *Record, name string, f *value.Field) any {
-		values, _ := e.Values[name].([]any)
-		out := make([]any, len(values))
-		for i, v := range values {
-			out[i] = f.SentBack(v)
-		}
-		if len(out) == 1 {
-			return out[0]
-		}
-		return out
-	})
+	return s.wholeFields(e, desired, (*Record).copied)
 }
 
 func (s *ListSchema) wholeFields(e *Record, desired []FieldValue, property func(e *Record, name string, f *value.Field) any) map[string]any {
@@ -54,22 +49,33 @@ func (s *ListSchema) wholeFields(e *Record, desired []FieldValue, property func(
 		if slices.ContainsFunc(desired, func(w FieldValue) bool { return w.Field.Name == name }) {
 			continue
 		}
-		f := s.byName[name]
-		switch {
-		case f != nil && f.Kind == value.KindFile && !f.Drive:
-			// The files stay if they are missing. Their ids would be an error.
-			// https://github.com/bitrix24/b24restdocs/issues/11
+		switch f := s.byName[name]; {
+		case !s.preserves(name) || v == nil || v == "":
 		case strings.HasPrefix(name, "PROPERTY_"):
 			// The property may be newer than the schema. f is nil then.
 			if values, _ := v.([]any); len(values) > 0 {
 				out[name] = property(e, name, f)
 			}
-		case slices.Contains(portalSets, name) || v == nil || v == "":
-		case f != nil || name == "NAME" || name == "IBLOCK_SECTION_ID":
+		default:
 			out[name] = v
 		}
 	}
 	return out
+}
+
+// preserves reports whether an update sends back the value of a field that the
+// rule does not name.
+func (s *ListSchema) preserves(name string) bool {
+	f := s.byName[name]
+	switch {
+	case f != nil && f.Kind == value.KindFile && !f.Drive:
+		// The files stay if they are missing. Their ids would be an error.
+		// https://github.com/bitrix24/b24restdocs/issues/11
+		return false
+	case strings.HasPrefix(name, "PROPERTY_"):
+		return true
+	}
+	return !slices.Contains(portalSets, name) && (f != nil || name == "NAME" || name == "IBLOCK_SECTION_ID")
 }
 
 // preserved is a property's value in the form {valueId: value}. The portal then
@@ -79,6 +85,20 @@ func (e *Record) preserved(name string, f *value.Field) any {
 	out := make(map[string]any, len(values))
 	for i, v := range values {
 		out[e.valueIDs[name][i]] = f.SentBack(v)
+	}
+	return out
+}
+
+// copied is a property's value without the ids of the values. The portal then adds
+// the values.
+func (e *Record) copied(name string, f *value.Field) any {
+	values, _ := e.Values[name].([]any)
+	out := make([]any, len(values))
+	for i, v := range values {
+		out[i] = f.SentBack(v)
+	}
+	if len(out) == 1 {
+		return out[0]
 	}
 	return out
 }

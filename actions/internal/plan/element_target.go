@@ -18,25 +18,32 @@ type ElementTarget struct {
 	reread func() ([]*Record, error)
 	// ids are the ids of the written elements by their codes.
 	ids map[string]int
+	// overwritten are updates that have overwritten what people wrote.
+	overwritten []overwritten
+	// unseen counts the updates without a readable answer of the read before them.
+	unseen int
 }
 
 // NewElementTarget returns the target for the elements of a list. reread reads
 // the elements of the plan again. It may be nil if the plan has no updates.
 func NewElementTarget(l *List, reread func() ([]*Record, error)) *ElementTarget {
-	return &ElementTarget{l, reread, map[string]int{}}
+	return &ElementTarget{list: l, reread: reread, ids: map[string]int{}}
 }
 
-func (x *ElementTarget) call(w write) bitrix.Call {
+// calls of an update read the element directly before it.
+func (x *ElementTarget) calls(w write) []bitrix.Call {
 	switch {
 	case w.record == nil:
-		return x.list.addCall(*w.desired)
+		return []bitrix.Call{x.list.addCall(*w.desired)}
 	case w.desired == nil:
-		return x.list.deleteCall(w.record)
+		return []bitrix.Call{x.list.deleteCall(w.record)}
 	}
-	return x.list.updateCall(w.record, *w.desired)
+	update := x.list.updateCall(w.record, *w.desired)
+	return []bitrix.Call{x.list.readBefore(w.record, update.Deadline), update}
 }
 
-func (x *ElementTarget) judge(w write, a bitrix.Answer) error {
+func (x *ElementTarget) judge(w write, answers []bitrix.Answer) error {
+	a := answers[len(answers)-1]
 	if w.desired == nil && bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND") {
 		return nil // another request deleted it
 	}
@@ -45,6 +52,7 @@ func (x *ElementTarget) judge(w write, a bitrix.Answer) error {
 	}
 	if w.record != nil {
 		x.ids[w.desired.Key] = w.record.ID
+		x.compare(w, answers[0])
 		return nil
 	}
 	id, err := addedID(a)
@@ -55,9 +63,9 @@ func (x *ElementTarget) judge(w write, a bitrix.Answer) error {
 	return nil
 }
 
-// retry handles codes that are taken, updates that waited for too long, and
-// portals that do not let a code be changed.
-func (x *ElementTarget) retry(ctx context.Context, c *engine.Call, open []undone, t *Tally) (failed Failures) {
+// finish handles codes that are taken, updates that waited for too long, portals
+// that do not let a code be changed, and values of people that were overwritten.
+func (x *ElementTarget) finish(ctx context.Context, c *engine.Call, open []undone, t *Tally) (failed Failures) {
 	var taken, stale, fixed []write
 	for _, u := range open {
 		switch {
@@ -74,6 +82,7 @@ func (x *ElementTarget) retry(ctx context.Context, c *engine.Call, open []undone
 	x.retryAsUpdate(ctx, c, taken, t, &failed)
 	fixed = append(fixed, x.renew(ctx, c, stale, t, &failed)...)
 	x.replace(ctx, c, fixed, t, &failed)
+	x.repair(ctx, c, &failed)
 	return failed
 }
 
@@ -120,7 +129,7 @@ func (x *ElementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken
 		}
 		updates = append(updates, write{record: found[i], desired: w.desired})
 	}
-	byCode := &ElementTarget{x.list, func() ([]*Record, error) { return x.list.ReadByCode(ctx, c, codes, true) }, x.ids}
+	byCode := &ElementTarget{list: x.list, reread: func() ([]*Record, error) { return x.list.ReadByCode(ctx, c, codes, true) }, ids: x.ids}
 	var stale []write
 	for _, u := range send(ctx, c, byCode, updates, t) {
 		if errors.Is(u.err, bitrix.ErrStale) {
@@ -130,6 +139,7 @@ func (x *ElementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken
 		}
 	}
 	byCode.renew(ctx, c, stale, t, failed) // their codes do not change
+	x.overwritten = append(x.overwritten, byCode.overwritten...)
 }
 
 // renew reads the elements of updates that waited for too long, and sends new
@@ -171,10 +181,12 @@ func (x *ElementTarget) renew(ctx context.Context, c *engine.Call, stale []write
 // deadline.
 type immediate struct{ *ElementTarget }
 
-func (x *immediate) call(w write) bitrix.Call {
-	call := x.ElementTarget.call(w)
-	call.Deadline, call.Immediate = time.Time{}, true
-	return call
+func (x *immediate) calls(w write) []bitrix.Call {
+	calls := x.ElementTarget.calls(w)
+	for i := range calls {
+		calls[i].Deadline, calls[i].Immediate = time.Time{}, true
+	}
+	return calls
 }
 
 // replace adopts elements on portals where an update finds an element only by

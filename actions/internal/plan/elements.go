@@ -172,6 +172,14 @@ func (l *List) updateCall(r *Record, d Desired) bitrix.Call {
 	return call
 }
 
+// readBefore reads an element directly before its update. The answer shows what
+// people wrote into it since r was read.
+func (l *List) readBefore(r *Record, deadline time.Time) bitrix.Call {
+	call := l.Call("lists.element.get", map[string]any{"ELEMENT_ID": r.ID})
+	call.WithNext, call.Deadline = true, deadline
+	return call
+}
+
 func (l *List) deleteCall(r *Record) bitrix.Call {
 	return l.write("lists.element.delete", map[string]any{"ELEMENT_ID": r.ID})
 }

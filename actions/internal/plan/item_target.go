@@ -18,7 +18,7 @@ type ItemTarget struct {
 	refused map[*value.Field]int
 }
 
-func (x *ItemTarget) call(w write) bitrix.Call {
+func (x *ItemTarget) calls(w write) []bitrix.Call {
 	var call bitrix.Call
 	switch {
 	case w.record == nil:
@@ -29,10 +29,11 @@ func (x *ItemTarget) call(w write) bitrix.Call {
 		call = UpdateItemCall(x.Schema.Type, w.record.ID, w.changed)
 	}
 	call.Unordered = true // the writes are for different items
-	return call
+	return []bitrix.Call{call}
 }
 
-func (x *ItemTarget) judge(w write, a bitrix.Answer) error {
+func (x *ItemTarget) judge(w write, answers []bitrix.Answer) error {
+	a := answers[0]
 	if w.desired == nil && bitrix.IsNotFound(a.Err) {
 		return nil // another request deleted it
 	}
@@ -56,8 +57,8 @@ func (x *ItemTarget) judge(w write, a bitrix.Answer) error {
 	return nil
 }
 
-// retry leaves everything to the next attempt of the run.
-func (x *ItemTarget) retry(_ context.Context, _ *engine.Call, open []undone, _ *Tally) (failed Failures) {
+// finish leaves everything to the next attempt of the run.
+func (x *ItemTarget) finish(_ context.Context, _ *engine.Call, open []undone, _ *Tally) (failed Failures) {
 	for _, u := range open {
 		if u.record != nil && bitrix.IsNotFound(u.err) {
 			failed.Add(Removed(u.record))

@@ -18,6 +18,12 @@ type Record struct {
 	valueIDs map[string][]string
 	// read is the time when an element was read.
 	read time.Time
+	// stored are the values that the step has last written into an element, if
+	// they differ from Values: a repair puts back what a person wrote.
+	stored map[string]any
+	// back are the fields that a repair puts back. Their values have no ids,
+	// because the portal deleted them.
+	back map[string]bool
 }
 
 // String names the record in messages.
