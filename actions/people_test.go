@@ -94,7 +94,7 @@ func TestPeopleWriteWhileAStepRuns(t *testing.T) {
 	s.perform("rest", `crm.deal.add {"fields":{"TITLE":"Roof"}}`)
 	rnd := rand.New(rand.NewPCG(5, 6))
 	written := map[string]map[string]any{} // columns by element
-	nested := map[string]int{} // edits in one run
+	nested := map[string]int{}             // edits in one run
 	edits, columns := 0, map[string]bool{}
 	s.client.before = func(calls []bitrix.Call) {
 		for _, e := range s.elements() {

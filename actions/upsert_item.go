@@ -122,7 +122,7 @@ func addItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, values []p
 		// The outcome may be unknown. The next attempt reads first.
 		return nil, a.Err
 	}
-	item, err := s.DecodeItem(a.Result)
+	item, err := s.WrittenItem("crm.item.add", a)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func changeItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, item *p
 	if a.Err != nil {
 		return false, a.Err
 	}
-	stored, err := s.DecodeItem(a.Result)
+	stored, err := s.WrittenItem("crm.item.update", a)
 	if err != nil {
 		return false, err
 	}

@@ -47,10 +47,15 @@ func (x *ElementTarget) judge(w write, answers []bitrix.Answer) error {
 	if w.desired == nil && bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND") {
 		return nil // another request deleted it
 	}
-	if a.Err != nil || w.desired == nil {
+	switch {
+	case a.Err != nil:
 		return a.Err
-	}
-	if w.record != nil {
+	case w.desired == nil:
+		return confirmed("lists.element.delete", a)
+	case w.record != nil:
+		if err := confirmed("lists.element.update", a); err != nil {
+			return err
+		}
 		x.ids[w.desired.Key] = w.record.ID
 		x.compare(w, answers[0])
 		return nil

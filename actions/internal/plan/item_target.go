@@ -37,16 +37,19 @@ func (x *ItemTarget) judge(w write, answers []bitrix.Answer) error {
 	if w.desired == nil && bitrix.IsNotFound(a.Err) {
 		return nil // another request deleted it
 	}
-	if a.Err != nil || w.desired == nil {
+	if a.Err != nil {
 		return a.Err
 	}
-	values := w.changed
-	if w.record == nil {
-		values = w.desired.Values
+	if w.desired == nil {
+		return itemDeleted(a)
 	}
-	stored, err := x.Schema.DecodeItem(a.Result)
+	method, values := "crm.item.update", w.changed
+	if w.record == nil {
+		method, values = "crm.item.add", w.desired.Values
+	}
+	stored, err := x.Schema.WrittenItem(method, a)
 	if err != nil {
-		return nil // the write is done
+		return err
 	}
 	for _, v := range stored.Differing(values) {
 		if x.refused == nil {
@@ -55,6 +58,16 @@ func (x *ItemTarget) judge(w write, answers []bitrix.Answer) error {
 		x.refused[v.Field]++
 	}
 	return nil
+}
+
+// itemDeleted returns an error if the answer to crm.item.delete is not an empty
+// list, which is the documented form of success.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-delete.html
+func itemDeleted(a bitrix.Answer) error {
+	if string(a.Result) == "[]" {
+		return nil
+	}
+	return NotDone("crm.item.delete", a)
 }
 
 // finish leaves everything to the next attempt of the run.

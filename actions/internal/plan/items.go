@@ -135,6 +135,16 @@ func (s *ItemSchema) DecodeItem(raw json.RawMessage) (*Record, error) {
 	return s.newItem(item)
 }
 
+// WrittenItem returns the item in the answer to crm.item.add or update. An answer
+// without the item does not say that the write is done.
+func (s *ItemSchema) WrittenItem(method string, a bitrix.Answer) (*Record, error) {
+	item, err := s.DecodeItem(a.Result)
+	if err != nil {
+		return nil, NotDone(method, a)
+	}
+	return item, nil
+}
+
 // FindItems reads the items that match a filter and checks each against it.
 func (s *ItemSchema) FindItems(ctx context.Context, c *engine.Call, conditions []Condition, q ItemQuery) ([]*Record, error) {
 	params := map[string]any{
