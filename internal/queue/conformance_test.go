@@ -50,6 +50,7 @@ var conformance = []struct {
 
 	{"RunsAreChosen", testRunsAreChosen},
 	{"LatestEvents", testLatestEvents},
+	{"EventsAreChosen", testEventsAreChosen},
 	{"WorkWithAnEndedContext", testWorkWithAnEndedContext},
 	{"WaitIdleEndsWithItsContext", testWaitIdleEndsWithItsContext},
 	{"Backlogs", testBacklogs},

@@ -73,6 +73,44 @@ func testLatestEvents(t *testing.T) {
 	}
 }
 
+func testEventsAreChosen(t *testing.T) {
+	q := openNew(t, queue.Options{})
+	at := time.Unix(1729797011, 0)
+	for i, e := range []queue.Event{{Portal: "acme", Code: "A"}, {Portal: "acme", Code: "B"}, {Portal: "other", Code: "A"}} {
+		e.Received = at.Add(time.Duration(i) * time.Minute)
+		if err := q.Push(t.Context(), e, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	push(t, q, "4", queue.Route{Rule: "r", Entity: "deal:1"})
+	for _, tt := range []struct {
+		name   string
+		filter queue.EventFilter
+		want   []int64
+	}{
+		{"all", queue.EventFilter{}, []int64{4, 3, 2, 1}},
+		{"by id", queue.EventFilter{ID: 2}, []int64{2}},
+		{"of a portal", queue.EventFilter{Portal: "other"}, []int64{3}},
+		{"of a code", queue.EventFilter{Code: "A"}, []int64{3, 1}},
+		{"without a rule", queue.EventFilter{NoRule: true, Portal: "acme"}, []int64{2, 1}},
+		{"since", queue.EventFilter{From: at.Add(time.Minute), NoRule: true}, []int64{3, 2}},
+		{"a page", queue.EventFilter{Before: 4, Limit: 2}, []int64{3, 2}},
+		{"none", queue.EventFilter{Code: "X"}, nil},
+	} {
+		events, err := q.FindEvents(t.Context(), tt.filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []int64
+		for _, e := range events {
+			got = append(got, e.ID)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
 func testWorkWithAnEndedContext(t *testing.T) {
 	q := openNew(t, queue.Options{})
 	ctx, cancel := context.WithCancel(t.Context())

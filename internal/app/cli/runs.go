@@ -187,12 +187,15 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 }
 
 // runIDs reads the ids of runs.
-func runIDs(args []string) ([]int64, error) {
+func runIDs(args []string) ([]int64, error) { return numbers(args, "a run", "runs list") }
+
+// numbers reads ids that a command lists.
+func numbers(args []string, what, list string) ([]int64, error) {
 	out := make([]int64, 0, len(args))
 	for _, a := range args {
 		id, err := strconv.ParseInt(a, 10, 64)
 		if err != nil || id <= 0 {
-			return nil, usagef("%q is not a run: want a number from 'b24rules runs list'", a)
+			return nil, usagef("%q is not %s: want a number from 'b24rules %s'", a, what, list)
 		}
 		if !slices.Contains(out, id) {
 			out = append(out, id)

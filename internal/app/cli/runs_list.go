@@ -55,11 +55,8 @@ func (l *runsList) run(ctx context.Context, env environment, path string) error 
 	if err := oneOf("format", l.format, "text", "json"); err != nil {
 		return err
 	}
-	if l.limit < 1 || l.limit > 10_000 {
-		return usagef("--limit %d: want 1 to 10000", l.limit)
-	}
-	if l.before < 0 {
-		return usagef("--before %d: want the number of a run", l.before)
+	if err := checkPage(l.limit, l.before, "a run"); err != nil {
+		return err
 	}
 	return withHistory(ctx, env, path, func(c *config.Config, q *queue.Queue) error {
 		f, err := l.filter.filter(c, time.Now())

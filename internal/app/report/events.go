@@ -1,0 +1,129 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// Event is a stored event with the runs that it has started or joined.
+type Event struct {
+	queue.Event
+	Runs []queue.Info
+}
+
+// storedEventJSON is the JSON form of an event. event, data and ts are as in the form that the
+// portal sent, so that explain --event can read it.
+type storedEventJSON struct {
+	ID       int64           `json:"id"`
+	Portal   string          `json:"portal"`
+	Event    string          `json:"event"`
+	Data     json.RawMessage `json:"data"`
+	TS       int64           `json:"ts,omitempty"`
+	Received *time.Time      `json:"received"`
+	Rules    int             `json:"rules"`
+	Runs     []eventRunJSON  `json:"runs,omitempty"`
+}
+
+// eventRunJSON is a run of an event.
+type eventRunJSON struct {
+	ID     int64  `json:"id"`
+	Rule   string `json:"rule"`
+	Entity string `json:"entity"`
+	State  string `json:"state"`
+}
+
+func newStoredEventJSON(e Event) storedEventJSON {
+	out := storedEventJSON{ID: e.ID, Portal: e.Portal, Event: e.Code, Data: e.Data, Received: stamp(e.Received), Rules: e.Routes}
+	if !e.Sent.IsZero() {
+		out.TS = e.Sent.Unix()
+	}
+	for _, r := range e.Runs {
+		out.Runs = append(out.Runs, eventRunJSON{r.ID, r.Rule, r.Entity, string(r.State)})
+	}
+	return out
+}
+
+// WriteEvents prints events; format is text or json. next is the value of --before for
+// the next page, 0 without a next page.
+func WriteEvents(w io.Writer, format string, events []queue.Event, next int64) error {
+	if format == "json" {
+		out := struct {
+			Events []storedEventJSON `json:"events"`
+			Next   int64             `json:"next,omitempty"`
+		}{Events: make([]storedEventJSON, len(events)), Next: next}
+		for i, e := range events {
+			out.Events[i] = newStoredEventJSON(Event{Event: e})
+		}
+		return WriteJSON(w, out)
+	}
+	s := newSheet(w)
+	table := tabwriter.NewWriter(s, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "EVENT\tRECEIVED\tPORTAL\tCODE\tRULES\tDATA")
+	for _, e := range events {
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%d\t%s\n", e.ID, s.dateTime(e.Received), OneLine(e.Portal), OneLine(e.Code), e.Routes, OneLine(plainJSON(e.Data, "")))
+	}
+	_ = table.Flush() // a sheet takes everything
+	for line := range strings.Lines(s.String()) {
+		if s.width > 0 {
+			line = Fit(strings.TrimSuffix(line, "\n"), s.width) + "\n"
+		}
+		if _, err := io.WriteString(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteEvent prints an event; format is text or json.
+func WriteEvent(w io.Writer, format string, e Event) error {
+	if format == "json" {
+		return WriteJSON(w, newStoredEventJSON(e))
+	}
+	s := newSheet(w)
+	fmt.Fprintf(s, "%s  %s of portal %s\n", s.in(bold, fmt.Sprintf("event %d", e.ID)), s.in(bold, OneLine(e.Code)), OneLine(e.Portal))
+	fmt.Fprintf(s, "  received  %s\n", s.dateTime(e.Received))
+	if !e.Sent.IsZero() {
+		fmt.Fprintf(s, "  sent      %s, by the clock of the portal\n", s.dateTime(e.Sent))
+	}
+	for i, r := range e.Runs {
+		name := "runs"
+		if i > 0 {
+			name = ""
+		}
+		fmt.Fprintf(s, "  %-8s  %d: %s for %s, %s\n", name, r.ID, OneLine(r.Rule), OneLine(r.Entity), r.State)
+	}
+	if e.Routes == 0 {
+		s.WriteString("  no rule matched this event\n")
+	} else if len(e.Runs) == 0 {
+		s.WriteString("  its runs are no longer in the history\n")
+	}
+	fmt.Fprintf(s, "  %s\n", plainJSON(e.Data, "  "))
+	_, err := io.WriteString(w, s.String())
+	return err
+}
+
+// plainJSON formats JSON without the escapes of HTML that a stored value may have. With
+// an indent each member is on its own line.
+func plainJSON(data json.RawMessage, indent string) string {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return string(data)
+	}
+	var out strings.Builder
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent(indent, indent)
+	if err := e.Encode(v); err != nil {
+		return string(data)
+	}
+	return strings.TrimSpace(out.String())
+}
