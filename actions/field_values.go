@@ -123,23 +123,14 @@ func isASCII(s string) bool {
 }
 
 // wrongCustomName says why a name is not that of a custom field in items of a type, and
-// how the portal writes it. The name is possible when the reason is empty.
-//
-// Source: https://apidocs.bitrix24.com/api-reference/crm/universal/index.html
+// how the portal writes it. The reason is empty when the name is possible.
 func wrongCustomName(typ int, name string) (why, hint diag.Phrase) {
-	rest, ok := strings.CutPrefix(name, "ufCrm")
+	right := schemas.CustomFieldName(typ, name, false)
 	switch {
-	case !ok || rest == "" || typ == 0 || typ == schemas.TypeSmartInvoice:
-	case typ < schemas.FirstDynamicType && !strings.HasPrefix(rest, "_"):
-		return diag.Phrasef("the name of a custom field of %s keeps the underscore: ufCrm_…, never %s", typeName(typ), name), diag.Phrasef("write ufCrm_%s", storedCustom(rest))
-	case typ >= schemas.FirstDynamicType && strings.HasPrefix(rest, "_"):
-		return diag.Phrasef("the name of a custom field of %s has the number of its type: ufCrm5_…, never %s", typeName(typ), name), hint
+	case right == "":
+		return why, hint
+	case typ < schemas.FirstDynamicType:
+		return diag.Phrasef("the name of a custom field of %s keeps the underscore: ufCrm_…, never %s", typeName(typ), name), diag.Phrasef("write %s", right)
 	}
-	return why, hint
-}
-
-// storedCustom is the end of a custom field's name as the portal stores it: Margin is
-// MARGIN, unitPrice is UNIT_PRICE.
-func storedCustom(name string) string {
-	return strings.TrimPrefix(schemas.StoredName(name), "_")
+	return diag.Phrasef("the name of a custom field of %s has the number of its type: ufCrm5_…, never %s", typeName(typ), name), hint
 }

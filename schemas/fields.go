@@ -98,6 +98,54 @@ func StoredName(name string) string {
 	return strings.ToUpper(b.String())
 }
 
+// CustomFieldName returns the name that a portal gives a custom field which is spelled as
+// for items of another type, "" when the spelling is possible: ufCrm_MARGIN for ufCrmMargin
+// of a deal. read says that a formula reads the field; steps also write stored names.
+//
+// Source: https://apidocs.bitrix24.com/api-reference/crm/universal/index.html
+func CustomFieldName(entityTypeID int, name string, read bool) string {
+	custom, isItem := strings.CutPrefix(name, "ufCrm")
+	stored, isStored := strings.CutPrefix(name, "UF_CRM_")
+	system := entityTypeID > 0 && entityTypeID < FirstDynamicType && entityTypeID != TypeSmartInvoice
+	switch {
+	case isStored && read && system:
+		return "ufCrm_" + stored
+	case isStored && read:
+		return "ufCrm" + stored
+	case isItem && custom != "" && system && custom[0] != '_':
+		return "ufCrm_" + strings.TrimPrefix(StoredName(custom), "_")
+	case isItem && entityTypeID >= FirstDynamicType && strings.HasPrefix(custom, "_"):
+		return "ufCrm5" + custom
+	}
+	return ""
+}
+
+// ItemField finds a documented field of an entity type.
+func ItemField(entityTypeID int, name string) (Field, bool) {
+	for _, f := range ItemFields(entityTypeID) {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Field{}, false
+}
+
+// HoldsID returns the entityTypeId of the records whose ids a field holds, TypeUser for
+// users, and 0 for a field that holds no ids.
+func (f Field) HoldsID() int {
+	switch f.Type {
+	case "user":
+		return TypeUser
+	case "crm_lead", "crm_deal", "crm_contact", "crm_company", "crm_quote":
+		o, _ := LookupOwner(strings.TrimPrefix(f.Type, "crm_"))
+		return o.ID
+	}
+	return 0
+}
+
+// TypeUser stands for users, which are no CRM entities.
+const TypeUser = -1
+
 // ChangesWithEachEdit reports whether every edit of an item gives a field another value.
 func ChangesWithEachEdit(field string) bool {
 	return field == "updatedTime" || field == "UPDATED_TIME" || field == "DATE_MODIFY"

@@ -201,6 +201,12 @@ func (c *ruleCompiler) readTrigger(r *engine.Rule, n *yaml.Node, typeID int, typ
 		case typeID > 0:
 			t.EntityTypeID = typeID
 		}
+		if o := schemas.OwnerByType(t.EntityTypeID); t.EntityTypeID > 0 && t.EntityTypeID < schemas.FirstDynamicType && t.EntityTypeID != schemas.TypeSmartInvoice {
+			f := c.Warnf(n, "no-such-data", "the portal sends %s for smart invoices and smart processes, never for type %d", ev.Code, t.EntityTypeID)
+			if o.Name != "" {
+				f.Hintf("on: ONCRM%s%s", strings.ToUpper(o.Name), strings.ToUpper(ev.Op))
+			}
+		}
 	} else if typed {
 		c.Errorf(n, "invalid-value", "entityTypeId applies only to ONCRMDYNAMICITEM events without a suffix, not to %s", upper)
 	}

@@ -74,6 +74,7 @@ func (c *reviewer) reviewRule(r *engine.Rule) {
 	for _, s := range r.AllSteps() {
 		c.constantWhen(s.When, diag.Phrasef("the step"))
 		c.reviewOnce(f, s)
+		c.reviewReads(f, s)
 		c.unusedNames(s, names)
 		c.idleLoop(s)
 	}

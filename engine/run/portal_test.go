@@ -122,7 +122,7 @@ func textOf(err error) string {
 func TestDescriptions(t *testing.T) {
 	r := enginetest.DealRun()
 	r.Client = enginetest.NewAnswers(t, map[string]string{
-		"a.get": "1", "lists.field.get": `{"PROPERTY_1": {"FIELD_ID": "PROPERTY_1"}}`, "crm.item.fields": `{"fields": {"ufCrm1": {"isDynamic": true}}}`,
+		"a.get": "1", "lists.field.get": `{"PROPERTY_1": {"FIELD_ID": "PROPERTY_1", "TYPE": "N", "NAME": "Sum"}}`, "crm.item.fields": `{"fields": {"ufCrm1": {"isDynamic": true, "type": "double"}}}`,
 	})
 	trace, err := send(t, r, "method: a.add, fields: 47, type: 1030", "", engine.Reply{}, nil)
 	if err == nil || trace.Calls != 1 {

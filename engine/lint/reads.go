@@ -1,0 +1,194 @@
+package lint
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// reviewReads warns of values that a step reads and that are not what the author means:
+// a field under another name, the id of another entity, an id that may be 0.
+func (c *reviewer) reviewReads(f *flow, s *engine.Step) {
+	s.EachValue(func(v *engine.Value) { c.reviewPaths(f, v) })
+	for _, t := range s.Touches() {
+		if t.Kind != engine.TouchItems {
+			continue
+		}
+		e := effect{Touch: t, rule: f.rule, step: s}
+		e.resolve(nil)
+		entries, value := s.Types.Part(t.Which)
+		if entries == nil {
+			c.otherID(f, value, e.typ, diag.Phrasef("the step"))
+			c.zeroID(f, s, value, diag.Phrasef("the step then fails"))
+		}
+		for _, x := range slices.Concat(entries, e.entries(t.Fields)) {
+			name := strings.TrimLeft(e.fieldName(x), "=")
+			if field, ok := schemas.ItemField(e.typ, name); ok {
+				c.otherID(f, x.Value, field.HoldsID(), diag.Phrasef("%s of %s", name, typeWord(e.typ)))
+			}
+		}
+		for _, x := range entries {
+			c.zeroID(f, s, x.Value, diag.Phrasef("the filter then finds all items without it"))
+		}
+	}
+}
+
+// readField is a field of an item that a step has read.
+type readField struct {
+	typ  int // the entityTypeId, 0 when it is not known
+	name string
+}
+
+// field returns the field at a path: deal.companyId.
+func (f *flow) field(path string) (readField, bool) {
+	name, rest, nested := strings.Cut(path, ".")
+	s := f.Fetched[name]
+	if s == nil || !nested || s.ForEach != nil {
+		return readField{}, false
+	}
+	for _, t := range s.Touches() {
+		if t.Kind == engine.TouchItems && t.Reads && t.Which == "id" {
+			e := effect{Touch: t, rule: f.rule, step: s}
+			e.resolve(nil)
+			return readField{e.typ, engine.PathPrefix(rest, 1)}, true
+		}
+	}
+	return readField{}, false
+}
+
+// reviewPaths warns of fields that the portal has under another name.
+func (c *reviewer) reviewPaths(f *flow, v *engine.Value) {
+	v.Paths(func(p string) {
+		r, ok := f.field(p)
+		if right := schemas.CustomFieldName(r.typ, r.name, true); ok && right != "" {
+			c.warnf(v.Node, "unknown-item-field", "%s is always missing, because the portal calls the custom field %s", p, right).Hintf("write %s", right)
+			return
+		}
+		if right := renamed[r.name]; ok && right != "" {
+			if _, own := schemas.ItemField(r.typ, r.name); !own && len(schemas.ItemFields(r.typ)) > 0 {
+				c.warnf(v.Node, "unknown-item-field", "%s is always missing, because %s has no field %s", p, typeWord(r.typ), r.name).Hintf("write %s", right)
+			}
+			return
+		}
+		c.eventData(f.rule, v, p)
+	})
+}
+
+// renamed are names of the old methods with the names that crm.item.* has for them.
+// Names that differ only by their letters are found as misspelled.
+var renamed = map[string]string{"statusId": "stageId", "STATUS_ID": "stageId", "dateCreate": "createdTime", "DATE_CREATE": "createdTime", "dateModify": "updatedTime", "DATE_MODIFY": "updatedTime"}
+
+// eventData warns of data that no event of the rule carries.
+func (c *reviewer) eventData(r *engine.Rule, v *engine.Value, path string) {
+	name, ok := strings.CutPrefix(path, "event.data.FIELDS.")
+	if !ok || len(r.Triggers) == 0 {
+		return
+	}
+	for _, t := range r.Triggers {
+		if len(t.Fields) == 0 || t.Entity == "" || slices.Contains(t.Fields, name) {
+			return
+		}
+	}
+	c.warnf(v.Node, "no-such-data", "the event carries %s, and not %s", strings.Join(r.Triggers[0].Fields, ", "), name).Hint = "read the entity in a step"
+}
+
+// onePath is the source of a formula that is one path, perhaps with a number instead.
+var onePath = regexp.MustCompile(`^([\pL\pN_]+(?:\.[\pL\pN_]+)+)(\s*\?\?\s*[0-9]+)?$`)
+
+// path returns the path whose value v is, "" for another formula.
+func pathOf(v *engine.Value) string {
+	if v == nil || v.Formula == nil {
+		return ""
+	}
+	m := onePath.FindStringSubmatch(strings.TrimSpace(v.Formula.Source()))
+	if m == nil {
+		return ""
+	}
+	return m[1]
+}
+
+// otherID warns of an id of another kind of entity. what names the place that takes ids
+// of the type.
+func (c *reviewer) otherID(f *flow, v *engine.Value, typ int, what diag.Phrase) {
+	path := pathOf(v)
+	r, ok := f.field(path)
+	if !ok || typ == 0 {
+		return
+	}
+	holds := r.typ
+	if r.name != "id" {
+		field, _ := schemas.ItemField(r.typ, r.name)
+		if holds = field.HoldsID(); field.Multiple {
+			return
+		}
+	}
+	if holds != 0 && holds != typ {
+		c.warnf(v.Node, "wrong-id", "%s takes the id of %s, and %s is the id of %s", what, typeWord(typ), path, typeWord(holds))
+	}
+}
+
+// zeroID warns of an id that is 0 when the entity has none, if no condition asks for it.
+func (c *reviewer) zeroID(f *flow, s *engine.Step, v *engine.Value, then diag.Phrase) {
+	path := pathOf(v)
+	r, ok := f.field(path)
+	field, _ := schemas.ItemField(r.typ, r.name)
+	if !ok || !field.Maybe || field.HoldsID() <= 0 || s.OnError != engine.OnErrorPark || f.asksAbove(s, path) {
+		return
+	}
+	c.warnf(v.Node, "zero-id", "%s is 0 when %s has none, and %s", path, typeWord(r.typ), then).Hintf("write when: =(%s ?? 0) > 0", path)
+}
+
+// aboveZero is the canonical text of a comparison that tells a number from 0.
+var aboveZero = regexp.MustCompile(` (> 0|!= 0|>= 1|== [1-9]|in )`)
+
+// asksAbove reports whether a condition of the step, of the rule or of an earlier step
+// that ends the run tells the id from 0.
+func (f *flow) asksAbove(s *engine.Step, path string) bool {
+	name, field, _ := strings.Cut(path, ".")
+	text := name + "[" + strconv.Quote(field) + "]"
+	var asks func(v *engine.Value, depth int) bool
+	asks = func(v *engine.Value, depth int) bool {
+		if v == nil || v.Formula == nil || depth > 3 {
+			return false
+		}
+		for _, c := range v.Conjuncts() {
+			if strings.Contains(c, text) && aboveZero.MatchString(c) {
+				return true
+			}
+		}
+		return slices.ContainsFunc(v.Formula.Vars(), func(name string) bool { return asks(f.Computed[name], depth+1) })
+	}
+	if asks(s.When, 0) || asks(f.rule.When, 0) {
+		return true
+	}
+	for _, before := range f.rule.AllSteps() {
+		if before == s {
+			return false
+		}
+		reads := false
+		before.When.Paths(func(p string) { reads = reads || p == path })
+		if before.Action.Ends && reads {
+			return true
+		}
+	}
+	return false
+}
+
+// typeWord names one item of a type in a message.
+func typeWord(typ int) diag.Phrase {
+	o := schemas.OwnerByType(typ)
+	switch {
+	case typ == schemas.TypeUser:
+		return diag.Phrasef("a user")
+	case typ == 0:
+		return diag.Phrasef("an item")
+	case typ >= schemas.FirstDynamicType || o.Name == "":
+		return diag.Phrasef("an item of type %d", typ)
+	}
+	return diag.Phrase{Format: "a " + strings.ReplaceAll(o.Name, "_", " ")}
+}
