@@ -143,7 +143,7 @@ func (f Field) HoldsID() int {
 	return 0
 }
 
-// TypeUser stands for users, which are no CRM entities.
+// TypeUser is the type of users, which are no CRM entities.
 const TypeUser = -1
 
 // ChangesWithEachEdit reports whether every edit of an item gives a field another value.
