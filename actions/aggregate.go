@@ -41,8 +41,9 @@ func aggregateType(t *engine.ArgTypes) formula.Type {
 	fields["key"] = formula.Type{Kind: formula.Nil}
 	if t.Given("by") {
 		fields["key"] = t.Type("by")
+		return formula.ListOf(formula.RecordOf(fields))
 	}
-	return formula.ListOf(formula.RecordOf(fields))
+	return formula.SizedList(formula.RecordOf(fields), 1)
 }
 
 // group is the rows that have one key.

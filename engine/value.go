@@ -164,6 +164,22 @@ func (v *Value) Conjuncts() []string {
 	return v.Formula.Conjuncts()
 }
 
+// FactsIfFalse returns what is known when the condition is false.
+func (v *Value) FactsIfFalse() formula.Facts {
+	if v == nil || v.Formula == nil {
+		return nil
+	}
+	return v.Formula.FactsIfFalse()
+}
+
+// FactsOfElement returns what is known where the value, a list, has an element.
+func (v *Value) FactsOfElement() formula.Facts {
+	if v == nil || v.Formula == nil {
+		return nil
+	}
+	return v.Formula.FactsOfElement()
+}
+
 // Facts returns what is known when the condition is true, for example that a value is
 // not nil.
 func (v *Value) Facts() formula.Facts {

@@ -69,10 +69,14 @@ func requiredArgs(a *engine.ArgStruct) string {
 
 func (c *stepCompiler) readArg(f *engine.ArgField, e yamlfile.Entry, env formula.Env, types *engine.ArgTypes) *engine.Argument {
 	if f.PerRow != "" {
+		rows, key := types.Arg(f.PerRow), types.Arg(f.GroupKey)
 		if f.GroupKey != "" {
-			env = with(env, groupNames(types.Type(f.PerRow), types.Type(f.GroupKey)), false)
+			env = with(env, groupNames(types.Type(f.PerRow), key), false)
 		} else {
 			env = with(env, rowNames(types.Type(f.PerRow)), false)
+		}
+		if rows != nil && (f.GroupKey == "" || key != nil) { // without a key the only group may be empty
+			env.Present = env.Present.And(rows.Value.FactsOfElement())
 		}
 	}
 	a := &engine.Argument{Field: f, Key: e.Key, Type: f.Takes}

@@ -19,10 +19,12 @@ type known struct {
 	trusted map[string]bool
 	// present is what the conditions around this place make certain.
 	present formula.Facts
+	// implied is what a computed condition says when it is true.
+	implied map[string]formula.Facts
 }
 
 func (k *known) clone() *known {
-	out := &known{types: make(map[string]formula.Type, len(k.types)), guards: k.guards, later: k.later, trusted: maps.Clone(k.trusted), present: k.present}
+	out := &known{types: make(map[string]formula.Type, len(k.types)), guards: k.guards, later: k.later, trusted: maps.Clone(k.trusted), present: k.present, implied: maps.Clone(k.implied)}
 	for n, t := range k.types {
 		out.types[n] = t
 	}
@@ -57,9 +59,11 @@ func (k *known) knowing(facts formula.Facts) *known {
 // valid until the next name is defined.
 func (k *known) env(conditions []string) formula.Env {
 	var missing []string
-	for n, guards := range k.guards {
-		if !subset(guards, conditions) {
+	guards := map[string][]string{}
+	for n, conds := range k.guards {
+		if rest := without(conds, conditions); len(rest) > 0 {
 			missing = append(missing, n)
+			guards[n] = rest
 		}
 	}
 	vars := k.types
@@ -69,16 +73,18 @@ func (k *known) env(conditions []string) formula.Env {
 	for _, n := range missing {
 		vars[n] = vars[n].Optional()
 	}
-	return formula.Env{Vars: vars, Later: k.later, Absent: absent, Present: k.present, Trusted: k.trusted}
+	return formula.Env{Vars: vars, Later: k.later, Absent: absent, Present: k.present, Trusted: k.trusted, Guards: guards, Implied: k.implied}
 }
 
-func subset(part, whole []string) bool {
-	for _, p := range part {
-		if !slices.Contains(whole, p) {
-			return false
+// without returns the conditions that are not among others.
+func without(conditions, others []string) []string {
+	var rest []string
+	for _, c := range conditions {
+		if !slices.Contains(others, c) {
+			rest = append(rest, c)
 		}
 	}
-	return true
+	return rest
 }
 
 // with returns the environment with the names of one place, such as row. trusted says
@@ -96,7 +102,8 @@ func with(env formula.Env, extra map[string]formula.Type, trusted bool) formula.
 			known[n] = true
 		}
 	}
-	return formula.Env{Vars: vars, Later: env.Later, Absent: env.Absent, Present: env.Present, Trusted: known}
+	env.Vars, env.Trusted = vars, known
+	return env
 }
 
 // rowNames are the names inside rows and for_each.
@@ -104,11 +111,14 @@ func rowNames(list formula.Type) map[string]formula.Type {
 	return map[string]formula.Type{engine.NameRow: elemOf(list), engine.NameIndex: {Kind: formula.Int}}
 }
 
-// groupNames are the names inside a group of rows.
-func groupNames(list, key formula.Type) map[string]formula.Type {
-	return map[string]formula.Type{engine.NameGroup: formula.RecordOf(map[string]formula.Type{
-		"key": key, "rows": formula.ListOf(elemOf(list)),
-	})}
+// groupNames are the names inside a group of rows. Without a key all rows are one group,
+// which may be empty.
+func groupNames(list formula.Type, key *engine.Argument) map[string]formula.Type {
+	fields := map[string]formula.Type{"key": {Kind: formula.Any}, "rows": formula.ListOf(elemOf(list))}
+	if key != nil {
+		fields["key"], fields["rows"] = key.Type, formula.SizedList(elemOf(list), 1)
+	}
+	return map[string]formula.Type{engine.NameGroup: formula.RecordOf(fields)}
 }
 
 func elemOf(list formula.Type) formula.Type {

@@ -244,7 +244,8 @@ func (c *ruleCompiler) ruleNames(r *engine.Rule, vars formula.Type) *known {
 		}
 	}
 	k := &known{
-		types: map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r, c.set.Actions),
+		implied: map[string]formula.Facts{},
+		types:   map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r, c.set.Actions),
 		trusted: map[string]bool{engine.NameInputs: true, engine.NameVars: true, engine.NameEvent + ".portal": true},
 	}
 	k.types[engine.NameEvent] = formula.RecordOf(map[string]formula.Type{

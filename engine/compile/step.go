@@ -34,6 +34,9 @@ func (c *stepCompiler) readSteps(n *yaml.Node, k *known, conditions []string, wh
 	for i, e := range n.Content {
 		if s := c.readStep(e, i, k, conditions); s != nil {
 			out = append(out, s)
+			if s.Action.Ends && !s.HasOnce && s.ForEach == nil && s.OnError == engine.OnErrorPark {
+				k.present = k.present.And(s.When.FactsIfFalse()) // otherwise the run has ended
+			}
 		}
 	}
 	return out
@@ -94,6 +97,7 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 		s.ForEach = c.value(e.Value, want{typ: formula.ListOf(formula.Type{Kind: formula.Any}), what: diag.Phrasef("for_each")}, env)
 		if s.ForEach != nil {
 			env = with(env, rowNames(s.ForEach.Type), !s.ForEach.FromData())
+			env.Present = env.Present.And(s.ForEach.FactsOfElement())
 		}
 	}
 	types := c.readArgs(s, verb, env)
@@ -203,6 +207,9 @@ func (c *stepCompiler) stepNames(s *engine.Step, m yamlfile.Mapping, types *engi
 			for _, nv := range a.Names {
 				if c.newName(nv.Key, nv.Name) {
 					k.define(nv.Name, nv.Value.Type, guards)
+					if s.ForEach == nil {
+						k.implied[nv.Name] = nv.Value.Facts()
+					}
 					k.trusted[nv.Name] = !nv.Value.FromData()
 				}
 			}

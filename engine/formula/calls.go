@@ -47,6 +47,7 @@ func (c *checker) function(x ast.Node, name string, argNodes []ast.Node) (ast.No
 	types := make([]Type, len(argNodes))
 	for i, n := range argNodes {
 		args[i], types[i] = c.infer(n)
+		c.noteSize(n, types[i])
 	}
 	if len(args) < f.required || len(args) > len(f.params) && !f.repeat {
 		c.errorAt(x.Location(), codeArgs, "write "+f.usage, "%s takes %s", name, f.count())

@@ -34,23 +34,27 @@ type checker struct {
 	problems []Problem
 	reports  int
 	visits   int
-	reads    map[string]bool // names of the environment that are read
-	lets     []variable      // innermost last
-	loops    []loopScope     // innermost last
-	present  Facts           // paths that are known not to be nil here
-	chain    *bool           // of the innermost ?. chain: may it be cut short
-	shares   bool            // the formula can make values that share parts
+	reads    map[string]bool  // names of the environment that are read
+	lets     []variable       // innermost last
+	loops    []loopScope      // innermost last
+	present  Facts            // paths that are known not to be nil here
+	chain    *bool            // of the innermost ?. chain: may it be cut short
+	sizes    map[ast.Node]int // of lists whose type has a size
+	shares   bool             // the formula can make values that share parts
 
 	doubts []Problem // likely mistakes, unless there are problems
 }
 
 type variable struct {
-	name string
-	typ  Type
+	name  string
+	typ   Type
+	value ast.Node
+	loops int // how many loops were open where it was named
 }
 
 // loopScope is what `#` and `#acc` mean in the body of a loop.
 type loopScope struct {
+	list ast.Node // nil where it does not matter
 	elem Type
 	acc  *Type // nil but in reduce
 }

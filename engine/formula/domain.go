@@ -19,6 +19,8 @@ import (
 type Domain struct {
 	// Code is the code of the warnings; "" means constant-condition.
 	Code string
+	// Size is how many elements a list has at least.
+	Size int
 	// Range is the range of a number; nil means any number.
 	Range *Range
 	// Excludes returns why a text is never the value, and what to write instead. An
@@ -68,6 +70,13 @@ func (r Range) words() diag.Phrase {
 // ranged returns the type of a whole number of a range.
 func ranged(low, high int64) Type {
 	return Type{Kind: Int, Domain: &Domain{Range: &Range{low, high}}}
+}
+
+// SizedList returns the type of a list with at least so many elements.
+func SizedList(elem Type, size int) Type {
+	t := ListOf(elem)
+	t.Domain = &Domain{Size: size}
+	return t
 }
 
 // The types of results whose domain is known.

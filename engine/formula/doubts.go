@@ -16,6 +16,7 @@ const (
 	codeConstant = "constant-condition"
 	codeDoubtful = "doubtful-field"
 	codeForeign  = "foreign-syntax"
+	codeEmpty    = "may-be-empty"
 )
 
 // Doubts returns what is allowed in the formula and likely a mistake: parts of

@@ -53,6 +53,11 @@ type Env struct {
 	// Absent are fields that people expect and that do not exist, by their
 	// paths ("event.name"), each with what to write instead.
 	Absent map[string]string
+	// Guards are names that may be nil, with the conditions under which they are not, in
+	// the form of Formula.Conjuncts.
+	Guards map[string][]string
+	// Implied are facts that a name, which is true or false, says when it is true.
+	Implied map[string]Facts
 	// Present are values that are known not to be nil, as Formula.Facts gives
 	// them: a condition that holds here says so.
 	Present Facts
@@ -61,7 +66,8 @@ type Env struct {
 	Trusted map[string]bool
 }
 
-// Facts are what a condition says of values: that they are not nil.
+// Facts are what a condition says of values: that they are not nil, that a number is
+// not 0, and how many elements a list has at least.
 type Facts map[string]bool
 
 // And returns the facts of both.
@@ -98,7 +104,9 @@ type Formula struct {
 	vars      []string
 	conjuncts []string
 	paths     []string
-	facts     Facts
+	facts     Facts // where the formula is true
+	ifFalse   Facts
+	ofElement Facts
 	doubts    []Problem
 	env       map[string]Type // of vars
 	measured  bool            // the result has to be measured
@@ -122,6 +130,9 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 		return nil, []Problem{syntaxProblem(s, err)}
 	}
 	c := &checker{source: s, env: env, present: env.Present, reads: make(map[string]bool)}
+	certain := make(Facts)
+	c.guardedNames(certain)
+	c.present = c.present.And(certain)
 	c.danglingCommas()
 	lowered, typ := c.infer(tree.Node)
 	if len(c.problems) > 0 {
@@ -130,9 +141,9 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 	f = &Formula{
 		source: s, typ: typ.exported(), conjuncts: conjuncts(s, tree.Node),
 		vars: slices.Sorted(maps.Keys(c.reads)), env: make(map[string]Type, len(c.reads)),
-		facts:    c.facts(tree.Node, true),
 		measured: c.shares && (typ.Kind == List || typ.Kind == Record || typ.Kind == Any),
 	}
+	f.setFacts(c, tree.Node)
 	for _, name := range f.vars {
 		f.env[name] = env.Vars[name]
 	}
@@ -143,6 +154,19 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 		return nil, []Problem{internal(src, err)}
 	}
 	return f, nil
+}
+
+// setFacts notes what is known where the formula is true, false, or has an element.
+func (f *Formula) setFacts(c *checker, root ast.Node) {
+	switch f.typ.Kind {
+	case Bool, Any:
+		f.facts, f.ifFalse = c.facts(root, true), c.facts(root, false)
+	case List:
+		f.ofElement = make(Facts)
+		if c.visits <= maxNodes {
+			c.addSize(root, 1, f.ofElement)
+		}
+	}
 }
 
 // internal is the problem of a formula that broke the compiler.
@@ -156,6 +180,13 @@ func (f *Formula) Type() Type { return f.typ }
 
 // Facts returns what is known where the formula, a condition, is true.
 func (f *Formula) Facts() Facts { return f.facts }
+
+// FactsIfFalse returns what is known where the formula, a condition, is false.
+func (f *Formula) FactsIfFalse() Facts { return f.ifFalse }
+
+// FactsOfElement returns what is known where the formula, a list, has an element: in
+// the steps and arguments that run for each of them.
+func (f *Formula) FactsOfElement() Facts { return f.ofElement }
 
 // Source returns the source that was compiled.
 func (f *Formula) Source() string { return f.source.text }

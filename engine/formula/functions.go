@@ -31,6 +31,13 @@ func gives(t Type) func([]Type) Type { return func([]Type) Type { return t } }
 
 func givesFirst(args []Type) Type { return args[0].Present() }
 
+// givesElements gives a list of the same elements, of another size.
+func givesElements(args []Type) Type {
+	t := args[0].Present()
+	t.Domain = nil
+	return t
+}
+
 func givesElem(args []Type) Type { return args[0].elem().Optional() }
 
 // functions are the functions that are called with values. The loops, whose
@@ -51,9 +58,9 @@ var functions = map[string]function{
 	"median":  {params: []Type{ListOf(numberType)}, required: 1, usage: "median(list)", result: gives(numberType.Optional()), run: median},
 	"first":   {params: []Type{listType}, required: 1, usage: "first(list)", result: givesElem, run: first},
 	"last":    {params: []Type{listType}, required: 1, usage: "last(list)", result: givesElem, run: last},
-	"take":    {params: []Type{listType, intType}, required: 2, usage: "take(list, n)", result: givesFirst, run: take},
+	"take":    {params: []Type{listType, intType}, required: 2, usage: "take(list, n)", result: givesElements, run: take},
 	"reverse": {params: []Type{listType}, required: 1, usage: "reverse(list)", result: givesFirst, run: reverse},
-	"uniq":    {params: []Type{listType}, required: 1, usage: "uniq(list)", result: givesFirst, run: uniq},
+	"uniq":    {params: []Type{listType}, required: 1, usage: "uniq(list)", result: givesElements, run: uniq},
 	"sort":    {params: []Type{listType, textType}, required: 1, usage: `sort(list, "desc")`, result: givesFirst, run: sortList},
 	"concat":  {params: []Type{listType}, required: 1, repeat: true, usage: "concat(list, list)", result: givesAll, run: concat},
 	"flatten": {params: []Type{listType}, required: 1, usage: "flatten(list of lists)", result: givesFlat, run: flatten},
@@ -61,7 +68,7 @@ var functions = map[string]function{
 	"get":     {params: []Type{anyType, anyType}, required: 2, usage: "get(list, index) or get(record, name)", result: givesPart, run: get},
 	"keys":    {params: []Type{recordType}, required: 1, usage: "keys(record)", result: gives(ListOf(textType)), run: keys},
 	"values":  {params: []Type{recordType}, required: 1, usage: "values(record)", result: givesValues, run: values},
-	"toPairs": {params: []Type{recordType}, required: 1, usage: "toPairs(record)", result: gives(ListOf(ListOf(Type{}))), run: toPairs},
+	"toPairs": {params: []Type{recordType}, required: 1, usage: "toPairs(record)", result: gives(ListOf(SizedList(Type{}, 2))), run: toPairs},
 	"fromPairs": {
 		params: []Type{listType}, required: 1, usage: "fromPairs(list of [name, value])",
 		result: gives(OpenRecord(nil)), run: fromPairs,

@@ -133,7 +133,7 @@ func (c *checker) let(x *ast.VariableDeclaratorNode) (ast.Node, Type) {
 	value, t := c.infer(x.Value)
 	c.checkLetName(x)
 	c.shares = true
-	c.lets = append(c.lets, variable{x.Name, t})
+	c.lets = append(c.lets, variable{x.Name, t, x.Value, len(c.loops)})
 	body, result := c.infer(x.Expr)
 	c.lets = c.lets[:len(c.lets)-1]
 	return placed(&ast.VariableDeclaratorNode{Name: x.Name, Value: value, Expr: body}, x), result
@@ -314,6 +314,7 @@ func (c *checker) index(x *ast.MemberNode, base ast.Node, t Type) (ast.Node, Typ
 	switch t.Kind {
 	case List:
 		c.wantArg(x.Property, keyType, Type{Kind: Int}, "the index of a list")
+		c.doubtIndex(x, key, t)
 		result = t.elem()
 	case Record:
 		c.wantArg(x.Property, keyType, Type{Kind: String}, "the name of a field")
@@ -352,6 +353,9 @@ func (c *checker) slice(x *ast.SliceNode) (ast.Node, Type) {
 	}
 	if t.Kind == String {
 		t = givesTextPart([]Type{t})
+	}
+	if t.Kind == List {
+		t.Domain = nil
 	}
 	return withMachine(x.Location(), sliceFn, base, bounds[0], bounds[1]), t
 }

@@ -58,7 +58,7 @@ func (c *checker) builtinNode(x *ast.BuiltinNode) (ast.Node, Type) {
 		return c.sum(x, list, elem, body)
 	case "map":
 		c.shares = true
-		n, t := c.body(loopScope{elem: elem}, body)
+		n, t := c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
 		return builtin(x.Location(), "map", list, predicate(n)), ListOf(t)
 	case "groupBy":
 		return c.groupBy(x, list, elem, body)
@@ -73,6 +73,7 @@ func (c *checker) builtinNode(x *ast.BuiltinNode) (ast.Node, Type) {
 // element that is visited, at no cost for the elements themselves.
 func (c *checker) loopSource(x *ast.BuiltinNode) (ast.Node, Type) {
 	list, t := c.infer(x.Arguments[0])
+	c.noteSize(x.Arguments[0], t)
 	switch {
 	case t.mayBeNil():
 		c.missing(x.Arguments[0], Type{Kind: List})
@@ -89,17 +90,27 @@ func (c *checker) loopSource(x *ast.BuiltinNode) (ast.Node, Type) {
 
 // body infers the body of a loop.
 func (c *checker) body(scope loopScope, body ast.Node) (ast.Node, Type) {
-	c.loops = append(c.loops, scope)
-	n, t := c.infer(body)
-	c.loops = c.loops[:len(c.loops)-1]
+	var n ast.Node
+	var t Type
+	c.inLoop(scope, func() { n, t = c.infer(body) })
 	return n, t
 }
 
 func (c *checker) bodyCondition(x *ast.BuiltinNode, elem Type, body ast.Node) ast.Node {
-	c.loops = append(c.loops, loopScope{elem: elem})
-	n := c.condition(body, "the condition of "+x.Name)
-	c.loops = c.loops[:len(c.loops)-1]
+	var n ast.Node
+	c.inLoop(loopScope{list: x.Arguments[0], elem: elem}, func() { n = c.condition(body, "the condition of "+x.Name) })
 	return n
+}
+
+// inLoop runs f inside a loop, whose list has an element then.
+func (c *checker) inLoop(scope loopScope, f func()) {
+	found := make(Facts)
+	if scope.list != nil && c.visits <= maxNodes {
+		c.addSize(scope.list, 1, found)
+	}
+	c.loops = append(c.loops, scope)
+	c.knowing(found, f)
+	c.loops = c.loops[:len(c.loops)-1]
 }
 
 // findLast visits all elements. The backward loops of expr v1.17.8 leave a
@@ -134,7 +145,7 @@ func (c *checker) sum(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Nod
 	what := x.Arguments[0]
 	if body != nil {
 		var n ast.Node
-		n, t = c.body(loopScope{elem: elem}, body)
+		n, t = c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
 		list = builtin(at, "map", list, predicate(n))
 		what = body
 	}
@@ -157,9 +168,9 @@ func (c *checker) sum(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Nod
 func (c *checker) groupBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Node) (ast.Node, Type) {
 	c.shares = true
 	at := x.Location()
-	key, kt := c.body(loopScope{elem: elem}, body)
+	key, kt := c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
 	pairs := builtin(at, "map", list, predicate(pairOf(key)))
-	group := RecordOf(map[string]Type{"key": kt, "items": ListOf(elem)})
+	group := RecordOf(map[string]Type{"key": kt, "items": SizedList(elem, 1)})
 	return call(at, binary(groupFn), machineNode(), pairs), ListOf(bounded(group))
 }
 
@@ -171,7 +182,7 @@ func pairOf(key ast.Node) ast.Node {
 
 func (c *checker) sortBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Node) (ast.Node, Type) {
 	at := x.Location()
-	key, kt := c.body(loopScope{elem: elem}, body)
+	key, kt := c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
 	c.wantOrdered(body, kt, x.Name)
 	order := ast.Node(&ast.StringNode{Value: "asc"})
 	if len(x.Arguments) > 2 {
@@ -209,7 +220,7 @@ func (c *checker) reduce(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.
 		args = append(args, placed(&ast.IdentifierNode{Value: initialName}, initial))
 	}
 	acc := widen(start, 0)
-	n, t := c.body(loopScope{elem: elem, acc: &acc}, body)
+	n, t := c.body(loopScope{list: x.Arguments[0], elem: elem, acc: &acc}, body)
 	args[1] = predicate(n)
 	result := builtin(x.Location(), "reduce", args...)
 	if initial != nil { // expr evaluates it inside of the loop, where # is another

@@ -2,6 +2,7 @@ package formula
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,6 +63,7 @@ func (c *checker) facts(cond ast.Node, outcome bool) Facts {
 	found := make(Facts)
 	budget := maxNodes
 	c.collectFacts(cond, outcome, found, &budget)
+	c.guardedNames(found)
 	return found
 }
 
@@ -71,28 +73,67 @@ func (c *checker) collectFacts(cond ast.Node, outcome bool, found Facts, budget 
 	}
 	switch x := cond.(type) {
 	case *ast.UnaryNode:
-		if x.Operator == "!" || x.Operator == "not" {
+		if operatorName(x.Operator) == "!" {
 			c.collectFacts(x.Node, !outcome, found, budget)
+			return
 		}
 	case *ast.BinaryNode:
-		switch x.Operator {
-		case "&&", "and":
-			if outcome {
-				c.collectFacts(x.Left, true, found, budget)
-				c.collectFacts(x.Right, true, found, budget)
-			}
-		case "||", "or":
-			if !outcome {
-				c.collectFacts(x.Left, false, found, budget)
-				c.collectFacts(x.Right, false, found, budget)
-			}
-		case "==", "!=":
-			c.equalityFacts(x, outcome == (x.Operator == "=="), found)
-		}
+		c.binaryFacts(x, outcome, found, budget)
 	case *ast.IdentifierNode, *ast.MemberNode, *ast.PointerNode, *ast.ChainNode:
-		if outcome { // a condition that is true is there
-			c.addFact(cond, found)
+		c.nameFacts(cond, outcome, found)
+	default:
+		c.callFacts(cond, outcome, found)
+	}
+	if c.visits <= maxNodes { // otherwise nodes are shared, and their texts may be endless
+		c.holds(cond, outcome, found)
+	}
+}
+
+func (c *checker) binaryFacts(x *ast.BinaryNode, outcome bool, found Facts, budget *int) {
+	op := operatorName(x.Operator)
+	switch op {
+	case "&&", "||":
+		if outcome == (op == "&&") {
+			c.collectFacts(x.Left, outcome, found, budget)
+			c.collectFacts(x.Right, outcome, found, budget)
 		}
+	case "??": // x ?? false is true only if x is there
+		if instead, ok := x.Right.(*ast.BoolNode); ok && instead.Value != outcome {
+			c.addFact(x.Left, found)
+			c.collectFacts(x.Left, outcome, found, budget)
+		}
+	case "in":
+		if list, ok := x.Right.(*ast.ArrayNode); ok && outcome && !slices.ContainsFunc(list.Nodes, func(n ast.Node) bool { return !isLiteral(n) }) {
+			c.addFact(x.Left, found)
+		}
+	case "==", "!=":
+		c.equalityFacts(x, outcome == (op == "=="), found)
+		c.comparisonFacts(x, outcome, found)
+	case "<", "<=", ">", ">=":
+		c.comparisonFacts(x, outcome, found)
+	}
+}
+
+// nameFacts learns from a name that is a condition: where it is true, it is there.
+func (c *checker) nameFacts(cond ast.Node, outcome bool, found Facts) {
+	if outcome {
+		c.addFact(cond, found)
+	}
+	if id, ok := cond.(*ast.IdentifierNode); ok && outcome {
+		maps.Copy(found, c.env.Implied[id.Value])
+	}
+}
+
+// callFacts learns from functions that say whether a list has elements.
+func (c *checker) callFacts(cond ast.Node, outcome bool, found Facts) {
+	name, args := callOf(cond)
+	switch {
+	case len(args) == 0:
+	case name == "isEmpty" && !outcome:
+		c.addFact(args[0], found)
+		c.addSize(args[0], 1, found)
+	case (name == "any" || name == "one") && outcome, name == "all" && !outcome, name == "none" && !outcome:
+		c.addSize(args[0], 1, found)
 	}
 }
 

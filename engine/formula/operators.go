@@ -278,6 +278,9 @@ func (c *checker) arithmetic(x *ast.BinaryNode, left, right ast.Node, lt, rt Typ
 			c.errorOf(x.Right, codeType, "", "division by zero")
 		}
 	}
+	if x.Operator == "/" || x.Operator == "%" {
+		c.doubtZero(x.Right)
+	}
 	result := Type{Kind: Number}
 	if lt.Kind == Int && rt.Kind == Int && x.Operator != "/" && x.Operator != "**" && x.Operator != "^" {
 		result.Kind = Int
