@@ -134,6 +134,10 @@ func New(ctx context.Context, opt Options) *Batcher {
 	return b
 }
 
+// Unblock ends the time in which every command fails because the portal has
+// blocked REST.
+func (b *Batcher) Unblock() { b.queue.open() }
+
 // Close gives every waiting command, and every later one, the error err, and
 // waits for the requests in progress. The context of New must have ended.
 func (b *Batcher) Close(err error) {

@@ -159,6 +159,15 @@ func (q *requestQueue) stop(r Reply, until time.Time) bool {
 	return was == nil
 }
 
+// open ends a stop that has an end.
+func (q *requestQueue) open() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.until.IsZero() {
+		q.down, q.until = nil, time.Time{}
+	}
+}
+
 // ready returns how long to wait until a command may go: 0 when one may go now,
 // -1 when none waits.
 func (q *requestQueue) ready(now time.Time) time.Duration {
