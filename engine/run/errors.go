@@ -41,6 +41,20 @@ func (e *RunError) Error() string {
 // Unwrap returns the cause.
 func (e *RunError) Unwrap() error { return e.Err }
 
+// verdict returns what should follow after an error, and the earliest time for it.
+// While the portal is down, a run only waits: for the end of a write that may still
+// be running, and otherwise until the portal answers again.
+func (x *execution) verdict(ctx context.Context, err error) (Verdict, time.Time) {
+	if x.run.PortalDown == nil || !x.run.PortalDown(ctx, err) {
+		return verdictOf(err)
+	}
+	var rest *bitrix.Error
+	if errors.As(err, &rest) {
+		return Later, rest.Settled
+	}
+	return Later, time.Time{}
+}
+
 // verdictOf returns what should follow after an error, and the earliest time for it.
 func verdictOf(err error) (Verdict, time.Time) {
 	var parked *engine.ParkedError

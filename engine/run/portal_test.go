@@ -281,3 +281,38 @@ func TestVerdicts(t *testing.T) {
 		}
 	}
 }
+
+// TestPortalDown checks that a run waits while its portal is down, whatever the step
+// says about errors, and that a write that may still run ends first.
+func TestPortalDown(t *testing.T) {
+	at := time.Now().Add(time.Hour)
+	for _, tt := range []struct {
+		name string
+		err  *bitrix.Error
+		step string // further keys of the step, after the end of its arguments
+		down bool
+		want run.Verdict
+		at   time.Time
+	}{
+		{"refused credentials", &bitrix.Error{Code: "NO_AUTH_FOUND", Outcome: bitrix.NotExecuted}, "", true, run.Later, time.Time{}},
+		{"the same for this call only", &bitrix.Error{Code: "NO_AUTH_FOUND", Outcome: bitrix.NotExecuted}, "", false, run.Park, time.Time{}},
+		{"on_error skip", &bitrix.Error{Code: bitrix.CodeNetwork}, "}\n        on_error: skip #", true, run.Later, time.Time{}},
+		{"the last retry", &bitrix.Error{Code: bitrix.CodeNetwork}, "}\n        retry: 1 #", true, run.Later, time.Time{}},
+		{"a write may still be running", &bitrix.Error{Code: bitrix.CodeNetwork, Outcome: bitrix.Unknown, Settled: at}, "", true, run.Later, at},
+		{"the client's own pause", &bitrix.Error{Code: bitrix.CodeOverload, NotBefore: at}, "", true, run.Later, time.Time{}},
+	} {
+		r := enginetest.DealRun()
+		r.Client, r.LastAttempt, r.Attempt = enginetest.Portal{Err: tt.err}, true, 8
+		r.PortalDown = func(_ context.Context, err error) bool {
+			if !errors.Is(err, tt.err) {
+				t.Errorf("%s: asked about %v", tt.name, err)
+			}
+			return tt.down
+		}
+		_, err := send(t, r, "method: a.get"+tt.step, "", engine.Reply{}, nil)
+		var got *run.RunError
+		if !errors.As(err, &got) || got.Verdict != tt.want || !got.NotBefore.Equal(tt.at) {
+			t.Errorf("%s: %+v, want verdict %d at %s", tt.name, err, tt.want, tt.at)
+		}
+	}
+}

@@ -54,6 +54,10 @@ type Run struct {
 	// Private are the private hosts that requests to other systems may reach. Nil allows
 	// none.
 	Private *engine.PrivateHosts
+	// PortalDown reports whether the error of a call is the fault of the portal as a
+	// whole, such as an outage. The run then ends with the verdict Later, whatever
+	// on_error and retry say. Nil says that no error is.
+	PortalDown func(ctx context.Context, err error) bool
 	// InOrder switches Prefetch off, so that equal runs send equal calls in the same
 	// order.
 	InOrder bool
@@ -108,18 +112,18 @@ func (run Run) Do(ctx context.Context, r *engine.Rule) (*history.Trace, error) {
 	x.trace.Took = time.Since(started)
 	if err != nil {
 		x.trace.Outcome, x.trace.Failed = "", true
-		return x.trace, x.failure(err)
+		return x.trace, x.failure(ctx, err)
 	}
 	return x.trace, nil
 }
 
 // failure wraps an error that belongs to no step.
-func (x *execution) failure(err error) error {
+func (x *execution) failure(ctx context.Context, err error) error {
 	var re *RunError
 	if errors.As(err, &re) {
 		return re
 	}
-	v, at := verdictOf(err)
+	v, at := x.verdict(ctx, err)
 	return &RunError{Rule: x.rule.ID, Pos: x.rule.Pos, Verdict: v, NotBefore: at, Err: err}
 }
 

@@ -48,7 +48,7 @@ func (x *execution) step(ctx context.Context, s *engine.Step, sc engine.Scope) e
 	if err == nil || errors.As(err, &stop) || (errors.As(err, &gone) && !x.deleted) {
 		return err
 	}
-	re := x.stepError(s, err)
+	re := x.stepError(ctx, s, err)
 	if s.OnError == engine.OnErrorPark || ctx.Err() != nil || re.Verdict == Later || (re.Verdict == Retry && !x.run.LastAttempt) {
 		return re
 	}
@@ -61,12 +61,12 @@ func (x *execution) step(ctx context.Context, s *engine.Step, sc engine.Scope) e
 }
 
 // stepError wraps a step's failure and applies the step's retry.
-func (x *execution) stepError(s *engine.Step, err error) *RunError {
+func (x *execution) stepError(ctx context.Context, s *engine.Step, err error) *RunError {
 	var inner *RunError
 	if errors.As(err, &inner) {
 		return inner
 	}
-	v, at := verdictOf(err)
+	v, at := x.verdict(ctx, err)
 	if v == Retry && s.Retry > 0 && x.run.Attempt >= s.Retry {
 		v = Park
 	}
