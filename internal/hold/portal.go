@@ -1,0 +1,216 @@
+package hold
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+)
+
+// probeGap is the shortest time between two probes that runs ask for. A portal
+// that has just answered is not at fault.
+const probeGap = 5 * time.Second
+
+// Options are what a Portal needs. All fields but Changed are required.
+type Options struct {
+	Name  string
+	Store Store
+	// Probe asks the portal whether it answers and accepts the credentials.
+	Probe func(ctx context.Context) error
+	// Mine reports nil if this process may send requests to the portal.
+	Mine func() error
+	// Changed, if not nil, is called when a hold begins, changes and ends. A
+	// hold that has ended has no cause.
+	Changed func(h Hold)
+	Log     *slog.Logger
+}
+
+// Portal is the state of one portal. It is safe for concurrent use.
+type Portal struct {
+	opt Options
+
+	mu      sync.Mutex
+	probing *probe    // in progress
+	fine    time.Time // when a probe last succeeded
+	hold    *Hold     // nil when the portal is fine
+	changed time.Time // when a probe last changed hold
+	probes  int       // unsuccessful ones of the cause
+}
+
+// A probe is one question to the portal, and everybody who waits for its answer.
+type probe struct {
+	done chan struct{}
+	held bool
+}
+
+// NewPortal returns the state of a portal that is fine. Keep reads a stored hold.
+func NewPortal(opt Options) *Portal {
+	if opt.Changed == nil {
+		opt.Changed = func(Hold) {}
+	}
+	return &Portal{opt: opt}
+}
+
+// Judge reports whether an error of a call is the portal's fault and not the
+// run's. The run then waits for the end of the hold, without an attempt. Judge
+// asks the portal, unless it has answered in the last seconds.
+func (p *Portal) Judge(ctx context.Context, err error) (held bool) {
+	if bitrix.FaultOf(err) == bitrix.NoFault {
+		return false
+	}
+	p.mu.Lock()
+	switch {
+	case p.hold != nil:
+		p.mu.Unlock()
+		return true
+	case p.probing == nil && time.Since(p.fine) < probeGap:
+		p.mu.Unlock()
+		return false
+	case p.probing == nil:
+		p.probing = &probe{done: make(chan struct{})}
+		go p.ask(context.WithoutCancel(ctx), p.probing)
+	}
+	current := p.probing
+	p.mu.Unlock()
+	select {
+	case <-current.done:
+		return current.held
+	case <-ctx.Done():
+		return false // the queue sees that the run was interrupted
+	}
+}
+
+// ask sends a probe and applies its answer.
+func (p *Portal) ask(ctx context.Context, current *probe) {
+	err := p.opt.Probe(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	current.held = p.apply(ctx, err)
+	p.probing = nil
+	close(current.done)
+}
+
+// apply begins, changes or ends the hold after a probe. It reports whether the
+// portal is held.
+func (p *Portal) apply(ctx context.Context, err error) (held bool) {
+	now := time.Now()
+	cause, known := p.verdict(err)
+	if !known {
+		return p.hold != nil
+	}
+	if cause == "" {
+		p.fine = now
+		p.end(ctx, now)
+		return false
+	}
+	next := Hold{Portal: p.opt.Name, Cause: cause, Reason: err.Error(), Since: now}
+	if p.hold == nil || p.hold.Cause != cause {
+		p.probes = 0
+	}
+	if p.hold != nil {
+		next.Since = p.hold.Since
+	}
+	next.Probe = now.Add(pause(cause, p.probes))
+	p.probes++
+	if err := p.opt.Store.SetHold(ctx, next); err != nil {
+		p.opt.Log.Error("cannot store that the portal is held, its runs are tried again instead", "portal", p.opt.Name, "error", err)
+		return p.hold != nil
+	}
+	was := p.hold
+	p.hold, p.changed = &next, time.Now()
+	if was == nil || was.Cause != cause {
+		level := slog.LevelError
+		if cause == Unreachable {
+			level = slog.LevelWarn
+		}
+		p.opt.Log.Log(ctx, level, "portal is held, its runs wait", "portal", p.opt.Name, "cause", string(cause), "reason", next.Reason, "next_probe", next.Probe)
+	}
+	p.opt.Changed(next)
+	return true
+}
+
+// verdict is the cause that a probe's answer shows: "" if the portal is fine.
+// known is false when the answer shows nothing, because the probe was not sent.
+func (p *Portal) verdict(err error) (cause Cause, known bool) {
+	if err == nil {
+		return "", true
+	}
+	if p.opt.Mine() != nil || errors.Is(err, context.Canceled) || errors.Is(err, bitrix.ErrClosed) {
+		return "", false
+	}
+	return causeOf(bitrix.FaultOf(err)), true // any other refusal is an answer: the portal is there and knows us
+}
+
+// end ends the hold, if there is one.
+func (p *Portal) end(ctx context.Context, now time.Time) {
+	if p.hold == nil {
+		return
+	}
+	if err := p.opt.Store.EndHold(ctx, p.opt.Name, ""); err != nil {
+		p.opt.Log.Error("cannot end the hold of a portal, trying again", "portal", p.opt.Name, "error", err)
+		p.hold.Probe = now.Add(probeGap)
+		return
+	}
+	ended := *p.hold
+	p.hold, p.probes, p.changed = nil, 0, time.Now()
+	p.opt.Log.Info("portal is no longer held, its runs start", "portal", p.opt.Name, "cause", string(ended.Cause), "took", now.Sub(ended.Since).Round(time.Second))
+	ended.Cause, ended.Reason = "", ""
+	p.opt.Changed(ended)
+}
+
+// Wake sends the next probe now, for example because the credentials have changed.
+func (p *Portal) Wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hold != nil {
+		p.hold.Probe = time.Time{}
+	}
+}
+
+// Held reports whether the portal is held, as far as this process knows.
+func (p *Portal) Held() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hold != nil
+}
+
+// continueFrom takes over the hold, nil for none, that was stored at a time, and
+// sends a probe if one is due.
+func (p *Portal) continueFrom(ctx context.Context, stored *Hold, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opt.Mine() != nil { // the process that works the portal probes it
+		p.hold, p.probes = nil, 0
+		return
+	}
+	if p.probing != nil || p.changed.After(at) {
+		return // what was read is outdated
+	}
+	if p.adopt(stored) {
+		p.probing = &probe{done: make(chan struct{})}
+		go p.ask(ctx, p.probing)
+	}
+}
+
+// adopt takes over what the store has and reports whether a probe is due.
+func (p *Portal) adopt(stored *Hold) (due bool) {
+	switch {
+	case stored == nil && p.hold == nil:
+		return false
+	case stored == nil: // a person has ended it
+		ended := *p.hold
+		ended.Cause, ended.Reason = "", ""
+		p.hold, p.probes = nil, 0
+		p.opt.Changed(ended)
+		return false
+	case p.hold == nil:
+		p.hold = stored
+		p.opt.Changed(*stored)
+	case stored.Probe.Before(p.hold.Probe): // a person has asked for a probe
+		p.hold.Probe = stored.Probe
+	}
+	return !time.Now().Before(p.hold.Probe)
+}
