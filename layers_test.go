@@ -37,6 +37,7 @@ var layers = map[string]int{
 	"internal/queue":        2,
 	"internal/store":        0,
 	"internal/catchup":      3,
+	"internal/hold":         3,
 	"engine/compile":        2,
 	"engine/describe":       2,
 	"engine/dryrun":         2,

@@ -37,7 +37,7 @@ func FaultOf(err error) PortalFault {
 	case CodeMoved, CodeNotInstalled, CodeTokensLost, codeExpired, codeInvalid, "NO_AUTH_FOUND", "INVALID_CREDENTIALS",
 		"APPLICATION_NOT_FOUND", "ERROR_OAUTH", "AUTHORIZATION_ERROR", "PAYMENT_REQUIRED", "PORTAL_DELETED":
 		return Unauthorised
-	case CodeNetwork:
+	case CodeNetwork, "INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER":
 		return Unreachable
 	case CodeBadAnswer:
 		if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {

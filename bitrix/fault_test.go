@@ -58,6 +58,7 @@ func answering(answer func() (int, string)) http.Handler {
 // TestProbe holds that a probe passes a client that stands still because of a
 // block, and that the calls after it are sent again.
 func TestProbe(t *testing.T) {
+	read := bitrix.Call{Method: "crm.item.get"}
 	var blocked atomic.Bool
 	blocked.Store(true)
 	c := newClient(t, answering(func() (int, string) {
@@ -67,7 +68,7 @@ func TestProbe(t *testing.T) {
 		return 200, `{"result":"2026-03-01T12:00:00+03:00"}`
 	}))
 	for range 2 {
-		if err := c.Do(t.Context(), update(1))[0].Err; bitrix.FaultOf(err) != bitrix.Blocked {
+		if err := c.Do(t.Context(), read)[0].Err; bitrix.FaultOf(err) != bitrix.Blocked {
 			t.Fatalf("a call to a blocked portal: %v", err)
 		}
 	}
@@ -75,14 +76,14 @@ func TestProbe(t *testing.T) {
 		t.Errorf("a probe of a blocked portal: %v", err)
 	}
 	blocked.Store(false)
-	if err := c.Do(t.Context(), update(1))[0].Err; bitrix.FaultOf(err) != bitrix.Blocked {
+	if err := c.Do(t.Context(), read)[0].Err; bitrix.FaultOf(err) != bitrix.Blocked {
 		t.Errorf("the client has not kept a call back: %v", err)
 	}
 	at, err := c.Probe(t.Context())
 	if err != nil || !at.Equal(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)) {
 		t.Errorf("a probe of the portal: %s, %v", at, err)
 	}
-	if err := c.Do(t.Context(), update(1))[0].Err; err != nil {
+	if err := c.Do(t.Context(), read)[0].Err; err != nil {
 		t.Errorf("after the block: %v", err)
 	}
 }

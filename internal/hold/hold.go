@@ -5,43 +5,31 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// Cause is why runs do not start.
-type Cause string
-
-// The causes. A person's pause has none of them.
+// The causes of a hold. A person's pause has none of them.
 const (
-	Unreachable  Cause = "unreachable"  // the portal does not answer, or not with REST
-	Unauthorised Cause = "unauthorised" // the portal refuses the credentials
-	Blocked      Cause = "blocked"      // the portal has blocked REST because of overload
-	Stopped      Cause = "stopped"      // every entity fails at one step of the rule
+	Unreachable  = "unreachable"  // the portal does not answer, or not with REST
+	Unauthorised = "unauthorised" // the portal refuses the credentials
+	Blocked      = "blocked"      // the portal has blocked REST because of overload
+	Stopped      = "stopped"      // every entity fails at one step of the rule
 )
-
-// A Hold keeps runs from starting.
-type Hold struct {
-	Portal string
-	Rule   string // "" for all rules of the portal
-	Cause  Cause
-	Reason string // the portal's answer, for people
-	Since  time.Time
-	Probe  time.Time // the next probe
-}
 
 // Store keeps holds where the queue and other processes see them. While a hold is
 // stored, the queue starts no run that it covers.
 type Store interface {
-	// SetHold stores a hold in place of the one of the same portal and rule.
-	SetHold(ctx context.Context, h Hold) error
+	// SetHold replaces the hold of the same portal and rule.
+	SetHold(ctx context.Context, h queue.Hold) error
 	// EndHold removes the hold of a portal and a rule, if there is one. Runs that
 	// waited start.
 	EndHold(ctx context.Context, portal, rule string) error
-	// Holds returns all holds, sorted by portal and rule.
-	Holds(ctx context.Context) ([]Hold, error)
+	// HoldList returns all holds, sorted by portal and rule.
+	HoldList(ctx context.Context) ([]queue.Hold, error)
 }
 
 // causeOf is the cause of a hold for a fault.
-func causeOf(f bitrix.PortalFault) Cause {
+func causeOf(f bitrix.PortalFault) string {
 	switch f {
 	case bitrix.Unreachable:
 		return Unreachable
@@ -55,10 +43,10 @@ func causeOf(f bitrix.PortalFault) Cause {
 }
 
 // pauses are the times between probes for a cause. The last one repeats.
-func pauses(c Cause) []time.Duration {
+func pauses(c string) []time.Duration {
 	switch c {
 	case Unauthorised:
-		return []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
+		return []time.Duration{10 * time.Second, 20 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
 	case Blocked:
 		return []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute}
 	case Stopped:
@@ -69,7 +57,7 @@ func pauses(c Cause) []time.Duration {
 }
 
 // pause is the time after the n-th probe, counted from 0.
-func pause(c Cause, n int) time.Duration {
+func pause(c string, n int) time.Duration {
 	all := pauses(c)
 	return all[min(n, len(all)-1)]
 }

@@ -3,28 +3,31 @@ package hold
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 const (
-	// look is how often the stored holds are read while a portal is held: a person
-	// may have asked for a probe.
+	// look is how often the stored holds are read while there is one: a person may
+	// have asked for a probe, or this process may have taken over a held portal.
 	look = 2 * time.Second
-	// idleLook is how often they are read otherwise: this process may have taken
-	// over a held portal from another one.
+	// idleLook is how often they are read otherwise.
 	idleLook = 30 * time.Second
 )
 
 // Keep probes held portals until ctx ends. It starts with the stored holds, so a
-// process that starts, or takes a portal over, continues what another one began.
+// process that starts, or takes a portal over, continues the work of another one.
 func Keep(ctx context.Context, store Store, portals []*Portal, log *slog.Logger) {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	var last time.Time
+	stored := false
 	for {
-		if anyHeld(portals) || time.Since(last) >= idleLook {
+		if stored || anyHeld(portals) || time.Since(last) >= idleLook {
 			last = time.Now()
-			keep(ctx, store, portals, log)
+			stored = keep(ctx, store, portals, log)
 		}
 		select {
 		case <-ctx.Done():
@@ -34,31 +37,28 @@ func Keep(ctx context.Context, store Store, portals []*Portal, log *slog.Logger)
 	}
 }
 
-func keep(ctx context.Context, store Store, portals []*Portal, log *slog.Logger) {
+// keep reads the stored holds for all portals, and reports whether there are any.
+func keep(ctx context.Context, store Store, portals []*Portal, log *slog.Logger) (stored bool) {
 	at := time.Now()
-	holds, err := store.Holds(ctx)
+	holds, err := store.HoldList(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			log.Error("cannot read the holds", "error", err)
 		}
-		return
+		return true
 	}
-	stored := map[string]*Hold{}
+	byPortal := map[string]*queue.Hold{}
 	for _, h := range holds {
 		if h.Rule == "" {
-			stored[h.Portal] = &h
+			byPortal[h.Portal] = &h
 		}
 	}
 	for _, p := range portals {
-		p.continueFrom(ctx, stored[p.opt.Name], at)
+		p.continueFrom(ctx, byPortal[p.opt.Name], at)
 	}
+	return len(holds) > 0
 }
 
 func anyHeld(portals []*Portal) bool {
-	for _, p := range portals {
-		if p.Held() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(portals, (*Portal).Held)
 }

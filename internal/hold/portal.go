@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // probeGap is the shortest time between two probes that runs ask for. A portal
@@ -22,9 +23,9 @@ type Options struct {
 	Probe func(ctx context.Context) error
 	// Mine reports nil if this process may send requests to the portal.
 	Mine func() error
-	// Changed, if not nil, is called when a hold begins, changes and ends. A
+	// Changed, if not nil, is called when a hold starts, changes and ends. A
 	// hold that has ended has no cause.
-	Changed func(h Hold)
+	Changed func(h queue.Hold)
 	Log     *slog.Logger
 }
 
@@ -33,11 +34,11 @@ type Portal struct {
 	opt Options
 
 	mu      sync.Mutex
-	probing *probe    // in progress
-	fine    time.Time // when a probe last succeeded
-	hold    *Hold     // nil when the portal is fine
-	changed time.Time // when a probe last changed hold
-	probes  int       // unsuccessful ones of the cause
+	probing *probe      // in progress
+	fine    time.Time   // when a probe last succeeded
+	hold    *queue.Hold // nil when the portal is fine
+	changed time.Time   // when a probe last changed hold
+	probes  int         // unsuccessful ones of the cause
 }
 
 // A probe is one question to the portal, and everybody who waits for its answer.
@@ -49,7 +50,7 @@ type probe struct {
 // NewPortal returns the state of a portal that is fine. Keep reads a stored hold.
 func NewPortal(opt Options) *Portal {
 	if opt.Changed == nil {
-		opt.Changed = func(Hold) {}
+		opt.Changed = func(queue.Hold) {}
 	}
 	return &Portal{opt: opt}
 }
@@ -93,7 +94,7 @@ func (p *Portal) ask(ctx context.Context, current *probe) {
 	close(current.done)
 }
 
-// apply begins, changes or ends the hold after a probe. It reports whether the
+// apply starts, changes or ends the hold after a probe. It reports whether the
 // portal is held.
 func (p *Portal) apply(ctx context.Context, err error) (held bool) {
 	now := time.Now()
@@ -106,7 +107,7 @@ func (p *Portal) apply(ctx context.Context, err error) (held bool) {
 		p.end(ctx, now)
 		return false
 	}
-	next := Hold{Portal: p.opt.Name, Cause: cause, Reason: err.Error(), Since: now}
+	next := queue.Hold{Portal: p.opt.Name, Cause: cause, Reason: err.Error(), Since: now}
 	if p.hold == nil || p.hold.Cause != cause {
 		p.probes = 0
 	}
@@ -126,7 +127,7 @@ func (p *Portal) apply(ctx context.Context, err error) (held bool) {
 		if cause == Unreachable {
 			level = slog.LevelWarn
 		}
-		p.opt.Log.Log(ctx, level, "portal is held, its runs wait", "portal", p.opt.Name, "cause", string(cause), "reason", next.Reason, "next_probe", next.Probe)
+		p.opt.Log.Log(ctx, level, "portal is held, its runs wait", "portal", p.opt.Name, "cause", cause, "reason", next.Reason, "next_probe", next.Probe)
 	}
 	p.opt.Changed(next)
 	return true
@@ -134,7 +135,7 @@ func (p *Portal) apply(ctx context.Context, err error) (held bool) {
 
 // verdict is the cause that a probe's answer shows: "" if the portal is fine.
 // known is false when the answer shows nothing, because the probe was not sent.
-func (p *Portal) verdict(err error) (cause Cause, known bool) {
+func (p *Portal) verdict(err error) (cause string, known bool) {
 	if err == nil {
 		return "", true
 	}
@@ -156,7 +157,7 @@ func (p *Portal) end(ctx context.Context, now time.Time) {
 	}
 	ended := *p.hold
 	p.hold, p.probes, p.changed = nil, 0, time.Now()
-	p.opt.Log.Info("portal is no longer held, its runs start", "portal", p.opt.Name, "cause", string(ended.Cause), "took", now.Sub(ended.Since).Round(time.Second))
+	p.opt.Log.Info("portal is no longer held, its runs start", "portal", p.opt.Name, "cause", ended.Cause, "took", now.Sub(ended.Since).Round(time.Second))
 	ended.Cause, ended.Reason = "", ""
 	p.opt.Changed(ended)
 }
@@ -179,7 +180,7 @@ func (p *Portal) Held() bool {
 
 // continueFrom takes over the hold, nil for none, that was stored at a time, and
 // sends a probe if one is due.
-func (p *Portal) continueFrom(ctx context.Context, stored *Hold, at time.Time) {
+func (p *Portal) continueFrom(ctx context.Context, stored *queue.Hold, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.opt.Mine() != nil { // the process that works the portal probes it
@@ -196,7 +197,7 @@ func (p *Portal) continueFrom(ctx context.Context, stored *Hold, at time.Time) {
 }
 
 // adopt takes over what the store has and reports whether a probe is due.
-func (p *Portal) adopt(stored *Hold) (due bool) {
+func (p *Portal) adopt(stored *queue.Hold) (due bool) {
 	switch {
 	case stored == nil && p.hold == nil:
 		return false
@@ -206,9 +207,10 @@ func (p *Portal) adopt(stored *Hold) (due bool) {
 		p.hold, p.probes = nil, 0
 		p.opt.Changed(ended)
 		return false
-	case p.hold == nil:
+	case p.hold == nil: // a process that starts does not wait for the next probe of another one
 		p.hold = stored
 		p.opt.Changed(*stored)
+		return true
 	case stored.Probe.Before(p.hold.Probe): // a person has asked for a probe
 		p.hold.Probe = stored.Probe
 	}

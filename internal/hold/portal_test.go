@@ -15,16 +15,17 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // memory is a store in memory.
 type memory struct {
 	mu    sync.Mutex
-	holds map[string]hold.Hold
+	holds map[string]queue.Hold
 	fails error
 }
 
-func (m *memory) SetHold(_ context.Context, h hold.Hold) error {
+func (m *memory) SetHold(_ context.Context, h queue.Hold) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fails != nil {
@@ -41,10 +42,10 @@ func (m *memory) EndHold(_ context.Context, portal, _ string) error {
 	return m.fails
 }
 
-func (m *memory) Holds(context.Context) ([]hold.Hold, error) {
+func (m *memory) HoldList(context.Context) ([]queue.Hold, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var all []hold.Hold
+	var all []queue.Hold
 	for _, h := range m.holds {
 		all = append(all, h)
 	}
@@ -87,14 +88,14 @@ func (w *world) seen() []string {
 }
 
 // stored returns the portal's hold; one without a cause says that there is none.
-func (w *world) stored() hold.Hold {
+func (w *world) stored() queue.Hold {
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
 	return w.store.holds["main"]
 }
 
 func newWorld() *world {
-	w := &world{store: &memory{holds: map[string]hold.Hold{}}, started: time.Now()}
+	w := &world{store: &memory{holds: map[string]queue.Hold{}}, started: time.Now()}
 	w.portal = w.newPortal()
 	return w
 }
@@ -114,10 +115,10 @@ func (w *world) newPortal() *hold.Portal {
 			defer w.mu.Unlock()
 			return w.lost
 		},
-		Changed: func(h hold.Hold) {
+		Changed: func(h queue.Hold) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.changes = append(w.changes, string(h.Cause))
+			w.changes = append(w.changes, h.Cause)
 		},
 	})
 }
@@ -143,7 +144,7 @@ func TestJudge(t *testing.T) {
 		answer error // of the probe
 		held   bool
 		probes int
-		cause  hold.Cause
+		cause  string
 	}{
 		{"the portal is down", down, down, true, 1, hold.Unreachable},
 		{"another answer than the run's", down, revoked, true, 1, hold.Unauthorised},
@@ -175,7 +176,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestProbes holds when a held portal is asked, and that it starts by itself.
+// TestProbes holds when a held portal is asked, and that it ends automatically.
 func TestProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()

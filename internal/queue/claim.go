@@ -44,7 +44,7 @@ const (
 	// selectDue is selectInfo with a run as it is claimed.
 	selectDue = selectID + `, (r.deleted OR ` + buried + `), FALSE` + selectRest
 
-	dueRuns = ` WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at <= $2 AND ` + notPaused + ` AND ` + free
+	dueRuns = ` WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at <= $2 AND ` + startable + ` AND ` + free
 
 	selectDueLive     = selectDue + dueRuns + ` AND r.priority = 0 ORDER BY r.due_at, r.id LIMIT $3`
 	selectDueBackfill = selectDue + dueRuns + ` AND r.priority = 1 ORDER BY r.due_at, r.id LIMIT $3`
@@ -61,12 +61,12 @@ WHERE r.state = 'waiting' AND r.id`
 
 	selectNextLive = `
 SELECT r.due_at FROM b24_run r
-WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at > $2 AND r.priority = 0 AND ` + notPaused + `
+WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at > $2 AND r.priority = 0 AND ` + startable + `
 ORDER BY r.due_at LIMIT 1`
 
 	selectNextBackfill = `
 SELECT r.due_at FROM b24_run r
-WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at > $2 AND r.priority = 1 AND ` + notPaused + `
+WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at > $2 AND r.priority = 1 AND ` + startable + `
 ORDER BY r.due_at LIMIT 1`
 
 	// Every entity has a name: the condition makes SQLite use the index of busy runs.

@@ -33,6 +33,9 @@ WHERE state = 'queued' AND ($1 = '' OR portal = $1) AND ($2 = '' OR rule = $2)`
 	notPaused = `(NOT EXISTS (SELECT 1 FROM b24_pause) OR NOT EXISTS (
     SELECT 1 FROM b24_pause p
     WHERE p.portal IN (r.portal, '') AND p.rule IN (r.rule, '')))`
+
+	// startable is a condition on a run r that no person and no fault holds back.
+	startable = notPaused + ` AND ` + notHeld
 )
 
 // Pause stops runs of a rule in a portal from starting. An empty rule means all

@@ -67,7 +67,7 @@ type command struct {
 type runFunc func(ctx context.Context, env environment, args []string) error
 
 // commands are all commands, in the order of the help text.
-var commands = []*command{serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, planCmd, runCmd, runsCmd, eventsCmd, syncCmd, unbindCmd, emulatorCmd, demoCmd, schemaCmd, versionCmd}
+var commands = []*command{serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, planCmd, runCmd, runsCmd, eventsCmd, statusCmd, syncCmd, unbindCmd, emulatorCmd, demoCmd, schemaCmd, versionCmd}
 
 // errFindings ends a command that has printed findings.
 var errFindings = errors.New("findings")

@@ -69,6 +69,9 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 	if err != nil {
 		return err
 	}
+	if _, err := probeNow(ctx, env, a.Queue(), o.portal, ""); err != nil {
+		return err
+	}
 	end, err := workUnlessServed(ctx, env, a)
 	if err != nil {
 		return err

@@ -99,7 +99,7 @@ func (l *runsList) run(ctx context.Context, env environment, path string) error 
 	})
 }
 
-// sayPauses prints the pauses.
+// sayPauses prints the pauses and the holds.
 func sayPauses(ctx context.Context, env environment, q *queue.Queue) error {
 	pauses, err := q.Pauses(ctx)
 	if err != nil {
@@ -107,6 +107,13 @@ func sayPauses(ctx context.Context, env environment, q *queue.Queue) error {
 	}
 	for _, p := range pauses {
 		env.say("%s", report.PauseText(p))
+	}
+	holds, err := q.HoldList(ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		env.say("%s", report.HoldText(h))
 	}
 	return nil
 }

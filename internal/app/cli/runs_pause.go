@@ -48,9 +48,10 @@ pauses it anyway, for example a rule whose file does not exist yet.`,
 var runsResumeCmd = &command{
 	name:  "runs resume",
 	args:  "[--config FILE] [--portal NAME] [--rule ID]",
-	short: "end a pause",
+	short: "end a pause, or ask a portal at fault again",
 	long: `Resume ends the pause with the same --portal and --rule. The waiting runs start at
-once.`,
+once. If a fault of the portal keeps its runs waiting (see status), resume makes
+serve ask the portal now instead of at the next probe.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		p := &pauseFlags{}
 		path := p.flags(fs)
@@ -63,7 +64,15 @@ once.`,
 				if err != nil {
 					return err
 				}
-				if !was {
+				faults, err := probeNow(ctx, env, q, p.portal, p.rule)
+				if err != nil {
+					return err
+				}
+				switch {
+				case was:
+				case faults > 0:
+					return nil
+				default:
 					if err := sayPauses(ctx, env, q); err != nil {
 						return err
 					}

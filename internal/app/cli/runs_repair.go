@@ -101,6 +101,11 @@ func (r *repair) named(ctx context.Context, env environment, q *queue.Queue, ids
 		}
 		failed++
 	}
+	if r.verb == "replay" && failed < len(ids) {
+		if _, err := probeNow(ctx, env, q, "", ""); err != nil {
+			return err
+		}
+	}
 	if failed > 0 {
 		return fmt.Errorf("%s of %s could not be %s", report.Plural(failed, "run", "runs"), fmt.Sprint(len(ids)), r.done)
 	}
@@ -140,6 +145,9 @@ func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, 
 		return usagef("this would %s %s: check them with 'b24rules runs list' and the same flags, then add --yes", r.verb, report.Plural(n, "run", "runs"))
 	}
 	n, err := r.all(q, ctx, f)
+	if err == nil && r.verb == "replay" {
+		_, err = probeNow(ctx, env, q, f.Portal, "")
+	}
 	if n > 0 || err == nil {
 		_, _ = fmt.Fprintf(env.Out, "%s %s\n", r.done, report.Plural(n, "run", "runs"))
 	}

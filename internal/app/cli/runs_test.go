@@ -17,6 +17,8 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
 )
@@ -117,6 +119,61 @@ func golden(t *testing.T, name, got string) {
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", name, diff)
 	}
+}
+
+// TestStatusOfAFault shows a portal at fault, asks it again and sees its runs start.
+func TestStatusOfAFault(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, apptest.Options{Dir: dir, Limits: config.Limits{Attempts: 1}})
+	c := newCLI(h, dir)
+	if out, _ := c.run(exitFine, "status"); out != "1 portal, no fault\n" {
+		t.Errorf("status without a fault: %q", out)
+	}
+	var faults []emulator.Fault
+	for _, method := range []string{"batch", "server.time", "lists.*", "crm.item.productrow.list"} {
+		faults = append(faults, emulator.Fault{Kind: emulator.FaultRefuse, Method: method, Code: "INVALID_CREDENTIALS"})
+	}
+	if err := h.Portal.SetFaults(faults...); err != nil {
+		t.Fatal(err)
+	}
+	deal, err := h.People.AddDeal(h.Context(), "Roof", row("Tiles", "10", "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Until("the run waits", func() bool {
+		holds, err := h.Service.Queue().HoldList(h.Context())
+		return err == nil && len(holds) == 1 && h.States()[queue.Waiting] == 1
+	})
+	status, _ := c.run(exitFindings, "status")
+	golden(t, "status.txt", steadyDates(steady(status)))
+	list, said := c.run(exitFine, "runs", "list")
+	golden(t, "list_held.txt", steadyDates(steady(said+list)))
+	show, _ := c.run(exitFine, "runs", "show", firstRun(c))
+	golden(t, "show_held.txt", steadyDates(steady(strings.ReplaceAll(show, dir, "DIR"))))
+	out, _ := c.run(exitFindings, "status", "--format", "json", "--portal", demo.PortalName)
+	var got report.Status
+	if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Portals) != 1 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if p := got.Portals[0]; p.State != "unauthorised" || p.Waiting != 1 || p.Since == nil || p.Probe == nil {
+		t.Errorf("status as JSON: %s", out)
+	}
+	c.run(exitUsage, "status", "--portal", "nobody")
+	if err := h.Portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	if _, said := c.run(exitFine, "runs", "resume", "--portal", demo.PortalName); !strings.Contains(said, "serve looks now whether the fault of portal "+demo.PortalName+" is over") {
+		t.Errorf("resume says %q", said)
+	}
+	h.Wait()
+	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
+	c.run(exitFine, "status")
+}
+
+// steadyDates also replaces dates.
+func steadyDates(text string) string {
+	return regexp.MustCompile(`\b\d{4}-\d\d-\d\d( TIME|T[\d:]+Z)`).ReplaceAllString(text, "TIME")
 }
 
 // TestRunsWhileServeIsRunning looks at runs, replays and discards them while the engine

@@ -23,7 +23,7 @@ var advices = [...]struct {
 	},
 	{
 		[]string{"INVALID_CREDENTIALS", "NO_AUTH_FOUND", "invalid_token", "INVALID_TOKEN", "expired_token"},
-		"The portal does not accept the inbound webhook: it was deleted, or its code is wrong. Create a new one, write it to the configuration, restart serve, then replay all parked runs of the portal.",
+		"The portal does not accept the inbound webhook: it was deleted, or its code is wrong. Create a new one, write it to the configuration and restart serve. The waiting runs start then.",
 	},
 	{
 		[]string{"OVERLOAD_LIMIT"},
@@ -31,7 +31,7 @@ var advices = [...]struct {
 	},
 	{
 		[]string{"PORTAL_MOVED"},
-		"The portal was renamed. Write the new address to the configuration, restart serve, then replay all parked runs of the portal.",
+		"The portal was renamed. Write the new address to the configuration and restart serve. The waiting runs start then.",
 	},
 	{
 		[]string{"QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT"},
@@ -39,7 +39,7 @@ var advices = [...]struct {
 	},
 	{
 		[]string{": NETWORK:", "BAD_ANSWER", "no answer within"},
-		"The portal could not be reached, or its answer was not JSON. When it works again, replay all parked runs of the portal.",
+		"The portal could not be reached, or its answer was not JSON. Its runs start when it works again. Replay a run that is parked.",
 	},
 	{
 		[]string{"would delete"},
@@ -109,6 +109,10 @@ func (t *runWriter) next(st *Run) {
 	}
 	for _, p := range st.Pauses {
 		commands = append(commands, [2]string{"b24rules runs resume" + pauseArgs(p), "end the pause"})
+	}
+	for _, h := range st.Holds {
+		lines = append(lines, "The run waits without losing attempts. It starts when the portal answers again.")
+		commands = append(commands, [2]string{"b24rules runs resume" + pauseArgs(queue.Pause{Portal: h.Portal, Rule: h.Rule}), "ask the portal now instead of at the next probe"})
 	}
 	if len(lines) == 0 && len(commands) == 0 {
 		return

@@ -34,3 +34,15 @@ func PauseText(p queue.Pause) string {
 	}
 	return text
 }
+
+// HoldText describes a hold in a line.
+func HoldText(h queue.Hold) string {
+	return fmt.Sprintf("%s is %s since %s: %s", Paused(h.Portal, h.Rule), h.Cause, h.Since.Local().Format(time.DateTime), OneLine(h.Reason))
+}
+
+// HoldsOf returns the holds that stop the runs of a rule in a portal.
+func HoldsOf(all []queue.Hold, portal, rule string) []queue.Hold {
+	return slices.DeleteFunc(all, func(h queue.Hold) bool {
+		return h.Portal != portal || h.Rule != "" && h.Rule != rule
+	})
+}

@@ -18,6 +18,7 @@ type Run struct {
 	// Later is the latest run of the same rule and entity after this one, or nil.
 	Later  *queue.Info
 	Pauses []queue.Pause
+	Holds  []queue.Hold
 }
 
 // Attempt is an attempt with its record.
@@ -61,6 +62,11 @@ func ReadRun(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {
 		return nil, err
 	}
 	r.Pauses = PausesOf(all, info.Portal, info.Rule)
+	holds, err := q.HoldList(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.Holds = HoldsOf(holds, info.Portal, info.Rule)
 	return r, nil
 }
 

@@ -55,6 +55,9 @@ func (t *runWriter) run(st *Run) {
 	for _, p := range st.Pauses {
 		t.headLine("paused", PauseText(p))
 	}
+	for _, h := range st.Holds {
+		t.headLine("waits", HoldText(h))
+	}
 	if r.Error != "" {
 		t.headLine("error", t.in(red, ""))
 		t.error(r.Error, 11)

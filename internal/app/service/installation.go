@@ -29,6 +29,9 @@ type application struct {
 	// changed wakes the offlinePoller: the application was installed, or the
 	// portal has events.
 	changed wakeup.Signal
+	// renewed asks for a probe of the portal, because its runs may be waiting for
+	// new tokens.
+	renewed func(context.Context)
 
 	mu sync.Mutex
 	// installed says that the application was installed and its events are not
@@ -122,6 +125,7 @@ func (a *application) install(ctx context.Context, e bitrix.Event) (taken bool, 
 	a.token, a.installed = proven.Application, true
 	a.mu.Unlock()
 	a.client.Reauthorize()
+	a.renewed(ctx)
 	a.changed.Send()
 	a.log.Info("application installed", slog.String("portal", a.portal), slog.String("event", e.Code), slog.String("member", proven.MemberID))
 	return true, nil
@@ -163,6 +167,7 @@ func (a *application) recoverTokens(ctx context.Context, e bitrix.Event) error {
 		return err
 	}
 	a.client.Reauthorize()
+	a.renewed(ctx)
 	a.log.Warn("received new tokens from the portal", "portal", a.portal)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/logfile"
 	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -29,6 +30,7 @@ type metrics struct {
 	runSeconds   prometheus.Histogram     // of an attempt
 	delaySeconds prometheus.Histogram     // from an event to the end of its run
 	restSeconds  *prometheus.HistogramVec // of a request, by portal
+	holds        *prometheus.GaugeVec     // 1 for each hold, by portal, rule and cause
 }
 
 func newMetrics() *metrics {
@@ -44,8 +46,11 @@ func newMetrics() *metrics {
 		restSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "b24rules_rest_request_seconds", Help: "Time until a portal answered a request.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 14),
 		}, []string{"portal"}),
+		holds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "b24rules_hold", Help: "1 while the runs of a portal, or of one of its rules, wait because of a fault.",
+		}, []string{"portal", "rule", "cause"}),
 	}
-	m.registry.MustRegister(m.events, m.unproven, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds,
+	m.registry.MustRegister(m.events, m.unproven, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds, m.holds,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -56,6 +61,14 @@ func (m *metrics) countLost(files []*logfile.File) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "b24rules_log_lost_lines_total", Help: "Lines that a log file did not receive, because it could not be written.", ConstLabels: prometheus.Labels{"file": f.Name()},
 		}, func() float64 { return float64(f.Lost()) }))
+	}
+}
+
+// hold shows a hold; a hold without a cause has ended.
+func (m *metrics) hold(h queue.Hold) {
+	m.holds.DeletePartialMatch(prometheus.Labels{"portal": h.Portal, "rule": h.Rule})
+	if h.Cause != "" {
+		m.holds.WithLabelValues(h.Portal, h.Rule, h.Cause).Set(1)
 	}
 }
 

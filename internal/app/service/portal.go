@@ -11,6 +11,8 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
@@ -25,6 +27,7 @@ type Portal struct {
 	app    *application // nil for a webhook
 	guard  run.LoopGuard
 	permit func() error
+	hold   *hold.Portal
 
 	// complete says that this process knows of no lost event since the last
 	// heartbeat. It is false at the start.
@@ -54,6 +57,15 @@ func (all portals) takeover(portal string, until time.Time) {
 // spareSince returns Client.SpareSince of a portal, for the next process.
 func (all portals) spareSince(portal string) time.Duration { return all[portal].Client.SpareSince() }
 
+// holds are the states of the portals.
+func (all portals) holds() []*hold.Portal {
+	holds := make([]*hold.Portal, 0, len(all))
+	for _, p := range all {
+		holds = append(holds, p.hold)
+	}
+	return holds
+}
+
 // newPortal makes the shared parts of a portal's runs.
 func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, error) {
 	p := &Portal{Name: c.Name, token: c.Token, Zone: c.Zone, permit: func() error { return s.permits.get(c.Name) }}
@@ -73,10 +85,31 @@ func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, erro
 	}
 	var err error
 	p.Client, err = bitrix.NewClient(rest)
+	if err != nil {
+		return p, err
+	}
+	p.hold = hold.NewPortal(hold.Options{
+		Name: c.Name, Store: s.queue, Log: s.log, Mine: p.permit,
+		Probe: func(ctx context.Context) error {
+			_, err := p.Client.Probe(ctx)
+			return err
+		},
+		Changed: func(h queue.Hold) {
+			s.metrics.hold(h)
+			if h.Cause == "" {
+				p.Client.UsedUntil(time.Now()) // a burst could block the portal again
+			}
+		},
+	})
 	if p.app != nil {
 		p.app.client = p.Client
+		p.app.renewed = func(ctx context.Context) {
+			if _, err := s.queue.ProbeNow(ctx, c.Name, ""); err != nil {
+				s.log.Warn("cannot ask for a probe of the portal", "portal", c.Name, "error", err)
+			}
+		}
 	}
-	return p, err
+	return p, nil
 }
 
 func (s *Service) restConfig(p config.Portal) bitrix.Config {

@@ -16,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/dump"
+	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
@@ -162,6 +163,7 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	defer stopListening()
 	heartbeats.Go(func() { s.downtime.watch(listening) })
 	wg.Go(func() { s.backlogs.watch(working) })
+	wg.Go(func() { hold.Keep(working, s.queue, s.portals.holds(), s.log) })
 	s.permits.required.Store(true)
 	wg.Go(func() {
 		if err := s.queue.Work(working, s.worker.work); err != nil {

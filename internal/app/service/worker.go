@@ -99,6 +99,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted,
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
 		Inputs: inputs, Memory: r, Guard: &p.guard, Zone: p.Zone, Log: w.log, Private: w.private,
+		PortalDown: p.hold.Judge,
 	}, nil
 }
 
@@ -113,7 +114,11 @@ func verdict(err error) (outcome string, forQueue error) {
 	case run.Park:
 		return "parked", queue.Park(err)
 	case run.Later:
-		return "postponed", queue.Postpone(re.NotBefore, err)
+		until := re.NotBefore
+		if until.IsZero() { // the portal is held, and the run starts when the hold ends
+			until = time.Now()
+		}
+		return "postponed", queue.Postpone(until, err)
 	case run.Retry:
 		if !re.NotBefore.IsZero() {
 			return "failed", queue.RetryFrom(re.NotBefore, err)

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"flag"
+
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+var statusCmd = &command{
+	name:  "status",
+	args:  "[--config FILE] [--portal NAME] [--all] [--format text|json]",
+	short: "show what waits and why",
+	long: `Status shows the portals that need attention: a portal that does not answer, refuses
+the credentials or has blocked REST, what is paused, and parked runs. --all also
+shows the other portals.
+
+A portal's fault costs no attempts. Its events are still stored, its runs wait, and
+serve asks the portal from time to time. When the portal answers, the runs start.
+'b24rules runs resume --portal NAME' makes serve ask at once.
+
+Exit codes: 0 no portal needs attention, 1 some do, 2 usage error, 3 status could
+not read the database.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		path := configFlag(fs)
+		portal := fs.String("portal", "", "only the portal `NAME`")
+		all := fs.Bool("all", false, "show all portals")
+		format := fs.String("format", "text", "print as `FORMAT`: text or json")
+		return func(ctx context.Context, env environment, args []string) error {
+			if err := none(args); err != nil {
+				return err
+			}
+			if err := oneOf("format", *format, "text", "json"); err != nil {
+				return err
+			}
+			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
+				if err := checkPortal(c, *portal, false); err != nil {
+					return err
+				}
+				s, err := report.ReadStatus(ctx, q, portalNames(c, *portal))
+				if err != nil {
+					return err
+				}
+				if *format == "json" {
+					err = report.WriteJSON(env.Out, s)
+				} else {
+					err = s.Write(env.Out, *all || *portal != "")
+				}
+				if err == nil && s.Attention() > 0 {
+					err = errFindings
+				}
+				return err
+			})
+		}
+	},
+}
+
+// portalNames are the portals of a configuration, or the one with a name.
+func portalNames(c *config.Config, only string) []string {
+	var names []string
+	for _, p := range c.Portals {
+		if only == "" || only == p.Name {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// probeNow asks serve to look whether the faults of a portal and a rule are over. It
+// returns how many there are.
+func probeNow(ctx context.Context, env environment, q *queue.Queue, portal, rule string) (faults int, err error) {
+	faults, err = q.ProbeNow(ctx, portal, rule)
+	switch {
+	case err != nil || faults == 0:
+	case portal == "" && rule == "":
+		env.say("serve looks now whether the faults of portals are over")
+	default:
+		env.say("serve looks now whether the fault of %s is over", report.Paused(portal, rule))
+	}
+	return faults, err
+}

@@ -1,0 +1,184 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// Status is what waits, and why.
+type Status struct {
+	Portals []PortalStatus `json:"portals"`
+}
+
+// PortalStatus is the state of one portal.
+type PortalStatus struct {
+	Portal string `json:"portal"`
+	// State is ok, paused, or the cause of the portal's hold.
+	State  string     `json:"state"`
+	Since  *time.Time `json:"since,omitempty"`
+	Reason string     `json:"reason,omitempty"`
+	// Probe is when the worker asks next whether the fault is over.
+	Probe   *time.Time   `json:"next_probe,omitempty"`
+	Waiting int          `json:"waiting"`
+	Running int          `json:"running"`
+	Parked  int          `json:"parked"`
+	Rules   []RuleStatus `json:"rules,omitempty"`
+}
+
+// RuleStatus is the state of a rule whose runs do not start.
+type RuleStatus struct {
+	Rule   string     `json:"rule"`
+	State  string     `json:"state"` // paused, or the cause of the rule's hold
+	Since  *time.Time `json:"since"`
+	Reason string     `json:"reason,omitempty"`
+}
+
+// StateOK is the state of a portal whose runs start.
+const StateOK = "ok"
+
+// StatePaused is the state of a portal or a rule that a person has paused.
+const StatePaused = "paused"
+
+// ReadStatus reads the states of portals, sorted by name.
+func ReadStatus(ctx context.Context, q *queue.Queue, portals []string) (Status, error) {
+	backlogs, err := q.Backlogs(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	pauses, err := q.Pauses(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	holds, err := q.HoldList(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{Portals: []PortalStatus{}}
+	for _, name := range slices.Sorted(slices.Values(portals)) {
+		p := PortalStatus{Portal: name, State: StateOK}
+		p.count(backlogs)
+		p.hold(holds)
+		p.pause(pauses)
+		slices.SortFunc(p.Rules, func(a, b RuleStatus) int { return cmp.Compare(a.Rule, b.Rule) })
+		s.Portals = append(s.Portals, p)
+	}
+	return s, nil
+}
+
+func (p *PortalStatus) count(all []queue.Backlog) {
+	for _, b := range all {
+		if b.Portal != p.Portal {
+			continue
+		}
+		switch b.State {
+		case queue.Running:
+			p.Running += b.Runs
+		case queue.Parked:
+			p.Parked += b.Runs
+		case queue.Waiting, queue.Blocked, queue.Queued:
+			p.Waiting += b.Runs
+		case queue.Succeeded, queue.Discarded:
+		}
+	}
+}
+
+func (p *PortalStatus) hold(all []queue.Hold) {
+	for _, h := range all {
+		switch {
+		case h.Portal != p.Portal:
+		case h.Rule == "":
+			p.State, p.Since, p.Reason, p.Probe = h.Cause, stamp(h.Since), h.Reason, stamp(h.Probe)
+		default:
+			p.Rules = append(p.Rules, RuleStatus{Rule: h.Rule, State: h.Cause, Since: stamp(h.Since), Reason: h.Reason})
+		}
+	}
+}
+
+// pause adds what people have paused. A pause of the whole portal matters more than
+// a fault, because it ends only when a person ends it.
+func (p *PortalStatus) pause(all []queue.Pause) {
+	for _, pause := range all {
+		switch {
+		case pause.Portal != "" && pause.Portal != p.Portal:
+		case pause.Rule == "":
+			p.State, p.Since, p.Reason, p.Probe = StatePaused, stamp(pause.Since), pause.Reason, nil
+		default:
+			p.Rules = append(p.Rules, RuleStatus{Rule: pause.Rule, State: StatePaused, Since: stamp(pause.Since), Reason: pause.Reason})
+		}
+	}
+}
+
+// Attention reports whether a person should look at the portal.
+func (p PortalStatus) Attention() bool {
+	return p.State != StateOK || p.Parked > 0 || len(p.Rules) > 0
+}
+
+// Attention returns how many portals a person should look at.
+func (s Status) Attention() int {
+	n := 0
+	for _, p := range s.Portals {
+		if p.Attention() {
+			n++
+		}
+	}
+	return n
+}
+
+// Write prints the states as text: first a summary, then the portals that need
+// attention; all is whether to print the others too.
+func (s Status) Write(w io.Writer, all bool) error {
+	n := s.Attention()
+	need := "need"
+	if n == 1 {
+		need = "needs"
+	}
+	summary := fmt.Sprintf("%d of %s %s attention\n", n, Plural(len(s.Portals), "portal", "portals"), need)
+	if n == 0 {
+		summary = fmt.Sprintf("%s, no fault\n", Plural(len(s.Portals), "portal", "portals"))
+	}
+	if _, err := io.WriteString(w, summary); err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, p := range s.Portals {
+		if all || p.Attention() {
+			p.write(t)
+		}
+	}
+	return t.Flush()
+}
+
+func (p PortalStatus) write(w io.Writer) {
+	parts := []string{Plural(p.Waiting, "run waits", "runs wait")}
+	if p.Running > 0 {
+		parts = append(parts, fmt.Sprintf("%d running", p.Running))
+	}
+	if p.Parked > 0 {
+		parts = append(parts, fmt.Sprintf("%d parked", p.Parked))
+	}
+	if p.Probe != nil {
+		parts = append(parts, "next probe "+p.Probe.Local().Format(time.TimeOnly))
+	}
+	if p.Reason != "" {
+		parts = append([]string{OneLine(p.Reason)}, parts...)
+	}
+	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", p.Portal, since(p.State, p.Since), strings.Join(parts, "; "))
+	for _, r := range p.Rules {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", p.Portal, r.Rule+" "+since(r.State, r.Since), OneLine(r.Reason))
+	}
+}
+
+func since(state string, at *time.Time) string {
+	if at == nil {
+		return state
+	}
+	return state + " since " + at.Local().Format(time.DateTime)
+}

@@ -1,0 +1,139 @@
+package service_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// ofTheEngine are the methods that only the engine calls here.
+var ofTheEngine = []string{"batch", "server.time", "lists.*", "crm.item.productrow.list", "crm.item.get", "crm.item.list"}
+
+// TestPortalAtFault holds that a fault of the portal as a whole parks no run: the runs
+// wait, the log says so once, and all are worked when the portal answers again. With
+// one attempt, any failure that is taken for a run's own would park it.
+func TestPortalAtFault(t *testing.T) {
+	t.Parallel()
+	refuse := func(code string) emulator.Fault {
+		return emulator.Fault{Kind: emulator.FaultRefuse, Code: code, Status: 403}
+	}
+	for _, tt := range []struct {
+		name, cause string
+		fault       emulator.Fault
+	}{
+		{"a page of the provider", "unreachable", emulator.Fault{Kind: emulator.FaultHTML, Status: 502}},
+		{"connections are reset", "unreachable", emulator.Fault{Kind: emulator.FaultReset}},
+		{"server faults", "unreachable", refuse("INTERNAL_SERVER_ERROR")},
+		{"a revoked webhook", "unauthorised", refuse("INVALID_CREDENTIALS")},
+		{"no authorization", "unauthorised", refuse("NO_AUTH_FOUND")},
+		{"an unpaid plan", "unauthorised", refuse("PAYMENT_REQUIRED")},
+		{"a deleted portal", "unauthorised", refuse("PORTAL_DELETED")},
+		{"a renamed portal", "unauthorised", emulator.Fault{Kind: emulator.FaultMoved, Location: "https://new.bitrix24.com"}},
+		{"a login page", "unauthorised", emulator.Fault{Kind: emulator.FaultHTML, Status: 403}},
+		{"overload", "blocked", refuse("OVERLOAD_LIMIT")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHarness(t, apptest.Options{Limits: config.Limits{Attempts: 1}})
+			deal := h.AddDeal("Before", row("Tiles", "10", "1"))
+			var faults []emulator.Fault
+			for _, method := range ofTheEngine {
+				f := tt.fault
+				f.Method = method
+				faults = append(faults, f)
+			}
+			if err := h.Portal.SetFaults(faults...); err != nil {
+				t.Fatal(err)
+			}
+			deals := []int{deal}
+			for range 4 {
+				d, err := h.People.AddDeal(h.Context(), "Under the fault", row("Nails", "1", "2"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				deals = append(deals, d)
+			}
+			h.Until("held", func() bool { return len(h.holds()) == 1 })
+			h.Until("all runs wait", func() bool { s := h.States(); return s[queue.Waiting] >= 4 && s[queue.Running] == 0 })
+			if hold := h.holds()[0]; hold.Cause != tt.cause || hold.Portal != demo.PortalName || hold.Reason == "" {
+				t.Errorf("the hold is %+v, want cause %s", hold, tt.cause)
+			}
+			h.Stop() // a restart under the fault changes nothing
+			h.Start()
+			if n := h.States()[queue.Parked]; n != 0 {
+				t.Errorf("%d runs are parked", n)
+			}
+			if err := h.Portal.SetFaults(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.Service.Queue().ProbeNow(h.Context(), demo.PortalName, ""); err != nil {
+				t.Fatal(err)
+			}
+			h.Wait()
+			if s := h.States(); s[queue.Parked] != 0 || len(h.holds()) != 0 {
+				t.Errorf("after the fault: states %v, holds %v", s, h.holds())
+			}
+			for _, d := range deals[1:] {
+				apptest.WantNames(t, h.Elements(d), "Nails × 2")
+			}
+			if n := h.Logged("portal is held"); n != 1 {
+				t.Errorf("the log says %d times that the portal is held, want once", n)
+			}
+		})
+	}
+}
+
+// TestEntityAtFault holds that an answer that looks like the portal's fault, while the
+// portal answers a probe, is the run's own.
+func TestEntityAtFault(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{Limits: config.Limits{Attempts: 2}})
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultHTML, Status: 500, Method: "lists.element.get"}); err != nil {
+		t.Fatal(err)
+	}
+	h.AddDeal("Roof", row("Tiles", "10", "1"))
+	if s := h.States(); s[queue.Parked] != 1 || len(h.holds()) != 0 {
+		t.Errorf("states %v, holds %v; want one parked run and no hold", s, h.holds())
+	}
+}
+
+// TestHoldIsMeasured holds that metrics show a hold while it lasts.
+func TestHoldIsMeasured(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{})
+	line := `b24rules_hold{cause="unreachable",portal="` + demo.PortalName + `",rule=""} 1`
+	if strings.Contains(h.scrape(), "b24rules_hold{") {
+		t.Error("a hold is shown before there is one")
+	}
+	var faults []emulator.Fault
+	for _, method := range ofTheEngine {
+		faults = append(faults, emulator.Fault{Kind: emulator.FaultHTML, Method: method})
+	}
+	if err := h.Portal.SetFaults(faults...); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.People.AddDeal(h.Context(), "Roof", row("Tiles", "10", "1")); err != nil {
+		t.Fatal(err)
+	}
+	h.Until("the hold is shown", func() bool { return strings.Contains(h.scrape(), line) })
+	if err := h.Portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	h.Until("the hold has ended", func() bool { return !strings.Contains(h.scrape(), "b24rules_hold{") })
+	h.Wait()
+}
+
+// holds are the stored holds.
+func (h *harness) holds() []queue.Hold {
+	h.T.Helper()
+	all, err := h.Service.Queue().HoldList(h.Context())
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return all
+}

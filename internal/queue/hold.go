@@ -1,0 +1,100 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Hold keeps runs from starting because of a fault. Events are still stored and join
+// runs, and the runs start when the hold has ended. Unlike a Pause, a hold starts and
+// ends automatically.
+type Hold struct {
+	Portal string
+	Rule   string // "" for all rules of the portal
+	Cause  string // one word
+	Reason string // for people
+	Since  time.Time
+	Probe  time.Time // when the worker looks next whether the fault is over
+}
+
+const (
+	setHold = `
+INSERT INTO b24_hold (portal, rule, cause, reason, since, probe_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (portal, rule) DO UPDATE SET
+    cause = excluded.cause, reason = excluded.reason, since = excluded.since, probe_at = excluded.probe_at`
+
+	// notHeld is a condition on a run r. Mostly nothing is held: SQLite looks once.
+	notHeld = `(NOT EXISTS (SELECT 1 FROM b24_hold) OR NOT EXISTS (
+    SELECT 1 FROM b24_hold h
+    WHERE h.portal = r.portal AND h.rule IN (r.rule, '')))`
+)
+
+// SetHold replaces the hold of the same portal and rule. Runs that
+// have started end as usual.
+func (q *Queue) SetHold(ctx context.Context, h Hold) error {
+	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
+		if _, err := t.Exec(ctx, setHold, h.Portal, h.Rule, h.Cause, h.Reason, micros(h.Since), micros(h.Probe)); err != nil {
+			return err
+		}
+		t.afterCommit(q.changes.send)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("hold: %w", err)
+	}
+	return nil
+}
+
+// EndHold removes the hold of a portal and a rule, if there is one.
+func (q *Queue) EndHold(ctx context.Context, portal, rule string) error {
+	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.Exec(ctx, `DELETE FROM b24_hold WHERE portal = $1 AND rule = $2`, portal, rule)
+		t.touchAll(q) // runs that are due later need a timer, too
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("end a hold: %w", err)
+	}
+	return nil
+}
+
+// ProbeNow asks the worker to look now whether the faults behind the holds of a portal
+// and a rule are over. An empty portal means all portals, an empty rule all holds. It
+// returns how many holds there are.
+func (q *Queue) ProbeNow(ctx context.Context, portal, rule string) (holds int, err error) {
+	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		n, err := t.Exec(ctx, `UPDATE b24_hold SET probe_at = 0 WHERE ($1 = '' OR portal = $1) AND ($2 = '' OR rule = $2)`, portal, rule)
+		holds = int(n)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("probe now: %w", err)
+	}
+	return holds, nil
+}
+
+// HoldList returns all holds, sorted by portal and rule.
+func (q *Queue) HoldList(ctx context.Context) ([]Hold, error) {
+	rows, err := q.db.read.QueryContext(ctx, `SELECT portal, rule, cause, reason, since, probe_at FROM b24_hold ORDER BY portal, rule`)
+	if err != nil {
+		return nil, fmt.Errorf("read holds: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Hold
+	for rows.Next() {
+		var (
+			h            Hold
+			since, probe int64
+		)
+		if err := rows.Scan(&h.Portal, &h.Rule, &h.Cause, &h.Reason, &since, &probe); err != nil {
+			return nil, fmt.Errorf("read holds: %w", err)
+		}
+		h.Since, h.Probe = fromMicros(since), fromMicros(probe)
+		all = append(all, h)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read holds: %w", err)
+	}
+	return all, nil
+}

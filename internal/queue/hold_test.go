@@ -1,0 +1,85 @@
+package queue_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// testWhatIsHeldDoesNotStart checks that a hold keeps runs from starting, without an
+// attempt, until it ends.
+func testWhatIsHeldDoesNotStart(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		rule string
+		want []string // what starts nevertheless
+	}{
+		{"a portal", "", []string{"zeta a", "zeta b"}},
+		{"a rule of a portal", "a", []string{"acme b", "zeta a", "zeta b"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := openNew(t, queue.Options{})
+				begun := time.Now().Truncate(time.Microsecond)
+				hold := queue.Hold{Portal: "acme", Rule: tt.rule, Cause: "unreachable", Reason: "no network", Since: begun, Probe: begun.Add(time.Minute)}
+				for range 2 { // the second one replaces the first
+					if err := q.SetHold(t.Context(), hold); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var mu sync.Mutex
+				started := map[string]time.Duration{}
+				work(t, q, func(_ context.Context, r *queue.Run) error {
+					mu.Lock()
+					defer mu.Unlock()
+					if r.Attempt != 1 {
+						t.Errorf("attempt %d", r.Attempt)
+					}
+					started[r.Portal+" "+r.Rule] = time.Since(begun).Round(time.Second)
+					return nil
+				})
+				for _, portal := range []string{"acme", "zeta"} {
+					e := queue.Event{Portal: portal, Code: "X"}
+					if err := q.Push(t.Context(), e, []queue.Route{{Rule: "a", Entity: "deal:1"}, {Rule: "b", Entity: "deal:1"}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(time.Minute)
+				holds, err := q.HoldList(t.Context())
+				if err != nil || len(holds) != 1 || !cmp.Equal(holds[0], hold) {
+					t.Errorf("holds are %v, %v\nwant %v", holds, err, hold)
+				}
+				if n, err := q.ProbeNow(t.Context(), "acme", ""); n != 1 || err != nil {
+					t.Errorf("probe now: %d holds, %v", n, err)
+				}
+				if n, err := q.ProbeNow(t.Context(), "zeta", ""); n != 0 || err != nil {
+					t.Errorf("probe now of another portal: %d holds, %v", n, err)
+				}
+				if holds, err = q.HoldList(t.Context()); err != nil || len(holds) != 1 || holds[0].Probe.After(begun) {
+					t.Errorf("holds are %v, %v: no probe is due", holds, err)
+				}
+				for range 2 {
+					if err := q.EndHold(t.Context(), "acme", tt.rule); err != nil {
+						t.Fatal(err)
+					}
+				}
+				waitIdle(t, q)
+				want := map[string]time.Duration{"acme a": time.Minute, "acme b": time.Minute, "zeta a": time.Minute, "zeta b": time.Minute}
+				for _, name := range tt.want {
+					want[name] = 0
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if diff := cmp.Diff(want, started); diff != "" {
+					t.Errorf("started after (-want +got)\n%s", diff)
+				}
+			})
+		})
+	}
+}
