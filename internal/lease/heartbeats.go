@@ -33,7 +33,7 @@ func (h *Holder) renew(ctx context.Context, leaving bool) error {
 		}
 		portals = string(text)
 	}
-	sent := time.Now()
+	sent := h.o.Now()
 	rows, workers := map[string]leaseRow{}, map[string]workerRow{}
 	err := h.o.Transact(ctx, func(t store.Tx) error {
 		clear(rows)
@@ -115,7 +115,7 @@ func readWorkers(ctx context.Context, t store.Tx, to map[string]workerRow) error
 
 // observe notes since when each row has been unchanged.
 func (h *Holder) observe(rows map[string]leaseRow, workers map[string]workerRow) {
-	now := time.Now()
+	now := h.o.Now()
 	for portal, row := range rows {
 		row.since = now
 		if old := h.rows[portal]; old.token == row.token && old.heartbeat == row.heartbeat {
@@ -153,7 +153,7 @@ const forgetAfter = 5 * time.Minute
 // forget removes the rows of workers that were killed.
 func (h *Holder) forget(ctx context.Context) error {
 	for id, w := range h.workers {
-		if id == h.id || time.Since(w.since) < forgetAfter {
+		if id == h.id || h.o.Now().Sub(w.since) < forgetAfter {
 			continue
 		}
 		err := h.o.Transact(ctx, func(t store.Tx) error {

@@ -48,6 +48,9 @@ type Options struct {
 	// can acquire it.
 	Ended func(portal string)
 
+	// Now is the clock, which has a monotonic reading.
+	Now func() time.Time
+
 	// Spare returns how long ago a portal's limits were last used up. nil means now.
 	Spare func(portal string) time.Duration
 
@@ -128,7 +131,7 @@ func (h *Holder) tick(ctx context.Context, leaving bool) error {
 			return err
 		}
 	}
-	v := view{me: h.id, term: h.o.Term, portals: portals, rows: h.rows, workers: h.workers, mine: map[string]bool{}}
+	v := view{me: h.id, now: h.o.Now(), term: h.o.Term, portals: portals, rows: h.rows, workers: h.workers, mine: map[string]bool{}}
 	for _, id := range v.silenced() {
 		h.logSilenced(id)
 	}
@@ -195,7 +198,7 @@ var errTaken = errors.New("another process has taken the lease")
 
 // acquire takes a free lease.
 func (h *Holder) acquire(ctx context.Context, portal string) error {
-	seen, sent := h.rows[portal], time.Now()
+	seen, sent := h.rows[portal], h.o.Now()
 	var token, spare int64
 	err := h.o.TakeOver(ctx, portal, func(ctx context.Context, t store.Tx) error {
 		if _, err := t.Exec(ctx, newLeaseRow, portal); err != nil {
@@ -223,14 +226,14 @@ func (h *Holder) acquire(ctx context.Context, portal string) error {
 	}
 	var used time.Time
 	if token > 1 && seen.owner != h.id { // the portal had another holder before
-		used = time.Now().Add(-time.Duration(spare) * time.Microsecond)
+		used = h.o.Now().Add(-time.Duration(spare) * time.Microsecond)
 	}
-	l := newLease(portal, token, h.o.Term, sent)
+	l := newLease(portal, token, h.o.Term, sent, h.o.Now)
 	h.set.add(l)
 	h.o.Acquired(l, used)
 	attrs := []any{slog.String("portal", portal)}
 	if seen.owner != "" && seen.owner != h.id {
-		attrs = append(attrs, slog.Duration("silent", time.Since(seen.since).Round(time.Millisecond)))
+		attrs = append(attrs, slog.Duration("silent", h.o.Now().Sub(seen.since).Round(time.Millisecond)))
 	}
 	h.o.Log.InfoContext(ctx, "portal lease acquired", attrs...)
 	return nil

@@ -22,6 +22,7 @@ type Lease struct {
 	portal string
 	token  int64
 	term   time.Duration
+	now    func() time.Time
 
 	ctx  context.Context // ends when the lease is lost
 	lose context.CancelCauseFunc
@@ -34,8 +35,8 @@ type Lease struct {
 	idle    chan struct{} // closed when leaving and no run is left
 }
 
-func newLease(portal string, token int64, term time.Duration, sent time.Time) *Lease {
-	l := &Lease{portal: portal, token: token, term: term, renewed: sent, idle: make(chan struct{})}
+func newLease(portal string, token int64, term time.Duration, sent time.Time, now func() time.Time) *Lease {
+	l := &Lease{portal: portal, token: token, term: term, now: now, renewed: sent, idle: make(chan struct{})}
 	l.ctx, l.lose = context.WithCancelCause(context.Background())
 	l.timer = time.AfterFunc(l.left(), l.expire)
 	return l
@@ -53,7 +54,7 @@ func (l *Lease) Context() context.Context { return l.ctx }
 // left returns how long the lease is still valid. Time during which the machine
 // slept counts; the monotonic clock alone does not include it.
 func (l *Lease) left() time.Duration {
-	now := time.Now()
+	now := l.now()
 	return l.term - max(now.Sub(l.renewed), now.Round(0).Sub(l.renewed.Round(0)))
 }
 

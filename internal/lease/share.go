@@ -30,6 +30,7 @@ func (w workerRow) can(portal string) bool { return w.only == nil || w.only[port
 // only the workers that are alive.
 type view struct {
 	me      string
+	now     time.Time
 	term    time.Duration
 	portals []string // that this worker can work
 	rows    map[string]leaseRow
@@ -45,14 +46,14 @@ func (v view) goneAfter() time.Duration { return v.term + v.term/10 }
 // heartbeat any more, or this worker has lost it.
 func (v view) free(portal string) bool {
 	row, ok := v.rows[portal]
-	return !ok || row.owner == "" || row.owner == v.me || time.Since(row.since) > v.goneAfter()
+	return !ok || row.owner == "" || row.owner == v.me || v.now.Sub(row.since) > v.goneAfter()
 }
 
 // silenced returns the workers that were alive and are gone, if this worker is the
 // one to report them: the first of those that are still alive.
 func (v view) silenced() (ids []string) {
 	for id, w := range v.workers {
-		gone := time.Since(w.since) > v.goneAfter()
+		gone := v.now.Sub(w.since) > v.goneAfter()
 		switch {
 		case id == v.me:
 		case !gone && id < v.me:
@@ -71,14 +72,14 @@ func (v view) parts() []view {
 	for _, portal := range v.portals {
 		can := map[string]workerRow{}
 		for id, w := range v.workers {
-			if id == v.me || w.can(portal) && time.Since(w.since) <= v.goneAfter() {
+			if id == v.me || w.can(portal) && v.now.Sub(w.since) <= v.goneAfter() {
 				can[id] = w
 			}
 		}
 		key := strings.Join(slices.Sorted(maps.Keys(can)), " ")
 		part := byWorkers[key]
 		if part == nil {
-			part = &view{me: v.me, term: v.term, rows: v.rows, workers: can, mine: map[string]bool{}}
+			part = &view{me: v.me, now: v.now, term: v.term, rows: v.rows, workers: can, mine: map[string]bool{}}
 			byWorkers[key] = part
 		}
 		part.portals = append(part.portals, portal)

@@ -37,7 +37,7 @@ func (w *world) stabilize() {
 }
 
 func (w *world) look(id string) {
-	v := view{me: id, term: time.Second, portals: w.portals, rows: map[string]leaseRow{}, workers: map[string]workerRow{}, mine: map[string]bool{}}
+	v := view{me: id, now: time.Now(), term: time.Second, portals: w.portals, rows: map[string]leaseRow{}, workers: map[string]workerRow{}, mine: map[string]bool{}}
 	for worker := range w.workers {
 		one := workerRow{since: time.Now()}
 		if only := w.only[worker]; only != nil {
@@ -130,12 +130,14 @@ func TestPortalsAreSharedFairly(t *testing.T) {
 // not before: the owner's term started before its heartbeat was read.
 func TestWhenALeaseIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v := view{me: "a", term: 10 * time.Second, rows: map[string]leaseRow{"p": {owner: "b", since: time.Now()}}}
+		v := view{me: "a", now: time.Now(), term: 10 * time.Second, rows: map[string]leaseRow{"p": {owner: "b", since: time.Now()}}}
 		time.Sleep(11 * time.Second)
+		v.now = time.Now()
 		if v.free("p") {
 			t.Error("free after a term")
 		}
 		time.Sleep(time.Millisecond)
+		v.now = time.Now()
 		if !v.free("p") {
 			t.Error("not free after more than a term")
 		}
@@ -148,7 +150,7 @@ func TestWhenALeaseIsFree(t *testing.T) {
 
 func TestALeaseRunsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLease("p", 1, 10*time.Second, time.Now())
+		l := newLease("p", 1, 10*time.Second, time.Now(), time.Now)
 		defer l.end()
 		time.Sleep(9 * time.Second)
 		if err := l.Holds(); err != nil {

@@ -69,7 +69,7 @@ type BackfillResult struct {
 // have a pending run, that run does not change. A later event joins a waiting run
 // and makes it a live one.
 func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
-	e := Event{Portal: p.Portal, Code: p.Code, Data: p.Data, Received: time.Now()}
+	e := Event{Portal: p.Portal, Code: p.Code, Data: p.Data, Received: clock()}
 	if e.Data == nil {
 		e.Data = json.RawMessage("null")
 	}
@@ -82,7 +82,7 @@ func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
 	var result BackfillResult
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) (err error) {
 		if p.Note.Name != "" {
-			n, err := t.Exec(ctx, swapNote, p.Note.Name, p.Note.Value, micros(time.Now()), p.NoteWas)
+			n, err := t.Exec(ctx, swapNote, p.Note.Name, p.Note.Value, micros(clock()), p.NoteWas)
 			if err == nil && n == 0 {
 				err = ErrMoved
 			}

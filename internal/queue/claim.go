@@ -90,7 +90,7 @@ type claims struct {
 // A transaction whose connection is lost may have been committed. Then the shard keeps
 // the number of its claims, and the next claim finds the runs by it.
 func (p *pool) claim(ctx context.Context, t *tx) error {
-	now := time.Now()
+	now := clock()
 	for _, portal := range slices.Sorted(maps.Keys(t.changes)) {
 		c, s := t.changes[portal], p.shards.of(portal)
 		if s == nil || !c.now && !c.look {
@@ -238,7 +238,7 @@ func (p *pool) committed(t *tx, err error) {
 			s.setNext(c.next)
 		}
 		if c.more {
-			s.look(time.Now())
+			s.look(clock())
 		}
 		for _, r := range c.runs {
 			s.begin(r.Priority)
@@ -264,7 +264,7 @@ func (p *pool) committed(t *tx, err error) {
 // failed notes that a transaction with claims has failed, perhaps after its commit.
 func (p *pool) failed() {
 	for _, c := range p.claimed {
-		c.s.known, c.s.notBefore = false, time.Now().Add(claimRetry)
+		c.s.known, c.s.notBefore = false, clock().Add(claimRetry)
 		c.s.setNext(c.s.notBefore)
 		p.q.touched.wake.Send()
 	}

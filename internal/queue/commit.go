@@ -160,7 +160,7 @@ func (c *committer) commit(batch []*operation) {
 		errs    []error
 		err     error
 		pool    = c.pool.Load()
-		started = time.Now()
+		started = clock()
 	)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		t, errs = &tx{}, make([]error, len(batch))
@@ -168,7 +168,7 @@ func (c *committer) commit(batch []*operation) {
 		if err != nil && pool != nil {
 			pool.failed()
 		}
-		if err == nil || !c.db.lost(err) || time.Since(started) > retryFor || c.stopping() {
+		if err == nil || !c.db.lost(err) || clock().Sub(started) > retryFor || c.stopping() {
 			break
 		}
 		time.Sleep(rand.N(wait))

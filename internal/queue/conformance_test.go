@@ -103,6 +103,25 @@ var emptyPostgres = sync.OnceValues(func() (name string, err error) {
 	return name, q.Close()
 })
 
+// freshPostgres returns the URL of a new database that no other test uses.
+func freshPostgres(t testing.TB) string {
+	t.Helper()
+	empty, err := emptyPostgres()
+	if pgtemp.Missing(err) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, dsn, err := postgres.Create(t.Context(), empty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dsn
+}
+
+func init() { queue.FreshPostgres(freshPostgres) }
+
 // newPostgres returns the URL of a new database. It skips the test where PostgreSQL
 // is not installed, except in CI.
 func newPostgres(t testing.TB) string {

@@ -53,7 +53,7 @@ func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
 	case errors.As(err, &p):
 		v.outcome = OutcomePostponed
 		until := p.until
-		if soon := time.Now().Add(leastPostponed); until.Before(soon) {
+		if soon := clock().Add(leastPostponed); until.Before(soon) {
 			until = soon // this counts as no attempt, so nothing else would end the loop
 		}
 		v.turn = turn{due: until, notBefore: until, attempt: r.Attempt - 1, text: v.text}
@@ -65,7 +65,7 @@ func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
 		v.outcome = OutcomeParked
 	default:
 		v.outcome = OutcomeFailed
-		v.turn = turn{due: time.Now().Add(q.backoff(r.Attempt)), attempt: r.Attempt, text: v.text}
+		v.turn = turn{due: clock().Add(q.backoff(r.Attempt)), attempt: r.Attempt, text: v.text}
 		if u := (*retryFrom)(nil); errors.As(err, &u) {
 			v.turn.notBefore = u.until
 			if v.turn.due.Before(u.until) {
@@ -80,7 +80,7 @@ func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
 // which not even a new event starts it: the portal may still be processing its
 // last request.
 func (q *Queue) safeAfter() (due, notBefore time.Time) {
-	due = time.Now().Add(q.options.Settle)
+	due = clock().Add(q.options.Settle)
 	if q.options.Settle > 0 {
 		notBefore = due
 	}
@@ -161,7 +161,7 @@ ON CONFLICT (portal, rule, entity, step) DO UPDATE SET value = excluded.value`
 
 // leave ends our claim of a run. mine is false when we have none.
 func (q *Queue) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool, err error) {
-	state, finished := Running, micros(time.Now()) // requeue sets the rest
+	state, finished := Running, micros(clock()) // requeue sets the rest
 	switch v.outcome {
 	case OutcomeSucceeded:
 		state = Succeeded
@@ -183,7 +183,7 @@ func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 			return err
 		}
 	}
-	if _, err := t.Exec(ctx, insertAttempt, r.ID, r.Attempt, string(v.outcome), v.text, record, micros(r.Started), micros(time.Now())); err != nil {
+	if _, err := t.Exec(ctx, insertAttempt, r.ID, r.Attempt, string(v.outcome), v.text, record, micros(r.Started), micros(clock())); err != nil {
 		return err
 	}
 	switch v.outcome {

@@ -58,7 +58,7 @@ func (q *Queue) newHolder(p *pool) *lease.Holder {
 			q.touched.add(l.Portal())
 		},
 		Ended: p.shards.remove,
-		Spare: q.options.Spare, Silenced: q.options.Silenced, Log: q.options.Log,
+		Now:   func() time.Time { return clock() }, Spare: q.options.Spare, Silenced: q.options.Silenced, Log: q.options.Log,
 	})
 }
 
@@ -92,7 +92,7 @@ func (q *Queue) Lock(ctx context.Context) error {
 		return err
 	}
 	if ok {
-		until := time.Now()
+		until := clock()
 		if last.Value == "" && last.Set.Before(until) {
 			until = last.Set
 		}

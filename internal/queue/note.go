@@ -35,7 +35,7 @@ func (q *Queue) SetNote(ctx context.Context, name, value string) error {
 }
 
 func writeNote(ctx context.Context, t *tx, name, value string) error {
-	_, err := t.Exec(ctx, setNote, name, value, micros(time.Now()))
+	_, err := t.Exec(ctx, setNote, name, value, micros(clock()))
 	return err
 }
 
@@ -45,7 +45,7 @@ const swapNote = `UPDATE b24_note SET value = $2, set_at = $3 WHERE name = $1 AN
 // did. If not, another process has changed or deleted the note.
 func (q *Queue) SwapNote(ctx context.Context, name, old, value string) (was bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.Exec(ctx, swapNote, name, value, micros(time.Now()), old)
+		n, err := t.Exec(ctx, swapNote, name, value, micros(clock()), old)
 		was = n > 0
 		return err
 	})

@@ -46,7 +46,7 @@ func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
 		return errors.New("pause: neither a portal nor a rule")
 	}
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
-		if _, err := t.Exec(ctx, setPause, portal, rule, reason, micros(time.Now())); err != nil {
+		if _, err := t.Exec(ctx, setPause, portal, rule, reason, micros(clock())); err != nil {
 			return err
 		}
 		if _, err := t.Exec(ctx, dequeuePaused, portal, rule); err != nil {

@@ -74,7 +74,7 @@ func (p *pool) loop(ctx context.Context) {
 		case <-p.q.touched.wake:
 		case <-timer.C:
 		}
-		if time.Since(p.lookedAt) >= lookEvery {
+		if clock().Sub(p.lookedAt) >= lookEvery {
 			p.q.touched.addAllQuietly()
 		}
 		if err := p.look(ctx); err != nil && ctx.Err() == nil {
@@ -83,7 +83,7 @@ func (p *pool) loop(ctx context.Context) {
 			timer.Reset(claimRetry)
 			continue
 		}
-		timer.Reset(p.shards.wait(time.Until(p.lookedAt.Add(lookEvery))))
+		timer.Reset(p.shards.wait(p.lookedAt.Add(lookEvery).Sub(clock())))
 	}
 }
 
@@ -91,7 +91,7 @@ func (p *pool) loop(ctx context.Context) {
 func (p *pool) look(ctx context.Context) error {
 	portals, all := p.q.touched.take()
 	if all {
-		p.lookedAt = time.Now()
+		p.lookedAt = clock()
 		waiting, err := p.q.waitingPortals(ctx)
 		if err != nil {
 			return err
@@ -284,7 +284,7 @@ func (s *shards) remove(portal string) {
 func (s *shards) due() (portals []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := clock()
 	for portal, one := range s.byName {
 		if at := one.nextAt(); !at.IsZero() && !at.After(now) {
 			portals = append(portals, portal)
@@ -299,7 +299,7 @@ func (s *shards) wait(limit time.Duration) time.Duration {
 	defer s.mu.Unlock()
 	for _, one := range s.byName {
 		if at := one.nextAt(); !at.IsZero() {
-			limit = min(limit, max(time.Until(at), 0))
+			limit = min(limit, max(at.Sub(clock()), 0))
 		}
 	}
 	return limit

@@ -54,7 +54,7 @@ func (q *Queue) Push(ctx context.Context, e Event, routes []Route) error {
 		return err
 	}
 	if e.Received.IsZero() {
-		e.Received = time.Now()
+		e.Received = clock()
 	}
 	if e.Data == nil {
 		e.Data = json.RawMessage("null")

@@ -213,7 +213,7 @@ func (t *tx) touch(q *Queue, portal string, due time.Time) {
 		t.announce(portal)
 	}
 	switch c := t.change(portal); {
-	case !due.After(time.Now()):
+	case !due.After(clock()):
 		c.now = true
 	case c.due.IsZero() || due.Before(c.due):
 		c.due = due
@@ -254,6 +254,9 @@ func (b *broadcast) send() {
 		b.ch = nil
 	}
 }
+
+// clock is the clock of this package; tests replace it.
+var clock = time.Now
 
 // micros is the stored form of a time: see the schema.
 func micros(t time.Time) int64 {

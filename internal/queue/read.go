@@ -125,7 +125,7 @@ func scanInfo(row interface{ Scan(...any) error }) (Info, error) {
 		return Info{}, err
 	}
 	i.First, i.Due, i.NotBefore = fromMicros(first), fromMicros(due), fromMicros(notBefore)
-	i.Blocked = i.Blocked && !i.Due.After(time.Now())
+	i.Blocked = i.Blocked && !i.Due.After(clock())
 	i.Started, i.Finished = fromMicros(started), fromMicros(finished)
 	i.Event.Portal, i.Event.Data = i.Portal, json.RawMessage(data)
 	i.Event.Sent, i.Event.Received = fromMicros(sent), fromMicros(received)
@@ -267,13 +267,13 @@ const pingSize = 16 << 10
 // Ping reports whether the database can store an event. It writes as much as an
 // event, because a database on a full disk still answers reads.
 func (q *Queue) Ping(ctx context.Context) error {
-	if at := q.pinged.Load(); at != nil && time.Since(*at) < pingValidFor {
+	if at := q.pinged.Load(); at != nil && clock().Sub(*at) < pingValidFor {
 		return nil
 	}
 	if err := q.SetNote(ctx, pingNote, strings.Repeat("-", pingSize)); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	now := time.Now()
+	now := clock()
 	q.pinged.Store(&now)
 	return nil
 }

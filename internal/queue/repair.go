@@ -22,7 +22,7 @@ WHERE id = $1 AND state IN ('waiting', 'blocked', 'queued', 'parked')`
 // marks. For a run that is running or over it returns ErrState.
 func (q *Queue) Discard(ctx context.Context, run int64) error {
 	err := q.repair(ctx, run, func(ctx context.Context, t *tx, _ Info) error {
-		if err := affects(t.Exec(ctx, discardRun, run, micros(time.Now()))); err != nil {
+		if err := affects(t.Exec(ctx, discardRun, run, micros(clock()))); err != nil {
 			return err
 		}
 		_, err := t.Exec(ctx, clearDone, run)
@@ -41,7 +41,7 @@ func (q *Queue) Replay(ctx context.Context, run int64) error {
 		if i.State != Parked && i.State != Discarded {
 			return fmt.Errorf("%w: it is %s, must be parked or discarded", ErrState, i.State)
 		}
-		_, err := requeue(ctx, t, run, turn{due: time.Now(), atOnce: true, text: i.Error})
+		_, err := requeue(ctx, t, run, turn{due: clock(), atOnce: true, text: i.Error})
 		return err
 	})
 	if err != nil {

@@ -43,7 +43,7 @@ AND NOT EXISTS (SELECT 1 FROM b24_run_event WHERE event_id = $1)`
 
 // sweep deletes runs, events and tombstones whose retention is over.
 func (q *Queue) sweep(ctx context.Context) error {
-	now := time.Now()
+	now := clock()
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.Exec(ctx, sweepTombstones, micros(now.Add(-tombstoneRetention)))
 		return err

@@ -118,7 +118,7 @@ ON CONFLICT (run_id, key) DO NOTHING`
 // are deleted when the run has succeeded or has been discarded.
 func (r *Run) MarkDone(ctx context.Context, key string) error {
 	err := r.q.writes.doFor(context.WithoutCancel(ctx), entityKey(r.Portal, r.Entity), func(ctx context.Context, t *tx) error {
-		_, err := t.Exec(ctx, insertDone, r.ID, key, micros(time.Now()))
+		_, err := t.Exec(ctx, insertDone, r.ID, key, micros(clock()))
 		return err
 	})
 	if err != nil {

@@ -66,7 +66,7 @@ WHERE b24_note.set_at < $4 OR b24_note.value = excluded.value` // ours: it is re
 
 func (q *Queue) claimNote(ctx context.Context, name, id string) (mine bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		now := time.Now()
+		now := clock()
 		n, err := t.Exec(ctx, takeClaim, claimOf(name), id, micros(now), micros(now.Add(-noteClaimTimeout)))
 		mine = n > 0
 		return err
@@ -88,7 +88,7 @@ WHERE b24_note.value = $4 OR b24_note.value = excluded.value`
 func (q *Queue) endClaim(ctx context.Context, name, id, old, value string, store bool) error {
 	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		if store {
-			n, err := t.Exec(ctx, changeNote, name, value, micros(time.Now()), old)
+			n, err := t.Exec(ctx, changeNote, name, value, micros(clock()), old)
 			if err == nil && n == 0 {
 				err = errors.New("another process has changed it in the meantime")
 			}
