@@ -32,6 +32,10 @@ test: ## run all tests
 race: ## run all tests under the race detector
 	go test $(RACE) -timeout 20m ./...
 
+.PHONY: histories
+histories: ## check 50 histories of killed, frozen and cut off processes on each database, about 200 kills each
+	QUEUE_HISTORIES=50 go test ./internal/queue -run '^TestHistor' -count=1 -timeout 60m -v
+
 .PHONY: example
 example: ## test actions/example_module, a program with an added action
 	cd actions/example_module && go mod tidy -diff && go vet ./... && go test ./... && go run . test --cover-min 100 rules

@@ -37,6 +37,8 @@ func TestMain(m *testing.M) {
 		err = beBusy("sqlite:" + os.Getenv(pathVariable))
 	case "busy on":
 		err = beBusy(os.Getenv(pathVariable))
+	case "record":
+		err = beRecorded(os.Getenv(pathVariable))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
