@@ -193,8 +193,7 @@ func testRunsOfOneEntityTakeTurns(t *testing.T) {
 	})
 }
 
-// An event must not wait for a poll interval before its run, only for River's
-// cooldown between two fetches.
+// An event must not wait for a poll interval before its run.
 func testAnEventStartsItsRunAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})

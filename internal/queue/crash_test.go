@@ -23,6 +23,9 @@ const (
 	pathVariable  = "B24RULES_QUEUE_TEST_PATH"
 )
 
+// roles are further roles of TestMain.
+var roles = map[string]func(path string) error{}
+
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // a test that checks the log has its own
 	var err error
@@ -37,8 +40,8 @@ func TestMain(m *testing.M) {
 		err = beBusy("sqlite:" + os.Getenv(pathVariable))
 	case "busy on":
 		err = beBusy(os.Getenv(pathVariable))
-	case "record":
-		err = beRecorded(os.Getenv(pathVariable))
+	default:
+		err = roles[os.Getenv(childVariable)](os.Getenv(pathVariable))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -139,6 +139,8 @@ func (r *recorder) watch(ctx context.Context, q *queue.Queue) {
 	}
 }
 
+func init() { roles["record"] = beRecorded }
+
 // beRecorded pushes and works until it is killed, and records it. SIGUSR1 makes its
 // clock jump.
 func beRecorded(dsn string) error {

@@ -166,7 +166,7 @@ func (j *journal) note(r *queue.Run) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.lines = append(j.lines, entry{
-		// River fetches every few milliseconds at most; tests are not about that.
+		// A run starts within milliseconds; tests are not about that.
 		At:   time.Since(j.begun).Round(100 * time.Millisecond),
 		Rule: r.Rule, Entity: r.Entity, Count: r.Count, Attempt: r.Attempt, Data: string(r.Event.Data),
 		Added: r.Added, Deleted: r.Deleted,

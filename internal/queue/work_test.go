@@ -107,7 +107,7 @@ func testAPortalUsesUpItsOwnWorkersOnly(t *testing.T) {
 			}
 		}
 		time.Sleep(10 * time.Second)
-		// River accepts only some names of queues; portals may have others.
+		// A portal may have any name.
 		names := []string{"quick", "Портал №1", "acme.bitrix24.com", "ACME", "acme"}
 		for _, portal := range names {
 			if err := q.Push(t.Context(), queue.Event{Portal: portal, Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
