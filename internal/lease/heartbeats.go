@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/store"
@@ -18,9 +19,13 @@ ON CONFLICT (id) DO UPDATE SET beat = b24_worker.beat + 1`
 
 	renewLeases   = `UPDATE b24_lease SET beat = beat + 1 WHERE owner = $1`
 	selectLeases  = `SELECT portal, owner, token, beat FROM b24_lease`
-	selectWorkers = `SELECT id, beat, portals FROM b24_worker`
+	selectWorkers = `SELECT id, info, beat, portals FROM b24_worker`
 	endWorker     = `DELETE FROM b24_worker WHERE id = $1`
 )
+
+// claimsRuns is the end of the info of a process that claims runs from their rows. A
+// process of the version before, which used River, does not have it.
+const claimsRuns = ", claims runs"
 
 // renew renews all leases, and reads the leases and heartbeats of other processes.
 func (h *Holder) renew(ctx context.Context, leaving bool) error {
@@ -39,7 +44,7 @@ func (h *Holder) renew(ctx context.Context, leaving bool) error {
 		clear(rows)
 		clear(workers)
 		if !leaving {
-			if _, err := t.Exec(ctx, renewWorker, h.id, fmt.Sprintf("process %d on %s", os.Getpid(), host), portals); err != nil {
+			if _, err := t.Exec(ctx, renewWorker, h.id, fmt.Sprintf("process %d on %s%s", os.Getpid(), host, claimsRuns), portals); err != nil {
 				return err
 			}
 		}
@@ -95,7 +100,7 @@ func readWorkers(ctx context.Context, t store.Tx, to map[string]workerRow) error
 			id, portals string
 			one         workerRow
 		)
-		if err := found.Scan(&id, &one.heartbeat, &portals); err != nil {
+		if err := found.Scan(&id, &one.info, &one.heartbeat, &portals); err != nil {
 			return err
 		}
 		if portals != "" {
@@ -128,6 +133,10 @@ func (h *Holder) observe(rows map[string]leaseRow, workers map[string]workerRow)
 		if old, ok := h.workers[id]; ok {
 			if w.wasAlive = old.wasAlive || old.heartbeat != w.heartbeat; old.heartbeat == w.heartbeat {
 				w.since = old.since
+			}
+			if w.logged = old.logged; w.wasAlive && !w.logged && !strings.HasSuffix(w.info, claimsRuns) {
+				w.logged = true
+				h.o.Log.Warn("a process of an older version works on the same database: replace it", slog.String("worker", w.info))
 			}
 		}
 		workers[id] = w

@@ -18,6 +18,8 @@ type leaseRow struct {
 
 // workerRow is a row of b24_worker when it was last read.
 type workerRow struct {
+	info      string // for people
+	logged    bool   // as a process of an older version
 	heartbeat int64
 	since     time.Time
 	only      map[string]bool // the portals that it can work; nil for all

@@ -233,6 +233,23 @@ func (h *history) send(cmd *exec.Cmd, s syscall.Signal) {
 // broken notes that connections break now.
 func (h *history) broken() { h.broke = append(h.broke, time.Now().UnixNano()) }
 
+// leastRuns is how many runs a history has at least.
+const leastRuns = 100
+
+// begun returns how many runs have begun.
+func (h *history) begun() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, lines := range h.lines {
+		for _, l := range lines {
+			if l.What == "begin" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // finish kills all processes, executes what is left and checks the history.
 func (h *history) finish() {
 	t := h.t
@@ -287,7 +304,7 @@ func (h *history) check() {
 			begun++
 		}
 	}
-	if begun < 100 {
+	if begun < leastRuns {
 		h.t.Errorf("%d runs: the history shows less than it says", begun)
 	}
 	if result := porcupine.CheckOperationsTimeout(recordedModel.ToModel(), ops, time.Minute); result != porcupine.Ok {
@@ -519,6 +536,9 @@ func TestHistories(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(3 * time.Second)
+			for patience := 0; h.begun() < leastRuns && patience < 30; patience++ {
+				time.Sleep(time.Second)
+			}
 			h.finish()
 		}()
 	}
@@ -554,7 +574,9 @@ func TestHistoryOfAFailover(t *testing.T) {
 	if err := replica.Promote(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(4 * time.Second)
+	for patience := 0; patience < 4 || h.begun() < leastRuns && patience < 30; patience++ {
+		time.Sleep(time.Second)
+	}
 	h.finish()
 }
 
@@ -562,7 +584,7 @@ func TestHistoryOfAFailover(t *testing.T) {
 func TestHistoryOfAFile(t *testing.T) {
 	for range rounds(t, "QUEUE_HISTORIES", 1) {
 		h := &history{t: t, dsn: "sqlite:" + filepath.Join(t.TempDir(), "queue.db")}
-		for range 4 {
+		for kills := 0; kills < 4 || h.begun() < leastRuns && kills < 40; kills++ {
 			cmd := h.join()
 			time.Sleep(700*time.Millisecond + rand.N(300*time.Millisecond))
 			h.send(cmd, syscall.SIGUSR1)
