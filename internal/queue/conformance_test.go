@@ -103,8 +103,8 @@ var emptyPostgres = sync.OnceValues(func() (name string, err error) {
 	return name, q.Close()
 })
 
-// freshPostgres returns the URL of a new database that no other test uses.
-func freshPostgres(t testing.TB) string {
+// emptyDSN returns the URL of a new database that no other test uses.
+func emptyDSN(t testing.TB) string {
 	t.Helper()
 	empty, err := emptyPostgres()
 	if pgtemp.Missing(err) {
@@ -120,7 +120,7 @@ func freshPostgres(t testing.TB) string {
 	return dsn
 }
 
-func init() { queue.FreshPostgres(freshPostgres) }
+func init() { queue.EmptyDSN(emptyDSN) }
 
 // newPostgres returns the URL of a new database. It skips the test where PostgreSQL
 // is not installed, except in CI.

@@ -17,8 +17,8 @@ func PollOnly(q *Queue) *Queue {
 	return q
 }
 
-// FreshPostgres tells the tests of this package how to get a PostgreSQL database.
-func FreshPostgres(fresh func(t testing.TB) string) { freshPostgres = fresh }
+// EmptyDSN tells the tests of this package how to get a PostgreSQL database.
+func EmptyDSN(create func(t testing.TB) string) { emptyDSN = create }
 
 // JumpClock makes the wall clock of this process jump to an offset, as a person or a
 // time server does. The monotonic reading of times stays.

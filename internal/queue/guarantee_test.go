@@ -16,11 +16,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// freshPostgres returns the URL of a new PostgreSQL database, which a test may damage.
+// emptyDSN returns the URL of a new PostgreSQL database, which a test may damage.
 // The tests outside of the package set it.
-var freshPostgres func(t testing.TB) string
+var emptyDSN func(t testing.TB) string
 
-// A mutant is a database with a step left out: it changes the text of statements, and
+// A mutant is a database without a step: it changes the text of statements, and
 // stops at the hooks of a test.
 type mutant struct {
 	backend
@@ -82,7 +82,7 @@ func (t *mutantTx) commit(ctx context.Context) error {
 	return err
 }
 
-// replace returns a rewrite that leaves out a condition.
+// replace returns a rewrite that omits a condition.
 func replace(statement, old, with string) func(string) string {
 	return func(text string) string {
 		if strings.HasPrefix(text, statement) {
@@ -140,7 +140,7 @@ func eventually(limit time.Duration, holds func() bool) bool {
 // same table.
 var guarantees = []struct {
 	name string
-	// without names what is left out, drop or rewrite leaves it out.
+	// without names what is omitted, drop or rewrite omits it.
 	without string
 	drop    string
 	rewrite func(text string) string
@@ -187,13 +187,13 @@ func TestGuarantees(t *testing.T) {
 	for _, g := range guarantees {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
-			if !g.holds(t, freshPostgres(t), &mutant{}, "") {
+			if !g.holds(t, emptyDSN(t), &mutant{}, "") {
 				t.Error("it does not hold")
 			}
 		})
 		t.Run(g.name+" needs "+g.without, func(t *testing.T) {
 			t.Parallel()
-			if g.holds(t, freshPostgres(t), &mutant{rewrite: g.rewrite}, g.drop) {
+			if g.holds(t, emptyDSN(t), &mutant{rewrite: g.rewrite}, g.drop) {
 				t.Error("it holds without it: the test cannot see that it is broken")
 			}
 		})
@@ -265,7 +265,7 @@ func onePendingRun(t *testing.T, dsn string, m *mutant, drop string) bool {
 SELECT portal, rule, entity, 'waiting', FALSE, FALSE, 1, 1, event_id, 0, 0, 0 FROM b24_run`) != nil
 }
 
-// Two processes have seen that nobody has the portal, and both take it.
+// Two processes have seen that no process has the portal, and both take it.
 func oneHolder(t *testing.T, dsn string, m *mutant, _ string) bool {
 	taking, goOn := make(chan bool), make(chan bool)
 	var once, onceMore sync.Once
@@ -316,7 +316,7 @@ func noClaimUnderALostLease(t *testing.T, dsn string, m *mutant, _ string) bool 
 	first, second := process(t, dsn, m), process(t, dsn, &mutant{})
 	working(t, first, func(ctx context.Context, _ *Run) error { <-ctx.Done(); return ctx.Err() })
 	if !eventually(5*time.Second, func() bool { return first.Holds("acme") == nil }) {
-		t.Fatal("nobody has the portal")
+		t.Fatal("no process has the portal")
 	}
 	go func() {
 		_ = first.Push(t.Context(), Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}})
@@ -370,7 +370,7 @@ func noLostClaim(t *testing.T, dsn string, m *mutant, _ string) bool {
 	var ran atomic.Int32
 	working(t, q, func(context.Context, *Run) error { ran.Add(1); return nil })
 	if !eventually(5*time.Second, func() bool { return q.Holds("acme") == nil }) {
-		t.Fatal("nobody has the portal")
+		t.Fatal("no process has the portal")
 	}
 	mustAlter(t, dsn, `INSERT INTO b24_event (portal, code, data, routes, sent_at, received_at) VALUES ('acme', 'X', 'null', 1, 0, 0);
 INSERT INTO b24_run (portal, rule, entity, state, added, deleted, count, max_attempts, event_id, first_at, opened_at, due_at)
@@ -395,7 +395,7 @@ func noRequestUnderALostLease(t *testing.T, dsn string, m *mutant, drop string) 
 	do := func(context.Context, *Run) error { return nil }
 	working(t, first, do)
 	if !eventually(5*time.Second, func() bool { return first.Holds("acme") == nil }) {
-		t.Fatal("nobody has the portal")
+		t.Fatal("no process has the portal")
 	}
 	frozen.Store(true)
 	working(t, second, do)

@@ -236,7 +236,7 @@ func (h *history) broken() { h.broke = append(h.broke, time.Now().UnixNano()) }
 // leastRuns is how many runs a history has at least.
 const leastRuns = 100
 
-// begun returns how many runs have begun.
+// begun returns how many runs have started.
 func (h *history) begun() (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

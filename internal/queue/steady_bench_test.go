@@ -85,4 +85,3 @@ func BenchmarkIdle(b *testing.B) {
 		})
 	}
 }
-
