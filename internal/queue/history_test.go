@@ -236,8 +236,8 @@ func (h *history) broken() { h.broke = append(h.broke, time.Now().UnixNano()) }
 // leastRuns is how many runs a history has at least.
 const leastRuns = 100
 
-// begun returns how many runs have started.
-func (h *history) begun() (n int) {
+// started returns how many runs have started.
+func (h *history) started() (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, lines := range h.lines {
@@ -536,7 +536,7 @@ func TestHistories(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(3 * time.Second)
-			for patience := 0; h.begun() < leastRuns && patience < 30; patience++ {
+			for patience := 0; h.started() < leastRuns && patience < 30; patience++ {
 				time.Sleep(time.Second)
 			}
 			h.finish()
@@ -574,7 +574,7 @@ func TestHistoryOfAFailover(t *testing.T) {
 	if err := replica.Promote(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for patience := 0; patience < 4 || h.begun() < leastRuns && patience < 30; patience++ {
+	for patience := 0; patience < 4 || h.started() < leastRuns && patience < 30; patience++ {
 		time.Sleep(time.Second)
 	}
 	h.finish()
@@ -584,7 +584,7 @@ func TestHistoryOfAFailover(t *testing.T) {
 func TestHistoryOfAFile(t *testing.T) {
 	for range rounds(t, "QUEUE_HISTORIES", 1) {
 		h := &history{t: t, dsn: "sqlite:" + filepath.Join(t.TempDir(), "queue.db")}
-		for kills := 0; kills < 4 || h.begun() < leastRuns && kills < 40; kills++ {
+		for kills := 0; kills < 4 || h.started() < leastRuns && kills < 40; kills++ {
 			cmd := h.join()
 			time.Sleep(700*time.Millisecond + rand.N(300*time.Millisecond))
 			h.send(cmd, syscall.SIGUSR1)
