@@ -56,7 +56,7 @@ func (t *transport) send(ctx context.Context, commands []batch.Command) []batch.
 	return t.batch(ctx, commands)
 }
 
-// single makes one command as a request of its own.
+// single makes one command as its own request.
 func (t *transport) single(ctx context.Context, cmd batch.Command) batch.Reply {
 	body, err := cmd.Body()
 	if err != nil {
@@ -71,7 +71,7 @@ func (t *transport) single(ctx context.Context, cmd batch.Command) batch.Reply {
 }
 
 // batch makes one request of several commands. HTTP 200 says nothing about any
-// of them: each has a reply of its own.
+// of them: each has its own reply.
 func (t *transport) batch(ctx context.Context, commands []batch.Command) []batch.Reply {
 	req := batchRequest{Commands: make([]string, len(commands))}
 	for i, cmd := range commands {

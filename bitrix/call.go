@@ -17,7 +17,7 @@ type Call struct {
 	// Params are the call's parameters: nested maps, slices, text, numbers,
 	// booleans, nil and values that marshal themselves to JSON. A batch cannot
 	// carry nil, true, an empty list, and text such as $result[x]: a call with
-	// such a value is a request of its own. Write "" and "Y" where the method
+	// such a value is its own request. Write "" and "Y" where the method
 	// takes them.
 	Params map[string]any
 	// Write says that the call may change data. The client does not repeat a
@@ -108,18 +108,24 @@ func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
 		answers = c.sender.do(ctx, calls...)
 	}
 	for i := range answers {
-		answers[i] = Confirm(calls[i], answers[i])
+		answers[i] = confirm(calls[i], answers[i])
 		answers[i].Err = c.meta.doubt(calls[i], answers[i].Err)
 	}
 	return answers
 }
 
-// Confirm returns the answer to a call, with an error when the call is a write and
+// AnswerTo is the answer to a call whose result did not come from a portal, such as
+// that of a test. It is read as Client.Do reads the portal's.
+func AnswerTo(call Call, result json.RawMessage) Answer {
+	return confirm(call, Answer{Result: wire.ShortNumbers(result), Total: wire.Absent, Next: wire.Absent})
+}
+
+// confirm returns the answer to a call, with an error when the call is a write and
 // its result has not the form in which the method says that it has written. The
-// outcome is then unknown: the lack of an error is no success. Client.Do confirms
-// all answers. The forms are those of the official documentation; a method whose
-// page gives none is confirmed by the lack of an error alone.
-func Confirm(call Call, a Answer) Answer {
+// outcome is then unknown: the lack of an error is no success. The forms are those
+// of the official documentation. A method whose page gives none is confirmed by the
+// lack of an error alone.
+func confirm(call Call, a Answer) Answer {
 	if !call.Write || a.Err != nil {
 		return a
 	}

@@ -151,8 +151,8 @@ func TestRefusedInsideABatch(t *testing.T) {
 	})
 }
 
-// TestCloseWhileBusy: what waits did not run, and of what is under way nobody
-// knows.
+// TestCloseWhileBusy: what waits did not run, and the outcome of what is in
+// progress is unknown.
 func TestCloseWhileBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, &portal{methods: items(), before: func(http.ResponseWriter, string) bool { time.Sleep(time.Second); return false }},

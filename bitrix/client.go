@@ -28,7 +28,7 @@ type Config struct {
 	// either case it learns its share: more when the portal accepts requests,
 	// less when it refuses one.
 	Shared bool
-	// HTTP sends the requests. Nil means a client of its own. It is copied, and
+	// HTTP sends the requests. Nil means its own client. It is copied, and
 	// redirects are never followed: they would turn POST into GET.
 	HTTP *http.Client
 	// Timeout is how long one request may take. 0 means 75 seconds; the portal
@@ -70,7 +70,7 @@ type Config struct {
 const (
 	defaultInFlight       = 10
 	defaultTimeout        = 75 * time.Second
-	defaultSettle         = 60 * time.Second
+	defaultSafeAfter      = 60 * time.Second
 	defaultOperatingLimit = 480 * time.Second
 	defaultMaxWaiting     = 100_000
 	defaultMaxAnswer      = 64 << 20
@@ -82,7 +82,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.Timeout = defaultTimeout
 	}
 	if cfg.Settle == 0 {
-		cfg.Settle = defaultSettle
+		cfg.Settle = defaultSafeAfter
 	}
 	if cfg.InFlight <= 0 {
 		cfg.InFlight = defaultInFlight
@@ -164,7 +164,7 @@ func NewClient(cfg Config) (*Client, error) {
 		Send: t.send, Bucket: t.bucket, Operating: t.operating,
 		MaxWaiting: cfg.MaxWaiting, InFlight: cfg.InFlight, Log: cfg.Log,
 	})
-	s := &sender{batcher: b, settle: max(0, cfg.Settle)}
+	s := &sender{batcher: b, safeAfter: max(0, cfg.Settle)}
 	return &Client{
 		transport: t, batcher: b, sender: s, merger: &merger{sender: s, life: life},
 		meta: newMetadata(cfg.MetadataLife), cancel: cancel,

@@ -123,7 +123,7 @@ func TestWritesKeepTheirOrder(t *testing.T) {
 	}
 }
 
-// TestOrderAcrossRequests: a write that needs a request of its own does not let
+// TestOrderAcrossRequests: a write that needs its own request does not let
 // later ones overtake it.
 func TestOrderAcrossRequests(t *testing.T) {
 	var mu sync.Mutex
@@ -135,8 +135,8 @@ func TestOrderAcrossRequests(t *testing.T) {
 		return reply{result: true}
 	}}}
 	c := newClient(t, p)
-	write := func(id int, alone any) bitrix.Call {
-		return bitrix.Call{Method: "write", Write: true, Params: map[string]any{"id": id, "v": alone}}
+	write := func(id int, v any) bitrix.Call {
+		return bitrix.Call{Method: "write", Write: true, Params: map[string]any{"id": id, "v": v}}
 	}
 	c.Do(t.Context(), write(1, "x"), write(2, nil), write(3, "x"), write(4, "x"))
 	if diff := cmp.Diff([]string{"1", "2", "3", "4"}, seen); diff != "" {
@@ -182,7 +182,7 @@ func TestWritesStayTogether(t *testing.T) {
 }
 
 // TestCallersShareRequests holds what many callers cost: what becomes ready
-// while two requests are under way travels in the next one.
+// while two requests are in progress travels in the next one.
 func TestCallersShareRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &portal{methods: items(), before: func(http.ResponseWriter, string) bool {
@@ -260,24 +260,24 @@ func TestGivingUp(t *testing.T) {
 				t.Errorf("after %s: %#v, want outcome %s", wait, err, want)
 			}
 		}
-		wg.Go(func() { gone(500*time.Millisecond, bitrix.NotExecuted) }) // waits in the line
-		wg.Go(func() { gone(1500*time.Millisecond, bitrix.Unknown) })    // under way
+		wg.Go(func() { gone(500*time.Millisecond, bitrix.NotExecuted) }) // waits in the queue
+		wg.Go(func() { gone(1500*time.Millisecond, bitrix.Unknown) })    // in progress
 		wg.Wait()
 	})
 }
 
-// TestWhatABatchCannotCarry goes as JSON of its own, for a query string would
-// change its meaning.
-func TestWhatABatchCannotCarry(t *testing.T) {
+// TestUnbatchable holds that a value whose meaning a query string would change goes
+// as JSON.
+func TestUnbatchable(t *testing.T) {
 	many := make([]any, 1000)
 	for i := range many {
 		many[i] = i
 	}
 	tests := []struct {
-		name  string
-		value any
-		want  string // as the portal sees it
-		alone bool
+		name   string
+		value  any
+		want   string // as the portal sees it
+		single bool
 	}{
 		{"nil", nil, `null`, true},
 		{"true", true, `true`, true},
@@ -299,8 +299,8 @@ func TestWhatABatchCannotCarry(t *testing.T) {
 			if a[1].Err != nil || tt.want != "" && string(a[1].Result) != tt.want {
 				t.Errorf("the portal saw %s (%v), want %s", a[1].Result, a[1].Err, tt.want)
 			}
-			if alone := strings.Join(p.asked(), " ") != "batch(m m m)"; alone != tt.alone {
-				t.Errorf("requests %v, want alone %v", p.asked(), tt.alone)
+			if single := strings.Join(p.asked(), " ") != "batch(m m m)"; single != tt.single {
+				t.Errorf("requests %v, want a single one %v", p.asked(), tt.single)
 			}
 		})
 	}
@@ -374,9 +374,9 @@ func TestLaterLeavesTheBurst(t *testing.T) {
 		}}
 		c := newClient(t, p)
 		defer c.Close()
-		alone := get(1)
-		alone.Params["all"] = true // cannot be part of a batch
-		fill := slices.Repeat([]bitrix.Call{alone}, 100)
+		single := get(1)
+		single.Params["all"] = true // cannot be part of a batch
+		fill := slices.Repeat([]bitrix.Call{single}, 100)
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			for _, a := range (bitrix.Later{Client: c}).Do(t.Context(), fill...) {
@@ -391,7 +391,7 @@ func TestLaterLeavesTheBurst(t *testing.T) {
 		}
 		start := time.Now()
 		for range 20 {
-			if a := c.Do(t.Context(), alone)[0]; a.Err != nil {
+			if a := c.Do(t.Context(), single)[0]; a.Err != nil {
 				t.Error(a.Err)
 			}
 		}
@@ -408,8 +408,8 @@ func TestLaterIsNotForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, &portal{methods: items()})
 		defer c.Close()
-		alone := get(1)
-		alone.Params["all"] = true
+		single := get(1)
+		single.Params["all"] = true
 		ended := make(chan struct{})
 		var wg sync.WaitGroup
 		for range 200 { // they keep the bucket full
@@ -419,14 +419,14 @@ func TestLaterIsNotForgotten(t *testing.T) {
 					case <-ended:
 						return
 					default:
-						c.Do(t.Context(), alone)
+						c.Do(t.Context(), single)
 					}
 				}
 			})
 		}
 		time.Sleep(time.Minute)
 		start := time.Now()
-		if a := (bitrix.Later{Client: c}).Do(t.Context(), alone)[0]; a.Err != nil {
+		if a := (bitrix.Later{Client: c}).Do(t.Context(), single)[0]; a.Err != nil {
 			t.Error(a.Err)
 		}
 		if d := time.Since(start); d < time.Minute/2 || d > 4*time.Minute {

@@ -5,7 +5,7 @@
 // Client: their calls travel together in batch requests under one rate limiter,
 // and each caller gets its own answer. What is odd on the wire stays in this
 // package: ids in two forms, PHP's empty arrays, errors inside HTTP 200, limits
-// that are told in five ways.
+// that are reported in five ways.
 //
 // The client repeats only what surely did not run (a refusal, a portal that was
 // not reached) and reads whose outcome is unknown. Everything else is for the

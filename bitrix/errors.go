@@ -49,7 +49,7 @@ type Error struct {
 	// Settled is when a write of unknown outcome has ended for sure, whether it
 	// was done or not: until then the portal may still be working on it, and a
 	// look whether it was done tells nothing. Zero when it has ended.
-	Settled time.Time
+	SafeAfter time.Time
 
 	passing bool // Temporary for a reason that the code does not tell
 	cause   error

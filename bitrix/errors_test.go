@@ -179,7 +179,7 @@ func TestUnknownOutcome(t *testing.T) {
 }
 
 // TestRepeatsPause: a read that was lost waits for its repeat, though requests
-// of others go out meanwhile.
+// of others go out in the meantime.
 func TestRepeatsPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries []time.Time
@@ -247,8 +247,8 @@ func TestDialErrors(t *testing.T) {
 	})
 }
 
-// TestRealNetwork uses sockets: who refuses a connection, who closes it without
-// an answer, and whose certificate nobody knows.
+// TestRealNetwork uses sockets: a server that refuses a connection, one that closes it
+// without an answer, and one with an unknown certificate.
 func TestRealNetwork(t *testing.T) {
 	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()

@@ -12,7 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// Event is what a portal posts when something has changed. It tells that an
+// Event is what a portal posts when something has changed. It says that an
 // object changed, never what.
 type Event struct {
 	// Code is the event's code in upper case: ONCRMDEALUPDATE.

@@ -11,7 +11,7 @@ import (
 )
 
 // Two calls that are ready at the same time are one request to the portal, and
-// each has an answer or an error of its own.
+// each has its own answer or error.
 func ExampleClient_Do() {
 	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"result":{

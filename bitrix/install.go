@@ -26,7 +26,7 @@ var ErrUnproven = errors.New("the portal does not confirm these tokens")
 // be those of the application that cfg names, and of an administrator. Anybody
 // can post an installation, and any user of the portal has tokens of the
 // application. It returns the tokens to keep, which may be newer ones. An error
-// is ErrUnproven, or says that nobody could be asked.
+// is ErrUnproven, or says that the portal could not be asked.
 // Source: https://apidocs.bitrix24.com/api-reference/events/safe-event-handlers.html
 func Prove(ctx context.Context, cfg Config, t Tokens) (Tokens, error) {
 	if t.Access == "" || t.Refresh == "" || t.Application == "" {

@@ -93,7 +93,7 @@ func TestNeverOverTheLimit(t *testing.T) {
 	}
 }
 
-// TestSharedBucket begins with a full bucket of which somebody else uses half:
+// TestSharedBucket starts with a full bucket of which another program uses half:
 // the client learns it from one refusal, or knows it, and repeats what was
 // refused. Later it looks seldom enough whether there is more.
 func TestSharedBucket(t *testing.T) {

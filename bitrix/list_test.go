@@ -85,7 +85,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-// TestListThatChanges begins anew when a row comes, and gives up when they never
+// TestListThatChanges starts over when a row comes, and gives up when they never
 // stop coming.
 func TestListThatChanges(t *testing.T) {
 	once := func(l *rowsOf) {

@@ -99,7 +99,7 @@ func (c *Client) ListFields(ctx context.Context, iblockType string, iblockID int
 }
 
 // ListChanged returns when a universal list was made or changed, as the portal
-// writes dates: 05/17/2023 04:09:23 pm. It tells how the portal orders the parts
+// writes dates: 05/17/2023 04:09:23 pm. It shows how the portal orders the parts
 // of a date, which an element with 03/04/2024 does not. "" is a list that the
 // portal does not show. The answer may be as old as Config.MetadataLife.
 // Source: https://apidocs.bitrix24.com/api-reference/lists/lists/lists-get.html

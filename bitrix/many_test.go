@@ -161,7 +161,7 @@ func newOwned(rows func(owner int) int) *owned {
 }
 
 // TestManyOwners asks for 80 owners at once, twice, of portals of every
-// kind: each gets its rows and nobody else's.
+// kind: each gets its rows and no others.
 func TestManyOwners(t *testing.T) {
 	for way, choose := range ways {
 		for size, rows := range sizes {
@@ -287,8 +287,8 @@ func askForOwners(t *testing.T, o *owned, bare bool) {
 	}
 }
 
-// TestManyOwnersAlone: one owner's call is sent as it is.
-func TestManyOwnersAlone(t *testing.T) {
+// TestManyOwnersUnmerged: one owner's call is sent as it is.
+func TestManyOwnersUnmerged(t *testing.T) {
 	o := &owned{rows: map[int]int{7: 2}, choose: ways["takes it"]}
 	p := &portal{methods: map[string]methodFunc{"crm.item.productrow.list": o.list}}
 	c := newClient(t, p)
@@ -318,7 +318,7 @@ func TestManyOwnersChange(t *testing.T) {
 	})
 }
 
-// TestManyOwnersClose: nobody waits for a client that is closed.
+// TestManyOwnersClose: no caller waits for a client that is closed.
 func TestManyOwnersClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(http.ResponseWriter, string) bool { time.Sleep(time.Second); return false }

@@ -124,7 +124,7 @@ func (m *merger) answerFromOwners(of *merge, k *mergedCall, call Call, answer An
 		// returns the rows of one owner at most.
 		return unsure, false
 	}
-	k.handOut(byOwner)
+	k.distribute(byOwner)
 	m.learn(of, len(rows), len(byOwner))
 	return proven, true
 }
@@ -139,7 +139,7 @@ func (m *merger) answerFromAll(of *merge, k *mergedCall, call Call, answer Answe
 	}
 	if !more {
 		byOwner, _ := k.split(rows)
-		k.handOut(byOwner)
+		k.distribute(byOwner)
 		return unsure, true, nil
 	}
 	m.learn(of, len(rows), max(1, len(k.ownersOf(rows))-1)) // the last one may have more rows on the next page
@@ -164,7 +164,7 @@ func (k *mergedCall) all(r merged) {
 }
 
 // handOut gives every waiter the rows of its owner.
-func (k *mergedCall) handOut(byOwner map[string][]json.RawMessage) {
+func (k *mergedCall) distribute(byOwner map[string][]json.RawMessage) {
 	for _, w := range k.waiters {
 		w.done <- merged{answer: rowsAnswer(w.call.Many.Wrapper, byOwner[w.call.Many.Owner])}
 	}

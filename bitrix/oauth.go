@@ -50,7 +50,7 @@ type authority struct {
 	mu      sync.Mutex
 	current Tokens
 	// unsaved are tokens that could not be kept: they are not used before they
-	// are, and no second renewal is asked for meanwhile.
+	// are stored, and no second renewal is asked for until then.
 	unsaved *Tokens
 	// lost is the refresh token that was refused last, and when.
 	lost   Secret
@@ -113,7 +113,7 @@ func storeError(err error) *Error {
 }
 
 // renew replaces an access token that the portal no longer takes and returns
-// its successor. It asks the token server only when nobody else has done so.
+// its successor. It asks the token server only when no other caller or process has done so.
 func (a *authority) renew(ctx context.Context, used Secret) (Tokens, *Error) {
 	select {
 	case a.turn <- struct{}{}:
@@ -127,11 +127,11 @@ func (a *authority) renew(ctx context.Context, used Secret) (Tokens, *Error) {
 	if t.Access != "" && t.Access != used {
 		return t, nil
 	}
-	var fresh Tokens
+	var renewed Tokens
 	err := a.cfg.Store.Update(ctx, func(ctx context.Context, stored Tokens) (Tokens, error) {
 		var err error
-		fresh, err = a.successor(ctx, stored, used)
-		return fresh, err
+		renewed, err = a.successor(ctx, stored, used)
+		return renewed, err
 	})
 	var fault *Error
 	switch {
@@ -142,8 +142,8 @@ func (a *authority) renew(ctx context.Context, used Secret) (Tokens, *Error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.current, a.unsaved = fresh, nil
-	return fresh, nil
+	a.current, a.unsaved = renewed, nil
+	return renewed, nil
 }
 
 // successor returns the tokens that come after the used one: those that another
@@ -166,27 +166,27 @@ func (a *authority) successor(ctx context.Context, stored Tokens, used Secret) (
 	case refused:
 		return Tokens{}, tokensLost("", until)
 	}
-	fresh, fault := a.ask(ctx, stored)
+	renewed, fault := a.ask(ctx, stored)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if fault != nil {
 		if fault.Code == CodeTokensLost {
 			a.lost, a.lostAt = stored.Refresh, time.Now()
 			fault.NotBefore = a.lostAt.Add(lostFor)
-			a.log.Error("the refresh token is no longer taken: install the application anew", "error", fault.Detail)
+			a.log.Error("the refresh token is no longer taken: install the application again", "error", fault.Detail)
 		}
 		return Tokens{}, fault
 	}
-	a.unsaved = &fresh
-	if fresh.Endpoint != stored.Endpoint {
-		a.log.Warn("the portal's address has changed", "from", stored.Endpoint, "to", fresh.Endpoint)
+	a.unsaved = &renewed
+	if renewed.Endpoint != stored.Endpoint {
+		a.log.Warn("the portal's address has changed", "from", stored.Endpoint, "to", renewed.Endpoint)
 	}
 	a.log.Info("tokens renewed")
-	return fresh, nil
+	return renewed, nil
 }
 
 func tokensLost(code string, until time.Time) *Error {
-	detail := "the portal's refresh token is no longer taken, so the application must be installed anew"
+	detail := "the portal's refresh token is no longer taken, so the application must be installed again"
 	if code != "" {
 		detail += " (" + code + ")"
 	}
@@ -256,8 +256,8 @@ func readRenewal(status int, data []byte, old Tokens) (Tokens, *Error) {
 	case raw.MemberID != "" && old.MemberID != "" && raw.MemberID != old.MemberID:
 		return Tokens{}, &Error{Code: CodeBadAnswer, Detail: "the token server answered for another portal", Outcome: NotExecuted}
 	}
-	fresh := old
-	fresh.Access, fresh.Refresh, fresh.Changed = Secret(raw.Access), Secret(raw.Refresh), time.Now()
+	renewed := old
+	renewed.Access, renewed.Refresh, renewed.Changed = Secret(raw.Access), Secret(raw.Refresh), time.Now()
 	if raw.Endpoint != "" {
 		endpoint, err := CheckEndpoint(raw.Endpoint)
 		if err != nil {
@@ -266,19 +266,19 @@ func readRenewal(status int, data []byte, old Tokens) (Tokens, *Error) {
 		if strings.HasPrefix(old.Endpoint, "https:") && !strings.HasPrefix(endpoint, "https:") {
 			return Tokens{}, &Error{Code: CodeBadAnswer, Detail: "the token server named an endpoint without TLS", Outcome: NotExecuted}
 		}
-		fresh.Endpoint = endpoint
+		renewed.Endpoint = endpoint
 	}
-	return fresh, nil
+	return renewed, nil
 }
 
-// sign adds the authorization to the body of a request, a JSON object. It does
-// not stand in the address, of which servers keep logs.
+// sign adds the authorization to the body of a request, a JSON object. It is
+// not in the address, which servers log.
 func (a *authority) sign(body []byte, t Tokens) []byte {
 	auth := map[string]string{"auth": t.Access.Reveal()}
 	a.mu.Lock()
 	connector := a.cfg.Connector
 	a.mu.Unlock()
-	if connector != "" && !bytes.Contains(body, []byte(`"auth_connector"`)) { // one key must not stand there twice
+	if connector != "" && !bytes.Contains(body, []byte(`"auth_connector"`)) { // the key must not be there twice
 		auth["auth_connector"] = connector
 	}
 	head, err := json.Marshal(auth)

@@ -169,7 +169,7 @@ func TestAnExpiredTokenIsRenewedOnceForAll(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 40 {
 		wg.Go(func() {
-			// Each alone, so that many requests are under way at once.
+			// Each alone, so that many requests are in progress at once.
 			if err := c.Call(t.Context(), "crm.item.list", map[string]any{"x": true}, nil); err != nil {
 				t.Error(err)
 			}
@@ -237,7 +237,7 @@ func TestAnotherProcessHasRenewed(t *testing.T) {
 	}
 }
 
-func TestALostChainIsToldAndNotHammered(t *testing.T) {
+func TestALostChainIsReportedAndNotHammered(t *testing.T) {
 	s := newSite(t)
 	store := &keep{data: s.tokens(7).Reveal()}
 	var text strings.Builder

@@ -210,7 +210,7 @@ func (r offlineRecord) event() (OfflineEvent, error) {
 	return e, nil
 }
 
-// asPosted makes all scalars text, as they are in a form.
+// asPosted makes all scalars text, as a form has them.
 func asPosted(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -35,8 +35,8 @@ func (w *worker) call(*php.Array) reply {
 	return reply{result: true, operating: w.used}
 }
 
-// TestOperatingLimit: a method is paced before its limit, other methods go on,
-// and who must wait long is told until when.
+// TestOperatingLimit: a method is paced before its limit, other methods continue,
+// and the error of a long wait says until when.
 func TestOperatingLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &worker{cost: 4, limit: 480}
@@ -68,7 +68,7 @@ func TestOperatingLimit(t *testing.T) {
 	})
 }
 
-// TestOperatingPace: a method near its limit that costs little goes on, slower.
+// TestOperatingPace: a method near its limit that costs little continues, slower.
 func TestOperatingPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &worker{used: 390, cost: 0.5, limit: 480}

@@ -13,9 +13,9 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 )
 
-// A request leaves only while the gate is open, even when it shuts between the
+// A request leaves only while Permit allows it, even when that changes between the
 // decision to send and the connection.
-func TestGate(t *testing.T) {
+func TestPermit(t *testing.T) {
 	errShut := errors.New("the lease is lost")
 	var came atomic.Int32 // requests with their bodies, which alone a portal runs
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -24,7 +24,7 @@ const (
 // next, or an error.
 type methodFunc func(p *php.Array) reply
 
-// reply is what a method answers. Zero numbers are left out.
+// reply is what a method answers. Zero numbers are omitted.
 type reply struct {
 	result      any
 	total, next int
@@ -37,7 +37,7 @@ type reply struct {
 // methods that it is given.
 type portal struct {
 	methods map[string]methodFunc
-	// before may answer a request in place of the portal.
+	// before may answer a request instead of the portal.
 	before func(w http.ResponseWriter, method string) bool
 
 	mu       sync.Mutex

@@ -95,31 +95,31 @@ func (p *pages) add(a Answer, start int) error {
 	p.rows, p.next, p.named = append(p.rows, rows...), 0, a.Next > 0
 	switch {
 	case a.Total < wire.Absent || a.Next < wire.Absent:
-		return p.misfit(start, rows, a, "a number cannot be read")
+		return p.badPage(start, rows, a, "a number cannot be read")
 	case p.total >= 0 && a.Total >= 0 && a.Total != p.total:
-		return p.misfit(start, rows, a, fmt.Sprintf("the total was %d", p.total))
+		return p.badPage(start, rows, a, fmt.Sprintf("the total was %d", p.total))
 	case len(rows) == 0 && start > 0 && (named || p.total > start):
-		return p.misfit(start, rows, a, "a page is empty")
+		return p.badPage(start, rows, a, "a page is empty")
 	case a.Next > 0:
 		if a.Next != end {
-			return p.misfit(start, rows, a, "next is another row")
+			return p.badPage(start, rows, a, "next is another row")
 		}
 		if p.next = end; p.total <= end {
 			p.total = wire.Absent // it is wrong
 		}
 	case p.total > end && len(rows) < pageSize:
-		return p.misfit(start, rows, a, "rows are missing")
+		return p.badPage(start, rows, a, "rows are missing")
 	case p.total > end:
 		p.next = end // a full page without next
 	case p.total >= 0 && p.total < end:
-		return p.misfit(start, rows, a, "there are more rows than the total")
+		return p.badPage(start, rows, a, "there are more rows than the total")
 	case p.total < 0 && len(rows) == pageSize:
 		p.next = end // the portal may not say that there are more
 	}
 	return nil
 }
 
-func (p *pages) misfit(start int, rows []json.RawMessage, a Answer, why string) error {
+func (p *pages) badPage(start int, rows []json.RawMessage, a Answer, why string) error {
 	said := ""
 	if a.Total >= 0 {
 		said += fmt.Sprintf(", total %d", a.Total)

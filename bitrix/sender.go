@@ -9,11 +9,11 @@ import (
 
 // sender turns calls into commands, and the replies to them into answers.
 type sender struct {
-	batcher *batch.Batcher
-	settle  time.Duration // how long the portal may work on a lost request
+	batcher   *batch.Batcher
+	safeAfter time.Duration // how long the portal may work on a lost request
 }
 
-// do sends calls as they are and waits for their answers.
+// do sends calls unchanged and waits for their answers.
 func (s *sender) do(ctx context.Context, calls ...Call) []Answer {
 	answers := make([]Answer, len(calls))
 	commands := make([]batch.Command, 0, len(calls))
@@ -63,7 +63,7 @@ func (s *sender) answer(call Call, r batch.Reply) Answer {
 	}
 	e := s.failure(r.Err).of(call.Method)
 	if !call.Write {
-		e.Settled = time.Time{} // a read can be repeated without harm
+		e.SafeAfter = time.Time{} // a read can be repeated without harm
 	}
 	if !r.NotBefore.IsZero() {
 		e.NotBefore = r.NotBefore
@@ -91,7 +91,7 @@ func (s *sender) failure(err error) *Error {
 	case batch.GaveUp:
 	}
 	if q.Sent {
-		e.Outcome, e.Settled = Unknown, time.Now().Add(s.settle)
+		e.Outcome, e.SafeAfter = Unknown, time.Now().Add(s.safeAfter)
 	}
 	return e
 }

@@ -17,7 +17,7 @@ type Subscription struct {
 	// Handler is the address that the event is posted to, "" when it is kept.
 	Handler string
 	// Offline events are kept by the portal until they are fetched. Connector is
-	// the source whose own changes are left out.
+	// the source whose own changes are not sent.
 	Offline   bool
 	Connector string
 }
@@ -112,7 +112,7 @@ func eachSubscription(ctx context.Context, c *Client, method string, all []Subsc
 // Source: https://apidocs.bitrix24.com/api-reference/events/offline-events.html
 const (
 	FeatureOffline   = "rest_offline_extended" // batches are kept until they are confirmed
-	FeatureConnector = "rest_auth_connector"   // our own changes are left out
+	FeatureConnector = "rest_auth_connector"   // our own changes are not sent
 )
 
 // Feature reports whether the portal's plan has a feature.

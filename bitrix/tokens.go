@@ -69,8 +69,7 @@ func ReadTokens(data []byte) (Tokens, error) {
 // TokenStore keeps the tokens of one portal where they survive the process, and
 // where every process that works for the portal finds them.
 type TokenStore interface {
-	// Load returns the tokens as they are now, the zero value when there are
-	// none.
+	// Load returns the current tokens, the zero value when there are none.
 	Load(ctx context.Context) (Tokens, error)
 	// Update gives the tokens to change and keeps what it returns, while no
 	// other process can do the same. It returns nil only when they are on disk.

@@ -79,7 +79,7 @@ func (t *transport) request(ctx context.Context, method, base string, body []byt
 	}
 	if fault != nil {
 		if fault.Outcome == Unknown && (status == 0 || status == http.StatusGatewayTimeout) {
-			fault.Settled = started.Add(max(0, t.cfg.Settle)) // nobody has said that it has ended
+			fault.SafeAfter = started.Add(max(0, t.cfg.Settle)) // no answer has said that it has ended
 		}
 		fault.Method = method
 		attrs = append(attrs, slog.String("error", fault.Error()))
@@ -222,7 +222,7 @@ func (t *transport) moved(resp *http.Response) *Error {
 		Detail: fmt.Sprintf("the portal has moved to %.100s: put that into the webhook's URL", host),
 	}
 	if t.auth != nil {
-		e.Detail = fmt.Sprintf("the portal has moved to %.100s: put that into oauth.portal and install the application anew", host)
+		e.Detail = fmt.Sprintf("the portal has moved to %.100s: put that into oauth.portal and install the application again", host)
 	}
 	return e
 }

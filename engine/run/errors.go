@@ -60,8 +60,8 @@ func verdictOf(err error) (Verdict, time.Time) {
 	var parked *engine.ParkedError
 	var placed *engine.PlaceError
 	var rest *bitrix.Error
-	if errors.As(err, &rest) && rest.Outcome == bitrix.Unknown && !rest.Settled.IsZero() {
-		return Retry, rest.Settled // before that, a read does not show whether the write was done
+	if errors.As(err, &rest) && rest.Outcome == bitrix.Unknown && !rest.SafeAfter.IsZero() {
+		return Retry, rest.SafeAfter // before that, a read does not show whether the write was done
 	}
 	var later *engine.LaterError
 	if errors.As(err, &later) {

@@ -257,7 +257,7 @@ func TestLoopGuard(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	at := time.Now().Add(time.Hour)
 	fails := func(outcome bitrix.Outcome, status int, safeAfter time.Time) error {
-		return &bitrix.Error{Method: "a.get", Status: status, Code: "NO", Outcome: outcome, Settled: safeAfter}
+		return &bitrix.Error{Method: "a.get", Status: status, Code: "NO", Outcome: outcome, SafeAfter: safeAfter}
 	}
 	for _, tt := range []struct {
 		name string

@@ -67,8 +67,8 @@ func (r *recorder) send(ctx context.Context, calls []bitrix.Call) []bitrix.Answe
 	var real []bitrix.Call
 	var at []int
 	for i, c := range calls {
-		if a, ok := r.answerFor(c.Method); ok {
-			answers[i] = bitrix.Confirm(c, a)
+		if a, ok := r.answerFor(c); ok {
+			answers[i] = a
 			continue
 		}
 		real, at = append(real, c), append(at, i)
@@ -102,18 +102,18 @@ func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) 
 	reply := engine.Reply{Status: http.StatusOK}
 	if n, err := strconv.Atoi(status); err == nil {
 		reply.Status = n
-	} else if a, ok := r.answerFor(p.Method); ok {
+	} else if a, ok := r.answerFor(bitrix.Call{Method: p.Method}); ok {
 		reply.Body = a.Result
 	}
 	return reply, nil
 }
 
-// answerFor returns the test's answer for a method.
-func (r *recorder) answerFor(method string) (bitrix.Answer, bool) {
-	key := strings.ToLower(method)
+// answerFor returns the test's answer to a call, read as an answer of a portal.
+func (r *recorder) answerFor(call bitrix.Call) (bitrix.Answer, bool) {
+	key := strings.ToLower(call.Method)
 	if code, ok := r.refusals[key]; ok {
 		return bitrix.Answer{Total: -1, Next: -1, Err: &bitrix.Error{
-			Method: method, Status: http.StatusBadRequest, Code: code, Detail: "refused by the test", Outcome: bitrix.Executed,
+			Method: call.Method, Status: http.StatusBadRequest, Code: code, Detail: "refused by the test", Outcome: bitrix.Executed,
 		}}, true
 	}
 	result, ok := r.answers[key]
@@ -121,7 +121,10 @@ func (r *recorder) answerFor(method string) (bitrix.Answer, bool) {
 		return bitrix.Answer{}, false
 	}
 	raw, err := json.Marshal(result)
-	return bitrix.Answer{Result: raw, Total: -1, Next: -1, Err: err}, true
+	if err != nil {
+		return bitrix.Answer{Total: -1, Next: -1, Err: err}, true
+	}
+	return bitrix.AnswerTo(call, raw), true
 }
 
 // List reads all pages.
@@ -132,7 +135,7 @@ func (r *recorder) List(ctx context.Context, call bitrix.Call, wrapper string) (
 	if crashed {
 		return nil, errCrash
 	}
-	if a, ok := r.answerFor(call.Method); ok { // it has all rows
+	if a, ok := r.answerFor(call); ok { // it has all rows
 		return bitrix.DecodeRows(call.Method, a, wrapper)
 	}
 	return r.Client.List(ctx, call, wrapper)

@@ -50,7 +50,7 @@ func Removed(what *Record) error { return fmt.Errorf("%s was deleted while the s
 // endOf is when a call has certainly ended.
 func endOf(err error) time.Time {
 	if e := (*bitrix.Error)(nil); errors.As(err, &e) {
-		return e.Settled
+		return e.SafeAfter
 	}
 	return time.Time{}
 }

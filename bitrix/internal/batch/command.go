@@ -15,9 +15,9 @@ type Command struct {
 	// Method is the method's name, such as crm.item.get.
 	Method string
 	// Query is the call as a batch carries it. "" means that a batch cannot carry
-	// it and the call needs a request of its own.
+	// it and the call needs its own request.
 	Query string
-	// Params are the parameters for a request of its own.
+	// Params are the parameters for a single request.
 	Params *php.Array
 	// Write says that the call may change data: it is not repeated when its
 	// outcome is unknown.
@@ -93,7 +93,7 @@ func NewCommand(method string, params map[string]any) (Command, error) {
 	return cmd, nil
 }
 
-// Body is the call as a JSON request of its own.
+// Body is the call as a single JSON request.
 func (c Command) Body() ([]byte, error) {
 	if c.Params.Len() == 0 {
 		return []byte("{}"), nil

@@ -16,7 +16,7 @@ type pending struct {
 	notBefore time.Time // when it may be sent
 }
 
-// single reports whether the command needs a request of its own.
+// single reports whether the command needs its own request.
 func (p *pending) single() bool { return p.Query == "" }
 
 // stale reports whether the command's deadline is over.

@@ -20,7 +20,7 @@ const (
 	arriving = time.Millisecond
 	// renewAhead is how many requests before their turn stale commands fail: the
 	// reads that the caller makes then need one.
-	renewAhead = 2
+	renewEarly = 2
 	// backgroundWait is the time after which a background command has the rank of
 	// the others.
 	backgroundWait = time.Minute
@@ -275,12 +275,12 @@ func (q *requestQueue) take(now time.Time, room int, admit admission) []*pending
 func (q *requestQueue) dropStale(now time.Time) {
 	place, stale := 0, 0
 	for _, g := range q.groups {
-		if place >= renewAhead*maxBatch {
+		if place >= renewEarly*maxBatch {
 			break
 		}
 		g.waiting = slices.DeleteFunc(g.waiting, func(p *pending) bool {
 			place++
-			if place > renewAhead*maxBatch || !p.stale(now) {
+			if place > renewEarly*maxBatch || !p.stale(now) {
 				return false
 			}
 			stale++

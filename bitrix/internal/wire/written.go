@@ -19,8 +19,8 @@ var writeForms = readWrites(writeTable)
 
 func readWrites(table string) map[string]string {
 	forms := map[string]string{}
-	for line := range strings.Lines(table) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] != "#" {
+	for entry := range strings.Lines(table) {
+		if f := strings.Fields(entry); len(f) == 3 && f[0] != "#" {
 			forms[strings.ToLower(f[1])] = f[0]
 		}
 	}

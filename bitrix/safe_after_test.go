@@ -17,9 +17,9 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestSettled: of a write that nobody has answered it is known when it has
-// ended; one that was answered, or a read, has ended.
-func TestSettled(t *testing.T) {
+// TestSafeAfter: the error of a write without an answer says when it has ended. One
+// that was answered, or a read, has ended.
+func TestSafeAfter(t *testing.T) {
 	after := func(d time.Duration, status int, body string, err error) roundTrip {
 		return func(*http.Request) (*http.Response, error) {
 			time.Sleep(d)
@@ -33,7 +33,7 @@ func TestSettled(t *testing.T) {
 		name   string
 		portal roundTrip
 		call   bitrix.Call
-		settle time.Duration
+		limit  time.Duration
 		want   time.Duration // from the start of the request; 0 is none
 	}{
 		{"a write whose connection is lost", after(time.Second, 0, "", io.ErrUnexpectedEOF), update(1), 0, time.Minute},
@@ -47,7 +47,7 @@ func TestSettled(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newClient(t, nil, func(cfg *bitrix.Config) { cfg.HTTP.Transport, cfg.Settle = tt.portal, tt.settle })
+				c := newClient(t, nil, func(cfg *bitrix.Config) { cfg.HTTP.Transport, cfg.Settle = tt.portal, tt.limit })
 				defer c.Close()
 				started := time.Now()
 				err := c.Do(t.Context(), tt.call)[0].Err
@@ -56,8 +56,8 @@ func TestSettled(t *testing.T) {
 					t.Fatalf("error %v", err)
 				}
 				got := time.Duration(0)
-				if e.Settled.After(time.Now()) {
-					got = e.Settled.Sub(started)
+				if e.SafeAfter.After(time.Now()) {
+					got = e.SafeAfter.Sub(started)
 				}
 				if got.Round(time.Second) != tt.want {
 					t.Errorf("settled after %s, want %s: %v", got, tt.want, e)
@@ -67,8 +67,8 @@ func TestSettled(t *testing.T) {
 	}
 }
 
-// TestSettledWhenTheCallerHasGone: the request goes on without its caller.
-func TestSettledWhenTheCallerHasGone(t *testing.T) {
+// TestSafeAfterWhenTheCallerHasGone: the request continues without its caller.
+func TestSafeAfterWhenTheCallerHasGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, nil, func(cfg *bitrix.Config) {
 			cfg.HTTP.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
@@ -81,7 +81,7 @@ func TestSettledWhenTheCallerHasGone(t *testing.T) {
 		defer cancel()
 		err := c.Do(ctx, update(1))[0].Err
 		var e *bitrix.Error
-		if !errors.As(err, &e) || e.Outcome != bitrix.Unknown || time.Until(e.Settled) != time.Minute || !strings.Contains(e.Error(), "gave up") {
+		if !errors.As(err, &e) || e.Outcome != bitrix.Unknown || time.Until(e.SafeAfter) != time.Minute || !strings.Contains(e.Error(), "gave up") {
 			t.Errorf("%+v, want one that has settled in a minute", e)
 		}
 		time.Sleep(10 * time.Second) // so that the request can end
