@@ -50,6 +50,9 @@ func TestGoldenExamples(t *testing.T) {
 	}
 	show("no-rules", new(service.Generation).StartFindings("b24rules.yaml"), nil)
 
+	_, readable := exampleConfig([]byte("rules: [rules]\nportals:\n  main: {webhook_file: /dev/null, application_token: t0k3n}\n"))
+	show("readable-secret", readable, nil)
+
 	for _, code := range docs.FindingCodes() {
 		if !slices.Contains(covered, code) {
 			t.Errorf("no golden case has the code %s", code)

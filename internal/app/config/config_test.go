@@ -60,7 +60,7 @@ limits: {runs: 7, attempts: 3, retry_first: 1s, retry_max: 1m, max_body: 4096, g
 history: {succeeded: 7d, discarded: 36h, parked: forever}
 console: false
 `, dir))
-	if len(list) > 0 {
+	if len(list) != 1 || list[0].Code != "unchecked-certificate" {
 		t.Fatalf("findings: %v", list)
 	}
 	if c.Listen != "0.0.0.0:80" || c.Database != "sqlite:etc/data/queue.db" {

@@ -26,6 +26,9 @@ func (r *reader) database(in *layout) string {
 		text, ok = r.secretFile(file, "database")
 	case here.set():
 		text, ok = r.expandURL(here)
+		if databasePassword(here.text) != "" {
+			r.literalSecret(scalar{text: databasePassword(here.text).Reveal(), pos: here.pos})
+		}
 	}
 	if !ok {
 		return ""

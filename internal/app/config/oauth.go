@@ -74,6 +74,7 @@ func (r *reader) oauth(p namedPortal) *OAuth {
 		if u, err := url.Parse(in.TokenURL.text); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 			r.errorf(in.TokenURL.pos, "invalid-value", "token_url is not an http(s) address").Hint = "remove it, the default is " + bitrix.DefaultTokenURL
 		}
+		r.plainAddress(in.TokenURL, "token_url")
 		out.TokenURL = in.TokenURL.text
 	}
 	if in.Connector.set() {
@@ -126,6 +127,7 @@ func (r *reader) publicURL(s scalar) string {
 		r.errorf(s.pos, "invalid-value", "public_url %q is not an address", s.text).Hint = "write an address such as https://b24rules.example.com"
 		return ""
 	}
+	r.plainAddress(s, "public_url")
 	return text
 }
 

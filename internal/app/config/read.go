@@ -26,6 +26,8 @@ type reader struct {
 	dir  string
 	env  func(string) (string, bool)
 	list diag.List
+	// warned says that the file is known to be readable by others.
+	warned bool
 }
 
 func (r *reader) errorf(pos diag.Pos, code, format string, args ...any) *diag.Finding {
@@ -153,10 +155,13 @@ func (r *reader) portal(p namedPortal) Portal {
 	out := Portal{Name: p.name, Pos: p.pos, Plan: bitrix.PlanStandard, Shared: p.Shared, Insecure: p.TLS.InsecureSkipVerify, Inputs: p.Inputs}
 	out.Inputs.env = r.env
 	if p.OAuth.set() {
-		out.OAuth = r.oauth(p)
+		if out.OAuth = r.oauth(p); out.OAuth != nil {
+			r.connection(p, p.OAuth.Portal.pos, out.OAuth.Portal)
+		}
 	} else {
 		out.Webhook = r.webhook(p)
 		out.Token = r.token(p)
+		r.connection(p, firstSet(p.Webhook, p.WebhookFile).pos, out.Webhook.Reveal())
 	}
 	if p.Plan.set() {
 		plan, err := bitrix.ParsePlan(p.Plan.text)
@@ -233,6 +238,7 @@ func (r *reader) secret(p namedPortal, key string, here, file scalar) (text stri
 		r.errorf(file.pos, "duplicate-key", "portal %s has both %s and %s_file", p.name, key, key).Hint = "remove one of them"
 		return "", file.pos, false
 	case here.set():
+		r.literalSecret(here)
 		text, ok = r.expand(here)
 		return strings.TrimSpace(text), here.pos, ok
 	case file.set():
@@ -253,6 +259,7 @@ func (r *reader) secretFile(s scalar, key string) (string, bool) {
 		r.errorf(s.pos, "unreadable-file", "%s_file %s: %v", key, s.text, err)
 		return "", false
 	}
+	r.readableByOthers(s.pos, r.path(s), s.text)
 	return text, true
 }
 
