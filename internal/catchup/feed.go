@@ -45,6 +45,7 @@ type Feeder struct {
 // and notes that in the job.
 func (f *Feeder) Run(ctx context.Context) {
 	notBefore := map[string]time.Time{} // by the job's name
+	reader := NewReader(f.Portal)
 	for ctx.Err() == nil {
 		pause := jobsEvery
 		var jobs []Job
@@ -62,7 +63,7 @@ func (f *Feeder) Run(ctx context.Context) {
 			if time.Now().Before(notBefore[j.name()]) {
 				continue
 			}
-			fed, err := f.feed(ctx, j)
+			fed, err := f.feed(ctx, reader, j)
 			switch {
 			case ctx.Err() != nil:
 				return
@@ -111,7 +112,7 @@ func (f *Feeder) failed(ctx context.Context, j Job, err error) {
 }
 
 // feed adds a page, if there is room for it, and reports whether it did.
-func (f *Feeder) feed(ctx context.Context, j Job) (fed bool, err error) {
+func (f *Feeder) feed(ctx context.Context, reader *Reader, j Job) (fed bool, err error) {
 	if j.Downtime != nil && !j.Ready {
 		prepared, err := f.Prepare(ctx, j)
 		if err != nil {
@@ -130,7 +131,7 @@ func (f *Feeder) feed(ctx context.Context, j Job) (fed bool, err error) {
 	if j.Stage >= j.stages() {
 		return true, f.finish(ctx, j)
 	}
-	typeID, ids, _, err := j.Next(ctx, f.Portal)
+	typeID, ids, _, err := j.Next(ctx, reader)
 	if err != nil {
 		return false, err
 	}

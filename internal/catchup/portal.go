@@ -59,8 +59,8 @@ func Now(ctx context.Context, p Portal) (time.Time, error) {
 
 // Count returns how many entities of a type exist, or have changed since a time.
 func Count(ctx context.Context, p Portal, typeID int, since time.Time) (int, error) {
-	params := itemParams(typeID, since, 0)
-	params["select"], params["start"] = []any{"id"}, 0
+	params := itemParams(typeID, since, "id")
+	params["order"], params["start"] = map[string]any{"id": "ASC"}, 0
 	a := p.Do(ctx, bitrix.Call{Method: methodItems, Params: params})[0]
 	rows, more, err := bitrix.FirstPage(methodItems, a, "items")
 	if err != nil || a.Total >= 0 || !more {
@@ -71,111 +71,113 @@ func Count(ctx context.Context, p Portal, typeID int, since time.Time) (int, err
 
 const methodItems = "crm.item.list"
 
-func itemParams(typeID int, since time.Time, after int) map[string]any {
-	filter := map[string]any{}
-	if after > 0 {
-		filter[">id"] = after
+// Reader reads what jobs need from one portal. Only one goroutine may use it.
+type Reader struct {
+	portal   Portal
+	listings map[string]*bitrix.Listing // they know what the portal supports
+
+	job string        // for which ids were read
+	ids map[int][]int // the ids of all entities of a type, in order
+}
+
+// NewReader returns a reader of a portal.
+func NewReader(p Portal) *Reader {
+	return &Reader{portal: p, listings: map[string]*bitrix.Listing{}, ids: map[int][]int{}}
+}
+
+// pageRows is the most rows that one request reads.
+const pageRows = 1000
+
+// after reads the next rows of a listing. key tells the listings of a job apart.
+func (r *Reader) after(ctx context.Context, key string, listing func() *bitrix.Listing, after int) ([]bitrix.Row, error) {
+	l := r.listings[key]
+	if l == nil {
+		if len(r.listings) >= 1000 {
+			clear(r.listings)
+		}
+		l = listing()
+		r.listings[key] = l
 	}
+	return l.After(ctx, r.portal.Do, after)
+}
+
+func itemParams(typeID int, since time.Time, fields ...string) map[string]any {
+	names := make([]any, len(fields))
+	for i, f := range fields {
+		names[i] = f
+	}
+	params := map[string]any{"entityTypeId": typeID, "select": names}
 	if !since.IsZero() {
-		filter[">=updatedTime"] = since.Format(time.RFC3339)
-	}
-	params := map[string]any{"entityTypeId": typeID, "order": map[string]any{"id": "ASC"}}
-	if len(filter) > 0 {
-		params["filter"] = filter
+		params["filter"] = map[string]any{">=updatedTime": since.Format(time.RFC3339)}
 	}
 	return params
 }
 
-// page reads the ids of the next entities of a type, after an id: a listing by offset
-// would be slow, and would shift when entities are added or deleted. more is false
-// at the end, which is a page without rows: a portal may answer fewer rows than a page
-// has although more follow. Entities that do not match the filter are skipped.
-func page(ctx context.Context, p Portal, typeID int, since time.Time, after int) (ids []int, last int, more bool, err error) {
-	params := itemParams(typeID, since, after)
-	params["select"], params["start"] = []any{"id", "updatedTime"}, -1
-	rows, err := bitrix.DecodeRows(methodItems, p.Do(ctx, bitrix.Call{Method: methodItems, Params: params})[0], "items")
+// page reads the ids of the next entities of a type, after an id. more is false at the
+// end, which is a page without rows. Entities that do not match the filter are skipped.
+func (r *Reader) page(ctx context.Context, typeID int, since time.Time, after int) (ids []int, last int, more bool, err error) {
+	rows, err := r.after(ctx, fmt.Sprint("page ", typeID, since), func() *bitrix.Listing {
+		return bitrix.Items(itemParams(typeID, since, "id", "updatedTime"))
+	}, after)
 	if err != nil {
 		return nil, 0, false, err
 	}
 	last = after
 	for _, row := range rows {
 		var it struct {
-			ID      bitrix.ID `json:"id"`
-			Updated string    `json:"updatedTime"`
+			Updated string `json:"updatedTime"`
 		}
-		if err := json.Unmarshal(row, &it); err != nil {
+		if err := json.Unmarshal(row.Raw, &it); err != nil {
 			return nil, 0, false, badAnswerf("%s: %w", methodItems, err)
 		}
-		if int(it.ID) <= last {
-			return nil, 0, false, badAnswerf("%s: entity %d after %d: the portal does not order by id", methodItems, it.ID, last)
-		}
-		last = int(it.ID)
+		last = row.ID
 		// An entity whose time cannot be read may have changed.
 		if at, err := time.Parse(time.RFC3339, it.Updated); err == nil && !since.IsZero() && at.Before(since) {
 			continue
 		}
-		ids = append(ids, last)
+		ids = append(ids, row.ID)
 	}
 	return ids, last, len(rows) > 0, nil
 }
 
 // owners reads the next records of a place and returns the ids of the entities that
-// they belong to.
-func owners(ctx context.Context, p Portal, r Leftover, after int) (ids []int, last int, more bool, err error) {
-	call, field, err := r.listing(ctx, p, after)
-	if err != nil {
-		return nil, 0, false, err
+// they belong to. all says that the place has no other records.
+func (r *Reader) owners(ctx context.Context, place Leftover, after int) (ids []int, last int, more, all bool, err error) {
+	field := place.Field
+	listing := func() *bitrix.Listing {
+		return bitrix.Items(itemParams(place.EntityTypeID, time.Time{}, "id", field))
 	}
-	wrapper, key := "items", "id"
-	if r.List > 0 {
-		wrapper, key = "", "ID"
+	if place.List > 0 {
+		fields, err := r.portal.ListFields(ctx, place.ListType, place.List)
+		if err != nil {
+			return nil, 0, false, false, err
+		}
+		f, err := fields.Lookup(place.Field)
+		if err != nil {
+			return nil, 0, false, false, badAnswerf("%w", err)
+		}
+		field = f.ID
+		listing = func() *bitrix.Listing {
+			return bitrix.Elements(map[string]any{"IBLOCK_TYPE_ID": place.ListType, "IBLOCK_ID": place.List})
+		}
 	}
-	rows, err := bitrix.DecodeRows(call.Method, p.Do(ctx, call)[0], wrapper)
+	rows, err := r.after(ctx, fmt.Sprintf("owners %+v", place), listing, after)
 	if err != nil {
-		return nil, 0, false, err
+		return nil, 0, false, false, err
 	}
 	last = after
 	seen := map[int]bool{}
-	for _, raw := range rows {
-		var row map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &row); err != nil {
-			return nil, 0, false, badAnswerf("%s: %w", call.Method, err)
+	for _, row := range rows {
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(row.Raw, &members); err != nil {
+			return nil, 0, false, false, badAnswerf("record %d: %w", row.ID, err)
 		}
-		var id bitrix.ID
-		if err := id.UnmarshalJSON(row[key]); err != nil || int(id) <= last {
-			return nil, 0, false, badAnswerf("%s: row %.40s after %d: the portal does not order by id", call.Method, row[key], last)
-		}
-		last = int(id)
-		for _, owner := range numbers(row[field]) {
+		last = row.ID
+		for _, owner := range numbers(members[field]) {
 			seen[owner] = true
 		}
 	}
-	return slices.Sorted(maps.Keys(seen)), last, len(rows) > 0, nil
-}
-
-// listing returns the call for the next records of a place, and the key of its field
-// in the rows.
-func (r Leftover) listing(ctx context.Context, p Portal, after int) (bitrix.Call, string, error) {
-	if r.List == 0 {
-		params := itemParams(r.EntityTypeID, time.Time{}, after)
-		params["select"], params["start"] = []any{"id", r.Field}, -1
-		return bitrix.Call{Method: methodItems, Params: params}, r.Field, nil
-	}
-	fields, err := p.ListFields(ctx, r.ListType, r.List)
-	if err != nil {
-		return bitrix.Call{}, "", err
-	}
-	field, err := fields.Lookup(r.Field)
-	if err != nil {
-		return bitrix.Call{}, "", badAnswerf("%w", err)
-	}
-	params := map[string]any{
-		"IBLOCK_TYPE_ID": r.ListType, "IBLOCK_ID": r.List, "ELEMENT_ORDER": map[string]any{"ID": "ASC"}, "start": -1,
-	}
-	if after > 0 {
-		params["FILTER"] = map[string]any{">ID": after}
-	}
-	return bitrix.Call{Method: "lists.element.get", Params: params}, field.ID, nil
+	return slices.Sorted(maps.Keys(seen)), last, len(rows) > 0, after == 0 && len(rows) < pageRows, nil
 }
 
 // numbers reads the ids in a value: a number, text, a property's {valueId:
@@ -214,20 +216,20 @@ func numbers(raw json.RawMessage) []int {
 
 // Next reads the next entities of a job, and advances the job without storing it.
 // more is false at its end.
-func (j *Job) Next(ctx context.Context, p Portal) (typeID int, ids []int, more bool, err error) {
+func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more bool, err error) {
 	var again bool
 	switch {
 	case j.Stage >= j.stages():
 		return 0, nil, false, nil
 	case j.Stage < len(j.Types):
 		typeID = j.Types[j.Stage]
-		ids, j.After, again, err = page(ctx, p, typeID, j.Since, j.After)
+		ids, j.After, again, err = r.page(ctx, typeID, j.Since, j.After)
 		j.Seen += len(ids)
 	default:
-		r := j.Leftovers[j.Stage-len(j.Types)]
-		typeID = r.TypeID
-		if ids, j.After, again, err = owners(ctx, p, r, j.After); err == nil {
-			ids, err = gone(ctx, p, typeID, ids)
+		place, all := j.Leftovers[j.Stage-len(j.Types)], false
+		typeID = place.TypeID
+		if ids, j.After, again, all, err = r.owners(ctx, place, j.After); err == nil && len(ids) > 0 {
+			ids, err = r.gone(ctx, j.name(), typeID, ids, all)
 		}
 		j.Orphans += len(ids)
 	}
@@ -240,18 +242,58 @@ func (j *Job) Next(ctx context.Context, p Portal) (typeID int, ids []int, more b
 	return typeID, ids, j.Stage < j.stages(), nil
 }
 
-// gone returns the entities that do not exist. It does not trust the portal's
-// filter: it requests each entity that the portal did not return.
-func gone(ctx context.Context, p Portal, typeID int, ids []int) ([]int, error) {
-	exists := map[int]bool{}
+// gone returns the entities that do not exist. It does not trust the portal's lists: it
+// requests each entity that they did not have. few says that these are all entities that
+// are asked for, so that a filter by their ids is cheaper than the ids of all.
+func (r *Reader) gone(ctx context.Context, job string, typeID int, ids []int, few bool) ([]int, error) {
+	if r.job != job {
+		r.job = job
+		clear(r.ids)
+	}
+	var exist []int
+	var err error
+	if few {
+		exist, err = r.existing(ctx, typeID, ids)
+	} else {
+		exist, err = r.allIDs(ctx, typeID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var calls []bitrix.Call
+	var asked []int
+	for _, id := range ids {
+		if _, found := slices.BinarySearch(exist, id); !found {
+			asked = append(asked, id)
+			calls = append(calls, bitrix.Call{Method: "crm.item.get", Params: map[string]any{"entityTypeId": typeID, "id": id}})
+		}
+	}
+	var out []int
+	for i, a := range r.portal.Do(ctx, calls...) {
+		switch {
+		case bitrix.IsNotFound(a.Err):
+			out = append(out, asked[i])
+		case a.Err != nil:
+			return nil, a.Err
+		}
+	}
+	return out, nil
+}
+
+// existing returns those of the ids that a type has, in order.
+func (r *Reader) existing(ctx context.Context, typeID int, ids []int) ([]int, error) {
+	var calls []bitrix.Call
 	for part := range slices.Chunk(ids, pageSize) {
 		filter := make([]any, len(part))
 		for i, id := range part {
 			filter[i] = id
 		}
-		a := p.Do(ctx, bitrix.Call{Method: methodItems, Params: map[string]any{
+		calls = append(calls, bitrix.Call{Method: methodItems, Params: map[string]any{
 			"entityTypeId": typeID, "select": []any{"id"}, "filter": map[string]any{"@id": filter}, "start": -1,
-		}})[0]
+		}})
+	}
+	var exist []int
+	for _, a := range r.portal.Do(ctx, calls...) {
 		rows, err := bitrix.DecodeRows(methodItems, a, "items")
 		if err != nil {
 			return nil, err
@@ -263,25 +305,33 @@ func gone(ctx context.Context, p Portal, typeID int, ids []int) ([]int, error) {
 			if err := json.Unmarshal(row, &it); err != nil {
 				return nil, badAnswerf("%s: %w", methodItems, err)
 			}
-			exists[int(it.ID)] = true
+			exist = append(exist, int(it.ID))
 		}
 	}
-	var calls []bitrix.Call
-	var asked []int
-	for _, id := range ids {
-		if !exists[id] {
-			asked = append(asked, id)
-			calls = append(calls, bitrix.Call{Method: "crm.item.get", Params: map[string]any{"entityTypeId": typeID, "id": id}})
-		}
+	slices.Sort(exist)
+	return exist, nil
+}
+
+// allIDs returns the ids of all entities of a type, in order. They are read once for a
+// job; a million of them take 8 MB.
+func (r *Reader) allIDs(ctx context.Context, typeID int) ([]int, error) {
+	if ids, ok := r.ids[typeID]; ok {
+		return ids, nil
 	}
-	var out []int
-	for i, a := range p.Do(ctx, calls...) {
-		switch {
-		case bitrix.IsNotFound(a.Err):
-			out = append(out, asked[i])
-		case a.Err != nil:
-			return nil, a.Err
+	l := bitrix.Items(itemParams(typeID, time.Time{}, "id"))
+	ids := []int{}
+	for last := 0; ; {
+		rows, err := l.After(ctx, r.portal.Do, last)
+		if err != nil {
+			return nil, err
 		}
+		if len(rows) == 0 {
+			r.ids[typeID] = ids
+			return ids, nil
+		}
+		for _, row := range rows {
+			ids = append(ids, row.ID)
+		}
+		last = ids[len(ids)-1]
 	}
-	return out, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/catchup"
 )
 
 // dryRuns is the number of concurrent dry runs. Together they fill batches.
@@ -26,11 +27,12 @@ func (s *syncing) dryRun(ctx context.Context, env environment, a *service.Servic
 		return err
 	}
 	out := report.DrySync{Portal: s.portal, Rule: s.rule, Plans: []report.Plan{}}
+	reader := catchup.NewReader(p.Later())
 	lineAt := time.Now().Add(lineEvery)
 	for more := true; more; {
 		var typ int
 		var ids []int
-		if typ, ids, more, err = job.Next(ctx, p.Later()); err != nil {
+		if typ, ids, more, err = job.Next(ctx, reader); err != nil {
 			return err
 		}
 		plans, err := s.dryRunPage(ctx, a, t, typ, ids)

@@ -23,9 +23,6 @@ const (
 	// A longer one means that the process was stopped, the computer slept or the
 	// database did not answer.
 	longestGap = 3 * heartbeatEvery
-	// leftoversAfter is the shortest downtime after which catch-up also looks for
-	// leftovers of deleted entities. It reads whole lists for that.
-	leftoversAfter = time.Minute
 )
 
 // downtime notices when events may have been missed, and starts catch-up jobs.
@@ -159,9 +156,9 @@ func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, err
 		j.Total += n
 	}
 	j.Types = types
-	if away >= leftoversAfter {
-		j.Leftovers = leftovers(rules)
-	}
+	// However short the downtime was, something may have been deleted in it, and the
+	// portal sends that event once.
+	j.Leftovers = leftovers(rules)
 	d.log.Info("catching up", slog.String("portal", j.Portal), slog.Time("since", j.Since), slog.Int("entities", j.Total))
 	return j, nil
 }

@@ -8,7 +8,6 @@ import (
 // What the tests of the whole service need of its parts.
 const (
 	LongestGap      = longestGap
-	LeftoversAfter  = leftoversAfter
 	ChecksPerMinute = checksPerMinute
 )
 
