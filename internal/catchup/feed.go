@@ -103,7 +103,8 @@ func (f *Feeder) failed(ctx context.Context, j Job, err error) {
 		if !slices.Contains(j.Failures, err.Error()) {
 			j.Failures = append(j.Failures, err.Error())
 		}
-		j.Stage, j.After, j.Waits = j.Stage+1, 0, ""
+		j.nextStage()
+		j.Waits = ""
 		f.Log.Error("a part of a job is skipped", "portal", f.Name, "rule", j.Rule, "error", err)
 	}
 	if err := save(ctx, f.Queue, j); err != nil && !errors.Is(err, queue.ErrMoved) {

@@ -130,7 +130,7 @@ func TestTheClockIsSetBack(t *testing.T) {
 // oneItem answers as a portal whose only entity is 7.
 func oneItem(c bitrix.Call) bitrix.Answer {
 	if filter, _ := c.Params["filter"].(map[string]any); filter[">id"] == 7 {
-		return bitrix.Answer{Result: json.RawMessage(`{"items":[]}`)}
+		return bitrix.Answer{Result: json.RawMessage(`{"items":[]}`), Total: -1, Next: -1}
 	}
-	return bitrix.Answer{Result: json.RawMessage(`{"items":[{"id":7}]}`)}
+	return bitrix.Answer{Result: json.RawMessage(`{"items":[{"id":7}]}`), Total: -1, Next: -1}
 }

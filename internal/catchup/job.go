@@ -42,6 +42,8 @@ type Job struct {
 	// id that was read of the current one.
 	Stage int `json:"stage"`
 	After int `json:"after"`
+	// Read is how many rows of the current type were read.
+	Read int `json:"read,omitempty"`
 	// Total is how many entities there were at the start.
 	Total int `json:"total"`
 	// Seen counts entities, Runs new runs, Joined runs that were pending before,
@@ -95,6 +97,9 @@ func (j Job) Code() string {
 
 // Over reports whether the job has no page left.
 func (j Job) Over() bool { return !j.Finished.IsZero() || j.Failed != "" }
+
+// nextStage ends the current type or place.
+func (j *Job) nextStage() { j.Stage, j.After, j.Read = j.Stage+1, 0, 0 }
 
 // stages returns the number of types and leftovers.
 func (j Job) stages() int { return len(j.Types) + len(j.Leftovers) }

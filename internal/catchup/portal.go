@@ -223,8 +223,12 @@ func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more 
 		return 0, nil, false, nil
 	case j.Stage < len(j.Types):
 		typeID = j.Types[j.Stage]
-		ids, j.After, again, err = r.page(ctx, typeID, j.Since, j.After)
-		j.Seen += len(ids)
+		last := j.After
+		ids, j.After, again, err = r.page(ctx, typeID, j.Since, last)
+		j.Seen, j.Read = j.Seen+len(ids), j.Read+len(ids)
+		if err == nil && !again && j.Since.IsZero() {
+			err = r.wholeType(ctx, typeID, last, j.Read)
+		}
 	default:
 		place, all := j.Leftovers[j.Stage-len(j.Types)], false
 		typeID = place.TypeID
@@ -237,9 +241,27 @@ func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more 
 		return 0, nil, false, err
 	}
 	if !again {
-		j.Stage, j.After = j.Stage+1, 0
+		j.nextStage()
 	}
 	return typeID, ids, j.Stage < j.stages(), nil
+}
+
+// wholeType checks at the end of a type that its pages had as many entities as the portal
+// says that it has. Those that were added since have ids above last.
+func (r *Reader) wholeType(ctx context.Context, typeID, last, read int) error {
+	if last == 0 {
+		return nil // not even the first page had a row, and the job has counted before
+	}
+	params := itemParams(typeID, time.Time{}, "id")
+	params["filter"], params["start"] = map[string]any{"<=id": last}, 0
+	a := r.portal.Do(ctx, bitrix.Call{Method: methodItems, Params: params})[0]
+	if _, err := bitrix.DecodeRows(methodItems, a, "items"); err != nil { // only the total is of interest
+		return err
+	}
+	if a.Total > read {
+		return badAnswerf("%s: the portal has %d entities of type %d, and its pages had %d", methodItems, a.Total, typeID, read)
+	}
+	return nil
 }
 
 // gone returns the entities that do not exist. It does not trust the portal's lists: it
