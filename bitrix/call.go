@@ -27,7 +27,7 @@ type Call struct {
 	// Do, so that it can fill the room that is left in a request.
 	Unordered bool
 	// WithNext says that the call travels in the same request as the next one of
-	// its Do, directly before it, unless one of them needs a request of its own.
+	// its Do, directly before it, unless one of them needs its own request.
 	WithNext bool
 	// Many, if not nil, lets a listing call share a command with the same call
 	// for other owners. Only a Do with this one call uses it. The answer then

@@ -29,7 +29,7 @@ type Command struct {
 	// fails with the reason Stale.
 	Deadline time.Time
 	// WithNext says that the command goes in the same request as the next one of
-	// its caller, unless one of them needs a request of its own.
+	// its caller, unless one of them needs its own request.
 	WithNext bool
 	// Rank says which commands go first.
 	Rank Rank
