@@ -124,6 +124,10 @@ bench: ## measure against the emulator with a portal's limits and write docs/per
 bench-burst: ## measure a burst of events, compare it with one commit per event, and write docs/performance.md
 	go run ./internal/bench -burst
 
+.PHONY: bench-ticks
+bench-ticks: ## measure what people lose who write into a list while the engine updates it, and write docs/performance.md
+	go run ./internal/bench -ticks
+
 .PHONY: bench-formulas
 bench-formulas: ## compare formulas with plain floats and cel-go
 	cd internal/bench/formulas && go test -run '^TestContests$$' -count=1 . && go test -run '^$$' -bench . -benchtime 500ms .

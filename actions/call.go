@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
@@ -131,9 +130,6 @@ func callMethod(ctx context.Context, c *engine.Call, a callArgs) (any, error) {
 		return nil, answer.Err
 	}
 	if writes {
-		if string(answer.Result) == "false" {
-			return nil, plan.NotDone(a.Method, answer)
-		}
 		if err := isDone(ctx, c, c.Key, a.Method); err != nil {
 			return nil, err
 		}

@@ -89,9 +89,6 @@ func notify(ctx context.Context, c *engine.Call, a notifyArgs) (any, error) {
 	}
 	var failed plan.Failures // one refused user does not prevent another attempt for the others
 	for i, answer := range c.Portal.Do(ctx, calls...) {
-		if answer.Err == nil && !plan.IsID(answer) {
-			answer.Err = plan.NotDone(calls[i].Method, answer)
-		}
 		if answer.Err != nil {
 			failed.Add(answer.Err)
 			continue

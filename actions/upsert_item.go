@@ -122,7 +122,7 @@ func addItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, values []p
 		// The outcome may be unknown. The next attempt reads first.
 		return nil, a.Err
 	}
-	item, err := s.WrittenItem("crm.item.add", a)
+	item, err := s.DecodeItem(a.Result)
 	if err != nil {
 		return nil, err
 	}
@@ -157,17 +157,19 @@ func changeItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, item *p
 	if len(changed) == 0 {
 		return false, nil
 	}
+	if err := s.CheckWrite(ctx, c, item, changed); err != nil {
+		return false, err
+	}
 	a := c.Portal.Do(ctx, plan.UpdateItemCall(s.Type, item.ID, changed))[0]
 	if a.Err != nil {
 		return false, a.Err
 	}
-	stored, err := s.WrittenItem("crm.item.update", a)
+	stored, err := s.DecodeItem(a.Result)
 	if err != nil {
 		return false, err
 	}
-	plan.NoteRefused(c, stored, changed)
 	c.Note("updated %s: %s", item, plan.FieldNames(changed))
-	return true, nil
+	return true, s.CheckKept(ctx, c, stored, changed)
 }
 
 func upserted(id int, created, updated bool) map[string]any {

@@ -52,6 +52,11 @@ func DecodeRows(method string, a Answer, wrapper string) ([]json.RawMessage, err
 	return rows, nil
 }
 
+// ShortNumbers replaces the numbers of an answer that PHP printed with all digits of a
+// double by the shortest numbers with the same value: 1.0049999999999999 is 1.005. The
+// client does this with all answers.
+func ShortNumbers(answer []byte) []byte { return wire.ShortNumbers(answer) }
+
 // FirstPage returns the rows in the answer to a listing call without start, or
 // with start 0. more says that the list has further pages, whether the answer
 // names the next page or not. A page whose number of rows contradicts its total

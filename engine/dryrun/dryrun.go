@@ -197,8 +197,6 @@ func (r *Run) answerWrite(step string, c bitrix.Call) bitrix.Answer {
 		answer.Result = json.RawMessage("[]")
 	case "lists.element.update", "lists.element.delete":
 		answer.Result = json.RawMessage("true")
-	case "im.notify.system.add", "im.notify.personal.add":
-		answer.Result = json.RawMessage("1")
 	}
 	r.writes = append(r.writes, w)
 	return answer

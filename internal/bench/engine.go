@@ -65,8 +65,8 @@ func (b *bench) startEngine(ctx context.Context, sites ...*site) (*engine, error
 	var c strings.Builder
 	fmt.Fprintf(&c, "listen: 127.0.0.1:0\ndatabase: sqlite:b.db\nrules: [rules]\nlog: {format: json, requests: %t}\nportals:\n", b.trace != "")
 	for _, s := range sites {
-		fmt.Fprintf(&c, "  %s:\n    webhook: %s\n    application_token: %s\n    shared: %t\n    inputs:\n      deal-shipments: {list: %d}\n      invoice-total: {helper_type: %d}\n",
-			s.name, s.url, token, s.shared, s.ids.ShipmentList, s.ids.TotalsType)
+		fmt.Fprintf(&c, "  %s:\n    webhook: %s\n    application_token: %s\n    plan: %s\n    shared: %t\n    inputs:\n      deal-shipments: {list: %d}\n      invoice-total: {helper_type: %d}\n",
+			s.name, s.url, token, s.plan, s.shared, s.ids.ShipmentList, s.ids.TotalsType)
 	}
 	config := filepath.Join(dir, "b24rules.yaml")
 	if err := os.WriteFile(config, []byte(c.String()), 0o600); err != nil {

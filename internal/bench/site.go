@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,11 +30,16 @@ type site struct {
 	deals  []int
 	dead   bool // it accepts connections and never answers
 	shared bool // the engine is configured with shared: true
+	plan   string
 }
 
 // newSite starts a portal with deals that have rows rows each.
 func newSite(ctx context.Context, name string, many bool, deals, rows int) (*site, error) {
-	s := &site{name: name, portal: emulator.New(emulator.Config{Latency: latency, ManyOwners: many})}
+	return newSiteOn(ctx, name, emulator.Config{Latency: latency, ManyOwners: many}, deals, rows)
+}
+
+func newSiteOn(ctx context.Context, name string, cfg emulator.Config, deals, rows int) (*site, error) {
+	s := &site{name: name, portal: emulator.New(cfg), plan: cmp.Or(cfg.Plan, emulator.PlanStandard)}
 	s.ids = emulator.Demo(s.portal)
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")

@@ -47,15 +47,10 @@ func (x *ElementTarget) judge(w write, answers []bitrix.Answer) error {
 	if w.desired == nil && bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND") {
 		return nil // another request deleted it
 	}
-	switch {
-	case a.Err != nil:
+	if a.Err != nil || w.desired == nil {
 		return a.Err
-	case w.desired == nil:
-		return confirmed("lists.element.delete", a)
-	case w.record != nil:
-		if err := confirmed("lists.element.update", a); err != nil {
-			return err
-		}
+	}
+	if w.record != nil {
 		x.ids[w.desired.Key] = w.record.ID
 		x.compare(w, answers[0])
 		return nil

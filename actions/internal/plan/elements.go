@@ -184,43 +184,15 @@ func (l *List) deleteCall(r *Record) bitrix.Call {
 	return l.write("lists.element.delete", map[string]any{"ELEMENT_ID": r.ID})
 }
 
-// confirmed returns an error if the answer to a write is not true, which is the
-// documented form of success.
-func confirmed(method string, a bitrix.Answer) error {
-	if string(a.Result) == "true" {
-		return nil
-	}
-	return NotDone(method, a)
-}
-
-// NotDone is the error for a write without an error whose answer does not say that
-// it is done.
-func NotDone(method string, a bitrix.Answer) error {
-	return fmt.Errorf("%s was answered with %.40s: the portal does not say that the write is done", method, cmp.Or(string(a.Result), "nothing"))
-}
-
 // addedID reads the id from the answer of lists.element.add.
 func addedID(a bitrix.Answer) (int, error) {
-	if id, ok := idOf(a); ok {
-		return id, nil
-	}
-	return 0, NotDone("lists.element.add", a)
-}
-
-// IsID reports whether the result of a call is an id: a number above 0, or its text.
-func IsID(a bitrix.Answer) bool {
-	_, ok := idOf(a)
-	return ok
-}
-
-func idOf(a bitrix.Answer) (int, bool) {
 	v, err := formula.FromJSON(a.Result)
-	if _, isFlag := v.(bool); err != nil || isFlag {
-		return 0, false
-	}
 	n, ok := value.NumberOf(v)
 	id, whole := n.Int64()
-	return int(id), ok && whole && id > 0
+	if err != nil || !ok || !whole || id <= 0 {
+		return 0, fmt.Errorf("lists.element.add was answered with %s instead of the id of the element", value.KindOf(v))
+	}
+	return int(id), nil
 }
 
 // maxAge is the largest age of values that an update may send back. People may

@@ -37,17 +37,14 @@ func (x *ItemTarget) judge(w write, answers []bitrix.Answer) error {
 	if w.desired == nil && bitrix.IsNotFound(a.Err) {
 		return nil // another request deleted it
 	}
-	if a.Err != nil {
+	if a.Err != nil || w.desired == nil {
 		return a.Err
 	}
-	if w.desired == nil {
-		return itemDeleted(a)
-	}
-	method, values := "crm.item.update", w.changed
+	values := w.changed
 	if w.record == nil {
-		method, values = "crm.item.add", w.desired.Values
+		values = w.desired.Values
 	}
-	stored, err := x.Schema.WrittenItem(method, a)
+	stored, err := x.Schema.DecodeItem(a.Result)
 	if err != nil {
 		return err
 	}
@@ -58,16 +55,6 @@ func (x *ItemTarget) judge(w write, answers []bitrix.Answer) error {
 		x.refused[v.Field]++
 	}
 	return nil
-}
-
-// itemDeleted returns an error if the answer to crm.item.delete is not an empty
-// list, which is the documented form of success.
-// https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-delete.html
-func itemDeleted(a bitrix.Answer) error {
-	if string(a.Result) == "[]" {
-		return nil
-	}
-	return NotDone("crm.item.delete", a)
 }
 
 // finish leaves everything to the next attempt of the run.
@@ -93,6 +80,6 @@ func (x *ItemTarget) notes(c *engine.Call, p Plan, t Tally) {
 		c.Note("%d items had the key of an older one", p.Doubles)
 	}
 	for _, f := range slices.SortedFunc(maps.Keys(x.refused), func(a, b *value.Field) int { return strings.Compare(a.Name, b.Name) }) {
-		c.Note("field %s has another value than was written in %d items: the portal ignored the value or computes the field", f.Name, x.refused[f])
+		c.Note("the portal does not keep field %s of %d items: it ignored the value or computes the field", f.Name, x.refused[f])
 	}
 }

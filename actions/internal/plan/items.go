@@ -83,14 +83,6 @@ func deleteItemCall(typ, id int) bitrix.Call {
 	return bitrix.Call{Method: "crm.item.delete", Write: true, Params: map[string]any{"entityTypeId": typ, "id": id}}
 }
 
-// NoteRefused adds a note for each field that does not have its value after a
-// write. The portal ignores values that it cannot read, and computes some fields.
-func NoteRefused(c *engine.Call, stored *Record, desired []FieldValue) {
-	for _, w := range stored.Differing(desired) {
-		c.Note("field %s has another value than was written: the portal ignored the value or computes the field", w.Field.Name)
-	}
-}
-
 // decodeItems decodes rows of crm.item.list.
 func (s *ItemSchema) decodeItems(raw []json.RawMessage) ([]*Record, error) {
 	out := make([]*Record, 0, len(raw))
@@ -133,16 +125,6 @@ func (s *ItemSchema) DecodeItem(raw json.RawMessage) (*Record, error) {
 		return nil, err
 	}
 	return s.newItem(item)
-}
-
-// WrittenItem returns the item in the answer to crm.item.add or update. An answer
-// without the item does not say that the write is done.
-func (s *ItemSchema) WrittenItem(method string, a bitrix.Answer) (*Record, error) {
-	item, err := s.DecodeItem(a.Result)
-	if err != nil {
-		return nil, NotDone(method, a)
-	}
-	return item, nil
 }
 
 // FindItems reads the items that match a filter and checks each against it.
