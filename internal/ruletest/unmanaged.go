@@ -82,6 +82,17 @@ var follows = map[string][]string{
 	testportal.RowsKey:    {"opportunity", "taxValue"},
 	"isManualOpportunity": {"opportunity", "taxValue"},
 	"opportunity":         {"taxValue"},
+	"fm":                  multifields,
+	"phone":               multifields, // PHONE and the like of crm.contact.update
+	"email":               multifields,
+	"web":                 multifields,
+	"im":                  multifields,
+}
+
+// multifields are fm and the fields that show its first values.
+var multifields = []string{
+	"fm", "hasPhone", "hasEmail", "hasImol", "phone", "phoneMobile", "phoneWork", "phoneMailing",
+	"email", "emailHome", "emailWork", "emailMailing", "imol",
 }
 
 // changedFields compares records before and after a run and returns the unmanaged fields

@@ -67,8 +67,14 @@ func itemFields(desired []FieldValue) map[string]any {
 
 // UpdateItemCall is the call that updates one item.
 func UpdateItemCall(typ, id int, desired []FieldValue) bitrix.Call {
+	fields := itemFields(desired)
+	for _, w := range desired {
+		if w.Field.Kind == value.KindMultifields {
+			fields[w.Field.Name] = value.ChangedMultifields(w.Value)
+		}
+	}
 	return bitrix.Call{Method: "crm.item.update", Write: true, Params: map[string]any{
-		"entityTypeId": typ, "id": id, "fields": itemFields(desired),
+		"entityTypeId": typ, "id": id, "fields": fields,
 	}}
 }
 
@@ -139,6 +145,7 @@ func (s *ItemSchema) FindItems(ctx context.Context, c *engine.Call, conditions [
 				selected = append(selected, cond.Field.Name)
 			}
 		}
+		selected = s.selectable(selected)
 		slices.Sort(selected)
 		params["select"] = slices.Compact(selected)
 	}
@@ -162,6 +169,16 @@ func (s *ItemSchema) FindItems(ctx context.Context, c *engine.Call, conditions [
 		}
 	}
 	return inside, nil
+}
+
+// selectable is a select with these fields. A listing has fm only with *.
+func (s *ItemSchema) selectable(names []string) []string {
+	for i, name := range names {
+		if f := s.byName[name]; f != nil && f.Kind == value.KindMultifields {
+			names[i] = "*"
+		}
+	}
+	return names
 }
 
 // ItemQuery is the rest of a query by a filter.
@@ -241,7 +258,7 @@ func (s *ItemSchema) FindByKey(ctx context.Context, c *engine.Call, key, fields 
 	}
 	call := bitrix.Call{Method: "crm.item.list", Params: map[string]any{
 		"entityTypeId": s.Type, "filter": FilterParams(conditions, itemFilterOne),
-		"select": selected, "order": ByID(), "start": 0,
+		"select": s.selectable(selected), "order": ByID(), "start": 0,
 	}}
 	if call.Many = manyOwners(conditions[0], itemValue); call.Many != nil {
 		call.Many.List, call.Many.Wrapper = "@"+key[0].Field.Name, "items"

@@ -58,6 +58,8 @@ func ItemKind(typ string) value.Kind {
 		return value.KindChoice
 	case "file":
 		return value.KindFile
+	case "crm_multifield":
+		return value.KindMultifields
 	}
 	return value.KindText
 }

@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 	"time"
+
+	"github.com/b24rules/b24rules/actions/internal/value"
 )
 
 // Record is an element of a list or an item of the CRM in the portal.
@@ -44,11 +46,15 @@ func (r *Record) Holds(values []FieldValue) bool {
 	return true
 }
 
-// Differing returns the values that the record does not have.
+// Differing returns the values that the record does not have. Of multifields these are
+// only the entries that are missing.
 func (r *Record) Differing(values []FieldValue) []FieldValue {
 	var out []FieldValue
 	for _, v := range values {
 		if !v.Field.Same(r.Values[v.Field.Name], v.Value) {
+			if v.Field.Kind == value.KindMultifields {
+				v.Value = value.Missing(r.Values[v.Field.Name], v.Value)
+			}
 			out = append(out, v)
 		}
 	}

@@ -11,6 +11,9 @@ import (
 // Same reports whether a stored and a desired value are equal for the portal. The
 // order of a multiple field's values matters unless the field is Unordered.
 func (f *Field) Same(stored, desired any) bool {
+	if f.Kind == KindMultifields {
+		return len(Missing(stored, desired)) == 0
+	}
 	if f.Unordered {
 		return slices.Equal(set(f, stored), set(f, desired))
 	}

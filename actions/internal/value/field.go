@@ -22,11 +22,12 @@ const (
 	KindChoice   // the id of one of the field's choices
 	KindHTML     // text that a list hands out as {TEXT, TYPE}
 	KindFile
+	KindMultifields // phones, e-mail addresses and the like: fm
 )
 
 // String names the kind in messages.
 func (k Kind) String() string {
-	return [...]string{"text", "a number", "true or false", "a date", "a date and time", "money such as 300|USD", "one of its choices", "text", "a file"}[k]
+	return [...]string{"text", "a number", "true or false", "a date", "a date and time", "money such as 300|USD", "one of its choices", "text", "a file", "phones, e-mail addresses and the like"}[k]
 }
 
 // UnknownPlaces means that the number of digits is unknown.
@@ -199,6 +200,9 @@ func TextOf(v any) string {
 func (f *Field) Check(v any) error {
 	if f.Kind == KindFile && v != nil && v != "" {
 		return fmt.Errorf("field %s holds files, which cannot be compared and would be written in every run: write it with the action call and once", f.Label())
+	}
+	if f.Kind == KindMultifields && !f.ReadOnly {
+		return checkMultifields(v)
 	}
 	list, isList := v.([]any)
 	if isList && !f.Multiple {

@@ -47,8 +47,11 @@ func encode(v, none any) any {
 
 // ItemValue is a desired value as a parameter of crm.item.add and update.
 func (f *Field) ItemValue(v any) any {
-	if f.Kind == KindFile {
+	switch f.Kind {
+	case KindFile:
 		return ToREST(v)
+	case KindMultifields:
+		return NewMultifields(v)
 	}
 	if f.Multiple {
 		out := []any{}

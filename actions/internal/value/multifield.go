@@ -1,0 +1,172 @@
+package value
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// multifieldTypes are the types of the entries of fm by the names of a rule.
+// https://apidocs.bitrix24.com/api-reference/crm/data-types.html
+var multifieldTypes = map[string]string{"phone": "PHONE", "email": "EMAIL", "web": "WEB", "im": "IM", "link": "LINK"}
+
+// entry is a phone, an e-mail address, a site or a messenger of fm.
+type entry struct{ id, typ, valueType, value string }
+
+// Missing returns the entries of a desired fm that the stored one does not have. An
+// entry with an id has to be stored under this id with this text. Any other one is
+// stored if an entry of the type has the value in any spelling. Stored entries that are
+// not named stay, so none of them is missing.
+func Missing(stored, desired any) []any {
+	have, _ := entriesOf(stored)
+	want, _ := entriesOf(desired)
+	var out []any
+	for _, w := range want {
+		if slices.ContainsFunc(have, w.isStoredAs) || w.id == "" && w.value == "" || w.value == "" && !slices.ContainsFunc(have, func(h entry) bool { return h.id == w.id }) {
+			continue
+		}
+		have = append(have, w) // the same value is added once
+		out = append(out, w.record())
+	}
+	return out
+}
+
+func (w entry) isStoredAs(h entry) bool {
+	if w.id != "" {
+		return h.id == w.id && h.value == w.value && (w.valueType == "" || h.valueType == w.valueType)
+	}
+	return h.typ == w.typ && h.spelling() == w.spelling()
+}
+
+// spelling is one text for all spellings of the value.
+func (w entry) spelling() string {
+	switch w.typ {
+	case "PHONE":
+		return strings.Map(func(r rune) rune {
+			if r >= '0' && r <= '9' || r == '+' {
+				return r
+			}
+			return -1
+		}, w.value)
+	case "EMAIL":
+		return strings.ToLower(strings.TrimSpace(w.value))
+	}
+	return strings.TrimSpace(w.value)
+}
+
+// record is the entry as crm.item.* names its members.
+func (w entry) record() map[string]any {
+	out := map[string]any{"typeId": w.typ, "value": w.value}
+	if w.valueType != "" {
+		out["valueType"] = w.valueType
+	}
+	if w.id != "" {
+		out["id"] = w.id
+	}
+	return out
+}
+
+// entriesOf reads fm: the list that a portal answers, or a record such as {phone:
+// ["+79001112233"]}.
+func entriesOf(v any) ([]entry, error) {
+	var out []entry
+	switch x := v.(type) {
+	case nil:
+		return nil, nil
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(x)) {
+			typ := multifieldTypes[strings.ToLower(name)]
+			if typ == "" {
+				return nil, fmt.Errorf("fm has no %q: use phone, email, web, im or link", name)
+			}
+			values, isList := x[name].([]any)
+			if !isList {
+				values = []any{x[name]}
+			}
+			for _, one := range values {
+				e, err := entryOf(one, typ)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, e)
+			}
+		}
+		return out, nil
+	case []any:
+		for _, one := range x {
+			e, err := entryOf(one, "")
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, e)
+		}
+		return out, nil
+	}
+	return nil, fmt.Errorf("fm takes a record such as {phone: [...], email: [...]} or the list of a portal, this is %s", KindOf(v))
+}
+
+// entryOf reads an entry: a record as the portal answers it, or with a type a text.
+func entryOf(v any, typ string) (entry, error) {
+	m, isRecord := v.(map[string]any)
+	switch {
+	case isRecord:
+		e := entry{id: TextOf(m["id"]), typ: strings.ToUpper(TextOf(m["typeId"])), valueType: TextOf(m["valueType"]), value: TextOf(m["value"])}
+		if typ != "" {
+			e.typ = typ
+		}
+		if !slices.Contains(slices.Collect(maps.Values(multifieldTypes)), e.typ) {
+			return e, fmt.Errorf("an entry of fm has the typeId %q: use PHONE, EMAIL, WEB, IM or LINK", e.typ)
+		}
+		return e, nil
+	case typ == "":
+		return entry{}, fmt.Errorf("an entry of fm is a record with typeId and value, this is %s", KindOf(v))
+	}
+	return entry{typ: typ, value: TextOf(v)}, nil
+}
+
+// checkMultifields reports why a value cannot be written into fm.
+func checkMultifields(v any) error {
+	if v == nil {
+		return fmt.Errorf("fm cannot be cleared as a whole: write its entries with their id and an empty value")
+	}
+	entries, err := entriesOf(v)
+	for _, e := range entries {
+		switch {
+		case e.value == "":
+		case e.typ == "PHONE" && !strings.ContainsAny(e.value, "0123456789"):
+			return fmt.Errorf("fm takes a phone number, %q has no digit", e.value)
+		case e.typ == "EMAIL" && !strings.Contains(e.value, "@"):
+			return fmt.Errorf("fm takes an e-mail address, %q has no @", e.value)
+		}
+	}
+	return err
+}
+
+// NewMultifields is a desired fm as a parameter of crm.item.add.
+func NewMultifields(v any) any {
+	out := []any{}
+	for _, e := range Missing(nil, v) {
+		delete(e.(map[string]any), "id")
+		out = append(out, e)
+	}
+	return out
+}
+
+// ChangedMultifields is what Missing returns as a parameter of crm.item.update: a map by
+// the ids of entries. New entries have the keys n1, n2 and so on.
+// https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-update.html
+func ChangedMultifields(v any) any {
+	entries, _ := entriesOf(v)
+	out := map[string]any{}
+	for i, e := range entries {
+		key := e.id
+		if key == "" {
+			key = fmt.Sprintf("n%d", i+1)
+		}
+		r := e.record()
+		delete(r, "id")
+		out[key] = r
+	}
+	return out
+}
