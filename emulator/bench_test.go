@@ -1,9 +1,11 @@
 package emulator_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -32,6 +34,56 @@ func BenchmarkRequest(b *testing.B) {
 				p.ServeHTTP(w, req)
 				if w.Code != 200 {
 					b.Fatal(w.Body)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkElementAdd adds elements to lists of different lengths. The time for one does not
+// depend on the length.
+func BenchmarkElementAdd(b *testing.B) {
+	for _, length := range []int{1_000, 100_000} {
+		b.Run(strconv.Itoa(length), func(b *testing.B) {
+			p := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited, KeepCalls: -1, KeepChanges: -1})
+			defer p.Close()
+			emulator.Demo(p)
+			n := 0
+			add := func() {
+				n++
+				status, body := ask(p, "192.0.2.1", "lists.element.add", fmt.Sprintf(
+					"IBLOCK_TYPE_ID=lists&IBLOCK_ID=47&ELEMENT_CODE=e%d&FIELDS[NAME]=E&FIELDS[PROPERTY_101]=%d&FIELDS[PROPERTY_105]=1", n, n/3))
+				if status != http.StatusOK {
+					b.Fatal(body)
+				}
+			}
+			for range length {
+				add()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				add()
+			}
+		})
+	}
+}
+
+// BenchmarkElementsOfOwner reads the elements of one deal out of lists of different lengths.
+func BenchmarkElementsOfOwner(b *testing.B) {
+	for _, length := range []int{1_000, 100_000} {
+		b.Run(strconv.Itoa(length), func(b *testing.B) {
+			p := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited, KeepCalls: -1, KeepChanges: -1})
+			defer p.Close()
+			emulator.Demo(p)
+			for n := range length {
+				ask(p, "192.0.2.1", "lists.element.add", fmt.Sprintf(
+					"IBLOCK_TYPE_ID=lists&IBLOCK_ID=47&ELEMENT_CODE=e%d&FIELDS[NAME]=E&FIELDS[PROPERTY_101]=%d", n, n/3))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				status, body := ask(p, "192.0.2.1", "lists.element.get", "IBLOCK_TYPE_ID=lists&IBLOCK_ID=47&FILTER[%3DPROPERTY_101]=7")
+				if status != http.StatusOK || strings.Count(body, "IBLOCK_ID") != 3 {
+					b.Fatal(body)
 				}
 			}
 		})

@@ -1,6 +1,7 @@
 package crm
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,13 +88,40 @@ func itemList(c *rest.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := query.Keep(c.Store.Table(t.ID).All(), pass)
+	rows := query.Keep(itemCandidates(c, t.ID, filter, r), pass)
 	query.Sort(rows, keys)
 	items := php.NewArray()
 	for _, it := range rest.Page(c, rows) {
 		items.Append(itemJSON(c.Store, it, names, only))
 	}
 	return value.Object("items", items), nil
+}
+
+// itemCandidates returns items in the order of their ids, among them all that a filter can
+// find: by their ids, or by the ids after one.
+func itemCandidates(c *rest.Call, entityTypeID int, filter *php.Array, rules *query.Rules[*model.Item]) []*model.Item {
+	table := c.Store.Table(entityTypeID)
+	for key, v := range filter.All() {
+		if strings.EqualFold(key, "logic") && strings.EqualFold(value.Text(v), "or") {
+			return table.All()
+		}
+	}
+	for key, v := range filter.All() {
+		if strings.EqualFold(key, ">id") {
+			return table.After(value.Int(v))
+		}
+		if name, ids, ok := rules.Equal(key, v); ok && name == "ID" {
+			var found []*model.Item
+			for _, id := range ids {
+				if it := table.ByID[id.(int64)]; it != nil {
+					found = append(found, it)
+				}
+			}
+			slices.SortFunc(found, func(a, b *model.Item) int { return cmp.Compare(a.ID, b.ID) })
+			return slices.Compact(found)
+		}
+	}
+	return table.All()
 }
 
 // selection reads select: names that are not known are left out, and without

@@ -134,7 +134,7 @@ func (e legacyEntity) list(c *rest.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := query.Keep(c.Store.Table(e.typ).All(), pass)
+	rows := query.Keep(itemCandidates(c, e.typ, filter, &r), pass)
 	query.Sort(rows, query.LenientOrder(order, find))
 	only, multifields := legacySelection(t, chosen)
 	answer := php.NewArray()

@@ -44,9 +44,9 @@ func newValues(c *rest.Call, it *model.Item) map[string]any {
 // ownCompany is the first of the portal's own companies, nil without one.
 func ownCompany(s *model.Store) any {
 	companies := s.Table(model.TypeCompany)
-	for _, id := range companies.Order {
-		if companies.ByID[id].Values["IS_MY_COMPANY"] == true {
-			return id
+	for _, it := range companies.All() {
+		if it.Values["IS_MY_COMPANY"] == true {
+			return it.ID
 		}
 	}
 	return nil

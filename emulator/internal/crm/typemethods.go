@@ -204,7 +204,7 @@ func typeDelete(forget func(entityTypeID int)) rest.Handler {
 			return nil, err
 		}
 		s := c.Store
-		if len(s.Table(t.ID).Order) > 0 {
+		if len(s.Table(t.ID).All()) > 0 {
 			return nil, rest.Fail("BX_ERROR", "You cannot delete an entity type that has elements")
 		}
 		s.SetRelations(t.ID, nil, nil)

@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,21 +20,29 @@ func elementGet(c *rest.Call) (any, error) {
 		return nil, err
 	}
 	filter, _ := c.OptionalArray("FILTER")
-	pass, err := elementRules(c, b).Compile(filter)
+	rules := elementRules(c, b)
+	pass, err := rules.Compile(filter)
 	if err != nil {
 		return nil, err
 	}
-	var rows []*model.Element
+	order, _ := c.OptionalArray("ELEMENT_ORDER")
+	keys := elementOrder(c.Store, b, order)
 	id, code := c.Param("ELEMENT_ID"), c.Param("ELEMENT_CODE")
-	for _, elementID := range b.Order {
-		e := b.Elements[elementID]
+	limit := -1 // of rows that are needed
+	if c.Start < 0 && len(keys) == 0 {
+		limit = rest.PageSize
+	}
+	var rows []*model.Element
+	for _, e := range candidates(b, filter, rules, id, code) {
 		if (value.IsEmpty(id) || slices.ContainsFunc(value.List(id), func(v any) bool { return value.Int(v) == e.ID })) &&
 			(value.IsEmpty(code) || model.SameCode(e.Code, value.Text(code))) && pass(e) {
 			rows = append(rows, e)
 		}
+		if len(rows) == limit {
+			break
+		}
 	}
-	order, _ := c.OptionalArray("ELEMENT_ORDER")
-	query.Sort(rows, elementOrder(c.Store, b, order))
+	query.Sort(rows, keys)
 	answer := php.NewArray()
 	if len(rows) == 0 {
 		return answer, nil // and no total
@@ -43,6 +52,44 @@ func elementGet(c *rest.Call) (any, error) {
 		answer.Append(elementJSON(c, b, e, only))
 	}
 	return answer, nil
+}
+
+// candidates returns elements in the order of their ids, among them all that a call can
+// find: by id, by code, by the value of a property, or by the ids after one.
+func candidates(b *model.IBlock, filter *php.Array, rules *query.Rules[*model.Element], id, code any) []*model.Element {
+	if !value.IsEmpty(id) {
+		return withIDs(b, value.List(id))
+	}
+	if !value.IsEmpty(code) {
+		return b.Elements.ByCode(value.Text(code))
+	}
+	for key, v := range filter.All() {
+		name, values, ok := rules.Equal(key, v)
+		switch {
+		case strings.EqualFold(key, ">ID"):
+			return b.Elements.After(value.Int(v))
+		case !ok:
+		case name == "ID":
+			return withIDs(b, value.List(v))
+		default:
+			if f := b.Field(name); f != nil && f.IsProperty() {
+				return b.Elements.With(f.ID, values)
+			}
+		}
+	}
+	return b.Elements.All()
+}
+
+// withIDs returns the elements with these ids in the order of their ids.
+func withIDs(b *model.IBlock, ids []any) []*model.Element {
+	var found []*model.Element
+	for _, v := range ids {
+		if e := b.Elements.Get(value.Int(v)); e != nil {
+			found = append(found, e)
+		}
+	}
+	slices.SortFunc(found, func(a, b *model.Element) int { return cmp.Compare(a.ID, b.ID) })
+	return slices.Compact(found)
 }
 
 // elementJSON is an element as lists.element.get shows it: all values are text.

@@ -2,7 +2,6 @@ package lists
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
@@ -20,7 +19,7 @@ func elementOf(c *rest.Call) (*model.IBlock, *model.Element, error) {
 	if id == nil && code == nil {
 		return nil, nil, rest.MissingParam("ELEMENT_ID")
 	}
-	e := b.Elements[value.Int(id)]
+	e := b.Elements.Get(value.Int(id))
 	if value.IsEmpty(id) && !value.IsEmpty(code) {
 		e = b.ElementByCode(value.Text(code))
 	}
@@ -54,8 +53,7 @@ func elementAdd(c *rest.Call) (any, error) {
 	now := c.SavedAt()
 	e := &model.Element{ID: s.Next("element"), Created: now, Creator: c.Request.By.User, Section: value.Int(c.Param("IBLOCK_SECTION_ID"))}
 	writeElement(c, b, e, code, fields)
-	b.Elements[e.ID] = e
-	b.Order = append(b.Order, e.ID)
+	b.Elements.Insert(e)
 	recordElement(c, b, e, rest.OpAdd)
 	return value.FromInt(e.ID), nil
 }
@@ -72,7 +70,7 @@ func elementUpdate(c *rest.Call) (any, error) {
 		return nil, err
 	}
 	// Only add looks for another element with this code.
-	writeElement(c, b, e, value.Text(c.Param("ELEMENT_CODE")), fields)
+	b.Elements.Change(e, func() { writeElement(c, b, e, value.Text(c.Param("ELEMENT_CODE")), fields) })
 	recordElement(c, b, e, rest.OpUpdate)
 	return true, nil
 }
@@ -83,10 +81,7 @@ func elementDelete(c *rest.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	delete(b.Elements, e.ID)
-	if i, found := slices.BinarySearch(b.Order, e.ID); found {
-		b.Order = slices.Delete(b.Order, i, i+1)
-	}
+	b.Elements.Remove(e)
 	recordElement(c, b, e, rest.OpDelete)
 	return true, nil
 }

@@ -227,10 +227,7 @@ func listFieldDelete(c *rest.Call) (any, error) {
 		return true, nil
 	}
 	b.Fields = slices.DeleteFunc(b.Fields, func(x *model.IBlockField) bool { return x == f })
-	for _, e := range b.Elements {
-		delete(e.Properties, f.ID)
-		delete(e.System, f.Name)
-	}
+	b.Elements.DropField(f)
 	return true, nil
 }
 

@@ -2,7 +2,6 @@ package lists
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
 	"github.com/b24rules/b24rules/emulator/internal/model"
@@ -75,8 +74,8 @@ func listsDelete(c *rest.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range slices.Clone(b.Order) {
-		recordElement(c, b, b.Elements[id], rest.OpDelete)
+	for _, e := range b.Elements.All() {
+		recordElement(c, b, e, rest.OpDelete)
 	}
 	delete(c.Store.Lists, b.ID)
 	return true, nil

@@ -30,14 +30,16 @@ type PropertyValue struct {
 	HTML  bool
 }
 
-// ElementByCode finds an element by its code.
+// ElementByCode finds an element by its code. Of several it is the oldest one.
 func (b *IBlock) ElementByCode(code string) *Element {
-	for _, id := range b.Order {
-		if e := b.Elements[id]; e.Code != "" && SameCode(e.Code, code) {
-			return e
-		}
+	if code == "" {
+		return nil
 	}
-	return nil
+	found := b.Elements.ByCode(code)
+	if len(found) == 0 {
+		return nil
+	}
+	return found[0]
 }
 
 // SameCode compares codes as the database does, without regard to case.

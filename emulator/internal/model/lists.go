@@ -53,8 +53,7 @@ type IBlock struct {
 	Code     string
 	Name     string
 	Fields   []*IBlockField
-	Elements map[int64]*Element
-	Order    []int64
+	Elements Elements
 	Sections []*Section
 	Changed  time.Time
 
@@ -111,7 +110,7 @@ func (s *Store) AddList(l List) *IBlock {
 		l.TypeID = "lists"
 	}
 	b := &IBlock{
-		ID: int64(l.ID), TypeID: l.TypeID, Code: l.Code, Name: l.Name, Elements: map[int64]*Element{},
+		ID: int64(l.ID), TypeID: l.TypeID, Code: l.Code, Name: l.Name, Elements: newElements(),
 		Changed: s.Zone.Second(time.Now()), Sort: 500, Messages: map[string]string{},
 		Fields: []*IBlockField{{Name: "NAME", Type: "NAME", Title: "Name", Required: true, Sort: 10}},
 	}

@@ -69,7 +69,7 @@ func (b *IBlock) Margins(of *Section) (left, right int64) {
 
 func (b *IBlock) DropSection(id int64) {
 	b.Sections = slices.DeleteFunc(b.Sections, func(x *Section) bool { return x.ID == id })
-	for _, e := range b.Elements {
+	for _, e := range b.Elements.All() {
 		if e.Section == id {
 			e.Section = 0
 		}

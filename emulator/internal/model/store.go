@@ -6,6 +6,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -50,8 +51,8 @@ type Item struct {
 
 // itemTable keeps the items of a type in the order of their ids.
 type itemTable struct {
-	ByID  map[int64]*Item
-	Order []int64
+	ByID map[int64]*Item
+	all  []*Item
 }
 
 func NewStore(zone value.Zone) Store {
@@ -97,24 +98,32 @@ func (s *Store) Item(entityTypeID int, id int64) *Item {
 	return s.Table(entityTypeID).ByID[id]
 }
 
-// All returns the items of a type in the order of their ids.
-func (t *itemTable) All() []*Item {
-	list := make([]*Item, 0, len(t.Order))
-	for _, id := range t.Order {
-		list = append(list, t.ByID[id])
+// All returns the items of a type in the order of their ids. The caller does not change
+// the slice.
+func (t *itemTable) All() []*Item { return t.all }
+
+// After returns the items whose ids are greater than id.
+func (t *itemTable) After(id int64) []*Item {
+	i, found := t.find(id)
+	if found {
+		i++
 	}
-	return list
+	return t.all[i:]
+}
+
+func (t *itemTable) find(id int64) (int, bool) {
+	return slices.BinarySearchFunc(t.all, id, func(it *Item, id int64) int { return cmp.Compare(it.ID, id) })
 }
 
 func (t *itemTable) Insert(it *Item) {
 	t.ByID[it.ID] = it
-	t.Order = append(t.Order, it.ID) // ids only grow
+	t.all = append(t.all, it) // ids only grow
 }
 
 func (t *itemTable) Remove(id int64) {
 	delete(t.ByID, id)
-	if i, found := slices.BinarySearch(t.Order, id); found {
-		t.Order = slices.Delete(t.Order, i, i+1)
+	if i, found := t.find(id); found {
+		t.all = slices.Delete(t.all, i, i+1)
 	}
 }
 

@@ -141,7 +141,7 @@ func (r *Rules[T]) condition(key string, v any) (Predicate[T], error) {
 		}
 		return nil, r.Unknown(name)
 	}
-	if mask, isText := v.(string); r.Masks && prefix == "" && isText && col.Kind == Text && strings.Contains(mask, "%") {
+	if r.isMask(col, prefix, v) {
 		op = opLike
 	}
 	if (op == opContains || op == opLike) && r.NoText != nil && r.NoText(name) {
@@ -153,6 +153,27 @@ func (r *Rules[T]) condition(key string, v any) (Predicate[T], error) {
 	}
 	test := matcher(col.Kind, op, wanted)
 	return func(row T) bool { return test(col.Get(row)) != not }, nil
+}
+
+// Equal returns the values of which a column must have one by a condition of a filter. ok is
+// false for every other condition, and where an empty value is one of them.
+func (r *Rules[T]) Equal(key string, v any) (column string, wanted []any, ok bool) {
+	if _, group := value.Array(v); group && r.Groups && value.OnlyDigits(key) {
+		return "", nil, false
+	}
+	prefix, name, op, not := splitPrefix(key)
+	col, known := r.Find(name)
+	if !known || op != opEqual || not || r.isMask(col, prefix, v) {
+		return "", nil, false
+	}
+	wanted, ok = r.values(col, op, v)
+	return col.Name, wanted, ok && len(wanted) > 0 && !slices.ContainsFunc(wanted, IsBlank)
+}
+
+// isMask tells whether a text without an operator has a mask.
+func (r *Rules[T]) isMask(col Column[T], prefix string, v any) bool {
+	mask, isText := v.(string)
+	return r.Masks && prefix == "" && isText && col.Kind == Text && strings.Contains(mask, "%")
 }
 
 func (r *Rules[T]) bad(name string) error {

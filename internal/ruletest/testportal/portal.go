@@ -22,6 +22,7 @@ type Portal struct {
 	Client   *bitrix.Client
 	Schema   *Schema
 	next     int // position of the next page of the last listing
+	given    int // elements that were added without a code
 	// people are the ranges of the portal's history that people caused: from, to.
 	people [][2]int
 }
@@ -217,7 +218,8 @@ func (w *Portal) applyElement(id int, l *listType, x elementChange) error {
 // addElement adds an element as an older script or a person would. Without CODE it gets a
 // code that no rule creates.
 func (w *Portal) addElement(id int, l *listType, fs Fields) error {
-	params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": id, "ELEMENT_CODE": fmt.Sprintf("given-%d", len(w.Emulator.History())+1)}
+	w.given++
+	params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": id, "ELEMENT_CODE": fmt.Sprintf("given-%d", w.given)}
 	values := map[string]any{}
 	for _, f := range fs {
 		switch f.Name {
