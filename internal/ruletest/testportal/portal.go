@@ -21,8 +21,9 @@ type Portal struct {
 	path     string // path for REST calls of people: the webhook's
 	Client   *bitrix.Client
 	Schema   *Schema
-	next     int // position of the next page of the last listing
-	given    int // elements that were added without a code
+	next     int  // position of the next page of the last listing
+	isNew    bool // no item exists before the data
+	given    int  // elements that were added without a code
 	// people are the ranges of the portal's history that people caused: from, to.
 	people [][2]int
 }
@@ -30,7 +31,11 @@ type Portal struct {
 // NewPortal creates a portal with these settings and without data. If s is nil, it reads
 // the schema from the portal.
 func NewPortal(spec *Setup, s *Schema) (*Portal, error) {
-	emulated, err := spec.build()
+	return newPortal(spec, s, emulator.Config{})
+}
+
+func newPortal(spec *Setup, s *Schema, cfg emulator.Config) (*Portal, error) {
+	emulated, err := spec.build(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +104,12 @@ func seedError(pos diag.Pos, err error) error {
 
 func (w *Portal) applyEntity(typ int, x Item, arrange RowOrder) error {
 	params := map[string]any{"entityTypeId": typ, "id": x.ID}
-	_, err := w.Call("crm.item.get", params)
-	exists := err == nil
+	var err error
+	exists := false
+	if !w.isNew {
+		_, err := w.Call("crm.item.get", params)
+		exists = err == nil
+	}
 	switch {
 	case x.gone && !exists:
 		return seedError(x.pos, fmt.Errorf("the item to delete does not exist"))

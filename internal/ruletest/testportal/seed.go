@@ -63,13 +63,13 @@ func (s *Seed) check(list *diag.List, f *yamlfile.File) {
 		list.Errorf(start, "invalid-value", "unknown version %q, the current version is 1", v)
 	}
 	s.readUsers(list, f)
-	w, err := NewPortal(s.layout.Portal, nil)
+	w, err := newPortal(s.layout.Portal, nil, emulator.Config{KeepChanges: -1})
 	if err != nil {
 		list.Errorf(start, "invalid-value", "the portal cannot be set up: %v", err)
 		return
 	}
 	defer w.Close()
-	s.schema = w.Schema
+	s.schema, w.isNew = w.Schema, true
 	c := DataChecker{w.Schema, list}
 	if c.State(&s.layout.Data, false); list.HasErrors() {
 		return
@@ -114,7 +114,7 @@ func (s *Seed) Fill(emulated *emulator.Portal) error {
 	for _, u := range s.users {
 		emulated.AddUser(u)
 	}
-	w := &Portal{Emulator: emulated, path: "/_emulator/person/", Schema: s.schema}
+	w := &Portal{Emulator: emulated, path: "/_emulator/person/", Schema: s.schema, isNew: true}
 	if err := w.Apply(&s.layout.Data, nil); err != nil {
 		return err
 	}

@@ -277,8 +277,9 @@ func numberIn(cs columns) int {
 }
 
 // build creates an emulated portal with these settings.
-func (p *Setup) build() (*emulator.Portal, error) {
-	portal := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited, EventDelay: -1, KeepCalls: -1})
+func (p *Setup) build(cfg emulator.Config) (*emulator.Portal, error) {
+	cfg.Plan, cfg.EventDelay, cfg.KeepCalls = emulator.PlanUnlimited, -1, -1
+	portal := emulator.New(cfg)
 	if err := p.setUp(portal); err != nil {
 		portal.Close()
 		return nil, err
