@@ -201,7 +201,7 @@ func TestBurst(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("many owners %t", tt.many), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBurst(t, emulator.Config{ManyOwners: tt.many}, deals)
+				b := newBurst(t, emulator.Config{SingleOwner: !tt.many}, deals)
 				defer b.portal.Close()
 				defer b.client.Close()
 				for i, what := range []string{"list empty", "unchanged"} {

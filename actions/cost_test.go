@@ -21,7 +21,7 @@ func TestCost(t *testing.T) {
 
 func testCost(t *testing.T, many bool) {
 	const deals = 20
-	s := newScript(t, emulator.Config{ManyOwners: many})
+	s := newScript(t, emulator.Config{SingleOwner: !many})
 	s.compile([]byte(peopleRule))
 	s.perform("portal", peopleList)
 	for i := range deals {

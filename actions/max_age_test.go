@@ -90,7 +90,7 @@ func TestWaitingUpdates(t *testing.T) {
 		t.Run(fmt.Sprintf("many owners %t", many), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const deals = 120
-				b := newBurst(t, emulator.Config{ManyOwners: many}, deals, func(c *bitrix.Config) { c.Shared = true })
+				b := newBurst(t, emulator.Config{SingleOwner: !many}, deals, func(c *bitrix.Config) { c.Shared = true })
 				defer b.portal.Close()
 				defer b.client.Close()
 				b.work(deals, 0)

@@ -61,11 +61,10 @@ type Config struct {
 	// Seed chooses what happens by chance. The same requests in the same order
 	// come to the same with the same seed.
 	Seed uint64
-	// ManyOwners says that lists of owners may stand in a filter: an array at
-	// =ownerId of crm.item.productrow.list and at the filters of
-	// lists.element.get, as the documentation says. Without it the portal
-	// refuses them, as the server's source suggests.
-	ManyOwners bool
+	// SingleOwner makes filters refuse lists of owners: an array at =ownerId of
+	// crm.item.productrow.list and at the filters of lists.element.get. The
+	// documentation and the server's source accept them.
+	SingleOwner bool
 	// MoveAlsoUpdates says that moving a deal to another pipeline sends
 	// ONCRMDEALUPDATE beside ONCRMDEALMOVETOCATEGORY. The documentation denies
 	// it, the server's source suggests it.
@@ -79,6 +78,14 @@ type Config struct {
 	// source does. Without it ELEMENT_ID alone finds the element and
 	// ELEMENT_CODE becomes its code.
 	StrictElementCode bool
+	// LongFloats prints fractional numbers of answers with 17 significant digits,
+	// as a server with PHP's serialize_precision=17 does: 1.0049999999999999 for
+	// 1.005.
+	LongFloats bool
+	// CodeRace is how long after its adding lists.element.add does not see an
+	// element: the server looks for the code and adds the element in two steps,
+	// so two elements with one code can arise. 0 is none.
+	CodeRace time.Duration
 	// Scopes are the permissions of the inbound webhook and the application.
 	// Nil is crm, im, lists, user and userfieldconfig.
 	Scopes []string
@@ -186,7 +193,7 @@ func (c Config) withDefaults() Config {
 // options are the settings that methods ask for.
 func (c Config) options() rest.Options {
 	return rest.Options{
-		ManyOwners: c.ManyOwners, StrictElementCode: c.StrictElementCode, MoveAlsoUpdates: c.MoveAlsoUpdates, CommentFields: c.CommentFields,
+		SingleOwner: c.SingleOwner, CodeRace: c.CodeRace, StrictElementCode: c.StrictElementCode, MoveAlsoUpdates: c.MoveAlsoUpdates, CommentFields: c.CommentFields,
 		NoOfflineExtended: c.NoOfflineExtended, NoAuthConnector: c.NoAuthConnector, Currency: c.Currency, Scopes: c.Scopes,
 	}
 }

@@ -18,6 +18,7 @@ type Stats struct {
 	Batches      int64            `json:"batches"`       // of them batches
 	Commands     map[string]int64 `json:"commands"`      // commands by method, inside batches too
 	Errors       map[string]int64 `json:"errors"`        // failed commands by error code
+	Changes      int64            `json:"changes"`       // of items and elements
 	Level        float64          `json:"level"`         // how full the fullest bucket is
 	Capacity     float64          `json:"capacity"`      // of a bucket, 0 without a limit
 	HighestLevel float64          `json:"highest_level"` // the fullest that a bucket has been
@@ -44,7 +45,7 @@ func (p *Portal) Stats() Stats {
 	defer p.mu.Unlock()
 	j := &p.journal
 	return Stats{
-		Requests: j.Requests, Refused: j.Refused, Batches: j.Batches, Commands: maps.Clone(j.Commands),
+		Requests: j.Requests, Changes: j.Changed, Refused: j.Refused, Batches: j.Batches, Commands: maps.Clone(j.Commands),
 		Errors: maps.Clone(j.Errors), Level: p.limits.Level(time.Now()), Capacity: p.limits.Capacity, HighestLevel: p.limits.Highest, EventsSent: p.events.Sent, EventsFailed: p.events.Failed,
 		EventsQueued: int64(p.events.Pending),
 	}

@@ -154,7 +154,8 @@ func TestItemFilters(t *testing.T) {
 		{`{"%title":"ph"}`, "1"},
 		{`{"!%title":"et"}`, "1 3"},
 		{`{"=%title":"%a"}`, "1 3"},
-		{`{"%=title":"b%0_%"}`, ""},
+		{`{"%=title":"b%0_%"}`, "2"}, // _ is any character
+		{`{"%=title":"b%0___%"}`, ""},
 		{`{"%=title":"b%0%"}`, "2"},
 		{`{"!=%title":"%a"}`, "2"},
 		{`{"ufCrm3Flag":1}`, "1"},

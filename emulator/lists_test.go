@@ -42,7 +42,7 @@ func TestPropertyValues(t *testing.T) {
 		{`"PROPERTY_2":99.99`, `"PROPERTY_2":{"*":"99.99"}`},
 		{`"PROPERTY_2":"0"`, `"PROPERTY_2":{"*":"0"}`},
 		{`"PROPERTY_2":""`, ``},
-		{`"PROPERTY_2":"3e18"`, `"PROPERTY_2":{"*":"3E+18"}`},
+		{`"PROPERTY_2":"3e18"`, `"PROPERTY_2":{"*":"3.0E+18"}`},
 		{`"PROPERTY_3":2`, `"PROPERTY_3":{"*":"2"}`},
 		{`"PROPERTY_3":"Yes"`, ``}, // the option's id is wanted
 		{`"PROPERTY_4":"2024-12-31"`, `"PROPERTY_4":{"*":"12/31/2024"}`},

@@ -34,9 +34,10 @@ func userCurrent(c *rest.Call) (any, error) {
 	u := c.Store.Users[c.Request.User]
 	zone := c.Store.Zone.Location
 	return value.Object(
-		"ID", u.IDText(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
+		"ID", u.IDText(), "XML_ID", "", "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "SECOND_NAME", "", "EMAIL", u.Email,
 		"LAST_LOGIN", c.Now.In(zone).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
 		"LAST_ACTIVITY_DATE", c.Now.In(zone).Format("2006-01-02 15:04:05"), "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
+		"TIME_ZONE", "", "PERSONAL_WWW", "", "PERSONAL_MOBILE", "", "PERSONAL_CITY", "", "WORK_PHONE", "",
 		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(value.FromInt(1)),
 	), nil
 }

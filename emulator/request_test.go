@@ -177,7 +177,7 @@ func TestControl(t *testing.T) {
 		t.Errorf("events %v", got)
 	}
 	_, body = p.send("GET", "/_emulator/stats", "", "")
-	p.match("stats", `{"requests":3,"refused":0,"batches":1,"commands":{"crm.deal.add":1,"crm.deal.get":1,"profile":1},"errors":{"Not found":1},
+	p.match("stats", `{"requests":3,"refused":0,"changes":1,"batches":1,"commands":{"crm.deal.add":1,"crm.deal.get":1,"profile":1},"errors":{"Not found":1},
 		"level":0,"capacity":0,"highest_level":0,"events_sent":1,"events_failed":0,"events_queued":0}`, body)
 	_, body = p.send("GET", "/_emulator/calls", "", "")
 	p.match("calls", `[{"at":"*","method":"crm.deal.add","params":{"fields":{"TITLE":"x"}},"status":200},
@@ -349,7 +349,7 @@ func FuzzRequest(f *testing.F) {
 		f.Add(seed[0], seed[1], seed[2], seed[3])
 	}
 	f.Fuzz(func(t *testing.T, method, contentType, body, query string) {
-		p := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited, ManyOwners: true})
+		p := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited})
 		defer p.Close()
 		emulator.Demo(p)
 		for _, setup := range []string{"crm.deal.add?fields[TITLE]=x", "crm.item.add?entityTypeId=1038&fields[title]=x"} {

@@ -103,9 +103,16 @@ func TestOwnerAmount(t *testing.T) {
 	}
 }
 
-func TestManyOwners(t *testing.T) {
+// TestOwnerLists: filters take lists of owners, and a strict portal refuses them.
+func TestOwnerLists(t *testing.T) {
 	t.Parallel()
-	p := open(t, emulator.Config{ManyOwners: true})
+	strict := open(t, emulator.Config{SingleOwner: true})
+	emulator.Demo(strict.Portal)
+	strict.refused("crm.item.productrow.list", `{"filter":{"=ownerType":"D","=ownerId":[1,3]}}`, 400,
+		`{"error":"INVALID_ARG_VALUE","error_description":"Value for filter key '=ownerId' should be either string or number"}`)
+	strict.refused("lists.element.get", `{"IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"FILTER":{"@PROPERTY_101":[1,3]}}`, 400,
+		`{"error":"ERROR_ARGUMENT","error_description":"Filter operation not allowed: @","argument":"filter"}`)
+	p := open(t, emulator.Config{})
 	emulator.Demo(p.Portal)
 	for i := 1; i <= 3; i++ {
 		p.must("crm.item.productrow.set", fmt.Sprintf(`{"ownerType":"D","ownerId":%s,"productRows":[{"productName":"a","price":%d}]}`, p.add(2, `{}`), i))

@@ -200,6 +200,9 @@ func (s *server) run(req *exchange, m *rest.Method, params *php.Array, f *faults
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	result, err := m.Run(c)
+	if p.cfg.LongFloats {
+		result = value.LongFloats(result)
+	}
 	finish := time.Now()
 	cost := p.cfg.cost(m.Name, finish.Sub(start))
 	if req.Inside {

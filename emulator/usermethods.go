@@ -77,9 +77,10 @@ func userGet(c *rest.Call) (any, error) {
 // userJSON is a user as user.get shows it: two times come out as empty objects.
 func userJSON(c *rest.Call, u *model.User) *php.Array {
 	return value.Object(
-		"ID", u.IDText(), "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "EMAIL", u.Email,
+		"ID", u.IDText(), "XML_ID", "", "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "SECOND_NAME", "", "EMAIL", u.Email,
 		"LAST_LOGIN", c.Now.In(c.Store.Zone.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
 		"TIMESTAMP_X", value.EmptyObject{}, "LAST_ACTIVITY_DATE", value.EmptyObject{}, "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
+		"TIME_ZONE", "", "PERSONAL_WWW", "", "PERSONAL_MOBILE", "", "PERSONAL_CITY", "", "WORK_PHONE", "",
 		"WORK_POSITION", "", "UF_EMPLOYMENT_DATE", "", "UF_DEPARTMENT", php.List(value.FromInt(1)), "USER_TYPE", "employee",
 	)
 }

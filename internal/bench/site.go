@@ -35,7 +35,7 @@ type site struct {
 
 // newSite starts a portal with deals that have rows rows each.
 func newSite(ctx context.Context, name string, many bool, deals, rows int) (*site, error) {
-	return newSiteOn(ctx, name, emulator.Config{Latency: latency, ManyOwners: many}, deals, rows)
+	return newSiteOn(ctx, name, emulator.Config{Latency: latency, SingleOwner: !many}, deals, rows)
 }
 
 func newSiteOn(ctx context.Context, name string, cfg emulator.Config, deals, rows int) (*site, error) {

@@ -27,7 +27,21 @@ func rowOwner(c *rest.Call, ownerType string, id int64) (*model.Item, error) {
 			return nil, rest.Fail("OWNER_NOT_FOUND", "Owner was not found")
 		}
 	}
-	return nil, rest.Fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %q is not supported", ownerType))
+	return nil, unsupportedType(ownerType)
+}
+
+func unsupportedType(ownerType string) error {
+	return rest.Fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %q is not supported", ownerType))
+}
+
+// isOwnerType tells whether a text is the short code of a type.
+func isOwnerType(s *model.Store, short string) bool {
+	for _, t := range s.Types {
+		if strings.EqualFold(t.Short, short) {
+			return true
+		}
+	}
+	return false
 }
 
 // rowOf finds the row that a call names.
@@ -135,12 +149,15 @@ func ownersRows(c *rest.Call, filter *php.Array) ([]*model.Row, error) {
 	if !okID || value.IsEmpty(ownerID) {
 		return nil, rest.Fail("100", "Required field: =ownerId")
 	}
-	if _, several := value.Array(ownerID); several && !c.Options.ManyOwners {
+	if _, several := value.Array(ownerID); several && c.Options.SingleOwner {
 		return nil, rest.Fail("INVALID_ARG_VALUE", "Value for filter key '=ownerId' should be either string or number")
 	}
 	s := c.Store
 	var found []*model.Row
 	for _, short := range value.List(ownerType) {
+		if !isOwnerType(s, value.Text(short)) {
+			return nil, unsupportedType(value.Text(short))
+		}
 		for _, t := range s.Types {
 			if !strings.EqualFold(t.Short, value.Text(short)) {
 				continue

@@ -167,14 +167,14 @@ var elementPrefixes = [...]string{
 // crm.deal.list it refuses what it does not know.
 func elementRules(c *rest.Call, b *model.IBlock) *query.Rules[*model.Element] {
 	s := c.Store
-	many := c.Options.ManyOwners
+	single := c.Options.SingleOwner
 	return &query.Rules[*model.Element]{
 		Find: func(name string) (query.Column[*model.Element], bool) { return elementColumn(s, b, name) },
 		Unknown: func(name string) error {
 			return rest.WrongFilter("Filter field not allowed: " + strings.ToUpper(name))
 		},
 		Prefix: func(prefix, _ string) error {
-			if many || slices.Contains(elementPrefixes[:], prefix) {
+			if !single || slices.Contains(elementPrefixes[:], prefix) {
 				return nil
 			}
 			return rest.WrongFilter("Filter operation not allowed: " + prefix)
@@ -183,7 +183,7 @@ func elementRules(c *rest.Call, b *model.IBlock) *query.Rules[*model.Element] {
 			return rest.WrongFilter(fmt.Sprintf("Filter value not allowed: %s", strings.ToUpper(name)))
 		},
 		Zone:   s.Zone,
-		Scalar: !many,
+		Scalar: single,
 		Masks:  true,
 	}
 }

@@ -42,7 +42,7 @@ func elementAdd(c *rest.Call) (any, error) {
 	if code == "" {
 		return nil, rest.MissingParam("ELEMENT_CODE")
 	}
-	if b.ElementByCode(code) != nil {
+	if old := b.ElementByCode(code); old != nil && c.Now.Sub(old.Added) >= c.Options.CodeRace {
 		return nil, rest.Fail("ERROR_ELEMENT_ALREADY_EXISTS", "Element already exists")
 	}
 	fields, err := elementInput(c, b, nil)
@@ -51,7 +51,7 @@ func elementAdd(c *rest.Call) (any, error) {
 	}
 	s := c.Store
 	now := c.SavedAt()
-	e := &model.Element{ID: s.Next("element"), Created: now, Creator: c.Request.By.User, Section: value.Int(c.Param("IBLOCK_SECTION_ID"))}
+	e := &model.Element{ID: s.Next("element"), Added: c.Now, Created: now, Creator: c.Request.By.User, Section: value.Int(c.Param("IBLOCK_SECTION_ID"))}
 	writeElement(c, b, e, code, fields)
 	b.Elements.Insert(e)
 	recordElement(c, b, e, rest.OpAdd)

@@ -113,7 +113,8 @@ func plainNumber(v any) string {
 	return strings.ReplaceAll(strings.ReplaceAll(value.Text(v), ",", "."), " ", "")
 }
 
-// storedNumber goes through a float, as the portal does.
+// storedNumber is a number as the portal stores it: it goes through a float and is written
+// with PHP's precision of 14 digits.
 func storedNumber(text string) (string, bool) {
 	if !value.IsNumeric(text) {
 		return "", false
@@ -122,13 +123,7 @@ func storedNumber(text string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	if n == 0 {
-		return "0", true
-	}
-	if abs := max(n, -n); abs >= 1e15 || abs < 1e-5 {
-		return strings.ToUpper(strconv.FormatFloat(n, 'e', -1, 64)), true // 1.5E+15, as PHP writes it
-	}
-	return strconv.FormatFloat(n, 'f', -1, 64), true
+	return value.PHPFloat(n), true
 }
 
 // readFiles is what a property of files holds after a call: files stay, unless the

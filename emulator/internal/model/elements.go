@@ -14,6 +14,7 @@ import (
 type Element struct {
 	ID                int64
 	Code              string
+	Added             time.Time // to the nanosecond, unlike Created
 	Section           int64
 	Created, Changed  time.Time
 	Creator, Modifier int64

@@ -248,7 +248,7 @@ func matches(k Kind, op operator, v any, wanted []any) bool {
 			return compare(k, v, w) == 0
 		})
 	case opContains:
-		return len(wanted) > 0 && strings.Contains(fold(Plain(v)), fold(Plain(wanted[0])))
+		return len(wanted) > 0 && like(fold(Plain(v)), "%"+fold(Plain(wanted[0]))+"%")
 	case opLike:
 		return len(wanted) > 0 && like(fold(Plain(v)), fold(Plain(wanted[0])))
 	case opBetween:
@@ -276,25 +276,30 @@ func IsBlank(v any) bool { return v == nil || v == "" }
 // fold makes text equal that the database's collation takes for equal.
 func fold(s string) string { return strings.ToLower(s) }
 
-// like matches a pattern in which % stands for anything.
-func like(s, pattern string) bool {
-	parts := strings.Split(pattern, "%")
-	if len(parts) == 1 {
-		return s == pattern
-	}
-	if !strings.HasPrefix(s, parts[0]) {
-		return false
-	}
-	s = s[len(parts[0]):]
-	last := len(parts) - 1
-	for _, part := range parts[1:last] {
-		i := strings.Index(s, part)
-		if i < 0 {
+// like matches a pattern of the database's LIKE: % is any text and _ any character.
+func like(text, pattern string) bool {
+	s, p := []rune(text), []rune(pattern)
+	i, j := 0, 0
+	star, retry := -1, 0 // the last % and where its text ends in s
+	for i < len(s) {
+		switch {
+		case j < len(p) && p[j] == '%':
+			star, retry = j, i
+			j++
+		case j < len(p) && (p[j] == '_' || p[j] == s[i]):
+			i++
+			j++
+		case star >= 0:
+			retry++
+			i, j = retry, star+1
+		default:
 			return false
 		}
-		s = s[i+len(part):]
 	}
-	return strings.HasSuffix(s, parts[last])
+	for j < len(p) && p[j] == '%' {
+		j++
+	}
+	return j == len(p)
 }
 
 // Plain is a stored value as text.

@@ -34,6 +34,7 @@ type Journal struct {
 	Commands, Errors           map[string]int64
 	Calls                      ring[*Record]
 	Changes                    ring[Change]
+	Changed                    int64 // how many changes there were, remembered or not
 }
 
 func NewJournal(keepCalls, keepChanges int) Journal {
@@ -76,6 +77,7 @@ func (j *Journal) Add(r *Record) {
 }
 
 func (j *Journal) Change(ch Change, values func() *php.Array) {
+	j.Changed++
 	if j.Changes.limit == 0 {
 		return
 	}

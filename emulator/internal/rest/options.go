@@ -1,14 +1,18 @@
 package rest
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Options are the settings of a portal that its methods ask for. The fields are
 // those of [Config].
 type Options struct {
-	ManyOwners, StrictElementCode, MoveAlsoUpdates, CommentFields bool
-	NoOfflineExtended, NoAuthConnector                            bool
-	Currency                                                      string
-	Scopes                                                        []string
+	SingleOwner, StrictElementCode, MoveAlsoUpdates, CommentFields bool
+	NoOfflineExtended, NoAuthConnector                             bool
+	CodeRace                                                       time.Duration
+	Currency                                                       string
+	Scopes                                                         []string
 }
 
 // Allows tells whether a permission is one of the portal's; "" needs none.

@@ -22,7 +22,7 @@ import (
 
 var emulatorCmd = &command{
 	name:  "emulator",
-	args:  "[--listen ADDR] [--plan PLAN] [--latency TIME] [--seed FILE] [--faults FILE] [--handler URL] [--token TOKEN]",
+	args:  "[--listen ADDR] [--plan PLAN] [--latency TIME] [--seed FILE] [--faults FILE] [--single-owner] [--handler URL] [--token TOKEN]",
 	short: "run an emulated portal",
 	long: `Emulator runs a Bitrix24 portal in memory: CRM items with product rows, universal
 lists, batch requests, the limits of a plan, events, and an application with
@@ -50,6 +50,7 @@ read or the address is in use.`,
 		fs.StringVar(&o.latency, "latency", "0s", "the `TIME` of a request, plus the time of each command in it, with a variation: 60ms+15ms~20%")
 		fs.StringVar(&o.seed, "seed", "", "fill the portal with the data of `FILE`")
 		fs.StringVar(&o.faults, "faults", "", "simulate the errors that `FILE` lists")
+		fs.BoolVar(&o.singleOwner, "single-owner", false, "refuse lists of owners in filters, as a strict portal does")
 		fs.StringVar(&o.handler, "handler", "", "send the CRM events to `URL`")
 		fs.StringVar(&o.token, "token", "emulator-application-token", "send the application token `TOKEN` with events")
 		return o.run
@@ -63,6 +64,7 @@ const emulatorSecret = "emulator"
 type emulatorOptions struct {
 	listen, plan, handler, token string
 	latency, seed, faults        string
+	singleOwner                  bool
 }
 
 func (o *emulatorOptions) run(ctx context.Context, env environment, args []string) error {
@@ -95,7 +97,7 @@ func (o *emulatorOptions) run(ctx context.Context, env environment, args []strin
 	if err != nil {
 		return err
 	}
-	portal := emulator.New(emulator.Config{Plan: o.plan, Secret: emulatorSecret, ApplicationToken: o.token, Latency: latency})
+	portal := emulator.New(emulator.Config{Plan: o.plan, Secret: emulatorSecret, ApplicationToken: o.token, Latency: latency, SingleOwner: o.singleOwner || seed.SingleOwner()})
 	defer portal.Close()
 	base := "http://" + ln.Addr().String()
 	portal.SetBaseURL(base)

@@ -90,7 +90,7 @@ func newWorld(h scenario, rules *service.Generation, dir string, empty []byte) (
 		foreign: map[int64]*foreignElement{}, alike: 4, edits: map[string][]string{}, log: testkit.NewLog(),
 	}
 	w.portal = emulator.New(emulator.Config{
-		Plan: h.world.plan, ManyOwners: h.world.many, StrictElementCode: h.world.strict,
+		Plan: h.world.plan, SingleOwner: !h.world.many, StrictElementCode: h.world.strict,
 		Client: &http.Client{Transport: &w.mail}, EventDelay: -1, EventWorkers: 1, ApplicationToken: modelToken,
 	})
 	w.ids = emulator.Demo(w.portal)

@@ -23,7 +23,6 @@ type Portal struct {
 	Schema   *Schema
 	next     int  // position of the next page of the last listing
 	isNew    bool // no item exists before the data
-	given    int  // elements that were added without a code
 	// people are the ranges of the portal's history that people caused: from, to.
 	people [][2]int
 }
@@ -227,8 +226,7 @@ func (w *Portal) applyElement(id int, l *listType, x elementChange) error {
 // addElement adds an element as an older script or a person would. Without CODE it gets a
 // code that no rule creates.
 func (w *Portal) addElement(id int, l *listType, fs Fields) error {
-	w.given++
-	params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": id, "ELEMENT_CODE": fmt.Sprintf("given-%d", w.given)}
+	params := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": id, "ELEMENT_CODE": fmt.Sprintf("given-%d", w.Emulator.Stats().Changes+1)}
 	values := map[string]any{}
 	for _, f := range fs {
 		switch f.Name {

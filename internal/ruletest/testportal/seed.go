@@ -122,6 +122,9 @@ func (s *Seed) Fill(emulated *emulator.Portal) error {
 	return nil
 }
 
+// SingleOwner reports whether filters of the portal refuse lists of owners.
+func (s *Seed) SingleOwner() bool { return s != nil && s.layout.Portal.singleOwner }
+
 // Counts returns the number of items by entityTypeId, and the number of elements.
 func (s *Seed) Counts() (items map[int]int, elements int) {
 	items = map[int]int{}

@@ -18,10 +18,11 @@ import (
 
 // Setup holds the settings of a portal: its smart processes, lists and custom fields.
 type Setup struct {
-	demo  bool
-	Name  string
-	types []emulator.Type
-	lists []emulator.List
+	demo        bool
+	Name        string
+	singleOwner bool
+	types       []emulator.Type
+	lists       []emulator.List
 	// fields are custom fields of the built-in types.
 	fields map[int][]emulator.UserField
 	// Columns are the custom fields of all types, as written in the file.
@@ -42,6 +43,8 @@ type setupForm struct {
 	Companies columns             `yaml:"companies" doc:"custom fields of companies"`
 	Quotes    columns             `yaml:"quotes" doc:"custom fields of estimates"`
 	Invoices  columns             `yaml:"invoices" doc:"custom fields of smart invoices"`
+	// SingleOwner is a strict portal, see emulator.Config.
+	SingleOwner bool `yaml:"single_owner" default:"false" doc:"filters refuse lists of owners"`
 }
 
 type typeForm struct {
@@ -114,7 +117,7 @@ func (p *Setup) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	if list = yamlfile.Decode(f, n, &form); list.HasErrors() {
 		return list
 	}
-	p.Name = form.Name
+	p.Name, p.singleOwner = form.Name, form.SingleOwner
 	p.Columns = map[int]columns{
 		schemas.TypeLead: form.Leads, schemas.TypeDeal: form.Deals, schemas.TypeContact: form.Contacts,
 		schemas.TypeCompany: form.Companies, schemas.TypeQuote: form.Quotes, schemas.TypeSmartInvoice: form.Invoices,
@@ -278,7 +281,7 @@ func numberIn(cs columns) int {
 
 // build creates an emulated portal with these settings.
 func (p *Setup) build(cfg emulator.Config) (*emulator.Portal, error) {
-	cfg.Plan, cfg.EventDelay, cfg.KeepCalls = emulator.PlanUnlimited, -1, -1
+	cfg.Plan, cfg.EventDelay, cfg.KeepCalls, cfg.SingleOwner = emulator.PlanUnlimited, -1, -1, p.singleOwner
 	portal := emulator.New(cfg)
 	if err := p.setUp(portal); err != nil {
 		portal.Close()
