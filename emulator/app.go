@@ -65,7 +65,7 @@ func (a App) Install(url string) {
 	p.app.Install()
 	p.app.URL = url
 	p.mu.Unlock()
-	a.tell("ONAPPINSTALL", rest.AuthLong, "VERSION", "1", "ACTIVE", "Y", "INSTALLED", "Y", "LANGUAGE_ID", language)
+	a.raise("ONAPPINSTALL", rest.AuthLong, "VERSION", "1", "ACTIVE", "Y", "INSTALLED", "Y", "LANGUAGE_ID", language)
 }
 
 // Update installs another version of the application. Its handlers are dropped, and
@@ -77,7 +77,7 @@ func (a App) Update(version string) {
 	before := p.app.Version
 	p.app.Update(version)
 	p.mu.Unlock()
-	a.tell("ONAPPUPDATE", rest.AuthLong, "VERSION", version, "PREVIOUS_VERSION", before, "LANGUAGE_ID", language)
+	a.raise("ONAPPUPDATE", rest.AuthLong, "VERSION", version, "PREVIOUS_VERSION", before, "LANGUAGE_ID", language)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events.UnbindApp()
@@ -91,7 +91,7 @@ func (a App) Uninstall(clean bool) {
 	if clean {
 		flag = 1
 	}
-	a.tell("ONAPPUNINSTALL", rest.AuthNone, "LANGUAGE_ID", language, "CLEAN", flag)
+	a.raise("ONAPPUNINSTALL", rest.AuthNone, "LANGUAGE_ID", language, "CLEAN", flag)
 	p := a.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,14 +108,14 @@ func (a App) Payment(status string, days int, expired bool) {
 	p.app.Status, p.app.Days, p.app.Expired = status, days, expired
 	code, version := p.app.ClientID, p.app.Version
 	p.mu.Unlock()
-	a.tell("ONAPPPAYMENT", rest.AuthBare, "CODE", code, "VERSION", version, "STATUS", status,
+	a.raise("ONAPPPAYMENT", rest.AuthBare, "CODE", code, "VERSION", version, "STATUS", status,
 		"PAYMENT_EXPIRED", value.YesNo(expired), "DAYS", days, "LANGUAGE_ID", language)
 }
 
 // language is that of the portal.
 const language = "en"
 
-// tell sends an event about the application itself.
-func (a App) tell(code string, kind rest.AuthKind, data ...any) {
-	a.p.events.Tell(rest.Event{Code: code, Data: value.Object(data...), Auth: kind, Origin: &rest.Origin{User: a.p.user.ID, Hops: rest.FirstHops}})
+// raise sends an event about the application itself.
+func (a App) raise(code string, kind rest.AuthKind, data ...any) {
+	a.p.events.SendLifecycle(rest.Event{Code: code, Data: value.Object(data...), Auth: kind, Origin: &rest.Origin{User: a.p.user.ID, Hops: rest.FirstHops}})
 }

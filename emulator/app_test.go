@@ -111,8 +111,8 @@ func TestOAuth(t *testing.T) {
 	})
 }
 
-// TestAuthorizePage: what fails is shown to the user, never told to the
-// application.
+// TestAuthorizePage: the page shows an error to the user. The application receives
+// nothing.
 func TestAuthorizePage(t *testing.T) {
 	t.Parallel()
 	p := emulator.New(emulator.Config{})
@@ -289,7 +289,7 @@ func TestAppLife(t *testing.T) {
 }
 
 // TestEventFlavours: whose tokens an application gets, and how often a chain of
-// writes with them goes on.
+// writes with them continues.
 func TestEventFlavours(t *testing.T) {
 	t.Parallel()
 	p := open(t, emulator.Config{EventDelay: -1})
@@ -329,7 +329,7 @@ func TestEventFlavours(t *testing.T) {
 		t.Errorf("%v", q)
 	}
 	// Three events follow one another when each write takes the token of the
-	// last; with a token of one's own it goes on for ever.
+	// last. With another token the chain does not end.
 	for range 2 {
 		add(q.Get("auth[access_token]"))
 		q = last()

@@ -30,7 +30,7 @@ type Config struct {
 	// Empty is "emulator".
 	Secret string
 	// ApplicationToken is the token that the first outbound webhook sends; each
-	// other has one of its own. Empty is "emulator-application-token".
+	// other one has its own token. Empty is "emulator-application-token".
 	ApplicationToken string
 	// EventDelay is how long an event stays in the queue before it is sent.
 	// 0 is 100 ms; a negative delay is none.
@@ -43,7 +43,7 @@ type Config struct {
 	// EventWorkers is how many events are sent to one handler at the same
 	// time. 0 is 8, a negative number is 1.
 	EventWorkers int
-	// SlowHandler is the time an answer may take before the portal begins to
+	// SlowHandler is the time an answer may take before the portal starts to
 	// leave gaps between the events for this handler. 0 is 2 s.
 	SlowHandler time.Duration
 	// Client sends the events. Nil is a client with a timeout of 30 s.
@@ -66,7 +66,7 @@ type Config struct {
 	// documentation and the server's source accept them.
 	SingleOwner bool
 	// MoveAlsoUpdates says that moving a deal to another pipeline sends
-	// ONCRMDEALUPDATE beside ONCRMDEALMOVETOCATEGORY. The documentation denies
+	// ONCRMDEALUPDATE in addition to ONCRMDEALMOVETOCATEGORY. The documentation denies
 	// it, the server's source suggests it.
 	MoveAlsoUpdates bool
 	// CommentFields says that the events of timeline comments name the comment
@@ -116,7 +116,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Latency is how long the portal takes, beside its real work.
+// Latency is how long the portal takes, in addition to its real work.
 type Latency struct {
 	Request time.Duration // for each HTTP request
 	Command time.Duration // for each command in it
@@ -131,7 +131,7 @@ type Operating struct {
 	// Limit is the sum from which on a method is refused. 0 is 480 s, a
 	// negative limit is none. A portal without plan limits has none either.
 	Limit time.Duration
-	// Cost says how much execution time a command of a method counts, beside
+	// Cost says how much execution time a command of a method counts, in addition to
 	// the Latency of a command. Nil counts none: only the real time, which is
 	// too short to be counted.
 	Cost func(method string) time.Duration
@@ -151,7 +151,7 @@ func (c Config) cost(method string, took time.Duration) time.Duration {
 	return took
 }
 
-// CheckPlan tells whether a plan's name is known.
+// CheckPlan reports whether a plan's name is known.
 func CheckPlan(plan string) error {
 	switch plan {
 	case PlanStandard, PlanEnterprise, PlanUnlimited:

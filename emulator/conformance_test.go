@@ -184,7 +184,7 @@ func (pg page) ask(p *portal, method string, r row) {
 	p.match(what, want, body)
 }
 
-// TestEveryMethodIsInTheTable: a method without a row is one that nobody has
+// TestEveryMethodIsInTheTable: a method without a row is one that was not
 // compared with its page.
 func TestEveryMethodIsInTheTable(t *testing.T) {
 	t.Parallel()
@@ -195,7 +195,7 @@ func TestEveryMethodIsInTheTable(t *testing.T) {
 	for _, name := range list {
 		emulated[text(name)] = true
 	}
-	covered := map[string]bool{"batch": true} // has tests of its own
+	covered := map[string]bool{"batch": true} // has its own tests
 	for name, pg := range table {
 		if !emulated[strings.ToLower(name)] {
 			t.Errorf("%s is in the table and not emulated", name)

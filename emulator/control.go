@@ -58,7 +58,7 @@ func (c control) serve(w http.ResponseWriter, r *http.Request, path string) {
 
 // act runs a method as what happens inside the portal: what its users do with
 // its pages, or an automation rule, which has no user. It is no REST call, so
-// no limit and no fault stands in its way, and no journal keeps it but the
+// no limit and no fault applies, and no journal keeps it but the
 // history of changes. Its events are sent.
 func (c control) act(w http.ResponseWriter, r *http.Request, actor, name string) {
 	p := c.p

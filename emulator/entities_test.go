@@ -187,7 +187,7 @@ func TestNotifications(t *testing.T) {
 	}
 }
 
-// TestUserFieldEvents: choices of an enumeration have an event of their own, and
+// TestUserFieldEvents: choices of an enumeration have their own event, and
 // smart processes and invoices share one name.
 func TestUserFieldEvents(t *testing.T) {
 	t.Parallel()

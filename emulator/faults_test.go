@@ -19,7 +19,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 )
 
-// sendOnce sends a request on a connection of its own and says how it ended:
+// sendOnce sends a request on its own connection and says how it ended:
 // the status and the body, or in one word what the connection came to.
 func (p *portal) sendOnce(method, params string) string {
 	p.t.Helper()
@@ -177,7 +177,7 @@ func TestFaultInBatch(t *testing.T) {
 	}
 }
 
-// TestFaultChance wants the same commands hit each time, about as many as the
+// TestFaultChance: the same commands are hit each time, about as many as the
 // probability says, and others with another seed.
 func TestFaultChance(t *testing.T) {
 	t.Parallel()
@@ -236,7 +236,7 @@ func TestFaultTimes(t *testing.T) {
 	}
 }
 
-// TestResetOverTLS wants a real reset there too, and none of TLS's goodbyes.
+// TestResetOverTLS: a connection with TLS is reset too, without its closing message.
 func TestResetOverTLS(t *testing.T) {
 	t.Parallel()
 	p := emulator.New(emulator.Config{})
@@ -285,8 +285,8 @@ func TestFaultsControl(t *testing.T) {
 	p.must("batch", `{"cmd":["profile"]}`)
 }
 
-// TestFaultMistakes wants a finding with its place for each, and what was set
-// before to stay.
+// TestFaultMistakes: each mistake is a finding with its place, and the faults that were
+// set before stay.
 func TestFaultMistakes(t *testing.T) {
 	t.Parallel()
 	p := open(t, emulator.Config{})

@@ -60,7 +60,7 @@ func (p *portal) asEmployee(method, params string) (status int, body string) {
 	return p.send(http.MethodPost, "/rest/"+method+"?auth="+tokens.Access, "application/json", params)
 }
 
-// manyConns keeps the connections of many clients at work.
+// manyConns keeps the connections of many clients open.
 var manyConns = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
 func (p *portal) send(verb, path, contentType, body string) (status int, answer string) {
@@ -112,7 +112,7 @@ func (p *portal) refused(method, params string, status int, want string) {
 	p.match(method+" "+params, want, body)
 }
 
-// match compares JSON with a pattern: "*" stands for any value, "<number>" and
+// match compares JSON with a pattern: "*" means any value, "<number>" and
 // the other names of kinds for a value of the kind, ["each", …] for a list whose
 // elements all fit, "field: …" for the description of a field, see fieldPattern,
 // and a key "…" for further keys.

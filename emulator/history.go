@@ -11,7 +11,7 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// Stats are the portal's counters since it began, or since the last reset.
+// Stats are the portal's counters since its start, or since the last reset.
 type Stats struct {
 	Requests     int64            `json:"requests"`      // HTTP requests, refused ones too
 	Refused      int64            `json:"refused"`       // of them for QUERY_LIMIT_EXCEEDED
@@ -24,7 +24,7 @@ type Stats struct {
 	HighestLevel float64          `json:"highest_level"` // the fullest that a bucket has been
 	EventsSent   int64            `json:"events_sent"`   // events handed to a handler
 	EventsFailed int64            `json:"events_failed"` // of them without a 2xx answer
-	EventsQueued int64            `json:"events_queued"` // not sent yet, or under way
+	EventsQueued int64            `json:"events_queued"` // not sent yet, or being sent
 }
 
 // Call is one command that the portal has run or refused. Its parameters hold

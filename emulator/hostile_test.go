@@ -35,7 +35,7 @@ func TestHostileParameters(t *testing.T) {
 			parts[i] = fmt.Sprintf("%q:%s", name, v)
 		}
 		bodies = append(bodies, "{"+strings.Join(parts, ",")+"}")
-		// With what finds something, so that the rest is looked at.
+		// With ids that exist, so that the rest is read.
 		for _, shape := range []string{v, fmt.Sprintf(inner, v), "[" + v + "]"} {
 			bodies = append(bodies, fmt.Sprintf(`{"id":1,"entityTypeId":2,"moduleId":"crm","IBLOCK_TYPE_ID":"lists","IBLOCK_ID":47,"ELEMENT_ID":1,"ELEMENT_CODE":"q",
 				"FIELD_ID":"PROPERTY_106","SECTION_CODE":"s","IBLOCK_CODE":"c","USER_ID":1,"MESSAGE":"m","ownerType":"D","ownerId":1,"fields":%[1]s,"field":%[1]s,

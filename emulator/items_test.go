@@ -186,7 +186,7 @@ func TestItemFilters(t *testing.T) {
 	}
 }
 
-func TestLooseFilterFindsEverything(t *testing.T) {
+func TestUnknownFilterFieldFindsEverything(t *testing.T) {
 	t.Parallel()
 	p := open(t, emulator.Config{})
 	for range 3 {

@@ -155,7 +155,7 @@ func TestSDKApplication(t *testing.T) {
 	p.match("application", sdkApplication, p.sdk("application.mjs"))
 }
 
-// TestSDKRenewal: the access token that the SDK begins with has ended.
+// TestSDKRenewal: the first access token of the SDK has expired.
 func TestSDKRenewal(t *testing.T) {
 	t.Parallel()
 	p := open(t, emulator.Config{})

@@ -79,7 +79,7 @@ func TestUnlimited(t *testing.T) {
 }
 
 // TestOperating: the call that crosses the limit still runs, the next is
-// refused until the oldest minute is ten minutes old; other methods go on.
+// refused until the oldest minute is ten minutes old; other methods still run.
 func TestOperating(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -44,7 +44,7 @@ func TestPropertyValues(t *testing.T) {
 		{`"PROPERTY_2":""`, ``},
 		{`"PROPERTY_2":"3e18"`, `"PROPERTY_2":{"*":"3.0E+18"}`},
 		{`"PROPERTY_3":2`, `"PROPERTY_3":{"*":"2"}`},
-		{`"PROPERTY_3":"Yes"`, ``}, // the option's id is wanted
+		{`"PROPERTY_3":"Yes"`, ``}, // it expects the option's id
 		{`"PROPERTY_4":"2024-12-31"`, `"PROPERTY_4":{"*":"12/31/2024"}`},
 		{`"PROPERTY_4":"31.12.2024"`, `"PROPERTY_4":{"*":"12/31/2024"}`},
 		{`"PROPERTY_4":"soon"`, ``},
@@ -60,9 +60,9 @@ func TestPropertyValues(t *testing.T) {
 		code := fmt.Sprintf("e%d", i)
 		p.must("lists.element.add", element(`"ELEMENT_CODE":"`+code+`","FIELDS":{"NAME":"x","PROPERTY_9":"m",`+c.input+`}`))
 		got, _ := at(p.must("lists.element.get", element(`"ELEMENT_CODE":"`+code+`"`)), 0).(map[string]any)
-		wanted, _ := parse(t, `{`+c.want+`}`).(map[string]any)
+		expected, _ := parse(t, `{`+c.want+`}`).(map[string]any)
 		for _, name := range []string{"PROPERTY_1", "PROPERTY_2", "PROPERTY_3", "PROPERTY_4", "PROPERTY_5", "PROPERTY_6", "PROPERTY_7", "PROPERTY_8", "PROPERTY_10", "PROPERTY_99", "PREVIEW_TEXT"} {
-			want, have := values(wanted[name]), values(got[name])
+			want, have := values(expected[name]), values(got[name])
 			if diff := cmp.Diff(want, have); diff != "" {
 				t.Errorf("%s: %s (-want +got)\n%s", c.input, name, diff)
 			}
@@ -110,7 +110,7 @@ func TestUpdateOverwrites(t *testing.T) {
 		`{"error":"ERROR_ELEMENT_FIELD_VALUE","error_description":"The field \"MUST\" is required"}`)
 }
 
-// TestUpdateKeepsFiles: files stay unless they are named in a field of their own,
+// TestUpdateKeepsFiles: files stay unless a separate field names them,
 // and new ones are added to them.
 // https://apidocs.bitrix24.com/api-reference/files/how-to-update-files.html
 func TestUpdateKeepsFiles(t *testing.T) {

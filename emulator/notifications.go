@@ -18,8 +18,8 @@ func notifyMethods() []rest.Method {
 	}
 }
 
-// Notifications returns what users were told, in its order. One that another
-// with its tag replaced is gone.
+// Notifications returns the messages to users in their order. A message that another
+// one with its tag replaced is missing.
 func (p *Portal) Notifications() []model.Notification {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,7 +69,7 @@ func notifyAs(kind string) rest.Handler {
 	}
 }
 
-// checkAttach wants an attachment that is an array, or JSON of one.
+// checkAttach checks that an attachment is an array, or JSON of one.
 func checkAttach(v any) error {
 	raw, isText := v.(string)
 	if a, ok := value.Array(v); ok {

@@ -18,8 +18,8 @@ import (
 // part of a portal.
 type authorization struct{ p *Portal }
 
-// authorizePage is /oauth/authorize/: where an application sends a user. There
-// is nobody to ask, so the answer is at once the way back with a code. Whom it
+// authorizePage is /oauth/authorize/: where an application sends a user. It
+// asks no one and redirects back with a code at once. Whom it
 // is for can be said with user_id, which is the emulator's own; without it it
 // is the administrator.
 // https://apidocs.bitrix24.com/settings/oauth/index.html
@@ -28,7 +28,7 @@ func (a authorization) authorizePage(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	user := p.user.ID
 	if text := query.Get("user_id"); text != "" {
-		user, _ = strconv.ParseInt(text, 10, 64) // 0 is nobody
+		user, _ = strconv.ParseInt(text, 10, 64) // 0 is no user
 	}
 	p.mu.Lock()
 	known := query.Get("client_id") == p.app.ClientID && p.app.Installed && p.store.Users[user] != nil
@@ -38,7 +38,7 @@ func (a authorization) authorizePage(w http.ResponseWriter, r *http.Request) {
 	}
 	domain := p.address.Domain()
 	p.mu.Unlock()
-	// What fails is shown to the user and never told to the application.
+	// The page shows an error to the user. The application receives nothing.
 	if !known {
 		showPage(w, http.StatusBadRequest, "The application is not installed.")
 		return
@@ -88,7 +88,7 @@ func (a authorization) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status, body := a.renew(r)
-	_ = rest.Wait(r.Context(), hit.After) // the tokens are given, whoever still waits for them
+	_ = rest.Wait(r.Context(), hit.After) // the tokens are issued even if the client is gone
 	if f != nil {
 		faults.BreakOff(w, r, f, status, body)
 		return

@@ -51,7 +51,7 @@ func (a appClient) fetch(params string) (process string, events []string) {
 	return text(at(result, "process_id")), events
 }
 
-// offlinePortal is a portal whose application hears of deals offline. change
+// offlinePortal is a portal whose application has offline events of deals. change
 // lets a person change deals.
 func offlinePortal(t *testing.T, cfg emulator.Config, client *http.Client) (a appClient, change func(query string)) {
 	cfg.Plan, cfg.Client = emulator.PlanUnlimited, client
@@ -110,7 +110,7 @@ func TestOfflineQueue(t *testing.T) {
 }
 
 // TestOfflineReservation: with clear=0 a process keeps what it has got until it
-// confirms it, and what changes meanwhile is there anew.
+// confirms it, and a later change adds the event again.
 func TestOfflineReservation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -137,7 +137,7 @@ func TestOfflineReservation(t *testing.T) {
 		if _, rest := a.fetch(`{"clear":0,"process_id":"` + first + `"}`); cmp.Diff(got[1:], rest) != "" {
 			t.Errorf("%v, want %v", rest, got[1:])
 		}
-		// What could not be worked off comes only to who asks for it.
+		// Failed events come only to a call that asks for them.
 		a.must("event.offline.error", `{"process_id":"`+first+`","message_id":["`+message+`"]}`)
 		_, rest := a.fetch(`{"clear":0,"process_id":"` + first + `"}`)
 		third, free := a.fetch(`{"clear":0}`)
@@ -164,7 +164,7 @@ func TestOfflineReservation(t *testing.T) {
 }
 
 // TestOfflineConnector: writes with the source key of a handler are not
-// recorded for it, and each key has a queue of its own.
+// recorded for it, and each key has its own queue.
 func TestOfflineConnector(t *testing.T) {
 	t.Parallel()
 	a, change := offlinePortal(t, emulator.Config{}, nil)

@@ -112,7 +112,7 @@ func openTab(name string) chromedp.Action[chromedp.Void] {
 }
 
 // onceSeen does something with an element e as soon as it is there to be seen. It
-// looks and acts in one go: the page may be drawn anew at any moment, and what
+// looks and acts in one go: the page may be drawn again at any time, and what
 // was looked up before would be another one's place.
 func onceSeen(element, do string) chromedp.Action[chromedp.Void] {
 	return chromedp.Poll[chromedp.Void](fmt.Sprintf("(() => { const e = %s; if (!e || !e.checkVisibility()) return false; %s; return true })()", element, do),
@@ -125,7 +125,7 @@ func find(text string) chromedp.Action[chromedp.Void] {
 }
 
 // TestPage lets a person work on the page of a portal, and REST clients change
-// it meanwhile.
+// it at the same time.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	p := open(t, emulator.Config{EventDelay: -1, Plan: emulator.PlanStandard})

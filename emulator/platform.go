@@ -68,10 +68,10 @@ func (p platform) scopes() []string {
 
 // methodNames is methods: those of one scope, of all, or of the caller's.
 func (p platform) methodNames(c *rest.Call) (any, error) {
-	wanted := c.ScopeFilter()
+	inScope := c.ScopeFilter()
 	var names []string
 	for name, m := range p.server.methods {
-		if wanted(m.Scope) {
+		if inScope(m.Scope) {
 			names = append(names, name)
 		}
 	}

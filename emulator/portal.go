@@ -58,7 +58,7 @@ func New(cfg Config) *Portal {
 	return p
 }
 
-// Close stops the delivery of events, those under way too, and waits for its
+// Close stops the delivery of events, also of those being sent, and waits for its
 // end. What is still queued is lost. The portal answers on.
 func (p *Portal) Close() {
 	p.events.Close()

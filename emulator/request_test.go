@@ -114,7 +114,7 @@ func TestParameterCase(t *testing.T) {
 	}
 }
 
-// TestBrokenJSON is no parameters, not an error of its own.
+// TestBrokenJSON is no parameters and no error.
 func TestBrokenJSON(t *testing.T) {
 	t.Parallel()
 	p := open(t, emulator.Config{})
@@ -197,7 +197,7 @@ func TestControl(t *testing.T) {
 	}
 }
 
-// TestHistory tells what was, also when it is gone.
+// TestHistory: the history also names what was deleted.
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	p := open(t, emulator.Config{KeepChanges: 3})

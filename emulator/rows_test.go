@@ -37,8 +37,8 @@ func TestRowPrices(t *testing.T) {
 		`{"error":"CRM_PRODUCTROW_NORMALIZATION_DISCOUNT_SUM_REQUIRED","error_description":"*"}`)
 }
 
-// TestRowIdentity: set keeps the ids of rows that are equal and makes edited
-// ones anew; update keeps the id.
+// TestRowIdentity: set keeps the ids of rows that are equal and creates edited
+// ones again; update keeps the id.
 func TestRowIdentity(t *testing.T) {
 	t.Parallel()
 	p := open(t, emulator.Config{})

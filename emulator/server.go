@@ -121,7 +121,7 @@ func (s *server) spoil(w http.ResponseWriter, r *http.Request, req *exchange, f 
 }
 
 // serve runs the command of a request, or those of a batch. A method that does
-// not exist is refused before the credentials are looked at.
+// not exist is refused before the credentials are checked.
 func (s *server) serve(req *exchange) *rest.Answer {
 	m, err := s.find(req.Path.Method)
 	if err == nil {
@@ -173,7 +173,7 @@ func (s *server) struck(req *exchange, method string, params *php.Array, run fun
 	if hit.Fault != nil && hit.Fault.Kind == faults.ChangeShape {
 		hit.Fault.Reshape(a)
 	}
-	_ = rest.Wait(req.Ctx, hit.After) // it has run, whoever still waits for it
+	_ = rest.Wait(req.Ctx, hit.After) // it has run even if the client is gone
 	return a
 }
 

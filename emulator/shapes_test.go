@@ -73,7 +73,7 @@ func TestShapes(t *testing.T) {
 				_, body := p.post(call.method, call.params)
 				p.match(call.method, call.want, body)
 			}
-			// In a batch the same stands under the command's key.
+			// In a batch the same is under the command's key.
 			_, body := p.post("batch", `{"cmd":{"a":"crm.deal.list"}}`)
 			alone := parse(t, c.bare).(map[string]any)
 			got := parse(t, body).(map[string]any)["result"].(map[string]any)

@@ -42,7 +42,7 @@ func userColumn(name string) (query.Column[*model.User], bool) {
 	return query.NewColumn(name, query.Text, get), ok
 }
 
-// userGet is user.get. Its conditions stand in FILTER or beside the other
+// userGet is user.get. Its conditions are in FILTER or among the other
 // parameters.
 func userGet(c *rest.Call) (any, error) {
 	conditions := php.NewArray()

@@ -100,10 +100,10 @@ async function look(now = false) {
     if (turn % learnEvery === 0 || state.types.length === 0) await learn()
     const tab = tabs().find((each) => each.key === state.tab)
     const [stats, calls, view] = await Promise.all([get('stats'), get('calls?last=' + shown), tab.type ? readType(tab.type) : readList(tab.list)])
-    if (!latest(turn)) return // somebody has clicked meanwhile, and looks again
+    if (!latest(turn)) return // another click came first, and reads again
     drawStats(stats)
     drawCalls(calls)
-    // Only what has changed is drawn anew, and not under somebody's hands.
+    // Only what has changed is drawn again, and not where a person is typing.
     const text = JSON.stringify([state.tab, state.open, view])
     if (text !== drawn && (now || !document.activeElement?.matches('#panel input'))) {
       drawn = text

@@ -59,7 +59,7 @@ func (b *bench) ticks(ctx context.Context, file string) error {
 func percent(n, of int) string { return fmt.Sprintf("%.2f %%", 100*float64(n)/float64(of)) }
 
 func (b *bench) ticksAt(ctx context.Context, l emulator.Latency) (tickCounts, error) {
-	cfg := emulator.Config{Latency: l, ManyOwners: true, Plan: emulator.PlanEnterprise}
+	cfg := emulator.Config{Latency: l, Plan: emulator.PlanEnterprise}
 	s, err := newSiteOn(ctx, "main", cfg, ticksDeals, rowsPerDeal)
 	if err != nil {
 		return tickCounts{}, err

@@ -59,7 +59,7 @@ func describeField(f *model.Field, t *model.EntityType) *php.Array {
 	return d
 }
 
-// describeUserField adds what the descriptions of custom fields have beside the others.
+// describeUserField adds what the descriptions of custom fields have in addition to the others.
 func describeUserField(u *model.CustomField, d *php.Array) {
 	if len(u.Choices) > 0 {
 		items := php.NewArray()

@@ -11,7 +11,7 @@ import (
 )
 
 // fire raises the event of a change. Leads, deals, contacts, companies and
-// estimates have events of their own, whichever method changed them. Smart
+// estimates have their own events, whichever method changed them. Smart
 // processes raise the base event and the one with their type's suffix; smart
 // invoices only the base event, since portals list no suffixed one for them.
 func fire(c *rest.Call, t *model.EntityType, op string, id int64) {

@@ -106,7 +106,7 @@ func importItem(c *rest.Call, t *model.EntityType, fields *php.Array) (*model.It
 	return addItem(c, t, changes)
 }
 
-// requireNames wants the fields that an import needs.
+// requireNames checks the fields that an import needs.
 func requireNames(t *model.EntityType, changes map[string]any) error {
 	f := t.Fields.ByName["TITLE"]
 	if f == nil || !f.Has(model.Required) || !query.IsBlank(changes["TITLE"]) {
@@ -120,8 +120,8 @@ func requireNames(t *model.EntityType, changes map[string]any) error {
 // https://apidocs.bitrix24.com/api-reference/crm/universal/import/index.html
 func checkImportTimes(c *rest.Call, t *model.EntityType, changes map[string]any) error {
 	at := func(name string) time.Time {
-		moment, _ := changes[name].(time.Time)
-		return moment
+		t, _ := changes[name].(time.Time)
+		return t
 	}
 	created, updated, moved := at("CREATED_TIME"), at("UPDATED_TIME"), at("MOVED_TIME")
 	var newest time.Time

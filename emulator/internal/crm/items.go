@@ -124,7 +124,7 @@ func itemCandidates(c *rest.Call, entityTypeID int, filter *php.Array, rules *qu
 	return table.All()
 }
 
-// selection reads select: names that are not known are left out, and without
+// selection reads select: it omits unknown names, and without
 // any, or with "*", it is everything (nil).
 func selection(c *rest.Call, t *model.EntityType, names naming) (map[*model.Field]bool, error) {
 	chosen, err := c.ArrayParam("select")

@@ -148,7 +148,7 @@ func invalidValue(f *model.Field) error {
 	return rest.Fail("CRM_FIELD_ERROR_VALUE_NOT_VALID", fmt.Sprintf("Invalid value for field %q", f.Title))
 }
 
-// same tells whether two stored values are equal.
+// same reports whether two stored values are equal.
 func same(a, b any) bool {
 	switch x := a.(type) {
 	case nil:

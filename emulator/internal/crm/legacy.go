@@ -8,7 +8,7 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// A legacyEntity is a type of items that has methods of its own besides
+// A legacyEntity is a type of items that has its own methods in addition to
 // crm.item.*: crm.lead.*, crm.deal.* and so on. They look at the same items and
 // differ little; what differs stands here.
 type legacyEntity struct {

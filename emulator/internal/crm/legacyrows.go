@@ -35,7 +35,7 @@ func (e legacyEntity) rowsGet(c *rest.Call) (any, error) {
 	return rows, nil
 }
 
-// rowsSet is crm.deal.productrows.set and the like. It makes every row anew,
+// rowsSet is crm.deal.productrows.set and the like. It creates every row again,
 // unless the row names its id, and updates the owner.
 func (e legacyEntity) rowsSet(c *rest.Call) (any, error) {
 	it, err := e.rowsOwner(c)
@@ -94,7 +94,7 @@ func legacyRow(c *rest.Call, it *model.Item, fields *php.Array) (*model.Row, err
 	return r, nil
 }
 
-// checkLegacyDiscount wants what a discount of the sent type is made of.
+// checkLegacyDiscount checks that a discount has the parts of its type.
 // https://apidocs.bitrix24.com/api-reference/crm/leads/crm-lead-productrows-set.html
 func checkLegacyDiscount(g value.Fields) error {
 	typ, sent := g["DISCOUNT_TYPE_ID"]

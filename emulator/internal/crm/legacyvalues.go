@@ -104,7 +104,7 @@ func (e legacyEntity) input(c *rest.Call, t *model.EntityType, adding bool) (map
 	return changes, nil
 }
 
-// isCurrency tells whether text can be the code of a currency. Which ones a
+// isCurrency reports whether text can be the code of a currency. Which ones a
 // portal knows is not emulated.
 func isCurrency(code string) bool {
 	return len(code) == 3 && strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""

@@ -34,7 +34,7 @@ func unsupportedType(ownerType string) error {
 	return rest.Fail("ENTITY_TYPE_NOT_SUPPORTED", fmt.Sprintf("Entity type %q is not supported", ownerType))
 }
 
-// isOwnerType tells whether a text is the short code of a type.
+// isOwnerType reports whether a text is the short code of a type.
 func isOwnerType(s *model.Store, short string) bool {
 	for _, t := range s.Types {
 		if strings.EqualFold(t.Short, short) {
@@ -139,7 +139,7 @@ func rowList(c *rest.Call) (any, error) {
 }
 
 // ownersRows collects the rows of the owners that a filter names. Both keys
-// must stand there literally.
+// must be written exactly so.
 func ownersRows(c *rest.Call, filter *php.Array) ([]*model.Row, error) {
 	ownerType, okType := value.Either(filter, "=ownerType", "=OWNER_TYPE")
 	ownerID, okID := value.Either(filter, "=ownerId", "=OWNER_ID")
@@ -298,7 +298,7 @@ func twin(rows []*model.Row, r *model.Row) *model.Row {
 }
 
 // saveRows replaces an item's rows, gives new ones their ids, and saves the
-// item: product rows have no events of their own. Nothing is saved where the
+// item: product rows have no events. Nothing is saved where the
 // rows are as they were.
 func saveRows(c *rest.Call, it *model.Item, rows []*model.Row, how saveOptions) error {
 	s := c.Store

@@ -32,7 +32,7 @@ func applyRow(r *model.RowValues, g value.Fields) error {
 	if v, ok := g["PRODUCT_NAME"]; ok {
 		r.ProductName = value.Text(v)
 	}
-	// A known price keeps up to 8 digits: PRICE 22175.328 stands in the docs.
+	// A known price keeps up to 8 digits: the docs show PRICE 22175.328.
 	g.Num("PRICE", 8, &r.Price)
 	g.Num("QUANTITY", 4, &r.Quantity)
 	g.Int("DISCOUNT_TYPE_ID", &r.DiscountType)

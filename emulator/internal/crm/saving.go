@@ -37,7 +37,7 @@ func addItem(c *rest.Call, t *model.EntityType, changes map[string]any) (*model.
 	return it, nil
 }
 
-// strip leaves out what the type has no field for.
+// strip removes values for which the type has no field.
 func strip(t *model.EntityType, v map[string]any) {
 	for name := range v {
 		if t.Fields.ByName[name] == nil {
@@ -74,8 +74,8 @@ func enterStage(t *model.EntityType, v map[string]any, current any) error {
 		return invalidValue(t.Fields.ByName["CATEGORY_ID"])
 	}
 	now := cat.Stages[0]
-	for _, wished := range []any{v["STAGE_ID"], current} {
-		name, _ := wished.(string)
+	for _, stage := range []any{v["STAGE_ID"], current} {
+		name, _ := stage.(string)
 		if found, ok := cat.Stage(name); ok {
 			now = found
 			break
@@ -148,7 +148,7 @@ func saveItem(c *rest.Call, it *model.Item, changes map[string]any, how saveOpti
 	return nil
 }
 
-// filled leaves out what is null or empty.
+// filled returns the values that are not null or empty.
 func filled(values map[string]any) map[string]any {
 	out := make(map[string]any, len(values))
 	for name, v := range values {

@@ -8,7 +8,7 @@ import (
 	"github.com/b24rules/b24rules/internal/php"
 )
 
-// TypeMethods are the methods of smart processes. forget is told which type was deleted.
+// TypeMethods are the methods of smart processes. forget receives the entityTypeId of a deleted type.
 func TypeMethods(forget func(entityTypeID int)) []rest.Method {
 	return []rest.Method{
 		{Name: "crm.type.list", Scope: "crm", Run: rest.AdminOnly(typeList)},
@@ -163,7 +163,7 @@ func typeAdd(c *rest.Call) (any, error) {
 	return wholeTypeJSON(s, t), nil
 }
 
-// checkWorkplace wants the workplace of a smart process outside the CRM. Workplaces
+// checkWorkplace checks that a smart process outside the CRM has a workplace. Workplaces
 // are not emulated.
 func checkWorkplace(fields *php.Array) error {
 	external, _ := fields.Get("isExternal")
@@ -245,7 +245,7 @@ func typeFields(*rest.Call) (any, error) {
 // typeSwitch is a switch of a smart process.
 type typeSwitch struct {
 	name        string
-	undescribed bool // crm.type.fields leaves it out, and nothing writes it
+	undescribed bool // crm.type.fields omits it, and nothing writes it
 	byDefault   bool // of those that change nothing here
 	get         func(*model.Type) bool
 	set         func(*model.Type, bool)

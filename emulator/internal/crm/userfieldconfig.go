@@ -24,7 +24,7 @@ func UserFieldConfigMethods() []rest.Method {
 	}
 }
 
-// configModule checks moduleId: the CRM's fields are all that there are.
+// configModule checks moduleId: only the CRM has custom fields here.
 func configModule(c *rest.Call) error {
 	switch module := c.Param("moduleId"); {
 	case module == nil:
@@ -114,7 +114,7 @@ func configAdd(c *rest.Call) (any, error) {
 }
 
 // addUserField makes a custom field of a call and raises its events: the choices
-// of an enumeration have one of their own.
+// of an enumeration have their own event.
 func addUserField(c *rest.Call, t *model.EntityType, name string, g value.Fields, choices any) *model.Field {
 	s := c.Store
 	f := s.NewCustomField(model.UserField{Name: name, Type: value.Text(g["USER_TYPE_ID"]), Multiple: g["MULTIPLE"] == "Y"})

@@ -25,8 +25,8 @@ var userLabels = [...]string{"EDIT_FORM_LABEL", "LIST_COLUMN_LABEL", "LIST_FILTE
 // https://apidocs.bitrix24.com/api-reference/crm/deals/user-defined-fields/crm-deal-userfield-get.html
 var userLanguages = strings.Fields("ar br de en fr hi id in it ja kz la ms pl ru sc tc th tr ua vn")
 
-// changeUserField takes the settings of a custom field from a call. It tells
-// whether something beside the choices was among them.
+// changeUserField takes the settings of a custom field from a call. It reports
+// whether the call has more than the choices.
 func changeUserField(f *model.Field, g value.Fields) (changed bool) {
 	u := f.User
 	set := func(name string, take func(v any)) {
@@ -122,7 +122,7 @@ func changeOptions(s *model.Store, u *model.CustomField, v any, whole bool) {
 	u.Choices = kept
 }
 
-// uniqueXMLIDs tells whether the choices of a call have different XML_IDs.
+// uniqueXMLIDs reports whether the choices of a call have different XML_IDs.
 func uniqueXMLIDs(v any) (twice string, ok bool) {
 	entries, _ := value.Array(v)
 	seen := map[string]bool{}

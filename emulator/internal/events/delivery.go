@@ -260,7 +260,7 @@ func (h *Hub) post(url, body string) (ok bool) {
 	return resp.StatusCode >= 200 && resp.StatusCode < 300
 }
 
-// WaitIdle waits until no event is queued or under way. Without an end of the
+// WaitIdle waits until no event is queued or being sent. Without an end of the
 // context it waits for ever if a handler changes the portal again and again.
 func (h *Hub) WaitIdle(ctx context.Context) error {
 	for {
@@ -278,9 +278,9 @@ func (h *Hub) WaitIdle(ctx context.Context) error {
 	}
 }
 
-// Tell sends an event about the application to the handlers that are bound to it, and an
+// SendLifecycle sends an event about the application to the handlers that are bound to it, and an
 // event of its installation to the URL that was given for them.
-func (h *Hub) Tell(e rest.Event) {
+func (h *Hub) SendLifecycle(e rest.Event) {
 	h.mu.Lock()
 	url, bound := h.app.URL, false
 	for _, sub := range h.subscriptions {

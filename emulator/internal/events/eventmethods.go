@@ -33,10 +33,10 @@ func (h *Hub) Methods() []rest.Method {
 
 // eventCodes is events: those of one permission, of all, or of the application's.
 func eventCodes(c *rest.Call) (any, error) {
-	wanted := c.ScopeFilter()
+	inScope := c.ScopeFilter()
 	codes := php.NewArray()
 	for _, e := range schemas.Events() {
-		if !wanted(eventScope(e.Code)) {
+		if !inScope(eventScope(e.Code)) {
 			continue
 		}
 		codes.Append(e.Code)
@@ -126,7 +126,7 @@ func (h eventMethods) eventGet(c *rest.Call) (any, error) {
 	return bound, nil
 }
 
-// eventUnbind is event.unbind: what is left out widens the match, and nothing
+// eventUnbind is event.unbind: a missing parameter widens the match, and nothing
 // found is no error.
 // https://apidocs.bitrix24.com/api-reference/events/event-unbind.html
 func (h eventMethods) eventUnbind(c *rest.Call) (any, error) {

@@ -43,7 +43,7 @@ func eventScope(code string) string {
 	return ""
 }
 
-// knownEvent tells whether the portal lets the application have an event: one of its
+// knownEvent reports whether the portal lets the application have an event: one of its
 // permissions, and a suffixed one only for a smart process that exists.
 func knownEvent(c *rest.Call, code string) bool {
 	_, suffix, ok := schemas.LookupEvent(code)

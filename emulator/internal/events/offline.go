@@ -74,7 +74,7 @@ func (q *offlineQueue) remove(gone func(*offlineEvent) bool) {
 }
 
 // record puts an event into the queue for one handler, unless the application
-// itself caused it: by a call of its own with the same source key.
+// itself caused it: by a call with the same source key.
 func (h *Hub) record(e rest.Event, sub *subscription, now time.Time) bool {
 	if e.App && e.Connector == sub.connector {
 		return false
@@ -187,37 +187,37 @@ func (h eventMethods) offlineClear(c *rest.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := offlineIDs(c, "ID", func(e *offlineEvent) string { return value.Text(value.FromInt(e.id)) })
-	if wanted == nil && err == nil {
-		wanted, err = offlineIDs(c, "MESSAGE_ID", func(e *offlineEvent) string { return e.message })
+	chosen, err := offlineIDs(c, "ID", func(e *offlineEvent) string { return value.Text(value.FromInt(e.id)) })
+	if chosen == nil && err == nil {
+		chosen, err = offlineIDs(c, "MESSAGE_ID", func(e *offlineEvent) string { return e.message })
 	}
 	if err != nil {
 		return nil, err
 	}
 	h.offline.remove(func(e *offlineEvent) bool {
-		return e.process == process && e.connector == c.Request.Connector && (wanted == nil || wanted(e))
+		return e.process == process && e.connector == c.Request.Connector && (chosen == nil || chosen(e))
 	})
 	return true, nil
 }
 
-// offlineError is event.offline.error: events that could not be worked off come
-// back only to who asks for failed ones.
+// offlineError is event.offline.error: events that could not be processed come
+// back only to a call that asks for failed ones.
 // https://apidocs.bitrix24.com/api-reference/events/event-offline-error.html
 func (h eventMethods) offlineError(c *rest.Call) (any, error) {
 	process, err := offlineProcess(c)
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := offlineIDs(c, "MESSAGE_ID", func(e *offlineEvent) string { return e.message })
+	chosen, err := offlineIDs(c, "MESSAGE_ID", func(e *offlineEvent) string { return e.message })
 	if err != nil {
 		return nil, err
 	}
-	if wanted == nil {
+	if chosen == nil {
 		return nil, rest.WrongArgument("message_id", "Value must be array of MESSAGE_ID values")
 	}
 	q := &h.offline
-	mine := func(e *offlineEvent) bool { return e.connector == c.Request.Connector && wanted(e) && !e.failed }
-	// The failed one stands for all of the same message.
+	mine := func(e *offlineEvent) bool { return e.connector == c.Request.Connector && chosen(e) && !e.failed }
+	// The failed one replaces all others of the same message.
 	if !slices.ContainsFunc(q.events, func(e *offlineEvent) bool { return mine(e) && e.process == process }) {
 		return true, nil
 	}
@@ -253,11 +253,11 @@ func offlineIDs(c *rest.Call, name string, id func(*offlineEvent) string) (func(
 	if !ok {
 		return nil, rest.WrongArgument(strings.ToLower(name), "Value must be array of "+name+" values")
 	}
-	wanted := map[string]bool{}
+	chosen := map[string]bool{}
 	for _, x := range a.All() {
-		wanted[strings.TrimSpace(value.Text(x))] = true
+		chosen[strings.TrimSpace(value.Text(x))] = true
 	}
-	return func(e *offlineEvent) bool { return wanted[id(e)] }, nil
+	return func(e *offlineEvent) bool { return chosen[id(e)] }, nil
 }
 
 // offlineFields are what can be filtered and ordered by; event.offline.get
@@ -340,7 +340,7 @@ func offlineOrder(order *php.Array, find func(string) (query.Column[*offlineEven
 // offlineJSON is an event as the methods show it.
 func offlineJSON(c *rest.Call, e *offlineEvent, whole bool) *php.Array {
 	var user any = value.Text(value.FromInt(e.user))
-	if e.user == 0 { // nobody: a robot or an agent
+	if e.user == 0 { // no user: a robot or an agent
 		user = 0
 	}
 	row := value.Object(

@@ -16,7 +16,7 @@ import (
 // https://apidocs.bitrix24.com/limits.html
 const RequestCeiling = 60 * time.Second
 
-// BreakOff ends a request as a fault wants it: without its answer, or with a
+// BreakOff ends a request as a fault says: without its answer, or with a
 // wrong one. status and body are those of the answer that is lost.
 func BreakOff(w http.ResponseWriter, r *http.Request, f *Fault, status int, body any) {
 	switch f.Kind {
@@ -61,7 +61,7 @@ func WritePage(w http.ResponseWriter, status int) {
 
 // hangUp closes a connection without an answer; reset tells the client at once
 // that what it sent may be lost. A writer without a connection to take over,
-// such as a test's recorder or HTTP/2, is left as net/http wants it: by a panic
+// such as a test's recorder or HTTP/2, is left as net/http requires: by a panic
 // with http.ErrAbortHandler.
 func hangUp(w http.ResponseWriter, reset bool) {
 	conn, _, err := http.NewResponseController(w).Hijack()

@@ -25,8 +25,8 @@ func (p problem) String() string {
 	return "fault: " + p.message + " (" + p.hint + ")"
 }
 
-// faultKinds are the kinds with the keys that each can have beside those that
-// all have.
+// faultKinds are the kinds with the keys that each can have in addition to those
+// that all have.
 var faultKinds = map[Kind][]string{
 	Delay:       {"delay", "after"},
 	Refuse:      {"code", "status"},
@@ -87,7 +87,7 @@ func (f *Fault) problems(methods []string) (found []problem) {
 	return found
 }
 
-// wrongMethod tells what is wrong with the pattern of methods.
+// wrongMethod reports what is wrong with the pattern of methods.
 func (f *Fault) wrongMethod(methods []string) (why, hint string) {
 	pattern := strings.ToLower(f.Method)
 	if pattern == "" || pattern == TokenMethod {

@@ -225,7 +225,7 @@ func (f *armedFault) strikes() bool {
 	return true
 }
 
-// whole tells whether a fault is one of whole requests.
+// whole reports whether a fault is one of whole requests.
 func (f *Fault) whole() bool {
 	_, whole := rest.IsRefusal(f.Code)
 	return f.Kind == Moved || f.Kind == Refuse && whole
@@ -239,7 +239,7 @@ func (f *Fault) Refuses() *rest.Error {
 	return e
 }
 
-// Afterwards tells whether a fault lets the command run.
+// Afterwards reports whether a fault lets the command run.
 func (f *Fault) Afterwards() bool {
 	switch f.Kind {
 	case Truncate, BOM, ContentType:
@@ -248,5 +248,5 @@ func (f *Fault) Afterwards() bool {
 	return f.After
 }
 
-// AltersAnswer tells whether a fault changes the answer of one command.
+// AltersAnswer reports whether a fault changes the answer of one command.
 func (f *Fault) AltersAnswer() bool { return f.Kind == ChangeShape || f.Kind == Unkept }

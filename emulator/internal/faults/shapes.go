@@ -47,7 +47,7 @@ var (
 	undoneShapes = []Shape{ShapeFalse, ShapeNull, ShapeAbsent}
 )
 
-// Names tells whether a fault is about a field with one of these names.
+// Names reports whether a fault is about a field with one of these names.
 func (f *Fault) Names(names ...string) bool {
 	return f.Field == "" || slices.ContainsFunc(names, func(name string) bool {
 		return name != "" && (strings.EqualFold(name, f.Field) || strings.EqualFold(value.ItemName(name), f.Field))

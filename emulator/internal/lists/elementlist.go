@@ -250,7 +250,7 @@ func propertyColumn(f *model.IBlockField) query.Column[*model.Element] {
 }
 
 // elementOrder reads ELEMENT_ORDER. Multiple properties and some types cannot
-// be ordered by; they are left out without a word.
+// be ordered by; they are ignored.
 func elementOrder(s *model.Store, b *model.IBlock, order *php.Array) []query.SortKey[*model.Element] {
 	var keys []query.SortKey[*model.Element]
 	for name, v := range order.All() {

@@ -17,7 +17,7 @@ func isPropertyType(typ string) bool {
 	return false
 }
 
-// linksList tells whether properties of a type link to a list.
+// linksList reports whether properties of a type link to a list.
 func linksList(typ string) bool { return typ == "G" || typ == "E" || typ == "E:EList" }
 
 // listFieldTypes is lists.field.type.get: what can be added to a list. A system

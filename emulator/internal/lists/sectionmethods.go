@@ -22,7 +22,7 @@ func sectionColumns(b *model.IBlock) []query.Column[*model.Section] {
 	text := func(name string, get func(*model.Section) string) query.Column[*model.Section] {
 		return query.NewColumn(name, query.Text, func(x *model.Section) any { return get(x) })
 	}
-	moment := func(name string, get func(*model.Section) time.Time) query.Column[*model.Section] {
+	dateTime := func(name string, get func(*model.Section) time.Time) query.Column[*model.Section] {
 		return query.NewColumn(name, query.Time, func(x *model.Section) any { return get(x) })
 	}
 	return []query.Column[*model.Section]{
@@ -36,7 +36,7 @@ func sectionColumns(b *model.IBlock) []query.Column[*model.Section] {
 			}
 			return x.Parent
 		}),
-		moment("TIMESTAMP_X", func(x *model.Section) time.Time { return x.Changed }),
+		dateTime("TIMESTAMP_X", func(x *model.Section) time.Time { return x.Changed }),
 		number("SORT", func(x *model.Section) int64 { return x.Sort }),
 		text("NAME", func(x *model.Section) string { return x.Name }),
 		text("ACTIVE", func(x *model.Section) string { return value.YesNo(x.Active) }),
@@ -46,7 +46,7 @@ func sectionColumns(b *model.IBlock) []query.Column[*model.Section] {
 		number("DEPTH_LEVEL", b.Depth),
 		text("SEARCHABLE_CONTENT", func(x *model.Section) string { return strings.ToUpper(x.Name) + "\r\n" }),
 		number("MODIFIED_BY", func(x *model.Section) int64 { return x.Modifier }),
-		moment("DATE_CREATE", func(x *model.Section) time.Time { return x.Created }),
+		dateTime("DATE_CREATE", func(x *model.Section) time.Time { return x.Created }),
 		number("CREATED_BY", func(x *model.Section) int64 { return x.Creator }),
 	}
 }

@@ -22,7 +22,7 @@ type Element struct {
 	Properties        map[int64][]PropertyValue
 }
 
-// PropertyValue is one value of a property. A value that is written anew gets
+// PropertyValue is one value of a property. A value that is written again gets
 // a new id.
 type PropertyValue struct {
 	ID    int64

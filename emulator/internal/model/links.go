@@ -6,7 +6,7 @@ import (
 	"github.com/b24rules/b24rules/emulator/internal/value"
 )
 
-// linkField is a list of links that has a main one beside it.
+// linkField is a list of links with a field for the main one.
 type linkField struct {
 	List, Main string
 	target     int // the type that it links to

@@ -31,7 +31,7 @@ type Stage struct {
 	Sort      int64
 }
 
-// StagePlan is what a pipeline or a directory begins with.
+// StagePlan is a stage of a new pipeline or directory.
 type StagePlan struct{ id, name, semantics string }
 
 // stageColors are those of the documented answers, in the order of the stages.

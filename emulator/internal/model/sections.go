@@ -34,7 +34,7 @@ func (b *IBlock) Depth(x *Section) int64 {
 	return depth
 }
 
-// Shown tells whether a section and all those above it are active.
+// Shown reports whether a section and all those above it are active.
 func (b *IBlock) Shown(x *Section) bool {
 	for n := 0; x != nil && n < 100; n++ {
 		if !x.Active {

@@ -67,7 +67,7 @@ func NewStore(zone value.Zone) Store {
 	return s
 }
 
-// Next counts: each counter begins with 1.
+// Next counts: each counter starts with 1.
 func (s *Store) Next(counter string) int64 {
 	s.counters[counter]++
 	return s.counters[counter]
@@ -82,7 +82,7 @@ func (s *Store) NextID(counter string, id int64) error {
 	return nil
 }
 
-// Reserve makes a counter go on after n.
+// Reserve makes a counter continue after n.
 func (s *Store) Reserve(counter string, n int64) { s.counters[counter] = max(s.counters[counter], n) }
 
 func (s *Store) Table(entityTypeID int) *itemTable {
@@ -132,7 +132,7 @@ func (it *Item) Owner() Owner { return Owner{it.Type.ID, it.ID} }
 // Working is a copy of the values that a save may change.
 func (it *Item) Working() map[string]any { return maps.Clone(it.Values) }
 
-// Notification is what a user was told in the portal's messenger.
+// Notification is a message to a user in the portal's messenger.
 type Notification struct {
 	ID     int64     `json:"id"`
 	At     time.Time `json:"at"`

@@ -61,7 +61,7 @@ type EntityType struct {
 	Switches, Linked map[string]bool
 }
 
-// OwnEvents tells whether the type has events of its own name, such as
+// OwnEvents reports whether events have the name of the type, such as
 // ONCRMDEALADD; the others share ONCRMDYNAMICITEMADD.
 func (t *EntityType) OwnEvents() bool { return t.ID < TypeSmartInvoice }
 

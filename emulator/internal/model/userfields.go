@@ -81,7 +81,7 @@ func (t *EntityType) UserEntity() string {
 	return "CRM_" + t.Code
 }
 
-// userSettings are the settings that a type of custom field begins with.
+// userSettings are the settings of a new custom field of a type.
 // https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-add.html
 func userSettings(typ string) *php.Array {
 	switch typ {

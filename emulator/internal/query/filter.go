@@ -147,17 +147,17 @@ func (r *Rules[T]) condition(key string, v any) (Predicate[T], error) {
 	if (op == opContains || op == opLike) && r.NoText != nil && r.NoText(name) {
 		return func(T) bool { return false }, nil
 	}
-	wanted, ok := r.values(col, op, v)
+	operands, ok := r.values(col, op, v)
 	if !ok {
 		return nil, r.bad(name)
 	}
-	test := matcher(col.Kind, op, wanted)
+	test := matcher(col.Kind, op, operands)
 	return func(row T) bool { return test(col.Get(row)) != not }, nil
 }
 
 // Equal returns the values of which a column must have one by a condition of a filter. ok is
 // false for every other condition, and where an empty value is one of them.
-func (r *Rules[T]) Equal(key string, v any) (column string, wanted []any, ok bool) {
+func (r *Rules[T]) Equal(key string, v any) (column string, operands []any, ok bool) {
 	if _, group := value.Array(v); group && r.Groups && value.OnlyDigits(key) {
 		return "", nil, false
 	}
@@ -166,11 +166,11 @@ func (r *Rules[T]) Equal(key string, v any) (column string, wanted []any, ok boo
 	if !known || op != opEqual || not || r.isMask(col, prefix, v) {
 		return "", nil, false
 	}
-	wanted, ok = r.values(col, op, v)
-	return col.Name, wanted, ok && len(wanted) > 0 && !slices.ContainsFunc(wanted, IsBlank)
+	operands, ok = r.values(col, op, v)
+	return col.Name, operands, ok && len(operands) > 0 && !slices.ContainsFunc(operands, IsBlank)
 }
 
-// isMask tells whether a text without an operator has a mask.
+// isMask reports whether a text without an operator has a mask.
 func (r *Rules[T]) isMask(col Column[T], prefix string, v any) bool {
 	mask, isText := v.(string)
 	return r.Masks && prefix == "" && isText && col.Kind == Text && strings.Contains(mask, "%")
@@ -188,22 +188,22 @@ func (r *Rules[T]) values(col Column[T], op operator, v any) ([]any, bool) {
 	if _, isArray := v.(*php.Array); isArray && op != opBetween && (r.Scalar || op != opEqual) {
 		return nil, false
 	}
-	var wanted []any
+	var operands []any
 	for _, x := range value.List(v) {
 		if _, nested := x.(*php.Array); nested {
 			return nil, false
 		}
 		if op == opContains || op == opLike {
-			wanted = append(wanted, value.Text(x))
+			operands = append(operands, value.Text(x))
 			continue
 		}
 		y, ok := r.read(col, x)
 		if !ok {
 			return nil, false
 		}
-		wanted = append(wanted, y)
+		operands = append(operands, y)
 	}
-	return wanted, op != opBetween || len(wanted) == 2
+	return operands, op != opBetween || len(operands) == 2
 }
 
 func (r *Rules[T]) read(col Column[T], v any) (any, bool) {
@@ -225,8 +225,8 @@ func splitPrefix(key string) (prefix, name string, op operator, not bool) {
 
 // matcher makes the test of one value. A field of several values passes if one
 // of them does.
-func matcher(k Kind, op operator, wanted []any) func(any) bool {
-	one := func(v any) bool { return matches(k, op, v, wanted) }
+func matcher(k Kind, op operator, operands []any) func(any) bool {
+	one := func(v any) bool { return matches(k, op, v, operands) }
 	return func(v any) bool {
 		if several, ok := v.([]any); ok {
 			if len(several) == 0 {
@@ -238,26 +238,26 @@ func matcher(k Kind, op operator, wanted []any) func(any) bool {
 	}
 }
 
-func matches(k Kind, op operator, v any, wanted []any) bool {
+func matches(k Kind, op operator, v any, operands []any) bool {
 	switch op {
 	case opEqual:
-		return slices.ContainsFunc(wanted, func(w any) bool {
+		return slices.ContainsFunc(operands, func(w any) bool {
 			if IsBlank(v) || IsBlank(w) {
 				return IsBlank(v) && IsBlank(w)
 			}
 			return compare(k, v, w) == 0
 		})
 	case opContains:
-		return len(wanted) > 0 && like(fold(Plain(v)), "%"+fold(Plain(wanted[0]))+"%")
+		return len(operands) > 0 && like(fold(Plain(v)), "%"+fold(Plain(operands[0]))+"%")
 	case opLike:
-		return len(wanted) > 0 && like(fold(Plain(v)), fold(Plain(wanted[0])))
+		return len(operands) > 0 && like(fold(Plain(v)), fold(Plain(operands[0])))
 	case opBetween:
-		return v != nil && compare(k, v, wanted[0]) >= 0 && compare(k, v, wanted[1]) <= 0
+		return v != nil && compare(k, v, operands[0]) >= 0 && compare(k, v, operands[1]) <= 0
 	}
-	if v == nil || len(wanted) == 0 || wanted[0] == nil {
+	if v == nil || len(operands) == 0 || operands[0] == nil {
 		return false
 	}
-	c := compare(k, v, wanted[0])
+	c := compare(k, v, operands[0])
 	switch op {
 	case opLess:
 		return c < 0
@@ -414,8 +414,7 @@ func Sort[T any](rows []T, keys []SortKey[T]) {
 	})
 }
 
-// LenientOrder reads an order of the other methods: what is not known is left
-// out.
+// LenientOrder reads an order of the other methods: it omits unknown names.
 func LenientOrder[T any](order *php.Array, find func(string) (Column[T], bool)) []SortKey[T] {
 	var keys []SortKey[T]
 	for name, v := range order.All() {

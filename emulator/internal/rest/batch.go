@@ -26,7 +26,7 @@ func NewBatch() *Batch {
 	return &Batch{php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray(), php.NewArray()}
 }
 
-// Commands are those of a batch by their keys. What is no text is left out.
+// Commands are those of a batch by their keys. It omits values that are no text.
 func (r *Request) Commands() iter.Seq2[string, string] {
 	given, _ := value.UpperKeys(r.Params).Get("CMD")
 	cmd, _ := value.Array(given)
@@ -59,7 +59,7 @@ func SplitCommand(command string) (name, query string) {
 	return strings.TrimSuffix(strings.Trim(name, "/ "), ".json"), query
 }
 
-// IsAlone names the methods that cannot stand in a batch.
+// IsAlone names the methods that a batch cannot contain.
 func IsAlone(name string) bool {
 	return slices.Contains([]string{BatchMethod, "upload", "download"}, strings.ToLower(name))
 }
@@ -96,7 +96,7 @@ var (
 )
 
 // Resolve replaces references in all values and keys. The query is taken apart
-// before, so that what is put in cannot bring parameters of its own.
+// before, so that an inserted value cannot add parameters.
 func (s *Batch) Resolve(params *php.Array) *php.Array {
 	out := php.NewArray()
 	for key, v := range params.All() {

@@ -33,7 +33,7 @@ type Method struct {
 	App    bool // only for an application, not for an inbound webhook
 }
 
-// Call is one command under way: a request of its own or one of a batch.
+// Call is one command that is running: a single request or one command of a batch.
 type Call struct {
 	Store   *model.Store
 	Options *Options
@@ -44,7 +44,7 @@ type Call struct {
 	Start   int                        // the parameter start
 	Unkept  func(field ...string) bool // names the fields whose new values the portal does not keep; nil for none
 
-	// What lists answer beside the result.
+	// What lists answer next to the result.
 	Total    int
 	HasTotal bool
 	Next     int
@@ -112,13 +112,13 @@ func (c *Call) WrongType(name, want string) error {
 	return Fail("100", fmt.Sprintf("Invalid value {%s} to match with parameter {%s}. Should be value of type %s.", shown, name, want))
 }
 
-// Forgets tells whether a fault prevents that a field gets its new value. names
+// Forgets reports whether a fault prevents that a field gets its new value. names
 // are the names of the field.
 func (c *Call) Forgets(names ...string) bool {
 	return c.Unkept != nil && c.Unkept(names...)
 }
 
-// IsAdmin tells whether the caller is an administrator.
+// IsAdmin reports whether the caller is an administrator.
 func (c *Call) IsAdmin() bool {
 	u := c.Store.Users[c.Request.User]
 	return u != nil && !u.NotAdmin

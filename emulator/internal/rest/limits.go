@@ -107,7 +107,7 @@ func (l *Limits) sum(key OperatingKey, now time.Time) (time.Duration, []basket) 
 	return total, baskets
 }
 
-// Blocked tells whether a method is over its limit. The check comes before the
+// Blocked reports whether a method is over its limit. The check comes before the
 // command, so the one that crosses the limit still runs.
 func (l *Limits) Blocked(key OperatingKey, now time.Time) bool {
 	if l.operating == 0 {

@@ -15,7 +15,7 @@ type Options struct {
 	Scopes                                                         []string
 }
 
-// Allows tells whether a permission is one of the portal's; "" needs none.
+// Allows reports whether a permission is one of the portal's; "" needs none.
 func (o *Options) Allows(scope string) bool { return scope == "" || slices.Contains(o.Scopes, scope) }
 
 // Features of plans that the methods ask for.
@@ -24,7 +24,7 @@ const (
 	FeatureAuthConnector   = "rest_auth_connector"
 )
 
-// Feature tells whether the portal's plan has a feature.
+// Feature reports whether the portal's plan has a feature.
 func (o *Options) Feature(code string) bool {
 	return code == FeatureOfflineExtended && !o.NoOfflineExtended || code == FeatureAuthConnector && !o.NoAuthConnector
 }

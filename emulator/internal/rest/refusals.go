@@ -62,7 +62,7 @@ func Refusal(code string) *Error {
 	return FailStatus(r.status, code, r.text)
 }
 
-// IsRefusal tells whether a code is one of the errors above, and whether that error
+// IsRefusal reports whether a code is one of the errors above, and whether that error
 // is about whole requests.
 func IsRefusal(code string) (known, whole bool) {
 	r, known := refusals[code]

@@ -21,7 +21,7 @@ const maxBody = 64 << 20
 // maxValues is how many values one request may hold in bracket notation.
 const maxValues = 100_000
 
-// Request is one HTTP request under way.
+// Request is one HTTP request that is being answered.
 type Request struct {
 	Ctx       context.Context
 	Path      Path

@@ -209,7 +209,7 @@ func DateOf(t time.Time) time.Time {
 	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }
 
-// FirstSet returns the first value that there is, nil when there is none.
+// FirstSet returns the first value that is not nil, nil without one.
 func FirstSet(values ...any) any {
 	for _, v := range values {
 		if v != nil {
