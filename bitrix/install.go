@@ -36,6 +36,7 @@ func Prove(ctx context.Context, cfg Config, t Tokens) (Tokens, error) {
 	oauth := *cfg.OAuth
 	oauth.Store = store
 	cfg.OAuth, cfg.InFlight = &oauth, 1
+	cfg.Log = nil // tokens of a stranger that are refused are no error of ours
 	c, err := NewClient(cfg)
 	if err != nil {
 		return Tokens{}, err

@@ -42,7 +42,7 @@ type Config struct {
 	// Install, if not nil, is called before the token is checked, because the
 	// installation of an application brings a token that is not known yet. It
 	// reports whether it has taken the event, and must authenticate it in another
-	// way. With ErrUnproven the event is refused.
+	// way. With ErrUnproven the event is refused. Source tells who sent it.
 	Install func(ctx context.Context, portal string, e bitrix.Event) (taken bool, err error)
 
 	// MaxBody is the longest body that is read, in bytes. 0 means 1 MiB;
@@ -242,7 +242,7 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) 
 		return bitrix.Event{}, &refusal{http.StatusBadRequest, "the body is not an event", err}
 	}
 	if h.Install != nil {
-		if taken, err := h.install(r.Context(), portal, e); taken {
+		if taken, err := h.install(withSource(r), portal, e); taken {
 			if err != nil {
 				return bitrix.Event{}, err
 			}

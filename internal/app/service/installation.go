@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -39,13 +40,24 @@ type application struct {
 	installed bool
 	// token is the application token of the events that was stored last.
 	token bitrix.Secret
-	// checks are the times of the last checks of installations. They limit the
+	// checks are the last checks of installations. They limit the
 	// requests that strangers can cause.
-	checks []time.Time
+	checks []installCheck
 }
 
-// checksPerMinute limits the checks of installations of one portal.
-const checksPerMinute = 10
+// checksPerMinute limits the checks of installations of one portal that come from one
+// address. So strangers cannot use up the attempts of the portal itself, which has other
+// addresses. allChecksPerMinute limits those from all addresses.
+const (
+	checksPerMinute    = 10
+	allChecksPerMinute = 200
+)
+
+// installCheck is one check of an installation.
+type installCheck struct {
+	at   time.Time
+	from netip.Addr
+}
 
 var errTooManyChecks = errors.New("too many installations in a minute, this one was not checked")
 
@@ -79,17 +91,23 @@ func (a *application) takeInstalled() bool {
 	return was
 }
 
-// admit reports whether another installation may be checked now.
-func (a *application) admit(now time.Time) bool {
+// admit reports whether an installation from an address may be checked now.
+func (a *application) admit(now time.Time, from netip.Addr) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for len(a.checks) > 0 && now.Sub(a.checks[0]) > time.Minute {
+	for len(a.checks) > 0 && now.Sub(a.checks[0].at) > time.Minute {
 		a.checks = a.checks[1:]
 	}
-	if len(a.checks) >= checksPerMinute {
+	here := 0
+	for _, c := range a.checks {
+		if c.from == from {
+			here++
+		}
+	}
+	if here >= checksPerMinute || len(a.checks) >= allChecksPerMinute {
 		return false
 	}
-	a.checks = append(a.checks, now)
+	a.checks = append(a.checks, installCheck{now, from})
 	return true
 }
 
@@ -108,7 +126,7 @@ func (a *application) install(ctx context.Context, e bitrix.Event) (taken bool, 
 		return true, ingest.ErrUnproven // of another portal
 	}
 	given.Endpoint = endpoint
-	if !a.admit(time.Now()) {
+	if !a.admit(time.Now(), ingest.Source(ctx)) {
 		return true, errTooManyChecks
 	}
 	proven, err := bitrix.Prove(ctx, a.config, given)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/b24rules/b24rules/bitrix"
@@ -140,6 +141,25 @@ func TestForgedInstallations(t *testing.T) {
 	}
 	if n := len(h.Portal.Calls()) - asked; n > 3*service.ChecksPerMinute {
 		t.Errorf("30 forged installations made us ask %d times", n)
+	}
+	// The portal has another address, so its installation is still checked. Nothing that
+	// strangers send is more than a warning.
+	if n := h.Logged("level=ERROR"); n > 0 {
+		t.Errorf("forged installations caused %d errors in the log", n)
+	}
+	req, err := http.NewRequestWithContext(h.Context(), http.MethodPost, h.HookURL, strings.NewReader(form(admin.Access, admin.Refresh, here)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("X-Forwarded-For", "198.51.100.1")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Errorf("the installation of the portal is answered %d after forged ones", resp.StatusCode)
 	}
 	if h.Logged(his.Access)+h.Logged(admin.Refresh) > 0 {
 		t.Error("the log tells tokens of strangers")
