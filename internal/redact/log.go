@@ -11,6 +11,15 @@ import (
 // each record before h gets it.
 func (r *Redactor) Handler(h slog.Handler) slog.Handler { return &handler{r, h} }
 
+// Logger returns a log that hides secrets before l gets them. It returns l itself if l
+// does that already.
+func (r *Redactor) Logger(l *slog.Logger) *slog.Logger {
+	if h, ok := l.Handler().(*handler); ok && h.redactor == r {
+		return l
+	}
+	return slog.New(r.Handler(l.Handler()))
+}
+
 type handler struct {
 	redactor *Redactor
 	next     slog.Handler

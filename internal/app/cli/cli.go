@@ -19,7 +19,7 @@ import (
 // Main runs the program with the arguments that follow its name and returns its
 // exit code.
 func Main(ctx context.Context, args []string, std Std, actions []*engine.Action) int {
-	return runCommand(ctx, args, environment{Std: std, actions: actions, redactor: redact.New()})
+	return runCommand(ctx, args, environment{Std: std, actions: actions})
 }
 
 // Exit codes. They are part of the command line: scripts rely on them.
@@ -89,6 +89,9 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(f
 
 // runCommand runs the command that args name and returns the exit code.
 func runCommand(ctx context.Context, args []string, env environment) int {
+	if env.redactor == nil {
+		env.redactor = redact.New()
+	}
 	if len(args) == 0 {
 		printOverview(env.Err)
 		return exitUsage

@@ -206,6 +206,17 @@ func (l *Rules) Load() (before, now *Generation, err error) {
 	return before, b.next, nil
 }
 
+// hideSecrets makes a redactor hide the secret inputs of the rules, those of later loads
+// too.
+func (l *Rules) hideSecrets(r *redact.Redactor) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Redactor = r
+	if now := l.current.Load(); now != nil {
+		r.Set("inputs", now.secrets()...)
+	}
+}
+
 // secrets returns the secret inputs of the rules.
 func (g *Generation) secrets() []string {
 	var out []string
@@ -235,6 +246,9 @@ type builder struct {
 
 func (b *builder) add(f RuleFile) {
 	set, list := load.File(f.Name, f.Data, b.actions)
+	list = slices.DeleteFunc(list, func(f diag.Finding) bool {
+		return f.Code == engine.CodePrivateAddress && len(f.Args) > 0 && b.private.AllowHost(fmt.Sprint(f.Args[0]))
+	})
 	if set == nil {
 		b.breaks(f.Name, list)
 		return
@@ -244,9 +258,6 @@ func (b *builder) add(f RuleFile) {
 		b.breaks(f.Name, problems)
 		return
 	}
-	list = slices.DeleteFunc(list, func(f diag.Finding) bool {
-		return f.Code == engine.CodePrivateAddress && len(f.Args) > 0 && b.private.AllowHost(fmt.Sprint(f.Args[0]))
-	})
 	b.next.notes.Add(append(list, problems...)...)
 	if old := b.old.of(f.Name); old != nil && old.set.Version == set.Version {
 		b.running = append(b.running, old)

@@ -58,6 +58,8 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		c.Redactor = redact.New()
 	}
 	c.Redactor.Set("configuration", c.Secrets()...)
+	o.Log = c.Redactor.Logger(o.Log)
+	o.Rules.hideSecrets(c.Redactor)
 	all := portals{}
 	s := &Service{
 		config: c, log: o.Log, rules: o.Rules, portals: all,
