@@ -62,6 +62,9 @@ type Config struct {
 	// Hide hides further secrets in the texts of the portal that errors have. Nil hides
 	// only those of the client.
 	Hide func(string) string
+	// Encoding is the character encoding of the portal. A call with a text that it cannot
+	// hold fails before it is sent.
+	Encoding Encoding
 	// Log gets one debug line per request, and warnings and errors for the
 	// operator. Nil discards.
 	Log *slog.Logger
@@ -164,7 +167,7 @@ func NewClient(cfg Config) (*Client, error) {
 		Send: t.send, Bucket: t.bucket, Operating: t.operating,
 		MaxWaiting: cfg.MaxWaiting, InFlight: cfg.InFlight, Log: cfg.Log,
 	})
-	s := &sender{batcher: b, safeAfter: max(0, cfg.Settle)}
+	s := &sender{batcher: b, safeAfter: max(0, cfg.Settle), encoding: cfg.Encoding}
 	return &Client{
 		transport: t, batcher: b, sender: s, merger: &merger{sender: s, life: life},
 		meta: newMetadata(cfg.MetadataLife), cancel: cancel,

@@ -68,6 +68,10 @@ func (t *transport) post(ctx context.Context, method string, body []byte, comman
 // request makes one HTTP request and reads the envelope of its answer.
 func (t *transport) request(ctx context.Context, method, base string, body []byte, commands int) (*envelope, *Error) {
 	started := time.Now()
+	body, err := t.cfg.Encoding.request(method, body)
+	if err != nil {
+		return nil, &Error{Method: method, Code: codeArgument, Detail: "the request has the character " + err.Error(), Outcome: NotExecuted}
+	}
 	status, data, fault := t.exchange(ctx, base+method, body)
 	var env *envelope
 	if fault == nil {
@@ -164,7 +168,7 @@ func (t *transport) exchange(ctx context.Context, address string, body []byte) (
 		return 0, nil, &Error{Code: codeArgument, Detail: "the request cannot be made", Outcome: NotExecuted}
 	}
 	t.permit(req, body)
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", t.cfg.Encoding.contentType())
 	req.Header.Set("Accept", "application/json")
 	resp, err := t.http.Do(req)
 	if err != nil {
@@ -180,6 +184,9 @@ func (t *transport) exchange(ctx context.Context, address string, body []byte) (
 	}
 	if int64(len(data)) > t.cfg.MaxAnswer {
 		return resp.StatusCode, nil, &Error{Status: resp.StatusCode, Code: CodeBadAnswer, Detail: fmt.Sprintf("the answer is larger than %d bytes", t.cfg.MaxAnswer), Outcome: Unknown}
+	}
+	if data, err = t.cfg.Encoding.Answer(resp.Header.Get("Content-Type"), data); err != nil {
+		return resp.StatusCode, nil, &Error{Status: resp.StatusCode, Code: CodeBadAnswer, Detail: err.Error(), Outcome: Unknown}
 	}
 	return resp.StatusCode, data, nil
 }

@@ -63,6 +63,9 @@ type Config struct {
 	// refused requests. nil means slog.Default().
 	Log *slog.Logger
 
+	// Form, if not nil, converts the form of a portal's event to UTF-8.
+	Form func(portal, contentType string, form []byte) []byte
+
 	// Dump, if not nil, is called with the form of each event that is from the portal,
 	// before it is stored.
 	Dump func(portal string, form []byte)
@@ -236,6 +239,9 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) 
 	defer release()
 	if err != nil {
 		return bitrix.Event{}, err
+	}
+	if h.Form != nil {
+		body = h.Form(portal, r.Header.Get("Content-Type"), body)
 	}
 	e, err := bitrix.ParseEvent(r.Header.Get("Content-Type"), body)
 	if err != nil {

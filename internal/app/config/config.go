@@ -67,6 +67,8 @@ type Portal struct {
 	Token bitrix.Secret
 	// Plan sets the rate limit of the portal.
 	Plan bitrix.Plan
+	// Encoding is the character encoding of the portal.
+	Encoding bitrix.Encoding
 	// Shared says that other programs use the portal's rate limit too.
 	Shared bool
 	// Insecure accepts any certificate of the portal.
@@ -180,7 +182,7 @@ type portalFile struct {
 	TLS                  tlsFile    `yaml:"tls" doc:"how the portal's certificate is checked"`
 	TimeZone             scalar     `yaml:"time_zone" doc:"the portal's time zone; without it times stay unchanged" example:"Europe/Moscow"`
 	Events               scalar     `yaml:"events" words:"online offline" default:"online" doc:"online: the portal sends its events; offline: the program fetches them from the portal"`
-	Encoding             scalar     `yaml:"encoding" default:"utf-8" doc:"the encoding of the portal; this version knows only utf-8"`
+	Encoding             scalar     `yaml:"encoding" default:"utf-8" words:"utf-8 windows-1251" doc:"the encoding of requests, answers and events; cloud portals have utf-8"`
 }
 
 type tlsFile struct {

@@ -171,7 +171,7 @@ func TestConfigFindings(t *testing.T) {
 		{"catch-up, margin", "catch_up: {longest: 1m, margin: 1h}\n" + minimal(web, token), "1:11 invalid-value: catch_up: margin 1h0m0s is longer than longest 1m0s"},
 		{"public url", "public_url: example.com\n" + minimal(web, token), `1:13 invalid-value: public_url "example.com" is not an address (write an address such as https://b24rules.example.com)`},
 		{"events", minimal(web, token, "events: sometimes"), `6:13 invalid-value: events "sometimes" is unknown (write online or offline)`},
-		{"encoding", minimal(web, token, "encoding: windows-1251"), `6:15 not-supported: encoding "windows-1251" is not supported by this version`},
+		{"encoding", minimal(web, token, "encoding: windows-1252"), `6:15 invalid-value: encoding "windows-1252" is unknown (did you mean windows-1251?)`},
 		{"time zone", minimal(web, token, "time_zone: Mars/Olympus"), `6:16 invalid-value: time zone "Mars/Olympus" is unknown`},
 		{"tls", minimal(web, token, "tls: {insecure: true}"), `6:11 unknown-key: unknown key "insecure"`},
 		{"input of a wrong type", minimal(web, token, "inputs: {a: {b: [1]}}"), "6:21 wrong-type: want text, got a list"},

@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"net/url"
@@ -174,8 +173,11 @@ func (r *reader) portal(p namedPortal) Portal {
 		out.Zone = r.zone(p.TimeZone)
 	}
 	r.events(p, &out)
-	if p.Encoding.set() && !strings.EqualFold(p.Encoding.text, "utf-8") {
-		r.later(p.Encoding.pos, fmt.Sprintf("encoding %q is", p.Encoding.text), "encoding: utf-8")
+	if p.Encoding.set() {
+		p.Encoding.text = strings.ToLower(p.Encoding.text)
+		if r.words(p.Encoding, "encoding", "utf-8", string(bitrix.Windows1251)) && p.Encoding.text != "utf-8" {
+			out.Encoding = bitrix.Encoding(p.Encoding.text)
+		}
 	}
 	return out
 }

@@ -77,7 +77,7 @@ func TestRequests(t *testing.T) {
 	}))
 	defer server.Close()
 	d, out := newDump(server.URL + "/rest/1/c0de0fthehook/")
-	client := &http.Client{Transport: d.Transport("main", http.DefaultTransport)}
+	client := &http.Client{Transport: d.Transport("main", "", http.DefaultTransport)}
 	post := func(method, contentType, body string) {
 		t.Helper()
 		resp, err := client.Post(server.URL+"/rest/1/c0de0fthehook/"+method, contentType, strings.NewReader(body))
@@ -121,14 +121,14 @@ func (failing) RoundTrip(*http.Request) (*http.Response, error) {
 func TestRequestWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	d, out := newDump("c0de0fthehook")
-	client := &http.Client{Transport: d.Transport("main", failing{})}
+	client := &http.Client{Transport: d.Transport("main", "", failing{})}
 	if _, err := client.Post("http://acme.example/rest/1/x/crm.deal.get.json", "application/json", strings.NewReader(`{"id":7}`)); err == nil {
 		t.Error("no error")
 	}
 	compare(t, out.String(), map[string]any{
 		"msg": "request", "portal": "main", "request": 1., "method": "crm.deal.get", "status": 0., "params": map[string]any{"id": 7.}, "failure": "dial <secret>: refused",
 	})
-	if got := (*dump.Dump)(nil).Transport("main", failing{}); got != (failing{}) {
+	if got := (*dump.Dump)(nil).Transport("main", "", failing{}); got != (failing{}) {
 		t.Errorf("no dump wraps the transport: %v", got)
 	}
 }

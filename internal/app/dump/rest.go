@@ -12,31 +12,33 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/redact"
 )
 
 // Transport returns a transport that dumps the REST requests to a portal and their
 // answers. The commands of a batch are dumped one by one. It does not dump requests for
 // OAuth tokens, which have only secrets.
-func (d *Dump) Transport(portal string, next http.RoundTripper) http.RoundTripper {
+func (d *Dump) Transport(portal string, e bitrix.Encoding, next http.RoundTripper) http.RoundTripper {
 	if d == nil {
 		return next
 	}
-	return &transport{d, portal, next}
+	return &transport{d, portal, e, next}
 }
 
 type transport struct {
-	dump   *Dump
-	portal string
-	next   http.RoundTripper
+	dump     *Dump
+	portal   string
+	encoding bitrix.Encoding
+	next     http.RoundTripper
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Header.Get("Content-Type") != "application/json" || req.GetBody == nil {
+	if !strings.HasPrefix(req.Header.Get("Content-Type"), "application/json") || req.GetBody == nil {
 		return t.next.RoundTrip(req)
 	}
-	x := &exchange{dump: t.dump, portal: t.portal, method: strings.TrimSuffix(path.Base(req.URL.Path), ".json"), number: t.dump.requests.Add(1), sent: time.Now()}
+	x := &exchange{dump: t.dump, portal: t.portal, encoding: t.encoding, method: strings.TrimSuffix(path.Base(req.URL.Path), ".json"), number: t.dump.requests.Add(1), sent: time.Now()}
 	if body, err := req.GetBody(); err == nil {
 		x.request, _ = io.ReadAll(body) // of a buffer
 		_ = body.Close()
@@ -47,7 +49,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		x.log(req.Context())
 		return nil, err
 	}
-	x.status = resp.StatusCode
+	x.status, x.contentType = resp.StatusCode, resp.Header.Get("Content-Type")
 	resp.Body = &answerBody{ReadCloser: resp.Body, exchange: x, ctx: req.Context()}
 	return resp, nil
 }
@@ -84,6 +86,8 @@ func (b *answerBody) Close() error {
 type exchange struct {
 	dump            *Dump
 	portal, method  string
+	encoding        bitrix.Encoding
+	contentType     string // of the answer
 	number          int64
 	sent            time.Time
 	request, answer []byte
@@ -99,6 +103,10 @@ type batchRequest struct {
 
 // log dumps the exchange: one record, and for a batch one more for each command.
 func (x *exchange) log(ctx context.Context) {
+	x.request = x.encoding.Decode(x.request)
+	if text, err := x.encoding.Answer(x.contentType, x.answer); err == nil {
+		x.answer = text
+	}
 	attrs := []slog.Attr{
 		slog.String("portal", x.portal), slog.Int64("request", x.number), slog.String("method", x.method),
 		slog.Int("status", x.status), slog.Duration("took", time.Since(x.sent)),
@@ -145,7 +153,7 @@ func (x *exchange) command(ctx context.Context, i int, command string, answers b
 	method, query, _ := strings.Cut(command, "?")
 	attrs := []slog.Attr{
 		slog.String("portal", x.portal), slog.Int64("request", x.number), slog.Int("command", i), slog.String("method", method),
-		x.dump.form("params", query),
+		x.dump.form("params", string(x.encoding.Form("", []byte(query)))),
 	}
 	for _, part := range answers.of(i) {
 		attrs = append(attrs, x.dump.json(part.name, part.value))

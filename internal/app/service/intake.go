@@ -37,9 +37,17 @@ func (in *intake) handler() http.Handler {
 	r.Handle("/healthz", ingest.Ready(in.queue.Ping, in.log)).Methods(http.MethodGet, http.MethodHead)
 	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
 		Portal: in.token, Push: in.push, Lost: in.downtime.lost, Install: in.install, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
-		Log: in.log, Dump: in.dump.Event, Done: in.metrics.event,
+		Log: in.log, Form: in.form, Dump: in.dump.Event, Done: in.metrics.event,
 	}))
 	return r
+}
+
+// form converts the form of an event to UTF-8.
+func (in *intake) form(portal, contentType string, form []byte) []byte {
+	if p := in.portals[portal]; p != nil {
+		return p.encoding.Form(contentType, form)
+	}
+	return form
 }
 
 // token returns the application token of a portal's events.

@@ -23,11 +23,13 @@ type Portal struct {
 	// Zone is the portal's time zone; nil leaves times as the portal wrote them.
 	Zone *time.Location
 
-	token  bitrix.Secret
-	app    *application // nil for a webhook
-	guard  run.LoopGuard
-	permit func() error
-	hold   *hold.Portal
+	token bitrix.Secret
+	// encoding of the portal's events
+	encoding bitrix.Encoding
+	app      *application // nil for a webhook
+	guard    run.LoopGuard
+	permit   func() error
+	hold     *hold.Portal
 
 	// complete says that this process knows of no lost event since the last
 	// heartbeat. It is false at the start.
@@ -68,7 +70,7 @@ func (all portals) holds() []*hold.Portal {
 
 // newPortal makes the shared parts of a portal's runs.
 func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, error) {
-	p := &Portal{Name: c.Name, token: c.Token, Zone: c.Zone, permit: func() error { return s.permits.get(c.Name) }}
+	p := &Portal{Name: c.Name, token: c.Token, encoding: c.Encoding, Zone: c.Zone, permit: func() error { return s.permits.get(c.Name) }}
 	rest := s.restConfig(c)
 	rest.Permit = p.permit
 	if o := c.OAuth; o != nil {
@@ -127,7 +129,7 @@ func (s *Service) restConfig(p config.Portal) bitrix.Config {
 		transport = network
 	}
 	return bitrix.Config{
-		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, Settle: s.config.Limits.SettleTime(), Log: log.With("portal", p.Name), Hide: s.config.Redactor.Text,
-		HTTP: &http.Client{Transport: timed{s.dump.Transport(p.Name, transport), s.metrics.restSeconds.WithLabelValues(p.Name)}},
+		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, Encoding: p.Encoding, Settle: s.config.Limits.SettleTime(), Log: log.With("portal", p.Name), Hide: s.config.Redactor.Text,
+		HTTP: &http.Client{Transport: timed{s.dump.Transport(p.Name, p.Encoding, transport), s.metrics.restSeconds.WithLabelValues(p.Name)}},
 	}
 }
