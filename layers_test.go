@@ -56,6 +56,7 @@ var layers = map[string]int{
 	"bitrix/internal/wire":  0,
 	"internal/php":          0,
 	"internal/redact":       0,
+	"internal/charset":      0,
 	"internal/diag":         0,
 	"docs":                  0,
 	"engine/num":            0,
@@ -83,7 +84,7 @@ var layers = map[string]int{
 
 // peers are the arrows inside a layer.
 var peers = map[string][]string{
-	"bitrix":                 {"internal/php", "internal/redact", "bitrix/internal/batch", "bitrix/internal/limit", "bitrix/internal/wire"},
+	"bitrix":                 {"internal/charset", "internal/php", "internal/redact", "bitrix/internal/batch", "bitrix/internal/limit", "bitrix/internal/wire"},
 	"bitrix/internal/batch":  {"internal/php", "bitrix/internal/limit", "internal/wakeup"},
 	"internal/yamlfile":      {"internal/diag"},
 	"internal/ruletest":      {"internal/ruletest/testfile"},

@@ -11,8 +11,15 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix/internal/batch"
 	"github.com/b24rules/b24rules/bitrix/internal/limit"
+	"github.com/b24rules/b24rules/internal/charset"
 	"github.com/b24rules/b24rules/internal/redact"
 )
+
+// Encoding is the character encoding of a portal. The zero value is UTF-8.
+type Encoding = charset.Encoding
+
+// Windows1251 is the encoding of old self-hosted portals with Cyrillic texts.
+const Windows1251 = charset.Windows1251
 
 // Config describes how to reach one portal.
 type Config struct {

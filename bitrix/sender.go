@@ -45,7 +45,7 @@ func (s *sender) send(ctx context.Context, call Call, cmd batch.Command) Answer 
 func (c Call) command(e Encoding) (batch.Command, error) {
 	cmd, err := batch.NewCommand(c.Method, c.Params)
 	if err == nil {
-		err = e.check(c.Params)
+		err = e.Check(c.Params)
 	}
 	if err != nil {
 		return cmd, &Error{Method: c.Method, Code: codeArgument, Detail: err.Error(), Outcome: NotExecuted, cause: err}

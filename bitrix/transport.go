@@ -68,7 +68,7 @@ func (t *transport) post(ctx context.Context, method string, body []byte, comman
 // request makes one HTTP request and reads the envelope of its answer.
 func (t *transport) request(ctx context.Context, method, base string, body []byte, commands int) (*envelope, *Error) {
 	started := time.Now()
-	body, err := t.cfg.Encoding.request(method, body)
+	body, err := t.cfg.Encoding.Request(method, body)
 	if err != nil {
 		return nil, &Error{Method: method, Code: codeArgument, Detail: "the request has the character " + err.Error(), Outcome: NotExecuted}
 	}
@@ -168,7 +168,7 @@ func (t *transport) exchange(ctx context.Context, address string, body []byte) (
 		return 0, nil, &Error{Code: codeArgument, Detail: "the request cannot be made", Outcome: NotExecuted}
 	}
 	t.permit(req, body)
-	req.Header.Set("Content-Type", t.cfg.Encoding.contentType())
+	req.Header.Set("Content-Type", t.cfg.Encoding.ContentType())
 	req.Header.Set("Accept", "application/json")
 	resp, err := t.http.Do(req)
 	if err != nil {

@@ -1,4 +1,5 @@
-package bitrix
+// Package charset converts requests, answers and events of portals that are not in UTF-8.
+package charset
 
 import (
 	"bytes"
@@ -56,10 +57,10 @@ func (e Encoding) Decode(text []byte) []byte {
 	return out
 }
 
-// check returns an error with the name of the parameter whose text the encoding cannot
+// Check returns an error with the name of the parameter whose text the encoding cannot
 // hold. Nothing is replaced with a similar character: the portal would then hold another
 // value than the rule, and the rule would write it again in each run.
-func (e Encoding) check(params map[string]any) error {
+func (e Encoding) Check(params map[string]any) error {
 	if e == "" {
 		return nil
 	}
@@ -102,9 +103,9 @@ func (e Encoding) checkValue(name string, v any) error {
 	return nil
 }
 
-// request converts the body of a request, whose parameters check has accepted. The
+// Request converts the body of a request, whose parameters Check has accepted. The
 // commands of a batch are queries with escapes.
-func (e Encoding) request(method string, body []byte) ([]byte, error) {
+func (e Encoding) Request(method string, body []byte) ([]byte, error) {
 	if e == "" || isASCII(body) && method != "batch" {
 		return body, nil
 	}
@@ -135,8 +136,8 @@ func (e Encoding) request(method string, body []byte) ([]byte, error) {
 	return e.encode(body)
 }
 
-// contentType returns the content type of a request.
-func (e Encoding) contentType() string {
+// ContentType returns the content type of a request.
+func (e Encoding) ContentType() string {
 	if e == "" {
 		return "application/json"
 	}

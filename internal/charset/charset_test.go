@@ -1,4 +1,4 @@
-package bitrix
+package charset
 
 import (
 	"bytes"
@@ -87,7 +87,7 @@ func TestEncodingAgainstPHP(t *testing.T) {
 		if (err != nil) != (want == "") || string(got) != want {
 			t.Fatalf("%q is % x, %v; PHP writes % x", text, got, err, want)
 		}
-		if checked := Windows1251.check(map[string]any{"fields": map[string]any{"TITLE": text}}); (checked != nil) != (err != nil) {
+		if checked := Windows1251.Check(map[string]any{"fields": map[string]any{"TITLE": text}}); (checked != nil) != (err != nil) {
 			t.Fatalf("check of %q: %v", text, checked)
 		}
 		if err != nil {
@@ -114,14 +114,14 @@ func TestEncodingAgainstPHP(t *testing.T) {
 func TestEncodingCheck(t *testing.T) {
 	t.Parallel()
 	params := map[string]any{"id": 7, "fields": map[string]any{"TITLE": "Договір", "rows": []any{map[string]any{"NAME": "Қазақ"}}}}
-	err := Windows1251.check(params)
+	err := Windows1251.Check(params)
 	if want := `fields.rows[0].NAME has the character 'Қ' (U+049A), which windows-1251 does not have`; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	if err := Encoding("").check(params); err != nil {
+	if err := Encoding("").Check(params); err != nil {
 		t.Errorf("UTF-8: %v", err)
 	}
-	if err := Windows1251.check(map[string]any{"Қ": ""}); err == nil || !strings.Contains(err.Error(), "the name Қ") {
+	if err := Windows1251.Check(map[string]any{"Қ": ""}); err == nil || !strings.Contains(err.Error(), "the name Қ") {
 		t.Errorf("a name: %v", err)
 	}
 }
@@ -170,11 +170,11 @@ func TestEncodingOfForms(t *testing.T) {
 // TestEncodingOfBatches: the commands of a batch are converted before they are escaped.
 func TestEncodingOfBatches(t *testing.T) {
 	t.Parallel()
-	got, err := Windows1251.request("batch", []byte(`{"halt":0,"cmd":["crm.deal.list?filter%5BTITLE%5D=%D0%A1%D0%BA"],"auth":"x"}`))
+	got, err := Windows1251.Request("batch", []byte(`{"halt":0,"cmd":["crm.deal.list?filter%5BTITLE%5D=%D0%A1%D0%BA"],"auth":"x"}`))
 	if want := `{"auth":"x","cmd":["crm.deal.list?filter%5BTITLE%5D=%D1%EA"],"halt":0}`; err != nil || string(got) != want {
 		t.Errorf("%s, %v; want %s", got, err, want)
 	}
-	got, err = Windows1251.request("crm.deal.add", []byte(`{"TITLE":"Ск"}`))
+	got, err = Windows1251.Request("crm.deal.add", []byte(`{"TITLE":"Ск"}`))
 	if err != nil || string(got) != "{\"TITLE\":\"\xd1\xea\"}" {
 		t.Errorf("%q, %v", got, err)
 	}
