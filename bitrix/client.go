@@ -11,15 +11,8 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix/internal/batch"
 	"github.com/b24rules/b24rules/bitrix/internal/limit"
-	"github.com/b24rules/b24rules/internal/charset"
 	"github.com/b24rules/b24rules/internal/redact"
 )
-
-// Encoding is the character encoding of a portal. The zero value is UTF-8.
-type Encoding = charset.Encoding
-
-// Windows1251 is the encoding of old self-hosted portals with Cyrillic texts.
-const Windows1251 = charset.Windows1251
 
 // Config describes how to reach one portal.
 type Config struct {
@@ -174,7 +167,7 @@ func NewClient(cfg Config) (*Client, error) {
 		Send: t.send, Bucket: t.bucket, Operating: t.operating,
 		MaxWaiting: cfg.MaxWaiting, InFlight: cfg.InFlight, Log: cfg.Log,
 	})
-	s := &sender{batcher: b, safeAfter: max(0, cfg.Settle), encoding: cfg.Encoding}
+	s := &sender{batcher: b, safeAfter: max(0, cfg.Settle)}
 	return &Client{
 		transport: t, batcher: b, sender: s, merger: &merger{sender: s, life: life},
 		meta: newMetadata(cfg.MetadataLife), cancel: cancel,

@@ -83,7 +83,7 @@ func (m *merger) send(of *merge, k *mergedCall) (found verdict, useful bool, aga
 // returns the call that left. Several callers wait for it, so it does not wait
 // behind their other calls.
 func (m *merger) sendLate(of *merge, k *mergedCall) (left Call, answer Answer) {
-	cmd, err := k.first.command(m.sender.encoding)
+	cmd, err := k.first.command()
 	if err != nil {
 		return left, noAnswer(err)
 	}
@@ -243,7 +243,7 @@ func (m *merger) askWitnesses(k *mergedCall, rows []json.RawMessage) verdict {
 	}
 	call := k.first.forOwners(k.form, two)
 	call.Many = nil
-	cmd, err := call.command(m.sender.encoding)
+	cmd, err := call.command()
 	if err != nil {
 		return unsure
 	}

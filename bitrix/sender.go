@@ -11,8 +11,6 @@ import (
 type sender struct {
 	batcher   *batch.Batcher
 	safeAfter time.Duration // how long the portal may work on a lost request
-
-	encoding Encoding // of the portal
 }
 
 // do sends calls unchanged and waits for their answers.
@@ -20,7 +18,7 @@ func (s *sender) do(ctx context.Context, calls ...Call) []Answer {
 	answers := make([]Answer, len(calls))
 	commands := make([]batch.Command, 0, len(calls))
 	for i, call := range calls {
-		cmd, err := call.command(s.encoding)
+		cmd, err := call.command()
 		if err != nil {
 			answers[i] = noAnswer(err)
 			continue
@@ -42,11 +40,8 @@ func (s *sender) send(ctx context.Context, call Call, cmd batch.Command) Answer 
 }
 
 // command prepares a call. The error is a *Error.
-func (c Call) command(e Encoding) (batch.Command, error) {
+func (c Call) command() (batch.Command, error) {
 	cmd, err := batch.NewCommand(c.Method, c.Params)
-	if err == nil {
-		err = e.Check(c.Params)
-	}
 	if err != nil {
 		return cmd, &Error{Method: c.Method, Code: codeArgument, Detail: err.Error(), Outcome: NotExecuted, cause: err}
 	}

@@ -50,7 +50,7 @@ func (x *execution) verdict(ctx context.Context, err error) (Verdict, time.Time)
 	}
 	var rest *bitrix.Error
 	if errors.As(err, &rest) {
-		return Later, rest.Settled
+		return Later, rest.SafeAfter
 	}
 	return Later, time.Time{}
 }

@@ -1,0 +1,48 @@
+package bitrix
+
+import (
+	"context"
+
+	"github.com/b24rules/b24rules/internal/charset"
+)
+
+// Encoding is the character encoding of a portal. The zero value is UTF-8.
+type Encoding = charset.Encoding
+
+// Windows1251 is the encoding of old self-hosted portals with Cyrillic texts.
+const Windows1251 = charset.Windows1251
+
+// refuse returns an error for each call with a text that the portal's encoding cannot
+// hold, nil if there is none.
+func (c *Client) refuse(calls []Call) map[int]*Error {
+	var out map[int]*Error
+	for i, call := range calls {
+		if err := c.transport.cfg.Encoding.Check(call.Params); err != nil {
+			if out == nil {
+				out = map[int]*Error{}
+			}
+			out[i] = &Error{Method: call.Method, Code: codeArgument, Detail: err.Error(), Outcome: NotExecuted, cause: err}
+		}
+	}
+	return out
+}
+
+// doOthers makes the calls without an error in refused.
+func (c *Client) doOthers(ctx context.Context, calls []Call, refused map[int]*Error) []Answer {
+	var others []Call
+	for i, call := range calls {
+		if refused[i] == nil {
+			others = append(others, call)
+		}
+	}
+	answers := c.Do(ctx, others...)
+	out := make([]Answer, len(calls))
+	for i := range calls {
+		if err := refused[i]; err != nil {
+			out[i] = noAnswer(err)
+			continue
+		}
+		out[i], answers = answers[0], answers[1:]
+	}
+	return out
+}
