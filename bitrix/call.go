@@ -101,8 +101,8 @@ func badShape(method string, err error) *Error {
 // without an answer fail with its error. Calls that were sent may still run; the
 // Outcome of their error says so.
 func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
-	if refused := c.refuse(calls); refused != nil {
-		return c.doOthers(ctx, calls, refused)
+	if refused := refuse(c.transport.cfg.Encoding, calls); refused != nil {
+		return doOthers(ctx, c, calls, refused)
 	}
 	var answers []Answer
 	if len(calls) == 1 && calls[0].Many != nil {

@@ -14,10 +14,10 @@ const Windows1251 = charset.Windows1251
 
 // refuse returns an error for each call with a text that the portal's encoding cannot
 // hold, nil if there is none.
-func (c *Client) refuse(calls []Call) map[int]*Error {
+func refuse(e Encoding, calls []Call) map[int]*Error {
 	var out map[int]*Error
 	for i, call := range calls {
-		if err := c.transport.cfg.Encoding.Check(call.Params); err != nil {
+		if err := e.Check(call.Params); err != nil {
 			if out == nil {
 				out = map[int]*Error{}
 			}
@@ -28,7 +28,7 @@ func (c *Client) refuse(calls []Call) map[int]*Error {
 }
 
 // doOthers makes the calls without an error in refused.
-func (c *Client) doOthers(ctx context.Context, calls []Call, refused map[int]*Error) []Answer {
+func doOthers(ctx context.Context, c *Client, calls []Call, refused map[int]*Error) []Answer {
 	var others []Call
 	for i, call := range calls {
 		if refused[i] == nil {

@@ -17,6 +17,7 @@ func TestCallsThatTheEncodingCannotHold(t *testing.T) {
 	var got []byte
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got, _ = io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, "{\"result\":{\"result\":[\"\xd1\xea\",2],\"result_error\":[]}}")
 	}))
 	defer server.Close()
