@@ -298,7 +298,7 @@ func TestPortalDown(t *testing.T) {
 		{"the same for this call only", &bitrix.Error{Code: "NO_AUTH_FOUND", Outcome: bitrix.NotExecuted}, "", false, run.Park, time.Time{}},
 		{"on_error skip", &bitrix.Error{Code: bitrix.CodeNetwork}, "}\n        on_error: skip #", true, run.Later, time.Time{}},
 		{"the last retry", &bitrix.Error{Code: bitrix.CodeNetwork}, "}\n        retry: 1 #", true, run.Later, time.Time{}},
-		{"a write may still be running", &bitrix.Error{Code: bitrix.CodeNetwork, Outcome: bitrix.Unknown, Settled: at}, "", true, run.Later, at},
+		{"a write may still be running", &bitrix.Error{Code: bitrix.CodeNetwork, Outcome: bitrix.Unknown, SafeAfter: at}, "", true, run.Later, at},
 		{"the client's own pause", &bitrix.Error{Code: bitrix.CodeOverload, NotBefore: at}, "", true, run.Later, time.Time{}},
 	} {
 		r := enginetest.DealRun()
