@@ -67,6 +67,7 @@ func checkCall(c *engine.StepCheck) {
 		}
 		return
 	}
+	checkParams(c, m)
 	checkAtLeastOnce(c, name)
 }
 

@@ -35,11 +35,20 @@ func checkItemOfEvent(c *engine.StepCheck) {
 		}
 		return
 	}
+	checkEventOf(c, "id", typ)
+}
+
+// checkEventOf warns of event.id in an argument that takes the id of another type.
+func checkEventOf(c *engine.StepCheck, arg string, typ int) {
+	events := c.Rule().EventTypes()
+	if events == nil || slices.Contains(events, typ) {
+		return
+	}
 	about := make([]string, len(events))
 	for i, id := range events {
 		about[i] = typeName(id)
 	}
-	c.Warnf("id", "other-entity", "event.id is the id of %s here, but this step reads %s", strings.Join(about, " or "), typeName(typ))
+	c.Warnf(arg, "other-entity", "event.id is the id of %s here, but this step reads %s", strings.Join(about, " or "), typeName(typ))
 }
 
 // typeName names one item of a type.
@@ -68,7 +77,7 @@ func checkUpsertItem(c *engine.StepCheck) {
 		c.Errorf("key", "empty-key", "an empty key finds every item").Hint = "key: {ufCrm5InvoiceId: =event.id}"
 		return
 	}
-	if t.Given("key") && !dependsOnRun(c, "key") {
+	if t.Given("key") && !dependsOnRun(c, "key") && c.DependsOnEvent("fields") {
 		c.Warnf("key", "constant-key", "the key is the same in every run, so all runs write the same item").Hint = "use event.id in it"
 		return
 	}
@@ -105,7 +114,7 @@ func checkFetchItems(c *engine.StepCheck) {
 
 func checkUpsertElement(c *engine.StepCheck) {
 	checkElementName(c)
-	if c.Types().Given("key") && !dependsOnRun(c, "key") {
+	if c.Types().Given("key") && !dependsOnRun(c, "key") && c.DependsOnEvent("fields") {
 		c.Warnf("key", "constant-key", "the key is the same in every run, so all runs write the same element").Hint = "use event.id in it"
 		return
 	}
@@ -155,8 +164,11 @@ func checkRowKey(c *engine.StepCheck) {
 		}
 	}
 	reads := c.Reads("key")
+	field, ofRow := strings.CutPrefix(c.Source("key"), "row.")
 	switch {
 	case !c.Types().Given("key"):
+	case ofRow && hint != "" && slices.Contains(repeatedRowFields, field):
+		c.Warnf("key", "key-not-unique", "two rows may have one %s, and then they share one record", field).Hint = hint
 	case c.Source("key") == "row.id" && hint != "":
 		c.Warnf("key", "row-id-key", "the id of a row changes when the row is edited, so its element would be deleted and added again").Hint = hint
 	case !slices.Contains(reads, "row") && !slices.Contains(reads, "index"):
@@ -164,6 +176,18 @@ func checkRowKey(c *engine.StepCheck) {
 	case !slices.Contains(reads, "row"):
 		c.Warnf("key", "index-key", "the position of a row changes when another row is added or removed, so elements would get other rows").Hint = hint
 	}
+}
+
+// repeatedRowFields are the fields that several product rows of one owner often share.
+var repeatedRowFields = []string{"productId", "productName", "price", "quantity", "sort", "type", "measureCode", "measureName", "discountSum", "taxRate"}
+
+// checkKeyFields warns of a key by a field that people change or that repeats.
+func checkKeyFields(c *engine.StepCheck) {
+	c.EachName("key", func(n engine.NamedArg) {
+		if n.Name == "title" || n.Name == "TITLE" {
+			n.WarnNamef("key-not-unique", "people change titles, and two items may have the same, so the title is no key").Hint = "store the key in a custom field: key: {ufCrm5_ROW: =row.key}"
+		}
+	})
 }
 
 // callEffect reports whether a call reads or writes.

@@ -76,6 +76,7 @@ func checkSyncItems(c *engine.StepCheck) {
 	checkScopeOfRun(c, "would delete the items of all other entities")
 	checkRepeatedScope(c)
 	checkRowKey(c)
+	checkKeyFields(c)
 	for _, arg := range []string{"scope", "key", "fields"} {
 		checkItemFields(c, arg, true)
 	}

@@ -9,20 +9,29 @@ type Origins struct {
 
 // NewOrigins reads the names and ids of a rule.
 func NewOrigins(r *Rule) *Origins {
-	o := &Origins{Computed: map[string]*Value{}, Fetched: map[string]*Step{}}
+	o := newOrigins()
 	for _, s := range r.AllSteps() {
-		if s.ID != "" {
-			o.Fetched[s.ID] = s
-		}
-		for _, a := range s.Args {
-			for _, n := range a.Names {
-				if s.Action.Spread {
-					o.Computed[n.Name] = n.Value
-				}
+		o.add(s)
+	}
+	return o
+}
+
+func newOrigins() *Origins {
+	return &Origins{Computed: map[string]*Value{}, Fetched: map[string]*Step{}}
+}
+
+// add reads the names and the id of a step.
+func (o *Origins) add(s *Step) {
+	if s.ID != "" {
+		o.Fetched[s.ID] = s
+	}
+	for _, a := range s.Args {
+		for _, n := range a.Names {
+			if s.Action.Spread {
+				o.Computed[n.Name] = n.Value
 			}
 		}
 	}
-	return o
 }
 
 // maxTrace bounds the number of paths that Sources follows.

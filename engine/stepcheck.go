@@ -14,6 +14,7 @@ type StepCheck struct {
 	rule    *Rule
 	step    *Step
 	deleted bool
+	before  []*Step
 }
 
 // Reporter receives findings at places in a rule file. Package compile implements it,
@@ -26,10 +27,10 @@ type Reporter interface {
 	Warnf(n *yaml.Node, code, format string, args ...any) *Finding
 }
 
-// NewStepCheck returns the argument for the Check of a step's action. deleted says that
-// the step is one of the rule's deleted steps.
-func NewStepCheck(report Reporter, rule *Rule, step *Step, deleted bool) *StepCheck {
-	return &StepCheck{report: report, rule: rule, step: step, deleted: deleted}
+// NewStepCheck returns the argument for the Check of a step's action. before are the steps
+// before it in the rule. deleted says that the step is one of the rule's deleted steps.
+func NewStepCheck(report Reporter, rule *Rule, step *Step, before []*Step, deleted bool) *StepCheck {
+	return &StepCheck{report: report, rule: rule, step: step, before: before, deleted: deleted}
 }
 
 // Types returns the types of the step's arguments.
@@ -96,6 +97,30 @@ func (s *StepCheck) Reads(arg string) []string {
 	return slices.Compact(out)
 }
 
+// DependsOnEvent reports whether an argument depends on the event of the run, directly or
+// by the steps before it.
+func (s *StepCheck) DependsOnEvent(arg string) bool {
+	a := s.step.Types.Arg(arg)
+	if a == nil {
+		return false
+	}
+	out := false
+	origins := s.origins()
+	a.EachValue(func(v *Value) {
+		origins.Sources(v, func(path string) { out = out || PathPrefix(path, 1) == NameEvent })
+	})
+	return out
+}
+
+// origins reads the names of the steps before this one.
+func (s *StepCheck) origins() *Origins {
+	o := newOrigins()
+	for _, before := range s.before {
+		o.add(before)
+	}
+	return o
+}
+
 // Rule returns the rule that holds the step. Its steps are not complete yet.
 func (s *StepCheck) Rule() *Rule { return s.rule }
 
@@ -142,11 +167,8 @@ func (n NamedArg) WarnValuef(code, format string, args ...any) *Finding {
 
 // EachName calls f for each entry of an argument whose name is known.
 func (s *StepCheck) EachName(arg string, f func(n NamedArg)) {
-	a := s.step.Types.Arg(arg)
-	if a == nil || a.Fields == nil {
-		return
-	}
-	for _, e := range a.Fields.Entries {
+	entries, _ := s.step.Types.Part(arg)
+	for _, e := range entries {
 		if x, ok := s.rule.Fixed(e.Key, nil); ok {
 			if name, err := formula.ToText(x); err == nil {
 				f(NamedArg{Name: name, report: s.report, entry: e})

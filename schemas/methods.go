@@ -75,3 +75,38 @@ func EventOf(method string) string {
 	}
 	return code
 }
+
+// itemParams are the parameters of crm.item.*, which knows them in this spelling only.
+var itemParams = map[string][]string{
+	"crm.item.add":            {"entityTypeId", "fields", "useOriginalUfNames"},
+	"crm.item.update":         {"entityTypeId", "id", "fields", "useOriginalUfNames"},
+	"crm.item.get":            {"entityTypeId", "id", "useOriginalUfNames"},
+	"crm.item.delete":         {"entityTypeId", "id"},
+	"crm.item.fields":         {"entityTypeId", "useOriginalUfNames"},
+	"crm.item.list":           {"entityTypeId", "select", "order", "filter", "start", "useOriginalUfNames"},
+	"crm.item.productrow.set": {"ownerType", "ownerId", "productRows"},
+}
+
+// entityParams are the parameters of the methods of one entity, by the end of the name.
+var entityParams = map[string][]string{
+	"add": {"fields", "params"}, "update": {"id", "fields", "params"}, "get": {"id"}, "delete": {"id"}, "list": {"order", "filter", "select", "start"},
+	"productrows.set": {"id", "rows"}, "productrows.get": {"id"},
+}
+
+// Params returns the documented parameters of a method, nil when the table does not have
+// them.
+func (m Method) Params() []string {
+	name := strings.ToLower(m.Name)
+	if names := itemParams[name]; names != nil {
+		return names
+	}
+	rest, ok := strings.CutPrefix(name, "crm.")
+	kind, end, found := strings.Cut(rest, ".")
+	if _, entity := LookupOwner(kind); !ok || !found || !entity {
+		return nil
+	}
+	return entityParams[end]
+}
+
+// ExactNames reports whether the method knows its parameters in one spelling only.
+func (m Method) ExactNames() bool { return itemParams[strings.ToLower(m.Name)] != nil }

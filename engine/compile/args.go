@@ -103,6 +103,7 @@ func (c *stepCompiler) readArg(f *engine.ArgField, e yamlfile.Entry, env formula
 			return nil
 		}
 		a.Type = recordType(a.Fields)
+		c.literalSecrets(a.Fields)
 		c.dataNamesSecret(a.Fields)
 	case engine.ArgNames:
 		if a.Names = c.names(e.Value, env); a.Names == nil {

@@ -87,6 +87,8 @@ type ruleCompiler struct {
 type stepCompiler struct {
 	*ruleCompiler
 	part string // steps or deleted
+	// before are the steps that were read.
+	before []*engine.Step
 }
 
 // Errorf reports an error at a node.

@@ -278,11 +278,11 @@ func (c *ruleCompiler) ruleSteps(r *engine.Rule, m yamlfile.Mapping, e yamlfile.
 	conditions := r.When.Conjuncts()
 	k = k.knowing(r.When.Facts())
 	if hasSteps {
-		r.Steps = (&stepCompiler{c, partSteps}).readSteps(steps.Value, k.clone(), conditions, partSteps)
+		r.Steps = (&stepCompiler{ruleCompiler: c, part: partSteps}).readSteps(steps.Value, k.clone(), conditions, partSteps)
 		r.Prefetch = engine.Prefetchable(r.Steps)
 	}
 	if hasDeleted {
-		r.Deleted = (&stepCompiler{c, partDeleted}).readSteps(deleted.Value, k.clone(), conditions, partDeleted)
+		r.Deleted = (&stepCompiler{ruleCompiler: c, part: partDeleted}).readSteps(deleted.Value, k.clone(), conditions, partDeleted)
 	}
 }
 

@@ -67,3 +67,18 @@ func (c *values) secretsIn(v *engine.Value, w want, env formula.Env) bool {
 	}
 	return true
 }
+
+// secretNames are names of values that are secrets, in lower case.
+var secretNames = []string{"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "apikey", "x-auth-token", "x-access-token", "x-token", "token"}
+
+// literalSecrets warns of secrets that the rule file itself holds.
+func (c *values) literalSecrets(f *engine.FieldsValue) {
+	for _, e := range f.Entries {
+		name, _ := e.Key.Literal.(string)
+		text, isText := e.Value.Literal.(string)
+		if isText && text != "" && slices.Contains(secretNames, strings.ToLower(name)) {
+			c.Warnf(e.Value.Node, "secret-in-file", "the rule file holds the secret value of %s, and everybody who reads the file can use it", name).
+				Hint = "inputs: {token: {type: secret}}, and write {{ inputs.token }}"
+		}
+	}
+}

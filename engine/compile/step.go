@@ -112,8 +112,9 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 	}
 	c.stepNames(s, m, types, k, guards)
 	if s.Action.Check != nil && types != nil {
-		s.Action.Check(engine.NewStepCheck(c, c.rule, s, c.part == partDeleted))
+		s.Action.Check(engine.NewStepCheck(c, c.rule, s, c.before, c.part == partDeleted))
 	}
+	c.before = append(c.before, s)
 	return s
 }
 

@@ -24,7 +24,8 @@ func (c *reviewer) reviewOnce(f *flow, s *engine.Step) {
 		c.warnf(s.Once.Node, "changing-once", "%s is new in every run, so once has no effect", p).Hint = "write the value whose change allows another run, such as =deal.stageId"
 		return
 	}
-	if s.Once.Type.Kind == formula.Bool {
+	// event.added is true in the first run of a new entity only.
+	if s.Once.Type.Kind == formula.Bool && strings.TrimSpace(s.Once.Formula.Source()) != "event.added" {
 		c.warnf(s.Once.Node, "once-of-condition", "once keeps whether the condition is true, so the step also runs when it becomes false").
 			Hint = "write the condition in when, and the value that it reads in once"
 	}
