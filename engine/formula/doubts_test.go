@@ -21,12 +21,13 @@ func doubtEnv() formula.Env {
 	}}}
 	return formula.Env{
 		Vars: map[string]formula.Type{
-			"event": formula.RecordOf(map[string]formula.Type{"id": num, "added": {Kind: formula.Bool}}),
-			"deal":  formula.OpenRecord(map[string]formula.Type{"opportunity": num, "stageId": text, "kind": kind}),
-			"rows":  formula.ListOf(formula.RecordOf(map[string]formula.Type{"price": num})),
-			"x":     num,
-			"time":  {Kind: formula.Time},
-			"many":  formula.RecordOf(map[string]formula.Type{"a": num.Optional(), "list": formula.ListOf(num).Optional(), "ok": formula.Type{Kind: formula.Bool}.Optional()}),
+			"event":    formula.RecordOf(map[string]formula.Type{"id": num, "added": {Kind: formula.Bool}}),
+			"deal":     formula.OpenRecord(map[string]formula.Type{"opportunity": num, "stageId": text, "kind": kind}),
+			"rows":     formula.ListOf(formula.RecordOf(map[string]formula.Type{"price": num})),
+			"x":        num,
+			"time":     {Kind: formula.Time},
+			"any_list": formula.ListOf(formula.Type{}),
+			"many":     formula.RecordOf(map[string]formula.Type{"a": num.Optional(), "list": formula.ListOf(num).Optional(), "ok": formula.Type{Kind: formula.Bool}.Optional()}),
 		},
 		Absent: map[string]string{"event.name": "no event name"},
 	}
@@ -143,6 +144,11 @@ func TestDoubts(t *testing.T) {
 		{`(many.ok ?? false) && many.list == nil ? 1 : (many.list ?? [1])[0]`, `46-66 may-be-empty: many.list ?? [1] may have no element 0`},
 		{`many.a in [1, 2] && many.a > 1`, ``},
 
+		{`map([12, 15], count(any_list, .a == #))`, `30-37 row-shadow: a part of the element is compared with the element itself: # is the element of the innermost loop`},
+		{`map([12, 15], let who = #; count(any_list, .a == who)) == map(any_list, .b.c) || any([1, 2], # == x)`, ``},
+		{`count(rows, x > 1)`, `12-17 row-shadow: the condition of count does not read the element, so it is the same for all`},
+		{`filter(rows, x > 1 && any(groupBy(rows, .price), .key == 1))`, `13-59 row-shadow: the condition of filter does not read the element, so it is the same for all`},
+		{`filter(rows, any([.price], # == x)) == filter(rows, #index > 1) || count([true], #) == 1 || any(rows, true)`, ``},
 		{`"Deal ${deal.stageId}"`, `0-22 foreign-syntax: "${deal.stageId}" is sent unchanged: ${…} of JavaScript inserts no value`},
 		{`"Deal " + "$deal"`, `10-17 foreign-syntax: "$deal" is sent unchanged: a variable of PHP inserts no value`},
 		{`"costs $20, $USD, ${} #5 [[1]] 100%"`, ``},

@@ -97,6 +97,7 @@ func (c *checker) body(scope loopScope, body ast.Node) (ast.Node, Type) {
 }
 
 func (c *checker) bodyCondition(x *ast.BuiltinNode, elem Type, body ast.Node) ast.Node {
+	c.doubtUnused(x, body)
 	var n ast.Node
 	c.inLoop(loopScope{list: x.Arguments[0], elem: elem}, func() { n = c.condition(body, "the condition of "+x.Name) })
 	return n

@@ -112,6 +112,7 @@ func (c *checker) equality(x *ast.BinaryNode, left, right ast.Node, lt, rt Type)
 		c.neverEqual(x, lt, rt, fmt.Sprintf("%s never equals %s", lt.Present(), rt.Present()))
 	}
 	c.doubtComparison(x, operand{x.Left, left, lt}, operand{x.Right, right, rt})
+	c.doubtShadow(x)
 	n := c.equals(x.Location(), left, right, lt, rt)
 	if x.Operator == "!=" {
 		n = truth(placed(&ast.UnaryNode{Operator: "!", Node: n}, x))
