@@ -77,6 +77,7 @@ ORDER BY r.due_at LIMIT 1`
 type claims struct {
 	s    *shard
 	runs []*Run
+	done bool // the portal is ours, and an uncertain claim was looked for
 	more bool // there may be more due runs, and room for them
 
 	// next is the time of the next look, if looked.
@@ -137,6 +138,7 @@ func (c *claims) claim(ctx context.Context, t *tx, q *Queue, now time.Time) erro
 			return err
 		}
 	}
+	c.done = true
 	for priority, text := range [priorities]string{Live: selectDueLive, Backfill: selectDueBackfill} {
 		limit := min(s.room(Priority(priority)), claimBatch) - len(c.runs)
 		if limit <= 0 {
@@ -232,7 +234,9 @@ func (p *pool) committed(t *tx, err error) {
 	wake := false
 	for _, c := range p.claimed {
 		s := c.s
-		s.number, s.uncertain = 0, false
+		if c.done {
+			s.number, s.uncertain = 0, false
+		}
 		if c.looked {
 			s.known = true
 			s.setNext(c.next)
