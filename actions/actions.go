@@ -13,6 +13,7 @@ var All = []*engine.Action{
 	Aggregate,
 	UpsertItem,
 	UpdateItem,
+	SetProducts,
 	SyncItems,
 	DeleteItems,
 	UpsertElement,

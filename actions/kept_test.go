@@ -9,7 +9,7 @@ import (
 
 // TestValuesThatAreNotKept: a portal answers updates of a field with success and does
 // not keep the value. The first run says so in its notes, the second one is parked,
-// because the event of its own update starts the same run again.
+// because the event of this update starts the same run again.
 func TestValuesThatAreNotKept(t *testing.T) {
 	s := newScript(t, emulator.Config{})
 	s.perform("portal", "type Lines NOTE:string")

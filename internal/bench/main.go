@@ -36,7 +36,7 @@ func run() (err error) {
 	trace := flag.String("trace", "", "keep the log of each engine, with its requests, in `DIR`")
 	profiles := flag.String("profile", "", "keep profiles of the last engine in `DIR`: cpu.pprof and allocs.pprof")
 	burst := flag.Bool("burst", false, "measure a burst of events instead, compared with a handler that commits each event")
-	ticks := flag.Bool("ticks", false, "measure instead what people lose who write into a list while the engine updates it")
+	tick := flag.Bool("ticks", false, "measure instead what people lose who write into a list while the engine updates it")
 	plain := flag.String("plain", "", "run that handler with its database in `FILE`")
 	flag.Parse()
 	if *plain != "" {
@@ -67,8 +67,8 @@ func run() (err error) {
 	if *burst {
 		return b.burst(ctx, *out)
 	}
-	if *ticks {
-		return b.ticks(ctx, *out)
+	if *tick {
+		return ticks(ctx, b, *out)
 	}
 	b.say("%s", b.table.header())
 	if err := b.runAll(ctx, chosen); err != nil {

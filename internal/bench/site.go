@@ -25,6 +25,7 @@ type site struct {
 	name   string
 	portal *emulator.Portal
 	ids    emulator.DemoIDs
+	base   string
 	url    string // of the inbound webhook
 	server *http.Server
 	deals  []int
@@ -46,9 +47,9 @@ func newSiteOn(ctx context.Context, name string, cfg emulator.Config, deals, row
 	if err != nil {
 		return nil, err
 	}
-	base := "http://" + ln.Addr().String()
-	s.portal.SetBaseURL(base)
-	s.url = base + s.portal.WebhookPath()
+	s.base = "http://" + ln.Addr().String()
+	s.portal.SetBaseURL(s.base)
+	s.url = s.base + s.portal.WebhookPath()
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = s.server.Serve(ln) }() // ends with close
 	if err := s.fill(ctx, deals, rows); err != nil {

@@ -20,7 +20,7 @@ import (
 type managed struct {
 	items    map[int]map[string]bool
 	elements map[int]map[string]bool
-	// called is true if a rule calls methods by name; then the fields in its calls are
+	// called is true if a rule calls methods by name or sets product rows; then the fields in its calls are
 	// managed too. open is true if a rule computes field names.
 	called, open bool
 	outlines     []describe.StepOutline
@@ -32,7 +32,7 @@ func (s *fixture) managed() *managed {
 		for _, r := range b.set.Rules {
 			for _, step := range describe.OutlineOf(r, b.inputs).Steps {
 				m.outlines = append(m.outlines, step)
-				m.called = m.called || step.Action == "call"
+				m.called = m.called || step.Action == "call" || step.Action == "set_products"
 				m.open = m.open || step.Managed.Open
 				m.add(s.schema, step.Managed)
 			}
