@@ -20,7 +20,6 @@ var wordsTodo = flag.Bool("words-todo", false, "TestWords also lists what is lef
 // Run `go test . -run TestWords -words-todo` to see them. The list must be empty in
 // the end.
 var todo = []string{
-	"internal/rulefmt",
 }
 
 // banned is a word that no declared identifier may contain.

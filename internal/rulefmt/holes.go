@@ -74,7 +74,7 @@ func holeEdits(f *yamlfile.File, n *yaml.Node) []edit {
 		begin := h.To - len([]rune(trimmed))
 		trimmed = strings.TrimRight(trimmed, " \t\n")
 		end := begin + len([]rune(trimmed))
-		if trimmed == "" || trimmed[0] == '=' || !roomy(n, trimmed) {
+		if trimmed == "" || trimmed[0] == '=' || !takesBlanks(n, trimmed) {
 			continue
 		}
 		for _, gap := range [][2]int{{end, h.To}, {h.From, begin}} {
@@ -86,15 +86,15 @@ func holeEdits(f *yamlfile.File, n *yaml.Node) []edit {
 	return out
 }
 
-// roomy reports whether a formula may stand between blanks: in plain YAML " #"
-// is a comment and ": " a key.
-func roomy(n *yaml.Node, formula string) bool {
+// takesBlanks reports whether a formula may be between blanks: in plain YAML " #" is a
+// comment and ": " a key.
+func takesBlanks(n *yaml.Node, formula string) bool {
 	plain := n.Style&(quotes|blocks) == 0
 	return !plain || formula[0] != '#' && !strings.HasSuffix(formula, ":")
 }
 
-// gapEdit makes the runes from…to of a scalar one blank, unless they are one or
-// stand on several lines.
+// gapEdit makes the runes from…to of a scalar one blank, unless they are one or are on
+// several lines.
 func gapEdit(f *yamlfile.File, n *yaml.Node, from, to int) (edit, bool) {
 	start, end := f.Span(n, from, to)
 	value := []rune(n.Value)

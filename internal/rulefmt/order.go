@@ -18,7 +18,7 @@ const (
 	inRule
 	inSteps
 	inStep
-	inValues // formulas and text with holes stand here
+	inValues // formulas and text with holes are here
 )
 
 var (
@@ -27,7 +27,7 @@ var (
 	stepOrder = []string{"<<", "id", "when", "once", "for_each", "limit", verb, "timeout", "retry", "on_error"}
 )
 
-// verb stands for the action of a step, whatever its name.
+// verb means the action of a step, whatever its name.
 const verb = "(verb)"
 
 // child is the context of an entry's value.

@@ -41,7 +41,7 @@ func (p *printer) order(g *group, c context) []*item {
 	return c.ordered(g.items)
 }
 
-// comments writes comments that have lines of their own.
+// comments writes comments that are alone on their lines.
 func (p *printer) comments(list []comment, indent int, first bool) {
 	for i, c := range list {
 		if c.blank && !(first && i == 0) {
@@ -117,7 +117,7 @@ func (p *printer) heads(it *item, c context) []comment {
 	return append(out, p.heads(p.order(it.sub, inner)[0], inner)...)
 }
 
-// dashed reports whether the block of an element begins behind its dash.
+// dashed reports whether the block of an element starts after its dash.
 func (p *printer) dashed(it *item, c context) bool {
 	if it.key != nil || it.sub == nil || len(it.sub.items) == 0 || props(it.value) != "" {
 		return false
@@ -258,7 +258,7 @@ func (p *printer) flow(n *yaml.Node) (string, bool) {
 		return "*" + n.Value, true
 	case yaml.ScalarNode:
 		if n.Value == "" && n.Style&quotes == 0 {
-			return "", false // nothing is clearer on a line of its own
+			return "", false // nothing is clearer alone on a line
 		}
 		text, ok := p.d.line(n, true)
 		return props(n) + text, ok

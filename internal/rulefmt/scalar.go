@@ -13,7 +13,7 @@ func isFormula(n *yaml.Node) bool {
 	return strings.HasPrefix(n.Value, "=") && len(n.Value) > 1 && n.Value[1] != '=' && n.ShortTag() == "!!str"
 }
 
-// line is a scalar on one line; flow says that it stands in {} or [].
+// line is a scalar on one line; flow says that it is in {} or [].
 func (d *document) line(n *yaml.Node, flow bool) (string, bool) {
 	sp, ok := d.src.spans[n]
 	if !ok {
@@ -47,7 +47,7 @@ func (d *document) scalar(n *yaml.Node) []string {
 		text, _ := d.line(n, false)
 		return []string{text}
 	}
-	// Who breaks a long formula into lines wants them.
+	// The line breaks of a long formula are intended.
 	var out []string
 	for l := sp.from.line; l <= sp.to.line; l++ {
 		from, to := 1, len(d.src.lines[l-1])+1
@@ -96,7 +96,7 @@ func (d *document) blockScalar(n *yaml.Node, sp span, ok bool) []string {
 	return append([]string{header}, lines...)
 }
 
-// plainSafe reports whether text that begins with = needs no quotes.
+// plainSafe reports whether text that starts with = needs no quotes.
 func plainSafe(s string, flow bool) bool {
 	return printable(s) && !strings.Contains(s, ": ") && !strings.HasSuffix(s, ":") &&
 		!strings.Contains(s, " #") && !strings.HasSuffix(s, " ") &&

@@ -85,8 +85,8 @@ const quotes = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle
 
 const blocks = yaml.LiteralStyle | yaml.FoldedStyle
 
-// measure notes where the scalars and brackets below a node stand. It returns
-// false when the place of one cannot be told.
+// measure stores the places of the scalars and brackets below a node. It returns false if
+// the place of one is unknown.
 func (s *source) measure(n *yaml.Node) bool {
 	switch n.Kind {
 	case yaml.ScalarNode:
@@ -150,7 +150,7 @@ func (s *source) scalarSpan(n *yaml.Node) (span, bool) {
 	return span{open, place{end.line, end.col + 1}}, ok
 }
 
-// comments finds all comments: a # outside of the scalars begins one.
+// comments finds all comments: a # outside of the scalars starts one.
 func (s *source) comments() []comment {
 	var out []comment
 	var open []*yaml.Node
@@ -189,7 +189,7 @@ func (s *source) comments() []comment {
 
 // spanAt returns the scalar at a place.
 func (s *source) spanAt(p place) (span, bool) {
-	// The first that begins after p; the one before it may hold p.
+	// The first that starts after p; the one before it may hold p.
 	i := sort.Search(len(s.order), func(i int) bool { return p.before(s.order[i].from) })
 	if i == 0 || !p.before(s.order[i-1].to) {
 		return span{}, false

@@ -74,7 +74,7 @@ func read(f *yamlfile.File, text []byte) (*document, error) {
 	return d, nil
 }
 
-// group takes a collection apart; nil means that it cannot be written anew.
+// group takes a collection apart; nil means that it cannot be written again.
 func (d *document) group(n *yaml.Node, owner *item, anchors map[string]bool) *group {
 	g := &group{node: n, owner: owner}
 	d.note(n, anchors)
@@ -119,8 +119,8 @@ func (d *document) note(n *yaml.Node, anchors map[string]bool) {
 	}
 }
 
-// dash finds the - of a list's element: it stands in the column of the list, at
-// or above what follows it.
+// dash finds the - of a list's element: it is in the column of the list, on the line of
+// the element's value or above it.
 func (d *document) dash(g *group, content place) place {
 	col := g.node.Column
 	if p := placeOf(d.src.file.Pos(g.node)); d.src.at(p) == '-' {

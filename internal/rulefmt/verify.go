@@ -8,8 +8,8 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// same proves a result: it says the same in the same order, and every comment
-// of the file stands in it once.
+// same checks a result: it has the same values in the same order, and each comment of
+// the file once.
 func (d *document) same(out []byte, reorder bool) bool {
 	f, list := yamlfile.Parse(d.src.file.Name, out)
 	if list.HasErrors() || f.Root == nil {
