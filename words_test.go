@@ -19,8 +19,7 @@ var wordsTodo = flag.Bool("words-todo", false, "TestWords also lists what is lef
 // todo are folders whose names or texts still have words that we no longer use.
 // Run `go test . -run TestWords -words-todo` to see them. The list must be empty in
 // the end.
-var todo = []string{
-}
+var todo []string
 
 // banned is a word that no declared identifier may contain.
 type banned struct {
