@@ -21,7 +21,7 @@ const (
 )
 
 // FaultOf returns the portal's fault that an error of a call may be a sign of.
-// A single call can fail in the same way for a reason of its own. Probe decides.
+// A call can also fail in the same way for another reason. Probe decides.
 // The rate limit and the working time of a method are no faults, because the
 // client waits for them.
 func FaultOf(err error) PortalFault {

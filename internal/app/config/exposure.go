@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -53,6 +54,16 @@ func (r *reader) connection(p namedPortal, pos diag.Pos, address string) {
 // without a dot is one of a local network.
 func isPublic(host string) bool {
 	return !engine.IsPrivateHost(host) && strings.ContainsAny(host, ".:")
+}
+
+// isLoopback reports whether an address is one of this machine, as an emulator has.
+func isLoopback(address string) bool {
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // plainAddress warns of an address of another party that is not encrypted.

@@ -158,8 +158,15 @@ func (r *reader) portal(p namedPortal) Portal {
 			r.connection(p, p.OAuth.Portal.pos, out.OAuth.Portal)
 		}
 	} else {
+		warned := r.warned
+		if isLoopback(p.Webhook.text) {
+			r.warned = true // the secrets of an emulator are none
+		}
 		out.Webhook = r.webhook(p)
 		out.Token = r.token(p)
+		if isLoopback(p.Webhook.text) {
+			r.warned = warned
+		}
 		r.connection(p, firstSet(p.Webhook, p.WebhookFile).pos, out.Webhook.Reveal())
 	}
 	if p.Plan.set() {
