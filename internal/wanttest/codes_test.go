@@ -14,7 +14,9 @@ import (
 // TestEachCodeHasAWant collects the codes of docs/findings.md and those of the
 // want comments in all testdata folders, and compares them.
 func TestEachCodeHasAWant(t *testing.T) {
-	expected := map[string]bool{}
+	expected := map[string]bool{
+		"yaml-name": true, // is about a file's name, which a comment in an archive cannot have
+	}
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -108,6 +108,17 @@ func TestWorkLogsOneLine(t *testing.T) {
 	}
 }
 
+// answersProbes is a portal that is not at fault as a whole: it answers probes.
+func answersProbes(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/server.time") {
+			_, _ = w.Write([]byte(`{"result":"2026-03-01T12:00:00+03:00"}`))
+			return
+		}
+		h(w, r)
+	}
+}
+
 func TestWorkVerdicts(t *testing.T) {
 	t.Parallel()
 	refuse := func(status int, code string) http.HandlerFunc {
@@ -126,8 +137,8 @@ func TestWorkVerdicts(t *testing.T) {
 		outcome  string
 	}{
 		{"a failed formula is parked at once", "      - compute: {a: =1 / (event.count - 1)}\n", nil, queue.Parked, 1, "a.yaml:7:", "outcome=parked"},
-		{"a refusal that nothing mends is parked at once", testkit.ReadDeal, refuse(http.StatusUnauthorized, "INVALID_CREDENTIALS"), queue.Parked, 1, "INVALID_CREDENTIALS", "outcome=parked"},
-		{"a broken answer is tried again", testkit.ReadDeal, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, queue.Parked, 2, "BAD_ANSWER", "outcome=failed"},
+		{"a refusal that nothing mends is parked at once", testkit.ReadDeal, answersProbes(refuse(http.StatusUnauthorized, "INVALID_CREDENTIALS")), queue.Parked, 1, "INVALID_CREDENTIALS", "outcome=parked"},
+		{"a broken answer is tried again", testkit.ReadDeal, answersProbes(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }), queue.Parked, 2, "BAD_ANSWER", "outcome=failed"},
 		{"a portal that is over its time postpones", testkit.ReadDeal, refuse(http.StatusTooManyRequests, "OPERATION_TIME_LIMIT"), queue.Waiting, 0, "OPERATION_TIME_LIMIT", "outcome=postponed"},
 	}
 	for _, tt := range tests {
