@@ -71,6 +71,7 @@ func TestOldFilesAreDeleted(t *testing.T) {
 	dir := t.TempDir()
 	f := Open(Options{Path: filepath.Join(dir, "x.log"), MaxSize: 1, MaxFiles: 2, MaxAge: 36 * time.Hour})
 	for range 6 {
+		time.Sleep(2 * time.Millisecond) // files that are rotated in one millisecond count as one
 		if _, err := f.Write(bytes.Repeat([]byte("x"), 900<<10)); err != nil {
 			t.Fatal(err)
 		}
