@@ -8,8 +8,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -48,6 +50,28 @@ type environment struct {
 func (s Std) say(format string, args ...any) {
 	// A failure cannot be reported anywhere else.
 	_, _ = fmt.Fprintf(s.Err, "b24rules: "+format+"\n", args...)
+}
+
+// shared returns a writer that the log and say can use at the same time. A file is
+// one already.
+func shared(w io.Writer) io.Writer {
+	if _, ok := w.(*os.File); ok {
+		return w
+	}
+	return &lockedWriter{w: w}
+}
+
+// lockedWriter lets one Write of w run at a time.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// Write implements io.Writer.
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }
 
 // A command is one entry of the command table.
@@ -97,6 +121,7 @@ func runCommand(ctx context.Context, args []string, env environment) int {
 		return exitUsage
 	}
 	name := args[0]
+	env.Err = shared(env.Err)
 	switch name {
 	case "help", "-h", "-help", "--help":
 		return runHelp(args[1:], env)
