@@ -4,10 +4,8 @@
 // it: without network, or with a revoked webhook, every run would end as a dead
 // letter. A run that fails with an answer that may speak of the whole portal asks
 // Portal.Judge. One probe decides. If the portal is at fault, a hold starts: runs
-// wait, their attempts do not count, and events are still stored. Keep
-// probes until the portal answers again and ends the hold.
+// wait, their attempts do not count, and events are still stored. Keep probes until
+// the portal answers again, and ends the hold.
 //
-// If the probe succeeds, the failure is the run's own. Walls finds rules for
-// which every entity fails in the same way, such as a list without the right to
-// write it. It stops the rule instead of parking run after run.
+// If the probe succeeds, the failure is the run's own.
 package hold

@@ -13,7 +13,6 @@ const (
 	Unreachable  = "unreachable"  // the portal does not answer, or not with REST
 	Unauthorised = "unauthorised" // the portal refuses the credentials
 	Blocked      = "blocked"      // the portal has blocked REST because of overload
-	Stopped      = "stopped"      // every entity fails at one step of the rule
 )
 
 // Store keeps holds where the queue and other processes see them. While a hold is
@@ -49,8 +48,6 @@ func pauses(c string) []time.Duration {
 		return []time.Duration{10 * time.Second, 20 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
 	case Blocked:
 		return []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute}
-	case Stopped:
-		return []time.Duration{5 * time.Minute}
 	case Unreachable:
 	}
 	return []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute}

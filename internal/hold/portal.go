@@ -23,8 +23,8 @@ type Options struct {
 	Probe func(ctx context.Context) error
 	// Mine reports nil if this process may send requests to the portal.
 	Mine func() error
-	// Changed, if not nil, is called when a hold starts, changes and ends. A
-	// hold that has ended has no cause.
+	// Changed, if not nil, is called when a hold starts, changes and ends, or is no
+	// longer this process's business. Such a hold has no cause.
 	Changed func(h queue.Hold)
 	Log     *slog.Logger
 }
@@ -57,7 +57,8 @@ func NewPortal(opt Options) *Portal {
 
 // Judge reports whether an error of a call is the portal's fault and not the
 // run's. The run then waits for the end of the hold, without an attempt. Judge
-// asks the portal, unless it has answered in the last seconds.
+// asks the portal, unless it has answered in the last seconds. Without an answer
+// the run also waits: a process that ends must not park it.
 func (p *Portal) Judge(ctx context.Context, err error) (held bool) {
 	if bitrix.FaultOf(err) == bitrix.NoFault {
 		return false
@@ -80,7 +81,7 @@ func (p *Portal) Judge(ctx context.Context, err error) (held bool) {
 	case <-current.done:
 		return current.held
 	case <-ctx.Done():
-		return false // the queue sees that the run was interrupted
+		return true
 	}
 }
 
@@ -100,7 +101,7 @@ func (p *Portal) apply(ctx context.Context, err error) (held bool) {
 	now := time.Now()
 	cause, known := p.verdict(err)
 	if !known {
-		return p.hold != nil
+		return true
 	}
 	if cause == "" {
 		p.fine = now
@@ -155,20 +156,17 @@ func (p *Portal) end(ctx context.Context, now time.Time) {
 		p.hold.Probe = now.Add(probeGap)
 		return
 	}
-	ended := *p.hold
-	p.hold, p.probes, p.changed = nil, 0, time.Now()
-	p.opt.Log.Info("portal is no longer held, its runs start", "portal", p.opt.Name, "cause", ended.Cause, "took", now.Sub(ended.Since).Round(time.Second))
-	ended.Cause, ended.Reason = "", ""
-	p.opt.Changed(ended)
+	p.opt.Log.Info("portal is no longer held, its runs start", "portal", p.opt.Name, "cause", p.hold.Cause, "took", now.Sub(p.hold.Since).Round(time.Second))
+	p.forget()
 }
 
-// Wake sends the next probe now, for example because the credentials have changed.
-func (p *Portal) Wake() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.hold != nil {
-		p.hold.Probe = time.Time{}
+// forget drops the hold, which has ended or is another process's business now.
+func (p *Portal) forget() {
+	if p.hold == nil {
+		return
 	}
+	p.hold, p.probes, p.changed = nil, 0, time.Now()
+	p.opt.Changed(queue.Hold{Portal: p.opt.Name})
 }
 
 // Held reports whether the portal is held, as far as this process knows.
@@ -184,7 +182,7 @@ func (p *Portal) continueFrom(ctx context.Context, stored *queue.Hold, at time.T
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.opt.Mine() != nil { // the process that works the portal probes it
-		p.hold, p.probes = nil, 0
+		p.forget()
 		return
 	}
 	if p.probing != nil || p.changed.After(at) {
@@ -199,13 +197,8 @@ func (p *Portal) continueFrom(ctx context.Context, stored *queue.Hold, at time.T
 // adopt takes over what the store has and reports whether a probe is due.
 func (p *Portal) adopt(stored *queue.Hold) (due bool) {
 	switch {
-	case stored == nil && p.hold == nil:
-		return false
-	case stored == nil: // a person has ended it
-		ended := *p.hold
-		ended.Cause, ended.Reason = "", ""
-		p.hold, p.probes = nil, 0
-		p.opt.Changed(ended)
+	case stored == nil: // another process may have ended it
+		p.forget()
 		return false
 	case p.hold == nil: // a process that starts does not wait for the next probe of another one
 		p.hold = stored

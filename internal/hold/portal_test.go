@@ -253,15 +253,6 @@ func TestResumed(t *testing.T) {
 		if w.stored().Cause != "" {
 			t.Errorf("still held: %v", w.stored())
 		}
-		time.Sleep(10 * time.Second)
-		w.set(down, nil)
-		w.portal.Judge(t.Context(), down)
-		w.portal.Wake()
-		n := len(w.asked())
-		time.Sleep(3 * time.Second)
-		if len(w.asked()) != n+1 {
-			t.Errorf("%d probes after Wake, want one more than %d", len(w.asked()), n)
-		}
 	})
 }
 
@@ -273,6 +264,47 @@ func TestNoStore(t *testing.T) {
 		w.set(down, nil)
 		if w.portal.Judge(t.Context(), down) {
 			t.Error("held without a stored hold: the queue would start the run again at once")
+		}
+	})
+}
+
+// TestInterruptedJudge holds that a run that is stopped before the probe is answered
+// waits: its own verdict could park it.
+func TestInterruptedJudge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		ctx, stop := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second/2, stop)
+		if !w.portal.Judge(ctx, revoked) {
+			t.Error("the run keeps its own verdict")
+		}
+		time.Sleep(time.Second)
+		if w.stored().Cause != "" {
+			t.Errorf("held, though the portal has answered the probe: %v", w.stored())
+		}
+	})
+}
+
+// TestLostPortal holds that a process that loses a held portal no longer reports its
+// hold, and leaves it to the process that works the portal.
+func TestLostPortal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.set(revoked, nil)
+		w.keep(t, w.portal)
+		if !w.portal.Judge(t.Context(), revoked) {
+			t.Fatal("not held")
+		}
+		w.set(revoked, errors.New("another process has it"))
+		time.Sleep(time.Minute)
+		if diff := cmp.Diff([]string{"unauthorised", ""}, w.seen()); diff != "" {
+			t.Errorf("changes (-want +got)\n%s", diff)
+		}
+		if w.portal.Held() || w.stored().Cause != "unauthorised" {
+			t.Errorf("held %t, stored %v", w.portal.Held(), w.stored())
+		}
+		if !w.portal.Judge(t.Context(), revoked) {
+			t.Error("a run of a portal that was lost keeps its own verdict")
 		}
 	})
 }
