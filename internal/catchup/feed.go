@@ -35,9 +35,12 @@ type Feeder struct {
 	// Prepare determines the entities of a job for a downtime. It sets Failed when
 	// they are too many.
 	Prepare func(ctx context.Context, j Job) (Job, error)
-	// May reports whether this process works the portal now. If not, another process
-	// feeds the jobs.
+	// May reports whether this process may feed jobs of the portal now: not while
+	// another process works the portal, or the portal is at fault.
 	May func() bool
+	// PortalDown reports whether an error is the fault of the portal as a whole, such
+	// as a revoked webhook. The job then waits for the end of the fault.
+	PortalDown func(ctx context.Context, err error) bool
 	Log *slog.Logger
 }
 
@@ -69,10 +72,11 @@ func (f *Feeder) Run(ctx context.Context) {
 				return
 			case errors.Is(err, queue.ErrMoved): // the next look reads its progress
 			case err != nil:
-				if !Permanent(err) {
+				passes := !Permanent(err) || f.PortalDown(ctx, err)
+				if passes {
 					notBefore[j.name()] = time.Now().Add(retryAfter)
 				}
-				f.failed(ctx, j, err)
+				f.failed(ctx, j, err, passes)
 			case fed:
 				pause = 0
 			}
@@ -87,10 +91,10 @@ func (f *Feeder) Run(ctx context.Context) {
 }
 
 // failed logs and stores a failure once. It skips the part of a job that would fail
-// again.
-func (f *Feeder) failed(ctx context.Context, j Job, err error) {
+// again, unless the failure passes.
+func (f *Feeder) failed(ctx context.Context, j Job, err error, passes bool) {
 	switch {
-	case !Permanent(err):
+	case passes:
 		if j.Waits == err.Error() {
 			return
 		}

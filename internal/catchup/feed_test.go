@@ -46,6 +46,7 @@ func feedTest(t *testing.T, j Job, p portalFunc, check func(t *testing.T, q *que
 		}
 		f := &Feeder{
 			Queue: q, Name: j.Portal, Portal: p, Log: log, May: func() bool { return true },
+			PortalDown: func(context.Context, error) bool { return false },
 			Routes: func(_ Job, typeID int, id string) []queue.Route {
 				return []queue.Route{{Rule: "r", Entity: fmt.Sprintf("item:%d:%s", typeID, id)}}
 			},

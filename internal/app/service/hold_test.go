@@ -3,6 +3,7 @@ package service_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/apptest"
@@ -100,6 +101,33 @@ func TestEntityAtFault(t *testing.T) {
 	if s := h.States(); s[queue.Parked] != 1 || len(h.holds()) != 0 {
 		t.Errorf("states %v, holds %v; want one parked run and no hold", s, h.holds())
 	}
+}
+
+// TestCatchUpUnderAFault holds that a catch-up whose portal refuses everything at the
+// start waits for the end of the fault, and is not given up.
+func TestCatchUpUnderAFault(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
+	deal := h.AddDeal("Roof", row("Tiles", "10", "1"))
+	h.Stop()
+	h.SetRowsQuietly(deal, row("Tiles", "10", "3"))
+	h.aged(3 * time.Second)
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultMoved, Location: "https://new.bitrix24.com"}); err != nil {
+		t.Fatal(err)
+	}
+	h.Start()
+	h.Until("the job waits", func() bool { return h.Logged("a job waits, trying again") == 1 && len(h.holds()) == 1 })
+	if h.Logged("a job was given up") != 0 {
+		t.Error("the catch-up was given up")
+	}
+	h.Stop() // as after the new address was written to the configuration
+	if err := h.Portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	h.Start()
+	h.Until("caught up", func() bool { return h.Logged("catch-up: all entities of the downtime are in the queue") > 0 })
+	h.Wait()
+	apptest.WantNames(t, h.Elements(deal), "Tiles × 3")
 }
 
 // TestHoldIsMeasured holds that metrics show a hold while it lasts.

@@ -26,8 +26,9 @@ type syncJobs struct {
 func (s *syncJobs) feeder(p *Portal) *catchup.Feeder {
 	return &catchup.Feeder{
 		Queue: s.queue, Name: p.Name, Portal: p.Later(), Log: s.log,
-		May:    func() bool { return p.permit() == nil },
-		Routes: s.routes, Prepare: s.prepare,
+		May:        func() bool { return p.permit() == nil && !p.hold.Held() },
+		PortalDown: p.hold.Judge,
+		Routes:     s.routes, Prepare: s.prepare,
 	}
 }
 
