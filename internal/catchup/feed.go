@@ -41,7 +41,7 @@ type Feeder struct {
 	// PortalDown reports whether an error is the fault of the portal as a whole, such
 	// as a revoked webhook. The job then waits for the end of the fault.
 	PortalDown func(ctx context.Context, err error) bool
-	Log *slog.Logger
+	Log        *slog.Logger
 }
 
 // Run feeds jobs until ctx ends. It skips a part of a job that fails permanently,

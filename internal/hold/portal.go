@@ -23,8 +23,9 @@ type Options struct {
 	Probe func(ctx context.Context) error
 	// Mine reports nil if this process may send requests to the portal.
 	Mine func() error
-	// Changed, if not nil, is called when a hold starts, changes and ends, or is no
-	// longer this process's business. Such a hold has no cause.
+	// Changed, if not nil, is called when a hold starts, changes and ends, and when
+	// another process takes over the portal. In the last two cases the hold has no
+	// cause.
 	Changed func(h queue.Hold)
 	Log     *slog.Logger
 }
@@ -160,7 +161,7 @@ func (p *Portal) end(ctx context.Context, now time.Time) {
 	p.forget()
 }
 
-// forget drops the hold, which has ended or is another process's business now.
+// forget drops the hold: it has ended, or another process works the portal now.
 func (p *Portal) forget() {
 	if p.hold == nil {
 		return
