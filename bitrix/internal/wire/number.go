@@ -60,10 +60,18 @@ func shortNumber(text string) (short string, ok bool) {
 	if i := strings.IndexAny(text, "eE"); i >= 0 {
 		format, mantissa = 'e', text[:i]
 	}
-	digits := strings.TrimLeft(strings.NewReplacer("-", "", ".", "").Replace(mantissa), "0")
+	if significant(mantissa) <= maxExact {
+		return "", false
+	}
 	f, err := strconv.ParseFloat(text, 64)
-	if len(digits) <= maxExact || err != nil {
+	if err != nil {
 		return "", false
 	}
 	return strconv.FormatFloat(f, format, -1, 64), true
+}
+
+// significant returns how many digits a decimal has from its first one that is not 0.
+func significant(decimal string) int {
+	digits := strings.TrimLeft(decimal, "-0.")
+	return len(digits) - strings.Count(digits, ".")
 }
