@@ -62,6 +62,7 @@ var conformance = []struct {
 	{"AFailingRunIsRetriedAndThenParked", testAFailingRunIsRetriedAndThenParked},
 	{"BackoffIsBoundedAndJittered", testBackoffIsBoundedAndJittered},
 	{"ResultsOfAnAttempt", testResultsOfAnAttempt},
+	{"WritesAtTheEnd", testWritesAtTheEnd},
 	{"ANewEventBringsARetryForward", testANewEventBringsARetryForward},
 
 	{"StopLetsRunsFinish", testStopLetsRunsFinish},

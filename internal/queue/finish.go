@@ -176,8 +176,13 @@ func (q *Queue) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool,
 
 func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 	r.mu.Lock()
-	once, record := r.once, string(r.record)
+	once, record, atEnd := r.once, string(r.record), r.atEnd
 	r.mu.Unlock()
+	for _, write := range atEnd {
+		if err := write(ctx, t); err != nil {
+			return err
+		}
+	}
 	if v.outcome == OutcomePostponed {
 		if _, err := t.Exec(ctx, forgetPostponed, r.ID); err != nil {
 			return err

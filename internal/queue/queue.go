@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/lease"
+	"github.com/b24rules/b24rules/internal/store"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
@@ -149,6 +150,20 @@ func (q *Queue) Close() error {
 	}
 	q.writes.stop()
 	return q.db.close()
+}
+
+// Database is the database of the queue, for packages with tables of their own. Its
+// schema is in this package.
+func (q *Queue) Database() store.DB { return sharedDatabase{q.db.read, q.writes} }
+
+type sharedDatabase struct {
+	reader
+	writes *committer
+}
+
+// Write implements store.DB.
+func (d sharedDatabase) Write(ctx context.Context, do func(ctx context.Context, t store.Tx) error) error {
+	return d.writes.do(ctx, func(ctx context.Context, t *tx) error { return do(ctx, t) })
 }
 
 // touched collects the portals of which a run may have become due, for the

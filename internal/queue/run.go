@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // State is the state of a run.
@@ -63,6 +65,7 @@ type Run struct {
 	mu     sync.Mutex
 	once   map[string]string
 	record json.RawMessage
+	atEnd  []func(ctx context.Context, t store.Tx) error
 }
 
 // Once returns the value that the step had when a run of this rule for this
@@ -133,6 +136,16 @@ func (r *Run) Record(v json.RawMessage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.record = append(json.RawMessage(nil), v...)
+}
+
+// AtEnd adds a write to the transaction that stores the result of this attempt, whatever
+// the result is. So it is written exactly once if the attempt counts, and never if the
+// run was taken from this process. Its error undoes the whole result, which is then
+// stored again.
+func (r *Run) AtEnd(write func(ctx context.Context, t store.Tx) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.atEnd = append(r.atEnd, write)
 }
 
 type postponed struct {
