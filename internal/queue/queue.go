@@ -152,8 +152,8 @@ func (q *Queue) Close() error {
 	return q.db.close()
 }
 
-// Database is the database of the queue, for packages with tables of their own. Its
-// schema is in this package.
+// Database is the database of the queue, for packages that have tables in it. The
+// schema of all tables is in this package.
 func (q *Queue) Database() store.DB { return sharedDatabase{q.db.read, q.writes} }
 
 type sharedDatabase struct {

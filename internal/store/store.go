@@ -22,7 +22,7 @@ type Rows interface {
 // A Row is like sql.Row: without a row, Scan returns sql.ErrNoRows.
 type Row interface{ Scan(to ...any) error }
 
-// A DB is an open database. Packages that keep tables of their own in it use this
+// A DB is an open database. Packages that keep tables in it use this
 // interface, so that they need no methods of the queue.
 type DB interface {
 	// Write runs do in a transaction, which other writes may share, and returns after
