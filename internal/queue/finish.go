@@ -136,7 +136,7 @@ func (q *Queue) log(ctx context.Context, r *Run, v verdict) {
 	case OutcomeSucceeded:
 	}
 	q.options.Log.Log(ctx, level, "run "+string(v.outcome), slog.Int64("run", r.ID), slog.String("portal", r.Portal),
-		slog.String("rule", r.Rule), slog.String("entity", r.Entity), slog.Int("attempt", r.Attempt), slog.String("error", v.text))
+		slog.String("rule", r.Rule), slog.String("entity", r.Entity), slog.Int("attempt", r.Number()), slog.String("error", v.text))
 }
 
 const (
@@ -149,7 +149,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)`
 
 	// leaveRun ends our claim. requeue sets the next state of a run that waits again.
 	leaveRun = `
-UPDATE b24_run SET claim = 0, state = $3, finished_at = $4, error = $5
+UPDATE b24_run SET claim = 0, state = $3, finished_at = $4, error = $5, cause = $6
 WHERE id = $1 AND claim = $2 AND state = 'running'`
 
 	clearDone = `DELETE FROM b24_done WHERE run_id = $1`
@@ -170,7 +170,13 @@ func (q *Queue) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool,
 	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
 		finished = 0
 	}
-	n, err := t.Exec(ctx, leaveRun, r.ID, r.claim, string(state), finished, v.text)
+	cause := ""
+	if v.outcome != OutcomeSucceeded {
+		r.mu.Lock()
+		cause = r.cause
+		r.mu.Unlock()
+	}
+	n, err := t.Exec(ctx, leaveRun, r.ID, r.claim, string(state), finished, v.text, cause)
 	return n > 0, err
 }
 
@@ -188,7 +194,7 @@ func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 			return err
 		}
 	}
-	if _, err := t.Exec(ctx, insertAttempt, r.ID, r.Attempt, string(v.outcome), v.text, record, micros(r.Started), micros(clock())); err != nil {
+	if _, err := t.Exec(ctx, insertAttempt, r.ID, r.Number(), string(v.outcome), v.text, record, micros(r.Started), micros(clock())); err != nil {
 		return err
 	}
 	switch v.outcome {
@@ -223,14 +229,15 @@ func unblock(ctx context.Context, t *tx, portal, entity string) error {
 // A turn is when and how a run starts again.
 type turn struct {
 	due, notBefore time.Time
-	attempt        int
+	attempt        int // how many attempts count so far
 	text           string
 	atOnce         bool
+	restart        bool // all attempts are left again
 }
 
 const (
 	selectSibling = `
-SELECT b.id, b.due_at FROM b24_run a
+SELECT b.id, b.due_at, b.earlier + b.attempt FROM b24_run a
 JOIN b24_run b ON b.portal = a.portal AND b.rule = a.rule AND b.entity = a.entity
 WHERE a.id = $1 AND b.id <> a.id AND b.state IN ('waiting', 'blocked', 'queued')` // and locked, so that no process claims it
 
@@ -244,7 +251,9 @@ INSERT INTO b24_done (run_id, key, done_at)
 SELECT $1, key, done_at FROM b24_done WHERE run_id = $2
 ON CONFLICT (run_id, key) DO NOTHING`
 
-	moveAttempts = `UPDATE b24_attempt SET run_id = $1 WHERE run_id = $2`
+	moveAttempts = `
+UPDATE b24_attempt SET run_id = $1, number = number + (SELECT earlier FROM b24_run WHERE id = $1) + $3
+WHERE run_id = $2`
 
 	mergeRun = `
 UPDATE b24_run SET
@@ -259,14 +268,14 @@ FROM b24_run b
 WHERE b24_run.id = $1 AND b.id = $2`
 
 	waitAgain = `
-UPDATE b24_run SET state = 'waiting', due_at = $2, not_before = $3, attempt = $4, error = $5, finished_at = 0
+UPDATE b24_run SET state = 'waiting', due_at = $2, not_before = $3, attempt = $4, earlier = earlier + $6, error = $5, finished_at = 0
 WHERE id = $1`
 )
 
 // requeue makes a run wait again, and returns when it is due. If events have started
 // another pending run of its rule and entity in the meantime, the events of that one
 // join this run, as if they had arrived later: it starts when the other one would have
-// started, and all its attempts are left.
+// started, and all its attempts are left. Acts says which number joined.
 //
 // Where other processes write at the same time, an event may start that run after
 // requeue has looked for it. The next look finds it.
@@ -284,14 +293,20 @@ func requeue(ctx context.Context, t *tx, id int64, w turn) (due time.Time, err e
 }
 
 func requeueOnce(ctx context.Context, t *tx, id int64, w turn) (time.Time, error) {
-	var sibling, due int64
-	err := t.QueryRow(ctx, selectSibling+t.forUpdate("b"), id).Scan(&sibling, &due)
+	var (
+		sibling, due int64
+		tried        int // by the sibling
+	)
+	err := t.QueryRow(ctx, selectSibling+t.forUpdate("b"), id).Scan(&sibling, &due, &tried)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
 		return time.Time{}, err
 	default:
-		for _, move := range []string{moveEvents, moveDone, moveAttempts, mergeRun} {
+		if _, err := t.Exec(ctx, moveAttempts, id, sibling, w.attempt); err != nil {
+			return time.Time{}, err
+		}
+		for _, move := range []string{moveEvents, moveDone, moveActs, mergeRun} {
 			if _, err := t.Exec(ctx, move, id, sibling); err != nil {
 				return time.Time{}, err
 			}
@@ -299,7 +314,10 @@ func requeueOnce(ctx context.Context, t *tx, id int64, w turn) (time.Time, error
 		if _, err := t.Exec(ctx, `DELETE FROM b24_run WHERE id = $1`, sibling); err != nil {
 			return time.Time{}, err
 		}
-		w.attempt = 0
+		if err := noteAct(ctx, t, id, JoinedByRun, "", sibling); err != nil {
+			return time.Time{}, err
+		}
+		w.restart = true
 		if !w.atOnce {
 			w.due = fromMicros(due)
 			if w.due.Before(w.notBefore) {
@@ -307,7 +325,11 @@ func requeueOnce(ctx context.Context, t *tx, id int64, w turn) (time.Time, error
 			}
 		}
 	}
-	_, err = t.Exec(ctx, waitAgain, id, micros(w.due), micros(w.notBefore), w.attempt, w.text)
+	earlier := 0
+	if w.restart {
+		earlier, w.attempt = w.attempt+tried, 0
+	}
+	_, err = t.Exec(ctx, waitAgain, id, micros(w.due), micros(w.notBefore), w.attempt, w.text, earlier)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("make run %d wait again: %w", id, err)
 	}

@@ -9,6 +9,7 @@ import (
 // The choice of SQLite does not depend on the number of rows.
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	q := openTest(t)
+	parked, _ := Filter{States: []State{Parked}}.conditions()
 	list, _ := Filter{Portal: "acme", Rule: "r"}.conditions()
 	for _, tt := range []struct{ name, text, want string }{
 		{"due live runs", selectDueLive, "b24_run_due (portal=? AND priority=? AND due_at<?)"},
@@ -26,8 +27,9 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"old runs", selectOldRuns, "b24_run_finished (state=? AND finished_at<?)"},
 		{"old events", selectOldEvents, "b24_event_received (received_at>? AND received_at<?)"},
 		{"the latest runs of a rule", selectInfo + list + " ORDER BY r.id DESC LIMIT 50", "SCAN r"},
+		{"causes of parked runs", countCauses + parked + groupCauses, "b24_run_state (state=?)"},
 	} {
-		rows, err := q.db.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+tt.text, "", "", "", "", "")
+		rows, err := q.db.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+tt.text, "", "", "", "", "", "")
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}

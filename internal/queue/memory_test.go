@@ -140,7 +140,7 @@ func testDoneMarks(t *testing.T) {
 		})
 		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
 		waitIdle(t, q) // failed, failed: parked
-		if err := q.Replay(t.Context(), 1); err != nil {
+		if err := q.Replay(t.Context(), 1, "anna@web1"); err != nil {
 			t.Fatal(err)
 		}
 		waitIdle(t, q) // failed, succeeded
@@ -169,8 +169,8 @@ func testDiscardForgetsDoneMarks(t *testing.T) {
 		})
 		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
 		waitIdle(t, q)
-		for _, step := range []func(context.Context, int64) error{q.Discard, q.Replay} {
-			if err := step(t.Context(), 1); err != nil {
+		for _, step := range []func(context.Context, int64, string) error{q.Discard, q.Replay} {
+			if err := step(t.Context(), 1, ""); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -222,7 +222,7 @@ func testReplayAndDiscardMindTheState(t *testing.T) {
 		push(t, q, "2", route) // run 3 waits
 		for _, tt := range []struct {
 			name string
-			do   func(context.Context, int64) error
+			do   func(context.Context, int64, string) error
 			run  int64
 			want error
 		}{
@@ -235,7 +235,7 @@ func testReplayAndDiscardMindTheState(t *testing.T) {
 			{"which joined it", q.Discard, 3, queue.ErrNoRun},
 			{"discard a waiting one", q.Discard, 1, nil},
 		} {
-			if err := tt.do(t.Context(), tt.run); !errors.Is(err, tt.want) {
+			if err := tt.do(t.Context(), tt.run, "anna@web1"); !errors.Is(err, tt.want) {
 				t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 			}
 		}
@@ -260,18 +260,18 @@ func testRepairsByFilter(t *testing.T) {
 			push(t, q, "0", queue.Route{Rule: []string{"a", "b"}[i%2], Entity: fmt.Sprint("deal:", i)})
 		}
 		waitIdle(t, q)
-		if n, err := q.DiscardAll(t.Context(), queue.Filter{Rule: "b", Limit: 5}); err != nil || n != 5 {
+		if n, err := q.DiscardAll(t.Context(), queue.Filter{Rule: "b", Limit: 5}, "anna@web1"); err != nil || n != 5 {
 			t.Errorf("discarded %d, %v, want 5", n, err)
 		}
 		broken.Store(false)
-		if n, err := q.ReplayAll(t.Context(), queue.Filter{Rule: "a"}); err != nil || n != 125 {
+		if n, err := q.ReplayAll(t.Context(), queue.Filter{Rule: "a"}, "anna@web1"); err != nil || n != 125 {
 			t.Errorf("replayed %d, %v, want 125", n, err)
 		}
 		waitIdle(t, q)
 		if diff := cmp.Diff(map[queue.State]int{queue.Succeeded: 125, queue.Discarded: 5, queue.Parked: 120}, stats(t, q).Runs); diff != "" {
 			t.Errorf("runs (-want +got):\n%s", diff)
 		}
-		if n, err := q.DiscardAll(t.Context(), queue.Filter{States: []queue.State{queue.Succeeded, queue.Parked}}); err != nil || n != 120 {
+		if n, err := q.DiscardAll(t.Context(), queue.Filter{States: []queue.State{queue.Succeeded, queue.Parked}}, "anna@web1"); err != nil || n != 120 {
 			t.Errorf("discarded %d, %v, want the 120 parked ones", n, err)
 		}
 	})

@@ -167,6 +167,7 @@ ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued
     added = (b24_run.added OR excluded.added),
     deleted = (b24_run.deleted OR excluded.deleted),
     count = b24_run.count + 1,
+    earlier = b24_run.earlier + b24_run.attempt,
     attempt = 0,
     max_attempts = excluded.max_attempts,
     event_id = excluded.event_id,

@@ -17,6 +17,7 @@ type Filter struct {
 	ID                   int64
 	Portal, Rule, Entity string
 	States               []State   // Blocked selects waiting runs with that reason
+	Cause                string    // of the last failure
 	Event                int64     // only runs that this event has joined
 	From, To             time.Time // only runs whose first event was received at From or later, and before To
 	Before               int64     // only runs with a smaller ID: the next page
@@ -27,8 +28,8 @@ const (
 	selectID = `
 SELECT r.id, r.portal, r.rule, r.entity, r.state, r.priority, r.added`
 
-	selectRest = `, r.count, r.attempt, r.max_attempts,
-    r.first_at, r.due_at, r.not_before, r.started_at, r.finished_at, r.error,
+	selectRest = `, r.count, r.earlier, r.attempt, r.max_attempts,
+    r.first_at, r.due_at, r.not_before, r.started_at, r.finished_at, r.error, r.cause,
     e.id, e.code, e.data, e.routes, e.sent_at, e.received_at
 FROM b24_run r JOIN b24_event e ON e.id = r.event_id`
 
@@ -55,7 +56,7 @@ func (f Filter) conditions() (where string, args []any) {
 	if f.Entity == "" { // or SQLite uses the index of entities, and sorts all runs of the portal
 		portal += " || ''"
 	}
-	for column, value := range map[string]string{portal: f.Portal, "r.rule": f.Rule, "r.entity": f.Entity} {
+	for column, value := range map[string]string{portal: f.Portal, "r.rule": f.Rule, "r.entity": f.Entity, "r.cause": f.Cause} {
 		if value != "" {
 			all = append(all, column+" = "+place(value))
 		}
@@ -118,8 +119,8 @@ func scanInfo(row interface{ Scan(...any) error }) (Info, error) {
 		first, due, notBefore, started, finished, sent, received int64
 		data                                                     string
 	)
-	err := row.Scan(&i.ID, &i.Portal, &i.Rule, &i.Entity, &i.State, &i.Priority, &i.Added, &i.Deleted, &i.Blocked, &i.Count, &i.Attempt, &i.MaxAttempts,
-		&first, &due, &notBefore, &started, &finished, &i.Error,
+	err := row.Scan(&i.ID, &i.Portal, &i.Rule, &i.Entity, &i.State, &i.Priority, &i.Added, &i.Deleted, &i.Blocked, &i.Count, &i.Earlier, &i.Attempt, &i.MaxAttempts,
+		&first, &due, &notBefore, &started, &finished, &i.Error, &i.Cause,
 		&i.Event.ID, &i.Event.Code, &data, &i.Event.Routes, &sent, &received)
 	if err != nil {
 		return Info{}, err

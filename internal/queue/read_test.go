@@ -23,7 +23,7 @@ func testRunsAreChosen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := q.Discard(t.Context(), 5); err != nil {
+	if err := q.Discard(t.Context(), 5, ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {

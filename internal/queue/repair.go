@@ -19,14 +19,17 @@ UPDATE b24_run SET state = 'discarded', finished_at = $2
 WHERE id = $1 AND state IN ('waiting', 'blocked', 'queued', 'parked')`
 
 // Discard gives up a run that is parked or has not started, and deletes its done
-// marks. For a run that is running or over it returns ErrState.
-func (q *Queue) Discard(ctx context.Context, run int64) error {
+// marks. For a run that is running or over it returns ErrState. who is the person who
+// does it, for Acts.
+func (q *Queue) Discard(ctx context.Context, run int64, who string) error {
 	err := q.repair(ctx, run, func(ctx context.Context, t *tx, _ Info) error {
 		if err := affects(t.Exec(ctx, discardRun, run, micros(clock()))); err != nil {
 			return err
 		}
-		_, err := t.Exec(ctx, clearDone, run)
-		return err
+		if _, err := t.Exec(ctx, clearDone, run); err != nil {
+			return err
+		}
+		return noteAct(ctx, t, run, GivenUp, who, 0)
 	})
 	if err != nil {
 		return fmt.Errorf("discard run %d: %w", run, err)
@@ -35,13 +38,17 @@ func (q *Queue) Discard(ctx context.Context, run int64) error {
 }
 
 // Replay makes a parked or discarded run wait again, from its first step, due at
-// once. For a run in another state it returns ErrState.
-func (q *Queue) Replay(ctx context.Context, run int64) error {
+// once. It keeps its number, and its attempts are counted on. For a run in another
+// state it returns ErrState. who is the person who does it, for Acts.
+func (q *Queue) Replay(ctx context.Context, run int64, who string) error {
 	err := q.repair(ctx, run, func(ctx context.Context, t *tx, i Info) error {
 		if i.State != Parked && i.State != Discarded {
 			return fmt.Errorf("%w: it is %s, must be parked or discarded", ErrState, i.State)
 		}
-		_, err := requeue(ctx, t, run, turn{due: clock(), atOnce: true, text: i.Error})
+		if err := noteAct(ctx, t, run, Replayed, who, 0); err != nil {
+			return err
+		}
+		_, err := requeue(ctx, t, run, turn{due: clock(), attempt: i.Attempt, restart: true, atOnce: true, text: i.Error})
 		return err
 	})
 	if err != nil {
@@ -56,21 +63,21 @@ const repairPage = 100
 // ReplayAll replays the runs that the filter selects, and returns how many. Without
 // States it selects parked and discarded ones. Limit bounds the number; 0 means
 // all. Runs that are in another state by then are skipped.
-func (q *Queue) ReplayAll(ctx context.Context, f Filter) (int, error) {
+func (q *Queue) ReplayAll(ctx context.Context, f Filter, who string) (int, error) {
 	if len(f.States) == 0 {
 		f.States = []State{Parked, Discarded}
 	}
-	return q.repairAll(ctx, f, q.Replay)
+	return q.repairAll(ctx, f, func(ctx context.Context, run int64) error { return q.Replay(ctx, run, who) })
 }
 
 // DiscardAll discards the runs that the filter selects, and returns how many.
 // Without States it selects parked ones. Limit bounds the number; 0 means all.
 // Runs that are running or over are skipped.
-func (q *Queue) DiscardAll(ctx context.Context, f Filter) (int, error) {
+func (q *Queue) DiscardAll(ctx context.Context, f Filter, who string) (int, error) {
 	if len(f.States) == 0 {
 		f.States = []State{Parked}
 	}
-	return q.repairAll(ctx, f, q.Discard)
+	return q.repairAll(ctx, f, func(ctx context.Context, run int64) error { return q.Discard(ctx, run, who) })
 }
 
 func (q *Queue) repairAll(ctx context.Context, f Filter, repair func(context.Context, int64) error) (n int, err error) {

@@ -45,7 +45,7 @@ func testHistoryIsKeptForItsTime(t *testing.T) {
 					}
 					push(t, q, "1")
 					waitIdle(t, q)
-					if err := q.Discard(t.Context(), 2); err != nil {
+					if err := q.Discard(t.Context(), 2, ""); err != nil {
 						t.Fatal(err)
 					}
 					stop()

@@ -42,7 +42,8 @@ type Info struct {
 	Added, Deleted bool
 
 	Count       int   // events of this run
-	Attempt     int   // the running or last attempt, from 1; 0 before the first
+	Earlier     int   // attempts before it last started over: see Number
+	Attempt     int   // the running or last attempt since then, from 1; 0 before the first
 	MaxAttempts int   // after which it is parked
 	Event       Event // the latest
 
@@ -53,7 +54,12 @@ type Info struct {
 	Finished  time.Time // zero until it succeeded, was parked or discarded
 
 	Error string // of the last attempt; "" after a success
+	Cause string // of the error, the same for all runs that fail because of it; "" without one
 }
+
+// Number is the number of the running or last attempt among all attempts of the run,
+// also those before a replay; 0 before the first.
+func (i Info) Number() int { return i.Earlier + i.Attempt }
 
 // Run is a running run. Its methods may be called until the function passed to Work
 // has returned.
@@ -66,6 +72,7 @@ type Run struct {
 	once   map[string]string
 	record json.RawMessage
 	atEnd  []func(ctx context.Context, t store.Tx) error
+	cause  string
 }
 
 // Once returns the value that the step had when a run of this rule for this
@@ -128,6 +135,13 @@ func (r *Run) MarkDone(ctx context.Context, key string) error {
 		return fmt.Errorf("done mark %s: %w", key, err)
 	}
 	return nil
+}
+
+// SetCause sets the stored cause of this attempt's failure.
+func (r *Run) SetCause(cause string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cause = cause
 }
 
 // Record sets the stored record of this attempt: the rule's version, the steps and

@@ -86,7 +86,7 @@ const (
 	// that are being stored, so selectRunning finds them.
 	dequeueAll = `UPDATE b24_run SET state = 'waiting' WHERE state IN ('blocked', 'queued') AND ($1 = '' OR portal = $1)`
 
-	selectRunning = `SELECT r.id FROM b24_run r WHERE r.state = 'running' AND ($1 = '' OR r.portal = $1) ORDER BY r.id`
+	selectRunning = `SELECT r.id, r.attempt FROM b24_run r WHERE r.state = 'running' AND ($1 = '' OR r.portal = $1) ORDER BY r.id`
 )
 
 // recover makes all running runs of a portal ("" for all) wait again. The caller
@@ -95,31 +95,32 @@ func (q *Queue) recover(ctx context.Context, t *tx, portal string) error {
 	if _, err := t.Exec(ctx, dequeueAll, portal); err != nil {
 		return err
 	}
-	running, err := ids(t.Query(ctx, selectRunning+t.forUpdate("r"), portal)) // not those that end just now
+	running, err := interrupted(t.Query(ctx, selectRunning+t.forUpdate("r"), portal)) // not those that end just now
 	if err != nil {
 		return err
 	}
 	due, notBefore := q.safeAfter()
-	for _, id := range running {
-		if _, err := requeue(ctx, t, id, turn{due: due, notBefore: notBefore, atOnce: true}); err != nil {
+	for _, r := range running {
+		if _, err := requeue(ctx, t, r.ID, turn{due: due, notBefore: notBefore, attempt: r.Attempt - 1, restart: true, atOnce: true}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func ids(rows store.Rows, err error) ([]int64, error) {
+// interrupted reads the ids and attempts of runs.
+func interrupted(rows store.Rows, err error) ([]Info, error) {
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var all []int64
+	var all []Info
 	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
+		var i Info
+		if err := rows.Scan(&i.ID, &i.Attempt); err != nil {
 			return nil, err
 		}
-		all = append(all, id)
+		all = append(all, i)
 	}
 	return all, rows.Err()
 }

@@ -119,7 +119,7 @@ func TestFallingBehind(t *testing.T) {
 		if n := strings.Count(log.String(), "backlog is growing"); n != 1 || !strings.Contains(log.String(), "portal=demo overdue=1m") {
 			t.Errorf("told %d times, want once:\n%s", n, log)
 		}
-		if err := a.Queue().Discard(ctx, 1); err != nil {
+		if err := a.Queue().Discard(ctx, 1, ""); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
