@@ -61,7 +61,7 @@ func deleteElements(ctx context.Context, c *engine.Call, a deleteElementsArgs) (
 		limit = defaultDeleteElements
 	}
 	if len(going) > limit {
-		return nil, engine.ParkError("the step would delete %d elements, its limit is %d: nothing was deleted", len(going), limit)
+		return nil, engine.ParkErrorOf("limit", "the step would delete %d elements, its limit is %d: nothing was deleted", len(going), limit)
 	}
 	if len(going) == 0 {
 		return map[string]any{"deleted": count(0)}, nil

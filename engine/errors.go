@@ -9,7 +9,20 @@ import (
 )
 
 // ParkedError is a failure that a retry cannot fix. The run becomes a dead letter.
-type ParkedError struct{ Err error }
+type ParkedError struct {
+	// Kind says what kind of failure it is: ParkedByCycle, ParkedByMissing,
+	// ParkedByLostField, the key of a limit in the rule file, such as delete_limit, or ""
+	// for all others.
+	Kind string
+	Err  error
+}
+
+// Kinds of failures, besides the keys of limits.
+const (
+	ParkedByCycle     = "cycle"      // rules start each other without an end
+	ParkedByMissing   = "missing"    // the portal has no such field or property
+	ParkedByLostField = "lost-field" // the portal does not keep a value that was written
+)
 
 func (e *ParkedError) Error() string { return e.Err.Error() }
 func (e *ParkedError) Unwrap() error { return e.Err }
@@ -18,6 +31,11 @@ func (e *ParkedError) Unwrap() error { return e.Err }
 // another attempt would fail in the same way.
 func ParkError(format string, args ...any) error {
 	return &ParkedError{Err: fmt.Errorf(format, args...)}
+}
+
+// ParkErrorOf is ParkError for a kind of failure.
+func ParkErrorOf(kind, format string, args ...any) error {
+	return &ParkedError{Kind: kind, Err: fmt.Errorf(format, args...)}
 }
 
 // StopError ends a run early as a success.

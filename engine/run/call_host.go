@@ -36,7 +36,7 @@ func (h *callHost) Note(text string) { h.trace.Notes = append(h.trace.Notes, tex
 func (h *callHost) Delete(n int) error {
 	limit := h.x.rule.Limits.Deletes
 	if limit > 0 && h.x.removed+n > limit {
-		return engine.ParkError("the run would delete %d records, but limits.deletes of rule %s is %d", h.x.removed+n, h.x.rule.ID, limit)
+		return engine.ParkErrorOf("limits.deletes", "the run would delete %d records, but limits.deletes of rule %s is %d", h.x.removed+n, h.x.rule.ID, limit)
 	}
 	h.x.removed += n
 	return nil

@@ -46,7 +46,7 @@ func (g *LoopGuard) check(r *Run, calls []bitrix.Call) error {
 	defer g.mu.Unlock()
 	l := g.links[r.Entity.String()]
 	if l.depth >= maxChain && time.Since(l.at) < chainMemory {
-		return engine.ParkError("%d runs have started each other by their writes (the last is of rule %s): the rules form a cycle that does not terminate", l.depth, l.rule)
+		return engine.ParkErrorOf(engine.ParkedByCycle, "%d runs have started each other by their writes (the last is of rule %s): the rules form a cycle that does not terminate", l.depth, l.rule)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (m *meter) forget() {
 func (m *meter) ask(calls int) error {
 	m.trace.Count(m.step, calls, 0)
 	if n := m.usage.calls.Add(int64(calls)); n > m.usage.limit {
-		return engine.ParkError("the run would send %d REST commands, but its limit is %d", n, m.usage.limit)
+		return engine.ParkErrorOf("limits.calls", "the run would send %d REST commands, but its limit is %d", n, m.usage.limit)
 	}
 	return nil
 }

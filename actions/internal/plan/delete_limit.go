@@ -60,7 +60,7 @@ func (l *DeleteLimit) of(mine int) int {
 // records. noun is elements or items.
 func (l *DeleteLimit) Check(deletes, mine int, noun string) error {
 	if limit := l.of(mine); deletes > limit {
-		return engine.ParkError("the step would delete %d of %d %s, but its limit is %d: nothing was written; raise delete_limit if this is right", deletes, mine, noun, limit)
+		return engine.ParkErrorOf("delete_limit", "the step would delete %d of %d %s, but its limit is %d: nothing was written; raise delete_limit if this is right", deletes, mine, noun, limit)
 	}
 	return nil
 }

@@ -32,9 +32,9 @@ func (s *ItemSchema) Resolve(name string) (*value.Field, error) {
 		known = append(known, f.Name)
 	}
 	if near := diag.Closest(name, known); near != "" {
-		return nil, engine.ParkError("items of type %d have no field %q, did you mean %q?", s.Type, name, near)
+		return nil, engine.ParkErrorOf(engine.ParkedByMissing, "items of type %d have no field %q, did you mean %q?", s.Type, name, near)
 	}
-	return nil, engine.ParkError("items of type %d have no field %q", s.Type, name)
+	return nil, engine.ParkErrorOf(engine.ParkedByMissing, "items of type %d have no field %q", s.Type, name)
 }
 
 // FieldValues resolves and checks named values.

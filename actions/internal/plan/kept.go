@@ -46,7 +46,7 @@ func (s *ItemSchema) CheckWrite(ctx context.Context, c *engine.Call, item *Recor
 	if digest != digestOf(values) || time.Since(time.Unix(seconds, 0)) > keptMemory {
 		return nil
 	}
-	return engine.ParkError("the portal does not keep field %s of %s: it answered a write with success, and the item had another value afterwards", FieldNames(values), item)
+	return engine.ParkErrorOf(engine.ParkedByLostField, "the portal does not keep field %s of %s: it answered a write with success, and the item had another value afterwards", FieldNames(values), item)
 }
 
 // CheckKept compares an item with the values that a write was answered for, and

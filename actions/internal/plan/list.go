@@ -85,9 +85,9 @@ func (s *ListSchema) Resolve(name string) (*value.Field, error) {
 		known = append(known, f.Name, f.Code, f.Title)
 	}
 	if near := diag.Closest(name, known); near != "" {
-		return nil, engine.ParkError("the list has no property %q, did you mean %q?", name, near)
+		return nil, engine.ParkErrorOf(engine.ParkedByMissing, "the list has no property %q, did you mean %q?", name, near)
 	}
-	return nil, engine.ParkError("the list has no property %q, it has %s", name, names(s.fields))
+	return nil, engine.ParkErrorOf(engine.ParkedByMissing, "the list has no property %q, it has %s", name, names(s.fields))
 }
 
 func (s *ListSchema) find(is func(*value.Field) bool) []*value.Field {

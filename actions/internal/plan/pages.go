@@ -36,5 +36,5 @@ func ReadPages(ctx context.Context, c *engine.Call, call bitrix.Call, wrapper st
 }
 
 func tooMany(method string, n, limit int) error {
-	return engine.ParkError("%s finds %d records, but the limit is %d: narrow the filter or raise limit", method, n, limit)
+	return engine.ParkErrorOf("limit", "%s finds %d records, but the limit is %d: narrow the filter or raise limit", method, n, limit)
 }
