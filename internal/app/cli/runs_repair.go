@@ -47,13 +47,13 @@ type repairWords struct{ verb, done, states string }
 // repair replays or discards runs.
 type repair struct {
 	repairWords
-	one    func(*queue.Queue, context.Context, int64) error
-	all    func(*queue.Queue, context.Context, queue.Filter) (int, error)
+	one    func(*queue.Queue, context.Context, int64, string) error
+	all    func(*queue.Queue, context.Context, queue.Filter, string) (int, error)
 	filter runFilter
 	yes    bool
 }
 
-func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, context.Context, int64) error, all func(*queue.Queue, context.Context, queue.Filter) (int, error)) runFunc {
+func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, context.Context, int64, string) error, all func(*queue.Queue, context.Context, queue.Filter, string) (int, error)) runFunc {
 	r := &repair{repairWords: words, one: one, all: all}
 	path := configFlag(fs)
 	r.filter.flags(fs)
@@ -83,7 +83,7 @@ func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, conte
 func (r *repair) named(ctx context.Context, env environment, q *queue.Queue, ids []int64) error {
 	failed := 0
 	for _, id := range ids {
-		err := r.one(q, ctx, id)
+		err := r.one(q, ctx, id, person())
 		switch {
 		case err == nil:
 			_, _ = fmt.Fprintf(env.Out, "%s run %d\n", r.done, id)
@@ -144,7 +144,7 @@ func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, 
 		}
 		return usagef("this would %s %s: check them with 'b24rules runs list' and the same flags, then add --yes", r.verb, report.Plural(n, "run", "runs"))
 	}
-	n, err := r.all(q, ctx, f)
+	n, err := r.all(q, ctx, f, person())
 	if err == nil && r.verb == "replay" {
 		_, err = probeNow(ctx, env, q, f.Portal, "")
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
 )
@@ -33,6 +34,7 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	started := time.Now()
 	p, ok := w.portals[r.Portal]
 	if !ok {
+		r.SetCause(cause.Cause{Kind: cause.Gone}.String())
 		return queue.Park(fmt.Errorf("portal %q is no longer in the configuration", r.Portal))
 	}
 	gen := w.rules.Current()
@@ -48,6 +50,7 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	r.Record(trace.Record(w.record, w.redactor))
 	outcome := string(trace.Outcome)
 	if err != nil {
+		r.SetCause(cause.Of(err).String())
 		outcome, err = verdict(err)
 	}
 	took := time.Since(started)
@@ -61,7 +64,7 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 		slog.String("portal", r.Portal), slog.String("rule", r.Rule), slog.String("entity", r.Entity),
 		slog.String("outcome", outcome), slog.Int("calls", trace.Calls), slog.Int("writes", trace.Writes),
 		slog.Duration("took", took.Round(time.Microsecond)),
-		slog.Int64("run", r.ID), slog.Int("attempt", r.Attempt), slog.Int("events", r.Count))
+		slog.Int64("run", r.ID), slog.Int("attempt", r.Number()), slog.Int("events", r.Count))
 	return err
 }
 
@@ -69,6 +72,7 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 // discarded: a deployment may remove a file for a short time, and a parked run can be
 // replayed.
 func absent(gen *Generation, r *queue.Run) error {
+	r.SetCause(cause.Cause{Kind: cause.NoRule, Rule: r.Rule}.String())
 	err := fmt.Errorf("rule %q is not among the rules of portal %s, replay the run when the rule is back", r.Rule, r.Portal)
 	if gen.Missing() {
 		return queue.Postpone(time.Now().Add(ruleWait), fmt.Errorf("%w (it may be in a rule file that is invalid)", err))
