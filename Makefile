@@ -133,6 +133,15 @@ bench-formulas: ## compare formulas with plain floats and cel-go
 	cd internal/bench/formulas && go test -run '^TestContests$$' -count=1 . && go test -run '^$$' -bench . -benchtime 500ms .
 	go test ./internal/app/cli -run '^$$' -bench Validate1000 -benchtime 5x
 
+# TARGETS="linux/amd64 windows/arm64" builds some systems only.
+.PHONY: release
+release: ## build archives for all systems, deb and rpm packages and their checksums into dist/
+	packaging/release.sh $(VERSION)
+
+.PHONY: package-check
+package-check: ## build the deb package and try what is in it
+	packaging/check.sh
+
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist

@@ -41,7 +41,8 @@ type Std struct {
 // environment is what a command gets from its caller.
 type environment struct {
 	Std
-	actions []*engine.Action // that rules may use
+	actions  []*engine.Action // that rules may use
+	commands []*command       // all commands of the program
 	// redactor hides secrets in everything that the command shows or stores.
 	redactor *redact.Redactor
 }
@@ -91,7 +92,7 @@ type command struct {
 type runFunc func(ctx context.Context, env environment, args []string) error
 
 // commands are all commands, in the order of the help text.
-var commands = []*command{serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, planCmd, runCmd, runsCmd, eventsCmd, statusCmd, syncCmd, unbindCmd, emulatorCmd, demoCmd, schemaCmd, versionCmd}
+var commands = []*command{serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, planCmd, runCmd, runsCmd, eventsCmd, statusCmd, syncCmd, unbindCmd, emulatorCmd, demoCmd, schemaCmd, completionCmd, versionCmd}
 
 // errFindings ends a command that has printed findings.
 var errFindings = errors.New("findings")
@@ -135,6 +136,7 @@ func runCommand(ctx context.Context, args []string, env environment) int {
 		return exitUsage
 	}
 	args = args[1:]
+	env.commands = commands
 	if c.subs != nil {
 		if c, args = c.sub(env, args); c == nil {
 			return exitUsage

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -23,11 +24,15 @@ func runVersion(_ context.Context, env environment, args []string) error {
 	return err
 }
 
+// release is the version of a release. packaging/release.sh sets it; go install leaves
+// it to the module's version.
+var release string
+
 // versionText describes the build.
 func versionText(info *debug.BuildInfo, ok bool) string {
-	version, commit, changed := "devel", "", ""
+	version, commit, changed := cmp.Or(release, "devel"), "", ""
 	if ok {
-		if v := info.Main.Version; v != "" && v != "(devel)" {
+		if v := info.Main.Version; release == "" && v != "" && v != "(devel)" {
 			version = v
 		}
 		for _, s := range info.Settings {

@@ -172,7 +172,7 @@ type logFile struct {
 
 type portalFile struct {
 	Webhook              scalar     `yaml:"webhook" doc:"the URL of the inbound webhook, or ${VARIABLE}" example:"${B24_WEBHOOK}"`
-	WebhookFile          scalar     `yaml:"webhook_file" doc:"instead of webhook: a file with its value"`
+	WebhookFile          scalar     `yaml:"webhook_file" doc:"instead of webhook: a file with its value; ${VARIABLE} in the path is replaced"`
 	ApplicationToken     scalar     `yaml:"application_token" doc:"the application token of the portal's events, or ${VARIABLE}" example:"${B24_TOKEN}"`
 	ApplicationTokenFile scalar     `yaml:"application_token_file" doc:"instead of application_token: a file with its value"`
 	OAuth                oauthBlock `yaml:"oauth" doc:"access as an application, instead of webhook and application_token"`

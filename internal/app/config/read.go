@@ -258,8 +258,15 @@ func (r *reader) secret(p namedPortal, key string, here, file scalar) (text stri
 	return "", p.pos, false
 }
 
+// secretFile reads the file that a key such as webhook_file names. Its path may have
+// variables of the environment, such as systemd's ${CREDENTIALS_DIRECTORY}.
 func (r *reader) secretFile(s scalar, key string) (string, bool) {
-	text, err := readSecret(r.path(s))
+	name, ok := r.expand(s)
+	if !ok {
+		return "", false
+	}
+	file := r.path(scalar{text: name, pos: s.pos})
+	text, err := readSecret(file)
 	if err != nil {
 		var path *fs.PathError
 		if errors.As(err, &path) {
@@ -268,7 +275,7 @@ func (r *reader) secretFile(s scalar, key string) (string, bool) {
 		r.errorf(s.pos, "unreadable-file", "%s_file %s: %v", key, s.text, err)
 		return "", false
 	}
-	r.readableByOthers(s.pos, r.path(s), s.text)
+	r.readableByOthers(s.pos, file, s.text)
 	return text, true
 }
 

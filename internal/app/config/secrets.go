@@ -57,6 +57,12 @@ func secretText(data []byte) (string, error) {
 // sets check their inputs themselves.
 var takesVariables = []string{"database", "webhook", "application_token", "client_id", "client_secret", "inputs"}
 
+// mayHaveVariables reports whether the value of a key may have variables: those above,
+// and the paths of files with their values.
+func mayHaveVariables(key string) bool {
+	return slices.Contains(takesVariables, key) || strings.HasSuffix(key, "_file")
+}
+
 // misplacedVariables reports each ${ in a value that takes no variables. Taken as text it
 // would be a folder or an address with the name ${NAME}.
 func (r *reader) misplacedVariables(n *yaml.Node) {
@@ -65,10 +71,10 @@ func (r *reader) misplacedVariables(n *yaml.Node) {
 	case n == nil:
 	case n.Kind == yaml.ScalarNode && strings.Contains(n.Value, "${"):
 		r.errorf(r.file.Pos(n), "invalid-value", "${NAME} is not replaced in this value").
-			Hint = "variables of the environment are replaced in " + diag.Alternatives(takesVariables)
+			Hint = "variables of the environment are replaced in " + diag.Alternatives(takesVariables) + ", and in paths of files with secrets"
 	case n.Kind == yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			if !slices.Contains(takesVariables, n.Content[i].Value) {
+			if !mayHaveVariables(n.Content[i].Value) {
 				r.misplacedVariables(n.Content[i+1])
 			}
 		}

@@ -91,3 +91,30 @@ func TestFindDefault(t *testing.T) {
 		t.Errorf("an empty folder has %s", got)
 	}
 }
+
+// TestSecretPaths: a path may have variables, so that systemd's credentials can be read.
+func TestSecretPaths(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "secrets_token"), []byte("t0k3n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := func(name string) (string, bool) { return dir, name == "CREDENTIALS_DIRECTORY" }
+	parse := func(path string) (*Config, string) {
+		c, list := Parse("b24rules.yaml", []byte(minimal("webhook: "+hook, "application_token_file: "+path)), env)
+		if len(list) == 0 {
+			return c, ""
+		}
+		return nil, list[0].Text()
+	}
+	if c, finding := parse("${CREDENTIALS_DIRECTORY}/secrets_token"); c == nil || c.Portals[0].Token.Reveal() != "t0k3n" {
+		t.Errorf("finding %q", finding)
+	}
+	for path, want := range map[string]string{
+		"${CREDENTIALS}/secrets_token":       "the environment has no variable CREDENTIALS",
+		"${CREDENTIALS_DIRECTORY}/secrets_b": "application_token_file ${CREDENTIALS_DIRECTORY}/secrets_b: no such file or directory",
+	} {
+		if _, finding := parse(path); !strings.Contains(finding, want) {
+			t.Errorf("%s: %q, want %q", path, finding, want)
+		}
+	}
+}
