@@ -67,6 +67,16 @@ type StepTrace struct {
 	commands []Command
 }
 
+// Passed reports whether a step has run without an error.
+func (t *Trace) Passed(step string) bool {
+	for i := range t.Steps {
+		if s := &t.Steps[i]; s.Step == step && s.Ran && s.Error == "" {
+			return true
+		}
+	}
+	return false
+}
+
 // boundArgs are the arguments of a step for one row.
 type boundArgs struct {
 	row    int

@@ -28,7 +28,9 @@ type RunError struct {
 	Pos       diag.Pos
 	Verdict   Verdict
 	NotBefore time.Time // of Later, and of Retry when a write may still be running
-	Err       error
+	// Handled says that the step has an on_error, which decides after the last attempt.
+	Handled bool
+	Err     error
 }
 
 func (e *RunError) Error() string {

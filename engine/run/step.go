@@ -60,6 +60,10 @@ func (x *execution) step(ctx context.Context, s *engine.Step, sc engine.Scope) e
 	return x.steps(ctx, s.Instead, inner)
 }
 
+// handledAttempts is how many attempts a step with an on_error has, if its retry does not
+// say it: the author expects the failure, so the run does not try for a day.
+const handledAttempts = 8
+
 // stepError wraps a step's failure and applies the step's retry.
 func (x *execution) stepError(ctx context.Context, s *engine.Step, err error) *RunError {
 	var inner *RunError
@@ -67,7 +71,12 @@ func (x *execution) stepError(ctx context.Context, s *engine.Step, err error) *R
 		return inner
 	}
 	v, at := x.verdict(ctx, err)
-	if v == Retry && s.Retry > 0 && x.run.Attempt >= s.Retry {
+	handled := s.OnError != engine.OnErrorPark
+	most := s.Retry
+	if most == 0 && handled {
+		most = handledAttempts
+	}
+	if v == Retry && most > 0 && x.run.Attempt >= most {
 		v = Park
 	}
 	pos := s.Pos
@@ -78,7 +87,7 @@ func (x *execution) stepError(ctx context.Context, s *engine.Step, err error) *R
 			err = placed.Err // RunError has the place
 		}
 	}
-	return &RunError{Rule: x.rule.ID, Step: s.Label, Pos: pos, Verdict: v, NotBefore: at, Err: err}
+	return &RunError{Rule: x.rule.ID, Step: s.Label, Pos: pos, Verdict: v, NotBefore: at, Handled: handled, Err: err}
 }
 
 // undefine sets the names of a step without a result to nil.

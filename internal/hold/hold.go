@@ -8,11 +8,17 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// The causes of a hold. A person's pause has none of them.
+// The causes of a hold of a portal.
 const (
 	Unreachable  = "unreachable"  // the portal does not answer, or not with REST
 	Unauthorised = "unauthorised" // the portal refuses the credentials
 	Blocked      = "blocked"      // the portal has blocked REST because of overload
+)
+
+// The causes of a hold of a rule in a portal.
+const (
+	Stopped = "stopped" // the portal refuses a step of the rule for each entity
+	Broken  = "broken"  // no version of the rule's file is valid
 )
 
 // Store keeps holds where the queue and other processes see them. While a hold is
@@ -48,6 +54,8 @@ func pauses(c string) []time.Duration {
 		return []time.Duration{10 * time.Second, 20 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
 	case Blocked:
 		return []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute}
+	case Stopped:
+		return []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute}
 	case Unreachable:
 	}
 	return []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute}

@@ -17,17 +17,18 @@ const (
 	idleLook = 30 * time.Second
 )
 
-// Keep probes held portals until ctx ends. It starts with the stored holds, so a
-// process that starts, or takes a portal over, continues the work of another one.
-func Keep(ctx context.Context, store Store, portals []*Portal, log *slog.Logger) {
+// Keep probes held portals and stopped rules until ctx ends. It starts with the stored
+// holds, so a process that starts, or takes a portal over, continues the work of
+// another one.
+func Keep(ctx context.Context, store Store, portals []*Portal, rules []*Rules, log *slog.Logger) {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	var last time.Time
 	stored := false
 	for {
-		if stored || anyHeld(portals) || time.Since(last) >= idleLook {
+		if stored || slices.ContainsFunc(portals, (*Portal).Held) || slices.ContainsFunc(rules, (*Rules).Held) || time.Since(last) >= idleLook {
 			last = time.Now()
-			stored = keep(ctx, store, portals, log)
+			stored = keep(ctx, store, portals, rules, log)
 		}
 		select {
 		case <-ctx.Done():
@@ -38,7 +39,7 @@ func Keep(ctx context.Context, store Store, portals []*Portal, log *slog.Logger)
 }
 
 // keep reads the stored holds for all portals, and reports whether there are any.
-func keep(ctx context.Context, store Store, portals []*Portal, log *slog.Logger) (stored bool) {
+func keep(ctx context.Context, store Store, portals []*Portal, rules []*Rules, log *slog.Logger) (stored bool) {
 	at := time.Now()
 	holds, err := store.HoldList(ctx)
 	if err != nil {
@@ -47,18 +48,23 @@ func keep(ctx context.Context, store Store, portals []*Portal, log *slog.Logger)
 		}
 		return true
 	}
-	byPortal := map[string]*queue.Hold{}
+	byPortal, stopped := map[string]*queue.Hold{}, map[string]map[string]queue.Hold{}
 	for _, h := range holds {
-		if h.Rule == "" {
+		switch {
+		case h.Rule == "":
 			byPortal[h.Portal] = &h
+		case h.Cause == Stopped:
+			if stopped[h.Portal] == nil {
+				stopped[h.Portal] = map[string]queue.Hold{}
+			}
+			stopped[h.Portal][h.Rule] = h
 		}
 	}
 	for _, p := range portals {
 		p.continueFrom(ctx, byPortal[p.opt.Name], at)
 	}
+	for _, r := range rules {
+		r.continueFrom(ctx, stopped[r.name], at)
+	}
 	return len(holds) > 0
-}
-
-func anyHeld(portals []*Portal) bool {
-	return slices.ContainsFunc(portals, (*Portal).Held)
 }

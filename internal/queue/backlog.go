@@ -14,7 +14,8 @@ type Backlog struct {
 	State    State
 	Runs     int
 
-	// Due is when the first of them was or will be due.
+	// Due is when the first of them was or will be due that no pause and no hold keeps
+	// from starting; zero without one.
 	Due time.Time
 }
 
@@ -22,9 +23,9 @@ type Backlog struct {
 // parked ones. Its cost depends on their number, not on how many have succeeded.
 func (q *Queue) Backlogs(ctx context.Context) ([]Backlog, error) {
 	rows, err := q.db.read.QueryContext(ctx, `
-SELECT portal, priority, state, COUNT(*), MIN(due_at) FROM b24_run
-WHERE state IN ('waiting', 'blocked', 'queued', 'running', 'parked')
-GROUP BY portal, priority, state ORDER BY portal, priority, state`)
+SELECT r.portal, r.priority, r.state, COUNT(*), MIN(CASE WHEN `+startable+` THEN r.due_at END) FROM b24_run r
+WHERE r.state IN ('waiting', 'blocked', 'queued', 'running', 'parked')
+GROUP BY r.portal, r.priority, r.state ORDER BY r.portal, r.priority, r.state`)
 	if err != nil {
 		return nil, fmt.Errorf("count unfinished runs: %w", err)
 	}

@@ -48,6 +48,7 @@ var conformance = []struct {
 	{"Causes", testCauses},
 
 	{"WhatIsHeldDoesNotStart", testWhatIsHeldDoesNotStart},
+	{"OneRunPasses", testOneRunPasses},
 	{"WhatIsPausedDoesNotStart", testWhatIsPausedDoesNotStart},
 	{"APauseReachesWhatWaitsForAWorker", testAPauseReachesWhatWaitsForAWorker},
 	{"PauseWantsSomething", testPauseWantsSomething},
@@ -62,6 +63,7 @@ var conformance = []struct {
 	{"HistoryIsKeptForItsTime", testHistoryIsKeptForItsTime},
 	{"SweepingMuch", testSweepingMuch},
 
+	{"AFailingRunIsRetriedForADay", testAFailingRunIsRetriedForADay},
 	{"AFailingRunIsRetriedAndThenParked", testAFailingRunIsRetriedAndThenParked},
 	{"BackoffIsBoundedAndJittered", testBackoffIsBoundedAndJittered},
 	{"ResultsOfAnAttempt", testResultsOfAnAttempt},

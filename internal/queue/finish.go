@@ -97,6 +97,22 @@ func (q *Queue) backoff(attempt int) time.Duration {
 	return rand.N(min(limit, q.options.RetryMax) + 1)
 }
 
+// mostAttempts bounds the attempts of a run, because history has each of them.
+const mostAttempts = 10_000
+
+// attemptsFor is how many attempts fill a time on average. The mean of a wait is half
+// of its limit, see backoff.
+func attemptsFor(time, first, most time.Duration) int {
+	n := 1
+	for limit := first; n < mostAttempts; limit = min(2*limit, most) {
+		if time -= limit / 2; time < 0 {
+			break
+		}
+		n++
+	}
+	return n
+}
+
 func errorText(err error) string {
 	text := strings.ToValidUTF8(strings.ReplaceAll(err.Error(), "\x00", "�"), "�")
 	if len(text) > maxErrorText {

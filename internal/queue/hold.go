@@ -2,6 +2,8 @@ package queue
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -16,25 +18,34 @@ type Hold struct {
 	Reason string // for people
 	Since  time.Time
 	Probe  time.Time // when the worker looks next whether the fault is over
+	// Pass is the one run that may start, to find out whether the fault is over. 0
+	// means none.
+	Pass int64
 }
 
 const (
 	setHold = `
-INSERT INTO b24_hold (portal, rule, cause, reason, since, probe_at) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO b24_hold (portal, rule, cause, reason, since, probe_at, pass) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (portal, rule) DO UPDATE SET
-    cause = excluded.cause, reason = excluded.reason, since = excluded.since, probe_at = excluded.probe_at`
+    cause = excluded.cause, reason = excluded.reason, since = excluded.since, probe_at = excluded.probe_at, pass = excluded.pass`
+
+	// bringForward makes the runs that wait for a retry due. A run waits for a write of
+	// its own until not_before.
+	bringForward = `
+UPDATE b24_run SET due_at = $3
+WHERE portal = $1 AND ($2 = '' OR rule = $2) AND state = 'waiting' AND attempt > 0 AND due_at > $3 AND not_before <= $3`
 
 	// notHeld is a condition on a run r. Mostly nothing is held: SQLite looks once.
 	notHeld = `(NOT EXISTS (SELECT 1 FROM b24_hold) OR NOT EXISTS (
     SELECT 1 FROM b24_hold h
-    WHERE h.portal = r.portal AND h.rule IN (r.rule, '')))`
+    WHERE h.portal = r.portal AND h.rule IN (r.rule, '') AND h.pass <> r.id))`
 )
 
 // SetHold replaces the hold of the same portal and rule. Runs that
 // have started end as usual.
 func (q *Queue) SetHold(ctx context.Context, h Hold) error {
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
-		if _, err := t.Exec(ctx, setHold, h.Portal, h.Rule, h.Cause, h.Reason, micros(h.Since), micros(h.Probe)); err != nil {
+		if _, err := t.Exec(ctx, setHold, h.Portal, h.Rule, h.Cause, h.Reason, micros(h.Since), micros(h.Probe), h.Pass); err != nil {
 			return err
 		}
 		t.afterCommit(q.changes.send)
@@ -46,10 +57,14 @@ func (q *Queue) SetHold(ctx context.Context, h Hold) error {
 	return nil
 }
 
-// EndHold removes the hold of a portal and a rule, if there is one.
+// EndHold removes the hold of a portal and a rule, if there is one. Runs that it covered
+// and that wait for a retry are due now: they may have failed because of the same fault.
 func (q *Queue) EndHold(ctx context.Context, portal, rule string) error {
-	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.Exec(ctx, `DELETE FROM b24_hold WHERE portal = $1 AND rule = $2`, portal, rule)
+	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
+		n, err := t.Exec(ctx, `DELETE FROM b24_hold WHERE portal = $1 AND rule = $2`, portal, rule)
+		if err == nil && n > 0 {
+			_, err = t.Exec(ctx, bringForward, portal, rule, micros(clock()))
+		}
 		t.touchAll(q) // runs that are due later need a timer, too
 		return err
 	})
@@ -76,7 +91,7 @@ func (q *Queue) ProbeNow(ctx context.Context, portal, rule string) (holds int, e
 
 // HoldList returns all holds, sorted by portal and rule.
 func (q *Queue) HoldList(ctx context.Context) ([]Hold, error) {
-	rows, err := q.db.read.QueryContext(ctx, `SELECT portal, rule, cause, reason, since, probe_at FROM b24_hold ORDER BY portal, rule`)
+	rows, err := q.db.read.QueryContext(ctx, `SELECT portal, rule, cause, reason, since, probe_at, pass FROM b24_hold ORDER BY portal, rule`)
 	if err != nil {
 		return nil, fmt.Errorf("read holds: %w", err)
 	}
@@ -87,7 +102,7 @@ func (q *Queue) HoldList(ctx context.Context) ([]Hold, error) {
 			h            Hold
 			since, probe int64
 		)
-		if err := rows.Scan(&h.Portal, &h.Rule, &h.Cause, &h.Reason, &since, &probe); err != nil {
+		if err := rows.Scan(&h.Portal, &h.Rule, &h.Cause, &h.Reason, &since, &probe, &h.Pass); err != nil {
 			return nil, fmt.Errorf("read holds: %w", err)
 		}
 		h.Since, h.Probe = fromMicros(since), fromMicros(probe)
@@ -97,4 +112,45 @@ func (q *Queue) HoldList(ctx context.Context) ([]Hold, error) {
 		return nil, fmt.Errorf("read holds: %w", err)
 	}
 	return all, nil
+}
+
+const (
+	// selectPass prefers a run that has not failed yet: its entity may not meet the fault.
+	selectPass = `
+SELECT r.id FROM b24_run r
+WHERE r.state = 'waiting' AND r.portal = $1 AND r.rule = $2 AND ` + notPaused + `
+  AND (r.due_at <= $3 OR r.attempt > 0 AND r.not_before <= $3)
+ORDER BY r.error <> '', r.priority, r.due_at, r.id LIMIT 1`
+
+	makeDue = `UPDATE b24_run SET due_at = $2 WHERE id = $1 AND state = 'waiting' AND due_at > $2`
+
+	setPass = `UPDATE b24_hold SET pass = $3, probe_at = $4 WHERE portal = $1 AND rule = $2`
+)
+
+// LetThrough lets one waiting run of a held rule start, the hold's Pass, and sets when
+// the worker looks again. run is 0 when none waits; then the hold does not change.
+func (q *Queue) LetThrough(ctx context.Context, portal, rule string, probe time.Time) (run int64, err error) {
+	err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
+		now := clock()
+		run = 0
+		err := t.QueryRow(ctx, selectPass+t.forUpdate("r"), portal, rule, micros(now)).Scan(&run)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := t.Exec(ctx, makeDue, run, micros(now)); err != nil {
+			return err
+		}
+		if _, err := t.Exec(ctx, setPass, portal, rule, run, micros(probe)); err != nil {
+			return err
+		}
+		t.touch(q, portal, time.Time{})
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("let a run through: %w", err)
+	}
+	return run, nil
 }

@@ -83,3 +83,62 @@ func testWhatIsHeldDoesNotStart(t *testing.T) {
 		})
 	}
 }
+
+// testOneRunPasses checks that LetThrough lets exactly one run of a held rule start,
+// first one that has not failed, and that the end of the hold starts those that wait for
+// a retry.
+func testOneRunPasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openNew(t, queue.Options{})
+		begun := time.Now().Truncate(time.Microsecond)
+		var mu sync.Mutex
+		var started []string
+		fails := errPortal
+		work(t, q, func(_ context.Context, r *queue.Run) error {
+			mu.Lock()
+			defer mu.Unlock()
+			started = append(started, r.Entity)
+			return fails
+		})
+		push(t, q, "0", queue.Route{Rule: "a", Entity: "deal:1"})
+		synctest.Wait()
+		hold := queue.Hold{Portal: "acme", Rule: "a", Cause: "stopped", Reason: "denied", Since: begun, Probe: begun.Add(time.Minute)}
+		if err := q.SetHold(t.Context(), hold); err != nil {
+			t.Fatal(err)
+		}
+		if run, err := q.LetThrough(t.Context(), "acme", "b", begun); run != 0 || err != nil {
+			t.Errorf("run %d passes though none waits, %v", run, err)
+		}
+		for _, deal := range []string{"deal:2", "deal:3"} {
+			push(t, q, "0", queue.Route{Rule: "a", Entity: deal})
+		}
+		next := begun.Add(5 * time.Minute)
+		run, err := q.LetThrough(t.Context(), "acme", "a", next)
+		if err != nil || run == 0 {
+			t.Fatalf("run %d passes, %v", run, err)
+		}
+		time.Sleep(time.Second)
+		hold.Pass, hold.Probe = run, next
+		holds, err := q.HoldList(t.Context())
+		if err != nil || len(holds) != 1 || !cmp.Equal(holds[0], hold) {
+			t.Errorf("holds are %v, %v\nwant %v", holds, err, hold)
+		}
+		mu.Lock()
+		if want := []string{"deal:1", "deal:2"}; !cmp.Equal(want, started) {
+			t.Errorf("%v started, want %v", started, want)
+		}
+		fails = nil
+		mu.Unlock()
+		if b, err := q.Backlogs(t.Context()); err != nil || len(b) != 1 || b[0].Runs != 3 || !b[0].Due.After(begun) {
+			t.Errorf("backlogs are %+v, %v; want three waiting runs, and only the one that may pass is due", b, err)
+		}
+		if err := q.EndHold(t.Context(), "acme", "a"); err != nil {
+			t.Fatal(err)
+		}
+		begun = time.Now()
+		waitIdle(t, q)
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("the runs that waited for a retry took %v after the end of the hold", took)
+		}
+	})
+}

@@ -17,8 +17,13 @@ import (
 
 // Options of a queue. The zero value is valid.
 type Options struct {
-	// Attempts is how often a run is tried before it is parked, unless its
-	// route says otherwise. 0 means 8.
+	// RetryFor is about how long a failing run is tried again before it is parked: the
+	// number of its attempts is as many as their waits need on average. 0 means a day,
+	// or no bound if Attempts is set.
+	RetryFor time.Duration
+
+	// Attempts bounds how often a run is tried before it is parked, unless its route
+	// says otherwise. 0 means as often as RetryFor needs.
 	Attempts int
 
 	// RetryFirst and RetryMax bound the wait before a retry: a random time up
@@ -77,9 +82,12 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.Attempts = cmp.Or(o.Attempts, 8)
 	o.RetryFirst = cmp.Or(o.RetryFirst, min(5*time.Second, cmp.Or(o.RetryMax, time.Hour)))
 	o.RetryMax = cmp.Or(o.RetryMax, max(time.Hour, o.RetryFirst))
+	if o.RetryFor != 0 || o.Attempts == 0 {
+		n := attemptsFor(cmp.Or(o.RetryFor, max(24*time.Hour, o.RetryMax)), o.RetryFirst, o.RetryMax)
+		o.Attempts = min(cmp.Or(o.Attempts, n), n)
+	}
 	o.Workers = cmp.Or(o.Workers, 1000)
 	o.Grace = cmp.Or(o.Grace, 10*time.Second)
 	o.Lease = cmp.Or(o.Lease, 4*time.Second)
@@ -96,8 +104,8 @@ func (o Options) withDefaults() Options {
 
 func (o Options) check() error {
 	switch {
-	case o.Attempts < 1:
-		return fmt.Errorf("queue: %d attempts, must be at least 1", o.Attempts)
+	case o.Attempts < 1 || o.RetryFor < 0:
+		return fmt.Errorf("queue: %d attempts for %v, must be at least 1", o.Attempts, o.RetryFor)
 	case o.RetryFirst < 0 || o.RetryMax < o.RetryFirst:
 		return fmt.Errorf("queue: retries wait from %v up to %v, the second must not be below the first", o.RetryFirst, o.RetryMax)
 	case o.Workers < 1 || o.Workers > 10_000:

@@ -16,9 +16,35 @@ import (
 
 var errPortal = errors.New("portal: 500")
 
-func testAFailingRunIsRetriedAndThenParked(t *testing.T) {
+// testAFailingRunIsRetriedForADay checks the default: about a day, with waits up to an
+// hour.
+func testAFailingRunIsRetriedForADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
+		var starts []time.Time
+		work(t, q, func(_ context.Context, r *queue.Run) error {
+			starts = append(starts, r.Started)
+			return errPortal
+		})
+		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+		waitIdle(t, q)
+		var longest time.Duration
+		for i := 1; i < len(starts); i++ {
+			longest = max(longest, starts[i].Sub(starts[i-1]))
+		}
+		took := starts[len(starts)-1].Sub(starts[0])
+		if took < 14*time.Hour || took > 34*time.Hour || longest < 50*time.Minute || longest > time.Hour+time.Second || len(starts) > 70 {
+			t.Errorf("%d attempts in %v, the longest wait was %v", len(starts), took, longest)
+		}
+		if run := runs(t, q, queue.Filter{States: []queue.State{queue.Parked}}); len(run) != 1 || run[0].MaxAttempts != len(starts) {
+			t.Errorf("parked runs are %+v", run)
+		}
+	})
+}
+
+func testAFailingRunIsRetriedAndThenParked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openNew(t, queue.Options{Attempts: 8})
 		var starts []time.Time
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			starts = append(starts, r.Started)

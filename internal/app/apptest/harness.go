@@ -85,6 +85,9 @@ func New(t testing.TB, o Options) *Harness {
 	if o.Limits.RetryMax == 0 {
 		o.Limits.RetryFirst, o.Limits.RetryMax = 10*time.Millisecond, 20*time.Millisecond
 	}
+	if o.Limits.Attempts == 0 {
+		o.Limits.Attempts = 8
+	}
 	if o.Limits.Settle == 0 {
 		o.Limits.Settle = time.Millisecond // the emulator ends a request with its connection
 	}

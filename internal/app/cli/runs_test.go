@@ -121,6 +121,38 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// TestStatusOfAStoppedRule shows a rule that the portal refuses for every entity.
+func TestStatusOfAStoppedRule(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, apptest.Options{Dir: dir, Limits: config.Limits{Attempts: 1}})
+	c := newCLI(h, dir)
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "lists.element.add", Code: "ACCESS_DENIED", Status: 400}); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if _, err := h.People.AddDeal(h.Context(), "Roof", row("Tiles", "10", "1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.Until("the runs wait", func() bool {
+		holds, err := h.Service.Queue().HoldList(h.Context())
+		return err == nil && len(holds) == 1 && h.States()[queue.Waiting] == 5
+	})
+	status, _ := c.run(exitFindings, "status")
+	golden(t, "status_stopped.txt", steadyDates(steady(status)))
+	if err := h.Portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	if _, said := c.run(exitFine, "runs", "resume", "--portal", demo.PortalName, "--rule", "deal-shipments"); !strings.Contains(said, "serve looks now whether the fault of rule deal-shipments in portal "+demo.PortalName+" is over") {
+		t.Errorf("resume says %q", said)
+	}
+	h.Wait()
+	if out, _ := c.run(exitFine, "status"); out != "1 portal, no fault\n" {
+		t.Errorf("status after the fault: %q", out)
+	}
+}
+
 // TestStatusOfAFault shows a portal at fault, asks it again and sees its runs start.
 func TestStatusOfAFault(t *testing.T) {
 	t.Parallel()

@@ -106,7 +106,8 @@ type Log struct {
 // Limits bound the work. Zero values mean the defaults.
 type Limits struct {
 	Runs       int           `yaml:"runs" validate:"min=1,max=10000" default:"1000" doc:"runs of one portal at the same time"`
-	Attempts   int           `yaml:"attempts" validate:"min=1,max=100" default:"8" doc:"attempts before a run is parked"`
+	RetryFor   time.Duration `yaml:"retry_for" validate:"min=1s" default:"24h" doc:"about how long a run that fails is tried again before it is parked; with attempts above 0 it has no default"`
+	Attempts   int           `yaml:"attempts" validate:"min=0,max=100" default:"0" doc:"attempts before a run is parked; 0 means as many as retry_for needs"`
 	RetryFirst time.Duration `yaml:"retry_first" validate:"min=1ms" default:"5s" doc:"the longest wait after the first failure"`
 	RetryMax   time.Duration `yaml:"retry_max" validate:"min=1ms" default:"1h" doc:"the longest wait between two attempts"`
 	MaxBody    int64         `yaml:"max_body" validate:"min=1" default:"1048576" doc:"the largest event, in bytes"`

@@ -111,8 +111,12 @@ func (t *runWriter) next(st *Run) {
 		commands = append(commands, [2]string{"b24rules runs resume" + pauseArgs(p), "end the pause"})
 	}
 	for _, h := range st.Holds {
-		lines = append(lines, "The run waits without losing attempts. It starts when the portal answers again.")
-		commands = append(commands, [2]string{"b24rules runs resume" + pauseArgs(queue.Pause{Portal: h.Portal, Rule: h.Rule}), "ask the portal now instead of at the next probe"})
+		ends, ask := "when the portal answers again", "ask the portal now instead of at the next probe"
+		if h.Rule != "" {
+			ends, ask = "when the rule is no longer "+h.Cause, "look now instead of at the next probe"
+		}
+		lines = append(lines, "The run waits without losing attempts. It starts "+ends+".")
+		commands = append(commands, [2]string{"b24rules runs resume" + pauseArgs(queue.Pause{Portal: h.Portal, Rule: h.Rule}), ask})
 	}
 	if len(lines) == 0 && len(commands) == 0 {
 		return

@@ -39,6 +39,8 @@ type RuleStatus struct {
 	State  string     `json:"state"` // paused, or the cause of the rule's hold
 	Since  *time.Time `json:"since"`
 	Reason string     `json:"reason,omitempty"`
+	// Probe is when serve looks next whether the fault is over.
+	Probe *time.Time `json:"next_probe,omitempty"`
 }
 
 // StateOK is the state of a portal whose runs start.
@@ -97,7 +99,7 @@ func (p *PortalStatus) hold(all []queue.Hold) {
 		case h.Rule == "":
 			p.State, p.Since, p.Reason, p.Probe = h.Cause, stamp(h.Since), h.Reason, stamp(h.Probe)
 		default:
-			p.Rules = append(p.Rules, RuleStatus{Rule: h.Rule, State: h.Cause, Since: stamp(h.Since), Reason: h.Reason})
+			p.Rules = append(p.Rules, RuleStatus{Rule: h.Rule, State: h.Cause, Since: stamp(h.Since), Reason: h.Reason, Probe: stamp(h.Probe)})
 		}
 	}
 }
@@ -172,7 +174,11 @@ func (p PortalStatus) write(w io.Writer) {
 	}
 	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", p.Portal, since(p.State, p.Since), strings.Join(parts, "; "))
 	for _, r := range p.Rules {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", p.Portal, r.Rule+" "+since(r.State, r.Since), OneLine(r.Reason))
+		reason := OneLine(r.Reason)
+		if r.Probe != nil && r.Probe.After(time.Now()) {
+			reason += "; next probe " + r.Probe.Local().Format(time.TimeOnly)
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", p.Portal, r.Rule+" "+since(r.State, r.Since), reason)
 	}
 }
 

@@ -47,7 +47,7 @@ func (b *backlogs) read(ctx context.Context) ([]backlog, error) {
 	for _, c := range counts {
 		one := of(c.Portal)
 		one.runs[c.State] += c.Runs
-		if c.Priority == queue.Live && c.State != queue.Parked && c.State != queue.Running {
+		if c.Priority == queue.Live && !c.Due.IsZero() && c.State != queue.Parked && c.State != queue.Running {
 			one.overdue = max(one.overdue, now.Sub(c.Due))
 		}
 	}

@@ -103,6 +103,91 @@ func TestEntityAtFault(t *testing.T) {
 	}
 }
 
+// TestWall holds that an answer that all entities get at one step of a rule stops the
+// rule and parks no run, while other rules and the portal go on.
+func TestWall(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		fault emulator.Fault
+	}{
+		{"no right to the list", emulator.Fault{Kind: emulator.FaultRefuse, Code: "ACCESS_DENIED", Status: 400, Method: "lists.element.add"}},
+		{"a scope is missing", emulator.Fault{Kind: emulator.FaultRefuse, Code: "insufficient_scope", Status: 403, Method: "lists.element.add"}},
+		{"a page for one method", emulator.Fault{Kind: emulator.FaultHTML, Status: 502, Method: "lists.element.add"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHarness(t, apptest.Options{Limits: config.Limits{Attempts: 1}})
+			if err := h.Portal.SetFaults(tt.fault); err != nil {
+				t.Fatal(err)
+			}
+			var deals []int
+			for range 12 {
+				d, err := h.People.AddDeal(h.Context(), "Behind the wall", row("Nails", "1", "2"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				deals = append(deals, d)
+			}
+			h.Until("stopped", func() bool { return len(h.holds()) == 1 })
+			if hold := h.holds()[0]; hold.Cause != "stopped" || hold.Rule != "deal-shipments" || hold.Reason == "" {
+				t.Errorf("the hold is %+v", hold)
+			}
+			h.Until("all runs wait", func() bool { s := h.States(); return s[queue.Waiting] == 12 && s[queue.Running] == 0 && s[queue.Parked] == 0 })
+			if !strings.Contains(h.scrape(), `b24rules_hold{cause="stopped",portal="`+demo.PortalName+`",rule="deal-shipments"} 1`) {
+				t.Error("metrics do not show the hold")
+			}
+			invoice, err := h.People.AddInvoice(h.Context(), "Another rule", row("A third", "33.33", "3"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Until("another rule runs", func() bool {
+				helpers, err := h.People.Helpers(h.Context(), h.IDs.TotalsType, invoice)
+				return err == nil && len(helpers) == 1
+			})
+			h.Stop() // a restart lets one run through, and the wall is still there
+			h.Start()
+			h.Until("all runs wait", func() bool { s := h.States(); return s[queue.Waiting] == 12 && s[queue.Running] == 0 })
+			if err := h.Portal.SetFaults(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.Service.Queue().ProbeNow(h.Context(), demo.PortalName, "deal-shipments"); err != nil {
+				t.Fatal(err)
+			}
+			h.Until("the hold ends", func() bool { return len(h.holds()) == 0 })
+			h.Wait()
+			if s := h.States(); s[queue.Parked] != 0 {
+				t.Errorf("after the wall: states %v", s)
+			}
+			for _, d := range deals {
+				apptest.WantNames(t, h.Elements(d), "Nails × 2")
+			}
+			if begin, end := h.Logged("rule is stopped"), h.Logged("rule is no longer stopped"); begin != 1 || end != 1 {
+				t.Errorf("the log says %d times that the rule is stopped and %d times that it is not, want once", begin, end)
+			}
+		})
+	}
+}
+
+// TestOneDealWithoutRights holds that one deal whose list element is refused, among
+// others that are not, is parked alone.
+func TestOneDealWithoutRights(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{})
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Code: "ACCESS_DENIED", Status: 400, Method: "lists.element.add", Count: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		if _, err := h.People.AddDeal(h.Context(), "Deal", row("Nails", "1", "2")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.Wait()
+	if s := h.States(); s[queue.Parked] != 1 || len(h.holds()) != 0 || h.Logged("is stopped") != 0 {
+		t.Errorf("states %v, holds %v; want one parked run and no hold", s, h.holds())
+	}
+}
+
 // TestCatchUpUnderAFault holds that a catch-up whose portal refuses everything at the
 // start waits for the end of the fault, and is not given up.
 func TestCatchUpUnderAFault(t *testing.T) {

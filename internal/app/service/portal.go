@@ -30,6 +30,7 @@ type Portal struct {
 	guard    run.LoopGuard
 	permit   func() error
 	hold     *hold.Portal
+	rules    *hold.Rules
 
 	// complete says that this process knows of no lost event since the last
 	// heartbeat. It is false at the start.
@@ -59,13 +60,12 @@ func (all portals) takeover(portal string, until time.Time) {
 // spareSince returns Client.SpareSince of a portal, for the next process.
 func (all portals) spareSince(portal string) time.Duration { return all[portal].Client.SpareSince() }
 
-// holds are the states of the portals.
-func (all portals) holds() []*hold.Portal {
-	holds := make([]*hold.Portal, 0, len(all))
+// holds are the states of the portals and of their rules.
+func (all portals) holds() (holds []*hold.Portal, rules []*hold.Rules) {
 	for _, p := range all {
-		holds = append(holds, p.hold)
+		holds, rules = append(holds, p.hold), append(rules, p.rules)
 	}
-	return holds
+	return holds, rules
 }
 
 // newPortal makes the shared parts of a portal's runs.
@@ -103,6 +103,15 @@ func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, erro
 			}
 		},
 	})
+	p.rules = hold.NewRules(hold.RuleOptions{
+		Portal: p.hold, Store: s.queue, Scopes: p.scopes, Changed: s.metrics.hold,
+		Version: func(rule string) string {
+			if r, _, ok := s.rules.Current().Rule(rule, c.Name); ok {
+				return r.Set.Version
+			}
+			return ""
+		},
+	})
 	if p.app != nil {
 		p.app.client = p.Client
 		p.app.renewed = func(ctx context.Context) {
@@ -112,6 +121,16 @@ func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, erro
 		}
 	}
 	return p, nil
+}
+
+// scopes asks the portal which scopes the credentials have.
+// Source: https://apidocs.bitrix24.com/api-reference/common/system/scope.html
+func (p *Portal) scopes(ctx context.Context) (string, error) {
+	a := p.Later().Do(ctx, bitrix.Call{Method: "scope"})[0]
+	if a.Err != nil {
+		return "", a.Err
+	}
+	return string(a.Result), nil
 }
 
 func (s *Service) restConfig(p config.Portal) bitrix.Config {

@@ -100,7 +100,7 @@ func openQueue(ctx context.Context, c *config.Config, all portals, d *downtime, 
 	}
 	return queue.Open(ctx, c.Database, queue.Options{
 		Portals: names, Takeover: all.takeover, Spare: all.spareSince, Silenced: d.allLost,
-		Attempts: c.Limits.Attempts, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
+		Attempts: c.Limits.Attempts, RetryFor: c.Limits.RetryFor, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
 		Workers: c.Limits.Runs, Grace: c.Limits.ShutdownGrace(), Settle: c.Limits.SettleTime(), Log: log,
 		RetainSucceeded: time.Duration(c.History.Succeeded), RetainDiscarded: time.Duration(c.History.Discarded),
 		RetainParked: time.Duration(c.History.Parked), RetainEvents: time.Duration(c.History.Events),
@@ -165,7 +165,7 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	defer stopListening()
 	heartbeats.Go(func() { s.downtime.watch(listening) })
 	wg.Go(func() { s.backlogs.watch(working) })
-	wg.Go(func() { hold.Keep(working, s.queue, s.portals.holds(), s.log) })
+	wg.Go(func() { s.keepHolds(working) })
 	s.permits.required.Store(true)
 	wg.Go(func() {
 		if err := s.queue.Work(working, s.worker.work); err != nil {
@@ -205,6 +205,12 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	return failed
 }
 
+// keepHolds looks whether faults are over until ctx ends.
+func (s *Service) keepHolds(ctx context.Context) {
+	portals, rules := s.portals.holds()
+	hold.Keep(ctx, s.queue, portals, rules, s.log)
+}
+
 // Work executes due runs until end is called. It also feeds the sync jobs of a portal
 // unless its name is "". It fails with queue.ErrInUse if another process works the
 // database.
@@ -220,6 +226,7 @@ func (s *Service) Work(ctx context.Context, jobsOf string) (end func(), err erro
 			s.log.Error("the queue stopped", "error", err)
 		}
 	})
+	wg.Go(func() { s.keepHolds(working) })
 	if p := s.portals[jobsOf]; p != nil {
 		wg.Go(func() { s.jobs.feeder(p).Run(working) })
 	}

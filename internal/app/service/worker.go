@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
 )
@@ -48,9 +50,14 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	}
 	trace, err := run.Do(ctx, rule)
 	r.Record(trace.Record(w.record, w.redactor))
-	outcome := string(trace.Outcome)
 	if err != nil {
 		r.SetCause(cause.Of(err).String())
+	}
+	outcome, stopped := string(trace.Outcome), w.stopped(ctx, p, r, trace, err)
+	switch {
+	case stopped != nil:
+		outcome, err = "postponed", stopped
+	case err != nil:
 		outcome, err = verdict(err)
 	}
 	took := time.Since(started)
@@ -66,6 +73,26 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 		slog.Duration("took", took.Round(time.Microsecond)),
 		slog.Int64("run", r.ID), slog.Int("attempt", r.Number()), slog.Int("events", r.Count))
 	return err
+}
+
+// stopped returns what the queue receives instead of a failure because of which the
+// rule is stopped: the run waits for the end of that. It is nil otherwise.
+func (w *worker) stopped(ctx context.Context, p *Portal, r *queue.Run, trace *history.Trace, err error) error {
+	a := hold.Attempt{Rule: r.Rule, Entity: r.Entity, Run: r.ID, Err: err, Passed: trace.Passed}
+	until := time.Now()
+	if re := (*run.RunError)(nil); errors.As(err, &re) {
+		if re.Verdict == run.Later {
+			return nil
+		}
+		a.Step, a.Handled = re.Step, re.Handled
+		if re.NotBefore.After(until) {
+			until = re.NotBefore
+		}
+	}
+	if ctx.Err() != nil || !p.rules.Judge(ctx, a) {
+		return nil
+	}
+	return queue.Postpone(until, err)
 }
 
 // absent decides about a run whose rule is missing. The run is parked and not
