@@ -133,7 +133,10 @@ func TestWall(t *testing.T) {
 			if hold := h.holds()[0]; hold.Cause != "stopped" || hold.Rule != "deal-shipments" || hold.Reason == "" {
 				t.Errorf("the hold is %+v", hold)
 			}
-			h.Until("all runs wait", func() bool { s := h.States(); return s[queue.Waiting] == 12 && s[queue.Running] == 0 && s[queue.Parked] == 0 })
+			h.Until("all runs wait", func() bool {
+				s := h.States()
+				return s[queue.Waiting] == 12 && s[queue.Running] == 0 && s[queue.Parked] == 0
+			})
 			if !strings.Contains(h.scrape(), `b24rules_hold{cause="stopped",portal="`+demo.PortalName+`",rule="deal-shipments"} 1`) {
 				t.Error("metrics do not show the hold")
 			}
