@@ -123,9 +123,9 @@ func (w *ruleWorld) attempt(entity string, run int64, err error) (stopped bool) 
 	return w.rules.Judge(w.t.Context(), a)
 }
 
-// meet ends runs of new entities with an answer, and parks those that keep their own
+// refuse ends runs of new entities with an answer, and parks those that keep their own
 // verdict. It returns how many wait instead.
-func (w *ruleWorld) meet(n int, err error) (waiting int) {
+func (w *ruleWorld) refuse(n int, err error) (waiting int) {
 	for range n {
 		w.next++
 		if w.attempt(fmt.Sprint("deal:", w.next), w.next, err) {
@@ -183,7 +183,7 @@ func TestWall(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newRuleWorld(t)
 				for _, err := range tt.answers {
-					w.meet(1, err)
+					w.refuse(1, err)
 				}
 				if got := w.store.hold != nil; got != tt.stopped {
 					t.Fatalf("stopped: %t, want %t", got, tt.stopped)
@@ -194,7 +194,7 @@ func TestWall(t *testing.T) {
 				if h := w.store.hold; h.Cause != hold.Stopped || h.Rule != "r" || h.Reason == "" {
 					t.Errorf("the hold is %+v", h)
 				}
-				if n := w.meet(3, tt.answers[0]); n != 3 {
+				if n := w.refuse(3, tt.answers[0]); n != 3 {
 					t.Errorf("%d of 3 later runs wait", n)
 				}
 				synctest.Wait() // the scopes are read
@@ -216,7 +216,7 @@ func TestWall(t *testing.T) {
 func TestWallIsTried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newRuleWorld(t)
-		w.meet(8, denied)
+		w.refuse(8, denied)
 		still := func() error { return denied }
 		w.wait(14*time.Minute, still)
 		w.version = "2"
@@ -235,7 +235,7 @@ func TestWallIsTried(t *testing.T) {
 func TestMissingScope(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newRuleWorld(t)
-		w.meet(3, scope)
+		w.refuse(3, scope)
 		w.wait(45*time.Minute, func() error { return scope })
 		if len(w.passed) != 0 {
 			t.Errorf("let through at %v", w.passed)
@@ -253,7 +253,7 @@ func TestMissingScope(t *testing.T) {
 func TestOwnAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newRuleWorld(t)
-		w.meet(5, denied)
+		w.refuse(5, denied)
 		w.wait(5*time.Second, nil)
 		w.store.waiting = []int64{6} // one that may do it
 		w.wait(2*time.Minute, func() error { return nil })
@@ -265,7 +265,7 @@ func TestOwnAnswers(t *testing.T) {
 				t.Errorf("run %d waits, though another entity has passed", run+1)
 			}
 		}
-		if n := w.meet(9, denied); n != 0 {
+		if n := w.refuse(9, denied); n != 0 {
 			t.Errorf("%d of nine wait", n)
 		}
 	})
@@ -276,7 +276,7 @@ func TestOwnAnswers(t *testing.T) {
 func TestRunsThatMissTheStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newRuleWorld(t)
-		w.meet(5, denied)
+		w.refuse(5, denied)
 		w.wait(5*time.Second, nil)
 		w.store.hold.Probe = time.Time{}
 		time.Sleep(3 * time.Second)
@@ -308,7 +308,7 @@ func TestHandledFailures(t *testing.T) {
 			}
 		}
 		w.store.fails = errors.New("disk full")
-		if n := w.meet(9, denied); n != 0 {
+		if n := w.refuse(9, denied); n != 0 {
 			t.Errorf("%d runs wait for a hold that is not stored", n)
 		}
 	})
