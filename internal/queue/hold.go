@@ -29,8 +29,8 @@ INSERT INTO b24_hold (portal, rule, cause, reason, since, probe_at, pass) VALUES
 ON CONFLICT (portal, rule) DO UPDATE SET
     cause = excluded.cause, reason = excluded.reason, since = excluded.since, probe_at = excluded.probe_at, pass = excluded.pass`
 
-	// bringForward makes the runs that wait for a retry due. A run waits for a write of
-	// its own until not_before.
+	// bringForward makes the runs that wait for a retry due. A run whose write
+	// may still be running waits until not_before.
 	bringForward = `
 UPDATE b24_run SET due_at = $3
 WHERE portal = $1 AND ($2 = '' OR rule = $2) AND state = 'waiting' AND attempt > 0 AND due_at > $3 AND not_before <= $3`

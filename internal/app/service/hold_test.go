@@ -104,7 +104,7 @@ func TestEntityAtFault(t *testing.T) {
 }
 
 // TestWall holds that an answer that all entities get at one step of a rule stops the
-// rule and parks no run, while other rules and the portal go on.
+// rule and parks no run, while other rules and the portal continue.
 func TestWall(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
