@@ -132,3 +132,28 @@ func testCauses(t *testing.T) {
 		}
 	})
 }
+
+// Served sees the process that works the database from another one, and not one that has
+// ended.
+func testServed(t *testing.T) {
+	dsn := newDSN(t)
+	q, other := openDSN(t, dsn, queue.Options{}), openDSN(t, dsn, queue.Options{})
+	look := func(want bool) {
+		t.Helper()
+		for _, look := range []*queue.Queue{q, other} {
+			if served, err := look.Served(t.Context()); err != nil || served != want {
+				t.Errorf("served %t, %v; want %t", served, err, want)
+			}
+		}
+	}
+	look(false)
+	stop := work(t, q, func(context.Context, *queue.Run) error { return nil })
+	push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+	waitIdle(t, q)
+	look(true)
+	stop()
+	look(false)
+	if err := q.Lock(t.Context()); err != nil { // a look does not keep a process from starting
+		t.Fatal(err)
+	}
+}

@@ -46,6 +46,7 @@ var conformance = []struct {
 	{"AttemptsAreCountedOn", testAttemptsAreCountedOn},
 	{"JoinedRunsAreFound", testJoinedRunsAreFound},
 	{"Causes", testCauses},
+	{"Served", testServed},
 
 	{"WhatIsHeldDoesNotStart", testWhatIsHeldDoesNotStart},
 	{"OneRunPasses", testOneRunPasses},

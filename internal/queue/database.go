@@ -35,6 +35,9 @@ type backend interface {
 	lock(ctx context.Context) (taken bool, err error)
 	unlock() error
 
+	// served reports whether a process works the database.
+	served(ctx context.Context, read reader) (bool, error)
+
 	// watch passes on the announcements of other processes until ctx ends: portals
 	// that have changed, "" for all of them, or lease.News.
 	watch(ctx context.Context, log *slog.Logger, received func(news string))

@@ -12,8 +12,9 @@ import (
 type EventFilter struct {
 	ID           int64
 	Portal, Code string
+	Rule, Entity string    // only events that started or joined a run of the rule, or for the entity
 	NoRule       bool      // only events without a rule
-	From         time.Time // only events received at From or later
+	From, To     time.Time // only events received at From or later, and before To
 	Before       int64     // only events with a smaller ID: the next page
 	Limit        int       // 0 means 100
 }
@@ -33,6 +34,10 @@ func (q *Queue) FindEvents(ctx context.Context, f EventFilter) ([]Event, error) 
 	add(f.Portal != "", "e.portal = $%d", f.Portal)
 	add(f.Code != "", "e.code = $%d", f.Code)
 	add(!f.From.IsZero(), "e.received_at >= $%d", micros(f.From))
+	add(!f.To.IsZero(), "e.received_at < $%d", micros(f.To))
+	const ofRun = "EXISTS (SELECT 1 FROM b24_run_event re JOIN b24_run r ON r.id = re.run_id WHERE re.event_id = e.id AND r."
+	add(f.Rule != "", ofRun+"rule = $%d)", f.Rule)
+	add(f.Entity != "", ofRun+"entity = $%d)", f.Entity)
 	add(f.Before != 0, "e.id < $%d", f.Before)
 	if f.NoRule {
 		all = append(all, "e.routes = 0")

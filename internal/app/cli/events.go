@@ -9,7 +9,9 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 var eventsCmd = &command{
@@ -27,20 +29,23 @@ stored.`,
 
 var eventsListCmd = &command{
 	name:  "events list",
-	args:  "[--config FILE] [--portal NAME] [--code CODE] [--no-rule] [--since TIME] [--limit N] [--before EVENT] [--format text|json]",
+	args:  "[--config FILE] [--portal NAME] [--code CODE] [--no-rule] [--rule ID] [--entity ENTITY] [--from TIME] [--until TIME] [--limit N] [--before EVENT] [--format text|json]",
 	short: "list events, the latest first",
 	long: `List prints events, the latest first: the time, the portal, the code, the number of
 rules that matched, and the data.
+
+--rule and --entity select the events that started a run of the rule or for the entity,
+or joined one. Times are those of the portal, and the first line names its time zone.
+--from and --until also accept --since and --to.
 
 On a terminal the lines are cut to its width. --format json prints one object
 with "events" and "next", the number for --before that returns the next page.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		l := &eventsList{}
 		path := configFlag(fs)
-		fs.StringVar(&l.filter.Portal, "portal", "", "only events of the portal `NAME`")
+		l.historyFilter.flags(fs, "events", "that arrived")
 		fs.StringVar(&l.filter.Code, "code", "", "only events with the `CODE`, such as ONCRMDEALUPDATE")
 		fs.BoolVar(&l.filter.NoRule, "no-rule", false, "only events that no rule matched")
-		fs.StringVar(&l.since, "since", "", "only events that arrived since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
 		fs.IntVar(&l.filter.Limit, "limit", 50, "print at most `N` events")
 		fs.Int64Var(&l.filter.Before, "before", 0, "only events before the number `EVENT`: the next page")
 		fs.StringVar(&l.format, "format", "text", "print as `FORMAT`: text or json")
@@ -54,8 +59,9 @@ with "events" and "next", the number for --before that returns the next page.`,
 }
 
 type eventsList struct {
-	filter        queue.EventFilter
-	since, format string
+	historyFilter
+	filter queue.EventFilter
+	format string
 }
 
 func (l *eventsList) run(ctx context.Context, env environment, path string) error {
@@ -66,15 +72,22 @@ func (l *eventsList) run(ctx context.Context, env environment, path string) erro
 		return err
 	}
 	f := l.filter
-	f.Code = strings.ToUpper(f.Code)
-	if l.since != "" {
-		var err error
-		if f.From, err = parseSince(l.since, time.Now()); err != nil {
-			return err
-		}
+	f.Portal, f.Rule, f.Code = l.portal, l.rule, strings.ToUpper(f.Code)
+	var err error
+	if f.Entity, err = l.entityText(); err != nil {
+		return err
+	}
+	if f.NoRule && (f.Rule != "" || f.Entity != "") {
+		return usagef("an event that no rule matched has no run: remove --no-rule, or --rule and --entity")
 	}
 	return withHistory(ctx, env, path, func(c *config.Config, q *queue.Queue) error {
-		if err := checkPortal(c, f.Portal, true); err != nil {
+		if f.From, f.To, err = l.times(c, time.Now()); err != nil {
+			return err
+		}
+		if err := l.known(ctx, env, c, q); err != nil {
+			return err
+		}
+		if err := knownCode(ctx, q, f.Code); err != nil {
 			return err
 		}
 		f.Limit++ // to see whether there is a next page
@@ -94,7 +107,7 @@ func (l *eventsList) run(ctx context.Context, env environment, path string) erro
 			env.say("no events")
 			return nil
 		}
-		if err := report.WriteEvents(env.Out, l.format, events, next); err != nil {
+		if err := report.WriteEvents(env.Out, l.format, events, next, known(c)); err != nil {
 			return err
 		}
 		if l.format == "text" && next != 0 {
@@ -102,6 +115,26 @@ func (l *eventsList) run(ctx context.Context, env environment, path string) erro
 		}
 		return nil
 	})
+}
+
+// knownCode refuses the code of an event that neither Bitrix24 nor the history has.
+func knownCode(ctx context.Context, q *queue.Queue, code string) error {
+	if _, _, ok := schemas.LookupEvent(code); ok || code == "" {
+		return nil
+	}
+	found, err := q.FindEvents(ctx, queue.EventFilter{Code: code, Limit: 1})
+	if err != nil || len(found) > 0 {
+		return err
+	}
+	var codes []string
+	for _, e := range schemas.Events() {
+		codes = append(codes, e.Code)
+	}
+	text := fmt.Sprintf("--code %q: Bitrix24 has no such event, and the history has none", code)
+	if near := diag.Closest(code, codes); near != "" {
+		text += fmt.Sprintf(" (did you mean %s?)", near)
+	}
+	return &usageError{text}
 }
 
 // checkPage checks --limit and --before.
@@ -144,7 +177,7 @@ rules match the event, and why the others do not.`,
 					return err
 				}
 				e.Data = c.Redactor.JSON(e.Data)
-				return report.WriteEvent(env.Out, *format, e)
+				return report.WriteEvent(env.Out, *format, e, known(c))
 			})
 		}
 	},

@@ -27,7 +27,7 @@ func TestEventsWhileServeIsRunning(t *testing.T) {
 	}
 
 	text, _ := c.run(exitFine, "events", "list", "--no-rule")
-	if lines := strings.Split(strings.TrimSpace(text), "\n"); len(lines) != 2 || !strings.Contains(lines[1], `ONCRMLEADADD  0      {"FIELDS":{"ID":"5"},"X":"<b>"}`) {
+	if lines := strings.Split(strings.TrimSpace(text), "\n"); len(lines) != 3 || !strings.Contains(lines[2], `ONCRMLEADADD  0      {"FIELDS":{"ID":"5"},"X":"<b>"}`) {
 		t.Errorf("events without a rule:\n%s", text)
 	}
 	text, _ = c.run(exitFine, "events", "list", "--code", "oncrmdealadd", "--portal", "demo", "--since", "1h")
@@ -65,6 +65,26 @@ func TestEventsWhileServeIsRunning(t *testing.T) {
 	code := runCommand(t.Context(), []string{"explain", "--event", "-", dir + "/rules"}, environment{Std: Std{In: strings.NewReader(text), Out: &out, Err: &errs}, actions: actions.All})
 	if code != exitFine || !strings.Contains(out.String(), "deal-shipments runs its steps for deal:") {
 		t.Errorf("explain says %d, %s%s of %s", code, out.String(), errs.String(), text)
+	}
+	for _, flags := range [][]string{{"--rule", "deal-shipments"}, {"--entity", "deal:" + strconv.Itoa(deal)}} {
+		text, _ = c.run(exitFine, append([]string{"events", "list", "--until", "2999-01-01"}, flags...)...)
+		if !strings.Contains(text, "ONCRMDEALADD") || strings.Contains(text, "ONCRMLEADADD") {
+			t.Errorf("events of %v:\n%s", flags, text)
+		}
+	}
+	for _, tt := range []struct {
+		flags []string
+		want  string
+	}{
+		{[]string{"--code", "ONCRMDEALAD"}, "did you mean ONCRMDEALADD?"},
+		{[]string{"--portal", "dem"}, "did you mean demo?"},
+		{[]string{"--rule", "deal-shipment"}, "did you mean deal-shipments?"},
+		{[]string{"--no-rule", "--rule", "deal-shipments"}, "remove --no-rule"},
+		{[]string{"--until", "soon"}, "--until \"soon\""},
+	} {
+		if _, talk := c.run(exitUsage, append([]string{"events", "list"}, tt.flags...)...); !strings.Contains(talk, tt.want) {
+			t.Errorf("%v: %s", tt.flags, talk)
+		}
 	}
 	if _, talk = c.run(exitFailure, "events", "show", "99999"); !strings.Contains(talk, "event 99999 does not exist") {
 		t.Errorf("an unknown event: %s", talk)

@@ -51,7 +51,7 @@ func loadRules(env environment, c *config.Config) (*service.Rules, *service.Gene
 // onePortal returns name, or without a name the only portal of the configuration.
 func onePortal(c *config.Config, name string) (string, error) {
 	if name != "" {
-		return name, checkPortal(c, name, false)
+		return name, checkPortal(c, name)
 	}
 	names := make([]string, len(c.Portals))
 	for i, p := range c.Portals {
@@ -63,10 +63,8 @@ func onePortal(c *config.Config, name string) (string, error) {
 	return names[0], nil
 }
 
-// checkPortal refuses a portal that the configuration does not have. With near it
-// refuses only a name that looks misspelled, because the database may have runs of
-// a portal that was removed from the configuration.
-func checkPortal(c *config.Config, name string, near bool) error {
+// checkPortal refuses a portal that the configuration does not have.
+func checkPortal(c *config.Config, name string) error {
 	var names []string
 	for _, p := range c.Portals {
 		names = append(names, p.Name)
@@ -75,12 +73,8 @@ func checkPortal(c *config.Config, name string, near bool) error {
 		return nil
 	}
 	text := fmt.Sprintf("--portal %q is not in the configuration", name)
-	closest := diag.Closest(name, names)
-	switch {
-	case closest != "":
-		text += fmt.Sprintf(" (did you mean %s?)", closest)
-	case near:
-		return nil
+	if near := diag.Closest(name, names); near != "" {
+		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
 	return &usageError{text}
 }

@@ -62,6 +62,7 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 		return err
 	}
 	defer done()
+	o.show.options.Known = o.known
 	if o.deleted && targets[0].Entity.TypeID == 0 {
 		return usagef("--deleted: the portal has no method that shows whether %s is deleted, so only its event can trigger this run", o.entity)
 	}
@@ -79,7 +80,7 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 	defer end()
 	failed := false
 	for _, id := range ids {
-		st, err := tried(ctx, a.Queue(), id)
+		st, err := tried(ctx, a.Queue(), id, a.Portal(o.portal).Zone)
 		if err != nil {
 			return err
 		}
@@ -135,7 +136,7 @@ func workUnlessServed(ctx context.Context, env environment, s *service.Service) 
 const lookAgain = 100 * time.Millisecond
 
 // tried waits until a run has ended or its next attempt has failed.
-func tried(ctx context.Context, q *queue.Queue, id int64) (*report.Run, error) {
+func tried(ctx context.Context, q *queue.Queue, id int64, zone *time.Location) (*report.Run, error) {
 	before, err := report.ReadRun(ctx, q, id)
 	if err != nil {
 		return nil, err
@@ -155,7 +156,7 @@ func tried(ctx context.Context, q *queue.Queue, id int64) (*report.Run, error) {
 				return st, nil
 			}
 			if len(st.Pauses) > 0 {
-				return nil, fmt.Errorf("%s: the run waits", report.PauseText(st.Pauses[0]))
+				return nil, fmt.Errorf("%s: the run waits", report.PauseText(st.Pauses[0], zone))
 			}
 		case queue.Running:
 		}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -85,46 +87,88 @@ var states = []queue.State{
 
 // runFilter are the flags that select runs.
 type runFilter struct {
-	portal, rule, entity, state, since string
+	historyFilter
+	state, cause string
 }
 
 func (f *runFilter) flags(fs *flag.FlagSet) {
-	fs.StringVar(&f.portal, "portal", "", "only runs of the portal `NAME`")
-	fs.StringVar(&f.rule, "rule", "", "only runs of the rule `ID`")
-	fs.StringVar(&f.entity, "entity", "", "only runs for `ENTITY`, such as deal:759 or item:31:7")
+	f.historyFilter.flags(fs, "runs", "whose first event arrived")
 	fs.StringVar(&f.state, "state", "", "only runs in one of the `STATES`, such as parked or waiting,running")
-	fs.StringVar(&f.since, "since", "", "only runs whose first event arrived since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
+	fs.StringVar(&f.cause, "cause", "", "only runs that failed because of `CAUSE`, a word from runs list --by cause")
 }
 
 func (f *runFilter) empty() bool { return *f == runFilter{} }
 
-// filter converts the flags.
-func (f *runFilter) filter(c *config.Config, now time.Time) (queue.Filter, error) {
-	out := queue.Filter{Portal: f.portal, Rule: f.rule, Entity: f.entity}
-	if f.entity != "" {
-		e, err := parseEntity(f.entity)
-		if err != nil {
-			return out, err
-		}
-		out.Entity = e.String()
+// filter converts the flags. It refuses names that neither the configuration nor the
+// history has.
+func (f *runFilter) filter(ctx context.Context, env environment, c *config.Config, q *queue.Queue) (queue.Filter, error) {
+	out := queue.Filter{Portal: f.portal, Rule: f.rule}
+	var err error
+	if out.Entity, err = f.entityText(); err != nil {
+		return out, err
 	}
-	for word := range strings.SplitSeq(f.state, ",") {
+	if out.States, err = parseStates(f.state); err != nil {
+		return out, err
+	}
+	if out.From, out.To, err = f.times(c, time.Now()); err != nil {
+		return out, err
+	}
+	if err := f.known(ctx, env, c, q); err != nil {
+		return out, err
+	}
+	out.Cause, err = findCause(ctx, q, f.cause)
+	return out, err
+}
+
+// parseStates reads --state.
+func parseStates(text string) ([]queue.State, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var out []queue.State
+	for word := range strings.SplitSeq(text, ",") {
 		word = strings.TrimSpace(word)
-		if word == "" {
+		if !slices.Contains(states, queue.State(word)) {
+			return nil, oneOf("state", word, stateWords()...)
+		}
+		out = append(out, queue.State(word))
+	}
+	return out, nil
+}
+
+// leastCause is how many characters of a cause are enough, if no other one starts with
+// them.
+const leastCause = 4
+
+// findCause returns the stored form of a cause. An empty id selects all causes.
+func findCause(ctx context.Context, q *queue.Queue, id string) (string, error) {
+	if id == "" {
+		return "", nil
+	}
+	counts, err := q.Causes(ctx, queue.Filter{States: []queue.State{queue.Parked, queue.Waiting, queue.Running, queue.Discarded}})
+	if err != nil {
+		return "", err
+	}
+	var found, known []string
+	for _, n := range counts {
+		if n.Cause == "" {
 			continue
 		}
-		if !slices.Contains(states, queue.State(word)) {
-			return out, oneOf("state", word, stateWords()...)
-		}
-		out.States = append(out.States, queue.State(word))
-	}
-	if f.since != "" {
-		var err error
-		if out.From, err = parseSince(f.since, now); err != nil {
-			return out, err
+		known = append(known, cause.ID(n.Cause))
+		if len(id) >= leastCause && strings.HasPrefix(cause.ID(n.Cause), strings.ToLower(id)) && !slices.Contains(found, n.Cause) {
+			found = append(found, n.Cause)
 		}
 	}
-	return out, checkPortal(c, f.portal, true)
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	text := fmt.Sprintf("--cause %q: no run has failed because of it: 'b24rules runs list --by cause' lists the causes", id)
+	if len(found) > 1 {
+		text = fmt.Sprintf("--cause %q: %d causes start with it: write more characters", id, len(found))
+	} else if near := diag.Closest(id, known); near != "" {
+		text += fmt.Sprintf(" (did you mean %s?)", near)
+	}
+	return "", &usageError{text}
 }
 
 // parseEntity reads an entity. It accepts the names of types in rule files:
@@ -134,7 +178,15 @@ func parseEntity(text string) (engine.Entity, error) {
 	if err != nil || e.ID == "" {
 		return e, usagef("--entity %q: want a kind and an id, such as deal:759 or item:31:7", text)
 	}
-	if o, ok := schemas.LookupOwner(e.Kind); ok {
+	o, ok := schemas.LookupOwner(e.Kind)
+	if kinds := entityKinds(); !ok && !slices.Contains(kinds, e.Kind) {
+		text := fmt.Sprintf("--entity %q: no event has entities of the kind %q", text, e.Kind)
+		if near := diag.Closest(e.Kind, kinds); near != "" {
+			text += fmt.Sprintf(" (did you mean %s?)", near)
+		}
+		return e, &usageError{text}
+	}
+	if ok {
 		e.Kind = o.Name
 		if o.ID >= schemas.TypeSmartInvoice {
 			e = engine.Entity{Kind: "item", TypeID: o.ID, ID: e.ID}
@@ -151,39 +203,24 @@ func parseEntity(text string) (engine.Entity, error) {
 	return e, nil
 }
 
+// entityKinds are the kinds of entities that events have.
+func entityKinds() []string {
+	var kinds []string
+	for _, e := range schemas.Events() {
+		if e.Entity != "" {
+			kinds = append(kinds, e.Entity)
+		}
+	}
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
+}
+
 func stateWords() []string {
 	out := make([]string, len(states))
 	for i, s := range states {
 		out[i] = string(s)
 	}
 	return out
-}
-
-// parseSince reads a time, or a duration before now.
-func parseSince(text string, now time.Time) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
-			return t, nil
-		}
-	}
-	ago := text
-	days := 0
-	if n, rest, ok := strings.Cut(text, "d"); ok {
-		d, err := strconv.Atoi(n)
-		if err != nil || d < 0 || d > 36500 {
-			ago = "?"
-		}
-		days, ago = d, rest
-	}
-	d := time.Duration(0)
-	var err error
-	if ago != "" {
-		d, err = time.ParseDuration(ago)
-	}
-	if err != nil || d < 0 || text == "" {
-		return time.Time{}, usagef("--since %q: want a duration before now, such as 90m, 2h or 3d, or a time, such as 2026-01-31 or 2026-01-31T15:00:00+03:00", text)
-	}
-	return now.AddDate(0, 0, -days).Add(-d), nil
 }
 
 // runIDs reads the ids of runs.

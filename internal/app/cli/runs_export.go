@@ -74,6 +74,9 @@ func (e *exporting) export(ctx context.Context, env environment, c *config.Confi
 	if err != nil {
 		return err
 	}
+	if st.Listed.ID != id {
+		env.say("run %d joined run %d", id, st.Listed.ID)
+	}
 	a, err := e.choose(st)
 	if err != nil {
 		return err

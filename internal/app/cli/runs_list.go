@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"flag"
-	"time"
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
@@ -12,7 +11,7 @@ import (
 
 var runsListCmd = &command{
 	name:  "runs list",
-	args:  "[--config FILE] [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--since TIME] [--limit N] [--before RUN] [--format text|json]",
+	args:  "[--config FILE] [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--cause CAUSE] [--from TIME] [--until TIME] [--by cause] [--limit N] [--before RUN] [--format text|json]",
 	short: "list runs, the latest first",
 	long: `List prints runs, the latest first: the state, the rule, the entity, the number of
 attempts, and the result or the error.
@@ -21,18 +20,32 @@ States: waiting (until its time, or blocked by another run of its entity), runni
 succeeded, parked (failed permanently), discarded. --state blocked selects the
 blocked ones among the waiting runs.
 
-On a terminal the lines are cut to its width. --format json prints one object
+--by cause counts the runs by what made them fail, with what helps: the parked runs,
+or those with the given --state. --cause selects the runs of one cause.
+
+Times are those of the portal, and the first line names its time zone. --from and
+--until also accept --since and --to. On a terminal the lines are cut to its width;
+an error that does not fit is printed below its run. --format json prints one object
 with "runs" and "next", the number for --before that returns the next page.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		l := &runsList{}
 		path := configFlag(fs)
 		l.filter.flags(fs)
+		fs.StringVar(&l.by, "by", "", "count the runs by `WHAT`: cause")
 		fs.IntVar(&l.limit, "limit", 50, "print at most `N` runs")
 		fs.Int64Var(&l.before, "before", 0, "only runs before the number `RUN`: the next page")
 		fs.StringVar(&l.format, "format", "text", "print as `FORMAT`: text or json")
 		return func(ctx context.Context, env environment, args []string) error {
 			if err := none(args); err != nil {
 				return err
+			}
+			if l.by != "" {
+				fs.Visit(func(f *flag.Flag) {
+					if f.Name == "limit" || f.Name == "before" {
+						l.paged = true
+					}
+				})
+				return l.causes(ctx, env, *path)
 			}
 			return l.run(ctx, env, *path)
 		}
@@ -48,7 +61,40 @@ type runsList struct {
 	filter runFilter
 	limit  int
 	before int64
+	paged  bool // --limit or --before is given
+	by     string
 	format string
+}
+
+// causes prints the causes of failures.
+func (l *runsList) causes(ctx context.Context, env environment, path string) error {
+	if err := oneOf("by", l.by, "cause"); err != nil {
+		return err
+	}
+	if err := oneOf("format", l.format, "text", "json"); err != nil {
+		return err
+	}
+	if l.paged {
+		return usagef("--by cause counts all runs: remove --limit and --before")
+	}
+	return withHistory(ctx, env, path, func(c *config.Config, q *queue.Queue) error {
+		f, err := l.filter.filter(ctx, env, c, q)
+		if err != nil {
+			return err
+		}
+		if len(f.States) == 0 {
+			f.States = []queue.State{queue.Parked}
+		}
+		counts, err := q.Causes(ctx, f)
+		if err != nil {
+			return err
+		}
+		if len(counts) == 0 && l.format == "text" {
+			env.say("no runs")
+			return nil
+		}
+		return report.WriteCauses(env.Out, l.format, report.Causes(counts, known(c)), known(c))
+	})
 }
 
 func (l *runsList) run(ctx context.Context, env environment, path string) error {
@@ -59,7 +105,7 @@ func (l *runsList) run(ctx context.Context, env environment, path string) error 
 		return err
 	}
 	return withHistory(ctx, env, path, func(c *config.Config, q *queue.Queue) error {
-		f, err := l.filter.filter(c, time.Now())
+		f, err := l.filter.filter(ctx, env, c, q)
 		if err != nil {
 			return err
 		}
@@ -80,16 +126,16 @@ func (l *runsList) run(ctx context.Context, env environment, path string) error 
 			}
 		}
 		if l.format == "json" {
-			return report.WriteList(env.Out, l.format, listed, next)
+			return report.WriteList(env.Out, l.format, listed, next, known(c))
 		}
-		if err := sayPauses(ctx, env, q); err != nil {
+		if err := sayPauses(ctx, env, c, q); err != nil {
 			return err
 		}
 		if len(listed) == 0 {
 			env.say("no runs")
 			return nil
 		}
-		if err := report.WriteList(env.Out, l.format, listed, next); err != nil {
+		if err := report.WriteList(env.Out, l.format, listed, next, known(c)); err != nil {
 			return err
 		}
 		if next != 0 {
@@ -100,20 +146,20 @@ func (l *runsList) run(ctx context.Context, env environment, path string) error 
 }
 
 // sayPauses prints the pauses and the holds.
-func sayPauses(ctx context.Context, env environment, q *queue.Queue) error {
+func sayPauses(ctx context.Context, env environment, c *config.Config, q *queue.Queue) error {
 	pauses, err := q.Pauses(ctx)
 	if err != nil {
 		return err
 	}
 	for _, p := range pauses {
-		env.say("%s", report.PauseText(p))
+		env.say("%s", report.PauseText(p, zoneOf(c, p.Portal)))
 	}
 	holds, err := q.HoldList(ctx)
 	if err != nil {
 		return err
 	}
 	for _, h := range holds {
-		env.say("%s", report.HoldText(h))
+		env.say("%s", report.HoldText(h, zoneOf(c, h.Portal)))
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ serve ask the portal now instead of at the next probe.`,
 			if err := p.check(args); err != nil {
 				return err
 			}
-			return withHistory(ctx, env, *path, func(_ *config.Config, q *queue.Queue) error {
+			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
 				was, err := q.Resume(ctx, p.portal, p.rule)
 				if err != nil {
 					return err
@@ -73,7 +73,7 @@ serve ask the portal now instead of at the next probe.`,
 				case faults > 0:
 					return nil
 				default:
-					if err := sayPauses(ctx, env, q); err != nil {
+					if err := sayPauses(ctx, env, c, q); err != nil {
 						return err
 					}
 					return fmt.Errorf("%s is not paused", report.Paused(p.portal, p.rule))
@@ -105,7 +105,7 @@ func (p *pauseFlags) check(args []string) error {
 
 // known refuses a portal or a rule that the configuration does not have.
 func (p *pauseFlags) known(env environment, c *config.Config) error {
-	if err := checkPortal(c, p.portal, false); err != nil || p.rule == "" {
+	if err := checkPortal(c, p.portal); err != nil || p.rule == "" {
 		return err
 	}
 	_, gen, err := loadRules(env, c)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"time"
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
@@ -14,11 +13,15 @@ import (
 
 var runsReplayCmd = &command{
 	name:  "runs replay",
-	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--since TIME] --yes",
+	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--cause CAUSE] [--from TIME] [--until TIME] --yes",
 	short: "run parked or discarded runs again",
 	long: `Replay queues parked or discarded runs again. They start from the beginning, with
 the current rule and the current entity, as soon as serve is running. If flags
 select the runs, replay takes the parked ones, or those with the given --state.
+
+A replayed run keeps its number, and its attempts are counted on. If another run of
+the rule and entity already waits, that one joins it. runs show prints who replayed the
+run and when.
 
 A replay does not repeat changes that were already made: it compares the current
 state and writes only differences. Effects outside the portal's data, such as a
@@ -30,7 +33,7 @@ comment, are recorded and not repeated.`,
 
 var runsDiscardCmd = &command{
 	name:  "runs discard",
-	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--since TIME] --yes",
+	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--cause CAUSE] [--from TIME] [--until TIME] --yes",
 	short: "discard runs",
 	long: `Discard gives up runs that are parked or have not started. If flags select the
 runs, discard takes the parked ones, or those with the given --state. Discarded
@@ -65,7 +68,7 @@ func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, conte
 		}
 		switch {
 		case len(ids) == 0 && r.filter.empty():
-			return usagef("which runs? give their numbers, or select runs with --state, --rule, --portal, --entity or --since")
+			return usagef("which runs? give their numbers, or select runs with --state, --cause, --rule, --portal, --entity, --from or --until")
 		case len(ids) > 0 && !r.filter.empty():
 			return usagef("give numbers of runs or flags that select runs, not both")
 		}
@@ -95,7 +98,15 @@ func (r *repair) named(ctx context.Context, env environment, q *queue.Queue, ids
 			}
 			env.say("run %d is %s: only %s runs can be %s", id, run.State, r.able(), r.done)
 		case errors.Is(err, queue.ErrNoRun):
-			env.say("run %d: %v", id, queue.ErrNoRun)
+			run, findErr := report.FindRun(ctx, q, id)
+			switch {
+			case errors.Is(findErr, queue.ErrNoRun):
+				env.say("run %d: %v", id, queue.ErrNoRun)
+			case findErr != nil:
+				return findErr
+			default:
+				env.say("run %d joined run %d, which is %s", id, run.ID, run.State)
+			}
 		default:
 			return err
 		}
@@ -121,7 +132,7 @@ func (r *repair) able() string {
 
 // chosen repairs the runs that the flags select.
 func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, q *queue.Queue) error {
-	f, err := r.filter.filter(c, time.Now())
+	f, err := r.filter.filter(ctx, env, c, q)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,9 @@ attempt. Of the last attempt it prints the steps with arguments and results, the
 REST commands with durations, the error with its line in the rule file, and
 advice.
 
+A run that waited can join another run of its rule and entity. Show then prints that
+one. Times are those of the portal.
+
 With -v it prints the steps of all attempts, and the parameters and the answer of
 each command. history.record in the configuration limits what is stored; show marks
 where something is missing. A run that succeeded and wrote nothing has no
@@ -41,11 +44,15 @@ parameters and answers in the history.`,
 			if len(ids) != 1 {
 				return usagef("which run? 'b24rules runs list' shows the numbers")
 			}
-			return withHistory(ctx, env, *path, func(_ *config.Config, q *queue.Queue) error {
+			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
 				st, err := report.ReadRun(ctx, q, ids[0])
 				if err != nil {
 					return err
 				}
+				if st.Listed.ID != ids[0] {
+					env.say("run %d joined run %d", ids[0], st.Listed.ID)
+				}
+				s.options.Known = known(c)
 				if s.options.ConfigFlag = ""; *path != config.DefaultFile {
 					s.options.ConfigFlag = " --config " + *path
 				}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -249,10 +250,28 @@ func TestRunsWhileServeIsRunning(t *testing.T) {
 	if out != "" || !strings.Contains(talk, "this would replay 2 runs: check them with") {
 		t.Errorf("replay without --yes: %q %q", out, talk)
 	}
+	causes, _ := c.run(exitFine, "runs", "list", "--by", "cause")
+	golden(t, "list_causes.txt", steady(regexp.MustCompile(`\b[0-9a-f]{8}\b( +2 +\d+)?`).ReplaceAllString(causes, "CAUSE")))
+	var byCause struct {
+		Causes []report.Cause
+		Total  int
+	}
+	causes, _ = c.run(exitFine, "runs", "list", "--by", "cause", "--format", "json")
+	if err := json.Unmarshal([]byte(causes), &byCause); err != nil || len(byCause.Causes) != 1 || byCause.Total != 2 || byCause.Causes[0].Runs != 2 {
+		t.Fatalf("causes as JSON: %v\n%s", err, causes)
+	}
+	id := byCause.Causes[0].ID
+	if n := len(listJSON(c, "--cause", id[:5])); n != 2 {
+		t.Errorf("%d runs of the cause, want 2", n)
+	}
 	if out, _ = c.run(exitFine, "runs", "replay", parked); out != "replayed run "+parked+"\n" {
 		t.Errorf("replay: %q", out)
 	}
 	h.Wait()
+	show, _ = c.run(exitFine, "runs", "show", parked)
+	if !strings.Contains(show, "  attempts 2 of 3, 1 of them before it last started over\n") || !strings.Contains(show, " by "+person()+"\n") || !strings.Contains(show, "\nattempt 2 succeeded") {
+		t.Errorf("show of a replayed run:\n%s", show)
+	}
 	if n := len(h.Elements(second)); n != 1 {
 		t.Errorf("%d elements after the replay, want 1", n)
 	}
@@ -319,6 +338,7 @@ func TestRunsFilters(t *testing.T) {
 		h.Touch(first, "again")
 		h.Wait()
 	}
+	today := time.Now().Format(time.DateOnly)
 	all := listJSON(c)
 	if len(all) < 4 {
 		t.Fatalf("%d runs", len(all))
@@ -334,7 +354,10 @@ func TestRunsFilters(t *testing.T) {
 		{[]string{"--since", "1h"}, func(listedRun) bool { return true }},
 		{[]string{"--since", "2999-01-01"}, func(listedRun) bool { return false }},
 		{[]string{"--portal", "demo"}, func(listedRun) bool { return true }},
-		{[]string{"--portal", "an old one"}, func(listedRun) bool { return false }},
+		{[]string{"--from", "1h", "--until", "2999-01-01"}, func(listedRun) bool { return true }},
+		{[]string{"--until", "1h"}, func(listedRun) bool { return false }},
+		{[]string{"--to", "2020-01-01 15:00"}, func(listedRun) bool { return false }},
+		{[]string{"--from", today, "--until", today}, func(listedRun) bool { return true }},
 	} {
 		var want, got []int64
 		for _, r := range all {
@@ -371,8 +394,29 @@ func TestRunsFilters(t *testing.T) {
 	if len(paged) != len(all) {
 		t.Errorf("pages give %d runs, there are %d", len(paged), len(all))
 	}
-	for flag, bad := range map[string]string{"--state": "parkt", "--since": "yesterday", "--entity": "deal", "--portal": "demos"} {
-		c.run(exitUsage, "runs", "list", flag, bad)
+	for _, tt := range []struct {
+		flags []string
+		want  string
+	}{
+		{[]string{"--state", "parkt"}, `--state "parkt": want waiting`},
+		{[]string{"--state", "parked,"}, `--state "": want waiting`},
+		{[]string{"--since", "yesterday"}, `--since "yesterday": want a duration`},
+		{[]string{"--until", "tomorrow"}, `--until "tomorrow": want a duration`},
+		{[]string{"--from", "1h", "--since", "1h"}, "--from and --since are the same"},
+		{[]string{"--until", "1h", "--to", "1h"}, "--until and --to are the same"},
+		{[]string{"--from", "1h", "--until", "2h"}, "no time is at "},
+		{[]string{"--entity", "deal"}, "want a kind and an id"},
+		{[]string{"--entity", "dael:1"}, `no event has entities of the kind "dael" (did you mean deal?)`},
+		{[]string{"--portal", "demos"}, `--portal "demos" is not in the configuration (did you mean demo?), and the history has nothing of it`},
+		{[]string{"--portal", "an old one"}, `--portal "an old one" is not in the configuration, and the history has nothing of it`},
+		{[]string{"--rule", "deal-shipment"}, `no portal has a rule "deal-shipment" (did you mean deal-shipments?), and the history has no run of it`},
+		{[]string{"--cause", "12345678"}, `--cause "12345678": no run has failed because of it`},
+		{[]string{"--by", "rule"}, `--by "rule": want cause`},
+		{[]string{"--by", "cause", "--limit", "5"}, "remove --limit and --before"},
+	} {
+		if _, talk := c.run(exitUsage, append([]string{"runs", "list"}, tt.flags...)...); !strings.Contains(talk, tt.want) {
+			t.Errorf("%v: %s", tt.flags, talk)
+		}
 	}
 }
 
@@ -417,5 +461,46 @@ func TestRunsPause(t *testing.T) {
 	h.Wait()
 	if n := len(h.Elements(deal)); n != 1 {
 		t.Errorf("%d elements after the pause, want 1", n)
+	}
+}
+
+// TestRunsWithoutServe says the truth about a portal's fault while no process works, and
+// finds a run that has joined another one.
+func TestRunsWithoutServe(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, apptest.Options{Dir: dir, Limits: config.Limits{Attempts: 1}})
+	c := newCLI(h, dir)
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "lists.element.*", Code: "ACCESS_DENIED"}); err != nil {
+		t.Fatal(err)
+	}
+	deal := h.AddDeal("Roof", row("Tiles", "10", "1"))
+	h.Wait()
+	first := firstRun(c)
+	h.Touch(deal, "again")
+	h.Wait()
+	second := firstRun(c)
+	if first == second {
+		t.Fatal("one run only")
+	}
+	ctx := h.Context()
+	if served, err := h.Service.Queue().Served(ctx); err != nil || !served {
+		t.Errorf("served %t, %v", served, err)
+	}
+	if err := h.Service.Queue().SetHold(ctx, queue.Hold{Portal: "demo", Cause: "unreachable", Since: time.Now(), Probe: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	h.Stop()
+	if _, talk := c.run(exitFine, "runs", "resume", "--portal", "demo"); !strings.Contains(talk, "serve is not running: when it starts, it looks whether the fault of portal demo is over") {
+		t.Errorf("resume without serve: %s", talk)
+	}
+	c.run(exitFine, "runs", "replay", second)
+	c.run(exitFine, "runs", "replay", first)
+	show, talk := c.run(exitFine, "runs", "show", second)
+	if !strings.Contains(talk, "run "+second+" joined run "+first) || !strings.Contains(show, "run "+first+" waiting") || !strings.Contains(show, "joined by run "+second) {
+		t.Errorf("show of a run that has joined another one: %s%s", talk, show)
+	}
+	if _, talk := c.run(exitFailure, "runs", "replay", second); !strings.Contains(talk, "run "+second+" joined run "+first+", which is waiting") {
+		t.Errorf("replay of a run that has joined another one: %s", talk)
 	}
 }

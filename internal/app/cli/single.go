@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/redact"
 )
@@ -20,6 +21,7 @@ type single struct {
 	deleted                      bool
 	dry                          bool             // nothing is written, neither to the portal nor to the database
 	redactor                     *redact.Redactor // of the configuration
+	known                        report.Known
 	files                        []string         // instead of the configured rules
 }
 
@@ -48,7 +50,7 @@ func (s *single) open(ctx context.Context, env environment) (a *service.Service,
 	if s.portal, err = onePortal(c, s.portal); err != nil {
 		return nil, nil, nil, err
 	}
-	c.Only, s.redactor = s.portal, c.Redactor
+	c.Only, s.redactor, s.known = s.portal, c.Redactor, known(c)
 	if len(s.files) > 0 {
 		c.Rules, c.RulesAt = s.files, nil
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"flag"
+	"fmt"
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
@@ -36,7 +37,7 @@ not read the database.`,
 				return err
 			}
 			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
-				if err := checkPortal(c, *portal, false); err != nil {
+				if err := checkPortal(c, *portal); err != nil {
 					return err
 				}
 				s, err := report.ReadStatus(ctx, q, portalNames(c, *portal))
@@ -68,16 +69,25 @@ func portalNames(c *config.Config, only string) []string {
 	return names
 }
 
-// probeNow asks serve to look whether the faults of a portal and a rule are over. It
-// returns how many there are.
+// probeNow asks serve to look whether the faults of a portal and a rule are over, and
+// says when serve does so. It returns how many faults there are.
 func probeNow(ctx context.Context, env environment, q *queue.Queue, portal, rule string) (faults int, err error) {
 	faults, err = q.ProbeNow(ctx, portal, rule)
-	switch {
-	case err != nil || faults == 0:
-	case portal == "" && rule == "":
-		env.say("serve looks now whether the faults of portals are over")
-	default:
-		env.say("serve looks now whether the fault of %s is over", report.Paused(portal, rule))
+	if err != nil || faults == 0 {
+		return faults, err
 	}
-	return faults, err
+	served, err := q.Served(ctx)
+	if err != nil {
+		return faults, err
+	}
+	what := "the faults of portals are over"
+	if portal != "" || rule != "" {
+		what = fmt.Sprintf("the fault of %s is over", report.Paused(portal, rule))
+	}
+	if served {
+		env.say("serve looks now whether %s", what)
+	} else {
+		env.say("serve is not running: when it starts, it looks whether %s", what)
+	}
+	return faults, nil
 }

@@ -258,7 +258,7 @@ func (s *syncing) follow(ctx context.Context, env environment, a *service.Servic
 		return err
 	}
 	for _, p := range report.PausesOf(all, job.Portal, job.Rule) {
-		env.say("%s: the runs wait", report.PauseText(p))
+		env.say("%s: the runs wait", report.PauseText(p, a.Portal(s.portal).Zone))
 	}
 	w := &jobWatch{queue: a.Queue(), env: env, job: job, format: s.format, command: "b24rules sync --rule " + s.rule}
 	end := func() {}

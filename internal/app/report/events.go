@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/queue"
@@ -52,7 +51,7 @@ func newStoredEventJSON(e Event) storedEventJSON {
 
 // WriteEvents prints events; format is text or json. next is the value of --before for
 // the next page, 0 without a next page.
-func WriteEvents(w io.Writer, format string, events []queue.Event, next int64) error {
+func WriteEvents(w io.Writer, format string, events []queue.Event, next int64, known Known) error {
 	if format == "json" {
 		out := struct {
 			Events []storedEventJSON `json:"events"`
@@ -63,31 +62,40 @@ func WriteEvents(w io.Writer, format string, events []queue.Event, next int64) e
 		}
 		return WriteJSON(w, out)
 	}
-	s := newSheet(w)
-	table := tabwriter.NewWriter(s, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "EVENT\tRECEIVED\tPORTAL\tCODE\tRULES\tDATA")
+	s := newSheet(w, nil)
+	portals := make([]string, len(events))
+	for i, e := range events {
+		portals[i] = e.Portal
+	}
+	dateTime := s.timesOf(known, portals)
+	t := table{
+		rows: [][]string{{"EVENT", "RECEIVED", "PORTAL", "CODE", "RULES", "DATA"}}, same: 2, cut: []int{3, 2},
+		whole: func(int) bool { return false },
+		paint: func(row int, line string) string {
+			if row == 0 {
+				return s.in(bold, line)
+			}
+			return line
+		},
+	}
 	for _, e := range events {
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%d\t%s\n", e.ID, s.dateTime(e.Received), OneLine(e.Portal), OneLine(e.Code), e.Routes, OneLine(plainJSON(e.Data, "")))
+		t.rows = append(t.rows, []string{
+			fmt.Sprint(e.ID), dateTime(e.Portal, e.Received), OneLine(e.Portal), OneLine(e.Code), fmt.Sprint(e.Routes), OneLine(plainJSON(e.Data, "")),
+		})
 	}
-	_ = table.Flush() // a sheet takes everything
-	for line := range strings.Lines(s.String()) {
-		if s.width > 0 {
-			line = Fit(strings.TrimSuffix(line, "\n"), s.width) + "\n"
-		}
-		if _, err := io.WriteString(w, line); err != nil {
-			return err
-		}
-	}
-	return nil
+	s.table(t)
+	_, err := io.WriteString(w, s.String())
+	return err
 }
 
 // WriteEvent prints an event; format is text or json.
-func WriteEvent(w io.Writer, format string, e Event) error {
+func WriteEvent(w io.Writer, format string, e Event, known Known) error {
 	if format == "json" {
 		return WriteJSON(w, newStoredEventJSON(e))
 	}
-	s := newSheet(w)
+	s := newSheet(w, known.zone(e.Portal))
 	fmt.Fprintf(s, "%s  %s of portal %s\n", s.in(bold, fmt.Sprintf("event %d", e.ID)), s.in(bold, OneLine(e.Code)), OneLine(e.Portal))
+	fmt.Fprintf(s, "  times     in %s\n", zoneName(s.now))
 	fmt.Fprintf(s, "  received  %s\n", s.dateTime(e.Received))
 	if !e.Sent.IsZero() {
 		fmt.Fprintf(s, "  sent      %s, by the clock of the portal\n", s.dateTime(e.Sent))

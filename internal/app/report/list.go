@@ -6,9 +6,9 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -22,7 +22,7 @@ type Listed struct {
 // List reads the record of the last attempt of a run.
 func List(ctx context.Context, q *queue.Queue, r queue.Info) (Listed, error) {
 	out := Listed{Info: r}
-	if r.Attempt == 0 && r.Error == "" && r.State != queue.Succeeded {
+	if r.Number() == 0 && r.Error == "" && r.State != queue.Succeeded {
 		return out, nil
 	}
 	attempts, err := q.Attempts(ctx, r.ID)
@@ -50,13 +50,13 @@ func (r *Listed) when() time.Time {
 }
 
 // what describes the result of a run in a few words.
-func (r *Listed) what(s *sheet) string {
+func (r *Listed) what(dateTime func(time.Time) string) string {
 	switch r.State {
 	case queue.Waiting:
 		if r.Blocked {
 			return "another run of the entity is running"
 		}
-		text := "due " + s.dateTime(r.Due)
+		text := "due " + dateTime(r.Due)
 		if r.Error != "" {
 			text += ", failed before: " + r.failure()
 		}
@@ -100,97 +100,47 @@ func stateColour(state queue.State) string {
 
 // WriteList prints runs; format is text or json. next is the value of --before for
 // the next page, 0 without a next page.
-func WriteList(w io.Writer, format string, runs []Listed, next int64) error {
+func WriteList(w io.Writer, format string, runs []Listed, next int64, known Known) error {
 	if format == "json" {
 		return writeListJSON(w, runs, next)
 	}
-	s := newSheet(w)
-	head := []string{"RUN", "STATE", "WHEN", "PORTAL", "RULE", "ENTITY", "TRIES", "WHAT"}
-	rows := [][]string{head}
-	for i := range runs {
-		r := &runs[i]
-		rows = append(rows, []string{
-			fmt.Sprint(r.ID), string(r.State), s.dateTime(r.when()), OneLine(r.Portal), OneLine(r.Rule), OneLine(r.Entity),
-			fmt.Sprintf("%d/%d", r.Attempt, r.MaxAttempts), r.what(s),
-		})
-	}
-	widths := columnWidths(rows, s.width)
-	for i, row := range rows {
-		line := ""
-		for c, cell := range row {
-			switch {
-			case widths[c] == 0:
-				continue
-			case c == len(row)-1:
-				if s.width > 0 {
-					cell = Fit(cell, max(s.width-utf8.RuneCountInString(line), 4))
-				}
-				line += cell
-			default:
-				cell = Fit(cell, widths[c])
-				line += cell + spaces(widths[c]+2-utf8.RuneCountInString(cell))
-			}
-		}
-		s.WriteString(painted(s, i, runs, line) + "\n")
-	}
+	s := newSheet(w, nil)
+	s.listRuns(runs, known)
 	_, err := io.WriteString(w, s.String())
 	return err
 }
 
-// painted colours the state in a line of the table.
-func painted(s *sheet, i int, runs []Listed, line string) string {
-	if i == 0 {
+func (s *sheet) listRuns(runs []Listed, known Known) {
+	portals := make([]string, len(runs))
+	for i, r := range runs {
+		portals[i] = r.Portal
+	}
+	dateTime := s.timesOf(known, portals)
+	t := table{rows: [][]string{{"RUN", "STATE", "WHEN", "PORTAL", "RULE", "ENTITY", "TRIES", "WHAT"}}, same: 3, cut: []int{4, 3, 5}}
+	for i := range runs {
+		r := &runs[i]
+		t.rows = append(t.rows, []string{
+			fmt.Sprint(r.ID), string(r.State), dateTime(r.Portal, r.when()), OneLine(r.Portal), OneLine(r.Rule), OneLine(r.Entity),
+			fmt.Sprintf("%d/%d", r.Number(), r.Earlier+r.MaxAttempts), r.what(func(at time.Time) string { return dateTime(r.Portal, at) }),
+		})
+	}
+	t.whole = func(row int) bool { return row > 0 && runs[row-1].Error != "" }
+	t.paint = func(row int, line string) string { return s.painted(row, runs, line) }
+	s.table(t)
+}
+
+// painted colours the state in a line of the list.
+func (s *sheet) painted(row int, runs []Listed, line string) string {
+	if row == 0 {
 		return s.in(bold, line)
 	}
-	state := string(runs[i-1].State)
-	id := fmt.Sprint(runs[i-1].ID)
-	at := len(id)
-	for at < len(line) && line[at] == ' ' {
-		at++
+	state := string(runs[row-1].State)
+	before, after, found := strings.Cut(line, state)
+	if !found {
+		return line
 	}
-	return line[:at] + s.in(stateColour(queue.State(state)), state) + line[at+len(state):]
+	return before + s.in(stateColour(queue.State(state)), state) + after
 }
-
-// columnWidths makes the columns as wide as their content. On a narrow terminal it
-// cuts them, so that some room is left for the last one, and omits the portal if all
-// runs have the same.
-func columnWidths(rows [][]string, width int) []int {
-	last := len(rows[0]) - 1
-	widths := make([]int, last+1)
-	for _, row := range rows {
-		for c, cell := range row {
-			widths[c] = max(widths[c], utf8.RuneCountInString(cell))
-		}
-	}
-	if width == 0 {
-		return widths
-	}
-	const portal, rule, entity, least = 3, 4, 5, 24
-	used := func() int {
-		n := 0
-		for _, w := range widths[:last] {
-			if w > 0 {
-				n += w + 2
-			}
-		}
-		return n
-	}
-	same := true
-	for _, row := range rows[1:] {
-		same = same && row[portal] == rows[1][portal]
-	}
-	if same && used()+least > width {
-		widths[portal] = 0
-	}
-	for _, c := range []int{rule, portal, entity} {
-		if over := used() + least - width; over > 0 && widths[c] > 8 {
-			widths[c] = max(8, widths[c]-over)
-		}
-	}
-	return widths
-}
-
-func spaces(n int) string { return fmt.Sprintf("%*s", max(n, 0), "") }
 
 // runJSON is the JSON form of a run.
 type runJSON struct {
@@ -212,6 +162,7 @@ type runJSON struct {
 	Started     *time.Time `json:"started,omitempty"`
 	Finished    *time.Time `json:"finished,omitempty"`
 	Error       string     `json:"error,omitempty"`
+	Cause       string     `json:"cause,omitempty"` // for --cause
 	// Of the last attempt.
 	Outcome string  `json:"outcome,omitempty"`
 	Version string  `json:"version,omitempty"`
@@ -223,12 +174,15 @@ type runJSON struct {
 func newRunJSON(r Listed) runJSON {
 	out := runJSON{
 		ID: r.ID, Portal: r.Portal, Rule: r.Rule, Entity: r.Entity, State: string(r.State), Priority: r.Priority.String(),
-		Added: r.Added, Deleted: r.Deleted, Events: r.Count, Attempt: r.Attempt, MaxAttempts: r.MaxAttempts,
+		Added: r.Added, Deleted: r.Deleted, Events: r.Count, Attempt: r.Number(), MaxAttempts: r.Earlier + r.MaxAttempts,
 		First: stamp(r.First), Due: stamp(r.Due), NotBefore: stamp(r.NotBefore), Started: stamp(r.Started), Finished: stamp(r.Finished),
 		Error: r.Error, Seconds: r.Took.Seconds(),
 	}
 	if r.Blocked {
 		out.Reason = string(queue.Blocked)
+	}
+	if r.Cause != "" {
+		out.Cause = cause.ID(r.Cause)
 	}
 	if r.Record != nil {
 		out.Outcome, out.Version, out.Calls, out.Writes = string(r.Record.Outcome), r.Record.Version, r.Record.Calls, r.Record.Writes

@@ -26,18 +26,18 @@ func Paused(portal, rule string) string {
 	return fmt.Sprintf("rule %s in portal %s", rule, portal)
 }
 
-// PauseText describes a pause in a line.
-func PauseText(p queue.Pause) string {
-	text := fmt.Sprintf("%s is paused since %s", Paused(p.Portal, p.Rule), p.Since.Local().Format(time.DateTime))
+// PauseText describes a pause in a line, with times of a zone.
+func PauseText(p queue.Pause, zone *time.Location) string {
+	text := fmt.Sprintf("%s is paused since %s", Paused(p.Portal, p.Rule), inZone(p.Since, zone).Format(time.DateTime))
 	if p.Reason != "" {
 		text += ": " + OneLine(p.Reason)
 	}
 	return text
 }
 
-// HoldText describes a hold in a line.
-func HoldText(h queue.Hold) string {
-	return fmt.Sprintf("%s is %s since %s: %s", Paused(h.Portal, h.Rule), h.Cause, h.Since.Local().Format(time.DateTime), OneLine(h.Reason))
+// HoldText describes a hold in a line, with times of a zone.
+func HoldText(h queue.Hold, zone *time.Location) string {
+	return fmt.Sprintf("%s is %s since %s: %s", Paused(h.Portal, h.Rule), h.Cause, inZone(h.Since, zone).Format(time.DateTime), OneLine(h.Reason))
 }
 
 // HoldsOf returns the holds that stop the runs of a rule in a portal.

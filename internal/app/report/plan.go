@@ -38,7 +38,7 @@ func WritePlans(w io.Writer, format string, plans []Plan) error {
 			Plans []Plan `json:"plans"`
 		}{plans})
 	}
-	s := newSheet(w)
+	s := newSheet(w, nil)
 	for i, one := range plans {
 		if i > 0 {
 			s.WriteString("\n")

@@ -15,6 +15,8 @@ type Run struct {
 	Listed   Listed
 	Events   []queue.Event
 	Attempts []Attempt
+	// Acts are what people did with the run, and which runs joined it.
+	Acts []queue.Act
 	// Later is the latest run of the same rule and entity after this one, or nil.
 	Later  *queue.Info
 	Pauses []queue.Pause
@@ -27,17 +29,18 @@ type Attempt struct {
 	Trace *history.Record // nil without one
 }
 
-// ReadRun reads a run from the database.
+// ReadRun reads a run from the database. For the number of a run that has joined another
+// one it reads that one.
 func ReadRun(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {
 	info, err := FindRun(ctx, q, id)
 	if err != nil {
 		return nil, err
 	}
 	r := &Run{Listed: Listed{Info: info}}
-	if r.Events, err = q.Events(ctx, id); err != nil {
+	if r.Events, err = q.Events(ctx, info.ID); err != nil {
 		return nil, err
 	}
-	attempts, err := q.Attempts(ctx, id)
+	attempts, err := q.Attempts(ctx, info.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +56,9 @@ func ReadRun(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {
 	if n := len(r.Attempts); n > 0 {
 		last := r.Attempts[n-1]
 		r.Listed.Record, r.Listed.Took = last.Trace, last.Finished.Sub(last.Started)
+	}
+	if r.Acts, err = q.Acts(ctx, info.ID); err != nil {
+		return nil, err
 	}
 	if r.Later, err = laterRun(ctx, q, info); err != nil {
 		return nil, err
@@ -90,7 +96,16 @@ type fullRunJSON struct {
 	runJSON
 	EventList []eventJSON   `json:"event_list"`
 	Attempts  []attemptJSON `json:"attempts"`
+	Actions   []actJSON     `json:"actions,omitempty"`
 	Later     int64         `json:"later,omitempty"`
+}
+
+// actJSON is what a person did with a run, or a run that joined it.
+type actJSON struct {
+	Action string     `json:"action"`
+	Who    string     `json:"who,omitempty"`
+	Run    int64      `json:"run,omitempty"`
+	At     *time.Time `json:"at"`
 }
 
 type eventJSON struct {
@@ -121,21 +136,29 @@ func (r *Run) json() fullRunJSON {
 			Number: a.Number, Outcome: string(a.Outcome), Error: a.Error, Started: stamp(a.Started), Finished: stamp(a.Finished), Record: record,
 		})
 	}
+	for _, a := range r.Acts {
+		out.Actions = append(out.Actions, actJSON{string(a.Action), a.Who, a.Joined, stamp(a.At)})
+	}
 	if r.Later != nil {
 		out.Later = r.Later.ID
 	}
 	return out
 }
 
-// FindRun reads the state of a run, without its events and attempts. For an
+// FindRun reads the state of a run, without its events and attempts. For the number of a
+// run that has joined another one it reads that one, whose ID differs then. For an
 // unknown id the error is queue.ErrNoRun.
 func FindRun(ctx context.Context, q *queue.Queue, id int64) (queue.Info, error) {
 	found, err := q.Runs(ctx, queue.Filter{ID: id})
-	if err != nil {
-		return queue.Info{}, err
+	if err != nil || len(found) > 0 {
+		return first(found), err
 	}
-	if len(found) == 0 {
-		return queue.Info{}, fmt.Errorf("run %d: %w; it may have joined a later run, or the history may have been deleted", id, queue.ErrNoRun)
+	into, ok, err := q.JoinedTo(ctx, id)
+	if err == nil && ok {
+		found, err = q.Runs(ctx, queue.Filter{ID: into})
 	}
-	return found[0], nil
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("run %d: %w; the history may have been deleted", id, queue.ErrNoRun)
+	}
+	return first(found), err
 }

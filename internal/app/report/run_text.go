@@ -23,6 +23,7 @@ type RunOptions struct {
 	// ConfigFlag is added to the commands that the text recommends, such as
 	// " --config FILE".
 	ConfigFlag string
+	Known      Known
 }
 
 // WriteRun prints a run; format is text or json.
@@ -30,7 +31,7 @@ func WriteRun(w io.Writer, format string, r *Run, o RunOptions) error {
 	if format == "json" {
 		return WriteJSON(w, r.json())
 	}
-	t := &runWriter{sheet: newSheet(w), options: o}
+	t := &runWriter{sheet: newSheet(w, o.Known.zone(r.Listed.Portal)), options: o}
 	t.run(r)
 	_, err := io.WriteString(w, t.String())
 	return err
@@ -50,13 +51,21 @@ func (t *runWriter) run(st *Run) {
 		t.headLine("rule", fmt.Sprintf("%s, version %s", r.Record.File, r.Record.Version))
 	}
 	t.headLine("events", t.eventsText(st))
-	t.headLine("attempts", fmt.Sprintf("%d of %d", r.Attempt, r.MaxAttempts))
+	t.headLine("times", "in "+zoneName(t.now))
+	t.headLine("attempts", t.attemptsText(r))
 	t.headLine("", t.timesText(r))
+	for i, a := range st.Acts {
+		name := "changes"
+		if i > 0 {
+			name = ""
+		}
+		t.headLine(name, t.actText(a))
+	}
 	for _, p := range st.Pauses {
-		t.headLine("paused", PauseText(p))
+		t.headLine("paused", PauseText(p, t.now.Location()))
 	}
 	for _, h := range st.Holds {
-		t.headLine("waits", HoldText(h))
+		t.headLine("waits", HoldText(h, t.now.Location()))
 	}
 	if r.Error != "" {
 		t.headLine("error", t.in(red, ""))
@@ -79,6 +88,27 @@ func (t *runWriter) headLine(name, text string) {
 	}
 	fmt.Fprintf(t, "  %-9s", name)
 	t.wrapped(11, text)
+}
+
+// attemptsText counts the attempts, and those before the run last started over.
+func (t *runWriter) attemptsText(r Listed) string {
+	text := fmt.Sprintf("%d of %d", r.Number(), r.Earlier+r.MaxAttempts)
+	if r.Earlier > 0 {
+		text += fmt.Sprintf(", %d of them before it last started over", r.Earlier)
+	}
+	return text
+}
+
+// actText describes an action on the run.
+func (t *runWriter) actText(a queue.Act) string {
+	if a.Action == queue.JoinedByRun {
+		return fmt.Sprintf("joined by run %d at %s", a.Joined, t.dateTime(a.At))
+	}
+	text := string(a.Action) + " at " + t.dateTime(a.At)
+	if a.Who != "" {
+		text += " by " + OneLine(a.Who)
+	}
+	return text
 }
 
 // error prints an error at the cursor.
@@ -278,11 +308,12 @@ func (t *runWriter) result(v any) {
 	}
 }
 
-func first(list []any) any {
-	if len(list) == 0 {
-		return nil
+// first returns the first of a list, or the zero value of an empty one.
+func first[T any](list []T) (one T) {
+	if len(list) > 0 {
+		one = list[0]
 	}
-	return list[0]
+	return one
 }
 
 // withoutEmpty returns a row without empty values.

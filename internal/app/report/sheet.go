@@ -29,12 +29,14 @@ type sheet struct {
 	strings.Builder
 	paint bool
 	width int // columns; 0 means no limit
-	// now and zone determine how times are printed.
-	now time.Time
+	// now determines how times are printed: in its zone, and without the date for its day.
+	now   time.Time
+	known Known
 }
 
-func newSheet(w io.Writer) *sheet {
-	s := &sheet{paint: UsesColor(w), now: time.Now()}
+// newSheet returns a sheet for times of a zone. nil means the zone of this machine.
+func newSheet(w io.Writer, zone *time.Location) *sheet {
+	s := &sheet{paint: UsesColor(w), now: inZone(time.Now(), zone)}
 	if f, ok := w.(*os.File); ok && IsTerminal(w) {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
 			s.width = width
@@ -111,13 +113,15 @@ func (s *sheet) wrapped(indent int, text string) {
 }
 
 // dateTime formats a time: without the date for today.
-func (s *sheet) dateTime(t time.Time) string {
+func (s *sheet) dateTime(t time.Time) string { return s.dateTimeIn(t, s.now.Location()) }
+
+func (s *sheet) dateTimeIn(t time.Time, zone *time.Location) string {
 	if t.IsZero() {
 		return "-"
 	}
-	t = t.In(s.now.Location())
+	t = t.In(zone)
 	switch {
-	case t.Format(time.DateOnly) == s.now.Format(time.DateOnly):
+	case t.Format(time.DateOnly) == s.now.In(zone).Format(time.DateOnly):
 		return t.Format(time.TimeOnly)
 	case t.Year() == s.now.Year():
 		return t.Format("Jan 02 15:04")

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// historyFilter are the flags that select runs and events.
+type historyFilter struct {
+	portal, rule, entity string
+	from, until          string
+	since, to            string // other spellings of from and until
+}
+
+// flags declares the flags. what are runs or events; arrived says which time of them is
+// compared.
+func (f *historyFilter) flags(fs *flag.FlagSet, what, arrived string) {
+	fs.StringVar(&f.portal, "portal", "", "only "+what+" of the portal `NAME`")
+	fs.StringVar(&f.rule, "rule", "", "only "+what+" of the rule `ID`")
+	fs.StringVar(&f.entity, "entity", "", "only "+what+" for `ENTITY`, such as deal:759 or item:31:7")
+	fs.StringVar(&f.from, "from", "", "only "+what+" "+arrived+" at `TIME` or later: 2h (ago), 3d, 2026-01-31, '2026-01-31 15:00' or 2026-01-31T15:00:00+03:00")
+	fs.StringVar(&f.until, "until", "", "only "+what+" "+arrived+" before `TIME`; a date includes that day")
+	fs.StringVar(&f.since, "since", "", "the same as --from `TIME`")
+	fs.StringVar(&f.to, "to", "", "the same as --until `TIME`")
+}
+
+// entityText returns the stored form of the entity.
+func (f *historyFilter) entityText() (string, error) {
+	if f.entity == "" {
+		return "", nil
+	}
+	e, err := parseEntity(f.entity)
+	return e.String(), err
+}
+
+// times reads the times of the flags. Without an offset they are times of the portal.
+func (f *historyFilter) times(c *config.Config, now time.Time) (from, until time.Time, err error) {
+	if f.from != "" && f.since != "" {
+		return from, until, usagef("--from and --since are the same: remove one")
+	}
+	if f.until != "" && f.to != "" {
+		return from, until, usagef("--until and --to are the same: remove one")
+	}
+	zone, same := known(c).Zone()
+	if f.portal != "" {
+		zone, same = known(c).Zone(f.portal)
+	}
+	for _, flag := range []struct {
+		name, text string
+		value      *time.Time
+		end        bool
+	}{{"from", f.from, &from, false}, {"since", f.since, &from, false}, {"until", f.until, &until, true}, {"to", f.to, &until, true}} {
+		if flag.text == "" {
+			continue
+		}
+		at, local, err := parseTime(flag.name, flag.text, now.In(zone), flag.end)
+		if err != nil {
+			return from, until, err
+		}
+		if local && !same {
+			return from, until, usagef("--%s %q: the portals have different time zones: add --portal, or write the offset, such as 2026-01-31T15:00:00+03:00", flag.name, flag.text)
+		}
+		*flag.value = at
+	}
+	if !from.IsZero() && !until.IsZero() && !from.Before(until) {
+		return from, until, usagef("no time is at %s or later and before %s", from.Format(time.RFC3339), until.Format(time.RFC3339))
+	}
+	return from, until, nil
+}
+
+// known refuses a portal or a rule that neither the configuration nor the history has.
+func (f *historyFilter) known(ctx context.Context, env environment, c *config.Config, q *queue.Queue) error {
+	if err := checkPortal(c, f.portal); err != nil {
+		if past, readErr := f.inHistory(ctx, q, queue.Filter{Portal: f.portal}); past || readErr != nil {
+			return readErr
+		}
+		return usagef("%v, and the history has nothing of it", err)
+	}
+	if f.rule == "" {
+		return nil
+	}
+	past, err := f.inHistory(ctx, q, queue.Filter{Rule: f.rule})
+	if past || err != nil {
+		return err
+	}
+	_, gen, err := loadRules(env, c)
+	if err != nil {
+		return err
+	}
+	switch err := gen.CheckRule(f.rule, f.portal); {
+	case err != nil && gen.Missing():
+		return usagef("%v, and the history has no run of it; a rule file with errors may contain it: run 'b24rules validate'", err)
+	case err != nil:
+		return usagef("%v, and the history has no run of it", err)
+	}
+	return nil
+}
+
+// inHistory reports whether the history has a run, or an event of a portal.
+func (f *historyFilter) inHistory(ctx context.Context, q *queue.Queue, filter queue.Filter) (bool, error) {
+	filter.Limit = 1
+	runs, err := q.Runs(ctx, filter)
+	if err != nil || len(runs) > 0 || filter.Portal == "" {
+		return len(runs) > 0, err
+	}
+	events, err := q.FindEvents(ctx, queue.EventFilter{Portal: filter.Portal, Limit: 1})
+	return len(events) > 0, err
+}
+
+// known is what a configuration says about portals.
+func known(c *config.Config) report.Known {
+	k := report.Known{Portals: map[string]report.KnownPortal{}}
+	for _, p := range c.Portals {
+		k.Portals[p.Name] = report.KnownPortal{Zone: p.Zone, Place: fmt.Sprintf("%s:%d", p.Pos.File, p.Pos.Line)}
+	}
+	return k
+}
+
+// zoneOf is the time zone of a portal; an empty name means that of all portals.
+func zoneOf(c *config.Config, portal string) *time.Location {
+	if portal == "" {
+		zone, _ := known(c).Zone()
+		return zone
+	}
+	zone, _ := known(c).Zone(portal)
+	return zone
+}
+
+// parseTime reads the time of a flag, or a duration before now. local says that the text
+// has no offset, so it is a time in the zone of now. With end, a date is the end of the
+// day.
+func parseTime(flag, text string, now time.Time, end bool) (at time.Time, local bool, err error) {
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, false, nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
+		at, err := time.ParseInLocation(layout, text, now.Location())
+		if err != nil {
+			continue
+		}
+		if end && layout == time.DateOnly {
+			at = at.AddDate(0, 0, 1)
+		}
+		return at, true, nil
+	}
+	ago := text
+	days := 0
+	if n, rest, ok := strings.Cut(text, "d"); ok {
+		d, err := strconv.Atoi(n)
+		if err != nil || d < 0 || d > 36500 {
+			ago = "?"
+		}
+		days, ago = d, rest
+	}
+	d := time.Duration(0)
+	if ago != "" {
+		d, err = time.ParseDuration(ago)
+	}
+	if err != nil || d < 0 || text == "" {
+		return time.Time{}, false, usagef("--%s %q: want a duration before now, such as 90m, 2h or 3d, or a time, such as 2026-01-31, '2026-01-31 15:00' or 2026-01-31T15:00:00+03:00", flag, text)
+	}
+	return now.AddDate(0, 0, -days).Add(-d), false, nil
+}
+
+// parseSince is parseTime for the flag --since.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	at, _, err := parseTime("since", text, now, false)
+	return at, err
+}

@@ -1,0 +1,134 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// Cause is why runs have failed, and which.
+type Cause struct {
+	ID      string     `json:"cause"` // for --cause
+	Kind    string     `json:"kind,omitempty"`
+	Title   string     `json:"title"`
+	Runs    int        `json:"runs"`
+	Portals []string   `json:"portals"`
+	Rules   []string   `json:"rules"`
+	First   *time.Time `json:"first,omitempty"`
+	Last    *time.Time `json:"last,omitempty"`
+	Newest  int64      `json:"newest_run"`
+	Advice  string     `json:"advice,omitempty"`
+
+	stored string
+}
+
+// Causes groups counts by cause, the cause with most runs first.
+func Causes(counts []queue.CauseCount, known Known) []Cause {
+	byID := map[string]*Cause{}
+	for _, n := range counts {
+		id := cause.ID(n.Cause)
+		c := byID[id]
+		if c == nil {
+			parsed := cause.Parse(n.Cause)
+			c = &Cause{ID: id, Kind: string(parsed.Kind), Title: parsed.Title(), stored: n.Cause}
+			byID[id] = c
+		}
+		c.add(n)
+	}
+	out := make([]Cause, 0, len(byID))
+	for _, c := range byID {
+		slices.Sort(c.Portals)
+		slices.Sort(c.Rules)
+		parsed := cause.Parse(c.stored)
+		c.Advice = parsed.Advice(known.where(strings.Join(c.Portals, ", "), parsed.File))
+		if len(c.Portals) == 1 {
+			c.Advice = parsed.Advice(known.where(c.Portals[0], parsed.File))
+		}
+		out = append(out, *c)
+	}
+	slices.SortFunc(out, func(a, b Cause) int {
+		return cmp.Or(cmp.Compare(b.Runs, a.Runs), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+func (c *Cause) add(n queue.CauseCount) {
+	c.Runs += n.Runs
+	c.Newest = max(c.Newest, n.Newest)
+	if !slices.Contains(c.Portals, n.Portal) {
+		c.Portals = append(c.Portals, n.Portal)
+	}
+	if !slices.Contains(c.Rules, n.Rule) {
+		c.Rules = append(c.Rules, n.Rule)
+	}
+	if at := stamp(n.First); at != nil && (c.First == nil || at.Before(*c.First)) {
+		c.First = at
+	}
+	if at := stamp(n.Last); at != nil && (c.Last == nil || at.After(*c.Last)) {
+		c.Last = at
+	}
+}
+
+// WriteCauses prints causes; format is text or json.
+func WriteCauses(w io.Writer, format string, causes []Cause, known Known) error {
+	if format == "json" {
+		total := 0
+		for _, c := range causes {
+			total += c.Runs
+		}
+		return WriteJSON(w, struct {
+			Causes []Cause `json:"causes"`
+			Total  int     `json:"total"`
+		}{causes, total})
+	}
+	s := newSheet(w, nil)
+	var portals []string
+	for _, c := range causes {
+		portals = append(portals, c.Portals...)
+	}
+	zone, same := known.Zone(portals...)
+	s.now = s.now.In(zone)
+	if !same { // the time of a cause is the last of several portals
+		s.now = s.now.UTC()
+	}
+	s.WriteString(s.in(dim, "times: "+zoneName(s.now)) + "\n")
+	t := table{rows: [][]string{{"CAUSE", "RUNS", "NEWEST", "LAST", "PORTALS", "RULES", "WHAT"}}, same: 4, cut: []int{4, 5}}
+	for _, c := range causes {
+		last := "-"
+		if c.Last != nil {
+			last = s.dateTime(*c.Last)
+		}
+		t.rows = append(t.rows, []string{c.ID, fmt.Sprint(c.Runs), fmt.Sprint(c.Newest), last, names(c.Portals), names(c.Rules), OneLine(c.Title)})
+	}
+	t.whole = func(row int) bool { return row > 0 }
+	t.paint = func(row int, line string) string {
+		if row == 0 {
+			return s.in(bold, line)
+		}
+		return line
+	}
+	s.table(t)
+	for _, c := range causes {
+		if c.Advice != "" {
+			fmt.Fprintf(s, "\n%s  ", s.in(bold, c.ID))
+			s.wrapped(2+len(c.ID), c.Advice)
+		}
+	}
+	_, err := io.WriteString(w, s.String())
+	return err
+}
+
+// names lists a few names, and how many more there are.
+func names(all []string) string {
+	const most = 3
+	if len(all) > most {
+		return OneLine(strings.Join(all[:most], ",")) + fmt.Sprintf(" and %d more", len(all)-most)
+	}
+	return OneLine(strings.Join(all, ","))
+}

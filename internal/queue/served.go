@@ -1,0 +1,102 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Served reports whether a process works the database now: on PostgreSQL, any portal of
+// it. It does not change the database.
+func (q *Queue) Served(ctx context.Context) (bool, error) {
+	if q.working.Load() {
+		return true, nil
+	}
+	served, err := q.db.served(ctx, q.db.read)
+	if err != nil {
+		return false, fmt.Errorf("is a process working the database: %w", err)
+	}
+	return served, nil
+}
+
+// served tries to read the lock, which an exclusive transaction does not let others do.
+func (db *sqliteDB) served(ctx context.Context, read reader) (bool, error) {
+	var holder string
+	err := read.QueryRowContext(ctx, `SELECT value FROM b24_note WHERE name = $1`, holderNote).Scan(&holder)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && holder == "" {
+		return false, nil // without a look at the lock, which a process that starts now may take
+	}
+	if err != nil {
+		return false, err
+	}
+	if _, err := os.Stat(db.path + ".lock"); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	lock, err := sql.Open("sqlite", sqliteURI(db.path+".lock", "_pragma=busy_timeout(0)", "mode=ro"))
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = lock.Close() }()
+	var n int
+	err = lock.QueryRowContext(ctx, `SELECT COUNT(*) FROM sqlite_schema`).Scan(&n)
+	if busy(err) {
+		return true, nil
+	}
+	return false, err
+}
+
+const (
+	// servedFor is how long served waits for a heartbeat, and servedLook the time
+	// between two looks. Processes send one every 0.8 seconds with the default lease.
+	servedFor  = 3 * time.Second
+	servedLook = 200 * time.Millisecond
+)
+
+// served waits for a heartbeat: the row of a process that was killed stays for a while.
+func (db *postgresDB) served(ctx context.Context, read reader) (bool, error) {
+	first, err := heartbeats(ctx, read)
+	if err != nil {
+		return false, err
+	}
+	until := time.Now().Add(servedFor)
+	for len(first) > 0 && time.Now().Before(until) {
+		if err := pause(ctx, servedLook); err != nil {
+			return false, err
+		}
+		next, err := heartbeats(ctx, read)
+		if err != nil {
+			return false, err
+		}
+		for id, beat := range next {
+			if before, known := first[id]; !known || before != beat {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// heartbeats reads the heartbeats of processes.
+func heartbeats(ctx context.Context, read reader) (map[string]int64, error) {
+	rows, err := read.QueryContext(ctx, `SELECT id, beat FROM b24_worker`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	all := map[string]int64{}
+	for rows.Next() {
+		var (
+			id   string
+			beat int64
+		)
+		if err := rows.Scan(&id, &beat); err != nil {
+			return nil, err
+		}
+		all[id] = beat
+	}
+	return all, rows.Err()
+}
