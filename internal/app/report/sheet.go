@@ -30,8 +30,7 @@ type sheet struct {
 	paint bool
 	width int // columns; 0 means no limit
 	// now determines how times are printed: in its zone, and without the date for its day.
-	now   time.Time
-	known Known
+	now time.Time
 }
 
 // newSheet returns a sheet for times of a zone. nil means the zone of this machine.
