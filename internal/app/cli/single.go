@@ -22,7 +22,7 @@ type single struct {
 	dry                          bool             // nothing is written, neither to the portal nor to the database
 	redactor                     *redact.Redactor // of the configuration
 	known                        report.Known
-	files                        []string         // instead of the configured rules
+	files                        []string // instead of the configured rules
 }
 
 func (s *single) flags(fs *flag.FlagSet) {
