@@ -71,8 +71,8 @@ func (db *postgresDB) served(ctx context.Context, read reader) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		for id, beat := range next {
-			if before, known := first[id]; !known || before != beat {
+		for id, now := range next {
+			if before, known := first[id]; !known || before != now {
 				return true, nil
 			}
 		}
@@ -91,12 +91,12 @@ func heartbeats(ctx context.Context, read reader) (map[string]int64, error) {
 	for rows.Next() {
 		var (
 			id   string
-			beat int64
+			last int64
 		)
-		if err := rows.Scan(&id, &beat); err != nil {
+		if err := rows.Scan(&id, &last); err != nil {
 			return nil, err
 		}
-		all[id] = beat
+		all[id] = last
 	}
 	return all, rows.Err()
 }
