@@ -61,6 +61,7 @@ var layers = map[string]int{
 	"internal/diag":         0,
 	"docs":                  0,
 	"engine/num":            0,
+	"engine/datetime":       0,
 	"internal/pgtemp":       0,
 	"internal/wakeup":       0,
 	"internal/covercheck":   0,

@@ -179,7 +179,7 @@ func (c Config) withDefaults() Config {
 		c.Client = &http.Client{Timeout: 30 * time.Second}
 	}
 	if c.Scopes == nil {
-		c.Scopes = []string{"crm", "im", "lists", "user", "userfieldconfig"}
+		c.Scopes = []string{"calendar", "crm", "im", "lists", "user", "userfieldconfig"}
 	}
 	if c.Location == nil {
 		c.Location = time.FixedZone("", 3*60*60)

@@ -27,7 +27,17 @@ func platformMethods(portal *Portal) []rest.Method {
 		{Name: "app.info", Legacy: true, Run: p.appInfo},
 		{Name: "feature.get", Legacy: true, Run: featureGet},
 		{Name: "user.current", Scope: "user", Run: userCurrent},
+		{Name: "calendar.settings.get", Scope: "calendar", Run: calendarSettings},
 	}
+}
+
+// calendarSettings are those of a new portal.
+// https://apidocs.bitrix24.com/api-reference/calendar/calendar-settings-get.html
+func calendarSettings(*rest.Call) (any, error) {
+	return value.Object(
+		"work_time_start", "9", "work_time_end", "18", "year_holidays", "1.01,2.01,7.01,23.02,8.03,1.05,9.05,12.06,4.11",
+		"year_workdays", "", "week_holidays", []string{"SA", "SU"}, "week_start", "MO",
+	), nil
 }
 
 func userCurrent(c *rest.Call) (any, error) {

@@ -64,7 +64,14 @@ func (c *checker) function(x ast.Node, name string, argNodes []ast.Node) (ast.No
 	case "concat", "flatten", "fromPairs", "toPairs", "values":
 		c.shares = true
 	}
-	return withMachine(x.Location(), callable(f.run), args...), f.result(types)
+	run := f.run
+	switch name { // a field may say what its text is
+	case "date":
+		run = dateAs(dateSort(types[0]))
+	case "tryDate":
+		run = tryDateAs(dateSort(types[0]))
+	}
+	return withMachine(x.Location(), callable(run), args...), f.result(types)
 }
 
 func (f function) count() string {
@@ -141,8 +148,17 @@ func (c *checker) special(x ast.Node, name string, nodes []ast.Node, types []Typ
 		c.getKey(nodes, types)
 	case "date":
 		c.fixedDate(nodes)
+	case "tryDate":
+		if t.Kind != String && t.Kind != Any && t.Kind != Nil {
+			c.errorOf(nodes[0], codeType, "", "tryDate takes a text, not %s", t)
+		}
 	case "formatDate":
 		c.datePattern(nodes[1])
+		c.fixedLanguage(nodes, 2)
+	case "inZone":
+		c.fixedZone(nodes[1])
+	case "atTime":
+		c.fixedClock(nodes[1])
 	}
 }
 

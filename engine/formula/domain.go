@@ -9,6 +9,7 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 
+	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/diag"
 )
@@ -29,6 +30,8 @@ type Domain struct {
 	// ExcludesPart is Excludes for a part of the value: of a text that contains,
 	// starts with or ends with it, or is in order before or after it.
 	ExcludesPart func(part string) (why, hint diag.Phrase)
+	// Date says whether a text is a day or a moment when date reads it.
+	Date datetime.Sort
 }
 
 // Range is the range of a whole number, both ends included. Max is math.MaxInt64

@@ -2,51 +2,69 @@ package formula
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// dateLayouts are the forms in which portals send and people write a date.
-var dateLayouts = []string{
-	time.RFC3339,
-	"2006-01-02T15:04:05",
-	"2006-01-02 15:04:05",
-	"2006-01-02 15:04",
-	time.DateOnly,
-	"02.01.2006 15:04:05",
-	"02.01.2006 15:04",
-	"02.01.2006",
-}
-
-const longestDate = 40
-
-// date reads a time from a text. A text that names no zone is in the zone of the
-// second argument, or in UTC.
-func date(_ *Machine, args []any) (any, error) {
-	s, err := text(args[0])
-	if err != nil {
-		return nil, err
-	}
-	zone := time.UTC
-	if len(args) > 1 {
-		name, err := text(args[1])
+// dateAs makes the function date for texts of a sort. Their field may say that they have
+// no time of day. A text without an offset is in the zone of the second argument, else
+// in that of the portal.
+func dateAs(sort datetime.Sort) func(m *Machine, args []any) (any, error) {
+	return func(m *Machine, args []any) (any, error) {
+		s, err := text(args[0])
 		if err != nil {
 			return nil, err
 		}
-		if zone, err = time.LoadLocation(name); err != nil || name == "Local" {
-			return nil, fmt.Errorf("unknown time zone %.40q: write one like \"Europe/Riga\"", name)
-		}
-	}
-	if len(s) <= longestDate {
-		for _, layout := range dateLayouts {
-			if t, err := time.ParseInLocation(layout, s, zone); err == nil {
-				return t, nil
+		zone, sort := m.locale().Zone, sort
+		if len(args) > 1 { // who names a zone means a moment
+			if zone, err = zoneOf(args[1]); err != nil {
+				return nil, err
 			}
+			sort = datetime.MomentText
 		}
+		return orNil(datetime.Parse(s, sort, zone))
 	}
-	return nil, fmt.Errorf("%.40q is not a date: write it like 2026-01-31 or 31.01.2026 15:04", s)
+}
+
+// tryDateAs is dateAs that gives nil for what is no date.
+func tryDateAs(sort datetime.Sort) func(m *Machine, args []any) (any, error) {
+	return func(m *Machine, args []any) (any, error) {
+		s, ok := args[0].(string)
+		if !ok {
+			return nil, nil
+		}
+		t, err := datetime.Parse(s, sort, m.locale().Zone)
+		if err != nil {
+			return nil, nil //nolint:nilerr // that is what tryDate is for
+		}
+		return t, nil
+	}
+}
+
+// orNil returns a value without its error, or the error without a value.
+func orNil(v any, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// dateSort returns what is known of the texts of a type before date reads them.
+func dateSort(t Type) datetime.Sort {
+	if t.Domain == nil {
+		return datetime.Unknown
+	}
+	return t.Domain.Date
+}
+
+func zoneOf(v any) (*time.Location, error) {
+	name, err := text(v)
+	if err != nil {
+		return nil, err
+	}
+	return datetime.Zone(name)
 }
 
 func when(v any) (time.Time, error) {
@@ -55,11 +73,6 @@ func when(v any) (time.Time, error) {
 		return t, errWant("a time", v)
 	}
 	return t, nil
-}
-
-// datePatterns are the parts of a pattern of formatDate, as Go's layouts.
-var datePatterns = [...]struct{ name, layout string }{
-	{"yyyy", "2006"}, {"yy", "06"}, {"MM", "01"}, {"dd", "02"}, {"HH", "15"}, {"mm", "04"}, {"ss", "05"},
 }
 
 const longestPattern = 100
@@ -77,22 +90,12 @@ func formatDate(m *Machine, args []any) (any, error) {
 	if len(pattern) > longestPattern {
 		return nil, fmt.Errorf("the pattern of formatDate is longer than %d characters", longestPattern)
 	}
-	var b strings.Builder
-	for pattern != "" {
-		part := pattern[:1]
-		for _, p := range datePatterns {
-			if strings.HasPrefix(pattern, p.name) {
-				part = p.name
-				b.WriteString(t.Format(p.layout))
-				break
-			}
-		}
-		if len(part) == 1 {
-			b.WriteString(part)
-		}
-		pattern = pattern[len(part):]
+	lang, err := m.language(args, 2)
+	if err != nil {
+		return nil, err
 	}
-	return b.String(), m.grow(b.Len())
+	s := datetime.Format(t, pattern, lang)
+	return s, m.grow(len(s))
 }
 
 // timePart makes a function that reads a part of a time.
@@ -126,7 +129,7 @@ func weekdayOf(_ *Machine, args []any) (any, error) {
 const farthest = 1_000_000
 
 // move makes a function that moves a time by a whole number of something.
-func move(args []any, by func(t time.Time, n int) time.Time) (any, error) {
+func move(args []any, by func(t time.Time, n int) (time.Time, error)) (any, error) {
 	t, err := when(args[0])
 	if err != nil {
 		return nil, err
@@ -138,7 +141,10 @@ func move(args []any, by func(t time.Time, n int) time.Time) (any, error) {
 	if n > farthest || n < -farthest {
 		return nil, fmt.Errorf("a time cannot be moved by %d", n)
 	}
-	moved := by(t, n)
+	moved, err := by(t, n)
+	if err != nil {
+		return nil, err
+	}
 	if year := moved.Year(); year < 1 || year > 9999 {
 		return nil, fmt.Errorf("the year %d is out of range", year)
 	}
@@ -146,40 +152,110 @@ func move(args []any, by func(t time.Time, n int) time.Time) (any, error) {
 }
 
 func addDays(_ *Machine, args []any) (any, error) {
-	return move(args, func(t time.Time, n int) time.Time { return t.AddDate(0, 0, n) })
+	return move(args, func(t time.Time, n int) (time.Time, error) { return datetime.AddDays(t, n), nil })
 }
 
-// addMonths stays in the month: a month after January 31 is the last of February.
 func addMonths(_ *Machine, args []any) (any, error) {
-	return move(args, func(t time.Time, n int) time.Time {
-		moved := t.AddDate(0, n, 0)
-		if moved.Day() != t.Day() {
-			moved = moved.AddDate(0, 0, -moved.Day())
-		}
-		return moved
+	return move(args, func(t time.Time, n int) (time.Time, error) { return datetime.AddMonths(t, n), nil })
+}
+
+// addHours starts from the first moment of a day.
+func addHours(m *Machine, args []any) (any, error) {
+	return move(args, func(t time.Time, n int) (time.Time, error) {
+		return datetime.Moment(t, m.locale().Zone).Add(time.Duration(n) * time.Hour), nil
 	})
 }
 
-func addHours(_ *Machine, args []any) (any, error) {
-	return move(args, func(t time.Time, n int) time.Time { return t.Add(time.Duration(n) * time.Hour) })
-}
-
-// daysBetween counts the midnights between two times, in the zone of the first.
 func daysBetween(_ *Machine, args []any) (any, error) {
-	from, err := when(args[0])
+	from, to, err := twoTimes(args)
 	if err != nil {
 		return nil, err
 	}
-	to, err := when(args[1])
-	if err != nil {
-		return nil, err
-	}
-	to = to.In(from.Location())
-	const day = 24 * 60 * 60
-	return num.FromInt((midnight(to) - midnight(from)) / day), nil
+	return num.FromInt(int64(datetime.DaysBetween(from, to))), nil
 }
 
-// midnight returns the start of a day as if its zone had no summer time.
-func midnight(t time.Time) int64 {
-	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC).Unix()
+func twoTimes(args []any) (from, to time.Time, err error) {
+	if from, err = when(args[0]); err == nil {
+		to, err = when(args[1])
+	}
+	return from, to, err
+}
+
+// atTime gives the moment of a time of day on the day of a time, in the portal's zone.
+// A moment that was put into another zone keeps that zone.
+func atTime(m *Machine, args []any) (any, error) {
+	t, err := when(args[0])
+	if err != nil {
+		return nil, err
+	}
+	clock, err := text(args[1])
+	if err != nil {
+		return nil, err
+	}
+	return orNil(datetime.AtTime(t, clock, m.zoneFor(t)))
+}
+
+func inZone(_ *Machine, args []any) (any, error) {
+	t, err := when(args[0])
+	if err != nil {
+		return nil, err
+	}
+	zone, err := zoneOf(args[1])
+	if err != nil {
+		return nil, err
+	}
+	return datetime.Moment(t, zone).In(zone), nil
+}
+
+func isWorkday(m *Machine, args []any) (any, error) {
+	t, err := when(args[0])
+	if err != nil {
+		return nil, err
+	}
+	calendar, err := m.calendar()
+	if err != nil {
+		return nil, err
+	}
+	return calendar.IsWorkday(t), nil
+}
+
+func addWorkdays(m *Machine, args []any) (any, error) {
+	calendar, err := m.calendar()
+	if err != nil {
+		return nil, err
+	}
+	return move(args, func(t time.Time, n int) (time.Time, error) {
+		if err := m.spend(max(n, -n)); err != nil {
+			return t, err
+		}
+		return calendar.AddWorkdays(t, n)
+	})
+}
+
+func workdaysBetween(m *Machine, args []any) (any, error) {
+	from, to, err := twoTimes(args)
+	if err != nil {
+		return nil, err
+	}
+	calendar, err := m.calendar()
+	if err != nil {
+		return nil, err
+	}
+	if days := datetime.DaysBetween(from, to); m.spend(max(days, -days)) != nil {
+		return nil, m.spend(0)
+	}
+	n, err := calendar.WorkdaysBetween(from, to)
+	return orNil(num.FromInt(int64(n)), err)
+}
+
+func toWorkTime(m *Machine, args []any) (any, error) {
+	t, err := when(args[0])
+	if err != nil {
+		return nil, err
+	}
+	calendar, err := m.calendar()
+	if err != nil {
+		return nil, err
+	}
+	return orNil(calendar.ToWorkTime(t, m.zoneFor(t)))
 }

@@ -3,6 +3,8 @@ package formula
 import (
 	"maps"
 	"slices"
+
+	"github.com/b24rules/b24rules/engine/datetime"
 )
 
 // function is a function of the language that is no loop.
@@ -87,18 +89,25 @@ var functions = map[string]function{
 	"replace":     {params: []Type{textType, textType, textType}, required: 3, usage: "replace(text, old, new)", result: gives(textType), run: replace},
 	"repeat":      {params: []Type{textType, intType}, required: 2, usage: "repeat(text, n)", result: gives(textType), run: repeat},
 
-	"date":        {params: []Type{textType, textType}, required: 1, usage: `date("2026-01-31", "Europe/Riga")`, result: gives(timeType), run: date},
-	"formatDate":  {params: []Type{timeType, textType}, required: 2, usage: `formatDate(time, "dd.MM.yyyy HH:mm")`, result: gives(textType), run: formatDate},
-	"yearOf":      {params: []Type{timeType}, required: 1, usage: "yearOf(time)", result: gives(intType), run: yearOf},
-	"monthOf":     {params: []Type{timeType}, required: 1, usage: "monthOf(time)", result: gives(ranged(1, 12)), run: monthOf},
-	"dayOf":       {params: []Type{timeType}, required: 1, usage: "dayOf(time)", result: gives(ranged(1, 31)), run: dayOf},
-	"hourOf":      {params: []Type{timeType}, required: 1, usage: "hourOf(time)", result: gives(ranged(0, 23)), run: hourOf},
-	"minuteOf":    {params: []Type{timeType}, required: 1, usage: "minuteOf(time)", result: gives(ranged(0, 59)), run: minuteOf},
-	"weekdayOf":   {params: []Type{timeType}, required: 1, usage: "weekdayOf(time), 1 is Monday", result: gives(ranged(1, 7)), run: weekdayOf},
-	"addDays":     {params: []Type{timeType, intType}, required: 2, usage: "addDays(time, n)", result: gives(timeType), run: addDays},
-	"addMonths":   {params: []Type{timeType, intType}, required: 2, usage: "addMonths(time, n)", result: gives(timeType), run: addMonths},
-	"addHours":    {params: []Type{timeType, intType}, required: 2, usage: "addHours(time, n)", result: gives(timeType), run: addHours},
-	"daysBetween": {params: []Type{timeType, timeType}, required: 2, usage: "daysBetween(from, to)", result: gives(intType), run: daysBetween},
+	"date":            {params: []Type{textType, textType}, required: 1, usage: `date("2026-01-31", "Europe/Riga")`, result: gives(timeType), run: dateAs(datetime.Unknown)},
+	"tryDate":         {params: []Type{anyType}, required: 1, usage: "tryDate(text)", result: gives(timeType.Optional()), run: tryDateAs(datetime.Unknown)},
+	"formatDate":      {params: []Type{timeType, textType, textType}, required: 2, usage: `formatDate(time, "d MMMM yyyy, HH:mm", "ru")`, result: gives(textType), run: formatDate},
+	"inZone":          {params: []Type{timeType, textType}, required: 2, usage: `inZone(time, "Asia/Yekaterinburg")`, result: gives(timeType), run: inZone},
+	"atTime":          {params: []Type{timeType, textType}, required: 2, usage: `atTime(time, "09:00")`, result: gives(timeType), run: atTime},
+	"yearOf":          {params: []Type{timeType}, required: 1, usage: "yearOf(time)", result: gives(intType), run: yearOf},
+	"monthOf":         {params: []Type{timeType}, required: 1, usage: "monthOf(time)", result: gives(ranged(1, 12)), run: monthOf},
+	"dayOf":           {params: []Type{timeType}, required: 1, usage: "dayOf(time)", result: gives(ranged(1, 31)), run: dayOf},
+	"hourOf":          {params: []Type{timeType}, required: 1, usage: "hourOf(time)", result: gives(ranged(0, 23)), run: hourOf},
+	"minuteOf":        {params: []Type{timeType}, required: 1, usage: "minuteOf(time)", result: gives(ranged(0, 59)), run: minuteOf},
+	"weekdayOf":       {params: []Type{timeType}, required: 1, usage: "weekdayOf(time), 1 is Monday", result: gives(ranged(1, 7)), run: weekdayOf},
+	"addDays":         {params: []Type{timeType, intType}, required: 2, usage: "addDays(time, n)", result: gives(timeType), run: addDays},
+	"addMonths":       {params: []Type{timeType, intType}, required: 2, usage: "addMonths(time, n)", result: gives(timeType), run: addMonths},
+	"addHours":        {params: []Type{timeType, intType}, required: 2, usage: "addHours(time, n)", result: gives(timeType), run: addHours},
+	"daysBetween":     {params: []Type{timeType, timeType}, required: 2, usage: "daysBetween(from, to)", result: gives(intType), run: daysBetween},
+	"isWorkday":       {params: []Type{timeType}, required: 1, usage: "isWorkday(time)", result: gives(boolType), run: isWorkday},
+	"addWorkdays":     {params: []Type{timeType, intType}, required: 2, usage: "addWorkdays(time, n)", result: gives(timeType), run: addWorkdays},
+	"workdaysBetween": {params: []Type{timeType, timeType}, required: 2, usage: "workdaysBetween(from, to)", result: gives(intType), run: workdaysBetween},
+	"toWorkTime":      {params: []Type{timeType}, required: 1, usage: "toWorkTime(time)", result: gives(timeType), run: toWorkTime},
 }
 
 func functionNames() []string {

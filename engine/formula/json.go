@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/num"
 )
 
@@ -51,7 +52,7 @@ func exact(v any) (any, error) {
 }
 
 // ToText returns how a value reads inside a text: a number without trailing
-// zeros, a time in RFC 3339, true or false. nil, omit, lists and records cannot be
+// zeros, a time in RFC 3339, a day as 2026-01-31, true or false. nil, omit, lists and records cannot be
 // written as text and are an error.
 func ToText(v any) (string, error) {
 	switch x := v.(type) {
@@ -62,7 +63,7 @@ func ToText(v any) (string, error) {
 	case bool:
 		return strconv.FormatBool(x), nil
 	case time.Time:
-		return x.Format(time.RFC3339), nil
+		return datetime.Text(x), nil
 	case nil:
 		return "", fmt.Errorf(`the value is missing (nil): write ?? "" for an empty text`)
 	case []any:

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/expr-lang/expr/vm"
+
+	"github.com/b24rules/b24rules/engine/datetime"
 )
 
 // The limits of one evaluation. Plain expr has none of them: it ends a loop in
@@ -34,6 +36,9 @@ type Machine struct {
 	nextCheck int
 	text      int
 	deadline  time.Time
+
+	portal Locale
+	work   *datetime.Calendar // nil until it is needed
 }
 
 // NewMachine returns a machine whose evaluations end when ctx does.

@@ -3,9 +3,11 @@ package formula
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/expr-lang/expr/ast"
 
+	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -94,7 +96,7 @@ func (c *checker) fixedDate(nodes []ast.Node) {
 	if ok {
 		args[0] = fixed.Value
 	}
-	if _, err := date(nil, args); err != nil {
+	if _, err := dateAs(datetime.Unknown)(nil, args); err != nil {
 		hint := ""
 		if ok && strings.Trim(fixed.Value, "dDjmMnyYhHGisa.:/- ") == "" && fixed.Value != "" {
 			hint = `write formatDate(time, "dd.MM.yyyy")`
@@ -104,12 +106,43 @@ func (c *checker) fixedDate(nodes []ast.Node) {
 		}
 		c.errorOf(text, codeArgs, hint, "%s", err)
 	}
-	if len(nodes) < 2 {
-		return
+	if len(nodes) > 1 {
+		c.fixedZone(nodes[1])
 	}
-	if zone, ok := nodes[1].(*ast.StringNode); ok {
-		if _, err := date(nil, []any{"2006-01-02", zone.Value}); err != nil {
-			c.errorOf(zone, codeArgs, "", "%s", err)
+}
+
+// fixedZone reports a literal that names no time zone.
+func (c *checker) fixedZone(n ast.Node) {
+	c.fixedText(n, func(name string) error {
+		_, err := datetime.Zone(name)
+		return err
+	})
+}
+
+// fixedClock reports a literal that is no time of day.
+func (c *checker) fixedClock(n ast.Node) {
+	c.fixedText(n, func(clock string) error {
+		_, err := datetime.AtTime(time.Time{}, clock, nil)
+		return err
+	})
+}
+
+// fixedLanguage reports an argument, which may be missing, that is a literal and names
+// no language.
+func (c *checker) fixedLanguage(nodes []ast.Node, i int) {
+	if i < len(nodes) {
+		c.fixedText(nodes[i], func(name string) error {
+			_, err := (*Machine)(nil).language([]any{name}, 0)
+			return err
+		})
+	}
+}
+
+// fixedText reports a literal with which a function fails in every run.
+func (c *checker) fixedText(n ast.Node, valid func(text string) error) {
+	if fixed, ok := n.(*ast.StringNode); ok {
+		if err := valid(fixed.Value); err != nil {
+			c.errorOf(n, codeArgs, "", "%s", err)
 		}
 	}
 }

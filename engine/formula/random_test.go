@@ -82,7 +82,7 @@ func (g *generator) leaf(kind byte) string {
 	case 'w':
 		return g.pick("names", "['x', s]", "[]")
 	case 'd':
-		return g.pick("event.time", "date('2026-02-03')", "deal.closed")
+		return g.pick("event.time", "date('2026-02-03')", "date('2026-02-03T10:00:00+03:00')", "deal.closed")
 	}
 	return g.pick("nil", "thing", "omit", "deal", "rows", "deal.UF_CRM_2", "1", "s", "event.time", "[]")
 }
@@ -112,7 +112,8 @@ func (g *generator) form(kind byte) string {
 	case 'w':
 		return g.pick("map($l, ${t)", "[$t, $t]", "split($t, 'a')", "sort($w, 'desc')", "uniq($w)", "keys({a: $n})", "filter($w, ${b)", "concat($w, $w)", "map(groupBy($w, ${t), .key)")
 	case 'd':
-		return g.pick("addDays($d, 1)", "addMonths($d, $n)", "($b ? $d : $d)", "($d ?? $d)", "date('31.01.2026', 'Europe/Riga')")
+		return g.pick("addDays($d, 1)", "addMonths($d, $n)", "($b ? $d : $d)", "($d ?? $d)", "date('31.01.2026', 'Europe/Riga')", "addWorkdays($d, $n)",
+			"toWorkTime($d)", "atTime($d, '09:00')", "inZone($d, 'Asia/Tokyo')", "tryDate($t)")
 	}
 	return g.pick("{a: $a, b: $n}", "[$a, $a]", "($b ? $a : $a)", "($a ?? $a)", "$n", "$t", "$b", "$l", "$m", "{a: $l}.a[0]?.price", "map($l, ${a)", "reduce($m, [#acc], $a)",
 		"toPairs({a: $a, b: $n})", "values({a: $n, b: $n})", "fromPairs([['a', $a]])", "groupBy($l, ${a)", "if $b { $a } else { $a }", "first($l)", "findLast($l, ${b)", "min($w)", "$a?.price", "{($t): $a}")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/num"
 )
 
@@ -93,8 +94,8 @@ func errKinds(a, b any) error {
 	return fmt.Errorf("%s cannot be compared with %s: write number(…) or string(…)", describe(a), describe(b))
 }
 
-// equal compares by value: 1.0 equals 1.00, times are equal by instant. nil
-// equals only nil; values of two different kinds are an error.
+// equal compares by value: 1.0 equals 1.00, times are equal by instant, and a day equals
+// each moment of it. nil equals only nil; values of two different kinds are an error.
 func equal(m *Machine, a, b any, depth int) (bool, error) {
 	if depth > maxDepth {
 		return false, errTooDeep
@@ -127,7 +128,7 @@ func equalScalars(a, b any) bool {
 	case num.Num:
 		return x.Equal(b.(num.Num))
 	case time.Time:
-		return x.Equal(b.(time.Time))
+		return datetime.Compare(x, b.(time.Time)) == 0
 	case string:
 		return x == b.(string)
 	case bool:
@@ -183,7 +184,7 @@ func compare(a, b any) (int, error) {
 		}
 	case time.Time:
 		if y, ok := b.(time.Time); ok {
-			return x.Compare(y), nil
+			return datetime.Compare(x, y), nil
 		}
 	case bool:
 		if y, ok := b.(bool); ok {
@@ -236,6 +237,9 @@ func appendKey(m *Machine, key []byte, v any, depth int) ([]byte, error) {
 		}
 		return strconv.AppendQuote(append(key, 's'), x), nil
 	case time.Time:
+		if datetime.IsDay(x) {
+			return x.AppendFormat(append(key, 'd'), time.DateOnly), nil
+		}
 		return x.UTC().AppendFormat(append(key, 't'), time.RFC3339Nano), nil
 	case []any:
 		return appendListKey(m, key, x, depth)

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
 )
@@ -49,7 +50,7 @@ func (w *writer) bounded(v any, room *int, depth int) any {
 	case string:
 		return w.boundedText(x, room)
 	case time.Time:
-		return w.boundedText(x.Format(time.RFC3339), room)
+		return w.boundedText(datetime.Text(x), room)
 	case []any:
 		return boundedList(w, x, room, depth)
 	case []string:

@@ -103,7 +103,7 @@ func (f *flow) varying(e *effect, v *engine.Value) diag.Phrase {
 }
 
 // coarseParts are functions that give the same value for many times.
-var coarseParts = regexp.MustCompile(`\b(formatDate|yearOf|monthOf|dayOf|weekdayOf|hourOf|daysBetween)\(`)
+var coarseParts = regexp.MustCompile(`\b(formatDate|yearOf|monthOf|dayOf|weekdayOf|hourOf|daysBetween|isWorkday|workdaysBetween)\(`)
 
 // coarse reports whether a value uses only a part of a time, such as its day.
 func coarse(v *engine.Value) bool {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/redact"
@@ -41,6 +42,10 @@ type Run struct {
 	Guard *LoopGuard
 	// Zone is the portal's time zone. Nil leaves times unchanged.
 	Zone *time.Location
+	// Language is that of names and numbers in formulas; "" is English.
+	Language datetime.Language
+	// Calendar is the portal's calendar of work. Nil reads it in each run that needs it.
+	Calendar *Calendar
 	// Log receives the messages of log steps. Nil discards them.
 	Log *slog.Logger
 	// DryRun makes the run read only: it does not write to Client and Memory, and does
@@ -190,7 +195,7 @@ func (x *execution) scope(ctx context.Context) (engine.Scope, error) {
 	vars := map[string]any{}
 	inputs, secrets := splitSecrets(r.Inputs)
 	x.redactor = redactorOf(secrets)
-	sc := engine.Scope{Machine: formula.NewMachine(ctx), Secrets: secrets, Vars: map[string]any{
+	sc := engine.Scope{Machine: formula.NewMachine(ctx).In(x.locale(ctx)), Secrets: secrets, Vars: map[string]any{
 		engine.NameEvent:  engine.EventScope(r.Entity, r.Portal, event, r.Count, r.Added),
 		engine.NameInputs: inputs,
 		engine.NameVars:   vars,

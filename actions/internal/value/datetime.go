@@ -3,13 +3,16 @@ package value
 import (
 	"strings"
 	"time"
+
+	"github.com/b24rules/b24rules/engine/datetime"
 )
 
 // DateTime is a time in the form of a portal: with an offset, or as local time of
 // the portal without one.
 type DateTime struct {
-	t     time.Time
-	zoned bool
+	t       time.Time
+	zoned   bool
+	written bool // a text with an offset, as the portal writes it
 }
 
 // Spellings of dates. CRM writes ISO 8601 with an offset; lists write the
@@ -28,7 +31,7 @@ var (
 // decides how 03/04/2024 is read.
 func DateTimeOf(v any, dayFirst bool) (DateTime, bool) {
 	if t, ok := v.(time.Time); ok {
-		return DateTime{t, true}, true
+		return DateTime{t: t, zoned: !datetime.IsDay(t)}, true
 	}
 	text, ok := v.(string)
 	if !ok {
@@ -36,10 +39,10 @@ func DateTimeOf(v any, dayFirst bool) (DateTime, bool) {
 	}
 	text = strings.TrimSpace(text)
 	if t, ok := parseAny(text, zonedLayouts); ok {
-		return DateTime{t, true}, true
+		return DateTime{t: t, zoned: true, written: true}, true
 	}
 	if t, ok := parseAny(text, plainLayouts); ok {
-		return DateTime{t, false}, true
+		return DateTime{t: t}, true
 	}
 	first, second := monthFirstLayouts, dayFirstLayouts
 	if dayFirst {
@@ -50,7 +53,7 @@ func DateTimeOf(v any, dayFirst bool) (DateTime, bool) {
 	if !ok {
 		t, ok = parseAny(text, second)
 	}
-	return DateTime{t, false}, ok
+	return DateTime{t: t}, ok
 }
 
 func parseAny(text string, layouts []string) (time.Time, bool) {
@@ -62,9 +65,14 @@ func parseAny(text string, layouts []string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// Day is the calendar day in the offset of the value. A date field has midnight of
-// the portal's zone, so the day in another zone would be wrong.
-func (m DateTime) Day() string { return m.t.Format(time.DateOnly) }
+// Day is the calendar day of a date field: that of a text which the portal writes for
+// the field, or the day of a moment in the moment's own zone.
+func (m DateTime) Day() string {
+	if m.written {
+		return datetime.FieldDay(m.t).Format(time.DateOnly)
+	}
+	return m.t.Format(time.DateOnly)
+}
 
 // Wall is the local date and time without a zone.
 func (m DateTime) Wall() string { return m.t.Format(time.DateTime) }
@@ -76,10 +84,10 @@ func (m DateTime) At(zone *time.Location) DateTime {
 	case zone == nil:
 		return m
 	case m.zoned:
-		return DateTime{m.t.In(zone), true}
+		return DateTime{t: m.t.In(zone), zoned: true}
 	}
 	y, month, d := m.t.Date()
-	return DateTime{time.Date(y, month, d, m.t.Hour(), m.t.Minute(), m.t.Second(), 0, zone), true}
+	return DateTime{t: time.Date(y, month, d, m.t.Hour(), m.t.Minute(), m.t.Second(), 0, zone), zoned: true}
 }
 
 // Same compares instants if both are known, otherwise local times. A desired time

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
 )
@@ -191,7 +192,7 @@ func TextOf(v any) string {
 		}
 		return "N"
 	case time.Time:
-		return x.Format(time.RFC3339)
+		return datetime.Text(x)
 	}
 	return fmt.Sprint(v)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
 )
@@ -24,7 +25,7 @@ func encode(v, none any) any {
 	case num.Num:
 		return json.Number(x.String())
 	case time.Time:
-		return x.Format(time.RFC3339)
+		return datetime.Text(x)
 	case []any:
 		out := make([]any, 0, len(x))
 		for _, e := range x {

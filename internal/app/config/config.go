@@ -12,6 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/redact"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -77,6 +78,11 @@ type Portal struct {
 	Transport http.RoundTripper
 	// Zone is the portal's time zone. Nil leaves times unchanged.
 	Zone *time.Location
+	// Language is that of names and numbers in formulas.
+	Language datetime.Language
+	// Dates are days that are working days or not, whatever the portal's calendar says.
+	// The keys are days in the form 2026-01-31.
+	Dates map[string]bool
 	// Inputs are the values of the rule sets' inputs.
 	Inputs Inputs
 	Pos    diag.Pos
@@ -182,8 +188,15 @@ type portalFile struct {
 	Inputs               Inputs     `yaml:"inputs" doc:"the inputs of rule sets: the file name without its ending, the input, the value" example:"{deal-shipments: {list: 47}}"`
 	TLS                  tlsFile    `yaml:"tls" doc:"how the portal's certificate is checked"`
 	TimeZone             scalar     `yaml:"time_zone" doc:"the portal's time zone; without it times stay unchanged" example:"Europe/Moscow"`
+	Language             scalar     `yaml:"language" words:"en ru" default:"en" doc:"the language of names of months and of numbers in formulas"`
+	Calendar             daysFile   `yaml:"calendar" doc:"working days and holidays of one year, in addition to the calendar of the portal"`
 	Events               scalar     `yaml:"events" words:"online offline" default:"online" doc:"online: the portal sends its events; offline: the program fetches them from the portal"`
 	Encoding             scalar     `yaml:"encoding" default:"utf-8" words:"utf-8 windows-1251" doc:"the encoding of requests, answers and events; cloud portals have utf-8"`
+}
+
+type daysFile struct {
+	Holidays scalars `yaml:"holidays" doc:"days on which nobody works" example:"[2026-05-11]"`
+	Workdays scalars `yaml:"workdays" doc:"days on which people work, such as a Saturday" example:"[2026-05-09]"`
 }
 
 type tlsFile struct {

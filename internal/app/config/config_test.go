@@ -52,6 +52,8 @@ portals:
       deal-shipments: {list: 047, deal_property: DEAL}
     tls: {insecure_skip_verify: true}
     time_zone: Europe/Moscow
+    language: ru
+    calendar: {holidays: 2026-05-11, workdays: [2026-05-09]}
     events: online
     encoding: UTF-8
   other: {webhook: '${HOOK}', application_token: 'x-${TOKEN}'}
@@ -89,6 +91,9 @@ console: false
 	}
 	if other.Webhook.Reveal() != hook || other.Token.Reveal() != "x-t0k3n" || other.Plan != bitrix.PlanStandard || other.Shared || other.Insecure || other.Zone != nil {
 		t.Errorf("portal other: %s %s %s %v %v", other.Webhook.Reveal(), other.Token.Reveal(), other.Plan, other.Insecure, other.Zone)
+	}
+	if diff := cmp.Diff(map[string]bool{"2026-05-09": true, "2026-05-11": false}, p.Dates); diff != "" || p.Language != "ru" || other.Dates != nil || other.Language != "" {
+		t.Errorf("language %q, %q, other dates %v, dates (-want +got):\n%s", p.Language, other.Language, other.Dates, diff)
 	}
 	set, ok := p.Inputs.Set("deal-shipments")
 	if diff := cmp.Diff(map[string]string{"list": "047", "deal_property": "DEAL"}, set.Values()); diff != "" || !ok {
@@ -172,6 +177,9 @@ func TestConfigFindings(t *testing.T) {
 		{"public url", "public_url: example.com\n" + minimal(web, token), `1:13 invalid-value: public_url "example.com" is not an address (write an address such as https://b24rules.example.com)`},
 		{"events", minimal(web, token, "events: sometimes"), `6:13 invalid-value: events "sometimes" is unknown (write online or offline)`},
 		{"encoding", minimal(web, token, "encoding: windows-1252"), `6:15 invalid-value: encoding "windows-1252" is unknown (did you mean windows-1251?)`},
+		{"language", minimal(web, token, "language: fr"), `6:15 invalid-value: language "fr" is unknown`},
+		{"a holiday", minimal(web, token, "calendar: {holidays: [09.05]}"), `6:27 invalid-value: "09.05" is not a day`},
+		{"a day twice", minimal(web, token, "calendar: {holidays: [2026-05-09], workdays: [2026-05-09]}"), `6:51 invalid-value: the day 2026-05-09 is in the calendar twice`},
 		{"time zone", minimal(web, token, "time_zone: Mars/Olympus"), `6:16 invalid-value: time zone "Mars/Olympus" is unknown`},
 		{"tls", minimal(web, token, "tls: {insecure: true}"), `6:11 unknown-key: unknown key "insecure"`},
 		{"input of a wrong type", minimal(web, token, "inputs: {a: {b: [1]}}"), "6:21 wrong-type: want text, got a list"},

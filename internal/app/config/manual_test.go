@@ -32,6 +32,7 @@ var configSections = []struct {
 	{"portals: {NAME: …}", "You choose NAME. The portal sends its events to `/hooks/NAME`. [portal.md](portal.md) describes how to connect a portal.", portalFile{}},
 	{"portals: {NAME: {oauth: …}}", "", oauthFile{}},
 	{"portals: {NAME: {tls: …}}", "", tlsFile{}},
+	{"portals: {NAME: {calendar: …}}", "", daysFile{}},
 	{"log", "Files in `dir` are rotated automatically. [operating.md](operating.md#the-log) describes the log and the dump.", logFile{}},
 	{"limits", "", Limits{}},
 	{"history", "Days, hours, or `forever`.", History{}},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -179,6 +180,10 @@ func (r *reader) portal(p namedPortal) Portal {
 	if p.TimeZone.set() {
 		out.Zone = r.zone(p.TimeZone)
 	}
+	if p.Language.set() && r.words(p.Language, "language", string(datetime.English), string(datetime.Russian)) {
+		out.Language = datetime.Language(p.Language.text)
+	}
+	out.Dates = r.days(p.Calendar)
 	r.events(p, &out)
 	if p.Encoding.set() {
 		p.Encoding.text = strings.ToLower(p.Encoding.text)
@@ -220,6 +225,31 @@ func (r *reader) zone(s scalar) *time.Location {
 		return nil
 	}
 	return zone
+}
+
+// days reads the days of a calendar, true for working days.
+func (r *reader) days(c daysFile) map[string]bool {
+	if len(c.Holidays.all)+len(c.Workdays.all) == 0 {
+		return nil
+	}
+	out := map[string]bool{}
+	read := func(days []scalar, works bool) {
+		for _, s := range days {
+			day, err := time.Parse(time.DateOnly, s.text)
+			if err != nil {
+				r.errorf(s.pos, "invalid-value", "%q is not a day", s.text).Hint = "write it like 2026-05-09"
+				continue
+			}
+			key := day.Format(time.DateOnly)
+			if _, twice := out[key]; twice {
+				r.errorf(s.pos, "invalid-value", "the day %s is in the calendar twice", key).Hint = "remove one"
+			}
+			out[key] = works
+		}
+	}
+	read(c.Holidays.all, false)
+	read(c.Workdays.all, true)
+	return out
 }
 
 // webhook reads the URL of the inbound webhook. Findings do not repeat it.

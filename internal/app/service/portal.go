@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/hold"
@@ -23,7 +24,9 @@ type Portal struct {
 	// Zone is the portal's time zone; nil leaves times as the portal wrote them.
 	Zone *time.Location
 
-	token bitrix.Secret
+	language datetime.Language
+	calendar run.Calendar
+	token    bitrix.Secret
 	// encoding of the portal's events
 	encoding bitrix.Encoding
 	app      *application // nil for a webhook
@@ -70,7 +73,7 @@ func (all portals) holds() (holds []*hold.Portal, rules []*hold.Rules) {
 
 // newPortal makes the shared parts of a portal's runs.
 func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, error) {
-	p := &Portal{Name: c.Name, token: c.Token, encoding: c.Encoding, Zone: c.Zone, permit: func() error { return s.permits.get(c.Name) }}
+	p := &Portal{Name: c.Name, token: c.Token, encoding: c.Encoding, Zone: c.Zone, language: c.Language, calendar: run.Calendar{Dates: c.Dates}, permit: func() error { return s.permits.get(c.Name) }}
 	rest := s.restConfig(c)
 	rest.Permit = p.permit
 	if o := c.OAuth; o != nil {

@@ -129,7 +129,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		Portal: p.Name, Client: client, Entity: entity, Event: event,
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted,
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
-		Inputs: inputs, Memory: r, Guard: &p.guard, Zone: p.Zone, Log: w.log, Private: w.private,
+		Inputs: inputs, Memory: r, Guard: &p.guard, Zone: p.Zone, Language: p.language, Calendar: &p.calendar, Log: w.log, Private: w.private,
 		PortalDown: p.hold.Judge,
 	}, nil
 }
