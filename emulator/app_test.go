@@ -50,7 +50,7 @@ func TestOAuth(t *testing.T) {
 				t.Fatalf("status %d, %s, %v", status, header, err)
 			}
 			q := back.Query()
-			for name, want := range map[string]string{"x": "1", "state": "a&b", "domain": "portal.example", "member_id": p.App().MemberID(), "scope": "crm,im,lists,user,userfieldconfig", "server_domain": "portal.example"} {
+			for name, want := range map[string]string{"x": "1", "state": "a&b", "domain": "portal.example", "member_id": p.App().MemberID(), "scope": "calendar,crm,im,lists,user,userfieldconfig", "server_domain": "portal.example"} {
 				if q.Get(name) != want {
 					t.Errorf("%s is %q, want %q", name, q.Get(name), want)
 				}
@@ -61,7 +61,7 @@ func TestOAuth(t *testing.T) {
 		code := authorize()
 		status, body := tokens(p, "authorization_code", "code", code)
 		h.match("tokens", `{"access_token":"*","client_endpoint":"https://portal.example/rest/","domain":"portal.example","expires":`+unix(time.Now().Add(time.Hour))+`,
-			"expires_in":3600,"member_id":"`+p.App().MemberID()+`","refresh_token":"*","scope":"crm,im,lists,user,userfieldconfig","server_endpoint":"https://portal.example/rest/","status":"L","user_id":2}`, body)
+			"expires_in":3600,"member_id":"`+p.App().MemberID()+`","refresh_token":"*","scope":"calendar,crm,im,lists,user,userfieldconfig","server_endpoint":"https://portal.example/rest/","status":"L","user_id":2}`, body)
 		if status != 200 {
 			t.Errorf("status %d", status)
 		}

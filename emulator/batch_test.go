@@ -34,7 +34,7 @@ func TestBatch(t *testing.T) {
 		},
 		{
 			"goes on", `{"halt":0,"cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
-			`{"result":{"b":["crm","im","lists","user","userfieldconfig"]},"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":{"b":"*"}}`,
+			`{"result":{"b":["calendar","crm","im","lists","user","userfieldconfig"]},"result_error":{"x":` + notFound + `},"result_total":[],"result_next":[],"result_time":{"b":"*"}}`,
 		},
 		{
 			"halts", `{"halt":1,"cmd":{"x":"crm.deal.get?id=77","b":"scope"}}`,
@@ -75,7 +75,7 @@ func TestBatch(t *testing.T) {
 		},
 		{
 			"numbered keys out of order", `{"cmd":{"1":"scope","0":"profile"}}`,
-			`{"result":{"1":["crm","im","lists","user","userfieldconfig"],"0":"*"},"result_error":[],"result_total":[],"result_next":[],"result_time":{"1":"*","0":"*"}}`,
+			`{"result":{"1":["calendar","crm","im","lists","user","userfieldconfig"],"0":"*"},"result_error":[],"result_total":[],"result_next":[],"result_time":{"1":"*","0":"*"}}`,
 		},
 		{
 			"no text", `{"cmd":{"a":{"method":"profile"},"b":"profile"}}`,

@@ -185,7 +185,7 @@ func TestEventBodies(t *testing.T) {
 				"&auth%5Bdomain%5D=portal.example&auth%5Bclient_endpoint%5D=https%3A%2F%2Fportal.example%2Frest%2F&auth%5Bserver_endpoint%5D=https%3A%2F%2Fportal.example%2Frest%2F" +
 				"&auth%5Bmember_id%5D=MEMBER&auth%5Bapplication_token%5D=emulator-application-token",
 			"event=ONCRMDEALADD&event_handler_id=3&data%5BFIELDS%5D%5BID%5D=1&ts=" + sent +
-				"&auth%5Baccess_token%5D=ACCESS&auth%5Bexpires%5D=" + unix(begin.Add(time.Hour+time.Second)) + "&auth%5Bexpires_in%5D=3600&auth%5Bscope%5D=crm%2Cim%2Clists%2Cuser%2Cuserfieldconfig" +
+				"&auth%5Baccess_token%5D=ACCESS&auth%5Bexpires%5D=" + unix(begin.Add(time.Hour+time.Second)) + "&auth%5Bexpires_in%5D=3600&auth%5Bscope%5D=calendar%2Ccrm%2Cim%2Clists%2Cuser%2Cuserfieldconfig" +
 				"&auth%5Bdomain%5D=portal.example&auth%5Bserver_endpoint%5D=https%3A%2F%2Fportal.example%2Frest%2F&auth%5Bstatus%5D=L&auth%5Bclient_endpoint%5D=https%3A%2F%2Fportal.example%2Frest%2F" +
 				"&auth%5Bmember_id%5D=MEMBER&auth%5Buser_id%5D=1&auth%5Bapplication_token%5D=TOKEN",
 		}

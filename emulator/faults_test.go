@@ -70,13 +70,13 @@ func TestFaults(t *testing.T) {
 		{
 			"delay",
 			emulator.Fault{Kind: emulator.FaultDelay, Delay: time.Millisecond},
-			json + `{"result":1,`, 1, json + `{"result":{"result":{"before":["crm","im","lists","user","userfieldconfig"],"one":1,"two":2,"after":`, 2,
+			json + `{"result":1,`, 1, json + `{"result":{"result":{"before":["calendar","crm","im","lists","user","userfieldconfig"],"one":1,"two":2,"after":`, 2,
 		},
 		{
 			"refuse",
 			emulator.Fault{Kind: emulator.FaultRefuse, Code: "OPERATION_TIME_LIMIT", Count: 1},
 			`429 application/json; charset=utf-8 {"error":"OPERATION_TIME_LIMIT","error_description":"Method is blocked due to operation time limit."}`, 0,
-			json + `{"result":{"result":{"before":["crm","im","lists","user","userfieldconfig"],"two":1,"after":`, 1,
+			json + `{"result":{"result":{"before":["calendar","crm","im","lists","user","userfieldconfig"],"two":1,"after":`, 1,
 		},
 		{
 			"refuse a request",
@@ -88,7 +88,7 @@ func TestFaults(t *testing.T) {
 			"a code of one's own",
 			emulator.Fault{Kind: emulator.FaultRefuse, Code: "MY_CODE", Status: 418},
 			`418 application/json; charset=utf-8 {"error":"MY_CODE","error_description":"a fault of the emulator"}`, 0,
-			json + `{"result":{"result":{"before":["crm","im","lists","user","userfieldconfig"],"after":`, 0,
+			json + `{"result":{"result":{"before":["calendar","crm","im","lists","user","userfieldconfig"],"after":`, 0,
 		},
 		{"timeout before", emulator.Fault{Kind: emulator.FaultTimeout, Delay: time.Millisecond}, "closed", 0, "closed", 0},
 		{"timeout after", emulator.Fault{Kind: emulator.FaultTimeout, Delay: time.Millisecond, After: true}, "closed", 1, "closed", 2},

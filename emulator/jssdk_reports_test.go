@@ -104,6 +104,6 @@ const sdkApplication = `{"admin":true,"profile":{"result":{"ID":"1","…":1},"to
 	"batch":{"id":3,"title":"From an application"}}`
 
 // Of a renewal that fails the SDK keeps the text only.
-const sdkRenewal = `{"answer":"1","answers":["1","1","1"],"renewed":[{"another":true,"status":"L","scope":"crm,im,lists,user,userfieldconfig","expires":true}],"late":"1",
+const sdkRenewal = `{"answer":"1","answers":["1","1","1"],"renewed":[{"another":true,"status":"L","scope":"calendar,crm,im,lists,user,userfieldconfig","expires":true}],"late":"1",
 	"used":{"thrown":{"name":"AjaxError","code":"JSSDK_UNKNOWN_ERROR","status":0,"message":"Invalid authorization data was provided"}},
 	"wrongSecret":{"thrown":{"name":"AjaxError","code":"JSSDK_UNKNOWN_ERROR","status":0,"message":"Invalid client data was provided"}}}`

@@ -187,7 +187,7 @@ func TestControl(t *testing.T) {
 	p.match("history", `[{"at":"*","op":"add","entity_type_id":2,"id":1,"title":"x","values":{"id":1,"…":1}}]`, body)
 	_, body = p.send("GET", "/_emulator/app", "", "")
 	p.match("app", `{"access_token":"*","refresh_token":"*","client_id":"*","client_secret":"*","application_token":"*","member_id":"*",
-		"client_endpoint":"`+p.url+`/rest/","server_endpoint":"`+p.url+`/rest/","scope":"crm,im,lists,user,userfieldconfig"}`, body)
+		"client_endpoint":"`+p.url+`/rest/","server_endpoint":"`+p.url+`/rest/","scope":"calendar,crm,im,lists,user,userfieldconfig"}`, body)
 	p.send("POST", "/_emulator/reset", "", "")
 	if s := p.Stats(); s.Requests != 0 || len(p.Calls()) != 0 || len(p.History()) != 0 {
 		t.Errorf("after the reset: %+v", s)
