@@ -17,7 +17,7 @@ func fieldDomain(typ int, f schemas.Field) *formula.Domain {
 	case f.Type == "date" || f.Type == "datetime":
 		return &formula.Domain{
 			Code:         "never-equal",
-			Date:         map[string]datetime.Sort{"date": datetime.DayText, "datetime": datetime.MomentText}[f.Type],
+			Date:         map[string]datetime.Sort{"date": datetime.DayText, "datetime": datetime.TimeText}[f.Type],
 			Excludes:     func(text string) (why, hint diag.Phrase) { return neverDate(f, text) },
 			ExcludesPart: func(part string) (why, hint diag.Phrase) { return neverInDate(f, part) },
 		}

@@ -13,7 +13,7 @@ import (
 type Calendar struct {
 	// Open and Close are the hours of a working day, in seconds after midnight.
 	Open, Close int
-	// Weekend are the days of the week on which nobody works, by time.Weekday.
+	// Weekend are the days of the week without work, by time.Weekday.
 	Weekend [7]bool
 	// Yearly are the days of every year that are working days or not, whatever the day
 	// of the week is.
@@ -169,7 +169,7 @@ func (c *Calendar) next(t time.Time, step int) (time.Time, error) {
 const MostWorkdays = 10_000
 
 // AddWorkdays moves a time by working days: from a Saturday, 1 leads to Monday. The
-// clocks show the same then. 0 returns t, also on a day on which nobody works.
+// clocks show the same then. 0 returns t, also on a day without work.
 func (c *Calendar) AddWorkdays(t time.Time, n int) (time.Time, error) {
 	if n > MostWorkdays || n < -MostWorkdays {
 		return t, fmt.Errorf("a time cannot be moved by %d working days", n)

@@ -59,7 +59,7 @@ func TestSettings(t *testing.T) {
 
 func TestWorkTime(t *testing.T) {
 	c, msk := russia(t), zone(t, "Europe/Moscow")
-	at := func(text string) time.Time { return moment(t, text, "Europe/Moscow") }
+	at := func(text string) time.Time { return timeIn(t, text, "Europe/Moscow") }
 	for _, tt := range []struct {
 		t    time.Time
 		want string

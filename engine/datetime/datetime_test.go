@@ -18,9 +18,9 @@ func zone(t testing.TB, name string) *time.Location {
 	return z
 }
 
-func moment(t testing.TB, text, in string) time.Time {
+func timeIn(t testing.TB, text, in string) time.Time {
 	t.Helper()
-	m, err := datetime.Parse(text, datetime.MomentText, zone(t, in))
+	m, err := datetime.Parse(text, datetime.TimeText, zone(t, in))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,11 +56,11 @@ func TestParse(t *testing.T) {
 		{"31.05.2026 15:04", datetime.DayText, riga, "2026-05-31"},
 		{"2024-02-29", datetime.Unknown, nil, "2024-02-29"},
 		// moments, in the zone
-		{"2026-05-31T03:00:00+03:00", datetime.MomentText, york, "2026-05-30T20:00:00-04:00"},
+		{"2026-05-31T03:00:00+03:00", datetime.TimeText, york, "2026-05-30T20:00:00-04:00"},
 		{"2026-05-31T03:00:00Z", datetime.Unknown, york, "2026-05-30T23:00:00-04:00"},
 		{"2026-05-31T00:00:00Z", datetime.Unknown, nil, "2026-05-31T00:00:00Z"},
 		{"2026-05-31T11:20:00+03:00", datetime.Unknown, nil, "2026-05-31T11:20:00+03:00"},
-		{"2026-05-31", datetime.MomentText, riga, "2026-05-31T00:00:00+03:00"},
+		{"2026-05-31", datetime.TimeText, riga, "2026-05-31T00:00:00+03:00"},
 		{"31.12.2026 23:59:59", datetime.Unknown, riga, "2026-12-31T23:59:59+02:00"},
 		{"2026-12-31 23:59", datetime.Unknown, nil, "2026-12-31T23:59:00Z"},
 		// 02:30 does not exist on this day, 03:30 exists twice on that day
@@ -87,16 +87,16 @@ func TestMove(t *testing.T) {
 		got  time.Time
 		want string
 	}{
-		{"over the change to summer time", datetime.AddDays(moment(t, "2026-03-28 10:00", riga), 1), "2026-03-29T10:00:00+03:00"},
-		{"over the change to winter time", datetime.AddDays(moment(t, "2026-10-24 10:00", riga), 1), "2026-10-25T10:00:00+02:00"},
-		{"into the hour that is skipped", datetime.AddDays(moment(t, "2026-03-28 03:30", riga), 1), "2026-03-29T04:30:00+03:00"},
-		{"out of it again", datetime.AddDays(moment(t, "2026-03-28 03:30", riga), 2), "2026-03-30T03:30:00+03:00"},
-		{"into the hour that comes twice", datetime.AddDays(moment(t, "2026-10-24 03:30", riga), 1), "2026-10-25T03:30:00+03:00"},
+		{"over the change to summer time", datetime.AddDays(timeIn(t, "2026-03-28 10:00", riga), 1), "2026-03-29T10:00:00+03:00"},
+		{"over the change to winter time", datetime.AddDays(timeIn(t, "2026-10-24 10:00", riga), 1), "2026-10-25T10:00:00+02:00"},
+		{"into the hour that is skipped", datetime.AddDays(timeIn(t, "2026-03-28 03:30", riga), 1), "2026-03-29T04:30:00+03:00"},
+		{"out of it again", datetime.AddDays(timeIn(t, "2026-03-28 03:30", riga), 2), "2026-03-30T03:30:00+03:00"},
+		{"into the hour that comes twice", datetime.AddDays(timeIn(t, "2026-10-24 03:30", riga), 1), "2026-10-25T03:30:00+03:00"},
 		{"a day", datetime.AddDays(day(t, "2026-12-31"), 1), "2027-01-01"},
 		{"back", datetime.AddDays(day(t, "2026-03-01"), -1), "2026-02-28"},
 		{"a month from the end", datetime.AddMonths(day(t, "2024-01-31"), 1), "2024-02-29"},
 		{"a year from February 29", datetime.AddMonths(day(t, "2024-02-29"), 12), "2025-02-28"},
-		{"a month back over the year", datetime.AddMonths(moment(t, "2026-01-31 08:00", riga), -2), "2025-11-30T08:00:00+02:00"},
+		{"a month back over the year", datetime.AddMonths(timeIn(t, "2026-01-31 08:00", riga), -2), "2025-11-30T08:00:00+02:00"},
 	}
 	for _, tt := range tests {
 		if got := datetime.Text(tt.got); got != tt.want {
@@ -133,11 +133,11 @@ func TestAtTime(t *testing.T) {
 	}
 }
 
-// TestDayAndMoment: a day is compared and counted as a day, in the zone of the moment.
-func TestDayAndMoment(t *testing.T) {
+// TestDayAndTime: a day is compared and counted as a day, in the zone of the moment.
+func TestDayAndTime(t *testing.T) {
 	d := day(t, "2026-05-31T03:00:00+03:00")
 	for text, want := range map[string]int{"2026-05-30 23:59": 1, "2026-05-31 00:00": 0, "2026-05-31 23:59": 0, "2026-06-01 00:00": -1} {
-		m := moment(t, text, "Asia/Yekaterinburg")
+		m := timeIn(t, text, "Asia/Yekaterinburg")
 		if got := datetime.Compare(d, m); got != want {
 			t.Errorf("Compare(May 31, %s) = %d, want %d", text, got, want)
 		}

@@ -21,9 +21,9 @@ func IsDay(t time.Time) bool { return t.Location() == dayZone }
 // unchanged.
 func DayOf(t time.Time) time.Time { return Day(t.Date()) }
 
-// Moment returns the start of a day in a zone; nil is UTC. A moment is returned
+// Instant returns the start of a day in a zone; nil is UTC. A moment is returned
 // unchanged.
-func Moment(t time.Time, zone *time.Location) time.Time {
+func Instant(t time.Time, zone *time.Location) time.Time {
 	if !IsDay(t) {
 		return t
 	}
@@ -153,7 +153,7 @@ type Sort uint8
 const (
 	Unknown Sort = iota
 	DayText
-	MomentText
+	TimeText
 )
 
 // layouts are the forms in which portals send and people write a date.
@@ -190,7 +190,7 @@ func Parse(text string, sort Sort, zone *time.Location) (time.Time, error) {
 			if l.layout == time.RFC3339 {
 				return zoned(t, text, sort, zone), nil
 			}
-			if !l.hasTime && sort != MomentText || sort == DayText {
+			if !l.hasTime && sort != TimeText || sort == DayText {
 				return DayOf(t), nil
 			}
 			return wall(t, secondsOf(t), zone), nil

@@ -22,7 +22,7 @@ func dateAs(sort datetime.Sort) func(m *Machine, args []any) (any, error) {
 			if zone, err = zoneOf(args[1]); err != nil {
 				return nil, err
 			}
-			sort = datetime.MomentText
+			sort = datetime.TimeText
 		}
 		return orNil(datetime.Parse(s, sort, zone))
 	}
@@ -162,7 +162,7 @@ func addMonths(_ *Machine, args []any) (any, error) {
 // addHours starts from the first moment of a day.
 func addHours(m *Machine, args []any) (any, error) {
 	return move(args, func(t time.Time, n int) (time.Time, error) {
-		return datetime.Moment(t, m.locale().Zone).Add(time.Duration(n) * time.Hour), nil
+		return datetime.Instant(t, m.locale().Zone).Add(time.Duration(n) * time.Hour), nil
 	})
 }
 
@@ -204,7 +204,7 @@ func inZone(_ *Machine, args []any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return datetime.Moment(t, zone).In(zone), nil
+	return datetime.Instant(t, zone).In(zone), nil
 }
 
 func isWorkday(m *Machine, args []any) (any, error) {

@@ -27,7 +27,7 @@ func TestTimes(t *testing.T) {
 	env := formula.Env{Vars: map[string]formula.Type{
 		"event": formula.RecordOf(map[string]formula.Type{"time": dateTime}), "thing": {}, "s": text,
 		"due":     {Kind: formula.String, Domain: &formula.Domain{Date: datetime.DayText}},
-		"created": {Kind: formula.String, Domain: &formula.Domain{Date: datetime.MomentText}},
+		"created": {Kind: formula.String, Domain: &formula.Domain{Date: datetime.TimeText}},
 	}}
 	vars := map[string]any{
 		"event": map[string]any{"time": time.Date(2026, 4, 30, 12, 0, 0, 0, portal.Zone)},

@@ -195,8 +195,8 @@ type portalFile struct {
 }
 
 type daysFile struct {
-	Holidays scalars `yaml:"holidays" doc:"days on which nobody works" example:"[2026-05-11]"`
-	Workdays scalars `yaml:"workdays" doc:"days on which people work, such as a Saturday" example:"[2026-05-09]"`
+	Holidays scalars `yaml:"holidays" doc:"holidays of one year" example:"[2026-05-11]"`
+	Workdays scalars `yaml:"workdays" doc:"working days of one year, such as a Saturday" example:"[2026-05-09]"`
 }
 
 type tlsFile struct {
