@@ -36,6 +36,7 @@ var layers = map[string]int{
 	"internal/lease":        1,
 	"internal/queue":        2,
 	"internal/store":        0,
+	"internal/jobs":         2,
 	"internal/catchup":      3,
 	"internal/hold":         3,
 	"internal/cause":        3,

@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // portalFunc answers one call.
@@ -45,7 +49,7 @@ func feedTest(t *testing.T, j Job, p portalFunc, check func(t *testing.T, q *que
 			t.Fatal(err)
 		}
 		f := &Feeder{
-			Queue: q, Name: j.Portal, Portal: p, Log: log, May: func() bool { return true },
+			Queue: q, Portal: p, Log: log,
 			PortalDown: func(context.Context, error) bool { return false },
 			Routes: func(_ Job, typeID int, id string) []queue.Route {
 				return []queue.Route{{Rule: "r", Entity: fmt.Sprintf("item:%d:%s", typeID, id)}}
@@ -53,7 +57,9 @@ func feedTest(t *testing.T, j Job, p portalFunc, check func(t *testing.T, q *que
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan bool)
-		go func() { defer close(ended); f.Run(ctx) }()
+		r := jobs.NewRunner(jobs.New(q.Database()), q.Leases(), log)
+		r.Handle(KindSync, jobs.Kind{Work: f.Work, Retry: Retry})
+		go func() { defer close(ended); r.Run(ctx, "") }()
 		check(t, q, func() Job {
 			t.Helper()
 			j, ok, err := Load(t.Context(), q, j.Portal, j.Rule)
@@ -113,7 +119,8 @@ func TestAJobWaitsForItsPortal(t *testing.T) {
 	})
 }
 
-// A job that starts after the clock was set back is still the latest one.
+// A sync that starts replaces the earlier one of its rule, even after the clock was set
+// back.
 func TestTheClockIsSetBack(t *testing.T) {
 	never := func(bitrix.Call) bitrix.Answer {
 		return bitrix.Answer{Err: &bitrix.Error{Code: bitrix.CodeNetwork}}
@@ -126,6 +133,61 @@ func TestTheClockIsSetBack(t *testing.T) {
 			t.Errorf("the job is %+v, want the one that was started last", j)
 		}
 	})
+}
+
+// TestJobsOfAnOlderVersion holds that the jobs which the version before has stored as
+// notes continue at their place, also those that it stores later.
+func TestJobsOfAnOlderVersion(t *testing.T) {
+	q, err := queue.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "queue.db"), queue.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = q.Close() }()
+	const common = `"portal":"ac.me","types":[2,31],"since":"0001-01-01T00:00:00Z","stage":1,"after":57,"total":120,"seen":60,"begun":59,"joined":1,"orphans":0,"event":4`
+	const open, over = `"finished":"0001-01-01T00:00:00Z"`, `"finished":"2026-11-29T10:00:00Z"`
+	for name, value := range map[string]string{
+		"catchup.ac.me.r.1000":  `{` + common + `,"rule":"r","started":"2026-11-28T08:00:00Z",` + open + `}`, // replaced
+		"catchup.ac.me.r.2000":  `{` + common + `,"rule":"r","started":"2026-11-28T09:00:00Z","waits":"NETWORK",` + open + `}`,
+		"catchup.ac.me.s.3000":  `{` + common + `,"rule":"s","started":"2026-11-28T09:00:00Z",` + over + `}`,
+		"catchup.ac.me.*.4000":  `{` + common + `,"rule":"","started":"2026-11-28T09:00:00Z","away":{"from":"2026-11-28T07:00:00Z","to":"2026-11-28T08:00:00Z"},` + open + `}`,
+		"catchup.ac.me.*.5000":  `{` + common + `,"rule":"","started":"2026-11-28T09:30:00Z","ready":true,"away":{"from":"2026-11-28T09:00:00Z","to":"2026-11-28T09:30:00Z"},` + open + `}`,
+		"catchup.ac.me.*.6000":  `{` + common + `,"rule":"","started":"2026-11-28T09:40:00Z","failed":"too long","away":{"from":"2026-11-28T09:00:00Z","to":"2026-11-28T09:40:00Z"},` + open + `}`,
+		"catchup.ac.me.x.7000":  `{"portal":`,
+		"catching.ac.me.r.8000": `{}`,
+	} {
+		if err := q.SetNote(t.Context(), name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := Adopt(t.Context(), q, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := jobs.New(q.Database()).List(t.Context(), jobs.Filter{Portal: "ac.me"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, row := range all {
+		j, err := Read(row)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%s %s %s: %s %v, type %d after %d, %d seen", row.Kind, row.Key, row.State, j.Rule, j.Downtime != nil && j.Ready, j.Types[j.Stage], j.After, j.Seen))
+	}
+	slices.Sort(got)
+	want := []string{
+		"catchup 2026-11-28T08:00:00Z waiting:  false, type 31 after 57, 60 seen",
+		"catchup 2026-11-28T09:30:00Z waiting:  true, type 31 after 57, 60 seen",
+		"sync r waiting: r false, type 31 after 57, 60 seen",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("jobs (-want +got):\n%s", diff)
+	}
+	if notes, err := q.Notes(t.Context(), "catch"); err != nil || len(notes) != 1 {
+		t.Errorf("notes that are left: %v, %v", notes, err)
+	}
 }
 
 // oneItem answers as a portal whose only entity is 7.

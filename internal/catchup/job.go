@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
+	"log/slog"
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // The codes under which history shows the pages of jobs.
@@ -19,7 +20,15 @@ const (
 	CodeDowntime = "B24RULES.ABSENCE" // after a downtime
 )
 
-// Job is a stored job: its entities and its progress.
+// The kinds of our jobs in the table of jobs. A sync's key is its rule, a catch-up's the
+// end of its downtime.
+const (
+	KindSync    = "sync"
+	KindCatchUp = "catchup"
+)
+
+// Job is a sync or catch-up: its entities and its progress, as the place of a job in the
+// table of jobs. Finished, Failed and Waits are columns there.
 type Job struct {
 	Portal string `json:"portal"`
 	// Rule is the rule to run; "" means all rules that subscribe to the entities.
@@ -55,27 +64,20 @@ type Job struct {
 	// Event is the lowest id that an event of the job's pages can have.
 	Event    int64     `json:"event"`
 	Started  time.Time `json:"started"`
-	Finished time.Time `json:"finished"` // all pages are in the queue
+	Finished time.Time `json:"-"` // all pages are in the queue
 	// Failures are the errors of skipped parts.
 	Failures []string `json:"failures,omitempty"`
 	// Failed is why the job was given up or, if it is Finished, why it is incomplete;
 	// "" otherwise.
-	Failed string `json:"failed,omitempty"`
+	Failed string `json:"-"`
 	// Waits is why the job waits, "" when it does not.
-	Waits string `json:"waits,omitempty"`
-
-	was string // the stored text when it was read: save changes no other
+	Waits string `json:"-"`
 }
 
 // Downtime is a time, by our clock, in which no process received events.
 type Downtime struct {
 	From time.Time `json:"from"` // the last heartbeat
 	To   time.Time `json:"to"`
-}
-
-// StartCatchUp stores a job for a downtime, next to those for earlier ones.
-func StartCatchUp(ctx context.Context, q *queue.Queue, portal string, downtime Downtime) error {
-	return Start(ctx, q, Job{Portal: portal, Downtime: &downtime, Started: time.Now()})
 }
 
 // Leftover is a place that may have records of deleted entities of a type.
@@ -104,93 +106,54 @@ func (j *Job) nextStage() { j.Stage, j.After, j.Read = j.Stage+1, 0, 0 }
 // stages returns the number of types and leftovers.
 func (j Job) stages() int { return len(j.Types) + len(j.Leftovers) }
 
-const notePrefix = "catchup."
+// id identifies a job in one process.
+func (j Job) id() string { return fmt.Sprint(j.Portal, " ", j.Rule, " ", j.Started.UnixMicro()) }
 
-// ruleNotes is the start of the names of the notes of a rule's jobs, and name is the
-// name for one job. Each job has its own, so that a process that feeds a replaced job
-// does not overwrite the new one.
-func ruleNotes(portal, rule string) string {
-	if rule == "" {
-		rule = "*"
+// row returns the new row of a job.
+func (j Job) row() (jobs.Job, error) {
+	data, err := json.Marshal(j)
+	row := jobs.Job{Portal: j.Portal, Kind: KindSync, Key: j.Rule, Place: data}
+	if j.Downtime != nil {
+		row.Kind, row.Key = KindCatchUp, j.Downtime.To.UTC().Format(time.RFC3339Nano)
 	}
-	return notePrefix + portal + "." + rule + "."
+	return row, err
 }
 
-func (j Job) name() string {
-	return ruleNotes(j.Portal, j.Rule) + strconv.FormatInt(j.Started.UnixMicro(), 10)
-}
-
-// jobs returns the jobs whose notes start with a prefix, oldest first, and an error
-// for those that cannot be read.
-func jobs(ctx context.Context, q *queue.Queue, prefix, portal string) ([]Job, error) {
-	notes, err := q.Notes(ctx, prefix)
-	if err != nil {
-		return nil, err
-	}
-	var all []Job
-	var bad error
-	for _, n := range notes {
-		j, err := read(n)
-		if err != nil {
-			bad = errors.Join(bad, err)
-			continue
-		}
-		if j.Portal == portal { // names of portals may contain dots
-			all = append(all, j)
-		}
-	}
-	slices.SortFunc(all, func(a, b Job) int { return a.Started.Compare(b.Started) })
-	return all, bad
-}
-
-// Load returns the latest job of a rule in a portal, or of the portal's last downtime
-// (rule ""). ok is false without one.
-func Load(ctx context.Context, q *queue.Queue, portal, rule string) (j Job, ok bool, err error) {
-	all, err := jobs(ctx, q, ruleNotes(portal, rule), portal)
-	if len(all) == 0 {
-		return Job{}, false, err
-	}
-	return all[len(all)-1], true, nil
-}
-
-// tidy deletes the jobs that the latest one of a rule has replaced, and the jobs of
-// downtimes that are over.
-func tidy(ctx context.Context, q *queue.Queue, portal, rule string) error {
-	all, err := jobs(ctx, q, ruleNotes(portal, rule), portal)
-	if len(all) == 0 {
-		return err
-	}
-	for i, j := range all {
-		if i == len(all)-1 || j.Downtime != nil && !j.Over() {
-			continue
-		}
-		if err := q.DeleteNote(ctx, j.name()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func read(n queue.Note) (Job, error) {
+// Read returns the sync or catch-up that a row of the table of jobs holds.
+func Read(row jobs.Job) (Job, error) {
 	var j Job
-	if err := json.Unmarshal([]byte(n.Value), &j); err != nil {
-		return Job{}, fmt.Errorf("cannot read the job %s: %w", strings.TrimPrefix(n.Name, notePrefix), err)
+	if err := json.Unmarshal(row.Place, &j); err != nil {
+		return Job{}, fmt.Errorf("cannot read job %d, a %s of portal %s: %w", row.ID, row.Kind, row.Portal, err)
 	}
-	j.was = n.Value
+	switch row.State {
+	case jobs.Done:
+		j.Finished, j.Failed = row.Ended, strings.Join(j.Failures, "; ")
+	case jobs.Failed:
+		j.Failed = row.Error
+	case jobs.Cancelled:
+		j.Failed = "it was cancelled"
+	case jobs.Waiting, jobs.Running:
+		j.Waits = row.Error
+	}
 	return j, nil
 }
 
-// save stores a job that was read before, unless another process has continued it.
-func save(ctx context.Context, q *queue.Queue, j Job) error {
-	mine, err := q.SwapNote(ctx, j.name(), j.was, j.text())
-	if err == nil && !mine {
-		err = queue.ErrMoved
+// Load returns the latest sync of a rule in a portal, or the catch-up of the portal's
+// last downtime (rule ""). ok is false without one.
+func Load(ctx context.Context, q *queue.Queue, portal, rule string) (j Job, ok bool, err error) {
+	kind := KindSync
+	if rule == "" {
+		kind = KindCatchUp
 	}
-	return err
+	all, err := jobs.New(q.Database()).List(ctx, jobs.Filter{Portal: portal, Kind: kind, Key: rule, Limit: 1})
+	if err != nil || len(all) == 0 {
+		return Job{}, false, err
+	}
+	j, err = Read(all[0])
+	return j, err == nil, err
 }
 
-// Start stores a new job. A sync replaces the earlier ones of its rule. The job
-// counts as started after them even if the clock was set back.
+// Start stores a new job. A sync replaces an unfinished one of its rule.
 func Start(ctx context.Context, q *queue.Queue, j Job) error {
 	latest, err := q.LatestEvents(ctx, 0, 1)
 	if err != nil {
@@ -200,35 +163,68 @@ func Start(ctx context.Context, q *queue.Queue, j Job) error {
 	if len(latest) > 0 {
 		j.Event = latest[0].ID + 1
 	}
-	// A job that cannot be read does not prevent a new one.
-	if last, ok, _ := Load(ctx, q, j.Portal, j.Rule); ok && !j.Started.After(last.Started) {
-		j.Started = last.Started.Add(time.Microsecond)
-	}
-	if err := q.SetNote(ctx, j.name(), j.text()); err != nil {
+	row, err := j.row()
+	if err != nil {
 		return err
 	}
-	return tidy(ctx, q, j.Portal, j.Rule)
+	return jobs.New(q.Database()).Replace(ctx, row)
 }
 
-func (j Job) text() string {
-	data, err := json.Marshal(j)
+// StartCatchUp stores a job for a downtime, next to those for earlier ones.
+func StartCatchUp(ctx context.Context, q *queue.Queue, portal string, downtime Downtime) error {
+	return Start(ctx, q, Job{Portal: portal, Downtime: &downtime, Started: time.Now()})
+}
+
+// notePrefix starts the names of the notes that held the jobs in an older version of the
+// program.
+const notePrefix = "catchup."
+
+// Adopt moves the unfinished jobs that an older version of the program has stored as
+// notes into the table of jobs. Such a version may still be running and store more.
+func Adopt(ctx context.Context, q *queue.Queue, log *slog.Logger) error {
+	notes, err := q.Notes(ctx, notePrefix)
+	if err != nil || len(notes) == 0 {
+		return err
+	}
+	var bad error
+	latest := map[[2]string]time.Time{} // of the syncs of a portal and rule
+	all := map[string]Job{}
+	for _, n := range notes {
+		var old struct {
+			Job
+			Finished time.Time `json:"finished"`
+			Failed   string    `json:"failed"`
+		}
+		if err := json.Unmarshal([]byte(n.Value), &old); err != nil {
+			log.Error("cannot read a job of an older version, it is dropped", "name", n.Name, "value", n.Value, "error", err)
+		}
+		j := old.Job
+		j.Finished, j.Failed = old.Finished, old.Failed
+		all[n.Name] = j
+		if key := [2]string{j.Portal, j.Rule}; j.Started.After(latest[key]) {
+			latest[key] = j.Started
+		}
+	}
+	for name, j := range all {
+		over := j.Portal == "" || j.Over() || j.Downtime == nil && j.Started.Before(latest[[2]string{j.Portal, j.Rule}])
+		if err := adopt(ctx, q, name, j, over); err != nil {
+			bad = errors.Join(bad, fmt.Errorf("adopt %s: %w", name, err))
+		}
+	}
+	return bad
+}
+
+// adopt deletes a note and, unless its job is over, stores the job in one transaction.
+func adopt(ctx context.Context, q *queue.Queue, name string, j Job, over bool) error {
+	row, err := j.row()
 	if err != nil {
-		panic(err) // numbers, texts and times of this century always marshal
+		return err
 	}
-	return string(data)
-}
-
-func (j Job) note() queue.Note { return queue.Note{Name: j.name(), Value: j.text()} }
-
-// open returns the jobs of a portal that are not over: those of all downtimes, and
-// the latest sync of each rule.
-func open(ctx context.Context, q *queue.Queue, portal string) ([]Job, error) {
-	all, bad := jobs(ctx, q, notePrefix+portal+".", portal)
-	latest := map[string]time.Time{}
-	for _, j := range all {
-		latest[j.Rule] = j.Started
-	}
-	return slices.DeleteFunc(all, func(j Job) bool {
-		return j.Over() || j.Downtime == nil && j.Started.Before(latest[j.Rule])
-	}), bad
+	return q.Database().Write(ctx, func(ctx context.Context, t store.Tx) error {
+		n, err := t.Exec(ctx, `DELETE FROM b24_note WHERE name = $1`, name)
+		if err != nil || n == 0 || over { // without a note, another process has adopted it
+			return err
+		}
+		return jobs.New(q.Database()).AddIn(ctx, t, row)
+	})
 }

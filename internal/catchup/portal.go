@@ -233,7 +233,7 @@ func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more 
 		place, all := j.Leftovers[j.Stage-len(j.Types)], false
 		typeID = place.TypeID
 		if ids, j.After, again, all, err = r.owners(ctx, place, j.After); err == nil && len(ids) > 0 {
-			ids, err = r.gone(ctx, j.name(), typeID, ids, all)
+			ids, err = r.gone(ctx, j.id(), typeID, ids, all)
 		}
 		j.Orphans += len(ids)
 	}

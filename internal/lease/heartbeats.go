@@ -60,7 +60,7 @@ func (h *Holder) renew(ctx context.Context, leaving bool) error {
 		return err
 	}
 	h.observe(rows, workers)
-	for _, l := range h.set.all() {
+	for _, l := range h.set.leases() {
 		if row := rows[l.portal]; row.owner == h.id && row.token == l.token {
 			l.renew(sent)
 		} else {

@@ -26,8 +26,8 @@ type Options struct {
 	// is to get it.
 	Term, Grace time.Duration
 
-	// Portals are the ones that this process can work. nil means those that Waiting
-	// returns, and those that have a lease.
+	// Portals are the ones that this process can work, "" for the work that belongs to
+	// no portal. nil means those that Waiting returns, and those that have a lease.
 	Portals []string
 	Waiting func(ctx context.Context) (map[string]bool, error)
 
@@ -116,7 +116,7 @@ func (h *Holder) tick(ctx context.Context, leaving bool) error {
 	if err := h.renew(ctx, leaving); err != nil {
 		return err
 	}
-	for _, l := range h.set.all() {
+	for _, l := range h.set.leases() {
 		if l.ctx.Err() != nil {
 			h.release(l, 0)
 		}
@@ -135,7 +135,7 @@ func (h *Holder) tick(ctx context.Context, leaving bool) error {
 	for _, id := range v.silenced() {
 		h.logSilenced(id)
 	}
-	held := h.set.all()
+	held := h.set.leases()
 	for _, l := range held {
 		v.mine[l.portal] = true
 	}
@@ -292,7 +292,7 @@ func (h *Holder) finish(l *Lease) {
 	l.end() // first: callers of Holds, such as a catch-up, must stop before another process may start
 	h.o.Ended(l.portal)
 	var spare time.Duration
-	if h.o.Spare != nil {
+	if h.o.Spare != nil && l.portal != "" {
 		spare = h.o.Spare(l.portal)
 	}
 	if err := h.returnRow(ctx, l.portal, l.token, spare); err != nil { // the lease will expire
@@ -309,7 +309,7 @@ func (h *Holder) finish(l *Lease) {
 
 // leave returns all leases of a process that ends, and removes its row.
 func (h *Holder) leave(ctx context.Context) {
-	for _, l := range h.set.all() {
+	for _, l := range h.set.leases() {
 		h.release(l, h.o.Grace+h.o.Term) // the caller cancels the runs before that
 	}
 	err := h.o.Commit(context.WithoutCancel(ctx), false, func(ctx context.Context, t store.Tx) error {

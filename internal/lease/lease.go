@@ -169,11 +169,17 @@ func Fence(ctx context.Context, t store.Tx, portal string, token int64) (bool, e
 	return err == nil, err
 }
 
-// A Set is the leases that this process holds. The zero value has none.
+// A Set is the leases that this process holds.
 type Set struct {
+	all bool // this process works all portals, without leases
+
 	mu   sync.Mutex
 	held map[string]*Lease
 }
+
+// NewSet returns a set without leases. all is for a database that one process works:
+// it holds each portal without a lease.
+func NewSet(all bool) *Set { return &Set{all: all, held: map[string]*Lease{}} }
 
 // Of returns the lease of a portal, or nil.
 func (s *Set) Of(portal string) *Lease {
@@ -186,18 +192,42 @@ func (s *Set) Of(portal string) *Lease {
 // works it, and none will before a request that starts now has been sent.
 func (s *Set) Holds(portal string) error {
 	l := s.Of(portal)
-	if l == nil {
+	switch {
+	case s.all:
+		return nil
+	case l == nil:
 		return ErrNotHeld
 	}
 	return l.Holds()
 }
 
+// Fence is the function Fence for the lease of a portal. The result is false without one.
+func (s *Set) Fence(ctx context.Context, t store.Tx, portal string) (bool, error) {
+	l := s.Of(portal)
+	if s.all || l == nil {
+		return s.all, nil
+	}
+	return Fence(ctx, t, portal, l.token)
+}
+
+// Context returns a context that ends, with the reason, when this process does not hold
+// the lease of a portal any more.
+func (s *Set) Context(portal string) context.Context {
+	l := s.Of(portal)
+	switch {
+	case s.all:
+		return context.Background()
+	case l == nil:
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(ErrNotHeld)
+		return ctx
+	}
+	return l.ctx
+}
+
 func (s *Set) add(l *Lease) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held == nil {
-		s.held = map[string]*Lease{}
-	}
 	s.held[l.portal] = l
 }
 
@@ -207,7 +237,7 @@ func (s *Set) remove(l *Lease) {
 	delete(s.held, l.portal)
 }
 
-func (s *Set) all() []*Lease {
+func (s *Set) leases() []*Lease {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Values(s.held))

@@ -79,6 +79,9 @@ func (v view) parts() []view {
 			}
 		}
 		key := strings.Join(slices.Sorted(maps.Keys(can)), " ")
+		if portal == "" { // no portal, so it does not count for the share
+			key += " leader"
+		}
 		part := byWorkers[key]
 		if part == nil {
 			part = &view{me: v.me, now: v.now, term: v.term, rows: v.rows, workers: can, mine: map[string]bool{}}

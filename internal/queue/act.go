@@ -43,7 +43,7 @@ func noteAct(ctx context.Context, t *tx, run int64, action Action, who string, j
 
 // Acts returns the actions on a run, oldest first.
 func (q *Queue) Acts(ctx context.Context, run int64) ([]Act, error) {
-	rows, err := q.db.read.QueryContext(ctx, `SELECT action, who, joined, done_at FROM b24_run_act WHERE run_id = $1 ORDER BY id`, run)
+	rows, err := q.db.read.Query(ctx, `SELECT action, who, joined, done_at FROM b24_run_act WHERE run_id = $1 ORDER BY id`, run)
 	if err != nil {
 		return nil, fmt.Errorf("actions on run %d: %w", run, err)
 	}
@@ -69,7 +69,7 @@ func (q *Queue) Acts(ctx context.Context, run int64) ([]Act, error) {
 // JoinedTo returns the run that a run has joined. ok is false if it has joined none, or
 // if the history of that run has been deleted.
 func (q *Queue) JoinedTo(ctx context.Context, run int64) (into int64, ok bool, err error) {
-	err = q.db.read.QueryRowContext(ctx, selectJoined, run).Scan(&into)
+	err = q.db.read.QueryRow(ctx, selectJoined, run).Scan(&into)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}

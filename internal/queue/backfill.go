@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // Priority decides which of two due runs of a portal starts first. Live runs
@@ -45,17 +47,11 @@ type Page struct {
 	// entity.
 	Routes []Route
 
-	// Note, when its Name is not empty, is stored in the same transaction: the
-	// progress of the backfill, so that it resumes there after a kill. It replaces
-	// the value NoteWas. When the note has another value or does not exist, another
-	// process has continued the backfill, and Backfill returns ErrMoved.
-	Note    Note
-	NoteWas string
+	// With, if not nil, is called in the same transaction with the result: it stores
+	// the progress of the backfill, so that it resumes there after a kill. When it
+	// fails, nothing of the page is stored, and Backfill returns its error.
+	With func(ctx context.Context, t store.Tx, result BackfillResult) error
 }
-
-// ErrMoved is returned for a page of a backfill that another process has
-// continued. Nothing of the page is stored.
-var ErrMoved = errors.New("another process has continued this backfill")
 
 // BackfillResult is the result of a page.
 type BackfillResult struct {
@@ -81,16 +77,10 @@ func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
 	}
 	var result BackfillResult
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) (err error) {
-		if p.Note.Name != "" {
-			n, err := t.Exec(ctx, swapNote, p.Note.Name, p.Note.Value, micros(clock()), p.NoteWas)
-			if err == nil && n == 0 {
-				err = ErrMoved
-			}
-			if err != nil {
-				return err
-			}
-		}
 		result, err = q.backfill(ctx, t, e, p.Routes)
+		if err == nil && p.With != nil {
+			err = p.With(ctx, t, result)
+		}
 		return err
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/store"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -133,32 +134,40 @@ func testBackfillAndEventsOverlap(t *testing.T) {
 
 func testABackfillKeepsItsPlace(t *testing.T) {
 	q := openNew(t, queue.Options{})
-	page := queue.Page{Portal: "acme", Code: "SYNC", Note: queue.Note{Name: "sync acme r", Value: "57"}}
+	page := queue.Page{Portal: "acme", Code: "SYNC"}
 	for i := range 50 {
 		page.Routes = append(page.Routes, queue.Route{Rule: "r", Entity: fmt.Sprint("deal:", i)})
 	}
-	if _, err := q.Backfill(t.Context(), page); !errors.Is(err, queue.ErrMoved) {
-		t.Errorf("a page whose note was deleted: %v, want %v", err, queue.ErrMoved)
+	var stored queue.BackfillResult
+	place := func(value string, after error) {
+		page.With = func(ctx context.Context, tx store.Tx, r queue.BackfillResult) error {
+			stored = r
+			_, err := tx.Exec(ctx, `INSERT INTO b24_note (name, value, set_at) VALUES ('place', $1, 0) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, value)
+			return errors.Join(err, after)
+		}
 	}
-	if err := q.SetNote(t.Context(), "sync acme r", "7"); err != nil {
-		t.Fatal(err)
+	check := func(want string) {
+		t.Helper()
+		if n, _, err := q.Note(t.Context(), "place"); err != nil || n.Value != want {
+			t.Errorf("place is %+v, %v, want %s", n, err, want)
+		}
 	}
-	if _, err := q.Backfill(t.Context(), page); !errors.Is(err, queue.ErrMoved) || len(runs(t, q, queue.Filter{})) > 0 {
-		t.Errorf("a page whose note was changed: %v, want %v and no runs", err, queue.ErrMoved)
+	place("7", errPortal)
+	if _, err := q.Backfill(t.Context(), page); !errors.Is(err, errPortal) || len(runs(t, q, queue.Filter{})) > 0 {
+		t.Errorf("a page whose place cannot be stored: %v, want %v and no runs", err, errPortal)
 	}
-	page.NoteWas = "7"
+	check("")
+	place("57", nil)
 	result, err := q.Backfill(t.Context(), page)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || result != stored {
+		t.Fatalf("result %+v, with the place %+v, %v", result, stored, err)
 	}
-	if n, ok, err := q.Note(t.Context(), "sync acme r"); err != nil || !ok || n.Value != "57" || time.Since(n.Set) > time.Minute {
-		t.Errorf("note is %+v, %v, %v", n, ok, err)
-	}
+	check("57")
 	if n := len(runs(t, q, queue.Filter{Event: result.Event})); n != 50 {
 		t.Errorf("%d runs of the page's event, want 50", n)
 	}
 	page.Routes = append(page.Routes, queue.Route{Entity: "deal:1"})
-	page.NoteWas, page.Note.Value = "57", "58"
+	place("58", nil)
 	if _, err := q.Backfill(t.Context(), page); err == nil {
 		t.Error("a route without a rule was accepted")
 	}
@@ -169,9 +178,7 @@ func testABackfillKeepsItsPlace(t *testing.T) {
 	if _, err := q.Backfill(t.Context(), page); err == nil {
 		t.Error("a page of 1,001 was accepted")
 	}
-	if n, _, err := q.Note(t.Context(), "sync acme r"); err != nil || n.Value != "57" {
-		t.Errorf("note is %+v, %v after pages that were refused", n, err)
-	}
+	check("57")
 }
 
 func testNotes(t *testing.T) {
@@ -184,19 +191,11 @@ func testNotes(t *testing.T) {
 	if err := q.SetNote(t.Context(), "sync a", "anew"); err != nil {
 		t.Fatal(err)
 	}
-	for _, old := range []string{"of sync a", "anew"} {
-		if was, err := q.SwapNote(t.Context(), "sync a", old, "swapped"); err != nil || was != (old == "anew") {
-			t.Errorf("swap %q: %v, %v", old, was, err)
-		}
-	}
-	if was, err := q.SwapNote(t.Context(), "sync c", "", "swapped"); err != nil || was {
-		t.Errorf("swap a note that is not there: %v, %v", was, err)
-	}
 	if err := q.SetNote(t.Context(), "", ""); err == nil {
 		t.Error("a note without a name was accepted")
 	}
 	notes, err := q.Notes(t.Context(), "sync ")
-	if err != nil || len(notes) != 2 || notes[0].Value != "swapped" || notes[1].Value != "of sync b" {
+	if err != nil || len(notes) != 2 || notes[0].Value != "anew" || notes[1].Value != "of sync b" {
 		t.Errorf("notes are %+v, %v", notes, err)
 	}
 	if err := q.DeleteNote(t.Context(), "alive"); err != nil {

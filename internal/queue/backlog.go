@@ -22,7 +22,7 @@ type Backlog struct {
 // Backlogs counts the unfinished runs: waiting, blocked, queued, running and
 // parked ones. Its cost depends on their number, not on how many have succeeded.
 func (q *Queue) Backlogs(ctx context.Context) ([]Backlog, error) {
-	rows, err := q.db.read.QueryContext(ctx, `
+	rows, err := q.db.read.Query(ctx, `
 SELECT r.portal, r.priority, r.state, COUNT(*), MIN(CASE WHEN `+startable+` THEN r.due_at END) FROM b24_run r
 WHERE r.state IN ('waiting', 'blocked', 'queued', 'running', 'parked')
 GROUP BY r.portal, r.priority, r.state ORDER BY r.portal, r.priority, r.state`)

@@ -24,7 +24,7 @@ SELECT r.cause, r.portal, r.rule, COUNT(*), MIN(r.finished_at), MAX(r.finished_a
 // Causes counts the runs that f selects by cause, portal and rule.
 func (q *Queue) Causes(ctx context.Context, f Filter) ([]CauseCount, error) {
 	where, args := f.conditions()
-	rows, err := q.db.read.QueryContext(ctx, countCauses+where+groupCauses, args...)
+	rows, err := q.db.read.Query(ctx, countCauses+where+groupCauses, args...)
 	if err != nil {
 		return nil, fmt.Errorf("count causes: %w", err)
 	}

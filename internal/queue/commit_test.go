@@ -98,7 +98,7 @@ func TestAFailedWriteSparesItsNeighbours(t *testing.T) {
 		close(hold)
 		wg.Wait()
 		var codes string
-		if err := q.db.read.QueryRowContext(t.Context(), `SELECT group_concat(code) FROM b24_event`).Scan(&codes); err != nil {
+		if err := q.db.read.QueryRow(t.Context(), `SELECT group_concat(code) FROM b24_event`).Scan(&codes); err != nil {
 			t.Fatal(err)
 		}
 		if codes != "X0,X0,X0" {
@@ -154,7 +154,7 @@ func TestSuccessClearsDoneMarks(t *testing.T) {
 			t.Fatal(err)
 		}
 		var marks int
-		if err := q.db.read.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM b24_done`).Scan(&marks); err != nil || marks != 0 {
+		if err := q.db.read.QueryRow(t.Context(), `SELECT COUNT(*) FROM b24_done`).Scan(&marks); err != nil || marks != 0 {
 			t.Errorf("%d marks left (%v), want none", marks, err)
 		}
 		stop()

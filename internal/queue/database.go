@@ -14,7 +14,7 @@ import (
 type database struct {
 	backend
 
-	read reader // in parallel with the writes, and outside their transactions
+	read store.Reader // in parallel with the writes, and outside their transactions
 }
 
 // A backend is one kind of database.
@@ -46,12 +46,6 @@ type backend interface {
 	String() string
 
 	close() error
-}
-
-// A reader reads outside of write transactions.
-type reader interface {
-	QueryContext(ctx context.Context, text string, args ...any) (store.Rows, error)
-	QueryRowContext(ctx context.Context, text string, args ...any) store.Row
 }
 
 // A txConn is a write transaction of a backend.

@@ -91,7 +91,7 @@ func (q *Queue) ProbeNow(ctx context.Context, portal, rule string) (holds int, e
 
 // HoldList returns all holds, sorted by portal and rule.
 func (q *Queue) HoldList(ctx context.Context) ([]Hold, error) {
-	rows, err := q.db.read.QueryContext(ctx, `SELECT portal, rule, cause, reason, since, probe_at, pass FROM b24_hold ORDER BY portal, rule`)
+	rows, err := q.db.read.Query(ctx, `SELECT portal, rule, cause, reason, since, probe_at, pass FROM b24_hold ORDER BY portal, rule`)
 	if err != nil {
 		return nil, fmt.Errorf("read holds: %w", err)
 	}

@@ -29,7 +29,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"the latest runs of a rule", selectInfo + list + " ORDER BY r.id DESC LIMIT 50", "SCAN r"},
 		{"causes of parked runs", countCauses + parked + groupCauses, "b24_run_state (state=?)"},
 	} {
-		rows, err := q.db.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+tt.text, "", "", "", "", "", "")
+		rows, err := q.db.read.Query(t.Context(), "EXPLAIN QUERY PLAN "+tt.text, "", "", "", "", "", "")
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}

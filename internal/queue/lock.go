@@ -21,15 +21,12 @@ var ErrNotHeld = lease.ErrNotHeld
 // directly before each request. On SQLite it is always nil: the process with the
 // lock has all portals until it ends.
 func (q *Queue) Holds(portal string) error {
-	if !q.db.leases() {
-		return nil
-	}
 	return q.leases.Holds(portal)
 }
 
 // newHolder holds the leases of the portals that Work executes.
 func (q *Queue) newHolder(p *pool) *lease.Holder {
-	return lease.NewHolder(&q.leases, lease.Options{
+	return lease.NewHolder(q.leases, lease.Options{
 		Term: q.options.Lease, Grace: q.options.Grace, Portals: q.options.Portals, Waiting: q.waitingPortals,
 		Transact: func(ctx context.Context, do func(t store.Tx) error) error {
 			return transact(ctx, q.db, func(t txConn) error { return do(t) })
@@ -51,7 +48,7 @@ func (q *Queue) newHolder(p *pool) *lease.Holder {
 			})
 		},
 		Acquired: func(l *lease.Lease, used time.Time) {
-			if !used.IsZero() {
+			if !used.IsZero() && l.Portal() != "" {
 				q.noteTakeover(l.Portal(), used)
 			}
 			p.shards.open(l)

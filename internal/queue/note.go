@@ -39,27 +39,11 @@ func writeNote(ctx context.Context, t *tx, name, value string) error {
 	return err
 }
 
-const swapNote = `UPDATE b24_note SET value = $2, set_at = $3 WHERE name = $1 AND value = $4`
-
-// SwapNote gives a note another value if its value is old, and reports whether it
-// did. If not, another process has changed or deleted the note.
-func (q *Queue) SwapNote(ctx context.Context, name, old, value string) (was bool, err error) {
-	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.Exec(ctx, swapNote, name, value, micros(clock()), old)
-		was = n > 0
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("note %s: %w", name, err)
-	}
-	return was, nil
-}
-
 // Note returns a note. ok is false when none has that name.
 func (q *Queue) Note(ctx context.Context, name string) (n Note, ok bool, err error) {
 	n.Name = name
 	var at int64
-	err = q.db.read.QueryRowContext(ctx, `SELECT value, set_at FROM b24_note WHERE name = $1`, name).Scan(&n.Value, &at)
+	err = q.db.read.QueryRow(ctx, `SELECT value, set_at FROM b24_note WHERE name = $1`, name).Scan(&n.Value, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Note{}, false, nil
 	}
@@ -72,7 +56,7 @@ func (q *Queue) Note(ctx context.Context, name string) (n Note, ok bool, err err
 
 // Notes returns the notes whose names start with prefix, sorted by name.
 func (q *Queue) Notes(ctx context.Context, prefix string) ([]Note, error) {
-	rows, err := q.db.read.QueryContext(ctx,
+	rows, err := q.db.read.Query(ctx,
 		`SELECT name, value, set_at FROM b24_note WHERE substr(name, 1, length($1)) = $1 ORDER BY name`, prefix)
 	if err != nil {
 		return nil, fmt.Errorf("read notes: %w", err)

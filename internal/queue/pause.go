@@ -81,7 +81,7 @@ func (q *Queue) Resume(ctx context.Context, portal, rule string) (was bool, err 
 
 // Pauses returns all pauses, sorted by portal and rule.
 func (q *Queue) Pauses(ctx context.Context) ([]Pause, error) {
-	rows, err := q.db.read.QueryContext(ctx, `SELECT portal, rule, reason, paused_at FROM b24_pause ORDER BY portal, rule`)
+	rows, err := q.db.read.Query(ctx, `SELECT portal, rule, reason, paused_at FROM b24_pause ORDER BY portal, rule`)
 	if err != nil {
 		return nil, fmt.Errorf("read pauses: %w", err)
 	}

@@ -126,7 +126,7 @@ const selectPortals = `SELECT DISTINCT portal FROM b24_run WHERE state = 'waitin
 
 // waitingPortals returns the portals that have waiting runs.
 func (q *Queue) waitingPortals(ctx context.Context) (map[string]bool, error) {
-	rows, err := q.db.read.QueryContext(ctx, selectPortals)
+	rows, err := q.db.read.Query(ctx, selectPortals)
 	if err != nil {
 		return nil, fmt.Errorf("portals with runs: %w", err)
 	}

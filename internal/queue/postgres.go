@@ -212,11 +212,11 @@ func (db *postgresDB) lost(err error) bool {
 
 type pgReader struct{ pool *pgxpool.Pool }
 
-func (r pgReader) QueryContext(ctx context.Context, text string, args ...any) (store.Rows, error) {
+func (r pgReader) Query(ctx context.Context, text string, args ...any) (store.Rows, error) {
 	return pgRowsOf(r.pool.Query(ctx, text, args...))
 }
 
-func (r pgReader) QueryRowContext(ctx context.Context, text string, args ...any) store.Row {
+func (r pgReader) QueryRow(ctx context.Context, text string, args ...any) store.Row {
 	return r.pool.QueryRow(ctx, text, args...)
 }
 

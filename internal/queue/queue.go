@@ -52,8 +52,9 @@ type Options struct {
 	RetainSucceeded, RetainDiscarded, RetainParked, RetainEvents time.Duration
 
 	// Portals are the ones that this process works when several processes share
-	// a database (PostgreSQL). nil means all that have runs. On SQLite the one
-	// process that works the database works all portals.
+	// a database (PostgreSQL). nil means all that have runs. "" among them lets this
+	// process do the work that belongs to no portal: see internal/jobs. On SQLite the
+	// one process that works the database works all portals.
 	Portals []string
 
 	// Lease is how long a process that shares a database may send no heartbeat
@@ -129,7 +130,7 @@ type Queue struct {
 	working atomic.Bool
 	touched touched
 	changes broadcast
-	leases  lease.Set
+	leases  *lease.Set
 	pinged  atomic.Pointer[time.Time] // the last time that Ping could write
 }
 
@@ -148,8 +149,11 @@ func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 	if err := db.migrate(ctx, options.Log); err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", db, err), db.close())
 	}
-	return &Queue{options: options, db: db, writes: newCommitter(db.backend), touched: newTouched()}, nil
+	return &Queue{options: options, db: db, writes: newCommitter(db.backend), touched: newTouched(), leases: lease.NewSet(!db.leases())}, nil
 }
+
+// Leases returns the leases of the portals that this process works.
+func (q *Queue) Leases() *lease.Set { return q.leases }
 
 // Close closes the database. Work must have returned.
 func (q *Queue) Close() error {
@@ -165,7 +169,7 @@ func (q *Queue) Close() error {
 func (q *Queue) Database() store.DB { return sharedDatabase{q.db.read, q.writes} }
 
 type sharedDatabase struct {
-	reader
+	store.Reader
 	writes *committer
 }
 

@@ -94,7 +94,7 @@ func (f Filter) conditions() (where string, args []any) {
 }
 
 func (q *Queue) infos(ctx context.Context, text string, args ...any) ([]Info, error) {
-	rows, err := q.db.read.QueryContext(ctx, text, args...)
+	rows, err := q.db.read.Query(ctx, text, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read runs: %w", err)
 	}
@@ -145,7 +145,7 @@ type Attempt struct {
 // Attempts returns the attempts of a run, oldest first. Of postponed attempts only
 // the last is stored.
 func (q *Queue) Attempts(ctx context.Context, run int64) ([]Attempt, error) {
-	rows, err := q.db.read.QueryContext(ctx, `
+	rows, err := q.db.read.Query(ctx, `
 SELECT number, outcome, error, record, started_at, finished_at
 FROM b24_attempt WHERE run_id = $1 ORDER BY id`, run)
 	if err != nil {
@@ -192,7 +192,7 @@ func (q *Queue) LatestEvents(ctx context.Context, before int64, limit int) ([]Ev
 }
 
 func (q *Queue) events(ctx context.Context, text string, args ...any) ([]Event, error) {
-	rows, err := q.db.read.QueryContext(ctx, text, args...)
+	rows, err := q.db.read.Query(ctx, text, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
 	}
@@ -232,12 +232,12 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	if s.Paused, err = q.Pauses(ctx); err != nil {
 		return Stats{}, err
 	}
-	err = q.db.read.QueryRowContext(ctx, `
+	err = q.db.read.QueryRow(ctx, `
 SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_event WHERE routes = 0)`).Scan(&s.Events, &s.NoRule)
 	if err != nil {
 		return Stats{}, fmt.Errorf("count events: %w", err)
 	}
-	rows, err := q.db.read.QueryContext(ctx, `SELECT state, COUNT(*) FROM b24_run GROUP BY state`)
+	rows, err := q.db.read.Query(ctx, `SELECT state, COUNT(*) FROM b24_run GROUP BY state`)
 	if err != nil {
 		return Stats{}, fmt.Errorf("count runs: %w", err)
 	}
@@ -288,7 +288,7 @@ func (q *Queue) WaitIdle(ctx context.Context) error {
 	for {
 		changed := q.changes.next()
 		var busy bool
-		err := q.db.read.QueryRowContext(ctx,
+		err := q.db.read.QueryRow(ctx,
 			`SELECT EXISTS (SELECT 1 FROM b24_run WHERE state IN ('waiting', 'blocked', 'queued', 'running'))`).Scan(&busy)
 		if err != nil {
 			return errors.Join(ctx.Err(), fmt.Errorf("look for unfinished runs: %w", err))

@@ -3,14 +3,10 @@ package queue
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 )
 
 const (
-	// sweepEvery is how often Work deletes runs and events whose retention is over.
-	sweepEvery = time.Hour
-
 	// sweepBatch bounds how many rows one transaction deletes, and sweepPause is the
 	// time between two of them: events go first.
 	sweepBatch = 200
@@ -41,8 +37,8 @@ DELETE FROM b24_event WHERE id = $1
 AND NOT EXISTS (SELECT 1 FROM b24_run_event WHERE event_id = $1)`
 )
 
-// sweep deletes runs, events and tombstones whose retention is over.
-func (q *Queue) sweep(ctx context.Context) error {
+// Retain deletes the runs, events and tombstones whose retention is over.
+func (q *Queue) Retain(ctx context.Context) error {
 	now := clock()
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.Exec(ctx, sweepTombstones, micros(now.Add(-tombstoneRetention)))
@@ -116,7 +112,7 @@ type oldEvent struct{ id, received int64 }
 
 // oldEvents returns the next events after last that are older than a time.
 func (q *Queue) oldEvents(ctx context.Context, before time.Time, last oldEvent) ([]oldEvent, error) {
-	rows, err := q.db.read.QueryContext(ctx, selectOldEvents, micros(before), last.received, last.id, sweepBatch)
+	rows, err := q.db.read.Query(ctx, selectOldEvents, micros(before), last.received, last.id, sweepBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -130,18 +126,6 @@ func (q *Queue) oldEvents(ctx context.Context, before time.Time, last oldEvent) 
 		all = append(all, e)
 	}
 	return all, rows.Err()
-}
-
-// sweeping sweeps until ctx ends.
-func (q *Queue) sweeping(ctx context.Context) {
-	for {
-		if err := q.sweep(ctx); err != nil && ctx.Err() == nil {
-			q.options.Log.ErrorContext(ctx, "cannot delete old runs, trying again in an hour", slog.Any("error", err))
-		}
-		if pause(ctx, sweepEvery) != nil {
-			return
-		}
-	}
 }
 
 // pause waits, or returns why ctx has ended.

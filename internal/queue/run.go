@@ -84,7 +84,7 @@ func (r *Run) Once(ctx context.Context, step string) (value string, ok bool, err
 // Once returns the value that a step had when a run of the rule for the entity last
 // succeeded.
 func (q *Queue) Once(ctx context.Context, portal, rule, entity, step string) (value string, ok bool, err error) {
-	err = q.db.read.QueryRowContext(ctx,
+	err = q.db.read.QueryRow(ctx,
 		`SELECT value FROM b24_once WHERE portal = $1 AND rule = $2 AND entity = $3 AND step = $4`,
 		portal, rule, entity, step).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -111,7 +111,7 @@ func (r *Run) SetOnce(step, value string) {
 // change that; a key that must not outlive them contains a part of Event.
 func (r *Run) Done(ctx context.Context, key string) (bool, error) {
 	var done bool
-	err := r.q.db.read.QueryRowContext(ctx,
+	err := r.q.db.read.QueryRow(ctx,
 		`SELECT EXISTS (SELECT 1 FROM b24_done WHERE run_id = $1 AND key = $2)`, r.ID, key).Scan(&done)
 	if err != nil {
 		return false, fmt.Errorf("done mark %s: %w", key, err)

@@ -188,11 +188,11 @@ func sqliteURI(path string, query ...string) string {
 
 type sqliteReader struct{ db *sql.DB }
 
-func (r sqliteReader) QueryContext(ctx context.Context, text string, args ...any) (store.Rows, error) {
+func (r sqliteReader) Query(ctx context.Context, text string, args ...any) (store.Rows, error) {
 	return sqlRows(r.db.QueryContext(ctx, text, args...))
 }
 
-func (r sqliteReader) QueryRowContext(ctx context.Context, text string, args ...any) store.Row {
+func (r sqliteReader) QueryRow(ctx context.Context, text string, args ...any) store.Row {
 	return r.db.QueryRowContext(ctx, text, args...)
 }
 

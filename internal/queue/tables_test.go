@@ -41,7 +41,7 @@ func testWritesAtTheEnd(t *testing.T) {
 	})
 	push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
 	waitIdle(t, q)
-	rows, err := db.QueryContext(t.Context(), `SELECT n FROM counted ORDER BY n`)
+	rows, err := db.Query(t.Context(), `SELECT n FROM counted ORDER BY n`)
 	if err != nil {
 		t.Fatal(err)
 	}

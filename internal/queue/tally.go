@@ -26,7 +26,7 @@ GROUP BY r.state`
 // Pending counts the unfinished runs of all backfills of a portal. rule "" counts
 // those of all rules.
 func (q *Queue) Pending(ctx context.Context, portal, rule string) (n int, err error) {
-	if err = q.db.read.QueryRowContext(ctx, countPending, portal, Backfill, rule).Scan(&n); err != nil {
+	if err = q.db.read.QueryRow(ctx, countPending, portal, Backfill, rule).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count runs: %w", err)
 	}
 	return n, nil
@@ -37,7 +37,7 @@ func (q *Queue) Pending(ctx context.Context, portal, rule string) (n int, err er
 // code whose event ID is since or higher. An unfinished run that an event of the
 // portal has joined is not counted. rule "" counts those of all rules.
 func (q *Queue) Tally(ctx context.Context, portal, code, rule string, since int64) (map[State]int, error) {
-	rows, err := q.db.read.QueryContext(ctx, tallyRuns, portal, Backfill, rule, since, code)
+	rows, err := q.db.read.Query(ctx, tallyRuns, portal, Backfill, rule, since, code)
 	if err != nil {
 		return nil, fmt.Errorf("count runs: %w", err)
 	}

@@ -46,7 +46,6 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 		wg.Go(func() { h.Run(ctx, ended) })
 	}
 	wg.Go(func() { p.loop(ctx) })
-	wg.Go(func() { q.sweeping(ctx) })
 	wg.Go(func() { q.db.watch(ctx, q.options.Log, func(news string) { q.received(news, look) }) })
 	<-ctx.Done()
 	p.stop()

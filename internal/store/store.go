@@ -1,14 +1,37 @@
-// Package store has the types that the parts of the queue use to read and write
-// the database.
+// Package store has the types with which parts of the program read and write their
+// tables in one database.
+//
+// A part keeps its tables in a small type over a DB. The statements are the same for
+// both kinds of databases, with $1, $2 for the arguments; times are stored by Micros.
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// A DB is an open database.
+type DB interface {
+	// Query and QueryRow read outside of write transactions.
+	Reader
+
+	// Write runs do in a transaction, and returns nil after its commit. Other writes
+	// share the transaction; an error of do undoes only do. After a lost connection do
+	// is called again, though its first transaction may have been committed. do must
+	// not block, and must use only t.
+	Write(ctx context.Context, do func(ctx context.Context, t Tx) error) error
+}
+
+// Reader reads rows.
+type Reader interface {
+	Query(ctx context.Context, text string, args ...any) (Rows, error)
+	QueryRow(ctx context.Context, text string, args ...any) Row
+}
 
 // Tx is a write transaction.
 type Tx interface {
+	Reader
 	Exec(ctx context.Context, text string, args ...any) (changed int64, err error)
-	Query(ctx context.Context, text string, args ...any) (Rows, error)
-	QueryRow(ctx context.Context, text string, args ...any) Row
 }
 
 // Rows are like sql.Rows.
@@ -22,15 +45,37 @@ type Rows interface {
 // A Row is like sql.Row: without a row, Scan returns sql.ErrNoRows.
 type Row interface{ Scan(to ...any) error }
 
-// A DB is an open database. Packages that keep tables in it use this
-// interface, so that they need no methods of the queue.
-type DB interface {
-	// Write runs do in a transaction, which other writes may share, and returns after
-	// its commit. An error of do undoes what do has written and nothing else. When ctx
-	// ends first, Write returns at once and the transaction may still be committed.
-	Write(ctx context.Context, do func(ctx context.Context, t Tx) error) error
+// All returns all rows of a query, each read by scan.
+func All[T any](ctx context.Context, from Reader, scan func(Row) (T, error), text string, args ...any) ([]T, error) {
+	rows, err := from.Query(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []T
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
 
-	// QueryContext and QueryRowContext read outside of transactions.
-	QueryContext(ctx context.Context, text string, args ...any) (Rows, error)
-	QueryRowContext(ctx context.Context, text string, args ...any) Row
+// Micros is the stored form of a time: microseconds since 1970 (UTC), 0 for the zero
+// time. Time is its inverse.
+func Micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// Time returns the time that Micros has stored.
+func Time(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(n)
 }

@@ -144,7 +144,7 @@ func (c *cluster) owners() map[string]int {
 	c.t.Helper()
 	rows, err := c.conn.Query(c.t.Context(), `
 SELECT COALESCE(substring(a.info FROM 'process (\d+) '), ''), COUNT(*)
-FROM b24_lease l LEFT JOIN audit_worker a ON a.id = l.owner GROUP BY 1`)
+FROM b24_lease l LEFT JOIN audit_worker a ON a.id = l.owner WHERE l.portal <> '' GROUP BY 1`)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -31,6 +33,19 @@ type PortalStatus struct {
 	Running int          `json:"running"`
 	Parked  int          `json:"parked"`
 	Rules   []RuleStatus `json:"rules,omitempty"`
+	Jobs    []JobStatus  `json:"jobs,omitempty"`
+}
+
+// JobStatus is a job of a portal that is not over.
+type JobStatus struct {
+	Kind  string    `json:"kind"` // such as sync
+	Key   string    `json:"key,omitempty"`
+	State string    `json:"state"` // running, or waiting
+	Due   time.Time `json:"due"`
+	// Progress describes how far a running job is.
+	Progress string `json:"progress,omitempty"`
+	// Error is why the last attempt failed; the job is tried again when it is due.
+	Error string `json:"error,omitempty"`
 }
 
 // RuleStatus is the state of a rule whose runs do not start.
@@ -63,12 +78,17 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string) (Status, 
 	if err != nil {
 		return Status{}, err
 	}
+	open, err := jobs.New(q.Database()).List(ctx, jobs.Filter{Open: true})
+	if err != nil {
+		return Status{}, err
+	}
 	s := Status{Portals: []PortalStatus{}}
 	for _, name := range slices.Sorted(slices.Values(portals)) {
 		p := PortalStatus{Portal: name, State: StateOK}
 		p.count(backlogs)
 		p.hold(holds)
 		p.pause(pauses)
+		p.addJobs(open)
 		slices.SortFunc(p.Rules, func(a, b RuleStatus) int { return cmp.Compare(a.Rule, b.Rule) })
 		s.Portals = append(s.Portals, p)
 	}
@@ -118,6 +138,32 @@ func (p *PortalStatus) pause(all []queue.Pause) {
 	}
 }
 
+// addJobs adds the open jobs of the portal, oldest first. Jobs that repeat belong to the
+// program, and are shown only when they fail.
+func (p *PortalStatus) addJobs(all []jobs.Job) {
+	for _, j := range slices.Backward(all) {
+		if j.Portal != p.Portal || j.Every > 0 && j.Error == "" {
+			continue
+		}
+		p.Jobs = append(p.Jobs, JobStatus{Kind: j.Kind, Key: j.Key, State: string(j.State), Due: j.Due, Progress: progress(j), Error: j.Error})
+	}
+}
+
+// progress describes how far a job is, "" if its kind does not say.
+func progress(j jobs.Job) string {
+	if j.Kind != catchup.KindSync && j.Kind != catchup.KindCatchUp {
+		return ""
+	}
+	c, err := catchup.Read(j)
+	if err != nil {
+		return err.Error()
+	}
+	if c.Total == 0 && c.Seen == 0 {
+		return "not started"
+	}
+	return fmt.Sprintf("%d of %s, %s", c.Seen, Plural(max(c.Total, c.Seen), "entity", "entities"), Plural(c.Runs, "run", "runs"))
+}
+
 // Attention reports whether a person should look at the portal.
 func (p PortalStatus) Attention() bool {
 	return p.State != StateOK || p.Parked > 0 || len(p.Rules) > 0
@@ -135,7 +181,7 @@ func (s Status) Attention() int {
 }
 
 // Write prints the states as text: first a summary, then the portals that need
-// attention; all is whether to print the others too.
+// attention or have jobs; all is whether to print the others too.
 func (s Status) Write(w io.Writer, all bool) error {
 	n := s.Attention()
 	need := "need"
@@ -151,7 +197,7 @@ func (s Status) Write(w io.Writer, all bool) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, p := range s.Portals {
-		if all || p.Attention() {
+		if all || p.Attention() || len(p.Jobs) > 0 {
 			p.write(t)
 		}
 	}
@@ -180,6 +226,24 @@ func (p PortalStatus) write(w io.Writer) {
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", p.Portal, r.Rule+" "+since(r.State, r.Since), reason)
 	}
+	for _, j := range p.Jobs {
+		j.write(w, p.Portal)
+	}
+}
+
+func (j JobStatus) write(w io.Writer, portal string) {
+	state := j.State
+	if j.State == string(jobs.Waiting) && j.Due.After(time.Now()) {
+		state += " until " + j.Due.Local().Format(time.DateTime)
+	}
+	var parts []string
+	for _, text := range []string{j.Progress, j.Error} {
+		if text != "" {
+			parts = append(parts, OneLine(text))
+		}
+	}
+	name := strings.TrimSpace(j.Kind + " " + j.Key)
+	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", portal, name+" "+state, strings.Join(parts, "; "))
 }
 
 func since(state string, at *time.Time) string {

@@ -227,7 +227,7 @@ func TestDowntimeThatCannotBeStoredIsKept(t *testing.T) {
 	h.Until("alive", func() bool { return h.Logged("first start with this portal") == 1 })
 	h.Stop()
 	added := h.Fill(1)
-	allow := h.refuse("b24_note", "NEW.name LIKE 'catchup.%'")
+	allow := h.refuse("b24_job", "NEW.kind = 'catchup'")
 	for n := 1; n <= 2; n++ {
 		h.Start()
 		h.Until("logged", func() bool { return h.Logged("cannot store heartbeat") >= 2*n-1 })

@@ -16,8 +16,10 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/dump"
+	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
 )
@@ -47,7 +49,7 @@ type Service struct {
 	intake   *intake
 	worker   *worker
 	downtime *downtime
-	jobs     *syncJobs
+	runner   *jobs.Runner
 	backlogs *backlogs
 }
 
@@ -75,6 +77,10 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	s.permits.queue, s.downtime.queue = s.queue, s.queue
+	if err := catchup.Adopt(ctx, s.queue, s.log); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("jobs of an older version: %w", err)
+	}
 	for _, p := range c.Portals {
 		if all[p.Name], err = s.newPortal(ctx, p); err != nil {
 			s.Close()
@@ -83,7 +89,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, dump: s.dump, log: o.Log}
 	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, private: c.PrivateHosts, rules: o.Rules, portals: all, metrics: s.metrics, log: o.Log}
-	s.jobs = &syncJobs{queue: s.queue, rules: o.Rules, prepare: s.downtime.prepare, log: o.Log}
+	s.runner = s.newRunner()
 	s.backlogs = &backlogs{config: c, queue: s.queue, portals: all, log: o.Log}
 	s.metrics.registry.MustRegister(gauges{backlogs: s.backlogs, conns: s.conns, portals: all, log: o.Log})
 	return s, nil
@@ -97,6 +103,9 @@ func openQueue(ctx context.Context, c *config.Config, all portals, d *downtime, 
 		if c.Only == "" || c.Only == p.Name {
 			names = append(names, p.Name)
 		}
+	}
+	if c.Only == "" {
+		names = append(names, "") // the work that belongs to no portal
 	}
 	return queue.Open(ctx, c.Database, queue.Options{
 		Portals: names, Takeover: all.takeover, Spare: all.spareSince, Silenced: d.allLost,
@@ -151,6 +160,9 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 // Then it receives no more events, waits for running runs within the shutdown grace,
 // and keeps the other runs for the next start.
 func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
+	if err := s.addJobs(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
 	server := NewServer(s.intake.handler(), s.log)
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
@@ -172,8 +184,8 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 			ended <- err
 		}
 	})
+	wg.Go(func() { s.runner.Run(working, "") })
 	for _, p := range s.portals {
-		wg.Go(func() { s.jobs.feeder(p).Run(working) })
 		if p.app != nil {
 			wg.Go(func() { newOfflinePoller(s.config, s.rules, p, s.intake.push, s.log).run(working) })
 		}
@@ -211,7 +223,7 @@ func (s *Service) keepHolds(ctx context.Context) {
 	hold.Keep(ctx, s.queue, portals, rules, s.log)
 }
 
-// Work executes due runs until end is called. It also feeds the sync jobs of a portal
+// Work executes due runs until end is called. It also executes the jobs of a portal
 // unless its name is "". It fails with queue.ErrInUse if another process works the
 // database.
 func (s *Service) Work(ctx context.Context, jobsOf string) (end func(), err error) {
@@ -227,8 +239,8 @@ func (s *Service) Work(ctx context.Context, jobsOf string) (end func(), err erro
 		}
 	})
 	wg.Go(func() { s.keepHolds(working) })
-	if p := s.portals[jobsOf]; p != nil {
-		wg.Go(func() { s.jobs.feeder(p).Run(working) })
+	if jobsOf != "" {
+		wg.Go(func() { s.runner.Run(working, jobsOf) })
 	}
 	return func() {
 		stop()

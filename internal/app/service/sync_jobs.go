@@ -10,26 +10,35 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// syncJobs feeds the queue with the runs of sync jobs and of catch-up jobs.
+// syncJobs feeds the queue with the runs of syncs and catch-ups.
 type syncJobs struct {
 	queue   *queue.Queue
 	rules   *Rules
-	prepare func(ctx context.Context, j catchup.Job) (catchup.Job, error) // of a catch-up job
+	portals portals
+	prepare func(ctx context.Context, j catchup.Job) (catchup.Job, error) // of a catch-up
 	log     *slog.Logger
 }
 
-// feeder feeds the jobs of a portal.
-func (s *syncJobs) feeder(p *Portal) *catchup.Feeder {
-	return &catchup.Feeder{
-		Queue: s.queue, Name: p.Name, Portal: p.Later(), Log: s.log,
-		May:        func() bool { return p.permit() == nil && !p.hold.Held() },
-		PortalDown: p.hold.Judge,
-		Routes:     s.routes, Prepare: s.prepare,
-	}
+// kind is how syncs and catch-ups are executed.
+func (s *syncJobs) kind() jobs.Kind {
+	return jobs.Kind{Work: s.work, May: s.may, Retry: catchup.Retry}
+}
+
+// may reports whether jobs of a portal may start.
+func (s *syncJobs) may(portal string) bool {
+	p := s.portals[portal]
+	return p != nil && p.permit() == nil && !p.hold.Held()
+}
+
+func (s *syncJobs) work(ctx context.Context, j *jobs.Claimed) error {
+	p := s.portals[j.Portal]
+	f := &catchup.Feeder{Queue: s.queue, Portal: p.Later(), PortalDown: p.hold.Judge, Routes: s.routes, Prepare: s.prepare, Log: s.log}
+	return f.Work(ctx, j)
 }
 
 // routes returns the runs of a job for an entity: the runs that an event of the
