@@ -36,7 +36,7 @@ type backend interface {
 	unlock() error
 
 	// served reports whether a process works the database.
-	served(ctx context.Context, read reader) (bool, error)
+	served(ctx context.Context, read store.Reader) (bool, error)
 
 	// watch passes on the announcements of other processes until ctx ends: portals
 	// that have changed, "" for all of them, or lease.News.

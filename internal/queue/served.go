@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // Served reports whether a process works the database now: on PostgreSQL, any portal of
@@ -24,9 +26,9 @@ func (q *Queue) Served(ctx context.Context) (bool, error) {
 }
 
 // served tries to read the lock, which an exclusive transaction does not let others do.
-func (db *sqliteDB) served(ctx context.Context, read reader) (bool, error) {
+func (db *sqliteDB) served(ctx context.Context, read store.Reader) (bool, error) {
 	var holder string
-	err := read.QueryRowContext(ctx, `SELECT value FROM b24_note WHERE name = $1`, holderNote).Scan(&holder)
+	err := read.QueryRow(ctx, `SELECT value FROM b24_note WHERE name = $1`, holderNote).Scan(&holder)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && holder == "" {
 		return false, nil // without a look at the lock, which a process that starts now may take
 	}
@@ -57,7 +59,7 @@ const (
 )
 
 // served waits for a heartbeat: the row of a process that was killed stays for a while.
-func (db *postgresDB) served(ctx context.Context, read reader) (bool, error) {
+func (db *postgresDB) served(ctx context.Context, read store.Reader) (bool, error) {
 	first, err := heartbeats(ctx, read)
 	if err != nil {
 		return false, err
@@ -81,8 +83,8 @@ func (db *postgresDB) served(ctx context.Context, read reader) (bool, error) {
 }
 
 // heartbeats reads the heartbeats of processes.
-func heartbeats(ctx context.Context, read reader) (map[string]int64, error) {
-	rows, err := read.QueryContext(ctx, `SELECT id, beat FROM b24_worker`)
+func heartbeats(ctx context.Context, read store.Reader) (map[string]int64, error) {
+	rows, err := read.Query(ctx, `SELECT id, beat FROM b24_worker`)
 	if err != nil {
 		return nil, err
 	}
