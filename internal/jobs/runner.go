@@ -106,7 +106,8 @@ WHERE state IN ('waiting', 'running') AND due_at <= $1 ORDER BY due_at, id`
 func (r *Runner) look(ctx context.Context, only string, workers *sync.WaitGroup) error {
 	before := r.claims()
 	due, err := store.All(ctx, r.table.db, func(row store.Row) (d dueJob, err error) {
-		return d, row.Scan(&d.id, &d.portal, &d.kind, &d.claim)
+		err = row.Scan(&d.id, &d.portal, &d.kind, &d.claim)
+		return d, err
 	}, selectDue, store.Micros(time.Now()))
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ func (q *Queue) newHolder(p *pool) *lease.Holder {
 		},
 		TakeOver: func(ctx context.Context, portal string, take func(ctx context.Context, t store.Tx) error) error {
 			return q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
-				if err := take(ctx, t); err != nil {
+				if err := take(ctx, t); err != nil || portal == "" { // it has no runs; for recover, "" means all portals
 					return err
 				}
 				return q.recover(ctx, t, portal)
