@@ -15,11 +15,19 @@ const (
 	Blocked      = "blocked"      // the portal has blocked REST because of overload
 )
 
-// The causes of a hold of a rule in a portal.
+// Stopped is the cause of a hold of a rule in a portal: the portal refuses a step of the rule for
+// each entity.
+const Stopped = "stopped"
+
+// The causes of a hold of a rule, of a rule set (see queue.AllOf) or of a portal that files cause.
+// They have no probe: the files end them.
 const (
-	Stopped = "stopped" // the portal refuses a step of the rule for each entity
-	Broken  = "broken"  // no version of the rule's file is valid
+	Broken  = "broken"  // no version of the rule set is valid
+	Removed = "removed" // the file of the rule set was removed, or the portal's configuration
 )
+
+// OfFiles reports whether files start and end a hold with this cause.
+func OfFiles(cause string) bool { return cause == Broken || cause == Removed }
 
 // Store keeps holds where the queue and other processes see them. While a hold is
 // stored, the queue starts no run that it covers.

@@ -51,6 +51,7 @@ func keep(ctx context.Context, store Store, portals []*Portal, rules []*Rules, l
 	byPortal, stopped := map[string]*queue.Hold{}, map[string]map[string]queue.Hold{}
 	for _, h := range holds {
 		switch {
+		case OfFiles(h.Cause): // files end it
 		case h.Rule == "":
 			byPortal[h.Portal] = &h
 		case h.Cause == Stopped:

@@ -100,7 +100,7 @@ func (q *Queue) backfill(ctx context.Context, t *tx, e Event, routes []Route) (B
 		return BackfillResult{}, nil
 	}
 	var result BackfillResult
-	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), 0, micros(e.Received)).Scan(&result.Event); err != nil {
+	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), 0, micros(e.Received), "").Scan(&result.Event); err != nil {
 		return BackfillResult{}, fmt.Errorf("store the event: %w", err)
 	}
 	for _, r := range routes {

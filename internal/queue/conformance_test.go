@@ -48,6 +48,7 @@ var conformance = []struct {
 	{"Causes", testCauses},
 	{"Served", testServed},
 
+	{"UnroutedEvents", testUnroutedEvents},
 	{"WhatIsHeldDoesNotStart", testWhatIsHeldDoesNotStart},
 	{"OneRunPasses", testOneRunPasses},
 	{"WhatIsPausedDoesNotStart", testWhatIsPausedDoesNotStart},

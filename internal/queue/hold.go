@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -13,7 +14,7 @@ import (
 // ends automatically.
 type Hold struct {
 	Portal string
-	Rule   string // "" for all rules of the portal
+	Rule   string // "" for all rules of the portal; see also AllOf
 	Cause  string // one word
 	Reason string // for people
 	Since  time.Time
@@ -22,6 +23,16 @@ type Hold struct {
 	// means none.
 	Pass int64
 }
+
+// allRules ends the Rule of a hold of a rule set. No rule has a name with it.
+const allRules = "/*"
+
+// AllOf is the Rule of a hold of a rule set, whose rules are not known: it keeps no runs from
+// starting. See also Event.Missing.
+func AllOf(set string) string { return set + allRules }
+
+// SetOf returns the rule set of a Rule that AllOf has returned.
+func SetOf(rule string) (set string, ok bool) { return strings.CutSuffix(rule, allRules) }
 
 const (
 	setHold = `

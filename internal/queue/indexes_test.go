@@ -26,6 +26,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"a run that ends", leaveRun, "INTEGER PRIMARY KEY (rowid=?)"},
 		{"old runs", selectOldRuns, "b24_run_finished (state=? AND finished_at<?)"},
 		{"old events", selectOldEvents, "b24_event_received (received_at>? AND received_at<?)"},
+		{"events to route again", selectUnrouted, "b24_event_missing (portal=? AND id>?)"},
+		{"counts of events to route again", countUnrouted, "b24_event_missing"},
 		{"the latest runs of a rule", selectInfo + list + " ORDER BY r.id DESC LIMIT 50", "SCAN r"},
 		{"causes of parked runs", countCauses + parked + groupCauses, "b24_run_state (state=?)"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,11 @@ type Event struct {
 	Routes   int             // how many routes Push received; Push sets it
 	Sent     time.Time       // by the portal's clock; zero when unknown
 	Received time.Time       // by ours; zero means now
+
+	// Missing are the rule sets that should see the event and do not run now, without
+	// spaces in their names; "*" means all. The event is kept until RouteAgain has
+	// routed it for them.
+	Missing []string
 }
 
 // Route asks for a run of a rule because of an event.
@@ -93,8 +99,8 @@ func checkPush(e Event, routes []Route) error {
 }
 
 const insertEvent = `
-INSERT INTO b24_event (portal, code, data, routes, sent_at, received_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO b24_event (portal, code, data, routes, sent_at, received_at, missing)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 RETURNING id`
 
 const insertRunEvent = `
@@ -102,9 +108,14 @@ INSERT INTO b24_run_event (run_id, event_id) VALUES ($1, $2)
 ON CONFLICT (run_id, event_id) DO NOTHING`
 
 func (q *Queue) push(ctx context.Context, t *tx, e Event, routes []Route) error {
-	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), micros(e.Sent), micros(e.Received)).Scan(&e.ID); err != nil {
+	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), micros(e.Sent), micros(e.Received), strings.Join(e.Missing, " ")).Scan(&e.ID); err != nil {
 		return fmt.Errorf("store the event: %w", err)
 	}
+	return q.joinAll(ctx, t, e, routes)
+}
+
+// joinAll stores the runs of a stored event, or lets it join those that wait.
+func (q *Queue) joinAll(ctx context.Context, t *tx, e Event, routes []Route) error {
 	for _, r := range routes {
 		if err := noteLifecycle(ctx, t, e, r); err != nil {
 			return fmt.Errorf("note that %s was added or deleted: %w", r.Entity, err)

@@ -174,7 +174,7 @@ FROM b24_attempt WHERE run_id = $1 ORDER BY id`, run)
 	return all, nil
 }
 
-const selectEvent = `SELECT e.id, e.portal, e.code, e.data, e.routes, e.sent_at, e.received_at FROM b24_event e`
+const selectEvent = `SELECT e.id, e.portal, e.code, e.data, e.routes, e.sent_at, e.received_at, e.missing FROM b24_event e`
 
 // Events returns the events of a run, in the order of their arrival.
 func (q *Queue) Events(ctx context.Context, run int64) ([]Event, error) {
@@ -201,13 +201,13 @@ func (q *Queue) events(ctx context.Context, text string, args ...any) ([]Event, 
 	for rows.Next() {
 		var (
 			e              Event
-			data           string
+			data, missing  string
 			sent, received int64
 		)
-		if err := rows.Scan(&e.ID, &e.Portal, &e.Code, &data, &e.Routes, &sent, &received); err != nil {
+		if err := rows.Scan(&e.ID, &e.Portal, &e.Code, &data, &e.Routes, &sent, &received, &missing); err != nil {
 			return nil, fmt.Errorf("read events: %w", err)
 		}
-		e.Data, e.Sent, e.Received = json.RawMessage(data), fromMicros(sent), fromMicros(received)
+		e.Data, e.Sent, e.Received, e.Missing = json.RawMessage(data), fromMicros(sent), fromMicros(received), strings.Fields(missing)
 		all = append(all, e)
 	}
 	if err := rows.Err(); err != nil {

@@ -31,9 +31,10 @@ SELECT id, received_at FROM b24_event
 WHERE received_at < $1 AND (received_at, id) > ($2, $3)
 ORDER BY received_at, id LIMIT $4`
 
-	// An event of a run is kept as long as the run: see sweepRuns.
+	// An event of a run is kept as long as the run: see sweepRuns. One that rule sets have
+	// not seen is kept until they have: see RouteAgain.
 	sweepEvent = `
-DELETE FROM b24_event WHERE id = $1
+DELETE FROM b24_event WHERE id = $1 AND missing = ''
 AND NOT EXISTS (SELECT 1 FROM b24_run_event WHERE event_id = $1)`
 )
 

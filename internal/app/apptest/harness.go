@@ -19,6 +19,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -50,6 +51,8 @@ type Options struct {
 	Dir string
 	// Database is a DSN; "" means SQLite in dir.
 	Database string
+	// Findings is as in demo.FixtureOptions.
+	Findings bool
 	// Before is called before the engine starts. It can for example add elements of
 	// an older script to the list.
 	Before func(s *demo.Fixture)
@@ -101,9 +104,9 @@ func New(t testing.TB, o Options) *Harness {
 		}
 	})
 	s, err := demo.NewFixture(h.Context(), demo.FixtureOptions{
-		Listen: testkit.FreeAddr(t), Emulator: o.Emulator, Rules: quick(service.FilesIn(o.Rules), o.Debounce), Actions: actions.All, Inputs: o.Inputs, Limits: o.Limits, Dir: o.Dir, Database: o.Database,
+		Listen: testkit.FreeAddr(t), Emulator: o.Emulator, Rules: quick(fleet.FilesIn(o.Rules), o.Debounce), Actions: actions.All, Inputs: o.Inputs, Limits: o.Limits, Dir: o.Dir, Database: o.Database,
 		Application: o.Application, CatchUp: o.CatchUp,
-		Log: h.Log.Logger(), Before: o.Before,
+		Log: h.Log.Logger(), Findings: o.Findings, Before: o.Before,
 	})
 	if err != nil {
 		t.Fatalf("fixture: %v", err)
@@ -131,8 +134,8 @@ func New(t testing.TB, o Options) *Harness {
 var ruleOn = regexp.MustCompile(`(?m)^    on:`)
 
 // quick adds a debounce to rules without one.
-func quick(source service.RuleSource, debounce time.Duration) service.RuleSource {
-	return func() ([]service.RuleFile, error) {
+func quick(source fleet.RuleSource, debounce time.Duration) fleet.RuleSource {
+	return func() ([]fleet.RuleFile, error) {
 		files, err := source()
 		for i, f := range files {
 			if !bytes.Contains(f.Data, []byte("debounce:")) {

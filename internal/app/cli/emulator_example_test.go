@@ -8,7 +8,7 @@ import (
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/config"
-	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 )
 
 // TestExampleForTheEmulator checks that the example works with the emulator and the
@@ -18,7 +18,7 @@ func TestExampleForTheEmulator(t *testing.T) {
 	if err != nil || len(list) > 0 {
 		t.Fatalf("%v, %v", err, list)
 	}
-	l := &service.Rules{Actions: actions.All, Source: service.FilesOf(c.Rules), Portals: c.Portals}
+	l := &fleet.Rules{Actions: actions.All, Source: fleet.FilesOf(c.Rules), Portals: c.Portals}
 	_, gen, err := l.Load()
 	if err != nil {
 		t.Fatal(err)

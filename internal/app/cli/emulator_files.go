@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -32,7 +32,7 @@ func (o *emulatorOptions) prepare(env environment) (seed *testportal.Seed, fault
 func readFindings[T any](env environment, path string, read func(string, []byte) (T, diag.List)) (v T, err error) {
 	data, err := yamlfile.ReadFile(path)
 	if err != nil {
-		return v, fmt.Errorf("cannot read %w", service.Plain(err))
+		return v, fmt.Errorf("cannot read %w", config.Plain(err))
 	}
 	v, list := read(path, data)
 	if err := diag.WriteText(env.Err, list, func(string) []byte { return data }, report.UsesColor(env.Err)); err != nil {

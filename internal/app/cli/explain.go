@@ -16,8 +16,8 @@ import (
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/lint"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -152,7 +152,7 @@ func (e *explanation) readEvent(in io.Reader) (engine.Event, error) {
 		data, err = os.ReadFile(e.event)
 	}
 	if err != nil {
-		return engine.Event{}, service.Plain(err)
+		return engine.Event{}, config.Plain(err)
 	}
 	data = bytes.TrimSpace(data)
 	var ev engine.Event

@@ -17,7 +17,7 @@ import (
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/app/config"
-	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest"
@@ -46,8 +46,8 @@ func examples() []example {
 }
 
 // files cuts an example at "# file: NAME" and completes what is a piece.
-func (e example) files() []service.RuleFile {
-	var out []service.RuleFile
+func (e example) files() []fleet.RuleFile {
+	var out []fleet.RuleFile
 	for i, part := range strings.Split("\n"+e.text, "\n# file: ") {
 		name, text := "rule.yaml", strings.TrimPrefix(part, "\n")
 		if i > 0 {
@@ -55,7 +55,7 @@ func (e example) files() []service.RuleFile {
 		} else if strings.TrimSpace(part) == "" {
 			continue
 		}
-		out = append(out, service.RuleFile{Name: name, Data: []byte(whole(name, text))})
+		out = append(out, fleet.RuleFile{Name: name, Data: []byte(whole(name, text))})
 	}
 	return out
 }
@@ -89,7 +89,7 @@ func indent(text, by string) string {
 func (e example) findings(t *testing.T) diag.List {
 	t.Helper()
 	files := e.files()
-	if i := slices.IndexFunc(files, func(f service.RuleFile) bool { return strings.HasSuffix(f.Name, "_test.yaml") }); i >= 0 {
+	if i := slices.IndexFunc(files, func(f fleet.RuleFile) bool { return strings.HasSuffix(f.Name, "_test.yaml") }); i >= 0 {
 		return testFileFindings(t, files, files[i].Name)
 	}
 	v := &validation{actions: actions.All, sources: map[string][]byte{}}
@@ -114,13 +114,13 @@ func exampleConfig(text []byte) (*config.Config, diag.List) {
 
 // configuredFindings are those of a configuration b24rules.yaml and of the rule
 // files that it names.
-func configuredFindings(t *testing.T, configuration []byte, rules []service.RuleFile) diag.List {
+func configuredFindings(t *testing.T, configuration []byte, rules []fleet.RuleFile) diag.List {
 	t.Helper()
 	c, list := exampleConfig(configuration)
 	if list.HasErrors() {
 		return list
 	}
-	l := &service.Rules{Actions: actions.All, Source: func() ([]service.RuleFile, error) { return rules, nil }, Portals: c.Portals}
+	l := &fleet.Rules{Actions: actions.All, Source: func() ([]fleet.RuleFile, error) { return rules, nil }, Portals: c.Portals}
 	_, gen, err := l.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -145,9 +145,9 @@ func TestConfiguredFindings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var rules []service.RuleFile
+			var rules []fleet.RuleFile
 			for _, f := range files[1:] {
-				rules = append(rules, service.RuleFile{Name: f.Name, Data: f.Data})
+				rules = append(rules, fleet.RuleFile{Name: f.Name, Data: f.Data})
 			}
 			for _, problem := range wanttest.Problems(files, configuredFindings(t, files[0].Data, rules)) {
 				t.Error(problem)
@@ -157,7 +157,7 @@ func TestConfiguredFindings(t *testing.T) {
 }
 
 // testFileFindings runs an example that is a rule test.
-func testFileFindings(t *testing.T, files []service.RuleFile, name string) diag.List {
+func testFileFindings(t *testing.T, files []fleet.RuleFile, name string) diag.List {
 	t.Helper()
 	dir := t.TempDir()
 	for _, f := range files {

@@ -13,8 +13,9 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/rulefmt"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -99,9 +100,9 @@ func (f *formatting) run(_ context.Context, env environment, paths []string) err
 }
 
 func (f *formatting) files(env environment, paths []string) error {
-	names, err := service.FindRuleFiles(paths)
+	names, err := fleet.FindRuleFiles(paths)
 	if err != nil {
-		return service.Plain(err)
+		return config.Plain(err)
 	}
 	if len(paths) > 0 && len(names) == 0 {
 		return fmt.Errorf("no rule files in %s", diag.Alternatives(paths))
@@ -109,7 +110,7 @@ func (f *formatting) files(env environment, paths []string) error {
 	for _, name := range names {
 		data, err := yamlfile.ReadFile(name)
 		if err != nil {
-			return service.Plain(err)
+			return config.Plain(err)
 		}
 		if err := f.file(env, name, data); err != nil {
 			return err
@@ -145,7 +146,7 @@ func (f *formatting) file(env environment, name string, data []byte) error {
 		return nil
 	}
 	env.say("%s: formatted", name)
-	return service.Plain(replaceFile(name, out))
+	return config.Plain(replaceFile(name, out))
 }
 
 // refuse prints the errors of a file.

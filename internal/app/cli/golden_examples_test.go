@@ -12,7 +12,7 @@ import (
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine/load"
-	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/diag"
 )
@@ -48,7 +48,7 @@ func TestGoldenExamples(t *testing.T) {
 		_, list := load.File(b.name, []byte(b.text), actions.All)
 		show(b.code, list, nil) // the text itself cannot be printed
 	}
-	show("no-rules", new(service.Generation).StartFindings("b24rules.yaml"), nil)
+	show("no-rules", new(fleet.Generation).StartFindings("b24rules.yaml"), nil)
 
 	_, readable := exampleConfig([]byte("rules: [rules]\nportals:\n  main: {webhook_file: /dev/null, application_token: t0k3n}\n"))
 	show("readable-secret", readable, nil)

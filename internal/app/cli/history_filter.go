@@ -96,7 +96,7 @@ func (f *historyFilter) known(ctx context.Context, env environment, c *config.Co
 		return err
 	}
 	switch err := gen.CheckRule(f.rule, f.portal); {
-	case err != nil && gen.Missing():
+	case err != nil && gen.Incomplete():
 		return usagef("%v, and the history has no run of it; a rule file with errors may contain it: run 'b24rules validate'", err)
 	case err != nil:
 		return usagef("%v, and the history has no run of it", err)

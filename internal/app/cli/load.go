@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/internal/app/config"
-	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -22,7 +22,7 @@ func loadConfig(env environment, path string) (*config.Config, error) {
 	case err != nil && path == config.DefaultFile && errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("no configuration: %s does not exist (name a file with --config FILE, or copy docs/examples/b24rules.yaml)", path)
 	case err != nil:
-		return nil, fmt.Errorf("no configuration: %w", service.Plain(err))
+		return nil, fmt.Errorf("no configuration: %w", config.Plain(err))
 	case list.HasErrors():
 		return nil, printFindings(env, list)
 	}
@@ -33,19 +33,28 @@ func loadConfig(env environment, path string) (*config.Config, error) {
 
 // loadRules loads the rules of the configuration. It prints a finding for each path
 // that cannot be read.
-func loadRules(env environment, c *config.Config) (*service.Rules, *service.Generation, error) {
+func loadRules(env environment, c *config.Config) (*fleet.Rules, *fleet.Generation, error) {
+	rules, err := newRules(env, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, gen, err := rules.Load()
+	return rules, gen, err
+}
+
+// newRules returns the rules of the configuration, which are not loaded yet. It prints a
+// finding for each path that cannot be read.
+func newRules(env environment, c *config.Config) (*fleet.Rules, error) {
 	var list diag.List
 	for i, pos := range c.RulesAt {
 		if _, err := os.Stat(c.Rules[i]); err != nil {
-			list.Errorf(pos, "unreadable-file", "rules: %v", service.Plain(err)).Hint = "paths are relative to the folder of the configuration"
+			list.Errorf(pos, "unreadable-file", "rules: %v", config.Plain(err)).Hint = "paths are relative to the folder of the configuration"
 		}
 	}
 	if len(list) > 0 {
-		return nil, nil, printFindings(env, list)
+		return nil, printFindings(env, list)
 	}
-	rules := &service.Rules{Source: service.FilesOf(c.Rules), Actions: env.actions, Portals: c.Portals, Private: c.PrivateHosts, Redactor: c.Redactor}
-	_, gen, err := rules.Load()
-	return rules, gen, err
+	return &fleet.Rules{Source: fleet.FilesOf(c.Rules), Actions: env.actions, Portals: c.Portals, Private: c.PrivateHosts, Redactor: c.Redactor}, nil
 }
 
 // onePortal returns name, or without a name the only portal of the configuration.

@@ -16,8 +16,8 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/ruletest/export"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -53,7 +53,7 @@ current rule or cannot cover a part of the run.`,
 			if len(ids) != 1 {
 				return usagef("which run? 'b24rules runs list' shows the numbers")
 			}
-			if base := filepath.Base(e.out); e.out != "" && (service.IsRuleFile(base) || !strings.HasSuffix(yamlfile.Stem(base), "_test")) {
+			if base := filepath.Base(e.out); e.out != "" && (fleet.IsRuleFile(base) || !strings.HasSuffix(yamlfile.Stem(base), "_test")) {
 				return usagef("--out %q: want the name of a test file, such as deal_test.yaml", e.out)
 			}
 			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
@@ -90,7 +90,7 @@ func (e *exporting) export(ctx context.Context, env environment, c *config.Confi
 		return fmt.Errorf("run %d cannot be exported: %w", id, err)
 	}
 	if err != nil {
-		return fmt.Errorf("run %d cannot be exported: %w", id, service.Plain(err))
+		return fmt.Errorf("run %d cannot be exported: %w", id, config.Plain(err))
 	}
 	for _, w := range warnings {
 		env.say("%s", strings.TrimSpace(w))
@@ -101,7 +101,7 @@ func (e *exporting) export(ctx context.Context, env environment, c *config.Confi
 	}
 	f, err := os.OpenFile(e.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return service.Plain(err)
+		return config.Plain(err)
 	}
 	_, err = bytes.NewReader(text).WriteTo(f)
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -166,7 +166,7 @@ func ruleFileFor(c *config.Config, r *history.Record) (string, error) {
 	if info, err := os.Stat(r.File); err == nil && !info.IsDir() {
 		return r.File, nil
 	}
-	names, err := service.FindRuleFiles(c.Rules)
+	names, err := fleet.FindRuleFiles(c.Rules)
 	if err != nil {
 		return "", err
 	}

@@ -113,7 +113,7 @@ func (p *pauseFlags) known(env environment, c *config.Config) error {
 		return err
 	}
 	err = usageOf(gen.CheckRule(p.rule, p.portal))
-	if err != nil && gen.Missing() {
+	if err != nil && gen.Incomplete() {
 		return usagef("%v; a rule file with errors may contain it: run 'b24rules validate', or add --force", err)
 	}
 	return err

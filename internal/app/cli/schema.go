@@ -10,7 +10,6 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/app/config"
-	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
@@ -99,7 +98,7 @@ func schemaNamed(name string) (fileSchema, error) {
 
 func writeSchemas(env environment, dir string, list []fileSchema) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return service.Plain(err)
+		return config.Plain(err)
 	}
 	for _, s := range list {
 		data, err := s.build(env.actions)
@@ -108,7 +107,7 @@ func writeSchemas(env environment, dir string, list []fileSchema) error {
 		}
 		path := filepath.Join(dir, s.file())
 		if err := os.WriteFile(path, data, 0o666); err != nil {
-			return service.Plain(err)
+			return config.Plain(err)
 		}
 		env.say("wrote %s", path)
 	}

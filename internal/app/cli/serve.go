@@ -45,7 +45,11 @@ use.`,
 }
 
 func serve(ctx context.Context, env environment, path string) error {
-	c, rules, err := prepare(env, path)
+	c, err := loadConfig(env, path)
+	if err != nil {
+		return err
+	}
+	rules, err := newRules(env, c)
 	if err != nil {
 		return err
 	}
@@ -68,6 +72,9 @@ func serve(ctx context.Context, env environment, path string) error {
 		return err
 	}
 	defer s.Close()
+	if found := rules.Current().StartFindings(path); len(found) > 0 {
+		return printFindings(env, found)
+	}
 	// Before the first event, because another process may use the database.
 	if err := s.Queue().Lock(ctx); err != nil {
 		return err
@@ -82,7 +89,7 @@ func serve(ctx context.Context, env environment, path string) error {
 	reload := make(chan os.Signal, 1)
 	notifyReload(reload)
 	defer signal.Stop(reload)
-	endWatch, err := service.Watch(ctx, c.Rules, rules, reload, log)
+	endWatch, err := s.Watch(ctx, reload)
 	if err != nil {
 		return fmt.Errorf("watch the rules: %w", err)
 	}
@@ -96,22 +103,6 @@ func serve(ctx context.Context, env environment, path string) error {
 	}
 	env.say("stopped")
 	return nil
-}
-
-// prepare reads the configuration and the rules and prints their findings.
-func prepare(env environment, path string) (*config.Config, *service.Rules, error) {
-	c, err := loadConfig(env, path)
-	if err != nil {
-		return nil, nil, err
-	}
-	rules, gen, err := loadRules(env, c)
-	if err != nil {
-		return nil, nil, err
-	}
-	if found := gen.StartFindings(path); len(found) > 0 {
-		return nil, nil, printFindings(env, found)
-	}
-	return c, rules, nil
 }
 
 // printFindings prints findings of a configuration without source lines, because

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/redact"
@@ -90,7 +91,7 @@ func temporaryDatabase(c *config.Config) (forget func(), err error) {
 }
 
 // without reports why no rule runs: it prints findings of the rule files first.
-func (s *single) without(env environment, gen *service.Generation, err error) error {
+func (s *single) without(env environment, gen *fleet.Generation, err error) error {
 	if all := gen.Findings(); len(all) > 0 {
 		if printed := printFindings(env, all); !errors.Is(printed, errFindings) || err == nil {
 			return printed

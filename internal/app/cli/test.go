@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/ruletest"
 	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
@@ -69,14 +69,14 @@ func (t *testRun) run(ctx context.Context, env environment, paths []string) erro
 	}
 	tests, rules, err := testfile.Find(paths)
 	if err != nil {
-		return service.Plain(err)
+		return config.Plain(err)
 	}
 	if len(tests) == 0 {
 		return fmt.Errorf("no test files in %s: their names must end in _test.yaml", strings.Join(paths, ", "))
 	}
 	report, err := ruletest.Run(ctx, tests, rules, ruletest.Options{Actions: env.actions, Match: match})
 	if err != nil {
-		return service.Plain(err)
+		return config.Plain(err)
 	}
 	if err := t.print(env, report); err != nil {
 		return err
@@ -112,7 +112,7 @@ func (t *testRun) print(env environment, r *ruletest.Report) error {
 	if t.junit != "" {
 		f, err := os.Create(t.junit)
 		if err != nil {
-			return service.Plain(err)
+			return config.Plain(err)
 		}
 		err = ruletest.WriteJUnit(f, r)
 		if closed := f.Close(); err == nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -123,9 +124,9 @@ func (u *unbinding) open(ctx context.Context, env environment) (*service.Service
 		return nil, fmt.Errorf("portal %s has an inbound webhook and no application: delete its outbound webhook in Bitrix24", u.portal)
 	}
 	u.hook = c.Hook(u.portal)
-	rules := &service.Rules{}
+	rules := &fleet.Rules{}
 	if u.unused {
-		var gen *service.Generation
+		var gen *fleet.Generation
 		if rules, gen, err = loadRules(env, c); err != nil {
 			return nil, err
 		}

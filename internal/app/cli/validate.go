@@ -17,8 +17,9 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -118,9 +119,9 @@ func (v *validation) read(in io.Reader, paths []string) error {
 		}
 		v.compile(v.stdinPath, data)
 	}
-	files, err := service.FindRuleFiles(named)
+	files, err := fleet.FindRuleFiles(named)
 	if err != nil {
-		return service.Plain(err)
+		return config.Plain(err)
 	}
 	if err := v.readFiles(files); err != nil {
 		return err
@@ -159,7 +160,7 @@ func (v *validation) readFiles(names []string) error {
 	workers.Wait()
 	for _, r := range results {
 		if r.err != nil {
-			return service.Plain(r.err)
+			return config.Plain(r.err)
 		}
 		v.add(r)
 	}

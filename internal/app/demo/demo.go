@@ -13,7 +13,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -42,7 +42,7 @@ func Run(ctx context.Context, o Options) (wrong []string, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	s, err := NewFixture(ctx, FixtureOptions{
 		Emulator: emulator.Config{Plan: emulator.PlanEnterprise, ApplicationToken: "demo-application-token"},
-		Rules:    service.FilesIn(rules.FS),
+		Rules:    fleet.FilesIn(rules.FS),
 		Actions:  o.Actions,
 		Inputs:   ShippedInputs(),
 		Dir:      dir,

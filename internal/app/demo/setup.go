@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/service"
 )
 
@@ -23,7 +24,7 @@ type FixtureOptions struct {
 	// Emulator configures the portal.
 	Emulator emulator.Config
 	// Rules are the rule sets to run, with the actions that they may use.
-	Rules   service.RuleSource
+	Rules   fleet.RuleSource
 	Actions []*engine.Action
 	// Inputs are the inputs of the rule sets: rule set, input, value. {list} in a value
 	// is replaced with the id of the shipment list, {type} with that of the smart
@@ -41,6 +42,8 @@ type FixtureOptions struct {
 	Application string
 	// CatchUp configures catch-up; nil disables it.
 	CatchUp *config.CatchUp
+	// Findings lets the engine start although rule sets have errors.
+	Findings bool
 	// Before, if not nil, is called after the start of the portal and before the start
 	// of the engine.
 	Before func(*Fixture)
@@ -120,16 +123,14 @@ func (s *Fixture) Start(ctx context.Context) error {
 		}
 	}
 	c := s.Config()
-	rules := &service.Rules{Source: s.Options.Rules, Actions: s.Options.Actions, Portals: c.Portals}
-	_, gen, err := rules.Load()
-	if err == nil {
-		err = gen.Findings().Err()
-	}
-	if err != nil {
-		return errors.Join(err, ln.Close())
-	}
+	rules := &fleet.Rules{Source: s.Options.Rules, Actions: s.Options.Actions, Portals: c.Portals}
 	if s.Service, err = service.New(ctx, service.Options{Config: c, Rules: rules, Log: s.Options.Log}); err != nil {
 		return errors.Join(err, ln.Close())
+	}
+	if found := rules.Current().Findings().Err(); found != nil && !s.Options.Findings {
+		s.Service.Close()
+		s.Service = nil
+		return errors.Join(found, ln.Close())
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopServe, s.serveEnded = cancel, make(chan error, 1)

@@ -23,6 +23,9 @@ func Paused(portal, rule string) string {
 	case rule == "":
 		return fmt.Sprintf("portal %s", portal)
 	}
+	if set, ok := queue.SetOf(rule); ok {
+		return fmt.Sprintf("rule set %s in portal %s", set, portal)
+	}
 	return fmt.Sprintf("rule %s in portal %s", rule, portal)
 }
 

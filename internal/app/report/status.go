@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -28,12 +29,14 @@ type PortalStatus struct {
 	Since  *time.Time `json:"since,omitempty"`
 	Reason string     `json:"reason,omitempty"`
 	// Probe is when the worker asks next whether the fault is over.
-	Probe   *time.Time   `json:"next_probe,omitempty"`
-	Waiting int          `json:"waiting"`
-	Running int          `json:"running"`
-	Parked  int          `json:"parked"`
-	Rules   []RuleStatus `json:"rules,omitempty"`
-	Jobs    []JobStatus  `json:"jobs,omitempty"`
+	Probe   *time.Time `json:"next_probe,omitempty"`
+	Waiting int        `json:"waiting"`
+	Running int        `json:"running"`
+	Parked  int        `json:"parked"`
+	// Events are events that wait for a rule set that does not run now.
+	Events int          `json:"events,omitempty"`
+	Rules  []RuleStatus `json:"rules,omitempty"`
+	Jobs   []JobStatus  `json:"jobs,omitempty"`
 }
 
 // JobStatus is a job of a portal that is not over.
@@ -48,12 +51,16 @@ type JobStatus struct {
 	Error string `json:"error,omitempty"`
 }
 
-// RuleStatus is the state of a rule whose runs do not start.
+// RuleStatus is the state of a rule whose runs do not start, or of a rule set whose current
+// text does not run.
 type RuleStatus struct {
-	Rule   string     `json:"rule"`
-	State  string     `json:"state"` // paused, or the cause of the rule's hold
-	Since  *time.Time `json:"since"`
-	Reason string     `json:"reason,omitempty"`
+	Rule    string `json:"rule,omitempty"`
+	RuleSet string `json:"rule_set,omitempty"`
+	State   string `json:"state"` // paused, outdated, or the cause of the hold
+	// Version is what runs of an outdated rule set.
+	Version string     `json:"version,omitempty"`
+	Since   *time.Time `json:"since"`
+	Reason  string     `json:"reason,omitempty"`
 	// Probe is when serve looks next whether the fault is over.
 	Probe *time.Time `json:"next_probe,omitempty"`
 }
@@ -63,6 +70,10 @@ const StateOK = "ok"
 
 // StatePaused is the state of a portal or a rule that a person has paused.
 const StatePaused = "paused"
+
+// StateOutdated is the state of a rule set that runs its last good version, because its file
+// has errors.
+const StateOutdated = "outdated"
 
 // ReadStatus reads the states of portals, sorted by name.
 func ReadStatus(ctx context.Context, q *queue.Queue, portals []string) (Status, error) {
@@ -82,6 +93,14 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string) (Status, 
 	if err != nil {
 		return Status{}, err
 	}
+	unrouted, err := q.Unrouted(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	live, err := fleet.NewStore(q.Database()).List(ctx)
+	if err != nil {
+		return Status{}, err
+	}
 	s := Status{Portals: []PortalStatus{}}
 	for _, name := range slices.Sorted(slices.Values(portals)) {
 		p := PortalStatus{Portal: name, State: StateOK}
@@ -89,7 +108,15 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string) (Status, 
 		p.hold(holds)
 		p.pause(pauses)
 		p.addJobs(open)
-		slices.SortFunc(p.Rules, func(a, b RuleStatus) int { return cmp.Compare(a.Rule, b.Rule) })
+		p.outdated(live)
+		for _, u := range unrouted {
+			if u.Portal == name {
+				p.Events += u.Events
+			}
+		}
+		slices.SortFunc(p.Rules, func(a, b RuleStatus) int {
+			return cmp.Or(cmp.Compare(a.RuleSet, b.RuleSet), cmp.Compare(a.Rule, b.Rule))
+		})
 		s.Portals = append(s.Portals, p)
 	}
 	return s, nil
@@ -119,7 +146,21 @@ func (p *PortalStatus) hold(all []queue.Hold) {
 		case h.Rule == "":
 			p.State, p.Since, p.Reason, p.Probe = h.Cause, stamp(h.Since), h.Reason, stamp(h.Probe)
 		default:
-			p.Rules = append(p.Rules, RuleStatus{Rule: h.Rule, State: h.Cause, Since: stamp(h.Since), Reason: h.Reason, Probe: stamp(h.Probe)})
+			r := RuleStatus{Rule: h.Rule, State: h.Cause, Since: stamp(h.Since), Reason: h.Reason, Probe: stamp(h.Probe)}
+			if set, ok := queue.SetOf(h.Rule); ok {
+				r.Rule, r.RuleSet = "", set
+			}
+			p.Rules = append(p.Rules, r)
+		}
+	}
+}
+
+// outdated adds the rule sets that run their last good version.
+func (p *PortalStatus) outdated(all []fleet.Live) {
+	for _, l := range all {
+		held := slices.ContainsFunc(p.Rules, func(r RuleStatus) bool { return r.RuleSet == l.Set })
+		if l.Portal == p.Portal && l.Refused != "" && !held {
+			p.Rules = append(p.Rules, RuleStatus{RuleSet: l.Set, State: StateOutdated, Version: l.Version, Since: stamp(l.RefusedAt), Reason: l.Refused})
 		}
 	}
 }
@@ -212,6 +253,9 @@ func (p PortalStatus) write(w io.Writer) {
 	if p.Parked > 0 {
 		parts = append(parts, fmt.Sprintf("%d parked", p.Parked))
 	}
+	if p.Events > 0 {
+		parts = append(parts, Plural(p.Events, "event waits", "events wait")+" for rules")
+	}
 	if p.Probe != nil {
 		parts = append(parts, "next probe "+p.Probe.Local().Format(time.TimeOnly))
 	}
@@ -220,11 +264,7 @@ func (p PortalStatus) write(w io.Writer) {
 	}
 	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", p.Portal, since(p.State, p.Since), strings.Join(parts, "; "))
 	for _, r := range p.Rules {
-		reason := OneLine(r.Reason)
-		if r.Probe != nil && r.Probe.After(time.Now()) {
-			reason += "; next probe " + r.Probe.Local().Format(time.TimeOnly)
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", p.Portal, r.Rule+" "+since(r.State, r.Since), reason)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", p.Portal, cmp.Or(r.Rule, r.RuleSet)+" "+since(r.State, r.Since), r.text())
 	}
 	for _, j := range p.Jobs {
 		j.write(w, p.Portal)
@@ -244,6 +284,17 @@ func (j JobStatus) write(w io.Writer, portal string) {
 	}
 	name := strings.TrimSpace(j.Kind + " " + j.Key)
 	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", portal, name+" "+state, strings.Join(parts, "; "))
+}
+
+func (r RuleStatus) text() string {
+	text := OneLine(r.Reason)
+	if r.Version != "" {
+		text += "; version " + r.Version + " runs"
+	}
+	if r.Probe != nil && r.Probe.After(time.Now()) {
+		text += "; next probe " + r.Probe.Local().Format(time.TimeOnly)
+	}
+	return text
 }
 
 func since(state string, at *time.Time) string {

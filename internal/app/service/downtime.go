@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -29,7 +30,7 @@ const (
 type downtime struct {
 	config  *config.Config
 	queue   *queue.Queue
-	rules   *Rules
+	rules   *fleet.Rules
 	portals portals
 	log     *slog.Logger
 }
@@ -167,23 +168,14 @@ func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, err
 // entities that they are about.
 func (d *downtime) rulesToCatchUp(ctx context.Context, portal string) (rules []Target, types []int, err error) {
 	every := false
-	for _, set := range d.rules.Current().sets {
-		inputs, ok := set.inputs[portal]
-		if !ok {
+	for r, inputs := range d.rules.Current().Rules(portal) {
+		all, wide, foreign := ScopeOf(r)
+		if !canCatchUp(r) || len(all) == 0 && !wide {
+			d.log.Warn("cannot catch up a rule", "reason", whyNot(r, foreign), "portal", portal, "rule", r.ID)
 			continue
 		}
-		for _, r := range set.set.Rules {
-			if !servesPortal(r, portal) {
-				continue
-			}
-			all, wide, foreign := ScopeOf(r)
-			if !canCatchUp(r) || len(all) == 0 && !wide {
-				d.log.Warn("cannot catch up a rule", "reason", whyNot(r, foreign), "portal", portal, "rule", r.ID)
-				continue
-			}
-			rules, every = append(rules, Target{Rule: r, Inputs: inputs}), every || wide
-			types = append(types, all...)
-		}
+		rules, every = append(rules, Target{Rule: r, Inputs: inputs}), every || wide
+		types = append(types, all...)
 	}
 	if every {
 		all, err := DynamicTypes(ctx, d.portals[portal].Later())

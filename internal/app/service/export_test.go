@@ -27,13 +27,3 @@ func (s *Service) Heartbeat(ctx context.Context, portal string) error {
 
 // WatchBacklog watches the backlogs until ctx ends.
 func (s *Service) WatchBacklog(ctx context.Context) { s.backlogs.watch(ctx) }
-
-// RulesAt are rules of which a generation runs, without files.
-func RulesAt(g *Generation) *Rules {
-	l := &Rules{}
-	l.current.Store(g)
-	return l
-}
-
-// Sets returns how many rule sets run.
-func (g *Generation) Sets() int { return len(g.sets) }

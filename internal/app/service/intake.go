@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/dump"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
@@ -22,7 +23,7 @@ import (
 // intake stores the events that portals send.
 type intake struct {
 	limits   config.Limits
-	rules    *Rules
+	rules    *fleet.Rules
 	portals  portals
 	queue    *queue.Queue
 	downtime *downtime
@@ -97,13 +98,9 @@ func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error
 			return ingest.Invalid(err)
 		}
 	}
-	var routes []queue.Route
-	for _, r := range in.rules.Current().route(portal, event) {
-		routes = append(routes, queue.Route{
-			Rule: r.Rule.ID, Entity: r.Entity.String(), Debounce: r.Rule.Debounce, Ceiling: r.Rule.Ceiling,
-			Added: r.Added, Deleted: r.Deleted,
-		})
-	}
+	gen := in.rules.Current()
+	stored.Missing = gen.Missing(portal)
+	routes := queueRoutes(gen.Route(portal, event))
 	storing := in.metrics.storing.WithLabelValues(portal)
 	storing.Inc()
 	defer storing.Dec()

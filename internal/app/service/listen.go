@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"net"
 	"syscall"
+
+	"github.com/b24rules/b24rules/internal/app/config"
 )
 
 // Listen listens on a TCP address. Its errors name the address.
@@ -18,7 +19,7 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("cannot listen on %s: another program uses this address", addr)
 	case err != nil:
-		return nil, fmt.Errorf("cannot listen on %s: %v", addr, Plain(err))
+		return nil, fmt.Errorf("cannot listen on %s: %v", addr, config.Plain(err))
 	}
 	return ln, nil
 }
@@ -40,18 +41,4 @@ func maxConnections(desired, portals int, files uint64) int {
 	}
 	limit := int(files)
 	return min(desired, max(limit-reservedFiles-filesPerPortal*portals, limit/4))
-}
-
-// Plain removes the operation from a system error, and the address from one of the
-// network, because the caller's message names them.
-func Plain(err error) error {
-	var path *fs.PathError
-	var op *net.OpError
-	switch {
-	case errors.As(err, &op):
-		return op.Err
-	case errors.As(err, &path):
-		return errors.New(path.Path + ": " + path.Err.Error())
-	}
-	return err
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -33,7 +34,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 		Portals:  []config.Portal{{Name: demo.PortalName, Webhook: bitrix.Secret("http://127.0.0.1:1/rest/1/s3cr3t/"), Token: modelToken, Plan: bitrix.PlanUnlimited}},
 	}
 	text := strings.Replace(testkit.Rule("note", "      - log: {message: 'deal {{ event.id }}'}\n"), "debounce: 0s", "debounce: 200ms", 1)
-	loader := &service.Rules{Actions: actions.All, Source: service.FilesIn(fstest.MapFS{"note.yaml": {Data: []byte(text)}}), Portals: c.Portals}
+	loader := &fleet.Rules{Actions: actions.All, Source: fleet.FilesIn(fstest.MapFS{"note.yaml": {Data: []byte(text)}}), Portals: c.Portals}
 	if _, gen, err := loader.Load(); err != nil || gen.Sets() != 1 {
 		t.Fatalf("rules: %v, %+v", err, gen.Findings())
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -104,7 +105,7 @@ func TestFallingBehind(t *testing.T) {
 			Database: "sqlite:" + dir + "/q.db",
 			Portals:  []config.Portal{{Name: "demo", Webhook: bitrix.Secret("http://127.0.0.1:1/rest/1/s3cr3t/"), Plan: bitrix.PlanStandard}, {Name: "idle", Webhook: "http://127.0.0.1:1/rest/1/s3cr3t/", Plan: bitrix.PlanStandard}},
 		}
-		a, err := service.New(t.Context(), service.Options{Config: c, Rules: &service.Rules{}, Log: log.Logger()})
+		a, err := service.New(t.Context(), service.Options{Config: c, Rules: &fleet.Rules{}, Log: log.Logger()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/demo"
-	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
@@ -79,7 +79,7 @@ func TestLateWrites(t *testing.T) {
 
 // model is what all histories share.
 type model struct {
-	rules *service.Generation
+	rules *fleet.Generation
 	empty []byte
 	runs  atomic.Int64
 }
@@ -90,7 +90,7 @@ func newModel(t *testing.T) *model {
 	ids := emulator.Demo(portal)
 	portal.Close()
 	s := demo.Fixture{Options: demo.FixtureOptions{Inputs: demo.ShippedInputs()}, IDs: ids, Portal: portal}
-	loader := &service.Rules{Actions: actions.All, Source: service.FilesIn(rules.FS), Portals: s.Config().Portals}
+	loader := &fleet.Rules{Actions: actions.All, Source: fleet.FilesIn(rules.FS), Portals: s.Config().Portals}
 	_, gen, err := loader.Load()
 	if err != nil || len(gen.Findings()) > 0 || gen.Sets() != 2 {
 		t.Fatalf("the shipped rule sets: %v, %+v", err, gen.Findings())

@@ -18,6 +18,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 )
@@ -26,7 +27,7 @@ import (
 // engine, without a socket and in the time of a synctest bubble.
 type world struct {
 	kind   worldKind
-	rules  *service.Generation
+	rules  *fleet.Generation
 	dir    string // for databases
 	empty  []byte // a database without anything in it
 	portal *emulator.Portal
@@ -84,7 +85,7 @@ type modelEngine struct {
 	ended   chan error
 }
 
-func newWorld(h scenario, rules *service.Generation, dir string, empty []byte) (*world, error) {
+func newWorld(h scenario, rules *fleet.Generation, dir string, empty []byte) (*world, error) {
 	w := &world{
 		kind: h.world, rules: rules, dir: dir, empty: empty, rnd: rand.New(rand.NewPCG(h.seed, 9)),
 		foreign: map[int64]*foreignElement{}, alike: 4, edits: map[string][]string{}, log: testkit.NewLog(),
@@ -146,7 +147,7 @@ func (w *world) start() {
 		// right to be undone.
 		Limits: config.Limits{Attempts: 10_000, RetryMax: time.Minute, Grace: w.kind.grace},
 	}
-	rules := service.RulesAt(w.rules)
+	rules := fleet.Fixed(w.rules)
 	var err error
 	if e.service, err = service.New(context.Background(), service.Options{Config: c, Rules: rules, Log: w.log.Logger()}); err != nil {
 		w.complain("the engine does not start: %v", err)

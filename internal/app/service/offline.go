@@ -9,6 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/ingest"
 )
 
@@ -32,14 +33,14 @@ const (
 // those that the portal keeps.
 type offlinePoller struct {
 	portal *Portal
-	rules  *Rules
+	rules  *fleet.Rules
 	events *subscriptions
 	push   func(ctx context.Context, portal string, e bitrix.Event) error
 	log    *slog.Logger
 	logged string // the failure that was logged last
 }
 
-func newOfflinePoller(c *config.Config, rules *Rules, p *Portal, push func(context.Context, string, bitrix.Event) error, log *slog.Logger) *offlinePoller {
+func newOfflinePoller(c *config.Config, rules *fleet.Rules, p *Portal, push func(context.Context, string, bitrix.Event) error, log *slog.Logger) *offlinePoller {
 	return &offlinePoller{portal: p, rules: rules, events: &subscriptions{portal: p, hook: c.Hook(p.Name), log: log}, push: push, log: log}
 }
 
@@ -50,7 +51,7 @@ func (o *offlinePoller) run(ctx context.Context) {
 		every = pollAlone
 	}
 	var (
-		bound    *Generation // for which the events are bound
+		bound    *fleet.Generation // for which the events are bound
 		bindAt   time.Time
 		fetchAt  time.Time
 		noticed  bool

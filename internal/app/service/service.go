@@ -16,19 +16,22 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/dump"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // Options configure a service.
 type Options struct {
 	Config *config.Config
-	// Rules are loaded.
-	Rules *Rules
+	// Rules are loaded by New unless they are. New loads the last good versions that the
+	// database has of files with errors.
+	Rules *fleet.Rules
 	Log   *slog.Logger
 	// Logs, if not nil, are the files and the dump of the log.
 	Logs *Logs
@@ -45,12 +48,13 @@ type Service struct {
 	conns    *ingest.Conns
 	metrics  *metrics
 	permits  *permits
-	rules    *Rules
+	rules    *fleet.Rules
 	intake   *intake
 	worker   *worker
 	downtime *downtime
 	runner   *jobs.Runner
 	backlogs *backlogs
+	keeper   *ruleKeeper
 }
 
 // New opens the database and the portals. The caller closes the service.
@@ -61,7 +65,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	c.Redactor.Set("configuration", c.Secrets()...)
 	o.Log = c.Redactor.Logger(o.Log)
-	o.Rules.hideSecrets(c.Redactor)
+	o.Rules.HideSecrets(c.Redactor)
 	all := portals{}
 	s := &Service{
 		config: c, log: o.Log, rules: o.Rules, portals: all,
@@ -81,6 +85,14 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		s.Close()
 		return nil, fmt.Errorf("jobs of an older version: %w", err)
 	}
+	s.keeper = &ruleKeeper{
+		queue: s.queue, store: fleet.NewStore(s.queue.Database()), rules: o.Rules, permit: s.permits.get,
+		changed: s.metrics.hold, wake: wakeup.New(), log: o.Log,
+	}
+	if err := s.loadRules(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
 	for _, p := range c.Portals {
 		if all[p.Name], err = s.newPortal(ctx, p); err != nil {
 			s.Close()
@@ -88,11 +100,23 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		}
 	}
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, dump: s.dump, log: o.Log}
-	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, private: c.PrivateHosts, rules: o.Rules, portals: all, metrics: s.metrics, log: o.Log}
+	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, private: c.PrivateHosts, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, log: o.Log}
 	s.runner = s.newRunner()
 	s.backlogs = &backlogs{config: c, queue: s.queue, portals: all, log: o.Log}
 	s.metrics.registry.MustRegister(gauges{backlogs: s.backlogs, conns: s.conns, portals: all, log: o.Log})
 	return s, nil
+}
+
+// loadRules loads the rules unless they are loaded.
+func (s *Service) loadRules(ctx context.Context) (err error) {
+	if s.rules.Current() != nil {
+		return nil
+	}
+	if s.rules.Before, err = s.keeper.store.Before(ctx); err != nil {
+		return err
+	}
+	_, _, err = s.rules.Load()
+	return err
 }
 
 // openQueue opens the database for the portals of the configuration. The queue calls
@@ -178,6 +202,7 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	heartbeats.Go(func() { s.downtime.watch(listening) })
 	wg.Go(func() { s.backlogs.watch(working) })
 	wg.Go(func() { s.keepHolds(working) })
+	wg.Go(func() { s.keeper.run(working) })
 	s.permits.required.Store(true)
 	wg.Go(func() {
 		if err := s.queue.Work(working, s.worker.work); err != nil {

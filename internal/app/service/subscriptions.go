@@ -9,29 +9,22 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 )
 
 // eventCodes returns the codes that must be bound for a portal's rules. For smart
 // processes these are codes with a suffix, or the code without one if a rule needs
 // all types. offers are the codes that the portal has, missing those that it lacks.
-func eventCodes(g *Generation, portal string, offers []string) (codes, missing []string) {
+func eventCodes(g *fleet.Generation, portal string, offers []string) (codes, missing []string) {
 	base, typed := map[string]bool{}, map[string]string{}
-	for _, s := range g.sets {
-		if _, ok := s.inputs[portal]; !ok {
-			continue
-		}
-		for _, r := range s.set.Rules {
-			if !servesPortal(r, portal) {
+	for r := range g.Rules(portal) {
+		for _, t := range r.Triggers {
+			suffixed := t.Code + "_" + strconv.Itoa(t.EntityTypeID)
+			if t.EntityTypeID > 0 && slices.Contains(offers, suffixed) {
+				typed[suffixed] = t.Code
 				continue
 			}
-			for _, t := range r.Triggers {
-				suffixed := t.Code + "_" + strconv.Itoa(t.EntityTypeID)
-				if t.EntityTypeID > 0 && slices.Contains(offers, suffixed) {
-					typed[suffixed] = t.Code
-					continue
-				}
-				base[t.Code] = true // the portal has no code with a suffix
-			}
+			base[t.Code] = true // the portal has no code with a suffix
 		}
 	}
 	for code, of := range typed {
@@ -67,7 +60,7 @@ type subscriptions struct {
 
 // bind makes the portal send or keep the events of the rules. It removes no
 // subscription, because other programs may need it.
-func (s *subscriptions) bind(ctx context.Context, gen *Generation) error {
+func (s *subscriptions) bind(ctx context.Context, gen *fleet.Generation) error {
 	p := s.portal
 	connector, err := s.prepareOffline(ctx)
 	if err != nil {
@@ -107,7 +100,7 @@ func (s *subscriptions) bind(ctx context.Context, gen *Generation) error {
 // desired returns the subscriptions that a portal's rules need, and the codes of
 // their events that the portal does not offer. Without a hook, the subscriptions are
 // only those of offline events.
-func (s *subscriptions) desired(gen *Generation, offers []string, connector string) (desired []bitrix.Subscription, missing []string) {
+func (s *subscriptions) desired(gen *fleet.Generation, offers []string, connector string) (desired []bitrix.Subscription, missing []string) {
 	codes, missing := eventCodes(gen, s.portal.Name, offers)
 	posted := codes
 	if s.portal.app.offline {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -18,7 +19,7 @@ import (
 // syncJobs feeds the queue with the runs of syncs and catch-ups.
 type syncJobs struct {
 	queue   *queue.Queue
-	rules   *Rules
+	rules   *fleet.Rules
 	portals portals
 	prepare func(ctx context.Context, j catchup.Job) (catchup.Job, error) // of a catch-up
 	log     *slog.Logger
@@ -59,13 +60,13 @@ func (s *syncJobs) routes(j catchup.Job, typeID int, id string) []queue.Route {
 func canCatchUp(r *engine.Rule) bool { return len(describe.Repeats(r)) == 0 && !r.Derived() }
 
 // routesOf returns the rules that match events of an entity, each once.
-func routesOf(g *Generation, portal string, typeID int, id string) []engine.Route {
+func routesOf(g *fleet.Generation, portal string, typeID int, id string) []engine.Route {
 	var out []engine.Route
 	seen := map[string]bool{}
 	e := EntityEvent(typeID, id)
 	for _, code := range codesOf(typeID) {
 		e.Code = code
-		for _, r := range g.route(portal, e) {
+		for _, r := range g.Route(portal, e) {
 			if !seen[r.Rule.ID] {
 				seen[r.Rule.ID] = true
 				out = append(out, r)

@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/run"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
@@ -28,35 +29,26 @@ type Target struct {
 // TargetsOf returns the rules of a portal that match events of an entity. If rule is
 // not "", it returns only the rule with this id, and fails if the portal does not have
 // it or if it does not match.
-func TargetsOf(gen *Generation, portal, rule string, entity engine.Entity, deleted bool) ([]Target, error) {
+func TargetsOf(gen *fleet.Generation, portal, rule string, entity engine.Entity, deleted bool) ([]Target, error) {
 	var out []Target
-	for _, set := range gen.sets {
-		inputs, ok := set.inputs[portal]
-		if !ok {
+	for r, inputs := range gen.Rules(portal) {
+		if rule != "" && rule != r.ID {
 			continue
 		}
-		for _, r := range set.set.Rules {
-			if !servesPortal(r, portal) {
-				continue
-			}
-			if rule != "" && rule != r.ID {
-				continue
-			}
-			code, ok := matchingCode(r, entity, deleted)
-			if !ok && rule == "" {
-				continue
-			}
-			if !ok {
-				return nil, fmt.Errorf("rule %s has no event about %s, only %s", r.ID, entity, eventList(r))
-			}
-			data := map[string]any{"ID": entity.ID}
-			if entity.Kind == "item" {
-				data["ENTITY_TYPE_ID"] = fmt.Sprint(entity.TypeID)
-			}
-			out = append(out, Target{Rule: r, Inputs: inputs, Entity: entity, Event: engine.Event{
-				Code: code, Data: map[string]any{"FIELDS": data}, Time: time.Now().Truncate(time.Second),
-			}})
+		code, ok := matchingCode(r, entity, deleted)
+		if !ok && rule == "" {
+			continue
 		}
+		if !ok {
+			return nil, fmt.Errorf("rule %s has no event about %s, only %s", r.ID, entity, eventList(r))
+		}
+		data := map[string]any{"ID": entity.ID}
+		if entity.Kind == "item" {
+			data["ENTITY_TYPE_ID"] = fmt.Sprint(entity.TypeID)
+		}
+		out = append(out, Target{Rule: r, Inputs: inputs, Entity: entity, Event: engine.Event{
+			Code: code, Data: map[string]any{"FIELDS": data}, Time: time.Now().Truncate(time.Second),
+		}})
 	}
 	if len(out) == 0 && rule != "" {
 		return nil, gen.CheckRule(rule, portal)

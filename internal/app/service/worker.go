@@ -10,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/run"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/hold"
@@ -22,14 +23,12 @@ type worker struct {
 	record   int // limit of the bytes of a record; 0 means the default
 	redactor *redact.Redactor
 	private  *engine.PrivateHosts // hosts that requests to other systems may reach
-	rules    *Rules
+	rules    *fleet.Rules
 	portals  portals
+	hold     func(ctx context.Context, h queue.Hold) error
 	metrics  *metrics
 	log      *slog.Logger
 }
-
-// ruleWait is how long a run waits for a rule that may be in a broken rule file.
-const ruleWait = 30 * time.Second
 
 // work executes a run with the current rule.
 func (w *worker) work(ctx context.Context, r *queue.Run) error {
@@ -37,12 +36,13 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	p, ok := w.portals[r.Portal]
 	if !ok {
 		r.SetCause(cause.Cause{Kind: cause.Gone}.String())
-		return queue.Park(fmt.Errorf("portal %q is no longer in the configuration", r.Portal))
+		return w.absent(ctx, queue.Hold{Portal: r.Portal, Cause: hold.Removed, Reason: "the portal is not in the configuration"})
 	}
 	gen := w.rules.Current()
 	rule, inputs, ok := gen.Rule(r.Rule, r.Portal)
 	if !ok {
-		return absent(gen, r)
+		r.SetCause(cause.Cause{Kind: cause.NoRule, Rule: r.Rule}.String())
+		return w.absent(ctx, holdOf(gen, r))
 	}
 	run, err := w.engineRun(p, r, inputs)
 	if err != nil {
@@ -95,16 +95,25 @@ func (w *worker) stopped(ctx context.Context, p *Portal, r *queue.Run, trace *hi
 	return queue.Postpone(until, err)
 }
 
-// absent decides about a run whose rule is missing. The run is parked and not
-// discarded: a deployment may remove a file for a short time, and a parked run can be
-// replayed.
-func absent(gen *Generation, r *queue.Run) error {
-	r.SetCause(cause.Cause{Kind: cause.NoRule, Rule: r.Rule}.String())
-	err := fmt.Errorf("rule %q is not among the rules of portal %s, replay the run when the rule is back", r.Rule, r.Portal)
-	if gen.Missing() {
-		return queue.Postpone(time.Now().Add(ruleWait), fmt.Errorf("%w (it may be in a rule file that is invalid)", err))
+// holdOf is the hold of a rule that does not run now.
+func holdOf(gen *fleet.Generation, r *queue.Run) queue.Hold {
+	h := queue.Hold{Portal: r.Portal, Rule: r.Rule, Cause: hold.Removed, Reason: "the rule is in no rule file of the portal"}
+	for _, refused := range gen.Refused() {
+		if refused.Portal == r.Portal && refused.Running == "" && !refused.Removed() {
+			h.Cause, h.Reason = hold.Broken, "the rule is in no valid rule file: "+refused.Reason()
+		}
 	}
-	return queue.Park(err)
+	return h
+}
+
+// absent holds the runs of a rule or a portal that files have removed. They start when
+// it is back: see ruleKeeper.
+func (w *worker) absent(ctx context.Context, h queue.Hold) error {
+	h.Since = time.Now()
+	if err := w.hold(ctx, h); err != nil {
+		return err
+	}
+	return queue.Postpone(time.Now(), errors.New(h.Reason))
 }
 
 func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.Run, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/php"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -22,6 +23,21 @@ type bench struct {
 	t     *testing.T
 	files map[string]string
 	log   *testkit.Log
+}
+
+const brokenText = "version: 1\nrules:\n  Broken: {}\n"
+
+// memorySource serves what files holds at the moment.
+func memorySource(files map[string]string, names ...string) fleet.RuleSource {
+	return func() ([]fleet.RuleFile, error) {
+		var out []fleet.RuleFile
+		for _, name := range names {
+			if text, ok := files[name]; ok {
+				out = append(out, fleet.RuleFile{Name: name, Data: []byte(text)})
+			}
+		}
+		return out, nil
+	}
 }
 
 func newBench(t *testing.T, files map[string]string, portal http.HandlerFunc) *bench {
@@ -37,7 +53,7 @@ func newBench(t *testing.T, files map[string]string, portal http.HandlerFunc) *b
 		Limits:   config.Limits{Attempts: 2, RetryFirst: time.Millisecond, RetryMax: time.Millisecond},
 	}
 	b := &bench{t: t, files: files, log: testkit.NewLog()}
-	l := &Rules{Actions: actions.All, Source: memorySource(files, "a.yaml", "b.yaml"), Portals: c.Portals}
+	l := &fleet.Rules{Actions: actions.All, Source: memorySource(files, "a.yaml", "b.yaml"), Portals: c.Portals}
 	if _, _, err := l.Load(); err != nil {
 		t.Fatal(err)
 	}
@@ -168,8 +184,8 @@ func TestWorkUsesTheRuleOfNow(t *testing.T) {
 		error  string
 	}{
 		{"changed", map[string]string{"a.yaml": testkit.Rule("r", "      - log: {message: hi}\n")}, queue.Succeeded, ""},
-		{"removed", map[string]string{"a.yaml": testkit.Rule("other", "      - log: {message: hi}\n")}, queue.Parked, `rule "r" is not among the rules of portal main, replay the run when the rule is back`},
-		{"moved into a file that is broken", map[string]string{"a.yaml": testkit.Rule("other", "      - log: {message: hi}\n"), "b.yaml": brokenText}, queue.Waiting, "it may be in a rule file that is invalid"},
+		{"removed", map[string]string{"a.yaml": testkit.Rule("other", "      - log: {message: hi}\n")}, queue.Waiting, "the rule is in no rule file of the portal"},
+		{"moved into a file that is broken", map[string]string{"a.yaml": testkit.Rule("other", "      - log: {message: hi}\n"), "b.yaml": brokenText}, queue.Waiting, "the rule is in no valid rule file: b.yaml:3:3"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -196,7 +212,7 @@ func TestWorkPortalRemoved(t *testing.T) {
 	gone := b.portals["main"]
 	delete(b.portals, "main")
 	gone.Client.Close()
-	if run := b.run(queue.Parked); !strings.Contains(run.Error, `portal "main" is no longer in the configuration`) {
+	if run := b.run(queue.Waiting); !strings.Contains(run.Error, "the portal is not in the configuration") {
 		t.Errorf("error %q", run.Error)
 	}
 }

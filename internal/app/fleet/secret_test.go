@@ -1,4 +1,4 @@
-package service
+package fleet
 
 import (
 	"os"
@@ -61,8 +61,8 @@ portals:
 				t.Fatal(err)
 			}
 			described := strings.Join(describeSets(gen), "\n")
-			for _, b := range gen.broken {
-				described += "\n" + b.findings.Err().Error()
+			for _, b := range gen.broken() {
+				described += "\n" + b.Findings.Err().Error()
 			}
 			if tt.finding != "" {
 				if !strings.Contains(described, tt.finding) || strings.Contains(described, tt.token) && tt.token[0] != '$' {

@@ -1,4 +1,4 @@
-package service
+package fleet
 
 import (
 	"errors"
@@ -16,6 +16,9 @@ import (
 type RuleFile struct {
 	Name string
 	Data []byte
+	// Changing says that the file is still being written. Data is its last text; nil for
+	// a new file.
+	Changing bool
 }
 
 // RuleSource reads the current rule files.
@@ -26,8 +29,11 @@ func IsRuleFile(name string) bool {
 	return yamlfile.Ext(name) != "" && !strings.HasSuffix(yamlfile.Stem(name), "_test")
 }
 
-// FilesOf returns the source for files and folders on disk.
+// FilesOf returns the source for files and folders on disk. Its first call takes each file at
+// once, later ones do not take a file that is still being written.
 func FilesOf(paths []string) RuleSource {
+	stability := &Stability{}
+	texts := map[string][]byte{}
 	return func() ([]RuleFile, error) {
 		names, err := FindRuleFiles(paths)
 		if err != nil {
@@ -35,6 +41,10 @@ func FilesOf(paths []string) RuleSource {
 		}
 		var out []RuleFile
 		for _, name := range names {
+			if !stability.Check(name) {
+				out = append(out, RuleFile{name, texts[name], true})
+				continue
+			}
 			data, err := yamlfile.ReadFile(name)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // it was removed after the listing
@@ -42,8 +52,14 @@ func FilesOf(paths []string) RuleSource {
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, RuleFile{name, data})
+			if !stability.Check(name) { // it was changed while it was read
+				out = append(out, RuleFile{name, texts[name], true})
+				continue
+			}
+			texts[name] = data
+			out = append(out, RuleFile{Name: name, Data: data})
 		}
+		stability.Strict()
 		return out, nil
 	}
 }
@@ -64,7 +80,7 @@ func FilesIn(fsys fs.FS) RuleSource {
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, RuleFile{e.Name(), data})
+			out = append(out, RuleFile{Name: e.Name(), Data: data})
 		}
 		return out, nil
 	}

@@ -1,9 +1,10 @@
-package service
+package fleet
 
 import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,22 +33,25 @@ func memorySource(files map[string]string, names ...string) RuleSource {
 		var out []RuleFile
 		for _, name := range names {
 			if text, ok := files[name]; ok {
-				out = append(out, RuleFile{name, []byte(text)})
+				out = append(out, RuleFile{Name: name, Data: []byte(text)})
 			}
 		}
 		return out, nil
 	}
 }
 
-// describeSets writes a generation down.
+// describeSets writes a generation down, as portal main sees it.
 func describeSets(g *Generation) []string {
 	var out []string
-	for _, s := range g.sets {
-		out = append(out, "runs "+s.set.File+" "+s.set.Title)
+	for _, s := range append(g.sets(), g.idle...) {
+		out = append(out, "runs "+s.File+" "+s.Title)
 	}
-	for _, b := range g.broken {
-		text := "broken " + b.file + " " + b.findings[0].Code
-		if b.running {
+	for _, r := range g.Refused() {
+		text := "removed " + r.File
+		if !r.Removed() {
+			text = "broken " + r.File + " " + r.Findings[0].Code
+		}
+		if r.Running != "" {
 			text += ", runs on"
 		}
 		out = append(out, text)
@@ -61,7 +65,7 @@ func describeSets(g *Generation) []string {
 func TestLoader(t *testing.T) {
 	main := config.Portal{Name: "main", Inputs: config.NewInputs(map[string]map[string]string{"c": {"list": "5"}})}
 	files := map[string]string{}
-	l := &Rules{Actions: actions.All, Source: memorySource(files, "a.yaml", "b.yaml", "c.yaml"), Portals: []config.Portal{main}}
+	l := &Rules{Actions: actions.All, Source: memorySource(files, "a.yaml", "b.yaml", "c.yaml", "d.yaml"), Portals: []config.Portal{main}}
 	set := func(pairs ...string) {
 		for i := 0; i < len(pairs); i += 2 {
 			if files[pairs[i]] = pairs[i+1]; pairs[i+1] == "" {
@@ -83,12 +87,19 @@ func TestLoader(t *testing.T) {
 		{"the owner gives the id up", []string{"a.yaml", ruleText("other", "4")}, []string{"runs a.yaml 4", "runs b.yaml thief", "runs c.yaml "}},
 		{"an edit takes an id that runs", []string{"a.yaml", ruleText("needs", "5")}, []string{"runs a.yaml 4", "runs b.yaml thief", "runs c.yaml ", "broken a.yaml duplicate-rule, runs on"}},
 		{"a new input that nothing is configured for", []string{"a.yaml", strings.Replace(needsInput, "needs", "more", 1)}, []string{"runs a.yaml 4", "runs b.yaml thief", "runs c.yaml ", "broken a.yaml bad-input, runs on"}},
-		{"removed", []string{"a.yaml", "", "b.yaml", ""}, []string{"runs c.yaml "}},
-		{"inputs without their set", []string{"c.yaml", "", "a.yaml", ruleText("a", "6")}, []string{"runs a.yaml 6", "note unknown-set"}},
-		{"a rule for another portal", []string{"a.yaml", strings.Replace(ruleText("a", "7"), "    on:", "    portals: [mian]\n    on:", 1)}, []string{"runs a.yaml 7", "note unknown-set", "note unknown-portal"}},
+		{"removed", []string{"a.yaml", "", "b.yaml", ""}, []string{"runs c.yaml ", "removed a.yaml", "removed b.yaml"}},
+		{"its rules in another file", []string{"d.yaml", ruleText("a", "thief")}, []string{"runs c.yaml ", "runs d.yaml thief", "removed a.yaml"}},
+		{"removed again", []string{"d.yaml", ""}, []string{"runs c.yaml ", "removed a.yaml", "removed d.yaml"}},
+		{"forgotten", nil, []string{"runs c.yaml "}},
+		{"inputs without their set", []string{"c.yaml", "", "a.yaml", ruleText("a", "6")}, []string{"runs a.yaml 6", "removed c.yaml", "note unknown-set"}},
+		{"a rule for another portal", []string{"a.yaml", strings.Replace(ruleText("a", "7"), "    on:", "    portals: [mian]\n    on:", 1)}, []string{"runs a.yaml 7", "removed c.yaml", "note unknown-set", "note unknown-portal"}},
 	}
 	for _, s := range steps {
 		set(s.change...)
+		if s.name == "forgotten" {
+			l.Forget("main", "a")
+			l.Forget("main", "d")
+		}
 		_, now, err := l.Load()
 		if err != nil {
 			t.Fatal(err)
@@ -128,7 +139,7 @@ func TestGenerationRoute(t *testing.T) {
 	event := engine.Event{Code: "ONCRMDEALUPDATE", Data: map[string]any{"FIELDS": map[string]any{"ID": "7"}}}
 	for portal, want := range map[string][]string{"a": {"all"}, "b": {"all", "only"}, "c": nil} {
 		var got []string
-		for _, r := range g.route(portal, event) {
+		for _, r := range g.Route(portal, event) {
 			got = append(got, r.Rule.ID)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -177,19 +188,27 @@ func TestReload(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "rules")
 	testkit.WriteFile(t, filepath.Join(dir, "a.yaml"), ruleText("a", "1"))
-	l := &Rules{Actions: actions.All, Source: FilesOf([]string{dir})}
+	l := &Rules{Actions: actions.All, Source: FilesOf([]string{dir}), Portals: []config.Portal{{Name: "main"}}}
 	if _, _, err := l.Load(); err != nil {
 		t.Fatal(err)
 	}
 	log := testkit.NewLog()
-	w, err := newWatcher([]string{dir}, l, log.Logger())
+	w, err := NewWatcher(func() []string { return []string{dir} }, func() bool {
+		before, now, err := l.Load()
+		if err != nil {
+			log.Logger().Error("keeping the current rules", "error", err)
+			return false
+		}
+		LogChanges(log.Logger(), before, now)
+		return now.Changing
+	}, log.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}
 	asked := make(chan os.Signal)
 	ctx, stop := testkit.Context(t)
 	ended := make(chan struct{})
-	go func() { defer close(ended); w.run(ctx, asked) }()
+	go func() { defer close(ended); w.Run(ctx, asked) }()
 	defer func() { stop(); <-ended }()
 
 	steps := []struct {
@@ -219,26 +238,27 @@ func TestReload(t *testing.T) {
 		s.change()
 		log.Wait(t, from, s.log...)
 	}
-	if diff := cmp.Diff([]string{"runs " + filepath.Join(dir, "d.yaml") + " 2"}, describeSets(l.Current())); diff != "" {
+	runs := slices.DeleteFunc(describeSets(l.Current()), func(s string) bool { return strings.HasPrefix(s, "removed ") })
+	if diff := cmp.Diff([]string{"runs " + filepath.Join(dir, "d.yaml") + " 2"}, runs); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
 func TestStartFindings(t *testing.T) {
-	bad := brokenFile{file: "a.yaml", findings: diag.List{{Pos: diag.Pos{File: "a.yaml", Line: 1, Column: 1}, Code: "x"}}}
-	inputs := brokenFile{file: "a.yaml", findings: diag.List{{Pos: diag.Pos{File: "b24rules.yaml", Line: 9, Column: 1}, Code: "bad-input"}}}
+	bad := func(running string) Refused {
+		return Refused{Portal: "main", Set: "a", File: "a.yaml", Running: running, Findings: diag.List{{Pos: diag.Pos{File: "a.yaml", Line: 1, Column: 1}, Code: "x"}}}
+	}
 	note := diag.List{{Pos: diag.Pos{File: "b24rules.yaml", Line: 8, Column: 1}, Code: "unknown-set"}}
-	fine := []*boundSet{{}}
+	fine := []*Instance{{Set: &engine.RuleSet{}}}
 	for _, tt := range []struct {
 		name string
 		gen  Generation
 		want []string
 	}{
-		{"all is well", Generation{sets: fine}, nil},
-		{"one file is broken, another runs", Generation{sets: fine, broken: []brokenFile{bad}}, nil},
-		{"nothing runs", Generation{broken: []brokenFile{bad}}, []string{"x"}},
+		{"all is well", Generation{portals: map[string]*portalRules{"main": {live: fine}}}, nil},
+		{"one file is broken, another runs", Generation{portals: map[string]*portalRules{"main": {live: fine, refused: []Refused{bad("")}}}}, nil},
+		{"nothing runs", Generation{portals: map[string]*portalRules{"main": {refused: []Refused{bad("")}}}, notes: note}, []string{"x", "unknown-set"}},
 		{"nothing is there", Generation{}, []string{"no-rules"}},
-		{"the configuration does not fit", Generation{sets: fine, broken: []brokenFile{bad, inputs}, notes: note}, []string{"unknown-set", "bad-input"}},
 	} {
 		var got []string
 		for _, f := range tt.gen.StartFindings("b24rules.yaml") {

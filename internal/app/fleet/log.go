@@ -1,0 +1,65 @@
+package fleet
+
+import (
+	"log/slog"
+	"slices"
+
+	"github.com/b24rules/b24rules/engine"
+)
+
+// LogChanges logs the changes of a load.
+func LogChanges(log *slog.Logger, before, now *Generation) {
+	old := before.sets()
+	for _, s := range now.sets() {
+		if !slices.ContainsFunc(old, func(o *engine.RuleSet) bool { return o.File == s.File && o.Version == s.Version }) {
+			log.Info("rule set loaded", "file", s.File, "version", s.Version, "rules", len(s.Rules))
+		}
+	}
+	for _, b := range now.broken() {
+		if b.isIn(before) { // it is logged once for the same findings
+			continue
+		}
+		message := "rule set is invalid, it does not run"
+		if b.Running {
+			message = "rule set is invalid, keeping the last valid one"
+		}
+		log.Error(message, "file", b.File, "findings", lines(b.Findings))
+	}
+	if before == nil || !slices.Equal(lines(before.notes), lines(now.notes)) {
+		for _, f := range now.notes {
+			log.Warn("rules", "finding", f.String())
+		}
+	}
+	if before != nil {
+		logEnds(log, before, now)
+	}
+}
+
+// logEnds logs what a load has ended: rule sets, and errors of files.
+func logEnds(log *slog.Logger, before, now *Generation) {
+	inFile := func(file string) func(*engine.RuleSet) bool {
+		return func(s *engine.RuleSet) bool { return s.File == file }
+	}
+	sets := now.sets()
+	for _, s := range before.sets() {
+		if !slices.ContainsFunc(sets, inFile(s.File)) && !now.hasBroken(s.File) {
+			log.Info("rule set removed", "file", s.File)
+		}
+	}
+	for _, b := range before.broken() {
+		if !now.hasBroken(b.File) && slices.ContainsFunc(sets, inFile(b.File)) {
+			log.Info("rule set is valid again", "file", b.File)
+		}
+	}
+}
+
+// isIn reports whether a generation has the file with the same findings.
+func (b brokenFile) isIn(g *Generation) bool {
+	return slices.ContainsFunc(g.broken(), func(o brokenFile) bool {
+		return o.File == b.File && o.Running == b.Running && slices.Equal(lines(o.Findings), lines(b.Findings))
+	})
+}
+
+func (g *Generation) hasBroken(file string) bool {
+	return slices.ContainsFunc(g.broken(), func(b brokenFile) bool { return b.File == file })
+}

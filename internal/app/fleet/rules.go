@@ -1,0 +1,389 @@
+package fleet
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/lint"
+	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/redact"
+)
+
+// Rules are the rules of a service, loaded from files that may change.
+type Rules struct {
+	// Source reads the rule files.
+	Source RuleSource
+	// Actions are the actions that rules may use.
+	Actions []*engine.Action
+	// Portals are those of the configuration, with the inputs of rule sets.
+	Portals []config.Portal
+	// Private are the private hosts that the configuration allows: rules with their
+	// addresses have no warning.
+	Private *engine.PrivateHosts
+	// Redactor gets the secret inputs of the rules. It may be nil.
+	Redactor *redact.Redactor
+	// Before are the rule sets that ran before the first Load. It may be nil.
+	Before Before
+
+	mu       sync.Mutex         // one load at a time
+	forgot   map[[2]string]bool // see Forget
+	current  atomic.Pointer[Generation]
+	compiled map[RuleText]compiled // of the last load
+	together map[string]diag.List  // of the last load: see builder.check
+}
+
+// Before are the rule sets that ran in the portals when the last process ended: portal,
+// name of the rule set, text of its last good version.
+type Before map[string]map[string]RuleText
+
+// RuleText is the text of a version of a rule file.
+type RuleText struct{ File, Text string }
+
+// Current returns the rules that run now. It is nil before the first Load.
+func (l *Rules) Current() *Generation { return l.current.Load() }
+
+// Fixed returns rules of which a generation runs, without files.
+func Fixed(g *Generation) *Rules {
+	l := &Rules{}
+	l.current.Store(g)
+	return l
+}
+
+// Load reads the rule files and returns the generation before and the new one. Of a
+// file with errors, the last valid text continues to run.
+func (l *Rules) Load() (before, now *Generation, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	files, err := l.Source()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the rules: %w", config.Plain(err))
+	}
+	before = l.current.Load()
+	changing := false
+	files = slices.DeleteFunc(files, func(f RuleFile) bool {
+		changing = changing || f.Changing
+		return f.Data == nil && f.Changing
+	})
+	b := &builder{rules: l, before: before, next: &Generation{portals: map[string]*portalRules{}, Changing: changing}, compiled: map[RuleText]compiled{}, together: map[string]diag.List{}}
+	b.build(files)
+	l.compiled, l.together = b.compiled, b.together
+	l.Redactor.Set("inputs", b.next.secrets()...)
+	l.current.Store(b.next)
+	return before, b.next, nil
+}
+
+// Forget makes later loads forget a rule set whose file is missing.
+func (l *Rules) Forget(portal, set string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.forgot == nil {
+		l.forgot = map[[2]string]bool{}
+	}
+	l.forgot[[2]string{portal, set}] = true
+}
+
+// HideSecrets makes a redactor hide the secret inputs of the rules, those of later loads
+// too.
+func (l *Rules) HideSecrets(r *redact.Redactor) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Redactor = r
+	if now := l.current.Load(); now != nil {
+		r.Set("inputs", now.secrets()...)
+	}
+}
+
+// builder makes the next generation.
+type builder struct {
+	rules    *Rules
+	before   *Generation
+	next     *Generation
+	compiled map[RuleText]compiled
+	together map[string]diag.List
+}
+
+// compiled is the result of compiling a text. set is nil if it has errors.
+type compiled struct {
+	set  *engine.RuleSet
+	list diag.List
+}
+
+// compile compiles a text, once for all portals and loads.
+func (b *builder) compile(t RuleText) compiled {
+	c, ok := b.compiled[t]
+	if !ok {
+		if c, ok = b.rules.compiled[t]; !ok {
+			c.set, c.list = load.File(t.File, []byte(t.Text), b.rules.Actions)
+		}
+		b.compiled[t] = c
+	}
+	c.list = slices.DeleteFunc(slices.Clone(c.list), func(f diag.Finding) bool {
+		return f.Code == engine.CodePrivateAddress && len(f.Args) > 0 && b.rules.Private.AllowHost(fmt.Sprint(f.Args[0]))
+	})
+	return c
+}
+
+func (b *builder) build(files []RuleFile) {
+	texts := make([]RuleText, len(files))
+	used := make([]bool, len(files))
+	for i, f := range files {
+		texts[i] = RuleText{f.Name, string(f.Data)}
+		if c := b.compile(texts[i]); c.set != nil {
+			b.next.notes.Add(c.list...)
+		}
+	}
+	for _, p := range b.rules.Portals {
+		d := &decision{b: b, portal: p, texts: texts}
+		for i, t := range texts {
+			used[i] = d.add(t) || used[i]
+		}
+		b.next.portals[p.Name] = d.decide()
+	}
+	b.addIdle(texts, used)
+	b.checkNames(files)
+	b.next.notes = unique(b.next.notes)
+}
+
+// addIdle adds the rule sets that are for no portal.
+func (b *builder) addIdle(texts []RuleText, used []bool) {
+	for i, t := range texts {
+		c := b.compile(t)
+		switch {
+		case used[i]:
+		case c.set != nil:
+			b.next.idle = append(b.next.idle, c.set)
+		case len(b.rules.Portals) == 0:
+			b.next.notes.Add(c.list...)
+		}
+	}
+}
+
+// checkNames reports inputs for unknown rule sets, and rules for unknown portals.
+func (b *builder) checkNames(files []RuleFile) {
+	var names []string
+	for _, f := range files {
+		names = append(names, SetName(f.Name))
+	}
+	for _, p := range b.rules.Portals {
+		for _, s := range p.Inputs.Sets {
+			if slices.Contains(names, s.Name) {
+				continue
+			}
+			f := b.next.notes.Errorf(s.Pos, "unknown-set", "no rule file is named %q, so portal %s cannot have inputs for it", s.Name, p.Name)
+			if near := diag.Closest(s.Name, names); near != "" {
+				f.Hint = "did you mean " + near + "?"
+			}
+		}
+	}
+	for _, s := range append(b.next.sets(), b.next.idle...) {
+		for _, r := range s.Rules {
+			for _, name := range r.Portals {
+				if !slices.ContainsFunc(b.rules.Portals, func(p config.Portal) bool { return p.Name == name }) {
+					b.next.notes.Warnf(r.Pos, "unknown-portal", "rule %s is for portal %q, which the configuration does not have", r.ID, name)
+				}
+			}
+		}
+	}
+}
+
+// unique sorts findings and removes those that several portals have.
+func unique(list diag.List) diag.List {
+	list.Sort()
+	return slices.CompactFunc(list, func(a, b diag.Finding) bool { return a.String() == b.String() && a.Code == b.Code })
+}
+
+// lastGood returns the version of a rule set that ran in a portal last, with the inputs
+// that the portal has now. If these do not fit it, the version keeps its inputs.
+func (b *builder) lastGood(p config.Portal, set string) *Instance {
+	old := b.before.of(p.Name).find(set)
+	var last *engine.RuleSet
+	if old != nil {
+		last = old.Set
+	} else if t, ok := b.rules.Before[p.Name][set]; ok && b.before == nil {
+		last = b.compile(t).set
+	}
+	if last == nil || !isFor(last, p.Name) {
+		return nil
+	}
+	if now, problems := bind(last, p); !problems.HasErrors() {
+		return now
+	}
+	return old
+}
+
+// removed returns the rule sets that ran in a portal, or should have, and whose file is
+// missing. Their events are kept for a while, because a deployment may remove a file
+// for a short time.
+func (b *builder) removed(portal string, texts []RuleText) []Refused {
+	var ran []Refused
+	if b.before == nil {
+		for name, t := range b.rules.Before[portal] {
+			ran = append(ran, Refused{Portal: portal, Set: name, File: t.File, last: b.compile(t).set})
+		}
+	}
+	for _, i := range b.before.of(portal).live {
+		ran = append(ran, Refused{Portal: portal, Set: i.Set.Name, File: i.Set.File, last: i.Set})
+	}
+	for _, r := range b.before.of(portal).refused {
+		if r.Removed() {
+			ran = append(ran, r)
+		}
+	}
+	return slices.DeleteFunc(ran, func(r Refused) bool {
+		key := [2]string{portal, r.Set}
+		if slices.ContainsFunc(texts, func(t RuleText) bool { return SetName(t.File) == r.Set }) {
+			delete(b.rules.forgot, key)
+			return true
+		}
+		return b.rules.forgot[key]
+	})
+}
+
+// A decision is which rule sets a portal runs.
+type decision struct {
+	b      *builder
+	portal config.Portal
+	texts  []RuleText // of all files
+	// running are versions that already ran, added are new ones.
+	running, added []*Instance
+	refused        []Refused
+}
+
+// add decides about a rule file. It reports whether the file is for the portal.
+func (d *decision) add(t RuleText) bool {
+	c := d.b.compile(t)
+	if c.set == nil {
+		d.refuse(SetName(t.File), t.File, c.list)
+		return true
+	}
+	if !isFor(c.set, d.portal.Name) {
+		return false
+	}
+	now, problems := bind(c.set, d.portal)
+	if problems.HasErrors() {
+		d.refuse(c.set.Name, t.File, problems)
+		return true
+	}
+	d.b.next.notes.Add(problems...)
+	if d.ranAs(c.set) {
+		d.running = append(d.running, now)
+	} else {
+		d.added = append(d.added, now)
+	}
+	return true
+}
+
+// ranAs reports whether this version of a rule set ran in the portal before.
+func (d *decision) ranAs(set *engine.RuleSet) bool {
+	if old := d.b.before.of(d.portal.Name).find(set.Name); old != nil {
+		return old.Set.Version == set.Version
+	}
+	t, ok := d.b.rules.Before[d.portal.Name][set.Name]
+	return ok && d.b.before == nil && t.Text == string(set.Source.Bytes())
+}
+
+// refuse notes a rule set whose current text does not run. Its last good version
+// continues to run.
+func (d *decision) refuse(set, file string, list diag.List) {
+	r := Refused{Portal: d.portal.Name, Set: set, File: file, Findings: list}
+	r.Findings.Sort()
+	if old := d.b.lastGood(d.portal, set); old != nil && (old.Set.File == file || !d.hasFile(old.Set.File)) {
+		d.running = append(d.running, old)
+		r.Running = old.Set.Version
+	}
+	d.refused = append(d.refused, r)
+}
+
+// hasFile reports whether there is a rule file with a path.
+func (d *decision) hasFile(path string) bool {
+	return slices.ContainsFunc(d.texts, func(t RuleText) bool { return t.File == path })
+}
+
+// decide removes rule sets that conflict with others until none does. It removes
+// new versions before those that already ran.
+func (d *decision) decide() *portalRules {
+	for {
+		all := slices.Concat(d.running, d.added)
+		wrong := map[string]diag.List{}
+		for _, f := range d.b.check(all) {
+			if f.Severity == diag.Error {
+				wrong[f.File] = append(wrong[f.File], f)
+			} else {
+				d.b.next.notes.Add(f)
+			}
+		}
+		if len(wrong) == 0 {
+			return d.portalRules(all)
+		}
+		d.without(wrong)
+	}
+}
+
+func (d *decision) portalRules(live []*Instance) *portalRules {
+	p := &portalRules{live: live, refused: d.refused}
+	for _, r := range d.b.removed(d.portal.Name, d.texts) {
+		if r.last == nil || !p.runAll(r.last) { // otherwise its rules are in another file now
+			p.refused = append(p.refused, r)
+		}
+	}
+	slices.SortFunc(p.live, func(x, y *Instance) int { return strings.Compare(x.Set.File, y.Set.File) })
+	slices.SortFunc(p.refused, func(x, y Refused) int { return strings.Compare(x.File, y.File) })
+	return p
+}
+
+// check returns the findings of rule sets that run in one portal. Portals with the same
+// versions share the work.
+func (b *builder) check(all []*Instance) diag.List {
+	sets := make([]*engine.RuleSet, len(all))
+	var key strings.Builder
+	for i, one := range all {
+		sets[i] = one.Set
+		fmt.Fprintf(&key, "%s\x00%s\x00", one.Set.File, one.Set.Version)
+	}
+	list, ok := b.together[key.String()]
+	if !ok {
+		if list, ok = b.rules.together[key.String()]; !ok {
+			list = lint.Together(sets)
+		}
+		b.together[key.String()] = list
+	}
+	return list
+}
+
+// without removes the rule sets with conflicts: the new ones if there are any, otherwise
+// those that already run. So each call removes a rule set.
+func (d *decision) without(wrong map[string]diag.List) {
+	blamed := func(i *Instance) bool { return wrong[i.Set.File] != nil }
+	if !slices.ContainsFunc(d.added, blamed) {
+		for _, i := range d.running {
+			if blamed(i) {
+				d.stop(i, wrong[i.Set.File])
+			}
+		}
+		d.running = slices.DeleteFunc(d.running, blamed)
+		return
+	}
+	added := d.added
+	d.added = slices.DeleteFunc(slices.Clone(added), blamed)
+	for _, i := range added {
+		if blamed(i) {
+			d.refuse(i.Set.Name, i.Set.File, wrong[i.Set.File])
+		}
+	}
+}
+
+// stop notes that a version that already ran no longer runs.
+func (d *decision) stop(i *Instance, list diag.List) {
+	at := slices.IndexFunc(d.refused, func(r Refused) bool { return r.File == i.Set.File })
+	if at < 0 {
+		at, d.refused = len(d.refused), append(d.refused, Refused{Portal: d.portal.Name, Set: i.Set.Name, File: i.Set.File})
+	}
+	d.refused[at].Running = ""
+	d.refused[at].Findings.Add(list...)
+}

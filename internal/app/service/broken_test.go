@@ -1,0 +1,206 @@
+package service_test
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/rules"
+)
+
+// ruleFiles are the shipped rule sets in memory, which tests change while they run.
+type ruleFiles struct {
+	mu    sync.Mutex
+	files fstest.MapFS
+}
+
+func newRuleFiles(t *testing.T) *ruleFiles {
+	t.Helper()
+	r := &ruleFiles{files: fstest.MapFS{}}
+	for _, name := range []string{"deal-shipments.yaml", "invoice-total.yaml"} {
+		text, err := rules.FS.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.files[name] = &fstest.MapFile{Data: text}
+	}
+	return r
+}
+
+// Open implements fs.FS.
+func (r *ruleFiles) Open(name string) (fs.File, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.files.Open(name)
+}
+
+// replace replaces text in a file.
+func (r *ruleFiles) replace(name, old, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.files[name] = &fstest.MapFile{Data: []byte(strings.Replace(string(r.files[name].Data), old, text, 1))}
+}
+
+// remove removes a file and returns it.
+func (r *ruleFiles) remove(name string) *fstest.MapFile {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.files[name]
+	delete(r.files, name)
+	return f
+}
+
+func (r *ruleFiles) put(name string, f *fstest.MapFile) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.files[name] = f
+}
+
+const typo, noTypo = ".pryce * ", ".price * "
+
+// helpers are the totals of an invoice.
+func (h *harness) helpers(invoice int) string {
+	h.T.Helper()
+	all, err := h.People.Helpers(h.Context(), h.IDs.TotalsType, invoice)
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return fmt.Sprint(all)
+}
+
+func (h *harness) addInvoice(price string) int {
+	h.T.Helper()
+	id, err := h.People.AddInvoice(h.Context(), "Roof", row("Tiles", price, "3"))
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return id
+}
+
+// unrouted are how many events rule sets have not seen.
+func (h *harness) unrouted() int {
+	h.T.Helper()
+	all, err := h.Service.Queue().Unrouted(h.Context())
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	n := 0
+	for _, one := range all {
+		n += one.Events
+	}
+	return n
+}
+
+// TestBrokenAtStart is the case broken-at-start: a rule set with errors and no earlier version
+// holds only itself. Its events are kept, over a crash too, and processed when the
+// file is valid.
+func TestBrokenAtStart(t *testing.T) {
+	t.Parallel()
+	files := newRuleFiles(t)
+	files.replace("invoice-total.yaml", noTypo, typo)
+	h := newHarness(t, apptest.Options{Rules: files, Inputs: demo.ShippedInputs(), Findings: true})
+	h.Until("held", func() bool { return len(h.holds()) == 1 })
+	held := h.holds()[0]
+	if held.Rule != queue.AllOf("invoice-total") || held.Cause != hold.Broken || !strings.HasPrefix(held.Reason, "invoice-total.yaml:") {
+		t.Errorf("the hold is %+v", held)
+	}
+	line := `b24rules_hold{cause="broken",portal="` + demo.PortalName + `",rule="invoice-total/*"} 1`
+	h.Until("the hold is measured", func() bool { return strings.Contains(h.scrape(), line) })
+	invoice := h.addInvoice("10")
+	deal := h.AddDeal("Roof", row("Tiles", "10", "1"))
+	h.Wait()
+	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
+	if h.helpers(invoice) != "[]" || h.unrouted() == 0 {
+		t.Errorf("helpers %s, %d events wait", h.helpers(invoice), h.unrouted())
+	}
+	h.Stop()
+	h.Start()
+	h.Until("still held", func() bool { return len(h.holds()) == 1 && h.holds()[0].Since.Equal(held.Since) })
+	files.replace("invoice-total.yaml", typo, noTypo)
+	h.Service.Reload()
+	h.Until("processed", func() bool { return h.helpers(invoice) == "[30]" })
+	h.Until("the hold has ended", func() bool {
+		return len(h.holds()) == 0 && h.unrouted() == 0 && !strings.Contains(h.scrape(), "b24rules_hold{")
+	})
+	h.Wait()
+	if n := h.States()[queue.Succeeded]; n != 2 {
+		t.Errorf("%d runs, want one for the deal and one for the invoice", n)
+	}
+}
+
+// TestLastGoodVersion: a file with errors at a restart runs its last good version, and that
+// is logged and stored.
+func TestLastGoodVersion(t *testing.T) {
+	t.Parallel()
+	files := newRuleFiles(t)
+	h := newHarness(t, apptest.Options{Rules: files, Inputs: demo.ShippedInputs(), Findings: true})
+	stored := func() map[string]fleet.Live {
+		all, err := fleet.NewStore(h.Service.Queue().Database()).List(h.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]fleet.Live{}
+		for _, l := range all {
+			out[l.Set] = l
+		}
+		return out
+	}
+	h.Until("stored", func() bool { return len(stored()) == 2 })
+	good := stored()["invoice-total"].Version
+	h.Stop()
+	files.replace("invoice-total.yaml", noTypo, typo)
+	h.Start()
+	invoice := h.addInvoice("10")
+	h.Until("processed by the last good version", func() bool { return h.helpers(invoice) == "[30]" })
+	l := stored()["invoice-total"]
+	if l.Version != good || !strings.HasPrefix(l.Refused, "invoice-total.yaml:") || len(h.holds()) != 0 {
+		t.Errorf("stored %+v, holds %v", l, h.holds())
+	}
+	files.replace("invoice-total.yaml", typo, noTypo)
+	h.Service.Reload()
+	h.Until("valid again", func() bool { return stored()["invoice-total"].Refused == "" })
+}
+
+// TestRemovedFile: the events and runs of a rule set whose file is removed wait for it, for
+// seven days.
+func TestRemovedFile(t *testing.T) {
+	t.Parallel()
+	files := newRuleFiles(t)
+	h := newHarness(t, apptest.Options{Rules: files, Inputs: demo.ShippedInputs(), Findings: true})
+	file := files.remove("invoice-total.yaml")
+	h.Service.Reload()
+	h.Until("held", func() bool { return len(h.holds()) == 1 && h.holds()[0].Cause == hold.Removed })
+	invoice := h.addInvoice("10")
+	h.Until("the event is kept", func() bool { return h.unrouted() > 0 })
+	h.Stop() // the next process knows that the file was there
+	h.Start()
+	files.put("invoice-total.yaml", file)
+	h.Service.Reload()
+	h.Until("processed", func() bool { return h.helpers(invoice) == "[30]" && len(h.holds()) == 0 })
+
+	files.remove("invoice-total.yaml")
+	h.Service.Reload()
+	h.Until("held again", func() bool { return len(h.holds()) == 1 })
+	h.addInvoice("20")
+	h.Until("the event is kept", func() bool { return h.unrouted() > 0 })
+	db, err := openRaw(filepath.Join(h.Options.Dir, "b24rules.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.Exec(`UPDATE b24_hold SET since = since - $1`, (8 * 24 * time.Hour).Microseconds()); err != nil {
+		t.Fatal(err)
+	}
+	h.Service.Reload()
+	h.Until("forgotten", func() bool { return len(h.holds()) == 0 && h.unrouted() == 0 })
+}

@@ -1,0 +1,226 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/wakeup"
+)
+
+const (
+	// keepEvery is how often the database is compared with the rule sets that run:
+	// another process may have stored events that it could not route.
+	keepEvery = 15 * time.Second
+	// removedFor is how long events and runs wait for a file that was removed.
+	removedFor = 7 * 24 * time.Hour
+)
+
+// ruleKeeper keeps the database in step with the rule sets that run: which version runs
+// in which portal, the holds of rule sets of which no version runs, and the events that
+// these have not seen. Of a portal only one process may do that: the one that works it.
+type ruleKeeper struct {
+	queue  *queue.Queue
+	store  *fleet.Store
+	rules  *fleet.Rules
+	permit func(portal string) error
+	// changed shows a hold; one without a cause has ended.
+	changed func(queue.Hold)
+	wake    wakeup.Signal
+	log     *slog.Logger
+
+	shown map[[2]string]bool // the holds that changed was called with
+}
+
+// run keeps until ctx ends.
+func (k *ruleKeeper) run(ctx context.Context) {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		if err := k.keep(ctx); err != nil && ctx.Err() == nil {
+			k.log.Error("cannot store the state of rule sets, trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+// keep compares the database with the current rule sets once.
+func (k *ruleKeeper) keep(ctx context.Context) error {
+	gen := k.rules.Current()
+	holds, err := k.queue.HoldList(ctx)
+	if err != nil {
+		return err
+	}
+	live, err := k.store.List(ctx)
+	if err != nil {
+		return err
+	}
+	unrouted, err := k.queue.Unrouted(ctx)
+	if err != nil {
+		return err
+	}
+	shown := map[[2]string]bool{}
+	var errs []error
+	for _, portal := range gen.Portals() {
+		if k.permit(portal) != nil {
+			continue
+		}
+		p := &portalKeeper{ruleKeeper: k, gen: gen, portal: portal, shown: shown}
+		errs = append(errs, k.store.Put(ctx, gen, portal, live), p.holds(ctx, holds))
+		if slices.ContainsFunc(unrouted, func(m queue.UnroutedEvents) bool { return m.Portal == portal }) {
+			errs = append(errs, p.route(ctx))
+		}
+	}
+	for key := range k.shown {
+		if !shown[key] {
+			k.changed(queue.Hold{Portal: key[0], Rule: key[1]})
+		}
+	}
+	k.shown = shown
+	return errors.Join(errs...)
+}
+
+// portalKeeper is one keep of one portal.
+type portalKeeper struct {
+	*ruleKeeper
+	gen    *fleet.Generation
+	portal string
+	shown  map[[2]string]bool
+}
+
+// holds sets and ends the holds of rule sets and rules. stored are those of all portals.
+func (k *portalKeeper) holds(ctx context.Context, stored []queue.Hold) error {
+	desired := map[string]queue.Hold{}
+	for _, r := range k.gen.Refused() {
+		if r.Portal != k.portal || r.Running != "" {
+			continue
+		}
+		h := queue.Hold{Portal: k.portal, Rule: queue.AllOf(r.Set), Cause: hold.Broken, Reason: r.Reason(), Since: time.Now()}
+		if r.Removed() {
+			h.Cause = hold.Removed
+		}
+		desired[h.Rule] = h
+	}
+	var errs []error
+	for _, h := range stored {
+		if h.Portal != k.portal || !hold.OfFiles(h.Cause) {
+			continue
+		}
+		next, still := desired[h.Rule]
+		delete(desired, h.Rule)
+		next.Since = h.Since
+		_, isSet := queue.SetOf(h.Rule)
+		switch _, _, runs := k.gen.Rule(h.Rule, k.portal); {
+		case h.Cause == hold.Removed && (still || !runs && h.Rule != "") && time.Since(h.Since) >= removedFor:
+			errs = append(errs, k.forget(ctx, h))
+		case still && next.Cause == h.Cause && next.Reason == h.Reason, !still && !runs && h.Rule != "" && !isSet:
+			k.show(h)
+		case still:
+			errs = append(errs, k.set(ctx, next))
+		default:
+			errs = append(errs, k.end(ctx, h))
+		}
+	}
+	for _, h := range desired {
+		errs = append(errs, k.set(ctx, h))
+	}
+	return errors.Join(errs...)
+}
+
+func (k *portalKeeper) show(h queue.Hold) {
+	k.shown[[2]string{h.Portal, h.Rule}] = true
+	k.changed(h)
+}
+
+func (k *portalKeeper) set(ctx context.Context, h queue.Hold) error {
+	k.show(h)
+	return k.queue.SetHold(ctx, h)
+}
+
+func (k *portalKeeper) end(ctx context.Context, h queue.Hold) error {
+	if err := k.queue.EndHold(ctx, h.Portal, h.Rule); err != nil {
+		return err
+	}
+	k.log.Info("hold ended, its events and runs are processed", slog.String("portal", h.Portal), slog.String("rule", h.Rule),
+		slog.String("cause", h.Cause), slog.Duration("took", time.Since(h.Since).Round(time.Second)))
+	return nil
+}
+
+// forget gives up what waits for a rule or a rule set that was removed long ago.
+func (k *portalKeeper) forget(ctx context.Context, h queue.Hold) error {
+	n := 0
+	if set, ok := queue.SetOf(h.Rule); ok {
+		k.rules.Forget(h.Portal, set)
+		if _, _, err := k.rules.Load(); err != nil {
+			return err
+		}
+		k.wake.Send() // to give up the events
+	} else {
+		var err error
+		if n, err = k.queue.DiscardAll(ctx, queue.Filter{Portal: h.Portal, Rule: h.Rule, States: []queue.State{queue.Waiting}}, ""); err != nil {
+			return err
+		}
+	}
+	k.log.Warn("gave up what waited for a removed rule", slog.String("portal", h.Portal), slog.String("rule", h.Rule), slog.Int("runs", n))
+	return k.queue.EndHold(ctx, h.Portal, h.Rule)
+}
+
+// route routes the events that rule sets have not seen and that run now.
+func (k *portalKeeper) route(ctx context.Context) error {
+	n, err := k.queue.RouteAgain(ctx, k.portal, func(e queue.Event) ([]queue.Route, []string, error) {
+		event, err := engineEvent(e)
+		if err != nil {
+			return nil, nil, err
+		}
+		var routes []queue.Route
+		var missing []string
+		for _, set := range k.unseen(e) {
+			if found, ok := k.gen.RouteSet(k.portal, set, event); ok {
+				routes = append(routes, queueRoutes(found)...)
+			} else if slices.Contains(k.gen.Missing(k.portal), set) {
+				missing = append(missing, set)
+			}
+		}
+		return routes, missing, nil
+	})
+	if n > 0 {
+		k.log.Info("processing events that waited for a rule set", slog.String("portal", k.portal), slog.Int("events", n))
+	}
+	return err
+}
+
+// unseen returns the rule sets that have not seen an event.
+func (k *portalKeeper) unseen(e queue.Event) []string {
+	if !slices.Contains(e.Missing, fleet.Everything) {
+		return e.Missing
+	}
+	all := slices.Clone(k.gen.Missing(k.portal))
+	for _, i := range k.gen.Instances(k.portal) {
+		all = append(all, i.Set.Name)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// queueRoutes converts the rules that match an event into the form of the queue.
+func queueRoutes(all []engine.Route) []queue.Route {
+	var out []queue.Route
+	for _, r := range all {
+		out = append(out, queue.Route{
+			Rule: r.Rule.ID, Entity: r.Entity.String(), Debounce: r.Rule.Debounce, Ceiling: r.Rule.Ceiling,
+			Added: r.Added, Deleted: r.Deleted,
+		})
+	}
+	return out
+}

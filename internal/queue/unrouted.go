@@ -1,0 +1,144 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// unroutedBatch bounds how many events one transaction routes again, so that new events do
+// not wait long for it, and unroutedPause is the time between two of them.
+const (
+	unroutedBatch = 100
+	unroutedPause = 10 * time.Millisecond
+)
+
+const (
+	selectUnrouted = `
+SELECT e.id, e.code, e.data, e.sent_at, e.received_at, e.missing FROM b24_event e
+WHERE e.missing <> '' AND e.portal = $1 AND e.id > $2 ORDER BY e.id LIMIT $3`
+
+	setMissing = `UPDATE b24_event SET missing = $2, routes = routes + $3 WHERE id = $1`
+
+	countUnrouted = `
+SELECT portal, missing, COUNT(*), MIN(received_at) FROM b24_event
+WHERE missing <> '' GROUP BY portal, missing ORDER BY portal, missing`
+)
+
+// UnroutedEvents are stored events that rule sets have not seen.
+type UnroutedEvents struct {
+	Portal  string
+	Missing []string // the rule sets: see Event.Missing
+	Events  int
+	First   time.Time // when the first one was received
+}
+
+// Unrouted counts the events that rule sets have not seen, by portal and rule sets.
+func (q *Queue) Unrouted(ctx context.Context) ([]UnroutedEvents, error) {
+	rows, err := q.db.read.Query(ctx, countUnrouted)
+	if err != nil {
+		return nil, fmt.Errorf("count unrouted events: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var all []UnroutedEvents
+	for rows.Next() {
+		var (
+			m       UnroutedEvents
+			missing string
+			first   int64
+		)
+		if err := rows.Scan(&m.Portal, &missing, &m.Events, &first); err != nil {
+			return nil, fmt.Errorf("count unrouted events: %w", err)
+		}
+		m.Missing, m.First = strings.Fields(missing), fromMicros(first)
+		all = append(all, m)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("count unrouted events: %w", err)
+	}
+	return all, nil
+}
+
+// RouteAgain routes the events again that rule sets of a portal have not seen, in the order
+// of their arrival. route returns the routes of an event for those of its rule sets
+// that run now, and the others. Both are stored in one transaction, so a crash
+// neither loses an event nor routes it twice. It returns how many events had a rule
+// set that runs now.
+func (q *Queue) RouteAgain(ctx context.Context, portal string, route func(e Event) (routes []Route, missing []string, err error)) (seen int, err error) {
+	for last := int64(0); ; {
+		var next int64
+		var n int
+		err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) (err error) {
+			next, n, err = q.routeAgain(ctx, t, portal, last, route)
+			return err
+		})
+		if err != nil {
+			return seen, fmt.Errorf("route unrouted events of %s: %w", portal, err)
+		}
+		if seen += n; next == 0 {
+			return seen, nil
+		}
+		last = next
+		if err := pause(ctx, unroutedPause); err != nil {
+			return seen, err
+		}
+	}
+}
+
+// routeAgain routes a batch of events after last. next is the id of its last event, 0
+// if no further events follow.
+func (q *Queue) routeAgain(ctx context.Context, t *tx, portal string, last int64, route func(e Event) ([]Route, []string, error)) (next int64, seen int, err error) {
+	events, err := selectUnroutedEvents(ctx, t, portal, last)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, e := range events {
+		routes, missing, err := route(e)
+		if err == nil {
+			err = checkPush(e, routes)
+		}
+		if err != nil {
+			return 0, 0, fmt.Errorf("event %d: %w", e.ID, err)
+		}
+		if slices.Equal(missing, e.Missing) {
+			continue
+		}
+		seen++
+		if err := q.joinAll(ctx, t, e, routes); err != nil {
+			return 0, 0, err
+		}
+		if _, err := t.Exec(ctx, setMissing, e.ID, strings.Join(missing, " "), len(routes)); err != nil {
+			return 0, 0, err
+		}
+	}
+	if len(events) < unroutedBatch {
+		return 0, seen, nil
+	}
+	return events[len(events)-1].ID, seen, nil
+}
+
+// selectUnroutedEvents reads a batch of events after last.
+func selectUnroutedEvents(ctx context.Context, t *tx, portal string, last int64) ([]Event, error) {
+	rows, err := t.Query(ctx, selectUnrouted+t.forUpdate("e"), portal, last, unroutedBatch)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []Event
+	for rows.Next() {
+		var (
+			e              = Event{Portal: portal}
+			data, missing  string
+			sent, received int64
+		)
+		if err := rows.Scan(&e.ID, &e.Code, &data, &sent, &received, &missing); err != nil {
+			return nil, err
+		}
+		e.Data, e.Sent, e.Received, e.Missing = json.RawMessage(data), fromMicros(sent), fromMicros(received), strings.Fields(missing)
+		all = append(all, e)
+	}
+	return all, rows.Err()
+}
