@@ -191,7 +191,7 @@ func (c *claims) take(ctx context.Context, t *tx, q *Queue, due []Info, now time
 	for _, info := range due {
 		info.State, info.Started, info.NotBefore = Running, fromMicros(micros(now)), time.Time{}
 		info.Attempt++
-		c.runs = append(c.runs, &Run{Info: info, q: q, claim: c.s.number})
+		c.runs = append(c.runs, q.newRun(info, c.s.number))
 	}
 	return nil
 }
@@ -203,7 +203,7 @@ func (c *claims) adopt(ctx context.Context, t *tx, q *Queue) error {
 		return err
 	}
 	for _, info := range found {
-		c.runs = append(c.runs, &Run{Info: info, q: q, claim: c.s.number})
+		c.runs = append(c.runs, q.newRun(info, c.s.number))
 	}
 	return nil
 }

@@ -37,7 +37,9 @@ var conformance = []struct {
 
 	{"ADeletedEntityWinsOverLateUpdates", testADeletedEntityWinsOverLateUpdates},
 	{"ADeletedEntityIsRememberedForAMonth", testADeletedEntityIsRememberedForAMonth},
-	{"OnceValuesCountOnlyAfterSuccess", testOnceValuesCountOnlyAfterSuccess},
+	{"MemoryChangesOnlyWithSuccess", testMemoryChangesOnlyWithSuccess},
+	{"AValueThatIsEmptyIsForgotten", testAValueThatIsEmptyIsForgotten},
+	{"ThePreviousVersionStoresOnce", testThePreviousVersionStoresOnce},
 	{"DoneMarks", testDoneMarks},
 	{"DiscardForgetsDoneMarks", testDiscardForgetsDoneMarks},
 	{"MarkDoneOutlivesItsContext", testMarkDoneOutlivesItsContext},
@@ -179,7 +181,7 @@ func (u *used) put(ctx context.Context, dsn string) error {
 	if err != nil {
 		return err
 	}
-	_, err = conn.Exec(ctx, `TRUNCATE b24_event, b24_run, b24_run_event, b24_run_act, b24_attempt, b24_once, b24_done, b24_tombstone,
+	_, err = conn.Exec(ctx, `TRUNCATE b24_event, b24_run, b24_run_event, b24_run_act, b24_attempt, b24_memory, b24_done, b24_tombstone,
     b24_pause, b24_hold, b24_note, b24_job, b24_worker, b24_lease RESTART IDENTITY`)
 	if err = errors.Join(err, conn.Close(ctx)); err != nil {
 		return err

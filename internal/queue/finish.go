@@ -169,10 +169,6 @@ UPDATE b24_run SET claim = 0, state = $3, finished_at = $4, error = $5, cause = 
 WHERE id = $1 AND claim = $2 AND state = 'running'`
 
 	clearDone = `DELETE FROM b24_done WHERE run_id = $1`
-
-	setOnce = `
-INSERT INTO b24_once (portal, rule, entity, step, value) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (portal, rule, entity, step) DO UPDATE SET value = excluded.value`
 )
 
 // leave ends our claim of a run. mine is false when we have none.
@@ -198,7 +194,7 @@ func (q *Queue) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool,
 
 func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 	r.mu.Lock()
-	once, record, atEnd := r.once, string(r.record), r.atEnd
+	record, atEnd := string(r.record), r.atEnd
 	r.mu.Unlock()
 	for _, write := range atEnd {
 		if err := write(ctx, t); err != nil {
@@ -218,10 +214,8 @@ func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 		if _, err := t.Exec(ctx, clearDone, r.ID); err != nil {
 			return err
 		}
-		for step, value := range once {
-			if _, err := t.Exec(ctx, setOnce, r.Portal, r.Rule, r.Entity, step, value); err != nil {
-				return err
-			}
+		if err := r.memory.store(ctx, t); err != nil {
+			return err
 		}
 	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
 		due, err := requeue(ctx, t, r.ID, v.turn)

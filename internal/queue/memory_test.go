@@ -2,8 +2,10 @@ package queue_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 )
 
 func testADeletedEntityWinsOverLateUpdates(t *testing.T) {
@@ -86,7 +89,7 @@ func testADeletedEntityIsRememberedForAMonth(t *testing.T) {
 	})
 }
 
-func testOnceValuesCountOnlyAfterSuccess(t *testing.T) {
+func testMemoryChangesOnlyWithSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Attempts: 2})
 		type seen struct {
@@ -95,12 +98,12 @@ func testOnceValuesCountOnlyAfterSuccess(t *testing.T) {
 		}
 		var got []seen
 		work(t, q, func(ctx context.Context, r *queue.Run) error {
-			value, ok, err := r.Once(ctx, "announce")
+			value, ok, err := r.Get(ctx, "announce")
 			if err != nil {
 				return err
 			}
 			got = append(got, seen{value, ok})
-			r.SetOnce("announce", string(r.Event.Data))
+			r.Set("announce", string(r.Event.Data))
 			if r.Attempt == 1 {
 				return errPortal
 			}
@@ -117,9 +120,82 @@ func testOnceValuesCountOnlyAfterSuccess(t *testing.T) {
 		waitIdle(t, q)
 		want := []seen{{"", false}, {"", false}, {`"NEW"`, true}, {`"NEW"`, true}, {"", false}, {"", false}, {"", false}, {"", false}}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("once values (-want +got):\n%s", diff)
+			t.Errorf("memory (-want +got):\n%s", diff)
 		}
 	})
+}
+
+func testAValueThatIsEmptyIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openNew(t, queue.Options{Attempts: 2})
+		steps := []func(r *queue.Run){
+			func(r *queue.Run) { r.Set("a", "1"); r.Set("b", "2"); r.Set("c", "3") },
+			func(r *queue.Run) { r.Set("a", ""); r.Set("d", "4") },
+			func(r *queue.Run) { r.Set("b", "5"); r.Forget(); r.Set("e", "6") },
+		}
+		n := 0
+		work(t, q, func(_ context.Context, r *queue.Run) error {
+			steps[n](r)
+			n++
+			return nil
+		})
+		for i, want := range []string{"a=1 b=2 c=3 ", "b=2 c=3 d=4 ", "e=6 "} {
+			push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+			waitIdle(t, q)
+			got, m := "", q.Memory("acme", "r", "deal:1")
+			for _, key := range []string{"a", "b", "c", "d", "e"} {
+				value, ok, err := m.Get(t.Context(), key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ok {
+					got += key + "=" + value + " "
+				}
+			}
+			if got != want {
+				t.Errorf("after run %d: %s, want %s", i+1, got, want)
+			}
+		}
+	})
+}
+
+// While processes are replaced, one of the previous version may store a value of once.
+func testThePreviousVersionStoresOnce(t *testing.T) {
+	dsn := newDSN(t)
+	q := openDSN(t, dsn, queue.Options{})
+	for _, value := range []string{"v", "w"} {
+		execDSN(t, dsn, `
+INSERT INTO b24_once (portal, rule, entity, step, value) VALUES ('acme', 'r', 'deal:1', 'announce', '`+value+`')
+ON CONFLICT (portal, rule, entity, step) DO UPDATE SET value = excluded.value`)
+		got, _, err := q.Memory("acme", "r", "deal:1").Get(t.Context(), "announce")
+		if err != nil || got != value {
+			t.Errorf("remembered %q, %v, want %q", got, err, value)
+		}
+	}
+}
+
+// execDSN executes a statement as another process.
+func execDSN(t *testing.T, dsn, text string) {
+	t.Helper()
+	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = db.Close() }()
+		if _, err := db.ExecContext(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	if _, err := conn.Exec(t.Context(), text); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func testDoneMarks(t *testing.T) {

@@ -2,9 +2,7 @@ package queue
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -61,6 +59,11 @@ type Info struct {
 // also those before a replay; 0 before the first.
 func (i Info) Number() int { return i.Earlier + i.Attempt }
 
+// newRun returns a run of a claim with this number.
+func (q *Queue) newRun(i Info, claim int64) *Run {
+	return &Run{Info: i, q: q, claim: claim, memory: q.Memory(i.Portal, i.Rule, i.Entity)}
+}
+
 // Run is a running run. Its methods may be called until the function passed to Work
 // has returned.
 type Run struct {
@@ -68,43 +71,23 @@ type Run struct {
 
 	q      *Queue
 	claim  int64 // the number of our claim: while the row has it, the run is ours
+	memory *Memory
 	mu     sync.Mutex
-	once   map[string]string
 	record json.RawMessage
 	atEnd  []func(ctx context.Context, t store.Tx) error
 	cause  string
 }
 
-// Once returns the value that the step had when a run of this rule for this
-// entity last succeeded.
-func (r *Run) Once(ctx context.Context, step string) (value string, ok bool, err error) {
-	return r.q.Once(ctx, r.Portal, r.Rule, r.Entity, step)
+// Get, Set and Forget are those of the memory of the run's rule for its entity.
+func (r *Run) Get(ctx context.Context, key string) (value string, ok bool, err error) {
+	return r.memory.Get(ctx, key)
 }
 
-// Once returns the value that a step had when a run of the rule for the entity last
-// succeeded.
-func (q *Queue) Once(ctx context.Context, portal, rule, entity, step string) (value string, ok bool, err error) {
-	err = q.db.read.QueryRow(ctx,
-		`SELECT value FROM b24_once WHERE portal = $1 AND rule = $2 AND entity = $3 AND step = $4`,
-		portal, rule, entity, step).Scan(&value)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", false, nil
-	}
-	if err != nil {
-		return "", false, fmt.Errorf("once value of step %s: %w", step, err)
-	}
-	return value, true, nil
-}
+// Set changes a value of the memory, if the run succeeds.
+func (r *Run) Set(key, value string) { r.memory.Set(key, value) }
 
-// SetOnce sets the value that Once returns in later runs, if this one succeeds.
-func (r *Run) SetOnce(step, value string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.once == nil {
-		r.once = map[string]string{}
-	}
-	r.once[step] = value
-}
+// Forget empties the memory, if the run succeeds.
+func (r *Run) Forget() { r.memory.Forget() }
 
 // Done reports whether MarkDone was called with the key in this attempt or an
 // earlier one of the run. Events that join the run between two attempts do not

@@ -163,7 +163,7 @@ func checkUpgrade(t *testing.T, q *queue.Queue) {
 	if diff := cmp.Diff(counts, s.Runs); diff != "" || s.Events != 9 {
 		t.Errorf("%d events, runs (-want +got):\n%s", s.Events, diff)
 	}
-	value, ok, err := q.Once(t.Context(), "zeta", "good", "deal:1", "s")
+	value, ok, err := q.Memory("zeta", "good", "deal:1").Get(t.Context(), "s")
 	if err != nil || !ok || value != "v" {
 		t.Errorf("once value %q, %v, %v", value, ok, err)
 	}

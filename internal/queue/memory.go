@@ -1,0 +1,111 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/b24rules/b24rules/internal/store"
+)
+
+// Memory is what the runs of a rule remember about an entity: texts under keys. All
+// of it is read once, in one query, and only when a key is asked for. Changes are
+// stored together with the success of the run that made them.
+type Memory struct {
+	db                   reader
+	portal, rule, entity string
+
+	mu      sync.Mutex
+	known   map[string]string // as stored; nil before it was read
+	changes map[string]string // "" removes a key
+	forgets bool              // all keys are removed before the changes
+}
+
+// Memory returns the memory of a rule for an entity, to read it. Changes of it are
+// not stored.
+func (q *Queue) Memory(portal, rule, entity string) *Memory {
+	return &Memory{db: q.db.read, portal: portal, rule: rule, entity: entity}
+}
+
+// Get returns the value of a key when a run last succeeded. It does not see the
+// changes of this run.
+func (m *Memory) Get(ctx context.Context, key string) (value string, ok bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known == nil {
+		if m.known, err = m.read(ctx); err != nil {
+			return "", false, fmt.Errorf("read what rule %s remembers about %s: %w", m.rule, m.entity, err)
+		}
+	}
+	value, ok = m.known[key]
+	return value, ok, nil
+}
+
+func (m *Memory) read(ctx context.Context) (map[string]string, error) {
+	rows, err := m.db.Query(ctx,
+		`SELECT key, value FROM b24_memory WHERE portal = $1 AND rule = $2 AND entity = $3`, m.portal, m.rule, m.entity)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	all := map[string]string{}
+	for rows.Next() {
+		var key, value string
+		if err := rows.Scan(&key, &value); err != nil {
+			return nil, err
+		}
+		all[key] = value
+	}
+	return all, rows.Err()
+}
+
+// Set changes the value of a key, if the run succeeds. The value "" removes the key.
+func (m *Memory) Set(key, value string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.changes == nil {
+		m.changes = map[string]string{}
+	}
+	m.changes[key] = value
+}
+
+// Forget removes all keys, if the run succeeds.
+func (m *Memory) Forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forgets, m.changes = true, nil
+}
+
+const (
+	setMemory = `
+INSERT INTO b24_memory (portal, rule, entity, key, value) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (portal, rule, entity, key) DO UPDATE SET value = excluded.value`
+
+	forgetKey    = `DELETE FROM b24_memory WHERE portal = $1 AND rule = $2 AND entity = $3 AND key = $4`
+	forgetEntity = `DELETE FROM b24_memory WHERE portal = $1 AND rule = $2 AND entity = $3`
+)
+
+// store stores the changes, in the transaction that ends the run.
+func (m *Memory) store(ctx context.Context, t store.Tx) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.forgets {
+		if _, err := t.Exec(ctx, forgetEntity, m.portal, m.rule, m.entity); err != nil {
+			return err
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(m.changes)) {
+		var err error
+		if value := m.changes[key]; value != "" {
+			_, err = t.Exec(ctx, setMemory, m.portal, m.rule, m.entity, key, value)
+		} else {
+			_, err = t.Exec(ctx, forgetKey, m.portal, m.rule, m.entity, key)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
