@@ -51,7 +51,7 @@ func benchmarkUnchanged(b *testing.B, rows int) {
 	}
 	run := run.Run{Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1}
 	work := func() {
-		run.Memory = &memoryOfRun{memory: s.memory}
+		run.Memory = s.memory
 		if _, err := run.Do(b.Context(), set.Rules[0]); err != nil {
 			b.Fatal(err)
 		}

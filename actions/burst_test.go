@@ -34,7 +34,6 @@ type burst struct {
 	list    int
 	columns map[string]string // properties by code
 	inputs  map[string]any
-	memory  *memory
 	watch   *watched
 }
 
@@ -93,7 +92,7 @@ func (w *watched) reset() {
 func newBurst(t testing.TB, cfg emulator.Config, deals int, change ...func(*bitrix.Config)) *burst {
 	t.Helper()
 	cfg.EventDelay, cfg.Latency = -1, emulator.Latency{Request: 60 * time.Millisecond, Command: 15 * time.Millisecond}
-	b := &burst{t: t, portal: emulator.New(cfg), memory: &memory{done: map[string]bool{}, once: map[string]string{}}}
+	b := &burst{t: t, portal: emulator.New(cfg)}
 	b.watch = &watched{portal: b.portal}
 	ids := emulator.Demo(b.portal)
 	var err error
@@ -169,7 +168,7 @@ func (b *burst) run(deals int, over time.Duration) (time.Duration, []sentRequest
 			time.Sleep(over * time.Duration(i) / time.Duration(deals))
 			run := run.Run{
 				Portal: "test", Client: b.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: fmt.Sprint(i + 1)}, Count: 1, Attempt: 1,
-				Inputs: b.inputs, Memory: &memoryOfRun{memory: b.memory},
+				Inputs: b.inputs, Memory: &run.LocalMemory{},
 			}
 			if _, err := run.Do(b.t.Context(), b.rule); err != nil {
 				b.t.Error(err)

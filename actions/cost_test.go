@@ -35,7 +35,7 @@ func testCost(t *testing.T, many bool) {
 			all.Go(func() {
 				run := run.Run{
 					Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: fmt.Sprint(i + 1)},
-					Count: 1, Attempt: 1, Memory: &memoryOfRun{memory: s.memory},
+					Count: 1, Attempt: 1, Memory: s.memory,
 				}
 				if _, err := run.Do(context.Background(), s.rules.Rules[0]); err != nil {
 					t.Error(err)

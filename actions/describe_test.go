@@ -39,7 +39,7 @@ func TestCostHolds(t *testing.T) {
 	sent := func() int {
 		trace, err := run.Run{
 			Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"},
-			Count: 1, Attempt: 1, Memory: &memoryOfRun{memory: s.memory},
+			Count: 1, Attempt: 1, Memory: s.memory,
 		}.Do(context.Background(), s.rules.Rules[0])
 		if err != nil {
 			t.Fatal(err)

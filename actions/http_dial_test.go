@@ -86,7 +86,7 @@ func TestPrivateAddressesAreRefused(t *testing.T) {
 			if x.private, err = engine.ParsePrivateHosts(tt.allowed); err != nil {
 				t.Fatal(err)
 			}
-			_, err = x.post(&memoryOfRun{memory: x.memory})
+			_, err = x.post(x.memory)
 			if tt.refused == "" {
 				if err != nil || len(s.got()) != 1 {
 					t.Errorf("%d requests, error %v", len(s.got()), err)
@@ -119,7 +119,7 @@ func TestRedirectsStayRefused(t *testing.T) {
 	if x.private, err = engine.ParsePrivateHosts([]string{"stock.example.com"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := x.post(&memoryOfRun{memory: x.memory}); err == nil || len(inside.got()) != 0 {
+	if _, err := x.post(x.memory); err == nil || len(inside.got()) != 0 {
 		t.Errorf("error %v, the private host got %d requests", err, len(inside.got()))
 	}
 }

@@ -72,7 +72,7 @@ func checkHTTPPost(c *engine.StepCheck) {
 			n.WarnNamef("invalid-value", "%s", err)
 		}
 	})
-	if !c.Once() {
+	if !c.Remembers() {
 		c.Warnf("url", "at-least-once", "the request is sent in every run of the rule, and again when its answer is lost").Hint = "add once with the value that allows one request, such as once: =deal.stageId"
 	}
 }

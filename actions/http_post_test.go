@@ -99,7 +99,7 @@ rules:
 }
 
 // post runs the rule over a real connection.
-func (s *script) post(m *memoryOfRun) (*history.Trace, error) {
+func (s *script) post(m *run.LocalMemory) (*history.Trace, error) {
 	inputs, problems := s.rules.BindInputs(map[string]string{"token": stockToken})
 	if len(problems) > 0 {
 		s.t.Fatal(problems)
@@ -114,7 +114,7 @@ func (s *script) post(m *memoryOfRun) (*history.Trace, error) {
 func TestPostSends(t *testing.T) {
 	s := newStock(t)
 	x := posting(t, s, "      - update_item: {owner: deal, id: =event.id, fields: {title: '{{ stock?.body?.you ?? 0 }} {{ stock?.body?.sum ?? 0 }} {{ stock?.status ?? 0 }}'}}\n")
-	trace, err := x.post(&memoryOfRun{memory: x.memory})
+	trace, err := x.post(x.memory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestPostAnswers(t *testing.T) {
 			s := newStock(t)
 			x := posting(t, s, "")
 			s.fail = []http.HandlerFunc{tt.fail}
-			m := &memoryOfRun{memory: x.memory}
+			m := x.memory
 			_, err := x.post(m)
 			var re *run.RunError
 			switch {

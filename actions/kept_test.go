@@ -35,7 +35,7 @@ rules:
 		t.Errorf("the second run writes\n%s", calls)
 	}
 	s.fault()
-	clear(s.memory.once)
+	clear(s.memory.Values)
 	if s.run([]string{"deal:1"}); s.outcome != "done\n" || strings.Contains(s.notes, says) {
 		t.Errorf("a run with a portal that keeps the value: %s%s", s.outcome, s.notes)
 	}

@@ -62,7 +62,7 @@ func shippedRun(tb testing.TB, rows int, written bool) *history.Trace {
 	for i := range rows {
 		given = append(given, map[string]any{"productId": i + 1, "productName": fmt.Sprint("Плитка ", i), "price": 33.33, "quantity": 2})
 	}
-	run := run.Run{Portal: "test", Client: s.client, Count: 1, Attempt: 1, Inputs: inputs, Memory: &memoryOfRun{memory: s.memory}}
+	run := run.Run{Portal: "test", Client: s.client, Count: 1, Attempt: 1, Inputs: inputs, Memory: s.memory}
 	answer := s.client.Do(context.Background(), bitrix.Call{Method: "crm.deal.add", Write: true, Params: map[string]any{"fields": map[string]any{"TITLE": "Roof"}}})[0]
 	var id int
 	if err := json.Unmarshal(answer.Result, &id); err != nil {

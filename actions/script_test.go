@@ -76,7 +76,7 @@ type script struct {
 	simulated                         []dryrun.Write
 	log                               bytes.Buffer
 	given                             map[string]string // inputs
-	memory                            *memory
+	memory                            *run.LocalMemory
 	private                           *engine.PrivateHosts
 }
 
@@ -146,7 +146,7 @@ func newScript(t testing.TB, cfg emulator.Config) *script {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return &script{t: t, portal: p, url: url, client: &recorder{Client: client}, given: map[string]string{}, memory: &memory{done: map[string]bool{}, once: map[string]string{}}}
+	return &script{t: t, portal: p, url: url, client: &recorder{Client: client}, given: map[string]string{}, memory: &run.LocalMemory{}}
 }
 
 func (s *script) compile(data []byte) {
@@ -230,9 +230,8 @@ func (s *script) run(words []string) {
 	}
 	s.client.take()
 	if !slices.Contains(words, "again") {
-		clear(s.memory.done)
+		s.memory.Begin()
 	}
-	attempts := &memoryOfRun{memory: s.memory}
 	inputs, problems := s.rules.BindInputs(s.given)
 	if len(problems) > 0 {
 		s.t.Fatal(problems)
@@ -242,7 +241,7 @@ func (s *script) run(words []string) {
 		InOrder: true,
 		Portal:  "test", Client: s.client, Entity: entity, Count: 1, Attempt: 1,
 		Deleted: slices.Contains(words, "deleted"),
-		Memory:  attempts,
+		Memory:  s.memory,
 		Log: slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
 				return slog.Attr{}
@@ -262,8 +261,9 @@ func (s *script) run(words []string) {
 			verdict = re.Verdict
 		}
 		s.outcome = fmt.Sprintf("%s: %s\n", [...]string{"retry", "park", "later"}[verdict], err)
+		s.memory.Fail()
 	} else {
-		attempts.commit()
+		s.memory.Succeed()
 	}
 	var notes strings.Builder
 	for _, step := range trace.Steps {

@@ -76,7 +76,7 @@ func TestUnchangedIsNotWritten(t *testing.T) {
 		before := s.client.Stats().Writes
 		run := run.Run{
 			Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1,
-			Memory: &memoryOfRun{memory: s.memory},
+			Memory: s.memory,
 		}
 		if _, err := run.Do(t.Context(), s.rules.Rules[0]); err != nil {
 			t.Fatal(err)

@@ -21,7 +21,7 @@ func (s *script) runAt(zone *time.Location) (writes, outcome string) {
 	s.client.take()
 	_, err := run.Run{
 		Portal: "test", Client: s.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1,
-		Memory: &memoryOfRun{memory: s.memory}, Zone: zone,
+		Memory: s.memory, Zone: zone,
 	}.Do(s.t.Context(), s.rules.Rules[0])
 	for line := range strings.Lines(s.client.take()) {
 		if strings.Contains(line, "write ") {

@@ -16,6 +16,8 @@ type Call struct {
 	Rule, Owner string
 	// Step is the step's id, or its action and number.
 	Step string
+	// StepKey names the step in the memory of runs.
+	StepKey string
 	// Entity is what the run is about.
 	Entity Entity
 	// Key names this effect of this run. It is the same in every attempt, and

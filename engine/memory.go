@@ -1,16 +1,38 @@
 package engine
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
-// Memory stores values of a rule's runs for one entity.
+// Memory is what the runs of a rule remember about one entity, and what follows a run.
+// Changes take effect together with the success of the run, and not at all when it
+// fails: then the next attempt sees the memory of before, and does what is missing.
 type Memory interface {
-	// Once returns the value of a step's once in the last successful run of this rule
-	// for this entity.
-	Once(ctx context.Context, step string) (value string, ok bool, err error)
-	// SetOnce stores a value if the run succeeds.
-	SetOnce(step, value string)
+	// Get returns the value of a key when a run last succeeded. It does not see the
+	// changes of this run.
+	Get(ctx context.Context, key string) (value string, ok bool, err error)
+	// Set changes the value of a key. The value "" removes the key.
+	Set(key, value string)
+	// Forget removes all keys.
+	Forget()
+	// Follow starts runs of other rules.
+	Follow(starts []Start)
+	// Wake plans the next run of this rule for this entity. The latest call holds.
+	Wake(at time.Time)
+
 	// Done reports whether an earlier attempt of this run completed an effect.
 	// MarkDone stores durably, before it returns, that the effect is complete.
 	Done(ctx context.Context, key string) (bool, error)
 	MarkDone(ctx context.Context, key string) error
 }
+
+// Start is a run that another run starts.
+type Start struct {
+	Rule   string // the rule's id
+	Entity Entity
+}
+
+// MaxMemory bounds a value of a Memory, in bytes. A run that would remember more is
+// parked.
+const MaxMemory = 16 << 10

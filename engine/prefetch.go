@@ -27,7 +27,7 @@ func Prefetchable(steps []*Step) []*Step {
 }
 
 func (s *Step) prefetchable() bool {
-	if s.When != nil || s.Once != nil || s.ForEach != nil || s.Timeout > 0 {
+	if s.When != nil || s.Remembers || s.ForEach != nil || s.Timeout > 0 {
 		return false
 	}
 	if s.Effect() != Reads && s.Action.Prefetch == nil {

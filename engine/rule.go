@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -91,6 +92,21 @@ type Rule struct {
 	Steps    []*Step
 	Prefetch []*Step // those of Steps whose reads start with the run
 	Deleted  []*Step // for an entity that no longer exists
+	Before   []Past  // what formulas read of before
+}
+
+// Remembers reports whether the runs of the rule remember something.
+func (r *Rule) Remembers() bool {
+	return len(r.Before) > 0 || slices.ContainsFunc(r.AllSteps(), func(s *Step) bool { return s.Remembers })
+}
+
+// Past is a value of a run that later runs read as before.
+type Past struct {
+	// Path is the name of a step or of a computed value, and of fields in it.
+	Path []string
+	// Type is the type that a remembered value must have. One of another type is as good
+	// as none, because the rule has changed.
+	Type formula.Type
 }
 
 // Limits bound what one run does.
@@ -122,15 +138,23 @@ type Step struct {
 	IDNode *yaml.Node // nil when the step has no id
 	Types  *ArgTypes
 
+	// Key names the step in the memory of runs. It stays the same when other steps are
+	// added or removed.
+	Key string
+
 	When    *Value
 	Once    *Value
-	HasOnce bool // the file has once, even if its formula is wrong
-	ForEach *Value
-	Limit   int // of for_each
-	Timeout time.Duration
-	Retry   int // attempts; 0 leaves it to the queue
-	OnError OnError
-	Args    []*Argument
+	PerRow  bool // Once is computed for each row of ForEach
+	Entered *Value
+	// Remembers says that the file has once or entered, even if the formula is wrong: the
+	// memory of earlier runs decides whether the step runs.
+	Remembers bool
+	ForEach   *Value
+	Limit     int // of for_each
+	Timeout   time.Duration
+	Retry     int // attempts; 0 leaves it to the queue
+	OnError   OnError
+	Args      []*Argument
 
 	// Instead are the steps that run instead of the failed one.
 	Instead []*Step

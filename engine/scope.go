@@ -16,6 +16,7 @@ const (
 	NameIndex  = "index"
 	NameError  = "error"
 	NameGroup  = "group"
+	NameBefore = "before"
 )
 
 // Scope holds the names and values that formulas see at one point of a run.

@@ -75,8 +75,8 @@ func (s *StepCheck) node(arg string) *yaml.Node {
 	return s.step.Verb
 }
 
-// Once reports whether the step has once, even if its formula is wrong.
-func (s *StepCheck) Once() bool { return s.step.HasOnce }
+// Remembers reports whether the memory of earlier runs decides if the step runs.
+func (s *StepCheck) Remembers() bool { return s.step.Remembers }
 
 // Parks reports whether a failure of the step parks the run.
 func (s *StepCheck) Parks() bool { return s.step.OnError == OnErrorPark }

@@ -63,7 +63,7 @@ func TestStepCheck(t *testing.T) {
 		if c.Source("fields") != "" || c.Source("key") != "row" || c.Source("of") != "" {
 			t.Errorf("sources %q, %q", c.Source("fields"), c.Source("key"))
 		}
-		if !c.Once() || !c.Parks() || c.Repeated() || c.Deleted() || c.Rule().ID != "r" {
+		if !c.Remembers() || !c.Parks() || c.Repeated() || c.Deleted() || c.Rule().ID != "r" {
 			t.Error("the options of the step are wrong")
 		}
 		if diff := cmp.Diff([]string{"event", "inputs", "vars"}, c.Reads("fields")); diff != "" {

@@ -81,6 +81,7 @@ type ruleCompiler struct {
 	*fileCompiler
 	rule  *engine.Rule
 	taken map[string]diag.Pos // names that the rule's steps define
+	past  *past               // nil when no formula of the rule reads before
 }
 
 // stepCompiler compiles one list of steps of a rule.

@@ -277,6 +277,8 @@ func (c *ruleCompiler) ruleSteps(r *engine.Rule, m yamlfile.Mapping, e yamlfile.
 	}
 	conditions := r.When.Conjuncts()
 	k = k.knowing(r.When.Facts())
+	c.past = c.pastOf(m)
+	c.past.show(k)
 	if hasSteps {
 		r.Steps = (&stepCompiler{ruleCompiler: c, part: partSteps}).readSteps(steps.Value, k.clone(), conditions, partSteps)
 		r.Prefetch = engine.Prefetchable(r.Steps)
@@ -284,6 +286,8 @@ func (c *ruleCompiler) ruleSteps(r *engine.Rule, m yamlfile.Mapping, e yamlfile.
 	if hasDeleted {
 		r.Deleted = (&stepCompiler{ruleCompiler: c, part: partDeleted}).readSteps(deleted.Value, k.clone(), conditions, partDeleted)
 	}
+	nameSteps(r)
+	c.past.collect(c, r)
 }
 
 // deleteCode returns the hint that names the delete event for a rule's other events.

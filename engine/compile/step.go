@@ -30,11 +30,12 @@ func (c *stepCompiler) readSteps(n *yaml.Node, k *known, conditions []string, wh
 		c.Errorf(n, "missing-key", "%s has no steps", what).Hint = "add a step"
 	}
 	c.announce(n, k)
+	c.past.show(k)
 	var out []*engine.Step
 	for i, e := range n.Content {
 		if s := c.readStep(e, i, k, conditions); s != nil {
 			out = append(out, s)
-			if s.Action.Ends && !s.HasOnce && s.ForEach == nil && s.OnError == engine.OnErrorPark {
+			if s.Action.Ends && !s.Remembers && s.ForEach == nil && s.OnError == engine.OnErrorPark {
 				k.present = k.present.And(s.When.FactsIfFalse()) // otherwise the run has ended
 			}
 		}
@@ -56,10 +57,12 @@ func (c *stepCompiler) announce(n *yaml.Node, k *known) {
 			hint := fmt.Sprintf("is defined later, by the step on line %d", c.file.Pos(key).Line)
 			if key.Value == "id" && val.Kind == yaml.ScalarNode {
 				later[val.Value] = hint
+				c.past.expect(val.Value)
 			}
 			if a := c.actions[key.Value]; a != nil && a.Spread && val.Kind == yaml.MappingNode {
 				for j := 0; j+1 < len(val.Content); j += 2 {
 					later[val.Content[j].Value] = hint
+					c.past.expect(val.Content[j].Value)
 				}
 			}
 		}
@@ -86,12 +89,11 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 	k = k.knowing(s.When.Facts())
 	inside := slices.Concat(conditions, when)
 	env := k.env(inside)
-	if e, ok := m.Get("once"); ok {
-		s.HasOnce = true
-		s.Once = c.value(e.Value, want{typ: formula.Type{Kind: formula.Any}, what: diag.Phrasef("once")}, env)
-		if s.Once != nil && s.Once.Formula == nil {
-			c.Errorf(e.Value, "wrong-type", "once takes a formula").Hint = "=deal.stageId"
-		}
+	c.stepEntered(s, m, env)
+	if s.Entered != nil {
+		k = k.knowing(s.Entered.Facts())
+		inside = slices.Concat(inside, s.Entered.Conjuncts())
+		env = k.env(inside)
 	}
 	if e, ok := m.Get("for_each"); ok {
 		s.ForEach = c.value(e.Value, want{typ: formula.ListOf(formula.Type{Kind: formula.Any}), what: diag.Phrasef("for_each")}, env)
@@ -100,6 +102,7 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 			env.Present = env.Present.And(s.ForEach.FactsOfElement())
 		}
 	}
+	c.stepOnce(s, m, env)
 	types := c.readArgs(s, verb, env)
 	s.Types = types
 	c.stepOptions(s, m)
@@ -107,10 +110,11 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 	if e, ok := m.Get("on_error"); ok {
 		c.readOnError(s, e, k, inside)
 	}
-	if s.Once != nil || s.OnError != engine.OnErrorPark {
+	if s.Remembers || s.OnError != engine.OnErrorPark {
 		guards = append(slices.Clone(guards), never)
 	}
 	c.stepNames(s, m, types, k, guards)
+	c.past.show(k)
 	if s.Action.Check != nil && types != nil {
 		s.Action.Check(engine.NewStepCheck(c, c.rule, s, c.before, c.part == partDeleted))
 	}
@@ -208,6 +212,7 @@ func (c *stepCompiler) stepNames(s *engine.Step, m yamlfile.Mapping, types *engi
 			for _, nv := range a.Names {
 				if c.newName(nv.Key, nv.Name) {
 					k.define(nv.Name, nv.Value.Type, guards)
+					c.past.define(nv.Name, nv.Value.Type)
 					if s.ForEach == nil {
 						k.implied[nv.Name] = nv.Value.Facts()
 					}
@@ -236,6 +241,7 @@ func (c *stepCompiler) stepNames(s *engine.Step, m yamlfile.Mapping, types *engi
 		result = formula.ListOf(result)
 	}
 	k.define(name, result, guards)
+	c.past.define(name, result)
 }
 
 // newName reports a name that is not allowed or that this rule already has.
@@ -246,6 +252,9 @@ func (c *stepCompiler) newName(n *yaml.Node, name string) bool {
 	if err := formula.CheckName(name); err != nil {
 		c.Errorf(n, "bad-name", "%s", err)
 		return false
+	}
+	if name == engine.NameBefore {
+		c.Warnf(n, "before-name", "the name before hides what the last successful run knew").Hint = "choose another name"
 	}
 	if name == engine.NameGroup {
 		c.Errorf(n, "bad-name", "%q cannot be a name: it is a group of rows", name)

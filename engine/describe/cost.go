@@ -22,7 +22,7 @@ func stepCost(s *engine.Step) engine.Cost {
 		}
 		c = engine.Cost{Least: each(c.Least), Typical: each(c.Typical), Worst: each(c.Worst)}
 	}
-	if s.When != nil || s.Once != nil {
+	if s.When != nil || s.Remembers {
 		c.Least = engine.Amount{}
 	}
 	return c

@@ -91,11 +91,11 @@ func isEntityID(v *engine.Value) bool {
 }
 
 // Repeats lists the steps that act again when the rule runs for an entity that has
-// not changed, such as a call or a message. A step with once does not.
+// not changed, such as a call or a message. A step with once or entered does not.
 func Repeats(r *engine.Rule) []string {
 	var out []string
 	for _, s := range r.AllSteps() {
-		if s.Once == nil && s.Effect() == engine.Writes && !terminates(s) {
+		if !s.Remembers && s.Effect() == engine.Writes && !terminates(s) {
 			out = append(out, s.Label)
 		}
 	}

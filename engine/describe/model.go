@@ -59,6 +59,10 @@ func modelSteps(b *modeler, what string, steps []*engine.Step) {
 		fmt.Fprintf(b, "%s %d %s id %s limit %d timeout %s retry %d on_error %d", what, i, s.Action.Name, s.ID, s.Limit, s.Timeout, s.Retry, s.OnError)
 		b.WriteString(" when ")
 		modelValue(s.When, b)
+		if s.Entered != nil {
+			b.WriteString(" entered ")
+			modelValue(s.Entered, b)
+		}
 		b.WriteString(" once ")
 		modelValue(s.Once, b)
 		b.WriteString(" for_each ")

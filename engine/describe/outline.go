@@ -23,8 +23,11 @@ type StepOutline struct {
 	Line         int
 	// Part is the list that holds the step: steps, deleted or on_error.
 	Part string
-	// When and Once say that the step has these options.
-	When, Once bool
+	// When says that the step has this option.
+	When bool
+	// Memory is the option by which the memory of earlier runs decides whether the step
+	// runs: once or entered; "" without one.
+	Memory string
 	// Writes says that the step may change the portal's data.
 	Writes  bool
 	Managed Managed
@@ -58,7 +61,7 @@ func OutlineOf(r *engine.Rule, inputs map[string]any) Outline {
 		for _, s := range steps {
 			out.Steps = append(out.Steps, StepOutline{
 				Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line, Part: part,
-				When: s.When != nil, Once: s.Once != nil, Writes: s.Action.Effect == engine.Writes, Managed: managedFields(s, sc),
+				When: s.When != nil, Memory: memoryWord(s), Writes: s.Action.Effect == engine.Writes, Managed: managedFields(s, sc),
 			})
 			walk("on_error", s.Instead)
 		}
@@ -66,6 +69,16 @@ func OutlineOf(r *engine.Rule, inputs map[string]any) Outline {
 	walk("steps", r.Steps)
 	walk("deleted", r.Deleted)
 	return out
+}
+
+func memoryWord(s *engine.Step) string {
+	switch {
+	case s.Entered != nil:
+		return "entered"
+	case s.Once != nil:
+		return "once"
+	}
+	return ""
 }
 
 // managedFields reads the arguments whose names are fields. Arguments that only select

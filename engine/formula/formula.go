@@ -111,6 +111,7 @@ type Formula struct {
 	env       map[string]Type // of vars
 	measured  bool            // the result has to be measured
 	fromData  bool
+	isPath    bool
 }
 
 // Compile checks the source of a formula (without its leading "=") against the
@@ -149,6 +150,7 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 	}
 	f.paths, f.doubts = c.survey(tree.Node)
 	f.fromData = c.fromData(tree.Node)
+	_, f.isPath = c.path(tree.Node)
 	f.program, err = compiler.Compile(&parser.Tree{Node: lowered, Source: tree.Source}, &conf.Config{ShortCircuit: true})
 	if err != nil {
 		return nil, []Problem{internal(src, err)}
@@ -190,6 +192,9 @@ func (f *Formula) FactsOfElement() Facts { return f.ofElement }
 
 // Source returns the source that was compiled.
 func (f *Formula) Source() string { return f.source.text }
+
+// IsPath reports whether the formula only names a value: deal.stageId.
+func (f *Formula) IsPath() bool { return len(f.paths) == 1 && f.isPath }
 
 // Vars returns the names of the environment that the formula reads, sorted.
 func (f *Formula) Vars() []string { return slices.Clone(f.vars) }

@@ -60,6 +60,9 @@ func describe(v any) string {
 	return Type{Kind: k}.String()
 }
 
+// Is reports whether a value is of type t, also in its lists and records.
+func Is(v any, t Type) bool { return conforms(v, t, 0) }
+
 // conforms reports whether a value is of type t, looking into lists and records.
 func conforms(v any, t Type, depth int) bool {
 	kind := kindOf(v)

@@ -55,6 +55,8 @@ func (f *flow) keepsGoing(e *effect, op string) diag.Phrase {
 		return diag.Phrasef("the step adds an item without checking whether it exists")
 	case op == schemas.OpAdd:
 		return diag.Phrase{} // the second pass finds it by its key
+	case e.step.Entered != nil:
+		return diag.Phrase{} // the condition stays true
 	case e.step.Once != nil && f.varying(e, e.step.Once).Empty():
 		return diag.Phrase{}
 	case !e.Compares && e.step.Once != nil:
@@ -131,7 +133,7 @@ func (f *flow) readsField(e *effect, v *engine.Value, field string) bool {
 // value that differs from the field that it reads even in a second pass. It is nil
 // when each value repeats what it reads.
 func (f *flow) passesOn(e, before *effect) (depends bool, changed *yaml.Node) {
-	if e.step.Once != nil {
+	if e.step.Remembers {
 		return false, nil
 	}
 	for _, x := range e.entries(e.Fields) {

@@ -11,7 +11,7 @@ import (
 // fight reports whether two steps that set a field to different values certainly write
 // the same items again and again.
 func fight(a, b *effect, field string) bool {
-	if a.step.Once != nil && b.step.Once != nil || asks(a, field) || asks(b, field) {
+	if a.step.Remembers && b.step.Remembers || asks(a, field) || asks(b, field) {
 		return false
 	}
 	switch {
@@ -24,7 +24,7 @@ func fight(a, b *effect, field string) bool {
 	switch {
 	case len(a.conditions()) == 0 && len(b.conditions()) == 0:
 		return true
-	case !sameCode(a, b) || a.step.Once != nil || b.step.Once != nil || x == nil || y == nil:
+	case !sameCode(a, b) || a.step.Remembers || b.step.Remembers || x == nil || y == nil:
 		return false
 	}
 	return len(x) == 0 || len(y) == 0 || x.overlap(y)
@@ -33,13 +33,13 @@ func fight(a, b *effect, field string) bool {
 // writesEach reports whether the step writes the item of each change event of its type.
 func writesEach(e *effect) bool {
 	_, all := subscribesTo(e.rule, e.typ, schemas.OpUpdate)
-	return all && e.which() == `=event["id"]` && len(e.conditions()) == 0 && e.step.Once == nil && e.step.ForEach == nil
+	return all && e.which() == `=event["id"]` && len(e.conditions()) == 0 && !e.step.Remembers && e.step.ForEach == nil
 }
 
 // among reports whether the step writes any items of the type, such as those that a step
 // has found.
 func among(e *effect) bool {
-	if e.step.ForEach == nil || e.step.When != nil || e.step.Once != nil {
+	if e.step.ForEach == nil || e.step.When != nil || e.step.Remembers {
 		return false
 	}
 	f, found := newFlow(e.rule), false

@@ -24,12 +24,44 @@ func (c *reviewer) reviewOnce(f *flow, s *engine.Step) {
 		c.warnf(s.Once.Node, "changing-once", "%s is new in every run, so once has no effect", p).Hint = "write the value whose change allows another run, such as =deal.stageId"
 		return
 	}
+	if c.fixedOnce(f.rule, s) {
+		return
+	}
 	// event.added is true in the first run of a new entity only.
 	if s.Once.Type.Kind == formula.Bool && strings.TrimSpace(s.Once.Formula.Source()) != "event.added" {
 		c.warnf(s.Once.Node, "once-of-condition", "once keeps whether the condition is true, so the step also runs when it becomes false").
-			Hint = "write the condition in when, and the value that it reads in once"
+			Hintf("to run it each time the condition becomes true, write entered: =%s", strings.TrimSpace(s.Once.Formula.Source()))
 	}
 }
+
+// fixedOnce warns of a value of once that the condition of the step allows only one
+// value. When the condition becomes true for the second time, the value is the same as
+// the first time.
+func (c *reviewer) fixedOnce(r *engine.Rule, s *engine.Step) bool {
+	text := s.Once.Conjuncts()
+	if len(text) != 1 || !s.Once.Formula.IsPath() {
+		return false
+	}
+	for _, v := range []*engine.Value{s.When, r.When} {
+		for _, x := range v.Conjuncts() {
+			rest, ok := strings.CutPrefix(strings.TrimPrefix(x, "("), text[0]+" == ")
+			if !ok || !literal.MatchString(rest) {
+				continue
+			}
+			f := c.warnf(s.Once.Node, "fixed-once", "when allows only one value of once, so the step does not run when the condition becomes true again")
+			if v == s.When && len(v.Conjuncts()) == 1 {
+				f.Hintf("write entered: =%s, and remove when and once", strings.TrimSpace(v.Formula.Source()))
+			} else {
+				f.Hint = "write entered with the condition, and remove once"
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// literal is a canonical text or number, with the bracket that closes a comparison.
+var literal = regexp.MustCompile(`^("[^"]*"|-?[0-9.]+)\)*$`)
 
 // bareValues is the source of a formula that only names values: a.b, [a, b], a + "/" + b.
 var bareValues = regexp.MustCompile(`^[\pL\pN_.?,+\[\]\s]+$`)

@@ -145,7 +145,7 @@ func (c *reviewer) stepLists(steps []*engine.Step) {
 			c.warnf(s.Verb, "unreachable-step", "this step never runs: the %s on line %d ends every run", end.Action.Name, end.Pos.Line).Hint = "add a when to that step, or remove this one"
 			end = nil // one finding is enough
 		}
-		if s.Action.Ends && s.When == nil && s.Once == nil && s.ForEach == nil && s.OnError == engine.OnErrorPark {
+		if s.Action.Ends && s.When == nil && !s.Remembers && s.ForEach == nil && s.OnError == engine.OnErrorPark {
 			end = s
 		}
 		text := c.stepText(s)
@@ -162,7 +162,7 @@ func (c *reviewer) stepLists(steps []*engine.Step) {
 func (c *reviewer) stepText(s *engine.Step) string {
 	var b strings.Builder
 	b.WriteString(s.Action.Name)
-	for _, n := range []*engine.Value{s.When, s.Once, s.ForEach} {
+	for _, n := range []*engine.Value{s.When, s.Entered, s.Once, s.ForEach} {
 		b.WriteString("|")
 		if n != nil {
 			writeNode(&b, n.Node)

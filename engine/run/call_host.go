@@ -22,7 +22,7 @@ func (x *execution) call(s *engine.Step, row int, h *callHost) *engine.Call {
 		key += "/" + strconv.Itoa(row)
 	}
 	return engine.NewCall(engine.Call{
-		Portal: x.portal(h.trace), PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.Label,
+		Portal: x.portal(h.trace), PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.Label, StepKey: s.Key,
 		Entity: x.run.Entity, Key: key, Pos: s.Pos, Memory: x.run.Memory, Zone: x.run.Zone,
 		Log:   x.run.Log.With("portal", x.run.Portal, "rule", x.rule.ID, "step", s.Label, "entity", x.run.Entity.String()),
 		RunID: x.run.ID, Removed: x.deleted,

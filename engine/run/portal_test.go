@@ -201,20 +201,19 @@ func TestDryRun(t *testing.T) {
 	const steps = "      - once: =event.count\n        save: {entityTypeId: 9}\n"
 	r := enginetest.DealRun()
 	r.DryRun = &dryrun.Run{}
-	m := enginetest.NewMemory()
-	m.Values["save[1]"], m.Values["save[2]"] = "a number:1", "a number:1"
+	m := &run.LocalMemory{Values: map[string]string{"save[1]": "a number:1", "save[2]": "a number:1"}}
 	for _, tt := range []struct {
 		memory engine.Memory
 		saves  int
-	}{{m, 0}, {enginetest.NewMemory(), 1}, {nil, 1}} {
+	}{{m, 0}, {&run.LocalMemory{}, 1}, {nil, 1}} {
 		r.Memory = tt.memory
 		_, out, err := enginetest.RunSteps(t, steps, r)
 		if err != nil || len(out) != tt.saves {
 			t.Errorf("%d saves, want %d, %v", len(out), tt.saves, err)
 		}
 	}
-	if len(m.Staged) != 0 {
-		t.Errorf("the dry run stored %v", m.Staged)
+	if m.Succeed(); len(m.Values) != 2 {
+		t.Errorf("the dry run stored %v", m.Values)
 	}
 }
 

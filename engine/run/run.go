@@ -36,8 +36,13 @@ type Run struct {
 	Attempt int
 	// Inputs are the values that RuleSet.BindInputs returned.
 	Inputs map[string]any
-	// Memory stores the values of once, and completed effects.
+	// Memory is what the runs of the rule remember about the entity. Nil remembers
+	// nothing.
 	Memory engine.Memory
+	// Quiet says that nobody has just changed the entity: the run repairs, as those of a
+	// sync do. A condition of entered that no run has looked at before then counts as true
+	// before.
+	Quiet bool
 	// Guard stops cycles of rules. Nil stops none.
 	Guard *LoopGuard
 	// Zone is the portal's time zone. Nil leaves times unchanged.
@@ -89,6 +94,10 @@ type execution struct {
 	removed    int // records deleted so far
 	prefetched map[*engine.Step]*prefetched
 	redactor   *redact.Redactor // hides the secret inputs; nil without any
+
+	isTrue  map[*engine.Step]bool // conditions of entered that count as true now
+	toStore []change              // what the run will remember
+	asked   bool                  // a step has read the memory
 }
 
 // Do executes a rule for the entity of the run. It returns a trace of the run even if
@@ -105,11 +114,11 @@ func (run Run) Do(ctx context.Context, r *engine.Rule) (*history.Trace, error) {
 	}
 	x := &execution{
 		run: &run, rule: r,
-		usage: &usage{limit: limit},
+		usage: &usage{limit: limit}, isTrue: map[*engine.Step]bool{},
 		trace: &history.Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []history.StepTrace{}, Inputs: run.Inputs, Secrets: r.Set.SecretInputs()},
 	}
 	if run.DryRun != nil {
-		run.Guard, run.Memory = nil, dryMemory{run.Memory}
+		run.Guard, run.Memory = nil, ReadOnly(run.Memory)
 	}
 	outcome, err := x.do(ctx)
 	x.trace.Outcome = outcome
@@ -152,17 +161,25 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 		}
 	}
 	if !gone {
-		outcome, err := x.existing(ctx, sc.Child(nil))
+		inner := sc.Child(nil)
+		outcome, err := x.existing(ctx, inner)
+		if err == nil {
+			err = x.commit(ctx, inner)
+		}
 		var lost *engine.GoneError
 		if !errors.As(err, &lost) {
 			return outcome, err
 		}
 	}
-	if len(x.rule.Deleted) == 0 {
-		return history.Gone, nil
+	outcome := history.Gone
+	x.toStore = nil
+	if len(x.rule.Deleted) > 0 {
+		x.deleted = true
+		if outcome, err = outcomeOf(history.Removed, x.steps(ctx, x.rule.Deleted, sc)); err != nil {
+			return "", err
+		}
 	}
-	x.deleted = true
-	return outcomeOf(history.Removed, x.steps(ctx, x.rule.Deleted, sc))
+	return outcome, x.commitGone(ctx)
 }
 
 // existing runs the steps for an entity that exists.
@@ -200,6 +217,13 @@ func (x *execution) scope(ctx context.Context) (engine.Scope, error) {
 		engine.NameInputs: inputs,
 		engine.NameVars:   vars,
 	}}
+	if len(x.rule.Before) > 0 {
+		past, err := x.past(ctx)
+		if err != nil {
+			return engine.Scope{}, err
+		}
+		sc.Vars[engine.NameBefore] = past
+	}
 	for _, v := range x.rule.Set.Vars {
 		val, err := v.Value.Eval(ctx, sc)
 		if err != nil {

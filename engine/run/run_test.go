@@ -134,14 +134,14 @@ func TestRunFailures(t *testing.T) {
 func TestOnce(t *testing.T) {
 	var out []enginetest.Saved
 	set := enginetest.Compile(t, "version: 1\nrules:\n  r:\n    on: ONCRMDEALUPDATE\n    steps:\n      - id: n\n        make_rows: {count: =event.count}\n      - once: =len(n)\n        save: {entityTypeId: 9}\n", &out)
-	m := enginetest.NewMemory()
+	m := &run.LocalMemory{}
 	for i, step := range []struct{ count, saves int }{{1, 1}, {1, 1}, {2, 2}, {1, 3}} {
 		r := enginetest.DealRun()
 		r.Memory, r.Count = m, step.count
 		if _, err := r.Do(context.Background(), set.Rules[0]); err != nil {
 			t.Fatal(err)
 		}
-		m.Values = m.Staged // the run succeeded
+		m.Succeed()
 		if len(out) != step.saves {
 			t.Errorf("after run %d: %d saves, want %d", i+1, len(out), step.saves)
 		}

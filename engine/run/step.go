@@ -3,12 +3,10 @@ package run
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/history"
 )
 
@@ -104,7 +102,7 @@ func (x *execution) undefine(s *engine.Step, sc engine.Scope) {
 	}
 }
 
-// attempt runs a step if its when and once allow it.
+// attempt runs a step if its when and the memory allow it.
 func (x *execution) attempt(ctx context.Context, s *engine.Step, sc engine.Scope, t *history.StepTrace) error {
 	if s.When != nil {
 		ok, err := s.When.True(ctx, sc)
@@ -117,37 +115,27 @@ func (x *execution) attempt(ctx context.Context, s *engine.Step, sc engine.Scope
 			return nil
 		}
 	}
-	once := ""
-	if s.Once != nil {
-		v, err := s.Once.Eval(ctx, sc)
-		if err != nil {
-			return err
-		}
-		once = onceText(v)
-		before, ok, err := x.run.Memory.Once(ctx, s.Label)
-		if err != nil {
-			return fmt.Errorf("read the last value of once: %w", err)
-		}
-		if ok && before == once {
-			t.Skipped = "the value of once is unchanged"
-			x.undefine(s, sc)
-			return nil
-		}
+	d, err := x.decide(ctx, s, sc)
+	if err != nil {
+		return err
+	}
+	if d.skipped != "" {
+		t.Skipped = d.skipped
+		x.undefine(s, sc)
+		return nil
 	}
 	if s.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.Timeout)
 		defer cancel()
 	}
-	result, err := x.perform(ctx, s, sc, t)
+	result, err := x.perform(ctx, s, sc, t, d.rows)
 	if err != nil {
 		return err
 	}
 	t.Result, t.Ran = result, true
 	x.define(s, sc, result)
-	if s.Once != nil {
-		x.run.Memory.SetOnce(s.Label, once)
-	}
+	x.remember(s, d)
 	return nil
 }
 
@@ -163,27 +151,29 @@ func (x *execution) define(s *engine.Step, sc engine.Scope, result any) {
 	}
 }
 
-// perform runs the action, once or for each row.
-func (x *execution) perform(ctx context.Context, s *engine.Step, sc engine.Scope, t *history.StepTrace) (any, error) {
+// perform runs the action, once or for each row. Of rows, which belong to for_each, it
+// runs those that are due; nil means that all are.
+func (x *execution) perform(ctx context.Context, s *engine.Step, sc engine.Scope, t *history.StepTrace, due *dueRows) (any, error) {
 	if s.ForEach == nil {
 		return x.act(ctx, s, sc, t, noRow)
 	}
-	list, err := s.ForEach.Eval(ctx, sc)
-	if err != nil {
-		return nil, err
-	}
-	rows, ok := list.([]any)
-	if !ok {
-		return nil, s.ForEach.Errorf("for_each takes a list, not %s", engine.KindOf(list))
-	}
-	if len(rows) > s.Limit {
-		return nil, s.ForEach.Errorf("for_each has %d rows, but its limit is %d", len(rows), s.Limit)
+	var rows []any
+	if due != nil {
+		rows = due.all
+	} else {
+		var err error
+		if rows, err = rowsOf(ctx, s, sc); err != nil {
+			return nil, err
+		}
 	}
 	t.Rows = len(rows)
 	inner := sc.Child(nil)
 	results := make([]any, 0, len(rows))
 	var failed rowErrors
 	for i, row := range rows {
+		if due.skips(i) {
+			continue
+		}
 		v, err := x.act(ctx, s, inner.Row(row, i), t, i)
 		if err != nil {
 			if ctx.Err() != nil || isEnd(err) {
@@ -195,6 +185,22 @@ func (x *execution) perform(ctx context.Context, s *engine.Step, sc engine.Scope
 		results = append(results, v)
 	}
 	return results, failed.err(len(rows))
+}
+
+// rowsOf computes the rows of for_each.
+func rowsOf(ctx context.Context, s *engine.Step, sc engine.Scope) ([]any, error) {
+	list, err := s.ForEach.Eval(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	rows, ok := list.([]any)
+	if !ok {
+		return nil, s.ForEach.Errorf("for_each takes a list, not %s", engine.KindOf(list))
+	}
+	if len(rows) > s.Limit {
+		return nil, s.ForEach.Errorf("for_each has %d rows, but its limit is %d", len(rows), s.Limit)
+	}
+	return rows, nil
 }
 
 // isEnd reports whether an error ends the run, and not only one row.
@@ -228,13 +234,4 @@ func (x *execution) act(ctx context.Context, s *engine.Step, sc engine.Scope, t 
 		return s.Action.Prefetch(ctx, c, args)
 	}
 	return s.Action.Run(ctx, c, args)
-}
-
-// onceText returns the text of a value of once. Equal values have equal texts.
-func onceText(v any) string {
-	text, err := formula.ToText(v)
-	if err != nil {
-		return canonicalJSON(v)
-	}
-	return engine.KindOf(v) + ":" + text
 }

@@ -144,28 +144,6 @@ func (p Portal) Do(_ context.Context, calls ...bitrix.Call) []bitrix.Answer {
 	return out
 }
 
-// Memory holds the values of once in memory: those of earlier runs, and those of the
-// current run.
-type Memory struct{ Values, Staged map[string]string }
-
-// Once returns a value of an earlier run.
-func (m *Memory) Once(_ context.Context, step string) (string, bool, error) {
-	v, ok := m.Values[step]
-	return v, ok, nil
-}
-
-// SetOnce keeps a value of the current run.
-func (m *Memory) SetOnce(step, value string) { m.Staged[step] = value }
-
-// Done is false: nothing was completed before.
-func (m *Memory) Done(context.Context, string) (bool, error) { return false, nil }
-
-// MarkDone keeps nothing.
-func (m *Memory) MarkDone(context.Context, string) error { return nil }
-
-// NewMemory returns an empty memory.
-func NewMemory() *Memory { return &Memory{Values: map[string]string{}, Staged: map[string]string{}} }
-
 // Compile compiles a file that has no errors. Warnings do not matter to tests of what
 // rules do.
 func Compile(t TB, text string, out *[]Saved) *engine.RuleSet {
@@ -181,7 +159,7 @@ func Compile(t TB, text string, out *[]Saved) *engine.RuleSet {
 func DealRun() run.Run {
 	return run.Run{
 		Portal: "main", Client: Portal{}, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "7"},
-		Event: engine.Event{Code: "ONCRMDEALUPDATE"}, Count: 1, Attempt: 1, Memory: NewMemory(),
+		Event: engine.Event{Code: "ONCRMDEALUPDATE"}, Count: 1, Attempt: 1, Memory: &run.LocalMemory{},
 	}
 }
 

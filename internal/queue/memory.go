@@ -14,7 +14,7 @@ import (
 // of it is read once, in one query, and only when a key is asked for. Changes are
 // stored together with the success of the run that made them.
 type Memory struct {
-	db                   reader
+	db                   store.Reader
 	portal, rule, entity string
 
 	mu      sync.Mutex

@@ -103,8 +103,8 @@ func points(o describe.Outline) []Point {
 		if s.When {
 			out = append(out, Point{Line: s.Line, What: whenFalse(s.Step)})
 		}
-		if s.Once {
-			out = append(out, Point{Line: s.Line, What: nothingNew(s.Step)})
+		if s.Memory != "" {
+			out = append(out, Point{Line: s.Line, What: nothingNew(s.Step, s.Memory)})
 		}
 	}
 	return out
@@ -115,9 +115,11 @@ const (
 	ruleFalse = "the rule's when is false"
 )
 
-func stepRan(step string) string    { return "step " + step + " runs" }
-func whenFalse(step string) string  { return "step " + step + " is skipped: when is false" }
-func nothingNew(step string) string { return "step " + step + " is skipped: once has nothing new" }
+func stepRan(step string) string   { return "step " + step + " runs" }
+func whenFalse(step string) string { return "step " + step + " is skipped: when is false" }
+func nothingNew(step, memory string) string {
+	return "step " + step + " is skipped: " + memory + " has nothing new"
+}
 
 // declare adds the rules of a test, so that points without a test are reported.
 func (c *Coverage) declare(s *fixture) {
@@ -160,7 +162,12 @@ func (c *Coverage) declareUntested(paths []string, actions []*engine.Action, src
 func (c *Coverage) see(p scenarioResult) {
 	for _, r := range p.runs {
 		k := keyOf(r.rule)
-		if line := describe.OutlineOf(r.rule, nil).When; line != 0 {
+		outline := describe.OutlineOf(r.rule, nil)
+		memory := map[int]string{}
+		for _, s := range outline.Steps {
+			memory[s.Line] = s.Memory
+		}
+		if line := outline.When; line != 0 {
 			what := ruleTrue
 			if r.trace.Outcome == history.Skipped {
 				what = ruleFalse
@@ -174,7 +181,7 @@ func (c *Coverage) see(p scenarioResult) {
 			case "when is false":
 				what = whenFalse(s.Step)
 			default:
-				what = nothingNew(s.Step)
+				what = nothingNew(s.Step, memory[s.Line])
 			}
 			c.hit(k, s.Line, what)
 		}

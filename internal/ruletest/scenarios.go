@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -57,7 +56,7 @@ type sandbox struct {
 	// faults of the portal while rules run.
 	faults []emulator.Fault
 	// memory by rule and entity.
-	memory map[string]*memory
+	memory map[string]*run.LocalMemory
 }
 
 func newSandbox(spec *testportal.Setup, s *testportal.Schema) (*sandbox, error) {
@@ -65,7 +64,7 @@ func newSandbox(spec *testportal.Setup, s *testportal.Schema) (*sandbox, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &sandbox{Portal: w, rec: &recorder{Client: w.Client}, memory: map[string]*memory{}}, nil
+	return &sandbox{Portal: w, rec: &recorder{Client: w.Client}, memory: map[string]*run.LocalMemory{}}, nil
 }
 
 // fixture is a test with its rule sets and their bound inputs.
@@ -196,6 +195,7 @@ func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, co
 func (s *fixture) runRule(ctx context.Context, w *sandbox, b boundSet, route engine.Route, e engine.Event, count int) ruleRun {
 	r := ruleRun{rule: route.Rule, route: route}
 	m := w.remember(route)
+	m.Begin()
 	for attempt := 1; ; attempt++ {
 		alive, kill := context.WithCancel(ctx)
 		w.rec.startAttempt(kill)
@@ -208,15 +208,14 @@ func (s *fixture) runRule(ctx context.Context, w *sandbox, b boundSet, route eng
 		if !w.rec.killed() || ctx.Err() != nil {
 			break
 		}
-		m.pending = map[string]string{}
+		m.Fail()
 	}
 	r.outcome = string(r.trace.Outcome)
 	if r.err != nil {
 		r.outcome = verdict(r.err)
 	} else {
-		maps.Copy(m.once, m.pending)
+		m.Succeed()
 	}
-	m.pending, m.done = map[string]string{}, map[string]bool{}
 	return r
 }
 
@@ -247,42 +246,14 @@ func verdict(err error) string {
 	return "failed"
 }
 
-// memory holds the remembered values of one rule for one entity.
-type memory struct {
-	once    map[string]string
-	pending map[string]string // values of a run that has not ended
-	done    map[string]bool   // effects of a run that has not ended
-}
-
-func (w *sandbox) remember(r engine.Route) *memory {
+func (w *sandbox) remember(r engine.Route) *run.LocalMemory {
 	key := r.Rule.ID + " " + r.Entity.String()
 	m := w.memory[key]
 	if m == nil {
-		m = &memory{once: map[string]string{}, pending: map[string]string{}, done: map[string]bool{}}
+		m = &run.LocalMemory{}
 		w.memory[key] = m
 	}
 	return m
-}
-
-// Once returns the value of a step's once in the last successful run.
-func (m *memory) Once(_ context.Context, step string) (string, bool, error) {
-	v, ok := m.once[step]
-	return v, ok, nil
-}
-
-// SetOnce stores a value if the run succeeds.
-func (m *memory) SetOnce(step, value string) { m.pending[step] = value }
-
-// Done reports whether an earlier attempt has completed an effect.
-func (m *memory) Done(_ context.Context, key string) (bool, error) { return m.done[key], nil }
-
-// MarkDone records a completed effect. A killed process records nothing.
-func (m *memory) MarkDone(ctx context.Context, key string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	m.done[key] = true
-	return nil
 }
 
 // noSubscriber explains why no rule ran for an event.

@@ -27,7 +27,7 @@ func NoteRefused(c *engine.Call, stored *Record, desired []FieldValue) {
 // kept. ok is false if the run is not about the item: only the event of a write to the
 // run's own item starts the same run again, without end.
 func (s *ItemSchema) notKept(c *engine.Call, id int) (key string, ok bool) {
-	return c.Step + " not kept", c.Memory != nil && c.Entity.TypeID == s.Type && c.Entity.ID == strconv.Itoa(id)
+	return "kept " + c.StepKey, c.Memory != nil && c.Entity.TypeID == s.Type && c.Entity.ID == strconv.Itoa(id)
 }
 
 // CheckWrite returns an error if a run has just written the same values into the item,
@@ -37,7 +37,7 @@ func (s *ItemSchema) CheckWrite(ctx context.Context, c *engine.Call, item *Recor
 	if !ok {
 		return nil
 	}
-	before, _, err := c.Memory.Once(ctx, key)
+	before, _, err := c.Memory.Get(ctx, key)
 	if err != nil {
 		return fmt.Errorf("read what the portal has not kept: %w", err)
 	}
@@ -63,7 +63,7 @@ func (s *ItemSchema) CheckKept(ctx context.Context, c *engine.Call, stored *Reco
 	}
 	NoteRefused(c, stored, written)
 	if key, ok := s.notKept(c, stored.ID); ok {
-		c.Memory.SetOnce(key, fmt.Sprintf("%s %d", digestOf(written), time.Now().Unix()))
+		c.Memory.Set(key, fmt.Sprintf("%s %d", digestOf(written), time.Now().Unix()))
 	}
 	return nil
 }

@@ -131,26 +131,6 @@ func (t Target) PlanRun(p *Portal, q *queue.Queue, deleted bool) run.Run {
 	return run.Run{
 		Portal: p.Name, Client: p.Client, Entity: t.Entity, Event: t.Event, Count: 1, Deleted: deleted,
 		Attempt: 1, LastAttempt: true, Inputs: t.Inputs, Zone: p.Zone, Language: p.language, Calendar: &p.calendar,
-		Memory: remembered{q, p.Name, t.Rule.ID, t.Entity.String()},
+		Memory: run.ReadOnly(q.Memory(p.Name, t.Rule.ID, t.Entity.String())),
 	}
 }
-
-// remembered reads the memory of real runs.
-type remembered struct {
-	q                    *queue.Queue
-	portal, rule, entity string
-}
-
-// Once returns the value of the last successful run.
-func (m remembered) Once(ctx context.Context, step string) (string, bool, error) {
-	return m.q.Once(ctx, m.portal, m.rule, m.entity, step)
-}
-
-// SetOnce does nothing, because a dry run remembers nothing.
-func (remembered) SetOnce(string, string) {}
-
-// Done is false.
-func (remembered) Done(context.Context, string) (bool, error) { return false, nil }
-
-// MarkDone does nothing.
-func (remembered) MarkDone(context.Context, string) error { return nil }

@@ -125,7 +125,8 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 	if err != nil {
 		return run.Run{}, err
 	}
-	if r.Event.Code == catchup.CodeSync || r.Event.Code == catchup.CodeDowntime {
+	quiet := r.Event.Code == catchup.CodeSync || r.Event.Code == catchup.CodeDowntime
+	if quiet {
 		event.Data, event.Time = EntityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // the portal has sent no event
 	}
 	var client engine.Portal = p.Client
@@ -136,9 +137,9 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		// The ids of a new database start at 1 again.
 		ID:     fmt.Sprintf("%d/%d", r.ID, r.First.UnixMicro()),
 		Portal: p.Name, Client: client, Entity: entity, Event: event,
-		Count: r.Count, Added: r.Added, Deleted: r.Deleted,
+		Count: r.Count, Added: r.Added, Deleted: r.Deleted, Quiet: quiet,
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
-		Inputs: inputs, Memory: r, Guard: &p.guard, Zone: p.Zone, Language: p.language, Calendar: &p.calendar, Log: w.log, Private: w.private,
+		Inputs: inputs, Memory: memoryOf(r), Guard: &p.guard, Zone: p.Zone, Language: p.language, Calendar: &p.calendar, Log: w.log, Private: w.private,
 		PortalDown: p.hold.Judge,
 	}, nil
 }

@@ -1,7 +1,6 @@
 package export_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -51,7 +50,7 @@ func recordRuns(t *testing.T, test string) []export.Run {
 		for _, route := range f.Sets[0].Route("test", event, inputs) {
 			trace, err := run.Run{
 				Portal: "test", Client: p.Client, Entity: route.Entity, Event: event, Count: 1, Added: route.Added, Deleted: route.Deleted,
-				LastAttempt: true, Attempt: 1, Inputs: inputs, Memory: noMemory{}, InOrder: true,
+				LastAttempt: true, Attempt: 1, Inputs: inputs, Memory: &run.LocalMemory{}, InOrder: true,
 			}.Do(t.Context(), route.Rule)
 			record, readErr := history.ReadRecord(trace.Record(0, nil))
 			if readErr != nil {
@@ -69,14 +68,6 @@ func recordRuns(t *testing.T, test string) []export.Run {
 	}
 	return out
 }
-
-// noMemory remembers nothing.
-type noMemory struct{}
-
-func (noMemory) Once(context.Context, string) (string, bool, error) { return "", false, nil }
-func (noMemory) SetOnce(string, string)                             {}
-func (noMemory) Done(context.Context, string) (bool, error)         { return false, nil }
-func (noMemory) MarkDone(context.Context, string) error             { return nil }
 
 // nowInAnswers are times in answers of the portal, which differ in every run of the
 // test. Events have the time of testfile.

@@ -1,0 +1,196 @@
+package compile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/yamlfile"
+)
+
+// stepEntered compiles entered.
+func (c *stepCompiler) stepEntered(s *engine.Step, m yamlfile.Mapping, env formula.Env) {
+	e, ok := m.Get("entered")
+	if !ok {
+		return
+	}
+	s.Remembers = true
+	s.Entered = c.value(e.Value, want{typ: formula.Type{Kind: formula.Bool}, what: diag.Phrasef("entered")}, env)
+	if s.Entered != nil && s.Entered.Formula == nil {
+		c.Errorf(e.Value, "wrong-type", "entered takes a condition").Hint = `=deal.stageId == "WON"`
+	}
+	if once, both := m.Get("once"); both {
+		c.Errorf(once.Key, "two-memories", "a step has either entered or once: entered already runs it once each time that the condition becomes true").
+			Hint = "write what must be true in entered, and remove once"
+	}
+}
+
+// stepOnce compiles once. env has the names of a row if the step has for_each.
+func (c *stepCompiler) stepOnce(s *engine.Step, m yamlfile.Mapping, env formula.Env) {
+	e, ok := m.Get("once")
+	if !ok {
+		return
+	}
+	s.Remembers = true
+	s.Once = c.value(e.Value, want{typ: formula.Type{Kind: formula.Any}, what: diag.Phrasef("once")}, env)
+	if s.Once == nil {
+		return
+	}
+	if s.Once.Formula == nil {
+		c.Errorf(e.Value, "wrong-type", "once takes a formula").Hint = "=deal.stageId"
+	}
+	if s.ForEach != nil {
+		s.Once.Reads(func(name string) { s.PerRow = s.PerRow || name == engine.NameRow })
+	}
+}
+
+// nameSteps gives each step of a rule its key: its id, or a digest of what it does and
+// when. Of several steps with one digest, the order tells them apart.
+func nameSteps(r *engine.Rule) {
+	seen := map[string]int{}
+	for _, s := range r.AllSteps() {
+		if s.Key = s.ID; s.Key != "" {
+			continue
+		}
+		parts := []string{s.Action.Name}
+		for _, v := range []*engine.Value{s.Entered, s.Once, s.When} {
+			parts = append(parts, sourceText(v))
+		}
+		sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+		s.Key = s.Action.Name + "#" + hex.EncodeToString(sum[:6])
+		if seen[s.Key]++; seen[s.Key] > 1 {
+			s.Key += fmt.Sprintf("~%d", seen[s.Key])
+		}
+	}
+}
+
+// sourceText is the text of a value in the file. Blanks and line breaks do not matter.
+func sourceText(v *engine.Value) string {
+	if v == nil {
+		return ""
+	}
+	return strings.Join(strings.Fields(v.Node.Value), " ")
+}
+
+// past collects the names that formulas read as before. A nil past collects nothing.
+type past struct {
+	names map[string]formula.Type
+}
+
+// pastOf returns the past of a rule whose formulas mention before. A file that gives
+// this name to a step keeps its meaning.
+func (c *ruleCompiler) pastOf(m yamlfile.Mapping) *past {
+	mentioned, defined := false, false
+	for _, e := range m.Entries {
+		if e.Name == partSteps || e.Name == partDeleted {
+			c.findBefore(e.Value, &mentioned, &defined)
+		}
+	}
+	if !mentioned || defined {
+		return nil
+	}
+	return &past{names: map[string]formula.Type{}}
+}
+
+func (c *ruleCompiler) findBefore(n *yaml.Node, mentioned, defined *bool) {
+	n = yamlfile.Resolve(n)
+	*mentioned = *mentioned || n.Kind == yaml.ScalarNode && strings.Contains(n.Value, engine.NameBefore)
+	for i, e := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			value := yamlfile.Resolve(n.Content[i+1])
+			*defined = *defined || e.Value == "id" && value.Value == engine.NameBefore
+			if a := c.actions[e.Value]; a != nil && a.Spread {
+				m, _ := c.file.Mapping(value)
+				_, named := m.Get(engine.NameBefore)
+				*defined = *defined || named
+			}
+		}
+		c.findBefore(e, mentioned, defined)
+	}
+}
+
+// expect adds a name that a later step defines: the last run knew it, too.
+func (p *past) expect(name string) {
+	if p == nil {
+		return
+	}
+	if _, known := p.names[name]; !known {
+		p.names[name] = formula.Type{}
+	}
+}
+
+// define sets the type of a name.
+func (p *past) define(name string, t formula.Type) {
+	if p != nil {
+		p.names[name] = maybe(t, 0)
+	}
+}
+
+// show makes before visible at a place.
+func (p *past) show(k *known) {
+	if p == nil {
+		return
+	}
+	fields := make(map[string]formula.Type, len(p.names))
+	for n, t := range p.names {
+		fields[n] = t
+	}
+	k.define(engine.NameBefore, formula.RecordOf(fields), nil)
+}
+
+// maybe returns the type of a remembered value: all values in it may be missing, and the
+// records that hold them never are.
+func maybe(t formula.Type, depth int) formula.Type {
+	if t.Kind != formula.Record || depth > 8 {
+		return t.Optional()
+	}
+	fields := make(map[string]formula.Type, len(t.Fields))
+	for n, f := range t.Fields {
+		fields[n] = maybe(f, depth+1)
+	}
+	t = t.Present()
+	t.Fields = fields
+	return t
+}
+
+// collect stores in the rule which values its formulas read of before. If they read a
+// value and a part of it, the value holds both.
+func (p *past) collect(c *ruleCompiler, r *engine.Rule) {
+	if p == nil {
+		return
+	}
+	var paths []string
+	for _, s := range r.AllSteps() {
+		s.EachValue(func(v *engine.Value) {
+			v.Paths(func(path string) {
+				rest, ok := strings.CutPrefix(path, engine.NameBefore+".")
+				if ok {
+					paths = append(paths, rest)
+				} else if path == engine.NameBefore {
+					c.Errorf(v.Node, "whole-before", "before holds only the values that formulas name").Hint = "write before.deal.stageId"
+				}
+			})
+		})
+	}
+	slices.Sort(paths)
+	last := "\x00"
+	for _, path := range slices.Compact(paths) {
+		if strings.HasPrefix(path+".", last+".") {
+			continue
+		}
+		last = path
+		names := strings.Split(path, ".")
+		t := formula.RecordOf(p.names)
+		for _, n := range names {
+			t = t.Fields[n]
+		}
+		r.Before = append(r.Before, engine.Past{Path: names, Type: t})
+	}
+}

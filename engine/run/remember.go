@@ -1,0 +1,352 @@
+package run
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+)
+
+// The keys of a rule's memory. Those of a step end with its key.
+const (
+	keyOnce    = "once "
+	keyEntered = "entered "
+	keyBefore  = "before"
+)
+
+// The stored values of a condition.
+const (
+	wasTrue  = "true"
+	wasFalse = "false"
+)
+
+// A decision says whether a step runs, and what it remembers if it does.
+type decision struct {
+	skipped string   // why it does not run; "" if it runs
+	once    string   // the value of once
+	rows    *dueRows // of for_each, if once is computed for each row
+}
+
+// dueRows are the rows of a step with for_each and once.
+type dueRows struct {
+	all  []any
+	skip []bool
+	once string // the values of all rows
+}
+
+// skips reports whether a row does not run. A nil list skips none.
+func (d *dueRows) skips(row int) bool { return d != nil && d.skip[row] }
+
+// decide asks the memory whether a step runs.
+func (x *execution) decide(ctx context.Context, s *engine.Step, sc engine.Scope) (d decision, err error) {
+	switch {
+	case s.Entered != nil:
+		d.skipped, err = x.entered(ctx, s, sc)
+	case s.PerRow:
+		d.rows, err = x.onceRows(ctx, s, sc)
+		if err == nil && len(d.rows.all) > 0 && !slices.Contains(d.rows.skip, false) {
+			d.skipped = "no row has a new value of once"
+			x.set(keyOnce+s.Key, d.rows.once)
+		}
+	case s.Once != nil:
+		var v any
+		if v, err = s.Once.Eval(ctx, sc); err != nil {
+			return d, err
+		}
+		d.once = onceText(v)
+		var before string
+		var ok bool
+		if before, ok, err = x.lookUp(ctx, keyOnce, s); ok && before == d.once {
+			d.skipped = "the value of once is unchanged"
+		}
+	}
+	return d, err
+}
+
+// remember notes what a step remembers that has run.
+func (x *execution) remember(s *engine.Step, d decision) {
+	switch {
+	case s.Entered != nil:
+		x.isTrue[s] = true
+	case d.rows != nil:
+		x.set(keyOnce+s.Key, d.rows.once)
+	case s.Once != nil:
+		x.set(keyOnce+s.Key, d.once)
+	}
+}
+
+// entered returns why a step with entered does not run. Without a memory, a live run
+// counts the condition as false before. A run that repairs counts it as true, because
+// nobody has just changed the entity.
+func (x *execution) entered(ctx context.Context, s *engine.Step, sc engine.Scope) (skipped string, err error) {
+	now, err := s.Entered.True(ctx, sc)
+	if err != nil {
+		return "", err
+	}
+	if !now {
+		return "the condition of entered is false", nil
+	}
+	before, known, err := x.lookUp(ctx, keyEntered, s)
+	switch {
+	case err != nil:
+		return "", err
+	case before == wasTrue:
+		x.isTrue[s] = true
+		return "the condition of entered was true before", nil
+	case !known && x.run.Quiet:
+		x.isTrue[s] = true
+		return "the condition of entered is true, and no run has looked at the entity before: remembered", nil
+	}
+	return "", nil
+}
+
+// onceRows finds the rows whose value of once is new.
+func (x *execution) onceRows(ctx context.Context, s *engine.Step, sc engine.Scope) (*dueRows, error) {
+	rows, err := rowsOf(ctx, s, sc)
+	if err != nil {
+		return nil, err
+	}
+	stored, _, err := x.lookUp(ctx, keyOnce, s)
+	if err != nil {
+		return nil, err
+	}
+	before := map[string]bool{}
+	if list, ok := strings.CutPrefix(stored, rowsPrefix); ok {
+		for _, v := range strings.Fields(list) {
+			before[v] = true
+		}
+	}
+	d := &dueRows{all: rows, skip: make([]bool, len(rows))}
+	now := map[string]bool{}
+	inner := sc.Child(nil)
+	for i, row := range rows {
+		v, err := s.Once.Eval(ctx, inner.Row(row, i))
+		if err != nil {
+			return nil, err
+		}
+		value := shortText(onceText(v))
+		d.skip[i] = before[value]
+		now[value] = true
+	}
+	d.once = rowsPrefix + strings.Join(slices.Sorted(maps.Keys(now)), " ")
+	if len(d.once) > engine.MaxMemory {
+		return nil, tooMuch(s.Once, "the values of once of %d rows", len(rows))
+	}
+	return d, nil
+}
+
+// rowsPrefix starts the remembered values of the rows of a step.
+const rowsPrefix = "rows "
+
+// shortText is a word of eleven characters for a text.
+func shortText(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(sum[:8])
+}
+
+// tooMuch is the error of a run that would remember too much.
+func tooMuch(v *engine.Value, what string, args ...any) error {
+	return v.Errorf("the run would remember more than %d KiB: %s", engine.MaxMemory>>10, fmt.Sprintf(what, args...))
+}
+
+// lookUp reads what a step remembers. A rule that ran with the previous version of the
+// program, or before its file changed, may have it under the step's label.
+func (x *execution) lookUp(ctx context.Context, kind string, s *engine.Step) (value string, ok bool, err error) {
+	if x.run.Memory == nil {
+		return "", false, nil
+	}
+	x.asked = true
+	value, ok, err = x.run.Memory.Get(ctx, kind+s.Key)
+	if err == nil && !ok && kind == keyOnce {
+		value, ok, err = x.run.Memory.Get(ctx, s.Label)
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("read the memory of the rule: %w", err)
+	}
+	return value, ok, nil
+}
+
+// set notes a value for the end of the run.
+func (x *execution) set(key, value string) {
+	x.toStore = append(x.toStore, change{key, value})
+}
+
+// A change is a value that a run will remember.
+type change struct{ key, value string }
+
+// commit gives the memory what a successful run remembers. sc has the results of the
+// steps.
+func (x *execution) commit(ctx context.Context, sc engine.Scope) error {
+	m := x.run.Memory
+	if m == nil || !x.rule.Remembers() {
+		return nil
+	}
+	for _, s := range engine.Flatten(x.rule.Steps) {
+		if s.Entered != nil {
+			x.set(keyEntered+s.Key, boolText(x.isTrue[s]))
+		}
+	}
+	if err := x.keepPast(sc); err != nil {
+		return err
+	}
+	if err := x.moveOld(ctx); err != nil {
+		return err
+	}
+	for _, c := range x.toStore {
+		old, ok, err := m.Get(ctx, c.key)
+		if err != nil {
+			return fmt.Errorf("read the memory of the rule: %w", err)
+		}
+		if ok && old != c.value || !ok && c.value != "" {
+			m.Set(c.key, c.value)
+		}
+	}
+	return nil
+}
+
+// commitGone empties the memory of an entity that does not exist. What its deleted steps
+// remember stays, because late events start them again.
+func (x *execution) commitGone(ctx context.Context) error {
+	if x.run.Memory == nil || !x.rule.Remembers() {
+		return nil
+	}
+	kept := map[string]string{}
+	for _, s := range engine.Flatten(x.rule.Deleted) {
+		switch {
+		case s.Once != nil:
+			old, _, err := x.lookUp(ctx, keyOnce, s)
+			if err != nil {
+				return err
+			}
+			kept[keyOnce+s.Key] = old
+		case s.Entered != nil:
+			kept[keyEntered+s.Key] = boolText(x.isTrue[s])
+		}
+	}
+	for _, c := range x.toStore {
+		kept[c.key] = c.value
+	}
+	x.run.Memory.Forget()
+	for key, value := range kept {
+		x.run.Memory.Set(key, value)
+	}
+	return nil
+}
+
+func boolText(b bool) string {
+	if b {
+		return wasTrue
+	}
+	return wasFalse
+}
+
+// moveOld gives values of once that are stored under a step's label its key, so that
+// the label of another step never finds them. It reads no memory that no step has read.
+func (x *execution) moveOld(ctx context.Context) error {
+	if !x.asked {
+		return nil
+	}
+	for _, s := range x.rule.AllSteps() {
+		if s.Once == nil {
+			continue
+		}
+		old, ok, err := x.run.Memory.Get(ctx, s.Label)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		x.toStore = slices.Insert(x.toStore, 0, change{keyOnce + s.Key, old}) // the run may have a new value
+		x.set(s.Label, "")
+	}
+	return nil
+}
+
+// past returns the value of before.
+func (x *execution) past(ctx context.Context) (map[string]any, error) {
+	out := map[string]any{}
+	if len(x.rule.Before) == 0 {
+		return out, nil
+	}
+	stored := map[string]any{}
+	if x.run.Memory != nil {
+		text, ok, err := x.run.Memory.Get(ctx, keyBefore)
+		if err == nil && ok {
+			stored, err = decodePast(text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the memory of the rule: %w", err)
+		}
+	}
+	for _, p := range x.rule.Before {
+		at := out
+		for _, name := range p.Path[:len(p.Path)-1] {
+			inner, ok := at[name].(map[string]any)
+			if !ok {
+				inner = map[string]any{}
+				at[name] = inner
+			}
+			at = inner
+		}
+		v := stored[strings.Join(p.Path, ".")]
+		if !formula.Is(v, p.Type) {
+			v = nil
+			if p.Type.Kind == formula.Record {
+				v = map[string]any{}
+			}
+		}
+		at[p.Path[len(p.Path)-1]] = v
+	}
+	return out, nil
+}
+
+// keepPast notes the values that later runs read as before.
+func (x *execution) keepPast(sc engine.Scope) error {
+	if len(x.rule.Before) == 0 {
+		return nil
+	}
+	values := map[string]any{}
+	size, largest := 0, ""
+	for _, p := range x.rule.Before {
+		name := strings.Join(p.Path, ".")
+		v := valueAt(sc.Vars, p.Path)
+		if v == nil {
+			continue
+		}
+		values[name] = v
+		if n := len(encodePast(map[string]any{name: v})); n > size {
+			size, largest = n, name
+		}
+	}
+	text := encodePast(values)
+	if len(text) > engine.MaxMemory {
+		return engine.ParkError("the run would remember more than %d KiB for before, most of it for before.%s: read a smaller part of it, or compute what you compare", engine.MaxMemory>>10, largest)
+	}
+	x.set(keyBefore, text)
+	return nil
+}
+
+func valueAt(vars map[string]any, path []string) any {
+	var v any = vars
+	for _, name := range path {
+		record, _ := v.(map[string]any)
+		v = record[name]
+	}
+	return v
+}
+
+// onceText returns the text of a value of once. Equal values have equal texts.
+func onceText(v any) string {
+	text, err := formula.ToText(v)
+	if err != nil {
+		return canonicalJSON(v)
+	}
+	return engine.KindOf(v) + ":" + text
+}
