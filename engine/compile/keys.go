@@ -116,7 +116,7 @@ var debounceKeys = []Key{
 var StepKeys = []Key{
 	{Name: "id", Doc: "the name of the result for later steps", Example: "rows", Takes: takesName},
 	{Name: "when", Doc: "the step runs only when this is true. For later steps without the same condition its result may be missing", Example: `=deal.stageId == "WON"`, Takes: takesIf},
-	{Name: "once", Doc: "the step runs only when this value differs from its value in the last successful run for the entity. Beside `for_each` the formula may read `row`: a row runs when none of the rows of that run had its value", Example: "=deal.stageId", Takes: takesFormula},
+	{Name: "once", Doc: "the step runs only when this value differs from its value in the last successful run for the entity. Next to `for_each` the formula may read `row`: a row runs when none of the rows of that run had its value", Example: "=deal.stageId", Takes: takesFormula},
 	{Name: "entered", Doc: "the step runs each time this condition has become true: it is true now, and was not in the last successful run for the entity", Example: `=deal.stageId == "WON"`, Takes: takesFormula},
 	{
 		Name: "for_each", Doc: "the step runs for each element of this list; formulas read the element as `row` and its number as `index`. A failed row does not stop the others",

@@ -13,7 +13,7 @@ import (
 type LocalMemory struct {
 	// Values are what the last successful run has left.
 	Values map[string]string
-	// Starts and At are what the current run wants to follow it. At is zero without.
+	// Starts and At are what follows the current run. At is zero without.
 	Starts []engine.Start
 	At     time.Time
 
@@ -42,7 +42,7 @@ func (m *LocalMemory) Fail() {
 	m.changes, m.forgets, m.Starts, m.At = nil, false, nil, time.Time{}
 }
 
-// Begin begins another run.
+// Begin starts another run.
 func (m *LocalMemory) Begin() {
 	m.Fail()
 	m.done = nil

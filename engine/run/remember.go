@@ -26,6 +26,17 @@ const (
 	wasFalse = "false"
 )
 
+// remembered is what one attempt knows of earlier runs, and what it will remember.
+type remembered struct {
+	rule   *engine.Rule
+	memory engine.Memory // nil remembers nothing
+	quiet  bool          // see Run.Quiet
+
+	isTrue  map[*engine.Step]bool // conditions of entered that count as true now
+	toStore []change
+	asked   bool // a step has read the memory
+}
+
 // A decision says whether a step runs, and what it remembers if it does.
 type decision struct {
 	skipped string   // why it does not run; "" if it runs
@@ -44,15 +55,15 @@ type dueRows struct {
 func (d *dueRows) skips(row int) bool { return d != nil && d.skip[row] }
 
 // decide asks the memory whether a step runs.
-func (x *execution) decide(ctx context.Context, s *engine.Step, sc engine.Scope) (d decision, err error) {
+func (m *remembered) decide(ctx context.Context, s *engine.Step, sc engine.Scope) (d decision, err error) {
 	switch {
 	case s.Entered != nil:
-		d.skipped, err = x.entered(ctx, s, sc)
+		d.skipped, err = m.entered(ctx, s, sc)
 	case s.PerRow:
-		d.rows, err = x.onceRows(ctx, s, sc)
+		d.rows, err = m.onceRows(ctx, s, sc)
 		if err == nil && len(d.rows.all) > 0 && !slices.Contains(d.rows.skip, false) {
 			d.skipped = "no row has a new value of once"
-			x.set(keyOnce+s.Key, d.rows.once)
+			m.set(keyOnce+s.Key, d.rows.once)
 		}
 	case s.Once != nil:
 		var v any
@@ -62,29 +73,29 @@ func (x *execution) decide(ctx context.Context, s *engine.Step, sc engine.Scope)
 		d.once = onceText(v)
 		var before string
 		var ok bool
-		if before, ok, err = x.lookUp(ctx, keyOnce, s); ok && before == d.once {
+		if before, ok, err = m.lookUp(ctx, keyOnce, s); ok && before == d.once {
 			d.skipped = "the value of once is unchanged"
 		}
 	}
 	return d, err
 }
 
-// remember notes what a step remembers that has run.
-func (x *execution) remember(s *engine.Step, d decision) {
+// ran notes what a step remembers that has run.
+func (m *remembered) ran(s *engine.Step, d decision) {
 	switch {
 	case s.Entered != nil:
-		x.isTrue[s] = true
+		m.isTrue[s] = true
 	case d.rows != nil:
-		x.set(keyOnce+s.Key, d.rows.once)
+		m.set(keyOnce+s.Key, d.rows.once)
 	case s.Once != nil:
-		x.set(keyOnce+s.Key, d.once)
+		m.set(keyOnce+s.Key, d.once)
 	}
 }
 
 // entered returns why a step with entered does not run. Without a memory, a live run
 // counts the condition as false before. A run that repairs counts it as true, because
-// nobody has just changed the entity.
-func (x *execution) entered(ctx context.Context, s *engine.Step, sc engine.Scope) (skipped string, err error) {
+// no event says that the entity has just changed.
+func (m *remembered) entered(ctx context.Context, s *engine.Step, sc engine.Scope) (skipped string, err error) {
 	now, err := s.Entered.True(ctx, sc)
 	if err != nil {
 		return "", err
@@ -92,27 +103,27 @@ func (x *execution) entered(ctx context.Context, s *engine.Step, sc engine.Scope
 	if !now {
 		return "the condition of entered is false", nil
 	}
-	before, known, err := x.lookUp(ctx, keyEntered, s)
+	before, known, err := m.lookUp(ctx, keyEntered, s)
 	switch {
 	case err != nil:
 		return "", err
 	case before == wasTrue:
-		x.isTrue[s] = true
+		m.isTrue[s] = true
 		return "the condition of entered was true before", nil
-	case !known && x.run.Quiet:
-		x.isTrue[s] = true
+	case !known && m.quiet:
+		m.isTrue[s] = true
 		return "the condition of entered is true, and no run has looked at the entity before: remembered", nil
 	}
 	return "", nil
 }
 
 // onceRows finds the rows whose value of once is new.
-func (x *execution) onceRows(ctx context.Context, s *engine.Step, sc engine.Scope) (*dueRows, error) {
+func (m *remembered) onceRows(ctx context.Context, s *engine.Step, sc engine.Scope) (*dueRows, error) {
 	rows, err := rowsOf(ctx, s, sc)
 	if err != nil {
 		return nil, err
 	}
-	stored, _, err := x.lookUp(ctx, keyOnce, s)
+	stored, _, err := m.lookUp(ctx, keyOnce, s)
 	if err != nil {
 		return nil, err
 	}
@@ -157,14 +168,14 @@ func tooMuch(v *engine.Value, what string, args ...any) error {
 
 // lookUp reads what a step remembers. A rule that ran with the previous version of the
 // program, or before its file changed, may have it under the step's label.
-func (x *execution) lookUp(ctx context.Context, kind string, s *engine.Step) (value string, ok bool, err error) {
-	if x.run.Memory == nil {
+func (m *remembered) lookUp(ctx context.Context, kind string, s *engine.Step) (value string, ok bool, err error) {
+	if m.memory == nil {
 		return "", false, nil
 	}
-	x.asked = true
-	value, ok, err = x.run.Memory.Get(ctx, kind+s.Key)
+	m.asked = true
+	value, ok, err = m.memory.Get(ctx, kind+s.Key)
 	if err == nil && !ok && kind == keyOnce {
-		value, ok, err = x.run.Memory.Get(ctx, s.Label)
+		value, ok, err = m.memory.Get(ctx, s.Label)
 	}
 	if err != nil {
 		return "", false, fmt.Errorf("read the memory of the rule: %w", err)
@@ -173,8 +184,8 @@ func (x *execution) lookUp(ctx context.Context, kind string, s *engine.Step) (va
 }
 
 // set notes a value for the end of the run.
-func (x *execution) set(key, value string) {
-	x.toStore = append(x.toStore, change{key, value})
+func (m *remembered) set(key, value string) {
+	m.toStore = append(m.toStore, change{key, value})
 }
 
 // A change is a value that a run will remember.
@@ -182,29 +193,28 @@ type change struct{ key, value string }
 
 // commit gives the memory what a successful run remembers. sc has the results of the
 // steps.
-func (x *execution) commit(ctx context.Context, sc engine.Scope) error {
-	m := x.run.Memory
-	if m == nil || !x.rule.Remembers() {
+func (m *remembered) commit(ctx context.Context, sc engine.Scope) error {
+	if m.memory == nil || !m.rule.Remembers() {
 		return nil
 	}
-	for _, s := range engine.Flatten(x.rule.Steps) {
+	for _, s := range engine.Flatten(m.rule.Steps) {
 		if s.Entered != nil {
-			x.set(keyEntered+s.Key, boolText(x.isTrue[s]))
+			m.set(keyEntered+s.Key, boolText(m.isTrue[s]))
 		}
 	}
-	if err := x.keepPast(sc); err != nil {
+	if err := m.keepPast(sc); err != nil {
 		return err
 	}
-	if err := x.moveOld(ctx); err != nil {
+	if err := m.moveOld(ctx); err != nil {
 		return err
 	}
-	for _, c := range x.toStore {
-		old, ok, err := m.Get(ctx, c.key)
+	for _, c := range m.toStore {
+		old, ok, err := m.memory.Get(ctx, c.key)
 		if err != nil {
 			return fmt.Errorf("read the memory of the rule: %w", err)
 		}
 		if ok && old != c.value || !ok && c.value != "" {
-			m.Set(c.key, c.value)
+			m.memory.Set(c.key, c.value)
 		}
 	}
 	return nil
@@ -212,29 +222,29 @@ func (x *execution) commit(ctx context.Context, sc engine.Scope) error {
 
 // commitGone empties the memory of an entity that does not exist. What its deleted steps
 // remember stays, because late events start them again.
-func (x *execution) commitGone(ctx context.Context) error {
-	if x.run.Memory == nil || !x.rule.Remembers() {
+func (m *remembered) commitGone(ctx context.Context) error {
+	if m.memory == nil || !m.rule.Remembers() {
 		return nil
 	}
 	kept := map[string]string{}
-	for _, s := range engine.Flatten(x.rule.Deleted) {
+	for _, s := range engine.Flatten(m.rule.Deleted) {
 		switch {
 		case s.Once != nil:
-			old, _, err := x.lookUp(ctx, keyOnce, s)
+			old, _, err := m.lookUp(ctx, keyOnce, s)
 			if err != nil {
 				return err
 			}
 			kept[keyOnce+s.Key] = old
 		case s.Entered != nil:
-			kept[keyEntered+s.Key] = boolText(x.isTrue[s])
+			kept[keyEntered+s.Key] = boolText(m.isTrue[s])
 		}
 	}
-	for _, c := range x.toStore {
+	for _, c := range m.toStore {
 		kept[c.key] = c.value
 	}
-	x.run.Memory.Forget()
+	m.memory.Forget()
 	for key, value := range kept {
-		x.run.Memory.Set(key, value)
+		m.memory.Set(key, value)
 	}
 	return nil
 }
@@ -248,36 +258,36 @@ func boolText(b bool) string {
 
 // moveOld gives values of once that are stored under a step's label its key, so that
 // the label of another step never finds them. It reads no memory that no step has read.
-func (x *execution) moveOld(ctx context.Context) error {
-	if !x.asked {
+func (m *remembered) moveOld(ctx context.Context) error {
+	if !m.asked {
 		return nil
 	}
-	for _, s := range x.rule.AllSteps() {
+	for _, s := range m.rule.AllSteps() {
 		if s.Once == nil {
 			continue
 		}
-		old, ok, err := x.run.Memory.Get(ctx, s.Label)
+		old, ok, err := m.memory.Get(ctx, s.Label)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			continue
 		}
-		x.toStore = slices.Insert(x.toStore, 0, change{keyOnce + s.Key, old}) // the run may have a new value
-		x.set(s.Label, "")
+		m.toStore = slices.Insert(m.toStore, 0, change{keyOnce + s.Key, old}) // the run may have a new value
+		m.set(s.Label, "")
 	}
 	return nil
 }
 
 // past returns the value of before.
-func (x *execution) past(ctx context.Context) (map[string]any, error) {
+func (m *remembered) past(ctx context.Context) (map[string]any, error) {
 	out := map[string]any{}
-	if len(x.rule.Before) == 0 {
+	if len(m.rule.Before) == 0 {
 		return out, nil
 	}
 	stored := map[string]any{}
-	if x.run.Memory != nil {
-		text, ok, err := x.run.Memory.Get(ctx, keyBefore)
+	if m.memory != nil {
+		text, ok, err := m.memory.Get(ctx, keyBefore)
 		if err == nil && ok {
 			stored, err = decodePast(text)
 		}
@@ -285,7 +295,7 @@ func (x *execution) past(ctx context.Context) (map[string]any, error) {
 			return nil, fmt.Errorf("read the memory of the rule: %w", err)
 		}
 	}
-	for _, p := range x.rule.Before {
+	for _, p := range m.rule.Before {
 		at := out
 		for _, name := range p.Path[:len(p.Path)-1] {
 			inner, ok := at[name].(map[string]any)
@@ -308,13 +318,13 @@ func (x *execution) past(ctx context.Context) (map[string]any, error) {
 }
 
 // keepPast notes the values that later runs read as before.
-func (x *execution) keepPast(sc engine.Scope) error {
-	if len(x.rule.Before) == 0 {
+func (m *remembered) keepPast(sc engine.Scope) error {
+	if len(m.rule.Before) == 0 {
 		return nil
 	}
 	values := map[string]any{}
 	size, largest := 0, ""
-	for _, p := range x.rule.Before {
+	for _, p := range m.rule.Before {
 		name := strings.Join(p.Path, ".")
 		v := valueAt(sc.Vars, p.Path)
 		if v == nil {
@@ -329,7 +339,7 @@ func (x *execution) keepPast(sc engine.Scope) error {
 	if len(text) > engine.MaxMemory {
 		return engine.ParkError("the run would remember more than %d KiB for before, most of it for before.%s: read a smaller part of it, or compute what you compare", engine.MaxMemory>>10, largest)
 	}
-	x.set(keyBefore, text)
+	m.set(keyBefore, text)
 	return nil
 }
 

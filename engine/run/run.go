@@ -39,7 +39,7 @@ type Run struct {
 	// Memory is what the runs of the rule remember about the entity. Nil remembers
 	// nothing.
 	Memory engine.Memory
-	// Quiet says that nobody has just changed the entity: the run repairs, as those of a
+	// Quiet says that no event has reported a change of the entity: the run repairs, as those of a
 	// sync do. A condition of entered that no run has looked at before then counts as true
 	// before.
 	Quiet bool
@@ -95,9 +95,7 @@ type execution struct {
 	prefetched map[*engine.Step]*prefetched
 	redactor   *redact.Redactor // hides the secret inputs; nil without any
 
-	isTrue  map[*engine.Step]bool // conditions of entered that count as true now
-	toStore []change              // what the run will remember
-	asked   bool                  // a step has read the memory
+	remembered remembered
 }
 
 // Do executes a rule for the entity of the run. It returns a trace of the run even if
@@ -114,12 +112,13 @@ func (run Run) Do(ctx context.Context, r *engine.Rule) (*history.Trace, error) {
 	}
 	x := &execution{
 		run: &run, rule: r,
-		usage: &usage{limit: limit}, isTrue: map[*engine.Step]bool{},
+		usage: &usage{limit: limit},
 		trace: &history.Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []history.StepTrace{}, Inputs: run.Inputs, Secrets: r.Set.SecretInputs()},
 	}
 	if run.DryRun != nil {
 		run.Guard, run.Memory = nil, ReadOnly(run.Memory)
 	}
+	x.remembered = remembered{rule: r, memory: run.Memory, quiet: run.Quiet, isTrue: map[*engine.Step]bool{}}
 	outcome, err := x.do(ctx)
 	x.trace.Outcome = outcome
 	x.trace.Calls, x.trace.Writes = int(x.usage.calls.Load()), int(x.usage.writes.Load())
@@ -164,7 +163,7 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 		inner := sc.Child(nil)
 		outcome, err := x.existing(ctx, inner)
 		if err == nil {
-			err = x.commit(ctx, inner)
+			err = x.remembered.commit(ctx, inner)
 		}
 		var lost *engine.GoneError
 		if !errors.As(err, &lost) {
@@ -172,14 +171,14 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 		}
 	}
 	outcome := history.Gone
-	x.toStore = nil
+	x.remembered.toStore = nil
 	if len(x.rule.Deleted) > 0 {
 		x.deleted = true
 		if outcome, err = outcomeOf(history.Removed, x.steps(ctx, x.rule.Deleted, sc)); err != nil {
 			return "", err
 		}
 	}
-	return outcome, x.commitGone(ctx)
+	return outcome, x.remembered.commitGone(ctx)
 }
 
 // existing runs the steps for an entity that exists.
@@ -218,7 +217,7 @@ func (x *execution) scope(ctx context.Context) (engine.Scope, error) {
 		engine.NameVars:   vars,
 	}}
 	if len(x.rule.Before) > 0 {
-		past, err := x.past(ctx)
+		past, err := x.remembered.past(ctx)
 		if err != nil {
 			return engine.Scope{}, err
 		}

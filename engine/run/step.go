@@ -115,7 +115,7 @@ func (x *execution) attempt(ctx context.Context, s *engine.Step, sc engine.Scope
 			return nil
 		}
 	}
-	d, err := x.decide(ctx, s, sc)
+	d, err := x.remembered.decide(ctx, s, sc)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (x *execution) attempt(ctx context.Context, s *engine.Step, sc engine.Scope
 	}
 	t.Result, t.Ran = result, true
 	x.define(s, sc, result)
-	x.remember(s, d)
+	x.remembered.ran(s, d)
 	return nil
 }
 
